@@ -1,0 +1,226 @@
+import { readFileSync } from 'node:fs'
+import type { Server } from 'node:http'
+import type { Logger } from 'pino'
+import type { Config } from './config.js'
+import { createCore, version, type Core } from './core.js'
+import { listCounters } from './counters/read.js'
+import { createRepositories } from './counters/repositories.js'
+import { forgetOld } from './counters/retention.js'
+import { createTrack } from './counters/track.js'
+import { exportCounters } from './counters/transfer.js'
+import { createAuthorize } from './http/auth.js'
+import { healthRoutes, prometheusRoutes, statusRoutes } from './http/health.js'
+import { createNotificationHandler, type NotificationObserver } from './http/notifications.js'
+import { createPrometheus, type Prometheus } from './http/prometheus.js'
+import { createHttpServer } from './http/server.js'
+import { trackRoutes } from './http/track.js'
+import { publicUsageData, usageData } from './http/usage-data.js'
+import { createIngest } from './ingest/ingest.js'
+import { createReceptions, type Receptions } from './ingest/receptions.js'
+import { startJobs, type Job, type Jobs } from './jobs.js'
+import { newestPing } from './ping/history.js'
+import { pingCron } from './ping/schedule.js'
+import { checkStores, readStatus, type Status } from './status.js'
+import type { UserDirectory } from './users/directory.js'
+import { createGitlabUsers } from './users/gitlab-users.js'
+import { createHashedNames } from './users/hashed-names.js'
+import { createIdentify } from './users/identify.js'
+import { createUserFile } from './users/user-file.js'
+import { createUserTokenVerifier, readPublicKey } from './users/user-token.js'
+
+export type App = {
+  core: Core
+  http: Server
+  jobs: Jobs
+  /** Writes what was taken and closes the stores. The HTTP server takes no more by then. */
+  close: () => Promise<void>
+}
+
+/** Joins the whole service. The caller lets `http` listen. */
+export const createApp = async (config: Config, log: Logger, now: () => Date): Promise<App> => {
+  const core = await createCore(config, now)
+  const { rules, metrics, secrets, stores, pings } = core
+  const { lifetimes } = config
+  const prometheus = createPrometheus(async () => pingAge(core))
+  const { database, sketches } = observed(stores, prometheus)
+
+  const hashed = createHashedNames(secrets.usersKey)
+  const directory = openDirectory(core, hashed, log)
+  const identify = createIdentify({ directory, deployTokens: hashed, ...tokenVerifier(config) })
+  const repositories = createRepositories({ database, sketches, rules, lifetimes })
+  await repositories.rebuildStale()
+  const { ingest, idle } = createIngest({
+    database,
+    sketches,
+    rules,
+    lifetimes,
+    repositories,
+    identify,
+    now,
+    onBatch: prometheus.batch,
+  })
+
+  const receptions = createReceptions(database, now)
+  const onError = (error: unknown): void => {
+    log.error({ err: error }, 'a request failed')
+  }
+  const jobs = startJobs(jobsFor(core, receptions, repositories.rebuildStale), (job, error) => {
+    log.error({ err: error, job }, 'a job failed; it will run again at its next time')
+  })
+  const status = async (): Promise<Status> => {
+    await receptions.flush()
+    const ping = {
+      enabled: config.ping_enabled,
+      destination: config.ping_url !== undefined,
+      next: () => jobs.next(PING_JOB),
+    }
+    return readStatus({ version, installation: core.installation, database, sketches, ping, now })
+  }
+
+  const metricsRoutes = prometheusRoutes(prometheus)
+  const http = createHttpServer({
+    notifications: createNotificationHandler({
+      ingest,
+      authorize: createAuthorize(secrets.notificationTokens),
+      largestBody: config.largest_body_bytes,
+      observer: observe(receptions, prometheus, log, now),
+      now,
+    }),
+    open: [
+      healthRoutes({ checkStores: async () => checkStores({ database, sketches }) }),
+      publicUsageData({ metrics }),
+      ...(config.metrics_public ? [metricsRoutes] : []),
+    ],
+    closed: [
+      metricsRoutes,
+      statusRoutes(status),
+      usageData({
+        rules,
+        sketches,
+        metrics,
+        pings,
+        listCounters: async () => listCounters(sketches),
+        exportCounters: () => exportCounters({ database, sketches }, core.fingerprint),
+      }),
+      trackRoutes({ track: createTrack({ database, sketches, rules, lifetimes, now }), rules, directory, hashed }),
+    ],
+    authorizeApi: createAuthorize(secrets.apiTokens),
+    onError,
+  })
+
+  return {
+    core,
+    http,
+    jobs,
+    close: async () => {
+      await jobs.stop()
+      await idle()
+      await receptions.flush().catch(() => undefined)
+      directory.close()
+      await stores.close()
+    },
+  }
+}
+
+const PING_JOB = 'ping'
+
+const jobsFor = (
+  { config, stores, installation, pings }: Core,
+  receptions: Receptions,
+  rebuildStale: () => Promise<void>,
+): Job[] => {
+  const ping = { cron: config.ping_cron ?? pingCron(installation.uuid), timeZone: config.ping_time_zone }
+  const retention = {
+    eventIdDays: config.event_id_days,
+    rejectedEventDays: config.rejected_event_days,
+    rejectedEvents: 100_000,
+  }
+  return [
+    ...(config.ping_enabled ? [{ name: PING_JOB, ...ping, run: pings.scheduled }] : []),
+    { name: 'deliver pings', cron: '* * * * *', run: pings.retry },
+    { name: 'write receptions', cron: '*/10 * * * * *', run: receptions.flush },
+    { name: 'rebuild stale sketches', cron: '* * * * *', run: rebuildStale },
+    { name: 'forget', cron: '23 * * * *', run: async () => forgetOld(stores.database, retention) },
+    ...(stores.dump ? [{ name: 'dump', cron: '41 3 * * *', run: stores.dump }] : []),
+  ]
+}
+
+const openDirectory = ({ config, now }: Core, hashed: UserDirectory, log: Logger): UserDirectory => {
+  if (config.user_directory === 'file') {
+    return createUserFile(config.users_file ?? '', (error) => {
+      log.warn({ reason: error.message }, 'the users file cannot be read again; the ids of before stay in use')
+    })
+  }
+  if (config.user_directory === 'gitlab') {
+    return createGitlabUsers({ url: config.gitlab_url ?? '', token: config.gitlab_token ?? '', now })
+  }
+  return hashed
+}
+
+const tokenVerifier = ({ user_token_key }: Config): Pick<Parameters<typeof createIdentify>[0], 'verifyUserToken'> =>
+  user_token_key === undefined
+    ? {}
+    : { verifyUserToken: createUserTokenVerifier(readPublicKey(readFileSync(user_token_key, 'utf8'))) }
+
+const observed = (
+  { database, sketches }: Core['stores'],
+  { timed }: Prometheus,
+): Pick<Core['stores'], 'database' | 'sketches'> => ({
+  database: {
+    ...database,
+    transaction: timed(database.engine, 'transaction', database.transaction),
+  },
+  sketches: {
+    ...sketches,
+    add: timed(sketches.name, 'add', sketches.add),
+    count: timed(sketches.name, 'count', sketches.count),
+  },
+})
+
+/** A wrong token comes a thousand times a minute; one line a minute tells it. */
+const WARN_EVERY_MS = 60_000
+
+const observe = (
+  receptions: Receptions,
+  prometheus: Prometheus,
+  log: Logger,
+  now: () => Date,
+): NotificationObserver => {
+  let warnedAt = 0
+  return {
+    stored: (events, outcomes) => {
+      const readable = events.filter((event) => 'action' in event)
+      receptions.heard(readable)
+      prometheus.lastEvent(now())
+      const counts = new Map<string, { action: string; outcome: string; count: number }>()
+      events.forEach((event, i) => {
+        const action = 'action' in event ? event.action : 'unreadable'
+        const outcome = outcomes[i] ?? 'recorded'
+        const count = counts.get(`${action} ${outcome}`) ?? { action, outcome, count: 0 }
+        count.count++
+        counts.set(`${action} ${outcome}`, count)
+      })
+      for (const { action, outcome, count } of counts.values()) prometheus.events(action, outcome, count)
+    },
+    refused: (status, error) => {
+      receptions.refused(status)
+      prometheus.refused(status)
+      if (now().getTime() - warnedAt < WARN_EVERY_MS && status !== 500) return
+      warnedAt = now().getTime()
+      if (status === 401)
+        log.warn(
+          'a notification had no valid token; compare the registry’s Authorization header with the notification tokens',
+        )
+      else
+        log.warn(
+          { status, ...(error !== undefined && { err: error }) },
+          'a notification was refused; the registry will send it again',
+        )
+    },
+  }
+}
+
+const pingAge = async ({ stores, now }: Core): Promise<number | undefined> => {
+  const newest = await newestPing(stores.database)
+  return newest && (now().getTime() - newest.recordedAt.getTime()) / 1000
+}

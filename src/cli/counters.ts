@@ -1,0 +1,87 @@
+import { createReadStream, createWriteStream } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { pipeline } from 'node:stream/promises'
+import { keysFor, listCounters, uniqueUsers, type CounterRow } from '../counters/read.js'
+import { exportCounters, importCounters } from '../counters/transfer.js'
+import { parseTimestamp, type Micros } from '../events/calendar.js'
+import { CommandError } from './failure.js'
+import { askOrOpen, configNow, withCore } from './open.js'
+import { printJson, printLine, printTable } from './print.js'
+
+type Unique = { events: string; start: string; end: string; monthly?: boolean; json?: boolean }
+
+export const unique = async ({ events, start, end, monthly, json }: Unique): Promise<void> => {
+  const names = events.split(',').map((name) => name.trim())
+  const range = { start: dayOf('--start', start), end: dayOf('--end', end) }
+  const aggregation = monthly ? 'monthly' : 'weekly'
+  const found = await askOrOpen(
+    configNow(),
+    async (service) => {
+      const query = new URLSearchParams({ event_names: names.join(), start_date: start, end_date: end, aggregation })
+      return (await service.get(`/usage_data/unique_events?${query.toString()}`)) as { value: number; keys: string[] }
+    },
+    async ({ rules, stores }) => {
+      const unknown = names.find((name) => !rules.events.get(name)?.unique)
+      if (unknown !== undefined)
+        throw new CommandError(`--events: "${unknown}" is not an event with unique users; see docs/metrics.md`)
+      return uniqueUsers(stores.sketches, keysFor(names, aggregation, range))
+    },
+  )
+  if (json) {
+    printJson({
+      value: found.value,
+      event_names: names,
+      aggregation,
+      start_date: start,
+      end_date: end,
+      keys: found.keys,
+    })
+    return
+  }
+  printLine(String(found.value))
+  printLine(
+    found.keys.length === 0
+      ? `no complete ${monthly ? 'month' : 'week'} lies between these days`
+      : `unique users (estimated, standard error 0.81 %) from ${found.keys.join(', ')}`,
+  )
+}
+
+const dayOf = (option: string, text: string): Micros => {
+  const at = /^\d{4}-\d\d-\d\d$/.test(text) ? parseTimestamp(`${text}T00:00:00Z`) : undefined
+  if (at === undefined) throw new CommandError(`${option}: "${text}" is not a day, expected one like 2026-11-21`)
+  return at
+}
+
+export const list = async ({ json }: { json?: boolean }): Promise<void> => {
+  const rows = await askOrOpen<CounterRow[]>(
+    configNow(),
+    async (service) => ((await service.get('/usage_data/counters')) as { counters: CounterRow[] }).counters,
+    async ({ stores }) => listCounters(stores.sketches),
+  )
+  if (json) printJson(rows)
+  else if (rows.length === 0) printLine('no counters yet: no event with a known user has come')
+  else {
+    printTable(
+      ['event', 'period', 'unique users'],
+      rows.map(({ event, period, count }) => [event, period, count]),
+    )
+  }
+}
+
+export const exportTo = async (file: string): Promise<void> => {
+  const target = file === '-' ? process.stdout : createWriteStream(file, { mode: 0o600 })
+  await askOrOpen(
+    configNow(),
+    async (service) => pipeline(service.lines('/usage_data/counters/export'), target),
+    async ({ stores, fingerprint }) => pipeline(exportCounters(stores, fingerprint), target),
+  )
+}
+
+export const importFrom = async (file: string, { otherUsers }: { otherUsers?: boolean }): Promise<void> => {
+  const input = file === '-' ? process.stdin : createReadStream(file)
+  await withCore(configNow(), async ({ stores, fingerprint }) => {
+    const lines = createInterface({ input, crlfDelay: Infinity })
+    const done = await importCounters(stores, lines, otherUsers ? undefined : fingerprint)
+    printLine(`imported ${done.sketches} sketches, ${done.tallies} tallies, ${done.repositories} repositories`)
+  })
+}

@@ -1,0 +1,37 @@
+import { ConfigError } from '../config.js'
+import { ImportError } from '../counters/transfer.js'
+import { DefinitionError } from '../definitions/definition-file.js'
+import { DeliveryError } from '../ping/deliver.js'
+import { isStorageAway } from '../storage/away.js'
+import { DirectoryInUse } from '../storage/directory-lock.js'
+import { OtherUsersKey } from '../storage/installation.js'
+import { UserFileError } from '../users/user-file.js'
+import { ServiceError } from './service-client.js'
+
+/** A command cannot go on. The message says why, and what to do. */
+export class CommandError extends Error {}
+
+const TOLD = [
+  ConfigError,
+  DefinitionError,
+  ImportError,
+  DeliveryError,
+  DirectoryInUse,
+  OtherUsersKey,
+  UserFileError,
+  ServiceError,
+  CommandError,
+]
+
+/** An error as a person at a terminal should see it. */
+export const explain = (error: unknown): string => {
+  if (!(error instanceof Error)) return 'tallyman: failed'
+  if (TOLD.some((kind) => error instanceof kind) || error.name === 'DatabaseLost') return `tallyman: ${error.message}`
+  if (isStorageAway(error)) {
+    return `tallyman: a store does not answer (${error.message}); check DATABASE_URL and REDIS_URL, and that the servers run`
+  }
+  if ('code' in error && error.code === 'EADDRINUSE') {
+    return 'tallyman: the address to listen on is in use; stop what listens there, or set TALLYMAN_LISTEN to another'
+  }
+  return `tallyman: ${error.stack ?? error.message}`
+}

@@ -1,0 +1,14 @@
+import { loadDeclared } from '../core.js'
+import { metricsDictionary } from '../metrics/dictionary.js'
+import { configNow } from './open.js'
+import { printLine } from './print.js'
+
+export const check = (): void => {
+  const { rules, metrics } = loadDeclared(configNow())
+  printLine(`${rules.events.size} events and ${metrics.length} metrics are declared, and all are right`)
+}
+
+export const docs = (): void => {
+  const { rules, metrics } = loadDeclared(configNow())
+  process.stdout.write(metricsDictionary([...rules.events.values()], metrics))
+}

@@ -1,0 +1,74 @@
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Logger } from 'pino'
+import { createApp, type App } from '../app.js'
+import type { Config } from '../config.js'
+import { version } from '../core.js'
+import { createLog } from '../log.js'
+import { isStorageAway } from '../storage/away.js'
+import { clock, configNow } from './open.js'
+import { welcome } from './welcome.js'
+
+/** How long a start waits for stores that come up at the same time. */
+const START_PATIENCE_MS = 60_000
+const START_RETRY_MS = 500
+/** SIGTERM: what is under way may take this long. */
+const STOP_PATIENCE_MS = 9_000
+
+/** Serves until SIGTERM or SIGINT. */
+export const serve = async (): Promise<void> => {
+  const config = configNow()
+  const log = createLog(config.log_level)
+  const app = await createPatiently(config, log)
+  const address = await listen(app.http, config.listen).catch(async (error: unknown) => {
+    await app.close()
+    throw error
+  })
+  app.core.stores.lock?.announce(address)
+  process.stdout.write(welcome(app.core, address))
+  log.info({ version, listen: address, uuid: app.core.installation.uuid, nextPing: app.jobs.next('ping') }, 'serving')
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(app, log, signal))
+}
+
+const createPatiently = async (config: Config, log: Logger): Promise<App> => {
+  const end = Date.now() + START_PATIENCE_MS
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await createApp(config, log, clock)
+    } catch (error) {
+      if (!isStorageAway(error) || Date.now() > end) throw error
+      if (attempt % 10 === 0) log.warn({ err: error }, 'a store does not answer yet; waiting for it')
+      await new Promise((resolve) => setTimeout(resolve, START_RETRY_MS))
+    }
+  }
+}
+
+const listen = async (http: Server, { host, port }: Config['listen']): Promise<string> => {
+  await new Promise<void>((resolve, reject) => {
+    http.once('error', reject)
+    http.listen(port, host, resolve)
+  })
+  const { address, port: chosen, family } = http.address() as AddressInfo
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${chosen}`
+}
+
+/** Takes no more, finishes the batch, answers, closes the stores. */
+const stop = async (app: App, log: Logger, signal: string): Promise<void> => {
+  log.info({ signal }, 'stopping')
+  const tooLong = setTimeout(() => {
+    log.error('stopping took too long; what was not answered will be sent again')
+    process.exit(1)
+  }, STOP_PATIENCE_MS)
+  try {
+    const closed = new Promise((resolve) => app.http.close(resolve))
+    app.http.closeIdleConnections()
+    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, STOP_PATIENCE_MS / 2))])
+    app.http.closeAllConnections()
+    await app.close()
+  } catch (error) {
+    log.error({ err: error }, 'a store could not be closed')
+  }
+  clearTimeout(tooLong)
+  log.info('stopped')
+  process.exit(0)
+}

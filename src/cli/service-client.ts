@@ -1,0 +1,41 @@
+import type { Config } from '../config.js'
+import { loadSecrets } from '../secrets.js'
+import { directoryHolder } from '../storage/directory-lock.js'
+
+/** The running service refused a command. */
+export class ServiceError extends Error {}
+
+/** The service that holds the embedded database, which nobody else may open. */
+export type ServiceClient = {
+  get: (path: string) => Promise<unknown>
+  post: (path: string) => Promise<unknown>
+  /** The lines of an answer as they come. */
+  lines: (path: string) => AsyncIterable<Uint8Array>
+}
+
+/** A way to the running service of this data directory; undefined where the stores can be opened directly. */
+export const findService = (config: Config): ServiceClient | undefined => {
+  if (config.database_url !== undefined) return undefined
+  const listen = directoryHolder(config.data_dir)?.listen
+  if (listen === undefined) return undefined
+  const [token = ''] = loadSecrets({
+    dataDir: config.data_dir,
+    notificationTokens: config.notification_tokens,
+    apiTokens: config.api_tokens,
+    usersKey: config.users_key,
+  }).apiTokens
+
+  const request = async (method: string, path: string): Promise<Response> => {
+    const response = await fetch(new URL(path, listen), { method, headers: { authorization: `Bearer ${token}` } })
+    if (response.ok) return response
+    const { message } = (await response.json().catch(() => ({}))) as { message?: string }
+    throw new ServiceError(`the service at ${listen} answered ${message ?? response.status}`)
+  }
+  return {
+    get: async (path) => (await request('GET', path)).json(),
+    post: async (path) => (await request('POST', path)).json(),
+    lines: async function* (path) {
+      yield* (await request('GET', path)).body ?? []
+    },
+  }
+}

@@ -1,0 +1,49 @@
+import { join } from 'node:path'
+import type { Core } from '../core.js'
+
+/**
+ * What a first start prints: the tokens, once; the lines for a registry; a curl that counts one push. Later starts say where
+ * the tokens are. Configured tokens are never printed.
+ */
+export const welcome = ({ config, secrets, stores }: Core, address: string): string => {
+  const stored = `${stores.database.engine === 'pglite' ? `embedded PostgreSQL in ${config.data_dir}` : 'PostgreSQL'}, sketches in ${stores.sketches.name === 'redis' ? 'Redis' : 'the same database'}`
+  const made = (file: string): boolean => secrets.made.includes(file)
+  const shown = (file: string, token: string | undefined, variable: string): string => {
+    if (made(file)) return `${token ?? ''}   (made now, shown once; kept in ${join(config.data_dir, file)})`
+    return config[variable as 'api_tokens' | 'notification_tokens'].length > 0
+      ? 'as configured'
+      : `see ${join(config.data_dir, file)}`
+  }
+  const notification = made('notification.token') ? (secrets.notificationTokens[0] ?? '') : 'NOTIFICATION_TOKEN'
+  const event = {
+    events: [
+      {
+        timestamp: new Date().toISOString(),
+        action: 'push',
+        target: { repository: 'team/app', tag: 'latest' },
+        actor: { name: 'alice' },
+      },
+    ],
+  }
+  return `
+Tallyman serves on ${address}
+  stores              ${stored}
+  notification token  ${shown('notification.token', secrets.notificationTokens[0], 'notification_tokens')}
+  API token           ${shown('api.token', secrets.apiTokens[0], 'api_tokens')}
+
+Connect a registry (CNCF distribution, GitLab, Harbor, zot): add to its configuration
+  notifications:
+    endpoints:
+      - name: tallyman
+        url: ${address}/container_registry_event/events
+        headers: { Authorization: [Bearer ${notification}] }
+        timeout: 2s
+        backoff: 1s
+
+Try it: this counts one push
+  curl -X POST ${address}/container_registry_event/events -H 'Authorization: Bearer ${notification}' \\
+    -H 'Content-Type: application/json' -d '${JSON.stringify(event)}'
+  npx tallyman counters list
+
+`
+}

@@ -1,0 +1,162 @@
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { basename } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Config } from './config.js'
+import { loadRules, type Rules } from './counters/rules.js'
+import { createDefinitionReader } from './definitions/definition-file.js'
+import { loadMetrics, type DataCategory, type LoadedMetric } from './metrics/definition.js'
+import { createKinds, type NamedValues } from './metrics/kinds.js'
+import { QUERIES } from './metrics/queries.js'
+import { createDeliver } from './ping/deliver.js'
+import { buildPing } from './ping/payload.js'
+import { createServicePings, type ServicePings } from './ping/service-ping.js'
+import { fingerprintOf, loadSecrets, type Secrets } from './secrets.js'
+import { installationIn, type Installation } from './storage/installation.js'
+import { openStores, type Stores } from './stores.js'
+
+/** The folder with package.json, metrics/ and definitions/: the parent of src/ and of dist/. */
+export const home = fileURLToPath(new URL('..', import.meta.url))
+
+export const version = (
+  JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+).version
+
+/** What is declared in definitions/ and metrics/. */
+export type Declared = { rules: Rules; metrics: LoadedMetric[] }
+
+/** Everything that the service and the commands have in common. */
+export type Core = Declared & {
+  config: Config
+  secrets: Secrets
+  stores: Stores
+  installation: Installation
+  fingerprint: string
+  hostname: string
+  pings: ServicePings
+  now: () => Date
+}
+
+/** Reads and checks all declarations. @throws DefinitionError */
+export const loadDeclared = (config: Config): Declared => {
+  const read = createDefinitionReader(config.schema_dir)
+  const rules = loadRules(config.rules_file, read)
+  const events = [...rules.events.values()]
+  const metrics = loadMetrics(config.metrics_dir, read, {
+    uniqueEvents: new Set(events.filter(({ unique }) => unique).map(({ name }) => name)),
+    totalEvents: new Set(events.filter(({ aggregations }) => aggregations.includes('total')).map(({ name }) => name)),
+    queries: new Set(Object.keys(QUERIES)),
+    systemValues: new Set(SYSTEM_VALUES),
+    settingValues: new Set(SETTING_VALUES),
+  })
+  return { rules, metrics }
+}
+
+/** Opens the stores and joins what works on them. */
+export const createCore = async (config: Config, now: () => Date): Promise<Core> => {
+  const declared = loadDeclared(config)
+  const secrets = loadSecrets({
+    dataDir: config.data_dir,
+    notificationTokens: config.notification_tokens,
+    apiTokens: config.api_tokens,
+    usersKey: config.users_key,
+  })
+  const fingerprint = fingerprintOf(secrets.usersKey)
+  const stores = await openStores(config, now)
+  try {
+    const installation = await installationIn(stores.database, fingerprint, now())
+    const host = config.hostname ?? hostname()
+    const pings = createPings({ config, stores, installation, host, metrics: declared.metrics, now })
+    return { ...declared, config, secrets, stores, installation, fingerprint, hostname: host, pings, now }
+  } catch (error) {
+    await stores.close()
+    throw error
+  }
+}
+
+type PingNeeds = {
+  config: Config
+  stores: Stores
+  installation: Installation
+  host: string
+  metrics: LoadedMetric[]
+  now: () => Date
+}
+
+const createPings = ({ config, stores, installation, host, metrics, now }: PingNeeds): ServicePings => {
+  const { database, sketches } = stores
+  const { uuid } = installation
+  const kinds = createKinds({
+    database,
+    sketches,
+    now,
+    systemValues: systemValues(stores, installation, host),
+    settingValues: settingValues(config),
+  })
+  const categories = new Set<DataCategory>(['standard', 'subscription', 'operational'])
+  if (config.ping_optional_metrics) categories.add('optional')
+  const definitions = metrics.map(({ definition }) => definition)
+  return createServicePings({
+    database,
+    build: async (kind) => buildPing({ definitions, kinds, uuid, categories, now }, kind),
+    ...(config.ping_url !== undefined && {
+      deliver: createDeliver({
+        database,
+        destination: new URL(config.ping_url),
+        sender: { uuid, hostname: host, version },
+        now,
+      }),
+    }),
+    holder: randomUUID(),
+    now,
+    random: Math.random,
+    sleep: async (ms) => new Promise((resolve) => setTimeout(resolve, ms).unref()),
+  })
+}
+
+const SYSTEM_VALUES = [
+  'uuid',
+  'hostname',
+  'version',
+  'installed_at',
+  'uptime_seconds',
+  'node_version',
+  'database_adapter',
+  'database_version',
+  'sketch_store_adapter',
+  'sketch_store_version',
+] as const
+
+const systemValues = (
+  { database, sketches }: Stores,
+  { uuid, installedAt }: Installation,
+  host: string,
+): NamedValues & Record<(typeof SYSTEM_VALUES)[number], unknown> => ({
+  uuid: () => uuid,
+  hostname: () => host,
+  version: () => version,
+  installed_at: () => installedAt.toISOString(),
+  uptime_seconds: () => Math.round(process.uptime()),
+  node_version: () => process.versions.node,
+  database_adapter: () => database.engine,
+  database_version: database.version,
+  sketch_store_adapter: () => sketches.name,
+  sketch_store_version: sketches.version,
+})
+
+const SETTING_VALUES = [
+  'event_rules',
+  'user_directory',
+  'user_token_verified',
+  'ping_destination',
+  'include_optional_metrics',
+] as const
+
+const settingValues = (config: Config): NamedValues & Record<(typeof SETTING_VALUES)[number], unknown> => ({
+  event_rules: () => basename(config.rules_file, '.yml'),
+  user_directory: () => config.user_directory,
+  user_token_verified: () => config.user_token_key !== undefined,
+  ping_destination: () => config.ping_url !== undefined,
+  include_optional_metrics: () => config.ping_optional_metrics,
+})

@@ -1,0 +1,76 @@
+import { utcDay, type Micros } from '../events/calendar.js'
+import type { RegistryEvent } from '../events/registry-event.js'
+import type { SketchAddition } from '../storage/sketch-store.js'
+import { sketchKey, type Aggregation, type Lifetimes, type SketchKey } from './keys.js'
+import type { EventDefinition, RepositoryState, Rules, UniqueKind } from './rules.js'
+import type { Tally } from './tallies.js'
+
+/** Who is behind an event, as far as it could be told. */
+export type Members = Partial<Record<UniqueKind, string>>
+
+/** One unique for one event of the rules. */
+export type Contribution = { event: string; member: string }
+
+/** A registry event with all that counting needs to know of it. */
+export type CountedEvent = { event: RegistryEvent; members: Members }
+
+const isCounted = (definition: EventDefinition): boolean =>
+  definition.aggregations.some((aggregation) => aggregation !== 'total')
+
+/** Which kinds of unique a rule may count this event for. */
+export const uniqueKinds = (rules: Rules, event: RegistryEvent): ReadonlySet<UniqueKind> => {
+  const kinds = new Set<UniqueKind>()
+  for (const state of ['known', 'unknown'] as const) {
+    for (const { unique } of rules.matching(event, state)) if (unique) kinds.add(unique)
+  }
+  return kinds
+}
+
+/** The uniques of an event that do not depend on the repository, and those that do, for either state. */
+export const contributionsOf = (
+  rules: Rules,
+  { event, members }: CountedEvent,
+): { always: Contribution[]; if: Record<RepositoryState, Contribution[]> } => {
+  const always = []
+  const conditional: Record<RepositoryState, Contribution[]> = { known: [], unknown: [] }
+  for (const state of ['known', 'unknown'] as const) {
+    for (const definition of rules.matching(event, state)) {
+      const member = definition.unique && members[definition.unique]
+      if (member === undefined || !isCounted(definition)) continue
+      const contribution = { event: definition.name, member }
+      if (definition.when?.repository) conditional[state].push(contribution)
+      else if (state === 'known') always.push(contribution)
+    }
+  }
+  return { always, if: conditional }
+}
+
+/** What an event adds one to. */
+export const talliesOf = (rules: Rules, event: RegistryEvent): Tally[] =>
+  rules
+    .matching(event, 'known')
+    .filter(({ aggregations }) => aggregations.includes('total'))
+    .map(({ name }) => ({ name, day: utcDay(event.at) }))
+
+/** Gathers contributions into one addition for each sketch. */
+export const createAdditions = (rules: Rules, lifetimes: Lifetimes) => {
+  const byKey = new Map<SketchKey, { members: Set<string>; seconds: number }>()
+  const put = (aggregation: 'weekly' | 'monthly', { event, member }: Contribution, at: Micros): void => {
+    const key = sketchKey(event, aggregation, at)
+    const addition = byKey.get(key) ?? { members: new Set<string>(), seconds: lifetimes[aggregation] }
+    addition.members.add(member)
+    byKey.set(key, addition)
+  }
+  return {
+    add: (contributions: readonly Contribution[], at: Micros): void => {
+      for (const contribution of contributions) {
+        for (const aggregation of sketchAggregations(rules, contribution.event)) put(aggregation, contribution, at)
+      }
+    },
+    list: (): SketchAddition[] => [...byKey].map(([key, addition]) => ({ key, ...addition })),
+  }
+}
+
+/** The periods for which an event has sketches; none when the rules no longer declare it. */
+export const sketchAggregations = (rules: Rules, event: string): ('weekly' | 'monthly')[] =>
+  (rules.events.get(event)?.aggregations ?? []).filter((aggregation: Aggregation) => aggregation !== 'total')

@@ -1,0 +1,72 @@
+import {
+  isoWeekOf,
+  MICROS_PER_DAY,
+  monthOf,
+  startOfMonth,
+  startOfWeek,
+  type IsoWeek,
+  type Micros,
+  type Month,
+} from '../events/calendar.js'
+
+/**
+ * The one place that spells the keys of sketches. The weekly form is GitLab's; the month carries an M, because
+ * `2023-05` alone could be a week. The braces put all keys into one slot of a Redis Cluster, so that they can be united.
+ */
+export const KEY_PREFIX = '{hll_counters}_'
+
+/** A sketch key, as `{hll_counters}_i_container_registry_push_tag_user-2026-47`. */
+export type SketchKey = string
+
+const two = (n: number): string => String(n).padStart(2, '0')
+
+export const weekName = ({ year, week }: IsoWeek): string => `${year}-${two(week)}`
+export const monthName = ({ year, month }: Month): string => `${year}-M${two(month)}`
+
+export const weeklyKey = (event: string, week: IsoWeek): SketchKey => `${KEY_PREFIX}${event}-${weekName(week)}`
+export const monthlyKey = (event: string, month: Month): SketchKey => `${KEY_PREFIX}${event}-${monthName(month)}`
+
+export type Aggregation = 'weekly' | 'monthly' | 'total'
+
+/** The sketch key of an event's unique users at a moment. */
+export const sketchKey = (event: string, aggregation: 'weekly' | 'monthly', at: Micros): SketchKey =>
+  `${KEY_PREFIX}${event}-${periodsOf(at)[aggregation]}`
+
+// Events come in the order of time, so nearly all of them ask for the periods of one day.
+let day = NaN
+let periods = { weekly: '', monthly: '' }
+const periodsOf = (at: Micros): { weekly: string; monthly: string } => {
+  const asked = Math.floor(at / MICROS_PER_DAY)
+  if (asked !== day) {
+    periods = { weekly: weekName(isoWeekOf(at)), monthly: monthName(monthOf(at)) }
+    day = asked
+  }
+  return periods
+}
+
+const KEY = /^\{hll_counters\}_([a-z][a-z0-9_]*)-(\d{4})-(?:(\d\d)|M(\d\d))$/
+
+/** What a sketch key says: the event, and the period from `start` to before `end`. */
+export type SketchName = {
+  event: string
+  aggregation: 'weekly' | 'monthly'
+  period: string
+  start: Micros
+  end: Micros
+}
+
+/** The parts of a sketch key; undefined for a key that is not ours. */
+export const parseSketchKey = (key: SketchKey): SketchName | undefined => {
+  const [, event, year, week, month] = KEY.exec(key) ?? []
+  if (event === undefined || year === undefined) return undefined
+  if (week !== undefined) {
+    const start = startOfWeek({ year: Number(year), week: Number(week) })
+    return { event, aggregation: 'weekly', period: `${year}-${week}`, start, end: start + 7 * MICROS_PER_DAY }
+  }
+  const first = { year: Number(year), month: Number(month) }
+  const end = startOfMonth({ ...first, month: first.month + 1 })
+  return { event, aggregation: 'monthly', period: monthName(first), start: startOfMonth(first), end }
+}
+
+/** Seconds that a sketch is kept after its last write. */
+export type Lifetimes = { weekly: number; monthly: number }

@@ -1,0 +1,87 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
+import { parse } from 'yaml'
+
+/** A declared file (rules, metrics) is wrong. The message has a line per problem: file, key, what was expected. */
+export class DefinitionError extends Error {
+  constructor(
+    readonly file: string,
+    readonly problems: string[],
+  ) {
+    super(problems.map((problem) => `${file}: ${problem}`).join('\n'))
+  }
+}
+
+/** Reads a YAML file and checks it against one of the JSON Schemas in definitions/schema. */
+export type ReadDefinition = (file: string, schema: string) => unknown
+
+/** @param schemaFolder where `<schema>.json` (JSON Schema draft-07) lies. */
+export const createDefinitionReader = (schemaFolder: string): ReadDefinition => {
+  const ajv = new Ajv({ allErrors: true, verbose: true })
+  const checks = new Map<string, ValidateFunction>()
+  const checkFor = (schema: string): ValidateFunction => {
+    const known = checks.get(schema)
+    if (known) return known
+    const check = ajv.compile(JSON.parse(readFileSync(join(schemaFolder, `${schema}.json`), 'utf8')) as object)
+    checks.set(schema, check)
+    return check
+  }
+  return (file, schema) => {
+    const document = readYaml(file)
+    const check = checkFor(schema)
+    if (!check(document)) throw new DefinitionError(file, [...new Set((check.errors ?? []).flatMap(inWords))])
+    return document
+  }
+}
+
+const readYaml = (file: string): unknown => {
+  let source
+  try {
+    source = readFileSync(file, 'utf8')
+  } catch {
+    throw new DefinitionError(file, ['the file cannot be read; check the path and its permissions'])
+  }
+  try {
+    return parse(source) as unknown
+  } catch (error) {
+    throw new DefinitionError(file, [`not YAML: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : ''}`])
+  }
+}
+
+const inWords = (error: ErrorObject): string[] => {
+  const key = keyOf(error.instancePath)
+  const params = error.params as Record<string, unknown>
+  switch (error.keyword) {
+    case 'if':
+      return []
+    case 'required':
+      return [`${joinKey(key, String(params.missingProperty))} is missing`]
+    case 'additionalProperties':
+      return [`${joinKey(key, String(params.additionalProperty))} is not a key known here`]
+    case 'enum':
+      return [`${key} is ${found(error.data)}, expected one of ${(params.allowedValues as unknown[]).join(', ')}`]
+    case 'const':
+      return [`${key} is ${found(error.data)}, expected ${String(params.allowedValue)}`]
+    case 'type':
+      return [`${key} is ${found(error.data)}, expected ${String(params.type)}`]
+    case 'pattern':
+      return [`${key} is ${found(error.data)}, expected text like ${String(params.pattern)}`]
+    default:
+      return [`${key} ${error.message ?? 'is wrong'}`]
+  }
+}
+
+/** `/events/3/when` → `events[3].when`. */
+const keyOf = (path: string): string =>
+  path
+    .split('/')
+    .slice(1)
+    .reduce((key, part) => (/^\d+$/.test(part) ? `${key}[${part}]` : joinKey(key, part)), '') || 'the document'
+
+const joinKey = (key: string, name: string): string => (key === '' || key === 'the document' ? name : `${key}.${name}`)
+
+const found = (value: unknown): string => {
+  const text = JSON.stringify(value) as string | undefined
+  return text === undefined ? 'missing' : text.length > 80 ? `${text.slice(0, 80)}…` : text
+}

@@ -1,0 +1,70 @@
+/** A moment: whole microseconds since 1970-01-01T00:00:00Z. Registries send more than milliseconds, and order needs them. */
+export type Micros = number
+
+export const MICROS_PER_DAY = 86_400_000_000
+const MS_PER_DAY = 86_400_000
+
+export type IsoWeek = { year: number; week: number }
+export type Month = { year: number; month: number }
+
+const RFC_3339 = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):(\d\d))$/i
+
+/** The moment an RFC 3339 timestamp names, cut to the microsecond; undefined when it is none. */
+export const parseTimestamp = (text: string): Micros | undefined => {
+  const parts = RFC_3339.exec(text)
+  if (!parts) return undefined
+  const [year, month, day, hour, minute, second] = parts.slice(1, 7).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ]
+  const offset = parts[8] ? (parts[8] === '-' ? -1 : 1) * (Number(parts[9]) * 60 + Number(parts[10])) : 0
+  const ms = Date.UTC(year, month - 1, day, hour, minute, second)
+  const date = new Date(ms)
+  const exists = date.getUTCFullYear() === year && date.getUTCMonth() === month - 1 && date.getUTCDate() === day
+  if (!exists || hour > 23 || minute > 59 || second > 59 || Math.abs(offset) > 24 * 60) return undefined
+  return (ms - offset * 60_000) * 1000 + Number((parts[7] ?? '').slice(0, 6).padEnd(6, '0'))
+}
+
+export const microsOf = (date: Date): Micros => date.getTime() * 1000
+export const dateOf = (at: Micros): Date => new Date(Math.floor(at / 1000))
+
+/** The UTC day, as `2026-11-21`. */
+export const utcDay = (at: Micros): string => dateOf(at).toISOString().slice(0, 10)
+
+/** The ISO 8601 week of a moment, in UTC: its year is that of the week's Thursday. */
+export const isoWeekOf = (at: Micros): IsoWeek => {
+  const monday = startOfIsoWeek(at) / 1000
+  const thursday = new Date(monday + 3 * MS_PER_DAY)
+  const year = thursday.getUTCFullYear()
+  const dayOfYear = (thursday.getTime() - Date.UTC(year, 0, 1)) / MS_PER_DAY
+  return { year, week: Math.floor(dayOfYear / 7) + 1 }
+}
+
+/** Monday 00:00 UTC of the ISO week that holds a moment. */
+export const startOfIsoWeek = (at: Micros): Micros => {
+  const day = Math.floor(at / MICROS_PER_DAY)
+  // 1970-01-01 was a Thursday.
+  return (day - ((((day + 3) % 7) + 7) % 7)) * MICROS_PER_DAY
+}
+
+/** Monday 00:00 UTC of a week by its number; week 1 holds January 4th. */
+export const startOfWeek = ({ year, week }: IsoWeek): Micros =>
+  startOfIsoWeek(Date.UTC(year, 0, 4) * 1000) + (week - 1) * 7 * MICROS_PER_DAY
+
+export const monthOf = (at: Micros): Month => {
+  const date = dateOf(at)
+  return { year: date.getUTCFullYear(), month: date.getUTCMonth() + 1 }
+}
+
+/** The first moment of a month; months beyond 1 to 12 roll over into other years. */
+export const startOfMonth = ({ year, month }: Month): Micros => Date.UTC(year, month - 1, 1) * 1000
+
+/** ISO 8601 in UTC with microseconds, as `2026-11-21T10:49:34.648759Z`. */
+export const isoTime = (at: Micros): string => {
+  const micros = String(((at % 1000) + 1000) % 1000).padStart(3, '0')
+  return `${dateOf(at).toISOString().slice(0, -1)}${micros}Z`
+}

@@ -1,0 +1,229 @@
+import { createHash } from 'node:crypto'
+import { isUtf8 } from 'node:buffer'
+import { MICROS_PER_DAY, parseTimestamp, type Micros } from './calendar.js'
+import {
+  isDigest,
+  isRepositoryPath,
+  isTag,
+  LONGEST_DIGEST,
+  LONGEST_REPOSITORY,
+  LONGEST_TAG,
+  type Digest,
+  type RepositoryPath,
+  type Tag,
+} from './reference.js'
+import {
+  ACTIONS,
+  type Action,
+  type Actor,
+  type EventId,
+  type RegistryEvent,
+  type UnreadableEvent,
+} from './registry-event.js'
+import type { UnreadableReason } from './skip-reason.js'
+
+/** The body is not a notification envelope: the one case in which content is answered 400. */
+export class NotAnEnvelope extends Error {}
+
+const LONGEST_TEXT = 1_024
+const LONGEST_TOKEN = 16_384
+const LONGEST_EXCERPT = 2_000
+/** Registries and we do not share a clock; an hour of doubt is plenty, a day is kind. */
+const FUTURE_TOLERANCE = MICROS_PER_DAY
+
+type Fields = Record<string, unknown>
+
+/**
+ * Reads a notification envelope as CNCF distribution, GitLab, Harbor and zot send it (distribution's docs, "Notifications").
+ * Each item is an event or says why it is none; one broken item never harms its neighbours.
+ * @throws NotAnEnvelope when the body is not JSON or has no list of events.
+ */
+export const readEnvelope = (body: Buffer, now: Micros): (RegistryEvent | UnreadableEvent)[] => {
+  const intact = isUtf8(body)
+  const envelope = parseJson(body)
+  const items = isFields(envelope) ? envelope.events : undefined
+  if (!Array.isArray(items)) throw new NotAnEnvelope('the body is JSON, but has no list named "events"')
+  return items.map((item: unknown) => readItem(item, now, intact))
+}
+
+const parseJson = (body: Buffer): unknown => {
+  try {
+    return JSON.parse(body.toString('utf8'))
+  } catch {
+    throw new NotAnEnvelope('the body is not JSON')
+  }
+}
+
+const readItem = (item: unknown, now: Micros, intact: boolean): RegistryEvent | UnreadableEvent => {
+  try {
+    if (!intact && jsonOf(item).includes('\ufffd')) throw new Unreadable('broken_utf8', 'the event is not UTF-8')
+    return toRegistryEvent(item, now)
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error
+    return { id: idOfUnreadable(item), unreadable: error.reason, detail: error.message, excerpt: excerptOf(item) }
+  }
+}
+
+/** Thrown inside one item, caught at its border. */
+class Unreadable extends Error {
+  constructor(
+    readonly reason: UnreadableReason,
+    detail: string,
+  ) {
+    super(detail)
+  }
+}
+
+const toRegistryEvent = (item: unknown, now: Micros): RegistryEvent => {
+  if (!isFields(item)) throw new Unreadable('not_an_object', 'an event is an object')
+  const { target } = item
+  if (target === undefined || target === null) throw new Unreadable('no_target', 'target is missing')
+  if (!isFields(target)) throw new Unreadable('wrong_type', 'target is not an object')
+  const request = optionalFields(item.request, 'request')
+  const source = optionalFields(item.source, 'source')
+
+  const at = timestampOf(item.timestamp, now)
+  const action = actionOf(item.action)
+  const repository = repositoryOf(target.repository)
+  const tag = tagOf(target.tag)
+  const digest = digestOf(target.digest)
+  const event: RegistryEvent = {
+    id: idOf(item, target, request),
+    at,
+    action,
+    registry: hostOf(text(request.host, 'request.host') ?? text(source.addr, 'source.addr')),
+    repository,
+    method: text(request.method, 'request.method')?.toUpperCase() ?? '',
+    actor: actorOf(item.actor),
+  }
+  if (tag !== undefined) event.tag = tag
+  if (digest !== undefined) event.digest = digest
+  return event
+}
+
+const timestampOf = (value: unknown, now: Micros): Micros => {
+  const timestamp = text(value, 'timestamp')
+  const at = timestamp === undefined ? undefined : parseTimestamp(timestamp)
+  if (at === undefined || at < 0) throw new Unreadable('bad_timestamp', 'timestamp is not an RFC 3339 time since 1970')
+  if (at > now + FUTURE_TOLERANCE) throw new Unreadable('timestamp_in_future', 'timestamp is more than a day ahead')
+  return at
+}
+
+const actionOf = (value: unknown): Action => {
+  const action = text(value, 'action') ?? ''
+  if (!(ACTIONS as readonly string[]).includes(action)) {
+    throw new Unreadable('unknown_action', `action is none of ${ACTIONS.join(', ')}`)
+  }
+  return action as Action
+}
+
+const repositoryOf = (value: unknown): RepositoryPath => {
+  const repository = text(value, 'target.repository', LONGEST_REPOSITORY) ?? ''
+  if (!isRepositoryPath(repository))
+    throw new Unreadable('bad_repository', 'target.repository is not a repository name')
+  return repository
+}
+
+const tagOf = (value: unknown): Tag | undefined => {
+  const tag = text(value, 'target.tag', LONGEST_TAG)
+  if (tag === undefined) return undefined
+  if (!isTag(tag)) throw new Unreadable('bad_tag', 'target.tag is not a tag')
+  return tag
+}
+
+const digestOf = (value: unknown): Digest | undefined => {
+  const digest = text(value, 'target.digest', LONGEST_DIGEST)
+  if (digest === undefined) return undefined
+  if (!isDigest(digest)) throw new Unreadable('bad_digest', 'target.digest is not a digest')
+  return digest
+}
+
+/** Clients choose the Host header, so what cannot be a host is not kept. */
+const hostOf = (host: string | undefined): string =>
+  host !== undefined && HOST.test(host) ? host.toLowerCase() : 'unknown'
+
+const HOST = /^[a-z0-9._[\]:-]{1,255}$/i
+
+const actorOf = (value: unknown): Actor => {
+  const fields = optionalFields(value, 'actor')
+  const name = text(fields.name, 'actor.name')
+  const type = text(fields.user_type, 'actor.user_type')
+  const token = text(fields.user, 'actor.user', LONGEST_TOKEN)
+  return { ...(name && { name }), ...(type && { type }), ...(token && { token }) }
+}
+
+/** A field that is text. Missing, null and "" are the same: distribution 3 sends "" for what distribution 2 leaves out. */
+const text = (value: unknown, field: string, longest = LONGEST_TEXT): string | undefined => {
+  if (value === undefined || value === null || value === '') return undefined
+  if (typeof value !== 'string') throw new Unreadable('wrong_type', `${field} is not text`)
+  if (value.includes('\0')) throw new Unreadable('nul_character', `${field} holds a NUL`)
+  if (value.includes('\ufffd') || !value.isWellFormed()) throw new Unreadable('broken_utf8', `${field} is not UTF-8`)
+  if (value.length > longest) throw new Unreadable('too_long', `${field} has more than ${longest} characters`)
+  return value
+}
+
+const isFields = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const optionalFields = (value: unknown, field: string): Fields => {
+  if (value === undefined || value === null) return {}
+  if (!isFields(value)) throw new Unreadable('wrong_type', `${field} is not an object`)
+  return value
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+/**
+ * What tells two deliveries of one event from two events. Registries send a UUID, which is the id whatever else the body says.
+ * Any other id was written by hand and may stand on different events, so what happened, when and to what is part of it.
+ */
+const idOf = (item: Fields, target: Fields, request: Fields): EventId => {
+  const id = text(item.id, 'id')
+  if (id && UUID.test(id.toLowerCase())) return id.toLowerCase() as EventId
+  return digestToId([id, item.action, item.timestamp, request.id, target.repository, target.tag, target.digest])
+}
+
+const idOfUnreadable = (item: unknown): EventId => {
+  const id = isFields(item) ? item.id : undefined
+  if (typeof id === 'string' && UUID.test(id.toLowerCase())) return id.toLowerCase() as EventId
+  return digestToId(jsonOf(item))
+}
+
+/** A hostile item can be nested deeper than the stack; its harmless fields must do for it. */
+const jsonOf = (item: unknown): string => {
+  try {
+    return JSON.stringify(item)
+  } catch {
+    return excerptOf(item)
+  }
+}
+
+const digestToId = (value: unknown): EventId =>
+  createHash('sha256')
+    .update(JSON.stringify(value))
+    .digest('hex')
+    .slice(0, 32)
+    .replace(/(.{8})(.{4})(.{4})(.{4})(.{12})/, '$1-$2-$3-$4-$5') as EventId
+
+const HARMLESS = ['mediaType', 'digest', 'repository', 'tag', 'size'] as const
+
+/** Enough to find the culprit, nothing that identifies a client. */
+const excerptOf = (item: unknown): string => {
+  if (!isFields(item)) return JSON.stringify(typeof item)
+  const target = isFields(item.target)
+    ? Object.fromEntries(
+        HARMLESS.filter((key) => key in (item.target as Fields)).map((key) => [
+          key,
+          short((item.target as Fields)[key]),
+        ]),
+      )
+    : short(item.target)
+  const { id, timestamp, action } = item
+  const excerpt = { id: short(id), timestamp: short(timestamp), action: short(action), target }
+  return JSON.stringify(excerpt).slice(0, LONGEST_EXCERPT)
+}
+
+const short = (value: unknown): unknown => {
+  if (typeof value === 'string') return value.length > 200 ? `${value.slice(0, 200)}…` : value
+  return typeof value === 'object' && value !== null ? typeof value : value
+}

@@ -1,0 +1,26 @@
+/**
+ * Why an event, or the person behind it, was not counted. The set is closed: it is the label in responses, in metrics and
+ * in `tallyman status`, and each reason is explained in docs/operations.md.
+ */
+export const UNREADABLE_REASONS = [
+  'not_an_object',
+  'no_target',
+  'wrong_type',
+  'nul_character',
+  'broken_utf8',
+  'too_long',
+  'bad_repository',
+  'bad_tag',
+  'bad_digest',
+  'bad_timestamp',
+  'timestamp_in_future',
+  'unknown_action',
+  'not_storable',
+] as const
+
+/** The event is readable and stored, but the user behind it could not be told. */
+export const UNCOUNTED_USER_REASONS = ['unknown_user', 'no_user_token', 'bad_user_token', 'user_lookup_failed'] as const
+
+export type UnreadableReason = (typeof UNREADABLE_REASONS)[number]
+export type UncountedUserReason = (typeof UNCOUNTED_USER_REASONS)[number]
+export type SkipReason = UnreadableReason | UncountedUserReason

@@ -1,0 +1,35 @@
+import { Overloaded } from '../ingest/batches.js'
+import { NotAnEnvelope } from '../events/notification.js'
+import { isStorageAway } from '../storage/away.js'
+
+/** A failure as it is answered. */
+export type Problem = { status: number; message: string }
+
+/** The request cannot be served as it is. The message says what to change. */
+export class BadRequest extends Error {
+  constructor(
+    message: string,
+    readonly status = 400,
+  ) {
+    super(message)
+  }
+}
+
+/** Turns an error into a status and a sentence: the only place that knows. What is not listed is our own fault: 500. */
+export const problemOf = (error: unknown): Problem => {
+  if (error instanceof BadRequest) return { status: error.status, message: error.message }
+  if (error instanceof NotAnEnvelope) return { status: 400, message: `400 Bad Request: ${error.message}` }
+  if (error instanceof Overloaded)
+    return { status: 503, message: `503 Service Unavailable: ${error.message}; send it again` }
+  if (isStorageAway(error)) {
+    return {
+      status: 503,
+      message: '503 Service Unavailable: a store does not answer; nothing was stored, send it again',
+    }
+  }
+  // Errors of Express's own body parsers carry the status they want.
+  if (error instanceof Error && 'status' in error && typeof error.status === 'number' && error.status < 500) {
+    return { status: error.status, message: `${error.status} ${error.message}` }
+  }
+  return { status: 500, message: '500 Internal Server Error: see the log of Tallyman' }
+}

@@ -1,0 +1,101 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+/** What the service tells Prometheus about itself. */
+export type Prometheus = {
+  /** The text exposition, with its content type. */
+  exposition: () => Promise<{ contentType: string; text: string }>
+  events: (action: string, outcome: string, count: number) => void
+  refused: (status: number) => void
+  lastEvent: (at: Date) => void
+  batch: (size: number, seconds: number) => void
+  /** Times a store's operation. */
+  timed: <Operation extends (...args: never[]) => Promise<unknown>>(
+    store: string,
+    name: string,
+    operation: Operation,
+  ) => Operation
+}
+
+const LATENCIES = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
+const BATCH_SIZES = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000]
+
+/** @param pingAge seconds since the newest ping was made; undefined before the first. */
+export const createPrometheus = (pingAge: () => Promise<number | undefined>): Prometheus => {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry })
+  const events = new Counter({
+    name: 'tallyman_events_total',
+    help: 'Events of registries, by action and what became of them (recorded, repeated, or the reason of a skip)',
+    labelNames: ['action', 'outcome'],
+    registers,
+  })
+  const refused = new Counter({
+    name: 'tallyman_refused_requests_total',
+    help: 'Notifications that were answered with an error, by HTTP status',
+    labelNames: ['status'],
+    registers,
+  })
+  const lastEvent = new Gauge({
+    name: 'tallyman_last_event_timestamp_seconds',
+    help: 'When the last event was received, in seconds since 1970',
+    registers,
+  })
+  const batchSize = new Histogram({
+    name: 'tallyman_batch_size',
+    help: 'Events written in one transaction',
+    buckets: BATCH_SIZES,
+    registers,
+  })
+  const batchSeconds = new Histogram({
+    name: 'tallyman_batch_seconds',
+    help: 'Time to write one batch',
+    buckets: LATENCIES,
+    registers,
+  })
+  const stores = new Histogram({
+    name: 'tallyman_store_seconds',
+    help: 'Time of one operation of a store',
+    labelNames: ['store', 'operation'],
+    buckets: LATENCIES,
+    registers,
+  })
+  new Gauge({
+    name: 'tallyman_ping_age_seconds',
+    help: 'Time since the newest Service Ping was made; NaN before the first',
+    registers,
+    async collect() {
+      this.set((await pingAge().catch(() => undefined)) ?? NaN)
+    },
+  })
+
+  return {
+    exposition: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+    events: (action, outcome, count) => {
+      events.inc({ action, outcome }, count)
+    },
+    refused: (status) => {
+      refused.inc({ status })
+    },
+    lastEvent: (at) => {
+      lastEvent.set(at.getTime() / 1000)
+    },
+    batch: (size, seconds) => {
+      batchSize.observe(size)
+      batchSeconds.observe(seconds)
+    },
+    timed: <Operation extends (...args: never[]) => Promise<unknown>>(
+      store: string,
+      name: string,
+      operation: Operation,
+    ) =>
+      (async (...args) => {
+        const end = stores.startTimer({ store, operation: name })
+        try {
+          return await operation(...args)
+        } finally {
+          end()
+        }
+      }) as Operation,
+  }
+}

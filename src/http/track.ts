@@ -1,0 +1,87 @@
+import { Router, type Request } from 'express'
+import { z } from 'zod'
+import type { Rules } from '../counters/rules.js'
+import type { Track, TrackedEvent } from '../counters/track.js'
+import type { UserDirectory } from '../users/directory.js'
+import { tokenIn } from './auth.js'
+import { BadRequest } from './problem.js'
+import { checked } from './usage-data.js'
+
+type Needs = {
+  track: Track
+  rules: Rules
+  directory: UserDirectory
+  /** Hashes what is no name of a user, such as the token of a caller. */
+  hashed: { idOf: (text: string) => string }
+}
+
+const MOST_EVENTS = 50
+const PREFIXES = ['/usage_data', '/api/v4/usage_data']
+const paths = (path: string): string[] => PREFIXES.map((prefix) => `${prefix}${path}`)
+
+const name = z.string().min(1).max(128)
+const id = z.union([z.number().int(), z.string().min(1).max(255)]).transform(String)
+const who = { user_id: id.optional(), username: z.string().min(1).max(255).optional() }
+
+const counted = z.object({ event: name, ...who })
+const tracked = counted
+  .extend({
+    namespace_id: id.optional(),
+    project_id: id.optional(),
+    project_path: z.string().max(1_024).optional(),
+    additional_properties: z.record(z.string(), z.unknown()).optional(),
+    send_to_snowplow: z.union([z.boolean(), z.enum(['true', 'false'])]).optional(),
+  })
+  .refine(({ project_id, project_path }) => project_id === undefined || project_path === undefined, {
+    path: ['project_id'],
+    message: 'and project_path are mutually exclusive',
+  })
+
+/**
+ * Counting from outside, with the paths, parameters and codes of GitLab's usage data API. Who is counted is `user_id` as it
+ * stands, or `username` through the user directory, or else the caller, known by its API token.
+ */
+export const trackRoutes = ({ track, rules, directory, hashed }: Needs): Router => {
+  const memberOf = async (
+    request: Request,
+    { user_id, username }: z.infer<typeof counted>,
+  ): Promise<string | undefined> => {
+    if (user_id !== undefined) return user_id
+    if (username !== undefined) return directory.idOf(username)
+    return hashed.idOf(`token ${tokenIn(request.headers) ?? ''}`)
+  }
+  const trackedEvent = async (
+    request: Request,
+    event: z.infer<typeof counted>,
+    as: TrackedEvent['as'],
+  ): Promise<TrackedEvent> => {
+    const member = rules.events.get(event.event)?.unique ? await memberOf(request, event) : undefined
+    return { event: event.event, as, ...(member !== undefined && { member }) }
+  }
+
+  return Router()
+    .post(paths('/increment_counter'), async (request, response) => {
+      const { event } = checked(counted, parametersOf(request))
+      response.json(await track([{ event, as: 'total' }]))
+    })
+    .post(paths('/increment_unique_users'), async (request, response) => {
+      response.json(await track([await trackedEvent(request, checked(counted, parametersOf(request)), 'unique')]))
+    })
+    .post(paths('/track_event'), async (request, response) => {
+      response.json(await track([await trackedEvent(request, checked(tracked, parametersOf(request)), 'both')]))
+    })
+    .post(paths('/track_events'), async (request, response) => {
+      const { events } = parametersOf(request)
+      if (!Array.isArray(events)) throw new BadRequest('400 Bad Request: events: is a list of events')
+      if (events.length > MOST_EVENTS) {
+        throw new BadRequest(`400 Bad Request: Maximum ${MOST_EVENTS} events allowed in one request.`)
+      }
+      const all = events.map((event: unknown) => checked(tracked, event))
+      response.json(await track(await Promise.all(all.map(async (event) => trackedEvent(request, event, 'both')))))
+    })
+}
+
+const parametersOf = (request: Request): Record<string, unknown> => ({
+  ...(request.query as Record<string, unknown>),
+  ...((request.body as Record<string, unknown> | undefined) ?? {}),
+})

@@ -1,0 +1,124 @@
+import { Router, type Request } from 'express'
+import { stringify } from 'yaml'
+import { z } from 'zod'
+import { keysFor, uniqueUsers, type CounterRow } from '../counters/read.js'
+import type { Rules } from '../counters/rules.js'
+import { MICROS_PER_DAY, parseTimestamp, type Micros } from '../events/calendar.js'
+import type { LoadedMetric } from '../metrics/definition.js'
+import type { ServicePings } from '../ping/service-ping.js'
+import type { SketchStore } from '../storage/sketch-store.js'
+import { BadRequest } from './problem.js'
+
+type Needs = {
+  rules: Rules
+  sketches: SketchStore
+  metrics: readonly LoadedMetric[]
+  pings: ServicePings
+  listCounters: () => Promise<CounterRow[]>
+  exportCounters: () => AsyncIterable<string>
+}
+
+const PREFIXES = ['/usage_data', '/api/v4/usage_data']
+const LARGEST_UNION = 5_000
+
+const paths = (path: string): string[] => PREFIXES.map((prefix) => `${prefix}${path}`)
+
+/** What anybody may read: how the numbers are made. */
+export const publicUsageData = ({ metrics }: Pick<Needs, 'metrics'>): Router =>
+  Router().get(paths('/metric_definitions'), (request, response) => {
+    const includePaths = ['true', '1'].includes(request.query.include_paths as string)
+    const definitions = metrics.map(({ definition, file }) => ({
+      ...definition,
+      ...(includePaths && { file_path: `metrics/${file}` }),
+    }))
+    response.type('application/yaml').send(stringify(definitions))
+  })
+
+/** The numbers themselves. */
+export const usageData = (needs: Needs): Router => {
+  const { sketches, rules, pings } = needs
+  return Router()
+    .get(paths('/unique_events'), async (request, response) => {
+      const query = uniqueEventsQuery(request, rules)
+      const keys = keysFor(query.events, query.aggregation, query)
+      if (keys.length > LARGEST_UNION)
+        throw new BadRequest(
+          `400 Bad Request: that is a union of ${keys.length} keys; at most ${LARGEST_UNION} are counted at once`,
+        )
+      const { value } = await uniqueUsers(sketches, keys)
+      response.json({
+        value,
+        event_names: query.events,
+        aggregation: query.aggregation,
+        start_date: query.start_date,
+        end_date: query.end_date,
+        keys,
+        estimate: { method: 'HyperLogLog', standard_error: 0.0081 },
+      })
+    })
+    .get(paths('/counters'), async (_request, response) => {
+      response.json({ counters: await needs.listCounters() })
+    })
+    .get(paths('/counters/export'), async (_request, response) => {
+      response.type('application/x-ndjson')
+      for await (const line of needs.exportCounters()) response.write(line)
+      response.end()
+    })
+    .get(paths('/service_ping'), async (_request, response) => {
+      response.json((await pings.build()).payload)
+    })
+    .post(paths('/service_ping'), async (_request, response) => {
+      const { ping, sent } = await pings.sendNow()
+      response.json({ sent, ...ping })
+    })
+    .get(paths('/queries'), async (_request, response) => {
+      response.json((await pings.build('queries')).payload)
+    })
+    .get(paths('/non_sql_metrics'), async (_request, response) => {
+      response.json((await pings.build('non_sql')).payload)
+    })
+}
+
+const day = z
+  .string()
+  .regex(/^\d{4}-\d\d-\d\d$/, 'is a day like 2026-11-21')
+  .refine((text) => parseTimestamp(`${text}T00:00:00Z`) !== undefined, 'is a day of the calendar')
+
+const uniqueEvents = z.object({
+  event_names: z.string().min(1),
+  start_date: day,
+  end_date: day,
+  aggregation: z.enum(['weekly', 'monthly']).default('weekly'),
+})
+
+type UniqueEventsQuery = {
+  events: string[]
+  aggregation: 'weekly' | 'monthly'
+  start: Micros
+  end: Micros
+  start_date: string
+  end_date: string
+}
+
+const uniqueEventsQuery = ({ query }: Request, rules: Rules): UniqueEventsQuery => {
+  const names = [(query.event_names ?? []) as string | string[]].flat().join(',')
+  const { event_names, start_date, end_date, aggregation } = checked(uniqueEvents, { ...query, event_names: names })
+  const events = [...new Set(event_names.split(',').map((name) => name.trim()))]
+  const unknown = events.find((name) => !rules.events.get(name)?.unique)
+  if (unknown !== undefined)
+    throw new BadRequest(`400 Bad Request: event_names: "${unknown}" is not an event with unique users`)
+  return { events, aggregation, start_date, end_date, start: startOfDay(start_date), end: startOfDay(end_date) }
+}
+
+const startOfDay = (text: string): Micros => {
+  const at = parseTimestamp(`${text}T00:00:00Z`) ?? 0
+  return at - (at % MICROS_PER_DAY)
+}
+
+/** Parameters as a schema wants them. @throws BadRequest naming each that is wrong. */
+export const checked = <T>(schema: z.ZodType<T>, parameters: unknown): T => {
+  const { success, data, error } = schema.safeParse(parameters)
+  if (success) return data
+  const problems = error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`)
+  throw new BadRequest(`400 Bad Request: ${problems.join('; ')}`)
+}

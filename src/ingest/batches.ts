@@ -1,0 +1,105 @@
+/** More is waiting than may wait. The registry keeps the event and sends it again. */
+export class Overloaded extends Error {}
+
+type Waiting<Item, Answer> = {
+  items: Item[]
+  resolve: (answers: Answer[]) => void
+  reject: (error: unknown) => void
+}
+
+export type Batches<Item, Answer> = {
+  /** The answers for these items, in their order, once their batch is written. @throws Overloaded, or what writing threw. */
+  submit: (items: Item[]) => Promise<Answer[]>
+  /** Resolves when nothing is under way. */
+  idle: () => Promise<void>
+}
+
+type Settings<Item, Answer> = {
+  /** Writes a batch and answers for each of its items; throws when nothing of it was written. */
+  write: (items: Item[]) => Promise<Answer[]>
+  /** Items in one batch at most; a single arrival may be larger and is then written in parts. */
+  largestBatch: number
+  /** Items that may wait behind the batches under way. */
+  longestQueue: number
+  /** Batches under way at once. */
+  writers: number
+}
+
+/**
+ * Joins what arrives while earlier batches are being written into the next one. No timers: alone, an arrival is written at
+ * once; under load, thousands share one transaction.
+ */
+export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): Batches<Item, Answer> => {
+  const { write, largestBatch, longestQueue, writers } = settings
+  let waiting: Waiting<Item, Answer>[] = []
+  let queued = 0
+  let active = 0
+  let idlers: (() => void)[] = []
+
+  const next = (): Waiting<Item, Answer>[] => {
+    let size = 0
+    const end = waiting.findIndex(({ items }, i) => {
+      size += items.length
+      return i > 0 && size > largestBatch
+    })
+    const batch = waiting.splice(0, end === -1 ? waiting.length : end)
+    queued -= batch.reduce((sum, { items }) => sum + items.length, 0)
+    return batch
+  }
+
+  const writeNext = async (): Promise<void> => {
+    const batch = next()
+    try {
+      const answers = await write(batch.flatMap(({ items }) => items))
+      let from = 0
+      for (const { items, resolve } of batch) resolve(answers.slice(from, (from += items.length)))
+    } catch (error) {
+      // Whoever waits behind would only wait for the same failure.
+      const behind = waiting
+      waiting = []
+      queued = 0
+      for (const { reject } of [...batch, ...behind]) reject(error)
+    }
+  }
+
+  const pump = (): void => {
+    while (active < writers && waiting.length > 0) {
+      active++
+      void writeNext().finally(() => {
+        active--
+        pump()
+      })
+    }
+    if (active === 0) {
+      for (const resolve of idlers) resolve()
+      idlers = []
+    }
+  }
+
+  const submit = async (items: Item[]): Promise<Answer[]> => {
+    if (items.length === 0) return []
+    if (queued >= longestQueue) throw new Overloaded(`${queued} events are waiting to be stored`)
+    if (items.length > largestBatch) {
+      const parts = []
+      for (let i = 0; i < items.length; i += largestBatch) parts.push(enqueue(items.slice(i, i + largestBatch)))
+      return (await Promise.all(parts)).flat()
+    }
+    return enqueue(items)
+  }
+
+  const enqueue = async (items: Item[]): Promise<Answer[]> =>
+    new Promise((resolve, reject) => {
+      waiting.push({ items, resolve, reject })
+      queued += items.length
+      pump()
+    })
+
+  return {
+    submit,
+    idle: async () =>
+      new Promise((resolve) => {
+        idlers.push(resolve)
+        pump()
+      }),
+  }
+}

@@ -1,0 +1,150 @@
+import {
+  contributionsOf,
+  createAdditions,
+  talliesOf,
+  uniqueKinds,
+  type CountedEvent,
+  type Members,
+} from '../counters/additions.js'
+import type { Lifetimes } from '../counters/keys.js'
+import type { Repositories } from '../counters/repositories.js'
+import type { Rules } from '../counters/rules.js'
+import { recordOnce, SKIP_PREFIX, type Tally } from '../counters/tallies.js'
+import { microsOf, utcDay } from '../events/calendar.js'
+import type { EventId, RegistryEvent, UnreadableEvent } from '../events/registry-event.js'
+import type { SkipReason } from '../events/skip-reason.js'
+import { isConflict, isContentError, type Database } from '../storage/database.js'
+import type { SketchStore } from '../storage/sketch-store.js'
+import type { Identify } from '../users/identify.js'
+import { createBatches } from './batches.js'
+import { keepRejected } from './rejected-events.js'
+
+/** What became of one event: exactly one of these. */
+export type Outcome = 'recorded' | 'repeated' | SkipReason
+
+export type Ingest = {
+  /** Stores events and answers what became of each, in their order. @throws when nothing of them may count as stored. */
+  ingest: (events: readonly (RegistryEvent | UnreadableEvent)[]) => Promise<Outcome[]>
+  /** Resolves when all that was taken is stored. */
+  idle: () => Promise<void>
+}
+
+/** An event on its way into the database. */
+type Item = {
+  id: EventId
+  outcome: Exclude<Outcome, 'repeated'>
+  tallies: readonly Tally[]
+  counted?: CountedEvent
+  unreadable?: UnreadableEvent
+}
+
+type Needs = {
+  database: Database
+  sketches: SketchStore
+  rules: Rules
+  lifetimes: Lifetimes
+  repositories: Repositories
+  identify: Identify
+  now: () => Date
+  onBatch?: (size: number, seconds: number) => void
+}
+
+const LARGEST_BATCH = 5_000
+const LONGEST_QUEUE = 50_000
+const CONFLICT_RETRIES = 3
+
+/** The one place that records: everything that comes in passes here, once. */
+export const createIngest = (needs: Needs): Ingest => {
+  const { rules, identify, now } = needs
+
+  const batches = createBatches<Item, Outcome>({
+    write: async (items) => {
+      const start = performance.now()
+      const outcomes = await writeOrSplit(items)
+      needs.onBatch?.(items.length, (performance.now() - start) / 1000)
+      return outcomes
+    },
+    largestBatch: LARGEST_BATCH,
+    longestQueue: LONGEST_QUEUE,
+    writers: 1,
+  })
+
+  const toItem = async (event: RegistryEvent | UnreadableEvent): Promise<Item> => {
+    if ('unreadable' in event) return unreadableItem(event)
+    const members: Members = {}
+    let outcome: Item['outcome'] = 'recorded'
+    for (const kind of uniqueKinds(rules, event)) {
+      const identity = await identify(event, kind)
+      if (identity && 'member' in identity) members[kind] = identity.member
+      else if (identity) outcome = identity.uncounted
+    }
+    const skips = outcome === 'recorded' ? [] : [skipTally(outcome)]
+    return { id: event.id, outcome, tallies: [...talliesOf(rules, event), ...skips], counted: { event, members } }
+  }
+
+  const unreadableItem = (unreadable: UnreadableEvent): Item => ({
+    id: unreadable.id,
+    outcome: unreadable.unreadable,
+    tallies: [skipTally(unreadable.unreadable)],
+    unreadable,
+  })
+
+  const skipTally = (reason: SkipReason): Tally => ({ name: SKIP_PREFIX + reason, day: utcDay(microsOf(now())) })
+
+  /** A batch that fails for its content is split until the culprit is alone, and that one is set aside. */
+  const writeOrSplit = async (items: Item[], attempt = 0): Promise<Outcome[]> => {
+    try {
+      return await write(needs, items)
+    } catch (error) {
+      if (isConflict(error) && attempt < CONFLICT_RETRIES) return writeOrSplit(items, attempt + 1)
+      const [item] = items
+      if (!isContentError(error) || !item) throw error
+      if (items.length === 1) {
+        if (item.unreadable) throw error
+        return write(needs, [unreadableItem(notStorable(item, error))])
+      }
+      const middle = items.length >> 1
+      return [...(await writeOrSplit(items.slice(0, middle))), ...(await writeOrSplit(items.slice(middle)))]
+    }
+  }
+
+  return {
+    ingest: async (events) => batches.submit(await Promise.all(events.map(toItem))),
+    idle: async () => batches.idle(),
+  }
+}
+
+const write = async (
+  { database, sketches, rules, lifetimes, repositories }: Needs,
+  items: Item[],
+): Promise<Outcome[]> => {
+  const once = new Map<EventId, Item>()
+  for (const item of items) if (!once.has(item.id)) once.set(item.id, item)
+  const arrivals = [...once.values()]
+  const counted = arrivals.flatMap((item) => item.counted ?? [])
+
+  await repositories.discover(counted)
+  const additions = createAdditions(rules, lifetimes)
+  for (const { event, members } of counted) {
+    const { always, if: conditional } = contributionsOf(rules, { event, members })
+    additions.add(always, event.at)
+    if (repositories.stateFor(event) === 'known') additions.add(conditional.known, event.at)
+  }
+
+  const unreadable = arrivals.flatMap((item) => item.unreadable ?? [])
+  const recorded = await database.transaction(async (tx) => {
+    const fresh = recordOnce(tx, arrivals)
+    // Adding to a sketch twice changes nothing, so sketches need not wait to hear which events are new.
+    await Promise.all([sketches.add(additions.list(), tx), keepRejected(tx, unreadable)])
+    return { fresh }
+  })
+  const fresh = await recorded.fresh
+  return items.map((item) => (once.get(item.id) === item && fresh.has(item.id) ? item.outcome : 'repeated'))
+}
+
+const notStorable = ({ id, counted }: Item, error: unknown): UnreadableEvent => {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+  const event = counted?.event
+  const excerpt = JSON.stringify({ action: event?.action, repository: event?.repository, tag: event?.tag })
+  return { id, unreadable: 'not_storable', detail: `the database refused it (SQLSTATE ${code})`, excerpt }
+}

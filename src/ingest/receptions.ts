@@ -1,0 +1,107 @@
+import { sql } from 'kysely'
+import { addTallies } from '../counters/tallies.js'
+import { isoTime, microsOf, utcDay, type Micros } from '../events/calendar.js'
+import type { RegistryEvent } from '../events/registry-event.js'
+import type { Database } from '../storage/database.js'
+
+/** Tallies of requests that were refused are named with this prefix and the HTTP status. */
+export const REFUSED_PREFIX = 'refused:'
+
+/** What was last heard of a registry. */
+export type Reception = { registry: string; lastEventAt: Date; lastReceivedAt: Date; events: number }
+
+/**
+ * Keeps in mind what was heard of each registry and which requests were refused, and writes it down now and then: it is for
+ * people who look after the service, so losing the last seconds in a crash does no harm.
+ */
+export type Receptions = {
+  heard: (events: readonly RegistryEvent[]) => void
+  refused: (status: number) => void
+  /** Writes down what is new. */
+  flush: () => Promise<void>
+}
+
+/** Names of registries come from clients; beyond this many between two writes, the rest share one line. */
+const REGISTRIES_AT_ONCE = 1_000
+const OTHERS = 'other'
+
+export const createReceptions = (database: Database, now: () => Date): Receptions => {
+  let heard: Heard = new Map()
+  let refused = new Map<string, number>()
+
+  const add = (registry: string, news: News): void => {
+    const name = heard.has(registry) || heard.size < REGISTRIES_AT_ONCE ? registry : OTHERS
+    const before = heard.get(name)
+    heard.set(name, {
+      lastEventAt: Math.max(before?.lastEventAt ?? 0, news.lastEventAt),
+      lastReceivedAt: Math.max(before?.lastReceivedAt ?? 0, news.lastReceivedAt),
+      events: (before?.events ?? 0) + news.events,
+    })
+  }
+  const addRefused = (name: string, times: number): void => {
+    refused.set(name, (refused.get(name) ?? 0) + times)
+  }
+
+  return {
+    heard: (events) => {
+      const lastReceivedAt = microsOf(now())
+      for (const { registry, at } of events) add(registry, { lastEventAt: at, lastReceivedAt, events: 1 })
+    },
+    refused: (status) => {
+      addRefused(`${REFUSED_PREFIX}${status}`, 1)
+    },
+    flush: async () => {
+      if (heard.size === 0 && refused.size === 0) return
+      const [writing, counted] = [heard, refused]
+      heard = new Map()
+      refused = new Map()
+      try {
+        await write(database, writing, counted, utcDay(microsOf(now())))
+      } catch (error) {
+        for (const [registry, news] of writing) add(registry, news)
+        for (const [name, times] of counted) addRefused(name, times)
+        throw error
+      }
+    },
+  }
+}
+
+type News = { lastEventAt: Micros; lastReceivedAt: Micros; events: number }
+type Heard = Map<string, News>
+
+const write = async (database: Database, heard: Heard, refused: Map<string, number>, day: string): Promise<void> =>
+  database.transaction(async (tx) => {
+    await addTallies(
+      tx,
+      [...refused].map(([name, value]) => ({ name, day, value })),
+    )
+    const news = [...heard.values()]
+    await sql`
+      insert into receptions (registry, last_event_at, last_received_at, events)
+      select * from unnest(
+        ${[...heard.keys()]}::text[],
+        ${news.map(({ lastEventAt }) => isoTime(lastEventAt))}::timestamptz[],
+        ${news.map(({ lastReceivedAt }) => isoTime(lastReceivedAt))}::timestamptz[],
+        ${news.map(({ events }) => events)}::bigint[]
+      ) as news (registry, last_event_at, last_received_at, events)
+      order by registry
+      on conflict (registry) do update
+        set last_event_at = greatest(receptions.last_event_at, excluded.last_event_at),
+            last_received_at = greatest(receptions.last_received_at, excluded.last_received_at),
+            events = receptions.events + excluded.events
+    `.execute(tx)
+  })
+
+/** The registries heard of, the one heard of last first. */
+export const readReceptions = async (database: Database, limit: number): Promise<Reception[]> => {
+  const { rows } = await sql<{ registry: string; last_event_at: Date; last_received_at: Date; events: string }>`
+    select registry, last_event_at, last_received_at, events from receptions
+    order by last_received_at desc, registry limit ${limit}
+  `.execute(database.sql)
+  return rows.map((row) => ({
+    registry: row.registry,
+    lastEventAt: row.last_event_at,
+    lastReceivedAt: row.last_received_at,
+    events: Number(row.events),
+  }))
+}

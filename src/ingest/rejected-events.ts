@@ -1,0 +1,17 @@
+import { sql } from 'kysely'
+import type { UnreadableEvent } from '../events/registry-event.js'
+import type { Sql } from '../storage/database.js'
+
+/** Sets events aside that could not be read, with the reason, for a human to look at. */
+export const keepRejected = async (tx: Sql, events: readonly UnreadableEvent[]): Promise<void> => {
+  if (events.length === 0) return
+  await sql`
+    insert into rejected_events (id, reason, detail, excerpt)
+    select * from unnest(
+      ${events.map(({ id }) => id)}::uuid[],
+      ${events.map(({ unreadable }) => unreadable)}::text[],
+      ${events.map(({ detail }) => detail)}::text[],
+      ${events.map(({ excerpt }) => excerpt)}::text[]
+    ) on conflict do nothing
+  `.execute(tx)
+}

@@ -1,0 +1,32 @@
+import { pino, type Logger } from 'pino'
+
+/** Addresses of clients, and of stores: neither belongs into a log that many may read. */
+const ADDRESS =
+  /\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|(?<![\w:.])(?:\[?[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}\]?)(?::\d+)?(?![\w:.])/gi
+
+/** Removes IP addresses from a text. */
+export const withoutAddresses = (text: string): string => text.replace(ADDRESS, '(address)')
+
+/**
+ * An error as it is logged. Only what is named here: errors of database drivers carry whole commands and rows, which hold
+ * ids of people.
+ */
+const serializeError = (error: unknown): object => {
+  if (!(error instanceof Error)) return { type: typeof error }
+  return {
+    type: error.name,
+    message: withoutAddresses(error.message),
+    ...('code' in error && { code: error.code }),
+    stack: withoutAddresses(error.stack ?? ''),
+  }
+}
+
+/** Structured logs on standard output, a line of JSON each. */
+export const createLog = (level: string): Logger =>
+  pino({
+    level,
+    base: {},
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+    serializers: { err: serializeError },
+  })

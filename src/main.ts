@@ -1,0 +1,134 @@
+#!/usr/bin/env node
+import { Command, Option } from 'commander'
+import { version } from './core.js'
+
+const program = new Command('tallyman')
+  .description('Counts how a container registry is used: who pushes, pulls and deletes, in unique users and totals.')
+  .version(version)
+  .option('-c, --config <file>', 'configuration file (default: $TALLYMAN_CONFIG, else tallyman.yml)')
+  .hook('preAction', (command) => {
+    const { config } = command.opts<{ config?: string }>()
+    if (config !== undefined) process.env.TALLYMAN_CONFIG = config
+  })
+  .showHelpAfterError('(see --help)')
+  .addHelpText(
+    'after',
+    examples('tallyman serve', 'tallyman status', 'tallyman counters list', 'tallyman ping --print'),
+  )
+
+function examples(...lines: string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`
+}
+
+const json = (): Option => new Option('--json', 'print JSON instead of a table')
+
+program
+  .command('serve')
+  .description('receive notifications and answer the API until it is told to stop')
+  .option('-l, --listen <address>', 'host:port to listen on (default: 127.0.0.1:3000)')
+  .addHelpText(
+    'after',
+    examples(
+      'tallyman serve',
+      'tallyman serve --listen 0.0.0.0:3000',
+      'DATABASE_URL=postgres://… REDIS_URL=redis://… tallyman serve',
+    ),
+  )
+  .action(async ({ listen }: { listen?: string }) => {
+    if (listen !== undefined) process.env.TALLYMAN_LISTEN = listen
+    await (await import('./cli/serve.js')).serve()
+  })
+
+program
+  .command('status')
+  .description('show stores, registries last heard of, refused requests, skips and the next ping')
+  .addOption(json())
+  .addHelpText('after', examples('tallyman status', 'tallyman status --json'))
+  .action(async (options: { json?: boolean }) => (await import('./cli/status.js')).status(options))
+
+program
+  .command('ping')
+  .description('make a Service Ping now')
+  .addOption(new Option('--print', 'print the payload; nothing is kept or sent (the default)').conflicts('send'))
+  .option('--send', 'keep it and send it to TALLYMAN_PING_URL')
+  .addHelpText('after', examples('tallyman ping', 'tallyman ping --send'))
+  .action(async (options: { send?: boolean }) => (await import('./cli/ping.js')).ping(options))
+
+const counters = program.command('counters').description('read, export and import the counters of unique users')
+
+counters
+  .command('unique')
+  .description('count the unique users of one or more events over whole weeks or months')
+  .requiredOption('-e, --events <names>', 'events, separated by commas; their users are united')
+  .requiredOption('--start <day>', 'first day, as 2026-10-26')
+  .requiredOption('--end <day>', 'last day; the week it falls into does not count, because it may not be over')
+  .option('--monthly', 'count the whole calendar months between the days instead of ISO weeks')
+  .addOption(json())
+  .addHelpText(
+    'after',
+    examples(
+      'tallyman counters unique --events i_container_registry_push_tag_user --start 2026-10-26 --end 2026-11-23',
+      'tallyman counters unique --events i_container_registry_push_tag_user,i_container_registry_delete_tag_user --start 2026-10-01 --end 2026-10-31 --monthly',
+    ),
+  )
+  .action(async (options: { events: string; start: string; end: string; monthly?: boolean; json?: boolean }) =>
+    (await import('./cli/counters.js')).unique(options),
+  )
+
+counters
+  .command('list')
+  .description('list every counter with its count, the current week and month too')
+  .addOption(json())
+  .addHelpText('after', examples('tallyman counters list', 'tallyman counters list --json'))
+  .action(async (options: { json?: boolean }) => (await import('./cli/counters.js')).list(options))
+
+counters
+  .command('export')
+  .description('write all counters into a file, to move them to other stores')
+  .argument('<file>', 'where to write; - for standard output')
+  .addHelpText('after', examples('tallyman counters export counters.ndjson'))
+  .action(async (file: string) => (await import('./cli/counters.js')).exportTo(file))
+
+counters
+  .command('import')
+  .description('take in counters that were exported; doing it twice changes nothing')
+  .argument('<file>', 'what to read; - for standard input')
+  .option('--other-users', 'also when the export was counted with another users key')
+  .addHelpText('after', examples('REDIS_URL=redis://localhost:6379 tallyman counters import counters.ndjson'))
+  .action(async (file: string, options: { otherUsers?: boolean }) =>
+    (await import('./cli/counters.js')).importFrom(file, options),
+  )
+
+const metrics = program.command('metrics').description('check and describe the metric definitions')
+
+metrics
+  .command('check')
+  .description('check all rules and metric definitions')
+  .addHelpText('after', examples('tallyman metrics check', 'TALLYMAN_METRICS_DIR=./my-metrics tallyman metrics check'))
+  .action(async () => {
+    const { check } = await import('./cli/metrics.js')
+    check()
+  })
+
+metrics
+  .command('docs')
+  .description('print the dictionary of all metrics and events as Markdown')
+  .addHelpText('after', examples('tallyman metrics docs > docs/metrics.md'))
+  .action(async () => {
+    const { docs } = await import('./cli/metrics.js')
+    docs()
+  })
+
+program
+  .command('migrate')
+  .description('bring the schema of the SQL database up to date; serve does it too')
+  .addHelpText('after', examples('DATABASE_URL=postgres://… tallyman migrate'))
+  .action(async () => (await import('./cli/migrate.js')).migrateNow())
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  const { explain } = await import('./cli/failure.js')
+  process.stderr.write(`${explain(error)}\n`)
+  process.exitCode = 1
+}

@@ -1,0 +1,142 @@
+import { readdirSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { DefinitionError, type ReadDefinition } from '../definitions/definition-file.js'
+
+export type MetricTimeFrame = '7d' | '28d' | 'month' | 'all' | 'none'
+export type DataSource = 'redis_hll' | 'redis' | 'database' | 'system' | 'setting'
+export type DataCategory = 'standard' | 'subscription' | 'operational' | 'optional'
+
+type MetricFields = {
+  key_path: string
+  description: string
+  value_type: 'string' | 'number' | 'boolean' | 'object'
+  status: 'active' | 'removed' | 'broken'
+  data_source: DataSource
+  data_category: DataCategory
+  milestone: string
+  options: Record<string, unknown>
+}
+
+/** A metric as its file says, but with one time frame; definitions/schema/metric.json describes these and all other fields. */
+export type MetricDefinition = MetricFields & { time_frame: MetricTimeFrame }
+type MetricDocument = MetricFields & { time_frame: MetricTimeFrame | MetricTimeFrame[] }
+
+export type LoadedMetric = { definition: MetricDefinition; file: string }
+
+/** What a definition may refer to. */
+export type Known = {
+  /** Events with sketches. */
+  uniqueEvents: ReadonlySet<string>
+  /** Events with totals. */
+  totalEvents: ReadonlySet<string>
+  queries: ReadonlySet<string>
+  systemValues: ReadonlySet<string>
+  settingValues: ReadonlySet<string>
+}
+
+const SUFFIX: Partial<Record<MetricTimeFrame, string>> = {
+  '7d': '_weekly',
+  '28d': '_monthly',
+  month: '_calendar_month',
+}
+
+/**
+ * Loads every `*.yml` below a folder and checks it: its fields, what it refers to, and that no two claim one place.
+ * @throws DefinitionError with all problems of all files.
+ */
+export const loadMetrics = (folder: string, read: ReadDefinition, known: Known): LoadedMetric[] => {
+  const problems: string[] = []
+  const metrics = filesIn(folder).flatMap((file) => {
+    const path = join(folder, file)
+    try {
+      return expand(read(path, 'metric') as MetricDocument, file)
+    } catch (error) {
+      if (!(error instanceof DefinitionError)) throw error
+      problems.push(...error.problems.map((problem) => `${file}: ${problem}`))
+      return []
+    }
+  })
+  problems.push(...metrics.flatMap((metric) => unknownReferences(metric, known)), ...clashes(metrics))
+  if (problems.length > 0) throw new MetricsError(folder, problems)
+  return metrics
+}
+
+/** Like DefinitionError, but each problem names its own file below the folder. */
+class MetricsError extends DefinitionError {
+  constructor(folder: string, problems: string[]) {
+    super(folder, problems)
+    this.message = problems.map((problem) => join(folder, problem)).join('\n')
+  }
+}
+
+const filesIn = (folder: string): string[] => {
+  try {
+    return readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && /\.ya?ml$/.test(entry.name))
+      .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+      .sort()
+  } catch {
+    throw new DefinitionError(folder, ['the folder cannot be read; check the path and its permissions'])
+  }
+}
+
+/** A list of time frames stands for one definition each, told apart by a suffix of the key path, as GitLab does it. */
+const expand = (document: MetricDocument, file: string): LoadedMetric[] => {
+  const { time_frame: frames } = document
+  if (!Array.isArray(frames)) return [{ definition: { ...document, time_frame: frames }, file }]
+  return frames.map((frame) => ({
+    definition: { ...document, key_path: `${document.key_path}${SUFFIX[frame] ?? ''}`, time_frame: frame },
+    file,
+  }))
+}
+
+const unknownReferences = ({ definition, file }: LoadedMetric, known: Known): string[] => {
+  if (definition.status === 'removed') return []
+  const {
+    events = [],
+    event,
+    query,
+    value,
+  } = definition.options as Partial<Record<'event' | 'query' | 'value', string>> & {
+    events?: string[]
+  }
+  const missing = (key: string, name: string | undefined, names: ReadonlySet<string>, what: string): string[] =>
+    name === undefined || names.has(name)
+      ? []
+      : [`${file}: options.${key} is "${name}", expected ${what}: ${listed(names)}`]
+  switch (definition.data_source) {
+    case 'redis_hll':
+      return events.flatMap((name, i) =>
+        missing(`events[${i}]`, name, known.uniqueEvents, 'an event with unique users'),
+      )
+    case 'redis':
+      return missing('event', event, known.totalEvents, 'an event with a total')
+    case 'database':
+      return missing('query', query, known.queries, 'a query')
+    case 'system':
+      return missing('value', value, known.systemValues, 'a system value')
+    case 'setting':
+      return missing('value', value, known.settingValues, 'a setting')
+  }
+}
+
+const listed = (names: ReadonlySet<string>): string =>
+  names.size > 12 ? 'see definitions/events' : [...names].join(', ')
+
+const clashes = (metrics: LoadedMetric[]): string[] => {
+  const byPath = new Map<string, string>()
+  const problems = []
+  for (const { definition, file } of metrics) {
+    const other = byPath.get(definition.key_path)
+    if (other !== undefined) problems.push(`${file}: key_path ${definition.key_path} is also that of ${other}`)
+    byPath.set(definition.key_path, file)
+  }
+  for (const [path, file] of byPath) {
+    const parents = path.split('.').map((_, i, parts) => parts.slice(0, i).join('.'))
+    for (const parent of parents) {
+      const holder = byPath.get(parent)
+      if (holder !== undefined) problems.push(`${file}: key_path ${path} lies inside ${parent}, the value of ${holder}`)
+    }
+  }
+  return problems
+}

@@ -1,0 +1,55 @@
+import { isStorageAway } from '../storage/away.js'
+import type { MetricDefinition } from './definition.js'
+
+export type MetricValue = string | number | boolean | object | null
+
+/** A metric's value, and how it came about. A metric that failed has -1 and its error. */
+export type Evaluated = {
+  definition: MetricDefinition
+  value: MetricValue
+  /** Why the value is -1. */
+  error?: string
+  /** Seconds it took; metrics that were read together share the time. */
+  seconds: number
+}
+
+/** Values for metrics of one data source, in their order; an Error for one that failed. Asks its store as few times as it can. */
+export type Kind = (definitions: readonly MetricDefinition[]) => Promise<(MetricValue | Error)[]>
+
+export type Kinds = Record<MetricDefinition['data_source'], Kind>
+
+export const FAILED = -1
+const LONGEST_REASON = 200
+
+/** Evaluates metrics. One that fails becomes -1 and harms no other; the sources are asked side by side. */
+export const evaluate = async (definitions: readonly MetricDefinition[], kinds: Kinds): Promise<Evaluated[]> => {
+  const sources = [...new Set(definitions.map(({ data_source }) => data_source))]
+  const groups = await Promise.all(
+    sources.map(async (source) =>
+      evaluateSource(
+        definitions.filter(({ data_source }) => data_source === source),
+        kinds[source],
+      ),
+    ),
+  )
+  const byDefinition = new Map(groups.flat().map((evaluated) => [evaluated.definition, evaluated]))
+  return definitions.flatMap((definition) => byDefinition.get(definition) ?? [])
+}
+
+const evaluateSource = async (definitions: readonly MetricDefinition[], kind: Kind): Promise<Evaluated[]> => {
+  const start = performance.now()
+  const values = await kind(definitions).catch((error: unknown) => definitions.map(() => asError(error)))
+  const seconds = (performance.now() - start) / 1000
+  return definitions.map((definition, i) => {
+    const value = values[i] ?? null
+    return value instanceof Error
+      ? { definition, value: FAILED, error: reasonOf(value), seconds }
+      : { definition, value, seconds }
+  })
+}
+
+/** Errors leave the house with the ping, so a store that is away is not named with its address. */
+const reasonOf = (error: Error): string =>
+  isStorageAway(error) ? 'the store does not answer' : error.message.slice(0, LONGEST_REASON)
+
+export const asError = (error: unknown): Error => (error instanceof Error ? error : new Error('failed'))

@@ -1,0 +1,82 @@
+import { sql } from 'kysely'
+import { countKeys, keysForTimeFrame } from '../counters/read.js'
+import { sumTallies, type Days } from '../counters/tallies.js'
+import { completeWeeks, daysOfWeeks, rangeOf, type TimeFrame } from '../counters/windows.js'
+import { microsOf, utcDay, type Micros } from '../events/calendar.js'
+import type { Database } from '../storage/database.js'
+import type { SketchStore } from '../storage/sketch-store.js'
+import type { MetricDefinition, MetricTimeFrame } from './definition.js'
+import { asError, type Kind, type Kinds, type MetricValue } from './evaluate.js'
+import { QUERIES } from './queries.js'
+
+/** What the service knows of itself, by name. A value may need to be asked for. */
+export type NamedValues = Readonly<Record<string, () => MetricValue | Promise<MetricValue>>>
+
+type Needs = {
+  database: Database
+  sketches: SketchStore
+  systemValues: NamedValues
+  settingValues: NamedValues
+  now: () => Date
+}
+
+/** How each data source turns definitions into values. */
+export const createKinds = ({ database, sketches, systemValues, settingValues, now }: Needs): Kinds => ({
+  redis_hll: async (definitions) => {
+    const today = microsOf(now())
+    return countKeys(
+      sketches,
+      definitions.map(({ options, time_frame }) =>
+        keysForTimeFrame(options.events as string[], time_frame as TimeFrame, today),
+      ),
+    )
+  },
+
+  redis: async (definitions) => {
+    const today = microsOf(now())
+    return sumTallies(
+      database.sql,
+      definitions.map(({ options, time_frame }) => ({
+        name: options.event as string,
+        days: daysOf(time_frame, today),
+      })),
+    )
+  },
+
+  database: async (definitions) =>
+    Promise.all(
+      definitions.map(async ({ options }) => orError(async () => runQuery(database, options.query as string))),
+    ),
+
+  system: named(systemValues),
+  setting: named(settingValues),
+})
+
+/** Instead of their values: the text of each query. */
+export const queryTexts: Kind = async (definitions) =>
+  Promise.resolve(definitions.map(({ options }) => QUERIES[options.query as string] ?? new Error('no such query')))
+
+const named =
+  (values: NamedValues): Kind =>
+  async (definitions) =>
+    Promise.all(
+      definitions.map(async ({ options }: MetricDefinition) => {
+        const value = values[options.value as string]
+        return value ? orError(async () => value()) : new Error(`nothing is known of ${String(options.value)}`)
+      }),
+    )
+
+const orError = async (read: () => Promise<MetricValue>): Promise<MetricValue | Error> => read().catch(asError)
+
+const runQuery = async (database: Database, name: string): Promise<number> => {
+  const { rows } = await sql<Record<string, string>>`${sql.raw(QUERIES[name] ?? '')}`.execute(database.sql)
+  return Number(Object.values(rows[0] ?? {})[0])
+}
+
+/** The complete UTC days of a time frame: the weeks or the month that unique users are counted over, too. */
+const daysOf = (timeFrame: MetricTimeFrame, today: Micros): Days => {
+  if (timeFrame === 'all' || timeFrame === 'none') return {}
+  const range =
+    timeFrame === 'month' ? rangeOf(timeFrame, today) : daysOfWeeks(completeWeeks(rangeOf(timeFrame, today)))
+  return range ? { from: utcDay(range.start), to: utcDay(range.end) } : {}
+}

@@ -1,0 +1,71 @@
+import type { DataCategory, MetricDefinition } from '../metrics/definition.js'
+import { evaluate, type Evaluated, type Kinds, type MetricValue } from '../metrics/evaluate.js'
+import { queryTexts } from '../metrics/kinds.js'
+
+/** A Service Ping: `recorded_at` and the metrics, nested by the parts of their key paths. */
+export type Payload = { recorded_at: string; [part: string]: unknown }
+
+/** What is told about the making of a payload, apart from it. */
+export type Metadata = { uuid: string; metrics: { name: string; time_elapsed: number; error?: string }[] }
+
+export type ServicePing = { payload: Payload; metadata: Metadata }
+
+/** The value of a metric that comes from SQL, where SQL was not asked for. */
+const NOT_ASKED = -3
+
+/** All values, the SQL texts instead of values, or all values but those from SQL. */
+export type PingKind = 'all' | 'queries' | 'non_sql'
+
+type Needs = {
+  definitions: readonly MetricDefinition[]
+  kinds: Kinds
+  uuid: string
+  categories: ReadonlySet<DataCategory>
+  now: () => Date
+}
+
+/** Evaluates all metrics that may be told and puts them together. A metric that fails is -1 and named in the metadata. */
+export const buildPing = async (needs: Needs, kind: PingKind = 'all'): Promise<ServicePing> => {
+  const { definitions, categories, uuid, now } = needs
+  const recordedAt = now().toISOString()
+  const told = definitions.filter(
+    ({ status, data_category, data_source }) =>
+      status !== 'removed' && categories.has(data_category) && (kind !== 'queries' || data_source === 'database'),
+  )
+  const evaluated = await evaluate(told, kindsFor(needs.kinds, kind))
+  return { payload: { recorded_at: recordedAt, ...nest(evaluated) }, metadata: metadataOf(uuid, evaluated) }
+}
+
+const kindsFor = (kinds: Kinds, kind: PingKind): Kinds => {
+  if (kind === 'queries') return { ...kinds, database: queryTexts }
+  if (kind === 'non_sql')
+    return { ...kinds, database: async (metrics) => Promise.resolve(metrics.map(() => NOT_ASKED)) }
+  return kinds
+}
+
+type Nested = { [part: string]: MetricValue | Nested }
+
+/** `a.b.c` becomes { a: { b: { c } } }. Key paths were checked for clashes when they were loaded. */
+const nest = (evaluated: readonly Evaluated[]): Nested => {
+  const root = emptyNode()
+  for (const { definition, value } of evaluated) {
+    const parts = definition.key_path.split('.')
+    const leaf = parts.pop() ?? ''
+    let parent = root
+    for (const part of parts) parent = (parent[part] ??= emptyNode()) as Nested
+    parent[leaf] = value
+  }
+  return root
+}
+
+/** Without a prototype a key path may hold any name, also "constructor". */
+const emptyNode = (): Nested => Object.create(null) as Nested
+
+const metadataOf = (uuid: string, evaluated: readonly Evaluated[]): Metadata => ({
+  uuid,
+  metrics: evaluated.map(({ definition, seconds, error }) => ({
+    name: definition.key_path,
+    time_elapsed: Math.round(seconds * 1e6) / 1e6,
+    ...(error !== undefined && { error }),
+  })),
+})

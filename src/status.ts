@@ -1,0 +1,110 @@
+import { sql } from 'kysely'
+import { SKIP_PREFIX } from './counters/tallies.js'
+import { MICROS_PER_DAY, microsOf, utcDay } from './events/calendar.js'
+import type { StoreCheck } from './http/health.js'
+import { readReceptions, REFUSED_PREFIX, type Reception } from './ingest/receptions.js'
+import { newestPing } from './ping/history.js'
+import type { Database } from './storage/database.js'
+import type { SketchStore } from './storage/sketch-store.js'
+
+/** What someone who looks after the service wants to know. Times are ISO 8601 in UTC. */
+export type Status = {
+  version: string
+  uuid: string
+  installedAt: Date
+  stores: StoreCheck
+  /** Registries heard of, the last one first; empty when no notification ever came. */
+  registries: Reception[]
+  /** Events that were not counted, by reason, over the last seven days. */
+  skips: Record<string, number>
+  /** Requests that were refused, by HTTP status, over the last seven days: a 401 is a wrong token. */
+  refused: Record<string, number>
+  ping: {
+    enabled: boolean
+    destination: boolean
+    next?: Date
+    last?: {
+      recordedAt: Date
+      sentAt: Date | null
+      attempts: number
+      nextAttemptAt: Date | null
+      lastError: string | null
+    }
+  }
+}
+
+const REGISTRIES_SHOWN = 20
+
+type Needs = {
+  version: string
+  installation: { uuid: string; installedAt: Date }
+  database: Database
+  sketches: SketchStore
+  ping: { enabled: boolean; destination: boolean; next: () => Date | undefined }
+  now: () => Date
+}
+
+/** Asks each store for its version, within the limits of its connection. */
+export const checkStores = async ({
+  database,
+  sketches,
+}: Pick<Needs, 'database' | 'sketches'>): Promise<StoreCheck> => {
+  const check = async (version: () => Promise<string>): Promise<StoreCheck[string]> => {
+    try {
+      return { ok: true, version: await version() }
+    } catch {
+      return { ok: false, error: 'does not answer' }
+    }
+  }
+  const [databaseCheck, sketchesCheck] = await Promise.all([check(database.version), check(sketches.version)])
+  return {
+    [database.engine]: databaseCheck,
+    ...(sketches.name === 'redis' && { redis: sketchesCheck }),
+  }
+}
+
+/** Gathers the status. @throws when the SQL database is away. */
+export const readStatus = async (needs: Needs): Promise<Status> => {
+  const { version, installation, database, ping, now } = needs
+  const today = microsOf(now())
+  const weekAgo = utcDay(today - 6 * MICROS_PER_DAY)
+  const [stores, registries, skips, refused, last] = await Promise.all([
+    checkStores(needs),
+    readReceptions(database, REGISTRIES_SHOWN),
+    tallied(database, SKIP_PREFIX, weekAgo),
+    tallied(database, REFUSED_PREFIX, weekAgo),
+    newestPing(database),
+  ])
+  const next = ping.next()
+  return {
+    version,
+    uuid: installation.uuid,
+    installedAt: installation.installedAt,
+    stores,
+    registries,
+    skips,
+    refused,
+    ping: {
+      enabled: ping.enabled,
+      destination: ping.destination,
+      ...(next && { next }),
+      ...(last && {
+        last: {
+          recordedAt: last.recordedAt,
+          sentAt: last.sentAt,
+          attempts: last.attempts,
+          nextAttemptAt: last.nextAttemptAt,
+          lastError: last.lastError,
+        },
+      }),
+    },
+  }
+}
+
+const tallied = async (database: Database, prefix: string, since: string): Promise<Record<string, number>> => {
+  const { rows } = await sql<{ name: string; value: string }>`
+    select name, sum(value) as value from tallies
+    where starts_with(name, ${prefix}) and day >= ${since}::date group by name order by 2 desc
+  `.execute(database.sql)
+  return Object.fromEntries(rows.map(({ name, value }) => [name.slice(prefix.length), Number(value)]))
+}

@@ -1,0 +1,25 @@
+/**
+ * Whether an error means that a store cannot be reached or does not answer: what was asked may work later, unchanged.
+ * Knows the errors of node's sockets, of pg, of PostgreSQL (SQLSTATE 08, 53, 57P, 58, 25006) and of ioredis.
+ */
+export const isStorageAway = (error: unknown): boolean => {
+  if (!(error instanceof Error)) return false
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  return SOCKET.has(code) || SERVER.test(code) || CLIENT.test(error.message) || REDIS.has(error.name)
+}
+
+const SOCKET = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ETIMEDOUT',
+  'EPIPE',
+  'ENOENT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+])
+const SERVER = /^(08|53|57P|58)[0-9A-Z]*$|^25006$/
+const CLIENT =
+  /Query read timeout|Connection terminated|timeout exceeded when trying to connect|not queryable|Connection is closed|Command timed out|Stream isn't writeable|(LOADING|CLUSTERDOWN|MASTERDOWN|READONLY|TRYAGAIN|NOREPLICAS) /
+const REDIS = new Set(['MaxRetriesPerRequestError', 'ClusterAllFailedError'])

@@ -1,0 +1,130 @@
+import { Kysely, PostgresDialect, sql, type QueryExecutorProvider } from 'kysely'
+import type pg from 'pg'
+
+/** What a statement of Kysely's `sql` template is executed on: the database or a transaction. */
+export type Sql = QueryExecutorProvider
+
+/** A statement for the hot path: its text never changes, so the server prepares it once per connection under its name. */
+export type HotStatement = { name: string; text: string }
+
+/** An open transaction. */
+export type Transaction = Sql & {
+  /**
+   * Runs a statement without the cost of building it, which is a fifth of a transaction (docs/decisions/0005). Work need not
+   * wait for its answer: should it fail, nothing is committed.
+   */
+  run: <Row>(statement: HotStatement, values: unknown[]) => Promise<Row[]>
+  /** Calls back once the transaction has been committed; never when it was rolled back. */
+  afterCommit: (then: () => void) => void
+}
+
+/** The SQL database, PostgreSQL 14 or newer or the embedded PGlite. */
+export type Database = {
+  engine: 'postgresql' | 'pglite'
+  /** For statements outside a transaction. */
+  sql: Kysely<unknown>
+  /** Runs work in one transaction, for which a registry waits: all of it holds, or none. */
+  transaction: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>
+  /** The server's version, as `15.18`. */
+  version: () => Promise<string>
+  close: () => Promise<void>
+}
+
+/**
+ * A transaction on one connection of the pool. `begin` and `commit` are sent without waiting for the answers of what went
+ * before: on a pipelining connection that saves two round trips of three, and a registry waits for each of them. A statement
+ * that fails makes PostgreSQL turn the commit into a rollback.
+ */
+export const transactionOn =
+  (pool: pg.Pool): Database['transaction'] =>
+  async (work) => {
+    const client = await pool.connect()
+    const session = sessionOn(client)
+    const sent: Promise<unknown>[] = []
+    const committed: (() => void)[] = []
+    const send = async (query: string | pg.QueryConfig): Promise<pg.QueryResult> => {
+      const answer = session.query(query)
+      answer.catch(() => undefined)
+      sent.push(answer)
+      return answer
+    }
+    const tx: Transaction = {
+      getExecutor: () => session.kysely.getExecutor(),
+      run: async <Row>({ name, text }: HotStatement, values: unknown[]) =>
+        (await send({ name, text, values })).rows as Row[],
+      afterCommit: (then) => void committed.push(then),
+    }
+    try {
+      void send('begin')
+      const result = await work(tx)
+      const commit = send('commit')
+      await Promise.all(sent)
+      if ((await commit).command !== 'COMMIT') throw new Error('the transaction was rolled back')
+      for (const then of committed) then()
+      return result
+    } catch (error) {
+      await session.query('rollback').catch(() => undefined)
+      throw error
+    } finally {
+      client.release()
+    }
+  }
+
+type Session = {
+  query: (query: string | pg.QueryConfig) => Promise<pg.QueryResult>
+  /** For the statements of a transaction that are not hot. */
+  kysely: Kysely<unknown>
+}
+
+const sessions = new WeakMap<pg.PoolClient, Session>()
+
+const sessionOn = (client: pg.PoolClient): Session => {
+  const known = sessions.get(client)
+  if (known) return known
+  const query = client.pipeline ? async (asked: string | pg.QueryConfig) => client.query(asked) : oneByOne(client)
+  const connection = {
+    query: async (text: string, values: readonly unknown[]) => query({ text, values: [...values] }),
+    release: () => undefined,
+  }
+  const pool = { connect: async () => Promise.resolve(connection as never), end: async () => Promise.resolve() }
+  const session = { query, kysely: new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) }) }
+  sessions.set(client, session)
+  return session
+}
+
+/** A connection that does not pipeline takes its next query when it has answered the last. */
+const oneByOne = (client: pg.PoolClient): Session['query'] => {
+  let last: Promise<unknown> = Promise.resolve()
+  return async (asked) => {
+    const answer = last.then(async () => client.query(asked))
+    last = answer.catch(() => undefined)
+    return answer
+  }
+}
+
+/**
+ * A connection that breaks fails its statements and is dropped by its pool. It also emits an error, which would end the
+ * process if nobody listened.
+ */
+export const surviveLostConnections = (pool: pg.Pool): void => {
+  const ignore = (): void => undefined
+  pool.on('error', ignore)
+  pool.on('connect', (client) => client.on('error', ignore))
+}
+
+export const serverVersion = async (db: Sql): Promise<string> => {
+  const { rows } = await sql<{ version: string }>`select current_setting('server_version') as version`.execute(db)
+  return rows[0]?.version.split(' ')[0] ?? 'unknown'
+}
+
+/** The SQLSTATE of an error from PostgreSQL; undefined for any other error. */
+const sqlState = (error: unknown): string | undefined => {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined
+}
+
+/** The data itself cannot be stored (SQLSTATE classes 21 to 23 and 54): sending it again will never work. */
+export const isContentError = (error: unknown): boolean => /^(21|22|23|54)/.test(sqlState(error) ?? '')
+
+/** A serialization failure or a deadlock (class 40): the same transaction may well work now. */
+export const isConflict = (error: unknown): boolean => (sqlState(error) ?? '').startsWith('40')

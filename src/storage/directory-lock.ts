@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto'
+import { mkdirSync, readFileSync, realpathSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:net'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+
+/** Another process holds the directory. The message says which, and what to do. */
+export class DirectoryInUse extends Error {}
+
+export type DirectoryHolder = { pid: number; host: string; listen?: string }
+export type DirectoryLock = {
+  /** Notes where the holder listens, for the command line of the same directory. */
+  announce: (listen: string) => void
+  release: () => void
+}
+
+const FILE = 'tallyman.lock'
+const HEARTBEAT_MS = 5_000
+/** Without a heartbeat for this long a holder is dead, also one in another container, whose processes we cannot see. */
+const SILENCE_MS = 20_000
+
+/**
+ * Takes a data directory for this process alone, because two PGlites in one directory lose rows without an error.
+ * Two locks together: an abstract socket, which the kernel frees whatever kills us but which other containers do not see,
+ * and a file with a heartbeat, which they do see.
+ * @throws DirectoryInUse
+ */
+export const lockDirectory = async (directory: string): Promise<DirectoryLock> => {
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const file = join(directory, FILE)
+  const holder = directoryHolder(directory)
+  if (holder) throw inUse(directory, holder)
+  const socket = await listenOn(socketName(directory)).catch(() => {
+    throw inUse(directory, directoryHolder(directory))
+  })
+
+  const write = (me: DirectoryHolder): void => {
+    writeFileSync(file, JSON.stringify(me), { mode: 0o600 })
+  }
+  const me: DirectoryHolder = { pid: process.pid, host: hostname() }
+  write(me)
+  const heartbeat = setInterval(() => {
+    const now = new Date()
+    utimesSync(file, now, now)
+  }, HEARTBEAT_MS).unref()
+  return {
+    announce: (listen) => {
+      write({ ...me, listen })
+    },
+    release: () => {
+      clearInterval(heartbeat)
+      socket?.close()
+      rmSync(file, { force: true })
+    },
+  }
+}
+
+/** Who holds a directory now; undefined when nobody does, or when its holder died. */
+export const directoryHolder = (directory: string): DirectoryHolder | undefined => {
+  const file = join(directory, FILE)
+  try {
+    const holder = JSON.parse(readFileSync(file, 'utf8')) as DirectoryHolder
+    if (Date.now() - statSync(file).mtimeMs > SILENCE_MS) return undefined
+    return holder.host !== hostname() || isAlive(holder.pid) ? holder : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const isAlive = (pid: number): boolean => {
+  if (pid === process.pid) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+}
+
+const inUse = (directory: string, holder: DirectoryHolder | undefined): DirectoryInUse => {
+  const who = holder ? `process ${holder.pid} on ${holder.host}` : 'another process'
+  return new DirectoryInUse(
+    `the data directory ${directory} is in use by ${who}; stop it first, or set TALLYMAN_DATA_DIR to another directory`,
+  )
+}
+
+/** Linux only: elsewhere the file alone must do. */
+const socketName = (directory: string): string | undefined =>
+  process.platform === 'linux'
+    ? `\0tallyman-${createHash('sha256').update(realpathSync(directory)).digest('hex').slice(0, 32)}`
+    : undefined
+
+const listenOn = async (name: string | undefined): Promise<Server | undefined> => {
+  if (name === undefined) return undefined
+  const server = createServer((connection) => connection.destroy())
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(name, resolve)
+  })
+  server.unref()
+  return server
+}

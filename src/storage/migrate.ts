@@ -1,0 +1,22 @@
+import { Migrator, type Kysely } from 'kysely'
+import { counters } from './migrations/0001-counters.js'
+
+/** All migrations, in the order of their names. A name never changes once it was released. */
+const MIGRATIONS = { '0001-counters': counters }
+
+/**
+ * Brings the schema up to date. Several processes may call it at once: one works, the others wait.
+ * @returns the names of the migrations that were applied now.
+ */
+export const migrate = async (db: Kysely<unknown>): Promise<string[]> => {
+  const { error, results = [] } = await migratorFor(db).migrateToLatest()
+  if (error !== undefined) throw error instanceof Error ? error : new Error('the migration failed')
+  return results.map(({ migrationName }) => migrationName)
+}
+
+/** Names of the migrations that are still to be applied. */
+export const pendingMigrations = async (db: Kysely<unknown>): Promise<string[]> =>
+  (await migratorFor(db).getMigrations()).filter(({ executedAt }) => !executedAt).map(({ name }) => name)
+
+const migratorFor = (db: Kysely<unknown>): Migrator =>
+  new Migrator({ db, provider: { getMigrations: async () => Promise.resolve(MIGRATIONS) } })

@@ -1,0 +1,79 @@
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { PGlite } from '@electric-sql/pglite'
+import { createPgConfig } from '@electric-sql/pglite/node-postgres'
+import { Kysely, PostgresDialect, sql } from 'kysely'
+import pg from 'pg'
+import { serverVersion, surviveLostConnections, transactionOn, type Database } from './database.js'
+
+export type EmbeddedDatabase = Database & {
+  /** To be called when the schema is in place: from then on an empty database is refused as a loss. */
+  markInitialised: () => void
+  /** Writes a dump (a tar of the database directory) into `dumps/` and removes all but the newest `keep`. */
+  dump: (name: string, keep: number) => Promise<string>
+}
+
+/** The directory held data once and is empty now. PGlite would silently begin anew. */
+export class DatabaseLost extends Error {}
+
+const MARKER = 'initialised'
+
+/**
+ * Opens the embedded PostgreSQL in `<directory>/db`. The caller holds the directory's lock.
+ * PGlite has no fsync: a kill -9 loses nothing, a power cut may.
+ * @throws DatabaseLost
+ */
+export const openPglite = async (directory: string): Promise<EmbeddedDatabase> => {
+  const data = join(directory, 'db')
+  const marker = join(directory, MARKER)
+  const dumps = join(directory, 'dumps')
+  if (existsSync(marker) && !existsSync(join(data, 'PG_VERSION'))) throw lost(data, marker, dumps)
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const pglite = await PGlite.create(data)
+  // One session, held for ever: the shim breaks when its client is thrown away and made anew.
+  const pool = new pg.Pool(Object.assign({ max: 1, idleTimeoutMillis: 0 }, createPgConfig(pglite)))
+  surviveLostConnections(pool)
+  const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
+  const close = async (): Promise<void> => {
+    await kysely.destroy()
+    await pglite.close()
+  }
+  if (existsSync(marker) && !(await hasTables(kysely))) {
+    await close()
+    throw lost(data, marker, dumps)
+  }
+  return {
+    engine: 'pglite',
+    sql: kysely,
+    transaction: transactionOn(pool),
+    version: async () => serverVersion(kysely),
+    markInitialised: () => {
+      writeFileSync(marker, '', { mode: 0o600 })
+    },
+    dump: async (name, keep) => {
+      mkdirSync(dumps, { recursive: true, mode: 0o700 })
+      const blob = await pglite.dumpDataDir('gzip')
+      const file = join(dumps, `${name}.tar.gz`)
+      writeFileSync(`${file}.part`, Buffer.from(await blob.arrayBuffer()), { mode: 0o600 })
+      renameSync(`${file}.part`, file)
+      const old = readdirSync(dumps)
+        .filter((entry) => entry.endsWith('.tar.gz'))
+        .sort()
+        .slice(0, -keep)
+      for (const entry of old) rmSync(join(dumps, entry))
+      return file
+    },
+    close,
+  }
+}
+
+const hasTables = async (kysely: Kysely<unknown>): Promise<boolean> => {
+  const { rows } = await sql`select 1 from pg_tables where schemaname = 'public' limit 1`.execute(kysely)
+  return rows.length > 0
+}
+
+const lost = (data: string, marker: string, dumps: string): DatabaseLost =>
+  new DatabaseLost(
+    `the embedded database in ${data} is gone, although it held data before; ` +
+      `put a dump from ${dumps} back (tar -xzf DUMP -C ${data}), or remove ${marker} to begin with nothing`,
+  )

@@ -1,0 +1,35 @@
+import { Kysely, PostgresDialect } from 'kysely'
+import pg from 'pg'
+import { serverVersion, surviveLostConnections, transactionOn, type Database } from './database.js'
+
+/** A registry gives an answer half a second to a few; two statements and a commit fit or the server is away. */
+const WRITE_TIMEOUT_MS = 2_000
+const CONNECT_TIMEOUT_MS = 1_500
+
+/**
+ * Opens a pool for what a registry waits for, with a short limit for each statement, and one for everything else, so that a
+ * long report cannot hold up a notification. Connections are made when they are needed.
+ * @param url `postgres://…`, or `postgresql://…`
+ */
+export const openPostgres = (url: string): Database => {
+  const connect = {
+    connectionString: url,
+    application_name: 'tallyman',
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+  }
+  const writers = new pg.Pool({ ...connect, max: 4, pipeline: true, query_timeout: WRITE_TIMEOUT_MS })
+  const readers = new pg.Pool({ ...connect, max: 6 })
+  for (const pool of [writers, readers]) surviveLostConnections(pool)
+
+  const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: readers }) })
+  return {
+    engine: 'postgresql',
+    sql: kysely,
+    transaction: transactionOn(writers),
+    version: async () => serverVersion(kysely),
+    close: async () => {
+      await Promise.all([kysely.destroy(), writers.end()])
+    },
+  }
+}

@@ -1,0 +1,95 @@
+import { randomUUID } from 'node:crypto'
+import { Cluster, type ChainableCommander, type Redis } from 'ioredis'
+import type { SketchStore, StoredSketch } from './sketch-store.js'
+
+/** Members in one PFADD: larger ones keep Redis from its other clients for too long. */
+const MEMBERS_PER_COMMAND = 1_000
+const KEYS_PER_SCAN = 500
+
+/**
+ * Sketches in Redis: stand-alone, behind Sentinel, or a Cluster. Keys that are united must lie in one slot, so callers
+ * give them one hash tag.
+ */
+export const createRedisSketches = (redis: Redis | Cluster): SketchStore => ({
+  name: 'redis',
+
+  add: async (additions) => {
+    if (additions.length === 0) return
+    const pipeline = redis.pipeline()
+    for (const { key, members, seconds } of additions) {
+      const all = [...members]
+      for (let i = 0; i < all.length; i += MEMBERS_PER_COMMAND)
+        pipeline.pfadd(key, ...all.slice(i, i + MEMBERS_PER_COMMAND))
+      pipeline.expire(key, seconds)
+    }
+    await execute(pipeline)
+  },
+
+  replace: async (key, sketch, seconds) => {
+    if (sketch) await redis.set(key, Buffer.from(sketch.toBytes()), 'EX', seconds)
+    else await redis.del(key)
+  },
+
+  count: async (unions) => {
+    const pipeline = redis.pipeline()
+    for (const keys of unions) pipeline.pfcount(...keys)
+    return (await replies(pipeline)).map(([error, count]) => error ?? Number(count))
+  },
+
+  entries: async function* (prefix) {
+    for (const node of redis instanceof Cluster ? redis.nodes('master') : [redis]) {
+      const pattern = `${prefix.replace(/[\\*?[\]]/g, '\\$&')}*`
+      for await (const keys of node.scanStream({ match: pattern, count: KEYS_PER_SCAN }) as AsyncIterable<string[]>) {
+        yield* await readAll(node, [...new Set(keys)])
+      }
+    }
+  },
+
+  merge: async ({ key, bytes, seconds }) => {
+    if ((await redis.set(key, Buffer.from(bytes), 'EX', seconds, 'NX')) === 'OK') return
+    const arriving = `${key}:${randomUUID()}`
+    const pipeline = redis.pipeline().set(arriving, Buffer.from(bytes), 'EX', 60)
+    await execute(pipeline.pfmerge(key, arriving).expire(key, seconds, 'GT').del(arriving))
+  },
+
+  version: async () => {
+    const info = redis instanceof Cluster ? await anyMaster(redis).info('server') : await redis.info('server')
+    return /^redis_version:(\S+)/m.exec(info)?.[1] ?? 'unknown'
+  },
+
+  close: async () => {
+    // QUIT waits for what is under way; a server that is away gets no second chance.
+    await redis.quit().catch(() => {
+      redis.disconnect()
+    })
+  },
+})
+
+const readAll = async (node: Redis, keys: string[]): Promise<StoredSketch[]> => {
+  const pipeline = node.pipeline()
+  for (const key of keys) pipeline.getBuffer(key).ttl(key)
+  const answers = await execute(pipeline)
+  return keys.flatMap((key, i) => {
+    const [bytes, seconds] = answers.slice(2 * i, 2 * i + 2) as [Buffer | null, number]
+    return bytes ? [{ key, bytes, seconds: Math.max(seconds, 1) }] : []
+  })
+}
+
+const anyMaster = (cluster: Cluster): Redis => {
+  const [node] = cluster.nodes('master')
+  if (!node) throw new Error('Connection is closed: the cluster has no master that answers')
+  return node
+}
+
+const replies = async (pipeline: ChainableCommander): Promise<[Error | null, unknown][]> => {
+  const answers = await pipeline.exec()
+  if (!answers) throw new Error('Connection is closed')
+  return answers
+}
+
+/** Runs a pipeline; the first error of any command is thrown. */
+const execute = async (pipeline: ChainableCommander): Promise<unknown[]> =>
+  (await replies(pipeline)).map(([error, answer]) => {
+    if (error) throw error
+    return answer
+  })

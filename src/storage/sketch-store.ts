@@ -1,0 +1,35 @@
+import type { Transaction } from './database.js'
+import type { HyperLogLog } from './hyperloglog/hyperloglog.js'
+
+/** Members for one sketch. Adding what is there already changes nothing. */
+export type SketchAddition = {
+  key: string
+  members: ReadonlySet<string>
+  /** Seconds to keep the sketch, counted from this write. */
+  seconds: number
+  /** The sketch may be replaced by any process, so what was added must not be taken for granted later. */
+  replaceable?: boolean
+}
+
+/** A sketch as it is stored: bytes in Redis's format, and the seconds it still has. */
+export type StoredSketch = { key: string; bytes: Uint8Array; seconds: number }
+
+/**
+ * Where sketches (HyperLogLog) are kept. Two implementations: Redis, and a table of the SQL database.
+ * The SQL one works in the transaction it is given, Redis at once; adding twice is harmless, so both are safe.
+ */
+export type SketchStore = {
+  name: 'redis' | 'sql'
+  add: (additions: SketchAddition[], tx: Transaction) => Promise<void>
+  /** Puts a sketch in the place of what was there; without a sketch removes the key. */
+  replace: (key: string, sketch: HyperLogLog | undefined, seconds: number, tx: Transaction) => Promise<void>
+  /** Distinct members of each union of keys, in one round trip; keys that do not exist are empty. One that fails does not harm the others. */
+  count: (unions: readonly (readonly string[])[]) => Promise<(number | Error)[]>
+  /** All sketches whose key begins with a prefix, in no order. */
+  entries: (prefix: string) => AsyncIterable<StoredSketch>
+  /** Unites a sketch with what is stored under its key; takes it over byte for byte where nothing is. */
+  merge: (sketch: StoredSketch) => Promise<void>
+  /** The server's version. Fails when it does not answer. */
+  version: () => Promise<string>
+  close: () => Promise<void>
+}

@@ -1,0 +1,88 @@
+import type { Config } from './config.js'
+import type { Database } from './storage/database.js'
+import { lockDirectory, type DirectoryLock } from './storage/directory-lock.js'
+import { migrate } from './storage/migrate.js'
+import type { SketchStore } from './storage/sketch-store.js'
+import { createSqlSketches } from './storage/sql-sketches.js'
+
+/** The stores a configuration names, open and with their schema in place. */
+export type Stores = {
+  database: Database
+  sketches: SketchStore
+  /** The lock of the data directory, where the database is embedded. */
+  lock?: DirectoryLock
+  /** The migrations that were applied just now. */
+  migrated: readonly string[]
+  /** Writes a dump of the embedded database. */
+  dump?: () => Promise<string>
+  close: () => Promise<void>
+}
+
+const DUMPS_KEPT = 3
+
+/**
+ * Opens PostgreSQL or the embedded database, and Redis or the table of sketches. The drivers are loaded only when needed:
+ * that is most of the time a command takes to start.
+ * @throws DirectoryInUse, DatabaseLost, or the error of a server that does not answer.
+ */
+export const openStores = async (config: Config, now: () => Date): Promise<Stores> => {
+  const opened =
+    config.database_url === undefined ? await openEmbedded(config, now) : await openServer(config.database_url)
+  try {
+    const sketches =
+      config.redis_url === undefined ? createSqlSketches(opened.database) : await openRedis(config.redis_url)
+    return {
+      ...opened,
+      sketches,
+      close: async () => {
+        await sketches.close()
+        await opened.close()
+      },
+    }
+  } catch (error) {
+    await opened.close()
+    throw error
+  }
+}
+
+type Opened = Omit<Stores, 'sketches'>
+
+const openServer = async (url: string): Promise<Opened> => {
+  const { openPostgres } = await import('./storage/postgres.js')
+  const database = openPostgres(url)
+  try {
+    return { database, migrated: await migrate(database.sql), close: database.close }
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+}
+
+const openEmbedded = async (config: Config, now: () => Date): Promise<Opened> => {
+  const lock = await lockDirectory(config.data_dir)
+  try {
+    const { openPglite } = await import('./storage/pglite.js')
+    const database = await openPglite(config.data_dir)
+    const migrated = await migrate(database.sql)
+    database.markInitialised()
+    return {
+      database,
+      lock,
+      migrated,
+      dump: async () => database.dump(`tallyman-${now().toISOString().slice(0, 10)}`, DUMPS_KEPT),
+      close: async () => {
+        await database.close()
+        lock.release()
+      },
+    }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+const openRedis = async (url: string): Promise<SketchStore> => {
+  const { connectRedis } = await import('./storage/redis-connection.js')
+  const { createRedisSketches } = await import('./storage/redis-sketches.js')
+  return createRedisSketches(connectRedis(url))
+}

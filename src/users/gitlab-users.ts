@@ -1,0 +1,124 @@
+import { LRUCache } from 'lru-cache'
+import { comparable, DirectoryAway, type UserDirectory } from './directory.js'
+
+const REMEMBERED_USERS = 50_000
+const REMEMBER_FOUND_MS = 60 * 60 * 1000
+const REMEMBER_UNKNOWN_MS = 5 * 60 * 1000
+/** Part of the half second that a registry grants us; what comes later is remembered for the next event. */
+const PATIENCE_MS = 300
+const REQUEST_LIMIT_MS = 5_000
+/** After a failure GitLab is left alone for a while, and events do not wait for it. */
+const REST_MS = 10_000
+const LARGEST_ANSWER = 256 * 1024
+const REQUESTS_AT_ONCE = 8
+
+type Settings = {
+  /** The API's root, as `https://gitlab.example.com/api/v4`. */
+  url: string
+  /** An access token that may read users. */
+  token: string
+  now: () => Date
+}
+
+/** NOBODY stands for a name that GitLab does not know: a cache cannot hold undefined. */
+const NOBODY = Symbol('nobody')
+type Answer = string | typeof NOBODY
+
+/**
+ * Asks a GitLab for the id of a user name (GET /users?username=, GitLab's Users API). Answers are remembered, questions
+ * for one name are asked once, and an event never waits longer than 0.3 s.
+ */
+export const createGitlabUsers = ({ url, token, now }: Settings): UserDirectory => {
+  const remembered = new LRUCache<string, Answer>({ max: REMEMBERED_USERS, perf: { now: () => now().getTime() } })
+  const asking = new Map<string, Promise<Answer>>()
+  let restUntil = 0
+
+  const ask = async (name: string): Promise<Answer> => {
+    try {
+      const answer = await requestId(url, token, name)
+      remembered.set(name, answer, { ttl: answer === NOBODY ? REMEMBER_UNKNOWN_MS : REMEMBER_FOUND_MS })
+      return answer
+    } catch (error) {
+      restUntil = now().getTime() + REST_MS
+      throw error
+    } finally {
+      asking.delete(name)
+    }
+  }
+
+  const askOnce = async (name: string): Promise<Answer> => {
+    const underWay = asking.get(name)
+    if (underWay) return underWay
+    if (now().getTime() < restUntil) throw new DirectoryAway('GitLab did not answer a moment ago')
+    if (asking.size >= REQUESTS_AT_ONCE) throw new DirectoryAway('too many questions to GitLab at once')
+    const question = ask(name)
+    asking.set(name, question)
+    return question
+  }
+
+  return {
+    kind: 'gitlab',
+    idOf: async (name) => {
+      const compared = comparable(name)
+      const known = remembered.get(compared) ?? (await patiently(askOnce(compared)))
+      return known === NOBODY ? undefined : known
+    },
+    close: () => undefined,
+  }
+}
+
+const patiently = async <T>(question: Promise<T>): Promise<T> => {
+  let timer
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new DirectoryAway('GitLab takes too long'))
+    }, PATIENCE_MS)
+  })
+  try {
+    return await Promise.race([question, limit])
+  } finally {
+    clearTimeout(timer)
+    question.catch(() => undefined)
+  }
+}
+
+const requestId = async (url: string, token: string, name: string): Promise<Answer> => {
+  const address = `${url.replace(/\/+$/, '')}/users?username=${encodeURIComponent(name)}`
+  const response = await fetch(address, {
+    headers: { 'private-token': token, accept: 'application/json' },
+    redirect: 'error',
+    signal: AbortSignal.timeout(REQUEST_LIMIT_MS),
+  }).catch((error: unknown) => {
+    throw new DirectoryAway(`GitLab cannot be reached: ${error instanceof Error ? error.name : 'error'}`)
+  })
+  if (!response.ok) {
+    await response.body?.cancel()
+    throw new DirectoryAway(`GitLab answered ${response.status}`)
+  }
+  return idIn(await boundedText(response), name)
+}
+
+const boundedText = async (response: Response): Promise<string> => {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+    size += chunk.length
+    if (size > LARGEST_ANSWER) throw new DirectoryAway('the answer of GitLab is too large')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+const idIn = (body: string, name: string): Answer => {
+  let users: unknown
+  try {
+    users = JSON.parse(body)
+  } catch {
+    throw new DirectoryAway('the answer of GitLab is not JSON')
+  }
+  if (!Array.isArray(users)) throw new DirectoryAway('the answer of GitLab is not a list of users')
+  const user = users.find(
+    (one: { username?: unknown }) => typeof one.username === 'string' && comparable(one.username) === name,
+  ) as { id?: unknown } | undefined
+  return typeof user?.id === 'number' || typeof user?.id === 'string' ? String(user.id) : NOBODY
+}

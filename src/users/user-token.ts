@@ -1,0 +1,55 @@
+import { createPublicKey, type KeyObject } from 'node:crypto'
+import { jwtVerify } from 'jose'
+import { dateOf, type Micros } from '../events/calendar.js'
+
+/** Who GitLab says the client is. */
+export type UserTokenClaims = { userId?: string; deployTokenId?: string }
+
+/** The claims of a token that was valid at a moment; undefined when it is forged, expired or unreadable. */
+export type VerifyUserToken = (token: string, at: Micros) => Promise<UserTokenClaims | undefined>
+
+const CLOCK_TOLERANCE_SECONDS = 5
+
+/**
+ * Verifies the JWT that GitLab puts into `actor.user`, signed with RS256 by the key of its registry settings.
+ * It is checked against the time of the event, not of its arrival: what a registry delivers late is still true.
+ */
+export const createUserTokenVerifier =
+  (key: KeyObject): VerifyUserToken =>
+  async (token, at) => {
+    const verified = await jwtVerify(token, key, {
+      algorithms: ['RS256'],
+      currentDate: dateOf(at),
+      clockTolerance: CLOCK_TOLERANCE_SECONDS,
+    }).catch(() => undefined)
+    return verified && claimsIn(verified.payload.user_info)
+  }
+
+const claimsIn = (userInfo: unknown): UserTokenClaims => {
+  if (typeof userInfo !== 'object' || userInfo === null) return {}
+  const { user_id, deploy_token_id } = userInfo as Record<string, unknown>
+  const userId = idText(user_id)
+  const deployTokenId = idText(deploy_token_id)
+  return { ...(userId && { userId }), ...(deployTokenId && { deployTokenId }) }
+}
+
+const idText = (id: unknown): string | undefined =>
+  (typeof id === 'number' && Number.isSafeInteger(id)) || (typeof id === 'string' && /^[\w-]{1,64}$/.test(id))
+    ? String(id)
+    : undefined
+
+/**
+ * The RSA public key in PEM text: a public key, a certificate, or a private key whose public part is taken.
+ * @throws TypeError when it is none or too short to trust.
+ */
+export const readPublicKey = (pem: string): KeyObject => {
+  let key
+  try {
+    key = createPublicKey(pem)
+  } catch {
+    throw new TypeError('it holds no key or certificate in PEM form')
+  }
+  if (key.asymmetricKeyType !== 'rsa') throw new TypeError('it holds no RSA key; GitLab signs with RS256')
+  if ((key.asymmetricKeyDetails?.modulusLength ?? 0) < 2048) throw new TypeError('its RSA key has fewer than 2048 bits')
+  return key
+}

@@ -1,0 +1,76 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from '@jest/globals'
+
+const SRC = fileURLToPath(new URL('../src', import.meta.url))
+
+/** Which folder of src may import which: docs/architecture.md has the reasons. */
+const MAY_IMPORT: Record<string, string[]> = {
+  events: [],
+  storage: [],
+  definitions: [],
+  users: ['events'],
+  counters: ['definitions', 'events', 'storage'],
+  ingest: ['counters', 'events', 'storage', 'users'],
+  metrics: ['counters', 'definitions', 'events', 'storage'],
+  ping: ['metrics', 'storage'],
+  http: ['counters', 'events', 'ingest', 'metrics', 'ping', 'storage', 'users'],
+}
+/** The files at the root join the folders; the command line stands on them. Neither is imported from below. */
+const ROOT = 'the root'
+const FOLDERS = Object.keys(MAY_IMPORT)
+MAY_IMPORT[ROOT] = FOLDERS
+MAY_IMPORT.cli = [...FOLDERS, ROOT]
+
+type Import = { file: string; from: string; to: string; target: string }
+
+const folderOf = (file: string): string => (file.includes('/') ? (file.split('/')[0] ?? '') : ROOT)
+
+const imports = (): Import[] => {
+  const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
+  return files.flatMap((file) => {
+    const source = readFileSync(join(SRC, file), 'utf8')
+    const specifiers = [...source.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map(
+      ([, specifier = '']) => specifier,
+    )
+    return specifiers.map((specifier) => {
+      const target = relative(SRC, normalize(join(SRC, dirname(file), specifier)))
+      return { file, from: folderOf(file), to: folderOf(target), target }
+    })
+  })
+}
+
+describe('the house', () => {
+  const found = imports()
+
+  test('every folder imports only what the table allows', () => {
+    const broken = found
+      .filter(({ from, to }) => from !== to && !(MAY_IMPORT[from] ?? []).includes(to))
+      .map(({ file, target }) => `${file} imports ${target}`)
+      // main.ts hands over to the command line; nothing else at the root may.
+      .filter((line) => !line.startsWith('main.ts imports cli/'))
+    expect(found.length).toBeGreaterThan(150)
+    expect(broken).toEqual([])
+  })
+
+  test('the table knows every folder, and has no circle', () => {
+    const folders = readdirSync(SRC, { withFileTypes: true }).filter((entry) => entry.isDirectory())
+    expect(folders.map(({ name }) => name).filter((name) => !(name in MAY_IMPORT))).toEqual([])
+    const reaches = (folder: string, seen: string[]): string[] =>
+      seen.includes(folder) ? [folder] : (MAY_IMPORT[folder] ?? []).flatMap((next) => reaches(next, [...seen, folder]))
+    expect(Object.keys(MAY_IMPORT).flatMap((folder) => reaches(folder, []))).toEqual([])
+  })
+
+  test('only jobs.ts knows node-cron, only storage the drivers, only the command line the environment', () => {
+    const users = (pattern: RegExp): string[] =>
+      readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter(
+        (file) => file.endsWith('.ts') && pattern.test(readFileSync(join(SRC, file), 'utf8')),
+      )
+    expect(users(/'node-cron'/)).toEqual(['jobs.ts'])
+    expect(users(/from '(pg|ioredis|@electric-sql\/pglite.*)'/).filter((file) => !file.startsWith('storage/'))).toEqual(
+      [],
+    )
+    expect(users(/process\.env/).sort()).toEqual(['cli/open.ts', 'main.ts'])
+  })
+})

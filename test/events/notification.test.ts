@@ -1,0 +1,179 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { microsOf, parseTimestamp } from '../../src/events/calendar.js'
+import { NotAnEnvelope, readEnvelope } from '../../src/events/notification.js'
+import type { RegistryEvent, UnreadableEvent } from '../../src/events/registry-event.js'
+import { UNREADABLE_REASONS } from '../../src/events/skip-reason.js'
+
+const NOW = microsOf(new Date('2026-11-21T12:00:00Z'))
+const DIGEST = 'sha256:7216c4a0c7c0e8c3686277aac4b76ae23cc2a76d00fe6bf57661ff7fa5c9dfc4'
+
+const good = {
+  id: '88BD8D68-f8c2-446d-bca0-218a0c6dc671',
+  timestamp: '2026-11-21T10:49:34.648759891Z',
+  action: 'push',
+  target: { repository: 'team/app', tag: '1.0', digest: DIGEST, size: 582 },
+  request: { id: 'r', addr: '203.0.113.9:34560', host: 'Registry.example:5000', method: 'put' },
+  actor: { name: 'alice', user_type: 'build', user: 'a.b.c' },
+  source: { addr: 'vm:5000' },
+}
+
+const read = (...events: unknown[]): (RegistryEvent | UnreadableEvent)[] =>
+  readEnvelope(Buffer.from(JSON.stringify({ events })), NOW)
+const readOne = (event: unknown): RegistryEvent | UnreadableEvent => {
+  const [one] = read(event)
+  if (!one) throw new Error('nothing was read')
+  return one
+}
+const withTarget = (target: object): object => ({ ...good, target: { ...good.target, ...target } })
+
+describe('an event of a registry', () => {
+  test('is read into our own words', () => {
+    expect(readOne(good)).toEqual({
+      id: '88bd8d68-f8c2-446d-bca0-218a0c6dc671',
+      at: parseTimestamp(good.timestamp),
+      action: 'push',
+      registry: 'registry.example:5000',
+      repository: 'team/app',
+      tag: '1.0',
+      digest: DIGEST,
+      method: 'PUT',
+      actor: { name: 'alice', type: 'build', token: 'a.b.c' },
+    })
+  })
+
+  test('has no tag and no digest where distribution 3 sends them empty', () => {
+    const event = readOne({ ...good, action: 'delete', target: { repository: 'team/app', digest: '', tag: '' } })
+    expect('tag' in event || 'digest' in event).toBe(false)
+  })
+
+  test('needs neither id, request, actor nor source', () => {
+    const { timestamp, action, target } = good
+    expect(readOne({ timestamp, action, target })).toMatchObject({ registry: 'unknown', method: '', actor: {} })
+  })
+
+  test('ignores fields it does not know', () => {
+    expect(readOne({ ...good, meta: { blob: {} }, target: { ...good.target, references: [{}] } })).toMatchObject({
+      action: 'push',
+    })
+  })
+
+  test('a Host header that cannot be a host is not kept', () => {
+    expect(readOne({ ...good, request: { host: 'evil <script>' } })).toMatchObject({ registry: 'unknown' })
+  })
+})
+
+describe('the id of an event', () => {
+  const idOf = (event: unknown): string => readOne(event).id
+
+  test('a UUID is the id, whatever else the body says', () => {
+    expect(idOf(good)).toBe(idOf({ ...good, action: 'delete' }))
+  })
+
+  test('an id written by hand counts with what happened, so that an example can be sent again with another action', () => {
+    const byHand = { ...good, id: 'asdf-asdf-asdf-asdf-0' }
+    expect(idOf(byHand)).toBe(idOf(byHand))
+    expect(idOf(byHand)).not.toBe(idOf({ ...byHand, action: 'delete' }))
+  })
+
+  test('without an id, the same event has the same', () => {
+    const nameless = { ...good, id: undefined }
+    expect(idOf(nameless)).toBe(idOf(nameless))
+    expect(idOf(nameless)).not.toBe(idOf({ ...nameless, timestamp: '2026-11-21T10:49:35Z' }))
+  })
+})
+
+describe('an event that cannot be read says why, and its neighbours are read', () => {
+  test.each<[string, unknown, string]>([
+    ['no object', 'text', 'not_an_object'],
+    ['null', null, 'not_an_object'],
+    ['a list', [], 'not_an_object'],
+    ['no target', { ...good, target: undefined }, 'no_target'],
+    ['a target that is text', { ...good, target: 'x' }, 'wrong_type'],
+    ['a request that is a number', { ...good, request: 1 }, 'wrong_type'],
+    ['a tag that is a number', withTarget({ tag: 1 }), 'wrong_type'],
+    ['an actor that is a list', { ...good, actor: [] }, 'wrong_type'],
+    ['a NUL in the digest', withTarget({ digest: 'sha256:\u0000' }), 'nul_character'],
+    ['a NUL in the name', { ...good, actor: { name: 'al\u0000ice' } }, 'nul_character'],
+    ['half a surrogate in the name', { ...good, actor: { name: 'al\ud800ice' } }, 'broken_utf8'],
+    ['the mark of broken UTF-8 in the name', { ...good, actor: { name: 'al\ufffdice' } }, 'broken_utf8'],
+    ['a name of 2,000 characters', { ...good, actor: { name: 'a'.repeat(2_000) } }, 'too_long'],
+    ['a tag of 129 characters', withTarget({ tag: 'a'.repeat(129) }), 'too_long'],
+    ['a repository of 1 MB', withTarget({ repository: 'a'.repeat(1_000_000) }), 'too_long'],
+    ['no repository', withTarget({ repository: undefined }), 'bad_repository'],
+    ['a repository in capitals', withTarget({ repository: 'Team/App' }), 'bad_repository'],
+    ['a repository that climbs', withTarget({ repository: '../../etc' }), 'bad_repository'],
+    ['a tag with a slash', withTarget({ tag: 'a/b' }), 'bad_tag'],
+    ['a digest without an algorithm', withTarget({ digest: 'abc' }), 'bad_digest'],
+    ['no timestamp', { ...good, timestamp: undefined }, 'bad_timestamp'],
+    ['a timestamp in words', { ...good, timestamp: 'yesterday' }, 'bad_timestamp'],
+    ['a timestamp before 1970', { ...good, timestamp: '0001-01-01T00:00:00Z' }, 'bad_timestamp'],
+    ['a timestamp a year ahead', { ...good, timestamp: '2027-11-21T00:00:00Z' }, 'timestamp_in_future'],
+    ['an unknown action', { ...good, action: 'sing' }, 'unknown_action'],
+    ['no action', { ...good, action: undefined }, 'unknown_action'],
+  ])('%s', (_, broken, reason) => {
+    const [before, culprit, after] = read(good, broken, { ...good, id: undefined })
+    expect(culprit).toMatchObject({ unreadable: reason })
+    expect([before, after]).toEqual([
+      expect.objectContaining({ action: 'push' }),
+      expect.objectContaining({ action: 'push' }),
+    ])
+  })
+
+  test('broken UTF-8 in the body harms only the event it stands in', () => {
+    const intact = JSON.stringify({ ...good, id: 'a' })
+    const body = Buffer.concat([
+      Buffer.from(`{"events":[${intact},`),
+      Buffer.from(intact.replace('alice', 'al')),
+      Buffer.from(']}'),
+    ])
+    const at = body.lastIndexOf('"al"') + 2
+    body[at] = 0xff
+    const [first, second] = readEnvelope(body, NOW)
+    expect(first).toMatchObject({ action: 'push' })
+    expect(second).toMatchObject({ unreadable: 'broken_utf8' })
+  })
+
+  test('what is kept of it holds no address, no token and no user agent', () => {
+    const { excerpt } = readOne({ ...good, action: 'sing' }) as UnreadableEvent
+    expect(excerpt).toContain('team/app')
+    for (const secret of ['203.0.113.9', 'a.b.c', 'alice']) expect(excerpt).not.toContain(secret)
+  })
+
+  test('an event nested deeper than the stack is only unreadable', () => {
+    const deep = `{"events":[{"a":${'['.repeat(200_000)}${']'.repeat(200_000)}},${JSON.stringify(good)}]}`
+    const [first, second] = readEnvelope(Buffer.from(deep), NOW)
+    expect(first).toMatchObject({ unreadable: 'no_target' })
+    expect(second).toMatchObject({ action: 'push' })
+  })
+
+  test('any JSON at all is read or refused with a known reason; nothing is thrown', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(fc.jsonValue(), fc.record({ ...shape(good) }, { requiredKeys: [] }))), (events) => {
+        const found = read(...events)
+        expect(found).toHaveLength(events.length)
+        for (const event of found) {
+          expect(event.id).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
+          if ('unreadable' in event) expect(UNREADABLE_REASONS).toContain(event.unreadable)
+        }
+      }),
+      { seed: 3, numRuns: 1_000 },
+    )
+  })
+})
+
+/** The fields of the good event, each right or any JSON. */
+const shape = (fields: object): Record<string, fc.Arbitrary<unknown>> =>
+  Object.fromEntries(
+    Object.entries(fields).map(([key, value]) => [key, fc.oneof(fc.constant(value as unknown), fc.jsonValue())]),
+  )
+
+describe('a body that is no envelope', () => {
+  test.each(['', 'not json', '[]', '{}', '{"events":{}}', '{"events":null}', 'null', '"events"'])('%s', (body) => {
+    expect(() => readEnvelope(Buffer.from(body), NOW)).toThrow(NotAnEnvelope)
+  })
+
+  test('an empty envelope is one', () => {
+    expect(readEnvelope(Buffer.from('{"events":[]}'), NOW)).toEqual([])
+  })
+})

@@ -1,0 +1,47 @@
+import { join } from 'node:path'
+import { sql } from 'kysely'
+import { KEY_PREFIX } from '../../src/counters/keys.js'
+import { createRepositories } from '../../src/counters/repositories.js'
+import { loadRules } from '../../src/counters/rules.js'
+import { createDefinitionReader } from '../../src/definitions/definition-file.js'
+import { createIngest, type Ingest } from '../../src/ingest/ingest.js'
+import { HyperLogLog } from '../../src/storage/hyperloglog/hyperloglog.js'
+import { createHashedNames } from '../../src/users/hashed-names.js'
+import { createIdentify } from '../../src/users/identify.js'
+import { ROOT } from './service.js'
+import type { TestStores } from './stores.js'
+
+export const RULES = loadRules(
+  join(ROOT, 'definitions', 'events', 'registry.yml'),
+  createDefinitionReader(join(ROOT, 'definitions', 'schema')),
+)
+export const LIFETIMES = { weekly: 42 * 86_400, monthly: 400 * 86_400 }
+
+/** One process's way from events to counters, on stores it may share with others. */
+export const createCounting = ({ database, sketches }: TestStores, now: () => Date = () => new Date()): Ingest => {
+  const hashed = createHashedNames('a key for tests only')
+  const needs = { database, sketches, rules: RULES, lifetimes: LIFETIMES, now }
+  const identify = createIdentify({ directory: hashed, deployTokens: hashed })
+  return createIngest({ ...needs, identify, repositories: createRepositories(needs) })
+}
+
+/** All that was counted: each sketch's registers, each tally, and what is known of each repository. */
+export const counted = async ({ database, sketches }: TestStores): Promise<Record<string, unknown>> => {
+  const all: Record<string, unknown> = {}
+  for await (const { key, bytes } of sketches.entries(KEY_PREFIX)) {
+    all[key] = Buffer.from(new HyperLogLog(bytes).registers()).toString('base64').replace(/A{8,}/g, '~')
+  }
+  const tallies = await sql<{ name: string; day: string; value: string }>`
+    select name, day::text, value from tallies
+  `.execute(database.sql)
+  for (const { name, day, value } of tallies.rows) all[`${name} ${day}`] = Number(value)
+  const repositories = await sql<{ registry: string; name: string }>`
+    select * from repositories
+  `.execute(database.sql)
+  for (const row of repositories.rows) all[`${row.registry}/${row.name}`] = row
+  return all
+}
+
+/** Distinct users of an event of the rules in one sketch, as `i_container_registry_push_tag_user-2026-47`. */
+export const countOf = async ({ sketches }: TestStores, name: string): Promise<number | Error | undefined> =>
+  (await sketches.count([[KEY_PREFIX + name]]))[0]

@@ -1,0 +1,46 @@
+import { parseTimestamp } from '../../src/events/calendar.js'
+import type { Digest, RepositoryPath, Tag } from '../../src/events/reference.js'
+import type { Action, EventId, RegistryEvent } from '../../src/events/registry-event.js'
+
+export const DIGEST = 'sha256:7216c4a0c7c0e8c3686277aac4b76ae23cc2a76d00fe6bf57661ff7fa5c9dfc4'
+
+type Wanted = {
+  id?: number
+  action?: Action
+  at?: string
+  registry?: string
+  repository?: string
+  tag?: string
+  digest?: string
+  method?: string
+  name?: string
+  type?: string
+  token?: string
+}
+
+/** An event as it is inside, with what a test cares about. */
+export const anEvent = (wanted: Wanted = {}): RegistryEvent => {
+  const {
+    id = 1,
+    action = 'push',
+    at = '2026-11-18T10:00:00Z',
+    registry = 'registry.example',
+    repository = 'team/app',
+  } = wanted
+  const { tag, digest, method = action === 'pull' ? 'GET' : 'PUT', name, type, token } = wanted
+  return {
+    id: `00000000-0000-4000-8000-${String(id).padStart(12, '0')}` as EventId,
+    at: parseTimestamp(at) ?? NaN,
+    action,
+    registry,
+    repository: repository as RepositoryPath,
+    ...(tag !== undefined && { tag: tag as Tag }),
+    ...(digest !== undefined && { digest: digest as Digest }),
+    method,
+    actor: {
+      ...(name !== undefined && { name }),
+      ...(type !== undefined && { type }),
+      ...(token !== undefined && { token }),
+    },
+  }
+}

@@ -1,0 +1,80 @@
+import { execFileSync } from 'node:child_process'
+import { chownSync, existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import pg from 'pg'
+import { eventually, freePort, startProcess, temporaryFolder, type RunningProcess } from './process.js'
+
+export type PostgresServer = {
+  /** Of the database `tallyman`; others by `database`. */
+  url: string
+  /** Makes an empty database and answers its URL. */
+  database: (name: string) => Promise<string>
+  pid: () => number
+  /** kill -9 of the server and, with it, its backends. */
+  kill: () => Promise<void>
+  /** Starts it again on the same port and data. */
+  start: () => Promise<void>
+  stop: () => Promise<void>
+}
+
+/** A private PostgreSQL with fsync on, in a temporary folder. */
+export const startPostgres = async (): Promise<PostgresServer> => {
+  const port = await freePort()
+  const folder = temporaryFolder('postgres')
+  const owner = unprivileged()
+  if (owner) chownSync(folder.path, owner.uid, owner.gid)
+  const data = join(folder.path, 'data')
+  const initialise = ['-D', data, '-A', 'trust', '-U', 'postgres', '--no-sync', '-E', 'UTF8', '--locale=C']
+  execFileSync(binary('initdb'), initialise, { ...owner, stdio: 'ignore' })
+
+  let server: RunningProcess
+  const urlOf = (database: string): string => `postgres://postgres@127.0.0.1:${port}/${database}`
+  const query = async (database: string, text: string): Promise<void> => {
+    const client = new pg.Client({ connectionString: urlOf(database), connectionTimeoutMillis: 1_000 })
+    client.on('error', () => undefined)
+    try {
+      await client.connect()
+      await client.query(text)
+    } finally {
+      await client.end().catch(() => undefined)
+    }
+  }
+  const start = async (): Promise<void> => {
+    const settings = ['-p', String(port), '-k', folder.path, '-c', 'listen_addresses=127.0.0.1', '-c', 'fsync=on']
+    server = startProcess(binary('postgres'), ['-D', data, ...settings], owner)
+    await eventually('PostgreSQL answers', async () => query('postgres', 'select 1').then(() => true))
+  }
+  await start()
+  const database = async (name: string): Promise<string> => {
+    await query('postgres', `create database ${name}`)
+    return urlOf(name)
+  }
+  return {
+    url: await database('tallyman'),
+    database,
+    pid: () => server.child.pid ?? 0,
+    kill: async () => {
+      await server.end('SIGKILL')
+    },
+    start,
+    stop: async () => {
+      await server.end('SIGQUIT')
+      folder.remove()
+    },
+  }
+}
+
+/** PostgreSQL refuses to run as root; Debian's package brings a user for it. */
+const unprivileged = (): { uid: number; gid: number } | undefined => {
+  if (process.getuid?.() !== 0) return undefined
+  const id = (flag: string): number => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }))
+  return { uid: id('-u'), gid: id('-g') }
+}
+
+/** A program of PostgreSQL: of the newest version in Debian's place, else on the PATH. */
+const binary = (name: string): string => {
+  const versions = '/usr/lib/postgresql'
+  if (!existsSync(versions)) return name
+  const newest = readdirSync(versions).sort((a, b) => Number(b) - Number(a))[0]
+  return newest === undefined ? name : join(versions, newest, 'bin', name)
+}

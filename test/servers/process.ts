@@ -1,0 +1,86 @@
+import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** A TCP port on 127.0.0.1 that nothing listens on now. */
+export const freePort = async (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => {
+        if (address && typeof address === 'object') resolve(address.port)
+      })
+    })
+  })
+
+/** A new empty folder, removed by `remove`. */
+export const temporaryFolder = (name: string): { path: string; remove: () => void } => {
+  const path = mkdtempSync(join(tmpdir(), `tallyman-${name}-`))
+  return {
+    path,
+    remove: () => {
+      rmSync(path, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Waits until `ready` answers true; fails with `what` and the last error when it does not within `seconds`. */
+export const eventually = async (what: string, ready: () => Promise<boolean>, seconds = 20): Promise<void> => {
+  const end = Date.now() + seconds * 1000
+  let last: unknown
+  while (Date.now() < end) {
+    try {
+      if (await ready()) return
+    } catch (error) {
+      last = error
+    }
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+  throw new Error(`${what}: not within ${seconds} s${last instanceof Error ? ` (${last.message})` : ''}`)
+}
+
+export type RunningProcess = {
+  child: ChildProcess
+  /** What it printed so far, both streams. */
+  output: () => string
+  /** Ends it by its own process id and waits for it; the exit code, or null when a signal ended it. */
+  end: (signal?: NodeJS.Signals) => Promise<number | null>
+}
+
+const running = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
+/** Starts a program that runs until `end`. */
+export const startProcess = (command: string, args: string[], options: SpawnOptions = {}): RunningProcess => {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options })
+  running.add(child)
+  let output = ''
+  const keep = (chunk: Buffer): void => {
+    output = (output + chunk.toString()).slice(-200_000)
+  }
+  child.stdout?.on('data', keep)
+  child.stderr?.on('data', keep)
+  child.on('error', (error) => {
+    keep(Buffer.from(`${command}: ${error.message}\n`))
+  })
+  const ended = new Promise<number | null>((resolve) => {
+    child.once('close', (code) => {
+      running.delete(child)
+      resolve(code)
+    })
+  })
+  return {
+    child,
+    output: () => output,
+    end: async (signal = 'SIGTERM') => {
+      child.kill(signal)
+      return ended
+    },
+  }
+}

@@ -1,0 +1,93 @@
+import { cpSync } from 'node:fs'
+import { sql } from 'kysely'
+import type { Database } from '../../src/storage/database.js'
+import { migrate } from '../../src/storage/migrate.js'
+import { openPglite, type EmbeddedDatabase } from '../../src/storage/pglite.js'
+import { openPostgres } from '../../src/storage/postgres.js'
+import { connectRedis } from '../../src/storage/redis-connection.js'
+import { createRedisSketches } from '../../src/storage/redis-sketches.js'
+import type { SketchStore } from '../../src/storage/sketch-store.js'
+import { createSqlSketches } from '../../src/storage/sql-sketches.js'
+import { startPostgres } from './postgres.js'
+import { temporaryFolder } from './process.js'
+import { startRedis } from './redis.js'
+
+export type TestStores = {
+  database: Database
+  sketches: SketchStore
+  /** Puts something under a key that is no sketch. */
+  spoil: (key: string) => Promise<void>
+  /** Empties all tables and sketches. */
+  clear: () => Promise<void>
+  close: () => Promise<void>
+}
+
+/** A data directory with an embedded database that is initialised and empty: a copy of the one made by global-setup. */
+export const embeddedFolder = (): ReturnType<typeof temporaryFolder> => {
+  const folder = temporaryFolder('embedded')
+  cpSync(process.env.TALLYMAN_TEST_TEMPLATE ?? '', folder.path, { recursive: true })
+  return folder
+}
+
+const TABLES =
+  'event_ids, tallies, rejected_events, repositories, stale_sketches, sketches, service_pings, leases, receptions, installation'
+
+const clearTables = async (database: Database): Promise<void> => {
+  await sql`truncate ${sql.raw(TABLES)}`.execute(database.sql)
+}
+
+export const spoilRow = async (database: Database, key: string): Promise<void> => {
+  await sql`insert into sketches values (${key}, 'no sketch', now() + interval '1 day')`.execute(database.sql)
+}
+
+export const openEmbeddedStores = async (): Promise<TestStores & { database: EmbeddedDatabase }> => {
+  const folder = embeddedFolder()
+  const database = await openPglite(folder.path)
+  await migrate(database.sql)
+  let sketches = createSqlSketches(database)
+  return {
+    database,
+    spoil: async (key) => spoilRow(database, key),
+    get sketches() {
+      return sketches
+    },
+    clear: async () => {
+      await clearTables(database)
+      sketches = createSqlSketches(database)
+    },
+    close: async () => {
+      await database.close()
+      folder.remove()
+    },
+  }
+}
+
+export const openServerStores = async (): Promise<TestStores> => {
+  const [postgres, redis] = await Promise.all([startPostgres(), startRedis(['--appendonly', 'no'])])
+  const database = openPostgres(postgres.url)
+  await migrate(database.sql)
+  const client = connectRedis(redis.url)
+  const sketches = createRedisSketches(client)
+  return {
+    database,
+    sketches,
+    spoil: async (key) => {
+      await client.set(key, 'no sketch')
+    },
+    clear: async () => {
+      await clearTables(database)
+      await client.flushdb()
+    },
+    close: async () => {
+      await sketches.close()
+      await database.close()
+      await Promise.all([postgres.stop(), redis.stop()])
+    },
+  }
+}
+
+/** Both pairs of stores, for suites that must hold on each. */
+export const STORE_PAIRS: [string, () => Promise<TestStores>][] = [
+  ['Redis and PostgreSQL', openServerStores],
+  ['the embedded stores', openEmbeddedStores],
+]
