@@ -5,6 +5,7 @@ import type { Config } from './config.js'
 import { createCore, version, type Core } from './core.js'
 import { listCounters } from './counters/read.js'
 import { createRepositories } from './counters/repositories.js'
+import { resolveUsers } from './counters/resolve-users.js'
 import { forgetOld } from './counters/retention.js'
 import { createTrack } from './counters/track.js'
 import { exportCounters } from './counters/transfer.js'
@@ -64,7 +65,9 @@ export const createApp = async (config: Config, log: Logger, now: () => Date): P
   const onError = (error: unknown): void => {
     log.error({ err: error }, 'a request failed')
   }
-  const jobs = startJobs(jobsFor(core, receptions, repositories.rebuildStale), (job, error) => {
+  const resolve = async (): Promise<number> =>
+    resolveUsers({ database, sketches, rules, lifetimes, repositories, idOf: directory.idOf, now })
+  const jobs = startJobs(jobsFor(core, receptions, repositories.rebuildStale, resolve), (job, error) => {
     log.error({ err: error, job }, 'a job failed; it will run again at its next time')
   })
   const status = async (): Promise<Status> => {
@@ -128,17 +131,20 @@ const jobsFor = (
   { config, stores, installation, pings }: Core,
   receptions: Receptions,
   rebuildStale: () => Promise<void>,
+  resolve: () => Promise<number>,
 ): Job[] => {
   const ping = { cron: config.ping_cron ?? pingCron(installation.uuid), timeZone: config.ping_time_zone }
   const retention = {
     eventIdDays: config.event_id_days,
     rejectedEventDays: config.rejected_event_days,
     rejectedEvents: 100_000,
+    unresolvedUserDays: config.weekly_lifetime_days,
   }
   return [
     ...(config.ping_enabled ? [{ name: PING_JOB, ...ping, run: pings.scheduled }] : []),
     { name: 'deliver pings', cron: '* * * * *', run: pings.retry },
     { name: 'write receptions', cron: '*/10 * * * * *', run: receptions.flush },
+    { name: 'resolve users', cron: '*/15 * * * * *', run: resolve },
     { name: 'rebuild stale sketches', cron: '* * * * *', run: rebuildStale },
     { name: 'forget', cron: '23 * * * *', run: async () => forgetOld(stores.database, retention) },
     ...(stores.dump ? [{ name: 'dump', cron: '41 3 * * *', run: stores.dump }] : []),

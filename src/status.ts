@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { SKIP_PREFIX } from './counters/tallies.js'
+import { countUnresolved } from './counters/unresolved-users.js'
 import { MICROS_PER_DAY, microsOf, utcDay } from './events/calendar.js'
 import type { StoreCheck } from './http/health.js'
 import { readReceptions, REFUSED_PREFIX, type Reception } from './ingest/receptions.js'
@@ -17,6 +18,8 @@ export type Status = {
   registries: Reception[]
   /** Events that were not counted, by reason, over the last seven days. */
   skips: Record<string, number>
+  /** People whose id the user directory could not tell yet; they are counted when it can. */
+  unresolvedUsers: number
   /** Requests that were refused, by HTTP status, over the last seven days: a 401 is a wrong token. */
   refused: Record<string, number>
   ping: {
@@ -68,11 +71,12 @@ export const readStatus = async (needs: Needs): Promise<Status> => {
   const { version, installation, database, ping, now } = needs
   const today = microsOf(now())
   const weekAgo = utcDay(today - 6 * MICROS_PER_DAY)
-  const [stores, registries, skips, refused, last] = await Promise.all([
+  const [stores, registries, skips, refused, unresolvedUsers, last] = await Promise.all([
     checkStores(needs),
     readReceptions(database, REGISTRIES_SHOWN),
     tallied(database, SKIP_PREFIX, weekAgo),
     tallied(database, REFUSED_PREFIX, weekAgo),
+    countUnresolved(database),
     newestPing(database),
   ])
   const next = ping.next()
@@ -83,6 +87,7 @@ export const readStatus = async (needs: Needs): Promise<Status> => {
     stores,
     registries,
     skips,
+    unresolvedUsers,
     refused,
     ping: {
       enabled: ping.enabled,

@@ -18,7 +18,7 @@ export const status = async ({ json }: { json?: boolean }): Promise<void> => {
   if (Object.values(found.stores).some(({ ok }) => !ok)) process.exitCode = 1
 }
 
-const show = ({ version, uuid, stores, registries, skips, refused, ping }: Status): void => {
+const show = ({ version, uuid, stores, registries, skips, unresolvedUsers, refused, ping }: Status): void => {
   printLine(`Tallyman ${version}, installation ${uuid}`)
   for (const [name, { ok, version: of, error }] of Object.entries(stores)) {
     printLine(`  ${name} ${ok ? `${of ?? ''} answers` : (error ?? 'does not answer')}`)
@@ -39,6 +39,9 @@ const show = ({ version, uuid, stores, registries, skips, refused, ping }: Statu
   }
   printLine('\nNot counted in the last 7 days')
   showCounts(skips, 'nothing')
+  if (unresolvedUsers > 0) {
+    printLine(`  ${unresolvedUsers} people wait for the user directory; they are counted when it answers`)
+  }
   printLine('\nRequests refused in the last 7 days, by HTTP status')
   showCounts(refused, 'none')
   if ((refused['401'] ?? 0) > 0)

@@ -11,6 +11,11 @@ export type Members = Partial<Record<UniqueKind, string>>
 /** One unique for one event of the rules. */
 export type Contribution = { event: string; member: string }
 
+/** Stands for a person whose id the user directory could not tell yet: no id begins with a question mark. */
+const UNRESOLVED = '?'
+export const unresolvedMember = (name: string): string => UNRESOLVED + name
+export const isResolved = ({ member }: Contribution): boolean => !member.startsWith(UNRESOLVED)
+
 /** A registry event with all that counting needs to know of it. */
 export type CountedEvent = { event: RegistryEvent; members: Members }
 
@@ -52,9 +57,18 @@ export const talliesOf = (rules: Rules, event: RegistryEvent): Tally[] =>
     .filter(({ aggregations }) => aggregations.includes('total'))
     .map(({ name }) => ({ name, day: utcDay(event.at) }))
 
+export type Additions = {
+  add: (contributions: readonly Contribution[], at: Micros) => void
+  /** What goes into the sketches. */
+  list: () => SketchAddition[]
+  /** What cannot go there yet, because its user is not resolved. */
+  unresolved: () => (Contribution & { at: Micros })[]
+}
+
 /** Gathers contributions into one addition for each sketch. */
-export const createAdditions = (rules: Rules, lifetimes: Lifetimes) => {
+export const createAdditions = (rules: Rules, lifetimes: Lifetimes): Additions => {
   const byKey = new Map<SketchKey, { members: Set<string>; seconds: number }>()
+  const unresolved: (Contribution & { at: Micros })[] = []
   const put = (aggregation: 'weekly' | 'monthly', { event, member }: Contribution, at: Micros): void => {
     const key = sketchKey(event, aggregation, at)
     const addition = byKey.get(key) ?? { members: new Set<string>(), seconds: lifetimes[aggregation] }
@@ -62,12 +76,17 @@ export const createAdditions = (rules: Rules, lifetimes: Lifetimes) => {
     byKey.set(key, addition)
   }
   return {
-    add: (contributions: readonly Contribution[], at: Micros): void => {
+    add: (contributions, at) => {
       for (const contribution of contributions) {
-        for (const aggregation of sketchAggregations(rules, contribution.event)) put(aggregation, contribution, at)
+        if (isResolved(contribution)) {
+          for (const aggregation of sketchAggregations(rules, contribution.event)) put(aggregation, contribution, at)
+        } else {
+          unresolved.push({ ...contribution, at })
+        }
       }
     },
-    list: (): SketchAddition[] => [...byKey].map(([key, addition]) => ({ key, ...addition })),
+    list: () => [...byKey].map(([key, addition]) => ({ key, ...addition })),
+    unresolved: () => unresolved,
   }
 }
 

@@ -1,26 +1,24 @@
 import { sql } from 'kysely'
 import { LRUCache } from 'lru-cache'
-import { isoTime, type Micros } from '../events/calendar.js'
-import type { EventId, RegistryEvent } from '../events/registry-event.js'
-import type { Database, Sql } from '../storage/database.js'
+import type { RegistryEvent } from '../events/registry-event.js'
+import type { Database } from '../storage/database.js'
 import { HyperLogLog } from '../storage/hyperloglog/hyperloglog.js'
 import type { SketchStore } from '../storage/sketch-store.js'
+import { contributionsOf, createAdditions, type CountedEvent } from './additions.js'
 import {
-  contributionsOf,
-  createAdditions,
-  sketchAggregations,
-  type Contribution,
-  type CountedEvent,
-} from './additions.js'
-import { parseSketchKey, sketchKey, type Lifetimes } from './keys.js'
+  firstMembers,
+  lockRepositories,
+  markStale,
+  nameOf,
+  readFirstEvents,
+  writeFirstEvents,
+  type Place,
+} from './first-events.js'
+import { parseSketchKey, type Lifetimes } from './keys.js'
 import type { RepositoryState, Rules } from './rules.js'
-
-/** An event's place in a history: earlier by time, then by id. */
-type Place = { at: Micros; id: EventId }
+import { IN_REPOSITORIES, keepUnresolved } from './unresolved-users.js'
 
 const REMEMBERED_REPOSITORIES = 100_000
-/** The advisory lock under which first events are decided and their sketches rebuilt. Any number, never changed. */
-const LOCK = 7_261_401
 
 /**
  * Which event was the first known of its repository.
@@ -51,21 +49,27 @@ export const createRepositories = ({ database, sketches, rules, lifetimes }: Nee
 
   const settle = async (candidates: CountedEvent[]): Promise<{ displaced: boolean; places: Map<string, Place> }> =>
     database.transaction(async (tx) => {
-      await lock(tx)
-      const known = await readRepositories(tx, candidates)
+      await lockRepositories(tx)
+      const known = await readFirstEvents(tx, candidates)
       const firstNow = candidates.filter(({ event }) => {
         const row = known.get(nameOf(event))
         return !row || isBefore(event, row)
       })
       const displaced = firstNow.flatMap(({ event }) => known.get(nameOf(event)) ?? [])
 
-      await writeRepositories(tx, firstNow, rules)
+      await writeFirstEvents(tx, firstNow, rules)
       await markStale(tx, displaced, rules)
-      const additions = createAdditions(rules, lifetimes)
-      for (const counted of firstNow) additions.add(contributionsOf(rules, counted).if.unknown, counted.event.at)
-      for (const row of displaced) additions.add(row.ifKnown, row.at)
-      const replaceable = additions.list().map((addition) => ({ ...addition, replaceable: true }))
-      await sketches.add(replaceable, tx)
+      const first = createAdditions(rules, lifetimes)
+      for (const counted of firstNow) first.add(contributionsOf(rules, counted).if.unknown, counted.event.at)
+      const notFirst = createAdditions(rules, lifetimes)
+      for (const row of displaced) notFirst.add(row.ifKnown, row.at)
+      const waiting = first.unresolved().map((contribution) => ({ ...contribution, event: IN_REPOSITORIES }))
+      await keepUnresolved(tx, [...waiting, ...notFirst.unresolved()])
+      await sketches.add(
+        first.list().map((addition) => ({ ...addition, replaceable: true })),
+        tx,
+      )
+      await sketches.add(notFirst.list(), tx)
 
       const places = new Map<string, Place>([...known, ...firstNow.map(({ event }) => [nameOf(event), event] as const)])
       return { displaced: displaced.length > 0, places }
@@ -73,7 +77,7 @@ export const createRepositories = ({ database, sketches, rules, lifetimes }: Nee
 
   const rebuildStale = async (): Promise<void> =>
     database.transaction(async (tx) => {
-      await lock(tx)
+      await lockRepositories(tx)
       const { rows } = await sql<{ key: string }>`select key from stale_sketches`.execute(tx)
       for (const { key } of rows) {
         const members = await firstMembers(tx, key)
@@ -98,9 +102,6 @@ export const createRepositories = ({ database, sketches, rules, lifetimes }: Nee
   }
 }
 
-const nameOf = ({ registry, repository }: Pick<RegistryEvent, 'registry' | 'repository'>): string =>
-  `${registry}/${repository}`
-
 const isBefore = (a: Place, b: Place): boolean => a.at < b.at || (a.at === b.at && a.id < b.id)
 
 const earliestPerRepository = (events: readonly CountedEvent[]): CountedEvent[] => {
@@ -111,77 +112,4 @@ const earliestPerRepository = (events: readonly CountedEvent[]): CountedEvent[] 
     if (!before || isBefore(counted.event, before.event)) earliest.set(name, counted)
   }
   return [...earliest.values()]
-}
-
-const lock = async (tx: Sql): Promise<void> => {
-  await sql`select pg_advisory_xact_lock(${LOCK})`.execute(tx)
-}
-
-type Row = Place & { ifFirst: Contribution[]; ifKnown: Contribution[] }
-
-const readRepositories = async (tx: Sql, candidates: CountedEvent[]): Promise<Map<string, Row>> => {
-  const { rows } = await sql<{
-    registry: string
-    name: string
-    at: string
-    id: EventId
-    if_first: Contribution[]
-    if_known: Contribution[]
-  }>`
-    select registry, name, (extract(epoch from first_at) * 1000000)::bigint as at, first_event as id, if_first, if_known
-    from repositories where (registry, name) in (
-      select * from unnest(
-        ${candidates.map(({ event }) => event.registry)}::text[],
-        ${candidates.map(({ event }) => event.repository)}::text[]
-      )
-    )
-  `.execute(tx)
-  return new Map(
-    rows.map(({ registry, name, at, id, if_first, if_known }) => [
-      `${registry}/${name}`,
-      { at: Number(at), id, ifFirst: if_first, ifKnown: if_known },
-    ]),
-  )
-}
-
-const writeRepositories = async (tx: Sql, firsts: CountedEvent[], rules: Rules): Promise<void> => {
-  if (firsts.length === 0) return
-  const contributions = firsts.map((counted) => contributionsOf(rules, counted).if)
-  await sql`
-    insert into repositories (registry, name, first_at, first_event, if_first, if_known)
-    select * from unnest(
-      ${firsts.map(({ event }) => event.registry)}::text[],
-      ${firsts.map(({ event }) => event.repository)}::text[],
-      ${firsts.map(({ event }) => isoTime(event.at))}::timestamptz[],
-      ${firsts.map(({ event }) => event.id)}::uuid[],
-      ${contributions.map(({ unknown }) => JSON.stringify(unknown))}::jsonb[],
-      ${contributions.map(({ known }) => JSON.stringify(known))}::jsonb[]
-    )
-    on conflict (registry, name) do update
-      set first_at = excluded.first_at, first_event = excluded.first_event,
-          if_first = excluded.if_first, if_known = excluded.if_known
-  `.execute(tx)
-}
-
-const markStale = async (tx: Sql, displaced: Row[], rules: Rules): Promise<void> => {
-  const keys = displaced.flatMap(({ at, ifFirst }) =>
-    ifFirst.flatMap(({ event }) =>
-      sketchAggregations(rules, event).map((aggregation) => sketchKey(event, aggregation, at)),
-    ),
-  )
-  if (keys.length === 0) return
-  await sql`insert into stale_sketches select distinct unnest(${keys}::text[]) on conflict do nothing`.execute(tx)
-}
-
-/** The members that first events contributed to a sketch. */
-const firstMembers = async (tx: Sql, key: string): Promise<string[]> => {
-  const parsed = parseSketchKey(key)
-  if (!parsed) return []
-  const { rows } = await sql<{ member: string }>`
-    select distinct contribution ->> 'member' as member
-    from repositories, jsonb_array_elements(if_first) as contribution
-    where contribution ->> 'event' = ${parsed.event}
-      and first_at >= ${isoTime(parsed.start)}::timestamptz and first_at < ${isoTime(parsed.end)}::timestamptz
-  `.execute(tx)
-  return rows.map(({ member }) => member)
 }

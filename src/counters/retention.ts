@@ -5,6 +5,7 @@ export type Retention = {
   /** How long a repeated delivery is recognised. */
   eventIdDays: number
   rejectedEventDays: number
+  unresolvedUserDays: number
   /** Newest rejected events kept, so that a broken sender cannot fill the disk. */
   rejectedEvents: number
 }
@@ -23,6 +24,10 @@ export const forgetOld = async (database: Database, retention: Retention): Promi
     where received_at < now() - ${retention.rejectedEventDays} * interval '1 day'
       or received_at < (select received_at from rejected_events order by received_at desc offset ${retention.rejectedEvents} limit 1)
   `.execute(database.sql)
+  // Their sketches are gone by now, or nearly so.
+  await sql`delete from unresolved_users where day < current_date - ${retention.unresolvedUserDays}::int`.execute(
+    database.sql,
+  )
   const sketches = await sql`delete from sketches where expires_at < now()`.execute(database.sql)
   return ids + Number(rejected.numAffectedRows ?? 0) + Number(sketches.numAffectedRows ?? 0)
 }

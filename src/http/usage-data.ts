@@ -20,6 +20,7 @@ type Needs = {
 
 const PREFIXES = ['/usage_data', '/api/v4/usage_data']
 const LARGEST_UNION = 5_000
+const LONGEST_RANGE = 20 * 366 * MICROS_PER_DAY
 
 const paths = (path: string): string[] => PREFIXES.map((prefix) => `${prefix}${path}`)
 
@@ -85,7 +86,7 @@ const day = z
   .refine((text) => parseTimestamp(`${text}T00:00:00Z`) !== undefined, 'is a day of the calendar')
 
 const uniqueEvents = z.object({
-  event_names: z.string().min(1),
+  event_names: z.string().min(1, 'is missing, expected names of events separated by commas'),
   start_date: day,
   end_date: day,
   aggregation: z.enum(['weekly', 'monthly']).default('weekly'),
@@ -101,24 +102,29 @@ type UniqueEventsQuery = {
 }
 
 const uniqueEventsQuery = ({ query }: Request, rules: Rules): UniqueEventsQuery => {
-  const names = [(query.event_names ?? []) as string | string[]].flat().join(',')
-  const { event_names, start_date, end_date, aggregation } = checked(uniqueEvents, { ...query, event_names: names })
+  const names = [query.event_names, query['event_names[]']].flat().filter((name) => typeof name === 'string')
+  const { event_names, start_date, end_date, aggregation } = checked(uniqueEvents, {
+    ...query,
+    event_names: names.join(','),
+  })
   const events = [...new Set(event_names.split(',').map((name) => name.trim()))]
   const unknown = events.find((name) => !rules.events.get(name)?.unique)
   if (unknown !== undefined)
     throw new BadRequest(`400 Bad Request: event_names: "${unknown}" is not an event with unique users`)
-  return { events, aggregation, start_date, end_date, start: startOfDay(start_date), end: startOfDay(end_date) }
+  const range = { start: startOfDay(start_date), end: startOfDay(end_date) }
+  if (range.end - range.start > LONGEST_RANGE)
+    throw new BadRequest('400 Bad Request: the range is longer than 20 years')
+  return { events, aggregation, start_date, end_date, ...range }
 }
 
-const startOfDay = (text: string): Micros => {
-  const at = parseTimestamp(`${text}T00:00:00Z`) ?? 0
-  return at - (at % MICROS_PER_DAY)
-}
+const startOfDay = (text: string): Micros => parseTimestamp(`${text}T00:00:00Z`) ?? 0
 
 /** Parameters as a schema wants them. @throws BadRequest naming each that is wrong. */
 export const checked = <T>(schema: z.ZodType<T>, parameters: unknown): T => {
   const { success, data, error } = schema.safeParse(parameters)
   if (success) return data
-  const problems = error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`)
+  const problems = error.issues.map(
+    ({ path, message }) => `${path.join('.')}: ${message.endsWith('received undefined') ? 'is missing' : message}`,
+  )
   throw new BadRequest(`400 Bad Request: ${problems.join('; ')}`)
 }

@@ -3,6 +3,7 @@ import {
   createAdditions,
   talliesOf,
   uniqueKinds,
+  unresolvedMember,
   type CountedEvent,
   type Members,
 } from '../counters/additions.js'
@@ -13,6 +14,7 @@ import { recordOnce, SKIP_PREFIX, type Tally } from '../counters/tallies.js'
 import { microsOf, utcDay } from '../events/calendar.js'
 import type { EventId, RegistryEvent, UnreadableEvent } from '../events/registry-event.js'
 import type { SkipReason } from '../events/skip-reason.js'
+import { keepUnresolved } from '../counters/unresolved-users.js'
 import { isConflict, isContentError, type Database } from '../storage/database.js'
 import type { SketchStore } from '../storage/sketch-store.js'
 import type { Identify } from '../users/identify.js'
@@ -75,8 +77,9 @@ export const createIngest = (needs: Needs): Ingest => {
     let outcome: Item['outcome'] = 'recorded'
     for (const kind of uniqueKinds(rules, event)) {
       const identity = await identify(event, kind)
-      if (identity && 'member' in identity) members[kind] = identity.member
-      else if (identity) outcome = identity.uncounted
+      if (!identity) continue
+      if ('uncounted' in identity) outcome = identity.uncounted
+      else members[kind] = 'member' in identity ? identity.member : unresolvedMember(identity.unresolved)
     }
     const skips = outcome === 'recorded' ? [] : [skipTally(outcome)]
     return { id: event.id, outcome, tallies: [...talliesOf(rules, event), ...skips], counted: { event, members } }
@@ -135,7 +138,11 @@ const write = async (
   const recorded = await database.transaction(async (tx) => {
     const fresh = recordOnce(tx, arrivals)
     // Adding to a sketch twice changes nothing, so sketches need not wait to hear which events are new.
-    await Promise.all([sketches.add(additions.list(), tx), keepRejected(tx, unreadable)])
+    await Promise.all([
+      sketches.add(additions.list(), tx),
+      keepUnresolved(tx, additions.unresolved()),
+      keepRejected(tx, unreadable),
+    ])
     return { fresh }
   })
   const fresh = await recorded.fresh

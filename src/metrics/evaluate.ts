@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types'
 import { isStorageAway } from '../storage/away.js'
 import type { MetricDefinition } from './definition.js'
 
@@ -42,7 +43,7 @@ const evaluateSource = async (definitions: readonly MetricDefinition[], kind: Ki
   const seconds = (performance.now() - start) / 1000
   return definitions.map((definition, i) => {
     const value = values[i] ?? null
-    return value instanceof Error
+    return isNativeError(value)
       ? { definition, value: FAILED, error: reasonOf(value), seconds }
       : { definition, value, seconds }
   })
@@ -52,4 +53,4 @@ const evaluateSource = async (definitions: readonly MetricDefinition[], kind: Ki
 const reasonOf = (error: Error): string =>
   isStorageAway(error) ? 'the store does not answer' : error.message.slice(0, LONGEST_REASON)
 
-export const asError = (error: unknown): Error => (error instanceof Error ? error : new Error('failed'))
+export const asError = (error: unknown): Error => (isNativeError(error) ? error : new Error('failed'))

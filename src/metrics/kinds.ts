@@ -69,7 +69,9 @@ const named =
 const orError = async (read: () => Promise<MetricValue>): Promise<MetricValue | Error> => read().catch(asError)
 
 const runQuery = async (database: Database, name: string): Promise<number> => {
-  const { rows } = await sql<Record<string, string>>`${sql.raw(QUERIES[name] ?? '')}`.execute(database.sql)
+  const text = QUERIES[name]
+  if (text === undefined) throw new Error(`there is no query ${name}`)
+  const { rows } = await sql<Record<string, string>>`${sql.raw(text)}`.execute(database.sql)
   return Number(Object.values(rows[0] ?? {})[0])
 }
 

@@ -82,8 +82,8 @@ const post = async (address: URL, body: unknown): Promise<void> => {
   if (!response.ok) throw new DeliveryError(`the destination answered ${response.status}`)
 }
 
+/** The code of a failed connection, or the name of the error. */
 const reasonOf = (error: unknown): string => {
-  if (!(error instanceof Error)) return 'unknown'
-  const { cause } = error
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : error.name
+  const { cause, name } = error as { cause?: { code?: string }; name: string }
+  return cause?.code ?? name
 }

@@ -42,7 +42,7 @@ export const keepPing = async (
   const next = due?.toISOString() ?? null
   await sql`
     insert into service_pings (recorded_at, payload, metadata, next_attempt_at)
-    values (${payload.recorded_at}::timestamptz, ${JSON.stringify(payload)}::jsonb, ${JSON.stringify(metadata)}::jsonb,
+    values (${payload.recorded_at}::timestamptz, ${JSON.stringify(payload)}::json, ${JSON.stringify(metadata)}::json,
             ${next}::timestamptz)
     on conflict (recorded_at) do update set payload = excluded.payload, metadata = excluded.metadata
   `.execute(database.sql)

@@ -1,9 +1,11 @@
+import { isNativeError } from 'node:util/types'
+
 /**
  * Whether an error means that a store cannot be reached or does not answer: what was asked may work later, unchanged.
  * Knows the errors of node's sockets, of pg, of PostgreSQL (SQLSTATE 08, 53, 57P, 58, 25006) and of ioredis.
  */
 export const isStorageAway = (error: unknown): boolean => {
-  if (!(error instanceof Error)) return false
+  if (!isNativeError(error)) return false
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   return SOCKET.has(code) || SERVER.test(code) || CLIENT.test(error.message) || REDIS.has(error.name)
 }

@@ -29,7 +29,11 @@ type Answer = string | typeof NOBODY
  * for one name are asked once, and an event never waits longer than 0.3 s.
  */
 export const createGitlabUsers = ({ url, token, now }: Settings): UserDirectory => {
-  const remembered = new LRUCache<string, Answer>({ max: REMEMBERED_USERS, perf: { now: () => now().getTime() } })
+  const remembered = new LRUCache<string, Answer>({
+    max: REMEMBERED_USERS,
+    perf: { now: () => now().getTime() },
+    ttlResolution: 0,
+  })
   const asking = new Map<string, Promise<Answer>>()
   let restUntil = 0
 

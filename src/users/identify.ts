@@ -1,10 +1,10 @@
 import type { RegistryEvent } from '../events/registry-event.js'
 import type { UncountedUserReason } from '../events/skip-reason.js'
-import { DirectoryAway, type UserDirectory } from './directory.js'
+import { comparable, DirectoryAway, type UserDirectory } from './directory.js'
 import type { VerifyUserToken } from './user-token.js'
 
-/** The id a person or deploy token is counted under, or why there is none. */
-export type Identity = { member: string } | { uncounted: UncountedUserReason }
+/** The id a person or deploy token is counted under, why there is none, or the name to ask for later. */
+export type Identity = { member: string } | { uncounted: UncountedUserReason } | { unresolved: string }
 
 /** Tells who is behind an event; undefined for anonymous ones. */
 export type Identify = (event: RegistryEvent, kind: 'user' | 'deploy_token') => Promise<Identity | undefined>
@@ -23,7 +23,7 @@ export const createIdentify = ({ directory, deployTokens, verifyUserToken }: Nee
       const id = await directory.idOf(name)
       return id === undefined ? { uncounted: 'unknown_user' } : { member: id }
     } catch (error) {
-      if (error instanceof DirectoryAway) return { uncounted: 'user_lookup_failed' }
+      if (error instanceof DirectoryAway) return { unresolved: comparable(name) }
       throw error
     }
   }

@@ -30,7 +30,7 @@ export const embeddedFolder = (): ReturnType<typeof temporaryFolder> => {
 }
 
 const TABLES =
-  'event_ids, tallies, rejected_events, repositories, stale_sketches, sketches, service_pings, leases, receptions, installation'
+  'event_ids, tallies, rejected_events, repositories, stale_sketches, sketches, service_pings, leases, receptions, installation, unresolved_users'
 
 const clearTables = async (database: Database): Promise<void> => {
   await sql`truncate ${sql.raw(TABLES)}`.execute(database.sql)

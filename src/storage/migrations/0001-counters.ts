@@ -34,6 +34,9 @@ const statements = [
   // Sketches that must be made anew from repositories.if_first, because an older first event arrived.
   sql`create table stale_sketches (key text primary key)`,
 
+  // Names that the user directory could not be asked for, and what their bearers are to be counted for.
+  sql`create table unresolved_users (name text, event text, day date, primary key (name, event, day))`,
+
   // HyperLogLog sketches in Redis's format, where no Redis is configured.
   sql`create table sketches (key text primary key, value bytea not null, expires_at timestamptz not null)`,
   sql`alter table sketches alter column value set storage external`,
@@ -47,8 +50,8 @@ const statements = [
 
   sql`create table service_pings (
     recorded_at timestamptz primary key,
-    payload jsonb not null,
-    metadata jsonb not null,
+    payload json not null,
+    metadata json not null,
     sent_at timestamptz,
     attempts int not null default 0,
     next_attempt_at timestamptz,

@@ -1,0 +1,94 @@
+import { sql } from 'kysely'
+import { isoTime, type Micros } from '../events/calendar.js'
+import type { EventId, RegistryEvent } from '../events/registry-event.js'
+import type { Sql } from '../storage/database.js'
+import { contributionsOf, sketchAggregations, type Contribution, type CountedEvent } from './additions.js'
+import { parseSketchKey, sketchKey } from './keys.js'
+import type { Rules } from './rules.js'
+
+/** An event's place in a history: earlier by time, then by id. */
+export type Place = { at: Micros; id: EventId }
+
+/** The advisory lock under which first events are decided and their sketches rebuilt. Any number, never changed. */
+const LOCK = 7_261_401
+
+export const nameOf = ({ registry, repository }: Pick<RegistryEvent, 'registry' | 'repository'>): string =>
+  `${registry}/${repository}`
+
+/** Nobody else decides first events, or rebuilds their sketches, until the transaction ends. */
+export const lockRepositories = async (tx: Sql): Promise<void> => {
+  await sql`select pg_advisory_xact_lock(${LOCK})`.execute(tx)
+}
+
+/** The first event of a repository, as the table keeps it. */
+export type FirstEvent = Place & { ifFirst: Contribution[]; ifKnown: Contribution[] }
+
+/** The first events known of the candidates' repositories. */
+export const readFirstEvents = async (tx: Sql, candidates: CountedEvent[]): Promise<Map<string, FirstEvent>> => {
+  const { rows } = await sql<{
+    registry: string
+    name: string
+    at: string
+    id: EventId
+    if_first: Contribution[]
+    if_known: Contribution[]
+  }>`
+    select registry, name, (extract(epoch from first_at) * 1000000)::bigint as at, first_event as id, if_first, if_known
+    from repositories where (registry, name) in (
+      select * from unnest(
+        ${candidates.map(({ event }) => event.registry)}::text[],
+        ${candidates.map(({ event }) => event.repository)}::text[]
+      )
+    )
+  `.execute(tx)
+  return new Map(
+    rows.map(({ registry, name, at, id, if_first, if_known }) => [
+      `${registry}/${name}`,
+      { at: Number(at), id, ifFirst: if_first, ifKnown: if_known },
+    ]),
+  )
+}
+
+/** Makes these the first events of their repositories. */
+export const writeFirstEvents = async (tx: Sql, firsts: CountedEvent[], rules: Rules): Promise<void> => {
+  if (firsts.length === 0) return
+  const contributions = firsts.map((counted) => contributionsOf(rules, counted).if)
+  await sql`
+    insert into repositories (registry, name, first_at, first_event, if_first, if_known)
+    select * from unnest(
+      ${firsts.map(({ event }) => event.registry)}::text[],
+      ${firsts.map(({ event }) => event.repository)}::text[],
+      ${firsts.map(({ event }) => isoTime(event.at))}::timestamptz[],
+      ${firsts.map(({ event }) => event.id)}::uuid[],
+      ${contributions.map(({ unknown }) => JSON.stringify(unknown))}::jsonb[],
+      ${contributions.map(({ known }) => JSON.stringify(known))}::jsonb[]
+    )
+    on conflict (registry, name) do update
+      set first_at = excluded.first_at, first_event = excluded.first_event,
+          if_first = excluded.if_first, if_known = excluded.if_known
+  `.execute(tx)
+}
+
+/** Notes the sketches that first events contributed to as out of date. */
+export const markStale = async (tx: Sql, firsts: Pick<FirstEvent, 'at' | 'ifFirst'>[], rules: Rules): Promise<void> => {
+  const keys = firsts.flatMap(({ at, ifFirst }) =>
+    ifFirst.flatMap(({ event }) =>
+      sketchAggregations(rules, event).map((aggregation) => sketchKey(event, aggregation, at)),
+    ),
+  )
+  if (keys.length === 0) return
+  await sql`insert into stale_sketches select distinct unnest(${keys}::text[]) on conflict do nothing`.execute(tx)
+}
+
+/** The members that first events contributed to a sketch. */
+export const firstMembers = async (tx: Sql, key: string): Promise<string[]> => {
+  const parsed = parseSketchKey(key)
+  if (!parsed) return []
+  const { rows } = await sql<{ member: string }>`
+    select distinct contribution ->> 'member' as member
+    from repositories, jsonb_array_elements(if_first) as contribution
+    where contribution ->> 'event' = ${parsed.event} and contribution ->> 'member' not like '?%'
+      and first_at >= ${isoTime(parsed.start)}::timestamptz and first_at < ${isoTime(parsed.end)}::timestamptz
+  `.execute(tx)
+  return rows.map(({ member }) => member)
+}

@@ -1,0 +1,103 @@
+import { sql } from 'kysely'
+import { microsOf, parseTimestamp, utcDay } from '../events/calendar.js'
+import type { Database, Sql } from '../storage/database.js'
+import type { SketchStore } from '../storage/sketch-store.js'
+import { createAdditions, unresolvedMember, type Contribution } from './additions.js'
+import { lockRepositories, markStale, type FirstEvent } from './first-events.js'
+import type { Lifetimes } from './keys.js'
+import type { Repositories } from './repositories.js'
+import type { Rules } from './rules.js'
+import { addTallies, SKIP_PREFIX } from './tallies.js'
+
+const NAMES_AT_ONCE = 500
+
+type Needs = {
+  database: Database
+  sketches: SketchStore
+  rules: Rules
+  lifetimes: Lifetimes
+  repositories: Repositories
+  /** The id of a name, or undefined when nobody has it; throws while it cannot be told. */
+  idOf: (name: string) => string | undefined | Promise<string | undefined>
+  now: () => Date
+}
+
+/**
+ * Asks again for people that could not be told apart, and counts what waited for them.
+ * @returns how many people were resolved; those that still cannot be asked for go on waiting.
+ */
+export const resolveUsers = async (needs: Needs): Promise<number> => {
+  const { rows } = await sql<{ name: string }>`
+    select distinct name from unresolved_users order by name limit ${NAMES_AT_ONCE}
+  `.execute(needs.database.sql)
+  let resolved = 0
+  for (const { name } of rows) {
+    const answer = await askFor(needs, name)
+    if (!answer) continue
+    await settle(needs, name, answer.id)
+    resolved++
+  }
+  if (resolved > 0) await needs.repositories.rebuildStale()
+  return resolved
+}
+
+const askFor = async ({ idOf }: Needs, name: string): Promise<{ id: string | undefined } | undefined> => {
+  try {
+    return { id: await idOf(name) }
+  } catch {
+    return undefined
+  }
+}
+
+const settle = async (
+  { database, sketches, rules, lifetimes, now }: Needs,
+  name: string,
+  id: string | undefined,
+): Promise<void> =>
+  database.transaction(async (tx) => {
+    await lockRepositories(tx)
+    await markStale(tx, await nameInRepositories(tx, name, id), rules)
+    const { rows } = await sql<{ event: string; day: string }>`
+      delete from unresolved_users where name = ${name} returning event, day::text
+    `.execute(tx)
+    if (id === undefined) {
+      const day = utcDay(microsOf(now()))
+      await addTallies(tx, [{ name: `${SKIP_PREFIX}unknown_user`, day, value: rows.length }])
+      return
+    }
+    const additions = createAdditions(rules, lifetimes)
+    for (const { event, day } of rows) additions.add([{ event, member: id }], parseTimestamp(`${day}T00:00:00Z`) ?? 0)
+    await sketches.add(additions.list(), tx)
+  })
+
+/** Puts the id in the place of the name wherever a first event waits for it; nobody's contributions are dropped. */
+const nameInRepositories = async (
+  tx: Sql,
+  name: string,
+  id: string | undefined,
+): Promise<Pick<FirstEvent, 'at' | 'ifFirst'>[]> => {
+  const waiting = JSON.stringify([{ member: unresolvedMember(name) }])
+  const { rows } = await sql<{
+    registry: string
+    name: string
+    at: string
+    if_first: Contribution[]
+    if_known: Contribution[]
+  }>`
+    select registry, name, (extract(epoch from first_at) * 1000000)::bigint as at, if_first, if_known
+    from repositories where if_first @> ${waiting}::jsonb or if_known @> ${waiting}::jsonb for update
+  `.execute(tx)
+  const named = (contributions: Contribution[]): Contribution[] =>
+    contributions.flatMap((contribution) => {
+      if (contribution.member !== unresolvedMember(name)) return contribution
+      return id === undefined ? [] : { ...contribution, member: id }
+    })
+  for (const row of rows) {
+    await sql`
+      update repositories
+      set if_first = ${JSON.stringify(named(row.if_first))}::jsonb, if_known = ${JSON.stringify(named(row.if_known))}::jsonb
+      where registry = ${row.registry} and name = ${row.name}
+    `.execute(tx)
+  }
+  return rows.map((row) => ({ at: Number(row.at), ifFirst: named(row.if_first) }))
+}

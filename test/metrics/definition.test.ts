@@ -1,0 +1,163 @@
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { createDefinitionReader, DefinitionError } from '../../src/definitions/definition-file.js'
+import { loadMetrics, type LoadedMetric } from '../../src/metrics/definition.js'
+import { temporaryFolder } from '../servers/process.js'
+import { ROOT } from '../servers/service.js'
+
+const read = createDefinitionReader(join(ROOT, 'definitions', 'schema'))
+const known = {
+  uniqueEvents: new Set(['pushers']),
+  totalEvents: new Set(['pushes']),
+  queries: new Set(['repositories']),
+  systemValues: new Set(['uuid']),
+  settingValues: new Set(['rules']),
+}
+
+const RIGHT = `key_path: counts.pushers
+description: People who pushed
+value_type: number
+status: active
+milestone: '0.1'
+time_frame: 7d
+data_source: redis_hll
+data_category: optional
+options: { events: [pushers] }
+`
+
+describe('metric definitions of an operator', () => {
+  let folder: ReturnType<typeof temporaryFolder>
+  beforeEach(() => {
+    folder = temporaryFolder('metrics')
+    mkdirSync(join(folder.path, 'counts_7d'))
+  })
+  afterEach(() => {
+    folder.remove()
+  })
+  const write = (name: string, text: string): void => {
+    writeFileSync(join(folder.path, 'counts_7d', name), text)
+  }
+  const load = (): LoadedMetric[] => loadMetrics(folder.path, read, known)
+
+  test('one file is one metric', () => {
+    write('pushers.yml', RIGHT)
+    expect(load()).toMatchObject([
+      { file: 'counts_7d/pushers.yml', definition: { key_path: 'counts.pushers', time_frame: '7d' } },
+    ])
+  })
+
+  test('a list of time frames is a metric each, as GitLab names them', () => {
+    write('pushers.yml', RIGHT.replace('time_frame: 7d', 'time_frame: [7d, 28d, month]'))
+    expect(load().map(({ definition }) => [definition.key_path, definition.time_frame])).toEqual([
+      ['counts.pushers_weekly', '7d'],
+      ['counts.pushers_monthly', '28d'],
+      ['counts.pushers_calendar_month', 'month'],
+    ])
+  })
+
+  test("GitLab's other fields are taken", () => {
+    write(
+      'pushers.yml',
+      `${RIGHT}product_group: container_registry\ntiers: [free]\nperformance_indicator_type: []\ndistribution: [ce, ee]\n`,
+    )
+    expect(load()).toHaveLength(1)
+  })
+
+  test.each([
+    ['a missing field', RIGHT.replace('description: People who pushed\n', ''), /description is missing/],
+    ['an unknown field', `${RIGHT}colour: red\n`, /colour is not a key known here/],
+    ['a wrong time frame', RIGHT.replace('7d', '9d'), /time_frame is "9d", expected one of 7d, 28d, month/],
+    [
+      'a status that is none',
+      RIGHT.replace('active', 'fine'),
+      /status is "fine", expected one of active, removed, broken/,
+    ],
+    ['a number for a milestone', RIGHT.replace("'0.1'", '0.1'), /milestone is 0\.1, expected string/],
+    [
+      'a key path with capitals',
+      RIGHT.replace('counts.pushers', 'Counts.pushers'),
+      /key_path is "Counts\.pushers", expected text like/,
+    ],
+    ['all time for a sketch', RIGHT.replace('7d', 'all'), /time_frame is "all", expected one of 7d, 28d, month/],
+    ['no events', RIGHT.replace('[pushers]', '[]'), /options\.events must NOT have fewer than 1/],
+    ['options of another source', RIGHT.replace('events: [pushers]', 'event: pushes'), /options\.events is missing/],
+    ['removed without a milestone', RIGHT.replace('active', 'removed'), /milestone_removed is missing/],
+    ['broken without an address', RIGHT.replace('active', 'broken'), /repair_issue_url is missing/],
+    [
+      'an event nobody declares',
+      RIGHT.replace('[pushers]', '[poets]'),
+      /options\.events\[0\] is "poets", expected an event with unique users: pushers/,
+    ],
+    [
+      'an event without a total',
+      RIGHT.replace('redis_hll', 'redis').replace('events: [pushers]', 'event: pushers'),
+      /options\.event is "pushers", expected an event with a total: pushes/,
+    ],
+    [
+      'a query nobody wrote',
+      RIGHT.replace('7d', 'all').replace('redis_hll', 'database').replace('events: [pushers]', 'query: x'),
+      /options\.query is "x", expected a query: repositories/,
+    ],
+    [
+      'a system value nobody knows',
+      RIGHT.replace('7d', 'none').replace('redis_hll', 'system').replace('events: [pushers]', 'value: x'),
+      /options\.value is "x", expected a system value: uuid/,
+    ],
+    [
+      'a setting nobody knows',
+      RIGHT.replace('7d', 'none').replace('redis_hll', 'setting').replace('events: [pushers]', 'value: x'),
+      /options\.value is "x", expected a setting: rules/,
+    ],
+    ['broken YAML', 'key_path: [', /not YAML/],
+    ['an empty file', '', /the document is null, expected object/],
+  ])('%s stops the start, naming file and key', (_, text, message) => {
+    write('wrong.yml', text)
+    expect(load).toThrow(DefinitionError)
+    expect(load).toThrow(message)
+    expect(load).toThrow(join(folder.path, 'counts_7d/wrong.yml'))
+  })
+
+  test('all problems of all files are told at once', () => {
+    write('one.yml', RIGHT.replace('active', 'fine'))
+    write('two.yml', RIGHT.replace('7d', '9d'))
+    expect(load).toThrow(/one\.yml: status is[^]*two\.yml: time_frame is/)
+  })
+
+  test('two metrics cannot stand in one place, nor one inside the value of another', () => {
+    write('one.yml', RIGHT)
+    write('two.yml', RIGHT)
+    write('three.yml', RIGHT.replace('counts.pushers', 'counts.pushers.deeper'))
+    expect(load).toThrow(/two\.yml: key_path counts\.pushers is also that of counts_7d\/one\.yml/)
+    expect(load).toThrow(/three\.yml: key_path counts\.pushers\.deeper lies inside counts\.pushers/)
+  })
+
+  test('a folder that is not there is told', () => {
+    expect(() => loadMetrics(join(folder.path, 'nowhere'), read, known)).toThrow(/cannot be read/)
+  })
+})
+
+describe('the metrics that come with Tallyman', () => {
+  const folders = readdirSync(join(ROOT, 'metrics'))
+
+  test('lie in the folders of GitLab, by their time frame', () => {
+    expect(folders.sort()).toEqual(['counts_28d', 'counts_7d', 'counts_all', 'counts_month', 'settings', 'system'])
+  })
+
+  test.each(['push_tag', 'delete_tag', 'push_repository', 'delete_repository', 'create_repository'])(
+    'the event %s of the merge request is there weekly and monthly, at its key path',
+    (name) => {
+      for (const [folder, suffix, frame] of [
+        ['counts_7d', '_weekly', '7d'],
+        ['counts_28d', '_monthly', '28d'],
+      ] as const) {
+        const event = `i_container_registry_${name}_user`
+        expect(read(join(ROOT, 'metrics', folder, `${event}${suffix}.yml`), 'metric')).toMatchObject({
+          key_path: `redis_hll_counters.user_container_registry.${event}${suffix}`,
+          time_frame: frame,
+          options: { events: [event] },
+        })
+      }
+    },
+  )
+})

@@ -1,0 +1,152 @@
+import type { ServerResponse } from 'node:http'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { createDeliver, type Deliver } from '../../src/ping/deliver.js'
+import { duePings, keepPing, newestPing } from '../../src/ping/history.js'
+import type { ServicePing } from '../../src/ping/payload.js'
+import { pingCron } from '../../src/ping/schedule.js'
+import { createServicePings, type ServicePings } from '../../src/ping/service-ping.js'
+import { freePort } from '../servers/process.js'
+import { startStub, type Stub, type StubRequest } from '../servers/stub.js'
+import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+
+test("the schedule is derived from the uuid as GitLab's is", () => {
+  expect(pingCron('d9e2f4e8-db1f-4e51-b03d-f427e1965c4a')).toBe('44 10 * * 4')
+})
+
+const MINUTE = 60_000
+const sender = { uuid: 'u', hostname: 'h', version: '1' }
+
+describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
+  let stores: TestStores
+  let stub: Stub
+  let answer: (request: StubRequest, response: ServerResponse) => unknown
+  let clock: number
+  const now = (): Date => new Date(clock)
+  const build = async (): Promise<ServicePing> =>
+    Promise.resolve({ payload: { recorded_at: now().toISOString(), uuid: 'u' }, metadata: { uuid: 'u', metrics: [] } })
+
+  beforeAll(async () => {
+    stores = await open()
+    stub = await startStub((request, response) => answer(request, response))
+  })
+  afterAll(async () => {
+    await stub.stop()
+    await stores.close()
+  })
+  beforeEach(async () => {
+    await stores.clear()
+    clock = Date.parse('2026-11-23T09:00:00Z')
+    answer = (_request, response) => response.end('{}')
+  })
+  afterEach(() => {
+    stub.requests.length = 0
+  })
+
+  const deliver = (path = '/usage_data'): Deliver =>
+    createDeliver({ database: stores.database, destination: new URL(stub.url + path), sender, now })
+  const instance = (holder: string, to?: Deliver): ServicePings =>
+    createServicePings({
+      database: stores.database,
+      build: async () => build(),
+      ...(to && { deliver: to }),
+      holder,
+      now,
+      random: () => 0,
+      sleep: async () => Promise.resolve(),
+    })
+  const posted = (): string[] => stub.requests.map(({ method, path }) => `${method} ${path}`)
+
+  test('is POSTed, then what is told about its making, and noted as sent', async () => {
+    const { sent } = await instance('a', deliver()).sendNow()
+    expect(sent).toBe(true)
+    expect(posted()).toEqual(['POST /usage_data', 'POST /usage_ping_metadata'])
+    expect(stub.requests[0]).toMatchObject({
+      headers: { 'content-type': 'application/json', accept: 'application/json' },
+      body: '{"recorded_at":"2026-11-23T09:00:00.000Z","uuid":"u"}',
+    })
+    expect(JSON.parse(stub.requests[1]?.body ?? '')).toEqual({ metadata: { uuid: 'u', metrics: [] } })
+    expect(await newestPing(stores.database)).toMatchObject({
+      sentAt: now(),
+      attempts: 1,
+      nextAttemptAt: null,
+      lastError: null,
+    })
+  })
+
+  test('without a destination is made and kept, and sent nowhere', async () => {
+    expect((await instance('a').sendNow()).sent).toBe(false)
+    expect(await newestPing(stores.database)).toMatchObject({ sentAt: null, nextAttemptAt: null, attempts: 0 })
+    await instance('a').retry()
+    expect(posted()).toEqual([])
+  })
+
+  test('that fails is tried again with growing waits, reports the error, and is given up after a week', async () => {
+    answer = (_request, response) => response.writeHead(503).end()
+    await expect(instance('a', deliver()).sendNow()).rejects.toThrow('the destination answered 503')
+    expect(posted()).toEqual(['POST /usage_data', 'POST /usage_ping_errors'])
+    expect(JSON.parse(stub.requests[1]?.body ?? '')).toEqual({
+      error: { time: now().toISOString(), ...sender, message: 'the destination answered 503', elapsed: 0 },
+    })
+
+    const waits = []
+    for (let attempt = 1; attempt < 20; attempt++) {
+      const next = (await newestPing(stores.database))?.nextAttemptAt
+      if (!next) break
+      waits.push((next.getTime() - clock) / MINUTE)
+      clock = next.getTime() - 1
+      expect(await deliver().due()).toEqual({ sent: 0, failed: 0 })
+      clock += 1
+      expect(await deliver().due()).toEqual({ sent: 0, failed: 1 })
+    }
+    expect(waits).toEqual([1, 5, 30, 120, 480, 960, 1440])
+    expect(await newestPing(stores.database)).toMatchObject({ attempts: 8, lastError: 'the destination answered 503' })
+  })
+
+  test('is sent by a later try, as it was made', async () => {
+    answer = (_request, response) => response.writeHead(500).end()
+    await expect(instance('a', deliver()).sendNow()).rejects.toThrow()
+    answer = (_request, response) => response.end()
+    clock += MINUTE
+    stub.requests.length = 0
+    await instance('a', deliver()).retry()
+    expect(stub.requests[0]?.body).toBe('{"recorded_at":"2026-11-23T09:00:00.000Z","uuid":"u"}')
+    expect(await duePings(stores.database, new Date(clock + 1e10), 10)).toEqual([])
+  })
+
+  test('is not led elsewhere, and a destination that is away is told without its address', async () => {
+    answer = (_request, response) => response.writeHead(302, { location: '/elsewhere' }).end()
+    await expect(instance('a', deliver()).sendNow()).rejects.toThrow('the destination answered 302')
+    expect(posted()).not.toContain('GET /elsewhere')
+    const nowhere = createDeliver({
+      database: stores.database,
+      destination: new URL(`http://127.0.0.1:${await freePort()}/x`),
+      sender,
+      now,
+    })
+    clock += 1
+    await expect(instance('a', nowhere).sendNow()).rejects.toThrow(/cannot be reached \(ECONNREFUSED\)$/)
+  })
+
+  test('a login in the address becomes a header', async () => {
+    const destination = new URL(stub.url.replace('//', '//user:pa%40ss@'))
+    await instance('a', createDeliver({ database: stores.database, destination, sender, now })).sendNow()
+    expect(stub.requests[0]?.headers.authorization).toBe(`Basic ${Buffer.from('user:pa@ss').toString('base64')}`)
+  })
+
+  test('of one hour is made by one of all instances, whoever wakes first', async () => {
+    const instances = ['a', 'b', 'c'].map((holder) => instance(holder, deliver()))
+    const made = await Promise.all(instances.map(async ({ scheduled }) => scheduled()))
+    expect(made.filter(Boolean)).toHaveLength(1)
+    expect(posted().filter((line) => line === 'POST /usage_data')).toHaveLength(1)
+    clock += 30_000 - 1
+    expect(await instance('d', deliver()).scheduled()).toBe(false)
+    clock += 7 * 24 * 60 * MINUTE
+    expect(await instance('d', deliver()).scheduled()).toBe(true)
+  })
+
+  test('kept twice at one moment is one row', async () => {
+    await keepPing(stores.database, await build(), undefined)
+    await keepPing(stores.database, await build(), undefined)
+    expect(await newestPing(stores.database)).toMatchObject({ payload: { uuid: 'u' } })
+  })
+})

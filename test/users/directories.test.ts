@@ -1,0 +1,154 @@
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { DirectoryAway, type UserDirectory } from '../../src/users/directory.js'
+import { createGitlabUsers } from '../../src/users/gitlab-users.js'
+import { createHashedNames } from '../../src/users/hashed-names.js'
+import { createUserFile, UserFileError } from '../../src/users/user-file.js'
+import { eventually } from '../servers/process.js'
+import { startStub, type Stub } from '../servers/stub.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'tallyman-users-'))
+afterAll(() => {
+  rmSync(folder, { recursive: true })
+})
+const file = (name: string, text: string): string => {
+  const path = join(folder, name)
+  writeFileSync(path, text)
+  return path
+}
+const fail = (error: Error): void => {
+  throw error
+}
+
+describe('hashed names', () => {
+  test('one person has one id, whatever the case, and another key gives another', () => {
+    const directory = createHashedNames('a key')
+    expect(directory.idOf('Alice')).toBe(directory.idOf('alice'))
+    expect(directory.idOf('alice')).not.toBe(directory.idOf('bob'))
+    expect(directory.idOf('alice')).not.toBe(createHashedNames('another key').idOf('alice'))
+    expect(directory.idOf('alice')).toMatch(/^[\w-]{22}$/)
+  })
+})
+
+describe('a users file', () => {
+  let directory: UserDirectory | undefined
+  afterEach(() => directory?.close())
+
+  test.each([
+    ['users.yml', 'alice: 17\nBob: u-18\n"007": 19\n'],
+    ['users.csv', 'alice,17\nBob,u-18\n007,19\n'],
+    ['heading.csv', '\ufeffName,ID,mail\r\n"alice","17",a@x\r\nBob , u-18,\r\n007,19\r\n'],
+  ])('%s gives ids to names, whatever the case, and none to others', (name, text) => {
+    directory = createUserFile(file(name, text), fail)
+    const ids = ['ALICE', 'bob', '007', 'carol'].map((person) => directory?.idOf(person))
+    expect(ids).toEqual(['17', 'u-18', '19', undefined])
+  })
+
+  test('is read again when it changes, and stays as it was when it breaks', async () => {
+    const problems: Error[] = []
+    const path = file('changing.yml', 'alice: 1\n')
+    directory = createUserFile(path, (error) => problems.push(error))
+    writeFileSync(path, 'alice: 2\n')
+    utimesSync(path, new Date(), new Date(Date.now() + 5_000))
+    await eventually('the new id is used', async () => Promise.resolve(directory?.idOf('alice') === '2'))
+    writeFileSync(path, 'alice: [')
+    utimesSync(path, new Date(), new Date(Date.now() + 10_000))
+    await eventually('the problem is told', async () => Promise.resolve(problems.length > 0))
+    expect(directory.idOf('alice')).toBe('2')
+    expect(problems[0]?.message).toMatch(/changing\.yml: not YAML/)
+  })
+
+  test.each([
+    ['two-ids.yml', 'alice: 1\nALICE: 2\n', /"ALICE" has two ids/],
+    ['list.yml', '- alice\n', /expected a map "name: id"/],
+    ['nested.yml', 'alice: { id: 1 }\n', /the id of "alice" is no text or number/],
+    ['short.csv', 'alice,1\nbob\n', /row 2 is not "name,id"/],
+    ['quotes.csv', 'alice,"1\n', /not CSV/],
+  ])('%s is refused, naming the file', (name, text, message) => {
+    const path = file(name, text)
+    expect(() => createUserFile(path, fail)).toThrow(UserFileError)
+    expect(() => createUserFile(path, fail)).toThrow(message)
+    expect(() => createUserFile(path, fail)).toThrow(name)
+  })
+
+  test('a file that is not there is refused', () => {
+    expect(() => createUserFile(join(folder, 'nowhere.yml'), fail)).toThrow(/cannot be read/)
+  })
+})
+
+describe('a GitLab', () => {
+  let stub: Stub
+  let behave: 'answer' | 'fail' | 'hang' | 'lie'
+  let clock: number
+  let directory: UserDirectory
+  beforeEach(async () => {
+    behave = 'answer'
+    clock = Date.parse('2026-11-21T12:00:00Z')
+    stub = await startStub(({ path }, response) => {
+      const name = new URL(path, 'http://x').searchParams.get('username')
+      if (behave === 'hang') return
+      if (behave === 'fail') response.writeHead(500).end()
+      else if (behave === 'lie') response.end('{"not": "a list"}')
+      else response.end(JSON.stringify(name === 'alice' ? [{ id: 17, username: 'Alice' }] : []))
+    })
+    directory = createGitlabUsers({ url: `${stub.url}/api/v4/`, token: 'glpat', now: () => new Date(clock) })
+  })
+  afterEach(async () => stub.stop())
+
+  test('is asked for the id of a name, with its token', async () => {
+    expect(await directory.idOf('Alice')).toBe('17')
+    expect(stub.requests).toMatchObject([
+      { path: '/api/v4/users?username=alice', headers: { 'private-token': 'glpat' } },
+    ])
+    expect(await directory.idOf('bob')).toBeUndefined()
+  })
+
+  test('is asked once for one name, also by many events at once, and again after its time', async () => {
+    await Promise.all(Array.from({ length: 20 }, async () => directory.idOf('alice')))
+    await directory.idOf('ALICE')
+    expect(stub.requests).toHaveLength(1)
+    clock += 61 * 60_000
+    expect(await directory.idOf('alice')).toBe('17')
+    expect(stub.requests).toHaveLength(2)
+  })
+
+  test('a name it does not know is asked for again sooner', async () => {
+    await directory.idOf('bob')
+    clock += 6 * 60_000
+    await directory.idOf('bob')
+    expect(stub.requests).toHaveLength(2)
+  })
+
+  test.each(['fail', 'hang', 'lie'] as const)(
+    'when it does %s, the caller is told within its time, and it is left alone',
+    async (what) => {
+      behave = what
+      await expect(directory.idOf('alice')).rejects.toThrow(DirectoryAway)
+      if (what !== 'hang') {
+        behave = 'answer'
+        await expect(directory.idOf('alice')).rejects.toThrow(/a moment ago/)
+        clock += 11_000
+        expect(await directory.idOf('alice')).toBe('17')
+      }
+    },
+  )
+
+  test('is not followed to another place', async () => {
+    await stub.stop()
+    const other = await startStub((_, response) => response.end('[{"id":1,"username":"alice"}]'))
+    stub = await startStub((_, response) => response.writeHead(302, { location: other.url }).end())
+    const redirected = createGitlabUsers({ url: stub.url, token: 'glpat', now: () => new Date() })
+    await expect(redirected.idOf('alice')).rejects.toThrow(DirectoryAway)
+    expect(other.requests).toEqual([])
+    await other.stop()
+  })
+
+  test('an answer of a megabyte is not read to its end', async () => {
+    await stub.stop()
+    stub = await startStub((_, response) => response.end(' '.repeat(1024 * 1024)))
+    const large = createGitlabUsers({ url: stub.url, token: 'glpat', now: () => new Date() })
+    await expect(large.idOf('alice')).rejects.toThrow(/too large/)
+  })
+})
