@@ -19,10 +19,8 @@ type Settings<Item, Answer> = {
   write: (items: Item[]) => Promise<Answer[]>
   /** Items in one batch at most; a single arrival may be larger and is then written in parts. */
   largestBatch: number
-  /** Items that may wait behind the batches under way. */
+  /** Items that may wait behind the batch under way. */
   longestQueue: number
-  /** Batches under way at once. */
-  writers: number
 }
 
 /**
@@ -30,10 +28,10 @@ type Settings<Item, Answer> = {
  * once; under load, thousands share one transaction.
  */
 export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): Batches<Item, Answer> => {
-  const { write, largestBatch, longestQueue, writers } = settings
+  const { write, largestBatch, longestQueue } = settings
   let waiting: Waiting<Item, Answer>[] = []
   let queued = 0
-  let active = 0
+  let writing = false
   let idlers: (() => void)[] = []
 
   const next = (): Waiting<Item, Answer>[] => {
@@ -63,17 +61,17 @@ export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): B
   }
 
   const pump = (): void => {
-    while (active < writers && waiting.length > 0) {
-      active++
-      void writeNext().finally(() => {
-        active--
-        pump()
-      })
-    }
-    if (active === 0) {
+    if (writing) return
+    if (waiting.length === 0) {
       for (const resolve of idlers) resolve()
       idlers = []
+      return
     }
+    writing = true
+    void writeNext().finally(() => {
+      writing = false
+      pump()
+    })
   }
 
   const submit = async (items: Item[]): Promise<Answer[]> => {

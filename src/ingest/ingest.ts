@@ -15,7 +15,7 @@ import { microsOf, utcDay } from '../events/calendar.js'
 import type { EventId, RegistryEvent, UnreadableEvent } from '../events/registry-event.js'
 import type { SkipReason } from '../events/skip-reason.js'
 import { keepUnresolved } from '../counters/unresolved-users.js'
-import { isConflict, isContentError, type Database } from '../storage/database.js'
+import { isConflict, isContentError, toldByCommit, type Database } from '../storage/database.js'
 import type { SketchStore } from '../storage/sketch-store.js'
 import type { Identify } from '../users/identify.js'
 import { createBatches } from './batches.js'
@@ -68,7 +68,6 @@ export const createIngest = (needs: Needs): Ingest => {
     },
     largestBatch: LARGEST_BATCH,
     longestQueue: LONGEST_QUEUE,
-    writers: 1,
   })
 
   const toItem = async (event: RegistryEvent | UnreadableEvent): Promise<Item> => {
@@ -136,7 +135,7 @@ const write = async (
 
   const unreadable = arrivals.flatMap((item) => item.unreadable ?? [])
   const recorded = await database.transaction(async (tx) => {
-    const fresh = recordOnce(tx, arrivals)
+    const fresh = toldByCommit(recordOnce(tx, arrivals))
     // Adding to a sketch twice changes nothing, so sketches need not wait to hear which events are new.
     await Promise.all([
       sketches.add(additions.list(), tx),

@@ -18,6 +18,15 @@ export type Transaction = Sql & {
   afterCommit: (then: () => void) => void
 }
 
+/**
+ * For the answer of a statement that work does not wait for: should it fail, the transaction fails, and nobody has to look at
+ * the answer itself.
+ */
+export const toldByCommit = <T>(answer: Promise<T>): Promise<T> => {
+  answer.catch(() => undefined)
+  return answer
+}
+
 /** The SQL database, PostgreSQL 14 or newer or the embedded PGlite. */
 export type Database = {
   engine: 'postgresql' | 'pglite'
@@ -30,6 +39,8 @@ export type Database = {
   close: () => Promise<void>
 }
 
+type Query = (query: string | pg.QueryConfig) => Promise<pg.QueryResult>
+
 /**
  * A transaction on one connection of the pool. `begin` and `commit` are sent without waiting for the answers of what went
  * before: on a pipelining connection that saves two round trips of three, and a registry waits for each of them. A statement
@@ -39,67 +50,69 @@ export const transactionOn =
   (pool: pg.Pool): Database['transaction'] =>
   async (work) => {
     const client = await pool.connect()
-    const session = sessionOn(client)
+    const query = queryOn(client)
     const sent: Promise<unknown>[] = []
+    const failures: unknown[] = []
     const committed: (() => void)[] = []
-    const send = async (query: string | pg.QueryConfig): Promise<pg.QueryResult> => {
-      const answer = session.query(query)
-      answer.catch(() => undefined)
+    let open = true
+    const send: Query = (asked) => {
+      // Work that failed in one part may go on in another; the connection is somebody else's by then.
+      if (!open) return Promise.reject(new Error('the transaction has ended'))
+      const answer = query(asked)
+      answer.catch((error: unknown) => failures.push(error))
       sent.push(answer)
       return answer
     }
+    let kysely: Kysely<unknown> | undefined
     const tx: Transaction = {
-      getExecutor: () => session.kysely.getExecutor(),
-      run: async <Row>({ name, text }: HotStatement, values: unknown[]) =>
-        (await send({ name, text, values })).rows as Row[],
+      getExecutor: () => (kysely ??= kyselyOn(send)).getExecutor(),
+      run: <Row>({ name, text }: HotStatement, values: unknown[]) =>
+        toldByCommit(send({ name, text, values }).then(({ rows }) => rows as Row[])),
       afterCommit: (then) => void committed.push(then),
     }
     try {
       void send('begin')
       const result = await work(tx)
       const commit = send('commit')
+      open = false
       await Promise.all(sent)
       if ((await commit).command !== 'COMMIT') throw new Error('the transaction was rolled back')
       for (const then of committed) then()
       return result
     } catch (error) {
-      await session.query('rollback').catch(() => undefined)
-      throw error
+      open = false
+      await query('rollback').catch(() => undefined)
+      throw [error, ...failures].find((failure) => sqlState(failure) !== ABORTED) ?? error
     } finally {
       client.release()
     }
   }
 
-type Session = {
-  query: (query: string | pg.QueryConfig) => Promise<pg.QueryResult>
-  /** For the statements of a transaction that are not hot. */
-  kysely: Kysely<unknown>
-}
-
-const sessions = new WeakMap<pg.PoolClient, Session>()
-
-const sessionOn = (client: pg.PoolClient): Session => {
-  const known = sessions.get(client)
-  if (known) return known
-  const query = client.pipeline ? async (asked: string | pg.QueryConfig) => client.query(asked) : oneByOne(client)
+/** Kysely on one transaction, for its statements that are not hot. */
+const kyselyOn = (query: Query): Kysely<unknown> => {
   const connection = {
     query: async (text: string, values: readonly unknown[]) => query({ text, values: [...values] }),
     release: () => undefined,
   }
   const pool = { connect: async () => Promise.resolve(connection as never), end: async () => Promise.resolve() }
-  const session = { query, kysely: new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) }) }
-  sessions.set(client, session)
-  return session
+  return new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
 }
 
+const queues = new WeakMap<pg.PoolClient, Query>()
+
 /** A connection that does not pipeline takes its next query when it has answered the last. */
-const oneByOne = (client: pg.PoolClient): Session['query'] => {
+const queryOn = (client: pg.PoolClient): Query => {
+  if (client.pipeline) return (asked) => client.query(asked)
+  const known = queues.get(client)
+  if (known) return known
   let last: Promise<unknown> = Promise.resolve()
-  return async (asked) => {
-    const answer = last.then(async () => client.query(asked))
+  const queue: Query = (asked) => {
+    const answer = last.then(() => client.query(asked))
     last = answer.catch(() => undefined)
     return answer
   }
+  queues.set(client, queue)
+  return queue
 }
 
 /**
@@ -116,6 +129,9 @@ export const serverVersion = async (db: Sql): Promise<string> => {
   const { rows } = await sql<{ version: string }>`select current_setting('server_version') as version`.execute(db)
   return rows[0]?.version.split(' ')[0] ?? 'unknown'
 }
+
+/** What a statement is told after another has failed in its transaction; the other has the reason. */
+const ABORTED = '25P02'
 
 /** The SQLSTATE of an error from PostgreSQL; undefined for any other error. */
 const sqlState = (error: unknown): string | undefined => {

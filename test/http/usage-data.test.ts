@@ -125,7 +125,7 @@ describe('who may read', () => {
     '/nowhere',
   ])('%s asks for an API token', async (path) => {
     for (const headers of [{}, { authorization: 'Bearer wrong' }, { authorization: 'Bearer notification-token' }]) {
-      const response = await app.get(path, headers as Record<string, string>)
+      const response = await app.get(path, headers)
       expect(response.status).toBe(401)
       expect(((await response.json()) as { message: string }).message).toMatch(/^401 Unauthorized: /)
     }

@@ -1,0 +1,124 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { createBatches, Overloaded, type Batches } from '../../src/ingest/batches.js'
+
+/** Batches whose writing a test ends when it wants. */
+const controlled = (settings: { largestBatch?: number; longestQueue?: number } = {}) => {
+  const written: number[][] = []
+  const underWay: { finish: () => void; fail: (error: Error) => void }[] = []
+  const batches: Batches<number, string> = createBatches({
+    write: async (items) => {
+      written.push(items)
+      await new Promise<void>((finish, fail) => {
+        underWay.push({ finish, fail })
+      })
+      return items.map((item) => `wrote ${item}`)
+    },
+    largestBatch: settings.largestBatch ?? 100,
+    longestQueue: settings.longestQueue ?? 1_000,
+  })
+  const turn = async (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+  return { batches, written, underWay, turn }
+}
+
+describe('batches', () => {
+  test('alone, an arrival is written at once; what comes meanwhile is the next batch', async () => {
+    const { batches, written, underWay, turn } = controlled()
+    const first = batches.submit([1])
+    const others = [batches.submit([2]), batches.submit([3, 4])]
+    expect(written).toEqual([[1]])
+    underWay[0]?.finish()
+    expect(await first).toEqual(['wrote 1'])
+    await turn()
+    expect(written).toEqual([[1], [2, 3, 4]])
+    underWay[1]?.finish()
+    expect(await Promise.all(others)).toEqual([['wrote 2'], ['wrote 3', 'wrote 4']])
+  })
+
+  test('a batch is bounded, and a larger arrival is written in parts and answered whole', async () => {
+    const { batches, written, underWay, turn } = controlled({ largestBatch: 3 })
+    const answers = [batches.submit([1, 2]), batches.submit([3, 4, 5, 6, 7, 8, 9]), batches.submit([10])]
+    for (let i = 0; i < 6; i++) {
+      underWay[i]?.finish()
+      await turn()
+    }
+    expect(written).toEqual([
+      [1, 2],
+      [3, 4, 5],
+      [6, 7, 8],
+      [9, 10],
+    ])
+    expect((await Promise.all(answers)).flat()).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((n) => `wrote ${n}`))
+  })
+
+  test('beyond the queue arrivals are refused, and taken again when it is shorter', async () => {
+    const { batches, underWay, turn } = controlled({ longestQueue: 2 })
+    const taken = [batches.submit([1]), batches.submit([2]), batches.submit([3])]
+    await expect(batches.submit([4])).rejects.toThrow(Overloaded)
+    underWay[0]?.finish()
+    await turn()
+    const again = batches.submit([5])
+    underWay[1]?.finish()
+    await turn()
+    underWay[2]?.finish()
+    expect((await Promise.all([...taken, again])).flat()).toHaveLength(4)
+  })
+
+  test('a failure is told to all of the batch and to all who wait behind it; the next arrival is tried anew', async () => {
+    const { batches, underWay, turn } = controlled()
+    const failed = [batches.submit([1]), batches.submit([2]), batches.submit([3])].map(async (one) =>
+      one.catch(() => 'failed'),
+    )
+    underWay[0]?.fail(new Error('the store is away'))
+    expect(await Promise.all(failed)).toEqual(['failed', 'failed', 'failed'])
+    const next = batches.submit([4])
+    await turn()
+    underWay[1]?.finish()
+    expect(await next).toEqual(['wrote 4'])
+  })
+
+  test('idle waits for all that was taken', async () => {
+    const { batches, underWay, turn } = controlled()
+    await batches.idle()
+    let idle = false
+    const answers = [batches.submit([1]), batches.submit([2])]
+    const waiting = batches.idle().then(() => (idle = true))
+    underWay[0]?.finish()
+    await turn()
+    expect(idle).toBe(false)
+    underWay[1]?.finish()
+    await waiting
+    expect((await Promise.all(answers)).flat()).toHaveLength(2)
+  })
+
+  test('whatever arrives whenever: everyone gets the answers to their own items, in order, once', async () => {
+    const arrivals = fc.array(fc.record({ size: fc.integer({ min: 0, max: 30 }), wait: fc.boolean() }), {
+      maxLength: 40,
+    })
+    await fc.assert(
+      fc.asyncProperty(arrivals, fc.integer({ min: 1, max: 20 }), async (plan, largestBatch) => {
+        const seen: number[] = []
+        const batches = createBatches<number, number>({
+          write: async (items) => {
+            expect(items.length).toBeLessThanOrEqual(largestBatch)
+            seen.push(...items)
+            await new Promise((resolve) => setImmediate(resolve))
+            return items.map((item) => item * 2)
+          },
+          largestBatch,
+          longestQueue: 10_000,
+        })
+        let next = 0
+        const answers = []
+        for (const { size, wait } of plan) {
+          const items = Array.from({ length: size }, () => next++)
+          answers.push(batches.submit(items).then((given) => ({ items, given })))
+          if (wait) await new Promise((resolve) => setImmediate(resolve))
+        }
+        for (const { items, given } of await Promise.all(answers)) expect(given).toEqual(items.map((item) => item * 2))
+        expect(seen).toEqual(Array.from({ length: next }, (_, i) => i))
+      }),
+      { seed: 4, numRuns: 200 },
+    )
+  })
+})

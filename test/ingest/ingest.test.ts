@@ -1,0 +1,113 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { sql } from 'kysely'
+import type { UnreadableEvent } from '../../src/events/registry-event.js'
+import { counted, countOf, createCounting } from '../servers/counting.js'
+import { anEvent } from '../servers/events.js'
+import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+
+const TAG_USERS = 'i_container_registry_push_tag_user-2026-47'
+
+const unreadable = (id: number): UnreadableEvent => ({
+  id: anEvent({ id }).id,
+  unreadable: 'bad_tag',
+  detail: 'target.tag is not a tag',
+  excerpt: '{}',
+})
+
+describe.each(STORE_PAIRS)('ingest on %s', (_, open) => {
+  let stores: TestStores
+  beforeAll(async () => {
+    stores = await open()
+    await sql`alter table tallies add constraint no_mounts_in_may check (not (name like '%mount' and day between '2026-05-01' and '2026-05-31'))`.execute(
+      stores.database.sql,
+    )
+  })
+  afterAll(async () => stores.close())
+  beforeEach(async () => stores.clear())
+
+  const rejected = async (): Promise<unknown[]> =>
+    (await sql`select reason, detail from rejected_events order by id`.execute(stores.database.sql)).rows
+  const tally = async (name: string): Promise<number> =>
+    Number(
+      (
+        await sql<{ value: string }>`select coalesce(sum(value), 0) as value from tallies where name = ${name}`.execute(
+          stores.database.sql,
+        )
+      ).rows[0]?.value,
+    )
+
+  test('each event counts once, within an envelope and between envelopes', async () => {
+    const { ingest } = createCounting(stores)
+    const event = anEvent({ tag: '1', name: 'alice', type: 'build' })
+    expect(await ingest([event, event])).toEqual(['recorded', 'repeated'])
+    expect(await ingest([event])).toEqual(['repeated'])
+    expect(await createCounting(stores).ingest([event])).toEqual(['repeated'])
+    expect([await countOf(stores, TAG_USERS), await tally('i_container_registry_push')]).toEqual([1, 1])
+  })
+
+  test('an unreadable event is kept once, and counted as a skip once', async () => {
+    const { ingest } = createCounting(stores)
+    expect(await ingest([unreadable(1), anEvent({ id: 2 }), unreadable(1), unreadable(3)])).toEqual([
+      'bad_tag',
+      'recorded',
+      'repeated',
+      'bad_tag',
+    ])
+    expect(await ingest([unreadable(1)])).toEqual(['repeated'])
+    expect(await rejected()).toHaveLength(2)
+    expect(await tally('skip:bad_tag')).toBe(2)
+  })
+
+  test('the culprit the database refuses is set aside; its 200 neighbours count', async () => {
+    const { ingest } = createCounting(stores)
+    const events = Array.from({ length: 201 }, (_, i) =>
+      anEvent({ id: i + 1, tag: '1', name: `user-${i}`, type: 'build' }),
+    )
+    events[77] = anEvent({ id: 78, action: 'mount', at: '2026-05-05T00:00:00Z' })
+    const outcomes = await ingest(events)
+    expect(outcomes[77]).toBe('not_storable')
+    expect(outcomes.filter((outcome) => outcome === 'recorded')).toHaveLength(200)
+    expect(await rejected()).toEqual([{ reason: 'not_storable', detail: 'the database refused it (SQLSTATE 23514)' }])
+    expect(await tally('i_container_registry_push')).toBe(200)
+    expect(await ingest(events)).toEqual(events.map(() => 'repeated'))
+  })
+
+  test('two processes that take the same events at once count them once', async () => {
+    const events = Array.from({ length: 300 }, (_, i) =>
+      anEvent({ id: i + 1, tag: '1', name: `user-${i % 50}`, type: 'build' }),
+    )
+    const outcomes = await Promise.all([
+      createCounting(stores).ingest(events),
+      createCounting(stores).ingest([...events].reverse()),
+      ...events.slice(0, 20).map(async (event) => createCounting(stores).ingest([event])),
+    ])
+    expect(outcomes.flat().filter((outcome) => outcome === 'recorded')).toHaveLength(300)
+    expect(await tally('i_container_registry_push')).toBe(300)
+  })
+
+  test('an event without anybody behind it counts in the totals', async () => {
+    const { ingest } = createCounting(stores)
+    await ingest([
+      anEvent({ id: 1, action: 'pull' }),
+      anEvent({ id: 2, action: 'pull', method: 'HEAD' }),
+      anEvent({ id: 3, action: 'mount' }),
+    ])
+    expect(Object.keys(await counted(stores)).sort()).toEqual([
+      'i_container_registry_check 2026-11-18',
+      'i_container_registry_mount 2026-11-18',
+      'i_container_registry_pull 2026-11-18',
+      'registry.example/team/app',
+    ])
+  })
+
+  test('weeks, months and days are those of the event, in UTC', async () => {
+    const { ingest } = createCounting(stores)
+    await ingest([anEvent({ tag: '1', name: 'alice', type: 'build', at: '2026-12-31T23:59:59.999-01:00' })])
+    expect(Object.keys(await counted(stores)).sort()).toEqual([
+      'i_container_registry_push 2027-01-01',
+      'registry.example/team/app',
+      '{hll_counters}_i_container_registry_push_tag_user-2026-53',
+      '{hll_counters}_i_container_registry_push_tag_user-2027-M01',
+    ])
+  })
+})

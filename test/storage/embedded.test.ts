@@ -1,0 +1,114 @@
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { execFileSync } from 'node:child_process'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { sql } from 'kysely'
+import { DirectoryInUse, directoryHolder, lockDirectory } from '../../src/storage/directory-lock.js'
+import { migrate } from '../../src/storage/migrate.js'
+import { DatabaseLost, openPglite } from '../../src/storage/pglite.js'
+import { temporaryFolder } from '../servers/process.js'
+import { embeddedFolder } from '../servers/stores.js'
+
+describe('a data directory', () => {
+  let folder: ReturnType<typeof temporaryFolder>
+  beforeEach(() => {
+    folder = temporaryFolder('lock')
+  })
+  afterEach(() => {
+    folder.remove()
+  })
+  const file = (): string => join(folder.path, 'tallyman.lock')
+  const pretend = (holder: object, age = 0): void => {
+    writeFileSync(file(), JSON.stringify(holder))
+    const then = new Date(Date.now() - age)
+    utimesSync(file(), then, then)
+  }
+
+  test('belongs to one process, until it is released', async () => {
+    const lock = await lockDirectory(folder.path)
+    expect(statSync(file()).mode & 0o777).toBe(0o600)
+    await expect(lockDirectory(folder.path)).rejects.toThrow(DirectoryInUse)
+    await expect(lockDirectory(`${folder.path}/.`)).rejects.toThrow(DirectoryInUse)
+    lock.release()
+    ;(await lockDirectory(folder.path)).release()
+    expect(existsSync(file())).toBe(false)
+  })
+
+  test('tells who holds it and where it listens', async () => {
+    pretend({ pid: process.ppid, host: hostname(), listen: 'http://127.0.0.1:3000' })
+    expect(directoryHolder(folder.path)).toMatchObject({ pid: process.ppid, listen: 'http://127.0.0.1:3000' })
+    await expect(lockDirectory(folder.path)).rejects.toThrow(
+      new RegExp(`in use by process ${process.ppid} on .*TALLYMAN_DATA_DIR`),
+    )
+  })
+
+  test('is free when its holder is dead, also in another container', async () => {
+    pretend({ pid: 2 ** 22 + 1, host: hostname() })
+    ;(await lockDirectory(folder.path)).release()
+    pretend({ pid: 1, host: 'another-container' })
+    await expect(lockDirectory(folder.path)).rejects.toThrow(/process 1 on another-container/)
+    pretend({ pid: 1, host: 'another-container' }, 30_000)
+    ;(await lockDirectory(folder.path)).release()
+    writeFileSync(file(), 'nonsense')
+    ;(await lockDirectory(folder.path)).release()
+  })
+})
+
+describe('the embedded database', () => {
+  let folder: ReturnType<typeof temporaryFolder>
+  beforeEach(() => {
+    folder = embeddedFolder()
+  })
+  afterEach(() => {
+    folder.remove()
+  })
+
+  test('is opened again with what it held', async () => {
+    const first = await openPglite(folder.path)
+    await migrate(first.sql)
+    first.markInitialised()
+    await sql`insert into leases values ('kept', 'x', now())`.execute(first.sql)
+    await first.close()
+    const second = await openPglite(folder.path)
+    expect((await sql`select name from leases`.execute(second.sql)).rows).toEqual([{ name: 'kept' }])
+    await second.close()
+  })
+
+  test('that is gone or empty although it held data stops the start', async () => {
+    const database = await openPglite(folder.path)
+    await migrate(database.sql)
+    database.markInitialised()
+    await database.close()
+    rmSync(join(folder.path, 'db'), { recursive: true })
+    await expect(openPglite(folder.path)).rejects.toThrow(DatabaseLost)
+    await expect(openPglite(folder.path)).rejects.toThrow(/put a dump from .*dumps back/)
+
+    const empty = embeddedFolder()
+    writeFileSync(join(empty.path, 'initialised'), '')
+    await expect(openPglite(empty.path)).rejects.toThrow(DatabaseLost)
+    empty.remove()
+  })
+
+  test('is dumped while it runs; the dump can be put back; only the newest are kept', async () => {
+    const database = await openPglite(folder.path)
+    await migrate(database.sql)
+    database.markInitialised()
+    await sql`insert into leases values ('dumped', 'x', now())`.execute(database.sql)
+    const dump = await database.dump('tallyman-3', 2)
+    for (const name of ['tallyman-1', 'tallyman-2']) writeFileSync(join(folder.path, 'dumps', `${name}.tar.gz`), '')
+    await database.dump('tallyman-4', 2)
+    expect(readdirSync(join(folder.path, 'dumps')).sort()).toEqual(['tallyman-3.tar.gz', 'tallyman-4.tar.gz'])
+    expect(statSync(dump).mode & 0o777).toBe(0o600)
+    await database.close()
+
+    const data = join(folder.path, 'db')
+    rmSync(data, { recursive: true })
+    execFileSync('mkdir', [data])
+    execFileSync('tar', ['-xzf', dump, '-C', data])
+    expect(readFileSync(join(data, 'PG_VERSION'), 'utf8').trim()).toMatch(/^\d+$/)
+    const back = await openPglite(folder.path)
+    expect((await sql`select name from leases`.execute(back.sql)).rows).toEqual([{ name: 'dumped' }])
+    await back.close()
+  })
+})
