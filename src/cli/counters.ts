@@ -82,6 +82,7 @@ export const importFrom = async (file: string, { otherUsers }: { otherUsers?: bo
   await withCore(configNow(), async ({ stores, fingerprint }) => {
     const lines = createInterface({ input, crlfDelay: Infinity })
     const done = await importCounters(stores, lines, otherUsers ? undefined : fingerprint)
-    printLine(`imported ${done.sketches} sketches, ${done.tallies} tallies, ${done.repositories} repositories`)
+    const parts = Object.entries(done).map(([kind, count]) => `${kind.replace('_', ' ')} ${count}`)
+    printLine(`imported ${parts.join(', ')}`)
   })
 }

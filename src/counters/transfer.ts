@@ -1,31 +1,96 @@
 import { sql } from 'kysely'
-import type { Database } from '../storage/database.js'
+import type { Database, Sql } from '../storage/database.js'
+import { HyperLogLog } from '../storage/hyperloglog/hyperloglog.js'
 import type { SketchStore } from '../storage/sketch-store.js'
 import { KEY_PREFIX, parseSketchKey } from './keys.js'
 
 /** A line of an export. */
-type Line =
-  | { kind: 'tallyman-counters'; version: 1; users_key_fingerprint: string }
-  | { kind: 'sketch'; key: string; seconds: number; bytes: string }
-  | { kind: 'tally'; name: string; day: string; value: number }
-  | {
-      kind: 'repository'
-      registry: string
-      name: string
-      first_at: string
-      first_event: string
-      if_first: unknown
-      if_known: unknown
-    }
+type Heading = { kind: 'tallyman-counters'; version: number; users_key_fingerprint: string }
+type SketchLine = { kind: 'sketch'; key: string; seconds: number; bytes: string }
+type Row = Record<string, unknown>
+type Line = Heading | SketchLine | ({ kind: string } & Row)
 
 /** An export cannot be taken in. The message says which line, and why. */
 export class ImportError extends Error {}
 
-export type Transferred = { sketches: number; tallies: number; repositories: number }
+/** How many lines of each kind were taken in. */
+export type Transferred = Record<string, number>
 
 type Stores = { database: Database; sketches: SketchStore }
 
+const VERSION = 1
 const ROWS_PER_PAGE = 1_000
+
+type Table = {
+  /** The rows after one, in the order of the key; JSON numbers and text only. */
+  page: (db: Sql, after: Row | undefined) => Promise<Row[]>
+  /** Takes rows in so that doing it twice changes nothing. */
+  take: (db: Sql, rows: string) => Promise<unknown>
+}
+
+/** The tables whose rows move with the sketches, by the kind of their lines. */
+const TABLES: Record<string, Table> = {
+  tally: {
+    page: async (db, after) =>
+      pageOf(
+        sql`
+        select name, day::text, value::float8 from tallies
+        where (name, day) > (${after?.name ?? ''}, ${after?.day ?? '-infinity'}::date)
+        order by name, day limit ${ROWS_PER_PAGE}
+      `,
+        db,
+      ),
+    take: async (db, rows) =>
+      sql`
+        insert into tallies (name, day, value)
+        select name, day, value from json_to_recordset(${rows}::json) as arriving (name text, day date, value bigint)
+        on conflict (name, day) do update set value = greatest(tallies.value, excluded.value)
+      `.execute(db),
+  },
+  repository: {
+    page: async (db, after) =>
+      pageOf(
+        sql`
+        select registry, name, to_char(first_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as first_at,
+               first_event, if_first, if_known
+        from repositories where (registry, name) > (${after?.registry ?? ''}, ${after?.name ?? ''})
+        order by registry, name limit ${ROWS_PER_PAGE}
+      `,
+        db,
+      ),
+    take: async (db, rows) =>
+      sql`
+        insert into repositories (registry, name, first_at, first_event, if_first, if_known)
+        select * from json_to_recordset(${rows}::json) as arriving (
+          registry text, name text, first_at timestamptz, first_event uuid, if_first jsonb, if_known jsonb
+        )
+        on conflict (registry, name) do update
+          set first_at = excluded.first_at, first_event = excluded.first_event,
+              if_first = excluded.if_first, if_known = excluded.if_known
+          where (excluded.first_at, excluded.first_event) < (repositories.first_at, repositories.first_event)
+      `.execute(db),
+  },
+  unresolved_user: {
+    page: async (db, after) =>
+      pageOf(
+        sql`
+        select name, event, day::text from unresolved_users
+        where (name, event, day) > (${after?.name ?? ''}, ${after?.event ?? ''}, ${after?.day ?? '-infinity'}::date)
+        order by name, event, day limit ${ROWS_PER_PAGE}
+      `,
+        db,
+      ),
+    take: async (db, rows) =>
+      sql`
+        insert into unresolved_users (name, event, day)
+        select * from json_to_recordset(${rows}::json) as arriving (name text, event text, day date)
+        on conflict do nothing
+      `.execute(db),
+  },
+}
+
+const pageOf = async (query: { execute: (db: Sql) => Promise<{ rows: unknown[] }> }, db: Sql): Promise<Row[]> =>
+  (await query.execute(db)).rows as Row[]
 
 /**
  * All counters as lines of JSON: sketches in Redis's bytes, tallies, and what is known of repositories.
@@ -33,48 +98,22 @@ const ROWS_PER_PAGE = 1_000
  */
 export async function* exportCounters({ database, sketches }: Stores, fingerprint: string): AsyncGenerator<string> {
   const line = (value: Line): string => `${JSON.stringify(value)}\n`
-  yield line({ kind: 'tallyman-counters', version: 1, users_key_fingerprint: fingerprint })
+  yield line({ kind: 'tallyman-counters', version: VERSION, users_key_fingerprint: fingerprint })
   for await (const { key, bytes, seconds } of sketches.entries(KEY_PREFIX)) {
     yield line({ kind: 'sketch', key, seconds, bytes: Buffer.from(bytes).toString('base64') })
   }
-  for await (const row of tallyRows(database)) yield line({ kind: 'tally', ...row })
-  for await (const row of repositoryRows(database)) yield line({ kind: 'repository', ...row })
-}
-
-async function* tallyRows(database: Database): AsyncGenerator<{ name: string; day: string; value: number }> {
-  let after = { name: '', day: '-infinity' }
-  for (;;) {
-    const { rows } = await sql<{ name: string; day: string; value: string }>`
-      select name, day::text as day, value from tallies
-      where (name, day) > (${after.name}, ${after.day}::date) order by name, day limit ${ROWS_PER_PAGE}
-    `.execute(database.sql)
-    for (const row of rows) yield { ...row, value: Number(row.value) }
-    const last = rows.at(-1)
-    if (!last) return
-    after = last
-  }
-}
-
-type RepositoryRow = Omit<Extract<Line, { kind: 'repository' }>, 'kind'>
-
-async function* repositoryRows(database: Database): AsyncGenerator<RepositoryRow> {
-  let after = { registry: '', name: '' }
-  for (;;) {
-    const { rows } = await sql<RepositoryRow>`
-      select registry, name, to_char(first_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as first_at, first_event, if_first, if_known
-      from repositories where (registry, name) > (${after.registry}, ${after.name}) order by registry, name limit ${ROWS_PER_PAGE}
-    `.execute(database.sql)
-    yield* rows
-    const last = rows.at(-1)
-    if (!last) return
-    after = last
+  for (const [kind, { page }] of Object.entries(TABLES)) {
+    let rows = await page(database.sql, undefined)
+    while (rows.length > 0) {
+      for (const row of rows) yield line({ kind, ...row })
+      rows = await page(database.sql, rows.at(-1))
+    }
   }
 }
 
 /**
  * Takes an export in. Doing it twice changes nothing: sketches are united, the greater tally stays, the earlier first event
  * of a repository stays. It moves counters to a new store; it does not add up two stores that counted side by side.
- * @param lines of an export, in any order after the first.
  * @param fingerprint that the export must have; undefined accepts any.
  * @throws ImportError
  */
@@ -83,24 +122,34 @@ export const importCounters = async (
   lines: AsyncIterable<string>,
   fingerprint: string | undefined,
 ): Promise<Transferred> => {
-  const done: Transferred = { sketches: 0, tallies: 0, repositories: 0 }
+  const done: Transferred = { sketch: 0, ...Object.fromEntries(Object.keys(TABLES).map((kind) => [kind, 0])) }
+  const waiting = new Map<string, Row[]>()
+  const flush = async (kind: string): Promise<void> => {
+    await TABLES[kind]?.take(database.sql, JSON.stringify(waiting.get(kind) ?? []))
+    waiting.delete(kind)
+  }
+
   let number = 0
   for await (const text of lines) {
     number++
     const line = parseLine(text, number)
-    if (number === 1) checkHeading(line, fingerprint)
-    else if (line.kind === 'sketch') {
-      await importSketch(sketches, line, number)
-      done.sketches++
-    } else if (line.kind === 'tally') {
-      await importTally(database, line)
-      done.tallies++
-    } else if (line.kind === 'repository') {
-      await importRepository(database, line)
-      done.repositories++
-    } else throw new ImportError(`line ${number}: an unknown kind of line; the export may be of a later version`)
+    if (number === 1) {
+      checkHeading(line, fingerprint)
+      continue
+    }
+    if (!(line.kind in done))
+      throw new ImportError(`line ${number}: "${line.kind}" is not known; the export may be of a later version`)
+    if (line.kind === 'sketch') {
+      await importSketch(sketches, line as SketchLine, number)
+    } else {
+      const rows = waiting.get(line.kind) ?? []
+      waiting.set(line.kind, [...rows, line])
+      if (rows.length + 1 === ROWS_PER_PAGE) await flush(line.kind)
+    }
+    done[line.kind] = (done[line.kind] ?? 0) + 1
   }
   if (number === 0) throw new ImportError('the export is empty')
+  for (const kind of waiting.keys()) await flush(kind)
   return done
 }
 
@@ -114,8 +163,9 @@ const parseLine = (text: string, number: number): Line => {
 
 const checkHeading = (line: Line, fingerprint: string | undefined): void => {
   if (line.kind !== 'tallyman-counters') throw new ImportError('line 1: not an export of Tallyman')
-  if ((line.version as number) !== 1) throw new ImportError(`line 1: version ${line.version} is not known, expected 1`)
-  if (fingerprint !== undefined && line.users_key_fingerprint !== fingerprint) {
+  const { version, users_key_fingerprint } = line as Heading
+  if (version !== VERSION) throw new ImportError(`line 1: version ${version} is not known, expected ${VERSION}`)
+  if (fingerprint !== undefined && users_key_fingerprint !== fingerprint) {
     throw new ImportError(
       'line 1: these users were counted with another key, so everybody would count twice; ' +
         'copy users.key from the data directory of the export (or set TALLYMAN_USERS_KEY), or pass --other-users',
@@ -125,7 +175,7 @@ const checkHeading = (line: Line, fingerprint: string | undefined): void => {
 
 const importSketch = async (
   sketches: SketchStore,
-  { key, bytes, seconds }: Extract<Line, { kind: 'sketch' }>,
+  { key, bytes, seconds }: SketchLine,
   number: number,
 ): Promise<void> => {
   if (typeof key !== 'string' || !parseSketchKey(key))
@@ -133,33 +183,9 @@ const importSketch = async (
   if (!Number.isSafeInteger(seconds) || seconds < 1)
     throw new ImportError(`line ${number}: seconds is not a whole number above 0`)
   try {
-    await sketches.merge({ key, bytes: Buffer.from(bytes, 'base64'), seconds })
+    const sketch = new HyperLogLog(Buffer.from(bytes, 'base64'))
+    await sketches.merge({ key, bytes: sketch.toBytes(), seconds })
   } catch (error) {
     throw new ImportError(`line ${number}: ${error instanceof Error ? error.message : 'cannot be stored'}`)
   }
-}
-
-const importTally = async (
-  database: Database,
-  { name, day, value }: Extract<Line, { kind: 'tally' }>,
-): Promise<void> => {
-  await sql`
-    insert into tallies (name, day, value) values (${name}, ${day}::date, ${value})
-    on conflict (name, day) do update set value = greatest(tallies.value, excluded.value)
-  `.execute(database.sql)
-}
-
-const importRepository = async (
-  database: Database,
-  { registry, name, first_at, first_event, if_first, if_known }: Extract<Line, { kind: 'repository' }>,
-): Promise<void> => {
-  await sql`
-    insert into repositories (registry, name, first_at, first_event, if_first, if_known)
-    values (${registry}, ${name}, ${first_at}::timestamptz, ${first_event}::uuid,
-            ${JSON.stringify(if_first)}::jsonb, ${JSON.stringify(if_known)}::jsonb)
-    on conflict (registry, name) do update
-      set first_at = excluded.first_at, first_event = excluded.first_event,
-          if_first = excluded.if_first, if_known = excluded.if_known
-      where (excluded.first_at, excluded.first_event) < (repositories.first_at, repositories.first_event)
-  `.execute(database.sql)
 }

@@ -1,0 +1,127 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { sql } from 'kysely'
+import { KEY_PREFIX } from '../../src/counters/keys.js'
+import { forgetOld } from '../../src/counters/retention.js'
+import { exportCounters, importCounters, ImportError } from '../../src/counters/transfer.js'
+import { counted, createCounting } from '../servers/counting.js'
+import { anEvent } from '../servers/events.js'
+import { openEmbeddedStores, openServerStores, type TestStores } from '../servers/stores.js'
+
+let embedded: TestStores
+let servers: TestStores
+beforeAll(async () => {
+  ;[embedded, servers] = await Promise.all([openEmbeddedStores(), openServerStores()])
+})
+afterAll(async () => Promise.all([embedded.close(), servers.close()]))
+beforeEach(async () => Promise.all([embedded.clear(), servers.clear()]))
+
+const linesOf = async (stores: TestStores): Promise<string[]> => {
+  const lines = []
+  for await (const line of exportCounters(stores, 'fingerprint')) lines.push(line)
+  return lines
+}
+async function* given(lines: string[]): AsyncGenerator<string> {
+  for (const line of lines) yield Promise.resolve(line)
+}
+
+const history = Array.from({ length: 2_600 }, (_, i) =>
+  anEvent({
+    id: i + 1,
+    action: i % 5 === 0 ? 'delete' : 'push',
+    repository: `team/app-${i % 1_300}`,
+    at: new Date(Date.parse('2026-11-01T00:00:00Z') + i * 600_000).toISOString(),
+    name: `user-${i}`,
+    type: 'build',
+    ...(i % 2 === 0 && { tag: '1' }),
+  }),
+)
+
+describe('counters move from one pair of stores to the other, losing nothing', () => {
+  test.each([
+    ['the embedded stores', 'Redis and PostgreSQL', () => [embedded, servers] as const],
+    ['Redis and PostgreSQL', 'the embedded stores', () => [servers, embedded] as const],
+  ])('from %s to %s', async (_from, _to, pair) => {
+    const [from, to] = pair()
+    await createCounting(from).ingest(history)
+    await sql`insert into unresolved_users values ('alice', 'x', '2026-11-21')`.execute(from.database.sql)
+    const lines = await linesOf(from)
+    const done = await importCounters(to, given(lines), 'fingerprint')
+    expect(done).toMatchObject({ repository: 1_300, unresolved_user: 1 })
+    expect(done.sketch).toBeGreaterThan(15)
+    expect(done.tally).toBeGreaterThan(30)
+
+    expect(await counted(to)).toEqual(await counted(from))
+    const keys = Object.keys(await counted(from)).filter((key) => key.startsWith(KEY_PREFIX))
+    expect(await to.sketches.count(keys.map((key) => [key]))).toEqual(
+      await from.sketches.count(keys.map((key) => [key])),
+    )
+
+    await importCounters(to, given(lines), 'fingerprint')
+    expect(await counted(to)).toEqual(await counted(from))
+  })
+
+  test('what was known stays known: no repository is created twice', async () => {
+    await createCounting(embedded).ingest([anEvent({ id: 1, name: 'alice', type: 'build' })])
+    await importCounters(servers, given(await linesOf(embedded)), undefined)
+    const before = await counted(servers)
+    await createCounting(servers).ingest([anEvent({ id: 2, name: 'bob', type: 'build', at: '2026-11-19T00:00:00Z' })])
+    const created = `${KEY_PREFIX}i_container_registry_create_repository_user-2026-47`
+    expect((await counted(servers))[created]).toEqual(before[created])
+  })
+
+  test.each<[string, string[], RegExp]>([
+    ['nothing', [], /the export is empty/],
+    ['another file', ['{"kind":"something"}'], /line 1: not an export of Tallyman/],
+    ['a later version', ['{"kind":"tallyman-counters","version":2}'], /line 1: version 2 is not known/],
+    ['another users key', ['{"kind":"tallyman-counters","version":1,"users_key_fingerprint":"x"}'], /--other-users/],
+    ['a line that is cut off', ['HEADING', '{"kind":"sketch","key":'], /line 2: not JSON/],
+    ['an unknown kind', ['HEADING', '{"kind":"poem"}'], /line 2: "poem" is not known/],
+    [
+      'a foreign key',
+      ['HEADING', '{"kind":"sketch","key":"users:1","seconds":1,"bytes":""}'],
+      /line 2: the key is not one of Tallyman's/,
+    ],
+    [
+      'a sketch that is none',
+      ['HEADING', '{"kind":"sketch","key":"{hll_counters}_a-2026-47","seconds":1,"bytes":"AAAA"}'],
+      /line 2: /,
+    ],
+  ])('%s is refused', async (_, lines, message) => {
+    const heading = '{"kind":"tallyman-counters","version":1,"users_key_fingerprint":"fingerprint"}'
+    const attempt = importCounters(
+      embedded,
+      given(lines.map((line) => line.replace('HEADING', heading))),
+      'fingerprint',
+    )
+    await expect(attempt).rejects.toThrow(ImportError)
+    await expect(attempt).rejects.toThrow(message)
+  })
+})
+
+test('what is older than its time is forgotten, and nothing else', async () => {
+  const { database } = servers
+  await sql`insert into event_ids (id, seen_on) select gen_random_uuid(), current_date - n % 20 from generate_series(1, 25000) as n`.execute(
+    database.sql,
+  )
+  await sql`insert into rejected_events (id, received_at, reason, detail, excerpt)
+    select gen_random_uuid(), now() - n * interval '1 hour', 'r', 'd', 'e' from generate_series(1, 100) as n`.execute(
+    database.sql,
+  )
+  await sql`insert into sketches values ('old', '', now() - interval '1 second'), ('young', '', now() + interval '1 hour')`.execute(
+    database.sql,
+  )
+  await sql`insert into tallies values ('kept', '2001-01-01', 1)`.execute(database.sql)
+  await sql`insert into leases values ('over', 'x', now() - interval '2 days'), ('held', 'x', now() + interval '1 hour')`.execute(
+    database.sql,
+  )
+  const retention = { eventIdDays: 14, rejectedEventDays: 3, rejectedEvents: 50, unresolvedUserDays: 42 }
+  await forgetOld(database, retention)
+  const count = async (table: string): Promise<number> =>
+    Number((await sql<{ n: string }>`select count(*) as n from ${sql.table(table)}`.execute(database.sql)).rows[0]?.n)
+  expect(await count('event_ids')).toBe(18_750)
+  expect(await count('rejected_events')).toBe(50)
+  expect(await count('sketches')).toBe(1)
+  expect(await count('tallies')).toBe(1)
+  expect(await count('leases')).toBe(1)
+  expect(await forgetOld(database, retention)).toBe(0)
+})

@@ -1,0 +1,127 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { isoWeekOf, microsOf, monthOf, type Micros } from '../../src/events/calendar.js'
+import { monthName, weekName } from '../../src/counters/keys.js'
+import { startDockerRegistry, type DockerRegistry } from '../servers/docker-registry.js'
+import { startPostgres } from '../servers/postgres.js'
+import { eventually } from '../servers/process.js'
+import { startRedis } from '../servers/redis.js'
+import { NOTIFICATION_TOKEN, startService, type Service } from '../servers/service.js'
+import { embeddedFolder } from '../servers/stores.js'
+
+type Pair = { environment: Record<string, string>; stop: () => Promise<void> }
+
+const PAIRS: [string, () => Promise<Pair>][] = [
+  [
+    'Redis and PostgreSQL',
+    async () => {
+      const [redis, postgres] = await Promise.all([startRedis(), startPostgres()])
+      return {
+        environment: { REDIS_URL: redis.url, DATABASE_URL: postgres.url },
+        stop: async () => {
+          await Promise.all([redis.stop(), postgres.stop()])
+        },
+      }
+    },
+  ],
+  ['the embedded stores', async () => Promise.resolve({ environment: {}, stop: async () => Promise.resolve() })],
+]
+
+const X = 'i_container_registry_'
+
+describe.each(PAIRS)('a real registry is counted in %s', (_, start) => {
+  const folder = embeddedFolder()
+  let pair: Pair
+  let service: Service
+  let registry: DockerRegistry
+  let began: Micros
+
+  beforeAll(async () => {
+    pair = await start()
+    service = await startService(folder.path, pair.environment)
+    registry = await startDockerRegistry({
+      endpoint: `${service.url}/container_registry_event/events`,
+      token: NOTIFICATION_TOKEN,
+    })
+    began = microsOf(new Date())
+  })
+  afterAll(async () => {
+    await registry.stop()
+    await service.process.end('SIGTERM')
+    await pair.stop()
+    folder.remove()
+  })
+
+  /** Totals of the ping, as far as they are above nothing. */
+  const totals = async (): Promise<Record<string, number>> => {
+    const { counts } = (await (await service.get('/usage_data/service_ping')).json()) as {
+      counts: Record<string, number>
+    }
+    const all = Object.entries(counts).filter(([name, value]) => name.startsWith(X) && value > 0)
+    return Object.fromEntries(all.map(([name, value]) => [name.slice(X.length), value]))
+  }
+  /** Waits until the totals are these: notifications come after the client has its answer. */
+  const expectTotals = async (expected: Record<string, number>): Promise<void> => {
+    await eventually(
+      'the totals',
+      async () => JSON.stringify(sorted(await totals())) === JSON.stringify(sorted(expected)),
+      10,
+    ).catch(() => undefined)
+    expect(await totals()).toEqual(expected)
+  }
+  const sorted = (record: object): [string, unknown][] => Object.entries(record).sort()
+  /** Unique users per event in this week, as `push_tag_actor: 2`. */
+  const uniques = async (period: string): Promise<Record<string, number>> => {
+    const counters = Object.entries(await service.counters()).filter(([name]) => name.endsWith(`-${period}`))
+    return Object.fromEntries(counters.map(([name, count]) => [name.slice(X.length, -period.length - 1), count]))
+  }
+
+  test('pushes, pushes again, tags, pulls, checks and deletes', async () => {
+    await registry.copy('layout:one', 'registry:team/app:1.0', 'alice', '--format', 'v2s2')
+    await expectTotals({ push: 4 })
+
+    // The same image again: skopeo finds every blob there and writes the manifest anew.
+    await registry.copy('layout:one', 'registry:team/app:1.0', 'bob', '--format', 'v2s2')
+    await expectTotals({ push: 5, check: 3 })
+
+    await registry.copy('registry:team/app:1.0', 'registry:team/app:latest', 'alice')
+    await expectTotals({ push: 6, check: 6, pull: 2 })
+
+    await registry.copy('registry:team/app:1.0', 'folder:pulled', 'bob')
+    await expectTotals({ push: 6, check: 6, pull: 6 })
+
+    expect(await registry.ask('HEAD', '/v2/team/app/manifests/1.0')).toBe(200)
+    await expectTotals({ push: 6, check: 7, pull: 6 })
+
+    // An index of two platforms: the shared layer is found in team/app and mounted (twice a HEAD), four blobs and three manifests are new.
+    await registry.copy('layout:both', 'registry:team/multi:3', 'alice', '--all', '--format', 'oci')
+    await expectTotals({ push: 13, check: 9, pull: 6, mount: 1 })
+
+    // The manifest goes, and with it both of its tags.
+    await registry.remove('team/app:1.0', 'bob')
+    await eventually('the delete is counted', async () => (await totals()).delete === 3)
+    expect(await totals()).toMatchObject({ delete: 3, delete_manifest: 1 })
+
+    const week = weekName(isoWeekOf(began))
+    expect(await uniques(week)).toEqual({
+      create_repository_actor: 1,
+      push_repository_actor: 1,
+      push_tag_actor: 2,
+      pull_tag_actor: 2,
+      pull_repository_actor: 2,
+      delete_tag_actor: 1,
+      delete_repository_actor: 1,
+    })
+    expect(await uniques(monthName(monthOf(began)))).toEqual(await uniques(week))
+  })
+
+  test('the registry is known by the name its clients use, and nothing was refused or skipped', async () => {
+    const status = (await (await service.get('/status')).json()) as Record<string, unknown>
+    expect(status).toMatchObject({ registries: [{ registry: registry.host }], skips: {}, refused: {} })
+  })
+
+  test('no address and no user agent is kept anywhere', async () => {
+    const exported = await (await service.get('/usage_data/counters/export')).text()
+    expect(exported).toContain('team/app')
+    expect(exported).not.toMatch(/skopeo|alice|bob/)
+  })
+})
