@@ -132,8 +132,7 @@ const readFile = (environment: Environment, problems: string[]): { name: string;
       return { name, values: document as Record<string, unknown> }
     problems.push(`${name}: expected keys and values, one per line`)
   } catch (error) {
-    const reason =
-      error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'there is no such file' : 'not YAML'
+    const reason = (error as { code?: string }).code === 'ENOENT' ? 'there is no such file' : 'not YAML'
     problems.push(`${named === undefined ? name : `TALLYMAN_CONFIG: ${name}`}: ${reason}`)
   }
   return { name, values: {} }

@@ -33,11 +33,11 @@ export const forgetOld = async ({ sql: db }: Database, retention: Retention): Pr
   ]
   let removed = 0
   for (const statement of statements) {
-    let rows = 0
-    do {
-      rows = Number((await statement.execute(db)).numAffectedRows ?? 0)
+    for (;;) {
+      const rows = Number((await statement.execute(db)).numAffectedRows ?? 0)
       removed += rows
-    } while (rows >= ROWS_AT_ONCE)
+      if (rows < ROWS_AT_ONCE) break
+    }
   }
   return removed
 }

@@ -23,6 +23,8 @@ const HEADERS_LIMIT_MS = 10_000
 export const createHttpServer = (needs: Needs): Server => {
   const app = createExpress(needs)
   const server = createServer((request, response) => {
+    // While it stops, every connection ends with its answer.
+    if (!server.listening) response.setHeader('connection', 'close')
     const path = request.url?.split('?', 1)[0] ?? ''
     if (NOTIFICATION_PATHS.has(path)) needs.notifications(request, response)
     else app(request, response)

@@ -6,11 +6,14 @@ const REMEMBERED_NAMES = 20_000
 /** 16 bytes: with a million names the chance of one collision is below 10^-26. */
 const ID_CHARACTERS = 22
 
+/** A directory that always knows an id, at once. */
+export type HashedNames = Omit<UserDirectory, 'idOf'> & { idOf: (name: string) => string }
+
 /**
  * Counts people by a keyed hash of their name (HMAC-SHA256, 128 bits, base64url): the same person gives the same id, and
  * without the key nobody can tell a name from an id.
  */
-export const createHashedNames = (key: string): UserDirectory & { idOf: (name: string) => string } => {
+export const createHashedNames = (key: string): HashedNames => {
   const remembered = new LRUCache<string, string>({ max: REMEMBERED_NAMES })
   return {
     kind: 'hash',

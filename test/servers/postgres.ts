@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chownSync, existsSync, readdirSync } from 'node:fs'
+import { chownSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import { eventually, freePort, startProcess, temporaryFolder, type RunningProcess } from './process.js'
@@ -10,6 +10,8 @@ export type PostgresServer = {
   /** Makes an empty database and answers its URL. */
   database: (name: string) => Promise<string>
   pid: () => number
+  /** Process ids of its backends and helpers. */
+  backends: () => Promise<number[]>
   /** kill -9 of the server and, with it, its backends. */
   kill: () => Promise<void>
   /** Starts it again on the same port and data. */
@@ -53,6 +55,11 @@ export const startPostgres = async (): Promise<PostgresServer> => {
     url: await database('tallyman'),
     database,
     pid: () => server.child.pid ?? 0,
+    backends: async () => {
+      const pid = server.child.pid ?? 0
+      const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+      return Promise.resolve(children.trim().split(' ').map(Number))
+    },
     kill: async () => {
       await server.end('SIGKILL')
     },

@@ -36,10 +36,11 @@ export const startService = async (dataDir: string, environment: Record<string, 
   })
   let url = ''
   await eventually('the service is ready', async () => {
-    if (running.child.exitCode !== null) throw new Error(`it ended: ${running.output()}`)
+    if (running.child.exitCode !== null) return true
     url = /Tallyman serves on (\S+)/.exec(running.output())?.[1] ?? ''
     return url !== '' && (await fetch(`${url}/readyz`)).ok
   })
+  if (running.child.exitCode !== null) throw new Error(`the service ended: ${running.output()}`)
   const readyAfter = Date.now() - started
   const get = async (path: string): Promise<Response> =>
     fetch(`${url}${path}`, { headers: { authorization: `Bearer ${API_TOKEN}` } })

@@ -1,0 +1,288 @@
+import { execFile } from 'node:child_process'
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { notified } from '../servers/app.js'
+import { startPostgres, type PostgresServer } from '../servers/postgres.js'
+import { temporaryFolder } from '../servers/process.js'
+import { startRedis, type RedisServer } from '../servers/redis.js'
+import { ROOT, startService, type Service } from '../servers/service.js'
+import { startStub, type Stub } from '../servers/stub.js'
+import { embeddedFolder } from '../servers/stores.js'
+
+const run = promisify(execFile)
+type Result = { code: number; out: string; err: string }
+
+/** Runs the command line with only the environment that is given. */
+const tallyman = async (environment: Record<string, string>, ...args: string[]): Promise<Result> => {
+  const options = { cwd: environment.TALLYMAN_DATA_DIR ?? ROOT, env: { PATH: process.env.PATH ?? '', ...environment } }
+  try {
+    const { stdout, stderr } = await run(process.execPath, [join(ROOT, 'dist', 'main.js'), ...args], options)
+    return { code: 0, out: stdout, err: stderr }
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string }
+    return { code, out: stdout, err: stderr }
+  }
+}
+
+const lastWeek = (): string => new Date(Date.now() - 7 * 86_400_000).toISOString()
+const day = (offset: number): string => new Date(Date.now() + offset * 86_400_000).toISOString().slice(0, 10)
+const TAG_USERS = 'i_container_registry_push_tag_user'
+
+describe('help', () => {
+  test.each([
+    [],
+    ['serve'],
+    ['status'],
+    ['ping'],
+    ['counters'],
+    ['counters', 'unique'],
+    ['counters', 'list'],
+    ['counters', 'export'],
+    ['counters', 'import'],
+    ['metrics', 'check'],
+    ['metrics', 'docs'],
+    ['migrate'],
+  ])('tallyman %s %s --help explains itself', async (...command) => {
+    const { code, out } = await tallyman({}, ...command.filter(Boolean), '--help')
+    expect(code).toBe(0)
+    expect(out).toMatch(/Usage: tallyman/)
+    if (command.length !== 1 || command[0] !== 'counters') expect(out).toMatch(/Examples:\n {2}\$ /)
+  })
+
+  test('an unknown command and a missing option say what to do', async () => {
+    expect(await tallyman({}, 'sing')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/unknown command 'sing'[^]*see --help/),
+    })
+    expect(await tallyman({}, 'counters', 'unique')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/required option '-e, --events/),
+    })
+  })
+})
+
+/** What every command answers, whether it asks the running service or opens the stores itself. */
+describe.each([
+  ['the embedded stores, held by the running service', false],
+  ['Redis and PostgreSQL, opened beside the running service', true],
+])('commands on %s', (_, servers) => {
+  const folder = embeddedFolder()
+  let environment: Record<string, string>
+  let redis: RedisServer | undefined
+  let postgres: PostgresServer | undefined
+  let destination: Stub
+  let service: Service
+
+  beforeAll(async () => {
+    redis = servers ? await startRedis() : undefined
+    postgres = servers ? await startPostgres() : undefined
+    destination = await startStub((_request, response) => response.end('{}'))
+    environment = {
+      TALLYMAN_DATA_DIR: folder.path,
+      TALLYMAN_API_TOKENS: 'api-token',
+      TALLYMAN_PING_URL: `${destination.url}/usage_data`,
+      ...(redis && { REDIS_URL: redis.url }),
+      ...(postgres && { DATABASE_URL: postgres.url }),
+    }
+    service = await startService(folder.path, environment)
+    const by = (name: string, timestamp: string): unknown =>
+      notified({ timestamp, actor: { name, user_type: 'build' } })
+    await service.notify({
+      events: [by('alice', lastWeek()), by('bob', lastWeek()), by('carol', new Date().toISOString())],
+    })
+    await service.notify({ events: [] }, { authorization: 'Bearer wrong' })
+    await service.get('/status')
+  })
+  afterAll(async () => {
+    await service.process.end()
+    await Promise.all([redis?.stop(), postgres?.stop(), destination.stop()])
+    folder.remove()
+  })
+
+  test('counters unique', async () => {
+    const { out } = await tallyman(
+      environment,
+      'counters',
+      'unique',
+      '--events',
+      TAG_USERS,
+      '--start',
+      day(-7),
+      '--end',
+      day(0),
+    )
+    expect(out).toMatch(
+      new RegExp(
+        `^2\nunique users \\(estimated, standard error 0\\.81 %\\) from {hll_counters}_${TAG_USERS}-\\d{4}-\\d\\d\n$`,
+      ),
+    )
+    const json = await tallyman(
+      environment,
+      'counters',
+      'unique',
+      '-e',
+      TAG_USERS,
+      '--start',
+      day(-7),
+      '--end',
+      day(0),
+      '--json',
+    )
+    expect(JSON.parse(json.out)).toMatchObject({ value: 2, aggregation: 'weekly', event_names: [TAG_USERS] })
+    const none = await tallyman(
+      environment,
+      'counters',
+      'unique',
+      '-e',
+      TAG_USERS,
+      '--start',
+      day(0),
+      '--end',
+      day(0),
+      '--monthly',
+    )
+    expect(none.out).toBe('-1\nno complete month lies between these days\n')
+  })
+
+  test('counters unique refuses what it does not know', async () => {
+    const wrongDay = await tallyman(
+      environment,
+      'counters',
+      'unique',
+      '-e',
+      TAG_USERS,
+      '--start',
+      'monday',
+      '--end',
+      day(0),
+    )
+    expect(wrongDay).toMatchObject({
+      code: 1,
+      err: 'tallyman: --start: "monday" is not a day, expected one like 2026-11-21\n',
+    })
+    const wrongEvent = await tallyman(
+      environment,
+      'counters',
+      'unique',
+      '-e',
+      'poems',
+      '--start',
+      day(-7),
+      '--end',
+      day(0),
+    )
+    expect(wrongEvent).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/"poems" is not an event with unique users/),
+    })
+  })
+
+  test('counters list', async () => {
+    const { out } = await tallyman(environment, 'counters', 'list')
+    expect(out).toMatch(/^event +period +unique users\n/)
+    expect(out).toMatch(new RegExp(`${TAG_USERS} +\\d{4}-\\d\\d +2\n`))
+    const rows = JSON.parse((await tallyman(environment, 'counters', 'list', '--json')).out) as {
+      event: string
+      count: number
+    }[]
+    expect(rows.filter(({ event }) => event === TAG_USERS).length).toBeGreaterThanOrEqual(3)
+  })
+
+  test('ping prints a payload, and keeps and sends nothing', async () => {
+    const { out } = await tallyman(environment, 'ping', '--print')
+    expect(JSON.parse(out)).toMatchObject({
+      counts: { i_container_registry_push: 3 },
+      counts_weekly: { i_container_registry_push: 2 },
+    })
+    expect(destination.requests).toEqual([])
+  })
+
+  test('ping --send sends it', async () => {
+    const { code, out } = await tallyman(environment, 'ping', '--send')
+    expect(code).toBe(0)
+    expect(JSON.parse(destination.requests[0]?.body ?? '')).toEqual(JSON.parse(out))
+  })
+
+  test('status shows what someone who looks after it wants to know', async () => {
+    const { code, out } = await tallyman(environment, 'status')
+    expect(code).toBe(0)
+    expect(out).toMatch(/registry\.example +3 +\d{4}-\d\d-\d\d/)
+    expect(out).toMatch(/401 1\n {2}401 is a wrong token/)
+    expect(out).toMatch(/last +\d{4}-\d\d-\d\d .* UTC, sent \d{4}/)
+    expect(out).toMatch(servers ? /postgresql \d+\.\d+ answers\n {2}redis \d/ : /pglite \d+\.\d+ answers/)
+    expect(JSON.parse((await tallyman(environment, 'status', '--json')).out)).toMatchObject({ refused: { 401: 1 } })
+  })
+
+  test('counters export, and import into other stores', async () => {
+    const exported = join(folder.path, 'counters.ndjson')
+    expect((await tallyman(environment, 'counters', 'export', exported)).code).toBe(0)
+    expect(statSync(exported).mode & 0o777).toBe(0o600)
+    const other = embeddedFolder()
+    const elsewhere = { TALLYMAN_DATA_DIR: other.path }
+    expect(await tallyman(elsewhere, 'counters', 'import', exported)).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/counted with another key/),
+    })
+    writeFileSync(join(other.path, 'users.key'), readFileSync(join(folder.path, 'users.key')))
+    const fresh = embeddedFolder()
+    writeFileSync(join(fresh.path, 'users.key'), readFileSync(join(folder.path, 'users.key')))
+    const moved = { TALLYMAN_DATA_DIR: fresh.path }
+    expect((await tallyman(moved, 'counters', 'import', exported)).out).toMatch(
+      /^imported sketch \d+, tally 3, repository 1, unresolved user 0\n$/,
+    )
+    expect((await tallyman(moved, 'counters', 'list')).out).toBe((await tallyman(environment, 'counters', 'list')).out)
+    other.remove()
+    fresh.remove()
+  })
+
+  test('migrate and metrics check', async () => {
+    if (servers) expect((await tallyman(environment, 'migrate')).out).toBe('the schema is up to date\n')
+    else expect((await tallyman(environment, 'migrate')).err).toMatch(/in use by process/)
+    expect((await tallyman(environment, 'metrics', 'check')).out).toMatch(
+      /^28 events and 130 metrics are declared, and all are right\n$/,
+    )
+  })
+})
+
+describe('commands without a service', () => {
+  test('tell every problem of the configuration, and a store that does not answer', async () => {
+    const wrong = await tallyman({ TALLYMAN_LISTEN: 'x', TALLYMAN_PING_URL: 'y' }, 'serve')
+    expect(wrong).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(
+        /^tallyman: The configuration cannot be used:\n {2}TALLYMAN_LISTEN: .*\n {2}TALLYMAN_PING_URL: /,
+      ),
+    })
+    const folder = temporaryFolder('cli')
+    const away = await tallyman(
+      { TALLYMAN_DATA_DIR: folder.path, DATABASE_URL: 'postgres://u:secret@127.0.0.1:1/d' },
+      'status',
+    )
+    expect(away).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/a store does not answer .*; check DATABASE_URL and REDIS_URL/),
+    })
+    expect(away.err).not.toContain('secret')
+    folder.remove()
+  })
+
+  test('metrics check names file, key and what was expected', async () => {
+    const folder = temporaryFolder('metrics')
+    mkdirSync(join(folder.path, 'counts_all'))
+    writeFileSync(join(folder.path, 'counts_all', 'mine.yml'), 'key_path: a\ndescription: d\nstatus: active\n')
+    const { code, err } = await tallyman({ TALLYMAN_METRICS_DIR: folder.path }, 'metrics', 'check')
+    expect(code).toBe(1)
+    expect(err).toMatch(/counts_all\/mine\.yml: value_type is missing/)
+    const serve = await tallyman({ TALLYMAN_METRICS_DIR: folder.path, TALLYMAN_DATA_DIR: folder.path }, 'serve')
+    expect(serve).toMatchObject({ code: 1, err: expect.stringMatching(/counts_all\/mine\.yml: time_frame is missing/) })
+    folder.remove()
+  })
+
+  test('metrics docs prints every metric and event', async () => {
+    const { out } = await tallyman({}, 'metrics', 'docs')
+    expect(out).toContain(`| \`redis_hll_counters.user_container_registry.${TAG_USERS}_weekly\` |`)
+    expect(out).toBe(readFileSync(join(ROOT, 'docs', 'metrics.md'), 'utf8'))
+  })
+})

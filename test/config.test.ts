@@ -1,0 +1,130 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from '@jest/globals'
+import { ConfigError, readConfig } from '../src/config.js'
+import { temporaryFolder } from './servers/process.js'
+import { ROOT } from './servers/service.js'
+
+const folder = temporaryFolder('config')
+afterAll(() => {
+  folder.remove()
+})
+const file = (text: string): string => {
+  const path = join(folder.path, 'tallyman.yml')
+  writeFileSync(path, text)
+  return path
+}
+const problemsOf = (environment: Record<string, string>): readonly string[] => {
+  try {
+    readConfig(environment, ROOT)
+    return []
+  } catch (error) {
+    return (error as ConfigError).problems
+  }
+}
+
+describe('the configuration', () => {
+  test('has sensible defaults', () => {
+    expect(readConfig({}, ROOT)).toMatchObject({
+      listen: { host: '127.0.0.1', port: 3000 },
+      data_dir: join(process.cwd(), 'data'),
+      user_directory: 'hash',
+      rules_file: join(ROOT, 'definitions/events/registry.yml'),
+      metrics_dir: join(ROOT, 'metrics'),
+      lifetimes: { weekly: 42 * 86_400, monthly: 400 * 86_400 },
+      ping_enabled: true,
+      notification_tokens: [],
+    })
+  })
+
+  test('comes from a file, and the environment wins', () => {
+    const path = file(
+      'listen: 0.0.0.0:8080\nnotification_tokens: [a, 17]\nping_enabled: false\nweekly_lifetime_days: 50\n',
+    )
+    expect(readConfig({ TALLYMAN_CONFIG: path, TALLYMAN_LISTEN: ':9000' }, ROOT)).toMatchObject({
+      listen: { host: '127.0.0.1', port: 9000 },
+      notification_tokens: ['a', '17'],
+      ping_enabled: false,
+      lifetimes: { weekly: 50 * 86_400 },
+    })
+  })
+
+  test.each([
+    ['[::1]:3000', { host: '::1', port: 3000 }],
+    ['tallyman.internal:80', { host: 'tallyman.internal', port: 80 }],
+    ['8080', { host: '127.0.0.1', port: 8080 }],
+  ])('listens on %s', (listen, expected) => {
+    expect(readConfig({ TALLYMAN_LISTEN: listen }, ROOT).listen).toEqual(expected)
+  })
+
+  test('a users file chooses the directory; tokens are a list; an empty variable is none', () => {
+    const environment = { TALLYMAN_USERS_FILE: '/x/users.csv', TALLYMAN_API_TOKENS: 'one, two,,three', REDIS_URL: '' }
+    expect(readConfig(environment, ROOT)).toMatchObject({ user_directory: 'file', api_tokens: ['one', 'two', 'three'] })
+    expect(readConfig(environment, ROOT).redis_url).toBeUndefined()
+  })
+
+  test('a secret may come from a file, as containers pass it', () => {
+    mkdirSync(join(folder.path, 'secrets'))
+    writeFileSync(join(folder.path, 'secrets', 'database'), 'postgres://u:p@h/d\n')
+    expect(readConfig({ DATABASE_URL_FILE: join(folder.path, 'secrets', 'database') }, ROOT).database_url).toBe(
+      'postgres://u:p@h/d',
+    )
+    expect(problemsOf({ DATABASE_URL_FILE: '/nowhere' })).toEqual(['DATABASE_URL_FILE: /nowhere cannot be read'])
+  })
+
+  test('every problem is told at once, each with its key and where it stands', () => {
+    const path = file('listn: 3000\nlog_level: loud\nping_cron: sometimes\n')
+    expect(
+      [
+        ...problemsOf({
+          TALLYMAN_CONFIG: path,
+          TALLYMAN_LISTEN: '127.0.0.1',
+          DATABASE_URL: 'mysql://x',
+          REDIS_URL: 'http://x',
+          TALLYMAN_PING_URL: 'ftp://x',
+          TALLYMAN_PING_TIME_ZONE: 'Mars/Olympus',
+          TALLYMAN_WEEKLY_LIFETIME_DAYS: 'many',
+          TALLYMAN_METRICS_PUBLIC: 'perhaps',
+          TALLYMAN_USERS_KEY: 'short',
+        }),
+      ].sort(),
+    ).toEqual([
+      'DATABASE_URL: expected postgres://user:password@host:5432/database',
+      'REDIS_URL: expected redis://host:6379, rediss://…, redis-cluster://host:port,host:port or redis-sentinel://host:port/master',
+      'TALLYMAN_LISTEN: expected host:port, as 127.0.0.1:3000',
+      'TALLYMAN_METRICS_PUBLIC: expected true or false',
+      'TALLYMAN_PING_TIME_ZONE: expected an IANA time zone, as Europe/Berlin',
+      'TALLYMAN_PING_URL: expected an address like https://host/path',
+      'TALLYMAN_USERS_KEY: expected at least 16 characters',
+      'TALLYMAN_WEEKLY_LIFETIME_DAYS: expected a number',
+      `listn (in ${path}): is not a setting; docs/operations.md lists them`,
+      `log_level (in ${path}): Invalid option: expected one of "trace"|"debug"|"info"|"warn"|"error"|"silent"`,
+      `ping_cron (in ${path}): expected a cron expression, as "44 10 * * 4"`,
+    ])
+  })
+
+  test.each([
+    [{ TALLYMAN_CONFIG: '/nowhere.yml' }, ['TALLYMAN_CONFIG: /nowhere.yml: there is no such file']],
+    [
+      { TALLYMAN_USER_DIRECTORY: 'gitlab' },
+      [
+        'TALLYMAN_GITLAB_URL: is missing, and the user directory "gitlab" needs it',
+        'TALLYMAN_GITLAB_TOKEN: is missing, and the user directory "gitlab" needs it',
+      ],
+    ],
+    [{ TALLYMAN_USER_DIRECTORY: 'file' }, ['TALLYMAN_USERS_FILE: is missing, and the user directory "file" needs it']],
+    [{ TALLYMAN_LISTEN: 'h:70000' }, ['TALLYMAN_LISTEN: 70000 is not a port, expected at most 65535']],
+    [{ TALLYMAN_EVENT_RULES: 'poems' }, [expect.stringMatching(/TALLYMAN_EVENT_RULES: .*poems\.yml does not exist/)]],
+  ])('%j is told', (environment, expected) => {
+    expect(problemsOf(environment as Record<string, string>)).toEqual(expected)
+  })
+
+  test('a file that is no map is told', () => {
+    expect(problemsOf({ TALLYMAN_CONFIG: file('- listen') })[0]).toMatch(/expected keys and values/)
+    expect(problemsOf({ TALLYMAN_CONFIG: file('listen: [') })[0]).toMatch(/not YAML/)
+  })
+
+  test('cannot be changed afterwards', () => {
+    expect(Object.isFrozen(readConfig({}, ROOT))).toBe(true)
+  })
+})

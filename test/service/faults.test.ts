@@ -1,0 +1,290 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { sql } from 'kysely'
+import { openPglite } from '../../src/storage/pglite.js'
+import { openPostgres } from '../../src/storage/postgres.js'
+import { connectRedis } from '../../src/storage/redis-connection.js'
+import { createRedisSketches } from '../../src/storage/redis-sketches.js'
+import type { Database } from '../../src/storage/database.js'
+import { HyperLogLog } from '../../src/storage/hyperloglog/hyperloglog.js'
+import type { SketchStore } from '../../src/storage/sketch-store.js'
+import { createSqlSketches } from '../../src/storage/sql-sketches.js'
+import { createHashedNames } from '../../src/users/hashed-names.js'
+import { notified } from '../servers/app.js'
+import { startPostgres, type PostgresServer } from '../servers/postgres.js'
+import { eventually } from '../servers/process.js'
+import { startRedis, type RedisServer } from '../servers/redis.js'
+import { startService, type Service } from '../servers/service.js'
+import { embeddedFolder } from '../servers/stores.js'
+
+const PUSHERS = 'i_container_registry_push_tag_user'
+const LOAD_MS = 2_500
+/** Who is behind an event that a test does not say more of. */
+const alice: Sender = { name: 'alice', event: {}, answers: [] }
+
+type Sender = { name: string; event: Record<string, unknown>; answers: number[] }
+
+/**
+ * Sends events as a registry does: one at a time on each of a few lines, the same one again until it is answered 2xx.
+ * Everyone who pushes pushes once, so that a lost or doubled event shows.
+ */
+const sendLikeRegistries = (serviceNow: () => Service, people: number): { stop: () => Promise<Sender[]> } => {
+  const sent: Sender[] = []
+  let stopping = false
+  const deliver = async (sender: Sender): Promise<void> => {
+    for (;;) {
+      const status = await serviceNow()
+        .notify({ events: [sender.event] })
+        .then(async (response) => {
+          await response.arrayBuffer()
+          return response.status
+        })
+        .catch(() => 0)
+      sender.answers.push(status)
+      if (status === 200) return
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+  const line = async (): Promise<void> => {
+    while (!stopping && sent.length < people) {
+      const name = `person-${sent.length}`
+      const sender = { name, event: notified({ actor: { name, user_type: 'build' } }), answers: [] }
+      sent.push(sender)
+      await deliver(sender)
+    }
+  }
+  const lines = Array.from({ length: 8 }, line)
+  return {
+    stop: async () => {
+      stopping = true
+      await Promise.all(lines)
+      return sent
+    },
+  }
+}
+
+/** The key that names are hashed with, so that a test can tell exactly what a sketch must hold. */
+const USERS_KEY = 'a key for the tests'
+
+type Truth = { pushes: number; ids: number; pushers: Uint8Array }
+
+/** What the stores hold, read beside the service. */
+const readTruth = async (database: Database, sketches: SketchStore): Promise<Truth> => {
+  const { rows } = await sql<{ pushes: string; ids: string }>`
+    select (select sum(value) from tallies where name = 'i_container_registry_push') as pushes, (select count(*) from event_ids) as ids
+  `.execute(database.sql)
+  const pushers = new HyperLogLog()
+  for await (const { key, bytes } of sketches.entries(`{hll_counters}_${PUSHERS}-`)) {
+    if (!key.includes('-M')) pushers.merge(new HyperLogLog(bytes))
+  }
+  return { pushes: Number(rows[0]?.pushes), ids: Number(rows[0]?.ids), pushers: pushers.registers() }
+}
+
+/** What the stores must hold when these people have pushed once each: nobody missing, nobody twice. */
+const expectedTruth = (people: readonly Sender[]): Truth => {
+  const hashed = createHashedNames(USERS_KEY)
+  const pushers = new HyperLogLog()
+  for (const { name } of people) pushers.add(hashed.idOf(name))
+  return { pushes: people.length, ids: people.length, pushers: pushers.registers() }
+}
+
+describe('with Redis and PostgreSQL', () => {
+  let redis: RedisServer
+  let postgres: PostgresServer
+  let service: Service
+  let folder: ReturnType<typeof embeddedFolder>
+  const environment = (): Record<string, string> => ({
+    REDIS_URL: redis.url,
+    DATABASE_URL: postgres.url,
+    TALLYMAN_USERS_KEY: USERS_KEY,
+  })
+
+  beforeEach(async () => {
+    folder = embeddedFolder()
+    ;[redis, postgres] = await Promise.all([startRedis(), startPostgres()])
+    service = await startService(folder.path, environment())
+  })
+  afterEach(async () => {
+    await service.process.end('SIGKILL')
+    await Promise.all([redis.stop(), postgres.stop()])
+    folder.remove()
+  })
+
+  const truth = async (): Promise<Truth> => {
+    const database = openPostgres(postgres.url)
+    const sketches = createRedisSketches(connectRedis(redis.url))
+    const found = await readTruth(database, sketches)
+    await sketches.close()
+    await database.close()
+    return found
+  }
+
+  /** Sends under load while something dies, then compares what was answered with what is stored. */
+  const survive = async (disaster: () => Promise<void>): Promise<Sender[]> => {
+    const load = sendLikeRegistries(() => service, 100_000)
+    await new Promise((resolve) => setTimeout(resolve, LOAD_MS / 2))
+    await disaster()
+    await new Promise((resolve) => setTimeout(resolve, LOAD_MS / 2))
+    const sent = await load.stop()
+    expect(sent.length).toBeGreaterThan(100)
+    expect(sent.every(({ answers }) => answers.at(-1) === 200)).toBe(true)
+    expect(await truth()).toEqual(expectedTruth(sent))
+    return sent
+  }
+
+  test('kill -9 of the service under load: what was answered is stored, what was not is counted when it comes again', async () => {
+    const sent = await survive(async () => {
+      await service.process.end('SIGKILL')
+      service = await startService(folder.path, environment())
+    })
+    expect(sent.some(({ answers }) => answers.includes(0))).toBe(true)
+  })
+
+  test('kill -9 of Redis under load: 503, nothing lost, nothing twice, and on by itself', async () => {
+    const sent = await survive(async () => {
+      await redis.kill()
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      await redis.start()
+    })
+    expect(sent.some(({ answers }) => answers.includes(503))).toBe(true)
+  })
+
+  test('kill -9 of PostgreSQL under load: 503, nothing lost, nothing twice, and on by itself', async () => {
+    const sent = await survive(async () => {
+      await postgres.kill()
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      await postgres.start()
+    })
+    expect(sent.some(({ answers }) => answers.includes(503))).toBe(true)
+  })
+
+  /** The answer to one event, and how long it took. */
+  const timed = async (event: object): Promise<{ status: number; body: unknown; seconds: number }> => {
+    const start = performance.now()
+    const response = await service.notify({ events: [event] })
+    return { status: response.status, body: await response.json(), seconds: (performance.now() - start) / 1000 }
+  }
+
+  test('both stores away: 503 within 3 s for everyone, alive but not ready, and on by itself', async () => {
+    const event = notified()
+    await Promise.all([redis.kill(), postgres.kill()])
+    for (let i = 0; i < 3; i++) {
+      const answers = await Promise.all(Array.from({ length: 20 }, async () => timed(event)))
+      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([503]))
+      expect(Math.max(...answers.map(({ seconds }) => seconds))).toBeLessThan(3)
+    }
+    expect((await timed(event)).body).toEqual({
+      message: '503 Service Unavailable: a store does not answer; nothing was stored, send it again',
+    })
+    expect((await fetch(`${service.url}/healthz`)).status).toBe(200)
+    expect((await fetch(`${service.url}/readyz`)).status).toBe(503)
+    await Promise.all([redis.start(), postgres.start()])
+    await eventually('it counts again', async () => (await timed(event)).status === 200, 10)
+    expect((await fetch(`${service.url}/readyz`)).status).toBe(200)
+    expect(await truth()).toEqual(expectedTruth([alice]))
+    expect(service.process.output()).not.toMatch(/\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}:\d+.*ECONNREFUSED/)
+  })
+
+  test('stores that hang without closing: 503 within 3 s, and on by itself', async () => {
+    const event = notified()
+    await timed(event)
+    for (const pid of [redis.pid(), postgres.pid()]) process.kill(pid, 'SIGSTOP')
+    // PostgreSQL's backends are processes of their own.
+    const backends = await postgres.backends()
+    for (const pid of backends) process.kill(pid, 'SIGSTOP')
+    const answers = await Promise.all(Array.from({ length: 20 }, async () => timed(notified())))
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([503]))
+    expect(Math.max(...answers.map(({ seconds }) => seconds))).toBeLessThan(3)
+    for (const pid of [redis.pid(), postgres.pid(), ...backends]) process.kill(pid, 'SIGCONT')
+    await eventually('it counts again', async () => (await timed(event)).status === 200, 10)
+  })
+
+  test('only Redis away: nothing at all is stored of what is answered 503', async () => {
+    await redis.kill()
+    const event = notified()
+    expect((await timed(event)).status).toBe(503)
+    await redis.start()
+    expect(await truth()).toEqual(expectedTruth([]))
+    await eventually('it counts again', async () => (await timed(event)).status === 200, 10)
+    expect(await truth()).toEqual(expectedTruth([alice]))
+  })
+
+  test('a start before the stores are up waits for them', async () => {
+    await service.process.end('SIGTERM')
+    await postgres.kill()
+    const starting = startService(folder.path, environment())
+    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    await postgres.start()
+    service = await starting
+    expect((await timed(notified())).status).toBe(200)
+  })
+})
+
+describe('with the embedded stores', () => {
+  let folder: ReturnType<typeof embeddedFolder>
+  let service: Service
+  beforeEach(async () => {
+    folder = embeddedFolder()
+    service = await startService(folder.path, { TALLYMAN_USERS_KEY: USERS_KEY })
+  })
+  afterEach(async () => {
+    await service.process.end('SIGKILL')
+    folder.remove()
+  })
+
+  test('kill -9 under load: what was answered is stored, none is missing, none is counted twice', async () => {
+    const load = sendLikeRegistries(() => service, 100_000)
+    for (let i = 0; i < 2; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 700))
+      await service.process.end('SIGKILL')
+      service = await startService(folder.path, { TALLYMAN_USERS_KEY: USERS_KEY })
+    }
+    const sent = await load.stop()
+    await service.process.end('SIGKILL')
+
+    const database = await openPglite(folder.path)
+    const found = await readTruth(database, createSqlSketches(database))
+    await database.close()
+    expect(sent.length).toBeGreaterThan(100)
+    expect(found).toEqual(expectedTruth(sent))
+  })
+
+  test('a second service on the same directory refuses, and says what to do; the first goes on', async () => {
+    const second = startService(folder.path, { TALLYMAN_USERS_KEY: USERS_KEY })
+    await expect(second).rejects.toThrow(
+      /data directory .* is in use by process \d+ on .*; stop it first, or set TALLYMAN_DATA_DIR/,
+    )
+    expect((await service.notify({ events: [notified()] })).status).toBe(200)
+  })
+})
+
+test.each([
+  ['the embedded stores', false],
+  ['Redis and PostgreSQL', true],
+])('SIGTERM under load with %s: the batch is finished, the exit code is 0, within 10 s', async (_, servers) => {
+  const folder = embeddedFolder()
+  const redis = servers ? await startRedis() : undefined
+  const postgres = servers ? await startPostgres() : undefined
+  const environment = { ...(redis && { REDIS_URL: redis.url }), ...(postgres && { DATABASE_URL: postgres.url }) }
+  const service = await startService(folder.path, environment)
+  const answered: Promise<number>[] = []
+  const load = setInterval(() => {
+    answered.push(
+      service.notify({ events: [notified()] }).then(
+        ({ status }) => status,
+        () => 0,
+      ),
+    )
+  }, 2)
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  const start = Date.now()
+  const code = await service.process.end('SIGTERM')
+  console.log(`SIGTERM to exit: ${Date.now() - start} ms`)
+  clearInterval(load)
+  expect(code).toBe(0)
+  expect(Date.now() - start).toBeLessThan(10_000)
+  const statuses = await Promise.all(answered)
+  expect(statuses.filter((status) => status === 200).length).toBeGreaterThan(20)
+  expect(statuses.filter((status) => status !== 200 && status !== 0)).toEqual([])
+  await Promise.all([redis?.stop(), postgres?.stop()])
+  folder.remove()
+})
