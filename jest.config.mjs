@@ -16,6 +16,7 @@ export default {
   },
   globalSetup: '<rootDir>/test/global-setup.mjs',
   globalTeardown: '<rootDir>/test/global-teardown.mjs',
+  reporters: ['default', '<rootDir>/test/closing-line.mjs'],
   testTimeout: 60_000,
   maxWorkers: 2,
 }

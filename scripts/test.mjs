@@ -1,62 +1,20 @@
 // npm test: gets what the tests need, builds, and runs all of them. Arguments go to jest.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { installDependencies, root } from './install.mjs'
+import { installServers } from './servers.mjs'
 
-const onPath = (program) => (process.env.PATH ?? '').split(':').some((folder) => existsSync(join(folder, program)))
-const hasPostgres = () =>
-  (existsSync('/usr/lib/postgresql') && readdirSync('/usr/lib/postgresql').some((version) => existsSync(`/usr/lib/postgresql/${version}/bin/initdb`))) ||
-  onPath('initdb')
-
-/** Programs the tests start for themselves, and the Debian packages that bring them. */
-const PARTS = [
-  { name: 'Redis', package: 'redis-server', present: () => onPath('redis-server') },
-  { name: 'PostgreSQL', package: 'postgresql', present: hasPostgres },
-  { name: 'the registry of CNCF distribution', package: 'docker-registry', present: () => onPath('docker-registry') },
-  { name: 'skopeo', package: 'skopeo', present: () => onPath('skopeo') },
-]
-
-const missing = () => PARTS.filter(({ present }) => !present())
-
-const isDebian = () => existsSync('/etc/os-release') && /^ID(_LIKE)?=.*(debian|ubuntu)/m.test(readFileSync('/etc/os-release', 'utf8'))
-
-const NO_SERVICES = '/usr/sbin/policy-rc.d'
-
-/** The packages would start their servers; the tests start private ones. */
-const installPackages = (packages) => {
-  const ours = !existsSync(NO_SERVICES)
-  if (ours) writeFileSync(NO_SERVICES, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
-  const apt = (...args) => {
-    const { status } = spawnSync('apt-get', ['-qq', '-o', 'Dpkg::Use-Pty=0', ...args], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-    })
-    return status === 0
-  }
-  try {
-    return apt('update') && apt('install', '-y', '--no-install-recommends', ...packages)
-  } finally {
-    if (ours) rmSync(NO_SERVICES)
-  }
-}
-
-const wanted = missing()
-if (wanted.length > 0 && isDebian() && process.getuid?.() === 0) {
-  console.error(`Installing ${wanted.map((part) => part.package).join(', ')} …`)
-  installPackages(wanted.map((part) => part.package))
-}
-for (const { name, package: debian } of missing()) {
-  console.error(`The tests need ${name}: install it (Debian and Ubuntu: apt install ${debian}) and see that it is on the PATH.`)
-}
-if (missing().length > 0) process.exit(1)
-
+installServers()
 installDependencies('develop')
 const { bundle } = await import('./build.mjs')
 await bundle(['src/main.ts'], 'dist')
 const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
-const { status } = spawnSync(process.execPath, [...flags, join(root, 'node_modules', 'jest', 'bin', 'jest.js'), ...process.argv.slice(2)], {
-  cwd: root,
-  stdio: 'inherit',
-})
+const { status } = spawnSync(
+  process.execPath,
+  [...flags, join(root, 'node_modules', 'jest', 'bin', 'jest.js'), ...process.argv.slice(2)],
+  {
+    cwd: root,
+    stdio: 'inherit',
+  },
+)
 process.exit(status ?? 1)

@@ -5,7 +5,7 @@ const ADDRESS =
   /\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|(?<![\w:.])(?:\[?[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}\]?)(?::\d+)?(?![\w:.])/gi
 
 /** Removes IP addresses from a text. */
-export const withoutAddresses = (text: string): string => text.replace(ADDRESS, '(address)')
+const withoutAddresses = (text: string): string => text.replace(ADDRESS, '(address)')
 
 /**
  * An error as it is logged. Only what is named here: errors of database drivers carry whole commands and rows, which hold

@@ -9,7 +9,7 @@ export type UniqueCount = { value: number; keys: SketchKey[] }
 /** One sketch as it is now. */
 export type CounterRow = { key: SketchKey; event: string; period: string; count: number; seconds: number }
 
-export const NO_KEYS = -1
+const NO_KEYS = -1
 
 /** The keys of a union of events over the whole weeks, or whole months, of a range. */
 export const keysFor = (events: readonly string[], aggregation: 'weekly' | 'monthly', range: DayRange): SketchKey[] =>

@@ -11,7 +11,7 @@ export type TrackedEvent = { event: string; member?: string; as: 'total' | 'uniq
 
 type Needs = { database: Database; sketches: SketchStore; rules: Rules; lifetimes: Lifetimes; now: () => Date }
 
-export type Tracked = { recorded: number; skipped: { unknown_event?: number } }
+type Tracked = { recorded: number; skipped: { unknown_event?: number } }
 
 /** Counts tracked events now, all of them or none. What no rule declares to be counted that way is skipped. */
 export type Track = (events: readonly TrackedEvent[]) => Promise<Tracked>

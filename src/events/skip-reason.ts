@@ -18,9 +18,7 @@ export const UNREADABLE_REASONS = [
   'not_storable',
 ] as const
 
-/** The event is readable and stored, but the user behind it could not be told. */
-export const UNCOUNTED_USER_REASONS = ['unknown_user', 'no_user_token', 'bad_user_token'] as const
-
 export type UnreadableReason = (typeof UNREADABLE_REASONS)[number]
-export type UncountedUserReason = (typeof UNCOUNTED_USER_REASONS)[number]
+/** The event is readable and stored, but the user behind it could not be told. */
+export type UncountedUserReason = 'unknown_user' | 'no_user_token' | 'bad_user_token'
 export type SkipReason = UnreadableReason | UncountedUserReason

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 
-export type Authorization = 'granted' | 'missing' | 'wrong'
+type Authorization = 'granted' | 'missing' | 'wrong'
 
 /** Says whether a request carries one of the tokens. */
 export type Authorize = (headers: IncomingHttpHeaders) => Authorization

@@ -13,7 +13,7 @@ export const NOTIFICATION_PATHS: ReadonlySet<string> = new Set([
 ])
 
 /** The answer to a notification: each event is counted in exactly one place. */
-export type Report = { recorded: number; repeated: number; skipped: Partial<Record<SkipReason, number>> }
+type Report = { recorded: number; repeated: number; skipped: Partial<Record<SkipReason, number>> }
 
 /** What others want to know of each notification. */
 export type NotificationObserver = {

@@ -3,7 +3,7 @@ import { join, relative } from 'node:path'
 import { DefinitionError, type ReadDefinition } from '../definitions/definition-file.js'
 
 export type MetricTimeFrame = '7d' | '28d' | 'month' | 'all' | 'none'
-export type DataSource = 'redis_hll' | 'redis' | 'database' | 'system' | 'setting'
+type DataSource = 'redis_hll' | 'redis' | 'database' | 'system' | 'setting'
 export type DataCategory = 'standard' | 'subscription' | 'operational' | 'optional'
 
 type MetricFields = {

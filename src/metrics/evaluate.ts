@@ -19,7 +19,7 @@ export type Kind = (definitions: readonly MetricDefinition[]) => Promise<(Metric
 
 export type Kinds = Record<MetricDefinition['data_source'], Kind>
 
-export const FAILED = -1
+const FAILED = -1
 const LONGEST_REASON = 200
 
 /** Evaluates metrics. One that fails becomes -1 and harms no other; the sources are asked side by side. */

@@ -3,10 +3,10 @@ import { evaluate, type Evaluated, type Kinds, type MetricValue } from '../metri
 import { queryTexts } from '../metrics/kinds.js'
 
 /** A Service Ping: `recorded_at` and the metrics, nested by the parts of their key paths. */
-export type Payload = { recorded_at: string; [part: string]: unknown }
+type Payload = { recorded_at: string; [part: string]: unknown }
 
 /** What is told about the making of a payload, apart from it. */
-export type Metadata = { uuid: string; metrics: { name: string; time_elapsed: number; error?: string }[] }
+type Metadata = { uuid: string; metrics: { name: string; time_elapsed: number; error?: string }[] }
 
 export type ServicePing = { payload: Payload; metadata: Metadata }
 

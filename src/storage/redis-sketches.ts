@@ -1,29 +1,50 @@
 import { randomUUID } from 'node:crypto'
 import { Cluster, type ChainableCommander, type Redis } from 'ioredis'
-import type { SketchStore, StoredSketch } from './sketch-store.js'
+import { LRUCache } from 'lru-cache'
+import type { SketchAddition, SketchStore, StoredSketch } from './sketch-store.js'
 
 /** Members in one PFADD: larger ones keep Redis from its other clients for too long. */
 const MEMBERS_PER_COMMAND = 1_000
 const KEYS_PER_SCAN = 500
+/** Lifetimes are weeks, so a minute more or less does no harm, and half of all commands need not be sent. */
+const EXPIRE_AGAIN_AFTER_MS = 60_000
+const REMEMBERED_KEYS = 1_000
 
 /**
  * Sketches in Redis: stand-alone, behind Sentinel, or a Cluster. Keys that are united must lie in one slot, so callers
  * give them one hash tag.
  */
-export const createRedisSketches = (redis: Redis | Cluster): SketchStore => ({
-  name: 'redis',
+export const createRedisSketches = (redis: Redis | Cluster): SketchStore => {
+  const expiring = new LRUCache<string, number>({ max: REMEMBERED_KEYS, ttl: EXPIRE_AGAIN_AFTER_MS })
+  // What answers after a break may be another server, or the same with less in it.
+  redis.on('close', () => {
+    expiring.clear()
+  })
+  return { ...commandsOf(redis), add: async (additions) => add(redis, additions, expiring) }
+}
 
-  add: async (additions) => {
-    if (additions.length === 0) return
-    const pipeline = redis.pipeline()
-    for (const { key, members, seconds } of additions) {
-      const all = [...members]
-      for (let i = 0; i < all.length; i += MEMBERS_PER_COMMAND)
-        pipeline.pfadd(key, ...all.slice(i, i + MEMBERS_PER_COMMAND))
-      pipeline.expire(key, seconds)
-    }
-    await execute(pipeline)
-  },
+const add = async (
+  redis: Redis | Cluster,
+  additions: readonly SketchAddition[],
+  expiring: LRUCache<string, number>,
+): Promise<void> => {
+  if (additions.length === 0) return
+  const pipeline = redis.pipeline()
+  const renewed = additions.filter(
+    ({ key, seconds, replaceable }) => replaceable === true || expiring.get(key) !== seconds,
+  )
+  for (const { key, members } of additions) {
+    const all = [...members]
+    for (let i = 0; i < all.length; i += MEMBERS_PER_COMMAND)
+      pipeline.pfadd(key, ...all.slice(i, i + MEMBERS_PER_COMMAND))
+  }
+  for (const { key, seconds } of renewed) pipeline.expire(key, seconds)
+  await execute(pipeline)
+  for (const { key, seconds } of renewed) expiring.set(key, seconds)
+}
+
+const commandsOf = (redis: Redis | Cluster): Omit<SketchStore, 'add'> => ({
+  name: 'redis',
 
   replace: async (key, sketch, seconds) => {
     if (sketch) await redis.set(key, Buffer.from(sketch.toBytes()), 'EX', seconds)

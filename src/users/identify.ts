@@ -4,7 +4,7 @@ import { comparable, DirectoryAway, type UserDirectory } from './directory.js'
 import type { VerifyUserToken } from './user-token.js'
 
 /** The id a person or deploy token is counted under, why there is none, or the name to ask for later. */
-export type Identity = { member: string } | { uncounted: UncountedUserReason } | { unresolved: string }
+type Identity = { member: string } | { uncounted: UncountedUserReason } | { unresolved: string }
 
 /** Tells who is behind an event; undefined for anonymous ones. */
 export type Identify = (event: RegistryEvent, kind: 'user' | 'deploy_token') => Promise<Identity | undefined>

@@ -3,7 +3,7 @@ import { jwtVerify } from 'jose'
 import { dateOf, type Micros } from '../events/calendar.js'
 
 /** Who GitLab says the client is. */
-export type UserTokenClaims = { userId?: string; deployTokenId?: string }
+type UserTokenClaims = { userId?: string; deployTokenId?: string }
 
 /** The claims of a token that was valid at a moment; undefined when it is forged, expired or unreadable. */
 export type VerifyUserToken = (token: string, at: Micros) => Promise<UserTokenClaims | undefined>

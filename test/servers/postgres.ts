@@ -27,7 +27,7 @@ export const startPostgres = async (): Promise<PostgresServer> => {
   if (owner) chownSync(folder.path, owner.uid, owner.gid)
   const data = join(folder.path, 'data')
   const initialise = ['-D', data, '-A', 'trust', '-U', 'postgres', '--no-sync', '-E', 'UTF8', '--locale=C']
-  execFileSync(binary('initdb'), initialise, { ...owner, stdio: 'ignore' })
+  execFileSync(postgresProgram('initdb'), initialise, { ...owner, stdio: 'ignore' })
 
   let server: RunningProcess
   const urlOf = (database: string): string => `postgres://postgres@127.0.0.1:${port}/${database}`
@@ -43,7 +43,7 @@ export const startPostgres = async (): Promise<PostgresServer> => {
   }
   const start = async (): Promise<void> => {
     const settings = ['-p', String(port), '-k', folder.path, '-c', 'listen_addresses=127.0.0.1', '-c', 'fsync=on']
-    server = startProcess(binary('postgres'), ['-D', data, ...settings], owner)
+    server = startProcess(postgresProgram('postgres'), ['-D', data, ...settings], owner)
     await eventually('PostgreSQL answers', async () => query('postgres', 'select 1').then(() => true))
   }
   await start()
@@ -79,7 +79,7 @@ const unprivileged = (): { uid: number; gid: number } | undefined => {
 }
 
 /** A program of PostgreSQL: of the newest version in Debian's place, else on the PATH. */
-const binary = (name: string): string => {
+export const postgresProgram = (name: string): string => {
   const versions = '/usr/lib/postgresql'
   if (!existsSync(versions)) return name
   const newest = readdirSync(versions).sort((a, b) => Number(b) - Number(a))[0]

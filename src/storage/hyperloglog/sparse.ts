@@ -4,7 +4,7 @@
  * Which runs stand there depends on the history of a sketch, not only on its registers, so the edits below follow
  * Redis 7.0 (hyperloglog.c, BSD-3-Clause, Salvatore Sanfilippo) step by step; that makes the bytes equal.
  */
-export const LARGEST_SPARSE_VALUE = 32
+const LARGEST_SPARSE_VALUE = 32
 const LONGEST_SHORT_ZEROS = 64
 const LONGEST_VALUE_RUN = 4
 /** How many runs Redis looks at for neighbours of the same value after an edit. */

@@ -1,0 +1,133 @@
+import { execFile, execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { postgresProgram, startPostgres, type PostgresServer } from '../test/servers/postgres.js'
+import { eventually, startProcess, temporaryFolder } from '../test/servers/process.js'
+import { startRedis, type RedisServer } from '../test/servers/redis.js'
+import { NOTIFICATION_TOKEN, ROOT, startService, type Service } from '../test/servers/service.js'
+
+const run = promisify(execFile)
+
+export type Pair = {
+  name: 'Redis + PostgreSQL' | 'embedded'
+  service: Service
+  /** Ends the service. */
+  stop: () => Promise<void>
+  /** The distinct events that the database holds. */
+  countStored: () => Promise<number>
+}
+
+export type Servers = { redis: RedisServer; postgres: PostgresServer; stop: () => Promise<void> }
+
+/** PostgreSQL with fsync, Redis with its append-only file written every second, which is its default. */
+export const startServers = async (): Promise<Servers> => {
+  const [redis, postgres] = await Promise.all([startRedis(['--appendfsync', 'everysec']), startPostgres()])
+  return {
+    redis,
+    postgres,
+    stop: async () => {
+      await Promise.all([redis.stop(), postgres.stop()])
+    },
+  }
+}
+
+let databases = 0
+
+/** A service on an empty database of the servers. */
+export const startOnServers = async ({ redis, postgres }: Servers): Promise<Pair> => {
+  const folder = temporaryFolder('bench')
+  const database = await postgres.database(`bench_${databases++}`)
+  const service = await startService(folder.path, { DATABASE_URL: database, REDIS_URL: redis.url })
+  return {
+    name: 'Redis + PostgreSQL',
+    service,
+    stop: async () => {
+      await service.process.end()
+      folder.remove()
+    },
+    countStored: async () => {
+      const { default: pg } = await import('pg')
+      const client = new pg.Client(database)
+      await client.connect()
+      const { rows } = await client.query<{ count: string }>('select count(*) from event_ids')
+      await client.end()
+      return Number(rows[0]?.count)
+    },
+  }
+}
+
+/** A service on an empty folder. */
+export const startEmbedded = async (): Promise<Pair> => {
+  const folder = temporaryFolder('bench')
+  const service = await startService(folder.path)
+  return {
+    name: 'embedded',
+    service,
+    stop: async () => {
+      await service.process.end()
+      folder.remove()
+    },
+    countStored: async () => {
+      // One process at a time may have it open.
+      await service.process.end()
+      const { PGlite } = await import('@electric-sql/pglite')
+      const pglite = await PGlite.create(join(folder.path, 'db'))
+      const { rows } = await pglite.query<{ count: number }>('select count(*)::int as count from event_ids')
+      await pglite.close()
+      return rows[0]?.count ?? NaN
+    },
+  }
+}
+
+/** A server that does nothing but answer: its port, and its end. */
+export const startBareHandler = async (): Promise<{ port: number; stop: () => Promise<unknown> }> => {
+  const server = startProcess(process.execPath, [join(ROOT, 'dist', 'bench', 'bare-server.js')])
+  let port = 0
+  await eventually('the bare handler listens', async () => {
+    port = Number(/listens on (\d+)/.exec(server.output())?.[1] ?? 0)
+    return Promise.resolve(port > 0)
+  })
+  return { port, stop: async () => server.end() }
+}
+
+export type Load = { connections: number; keepAlive: boolean; events: number; requests: number; seconds: number }
+export type Seen = { stored: number; failed: number; eventsPerSecond: number; p50: number; p99: number; worst: number }
+
+/** Sends notifications to a port from a process of its own. */
+export const sendLoad = async (port: number, load: Load): Promise<Seen> => {
+  const plan = { port, path: '/container_registry_event/events', token: NOTIFICATION_TOKEN, ...load }
+  const { stdout } = await run(process.execPath, [join(ROOT, 'dist', 'bench', 'load.js'), JSON.stringify(plan)])
+  return JSON.parse(stdout) as Seen
+}
+
+export const portOf = ({ service }: Pair): number => Number(new URL(service.url).port)
+
+/** PFADDs a second of redis-benchmark, each waited for. */
+export const redisLimit = async ({ redis }: Servers, connections: number): Promise<number> => {
+  const counted = ['-c', String(connections), '-n', '20000', '-r', '1000', '--csv', 'pfadd', 'limit', '__rand_int__']
+  const { stdout } = await run('redis-benchmark', ['-p', String(redis.port), ...counted])
+  return Number(/,"([\d.]+)"/.exec(stdout.split('\n')[1] ?? '')?.[1])
+}
+
+/** Commits of one row a second of pgbench, with fsync. */
+export const postgresLimit = async (
+  { postgres }: Servers,
+  script: string,
+  connections: number,
+  seconds: number,
+): Promise<number> => {
+  const load = ['-n', '-M', 'prepared', '-c', String(connections), '-T', String(seconds), '-f', script]
+  const { stdout } = await run(postgresProgram('pgbench'), [...load, postgres.url])
+  return Number(/^tps = ([\d.]+)/m.exec(stdout)?.[1])
+}
+
+const firstLine = (program: string, args: string[]): string =>
+  execFileSync(program, args, { encoding: 'utf8' }).split('\n')[0] ?? ''
+
+export const versions = (): string =>
+  [
+    firstLine('redis-server', ['--version']).replace(/ sha=.*/, ''),
+    firstLine(postgresProgram('postgres'), ['--version']),
+    `commit ${existsSync(join(ROOT, '.git')) ? firstLine('git', ['-C', ROOT, 'rev-parse', '--short', 'HEAD']) : 'unknown'}`,
+  ].join(', ')
