@@ -7,13 +7,15 @@ import type { Servers } from './servers.js'
 export const benchStart = async (servers: Servers, { rounds }: { rounds: number }): Promise<Row[]> => {
   const environment = { DATABASE_URL: await servers.postgres.database('bench_start'), REDIS_URL: servers.redis.url }
   const [onServers, first, later]: [number[], number[], number[]] = [[], [], []]
+  const besideServers = temporaryFolder('bench')
   for (let round = 0; round < rounds; round++) {
     const folder = temporaryFolder('bench')
-    onServers.push(await secondsToStart(folder.path, environment))
+    onServers.push(await secondsToStart(besideServers.path, environment))
     first.push(await secondsToStart(folder.path))
     later.push(await secondsToStart(folder.path))
     folder.remove()
   }
+  besideServers.remove()
   const row = (measured: string, seconds: number[], most: number): Row => ({
     measured,
     unit: 's until ready',

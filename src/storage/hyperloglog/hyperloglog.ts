@@ -74,12 +74,25 @@ export class HyperLogLog {
   /** The rank in each of the 16,384 registers. */
   registers(): Uint8Array {
     const registers = new Uint8Array(REGISTERS)
-    if (this.#dense) {
-      for (let register = 0; register < REGISTERS; register++) registers[register] = denseGet(this.#body, register)
-    } else {
-      forEachRun(this.#body, (first, length, value) => registers.fill(value, first, first + length))
-    }
+    this.raiseInto(registers)
     return registers
+  }
+
+  /** Raises each of 16,384 ranks to that of this sketch where it is lower. */
+  raiseInto(highest: Uint8Array): void {
+    if (this.#dense) {
+      for (let register = 0; register < REGISTERS; register++) {
+        const rank = denseGet(this.#body, register)
+        if (rank > highest[register]!) highest[register] = rank
+      }
+      return
+    }
+    forEachRun(this.#body, (first, length, rank) => {
+      if (rank === 0) return
+      for (let register = first; register < first + length; register++) {
+        if (rank > highest[register]!) highest[register] = rank
+      }
+    })
   }
 
   #raise(register: number, rank: number): boolean {
@@ -111,10 +124,7 @@ export const countUnion = (sketches: readonly HyperLogLog[]): number =>
 
 const highestRegisters = (sketches: readonly HyperLogLog[]): Uint8Array => {
   const highest = new Uint8Array(REGISTERS)
-  for (const sketch of sketches) {
-    const registers = sketch.registers()
-    for (let i = 0; i < REGISTERS; i++) if (registers[i]! > highest[i]!) highest[i] = registers[i]!
-  }
+  for (const sketch of sketches) sketch.raiseInto(highest)
   return highest
 }
 
