@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import type { Server } from 'node:http'
 import type { Logger } from 'pino'
 import type { Config } from './config.js'
@@ -27,7 +26,7 @@ import { createGitlabUsers } from './users/gitlab-users.js'
 import { createHashedNames } from './users/hashed-names.js'
 import { createIdentify } from './users/identify.js'
 import { createUserFile } from './users/user-file.js'
-import { createUserTokenVerifier, readPublicKey } from './users/user-token.js'
+import { createUserTokenVerifier } from './users/user-token.js'
 
 export type App = {
   core: Core
@@ -164,9 +163,7 @@ const openDirectory = ({ config, now }: Core, hashed: UserDirectory, log: Logger
 }
 
 const tokenVerifier = ({ user_token_key }: Config): Pick<Parameters<typeof createIdentify>[0], 'verifyUserToken'> =>
-  user_token_key === undefined
-    ? {}
-    : { verifyUserToken: createUserTokenVerifier(readPublicKey(readFileSync(user_token_key, 'utf8'))) }
+  user_token_key === undefined ? {} : { verifyUserToken: createUserTokenVerifier(user_token_key) }
 
 const observed = (
   { database, sketches }: Core['stores'],

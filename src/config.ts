@@ -1,8 +1,9 @@
+import type { KeyObject } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
-import { isAbsolute, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
-import { z } from 'zod'
-import { isCronExpression } from './jobs.js'
+import { environmentName, readSettings, SETTINGS, type Settings, type SettingProblem } from './settings.js'
+import { readPublicKey } from './users/public-key.js'
 
 /** The configuration is wrong. The message has a line for every problem, naming its key. */
 export class ConfigError extends Error {
@@ -13,83 +14,12 @@ export class ConfigError extends Error {
 
 const DAY_SECONDS = 24 * 60 * 60
 
-const list = z.preprocess(
-  (value) =>
-    typeof value === 'string'
-      ? value
-          .split(',')
-          .map((part) => part.trim())
-          .filter((part) => part !== '')
-      : value,
-  z.array(z.coerce.string()),
-)
-const yesOrNo = z.preprocess(
-  (value) =>
-    typeof value === 'string'
-      ? ({ true: true, yes: true, '1': true, false: false, no: false, '0': false }[value.toLowerCase()] ?? value)
-      : value,
-  z.boolean('expected true or false'),
-)
-const wholeNumber = (least: number): z.ZodType<number> =>
-  z.coerce.number('expected a number').int('expected a whole number').min(least, `expected at least ${least}`)
-const webAddress = z.url({ protocol: /^https?$/, error: 'expected an address like https://host/path' })
-
-/** Every setting: its key in tallyman.yml, and TALLYMAN_<KEY> in the environment unless ENVIRONMENT says otherwise. */
-const settings = z.strictObject({
-  listen: z
-    .string()
-    .regex(/^(?:(?:\[[0-9a-f:]+\]|[^:[\]\s]+)?:)?\d{1,5}$/i, 'expected host:port, as 127.0.0.1:3000')
-    .default('127.0.0.1:3000'),
-  data_dir: z.string().min(1).default('./data'),
-  database_url: z
-    .string()
-    .regex(/^postgres(ql)?:\/\/.+/, 'expected postgres://user:password@host:5432/database')
-    .optional(),
-  redis_url: z
-    .string()
-    .regex(
-      /^rediss?(-cluster|-sentinel)?:\/\/.+/,
-      'expected redis://host:6379, rediss://…, redis-cluster://host:port,host:port or redis-sentinel://host:port/master',
-    )
-    .optional(),
-  notification_tokens: list.default([]),
-  api_tokens: list.default([]),
-  user_directory: z.enum(['hash', 'file', 'gitlab'], 'expected hash, file or gitlab').optional(),
-  users_file: z.string().min(1).optional(),
-  users_key: z.string().min(16, 'expected at least 16 characters').optional(),
-  gitlab_url: webAddress.optional(),
-  gitlab_token: z.string().min(1).optional(),
-  user_token_key: z.string().min(1).optional(),
-  event_rules: z.string().min(1).default('registry'),
-  metrics_dir: z.string().min(1).optional(),
-  metrics_public: yesOrNo.default(false),
-  ping_enabled: yesOrNo.default(true),
-  ping_url: webAddress.optional(),
-  ping_cron: z.string().refine(isCronExpression, 'expected a cron expression, as "44 10 * * 4"').optional(),
-  ping_time_zone: z.string().refine(isTimeZone, 'expected an IANA time zone, as Europe/Berlin').default('UTC'),
-  ping_optional_metrics: yesOrNo.default(true),
-  hostname: z.string().min(1).optional(),
-  weekly_lifetime_days: wholeNumber(1).default(42),
-  monthly_lifetime_days: wholeNumber(1).default(400),
-  event_id_days: wholeNumber(1).default(14),
-  rejected_event_days: wholeNumber(1).default(30),
-  largest_body_bytes: wholeNumber(1_024).default(1024 * 1024),
-  log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
-})
-
-/** Names that others have chosen already. */
-const ENVIRONMENT: Partial<Record<keyof z.input<typeof settings>, string>> = {
-  database_url: 'DATABASE_URL',
-  redis_url: 'REDIS_URL',
-}
-
-const environmentName = (key: string): string =>
-  ENVIRONMENT[key as keyof typeof ENVIRONMENT] ?? `TALLYMAN_${key.toUpperCase()}`
-
 export type Config = Readonly<
-  Omit<z.output<typeof settings>, 'listen' | 'user_directory'> & {
+  Omit<Settings, 'listen' | 'user_directory' | 'user_token_key'> & {
     listen: { host: string; port: number }
     user_directory: 'hash' | 'file' | 'gitlab'
+    /** What GitLab's user tokens are verified with. */
+    user_token_key?: KeyObject
     /** The file of the rules. */
     rules_file: string
     metrics_dir: string
@@ -100,6 +30,9 @@ export type Config = Readonly<
 
 type Environment = Readonly<Record<string, string | undefined>>
 
+/** Values by the keys of their settings, and where each of them stands, as a problem names it. */
+type Given = { values: Record<string, unknown>; places: Map<string, string> }
+
 /**
  * Reads tallyman.yml (or the file TALLYMAN_CONFIG names) and the environment; the environment wins. A variable may also be
  * given as a file, with `_FILE` behind its name, as containers pass secrets.
@@ -107,105 +40,118 @@ type Environment = Readonly<Record<string, string | undefined>>
  * @throws ConfigError with every problem found.
  */
 export const readConfig = (environment: Environment, home: string): Config => {
-  const problems: string[] = []
-  const sources = new Map<string, string>()
+  const problems: SettingProblem[] = []
   const file = readFile(environment, problems)
-  for (const key of Object.keys(file.values)) sources.set(key, `${key} (in ${file.name})`)
-  const fromEnvironment = readEnvironment(environment, problems)
-  for (const key of Object.keys(fromEnvironment)) sources.set(key, environmentName(key))
-
-  const { success, data, error } = settings.safeParse({ ...file.values, ...fromEnvironment })
-  if (!success) problems.push(...error.issues.flatMap((issue) => inWords(issue, sources, file.name)))
-  const config = success ? complete(data, home, problems) : undefined
-  if (!config || problems.length > 0) throw new ConfigError(problems)
-  return Object.freeze(config)
+  const variables = readEnvironment(environment, problems)
+  const { settings, wrong } = readSettings({ ...file.values, ...variables.values })
+  problems.push(...wrong)
+  const config = complete(settings, home, problems)
+  if (problems.length === 0) return Object.freeze(config)
+  const places = new Map([...file.places, ...variables.places])
+  throw new ConfigError(problems.map(({ key, message }) => `${places.get(key) ?? environmentName(key)}: ${message}`))
 }
 
-const readFile = (environment: Environment, problems: string[]): { name: string; values: Record<string, unknown> } => {
+/** The key under which problems of the file itself are told: of the variable that names it. */
+const FILE = 'config'
+
+const readFile = (environment: Environment, problems: SettingProblem[]): Given => {
   const named = environment.TALLYMAN_CONFIG
   const name = named ?? 'tallyman.yml'
-  if (named === undefined && !existsSync(name)) return { name, values: {} }
+  const places = new Map([[FILE, named === undefined ? name : `TALLYMAN_CONFIG: ${name}`]])
+  const nothing = { values: {}, places }
+  if (named === undefined && !existsSync(name)) return nothing
   try {
     const document: unknown = parseYaml(readFileSync(name, 'utf8'))
-    if (document === null || document === undefined) return { name, values: {} }
-    if (typeof document === 'object' && !Array.isArray(document))
-      return { name, values: document as Record<string, unknown> }
-    problems.push(`${name}: expected keys and values, one per line`)
+    if (document === null || document === undefined) return nothing
+    if (typeof document === 'object' && !Array.isArray(document)) {
+      const values = document as Record<string, unknown>
+      return { values, places: new Map(Object.keys(values).map((key) => [key, `${key} (in ${name})`])) }
+    }
+    problems.push({ key: FILE, message: 'expected keys and values, one per line' })
   } catch (error) {
-    const reason = (error as { code?: string }).code === 'ENOENT' ? 'there is no such file' : 'not YAML'
-    problems.push(`${named === undefined ? name : `TALLYMAN_CONFIG: ${name}`}: ${reason}`)
+    const missing = (error as { code?: string }).code === 'ENOENT'
+    problems.push({ key: FILE, message: missing ? 'there is no such file' : 'not YAML' })
   }
-  return { name, values: {} }
+  return nothing
 }
 
-const readEnvironment = (environment: Environment, problems: string[]): Record<string, string> => {
-  const values: Record<string, string> = {}
-  for (const key of Object.keys(settings.shape)) {
+const readEnvironment = (environment: Environment, problems: SettingProblem[]): Given => {
+  const given: Given = { values: {}, places: new Map() }
+  const take = (key: string, place: string, value: string): void => {
+    given.values[key] = value
+    given.places.set(key, place)
+  }
+  for (const key of SETTINGS) {
     const name = environmentName(key)
     const direct = environment[name]
     const path = environment[`${name}_FILE`]
-    if (direct !== undefined && direct !== '') values[key] = direct
+    if (direct !== undefined && direct !== '') take(key, name, direct)
     else if (path !== undefined && path !== '') {
+      given.places.set(key, `${name}_FILE`)
       try {
-        values[key] = readFileSync(path, 'utf8').trim()
+        given.values[key] = readFileSync(path, 'utf8').trim()
       } catch {
-        problems.push(`${name}_FILE: ${path} cannot be read`)
+        problems.push({ key, message: `${path} cannot be read` })
       }
     }
   }
-  return values
+  return given
 }
 
-const inWords = (issue: z.core.$ZodIssue, sources: Map<string, string>, file: string): string[] => {
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => `${key} (in ${file}): is not a setting; docs/operations.md lists them`)
-  const key = String(issue.path[0] ?? '')
-  return [`${sources.get(key) ?? environmentName(key)}: ${issue.message}`]
-}
-
-const complete = (data: z.output<typeof settings>, home: string, problems: string[]): Config => {
-  const user_directory = data.user_directory ?? (data.users_file === undefined ? 'hash' : 'file')
-  const needs = (key: keyof typeof data, reason: string): void => {
-    if (data[key] === undefined) problems.push(`${environmentName(key)}: is missing, and ${reason} needs it`)
+const complete = (settings: Settings, home: string, problems: SettingProblem[]): Config => {
+  const { data_dir, event_rules, metrics_dir, users_file, user_token_key: keyFile, ...others } = settings
+  const user_directory = settings.user_directory ?? (users_file === undefined ? 'hash' : 'file')
+  // A value that was given and is wrong is told already; it is not missing as well.
+  const needs = (key: keyof Settings): void => {
+    if (settings[key] !== undefined || problems.some((problem) => problem.key === key)) return
+    problems.push({ key, message: `is missing, and the user directory "${user_directory}" needs it` })
   }
-  if (user_directory === 'file') needs('users_file', 'the user directory "file"')
+  if (user_directory === 'file') needs('users_file')
   if (user_directory === 'gitlab') {
-    needs('gitlab_url', 'the user directory "gitlab"')
-    needs('gitlab_token', 'the user directory "gitlab"')
+    needs('gitlab_url')
+    needs('gitlab_token')
   }
-  const shipped = join(home, 'definitions', 'events', `${data.event_rules}.yml`)
-  const rules_file = /^[\w-]+$/.test(data.event_rules) ? shipped : resolve(data.event_rules)
-  if (!existsSync(rules_file))
-    problems.push(
-      `TALLYMAN_EVENT_RULES: ${rules_file} does not exist; expected the name of a file in definitions/events or a path`,
-    )
+  const shipped = join(home, 'definitions', 'events', `${event_rules}.yml`)
+  const rules_file = /^[\w-]+$/.test(event_rules) ? shipped : resolve(event_rules)
+  if (!existsSync(rules_file)) {
+    const expected = 'expected the name of a file in definitions/events or a path'
+    problems.push({ key: 'event_rules', message: `${rules_file} does not exist; ${expected}` })
+  }
+  const user_token_key = keyFile === undefined ? undefined : readKeyFile(keyFile, problems)
 
   return {
-    ...data,
+    ...others,
+    users_file,
     user_directory,
+    event_rules,
     rules_file,
-    data_dir: resolve(data.data_dir),
-    listen: addressOf(data.listen, problems),
-    metrics_dir:
-      data.metrics_dir !== undefined && isAbsolute(data.metrics_dir)
-        ? data.metrics_dir
-        : resolve(data.metrics_dir ?? join(home, 'metrics')),
+    ...(user_token_key && { user_token_key }),
+    data_dir: resolve(data_dir),
+    listen: addressOf(settings.listen, problems),
+    metrics_dir: resolve(metrics_dir ?? join(home, 'metrics')),
     schema_dir: join(home, 'definitions', 'schema'),
-    lifetimes: { weekly: data.weekly_lifetime_days * DAY_SECONDS, monthly: data.monthly_lifetime_days * DAY_SECONDS },
+    lifetimes: {
+      weekly: settings.weekly_lifetime_days * DAY_SECONDS,
+      monthly: settings.monthly_lifetime_days * DAY_SECONDS,
+    },
   }
 }
 
-const addressOf = (listen: string, problems: string[]): { host: string; port: number } => {
+const addressOf = (listen: string, problems: SettingProblem[]): { host: string; port: number } => {
   const [, host = '', port = ''] = /^(?:(.*):)?(\d+)$/.exec(listen) ?? []
-  if (Number(port) > 65_535) problems.push(`TALLYMAN_LISTEN: ${port} is not a port, expected at most 65535`)
+  if (Number(port) > 65_535) {
+    problems.push({ key: 'listen', message: `${port} is not a port, expected at most 65535` })
+  }
   return { host: host.replace(/^\[|\]$/g, '') || '127.0.0.1', port: Number(port) }
 }
 
-function isTimeZone(text: string): boolean {
+const readKeyFile = (path: string, problems: SettingProblem[]): KeyObject | undefined => {
   try {
-    new Intl.DateTimeFormat('en', { timeZone: text })
-    return true
-  } catch {
-    return false
+    return readPublicKey(readFileSync(path, 'utf8'))
+  } catch (error) {
+    const unfit = error instanceof TypeError ? `: ${error.message}` : undefined
+    const message = `${path}${unfit ?? ' cannot be read, expected the path of a key or certificate in PEM form'}`
+    problems.push({ key: 'user_token_key', message })
+    return undefined
   }
 }

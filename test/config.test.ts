@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from '@jest/globals'
@@ -101,6 +102,65 @@ describe('the configuration', () => {
       `log_level (in ${path}): Invalid option: expected one of "trace"|"debug"|"info"|"warn"|"error"|"silent"`,
       `ping_cron (in ${path}): expected a cron expression, as "44 10 * * 4"`,
     ])
+  })
+
+  test('what is missing, or not where it should be, is told together with what is wrong', () => {
+    const path = file('user_directory: gitlab\nevent_rules: poems\ngitlab_url: nonsense\n')
+    expect(
+      [
+        ...problemsOf({
+          TALLYMAN_CONFIG: path,
+          TALLYMAN_LISTEN: 'h:70000',
+          TALLYMAN_PING_URL: 'ftp://x',
+          TALLYMAN_USER_TOKEN_KEY: '/nowhere.pem',
+        }),
+      ].sort(),
+    ).toEqual([
+      'TALLYMAN_GITLAB_TOKEN: is missing, and the user directory "gitlab" needs it',
+      'TALLYMAN_LISTEN: 70000 is not a port, expected at most 65535',
+      'TALLYMAN_PING_URL: expected an address like https://host/path',
+      'TALLYMAN_USER_TOKEN_KEY: /nowhere.pem cannot be read, expected the path of a key or certificate in PEM form',
+      expect.stringMatching(/^event_rules \(in .*\): .*poems\.yml does not exist/),
+      `gitlab_url (in ${path}): expected an address like https://host/path`,
+    ])
+  })
+
+  test('the key of user tokens is read from its file', () => {
+    const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const short = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey
+    const path = join(folder.path, 'key.pem')
+    writeFileSync(path, publicKey.export({ type: 'spki', format: 'pem' }))
+    expect(readConfig({ TALLYMAN_USER_TOKEN_KEY: path }, ROOT).user_token_key?.asymmetricKeyType).toBe('rsa')
+    writeFileSync(path, short.export({ type: 'spki', format: 'pem' }))
+    expect(problemsOf({ TALLYMAN_USER_TOKEN_KEY: path })).toEqual([
+      `TALLYMAN_USER_TOKEN_KEY: ${path}: its RSA key has fewer than 2048 bits`,
+    ])
+    expect(problemsOf({ TALLYMAN_USER_TOKEN_KEY: file('nothing') })).toEqual([
+      expect.stringMatching(/^TALLYMAN_USER_TOKEN_KEY: .*: it holds no key or certificate in PEM form$/),
+    ])
+    expect(problemsOf({ TALLYMAN_USER_TOKEN_KEY: folder.path })).toEqual([expect.stringMatching(/cannot be read/)])
+  })
+
+  test.each([
+    ['redis-sentinel://:secret@host:26379', /^REDIS_URL: after the sentinels comes the name of the master: /],
+    ['redis-cluster://:secret@host:one,host:2', /^REDIS_URL: a host is none, expected host:port/],
+    ['redis-sentinel://:secret%x@host:26379/main', /^REDIS_URL: it is not percent-encoded/],
+    ['redis://:secret@host:port', /^REDIS_URL: a host is none/],
+    ['redis://:secret@one,two', /^REDIS_URL: expected redis:\/\/host:6379/],
+    ['redis://host:6379/secret', /^REDIS_URL: its database is not a number/],
+    ['rediss-sentinel://host/main?db=secret', /^REDIS_URL: its database is not a number/],
+  ])('%s is told, without a word of it', (url, problem) => {
+    expect(problemsOf({ REDIS_URL: url })).toEqual([expect.stringMatching(problem)])
+    expect(problemsOf({ REDIS_URL: url })[0]).not.toContain('secret')
+  })
+
+  test.each([
+    'redis://host',
+    'rediss://user:pa%40ss@[::1]:6380/15?family=6',
+    'redis-cluster://user:p@one:7000,two:7001',
+    'rediss-sentinel://:p@one:26379,two/main?db=1',
+  ])('%s is where a Redis may be', (url) => {
+    expect(problemsOf({ REDIS_URL: url })).toEqual([])
   })
 
   test.each([

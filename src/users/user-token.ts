@@ -1,4 +1,4 @@
-import { createPublicKey, type KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { jwtVerify } from 'jose'
 import { dateOf, type Micros } from '../events/calendar.js'
 
@@ -37,19 +37,3 @@ const idText = (id: unknown): string | undefined =>
   (typeof id === 'number' && Number.isSafeInteger(id)) || (typeof id === 'string' && /^[\w-]{1,64}$/.test(id))
     ? String(id)
     : undefined
-
-/**
- * The RSA public key in PEM text: a public key, a certificate, or a private key whose public part is taken.
- * @throws TypeError when it is none or too short to trust.
- */
-export const readPublicKey = (pem: string): KeyObject => {
-  let key
-  try {
-    key = createPublicKey(pem)
-  } catch {
-    throw new TypeError('it holds no key or certificate in PEM form')
-  }
-  if (key.asymmetricKeyType !== 'rsa') throw new TypeError('it holds no RSA key; GitLab signs with RS256')
-  if ((key.asymmetricKeyDetails?.modulusLength ?? 0) < 2048) throw new TypeError('its RSA key has fewer than 2048 bits')
-  return key
-}

@@ -248,11 +248,14 @@ describe.each([
 
 describe('commands without a service', () => {
   test('tell every problem of the configuration, and a store that does not answer', async () => {
-    const wrong = await tallyman({ TALLYMAN_LISTEN: 'x', TALLYMAN_PING_URL: 'y' }, 'serve')
+    const wrong = await tallyman(
+      { TALLYMAN_LISTEN: 'x', TALLYMAN_PING_URL: 'y', TALLYMAN_USER_TOKEN_KEY: '/nowhere.pem' },
+      'serve',
+    )
     expect(wrong).toMatchObject({
       code: 1,
       err: expect.stringMatching(
-        /^tallyman: The configuration cannot be used:\n {2}TALLYMAN_LISTEN: .*\n {2}TALLYMAN_PING_URL: /,
+        /^tallyman: The configuration cannot be used:\n {2}TALLYMAN_LISTEN: .*\n {2}TALLYMAN_PING_URL: .*\n {2}TALLYMAN_USER_TOKEN_KEY: \/nowhere\.pem cannot be read/,
       ),
     })
     const folder = temporaryFolder('cli')

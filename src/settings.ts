@@ -1,0 +1,113 @@
+import { z } from 'zod'
+import { isCronExpression } from './jobs.js'
+import { readRedisUrl } from './storage/redis-url.js'
+
+const list = z.preprocess(
+  (value) =>
+    typeof value === 'string'
+      ? value
+          .split(',')
+          .map((part) => part.trim())
+          .filter((part) => part !== '')
+      : value,
+  z.array(z.coerce.string()),
+)
+const yesOrNo = z.preprocess(
+  (value) =>
+    typeof value === 'string'
+      ? ({ true: true, yes: true, '1': true, false: false, no: false, '0': false }[value.toLowerCase()] ?? value)
+      : value,
+  z.boolean('expected true or false'),
+)
+const wholeNumber = (least: number): z.ZodType<number> =>
+  z.coerce.number('expected a number').int('expected a whole number').min(least, `expected at least ${least}`)
+const webAddress = z.url({ protocol: /^https?$/, error: 'expected an address like https://host/path' })
+
+const redisUrl = (url: string, context: z.RefinementCtx): void => {
+  try {
+    readRedisUrl(url)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as TypeError).message })
+  }
+}
+
+/** Every setting: its key in tallyman.yml, and TALLYMAN_<KEY> in the environment unless ENVIRONMENT says otherwise. */
+const settings = z.strictObject({
+  listen: z
+    .string()
+    .regex(/^(?:(?:\[[0-9a-f:]+\]|[^:[\]\s]+)?:)?\d{1,5}$/i, 'expected host:port, as 127.0.0.1:3000')
+    .default('127.0.0.1:3000'),
+  data_dir: z.string().min(1).default('./data'),
+  database_url: z
+    .string()
+    .regex(/^postgres(ql)?:\/\/.+/, 'expected postgres://user:password@host:5432/database')
+    .optional(),
+  redis_url: z.string().superRefine(redisUrl).optional(),
+  notification_tokens: list.default([]),
+  api_tokens: list.default([]),
+  user_directory: z.enum(['hash', 'file', 'gitlab'], 'expected hash, file or gitlab').optional(),
+  users_file: z.string().min(1).optional(),
+  users_key: z.string().min(16, 'expected at least 16 characters').optional(),
+  gitlab_url: webAddress.optional(),
+  gitlab_token: z.string().min(1).optional(),
+  user_token_key: z.string().min(1).optional(),
+  event_rules: z.string().min(1).default('registry'),
+  metrics_dir: z.string().min(1).optional(),
+  metrics_public: yesOrNo.default(false),
+  ping_enabled: yesOrNo.default(true),
+  ping_url: webAddress.optional(),
+  ping_cron: z.string().refine(isCronExpression, 'expected a cron expression, as "44 10 * * 4"').optional(),
+  ping_time_zone: z.string().refine(isTimeZone, 'expected an IANA time zone, as Europe/Berlin').default('UTC'),
+  ping_optional_metrics: yesOrNo.default(true),
+  hostname: z.string().min(1).optional(),
+  weekly_lifetime_days: wholeNumber(1).default(42),
+  monthly_lifetime_days: wholeNumber(1).default(400),
+  event_id_days: wholeNumber(1).default(14),
+  rejected_event_days: wholeNumber(1).default(30),
+  largest_body_bytes: wholeNumber(1_024).default(1024 * 1024),
+  log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+})
+
+/** All settings as they were given, or their defaults. */
+export type Settings = z.output<typeof settings>
+
+/** The keys of all settings. */
+export const SETTINGS = Object.keys(settings.shape) as (keyof Settings)[]
+
+/** What is wrong with the value of a key. The message does not quote it: it may be a secret. */
+export type SettingProblem = { key: string; message: string }
+
+/** Reads settings from texts or YAML values. What is wrong is told and left at its default, so that all else can be checked. */
+export const readSettings = (
+  values: Readonly<Record<string, unknown>>,
+): { settings: Settings; wrong: SettingProblem[] } => {
+  const { success, data, error } = settings.safeParse(values)
+  if (success) return { settings: data, wrong: [] }
+  const wrong = error.issues.flatMap(problemsIn)
+  const right = Object.entries(values).filter(([key]) => !wrong.some((problem) => problem.key === key))
+  return { settings: settings.parse(Object.fromEntries(right)), wrong }
+}
+
+const problemsIn = (issue: z.core.$ZodIssue): SettingProblem[] =>
+  issue.code === 'unrecognized_keys'
+    ? issue.keys.map((key) => ({ key, message: 'is not a setting; docs/operations.md lists them' }))
+    : [{ key: String(issue.path[0]), message: issue.message }]
+
+/** Names that others have chosen already. */
+const ENVIRONMENT: Partial<Record<keyof Settings, string>> = {
+  database_url: 'DATABASE_URL',
+  redis_url: 'REDIS_URL',
+}
+
+/** The variable that a setting has in the environment. */
+export const environmentName = (key: string): string =>
+  ENVIRONMENT[key as keyof typeof ENVIRONMENT] ?? `TALLYMAN_${key.toUpperCase()}`
+
+function isTimeZone(text: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: text })
+    return true
+  } catch {
+    return false
+  }
+}
