@@ -10,7 +10,7 @@ import { createTrack } from './counters/track.js'
 import { exportCounters } from './counters/transfer.js'
 import { createAuthorize } from './http/auth.js'
 import { healthRoutes, prometheusRoutes, statusRoutes } from './http/health.js'
-import { createNotificationHandler, type NotificationObserver } from './http/notifications.js'
+import { createNotificationHandler } from './http/notifications.js'
 import { createPrometheus, type Prometheus } from './http/prometheus.js'
 import { createHttpServer } from './http/server.js'
 import { trackRoutes } from './http/track.js'
@@ -18,6 +18,7 @@ import { publicUsageData, usageData } from './http/usage-data.js'
 import { createIngest } from './ingest/ingest.js'
 import { createReceptions, type Receptions } from './ingest/receptions.js'
 import { startJobs, type Job, type Jobs } from './jobs.js'
+import { observeNotifications } from './observe.js'
 import { newestPing } from './ping/history.js'
 import { pingCron } from './ping/schedule.js'
 import { checkStores, readStatus, type Status } from './status.js'
@@ -36,19 +37,28 @@ export type App = {
   close: () => Promise<void>
 }
 
-/** Joins the whole service. The caller lets `http` listen. */
+/** Joins the whole service. The caller lets `http` listen. What was opened is closed again when it fails. */
 export const createApp = async (config: Config, log: Logger, now: () => Date): Promise<App> => {
   const core = await createCore(config, now)
-  const { rules, metrics, secrets, stores, pings } = core
+  try {
+    return await joinApp(core, log)
+  } catch (error) {
+    await core.stores.close()
+    throw error
+  }
+}
+
+const joinApp = async (core: Core, log: Logger): Promise<App> => {
+  const { config, rules, metrics, secrets, stores, pings, now } = core
   const { lifetimes } = config
   const prometheus = createPrometheus(async () => pingAge(core))
   const { database, sketches } = observed(stores, prometheus)
+  const repositories = createRepositories({ database, sketches, rules, lifetimes })
+  await repositories.rebuildStale()
 
   const hashed = createHashedNames(secrets.usersKey)
   const directory = openDirectory(core, hashed, log)
   const identify = createIdentify({ directory, deployTokens: hashed, ...tokenVerifier(config) })
-  const repositories = createRepositories({ database, sketches, rules, lifetimes })
-  await repositories.rebuildStale()
   const { ingest, idle } = createIngest({
     database,
     sketches,
@@ -85,7 +95,7 @@ export const createApp = async (config: Config, log: Logger, now: () => Date): P
       ingest,
       authorize: createAuthorize(secrets.notificationTokens),
       largestBody: config.largest_body_bytes,
-      observer: observe(receptions, prometheus, log, now),
+      observer: observeNotifications({ receptions, prometheus, log, now }),
       now,
     }),
     open: [
@@ -179,49 +189,6 @@ const observed = (
     count: timed(sketches.name, 'count', sketches.count),
   },
 })
-
-/** A wrong token comes a thousand times a minute; one line a minute tells it. */
-const WARN_EVERY_MS = 60_000
-
-const observe = (
-  receptions: Receptions,
-  prometheus: Prometheus,
-  log: Logger,
-  now: () => Date,
-): NotificationObserver => {
-  let warnedAt = 0
-  return {
-    stored: (events, outcomes) => {
-      const readable = events.filter((event) => 'action' in event)
-      receptions.heard(readable)
-      prometheus.lastEvent(now())
-      const counts = new Map<string, { action: string; outcome: string; count: number }>()
-      events.forEach((event, i) => {
-        const action = 'action' in event ? event.action : 'unreadable'
-        const outcome = outcomes[i] ?? 'recorded'
-        const count = counts.get(`${action} ${outcome}`) ?? { action, outcome, count: 0 }
-        count.count++
-        counts.set(`${action} ${outcome}`, count)
-      })
-      for (const { action, outcome, count } of counts.values()) prometheus.events(action, outcome, count)
-    },
-    refused: (status, error) => {
-      receptions.refused(status)
-      prometheus.refused(status)
-      if (now().getTime() - warnedAt < WARN_EVERY_MS && status !== 500) return
-      warnedAt = now().getTime()
-      if (status === 401)
-        log.warn(
-          'a notification had no valid token; compare the registry’s Authorization header with the notification tokens',
-        )
-      else
-        log.warn(
-          { status, ...(error !== undefined && { err: error }) },
-          'a notification was refused; the registry will send it again',
-        )
-    },
-  }
-}
 
 const pingAge = async ({ stores, now }: Core): Promise<number | undefined> => {
   const newest = await newestPing(stores.database)

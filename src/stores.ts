@@ -63,7 +63,10 @@ const openEmbedded = async (config: Config, now: () => Date): Promise<Opened> =>
   try {
     const { openPglite } = await import('./storage/pglite.js')
     const database = await openPglite(config.data_dir)
-    const migrated = await migrate(database.sql)
+    const migrated = await migrate(database.sql).catch(async (error: unknown) => {
+      await database.close()
+      throw error
+    })
     database.markInitialised()
     return {
       database,

@@ -7,6 +7,8 @@ import { isNativeError } from 'node:util/types'
 export const isStorageAway = (error: unknown): boolean => {
   if (!isNativeError(error)) return false
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  // A file that is not there has the same code as a socket that is not.
+  if (code === 'ENOENT') return 'syscall' in error && error.syscall === 'connect'
   return SOCKET.has(code) || SERVER.test(code) || CLIENT.test(error.message) || REDIS.has(error.name)
 }
 
@@ -15,7 +17,6 @@ const SOCKET = new Set([
   'ECONNRESET',
   'ETIMEDOUT',
   'EPIPE',
-  'ENOENT',
   'ENOTFOUND',
   'EAI_AGAIN',
   'EHOSTUNREACH',

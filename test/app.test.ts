@@ -1,0 +1,27 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { pino } from 'pino'
+import { createApp } from '../src/app.js'
+import { readConfig } from '../src/config.js'
+import { UserFileError } from '../src/users/user-file.js'
+import { ROOT } from './servers/service.js'
+import { embeddedFolder } from './servers/stores.js'
+
+let folder: ReturnType<typeof embeddedFolder>
+beforeEach(() => {
+  folder = embeddedFolder()
+})
+afterEach(() => {
+  folder.remove()
+})
+
+test('a start that fails closes what it opened, so that the next one can work', async () => {
+  const users = join(folder.path, 'users.yml')
+  const config = readConfig({ TALLYMAN_DATA_DIR: folder.path, TALLYMAN_USERS_FILE: users }, ROOT)
+  const start = async (): ReturnType<typeof createApp> => createApp(config, pino({ level: 'silent' }), () => new Date())
+  await expect(start()).rejects.toThrow(UserFileError)
+  writeFileSync(users, 'alice: 17\n')
+  const app = await start()
+  await app.close()
+})
