@@ -14,7 +14,10 @@ export type EmbeddedDatabase = Database & {
 }
 
 /** The directory held data once and is empty now. PGlite would silently begin anew. */
-export class DatabaseLost extends Error {}
+export class DatabaseLost extends Error {
+  // Known by its name where PGlite, which takes long to load, is not needed otherwise.
+  override readonly name = 'DatabaseLost'
+}
 
 const MARKER = 'initialised'
 
@@ -56,11 +59,7 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
       const file = join(dumps, `${name}.tar.gz`)
       writeFileSync(`${file}.part`, Buffer.from(await blob.arrayBuffer()), { mode: 0o600 })
       renameSync(`${file}.part`, file)
-      const old = readdirSync(dumps)
-        .filter((entry) => entry.endsWith('.tar.gz'))
-        .sort()
-        .slice(0, -keep)
-      for (const entry of old) rmSync(join(dumps, entry))
+      for (const old of dumpsIn(dumps).slice(0, -keep)) rmSync(join(dumps, old))
       return file
     },
     close,
@@ -74,6 +73,20 @@ const hasTables = async (kysely: Kysely<unknown>): Promise<boolean> => {
 
 const lost = (data: string, marker: string, dumps: string): DatabaseLost =>
   new DatabaseLost(
-    `the embedded database in ${data} is gone, although it held data before; ` +
-      `put a dump from ${dumps} back (tar -xzf DUMP -C ${data}), or remove ${marker} to begin with nothing`,
+    `the embedded database in ${data} is gone, although it held data before; ${restoring(data, dumps)}` +
+      `or remove ${marker} to begin with nothing`,
   )
+
+const restoring = (data: string, dumps: string): string => {
+  const newest = existsSync(dumps) ? dumpsIn(dumps).at(-1) : undefined
+  if (newest === undefined) return `there is no dump in ${dumps}: put a copy of the directory back, `
+  const aside = existsSync(data) ? [`mv '${data}' '${data}.lost'`] : []
+  const commands = [...aside, `mkdir '${data}'`, `tar -xzf '${join(dumps, newest)}' -C '${data}'`]
+  return `put the newest dump back with\n  ${commands.join(' && ')}\n`
+}
+
+/** The names of the dumps in a folder, the oldest first: each is named after its day. */
+const dumpsIn = (dumps: string): string[] =>
+  readdirSync(dumps)
+    .filter((entry) => entry.endsWith('.tar.gz'))
+    .sort()

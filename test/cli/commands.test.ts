@@ -271,6 +271,16 @@ describe('commands without a service', () => {
     folder.remove()
   })
 
+  test('tell that the embedded database is lost, and how to get it back', async () => {
+    const folder = temporaryFolder('lost')
+    writeFileSync(join(folder.path, 'initialised'), '')
+    const { code, err } = await tallyman({ TALLYMAN_DATA_DIR: folder.path }, 'status')
+    expect(code).toBe(1)
+    expect(err).toMatch(/^tallyman: the embedded database in .* is gone, although it held data before/)
+    expect(err).not.toMatch(/\n +at /)
+    folder.remove()
+  })
+
   test('metrics check names file, key and what was expected', async () => {
     const folder = temporaryFolder('metrics')
     mkdirSync(join(folder.path, 'counts_all'))

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { execFileSync } from 'node:child_process'
@@ -82,7 +82,7 @@ describe('the embedded database', () => {
     await database.close()
     rmSync(join(folder.path, 'db'), { recursive: true })
     await expect(openPglite(folder.path)).rejects.toThrow(DatabaseLost)
-    await expect(openPglite(folder.path)).rejects.toThrow(/put a dump from .*dumps back/)
+    await expect(openPglite(folder.path)).rejects.toThrow(/there is no dump in .*dumps.* remove .*initialised to begin/)
 
     const empty = embeddedFolder()
     writeFileSync(join(empty.path, 'initialised'), '')
@@ -101,12 +101,37 @@ describe('the embedded database', () => {
     expect(readdirSync(join(folder.path, 'dumps')).sort()).toEqual(['tallyman-3.tar.gz', 'tallyman-4.tar.gz'])
     expect(statSync(dump).mode & 0o777).toBe(0o600)
     await database.close()
+  })
 
+  test.each([
+    [
+      'gone',
+      (data: string) => {
+        rmSync(data, { recursive: true })
+      },
+    ],
+    [
+      'empty',
+      (data: string) => {
+        cpSync(join(process.env.TALLYMAN_TEST_TEMPLATE ?? '', 'db'), data, { recursive: true })
+      },
+    ],
+  ])('that is %s comes back when the command in the message is run', async (_, lose) => {
+    const database = await openPglite(folder.path)
+    await migrate(database.sql)
+    database.markInitialised()
+    await sql`insert into leases values ('dumped', 'x', now())`.execute(database.sql)
+    await database.dump('tallyman-1', 2)
+    await database.close()
     const data = join(folder.path, 'db')
     rmSync(data, { recursive: true })
-    execFileSync('mkdir', [data])
-    execFileSync('tar', ['-xzf', dump, '-C', data])
-    expect(readFileSync(join(data, 'PG_VERSION'), 'utf8').trim()).toMatch(/^\d+$/)
+    mkdirSync(data)
+    lose(data)
+
+    const lost = await openPglite(folder.path).then(undefined, (error: unknown) => error)
+    expect(lost).toBeInstanceOf(DatabaseLost)
+    const [, command = ''] = /\n {2}(.*)\n/.exec((lost as DatabaseLost).message) ?? []
+    execFileSync('sh', ['-c', command])
     const back = await openPglite(folder.path)
     expect((await sql`select name from leases`.execute(back.sql)).rows).toEqual([{ name: 'dumped' }])
     await back.close()
