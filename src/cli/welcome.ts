@@ -31,7 +31,7 @@ Tallyman serves on ${address}
   notification token  ${shown('notification.token', secrets.notificationTokens[0], 'notification_tokens')}
   API token           ${shown('api.token', secrets.apiTokens[0], 'api_tokens')}
 
-Connect a registry (CNCF distribution, GitLab, Harbor, zot): add to its configuration
+Connect a registry (CNCF distribution, GitLab's): add to its configuration
   notifications:
     endpoints:
       - name: tallyman

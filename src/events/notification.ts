@@ -34,7 +34,7 @@ const FUTURE_TOLERANCE = MICROS_PER_DAY
 type Fields = Record<string, unknown>
 
 /**
- * Reads a notification envelope as CNCF distribution, GitLab, Harbor and zot send it (distribution's docs, "Notifications").
+ * Reads a notification envelope as CNCF distribution and GitLab's registry send it (distribution's docs, "Notifications").
  * Each item is an event or says why it is none; one broken item never harms its neighbours.
  * @throws NotAnEnvelope when the body is not JSON or has no list of events.
  */

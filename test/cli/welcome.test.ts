@@ -1,0 +1,58 @@
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { welcome } from '../../src/cli/welcome.js'
+import { readConfig } from '../../src/config.js'
+import { createCore } from '../../src/core.js'
+import { ROOT } from '../servers/service.js'
+import { embeddedFolder } from '../servers/stores.js'
+
+const ADDRESS = 'http://127.0.0.1:3000'
+
+describe('what a start prints', () => {
+  let folder: ReturnType<typeof embeddedFolder>
+  beforeEach(() => {
+    folder = embeddedFolder()
+  })
+  afterEach(() => {
+    folder.remove()
+  })
+  const start = async (environment: Record<string, string> = {}): Promise<string> => {
+    const config = readConfig({ TALLYMAN_DATA_DIR: folder.path, ...environment }, ROOT)
+    const core = await createCore(config, () => new Date())
+    await core.stores.close()
+    return welcome(core, ADDRESS)
+  }
+  const kept = (file: string): string => readFileSync(join(folder.path, file), 'utf8').trim()
+
+  test('the first one prints the tokens that it made, the later ones say where they are', async () => {
+    const first = await start()
+    const [notification, api] = [kept('notification.token'), kept('api.token')]
+    expect(first).toContain(`notification token  ${notification}   (made now, shown once; kept in ${folder.path}`)
+    expect(first).toContain(`API token           ${api}   (made now, shown once; kept in ${folder.path}`)
+    expect(first).toContain(`headers: { Authorization: [Bearer ${notification}] }`)
+    expect(first).not.toContain(kept('users.key'))
+
+    const second = await start()
+    expect(second).toContain(`notification token  see ${join(folder.path, 'notification.token')}`)
+    expect(second).toContain(`API token           see ${join(folder.path, 'api.token')}`)
+    for (const secret of [notification, api, kept('users.key')]) expect(second).not.toContain(secret)
+  })
+
+  test('configured tokens are never printed, and none are made beside them', async () => {
+    const text = await start({
+      TALLYMAN_NOTIFICATION_TOKENS: 'for-registries',
+      TALLYMAN_API_TOKENS: 'for-people',
+      TALLYMAN_USERS_KEY: 'a key of our own',
+    })
+    expect(text.match(/as configured/g)).toHaveLength(2)
+    expect(text).not.toMatch(/for-registries|for-people|a key of our own/)
+    expect(readdirSync(folder.path).filter((file) => /\.(token|key)$/.test(file))).toEqual([])
+  })
+
+  test('it names the registries that send what is read here, and no others', async () => {
+    const text = await start()
+    expect(text).toContain("Connect a registry (CNCF distribution, GitLab's): add to its configuration")
+    expect(text).not.toMatch(/Harbor|zot/)
+  })
+})
