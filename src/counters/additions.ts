@@ -14,7 +14,7 @@ export type Contribution = { event: string; member: string }
 /** Stands for a person whose id the user directory could not tell yet: no id begins with a question mark. */
 const UNRESOLVED = '?'
 export const unresolvedMember = (name: string): string => UNRESOLVED + name
-export const isResolved = ({ member }: Contribution): boolean => !member.startsWith(UNRESOLVED)
+export const isResolved = ({ member }: Pick<Contribution, 'member'>): boolean => !member.startsWith(UNRESOLVED)
 
 /** A registry event with all that counting needs to know of it. */
 export type CountedEvent = { event: RegistryEvent; members: Members }

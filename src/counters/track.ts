@@ -4,37 +4,64 @@ import type { SketchStore } from '../storage/sketch-store.js'
 import { createAdditions } from './additions.js'
 import type { Lifetimes } from './keys.js'
 import type { EventDefinition, Rules } from './rules.js'
-import { addTallies } from './tallies.js'
+import { addTallies, SKIP_PREFIX, type Tally } from './tallies.js'
+import { keepUnresolved } from './unresolved-users.js'
 
-/** Something that another part of an operator's system saw: an event of the rules, who did it, and what to count it as. */
+/**
+ * Something that another part of an operator's system saw: an event of the rules, who did it, and what to count it as.
+ * Without a member nobody is known who did it; an `unresolvedMember` is counted when the user directory answers.
+ */
 export type TrackedEvent = { event: string; member?: string; as: 'total' | 'unique' | 'both' }
 
 type Needs = { database: Database; sketches: SketchStore; rules: Rules; lifetimes: Lifetimes; now: () => Date }
 
-type Tracked = { recorded: number; skipped: { unknown_event?: number } }
+type TrackSkip = 'unknown_event' | 'unknown_user'
 
-/** Counts tracked events now, all of them or none. What no rule declares to be counted that way is skipped. */
+/** What became of tracked events: each is counted in exactly one place. */
+type Tracked = { recorded: number; skipped: Partial<Record<TrackSkip, number>> }
+
+/**
+ * Counts tracked events now, all of them or none. What no rule declares to be counted that way is skipped; where only the
+ * user is unknown, the total counts all the same.
+ */
 export type Track = (events: readonly TrackedEvent[]) => Promise<Tracked>
 
 export const createTrack =
   ({ database, sketches, rules, lifetimes, now }: Needs): Track =>
   async (events) => {
     const at = microsOf(now())
-    const known = events.filter(({ event, as }) => counts(rules.events.get(event), as))
+    const day = utcDay(at)
+    const report: Tracked = { recorded: 0, skipped: {} }
     const additions = createAdditions(rules, lifetimes)
-    for (const { event, member, as } of known) {
+    const tallies: (Tally & { value: number })[] = []
+    for (const { event, member, as } of events) {
+      const skip = skipOf(rules.events.get(event), member, as)
+      if (skip) report.skipped[skip] = (report.skipped[skip] ?? 0) + 1
+      else report.recorded++
+      if (skip === 'unknown_event') continue
+      if (skip) tallies.push({ name: SKIP_PREFIX + skip, day, value: 1 })
       if (as !== 'total' && member !== undefined) additions.add([{ event, member }], at)
+      if (as !== 'unique' && counts(rules.events.get(event), 'total')) tallies.push({ name: event, day, value: 1 })
     }
-    const totals = known
-      .filter(({ event, as }) => as !== 'unique' && counts(rules.events.get(event), 'total'))
-      .map(({ event }) => ({ name: event, day: utcDay(at), value: 1 }))
 
     await database.transaction(async (tx) => {
-      await Promise.all([addTallies(tx, totals), sketches.add(additions.list(), tx)])
+      await Promise.all([
+        addTallies(tx, tallies),
+        sketches.add(additions.list(), tx),
+        keepUnresolved(tx, additions.unresolved()),
+      ])
     })
-    const unknown = events.length - known.length
-    return { recorded: known.length, skipped: unknown > 0 ? { unknown_event: unknown } : {} }
+    return report
   }
+
+const skipOf = (
+  definition: EventDefinition | undefined,
+  member: string | undefined,
+  as: TrackedEvent['as'],
+): TrackSkip | undefined => {
+  if (!definition || !counts(definition, as)) return 'unknown_event'
+  return as !== 'total' && definition.unique && member === undefined ? 'unknown_user' : undefined
+}
 
 const counts = (definition: EventDefinition | undefined, as: TrackedEvent['as']): boolean => {
   if (!definition) return false

@@ -1,8 +1,9 @@
 import { Router, type Request } from 'express'
 import { z } from 'zod'
+import { isResolved, unresolvedMember } from '../counters/additions.js'
 import type { Rules } from '../counters/rules.js'
 import type { Track, TrackedEvent } from '../counters/track.js'
-import type { UserDirectory } from '../users/directory.js'
+import { comparable, DirectoryAway, type UserDirectory } from '../users/directory.js'
 import { tokenIn } from './auth.js'
 import { BadRequest } from './problem.js'
 import { checked } from './usage-data.js'
@@ -21,7 +22,8 @@ const paths = (path: string): string[] => PREFIXES.map((prefix) => `${prefix}${p
 
 const name = z.string().min(1).max(128)
 const id = z.union([z.number().int(), z.string().min(1).max(255)]).transform(String)
-const who = { user_id: id.optional(), username: z.string().min(1).max(255).optional() }
+const userId = id.refine((text) => isResolved({ member: text }), 'begins with a question mark, and no id does')
+const who = { user_id: userId.optional(), username: z.string().min(1).max(255).optional() }
 
 const counted = z.object({ event: name, ...who })
 const tracked = counted
@@ -39,7 +41,8 @@ const tracked = counted
 
 /**
  * Counting from outside, with the paths, parameters and codes of GitLab's usage data API. Who is counted is `user_id` as it
- * stands, or `username` through the user directory, or else the caller, known by its API token.
+ * stands, or `username` through the user directory, or else the caller, known by its API token. A name that the directory
+ * cannot tell at the moment waits, as those of notifications do.
  */
 export const trackRoutes = ({ track, rules, directory, hashed }: Needs): Router => {
   const memberOf = async (
@@ -47,8 +50,13 @@ export const trackRoutes = ({ track, rules, directory, hashed }: Needs): Router 
     { user_id, username }: z.infer<typeof counted>,
   ): Promise<string | undefined> => {
     if (user_id !== undefined) return user_id
-    if (username !== undefined) return directory.idOf(username)
-    return hashed.idOf(`token ${tokenIn(request.headers) ?? ''}`)
+    if (username === undefined) return hashed.idOf(`token ${tokenIn(request.headers) ?? ''}`)
+    try {
+      return await directory.idOf(username)
+    } catch (error) {
+      if (error instanceof DirectoryAway) return unresolvedMember(comparable(username))
+      throw error
+    }
   }
   const trackedEvent = async (
     request: Request,

@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { openApp, type TestApp } from '../servers/app.js'
+import { startStub, type Stub } from '../servers/stub.js'
+
+const USERS = 'i_container_registry_push_tag_user'
+
+describe('counting from outside by username, with a GitLab', () => {
+  let gitlab: Stub
+  let app: TestApp
+  let away = false
+  beforeAll(async () => {
+    gitlab = await startStub(({ path }, response) => {
+      if (away) response.writeHead(502).end()
+      else response.end(path.endsWith('=alice') ? '[{"id":17,"username":"alice"}]' : '[]')
+    })
+    app = await openApp({
+      TALLYMAN_USER_DIRECTORY: 'gitlab',
+      TALLYMAN_GITLAB_URL: gitlab.url,
+      TALLYMAN_GITLAB_TOKEN: 'glpat',
+    })
+  })
+  afterAll(async () => {
+    await app.close()
+    await gitlab.stop()
+  })
+  const post = async (path: string, body: unknown): Promise<unknown> => {
+    const response = await app.post(`/usage_data/${path}`, body)
+    return { status: response.status, ...((await response.json()) as object) }
+  }
+  const waiting = async (): Promise<unknown> =>
+    ((await (await app.get('/status')).json()) as { unresolvedUsers: number }).unresolvedUsers
+
+  test('a name that it does not know is counted for nobody, and the answer says so', async () => {
+    const skipped = { status: 200, recorded: 0, skipped: { unknown_user: 1 } }
+    expect(await post('increment_unique_users', { event: USERS, username: 'nobody' })).toEqual(skipped)
+    expect(await post('track_event', { event: USERS, username: 'nobody' })).toEqual(skipped)
+    const events = [
+      { event: USERS, username: 'nobody' },
+      { event: USERS, username: 'alice' },
+    ]
+    expect(await post('track_events', { events })).toMatchObject({ recorded: 1, skipped: { unknown_user: 1 } })
+    expect(await waiting()).toBe(0)
+  })
+
+  test('an id that could be taken for a name that waits is refused', async () => {
+    expect(await post('track_event', { event: USERS, user_id: '?alice' })).toEqual({
+      status: 400,
+      message: '400 Bad Request: user_id: begins with a question mark, and no id does',
+    })
+  })
+
+  test('while it is away the name waits, and the answer is that of success', async () => {
+    away = true
+    const recorded = { status: 200, recorded: 1, skipped: {} }
+    expect(await post('track_event', { event: USERS, username: 'Bob' })).toEqual(recorded)
+    expect(await post('increment_unique_users', { event: USERS, username: 'carol' })).toEqual(recorded)
+    expect(await waiting()).toBe(2)
+  })
+})
