@@ -1,5 +1,6 @@
 import { Overloaded } from '../ingest/batches.js'
 import { NotAnEnvelope } from '../events/notification.js'
+import { DeliveryError } from '../ping/deliver.js'
 import { isStorageAway } from '../storage/away.js'
 
 /** A failure as it is answered. */
@@ -21,6 +22,7 @@ export const problemOf = (error: unknown): Problem => {
   if (error instanceof NotAnEnvelope) return { status: 400, message: `400 Bad Request: ${error.message}` }
   if (error instanceof Overloaded)
     return { status: 503, message: `503 Service Unavailable: ${error.message}; send it again` }
+  if (error instanceof DeliveryError) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
   if (isStorageAway(error)) {
     return {
       status: 503,

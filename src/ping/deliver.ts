@@ -1,5 +1,5 @@
 import type { Database } from '../storage/database.js'
-import { duePings, markFailed, markSent, type KeptPing } from './history.js'
+import { claimDuePing, markFailed, markSent, type KeptPing } from './history.js'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -7,8 +7,16 @@ const HOUR = 60 * MINUTE
 const WAITS = [MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 8 * HOUR, 16 * HOUR, 24 * HOUR]
 const REQUEST_LIMIT_MS = 30_000
 const PINGS_AT_ONCE = 10
+/**
+ * Whoever sends a ping has it alone for this long, which is more than its requests can take together. Should the process die
+ * meanwhile, the ping is due again afterwards.
+ */
+const IN_HAND_MS = 5 * MINUTE
 
-/** A ping could not be delivered. The message holds no address. */
+/** Until when a ping belongs to whoever begins to send it now. */
+export const inHandUntil = (now: Date): Date => new Date(now.getTime() + IN_HAND_MS)
+
+/** A ping could not be delivered. The message says what becomes of it, and holds no address. */
 export class DeliveryError extends Error {}
 
 type Needs = {
@@ -23,34 +31,40 @@ type Needs = {
 export type Deliver = {
   /** Tries all pings that are due. @returns how many were sent. */
   due: () => Promise<{ sent: number; failed: number }>
-  /** Tries one ping now. @throws DeliveryError; the next attempt is then planned. */
-  now: (ping: KeptPing) => Promise<void>
+  /** Tries one ping that the caller has in hand. @returns it as it is kept then. @throws DeliveryError; the next attempt is planned. */
+  now: (ping: KeptPing) => Promise<KeptPing>
 }
 
 export const createDeliver = ({ database, destination, sender, now }: Needs): Deliver => {
-  const attempt = async (ping: KeptPing): Promise<void> => {
-    const start = now().getTime()
-    try {
-      await post(destination, ping.payload)
-    } catch (error) {
-      const message = error instanceof Error ? error.message : 'failed'
-      const wait = WAITS[ping.attempts]
-      await markFailed(database, ping, message, wait === undefined ? undefined : new Date(now().getTime() + wait))
-      const elapsed = Math.round((now().getTime() - start) / 100) / 10
-      const report = { error: { time: now().toISOString(), ...sender, message, elapsed } }
-      await post(new URL('usage_ping_errors', destination), report).catch(() => undefined)
-      throw error
-    }
-    await markSent(database, ping, now())
+  const attempt = async (ping: KeptPing): Promise<KeptPing> => {
+    const start = now()
+    const failure = await post(destination, ping.payload).then(() => undefined, messageOf)
+    if (failure !== undefined) throw await noteFailure(ping, start, failure)
+    const sent = await markSent(database, ping, now())
     // The numbers have arrived; how long each took is worth one try.
     await post(new URL('usage_ping_metadata', destination), { metadata: ping.metadata }).catch(() => undefined)
+    return sent
+  }
+
+  const noteFailure = async (ping: KeptPing, start: Date, message: string): Promise<DeliveryError> => {
+    const at = now()
+    const wait = WAITS[ping.attempts]
+    const next = wait === undefined ? undefined : new Date(at.getTime() + wait)
+    await markFailed(database, ping, message, next)
+    const elapsed = Math.round((at.getTime() - start.getTime()) / 100) / 10
+    const report = { error: { time: at.toISOString(), ...sender, message, elapsed } }
+    await post(new URL('usage_ping_errors', destination), report).catch(() => undefined)
+    const fate = next ? `the ping is kept, and tried again at ${next.toISOString()}` : 'the ping is given up'
+    return new DeliveryError(`${message}; ${fate}`)
   }
 
   return {
     now: attempt,
     due: async () => {
       const results = { sent: 0, failed: 0 }
-      for (const ping of await duePings(database, now(), PINGS_AT_ONCE)) {
+      for (let i = 0; i < PINGS_AT_ONCE; i++) {
+        const ping = await claimDuePing(database, now(), inHandUntil(now()))
+        if (!ping) break
         await attempt(ping).then(
           () => results.sent++,
           () => results.failed++,
@@ -60,6 +74,8 @@ export const createDeliver = ({ database, destination, sender, now }: Needs): De
     },
   }
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : 'failed')
 
 const post = async (address: URL, body: unknown): Promise<void> => {
   const url = new URL(address)

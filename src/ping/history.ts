@@ -33,28 +33,21 @@ const toKept = (row: Row): KeptPing => ({
   lastError: row.last_error,
 })
 
-/** Keeps a ping. @param due when it is to be sent; undefined for never. */
+/** Keeps a ping. @param due when it is to be sent; undefined for never. @returns the ping as it is kept. */
 export const keepPing = async (
   database: Database,
   { payload, metadata }: ServicePing,
   due: Date | undefined,
 ): Promise<KeptPing> => {
   const next = due?.toISOString() ?? null
-  await sql`
+  const { rows } = await sql<Row>`
     insert into service_pings (recorded_at, payload, metadata, next_attempt_at)
     values (${payload.recorded_at}::timestamptz, ${JSON.stringify(payload)}::json, ${JSON.stringify(metadata)}::json,
             ${next}::timestamptz)
     on conflict (recorded_at) do update set payload = excluded.payload, metadata = excluded.metadata
+    returning ${columns}
   `.execute(database.sql)
-  return {
-    payload,
-    metadata,
-    recordedAt: new Date(payload.recorded_at),
-    sentAt: null,
-    attempts: 0,
-    nextAttemptAt: due ?? null,
-    lastError: null,
-  }
+  return theOne(rows)
 }
 
 /** The newest ping that was kept. */
@@ -65,22 +58,32 @@ export const newestPing = async (database: Database): Promise<KeptPing | undefin
   return rows[0] && toKept(rows[0])
 }
 
-/** Pings that are to be sent by now, the oldest first. */
-export const duePings = async (database: Database, now: Date, limit: number): Promise<KeptPing[]> => {
+/**
+ * Takes the oldest ping that is to be sent by now, and makes it due again only later, so that nobody else sends it meanwhile.
+ * @returns undefined when none is due.
+ */
+export const claimDuePing = async (database: Database, now: Date, dueAgain: Date): Promise<KeptPing | undefined> => {
   const { rows } = await sql<Row>`
-    select ${columns} from service_pings
-    where sent_at is null and next_attempt_at <= ${now.toISOString()}::timestamptz
-    order by recorded_at limit ${limit}
+    update service_pings set next_attempt_at = ${dueAgain.toISOString()}::timestamptz
+    where recorded_at = (
+      select recorded_at from service_pings
+      where sent_at is null and next_attempt_at <= ${now.toISOString()}::timestamptz
+      order by recorded_at limit 1 for update skip locked
+    )
+    returning ${columns}
   `.execute(database.sql)
-  return rows.map(toKept)
+  return rows[0] && toKept(rows[0])
 }
 
-export const markSent = async (database: Database, { recordedAt }: KeptPing, now: Date): Promise<void> => {
-  await sql`
+/** @returns the ping as it is kept now. */
+export const markSent = async (database: Database, { recordedAt }: KeptPing, now: Date): Promise<KeptPing> => {
+  const { rows } = await sql<Row>`
     update service_pings
     set sent_at = ${now.toISOString()}::timestamptz, attempts = attempts + 1, next_attempt_at = null, last_error = null
     where recorded_at = ${recordedAt.toISOString()}::timestamptz
+    returning ${columns}
   `.execute(database.sql)
+  return theOne(rows)
 }
 
 /** @param next when to try again; undefined to give up. */
@@ -95,4 +98,9 @@ export const markFailed = async (
     set attempts = attempts + 1, next_attempt_at = ${next?.toISOString() ?? null}::timestamptz, last_error = ${error}
     where recorded_at = ${recordedAt.toISOString()}::timestamptz
   `.execute(database.sql)
+}
+
+const theOne = ([row]: Row[]): KeptPing => {
+  if (!row) throw new Error('the ping is no longer kept')
+  return toKept(row)
 }

@@ -1,6 +1,6 @@
 import type { Database } from '../storage/database.js'
 import { takeLease } from '../storage/leases.js'
-import type { Deliver } from './deliver.js'
+import { inHandUntil, type Deliver } from './deliver.js'
 import { keepPing, type KeptPing } from './history.js'
 import type { PingKind, ServicePing } from './payload.js'
 
@@ -22,8 +22,8 @@ type Needs = {
 
 export type ServicePings = {
   build: (kind?: PingKind) => Promise<ServicePing>
-  /** Makes a ping, keeps it, and sends it at once. @throws DeliveryError */
-  sendNow: () => Promise<{ ping: ServicePing; sent: boolean }>
+  /** Makes a ping, keeps it, and sends it at once. @returns it as it is kept then. @throws DeliveryError */
+  sendNow: () => Promise<{ ping: KeptPing; sent: boolean }>
   /** What the schedule calls: one of all instances makes the ping, some time within the next minute. @returns whether we did. */
   scheduled: () => Promise<boolean>
   /** Sends what is due, if no other instance is at it. */
@@ -31,7 +31,7 @@ export type ServicePings = {
 }
 
 export const createServicePings = ({ database, build, deliver, holder, now, random, sleep }: Needs): ServicePings => {
-  const make = async (): Promise<KeptPing> => keepPing(database, await build(), deliver ? now() : undefined)
+  const make = async (due: Date): Promise<KeptPing> => keepPing(database, await build(), deliver ? due : undefined)
 
   const retry = async (): Promise<void> => {
     if (deliver && (await takeLease(database, 'ping delivery', holder, LEASE_SECONDS))) await deliver.due()
@@ -41,16 +41,15 @@ export const createServicePings = ({ database, build, deliver, holder, now, rand
     build,
     retry,
     sendNow: async () => {
-      const ping = await make()
-      if (deliver) await deliver.now(ping)
-      return { ping, sent: deliver !== undefined }
+      const ping = await make(inHandUntil(now()))
+      return deliver ? { ping: await deliver.now(ping), sent: true } : { ping, sent: false }
     },
     scheduled: async () => {
       const fired = new Date(Math.round(now().getTime() / 60_000) * 60_000).toISOString()
       await sleep(random() * SPLAY_MS)
       // The lease is never given back: another instance that wakes up later must not make a second ping of this hour.
       if (!(await takeLease(database, `ping ${fired}`, holder, LEASE_SECONDS))) return false
-      await make()
+      await make(now())
       await retry()
       return true
     },

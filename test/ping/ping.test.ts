@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { createDeliver, type Deliver } from '../../src/ping/deliver.js'
-import { duePings, keepPing, newestPing } from '../../src/ping/history.js'
+import { claimDuePing, keepPing, newestPing } from '../../src/ping/history.js'
 import type { ServicePing } from '../../src/ping/payload.js'
 import { pingCron } from '../../src/ping/schedule.js'
 import { createServicePings, type ServicePings } from '../../src/ping/service-ping.js'
@@ -57,8 +57,8 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
   const posted = (): string[] => stub.requests.map(({ method, path }) => `${method} ${path}`)
 
   test('is POSTed, then what is told about its making, and noted as sent', async () => {
-    const { sent } = await instance('a', deliver()).sendNow()
-    expect(sent).toBe(true)
+    const { sent, ping } = await instance('a', deliver()).sendNow()
+    expect([sent, ping]).toEqual([true, await newestPing(stores.database)])
     expect(posted()).toEqual(['POST /usage_data', 'POST /usage_ping_metadata'])
     expect(stub.requests[0]).toMatchObject({
       headers: { 'content-type': 'application/json', accept: 'application/json' },
@@ -80,9 +80,11 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
     expect(posted()).toEqual([])
   })
 
-  test('that fails is tried again with growing waits, reports the error, and is given up after a week', async () => {
+  test('that fails is tried again with growing waits, reports the error, and is given up after two days', async () => {
     answer = (_request, response) => response.writeHead(503).end()
-    await expect(instance('a', deliver()).sendNow()).rejects.toThrow('the destination answered 503')
+    await expect(instance('a', deliver()).sendNow()).rejects.toThrow(
+      'the destination answered 503; the ping is kept, and tried again at 2026-11-23T09:01:00.000Z',
+    )
     expect(posted()).toEqual(['POST /usage_data', 'POST /usage_ping_errors'])
     expect(JSON.parse(stub.requests[1]?.body ?? '')).toEqual({
       error: { time: now().toISOString(), ...sender, message: 'the destination answered 503', elapsed: 0 },
@@ -99,6 +101,7 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
       expect(await deliver().due()).toEqual({ sent: 0, failed: 1 })
     }
     expect(waits).toEqual([1, 5, 30, 120, 480, 960, 1440])
+    expect((clock - Date.parse('2026-11-23T09:00:00Z')) / (60 * MINUTE)).toBeCloseTo(50.6)
     expect(await newestPing(stores.database)).toMatchObject({ attempts: 8, lastError: 'the destination answered 503' })
   })
 
@@ -110,7 +113,32 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
     stub.requests.length = 0
     await instance('a', deliver()).retry()
     expect(stub.requests[0]?.body).toBe('{"recorded_at":"2026-11-23T09:00:00.000Z","uuid":"u"}')
-    expect(await duePings(stores.database, new Date(clock + 1e10), 10)).toEqual([])
+    expect(await claimDuePing(stores.database, new Date(clock + 1e10), now())).toBeUndefined()
+  })
+
+  test('is sent once, although the job runs while it is being sent', async () => {
+    const sender = instance('a', deliver())
+    answer = async (_request, response) => {
+      await sender.retry()
+      response.end()
+    }
+    expect((await sender.sendNow()).ping).toMatchObject({ attempts: 1, sentAt: now() })
+    clock += MINUTE
+    await keepPing(stores.database, await build(), now())
+    await Promise.all([sender.retry(), sender.retry()])
+    expect(posted().filter((line) => line === 'POST /usage_data')).toHaveLength(2)
+  })
+
+  test('whose sender died meanwhile is sent by the job some minutes later', async () => {
+    const dying = { ...deliver(), now: async () => Promise.reject(new Error('killed')) }
+    await expect(instance('a', dying).sendNow()).rejects.toThrow('killed')
+    const other = instance('a', deliver())
+    clock += 4 * MINUTE
+    await other.retry()
+    expect(posted()).toEqual([])
+    clock += MINUTE
+    await other.retry()
+    expect(await newestPing(stores.database)).toMatchObject({ sentAt: now(), attempts: 1 })
   })
 
   test('is not led elsewhere, and a destination that is away is told without its address', async () => {
@@ -124,7 +152,9 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
       now,
     })
     clock += 1
-    await expect(instance('a', nowhere).sendNow()).rejects.toThrow(/cannot be reached \(ECONNREFUSED\)$/)
+    await expect(instance('a', nowhere).sendNow()).rejects.toThrow(
+      /cannot be reached \(ECONNREFUSED\); the ping is kept/,
+    )
   })
 
   test('a login in the address becomes a header', async () => {
