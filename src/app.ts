@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
 import type { Logger } from 'pino'
 import type { Config } from './config.js'
-import { createCore, version, type Core } from './core.js'
+import { createCore, type Core } from './core.js'
 import { listCounters } from './counters/read.js'
 import { createRepositories } from './counters/repositories.js'
 import { resolveUsers } from './counters/resolve-users.js'
@@ -17,10 +17,9 @@ import { trackRoutes } from './http/track.js'
 import { publicUsageData, usageData } from './http/usage-data.js'
 import { createIngest } from './ingest/ingest.js'
 import { createReceptions, type Receptions } from './ingest/receptions.js'
-import { startJobs, type Job, type Jobs } from './jobs.js'
+import { startJobs, type Job } from './jobs.js'
 import { observeNotifications } from './observe.js'
 import { newestPing } from './ping/history.js'
-import { pingCron } from './ping/schedule.js'
 import { checkStores, readStatus, type Status } from './status.js'
 import type { UserDirectory } from './users/directory.js'
 import { createGitlabUsers } from './users/gitlab-users.js'
@@ -32,7 +31,6 @@ import { createUserTokenVerifier } from './users/user-token.js'
 export type App = {
   core: Core
   http: Server
-  jobs: Jobs
   /** Writes what was taken and closes the stores. The HTTP server takes no more by then. */
   close: () => Promise<void>
 }
@@ -81,12 +79,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   })
   const status = async (): Promise<Status> => {
     await receptions.flush()
-    const ping = {
-      enabled: config.ping_enabled,
-      destination: config.ping_url !== undefined,
-      next: () => jobs.next(PING_JOB),
-    }
-    return readStatus({ version, installation: core.installation, database, sketches, ping, now })
+    return readStatus(core)
   }
 
   const metricsRoutes = prometheusRoutes(prometheus)
@@ -123,7 +116,6 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   return {
     core,
     http,
-    jobs,
     close: async () => {
       await jobs.stop()
       await idle()
@@ -134,15 +126,12 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   }
 }
 
-const PING_JOB = 'ping'
-
 const jobsFor = (
-  { config, stores, installation, pings }: Core,
+  { config, stores, pings, pingSchedule }: Core,
   receptions: Receptions,
   rebuildStale: () => Promise<void>,
   resolve: () => Promise<number>,
 ): Job[] => {
-  const ping = { cron: config.ping_cron ?? pingCron(installation.uuid), timeZone: config.ping_time_zone }
   const retention = {
     eventIdDays: config.event_id_days,
     rejectedEventDays: config.rejected_event_days,
@@ -150,7 +139,7 @@ const jobsFor = (
     unresolvedUserDays: config.weekly_lifetime_days,
   }
   return [
-    ...(config.ping_enabled ? [{ name: PING_JOB, ...ping, run: pings.scheduled }] : []),
+    ...(config.ping_enabled ? [{ name: 'ping', ...pingSchedule, run: pings.scheduled }] : []),
     { name: 'deliver pings', cron: '* * * * *', run: pings.retry },
     { name: 'write receptions', cron: '*/10 * * * * *', run: receptions.flush },
     { name: 'resolve users', cron: '*/15 * * * * *', run: resolve },

@@ -6,11 +6,13 @@ import { fileURLToPath } from 'node:url'
 import type { Config } from './config.js'
 import { loadRules, type Rules } from './counters/rules.js'
 import { createDefinitionReader } from './definitions/definition-file.js'
+import type { Schedule } from './jobs.js'
 import { loadMetrics, type DataCategory, type LoadedMetric } from './metrics/definition.js'
 import { createKinds, type NamedValues } from './metrics/kinds.js'
 import { QUERIES } from './metrics/queries.js'
 import { createDeliver } from './ping/deliver.js'
 import { buildPing } from './ping/payload.js'
+import { pingCron } from './ping/schedule.js'
 import { createServicePings, type ServicePings } from './ping/service-ping.js'
 import { fingerprintOf, loadSecrets, type Secrets } from './secrets.js'
 import { installationIn, type Installation } from './storage/installation.js'
@@ -35,6 +37,8 @@ export type Core = Declared & {
   fingerprint: string
   hostname: string
   pings: ServicePings
+  /** When Service Pings are made, unless the configuration wants none. */
+  pingSchedule: Schedule
   now: () => Date
 }
 
@@ -68,7 +72,8 @@ export const createCore = async (config: Config, now: () => Date): Promise<Core>
     const installation = await installationIn(stores.database, fingerprint, now())
     const host = config.hostname ?? hostname()
     const pings = createPings({ config, stores, installation, host, metrics: declared.metrics, now })
-    return { ...declared, config, secrets, stores, installation, fingerprint, hostname: host, pings, now }
+    const pingSchedule = { cron: config.ping_cron ?? pingCron(installation.uuid), timeZone: config.ping_time_zone }
+    return { ...declared, config, secrets, stores, installation, fingerprint, hostname: host, pings, pingSchedule, now }
   } catch (error) {
     await stores.close()
     throw error

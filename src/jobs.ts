@@ -1,28 +1,35 @@
 import { createTask, validate, type ScheduledTask } from 'node-cron'
 
-/** Something that is done at set times. */
-export type Job = {
-  name: string
+/** Set times. */
+export type Schedule = {
   /** Five or six fields of cron. */
   cron: string
   /** An IANA time zone; UTC unless said. */
   timeZone?: string
-  run: () => Promise<unknown>
 }
 
+/** Something that is done at set times. */
+export type Job = Schedule & { name: string; run: () => Promise<unknown> }
+
 export type Jobs = {
-  /** When a job runs next. */
-  next: (name: string) => Date | undefined
   /** Ends the schedule and waits for what is under way. */
   stop: () => Promise<void>
 }
 
 export const isCronExpression = (text: string): boolean => validate(text)
 
+/** When a schedule comes round next, by the clock that jobs run by: the machine's. */
+export const nextTime = ({ cron, timeZone = 'UTC' }: Schedule): Date | undefined => {
+  const task = createTask(cron, nothing, { timezone: timeZone })
+  const [next] = task.getNextRuns(1)
+  void task.destroy()
+  return next
+}
+
 /** Runs jobs at their times, each one alone: a run that is due while the last one goes on is left out. */
 export const startJobs = (jobs: readonly Job[], onError: (job: string, error: unknown) => void): Jobs => {
   const underWay = new Set<Promise<unknown>>()
-  const tasks = new Map<string, ScheduledTask>()
+  const tasks: ScheduledTask[] = []
   for (const { name, cron, timeZone = 'UTC', run } of jobs) {
     const guarded = async (): Promise<void> => {
       const running = run().catch((error: unknown) => {
@@ -34,12 +41,11 @@ export const startJobs = (jobs: readonly Job[], onError: (job: string, error: un
     }
     const task = createTask(cron, guarded, { name, timezone: timeZone, noOverlap: true, unref: true, logger: silent })
     void task.start()
-    tasks.set(name, task)
+    tasks.push(task)
   }
   return {
-    next: (name) => tasks.get(name)?.getNextRun() ?? undefined,
     stop: async () => {
-      for (const task of tasks.values()) await task.destroy()
+      for (const task of tasks) await task.destroy()
       await Promise.all(underWay)
     },
   }

@@ -1,12 +1,14 @@
 import { sql } from 'kysely'
+import { version, type Core } from './core.js'
 import { SKIP_PREFIX } from './counters/tallies.js'
 import { countUnresolved } from './counters/unresolved-users.js'
 import { MICROS_PER_DAY, microsOf, utcDay } from './events/calendar.js'
 import type { StoreCheck } from './http/health.js'
 import { readReceptions, REFUSED_PREFIX, type Reception } from './ingest/receptions.js'
+import { nextTime } from './jobs.js'
 import { newestPing } from './ping/history.js'
 import type { Database } from './storage/database.js'
-import type { SketchStore } from './storage/sketch-store.js'
+import type { Stores } from './stores.js'
 
 /** What someone who looks after the service wants to know. Times are ISO 8601 in UTC. */
 export type Status = {
@@ -38,20 +40,11 @@ export type Status = {
 
 const REGISTRIES_SHOWN = 20
 
-type Needs = {
-  version: string
-  installation: { uuid: string; installedAt: Date }
-  database: Database
-  sketches: SketchStore
-  ping: { enabled: boolean; destination: boolean; next: () => Date | undefined }
-  now: () => Date
-}
-
 /** Asks each store for its version, within the limits of its connection. */
 export const checkStores = async ({
   database,
   sketches,
-}: Pick<Needs, 'database' | 'sketches'>): Promise<StoreCheck> => {
+}: Pick<Stores, 'database' | 'sketches'>): Promise<StoreCheck> => {
   const check = async (version: () => Promise<string>): Promise<StoreCheck[string]> => {
     try {
       return { ok: true, version: await version() }
@@ -66,20 +59,25 @@ export const checkStores = async ({
   }
 }
 
+/** When the next Service Ping is made; undefined when the configuration wants none. */
+export const nextPing = ({ config, pingSchedule }: Pick<Core, 'config' | 'pingSchedule'>): Date | undefined =>
+  config.ping_enabled ? nextTime(pingSchedule) : undefined
+
 /** Gathers the status. @throws when the SQL database is away. */
-export const readStatus = async (needs: Needs): Promise<Status> => {
-  const { version, installation, database, ping, now } = needs
+export const readStatus = async (core: Core): Promise<Status> => {
+  const { config, installation, now } = core
+  const { database } = core.stores
   const today = microsOf(now())
   const weekAgo = utcDay(today - 6 * MICROS_PER_DAY)
   const [stores, registries, skips, refused, unresolvedUsers, last] = await Promise.all([
-    checkStores(needs),
+    checkStores(core.stores),
     readReceptions(database, REGISTRIES_SHOWN),
     tallied(database, SKIP_PREFIX, weekAgo),
     tallied(database, REFUSED_PREFIX, weekAgo),
     countUnresolved(database),
     newestPing(database),
   ])
-  const next = ping.next()
+  const next = nextPing(core)
   return {
     version,
     uuid: installation.uuid,
@@ -90,8 +88,8 @@ export const readStatus = async (needs: Needs): Promise<Status> => {
     unresolvedUsers,
     refused,
     ping: {
-      enabled: ping.enabled,
-      destination: ping.destination,
+      enabled: config.ping_enabled,
+      destination: config.ping_url !== undefined,
       ...(next && { next }),
       ...(last && {
         last: {

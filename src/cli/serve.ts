@@ -5,6 +5,7 @@ import { createApp, type App } from '../app.js'
 import type { Config } from '../config.js'
 import { version } from '../core.js'
 import { createLog } from '../log.js'
+import { nextPing } from '../status.js'
 import { isStorageAway } from '../storage/away.js'
 import { clock, configNow } from './open.js'
 import { welcome } from './welcome.js'
@@ -26,7 +27,7 @@ export const serve = async (): Promise<void> => {
   })
   app.core.stores.lock?.announce(address)
   process.stdout.write(welcome(app.core, address))
-  log.info({ version, listen: address, uuid: app.core.installation.uuid, nextPing: app.jobs.next('ping') }, 'serving')
+  log.info({ version, listen: address, uuid: app.core.installation.uuid, nextPing: nextPing(app.core) }, 'serving')
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(app, log, signal))
 }
 

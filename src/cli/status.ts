@@ -1,17 +1,12 @@
 import { readStatus, type Status } from '../status.js'
-import { version } from '../core.js'
-import { askOrOpen, clock, configNow } from './open.js'
+import { askOrOpen, configNow } from './open.js'
 import { printJson, printLine, printTable } from './print.js'
 
 export const status = async ({ json }: { json?: boolean }): Promise<void> => {
-  const config = configNow()
   const found = await askOrOpen<Status>(
-    config,
+    configNow(),
     async (service) => (await service.get('/status')) as Status,
-    async ({ stores, installation }) => {
-      const ping = { enabled: config.ping_enabled, destination: config.ping_url !== undefined, next: () => undefined }
-      return readStatus({ version, installation, ...stores, ping, now: clock })
-    },
+    readStatus,
   )
   if (json) printJson(found)
   else show(found)
@@ -47,9 +42,7 @@ const show = ({ version, uuid, stores, registries, skips, unresolvedUsers, refus
   if ((refused['401'] ?? 0) > 0)
     printLine('  401 is a wrong token: compare the Authorization header of the registry with the notification tokens')
   printLine('\nService Ping')
-  printLine(
-    `  next    ${ping.enabled ? (ping.next ? when(ping.next) : 'when the service runs') : 'never: ping_enabled is false'}`,
-  )
+  printLine(`  next    ${ping.next ? when(ping.next) : 'never: ping_enabled is false'}`)
   printLine(`  last    ${ping.last ? `${when(ping.last.recordedAt)}, ${delivery(ping.last)}` : 'none yet'}`)
   if (!ping.destination) printLine('  sent    nowhere: TALLYMAN_PING_URL is not set')
 }

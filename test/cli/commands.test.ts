@@ -212,7 +212,10 @@ describe.each([
     expect(out).toMatch(/401 1\n {2}401 is a wrong token/)
     expect(out).toMatch(/last +\d{4}-\d\d-\d\d .* UTC, sent \d{4}/)
     expect(out).toMatch(servers ? /postgresql \d+\.\d+ answers\n {2}redis \d/ : /pglite \d+\.\d+ answers/)
-    expect(JSON.parse((await tallyman(environment, 'status', '--json')).out)).toMatchObject({ refused: { 401: 1 } })
+    const { ping } = (await (await service.get('/status')).json()) as { ping: { next: string } }
+    expect(out).toContain(`next    ${ping.next.slice(0, 19).replace('T', ' ')} UTC`)
+    const json = JSON.parse((await tallyman(environment, 'status', '--json')).out) as unknown
+    expect(json).toMatchObject({ refused: { 401: 1 }, ping: { next: ping.next } })
   })
 
   test('counters export, and import into other stores', async () => {
