@@ -11,8 +11,11 @@ export type Retention = {
 }
 
 const ROWS_AT_ONCE = 10_000
+/** In the contributions of a repository: those of people whose id was told, and the mark of those that were not. */
+const RESOLVED = '$[*] ? (!(@.member starts with "?"))'
+const UNRESOLVED = '$[*].member ? (@ starts with "?")'
 
-/** Forgets what is older than its time, in small steps that hold up nobody. @returns rows removed. */
+/** Forgets what is older than its time, in small steps that hold up nobody. @returns rows removed or changed. */
 export const forgetOld = async ({ sql: db }: Database, retention: Retention): Promise<number> => {
   const { eventIdDays, rejectedEventDays, rejectedEvents, unresolvedUserDays } = retention
   const statements = [
@@ -26,8 +29,19 @@ export const forgetOld = async ({ sql: db }: Database, retention: Retention): Pr
       where received_at < now() - ${rejectedEventDays} * interval '1 day'
         or received_at <= (select received_at from rejected_events order by received_at desc offset ${rejectedEvents} limit 1)
     `,
-    // Their sketches are gone by now, or nearly so.
+    // A name in clear is kept no longer than the weekly sketches that its bearer would be counted in.
     sql`delete from unresolved_users where day < current_date - ${unresolvedUserDays}::int`,
+    sql`
+      update repositories
+      set if_first = jsonb_path_query_array(if_first, ${RESOLVED}::jsonpath),
+          if_known = jsonb_path_query_array(if_known, ${RESOLVED}::jsonpath)
+      where (registry, name) in (
+        select registry, name from repositories
+        where first_at < current_date - ${unresolvedUserDays}::int
+          and (jsonb_path_exists(if_first, ${UNRESOLVED}::jsonpath) or jsonb_path_exists(if_known, ${UNRESOLVED}::jsonpath))
+        limit ${ROWS_AT_ONCE}
+      )
+    `,
     sql`delete from sketches where expires_at < now()`,
     sql`delete from leases where until < now() - interval '1 day'`,
   ]

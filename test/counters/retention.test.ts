@@ -1,0 +1,52 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { sql } from 'kysely'
+import { forgetOld } from '../../src/counters/retention.js'
+import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+
+const RETENTION = { eventIdDays: 14, rejectedEventDays: 30, rejectedEvents: 100, unresolvedUserDays: 42 }
+
+describe.each(STORE_PAIRS)('names that wait for the user directory, on %s', (_, open) => {
+  let stores: TestStores
+  beforeAll(async () => {
+    stores = await open()
+  })
+  afterAll(async () => stores.close())
+  beforeEach(async () => stores.clear())
+
+  const keep = async (repository: string, days: number, first: string[], known: string[]): Promise<void> => {
+    const contributions = (members: string[]): string =>
+      JSON.stringify(members.map((member) => ({ event: 'e', member })))
+    await sql`
+      insert into repositories values ('r', ${repository}, now() - ${days} * interval '1 day', gen_random_uuid(),
+        ${contributions(first)}::jsonb, ${contributions(known)}::jsonb)
+    `.execute(stores.database.sql)
+  }
+  const members = async (): Promise<unknown> => {
+    const { rows } = await sql<{ name: string; first: string; known: string }>`
+      select name, jsonb_path_query_array(if_first, '$[*].member') as first,
+        jsonb_path_query_array(if_known, '$[*].member') as known
+      from repositories order by name
+    `.execute(stores.database.sql)
+    return Object.fromEntries(rows.map(({ name, first, known }) => [name, [first, known]]))
+  }
+
+  test('are forgotten after their time wherever they stand; ids are not', async () => {
+    await keep('old', 44, ['?alice', '17'], ['?alice'])
+    await keep('old/known', 44, ['18'], ['19', '?bob'])
+    await keep('old/resolved', 400, ['20'], ['21'])
+    await keep('young', 40, ['?carol'], ['?carol'])
+    await sql`insert into unresolved_users values
+      ('alice', '', current_date - 44), ('carol', '', current_date - 40)`.execute(stores.database.sql)
+
+    expect(await forgetOld(stores.database, RETENTION)).toBe(3)
+    expect(await members()).toEqual({
+      old: [['17'], []],
+      'old/known': [['18'], ['19']],
+      'old/resolved': [['20'], ['21']],
+      young: [['?carol'], ['?carol']],
+    })
+    const { rows } = await sql`select name from unresolved_users`.execute(stores.database.sql)
+    expect(rows).toEqual([{ name: 'carol' }])
+    expect(await forgetOld(stores.database, RETENTION)).toBe(0)
+  })
+})
