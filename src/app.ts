@@ -171,10 +171,15 @@ const observed = (
   database: {
     ...database,
     transaction: timed(database.engine, 'transaction', database.transaction),
+    run: timed(database.engine, 'statement', database.run),
   },
   sketches: {
     ...sketches,
     add: timed(sketches.name, 'add', sketches.add),
+    addAlone: (additions) => {
+      const adding = sketches.addAlone(additions)
+      return adding && timed(sketches.name, 'add', async () => adding)()
+    },
     count: timed(sketches.name, 'count', sketches.count),
   },
 })

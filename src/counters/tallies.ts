@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { EventId } from '../events/registry-event.js'
-import type { HotStatement, Sql, Transaction } from '../storage/database.js'
+import type { HotStatement, Run, Sql } from '../storage/database.js'
 
 /** Something that happened, by name and UTC day: an event with the aggregation `total`, or a skip. */
 export type Tally = { name: string; day: string }
@@ -17,32 +17,53 @@ const RECORD_ONCE: HotStatement = {
       insert into event_ids (id) select * from unnest($1::uuid[]) on conflict do nothing returning id
     ), counted as (
       insert into tallies (name, day, value)
-      select arrived.name, arrived.day, count(*)
-      from unnest($2::uuid[], $3::text[], $4::date[]) as arrived (id, name, day) join fresh using (id)
-      group by arrived.name, arrived.day
-      order by arrived.name, arrived.day
+      select added.name, added.day, count(*)
+      from unnest($1::uuid[], $2::int[]) as arrived (id, kind)
+      join fresh using (id)
+      join unnest($3::int[], $4::text[], $5::date[]) as added (kind, name, day) using (kind)
+      group by added.name, added.day
+      order by added.name, added.day
       on conflict (name, day) do update set value = tallies.value + excluded.value
     )
-    select id from fresh`,
+    select arrived.id from unnest($1::uuid[]) as arrived (id) left join fresh using (id) where fresh.id is null`,
 }
 
 /**
  * Remembers the events and counts their tallies, in one statement, each event once however often it is delivered.
  * Rows are locked in the order of their keys, so processes that write side by side do not block each other for good.
  * @param arrivals with no id twice.
- * @returns the ids that were new.
+ * @returns the ids that were known before.
  */
-export const recordOnce = async (tx: Transaction, arrivals: readonly Arrival[]): Promise<ReadonlySet<EventId>> => {
-  const ids = arrivals.map(({ id }) => id).sort()
-  const counted = arrivals.flatMap(({ id, tallies }) => tallies.map((tally) => ({ id, ...tally })))
-  const rows = await tx.run<{ id: EventId }>(RECORD_ONCE, [
-    ids,
-    counted.map(({ id }) => id),
-    counted.map(({ name }) => name),
-    counted.map(({ day }) => day),
+export const recordOnce = async (
+  { run }: { run: Run },
+  arrivals: readonly Arrival[],
+): Promise<ReadonlySet<EventId>> => {
+  const sorted = [...arrivals].sort((a, b) => (a.id < b.id ? -1 : 1))
+  const kinds = kindsOf(sorted)
+  const added = [...kinds.values()].flatMap(({ kind, tallies }) => tallies.map((tally) => ({ kind, ...tally })))
+  const rows = await run<{ id: EventId }>(RECORD_ONCE, [
+    sorted.map(({ id }) => id),
+    sorted.map(({ tallies }) => kinds.get(signatureOf(tallies))?.kind),
+    added.map(({ kind }) => kind),
+    added.map(({ name }) => name),
+    added.map(({ day }) => day),
   ])
   return new Set(rows.map(({ id }) => id))
 }
+
+type Kind = { kind: number; tallies: readonly Tally[] }
+
+/** Events of one kind count the same. There are few kinds, so the statement is told of each once. */
+const kindsOf = (arrivals: readonly Arrival[]): Map<string, Kind> => {
+  const kinds = new Map<string, Kind>()
+  for (const { tallies } of arrivals) {
+    const signature = signatureOf(tallies)
+    if (!kinds.has(signature)) kinds.set(signature, { kind: kinds.size, tallies })
+  }
+  return kinds
+}
+
+const signatureOf = (tallies: readonly Tally[]): string => tallies.map(({ name, day }) => `${name} ${day}`).join(',')
 
 /** Adds to tallies that belong to no event, such as calls of the API. */
 export const addTallies = async (tx: Sql, tallies: readonly (Tally & { value: number })[]): Promise<void> => {

@@ -4,12 +4,13 @@ import {
   talliesOf,
   uniqueKinds,
   unresolvedMember,
+  type Additions,
   type CountedEvent,
   type Members,
 } from '../counters/additions.js'
 import type { Lifetimes } from '../counters/keys.js'
 import type { Repositories } from '../counters/repositories.js'
-import type { Rules } from '../counters/rules.js'
+import type { Rules, UniqueKind } from '../counters/rules.js'
 import { recordOnce, SKIP_PREFIX, type Tally } from '../counters/tallies.js'
 import { microsOf, utcDay } from '../events/calendar.js'
 import type { EventId, RegistryEvent, UnreadableEvent } from '../events/registry-event.js'
@@ -17,7 +18,7 @@ import type { SkipReason } from '../events/skip-reason.js'
 import { keepUnresolved } from '../counters/unresolved-users.js'
 import { isConflict, isContentError, toldByCommit, type Database } from '../storage/database.js'
 import type { SketchStore } from '../storage/sketch-store.js'
-import type { Identify } from '../users/identify.js'
+import type { Identify, Identity } from '../users/identify.js'
 import { createBatches } from './batches.js'
 import { keepRejected } from './rejected-events.js'
 
@@ -70,12 +71,23 @@ export const createIngest = (needs: Needs): Ingest => {
     longestQueue: LONGEST_QUEUE,
   })
 
-  const toItem = async (event: RegistryEvent | UnreadableEvent): Promise<Item> => {
+  const toItem = (event: RegistryEvent | UnreadableEvent): Item | Promise<Item> => {
     if ('unreadable' in event) return unreadableItem(event)
+    const kinds = [...uniqueKinds(rules, event)]
+    const identities = together(kinds.map((kind) => identify(event, kind)))
+    const item = (known: readonly (Identity | undefined)[]): Item => identifiedItem(event, kinds, known)
+    return identities instanceof Promise ? identities.then(item) : item(identities)
+  }
+
+  const identifiedItem = (
+    event: RegistryEvent,
+    kinds: UniqueKind[],
+    identities: readonly (Identity | undefined)[],
+  ): Item => {
     const members: Members = {}
     let outcome: Item['outcome'] = 'recorded'
-    for (const kind of uniqueKinds(rules, event)) {
-      const identity = await identify(event, kind)
+    for (const [i, kind] of kinds.entries()) {
+      const identity = identities[i]
       if (!identity) continue
       if ('uncounted' in identity) outcome = identity.uncounted
       else members[kind] = 'member' in identity ? identity.member : unresolvedMember(identity.unresolved)
@@ -111,7 +123,7 @@ export const createIngest = (needs: Needs): Ingest => {
   }
 
   return {
-    ingest: async (events) => batches.submit(await Promise.all(events.map(toItem))),
+    ingest: async (events) => batches.submit(await together(events.map(toItem))),
     idle: async () => batches.idle(),
   }
 }
@@ -133,20 +145,46 @@ const write = async (
     if (repositories.stateFor(event) === 'known') additions.add(conditional.known, event.at)
   }
 
-  const unreadable = arrivals.flatMap((item) => item.unreadable ?? [])
-  const recorded = await database.transaction(async (tx) => {
-    const fresh = toldByCommit(recordOnce(tx, arrivals))
-    // Adding to a sketch twice changes nothing, so sketches need not wait to hear which events are new.
+  const batch = { arrivals, additions, unreadable: arrivals.flatMap((item) => item.unreadable ?? []) }
+  const repeated = await store({ database, sketches }, batch)
+  return items.map((item) => (once.get(item.id) === item && !repeated.has(item.id) ? item.outcome : 'repeated'))
+}
+
+type Batch = { arrivals: Item[]; additions: Additions; unreadable: UnreadableEvent[] }
+
+/**
+ * Adding to a sketch twice changes nothing, so sketches need not wait to hear which events are new, and may be ahead of a
+ * database that then fails.
+ * @returns the ids that were known before.
+ */
+const store = async (
+  { database, sketches }: Pick<Needs, 'database' | 'sketches'>,
+  { arrivals, additions, unreadable }: Batch,
+): Promise<ReadonlySet<EventId>> => {
+  const unresolved = additions.unresolved()
+  if (unresolved.length === 0 && unreadable.length === 0) {
+    const added = sketches.addAlone(additions.list())
+    if (added) {
+      // Nearly always: one statement, which is its own transaction, takes a third of the work of three.
+      await added
+      return recordOnce(database, arrivals)
+    }
+  }
+  const { repeated } = await database.transaction(async (tx) => {
+    const repeated = toldByCommit(recordOnce(tx, arrivals))
     await Promise.all([
       sketches.add(additions.list(), tx),
-      keepUnresolved(tx, additions.unresolved()),
+      keepUnresolved(tx, unresolved),
       keepRejected(tx, unreadable),
     ])
-    return { fresh }
+    return { repeated }
   })
-  const fresh = await recorded.fresh
-  return items.map((item) => (once.get(item.id) === item && fresh.has(item.id) ? item.outcome : 'repeated'))
+  return repeated
 }
+
+/** All answers: at once where none must be waited for, as each wait lets every other event pass. */
+const together = <T>(answers: (T | Promise<T>)[]): T[] | Promise<T[]> =>
+  answers.some((answer) => answer instanceof Promise) ? Promise.all(answers as Promise<T>[]) : (answers as T[])
 
 const notStorable = ({ id, counted }: Item, error: unknown): UnreadableEvent => {
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'

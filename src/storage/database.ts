@@ -7,13 +7,13 @@ export type Sql = QueryExecutorProvider
 /** A statement for the hot path: its text never changes, so the server prepares it once per connection under its name. */
 export type HotStatement = { name: string; text: string }
 
+/** Runs a statement without the cost of building it, which is a fifth of a transaction (docs/decisions/0005). */
+export type Run = <Row>(statement: HotStatement, values: unknown[]) => Promise<Row[]>
+
 /** An open transaction. */
 export type Transaction = Sql & {
-  /**
-   * Runs a statement without the cost of building it, which is a fifth of a transaction (docs/decisions/0005). Work need not
-   * wait for its answer: should it fail, nothing is committed.
-   */
-  run: <Row>(statement: HotStatement, values: unknown[]) => Promise<Row[]>
+  /** Work need not wait for the answer: should the statement fail, nothing is committed. */
+  run: Run
   /** Calls back once the transaction has been committed; never when it was rolled back. */
   afterCommit: (then: () => void) => void
 }
@@ -34,6 +34,8 @@ export type Database = {
   sql: Kysely<unknown>
   /** Runs work in one transaction, for which a registry waits: all of it holds, or none. */
   transaction: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>
+  /** Runs one statement in a transaction of its own, for which a registry waits. */
+  run: Run
   /** The server's version, as `15.18`. */
   version: () => Promise<string>
   close: () => Promise<void>
@@ -83,6 +85,18 @@ export const transactionOn =
       open = false
       await query('rollback').catch(() => undefined)
       throw [error, ...failures].find((failure) => sqlState(failure) !== ABORTED) ?? error
+    } finally {
+      client.release()
+    }
+  }
+
+/** One statement on a connection of the pool: PostgreSQL begins and commits for it. */
+export const runOn =
+  (pool: pg.Pool): Run =>
+  async <Row>({ name, text }: HotStatement, values: unknown[]) => {
+    const client = await pool.connect()
+    try {
+      return (await queryOn(client)({ name, text, values })).rows as Row[]
     } finally {
       client.release()
     }

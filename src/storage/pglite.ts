@@ -4,7 +4,7 @@ import { PGlite } from '@electric-sql/pglite'
 import { createPgConfig } from '@electric-sql/pglite/node-postgres'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
-import { serverVersion, surviveLostConnections, transactionOn, type Database } from './database.js'
+import { runOn, serverVersion, surviveLostConnections, transactionOn, type Database } from './database.js'
 
 export type EmbeddedDatabase = Database & {
   /** To be called when the schema is in place: from then on an empty database is refused as a loss. */
@@ -49,6 +49,7 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
     engine: 'pglite',
     sql: kysely,
     transaction: transactionOn(pool),
+    run: runOn(pool),
     version: async () => serverVersion(kysely),
     markInitialised: () => {
       writeFileSync(marker, '', { mode: 0o600 })

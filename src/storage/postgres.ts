@@ -1,6 +1,6 @@
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
-import { serverVersion, surviveLostConnections, transactionOn, type Database } from './database.js'
+import { runOn, serverVersion, surviveLostConnections, transactionOn, type Database } from './database.js'
 
 /** A registry gives an answer half a second to a few; two statements and a commit fit or the server is away. */
 const WRITE_TIMEOUT_MS = 2_000
@@ -27,6 +27,7 @@ export const openPostgres = (url: string): Database => {
     engine: 'postgresql',
     sql: kysely,
     transaction: transactionOn(writers),
+    run: runOn(writers),
     version: async () => serverVersion(kysely),
     close: async () => {
       await Promise.all([kysely.destroy(), writers.end()])

@@ -20,7 +20,8 @@ export const createRedisSketches = (redis: Redis | Cluster): SketchStore => {
   redis.on('close', () => {
     expiring.clear()
   })
-  return { ...commandsOf(redis), add: async (additions) => add(redis, additions, expiring) }
+  const addAlone = async (additions: readonly SketchAddition[]): Promise<void> => add(redis, additions, expiring)
+  return { ...commandsOf(redis), add: addAlone, addAlone }
 }
 
 const add = async (
@@ -43,7 +44,7 @@ const add = async (
   for (const { key, seconds } of renewed) expiring.set(key, seconds)
 }
 
-const commandsOf = (redis: Redis | Cluster): Omit<SketchStore, 'add'> => ({
+const commandsOf = (redis: Redis | Cluster): Omit<SketchStore, 'add' | 'addAlone'> => ({
   name: 'redis',
 
   replace: async (key, sketch, seconds) => {

@@ -20,7 +20,12 @@ export type StoredSketch = { key: string; bytes: Uint8Array; seconds: number }
  */
 export type SketchStore = {
   name: 'redis' | 'sql'
-  add: (additions: SketchAddition[], tx: Transaction) => Promise<void>
+  add: (additions: readonly SketchAddition[], tx: Transaction) => Promise<void>
+  /**
+   * Adds where that needs no transaction: the store has no part in them, or knows that all members are there.
+   * Undefined where it does need one.
+   */
+  addAlone: (additions: readonly SketchAddition[]) => Promise<void> | undefined
   /** Puts a sketch in the place of what was there; without a sketch removes the key. */
   replace: (key: string, sketch: HyperLogLog | undefined, seconds: number, tx: Transaction) => Promise<void>
   /** Distinct members of each union of keys, in one round trip; keys that do not exist are empty. One that fails does not harm the others. */

@@ -18,14 +18,16 @@ type Row = { key: string; value: Buffer }
 export const createSqlSketches = (database: Database): SketchStore => {
   const remembered = new LRUCache<string, true>({ max: REMEMBERED_MEMBERS, ttl: REMEMBERED_MS })
 
+  const unknown = (additions: readonly SketchAddition[]): SketchAddition[] =>
+    additions.map((addition) => without(remembered, addition)).filter(({ members }) => members.size > 0)
+
   return {
     name: 'sql',
 
+    addAlone: (additions) => (unknown(additions).length === 0 ? Promise.resolve() : undefined),
+
     add: async (additions, tx) => {
-      const news = additions
-        .map((addition) => without(remembered, addition))
-        .filter(({ members }) => members.size > 0)
-        .sort((a, b) => (a.key < b.key ? -1 : 1))
+      const news = unknown(additions).sort((a, b) => (a.key < b.key ? -1 : 1))
       if (news.length === 0) return
       const stored = await lockSketches(
         tx,

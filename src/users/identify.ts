@@ -4,10 +4,12 @@ import { comparable, DirectoryAway, type UserDirectory } from './directory.js'
 import type { VerifyUserToken } from './user-token.js'
 
 /** The id a person or deploy token is counted under, why there is none, or the name to ask for later. */
-type Identity = { member: string } | { uncounted: UncountedUserReason } | { unresolved: string }
+export type Identity = { member: string } | { uncounted: UncountedUserReason } | { unresolved: string }
 
-/** Tells who is behind an event; undefined for anonymous ones. */
-export type Identify = (event: RegistryEvent, kind: 'user' | 'deploy_token') => Promise<Identity | undefined>
+type Answer = Identity | undefined
+
+/** Tells who is behind an event; undefined for anonymous ones. Most answers are there at once, and are not waited for. */
+export type Identify = (event: RegistryEvent, kind: 'user' | 'deploy_token') => Answer | Promise<Answer>
 
 type Needs = {
   directory: UserDirectory
@@ -18,21 +20,28 @@ type Needs = {
 }
 
 export const createIdentify = ({ directory, deployTokens, verifyUserToken }: Needs): Identify => {
-  const byName = async (name: string): Promise<Identity> => {
-    try {
-      const id = await directory.idOf(name)
-      return id === undefined ? { uncounted: 'unknown_user' } : { member: id }
-    } catch (error) {
+  const known = (id: string | undefined): Identity =>
+    id === undefined ? { uncounted: 'unknown_user' } : { member: id }
+
+  const byName = (name: string): Identity | Promise<Identity> => {
+    const failed = (error: unknown): Identity => {
       if (error instanceof DirectoryAway) return { unresolved: comparable(name) }
       throw error
     }
+    try {
+      const id = directory.idOf(name)
+      return id instanceof Promise ? id.then(known, failed) : known(id)
+    } catch (error) {
+      return failed(error)
+    }
   }
 
-  return async ({ actor, at }, kind) => {
+  return ({ actor, at }, kind) => {
     if (verifyUserToken && actor.token !== undefined) {
-      const claims = await verifyUserToken(actor.token, at)
-      const id = kind === 'user' ? claims?.userId : claims?.deployTokenId
-      return id === undefined ? { uncounted: 'bad_user_token' } : { member: id }
+      return verifyUserToken(actor.token, at).then((claims) => {
+        const id = kind === 'user' ? claims?.userId : claims?.deployTokenId
+        return id === undefined ? { uncounted: 'bad_user_token' } : { member: id }
+      })
     }
     if (actor.name === undefined) return undefined
     if (kind === 'deploy_token') return { member: deployTokens.idOf(actor.name) }
