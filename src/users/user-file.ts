@@ -1,6 +1,6 @@
 import { readFileSync, statSync, unwatchFile, watchFile } from 'node:fs'
 import { parse as parseCsv } from 'csv-parse/sync'
-import { parse as parseYaml } from 'yaml'
+import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml'
 import { comparable, type UserDirectory } from './directory.js'
 
 /** The file cannot be used. The message names the file and the line or key. */
@@ -33,19 +33,26 @@ export const createUserFile = (file: string, onProblem: (error: Error) => void):
   }
 }
 
+/** What a file says, and where: problems name the place, since a name must not reach the log. */
+type Entries = { entries: [name: string, id: string][]; placeOf: (entry: number) => string }
+
 const readUserFile = (file: string): Map<string, string> => {
+  const { entries, placeOf } = entriesOf(file)
   const ids = new Map<string, string>()
-  for (const [name, id] of entriesOf(file)) {
+  entries.forEach(([name, id], i) => {
     const compared = comparable(name)
     if (ids.has(compared) && ids.get(compared) !== id) {
-      throw new UserFileError(`${file}: the name "${name}" has two ids (names compare without case)`)
+      const first = placeOf(entries.findIndex(([other]) => comparable(other) === compared))
+      throw new UserFileError(
+        `${file}: ${placeOf(i)} gives the name of ${first} another id (names compare without case)`,
+      )
     }
     ids.set(compared, id)
-  }
+  })
   return ids
 }
 
-const entriesOf = (file: string): [name: string, id: string][] => {
+const entriesOf = (file: string): Entries => {
   let source
   try {
     if (statSync(file).size > LARGEST_FILE) throw new UserFileError(`${file}: larger than ${LARGEST_FILE} bytes`)
@@ -57,34 +64,41 @@ const entriesOf = (file: string): [name: string, id: string][] => {
   return /\.csv$/i.test(file) ? csvEntries(file, source) : yamlEntries(file, source)
 }
 
-const csvEntries = (file: string, source: string): [string, string][] => {
+const csvEntries = (file: string, source: string): Entries => {
   let rows: string[][]
   try {
     rows = parseCsv(source, { bom: true, trim: true, skip_empty_lines: true, relax_column_count: true })
   } catch (error) {
-    throw new UserFileError(`${file}: not CSV: ${error instanceof Error ? error.message : ''}`)
+    throw new UserFileError(`${file}: not CSV at line ${String((error as { lines?: number }).lines)}`)
   }
   const [first] = rows
   const body = first?.[0]?.toLowerCase() === 'name' && first[1]?.toLowerCase() === 'id' ? rows.slice(1) : rows
-  return body.map(([name, id], i) => {
-    if (!name || !id) throw new UserFileError(`${file}: row ${i + 1 + (rows.length - body.length)} is not "name,id"`)
+  const placeOf = (entry: number): string => `row ${entry + 1 + (rows.length - body.length)}`
+  const entries = body.map(([name, id], i): [string, string] => {
+    if (!name || !id) throw new UserFileError(`${file}: ${placeOf(i)} is not "name,id"`)
     return [name, id]
   })
+  return { entries, placeOf }
 }
 
-const yamlEntries = (file: string, source: string): [string, string][] => {
-  let document: unknown
-  try {
-    document = parseYaml(source)
-  } catch (error) {
-    throw new UserFileError(`${file}: not YAML: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : ''}`)
+const yamlEntries = (file: string, source: string): Entries => {
+  const lines = new LineCounter()
+  // Names are compared below, in one pass: the parser would compare each with all others.
+  const document = parseDocument(source, { lineCounter: lines, uniqueKeys: false })
+  const [broken] = document.errors
+  if (broken) throw new UserFileError(`${file}: not YAML at line ${lines.linePos(broken.pos[0]).line}`)
+  if (document.contents === null) return { entries: [], placeOf: () => file }
+  if (!isMap(document.contents)) throw new UserFileError(`${file}: expected a map "name: id"`)
+  const { items } = document.contents
+  const placeOf = (entry: number): string => {
+    const key = items[entry]?.key
+    return `line ${lines.linePos((isNode(key) && key.range?.[0]) || 0).line}`
   }
-  if (document === null || document === undefined) return []
-  if (typeof document !== 'object' || Array.isArray(document))
-    throw new UserFileError(`${file}: expected a map "name: id"`)
-  return Object.entries(document).map(([name, id]) => {
-    if (typeof id !== 'string' && typeof id !== 'number')
-      throw new UserFileError(`${file}: the id of "${name}" is no text or number`)
-    return [name, String(id)]
+  const entries = items.map(({ key, value }, i): [string, string] => {
+    if (isScalar(key) && isScalar(value) && (typeof value.value === 'string' || typeof value.value === 'number')) {
+      return [String(key.value), String(value.value)]
+    }
+    throw new UserFileError(`${file}: ${placeOf(i)} is not "name: id"`)
   })
+  return { entries, placeOf }
 }

@@ -61,16 +61,30 @@ describe('a users file', () => {
   })
 
   test.each([
-    ['two-ids.yml', 'alice: 1\nALICE: 2\n', /"ALICE" has two ids/],
+    ['two-ids.yml', '# ours\nalice: 1\nbob: 1\nALICE: 2\n', /line 4 gives the name of line 2 another id/],
+    ['same.yml', 'alice: 1\nalice: 2\n', /line 2 gives the name of line 1 another id/],
+    ['two-ids.csv', 'name,id\nalice,1\nAlice,2\n', /row 3 gives the name of row 2 another id/],
     ['list.yml', '- alice\n', /expected a map "name: id"/],
-    ['nested.yml', 'alice: { id: 1 }\n', /the id of "alice" is no text or number/],
-    ['short.csv', 'alice,1\nbob\n', /row 2 is not "name,id"/],
-    ['quotes.csv', 'alice,"1\n', /not CSV/],
-  ])('%s is refused, naming the file', (name, text, message) => {
+    ['nested.yml', 'bob: 1\nalice: { id: 1 }\n', /line 2 is not "name: id"/],
+    ['alias.yml', 'bob: 1\nalice: *alice\n', /line 2 is not "name: id"/],
+    ['open.yml', 'bob: 1\nalice: "1\n', /not YAML at line \d/],
+    ['short.csv', 'bob,1\nalice\n', /row 2 is not "name,id"/],
+    ['open.csv', 'bob,1\nalice,"1\n', /not CSV at line 2/],
+    ['quotes.csv', 'alice"x",1\n', /not CSV at line 1/],
+  ])('%s is refused, naming the file and the place, but nobody', (name, text, message) => {
     const path = file(name, text)
     expect(() => createUserFile(path, fail)).toThrow(UserFileError)
     expect(() => createUserFile(path, fail)).toThrow(message)
     expect(() => createUserFile(path, fail)).toThrow(name)
+    expect(() => createUserFile(path, fail)).not.toThrow(/alice/i)
+  })
+
+  test('of a hundred thousand people is read in a few seconds', () => {
+    const people = Array.from({ length: 100_000 }, (_, i) => `person-${i}: ${i}\n`)
+    const start = Date.now()
+    directory = createUserFile(file('many.yml', people.join('')), fail)
+    expect(Date.now() - start).toBeLessThan(10_000)
+    expect(directory.idOf('person-99999')).toBe('99999')
   })
 
   test('a file that is not there is refused', () => {
