@@ -1,6 +1,6 @@
 import { readFileSync, statSync, unwatchFile, watchFile } from 'node:fs'
 import { parse as parseCsv } from 'csv-parse/sync'
-import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml'
+import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
 import { comparable, type UserDirectory } from './directory.js'
 
 /** The file cannot be used. The message names the file and the line or key. */
@@ -90,10 +90,7 @@ const yamlEntries = (file: string, source: string): Entries => {
   if (document.contents === null) return { entries: [], placeOf: () => file }
   if (!isMap(document.contents)) throw new UserFileError(`${file}: expected a map "name: id"`)
   const { items } = document.contents
-  const placeOf = (entry: number): string => {
-    const key = items[entry]?.key
-    return `line ${lines.linePos((isNode(key) && key.range?.[0]) || 0).line}`
-  }
+  const placeOf = (entry: number): string => `line ${lines.linePos(items[entry]?.key.range[0] ?? 0).line}`
   const entries = items.map(({ key, value }, i): [string, string] => {
     if (isScalar(key) && isScalar(value) && (typeof value.value === 'string' || typeof value.value === 'number')) {
       return [String(key.value), String(value.value)]
