@@ -20,8 +20,3 @@ export const takeLease = async (
   `.execute(database.sql)
   return rows.length > 0
 }
-
-/** Gives a lease back before its time. */
-export const releaseLease = async (database: Database, name: string, holder: string): Promise<void> => {
-  await sql`delete from leases where name = ${name} and holder = ${holder}`.execute(database.sql)
-}

@@ -9,14 +9,8 @@ const MIGRATIONS = { '0001-counters': counters }
  * @returns the names of the migrations that were applied now.
  */
 export const migrate = async (db: Kysely<unknown>): Promise<string[]> => {
-  const { error, results = [] } = await migratorFor(db).migrateToLatest()
+  const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }
+  const { error, results = [] } = await new Migrator({ db, provider }).migrateToLatest()
   if (error !== undefined) throw error instanceof Error ? error : new Error('the migration failed')
   return results.map(({ migrationName }) => migrationName)
 }
-
-/** Names of the migrations that are still to be applied. */
-export const pendingMigrations = async (db: Kysely<unknown>): Promise<string[]> =>
-  (await migratorFor(db).getMigrations()).filter(({ executedAt }) => !executedAt).map(({ name }) => name)
-
-const migratorFor = (db: Kysely<unknown>): Migrator =>
-  new Migrator({ db, provider: { getMigrations: async () => Promise.resolve(MIGRATIONS) } })
