@@ -31,17 +31,39 @@ const add = async (
 ): Promise<void> => {
   if (additions.length === 0) return
   const pipeline = redis.pipeline()
-  const renewed = additions.filter(
-    ({ key, seconds, replaceable }) => replaceable === true || expiring.get(key) !== seconds,
-  )
-  for (const { key, members } of additions) {
-    const all = [...members]
-    for (let i = 0; i < all.length; i += MEMBERS_PER_COMMAND)
-      pipeline.pfadd(key, ...all.slice(i, i + MEMBERS_PER_COMMAND))
+  const added: SketchAddition[] = []
+  for (const addition of additions) {
+    const all = [...addition.members]
+    for (let i = 0; i < all.length; i += MEMBERS_PER_COMMAND) {
+      pipeline.pfadd(addition.key, ...all.slice(i, i + MEMBERS_PER_COMMAND))
+      added.push(addition)
+    }
   }
+  const renewed = new Set(
+    additions.filter(({ key, seconds, replaceable }) => replaceable === true || expiring.get(key) !== seconds),
+  )
   for (const { key, seconds } of renewed) pipeline.expire(key, seconds)
-  await execute(pipeline)
+  const answers = await execute(pipeline)
   for (const { key, seconds } of renewed) expiring.set(key, seconds)
+  const changed = added.filter((addition, i) => answers[i] === 1 && !renewed.has(addition))
+  if (changed.length > 0) giveLifetimes(redis, changed, expiring)
+}
+
+/**
+ * A sketch that is remembered to have a lifetime may be a new one, if somebody removed it meanwhile. PFADD answers 1 for it
+ * as for any sketch that changed, so these are given a lifetime if they have none. Nobody waits for that: it would cost each
+ * new user a round trip.
+ */
+const giveLifetimes = (
+  redis: Redis | Cluster,
+  changed: readonly SketchAddition[],
+  expiring: LRUCache<string, number>,
+): void => {
+  const pipeline = redis.pipeline()
+  for (const { key, seconds } of changed) pipeline.expire(key, seconds, 'NX')
+  execute(pipeline).catch(() => {
+    for (const { key } of changed) expiring.delete(key)
+  })
 }
 
 const commandsOf = (redis: Redis | Cluster): Omit<SketchStore, 'add' | 'addAlone'> => ({

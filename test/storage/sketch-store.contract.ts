@@ -75,6 +75,13 @@ export const sketchStoreContract = (name: string, open: () => Promise<TestStores
       expect(stored?.seconds).toBeLessThanOrEqual(1_000)
     })
 
+    test('keeps a sketch for its seconds also when it was removed and comes again', async () => {
+      await add('{t}a', members(3))
+      await stores.database.transaction(async (tx) => stores.sketches.replace('{t}a', undefined, 100, tx))
+      await add('{t}a', members(1, 3))
+      expect((await entries('{t}a'))[0]?.seconds).toBeGreaterThan(990)
+    })
+
     test('forgets a sketch after its time', async () => {
       await add('{t}a', members(3), 1)
       await new Promise((resolve) => setTimeout(resolve, 1_300))
