@@ -1,4 +1,5 @@
-import { pino, type Logger } from 'pino'
+import { isNativeError } from 'node:util/types'
+import { pino, type DestinationStream, type Logger } from 'pino'
 
 /** Addresses of clients, and of stores: neither belongs into a log that many may read. */
 const ADDRESS =
@@ -12,7 +13,7 @@ const withoutAddresses = (text: string): string => text.replace(ADDRESS, '(addre
  * ids of people.
  */
 const serializeError = (error: unknown): object => {
-  if (!(error instanceof Error)) return { type: typeof error }
+  if (!(error instanceof Error || isNativeError(error))) return { type: typeof error }
   return {
     type: error.name,
     message: withoutAddresses(error.message),
@@ -21,12 +22,15 @@ const serializeError = (error: unknown): object => {
   }
 }
 
-/** Structured logs on standard output, a line of JSON each. */
-export const createLog = (level: string): Logger =>
-  pino({
-    level,
-    base: {},
-    timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
-    serializers: { err: serializeError },
-  })
+/** Structured logs, a line of JSON each. @param to where lines are written; standard output unless said. */
+export const createLog = (level: string, to?: DestinationStream): Logger =>
+  pino(
+    {
+      level,
+      base: {},
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: serializeError },
+    },
+    to,
+  )

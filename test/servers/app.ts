@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net'
-import { pino } from 'pino'
 import { createApp, type App } from '../../src/app.js'
 import { readConfig } from '../../src/config.js'
+import { createLog } from '../../src/log.js'
 import { ROOT, API_TOKEN, NOTIFICATION_TOKEN } from './service.js'
 import { embeddedFolder } from './stores.js'
 
@@ -29,7 +29,7 @@ export const openApp = async (
     ...environment,
   }
   const lines: string[] = []
-  const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) })
+  const log = createLog('debug', { write: (line: string) => void lines.push(line) })
   const app = await createApp(readConfig(settings, ROOT), log, now)
   await new Promise<void>((resolve) => app.http.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(app.http.address() as AddressInfo).port}`
