@@ -1,4 +1,4 @@
-import { readFileSync, statSync, unwatchFile, watchFile } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { parse as parseCsv } from 'csv-parse/sync'
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
 import { comparable, type UserDirectory } from './directory.js'
@@ -15,22 +15,33 @@ const LOOK_EVERY_MS = 2_000
  * @throws UserFileError at the first reading.
  */
 export const createUserFile = (file: string, onProblem: (error: Error) => void): UserDirectory => {
+  // Noted before it is read: a change while it is being read is then seen at the next look.
+  let version = versionOf(file)
   let ids = readUserFile(file)
-  const reload = (): void => {
+  const look = (): void => {
+    const found = versionOf(file)
+    if (found === version) return
+    version = found
     try {
       ids = readUserFile(file)
     } catch (error) {
       onProblem(error as Error)
     }
   }
-  watchFile(file, { interval: LOOK_EVERY_MS, persistent: false }, reload)
+  const looking = setInterval(look, LOOK_EVERY_MS).unref()
   return {
     kind: 'file',
     idOf: (name) => ids.get(comparable(name)),
     close: () => {
-      unwatchFile(file, reload)
+      clearInterval(looking)
     },
   }
+}
+
+/** Differs when the file does; Node's own watchFile takes its first look some time later, and misses what changes until then. */
+const versionOf = (file: string): string => {
+  const stats = statSync(file, { bigint: true, throwIfNoEntry: false })
+  return stats ? `${stats.ino} ${stats.size} ${stats.mtimeNs}` : 'none'
 }
 
 /** What a file says, and where: problems name the place, since a name must not reach the log. */
