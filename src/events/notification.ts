@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { isUtf8 } from 'node:buffer'
 import { MICROS_PER_DAY, parseTimestamp, type Micros } from './calendar.js'
+import { excerptOf, isFields, jsonOf, type Fields } from './excerpt.js'
 import {
   isDigest,
   isRepositoryPath,
@@ -27,11 +28,8 @@ export class NotAnEnvelope extends Error {}
 
 const LONGEST_TEXT = 1_024
 const LONGEST_TOKEN = 16_384
-const LONGEST_EXCERPT = 2_000
 /** Registries and we do not share a clock; an hour of doubt is plenty, a day is kind. */
 const FUTURE_TOLERANCE = MICROS_PER_DAY
-
-type Fields = Record<string, unknown>
 
 /**
  * Reads a notification envelope as CNCF distribution and GitLab's registry send it (distribution's docs, "Notifications").
@@ -59,8 +57,10 @@ const readItem = (item: unknown, now: Micros, intact: boolean): RegistryEvent | 
     if (!intact && jsonOf(item).includes('\ufffd')) throw new Unreadable('broken_utf8', 'the event is not UTF-8')
     return toRegistryEvent(item, now)
   } catch (error) {
-    if (!(error instanceof Unreadable)) throw error
-    return { id: idOfUnreadable(item), unreadable: error.reason, detail: error.message, excerpt: excerptOf(item) }
+    // What nobody foresaw is the culprit's alone, too: the registry would send its neighbours again for ever.
+    const { reason, message } =
+      error instanceof Unreadable ? error : new Unreadable('wrong_type', 'the event cannot be read')
+    return { id: idOfUnreadable(item), unreadable: reason, detail: message, excerpt: excerptOf(item) }
   }
 }
 
@@ -162,9 +162,6 @@ const text = (value: unknown, field: string, longest = LONGEST_TEXT): string | u
   return value
 }
 
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 const optionalFields = (value: unknown, field: string): Fields => {
   if (value === undefined || value === null) return {}
   if (!isFields(value)) throw new Unreadable('wrong_type', `${field} is not an object`)
@@ -180,7 +177,8 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const idOf = (item: Fields, target: Fields, request: Fields): EventId => {
   const id = text(item.id, 'id')
   if (id && UUID.test(id.toLowerCase())) return id.toLowerCase() as EventId
-  return digestToId([id, item.action, item.timestamp, request.id, target.repository, target.tag, target.digest])
+  const requestId = text(request.id, 'request.id')
+  return digestToId([id, item.action, item.timestamp, requestId, target.repository, target.tag, target.digest])
 }
 
 const idOfUnreadable = (item: unknown): EventId => {
@@ -189,41 +187,9 @@ const idOfUnreadable = (item: unknown): EventId => {
   return digestToId(jsonOf(item))
 }
 
-/** A hostile item can be nested deeper than the stack; its harmless fields must do for it. */
-const jsonOf = (item: unknown): string => {
-  try {
-    return JSON.stringify(item)
-  } catch {
-    return excerptOf(item)
-  }
-}
-
 const digestToId = (value: unknown): EventId =>
   createHash('sha256')
     .update(JSON.stringify(value))
     .digest('hex')
     .slice(0, 32)
     .replace(/(.{8})(.{4})(.{4})(.{4})(.{12})/, '$1-$2-$3-$4-$5') as EventId
-
-const HARMLESS = ['mediaType', 'digest', 'repository', 'tag', 'size'] as const
-
-/** Enough to find the culprit, nothing that identifies a client. */
-const excerptOf = (item: unknown): string => {
-  if (!isFields(item)) return JSON.stringify(typeof item)
-  const target = isFields(item.target)
-    ? Object.fromEntries(
-        HARMLESS.filter((key) => key in (item.target as Fields)).map((key) => [
-          key,
-          short((item.target as Fields)[key]),
-        ]),
-      )
-    : short(item.target)
-  const { id, timestamp, action } = item
-  const excerpt = { id: short(id), timestamp: short(timestamp), action: short(action), target }
-  return JSON.stringify(excerpt).slice(0, LONGEST_EXCERPT)
-}
-
-const short = (value: unknown): unknown => {
-  if (typeof value === 'string') return value.length > 200 ? `${value.slice(0, 200)}…` : value
-  return typeof value === 'object' && value !== null ? typeof value : value
-}

@@ -92,6 +92,7 @@ describe('an event that cannot be read says why, and its neighbours are read', (
     ['a target that is text', { ...good, target: 'x' }, 'wrong_type'],
     ['a request that is a number', { ...good, request: 1 }, 'wrong_type'],
     ['a tag that is a number', withTarget({ tag: 1 }), 'wrong_type'],
+    ['a request id that is an object, and no id', { ...good, id: undefined, request: { id: {} } }, 'wrong_type'],
     ['an actor that is a list', { ...good, actor: [] }, 'wrong_type'],
     ['a NUL in the digest', withTarget({ digest: 'sha256:\u0000' }), 'nul_character'],
     ['a NUL in the name', { ...good, actor: { name: 'al\u0000ice' } }, 'nul_character'],
@@ -144,6 +145,17 @@ describe('an event that cannot be read says why, and its neighbours are read', (
     const deep = `{"events":[{"a":${'['.repeat(200_000)}${']'.repeat(200_000)}},${JSON.stringify(good)}]}`
     const [first, second] = readEnvelope(Buffer.from(deep), NOW)
     expect(first).toMatchObject({ unreadable: 'no_target' })
+    expect(second).toMatchObject({ action: 'push' })
+  })
+
+  test('a request id nested deeper than the stack is only unreadable', () => {
+    const nested = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
+    const culprit = JSON.stringify({ ...good, id: undefined, request: { id: 0 } }).replace(
+      '{"id":0}',
+      `{"id":${nested}}`,
+    )
+    const [first, second] = readEnvelope(Buffer.from(`{"events":[${culprit},${JSON.stringify(good)}]}`), NOW)
+    expect(first).toMatchObject({ unreadable: 'wrong_type', detail: 'request.id is not text' })
     expect(second).toMatchObject({ action: 'push' })
   })
 
