@@ -28,15 +28,20 @@ type Needs = {
  */
 export const resolveUsers = async (needs: Needs): Promise<number> => {
   const { rows } = await sql<{ name: string }>`
-    select distinct name from unresolved_users order by name limit ${NAMES_AT_ONCE}
+    select name from unresolved_users group by name order by max(asked_at) nulls first, name limit ${NAMES_AT_ONCE}
   `.execute(needs.database.sql)
   let resolved = 0
+  let failed: string | undefined
   for (const { name } of rows) {
     const answer = await askFor(needs, name)
-    if (!answer) continue
+    if (!answer) {
+      failed ??= name
+      continue
+    }
     await settle(needs, name, answer.id)
     resolved++
   }
+  if (failed !== undefined) await putBehind(needs, failed)
   if (resolved > 0) await needs.repositories.rebuildStale()
   return resolved
 }
@@ -47,6 +52,14 @@ const askFor = async ({ idOf }: Needs, name: string): Promise<{ id: string | und
   } catch {
     return undefined
   }
+}
+
+/**
+ * The next round begins with others. Only the first name of a round that could not be told goes back: after a failure the
+ * directory rests, so that those behind it may not have been asked for at all.
+ */
+const putBehind = async ({ database, now }: Needs, name: string): Promise<void> => {
+  await sql`update unresolved_users set asked_at = ${now().toISOString()} where name = ${name}`.execute(database.sql)
 }
 
 const settle = async (

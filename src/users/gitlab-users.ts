@@ -9,6 +9,8 @@ const PATIENCE_MS = 300
 const REQUEST_LIMIT_MS = 5_000
 /** After a failure GitLab is left alone for a while, and events do not wait for it. */
 const REST_MS = 10_000
+/** What is wrong with the question is wrong with the name: the rest of the address is the same for all. */
+const REFUSED_NAME = new Set([400, 414, 422])
 const LARGEST_ANSWER = 256 * 1024
 const REQUESTS_AT_ONCE = 8
 
@@ -97,6 +99,7 @@ const requestId = async (url: string, token: string, name: string): Promise<Answ
   })
   if (!response.ok) {
     await response.body?.cancel()
+    if (REFUSED_NAME.has(response.status)) return NOBODY
     throw new DirectoryAway(`GitLab answered ${response.status}`)
   }
   return idIn(await boundedText(response), name)

@@ -16,10 +16,17 @@ const IDS: Record<string, string | undefined> = { alice: '17', bob: '18' }
 describe.each(STORE_PAIRS)('people the directory could not tell, on %s', (_, open) => {
   let stores: TestStores
   let away = false
+  /** Asking for one of these makes the directory rest until the next round. */
+  let refused: string[] = []
+  let resting = false
   const directory: UserDirectory = {
     kind: 'gitlab',
     idOf: (name) => {
-      if (away) throw new DirectoryAway('x')
+      if (away || resting) throw new DirectoryAway('x')
+      if (refused.includes(name)) {
+        resting = true
+        throw new DirectoryAway('x')
+      }
       return IDS[name.toLowerCase()]
     },
     close: () => undefined,
@@ -31,6 +38,8 @@ describe.each(STORE_PAIRS)('people the directory could not tell, on %s', (_, ope
   afterAll(async () => stores.close())
   beforeEach(async () => {
     away = false
+    refused = []
+    resting = false
     await stores.clear()
   })
 
@@ -82,5 +91,24 @@ describe.each(STORE_PAIRS)('people the directory could not tell, on %s', (_, ope
     await ingest(history.slice(4))
     expect(await countOf(stores, 'i_container_registry_create_repository_user-2026-47')).toBe(1)
     expect(await countOf(stores, 'i_container_registry_push_repository_user-2026-47')).toBe(1)
+  })
+  test('who cannot be told goes behind all others, so that nobody waits for ever', async () => {
+    const { ingest, resolve } = counting()
+    away = true
+    const names = ['aaa', 'aab', 'alice', 'bob']
+    await ingest(names.map((name, i) => anEvent({ id: i + 1, name, type: 'build', tag: '1' })))
+    away = false
+    refused = ['aaa', 'aab']
+    const rounds = []
+    for (let round = 0; round < 4; round++) {
+      resting = false
+      rounds.push(await resolve())
+    }
+    // Each that is refused costs one round, once.
+    expect(rounds).toEqual([0, 0, 2, 0])
+    expect(await countUnresolved(stores.database)).toBe(2)
+    refused = []
+    resting = false
+    expect(await resolve()).toBe(2)
   })
 })

@@ -95,15 +95,18 @@ describe('a users file', () => {
 describe('a GitLab', () => {
   let stub: Stub
   let behave: 'answer' | 'fail' | 'hang' | 'lie'
+  let refusal: number
   let clock: number
   let directory: UserDirectory
   beforeEach(async () => {
     behave = 'answer'
+    refusal = 400
     clock = Date.parse('2026-11-21T12:00:00Z')
     stub = await startStub(({ path }, response) => {
       const name = new URL(path, 'http://x').searchParams.get('username')
       if (behave === 'hang') return
-      if (behave === 'fail') response.writeHead(500).end()
+      if (name === 'refused') response.writeHead(refusal).end('{"error":"username is invalid"}')
+      else if (behave === 'fail') response.writeHead(500).end()
       else if (behave === 'lie') response.end('{"not": "a list"}')
       else response.end(JSON.stringify(name === 'alice' ? [{ id: 17, username: 'Alice' }] : []))
     })
@@ -148,6 +151,23 @@ describe('a GitLab', () => {
       }
     },
   )
+
+  test.each([400, 414, 422])(
+    'that answers %d to a name does not know it, and others go on being asked for',
+    async (status) => {
+      refusal = status
+      expect(await directory.idOf('refused')).toBeUndefined()
+      expect(await directory.idOf('Refused')).toBeUndefined()
+      expect(await directory.idOf('alice')).toBe('17')
+      expect(stub.requests).toHaveLength(2)
+    },
+  )
+
+  test.each([401, 403, 404, 429])('that answers %d says nothing about the name, which waits', async (status) => {
+    refusal = status
+    await expect(directory.idOf('refused')).rejects.toThrow(DirectoryAway)
+    await expect(directory.idOf('alice')).rejects.toThrow(/a moment ago/)
+  })
 
   test('is not followed to another place', async () => {
     await stub.stop()

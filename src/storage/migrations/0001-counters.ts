@@ -34,8 +34,11 @@ const statements = [
   // Sketches that must be made anew from repositories.if_first, because an older first event arrived.
   sql`create table stale_sketches (key text primary key)`,
 
-  // Names that the user directory could not be asked for, and what their bearers are to be counted for.
-  sql`create table unresolved_users (name text, event text, day date, primary key (name, event, day))`,
+  // Names that the user directory could not be asked for, and what their bearers are to be counted for. asked_at is when a
+  // name was last asked for in vain: those that were asked for longest ago come first.
+  sql`create table unresolved_users (
+    name text, event text, day date, asked_at timestamptz, primary key (name, event, day)
+  )`,
 
   // HyperLogLog sketches in Redis's format, where no Redis is configured.
   sql`create table sketches (key text primary key, value bytea not null, expires_at timestamptz not null)`,
