@@ -26,6 +26,10 @@ import type { UnreadableReason } from './skip-reason.js'
 /** The body is not a notification envelope: the one case in which content is answered 400. */
 export class NotAnEnvelope extends Error {}
 
+/** Items read of one envelope, whatever they are; a larger body may hold as many as it has room for real ones. */
+const MOST_ITEMS = 10_000
+/** Bytes of the shortest JSON that can be an event: a time, an action, a repository. */
+const SHORTEST_EVENT = 80
 const LONGEST_TEXT = 1_024
 const LONGEST_TOKEN = 16_384
 /** Registries and we do not share a clock; an hour of doubt is plenty, a day is kind. */
@@ -33,7 +37,8 @@ const FUTURE_TOLERANCE = MICROS_PER_DAY
 
 /**
  * Reads a notification envelope as CNCF distribution and GitLab's registry send it (distribution's docs, "Notifications").
- * Each item is an event or says why it is none; one broken item never harms its neighbours.
+ * Each item is an event or says why it is none; one broken item never harms its neighbours. Of more items than a body can
+ * hold events, those that are too many are one unreadable event.
  * @throws NotAnEnvelope when the body is not JSON or has no list of events.
  */
 export const readEnvelope = (body: Buffer, now: Micros): (RegistryEvent | UnreadableEvent)[] => {
@@ -41,8 +46,18 @@ export const readEnvelope = (body: Buffer, now: Micros): (RegistryEvent | Unread
   const envelope = parseJson(body)
   const items = isFields(envelope) ? envelope.events : undefined
   if (!Array.isArray(items)) throw new NotAnEnvelope('the body is JSON, but has no list named "events"')
-  return items.map((item: unknown) => readItem(item, now, intact))
+  const most = Math.max(MOST_ITEMS, Math.ceil(body.length / SHORTEST_EVENT))
+  const events = items.slice(0, most).map((item: unknown) => readItem(item, now, intact))
+  return items.length > most ? [...events, beyond(body, items.length, most)] : events
 }
+
+/** Stands for all items that are not read, since a million of them would keep everybody else waiting. */
+const beyond = (body: Buffer, items: number, most: number): UnreadableEvent => ({
+  id: digestToId(body.toString('latin1')),
+  unreadable: 'too_many_events',
+  detail: `the envelope has ${items} events; those after the first ${most} are not read`,
+  excerpt: '{}',
+})
 
 const parseJson = (body: Buffer): unknown => {
   try {
@@ -64,13 +79,16 @@ const readItem = (item: unknown, now: Micros, intact: boolean): RegistryEvent | 
   }
 }
 
-/** Thrown inside one item, caught at its border. */
+/** Thrown inside one item, caught at its border. Nobody reads its stack, which would cost more than the item. */
 class Unreadable extends Error {
-  constructor(
-    readonly reason: UnreadableReason,
-    detail: string,
-  ) {
+  readonly reason: UnreadableReason
+
+  constructor(reason: UnreadableReason, detail: string) {
+    const { stackTraceLimit } = Error
+    Error.stackTraceLimit = 0
     super(detail)
+    Error.stackTraceLimit = stackTraceLimit
+    this.reason = reason
   }
 }
 

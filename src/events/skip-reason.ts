@@ -15,6 +15,7 @@ export const UNREADABLE_REASONS = [
   'bad_timestamp',
   'timestamp_in_future',
   'unknown_action',
+  'too_many_events',
   'not_storable',
 ] as const
 

@@ -180,6 +180,39 @@ const shape = (fields: object): Record<string, fc.Arbitrary<unknown>> =>
     Object.entries(fields).map(([key, value]) => [key, fc.oneof(fc.constant(value as unknown), fc.jsonValue())]),
   )
 
+describe('an envelope of more items than a registry can mean', () => {
+  const REST = 'too_many_events'
+  const reasonOf = (event: RegistryEvent | UnreadableEvent | undefined): unknown =>
+    event && 'unreadable' in event && event.unreadable
+
+  test('is read as far as 10,000; the rest is one unreadable event', () => {
+    const found = read(...Array.from({ length: 50_000 }, () => 1))
+    expect(found).toHaveLength(10_001)
+    expect(found.slice(0, -1).every((event) => reasonOf(event) === 'not_an_object')).toBe(true)
+    expect(found.at(-1)).toMatchObject({
+      unreadable: REST,
+      detail: 'the envelope has 50000 events; those after the first 10000 are not read',
+    })
+  })
+
+  test('has that rest once, however often it comes, and another envelope has another', () => {
+    const restOf = (item: unknown): string | undefined => read(...Array.from({ length: 10_001 }, () => item)).at(-1)?.id
+    expect(restOf(1)).toBe(restOf(1))
+    expect(restOf(1)).not.toBe(restOf(2))
+  })
+
+  test('10,000 are not too many', () => {
+    expect(read(...Array.from({ length: 10_000 }, () => 1)).map(reasonOf)).not.toContain(REST)
+  })
+
+  test('the shortest events there can be are all read, however many a large body holds', () => {
+    const shortest = { timestamp: '2026-11-21T10:49:34Z', action: 'push', target: { repository: 'a' } }
+    const found = read(...Array.from({ length: 50_000 }, () => shortest))
+    expect(found).toHaveLength(50_000)
+    expect(found.some((event) => 'unreadable' in event)).toBe(false)
+  })
+})
+
 describe('a body that is no envelope', () => {
   test.each(['', 'not json', '[]', '{}', '{"events":{}}', '{"events":null}', 'null', '"events"'])('%s', (body) => {
     expect(() => readEnvelope(Buffer.from(body), NOW)).toThrow(NotAnEnvelope)
