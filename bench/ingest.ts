@@ -5,6 +5,7 @@ import { sampleOf, type Row } from './sample.js'
 import {
   portOf,
   postgresLimit,
+  query,
   redisLimit,
   sendLoad,
   startBareHandler,
@@ -110,10 +111,8 @@ const rowsOf = (scenario: Scenario, pair: Pair, seens: readonly Seen[], bares: r
 const limitsOfStores = async (servers: Awaited<ReturnType<typeof startServers>>, rounds: number): Promise<Row[]> => {
   const folder = temporaryFolder('pgbench')
   const script = join(folder.path, 'one-row.sql')
-  const table = join(folder.path, 'table.sql')
-  writeFileSync(table, 'create table if not exists limits (id uuid primary key);')
   writeFileSync(script, 'insert into limits values (gen_random_uuid());')
-  await postgresLimit(servers, table, 1, 1)
+  await query(servers.postgres.url, 'create table limits (id uuid primary key)')
   const rows: Row[] = []
   for (const connections of [1, 8]) {
     const [redis, postgres]: [number[], number[]] = [[], []]

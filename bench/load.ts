@@ -95,9 +95,11 @@ const exchange = async (socket: Socket, text: string): Promise<string> =>
 /** Made beforehand: what is measured is the receiver, not the making of JSON. */
 const requests = Array.from({ length: plan.requests }, request)
 
+let next = 0
+
 const client = async (): Promise<void> => {
   let socket = plan.keepAlive ? await open() : undefined
-  for (let text = requests.pop(); text !== undefined && !stop; text = requests.pop()) {
+  for (let text = requests[next++]; text !== undefined && !stop; text = requests[next++]) {
     const start = performance.now()
     try {
       const used = socket ?? (await open())

@@ -2,6 +2,7 @@ import { execFile, execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import pg from 'pg'
 import { postgresProgram, startPostgres, type PostgresServer } from '../test/servers/postgres.js'
 import { eventually, startProcess, temporaryFolder } from '../test/servers/process.js'
 import { startRedis, type RedisServer } from '../test/servers/redis.js'
@@ -32,6 +33,17 @@ export const startServers = async (): Promise<Servers> => {
   }
 }
 
+/** Asks a PostgreSQL database one thing, beside the service. */
+export const query = async <Row extends pg.QueryResultRow>(url: string, text: string): Promise<Row[]> => {
+  const client = new pg.Client(url)
+  await client.connect()
+  try {
+    return (await client.query<Row>(text)).rows
+  } finally {
+    await client.end()
+  }
+}
+
 let databases = 0
 
 /** A service on an empty database of the servers. */
@@ -47,12 +59,8 @@ export const startOnServers = async ({ redis, postgres }: Servers): Promise<Pair
       folder.remove()
     },
     countStored: async () => {
-      const { default: pg } = await import('pg')
-      const client = new pg.Client(database)
-      await client.connect()
-      const { rows } = await client.query<{ count: string }>('select count(*) from event_ids')
-      await client.end()
-      return Number(rows[0]?.count)
+      const [row] = await query<{ count: string }>(database, 'select count(*) from event_ids')
+      return Number(row?.count)
     },
   }
 }

@@ -17,7 +17,10 @@ const controlled = (settings: { largestBatch?: number; longestQueue?: number } =
     largestBatch: settings.largestBatch ?? 100,
     longestQueue: settings.longestQueue ?? 1_000,
   })
-  const turn = async (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+  /** Longer than the batches wait for what may still arrive. */
+  const turn = async (): Promise<void> => {
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+  }
   return { batches, written, underWay, turn }
 }
 
