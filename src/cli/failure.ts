@@ -1,5 +1,5 @@
 import { ConfigError } from '../config.js'
-import { ImportError } from '../counters/transfer.js'
+import { ImportError } from '../counters/export-lines.js'
 import { DefinitionError } from '../definitions/definition-file.js'
 import { DeliveryError } from '../ping/deliver.js'
 import { isStorageAway } from '../storage/away.js'

@@ -1,24 +1,27 @@
+import { isNativeError } from 'node:util/types'
 import { sql } from 'kysely'
+import { isStorageAway } from '../storage/away.js'
 import type { Database, Sql } from '../storage/database.js'
 import { HyperLogLog } from '../storage/hyperloglog/hyperloglog.js'
 import type { SketchStore } from '../storage/sketch-store.js'
+import {
+  checkHeading,
+  closingLine,
+  counterLine,
+  headingLine,
+  ImportError,
+  noLines,
+  parseLine,
+  type CounterLine,
+  type LineKind,
+  type Transferred,
+} from './export-lines.js'
 import { KEY_PREFIX, parseSketchKey } from './keys.js'
 
-/** A line of an export. */
-type Heading = { kind: 'tallyman-counters'; version: number; users_key_fingerprint: string }
-type SketchLine = { kind: 'sketch'; key: string; seconds: number; bytes: string }
 type Row = Record<string, unknown>
-type Line = Heading | SketchLine | ({ kind: string } & Row)
-
-/** An export cannot be taken in. The message says which line, and why. */
-export class ImportError extends Error {}
-
-/** How many lines of each kind were taken in. */
-export type Transferred = Record<string, number>
 
 type Stores = { database: Database; sketches: SketchStore }
 
-const VERSION = 1
 const ROWS_PER_PAGE = 1_000
 
 type Table = {
@@ -29,7 +32,7 @@ type Table = {
 }
 
 /** The tables whose rows move with the sketches, by the kind of their lines. */
-const TABLES: Record<string, Table> = {
+const TABLES: Record<Exclude<LineKind, 'sketch'>, Table> = {
   tally: {
     page: async (db, after) =>
       pageOf(
@@ -89,26 +92,33 @@ const TABLES: Record<string, Table> = {
   },
 }
 
+const TABLE_KINDS = ['tally', 'repository', 'unresolved_user'] as const
+
 const pageOf = async (query: { execute: (db: Sql) => Promise<{ rows: unknown[] }> }, db: Sql): Promise<Row[]> =>
   (await query.execute(db)).rows as Row[]
 
 /**
- * All counters as lines of JSON: sketches in Redis's bytes, tallies, and what is known of repositories.
+ * All counters as lines of JSON: sketches in Redis's bytes, tallies, and what is known of repositories. The last line says
+ * how many there were.
  * @param fingerprint of the key that names are hashed with: elsewhere the same people would have other ids.
  */
 export async function* exportCounters({ database, sketches }: Stores, fingerprint: string): AsyncGenerator<string> {
-  const line = (value: Line): string => `${JSON.stringify(value)}\n`
-  yield line({ kind: 'tallyman-counters', version: VERSION, users_key_fingerprint: fingerprint })
+  const lines = noLines()
+  yield headingLine(fingerprint)
   for await (const { key, bytes, seconds } of sketches.entries(KEY_PREFIX)) {
-    yield line({ kind: 'sketch', key, seconds, bytes: Buffer.from(bytes).toString('base64') })
+    lines.sketch++
+    yield counterLine('sketch', { key, seconds, bytes: Buffer.from(bytes).toString('base64') })
   }
-  for (const [kind, { page }] of Object.entries(TABLES)) {
+  for (const kind of TABLE_KINDS) {
+    const { page } = TABLES[kind]
     let rows = await page(database.sql, undefined)
     while (rows.length > 0) {
-      for (const row of rows) yield line({ kind, ...row })
+      lines[kind] += rows.length
+      for (const row of rows) yield counterLine(kind, row)
       rows = await page(database.sql, rows.at(-1))
     }
   }
+  yield closingLine(lines)
 }
 
 /**
@@ -122,70 +132,63 @@ export const importCounters = async (
   lines: AsyncIterable<string>,
   fingerprint: string | undefined,
 ): Promise<Transferred> => {
-  const done: Transferred = { sketch: 0, ...Object.fromEntries(Object.keys(TABLES).map((kind) => [kind, 0])) }
-  const waiting = new Map<string, Row[]>()
-  const flush = async (kind: string): Promise<void> => {
-    await TABLES[kind]?.take(database.sql, JSON.stringify(waiting.get(kind) ?? []))
-    waiting.delete(kind)
+  const done = noLines()
+  const waiting: Record<keyof typeof TABLES, Row[]> = { tally: [], repository: [], unresolved_user: [] }
+  const flush = async (kind: keyof typeof TABLES): Promise<void> => {
+    const rows = waiting[kind]
+    waiting[kind] = []
+    if (rows.length > 0) await TABLES[kind].take(database.sql, JSON.stringify(rows))
+  }
+  const take = async (line: CounterLine, number: number): Promise<void> => {
+    done[line.kind]++
+    if (line.kind === 'sketch') return importSketch(sketches, line.value, number)
+    if (waiting[line.kind].push(line.value) === ROWS_PER_PAGE) await flush(line.kind)
   }
 
   let number = 0
+  let ended = false
   for await (const text of lines) {
     number++
-    const line = parseLine(text, number)
+    if (ended) throw new ImportError(`line ${number}: comes after the end of the export`)
     if (number === 1) {
-      checkHeading(line, fingerprint)
+      checkHeading(text, fingerprint)
       continue
     }
-    if (!(line.kind in done))
-      throw new ImportError(`line ${number}: "${line.kind}" is not known; the export may be of a later version`)
-    if (line.kind === 'sketch') {
-      await importSketch(sketches, line as SketchLine, number)
-    } else {
-      const rows = waiting.get(line.kind) ?? []
-      waiting.set(line.kind, [...rows, line])
-      if (rows.length + 1 === ROWS_PER_PAGE) await flush(line.kind)
-    }
-    done[line.kind] = (done[line.kind] ?? 0) + 1
+    const line = parseLine(text, number)
+    if (line.kind === 'end') {
+      checkCounts(line.lines, done, number)
+      ended = true
+    } else await take(line, number)
   }
   if (number === 0) throw new ImportError('the export is empty')
-  for (const kind of waiting.keys()) await flush(kind)
+  if (!ended) throw new ImportError(`the export is cut off behind line ${number}: ${ANOTHER_EXPORT}`)
+  for (const kind of TABLE_KINDS) await flush(kind)
   return done
 }
 
-const parseLine = (text: string, number: number): Line => {
-  try {
-    return JSON.parse(text) as Line
-  } catch {
-    throw new ImportError(`line ${number}: not JSON; the export may be cut off`)
-  }
-}
+const ANOTHER_EXPORT = 'export again and import that; what was taken in already does no harm'
 
-const checkHeading = (line: Line, fingerprint: string | undefined): void => {
-  if (line.kind !== 'tallyman-counters') throw new ImportError('line 1: not an export of Tallyman')
-  const { version, users_key_fingerprint } = line as Heading
-  if (version !== VERSION) throw new ImportError(`line 1: version ${version} is not known, expected ${VERSION}`)
-  if (fingerprint !== undefined && users_key_fingerprint !== fingerprint) {
+const checkCounts = (announced: unknown, done: Transferred, number: number): void => {
+  const counts = (announced ?? {}) as Partial<Transferred>
+  for (const kind of ['sketch', ...TABLE_KINDS] as const) {
+    if (counts[kind] === done[kind]) continue
     throw new ImportError(
-      'line 1: these users were counted with another key, so everybody would count twice; ' +
-        'copy users.key from the data directory of the export (or set TALLYMAN_USERS_KEY), or pass --other-users',
+      `line ${number}: the export had ${String(counts[kind])} lines of the kind ${kind}, but here are ${done[kind]}; ${ANOTHER_EXPORT}`,
     )
   }
 }
 
 const importSketch = async (
   sketches: SketchStore,
-  { key, bytes, seconds }: SketchLine,
+  { key, bytes, seconds }: Extract<CounterLine, { kind: 'sketch' }>['value'],
   number: number,
 ): Promise<void> => {
-  if (typeof key !== 'string' || !parseSketchKey(key))
-    throw new ImportError(`line ${number}: the key is not one of Tallyman's`)
-  if (!Number.isSafeInteger(seconds) || seconds < 1)
-    throw new ImportError(`line ${number}: seconds is not a whole number above 0`)
+  if (!parseSketchKey(key)) throw new ImportError(`line ${number}: the key is not one of Tallyman's`)
   try {
     const sketch = new HyperLogLog(Buffer.from(bytes, 'base64'))
     await sketches.merge({ key, bytes: sketch.toBytes(), seconds })
   } catch (error) {
-    throw new ImportError(`line ${number}: ${error instanceof Error ? error.message : 'cannot be stored'}`)
+    if (isStorageAway(error)) throw error
+    throw new ImportError(`line ${number}: ${isNativeError(error) ? error.message : 'cannot be stored'}`)
   }
 }

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { sql } from 'kysely'
 import { KEY_PREFIX } from '../../src/counters/keys.js'
 import { forgetOld } from '../../src/counters/retention.js'
-import { exportCounters, importCounters, ImportError } from '../../src/counters/transfer.js'
+import { ImportError } from '../../src/counters/export-lines.js'
+import { exportCounters, importCounters } from '../../src/counters/transfer.js'
 import { counted, createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
 import { openEmbeddedStores, openServerStores, type TestStores } from '../servers/stores.js'
@@ -35,6 +36,9 @@ const history = Array.from({ length: 2_600 }, (_, i) =>
     ...(i % 2 === 0 && { tag: '1' }),
   }),
 )
+
+const TALLY = '{"kind":"tally","name":"a","day":"2026-11-21","value":1}'
+const END = '{"kind":"end","lines":{"sketch":0,"tally":2,"repository":0,"unresolved_user":0}}'
 
 describe('counters move from one pair of stores to the other, losing nothing', () => {
   test.each([
@@ -75,7 +79,29 @@ describe('counters move from one pair of stores to the other, losing nothing', (
     ['a later version', ['{"kind":"tallyman-counters","version":2}'], /line 1: version 2 is not known/],
     ['another users key', ['{"kind":"tallyman-counters","version":1,"users_key_fingerprint":"x"}'], /--other-users/],
     ['a line that is cut off', ['HEADING', '{"kind":"sketch","key":'], /line 2: not JSON/],
-    ['an unknown kind', ['HEADING', '{"kind":"poem"}'], /line 2: "poem" is not known/],
+    ['an unknown kind', ['HEADING', '{"kind":"poem"}'], /line 2: "poem" is no kind that is known/],
+    ['a kind that every object has', ['HEADING', '{"kind":"constructor"}'], /line 2: "constructor" is no kind/],
+    ['no object', ['HEADING', 'null'], /line 2: not a JSON object/],
+    ['null in the place of the heading', ['null'], /line 1: not a JSON object/],
+    ['a tally without a day', ['HEADING', '{"kind":"tally","name":"a","value":1}'], /line 2: day: /],
+    [
+      'a day that is none',
+      ['HEADING', '{"kind":"tally","name":"a","value":1,"day":"2026-02-30"}'],
+      /line 2: day: is no day like 2026-11-21/,
+    ],
+    [
+      'a NUL in a name',
+      ['HEADING', '{"kind":"unresolved_user","name":"a\\u0000","event":"","day":"2026-02-03"}'],
+      /line 2: name: holds what is no text/,
+    ],
+    ['an export without its last line', ['HEADING', TALLY], /cut off behind line 2: export again/],
+    [
+      'an export without its beginning',
+      ['HEADING', TALLY, END],
+      /line 3: the export had 2 lines of the kind tally, but here are 1/,
+    ],
+    ['an end that says nothing', ['HEADING', '{"kind":"end"}'], /line 2: the export had undefined lines/],
+    ['two exports in one file', ['HEADING', TALLY, TALLY, END, 'HEADING'], /line 5: comes after the end/],
     [
       'a foreign key',
       ['HEADING', '{"kind":"sketch","key":"users:1","seconds":1,"bytes":""}'],

@@ -1,0 +1,93 @@
+import { z } from 'zod'
+import { parseTimestamp } from '../events/calendar.js'
+
+/** An export cannot be taken in. The message says which line, and why. */
+export class ImportError extends Error {}
+
+const VERSION = 1
+
+// PostgreSQL stores neither of the two, and would refuse them without a word about the line.
+const text = z.string().refine((found) => !found.includes('\0') && found.isWellFormed(), 'holds what is no text')
+const day = text.refine((found) => parseTimestamp(`${found}T00:00:00Z`) !== undefined, 'is no day like 2026-11-21')
+const timestamp = text.refine((found) => parseTimestamp(found) !== undefined, 'is no RFC 3339 timestamp')
+const contributions = z.array(z.object({ event: text, member: text }))
+
+/** What a line says, by its kind; the first line and the last are no counters. */
+const LINES = {
+  sketch: z.object({ key: text, seconds: z.int().positive(), bytes: z.string() }),
+  tally: z.object({ name: text, day, value: z.int().nonnegative() }),
+  repository: z.object({
+    registry: text,
+    name: text,
+    first_at: timestamp,
+    first_event: z.guid(),
+    if_first: contributions,
+    if_known: contributions,
+  }),
+  unresolved_user: z.object({ name: text, event: text, day }),
+}
+
+export type LineKind = keyof typeof LINES
+type LineOf = { [kind in LineKind]: { kind: kind; value: z.infer<(typeof LINES)[kind]> } }
+
+/** A line that holds counters. */
+export type CounterLine = LineOf[LineKind]
+
+/** How many lines there are of each kind. */
+export type Transferred = Record<LineKind, number>
+
+export const noLines = (): Transferred => ({ sketch: 0, tally: 0, repository: 0, unresolved_user: 0 })
+
+const lineOf = (kind: string, values: object): string => `${JSON.stringify({ kind, ...values })}\n`
+
+export const headingLine = (fingerprint: string): string =>
+  lineOf('tallyman-counters', { version: VERSION, users_key_fingerprint: fingerprint })
+
+export const counterLine = (kind: LineKind, value: object): string => lineOf(kind, value)
+
+/** An export without it is cut off. */
+export const closingLine = (lines: Transferred): string => lineOf('end', { lines })
+
+/** Checks the first line. @throws ImportError */
+export const checkHeading = (line: string, fingerprint: string | undefined): void => {
+  const { kind, version, users_key_fingerprint } = parseObject(line, 1)
+  if (kind !== 'tallyman-counters') throw new ImportError('line 1: not an export of Tallyman')
+  if (version !== VERSION) {
+    throw new ImportError(`line 1: version ${JSON.stringify(version)} is not known, expected ${VERSION}`)
+  }
+  if (fingerprint !== undefined && users_key_fingerprint !== fingerprint) {
+    throw new ImportError(
+      'line 1: these users were counted with another key, so everybody would count twice; ' +
+        'copy users.key from the data directory of the export (or set TALLYMAN_USERS_KEY), or pass --other-users',
+    )
+  }
+}
+
+/** Reads any line but the first; `end` says how many lines of counters there were. @throws ImportError */
+export const parseLine = (line: string, number: number): CounterLine | { kind: 'end'; lines: unknown } => {
+  const object = parseObject(line, number)
+  const kind = object.kind
+  if (kind === 'end') return { kind, lines: object.lines }
+  if (typeof kind !== 'string' || !isLineKind(kind)) {
+    throw new ImportError(
+      `line ${number}: "${String(kind)}" is no kind that is known; the export may be of a later version`,
+    )
+  }
+  const { data, error } = LINES[kind].safeParse(object)
+  if (!error) return { kind, value: data } as CounterLine
+  const [{ path, message } = { path: [], message: 'is wrong' }] = error.issues
+  throw new ImportError(`line ${number}: ${path.join('.')}: ${message}`)
+}
+
+const isLineKind = (kind: string): kind is LineKind => Object.hasOwn(LINES, kind)
+
+const parseObject = (line: string, number: number): Record<string, unknown> => {
+  let value: unknown
+  try {
+    value = JSON.parse(line)
+  } catch {
+    throw new ImportError(`line ${number}: not JSON; the export may be cut off`)
+  }
+  if (typeof value !== 'object' || value === null) throw new ImportError(`line ${number}: not a JSON object`)
+  return value as Record<string, unknown>
+}
