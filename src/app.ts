@@ -52,7 +52,8 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   const prometheus = createPrometheus(async () => pingAge(core))
   const { database, sketches } = observed(stores, prometheus)
   const repositories = createRepositories({ database, sketches, rules, lifetimes })
-  await repositories.rebuildStale()
+  const { rebuildStale } = repositories
+  await rebuildStale()
 
   const hashed = createHashedNames(secrets.usersKey)
   const directory = openDirectory(core, hashed, log)
@@ -74,7 +75,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   }
   const resolve = async (): Promise<number> =>
     resolveUsers({ database, sketches, rules, lifetimes, repositories, idOf: directory.idOf, now })
-  const jobs = startJobs(jobsFor(core, receptions, repositories.rebuildStale, resolve), (job, error) => {
+  const jobs = startJobs(jobsFor(core, receptions, rebuildStale, resolve), (job, error) => {
     log.error({ err: error, job }, 'a job failed; it will run again at its next time')
   })
   const status = async (): Promise<Status> => {
@@ -105,7 +106,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
         metrics,
         pings,
         listCounters: async () => listCounters(sketches),
-        exportCounters: () => exportCounters({ database, sketches }, core.fingerprint),
+        exportCounters: () => exportCounters({ database, sketches, rebuildStale }, core.fingerprint),
       }),
       trackRoutes({ track: createTrack({ database, sketches, rules, lifetimes, now }), rules, directory, hashed }),
     ],
@@ -143,7 +144,7 @@ const jobsFor = (
     { name: 'deliver pings', cron: '* * * * *', run: pings.retry },
     { name: 'write receptions', cron: '*/10 * * * * *', run: receptions.flush },
     { name: 'resolve users', cron: '*/15 * * * * *', run: resolve },
-    { name: 'rebuild stale sketches', cron: '* * * * *', run: rebuildStale },
+    { name: 'rebuild stale sketches', cron: '*/10 * * * * *', run: rebuildStale },
     { name: 'forget', cron: '23 * * * *', run: async () => forgetOld(stores.database, retention) },
     ...(stores.dump ? [{ name: 'dump', cron: '41 3 * * *', run: stores.dump }] : []),
   ]

@@ -2,6 +2,7 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { keysFor, listCounters, uniqueUsers, type CounterRow } from '../counters/read.js'
+import { createRepositories } from '../counters/repositories.js'
 import { exportCounters, importCounters } from '../counters/transfer.js'
 import { parseTimestamp, type Micros } from '../events/calendar.js'
 import { CommandError } from './failure.js'
@@ -73,7 +74,10 @@ export const exportTo = async (file: string): Promise<void> => {
   await askOrOpen(
     configNow(),
     async (service) => pipeline(service.lines('/usage_data/counters/export'), target),
-    async ({ stores, fingerprint }) => pipeline(exportCounters(stores, fingerprint), target),
+    async ({ stores, rules, config, fingerprint }) => {
+      const { rebuildStale } = createRepositories({ ...stores, rules, lifetimes: config.lifetimes })
+      await pipeline(exportCounters({ ...stores, rebuildStale }, fingerprint), target)
+    },
   )
 }
 

@@ -14,7 +14,7 @@ import {
   writeFirstEvents,
   type Place,
 } from './first-events.js'
-import { parseSketchKey, type Lifetimes } from './keys.js'
+import { parseSketchKey, type Lifetimes, type SketchKey } from './keys.js'
 import type { RepositoryState, Rules } from './rules.js'
 import { IN_REPOSITORIES, keepUnresolved } from './unresolved-users.js'
 
@@ -24,15 +24,15 @@ const REMEMBERED_REPOSITORIES = 100_000
  * Which event was the first known of its repository.
  *
  * Events arrive in any order, so an older one may displace the first that was already counted. A sketch cannot forget a
- * member; therefore what a first event counted for is also kept in SQL, and on displacement the sketches concerned are made
+ * member; therefore what a first event counted for is also kept in SQL, and after displacement the sketches concerned are made
  * anew from there. That keeps counts the same for every order of arrival (docs/decisions/0003).
  */
 export type Repositories = {
-  /** Settles who was first, counting and correcting what depends on it. To be called before the batch is written. */
+  /** Settles who was first, and notes the sketches that are stale by it. To be called before the batch is written. */
   discover: (events: readonly CountedEvent[]) => Promise<void>
   /** Whether this event is the first known of its repository; after `discover`. */
   stateFor: (event: RegistryEvent) => RepositoryState
-  /** Makes stale sketches anew: after a displacement, and after a crash in the middle of one. */
+  /** Makes stale sketches anew. Nothing waits for it: one of a busy month takes as long as many batches. */
   rebuildStale: () => Promise<void>
 }
 
@@ -47,7 +47,7 @@ export const createRepositories = ({ database, sketches, rules, lifetimes }: Nee
     return !first || isBefore(event, first)
   }
 
-  const settle = async (candidates: CountedEvent[]): Promise<{ displaced: boolean; places: Map<string, Place> }> =>
+  const settle = async (candidates: CountedEvent[]): Promise<Map<string, Place>> =>
     database.transaction(async (tx) => {
       await lockRepositories(tx)
       const known = await readFirstEvents(tx, candidates)
@@ -71,31 +71,31 @@ export const createRepositories = ({ database, sketches, rules, lifetimes }: Nee
       )
       await sketches.add(notFirst.list(), tx)
 
-      const places = new Map<string, Place>([...known, ...firstNow.map(({ event }) => [nameOf(event), event] as const)])
-      return { displaced: displaced.length > 0, places }
+      return new Map<string, Place>([...known, ...firstNow.map(({ event }) => [nameOf(event), event] as const)])
     })
 
-  const rebuildStale = async (): Promise<void> =>
+  const rebuild = async (key: SketchKey): Promise<void> =>
     database.transaction(async (tx) => {
       await lockRepositories(tx)
-      const { rows } = await sql<{ key: string }>`select key from stale_sketches`.execute(tx)
-      for (const { key } of rows) {
-        const members = await firstMembers(tx, key)
-        const sketch = new HyperLogLog()
-        for (const member of members) sketch.add(member)
-        const aggregation = parseSketchKey(key)?.aggregation ?? 'weekly'
-        await sketches.replace(key, members.length > 0 ? sketch : undefined, lifetimes[aggregation], tx)
-      }
-      await sql`delete from stale_sketches where key = any(${rows.map(({ key }) => key)}::text[])`.execute(tx)
+      const members = await firstMembers(tx, key)
+      const sketch = new HyperLogLog()
+      for (const member of members) sketch.add(member)
+      const aggregation = parseSketchKey(key)?.aggregation ?? 'weekly'
+      await sketches.replace(key, members.length > 0 ? sketch : undefined, lifetimes[aggregation], tx)
+      await sql`delete from stale_sketches where key = ${key}`.execute(tx)
     })
+
+  const rebuildStale = async (): Promise<void> => {
+    const { rows } = await sql<{ key: SketchKey }>`select key from stale_sketches order by key`.execute(database.sql)
+    // Each under a lock of its own, so that new repositories wait for one sketch and not for all.
+    for (const { key } of rows) await rebuild(key)
+  }
 
   return {
     discover: async (events) => {
       const candidates = earliestPerRepository(events.filter(({ event }) => mayBeFirst(event)))
       if (candidates.length === 0) return
-      const { displaced, places } = await settle(candidates)
-      for (const [name, { at, id }] of places) firsts.set(name, { at, id })
-      if (displaced) await rebuildStale()
+      for (const [name, { at, id }] of await settle(candidates)) firsts.set(name, { at, id })
     },
     stateFor: (event) => (firsts.get(nameOf(event))?.id === event.id ? 'unknown' : 'known'),
     rebuildStale,

@@ -17,6 +17,7 @@ import {
   type Transferred,
 } from './export-lines.js'
 import { KEY_PREFIX, parseSketchKey } from './keys.js'
+import type { Repositories } from './repositories.js'
 
 type Row = Record<string, unknown>
 
@@ -102,7 +103,12 @@ const pageOf = async (query: { execute: (db: Sql) => Promise<{ rows: unknown[] }
  * how many there were.
  * @param fingerprint of the key that names are hashed with: elsewhere the same people would have other ids.
  */
-export async function* exportCounters({ database, sketches }: Stores, fingerprint: string): AsyncGenerator<string> {
+export async function* exportCounters(
+  { database, sketches, rebuildStale }: Stores & Pick<Repositories, 'rebuildStale'>,
+  fingerprint: string,
+): AsyncGenerator<string> {
+  // A first event may have been displaced a moment ago, and its sketch not have been made anew yet.
+  await rebuildStale()
   const lines = noLines()
   yield headingLine(fingerprint)
   for await (const { key, bytes, seconds } of sketches.entries(KEY_PREFIX)) {

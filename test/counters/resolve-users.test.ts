@@ -43,13 +43,18 @@ describe.each(STORE_PAIRS)('people the directory could not tell, on %s', (_, ope
     await stores.clear()
   })
 
-  const counting = (): { ingest: Ingest['ingest']; resolve: () => Promise<number> } => {
+  const counting = (): {
+    ingest: Ingest['ingest']
+    resolve: () => Promise<number>
+    rebuildStale: () => Promise<void>
+  } => {
     const { database, sketches } = stores
     const needs = { database, sketches, rules: RULES, lifetimes: LIFETIMES, now }
     const repositories = createRepositories(needs)
     const identify = createIdentify({ directory, deployTokens: createHashedNames('a key for tests') })
     const { ingest } = createIngest({ ...needs, identify, repositories })
-    return { ingest, resolve: async () => resolveUsers({ ...needs, repositories, idOf: directory.idOf }) }
+    const resolve = async (): Promise<number> => resolveUsers({ ...needs, repositories, idOf: directory.idOf })
+    return { ingest, resolve, rebuildStale: repositories.rebuildStale }
   }
 
   const history = [
@@ -82,13 +87,14 @@ describe.each(STORE_PAIRS)('people the directory could not tell, on %s', (_, ope
   })
 
   test('resolved between two events, the older first event still takes the place of the younger', async () => {
-    const { ingest, resolve } = counting()
+    const { ingest, resolve, rebuildStale } = counting()
     away = true
     await ingest(history.slice(0, 1))
     away = false
     await resolve()
     expect(await countOf(stores, 'i_container_registry_create_repository_user-2026-47')).toBe(1)
     await ingest(history.slice(4))
+    await rebuildStale()
     expect(await countOf(stores, 'i_container_registry_create_repository_user-2026-47')).toBe(1)
     expect(await countOf(stores, 'i_container_registry_push_repository_user-2026-47')).toBe(1)
   })

@@ -4,7 +4,7 @@ import { KEY_PREFIX } from '../../src/counters/keys.js'
 import { forgetOld } from '../../src/counters/retention.js'
 import { ImportError } from '../../src/counters/export-lines.js'
 import { exportCounters, importCounters } from '../../src/counters/transfer.js'
-import { counted, createCounting } from '../servers/counting.js'
+import { counted, countOf, createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
 import { openEmbeddedStores, openServerStores, type TestStores } from '../servers/stores.js'
 
@@ -18,7 +18,8 @@ beforeEach(async () => Promise.all([embedded.clear(), servers.clear()]))
 
 const linesOf = async (stores: TestStores): Promise<string[]> => {
   const lines = []
-  for await (const line of exportCounters(stores, 'fingerprint')) lines.push(line)
+  const { rebuildStale } = createCounting(stores)
+  for await (const line of exportCounters({ ...stores, rebuildStale }, 'fingerprint')) lines.push(line)
   return lines
 }
 async function* given(lines: string[]): AsyncGenerator<string> {
@@ -71,6 +72,14 @@ describe('counters move from one pair of stores to the other, losing nothing', (
     await createCounting(servers).ingest([anEvent({ id: 2, name: 'bob', type: 'build', at: '2026-11-19T00:00:00Z' })])
     const created = `${KEY_PREFIX}i_container_registry_create_repository_user-2026-47`
     expect((await counted(servers))[created]).toEqual(before[created])
+  })
+
+  test('a first event that was displaced a moment ago is put right in the export', async () => {
+    const { ingest } = createCounting(embedded)
+    await ingest([anEvent({ id: 2, name: 'late', type: 'build', at: '2026-11-19T00:00:00Z' })])
+    await ingest([anEvent({ id: 1, name: 'early', type: 'build', at: '2026-11-18T00:00:00Z' })])
+    await importCounters(servers, given(await linesOf(embedded)), undefined)
+    expect(await countOf(servers, 'i_container_registry_create_repository_user-2026-47')).toBe(1)
   })
 
   test.each<[string, string[], RegExp]>([

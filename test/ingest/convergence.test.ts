@@ -67,6 +67,7 @@ describe.each(STORE_PAIRS)('counting converges on %s', (_, open) => {
         const ordered = createCounting(stores)
         const inOrder = [...events].sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))
         for (const event of inOrder) expect(await ordered.ingest([event])).toEqual(['recorded'])
+        await ordered.rebuildStale()
         const expected = await counted(stores)
 
         await stores.clear()
@@ -74,6 +75,7 @@ describe.each(STORE_PAIRS)('counting converges on %s', (_, open) => {
         const outcomes = await Promise.all(
           envelopes.map(async (envelope, i) => both[processes[i % processes.length] ?? 0]?.ingest(envelope)),
         )
+        await both[0]?.rebuildStale()
         expect(await counted(stores)).toEqual(expected)
         expect(outcomes.flat().filter((outcome) => outcome === 'recorded')).toHaveLength(events.length)
       }),

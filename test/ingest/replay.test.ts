@@ -33,8 +33,9 @@ describe.each(STORE_PAIRS)('recorded notifications replayed on %s', (_, open) =>
   let expected: Record<string, unknown>
   beforeAll(async () => {
     stores = await open()
-    const { ingest } = createCounting(stores)
+    const { ingest, rebuildStale } = createCounting(stores)
     for (const envelope of envelopes) await ingest(envelope)
+    await rebuildStale()
     expected = await counted(stores)
   })
   afterAll(async () => stores.close())
@@ -82,10 +83,11 @@ describe.each(STORE_PAIRS)('recorded notifications replayed on %s', (_, open) =>
         fc.integer({ min: 1, max: 400 }),
         async (order: (RegistryEvent | UnreadableEvent)[], size) => {
           await stores.clear()
-          const { ingest } = createCounting(stores)
+          const { ingest, rebuildStale } = createCounting(stores)
           const waiting = []
           for (let i = 0; i < order.length; i += size) waiting.push(ingest(order.slice(i, i + size)))
           const outcomes = (await Promise.all(waiting)).flat()
+          await rebuildStale()
           expect(await counted(stores)).toEqual(expected)
           expect(outcomes.filter((outcome) => outcome === 'recorded')).toHaveLength(sent.size)
         },

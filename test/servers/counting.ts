@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { sql } from 'kysely'
 import { KEY_PREFIX } from '../../src/counters/keys.js'
-import { createRepositories } from '../../src/counters/repositories.js'
+import { createRepositories, type Repositories } from '../../src/counters/repositories.js'
 import { loadRules } from '../../src/counters/rules.js'
 import { createDefinitionReader } from '../../src/definitions/definition-file.js'
 import { createIngest, type Ingest } from '../../src/ingest/ingest.js'
@@ -17,12 +17,15 @@ export const RULES = loadRules(
 )
 export const LIFETIMES = { weekly: 42 * 86_400, monthly: 400 * 86_400 }
 
+type Counting = Ingest & Pick<Repositories, 'rebuildStale'>
+
 /** One process's way from events to counters, on stores it may share with others. */
-export const createCounting = ({ database, sketches }: TestStores, now: () => Date = () => new Date()): Ingest => {
+export const createCounting = ({ database, sketches }: TestStores, now: () => Date = () => new Date()): Counting => {
   const hashed = createHashedNames('a key for tests only')
   const needs = { database, sketches, rules: RULES, lifetimes: LIFETIMES, now }
   const identify = createIdentify({ directory: hashed, deployTokens: hashed })
-  return createIngest({ ...needs, identify, repositories: createRepositories(needs) })
+  const repositories = createRepositories(needs)
+  return { ...createIngest({ ...needs, identify, repositories }), rebuildStale: repositories.rebuildStale }
 }
 
 /** All that was counted: each sketch's registers, each tally, and what is known of each repository. */
