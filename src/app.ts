@@ -137,6 +137,8 @@ const jobsFor = (
     eventIdDays: config.event_id_days,
     rejectedEventDays: config.rejected_event_days,
     rejectedEvents: 100_000,
+    receptionDays: 365,
+    receptions: 10_000,
     unresolvedUserDays: config.weekly_lifetime_days,
   }
   return [

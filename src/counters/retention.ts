@@ -8,6 +8,9 @@ export type Retention = {
   unresolvedUserDays: number
   /** Newest rejected events kept, so that a broken sender cannot fill the disk. */
   rejectedEvents: number
+  receptionDays: number
+  /** Registries heard of last that are kept, since clients choose the names of registries. */
+  receptions: number
 }
 
 const ROWS_AT_ONCE = 10_000
@@ -17,7 +20,7 @@ const UNRESOLVED = '$[*].member ? (@ starts with "?")'
 
 /** Forgets what is older than its time, in small steps that hold up nobody. @returns rows removed or changed. */
 export const forgetOld = async ({ sql: db }: Database, retention: Retention): Promise<number> => {
-  const { eventIdDays, rejectedEventDays, rejectedEvents, unresolvedUserDays } = retention
+  const { eventIdDays, rejectedEventDays, rejectedEvents, unresolvedUserDays, receptionDays, receptions } = retention
   const statements = [
     sql`
       delete from event_ids where ctid = any(array(
@@ -39,6 +42,13 @@ export const forgetOld = async ({ sql: db }: Database, retention: Retention): Pr
         select registry, name from repositories
         where first_at < current_date - ${unresolvedUserDays}::int
           and (jsonb_path_exists(if_first, ${UNRESOLVED}::jsonpath) or jsonb_path_exists(if_known, ${UNRESOLVED}::jsonpath))
+        limit ${ROWS_AT_ONCE}
+      )
+    `,
+    sql`
+      delete from receptions where registry in (
+        select registry from receptions where last_received_at < now() - ${receptionDays} * interval '1 day'
+        union (select registry from receptions order by last_received_at desc, registry offset ${receptions})
         limit ${ROWS_AT_ONCE}
       )
     `,

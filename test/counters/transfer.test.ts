@@ -149,7 +149,14 @@ test('what is older than its time is forgotten, and nothing else', async () => {
   await sql`insert into leases values ('over', 'x', now() - interval '2 days'), ('held', 'x', now() + interval '1 hour')`.execute(
     database.sql,
   )
-  const retention = { eventIdDays: 14, rejectedEventDays: 3, rejectedEvents: 50, unresolvedUserDays: 42 }
+  const retention = {
+    eventIdDays: 14,
+    rejectedEventDays: 3,
+    rejectedEvents: 50,
+    unresolvedUserDays: 42,
+    receptionDays: 365,
+    receptions: 10_000,
+  }
   await forgetOld(database, retention)
   const count = async (table: string): Promise<number> =>
     Number((await sql<{ n: string }>`select count(*) as n from ${sql.table(table)}`.execute(database.sql)).rows[0]?.n)
