@@ -45,6 +45,14 @@ describe.each(STORE_PAIRS)('ingest on %s', (_, open) => {
     expect([await countOf(stores, TAG_USERS), await tally('i_container_registry_push')]).toEqual([1, 1])
   })
 
+  test('an id that comes again with another body counts in no total, but may add its user', async () => {
+    const { ingest } = createCounting(stores)
+    const event = { tag: '1', type: 'build' }
+    expect(await ingest([anEvent({ ...event, name: 'alice' })])).toEqual(['recorded'])
+    expect(await ingest([anEvent({ ...event, name: 'bob' })])).toEqual(['repeated'])
+    expect([await countOf(stores, TAG_USERS), await tally('i_container_registry_push')]).toEqual([2, 1])
+  })
+
   test('an unreadable event is kept once, and counted as a skip once', async () => {
     const { ingest } = createCounting(stores)
     expect(await ingest([unreadable(1), anEvent({ id: 2 }), unreadable(1), unreadable(3)])).toEqual([
