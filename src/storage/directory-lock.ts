@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, realpathSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { createHash, randomUUID } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -34,24 +34,42 @@ export const lockDirectory = async (directory: string): Promise<DirectoryLock> =
     throw inUse(directory, directoryHolder(directory))
   })
 
-  const write = (me: DirectoryHolder): void => {
-    writeFileSync(file, JSON.stringify(me), { mode: 0o600 })
+  let content = JSON.stringify({ pid: process.pid, host: hostname(), lock: randomUUID() })
+  const write = (): void => {
+    writeFileSync(file, content, { mode: 0o600 })
   }
-  const me: DirectoryHolder = { pid: process.pid, host: hostname() }
-  write(me)
+  write()
+  // Whoever was suspended for longer than SILENCE_MS may find another holder's file in place of its own.
+  const isTaken = (): boolean => ![content, undefined].includes(readIfThere(file))
   const heartbeat = setInterval(() => {
-    const now = new Date()
-    utimesSync(file, now, now)
+    try {
+      const now = new Date()
+      if (isTaken()) return
+      if (existsSync(file)) utimesSync(file, now, now)
+      else write()
+    } catch {
+      // A full disk or a folder that is gone must not end the process; the next heartbeat tries again.
+    }
   }, HEARTBEAT_MS).unref()
   return {
     announce: (listen) => {
-      write({ ...me, listen })
+      if (isTaken()) return
+      content = JSON.stringify({ ...(JSON.parse(content) as DirectoryHolder), listen })
+      write()
     },
     release: () => {
       clearInterval(heartbeat)
       socket?.close()
-      rmSync(file, { force: true })
+      if (!isTaken()) rmSync(file, { force: true })
     },
+  }
+}
+
+const readIfThere = (file: string): string | undefined => {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return undefined
   }
 }
 

@@ -4,10 +4,14 @@ import { readRedisUrl } from './redis-url.js'
 /** A registry waits for us: better an error soon than an answer late. ioredis's own defaults wait for over a minute. */
 const COMMAND_TIMEOUT_MS = 2_000
 const CONNECT_TIMEOUT_MS = 1_500
+/** A connection that answers nothing for this long is made anew: nobody closes one that a firewall forgot or whose host died. */
+const SILENCE_MS = 3_000
 
 const options = {
   connectTimeout: CONNECT_TIMEOUT_MS,
   commandTimeout: COMMAND_TIMEOUT_MS,
+  sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
+  socketTimeout: SILENCE_MS,
   maxRetriesPerRequest: 1,
   retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 5), 1_000),
   connectionName: 'tallyman',

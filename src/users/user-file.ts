@@ -40,8 +40,13 @@ export const createUserFile = (file: string, onProblem: (error: Error) => void):
 
 /** Differs when the file does; Node's own watchFile takes its first look some time later, and misses what changes until then. */
 const versionOf = (file: string): string => {
-  const stats = statSync(file, { bigint: true, throwIfNoEntry: false })
-  return stats ? `${stats.ino} ${stats.size} ${stats.mtimeNs}` : 'none'
+  try {
+    const { ino, size, mtimeNs } = statSync(file, { bigint: true })
+    return `${ino} ${size} ${mtimeNs}`
+  } catch (error) {
+    // That it cannot be looked at is a change as well: reading it tells why.
+    return String((error as { code?: string }).code)
+  }
 }
 
 /** What a file says, and where: problems name the place, since a name must not reach the log. */

@@ -1,8 +1,18 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { execFileSync } from 'node:child_process'
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { DirectoryInUse, directoryHolder, lockDirectory } from '../../src/storage/directory-lock.js'
 import { migrate } from '../../src/storage/migrate.js'
@@ -19,6 +29,7 @@ describe('a data directory', () => {
     folder.remove()
   })
   const file = (): string => join(folder.path, 'tallyman.lock')
+  const directoryHolderOf = (lock: string): number => (JSON.parse(readFileSync(lock, 'utf8')) as { pid: number }).pid
   const pretend = (holder: object, age = 0): void => {
     writeFileSync(file(), JSON.stringify(holder))
     const then = new Date(Date.now() - age)
@@ -41,6 +52,37 @@ describe('a data directory', () => {
     await expect(lockDirectory(folder.path)).rejects.toThrow(
       new RegExp(`in use by process ${process.ppid} on .*TALLYMAN_DATA_DIR`),
     )
+  })
+
+  describe('at a heartbeat', () => {
+    beforeEach(() => {
+      jest.useFakeTimers({ doNotFake: ['Date', 'nextTick', 'setImmediate', 'setTimeout', 'queueMicrotask'] })
+    })
+    afterEach(() => {
+      jest.useRealTimers()
+    })
+
+    test('has its lock again when somebody deleted the file, and none when the folder is gone', async () => {
+      const lock = await lockDirectory(folder.path)
+      rmSync(file())
+      jest.advanceTimersByTime(5_000)
+      expect(directoryHolderOf(file())).toBe(process.pid)
+      rmSync(folder.path, { recursive: true })
+      jest.advanceTimersByTime(5_000)
+      lock.release()
+      expect(existsSync(file())).toBe(false)
+    })
+
+    test('that comes too late leaves the lock of the next holder alone', async () => {
+      const lock = await lockDirectory(folder.path)
+      pretend({ pid: process.pid, host: hostname() }, 10_000)
+      const before = statSync(file()).mtimeMs
+      jest.advanceTimersByTime(5_000)
+      lock.announce('http://127.0.0.1:3000')
+      expect(statSync(file()).mtimeMs).toBe(before)
+      lock.release()
+      expect(existsSync(file())).toBe(true)
+    })
   })
 
   test('is free when its holder is dead, also in another container', async () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals'
@@ -58,6 +58,19 @@ describe('a users file', () => {
     await eventually('the problem is told', async () => Promise.resolve(problems.length > 0))
     expect(directory.idOf('alice')).toBe('2')
     expect(problems[0]?.message).toMatch(/changing\.yml: not YAML/)
+  })
+
+  test('that cannot even be looked at is told once, and the ids of before stay', async () => {
+    const problems: Error[] = []
+    const path = file('circling.yml', 'alice: 1\n')
+    directory = createUserFile(path, (error) => problems.push(error))
+    rmSync(path)
+    symlinkSync('circling.yml', path)
+    await eventually('the problem is told', async () => Promise.resolve(problems.length > 0))
+    // Two more looks.
+    await new Promise((resolve) => setTimeout(resolve, 4_500))
+    expect(problems.map(({ message }) => message)).toEqual([expect.stringMatching(/circling\.yml: cannot be read/)])
+    expect(directory.idOf('alice')).toBe('1')
   })
 
   test.each([
