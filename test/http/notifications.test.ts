@@ -1,4 +1,4 @@
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { notified, openApp, type TestApp } from '../servers/app.js'
@@ -14,6 +14,24 @@ const report = async (response: Response): Promise<unknown> => ({
   status: response.status,
   ...((await response.json()) as object),
 })
+
+/** All that is answered until the connection is closed, to a notification whose body is written as one likes. */
+const answered = async (length: string, write: (socket: Socket) => void): Promise<string> => {
+  const { port, hostname } = new URL(app.url)
+  return new Promise((resolve) => {
+    let seen = ''
+    const socket = connect(Number(port), hostname)
+    socket.on('data', (chunk) => (seen += chunk.toString()))
+    socket.on('error', () => undefined)
+    socket.on('close', () => {
+      resolve(seen)
+    })
+    socket.write(
+      `POST /container_registry_event/events HTTP/1.1\r\nHost: x\r\nAuthorization: ${NOTIFICATION_TOKEN}\r\n${length}\r\n\r\n`,
+    )
+    write(socket)
+  })
+}
 
 describe('the webhook takes', () => {
   test.each([
@@ -130,25 +148,16 @@ describe('the webhook refuses', () => {
   })
 
   test('a body of more than a mebibyte with 413, and goes on serving', async () => {
-    const response = await app.notify(JSON.stringify({ events: [], x: 'x'.repeat(1024 * 1024) })).catch(() => undefined)
-    if (response)
-      expect(await report(response)).toEqual({ status: 413, message: expect.stringMatching(/1048576 bytes/) })
+    // A length that is only announced: while a body is on its way, fetch may lose the answer with the connection.
+    const answer = await answered('Content-Length: 1048577', () => undefined)
+    expect(answer).toMatch(/^HTTP\/1\.1 413 /)
+    expect(answer).toMatch(/connection: close/i)
+    expect(answer).toMatch(/"message":"413 Content Too Large: a notification may have 1048576 bytes"/)
     expect((await app.notify({ events: [notified()] })).status).toBe(200)
   })
 
   test('a body that grows beyond the limit without having said so', async () => {
-    const { port, hostname } = new URL(app.url)
-    const answer = await new Promise<string>((resolve) => {
-      let seen = ''
-      const socket = connect(Number(port), hostname)
-      socket.on('data', (chunk) => (seen += chunk.toString()))
-      socket.on('error', () => undefined)
-      socket.on('close', () => {
-        resolve(seen)
-      })
-      socket.write(
-        `POST /container_registry_event/events HTTP/1.1\r\nHost: x\r\nAuthorization: ${NOTIFICATION_TOKEN}\r\nTransfer-Encoding: chunked\r\n\r\n`,
-      )
+    const answer = await answered('Transfer-Encoding: chunked', (socket) => {
       const chunk = 'x'.repeat(65_536)
       const write = (): void => {
         if (!socket.destroyed && socket.write(`10000\r\n${chunk}\r\n`)) setImmediate(write)
