@@ -27,6 +27,7 @@ import { createHashedNames } from './users/hashed-names.js'
 import { createIdentify } from './users/identify.js'
 import { createUserFile } from './users/user-file.js'
 import { createUserTokenVerifier } from './users/user-token.js'
+import { within } from './within.js'
 
 export type App = {
   core: Core
@@ -34,6 +35,9 @@ export type App = {
   /** Writes what was taken and closes the stores. The HTTP server takes no more by then. */
   close: () => Promise<void>
 }
+
+/** Jobs that are under way get this long when the service stops. */
+const JOBS_PATIENCE_MS = 1_500
 
 /** Joins the whole service. The caller lets `http` listen. What was opened is closed again when it fails. */
 export const createApp = async (config: Config, log: Logger, now: () => Date): Promise<App> => {
@@ -118,9 +122,12 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     core,
     http,
     close: async () => {
-      await jobs.stop()
+      core.giveUpPings()
+      const stopped = jobs.stop()
       await idle()
       await receptions.flush().catch(() => undefined)
+      // A dump may take longer; it is made again another day, and a job that is cut off does all that is due next time.
+      await within(JOBS_PATIENCE_MS, stopped).catch(() => undefined)
       directory.close()
       await stores.close()
     },

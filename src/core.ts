@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { basename } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Config } from './config.js'
 import { loadRules, type Rules } from './counters/rules.js'
@@ -40,6 +41,8 @@ export type Core = Declared & {
   /** When Service Pings are made, unless the configuration wants none. */
   pingSchedule: Schedule
   now: () => Date
+  /** Gives up what pings wait for, because the process stops. */
+  giveUpPings: () => void
 }
 
 /** Reads and checks all declarations. @throws DefinitionError */
@@ -71,9 +74,15 @@ export const createCore = async (config: Config, now: () => Date): Promise<Core>
   try {
     const installation = await installationIn(stores.database, fingerprint, now())
     const host = config.hostname ?? hostname()
-    const pings = createPings({ config, stores, installation, host, metrics: declared.metrics, now })
+    const stopping = new AbortController()
+    const giveUpPings = (): void => {
+      stopping.abort()
+    }
+    const { metrics } = declared
+    const pings = createPings({ config, stores, installation, host, metrics, now, stopping: stopping.signal })
     const pingSchedule = { cron: config.ping_cron ?? pingCron(installation.uuid), timeZone: config.ping_time_zone }
-    return { ...declared, config, secrets, stores, installation, fingerprint, hostname: host, pings, pingSchedule, now }
+    const made = { pings, pingSchedule, giveUpPings }
+    return { ...declared, ...made, config, secrets, stores, installation, fingerprint, hostname: host, now }
   } catch (error) {
     await stores.close()
     throw error
@@ -87,9 +96,10 @@ type PingNeeds = {
   host: string
   metrics: LoadedMetric[]
   now: () => Date
+  stopping: AbortSignal
 }
 
-const createPings = ({ config, stores, installation, host, metrics, now }: PingNeeds): ServicePings => {
+const createPings = ({ config, stores, installation, host, metrics, now, stopping }: PingNeeds): ServicePings => {
   const { database, sketches } = stores
   const { uuid } = installation
   const kinds = createKinds({
@@ -111,12 +121,14 @@ const createPings = ({ config, stores, installation, host, metrics, now }: PingN
         destination: new URL(config.ping_url),
         sender: { uuid, hostname: host, version },
         now,
+        stopping,
       }),
     }),
     holder: randomUUID(),
     now,
     random: Math.random,
-    sleep: async (ms) => new Promise((resolve) => setTimeout(resolve, ms).unref()),
+    sleep: async (ms) => setTimeout(ms, undefined, { ref: false, signal: stopping }).catch(() => undefined),
+    stopping,
   })
 }
 

@@ -7,6 +7,7 @@ import { version } from '../core.js'
 import { createLog } from '../log.js'
 import { nextPing } from '../status.js'
 import { isStorageAway } from '../storage/away.js'
+import { within } from '../within.js'
 import { clock, configNow } from './open.js'
 import { welcome } from './welcome.js'
 
@@ -15,6 +16,8 @@ const START_PATIENCE_MS = 60_000
 const START_RETRY_MS = 500
 /** SIGTERM: what is under way may take this long. */
 const STOP_PATIENCE_MS = 9_000
+/** All that was answered is stored by then: stores that do not close in time are left as they are. */
+const CLOSE_PATIENCE_MS = 4_000
 
 /** Serves until SIGTERM or SIGINT. */
 export const serve = async (): Promise<void> => {
@@ -65,7 +68,7 @@ const stop = async (app: App, log: Logger, signal: string): Promise<void> => {
     app.http.closeIdleConnections()
     await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, STOP_PATIENCE_MS / 2))])
     app.http.closeAllConnections()
-    await app.close()
+    await within(CLOSE_PATIENCE_MS, app.close())
   } catch (error) {
     log.error({ err: error }, 'a store could not be closed')
   }

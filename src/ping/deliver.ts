@@ -26,6 +26,8 @@ type Needs = {
   /** Who sends, for error reports. */
   sender: { uuid: string; hostname: string; version: string }
   now: () => Date
+  /** Ends requests, because the process stops. */
+  stopping: AbortSignal
 }
 
 export type Deliver = {
@@ -35,10 +37,13 @@ export type Deliver = {
   now: (ping: KeptPing) => Promise<KeptPing>
 }
 
-export const createDeliver = ({ database, destination, sender, now }: Needs): Deliver => {
+export const createDeliver = ({ database, destination, sender, now, stopping }: Needs): Deliver => {
+  const post = postUntil(stopping)
   const attempt = async (ping: KeptPing): Promise<KeptPing> => {
     const start = now()
     const failure = await post(destination, ping.payload).then(() => undefined, messageOf)
+    // Not a failure of the destination: the ping is due again when it is no longer in hand, soon after the next start.
+    if (failure !== undefined && stopping.aborted) throw new DeliveryError('Tallyman stops; the ping is kept')
     if (failure !== undefined) throw await noteFailure(ping, start, failure)
     const sent = await markSent(database, ping, now())
     // The numbers have arrived; how long each took is worth one try.
@@ -62,7 +67,7 @@ export const createDeliver = ({ database, destination, sender, now }: Needs): De
     now: attempt,
     due: async () => {
       const results = { sent: 0, failed: 0 }
-      for (let i = 0; i < PINGS_AT_ONCE; i++) {
+      for (let i = 0; i < PINGS_AT_ONCE && !stopping.aborted; i++) {
         const ping = await claimDuePing(database, now(), inHandUntil(now()))
         if (!ping) break
         await attempt(ping).then(
@@ -77,26 +82,28 @@ export const createDeliver = ({ database, destination, sender, now }: Needs): De
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : 'failed')
 
-const post = async (address: URL, body: unknown): Promise<void> => {
-  const url = new URL(address)
-  const headers: Record<string, string> = { 'content-type': 'application/json', accept: 'application/json' }
-  if (url.username !== '') {
-    headers.authorization = `Basic ${Buffer.from(`${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`).toString('base64')}`
-    url.username = ''
-    url.password = ''
+const postUntil =
+  (stopping: AbortSignal) =>
+  async (address: URL, body: unknown): Promise<void> => {
+    const url = new URL(address)
+    const headers: Record<string, string> = { 'content-type': 'application/json', accept: 'application/json' }
+    if (url.username !== '') {
+      headers.authorization = `Basic ${Buffer.from(`${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`).toString('base64')}`
+      url.username = ''
+      url.password = ''
+    }
+    const response = await fetch(url, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+      redirect: 'manual',
+      signal: AbortSignal.any([stopping, AbortSignal.timeout(REQUEST_LIMIT_MS)]),
+    }).catch((error: unknown) => {
+      throw new DeliveryError(`the destination cannot be reached (${reasonOf(error)})`)
+    })
+    await response.body?.cancel()
+    if (!response.ok) throw new DeliveryError(`the destination answered ${response.status}`)
   }
-  const response = await fetch(url, {
-    method: 'POST',
-    headers,
-    body: JSON.stringify(body),
-    redirect: 'manual',
-    signal: AbortSignal.timeout(REQUEST_LIMIT_MS),
-  }).catch((error: unknown) => {
-    throw new DeliveryError(`the destination cannot be reached (${reasonOf(error)})`)
-  })
-  await response.body?.cancel()
-  if (!response.ok) throw new DeliveryError(`the destination answered ${response.status}`)
-}
 
 /** The code of a failed connection, or the name of the error. */
 const reasonOf = (error: unknown): string => {

@@ -5,8 +5,11 @@ import { keepPing, type KeptPing } from './history.js'
 import type { PingKind, ServicePing } from './payload.js'
 
 const SPLAY_MS = 60_000
-/** Longer than any two instances' clocks and splays can differ. */
-const LEASE_SECONDS = 60 * 60
+/**
+ * Longer than two instances' clocks and splays differ, shorter than schedules are apart. Whoever holds it may take it again,
+ * so a schedule that is tighter works too.
+ */
+const LEASE_SECONDS = 10 * 60
 
 type Needs = {
   database: Database
@@ -17,7 +20,9 @@ type Needs = {
   holder: string
   now: () => Date
   random: () => number
+  /** Ends early when the process stops. */
   sleep: (ms: number) => Promise<void>
+  stopping: AbortSignal
 }
 
 export type ServicePings = {
@@ -26,15 +31,16 @@ export type ServicePings = {
   sendNow: () => Promise<{ ping: KeptPing; sent: boolean }>
   /** What the schedule calls: one of all instances makes the ping, some time within the next minute. @returns whether we did. */
   scheduled: () => Promise<boolean>
-  /** Sends what is due, if no other instance is at it. */
+  /** Sends what is due and in nobody's hand. */
   retry: () => Promise<void>
 }
 
-export const createServicePings = ({ database, build, deliver, holder, now, random, sleep }: Needs): ServicePings => {
+export const createServicePings = (needs: Needs): ServicePings => {
+  const { database, build, deliver, holder, now, random, sleep, stopping } = needs
   const make = async (due: Date): Promise<KeptPing> => keepPing(database, await build(), deliver ? due : undefined)
 
   const retry = async (): Promise<void> => {
-    if (deliver && (await takeLease(database, 'ping delivery', holder, LEASE_SECONDS))) await deliver.due()
+    await deliver?.due()
   }
 
   return {
@@ -45,10 +51,10 @@ export const createServicePings = ({ database, build, deliver, holder, now, rand
       return deliver ? { ping: await deliver.now(ping), sent: true } : { ping, sent: false }
     },
     scheduled: async () => {
-      const fired = new Date(Math.round(now().getTime() / 60_000) * 60_000).toISOString()
       await sleep(random() * SPLAY_MS)
-      // The lease is never given back: another instance that wakes up later must not make a second ping of this hour.
-      if (!(await takeLease(database, `ping ${fired}`, holder, LEASE_SECONDS))) return false
+      if (stopping.aborted) return false
+      // The lease is never given back: another instance that wakes up later must not make a second ping at this time.
+      if (!(await takeLease(database, 'ping', holder, LEASE_SECONDS))) return false
       await make(now())
       await retry()
       return true

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { sql } from 'kysely'
 import { createDeliver, type Deliver } from '../../src/ping/deliver.js'
 import { claimDuePing, keepPing, newestPing } from '../../src/ping/history.js'
 import type { ServicePing } from '../../src/ping/payload.js'
@@ -22,6 +23,7 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
   let answer: (request: StubRequest, response: ServerResponse) => unknown
   let clock: number
   const now = (): Date => new Date(clock)
+  let stopping: AbortController
   const build = async (): Promise<ServicePing> =>
     Promise.resolve({ payload: { recorded_at: now().toISOString(), uuid: 'u' }, metadata: { uuid: 'u', metrics: [] } })
 
@@ -35,6 +37,7 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
   })
   beforeEach(async () => {
     await stores.clear()
+    stopping = new AbortController()
     clock = Date.parse('2026-11-23T09:00:00Z')
     answer = (_request, response) => response.end('{}')
   })
@@ -43,7 +46,13 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
   })
 
   const deliver = (path = '/usage_data'): Deliver =>
-    createDeliver({ database: stores.database, destination: new URL(stub.url + path), sender, now })
+    createDeliver({
+      database: stores.database,
+      destination: new URL(stub.url + path),
+      sender,
+      now,
+      stopping: stopping.signal,
+    })
   const instance = (holder: string, to?: Deliver): ServicePings =>
     createServicePings({
       database: stores.database,
@@ -53,6 +62,7 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
       now,
       random: () => 0,
       sleep: async () => Promise.resolve(),
+      stopping: stopping.signal,
     })
   const posted = (): string[] => stub.requests.map(({ method, path }) => `${method} ${path}`)
 
@@ -150,6 +160,7 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
       destination: new URL(`http://127.0.0.1:${await freePort()}/x`),
       sender,
       now,
+      stopping: stopping.signal,
     })
     clock += 1
     await expect(instance('a', nowhere).sendNow()).rejects.toThrow(
@@ -159,7 +170,10 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
 
   test('a login in the address becomes a header', async () => {
     const destination = new URL(stub.url.replace('//', '//user:pa%40ss@'))
-    await instance('a', createDeliver({ database: stores.database, destination, sender, now })).sendNow()
+    await instance(
+      'a',
+      createDeliver({ database: stores.database, destination, sender, now, stopping: stopping.signal }),
+    ).sendNow()
     expect(stub.requests[0]?.headers.authorization).toBe(`Basic ${Buffer.from('user:pa@ss').toString('base64')}`)
   })
 
@@ -168,10 +182,37 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
     const made = await Promise.all(instances.map(async ({ scheduled }) => scheduled()))
     expect(made.filter(Boolean)).toHaveLength(1)
     expect(posted().filter((line) => line === 'POST /usage_data')).toHaveLength(1)
-    clock += 30_000 - 1
+    // An instance whose clock is behind.
+    clock += 45_000
     expect(await instance('d', deliver()).scheduled()).toBe(false)
-    clock += 7 * 24 * 60 * MINUTE
+    await sql`update leases set until = now() - interval '1 second'`.execute(stores.database.sql)
     expect(await instance('d', deliver()).scheduled()).toBe(true)
+  })
+
+  test('that waits when the process stops is not made', async () => {
+    stopping.abort()
+    expect(await instance('a', deliver()).scheduled()).toBe(false)
+    expect(await newestPing(stores.database)).toBeUndefined()
+  })
+
+  test('that is being sent when the process stops is no failed attempt, and sent by whoever comes next', async () => {
+    answer = () => {
+      stopping.abort()
+    }
+    await expect(instance('a', deliver()).sendNow()).rejects.toThrow('Tallyman stops; the ping is kept')
+    expect(await newestPing(stores.database)).toMatchObject({ attempts: 0, sentAt: null, lastError: null })
+    stopping = new AbortController()
+    answer = (_request, response) => response.end()
+    clock += 5 * MINUTE
+    await instance('b', deliver()).retry()
+    expect(await newestPing(stores.database)).toMatchObject({ attempts: 1, sentAt: now() })
+  })
+
+  test('is sent by the next process at once, whoever sent the last one', async () => {
+    await instance('a', deliver()).retry()
+    await keepPing(stores.database, await build(), now())
+    await instance('b', deliver()).retry()
+    expect(await newestPing(stores.database)).toMatchObject({ sentAt: now() })
   })
 
   test('kept twice at one moment is one row', async () => {
