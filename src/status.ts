@@ -9,6 +9,7 @@ import { nextTime } from './jobs.js'
 import { newestPing } from './ping/history.js'
 import type { Database } from './storage/database.js'
 import type { Stores } from './stores.js'
+import { within } from './within.js'
 
 /** What someone who looks after the service wants to know. Times are ISO 8601 in UTC. */
 export type Status = {
@@ -39,15 +40,17 @@ export type Status = {
 }
 
 const REGISTRIES_SHOWN = 20
+/** Whoever asks whether we are ready does not wait long for the answer. */
+const CHECK_LIMIT_MS = 2_000
 
-/** Asks each store for its version, within the limits of its connection. */
+/** Asks each store for its version; one that does not answer soon is away. */
 export const checkStores = async ({
   database,
   sketches,
 }: Pick<Stores, 'database' | 'sketches'>): Promise<StoreCheck> => {
   const check = async (version: () => Promise<string>): Promise<StoreCheck[string]> => {
     try {
-      return { ok: true, version: await version() }
+      return { ok: true, version: await within(CHECK_LIMIT_MS, version()) }
     } catch {
       return { ok: false, error: 'does not answer' }
     }

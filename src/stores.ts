@@ -48,14 +48,10 @@ export const openStores = async (config: Config, now: () => Date): Promise<Store
 type Opened = Omit<Stores, 'sketches'>
 
 const openServer = async (url: string): Promise<Opened> => {
-  const { openPostgres } = await import('./storage/postgres.js')
+  const { openPostgres, unhurried } = await import('./storage/postgres.js')
+  const migrated = await unhurried(url, migrate)
   const database = openPostgres(url)
-  try {
-    return { database, migrated: await migrate(database.sql), close: database.close }
-  } catch (error) {
-    await database.close()
-    throw error
-  }
+  return { database, migrated, close: database.close }
 }
 
 const openEmbedded = async (config: Config, now: () => Date): Promise<Opened> => {

@@ -206,6 +206,7 @@ describe('with Redis and PostgreSQL', () => {
     const answers = await Promise.all(Array.from({ length: 20 }, async () => timed(notified())))
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([503]))
     expect(Math.max(...answers.map(({ seconds }) => seconds))).toBeLessThan(3)
+    expect((await fetch(`${service.url}/readyz`)).status).toBe(503)
     for (const pid of [redis.pid(), postgres.pid(), ...backends]) process.kill(pid, 'SIGCONT')
     await eventually('it counts again', async () => (await timed(event)).status === 200, 10)
   })
@@ -298,5 +299,13 @@ test.each([
   expect(statuses.filter((status) => status === 200).length).toBeGreaterThan(20)
   expect(statuses.filter((status) => status !== 200 && status !== 0)).toEqual([])
   await Promise.all([redis?.stop(), postgres?.stop()])
+  folder.remove()
+})
+
+test('SIGTERM while a ping waits for its time: the exit code is 0', async () => {
+  const folder = embeddedFolder()
+  const service = await startService(folder.path, { TALLYMAN_PING_CRON: '* * * * * *' })
+  await new Promise((resolve) => setTimeout(resolve, 1_500))
+  expect(await service.process.end('SIGTERM')).toBe(0)
   folder.remove()
 })
