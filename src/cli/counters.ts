@@ -1,5 +1,3 @@
-import { createReadStream, createWriteStream } from 'node:fs'
-import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { keysFor, listCounters, uniqueUsers, type CounterRow } from '../counters/read.js'
 import { createRepositories } from '../counters/repositories.js'
@@ -8,6 +6,7 @@ import { parseTimestamp, type Micros } from '../events/calendar.js'
 import { CommandError } from './failure.js'
 import { askOrOpen, configNow, withCore } from './open.js'
 import { printJson, printLine, printTable } from './print.js'
+import { readLines, writeWhole } from './transfer-file.js'
 
 type Unique = { events: string; start: string; end: string; monthly?: boolean; json?: boolean }
 
@@ -69,22 +68,21 @@ export const list = async ({ json }: { json?: boolean }): Promise<void> => {
   }
 }
 
-export const exportTo = async (file: string): Promise<void> => {
-  const target = file === '-' ? process.stdout : createWriteStream(file, { mode: 0o600 })
-  await askOrOpen(
-    configNow(),
-    async (service) => pipeline(service.lines('/usage_data/counters/export'), target),
-    async ({ stores, rules, config, fingerprint }) => {
-      const { rebuildStale } = createRepositories({ ...stores, rules, lifetimes: config.lifetimes })
-      await pipeline(exportCounters({ ...stores, rebuildStale }, fingerprint), target)
-    },
+export const exportTo = async (file: string): Promise<void> =>
+  writeWhole(file, async (target) =>
+    askOrOpen(
+      configNow(),
+      async (service) => pipeline(service.lines('/usage_data/counters/export'), target),
+      async ({ stores, rules, config, fingerprint }) => {
+        const { rebuildStale } = createRepositories({ ...stores, rules, lifetimes: config.lifetimes })
+        await pipeline(exportCounters({ ...stores, rebuildStale }, fingerprint), target)
+      },
+    ),
   )
-}
 
 export const importFrom = async (file: string, { otherUsers }: { otherUsers?: boolean }): Promise<void> => {
-  const input = file === '-' ? process.stdin : createReadStream(file)
+  const lines = await readLines(file)
   await withCore(configNow(), async ({ stores, fingerprint }) => {
-    const lines = createInterface({ input, crlfDelay: Infinity })
     const done = await importCounters(stores, lines, otherUsers ? undefined : fingerprint)
     const parts = Object.entries(done).map(([kind, count]) => `${kind.replace('_', ' ')} ${count}`)
     printLine(`imported ${parts.join(', ')}`)

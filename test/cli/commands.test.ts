@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
@@ -271,6 +271,34 @@ describe('commands without a service', () => {
       err: expect.stringMatching(/a store does not answer .*; check DATABASE_URL and REDIS_URL/),
     })
     expect(away.err).not.toContain('secret')
+    folder.remove()
+  })
+
+  test('counters export and import name a path that cannot be used, and leave a file as it was', async () => {
+    const folder = embeddedFolder()
+    const environment = { TALLYMAN_DATA_DIR: folder.path }
+    const refused = async (...args: string[]): Promise<void> => {
+      const { code, err } = await tallyman(environment, 'counters', ...args)
+      expect([code, err]).toEqual([
+        1,
+        expect.stringMatching(/^tallyman: \/.*: cannot be (read|written) \(E[A-Z]+\); .*\n$/),
+      ])
+    }
+    await refused('import', '/nowhere/counters.ndjson')
+    await refused('import', folder.path)
+    await refused('export', '/nowhere/counters.ndjson')
+    await refused('export', folder.path)
+    await refused('export', '/dev/full')
+
+    const kept = join(folder.path, 'kept.ndjson')
+    writeFileSync(kept, 'the export of yesterday')
+    const away = { ...environment, DATABASE_URL: 'postgres://u@127.0.0.1:1/d' }
+    expect(await tallyman(away, 'counters', 'export', kept)).toMatchObject({ code: 1 })
+    expect(readFileSync(kept, 'utf8')).toBe('the export of yesterday')
+    expect(readdirSync(folder.path).filter((name) => name.endsWith('.part'))).toEqual([])
+    expect(await tallyman(environment, 'counters', 'export', kept)).toMatchObject({ code: 0, err: '' })
+    expect(readFileSync(kept, 'utf8')).toMatch(/^{"kind":"tallyman-counters".*\n{"kind":"end".*\n$/)
+    expect(readdirSync(folder.path).filter((name) => name.endsWith('.part'))).toEqual([])
     folder.remove()
   })
 
