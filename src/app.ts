@@ -9,7 +9,7 @@ import { forgetOld } from './counters/retention.js'
 import { createTrack } from './counters/track.js'
 import { exportCounters } from './counters/transfer.js'
 import { createAuthorize } from './http/auth.js'
-import { healthRoutes, prometheusRoutes, statusRoutes } from './http/health.js'
+import { healthRoutes, prometheusRoutes, statusRoutes, type StoreCheck } from './http/health.js'
 import { createNotificationHandler } from './http/notifications.js'
 import { createPrometheus, type Prometheus } from './http/prometheus.js'
 import { createHttpServer } from './http/server.js'
@@ -18,7 +18,7 @@ import { publicUsageData, usageData } from './http/usage-data.js'
 import { createIngest } from './ingest/ingest.js'
 import { createReceptions, type Receptions } from './ingest/receptions.js'
 import { startJobs, type Job } from './jobs.js'
-import { observeNotifications } from './observe.js'
+import { observeNotifications, onceAMinute } from './observe.js'
 import { newestPing } from './ping/history.js'
 import { checkStores, readStatus, type Status } from './status.js'
 import type { UserDirectory } from './users/directory.js'
@@ -74,8 +74,9 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   })
 
   const receptions = createReceptions(database, now)
-  const onError = (error: unknown): void => {
-    log.error({ err: error }, 'a request failed')
+  const isToBeTold = onceAMinute(now)
+  const onError = (error: unknown, status: number): void => {
+    if (isToBeTold(status)) log.error({ err: error }, 'a request failed')
   }
   const resolve = async (): Promise<number> =>
     resolveUsers({ database, sketches, rules, lifetimes, repositories, idOf: directory.idOf, now })
@@ -87,6 +88,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     return readStatus(core)
   }
 
+  const check = async (): Promise<StoreCheck> => checkStores({ database, sketches })
   const metricsRoutes = prometheusRoutes(prometheus)
   const http = createHttpServer({
     notifications: createNotificationHandler({
@@ -97,13 +99,13 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       now,
     }),
     open: [
-      healthRoutes({ checkStores: async () => checkStores({ database, sketches }) }),
+      healthRoutes({ checkStores: check }),
       publicUsageData({ metrics }),
       ...(config.metrics_public ? [metricsRoutes] : []),
     ],
     closed: [
       metricsRoutes,
-      statusRoutes(status),
+      statusRoutes({ status, checkStores: check }),
       usageData({
         rules,
         sketches,

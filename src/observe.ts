@@ -3,17 +3,27 @@ import type { NotificationObserver } from './http/notifications.js'
 import type { Prometheus } from './http/prometheus.js'
 import type { Receptions } from './ingest/receptions.js'
 
-/** A wrong token comes a thousand times a minute; one line a minute tells it. */
-const WARN_EVERY_MS = 60_000
+/** A wrong token comes a thousand times a minute, and so does a store that is away; one line a minute tells it. */
+const TELL_EVERY_MS = 60_000
+
+/** Answers whether a failure is to be logged: the first of a status in a minute. */
+export const onceAMinute = (now: () => Date): ((status: number) => boolean) => {
+  const toldAt = new Map<number, number>()
+  return (status) => {
+    const at = now().getTime()
+    if (at - (toldAt.get(status) ?? 0) < TELL_EVERY_MS) return false
+    toldAt.set(status, at)
+    return true
+  }
+}
 
 type Needs = { receptions: Receptions; prometheus: Prometheus; log: Logger; now: () => Date }
 
 /** Tells what became of notifications: to Prometheus, to those who ask for the status, and, where something is amiss, to the log. */
 export const observeNotifications = ({ receptions, prometheus, log, now }: Needs): NotificationObserver => {
-  let warnedAt = 0
+  const isToBeTold = onceAMinute(now)
   const warn = (status: number, error: unknown): void => {
-    if (now().getTime() - warnedAt < WARN_EVERY_MS && status !== 500) return
-    warnedAt = now().getTime()
+    if (!isToBeTold(status)) return
     if (status === 401) {
       log.warn(
         'a notification had no valid token; compare the registry’s Authorization header with the notification tokens',
@@ -27,7 +37,7 @@ export const observeNotifications = ({ receptions, prometheus, log, now }: Needs
   return {
     stored: (events, outcomes) => {
       receptions.heard(events.filter((event) => 'action' in event))
-      prometheus.lastEvent(now())
+      if (events.length > 0) prometheus.lastEvent(now())
       const counts = new Map<string, { action: string; outcome: string; count: number }>()
       events.forEach((event, i) => {
         const action = 'action' in event ? event.action : 'unreadable'

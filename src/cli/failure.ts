@@ -23,6 +23,14 @@ const TOLD = [
   CommandError,
 ]
 
+/** What to do about PostgreSQL's refusals, by SQLSTATE. */
+const REMEDIES: Record<string, string> = {
+  '3D000': 'create the database, or name another in DATABASE_URL',
+  '28P01': 'check the user and the password in DATABASE_URL',
+  '28000': 'check the user in DATABASE_URL, and pg_hba.conf of the server',
+  '42501': 'the user in DATABASE_URL needs the right to create tables in this database',
+}
+
 /** An error as a person at a terminal should see it. */
 export const explain = (error: unknown): string => {
   if (!(error instanceof Error)) return 'tallyman: failed'
@@ -30,6 +38,8 @@ export const explain = (error: unknown): string => {
   if (isStorageAway(error)) {
     return `tallyman: a store does not answer (${error.message}); check DATABASE_URL and REDIS_URL, and that the servers run`
   }
+  const remedy = 'code' in error ? REMEDIES[String(error.code)] : undefined
+  if (remedy !== undefined) return `tallyman: PostgreSQL refused (${error.message}); ${remedy}`
   if ('code' in error && error.code === 'EADDRINUSE') {
     return 'tallyman: the address to listen on is in use; stop what listens there, or set TALLYMAN_LISTEN to another'
   }

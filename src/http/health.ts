@@ -1,4 +1,5 @@
 import { Router } from 'express'
+import { isStorageAway } from '../storage/away.js'
 import type { Prometheus } from './prometheus.js'
 
 /** Whether each store answers. */
@@ -28,8 +29,17 @@ export const prometheusRoutes = (prometheus: Prometheus): Router =>
     response.type(contentType).send(text)
   })
 
-/** For people and `tallyman status`. */
-export const statusRoutes = (status: () => Promise<object>): Router =>
+/** For people and `tallyman status`. While it cannot be told, because a store is away, the answer says which. */
+export const statusRoutes = ({ status, checkStores }: Needs & { status: () => Promise<object> }): Router =>
   Router().get('/status', async (_request, response) => {
-    response.json(await status())
+    try {
+      response.json(await status())
+    } catch (error) {
+      if (!isStorageAway(error)) throw error
+      const stores = await checkStores()
+      const away = Object.keys(stores).filter((name) => stores[name]?.ok === false)
+      if (away.length === 0) throw error
+      const message = `503 Service Unavailable: ${away.join(' and ')} does not answer; the log has more`
+      response.status(503).json({ message, stores })
+    }
   })

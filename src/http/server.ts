@@ -11,8 +11,8 @@ type Needs = {
   /** Routers that ask for an API token. */
   closed: Router[]
   authorizeApi: Authorize
-  /** An error that is our own fault, for the log. */
-  onError: (error: unknown) => void
+  /** An error that is our own fault or a store's, for the log. */
+  onError: (error: unknown, status: number) => void
 }
 
 /** A slow or silent client may hold a connection, but not for long. */
@@ -73,13 +73,13 @@ const requireToken =
   }
 
 const answerProblem =
-  (onError: (error: unknown) => void): ErrorRequestHandler =>
+  (onError: (error: unknown, status: number) => void): ErrorRequestHandler =>
   (error: unknown, _request, response, next) => {
     if (response.headersSent) {
       next(error)
       return
     }
     const { status, message } = problemOf(error)
-    if (status >= 500) onError(error)
+    if (status >= 500) onError(error, status)
     response.status(status).json({ message })
   }

@@ -1,7 +1,8 @@
 import { isNativeError } from 'node:util/types'
 
 /**
- * Whether an error means that a store cannot be reached or does not answer: what was asked may work later, unchanged.
+ * Whether an error means that a store cannot be reached, does not answer, or takes nothing at the moment (a Redis that is full
+ * or wants another password): what was asked may work later, unchanged.
  * Knows the errors of node's sockets, of pg, of PostgreSQL (SQLSTATE 08, 53, 57P, 58, 25006) and of ioredis.
  */
 export const isStorageAway = (error: unknown): boolean => {
@@ -24,5 +25,5 @@ const SOCKET = new Set([
 ])
 const SERVER = /^(08|53|57P|58)[0-9A-Z]*$|^25006$/
 const CLIENT =
-  /Query read timeout|Connection terminated|timeout exceeded when trying to connect|not queryable|Connection is closed|Command timed out|Stream isn't writeable|(LOADING|CLUSTERDOWN|MASTERDOWN|READONLY|TRYAGAIN|NOREPLICAS) /
+  /Query read timeout|Connection terminated|timeout exceeded when trying to connect|not queryable|Connection is closed|Command timed out|Stream isn't writeable|\b(?:LOADING|BUSY|CLUSTERDOWN|MASTERDOWN|READONLY|TRYAGAIN|NOREPLICAS|OOM|MISCONF|NOAUTH|WRONGPASS|NOPERM) /
 const REDIS = new Set(['MaxRetriesPerRequestError', 'ClusterAllFailedError'])

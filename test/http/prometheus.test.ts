@@ -22,6 +22,11 @@ describe('GET /metrics', () => {
     expect(await series()).toMatchObject({ tallyman_last_event_timestamp_seconds: 0, tallyman_ping_age_seconds: NaN })
   })
 
+  test('does not take an empty notification for an event', async () => {
+    expect((await app.notify({ events: [] })).status).toBe(200)
+    expect(await series()).toMatchObject({ tallyman_last_event_timestamp_seconds: 0 })
+  })
+
   test('counts events by action and outcome, refused notifications by status, and batches by size', async () => {
     const timestamp = new Date(clock).toISOString()
     const push = notified({ timestamp })

@@ -221,6 +221,19 @@ describe('with Redis and PostgreSQL', () => {
     expect(await truth()).toEqual(expectedTruth([alice]))
   })
 
+  test('the status says which store is away, and a command what is wrong with DATABASE_URL', async () => {
+    await postgres.kill()
+    const answer = await service.get('/status')
+    expect(answer.status).toBe(503)
+    expect(await answer.json()).toMatchObject({
+      message: expect.stringMatching(/^503 Service Unavailable: postgresql does not answer/),
+      stores: { postgresql: { ok: false }, redis: { ok: true } },
+    })
+    await postgres.start()
+    const unknown = { ...environment(), DATABASE_URL: postgres.url.replace(/tallyman$/, 'nobody') }
+    await expect(startService(folder.path, unknown)).rejects.toThrow(/"nobody" does not exist.*create the database/)
+  })
+
   test('a start before the stores are up waits for them', async () => {
     await service.process.end('SIGTERM')
     await postgres.kill()

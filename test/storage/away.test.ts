@@ -2,6 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { expect, test } from '@jest/globals'
 import { isStorageAway } from '../../src/storage/away.js'
+import { connectRedis } from '../../src/storage/redis-connection.js'
+import { startRedis } from '../servers/redis.js'
 
 const failureOf = async (work: Promise<unknown>): Promise<unknown> =>
   work.then(
@@ -16,4 +18,30 @@ test('a socket that is not there is a store that is away; a file that is not the
   const [socket, file] = await Promise.all([failureOf(connecting), failureOf(readFile('/nowhere/key.pem'))])
   expect([socket, file]).toMatchObject([{ code: 'ENOENT' }, { code: 'ENOENT' }])
   expect([isStorageAway(socket), isStorageAway(file)]).toEqual([true, false])
+})
+
+test('a Redis that is full, or wants a password, is a store that is away; one that is asked nonsense is not', async () => {
+  const redis = await startRedis()
+  const client = connectRedis(redis.url)
+  await client.set('text', 'x')
+  const wrongType = await failureOf(client.lpush('text', 'y'))
+  await client.config('SET', 'maxmemory', '1')
+  const full = await failureOf(client.pfadd('sketch', 'alice'))
+  await client.config('SET', 'maxmemory', '0')
+  await client.acl('SETUSER', 'default', '-pfadd')
+  const forbidden = await failureOf(client.pfadd('sketch', 'alice'))
+  await client.config('SET', 'requirepass', 'secret')
+  const stranger = connectRedis(redis.url)
+  const locked = await failureOf(stranger.pfadd('sketch', 'alice'))
+  stranger.disconnect()
+  client.disconnect()
+  await redis.stop()
+  const failures = [wrongType, full, forbidden, locked]
+  expect(failures.map((failure) => (failure as Error).message.split(' ')[0])).toEqual([
+    'WRONGTYPE',
+    'OOM',
+    'NOPERM',
+    'NOAUTH',
+  ])
+  expect(failures.map(isStorageAway)).toEqual([false, true, true, true])
 })
