@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Secrets that the first start makes when the configuration has none, kept in the data directory with mode 0600. */
@@ -8,8 +8,8 @@ export type Secrets = {
   apiTokens: readonly string[]
   /** The key that names of people are hashed with. */
   usersKey: string
-  /** Names of the files that were written just now, because a secret was missing. */
-  made: readonly string[]
+  /** Names of the files with tokens that were made here and that nobody was shown yet. */
+  unshown: readonly string[]
 }
 
 type Configured = {
@@ -23,33 +23,59 @@ type Configured = {
 const newToken = (): string => `tm${randomBytes(20).toString('hex')}`
 
 /** The configured secrets; what is missing is read from the data directory, or made and kept there. */
-export const loadSecrets = (configured: Configured): Secrets => {
-  const made: string[] = []
-  const kept = (file: string): string => {
-    const path = join(configured.dataDir, file)
-    const known = readIfThere(path)
-    if (known !== undefined) return known
-    const secret = newToken()
-    mkdirSync(configured.dataDir, { recursive: true, mode: 0o700 })
-    writeFileSync(path, `${secret}\n`, { mode: 0o600, flag: 'wx' })
-    made.push(file)
-    return secret
+export const loadSecrets = ({ dataDir, notificationTokens, apiTokens, usersKey }: Configured): Secrets => {
+  const kept = (file: string): string => readIfThere(join(dataDir, file)) ?? make(dataDir, file)
+  const unshown: string[] = []
+  const tokens = (list: readonly string[], file: string): readonly string[] => {
+    if (list.length > 0) return list
+    const token = kept(file)
+    if (existsSync(marker(dataDir, file))) unshown.push(file)
+    return [token]
   }
-  const tokens = (list: readonly string[], file: string): readonly string[] => (list.length > 0 ? list : [kept(file)])
   return {
-    notificationTokens: tokens(configured.notificationTokens, 'notification.token'),
-    apiTokens: tokens(configured.apiTokens, 'api.token'),
-    usersKey: configured.usersKey ?? kept('users.key'),
-    made,
+    notificationTokens: tokens(notificationTokens, 'notification.token'),
+    apiTokens: tokens(apiTokens, 'api.token'),
+    usersKey: usersKey ?? kept('users.key'),
+    unshown,
   }
+}
+
+/** Notes that tokens were shown: they are not shown again. */
+export const markShown = (dataDir: string, files: readonly string[]): void => {
+  for (const file of files) rmSync(marker(dataDir, file), { force: true })
+}
+
+/** Stands beside a token until it was shown: the start that made it may fail before it tells anybody. */
+const marker = (dataDir: string, file: string): string => join(dataDir, `${file}.unshown`)
+
+const make = (dataDir: string, file: string): string => {
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+  const path = join(dataDir, file)
+  const whole = `${path}.${process.pid}.part`
+  const secret = newToken()
+  if (file.endsWith('.token')) writeFileSync(marker(dataDir, file), '', { mode: 0o600 })
+  writeFileSync(whole, `${secret}\n`, { mode: 0o600 })
+  try {
+    // Fails when another process was first; a file without content is what a crash or a full disk left.
+    linkSync(whole, path)
+  } catch {
+    const other = readIfThere(path)
+    if (other !== undefined) return other
+    renameSync(whole, path)
+  } finally {
+    rmSync(whole, { force: true })
+  }
+  return secret
 }
 
 const readIfThere = (path: string): string | undefined => {
   try {
     const secret = readFileSync(path, 'utf8').trim()
     return secret === '' ? undefined : secret
-  } catch {
-    return undefined
+  } catch (error) {
+    // A secret that may not be read is not missing.
+    if ((error as { code?: string }).code === 'ENOENT') return undefined
+    throw error
   }
 }
 

@@ -1,8 +1,11 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { fingerprintOf, loadSecrets, type Secrets } from '../src/secrets.js'
+import { fingerprintOf, loadSecrets, markShown, type Secrets } from '../src/secrets.js'
 import { temporaryFolder } from './servers/process.js'
+
+const TOKENS = ['notification.token', 'api.token']
+const FILES = [...TOKENS, 'users.key'].sort()
 
 describe('secrets', () => {
   let folder: ReturnType<typeof temporaryFolder>
@@ -19,26 +22,49 @@ describe('secrets', () => {
 
   test('that are missing are made once, each its own, in files that only their owner may read', () => {
     const first = load()
-    expect(first.made).toEqual(['notification.token', 'api.token', 'users.key'])
-    expect(readdirSync(dataDir()).sort()).toEqual([...first.made].sort())
+    expect(first.unshown).toEqual(TOKENS)
+    markShown(dataDir(), first.unshown)
+    expect(readdirSync(dataDir()).sort()).toEqual(FILES)
     expect(mode(dataDir())).toBe(0o700)
-    for (const file of first.made) expect(mode(join(dataDir(), file))).toBe(0o600)
+    for (const file of FILES) expect(mode(join(dataDir(), file))).toBe(0o600)
     const secrets = [first.notificationTokens[0], first.apiTokens[0], first.usersKey]
     for (const secret of secrets) expect(secret).toMatch(/^tm[0-9a-f]{40}$/)
     expect(new Set(secrets).size).toBe(3)
 
-    expect(load()).toEqual({ ...first, made: [] })
+    expect(load()).toEqual({ ...first, unshown: [] })
+  })
+
+  test('that are tokens count as not shown until somebody was shown them, whatever becomes of the start', () => {
+    const first = load()
+    expect(load()).toEqual(first)
+    markShown(dataDir(), first.unshown)
+    expect(load().unshown).toEqual([])
+  })
+
+  test('are made anew where a crash left an empty file, but not where one may not be read', () => {
+    load()
+    writeFileSync(join(dataDir(), 'api.token'), '')
+    const { apiTokens } = load()
+    expect(apiTokens[0]).toMatch(/^tm[0-9a-f]{40}$/)
+    expect(load().apiTokens).toEqual(apiTokens)
+    rmSync(join(dataDir(), 'api.token'))
+    mkdirSync(join(dataDir(), 'api.token'))
+    expect(load).toThrow('EISDIR')
   })
 
   test('that are configured take the place of files', () => {
-    const { notificationTokens, usersKey, made } = load({ notificationTokens: ['a', 'b'], usersKey: 'ours' })
-    expect([notificationTokens, usersKey, made]).toEqual([['a', 'b'], 'ours', ['api.token']])
+    const { notificationTokens, usersKey, unshown } = load({ notificationTokens: ['a', 'b'], usersKey: 'ours' })
+    expect([notificationTokens, usersKey, unshown]).toEqual([['a', 'b'], 'ours', ['api.token']])
   })
 
   test('that were put into a file by hand are read from it', () => {
-    const { made } = load()
-    for (const file of made) writeFileSync(join(dataDir(), file), `  my ${file}\n`)
-    expect(load()).toMatchObject({ notificationTokens: ['my notification.token'], usersKey: 'my users.key', made: [] })
+    markShown(dataDir(), load().unshown)
+    for (const file of FILES) writeFileSync(join(dataDir(), file), `  my ${file}\n`)
+    expect(load()).toMatchObject({
+      notificationTokens: ['my notification.token'],
+      usersKey: 'my users.key',
+      unshown: [],
+    })
     expect(readFileSync(join(dataDir(), 'api.token'), 'utf8')).toBe('  my api.token\n')
   })
 

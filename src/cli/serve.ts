@@ -5,6 +5,7 @@ import { createApp, type App } from '../app.js'
 import type { Config } from '../config.js'
 import { version } from '../core.js'
 import { createLog } from '../log.js'
+import { markShown } from '../secrets.js'
 import { nextPing } from '../status.js'
 import { isStorageAway } from '../storage/away.js'
 import { within } from '../within.js'
@@ -29,7 +30,9 @@ export const serve = async (): Promise<void> => {
     throw error
   })
   app.core.stores.lock?.announce(address)
-  process.stdout.write(welcome(app.core, address))
+  process.stdout.write(welcome(app.core, address), (error) => {
+    if (!error) markShown(config.data_dir, app.core.secrets.unshown)
+  })
   log.info({ version, listen: address, uuid: app.core.installation.uuid, nextPing: nextPing(app.core) }, 'serving')
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(app, log, signal))
 }

@@ -2,19 +2,21 @@ import { join } from 'node:path'
 import type { Core } from '../core.js'
 
 /**
- * What a first start prints: the tokens, once; the lines for a registry; a curl that counts one push. Later starts say where
- * the tokens are. Configured tokens are never printed.
+ * What a start prints: the tokens that nobody was shown yet; the lines for a registry; a curl that counts one push. Of others it says where
+ * they are. Configured tokens are never printed.
  */
-export const welcome = ({ config, secrets, stores }: Core, address: string): string => {
+export const welcome = ({ config, secrets, stores, hostname }: Core, address: string): string => {
+  // That it listens on all addresses does not say under which one it is reached.
+  const reached = address.replace(/\/\/(0\.0\.0\.0|\[::\]):/, `//${hostname}:`)
   const stored = `${stores.database.engine === 'pglite' ? `embedded PostgreSQL in ${config.data_dir}` : 'PostgreSQL'}, sketches in ${stores.sketches.name === 'redis' ? 'Redis' : 'the same database'}`
-  const made = (file: string): boolean => secrets.made.includes(file)
+  const isNew = (file: string): boolean => secrets.unshown.includes(file)
   const shown = (file: string, token: string | undefined, variable: string): string => {
-    if (made(file)) return `${token ?? ''}   (made now, shown once; kept in ${join(config.data_dir, file)})`
+    if (isNew(file)) return `${token ?? ''}   (made now, shown once; kept in ${join(config.data_dir, file)})`
     return config[variable as 'api_tokens' | 'notification_tokens'].length > 0
       ? 'as configured'
       : `see ${join(config.data_dir, file)}`
   }
-  const notification = made('notification.token') ? (secrets.notificationTokens[0] ?? '') : 'NOTIFICATION_TOKEN'
+  const notification = isNew('notification.token') ? (secrets.notificationTokens[0] ?? '') : 'NOTIFICATION_TOKEN'
   const event = {
     events: [
       {
@@ -35,13 +37,13 @@ Connect a registry (CNCF distribution, GitLab's): add to its configuration
   notifications:
     endpoints:
       - name: tallyman
-        url: ${address}/container_registry_event/events
+        url: ${reached}/container_registry_event/events
         headers: { Authorization: [Bearer ${notification}] }
         timeout: 2s
         backoff: 1s
 
 Try it: this counts one push
-  curl -X POST ${address}/container_registry_event/events -H 'Authorization: Bearer ${notification}' \\
+  curl -X POST ${reached}/container_registry_event/events -H 'Authorization: Bearer ${notification}' \\
     -H 'Content-Type: application/json' -d '${JSON.stringify(event)}'
   npx tallyman counters list
 

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { welcome } from '../../src/cli/welcome.js'
 import { readConfig } from '../../src/config.js'
 import { createCore } from '../../src/core.js'
+import { markShown } from '../../src/secrets.js'
 import { ROOT } from '../servers/service.js'
 import { embeddedFolder } from '../servers/stores.js'
 
@@ -17,11 +18,12 @@ describe('what a start prints', () => {
   afterEach(() => {
     folder.remove()
   })
-  const start = async (environment: Record<string, string> = {}): Promise<string> => {
+  const start = async (environment: Record<string, string> = {}, address = ADDRESS): Promise<string> => {
     const config = readConfig({ TALLYMAN_DATA_DIR: folder.path, ...environment }, ROOT)
     const core = await createCore(config, () => new Date())
     await core.stores.close()
-    return welcome(core, ADDRESS)
+    markShown(folder.path, core.secrets.unshown)
+    return welcome(core, address)
   }
   const kept = (file: string): string => readFileSync(join(folder.path, file), 'utf8').trim()
 
@@ -49,6 +51,15 @@ describe('what a start prints', () => {
     expect(text).not.toMatch(/for-registries|for-people|a key of our own/)
     expect(readdirSync(folder.path).filter((file) => /\.(token|key)$/.test(file))).toEqual([])
   })
+
+  test.each(['http://0.0.0.0:3000', 'http://[::]:3000'])(
+    'where it listens on all addresses (%s), a registry is told the host name',
+    async (address) => {
+      const text = await start({ TALLYMAN_HOSTNAME: 'tallyman.example' }, address)
+      expect(text).toContain('url: http://tallyman.example:3000/container_registry_event/events')
+      expect(text).toContain('curl -X POST http://tallyman.example:3000/container_registry_event/events')
+    },
+  )
 
   test('it names the registries that send what is read here, and no others', async () => {
     const text = await start()
