@@ -54,6 +54,12 @@ export const readConfig = (environment: Environment, home: string): Config => {
 /** The key under which problems of the file itself are told: of the variable that names it. */
 const FILE = 'config'
 
+/**
+ * Values are texts in the file as in the environment: `listen: 3000` is meant as it stands, and a key of many digits keeps
+ * them all. These are how YAML says that there is none.
+ */
+const NOT_GIVEN: ReadonlySet<unknown> = new Set([null, undefined, '', '~', 'null'])
+
 const readFile = (environment: Environment, problems: SettingProblem[]): Given => {
   const named = environment.TALLYMAN_CONFIG
   const name = named ?? 'tallyman.yml'
@@ -61,10 +67,11 @@ const readFile = (environment: Environment, problems: SettingProblem[]): Given =
   const nothing = { values: {}, places }
   if (named === undefined && !existsSync(name)) return nothing
   try {
-    const document: unknown = parseYaml(readFileSync(name, 'utf8'))
-    if (document === null || document === undefined) return nothing
-    if (typeof document === 'object' && !Array.isArray(document)) {
-      const values = document as Record<string, unknown>
+    const document: unknown = parseYaml(readFileSync(name, 'utf8'), { schema: 'failsafe' })
+    if (NOT_GIVEN.has(document)) return nothing
+    if (typeof document === 'object' && document !== null && !Array.isArray(document)) {
+      const given = Object.entries(document).filter(([, value]) => !NOT_GIVEN.has(value))
+      const values = Object.fromEntries(given)
       return { values, places: new Map(Object.keys(values).map((key) => [key, `${key} (in ${name})`])) }
     }
     problems.push({ key: FILE, message: 'expected keys and values, one per line' })

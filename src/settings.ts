@@ -19,8 +19,16 @@ const yesOrNo = z.preprocess(
       : value,
   z.boolean('expected true or false'),
 )
-const wholeNumber = (least: number): z.ZodType<number> =>
-  z.coerce.number('expected a number').int('expected a whole number').min(least, `expected at least ${least}`)
+const wholeNumber = (least: number, most: number): z.ZodType<number> =>
+  z.coerce
+    .number('expected a number')
+    .int('expected a whole number')
+    .min(least, `expected at least ${least}`)
+    .max(most, `expected at most ${most}`)
+/** A hundred years: sums with more leave what stores can tell of time. */
+const days = wholeNumber(1, 36_500)
+/** As much as is read at once of all notifications. */
+const LARGEST_BODY = 128 * 1024 * 1024
 const webAddress = z.url({ protocol: /^https?$/, error: 'expected an address like https://host/path' })
 
 const redisUrl = (url: string, context: z.RefinementCtx): void => {
@@ -60,11 +68,11 @@ const settings = z.strictObject({
   ping_time_zone: z.string().refine(isTimeZone, 'expected an IANA time zone, as Europe/Berlin').default('UTC'),
   ping_optional_metrics: yesOrNo.default(true),
   hostname: z.string().min(1).optional(),
-  weekly_lifetime_days: wholeNumber(1).default(42),
-  monthly_lifetime_days: wholeNumber(1).default(400),
-  event_id_days: wholeNumber(1).default(14),
-  rejected_event_days: wholeNumber(1).default(30),
-  largest_body_bytes: wholeNumber(1_024).default(1024 * 1024),
+  weekly_lifetime_days: days.default(42),
+  monthly_lifetime_days: days.default(400),
+  event_id_days: days.default(14),
+  rejected_event_days: days.default(30),
+  largest_body_bytes: wholeNumber(1_024, LARGEST_BODY).default(1024 * 1024),
   log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
 

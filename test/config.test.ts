@@ -58,6 +58,28 @@ describe('the configuration', () => {
     expect(readConfig({ TALLYMAN_LISTEN: listen }, ROOT).listen).toEqual(expected)
   })
 
+  test('a value in the file is meant as it is written: a port, a key of digits; nothing is none', () => {
+    const path = file('listen: 3000\nhostname: 0815\nusers_key: 1234567890123456789012\nredis_url:\nping_url: ~\n')
+    const config = readConfig({ TALLYMAN_CONFIG: path }, ROOT)
+    expect(config).toMatchObject({
+      listen: { host: '127.0.0.1', port: 3000 },
+      hostname: '0815',
+      users_key: '1234567890123456789012',
+    })
+    expect([config.redis_url, config.ping_url]).toEqual([undefined, undefined])
+  })
+
+  test('a number beyond all use is refused, with the largest that is taken', () => {
+    const environment = {
+      TALLYMAN_WEEKLY_LIFETIME_DAYS: '1000000000000',
+      TALLYMAN_LARGEST_BODY_BYTES: '1000000000000',
+    }
+    expect(problemsOf(environment)).toEqual([
+      'TALLYMAN_WEEKLY_LIFETIME_DAYS: expected at most 36500',
+      'TALLYMAN_LARGEST_BODY_BYTES: expected at most 134217728',
+    ])
+  })
+
   test('a users file chooses the directory; tokens are a list; an empty variable is none', () => {
     const environment = { TALLYMAN_USERS_FILE: '/x/users.csv', TALLYMAN_API_TOKENS: 'one, two,,three', REDIS_URL: '' }
     expect(readConfig(environment, ROOT)).toMatchObject({ user_directory: 'file', api_tokens: ['one', 'two', 'three'] })
