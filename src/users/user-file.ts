@@ -109,7 +109,8 @@ const yamlEntries = (file: string, source: string): Entries => {
   const placeOf = (entry: number): string => `line ${lines.linePos(items[entry]?.key.range[0] ?? 0).line}`
   const entries = items.map(({ key, value }, i): [string, string] => {
     if (isScalar(key) && isScalar(value) && (typeof value.value === 'string' || typeof value.value === 'number')) {
-      return [String(key.value), String(value.value)]
+      // As it is written: the user 007 is not 7, and 1e5 is not 100000.
+      return [key.source, value.source]
     }
     throw new UserFileError(`${file}: ${placeOf(i)} is not "name: id"`)
   })

@@ -46,6 +46,12 @@ describe('a users file', () => {
     expect(ids).toEqual(['17', 'u-18', '19', undefined])
   })
 
+  test('takes names and ids as they are written, though YAML reads some as numbers', () => {
+    directory = createUserFile(file('written.yml', '1e5: 0017\n0x1f: 1_0\n007: 1.0\ntrue: 5\n"a\\x62": "0x11"\n'), fail)
+    const ids = ['1e5', '0x1f', '007', 'true', 'ab', '100000', '31', '7'].map((person) => directory?.idOf(person))
+    expect(ids).toEqual(['0017', '1_0', '1.0', '5', '0x11', undefined, undefined, undefined])
+  })
+
   test('is read again when it changes, and stays as it was when it breaks', async () => {
     const problems: Error[] = []
     const path = file('changing.yml', 'alice: 1\n')
