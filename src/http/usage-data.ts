@@ -1,3 +1,6 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { isNativeError } from 'node:util/types'
 import { Router, type Request } from 'express'
 import { stringify } from 'yaml'
 import { z } from 'zod'
@@ -25,15 +28,15 @@ const LONGEST_RANGE = 20 * 366 * MICROS_PER_DAY
 const paths = (path: string): string[] => PREFIXES.map((prefix) => `${prefix}${path}`)
 
 /** What anybody may read: how the numbers are made. */
-export const publicUsageData = ({ metrics }: Pick<Needs, 'metrics'>): Router =>
-  Router().get(paths('/metric_definitions'), (request, response) => {
+export const publicUsageData = ({ metrics }: Pick<Needs, 'metrics'>): Router => {
+  // Made once: anybody may ask, and the text takes a while to make.
+  const without = stringify(metrics.map(({ definition }) => definition))
+  const withPaths = stringify(metrics.map(({ definition, file }) => ({ ...definition, file_path: `metrics/${file}` })))
+  return Router().get(paths('/metric_definitions'), (request, response) => {
     const includePaths = ['true', '1'].includes(request.query.include_paths as string)
-    const definitions = metrics.map(({ definition, file }) => ({
-      ...definition,
-      ...(includePaths && { file_path: `metrics/${file}` }),
-    }))
-    response.type('application/yaml').send(stringify(definitions))
+    response.type('application/yaml').send(includePaths ? withPaths : without)
   })
+}
 
 /** The numbers themselves. */
 export const usageData = (needs: Needs): Router => {
@@ -62,8 +65,12 @@ export const usageData = (needs: Needs): Router => {
     })
     .get(paths('/counters/export'), async (_request, response) => {
       response.type('application/x-ndjson')
-      for await (const line of needs.exportCounters()) response.write(line)
-      response.end()
+      try {
+        await pipeline(Readable.from(needs.exportCounters()), response)
+      } catch (error) {
+        // Who asked went away, which is no failure.
+        if (!isNativeError(error) || !('code' in error) || error.code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error
+      }
     })
     .get(paths('/service_ping'), async (_request, response) => {
       response.json((await pings.build()).payload)

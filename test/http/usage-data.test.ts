@@ -1,9 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { connect, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import express, { type ErrorRequestHandler } from 'express'
 import { parse } from 'yaml'
+import { publicUsageData, usageData } from '../../src/http/usage-data.js'
+import type { LoadedMetric } from '../../src/metrics/definition.js'
 import { notified, openApp, type TestApp } from '../servers/app.js'
-import { temporaryFolder } from '../servers/process.js'
+import { eventually, temporaryFolder } from '../servers/process.js'
 import { ROOT } from '../servers/service.js'
 
 // A Monday: the week before is complete, and so is October.
@@ -301,5 +306,69 @@ describe('for supervisors', () => {
       ping: { enabled: true, destination: false },
     })
     expect(Date.parse((body.ping as { next: string }).next)).toBeGreaterThan(Date.now())
+  })
+})
+
+test('the texts of the metric definitions are made once, not for each who asks', async () => {
+  let read = 0
+  const metric = {
+    file: 'a.yml',
+    get definition() {
+      read++
+      return { key_path: 'a' }
+    },
+  }
+  const server = express()
+    .use(publicUsageData({ metrics: [metric as unknown as LoadedMetric] }))
+    .listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const readBefore = read
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/usage_data/metric_definitions`
+  const ask = async (query: string): Promise<unknown> => parse(await (await fetch(url + query)).text())
+  expect(await ask('')).toEqual([{ key_path: 'a' }])
+  expect(await ask('?include_paths=true')).toEqual([{ key_path: 'a', file_path: 'metrics/a.yml' }])
+  expect(read).toBe(readBefore)
+  server.closeAllConnections()
+  server.close()
+})
+
+describe('an export over HTTP', () => {
+  test('is read from the stores no faster than the client takes it, and ends when the client goes', async () => {
+    const lines = 4_000
+    let made = 0
+    let closed = false
+    const exportCounters = async function* (): AsyncGenerator<string> {
+      try {
+        for (; made < lines; made++) yield Promise.resolve('x'.repeat(64 * 1024))
+      } finally {
+        closed = true
+      }
+    }
+    const errors: unknown[] = []
+    const server = express()
+      .use(usageData({ exportCounters } as unknown as Parameters<typeof usageData>[0]))
+      .use(((error, _request, _response, next) => {
+        errors.push(error)
+        next()
+      }) satisfies ErrorRequestHandler)
+      .listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+    client.write('GET /usage_data/counters/export HTTP/1.1\r\nhost: x\r\n\r\n')
+    client.pause()
+    let before = -1
+    await eventually('it stands still', async () => {
+      if (made > 0 && made === before) return true
+      before = made
+      await new Promise((resolve) => setTimeout(resolve, 500))
+      return false
+    })
+    expect(made).toBeLessThan(lines)
+    expect(closed).toBe(false)
+    client.destroy()
+    await eventually('the reading ends', async () => Promise.resolve(closed))
+    expect(errors).toEqual([])
+    server.closeAllConnections()
+    server.close()
   })
 })
