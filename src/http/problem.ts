@@ -16,6 +16,9 @@ export class BadRequest extends Error {
   }
 }
 
+/** A store did not answer where nothing tells a request that comes again: it may have counted, or not. */
+export class PossiblyCounted extends Error {}
+
 /** Turns an error into a status and a sentence: the only place that knows. What is not listed is our own fault: 500. */
 export const problemOf = (error: unknown): Problem => {
   if (error instanceof BadRequest) return { status: error.status, message: error.message }
@@ -23,6 +26,13 @@ export const problemOf = (error: unknown): Problem => {
   if (error instanceof Overloaded)
     return { status: 503, message: `503 Service Unavailable: ${error.message}; send it again` }
   if (error instanceof DeliveryError) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
+  if (error instanceof PossiblyCounted) {
+    return {
+      status: 503,
+      message:
+        '503 Service Unavailable: a store does not answer; it may have counted, and sent again totals may count twice',
+    }
+  }
   if (isStorageAway(error)) {
     return {
       status: 503,

@@ -3,9 +3,10 @@ import { z } from 'zod'
 import { isResolved, unresolvedMember } from '../counters/additions.js'
 import type { Rules } from '../counters/rules.js'
 import type { Track, TrackedEvent } from '../counters/track.js'
+import { isStorageAway } from '../storage/away.js'
 import { comparable, DirectoryAway, type UserDirectory } from '../users/directory.js'
 import { tokenIn } from './auth.js'
-import { BadRequest } from './problem.js'
+import { BadRequest, PossiblyCounted } from './problem.js'
 import { checked } from './usage-data.js'
 
 type Needs = {
@@ -44,7 +45,14 @@ const tracked = counted
  * stands, or `username` through the user directory, or else the caller, known by its API token. A name that the directory
  * cannot tell at the moment waits, as those of notifications do.
  */
-export const trackRoutes = ({ track, rules, directory, hashed }: Needs): Router => {
+export const trackRoutes = ({ track: record, rules, directory, hashed }: Needs): Router => {
+  const track: Track = async (events) => {
+    try {
+      return await record(events)
+    } catch (error) {
+      throw isStorageAway(error) ? new PossiblyCounted('a store does not answer', { cause: error }) : error
+    }
+  }
   const memberOf = async (
     request: Request,
     { user_id, username }: z.infer<typeof counted>,

@@ -1,5 +1,11 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import express, { type ErrorRequestHandler } from 'express'
+import { problemOf } from '../../src/http/problem.js'
+import { trackRoutes } from '../../src/http/track.js'
 import { openApp, type TestApp } from '../servers/app.js'
+import { RULES } from '../servers/counting.js'
 import { startStub, type Stub } from '../servers/stub.js'
 
 const USERS = 'i_container_registry_push_tag_user'
@@ -56,4 +62,28 @@ describe('counting from outside by username, with a GitLab', () => {
     expect(await post('increment_unique_users', { event: USERS, username: 'carol' })).toEqual(recorded)
     expect(await waiting()).toBe(2)
   })
+})
+
+test('when a store does not answer, it says that sending again may count twice, not that nothing was stored', async () => {
+  const silent = Object.assign(new Error('read ETIMEDOUT'), { code: 'ETIMEDOUT' })
+  const routes = trackRoutes({
+    track: async () => Promise.reject(silent),
+    rules: RULES,
+    directory: { kind: 'hash', idOf: (name) => name, close: () => undefined },
+    hashed: { idOf: (text) => text },
+  })
+  const answerProblem: ErrorRequestHandler = (error, _request, response, next) => {
+    if (response.headersSent) next(error)
+    else response.json(problemOf(error))
+  }
+  const server = express().use(routes).use(answerProblem).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const answer = await fetch(`http://127.0.0.1:${port}/usage_data/increment_counter?event=x`, { method: 'POST' })
+  expect(await answer.json()).toEqual({
+    status: 503,
+    message: expect.stringMatching(/it may have counted, and sent again totals may count twice$/),
+  })
+  server.closeAllConnections()
+  server.close()
 })
