@@ -7,7 +7,7 @@ import { isStorageAway } from '../storage/away.js'
 import { comparable, DirectoryAway, type UserDirectory } from '../users/directory.js'
 import { tokenIn } from './auth.js'
 import { BadRequest, PossiblyCounted } from './problem.js'
-import { checked } from './usage-data.js'
+import { checked, paths } from './usage-data.js'
 
 type Needs = {
   track: Track
@@ -18,8 +18,6 @@ type Needs = {
 }
 
 const MOST_EVENTS = 50
-const PREFIXES = ['/usage_data', '/api/v4/usage_data']
-const paths = (path: string): string[] => PREFIXES.map((prefix) => `${prefix}${path}`)
 
 const name = z.string().min(1).max(128)
 const id = z.union([z.number().int(), z.string().min(1).max(255)]).transform(String)

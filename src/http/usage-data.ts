@@ -25,7 +25,8 @@ const PREFIXES = ['/usage_data', '/api/v4/usage_data']
 const LARGEST_UNION = 5_000
 const LONGEST_RANGE = 20 * 366 * MICROS_PER_DAY
 
-const paths = (path: string): string[] => PREFIXES.map((prefix) => `${prefix}${path}`)
+/** A route under Tallyman's own path and under GitLab's. */
+export const paths = (path: string): string[] => PREFIXES.map((prefix) => `${prefix}${path}`)
 
 /** What anybody may read: how the numbers are made. */
 export const publicUsageData = ({ metrics }: Pick<Needs, 'metrics'>): Router => {
