@@ -83,22 +83,33 @@ export const transactionOn =
       return result
     } catch (error) {
       open = false
-      await query('rollback').catch(() => undefined)
+      if (!isDoubtful(client, failures)) await query('rollback').catch(() => undefined)
       throw [error, ...failures].find((failure) => sqlState(failure) !== ABORTED) ?? error
     } finally {
-      client.release()
+      client.release(isDoubtful(client, failures))
     }
   }
+
+/**
+ * After a failure that PostgreSQL did not tell itself, such as a time that ran out, nobody knows what a connection will say
+ * next: it is not used again. The embedded database has only the one, and it cannot break.
+ */
+const isDoubtful = (client: pg.PoolClient, failures: readonly unknown[]): boolean =>
+  client.pipeline && failures.some((failure) => sqlState(failure) === undefined)
 
 /** One statement on a connection of the pool: PostgreSQL begins and commits for it. */
 export const runOn =
   (pool: pg.Pool): Run =>
   async <Row>({ name, text }: HotStatement, values: unknown[]) => {
     const client = await pool.connect()
+    const failures: unknown[] = []
     try {
       return (await queryOn(client)({ name, text, values })).rows as Row[]
+    } catch (error) {
+      failures.push(error)
+      throw error
     } finally {
-      client.release()
+      client.release(isDoubtful(client, failures))
     }
   }
 

@@ -22,10 +22,10 @@ export type DockerRegistry = {
 
 const SCHEMA_2 = 'application/vnd.docker.distribution.manifest.v2+json'
 
-type Options = { endpoint: string; token: string; anonymous?: boolean }
+type Options = { endpoint: string; token: string }
 
 /** Debian's docker-registry (CNCF distribution) that notifies an endpoint, with the users alice and bob. */
-export const startDockerRegistry = async ({ endpoint, token, anonymous = false }: Options): Promise<DockerRegistry> => {
+export const startDockerRegistry = async ({ endpoint, token }: Options): Promise<DockerRegistry> => {
   const port = await freePort()
   const folder = temporaryFolder('registry')
   const host = `127.0.0.1:${port}`
@@ -34,7 +34,7 @@ export const startDockerRegistry = async ({ endpoint, token, anonymous = false }
     log: { level: 'error' },
     storage: { filesystem: { rootdirectory: join(folder.path, 'data') }, delete: { enabled: true } },
     http: { addr: host, secret: 'x' },
-    ...(!anonymous && { auth: { htpasswd: { realm: 'r', path: join(ROOT, 'test/fixtures/registry.htpasswd') } } }),
+    auth: { htpasswd: { realm: 'r', path: join(ROOT, 'test/fixtures/registry.htpasswd') } },
     notifications: {
       endpoints: [
         {
