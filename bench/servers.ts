@@ -44,6 +44,11 @@ export const query = async <Row extends pg.QueryResultRow>(url: string, text: st
   }
 }
 
+const stopService = async (service: Service, folder: ReturnType<typeof temporaryFolder>): Promise<void> => {
+  await service.process.end()
+  folder.remove()
+}
+
 let databases = 0
 
 /** A service on an empty database of the servers. */
@@ -54,10 +59,7 @@ export const startOnServers = async ({ redis, postgres }: Servers): Promise<Pair
   return {
     name: 'Redis + PostgreSQL',
     service,
-    stop: async () => {
-      await service.process.end()
-      folder.remove()
-    },
+    stop: async () => stopService(service, folder),
     countStored: async () => {
       const [row] = await query<{ count: string }>(database, 'select count(*) from event_ids')
       return Number(row?.count)
@@ -72,10 +74,7 @@ export const startEmbedded = async (): Promise<Pair> => {
   return {
     name: 'embedded',
     service,
-    stop: async () => {
-      await service.process.end()
-      folder.remove()
-    },
+    stop: async () => stopService(service, folder),
     countStored: async () => {
       // One process at a time may have it open.
       await service.process.end()

@@ -179,22 +179,25 @@ const tokenVerifier = ({ user_token_key }: Config): Pick<Parameters<typeof creat
 const observed = (
   { database, sketches }: Core['stores'],
   { timed }: Prometheus,
-): Pick<Core['stores'], 'database' | 'sketches'> => ({
-  database: {
-    ...database,
-    transaction: timed(database.engine, 'transaction', database.transaction),
-    run: timed(database.engine, 'statement', database.run),
-  },
-  sketches: {
-    ...sketches,
-    add: timed(sketches.name, 'add', sketches.add),
-    addAlone: (additions) => {
-      const adding = sketches.addAlone(additions)
-      return adding && timed(sketches.name, 'add', async () => adding)()
+): Pick<Core['stores'], 'database' | 'sketches'> => {
+  const timedAlone = timed(sketches.name, 'add', async (adding: Promise<void>) => adding)
+  return {
+    database: {
+      ...database,
+      transaction: timed(database.engine, 'transaction', database.transaction),
+      run: timed(database.engine, 'statement', database.run),
     },
-    count: timed(sketches.name, 'count', sketches.count),
-  },
-})
+    sketches: {
+      ...sketches,
+      add: timed(sketches.name, 'add', sketches.add),
+      addAlone: (additions) => {
+        const adding = sketches.addAlone(additions)
+        return adding && timedAlone(adding)
+      },
+      count: timed(sketches.name, 'count', sketches.count),
+    },
+  }
+}
 
 const pingAge = async ({ stores, now }: Core): Promise<number | undefined> => {
   const newest = await newestPing(stores.database)

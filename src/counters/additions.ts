@@ -1,9 +1,13 @@
 import { utcDay, type Micros } from '../events/calendar.js'
 import type { RegistryEvent } from '../events/registry-event.js'
-import type { SketchAddition } from '../storage/sketch-store.js'
+import type { Database } from '../storage/database.js'
+import type { SketchAddition, SketchStore } from '../storage/sketch-store.js'
 import { sketchKey, type Aggregation, type Lifetimes, type SketchKey } from './keys.js'
 import type { EventDefinition, RepositoryState, Rules, UniqueKind } from './rules.js'
 import type { Tally } from './tallies.js'
+
+/** What all counting needs: where it is stored, what counts, and for how long. */
+export type Counting = { database: Database; sketches: SketchStore; rules: Rules; lifetimes: Lifetimes }
 
 /** Who is behind an event, as far as it could be told. */
 export type Members = Partial<Record<UniqueKind, string>>

@@ -1,10 +1,8 @@
 import { sql } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import type { RegistryEvent } from '../events/registry-event.js'
-import type { Database } from '../storage/database.js'
 import { HyperLogLog } from '../storage/hyperloglog/hyperloglog.js'
-import type { SketchStore } from '../storage/sketch-store.js'
-import { contributionsOf, createAdditions, type CountedEvent } from './additions.js'
+import { contributionsOf, createAdditions, type CountedEvent, type Counting } from './additions.js'
 import {
   firstMembers,
   lockRepositories,
@@ -14,8 +12,8 @@ import {
   writeFirstEvents,
   type Place,
 } from './first-events.js'
-import { parseSketchKey, type Lifetimes, type SketchKey } from './keys.js'
-import type { RepositoryState, Rules } from './rules.js'
+import { parseSketchKey, type SketchKey } from './keys.js'
+import type { RepositoryState } from './rules.js'
 import { IN_REPOSITORIES, keepUnresolved } from './unresolved-users.js'
 
 const REMEMBERED_REPOSITORIES = 100_000
@@ -36,9 +34,7 @@ export type Repositories = {
   rebuildStale: () => Promise<void>
 }
 
-type Needs = { database: Database; sketches: SketchStore; rules: Rules; lifetimes: Lifetimes }
-
-export const createRepositories = ({ database, sketches, rules, lifetimes }: Needs): Repositories => {
+export const createRepositories = ({ database, sketches, rules, lifetimes }: Counting): Repositories => {
   // What is remembered may be later than the truth, never earlier: an event after it is surely not the first.
   const firsts = new LRUCache<string, Place>({ max: REMEMBERED_REPOSITORIES })
 

@@ -1,21 +1,14 @@
 import { sql } from 'kysely'
 import { microsOf, parseTimestamp, utcDay } from '../events/calendar.js'
-import type { Database, Sql } from '../storage/database.js'
-import type { SketchStore } from '../storage/sketch-store.js'
-import { createAdditions, unresolvedMember, type Contribution } from './additions.js'
+import type { Sql } from '../storage/database.js'
+import { createAdditions, unresolvedMember, type Contribution, type Counting } from './additions.js'
 import { lockRepositories, markStale, type FirstEvent } from './first-events.js'
-import type { Lifetimes } from './keys.js'
 import type { Repositories } from './repositories.js'
-import type { Rules } from './rules.js'
 import { addTallies, SKIP_PREFIX } from './tallies.js'
 
 const NAMES_AT_ONCE = 500
 
-type Needs = {
-  database: Database
-  sketches: SketchStore
-  rules: Rules
-  lifetimes: Lifetimes
+type Needs = Counting & {
   repositories: Repositories
   /** The id of a name, or undefined when nobody has it; throws while it cannot be told. */
   idOf: (name: string) => string | undefined | Promise<string | undefined>

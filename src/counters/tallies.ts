@@ -39,11 +39,10 @@ export const recordOnce = async (
   arrivals: readonly Arrival[],
 ): Promise<ReadonlySet<EventId>> => {
   const sorted = [...arrivals].sort((a, b) => (a.id < b.id ? -1 : 1))
-  const kinds = kindsOf(sorted)
-  const added = [...kinds.values()].flatMap(({ kind, tallies }) => tallies.map((tally) => ({ kind, ...tally })))
+  const { kinds, added } = kindsOf(sorted)
   const rows = await run<{ id: EventId }>(RECORD_ONCE, [
     sorted.map(({ id }) => id),
-    sorted.map(({ tallies }) => kinds.get(signatureOf(tallies))?.kind),
+    kinds,
     added.map(({ kind }) => kind),
     added.map(({ name }) => name),
     added.map(({ day }) => day),
@@ -51,19 +50,24 @@ export const recordOnce = async (
   return new Set(rows.map(({ id }) => id))
 }
 
-type Kind = { kind: number; tallies: readonly Tally[] }
-
-/** Events of one kind count the same. There are few kinds, so the statement is told of each once. */
-const kindsOf = (arrivals: readonly Arrival[]): Map<string, Kind> => {
-  const kinds = new Map<string, Kind>()
-  for (const { tallies } of arrivals) {
-    const signature = signatureOf(tallies)
-    if (!kinds.has(signature)) kinds.set(signature, { kind: kinds.size, tallies })
-  }
-  return kinds
+/**
+ * The kind of each arrival, and what each kind adds one to. Events of one kind count the same; there are few kinds, so the
+ * statement is told of each once.
+ */
+const kindsOf = (arrivals: readonly Arrival[]): { kinds: number[]; added: (Tally & { kind: number })[] } => {
+  const known = new Map<string, number>()
+  const added: (Tally & { kind: number })[] = []
+  const kinds = arrivals.map(({ tallies }) => {
+    const signature = tallies.map(({ name, day }) => `${name} ${day}`).join(',')
+    const kind = known.get(signature) ?? known.size
+    if (kind === known.size) {
+      known.set(signature, kind)
+      added.push(...tallies.map((tally) => ({ kind, ...tally })))
+    }
+    return kind
+  })
+  return { kinds, added }
 }
-
-const signatureOf = (tallies: readonly Tally[]): string => tallies.map(({ name, day }) => `${name} ${day}`).join(',')
 
 /** Adds to tallies that belong to no event, such as calls of the API. */
 export const addTallies = async (tx: Sql, tallies: readonly (Tally & { value: number })[]): Promise<void> => {

@@ -1,9 +1,6 @@
 import { microsOf, utcDay } from '../events/calendar.js'
-import type { Database } from '../storage/database.js'
-import type { SketchStore } from '../storage/sketch-store.js'
-import { createAdditions } from './additions.js'
-import type { Lifetimes } from './keys.js'
-import type { EventDefinition, Rules } from './rules.js'
+import { createAdditions, type Counting } from './additions.js'
+import type { EventDefinition } from './rules.js'
 import { addTallies, SKIP_PREFIX, type Tally } from './tallies.js'
 import { keepUnresolved } from './unresolved-users.js'
 
@@ -13,7 +10,7 @@ import { keepUnresolved } from './unresolved-users.js'
  */
 export type TrackedEvent = { event: string; member?: string; as: 'total' | 'unique' | 'both' }
 
-type Needs = { database: Database; sketches: SketchStore; rules: Rules; lifetimes: Lifetimes; now: () => Date }
+type Needs = Counting & { now: () => Date }
 
 type TrackSkip = 'unknown_event' | 'unknown_user'
 

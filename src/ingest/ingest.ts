@@ -6,18 +6,17 @@ import {
   unresolvedMember,
   type Additions,
   type CountedEvent,
+  type Counting,
   type Members,
 } from '../counters/additions.js'
-import type { Lifetimes } from '../counters/keys.js'
 import type { Repositories } from '../counters/repositories.js'
-import type { Rules, UniqueKind } from '../counters/rules.js'
+import type { UniqueKind } from '../counters/rules.js'
 import { recordOnce, SKIP_PREFIX, type Tally } from '../counters/tallies.js'
 import { microsOf, utcDay } from '../events/calendar.js'
 import type { EventId, RegistryEvent, UnreadableEvent } from '../events/registry-event.js'
 import type { SkipReason } from '../events/skip-reason.js'
 import { keepUnresolved } from '../counters/unresolved-users.js'
-import { isConflict, isContentError, toldByCommit, type Database } from '../storage/database.js'
-import type { SketchStore } from '../storage/sketch-store.js'
+import { isConflict, isContentError, toldByCommit } from '../storage/database.js'
 import type { Identify, Identity } from '../users/identify.js'
 import { createBatches } from './batches.js'
 import { keepRejected } from './rejected-events.js'
@@ -41,11 +40,7 @@ type Item = {
   unreadable?: UnreadableEvent
 }
 
-type Needs = {
-  database: Database
-  sketches: SketchStore
-  rules: Rules
-  lifetimes: Lifetimes
+type Needs = Counting & {
   repositories: Repositories
   identify: Identify
   now: () => Date

@@ -101,6 +101,9 @@ describe.each([
     folder.remove()
   })
 
+  const unique = async (start: string, end: string, ...flags: string[]): ReturnType<typeof tallyman> =>
+    tallyman(environment, 'counters', 'unique', '-e', TAG_USERS, '--start', start, '--end', end, ...flags)
+
   test('counters unique', async () => {
     const { out } = await tallyman(
       environment,
@@ -118,46 +121,14 @@ describe.each([
         `^2\nunique users \\(estimated, standard error 0\\.81 %\\) from {hll_counters}_${TAG_USERS}-\\d{4}-\\d\\d\n$`,
       ),
     )
-    const json = await tallyman(
-      environment,
-      'counters',
-      'unique',
-      '-e',
-      TAG_USERS,
-      '--start',
-      day(-7),
-      '--end',
-      day(0),
-      '--json',
-    )
+    const json = await unique(day(-7), day(0), '--json')
     expect(JSON.parse(json.out)).toMatchObject({ value: 2, aggregation: 'weekly', event_names: [TAG_USERS] })
-    const none = await tallyman(
-      environment,
-      'counters',
-      'unique',
-      '-e',
-      TAG_USERS,
-      '--start',
-      day(0),
-      '--end',
-      day(0),
-      '--monthly',
-    )
+    const none = await unique(day(0), day(0), '--monthly')
     expect(none.out).toBe('-1\nno complete month lies between these days\n')
   })
 
   test('counters unique refuses what it does not know', async () => {
-    const wrongDay = await tallyman(
-      environment,
-      'counters',
-      'unique',
-      '-e',
-      TAG_USERS,
-      '--start',
-      'monday',
-      '--end',
-      day(0),
-    )
+    const wrongDay = await unique('monday', day(0))
     expect(wrongDay).toMatchObject({
       code: 1,
       err: 'tallyman: --start: "monday" is not a day, expected one like 2026-11-21\n',

@@ -16,7 +16,7 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import { sql } from 'kysely'
 import { DirectoryInUse, directoryHolder, lockDirectory } from '../../src/storage/directory-lock.js'
 import { migrate } from '../../src/storage/migrate.js'
-import { DatabaseLost, openPglite } from '../../src/storage/pglite.js'
+import { DatabaseLost, openPglite, type EmbeddedDatabase } from '../../src/storage/pglite.js'
 import { temporaryFolder } from '../servers/process.js'
 import { embeddedFolder } from '../servers/stores.js'
 
@@ -106,10 +106,15 @@ describe('the embedded database', () => {
     folder.remove()
   })
 
+  const openInitialised = async (): Promise<EmbeddedDatabase> => {
+    const database = await openPglite(folder.path)
+    await migrate(database.sql)
+    database.markInitialised()
+    return database
+  }
+
   test('is opened again with what it held', async () => {
-    const first = await openPglite(folder.path)
-    await migrate(first.sql)
-    first.markInitialised()
+    const first = await openInitialised()
     await sql`insert into leases values ('kept', 'x', now())`.execute(first.sql)
     await first.close()
     const second = await openPglite(folder.path)
@@ -118,9 +123,7 @@ describe('the embedded database', () => {
   })
 
   test('that is gone or empty although it held data stops the start', async () => {
-    const database = await openPglite(folder.path)
-    await migrate(database.sql)
-    database.markInitialised()
+    const database = await openInitialised()
     await database.close()
     rmSync(join(folder.path, 'db'), { recursive: true })
     await expect(openPglite(folder.path)).rejects.toThrow(DatabaseLost)
@@ -133,9 +136,7 @@ describe('the embedded database', () => {
   })
 
   test('is dumped while it runs; the dump can be put back; only the newest are kept', async () => {
-    const database = await openPglite(folder.path)
-    await migrate(database.sql)
-    database.markInitialised()
+    const database = await openInitialised()
     await sql`insert into leases values ('dumped', 'x', now())`.execute(database.sql)
     const dump = await database.dump('tallyman-3', 2)
     for (const name of ['tallyman-1', 'tallyman-2']) writeFileSync(join(folder.path, 'dumps', `${name}.tar.gz`), '')
@@ -159,9 +160,7 @@ describe('the embedded database', () => {
       },
     ],
   ])('that is %s comes back when the command in the message is run', async (_, lose) => {
-    const database = await openPglite(folder.path)
-    await migrate(database.sql)
-    database.markInitialised()
+    const database = await openInitialised()
     await sql`insert into leases values ('dumped', 'x', now())`.execute(database.sql)
     await database.dump('tallyman-1', 2)
     await database.close()
