@@ -17,7 +17,7 @@ import {
   type Seen,
 } from './servers.js'
 
-type Scenario = Omit<Load, 'requests' | 'seconds'> & { name: string; target: number; p99?: number }
+type Scenario = Omit<Load, 'workload' | 'requests' | 'seconds'> & { name: string; target: number; p99?: number }
 
 const SCENARIOS: Scenario[] = [
   {
@@ -78,6 +78,7 @@ export const benchIngest = async ({ rounds, seconds }: Settings): Promise<Row[]>
 }
 
 const loadOf = ({ connections, keepAlive, events }: Scenario, seconds: number): Load => ({
+  workload: 'push-tag',
   connections,
   keepAlive,
   events,

@@ -1,10 +1,11 @@
 /**
  * Sends notifications as a registry does and prints what it saw as one line of JSON.
- * Usage: load.js '{"port":3000,"token":"…","connections":1,"keepAlive":false,"events":1,"seconds":10}'
+ * Usage: load.js '{"port":3000,"token":"…","workload":"push-tag","places":"places.json","connections":1,"events":1,"seconds":10, …}'
  * A raw socket and prepared text: the machine has few cores, and they belong to what is measured.
  */
-import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
+import { createEvents, somePlaces, type Place, type Workload } from './notifications.js'
 
 type Plan = {
   port: number
@@ -12,6 +13,9 @@ type Plan = {
   token: string
   connections: number
   keepAlive: boolean
+  workload: Workload
+  /** A file with the places that events are about; else a hundred, the same each time. */
+  places?: string
   /** In one envelope. */
   events: number
   /** Ends after so many, or after so much time. */
@@ -20,37 +24,14 @@ type Plan = {
 }
 
 const plan = JSON.parse(process.argv[2] ?? '{}') as Plan
-const USERS = 1_000
-const REPOSITORIES = 100
 
 const latencies: number[] = []
 let stored = 0
 let failed = 0
 let stop = false
 
-const event = (): object => ({
-  id: randomUUID(),
-  timestamp: new Date().toISOString().replace('Z', '759891Z'),
-  action: 'push',
-  target: {
-    mediaType: 'application/vnd.docker.distribution.manifest.v2+json',
-    size: 582,
-    digest: `sha256:${randomUUID().replaceAll('-', '')}${randomUUID().replaceAll('-', '')}`,
-    length: 582,
-    repository: `team/app-${Math.floor(Math.random() * REPOSITORIES)}`,
-    url: 'http://127.0.0.1:5700/v2/team/app/manifests/sha256:7216c4a0c7c0e8c3686277aac4b76ae23cc2a76d00fe6bf57661ff7fa5c9dfc4',
-    tag: '1.0',
-  },
-  request: {
-    id: randomUUID(),
-    addr: '127.0.0.1:34560',
-    host: '127.0.0.1:5700',
-    method: 'PUT',
-    useragent: 'skopeo/1.9.3',
-  },
-  actor: { name: `user-${Math.floor(Math.random() * USERS)}`, user_type: 'gitlab_or_ldap' },
-  source: { addr: 'vm:5700', instanceID: 'cba1c10d-d701-44d3-9da3-9d760abec8d0' },
-})
+const places = plan.places === undefined ? somePlaces(100) : (JSON.parse(readFileSync(plan.places, 'utf8')) as Place[])
+const event = createEvents(plan.workload, places)
 
 const request = (): string => {
   const body = JSON.stringify({ events: Array.from({ length: plan.events }, event) }, null, 3)

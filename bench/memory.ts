@@ -3,7 +3,14 @@ import { setTimeout } from 'node:timers/promises'
 import { sampleOf, type Row } from './sample.js'
 import { portOf, sendLoad, startEmbedded, startOnServers, type Pair, type Servers } from './servers.js'
 
-const LOAD = { connections: 8, keepAlive: true, events: 10, requests: 30_000, seconds: 10 }
+const LOAD = {
+  workload: 'push-tag',
+  connections: 8,
+  keepAlive: true,
+  events: 10,
+  requests: 30_000,
+  seconds: 10,
+} as const
 
 /** Memory under load that goes on: as flat at its end as after its first third. */
 export const benchMemory = async (servers: Servers, { seconds }: { seconds: number }): Promise<Row[]> => {

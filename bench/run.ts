@@ -1,5 +1,6 @@
 /**
  * Measures what the documentation claims: npm run bench -- [name …] [--rounds N] [--seconds N] [--json FILE]
+ * With --filled URL, the inventory on a database of PostgreSQL with ten million blobs, filled if it is empty, and kept.
  * Prints the machine, the versions, the median and the spread, and the limit measured in the same run.
  */
 import { writeFileSync } from 'node:fs'
@@ -14,6 +15,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '4' },
     'memory-seconds': { type: 'string', default: '60' },
+    filled: { type: 'string' },
     json: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
   },
@@ -46,6 +48,15 @@ const BENCHES: Record<string, () => Promise<Row[]>> = {
     return withServers(async (servers) => benchPing(servers, { rounds: rounds * 2 }))
   },
   ingest: async () => (await import('./ingest.js')).benchIngest({ rounds, seconds }),
+  'inventory-questions': async () => {
+    const { benchInventoryQuestions } = await import('./inventory-questions.js')
+    return withServers(async (servers) => benchInventoryQuestions(servers, { rounds }))
+  },
+  inventory: async () => {
+    const { benchFilled, benchInventory } = await import('./inventory.js')
+    const { filled } = values
+    return filled === undefined ? benchInventory({ rounds, seconds }) : benchFilled({ rounds, seconds }, filled)
+  },
   memory: async () => {
     const { benchMemory } = await import('./memory.js')
     return withServers(async (servers) => benchMemory(servers, { seconds: Number(values['memory-seconds']) }))
@@ -80,7 +91,9 @@ const print = (rows: readonly Row[]): void => {
 }
 
 if (values.help) {
-  console.log(`npm run bench -- [${Object.keys(BENCHES).join(' | ')}] [--rounds N] [--seconds N] [--json FILE]`)
+  console.log(
+    `npm run bench -- [${Object.keys(BENCHES).join(' | ')}] [--rounds N] [--seconds N] [--filled URL] [--json FILE]`,
+  )
 } else {
   const names = positionals.length > 0 ? positionals : Object.keys(BENCHES)
   const rows: Row[] = []

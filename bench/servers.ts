@@ -6,6 +6,7 @@ import pg from 'pg'
 import { postgresProgram, startPostgres, type PostgresServer } from '../test/servers/postgres.js'
 import { eventually, startProcess, temporaryFolder } from '../test/servers/process.js'
 import { startRedis, type RedisServer } from '../test/servers/redis.js'
+import type { Workload } from './notifications.js'
 import { NOTIFICATION_TOKEN, ROOT, startService, type Service } from '../test/servers/service.js'
 
 const run = promisify(execFile)
@@ -50,14 +51,24 @@ const stopService = async (service: Service, folder: ReturnType<typeof temporary
 }
 
 let databases = 0
+/** The same for every service, as a database is only opened with the key that it was filled with. */
+const USERS_KEY = 'a key of the benchmarks, which is long enough'
 
 /** A service on an empty database of the servers. */
-export const startOnServers = async ({ redis, postgres }: Servers): Promise<Pair> => {
+export const startOnServers = async (servers: Servers): Promise<Pair & { database: string }> =>
+  startOnDatabase(servers, await servers.postgres.database(`bench_${databases++}`))
+
+/** A service on a database that may hold something. */
+export const startOnDatabase = async (
+  { redis }: Pick<Servers, 'redis'>,
+  database: string,
+): Promise<Pair & { database: string }> => {
   const folder = temporaryFolder('bench')
-  const database = await postgres.database(`bench_${databases++}`)
-  const service = await startService(folder.path, { DATABASE_URL: database, REDIS_URL: redis.url })
+  const environment = { DATABASE_URL: database, REDIS_URL: redis.url, TALLYMAN_USERS_KEY: USERS_KEY }
+  const service = await startService(folder.path, environment)
   return {
     name: 'Redis + PostgreSQL',
+    database,
     service,
     stop: async () => stopService(service, folder),
     countStored: async () => {
@@ -98,7 +109,17 @@ export const startBareHandler = async (): Promise<{ port: number; stop: () => Pr
   return { port, stop: async () => server.end() }
 }
 
-export type Load = { connections: number; keepAlive: boolean; events: number; requests: number; seconds: number }
+export type Load = {
+  workload: Workload
+  /** A file with the places that events are about; else a hundred. */
+  places?: string
+  connections: number
+  keepAlive: boolean
+  /** In one envelope. */
+  events: number
+  requests: number
+  seconds: number
+}
 export type Seen = { stored: number; failed: number; eventsPerSecond: number; p50: number; p99: number; worst: number }
 
 /** Sends notifications to a port from a process of its own. */

@@ -1,20 +1,36 @@
-// npm run docs: writes docs/metrics.md from the definitions. With --check it only says whether the page is current.
+// npm run docs: writes docs/metrics.md from the definitions, and the questions of docs/inventory.md from their statements. With
+// --check it only says whether both pages are current.
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { bundle } from './build.mjs'
 import { root } from './install.mjs'
 
-await bundle(['src/main.ts'], 'dist')
-const { stdout, status } = spawnSync(process.execPath, ['dist/main.js', 'metrics', 'docs'], {
-  cwd: root,
-  encoding: 'utf8',
-  stdio: ['ignore', 'pipe', 'inherit'],
-})
-if (status !== 0) process.exit(1)
-const page = join(root, 'docs', 'metrics.md')
-if (!process.argv.includes('--check')) writeFileSync(page, stdout)
-else if (readFileSync(page, 'utf8') !== stdout) {
-  console.error('docs/metrics.md is not current: run "npm run docs" and commit it')
-  process.exit(1)
+const printed = (...command) => {
+  const { stdout, status } = spawnSync(process.execPath, ['dist/main.js', ...command, 'docs'], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  if (status !== 0) process.exit(1)
+  return stdout
 }
+
+const isCheck = process.argv.includes('--check')
+const keep = (name, made) => {
+  const page = join(root, 'docs', name)
+  const before = readFileSync(page, 'utf8')
+  const after = made(before)
+  if (!isCheck) writeFileSync(page, after)
+  else if (before !== after) {
+    console.error(`docs/${name} is not current: run "npm run docs" and commit it`)
+    process.exitCode = 1
+  }
+}
+
+/** From this heading to the next of the same level. */
+const QUESTIONS = /(?<=\n## The questions\n\n)[^]*?(?=\n## )/
+
+await bundle(['src/main.ts'], 'dist')
+keep('metrics.md', () => printed('metrics'))
+keep('inventory.md', (page) => page.replace(QUESTIONS, () => printed('inventory')))

@@ -10,16 +10,26 @@ import { createTrack } from './counters/track.js'
 import { exportCounters } from './counters/transfer.js'
 import { createAuthorize } from './http/auth.js'
 import { healthRoutes, prometheusRoutes, statusRoutes, type StoreCheck } from './http/health.js'
+import { reconcileRoutes } from './http/inventory-reconcile.js'
+import { inventoryRoutes } from './http/inventory.js'
 import { createNotificationHandler } from './http/notifications.js'
 import { createPrometheus, type Prometheus } from './http/prometheus.js'
 import { createHttpServer } from './http/server.js'
 import { trackRoutes } from './http/track.js'
 import { publicUsageData, usageData } from './http/usage-data.js'
+import { forgetActors } from './inventory/record/forget-actors.js'
+import { forgetLookups } from './inventory/record/join-lookups.js'
+import { createOrigins } from './inventory/record/origins.js'
+import { scheduledReconcile } from './inventory/reconcile/scheduled.js'
+import { createIsOwnRead } from './inventory/registry/own-reads.js'
+import { createReadBack } from './inventory/registry/read-back.js'
 import { createIngest } from './ingest/ingest.js'
 import { createReceptions, type Receptions } from './ingest/receptions.js'
+import { createSummarize } from './inventory/summary/summarize.js'
 import { startJobs, type Job } from './jobs.js'
 import { observeNotifications, onceAMinute } from './observe.js'
 import { newestPing } from './ping/history.js'
+import { settle } from './settle.js'
 import { checkStores, readStatus, type Status } from './status.js'
 import type { UserDirectory } from './users/directory.js'
 import { createGitlabUsers } from './users/gitlab-users.js'
@@ -27,11 +37,14 @@ import { createHashedNames } from './users/hashed-names.js'
 import { createIdentify } from './users/identify.js'
 import { createUserFile } from './users/user-file.js'
 import { createUserTokenVerifier } from './users/user-token.js'
+import { watchFiles } from './watch-files.js'
 import { within } from './within.js'
 
 export type App = {
   core: Core
   http: Server
+  /** Reads the files of registries again. What cannot be read is logged, and those of before stay. */
+  reload: () => void
   /** Writes what was taken and closes the stores. The HTTP server takes no more by then. */
   close: () => Promise<void>
 }
@@ -51,7 +64,7 @@ export const createApp = async (config: Config, log: Logger, now: () => Date): P
 }
 
 const joinApp = async (core: Core, log: Logger): Promise<App> => {
-  const { config, rules, metrics, secrets, stores, pings, now } = core
+  const { config, rules, metrics, secrets, stores, registries, pings, now } = core
   const { lifetimes } = config
   const prometheus = createPrometheus(async () => pingAge(core))
   const { database, sketches } = observed(stores, prometheus)
@@ -69,6 +82,9 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     lifetimes,
     repositories,
     identify,
+    registryOf: registries.nameOf,
+    originOf: createOrigins(secrets.usersKey),
+    isOwnRead: createIsOwnRead(secrets.usersKey),
     now,
     onBatch: prometheus.batch,
   })
@@ -80,9 +96,36 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   }
   const resolve = async (): Promise<number> =>
     resolveUsers({ database, sketches, rules, lifetimes, repositories, idOf: directory.idOf, now })
-  const jobs = startJobs(jobsFor(core, receptions, rebuildStale, resolve), (job, error) => {
+  const readBack = createReadBack({
+    database: stores.database,
+    registries,
+    clientFor: (name) => {
+      const registry = registries.list().find((one) => one.name === name && one.url !== undefined)
+      return registry && core.clientFor(registry)
+    },
+    now,
+  })
+  const stopping = new AbortController()
+  const reconcile = async (): Promise<void> => {
+    const { database } = stores
+    const { clientFor } = core
+    const needs = { database, registries, clientFor, now, signal: stopping.signal }
+    await scheduledReconcile(needs, config.reconcile_apply)
+  }
+  const { now: summarizeNow, whenDue: summarize } = createSummarize(stores.database, now)
+  const work = { receptions, rebuildStale, resolve, readBack: readBack.run, reconcile, summarize }
+  const jobs = startJobs(jobsFor(core, work), (job, error) => {
     log.error({ err: error, job }, 'a job failed; it will run again at its next time')
   })
+  const reload = (): void => {
+    try {
+      registries.reload()
+      log.info({ registries: registries.list().length }, 'the registries were read again')
+    } catch (error) {
+      log.warn({ reason: (error as Error).message }, 'the registries cannot be read again; those of before stay in use')
+    }
+  }
+  const unwatch = watchFiles(config.registries_files, reload)
   const status = async (): Promise<Status> => {
     await receptions.flush()
     return readStatus(core)
@@ -114,6 +157,8 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
         listCounters: async () => listCounters(sketches),
         exportCounters: () => exportCounters({ database, sketches, rebuildStale }, core.fingerprint),
       }),
+      reconcileRoutes({ database, registries: core.registries, clientFor: core.clientFor, now }),
+      inventoryRoutes({ database, summarize: summarizeNow, now }),
       trackRoutes({ track: createTrack({ database, sketches, rules, lifetimes, now }), rules, directory, hashed }),
     ],
     authorizeApi: createAuthorize(secrets.apiTokens),
@@ -123,24 +168,35 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   return {
     core,
     http,
+    reload,
     close: async () => {
       core.giveUpPings()
+      readBack.stop()
+      stopping.abort()
       const stopped = jobs.stop()
       await idle()
       await receptions.flush().catch(() => undefined)
       // A dump may take longer; it is made again another day, and a job that is cut off does all that is due next time.
       await within(JOBS_PATIENCE_MS, stopped).catch(() => undefined)
       directory.close()
+      unwatch()
       await stores.close()
     },
   }
 }
 
+type Work = {
+  receptions: Receptions
+  rebuildStale: () => Promise<void>
+  resolve: () => Promise<number>
+  readBack: () => Promise<number>
+  reconcile: () => Promise<void>
+  summarize: () => Promise<void>
+}
+
 const jobsFor = (
-  { config, stores, pings, pingSchedule }: Core,
-  receptions: Receptions,
-  rebuildStale: () => Promise<void>,
-  resolve: () => Promise<number>,
+  { config, stores, registries, pings, pingSchedule, now }: Core,
+  { receptions, rebuildStale, resolve, readBack, reconcile, summarize }: Work,
 ): Job[] => {
   const retention = {
     eventIdDays: config.event_id_days,
@@ -155,15 +211,23 @@ const jobsFor = (
     { name: 'deliver pings', cron: '* * * * *', run: pings.retry },
     { name: 'write receptions', cron: '*/10 * * * * *', run: receptions.flush },
     { name: 'resolve users', cron: '*/15 * * * * *', run: resolve },
+    { name: 'read manifests', cron: '*/5 * * * * *', run: readBack },
     { name: 'rebuild stale sketches', cron: '*/10 * * * * *', run: rebuildStale },
+    { name: 'settle', cron: '*/10 * * * * *', run: async () => settle(stores.database, registries.aliases(), now()) },
+    { name: 'summarize', cron: '*/15 * * * * *', run: summarize },
     { name: 'forget', cron: '23 * * * *', run: async () => forgetOld(stores.database, retention) },
+    { name: 'forget lookups', cron: '26 * * * *', run: async () => forgetLookups(stores.database) },
+    { name: 'forget actors', cron: '29 3 * * *', run: async () => forgetActors(stores.database, config.actor_days) },
+    ...(config.reconcile_cron === undefined
+      ? []
+      : [{ name: 'reconcile', cron: config.reconcile_cron, run: reconcile }]),
     ...(stores.dump ? [{ name: 'dump', cron: '41 3 * * *', run: stores.dump }] : []),
   ]
 }
 
 const openDirectory = ({ config, now }: Core, hashed: UserDirectory, log: Logger): UserDirectory => {
   if (config.user_directory === 'file') {
-    return createUserFile(config.users_file ?? '', (error) => {
+    return createUserFile(config.users_file ?? '', watchFiles, (error) => {
       log.warn({ reason: error.message }, 'the users file cannot be read again; the ids of before stay in use')
     })
   }

@@ -1,7 +1,9 @@
 import type { KeyObject } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
+import { readRegistries, RegistriesError } from './inventory/registry/read-registries.js'
+import type { Registry } from './inventory/registry/registries.js'
 import { environmentName, readSettings, SETTINGS, type Settings, type SettingProblem } from './settings.js'
 import { readPublicKey } from './users/public-key.js'
 
@@ -15,11 +17,15 @@ export class ConfigError extends Error {
 const DAY_SECONDS = 24 * 60 * 60
 
 export type Config = Readonly<
-  Omit<Settings, 'listen' | 'user_directory' | 'user_token_key'> & {
+  Omit<Settings, 'listen' | 'user_directory' | 'user_token_key' | 'registries'> & {
     listen: { host: string; port: number }
     user_directory: 'hash' | 'file' | 'gitlab'
     /** What GitLab's user tokens are verified with. */
     user_token_key?: KeyObject
+    /** Reads the registries, now and when their files changed. @throws RegistriesError */
+    readRegistries: () => Registry[]
+    /** The files that they stand in. */
+    registries_files: readonly string[]
     /** The file of the rules. */
     rules_file: string
     metrics_dir: string
@@ -45,7 +51,7 @@ export const readConfig = (environment: Environment, home: string): Config => {
   const variables = readEnvironment(environment, problems)
   const { settings, wrong } = readSettings({ ...file.values, ...variables.values })
   problems.push(...wrong)
-  const config = complete(settings, home, problems)
+  const config = { ...complete(settings, home, problems), ...registriesIn(environment, settings, problems) }
   if (problems.length === 0) return Object.freeze(config)
   const places = new Map([...file.places, ...variables.places])
   throw new ConfigError(problems.map(({ key, message }) => `${places.get(key) ?? environmentName(key)}: ${message}`))
@@ -60,9 +66,11 @@ const FILE = 'config'
  */
 const NOT_GIVEN: ReadonlySet<unknown> = new Set([null, undefined, '', '~', 'null'])
 
+const configFile = (environment: Environment): string => environment.TALLYMAN_CONFIG ?? 'tallyman.yml'
+
 const readFile = (environment: Environment, problems: SettingProblem[]): Given => {
   const named = environment.TALLYMAN_CONFIG
-  const name = named ?? 'tallyman.yml'
+  const name = configFile(environment)
   const places = new Map([[FILE, named === undefined ? name : `TALLYMAN_CONFIG: ${name}`]])
   const nothing = { values: {}, places }
   if (named === undefined && !existsSync(name)) return nothing
@@ -91,7 +99,8 @@ const readEnvironment = (environment: Environment, problems: SettingProblem[]): 
   for (const key of SETTINGS) {
     const name = environmentName(key)
     const direct = environment[name]
-    const path = environment[`${name}_FILE`]
+    // Where a setting of its own names the file, as for registries, that one is meant.
+    const path = (SETTINGS as string[]).includes(`${key}_file`) ? undefined : environment[`${name}_FILE`]
     if (direct !== undefined && direct !== '') take(key, name, direct)
     else if (path !== undefined && path !== '') {
       given.places.set(key, `${name}_FILE`)
@@ -105,7 +114,57 @@ const readEnvironment = (environment: Environment, problems: SettingProblem[]): 
   return given
 }
 
-const complete = (settings: Settings, home: string, problems: SettingProblem[]): Config => {
+/**
+ * Registries stand in the configuration, where they may be texts of YAML or JSON as well, and in a file of their own. Reading
+ * them throws when one of the files cannot be read, so that those of before can stay.
+ */
+const registriesIn = (
+  environment: Environment,
+  { registries_file }: Settings,
+  problems: SettingProblem[],
+): Pick<Config, 'readRegistries' | 'registries_files'> => {
+  const own = configFile(environment)
+  const files = [...(existsSync(own) ? [own] : []), ...(registries_file === undefined ? [] : [registries_file])]
+  const written = files.filter(isWritten)
+  const read = (): Registry[] => {
+    const found: SettingProblem[] = []
+    const file = readFile(environment, found)
+    const lost = written.filter((name) => !isWritten(name)).map((name) => `${name}: ${LOST}`)
+    const unread = [...lost, ...found.map(({ message }) => `${own}: ${message}`)]
+    if (unread.length > 0) throw new RegistriesError(unread)
+    const given = { ...file.values, ...readEnvironment(environment, []).values }.registries
+    const inline: unknown = typeof given === 'string' ? parseYaml(given, { schema: 'failsafe' }) : given
+    return readRegistries([inline ?? {}, ...(registries_file === undefined ? [] : [documentIn(registries_file)])])
+  }
+  try {
+    // What is wrong with the file itself is told already.
+    if (!problems.some(({ key }) => key === FILE)) read()
+  } catch (error) {
+    const found = error instanceof RegistriesError ? error.problems : ['not YAML']
+    problems.push(...found.map((message) => ({ key: 'registries', message })))
+  }
+  return { readRegistries: read, registries_files: files }
+}
+
+/** A file that is being written anew is empty for a moment: its registries are not forgotten for that. */
+const LOST = 'is empty or gone, and was not before; restart Tallyman if that is meant'
+
+const isWritten = (file: string): boolean => existsSync(file) && statSync(file).size > 0
+
+const documentIn = (file: string): unknown => {
+  try {
+    return parseYaml(readFileSync(file, 'utf8'), { schema: 'failsafe' }) ?? {}
+  } catch (error) {
+    const missing = (error as { code?: string }).code === 'ENOENT'
+    throw new RegistriesError([`${file}: ${missing ? 'there is no such file' : 'is not YAML or JSON'}`])
+  }
+}
+
+const complete = (
+  settings: Settings,
+  home: string,
+  problems: SettingProblem[],
+): Omit<Config, 'readRegistries' | 'registries_files'> => {
   const { data_dir, event_rules, metrics_dir, users_file, user_token_key: keyFile, ...others } = settings
   const user_directory = settings.user_directory ?? (users_file === undefined ? 'hash' : 'file')
   // A value that was given and is wrong is told already; it is not missing as well.

@@ -7,6 +7,11 @@ import { fileURLToPath } from 'node:url'
 import type { Config } from './config.js'
 import { loadRules, type Rules } from './counters/rules.js'
 import { createDefinitionReader } from './definitions/definition-file.js'
+import { createDockerCredentials } from './inventory/registry/docker-config.js'
+import { createRegistryClient } from './inventory/registry/http-registry-client.js'
+import { userAgentFor } from './inventory/registry/own-reads.js'
+import { createRegistries, type Registry } from './inventory/registry/registries.js'
+import type { RegistryClient } from './inventory/registry/registry-client.js'
 import type { Schedule } from './jobs.js'
 import { loadMetrics, type DataCategory, type LoadedMetric } from './metrics/definition.js'
 import { createKinds, type NamedValues } from './metrics/kinds.js'
@@ -37,6 +42,10 @@ export type Core = Declared & {
   installation: Installation
   fingerprint: string
   hostname: string
+  /** The registries that the configuration names. */
+  registries: ReturnType<typeof createRegistries>
+  /** Asks one of them. */
+  clientFor: (registry: Registry) => RegistryClient
   pings: ServicePings
   /** When Service Pings are made, unless the configuration wants none. */
   pingSchedule: Schedule
@@ -81,11 +90,27 @@ export const createCore = async (config: Config, now: () => Date): Promise<Core>
     const { metrics } = declared
     const pings = createPings({ config, stores, installation, host, metrics, now, stopping: stopping.signal })
     const pingSchedule = { cron: config.ping_cron ?? pingCron(installation.uuid), timeZone: config.ping_time_zone }
-    const made = { pings, pingSchedule, giveUpPings }
+    const registries = createRegistries(config.readRegistries)
+    const clientFor = createClients(config, secrets, now)
+    const made = { registries, clientFor, pings, pingSchedule, giveUpPings }
     return { ...declared, ...made, config, secrets, stores, installation, fingerprint, hostname: host, now }
   } catch (error) {
     await stores.close()
     throw error
+  }
+}
+
+/** One client for each registry, as it keeps the tokens it was given; a registry that is read again has another. */
+const createClients = ({ docker_config }: Config, { usersKey }: Secrets, now: () => Date): Core['clientFor'] => {
+  const findCredentials = docker_config === undefined ? undefined : createDockerCredentials({ file: docker_config })
+  const userAgent = userAgentFor(version, usersKey)
+  const known = new WeakMap<Registry, RegistryClient>()
+  return (registry) => {
+    const client =
+      known.get(registry) ??
+      createRegistryClient(registry, { ...(findCredentials && { findCredentials }), userAgent, now })
+    known.set(registry, client)
+    return client
   }
 }
 

@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 import { Command, Option } from 'commander'
+import { examples, json } from './cli/command-help.js'
+import { addInventoryCommands } from './cli/inventory-commands.js'
 import { version } from './core.js'
 
 const program = new Command('tallyman')
@@ -15,12 +17,6 @@ const program = new Command('tallyman')
     'after',
     examples('tallyman serve', 'tallyman status', 'tallyman counters list', 'tallyman ping --print'),
   )
-
-function examples(...lines: string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`
-}
-
-const json = (): Option => new Option('--json', 'print JSON instead of a table')
 
 program
   .command('serve')
@@ -118,6 +114,8 @@ metrics
     const { docs } = await import('./cli/metrics.js')
     docs()
   })
+
+addInventoryCommands(program)
 
 program
   .command('migrate')

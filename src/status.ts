@@ -5,6 +5,8 @@ import { countUnresolved } from './counters/unresolved-users.js'
 import { MICROS_PER_DAY, microsOf, utcDay } from './events/calendar.js'
 import type { StoreCheck } from './http/health.js'
 import { readReceptions, REFUSED_PREFIX, type Reception } from './ingest/receptions.js'
+import { lastReconciliations, type Reconciliation } from './inventory/reconcile/reports.js'
+import { countUnread, type UnreadManifests } from './inventory/registry/unread-manifests.js'
 import { nextTime } from './jobs.js'
 import { newestPing } from './ping/history.js'
 import type { Database } from './storage/database.js'
@@ -25,6 +27,10 @@ export type Status = {
   unresolvedUsers: number
   /** Requests that were refused, by HTTP status, over the last seven days: a 401 is a wrong token. */
   refused: Record<string, number>
+  /** Manifests whose contents are not known; each count ends at 10,000. */
+  unreadManifests: UnreadManifests
+  /** The last comparison of the inventory with each registry. */
+  reconciliations: Reconciliation[]
   ping: {
     enabled: boolean
     destination: boolean
@@ -72,14 +78,17 @@ export const readStatus = async (core: Core): Promise<Status> => {
   const { database } = core.stores
   const today = microsOf(now())
   const weekAgo = utcDay(today - 6 * MICROS_PER_DAY)
-  const [stores, registries, skips, refused, unresolvedUsers, last] = await Promise.all([
-    checkStores(core.stores),
-    readReceptions(database, REGISTRIES_SHOWN),
-    tallied(database, SKIP_PREFIX, weekAgo),
-    tallied(database, REFUSED_PREFIX, weekAgo),
-    countUnresolved(database),
-    newestPing(database),
-  ])
+  const [stores, registries, skips, refused, unresolvedUsers, unreadManifests, reconciliations, last] =
+    await Promise.all([
+      checkStores(core.stores),
+      readReceptions(database, REGISTRIES_SHOWN),
+      tallied(database, SKIP_PREFIX, weekAgo),
+      tallied(database, REFUSED_PREFIX, weekAgo),
+      countUnresolved(database),
+      countUnread(database.sql),
+      lastReconciliations(database.sql),
+      newestPing(database),
+    ])
   const next = nextPing(core)
   return {
     version,
@@ -90,6 +99,8 @@ export const readStatus = async (core: Core): Promise<Status> => {
     skips,
     unresolvedUsers,
     refused,
+    unreadManifests,
+    reconciliations,
     ping: {
       enabled: config.ping_enabled,
       destination: config.ping_url !== undefined,

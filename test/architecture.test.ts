@@ -12,10 +12,11 @@ const MAY_IMPORT: Record<string, string[]> = {
   definitions: [],
   users: ['events'],
   counters: ['definitions', 'events', 'storage'],
-  ingest: ['counters', 'events', 'storage', 'users'],
+  inventory: ['events', 'storage'],
+  ingest: ['counters', 'events', 'inventory', 'storage', 'users'],
   metrics: ['counters', 'definitions', 'events', 'storage'],
   ping: ['metrics', 'storage'],
-  http: ['counters', 'events', 'ingest', 'metrics', 'ping', 'storage', 'users'],
+  http: ['counters', 'events', 'ingest', 'inventory', 'metrics', 'ping', 'storage', 'users'],
 }
 /** The files at the root join the folders; the command line stands on them. Neither is imported from below. */
 const ROOT = 'the root'

@@ -1,8 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from '@jest/globals'
 import { ConfigError, readConfig } from '../src/config.js'
+import { RegistriesError } from '../src/inventory/registry/read-registries.js'
 import { temporaryFolder } from './servers/process.js'
 import { ROOT } from './servers/service.js'
 
@@ -10,8 +11,8 @@ const folder = temporaryFolder('config')
 afterAll(() => {
   folder.remove()
 })
-const file = (text: string): string => {
-  const path = join(folder.path, 'tallyman.yml')
+const file = (text: string, name = 'tallyman.yml'): string => {
+  const path = join(folder.path, name)
   writeFileSync(path, text)
   return path
 }
@@ -204,6 +205,59 @@ describe('the configuration', () => {
   test('a file that is no map is told', () => {
     expect(problemsOf({ TALLYMAN_CONFIG: file('- listen') })[0]).toMatch(/expected keys and values/)
     expect(problemsOf({ TALLYMAN_CONFIG: file('listen: [') })[0]).toMatch(/not YAML/)
+  })
+
+  test('names registries in itself, in a variable and in a file of their own', () => {
+    const own = file('registries:\n  a.example: [10.0.0.5]\n  b.example: {url: https://b.example, aliases: [b]}\n')
+    const apart = file('{"c.example": ["c:5000"]}', 'registries.json')
+    const config = readConfig({ TALLYMAN_CONFIG: own, TALLYMAN_REGISTRIES_FILE: apart }, ROOT)
+    expect(config.readRegistries().map(({ name, aliases }) => [name, aliases])).toEqual([
+      ['a.example', ['10.0.0.5']],
+      ['b.example', ['b']],
+      ['c.example', ['c:5000']],
+    ])
+    expect(config.registries_files).toEqual([own, apart])
+    const inline = readConfig({ TALLYMAN_REGISTRIES: '{"d.example": ["d"]}' }, ROOT)
+    expect(inline.readRegistries()).toEqual([{ name: 'd.example', aliases: ['d'] }])
+  })
+
+  test('tells what is wrong with registries', () => {
+    const own = file('registries:\n  a.example: [x]\n')
+    expect(
+      problemsOf({ TALLYMAN_CONFIG: own, TALLYMAN_REGISTRIES_FILE: file('b.example: [x]', 'registries.yml') }),
+    ).toEqual([expect.stringMatching(/^registries \(in .*\): x: is an alias of a.example and an alias of b.example$/)])
+    expect(problemsOf({ TALLYMAN_REGISTRIES_FILE: '/nowhere.json' })).toEqual([
+      'TALLYMAN_REGISTRIES: /nowhere.json: there is no such file',
+    ])
+  })
+
+  test.each([
+    ['half-written', 'registries: {a.example: [', /tallyman\.yml: not YAML$/],
+    ['no map', '- a', /tallyman\.yml: expected keys and values/],
+    ['emptied', '', /tallyman\.yml: is empty or gone, and was not before/],
+  ])('a file that is %s is no reason to forget its registries', (_, text, message) => {
+    const own = file('registries: {a.example: [a]}\n')
+    const { readRegistries } = readConfig({ TALLYMAN_CONFIG: own }, ROOT)
+    file(text)
+    expect(readRegistries).toThrow(message)
+    expect(readRegistries).toThrow(RegistriesError)
+  })
+
+  test('nor is one that is gone, even if nobody had to write it', () => {
+    const own = file('registries: {a.example: [a]}\n')
+    const apart = file('b.example: [b]', 'registries.yml')
+    const from = process.cwd()
+    process.chdir(folder.path)
+    try {
+      const { readRegistries } = readConfig({ TALLYMAN_REGISTRIES_FILE: apart }, ROOT)
+      expect(readRegistries()).toHaveLength(2)
+      file('', 'registries.yml')
+      expect(readRegistries).toThrow(/registries\.yml: is empty or gone/)
+      rmSync(own)
+      expect(readRegistries).toThrow(/tallyman\.yml: is empty or gone/)
+    } finally {
+      process.chdir(from)
+    }
   })
 
   test('cannot be changed afterwards', () => {

@@ -1,7 +1,12 @@
 import { ConfigError } from '../config.js'
 import { ImportError } from '../counters/export-lines.js'
 import { DefinitionError } from '../definitions/definition-file.js'
+import { NotAsked } from '../inventory/reconcile/asked-registries.js'
+import { ReconcileBusy } from '../inventory/reconcile/reconcile.js'
+import { TooMuchGone } from '../inventory/reconcile/vanishing.js'
+import { RegistryError } from '../inventory/registry/exchange.js'
 import { DeliveryError } from '../ping/deliver.js'
+import { RegistriesError } from '../inventory/registry/read-registries.js'
 import { isStorageAway } from '../storage/away.js'
 import { DirectoryInUse } from '../storage/directory-lock.js'
 import { OtherUsersKey } from '../storage/installation.js'
@@ -18,7 +23,12 @@ const TOLD = [
   DeliveryError,
   DirectoryInUse,
   OtherUsersKey,
+  RegistriesError,
   UserFileError,
+  NotAsked,
+  ReconcileBusy,
+  TooMuchGone,
+  RegistryError,
   ServiceError,
   CommandError,
 ]
@@ -28,7 +38,8 @@ const REMEDIES: Record<string, string> = {
   '3D000': 'create the database, or name another in DATABASE_URL',
   '28P01': 'check the user and the password in DATABASE_URL',
   '28000': 'check the user in DATABASE_URL, and pg_hba.conf of the server',
-  '42501': 'the user in DATABASE_URL needs the right to create tables in this database',
+  '42501':
+    'the user in DATABASE_URL needs the right to create schemas in this database, and tables in its schema public: grant create on database DATABASE to USER',
 }
 
 /** An error as a person at a terminal should see it. */

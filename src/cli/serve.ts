@@ -20,7 +20,7 @@ const STOP_PATIENCE_MS = 9_000
 /** All that was answered is stored by then: stores that do not close in time are left as they are. */
 const CLOSE_PATIENCE_MS = 4_000
 
-/** Serves until SIGTERM or SIGINT. */
+/** Serves until SIGTERM or SIGINT; SIGHUP reads the registries again. */
 export const serve = async (): Promise<void> => {
   const config = configNow()
   const log = createLog(config.log_level)
@@ -34,6 +34,7 @@ export const serve = async (): Promise<void> => {
     if (!error) markShown(config.data_dir, app.core.secrets.unshown)
   })
   log.info({ version, listen: address, uuid: app.core.installation.uuid, nextPing: nextPing(app.core) }, 'serving')
+  process.on('SIGHUP', app.reload)
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(app, log, signal))
 }
 

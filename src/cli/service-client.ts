@@ -8,9 +8,9 @@ export class ServiceError extends Error {}
 /** The service that holds the embedded database, which nobody else may open. */
 export type ServiceClient = {
   get: (path: string) => Promise<unknown>
-  post: (path: string) => Promise<unknown>
+  post: (path: string, body?: unknown) => Promise<unknown>
   /** The lines of an answer as they come. */
-  lines: (path: string) => AsyncIterable<Uint8Array>
+  lines: (path: string, method?: 'GET' | 'POST') => AsyncIterable<Uint8Array>
 }
 
 /** A way to the running service of this data directory; undefined where the stores can be opened directly. */
@@ -25,17 +25,25 @@ export const findService = (config: Config): ServiceClient | undefined => {
     usersKey: config.users_key,
   }).apiTokens
 
-  const request = async (method: string, path: string): Promise<Response> => {
-    const response = await fetch(new URL(path, listen), { method, headers: { authorization: `Bearer ${token}` } })
+  const request = async (method: string, path: string, body?: unknown): Promise<Response> => {
+    const headers = {
+      authorization: `Bearer ${token}`,
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+    }
+    const response = await fetch(new URL(path, listen), {
+      method,
+      headers,
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    })
     if (response.ok) return response
     const { message } = (await response.json().catch(() => ({}))) as { message?: string }
     throw new ServiceError(`the service at ${listen} answered ${message ?? response.status}`)
   }
   return {
     get: async (path) => (await request('GET', path)).json(),
-    post: async (path) => (await request('POST', path)).json(),
-    lines: async function* (path) {
-      yield* (await request('GET', path)).body ?? []
+    post: async (path, body) => (await request('POST', path, body)).json(),
+    lines: async function* (path, method = 'GET') {
+      yield* (await request(method, path)).body ?? []
     },
   }
 }

@@ -13,7 +13,18 @@ export const status = async ({ json }: { json?: boolean }): Promise<void> => {
   if (Object.values(found.stores).some(({ ok }) => !ok)) process.exitCode = 1
 }
 
-const show = ({ version, uuid, stores, registries, skips, unresolvedUsers, refused, ping }: Status): void => {
+const show = ({
+  version,
+  uuid,
+  stores,
+  registries,
+  skips,
+  unresolvedUsers,
+  refused,
+  unreadManifests,
+  reconciliations,
+  ping,
+}: Status): void => {
   printLine(`Tallyman ${version}, installation ${uuid}`)
   for (const [name, { ok, version: of, error }] of Object.entries(stores)) {
     printLine(`  ${name} ${ok ? `${of ?? ''} answers` : (error ?? 'does not answer')}`)
@@ -41,10 +52,29 @@ const show = ({ version, uuid, stores, registries, skips, unresolvedUsers, refus
   showCounts(refused, 'none')
   if ((refused['401'] ?? 0) > 0)
     printLine('  401 is a wrong token: compare the Authorization header of the registry with the notification tokens')
+  printLine('\nManifests whose contents are not known')
+  printLine(
+    `  ${shownCount(unreadManifests.waiting)} wait to be read, ${shownCount(unreadManifests.givenUp)} were given up`,
+  )
+  if (unreadManifests.givenUp > 0)
+    printLine('  to try those again, when the cause is gone: tallyman inventory retry-reads')
+  printLine('\nInventory compared with registries')
+  if (reconciliations.length === 0) printLine('  never: tallyman inventory reconcile does it')
+  for (const one of reconciliations) printLine(`  ${one.registry}  ${comparison(one)}`)
   printLine('\nService Ping')
   printLine(`  next    ${ping.next ? when(ping.next) : 'never: ping_enabled is false'}`)
   printLine(`  last    ${ping.last ? `${when(ping.last.recordedAt)}, ${delivery(ping.last)}` : 'none yet'}`)
   if (!ping.destination) printLine('  sent    nowhere: TALLYMAN_PING_URL is not set')
+}
+
+/** Counts end at 10,000. */
+const shownCount = (count: number): string => (count < 10_000 ? String(count) : '10000 or more')
+
+const comparison = ({ startedAt, finishedAt, applied, drift, failed }: Status['reconciliations'][number]): string => {
+  const { missing, stale, different } = drift
+  const found = `${missing} missing, ${stale} stale, ${different} different`
+  const state = finishedAt === null ? 'not finished' : applied ? 'repaired' : 'not repaired'
+  return `${when(startedAt)}, ${found}, ${state}${failed > 0 ? `, ${failed} repositories could not be read` : ''}`
 }
 
 const delivery = ({ sentAt, attempts, lastError }: NonNullable<Status['ping']['last']>): string =>

@@ -53,18 +53,21 @@ export const readLines = async (file: string): Promise<AsyncIterable<string>> =>
   linesIn(file, file === '-' ? process.stdin : (await opened(file, 'r')).createReadStream())
 
 async function* linesIn(file: string, input: AsyncIterable<Buffer | string>): AsyncGenerator<string> {
-  const decoder = new TextDecoder()
-  let rest = ''
   try {
-    for await (const chunk of input) {
-      const lines = (rest + (typeof chunk === 'string' ? chunk : decoder.decode(chunk, { stream: true }))).split(
-        /\r?\n/,
-      )
-      rest = lines.pop() ?? ''
-      yield* lines
-    }
+    yield* textLines(input)
   } catch (error) {
     throw unusable(file, 'read', error)
+  }
+}
+
+/** The lines of a text that comes in pieces. */
+export async function* textLines(input: AsyncIterable<Uint8Array | string>): AsyncGenerator<string> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const chunk of input) {
+    const lines = (rest + (typeof chunk === 'string' ? chunk : decoder.decode(chunk, { stream: true }))).split(/\r?\n/)
+    rest = lines.pop() ?? ''
+    yield* lines
   }
   if (rest !== '') yield rest
 }

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { EventId } from '../events/registry-event.js'
-import type { HotStatement, Run, Sql } from '../storage/database.js'
+import type { Sql } from '../storage/database.js'
+import type { StatementPart } from '../storage/statement-parts.js'
 
 /** Something that happened, by name and UTC day: an event with the aggregation `total`, or a skip. */
 export type Tally = { name: string; day: string }
@@ -10,45 +11,42 @@ export type Arrival = { id: EventId; tallies: readonly Tally[] }
 
 export const SKIP_PREFIX = 'skip:'
 
-const RECORD_ONCE: HotStatement = {
-  name: 'record_once',
-  text: `
-    with fresh as (
-      insert into event_ids (id) select * from unnest($1::uuid[]) on conflict do nothing returning id
+/**
+ * The part of a batch's statement that remembers events and counts their tallies, each event once however often it is
+ * delivered. Rows are locked in the order of their keys, so processes that write side by side do not block each other for good.
+ * @param arrivals with no id twice.
+ */
+export const talliesPart = (arrivals: readonly Arrival[]): StatementPart => {
+  const sorted = [...arrivals].sort((a, b) => (a.id < b.id ? -1 : 1))
+  const { kinds, added } = kindsOf(sorted)
+  return {
+    key: 'e',
+    text: (p) => `
+    fresh as (
+      insert into event_ids (id) select * from unnest(${p(1)}::uuid[]) on conflict do nothing returning id
     ), counted as (
       insert into tallies (name, day, value)
       select added.name, added.day, count(*)
-      from unnest($1::uuid[], $2::int[]) as arrived (id, kind)
+      from unnest(${p(1)}::uuid[], ${p(2)}::int[]) as arrived (id, kind)
       join fresh using (id)
-      join unnest($3::int[], $4::text[], $5::date[]) as added (kind, name, day) using (kind)
+      join unnest(${p(3)}::int[], ${p(4)}::text[], ${p(5)}::date[]) as added (kind, name, day) using (kind)
       group by added.name, added.day
       order by added.name, added.day
       on conflict (name, day) do update set value = tallies.value + excluded.value
-    )
-    select arrived.id from unnest($1::uuid[]) as arrived (id) left join fresh using (id) where fresh.id is null`,
+    )`,
+    values: [
+      sorted.map(({ id }) => id),
+      kinds,
+      added.map(({ kind }) => kind),
+      added.map(({ name }) => name),
+      added.map(({ day }) => day),
+    ],
+  }
 }
 
-/**
- * Remembers the events and counts their tallies, in one statement, each event once however often it is delivered.
- * Rows are locked in the order of their keys, so processes that write side by side do not block each other for good.
- * @param arrivals with no id twice.
- * @returns the ids that were known before.
- */
-export const recordOnce = async (
-  { run }: { run: Run },
-  arrivals: readonly Arrival[],
-): Promise<ReadonlySet<EventId>> => {
-  const sorted = [...arrivals].sort((a, b) => (a.id < b.id ? -1 : 1))
-  const { kinds, added } = kindsOf(sorted)
-  const rows = await run<{ id: EventId }>(RECORD_ONCE, [
-    sorted.map(({ id }) => id),
-    kinds,
-    added.map(({ kind }) => kind),
-    added.map(({ name }) => name),
-    added.map(({ day }) => day),
-  ])
-  return new Set(rows.map(({ id }) => id))
-}
+/** Closes a statement whose first part is `talliesPart`: the ids that were known before. */
+export const KNOWN_BEFORE = (p: (number: number) => string): string => `
+    select arrived.id from unnest(${p(1)}::uuid[]) as arrived (id) left join fresh using (id) where fresh.id is null`
 
 /**
  * The kind of each arrival, and what each kind adds one to. Events of one kind count the same; there are few kinds, so the

@@ -22,6 +22,7 @@ import {
   type UnreadableEvent,
 } from './registry-event.js'
 import type { UnreadableReason } from './skip-reason.js'
+import { clientOf, objectOf } from './notified-object.js'
 
 /** The body is not a notification envelope: the one case in which content is answered 400. */
 export class NotAnEnvelope extends Error {}
@@ -116,7 +117,7 @@ const toRegistryEvent = (item: unknown, now: Micros): RegistryEvent => {
   }
   if (tag !== undefined) event.tag = tag
   if (digest !== undefined) event.digest = digest
-  return event
+  return Object.assign(event, objectOf(target, action, tag), clientOf(request))
 }
 
 const timestampOf = (value: unknown, now: Micros): Micros => {
@@ -205,7 +206,8 @@ const idOfUnreadable = (item: unknown): EventId => {
   return digestToId(jsonOf(item))
 }
 
-const digestToId = (value: unknown): EventId =>
+/** An id for what has none of its own: the same for the same value. */
+export const digestToId = (value: unknown): EventId =>
   createHash('sha256')
     .update(JSON.stringify(value))
     .digest('hex')

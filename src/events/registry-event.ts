@@ -1,5 +1,6 @@
 import type { Micros } from './calendar.js'
 import type { Digest, RepositoryPath, Tag } from './reference.js'
+import type { Descriptor, ObjectKind } from './target.js'
 import type { UnreadableReason } from './skip-reason.js'
 
 export const ACTIONS = ['push', 'pull', 'mount', 'delete', 'rename'] as const
@@ -17,6 +18,9 @@ export type Actor = {
   token?: string
 }
 
+/** GitLab's registry renames one repository, or moves all that lie below a namespace. */
+export type Rename = { what: 'repository' | 'namespace'; from: RepositoryPath; to: RepositoryPath }
+
 /** Something changed in a registry, or was read, as the registry told it. */
 export type RegistryEvent = {
   id: EventId
@@ -27,8 +31,21 @@ export type RegistryEvent = {
   repository: RepositoryPath
   tag?: Tag
   digest?: Digest
+  /** Whether it is about a manifest or a blob; missing where nothing tells, as for deletes. */
+  object?: ObjectKind
+  mediaType?: string
+  /** Bytes of the manifest or blob. */
+  size?: number
+  /** What the manifest lists, where the registry tells it: blobs of an image, manifests of an index. */
+  references?: readonly Descriptor[]
+  /** Of a rename: what got which new path. */
+  rename?: Rename
   /** HTTP method of the client's request in upper case; empty when the registry did not say. */
   method: string
+  /** The client's IP address, without a port. Never stored, never logged. */
+  address?: string
+  /** What the client calls itself; a client can say anything. */
+  userAgent?: string
   actor: Actor
 }
 

@@ -22,4 +22,6 @@ export const UNREADABLE_REASONS = [
 export type UnreadableReason = (typeof UNREADABLE_REASONS)[number]
 /** The event is readable and stored, but the user behind it could not be told. */
 export type UncountedUserReason = 'unknown_user' | 'no_user_token' | 'bad_user_token'
-export type SkipReason = UnreadableReason | UncountedUserReason
+/** The event is readable, but tells only of a request of our own. */
+type UncountedEventReason = 'own_read'
+export type SkipReason = UnreadableReason | UncountedUserReason | UncountedEventReason

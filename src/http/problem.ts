@@ -1,5 +1,10 @@
 import { Overloaded } from '../ingest/batches.js'
 import { NotAnEnvelope } from '../events/notification.js'
+import { NotAsked } from '../inventory/reconcile/asked-registries.js'
+import { ReconcileBusy } from '../inventory/reconcile/reconcile.js'
+import { TooMuchGone } from '../inventory/reconcile/vanishing.js'
+import { RegistryError } from '../inventory/registry/exchange.js'
+import { QuestionTooLong } from '../inventory/questions/ask.js'
 import { DeliveryError } from '../ping/deliver.js'
 import { isStorageAway } from '../storage/away.js'
 
@@ -26,6 +31,11 @@ export const problemOf = (error: unknown): Problem => {
   if (error instanceof Overloaded)
     return { status: 503, message: `503 Service Unavailable: ${error.message}; send it again` }
   if (error instanceof DeliveryError) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
+  if (error instanceof RegistryError) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
+  if (error instanceof QuestionTooLong) return { status: 504, message: `504 Gateway Timeout: ${error.message}` }
+  if (error instanceof NotAsked) return { status: 404, message: `404 Not Found: ${error.message}` }
+  if (error instanceof TooMuchGone) return { status: 409, message: `409 Conflict: ${error.message}` }
+  if (error instanceof ReconcileBusy) return { status: 409, message: `409 Conflict: ${error.message}` }
   if (error instanceof PossiblyCounted) {
     return {
       status: 503,

@@ -4,22 +4,22 @@ import {
   talliesOf,
   uniqueKinds,
   unresolvedMember,
-  type Additions,
   type CountedEvent,
   type Counting,
   type Members,
 } from '../counters/additions.js'
 import type { Repositories } from '../counters/repositories.js'
 import type { UniqueKind } from '../counters/rules.js'
-import { recordOnce, SKIP_PREFIX, type Tally } from '../counters/tallies.js'
+import { SKIP_PREFIX, type Tally } from '../counters/tallies.js'
 import { microsOf, utcDay } from '../events/calendar.js'
 import type { EventId, RegistryEvent, UnreadableEvent } from '../events/registry-event.js'
 import type { SkipReason } from '../events/skip-reason.js'
-import { keepUnresolved } from '../counters/unresolved-users.js'
-import { isConflict, isContentError, toldByCommit } from '../storage/database.js'
+import { createRemembered, type Remembered } from '../inventory/record/remembered.js'
+import { sightingsIn } from '../inventory/record/sightings.js'
+import { isConflict, isContentError } from '../storage/database.js'
 import type { Identify, Identity } from '../users/identify.js'
 import { createBatches } from './batches.js'
-import { keepRejected } from './rejected-events.js'
+import { storeBatch } from './store-batch.js'
 
 /** What became of one event: exactly one of these. */
 export type Outcome = 'recorded' | 'repeated' | SkipReason
@@ -43,8 +43,14 @@ type Item = {
 type Needs = Counting & {
   repositories: Repositories
   identify: Identify
+  /** The name of the registry that is reached as this host, where one host is not enough. */
+  registryOf?: (host: string) => string
+  /** A keyed hash that tells clients apart; undefined when the event does not say who asked. */
+  originOf: (event: RegistryEvent) => string | undefined
   now: () => Date
   onBatch?: (size: number, seconds: number) => void
+  /** Whether we caused the event ourselves: it is remembered, but counts for nothing. */
+  isOwnRead?: (event: RegistryEvent) => boolean
 }
 
 const LARGEST_BATCH = 5_000
@@ -53,7 +59,8 @@ const CONFLICT_RETRIES = 3
 
 /** The one place that records: everything that comes in passes here, once. */
 export const createIngest = (needs: Needs): Ingest => {
-  const { rules, identify, now } = needs
+  const { rules, identify, now, isOwnRead = () => false } = needs
+  const remembered = createRemembered()
 
   const batches = createBatches<Item, Outcome>({
     write: async (items) => {
@@ -66,8 +73,11 @@ export const createIngest = (needs: Needs): Ingest => {
     longestQueue: LONGEST_QUEUE,
   })
 
-  const toItem = (event: RegistryEvent | UnreadableEvent): Item | Promise<Item> => {
-    if ('unreadable' in event) return unreadableItem(event)
+  const toItem = (told: RegistryEvent | UnreadableEvent): Item | Promise<Item> => {
+    if ('unreadable' in told) return unreadableItem(told)
+    if (isOwnRead(told)) return { id: told.id, outcome: 'own_read', tallies: [skipTally('own_read')] }
+    const registry = needs.registryOf?.(told.registry) ?? told.registry
+    const event = registry === told.registry ? told : { ...told, registry }
     const kinds = [...uniqueKinds(rules, event)]
     const identities = together(kinds.map((kind) => identify(event, kind)))
     const item = (known: readonly (Identity | undefined)[]): Item => identifiedItem(event, kinds, known)
@@ -103,14 +113,14 @@ export const createIngest = (needs: Needs): Ingest => {
   /** A batch that fails for its content is split until the culprit is alone, and that one is set aside. */
   const writeOrSplit = async (items: Item[], attempt = 0): Promise<Outcome[]> => {
     try {
-      return await write(needs, items)
+      return await write(needs, remembered, items)
     } catch (error) {
       if (isConflict(error) && attempt < CONFLICT_RETRIES) return writeOrSplit(items, attempt + 1)
       const [item] = items
       if (!isContentError(error) || !item) throw error
       if (items.length === 1) {
         if (item.unreadable) throw error
-        return write(needs, [unreadableItem(notStorable(item, error))])
+        return write(needs, remembered, [unreadableItem(notStorable(item, error))])
       }
       const middle = items.length >> 1
       return [...(await writeOrSplit(items.slice(0, middle))), ...(await writeOrSplit(items.slice(middle)))]
@@ -124,7 +134,8 @@ export const createIngest = (needs: Needs): Ingest => {
 }
 
 const write = async (
-  { database, sketches, rules, lifetimes, repositories }: Needs,
+  { database, sketches, rules, lifetimes, repositories, originOf }: Needs,
+  remembered: Remembered,
   items: Item[],
 ): Promise<Outcome[]> => {
   const once = new Map<EventId, Item>()
@@ -140,41 +151,18 @@ const write = async (
     if (repositories.stateFor(event) === 'known') additions.add(conditional.known, event.at)
   }
 
-  const batch = { arrivals, additions, unreadable: arrivals.flatMap((item) => item.unreadable ?? []) }
-  const repeated = await store({ database, sketches }, batch)
+  const events = counted.map(({ event }) => event)
+  const repeated = await storeBatch(
+    { database, sketches },
+    {
+      arrivals,
+      additions,
+      sightings: sightingsIn(events, { remembered, originOf }),
+      unreadable: arrivals.flatMap((item) => item.unreadable ?? []),
+    },
+  )
+  remembered.learn(events)
   return items.map((item) => (once.get(item.id) === item && !repeated.has(item.id) ? item.outcome : 'repeated'))
-}
-
-type Batch = { arrivals: Item[]; additions: Additions; unreadable: UnreadableEvent[] }
-
-/**
- * Adding to a sketch twice changes nothing, so sketches need not wait to hear which events are new, and may be ahead of a
- * database that then fails.
- * @returns the ids that were known before.
- */
-const store = async (
-  { database, sketches }: Pick<Needs, 'database' | 'sketches'>,
-  { arrivals, additions, unreadable }: Batch,
-): Promise<ReadonlySet<EventId>> => {
-  const unresolved = additions.unresolved()
-  if (unresolved.length === 0 && unreadable.length === 0) {
-    const added = sketches.addAlone(additions.list())
-    if (added) {
-      // Nearly always: one statement, which is its own transaction, takes a third of the work of three.
-      await added
-      return recordOnce(database, arrivals)
-    }
-  }
-  const { repeated } = await database.transaction(async (tx) => {
-    const repeated = toldByCommit(recordOnce(tx, arrivals))
-    await Promise.all([
-      sketches.add(additions.list(), tx),
-      keepUnresolved(tx, unresolved),
-      keepRejected(tx, unreadable),
-    ])
-    return { repeated }
-  })
-  return repeated
 }
 
 /** All answers: at once where none must be waited for, as each wait lets every other event pass. */

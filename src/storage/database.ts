@@ -1,5 +1,6 @@
 import { Kysely, PostgresDialect, sql, type QueryExecutorProvider } from 'kysely'
 import type pg from 'pg'
+import type { ReadOnlyAnswer, ReadOnlyLimits } from './read-only.js'
 
 /** What a statement of Kysely's `sql` template is executed on: the database or a transaction. */
 export type Sql = QueryExecutorProvider
@@ -36,6 +37,8 @@ export type Database = {
   transaction: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>
   /** Runs one statement in a transaction of its own, for which a registry waits. */
   run: Run
+  /** Runs one query of an operator in a transaction that can write nothing. */
+  readOnly: (text: string, limits: ReadOnlyLimits) => Promise<ReadOnlyAnswer>
   /** The server's version, as `15.18`. */
   version: () => Promise<string>
   close: () => Promise<void>
@@ -163,6 +166,12 @@ const sqlState = (error: unknown): string | undefined => {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined
 }
+
+/** A refusal of PostgreSQL itself, as for a statement that is wrong. */
+export const isRefusal = (error: unknown): error is Error => sqlState(error) !== undefined
+
+/** PostgreSQL ended a statement that took too long, or somebody who had the right to. */
+export const isCancelled = (error: unknown): boolean => sqlState(error) === '57014'
 
 /** The data itself cannot be stored (SQLSTATE classes 21 to 23 and 54): sending it again will never work. */
 export const isContentError = (error: unknown): boolean => /^(21|22|23|54)/.test(sqlState(error) ?? '')

@@ -1,8 +1,18 @@
 import { Migrator, type Kysely } from 'kysely'
 import { counters } from './migrations/0001-counters.js'
+import { inventory } from './migrations/0002-inventory.js'
+import { regstat } from './migrations/0003-regstat.js'
+import { reconciliations } from './migrations/0004-reconciliations.js'
+import { inventorySummary } from './migrations/0005-inventory-summary.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
-const MIGRATIONS = { '0001-counters': counters }
+const MIGRATIONS = {
+  '0001-counters': counters,
+  '0002-inventory': inventory,
+  '0003-regstat': regstat,
+  '0004-reconciliations': reconciliations,
+  '0005-inventory-summary': inventorySummary,
+}
 
 /**
  * Brings the schema up to date. Several processes may call it at once: one works, the others wait.

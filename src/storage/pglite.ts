@@ -4,6 +4,7 @@ import { PGlite } from '@electric-sql/pglite'
 import { createPgConfig } from '@electric-sql/pglite/node-postgres'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
+import { readOnlyOn } from './read-only.js'
 import { runOn, serverVersion, surviveLostConnections, transactionOn, type Database } from './database.js'
 
 export type EmbeddedDatabase = Database & {
@@ -50,6 +51,7 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
     sql: kysely,
     transaction: transactionOn(pool),
     run: runOn(pool),
+    readOnly: readOnlyOn(pool, 'keep'),
     version: async () => serverVersion(kysely),
     markInitialised: () => {
       writeFileSync(marker, '', { mode: 0o600 })

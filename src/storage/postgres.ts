@@ -1,11 +1,19 @@
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
+import { readOnlyOn } from './read-only.js'
 import { runOn, serverVersion, surviveLostConnections, transactionOn, type Database } from './database.js'
 
 /** A registry gives an answer half a second to a few; two statements and a commit fit or the server is away. */
 const WRITE_TIMEOUT_MS = 2_000
 /** For all else, so that a server that hangs does not hold reports and jobs for ever. */
 const READ_TIMEOUT_MS = 30_000
+/** Between the one who gives up first and the other: the server on reading, since it says why, and we where a registry waits. */
+const GRACE_MS = 500
+/**
+ * The server gives up, too, or it would go on with what nobody waits for and hold its locks. Compiling a statement takes longer
+ * than any of ours. Not as parameters of the connection, which poolers refuse.
+ */
+const settingsFor = (timeoutMs: number): string => `set statement_timeout = ${timeoutMs}; set jit = off`
 const CONNECT_TIMEOUT_MS = 1_500
 
 const connectTo = (url: string): pg.PoolConfig => ({
@@ -23,8 +31,15 @@ const connectTo = (url: string): pg.PoolConfig => ({
 export const openPostgres = (url: string): Database => {
   const connect = connectTo(url)
   const writers = new pg.Pool({ ...connect, max: 4, pipeline: true, query_timeout: WRITE_TIMEOUT_MS })
-  const readers = new pg.Pool({ ...connect, max: 6, query_timeout: READ_TIMEOUT_MS })
-  for (const pool of [writers, readers]) surviveLostConnections(pool)
+  const readers = new pg.Pool({ ...connect, max: 6, query_timeout: READ_TIMEOUT_MS + GRACE_MS })
+  // Statements of operators have a limit of their own, and may leave things behind in their session.
+  const guests = new pg.Pool({ ...connect, max: 2 })
+  const limit = (pool: pg.Pool, timeoutMs: number): void => {
+    pool.on('connect', (client) => void client.query(settingsFor(timeoutMs)).catch(() => undefined))
+  }
+  limit(writers, WRITE_TIMEOUT_MS + GRACE_MS)
+  limit(readers, READ_TIMEOUT_MS)
+  for (const pool of [writers, readers, guests]) surviveLostConnections(pool)
 
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: readers }) })
   return {
@@ -32,9 +47,10 @@ export const openPostgres = (url: string): Database => {
     sql: kysely,
     transaction: transactionOn(writers),
     run: runOn(writers),
+    readOnly: readOnlyOn(guests, 'drop'),
     version: async () => serverVersion(kysely),
     close: async () => {
-      await Promise.all([kysely.destroy(), writers.end()])
+      await Promise.all([kysely.destroy(), writers.end(), guests.end()])
     },
   }
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Cluster, type ChainableCommander, type Redis } from 'ioredis'
 import { LRUCache } from 'lru-cache'
+import { createKnownMembers } from './known-members.js'
 import type { SketchAddition, SketchStore, StoredSketch } from './sketch-store.js'
 
 /** Members in one PFADD: larger ones keep Redis from its other clients for too long. */
@@ -9,6 +10,8 @@ const KEYS_PER_SCAN = 500
 /** Lifetimes are weeks, so a minute more or less does no harm, and half of all commands need not be sent. */
 const EXPIRE_AGAIN_AFTER_MS = 60_000
 const REMEMBERED_KEYS = 1_000
+/** Who did something does mostly more in the same minute, and a registry waits for each round trip. */
+const KNOWN_FOR_MS = 60_000
 
 /**
  * Sketches in Redis: stand-alone, behind Sentinel, or a Cluster. Keys that are united must lie in one slot, so callers
@@ -16,12 +19,29 @@ const REMEMBERED_KEYS = 1_000
  */
 export const createRedisSketches = (redis: Redis | Cluster): SketchStore => {
   const expiring = new LRUCache<string, number>({ max: REMEMBERED_KEYS, ttl: EXPIRE_AGAIN_AFTER_MS })
+  const known = createKnownMembers(KNOWN_FOR_MS)
   // What answers after a break may be another server, or the same with less in it.
-  redis.on('close', () => {
-    expiring.clear()
-  })
-  const addAlone = async (additions: readonly SketchAddition[]): Promise<void> => add(redis, additions, expiring)
-  return { ...commandsOf(redis), add: addAlone, addAlone }
+  for (const broken of redis instanceof Cluster ? ['close', '+node', '-node', 'node error'] : ['close']) {
+    redis.on(broken, () => {
+      expiring.clear()
+      known.forget()
+    })
+  }
+  const addAlone = async (additions: readonly SketchAddition[]): Promise<void> => {
+    const news = known.without(additions)
+    await add(redis, news, expiring)
+    known.learn(news)
+  }
+  const commands = commandsOf(redis)
+  return {
+    ...commands,
+    add: addAlone,
+    addAlone,
+    replace: async (...replacement) => {
+      known.forget()
+      await commands.replace(...replacement)
+    },
+  }
 }
 
 const add = async (

@@ -1,12 +1,11 @@
 import { sql } from 'kysely'
-import { LRUCache } from 'lru-cache'
 import type { Database, Sql } from './database.js'
 import { countUnion, HyperLogLog } from './hyperloglog/hyperloglog.js'
-import type { SketchAddition, SketchStore, StoredSketch } from './sketch-store.js'
+import { createKnownMembers } from './known-members.js'
+import type { SketchStore, StoredSketch } from './sketch-store.js'
 
 const KEYS_PER_PAGE = 500
-/** Members known to be in their sketch need no second write. The day bounds how late a lifetime is renewed. */
-const REMEMBERED_MEMBERS = 50_000
+/** Bounds how late a lifetime is renewed. */
 const REMEMBERED_MS = 24 * 60 * 60 * 1000
 
 type Row = { key: string; value: Buffer }
@@ -16,18 +15,15 @@ type Row = { key: string; value: Buffer }
  * of their keys, so several processes may write at once.
  */
 export const createSqlSketches = (database: Database): SketchStore => {
-  const remembered = new LRUCache<string, true>({ max: REMEMBERED_MEMBERS, ttl: REMEMBERED_MS })
-
-  const unknown = (additions: readonly SketchAddition[]): SketchAddition[] =>
-    additions.map((addition) => without(remembered, addition)).filter(({ members }) => members.size > 0)
+  const known = createKnownMembers(REMEMBERED_MS)
 
   return {
     name: 'sql',
 
-    addAlone: (additions) => (unknown(additions).length === 0 ? Promise.resolve() : undefined),
+    addAlone: (additions) => (known.without(additions).length === 0 ? Promise.resolve() : undefined),
 
     add: async (additions, tx) => {
-      const news = unknown(additions).sort((a, b) => (a.key < b.key ? -1 : 1))
+      const news = known.without(additions).sort((a, b) => (a.key < b.key ? -1 : 1))
       if (news.length === 0) return
       const stored = await lockSketches(
         tx,
@@ -38,14 +34,12 @@ export const createSqlSketches = (database: Database): SketchStore => {
         news.map(({ key, members, seconds }) => ({ key, bytes: withMembers(stored.get(key), members), seconds })),
       )
       tx.afterCommit(() => {
-        for (const { key, members } of news.filter(({ replaceable }) => !replaceable)) {
-          for (const member of members) remembered.set(`${key} ${member}`, true)
-        }
+        known.learn(news)
       })
     },
 
     replace: async (key, sketch, seconds, tx) => {
-      remembered.clear()
+      known.forget()
       if (sketch) await writeSketches(tx, [{ key, bytes: sketch.toBytes(), seconds }])
       else await sql`delete from sketches where key = ${key}`.execute(tx)
     },
@@ -71,11 +65,6 @@ export const createSqlSketches = (database: Database): SketchStore => {
     close: async () => Promise.resolve(),
   }
 }
-
-const without = (remembered: LRUCache<string, true>, addition: SketchAddition): SketchAddition => ({
-  ...addition,
-  members: new Set([...addition.members].filter((member) => !remembered.get(`${addition.key} ${member}`))),
-})
 
 /** The sketches under the keys, locked until the transaction ends; keys without a row get an empty one first. */
 const lockSketches = async (tx: Sql, keys: string[]): Promise<Map<string, Uint8Array>> => {

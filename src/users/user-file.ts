@@ -7,46 +7,35 @@ import { comparable, type UserDirectory } from './directory.js'
 export class UserFileError extends Error {}
 
 const LARGEST_FILE = 64 * 1024 * 1024
-const LOOK_EVERY_MS = 2_000
+
+/** Calls back when one of the files has changed. @returns how to stop. */
+type WatchFiles = (files: readonly string[], onChange: () => void) => () => void
 
 /**
  * Takes ids from a file of names: YAML (`alice: 17`) or CSV (`alice,17`, with or without the heading `name,id`).
  * Read again when it changes; a file that became unreadable is reported and the ids of before stay.
  * @throws UserFileError at the first reading.
  */
-export const createUserFile = (file: string, onProblem: (error: Error) => void): UserDirectory => {
-  // Noted before it is read: a change while it is being read is then seen at the next look.
-  let version = versionOf(file)
-  let ids = readUserFile(file)
-  const look = (): void => {
-    const found = versionOf(file)
-    if (found === version) return
-    version = found
+export const createUserFile = (
+  file: string,
+  watchFiles: WatchFiles,
+  onProblem: (error: Error) => void,
+): UserDirectory => {
+  let ids: Map<string, string> | undefined
+  const unwatch = watchFiles([file], () => {
     try {
       ids = readUserFile(file)
     } catch (error) {
       onProblem(error as Error)
     }
-  }
-  const looking = setInterval(look, LOOK_EVERY_MS).unref()
-  return {
-    kind: 'file',
-    idOf: (name) => ids.get(comparable(name)),
-    close: () => {
-      clearInterval(looking)
-    },
-  }
-}
-
-/** Differs when the file does; Node's own watchFile takes its first look some time later, and misses what changes until then. */
-const versionOf = (file: string): string => {
+  })
   try {
-    const { ino, size, mtimeNs } = statSync(file, { bigint: true })
-    return `${ino} ${size} ${mtimeNs}`
+    ids = readUserFile(file)
   } catch (error) {
-    // That it cannot be looked at is a change as well: reading it tells why.
-    return String((error as { code?: string }).code)
+    unwatch()
+    throw error
   }
+  return { kind: 'file', idOf: (name) => ids?.get(comparable(name)), close: unwatch }
 }
 
 /** What a file says, and where: problems name the place, since a name must not reach the log. */

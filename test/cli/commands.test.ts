@@ -43,6 +43,9 @@ describe('help', () => {
     ['counters', 'import'],
     ['metrics', 'check'],
     ['metrics', 'docs'],
+    ['inventory'],
+    ['inventory', 'images'],
+    ['sql'],
     ['migrate'],
   ])('tallyman %s %s --help explains itself', async (...command) => {
     const { code, out } = await tallyman({}, ...command.filter(Boolean), '--help')
@@ -211,11 +214,71 @@ describe.each([
     fresh.remove()
   })
 
+  test('inventory answers as a table, as JSON and as CSV, page by page or all', async () => {
+    const digest = `sha256:${'a'.repeat(64)}`
+    const target = {
+      repository: 'team/app',
+      digest,
+      mediaType: 'application/vnd.oci.image.manifest.v1+json',
+      size: 2048,
+    }
+    await service.notify({
+      events: ['1.0', '2.0'].map((tag) =>
+        notified({
+          timestamp: lastWeek(),
+          action: 'pull',
+          request: { host: 'registry.example', method: 'GET' },
+          target: { ...target, tag },
+        }),
+      ),
+    })
+    const asked = async (...args: string[]): Promise<Result> => tallyman(environment, 'inventory', ...args)
+    const table = await asked('manifests')
+    expect(table.out).toMatch(/^registry +repository +digest/)
+    expect(table.out).toMatch(/2\.0 KiB/)
+    const first = await asked('images', '--limit', '1', '--json')
+    const { items, next } = JSON.parse(first.out) as { items: { tag: string }[]; next: string }
+    expect(items.map(({ tag }) => tag)).toEqual(['1.0'])
+    expect((await asked('images', '--limit', '1')).err).toBe(`there is more: --cursor ${next}, or --all\n`)
+    const rest = await asked('images', '--cursor', next, '--csv')
+    expect(rest.out).toMatch(/^registry,repository,tag,digest,[^\n]*\r\nregistry.example,team\/app,2\.0,sha256:/)
+    expect((await asked('images', '--all', '--csv')).out.split('\r\n')).toHaveLength(4)
+    expect((await asked('refresh')).out).toBe('the summary is made\n')
+    expect((await asked('retry-reads')).out).toBe('0 manifests will be read again\n')
+    expect((await asked('totals')).out).toMatch(/as of \d{4}-/)
+    expect(await asked('old-images', '--older-than', 'soon')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^tallyman: .*older_than: is an age as 90d/),
+    })
+  })
+
+  test('sql answers one query, and refuses to write', async () => {
+    const { out } = await tallyman(environment, 'sql', 'select 1 as one, null as none')
+    expect(out).toMatch(/^one +none/)
+    expect((await tallyman(environment, 'sql', "values ('=1+1', 'a,\"b')", '--csv')).out).toBe(
+      'column1,column2\r\n\'=1+1,"a,""b"\r\n',
+    )
+    const limited = await tallyman(
+      environment,
+      'sql',
+      'select n from generate_series(1, 3) n',
+      '--json',
+      '--limit',
+      '2',
+    )
+    expect(JSON.parse(limited.out)).toEqual([{ n: 1 }, { n: 2 }])
+    expect(limited.err).toMatch(/only the first 2 rows/)
+    expect(await tallyman(environment, 'sql', 'delete from tallies')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^tallyman: .*syntax error/),
+    })
+  })
+
   test('migrate and metrics check', async () => {
     if (servers) expect((await tallyman(environment, 'migrate')).out).toBe('the schema is up to date\n')
     else expect((await tallyman(environment, 'migrate')).err).toMatch(/in use by process/)
     expect((await tallyman(environment, 'metrics', 'check')).out).toMatch(
-      /^28 events and 130 metrics are declared, and all are right\n$/,
+      /^28 events and 136 metrics are declared, and all are right\n$/,
     )
   })
 })

@@ -37,9 +37,61 @@ describe('an event of a registry', () => {
       repository: 'team/app',
       tag: '1.0',
       digest: DIGEST,
+      size: 582,
       method: 'PUT',
+      address: '203.0.113.9',
       actor: { name: 'alice', type: 'build', token: 'a.b.c' },
     })
+  })
+
+  const INDEX = 'application/vnd.oci.image.index.v1+json'
+  test.each<[string, object, object]>([
+    ['the path of its URL', { url: `http://r/v2/a/manifests/${DIGEST}`, mediaType: 'x/y' }, { object: 'manifest' }],
+    ['a relative URL', { url: `/v2/a/blobs/${DIGEST}`, mediaType: 'x/y' }, { object: 'blob' }],
+    ['the media type of a manifest', { tag: '', mediaType: INDEX }, { object: 'manifest', mediaType: INDEX }],
+    ['its tag', { mediaType: 'application/vnd.example.unknown' }, { object: 'manifest' }],
+    ['the media type of blobs', { tag: '', mediaType: 'application/octet-stream' }, { object: 'blob' }],
+  ])('is about a manifest or a blob by %s', (_, target, expected) => {
+    expect(readOne(withTarget(target))).toMatchObject(expected)
+  })
+
+  test('lists what a manifest refers to, or nothing when one of it cannot be read', () => {
+    const platform = { os: 'linux', architecture: 'arm64', variant: 'v8', 'os.version': '1' }
+    const references = [{ mediaType: 'a/b', size: 7, digest: DIGEST, platform, urls: ['x'] }, { digest: DIGEST }]
+    expect(readOne(withTarget({ references }))).toMatchObject({
+      references: [
+        { digest: DIGEST, mediaType: 'a/b', size: 7, platform: { os: 'linux', architecture: 'arm64', variant: 'v8' } },
+        { digest: DIGEST },
+      ],
+    })
+    for (const broken of [{ digest: 'x' }, { digest: `${DIGEST}\0` }, null, 7, {}]) {
+      expect(readOne(withTarget({ references: [...references, broken] }))).not.toHaveProperty('references')
+    }
+  })
+
+  test.each([
+    ['192.0.2.1:4711', '192.0.2.1'],
+    ['192.0.2.1', '192.0.2.1'],
+    ['[2001:db8::1]:4711', '2001:db8::1'],
+    ['2001:db8::1', '2001:db8::1'],
+    ['somewhere:80', undefined],
+    ['\0', undefined],
+  ])('of %j has the address %j', (addr, address) => {
+    const event = readOne({ ...good, request: { addr, useragent: 'a/1' } })
+    expect(event).toMatchObject({ userAgent: 'a/1' })
+    expect('address' in event ? event.address : undefined).toBe(address)
+  })
+
+  test('says what was renamed', () => {
+    const rename = (told: object): unknown =>
+      readOne({ ...good, action: 'rename', target: { repository: 'team/app', rename: told } })
+    expect(rename({ type: 'namespace', from: 'team', to: 'crew' })).toMatchObject({
+      rename: { what: 'namespace', from: 'team', to: 'crew' },
+    })
+    expect(rename({ type: 'name', from: 'team/app', to: 'team/web' })).toMatchObject({
+      rename: { what: 'repository', from: 'team/app', to: 'team/web' },
+    })
+    expect(rename({ type: 'name', from: 'team/app', to: 'No Path' })).not.toHaveProperty('rename')
   })
 
   test('has no tag and no digest where distribution 3 sends them empty', () => {
@@ -56,6 +108,15 @@ describe('an event of a registry', () => {
     expect(readOne({ ...good, meta: { blob: {} }, target: { ...good.target, references: [{}] } })).toMatchObject({
       action: 'push',
     })
+  })
+
+  test('says what the client calls itself, if that can be told', () => {
+    const userAgentOf = (useragent: unknown): unknown =>
+      (readOne({ ...good, request: { ...good.request, useragent } }) as RegistryEvent).userAgent
+    expect(userAgentOf('skopeo/1.9.3')).toBe('skopeo/1.9.3')
+    for (const odd of [undefined, null, '', 7, ['x'], 'a\0b', '\ud800', 'x'.repeat(1_025)]) {
+      expect(userAgentOf(odd)).toBeUndefined()
+    }
   })
 
   test('a Host header that cannot be a host is not kept', () => {

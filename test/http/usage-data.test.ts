@@ -190,6 +190,7 @@ describe('the Service Ping', () => {
     expect((await json('/usage_data/queries')).body).toEqual({
       recorded_at: '2026-11-23T09:00:00.000Z',
       counts: expect.objectContaining({ repositories_seen: 'select count(*) from repositories' }),
+      counts_monthly: { inventory_deletions: expect.stringMatching(/from inventory\.changes/) },
     })
     const { body } = await json('/usage_data/non_sql_metrics')
     expect(body).toMatchObject({ counts: { repositories_seen: -3, i_container_registry_push: 5 } })

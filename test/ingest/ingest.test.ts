@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import type { UnreadableEvent } from '../../src/events/registry-event.js'
+import { createIsOwnRead, userAgentFor } from '../../src/inventory/registry/own-reads.js'
 import { counted, countOf, createCounting } from '../servers/counting.js'
-import { anEvent } from '../servers/events.js'
+import { anEvent, DIGEST } from '../servers/events.js'
+import { inventoryOf } from '../servers/inventory.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
 const TAG_USERS = 'i_container_registry_push_tag_user-2026-47'
@@ -64,6 +66,19 @@ describe.each(STORE_PAIRS)('ingest on %s', (_, open) => {
     expect(await ingest([unreadable(1)])).toEqual(['repeated'])
     expect(await rejected()).toHaveLength(2)
     expect(await tally('skip:bad_tag')).toBe(2)
+  })
+
+  test('a read of our own is remembered, and counts for nothing but itself', async () => {
+    const { ingest } = createCounting(stores, () => new Date(), createIsOwnRead('secret'))
+    const pull = { action: 'pull', tag: '1', name: 'alice', digest: DIGEST, object: 'manifest' } as const
+    const own = anEvent({ ...pull, id: 1, userAgent: userAgentFor('1.0', 'secret') })
+    const forged = anEvent({ ...pull, id: 2, userAgent: userAgentFor('1.0', 'another') })
+    expect(await ingest([own, own, forged, unreadable(3)])).toEqual(['own_read', 'repeated', 'recorded', 'bad_tag'])
+    expect(await ingest([own])).toEqual(['repeated'])
+    expect([await tally('skip:own_read'), await tally('i_container_registry_pull')]).toEqual([1, 1])
+    await stores.clear()
+    expect(await ingest([own])).toEqual(['own_read'])
+    expect(Object.values(await inventoryOf(stores.database)).flat()).toEqual([])
   })
 
   test('the culprit the database refuses is set aside; its 200 neighbours count', async () => {

@@ -4,6 +4,8 @@ import { KEY_PREFIX } from '../../src/counters/keys.js'
 import { createRepositories, type Repositories } from '../../src/counters/repositories.js'
 import { loadRules } from '../../src/counters/rules.js'
 import { createDefinitionReader } from '../../src/definitions/definition-file.js'
+import { createOrigins } from '../../src/inventory/record/origins.js'
+import type { RegistryEvent } from '../../src/events/registry-event.js'
 import { createIngest, type Ingest } from '../../src/ingest/ingest.js'
 import { HyperLogLog } from '../../src/storage/hyperloglog/hyperloglog.js'
 import { createHashedNames } from '../../src/users/hashed-names.js'
@@ -20,12 +22,17 @@ export const LIFETIMES = { weekly: 42 * 86_400, monthly: 400 * 86_400 }
 type Counting = Ingest & Pick<Repositories, 'rebuildStale'>
 
 /** One process's way from events to counters, on stores it may share with others. */
-export const createCounting = ({ database, sketches }: TestStores, now: () => Date = () => new Date()): Counting => {
+export const createCounting = (
+  { database, sketches }: TestStores,
+  now: () => Date = () => new Date(),
+  isOwnRead: (event: RegistryEvent) => boolean = () => false,
+): Counting => {
   const hashed = createHashedNames('a key for tests only')
-  const needs = { database, sketches, rules: RULES, lifetimes: LIFETIMES, now }
+  const needs = { database, sketches, rules: RULES, lifetimes: LIFETIMES, now, isOwnRead }
   const identify = createIdentify({ directory: hashed, deployTokens: hashed })
   const repositories = createRepositories(needs)
-  return { ...createIngest({ ...needs, identify, repositories }), rebuildStale: repositories.rebuildStale }
+  const originOf = createOrigins('a key for tests only')
+  return { ...createIngest({ ...needs, identify, repositories, originOf }), rebuildStale: repositories.rebuildStale }
 }
 
 /** All that was counted: each sketch's registers, each tally, and what is known of each repository. */

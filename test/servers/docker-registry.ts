@@ -15,6 +15,10 @@ export type DockerRegistry = {
   copy: (from: string, to: string, who: string, ...options: string[]) => Promise<void>
   /** Deletes the manifest a tag points to. */
   remove: (image: string, who: string) => Promise<void>
+  /** Starts a second process on the same storage that notifies nobody, so that looking changes nothing. @returns its host */
+  silent: () => Promise<string>
+  /** The folder that `folder:` and `layout:` are in. */
+  folder: string
   /** Asks the registry itself as alice; the status. */
   ask: (method: string, path: string) => Promise<number>
   stop: () => Promise<void>
@@ -22,10 +26,15 @@ export type DockerRegistry = {
 
 const SCHEMA_2 = 'application/vnd.docker.distribution.manifest.v2+json'
 
-type Options = { endpoint: string; token: string }
+type Options = {
+  /** Where it sends notifications, with the token it shows there. */
+  notify?: { endpoint: string; token: string; references?: boolean }
+  /** Anybody may do anything; else the users alice and bob may. */
+  open?: boolean
+}
 
-/** Debian's docker-registry (CNCF distribution) that notifies an endpoint, with the users alice and bob. */
-export const startDockerRegistry = async ({ endpoint, token }: Options): Promise<DockerRegistry> => {
+/** Debian's docker-registry (CNCF distribution). */
+export const startDockerRegistry = async ({ notify, open = false }: Options): Promise<DockerRegistry> => {
   const port = await freePort()
   const folder = temporaryFolder('registry')
   const host = `127.0.0.1:${port}`
@@ -34,25 +43,26 @@ export const startDockerRegistry = async ({ endpoint, token }: Options): Promise
     log: { level: 'error' },
     storage: { filesystem: { rootdirectory: join(folder.path, 'data') }, delete: { enabled: true } },
     http: { addr: host, secret: 'x' },
-    auth: { htpasswd: { realm: 'r', path: join(ROOT, 'test/fixtures/registry.htpasswd') } },
-    notifications: {
-      endpoints: [
-        {
-          name: 'tallyman',
-          url: endpoint,
-          headers: { Authorization: [`Bearer ${token}`] },
-          timeout: '2s',
-          threshold: 3,
-          backoff: '100ms',
-        },
-      ],
-    },
+    ...(!open && { auth: { htpasswd: { realm: 'r', path: join(ROOT, 'test/fixtures/registry.htpasswd') } } }),
+  }
+  const notifications = notify && {
+    events: { includereferences: notify.references ?? false },
+    endpoints: [
+      {
+        name: 'tallyman',
+        url: notify.endpoint,
+        headers: { Authorization: [`Bearer ${notify.token}`] },
+        timeout: '2s',
+        threshold: 3,
+        backoff: '100ms',
+      },
+    ],
   }
   const file = join(folder.path, 'config.yml')
-  writeFileSync(file, stringify(config))
+  writeFileSync(file, stringify({ ...config, ...(notifications && { notifications }) }))
   const layout = join(folder.path, 'layout')
   writeImages(layout)
-  const registry = startProcess('docker-registry', ['serve', file])
+  const processes = [startProcess('docker-registry', ['serve', file])]
   const login = { authorization: `Basic ${Buffer.from('alice:secret').toString('base64')}` }
   await eventually('the registry answers', async () => (await fetch(`http://${host}/v2/`, { headers: login })).ok)
 
@@ -67,6 +77,17 @@ export const startDockerRegistry = async ({ endpoint, token }: Options): Promise
   }
   return {
     host,
+    folder: folder.path,
+    silent: async () => {
+      const addr = `127.0.0.1:${await freePort()}`
+      writeFileSync(`${file}.silent`, stringify({ ...config, http: { ...config.http, addr } }))
+      processes.push(startProcess('docker-registry', ['serve', `${file}.silent`]))
+      await eventually(
+        'the silent registry answers',
+        async () => (await fetch(`http://${addr}/v2/`, { headers: login })).ok,
+      )
+      return addr
+    },
     copy: async (from, to, who, ...options) => {
       const creds = [
         ...(from.startsWith('registry:') ? as(who, 'src-') : []),
@@ -87,7 +108,7 @@ export const startDockerRegistry = async ({ endpoint, token }: Options): Promise
     ask: async (method, path) =>
       (await fetch(`http://${host}${path}`, { method, headers: { ...login, accept: SCHEMA_2 } })).status,
     stop: async () => {
-      await registry.end('SIGKILL')
+      await Promise.all(processes.map(async (one) => one.end('SIGKILL')))
       folder.remove()
     },
   }

@@ -1,6 +1,7 @@
 import { parseTimestamp } from '../../src/events/calendar.js'
 import type { Digest, RepositoryPath, Tag } from '../../src/events/reference.js'
-import type { Action, EventId, RegistryEvent } from '../../src/events/registry-event.js'
+import type { Action, EventId, RegistryEvent, Rename } from '../../src/events/registry-event.js'
+import type { Descriptor, ObjectKind } from '../../src/events/target.js'
 
 export const DIGEST = 'sha256:7216c4a0c7c0e8c3686277aac4b76ae23cc2a76d00fe6bf57661ff7fa5c9dfc4'
 
@@ -16,6 +17,13 @@ type Wanted = {
   name?: string
   type?: string
   token?: string
+  object?: ObjectKind
+  mediaType?: string
+  size?: number
+  references?: Descriptor[]
+  rename?: Rename
+  address?: string
+  userAgent?: string
 }
 
 /** An event as it is inside, with what a test cares about. */
@@ -28,6 +36,7 @@ export const anEvent = (wanted: Wanted = {}): RegistryEvent => {
     repository = 'team/app',
   } = wanted
   const { tag, digest, method = action === 'pull' ? 'GET' : 'PUT', name, type, token } = wanted
+  const { object, mediaType, size, references, rename, address, userAgent } = wanted
   return {
     id: `00000000-0000-4000-8000-${String(id).padStart(12, '0')}` as EventId,
     at: parseTimestamp(at) ?? NaN,
@@ -36,7 +45,15 @@ export const anEvent = (wanted: Wanted = {}): RegistryEvent => {
     repository: repository as RepositoryPath,
     ...(tag !== undefined && { tag: tag as Tag }),
     ...(digest !== undefined && { digest: digest as Digest }),
+    ...(object && { object }),
+    ...(mediaType !== undefined && { mediaType }),
+    ...(size !== undefined && { size }),
+    ...(references && { references }),
+    ...(rename && { rename }),
+    ...(address !== undefined && { address }),
+    ...(userAgent !== undefined && { userAgent }),
     method,
+    ...(userAgent !== undefined && { userAgent }),
     actor: {
       ...(name !== undefined && { name }),
       ...(type !== undefined && { type }),

@@ -53,8 +53,7 @@ describe.each(PAIRS)('a real registry is counted in %s', (_, start) => {
     pair = await start()
     service = await startService(folder.path, pair.environment)
     registry = await startDockerRegistry({
-      endpoint: `${service.url}/container_registry_event/events`,
-      token: NOTIFICATION_TOKEN,
+      notify: { endpoint: `${service.url}/container_registry_event/events`, token: NOTIFICATION_TOKEN },
     })
     began = microsOf(new Date())
   })

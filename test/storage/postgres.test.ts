@@ -1,4 +1,9 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { sql } from 'kysely'
+import { explain } from '../../src/cli/failure.js'
+import { ask, QuestionTooLong } from '../../src/inventory/questions/ask.js'
+import { deletionQuestions } from '../../src/inventory/questions/deletions.js'
+import { migrate } from '../../src/storage/migrate.js'
 import { openPostgres } from '../../src/storage/postgres.js'
 import { startPostgres, type PostgresServer } from '../servers/postgres.js'
 import { eventually } from '../servers/process.js'
@@ -30,5 +35,56 @@ test.each([
   } finally {
     await database.close()
     await proxy.stop()
+  }
+})
+
+test('a statement that took too long for a registry ends on the server as well, with its locks', async () => {
+  const database = openPostgres(postgres.url)
+  try {
+    await expect(database.run({ name: 'sleep', text: 'select pg_sleep(30)' }, [])).rejects.toThrow(/timeout/)
+    await eventually('the server has given up, too', async () => {
+      const { rows } = await sql`
+        select from pg_stat_activity where state = 'active' and query = 'select pg_sleep(30)'
+      `.execute(database.sql)
+      return rows.length === 0
+    })
+  } finally {
+    await database.close()
+  }
+})
+
+test('a question that the server gives up says what makes it smaller', async () => {
+  const database = openPostgres(postgres.url)
+  try {
+    await migrate(database.sql)
+    const [deletions] = deletionQuestions
+    if (!deletions) throw new Error('there are no deletions')
+    const slow = { ...deletions, statement: () => sql<Record<string, unknown>>`select pg_sleep(5)` }
+    const asked = database.sql.transaction().execute(async (tx) => {
+      await sql`set local statement_timeout = 50`.execute(tx)
+      return ask(tx, slow, { actor: 'alice' }, new Date())
+    })
+    await expect(asked).rejects.toThrow(QuestionTooLong)
+    await expect(asked).rejects.toThrow(
+      /^deletions: took .*; ask for less with since, registry, repository, a smaller limit$/,
+    )
+  } finally {
+    await database.close()
+  }
+})
+
+test('a role that may not create schemas is told the statement that lets it', async () => {
+  const owner = openPostgres(postgres.url)
+  await sql`create role guest login`.execute(owner.sql)
+  await sql`create database guarded`.execute(owner.sql)
+  const url = new URL(postgres.url)
+  url.username = 'guest'
+  url.pathname = '/guarded'
+  const guest = openPostgres(url.href)
+  try {
+    const refused: unknown = await migrate(guest.sql).catch((error: unknown) => error)
+    expect(explain(refused)).toMatch(/create schemas .*: grant create on database DATABASE to USER/)
+  } finally {
+    await Promise.all([guest.close(), owner.close()])
   }
 })

@@ -30,6 +30,7 @@ const openBehind = async (start: () => Promise<{ url: string; stop: () => Promis
     clear: async () => {
       for (const key of await keys()) await client.del(key)
       await client.del('{t}bad')
+      await database.transaction(async (tx) => sketches.replace('none', undefined, 1, tx))
     },
     close: async () => {
       await sketches.close()

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/g
 import { DirectoryAway, type UserDirectory } from '../../src/users/directory.js'
 import { createGitlabUsers } from '../../src/users/gitlab-users.js'
 import { createHashedNames } from '../../src/users/hashed-names.js'
+import { watchFiles } from '../../src/watch-files.js'
 import { createUserFile, UserFileError } from '../../src/users/user-file.js'
 import { eventually } from '../servers/process.js'
 import { startStub, type Stub } from '../servers/stub.js'
@@ -41,13 +42,17 @@ describe('a users file', () => {
     ['users.csv', 'alice,17\nBob,u-18\n007,19\n'],
     ['heading.csv', '\ufeffName,ID,mail\r\n"alice","17",a@x\r\nBob , u-18,\r\n007,19\r\n'],
   ])('%s gives ids to names, whatever the case, and none to others', (name, text) => {
-    directory = createUserFile(file(name, text), fail)
+    directory = createUserFile(file(name, text), watchFiles, fail)
     const ids = ['ALICE', 'bob', '007', 'carol'].map((person) => directory?.idOf(person))
     expect(ids).toEqual(['17', 'u-18', '19', undefined])
   })
 
   test('takes names and ids as they are written, though YAML reads some as numbers', () => {
-    directory = createUserFile(file('written.yml', '1e5: 0017\n0x1f: 1_0\n007: 1.0\ntrue: 5\n"a\\x62": "0x11"\n'), fail)
+    directory = createUserFile(
+      file('written.yml', '1e5: 0017\n0x1f: 1_0\n007: 1.0\ntrue: 5\n"a\\x62": "0x11"\n'),
+      watchFiles,
+      fail,
+    )
     const ids = ['1e5', '0x1f', '007', 'true', 'ab', '100000', '31', '7'].map((person) => directory?.idOf(person))
     expect(ids).toEqual(['0017', '1_0', '1.0', '5', '0x11', undefined, undefined, undefined])
   })
@@ -55,7 +60,7 @@ describe('a users file', () => {
   test('is read again when it changes, and stays as it was when it breaks', async () => {
     const problems: Error[] = []
     const path = file('changing.yml', 'alice: 1\n')
-    directory = createUserFile(path, (error) => problems.push(error))
+    directory = createUserFile(path, watchFiles, (error) => problems.push(error))
     writeFileSync(path, 'alice: 2\n')
     utimesSync(path, new Date(), new Date(Date.now() + 5_000))
     await eventually('the new id is used', async () => Promise.resolve(directory?.idOf('alice') === '2'))
@@ -69,7 +74,7 @@ describe('a users file', () => {
   test('that cannot even be looked at is told once, and the ids of before stay', async () => {
     const problems: Error[] = []
     const path = file('circling.yml', 'alice: 1\n')
-    directory = createUserFile(path, (error) => problems.push(error))
+    directory = createUserFile(path, watchFiles, (error) => problems.push(error))
     rmSync(path)
     symlinkSync('circling.yml', path)
     await eventually('the problem is told', async () => Promise.resolve(problems.length > 0))
@@ -92,22 +97,22 @@ describe('a users file', () => {
     ['quotes.csv', 'alice"x",1\n', /not CSV at line 1/],
   ])('%s is refused, naming the file and the place, but nobody', (name, text, message) => {
     const path = file(name, text)
-    expect(() => createUserFile(path, fail)).toThrow(UserFileError)
-    expect(() => createUserFile(path, fail)).toThrow(message)
-    expect(() => createUserFile(path, fail)).toThrow(name)
-    expect(() => createUserFile(path, fail)).not.toThrow(/alice/i)
+    expect(() => createUserFile(path, watchFiles, fail)).toThrow(UserFileError)
+    expect(() => createUserFile(path, watchFiles, fail)).toThrow(message)
+    expect(() => createUserFile(path, watchFiles, fail)).toThrow(name)
+    expect(() => createUserFile(path, watchFiles, fail)).not.toThrow(/alice/i)
   })
 
   test('of a hundred thousand people is read in a few seconds', () => {
     const people = Array.from({ length: 100_000 }, (_, i) => `person-${i}: ${i}\n`)
     const start = Date.now()
-    directory = createUserFile(file('many.yml', people.join('')), fail)
+    directory = createUserFile(file('many.yml', people.join('')), watchFiles, fail)
     expect(Date.now() - start).toBeLessThan(10_000)
     expect(directory.idOf('person-99999')).toBe('99999')
   })
 
   test('a file that is not there is refused', () => {
-    expect(() => createUserFile(join(folder, 'nowhere.yml'), fail)).toThrow(/cannot be read/)
+    expect(() => createUserFile(join(folder, 'nowhere.yml'), watchFiles, fail)).toThrow(/cannot be read/)
   })
 })
 

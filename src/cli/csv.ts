@@ -1,0 +1,13 @@
+/** A line of RFC 4180. */
+export const csvLine = (values: readonly unknown[]): string => `${values.map(field).join(',')}\r\n`
+
+/** A spreadsheet would run what begins so. Names of registries, tags and digests never do; those of actors may. */
+const FORMULA = /^[=+\-@\t\r]/
+
+const field = (value: unknown): string => {
+  if (value === null || value === undefined) return ''
+  if (typeof value === 'number') return String(value)
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  const harmless = typeof value === 'string' && FORMULA.test(text) ? `'${text}` : text
+  return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless
+}

@@ -1,0 +1,118 @@
+import { Option, type Command } from 'commander'
+import type { Question } from '../inventory/questions/question.js'
+import { QUESTIONS } from '../inventory/questions/questions.js'
+import { examples, json } from './command-help.js'
+import type { InventoryOptions } from './inventory.js'
+import type { ReconcileCommand } from './inventory-reconcile.js'
+
+const SAMPLES: Record<string, string> = { repository: 'team/app', reference: 'latest', tag: 'latest', unused_for: '6m' }
+
+/** How to ask a question at all. */
+export const exampleOf = ({ name, parameters }: Question): string => {
+  const required = Object.entries(parameters).filter(([, parameter]) => parameter.required)
+  const options = required.map(([key]) => `--${key.replaceAll('_', '-')} ${SAMPLES[key] ?? '90d'}`)
+  return ['tallyman inventory', name, ...options].join(' ')
+}
+
+/** Adds `inventory` with a command for each question, and `sql`. */
+export const addInventoryCommands = (program: Command): void => {
+  const inventory = program
+    .command('inventory')
+    .description(
+      'ask what registries hold: images, sizes, what is old, unused, orphaned or deleted; and whether that is so',
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'tallyman inventory totals',
+        'tallyman inventory largest-repositories --limit 10',
+        'tallyman inventory old-images --older-than 90d --csv --all > old.csv',
+        'tallyman inventory unused-images --unused-for 6m --repository team/app --json',
+        'tallyman inventory tree --repository team/app --reference latest',
+        'tallyman inventory deletions --since 28d',
+        'tallyman inventory reconcile',
+      ),
+    )
+
+  for (const question of QUESTIONS) {
+    const { name, answers, parameters } = question
+    const command = inventory.command(name).description(answers)
+    for (const [parameter, { help, required }] of Object.entries(parameters)) {
+      const flags = `--${parameter.replaceAll('_', '-')} <${parameter.includes('_') ? 'age' : parameter}>`
+      if (required) command.requiredOption(flags, help)
+      else command.option(flags, help)
+    }
+    command
+      .option('--limit <rows>', 'rows of a page, at most 1000 (default: 100)')
+      .option('--cursor <cursor>', 'where the last page ended')
+      .addOption(new Option('--all', 'all rows, page after page').conflicts(['limit', 'cursor']))
+      .addOption(json().conflicts('csv'))
+      .option('--csv', 'print CSV (RFC 4180), bytes as numbers')
+      .addHelpText('after', examples(exampleOf(question), `${exampleOf(question)} --csv --all > ${name}.csv`))
+      .action(async (options: InventoryOptions) => (await import('./inventory.js')).inventory(question, options))
+  }
+
+  inventory
+    .command('refresh')
+    .description('make the summary now, that sizes, totals and orphaned blobs are read from; serve does it by itself')
+    .addHelpText('after', examples('tallyman inventory refresh'))
+    .action(async () => (await import('./inventory.js')).refresh())
+
+  inventory
+    .command('retry-reads')
+    .description('read manifests again that could not be read from their registries, also those that were given up')
+    .addHelpText('after', examples('tallyman inventory retry-reads'))
+    .action(async () => (await import('./inventory.js')).retryReadsNow())
+
+  inventory
+    .command('docs', { hidden: true })
+    .description('print all questions as Markdown, for docs/inventory.md')
+    .action(async () => {
+      const { inventoryDocs } = await import('./inventory-docs.js')
+      inventoryDocs()
+    })
+
+  inventory
+    .command('reconcile')
+    .description('compare the inventory with what registries answer, and repair it; a run that broke off goes on')
+    .option('-r, --registry <name>', 'the registry to ask (default: all with a url in the configuration)')
+    .option('--apply', 'repair the inventory; without it, the drift is only shown (exit code 2 when there is any)')
+    .option('--force', 'with --apply: repair also where a registry lacks more than half of its tags')
+    .option('--restart', 'begin again instead of going on with a run that broke off')
+    .option('--rate <number>', 'requests a second (default: 20)')
+    .addOption(
+      new Option('--blobs <which>', 'blobs to ask for: those in doubt, all, or none')
+        .choices(['doubtful', 'all', 'none'])
+        .default('doubtful'),
+    )
+    .option('--reread', 'read all manifests again, to compare sizes and media types')
+    .addOption(json())
+    .addHelpText(
+      'after',
+      examples(
+        'tallyman inventory reconcile',
+        'tallyman inventory reconcile --registry registry.example.com --apply',
+        'tallyman inventory reconcile --apply --rate 5',
+      ),
+    )
+    .action(async (options: ReconcileCommand) => (await import('./inventory-reconcile.js')).reconcileInventory(options))
+
+  program
+    .command('sql')
+    .description('run one query on the database; it can write nothing')
+    .argument('<statement>', 'a select; the tables are in docs/inventory.md')
+    .option('--timeout <seconds>', 'end it after this time (PostgreSQL only)', '30')
+    .option('--limit <rows>', 'print at most so many rows', '1000')
+    .addOption(json().conflicts('csv'))
+    .option('--csv', 'print CSV (RFC 4180)')
+    .addHelpText(
+      'after',
+      examples(
+        'tallyman sql "select name from regstat.tags order by pushed limit 10"',
+        'tallyman sql "select registry, count(*) from inventory.live_tags group by registry" --csv',
+      ),
+    )
+    .action(async (statement: string, options: { timeout: string; limit: string; json?: boolean; csv?: boolean }) =>
+      (await import('./sql.js')).sqlNow(statement, options),
+    )
+}

@@ -1,0 +1,98 @@
+import type { Core } from '../core.js'
+import type { ReconcileLine } from '../http/inventory-reconcile.js'
+import { wantedRegistries } from '../inventory/reconcile/asked-registries.js'
+import { reconcile, type Progress } from '../inventory/reconcile/reconcile.js'
+import type { ReconciliationReport } from '../inventory/reconcile/reports.js'
+import type { BlobChecks } from '../inventory/reconcile/walk.js'
+import { CommandError } from './failure.js'
+import { askOrOpen, configNow } from './open.js'
+import { printJson } from './print.js'
+import { bar, progressLine } from './progress.js'
+import { printReconciliation } from './print-reconciliation.js'
+import type { ServiceClient } from './service-client.js'
+import { textLines } from './transfer-file.js'
+
+/** The options of the command, as they were typed. */
+export type ReconcileCommand = {
+  registry?: string
+  apply?: boolean
+  force?: boolean
+  restart?: boolean
+  reread?: boolean
+  rate?: string
+  blobs: BlobChecks
+  json?: boolean
+}
+
+const DRIFT_EXIT_CODE = 2
+
+/** Compares the inventory with registries. Exit code 2 tells of drift that was not repaired, 1 of what could not be asked. */
+export const reconcileInventory = async ({ json, ...command }: ReconcileCommand): Promise<void> => {
+  const rate = rateOf(command.rate)
+  const progress = progressLine()
+  const onProgress = (step: Progress): void => {
+    progress.show(progressText(step))
+  }
+  const reports = await askOrOpen(
+    configNow(),
+    async (service) => throughService(service, command, onProgress),
+    async (core) => directly(core, { ...command, rate }, onProgress),
+  ).finally(progress.end)
+  if (json) printJson(reports)
+  else for (const report of reports) printReconciliation(report)
+  if (reports.some(({ failed }) => failed > 0)) process.exitCode = 1
+  else if (reports.some(hasOpenDrift)) process.exitCode = DRIFT_EXIT_CODE
+}
+
+const hasOpenDrift = ({ applied, drift }: ReconciliationReport): boolean =>
+  !applied && drift.missing + drift.stale + drift.different > 0
+
+const rateOf = (text: string | undefined): number | undefined => {
+  if (text === undefined) return undefined
+  const rate = Number(text)
+  if (rate >= 0.1 && rate <= 1_000) return rate
+  throw new CommandError(`--rate: "${text}" is not a number of requests a second, expected 0.1 to 1000`)
+}
+
+const progressText = ({ registry, repository, done, of, requests, drift }: Progress): string =>
+  `${bar(done, of)}  ${registry}  ${done} of ${of} repositories, ${requests} requests, ${drift} differences  ${repository}`
+
+type Wanted = Omit<ReconcileCommand, 'rate' | 'json'> & { rate: number | undefined }
+
+const directly = async (
+  { stores: { database }, registries, clientFor, now }: Core,
+  { registry: wanted, apply = false, force, restart, reread, rate, blobs: blobChecks }: Wanted,
+  onProgress: (progress: Progress) => void,
+): Promise<ReconciliationReport[]> => {
+  const stopping = new AbortController()
+  const stop = (): void => {
+    stopping.abort(new CommandError('stopped; the same command goes on where it was'))
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
+  const reports = []
+  for (const registry of wantedRegistries(registries, wanted)) {
+    const options = { registry: registry.name, apply, force, restart, reread, rate, blobChecks, onProgress }
+    reports.push(
+      await reconcile({ database, now, client: clientFor(registry) }, { ...options, signal: stopping.signal }),
+    )
+  }
+  return reports
+}
+
+/** The service does it, and stops when this command does. */
+const throughService = async (
+  service: ServiceClient,
+  { blobs, ...command }: Omit<ReconcileCommand, 'json'>,
+  onProgress: (progress: Progress) => void,
+): Promise<ReconciliationReport[]> => {
+  const query = new URLSearchParams({ blobs })
+  for (const [key, value] of Object.entries(command)) query.set(key, String(value))
+  const reports: ReconciliationReport[] = []
+  for await (const text of textLines(service.lines(`/inventory/reconcile?${query.toString()}`, 'POST'))) {
+    const line = JSON.parse(text) as ReconcileLine
+    if ('error' in line) throw new CommandError(`the service stopped: ${line.error.message}`)
+    if ('progress' in line) onProgress(line.progress)
+    else reports.push(line.result)
+  }
+  return reports
+}

@@ -1,0 +1,124 @@
+import { ask, MOST_ROWS, QuestionError, QuestionTooLong, type Answer, type Item } from '../inventory/questions/ask.js'
+import type { ColumnKind, Question } from '../inventory/questions/question.js'
+import { retryReads } from '../inventory/registry/unread-manifests.js'
+import { summarize } from '../inventory/summary/summarize.js'
+import { csvLine } from './csv.js'
+import { CommandError } from './failure.js'
+import { askOrOpen, clock, configNow } from './open.js'
+import { printJson, printLine, printTable } from './print.js'
+
+export type InventoryOptions = {
+  json?: boolean
+  csv?: boolean
+  all?: boolean
+  limit?: string
+  cursor?: string
+} & Record<string, string | boolean | undefined>
+
+type GetPage = (cursor: string | undefined) => Promise<Answer>
+
+/** Answers one question: a page, or with `all` every row, page after page. */
+export const inventory = async (question: Question, { json, csv, all, ...asked }: InventoryOptions): Promise<void> => {
+  const parameters = parametersOf(asked, all)
+  await askOrOpen(
+    configNow(),
+    async (service) =>
+      print(question, { json, csv, all }, async (cursor) => {
+        const query = new URLSearchParams({ ...parameters, ...(cursor !== undefined && { cursor }) })
+        return (await service.get(`/inventory/${question.name}?${query.toString()}`)) as Answer
+      }),
+    async ({ stores }) =>
+      print(question, { json, csv, all }, async (cursor) =>
+        ask(stores.database.sql, question, { ...parameters, ...(cursor !== undefined && { cursor }) }, clock()).catch(
+          asOption,
+        ),
+      ),
+  )
+}
+
+/** Options of commander are in camel case, parameters of questions in snake case. */
+const parametersOf = (asked: Record<string, string | boolean | undefined>, all?: boolean): Record<string, string> => ({
+  ...(all && { limit: String(MOST_ROWS) }),
+  ...Object.fromEntries(
+    Object.entries(asked)
+      .filter((entry): entry is [string, string] => typeof entry[1] === 'string')
+      .map(([name, value]) => [name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value]),
+  ),
+})
+
+const asOption = (error: unknown): never => {
+  if (error instanceof QuestionError || error instanceof QuestionTooLong) throw new CommandError(error.message)
+  throw error
+}
+
+type Format = { json?: boolean | undefined; csv?: boolean | undefined; all?: boolean | undefined }
+
+const print = async (question: Question, { json, csv, all }: Format, getPage: GetPage): Promise<void> => {
+  const columns = Object.keys(question.columns)
+  if (csv) process.stdout.write(csvLine(columns))
+  const items: Item[] = []
+  let answer = await getPage(undefined)
+  for (;;) {
+    // CSV goes out page by page, so that it can be as long as the inventory.
+    if (csv) for (const item of answer.items) process.stdout.write(csvLine(columns.map((column) => item[column])))
+    else items.push(...answer.items)
+    if (!all || answer.next === null) break
+    answer = await getPage(answer.next)
+  }
+  if (csv) hint(answer)
+  else if (json) printJson({ ...answer, items })
+  else show(question, answer, items)
+}
+
+const show = (question: Question, answer: Answer, items: readonly Item[]): void => {
+  if (items.length === 0) printLine('nothing')
+  else {
+    const columns = Object.entries(question.columns)
+    printTable(
+      columns.map(([name]) => name.replaceAll('_', ' ')),
+      items.map((item) => columns.map(([name, kind]) => shown(item[name] ?? null, kind))),
+    )
+  }
+  if (answer.as_of !== undefined)
+    printLine(
+      answer.as_of === null ? 'no summary has been made yet: tallyman inventory refresh' : `as of ${answer.as_of}`,
+    )
+  hint(answer)
+}
+
+/** To standard error, so that what is piped on is the answer alone. */
+const hint = ({ next }: Answer): void => {
+  if (next !== null) process.stderr.write(`there is more: --cursor ${next}, or --all\n`)
+}
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
+
+/** Bytes as people read them, times to the second. */
+const shown = (value: string | number | null, kind: ColumnKind): string | number | null => {
+  if (kind === 'time' && typeof value === 'string') return `${value.slice(0, 19).replace('T', ' ')} UTC`
+  if (kind !== 'bytes' || typeof value !== 'number') return value
+  const power = Math.min(Math.floor(Math.log2(Math.max(value, 1)) / 10), UNITS.length - 1)
+  return `${power === 0 ? value : (value / 1024 ** power).toFixed(1)} ${UNITS[power] ?? ''}`
+}
+
+/** Makes the summary now. */
+export const refresh = async (): Promise<void> => {
+  await askOrOpen(
+    configNow(),
+    async (service) => {
+      await service.post('/inventory/summary')
+    },
+    async ({ stores }) => summarize(stores.database.sql, clock),
+  )
+  printLine('the summary is made')
+}
+
+/** Has manifests that could not be read be read again, by the service that runs or by the next that starts. */
+export const retryReadsNow = async (): Promise<void> => {
+  const { manifests } = await askOrOpen<{ manifests: number }>(
+    configNow(),
+    async (service) => (await service.post('/inventory/retry-reads')) as { manifests: number },
+    async ({ stores }) => ({ manifests: await retryReads(stores.database) }),
+  )
+  printLine(`${manifests} manifests will be read again`)
+}

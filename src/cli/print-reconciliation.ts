@@ -1,0 +1,56 @@
+import type { ReconciliationReport } from '../inventory/reconcile/reports.js'
+import { printLine, printTable } from './print.js'
+
+const MOST_REPOSITORIES = 50
+
+/** Shows a run for people: what was found, where the inventory drifted, and what to do about it. */
+export const printReconciliation = (report: ReconciliationReport): void => {
+  const { registry, repositories, tags, manifests, blobs, requests, unchecked } = report
+  printLine(
+    `${registry}: ${repositories} repositories, ${tags} tags, ${manifests} manifests, ${blobs} blobs; ${requests} requests`,
+  )
+  printDrift(report)
+  if (unchecked > 0) printLine(`\n${unchecked} blobs were too many to ask for`)
+  printFailures(report)
+}
+
+const printDrift = ({ registry, applied, drift, drifted, differences }: ReconciliationReport): void => {
+  const all = drift.missing + drift.stale + drift.different
+  if (all === 0) {
+    printLine('no drift: the inventory is what the registry says')
+    return
+  }
+  printLine()
+  printTable(
+    ['  repository', 'missing', 'stale', 'different'],
+    [
+      ...drifted
+        .slice(0, MOST_REPOSITORIES)
+        .map(({ repository, missing, stale, different }) => [`  ${repository}`, missing, stale, different]),
+      ['  all', drift.missing, drift.stale, drift.different],
+    ],
+  )
+  printLine(`\n${differences.length < all ? `The first ${differences.length} of ${all} differences` : 'Differences'}`)
+  printTable(
+    ['  repository', '', '', '', 'inventory', 'registry'],
+    differences.map(({ repository, kind, object, name, inventory, registry: found }) => [
+      `  ${repository}`,
+      kind,
+      object,
+      name,
+      inventory,
+      found,
+    ]),
+  )
+  printLine(
+    applied
+      ? '\nthe inventory was repaired'
+      : `\nnothing was changed; to repair the inventory: tallyman inventory reconcile --registry ${registry} --apply`,
+  )
+}
+
+const printFailures = ({ failed, failures }: ReconciliationReport): void => {
+  if (failed === 0) return
+  printLine(`\n${failed} repositories could not be asked for; the others were. Run it again when this is mended`)
+  for (const { repository, error } of failures) printLine(`  ${repository}: ${error}`)
+}

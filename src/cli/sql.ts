@@ -1,0 +1,52 @@
+import { isRefusal } from '../storage/database.js'
+import { openPostgres } from '../storage/postgres.js'
+import type { ReadOnlyAnswer } from '../storage/read-only.js'
+import { csvLine } from './csv.js'
+import { CommandError } from './failure.js'
+import { askOrOpen, configNow } from './open.js'
+import { printJson, printTable } from './print.js'
+
+type SqlOptions = { timeout: string; limit: string; json?: boolean; csv?: boolean }
+
+/** Runs one query that can write nothing, and prints its rows. */
+export const sqlNow = async (statement: string, { timeout, limit, json, csv }: SqlOptions): Promise<void> => {
+  const limits = { rows: wholeNumber('--limit', limit, 100_000), seconds: wholeNumber('--timeout', timeout, 3_600) }
+  const answer = await run(statement, limits).catch((error: unknown) => {
+    if (isRefusal(error)) throw new CommandError(`the database refused the statement: ${error.message}`)
+    throw error
+  })
+  const { columns, rows, more } = answer
+  if (csv) process.stdout.write([columns, ...rows].map(csvLine).join(''))
+  else if (json) printJson(rows.map((row) => Object.fromEntries(columns.map((column, i) => [column, row[i]]))))
+  else
+    printTable(
+      columns,
+      rows.map((row) => row.map(shown)),
+    )
+  if (more) process.stderr.write(`only the first ${limits.rows} rows are shown: --limit takes more\n`)
+}
+
+const run = async (statement: string, limits: { rows: number; seconds: number }): Promise<ReadOnlyAnswer> => {
+  const config = configNow()
+  if (config.database_url !== undefined) {
+    // Not through the stores: those bring the schema up to date, for which a role that may only read has no right.
+    const database = openPostgres(config.database_url)
+    return database.readOnly(statement, limits).finally(database.close)
+  }
+  return askOrOpen(
+    config,
+    async (service) => (await service.post('/inventory/sql', { statement, limit: limits.rows })) as ReadOnlyAnswer,
+    async ({ stores }) => stores.database.readOnly(statement, limits),
+  )
+}
+
+const wholeNumber = (option: string, text: string, most: number): number => {
+  if (/^[1-9]\d*$/.test(text) && Number(text) <= most) return Number(text)
+  throw new CommandError(`${option}: "${text}" is not a whole number from 1 to ${most}`)
+}
+
+const shown = (value: unknown): string | number | null => {
+  if (value === null || value === undefined) return null
+  if (typeof value === 'string' || typeof value === 'number') return value
+  return value instanceof Date ? value.toISOString() : JSON.stringify(value)
+}

@@ -1,0 +1,98 @@
+import { once } from 'node:events'
+import { Router, type Response } from 'express'
+import { z } from 'zod'
+import { wantedRegistries } from '../inventory/reconcile/asked-registries.js'
+import { reconcile, type Progress } from '../inventory/reconcile/reconcile.js'
+import type { ReconciliationReport } from '../inventory/reconcile/reports.js'
+import type { Registries, Registry } from '../inventory/registry/registries.js'
+import type { RegistryClient } from '../inventory/registry/registry-client.js'
+import type { Database } from '../storage/database.js'
+import { problemOf } from './problem.js'
+import { checked } from './usage-data.js'
+
+type Needs = {
+  database: Database
+  registries: Registries
+  clientFor: (registry: Registry) => RegistryClient
+  now: () => Date
+  /** So long nothing is sent at most, lest who waits or a proxy between takes the answer for lost. */
+  silenceMs?: number
+}
+
+/** One line of the answer. A `result` comes for each registry; an `error` is the last line. */
+export type ReconcileLine = { progress: Progress } | { result: ReconciliationReport } | { error: { message: string } }
+
+const flag = z
+  .enum(['true', 'false'])
+  .default('false')
+  .transform((text) => text === 'true')
+
+const query = z.object({
+  registry: z.string().min(1).max(255).optional(),
+  apply: flag,
+  force: flag,
+  restart: flag,
+  reread: flag,
+  rate: z.coerce.number().min(0.1).max(1_000).optional(),
+  blobs: z.enum(['doubtful', 'all', 'none']).default('doubtful'),
+})
+
+/** A client that only waits for the result need not read each step. */
+const PROGRESS_EVERY_MS = 100
+const SILENCE_MS = 15_000
+
+/**
+ * `POST /inventory/reconcile` compares the inventory with registries while it answers, a line of JSON for each step, and the
+ * last one again where a step takes long. Who goes away stops it; asked again, it goes on.
+ */
+export const reconcileRoutes = ({ registries, clientFor, database, now, silenceMs = SILENCE_MS }: Needs): Router =>
+  Router().post('/inventory/reconcile', async (request, response) => {
+    const { registry, blobs: blobChecks, ...options } = checked(query, request.query)
+    const wanted = wantedRegistries(registries, registry)
+    const gone = new AbortController()
+    response.once('close', () => {
+      gone.abort(new Error('who asked went away'))
+    })
+    let last: Progress = { registry: '', repository: '', done: 0, of: 0, requests: 0, drift: 0 }
+    const repeat = setInterval(() => send(response, { progress: last }), silenceMs)
+    const tell = sparsely((progress) => {
+      send(response, { progress })
+      repeat.refresh()
+    })
+    const onProgress = (progress: Progress): void => {
+      last = progress
+      tell(progress)
+    }
+    try {
+      for (const one of wanted) {
+        last = { ...last, registry: one.name }
+        const result = await reconcile(
+          { database, now, client: clientFor(one) },
+          { ...options, blobChecks, registry: one.name, signal: gone.signal, onProgress },
+        )
+        if (!send(response, { result })) await once(response, 'drain', { signal: gone.signal })
+      }
+    } catch (error) {
+      if (gone.signal.aborted) return
+      if (!response.headersSent) throw error
+      send(response, { error: { message: problemOf(error).message } })
+    } finally {
+      clearInterval(repeat)
+    }
+    response.end()
+  })
+
+const send = (response: Response, line: ReconcileLine): boolean => {
+  if (!response.headersSent) response.type('application/x-ndjson')
+  return response.write(`${JSON.stringify(line)}\n`)
+}
+
+const sparsely = (tell: (progress: Progress) => void): ((progress: Progress) => void) => {
+  let last = -Infinity
+  return (progress) => {
+    const now = performance.now()
+    if (now - last < PROGRESS_EVERY_MS) return
+    last = now
+    tell(progress)
+  }
+}

@@ -1,0 +1,61 @@
+import { Router } from 'express'
+import { ask, QuestionError, type Answer } from '../inventory/questions/ask.js'
+import { retryReads } from '../inventory/registry/unread-manifests.js'
+import type { Question } from '../inventory/questions/question.js'
+import { QUESTIONS } from '../inventory/questions/questions.js'
+import { z } from 'zod'
+import { isRefusal, type Database } from '../storage/database.js'
+import { BadRequest } from './problem.js'
+import { checked } from './usage-data.js'
+
+type Needs = { database: Database; summarize: () => Promise<void>; now: () => Date }
+
+/** A route for each question, the summary made anew, and SQL where only the service can reach the database. */
+export const inventoryRoutes = ({ database, summarize, now }: Needs): Router => {
+  const router = Router()
+  for (const question of QUESTIONS) {
+    router.get(`/inventory/${question.name}`, async (request, response) => {
+      response.json(await answerTo(question, { database, query: request.query, now }))
+    })
+  }
+  router.post('/inventory/summary', async (_request, response) => {
+    await summarize()
+    response.json({ as_of: now().toISOString() })
+  })
+  router.post('/inventory/retry-reads', async (_request, response) => {
+    response.json({ manifests: await retryReads(database) })
+  })
+  // Whoever can reach a PostgreSQL server has better doors to it, with rights of their own.
+  if (database.engine === 'pglite') {
+    router.post('/inventory/sql', async (request, response) => {
+      const { statement, limit } = checked(sqlRequest, request.body)
+      response.json(await orBadRequest(async () => database.readOnly(statement, { rows: limit, seconds: 30 })))
+    })
+  }
+  return router
+}
+
+const sqlRequest = z.object({
+  statement: z.string().min(1, 'is empty').max(100_000, 'is longer than 100,000 characters'),
+  limit: z.number().int().min(1).max(100_000).default(1_000),
+})
+
+const orBadRequest = async <T>(work: () => Promise<T>): Promise<T> => {
+  try {
+    return await work()
+  } catch (error) {
+    if (isRefusal(error)) throw new BadRequest(`400 Bad Request: ${error.message}`)
+    throw error
+  }
+}
+
+type Asking = Pick<Needs, 'database' | 'now'> & { query: object }
+
+const answerTo = async (question: Question, { database, query, now }: Asking): Promise<Answer> => {
+  try {
+    return await ask(database.sql, question, query, now())
+  } catch (error) {
+    if (error instanceof QuestionError) throw new BadRequest(`400 Bad Request: ${error.message}`)
+    throw error
+  }
+}

@@ -1,0 +1,35 @@
+import { dateOf, isoTime, microsOf, parseTimestamp } from '../../events/calendar.js'
+
+const AGE = /^([1-9]\d{0,4})([dwmy])$/
+const DAY_MS = 86_400_000
+
+/** What ages look like, for a message. */
+export const AGES = 'an age as 90d, 12w, 6m or 1y (days, weeks, calendar months, years), or a day as 2026-05-21'
+
+/**
+ * The moment that an age or a day names, as ISO 8601: days and weeks before now, months and years back in the calendar at the
+ * same time of day (the last day of a month that is too short), or 00:00 UTC of a day. Undefined when the text is neither.
+ */
+export const momentOf = (text: string, now: Date): string | undefined => {
+  const age = AGE.exec(text)
+  if (age) return agoOf(Number(age[1]), age[2] ?? '', now)
+  const at = parseTimestamp(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text)
+  return at === undefined ? undefined : isoTime(at)
+}
+
+const agoOf = (count: number, unit: string, now: Date): string | undefined => {
+  const then =
+    unit === 'd' || unit === 'w'
+      ? new Date(now.getTime() - count * (unit === 'w' ? 7 : 1) * DAY_MS)
+      : monthsBefore(now, unit === 'y' ? count * 12 : count)
+  // Before that there is nothing to tell, and years would have other lengths.
+  return then.getTime() > 0 ? isoTime(microsOf(then)) : isoTime(microsOf(dateOf(0)))
+}
+
+const monthsBefore = (now: Date, months: number): Date => {
+  const then = new Date(now)
+  then.setUTCMonth(now.getUTCMonth() - months)
+  // A day that the month lacks rolls over into the next.
+  if (then.getUTCDate() !== now.getUTCDate()) then.setUTCDate(0)
+  return then
+}

@@ -1,0 +1,137 @@
+import { sql } from 'kysely'
+import { z } from 'zod'
+import { isCancelled, type Sql } from '../../storage/database.js'
+import { asOf } from '../summary/as-of.js'
+import { AGES, momentOf } from './age.js'
+import { cursorOf, keyIn } from './cursor.js'
+import type { Asked, Key, Page, Parameter, Question } from './question.js'
+
+const USUAL_ROWS = 100
+export const MOST_ROWS = 1_000
+const LONGEST_TEXT = 1_024
+
+/** A question cannot be answered as it was asked. The message names each parameter that is wrong, and what it should be. */
+export class QuestionError extends Error {}
+
+/** PostgreSQL gave up after 30 s. The message says what makes the question smaller. */
+export class QuestionTooLong extends Error {}
+
+export type Item = Record<string, string | number | null>
+
+export type Answer = {
+  items: Item[]
+  /** For the parameter `cursor` of the next page; null on the last one. */
+  next: string | null
+  /** What the words in the items mean. */
+  definition: string
+  /** Of answers from the summary: when it was made, as ISO 8601; null before the first. */
+  as_of?: string | null
+}
+
+/**
+ * Answers one page of a question, with one statement, once it is known which repository is meant.
+ * @param parameters as they came from outside: text by name; `limit` (1 to 1,000) and `cursor` beside those of the question.
+ * @throws QuestionError, QuestionTooLong
+ */
+export const ask = async (db: Sql, question: Question, parameters: object, now: Date): Promise<Answer> => {
+  const { limit, cursor, ...asked } = checked(question, parameters, now)
+  const after = cursor === undefined ? undefined : keyIn(cursor, question.key)
+  if (cursor !== undefined && !after) {
+    throw new QuestionError(
+      'cursor: is not one of this question; hand back "next" as it was, or leave it out to begin anew',
+    )
+  }
+  // One row more tells whether there is another page.
+  const rows = await rowsOf(db, question, await placed(db, asked), { after, limit: limit + 1 })
+  const items = rows.slice(0, limit)
+  const last = items.at(-1)
+  return {
+    items: items.map((row) => itemOf(question, row)),
+    next: rows.length > limit && last ? cursorOf(last.key as Key) : null,
+    definition: question.definition,
+    ...(question.fromSummary && { as_of: await asOf(db) }),
+  }
+}
+
+/** Adds the ids of the repository that was asked for: one, or one at each of several registries. */
+const placed = async (db: Sql, asked: Asked): Promise<Asked> => {
+  const { repository, registry } = asked
+  if (repository === undefined) return asked
+  const { rows } = await sql<{ id: number }>`
+    select id from inventory.repositories where name = ${repository}
+      and ${registry === undefined ? sql`true` : sql`registry = ${registry}`}
+  `.execute(db)
+  return { ...asked, repository_ids: rows.map(({ id }) => id).join() }
+}
+
+const rowsOf = async (db: Sql, question: Question, asked: Asked, page: Page): Promise<Record<string, unknown>[]> => {
+  try {
+    return (await question.statement(asked, page).execute(db)).rows
+  } catch (error) {
+    if (!isCancelled(error)) throw error
+    const smaller = [...Object.keys(question.parameters).filter((key) => asked[key] === undefined), 'a smaller limit']
+    throw new QuestionTooLong(`${question.name}: took longer than 30 s; ask for less with ${smaller.join(', ')}`)
+  }
+}
+
+/** bigint comes as text: sums beyond 2^53 bytes, eight million TiB, would be rounded. */
+const itemOf = ({ columns }: Question, row: Record<string, unknown>): Item =>
+  Object.fromEntries(
+    Object.entries(columns).map(([name, kind]) => {
+      const value = row[name] ?? null
+      return [name, kind === 'text' || kind === 'time' || value === null ? (value as string | null) : Number(value)]
+    }),
+  )
+
+const limit = z
+  .string()
+  .default(String(USUAL_ROWS))
+  .refine((text) => /^\d{1,4}$/.test(text) && Number(text) >= 1 && Number(text) <= MOST_ROWS, {
+    message: `is a number from 1 to ${MOST_ROWS}`,
+  })
+  .transform(Number)
+
+const text = z
+  .string({ error: ({ input }) => (input === undefined ? undefined : 'is given once, as text') })
+  .min(1, 'is empty; leave it out, or say what to look for')
+  .max(LONGEST_TEXT, `is longer than ${LONGEST_TEXT} characters, which no name is`)
+  .refine((value) => !value.includes('\0') && value.isWellFormed(), 'has characters that no name has')
+
+const schemaOf = (
+  { kind, required, choices = [], default: usual, help }: Parameter,
+  now: Date,
+): z.ZodType<string | undefined> => {
+  if (kind === 'choice') {
+    const wanted = text.refine((value) => choices.includes(value), `is ${choices.join(', ')}`)
+    return usual === undefined ? wanted.optional() : wanted.default(usual)
+  }
+  const schema = kind === 'text' ? text : ageSchema(now)
+  if (!required) return schema.optional()
+  return z
+    .string({ error: ({ input }) => (input === undefined ? `is missing, expected ${help}` : 'is given once, as text') })
+    .pipe(schema)
+}
+
+const ageSchema = (now: Date): z.ZodType<string, string> =>
+  text.transform((value, context) => {
+    const moment = momentOf(value, now)
+    if (moment === undefined) context.addIssue({ code: 'custom', message: `is ${AGES}` })
+    return moment ?? ''
+  })
+
+const checked = (
+  { name, parameters }: Question,
+  given: object,
+  now: Date,
+): Asked & { limit: number; cursor?: string | undefined } => {
+  const schemas = Object.entries(parameters).map(([key, parameter]) => [key, schemaOf(parameter, now)])
+  const known = [...Object.keys(parameters), 'limit', 'cursor']
+  const unknown = Object.keys(given).filter((key) => !known.includes(key))
+  const told = z.object({ ...Object.fromEntries(schemas), limit, cursor: text.optional() }).safeParse(given)
+  const problems = [
+    ...unknown.map((key) => `${key.slice(0, 100)}: is no parameter of ${name}; there are ${known.join(', ')}`),
+    ...(told.error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`),
+  ]
+  if (!told.success || problems.length > 0) throw new QuestionError(problems.join('; '))
+  return told.data as Asked & { limit: number; cursor?: string }
+}

@@ -1,0 +1,37 @@
+import { parseTimestamp } from '../../events/calendar.js'
+import type { Key, KeyKind } from './question.js'
+
+/** Longer than any key: two names and two digests. */
+const LONGEST = 2_048
+
+/** Where the next page begins, as text that clients hand back as it is. */
+export const cursorOf = (key: Key): string => Buffer.from(JSON.stringify(key)).toString('base64url')
+
+/** The key in a cursor; undefined when the text is not a cursor of that question. */
+export const keyIn = (cursor: string, kinds: readonly KeyKind[]): Key | undefined => {
+  if (cursor.length > LONGEST || !/^[\w-]+$/.test(cursor)) return undefined
+  const key = parsed(Buffer.from(cursor, 'base64url').toString())
+  if (!Array.isArray(key) || key.length !== kinds.length) return undefined
+  return kinds.every((kind, i) => IS[kind](key[i])) ? (key as Key) : undefined
+}
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return undefined
+  }
+}
+
+const isText = (value: unknown): value is string =>
+  typeof value === 'string' && !value.includes('\0') && value.isWellFormed()
+
+const IS: Record<KeyKind, (value: unknown) => boolean> = {
+  number: (value) => Number.isSafeInteger(value),
+  id: (value) => Number.isInteger(value) && Math.abs(value as number) < 2 ** 31,
+  text: isText,
+  time: (value) => isText(value) && parseTimestamp(value) !== undefined,
+  day: (value) =>
+    isText(value) && /^\d{4}-\d\d-\d\d$/.test(value) && parseTimestamp(`${value}T00:00:00Z`) !== undefined,
+  uuid: (value) => isText(value) && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value),
+}

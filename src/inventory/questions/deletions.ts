@@ -1,0 +1,46 @@
+import { sql } from 'kysely'
+import { PLACE, type Question } from './question.js'
+import { behind, iso, placedIn, same } from './sql-parts.js'
+
+const deletions: Question = {
+  name: 'deletions',
+  answers: 'What was deleted, when, and by whom, the newest first.',
+  definition:
+    'what is tag, manifest, blob, repository, or object where nothing tells a manifest from a blob: a notification does not say which it was. actor is the name that the registry told. told_by is registry, or reconcile where nobody told of the deletion: at is then when it was found.',
+  parameters: {
+    since: { kind: 'age', help: 'only those since then: an age as 90d, 12w, 6m or 1y, or a day as 2026-05-21' },
+    actor: { kind: 'text', help: 'only those of this actor' },
+    ...PLACE,
+  },
+  columns: {
+    at: 'time',
+    what: 'text',
+    registry: 'text',
+    repository: 'text',
+    tag: 'text',
+    digest: 'text',
+    actor: 'text',
+    told_by: 'text',
+  },
+  key: ['time', 'uuid'],
+  statement: (asked, { after, limit }) => sql`
+    select ${iso(sql`c.at`)} as at,
+      case when c.tag is not null then 'tag' when c.digest is null then 'repository'
+        when exists (select from inventory.manifests m where m.digest = c.digest) then 'manifest'
+        when exists (select from inventory.repository_blobs b
+          where b.repository_id = c.repository_id and b.digest = c.digest and b.seen_at is not null) then 'blob'
+        else 'object' end as what,
+      r.registry, r.name as repository, c.tag, c.digest, c.actor,
+      case c.action when 'gone' then 'reconcile' else 'registry' end as told_by, jsonb_build_array(${iso(sql`c.at`)}, c.event_id) as key
+    from inventory.changes c join inventory.repositories r on r.id = c.repository_id
+    where c.action <> 'push' and ${placedIn(sql`c.repository_id`, asked)} and ${same(sql`c.actor`, asked.actor)}
+      and ${asked.since === undefined ? sql`true` : sql`c.at >= ${asked.since}::timestamptz`}
+      and ${behind('<', after, [
+        [sql`c.at`, 'timestamptz'],
+        [sql`c.event_id`, 'uuid'],
+      ])}
+    order by c.at desc, c.event_id desc
+    limit ${limit}`,
+}
+
+export const deletionQuestions: readonly Question[] = [deletions]

@@ -1,0 +1,22 @@
+import { blobQuestions } from './blobs.js'
+import { deletionQuestions } from './deletions.js'
+import { imageQuestions } from './images.js'
+import { manifestQuestions } from './manifests.js'
+import type { Question } from './question.js'
+import { repositoryQuestions } from './repositories.js'
+import { tagQuestions } from './tags.js'
+import { treeQuestions } from './tree.js'
+
+/** Questions by the file of this folder that has their statements. */
+export const QUESTIONS_BY_FILE: Readonly<Record<string, readonly Question[]>> = {
+  'repositories.ts': repositoryQuestions,
+  'images.ts': imageQuestions,
+  'tree.ts': treeQuestions,
+  'tags.ts': tagQuestions,
+  'manifests.ts': manifestQuestions,
+  'blobs.ts': blobQuestions,
+  'deletions.ts': deletionQuestions,
+}
+
+/** All questions, in the order in which help lists them. */
+export const QUESTIONS: readonly Question[] = Object.values(QUESTIONS_BY_FILE).flat()

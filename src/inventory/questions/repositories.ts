@@ -1,0 +1,102 @@
+import { sql } from 'kysely'
+import { REGISTRY, REPOSITORY, type Asked, type Question } from './question.js'
+import { behind, iso, same } from './sql-parts.js'
+
+const COLUMNS = {
+  registry: 'text',
+  repository: 'text',
+  tags: 'count',
+  manifests: 'count',
+  blobs: 'count',
+  bytes: 'bytes',
+  unique_bytes: 'bytes',
+  shared_bytes: 'bytes',
+  last_seen_at: 'time',
+} as const
+const PARAMETERS = {
+  prefix: { kind: 'text', help: 'only repositories whose names begin so, as team/' },
+  registry: REGISTRY,
+  repository: REPOSITORY,
+} as const
+const BYTES =
+  'bytes are those of the live blobs of the repository, each once. unique_bytes are of blobs that are in this repository only; shared_bytes of blobs that are in others as well. Manifests, some kilobytes each, are not in them. Empty where the repository is newer than the summary.'
+
+const described = sql`r.registry, r.name as repository, t.tags, t.manifests, t.blobs, t.bytes, t.unique_bytes, t.shared_bytes,
+      ${iso(sql`r.last_seen_at`)} as last_seen_at`
+/** One that was deleted is none until something is in it again. */
+const wanted = ({ prefix, registry, repository }: Asked) =>
+  sql`(r.deleted_at is null
+        or exists (select from inventory.repository_manifests o where o.repository_id = r.id and o.live offset 0)
+        or exists (select from inventory.repository_blobs o where o.repository_id = r.id and o.live offset 0)) and ${same(sql`r.registry`, registry)}
+      and ${same(sql`r.name`, repository)} and ${prefix === undefined ? sql`true` : sql`starts_with(r.name, ${prefix})`}`
+
+const repositories: Question = {
+  name: 'repositories',
+  answers: 'Every repository with its sizes, in the order of names.',
+  definition: BYTES,
+  parameters: PARAMETERS,
+  columns: COLUMNS,
+  key: ['text', 'text'],
+  fromSummary: true,
+  statement: (asked, { after, limit }) => sql`
+    select ${described}, jsonb_build_array(r.registry, r.name) as key
+    from inventory.repositories r left join inventory.repository_totals t on t.repository_id = r.id
+    where ${wanted(asked)}
+      and ${behind('>', after, [
+        [sql`r.registry`, 'text'],
+        [sql`r.name`, 'text'],
+      ])}
+    order by r.registry, r.name
+    limit ${limit}`,
+}
+
+const largest: Question = {
+  name: 'largest-repositories',
+  answers: 'Every repository with its sizes, the one with the most bytes of its own first.',
+  definition: BYTES,
+  parameters: PARAMETERS,
+  columns: COLUMNS,
+  key: ['number', 'id'],
+  fromSummary: true,
+  statement: (asked, { after, limit }) => sql`
+    select ${described}, jsonb_build_array(t.unique_bytes, r.id) as key
+    from inventory.repositories r join inventory.repository_totals t on t.repository_id = r.id
+    where ${wanted(asked)}
+      and ${behind('<', after, [
+        [sql`t.unique_bytes`, 'bigint'],
+        [sql`r.id`, 'int'],
+      ])}
+    order by t.unique_bytes desc, r.id desc
+    limit ${limit}`,
+}
+
+const totals: Question = {
+  name: 'totals',
+  answers: 'Everything, added up: one row.',
+  definition:
+    'Manifests, blobs and bytes count once, in however many repositories they are; bytes are of live blobs. orphaned_blobs and orphaned_bytes are of the question of that name, by repository. deletions_28_days counts deletes of the last 28 days up to now.',
+  parameters: {},
+  columns: {
+    registries: 'count',
+    repositories: 'count',
+    tags: 'count',
+    manifests: 'count',
+    blobs: 'count',
+    bytes: 'bytes',
+    orphaned_blobs: 'count',
+    orphaned_bytes: 'bytes',
+    deletions_28_days: 'count',
+  },
+  key: ['number'],
+  fromSummary: true,
+  statement: (_, { after, limit }) => sql`
+    select t.registries, t.repositories, t.tags, t.manifests, t.blobs, t.bytes, t.orphaned_blobs, t.orphaned_bytes,
+      (select count(*) from inventory.changes c
+        where c.action <> 'push' and c.at > now() - interval '28 days' and c.at <= now()) as deletions_28_days,
+      jsonb_build_array(1) as key
+    from inventory.totals t
+    where ${behind('>', after, [[sql`1`, 'bigint']])}
+    limit ${limit}`,
+}
+
+export const repositoryQuestions: readonly Question[] = [totals, repositories, largest]

@@ -1,0 +1,117 @@
+import { sql } from 'kysely'
+import { PLACE, REGISTRY, type Question } from './question.js'
+import { behind, iso, manifestOf, placedIn } from './sql-parts.js'
+
+const endedAt = sql`greatest(t.deleted_at, m.deleted_at)`
+const STATES = {
+  live: sql`t.pointed_at > coalesce(${endedAt}, '-infinity')`,
+  deleted: sql`t.pointed_at <= ${endedAt}`,
+  all: sql`t.pointed_at is not null`,
+}
+
+const tags: Question = {
+  name: 'tags',
+  answers: 'Every tag with its times, in the order in which repositories were first seen, and of names.',
+  definition:
+    'A tag points where its newest push or pull by tag says. It ends when it is deleted, and when what it points to is deleted by digest.',
+  parameters: {
+    state: {
+      kind: 'choice',
+      choices: Object.keys(STATES),
+      default: 'live',
+      help: 'live (the default), deleted or all',
+    },
+    ...PLACE,
+  },
+  columns: {
+    registry: 'text',
+    repository: 'text',
+    tag: 'text',
+    digest: 'text',
+    pushed_at: 'time',
+    pulled_at: 'time',
+    checked_at: 'time',
+    deleted_at: 'time',
+  },
+  key: ['id', 'text'],
+  statement: (asked, { after, limit }) => sql`
+    select r.registry, r.name as repository, t.name as tag, t.digest,
+      ${iso(sql`coalesce(t.pushed_at, t.first_seen_at)`)} as pushed_at, ${iso(sql`t.pulled_at`)} as pulled_at,
+      ${iso(sql`t.checked_at`)} as checked_at, ${iso(sql`case when t.pointed_at <= ${endedAt} then ${endedAt} end`)} as deleted_at,
+      jsonb_build_array(t.repository_id, t.name) as key
+    from inventory.tags t
+      join inventory.repositories r on r.id = t.repository_id
+      left join lateral ${manifestOf} m on true
+    where ${STATES[asked.state as keyof typeof STATES]} and ${placedIn(sql`t.repository_id`, asked)}
+      and ${behind('>', after, [
+        [sql`t.repository_id`, 'int'],
+        [sql`t.name`, 'text'],
+      ])}
+    order by t.repository_id, t.name
+    limit ${limit}`,
+}
+
+const mostTagged: Question = {
+  name: 'most-tagged',
+  answers: 'Images that two or more live tags of their repository point to, those with the most tags first.',
+  definition: 'tags counts the live tags that point to the digest in this repository, as of the summary.',
+  parameters: PLACE,
+  columns: { registry: 'text', repository: 'text', digest: 'text', tags: 'count' },
+  key: ['number', 'id', 'text'],
+  fromSummary: true,
+  statement: (asked, { after, limit }) => sql`
+    select r.registry, r.name as repository, t.digest, t.tags, jsonb_build_array(t.tags, t.repository_id, t.digest) as key
+    from inventory.most_tagged t join inventory.repositories r on r.id = t.repository_id
+    where ${placedIn(sql`t.repository_id`, asked)}
+      and ${behind('<', after, [
+        [sql`t.tags`, 'bigint'],
+        [sql`t.repository_id`, 'int'],
+        [sql`t.digest`, 'text'],
+      ])}
+    order by t.tags desc, t.repository_id desc, t.digest desc
+    limit ${limit}`,
+}
+
+/** A delete by digest ends the tags that point there, and the delete of a repository all of them, without naming any. */
+const tagHistory: Question = {
+  name: 'tag-history',
+  answers: 'What happened to one tag: where it was pushed to, and what ended it, the newest first.',
+  definition:
+    'Pushes and deletes of the tag, deletes by digest of what it had been pushed to, and deletes of the whole repository. action is push, delete, or gone where nobody told of the deletion: at is then when it was found. Pulls are not kept one by one.',
+  parameters: {
+    repository: { kind: 'text', required: true, help: 'the repository, as team/app' },
+    tag: { kind: 'text', required: true, help: 'the tag, as latest' },
+    registry: REGISTRY,
+  },
+  columns: {
+    at: 'time',
+    action: 'text',
+    registry: 'text',
+    repository: 'text',
+    tag: 'text',
+    digest: 'text',
+    actor: 'text',
+  },
+  key: ['time', 'uuid'],
+  statement: (asked, { after, limit }) => sql`
+    with told as (
+      select * from inventory.changes where ${placedIn(sql`repository_id`, asked)} and tag = ${asked.tag}
+    ), ended as (
+      select c.* from inventory.changes c
+      where ${placedIn(sql`c.repository_id`, asked)} and c.action <> 'push' and c.tag is null
+        and (c.digest is null or exists (
+          select from told where told.repository_id = c.repository_id and told.digest = c.digest and told.action = 'push'
+        ))
+    )
+    select ${iso(sql`c.at`)} as at, c.action, r.registry, r.name as repository, c.tag, c.digest, c.actor,
+      jsonb_build_array(${iso(sql`c.at`)}, c.event_id) as key
+    from (select * from told union all select * from ended) c join inventory.repositories r on r.id = c.repository_id
+    where ${behind('<', after, [
+      [sql`c.at`, 'timestamptz'],
+      [sql`c.event_id`, 'uuid'],
+    ])}
+    order by c.at desc, c.event_id desc
+    limit ${limit}`,
+}
+
+export const tagQuestions: readonly Question[] = [tags, mostTagged, tagHistory]

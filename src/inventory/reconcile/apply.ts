@@ -1,0 +1,152 @@
+import { setTimeout } from 'node:timers/promises'
+import { sql } from 'kysely'
+import type { Micros } from '../../events/calendar.js'
+import { digestToId } from '../../events/notification.js'
+import { isConflict, type Database, type Transaction } from '../../storage/database.js'
+import { joinParts } from '../../storage/statement-parts.js'
+import { confirmObjects } from '../record/confirm.js'
+import { expandShown } from '../record/expand.js'
+import { learnManifests } from '../record/learn-manifest.js'
+import type { Change, SeenObject, SeenTag, Sightings } from '../record/sightings.js'
+import { inventoryParts } from '../record/statement.js'
+import type { FetchedManifest } from '../registry/registry-client.js'
+import { chunksOf, type Chunk } from './chunks.js'
+import type { Difference } from './drift.js'
+import type { Held } from './held.js'
+import type { Found } from './walk.js'
+
+const CONFLICT_RETRIES = 3
+/** Between two chunks. */
+const REST_MS = 5
+
+/**
+ * Repairs the inventory of one repository by the rules of events: what the registry showed was confirmed at `found.at`, a tag
+ * pointed there at that moment, and what is stale was deleted by then. So an event that is newer wins whenever it comes, and one
+ * that is older undoes nothing.
+ *
+ * It goes in chunks, each a transaction, and events are stored between them: nobody waits for a large repository. As all of them
+ * are of one moment, a chunk that is stored again changes nothing, and a repair that broke off is made again from its start.
+ *
+ * All that was seen is kept, not only what was missing: a delete from before, which is told later, must not win over it. What
+ * is listed but not there leaves a mark, if the inventory has not heard of it yet.
+ * What is stale also gets a change of the action `gone`, with no actor.
+ */
+export const applyFound = async (
+  database: Database,
+  place: Place,
+  found: Found,
+  { held, drift }: { held: Held; drift: readonly Difference[] },
+): Promise<void> => {
+  for (const chunk of chunksOf(found, drift)) {
+    await applyChunk(database, place, chunk, held)
+    // The embedded database works in this thread: what came in meanwhile is read only when nothing is asked of it.
+    await setTimeout(REST_MS)
+  }
+}
+
+type Place = { registry: string; repository: string }
+
+const applyChunk = async (
+  database: Database,
+  place: Place,
+  { found, drift }: Chunk,
+  held: Held,
+  attempt = 0,
+): Promise<void> => {
+  const seen = sightingsOf(place, found, { held, drift })
+  if (!seen) return
+  try {
+    await database.transaction(async (tx) => {
+      const { statement, values } = joinParts(inventoryParts(seen), () => 'select 1')
+      await tx.run(statement, values)
+      await confirmObjects(tx, {
+        ...place,
+        at: found.at,
+        manifests: [...found.manifests.keys()],
+        blobs: [...found.blobs].flatMap(([digest, { size, asked }]) => (asked ? [{ digest, size }] : [])),
+      })
+      await learnManifests(tx, readIn(found))
+      await expandShown(tx, seen.shown)
+      await correct(tx, place, found, drift)
+    })
+  } catch (error) {
+    if (!isConflict(error) || attempt >= CONFLICT_RETRIES) throw error
+    await applyChunk(database, place, { found, drift }, held, attempt + 1)
+  }
+}
+
+/** What the registry showed, as if events had told it; undefined where it showed nothing and nothing is stale. */
+const sightingsOf = (
+  { registry, repository }: Place,
+  found: Found,
+  { held, drift }: { held: Held; drift: readonly Difference[] },
+): Sightings | undefined => {
+  const { at, tags, manifests, blobs } = found
+  const stale = drift.filter(({ kind }) => kind === 'stale')
+  const gone = (object: Difference['object']): string[] => namesOf(stale, object)
+  const unheard = (absent: ReadonlySet<string>, known: ReadonlyMap<string, unknown>): string[] =>
+    [...absent].filter((digest) => !known.has(digest))
+  const deleted = (digest: string): SeenObject => ({ repository: 1, digest, deleted: at })
+  const tagsSeen = [
+    ...[...tags].map(([name, digest]): SeenTag => ({ repository: 1, name, digest, pointed: at, first: at })),
+    ...gone('tag').map((name): SeenTag => ({ repository: 1, name, deleted: at })),
+  ]
+  const manifestsGone = [...gone('manifest'), ...unheard(found.absentManifests, held.manifests)].map(deleted)
+  const blobsGone = [...gone('blob'), ...unheard(found.absentBlobs, held.blobs)].map(deleted)
+  if (tagsSeen.length + manifests.size + blobs.size + manifestsGone.length + blobsGone.length === 0) return undefined
+  return {
+    repositories: [{ number: 1, registry, name: repository, first: at, last: at }],
+    tags: tagsSeen,
+    manifestsInRepositories: manifestsGone,
+    blobsInRepositories: blobsGone,
+    // Before learnManifests, in one order for all: batches and this wait for each other at these rows.
+    manifests: readIn(found).map(({ digest }) => ({ digest })),
+    changes: stale.map((one) => goneChange(registry, repository, one, at)),
+    renames: [],
+    lookups: [],
+    described: [],
+    shown: [...manifests.keys()].map((digest) => ({ registry, name: repository, digest })),
+  }
+}
+
+const readIn = ({ manifests }: Found): FetchedManifest[] => [...manifests.values()].filter((read) => read !== undefined)
+
+/** Its id is made from what it says, so that it is kept once. */
+const goneChange = (registry: string, repository: string, { object, name }: Difference, at: Micros): Change => ({
+  event: digestToId(['gone', registry, repository, object, name, at]),
+  repository: 1,
+  at,
+  action: 'gone',
+  ...(object === 'tag' ? { tag: name } : { digest: name }),
+})
+
+/** Of sizes and types that events told, the greatest stays; the registry knows better. */
+const correct = async (
+  tx: Transaction,
+  { registry, repository }: Place,
+  { manifests, blobs }: Found,
+  drift: readonly Difference[],
+): Promise<void> => {
+  const different = drift.filter(({ kind }) => kind === 'different')
+  const read = [...new Set(namesOf(different, 'manifest'))].flatMap((digest) => manifests.get(digest) ?? [])
+  if (read.length > 0) {
+    await sql`
+      update inventory.manifests m set media_type = told.media_type, size = told.size
+      from unnest(${read.map(({ digest }) => digest)}::text[], ${read.map(({ mediaType }) => mediaType)}::text[],
+        ${read.map(({ size }) => size)}::bigint[]) as told (digest, media_type, size)
+      where m.digest = told.digest
+    `.execute(tx)
+  }
+  const digests = namesOf(different, 'blob')
+  if (digests.length > 0) {
+    await sql`
+      update inventory.repository_blobs o set size = told.size
+      from inventory.repositories r,
+        unnest(${digests}::text[], ${digests.map((digest) => blobs.get(digest)?.size ?? null)}::bigint[]) as told (digest, size)
+      where r.id = o.repository_id and r.registry = ${registry} and r.name = ${repository} and o.digest = told.digest
+    `.execute(tx)
+  }
+}
+
+const namesOf = (differences: readonly Difference[], wanted: Difference['object']): string[] =>
+  differences.filter(({ object }) => object === wanted).map(({ name }) => name)

@@ -1,0 +1,31 @@
+import type { Registries, Registry } from '../registry/registries.js'
+
+/** A registry that is not configured to be asked. The message says how it would be. */
+export class NotAsked extends Error {}
+
+/** The registries that can be asked: those with an address. */
+export const askedRegistries = (registries: Registries): Registry[] =>
+  registries.list().filter(({ url }) => url !== undefined)
+
+/**
+ * The registries that somebody wants: the one of a name or an alias, or else all that can be asked.
+ * @throws NotAsked when there is none
+ */
+export const wantedRegistries = (registries: Registries, wanted: string | undefined): Registry[] => {
+  const asked = askedRegistries(registries)
+  if (asked.length === 0) {
+    throw new NotAsked(
+      'no registry has an address to be asked at; give it one in the configuration, as ' +
+        'registries: { registry.example.com: { url: "https://registry.example.com" } }',
+    )
+  }
+  if (wanted === undefined) return asked
+  const registry = asked.find(({ name }) => name === registries.nameOf(wanted.toLowerCase()))
+  if (!registry) {
+    throw new NotAsked(
+      `${wanted} is no registry with an address; those with one are ${asked.map(({ name }) => name).join(', ')}. ` +
+        'Name another in the configuration, under registries, with its url',
+    )
+  }
+  return [registry]
+}

@@ -1,0 +1,64 @@
+import type { Difference } from './drift.js'
+import type { Found } from './walk.js'
+
+/** A part of what was found in a repository, and of its drift. */
+export type Chunk = { found: Found; drift: readonly Difference[] }
+
+/** Objects of a chunk: what events of the repository wait for is stored well within a second. */
+const CHUNK = 200
+
+/** Parts of a few hundred objects, of one kind each: manifests, then blobs, then the tags that point there. */
+export const chunksOf = (found: Found, drift: readonly Difference[]): Chunk[] => {
+  const { tags, manifests, absentManifests, blobs, absentBlobs } = found
+  const askedBlobs = [...blobs].flatMap(([digest, { asked }]) => (asked ? [digest] : []))
+  const nothing = emptyOf(found)
+  return [
+    ...chunksOfOne('manifest', [manifests.keys(), absentManifests], drift, (names) => ({
+      ...nothing,
+      manifests: entriesOf(manifests, names),
+      absentManifests: membersOf(absentManifests, names),
+    })),
+    ...chunksOfOne('blob', [askedBlobs, absentBlobs], drift, (names) => ({
+      ...nothing,
+      blobs: entriesOf(blobs, names),
+      absentBlobs: membersOf(absentBlobs, names),
+    })),
+    ...chunksOfOne('tag', [tags.keys()], drift, (names) => ({ ...nothing, tags: entriesOf(tags, names) })),
+  ]
+}
+
+/** Nothing, seen at the same moment. */
+export const emptyOf = ({ at }: Found): Found => ({
+  at,
+  tags: new Map(),
+  manifests: new Map(),
+  absentManifests: new Set(),
+  blobs: new Map(),
+  absentBlobs: new Set(),
+  unchecked: 0,
+})
+
+const chunksOfOne = (
+  object: Difference['object'],
+  found: readonly Iterable<string>[],
+  drift: readonly Difference[],
+  only: (names: readonly string[]) => Found,
+): Chunk[] => {
+  const differences = new Map<string, Difference[]>()
+  for (const one of drift) {
+    // What is missing is among what was found.
+    if (one.object === object && one.kind !== 'missing')
+      differences.set(one.name, [...(differences.get(one.name) ?? []), one])
+  }
+  const names = [...new Set([...found.flatMap((some) => [...some]), ...differences.keys()])]
+  return Array.from({ length: Math.ceil(names.length / CHUNK) }, (_, i) => {
+    const some = names.slice(i * CHUNK, (i + 1) * CHUNK)
+    return { found: only(some), drift: some.flatMap((name) => differences.get(name) ?? []) }
+  })
+}
+
+const entriesOf = <Value>(all: ReadonlyMap<string, Value>, names: readonly string[]): Map<string, Value> =>
+  new Map(names.flatMap((name) => (all.has(name) ? [[name, all.get(name) as Value] as const] : [])))
+
+const membersOf = (all: ReadonlySet<string>, names: readonly string[]): Set<string> =>
+  new Set(names.filter((name) => all.has(name)))

@@ -1,0 +1,67 @@
+import { LRUCache } from 'lru-cache'
+import { sql } from 'kysely'
+import type { Sql } from '../../storage/database.js'
+import { isIndex } from '../../events/target.js'
+import type { FetchedManifest } from '../registry/registry-client.js'
+
+/** What a manifest lists: blobs of an image, or manifests of an index. */
+export type Contents = {
+  kind: 'image' | 'index'
+  entries: readonly { digest: string; size?: number | undefined }[]
+}
+
+/** Contents of manifests that need not be read from the registry any more: a digest never changes what it means. */
+export type KnownContents = {
+  of: (digests: readonly string[]) => Promise<Map<string, Contents>>
+  learn: (manifest: FetchedManifest) => Contents
+}
+
+/** Manifests that a run remembers beside the inventory, because a run that only reports stores none. */
+const MOST = 20_000
+
+export const createKnownContents = (db: Sql): KnownContents => {
+  const learnt = new LRUCache<string, Contents>({ max: MOST })
+  return {
+    of: async (digests) => {
+      const known = new Map<string, Contents>()
+      for (const digest of digests) {
+        const contents = learnt.get(digest)
+        if (contents) known.set(digest, contents)
+      }
+      const unknown = digests.filter((digest) => !known.has(digest))
+      for (const [digest, contents] of await storedContents(db, unknown)) known.set(digest, contents)
+      return known
+    },
+    learn: (manifest) => {
+      const contents = contentsOf(manifest)
+      learnt.set(manifest.digest, contents)
+      return contents
+    },
+  }
+}
+
+const contentsOf = ({ mediaType, contents }: FetchedManifest): Contents => ({
+  kind: isIndex(mediaType) ? 'index' : 'image',
+  entries: contents.map(({ digest, size }) => ({ digest, size })),
+})
+
+type Row = { manifest: string; index: boolean; digest: string | null; size: string | null }
+
+const storedContents = async (db: Sql, digests: readonly string[]): Promise<Map<string, Contents>> => {
+  const found = new Map<string, { kind: Contents['kind']; entries: { digest: string; size?: number }[] }>()
+  if (digests.length === 0) return found
+  const { rows } = await sql<Row>`
+    select m.digest as manifest, c.digest is not null as index,
+      coalesce(c.digest, b.digest) as digest, coalesce(c.size, b.size) as size
+    from inventory.manifests m
+      left join inventory.manifest_children c on c.manifest_digest = m.digest
+      left join inventory.manifest_blobs b on b.manifest_digest = m.digest
+    where m.contents_known and m.digest = any(${digests}::text[])
+  `.execute(db)
+  for (const { manifest, index, digest, size } of rows) {
+    const contents = found.get(manifest) ?? { kind: index ? 'index' : 'image', entries: [] }
+    if (digest !== null) contents.entries.push({ digest, ...(size !== null && { size: Number(size) }) })
+    found.set(manifest, contents)
+  }
+  return found
+}

@@ -1,0 +1,100 @@
+import type { Micros } from '../../events/calendar.js'
+import { isDoubtful, type Described, type Held, type HeldObject, type HeldTag } from './held.js'
+import type { Found } from './walk.js'
+
+/** `missing`: the registry has it, the inventory does not. `stale`: the inventory has it, the registry does not. */
+export type DriftKind = 'missing' | 'stale' | 'different'
+
+/** One thing on which the inventory and the registry do not agree. */
+export type Difference = {
+  kind: DriftKind
+  object: 'tag' | 'manifest' | 'blob'
+  /** The name of a tag, the digest of a manifest or blob. */
+  name: string
+  /** Of what is different, or of a tag that is missing or stale: the digest, `size 12` or `type …`. */
+  inventory?: string
+  registry?: string
+}
+
+/**
+ * Names every difference between what a registry showed of a repository and what the inventory holds of it.
+ *
+ * What the inventory has heard of since `found.at` is none: a push, pull or delete while the registry was asked is newer than
+ * its answers, and whether an answer came before or after it nobody can tell. What was not asked for is none either.
+ * @param described what the inventory holds of the manifests that were read
+ */
+export const driftOf = (found: Found, held: Held, described: ReadonlyMap<string, Described>): Difference[] => [
+  ...missingTags(found, held),
+  ...staleTags(found, held),
+  ...objectDrift('manifest', found, held.manifests, { there: found.manifests, absent: found.absentManifests }),
+  ...differentManifests(found, described),
+  ...objectDrift('blob', found, held.blobs, { there: shownBlobs(found, held), absent: found.absentBlobs }),
+  ...differentBlobs(found, held),
+]
+
+const missingTags = ({ tags, at }: Found, held: Held): Difference[] =>
+  [...tags].flatMap(([name, digest]): Difference[] => {
+    const tag = held.tags.get(name)
+    if (isRecent(tag, at)) return []
+    if (!tag?.live) return [{ kind: 'missing', object: 'tag', name, registry: digest }]
+    if (tag.digest === digest) return []
+    return [{ kind: 'different', object: 'tag', name, inventory: tag.digest ?? '', registry: digest }]
+  })
+
+const staleTags = ({ tags, at }: Found, held: Held): Difference[] =>
+  [...held.tags].flatMap(([name, tag]): Difference[] =>
+    !tag.live || tags.has(name) || isRecent(tag, at)
+      ? []
+      : [{ kind: 'stale', object: 'tag', name, inventory: tag.digest ?? '' }],
+  )
+
+const objectDrift = (
+  object: 'manifest' | 'blob',
+  { at }: Found,
+  held: Held['manifests'],
+  { there, absent }: { there: ReadonlyMap<string, unknown>; absent: ReadonlySet<string> },
+): Difference[] => [
+  ...[...there.keys()]
+    .filter((digest) => !held.get(digest)?.live && !isRecent(held.get(digest), at))
+    .map((name): Difference => ({ kind: 'missing', object, name })),
+  ...[...absent]
+    .filter((digest) => held.get(digest)?.live && !isRecent(held.get(digest), at))
+    .map((name): Difference => ({ kind: 'stale', object, name })),
+]
+
+/** What was not asked for is there if a manifest lists it, unless a delete of it is known: then nobody can tell. */
+const shownBlobs = ({ blobs }: Found, held: Held): ReadonlyMap<string, unknown> =>
+  new Map([...blobs].filter(([digest, { asked }]) => asked || !isDoubtful(held, digest)))
+
+const differentManifests = ({ manifests }: Found, described: ReadonlyMap<string, Described>): Difference[] =>
+  [...manifests].flatMap(([name, read]): Difference[] => {
+    const known = described.get(name)
+    if (!read || !known) return []
+    return [
+      ...differs('manifest', name, sizeText(known.size), sizeText(read.size)),
+      ...differs('manifest', name, typeText(known.mediaType), typeText(read.mediaType)),
+    ]
+  })
+
+const differentBlobs = ({ blobs }: Found, held: Held): Difference[] =>
+  [...blobs].flatMap(([name, { size }]) => {
+    const known = held.blobs.get(name)
+    return known?.live ? differs('blob', name, sizeText(known.size), sizeText(size)) : []
+  })
+
+/** Nothing known is no difference: what was never told is filled in, not repaired. */
+const differs = (
+  object: 'manifest' | 'blob',
+  name: string,
+  inventory: string | undefined,
+  registry: string | undefined,
+): Difference[] =>
+  inventory === undefined || registry === undefined || inventory === registry
+    ? []
+    : [{ kind: 'different', object, name, inventory, registry }]
+
+const sizeText = (size: number | undefined): string | undefined => (size === undefined ? undefined : `size ${size}`)
+const typeText = (type: string | undefined): string | undefined => (type === undefined ? undefined : `type ${type}`)
+
+const isRecent = (held: HeldObject | HeldTag | undefined, at: Micros): boolean =>
+  Math.max(held?.seen ?? -Infinity, held?.deleted ?? -Infinity) >= at

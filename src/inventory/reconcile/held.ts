@@ -1,0 +1,113 @@
+import { sql } from 'kysely'
+import { parseTimestamp, type Micros } from '../../events/calendar.js'
+import type { Sql } from '../../storage/database.js'
+
+/** What the inventory holds of an object or a tag, alive or not. */
+export type HeldObject = {
+  live: boolean
+  /** When it was last told to be there, and to be deleted; missing for what no event told. */
+  seen?: Micros | undefined
+  deleted?: Micros | undefined
+  size?: number | undefined
+}
+export type HeldTag = Omit<HeldObject, 'size'> & { digest?: string | undefined }
+
+/** What the inventory holds of one repository. */
+export type Held = {
+  /** When the whole repository was deleted. */
+  deleted?: Micros | undefined
+  manifests: Map<string, HeldObject>
+  blobs: Map<string, HeldObject>
+  tags: Map<string, HeldTag>
+}
+
+/** Whether a delete of this blob is known: that a manifest lists it does not tell then that it is there. */
+export const isDoubtful = ({ blobs, deleted }: Held, digest: string): boolean => {
+  const blob = blobs.get(digest)
+  return blob ? !blob.live : deleted !== undefined
+}
+
+type Row = {
+  what: 'repository' | 'manifest' | 'blob' | 'tag'
+  name: string
+  digest: string | null
+  live: boolean
+  seen: string | null
+  deleted: string | null
+  size: string | null
+}
+
+/** Reads all that is known of a repository in one statement, which is one moment. */
+export const readHeld = async (db: Sql, registry: string, repository: string): Promise<Held> => {
+  const { rows } = await sql<Row>`
+    with place as (
+      select id, deleted_at from inventory.repositories where registry = ${registry} and name = ${repository}
+    ), found as (
+      select 'repository' as what, '' as name, null as digest, true as live, null::timestamptz as seen,
+        deleted_at as deleted, null::bigint as size
+      from place
+      union all
+      select 'manifest', o.digest, o.digest, o.live, o.seen_at, o.deleted_at, null
+      from place join inventory.repository_manifests o on o.repository_id = place.id
+      union all
+      select 'blob', o.digest, o.digest, o.live, o.seen_at, o.deleted_at, o.size
+      from place join inventory.repository_blobs o on o.repository_id = place.id
+      union all
+      select 'tag', t.name, t.digest,
+        coalesce(t.pointed_at > coalesce(greatest(t.deleted_at, o.deleted_at), '-infinity'), false),
+        t.pointed_at, greatest(t.deleted_at, o.deleted_at), null
+      from place join inventory.tags t on t.repository_id = place.id
+        left join inventory.repository_manifests o on o.repository_id = place.id and o.digest = t.digest
+    )
+    select what, name, digest, live, size::text,
+      to_char(seen at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as seen,
+      to_char(deleted at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as deleted
+    from found
+  `.execute(db)
+  const held: Held = { manifests: new Map(), blobs: new Map(), tags: new Map() }
+  for (const row of rows) keep(held, row)
+  return held
+}
+
+const keep = (held: Held, { what, name, digest, live, seen, deleted, size }: Row): void => {
+  const times = { live, seen: micros(seen), deleted: micros(deleted) }
+  if (what === 'repository') held.deleted = times.deleted
+  else if (what === 'tag') held.tags.set(name, { ...times, digest: digest ?? undefined })
+  else {
+    const object = { ...times, size: size === null ? undefined : Number(size) }
+    held[what === 'manifest' ? 'manifests' : 'blobs'].set(name, object)
+  }
+}
+
+/** Whole microseconds, which a Date would cut. */
+const micros = (time: string | null): Micros | undefined => (time === null ? undefined : parseTimestamp(time))
+
+/** What the inventory holds of a manifest in whatever repository; missing where nothing told. */
+export type Described = { size?: number | undefined; mediaType?: string | undefined }
+
+export const readDescribed = async (db: Sql, digests: readonly string[]): Promise<Map<string, Described>> => {
+  if (digests.length === 0) return new Map()
+  const { rows } = await sql<{ digest: string; size: string | null; media_type: string | null }>`
+    select digest, size::text, media_type from inventory.manifests where digest = any(${digests}::text[])
+  `.execute(db)
+  return new Map(
+    rows.map(({ digest, size, media_type }) => [
+      digest,
+      { size: size === null ? undefined : Number(size), mediaType: media_type ?? undefined },
+    ]),
+  )
+}
+
+/** Names of the repositories of a registry in which something lives. */
+export const livingRepositories = async (db: Sql, registry: string): Promise<string[]> => {
+  const { rows } = await sql<{ name: string }>`
+    select name from inventory.repositories r
+    where registry = ${registry} and (
+      exists (select from inventory.repository_manifests o where o.repository_id = r.id and o.live)
+      or exists (select from inventory.repository_blobs o where o.repository_id = r.id and o.live)
+      or exists (select from inventory.live_tags t where t.repository_id = r.id)
+    )
+    order by name
+  `.execute(db)
+  return rows.map(({ name }) => name)
+}

@@ -1,0 +1,125 @@
+import { microsOf } from '../../events/calendar.js'
+import type { Database } from '../../storage/database.js'
+import type { RegistryClient } from '../registry/registry-client.js'
+import { applyFound } from './apply.js'
+import { emptyOf } from './chunks.js'
+import type { KnownContents } from './contents.js'
+import { driftOf, type Difference, type DriftKind } from './drift.js'
+import { readDescribed, readHeld, type Held } from './held.js'
+import type { Pace } from './pace.js'
+import { keepRepository, type RepositoryResult, type Run, type Seen } from './runs.js'
+import type { Vanishing } from './vanishing.js'
+import { walkRepository, type BlobChecks, type Found } from './walk.js'
+
+const TOLERANCE_MS = 5_000
+
+/** A run that is under way. */
+export type Walk = {
+  database: Database
+  client: RegistryClient
+  now: () => Date
+  /** How far the clocks of registries may be behind or ahead of ours. */
+  toleranceMs?: number
+  registry: string
+  apply: boolean
+  blobChecks?: BlobChecks | undefined
+  reread?: boolean | undefined
+  pace: Pace
+  contents: KnownContents
+  vanishing: Vanishing
+  signal: AbortSignal
+  begun: Run
+  /** Repositories with tags that are gone, which wait until it is sure that most of the registry is not. */
+  heldBack: (() => Promise<unknown>)[]
+}
+type Outcome = { result: RepositoryResult; failure?: unknown }
+type Compared = { found: Found; held: Held; drift: readonly Difference[] }
+
+/**
+ * Compares one repository with the registry, repairs it where it is told to, and keeps what came of it. One that cannot be
+ * walked, or not be repaired, does not harm the others.
+ * @throws TooMuchGone; the signal's reason
+ */
+export const oneRepository = async (walk: Walk, repository: string): Promise<Outcome> => {
+  const { pace, signal } = walk
+  const before = pace.asked()
+  const compared = await compare(walk, repository).catch((failure: unknown) => ({ failure }))
+  signal.throwIfAborted()
+  const requests = pace.asked() - before
+  if ('failure' in compared) return keepFailure(walk, repository, requests, compared.failure)
+  const { found, held, drift } = compared
+  const result = { repository, ...countByKind(drift), differences: drift }
+  const seen = seenIn(found, requests)
+  if (!walk.apply) return keepResult(walk, result, seen)
+
+  const goneTags = drift.filter(({ kind, object }) => kind === 'stale' && object === 'tag').length
+  const keptTags = [...held.tags].filter(([name, { live }]) => live && found.tags.has(name)).length
+  walk.vanishing.add({ gone: goneTags, kept: keptTags })
+  const repair = async (some: Compared): Promise<Outcome> => {
+    const failed = await applyFound(walk.database, { registry: walk.registry, repository }, some.found, some).then(
+      () => undefined,
+      (failure: unknown) => ({ failure }),
+    )
+    return failed ? keepFailure(walk, repository, requests, failed.failure) : { result }
+  }
+  if (goneTags === 0 || walk.vanishing.isHarmless()) {
+    const outcome = await repair(compared)
+    return 'failure' in outcome ? outcome : keepResult(walk, result, seen)
+  }
+  const outcome = await repair({ found, held, drift: drift.filter(({ kind }) => kind !== 'stale') })
+  if ('failure' in outcome) return outcome
+  const stale = { found: emptyOf(found), held, drift: drift.filter(({ kind }) => kind === 'stale') }
+  walk.heldBack.push(async () => {
+    if (!('failure' in (await repair(stale)))) await keepResult(walk, result, seen)
+  })
+  return outcome
+}
+
+/** Deletes from the inventory what had to wait. */
+export const repairHeldBack = async ({ heldBack, signal }: Walk): Promise<void> => {
+  for (const repair of heldBack.splice(0)) {
+    signal.throwIfAborted()
+    await repair()
+  }
+}
+
+const compare = async (walk: Walk, repository: string): Promise<Compared> => {
+  const { database, registry } = walk
+  const found = await askFor(walk, repository)
+  const read = [...found.manifests].flatMap(([digest, manifest]) => (manifest ? [digest] : []))
+  const held = await readHeld(database.sql, registry, repository)
+  return { found, held, drift: driftOf(found, held, await readDescribed(database.sql, read)) }
+}
+
+const seenIn = ({ tags, manifests, blobs, unchecked }: Found, requests: number): Seen => ({
+  tags: tags.size,
+  manifests: manifests.size,
+  blobs: blobs.size,
+  unchecked,
+  requests,
+})
+
+const keepResult = async ({ database, begun, now }: Walk, result: RepositoryResult, seen: Seen): Promise<Outcome> => {
+  await keepRepository(database, begun, result, seen, microsOf(now()))
+  return { result }
+}
+
+const keepFailure = async (walk: Walk, repository: string, requests: number, failure: unknown): Promise<Outcome> => {
+  const error = failure instanceof Error ? failure.message : 'failed'
+  const result = { repository, missing: 0, stale: 0, different: 0, differences: [], error }
+  const none = { tags: 0, manifests: 0, blobs: 0, unchecked: 0, requests }
+  return { ...(await keepResult(walk, result, none)), failure }
+}
+
+const askFor = async (walk: Walk, repository: string): Promise<Found> => {
+  const { database, registry, now, toleranceMs = TOLERANCE_MS, blobChecks = 'doubtful', reread = false } = walk
+  const held = async (): ReturnType<typeof readHeld> => readHeld(database.sql, registry, repository)
+  const at = microsOf(new Date(now().getTime() - toleranceMs))
+  return walkRepository({ ...walk, pace: walk.pace.together(), held, blobChecks, reread }, repository, at)
+}
+
+const countByKind = (drift: readonly Difference[]): Record<DriftKind, number> => {
+  const counts = { missing: 0, stale: 0, different: 0 }
+  for (const { kind } of drift) counts[kind]++
+  return counts
+}

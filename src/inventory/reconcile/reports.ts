@@ -1,0 +1,108 @@
+import { sql } from 'kysely'
+import type { Sql } from '../../storage/database.js'
+import type { Difference, DriftKind } from './drift.js'
+
+/** What a run has found; of a run under way, so far. Its numbers span the parts of a run that broke off and went on. */
+export type Reconciliation = {
+  id: number
+  registry: string
+  /** Whether the inventory was repaired, or the drift only shown. */
+  applied: boolean
+  startedAt: Date
+  finishedAt: Date | null
+  /** How many of each were found in the registry, and what it was asked. */
+  repositories: number
+  tags: number
+  manifests: number
+  blobs: number
+  requests: number
+  /** Blobs that were too many to ask for. */
+  unchecked: number
+  drift: Record<DriftKind, number>
+  /** Repositories that could not be walked. */
+  failed: number
+}
+
+/** A finished run with its details, each list cut to its first entries. */
+export type ReconciliationReport = Reconciliation & {
+  drifted: (Record<DriftKind, number> & { repository: string })[]
+  differences: (Difference & { repository: string })[]
+  failures: { repository: string; error: string }[]
+}
+
+const MOST_DRIFTED = 1_000
+const MOST_DIFFERENCES = 50
+
+type Row = {
+  id: number
+  registry: string
+  applied: boolean
+  started_at: Date
+  finished_at: Date | null
+  repositories: number
+  tags: number
+  manifests: number
+  blobs: number
+  requests: number
+  unchecked: number
+  missing: number
+  stale: number
+  different: number
+  failed: number
+}
+
+const toReconciliation = ({ started_at, finished_at, missing, stale, different, ...row }: Row): Reconciliation => ({
+  ...row,
+  startedAt: started_at,
+  finishedAt: finished_at,
+  drift: { missing, stale, different },
+})
+
+const RUNS = sql`
+  select r.id, r.registry, r.applied, r.started_at, r.finished_at, r.repositories, r.tags, r.manifests, r.blobs, r.requests,
+    r.unchecked, d.missing, d.stale, d.different, d.failed
+  from inventory.reconciliations r,
+    lateral (
+      select coalesce(sum(missing), 0)::int as missing, coalesce(sum(stale), 0)::int as stale,
+        coalesce(sum(different), 0)::int as different, count(error)::int as failed
+      from inventory.reconciled_repositories where reconciliation_id = r.id
+    ) d`
+
+/** The newest run of each registry that was ever reconciled, finished or not. */
+export const lastReconciliations = async (db: Sql): Promise<Reconciliation[]> => {
+  const { rows } = await sql<Row>`
+    ${RUNS}
+    where r.id in (select max(id) from inventory.reconciliations group by registry)
+    order by r.registry
+  `.execute(db)
+  return rows.map(toReconciliation)
+}
+
+/** A run with what drifted, the repositories with most of it first. */
+export const reportOf = async (db: Sql, id: number): Promise<ReconciliationReport> => {
+  const { rows } = await sql<Row>`${RUNS} where r.id = ${id}`.execute(db)
+  const [row] = rows
+  if (!row) throw new Error(`there is no reconciliation ${id}`)
+  const drifted = await sql<Record<DriftKind, number> & { repository: string }>`
+    select repository, missing, stale, different from inventory.reconciled_repositories
+    where reconciliation_id = ${id} and missing + stale + different > 0
+    order by missing + stale + different desc, repository limit ${MOST_DRIFTED}
+  `.execute(db)
+  const differences = await sql<{ repository: string; difference: Difference }>`
+    select repository, difference
+    from inventory.reconciled_repositories,
+      jsonb_array_elements(differences) with ordinality as listed (difference, position)
+    where reconciliation_id = ${id}
+    order by repository, position limit ${MOST_DIFFERENCES}
+  `.execute(db)
+  const failures = await sql<{ repository: string; error: string }>`
+    select repository, error from inventory.reconciled_repositories
+    where reconciliation_id = ${id} and error is not null order by repository limit ${MOST_DIFFERENCES}
+  `.execute(db)
+  return {
+    ...toReconciliation(row),
+    drifted: drifted.rows,
+    differences: differences.rows.map(({ repository, difference }) => ({ repository, ...difference })),
+    failures: failures.rows,
+  }
+}

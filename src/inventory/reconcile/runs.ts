@@ -1,0 +1,127 @@
+import { sql } from 'kysely'
+import { isoTime, type Micros } from '../../events/calendar.js'
+import type { Database, Sql } from '../../storage/database.js'
+import type { Difference, DriftKind } from './drift.js'
+
+/** A run that is under way: a new one, or one that broke off and goes on. */
+export type Run = {
+  id: number
+  startedAt: Date
+  resumed: boolean
+  done: ReadonlySet<string>
+  /** Repositories that could not be walked, or not repaired. */
+  failed: ReadonlySet<string>
+}
+
+/** What was done with one repository. */
+export type RepositoryResult = Record<DriftKind, number> & {
+  repository: string
+  /** The first of them. */
+  differences: readonly Difference[]
+  /** Why it could not be walked. */
+  error?: string
+}
+
+/** What was found in all repositories of a run so far. */
+export type Seen = { tags: number; manifests: number; blobs: number; requests: number; unchecked: number }
+
+/** Differences that are kept for each repository; all are counted. */
+const KEPT_DIFFERENCES = 50
+/** What a run found that rested for so long is not true any more. */
+const RESUMED_WITHIN_MS = 24 * 60 * 60_000
+/** Runs that are kept for each registry. */
+const KEPT_RUNS = 20
+
+/**
+ * Goes on with the run that broke off, unless that one was to do something else, rests for more than a day, or `restart` is
+ * asked for; else begins anew.
+ * The caller holds the lease of the registry.
+ */
+export const beginRun = async (
+  { sql: db }: Database,
+  { registry, apply, restart, now }: { registry: string; apply: boolean; restart: boolean; now: Date },
+): Promise<Run> => {
+  const { rows } = await sql<{ id: number; started_at: Date; updated_at: Date; applied: boolean }>`
+    select id, started_at, updated_at, applied from inventory.reconciliations where registry = ${registry} and finished_at is null
+  `.execute(db)
+  const [open] = rows
+  const isFresh = open && now.getTime() - open.updated_at.getTime() <= RESUMED_WITHIN_MS
+  if (isFresh && open.applied === apply && !restart) {
+    return { id: open.id, startedAt: open.started_at, resumed: true, ...(await walkedIn(db, open.id)) }
+  }
+  if (open) await forgetRuns(db, [open.id])
+  await forgetOldRuns(db, registry)
+  const begun = await sql<{ id: number }>`
+    insert into inventory.reconciliations (registry, applied, started_at, updated_at)
+    values (${registry}, ${apply}, ${now}, ${now}) returning id
+  `.execute(db)
+  return { id: begun.rows[0]?.id ?? 0, startedAt: now, resumed: false, done: new Set(), failed: new Set() }
+}
+
+const walkedIn = async (db: Sql, id: number): Promise<Pick<Run, 'done' | 'failed'>> => {
+  const { rows } = await sql<{ repository: string; failed: boolean }>`
+    select repository, error is not null as failed from inventory.reconciled_repositories where reconciliation_id = ${id}
+  `.execute(db)
+  const names = (wanted: boolean): Set<string> =>
+    new Set(rows.filter(({ failed }) => failed === wanted).map(({ repository }) => repository))
+  return { done: names(false), failed: names(true) }
+}
+
+const forgetOldRuns = async (db: Sql, registry: string): Promise<void> => {
+  const { rows } = await sql<{ id: number }>`
+    select id from inventory.reconciliations where registry = ${registry} order by id desc offset ${KEPT_RUNS}
+  `.execute(db)
+  await forgetRuns(
+    db,
+    rows.map(({ id }) => id),
+  )
+}
+
+const forgetRuns = async (db: Sql, ids: readonly number[]): Promise<void> => {
+  if (ids.length === 0) return
+  await sql`delete from inventory.reconciled_repositories where reconciliation_id = any(${ids}::int[])`.execute(db)
+  await sql`delete from inventory.reconciliations where id = any(${ids}::int[])`.execute(db)
+}
+
+/** Keeps that a repository is done, so that the run can go on behind it. */
+export const keepRepository = async (
+  database: Database,
+  { id }: Run,
+  result: RepositoryResult,
+  seen: Seen,
+  at: Micros,
+): Promise<void> => {
+  const { repository, missing, stale, different, differences, error } = result
+  const kept = JSON.stringify(differences.slice(0, KEPT_DIFFERENCES))
+  await database.transaction(async (tx) => {
+    await sql`
+      insert into inventory.reconciled_repositories
+        (reconciliation_id, repository, missing, stale, different, differences, error)
+      values (${id}, ${repository}, ${missing}, ${stale}, ${different}, ${kept}::text::jsonb, ${error ?? null})
+      on conflict (reconciliation_id, repository) do update
+        set missing = excluded.missing, stale = excluded.stale, different = excluded.different,
+            differences = excluded.differences, error = excluded.error
+    `.execute(tx)
+    await sql`
+      update inventory.reconciliations
+      set last_repository = ${repository}, updated_at = ${isoTime(at)},
+        repositories = repositories + ${error === undefined ? 1 : 0}, tags = tags + ${seen.tags},
+        manifests = manifests + ${seen.manifests}, blobs = blobs + ${seen.blobs},
+        requests = requests + ${seen.requests}, unchecked = unchecked + ${seen.unchecked}
+      where id = ${id}
+    `.execute(tx)
+  })
+}
+
+/** Ends a run. What is kept of it is the repositories with something to tell. */
+export const finishRun = async (database: Database, { id }: Run, now: Date): Promise<void> => {
+  await database.transaction(async (tx) => {
+    await sql`
+      delete from inventory.reconciled_repositories
+      where reconciliation_id = ${id} and missing + stale + different = 0 and error is null
+    `.execute(tx)
+    await sql`
+      update inventory.reconciliations set finished_at = ${now}, updated_at = ${now} where id = ${id}
+    `.execute(tx)
+  })
+}

@@ -1,0 +1,196 @@
+import type { Micros } from '../../events/calendar.js'
+import type { FetchedManifest, ListPage, RegistryClient } from '../registry/registry-client.js'
+import type { Contents, KnownContents } from './contents.js'
+import { RegistryError } from '../registry/exchange.js'
+import { isDoubtful, type Held } from './held.js'
+import type { Pace } from './pace.js'
+
+/** What a registry showed of one repository. */
+export type Found = {
+  /** The moment all of it counts as seen at: a little before the first question, so that events of meanwhile win. */
+  at: Micros
+  /** Each tag with the digest it points to; what is not here, the repository does not have. */
+  tags: Map<string, string>
+  /** Manifests that are there, and what was read of them where that was not known. */
+  manifests: Map<string, FetchedManifest | undefined>
+  /** Manifests that were asked for and are not there. */
+  absentManifests: Set<string>
+  /** Blobs that are there; those that were not asked for are listed by a manifest that is. */
+  blobs: Map<string, { size?: number | undefined; asked: boolean }>
+  /** Blobs that were asked for and are not there. */
+  absentBlobs: Set<string>
+  /** Blobs that should have been asked for, but were too many. */
+  unchecked: number
+}
+
+/**
+ * Which blobs are asked for one by one: those that the inventory and the found manifests do not agree on (`doubtful`), every
+ * blob of the repository (`all`), or none.
+ */
+export type BlobChecks = 'doubtful' | 'all' | 'none'
+
+export type WalkNeeds = {
+  client: RegistryClient
+  pace: Pick<Pace, 'ask'>
+  contents: KnownContents
+  /** What the inventory holds of the repository. */
+  held: () => Promise<Held>
+  blobChecks: BlobChecks
+  /** Reads manifests also where their contents are known. */
+  reread: boolean
+}
+
+/** Blobs of one repository that are asked for in one run. */
+const MOST_BLOBS = 10_000
+
+/** Pages in a row without a new name: names that cannot be are left out, and tags may come while others are listed. */
+const MOST_IDLE_PAGES = 10
+
+/**
+ * Every name of a paged list, each once and in the registry's order.
+ * @throws RegistryError for a list that goes round and round
+ */
+export const allNames = async (page: (next?: string) => Promise<ListPage>): Promise<string[]> => {
+  const names = new Set<string>()
+  let next: string | undefined
+  let idle = 0
+  do {
+    const answer: ListPage = await page(next)
+    const before = names.size
+    for (const name of answer.names) names.add(name)
+    idle = names.size > before ? 0 : idle + 1
+    if (idle > MOST_IDLE_PAGES)
+      throw new RegistryError('the registry answers with the same names of a list again and again')
+    next = answer.next
+  } while (next !== undefined)
+  return [...names]
+}
+
+/**
+ * Asks a registry for all that it has in one repository: the tags, what they point to, the children of indexes. A registry
+ * lists no manifest without a tag and no blob, so those the inventory believes in are asked for one by one.
+ */
+export const walkRepository = async (needs: WalkNeeds, repository: string, at: Micros): Promise<Found> => {
+  const found: Found = {
+    at,
+    tags: new Map(),
+    manifests: new Map(),
+    absentManifests: new Set(),
+    blobs: new Map(),
+    absentBlobs: new Set(),
+    unchecked: 0,
+  }
+  await findTags(needs, repository, found)
+  const tagged = new Set(found.tags.values())
+  await findManifests(needs, repository, found, [...tagged], tagged)
+  const held = await needs.held()
+  const untagged = [...held.manifests].filter(([digest, { live }]) => live && !isAnswered(found, digest))
+  await findManifests(
+    needs,
+    repository,
+    found,
+    untagged.map(([digest]) => digest),
+  )
+  await askForBlobs(needs, repository, found, held)
+  return found
+}
+
+const findTags = async ({ client, pace }: WalkNeeds, repository: string, found: Found): Promise<void> => {
+  const names = await allNames(async (next) => pace.ask(async () => client.tags(repository, next)))
+  await Promise.all(
+    names.map(async (tag) => {
+      const digest = await pace.ask(async () => client.digestOf(repository, tag))
+      if (digest !== undefined) found.tags.set(tag, digest)
+    }),
+  )
+}
+
+const isAnswered = ({ manifests, absentManifests }: Found, digest: string): boolean =>
+  manifests.has(digest) || absentManifests.has(digest)
+
+/** Finds manifests and what they list, level by level. @param there those that are known to be there */
+const findManifests = async (
+  needs: WalkNeeds,
+  repository: string,
+  found: Found,
+  digests: readonly string[],
+  there: ReadonlySet<string> = new Set(),
+): Promise<void> => {
+  const known = needs.reread ? new Map<string, Contents>() : await needs.contents.of(digests)
+  const listed = await Promise.all(
+    digests.map(async (digest) => {
+      const contents = known.get(digest)
+      return contents
+        ? findKnown(needs, repository, found, digest, contents, there.has(digest))
+        : readManifest(needs, repository, found, digest)
+    }),
+  )
+  const children = new Set<string>()
+  for (const contents of listed) {
+    for (const { digest, size } of contents?.entries ?? []) {
+      if (contents?.kind === 'index') children.add(digest)
+      else if (!found.blobs.has(digest)) found.blobs.set(digest, { size, asked: false })
+    }
+  }
+  const next = [...children].filter((digest) => !isAnswered(found, digest))
+  if (next.length > 0) await findManifests(needs, repository, found, next)
+}
+
+const findKnown = async (
+  { client, pace }: WalkNeeds,
+  repository: string,
+  found: Found,
+  digest: string,
+  contents: Contents,
+  there: boolean,
+): Promise<Contents | undefined> => {
+  if (there || (await pace.ask(async () => client.digestOf(repository, digest))) !== undefined) {
+    found.manifests.set(digest, undefined)
+    return contents
+  }
+  found.absentManifests.add(digest)
+  return undefined
+}
+
+const readManifest = async (
+  { client, pace, contents }: WalkNeeds,
+  repository: string,
+  found: Found,
+  digest: string,
+): Promise<Contents | undefined> => {
+  const manifest = await pace.ask(async () => client.manifest(repository, digest))
+  if (!manifest) {
+    found.absentManifests.add(digest)
+    return undefined
+  }
+  found.manifests.set(digest, manifest)
+  return contents.learn(manifest)
+}
+
+const askForBlobs = async (
+  { client, pace, blobChecks }: WalkNeeds,
+  repository: string,
+  found: Found,
+  held: Held,
+): Promise<void> => {
+  const wanted = blobChecks === 'none' ? [] : blobsToAsk(found, held, blobChecks)
+  found.unchecked = Math.max(0, wanted.length - MOST_BLOBS)
+  await Promise.all(
+    wanted.slice(0, MOST_BLOBS).map(async (digest) => {
+      const blob = await pace.ask(async () => client.blob(repository, digest))
+      if (blob) found.blobs.set(digest, { size: blob.size ?? found.blobs.get(digest)?.size, asked: true })
+      else {
+        found.blobs.delete(digest)
+        found.absentBlobs.add(digest)
+      }
+    }),
+  )
+}
+
+/** A manifest that is there may list a blob that was deleted since: where a delete is known, only the registry can tell. */
+const blobsToAsk = (found: Found, held: Held, checks: BlobChecks): string[] => {
+  const live = [...held.blobs].filter(([, { live }]) => live).map(([digest]) => digest)
+  const listed = [...found.blobs.keys()]
+  if (checks === 'all') return [...new Set([...live, ...listed])]
+  return [...live.filter((digest) => !found.blobs.has(digest)), ...listed.filter((digest) => isDoubtful(held, digest))]
+}

@@ -1,0 +1,52 @@
+import { sql } from 'kysely'
+import { isoTime, type Micros } from '../../events/calendar.js'
+import type { Sql } from '../../storage/database.js'
+
+/** What a registry that was asked has shown of one repository. */
+type Confirmed = {
+  registry: string
+  repository: string
+  at: Micros
+  manifests: readonly string[]
+  blobs: readonly { digest: string; size?: number | undefined }[]
+}
+
+/**
+ * Keeps that a registry has shown manifests and blobs to Tallyman: they live, and nobody used them. A statement of its own,
+ * since no event ever confirms, and batches of events should not pay for a column. The row of the repository is there.
+ */
+export const confirmObjects = async (
+  tx: Sql,
+  { registry, repository, at, manifests, blobs }: Confirmed,
+): Promise<void> => {
+  const moment = isoTime(at)
+  if (manifests.length > 0) {
+    await sql`
+      insert into inventory.repository_manifests as o (repository_id, digest, confirmed_at, first_seen_at, deleted_at)
+      select r.id, seen.digest, ${moment}::timestamptz, ${moment}::timestamptz, r.deleted_at
+      from inventory.repositories r cross join unnest(${manifests}::text[]) as seen (digest)
+      where r.registry = ${registry} and r.name = ${repository}
+      order by seen.digest
+      on conflict (repository_id, digest) do update
+        set confirmed_at = greatest(o.confirmed_at, excluded.confirmed_at),
+            first_seen_at = least(o.first_seen_at, excluded.first_seen_at),
+            deleted_at = greatest(o.deleted_at, excluded.deleted_at)
+    `.execute(tx)
+  }
+  if (blobs.length > 0) {
+    await sql`
+      insert into inventory.repository_blobs as o (repository_id, digest, size, confirmed_at, first_seen_at, deleted_at)
+      select r.id, seen.digest, seen.size, ${moment}::timestamptz, ${moment}::timestamptz, r.deleted_at
+      from inventory.repositories r
+        cross join unnest(${blobs.map(({ digest }) => digest)}::text[], ${blobs.map(({ size }) => size ?? null)}::bigint[])
+          as seen (digest, size)
+      where r.registry = ${registry} and r.name = ${repository}
+      order by seen.digest
+      on conflict (repository_id, digest) do update
+        set size = greatest(o.size, excluded.size),
+            confirmed_at = greatest(o.confirmed_at, excluded.confirmed_at),
+            first_seen_at = least(o.first_seen_at, excluded.first_seen_at),
+            deleted_at = greatest(o.deleted_at, excluded.deleted_at)
+    `.execute(tx)
+  }
+}

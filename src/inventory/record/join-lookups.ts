@@ -1,0 +1,85 @@
+import { sql } from 'kysely'
+import type { Database } from '../../storage/database.js'
+
+const AT_ONCE = 2_000
+const FORGOTTEN_AT_ONCE = 10_000
+
+/**
+ * Finds pulls of tags that took two requests: a HEAD by tag, and within 60 s the GET of what it pointed to by digest, from the
+ * same client. Each row looks for its other half once, whichever of them came first.
+ */
+export const joinLookups = async (database: Database): Promise<void> => {
+  for (let more = true; more;) more = (await joinSome(database)) === AT_ONCE
+}
+
+/**
+ * Behind a proxy all clients are one, with hundreds of thousands of rows of one manifest: each row looks up what it needs by
+ * an index, the last GET or one HEAD of each tag, and passes by the others.
+ */
+const joinSome = async ({ sql: db }: Database): Promise<number> => {
+  const { rows } = await sql<{ joined: string }>`
+    with fresh as materialized (
+      select event_id, repository_id, digest, tag, origin, at
+      from inventory.tag_lookups where not joined order by event_id limit ${AT_ONCE} for update skip locked
+    ), pulls as (
+      select head.repository_id, head.tag, got.at
+      from fresh head cross join lateral (
+        select o.at from inventory.tag_lookups o
+        where (o.repository_id, o.digest, o.origin) = (head.repository_id, head.digest, head.origin) and o.tag is null
+          and o.at between head.at and head.at + interval '60 seconds'
+        order by o.at desc limit 1
+      ) got
+      where head.tag is not null
+      union all
+      select got.repository_id, head.tag, got.at
+      from fresh got cross join lateral (
+        with recursive named as (
+          (
+            select o.tag from inventory.tag_lookups o
+            where (o.repository_id, o.digest, o.origin) = (got.repository_id, got.digest, got.origin) and o.tag is not null
+            order by o.tag limit 1
+          )
+          union all
+          select (
+            select o.tag from inventory.tag_lookups o
+            where (o.repository_id, o.digest, o.origin) = (got.repository_id, got.digest, got.origin) and o.tag > named.tag
+            order by o.tag limit 1
+          )
+          from named where named.tag is not null
+        )
+        select named.tag from named cross join lateral (
+          select from inventory.tag_lookups o
+          where (o.repository_id, o.digest, o.origin, o.tag) = (got.repository_id, got.digest, got.origin, named.tag)
+            and o.at between got.at - interval '60 seconds' and got.at
+          limit 1
+        ) near
+      ) head
+      where got.tag is null
+    ), locked as (
+      select t.repository_id, t.name, pulls.at
+      from inventory.tags t
+        join (select repository_id, tag, max(at) as at from pulls group by repository_id, tag) pulls
+          on pulls.repository_id = t.repository_id and pulls.tag = t.name
+      order by t.repository_id, t.name for update of t
+    ), pulled as (
+      update inventory.tags t set pulled_at = greatest(t.pulled_at, locked.at)
+      from locked where t.repository_id = locked.repository_id and t.name = locked.name
+    ), done as (
+      update inventory.tag_lookups l set joined = true from fresh where l.event_id = fresh.event_id returning 1
+    )
+    select count(*) as joined from done
+  `.execute(db)
+  return Number(rows[0]?.joined ?? 0)
+}
+
+/** Forgets what is older than a day and has looked for its other half. */
+export const forgetLookups = async ({ sql: db }: Database): Promise<void> => {
+  for (let more = true; more;) {
+    const { numAffectedRows = 0n } = await sql`
+      delete from inventory.tag_lookups where ctid = any(array(
+        select ctid from inventory.tag_lookups where joined and at < now() - interval '1 day' limit ${FORGOTTEN_AT_ONCE}
+      ))
+    `.execute(db)
+    more = Number(numAffectedRows) === FORGOTTEN_AT_ONCE
+  }
+}

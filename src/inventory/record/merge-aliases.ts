@@ -1,0 +1,21 @@
+import { sql } from 'kysely'
+import type { Database } from '../../storage/database.js'
+import { eachAlone } from './each-alone.js'
+import { moveRepository } from './move.js'
+
+/**
+ * Gives registries what was recorded under one of their aliases: before it was configured, or by a process that did not know
+ * of it yet.
+ * @param aliases each with the name of its registry.
+ * @throws AggregateError when repositories failed; the others were merged.
+ */
+export const mergeAliases = async (database: Database, aliases: ReadonlyMap<string, string>): Promise<void> => {
+  const { rows } = await sql<{ registry: string; name: string }>`
+    select registry, name from inventory.repositories where registry = any(${[...aliases.keys()]}::text[])
+    order by registry, name
+  `.execute(database.sql)
+  await eachAlone(rows, async (from) => {
+    const registry = aliases.get(from.registry) ?? from.registry
+    await moveRepository(database, { from, to: { registry, name: from.name } })
+  })
+}

@@ -1,0 +1,212 @@
+import { sql, type RawBuilder } from 'kysely'
+import { isoTime, type Micros } from '../../events/calendar.js'
+import type { Database, Sql } from '../../storage/database.js'
+import { jobStep, type Step } from '../../storage/job-step.js'
+import { expandShown } from './expand.js'
+import { lockManifestsOf } from './lock-manifests.js'
+
+/** A repository, and where all that is known of it belongs. */
+export type Move = {
+  from: Place
+  to: Place
+  /** The time of a rename. What happened later stays, and what a rename of then or later has brought; without it, everything goes. */
+  until?: Micros
+}
+type Place = { registry: string; name: string }
+
+/** Rows that go in one transaction: batches for either repository wait for these, and have 2 s. */
+const AT_ONCE = 1_000
+/** Fewer, as each brings its blobs along. */
+const MANIFESTS_AT_ONCE = 100
+
+/**
+ * Moves what is known of a repository to another, which may be there already: rows of both become one as if their events had
+ * been told of one repository. It goes in steps, each a transaction of its own; doing it again changes nothing, and finishes
+ * what broke off.
+ */
+export const moveRepository = async (database: Database, move: Move): Promise<void> => {
+  // Manifests before blobs: who learnt what they hold, and told the old path of it, is waited for there.
+  await inPages(database, move, MANIFESTS_AT_ONCE, moveManifests(move))
+  await inPages(database, move, AT_ONCE, async (tx, ids, after) => moveKeyed(tx, ids, { ...BLOB, move, after }))
+  await inPages(database, move, AT_ONCE, async (tx, ids, after) => moveKeyed(tx, ids, { ...TAG, move, after }))
+  await inPages(database, move, AT_ONCE, async (tx, ids) => moveTold(tx, ids, { ...LOOKUPS, move }))
+  await inPages(database, move, AT_ONCE, async (tx, ids) => {
+    const moved = await moveTold(tx, ids, { ...CHANGES, move })
+    if (moved.length < AT_ONCE) await dropEmpty(tx, ids.from)
+    return moved
+  })
+}
+
+type Ids = { from: number; to: number }
+
+/** @returns the keys of what went, in their order. */
+type Page = (tx: Step, ids: Ids, after: string) => Promise<string[]>
+
+const inPages = async (database: Database, move: Move, most: number, page: Page): Promise<void> => {
+  for (let after: string | undefined = ''; after !== undefined;) {
+    const from: string = after
+    const keys = await jobStep(database, async (tx) => {
+      const ids = await lockBoth(tx, move)
+      return ids ? page(tx, ids, from) : []
+    })
+    after = keys.length < most ? undefined : keys.at(-1)
+  }
+}
+
+/** Batches touch the row of each repository before anything in it, so none is under way in either while both are locked. */
+const lockBoth = async (tx: Sql, { from, to, until }: Move): Promise<Ids | undefined> => {
+  const { rows } = await sql<{ id: number; is_source: boolean }>`
+    select id, (registry, name) = (${from.registry}, ${from.name}) as is_source
+    from inventory.repositories
+    where (registry, name) in ((${from.registry}, ${from.name}), (${to.registry}, ${to.name}))
+    order by registry, name
+    for update
+  `.execute(tx)
+  const source = rows.find(({ is_source }) => is_source)?.id
+  if (source === undefined) return undefined
+  const at = sql`${until === undefined ? null : isoTime(until)}::timestamptz`
+  // A rename shows the new path, and leaves what was deleted there before; an alias is the same repository.
+  const { rows: targets } = await sql<{ id: number }>`
+    insert into inventory.repositories as r (registry, name, first_seen_at, last_seen_at, deleted_at)
+    select ${to.registry}, ${to.name}, first_seen_at, coalesce(${at}, last_seen_at), case when ${at} is null then deleted_at end
+    from inventory.repositories where id = ${source}
+    on conflict (registry, name) do update
+      set first_seen_at = least(r.first_seen_at, excluded.first_seen_at),
+          last_seen_at = greatest(r.last_seen_at, excluded.last_seen_at),
+          deleted_at = greatest(r.deleted_at, excluded.deleted_at),
+          ended_at = case when ${at} is null then null else r.ended_at end
+    returning id
+  `.execute(tx)
+  const target = targets[0]?.id
+  return target === undefined || target === source ? undefined : { from: source, to: target }
+}
+
+type Keyed = { table: string; key: string; newest: string[]; others: Record<string, string> }
+
+/** How two rows of one key become one; as in the statement that stores batches. */
+const MANIFEST: Keyed = {
+  table: 'repository_manifests',
+  key: 'digest',
+  newest: ['pushed_at', 'pulled_at', 'checked_at', 'confirmed_at', 'deleted_at'],
+  others: { first_seen_at: 'least(o.first_seen_at, excluded.first_seen_at)' },
+}
+const BLOB: Keyed = {
+  table: 'repository_blobs',
+  key: 'digest',
+  newest: ['pushed_at', 'pulled_at', 'checked_at', 'mounted_at', 'manifest_at', 'confirmed_at', 'deleted_at'],
+  others: { ...MANIFEST.others, size: 'greatest(o.size, excluded.size)', implied: 'o.implied or excluded.implied' },
+}
+const TAG: Keyed = {
+  table: 'tags',
+  key: 'name',
+  newest: ['pointed_at', 'pushed_at', 'pulled_at', 'checked_at', 'deleted_at'],
+  others: {
+    ...MANIFEST.others,
+    digest: `case when o.pointed_at is null or (excluded.pointed_at, excluded.digest) > (o.pointed_at, o.digest)
+      then excluded.digest else o.digest end`,
+  },
+}
+
+/** What a move concerns of rows whose times these are. Alias or not, what has nothing but marks goes along. */
+const isMoved = (times: readonly string[], { until }: Pick<Move, 'until'>): RawBuilder<unknown> =>
+  until === undefined
+    ? sql`true`
+    : sql`coalesce(greatest(${sql.raw(times.join(', '))}), '-infinity') <= ${isoTime(until)}::timestamptz
+        and coalesce(moved_at, '-infinity') < ${isoTime(until)}::timestamptz`
+
+const moveManifests =
+  (move: Move): Page =>
+  async (tx, ids, after) => {
+    const which = isMoved(MANIFEST.newest, move)
+    await lockManifestsOf(tx, ids.from, { which, after, most: MANIFESTS_AT_ONCE })
+    const digests = await moveKeyed(tx, ids, { ...MANIFEST, move, after, most: MANIFESTS_AT_ONCE })
+    await expandShown(
+      tx,
+      digests.map((digest) => ({ ...move.to, digest })),
+    )
+    return digests
+  }
+
+/** By the places of the rows, whatever the statistics say; one that changed in between goes at the next run. */
+const moveKeyed = async (
+  tx: Sql,
+  { from, to }: Ids,
+  { table, key, newest, others, move, after, most = AT_ONCE }: Keyed & { move: Move; after: string; most?: number },
+): Promise<string[]> => {
+  const copied = [key, ...newest.filter((column) => column !== 'deleted_at'), ...Object.keys(others)].join(', ')
+  const merged = [
+    ...Object.entries(others).map(([column, value]) => `${column} = ${value}`),
+    ...[...newest, 'moved_at'].map((column) => `${column} = greatest(o.${column}, excluded.${column})`),
+  ]
+  const at = sql`${move.until === undefined ? null : isoTime(move.until)}::timestamptz`
+  const { rows } = await sql<{ key: string }>`
+    with moved as (
+      delete from inventory.${sql.raw(table)} o
+      where o.ctid = any(array(
+        select p.ctid from inventory.${sql.raw(table)} p
+        where repository_id = ${from} and ${sql.raw(key)} > ${after} and ${isMoved(newest, move)}
+        order by ${sql.raw(key)} limit ${most} for update
+      ))
+      returning o.*
+    )
+    insert into inventory.${sql.raw(table)} as o (repository_id, ${sql.raw(copied)}, deleted_at, moved_at)
+    select ${to}::int, ${sql.raw(copied)}, greatest(deleted_at, ended.at), greatest(moved_at, ${at})
+    from moved left join lateral (
+      select r.deleted_at as at from inventory.repositories r
+      where r.id = ${from} and r.deleted_at > coalesce(moved.moved_at, '-infinity') and r.deleted_at <= ${at}
+    ) ended on true
+    order by ${sql.raw(key)}
+    on conflict (repository_id, ${sql.raw(key)}) do update set ${sql.raw(merged.join(', '))}
+    returning ${sql.raw(key)} as key
+  `.execute(tx)
+  return rows.map((row) => row.key)
+}
+
+/** What single events told: each has a place, and no other row to become one with. */
+type Told = { table: string; also: string }
+const CHANGES: Told = { table: 'changes', also: '' }
+/** The other half of a pull may be at the new path. */
+const LOOKUPS: Told = { table: 'tag_lookups', also: ', joined = false' }
+
+const moveTold = async (
+  tx: Sql,
+  { from, to }: Ids,
+  { table, also, move }: Told & { move: Move },
+): Promise<string[]> => {
+  const at = sql`${move.until === undefined ? null : isoTime(move.until)}::timestamptz`
+  const { rows } = await sql<{ key: string }>`
+    update inventory.${sql.raw(table)}
+    set repository_id = ${to}, moved_at = greatest(moved_at, ${at}) ${sql.raw(also)}
+    where event_id = any(array(
+      select event_id from inventory.${sql.raw(table)}
+      where repository_id = ${from} and ${isMoved(['at'], move)} limit ${AT_ONCE} for update
+    ))
+    returning event_id as key
+  `.execute(tx)
+  return rows.map(({ key }) => key)
+}
+
+const ALL: { table: string; times: string[] }[] = [
+  ...[MANIFEST, BLOB, TAG].map(({ table, newest }) => ({ table, times: newest })),
+  ...[CHANGES, LOOKUPS].map(({ table }) => ({ table, times: ['at'] })),
+]
+
+/** Whether a repository `r` is for a rename: it has something to move, or lost all to one that broke off before its end. */
+export const isToBeMoved = (until: Micros): RawBuilder<unknown> => {
+  const some = ALL.map(
+    ({ table, times }) => sql`exists (
+      select from inventory.${sql.raw(table)} where repository_id = r.id and ${isMoved(times, { until })}
+    )`,
+  )
+  return sql`(${sql.join(some, sql` or `)} or r.deleted_at is null and ${IS_EMPTY})`
+}
+
+const IS_EMPTY = sql.raw(
+  ['repository_manifests', 'repository_blobs', 'tags', 'changes']
+    .map((table) => `not exists (select from inventory.${table} where repository_id = r.id)`)
+    .join(' and '),
+)
+
+const dropEmpty = async (tx: Sql, id: number): Promise<void> => {
+  await sql`delete from inventory.repositories r where id = ${id} and ${IS_EMPTY}`.execute(tx)
+}

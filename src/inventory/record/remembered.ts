@@ -1,0 +1,39 @@
+import { LRUCache } from 'lru-cache'
+import type { RegistryEvent } from '../../events/registry-event.js'
+
+/** Manifests this process remembers; a busy registry's manifests of a day. */
+const MOST = 50_000
+
+/**
+ * What this process has stored already, so that the tenth pull of a manifest need not say again what the first has said. It
+ * may forget, but never makes up: saying something again changes nothing.
+ */
+export type Remembered = {
+  /** Everything the event says of the manifest itself, whatever the repository. */
+  describes: (event: RegistryEvent) => boolean
+  /** That the blobs of the manifest are in the event's repository. */
+  implies: (event: RegistryEvent) => boolean
+  /** To be told once the events are stored. */
+  learn: (events: readonly RegistryEvent[]) => void
+}
+
+export const createRemembered = (): Remembered => {
+  const described = new LRUCache<string, string>({ max: MOST })
+  const implied = new LRUCache<string, true>({ max: MOST })
+  return {
+    describes: (event) => described.get(event.digest ?? '') === descriptionOf(event),
+    implies: (event) => implied.has(placeOf(event)),
+    learn: (events) => {
+      for (const event of events) {
+        if (event.object !== 'manifest' || event.digest === undefined || event.action === 'delete') continue
+        described.set(event.digest, descriptionOf(event))
+        implied.set(placeOf(event), true)
+      }
+    },
+  }
+}
+
+const descriptionOf = ({ mediaType, size, references }: RegistryEvent): string =>
+  `${mediaType ?? ''} ${size ?? ''} ${references ? 'told' : ''}`
+
+const placeOf = ({ registry, repository, digest }: RegistryEvent): string => `${registry} ${repository} ${digest ?? ''}`

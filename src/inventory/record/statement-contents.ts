@@ -1,0 +1,103 @@
+import { isIndex, type Descriptor } from '../../events/target.js'
+import type { StatementPart } from '../../storage/statement-parts.js'
+import type { Sightings } from './sightings.js'
+import { time } from './times.js'
+
+type Entry = Descriptor & { manifest: string; position: number }
+
+/** What events said themselves of the contents of manifests (`target.references`): blobs of images, manifests of indexes. */
+export const contents = ({ manifests }: Sightings): StatementPart[] => {
+  const entriesOf = (some: typeof manifests): Entry[] =>
+    some.flatMap(({ digest: manifest, contents = [] }) =>
+      contents.map((entry, position) => ({ ...entry, manifest, position })),
+    )
+  const images = entriesOf(manifests.filter(({ mediaType }) => !isIndex(mediaType)))
+  const indexes = entriesOf(manifests.filter(({ mediaType }) => isIndex(mediaType)))
+  return [...(images.length > 0 ? [blobs(images)] : []), ...(indexes.length > 0 ? [children(indexes)] : [])]
+}
+
+const blobs = (entries: readonly Entry[]): StatementPart => ({
+  key: 'i',
+  text: (p) => `
+    told_blobs as (
+      insert into inventory.manifest_blobs (manifest_digest, position, digest, media_type, size)
+      select * from unnest(${p(1)}::text[], ${p(2)}::int[], ${p(3)}::text[], ${p(4)}::text[], ${p(5)}::bigint[])
+        as told (manifest_digest, position, digest, media_type, size)
+      order by manifest_digest, position
+      on conflict do nothing
+    )`,
+  values: columnsOf(entries),
+})
+
+const children = (entries: readonly Entry[]): StatementPart => ({
+  key: 'x',
+  text: (p) => `
+    told_children as (
+      insert into inventory.manifest_children
+        (manifest_digest, position, digest, media_type, size, os, architecture, variant)
+      select * from unnest(${p(1)}::text[], ${p(2)}::int[], ${p(3)}::text[], ${p(4)}::text[], ${p(5)}::bigint[],
+        ${p(6)}::text[], ${p(7)}::text[], ${p(8)}::text[])
+        as told (manifest_digest, position, digest, media_type, size, os, architecture, variant)
+      order by manifest_digest, position
+      on conflict do nothing
+    )`,
+  values: [
+    ...columnsOf(entries),
+    entries.map(({ platform }) => platform?.os ?? null),
+    entries.map(({ platform }) => platform?.architecture ?? null),
+    entries.map(({ platform }) => platform?.variant ?? null),
+  ],
+})
+
+const columnsOf = (entries: readonly Entry[]): unknown[][] => [
+  entries.map(({ manifest }) => manifest),
+  entries.map(({ position }) => position),
+  entries.map(({ digest }) => digest),
+  entries.map(({ mediaType }) => mediaType ?? null),
+  entries.map(({ size }) => size ?? null),
+]
+
+export const changes = ({ changes: rows }: Sightings): StatementPart => ({
+  key: 'c',
+  text: (p) => `
+    told_changes as (
+      insert into inventory.changes (event_id, repository_id, at, action, digest, tag, actor)
+      select event_id, id, at, action, digest, tag, actor
+      from unnest(${p(1)}::uuid[], ${p(2)}::int[], ${p(3)}::timestamptz[], ${p(4)}::text[], ${p(5)}::text[], ${p(6)}::text[],
+        ${p(7)}::text[]) as told (event_id, number, at, action, digest, tag, actor)
+      join places using (number)
+      order by event_id
+      on conflict do nothing
+    )`,
+  values: [
+    rows.map(({ event }) => event),
+    rows.map(({ repository }) => repository),
+    rows.map(({ at }) => time(at)),
+    rows.map(({ action }) => action),
+    rows.map(({ digest }) => digest ?? null),
+    rows.map(({ tag }) => tag ?? null),
+    rows.map(({ actor }) => actor ?? null),
+  ],
+})
+
+export const lookups = ({ lookups: rows }: Sightings): StatementPart => ({
+  key: 'l',
+  text: (p) => `
+    told_lookups as (
+      insert into inventory.tag_lookups (event_id, repository_id, digest, tag, origin, at)
+      select event_id, id, digest, tag, origin, at
+      from unnest(${p(1)}::uuid[], ${p(2)}::int[], ${p(3)}::text[], ${p(4)}::text[], ${p(5)}::text[], ${p(6)}::timestamptz[])
+        as told (event_id, number, digest, tag, origin, at)
+      join places using (number)
+      order by event_id
+      on conflict do nothing
+    )`,
+  values: [
+    rows.map(({ event }) => event),
+    rows.map(({ repository }) => repository),
+    rows.map(({ digest }) => digest),
+    rows.map(({ tag }) => tag ?? null),
+    rows.map(({ origin }) => origin),
+    rows.map(({ at }) => time(at)),
+  ],
+})

@@ -1,0 +1,164 @@
+import type { StatementPart } from '../../storage/statement-parts.js'
+import type { Sightings } from './sightings.js'
+import { changes, contents, lookups } from './statement-contents.js'
+import { time, times } from './times.js'
+
+/**
+ * The parts of a batch's statement that keep the inventory. Each row is united with what is stored: of every time the
+ * greatest stays, so that neither the order of events nor their repetition matters (docs/decisions/0009).
+ * Rows are locked in the order of their keys, so processes that write side by side do not block each other for good.
+ */
+export const inventoryParts = (seen: Sightings): StatementPart[] =>
+  seen.repositories.length === 0
+    ? []
+    : [
+        repositories(seen),
+        ...(seen.manifests.length > 0 ? [manifests(seen)] : []),
+        ...(seen.manifestsInRepositories.length > 0 ? [manifestsInRepositories(seen)] : []),
+        ...(seen.blobsInRepositories.length > 0 ? [blobsInRepositories(seen)] : []),
+        ...(seen.tags.length > 0 ? [tags(seen)] : []),
+        ...contents(seen),
+        ...(seen.changes.length > 0 ? [changes(seen)] : []),
+        ...(seen.lookups.length > 0 ? [lookups(seen)] : []),
+      ]
+
+/** `places` tells the other parts the id of each repository by its number in the batch. */
+const repositories = ({ repositories: rows }: Sightings): StatementPart => ({
+  key: 'r',
+  text: (p) => `
+    seen_repositories as (
+      insert into inventory.repositories as r (registry, name, first_seen_at, last_seen_at, deleted_at)
+      select * from unnest(${p(1)}::text[], ${p(2)}::text[], ${p(3)}::timestamptz[], ${p(4)}::timestamptz[], ${p(5)}::timestamptz[])
+        as seen (registry, name, first_seen_at, last_seen_at, deleted_at)
+      order by registry, name
+      on conflict (registry, name) do update
+        set first_seen_at = least(r.first_seen_at, excluded.first_seen_at),
+            last_seen_at = greatest(r.last_seen_at, excluded.last_seen_at),
+            deleted_at = greatest(r.deleted_at, excluded.deleted_at)
+      returning id, registry, name, deleted_at
+    ), places as (
+      select number, id, deleted_at
+      from unnest(${p(1)}::text[], ${p(2)}::text[]) with ordinality as wanted (registry, name, number)
+      join seen_repositories using (registry, name)
+    )`,
+  values: [
+    rows.map(({ registry }) => registry),
+    rows.map(({ name }) => name),
+    rows.map(({ first }) => time(first)),
+    rows.map(({ last }) => time(last)),
+    rows.map(({ deleted }) => time(deleted)),
+  ],
+})
+
+const manifests = ({ manifests: rows }: Sightings): StatementPart => ({
+  key: 'm',
+  text: (p) => `
+    seen_manifests as (
+      insert into inventory.manifests as m (digest, media_type, size, contents_known)
+      select * from unnest(${p(1)}::text[], ${p(2)}::text[], ${p(3)}::bigint[], ${p(4)}::boolean[])
+        as seen (digest, media_type, size, contents_known)
+      order by digest
+      on conflict (digest) do update
+        set media_type = greatest(m.media_type, excluded.media_type),
+            size = greatest(m.size, excluded.size),
+            contents_known = m.contents_known or excluded.contents_known
+        where m.media_type is distinct from greatest(m.media_type, excluded.media_type)
+          or m.size is distinct from greatest(m.size, excluded.size)
+          or excluded.contents_known > m.contents_known
+    )`,
+  values: [
+    rows.map(({ digest }) => digest),
+    rows.map(({ mediaType }) => mediaType ?? null),
+    rows.map(({ size }) => size ?? null),
+    rows.map(({ contents }) => contents !== undefined),
+  ],
+})
+
+const manifestsInRepositories = ({ manifestsInRepositories: rows }: Sightings): StatementPart => ({
+  key: 'o',
+  text: (p) => `
+    seen_in_repositories as (
+      insert into inventory.repository_manifests as o
+        (repository_id, digest, pushed_at, pulled_at, checked_at, first_seen_at, deleted_at)
+      select id, digest, pushed_at, pulled_at, checked_at, first_seen_at, greatest(seen.deleted_at, places.deleted_at)
+      from unnest(${p(1)}::int[], ${p(2)}::text[], ${p(3)}::timestamptz[], ${p(4)}::timestamptz[], ${p(5)}::timestamptz[],
+        ${p(6)}::timestamptz[], ${p(7)}::timestamptz[])
+        as seen (number, digest, pushed_at, pulled_at, checked_at, first_seen_at, deleted_at)
+      join places using (number)
+      order by id, digest
+      on conflict (repository_id, digest) do update
+        set pushed_at = greatest(o.pushed_at, excluded.pushed_at),
+            pulled_at = greatest(o.pulled_at, excluded.pulled_at),
+            checked_at = greatest(o.checked_at, excluded.checked_at),
+            first_seen_at = least(o.first_seen_at, excluded.first_seen_at),
+            deleted_at = greatest(o.deleted_at, excluded.deleted_at)
+    )`,
+  values: [
+    rows.map(({ repository }) => repository),
+    rows.map(({ digest }) => digest),
+    ...times(rows, ['pushed', 'pulled', 'checked', 'first', 'deleted']),
+  ],
+})
+
+const blobsInRepositories = ({ blobsInRepositories: rows }: Sightings): StatementPart => ({
+  key: 'b',
+  text: (p) => `
+    seen_blobs as (
+      insert into inventory.repository_blobs as o
+        (repository_id, digest, size, pushed_at, pulled_at, checked_at, mounted_at, first_seen_at, deleted_at)
+      select id, digest, size, pushed_at, pulled_at, checked_at, mounted_at, first_seen_at,
+        greatest(seen.deleted_at, places.deleted_at)
+      from unnest(${p(1)}::int[], ${p(2)}::text[], ${p(3)}::bigint[], ${p(4)}::timestamptz[], ${p(5)}::timestamptz[],
+        ${p(6)}::timestamptz[], ${p(7)}::timestamptz[], ${p(8)}::timestamptz[], ${p(9)}::timestamptz[])
+        as seen (number, digest, size, pushed_at, pulled_at, checked_at, mounted_at, first_seen_at, deleted_at)
+      join places using (number)
+      order by id, digest
+      on conflict (repository_id, digest) do update
+        set size = greatest(o.size, excluded.size),
+            pushed_at = greatest(o.pushed_at, excluded.pushed_at),
+            pulled_at = greatest(o.pulled_at, excluded.pulled_at),
+            checked_at = greatest(o.checked_at, excluded.checked_at),
+            mounted_at = greatest(o.mounted_at, excluded.mounted_at),
+            first_seen_at = least(o.first_seen_at, excluded.first_seen_at),
+            deleted_at = greatest(o.deleted_at, excluded.deleted_at)
+    )`,
+  values: [
+    rows.map(({ repository }) => repository),
+    rows.map(({ digest }) => digest),
+    rows.map(({ size }) => size ?? null),
+    ...times(rows, ['pushed', 'pulled', 'checked', 'mounted', 'first', 'deleted']),
+  ],
+})
+
+const tags = ({ tags: rows }: Sightings): StatementPart => ({
+  key: 't',
+  text: (p) => `
+    seen_tags as (
+      insert into inventory.tags as t
+        (repository_id, name, digest, pointed_at, pushed_at, pulled_at, checked_at, first_seen_at, deleted_at)
+      select id, name, digest, pointed_at, pushed_at, pulled_at, checked_at, first_seen_at,
+        greatest(seen.deleted_at, places.deleted_at)
+      from unnest(${p(1)}::int[], ${p(2)}::text[], ${p(3)}::text[], ${p(4)}::timestamptz[], ${p(5)}::timestamptz[],
+        ${p(6)}::timestamptz[], ${p(7)}::timestamptz[], ${p(8)}::timestamptz[], ${p(9)}::timestamptz[])
+        as seen (number, name, digest, pointed_at, pushed_at, pulled_at, checked_at, first_seen_at, deleted_at)
+      join places using (number)
+      order by id, name
+      on conflict (repository_id, name) do update
+        set digest = case
+              when t.pointed_at is null or (excluded.pointed_at, excluded.digest) > (t.pointed_at, t.digest)
+              then excluded.digest else t.digest end,
+            pointed_at = greatest(t.pointed_at, excluded.pointed_at),
+            pushed_at = greatest(t.pushed_at, excluded.pushed_at),
+            pulled_at = greatest(t.pulled_at, excluded.pulled_at),
+            checked_at = greatest(t.checked_at, excluded.checked_at),
+            first_seen_at = least(t.first_seen_at, excluded.first_seen_at),
+            deleted_at = greatest(t.deleted_at, excluded.deleted_at)
+    )`,
+  values: [
+    rows.map(({ repository }) => repository),
+    rows.map(({ name }) => name),
+    rows.map(({ digest }) => digest ?? null),
+    rows.map(({ pointed }) => time(pointed)),
+    ...times(rows, ['pushed', 'pulled', 'checked', 'first', 'deleted']),
+  ],
+})

@@ -1,0 +1,126 @@
+import { readFile } from 'node:fs/promises'
+import { isFields, type Fields } from '../../events/excerpt.js'
+import { askCredentialHelper } from './credential-helper.js'
+import type { Credentials, FindCredentials } from './credentials.js'
+import { RegistryError } from './exchange.js'
+
+/** Docker Hub's key in `auths`, and what its helpers know it as. */
+const DOCKER_HUB = 'https://index.docker.io/v1/'
+const DOCKER_HUB_HOSTS: ReadonlySet<string> = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io'])
+
+type Settings = {
+  /** A config.json as `docker login` writes it. */
+  file: string
+  /** The environment that helpers run in; ours, unless said. */
+  env?: NodeJS.ProcessEnv
+}
+
+/**
+ * Finds credentials in Docker's configuration (Docker's docs, "docker login"): of a host's own helper (`credHelpers`), of the
+ * helper for all (`credsStore`), of `auths`. The file is read each time, as others write it.
+ * The function throws a RegistryError that names the file and the key, and nothing secret.
+ */
+export const createDockerCredentials =
+  ({ file, env }: Settings): FindCredentials =>
+  async (hosts) => {
+    const config = parseConfig(await textOf(file), file)
+    for (const host of hosts.map(hostOfKey)) {
+      const { helpers, entry } = sourcesFor(config, host, file)
+      for (const { name, server } of helpers) {
+        const told = await askCredentialHelper(name, server, env)
+        if (told) return told
+      }
+      const credentials = entry && credentialsIn(entry.fields, `${file}: auths["${entry.key}"]`)
+      if (credentials) return credentials
+    }
+    return undefined
+  }
+
+const textOf = async (file: string): Promise<string> => {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    const { code = 'error' } = error as { code?: string }
+    throw new RegistryError(`${file} cannot be read (${code}): name Docker's config.json, readable for Tallyman`)
+  }
+}
+
+const parseConfig = (text: string, file: string): Fields => {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    // The parser's own message may quote a password.
+    throw new RegistryError(`${file} is not JSON`)
+  }
+  if (!isFields(value)) throw new RegistryError(`${file} is not an object of JSON`)
+  return value
+}
+
+type Sources = { helpers: { name: string; server: string }[]; entry?: { key: string; fields: Fields } }
+
+/** Where credentials for a host may come from, in the order to try. A helper is asked for the key as it stands in the file. */
+const sourcesFor = (config: Fields, host: string, file: string): Sources => {
+  const own = entryFor(objectAt(config, 'credHelpers', file), host)
+  const entry = entryFor(objectAt(config, 'auths', file), host)
+  const { credsStore } = config
+  const name = (value: unknown, key: string): string => {
+    if (typeof value === 'string' && HELPER_NAME.test(value)) return value
+    throw new RegistryError(`${file}: ${key} is not the name of a helper: letters, digits, ".", "_" and "-"`)
+  }
+  return {
+    helpers: [
+      ...(own ? [{ name: name(own.value, `credHelpers["${own.key}"]`), server: own.key }] : []),
+      ...(credsStore === undefined || credsStore === ''
+        ? []
+        : [{ name: name(credsStore, 'credsStore'), server: host === 'docker.io' ? DOCKER_HUB : host }]),
+    ],
+    ...(entry && { entry: { key: entry.key, fields: isFields(entry.value) ? entry.value : {} } }),
+  }
+}
+
+const HELPER_NAME = /^[a-zA-Z0-9._-]+$/
+
+const objectAt = (config: Fields, key: string, file: string): Fields => {
+  const value = config[key] ?? {}
+  if (!isFields(value)) throw new RegistryError(`${file}: ${key} is not an object`)
+  return value
+}
+
+/** The key that is the host itself goes before those that only stand for it. */
+const entryFor = (entries: Fields, host: string): { key: string; value: unknown } | undefined => {
+  const keys = Object.keys(entries).filter((key) => hostOfKey(key) === host)
+  const key = keys.find((one) => one === host) ?? keys[0]
+  return key === undefined ? undefined : { key, value: entries[key] }
+}
+
+/** `https://Host:5000/v1/`, `host:5000/v2`, `host:443`: the host, with its port if it is not the usual one. */
+const hostOfKey = (key: string): string => {
+  const host = key
+    .toLowerCase()
+    .replace(/^[a-z]+:\/\//, '')
+    .replace(/[/?#].*$/s, '')
+    .replace(key.toLowerCase().startsWith('http:') ? /:80$/ : /:443$/, '')
+  return DOCKER_HUB_HOSTS.has(host) ? 'docker.io' : host
+}
+
+/** What an entry of `auths` holds; undefined when it is empty, as beside a helper. */
+const credentialsIn = (entry: Fields, where: string): Credentials | undefined => {
+  const text = (key: string): string => {
+    const value = entry[key] ?? ''
+    if (typeof value !== 'string') throw new RegistryError(`${where}.${key} is not text`)
+    return value
+  }
+  const identityToken = text('identitytoken')
+  if (identityToken !== '') return { identityToken }
+  const auth = text('auth')
+  if (auth === '') {
+    const [username, password] = [text('username'), text('password')]
+    return username === '' ? undefined : { username, password }
+  }
+  // Docker itself fills the end with NULs at times.
+  const decoded = Buffer.from(auth, 'base64').toString('utf8').replace(/\0+$/, '')
+  const colon = decoded.indexOf(':')
+  if (colon < 1) throw new RegistryError(`${where}.auth is not the base64 of user:password`)
+  return { username: decoded.slice(0, colon), password: decoded.slice(colon + 1) }
+}

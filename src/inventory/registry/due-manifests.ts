@@ -1,0 +1,107 @@
+import { sql } from 'kysely'
+import type { Database, Sql } from '../../storage/database.js'
+
+/** A manifest to read, and a place where it can be had. */
+export type DueManifest = { digest: string; attempts: number; registry: string; repository: string }
+
+/** How far a walk through the to-do has come. */
+export type Position = { at: string; digest: string }
+export const BEGINNING: Position = { at: '-infinity', digest: '' }
+
+/** Rows that are looked at in one step, most of which may be nobody's to read. */
+const STEP = 2_000
+/** Nobody else reads a manifest for so long: longer than all of one claim take together. A process that dies has it read later. */
+const LEASE = '5 minutes'
+/** Rows become due in the order of their time, but a transaction that stores some may end later than one that began later. */
+const LATE = '1 minute'
+/** From the failure before to the next attempt: over two days in all, since registries are away for a night. */
+const DELAYS = ['10 s', '30 s', '1 min', '5 min', '15 min', '1 h', '3 h', '6 h', '12 h', '12 h', '24 h']
+const LONGEST_ERROR = 500
+
+type Step = {
+  claimed: DueManifest[]
+  /** Where to go on; undefined at the end of what is due. */
+  next?: Position
+  /** Where a walk that begins now may leave off, so that the next misses nothing. */
+  resume: Position
+}
+
+/**
+ * Claims manifests whose contents are to be read, from a position on: those that are now in a repository of one of these
+ * registries. The rows of others are passed over, unchanged; who remembers the position passes them once.
+ * One attempt after the other asks at another of the repositories that have the manifest.
+ */
+export const claimDue = async (
+  { sql: db }: Database,
+  { registries, after, most }: { registries: readonly string[]; after: Position; most: number },
+): Promise<Step> => {
+  const { rows } = await sql<StepRow>`
+    with step as materialized (
+      select digest, next_attempt_at from inventory.manifests
+      where not contents_known and next_attempt_at between ${after.at} and now()
+        and (next_attempt_at, digest) > (${after.at}::timestamptz, ${after.digest})
+      order by next_attempt_at, digest
+      limit ${STEP}
+    ), readable as materialized (
+      select digest, next_attempt_at from step
+      where exists (
+        select from inventory.repository_manifests o join inventory.repositories r on r.id = o.repository_id
+        where o.digest = step.digest and o.live and r.registry = any(${registries}::text[])
+        -- Keeps it a look-up for each row, whatever the statistics say.
+        offset 0
+      )
+      order by next_attempt_at, digest
+      limit ${most}
+    ), free as materialized (
+      select m.digest from inventory.manifests m join readable using (digest)
+      where not m.contents_known and m.next_attempt_at <= now()
+      order by m.digest
+      for update of m skip locked
+    ), claimed as (
+      update inventory.manifests m
+      set attempts = m.attempts + 1, next_attempt_at = now() + ${LEASE}::interval
+      from free where m.digest = free.digest
+      returning m.digest, m.attempts
+    ), placed as (
+      select claimed.digest, attempts, place.registry, place.name
+      from claimed cross join lateral (
+        select r.registry, r.name, row_number() over (order by o.seen_at desc, r.id) - 1 as number, count(*) over () as places
+        from inventory.repository_manifests o join inventory.repositories r on r.id = o.repository_id
+        where o.digest = claimed.digest and o.live and r.registry = any(${registries}::text[])
+      ) place
+      where number = (attempts - 1) % places
+    ), last_readable as (
+      select next_attempt_at, digest from readable order by next_attempt_at desc, digest desc limit 1
+    ), last_seen as (
+      select next_attempt_at, digest from step order by next_attempt_at desc, digest desc limit 1
+    ), ends as (
+      -- A full claim may have left readable rows of this step behind.
+      select * from last_readable where (select count(*) from readable) = ${most}
+      union all
+      select * from last_seen where (select count(*) from readable) < ${most} and (select count(*) from step) = ${STEP}
+    )
+    select (now() - ${LATE}::interval)::text as resume_at, ends.next_attempt_at::text as next_at, ends.digest as next_digest,
+      coalesce((select jsonb_agg(jsonb_build_object(
+        'digest', digest, 'attempts', attempts, 'registry', registry, 'repository', name)) from placed), '[]') as claimed
+    from (select) as one left join ends on true
+  `.execute(db)
+  const [row] = rows
+  if (!row) throw new Error('a claim has one row')
+  const { resume_at, next_at: at, next_digest: digest, claimed } = row
+  return {
+    claimed,
+    resume: { at: resume_at, digest: '' },
+    ...(at !== null && digest !== null && { next: { at, digest } }),
+  }
+}
+
+type StepRow = { resume_at: string; next_at: string | null; next_digest: string | null; claimed: DueManifest[] }
+
+/** Notes why a manifest could not be read, and when to try again; after twelve attempts never. */
+export const postpone = async (db: Sql, { digest, attempts }: DueManifest, reason: string): Promise<void> => {
+  await sql`
+    update inventory.manifests
+    set last_error = ${reason.slice(0, LONGEST_ERROR)}, next_attempt_at = now() + ${DELAYS[attempts - 1] ?? null}::interval
+    where digest = ${digest} and not contents_known
+  `.execute(db)
+}

@@ -1,0 +1,126 @@
+import { isConflict, isContentError, type Database } from '../../storage/database.js'
+import { learnManifest } from '../record/learn-manifest.js'
+import { BEGINNING, claimDue, postpone, type DueManifest, type Position } from './due-manifests.js'
+import { RegistryError } from './exchange.js'
+import type { Registries } from './registries.js'
+import type { FetchedManifest, RegistryClient } from './registry-client.js'
+
+/** Requests at once, to all registries together. */
+const AT_ONCE = 8
+/** Manifests claimed in one go. */
+const CLAIM = 32
+/** A manifest that was nobody's to read may have come to a named registry since. */
+const WHOLE_WALK_MS = 60 * 60_000
+const CONFLICT_RETRIES = 3
+
+export type ReadBack = {
+  /** Reads all that is due, and answers how many manifests were learnt. Not to be called while it runs. */
+  run: () => Promise<number>
+  /** Makes a run that is under way end after the manifests it is reading. */
+  stop: () => void
+}
+
+type Needs = {
+  database: Database
+  registries: Registries
+  /** The client of a registry that has an address, by its name. */
+  clientFor: (registry: string) => RegistryClient | undefined
+  now: () => Date
+}
+
+/**
+ * Reads manifests back from registries when events did not tell what they hold: each digest once, from registries that the
+ * operator named, and after the answer to the registry. What is to be read stands in the table inventory.manifests, so a
+ * restart forgets nothing, and processes share the work.
+ *
+ * A run begins a minute before where the last one ended, and once an hour at the beginning: however many manifests there are
+ * of registries that nobody may ask, they cost nothing in between.
+ */
+export const createReadBack = ({ database, registries, clientFor, now }: Needs): ReadBack => {
+  let after = BEGINNING
+  let wholeWalkAt = -Infinity
+  let stopped = false
+
+  const read = async (due: DueManifest): Promise<boolean> => {
+    const found = await fetchDue(due)
+    const problem = 'problem' in found ? found.problem : await store(found.manifest)
+    if (problem !== undefined) await postpone(database.sql, due, problem)
+    return problem === undefined
+  }
+
+  /** @returns how many were learnt. What was claimed and not begun when it is stopped, is read when the claim has run out. */
+  const readAll = async (claimed: readonly DueManifest[]): Promise<number> => {
+    const waiting = claimed.values()
+    let learnt = 0
+    const worker = async (): Promise<void> => {
+      for (const due of waiting) {
+        if (stopped) return
+        if (await read(due)) learnt++
+      }
+    }
+    await Promise.all(Array.from({ length: AT_ONCE }, worker))
+    return learnt
+  }
+
+  const fetchDue = async (due: DueManifest): Promise<{ manifest: FetchedManifest } | { problem: string }> => {
+    const { digest, registry, repository } = due
+    try {
+      const client = clientFor(registries.nameOf(registry))
+      if (!client) return { problem: `${registry} has no address to be asked at` }
+      const manifest = await client.manifest(repository, digest)
+      return manifest ? { manifest } : { problem: `${registry} has no such manifest in ${repository}` }
+    } catch (error) {
+      // What nobody foresaw must not keep the others from being read.
+      return { problem: error instanceof RegistryError ? error.message : 'the manifest could not be read' }
+    }
+  }
+
+  /** @returns why the database will never take it; undefined when it has. */
+  const store = async (manifest: FetchedManifest, attempt = 0): Promise<string | undefined> => {
+    try {
+      await database.transaction(async (tx) => learnManifest(tx, manifest))
+      return undefined
+    } catch (error) {
+      if (isContentError(error)) return 'the database refused what the manifest says'
+      if (!isConflict(error) || attempt >= CONFLICT_RETRIES) throw error
+      return store(manifest, attempt + 1)
+    }
+  }
+
+  /** From a position to the end of what is due. */
+  const walk = async (hosts: readonly string[]): Promise<number> => {
+    let learnt = 0
+    let resume: Position | undefined
+    for (let position: Position | undefined = after; position && !stopped;) {
+      const step = await claimDue(database, { registries: hosts, after: position, most: CLAIM })
+      resume ??= step.resume
+      learnt += await readAll(step.claimed)
+      position = step.next
+    }
+    // Only now: a walk that fails is begun again where it began.
+    if (resume) after = resume
+    return learnt
+  }
+
+  return {
+    run: async () => {
+      const hosts = askableHosts(registries)
+      if (hosts.length === 0) return 0
+      if (now().getTime() - wholeWalkAt >= WHOLE_WALK_MS) {
+        after = BEGINNING
+        wholeWalkAt = now().getTime()
+      }
+      return walk(hosts)
+    },
+    stop: () => {
+      stopped = true
+    },
+  }
+}
+
+/** All hosts under which events may have told of registries that can be asked. */
+const askableHosts = (registries: Registries): string[] =>
+  registries
+    .list()
+    .filter(({ url }) => url !== undefined)
+    .flatMap(({ name, aliases }) => [name, ...aliases])

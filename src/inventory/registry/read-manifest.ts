@@ -1,0 +1,109 @@
+import { isFields, type Fields } from '../../events/excerpt.js'
+import { isDigest } from '../../events/reference.js'
+import { descriptorsIn, isIndex, isManifest, shortText, type Descriptor, type Platform } from '../../events/target.js'
+import type { FetchedManifest } from './registry-client.js'
+
+const OCI_IMAGE = 'application/vnd.oci.image.manifest.v1+json'
+const OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
+const SIGNED_SCHEMA_1 = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
+/** What distribution calls the layers of schema 1 in its notifications. */
+const SCHEMA_1_LAYER = 'application/vnd.docker.container.image.rootfs.diff+x-gtar'
+const IMAGE_CONFIGS: ReadonlySet<string | undefined> = new Set([
+  'application/vnd.oci.image.config.v1+json',
+  'application/vnd.docker.container.image.v1+json',
+])
+/** Entries of one manifest; the largest images have some hundred. */
+const MOST_ENTRIES = 10_000
+
+export type ReadManifest = Omit<FetchedManifest, 'digest' | 'size'>
+
+/**
+ * Reads the bytes of a manifest: an image or an index of OCI or Docker, an artifact, or schema 1. Which of them it is, its
+ * shape tells; what it is called, it says itself, or else how it was served.
+ * @returns undefined when it is none of them, or one of its entries cannot be read.
+ */
+export const readManifest = (bytes: Buffer, servedAs: string | null): ReadManifest | undefined => {
+  const fields = jsonIn(bytes)
+  if (!fields) return undefined
+  const called = [fields.mediaType, servedAs?.split(';')[0]?.trim()]
+  if (Array.isArray(fields.manifests)) {
+    const mediaType = called.find(isIndexType) ?? OCI_INDEX
+    return described(fields, mediaType, fields.manifests)
+  }
+  const nameOr = (usual: string): string => called.find(isImageType) ?? usual
+  if (Array.isArray(fields.fsLayers)) return schema1(fields, nameOr(SIGNED_SCHEMA_1), fields.fsLayers)
+  if (Array.isArray(fields.blobs)) return described(fields, nameOr(OCI_IMAGE), fields.blobs)
+  if (!Array.isArray(fields.layers)) return undefined
+  const read = described(fields, nameOr(OCI_IMAGE), [fields.config, ...(fields.layers as unknown[])])
+  return read && withConfig(read)
+}
+
+const isIndexType = (value: unknown): value is string => typeof value === 'string' && isIndex(value)
+const isImageType = (value: unknown): value is string =>
+  typeof value === 'string' && isManifest(value) && !isIndex(value)
+
+const described = (fields: Fields, mediaType: string, entries: unknown[]): ReadManifest | undefined => {
+  const contents = entries.length === 0 ? [] : entries.length <= MOST_ENTRIES ? descriptorsIn(entries) : undefined
+  if (!contents) return undefined
+  const artifactType = shortText(fields.artifactType)
+  const subject = isFields(fields.subject) ? fields.subject.digest : undefined
+  return {
+    mediaType,
+    contents,
+    ...(artifactType !== undefined && { artifactType }),
+    ...(typeof subject === 'string' && isDigest(subject) && { subject }),
+  }
+}
+
+/** What is no image is of the type of its config, unless it names one (image-spec 1.1, "artifactType"). */
+const withConfig = (read: ReadManifest): ReadManifest => {
+  const [config] = read.contents
+  if (!config) return read
+  const artifactType = IMAGE_CONFIGS.has(config.mediaType) ? undefined : config.mediaType
+  return { ...(artifactType !== undefined && { artifactType }), ...read, config: config.digest }
+}
+
+/** Schema 1 names its layers alone, each as often as it is used, and the architecture. */
+const schema1 = (fields: Fields, mediaType: string, layers: unknown[]): ReadManifest | undefined => {
+  const entries = layers.map((layer) => ({
+    digest: isFields(layer) ? layer.blobSum : undefined,
+    mediaType: SCHEMA_1_LAYER,
+  }))
+  const read = described({}, mediaType, entries)
+  const architecture = shortText(fields.architecture)
+  return read && { ...read, ...(architecture !== undefined && { platform: { architecture } }) }
+}
+
+/** Whether the config of an image says for which platform it is. */
+export const hasPlatform = (config: Descriptor | undefined): boolean => IMAGE_CONFIGS.has(config?.mediaType)
+
+/** The platform in the config of an image (image-spec 1.1, "Image Configuration"). */
+export const platformIn = (bytes: Buffer): Platform | undefined => {
+  const fields = jsonIn(bytes) ?? {}
+  const [os, architecture, variant] = [shortText(fields.os), shortText(fields.architecture), shortText(fields.variant)]
+  return os === undefined && architecture === undefined
+    ? undefined
+    : { ...(os && { os }), ...(architecture && { architecture }), ...(variant && { variant }) }
+}
+
+/**
+ * The bytes that the digest of a manifest is made of: all of them, but of signed schema 1 without the signatures, which say
+ * themselves where they were put in (distribution's docs, "Image Manifest Version 2, Schema 1", "Signed Manifests").
+ */
+export const digestedBytes = (bytes: Buffer): Buffer => {
+  const signatures = bytes.includes('"signatures"') ? jsonIn(bytes)?.signatures : undefined
+  const [signature] = (Array.isArray(signatures) ? signatures : []) as unknown[]
+  if (!isFields(signature) || typeof signature.protected !== 'string') return bytes
+  const { formatLength, formatTail } = jsonIn(Buffer.from(signature.protected, 'base64url')) ?? {}
+  if (typeof formatLength !== 'number' || typeof formatTail !== 'string') return bytes
+  return Buffer.concat([bytes.subarray(0, formatLength), Buffer.from(formatTail, 'base64url')])
+}
+
+const jsonIn = (bytes: Buffer): Fields | undefined => {
+  try {
+    const value: unknown = JSON.parse(bytes.toString('utf8'))
+    return isFields(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}

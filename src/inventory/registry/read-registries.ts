@@ -1,0 +1,115 @@
+import { readFileSync } from 'node:fs'
+import type { Registry } from './registries.js'
+
+/** What is wrong, one sentence each, naming the registry and the key. Values are not quoted where they may be secret. */
+export class RegistriesError extends Error {
+  constructor(readonly problems: readonly string[]) {
+    super(problems.join('; '))
+  }
+}
+
+const MOST_REGISTRIES = 1_000
+const KEYS = ['url', 'aliases', 'username', 'password', 'password_file']
+const HOST = /^[a-z0-9._[\]:-]{1,255}$/
+
+/**
+ * Reads registries from a map of names: to a list of aliases, as RegStat's file of equivalent registries has it, or to `url`,
+ * `aliases`, `username`, and `password` or `password_file`. Hosts compare without case.
+ * @param documents maps as parsed from YAML or JSON; a name may stand in one of them only.
+ * @throws RegistriesError with every problem.
+ */
+export const readRegistries = (documents: readonly unknown[]): Registry[] => {
+  const problems: string[] = []
+  const registries = documents.flatMap((document) => {
+    if (isMap(document)) return Object.entries(document).map(([name, value]) => registryOf(name, value, problems))
+    problems.push('expected a map of names of registries, each to its aliases or to url, aliases, username, password')
+    return []
+  })
+  if (registries.length > MOST_REGISTRIES) problems.push(`has more than ${MOST_REGISTRIES} registries`)
+  checkHosts(registries, problems)
+  if (problems.length > 0) throw new RegistriesError(problems)
+  return registries
+}
+
+const registryOf = (given: string, value: unknown, problems: string[]): Registry => {
+  const name = given.toLowerCase()
+  const tell = (problem: string): void => void problems.push(`${given}: ${problem}`)
+  if (!HOST.test(name)) tell('is not the name of a host, as registry.example.com:5000')
+  const fields: Record<string, unknown> = isMap(value) ? value : { aliases: value }
+  for (const key of Object.keys(fields)) if (!KEYS.includes(key)) tell(`${key} is none of ${KEYS.join(', ')}`)
+  const url = urlOf(fields.url, tell)
+  const username = textOf(fields, 'username', tell)
+  const password = passwordOf(fields, tell)
+  if ((username === undefined) !== (password === undefined)) tell('username and password go together')
+  return {
+    name,
+    aliases: aliasesOf(fields.aliases, tell),
+    ...(url !== undefined && { url }),
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+  }
+}
+
+type Tell = (problem: string) => void
+
+const aliasesOf = (value: unknown, tell: Tell): string[] => {
+  if (isMissing(value)) return []
+  const list: unknown[] = Array.isArray(value) ? value : [value]
+  const aliases = list.map((alias) => (typeof alias === 'string' ? alias.toLowerCase() : ''))
+  if (!aliases.every((alias) => HOST.test(alias))) tell('aliases are hosts, as registry.example.com:5000')
+  return aliases
+}
+
+const urlOf = (value: unknown, tell: Tell): string | undefined => {
+  if (isMissing(value)) return undefined
+  const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined
+  if (url && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash) {
+    return url.href.replace(/\/+$/, '')
+  }
+  tell('url is an address like https://registry.example.com:5000, without user and password')
+  return undefined
+}
+
+const passwordOf = (fields: Record<string, unknown>, tell: Tell): string | undefined => {
+  const file = textOf(fields, 'password_file', tell)
+  if (file === undefined) return textOf(fields, 'password', tell)
+  try {
+    return readFileSync(file, 'utf8').trim()
+  } catch {
+    tell(`password_file: ${file} cannot be read`)
+    return undefined
+  }
+}
+
+const textOf = (fields: Record<string, unknown>, key: string, tell: Tell): string | undefined => {
+  const value = fields[key]
+  if (isMissing(value)) return undefined
+  if (typeof value === 'string') return value
+  tell(`${key} is text`)
+  return undefined
+}
+
+/** Each host is one registry: were it two, it would be chance which of them an event belongs to. */
+const checkHosts = (registries: readonly Registry[], problems: string[]): void => {
+  const owners = new Map<string, string>()
+  for (const { name } of registries) {
+    if (owners.has(name)) problems.push(`${name}: is there twice`)
+    owners.set(name, name)
+  }
+  for (const { name, aliases } of registries) {
+    for (const alias of aliases) {
+      const owner = owners.get(alias)
+      if (owner !== undefined && owner !== name) {
+        problems.push(
+          `${alias}: is ${alias === owner ? 'a registry itself' : `an alias of ${owner}`} and an alias of ${name}`,
+        )
+      }
+      owners.set(alias, owner ?? name)
+    }
+  }
+}
+
+const isMissing = (value: unknown): boolean => value === undefined || value === null || value === ''
+
+const isMap = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

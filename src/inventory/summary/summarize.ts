@@ -1,0 +1,54 @@
+import { randomUUID } from 'node:crypto'
+import { sql } from 'kysely'
+import type { Database, Sql } from '../../storage/database.js'
+import { takeLease } from '../../storage/leases.js'
+import { refreshFindings } from './findings.js'
+import { sumBlobs, writeRepositoryTotals, writeTotals } from './sums.js'
+
+/** A summary that took a second is made again after a minute, so making it takes a twentieth of one processor at most. */
+const REST = 20
+const SHORTEST_REST_SECONDS = 60
+
+/**
+ * Makes the summary anew: sizes by repository, totals, orphaned and missing blobs, images by tags. What is stored meanwhile
+ * may be in one part and not in the other; the next summary has it.
+ */
+export const summarize = async (db: Sql, now: () => Date): Promise<void> => {
+  const started = now()
+  const start = performance.now()
+  const sums = await sumBlobs(db)
+  await writeRepositoryTotals(db, sums)
+  await refreshFindings(db, sums)
+  await writeTotals(db, sums, started, (performance.now() - start) / 1000)
+}
+
+/** Whether the last summary is older than it has to be. */
+const isSummaryDue = async (db: Sql, now: Date): Promise<boolean> => {
+  const { rows } = await sql<{ as_of: Date; seconds: number }>`select as_of, seconds from inventory.totals`.execute(db)
+  const [last] = rows
+  if (!last) return true
+  const rest = Math.max(SHORTEST_REST_SECONDS, last.seconds * REST)
+  return now.getTime() - last.as_of.getTime() >= rest * 1000
+}
+
+/** Longer than any summary takes; then another process may make it, should this one have died. */
+const LEASE_SECONDS = 900
+
+export type Summarize = {
+  /** Makes it now, whoever else does. */
+  now: () => Promise<void>
+  /** Makes it if it is due and no other process is making it. */
+  whenDue: () => Promise<void>
+}
+
+export const createSummarize = (database: Database, now: () => Date): Summarize => {
+  const holder = randomUUID()
+  const make = async (): Promise<void> => summarize(database.sql, now)
+  return {
+    now: make,
+    whenDue: async () => {
+      if (!(await isSummaryDue(database.sql, now()))) return
+      if (await takeLease(database, 'summarize', holder, LEASE_SECONDS)) await make()
+    },
+  }
+}

@@ -1,0 +1,78 @@
+import { sql, type Kysely, type Migration } from 'kysely'
+
+/**
+ * The tables of RegStat (github.com/vleurgat/regstat) as views, so that SQL written for it runs unchanged. Times are
+ * `timestamptz`, where RegStat has `timestamp` in the zone of each registry.
+ */
+const statements = [
+  sql`create schema regstat`,
+
+  // An object is live as long as one repository has it; times are the newest of any of them.
+  sql`create view regstat.manifests as
+    select digest, max(coalesce(pushed_at, first_seen_at)) as pushed, max(pulled_at) as pulled
+    from inventory.repository_manifests where live group by digest`,
+
+  // RegStat lets a push or pull of an image touch the blobs of the image.
+  sql`create view regstat.blobs as
+    select b.digest, max(coalesce(b.pushed_at, b.first_seen_at, b.manifest_at, touched.first_at)) as pushed,
+      max(greatest(b.pulled_at, touched.at)) as pulled
+    from inventory.repository_blobs b
+      left join lateral (
+        select max(greatest(m.pushed_at, m.pulled_at)) as at, min(m.first_seen_at) as first_at
+        from inventory.manifest_blobs mb
+          join inventory.repository_manifests m on m.repository_id = b.repository_id and m.digest = mb.manifest_digest
+        where mb.digest = b.digest
+      ) touched on true
+    where b.live group by b.digest`,
+
+  sql`create view regstat.manifest_blob as
+    select distinct mb.manifest_digest, mb.digest as blob_digest
+    from inventory.manifest_blobs mb
+      join inventory.repository_manifests m on m.digest = mb.manifest_digest and m.live
+      join inventory.repository_blobs b on b.repository_id = m.repository_id and b.digest = mb.digest and b.live`,
+
+  // A tag ends when it is deleted, and when what it points to is deleted by digest.
+  sql`create view inventory.live_tags as
+    select t.*, r.registry, r.name as repository
+    from inventory.tags t
+      join inventory.repositories r on r.id = t.repository_id
+      left join inventory.repository_manifests m on m.repository_id = t.repository_id and m.digest = t.digest
+    where t.pointed_at > coalesce(greatest(t.deleted_at, m.deleted_at), '-infinity')`,
+
+  sql`create view regstat.tags as
+    select registry || '/' || repository || ':' || name as name, registry, repository, name as tag,
+      digest as manifest_digest, coalesce(pushed_at, first_seen_at) as pushed, pulled_at as pulled
+    from inventory.live_tags`,
+
+  sql`create view regstat.deleted_manifests as
+    select digest, max(coalesce(pushed_at, first_seen_at)) as pushed, max(pulled_at) as pulled, max(deleted_at) as deleted
+    from inventory.repository_manifests group by digest having not bool_or(live) and max(seen_at) is not null`,
+
+  sql`create view regstat.deleted_blobs as
+    select digest, max(coalesce(pushed_at, first_seen_at, manifest_at)) as pushed, max(pulled_at) as pulled,
+      max(deleted_at) as deleted
+    from inventory.repository_blobs group by digest having not bool_or(live) and max(seen_at) is not null`,
+
+  sql`create view regstat.deleted_manifest_blob as
+    select mb.manifest_digest, mb.digest as blob_digest, max(greatest(m.deleted_at, b.deleted_at)) as deleted
+    from inventory.manifest_blobs mb
+      join inventory.repository_manifests m on m.digest = mb.manifest_digest and m.seen_at is not null
+      join inventory.repository_blobs b on b.repository_id = m.repository_id and b.digest = mb.digest
+    group by mb.manifest_digest, mb.digest
+    having not bool_or(m.live and b.live)`,
+
+  sql`create view regstat.deleted_tags as
+    select r.registry || '/' || r.name || ':' || t.name as name, r.registry, r.name as repository, t.name as tag,
+      t.digest as manifest_digest, coalesce(t.pushed_at, t.first_seen_at) as pushed, t.pulled_at as pulled,
+      greatest(t.deleted_at, m.deleted_at) as deleted
+    from inventory.tags t
+      join inventory.repositories r on r.id = t.repository_id
+      left join inventory.repository_manifests m on m.repository_id = t.repository_id and m.digest = t.digest
+    where t.pointed_at <= greatest(t.deleted_at, m.deleted_at)`,
+]
+
+export const regstat: Migration = {
+  up: async (db: Kysely<unknown>) => {
+    for (const statement of statements) await statement.execute(db)
+  },
+}

@@ -1,0 +1,39 @@
+import type { HotStatement } from './database.js'
+
+/**
+ * A part of a statement: one or more common table expressions. A batch is stored by one statement made of the parts it needs,
+ * which PostgreSQL takes as one transaction and one round trip.
+ */
+export type StatementPart = {
+  /** Tells parts from each other in the name of the statement. */
+  key: string
+  /** @param p the placeholder of this part's parameter with a number, counted from 1. */
+  text: (p: (number: number) => string) => string
+  values: unknown[]
+}
+
+const known = new Map<string, HotStatement>()
+
+/**
+ * Joins parts in front of a closing `select`, which belongs to the first of them. There are few combinations, so each is
+ * prepared once per connection.
+ */
+export const joinParts = (
+  parts: readonly StatementPart[],
+  select: (p: (number: number) => string) => string,
+): { statement: HotStatement; values: unknown[] } => {
+  const name = `record_${parts.map(({ key }) => key).join('')}`
+  const statement = known.get(name) ?? { name, text: textOf(parts, select) }
+  known.set(name, statement)
+  return { statement, values: parts.flatMap(({ values }) => values) }
+}
+
+const textOf = (parts: readonly StatementPart[], select: (p: (number: number) => string) => string): string => {
+  let before = 0
+  const texts = parts.map(({ text, values }) => {
+    const first = before
+    before += values.length
+    return text((number) => `$${first + number}`)
+  })
+  return `with ${texts.join(',')} ${select((number) => `$${number}`)}`
+}

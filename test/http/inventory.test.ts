@@ -1,0 +1,113 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { problemOf } from '../../src/http/problem.js'
+import { QuestionTooLong } from '../../src/inventory/questions/ask.js'
+import { QUESTIONS } from '../../src/inventory/questions/questions.js'
+import { notified, openApp, type TestApp } from '../servers/app.js'
+import { digestOf } from '../servers/history.js'
+
+let app: TestApp
+beforeAll(async () => {
+  app = await openApp()
+  const target = {
+    repository: 'team/app',
+    tag: '1.0',
+    digest: digestOf('a'),
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    size: 20,
+    references: [{ digest: digestOf('b'), mediaType: 'application/octet-stream', size: 10 }],
+  }
+  await app.notify({ events: [notified({ target }), notified({ target: { ...target, tag: '2.0' } })] })
+})
+afterAll(async () => app.close())
+
+const get = async (path: string): Promise<{ status: number; body: Record<string, unknown> }> => {
+  const response = await app.get(path)
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+}
+
+describe('GET /inventory/…', () => {
+  test.each(QUESTIONS.map(({ name }) => name))('%s asks for an API token', async (name) => {
+    for (const headers of [{}, { authorization: 'Bearer notification-token' }]) {
+      expect((await app.get(`/inventory/${name}`, headers)).status).toBe(401)
+    }
+  })
+
+  test('answers a page, what its words mean, and where the next begins', async () => {
+    const { body } = await get('/inventory/images?limit=1')
+    expect(body).toEqual({
+      items: [expect.objectContaining({ repository: 'team/app', tag: '1.0', size: 30 })],
+      next: expect.stringMatching(/^[\w-]+$/),
+      definition: expect.stringMatching(/^An image is/),
+    })
+    const last = await get(`/inventory/images?limit=1&cursor=${String(body.next)}`)
+    expect(last.body).toMatchObject({ items: [{ tag: '2.0' }], next: null })
+  })
+
+  test.each([
+    ['images?limit=many', /^400 Bad Request: limit: is a number from 1 to 1000$/],
+    ['images?cursor=x', /^400 Bad Request: cursor: .* hand back "next" as it was/],
+    ['images?repository=a&repository=b', /^400 Bad Request: repository: is given once/],
+    ['images?repository[x]=a', /^400 Bad Request: repository\[x\]: is no parameter of images/],
+    ['old-images', /^400 Bad Request: older_than: is missing/],
+  ])('%s is 400', async (path, message) => {
+    const { status, body } = await get(`/inventory/${path}`)
+    expect([status, body.message]).toEqual([400, expect.stringMatching(message)])
+  })
+})
+
+test('the summary can be made now, and the ping reads it', async () => {
+  expect((await app.post('/inventory/summary')).status).toBe(200)
+  expect((await get('/inventory/totals')).body).toMatchObject({
+    items: [{ repositories: 1, tags: 2, manifests: 1, blobs: 1, bytes: 10 }],
+    as_of: expect.stringMatching(/^\d{4}-/),
+  })
+  expect((await get('/usage_data/service_ping')).body).toMatchObject({
+    counts: {
+      inventory_repositories: 1,
+      inventory_tags: 2,
+      inventory_manifests: 1,
+      inventory_blobs: 1,
+      inventory_bytes: 10,
+    },
+    counts_monthly: { inventory_deletions: 0 },
+  })
+})
+
+test('manifests that could not be read are read again when somebody asks for it', async () => {
+  const response = await app.post('/inventory/retry-reads')
+  expect([response.status, await response.json()]).toEqual([200, { manifests: 0 }])
+  expect((await get('/status')).body).toMatchObject({ unreadManifests: { waiting: 0, givenUp: 0 } })
+})
+
+test('a question that takes too long is 504, with what makes it smaller', () => {
+  const problem = problemOf(new QuestionTooLong('deletions: took longer than 30 s; ask for less with a smaller limit'))
+  expect(problem).toEqual({
+    status: 504,
+    message: expect.stringMatching(/^504 Gateway Timeout: deletions: took longer/),
+  })
+})
+
+describe('POST /inventory/sql', () => {
+  const post = async (body: unknown): Promise<unknown> => {
+    const response = await app.post('/inventory/sql', body)
+    return { status: response.status, ...((await response.json()) as object) }
+  }
+
+  test('answers rows', async () => {
+    expect(await post({ statement: 'select name from regstat.tags order by 1', limit: 1 })).toEqual({
+      status: 200,
+      columns: ['name'],
+      rows: [['registry.example/team/app:1.0']],
+      more: true,
+    })
+  })
+
+  test.each([
+    [{}, /statement: /],
+    [{ statement: 'drop table tallies' }, /syntax error/],
+    [{ statement: 'select 1', limit: 0 }, /limit: /],
+    [{ statement: 'select * from nowhere' }, /relation "nowhere" does not exist/],
+  ])('%j is 400', async (body, message) => {
+    expect(await post(body)).toEqual({ status: 400, message: expect.stringMatching(message) })
+  })
+})

@@ -1,0 +1,367 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { sql } from 'kysely'
+import type { RegistryEvent } from '../../../src/events/registry-event.js'
+import { reconcile, ReconcileBusy, type ReconcileOptions } from '../../../src/inventory/reconcile/reconcile.js'
+import { TooMuchGone } from '../../../src/inventory/reconcile/vanishing.js'
+import { lastReconciliations, type ReconciliationReport } from '../../../src/inventory/reconcile/reports.js'
+import { RegistryAway, RegistryError } from '../../../src/inventory/registry/exchange.js'
+import { takeLease } from '../../../src/storage/leases.js'
+import { createCounting } from '../../servers/counting.js'
+import { anEvent } from '../../servers/events.js'
+import { liveIn } from '../../servers/inventory.js'
+import { openEmbeddedStores, type TestStores } from '../../servers/stores.js'
+import {
+  digestNamed,
+  imageNamed,
+  indexNamed,
+  put,
+  stubRegistry,
+  type StubRegistry,
+} from '../../servers/stub-registry.js'
+
+const REGISTRY = 'registry.example'
+/** When the registry is asked; events of the tests are of the hour before. */
+const NOW = '2026-11-18T11:00:00Z'
+
+let stores: TestStores
+beforeAll(async () => {
+  stores = await openEmbeddedStores()
+})
+beforeEach(async () => stores.clear())
+afterAll(async () => stores.close())
+
+const run = async (
+  client: StubRegistry,
+  options: Partial<ReconcileOptions> = {},
+  now = NOW,
+): Promise<ReconciliationReport> =>
+  reconcile(
+    { database: stores.database, client, now: () => new Date(now), toleranceMs: 0 },
+    { registry: REGISTRY, apply: false, rate: 100_000, ...options },
+  )
+
+const ingest = async (events: RegistryEvent[]): Promise<void> => {
+  await createCounting(stores).ingest(events)
+}
+let ids = 0
+const event = (wanted: Parameters<typeof anEvent>[0]): RegistryEvent => anEvent({ ...wanted, id: ++ids })
+
+const first = imageNamed('a1', ['b1', 'b2'])
+const second = imageNamed('a2', ['b2', 'b3'])
+const both = indexNamed('a3', [first, second])
+
+/** An index with its two images, tagged twice, and an image alone in another repository. */
+const filled = (): StubRegistry => {
+  const registry = stubRegistry()
+  const app = registry.repository('team/app')
+  put(app, first)
+  put(app, second)
+  put(app, both, '1.0')
+  put(app, both, 'latest')
+  put(registry.repository('team/other'), first, 'one')
+  return registry
+}
+
+/** What the registry would answer, in the form of `liveIn`. */
+const contentsOf = ({ repositories }: StubRegistry): object =>
+  Object.fromEntries(
+    [...repositories].map(([name, { tags, manifests, blobs }]) => [
+      name,
+      { tags: Object.fromEntries(tags), manifests: [...manifests.keys()].sort(), blobs: [...blobs.keys()].sort() },
+    ]),
+  )
+
+describe('an inventory that starts late', () => {
+  test('lacks all that the registry has, and holds it once that was applied', async () => {
+    const registry = filled()
+    const shown = await run(registry)
+    expect(shown).toMatchObject({
+      repositories: 2,
+      tags: 3,
+      manifests: 4,
+      blobs: 5,
+      drift: { missing: 12, stale: 0, different: 0 },
+      failed: 0,
+    })
+    expect(await liveIn(stores.database, REGISTRY)).toEqual({})
+
+    expect((await run(registry, { apply: true })).drift.missing).toBe(12)
+    expect(await liveIn(stores.database, REGISTRY)).toEqual(contentsOf(registry))
+    expect((await run(registry)).drift).toEqual({ missing: 0, stale: 0, different: 0 })
+  })
+
+  test('reads each manifest once, and afterwards none', async () => {
+    const registry = filled()
+    await run(registry, { apply: true })
+    const reads = registry.asked.filter((request) => request.startsWith('manifest '))
+    expect(new Set(reads).size).toBe(3)
+    expect(reads).toHaveLength(3)
+    registry.asked.length = 0
+    await run(registry)
+    expect(registry.asked.filter((request) => request.startsWith('manifest '))).toEqual([])
+  })
+})
+
+describe('drift', () => {
+  test('is named: a tag and its manifest that went, a tag that moved, a blob that was deleted', async () => {
+    const registry = filled()
+    await run(registry, { apply: true })
+    const other = registry.repository('team/other')
+    other.manifests.delete(first.digest)
+    put(other, second, 'one')
+    registry.repository('team/app').tags.delete('latest')
+    other.blobs.delete(digestNamed('b1'))
+
+    const later = '2026-11-18T12:00:00Z'
+    const { differences } = await run(registry, {}, later)
+    expect(differences).toEqual([
+      { repository: 'team/app', kind: 'stale', object: 'tag', name: 'latest', inventory: both.digest },
+      {
+        repository: 'team/other',
+        kind: 'different',
+        object: 'tag',
+        name: 'one',
+        inventory: first.digest,
+        registry: second.digest,
+      },
+      { repository: 'team/other', kind: 'missing', object: 'manifest', name: second.digest },
+      { repository: 'team/other', kind: 'stale', object: 'manifest', name: first.digest },
+      { repository: 'team/other', kind: 'missing', object: 'blob', name: digestNamed('b3') },
+      { repository: 'team/other', kind: 'stale', object: 'blob', name: digestNamed('b1') },
+    ])
+
+    await run(registry, { apply: true }, later)
+    expect(await liveIn(stores.database, REGISTRY)).toEqual(contentsOf(registry))
+    expect((await run(registry, {}, later)).drift).toEqual({ missing: 0, stale: 0, different: 0 })
+    const { rows } = await sql<{ action: string; actor: string | null; tag: string | null; digest: string | null }>`
+      select action, actor, tag, digest from inventory.changes order by tag, digest
+    `.execute(stores.database.sql)
+    expect(rows).toEqual([
+      { action: 'gone', actor: null, tag: 'latest', digest: null },
+      { action: 'gone', actor: null, tag: null, digest: first.digest },
+      { action: 'gone', actor: null, tag: null, digest: digestNamed('b1') },
+    ])
+  })
+
+  test('is found in a repository that the registry does not list any more', async () => {
+    const registry = filled()
+    await run(registry, { apply: true })
+    registry.repositories.delete('team/other')
+    const { drift } = await run(registry, { apply: true }, '2026-11-18T12:00:00Z')
+    expect(drift).toEqual({ missing: 0, stale: 4, different: 0 })
+    expect(await liveIn(stores.database, REGISTRY)).toEqual(contentsOf(registry))
+  })
+
+  test('of sizes and media types is found where manifests are read, and put right', async () => {
+    const registry = filled()
+    const target = { repository: 'team/other', tag: 'one', digest: first.digest, object: 'manifest' } as const
+    await ingest([event({ ...target, mediaType: 'x/y', size: 21 })])
+    const differences = [
+      { kind: 'different', object: 'manifest', name: first.digest, inventory: 'size 21', registry: 'size 20' },
+      {
+        kind: 'different',
+        object: 'manifest',
+        name: first.digest,
+        inventory: 'type x/y',
+        registry: `type ${first.mediaType}`,
+      },
+    ].map((one) => ({ repository: 'team/app', ...one }))
+    expect((await run(registry, { apply: true })).differences).toEqual(expect.arrayContaining(differences))
+    expect((await run(registry, { reread: true })).drift).toEqual({ missing: 0, stale: 0, different: 0 })
+  })
+
+  test('is not what the inventory heard of since the registry was asked', async () => {
+    const registry = filled()
+    await run(registry, { apply: true }, '2026-11-18T09:00:00Z')
+    const at = '2026-11-18T10:30:00Z'
+    await ingest([
+      event({ action: 'delete', repository: 'team/other', digest: first.digest, at }),
+      event({ action: 'delete', repository: 'team/other', tag: 'one', at }),
+      event({ repository: 'team/app', tag: '2.0', digest: digestNamed('a9'), object: 'manifest', mediaType: 'x', at }),
+    ])
+    expect((await run(registry, { apply: true }, '2026-11-18T10:00:00Z')).drift).toEqual({
+      missing: 0,
+      stale: 0,
+      different: 0,
+    })
+    expect((await run(registry)).drift).toEqual({ missing: 2, stale: 2, different: 0 })
+  })
+
+  test('is not claimed of blobs that nobody asked for', async () => {
+    const registry = filled()
+    await run(registry, { apply: true })
+    put(registry.repository('team/other'), second, 'one')
+    registry.repository('team/other').blobs.delete(digestNamed('b1'))
+    const later = '2026-11-18T12:00:00Z'
+    expect((await run(registry, { blobChecks: 'none' }, later)).drift.stale).toBe(0)
+    expect((await run(registry, { blobChecks: 'all' }, later)).drift.stale).toBe(1)
+  })
+
+  test('is not claimed of blobs that nobody asked for and that were deleted once', async () => {
+    const registry = filled()
+    await run(registry, { apply: true }, '2026-11-18T09:00:00Z')
+    const at = '2026-11-18T10:00:00Z'
+    await ingest([event({ action: 'delete', repository: 'team/other', digest: digestNamed('b1'), at })])
+    expect((await run(registry, { blobChecks: 'none', apply: true })).drift.missing).toBe(0)
+    expect((await run(registry)).drift.missing).toBe(1)
+  })
+})
+
+describe('a registry that has lost most of its tags', () => {
+  const LATER = '2026-11-18T12:00:00Z'
+  const many = (repositories: number): StubRegistry => {
+    const registry = stubRegistry(100)
+    for (let i = 0; i < repositories * 5; i++) put(registry.repository(`r${i % repositories}`), first, `v${i}`)
+    return registry
+  }
+  const tagsIn = async (): Promise<number> =>
+    Object.values(await liveIn(stores.database, REGISTRY)).reduce((sum, { tags }) => sum + Object.keys(tags).length, 0)
+
+  test('is shown, but not repaired unless it is forced', async () => {
+    await run(many(8), { apply: true })
+    const empty = stubRegistry()
+    expect((await run(empty, {}, LATER)).drift.stale).toBe(8 * 5 + 8 * 3)
+    await expect(run(empty, { apply: true }, LATER)).rejects.toThrow(TooMuchGone)
+    await expect(run(empty, { apply: true }, LATER)).rejects.toThrow(
+      'registry.example lacks 25 of the 40 tags that live in the inventory, more than half of them',
+    )
+    expect(await tagsIn()).toBe(40)
+    const forced = await run(empty, { apply: true, force: true }, LATER)
+    expect(forced.drift.stale).toBe(8 * 5 + 8 * 3)
+    expect(await liveIn(stores.database, REGISTRY)).toEqual({})
+  })
+
+  test('is repaired where no more than half of them, or only a few, are gone', async () => {
+    await run(many(8), { apply: true })
+    const half = many(8)
+    for (const name of ['r0', 'r1', 'r2', 'r3']) half.repositories.delete(name)
+    expect((await run(half, { apply: true }, LATER)).drift.stale).toBe(4 * 5 + 4 * 3)
+    expect(await tagsIn()).toBe(20)
+    expect(await lastReconciliations(stores.database.sql)).toMatchObject([{ repositories: 8, failed: 0 }])
+    await run(stubRegistry(), { apply: true }, '2026-11-18T13:00:00Z')
+    expect(await tagsIn()).toBe(0)
+  })
+})
+
+describe('a run', () => {
+  test('that was stopped goes on behind the last repository, with its first start', async () => {
+    const stopping = new AbortController()
+    const registry = stubRegistry(2, (request) => {
+      if (request === 'tags r3') stopping.abort(new Error('stopped'))
+    })
+    for (const name of ['r1', 'r2', 'r3', 'r4', 'r5']) put(registry.repository(name), first, 'one')
+    await expect(run(registry, { apply: true, signal: stopping.signal })).rejects.toThrow('stopped')
+    expect(await lastReconciliations(stores.database.sql)).toMatchObject([
+      { registry: REGISTRY, repositories: 2, drift: { missing: 8 }, finishedAt: null },
+    ])
+
+    registry.asked.length = 0
+    const { startedAt, repositories, drift } = await run(registry, { apply: true }, '2026-11-18T12:00:00Z')
+    expect({ startedAt, repositories, drift }).toEqual({
+      startedAt: new Date(NOW),
+      repositories: 5,
+      drift: { missing: 20, stale: 0, different: 0 },
+    })
+    expect(registry.asked.filter((request) => request.startsWith('tags '))).toEqual(['tags r3', 'tags r4', 'tags r5'])
+  })
+
+  test('begins again when it is told to, or when the one before was to repair nothing', async () => {
+    const stopping = new AbortController()
+    const registry = stubRegistry(2, (request) => {
+      if (request === 'tags r2') stopping.abort(new Error('stopped'))
+    })
+    for (const name of ['r1', 'r2']) put(registry.repository(name), first, 'one')
+    await expect(run(registry, { signal: stopping.signal })).rejects.toThrow('stopped')
+    const later = new Date('2026-11-18T12:00:00Z')
+    expect((await run(registry, { apply: true }, later.toISOString())).startedAt).toEqual(later)
+
+    const again = new AbortController()
+    again.abort(new Error('stopped at once'))
+    await expect(run(registry, { signal: again.signal })).rejects.toThrow('stopped at once')
+    expect((await run(registry, { restart: true })).drift).toEqual({ missing: 0, stale: 0, different: 0 })
+  })
+
+  test('is the only one of its registry', async () => {
+    await takeLease(stores.database, `reconcile ${REGISTRY}`, 'somebody else', 60)
+    await expect(run(filled())).rejects.toThrow(ReconcileBusy)
+  })
+
+  test('names a repository that cannot be walked, and goes on with the others', async () => {
+    const registry = filled()
+    const broken = { ...registry, tags: async (name: string, next?: string) => registry.tags(name, next) }
+    broken.tags = async (name, next) => {
+      if (name === 'team/app') throw new Error('the registry answered 500')
+      return registry.tags(name, next)
+    }
+    const { failures, failed, repositories, drift } = await run(broken)
+    expect(failures).toEqual([{ repository: 'team/app', error: 'the registry answered 500' }])
+    expect({ failed, repositories, drift }).toEqual({
+      failed: 1,
+      repositories: 1,
+      drift: { missing: 4, stale: 0, different: 0 },
+    })
+  })
+
+  test('ends where the list of a registry has no end', async () => {
+    const registry = filled()
+    const pages = [
+      { names: ['team/app'], next: 'a' },
+      { names: ['team/other'], next: 'b' },
+    ]
+    let page = 0
+    const endless = { ...registry, catalog: async () => Promise.resolve(pages[page++ % 2] ?? { names: [] }) }
+    await expect(run(endless)).rejects.toThrow('the same names of a list again and again')
+  })
+
+  test('gives up when the registry is away', async () => {
+    const registry = stubRegistry(10, (request) => {
+      if (request.startsWith('tags ')) throw new RegistryAway('away')
+    })
+    for (let i = 0; i < 20; i++) put(registry.repository(`r${i}`), first, 'one')
+    await expect(run(registry)).rejects.toThrow('away')
+    expect(registry.asked.filter((request) => request.startsWith('tags '))).toHaveLength(5)
+  })
+
+  test('goes on where repositories may not be read, however many', async () => {
+    const registry = stubRegistry(10, (request) => {
+      if (/^tags r\d$/.test(request)) throw new RegistryError('it answered 403')
+    })
+    for (let i = 0; i < 10; i++) put(registry.repository(`r${i}`), first, 'one')
+    put(registry.repository('team/app'), first, 'one')
+    expect(await run(registry, { apply: true })).toMatchObject({ failed: 10, repositories: 1, drift: { missing: 4 } })
+  })
+
+  test('that gave up goes on behind those that failed, tries them last, and comes to its end', async () => {
+    const registry = stubRegistry(10, (request) => {
+      if (/^tags r\d$/.test(request)) throw new RegistryAway('it answered 500')
+    })
+    for (let i = 0; i < 6; i++) put(registry.repository(`r${i}`), first, 'one')
+    put(registry.repository('team/app'), first, 'one')
+    await expect(run(registry, { apply: true })).rejects.toThrow('it answered 500')
+    registry.asked.length = 0
+    const report = await run(registry, { apply: true }, '2026-11-18T12:00:00Z')
+    expect(report).toMatchObject({ startedAt: new Date(NOW), failed: 6, repositories: 1 })
+    expect(report.finishedAt).not.toBeNull()
+    expect(registry.asked.filter((request) => request.startsWith('tags '))).toEqual(
+      ['r5', 'team/app', 'r0', 'r1', 'r2', 'r3', 'r4'].map((name) => `tags ${name}`),
+    )
+  })
+
+  test('that rests for more than a day begins again', async () => {
+    const stopping = new AbortController()
+    const registry = stubRegistry(2, (request) => {
+      if (request === 'tags r2') stopping.abort(new Error('stopped'))
+    })
+    for (const name of ['r1', 'r2']) put(registry.repository(name), first, 'one')
+    await expect(run(registry, { signal: stopping.signal })).rejects.toThrow('stopped')
+    const later = new Date('2026-11-19T11:00:01Z')
+    const { startedAt, repositories } = await run(registry, {}, later.toISOString())
+    expect({ startedAt, repositories }).toEqual({ startedAt: later, repositories: 2 })
+  })
+
+  test('tells how far it is', async () => {
+    const lines: string[] = []
+    await run(filled(), { onProgress: ({ repository, done, of }) => void lines.push(`${done}/${of} ${repository}`) })
+    expect(lines).toEqual(['0/2 team/app', '1/2 team/other', '2/2 '])
+  })
+})

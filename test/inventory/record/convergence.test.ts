@@ -1,0 +1,119 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import type { Digest } from '../../../src/events/reference.js'
+import type { RegistryEvent } from '../../../src/events/registry-event.js'
+import type { Descriptor } from '../../../src/events/target.js'
+import { createCounting } from '../../servers/counting.js'
+import { anEvent } from '../../servers/events.js'
+import { inventoryOf } from '../../servers/inventory.js'
+import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
+
+const SEED = 20_261_121
+const IMAGE = 'application/vnd.oci.image.manifest.v1+json'
+const INDEX = 'application/vnd.oci.image.index.v1+json'
+
+const digest = (name: string): Digest => `sha256:${name.padStart(64, '0')}` as Digest
+const blob = (name: string): Descriptor => ({ digest: digest(name), mediaType: 'application/octet-stream', size: 10 })
+const image = (name: string): Descriptor => ({ digest: digest(name), mediaType: IMAGE, size: 20 })
+
+/** What there is: two images that share a layer, an index of both, a loose blob; and a manifest stored as a blob as well. */
+const OBJECTS = [
+  {
+    object: 'manifest',
+    digest: digest('a1'),
+    mediaType: IMAGE,
+    size: 20,
+    references: [blob('b1'), blob('b2'), blob('b2')],
+  },
+  { object: 'manifest', digest: digest('a2'), mediaType: IMAGE, size: 20, references: [blob('b2'), blob('b3')] },
+  { object: 'manifest', digest: digest('a3'), mediaType: INDEX, size: 30, references: [image('a1'), image('a2')] },
+  { object: 'blob', digest: digest('b1'), mediaType: 'application/octet-stream', size: 10 },
+  { object: 'blob', digest: digest('b2'), mediaType: 'application/octet-stream', size: 10 },
+  { object: 'blob', digest: digest('a1'), mediaType: 'application/octet-stream', size: 20 },
+] as const
+
+const TIMES = Array.from({ length: 8 }, (_, i) => `2026-11-18T10:00:00.00000${i}Z`)
+
+const event = fc
+  .record({
+    what: fc.constantFrom(...OBJECTS),
+    action: fc.constantFrom('push', 'push', 'push', 'pull', 'pull', 'mount', 'delete', 'delete'),
+    method: fc.constantFrom('GET', 'HEAD', 'PUT'),
+    repository: fc.constantFrom('a', 'team/b'),
+    at: fc.constantFrom(...TIMES),
+    tag: fc.constantFrom(undefined, '1.0', 'latest'),
+    told: fc.boolean(),
+    named: fc.constantFrom('both', 'digest', 'digest', 'tag', 'neither'),
+    name: fc.constantFrom(undefined, 'alice'),
+  })
+  .map(({ what, action, named, tag, told, ...fields }) => {
+    if (action === 'delete') {
+      const target = {
+        ...(named !== 'tag' && named !== 'neither' && { digest: what.digest }),
+        ...(named !== 'digest' && named !== 'neither' && { tag: tag ?? '1.0' }),
+      }
+      return { ...fields, action, ...target }
+    }
+    // Only blobs are mounted.
+    const { references, ...object } = { references: undefined, ...(action === 'mount' ? OBJECTS[3] : what) }
+    return {
+      ...fields,
+      ...object,
+      action,
+      ...(told && references && { references: [...references] }),
+      ...(object.object === 'manifest' && tag !== undefined && { tag }),
+    }
+  })
+
+const history: fc.Arbitrary<RegistryEvent[]> = fc.array(event, { minLength: 1, maxLength: 24 }).map((wanted) =>
+  wanted.map((one, i) => {
+    const { name, ...fields } = one
+    return anEvent({ ...fields, ...(name !== undefined && { name }), id: i + 1 })
+  }),
+)
+
+/** As it may arrive: in any order, parts of it again, in envelopes of any size, at either of two processes. */
+const delivery = (events: RegistryEvent[]): fc.Arbitrary<{ envelopes: RegistryEvent[][]; processes: number[] }> =>
+  fc
+    .tuple(
+      fc.shuffledSubarray([...events, ...events], { minLength: events.length, maxLength: 2 * events.length }),
+      fc.array(fc.integer({ min: 1, max: 8 }), { minLength: 1, maxLength: 24 }),
+      fc.array(fc.integer({ min: 0, max: 1 }), { minLength: 24, maxLength: 24 }),
+    )
+    .map(([some, sizes, processes]) => {
+      const rest = [...some, ...events.filter((one) => !some.includes(one))]
+      const envelopes = []
+      for (let i = 0; rest.length > 0; i++) envelopes.push(rest.splice(0, sizes[i % sizes.length]))
+      return { envelopes, processes }
+    })
+
+describe.each(STORE_PAIRS)('the inventory converges on %s', (_, open) => {
+  let stores: TestStores
+  beforeAll(async () => {
+    stores = await open()
+  })
+  afterAll(async () => stores.close())
+
+  test(`any order, any repeats, any envelopes, two processes at once (seed ${SEED})`, async () => {
+    const scenario = history.chain((events) => delivery(events).map((delivered) => ({ events, ...delivered })))
+    await fc.assert(
+      fc.asyncProperty(scenario, async ({ events, envelopes, processes }) => {
+        await stores.clear()
+        const ordered = createCounting(stores)
+        for (const one of [...events].sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))) await ordered.ingest([one])
+        const expected = await inventoryOf(stores.database)
+
+        await stores.clear()
+        // Two registries' worth of senders: each sends one envelope after the other, both at the same time.
+        const lanes = [0, 1].map(async (lane) => {
+          const { ingest } = createCounting(stores)
+          for (const [i, envelope] of envelopes.entries())
+            if (processes[i % processes.length] === lane) await ingest(envelope)
+        })
+        await Promise.all(lanes)
+        expect(await inventoryOf(stores.database)).toEqual(expected)
+      }),
+      { seed: SEED, numRuns: Number(process.env.RUNS ?? 1_000) },
+    )
+  }, 600_000)
+})

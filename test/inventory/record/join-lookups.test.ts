@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { sql } from 'kysely'
+import { forgetLookups, joinLookups } from '../../../src/inventory/record/join-lookups.js'
+import { createCounting } from '../../servers/counting.js'
+import { anEvent, DIGEST } from '../../servers/events.js'
+import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
+
+const SEED = 20_261_121
+const CONTAINERD = { address: '192.0.2.7', userAgent: 'containerd/1.7', object: 'manifest', digest: DIGEST } as const
+const at = (second: number): string => new Date(Date.UTC(2026, 10, 18, 10, 0, second)).toISOString()
+
+const PUSH = { id: 1, action: 'push', object: 'manifest', digest: DIGEST, tag: 'latest', at: at(0) } as const
+const head = (second: number) =>
+  ({ ...CONTAINERD, id: 100 + second, action: 'pull', method: 'HEAD', tag: 'latest', at: at(second) }) as const
+const get = (second: number, more = {}) =>
+  ({ ...CONTAINERD, id: 500 + second, action: 'pull', method: 'GET', at: at(second), ...more }) as const
+
+describe.each(STORE_PAIRS)('a HEAD of a tag and a GET of its digest, in %s', (_, open) => {
+  let stores: TestStores
+  beforeAll(async () => {
+    stores = await open()
+  })
+  afterAll(async () => stores.close())
+
+  const pulledAt = async (...wanted: NonNullable<Parameters<typeof anEvent>[0]>[]): Promise<string | undefined> => {
+    await stores.clear()
+    const { ingest } = createCounting(stores)
+    for (const one of wanted) {
+      await ingest([anEvent(one)])
+      await joinLookups(stores.database)
+    }
+    const { rows } = await sql<{ pulled_at: Date | null }>`select pulled_at from inventory.tags`.execute(
+      stores.database.sql,
+    )
+    return rows[0]?.pulled_at?.toISOString()
+  }
+
+  test('are a pull of the tag at the time of the GET', async () => {
+    expect(await pulledAt(PUSH, head(10), get(12))).toBe(at(12))
+  })
+
+  test('are none of it after more than a minute, of another client, of another manifest, or alone', async () => {
+    expect(await pulledAt(PUSH, head(10), get(71))).toBeUndefined()
+    expect(await pulledAt(PUSH, head(10), get(12, { address: '192.0.2.8' }))).toBeUndefined()
+    expect(await pulledAt(PUSH, head(10), get(12, { userAgent: 'docker/27' }))).toBeUndefined()
+    expect(await pulledAt(PUSH, head(10), get(12, { digest: DIGEST.replace('7', '8') }))).toBeUndefined()
+    expect(await pulledAt(PUSH, head(10))).toBeUndefined()
+    expect(await pulledAt(PUSH, get(12))).toBeUndefined()
+    expect(await pulledAt(PUSH, get(9), head(10))).toBeUndefined()
+  })
+
+  test(`are found in whatever order they come (seed ${SEED})`, async () => {
+    const events = [PUSH, head(10), get(12), get(40), head(100), get(90, { address: '192.0.2.8' }), get(130)]
+    await fc.assert(
+      fc.asyncProperty(fc.shuffledSubarray(events, { minLength: events.length }), async (shuffled) => {
+        expect(await pulledAt(...shuffled)).toBe(at(130))
+      }),
+      { seed: SEED, numRuns: 15 },
+    )
+  }, 60_000)
+
+  test('leave no address behind', async () => {
+    await pulledAt(PUSH, head(10), get(12))
+    const { rows } = await sql`select * from inventory.tag_lookups`.execute(stores.database.sql)
+    expect(rows).toHaveLength(2)
+    expect(JSON.stringify(rows)).not.toMatch(/192\.0|containerd/)
+  })
+  test('are found among 200,000 others of everybody behind one proxy', async () => {
+    await stores.clear()
+    const { ingest } = createCounting(stores)
+    await ingest([anEvent(PUSH), anEvent(head(10)), anEvent(get(12))])
+    const { sql: db } = stores.database
+    // HEADs alone fill the minute before the GET, and the rest of the day is as busy.
+    await sql`
+      insert into inventory.tag_lookups (event_id, repository_id, digest, tag, origin, at, joined)
+      select gen_random_uuid(), l.repository_id, l.digest, case when n % 10 > 0 then 'latest' end, l.origin,
+        ${at(10)}::timestamptz - n * interval '1 ms' - case when n % 10 = 0 then interval '1 hour' else '0' end, n > 400
+      from inventory.tag_lookups l, generate_series(1, 200000) as n where l.tag is not null
+    `.execute(db)
+    const start = performance.now()
+    await joinLookups(stores.database)
+    expect(performance.now() - start).toBeLessThan(5_000)
+    const { rows } = await sql<{ pulled_at: Date }>`
+      select pulled_at, (select count(*)::int from inventory.tag_lookups where not joined) as fresh from inventory.tags
+    `.execute(db)
+    expect(rows).toEqual([{ pulled_at: new Date(at(12)), fresh: 0 }])
+  }, 60_000)
+
+  test('are forgotten after a day', async () => {
+    await stores.clear()
+    const old = new Date(Date.now() - 25 * 3_600_000).toISOString()
+    const young = new Date(Date.now() - 23 * 3_600_000).toISOString()
+    await createCounting(stores).ingest([
+      anEvent(PUSH),
+      anEvent({ ...get(1), at: old }),
+      anEvent({ ...get(2), at: young }),
+    ])
+    const left = async (): Promise<number> => {
+      await forgetLookups(stores.database)
+      return (await sql`select from inventory.tag_lookups`.execute(stores.database.sql)).rows.length
+    }
+    expect(await left()).toBe(2)
+    await joinLookups(stores.database)
+    expect(await left()).toBe(1)
+  })
+})

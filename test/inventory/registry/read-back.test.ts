@@ -1,0 +1,231 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { sql } from 'kysely'
+import type { RegistryEvent } from '../../../src/events/registry-event.js'
+import { createRegistryClient } from '../../../src/inventory/registry/http-registry-client.js'
+import { createReadBack, type ReadBack } from '../../../src/inventory/registry/read-back.js'
+import { createRegistries, type Registry } from '../../../src/inventory/registry/registries.js'
+import { countUnread, retryReads } from '../../../src/inventory/registry/unread-manifests.js'
+import { createCounting } from '../../servers/counting.js'
+import { anEvent } from '../../servers/events.js'
+import { inventoryOf } from '../../servers/inventory.js'
+import { aManifest, anImage, descriptor, digestOf, OCI_IMAGE, OCI_INDEX } from '../../servers/manifests.js'
+import { eventually } from '../../servers/process.js'
+import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
+import { startStub, type Stub } from '../../servers/stub.js'
+
+const IMAGE = anImage('one')
+
+describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
+  let stores: TestStores
+  let registry: Stub
+  let elsewhere: Stub
+  let serves: Map<string, string>
+  let hold: Promise<unknown> | undefined
+  let underWay = 0
+  let mostUnderWay = 0
+  beforeAll(async () => {
+    stores = await open()
+    registry = await startStub(async ({ path }, response) => {
+      mostUnderWay = Math.max(mostUnderWay, ++underWay)
+      await hold
+      underWay--
+      const bytes = serves.get(path)
+      response.writeHead(bytes === undefined ? 404 : 200).end(bytes ?? '{"errors":[{"code":"MANIFEST_UNKNOWN"}]}')
+    })
+    elsewhere = await startStub((_, response) => response.end('{}'))
+  })
+  afterAll(async () => {
+    await stores.close()
+    await registry.stop()
+    await elsewhere.stop()
+  })
+  beforeEach(async () => {
+    await stores.clear()
+    registry.requests.length = 0
+    hold = undefined
+    mostUnderWay = 0
+    serves = new Map([[`/v2/team/app/manifests/${IMAGE.digest}`, IMAGE.bytes]])
+  })
+
+  const named = (): Registry => ({ name: 'registry.example', aliases: ['alias.example'], url: registry.url })
+  const readBack = (list: Registry[] = [named()], now = () => new Date()): ReadBack =>
+    createReadBack({
+      database: stores.database,
+      registries: createRegistries(() => list),
+      clientFor: (wanted) => {
+        const found = list.find(({ name }) => name === wanted)
+        return found && createRegistryClient(found, { userAgent: 'x', now })
+      },
+      now,
+    })
+  let ids = 0
+  const pushed = (more: Parameters<typeof anEvent>[0] = {}): RegistryEvent =>
+    anEvent({ id: ++ids, object: 'manifest', digest: IMAGE.digest, mediaType: OCI_IMAGE, ...more })
+  const ingest = async (...events: RegistryEvent[]): Promise<unknown> => createCounting(stores).ingest(events)
+  const run = async (query: string): Promise<unknown[]> => (await sql.raw(query).execute(stores.database.sql)).rows
+  const blobs = async (): Promise<unknown[]> =>
+    run(`select r.name as repository, b.digest, b.size::int, b.implied from inventory.repository_blobs b
+      join inventory.repositories r on r.id = b.repository_id where b.live order by r.name, b.size desc`)
+  const todo = async (): Promise<unknown[]> =>
+    run(`select contents_known, attempts, last_error,
+      round(extract(epoch from next_attempt_at - now()))::int as wait from inventory.manifests order by digest`)
+  const due = async (): Promise<unknown> => run(`update inventory.manifests set next_attempt_at = now()`)
+  const manifests = (): string[] =>
+    registry.requests.map(({ path }) => path).filter((path) => path.includes('/manifests/'))
+
+  test('once for each digest, for all repositories that have it', async () => {
+    await ingest(pushed(), pushed({ repository: 'team/other' }), pushed({ repository: 'third', action: 'pull' }))
+    const reading = readBack()
+    expect([await reading.run(), await reading.run(), await readBack().run()]).toEqual([1, 0, 0])
+    expect(manifests()).toHaveLength(1)
+    const both = [
+      { digest: digestOf('one config'), size: 10, implied: true },
+      { digest: digestOf('one layer'), size: 9, implied: true },
+    ]
+    expect(await blobs()).toEqual(
+      ['team/app', 'team/other', 'third'].flatMap((repository) => both.map((blob) => ({ repository, ...blob }))),
+    )
+    await ingest(pushed({ repository: 'later' }))
+    expect(await blobs()).toHaveLength(8)
+  })
+
+  test('not when the event told what they hold', async () => {
+    await ingest(pushed({ references: [{ digest: digestOf('a') as never }] }))
+    expect([await readBack().run(), registry.requests.length]).toEqual([0, 0])
+  })
+
+  test('again when somebody asks for it, after they were given up', async () => {
+    await ingest(pushed(), pushed({ digest: digestOf('another') }))
+    serves.clear()
+    const reading = readBack()
+    for (let attempt = 1; attempt <= 12; attempt++) {
+      await due()
+      expect(await reading.run()).toBe(0)
+    }
+    expect(await countUnread(stores.database.sql)).toEqual({ waiting: 0, givenUp: 2 })
+    await ingest(pushed({ digest: digestOf('a third') }))
+    serves.set(`/v2/team/app/manifests/${IMAGE.digest}`, IMAGE.bytes)
+    expect(await retryReads(stores.database)).toBe(2)
+    expect(await countUnread(stores.database.sql)).toEqual({ waiting: 3, givenUp: 0 })
+    expect(await reading.run()).toBe(1)
+    expect(await retryReads(stores.database)).toBe(2)
+  })
+
+  test('from named registries only, whatever an event says', async () => {
+    const { host } = new URL(elsewhere.url)
+    const unnamed = { name: 'no-address.example', aliases: [] }
+    await ingest(
+      pushed({ registry: host }),
+      pushed({ registry: 'localhost', digest: digestOf('b') }),
+      pushed({ registry: 'no-address.example', digest: digestOf('c') }),
+    )
+    expect(await readBack([named(), unnamed]).run()).toBe(0)
+    expect(await readBack([unnamed]).run()).toBe(0)
+    expect([registry.requests.length, elsewhere.requests.length]).toEqual([0, 0])
+    expect(await todo()).toMatchObject(Array(3).fill({ attempts: 0, contents_known: false }))
+  })
+
+  test('under any of the names of a registry', async () => {
+    await ingest(pushed({ registry: 'alias.example' }))
+    expect(await readBack().run()).toBe(1)
+  })
+
+  test('from a registry that has them only later, ever more seldom, and then no more', async () => {
+    serves.clear()
+    await ingest(pushed())
+    const reading = readBack()
+    const waits = []
+    for (let attempt = 1; attempt <= 13; attempt++) {
+      await reading.run()
+      waits.push(...(await todo()).map((row) => (row as { wait: number | null }).wait))
+      if (attempt < 12) await due()
+    }
+    const hour = 3600
+    expect(waits).toEqual(
+      [10, 30, 60, 300, 900, hour, 3 * hour, 6 * hour, 12 * hour, 12 * hour, 24 * hour, null, null].map(
+        (wait) => wait && (expect.closeTo(wait, -1) as unknown),
+      ),
+    )
+    expect(await todo()).toMatchObject([
+      { attempts: 12, last_error: 'registry.example has no such manifest in team/app', contents_known: false },
+    ])
+    expect(manifests()).toHaveLength(12)
+  })
+
+  test('at the next attempt from another repository that has it, and the error is gone', async () => {
+    await ingest(pushed({ repository: 'gone', at: '2026-11-18T11:00:00Z' }), pushed())
+    const reading = readBack()
+    expect(await reading.run()).toBe(0)
+    expect(await todo()).toMatchObject([{ last_error: 'registry.example has no such manifest in gone' }])
+    await due()
+    expect(await reading.run()).toBe(1)
+    expect(await todo()).toMatchObject([{ contents_known: true, last_error: null }])
+  })
+
+  test('not while they are deleted', async () => {
+    await ingest(pushed(), anEvent({ id: ++ids, action: 'delete', digest: IMAGE.digest, at: '2026-11-19T00:00:00Z' }))
+    expect([await readBack().run(), registry.requests.length]).toEqual([0, 0])
+  })
+
+  test('by one process at a time, eight at once', async () => {
+    const images = Array.from({ length: 80 }, (_, i) => anImage(`image ${i}`))
+    for (const { digest, bytes } of images) serves.set(`/v2/team/app/manifests/${digest}`, bytes)
+    await ingest(...images.map(({ digest }) => pushed({ digest })))
+    hold = new Promise((resolve) => setTimeout(resolve, 300))
+    const learnt = await Promise.all([readBack().run(), readBack().run()])
+    expect(learnt[0] + learnt[1]).toBe(80)
+    expect(manifests()).toHaveLength(80)
+    expect(mostUnderWay).toBeGreaterThan(4)
+    expect(mostUnderWay).toBeLessThanOrEqual(16)
+  })
+
+  test('until the service stops: what is under way is still stored', async () => {
+    const images = Array.from({ length: 30 }, (_, i) => anImage(`image ${i}`))
+    for (const { digest, bytes } of images) serves.set(`/v2/team/app/manifests/${digest}`, bytes)
+    await ingest(...images.map(({ digest }) => pushed({ digest })))
+    hold = new Promise((resolve) => setTimeout(resolve, 300))
+    const reading = readBack()
+    const learnt = reading.run()
+    await eventually('eight are asked for', async () => Promise.resolve(manifests().length === 8))
+    reading.stop()
+    expect([await learnt, manifests().length]).toEqual([8, 8])
+  })
+
+  test('however many are nobody’s to read, and again when a named registry has one of them', async () => {
+    let at = Date.now()
+    const reading = readBack([named()], () => new Date(at))
+    await sql`
+      insert into inventory.manifests (digest, next_attempt_at)
+      select 'sha256:' || lpad(i::text, 64, '0'), now() - interval '2 hours' + i * interval '1 ms'
+      from generate_series(1, 5000) i
+    `.execute(stores.database.sql)
+    await ingest(pushed())
+    expect(await reading.run()).toBe(1)
+    const late = digestOf('late')
+    await ingest(pushed({ digest: late, registry: 'elsewhere.example' }))
+    await run(`update inventory.manifests set next_attempt_at = now() - interval '1 hour' where not contents_known`)
+    await ingest(pushed({ digest: late }))
+    expect([await reading.run(), manifests().length]).toEqual([0, 1])
+    at += 60 * 60_000
+    await reading.run()
+    expect(manifests()).toHaveLength(2)
+  })
+
+  test('an index with its children and their platforms, which events may have left out', async () => {
+    const platform = { os: 'linux', architecture: 'arm64' }
+    const child = descriptor('child', OCI_IMAGE)
+    const index = aManifest({ mediaType: OCI_INDEX, manifests: [{ ...child, platform }, child] })
+    serves.set(`/v2/team/app/manifests/${index.digest}`, index.bytes)
+    await ingest(pushed({ digest: index.digest, mediaType: OCI_INDEX, size: index.bytes.length }))
+    expect(await readBack().run()).toBe(1)
+    expect(await inventoryOf(stores.database)).toMatchObject({
+      manifests: [{ digest: index.digest, media_type: OCI_INDEX, size: index.bytes.length, contents_known: true }],
+      manifest_blobs: [],
+      repository_blobs: [],
+      manifest_children: [
+        { position: 1, digest: digestOf('child'), os: null },
+        { position: 0, digest: digestOf('child'), ...platform, variant: null, media_type: OCI_IMAGE, size: 5 },
+      ],
+    })
+  })
+})

@@ -1,0 +1,100 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from '@jest/globals'
+import { readRegistries, RegistriesError } from '../../../src/inventory/registry/read-registries.js'
+import { createRegistries } from '../../../src/inventory/registry/registries.js'
+import { temporaryFolder } from '../../servers/process.js'
+
+const folder = temporaryFolder('registries')
+afterAll(folder.remove)
+
+const problemsIn = (...documents: unknown[]): readonly string[] => {
+  try {
+    readRegistries(documents)
+  } catch (error) {
+    if (error instanceof RegistriesError) return error.problems
+    throw error
+  }
+  return []
+}
+
+describe('registries', () => {
+  test('stand in the file of RegStat as names with their aliases', () => {
+    const document = { 'Registry.example': ['10.0.0.5:5000', 'REG:5000'], 'other.example': [] }
+    expect(readRegistries([document])).toEqual([
+      { name: 'registry.example', aliases: ['10.0.0.5:5000', 'reg:5000'] },
+      { name: 'other.example', aliases: [] },
+    ])
+  })
+
+  test('may have an address and a way to log in, with the password in a file', () => {
+    const password_file = join(folder.path, 'password')
+    writeFileSync(password_file, 'secret\n')
+    const given = { url: 'https://registry.internal:5000/', aliases: 'reg:5000', username: 'tallyman', password_file }
+    expect(readRegistries([{ 'registry.example': given }])).toEqual([
+      {
+        name: 'registry.example',
+        aliases: ['reg:5000'],
+        url: 'https://registry.internal:5000',
+        username: 'tallyman',
+        password: 'secret',
+      },
+    ])
+  })
+
+  test('an alias names one registry: events of it are told of that', () => {
+    const registries = createRegistries(() =>
+      readRegistries([{ 'a.example': ['x:1', 'y:2'] }, { 'b.example': ['z:3'] }]),
+    )
+    expect(['x:1', 'y:2', 'z:3', 'a.example', 'unknown'].map(registries.nameOf)).toEqual([
+      'a.example',
+      'a.example',
+      'b.example',
+      'a.example',
+      'unknown',
+    ])
+  })
+
+  test.each<[string, unknown[], string]>([
+    ['an alias of two registries', [{ a: ['x'], b: ['x'] }], 'x: is an alias of a and an alias of b'],
+    ['an alias of two files', [{ a: ['x'] }, { b: ['X'] }], 'x: is an alias of a and an alias of b'],
+    ['an alias that is a registry', [{ a: ['b'], b: [] }], 'b: is a registry itself and an alias of a'],
+    ['a registry that is there twice', [{ a: [] }, { A: ['x'] }], 'a: is there twice'],
+    ['an alias that is no host', [{ a: ['x y'] }], 'a: aliases are hosts, as registry.example.com:5000'],
+    [
+      'a name that is no host',
+      [{ 'https://a/': [] }],
+      'https://a/: is not the name of a host, as registry.example.com:5000',
+    ],
+    [
+      'a list',
+      [['a']],
+      'expected a map of names of registries, each to its aliases or to url, aliases, username, password',
+    ],
+    ['an unknown key', [{ a: { uri: 'x' } }], 'a: uri is none of url, aliases, username, password, password_file'],
+    [
+      'an address with a password in it',
+      [{ a: { url: 'https://u:secret@a/' } }],
+      'a: url is an address like https://registry.example.com:5000, without user and password',
+    ],
+    ['a user without a password', [{ a: { username: 'u' } }], 'a: username and password go together'],
+    [
+      'a password file that is not there',
+      [{ a: { username: 'u', password_file: '/nowhere' } }],
+      'a: password_file: /nowhere cannot be read',
+    ],
+  ])('%s is refused', (_, documents, problem) => {
+    expect(problemsIn(...documents)).toContain(problem)
+  })
+
+  test('read again, what is wrong leaves those of before in use', () => {
+    let documents: unknown[] = [{ a: ['x'] }]
+    const registries = createRegistries(() => readRegistries(documents))
+    documents = [{ a: ['x'], b: ['x'] }]
+    expect(registries.reload).toThrow(RegistriesError)
+    expect(registries.nameOf('x')).toBe('a')
+    documents = [{ b: ['x'] }]
+    registries.reload()
+    expect(registries.nameOf('x')).toBe('b')
+  })
+})

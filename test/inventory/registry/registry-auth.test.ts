@@ -1,0 +1,209 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import type { Credentials } from '../../../src/inventory/registry/credentials.js'
+import { createRegistryClient } from '../../../src/inventory/registry/http-registry-client.js'
+import type { RegistryClient } from '../../../src/inventory/registry/registry-client.js'
+import { anImage } from '../../servers/manifests.js'
+import { startStub, type Stub, type StubRequest } from '../../servers/stub.js'
+
+const IMAGE = anImage('one')
+const BASIC = `Basic ${Buffer.from('alice:se:cret').toString('base64')}`
+const ALICE = { username: 'alice', password: 'se:cret' }
+
+/** A registry that wants a token for each repository, and the server that gives them. */
+describe('a registry that wants to know who asks', () => {
+  let registry: Stub
+  let auth: Stub
+  let at: number
+  let challenge: (repository: string) => string
+  let give: (
+    request: StubRequest,
+    scope: string,
+  ) => { status?: number; headers?: Record<string, string>; body: object | string }
+  /** Tokens that open a door, by repository. */
+  let valid: Map<string, string>
+  let given = 0
+
+  beforeAll(async () => {
+    registry = await startStub(({ path, headers }, response) => {
+      const repository = /^\/v2\/(.+)\/(manifests|blobs)\//.exec(path)?.[1] ?? ''
+      if (headers.authorization !== valid.get(repository)) {
+        return response.writeHead(401, { 'www-authenticate': challenge(repository) }).end()
+      }
+      return path.includes('/blobs/') ? response.writeHead(404).end() : response.end(IMAGE.bytes)
+    })
+    auth = await startStub((request, response) => {
+      const scope =
+        new URL(request.path, 'http://x').searchParams.get('scope') ?? new URLSearchParams(request.body).get('scope')
+      const { status = 200, headers = {}, body } = give(request, scope ?? '')
+      response.writeHead(status, headers).end(typeof body === 'string' ? body : JSON.stringify(body))
+    })
+  })
+  afterAll(async () => {
+    await registry.stop()
+    await auth.stop()
+  })
+  beforeEach(() => {
+    at = 0
+    valid = new Map(['team/app', 'team/other'].map((repository) => [repository, 'nothing yet']))
+    challenge = (repository) =>
+      `Bearer realm="${auth.url}/token?account=x",service="registry.example",scope="repository:${repository}:pull"`
+    give = (_, scope) => ({ body: { token: tokenFor(scope), expires_in: 300 } })
+  })
+  afterEach(() => {
+    registry.requests.length = 0
+    auth.requests.length = 0
+  })
+
+  const tokenFor = (scope: string): string => {
+    const token = `token-${++given}`
+    valid.set(scope.split(':')[1] ?? '', `Bearer ${token}`)
+    return token
+  }
+  const client = (credentials: Credentials | undefined = ALICE, url = registry.url): RegistryClient =>
+    createRegistryClient(
+      { name: 'registry.example', aliases: [], url },
+      { userAgent: 'x', now: () => new Date(at), findCredentials: async () => Promise.resolve(credentials) },
+    )
+  const asked = (): number => auth.requests.length
+  const problemOf = async (one: RegistryClient): Promise<string> =>
+    one.manifest('team/app', IMAGE.digest).then(
+      () => 'none',
+      (error: unknown) => String(error),
+    )
+
+  test('is answered with a token, asked for with the credentials at the address it names', async () => {
+    expect(await client().manifest('team/app', IMAGE.digest)).toMatchObject({ digest: IMAGE.digest })
+    expect(auth.requests).toMatchObject([
+      {
+        method: 'GET',
+        path: '/token?account=x&service=registry.example&scope=repository%3Ateam%2Fapp%3Apull',
+        headers: { authorization: BASIC },
+      },
+    ])
+    expect(registry.requests.map(({ headers }) => headers.authorization)).not.toContain(BASIC)
+  })
+
+  test('is answered with the same token until it expires, each repository with its own', async () => {
+    const one = client()
+    for (let i = 0; i < 3; i++) await one.manifest('team/app', IMAGE.digest)
+    expect([asked(), registry.requests.filter(({ path }) => path.includes('/manifests/')).length]).toEqual([1, 4])
+    await one.manifest('team/other', IMAGE.digest)
+    expect(asked()).toBe(2)
+    at += 200_000
+    await one.manifest('team/app', IMAGE.digest)
+    expect(asked()).toBe(2)
+    at += 90_000
+    await one.manifest('team/app', IMAGE.digest)
+    expect(asked()).toBe(3)
+  })
+
+  test('is answered with access_token as well, which is good for 60 s unless it says more', async () => {
+    give = (_, scope) => ({ body: { access_token: tokenFor(scope) } })
+    const one = client()
+    await one.manifest('team/app', IMAGE.digest)
+    at += 50_000
+    await one.manifest('team/app', IMAGE.digest)
+    expect(asked()).toBe(1)
+    at += 10_000
+    await one.manifest('team/app', IMAGE.digest)
+    expect(asked()).toBe(2)
+  })
+
+  test('may take back a token before its time', async () => {
+    const one = client()
+    await one.manifest('team/app', IMAGE.digest)
+    valid.set('team/app', 'another')
+    expect(await one.manifest('team/app', IMAGE.digest)).toMatchObject({ digest: IMAGE.digest })
+    expect(asked()).toBe(2)
+  })
+
+  test('is asked for one token when many manifests are read at once', async () => {
+    const one = client()
+    await Promise.all(Array.from({ length: 8 }, async () => one.manifest('team/app', IMAGE.digest)))
+    expect(asked()).toBe(1)
+  })
+
+  test('may offer several ways, of which the token is taken', async () => {
+    const bearer = challenge
+    challenge = (repository) => `Negotiate, Basic realm="r", ${bearer(repository)}`
+    expect(await problemOf(client())).toBe('none')
+    expect(asked()).toBe(1)
+  })
+
+  test('takes a user name and password themselves, from then on at once', async () => {
+    challenge = () => 'Basic realm="r"'
+    valid.set('team/app', BASIC)
+    const one = client()
+    expect([await problemOf(one), await problemOf(one), asked()]).toEqual(['none', 'none', 0])
+    const sent = registry.requests.filter(({ path }) => path.includes('/manifests/'))
+    expect(sent.map(({ headers }) => headers.authorization)).toEqual([undefined, BASIC, BASIC])
+  })
+
+  test('gives a token for a refresh token', async () => {
+    expect(await problemOf(client({ identityToken: 'refresh-1' }))).toBe('none')
+    const [request] = auth.requests
+    expect([request?.method, request?.path, request?.headers.authorization]).toEqual([
+      'POST',
+      '/token?account=x',
+      undefined,
+    ])
+    expect(Object.fromEntries(new URLSearchParams(request?.body))).toEqual({
+      grant_type: 'refresh_token',
+      refresh_token: 'refresh-1',
+      client_id: 'tallyman',
+      service: 'registry.example',
+      scope: 'repository:team/app:pull',
+    })
+  })
+
+  test('gives a token to everybody, for what is public', async () => {
+    const one = createRegistryClient(
+      { name: 'x', aliases: [], url: registry.url },
+      { userAgent: 'x', now: () => new Date() },
+    )
+    expect(await problemOf(one)).toBe('none')
+    expect(auth.requests[0]?.headers.authorization).toBeUndefined()
+  })
+
+  test('that refuses is told with what to do, and without the secret', async () => {
+    const remedy = 'give the registry credentials in the configuration that may pull'
+    give = () => ({ status: 401, body: {} })
+    const problems = [await problemOf(client())]
+    challenge = () => 'Basic realm="r"'
+    problems.push(await problemOf(client()))
+    for (const problem of problems) {
+      expect(problem).toContain(remedy)
+      expect(problem).not.toMatch(/se:cret|Basic/)
+    }
+  })
+
+  test.each([
+    ['no JSON', 'se:cret'],
+    ['no token', {}],
+    ['a token that is none', { token: 'a\nb: c' }],
+  ])('is not answered when the token server gives %s', async (_, body) => {
+    give = () => ({ body })
+    const problem = await problemOf(client())
+    expect(problem).toContain('was asked for a token and answered without one')
+    expect(problem).not.toContain('se:cret')
+  })
+
+  test.each([
+    ['no address', '/token', 'is no http or https address'],
+    ['a file', 'file:///etc/passwd', 'is no http or https address'],
+    ['an address with credentials', 'https://u:p@auth.example/', 'holds credentials'],
+    ['another host without TLS', 'http://auth.example/token', 'is not https'],
+    ['the address of a cloud', 'http://169.254.169.254/token', 'is not https'],
+  ])('that sends to %s for a token gets no answer', async (_, realm, reason) => {
+    challenge = () => `Bearer realm="${realm}"`
+    expect(await problemOf(client())).toContain(`sends for a token to an address that ${reason}`)
+  })
+
+  test('whose token server redirects gets nothing: credentials go nowhere else', async () => {
+    const elsewhere = await startStub((_, response) => response.end('{}'))
+    give = () => ({ status: 307, headers: { location: elsewhere.url }, body: {} })
+    expect(await problemOf(client())).toContain('answered 307 when asked for a token')
+    expect([asked(), elsewhere.requests.length]).toEqual([1, 0])
+    await elsewhere.stop()
+  })
+})
