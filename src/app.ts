@@ -5,7 +5,6 @@ import { createCore, type Core } from './core.js'
 import { listCounters } from './counters/read.js'
 import { createRepositories } from './counters/repositories.js'
 import { resolveUsers } from './counters/resolve-users.js'
-import { forgetOld } from './counters/retention.js'
 import { createTrack } from './counters/track.js'
 import { exportCounters } from './counters/transfer.js'
 import { createAuthorize } from './http/auth.js'
@@ -17,19 +16,17 @@ import { createPrometheus, type Prometheus } from './http/prometheus.js'
 import { createHttpServer } from './http/server.js'
 import { trackRoutes } from './http/track.js'
 import { publicUsageData, usageData } from './http/usage-data.js'
-import { forgetActors } from './inventory/record/forget-actors.js'
-import { forgetLookups } from './inventory/record/join-lookups.js'
 import { createOrigins } from './inventory/record/origins.js'
 import { scheduledReconcile } from './inventory/reconcile/scheduled.js'
 import { createIsOwnRead } from './inventory/registry/own-reads.js'
 import { createReadBack } from './inventory/registry/read-back.js'
 import { createIngest } from './ingest/ingest.js'
-import { createReceptions, type Receptions } from './ingest/receptions.js'
+import { createReceptions } from './ingest/receptions.js'
 import { createSummarize } from './inventory/summary/summarize.js'
-import { startJobs, type Job } from './jobs.js'
+import { jobsFor } from './job-table.js'
+import { startJobs } from './jobs.js'
 import { observeNotifications, onceAMinute } from './observe.js'
 import { newestPing } from './ping/history.js'
-import { settle } from './settle.js'
 import { checkStores, readStatus, type Status } from './status.js'
 import type { UserDirectory } from './users/directory.js'
 import { createGitlabUsers } from './users/gitlab-users.js'
@@ -183,46 +180,6 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       await stores.close()
     },
   }
-}
-
-type Work = {
-  receptions: Receptions
-  rebuildStale: () => Promise<void>
-  resolve: () => Promise<number>
-  readBack: () => Promise<number>
-  reconcile: () => Promise<void>
-  summarize: () => Promise<void>
-}
-
-const jobsFor = (
-  { config, stores, registries, pings, pingSchedule, now }: Core,
-  { receptions, rebuildStale, resolve, readBack, reconcile, summarize }: Work,
-): Job[] => {
-  const retention = {
-    eventIdDays: config.event_id_days,
-    rejectedEventDays: config.rejected_event_days,
-    rejectedEvents: 100_000,
-    receptionDays: 365,
-    receptions: 10_000,
-    unresolvedUserDays: config.weekly_lifetime_days,
-  }
-  return [
-    ...(config.ping_enabled ? [{ name: 'ping', ...pingSchedule, run: pings.scheduled }] : []),
-    { name: 'deliver pings', cron: '* * * * *', run: pings.retry },
-    { name: 'write receptions', cron: '*/10 * * * * *', run: receptions.flush },
-    { name: 'resolve users', cron: '*/15 * * * * *', run: resolve },
-    { name: 'read manifests', cron: '*/5 * * * * *', run: readBack },
-    { name: 'rebuild stale sketches', cron: '*/10 * * * * *', run: rebuildStale },
-    { name: 'settle', cron: '*/10 * * * * *', run: async () => settle(stores.database, registries.aliases(), now()) },
-    { name: 'summarize', cron: '*/15 * * * * *', run: summarize },
-    { name: 'forget', cron: '23 * * * *', run: async () => forgetOld(stores.database, retention) },
-    { name: 'forget lookups', cron: '26 * * * *', run: async () => forgetLookups(stores.database) },
-    { name: 'forget actors', cron: '29 3 * * *', run: async () => forgetActors(stores.database, config.actor_days) },
-    ...(config.reconcile_cron === undefined
-      ? []
-      : [{ name: 'reconcile', cron: config.reconcile_cron, run: reconcile }]),
-    ...(stores.dump ? [{ name: 'dump', cron: '41 3 * * *', run: stores.dump }] : []),
-  ]
 }
 
 const openDirectory = ({ config, now }: Core, hashed: UserDirectory, log: Logger): UserDirectory => {

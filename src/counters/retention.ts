@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Database } from '../storage/database.js'
+import { inSteps, ROWS_AT_ONCE } from '../storage/in-steps.js'
 
 export type Retention = {
   /** How long a repeated delivery is recognised. */
@@ -13,7 +14,6 @@ export type Retention = {
   receptions: number
 }
 
-const ROWS_AT_ONCE = 10_000
 /** In the contributions of a repository: those of people whose id was told, and the mark of those that were not. */
 const RESOLVED = '$[*] ? (!(@.member starts with "?"))'
 const UNRESOLVED = '$[*].member ? (@ starts with "?")'
@@ -56,12 +56,6 @@ export const forgetOld = async ({ sql: db }: Database, retention: Retention): Pr
     sql`delete from leases where until < now() - interval '1 day'`,
   ]
   let removed = 0
-  for (const statement of statements) {
-    for (;;) {
-      const rows = Number((await statement.execute(db)).numAffectedRows ?? 0)
-      removed += rows
-      if (rows < ROWS_AT_ONCE) break
-    }
-  }
+  for (const statement of statements) removed += await inSteps(db, statement)
   return removed
 }

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
 import type { Database } from '../../storage/database.js'
+import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
 
 const AT_ONCE = 2_000
-const FORGOTTEN_AT_ONCE = 10_000
 
 /**
  * Finds pulls of tags that took two requests: a HEAD by tag, and within 60 s the GET of what it pointed to by digest, from the
@@ -74,12 +74,12 @@ const joinSome = async ({ sql: db }: Database): Promise<number> => {
 
 /** Forgets what is older than a day and has looked for its other half. */
 export const forgetLookups = async ({ sql: db }: Database): Promise<void> => {
-  for (let more = true; more;) {
-    const { numAffectedRows = 0n } = await sql`
+  await inSteps(
+    db,
+    sql`
       delete from inventory.tag_lookups where ctid = any(array(
-        select ctid from inventory.tag_lookups where joined and at < now() - interval '1 day' limit ${FORGOTTEN_AT_ONCE}
+        select ctid from inventory.tag_lookups where joined and at < now() - interval '1 day' limit ${ROWS_AT_ONCE}
       ))
-    `.execute(db)
-    more = Number(numAffectedRows) === FORGOTTEN_AT_ONCE
-  }
+    `,
+  )
 }

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import { isIndex, type Descriptor } from '../../events/target.js'
 import type { Sql, Transaction } from '../../storage/database.js'
 import type { FetchedManifest } from '../registry/registry-client.js'
 import { expandManifests } from './expand.js'
+import { entriesOf, type Entry } from './manifest-entries.js'
 
 /** As learnManifests, of one. */
 export const learnManifest = async (tx: Transaction, manifest: FetchedManifest): Promise<void> =>
@@ -18,8 +18,9 @@ export const learnManifests = async (tx: Transaction, manifests: readonly Fetche
   if (manifests.length === 0) return
   // One after the other: the rows first, where events wait for this and this for events (see expandManifests).
   await describe(tx, manifests)
-  await storeBlobs(tx, entriesOf(manifests.filter(({ mediaType }) => !isIndex(mediaType))))
-  await storeChildren(tx, entriesOf(manifests.filter(({ mediaType }) => isIndex(mediaType))))
+  const { blobs, children } = entriesOf(manifests)
+  await storeBlobs(tx, blobs)
+  await storeChildren(tx, children)
   await expandManifests(
     tx,
     manifests.map(({ digest }) => digest),
@@ -51,13 +52,6 @@ const describe = async (tx: Sql, manifests: readonly FetchedManifest[]): Promise
           last_error = null
   `.execute(tx)
 }
-
-type Entry = Descriptor & { manifest: string; position: number }
-
-const entriesOf = (manifests: readonly FetchedManifest[]): Entry[] =>
-  manifests.flatMap(({ digest: manifest, contents }) =>
-    contents.map((entry, position) => ({ ...entry, manifest, position })),
-  )
 
 const storeBlobs = async (tx: Sql, entries: readonly Entry[]): Promise<void> => {
   if (entries.length === 0) return

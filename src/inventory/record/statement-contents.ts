@@ -1,19 +1,15 @@
-import { isIndex, type Descriptor } from '../../events/target.js'
 import type { StatementPart } from '../../storage/statement-parts.js'
+import { entriesOf, type Entry } from './manifest-entries.js'
 import type { Sightings } from './sightings.js'
 import { time } from './times.js'
 
-type Entry = Descriptor & { manifest: string; position: number }
-
 /** What events said themselves of the contents of manifests (`target.references`): blobs of images, manifests of indexes. */
 export const contents = ({ manifests }: Sightings): StatementPart[] => {
-  const entriesOf = (some: typeof manifests): Entry[] =>
-    some.flatMap(({ digest: manifest, contents = [] }) =>
-      contents.map((entry, position) => ({ ...entry, manifest, position })),
-    )
-  const images = entriesOf(manifests.filter(({ mediaType }) => !isIndex(mediaType)))
-  const indexes = entriesOf(manifests.filter(({ mediaType }) => isIndex(mediaType)))
-  return [...(images.length > 0 ? [blobs(images)] : []), ...(indexes.length > 0 ? [children(indexes)] : [])]
+  const told = entriesOf(manifests)
+  return [
+    ...(told.blobs.length > 0 ? [blobs(told.blobs)] : []),
+    ...(told.children.length > 0 ? [children(told.children)] : []),
+  ]
 }
 
 const blobs = (entries: readonly Entry[]): StatementPart => ({

@@ -1,0 +1,49 @@
+import type { Core } from './core.js'
+import { forgetOld } from './counters/retention.js'
+import type { Receptions } from './ingest/receptions.js'
+import { forgetActors } from './inventory/record/forget-actors.js'
+import { forgetLookups } from './inventory/record/join-lookups.js'
+import type { Job } from './jobs.js'
+import { settle } from './settle.js'
+
+/** What jobs do that has to be joined with other parts first. */
+type Work = {
+  receptions: Receptions
+  rebuildStale: () => Promise<void>
+  resolve: () => Promise<number>
+  readBack: () => Promise<number>
+  reconcile: () => Promise<void>
+  summarize: () => Promise<void>
+}
+
+/** All that is done at set times; docs/architecture.md explains each. */
+export const jobsFor = (
+  { config, stores, registries, pings, pingSchedule, now }: Core,
+  { receptions, rebuildStale, resolve, readBack, reconcile, summarize }: Work,
+): Job[] => {
+  const retention = {
+    eventIdDays: config.event_id_days,
+    rejectedEventDays: config.rejected_event_days,
+    rejectedEvents: 100_000,
+    receptionDays: 365,
+    receptions: 10_000,
+    unresolvedUserDays: config.weekly_lifetime_days,
+  }
+  return [
+    ...(config.ping_enabled ? [{ name: 'ping', ...pingSchedule, run: pings.scheduled }] : []),
+    { name: 'deliver pings', cron: '* * * * *', run: pings.retry },
+    { name: 'write receptions', cron: '*/10 * * * * *', run: receptions.flush },
+    { name: 'resolve users', cron: '*/15 * * * * *', run: resolve },
+    { name: 'read manifests', cron: '*/5 * * * * *', run: readBack },
+    { name: 'rebuild stale sketches', cron: '*/10 * * * * *', run: rebuildStale },
+    { name: 'settle', cron: '*/10 * * * * *', run: async () => settle(stores.database, registries.aliases(), now()) },
+    { name: 'summarize', cron: '*/15 * * * * *', run: summarize },
+    { name: 'forget', cron: '23 * * * *', run: async () => forgetOld(stores.database, retention) },
+    { name: 'forget lookups', cron: '26 * * * *', run: async () => forgetLookups(stores.database) },
+    { name: 'forget actors', cron: '29 3 * * *', run: async () => forgetActors(stores.database, config.actor_days) },
+    ...(config.reconcile_cron === undefined
+      ? []
+      : [{ name: 'reconcile', cron: config.reconcile_cron, run: reconcile }]),
+    ...(stores.dump ? [{ name: 'dump', cron: '41 3 * * *', run: stores.dump }] : []),
+  ]
+}

@@ -1,0 +1,18 @@
+import type { RawBuilder } from 'kysely'
+import type { Sql } from './database.js'
+
+/** Rows that a step deletes or changes at most; so many hold up nobody. */
+export const ROWS_AT_ONCE = 10_000
+
+/**
+ * Runs a statement again and again until nothing is left for it.
+ * @param statement deletes or changes rows, at most ROWS_AT_ONCE of those that are left.
+ * @returns rows removed or changed.
+ */
+export const inSteps = async (db: Sql, statement: RawBuilder<unknown>): Promise<number> => {
+  for (let total = 0; ;) {
+    const rows = Number((await statement.execute(db)).numAffectedRows ?? 0)
+    total += rows
+    if (rows < ROWS_AT_ONCE) return total
+  }
+}
