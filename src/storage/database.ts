@@ -87,11 +87,19 @@ export const transactionOn =
     } catch (error) {
       open = false
       if (!isDoubtful(client, failures)) await query('rollback').catch(() => undefined)
-      throw [error, ...failures].find((failure) => sqlState(failure) !== ABORTED) ?? error
+      throw causeOf(error, failures)
     } finally {
       client.release(isDoubtful(client, failures))
     }
   }
+
+/** The first statement that failed takes those after it along, with the connection or without: theirs say less. */
+const causeOf = (error: unknown, failures: readonly unknown[]): unknown => {
+  if (failures.length > 0 && (failures.includes(error) || sqlState(error) === ABORTED)) {
+    return failures.find((failure) => sqlState(failure) !== ABORTED) ?? error
+  }
+  return error
+}
 
 /**
  * After a failure that PostgreSQL did not tell itself, such as a time that ran out, nobody knows what a connection will say

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { explain } from '../../src/cli/failure.js'
@@ -22,6 +23,14 @@ test.each([
   [
     'a transaction',
     async ({ transaction }: ReturnType<typeof openPostgres>) => transaction(async ({ run }) => run(ONE, [])),
+  ],
+  [
+    'a transaction whose statement comes later than its beginning',
+    async ({ transaction }: ReturnType<typeof openPostgres>) =>
+      transaction(async ({ run }) => {
+        await setTimeout(20)
+        return run(ONE, [])
+      }),
   ],
 ])('a connection that carries nothing any more, without being closed, is replaced: %s', async (_, ask) => {
   const proxy = await startTcpProxy(Number(new URL(postgres.url).port))
