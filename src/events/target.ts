@@ -81,6 +81,9 @@ const descriptorOf = (value: unknown): Descriptor | undefined => {
   }
 }
 
+/** Layers that may not be distributed are kept elsewhere: a registry takes manifests without them. */
+export const isKeptHere = ({ mediaType = '' }: Descriptor): boolean => !/foreign|nondistributable/.test(mediaType)
+
 /** A count of bytes; undefined for anything else. */
 export const sizeOf = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= LARGEST_SIZE ? value : undefined

@@ -31,18 +31,20 @@ export const storeBatch = async (
 ): Promise<ReadonlySet<EventId>> => {
   const unresolved = additions.unresolved()
   const ended = sightings.repositories.filter(({ deleted }) => deleted !== undefined)
-  const more = [unresolved, unreadable, sightings.described, sightings.shown, sightings.renames, ended]
+  const more = [unresolved, unreadable, sightings.renames, ended]
   const oneStatement = more.every(({ length }) => length === 0)
   const added = oneStatement ? sketches.addAlone(additions.list()) : undefined
   if (added) {
     // Most often: one statement, which is its own transaction, takes a third of the work of three.
     await added
-    return record(database, arrivals, sightings)
+    const { repeated, isNew } = await record(database, arrivals, sightings)
+    // Should this fail, the events come again: the inventory takes them as if for the first time.
+    await expand(database, sightings, (digest) => !isNew.has(digest))
+    return repeated
   }
   const { repeated } = await database.transaction(async (tx) => {
-    const repeated = toldByCommit(record(tx, arrivals, sightings))
-    void toldByCommit(expandManifests(tx, sightings.described))
-    void toldByCommit(expandShown(tx, shownElsewhere(sightings)))
+    const repeated = toldByCommit(record(tx, arrivals, sightings).then((recorded) => recorded.repeated))
+    void toldByCommit(expand(tx, sightings, () => true))
     await Promise.all([
       sketches.add(additions.list(), tx),
       endSmallDeleted(tx, ended),
@@ -55,18 +57,38 @@ export const storeBatch = async (
   return repeated
 }
 
-/** What is told of now goes to all repositories anyway. */
-const shownElsewhere = ({ described, shown }: Sightings): Sightings['shown'] => {
-  const told = new Set(described)
-  return shown.filter(({ digest }) => !told.has(digest))
+/**
+ * What manifests hold goes to the repositories that have them. A manifest that nobody knew before is only where this batch saw
+ * it, and the statement has told that already; what others learn of it meanwhile, they bring here.
+ */
+const expand = async (
+  db: { run: Run },
+  { described, shown }: Sightings,
+  wasKnown: (digest: string) => boolean,
+): Promise<void> => {
+  const told = new Set(described.filter(wasKnown))
+  const elsewhere = shown.filter(({ digest }) => wasKnown(digest) && !told.has(digest))
+  await Promise.all([expandManifests(db, [...told]), expandShown(db, elsewhere)])
 }
 
-/** Remembers the events, counts their tallies and keeps the inventory, in one statement. */
+/**
+ * Remembers the events, counts their tallies and keeps the inventory, in one statement.
+ * @returns the ids that were known before, and the manifests that were not.
+ */
 const record = async (
   { run }: { run: Run },
   arrivals: readonly Arrival[],
   sightings: Sightings,
-): Promise<ReadonlySet<EventId>> => {
-  const { statement, values } = joinParts([talliesPart(arrivals), ...inventoryParts(sightings)], KNOWN_BEFORE)
-  return new Set((await run<{ id: EventId }>(statement, values)).map(({ id }) => id))
+): Promise<{ repeated: ReadonlySet<EventId>; isNew: ReadonlySet<string> }> => {
+  const close = sightings.manifests.length > 0 ? KNOWN_BEFORE_AND_NEW : KNOWN_BEFORE
+  const { statement, values } = joinParts([talliesPart(arrivals), ...inventoryParts(sightings)], close)
+  const rows = await run<{ id: EventId | null; digest?: string | null }>(statement, values)
+  return {
+    repeated: new Set(rows.flatMap(({ id }) => id ?? [])),
+    isNew: new Set(rows.flatMap(({ digest }) => digest ?? [])),
+  }
 }
+
+const KNOWN_BEFORE_AND_NEW = (p: (number: number) => string): string => `
+    select known.id, null as digest from (${KNOWN_BEFORE(p)}) known
+    union all select null, digest from seen_manifests where is_new`

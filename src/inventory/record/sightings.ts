@@ -1,6 +1,6 @@
 import type { Micros } from '../../events/calendar.js'
 import type { EventId, RegistryEvent, Rename } from '../../events/registry-event.js'
-import type { Descriptor } from '../../events/target.js'
+import { isIndex, isKeptHere, type Descriptor } from '../../events/target.js'
 import type { Remembered } from './remembered.js'
 
 /** The newest time of each thing that can happen to an object, a tag or a repository, and the oldest time of any. */
@@ -22,7 +22,15 @@ type SeenRepository = {
   last: Micros
   deleted?: Micros
 }
-export type SeenObject = Times & { repository: number; digest: string; size?: number }
+export type SeenObject = Times & {
+  repository: number
+  digest: string
+  size?: number
+  /** Of a blob: the newest push of a manifest that has it. */
+  manifest?: Micros
+  /** Of a blob: a manifest that is there has it. */
+  implied?: boolean
+}
 export type SeenTag = Times & { repository: number; name: string; digest?: string; pointed?: Micros }
 type SeenManifest = { digest: string; mediaType?: string; size?: number; contents?: readonly Descriptor[] }
 export type Change = {
@@ -46,6 +54,8 @@ type SeenLookup = {
 }
 export type SeenRename = Rename & { event: EventId; registry: string; at: Micros; actor?: string }
 
+export type Shown = { registry: string; name: string; digest: string }
+
 /** What a batch of events says about registries, each row once, whatever the order of the events. */
 export type Sightings = {
   repositories: SeenRepository[]
@@ -59,7 +69,7 @@ export type Sightings = {
   /** Manifests of which contents were told: what they hold is in every repository that has them. */
   described: string[]
   /** Manifests that were pushed, or shown for the first time: what they hold is in that repository, too. */
-  shown: { registry: string; name: string; digest: string }[]
+  shown: Shown[]
 }
 
 type Needs = {
@@ -82,7 +92,7 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
   const renames = new Map<EventId, SeenRename>()
   const lookups = new Map<EventId, SeenLookup>()
   const described = new Set<string>()
-  const shown = new Map<string, Sightings['shown'][number]>()
+  const shown = new Map<string, Shown & { number: number }>()
 
   const repositoryOf = ({ registry, repository: name, at }: RegistryEvent): SeenRepository => {
     const key = `${registry} ${name}`
@@ -130,7 +140,7 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
     const isDescribed = remembered.describes(event)
     const isShown = what !== 'pushed' && remembered.implies(event)
     if (!isDescribed && event.references) described.add(digest)
-    if (!isShown) shown.set(`${number} ${digest}`, { registry, name, digest })
+    if (!isShown) shown.set(`${number} ${digest}`, { number, registry, name, digest })
     // The row of the manifest is what those who expand it wait for each other at, even if it says nothing new.
     if (!isShown || !isDescribed) {
       describe(
@@ -160,6 +170,18 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
       const what = happeningOf(event)
       if (object === 'manifest') manifestSeen(event, digest, what)
       else blobSeen(event, digest, what)
+    }
+  }
+  // What a manifest holds is in all repositories that showed it in this batch.
+  for (const [key, { number, digest }] of shown) {
+    const { mediaType, contents = [] } = manifests.get(digest) ?? {}
+    if (isIndex(mediaType)) continue
+    for (const entry of contents.filter(isKeptHere)) {
+      const blob = objectIn(blobsInRepositories, number, entry.digest)
+      blob.implied = true
+      const pushed = manifestsInRepositories.get(key)?.pushed
+      if (pushed !== undefined) blob.manifest = latest(blob.manifest, pushed)
+      if (entry.size !== undefined) blob.size = Math.max(blob.size ?? 0, entry.size)
     }
   }
   return {

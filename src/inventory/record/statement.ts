@@ -65,6 +65,7 @@ const manifests = ({ manifests: rows }: Sightings): StatementPart => ({
         where m.media_type is distinct from greatest(m.media_type, excluded.media_type)
           or m.size is distinct from greatest(m.size, excluded.size)
           or excluded.contents_known > m.contents_known
+      returning digest, xmax = 0 as is_new
     )`,
   values: [
     rows.map(({ digest }) => digest),
@@ -105,12 +106,13 @@ const blobsInRepositories = ({ blobsInRepositories: rows }: Sightings): Statemen
   text: (p) => `
     seen_blobs as (
       insert into inventory.repository_blobs as o
-        (repository_id, digest, size, pushed_at, pulled_at, checked_at, mounted_at, first_seen_at, deleted_at)
-      select id, digest, size, pushed_at, pulled_at, checked_at, mounted_at, first_seen_at,
-        greatest(seen.deleted_at, places.deleted_at)
+        (repository_id, digest, size, pushed_at, pulled_at, checked_at, mounted_at, manifest_at, first_seen_at, deleted_at, implied)
+      select id, digest, size, pushed_at, pulled_at, checked_at, mounted_at, manifest_at, first_seen_at,
+        greatest(seen.deleted_at, places.deleted_at), implied
       from unnest(${p(1)}::int[], ${p(2)}::text[], ${p(3)}::bigint[], ${p(4)}::timestamptz[], ${p(5)}::timestamptz[],
-        ${p(6)}::timestamptz[], ${p(7)}::timestamptz[], ${p(8)}::timestamptz[], ${p(9)}::timestamptz[])
-        as seen (number, digest, size, pushed_at, pulled_at, checked_at, mounted_at, first_seen_at, deleted_at)
+        ${p(6)}::timestamptz[], ${p(7)}::timestamptz[], ${p(8)}::timestamptz[], ${p(9)}::timestamptz[],
+        ${p(10)}::timestamptz[], ${p(11)}::boolean[])
+        as seen (number, digest, size, pushed_at, pulled_at, checked_at, mounted_at, manifest_at, first_seen_at, deleted_at, implied)
       join places using (number)
       order by id, digest
       on conflict (repository_id, digest) do update
@@ -119,6 +121,8 @@ const blobsInRepositories = ({ blobsInRepositories: rows }: Sightings): Statemen
             pulled_at = greatest(o.pulled_at, excluded.pulled_at),
             checked_at = greatest(o.checked_at, excluded.checked_at),
             mounted_at = greatest(o.mounted_at, excluded.mounted_at),
+            manifest_at = greatest(o.manifest_at, excluded.manifest_at),
+            implied = o.implied or excluded.implied,
             first_seen_at = least(o.first_seen_at, excluded.first_seen_at),
             deleted_at = greatest(o.deleted_at, excluded.deleted_at)
     )`,
@@ -126,7 +130,10 @@ const blobsInRepositories = ({ blobsInRepositories: rows }: Sightings): Statemen
     rows.map(({ repository }) => repository),
     rows.map(({ digest }) => digest),
     rows.map(({ size }) => size ?? null),
-    ...times(rows, ['pushed', 'pulled', 'checked', 'mounted', 'first', 'deleted']),
+    ...times(rows, ['pushed', 'pulled', 'checked', 'mounted']),
+    rows.map(({ manifest }) => time(manifest)),
+    ...times(rows, ['first', 'deleted']),
+    rows.map(({ implied = false }) => implied),
   ],
 })
 
