@@ -4,7 +4,8 @@ import { keepUnresolved } from '../counters/unresolved-users.js'
 import type { EventId, UnreadableEvent } from '../events/registry-event.js'
 import { endSmallDeleted } from '../inventory/record/end-deleted.js'
 import { expandManifests, expandShown } from '../inventory/record/expand.js'
-import type { Sightings } from '../inventory/record/sightings.js'
+import { lockManifests } from '../inventory/record/lock-manifests.js'
+import type { Shown, Sightings } from '../inventory/record/sightings.js'
 import { keepRenames } from '../inventory/record/renames.js'
 import { inventoryParts } from '../inventory/record/statement.js'
 import { toldByCommit, type Database, type Run } from '../storage/database.js'
@@ -38,13 +39,24 @@ export const storeBatch = async (
     // Most often: one statement, which is its own transaction, takes a third of the work of three.
     await added
     const { repeated, isNew } = await record(database, arrivals, sightings)
+    const known = expansionOf(sightings, (digest) => !isNew.has(digest))
     // Should this fail, the events come again: the inventory takes them as if for the first time.
-    await expand(database, sightings, (digest) => !isNew.has(digest))
+    if (known.digests.length > 0) {
+      await database.transaction(async (tx) => {
+        void toldByCommit(lockManifests(tx, known.digests))
+        await expand(tx, known)
+      })
+    }
     return repeated
   }
   const { repeated } = await database.transaction(async (tx) => {
     const repeated = toldByCommit(record(tx, arrivals, sightings).then((recorded) => recorded.repeated))
-    void toldByCommit(expand(tx, sightings, () => true))
+    void toldByCommit(
+      expand(
+        tx,
+        expansionOf(sightings, () => true),
+      ),
+    )
     await Promise.all([
       sketches.add(additions.list(), tx),
       endSmallDeleted(tx, ended),
@@ -57,18 +69,20 @@ export const storeBatch = async (
   return repeated
 }
 
+type Expansion = { digests: string[]; everywhere: string[]; here: Shown[] }
+
 /**
  * What manifests hold goes to the repositories that have them. A manifest that nobody knew before is only where this batch saw
  * it, and the statement has told that already; what others learn of it meanwhile, they bring here.
  */
-const expand = async (
-  db: { run: Run },
-  { described, shown }: Sightings,
-  wasKnown: (digest: string) => boolean,
-): Promise<void> => {
-  const told = new Set(described.filter(wasKnown))
-  const elsewhere = shown.filter(({ digest }) => wasKnown(digest) && !told.has(digest))
-  await Promise.all([expandManifests(db, [...told]), expandShown(db, elsewhere)])
+const expansionOf = ({ described, shown }: Sightings, wasKnown: (digest: string) => boolean): Expansion => {
+  const everywhere = new Set(described.filter(wasKnown))
+  const here = shown.filter(({ digest }) => wasKnown(digest) && !everywhere.has(digest))
+  return { digests: [...everywhere, ...here.map(({ digest }) => digest)], everywhere: [...everywhere], here }
+}
+
+const expand = async (tx: { run: Run }, { everywhere, here }: Expansion): Promise<void> => {
+  await Promise.all([expandManifests(tx, everywhere), expandShown(tx, here)])
 }
 
 /**

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/database.js'
+import { BLOB, MANIFEST, unitedWith } from './united-rows.js'
 
 /** What a registry that was asked has shown of one repository. */
 type Confirmed = {
@@ -27,10 +28,7 @@ export const confirmObjects = async (
       from inventory.repositories r cross join unnest(${manifests}::text[]) as seen (digest)
       where r.registry = ${registry} and r.name = ${repository}
       order by seen.digest
-      on conflict (repository_id, digest) do update
-        set confirmed_at = greatest(o.confirmed_at, excluded.confirmed_at),
-            first_seen_at = least(o.first_seen_at, excluded.first_seen_at),
-            deleted_at = greatest(o.deleted_at, excluded.deleted_at)
+      ${sql.raw(unitedWith(MANIFEST))}
     `.execute(tx)
   }
   if (blobs.length > 0) {
@@ -42,11 +40,7 @@ export const confirmObjects = async (
           as seen (digest, size)
       where r.registry = ${registry} and r.name = ${repository}
       order by seen.digest
-      on conflict (repository_id, digest) do update
-        set size = greatest(o.size, excluded.size),
-            confirmed_at = greatest(o.confirmed_at, excluded.confirmed_at),
-            first_seen_at = least(o.first_seen_at, excluded.first_seen_at),
-            deleted_at = greatest(o.deleted_at, excluded.deleted_at)
+      ${sql.raw(unitedWith(BLOB))}
     `.execute(tx)
   }
 }

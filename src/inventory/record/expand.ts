@@ -2,18 +2,29 @@ import type { HotStatement, Run } from '../../storage/database.js'
 
 /**
  * What `m` has, manifests in repositories, goes to these repositories. Look-ups by key, whatever the statistics say. Layers that
- * may not be distributed are kept elsewhere: a registry takes manifests without them.
+ * may not be distributed are kept elsewhere: a registry takes manifests without them. Rows that say it already are left alone:
+ * to look at them is a write less, and most pulls are of images whose blobs are known.
  */
 const expansionOf = (m: string): string => `
     insert into inventory.repository_blobs as o (repository_id, digest, size, manifest_at, implied, deleted_at, moved_at)
-    select m.repository_id, b.digest, max(b.size), max(m.pushed_at), true, max(m.deleted_at), max(m.moved_at)
-    from ${m}
-      cross join lateral (
-        select digest, size from inventory.manifest_blobs
-        where manifest_digest = m.digest and (media_type is null or media_type !~ 'foreign|nondistributable') offset 0
-      ) b
-    group by m.repository_id, b.digest
-    order by m.repository_id, b.digest
+    select told.* from (
+      select m.repository_id, b.digest, max(b.size) as size, max(m.pushed_at) as manifest_at, true, max(m.deleted_at), max(m.moved_at)
+      from ${m}
+        cross join lateral (
+          select digest, size from inventory.manifest_blobs
+          where manifest_digest = m.digest and (media_type is null or media_type !~ 'foreign|nondistributable') offset 0
+        ) b
+      group by m.repository_id, b.digest
+    ) told
+      left join lateral (
+        select true as same from inventory.repository_blobs k
+        where k.repository_id = told.repository_id and k.digest = told.digest and k.implied
+          and k.manifest_at is not distinct from greatest(k.manifest_at, told.manifest_at)
+          and k.size is not distinct from greatest(k.size, told.size)
+        offset 0
+      ) known on true
+    where known.same is null
+    order by told.repository_id, told.digest
     on conflict (repository_id, digest) do update
       set size = greatest(o.size, excluded.size),
           manifest_at = greatest(o.manifest_at, excluded.manifest_at),

@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { HotStatement, Run, Sql } from '../../storage/database.js'
 
 /**
  * Waits for those who learn what these manifests of a repository hold, and lets them wait until the transaction ends: they tell
@@ -17,4 +17,14 @@ export const lockManifestsOf = async (
     order by digest limit ${most}
     on conflict (digest) do update set size = m.size where false
   `.execute(tx)
+}
+
+const LOCK: HotStatement = {
+  name: 'lock_manifests',
+  text: 'select from inventory.manifests where digest = any($1::text[]) order by digest for no key update',
+}
+
+/** The same for manifests that are told to repositories in a transaction after the one that stored them. */
+export const lockManifests = async ({ run }: { run: Run }, digests: readonly string[]): Promise<void> => {
+  await run(LOCK, [digests])
 }

@@ -4,6 +4,7 @@ import type { Database, Sql } from '../../storage/database.js'
 import { jobStep, type Step } from '../../storage/job-step.js'
 import { expandShown } from './expand.js'
 import { lockManifestsOf } from './lock-manifests.js'
+import { BLOB, MANIFEST, TAG, unitedWith, type Keyed } from './united-rows.js'
 
 /** A repository, and where all that is known of it belongs. */
 export type Move = {
@@ -81,32 +82,6 @@ const lockBoth = async (tx: Sql, { from, to, until }: Move): Promise<Ids | undef
   return target === undefined || target === source ? undefined : { from: source, to: target }
 }
 
-type Keyed = { table: string; key: string; newest: string[]; others: Record<string, string> }
-
-/** How two rows of one key become one; as in the statement that stores batches. */
-const MANIFEST: Keyed = {
-  table: 'repository_manifests',
-  key: 'digest',
-  newest: ['pushed_at', 'pulled_at', 'checked_at', 'confirmed_at', 'deleted_at'],
-  others: { first_seen_at: 'least(o.first_seen_at, excluded.first_seen_at)' },
-}
-const BLOB: Keyed = {
-  table: 'repository_blobs',
-  key: 'digest',
-  newest: ['pushed_at', 'pulled_at', 'checked_at', 'mounted_at', 'manifest_at', 'confirmed_at', 'deleted_at'],
-  others: { ...MANIFEST.others, size: 'greatest(o.size, excluded.size)', implied: 'o.implied or excluded.implied' },
-}
-const TAG: Keyed = {
-  table: 'tags',
-  key: 'name',
-  newest: ['pointed_at', 'pushed_at', 'pulled_at', 'checked_at', 'deleted_at'],
-  others: {
-    ...MANIFEST.others,
-    digest: `case when o.pointed_at is null or (excluded.pointed_at, excluded.digest) > (o.pointed_at, o.digest)
-      then excluded.digest else o.digest end`,
-  },
-}
-
 /** What a move concerns of rows whose times these are. Alias or not, what has nothing but marks goes along. */
 const isMoved = (times: readonly string[], { until }: Pick<Move, 'until'>): RawBuilder<unknown> =>
   until === undefined
@@ -131,13 +106,10 @@ const moveManifests =
 const moveKeyed = async (
   tx: Sql,
   { from, to }: Ids,
-  { table, key, newest, others, move, after, most = AT_ONCE }: Keyed & { move: Move; after: string; most?: number },
+  { move, after, most = AT_ONCE, ...keyed }: Keyed & { move: Move; after: string; most?: number },
 ): Promise<string[]> => {
+  const { table, key, newest, others } = keyed
   const copied = [key, ...newest.filter((column) => column !== 'deleted_at'), ...Object.keys(others)].join(', ')
-  const merged = [
-    ...Object.entries(others).map(([column, value]) => `${column} = ${value}`),
-    ...[...newest, 'moved_at'].map((column) => `${column} = greatest(o.${column}, excluded.${column})`),
-  ]
   const at = sql`${move.until === undefined ? null : isoTime(move.until)}::timestamptz`
   const { rows } = await sql<{ key: string }>`
     with moved as (
@@ -156,7 +128,7 @@ const moveKeyed = async (
       where r.id = ${from} and r.deleted_at > coalesce(moved.moved_at, '-infinity') and r.deleted_at <= ${at}
     ) ended on true
     order by ${sql.raw(key)}
-    on conflict (repository_id, ${sql.raw(key)}) do update set ${sql.raw(merged.join(', '))}
+    ${sql.raw(unitedWith(keyed, { also: ['moved_at'] }))}
     returning ${sql.raw(key)} as key
   `.execute(tx)
   return rows.map((row) => row.key)
@@ -186,7 +158,7 @@ const moveTold = async (
   return rows.map(({ key }) => key)
 }
 
-const ALL: { table: string; times: string[] }[] = [
+const ALL: { table: string; times: readonly string[] }[] = [
   ...[MANIFEST, BLOB, TAG].map(({ table, newest }) => ({ table, times: newest })),
   ...[CHANGES, LOOKUPS].map(({ table }) => ({ table, times: ['at'] })),
 ]

@@ -2,6 +2,7 @@ import type { StatementPart } from '../../storage/statement-parts.js'
 import type { Sightings } from './sightings.js'
 import { changes, contents, lookups } from './statement-contents.js'
 import { time, times } from './times.js'
+import { BLOB, MANIFEST, TAG, unitedWith } from './united-rows.js'
 
 /**
  * The parts of a batch's statement that keep the inventory. Each row is united with what is stored: of every time the
@@ -87,12 +88,7 @@ const manifestsInRepositories = ({ manifestsInRepositories: rows }: Sightings): 
         as seen (number, digest, pushed_at, pulled_at, checked_at, first_seen_at, deleted_at)
       join places using (number)
       order by id, digest
-      on conflict (repository_id, digest) do update
-        set pushed_at = greatest(o.pushed_at, excluded.pushed_at),
-            pulled_at = greatest(o.pulled_at, excluded.pulled_at),
-            checked_at = greatest(o.checked_at, excluded.checked_at),
-            first_seen_at = least(o.first_seen_at, excluded.first_seen_at),
-            deleted_at = greatest(o.deleted_at, excluded.deleted_at)
+      ${unitedWith(MANIFEST, { without: ['confirmed_at'] })}
     )`,
   values: [
     rows.map(({ repository }) => repository),
@@ -115,16 +111,7 @@ const blobsInRepositories = ({ blobsInRepositories: rows }: Sightings): Statemen
         as seen (number, digest, size, pushed_at, pulled_at, checked_at, mounted_at, manifest_at, first_seen_at, deleted_at, implied)
       join places using (number)
       order by id, digest
-      on conflict (repository_id, digest) do update
-        set size = greatest(o.size, excluded.size),
-            pushed_at = greatest(o.pushed_at, excluded.pushed_at),
-            pulled_at = greatest(o.pulled_at, excluded.pulled_at),
-            checked_at = greatest(o.checked_at, excluded.checked_at),
-            mounted_at = greatest(o.mounted_at, excluded.mounted_at),
-            manifest_at = greatest(o.manifest_at, excluded.manifest_at),
-            implied = o.implied or excluded.implied,
-            first_seen_at = least(o.first_seen_at, excluded.first_seen_at),
-            deleted_at = greatest(o.deleted_at, excluded.deleted_at)
+      ${unitedWith(BLOB, { without: ['confirmed_at'] })}
     )`,
   values: [
     rows.map(({ repository }) => repository),
@@ -141,7 +128,7 @@ const tags = ({ tags: rows }: Sightings): StatementPart => ({
   key: 't',
   text: (p) => `
     seen_tags as (
-      insert into inventory.tags as t
+      insert into inventory.tags as o
         (repository_id, name, digest, pointed_at, pushed_at, pulled_at, checked_at, first_seen_at, deleted_at)
       select id, name, digest, pointed_at, pushed_at, pulled_at, checked_at, first_seen_at,
         greatest(seen.deleted_at, places.deleted_at)
@@ -150,16 +137,7 @@ const tags = ({ tags: rows }: Sightings): StatementPart => ({
         as seen (number, name, digest, pointed_at, pushed_at, pulled_at, checked_at, first_seen_at, deleted_at)
       join places using (number)
       order by id, name
-      on conflict (repository_id, name) do update
-        set digest = case
-              when t.pointed_at is null or (excluded.pointed_at, excluded.digest) > (t.pointed_at, t.digest)
-              then excluded.digest else t.digest end,
-            pointed_at = greatest(t.pointed_at, excluded.pointed_at),
-            pushed_at = greatest(t.pushed_at, excluded.pushed_at),
-            pulled_at = greatest(t.pulled_at, excluded.pulled_at),
-            checked_at = greatest(t.checked_at, excluded.checked_at),
-            first_seen_at = least(t.first_seen_at, excluded.first_seen_at),
-            deleted_at = greatest(t.deleted_at, excluded.deleted_at)
+      ${unitedWith(TAG)}
     )`,
   values: [
     rows.map(({ repository }) => repository),

@@ -1,0 +1,192 @@
+import type { Micros } from '../../events/calendar.js'
+import type { EventId, RegistryEvent } from '../../events/registry-event.js'
+import { isIndex, isKeptHere } from '../../events/target.js'
+import type { Remembered } from './remembered.js'
+import type {
+  Change,
+  Happening,
+  SeenLookup,
+  SeenManifest,
+  SeenObject,
+  SeenRename,
+  SeenRepository,
+  SeenTag,
+  Shown,
+  Sightings,
+  Times,
+} from './sightings.js'
+
+type Needs = {
+  remembered: Remembered
+  /** A keyed hash that tells clients apart; undefined when the event does not say who asked. */
+  originOf: (event: RegistryEvent) => string | undefined
+}
+
+/**
+ * Gathers what events say, without what is stored already. A statement may touch a row only once, so what they say of one row
+ * becomes one here.
+ */
+export const sightingsIn = (events: readonly RegistryEvent[], { remembered, originOf }: Needs): Sightings => {
+  const repositories = new Map<string, SeenRepository>()
+  const manifestsInRepositories = new Map<string, SeenObject>()
+  const blobsInRepositories = new Map<string, SeenObject>()
+  const tags = new Map<string, SeenTag>()
+  const manifests = new Map<string, SeenManifest>()
+  const changes = new Map<EventId, Change>()
+  const renames = new Map<EventId, SeenRename>()
+  const lookups = new Map<EventId, SeenLookup>()
+  const described = new Set<string>()
+  const shown = new Map<string, Shown & { number: number }>()
+
+  const repositoryOf = ({ registry, repository: name, at }: RegistryEvent): SeenRepository => {
+    const key = `${registry} ${name}`
+    const seen = repositories.get(key) ?? { number: repositories.size + 1, registry, name, first: at, last: at }
+    seen.first = Math.min(seen.first, at)
+    seen.last = Math.max(seen.last, at)
+    repositories.set(key, seen)
+    return seen
+  }
+
+  const objectIn = (objects: Map<string, SeenObject>, repository: number, digest: string): SeenObject =>
+    entry(objects, `${repository} ${digest}`, () => ({ repository, digest }))
+  const tagIn = (repository: number, name: string): SeenTag =>
+    entry(tags, `${repository} ${name}`, () => ({ repository, name }))
+
+  const deleted = (event: RegistryEvent): void => {
+    const repository = repositoryOf(event)
+    const { at, digest, tag } = event
+    if (digest !== undefined) {
+      // Nothing tells the delete of a manifest from that of a blob: it leaves its mark at both.
+      happened(objectIn(manifestsInRepositories, repository.number, digest), 'deleted', at)
+      happened(objectIn(blobsInRepositories, repository.number, digest), 'deleted', at)
+    }
+    if (tag !== undefined) happened(tagIn(repository.number, tag), 'deleted', at)
+    if (digest === undefined && tag === undefined) repository.deleted = latest(repository.deleted, at)
+    changes.set(event.id, changeOf(event, repository.number, 'delete'))
+  }
+
+  const renamed = ({ id, registry, at, actor, rename }: RegistryEvent): void => {
+    if (rename)
+      renames.set(id, { ...rename, event: id, registry, at, ...(actor.name !== undefined && { actor: actor.name }) })
+  }
+
+  const lookUp = ({ tag, ...event }: RegistryEvent, repository: number, digest: string, what: Happening): void => {
+    if (tag === undefined ? what !== 'pulled' : what !== 'checked') return
+    const origin = originOf(event)
+    if (origin === undefined) return
+    const { id, at } = event
+    lookups.set(id, { event: id, repository, digest, origin, at, ...(tag !== undefined && { tag }) })
+  }
+
+  const manifestSeen = (event: RegistryEvent, digest: string, what: Happening): void => {
+    const { number, registry, name } = repositoryOf(event)
+    happened(objectIn(manifestsInRepositories, number, digest), what, event.at)
+    const isDescribed = remembered.describes(event)
+    const isShown = what !== 'pushed' && remembered.implies(event)
+    if (!isDescribed && event.references) described.add(digest)
+    if (!isShown) shown.set(`${number} ${digest}`, { number, registry, name, digest })
+    // The row of the manifest is what those who expand it wait for each other at, even if it says nothing new.
+    if (!isShown || !isDescribed) {
+      describe(
+        entry(manifests, digest, () => ({ digest })),
+        event,
+      )
+    }
+    lookUp(event, number, digest, what)
+    if (event.tag === undefined) return
+    const tag = tagIn(number, event.tag)
+    happened(tag, what, event.at)
+    point(tag, digest, event.at)
+    if (what === 'pushed') changes.set(event.id, changeOf(event, number, 'push'))
+  }
+
+  const blobSeen = (event: RegistryEvent, digest: string, what: Happening): void => {
+    const blob = objectIn(blobsInRepositories, repositoryOf(event).number, digest)
+    happened(blob, what, event.at)
+    if (event.size !== undefined) blob.size = Math.max(blob.size ?? 0, event.size)
+  }
+
+  for (const event of events) {
+    const { action, digest, object } = event
+    if (action === 'delete') deleted(event)
+    else if (action === 'rename') renamed(event)
+    else if (digest !== undefined && object !== undefined) {
+      const what = happeningOf(event)
+      if (object === 'manifest') manifestSeen(event, digest, what)
+      else blobSeen(event, digest, what)
+    }
+  }
+  // What a manifest holds is in all repositories that showed it in this batch.
+  for (const [key, { number, digest }] of shown) {
+    const { mediaType, contents = [] } = manifests.get(digest) ?? {}
+    if (isIndex(mediaType)) continue
+    for (const entry of contents.filter(isKeptHere)) {
+      const blob = objectIn(blobsInRepositories, number, entry.digest)
+      blob.implied = true
+      const pushed = manifestsInRepositories.get(key)?.pushed
+      if (pushed !== undefined) blob.manifest = latest(blob.manifest, pushed)
+      if (entry.size !== undefined) blob.size = Math.max(blob.size ?? 0, entry.size)
+    }
+  }
+  return {
+    repositories: [...repositories.values()],
+    manifestsInRepositories: [...manifestsInRepositories.values()],
+    blobsInRepositories: [...blobsInRepositories.values()],
+    tags: [...tags.values()],
+    manifests: [...manifests.values()],
+    changes: [...changes.values()],
+    renames: [...renames.values()],
+    lookups: [...lookups.values()],
+    described: [...described],
+    shown: [...shown.values()],
+  }
+}
+
+/** A HEAD asks whether something is there: a check, which is no pull, but shows that it is. */
+const happeningOf = ({ action, method }: RegistryEvent): Happening => {
+  if (action === 'push') return 'pushed'
+  if (action === 'mount') return 'mounted'
+  return method === 'HEAD' ? 'checked' : 'pulled'
+}
+
+const entry = <T>(map: Map<string, T>, key: string, make: () => T): T => {
+  const known = map.get(key)
+  if (known) return known
+  const made = make()
+  map.set(key, made)
+  return made
+}
+
+const latest = (a: Micros | undefined, b: Micros): Micros => (a === undefined || b > a ? b : a)
+
+const happened = (seen: Times, what: Happening, at: Micros): void => {
+  seen[what] = latest(seen[what], at)
+  if (what !== 'deleted') seen.first = Math.min(seen.first ?? at, at)
+}
+
+/** Where a tag points is what was said last; of two at the same moment, the greater digest, so that all agree. */
+const point = (tag: SeenTag, digest: string, at: Micros): void => {
+  const before = tag.pointed ?? -Infinity
+  if (at < before || (at === before && digest <= (tag.digest ?? ''))) return
+  tag.digest = digest
+  tag.pointed = at
+}
+
+const describe = (manifest: SeenManifest, { mediaType, size, references }: RegistryEvent): void => {
+  if (mediaType !== undefined && mediaType > (manifest.mediaType ?? '')) manifest.mediaType = mediaType
+  if (size !== undefined) manifest.size = Math.max(manifest.size ?? 0, size)
+  if (references) manifest.contents ??= references
+}
+
+const changeOf = (event: RegistryEvent, repository: number, action: Change['action']): Change => {
+  const { id, at, digest, tag, actor } = event
+  return {
+    event: id,
+    repository,
+    at,
+    action,
+    ...(digest !== undefined && { digest }),
+    ...(tag !== undefined && { tag }),
+    ...(actor.name !== undefined && { actor: actor.name }),
+  }
+}
