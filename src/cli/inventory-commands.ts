@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander'
-import type { Question } from '../inventory/questions/question.js'
+import type { Parameter, Question } from '../inventory/questions/question.js'
 import { QUESTIONS } from '../inventory/questions/questions.js'
 import { examples, json } from './command-help.js'
 import type { InventoryOptions } from './inventory.js'
@@ -12,6 +12,12 @@ export const exampleOf = ({ name, parameters }: Question): string => {
   const required = Object.entries(parameters).filter(([, parameter]) => parameter.required)
   const options = required.map(([key]) => `--${key.replaceAll('_', '-')} ${SAMPLES[key] ?? '90d'}`)
   return ['tallyman inventory', name, ...options].join(' ')
+}
+
+/** What stands for a value in the help. */
+const placeholderOf = (name: string, { kind, choices = [] }: Parameter): string => {
+  if (kind === 'age') return 'age'
+  return kind === 'choice' ? choices.join('|') : name
 }
 
 /** Adds `inventory` with a command for each question, and `sql`. */
@@ -37,10 +43,10 @@ export const addInventoryCommands = (program: Command): void => {
   for (const question of QUESTIONS) {
     const { name, answers, parameters } = question
     const command = inventory.command(name).description(answers)
-    for (const [parameter, { help, required }] of Object.entries(parameters)) {
-      const flags = `--${parameter.replaceAll('_', '-')} <${parameter.includes('_') ? 'age' : parameter}>`
-      if (required) command.requiredOption(flags, help)
-      else command.option(flags, help)
+    for (const [key, parameter] of Object.entries(parameters)) {
+      const flags = `--${key.replaceAll('_', '-')} <${placeholderOf(key, parameter)}>`
+      if (parameter.required) command.requiredOption(flags, parameter.help)
+      else command.option(flags, parameter.help)
     }
     command
       .option('--limit <rows>', 'rows of a page, at most 1000 (default: 100)')

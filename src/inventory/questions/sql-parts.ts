@@ -48,7 +48,8 @@ export const isManifestType = (mediaType: Part): Part =>
 
 /**
  * Bytes of all that `digest` names: an image with its blobs, an index with its images and theirs, each once. Layers that may
- * not be distributed are kept elsewhere. Null while the contents of an image of an index are not known.
+ * not be distributed are kept elsewhere. Null while the contents of an image of an index are not known. An index may list one
+ * image a thousand times: its blobs are read once.
  */
 export const wholeSize = (digest: Part): Part => sql`(
   select case when bool_and(known) then sum(size)::bigint end from (
@@ -58,8 +59,9 @@ export const wholeSize = (digest: Part): Part => sql`(
       union all select c.digest, c.size, not ${isManifestType(sql`c.media_type`)} or coalesce(
         (select m.contents_known from inventory.manifests m where m.digest = c.digest), false), null
         from inventory.manifest_children c where c.manifest_digest = ${digest}
-      union all select b.digest, b.size, true, b.media_type from inventory.manifest_children c
-        join inventory.manifest_blobs b on b.manifest_digest = c.digest where c.manifest_digest = ${digest}
+      union all select b.digest, b.size, true, b.media_type
+        from (select distinct digest from inventory.manifest_children where manifest_digest = ${digest}) c
+          join inventory.manifest_blobs b on b.manifest_digest = c.digest
     ) parts
     where media_type is null or media_type !~ 'foreign|nondistributable'
     group by digest, size

@@ -4,6 +4,8 @@ import { behind, isManifestType, placedIn } from './sql-parts.js'
 
 /** An index may list indexes; deeper than this nobody builds, and a circle of digests cannot be made. */
 const DEEPEST = 4
+/** Listed by indexes on one level, in one repository: no registry builds so many, but an event may say so. */
+const MOST_LISTED = 10_000
 
 /** What configurations are called, by the first entry of a manifest, where nobody told which it is. */
 const CONFIG_TYPES = sql`('application/vnd.docker.container.image.v1+json', 'application/vnd.docker.plugin.v1+json',
@@ -14,7 +16,7 @@ const tree: Question = {
   name: 'tree',
   answers: 'All that one image consists of: the index, its images by platform, and their configuration and layers.',
   definition:
-    'part is index, manifest, config or layer; level says how deep it lies; present says whether the repository has it now; layers that may not be distributed are kept elsewhere. Layers that images share are listed with each.',
+    'part is index, manifest, config or layer; level says how deep it lies; present says whether the repository has it now; layers that may not be distributed are kept elsewhere. Layers that images share are listed with each. What indexes list more than once on one level is listed each time, but its contents only the first time; of one level the first 10,000 manifests are listed.',
   parameters: {
     repository: { kind: 'text', required: true, help: 'the repository, as team/app' },
     reference: { kind: 'text', required: true, help: 'a tag, as latest, or a digest' },
@@ -46,13 +48,20 @@ const tree: Question = {
       where o.seen_at is not null
     ), nodes as (
       select repository_id, 0 as level, lpad(repository_id::text, 10, '0') as path, digest,
-        null::text as os, null::text as architecture, null::text as variant, null::text collate "C" as media_type, null::bigint as size
+        null::text as os, null::text as architecture, null::text as variant, null::text collate "C" as media_type, null::bigint as size,
+        true as first_on_level
       from named
       union all
-      select n.repository_id, n.level + 1, n.path || '.' || lpad(c.position::text, 6, '0'), c.digest, c.os, c.architecture, c.variant,
-        c.media_type, c.size
-      from nodes n join inventory.manifest_children c on c.manifest_digest = n.digest
-      where n.level < ${DEEPEST}
+      select repository_id, level, path, digest, os, architecture, variant, media_type, size,
+        row_number() over (partition by repository_id, digest order by path) = 1
+      from (
+        select n.repository_id, n.level + 1 as level, n.path || '.' || lpad(c.position::text, 6, '0') as path, c.digest,
+          c.os, c.architecture, c.variant, c.media_type, c.size,
+          row_number() over (partition by n.repository_id order by n.path, c.position) as number
+        from nodes n join inventory.manifest_children c on c.manifest_digest = n.digest
+        where n.first_on_level and n.level < ${DEEPEST}
+      ) listed
+      where number <= ${MOST_LISTED}
     ), parts as (
       select n.repository_id, n.level, n.path, n.digest, coalesce(m.media_type, n.media_type) as media_type, coalesce(m.size, n.size) as size,
         case when not ${isManifestType(sql`n.media_type`)} then case when n.media_type like '%config%' then 'config' else 'layer' end
@@ -74,6 +83,7 @@ const tree: Question = {
       from nodes n
         join inventory.manifest_blobs b on b.manifest_digest = n.digest
         left join inventory.manifests m on m.digest = n.digest
+      where n.first_on_level
     )
     select p.level, p.part, p.digest, p.os, p.architecture, p.variant, p.size,
       case when p.present then 'yes' else 'no' end as present, p.media_type, r.registry, jsonb_build_array(p.path) as key

@@ -1,4 +1,5 @@
-import { isConflict, isContentError, type Database } from '../../storage/database.js'
+import { isStorageAway } from '../../storage/away.js'
+import { isCancelled, isConflict, isContentError, type Database } from '../../storage/database.js'
 import { learnManifest } from '../record/learn-manifest.js'
 import { BEGINNING, claimDue, postpone, type DueManifest, type Position } from './due-manifests.js'
 import { RegistryError } from './exchange.js'
@@ -44,6 +45,7 @@ export const createReadBack = ({ database, registries, clientFor, now }: Needs):
   const read = async (due: DueManifest): Promise<boolean> => {
     const found = await fetchDue(due)
     const problem = 'problem' in found ? found.problem : await store(found.manifest)
+    // Should the database be away, this fails too, and ends the run.
     if (problem !== undefined) await postpone(database.sql, due, problem)
     return problem === undefined
   }
@@ -75,15 +77,13 @@ export const createReadBack = ({ database, registries, clientFor, now }: Needs):
     }
   }
 
-  /** @returns why the database will never take it; undefined when it has. */
+  /** @returns why the database did not take it; undefined when it has. One that it never takes must not end every run. */
   const store = async (manifest: FetchedManifest, attempt = 0): Promise<string | undefined> => {
     try {
       await database.transaction(async (tx) => learnManifest(tx, manifest))
       return undefined
     } catch (error) {
-      if (isContentError(error)) return 'the database refused what the manifest says'
-      if (!isConflict(error) || attempt >= CONFLICT_RETRIES) throw error
-      return store(manifest, attempt + 1)
+      return isConflict(error) && attempt < CONFLICT_RETRIES ? store(manifest, attempt + 1) : whyNotStored(error)
     }
   }
 
@@ -116,6 +116,12 @@ export const createReadBack = ({ database, registries, clientFor, now }: Needs):
       stopped = true
     },
   }
+}
+
+const whyNotStored = (error: unknown): string => {
+  if (isContentError(error)) return 'the database refused what the manifest says'
+  if (isStorageAway(error) || isCancelled(error)) return 'the manifest could not be stored in time'
+  return `the manifest could not be stored: ${error instanceof Error ? error.message : String(error)}`
 }
 
 /** All hosts under which events may have told of registries that can be asked. */

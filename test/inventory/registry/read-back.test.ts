@@ -4,13 +4,15 @@ import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import { createRegistryClient } from '../../../src/inventory/registry/http-registry-client.js'
 import { createReadBack, type ReadBack } from '../../../src/inventory/registry/read-back.js'
 import { createRegistries, type Registry } from '../../../src/inventory/registry/registries.js'
+import type { RegistryClient } from '../../../src/inventory/registry/registry-client.js'
 import { countUnread, retryReads } from '../../../src/inventory/registry/unread-manifests.js'
+import type { Database } from '../../../src/storage/database.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
 import { inventoryOf } from '../../servers/inventory.js'
 import { aManifest, anImage, descriptor, digestOf, OCI_IMAGE, OCI_INDEX } from '../../servers/manifests.js'
 import { eventually } from '../../servers/process.js'
-import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
+import { openServerStores, STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 import { startStub, type Stub } from '../../servers/stub.js'
 
 const IMAGE = anImage('one')
@@ -48,9 +50,13 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
   })
 
   const named = (): Registry => ({ name: 'registry.example', aliases: ['alias.example'], url: registry.url })
-  const readBack = (list: Registry[] = [named()], now = () => new Date()): ReadBack =>
+  const readBack = (
+    list: Registry[] = [named()],
+    now = () => new Date(),
+    database: Database = stores.database,
+  ): ReadBack =>
     createReadBack({
-      database: stores.database,
+      database,
       registries: createRegistries(() => list),
       clientFor: (wanted) => {
         const found = list.find(({ name }) => name === wanted)
@@ -72,6 +78,17 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
   const due = async (): Promise<unknown> => run(`update inventory.manifests set next_attempt_at = now()`)
   const manifests = (): string[] =>
     registry.requests.map(({ path }) => path).filter((path) => path.includes('/manifests/'))
+
+  /** The stores, where the first transaction fails in place of its work. */
+  const failingOnce = (error: Error): Database => {
+    let failed = false
+    const transaction: Database['transaction'] = async (work) => {
+      if (failed) return stores.database.transaction(work)
+      failed = true
+      throw error
+    }
+    return { ...stores.database, transaction }
+  }
 
   test('once for each digest, for all repositories that have it', async () => {
     await ingest(pushed(), pushed({ repository: 'team/other' }), pushed({ repository: 'third', action: 'pull' }))
@@ -211,6 +228,41 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
     expect(manifests()).toHaveLength(2)
   })
 
+  test.each([
+    ['takes too long', 'Query read timeout', 'the manifest could not be stored in time'],
+    ['fails', 'out of luck', 'the manifest could not be stored: out of luck'],
+  ])('the others too when the storing of one %s, which is tried again later', async (_, message, reason) => {
+    const other = anImage('other')
+    serves.set(`/v2/team/app/manifests/${other.digest}`, other.bytes)
+    await ingest(pushed(), pushed({ digest: other.digest }))
+    expect(await readBack([named()], undefined, failingOnce(new Error(message))).run()).toBe(1)
+    const rows = await todo()
+    expect(rows).toContainEqual(expect.objectContaining({ contents_known: true, last_error: null }))
+    expect(rows).toContainEqual({
+      contents_known: false,
+      attempts: 1,
+      last_error: reason,
+      wait: expect.closeTo(10, -1),
+    })
+    await due()
+    expect(await readBack().run()).toBe(1)
+  })
+
+  test('no more when the database is away, and the run says so', async () => {
+    await ingest(pushed())
+    const away = new Error('Connection terminated')
+    const database = failingOnce(away)
+    let claimed = false
+    const getExecutor = (): ReturnType<Database['sql']['getExecutor']> => {
+      if (claimed) throw away
+      claimed = true
+      return stores.database.sql.getExecutor()
+    }
+    const gone: Database = { ...database, sql: { getExecutor } as unknown as Database['sql'] }
+    await expect(readBack([named()], undefined, gone).run()).rejects.toThrow(away)
+    expect(await todo()).toMatchObject([{ contents_known: false, attempts: 1, last_error: null }])
+  })
+
   test('an index with its children and their platforms, which events may have left out', async () => {
     const platform = { os: 'linux', architecture: 'arm64' }
     const child = descriptor('child', OCI_IMAGE)
@@ -227,5 +279,38 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
         { position: 0, digest: digestOf('child'), ...platform, variant: null, media_type: OCI_IMAGE, size: 5 },
       ],
     })
+  })
+})
+
+describe('manifests are read back from a busy PostgreSQL', () => {
+  let stores: TestStores
+  beforeAll(async () => {
+    stores = await openServerStores()
+  })
+  afterAll(async () => stores.close())
+
+  test('later, where a row that is to be written stays locked', async () => {
+    const digest = digestOf('a layer')
+    const manifest = { digest: IMAGE.digest, mediaType: OCI_IMAGE, size: 20, contents: [{ digest, size: 10 }] }
+    await createCounting(stores).ingest([
+      anEvent({ id: 1, object: 'manifest', digest: IMAGE.digest, mediaType: OCI_IMAGE }),
+      anEvent({ id: 2, object: 'blob', digest }),
+    ])
+    const reading = createReadBack({
+      database: stores.database,
+      registries: createRegistries(() => [{ name: 'registry.example', aliases: [], url: 'http://registry.example' }]),
+      clientFor: () => ({ manifest: async () => Promise.resolve(manifest) }) as unknown as RegistryClient,
+      now: () => new Date(),
+    })
+    await stores.database.transaction(async (tx) => {
+      await sql`select from inventory.repository_blobs for update`.execute(tx)
+      expect(await reading.run()).toBe(0)
+    })
+    const { rows } = await sql`
+      select attempts, last_error, next_attempt_at < now() + interval '1 minute' as soon from inventory.manifests
+    `.execute(stores.database.sql)
+    expect(rows).toEqual([{ attempts: 1, last_error: 'the manifest could not be stored in time', soon: true }])
+    await sql`update inventory.manifests set next_attempt_at = now()`.execute(stores.database.sql)
+    expect(await reading.run()).toBe(1)
   })
 })
