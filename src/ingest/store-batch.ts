@@ -3,8 +3,7 @@ import { KNOWN_BEFORE, talliesPart, type Arrival } from '../counters/tallies.js'
 import { keepUnresolved } from '../counters/unresolved-users.js'
 import type { EventId, UnreadableEvent } from '../events/registry-event.js'
 import { endSmallDeleted } from '../inventory/record/end-deleted.js'
-import { expandManifests, expandShown } from '../inventory/record/expand.js'
-import { lockManifests } from '../inventory/record/lock-manifests.js'
+import { tellKnown } from '../inventory/record/expand.js'
 import type { Shown, Sightings } from '../inventory/record/sightings.js'
 import { keepRenames } from '../inventory/record/renames.js'
 import { inventoryParts } from '../inventory/record/statement.js'
@@ -38,25 +37,16 @@ export const storeBatch = async (
   if (added) {
     // Most often: one statement, which is its own transaction, takes a third of the work of three.
     await added
-    const { repeated, isNew } = await record(database, arrivals, sightings)
-    const known = expansionOf(sightings, (digest) => !isNew.has(digest))
+    const { repeated, untold } = await record(database, arrivals, sightings)
     // Should this fail, the events come again: the inventory takes them as if for the first time.
-    if (known.digests.length > 0) {
-      await database.transaction(async (tx) => {
-        void toldByCommit(lockManifests(tx, known.digests))
-        await expand(tx, known)
-      })
+    if (untold.described.length + untold.shown.length > 0) {
+      await database.transaction(async (tx) => tellKnown(tx, untold))
     }
     return repeated
   }
   const { repeated } = await database.transaction(async (tx) => {
     const repeated = toldByCommit(record(tx, arrivals, sightings).then((recorded) => recorded.repeated))
-    void toldByCommit(
-      expand(
-        tx,
-        expansionOf(sightings, () => true),
-      ),
-    )
+    void toldByCommit(tellKnown(tx, sightings))
     await Promise.all([
       sketches.add(additions.list(), tx),
       endSmallDeleted(tx, ended),
@@ -69,40 +59,32 @@ export const storeBatch = async (
   return repeated
 }
 
-type Expansion = { digests: string[]; everywhere: string[]; here: Shown[] }
-
-/**
- * What manifests hold goes to the repositories that have them. A manifest that nobody knew before is only where this batch saw
- * it, and the statement has told that already; what others learn of it meanwhile, they bring here.
- */
-const expansionOf = ({ described, shown }: Sightings, wasKnown: (digest: string) => boolean): Expansion => {
-  const everywhere = new Set(described.filter(wasKnown))
-  const here = shown.filter(({ digest }) => wasKnown(digest) && !everywhere.has(digest))
-  return { digests: [...everywhere, ...here.map(({ digest }) => digest)], everywhere: [...everywhere], here }
+type Recorded = {
+  /** Ids that were known before. */
+  repeated: ReadonlySet<EventId>
+  untold: Pick<Sightings, 'described' | 'shown'>
 }
 
-const expand = async (tx: { run: Run }, { everywhere, here }: Expansion): Promise<void> => {
-  await Promise.all([expandManifests(tx, everywhere), expandShown(tx, here)])
-}
-
-/**
- * Remembers the events, counts their tallies and keeps the inventory, in one statement.
- * @returns the ids that were known before, and the manifests that were not.
- */
-const record = async (
-  { run }: { run: Run },
-  arrivals: readonly Arrival[],
-  sightings: Sightings,
-): Promise<{ repeated: ReadonlySet<EventId>; isNew: ReadonlySet<string> }> => {
-  const close = sightings.manifests.length > 0 ? KNOWN_BEFORE_AND_NEW : KNOWN_BEFORE
+/** Remembers the events, counts their tallies and keeps the inventory, in one statement. */
+const record = async ({ run }: { run: Run }, arrivals: readonly Arrival[], sightings: Sightings): Promise<Recorded> => {
+  const close = sightings.manifests.length > 0 ? WITH_MANIFESTS : KNOWN_BEFORE
   const { statement, values } = joinParts([talliesPart(arrivals), ...inventoryParts(sightings)], close)
-  const rows = await run<{ id: EventId | null; digest?: string | null }>(statement, values)
+  const rows = await run<{ id: EventId | null; digest?: string | null; number?: number | null }>(statement, values)
+  const isNew = new Set(rows.flatMap(({ digest }) => digest ?? []))
+  const wasDeleted = new Set(rows.flatMap(({ number }) => number ?? []))
+  // A manifest that nobody knew before is only where this batch saw it; what others learn of it meanwhile, they bring there.
+  const isDone = ({ number, digest, isTold }: Shown): boolean => isTold && isNew.has(digest) && !wasDeleted.has(number)
   return {
     repeated: new Set(rows.flatMap(({ id }) => id ?? [])),
-    isNew: new Set(rows.flatMap(({ digest }) => digest ?? [])),
+    untold: {
+      described: sightings.described.filter((digest) => !isNew.has(digest)),
+      shown: sightings.shown.filter((place) => !isDone(place)),
+    },
   }
 }
 
-const KNOWN_BEFORE_AND_NEW = (p: (number: number) => string): string => `
-    select known.id, null as digest from (${KNOWN_BEFORE(p)}) known
-    union all select null, digest from seen_manifests where is_new`
+/** And the manifests that were not, and the repositories that were deleted once. */
+const WITH_MANIFESTS = (p: (number: number) => string): string => `
+    select known.id, null as digest, null::int as number from (${KNOWN_BEFORE(p)}) known
+    union all select null, digest, null from seen_manifests where is_new
+    union all select null, null, number::int from places where deleted_at is not null`

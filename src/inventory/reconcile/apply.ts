@@ -105,7 +105,7 @@ const sightingsOf = (
     renames: [],
     lookups: [],
     described: [],
-    shown: [...manifests.keys()].map((digest) => ({ registry, name: repository, digest })),
+    shown: [...manifests.keys()].map((digest) => ({ number: 1, registry, name: repository, digest, isTold: false })),
   }
 }
 

@@ -1,4 +1,12 @@
-import type { HotStatement, Run } from '../../storage/database.js'
+import { sql } from 'kysely'
+import type { Database, HotStatement, Run } from '../../storage/database.js'
+import { jobStep, type Step } from '../../storage/job-step.js'
+import { lockManifests } from './lock-manifests.js'
+import type { Shown } from './sightings.js'
+import { DELETED_WITH_MANIFEST } from './united-rows.js'
+
+/** Blobs in repositories that one transaction tells. What is more, a job tells in steps. */
+const AT_ONCE = 20_000
 
 /**
  * What `m` has, manifests in repositories, goes to these repositories. Look-ups by key, whatever the statistics say. Layers that
@@ -8,8 +16,8 @@ import type { HotStatement, Run } from '../../storage/database.js'
 const expansionOf = (m: string): string => `
     insert into inventory.repository_blobs as o (repository_id, digest, size, manifest_at, implied, deleted_at, moved_at)
     select told.* from (
-      select m.repository_id, b.digest, max(b.size) as size, max(m.pushed_at) as manifest_at, true, max(m.deleted_at), max(m.moved_at)
-      from ${m}
+      select m.repository_id, b.digest, max(b.size) as size, max(m.pushed_at) as manifest_at, true, max(m.deleted_at), max(m.moved_at) as moved_at
+      from ${m} m
         cross join lateral (
           select digest, size from inventory.manifest_blobs
           where manifest_digest = m.digest and (media_type is null or media_type !~ 'foreign|nondistributable') offset 0
@@ -21,6 +29,7 @@ const expansionOf = (m: string): string => `
         where k.repository_id = told.repository_id and k.digest = told.digest and k.implied
           and k.manifest_at is not distinct from greatest(k.manifest_at, told.manifest_at)
           and k.size is not distinct from greatest(k.size, told.size)
+          and k.moved_at is not distinct from greatest(k.moved_at, told.moved_at)
         offset 0
       ) known on true
     where known.same is null
@@ -29,42 +38,68 @@ const expansionOf = (m: string): string => `
       set size = greatest(o.size, excluded.size),
           manifest_at = greatest(o.manifest_at, excluded.manifest_at),
           implied = true,
-          deleted_at = greatest(o.deleted_at, excluded.deleted_at),
+          deleted_at = ${DELETED_WITH_MANIFEST},
           moved_at = greatest(o.moved_at, excluded.moved_at)
       where not o.implied
         or o.manifest_at is distinct from greatest(o.manifest_at, excluded.manifest_at)
-        or o.size is distinct from greatest(o.size, excluded.size)`
+        or o.size is distinct from greatest(o.size, excluded.size)
+        or o.moved_at is distinct from greatest(o.moved_at, excluded.moved_at)`
 
-/** What a rename brought after the delete of a repository is not ended by it. */
-const ENDED = 'case when o.moved_at >= r.deleted_at then null else r.deleted_at end'
+/** Manifests in repositories; what a rename brought after the delete of a repository is not ended by it. */
+const PLACES = `
+      select o.repository_id, o.digest, o.pushed_at, o.moved_at,
+        case when o.moved_at >= r.deleted_at then null else r.deleted_at end as deleted_at`
 
-const EVERYWHERE: HotStatement = {
-  name: 'expand_manifests',
-  text: expansionOf(`(
-      select o.repository_id, o.digest, o.pushed_at, o.moved_at, ${ENDED} as deleted_at
-      from unnest($1::text[]) as wanted (digest)
+const everywhere = (which: string): string => `
+    with wanted as materialized (
+      select m.digest, sum(b.entries * o.places) over (order by m.digest) <= ${AT_ONCE} as is_small
+      from inventory.manifests m
+        cross join lateral (select count(*) as entries from inventory.manifest_blobs where manifest_digest = m.digest offset 0) b
+        cross join lateral (select count(*) as places from inventory.repository_manifests where digest = m.digest offset 0) o
+      where m.digest = any($1::text[]) and ${which}
+    ), noted as (
+      update inventory.manifests m
+      set contents_known = true, tell_after = case when is_small then m.tell_after else 0 end
+      from wanted
+      where m.digest = wanted.digest and (not m.contents_known or not is_small)
+    )
+    ${expansionOf(`(
+      ${PLACES}
+      from wanted
         cross join lateral (
           select repository_id, digest, pushed_at, moved_at from inventory.repository_manifests
           where digest = wanted.digest and seen_at is not null offset 0
         ) o
         cross join lateral (select deleted_at from inventory.repositories where id = o.repository_id offset 0) r
-    ) m`),
-}
+      where wanted.is_small
+    )`)}`
+
+const EVERYWHERE: HotStatement = { name: 'expand_manifests', text: everywhere('true') }
+const NEWLY_KNOWN: HotStatement = { name: 'expand_newly_known_manifests', text: everywhere('not m.contents_known') }
 
 const HERE: HotStatement = {
   name: 'expand_shown_manifests',
-  text: expansionOf(`(
-      select o.repository_id, o.digest, o.pushed_at, o.moved_at, ${ENDED} as deleted_at
-      from unnest($1::text[], $2::text[], $3::text[]) as wanted (registry, name, digest)
-        cross join lateral (
-          select id, deleted_at from inventory.repositories
-          where registry = wanted.registry and name = wanted.name offset 0
-        ) r
-        cross join lateral (
-          select repository_id, digest, pushed_at, moved_at from inventory.repository_manifests
-          where repository_id = r.id and digest = wanted.digest and seen_at is not null offset 0
-        ) o
-    ) m`),
+  text: `
+    with places as materialized (
+      select p.*, sum(b.entries) over (order by p.digest, p.repository_id) <= ${AT_ONCE} as is_small
+      from (
+        ${PLACES}
+        from unnest($1::text[], $2::text[], $3::text[]) as wanted (registry, name, digest)
+          cross join lateral (
+            select id, deleted_at from inventory.repositories
+            where registry = wanted.registry and name = wanted.name offset 0
+          ) r
+          cross join lateral (
+            select repository_id, digest, pushed_at, moved_at from inventory.repository_manifests
+            where repository_id = r.id and digest = wanted.digest and seen_at is not null offset 0
+          ) o
+      ) p
+        cross join lateral (select count(*) as entries from inventory.manifest_blobs where manifest_digest = p.digest offset 0) b
+    ), noted as (
+      update inventory.manifests set tell_after = 0
+      where digest in (select digest from places where not is_small)
+    )
+    ${expansionOf('(select * from places where is_small)')}`,
 }
 
 /**
@@ -72,21 +107,66 @@ const HERE: HotStatement = {
  * they were there when it was pushed.
  *
  * To be called in a statement after the one that stored pushes, and after the one that stored contents: both lock the row of
- * the manifest, so whichever comes second sees what the first has written, and no blob is missed. So do moves and ends of repositories.
+ * the manifest, so whichever comes second sees what the first has written, and no blob is missed. So do moves and ends of
+ * repositories. What is too much for one transaction is noted, for tellNoted.
  */
 export const expandManifests = async ({ run }: { run: Run }, digests: readonly string[]): Promise<void> => {
   if (digests.length > 0) await run(EVERYWHERE, [digests])
 }
 
+type Place = Pick<Shown, 'registry' | 'name' | 'digest'>
+
 /** The same for one repository of each manifest, where nothing new is known of its contents. */
-export const expandShown = async (
-  { run }: { run: Run },
-  shown: readonly { registry: string; name: string; digest: string }[],
-): Promise<void> => {
+export const expandShown = async ({ run }: { run: Run }, shown: readonly Place[]): Promise<void> => {
   if (shown.length === 0) return
   await run(HERE, [
     shown.map(({ registry }) => registry),
     shown.map(({ name }) => name),
     shown.map(({ digest }) => digest),
   ])
+}
+
+/**
+ * Tells what events showed of manifests that were known before: everywhere of those whose contents are known from now on, else
+ * where they were shown. In a transaction after the statement that stored the events, or that one's.
+ * @param described manifests of which events told the contents.
+ */
+export const tellKnown = async (
+  tx: { run: Run },
+  { described, shown }: { described: readonly string[]; shown: readonly Place[] },
+): Promise<void> => {
+  const digests = [...new Set([...described, ...shown.map(({ digest }) => digest)])]
+  if (digests.length === 0) return
+  await Promise.all([
+    lockManifests(tx, digests),
+    ...(described.length > 0 ? [tx.run(NEWLY_KNOWN, [described])] : []),
+    expandShown(tx, shown),
+  ])
+}
+
+/** Tells all repositories, in steps, of manifests that were too much for one transaction. */
+export const tellNoted = async (database: Database): Promise<void> => {
+  while (await jobStep(database, tellStep));
+}
+
+/** @returns whether there was anything to do. */
+const tellStep = async (tx: Step): Promise<boolean> => {
+  const { rows: noted } = await sql<{ digest: string; after: number }>`
+    select digest, tell_after as after from inventory.manifests
+    where tell_after is not null order by digest limit 1 for no key update
+  `.execute(tx)
+  const [manifest] = noted
+  if (!manifest) return false
+  const { rows: places } = await sql<Place & { id: number }>`
+    select r.id, r.registry, r.name, o.digest
+    from inventory.repository_manifests o join inventory.repositories r on r.id = o.repository_id
+    where o.digest = ${manifest.digest} and o.repository_id > ${manifest.after}
+    order by o.repository_id
+    limit greatest(1, ${AT_ONCE} / (select 1 + count(*) from inventory.manifest_blobs where manifest_digest = ${manifest.digest}))
+  `.execute(tx)
+  await sql`
+    update inventory.manifests set tell_after = ${places.at(-1)?.id ?? null} where digest = ${manifest.digest}
+  `.execute(tx)
+  await expandShown(tx, places)
+  return true
 }

@@ -1,6 +1,6 @@
 import type { Micros } from '../../events/calendar.js'
 import type { EventId, RegistryEvent } from '../../events/registry-event.js'
-import { isIndex, isKeptHere } from '../../events/target.js'
+import { isIndex, isKeptHere, type Descriptor } from '../../events/target.js'
 import type { Remembered } from './remembered.js'
 import type {
   Change,
@@ -22,6 +22,11 @@ type Needs = {
   originOf: (event: RegistryEvent) => string | undefined
 }
 
+type ShownThere = { shown: Shown; contents?: readonly Descriptor[] }
+
+/** Blobs of manifests in one statement; the rest is told after it, in steps. */
+const MOST_IMPLIED = 20_000
+
 /**
  * Gathers what events say, without what is stored already. A statement may touch a row only once, so what they say of one row
  * becomes one here.
@@ -36,7 +41,7 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
   const renames = new Map<EventId, SeenRename>()
   const lookups = new Map<EventId, SeenLookup>()
   const described = new Set<string>()
-  const shown = new Map<string, Shown & { number: number }>()
+  const shown = new Map<string, ShownThere>()
 
   const repositoryOf = ({ registry, repository: name, at }: RegistryEvent): SeenRepository => {
     const key = `${registry} ${name}`
@@ -84,7 +89,12 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
     const isDescribed = remembered.describes(event)
     const isShown = what !== 'pushed' && remembered.implies(event)
     if (!isDescribed && event.references) described.add(digest)
-    if (!isShown) shown.set(`${number} ${digest}`, { number, registry, name, digest })
+    if (!isShown) {
+      const place = entry<ShownThere>(shown, `${number} ${digest}`, () => ({
+        shown: { number, registry, name, digest, isTold: false },
+      }))
+      if (event.references) place.contents ??= event.references
+    }
     // The row of the manifest is what those who expand it wait for each other at, even if it says nothing new.
     if (!isShown || !isDescribed) {
       describe(
@@ -116,16 +126,20 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
       else blobSeen(event, digest, what)
     }
   }
-  // What a manifest holds is in all repositories that showed it in this batch.
-  for (const [key, { number, digest }] of shown) {
-    const { mediaType, contents = [] } = manifests.get(digest) ?? {}
-    if (isIndex(mediaType)) continue
-    for (const entry of contents.filter(isKeptHere)) {
-      const blob = objectIn(blobsInRepositories, number, entry.digest)
+  // What a manifest holds is in the repository that showed it.
+  let implied = 0
+  for (const [key, { shown: place, contents }] of shown) {
+    const kept = contents?.filter(isKeptHere) ?? []
+    implied += kept.length
+    if (contents === undefined || implied > MOST_IMPLIED) continue
+    place.isTold = true
+    if (isIndex(manifests.get(place.digest)?.mediaType)) continue
+    for (const { digest, size } of kept) {
+      const blob = objectIn(blobsInRepositories, place.number, digest)
       blob.implied = true
       const pushed = manifestsInRepositories.get(key)?.pushed
       if (pushed !== undefined) blob.manifest = latest(blob.manifest, pushed)
-      if (entry.size !== undefined) blob.size = Math.max(blob.size ?? 0, entry.size)
+      if (size !== undefined) blob.size = Math.max(blob.size ?? 0, size)
     }
   }
   return {
@@ -138,7 +152,7 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
     renames: [...renames.values()],
     lookups: [...lookups.values()],
     described: [...described],
-    shown: [...shown.values()],
+    shown: [...shown.values()].map((one) => one.shown),
   }
 }
 

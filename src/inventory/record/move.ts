@@ -82,17 +82,27 @@ const lockBoth = async (tx: Sql, { from, to, until }: Move): Promise<Ids | undef
   return target === undefined || target === source ? undefined : { from: source, to: target }
 }
 
-/** What a move concerns of rows whose times these are. Alias or not, what has nothing but marks goes along. */
-const isMoved = (times: readonly string[], { until }: Pick<Move, 'until'>): RawBuilder<unknown> =>
+/**
+ * What a move concerns of the rows `p` of a table. Alias or not, what has nothing but marks goes along. A blob of which no time
+ * is known was told of by a manifest alone: it stays where one that has it stays, and the others have told of it where they went.
+ */
+const isMoved = (table: string, times: readonly string[], { until }: Pick<Move, 'until'>): RawBuilder<unknown> =>
   until === undefined
     ? sql`true`
     : sql`coalesce(greatest(${sql.raw(times.join(', '))}), '-infinity') <= ${isoTime(until)}::timestamptz
-        and coalesce(moved_at, '-infinity') < ${isoTime(until)}::timestamptz`
+        and coalesce(moved_at, '-infinity') < ${isoTime(until)}::timestamptz
+        and ${table === BLOB.table ? sql`(greatest(${sql.raw(times.join(', '))}) is not null or not ${IS_HELD})` : sql`true`}`
+
+const IS_HELD = sql.raw(`exists (
+      select from inventory.manifest_blobs b
+        join inventory.repository_manifests m on m.digest = b.manifest_digest and m.seen_at is not null
+      where b.digest = p.digest and m.repository_id = p.repository_id
+    )`)
 
 const moveManifests =
   (move: Move): Page =>
   async (tx, ids, after) => {
-    const which = isMoved(MANIFEST.newest, move)
+    const which = isMoved(MANIFEST.table, MANIFEST.newest, move)
     await lockManifestsOf(tx, ids.from, { which, after, most: MANIFESTS_AT_ONCE })
     const digests = await moveKeyed(tx, ids, { ...MANIFEST, move, after, most: MANIFESTS_AT_ONCE })
     await expandShown(
@@ -116,7 +126,7 @@ const moveKeyed = async (
       delete from inventory.${sql.raw(table)} o
       where o.ctid = any(array(
         select p.ctid from inventory.${sql.raw(table)} p
-        where repository_id = ${from} and ${sql.raw(key)} > ${after} and ${isMoved(newest, move)}
+        where repository_id = ${from} and ${sql.raw(key)} > ${after} and ${isMoved(table, newest, move)}
         order by ${sql.raw(key)} limit ${most} for update
       ))
       returning o.*
@@ -128,7 +138,7 @@ const moveKeyed = async (
       where r.id = ${from} and r.deleted_at > coalesce(moved.moved_at, '-infinity') and r.deleted_at <= ${at}
     ) ended on true
     order by ${sql.raw(key)}
-    ${sql.raw(unitedWith(keyed, { also: ['moved_at'] }))}
+    ${sql.raw(unitedWith(keyed, { brought: true }))}
     returning ${sql.raw(key)} as key
   `.execute(tx)
   return rows.map((row) => row.key)
@@ -151,7 +161,7 @@ const moveTold = async (
     set repository_id = ${to}, moved_at = greatest(moved_at, ${at}) ${sql.raw(also)}
     where event_id = any(array(
       select event_id from inventory.${sql.raw(table)}
-      where repository_id = ${from} and ${isMoved(['at'], move)} limit ${AT_ONCE} for update
+      where repository_id = ${from} and ${isMoved(table, ['at'], move)} limit ${AT_ONCE} for update
     ))
     returning event_id as key
   `.execute(tx)
@@ -167,7 +177,7 @@ const ALL: { table: string; times: readonly string[] }[] = [
 export const isToBeMoved = (until: Micros): RawBuilder<unknown> => {
   const some = ALL.map(
     ({ table, times }) => sql`exists (
-      select from inventory.${sql.raw(table)} where repository_id = r.id and ${isMoved(times, { until })}
+      select from inventory.${sql.raw(table)} p where repository_id = r.id and ${isMoved(table, times, { until })}
     )`,
   )
   return sql`(${sql.join(some, sql` or `)} or r.deleted_at is null and ${IS_EMPTY})`

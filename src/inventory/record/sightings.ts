@@ -53,7 +53,15 @@ export type SeenLookup = {
 }
 export type SeenRename = Rename & { event: EventId; registry: string; at: Micros; actor?: string }
 
-export type Shown = { registry: string; name: string; digest: string }
+export type Shown = {
+  /** Of the repository in the batch. */
+  number: number
+  registry: string
+  name: string
+  digest: string
+  /** What it holds is among the blobs of the batch. */
+  isTold: boolean
+}
 
 /** What a batch of events says about registries, each row once, whatever the order of the events. */
 export type Sightings = {

@@ -51,6 +51,10 @@ const repositories = ({ repositories: rows }: Sightings): StatementPart => ({
   ],
 })
 
+/**
+ * The contents of one that was there become known with tellKnown, which tells all that have it.
+ * Repositories are locked before manifests, as by renames: `places` is read first.
+ */
 const manifests = ({ manifests: rows }: Sightings): StatementPart => ({
   key: 'm',
   text: (p) => `
@@ -58,14 +62,12 @@ const manifests = ({ manifests: rows }: Sightings): StatementPart => ({
       insert into inventory.manifests as m (digest, media_type, size, contents_known)
       select * from unnest(${p(1)}::text[], ${p(2)}::text[], ${p(3)}::bigint[], ${p(4)}::boolean[])
         as seen (digest, media_type, size, contents_known)
+      where (select count(*) from places) > 0
       order by digest
       on conflict (digest) do update
-        set media_type = greatest(m.media_type, excluded.media_type),
-            size = greatest(m.size, excluded.size),
-            contents_known = m.contents_known or excluded.contents_known
+        set media_type = greatest(m.media_type, excluded.media_type), size = greatest(m.size, excluded.size)
         where m.media_type is distinct from greatest(m.media_type, excluded.media_type)
           or m.size is distinct from greatest(m.size, excluded.size)
-          or excluded.contents_known > m.contents_known
       returning digest, xmax = 0 as is_new
     )`,
   values: [
@@ -97,19 +99,25 @@ const manifestsInRepositories = ({ manifestsInRepositories: rows }: Sightings): 
   ],
 })
 
+/**
+ * What was implied in a repository that was deleted once is told by tellKnown: a rename may have brought the manifest there
+ * since.
+ */
 const blobsInRepositories = ({ blobsInRepositories: rows }: Sightings): StatementPart => ({
   key: 'b',
   text: (p) => `
     seen_blobs as (
       insert into inventory.repository_blobs as o
         (repository_id, digest, size, pushed_at, pulled_at, checked_at, mounted_at, manifest_at, first_seen_at, deleted_at, implied)
-      select id, digest, size, pushed_at, pulled_at, checked_at, mounted_at, manifest_at, first_seen_at,
-        greatest(seen.deleted_at, places.deleted_at), implied
+      select id, digest, size, pushed_at, pulled_at, checked_at, mounted_at,
+        case when places.deleted_at is null then manifest_at end, first_seen_at,
+        greatest(seen.deleted_at, places.deleted_at), implied and places.deleted_at is null
       from unnest(${p(1)}::int[], ${p(2)}::text[], ${p(3)}::bigint[], ${p(4)}::timestamptz[], ${p(5)}::timestamptz[],
         ${p(6)}::timestamptz[], ${p(7)}::timestamptz[], ${p(8)}::timestamptz[], ${p(9)}::timestamptz[],
         ${p(10)}::timestamptz[], ${p(11)}::boolean[])
         as seen (number, digest, size, pushed_at, pulled_at, checked_at, mounted_at, manifest_at, first_seen_at, deleted_at, implied)
       join places using (number)
+      where not implied or places.deleted_at is null or seen.first_seen_at is not null or seen.deleted_at is not null
       order by id, digest
       ${unitedWith(BLOB, { without: ['confirmed_at'] })}
     )`,

@@ -2,7 +2,7 @@
 export type Keyed = {
   table: string
   key: string
-  /** Times of which the greatest stays. */
+  /** Times of which the greatest stays; of deletes, as said below. */
   newest: readonly string[]
   /** Each other column, and what it becomes of a row `o` and the one it is united with, `excluded`. */
   others: Readonly<Record<string, string>>
@@ -36,18 +36,34 @@ export const TAG: Keyed = {
 }
 
 /**
+ * What was deleted under a path before a rename brought a row there was another: the delete does not end the row, whichever is
+ * heard of first.
+ */
+const BROUGHT = `when excluded.live and o.deleted_at <= excluded.moved_at and coalesce(o.moved_at, '-infinity') < excluded.moved_at
+              then excluded.deleted_at`
+const OF_ANOTHER = 'when o.live and o.moved_at >= excluded.deleted_at then o.deleted_at'
+const LATER = 'else greatest(o.deleted_at, excluded.deleted_at)'
+
+/** The delete of a row, and of one that a move brings, whose own delete may be from before the move. */
+const DELETED = `case ${OF_ANOTHER} ${LATER} end`
+const DELETED_BEFORE = `case ${BROUGHT} ${LATER} end`
+/** The delete of a blob that a manifest implies: it comes to a path with the manifest, and ends with the path. */
+export const DELETED_WITH_MANIFEST = `case ${BROUGHT} ${OF_ANOTHER} ${LATER} end`
+
+/**
  * Unites rows that are inserted into a table `o` with those that are there, whatever the order of either: the end of an
  * `insert`.
- * @param without columns that the inserted rows do not have.
  */
 export const unitedWith = (
   { key, newest, others }: Keyed,
-  { without = [], also = [] }: { without?: readonly string[]; also?: readonly string[] } = {},
+  { without = [], brought = false }: { without?: readonly string[]; brought?: boolean } = {},
 ): string => {
-  const columns = [
-    ...Object.entries(others),
-    ...[...newest, ...also].map((column) => [column, `greatest(o.${column}, excluded.${column})`] as const),
-  ].filter(([column]) => !without.includes(column))
+  const columns = Object.entries({
+    ...others,
+    ...Object.fromEntries(newest.map((column) => [column, `greatest(o.${column}, excluded.${column})`])),
+    deleted_at: brought ? DELETED_BEFORE : DELETED,
+    ...(brought && { moved_at: 'greatest(o.moved_at, excluded.moved_at)' }),
+  }).filter(([column]) => !without.includes(column))
   const set = columns.map(([column, value]) => `${column} = ${value}`).join(',\n            ')
   return `on conflict (repository_id, ${key}) do update
         set ${set}`

@@ -100,7 +100,8 @@ const statements = [
   sql`create index tags_used on inventory.tags (used_on, repository_id, name) where live`,
   sql`create index tags_pushed on inventory.tags (coalesce(pushed_at, first_seen_at), repository_id, name) where live`,
 
-  // What does not depend on the repository: a digest has one content.
+  // What does not depend on the repository: a digest has one content. tell_after: repositories up to this id have been told
+  // of its blobs by a job, as they are too many for one transaction; null where nothing is to be told.
   sql`create table inventory.manifests (
     digest text collate "C" primary key,
     media_type text collate "C",
@@ -112,10 +113,12 @@ const statements = [
     architecture text,
     variant text,
     contents_known boolean not null default false,
+    tell_after int,
     attempts int not null default 0,
     next_attempt_at timestamptz default now(),
     last_error text
   )`,
+  sql`create index manifests_to_tell on inventory.manifests (digest) where tell_after is not null`,
   sql`create index manifests_to_read on inventory.manifests (next_attempt_at) where not contents_known`,
   sql`create index manifests_unread_indexes on inventory.manifests (digest) where not contents_known and (media_type in
     ('application/vnd.oci.image.index.v1+json', 'application/vnd.docker.distribution.manifest.list.v2+json'))`,

@@ -285,6 +285,48 @@ describe.each(STORE_PAIRS)('names of registries and repositories in %s', (_, ope
     expect(await liveBlobs()).toEqual({})
   })
 
+  const BLOB = { digest: digest('b10b') as Digest, mediaType: 'application/octet-stream', size: 10 }
+  const references = [BLOB]
+
+  test('what was deleted under a path does not end what a rename brought there, nor what an image there is told to hold', async () => {
+    await ingest(
+      { id: 1, action: 'delete', repository: 'new', at: at(10) },
+      pushed('one', 5, { repository: 'old', id: 2, references }),
+      pushed('two', 5, { repository: 'old', id: 3 }),
+      rename('repository', 'old', 'new', 20),
+    )
+    await carryOut()
+    const pulled = (tag: string, id: number): Wanted => ({
+      ...pushed(tag, 30, { repository: 'new', id, action: 'pull', references }),
+    })
+    await ingest(pulled('one', 4), pulled('two', 5), pushed('late', 7, { repository: 'new', id: 6 }))
+    await ingest(pushed('one', 7, { repository: 'new', id: 7 }))
+    await endDeleted(stores.database)
+    expect(await liveBlobs()).toEqual({ new: 1 })
+    expect(await tags()).toEqual(['registry.example/new:one', 'registry.example/new:two'])
+  })
+
+  test('a delete of an object before a rename does not end the one that the rename brings, told before it or after', async () => {
+    const orders = [
+      ['delete', 'push', 'rename'],
+      ['push', 'rename', 'delete'],
+    ] as const
+    for (const order of orders) {
+      await stores.clear()
+      const told = {
+        delete: { id: 1, action: 'delete', repository: 'new', digest: digest('one'), at: at(10) },
+        push: pushed('one', 5, { repository: 'old', id: 2 }),
+        rename: rename('repository', 'old', 'new', 20),
+      } as const
+      for (const one of order) {
+        await ingest(told[one])
+        await carryOut()
+      }
+      const { rows } = await sql`select live from inventory.repository_manifests`.execute(stores.database.sql)
+      expect(rows).toEqual([{ live: true }])
+    }
+  })
+
   const fill = async (repository: string, blobs: number): Promise<void> => {
     await ingest(pushed('one', 1, { repository }))
     await sql`
