@@ -107,7 +107,7 @@ export const addInventoryCommands = (program: Command): void => {
     .command('sql')
     .description('run one query on the database; it can write nothing')
     .argument('<statement>', 'a select; the tables are in docs/inventory.md')
-    .option('--timeout <seconds>', 'end it after this time (PostgreSQL only)', '30')
+    .option('--timeout <seconds>', 'end it after this time (a running service with the embedded stores cannot)', '30')
     .option('--limit <rows>', 'print at most so many rows', '1000')
     .addOption(json().conflicts('csv'))
     .option('--csv', 'print CSV (RFC 4180)')

@@ -3,8 +3,9 @@ import { openPostgres } from '../storage/postgres.js'
 import type { ReadOnlyAnswer } from '../storage/read-only.js'
 import { csvLine } from './csv.js'
 import { CommandError } from './failure.js'
-import { askOrOpen, configNow } from './open.js'
+import { configNow } from './open.js'
 import { printJson, printTable } from './print.js'
+import { findService } from './service-client.js'
 
 type SqlOptions = { timeout: string; limit: string; json?: boolean; csv?: boolean }
 
@@ -33,12 +34,18 @@ const run = async (statement: string, limits: { rows: number; seconds: number })
     const database = openPostgres(config.database_url)
     return database.readOnly(statement, limits).finally(database.close)
   }
-  return askOrOpen(
-    config,
-    async (service) => (await service.post('/inventory/sql', { statement, limit: limits.rows })) as ReadOnlyAnswer,
-    async ({ stores }) => stores.database.readOnly(statement, limits),
-  )
+  const service = findService(config)
+  if (!service) return (await import('./embedded-sql.js')).answerInTime(statement, limits)
+  const overdue = setTimeout(() => process.stderr.write(overdueAfter(limits.seconds)), limits.seconds * 1000)
+  const answer = service.post('/inventory/sql', { statement, limit: limits.rows })
+  return (await answer.finally(() => {
+    clearTimeout(overdue)
+  })) as ReadOnlyAnswer
 }
+
+const overdueAfter = (seconds: number): string =>
+  `${seconds} s are over, and the statement goes on: the service holds the embedded database and cannot end it, ` +
+  'nor take anything until it has ended\n'
 
 const wholeNumber = (option: string, text: string, most: number): number => {
   if (/^[1-9]\d*$/.test(text) && Number(text) <= most) return Number(text)

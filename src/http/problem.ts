@@ -46,7 +46,8 @@ export const problemOf = (error: unknown): Problem => {
   if (isStorageAway(error)) {
     return {
       status: 503,
-      message: '503 Service Unavailable: a store does not answer; nothing was stored, send it again',
+      message:
+        '503 Service Unavailable: a store does not answer; it may be stored in part, send it again: nothing counts twice',
     }
   }
   // Errors of Express's own body parsers carry the status they want.

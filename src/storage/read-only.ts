@@ -19,7 +19,8 @@ type Extended = pg.QueryConfig & { queryMode: 'extended'; rowMode: 'array' }
 /**
  * Runs one statement in a transaction that is read only, and rolls it back. The extended protocol takes a single statement,
  * so none can end the transaction and go on behind it; a cursor takes only queries, and no more rows than are wanted.
- * The time limit is the server's: PGlite, which runs in this process, knows none.
+ * Names without a schema are found in `regstat` first, so that SQL written for RegStat runs as it is.
+ * The time limit is the server's: PGlite takes the setting and does not heed it (docs/decisions/0011).
  */
 export const readOnlyOn =
   (pool: pg.Pool, reuse: 'keep' | 'drop'): Database['readOnly'] =>
@@ -32,6 +33,7 @@ export const readOnlyOn =
     try {
       await run('begin transaction read only')
       await run(`set local statement_timeout = ${Math.round(seconds * 1000)}`)
+      await run('set local search_path = regstat, public')
       const answer = WITHOUT_CURSOR.test(text) ? await run(text) : await fetchRows(run, text, rows + 1)
       return {
         columns: answer.fields.map(({ name }) => name),

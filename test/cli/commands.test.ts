@@ -274,6 +274,12 @@ describe.each([
     })
   })
 
+  test('sql ends a statement when its time is over; the service cannot, and the command says so', async () => {
+    const slow = await tallyman(environment, 'sql', 'select pg_sleep(2)', '--timeout', '1')
+    if (servers) expect(slow).toMatchObject({ code: 1, err: expect.stringMatching(/due to statement timeout/) })
+    else expect(slow).toMatchObject({ code: 0, err: expect.stringMatching(/^1 s are over, and the statement goes on/) })
+  })
+
   test('migrate and metrics check', async () => {
     if (servers) expect((await tallyman(environment, 'migrate')).out).toBe('the schema is up to date\n')
     else expect((await tallyman(environment, 'migrate')).err).toMatch(/in use by process/)
@@ -284,6 +290,26 @@ describe.each([
 })
 
 describe('commands without a service', () => {
+  test('sql ends a statement of the embedded database when its time is over, and leaves it as it was', async () => {
+    const folder = embeddedFolder()
+    const environment = { TALLYMAN_DATA_DIR: folder.path }
+    const start = Date.now()
+    expect(
+      await tallyman(environment, 'sql', 'select count(*) from generate_series(1, 200000000)', '--timeout', '1'),
+    ).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^tallyman: the statement was ended: it took longer than 1 s/),
+    })
+    expect(Date.now() - start).toBeLessThan(20_000)
+    expect(readdirSync(folder.path)).not.toContain('tallyman.lock')
+    expect((await tallyman(environment, 'sql', 'select count(*) from tags', '--csv')).out).toBe('count\r\n0\r\n')
+    expect(await tallyman(environment, 'sql', 'delete from tallies')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^tallyman: the database refused the statement: syntax error/),
+    })
+    folder.remove()
+  }, 60_000)
+
   test('tell every problem of the configuration, and a store that does not answer', async () => {
     const wrong = await tallyman(
       { TALLYMAN_LISTEN: 'x', TALLYMAN_PING_URL: 'y', TALLYMAN_USER_TOKEN_KEY: '/nowhere.pem' },

@@ -15,6 +15,8 @@ import { startRedis } from './redis.js'
 export type TestStores = {
   database: Database
   sketches: SketchStore
+  /** Of the PostgreSQL server, where there is one. */
+  url?: string
   /** Puts something under a key that is no sketch. */
   spoil: (key: string) => Promise<void>
   /** Empties all tables and sketches. */
@@ -101,6 +103,7 @@ export const openServerStores = async (): Promise<TestStores> => {
   return {
     database,
     sketches,
+    url: postgres.url,
     spoil: async (key) => {
       await client.set(key, 'no sketch')
     },

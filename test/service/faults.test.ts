@@ -185,7 +185,8 @@ describe('with Redis and PostgreSQL', () => {
       expect(Math.max(...answers.map(({ seconds }) => seconds))).toBeLessThan(3)
     }
     expect((await timed(event)).body).toEqual({
-      message: '503 Service Unavailable: a store does not answer; nothing was stored, send it again',
+      message:
+        '503 Service Unavailable: a store does not answer; it may be stored in part, send it again: nothing counts twice',
     })
     expect((await fetch(`${service.url}/healthz`)).status).toBe(200)
     expect((await fetch(`${service.url}/readyz`)).status).toBe(503)

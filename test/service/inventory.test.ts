@@ -13,6 +13,7 @@ import { startService, type Service } from '../servers/service.js'
 import { embeddedFolder } from '../servers/stores.js'
 
 const SEED = 20_261_121
+const LONG_AGO = '2026-01-01T00:00:00Z'
 const IMAGE = 'application/vnd.oci.image.manifest.v1+json'
 const digest = (name: string): string => `sha256:${Buffer.from(name).toString('hex').padStart(64, '0')}`
 const layer = (name: string): object => ({ digest: digest(name), mediaType: 'application/octet-stream', size: 10 })
@@ -61,6 +62,21 @@ describe('the inventory of two services over one PostgreSQL', () => {
     const { rows } = await sql<{ count: string }>`${sql.raw(query)}`.execute(database.sql)
     return Number(rows[0]?.count)
   }
+  const column = async (query: string): Promise<string[]> => {
+    const { rows } = await sql<{ found: string }>`${sql.raw(query)}`.execute(database.sql)
+    return rows.map(({ found }) => found).sort()
+  }
+  const liveBlobs = async (): Promise<string[]> =>
+    column(`
+      select r.name || ' ' || b.digest as found
+      from inventory.repository_blobs b join inventory.repositories r on r.id = b.repository_id where b.live`)
+  const blobsOfManifests = async (): Promise<string[]> =>
+    column(`
+      select distinct r.name || ' ' || b.digest as found
+      from inventory.repository_manifests m
+        join inventory.manifest_blobs b on b.manifest_digest = m.digest
+        join inventory.repositories r on r.id = m.repository_id
+      where m.live`)
   const send = async (events: unknown[], to = services[0]): Promise<unknown> => {
     const response = await to.notify({ events })
     expect(response.status).toBe(200)
@@ -80,14 +96,22 @@ describe('the inventory of two services over one PostgreSQL', () => {
             target: { ...layer(name), repository, url: `http://r/v2/${repository}/blobs/${digest(name)}` },
           }),
         )
-        const gone = notified({ action: 'delete', target: { repository, digest: digest(order[0] ?? '') } })
+        // Of a time before all pushes: it takes the row of the blob, and ends nothing.
+        const gone = notified({
+          action: 'delete',
+          timestamp: LONG_AGO,
+          target: { repository, digest: digest(order[0] ?? '') },
+        })
         await send([...blobs.slice(0, 3), image(`image-${i}`, order, repository), gone], services[i % 2 === 0 ? 0 : 1])
       }
     })
     await Promise.all(lines)
-    expect(await count("select count(*) from inventory.repository_manifests where digest like '%' and live")).toBe(960)
+    expect(await count('select count(*) from inventory.repository_manifests where live')).toBe(960)
     expect(await count('select count(*) from inventory.manifest_blobs')).toBe(orders.flat().length)
     expect(await count("select count(*) from inventory.tags where name like 'image-%'")).toBe(960)
+    const parts = orders.map((order, i) => order.map((name) => `team/app-${i % 3} ${digest(name)}`)).flat()
+    expect(await liveBlobs()).toEqual([...new Set(parts)].sort())
+    expect(await blobsOfManifests()).toEqual(await liveBlobs())
     // Five events each: three blobs, the image, a delete.
     expect(await count('select count(*) from event_ids')).toBe(5 * 960)
   }, 120_000)

@@ -70,7 +70,7 @@ describe.each(STORE_PAIRS)('a read-only statement on %s', (name, open) => {
     await expect(run(statement)).rejects.toMatchObject({ code: expect.stringMatching(/^[0-9A-Z]{5}$/) })
   })
 
-  // PGlite has neither a time limit nor a second session.
+  // PGlite heeds no time limit (docs/decisions/0011), and has no second session.
   if (name.includes('PostgreSQL')) {
     test('ends when its time is over, and a lock ends with its session', async () => {
       const start = Date.now()

@@ -1,8 +1,8 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
 /**
- * The tables of RegStat (github.com/vleurgat/regstat) as views, so that SQL written for it runs unchanged. Times are
- * `timestamptz`, where RegStat has `timestamp` in the zone of each registry.
+ * The tables of RegStat (github.com/vleurgat/regstat) as views, so that SQL written for it runs unchanged where the
+ * search_path has the schema. Times are `timestamptz`, where RegStat has `timestamp` in the zone of each registry.
  */
 const statements = [
   sql`create schema regstat`,
@@ -25,11 +25,17 @@ const statements = [
       ) touched on true
     where b.live group by b.digest`,
 
+  // An index lists blobs, too, where BuildKit keeps a cache in it; what it lists and no repository has as a blob is an image.
   sql`create view regstat.manifest_blob as
-    select distinct mb.manifest_digest, mb.digest as blob_digest
+    select mb.manifest_digest, mb.digest as blob_digest
     from inventory.manifest_blobs mb
       join inventory.repository_manifests m on m.digest = mb.manifest_digest and m.live
-      join inventory.repository_blobs b on b.repository_id = m.repository_id and b.digest = mb.digest and b.live`,
+      join inventory.repository_blobs b on b.repository_id = m.repository_id and b.digest = mb.digest and b.live
+    union
+    select c.manifest_digest, c.digest
+    from inventory.manifest_children c
+      join inventory.repository_manifests m on m.digest = c.manifest_digest and m.live
+      join inventory.repository_blobs b on b.repository_id = m.repository_id and b.digest = c.digest and b.live`,
 
   // A tag ends when it is deleted, and when what it points to is deleted by digest.
   sql`create view inventory.live_tags as
@@ -48,17 +54,35 @@ const statements = [
     select digest, max(coalesce(pushed_at, first_seen_at)) as pushed, max(pulled_at) as pulled, max(deleted_at) as deleted
     from inventory.repository_manifests group by digest having not bool_or(live) and max(seen_at) is not null`,
 
+  // What was neither seen nor is in a manifest is the mark that the delete of a manifest leaves. Where nothing but a manifest
+  // told of a blob, the time of the manifest stands in.
   sql`create view regstat.deleted_blobs as
-    select digest, max(coalesce(pushed_at, first_seen_at, manifest_at)) as pushed, max(pulled_at) as pulled,
-      max(deleted_at) as deleted
-    from inventory.repository_blobs group by digest having not bool_or(live) and max(seen_at) is not null`,
+    select gone.digest, coalesce(gone.pushed, shown.at) as pushed, gone.pulled, gone.deleted
+    from (
+      select digest, max(coalesce(pushed_at, first_seen_at, manifest_at)) as pushed, max(pulled_at) as pulled,
+        max(deleted_at) as deleted
+      from inventory.repository_blobs group by digest
+      having not bool_or(live) and (max(seen_at) is not null or bool_or(implied))
+    ) gone
+      left join lateral (
+        select min(m.first_seen_at) as at
+        from inventory.manifest_blobs mb
+          join inventory.repository_manifests m on m.digest = mb.manifest_digest
+          join inventory.repository_blobs b on b.repository_id = m.repository_id and b.digest = mb.digest
+        where mb.digest = gone.digest and gone.pushed is null
+      ) shown on true`,
 
+  // Nothing tells a delete of a manifest from that of a blob: what an index lists is a blob only where it was seen as one.
   sql`create view regstat.deleted_manifest_blob as
-    select mb.manifest_digest, mb.digest as blob_digest, max(greatest(m.deleted_at, b.deleted_at)) as deleted
-    from inventory.manifest_blobs mb
-      join inventory.repository_manifests m on m.digest = mb.manifest_digest and m.seen_at is not null
-      join inventory.repository_blobs b on b.repository_id = m.repository_id and b.digest = mb.digest
-    group by mb.manifest_digest, mb.digest
+    select p.manifest_digest, p.digest as blob_digest, max(greatest(m.deleted_at, b.deleted_at)) as deleted
+    from (
+        select manifest_digest, digest, false as listed from inventory.manifest_blobs
+        union all select manifest_digest, digest, true from inventory.manifest_children
+      ) p
+      join inventory.repository_manifests m on m.digest = p.manifest_digest and m.seen_at is not null
+      join inventory.repository_blobs b on b.repository_id = m.repository_id and b.digest = p.digest
+    where b.seen_at is not null or not p.listed
+    group by p.manifest_digest, p.digest
     having not bool_or(m.live and b.live)`,
 
   sql`create view regstat.deleted_tags as
