@@ -116,7 +116,7 @@ export const benchInventoryQuestions = async (
     console.error(line)
   })
   const start = performance.now()
-  await summarize(database.sql, () => NOW)
+  await summarize(database.jobs, () => NOW)
   const seconds = (performance.now() - start) / 1000
   await database.close()
   return [

@@ -151,7 +151,7 @@ const fillOnce = async (url: string): Promise<void> => {
 const settle = async (url: string): Promise<void> => {
   console.error('  summary and checkpoint …')
   const database = openPostgres(url)
-  await summarize(database.sql, () => new Date())
+  await summarize(database.jobs, () => new Date())
   await database.close()
   await query(url, 'checkpoint')
 }

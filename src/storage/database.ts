@@ -33,6 +33,8 @@ export type Database = {
   engine: 'postgresql' | 'pglite'
   /** For statements outside a transaction. */
   sql: Kysely<unknown>
+  /** The same for jobs whose statements may take minutes. */
+  jobs: Kysely<unknown>
   /** Runs work in one transaction, for which a registry waits: all of it holds, or none. */
   transaction: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>
   /** Runs one statement in a transaction of its own, for which a registry waits. */

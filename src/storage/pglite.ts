@@ -49,6 +49,7 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
   return {
     engine: 'pglite',
     sql: kysely,
+    jobs: kysely,
     transaction: transactionOn(pool),
     run: runOn(pool),
     readOnly: readOnlyOn(pool, 'keep'),

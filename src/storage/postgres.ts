@@ -7,6 +7,8 @@ import { runOn, serverVersion, surviveLostConnections, transactionOn, type Datab
 const WRITE_TIMEOUT_MS = 2_000
 /** For all else, so that a server that hangs does not hold reports and jobs for ever. */
 const READ_TIMEOUT_MS = 30_000
+/** For jobs that read all there is, which nobody waits for. */
+const JOB_TIMEOUT_MS = 15 * 60_000
 /** Between the one who gives up first and the other: the server on reading, since it says why, and we where a registry waits. */
 const GRACE_MS = 500
 /**
@@ -32,6 +34,7 @@ export const openPostgres = (url: string): Database => {
   const connect = connectTo(url)
   const writers = new pg.Pool({ ...connect, max: 4, pipeline: true, query_timeout: WRITE_TIMEOUT_MS })
   const readers = new pg.Pool({ ...connect, max: 6, query_timeout: READ_TIMEOUT_MS + GRACE_MS })
+  const jobs = new pg.Pool({ ...connect, max: 2, query_timeout: JOB_TIMEOUT_MS + GRACE_MS })
   // Statements of operators have a limit of their own, and may leave things behind in their session.
   const guests = new pg.Pool({ ...connect, max: 2 })
   const limit = (pool: pg.Pool, timeoutMs: number): void => {
@@ -39,18 +42,21 @@ export const openPostgres = (url: string): Database => {
   }
   limit(writers, WRITE_TIMEOUT_MS + GRACE_MS)
   limit(readers, READ_TIMEOUT_MS)
-  for (const pool of [writers, readers, guests]) surviveLostConnections(pool)
+  limit(jobs, JOB_TIMEOUT_MS)
+  for (const pool of [writers, readers, jobs, guests]) surviveLostConnections(pool)
 
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: readers }) })
+  const unhurriedly = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: jobs }) })
   return {
     engine: 'postgresql',
     sql: kysely,
+    jobs: unhurriedly,
     transaction: transactionOn(writers),
     run: runOn(writers),
     readOnly: readOnlyOn(guests, 'drop'),
     version: async () => serverVersion(kysely),
     close: async () => {
-      await Promise.all([kysely.destroy(), writers.end(), guests.end()])
+      await Promise.all([kysely.destroy(), unhurriedly.destroy(), writers.end(), guests.end()])
     },
   }
 }

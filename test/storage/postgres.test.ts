@@ -62,6 +62,18 @@ test('a statement that took too long for a registry ends on the server as well, 
   }
 })
 
+test('statements of jobs may take longer than what somebody waits for', async () => {
+  const database = openPostgres(postgres.url)
+  const limitOf = async (db: typeof database.sql): Promise<unknown> =>
+    (await sql`select current_setting('statement_timeout') as most`.execute(db)).rows
+  try {
+    expect(await limitOf(database.sql)).toEqual([{ most: '30s' }])
+    expect(await limitOf(database.jobs)).toEqual([{ most: '15min' }])
+  } finally {
+    await database.close()
+  }
+})
+
 test('a question that the server gives up says what makes it smaller', async () => {
   const database = openPostgres(postgres.url)
   try {

@@ -43,7 +43,7 @@ export type Summarize = {
 
 export const createSummarize = (database: Database, now: () => Date): Summarize => {
   const holder = randomUUID()
-  const make = async (): Promise<void> => summarize(database.sql, now)
+  const make = async (): Promise<void> => summarize(database.jobs, now)
   return {
     now: make,
     whenDue: async () => {
