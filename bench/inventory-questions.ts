@@ -2,13 +2,11 @@ import { performance } from 'node:perf_hooks'
 import { ask } from '../src/inventory/questions/ask.js'
 import type { Question } from '../src/inventory/questions/question.js'
 import { QUESTIONS } from '../src/inventory/questions/questions.js'
-import { summarize } from '../src/inventory/summary/summarize.js'
 import type { Database } from '../src/storage/database.js'
-import { migrate } from '../src/storage/migrate.js'
 import { openPostgres } from '../src/storage/postgres.js'
-import { fillInventory, FULL_SIZE } from './inventory-data.js'
+import { fillOnce, settle } from './filled.js'
 import { sampleOf, type Row } from './sample.js'
-import { query, type Servers } from './servers.js'
+import { query } from './servers.js'
 
 const NOW = new Date('2026-11-21T00:00:00Z')
 const PAGE_MS = 100
@@ -74,7 +72,7 @@ const percentile = (values: readonly number[], part: number): number =>
   [...values].sort((a, b) => a - b)[Math.ceil(values.length * part) - 1] ?? NaN
 
 /** Asks every question of a database that has been filled. Each measured value is a 95th percentile. */
-export const measureQuestions = async (url: string, times: number): Promise<Row[]> => {
+const measureQuestions = async (url: string, times: number): Promise<Row[]> => {
   const database = openPostgres(url)
   try {
     const images = await query<Parameters>(
@@ -104,21 +102,13 @@ export const measureQuestions = async (url: string, times: number): Promise<Row[
   }
 }
 
-/** Fills an inventory of ten million blobs, a million manifests and half a million tags, and asks it everything. */
-export const benchInventoryQuestions = async (
-  { postgres }: Servers,
-  { rounds }: { rounds: number },
-): Promise<Row[]> => {
-  const url = await postgres.database('bench_inventory')
-  const database = openPostgres(url)
-  await migrate(database.sql)
-  await fillInventory(url, FULL_SIZE, (line) => {
-    console.error(line)
-  })
-  const start = performance.now()
-  await summarize(database.jobs, () => NOW)
-  const seconds = (performance.now() - start) / 1000
-  await database.close()
+/**
+ * Asks an inventory of ten million blobs, a million manifests and half a million tags everything.
+ * @param url of a database that is empty, and filled first; or that was filled by an earlier run.
+ */
+export const benchInventoryQuestions = async (url: string, { rounds }: { rounds: number }): Promise<Row[]> => {
+  await fillOnce(url)
+  const seconds = await settle(url, () => NOW)
   return [
     { measured: 'making the summary', unit: 's', sample: sampleOf([seconds]) },
     ...(await measureQuestions(url, rounds * 6)),

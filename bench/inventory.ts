@@ -1,11 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { migrate } from '../src/storage/migrate.js'
-import { openPostgres, unhurried } from '../src/storage/postgres.js'
-import { summarize } from '../src/inventory/summary/summarize.js'
 import { temporaryFolder } from '../test/servers/process.js'
 import { startRedis } from '../test/servers/redis.js'
-import { fillInventory, FULL_SIZE } from './inventory-data.js'
+import { fillOnce, settle } from './filled.js'
 import type { Place, Workload } from './notifications.js'
 import { sampleOf, type Row } from './sample.js'
 import {
@@ -117,7 +114,7 @@ const LEAST_OF_EMPTY = 0.8
  */
 export const benchFilled = async (settings: Settings, url: string): Promise<Row[]> => {
   await fillOnce(url)
-  await settle(url)
+  await settle(url, () => new Date())
   const folder = temporaryFolder('bench')
   const places = join(folder.path, 'places.json')
   writeFileSync(places, JSON.stringify(await placesIn(url)))
@@ -136,24 +133,6 @@ export const benchFilled = async (settings: Settings, url: string): Promise<Row[
     await redis.stop()
     folder.remove()
   }
-}
-
-const fillOnce = async (url: string): Promise<void> => {
-  await unhurried(url, migrate)
-  const [row] = await query<{ filled: boolean }>(url, 'select exists (select from inventory.repositories) as filled')
-  if (row?.filled === true) return
-  await fillInventory(url, FULL_SIZE, (line) => {
-    console.error(`  ${line}`)
-  })
-}
-
-/** Else a service would make the summary while it is measured, and the server write what was filled. */
-const settle = async (url: string): Promise<void> => {
-  console.error('  summary and checkpoint …')
-  const database = openPostgres(url)
-  await summarize(database.jobs, () => new Date())
-  await database.close()
-  await query(url, 'checkpoint')
 }
 
 const placesIn = async (url: string): Promise<Place[]> =>

@@ -1,6 +1,7 @@
 /**
  * Measures what the documentation claims: npm run bench -- [name …] [--rounds N] [--seconds N] [--json FILE]
- * With --filled URL, the inventory on a database of PostgreSQL with ten million blobs, filled if it is empty, and kept.
+ * With --filled URL, inventory and inventory-questions on a database of PostgreSQL with ten million blobs, which is filled if it
+ * is empty, and kept.
  * Prints the machine, the versions, the median and the spread, and the limit measured in the same run.
  */
 import { writeFileSync } from 'node:fs'
@@ -50,7 +51,11 @@ const BENCHES: Record<string, () => Promise<Row[]>> = {
   ingest: async () => (await import('./ingest.js')).benchIngest({ rounds, seconds }),
   'inventory-questions': async () => {
     const { benchInventoryQuestions } = await import('./inventory-questions.js')
-    return withServers(async (servers) => benchInventoryQuestions(servers, { rounds }))
+    const { filled } = values
+    if (filled !== undefined) return benchInventoryQuestions(filled, { rounds })
+    return withServers(async ({ postgres }) =>
+      benchInventoryQuestions(await postgres.database('bench_inventory'), { rounds }),
+    )
   },
   inventory: async () => {
     const { benchFilled, benchInventory } = await import('./inventory.js')

@@ -51,15 +51,18 @@ const storedContents = async (db: Sql, digests: readonly string[]): Promise<Map<
   const found = new Map<string, { kind: Contents['kind']; entries: { digest: string; size?: number }[] }>()
   if (digests.length === 0) return found
   const { rows } = await sql<Row>`
-    select m.digest as manifest, c.digest is not null as index,
-      coalesce(c.digest, b.digest) as digest, coalesce(c.size, b.size) as size
+    select m.digest as manifest, coalesce(e.index, false) as index, e.digest, e.size
     from inventory.manifests m
-      left join inventory.manifest_children c on c.manifest_digest = m.digest
-      left join inventory.manifest_blobs b on b.manifest_digest = m.digest
+      left join lateral (
+        select digest, size, true as index from inventory.manifest_children where manifest_digest = m.digest
+        union all
+        select digest, size, false from inventory.manifest_blobs where manifest_digest = m.digest
+      ) e on true
     where m.contents_known and m.digest = any(${digests}::text[])
   `.execute(db)
   for (const { manifest, index, digest, size } of rows) {
-    const contents = found.get(manifest) ?? { kind: index ? 'index' : 'image', entries: [] }
+    const contents = found.get(manifest) ?? { kind: 'image', entries: [] }
+    if (index) contents.kind = 'index'
     if (digest !== null) contents.entries.push({ digest, ...(size !== null && { size: Number(size) }) })
     found.set(manifest, contents)
   }
