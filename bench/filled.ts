@@ -22,7 +22,7 @@ export const settle = async (url: string, now: () => Date): Promise<number> => {
   console.error('  summary and checkpoint …')
   const database = openPostgres(url)
   const start = performance.now()
-  await summarize(database.jobs, now)
+  await summarize(database, now)
   const seconds = (performance.now() - start) / 1000
   await database.close()
   await query(url, 'checkpoint')

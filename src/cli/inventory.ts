@@ -108,7 +108,7 @@ export const refresh = async (): Promise<void> => {
     async (service) => {
       await service.post('/inventory/summary')
     },
-    async ({ stores }) => summarize(stores.database.jobs, clock),
+    async ({ stores }) => summarize(stores.database, clock),
   )
   printLine('the summary is made')
 }

@@ -40,7 +40,7 @@ describe.each(STORE_PAIRS)('what is in use on %s', (_, open) => {
   }
   const digests = async (question: string): Promise<string[]> =>
     (await asked(question)).map(({ digest, blob_digest }) => short(digest ?? blob_digest))
-  const summary = async (): Promise<void> => summarize(stores.database.sql, () => new Date())
+  const summary = async (): Promise<void> => summarize(stores.database, () => new Date())
 
   const CACHE = [part('cac1', LAYER), part('cac2', 'application/vnd.buildkit.cacheconfig.v0')]
   const pushCache = async (): Promise<unknown> =>

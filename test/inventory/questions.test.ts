@@ -32,7 +32,7 @@ describe.each(STORE_PAIRS)('the questions on %s', (_, open) => {
     stores = await open()
     const { ingest } = createCounting(stores)
     await ingest(knownHistory())
-    await summarize(stores.database.sql, () => NOW)
+    await summarize(stores.database, () => NOW)
   })
   afterAll(async () => stores.close())
 

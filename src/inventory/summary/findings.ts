@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Database, Sql } from '../../storage/database.js'
 import type { Sums } from './sums.js'
 
 /** Repositories whose ids are greater than `after` and at most `to`; without a bound, all that remain. */
@@ -21,13 +21,25 @@ const rangesOf = ({ byRepository }: Sums): Range[] => {
   return [undefined, ...cuts].map((after, i) => ({ after, to: cuts[i] }))
 }
 
-/** Brings the findings up to date, part by part. */
-export const refreshFindings = async (db: Sql, sums: Sums): Promise<void> => {
-  for (const range of rangesOf(sums)) {
-    await refreshBlobFindings(db, range)
-    await refreshMostTagged(db, range)
+/**
+ * Brings the findings up to date: on PostgreSQL all at once, since reading everything in the order of the disk takes a tenth of
+ * the time of a million look-ups; on the embedded database, where others wait, part by part.
+ */
+export const refreshFindings = async (
+  { engine, jobs }: Pick<Database, 'engine' | 'jobs'>,
+  sums: Sums,
+): Promise<void> => {
+  for (const range of engine === 'postgresql' ? [{}] : rangesOf(sums)) {
+    await jobs.transaction().execute(async (tx) => {
+      await sql.raw(`set local work_mem = '${WORK_MEM}'`).execute(tx)
+      await refreshBlobFindings(tx, range)
+      await refreshMostTagged(tx, range)
+    })
   }
 }
+
+/** So that a million manifests are read once and not in turns; more would be too much beside others. */
+const WORK_MEM = '128MB'
 
 type Table = { table: string; key: readonly string[]; values: readonly string[] }
 
@@ -44,16 +56,18 @@ const within = (column: string, { after, to }: Range): RawBuilder<unknown> => sq
   and ${to === undefined ? sql`true` : sql`${sql.raw(column)} <= ${to}`}
 )`
 
-/**
- * What live manifests have is found once, and compared with the blobs: live ones that none has, and those of theirs that are
- * gone. `offset 0` keeps PostgreSQL from reading the blobs of all manifests for each part.
- *
- * An index may list blobs, as BuildKit's caches do. Nothing tells a delete of a manifest from that of a blob, so what it lists
- * is a blob that is gone only when it was seen as one.
- */
-const refreshBlobFindings = async (db: Sql, range: Range): Promise<void> => {
-  await sql`
-    with held as materialized (
+/** What live manifests have. `offset 0` keeps PostgreSQL from reading the blobs of all manifests for each part. */
+const heldIn = (range: Range): RawBuilder<unknown> =>
+  range.after === undefined && range.to === undefined
+    ? sql`
+      select m.repository_id, m.digest as manifest_digest, p.digest, p.listed
+      from inventory.repository_manifests m
+        join (
+          select manifest_digest, digest, false as listed from inventory.manifest_blobs
+          union all select manifest_digest, digest, true from inventory.manifest_children
+        ) p on p.manifest_digest = m.digest
+      where m.live`
+    : sql`
       select m.repository_id, m.digest as manifest_digest, p.digest, p.listed
       from inventory.repository_manifests m
         join lateral (
@@ -61,8 +75,19 @@ const refreshBlobFindings = async (db: Sql, range: Range): Promise<void> => {
           union all select digest, true from inventory.manifest_children where manifest_digest = m.digest
           offset 0
         ) p on true
-      where m.live and ${within('m.repository_id', range)}
-    ), blobs as (
+      where m.live and ${within('m.repository_id', range)}`
+
+/**
+ * What live manifests have is found once, and compared with the blobs: live ones that none has, and those of theirs that are
+ * gone.
+ *
+ * An index may list blobs, as BuildKit's caches do. Nothing tells a delete of a manifest from that of a blob, so what it lists
+ * is a blob that is gone only when it was seen as one.
+ */
+const refreshBlobFindings = async (db: Sql, range: Range): Promise<void> => {
+  await sql`
+    with held as materialized (${heldIn(range)}
+    ), blobs as not materialized (
       select * from inventory.repository_blobs where ${within('repository_id', range)}
     ), found_orphans as materialized (
       select b.repository_id, b.digest, coalesce(b.size, 0) as size, b.manifest_at, b.implied

@@ -13,12 +13,13 @@ const SHORTEST_REST_SECONDS = 60
  * Makes the summary anew: sizes by repository, totals, orphaned and missing blobs, images by tags. What is stored meanwhile
  * may be in one part and not in the other; the next summary has it.
  */
-export const summarize = async (db: Sql, now: () => Date): Promise<void> => {
+export const summarize = async (database: Pick<Database, 'engine' | 'jobs'>, now: () => Date): Promise<void> => {
+  const db = database.jobs
   const started = now()
   const start = performance.now()
   const sums = await sumBlobs(db)
   await writeRepositoryTotals(db, sums)
-  await refreshFindings(db, sums)
+  await refreshFindings(database, sums)
   await writeTotals(db, sums, started, (performance.now() - start) / 1000)
 }
 
@@ -43,7 +44,7 @@ export type Summarize = {
 
 export const createSummarize = (database: Database, now: () => Date): Summarize => {
   const holder = randomUUID()
-  const make = async (): Promise<void> => summarize(database.jobs, now)
+  const make = async (): Promise<void> => summarize(database, now)
   return {
     now: make,
     whenDue: async () => {
