@@ -124,7 +124,7 @@ export const benchFilled = async (settings: Settings, url: string): Promise<Row[
   try {
     const rows: Row[] = []
     for (const kind of KINDS) {
-      await query(url, 'drop database if exists bench_empty')
+      await query(url, 'drop database if exists bench_empty with (force)')
       await query(url, 'create database bench_empty')
       rows.push(...(await compare(redis, [empty.href, url], places, kind, settings)))
     }
