@@ -12,19 +12,19 @@ export const fillOnce = async (url: string): Promise<void> => {
   await fillInventory(url, FULL_SIZE, (line) => {
     console.error(`  ${line}`)
   })
+  await query(url, 'checkpoint')
 }
 
 /**
- * Makes the summary, and lets the server write what was filled, or both would go on while something else is measured.
+ * Makes the summary, or a service would make it while something else is measured.
  * @returns the seconds that the summary took.
  */
 export const settle = async (url: string, now: () => Date): Promise<number> => {
-  console.error('  summary and checkpoint …')
+  console.error('  summary …')
   const database = openPostgres(url)
   const start = performance.now()
   await summarize(database, now)
   const seconds = (performance.now() - start) / 1000
   await database.close()
-  await query(url, 'checkpoint')
   return seconds
 }
