@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { DIGEST, PLACE, type Question } from './question.js'
-import { behind, iso, placedIn, same } from './sql-parts.js'
+import { behind, iso, placedIn, placedInOrder, same } from './sql-parts.js'
 
 const COLUMNS = {
   registry: 'text',
@@ -24,7 +24,8 @@ const blobs: Question = {
   statement: (asked, { after, limit }) => sql`
     select ${described}, jsonb_build_array(b.repository_id, b.digest) as key
     from inventory.repository_blobs b join inventory.repositories r on r.id = b.repository_id
-    where b.live and ${same(sql`b.digest`, asked.digest)} and ${placedIn(sql`b.repository_id`, asked)}
+    where b.live and ${same(sql`b.digest`, asked.digest)}
+      and ${(asked.digest === undefined ? placedInOrder : placedIn)(sql`b.repository_id`, asked)}
       and ${behind('>', after, [
         [sql`b.repository_id`, 'int'],
         [sql`b.digest`, 'text'],

@@ -22,6 +22,12 @@ export const placedIn = (repositoryId: Part, { registry, repository_ids }: Asked
     and exists (select from inventory.repositories where id = ${repositoryId} and registry = ${registry})`
 }
 
+/** The same for rows that come in the order of repositories: those of other registries are passed over, not read. */
+export const placedInOrder = (repositoryId: Part, asked: Asked): Part =>
+  asked.registry === undefined || asked.repository_ids !== undefined
+    ? placedIn(repositoryId, asked)
+    : sql`${repositoryId} = any(array(select id from inventory.repositories where registry = ${asked.registry}))`
+
 /** `column = value`, if a value was asked for. */
 export const same = (column: Part, value: string | undefined): Part =>
   value === undefined ? sql`true` : sql`${column} = ${value}`
