@@ -135,7 +135,7 @@ describe.each(STORE_PAIRS)('a rename onto a path that was deleted, on %s', (_, o
         await settle()
         expect(await liveIn(stores.database, 'registry.example')).toEqual(expected)
       }),
-      { seed: SEED, numRuns: Number(process.env.RUNS ?? 100) },
+      { seed: SEED, numRuns: Number(process.env.RUNS ?? 60) },
     )
   }, 300_000)
 })
