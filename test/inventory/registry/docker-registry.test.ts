@@ -113,7 +113,9 @@ describe.each(STORE_PAIRS)('a real registry that tells no contents is read back 
 
   test('lists, digests, blobs', async () => {
     expect(await client.catalog()).toEqual({ names: ['team/app', 'team/multi'] })
-    expect(await client.tags('team/app')).toEqual({ names: ['one', 'schema2'] })
+    // In the order of the file system that the registry is on.
+    const { names } = await client.tags('team/app')
+    expect([...names].sort()).toEqual(['one', 'schema2'])
     const digest = await client.digestOf('team/app', 'one')
     const manifest = await client.manifest('team/app', 'one')
     expect(manifest?.digest).toBe(digest)
