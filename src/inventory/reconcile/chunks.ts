@@ -1,5 +1,5 @@
 import type { Difference } from './drift.js'
-import type { Found } from './walk.js'
+import { nothingAt, type Found } from './walk.js'
 
 /** A part of what was found in a repository, and of its drift. */
 export type Chunk = { found: Found; drift: readonly Difference[] }
@@ -11,7 +11,7 @@ const CHUNK = 200
 export const chunksOf = (found: Found, drift: readonly Difference[]): Chunk[] => {
   const { tags, manifests, absentManifests, blobs, absentBlobs } = found
   const askedBlobs = [...blobs].flatMap(([digest, { asked }]) => (asked ? [digest] : []))
-  const nothing = emptyOf(found)
+  const nothing = nothingAt(found.at)
   return [
     ...chunksOfOne('manifest', [manifests.keys(), absentManifests], drift, (names) => ({
       ...nothing,
@@ -26,17 +26,6 @@ export const chunksOf = (found: Found, drift: readonly Difference[]): Chunk[] =>
     ...chunksOfOne('tag', [tags.keys()], drift, (names) => ({ ...nothing, tags: entriesOf(tags, names) })),
   ]
 }
-
-/** Nothing, seen at the same moment. */
-export const emptyOf = ({ at }: Found): Found => ({
-  at,
-  tags: new Map(),
-  manifests: new Map(),
-  absentManifests: new Set(),
-  blobs: new Map(),
-  absentBlobs: new Set(),
-  unchecked: 0,
-})
 
 const chunksOfOne = (
   object: Difference['object'],

@@ -2,14 +2,13 @@ import { microsOf } from '../../events/calendar.js'
 import type { Database } from '../../storage/database.js'
 import type { RegistryClient } from '../registry/registry-client.js'
 import { applyFound } from './apply.js'
-import { emptyOf } from './chunks.js'
 import type { KnownContents } from './contents.js'
 import { driftOf, type Difference, type DriftKind } from './drift.js'
 import { readDescribed, readHeld, type Held } from './held.js'
 import type { Pace } from './pace.js'
 import { keepRepository, type RepositoryResult, type Run, type Seen } from './runs.js'
 import type { Vanishing } from './vanishing.js'
-import { walkRepository, type BlobChecks, type Found } from './walk.js'
+import { nothingAt, walkRepository, type BlobChecks, type Found } from './walk.js'
 
 const TOLERANCE_MS = 5_000
 
@@ -68,7 +67,7 @@ export const oneRepository = async (walk: Walk, repository: string): Promise<Out
   }
   const outcome = await repair({ found, held, drift: drift.filter(({ kind }) => kind !== 'stale') })
   if ('failure' in outcome) return outcome
-  const stale = { found: emptyOf(found), held, drift: drift.filter(({ kind }) => kind === 'stale') }
+  const stale = { found: nothingAt(found.at), held, drift: drift.filter(({ kind }) => kind === 'stale') }
   walk.heldBack.push(async () => {
     if (!('failure' in (await repair(stale)))) await keepResult(walk, result, seen)
   })

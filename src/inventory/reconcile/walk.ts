@@ -66,20 +66,23 @@ export const allNames = async (page: (next?: string) => Promise<ListPage>): Prom
   return [...names]
 }
 
+/** A repository of which nothing was seen at this moment. */
+export const nothingAt = (at: Micros): Found => ({
+  at,
+  tags: new Map(),
+  manifests: new Map(),
+  absentManifests: new Set(),
+  blobs: new Map(),
+  absentBlobs: new Set(),
+  unchecked: 0,
+})
+
 /**
  * Asks a registry for all that it has in one repository: the tags, what they point to, the children of indexes. A registry
  * lists no manifest without a tag and no blob, so those the inventory believes in are asked for one by one.
  */
 export const walkRepository = async (needs: WalkNeeds, repository: string, at: Micros): Promise<Found> => {
-  const found: Found = {
-    at,
-    tags: new Map(),
-    manifests: new Map(),
-    absentManifests: new Set(),
-    blobs: new Map(),
-    absentBlobs: new Set(),
-    unchecked: 0,
-  }
+  const found = nothingAt(at)
   await findTags(needs, repository, found)
   const tagged = new Set(found.tags.values())
   await findManifests(needs, repository, found, [...tagged], tagged)
