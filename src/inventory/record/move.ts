@@ -14,6 +14,7 @@ export type Move = {
   until?: Micros
 }
 type Place = { registry: string; name: string }
+type Dated = Pick<Keyed, 'newest' | 'held'>
 
 /** Rows that go in one transaction: batches for either repository wait for these, and have 2 s. */
 const AT_ONCE = 1_000
@@ -86,23 +87,18 @@ const lockBoth = async (tx: Sql, { from, to, until }: Move): Promise<Ids | undef
  * What a move concerns of the rows `p` of a table. Alias or not, what has nothing but marks goes along. A blob of which no time
  * is known was told of by a manifest alone: it stays where one that has it stays, and the others have told of it where they went.
  */
-const isMoved = (table: string, times: readonly string[], { until }: Pick<Move, 'until'>): RawBuilder<unknown> =>
-  until === undefined
-    ? sql`true`
-    : sql`coalesce(greatest(${sql.raw(times.join(', '))}), '-infinity') <= ${isoTime(until)}::timestamptz
-        and coalesce(moved_at, '-infinity') < ${isoTime(until)}::timestamptz
-        and ${table === BLOB.table ? sql`(greatest(${sql.raw(times.join(', '))}) is not null or not ${IS_HELD})` : sql`true`}`
-
-const IS_HELD = sql.raw(`exists (
-      select from inventory.manifest_blobs b
-        join inventory.repository_manifests m on m.digest = b.manifest_digest and m.seen_at is not null
-      where b.digest = p.digest and m.repository_id = p.repository_id
-    )`)
+const isMoved = ({ newest, held }: Dated, { until }: Pick<Move, 'until'>): RawBuilder<unknown> => {
+  if (until === undefined) return sql`true`
+  const at = sql`${isoTime(until)}::timestamptz`
+  const last = sql.raw(`greatest(${newest.join(', ')})`)
+  return sql`coalesce(${last}, '-infinity') <= ${at} and coalesce(moved_at, '-infinity') < ${at}
+        and ${held === undefined ? sql`true` : sql`(${last} is not null or not ${sql.raw(held)})`}`
+}
 
 const moveManifests =
   (move: Move): Page =>
   async (tx, ids, after) => {
-    const which = isMoved(MANIFEST.table, MANIFEST.newest, move)
+    const which = isMoved(MANIFEST, move)
     await lockManifestsOf(tx, ids.from, { which, after, most: MANIFESTS_AT_ONCE })
     const digests = await moveKeyed(tx, ids, { ...MANIFEST, move, after, most: MANIFESTS_AT_ONCE })
     await expandShown(
@@ -126,7 +122,7 @@ const moveKeyed = async (
       delete from inventory.${sql.raw(table)} o
       where o.ctid = any(array(
         select p.ctid from inventory.${sql.raw(table)} p
-        where repository_id = ${from} and ${sql.raw(key)} > ${after} and ${isMoved(table, newest, move)}
+        where repository_id = ${from} and ${sql.raw(key)} > ${after} and ${isMoved(keyed, move)}
         order by ${sql.raw(key)} limit ${most} for update
       ))
       returning o.*
@@ -146,6 +142,7 @@ const moveKeyed = async (
 
 /** What single events told: each has a place, and no other row to become one with. */
 type Told = { table: string; also: string }
+const AT: Dated = { newest: ['at'] }
 const CHANGES: Told = { table: 'changes', also: '' }
 /** The other half of a pull may be at the new path. */
 const LOOKUPS: Told = { table: 'tag_lookups', also: ', joined = false' }
@@ -161,23 +158,23 @@ const moveTold = async (
     set repository_id = ${to}, moved_at = greatest(moved_at, ${at}) ${sql.raw(also)}
     where event_id = any(array(
       select event_id from inventory.${sql.raw(table)}
-      where repository_id = ${from} and ${isMoved(table, ['at'], move)} limit ${AT_ONCE} for update
+      where repository_id = ${from} and ${isMoved(AT, move)} limit ${AT_ONCE} for update
     ))
     returning event_id as key
   `.execute(tx)
   return rows.map(({ key }) => key)
 }
 
-const ALL: { table: string; times: readonly string[] }[] = [
-  ...[MANIFEST, BLOB, TAG].map(({ table, newest }) => ({ table, times: newest })),
-  ...[CHANGES, LOOKUPS].map(({ table }) => ({ table, times: ['at'] })),
+const ALL: (Dated & { table: string })[] = [
+  ...[MANIFEST, BLOB, TAG],
+  ...[CHANGES, LOOKUPS].map(({ table }) => ({ table, ...AT })),
 ]
 
 /** Whether a repository `r` is for a rename: it has something to move, or lost all to one that broke off before its end. */
 export const isToBeMoved = (until: Micros): RawBuilder<unknown> => {
   const some = ALL.map(
-    ({ table, times }) => sql`exists (
-      select from inventory.${sql.raw(table)} p where repository_id = r.id and ${isMoved(table, times, { until })}
+    ({ table, ...dated }) => sql`exists (
+      select from inventory.${sql.raw(table)} p where repository_id = r.id and ${isMoved(dated, { until })}
     )`,
   )
   return sql`(${sql.join(some, sql` or `)} or r.deleted_at is null and ${IS_EMPTY})`

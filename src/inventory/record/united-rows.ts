@@ -6,6 +6,8 @@ export type Keyed = {
   newest: readonly string[]
   /** Each other column, and what it becomes of a row `o` and the one it is united with, `excluded`. */
   others: Readonly<Record<string, string>>
+  /** Of a row `p` without a time: whether something else in its repository tells of it, and so keeps it there. */
+  held?: string
 }
 
 const FIRST_SEEN = { first_seen_at: 'least(o.first_seen_at, excluded.first_seen_at)' }
@@ -22,6 +24,11 @@ export const BLOB: Keyed = {
   key: 'digest',
   newest: ['pushed_at', 'pulled_at', 'checked_at', 'mounted_at', 'manifest_at', 'confirmed_at', 'deleted_at'],
   others: { ...FIRST_SEEN, size: 'greatest(o.size, excluded.size)', implied: 'o.implied or excluded.implied' },
+  held: `exists (
+      select from inventory.manifest_blobs b
+        join inventory.repository_manifests m on m.digest = b.manifest_digest and m.seen_at is not null
+      where b.digest = p.digest and m.repository_id = p.repository_id
+    )`,
 }
 
 export const TAG: Keyed = {
