@@ -131,7 +131,11 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
   for (const [key, { shown: place, contents }] of shown) {
     const kept = contents?.filter(isKeptHere) ?? []
     implied += kept.length
-    if (contents === undefined || implied > MOST_IMPLIED) continue
+    if (contents === undefined) {
+      place.isTold = manifests.get(place.digest)?.contents === undefined
+      continue
+    }
+    if (implied > MOST_IMPLIED) continue
     place.isTold = true
     if (isIndex(manifests.get(place.digest)?.mediaType)) continue
     for (const { digest, size } of kept) {

@@ -59,7 +59,7 @@ export type Shown = {
   registry: string
   name: string
   digest: string
-  /** What it holds is among the blobs of the batch. */
+  /** What it holds is among the blobs of the batch, or the batch does not know it. */
   isTold: boolean
 }
 
