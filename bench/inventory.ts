@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { temporaryFolder } from '../test/servers/process.js'
 import { startRedis } from '../test/servers/redis.js'
-import { fillOnce, settle } from './filled.js'
+import { fillOnce, settle, warm } from './filled.js'
 import type { Place, Workload } from './notifications.js'
 import { sampleOf, type Row } from './sample.js'
 import {
@@ -68,7 +68,18 @@ const WARM_UP_SECONDS = 2
 const SUSTAINED = 25
 const LARGE: Sending = { name: 'warming up', connections: 32, keepAlive: true, events: 10, least: 0 }
 
-type Settings = { rounds: number; seconds: number }
+type Settings = {
+  rounds: number
+  seconds: number
+  /** One kind of events alone. */
+  only?: string
+}
+
+const kindsOf = ({ only }: Settings): Kind[] => {
+  const kinds = KINDS.filter(({ workload }) => only === undefined || workload === only)
+  if (kinds.length > 0) return kinds
+  throw new Error(`there is no kind "${only}"; there are ${KINDS.map(({ workload }) => workload).join(', ')}`)
+}
 
 /** Events stored a second with PostgreSQL and Redis, for each kind of event that the inventory lives on. */
 export const benchInventory = async (settings: Settings): Promise<Row[]> => {
@@ -76,7 +87,7 @@ export const benchInventory = async (settings: Settings): Promise<Row[]> => {
   const bare = await startBareHandler()
   try {
     const rows: Row[] = []
-    for (const kind of KINDS) rows.push(...(await measure(servers, bare.port, kind, settings)))
+    for (const kind of kindsOf(settings)) rows.push(...(await measure(servers, bare.port, kind, settings)))
     return rows
   } finally {
     await bare.stop()
@@ -119,6 +130,7 @@ const LEAST_OF_EMPTY = 0.8
 export const benchFilled = async (settings: Settings, url: string): Promise<Row[]> => {
   await fillOnce(url)
   await settle(url, () => new Date())
+  await warm(url)
   const folder = temporaryFolder('bench')
   const places = join(folder.path, 'places.json')
   writeFileSync(places, JSON.stringify(await placesIn(url)))
@@ -127,7 +139,7 @@ export const benchFilled = async (settings: Settings, url: string): Promise<Row[
   empty.pathname = '/bench_empty'
   try {
     const rows: Row[] = []
-    for (const kind of KINDS) {
+    for (const kind of kindsOf(settings)) {
       await query(url, 'drop database if exists bench_empty with (force)')
       await query(url, 'create database bench_empty')
       rows.push(...(await compare(redis, [empty.href, url], places, kind, settings)))

@@ -1,7 +1,7 @@
 /**
  * Measures what the documentation claims: npm run bench -- [name …] [--rounds N] [--seconds N] [--json FILE]
  * With --filled URL, inventory and inventory-questions on a database of PostgreSQL with ten million blobs, which is filled if it
- * is empty, and kept.
+ * is empty, and kept. With --only KIND, inventory with one kind of events: push-blob, pull-tag, push-manifest-told, push-manifest.
  * Prints the machine, the versions, the median and the spread, and the limit measured in the same run.
  */
 import { writeFileSync } from 'node:fs'
@@ -17,6 +17,7 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string', default: '4' },
     'memory-seconds': { type: 'string', default: '60' },
     filled: { type: 'string' },
+    only: { type: 'string' },
     json: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
   },
@@ -40,6 +41,11 @@ const withServers = async (bench: (servers: Servers) => Promise<Row[]>): Promise
  */
 const BENCHES: Record<string, () => Promise<Row[]>> = {
   hyperloglog: async () => (await import('./hyperloglog.js')).benchHyperloglog({ rounds: rounds * 2 }),
+  pulls: async () => (await import('./pulls.js')).benchPulls({ rounds }),
+  'pulls-stored': async () => {
+    const { benchPullsStored } = await import('./pulls-stored.js')
+    return withServers(async ({ postgres }) => benchPullsStored(await postgres.database('bench_pulls'), { rounds }))
+  },
   start: async () => {
     const { benchStart } = await import('./start.js')
     return withServers(async (servers) => benchStart(servers, { rounds }))
@@ -59,8 +65,9 @@ const BENCHES: Record<string, () => Promise<Row[]>> = {
   },
   inventory: async () => {
     const { benchFilled, benchInventory } = await import('./inventory.js')
-    const { filled } = values
-    return filled === undefined ? benchInventory({ rounds, seconds }) : benchFilled({ rounds, seconds }, filled)
+    const { filled, only } = values
+    const settings = { rounds, seconds, ...(only !== undefined && { only }) }
+    return filled === undefined ? benchInventory(settings) : benchFilled(settings, filled)
   },
   memory: async () => {
     const { benchMemory } = await import('./memory.js')
@@ -97,7 +104,7 @@ const print = (rows: readonly Row[]): void => {
 
 if (values.help) {
   console.log(
-    `npm run bench -- [${Object.keys(BENCHES).join(' | ')}] [--rounds N] [--seconds N] [--filled URL] [--json FILE]`,
+    `npm run bench -- [${Object.keys(BENCHES).join(' | ')}] [--rounds N] [--seconds N] [--filled URL] [--only KIND] [--json FILE]`,
   )
 } else {
   const names = positionals.length > 0 ? positionals : Object.keys(BENCHES)

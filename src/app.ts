@@ -14,6 +14,7 @@ import { inventoryRoutes } from './http/inventory.js'
 import { createNotificationHandler } from './http/notifications.js'
 import { createPrometheus, type Prometheus } from './http/prometheus.js'
 import { createHttpServer } from './http/server.js'
+import { pullsRoutes } from './http/pulls.js'
 import { trackRoutes } from './http/track.js'
 import { publicUsageData, usageData } from './http/usage-data.js'
 import { createOrigins } from './inventory/record/origins.js'
@@ -26,6 +27,7 @@ import { createSummarize } from './inventory/summary/summarize.js'
 import { jobsFor } from './job-table.js'
 import { startJobs } from './jobs.js'
 import { observeNotifications, onceAMinute } from './observe.js'
+import { openPulls } from './open-pulls.js'
 import { newestPing } from './ping/history.js'
 import { checkStores, readStatus, type Status } from './status.js'
 import type { UserDirectory } from './users/directory.js'
@@ -72,6 +74,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   const hashed = createHashedNames(secrets.usersKey)
   const directory = openDirectory(core, hashed, log)
   const identify = createIdentify({ directory, deployTokens: hashed, ...tokenVerifier(config) })
+  const pulls = await openPulls(core, database)
   const { ingest, idle } = createIngest({
     database,
     sketches,
@@ -81,6 +84,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     identify,
     registryOf: registries.nameOf,
     originOf: createOrigins(secrets.usersKey),
+    pendingOf: pulls.pendingOf,
     isOwnRead: createIsOwnRead(secrets.usersKey),
     now,
     onBatch: prometheus.batch,
@@ -110,7 +114,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     await scheduledReconcile(needs, config.reconcile_apply)
   }
   const { now: summarizeNow, whenDue: summarize } = createSummarize(stores.database, now)
-  const work = { receptions, rebuildStale, resolve, readBack: readBack.run, reconcile, summarize }
+  const work = { receptions, rebuildStale, resolve, readBack: readBack.run, reconcile, summarize, pulls }
   const jobs = startJobs(jobsFor(core, work), (job, error) => {
     log.error({ err: error, job }, 'a job failed; it will run again at its next time')
   })
@@ -156,6 +160,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       }),
       reconcileRoutes({ database, registries: core.registries, clientFor: core.clientFor, now }),
       inventoryRoutes({ database, summarize: summarizeNow, now }),
+      pullsRoutes({ database, now }),
       trackRoutes({ track: createTrack({ database, sketches, rules, lifetimes, now }), rules, directory, hashed }),
     ],
     authorizeApi: createAuthorize(secrets.apiTokens),

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
 import { readRegistries, RegistriesError } from './inventory/registry/read-registries.js'
 import type { Registry } from './inventory/registry/registries.js'
+import type { Windows } from './pulls/fold/windows.js'
 import { environmentName, readSettings, SETTINGS, type Settings, type SettingProblem } from './settings.js'
 import { readPublicKey } from './users/public-key.js'
 
@@ -15,9 +16,11 @@ export class ConfigError extends Error {
 }
 
 const DAY_SECONDS = 24 * 60 * 60
+/** In microseconds. */
+const SECOND = 1_000_000
 
 export type Config = Readonly<
-  Omit<Settings, 'listen' | 'user_directory' | 'user_token_key' | 'registries'> & {
+  Omit<Settings, 'clients_file' | 'listen' | 'user_directory' | 'user_token_key' | 'registries'> & {
     listen: { host: string; port: number }
     user_directory: 'hash' | 'file' | 'gitlab'
     /** What GitLab's user tokens are verified with. */
@@ -31,6 +34,10 @@ export type Config = Readonly<
     metrics_dir: string
     schema_dir: string
     lifetimes: { weekly: number; monthly: number }
+    /** The files of rules for user agents, those of the installation first. */
+    clients_files: readonly string[]
+    /** How long requests belong together. */
+    windows: Windows
   }
 >
 
@@ -165,7 +172,7 @@ const complete = (
   home: string,
   problems: SettingProblem[],
 ): Omit<Config, 'readRegistries' | 'registries_files'> => {
-  const { data_dir, event_rules, metrics_dir, users_file, user_token_key: keyFile, ...others } = settings
+  const { data_dir, event_rules, clients_file, metrics_dir, users_file, user_token_key: keyFile, ...others } = settings
   const user_directory = settings.user_directory ?? (users_file === undefined ? 'hash' : 'file')
   // A value that was given and is wrong is told already; it is not missing as well.
   const needs = (key: keyof Settings): void => {
@@ -199,6 +206,15 @@ const complete = (
     lifetimes: {
       weekly: settings.weekly_lifetime_days * DAY_SECONDS,
       monthly: settings.monthly_lifetime_days * DAY_SECONDS,
+    },
+    clients_files: [
+      ...(clients_file === undefined ? [] : [resolve(clients_file)]),
+      join(home, 'definitions', 'clients.yml'),
+    ],
+    windows: {
+      join: settings.pulls_join_window_seconds * SECOND,
+      blobs: settings.pulls_blob_window_seconds * SECOND,
+      session: settings.pulls_session_gap_seconds * SECOND,
     },
   }
 }

@@ -20,6 +20,7 @@ import { createDeliver } from './ping/deliver.js'
 import { buildPing } from './ping/payload.js'
 import { pingCron } from './ping/schedule.js'
 import { createServicePings, type ServicePings } from './ping/service-ping.js'
+import { loadClients, type ClientOf } from './pulls/client.js'
 import { fingerprintOf, loadSecrets, type Secrets } from './secrets.js'
 import { installationIn, type Installation } from './storage/installation.js'
 import { openStores, type Stores } from './stores.js'
@@ -32,7 +33,7 @@ export const version = (
 ).version
 
 /** What is declared in definitions/ and metrics/. */
-export type Declared = { rules: Rules; metrics: LoadedMetric[] }
+export type Declared = { rules: Rules; metrics: LoadedMetric[]; clientOf: ClientOf }
 
 /** Everything that the service and the commands have in common. */
 export type Core = Declared & {
@@ -66,7 +67,7 @@ export const loadDeclared = (config: Config): Declared => {
     systemValues: new Set(SYSTEM_VALUES),
     settingValues: new Set(SETTING_VALUES),
   })
-  return { rules, metrics }
+  return { rules, metrics, clientOf: loadClients(config.clients_files, read) }
 }
 
 /** Opens the stores and joins what works on them. */

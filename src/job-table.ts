@@ -4,6 +4,7 @@ import type { Receptions } from './ingest/receptions.js'
 import { forgetActors } from './inventory/record/forget-actors.js'
 import { forgetLookups } from './inventory/record/join-lookups.js'
 import type { Job } from './jobs.js'
+import type { Pulls } from './open-pulls.js'
 import { settle } from './settle.js'
 
 /** What jobs do that has to be joined with other parts first. */
@@ -14,12 +15,13 @@ type Work = {
   readBack: () => Promise<number>
   reconcile: () => Promise<void>
   summarize: () => Promise<void>
+  pulls: Pulls
 }
 
 /** All that is done at set times; docs/architecture.md explains each. */
 export const jobsFor = (
   { config, stores, registries, pings, pingSchedule, now }: Core,
-  { receptions, rebuildStale, resolve, readBack, reconcile, summarize }: Work,
+  { receptions, rebuildStale, resolve, readBack, reconcile, summarize, pulls }: Work,
 ): Job[] => {
   const retention = {
     eventIdDays: config.event_id_days,
@@ -37,6 +39,10 @@ export const jobsFor = (
     { name: 'read manifests', cron: '*/5 * * * * *', run: readBack },
     { name: 'rebuild stale sketches', cron: '*/10 * * * * *', run: rebuildStale },
     { name: 'settle', cron: '*/10 * * * * *', run: async () => settle(stores.database, registries.aliases(), now()) },
+    { name: 'fold pulls', cron: '*/10 * * * * *', run: pulls.fold },
+    { name: 'rotate salts', cron: '* * * * *', run: pulls.rotateSalts },
+    { name: 'roll up pulls', cron: '*/10 * * * *', run: pulls.rollUp },
+    { name: 'forget pulls', cron: '31 * * * *', run: pulls.forget },
     { name: 'summarize', cron: '*/15 * * * * *', run: summarize },
     { name: 'forget', cron: '23 * * * *', run: async () => forgetOld(stores.database, retention) },
     { name: 'forget lookups', cron: '26 * * * *', run: async () => forgetLookups(stores.database) },

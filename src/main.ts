@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander'
 import { examples, json } from './cli/command-help.js'
 import { addInventoryCommands } from './cli/inventory-commands.js'
+import { addPullsCommands } from './cli/pulls-commands.js'
 import { version } from './core.js'
 
 const program = new Command('tallyman')
@@ -116,6 +117,7 @@ metrics
   })
 
 addInventoryCommands(program)
+addPullsCommands(program)
 
 program
   .command('migrate')

@@ -1,5 +1,8 @@
 import { z } from 'zod'
 import { isCronExpression } from './jobs.js'
+import { WINDOWS } from './pulls/fold/windows.js'
+import { PREFIXES } from './pulls/record/address.js'
+import { ROTATIONS } from './pulls/record/salts.js'
 import { readRedisUrl } from './storage/redis-url.js'
 
 const list = z.preprocess(
@@ -27,6 +30,7 @@ const wholeNumber = (least: number, most: number): z.ZodType<number> =>
     .max(most, `expected at most ${most}`)
 /** A hundred years: sums with more leave what stores can tell of time. */
 const days = wholeNumber(1, 36_500)
+const SECOND = 1_000_000
 /** As much as is read at once of all notifications. */
 const LARGEST_BODY = 128 * 1024 * 1024
 const webAddress = z.url({ protocol: /^https?$/, error: 'expected an address like https://host/path' })
@@ -66,6 +70,17 @@ const settings = z.strictObject({
   reconcile_cron: z.string().refine(isCronExpression, 'expected a cron expression, as "30 2 * * 0"').optional(),
   reconcile_apply: yesOrNo.default(false),
   event_rules: z.string().min(1).default('registry'),
+  clients_file: z.string().min(1).optional(),
+  country_file: z.string().min(1).optional(),
+  network_file: z.string().min(1).optional(),
+  pulls_salt_rotation: z.enum(ROTATIONS, `expected ${ROTATIONS.join(', ')}`).default('monthly'),
+  pulls_ipv4_prefix: wholeNumber(8, 32).default(PREFIXES.ipv4),
+  pulls_ipv6_prefix: wholeNumber(16, 128).default(PREFIXES.ipv6),
+  pulls_join_window_seconds: wholeNumber(1, 3_600).default(WINDOWS.join / SECOND),
+  pulls_blob_window_seconds: wholeNumber(1, 86_400).default(WINDOWS.blobs / SECOND),
+  pulls_session_gap_seconds: wholeNumber(1, 86_400).default(WINDOWS.session / SECOND),
+  pulls_detail_days: days.default(90),
+  pulls_lateness_seconds: wholeNumber(1, 86_400).default(300),
   metrics_dir: z.string().min(1).optional(),
   metrics_public: yesOrNo.default(false),
   ping_enabled: yesOrNo.default(true),

@@ -6,6 +6,7 @@ import { ReconcileBusy } from '../inventory/reconcile/reconcile.js'
 import { TooMuchGone } from '../inventory/reconcile/vanishing.js'
 import { RegistryError } from '../inventory/registry/exchange.js'
 import { DeliveryError } from '../ping/deliver.js'
+import { PlacesError } from '../pulls/place/places-error.js'
 import { RegistriesError } from '../inventory/registry/read-registries.js'
 import { isStorageAway } from '../storage/away.js'
 import { DirectoryInUse } from '../storage/directory-lock.js'
@@ -25,6 +26,7 @@ const TOLD = [
   OtherUsersKey,
   RegistriesError,
   UserFileError,
+  PlacesError,
   NotAsked,
   ReconcileBusy,
   TooMuchGone,

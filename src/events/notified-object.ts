@@ -34,11 +34,23 @@ const renameIn = (value: unknown): Rename | undefined => {
   return { what: type === 'namespace' ? 'namespace' : 'repository', from, to }
 }
 
+/** Characters of a user agent that are kept: what a client is stands at its beginning. */
+const LONGEST_AGENT = 512
+
 /** Who asked, as far as it can be read. `addr` has a port, unless a proxy told it. */
-export const clientOf = ({ addr, useragent }: Fields): Pick<RegistryEvent, 'address' | 'userAgent'> => {
+export const clientOf = ({
+  id,
+  addr,
+  useragent,
+}: Fields): Pick<RegistryEvent, 'requestId' | 'address' | 'userAgent'> => {
+  const requestId = shortText(id)
   const told = shortText(addr) ?? ''
   const [, bracketed] = /^\[([^\]]+)\]/.exec(told) ?? []
   const address = bracketed ?? (isIP(told) === 0 ? told.replace(/:\d+$/, '') : told)
-  const userAgent = shortText(useragent)
-  return { ...(isIP(address) !== 0 && { address }), ...(userAgent !== undefined && { userAgent }) }
+  const userAgent = shortText(typeof useragent === 'string' ? useragent.slice(0, LONGEST_AGENT) : undefined)
+  return {
+    ...(requestId !== undefined && { requestId }),
+    ...(isIP(address) !== 0 && { address }),
+    ...(userAgent !== undefined && { userAgent }),
+  }
 }

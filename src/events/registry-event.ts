@@ -40,6 +40,8 @@ export type RegistryEvent = {
   references?: readonly Descriptor[]
   /** Of a rename: what got which new path. */
   rename?: Rename
+  /** The registry's own name for the client's request; events that tell of one request have the same. */
+  requestId?: string
   /** HTTP method of the client's request in upper case; empty when the registry did not say. */
   method: string
   /** The client's IP address, without a port. Never stored, never logged. */

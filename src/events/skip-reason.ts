@@ -24,4 +24,6 @@ export type UnreadableReason = (typeof UNREADABLE_REASONS)[number]
 export type UncountedUserReason = 'unknown_user' | 'no_user_token' | 'bad_user_token'
 /** The event is readable, but tells only of a request of our own. */
 type UncountedEventReason = 'own_read'
-export type SkipReason = UnreadableReason | UncountedUserReason | UncountedEventReason
+/** The event counts, but the request that it tells of came when its time had been folded already: it is in no pull. */
+type UnfoldedReason = 'late_request'
+export type SkipReason = UnreadableReason | UncountedUserReason | UncountedEventReason | UnfoldedReason

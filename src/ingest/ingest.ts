@@ -16,6 +16,7 @@ import type { EventId, RegistryEvent, UnreadableEvent } from '../events/registry
 import type { SkipReason } from '../events/skip-reason.js'
 import { createRemembered, type Remembered } from '../inventory/record/remembered.js'
 import { sightingsIn } from '../inventory/record/gather.js'
+import type { PendingRequest } from '../pulls/record/pending.js'
 import { isConflict, isContentError } from '../storage/database.js'
 import type { Identify, Identity } from '../users/identify.js'
 import { createBatches } from './batches.js'
@@ -47,6 +48,8 @@ type Needs = Counting & {
   registryOf?: (host: string) => string
   /** A keyed hash that tells clients apart; undefined when the event does not say who asked. */
   originOf: (event: RegistryEvent) => string | undefined
+  /** What is kept of an event that tells of a request, to be folded into pulls. */
+  pendingOf: (event: RegistryEvent) => PendingRequest | undefined
   now: () => Date
   onBatch?: (size: number, seconds: number) => void
   /** Whether we caused the event ourselves: it is remembered, but counts for nothing. */
@@ -134,7 +137,7 @@ export const createIngest = (needs: Needs): Ingest => {
 }
 
 const write = async (
-  { database, sketches, rules, lifetimes, repositories, originOf }: Needs,
+  { database, sketches, rules, lifetimes, repositories, originOf, pendingOf }: Needs,
   remembered: Remembered,
   items: Item[],
 ): Promise<Outcome[]> => {
@@ -158,6 +161,7 @@ const write = async (
       arrivals,
       additions,
       sightings: sightingsIn(events, { remembered, originOf }),
+      requests: events.flatMap((event) => pendingOf(event) ?? []),
       unreadable: arrivals.flatMap((item) => item.unreadable ?? []),
     },
   )

@@ -7,6 +7,7 @@ import { tellKnown } from '../inventory/record/expand.js'
 import type { Shown, Sightings } from '../inventory/record/sightings.js'
 import { keepRenames } from '../inventory/record/renames.js'
 import { inventoryParts } from '../inventory/record/statement.js'
+import { pendingPart, type PendingRequest } from '../pulls/record/pending.js'
 import { toldByCommit, type Database, type Run } from '../storage/database.js'
 import type { SketchStore } from '../storage/sketch-store.js'
 import { joinParts } from '../storage/statement-parts.js'
@@ -17,6 +18,7 @@ type Batch = {
   arrivals: readonly Arrival[]
   additions: Additions
   sightings: Sightings
+  requests: readonly PendingRequest[]
   unreadable: readonly UnreadableEvent[]
 }
 
@@ -27,8 +29,9 @@ type Batch = {
  */
 export const storeBatch = async (
   { database, sketches }: { database: Database; sketches: SketchStore },
-  { arrivals, additions, sightings, unreadable }: Batch,
+  { additions, unreadable, ...batch }: Batch,
 ): Promise<ReadonlySet<EventId>> => {
+  const { sightings } = batch
   const unresolved = additions.unresolved()
   const ended = sightings.repositories.filter(({ deleted }) => deleted !== undefined)
   const more = [unresolved, unreadable, sightings.renames, ended]
@@ -37,7 +40,7 @@ export const storeBatch = async (
   if (added) {
     // Most often: one statement, which is its own transaction, takes a third of the work of three.
     await added
-    const { repeated, untold } = await record(database, arrivals, sightings)
+    const { repeated, untold } = await record(database, batch)
     // Should this fail, the events come again: the inventory takes them as if for the first time.
     if (untold.described.length + untold.shown.length > 0) {
       await database.transaction(async (tx) => tellKnown(tx, untold))
@@ -45,7 +48,7 @@ export const storeBatch = async (
     return repeated
   }
   const { repeated } = await database.transaction(async (tx) => {
-    const repeated = toldByCommit(record(tx, arrivals, sightings).then((recorded) => recorded.repeated))
+    const repeated = toldByCommit(record(tx, batch).then((recorded) => recorded.repeated))
     void toldByCommit(tellKnown(tx, sightings))
     await Promise.all([
       sketches.add(additions.list(), tx),
@@ -65,10 +68,14 @@ type Recorded = {
   untold: Pick<Sightings, 'described' | 'shown'>
 }
 
-/** Remembers the events, counts their tallies and keeps the inventory, in one statement. */
-const record = async ({ run }: { run: Run }, arrivals: readonly Arrival[], sightings: Sightings): Promise<Recorded> => {
+/** Remembers the events, counts their tallies, keeps the inventory and the requests, in one statement. */
+const record = async (
+  { run }: { run: Run },
+  { arrivals, sightings, requests }: Pick<Batch, 'arrivals' | 'sightings' | 'requests'>,
+): Promise<Recorded> => {
   const close = sightings.manifests.length > 0 ? WITH_MANIFESTS : KNOWN_BEFORE
-  const { statement, values } = joinParts([talliesPart(arrivals), ...inventoryParts(sightings)], close)
+  const pending = requests.length > 0 ? [pendingPart(requests)] : []
+  const { statement, values } = joinParts([talliesPart(arrivals), ...inventoryParts(sightings), ...pending], close)
   const rows = await run<{ id: EventId | null; digest?: string | null; number?: number | null }>(statement, values)
   const isNew = new Set(rows.flatMap(({ digest }) => digest ?? []))
   const wasDeleted = new Set(rows.flatMap(({ number }) => number ?? []))

@@ -4,6 +4,7 @@ import { inventory } from './migrations/0002-inventory.js'
 import { regstat } from './migrations/0003-regstat.js'
 import { reconciliations } from './migrations/0004-reconciliations.js'
 import { inventorySummary } from './migrations/0005-inventory-summary.js'
+import { pulls } from './migrations/0006-pulls.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 const MIGRATIONS = {
@@ -12,6 +13,7 @@ const MIGRATIONS = {
   '0003-regstat': regstat,
   '0004-reconciliations': reconciliations,
   '0005-inventory-summary': inventorySummary,
+  '0006-pulls': pulls,
 }
 
 /**

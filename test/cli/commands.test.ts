@@ -1,30 +1,14 @@
-import { execFile } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { notified } from '../servers/app.js'
 import { startPostgres, type PostgresServer } from '../servers/postgres.js'
 import { temporaryFolder } from '../servers/process.js'
 import { startRedis, type RedisServer } from '../servers/redis.js'
 import { ROOT, startService, type Service } from '../servers/service.js'
+import { tallyman, type Result } from '../servers/tallyman.js'
 import { startStub, type Stub } from '../servers/stub.js'
 import { embeddedFolder } from '../servers/stores.js'
-
-const run = promisify(execFile)
-type Result = { code: number; out: string; err: string }
-
-/** Runs the command line with only the environment that is given. */
-const tallyman = async (environment: Record<string, string>, ...args: string[]): Promise<Result> => {
-  const options = { cwd: environment.TALLYMAN_DATA_DIR ?? ROOT, env: { PATH: process.env.PATH ?? '', ...environment } }
-  try {
-    const { stdout, stderr } = await run(process.execPath, [join(ROOT, 'dist', 'main.js'), ...args], options)
-    return { code: 0, out: stdout, err: stderr }
-  } catch (error) {
-    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string }
-    return { code, out: stdout, err: stderr }
-  }
-}
 
 const lastWeek = (): string => new Date(Date.now() - 7 * 86_400_000).toISOString()
 const day = (offset: number): string => new Date(Date.now() + offset * 86_400_000).toISOString().slice(0, 10)
@@ -45,6 +29,11 @@ describe('help', () => {
     ['metrics', 'docs'],
     ['inventory'],
     ['inventory', 'images'],
+    ['pulls'],
+    ['pulls', 'pullers'],
+    ['pulls', 'behaviour'],
+    ['pulls', 'forget'],
+    ['clients', 'test'],
     ['sql'],
     ['migrate'],
   ])('tallyman %s %s --help explains itself', async (...command) => {

@@ -52,7 +52,13 @@ describe.each(STORE_PAIRS)('people the directory could not tell, on %s', (_, ope
     const needs = { database, sketches, rules: RULES, lifetimes: LIFETIMES, now }
     const repositories = createRepositories(needs)
     const identify = createIdentify({ directory, deployTokens: createHashedNames('a key for tests') })
-    const { ingest } = createIngest({ ...needs, identify, repositories, originOf: () => undefined })
+    const { ingest } = createIngest({
+      ...needs,
+      identify,
+      repositories,
+      originOf: () => undefined,
+      pendingOf: () => undefined,
+    })
     const resolve = async (): Promise<number> => resolveUsers({ ...needs, repositories, idOf: directory.idOf })
     return { ingest, resolve, rebuildStale: repositories.rebuildStale }
   }

@@ -7,6 +7,11 @@ import { createDefinitionReader } from '../../src/definitions/definition-file.js
 import { createOrigins } from '../../src/inventory/record/origins.js'
 import type { RegistryEvent } from '../../src/events/registry-event.js'
 import { createIngest, type Ingest } from '../../src/ingest/ingest.js'
+import { loadClients } from '../../src/pulls/client.js'
+import { WINDOWS } from '../../src/pulls/fold/windows.js'
+import { PREFIXES } from '../../src/pulls/record/address.js'
+import { createOriginOf } from '../../src/pulls/record/origins.js'
+import { createPendingOf } from '../../src/pulls/record/requests.js'
 import { HyperLogLog } from '../../src/storage/hyperloglog/hyperloglog.js'
 import { createHashedNames } from '../../src/users/hashed-names.js'
 import { createIdentify } from '../../src/users/identify.js'
@@ -17,6 +22,17 @@ export const RULES = loadRules(
   join(ROOT, 'definitions', 'events', 'registry.yml'),
   createDefinitionReader(join(ROOT, 'definitions', 'schema')),
 )
+const CLIENT_OF = loadClients(
+  [join(ROOT, 'definitions', 'clients.yml')],
+  createDefinitionReader(join(ROOT, 'definitions', 'schema')),
+)
+const SALT = { from: 0, until: Infinity, text: 'a salt for tests only' }
+const ORIGIN_OF = createOriginOf({
+  key: 'a key for tests only',
+  salts: { at: () => SALT, before: () => undefined },
+  prefixes: PREFIXES,
+  window: WINDOWS.blobs,
+})
 export const LIFETIMES = { weekly: 42 * 86_400, monthly: 400 * 86_400 }
 
 type Counting = Ingest & Pick<Repositories, 'rebuildStale'>
@@ -32,7 +48,9 @@ export const createCounting = (
   const identify = createIdentify({ directory: hashed, deployTokens: hashed })
   const repositories = createRepositories(needs)
   const originOf = createOrigins('a key for tests only')
-  return { ...createIngest({ ...needs, identify, repositories, originOf }), rebuildStale: repositories.rebuildStale }
+  const pendingOf = createPendingOf({ originOf: ORIGIN_OF, clientOf: CLIENT_OF, placeOf: () => ({}) })
+  const { rebuildStale } = repositories
+  return { ...createIngest({ ...needs, identify, repositories, originOf, pendingOf }), rebuildStale }
 }
 
 /** All that was counted: each sketch's registers, each tally, and what is known of each repository. */

@@ -60,6 +60,12 @@ const TABLES = [
   'inventory.orphaned_blobs',
   'inventory.missing_blobs',
   'inventory.most_tagged',
+  'pulls.salts',
+  'pulls.pending',
+  'pulls.registries',
+  'pulls.chains',
+  'pulls.outcomes',
+  'pulls.days',
 ]
 
 /** By deletes in one statement: the tables of a test are small, and truncating makes new files for each. */

@@ -1,0 +1,191 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { createDefinitionReader } from '../src/definitions/definition-file.js'
+import type { Digest, RepositoryPath, Tag } from '../src/events/reference.js'
+import type { Folded } from '../src/pulls/fold/chain.js'
+import type { Contents } from '../src/pulls/fold/contents.js'
+import { createFold } from '../src/pulls/fold/fold.js'
+import { WINDOWS } from '../src/pulls/fold/windows.js'
+import { loadClients } from '../src/pulls/client.js'
+import { sampleOf, type Row } from './sample.js'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const REQUESTS = 1_000_000
+const AGENTS = 400_000
+
+/** Requests folded and user agents read a second, in memory on one core, beside what walking through them costs. */
+export const benchPulls = ({ rounds }: { rounds: number }): Row[] => [
+  foldRow(rounds),
+  agentsRow(rounds),
+  hostileRow(rounds),
+]
+
+const foldRow = (rounds: number): Row => {
+  const requests = pullsOf(REQUESTS)
+  const known = contentsOfAll()
+  let outcomes = 0
+  const fold = (): void => {
+    const { add, end } = createFold({
+      contentsOf: (digest) => known.get(digest),
+      windows: WINDOWS,
+      emit: () => outcomes++,
+    })
+    for (const request of requests) add(request)
+    end()
+  }
+  let characters = 0
+  const walk = (): void => {
+    const chains = new Map<string, number>()
+    for (const { repository, origin } of requests) {
+      const key = `${repository} ${origin}`
+      chains.set(key, (chains.get(key) ?? 0) + 1)
+    }
+    characters += chains.size
+  }
+  const { measured, limits } = alternate(rounds, REQUESTS, fold, walk)
+  if (outcomes === 0 || characters === 0) throw new Error('nothing was folded')
+  return {
+    measured: 'fold of requests in memory, one core',
+    unit: 'requests/s',
+    sample: sampleOf(measured),
+    target: { least: 500_000 },
+    limit: {
+      what: 'of looking up the chain alone',
+      ratio: sampleOf(measured.map((one, i) => one / (limits[i] ?? NaN))),
+    },
+  }
+}
+
+const clientOf = loadClients(
+  [join(ROOT, 'definitions', 'clients.yml')],
+  createDefinitionReader(join(ROOT, 'definitions', 'schema')),
+)
+
+const agentsRow = (rounds: number): Row => {
+  const real = JSON.parse(readFileSync(join(ROOT, 'test', 'fixtures', 'user-agents.json'), 'utf8')) as { ua: string }[]
+  const agents = Array.from({ length: AGENTS }, (_, i) => real[i % real.length]?.ua ?? '')
+  let clients = 0
+  const parse = (): void => {
+    for (const agent of agents) clients += clientOf(agent).client.length
+  }
+  const walk = (): void => {
+    for (const agent of agents) clients += agent.lastIndexOf(' ')
+  }
+  const { measured, limits } = alternate(rounds, AGENTS, parse, walk)
+  if (clients === 0) throw new Error('nothing was read')
+  return {
+    measured: 'client rules over 55 real user agents, no cache',
+    unit: 'agents/s',
+    sample: sampleOf(measured),
+    target: { least: 400_000 },
+    limit: { what: 'of one search in each', ratio: sampleOf(measured.map((one, i) => one / (limits[i] ?? NaN))) },
+  }
+}
+
+/** What makes patterns go back and forth: long runs of what they repeat, without the end that they look for. */
+const HOSTILE = [
+  ...['a', ' ', '/', '(', '\\', '\0', '-', '.', '1', 'é'],
+  ...[
+    'docker/',
+    'UpstreamClient(',
+    ' os/',
+    'a-',
+    'docker/1 UpstreamClient(a-',
+    'skopeo/ ',
+    'Mozilla/5.0 (',
+    'Nexus/1 (;',
+    'jib 1 jib',
+  ],
+]
+const LONGEST = 65_536
+
+const hostileRow = (rounds: number): Row => {
+  const agents = HOSTILE.map((one) => one.repeat(Math.ceil(LONGEST / one.length)).slice(0, LONGEST))
+  const worst: number[] = []
+  const usual: number[] = []
+  for (let round = 0; round < rounds + 3; round++) {
+    const took = agents.map((agent) => {
+      const start = performance.now()
+      clientOf(agent)
+      return performance.now() - start
+    })
+    const start = performance.now()
+    clientOf('docker/27.0.3 go/go1.21.11 os/linux arch/amd64 UpstreamClient(Docker-Client/27.0.3 \\(linux\\))')
+    if (round < 3) continue
+    usual.push(performance.now() - start)
+    worst.push(Math.max(...took))
+  }
+  return {
+    measured: `client rules, the slowest of ${HOSTILE.length} hostile agents of 64 KiB`,
+    unit: 'ms',
+    sample: sampleOf(worst),
+    target: { most: 1 },
+    limit: { what: 'times a usual agent', ratio: sampleOf(worst.map((one, i) => one / (usual[i] ?? NaN))) },
+  }
+}
+
+const alternate = (
+  rounds: number,
+  count: number,
+  work: () => void,
+  limit: () => void,
+): { measured: number[]; limits: number[] } => {
+  const [measured, limits]: [number[], number[]] = [[], []]
+  for (let round = 0; round < rounds + 1; round++) {
+    const [worked, limited] = [perSecond(count, work), perSecond(count, limit)]
+    // The first round warms up.
+    if (round === 0) continue
+    measured.push(worked)
+    limits.push(limited)
+  }
+  return { measured, limits }
+}
+
+const perSecond = (count: number, work: () => void): number => {
+  const start = performance.now()
+  work()
+  return (count / (performance.now() - start)) * 1000
+}
+
+const REPOSITORIES = 500
+const ORIGINS = 20_000
+const LAYERS = 5
+
+const digestOf = (kind: string, number: number): Digest => `sha256:${kind}${String(number).padStart(63, '0')}` as Digest
+
+const contentsOfAll = (): Map<string, Contents> => {
+  const known = new Map<string, Contents>()
+  for (let repository = 0; repository < REPOSITORIES; repository++) {
+    const image = digestOf('a', repository)
+    const layers = Array.from({ length: LAYERS }, (_, i) => digestOf('d', repository * LAYERS + i))
+    known.set(digestOf('1', repository), { kind: 'index', children: new Set([image]) })
+    known.set(image, { kind: 'image', layers: new Set(layers), config: digestOf('c', repository) })
+  }
+  return known
+}
+
+/** Pulls as containerd makes them, HEAD, index, manifest, configuration and layers, among checks: three of four. */
+const pullsOf = (count: number): Folded[] => {
+  const requests: Folded[] = []
+  for (let n = 0; requests.length < count; n++) {
+    const number = (n * 7_919) % REPOSITORIES
+    const place = {
+      registry: 'registry.example',
+      repository: `team/app-${number}` as RepositoryPath,
+      origin: `origin-${(n * 104_729) % ORIGINS}`,
+      status: 200,
+    }
+    const [index, image] = [digestOf('1', number), digestOf('a', number)]
+    const add = (request: Pick<Folded, 'object' | 'method'> & Partial<Folded>): void => {
+      requests.push({ ...place, ...request, id: String(requests.length), at: n * 20_000 + requests.length })
+    }
+    add({ object: 'manifest', method: 'HEAD', tag: 'latest' as Tag, digest: index })
+    if (n % 4 > 0) continue
+    add({ object: 'manifest', method: 'GET', digest: index })
+    add({ object: 'manifest', method: 'GET', digest: image })
+    add({ object: 'blob', method: 'GET', digest: digestOf('c', number) })
+    for (let i = 0; i < LAYERS; i++) add({ object: 'blob', method: 'GET', digest: digestOf('d', number * LAYERS + i) })
+  }
+  return requests
+}

@@ -1,0 +1,21 @@
+import { loadDeclared } from '../core.js'
+import { configNow } from './open.js'
+import { printJson, printTable } from './print.js'
+
+/** Shows which client each user agent is of. */
+export const testClients = (agents: readonly string[], { json }: { json?: boolean }): void => {
+  const { clientOf } = loadDeclared(configNow())
+  const clients = agents.map((agent) => clientOf(agent))
+  if (json === true) {
+    printJson(clients)
+    return
+  }
+  printTable(
+    ['client', 'version', 'kind', 'os', 'arch', 'kernel', 'upstream', 'host_os'],
+    clients.map(({ client, version, kind, os, arch, kernel, upstream, upstream_version, host_os }) => [
+      ...[client, version, kind, os, arch, kernel],
+      upstream === undefined ? undefined : [upstream, upstream_version].filter(Boolean).join(' '),
+      host_os,
+    ]),
+  )
+}

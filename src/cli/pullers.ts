@@ -1,0 +1,75 @@
+import { askBehaviours, type OriginBehaviour } from '../pulls/read/behaviours.js'
+import { askPullers, type PullersAnswer } from '../pulls/read/pullers.js'
+import { CommandError } from './failure.js'
+import { askOrOpen, clock, configNow } from './open.js'
+import { printJson, printLine, printTable } from './print.js'
+import { parametersOf, readAsked, type PullsOptions } from './pulls.js'
+
+/** Shows who pulls most, and what is left without them. */
+export const pullers = async ({ json, ...options }: PullsOptions): Promise<void> => {
+  const { top = '10', ...parameters } = parametersOf(options)
+  const answer = await askOrOpen(
+    configNow(),
+    async (service) =>
+      (await service.get(`/pulls/pullers?${new URLSearchParams({ ...parameters, top }).toString()}`)) as PullersAnswer,
+    async ({ stores }) => askPullers(stores.database.sql, readAsked(parameters), wholeNumber('top', top, 1_000)),
+  )
+  if (json === true) {
+    printJson(answer)
+    return
+  }
+  const { pulls, pullers: all, median_pulls, mean_pulls, top_share, without_top, without_automatic } = answer
+  printTable(
+    ['origin', 'client', 'kind', 'pulls', 'share'],
+    answer.top.map(({ origin, client, kind, pulls: its, share }) => [origin, client, kind, its, percent(share)]),
+  )
+  printLine()
+  printTable(
+    ['', 'pulls', 'pullers'],
+    [
+      ['all', pulls, all],
+      [`without the first ${answer.top.length} (${percent(top_share)})`, without_top.pulls, without_top.pullers],
+      [`without ${without_automatic.kinds.join(', ')}`, without_automatic.pulls, without_automatic.pullers],
+    ],
+  )
+  printLine()
+  printLine(`Half of the pullers pull at most ${median_pulls} times; ${mean_pulls.toFixed(1)} on average.`)
+}
+
+/** Shows how origins ask for repositories over time. */
+export const behaviours = async ({ json, ...options }: PullsOptions): Promise<void> => {
+  const { repository, days = '7', limit = '100' } = parametersOf(options)
+  const named = repository === undefined ? {} : { repository }
+  const { items } = await askOrOpen(
+    configNow(),
+    async (service) =>
+      (await service.get(`/pulls/behaviour?${new URLSearchParams({ ...named, days, limit }).toString()}`)) as {
+        items: OriginBehaviour[]
+      },
+    async ({ stores }) => {
+      const look = { now: clock(), days: wholeNumber('days', days, 90), limit: wholeNumber('limit', limit, 1_000) }
+      return { items: await askBehaviours(stores.database.sql, { ...look, ...named }) }
+    },
+  )
+  if (json === true) {
+    printJson(items)
+    return
+  }
+  printTable(
+    ['repository', 'origin', 'client', 'pattern', 'likely', 'period', 'invocations', 'fit', 'confidence'],
+    items.map(({ repository: name, origin, client, pattern, likely, period, evidence, confidence }) => [
+      ...[name, origin, client, pattern, likely],
+      period === undefined ? undefined : `${Math.round(period)} s`,
+      ...[evidence.invocations, percent(evidence.fitting), percent(confidence)],
+    ]),
+  )
+  printLine('Readings of behaviour are likely, never certain: several clients behind one address look irregular.')
+}
+
+const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
+
+const wholeNumber = (name: string, text: string, most: number): number => {
+  const number = Number(text)
+  if (Number.isInteger(number) && number >= 1 && number <= most) return number
+  throw new CommandError(`--${name}: expected a whole number from 1 to ${most}`)
+}

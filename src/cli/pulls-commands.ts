@@ -1,0 +1,100 @@
+import type { Command } from 'commander'
+import { PARAMETERS } from '../pulls/read/asked.js'
+import { DIMENSIONS } from '../pulls/read/dimensions.js'
+import { MEASURE_NAMES } from '../pulls/read/measures.js'
+import { examples, json } from './command-help.js'
+import type { PullsOptions } from './pulls.js'
+
+const option = (name: string): string => `--${name.replaceAll('_', '-')} <${name}>`
+
+/** Adds `pulls` and `clients`. */
+export const addPullsCommands = (program: Command): void => {
+  const pulls = program
+    .command('pulls')
+    .description('ask who pulls what, with what, and how often')
+    .addHelpText(
+      'after',
+      examples(
+        'tallyman pulls',
+        'tallyman pulls --group-by day --period last-7-days --tz Europe/Berlin',
+        'tallyman pulls --measures pulls,unique_origins --group-by repository --limit 10',
+        "tallyman pulls --group-by client,platform --repository 'team/*' --kind runtime",
+        'tallyman pulls --period last-month --compare previous --json',
+        'tallyman pulls --period "every tuesday of 2026" --group-by week --csv',
+      ),
+    )
+    .addHelpText('after', `\nMeasures: ${MEASURE_NAMES.join(', ')}`)
+  for (const [name, help] of Object.entries(PARAMETERS)) pulls.option(option(name), help)
+  for (const [name, { help }] of Object.entries(DIMENSIONS))
+    pulls.option(option(name), `only ${help}; several separated by commas, * at the end for all that begin so`)
+  pulls
+    .addOption(json().conflicts(['csv', 'ndjson']))
+    .option('--csv', 'print CSV (RFC 4180)')
+    .option('--ndjson', 'print a JSON object per line')
+    .action(async (options: PullsOptions) => (await import('./pulls.js')).pulls(options))
+
+  const pullers = pulls
+    .command('pullers')
+    .description('show how pulls are spread over those who pull: who pulls most, and what is left without them')
+    .option('--top <number>', 'how many pullers to name (default: 10)')
+    .addOption(json())
+    .addHelpText(
+      'after',
+      examples(
+        'tallyman pulls pullers --period last-28-days',
+        'tallyman pulls pullers --repository team/app --top 2 --json',
+      ),
+    )
+    .action(async (_options: PullsOptions, command: Command) =>
+      (await import('./pullers.js')).pullers(command.optsWithGlobals()),
+    )
+  for (const name of ['period', 'since', 'until', 'tz', 'repository', 'kind'] as const)
+    pullers.option(option(name), name in PARAMETERS ? PARAMETERS[name as keyof typeof PARAMETERS] : `only this ${name}`)
+
+  pulls
+    .command('behaviour')
+    .description('show which origins poll regularly, and what that makes likely: deployment, local development, CI')
+    .option('--repository <repository>', 'only this repository')
+    .option('--days <days>', 'how far to look back (default: 7)')
+    .option('--limit <rows>', 'rows, those that ask most first (default: 100)')
+    .addOption(json())
+    .addHelpText(
+      'after',
+      examples('tallyman pulls behaviour --repository team/app', 'tallyman pulls behaviour --days 28 --json'),
+    )
+    .action(async (_options: PullsOptions, command: Command) =>
+      (await import('./pullers.js')).behaviours(command.optsWithGlobals()),
+    )
+
+  pulls
+    .command('forget')
+    .description('erase what is kept of an origin or a repository; days that are over keep their numbers without names')
+    .option('--origin <origin>', 'as tallyman pulls pullers shows it')
+    .option('--repository <repository>', 'a repository, with its days')
+    .option('--registry <registry>', 'only of this registry')
+    .addOption(json())
+    .addHelpText(
+      'after',
+      examples('tallyman pulls forget --origin kJ3v0m7cWqY1sT5uXbZ9aA', 'tallyman pulls forget --repository team/app'),
+    )
+    .action(async (_options: PullsOptions, command: Command) =>
+      (await import('./pulls-forget.js')).forgetPulls(command.optsWithGlobals()),
+    )
+
+  program
+    .command('clients')
+    .description('show what user agents become')
+    .command('test <user-agents...>')
+    .description('show which client a user agent is of, by definitions/clients.yml and your clients_file')
+    .addOption(json())
+    .addHelpText(
+      'after',
+      examples(
+        'tallyman clients test "containerd/v1.7.21-k3s2"',
+        'tallyman clients test --json "skopeo/1.13.3" "curl/8.0"',
+      ),
+    )
+    .action(async (agents: string[], options: { json?: boolean }) => {
+      ;(await import('./clients.js')).testClients(agents, options)
+    })
+}

@@ -1,0 +1,24 @@
+import { erase, type Erased } from '../pulls/jobs/erase.js'
+import { CommandError } from './failure.js'
+import { askOrOpen, configNow } from './open.js'
+import { printJson, printLine } from './print.js'
+import { parametersOf, type PullsOptions } from './pulls.js'
+
+/** Erases what is kept of an origin or a repository. */
+export const forgetPulls = async ({ json, ...options }: PullsOptions): Promise<void> => {
+  const { origin, repository, registry } = parametersOf(options)
+  if (origin === undefined && repository === undefined)
+    throw new CommandError('name what to forget: --origin, --repository, or both')
+  const erasure = {
+    ...(origin !== undefined && { origin }),
+    ...(repository !== undefined && { repository }),
+    ...(registry !== undefined && { registry }),
+  }
+  const erased = await askOrOpen(
+    configNow(),
+    async (service) => (await service.post('/pulls/forget', erasure)) as Erased,
+    async ({ stores }) => erase(stores.database, erasure),
+  )
+  if (json === true) printJson(erased)
+  else printLine(`${erased.invocations} invocations and ${erased.days} rows of days were erased`)
+}

@@ -1,0 +1,90 @@
+import { askedIn, PullsError, type Asked } from '../pulls/read/asked.js'
+import { askPulls, type PullsAnswer, type PullsRow } from '../pulls/read/ask-pulls.js'
+import { csvLine } from './csv.js'
+import { CommandError } from './failure.js'
+import { askOrOpen, clock, configNow } from './open.js'
+import { printJson, printLine, printTable } from './print.js'
+import { sparkline } from './sparkline.js'
+
+export type PullsOptions = { json?: boolean; csv?: boolean; ndjson?: boolean } & Record<
+  string,
+  string | boolean | undefined
+>
+
+/** Answers a question about pulls, through the running service where only that can reach the database. */
+export const pulls = async (options: PullsOptions): Promise<void> => {
+  const { json, csv, ndjson, ...asked } = options
+  const parameters = parametersOf(asked)
+  const answer = await askOrOpen(
+    configNow(),
+    async (service) => (await service.get(`/pulls?${new URLSearchParams(parameters).toString()}`)) as PullsAnswer,
+    async ({ stores }) => askPulls(stores.database.sql, readAsked(parameters)),
+  )
+  if (json === true) printJson(answer)
+  else if (csv === true) printCsv(answer)
+  else if (ndjson === true) for (const row of answer.rows) printLine(JSON.stringify(row))
+  else printAnswer(answer)
+}
+
+/** Options of commander are in camel case, parameters in snake case. */
+export const parametersOf = (options: PullsOptions): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(options)
+      // Of the options of the program itself there is one, which has been read by now.
+      .filter((entry): entry is [string, string] => typeof entry[1] === 'string' && entry[0] !== 'config')
+      .map(([name, value]) => [name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value]),
+  )
+
+/** @throws CommandError saying which option is wrong. */
+export const readAsked = (parameters: Record<string, string>): Asked => {
+  try {
+    return askedIn(parameters, clock())
+  } catch (error) {
+    if (error instanceof PullsError) throw new CommandError(error.message)
+    throw error
+  }
+}
+
+const columnsOf = ({ rows, total }: PullsAnswer): (keyof PullsRow)[] =>
+  Object.keys(rows[0] ?? total) as (keyof PullsRow)[]
+
+const printCsv = (answer: PullsAnswer): void => {
+  const columns = columnsOf(answer)
+  process.stdout.write(csvLine(columns))
+  for (const row of answer.rows) process.stdout.write(csvLine(columns.map((name) => row[name])))
+}
+
+const TIMES: ReadonlySet<string> = new Set(['hour', 'day', 'week', 'month'])
+
+const printAnswer = (answer: PullsAnswer): void => {
+  const { rows, total, period, previous, definitions, is_cut } = answer
+  const columns = columnsOf(answer)
+  const measures = Object.keys(definitions) as (keyof PullsRow)[]
+  const weekday = period.weekday === undefined ? '' : `, only day ${period.weekday} of each week`
+  printLine(`${period.since} to ${period.until} (${period.time_zone}${weekday})`)
+  printLine()
+  printTable(
+    columns,
+    rows.map((row) => columns.map((name) => row[name])),
+  )
+  if (rows.length > 1 && TIMES.has(columns[0] ?? '') && columns.length === measures.length + 1) {
+    printLine()
+    for (const name of measures) printLine(`${sparkline(rows.map((row) => Number(row[name])))}  ${name}`)
+  }
+  const isGrouped = columns.length > measures.length
+  if (isGrouped) {
+    printLine()
+    printTable(
+      ['', ...measures],
+      [
+        ['total', ...measures.map((name) => total[name])],
+        ...(previous ? [['before', ...measures.map((name) => previous.total[name])]] : []),
+      ],
+    )
+  } else if (previous)
+    printTable(['before', ...measures], [[previous.period.since, ...measures.map((name) => previous.total[name])]])
+  printLine()
+  for (const name of measures)
+    printLine(`${name} (${definitions[name]?.made ?? ''}): ${definitions[name]?.definition ?? ''}`)
+  if (is_cut) printLine('There are more groups; --limit shows more of them.')
+}

@@ -1,0 +1,73 @@
+import { Router } from 'express'
+import { z } from 'zod'
+import { erase, type Erasure } from '../pulls/jobs/erase.js'
+import { askedIn, PullsError, type Asked } from '../pulls/read/asked.js'
+import { askPulls } from '../pulls/read/ask-pulls.js'
+import { askBehaviours } from '../pulls/read/behaviours.js'
+import { askPullers } from '../pulls/read/pullers.js'
+import { isCancelled, type Database } from '../storage/database.js'
+import { BadRequest } from './problem.js'
+import { checked } from './usage-data.js'
+
+/** `GET /pulls` and what is below it: see docs/api.md. */
+export const pullsRoutes = ({ database, now }: { database: Database; now: () => Date }): Router => {
+  const router = Router()
+  router.get('/pulls', async (request, response) => {
+    response.json(await orProblem(async () => askPulls(database.sql, asked(request.query, now()))))
+  })
+  router.get('/pulls/pullers', async (request, response) => {
+    const { top = '10', ...query } = request.query
+    const named = wholeNumber('top', top, 1_000)
+    response.json(await orProblem(async () => askPullers(database.sql, asked(query, now()), named)))
+  })
+  router.get('/pulls/behaviour', async (request, response) => {
+    const { repository, days = '7', limit = '100', ...others } = request.query
+    const [unknown] = Object.keys(others)
+    if (unknown !== undefined) throw new BadRequest(`400 Bad Request: ${unknown}: expected repository, days, limit`)
+    if (repository !== undefined && typeof repository !== 'string')
+      throw new BadRequest('400 Bad Request: repository: expected one')
+    const look = { now: now(), days: wholeNumber('days', days, 90), limit: wholeNumber('limit', limit, 1_000) }
+    const placed = { ...look, ...(repository !== undefined && { repository }) }
+    response.json({ items: await orProblem(async () => askBehaviours(database.sql, placed)), days: look.days })
+  })
+  router.post('/pulls/forget', async (request, response) => {
+    const erasure = checked(erasureRequest, request.body)
+    response.json(await erase(database, onlyGiven(erasure)))
+  })
+  return router
+}
+
+const NAME = z.string().min(1, 'is empty').max(300, 'is longer than 300 characters')
+
+const erasureRequest = z
+  .strictObject({ origin: NAME.optional(), repository: NAME.optional(), registry: NAME.optional() })
+  .refine(({ origin, repository }) => origin !== undefined || repository !== undefined, {
+    path: ['origin'],
+    error: 'expected an origin, a repository, or both',
+  })
+
+const onlyGiven = ({ origin, repository, registry }: z.output<typeof erasureRequest>): Erasure => ({
+  ...(origin !== undefined && { origin }),
+  ...(repository !== undefined && { repository }),
+  ...(registry !== undefined && { registry }),
+})
+
+const wholeNumber = (name: string, value: unknown, most: number): number => {
+  const number = Number(value)
+  if (typeof value === 'string' && Number.isInteger(number) && number >= 1 && number <= most) return number
+  throw new BadRequest(`400 Bad Request: ${name}: expected a whole number from 1 to ${most}`)
+}
+
+const asked = (query: object, now: Date): Asked => askedIn(query as Record<string, unknown>, now)
+
+const orProblem = async <T>(answer: () => Promise<T>): Promise<T> => {
+  try {
+    return await answer()
+  } catch (error) {
+    if (error instanceof PullsError) throw new BadRequest(`400 Bad Request: ${error.message}`)
+    if (isCancelled(error)) throw new BadRequest(`504 Gateway Timeout: ${TOO_LONG}`, 504)
+    throw error
+  }
+}
+
+const TOO_LONG = 'it took longer than 30 s; ask for a shorter period, fewer groups, or one repository'

@@ -1,0 +1,91 @@
+import { sql } from 'kysely'
+import { isIndex } from '../events/target.js'
+import type { Sql } from '../storage/database.js'
+
+/** What the inventory knows of a manifest: what it is, and what it holds. */
+export type KnownManifest = {
+  digest: string
+  kind: 'index' | 'image' | 'artifact'
+  config?: string
+  layers: string[]
+  children: string[]
+  /** Of an image, as linux/arm64/v8. */
+  platform?: string
+  /** Whether an index says so, or the configuration of the image. */
+  platformFrom?: 'index' | 'config'
+}
+
+type Row = {
+  digest: string
+  mediaType: string | null
+  artifactType: string | null
+  subject: string | null
+  config: string | null
+  configured: string
+  listed: string | null
+  blobs: { digest: string; mediaType: string | null }[] | null
+  children: string[] | null
+}
+
+/**
+ * Reads what is known of manifests. Those of which nobody has told what they hold are left out.
+ * @param digests each once
+ */
+export const contentsOfManifests = async (db: Sql, digests: readonly string[]): Promise<KnownManifest[]> => {
+  if (digests.length === 0) return []
+  const { rows } = await sql<Row>`
+    select m.digest, m.media_type as "mediaType", m.artifact_type as "artifactType", m.subject, m.config_digest as config,
+      concat_ws('/', m.os, m.architecture, m.variant) as configured,
+      (
+        select concat_ws('/', c.os, c.architecture, c.variant) from inventory.manifest_children c
+        where c.digest = m.digest and c.os is not null order by c.manifest_digest limit 1
+      ) as listed,
+      (
+        select jsonb_agg(jsonb_build_object('digest', b.digest, 'mediaType', b.media_type) order by b.position)
+        from inventory.manifest_blobs b where b.manifest_digest = m.digest
+      ) as blobs,
+      (select array_agg(c.digest) from inventory.manifest_children c where c.manifest_digest = m.digest) as children
+    from unnest(${digests}::text[]) as wanted (digest)
+      cross join lateral (select * from inventory.manifests where digest = wanted.digest offset 0) m
+  `.execute(db)
+  return rows.flatMap(knownManifest)
+}
+
+const knownManifest = (row: Row): KnownManifest[] => {
+  const { digest, mediaType, configured, listed } = row
+  const children = row.children ?? []
+  const blobs = row.blobs ?? []
+  if (children.length > 0 || isIndex(mediaType ?? undefined))
+    return children.length > 0 ? [{ digest, kind: 'index', layers: [], children }] : []
+  if (blobs.length === 0) return []
+  const config = row.config ?? blobs.find((blob) => isConfig(blob.mediaType))?.digest
+  const configType = blobs.find((blob) => blob.digest === config)?.mediaType ?? undefined
+  const layers = blobs.flatMap((blob) => (blob.digest === config ? [] : [blob.digest]))
+  const kind = isArtifact(row, configType) ? 'artifact' : 'image'
+  const platform = listed ?? configured
+  return [
+    {
+      digest,
+      kind,
+      layers,
+      children,
+      ...(config !== undefined && { config }),
+      ...(platform !== '' && { platform, platformFrom: listed === null ? 'config' : 'index' }),
+    },
+  ]
+}
+
+/** The media types of configurations of what people run or install. */
+const IMAGE_CONFIG =
+  /^application\/(?:vnd\.oci\.image|vnd\.docker\.container\.image|vnd\.docker\.plugin|vnd\.cncf\.helm|octet-stream)/
+
+const isConfig = (mediaType: string | null): boolean => mediaType !== null && /config|container\.image/.test(mediaType)
+
+/**
+ * What refers to another manifest, stands in an index as an attestation (BuildKit's "unknown/unknown"), or says by its type or
+ * the type of its configuration that it is something else (image-spec 1.1, "Guidelines for Artifact Usage").
+ */
+const isArtifact = ({ subject, artifactType, listed }: Row, configType: string | undefined): boolean =>
+  subject !== null ||
+  listed?.startsWith('unknown/unknown') === true ||
+  !IMAGE_CONFIG.test(artifactType ?? configType ?? 'application/octet-stream')

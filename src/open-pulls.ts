@@ -1,0 +1,60 @@
+import { randomBytes } from 'node:crypto'
+import type { Core } from './core.js'
+import { addTallies, SKIP_PREFIX } from './counters/tallies.js'
+import { microsOf, utcDay } from './events/calendar.js'
+import { foldPending } from './pulls/jobs/fold-pending.js'
+import { forgetOutcomes } from './pulls/jobs/retention.js'
+import { rollUp } from './pulls/jobs/roll-up.js'
+import { openPlaces } from './pulls/place/places.js'
+import { createOriginOf } from './pulls/record/origins.js'
+import { createPendingOf, type PendingOf } from './pulls/record/requests.js'
+import { createSalts } from './pulls/record/salts.js'
+import type { Database } from './storage/database.js'
+
+const SECOND = 1_000_000
+
+/** What the service does for pulls: keeps requests as they come, and folds them. */
+export type Pulls = {
+  pendingOf: PendingOf
+  rotateSalts: () => Promise<void>
+  fold: () => Promise<void>
+  rollUp: () => Promise<void>
+  forget: () => Promise<void>
+}
+
+export const openPulls = async ({ config, secrets, clientOf, now }: Core, database: Database): Promise<Pulls> => {
+  const { windows } = config
+  const lateness = config.pulls_lateness_seconds * SECOND
+  // Requests that belong together have one origin, however late they come.
+  const window = Math.max(windows.join, windows.blobs) + lateness
+  const salts = await createSalts({
+    database,
+    rotation: config.pulls_salt_rotation,
+    window,
+    now,
+    random: () => randomBytes(32).toString('base64url'),
+  })
+  const { country_file: country, network_file: network } = config
+  const places = openPlaces({ ...(country !== undefined && { country }), ...(network !== undefined && { network }) })
+  const originOf = createOriginOf({
+    key: secrets.usersKey,
+    salts,
+    prefixes: { ipv4: config.pulls_ipv4_prefix, ipv6: config.pulls_ipv6_prefix },
+    window,
+  })
+  return {
+    pendingOf: createPendingOf({ originOf, clientOf, placeOf: places.of }),
+    rotateSalts: salts.rotate,
+    fold: async () =>
+      foldPending({
+        database,
+        windows,
+        lateness,
+        now,
+        onLate: async (tx, value) =>
+          addTallies(tx, [{ name: `${SKIP_PREFIX}late_request`, day: utcDay(microsOf(now())), value }]),
+      }),
+    rollUp: async () => rollUp({ database, windows }),
+    forget: async () => forgetOutcomes(database, config.pulls_detail_days, now()),
+  }
+}

@@ -1,0 +1,136 @@
+import { DefinitionError, type ReadDefinition } from '../definitions/definition-file.js'
+
+type ClientKind = 'runtime' | 'builder' | 'updater' | 'scanner' | 'mirror' | 'cli' | 'gitops' | 'bot'
+
+/** What a user agent says of itself; anybody can say anything. */
+type Client = {
+  client: string
+  /** `unknown` of what no rule knows. */
+  kind: ClientKind | 'unknown'
+  version?: string
+  /** Of the machine that pulls, in Go's words: linux, windows, darwin; amd64, arm64. */
+  os?: string
+  arch?: string
+  kernel?: string
+  /** Who asked the daemon to pull, and on which system that ran. */
+  upstream?: string
+  upstream_version?: string
+  host_os?: string
+  /** Whether it fetches each manifest twice for one pull. */
+  fetches_twice?: boolean
+}
+
+type Rule = {
+  client: string
+  kind: ClientKind
+  pattern: string
+  version?: string
+  with?: string[]
+  fetches_twice?: boolean
+}
+type Compiled = Omit<Rule, 'pattern' | 'with'> & { pattern: RegExp; with: RegExp[] }
+
+/** Characters of an agent that are read: patterns take longer the more there are, and no client needs as many. */
+const LONGEST_AGENT = 512
+/** Characters kept of each part. */
+const LONGEST_PART = 64
+
+export type ClientOf = (userAgent: string) => Client
+
+/**
+ * Reads rules for user agents.
+ * @param files the rules of the first come first.
+ * @throws DefinitionError naming file and key.
+ */
+export const loadClients = (files: readonly string[], read: ReadDefinition): ClientOf => {
+  const rules = files.flatMap((file) => {
+    const { clients } = read(file, 'clients') as { clients: Rule[] }
+    return clients.map((rule, i) => compile(rule, file, `clients[${i}]`))
+  })
+  return (userAgent) => clientBy(rules, userAgent)
+}
+
+const compile = (rule: Rule, file: string, key: string): Compiled => {
+  const pattern = compilePattern(rule.pattern, file, `${key}.pattern`)
+  const others = (rule.with ?? []).map((one, i) => compilePattern(one, file, `${key}.with[${i}]`))
+  return { ...rule, pattern, with: others }
+}
+
+const GROUPS: ReadonlySet<string> = new Set([
+  ...['version', 'os', 'arch', 'kernel', 'upstream', 'upstream_version', 'host_os'],
+])
+
+const compilePattern = (pattern: string, file: string, key: string): RegExp => {
+  for (const [, group = ''] of pattern.matchAll(/\(\?<([A-Za-z_]\w*)>/g)) {
+    if (!GROUPS.has(group))
+      throw new DefinitionError(file, [`${key} has a group ${group}, expected ${[...GROUPS].join(', ')}`])
+  }
+  try {
+    return new RegExp(pattern)
+  } catch (error) {
+    throw new DefinitionError(file, [`${key} is not a regular expression: ${(error as Error).message}`])
+  }
+}
+
+const clientBy = (rules: readonly Compiled[], userAgent: string): Client => {
+  const agent = readable(userAgent)
+  for (const { client, kind, version, pattern, with: others, fetches_twice } of rules) {
+    const found = pattern.exec(agent)
+    if (!found) continue
+    const told: Client = {
+      client,
+      kind,
+      ...(version !== undefined && { version }),
+      ...(fetches_twice !== undefined && { fetches_twice }),
+    }
+    keep(told, found.groups)
+    for (const other of others) keep(told, other.exec(agent)?.groups)
+    return told
+  }
+  return unknown(agent)
+}
+
+/** Cut, without the backslashes that Docker puts before brackets (a log may have one as \x5C), and without control characters. */
+const readable = (userAgent: string): string => {
+  const cut = userAgent.length > LONGEST_AGENT ? userAgent.slice(0, LONGEST_AGENT) : userAgent
+  const escaped = cut.includes('\\') ? cut.replace(/\\x5c/gi, '\\').replace(/\\(.)/g, '$1') : cut
+  // eslint-disable-next-line no-control-regex
+  return /[\0-\x1f\x7f-\x9f]/.test(escaped) ? escaped.replace(/[\0-\x1f\x7f-\x9f]+/g, ' ').trim() : escaped
+}
+
+const keep = (client: Client, groups: Record<string, string | undefined> | undefined): void => {
+  for (const name in groups) {
+    const value = groups[name]
+    if (value === undefined) continue
+    const same = name === 'os' || name === 'arch' || name === 'host_os' ? asGo(value) : value
+    client[name as Exclude<keyof Client, 'kind' | 'fetches_twice'>] = same.slice(0, LONGEST_PART)
+  }
+}
+
+/** Systems and architectures have Go's names, as in the platforms of images (image-spec 1.1, "Image Index"). */
+const asGo = (name: string): string => {
+  const lower = name.toLowerCase()
+  return GO_NAMES.get(lower) ?? lower
+}
+
+const GO_NAMES: ReadonlyMap<string, string> = new Map([
+  ['x86_64', 'amd64'],
+  ['aarch64', 'arm64'],
+  ['armv7l', 'arm'],
+  ['i386', '386'],
+  ['i686', '386'],
+  ['macintosh', 'darwin'],
+  ['mac os x', 'darwin'],
+  ['macos', 'darwin'],
+])
+
+/** The product token (RFC 9110, section 10.1.5) and its version, whatever it is. */
+const unknown = (agent: string): Client => {
+  const [, product = '', version] = /^\s*([^\s/()]+)(?:\/v?([^\s()]+))?/.exec(agent) ?? []
+  if (product === '') return { client: 'unknown', kind: 'unknown' }
+  return {
+    client: product.slice(0, LONGEST_PART),
+    kind: 'unknown',
+    ...(version !== undefined && { version: version.slice(0, LONGEST_PART) }),
+  }
+}

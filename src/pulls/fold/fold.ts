@@ -1,0 +1,60 @@
+import type { Micros } from '../../events/calendar.js'
+import { addToChain, endChain, endUntil, startChain, type Chain, type ChainNeeds, type Folded } from './chain.js'
+
+export type Fold = {
+  /** Adds the next request. Requests come in the order of `inOrder`, at least those of one origin in one repository. */
+  add: (request: Folded) => void
+  /** Emits all that is open. */
+  end: () => void
+}
+
+/** Chains are looked through for those that are over after so many requests, so that a stream of years needs no more memory. */
+const SWEEP_AFTER = 100_000
+
+/**
+ * Folds requests into invocations and what is counted beside them: a function of the requests and their order alone
+ * (docs/definitions-of-numbers.md). Origins and repositories have nothing to do with each other.
+ */
+export const createFold = (needs: ChainNeeds): Fold => {
+  const repositories = new Map<string, Map<string, Chain>>()
+  let added = 0
+  let latest: Micros = -Infinity
+
+  const chainOf = ({ registry, repository, origin }: Folded): Chain => {
+    const place = `${registry} ${repository}`
+    let chains = repositories.get(place)
+    if (!chains) repositories.set(place, (chains = new Map<string, Chain>()))
+    let chain = chains.get(origin)
+    if (!chain) chains.set(origin, (chain = startChain({ registry, repository, origin })))
+    return chain
+  }
+
+  const sweep = (): void => {
+    for (const chains of repositories.values()) {
+      for (const [origin, chain] of chains) {
+        endUntil(chain, latest, needs)
+        if (isOver(chain, latest, needs)) chains.delete(origin)
+      }
+    }
+  }
+
+  return {
+    add: (request) => {
+      addToChain(chainOf(request), request, needs)
+      if (request.at > latest) latest = request.at
+      if (++added % SWEEP_AFTER === 0) sweep()
+    },
+    end: () => {
+      for (const chains of repositories.values()) for (const chain of chains.values()) endChain(chain, needs)
+      repositories.clear()
+    },
+  }
+}
+
+/** Whether nothing that comes after a moment could tell that this chain was there. */
+const isOver = (
+  { open, orphan, heard, requests }: Chain,
+  at: Micros,
+  { windows }: Pick<ChainNeeds, 'windows'>,
+): boolean =>
+  open.length === 0 && !orphan && requests.length === 0 && (heard === undefined || at - heard > windows.session)

@@ -1,0 +1,67 @@
+import type { Invocation, Outcome } from './outcome.js'
+
+/** What is counted, of one outcome or of many: they add up (docs/definitions-of-numbers.md has each). */
+export const MEASURES = [
+  'invocations',
+  'pulls',
+  'checks',
+  'downloads_confirmed',
+  'downloads_assumed',
+  'manifest_only_pulls',
+  'platform_pulls',
+  'manifest_gets',
+  'sessions',
+  'pull_by_tag',
+  'pull_by_digest',
+  'version_check',
+  'artifact_fetches',
+  'orphan_blob_sessions',
+  'failed_requests',
+  'bytes',
+] as const
+type Measure = (typeof MEASURES)[number]
+export type Measures = Record<Measure, number>
+
+const NONE = Object.freeze(Object.fromEntries(MEASURES.map((name) => [name, 0])) as Measures)
+
+/**
+ * What an outcome adds to each measure.
+ * @param showsBlobs whether its source tells of requests for blobs; without them, each pull is taken for a download.
+ */
+export const measuresOf = (outcome: Outcome, showsBlobs: boolean): Measures => {
+  switch (outcome.what) {
+    case 'artifact':
+      return { ...NONE, artifact_fetches: 1, manifest_gets: 1, bytes: outcome.bytes }
+    case 'orphan':
+      return { ...NONE, orphan_blob_sessions: 1, bytes: outcome.bytes }
+    case 'failure':
+      return { ...NONE, failed_requests: 1 }
+    case 'invocation':
+      return ofInvocation(outcome, showsBlobs)
+  }
+}
+
+const ofInvocation = (
+  { gets, images, layers, by, startsSession, bytes }: Invocation,
+  showsBlobs: boolean,
+): Measures => {
+  const isPull = gets > 0
+  const pulls = Number(isPull)
+  return {
+    ...NONE,
+    invocations: 1,
+    pulls,
+    checks: 1 - pulls,
+    downloads_confirmed: Number(isPull && showsBlobs && layers > 0),
+    downloads_assumed: showsBlobs ? 0 : pulls,
+    manifest_only_pulls: Number(isPull && showsBlobs && layers === 0),
+    platform_pulls: isPull ? Math.max(1, images.length) : 0,
+    manifest_gets: gets,
+    sessions: Number(startsSession),
+    // Docker takes a HEAD by digest alone for a pull (docs.docker.com, "Insights and analytics").
+    pull_by_tag: Number(by === 'tag' && isPull),
+    pull_by_digest: Number(by === 'digest'),
+    version_check: Number(by === 'tag' && !isPull),
+    bytes,
+  }
+}

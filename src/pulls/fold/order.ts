@@ -1,0 +1,15 @@
+import type { RegistryRequest } from '../../events/registry-request.js'
+
+type Ordered = Pick<RegistryRequest, 'at' | 'id' | 'object' | 'method' | 'tag'>
+
+/**
+ * The order in which requests are folded: by time. Sources with a resolution of a second have many at the same one; there, what
+ * clients do first comes first: HEAD before GET, a tag before digests, manifests before blobs. Then the id, so that all agree.
+ */
+export const inOrder = (a: Ordered, b: Ordered): number =>
+  a.at - b.at || rank(a) - rank(b) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
+
+const rank = ({ object, method, tag }: Ordered): number => {
+  if (object !== 'manifest') return 4
+  return (tag === undefined ? 2 : 0) + (method === 'HEAD' ? 0 : 1)
+}

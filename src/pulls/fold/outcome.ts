@@ -1,0 +1,42 @@
+import type { Micros } from '../../events/calendar.js'
+
+/** Who asks for what, as far as requests belong together. */
+export type Place = { registry: string; repository: string; origin: string }
+
+/** One intent to obtain or to verify an image (docs/definitions-of-numbers.md, "Invocation"). */
+export type Invocation = Place & {
+  what: 'invocation'
+  /** The id of its first request. */
+  id: string
+  /** When it began: its first request. */
+  at: Micros
+  /** The last request for a manifest. */
+  last: Micros
+  by: 'tag' | 'digest'
+  tag?: string
+  /** What it began with, or what its tag was answered with first. */
+  digest?: string
+  /** Requests for manifests that were answered with one. */
+  gets: number
+  /** Different manifests of images that were fetched, in their order. */
+  images: string[]
+  /** Different layers that were fetched. */
+  layers: number
+  /** Bytes of manifests and blobs, where the source tells them. */
+  bytes: number
+  /** Whether nothing was heard of this origin in this repository for the session gap before. */
+  startsSession: boolean
+}
+
+/** What is counted apart from invocations. */
+export type Aside = Place & {
+  /** `artifact`: a signature or the like was fetched; `orphan`: layers without a manifest; `failure`: a 4xx or 5xx. */
+  what: 'artifact' | 'orphan' | 'failure'
+  id: string
+  at: Micros
+  tag?: string
+  digest?: string
+  bytes: number
+}
+
+export type Outcome = Invocation | Aside

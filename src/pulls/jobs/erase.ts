@@ -1,0 +1,50 @@
+import { sql } from 'kysely'
+import type { Database } from '../../storage/database.js'
+import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
+
+/** Whose pulls are to be erased: of an origin, of a repository, or of an origin in a repository. */
+export type Erasure = { origin?: string; repository?: string; registry?: string }
+
+export type Erased = { invocations: number; days: number }
+
+/**
+ * Erases what is kept of an origin or a repository, as people may ask for. Days that were rolled up keep their numbers when an
+ * origin is erased: a sketch does not tell who is in it. With a repository, its days go as well.
+ */
+export const erase = async (
+  { jobs }: Pick<Database, 'jobs'>,
+  { origin, repository, registry }: Erasure,
+): Promise<Erased> => {
+  if (origin === undefined && repository === undefined) throw new Error('an erasure needs an origin or a repository')
+  const where = sql.join(
+    [
+      ...(origin === undefined ? [] : [sql`origin = ${origin}`]),
+      ...(repository === undefined ? [] : [sql`repository = ${repository}`]),
+      ...(registry === undefined ? [] : [sql`registry = ${registry}`]),
+    ],
+    sql` and `,
+  )
+  // Those that wait first, so that they do not become outcomes of what is erased after it.
+  await sql`
+    delete from pulls.pending where ctid = any(array(
+      select place from (
+        select ctid as place, registry, request::json ->> 'repository' as repository,
+          request::json -> 'who' ->> 'origin' as origin
+        from pulls.pending
+      ) asked where ${where}
+    ))
+  `.execute(jobs)
+  await sql`delete from pulls.chains where ${where}`.execute(jobs)
+  const invocations = await inSteps(
+    jobs,
+    sql`delete from pulls.outcomes where ctid = any(array(
+      select ctid from pulls.outcomes where ${where} limit ${ROWS_AT_ONCE}
+    ))`,
+  )
+  if (origin !== undefined) return { invocations, days: 0 }
+  const days = await inSteps(
+    jobs,
+    sql`delete from pulls.days where ctid = any(array(select ctid from pulls.days where ${where} limit ${ROWS_AT_ONCE}))`,
+  )
+  return { invocations, days }
+}

@@ -1,0 +1,24 @@
+import { sql } from 'kysely'
+import type { Database } from '../../storage/database.js'
+import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
+
+/** Forgets outcomes of days that were rolled up, once they are older than so many days. No number changes by it. */
+export const forgetOutcomes = async ({ jobs }: Pick<Database, 'jobs'>, days: number, now: Date): Promise<void> => {
+  const oldest = new Date(now.getTime() - days * 86_400_000).toISOString().slice(0, 10)
+  // First the border, from which answers are read, then what is behind it.
+  await sql`
+    update pulls.registries set kept_from = least(rolled_to, ${oldest}::date)
+    where kept_from < least(rolled_to, ${oldest}::date)
+  `.execute(jobs)
+  await inSteps(
+    jobs,
+    sql`
+      delete from pulls.outcomes where ctid = any(array(
+        select o.ctid from pulls.registries r
+          join pulls.outcomes o on o.registry = r.registry and o.at < r.kept_from::timestamp at time zone 'UTC'
+        where isfinite(r.kept_from)
+        limit ${ROWS_AT_ONCE}
+      ))
+    `,
+  )
+}

@@ -1,0 +1,100 @@
+import { sql } from 'kysely'
+import { isoTime, MICROS_PER_DAY, utcDay, type Micros } from '../../events/calendar.js'
+import type { Database, Sql } from '../../storage/database.js'
+import { HyperLogLog } from '../../storage/hyperloglog/hyperloglog.js'
+import { jobStep } from '../../storage/job-step.js'
+import { LONGEST } from '../fold/chain.js'
+import type { Windows } from '../fold/windows.js'
+import { COUNTED_NUMBERS, COUNTED_SKETCHES, OUTCOMES, PLACES } from '../read/counted.js'
+
+type Needs = { database: Database; windows: Windows }
+
+/**
+ * Rolls up the days that are over: whatever comes now, no invocation that began on them changes any more. What is rolled up
+ * already is left alone; rolling a day up again ends in the same rows.
+ */
+export const rollUp = async ({ database, windows }: Needs): Promise<void> => {
+  for (const { registry, from, until } of await daysToRoll(database.jobs, windows)) {
+    for (let day = from; day < until; day = utcDay(Date.parse(day) * 1_000 + MICROS_PER_DAY)) {
+      for (const repository of await repositoriesOf(database.jobs, registry, day))
+        await jobStep({ sql: database.jobs }, async (tx) => rollUpDay(tx, { registry, repository, day }))
+      await sql`
+        update pulls.registries set rolled_to = ${day}::date + 1 where registry = ${registry} and rolled_to <= ${day}::date
+      `.execute(database.jobs)
+    }
+  }
+}
+
+/** Of each registry the first day that is to be rolled up, and the first after them that is not over. */
+const daysToRoll = async (
+  db: Sql,
+  { join, blobs }: Windows,
+): Promise<{ registry: string; from: string; until: string }[]> => {
+  const settled: Micros = LONGEST + Math.max(join, blobs)
+  const { rows } = await sql<{ registry: string; from: string; until: string }>`
+    select registry, first.day::text as from, until.day::text as until
+    from pulls.registries r
+      cross join lateral (
+        select (min(at) at time zone 'UTC')::date as day from pulls.outcomes o
+        where o.registry = r.registry
+          and o.at >= case when isfinite(r.rolled_to) then r.rolled_to::timestamp at time zone 'UTC' else '-infinity' end
+      ) first
+      cross join lateral (
+        select ((r.folded_to - ${settled / 1_000_000} * interval '1 second') at time zone 'UTC')::date as day
+      ) until
+    where isfinite(r.folded_to) and first.day < until.day
+    order by registry
+  `.execute(db)
+  return rows
+}
+
+const repositoriesOf = async (db: Sql, registry: string, day: string): Promise<string[]> => {
+  const { rows } = await sql<{ repository: string }>`
+    select distinct repository from pulls.outcomes
+    where registry = ${registry} and at >= ${start(day)}::timestamptz and at < ${end(day)}::timestamptz order by 1
+  `.execute(db)
+  return rows.map(({ repository }) => repository)
+}
+
+const start = (day: string): string => isoTime(Date.parse(day) * 1_000)
+const end = (day: string): string => isoTime(Date.parse(day) * 1_000 + MICROS_PER_DAY)
+
+type Day = { registry: string; repository: string; day: string }
+
+const rollUpDay = async (tx: Sql, { registry, repository, day }: Day): Promise<void> => {
+  const places = PLACES.join(', ')
+  const sums = COUNTED_NUMBERS.map((name) => `sum(${name})::bigint as ${name}`).join(', ')
+  const members = COUNTED_SKETCHES.map(
+    (name) =>
+      `array_agg(distinct ${name}_member order by ${name}_member) filter (where ${name}_member is not null) as ${name}`,
+  ).join(', ')
+  const { rows } = await sql<Record<string, unknown>>`
+    select ${sql.raw(`${places}, ${sums}, ${members}`)}
+    from (${sql.raw(OUTCOMES)}
+      where registry = ${registry} and o.repository = ${repository}
+        and o.at >= ${start(day)}::timestamptz and o.at < ${end(day)}::timestamptz) o
+    group by ${sql.raw(places)} order by ${sql.raw(places)}
+  `.execute(tx)
+  await sql`
+    delete from pulls.days where registry = ${registry} and repository = ${repository} and day = ${day}::date
+  `.execute(tx)
+  const column = (name: string): unknown[] => rows.map((row) => row[name])
+  const sketches = COUNTED_SKETCHES.map((name) => sql`${column(name).map(sketchOf)}::bytea[]`)
+  await sql`
+    insert into pulls.days (day, ${sql.raw(places)}, ${sql.raw(COUNTED_NUMBERS.join(', '))}, ${sql.raw(COUNTED_SKETCHES.join(', '))})
+    select ${day}::date, * from unnest(
+      ${sql.join([
+        ...PLACES.map((name) => sql`${column(name)}::${sql.raw(name === 'signed_in' ? 'boolean' : 'text')}[]`),
+        ...COUNTED_NUMBERS.map((name) => sql`${column(name)}::bigint[]`),
+        ...sketches,
+      ])}
+    )
+  `.execute(tx)
+}
+
+/** In Redis's format: the bytes that PFADD makes of these members in this order. */
+const sketchOf = (members: unknown): Buffer => {
+  const sketch = new HyperLogLog()
+  for (const member of (members ?? []) as string[]) sketch.add(member)
+  return Buffer.from(sketch.toBytes())
+}

@@ -1,0 +1,59 @@
+import { sql } from 'kysely'
+import { isoTime, microsOf, type Micros } from '../../events/calendar.js'
+import type { Sql } from '../../storage/database.js'
+
+/** Until when requests of a registry may be folded, and what was folded of it before. */
+export type Watermark = { until: Micros; foldedTo: Micros; blobsAt?: Micros }
+
+type Needs = { lateness: Micros; now: () => Date }
+
+/**
+ * The watermark follows the requests and not the clock: a registry that could not deliver for an hour tells of that hour in its
+ * order, and none of it is late. Once a registry has told of nothing newer for as long as a request may be late, all is folded.
+ * @returns undefined when there is nothing to fold, or another process is folding it.
+ */
+export const watermarkOf = async (
+  tx: Sql,
+  registry: string,
+  { lateness, now }: Needs,
+): Promise<Watermark | undefined> => {
+  const clock = microsOf(now())
+  await sql`insert into pulls.registries (registry) values (${registry}) on conflict do nothing`.execute(tx)
+  const { rows } = await sql<{
+    foldedTo: string | null
+    newest: string | null
+    since: string | null
+    blobsAt: string | null
+  }>`
+    select ${micros("nullif(folded_to, '-infinity')")} as "foldedTo", ${micros('newest_at')} as newest,
+      ${micros('newest_since')} as since, ${micros('blobs_at')} as "blobsAt"
+    from pulls.registries where registry = ${registry} for update skip locked
+  `.execute(tx)
+  const [row] = rows
+  if (!row) return undefined
+  const { rows: ahead } = await sql<{ newest: string | null }>`
+    select ${micros('max(at)')} as newest from pulls.pending
+    where registry = ${registry} and at <= ${isoTime(clock)}::timestamptz
+  `.execute(tx)
+  const told = ahead[0]?.newest ?? null
+  if (told === null) return undefined
+  const before = numberOf(row.newest)
+  const isNewer = before === undefined || Number(told) > before
+  const newest = isNewer ? Number(told) : before
+  const since = isNewer ? clock : (numberOf(row.since) ?? clock)
+  await sql`
+    update pulls.registries set newest_at = ${isoTime(newest)}::timestamptz, newest_since = ${isoTime(since)}::timestamptz
+    where registry = ${registry}
+  `.execute(tx)
+  const blobsAt = numberOf(row.blobsAt)
+  return {
+    until: clock - since >= lateness ? newest : newest - lateness,
+    foldedTo: numberOf(row.foldedTo) ?? -Infinity,
+    ...(blobsAt !== undefined && { blobsAt }),
+  }
+}
+
+const micros = (time: string): ReturnType<typeof sql.raw> =>
+  sql.raw(`(extract(epoch from ${time}) * 1000000)::bigint::text`)
+
+const numberOf = (text: string | null): number | undefined => (text === null ? undefined : Number(text))

@@ -1,0 +1,64 @@
+import { parse } from 'csv-parse/sync'
+import ipaddr from 'ipaddr.js'
+
+/** The autonomous system of an address, and what kind of network it is: cloud, isp, business, education. */
+export type Network = { network: string; networkKind?: string }
+
+type Ranges<Bound> = { starts: Bound[]; ends: Bound[]; networks: Network[] }
+
+/**
+ * Reads ranges of addresses: first address, last address, number of the autonomous system, its organisation, and perhaps the
+ * kind of network; without a heading. Ranges of one file do not overlap.
+ * @throws Error saying which line is wrong.
+ */
+export const networksInCsv = (text: string): ((address: string) => Network | undefined) => {
+  const known = new Map<string, Network>()
+  const ranges: [bigint, bigint, Network][] = []
+  let line = 0
+  for (const [first = '', last = '', number = '', name = '', kind = ''] of parse(text, {
+    relax_column_count: true,
+    skip_empty_lines: true,
+    record_delimiter: ['\r\n', '\n'],
+  })) {
+    line++
+    if (!ipaddr.isValid(first) || !ipaddr.isValid(last) || !/^\d+$/.test(number)) {
+      throw new Error(`line ${line} is not "first address,last address,number,organisation[,kind]"`)
+    }
+    const key = `${number} ${kind}`
+    const network = known.get(key) ?? {
+      network: `AS${number} ${name}`.trim().slice(0, LONGEST),
+      ...(kind !== '' && { networkKind: kind.toLowerCase().slice(0, LONGEST) }),
+    }
+    known.set(key, network)
+    ranges.push([keyOf(first), keyOf(last), network])
+  }
+  ranges.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+  const sorted: Ranges<bigint> = {
+    starts: ranges.map(([start]) => start),
+    ends: ranges.map(([, end]) => end),
+    networks: ranges.map(([, , network]) => network),
+  }
+  return (address) => find(sorted, keyOf(address))
+}
+
+const LONGEST = 128
+
+/** One order for both families: an IPv4 address stands where it does as an IPv6 one. */
+const keyOf = (address: string): bigint => {
+  const parsed = ipaddr.process(address)
+  const bytes = parsed.kind() === 'ipv4' ? [...V4_PREFIX, ...parsed.toByteArray()] : parsed.toByteArray()
+  return BigInt(`0x${Buffer.from(bytes).toString('hex')}`)
+}
+
+const V4_PREFIX = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]
+
+const find = ({ starts, ends, networks }: Ranges<bigint>, key: bigint): Network | undefined => {
+  let [low, high] = [0, starts.length - 1]
+  while (low <= high) {
+    const middle = (low + high) >> 1
+    if ((starts[middle] ?? 0n) > key) high = middle - 1
+    else if ((ends[middle] ?? 0n) < key) low = middle + 1
+    else return networks[middle]
+  }
+  return undefined
+}

@@ -1,0 +1,97 @@
+import { readFileSync, statSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { isIP } from 'node:net'
+import { Reader, type Response } from 'mmdb-lib'
+import { networksInCsv, type Network } from './network-csv.js'
+import { PlacesError } from './places-error.js'
+
+/** Where an address is, as far as the files tell. */
+export type Place = { country?: string } & Partial<Network>
+
+export type Places = {
+  of: (address: string) => Place
+  /** Of each file in use, when its data was made, as YYYY-MM-DD. */
+  stamps: { country?: string; network?: string }
+}
+
+type Files = {
+  /** A MaxMind DB of countries; without it the optional package is used if it is installed. */
+  country?: string
+  /** A MaxMind DB of autonomous systems, or a CSV (network-csv.ts). */
+  network?: string
+}
+
+const NOWHERE: Place = Object.freeze({})
+
+/**
+ * Opens the files of countries and networks. Nothing is looked up anywhere else, and works without any of them.
+ * @throws PlacesError
+ */
+export const openPlaces = ({ country, network }: Files): Places => {
+  const countryFile = country ?? packagedCountries()
+  const countries = countryFile === undefined ? undefined : openMmdb(countryFile)
+  const networks = network === undefined ? undefined : openNetworks(network)
+  return {
+    of: (address) => {
+      if (isIP(address) === 0) return NOWHERE
+      const code = countries && countryIn(countries.get(address))
+      return { ...(code !== undefined && { country: code }), ...networks?.of(address) }
+    },
+    stamps: {
+      ...(countries && { country: dayOf(countries.metadata.buildEpoch) }),
+      ...(networks && { network: networks.stamp }),
+    },
+  }
+}
+
+const packagedCountries = (): string | undefined => {
+  try {
+    const require = createRequire(import.meta.url)
+    return require.resolve('@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-asn-country.mmdb')
+  } catch {
+    return undefined
+  }
+}
+
+const openMmdb = (file: string): Reader<Response> => {
+  try {
+    return new Reader<Response>(readFileSync(file))
+  } catch {
+    throw new PlacesError(`${file} cannot be read, expected a MaxMind DB (.mmdb)`)
+  }
+}
+
+const openNetworks = (file: string): { of: (address: string) => Partial<Network>; stamp: string } => {
+  if (!file.endsWith('.csv')) {
+    const reader = openMmdb(file)
+    return { of: (address) => networkIn(reader.get(address)), stamp: dayOf(reader.metadata.buildEpoch) }
+  }
+  try {
+    const networkOf = networksInCsv(readFileSync(file, 'utf8'))
+    return { of: (address) => networkOf(address) ?? NOWHERE, stamp: dayOf(statSync(file).mtime) }
+  } catch (error) {
+    throw new PlacesError(`${file} cannot be used: ${(error as Error).message}`)
+  }
+}
+
+const dayOf = (date: Date): string => date.toISOString().slice(0, 10)
+
+/** MaxMind's files nest it, others have it at the top. */
+const countryIn = (record: unknown): string | undefined => {
+  const { country_code, country } = (record ?? {}) as { country_code?: unknown; country?: { iso_code?: unknown } }
+  const code = country_code ?? country?.iso_code
+  return typeof code === 'string' && /^[A-Z]{2}$/.test(code) ? code : undefined
+}
+
+const networkIn = (record: unknown): Partial<Network> => {
+  const { autonomous_system_number: number, autonomous_system_organization: name } = (record ?? {}) as Record<
+    string,
+    unknown
+  >
+  return typeof number === 'number' ? { network: networkNamed(number, typeof name === 'string' ? name : '') } : {}
+}
+
+/** As AS15169 Google LLC. */
+const networkNamed = (number: number, name: string): string => `AS${number} ${name}`.trim().slice(0, LONGEST_NAME)
+
+const LONGEST_NAME = 128

@@ -1,0 +1,124 @@
+import { DIMENSION_NAMES, type DimensionName } from './dimensions.js'
+import { MEASURE_NAMES, type MeasureName } from './measures.js'
+import { addDays, isDay, localDay, PeriodError, periodOf, type Period } from './period.js'
+
+/** What is asked of pulls, with everything told. */
+export type Asked = {
+  measures: MeasureName[]
+  groupBy: DimensionName[]
+  /** Of each dimension the values that count; one that ends in `*` stands for all that begin so. */
+  filters: { dimension: DimensionName; values: string[] }[]
+  period: Period
+  timeZone: string
+  compare: boolean
+  limit: number
+}
+
+/** A question about pulls cannot be answered as it was asked. The message names the parameter, and what it should be. */
+export class PullsError extends Error {}
+
+const MOST_GROUPS = 3
+const MOST_ROWS = 10_000
+const USUAL_ROWS = 1_000
+const MOST_VALUES = 100
+const LONGEST_VALUE = 300
+
+const DEFAULTS = {
+  measures: 'pulls,checks,downloads,unique_origins,unique_endpoints',
+  period: 'last-28-days',
+  tz: 'UTC',
+}
+const WORDS = new Set<string>(['measures', 'group_by', 'period', 'since', 'until', 'tz', 'compare', 'limit'])
+
+/** Parameters of a question beside its filters, with what they are. */
+export const PARAMETERS = {
+  measures: `what to count, separated by commas (default: ${DEFAULTS.measures})`,
+  group_by: `by what to group: up to ${MOST_GROUPS}, separated by commas`,
+  period: 'today, yesterday, last-7-days, last-month, 2026-03, "every tuesday of 2026" (default: last-28-days)',
+  since: 'first day, instead of a period',
+  until: 'last day, with since (default: today)',
+  tz: 'IANA time zone of hours, days, weeks and months (default: UTC)',
+  compare: 'previous: the period before beside it',
+  limit: `rows (default: ${USUAL_ROWS}, at most ${MOST_ROWS})`,
+}
+
+/**
+ * Reads a question from texts by name, as they stand in a query string.
+ * @throws PullsError
+ */
+export const askedIn = (parameters: Readonly<Record<string, unknown>>, now: Date): Asked => {
+  const texts = new Map<string, string>()
+  for (const [name, value] of Object.entries(parameters)) {
+    if (typeof value !== 'string' || value === '') throw new PullsError(`${name}: expected one value`)
+    texts.set(name, value)
+  }
+  const text = (name: string): string | undefined => texts.get(name)
+  const timeZone = text('tz') ?? DEFAULTS.tz
+  if (!isTimeZone(timeZone)) throw new PullsError('tz: expected an IANA time zone, as Europe/Berlin')
+  const groupBy = names(text('group_by') ?? '', 'group_by', DIMENSION_NAMES)
+  if (groupBy.length > MOST_GROUPS) throw new PullsError(`group_by: expected at most ${MOST_GROUPS}`)
+  const compare = text('compare')
+  if (compare !== undefined && compare !== 'previous') throw new PullsError('compare: expected previous')
+  return {
+    measures: names(text('measures') ?? DEFAULTS.measures, 'measures', MEASURE_NAMES),
+    groupBy,
+    filters: filtersIn(texts),
+    period: periodIn(texts, localDay(now, timeZone)),
+    timeZone,
+    compare: compare !== undefined,
+    limit: limitIn(text('limit')),
+  }
+}
+
+const names = <Name extends string>(text: string, parameter: string, known: readonly Name[]): Name[] => {
+  const wanted = [...new Set(text.split(',').map((one) => one.trim()))].filter((one) => one !== '')
+  const unknown = wanted.find((one) => !(known as readonly string[]).includes(one))
+  if (unknown !== undefined)
+    throw new PullsError(`${parameter}: "${unknown.slice(0, 40)}" is not known, expected ${known.join(', ')}`)
+  return wanted as Name[]
+}
+
+const filtersIn = (texts: ReadonlyMap<string, string>): Asked['filters'] => {
+  const given = [...texts].filter(([name]) => !WORDS.has(name))
+  return given.map(([name, text]) => {
+    const [dimension] = names(name, 'parameters', DIMENSION_NAMES)
+    const values = text.split(',').map((one) => one.trim())
+    if (!dimension || values.length > MOST_VALUES || values.some((value) => value.length > LONGEST_VALUE))
+      throw new PullsError(`${name}: expected at most ${MOST_VALUES} values of at most ${LONGEST_VALUE} characters`)
+    if (values.some((value) => value.includes('\0'))) throw new PullsError(`${name}: holds a NUL`)
+    return { dimension, values }
+  })
+}
+
+const periodIn = (texts: ReadonlyMap<string, string>, today: string): Period => {
+  const [period, since, until] = [texts.get('period'), texts.get('since'), texts.get('until')]
+  if (since === undefined && until !== undefined) throw new PullsError('until: expected since beside it')
+  if (since !== undefined) {
+    if (period !== undefined) throw new PullsError('period: expected either period, or since and until')
+    const last = until ?? today
+    if (!isDay(since)) throw new PullsError('since: expected a day, as 2026-03-10')
+    if (!isDay(last) || last < since) throw new PullsError('until: expected a day that is not before since')
+    return { from: since, to: addDays(last, 1) }
+  }
+  try {
+    return periodOf(period ?? DEFAULTS.period, today)
+  } catch (error) {
+    if (error instanceof PeriodError) throw new PullsError(`period: ${error.message}`)
+    throw error
+  }
+}
+
+const limitIn = (text: string | undefined): number => {
+  const limit = Number(text ?? USUAL_ROWS)
+  if (!Number.isInteger(limit) || limit < 1 || limit > MOST_ROWS)
+    throw new PullsError(`limit: expected a whole number from 1 to ${MOST_ROWS}`)
+  return limit
+}
+
+const isTimeZone = (text: string): boolean => {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone !== ''
+  } catch {
+    return false
+  }
+}

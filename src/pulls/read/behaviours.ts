@@ -1,0 +1,62 @@
+import { sql } from 'kysely'
+import type { Sql } from '../../storage/database.js'
+import { behaviourOf, type Behaviour } from '../behaviour.js'
+
+export type OriginBehaviour = Behaviour & {
+  registry: string
+  repository: string
+  origin: string
+  client: string
+  kind: string
+}
+
+type Row = {
+  registry: string
+  repository: string
+  origin: string
+  client: string
+  kind: string
+  times: string[]
+  names: string
+}
+
+/** Invocations of an origin in a repository that are looked at: the newest. */
+const MOST_TIMES = 500
+
+type Look = {
+  now: Date
+  /** Look-back. */
+  days: number
+  repository?: string
+  limit: number
+}
+
+/** How origins ask for repositories, those that ask most first. */
+export const askBehaviours = async (db: Sql, { now, days, repository, limit }: Look): Promise<OriginBehaviour[]> => {
+  const since = new Date(now.getTime() - days * 86_400_000)
+  const { rows } = await sql<Row>`
+    with busy as (
+      select registry, repository, origin, min(client) as client, min(kind) as kind, count(*) as invocations,
+        count(distinct coalesce(tag, digest)) as names
+      from pulls.outcomes
+      where what = 'invocation' and at >= ${since} and at <= ${now}
+        and ${repository === undefined ? sql`true` : sql`repository = ${repository}`}
+      group by registry, repository, origin
+      order by invocations desc, registry, repository, origin limit ${limit}
+    )
+    select b.registry, b.repository, b.origin, b.client, b.kind, b.names, o.times
+    from busy b cross join lateral (
+      select array_agg((extract(epoch from at) * 1000000)::bigint::text order by at) as times from (
+        select at from pulls.outcomes o
+        where o.registry = b.registry and o.repository = b.repository and o.origin = b.origin
+          and o.what = 'invocation' and o.at >= ${since} and o.at <= ${now}
+        order by at desc limit ${MOST_TIMES}
+      ) newest
+    ) o
+    order by b.invocations desc, b.registry, b.repository, b.origin
+  `.execute(db)
+  return rows.map(({ times, names, ...who }) => ({
+    ...who,
+    ...behaviourOf({ times: times.map(Number), references: Number(names) }),
+  }))
+}

@@ -1,0 +1,71 @@
+import type { CountedNumber, CountedSketch } from './counted.js'
+
+/** What a number means, and how it follows from what is counted: a sum of numbers, or the distinct members of sketches. */
+export type ReadMeasure = { definition: string } & (
+  { add: readonly CountedNumber[]; subtract?: readonly CountedNumber[] } | { distinct: CountedSketch }
+)
+
+const READ_MEASURES = {
+  invocations: { definition: 'intents to obtain or verify an image: pulls and checks', add: ['invocations'] },
+  pulls: { definition: 'invocations with at least one GET of a manifest that was answered with one', add: ['pulls'] },
+  checks: {
+    definition: 'invocations that only asked whether something changed (HEAD, or 304)',
+    add: ['invocations'],
+    subtract: ['pulls'],
+  },
+  downloads: {
+    definition: 'pulls with at least one layer; where a registry does not tell of layers, all pulls',
+    add: ['downloads_confirmed', 'downloads_assumed'],
+  },
+  downloads_confirmed: { definition: 'pulls with at least one layer', add: ['downloads_confirmed'] },
+  downloads_assumed: { definition: 'pulls from registries that do not tell of layers', add: ['downloads_assumed'] },
+  manifest_only_pulls: {
+    definition: 'pulls without a layer, from registries that tell of layers: up to date, inspected, or an updater',
+    add: ['pulls'],
+    subtract: ['downloads_confirmed', 'downloads_assumed'],
+  },
+  platform_pulls: {
+    definition: 'one for each manifest of an image that a pull fetched, at least one, as Docker Hub counts',
+    add: ['platform_pulls'],
+  },
+  manifest_gets: {
+    definition: 'GETs of manifests that were answered with one, as Harbor and Quay count',
+    add: ['manifest_gets'],
+  },
+  sessions: {
+    definition: 'runs of an origin in a repository, apart from each other by the session gap',
+    add: ['sessions'],
+  },
+  pull_by_tag: { definition: "Docker's pull_by_tag: pulls that began with a tag", add: ['pull_by_tag'] },
+  pull_by_digest: {
+    definition: "Docker's pull_by_digest: invocations that began with a digest, HEADs too",
+    add: ['pull_by_digest'],
+  },
+  version_check: { definition: "Docker's version_check: checks that began with a tag", add: ['version_check'] },
+  artifact_fetches: {
+    definition: 'GETs of signatures, attestations and other artifacts; never pulls',
+    add: ['artifact_fetches'],
+  },
+  orphan_blob_sessions: {
+    definition: 'layers that were fetched without a manifest before them',
+    add: ['orphan_blob_sessions'],
+  },
+  failed_requests: {
+    definition: 'requests that were answered 4xx or 5xx; notifications never tell of any',
+    add: ['failed_requests'],
+  },
+  bytes: { definition: 'bytes of manifests and blobs, where the source tells them', add: ['bytes'] },
+  unique_origins: {
+    definition: 'distinct pullers by address, client and name: too many when people use several tools',
+    distinct: 'origins',
+  },
+  unique_endpoints: {
+    definition: 'distinct pullers by address: too few when people share one',
+    distinct: 'endpoints',
+  },
+  unique_sources: { definition: 'distinct origins with an invocation, checks too', distinct: 'sources' },
+} as const satisfies Record<string, ReadMeasure>
+
+export type MeasureName = keyof typeof READ_MEASURES
+export const MEASURE_NAMES = Object.keys(READ_MEASURES) as MeasureName[]
+export const measure = (name: MeasureName): ReadMeasure => READ_MEASURES[name]

@@ -1,0 +1,56 @@
+import ipaddr from 'ipaddr.js'
+
+/** How many leading bits of an address tell clients apart. */
+export type Prefixes = { ipv4: number; ipv6: number }
+
+/** A home or a machine has all of its IPv6 /64, and changes the rest of it from day to day. */
+export const PREFIXES: Prefixes = { ipv4: 32, ipv6: 64 }
+
+/**
+ * The network of an address, in bytes as text: all addresses of one network are one. An IPv4 address that is written as IPv6
+ * is that IPv4 address.
+ * @returns undefined of what is no address.
+ */
+export const networkOf = (address: string, prefixes: Prefixes): string | undefined => {
+  if (!ipaddr.isValid(address)) return undefined
+  const parsed = ipaddr.process(address)
+  const bits = parsed.kind() === 'ipv4' ? prefixes.ipv4 : prefixes.ipv6
+  const bytes = parsed.toByteArray()
+  const kept = bytes.map((byte, i) => byte & (0xff00 >> Math.min(8, Math.max(0, bits - 8 * i))))
+  return `${parsed.kind()} ${kept.join('.')}`
+}
+
+/**
+ * Who asked, behind proxies: of the addresses in `X-Forwarded-For`, each proxy adds the one that it saw at the end, so the
+ * last that is not a trusted proxy is the client. Whatever stands before it, the client may have written itself.
+ */
+export const clientAddress = (
+  peer: string,
+  forwardedFor: string | undefined,
+  isTrusted: (address: string) => boolean,
+): string => {
+  const chain = [...(forwardedFor ?? '').split(',').slice(-MOST_PROXIES), peer].map((one) => one.trim())
+  let client = peer
+  for (let i = chain.length - 1; i >= 0; i--) {
+    const address = chain[i] ?? ''
+    if (!ipaddr.isValid(address)) return client
+    client = address
+    if (!isTrusted(address)) return client
+  }
+  return client
+}
+
+const MOST_PROXIES = 64
+
+/** @param networks as 10.0.0.0/8; an address alone is itself. @throws Error naming what is no network. */
+export const trustIn = (networks: readonly string[]): ((address: string) => boolean) => {
+  const ranges = networks.map((network) => {
+    const range = network.includes('/') ? network : `${network}/${network.includes(':') ? 128 : 32}`
+    if (!ipaddr.isValidCIDR(range)) throw new Error(`"${network}" is not a network, expected one like 10.0.0.0/8`)
+    return ipaddr.parseCIDR(range)
+  })
+  return (address) => {
+    const parsed = ipaddr.process(address)
+    return ranges.some(([network, bits]) => network.kind() === parsed.kind() && parsed.match(network, bits))
+  }
+}

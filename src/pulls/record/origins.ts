@@ -1,0 +1,58 @@
+import { createHmac } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import type { Micros } from '../../events/calendar.js'
+import { networkOf, type Prefixes } from './address.js'
+import type { Salts } from './salts.js'
+
+/** Who makes a request, as far as it tells. */
+type Requester = { address?: string; userAgent?: string; name?: string }
+
+/** Names that tell clients apart, and tell nobody who they are. */
+type Origin = {
+  /** Of address, user agent and name: too many when people use several tools. */
+  origin: string
+  /** Of the address alone: too few when people share one. */
+  endpoint: string
+  /** Just after the salt changed: the origin by the one before. */
+  previous?: string
+}
+
+export type OriginOf = (requester: Requester, at: Micros) => Origin
+
+type Needs = { key: string; salts: Pick<Salts, 'at' | 'before'>; prefixes: Prefixes; window: Micros }
+
+/** 128 bits in base64url. */
+const CHARACTERS = 22
+/** Origins that are remembered, so that a client is hashed once. */
+const MOST = 20_000
+
+/**
+ * Makes origins and endpoints: HMAC-SHA256 over the network of the address, keyed with the key of the installation and the
+ * salt of the period (docs/definitions-of-numbers.md, "Unique pullers"). The address itself goes no further.
+ */
+export const createOriginOf = ({ key, salts, prefixes, window }: Needs): OriginOf => {
+  const known = new LRUCache<string, Origin>({ max: MOST })
+  return (requester, at) => {
+    const salt = salts.at(at)
+    const before = at - salt.from <= window ? salts.before(salt) : undefined
+    const { address = '', userAgent = '', name = '' } = requester
+    const asked = `${salt.from} ${before ? 1 : 0} ${address} ${name.length} ${name}${userAgent}`
+    const found = known.get(asked)
+    if (found) return found
+    const network = networkOf(address, prefixes) ?? ''
+    const who = JSON.stringify([network, userAgent.trim().replace(/\s+/g, ' '), name])
+    const hash = (text: string, what: string): string =>
+      createHmac('sha256', `${key} pulls ${text}`)
+        .update(`${what} `)
+        .update(what === 'origin' ? who : network)
+        .digest('base64url')
+        .slice(0, CHARACTERS)
+    const made: Origin = {
+      origin: hash(salt.text, 'origin'),
+      endpoint: hash(salt.text, 'endpoint'),
+      ...(before && { previous: hash(before.text, 'origin') }),
+    }
+    known.set(asked, made)
+    return made
+  }
+}

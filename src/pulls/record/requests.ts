@@ -1,0 +1,65 @@
+import { LRUCache } from 'lru-cache'
+import type { RegistryEvent } from '../../events/registry-event.js'
+import { requestOf } from '../../events/registry-request.js'
+import type { ClientOf } from '../client.js'
+import type { Place } from '../place/places.js'
+import type { OriginOf } from './origins.js'
+import type { PendingRequest, Who } from './pending.js'
+
+export type PendingOf = (event: RegistryEvent) => PendingRequest | undefined
+
+/** Agents and addresses that are remembered, so that each is read once. */
+const MOST = 10_000
+
+const remember = <Key extends string | undefined, Value extends object>(
+  read: (key: Key) => Value,
+): ((key: Key) => Value) => {
+  const known = new LRUCache<string, Value>({ max: MOST })
+  return (key) => {
+    const found = known.get(key ?? '')
+    if (found) return found
+    const value = read(key)
+    known.set(key ?? '', value)
+    return value
+  }
+}
+
+type Needs = {
+  originOf: OriginOf
+  clientOf: ClientOf
+  /** Of the address, which goes no further. */
+  placeOf: (address: string) => Place
+}
+
+/** What an event asks to be kept for the fold: a pull, with whoever made it turned into an origin; undefined of anything else. */
+export const createPendingOf = ({ originOf, clientOf, placeOf }: Needs): PendingOf => {
+  const remembered = remember(clientOf)
+  const placed = remember((address: string | undefined) => (address === undefined ? {} : placeOf(address)))
+
+  return (event) => {
+    const request = requestOf(event)
+    if (!request) return undefined
+    const { address, userAgent = '', actor } = event
+    const requester = {
+      ...(address !== undefined && { address }),
+      userAgent,
+      ...(actor.name !== undefined && { name: actor.name }),
+    }
+    const { origin, endpoint, previous } = originOf(requester, event.at)
+    const { client, kind, version, os, arch, fetches_twice } = remembered(userAgent)
+    const who: Who = {
+      origin,
+      endpoint,
+      source: 'notification',
+      client,
+      kind,
+      ...(version !== undefined && { version }),
+      ...(os !== undefined && { os }),
+      ...(arch !== undefined && { arch }),
+      ...placed(address),
+      signedIn: actor.name !== undefined,
+      fetchesTwice: fetches_twice === true,
+    }
+    return { ...request, who, ...(previous !== undefined && { previous }) }
+  }
+}

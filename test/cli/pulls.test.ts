@@ -1,0 +1,108 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { startPostgres, type PostgresServer } from '../servers/postgres.js'
+import { startRedis, type RedisServer } from '../servers/redis.js'
+import { embeddedFolder } from '../servers/stores.js'
+import { tallyman, type Result } from '../servers/tallyman.js'
+import { openPostgres } from '../../src/storage/postgres.js'
+import { migrate } from '../../src/storage/migrate.js'
+import { sql } from 'kysely'
+
+describe('tallyman clients test', () => {
+  test('shows what user agents become', async () => {
+    const { code, out } = await tallyman({}, 'clients', 'test', 'containerd/v1.7.21-k3s2', 'acme/2')
+    expect(code).toBe(0)
+    expect(out).toMatch(/containerd +1\.7\.21-k3s2 +runtime/)
+    expect(out).toMatch(/acme +2 +unknown/)
+  })
+
+  test('prints JSON', async () => {
+    const { out } = await tallyman({}, 'clients', 'test', '--json', 'skopeo/1.13.3')
+    expect(JSON.parse(out)).toEqual([{ client: 'skopeo', kind: 'cli', version: '1.13.3' }])
+  })
+})
+
+describe('tallyman pulls', () => {
+  const folder = embeddedFolder()
+  let redis: RedisServer
+  let postgres: PostgresServer
+  beforeAll(async () => {
+    ;[redis, postgres] = await Promise.all([startRedis(), startPostgres()])
+    const database = openPostgres(postgres.url)
+    await migrate(database.sql)
+    await sql`
+      insert into pulls.outcomes (id, what, at, registry, repository, tag, by_tag, origin, endpoint, source, gets, client, kind)
+      select n::text, 'invocation', now() - n * interval '1 hour', 'registry.example', 'team/app', '1.0', true,
+        'origin' || n % 3, 'endpoint', 'notification', n % 2, 'containerd', 'runtime'
+      from generate_series(1, 60) n
+    `.execute(database.sql)
+    await sql`insert into pulls.registries (registry, folded_to) values ('registry.example', now())`.execute(
+      database.sql,
+    )
+    await database.close()
+  })
+  afterAll(async () => {
+    await Promise.all([redis.stop(), postgres.stop()])
+    folder.remove()
+  })
+  const pulls = async (...args: string[]): Promise<Result> =>
+    tallyman({ TALLYMAN_DATA_DIR: folder.path, REDIS_URL: redis.url, DATABASE_URL: postgres.url }, 'pulls', ...args)
+  const days = new Date(Date.now() - 4 * 86_400_000).toISOString().slice(0, 10)
+
+  test('answers in a table, with bars and what each number is', async () => {
+    const { code, out } = await pulls('--since', days, '--group-by', 'day', '--measures', 'pulls,checks')
+    expect(code).toBe(0)
+    expect(out).toMatch(/^\S+ to \S+ \(UTC\)\n/)
+    expect(out).toMatch(/[▁-█]{3,} {2}pulls/)
+    expect(out).toMatch(/total +30 +30/)
+    expect(out).toMatch(/pulls \(counted\): invocations with at least one GET/)
+  })
+
+  test('answers as JSON, CSV and NDJSON', async () => {
+    const asked = ['--since', days, '--group-by', 'repository', '--measures', 'invocations,unique_origins']
+    expect(JSON.parse((await pulls(...asked, '--json')).out)).toMatchObject({
+      rows: [{ repository: 'team/app', invocations: 60, unique_origins: 3 }],
+    })
+    expect((await pulls(...asked, '--csv')).out).toBe('repository,invocations,unique_origins\r\nteam/app,60,3\r\n')
+    expect(JSON.parse((await pulls(...asked, '--ndjson')).out)).toEqual({
+      repository: 'team/app',
+      invocations: 60,
+      unique_origins: 3,
+    })
+  })
+
+  test('shows who pulls most, and how', async () => {
+    const spread = await pulls('pullers', '--since', days, '--top', '1', '--json')
+    expect(JSON.parse(spread.out)).toMatchObject({
+      pulls: 30,
+      pullers: 3,
+      median_pulls: 10,
+      top: [{ pulls: 10, client: 'containerd' }],
+      without_top: { pulls: 20, pullers: 2 },
+    })
+    const behaviour = await pulls('behaviour', '--json')
+    expect(JSON.parse(behaviour.out)).toHaveLength(3)
+    expect(JSON.parse(behaviour.out)).toMatchObject([
+      { pattern: 'regular_poller', period: 10_800, likely: 'deployment' },
+      {},
+      {},
+    ])
+  })
+
+  test('forgets an origin', async () => {
+    expect((await pulls('forget', '--origin', 'origin2')).out).toBe('20 invocations and 0 rows of days were erased\n')
+    expect(JSON.parse((await pulls('--since', days, '--measures', 'invocations', '--json')).out)).toMatchObject({
+      total: { invocations: 40 },
+    })
+  })
+
+  test.each([
+    [['--group-by', 'colour'], /group_by: "colour" is not known, expected hour, day/],
+    [['--period', 'soon'], /period: "soon" is no period; expected today/],
+    [['forget'], /name what to forget: --origin, --repository/],
+    [['pullers', '--top', 'all'], /--top: expected a whole number from 1 to 1000/],
+  ])('says what is wrong: %j', async (args, message) => {
+    const { code, err } = await pulls(...args)
+    expect(code).toBe(1)
+    expect(err).toMatch(message)
+  })
+})

@@ -1,0 +1,189 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { sql } from 'kysely'
+import type { Digest } from '../../../src/events/reference.js'
+import type { RegistryEvent } from '../../../src/events/registry-event.js'
+import { WINDOWS } from '../../../src/pulls/fold/windows.js'
+import { foldPending } from '../../../src/pulls/jobs/fold-pending.js'
+import { createCounting } from '../../servers/counting.js'
+import { anEvent } from '../../servers/events.js'
+import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
+
+const SEED = 20_261_122
+const SECOND = 1_000_000
+const LATENESS = 300 * SECOND
+const START = Date.parse('2026-11-18T23:50:00Z')
+
+const digest = (name: string): Digest => `sha256:${name.padStart(64, '0')}` as Digest
+const IMAGE = 'application/vnd.oci.image.manifest.v1+json'
+const INDEX = 'application/vnd.oci.image.index.v1+json'
+
+/** Within the window in which order does not matter, across a midnight. */
+const asked = fc.record({
+  second: fc.integer({ min: 0, max: 1_200 }),
+  method: fc.constantFrom('GET', 'GET', 'HEAD'),
+  what: fc.constantFrom('tag', 'index', 'image', 'image', 'blob'),
+  repository: fc.constantFrom('a', 'team/b'),
+  userAgent: fc.constantFrom('containerd/1.7.0', 'cri-o/1.34.0 os/linux arch/amd64'),
+  request: fc.integer({ min: 1, max: 40 }),
+})
+
+const history = fc.array(asked, { minLength: 1, maxLength: 30 }).map((all) =>
+  all.map(({ second, method, what, repository, userAgent, request }, i): RegistryEvent => {
+    const manifest = {
+      object: 'manifest' as const,
+      mediaType: what === 'image' ? IMAGE : INDEX,
+      digest: digest(what === 'image' ? 'a1' : 'a3'),
+      ...(what === 'tag' && { tag: 'latest' }),
+    }
+    const blob = { object: 'blob' as const, mediaType: 'application/octet-stream', digest: digest('b1'), size: 10 }
+    return {
+      ...anEvent({
+        id: i + 1,
+        action: 'pull',
+        at: new Date(START + second * 1_000).toISOString(),
+        repository,
+        method,
+        ...(what === 'blob' ? blob : manifest),
+      }),
+      address: '192.0.2.1',
+      userAgent,
+      requestId: `r${request}`,
+    }
+  }),
+)
+
+/** A HEAD or GET of a tag, so many seconds after the start. */
+const ask = (id: number, second: number, method: 'HEAD' | 'GET' = 'GET'): RegistryEvent => ({
+  ...anEvent({
+    id,
+    action: 'pull',
+    at: new Date(START + second * 1_000).toISOString(),
+    repository: 'a',
+    method,
+    object: 'manifest',
+    mediaType: IMAGE,
+    digest: digest('a1'),
+    tag: 'latest',
+  }),
+  address: '192.0.2.1',
+})
+
+describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
+  let stores: TestStores
+  beforeAll(async () => {
+    stores = await open()
+  })
+  afterAll(async () => stores.close())
+
+  let late = 0
+  const fold = async (now: number, atOnce?: number): Promise<void> =>
+    foldPending({
+      database: stores.database,
+      windows: WINDOWS,
+      lateness: LATENESS,
+      now: () => new Date(now),
+      onLate: async (_tx, requests) => {
+        late += requests
+        return Promise.resolve()
+      },
+      ...(atOnce !== undefined && { atOnce }),
+    })
+  const outcomes = async (): Promise<unknown[]> => {
+    const { rows } = await sql<{ row: unknown }>`
+      select to_jsonb(o) as row from pulls.outcomes o order by id
+    `.execute(stores.database.sql)
+    return rows.map(({ row }) => row)
+  }
+  /** Long enough after the last request for all to be folded. */
+  const finish = async (): Promise<void> => {
+    await fold(START + 3_600_000)
+    await fold(START + 7_200_000)
+  }
+
+  test('shows what is open, and shows it again when it went on', async () => {
+    await stores.clear()
+    const { ingest } = createCounting(stores)
+    await ingest([ask(1, 0, 'HEAD')])
+    await fold(START + 1_000)
+    // A registry of which nothing newer comes is folded to its end once that has lasted as long as requests may be late.
+    expect(await outcomes()).toHaveLength(0)
+    await fold(START + 302_000)
+    expect(await outcomes()).toMatchObject([{ what: 'invocation', gets: 0, tag: 'latest' }])
+    await ingest([ask(2, 30)])
+    await fold(START + 303_000)
+    await fold(START + 700_000)
+    expect(await outcomes()).toMatchObject([{ what: 'invocation', gets: 1, tag: 'latest' }])
+  })
+
+  test('counts what comes too late as late, and leaves it out', async () => {
+    await stores.clear()
+    late = 0
+    const { ingest } = createCounting(stores)
+    await ingest([ask(1, 1_000)])
+    await fold(START + 1_000_000)
+    await fold(START + 1_400_000)
+    expect(await outcomes()).toHaveLength(1)
+    await ingest([ask(2, 990)])
+    await fold(START + 1_401_000)
+    expect(await outcomes()).toHaveLength(1)
+    expect(late).toBe(1)
+  })
+
+  test('takes an hour that a registry could not deliver as it was', async () => {
+    await stores.clear()
+    late = 0
+    const { ingest } = createCounting(stores)
+    await ingest([ask(1, 0)])
+    await fold(START)
+    await fold(START + 400_000)
+    for (let i = 1; i <= 10; i++) {
+      await ingest([ask(i + 1, i * 360)])
+      await fold(START + 3_700_000 + i * 1_000)
+    }
+    await fold(START + 4_100_000)
+    expect(await outcomes()).toHaveLength(11)
+    expect(late).toBe(0)
+  })
+
+  test(`is the same whatever the order within the window, and however it is split (seed ${SEED})`, async () => {
+    const told = history.chain((events) =>
+      fc.record({
+        events: fc.constant(events),
+        order: fc.shuffledSubarray([...events, ...events.slice(0, 3)], { minLength: events.length }),
+        atOnce: fc.integer({ min: 1, max: 8 }),
+        folds: fc.array(fc.boolean(), { minLength: 30, maxLength: 30 }),
+        delays: fc.array(fc.integer({ min: 0, max: LATENESS - 1 }), { minLength: 30, maxLength: 30 }),
+      }),
+    )
+    await fc.assert(
+      fc.asyncProperty(told, async ({ events, order, atOnce, folds, delays }) => {
+        await stores.clear()
+        await createCounting(stores).ingest(events)
+        late = 0
+        await finish()
+        const expected = await outcomes()
+
+        // Each as late as it may be, with the fold close behind.
+        await stores.clear()
+        const delayed = createCounting(stores)
+        const arrivals = events.map((event, i) => ({ event, at: event.at + (delays[i] ?? 0) }))
+        for (const [i, { event, at }] of arrivals.sort((a, b) => a.at - b.at).entries()) {
+          await delayed.ingest([event])
+          if (folds[i] === true) await fold(at / 1_000, atOnce)
+        }
+        await finish()
+        expect(await outcomes()).toEqual(expected)
+
+        await stores.clear()
+        const shuffled = createCounting(stores)
+        for (const event of [...order, ...events]) await shuffled.ingest([event])
+        await fold(START + 3_600_000, atOnce)
+        await finish()
+        expect(await outcomes()).toEqual(expected)
+        expect(late).toBe(0)
+      }),
+      { seed: SEED, numRuns: Number(process.env.RUNS ?? 40) },
+    )
+  }, 300_000)
+})

@@ -1,0 +1,172 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { sql } from 'kysely'
+import type { Digest } from '../../../src/events/reference.js'
+import type { RegistryEvent } from '../../../src/events/registry-event.js'
+import { WINDOWS } from '../../../src/pulls/fold/windows.js'
+import { foldPending } from '../../../src/pulls/jobs/fold-pending.js'
+import { forgetOutcomes } from '../../../src/pulls/jobs/retention.js'
+import { rollUp } from '../../../src/pulls/jobs/roll-up.js'
+import { askedIn } from '../../../src/pulls/read/asked.js'
+import { askPulls, type PullsAnswer } from '../../../src/pulls/read/ask-pulls.js'
+import { DIMENSION_NAMES } from '../../../src/pulls/read/dimensions.js'
+import { MEASURE_NAMES } from '../../../src/pulls/read/measures.js'
+import { HyperLogLog } from '../../../src/storage/hyperloglog/hyperloglog.js'
+import { createCounting } from '../../servers/counting.js'
+import { anEvent } from '../../servers/events.js'
+import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
+
+const NOW = new Date('2026-11-21T12:00:00Z')
+const digest = (name: string): Digest => `sha256:${name.padStart(64, '0')}` as Digest
+
+/** Three days of pulls, checks and layers of three repositories by twenty addresses and three clients. */
+const history = (): RegistryEvent[] => {
+  const events: RegistryEvent[] = []
+  for (let i = 0; i < 600; i++) {
+    const at = new Date(Date.parse('2026-11-18T00:00:00Z') + i * 430_000 + (i % 7) * 1_000)
+    const what = i % 5
+    const target =
+      what === 4
+        ? { object: 'blob' as const, mediaType: 'application/octet-stream', digest: digest(`b${i % 3}`), size: 1_000 }
+        : {
+            object: 'manifest' as const,
+            mediaType: 'application/vnd.oci.image.manifest.v1+json',
+            digest: digest(`a${i % 4}`),
+            size: 500,
+            ...(what < 3 && { tag: `1.${i % 4}` }),
+          }
+    events.push({
+      ...anEvent({
+        id: i + 1,
+        action: 'pull',
+        at: at.toISOString(),
+        repository: ['a', 'team/b', 'team/c'][i % 3] ?? 'a',
+        method: what === 0 ? 'HEAD' : 'GET',
+        ...target,
+      }),
+      address: `192.0.2.${(i * 7) % 20}`,
+      userAgent: ['containerd/1.7.0', 'docker/27.0.1 os/linux arch/arm64', 'trivy/0.60.0'][i % 3] ?? '',
+    })
+  }
+  return events
+}
+
+describe.each(STORE_PAIRS)('days that are over, on %s', (_, open) => {
+  let stores: TestStores
+  beforeAll(async () => {
+    stores = await open()
+  })
+  afterAll(async () => stores.close())
+  beforeEach(async () => {
+    await stores.clear()
+    await createCounting(stores).ingest(history())
+    for (const now of [NOW, new Date(NOW.getTime() + 600_000)]) {
+      await foldPending({
+        database: stores.database,
+        windows: WINDOWS,
+        lateness: 300_000_000,
+        now: () => now,
+        onLate: async () => Promise.reject(new Error('nothing is late')),
+      })
+    }
+  })
+
+  const rolled = async (): Promise<void> => rollUp({ database: stores.database, windows: WINDOWS })
+  const ask = async (parameters: Record<string, string>): Promise<PullsAnswer> =>
+    askPulls(
+      stores.database.sql,
+      askedIn({ measures: MEASURE_NAMES.join(), period: '2026-11', limit: '10000', ...parameters }, NOW),
+    )
+  const rows = async (): Promise<unknown[]> => {
+    const { rows: all } = await sql<{ row: unknown }>`
+      select to_jsonb(d) as row from pulls.days d order by 1
+    `.execute(stores.database.sql)
+    return all
+  }
+  /** By everything alone, and by the time and one thing. */
+  const everything = async (): Promise<unknown[]> => {
+    const answers = []
+    for (const name of DIMENSION_NAMES.filter((one) => one !== 'hour')) {
+      for (const group_by of [name, `day,${name}`]) answers.push(await ask({ group_by }))
+    }
+    return answers
+  }
+
+  test('say the same before they are rolled up, after it, and when their detail is gone', async () => {
+    const before = await everything()
+    await rolled()
+    expect((await rows()).length).toBeGreaterThan(50)
+    expect(await everything()).toEqual(before)
+    await forgetOutcomes(stores.database, 1, NOW)
+    const { rows: left } = await sql`select from pulls.outcomes where at < '2026-11-20T00:00:00Z'`.execute(
+      stores.database.sql,
+    )
+    expect(left).toHaveLength(0)
+    expect(await everything()).toEqual(before)
+  })
+
+  test('are the same when they are rolled up again', async () => {
+    await rolled()
+    const first = await rows()
+    await sql`update pulls.registries set rolled_to = '-infinity'`.execute(stores.database.sql)
+    await rolled()
+    expect(await rows()).toEqual(first)
+  })
+
+  test('have the sketches of their detail, byte for byte', async () => {
+    await rolled()
+    const { rows: days } = await sql<{
+      day: string
+      repository: string
+      client: string
+      origins: Uint8Array
+      members: string[] | null
+    }>`
+      select d.day::text, d.repository, d.client, d.origins, (
+        select array_agg(distinct o.origin order by o.origin) from pulls.outcomes o
+        where (o.at at time zone 'UTC')::date = d.day and o.repository = d.repository and o.client = d.client
+          and o.tag is not distinct from d.tag and o.digest is not distinct from d.digest and o.platform = d.platform
+          and o.what = 'invocation' and o.gets > 0
+      ) as members
+      from pulls.days d
+    `.execute(stores.database.sql)
+    expect(days.length).toBeGreaterThan(50)
+    for (const { origins, members } of days) {
+      const sketch = new HyperLogLog()
+      for (const member of members ?? []) sketch.add(member)
+      expect(Buffer.from(origins).equals(Buffer.from(sketch.toBytes()))).toBe(true)
+    }
+  })
+
+  test('estimate 100,000 pullers within 2 %, from their detail and rolled up', async () => {
+    await stores.clear()
+    await sql`
+      insert into pulls.outcomes (id, what, at, registry, repository, origin, endpoint, source, gets, client, kind)
+      select n::text, 'invocation', '2026-11-18T00:00:00Z'::timestamptz + n * interval '0.5 seconds', 'registry.example',
+        'team/app', md5('o' || n), md5('e' || n / 2), 'notification', 1, 'containerd', 'runtime'
+      from generate_series(1, 100000) n
+    `.execute(stores.database.sql)
+    await sql`insert into pulls.registries (registry, folded_to) values ('registry.example', '2026-11-21T00:00:00Z')`.execute(
+      stores.database.sql,
+    )
+    const before = await ask({})
+    await rolled()
+    const after = await ask({})
+    expect(after.total).toEqual(before.total)
+    const { unique_origins: origins = 0, unique_endpoints: endpoints = 0 } = after.total
+    expect(Math.abs(origins / 100_000 - 1)).toBeLessThan(0.02)
+    expect(Math.abs(endpoints / 50_000 - 1)).toBeLessThan(0.02)
+  })
+
+  test('sums over any grouping are the total, and invocations are pulls and checks', async () => {
+    const { total } = await ask({})
+    expect(total.invocations).toBe((total.pulls ?? 0) + (total.checks ?? 0))
+    expect(total.pulls).toBeGreaterThan(100)
+    expect(total.checks).toBeGreaterThan(50)
+    for (const group_by of [...DIMENSION_NAMES, 'day,client,repository', 'weekday,kind,tag']) {
+      const answer = await ask({ group_by })
+      expect(answer.total).toEqual(total)
+      for (const name of ['invocations', 'pulls', 'checks', 'downloads', 'manifest_gets', 'bytes'] as const)
+        expect(answer.rows.reduce((sum, row) => sum + (row[name] ?? 0), 0)).toBe(total[name])
+    }
+  })
+})

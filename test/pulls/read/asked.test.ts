@@ -1,0 +1,55 @@
+import { describe, expect, test } from '@jest/globals'
+import { askedIn, PullsError } from '../../../src/pulls/read/asked.js'
+
+const NOW = new Date('2026-11-21T12:00:00Z')
+
+describe('a question about pulls', () => {
+  test('asks for the usual when nothing is said', () => {
+    expect(askedIn({}, NOW)).toMatchObject({
+      measures: ['pulls', 'checks', 'downloads', 'unique_origins', 'unique_endpoints'],
+      groupBy: [],
+      filters: [],
+      period: { from: '2026-10-24', to: '2026-11-21' },
+      timeZone: 'UTC',
+      compare: false,
+    })
+  })
+
+  test('has days by the clock of its time zone', () => {
+    const late = new Date('2026-11-20T23:30:00Z')
+    expect(askedIn({ period: 'today', tz: 'Europe/Berlin' }, late).period.from).toBe('2026-11-21')
+    expect(askedIn({ since: '2026-11-01', tz: 'Europe/Berlin' }, late).period).toEqual({
+      from: '2026-11-01',
+      to: '2026-11-22',
+    })
+  })
+
+  test('filters by any dimension, by several values', () => {
+    const { filters } = askedIn({ repository: 'team/*, other', kind: 'runtime' }, NOW)
+    expect(filters).toEqual([
+      { dimension: 'repository', values: ['team/*', 'other'] },
+      { dimension: 'kind', values: ['runtime'] },
+    ])
+  })
+
+  test.each([
+    [{ measures: 'pulls,stars' }, /^measures: "stars" is not known, expected invocations, pulls, /],
+    [{ group_by: 'day,client,tag,os' }, /^group_by: expected at most 3/],
+    [{ tz: 'Mars/Olympus' }, /^tz: expected an IANA time zone/],
+    [{ period: 'soon' }, /^period: "soon" is no period; expected today, /],
+    [{ period: 'today', since: '2026-01-01' }, /^period: expected either/],
+    [{ until: '2026-01-01' }, /^until: expected since beside it/],
+    [{ since: '2026-02-30' }, /^since: expected a day/],
+    [{ since: '2026-02-03', until: '2026-02-02' }, /^until: expected a day that is not before since/],
+    [{ limit: '0' }, /^limit: expected a whole number from 1 to 10000/],
+    [{ compare: 'last-year' }, /^compare: expected previous/],
+    [{ colour: 'red' }, /^parameters: "colour" is not known/],
+    [{ tag: ['a', 'b'] }, /^tag: expected one value/],
+    [{ tag: 'x'.repeat(301) }, /^tag: expected at most 100 values/],
+    [{ tag: 'a\0b' }, /^tag: holds a NUL/],
+  ])('is refused with a reason: %j', (parameters, message) => {
+    const ask = (): unknown => askedIn(parameters, NOW)
+    expect(ask).toThrow(PullsError)
+    expect(ask).toThrow(message)
+  })
+})

@@ -1,0 +1,61 @@
+import { describe, expect, test } from '@jest/globals'
+import { localDay, PeriodError, periodBefore, periodOf } from '../../../src/pulls/read/period.js'
+
+/** A Saturday. */
+const TODAY = '2026-11-21'
+
+describe('a period', () => {
+  test.each([
+    ['today', '2026-11-21', '2026-11-22'],
+    ['yesterday', '2026-11-20', '2026-11-21'],
+    ['last-7-days', '2026-11-14', '2026-11-21'],
+    ['last 28 days', '2026-10-24', '2026-11-21'],
+    ['30d', '2026-10-22', '2026-11-21'],
+    ['2w', '2026-11-07', '2026-11-21'],
+    ['this-week', '2026-11-16', '2026-11-23'],
+    ['Last Week', '2026-11-09', '2026-11-16'],
+    ['this-month', '2026-11-01', '2026-12-01'],
+    ['last-month', '2026-10-01', '2026-11-01'],
+    ['last-year', '2025-01-01', '2026-01-01'],
+    ['2021', '2021-01-01', '2022-01-01'],
+    ['2024-02', '2024-02-01', '2024-03-01'],
+    ['2024-02-29', '2024-02-29', '2024-03-01'],
+  ])('%s is from %s to %s', (text, from, to) => {
+    expect(periodOf(text, TODAY)).toEqual({ from, to })
+  })
+
+  test('may be one day of each week', () => {
+    expect(periodOf('every tuesday of 2026', TODAY)).toEqual({ from: '2026-01-01', to: '2027-01-01', weekday: 2 })
+    expect(periodOf('every Sundays in last-month', TODAY)).toEqual({ from: '2026-10-01', to: '2026-11-01', weekday: 7 })
+  })
+
+  test.each([
+    '',
+    'soon',
+    '2023-02-29',
+    '0d',
+    '99999d',
+    'every someday of 2026',
+    '2026-13',
+    'last--7',
+    '1'.repeat(10_000),
+  ])('is not %j', (text) => {
+    expect(() => periodOf(text, TODAY)).toThrow(PeriodError)
+  })
+
+  test.each([
+    ['last-month', '2026-09-01', '2026-10-01'],
+    ['2026', '2025-01-01', '2026-01-01'],
+    ['last-7-days', '2026-11-07', '2026-11-14'],
+    ['2026-03-10', '2026-03-09', '2026-03-10'],
+  ])('before %s is from %s to %s', (text, from, to) => {
+    expect(periodBefore(periodOf(text, TODAY))).toEqual({ from, to })
+  })
+
+  test('begins when the day does where people are', () => {
+    const now = new Date('2026-11-21T23:30:00Z')
+    expect(localDay(now, 'UTC')).toBe('2026-11-21')
+    expect(localDay(now, 'Europe/Berlin')).toBe('2026-11-22')
+    expect(localDay(now, 'America/New_York')).toBe('2026-11-21')
+  })
+})
