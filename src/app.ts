@@ -8,6 +8,7 @@ import { resolveUsers } from './counters/resolve-users.js'
 import { createTrack } from './counters/track.js'
 import { exportCounters } from './counters/transfer.js'
 import { createAuthorize } from './http/auth.js'
+import { badgeRoutes } from './http/badges.js'
 import { healthRoutes, prometheusRoutes, statusRoutes, type StoreCheck } from './http/health.js'
 import { reconcileRoutes } from './http/inventory-reconcile.js'
 import { inventoryRoutes } from './http/inventory.js'
@@ -146,6 +147,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       healthRoutes({ checkStores: check }),
       publicUsageData({ metrics }),
       ...(config.metrics_public ? [metricsRoutes] : []),
+      badgeRoutes({ database, context: pulls.context, repositories: config.public_badges, now }),
     ],
     closed: [
       metricsRoutes,
@@ -160,7 +162,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       }),
       reconcileRoutes({ database, registries: core.registries, clientFor: core.clientFor, now }),
       inventoryRoutes({ database, summarize: summarizeNow, now }),
-      pullsRoutes({ database, now }),
+      pullsRoutes({ database, context: pulls.context, now }),
       trackRoutes({ track: createTrack({ database, sketches, rules, lifetimes, now }), rules, directory, hashed }),
     ],
     authorizeApi: createAuthorize(secrets.apiTokens),

@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto'
+import type { Config } from './config.js'
 import type { Core } from './core.js'
 import { addTallies, SKIP_PREFIX } from './counters/tallies.js'
 import { microsOf, utcDay } from './events/calendar.js'
 import { foldPending } from './pulls/jobs/fold-pending.js'
+import { forgetRequests } from './pulls/jobs/keep-requests.js'
 import { forgetOutcomes } from './pulls/jobs/retention.js'
 import { rollUp } from './pulls/jobs/roll-up.js'
-import { openPlaces } from './pulls/place/places.js'
+import { openPlaces, type Places } from './pulls/place/places.js'
+import type { Context } from './pulls/read/notes.js'
 import { createOriginOf } from './pulls/record/origins.js'
 import { createPendingOf, type PendingOf } from './pulls/record/requests.js'
 import { createSalts } from './pulls/record/salts.js'
@@ -20,7 +23,18 @@ export type Pulls = {
   fold: () => Promise<void>
   rollUp: () => Promise<void>
   forget: () => Promise<void>
+  /** What the numbers depend on beside the requests. */
+  context: Context
 }
+
+const placesBy = ({ country_file: country, network_file: network }: Config): Places =>
+  openPlaces({ ...(country !== undefined && { country }), ...(network !== undefined && { network }) })
+
+/** What the numbers depend on beside the requests. @throws PlacesError */
+export const contextBy = (config: Config, { stamps } = placesBy(config)): Context => ({
+  rotation: config.pulls_salt_rotation,
+  stamps,
+})
 
 export const openPulls = async ({ config, secrets, clientOf, now }: Core, database: Database): Promise<Pulls> => {
   const { windows } = config
@@ -34,8 +48,7 @@ export const openPulls = async ({ config, secrets, clientOf, now }: Core, databa
     now,
     random: () => randomBytes(32).toString('base64url'),
   })
-  const { country_file: country, network_file: network } = config
-  const places = openPlaces({ ...(country !== undefined && { country }), ...(network !== undefined && { network }) })
+  const places = placesBy(config)
   const originOf = createOriginOf({
     key: secrets.usersKey,
     salts,
@@ -55,6 +68,10 @@ export const openPulls = async ({ config, secrets, clientOf, now }: Core, databa
           addTallies(tx, [{ name: `${SKIP_PREFIX}late_request`, day: utcDay(microsOf(now())), value }]),
       }),
     rollUp: async () => rollUp({ database, windows }),
-    forget: async () => forgetOutcomes(database, config.pulls_detail_days, now()),
+    context: contextBy(config, places),
+    forget: async () => {
+      await forgetRequests(database, config.pulls_request_days, now())
+      await forgetOutcomes(database, config.pulls_detail_days, now())
+    },
   }
 }

@@ -2,7 +2,7 @@ import { ask, MOST_ROWS, QuestionError, QuestionTooLong, type Answer, type Item 
 import type { ColumnKind, Question } from '../inventory/questions/question.js'
 import { retryReads } from '../inventory/registry/unread-manifests.js'
 import { summarize } from '../inventory/summary/summarize.js'
-import { csvLine } from './csv.js'
+import { csvLine } from '../http/csv.js'
 import { CommandError } from './failure.js'
 import { askOrOpen, clock, configNow } from './open.js'
 import { printJson, printLine, printTable } from './print.js'

@@ -1,6 +1,7 @@
+import { contextBy } from '../open-pulls.js'
 import { askedIn, PullsError, type Asked } from '../pulls/read/asked.js'
 import { askPulls, type PullsAnswer, type PullsRow } from '../pulls/read/ask-pulls.js'
-import { csvLine } from './csv.js'
+import { csvLine } from '../http/csv.js'
 import { CommandError } from './failure.js'
 import { askOrOpen, clock, configNow } from './open.js'
 import { printJson, printLine, printTable } from './print.js'
@@ -18,7 +19,7 @@ export const pulls = async (options: PullsOptions): Promise<void> => {
   const answer = await askOrOpen(
     configNow(),
     async (service) => (await service.get(`/pulls?${new URLSearchParams(parameters).toString()}`)) as PullsAnswer,
-    async ({ stores }) => askPulls(stores.database.sql, readAsked(parameters)),
+    async ({ stores, config }) => askPulls(stores.database.sql, readAsked(parameters), contextBy(config)),
   )
   if (json === true) printJson(answer)
   else if (csv === true) printCsv(answer)
@@ -57,7 +58,7 @@ const printCsv = (answer: PullsAnswer): void => {
 const TIMES: ReadonlySet<string> = new Set(['hour', 'day', 'week', 'month'])
 
 const printAnswer = (answer: PullsAnswer): void => {
-  const { rows, total, period, previous, definitions, is_cut } = answer
+  const { rows, total, period, previous, definitions, is_cut, notes } = answer
   const columns = columnsOf(answer)
   const measures = Object.keys(definitions) as (keyof PullsRow)[]
   const weekday = period.weekday === undefined ? '' : `, only day ${period.weekday} of each week`
@@ -86,5 +87,6 @@ const printAnswer = (answer: PullsAnswer): void => {
   printLine()
   for (const name of measures)
     printLine(`${name} (${definitions[name]?.made ?? ''}): ${definitions[name]?.definition ?? ''}`)
+  for (const note of notes) printLine(note)
   if (is_cut) printLine('There are more groups; --limit shows more of them.')
 }

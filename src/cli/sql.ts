@@ -1,7 +1,7 @@
 import { isRefusal } from '../storage/database.js'
 import { openPostgres } from '../storage/postgres.js'
 import type { ReadOnlyAnswer } from '../storage/read-only.js'
-import { csvLine } from './csv.js'
+import { csvLine } from '../http/csv.js'
 import { CommandError } from './failure.js'
 import { configNow } from './open.js'
 import { printJson, printTable } from './print.js'

@@ -2,18 +2,28 @@ import { Router } from 'express'
 import { z } from 'zod'
 import { erase, type Erasure } from '../pulls/jobs/erase.js'
 import { askedIn, PullsError, type Asked } from '../pulls/read/asked.js'
-import { askPulls } from '../pulls/read/ask-pulls.js'
+import { askPulls, type PullsRow } from '../pulls/read/ask-pulls.js'
 import { askBehaviours } from '../pulls/read/behaviours.js'
+import type { Context } from '../pulls/read/notes.js'
+import { requestsAfter } from '../pulls/read/requests.js'
 import { askPullers } from '../pulls/read/pullers.js'
 import { isCancelled, type Database } from '../storage/database.js'
+import { csvLine } from './csv.js'
 import { BadRequest } from './problem.js'
 import { checked } from './usage-data.js'
 
+type Needs = { database: Database; context: Context; now: () => Date }
+
 /** `GET /pulls` and what is below it: see docs/api.md. */
-export const pullsRoutes = ({ database, now }: { database: Database; now: () => Date }): Router => {
+export const pullsRoutes = ({ database, context, now }: Needs): Router => {
   const router = Router()
   router.get('/pulls', async (request, response) => {
-    response.json(await orProblem(async () => askPulls(database.sql, asked(request.query, now()))))
+    const { format = 'json', ...query } = request.query
+    const answer = await orProblem(async () => askPulls(database.sql, asked(query, now()), context))
+    if (format === 'json') response.json(answer)
+    else if (format === 'csv') response.type('text/csv').send(csvOf(answer.rows))
+    else if (format === 'ndjson') response.type('application/x-ndjson').send(ndjsonOf(answer.rows))
+    else throw new BadRequest('400 Bad Request: format: expected json, csv or ndjson')
   })
   router.get('/pulls/pullers', async (request, response) => {
     const { top = '10', ...query } = request.query
@@ -29,6 +39,11 @@ export const pullsRoutes = ({ database, now }: { database: Database; now: () => 
     const look = { now: now(), days: wholeNumber('days', days, 90), limit: wholeNumber('limit', limit, 1_000) }
     const placed = { ...look, ...(repository !== undefined && { repository }) }
     response.json({ items: await orProblem(async () => askBehaviours(database.sql, placed)), days: look.days })
+  })
+  router.get('/requests', async (request, response) => {
+    const { since = '0', limit = '1000' } = request.query
+    const rows = await requestsAfter(database.sql, cursorIn(since), wholeNumber('limit', limit, 10_000))
+    response.type('application/x-ndjson').send(ndjsonOf(rows))
   })
   router.post('/pulls/forget', async (request, response) => {
     const erasure = checked(erasureRequest, request.body)
@@ -51,6 +66,19 @@ const onlyGiven = ({ origin, repository, registry }: z.output<typeof erasureRequ
   ...(repository !== undefined && { repository }),
   ...(registry !== undefined && { registry }),
 })
+
+const csvOf = (rows: readonly PullsRow[]): string => {
+  const columns = Object.keys(rows[0] ?? {}) as (keyof PullsRow)[]
+  return [csvLine(columns), ...rows.map((row) => csvLine(columns.map((name) => row[name])))].join('')
+}
+
+const ndjsonOf = (rows: readonly object[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('')
+
+const cursorIn = (value: unknown): number => {
+  const number = Number(value)
+  if (typeof value === 'string' && /^\d+$/.test(value) && Number.isSafeInteger(number)) return number
+  throw new BadRequest('400 Bad Request: since: expected the cursor of the last request that you have')
+}
 
 const wholeNumber = (name: string, value: unknown, most: number): number => {
   const number = Number(value)

@@ -35,6 +35,12 @@ export const erase = async (
     ))
   `.execute(jobs)
   await sql`delete from pulls.chains where ${where}`.execute(jobs)
+  await inSteps(
+    jobs,
+    sql`delete from pulls.requests where number = any(array(
+      select number from pulls.requests where ${where} limit ${ROWS_AT_ONCE}
+    ))`,
+  )
   const invocations = await inSteps(
     jobs,
     sql`delete from pulls.outcomes where ctid = any(array(

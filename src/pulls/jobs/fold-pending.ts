@@ -6,6 +6,7 @@ import type { Windows } from '../fold/windows.js'
 import { readPending, type PendingRequest } from '../record/pending.js'
 import { loadChains, saveChains, type KeptChain } from './chains.js'
 import { foldBatch } from './fold-batch.js'
+import { keepRequests } from './keep-requests.js'
 import { knownFor } from './known-manifests.js'
 import { saveOutcomes } from './outcomes.js'
 import { tellsOfBlobs } from './tells-of-blobs.js'
@@ -59,6 +60,8 @@ const foldStep = async (tx: Step, registry: string, needs: Needs): Promise<boole
   if (taken.length === 0) return false
   const requests = taken.filter(({ at }) => at > mark.foldedTo)
   if (requests.length < taken.length) await needs.onLate(tx, taken.length - requests.length)
+
+  await keepRequests(tx, taken, ({ at }) => at <= mark.foldedTo)
 
   const chains = await loadChains(tx, registry, askersOf(requests))
   const { contentsOf, platforms } = await knownFor(tx, digestsOf(requests, chains))

@@ -5,6 +5,7 @@ import type { Asked } from './asked.js'
 import { countedIn } from './counted.js'
 import { DIMENSIONS, type Dimension, type DimensionName } from './dimensions.js'
 import { isAnyOf } from './filters.js'
+import { notesOn, type Context } from './notes.js'
 import { measure, type MeasureName } from './measures.js'
 import { periodBefore, type Period } from './period.js'
 
@@ -22,10 +23,12 @@ export type PullsAnswer = {
   definitions: Record<string, { definition: string; made: 'counted' | 'estimated' }>
   /** Whether there are more groups than rows. */
   is_cut: boolean
+  /** What else is to be known of these numbers, in sentences. */
+  notes: string[]
 }
 
 /** Answers a question about pulls. */
-export const askPulls = async (db: Sql, asked: Asked): Promise<PullsAnswer> => {
+export const askPulls = async (db: Sql, asked: Asked, context: Context): Promise<PullsAnswer> => {
   const { measures, groupBy, period, timeZone, limit } = asked
   const total = await totalOf(db, asked, period)
   const rows = groupBy.length === 0 ? [total] : await rowsOf(db, asked, period)
@@ -46,6 +49,7 @@ export const askPulls = async (db: Sql, asked: Asked): Promise<PullsAnswer> => {
       ]),
     ),
     is_cut: rows.length > limit,
+    notes: notesOn(asked, context),
   }
 }
 

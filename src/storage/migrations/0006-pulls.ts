@@ -21,6 +21,19 @@ const statements = [
   )`,
   sql`create index pending_at on pulls.pending (registry, at)`,
 
+  // Requests that were folded, for a while: numbered in the order in which that was stored.
+  sql`create table pulls.requests (
+    number bigint generated always as identity primary key,
+    id uuid not null,
+    at timestamptz not null,
+    registry text collate "C" not null,
+    repository text collate "C" not null,
+    origin text collate "C" not null,
+    is_late boolean not null,
+    request text not null
+  )`,
+  sql`create index requests_at on pulls.requests using brin (at)`,
+
   // How far each registry was folded; the newest request of it, and since when there is none newer; when it last told of a
   // request for a blob; the first day that is not
   // in pulls.days yet, and the first of which the outcomes are still kept.

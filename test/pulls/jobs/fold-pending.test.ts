@@ -5,6 +5,7 @@ import type { Digest } from '../../../src/events/reference.js'
 import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import { WINDOWS } from '../../../src/pulls/fold/windows.js'
 import { foldPending } from '../../../src/pulls/jobs/fold-pending.js'
+import { requestsAfter } from '../../../src/pulls/read/requests.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
@@ -128,6 +129,10 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
     await fold(START + 1_401_000)
     expect(await outcomes()).toHaveLength(1)
     expect(late).toBe(1)
+    const [first, second] = await requestsAfter(stores.database.sql, 0, 10)
+    expect([first?.is_late, second?.is_late]).toEqual([false, true])
+    expect(first).toMatchObject({ at: '2026-11-19T00:06:40.000000Z', method: 'GET', tag: 'latest', client: 'none' })
+    expect(await requestsAfter(stores.database.sql, first?.cursor ?? 0, 10)).toEqual([second])
   })
 
   test('takes an hour that a registry could not deliver as it was', async () => {

@@ -75,6 +75,7 @@ describe.each(STORE_PAIRS)('days that are over, on %s', (_, open) => {
     askPulls(
       stores.database.sql,
       askedIn({ measures: MEASURE_NAMES.join(), period: '2026-11', limit: '10000', ...parameters }, NOW),
+      { rotation: 'monthly', stamps: {} },
     )
   const rows = async (): Promise<unknown[]> => {
     const { rows: all } = await sql<{ row: unknown }>`

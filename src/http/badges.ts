@@ -1,0 +1,82 @@
+import { Router } from 'express'
+import { isRepositoryPath } from '../events/reference.js'
+import { askedIn, PullsError } from '../pulls/read/asked.js'
+import { askPulls } from '../pulls/read/ask-pulls.js'
+import type { Context } from '../pulls/read/notes.js'
+import type { Database } from '../storage/database.js'
+import { BadRequest } from './problem.js'
+
+type Needs = {
+  database: Database
+  context: Context
+  /** Of which badges are public; one that ends in `*` stands for all that begin so. */
+  repositories: readonly string[]
+  now: () => Date
+}
+
+/** Pages show a badge again and again; nobody needs it by the second. */
+const SECONDS = 300
+
+/** `GET /badge/<repository>.svg?measure=pulls&period=30d`: one number as an image, for pages of others. */
+export const badgeRoutes = ({ database, context, repositories, now }: Needs): Router => {
+  const router = Router()
+  router.get('/badge/*path', async (request, response) => {
+    const path = request.params.path.join('/')
+    const repository = path.endsWith('.svg') ? path.slice(0, -'.svg'.length) : ''
+    const { measure = 'pulls', period = '30d', ...others } = request.query
+    if (!isRepositoryPath(repository) || !isPublic(repository, repositories) || Object.keys(others).length > 0)
+      throw new BadRequest(
+        '404 Not Found: there is no such badge; public_badges names the repositories that have one',
+        404,
+      )
+    const { total } = await orBadRequest(async () =>
+      askPulls(database.sql, askedIn({ measures: measure, period, repository }, now()), context),
+    )
+    const [name = '', value = 0] = Object.entries(total)[0] ?? []
+    const label = `${name.replaceAll('_', ' ')} (${typeof period === 'string' ? period : ''})`
+    response
+      .set('cache-control', `public, max-age=${SECONDS}`)
+      .type('image/svg+xml')
+      .send(badge(label, shortNumber(Number(value))))
+  })
+  return router
+}
+
+const isPublic = (repository: string, patterns: readonly string[]): boolean =>
+  patterns.some((one) => (one.endsWith('*') ? repository.startsWith(one.slice(0, -1)) : repository === one))
+
+const orBadRequest = async <T>(answer: () => Promise<T>): Promise<T> => {
+  try {
+    return await answer()
+  } catch (error) {
+    if (error instanceof PullsError) throw new BadRequest(`400 Bad Request: ${error.message}`)
+    throw error
+  }
+}
+
+/** As 950, 1.2k, 34k, 5.6M. */
+export const shortNumber = (value: number): string => {
+  const [size, unit] = value >= 999_500 ? [1_000_000, 'M'] : value >= 1_000 ? [1_000, 'k'] : [1, '']
+  const scaled = value / size
+  return `${unit !== '' && scaled < 9.95 ? scaled.toFixed(1) : Math.round(scaled)}${unit}`
+}
+
+const HEIGHT = 20
+/** Pixels of a character on average, and of the space beside a text. */
+const CHARACTER = 6.6
+const SPACE = 12
+
+const badge = (label: string, value: string): string => {
+  const [left, right] = [label, value].map((text) => Math.round(text.length * CHARACTER + SPACE)) as [number, number]
+  const [name, number] = [escaped(label), escaped(value)]
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${left + right}" height="${HEIGHT}" role="img" aria-label="${name}: ${number}">` +
+    `<title>${name}: ${number}</title>` +
+    `<rect width="${left}" height="${HEIGHT}" fill="#444"/><rect x="${left}" width="${right}" height="${HEIGHT}" fill="#0a6"/>` +
+    `<g fill="#fff" text-anchor="middle" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">` +
+    `<text x="${left / 2}" y="14">${name}</text><text x="${left + right / 2}" y="14">${number}</text></g></svg>`
+  )
+}
+
+const escaped = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')

@@ -1,0 +1,34 @@
+import type { Places } from '../place/places.js'
+import { periodOf, type Rotation } from '../record/salts.js'
+import type { Asked } from './asked.js'
+import { measure } from './measures.js'
+
+/** What numbers depend on beside the requests. */
+export type Context = { rotation: Rotation; stamps: Places['stamps'] }
+
+const LIVES: Record<Rotation, string> = {
+  monthly: 'on the first of each month (UTC)',
+  daily: 'each day (UTC)',
+  never: '',
+}
+
+/** What somebody has to know who defends the numbers of an answer. */
+export const notesOn = (asked: Asked, { rotation, stamps }: Context): string[] => {
+  const { measures, groupBy, filters, period } = asked
+  const names = new Set<string>([...groupBy, ...filters.map(({ dimension }) => dimension)])
+  const hasUniques = measures.some((name) => 'distinct' in measure(name))
+  const first = periodOf(Date.parse(period.from) * 1_000, rotation)
+  const notes = []
+  if (hasUniques && first.until < Date.parse(period.to) * 1_000) {
+    notes.push(`Origins get new names ${LIVES[rotation]}: who pulled before and after counts twice among the uniques.`)
+  }
+  if (names.has('country')) {
+    notes.push(
+      stamps.country === undefined ? 'There is no file of countries.' : `Countries are as of ${stamps.country}.`,
+    )
+  }
+  if (names.has('network') || names.has('network_kind')) {
+    notes.push(stamps.network === undefined ? 'There is no file of networks.' : `Networks are as of ${stamps.network}.`)
+  }
+  return notes
+}

@@ -1,0 +1,153 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { sql } from 'kysely'
+import { shortNumber } from '../../src/http/badges.js'
+import { openApp, type TestApp } from '../servers/app.js'
+
+const NOW = new Date('2026-11-21T12:00:00Z')
+let app: TestApp
+beforeAll(async () => {
+  app = await openApp({ TALLYMAN_PUBLIC_BADGES: 'team/app,public/*' }, () => NOW)
+  const db = app.app.core.stores.database.sql
+  await sql`
+    insert into pulls.outcomes (id, what, at, registry, repository, tag, by_tag, origin, endpoint, source, gets, client, kind, country)
+    select n::text, 'invocation', '2026-11-20T12:00:00Z'::timestamptz - n * interval '20 minutes', 'registry.example',
+      case n % 2 when 0 then 'team/app' else 'team/secret' end, '1.0', true, 'origin' || n % 5, 'endpoint', 'notification', 1,
+      '<b>"&', 'runtime', 'DE'
+    from generate_series(1, 1500) n
+  `.execute(db)
+  await sql`insert into pulls.registries (registry, folded_to) values ('registry.example', ${NOW})`.execute(db)
+})
+afterAll(async () => app.close())
+
+const get = async (path: string): Promise<{ status: number; body: Record<string, unknown> }> => {
+  const response = await app.get(path)
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+}
+
+describe('GET /pulls', () => {
+  test.each(['/pulls', '/pulls/pullers', '/pulls/behaviour'])('%s asks for an API token', async (path) => {
+    for (const headers of [{}, { authorization: 'Bearer notification-token' }])
+      expect((await app.get(path, headers)).status).toBe(401)
+  })
+
+  test('answers with rows, the total, the period, what each number is, and what else is to be known', async () => {
+    const query = 'measures=pulls,unique_origins&group_by=country&period=last-28-days&compare=previous&tz=Europe/Berlin'
+    const { status, body } = await get(`/pulls?${query}`)
+    expect(status).toBe(200)
+    expect(body).toMatchObject({
+      rows: [{ country: 'DE', pulls: 1_500, unique_origins: 5 }],
+      total: { pulls: 1_500, unique_origins: 5 },
+      period: { since: '2026-10-24', until: '2026-11-20', time_zone: 'Europe/Berlin' },
+      previous: { period: { since: '2026-09-26', until: '2026-10-23' }, total: { pulls: 0, unique_origins: 0 } },
+      definitions: { pulls: { made: 'counted' }, unique_origins: { made: 'estimated' } },
+      is_cut: false,
+    })
+    expect(body.notes).toEqual([
+      expect.stringMatching(/^Origins get new names on the first of each month/),
+      expect.stringMatching(/^Countries are as of 20\d\d-\d\d-\d\d\.$/),
+    ])
+  })
+
+  test('answers in CSV and NDJSON', async () => {
+    const query = '/pulls?measures=pulls&group_by=repository,client&period=last-28-days'
+    const csv = await app.get(`${query}&format=csv`)
+    expect(csv.headers.get('content-type')).toMatch(/^text\/csv/)
+    expect(await csv.text()).toBe('repository,client,pulls\r\nteam/app,"<b>""&",750\r\nteam/secret,"<b>""&",750\r\n')
+    const lines = (await (await app.get(`${query}&format=ndjson`)).text()).trim().split('\n')
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toHaveLength(2)
+  })
+
+  test('goes by hours and days of the time zone', async () => {
+    const { body } = await get('/pulls?measures=pulls&group_by=hour&since=2026-11-20&until=2026-11-20&tz=Asia/Tokyo')
+    // The twentieth begins there at 15:00 of the nineteenth.
+    expect(body.rows).toHaveLength(21)
+    expect(body.rows).toContainEqual({ hour: '2026-11-20T00:00', pulls: 3 })
+  })
+
+  test.each([
+    ['/pulls?measures=stars', /^400 Bad Request: measures: "stars" is not known/],
+    ['/pulls?format=xml', /^400 Bad Request: format: expected json, csv or ndjson$/],
+    ['/pulls?tag=a&tag=b', /^400 Bad Request: tag: expected one value$/],
+    ['/pulls/pullers?top=0', /^400 Bad Request: top: expected a whole number from 1 to 1000$/],
+    ['/pulls/behaviour?days=1000', /^400 Bad Request: days: expected a whole number from 1 to 90$/],
+    ['/pulls/behaviour?colour=red', /^400 Bad Request: colour: expected repository, days, limit$/],
+  ])('%s is refused with a reason', async (path, message) => {
+    const { status, body } = await get(path)
+    expect(status).toBe(400)
+    expect(body.message).toMatch(message)
+  })
+
+  test('tells who pulls most, and what is left without them', async () => {
+    const { body } = await get('/pulls/pullers?period=last-28-days&repository=team/app&top=2')
+    expect(body).toMatchObject({
+      pulls: 750,
+      pullers: 5,
+      median_pulls: 150,
+      top_share: 0.4,
+      without_top: { pulls: 450, pullers: 3 },
+    })
+    expect(body.top).toHaveLength(2)
+  })
+
+  test('tells how origins ask, as likely with its evidence', async () => {
+    const { body } = await get('/pulls/behaviour?repository=team/app&days=7')
+    expect(body.items).toHaveLength(5)
+    expect(body.items).toContainEqual(
+      expect.objectContaining({ origin: 'origin1', pattern: 'regular_poller', likely: 'deployment', period: 12_000 }),
+    )
+  })
+})
+
+describe('POST /pulls/forget', () => {
+  test('wants an origin or a repository', async () => {
+    const response = await app.post('/pulls/forget', {})
+    expect(response.status).toBe(400)
+    expect(((await response.json()) as { message: string }).message).toMatch(
+      /expected an origin, a repository, or both/,
+    )
+  })
+
+  test('erases a repository and nothing else', async () => {
+    const response = await app.post('/pulls/forget', { repository: 'team/secret' })
+    expect(await response.json()).toEqual({ invocations: 750, days: 0 })
+    const { body } = await get('/pulls?measures=pulls&group_by=repository&period=last-28-days')
+    expect(body.rows).toEqual([{ repository: 'team/app', pulls: 750 }])
+  })
+})
+
+describe('GET /badge/…', () => {
+  const badge = async (path: string): Promise<Response> => app.get(`/badge/${path}`, {})
+
+  test('is one number as an image, for anybody', async () => {
+    const response = await badge('team/app.svg?measure=unique_origins&period=30d')
+    expect(response.status).toBe(200)
+    expect(response.headers.get('content-type')).toMatch(/^image\/svg\+xml/)
+    expect(response.headers.get('cache-control')).toBe('public, max-age=300')
+    expect(await response.text()).toMatch(/<title>unique origins \(30d\): 5<\/title>/)
+  })
+
+  test.each([
+    ['team/secret.svg', 404],
+    ['team/app', 404],
+    ['team/app.svg?repository=team/secret', 404],
+    ['public/%3Cscript%3E.svg', 404],
+    ['team/app.svg?period=%3Cscript%3E', 400],
+    ['team/app.svg?measure=pulls&measure=checks', 400],
+    ['public/anything.svg', 200],
+  ])('%s is answered %d', async (path, status) => {
+    expect((await badge(path)).status).toBe(status)
+  })
+
+  test.each([
+    [0, '0'],
+    [999, '999'],
+    [1_000, '1.0k'],
+    [9_960, '10k'],
+    [34_400, '34k'],
+    [999_499, '999k'],
+    [999_500, '1.0M'],
+    [5_640_000, '5.6M'],
+  ])('shows %d as %s', (value, text) => {
+    expect(shortNumber(value)).toBe(text)
+  })
+})
