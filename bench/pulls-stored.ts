@@ -79,7 +79,7 @@ const fill = async (db: Sql): Promise<void> => {
         'fetchesTwice', false)
     )::text
     from (
-      select n, ${new Date(START)}::timestamptz + n * interval '9 milliseconds' as at
+      select n::bigint, ${new Date(START)}::timestamptz + n * interval '9 milliseconds' as at
       from generate_series(1, ${REQUESTS}) n
     ) asked
   `.execute(db)

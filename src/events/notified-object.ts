@@ -37,6 +37,9 @@ const renameIn = (value: unknown): Rename | undefined => {
 /** Characters of a user agent that are kept: what a client is stands at its beginning. */
 const LONGEST_AGENT = 512
 
+const beginningOf = (text: string): string =>
+  text.length <= LONGEST_AGENT ? text : text.slice(0, LONGEST_AGENT).replace(/[\ud800-\udbff]$/, '')
+
 /** Who asked, as far as it can be read. `addr` has a port, unless a proxy told it. */
 export const clientOf = ({
   id,
@@ -47,7 +50,7 @@ export const clientOf = ({
   const told = shortText(addr) ?? ''
   const [, bracketed] = /^\[([^\]]+)\]/.exec(told) ?? []
   const address = bracketed ?? (isIP(told) === 0 ? told.replace(/:\d+$/, '') : told)
-  const userAgent = shortText(typeof useragent === 'string' ? useragent.slice(0, LONGEST_AGENT) : undefined)
+  const userAgent = shortText(typeof useragent === 'string' ? beginningOf(useragent) : undefined)
   return {
     ...(requestId !== undefined && { requestId }),
     ...(isIP(address) !== 0 && { address }),

@@ -39,6 +39,7 @@ describe('an event of a registry', () => {
       digest: DIGEST,
       size: 582,
       method: 'PUT',
+      requestId: 'r',
       address: '203.0.113.9',
       actor: { name: 'alice', type: 'build', token: 'a.b.c' },
     })
@@ -114,9 +115,12 @@ describe('an event of a registry', () => {
     const userAgentOf = (useragent: unknown): unknown =>
       (readOne({ ...good, request: { ...good.request, useragent } }) as RegistryEvent).userAgent
     expect(userAgentOf('skopeo/1.9.3')).toBe('skopeo/1.9.3')
-    for (const odd of [undefined, null, '', 7, ['x'], 'a\0b', '\ud800', 'x'.repeat(1_025)]) {
+    for (const odd of [undefined, null, '', 7, ['x'], 'a\0b', '\ud800']) {
       expect(userAgentOf(odd)).toBeUndefined()
     }
+    // What a client is stands at the beginning; no character is cut in two.
+    expect(userAgentOf('x'.repeat(65_536))).toBe('x'.repeat(512))
+    expect(userAgentOf(`${'x'.repeat(511)}😀y`)).toBe('x'.repeat(511))
   })
 
   test('a Host header that cannot be a host is not kept', () => {

@@ -23,6 +23,8 @@ export type Chain = {
   heard?: Micros
   /** The registry's names of requests that were folded lately, and when. */
   requests: [string, Micros][]
+  /** Until when nothing of it ends, so that it need not be looked through for each request. */
+  quietUntil: Micros
 }
 
 export type ChainNeeds = { contentsOf: ContentsOf; windows: Windows; emit: (outcome: Outcome) => void }
@@ -30,10 +32,12 @@ export type ChainNeeds = { contentsOf: ContentsOf; windows: Windows; emit: (outc
 /** Invocations that stay open at a time; an origin that begins more ends the oldest early. */
 const MOST_OPEN = 2_000
 const MOST_IN_ONE = 1_000
+/** Most invocations are one request: they share what they do not need. */
+const NONE: readonly string[] = Object.freeze([])
 /** No invocation takes manifests for longer, so that a day is over some time. */
 export const LONGEST: Micros = 3_600_000_000
 
-export const startChain = (place: Place): Chain => ({ place, open: [], requests: [] })
+export const startChain = (place: Place): Chain => ({ place, open: [], requests: [], quietUntil: 0 })
 
 /** A signature, an attestation or a bill of materials, by the tag under which cosign keeps it. */
 const ARTIFACT_TAG = /^sha256-[0-9a-f]{64}(?:\.(?:sig|att|sbom))?$/
@@ -64,15 +68,29 @@ export const mayJoin = (chain: Chain, request: Folded, needs: Pick<ChainNeeds, '
 
 /** Emits what nothing after this moment can change. */
 export const endUntil = (chain: Chain, at: Micros, { windows, emit }: ChainNeeds): void => {
-  const isOver = ({ invocation: { last, gets } }: OpenInvocation): boolean =>
-    at - last > (gets > 0 ? Math.max(windows.join, windows.blobs) : windows.join)
-  if (chain.open.some(isOver)) {
-    for (const one of chain.open) if (isOver(one)) emit(one.invocation)
-    chain.open = chain.open.filter((one) => !isOver(one))
+  if (at <= chain.quietUntil) return
+  const { join } = windows
+  const pulled = Math.max(join, windows.blobs)
+  // What begins now, too, stays at least for the shortest window.
+  let quietUntil = at + Math.min(join, windows.session)
+  const stay = []
+  for (const one of chain.open) {
+    const { last, gets } = one.invocation
+    const end = last + (gets > 0 ? pulled : join)
+    if (end < at) emit(one.invocation)
+    else {
+      stay.push(one)
+      if (end < quietUntil) quietUntil = end
+    }
   }
-  if (chain.orphan && at - chain.orphan.last > windows.session) endOrphan(chain, emit)
-  if (chain.requests.some(([, when]) => at - when > windows.join))
-    chain.requests = chain.requests.filter(([, when]) => at - when <= windows.join)
+  if (stay.length < chain.open.length) chain.open = stay
+  if (chain.orphan) {
+    const end = chain.orphan.last + windows.session
+    if (end < at) endOrphan(chain, emit)
+    else quietUntil = Math.min(quietUntil, end)
+  }
+  if (chain.requests.length > 0) chain.requests = chain.requests.filter(([, when]) => at - when <= join)
+  chain.quietUntil = quietUntil
 }
 
 /** Emits all that is open. */
@@ -117,7 +135,7 @@ const addManifest = (chain: Chain, request: Folded, needs: ChainNeeds): void => 
   const open = joined ?? start(chain, request, needs)
   open.invocation.last = request.at
   if (isGet(request)) fetch(open, request, kind)
-  else if (request.digest !== undefined) remember(open.named, request.digest)
+  else if (request.digest !== undefined) open.named = remember(open.named, request.digest)
 }
 
 const joinedBy = (
@@ -127,32 +145,31 @@ const joinedBy = (
 ): OpenInvocation | undefined => {
   const { tag, digest, at, fetchesTwice } = request
   const { contentsOf, windows } = needs
-  const near = chain.open.filter(
-    ({ invocation }) => at - invocation.last <= windows.join && at - invocation.at <= LONGEST,
-  )
+  const isNear = ({ invocation }: OpenInvocation): boolean =>
+    at - invocation.last <= windows.join && at - invocation.at <= LONGEST
   if (!isGet(request)) {
     if (tag !== undefined || digest === undefined) return undefined
-    return near.find((open) => open.named.includes(digest) || lists(open, digest, contentsOf))
+    return chain.open.find((open) => isNear(open) && (open.named.includes(digest) || lists(open, digest, contentsOf)))
   }
   const reference = tag ?? digest ?? ''
   if (fetchesTwice === true) {
-    const again = near.find((open) => open.references.includes(reference) && !open.repeated.includes(reference))
-    if (again) {
-      again.repeated.push(reference)
-      return again
-    }
+    const again = chain.open.find(
+      (open) => isNear(open) && open.references.includes(reference) && !open.repeated.includes(reference),
+    )
+    if (again) return again
   }
-  if (tag !== undefined) return near.find(({ invocation }) => invocation.gets === 0 && invocation.tag === tag)
-  return digest === undefined ? undefined : best(near, digest, contentsOf)
-}
-
-/** The oldest of those that fit best. */
-const best = (near: readonly OpenInvocation[], digest: string, contentsOf: ContentsOf): OpenInvocation | undefined => {
+  if (tag !== undefined)
+    return chain.open.find((open) => open.invocation.gets === 0 && open.invocation.tag === tag && isNear(open))
+  if (digest === undefined) return undefined
+  // The oldest of those that fit best.
   let found: OpenInvocation | undefined
   let fit = NOWHERE
-  for (const open of near) {
+  for (const open of chain.open) {
+    if (!isNear(open)) continue
     const its = fitOf(open, digest, contentsOf)
-    if (its < fit) [found, fit] = [open, its]
+    if (its >= fit) continue
+    found = open
+    fit = its
     if (fit === 0) break
   }
   return found
@@ -160,50 +177,56 @@ const best = (near: readonly OpenInvocation[], digest: string, contentsOf: Conte
 
 const start = (chain: Chain, request: Folded, { windows, emit }: ChainNeeds): OpenInvocation => {
   const { id, at, tag, digest } = request
+  const { registry, repository, origin } = chain.place
+  // Written out: spreading takes most of the time that a request takes in all.
   const open: OpenInvocation = {
     invocation: {
-      ...chain.place,
+      registry,
+      repository,
+      origin,
       what: 'invocation',
       id,
       at,
       last: at,
       by: tag === undefined ? 'digest' : 'tag',
-      ...(tag !== undefined && { tag }),
+      tag,
+      digest,
       gets: 0,
-      images: [],
+      images: NONE,
       layers: 0,
       bytes: 0,
       startsSession: chain.heard === undefined || at - chain.heard > windows.session,
     },
-    named: [],
-    fetched: [],
-    references: [],
-    repeated: [],
-    layers: [],
+    named: digest === undefined ? NONE : [digest],
+    fetched: NONE,
+    references: NONE,
+    repeated: NONE,
+    lastKind: undefined,
+    lastDigest: undefined,
+    layers: NONE,
   }
-  if (digest !== undefined) open.invocation.digest = digest
   chain.open.push(open)
   const oldest = chain.open.length > MOST_OPEN ? chain.open.shift() : undefined
   if (oldest) emit(oldest.invocation)
   return open
 }
 
-const fetch = (open: OpenInvocation, { tag, digest, bytes }: Folded, kind: Kind): void => {
+const fetch = (open: OpenInvocation, { tag, digest, bytes, fetchesTwice }: Folded, kind: Kind): void => {
   const { invocation } = open
+  const reference = tag ?? digest
+  if (fetchesTwice === true && reference !== undefined) {
+    if (open.references.includes(reference)) open.repeated = remember(open.repeated, reference)
+    open.references = remember(open.references, reference)
+  }
   invocation.gets++
   invocation.bytes += bytes ?? 0
   open.lastKind = kind
-  if (tag !== undefined) remember(open.references, tag)
-  if (digest === undefined) {
-    delete open.lastDigest
-    return
-  }
   open.lastDigest = digest
+  if (digest === undefined) return
   invocation.digest ??= digest
-  if (tag === undefined) remember(open.references, digest)
-  remember(open.named, digest)
-  remember(open.fetched, digest)
-  if (kind === 'image') remember(invocation.images, digest)
+  open.named = remember(open.named, digest)
+  open.fetched = remember(open.fetched, digest)
+  if (kind === 'image') invocation.images = remember(invocation.images, digest)
 }
 
 const addBlob = (chain: Chain, request: Folded, { contentsOf, windows }: ChainNeeds): void => {
@@ -230,7 +253,8 @@ const addBlob = (chain: Chain, request: Folded, { contentsOf, windows }: ChainNe
   }
   open.invocation.bytes += bytes
   if (isConfig) return
-  if (remember(open.layers, digest)) open.invocation.layers++
+  open.layers = remember(open.layers, digest)
+  open.invocation.layers = open.layers.length
 }
 
 const orphaned = (chain: Chain, request: Folded): void => {
@@ -251,9 +275,6 @@ const aside = ({ place }: Chain, what: Aside['what'], { id, at, tag, digest, byt
   bytes,
 })
 
-/** @returns whether it was new. What is too much to remember is not. */
-const remember = (list: string[], one: string): boolean => {
-  if (list.includes(one) || list.length >= MOST_IN_ONE) return false
-  list.push(one)
-  return true
-}
+/** What is too much to remember is not. */
+const remember = (list: readonly string[], one: string): readonly string[] =>
+  list.includes(one) || list.length >= MOST_IN_ONE ? list : [...list, one]

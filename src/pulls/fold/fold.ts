@@ -16,21 +16,24 @@ const SWEEP_AFTER = 100_000
  * (docs/definitions-of-numbers.md). Origins and repositories have nothing to do with each other.
  */
 export const createFold = (needs: ChainNeeds): Fold => {
-  const repositories = new Map<string, Map<string, Chain>>()
+  const registries = new Map<string, Map<string, Map<string, Chain>>>()
   let added = 0
   let latest: Micros = -Infinity
 
   const chainOf = ({ registry, repository, origin }: Folded): Chain => {
-    const place = `${registry} ${repository}`
-    let chains = repositories.get(place)
-    if (!chains) repositories.set(place, (chains = new Map<string, Chain>()))
+    let repositories = registries.get(registry)
+    if (!repositories) registries.set(registry, (repositories = new Map<string, Map<string, Chain>>()))
+    let chains = repositories.get(repository)
+    if (!chains) repositories.set(repository, (chains = new Map<string, Chain>()))
     let chain = chains.get(origin)
     if (!chain) chains.set(origin, (chain = startChain({ registry, repository, origin })))
     return chain
   }
 
+  const all = (): Map<string, Chain>[] => [...registries.values()].flatMap((one) => [...one.values()])
+
   const sweep = (): void => {
-    for (const chains of repositories.values()) {
+    for (const chains of all()) {
       for (const [origin, chain] of chains) {
         endUntil(chain, latest, needs)
         if (isOver(chain, latest, needs)) chains.delete(origin)
@@ -45,8 +48,8 @@ export const createFold = (needs: ChainNeeds): Fold => {
       if (++added % SWEEP_AFTER === 0) sweep()
     },
     end: () => {
-      for (const chains of repositories.values()) for (const chain of chains.values()) endChain(chain, needs)
-      repositories.clear()
+      for (const chains of all()) for (const chain of chains.values()) endChain(chain, needs)
+      registries.clear()
     },
   }
 }

@@ -8,17 +8,17 @@ export type Kind = Contents['kind'] | 'unknown'
 export type OpenInvocation = {
   invocation: Invocation
   /** Digests that it asked for, or that its tag was answered with. */
-  named: string[]
+  named: readonly string[]
   /** Digests that were fetched. */
-  fetched: string[]
+  fetched: readonly string[]
   /** References (tags and digests) that were fetched, and those that were fetched twice by a client that does so. */
-  references: string[]
-  repeated: string[]
+  references: readonly string[]
+  repeated: readonly string[]
   /** The last manifest that was fetched. */
-  lastKind?: Kind
-  lastDigest?: string
+  lastKind: Kind | undefined
+  lastDigest: string | undefined
   /** Layers that were fetched. */
-  layers: string[]
+  layers: readonly string[]
 }
 
 /** A request that fits nowhere. */

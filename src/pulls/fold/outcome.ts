@@ -13,13 +13,13 @@ export type Invocation = Place & {
   /** The last request for a manifest. */
   last: Micros
   by: 'tag' | 'digest'
-  tag?: string
+  tag: string | undefined
   /** What it began with, or what its tag was answered with first. */
-  digest?: string
+  digest: string | undefined
   /** Requests for manifests that were answered with one. */
   gets: number
   /** Different manifests of images that were fetched, in their order. */
-  images: string[]
+  images: readonly string[]
   /** Different layers that were fetched. */
   layers: number
   /** Bytes of manifests and blobs, where the source tells them. */
