@@ -37,6 +37,7 @@ import { createHashedNames } from './users/hashed-names.js'
 import { createIdentify } from './users/identify.js'
 import { createUserFile } from './users/user-file.js'
 import { createUserTokenVerifier } from './users/user-token.js'
+import { pullTotals } from './pulls/read/totals.js'
 import { watchFiles } from './watch-files.js'
 import { within } from './within.js'
 
@@ -66,7 +67,10 @@ export const createApp = async (config: Config, log: Logger, now: () => Date): P
 const joinApp = async (core: Core, log: Logger): Promise<App> => {
   const { config, rules, metrics, secrets, stores, registries, pings, now } = core
   const { lifetimes } = config
-  const prometheus = createPrometheus(async () => pingAge(core))
+  const prometheus = createPrometheus({
+    pingAge: async () => pingAge(core),
+    pullTotals: async () => pullTotals(stores.database.sql),
+  })
   const { database, sketches } = observed(stores, prometheus)
   const repositories = createRepositories({ database, sketches, rules, lifetimes })
   const { rebuildStale } = repositories

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { Total } from '../pulls/read/totals.js'
 
 /** What the service tells Prometheus about itself. */
 export type Prometheus = {
@@ -19,8 +20,14 @@ export type Prometheus = {
 const LATENCIES = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
 const BATCH_SIZES = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000]
 
-/** @param pingAge seconds since the newest ping was made; undefined before the first. */
-export const createPrometheus = (pingAge: () => Promise<number | undefined>): Prometheus => {
+type Needs = {
+  /** Seconds since the newest ping was made; undefined before the first. */
+  pingAge: () => Promise<number | undefined>
+  /** What was pulled of each repository since the beginning. */
+  pullTotals: () => Promise<readonly Total[]>
+}
+
+export const createPrometheus = ({ pingAge, pullTotals }: Needs): Prometheus => {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
@@ -68,6 +75,25 @@ export const createPrometheus = (pingAge: () => Promise<number | undefined>): Pr
       this.set((await pingAge().catch(() => undefined)) ?? NaN)
     },
   })
+  const ofRepositories = (name: string, help: string, read: (total: Total) => number): void => {
+    new Counter({
+      name,
+      help,
+      labelNames: ['registry', 'repository'],
+      registers,
+      async collect() {
+        const totals = await pullTotals().catch(() => [])
+        this.reset()
+        for (const total of totals) this.inc({ registry: total.registry, repository: total.repository }, read(total))
+      },
+    })
+  }
+  ofRepositories('tallyman_pulls_total', 'Pulls of a repository, as far as they were folded', ({ pulls }) => pulls)
+  ofRepositories(
+    'tallyman_invocations_total',
+    'Pulls and checks of a repository, as far as they were folded',
+    ({ invocations }) => invocations,
+  )
 
   return {
     exposition: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),

@@ -98,6 +98,20 @@ describe('GET /pulls', () => {
   })
 })
 
+describe('GET /metrics', () => {
+  test('has pulls of the first 500 repositories, and of all others together', async () => {
+    await sql`
+      insert into pulls.totals (registry, repository, invocations, pulls)
+      select 'registry.example', 'team/app-' || n, 3, 2 from generate_series(1, 510) n order by n
+    `.execute(app.app.core.stores.database.sql)
+    const text = await (await app.get('/metrics')).text()
+    expect(text).toMatch(/^tallyman_pulls_total\{registry="registry\.example",repository="team\/app-500"\} 2$/m)
+    expect(text).toMatch(/^tallyman_invocations_total\{registry="registry\.example",repository="team\/app-1"\} 3$/m)
+    expect(text).toMatch(/^tallyman_pulls_total\{registry="other",repository="other"\} 20$/m)
+    expect(text.match(/^tallyman_pulls_total\{/gm)).toHaveLength(501)
+  })
+})
+
 describe('POST /pulls/forget', () => {
   test('wants an origin or a repository', async () => {
     const response = await app.post('/pulls/forget', {})

@@ -62,6 +62,7 @@ const TABLES = [
   'inventory.most_tagged',
   'pulls.salts',
   'pulls.pending',
+  'pulls.totals',
   'pulls.requests',
   'pulls.registries',
   'pulls.chains',

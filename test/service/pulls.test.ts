@@ -13,6 +13,8 @@ import { embeddedFolder } from '../servers/stores.js'
 const run = promisify(execFile)
 const INDEX = 'application/vnd.oci.image.index.v1+json'
 const CHECKS = 6
+/** Two repositories with an image, three with an index of two. */
+const MANIFESTS = 11
 
 describe.each([
   ['PostgreSQL', true],
@@ -75,12 +77,17 @@ describe.each([
     for (const name of repositories)
       await push(name === 'image' || name === 'inspected' ? 'one' : 'both', `team/${name}:1.0`)
     // What a manifest holds is read back from the registry.
-    await eventually('all manifests were read', async () => {
-      const { items } = (await (await service.get('/inventory/manifests?limit=100')).json()) as {
-        items: { config_digest?: string | null; media_type: string }[]
-      }
-      return items.length >= 5
-    })
+    await eventually(
+      'all manifests were read',
+      async () => {
+        const { items } = (await (await service.get('/inventory/manifests?limit=100')).json()) as { items: unknown[] }
+        const { unreadManifests } = (await (await service.get('/status')).json()) as {
+          unreadManifests: { waiting: number }
+        }
+        return items.length >= MANIFESTS && unreadManifests.waiting === 0
+      },
+      60,
+    )
 
     await pull('team/image:1.0', 'image')
     await pull('team/one:1.0', 'one')

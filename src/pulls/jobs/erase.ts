@@ -48,6 +48,7 @@ export const erase = async (
     ))`,
   )
   if (origin !== undefined) return { invocations, days: 0 }
+  await sql`delete from pulls.totals where ${where}`.execute(jobs)
   const days = await inSteps(
     jobs,
     sql`delete from pulls.days where ctid = any(array(select ctid from pulls.days where ${where} limit ${ROWS_AT_ONCE}))`,

@@ -3,6 +3,7 @@ import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/database.js'
 import { measuresOf } from '../fold/measures.js'
 import type { Invocation } from '../fold/outcome.js'
+import { growTotals } from './totals.js'
 import { platformOf, type PlatformsOf } from './platform.js'
 import type { ToldOutcome } from './fold-batch.js'
 
@@ -21,6 +22,10 @@ export const saveOutcomes = async (
   const last = new Map(outcomes.map((told) => [told.outcome.id, told]))
   const rows = [...last.values()].sort((a, b) => (a.outcome.id < b.outcome.id ? -1 : 1))
   if (rows.length === 0) return
+  await growTotals(
+    tx,
+    rows.map(({ outcome }) => outcome),
+  )
   const shows = rows.map(({ outcome }) => showsBlobs(outcome.at))
   const measures = rows.map(({ outcome }, i) => measuresOf(outcome, shows[i] ?? false))
   const places = rows.map(({ outcome, who }) => platformOf(outcome, who, platforms))

@@ -5,6 +5,7 @@ import type { Digest } from '../../../src/events/reference.js'
 import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import { WINDOWS } from '../../../src/pulls/fold/windows.js'
 import { foldPending } from '../../../src/pulls/jobs/fold-pending.js'
+import { pullTotals } from '../../../src/pulls/read/totals.js'
 import { requestsAfter } from '../../../src/pulls/read/requests.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
@@ -111,10 +112,12 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
     expect(await outcomes()).toHaveLength(0)
     await fold(START + 302_000)
     expect(await outcomes()).toMatchObject([{ what: 'invocation', gets: 0, tag: 'latest' }])
+    expect(await pullTotals(stores.database.sql)).toMatchObject([{ repository: 'a', invocations: 1, pulls: 0 }])
     await ingest([ask(2, 30)])
     await fold(START + 303_000)
     await fold(START + 700_000)
     expect(await outcomes()).toMatchObject([{ what: 'invocation', gets: 1, tag: 'latest' }])
+    expect(await pullTotals(stores.database.sql)).toMatchObject([{ repository: 'a', invocations: 1, pulls: 1 }])
   })
 
   test('counts what comes too late as late, and leaves it out', async () => {

@@ -1,0 +1,79 @@
+import { describe, expect, test } from '@jest/globals'
+import { parseTimestamp } from '../../../src/events/calendar.js'
+import type { Digest, RepositoryPath, Tag } from '../../../src/events/reference.js'
+import { WINDOWS } from '../../../src/pulls/fold/windows.js'
+import { foldBatch } from '../../../src/pulls/jobs/fold-batch.js'
+import type { PendingRequest } from '../../../src/pulls/record/pending.js'
+
+const DIGEST = `sha256:${'a'.repeat(64)}` as Digest
+const NEEDS = { contentsOf: () => undefined, windows: WINDOWS }
+
+const request = (
+  id: string,
+  time: string,
+  { origin, ...more }: Partial<PendingRequest> & { origin: string },
+): PendingRequest => ({
+  id,
+  at: parseTimestamp(time) ?? NaN,
+  registry: 'registry.example',
+  repository: 'team/app' as RepositoryPath,
+  object: 'manifest',
+  method: 'GET',
+  status: 200,
+  digest: DIGEST,
+  mediaType: 'application/vnd.oci.image.manifest.v1+json',
+  who: {
+    origin,
+    endpoint: `endpoint of ${origin}`,
+    source: 'notification',
+    client: 'containerd',
+    kind: 'runtime',
+    signedIn: false,
+    fetchesTwice: false,
+  },
+  ...more,
+})
+
+describe('a pull across the change of the salt', () => {
+  const head = request('1', '2026-11-30T23:59:59Z', { origin: 'november', method: 'HEAD', tag: '1.0' as Tag })
+  const get = request('2', '2026-12-01T00:00:01Z', { origin: 'december', previous: 'november' })
+  const later = request('3', '2026-12-01T00:10:00Z', { origin: 'december', previous: 'november' })
+
+  test('is one, of the origin that began it', () => {
+    const { outcomes } = foldBatch({ requests: [head, get], chains: [] }, NEEDS)
+    expect(outcomes).toMatchObject([
+      { outcome: { id: '1', gets: 1, origin: 'november' }, who: { endpoint: 'endpoint of november' } },
+    ])
+  })
+
+  test('is one when the salt changes between two runs', () => {
+    const { chains } = foldBatch({ requests: [head], chains: [] }, NEEDS)
+    const kept = JSON.parse(JSON.stringify(chains)) as typeof chains
+    const { outcomes } = foldBatch({ requests: [get], chains: kept }, NEEDS)
+    expect(outcomes).toMatchObject([{ outcome: { id: '1', gets: 1, origin: 'november' } }])
+  })
+
+  test('leaves what belongs to nothing before to the new origin', () => {
+    const { outcomes } = foldBatch({ requests: [later, get, head], chains: [] }, NEEDS)
+    expect(outcomes.map(({ outcome: { id, origin } }) => [id, origin])).toEqual(
+      expect.arrayContaining([
+        ['1', 'november'],
+        ['3', 'december'],
+      ]),
+    )
+  })
+})
+
+describe('an origin that begins more than can stay open', () => {
+  test('loses no invocation', () => {
+    const requests = Array.from({ length: 5_000 }, (_, i) =>
+      request(String(i).padStart(5, '0'), '2026-11-18T10:00:00Z', {
+        origin: 'one',
+        method: 'HEAD',
+        tag: 'latest' as Tag,
+      }),
+    )
+    const { outcomes } = foldBatch({ requests, chains: [] }, NEEDS)
+    expect(new Set(outcomes.map(({ outcome }) => outcome.id)).size).toBe(5_000)
+  })
+})
