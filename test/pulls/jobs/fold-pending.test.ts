@@ -191,7 +191,7 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
         expect(await outcomes()).toEqual(expected)
         expect(late).toBe(0)
       }),
-      { seed: SEED, numRuns: Number(process.env.RUNS ?? 40) },
+      { seed: SEED, numRuns: Number(process.env.RUNS ?? 25) },
     )
   }, 300_000)
 })
