@@ -50,7 +50,14 @@ const measure = async (name: string, database: Database, sketches: SketchStore, 
       return sketches.count(unions)
     },
   }
-  const kinds = createKinds({ database, sketches: counted, systemValues: {}, settingValues: {}, now })
+  const kinds = createKinds({
+    database,
+    sketches: counted,
+    countPulls: async () => Promise.resolve(0),
+    systemValues: {},
+    settingValues: {},
+    now,
+  })
   const [times, trips]: [number[], number[]] = [[], []]
   for (let round = 0; round <= rounds; round++) {
     asked = 0

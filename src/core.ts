@@ -21,6 +21,8 @@ import { buildPing } from './ping/payload.js'
 import { pingCron } from './ping/schedule.js'
 import { createServicePings, type ServicePings } from './ping/service-ping.js'
 import { loadClients, type ClientOf } from './pulls/client.js'
+import { countPulls } from './pulls/read/count-pulls.js'
+import { MEASURE_NAMES } from './pulls/read/measures.js'
 import { fingerprintOf, loadSecrets, type Secrets } from './secrets.js'
 import { installationIn, type Installation } from './storage/installation.js'
 import { openStores, type Stores } from './stores.js'
@@ -64,6 +66,7 @@ export const loadDeclared = (config: Config): Declared => {
     uniqueEvents: new Set(events.filter(({ unique }) => unique).map(({ name }) => name)),
     totalEvents: new Set(events.filter(({ aggregations }) => aggregations.includes('total')).map(({ name }) => name)),
     queries: new Set(Object.keys(QUERIES)),
+    measures: new Set<string>(MEASURE_NAMES),
     systemValues: new Set(SYSTEM_VALUES),
     settingValues: new Set(SETTING_VALUES),
   })
@@ -131,6 +134,7 @@ const createPings = ({ config, stores, installation, host, metrics, now, stoppin
   const kinds = createKinds({
     database,
     sketches,
+    countPulls: async (wanted) => countPulls(database.sql, wanted),
     now,
     systemValues: systemValues(stores, installation, host),
     settingValues: settingValues(config),

@@ -3,7 +3,7 @@ import { join, relative } from 'node:path'
 import { DefinitionError, type ReadDefinition } from '../definitions/definition-file.js'
 
 export type MetricTimeFrame = '7d' | '28d' | 'month' | 'all' | 'none'
-type DataSource = 'redis_hll' | 'redis' | 'database' | 'system' | 'setting'
+type DataSource = 'redis_hll' | 'redis' | 'database' | 'pulls' | 'system' | 'setting'
 export type DataCategory = 'standard' | 'subscription' | 'operational' | 'optional'
 
 type MetricFields = {
@@ -30,6 +30,8 @@ export type Known = {
   /** Events with totals. */
   totalEvents: ReadonlySet<string>
   queries: ReadonlySet<string>
+  /** Measures of pulls. */
+  measures: ReadonlySet<string>
   systemValues: ReadonlySet<string>
   settingValues: ReadonlySet<string>
 }
@@ -96,8 +98,9 @@ const unknownReferences = ({ definition, file }: LoadedMetric, known: Known): st
     events = [],
     event,
     query,
+    measure,
     value,
-  } = definition.options as Partial<Record<'event' | 'query' | 'value', string>> & {
+  } = definition.options as Partial<Record<'event' | 'query' | 'measure' | 'value', string>> & {
     events?: string[]
   }
   const missing = (key: string, name: string | undefined, names: ReadonlySet<string>, what: string): string[] =>
@@ -113,6 +116,8 @@ const unknownReferences = ({ definition, file }: LoadedMetric, known: Known): st
       return missing('event', event, known.totalEvents, 'an event with a total')
     case 'database':
       return missing('query', query, known.queries, 'a query')
+    case 'pulls':
+      return missing('measure', measure, known.measures, 'a measure of pulls')
     case 'system':
       return missing('value', value, known.systemValues, 'a system value')
     case 'setting':
@@ -121,7 +126,7 @@ const unknownReferences = ({ definition, file }: LoadedMetric, known: Known): st
 }
 
 const listed = (names: ReadonlySet<string>): string =>
-  names.size > 12 ? 'see definitions/events' : [...names].join(', ')
+  names.size > 20 ? 'see definitions/events' : [...names].join(', ')
 
 const clashes = (metrics: LoadedMetric[]): string[] => {
   const byPath = new Map<string, string>()

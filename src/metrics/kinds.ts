@@ -12,16 +12,21 @@ import { QUERIES } from './queries.js'
 /** What the service knows of itself, by name. A value may need to be asked for. */
 export type NamedValues = Readonly<Record<string, () => MetricValue | Promise<MetricValue>>>
 
+/** A measure of pulls over whole UTC days, or an object of it by kind of client. */
+type PullsWanted = { measure: string; byKind: boolean; days: Days }
+type CountPulls = (wanted: PullsWanted) => Promise<MetricValue>
+
 type Needs = {
   database: Database
   sketches: SketchStore
+  countPulls: CountPulls
   systemValues: NamedValues
   settingValues: NamedValues
   now: () => Date
 }
 
 /** How each data source turns definitions into values. */
-export const createKinds = ({ database, sketches, systemValues, settingValues, now }: Needs): Kinds => ({
+export const createKinds = ({ database, sketches, countPulls, systemValues, settingValues, now }: Needs): Kinds => ({
   redis_hll: async (definitions) => {
     const today = microsOf(now())
     return countKeys(
@@ -47,6 +52,20 @@ export const createKinds = ({ database, sketches, systemValues, settingValues, n
     Promise.all(
       definitions.map(async ({ options }) => orError(async () => runQuery(database, options.query as string))),
     ),
+
+  pulls: async (definitions) => {
+    const today = microsOf(now())
+    return Promise.all(
+      definitions.map(async ({ options, time_frame }) => {
+        const wanted = {
+          measure: options.measure as string,
+          byKind: options.by === 'kind',
+          days: daysOf(time_frame, today),
+        }
+        return orError(async () => countPulls(wanted))
+      }),
+    )
+  },
 
   system: named(systemValues),
   setting: named(settingValues),

@@ -11,6 +11,7 @@ const known = {
   uniqueEvents: new Set(['pushers']),
   totalEvents: new Set(['pushes']),
   queries: new Set(['repositories']),
+  measures: new Set(['pulls']),
   systemValues: new Set(['uuid']),
   settingValues: new Set(['rules']),
 }

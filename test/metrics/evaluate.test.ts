@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import type { MetricDefinition } from '../../src/metrics/definition.js'
+import { countPulls } from '../../src/pulls/read/count-pulls.js'
 import { createKinds } from '../../src/metrics/kinds.js'
 import { buildPing, type ServicePing } from '../../src/ping/payload.js'
 import { LIFETIMES } from '../servers/counting.js'
@@ -55,6 +56,7 @@ describe.each(STORE_PAIRS)('metrics are evaluated on %s', (_, open) => {
     const kinds = createKinds({
       database: stores.database,
       sketches,
+      countPulls: async (wanted) => countPulls(stores.database.sql, wanted),
       now,
       systemValues: {
         answer: () => 42,
@@ -104,6 +106,35 @@ describe.each(STORE_PAIRS)('metrics are evaluated on %s', (_, open) => {
       definition(`pushes_${time_frame}`, { data_source: 'redis', time_frame, options: { event: 'pushes' } })
     const { payload } = await ping([total('7d'), total('28d'), total('month'), total('all')])
     expect(payload).toMatchObject({ pushes_7d: 3, pushes_28d: 3, pushes_month: 0, pushes_all: 17 })
+  })
+
+  test('pulls are counted over the same periods, in all and by kind of client', async () => {
+    await sql`
+      insert into pulls.outcomes (id, what, at, registry, repository, origin, endpoint, source, gets, client, kind)
+      select n::text, 'invocation', '2026-11-09T00:00:00Z'::timestamptz + n * interval '1 day', 'registry.example', 'a',
+        'origin' || n % 2, 'endpoint', 'notification', 1, 'client', case n % 3 when 0 then 'scanner' else 'runtime' end
+      from generate_series(-30, 20) n
+    `.execute(stores.database.sql)
+    await sql`insert into pulls.registries (registry) values ('registry.example')`.execute(stores.database.sql)
+    const pulls = (time_frame: MetricDefinition['time_frame'], options: object): MetricDefinition =>
+      definition(`${time_frame}_${Object.values(options).join('_')}`, {
+        data_source: 'pulls',
+        time_frame,
+        options: { ...options },
+      })
+    const { payload } = await ping([
+      pulls('7d', { measure: 'pulls' }),
+      pulls('28d', { measure: 'pulls' }),
+      pulls('7d', { measure: 'unique_origins' }),
+      pulls('7d', { measure: 'pulls', by: 'kind' }),
+    ])
+    // The week from Monday, the 16th, to Sunday, the 22nd.
+    expect(payload).toMatchObject({
+      '7d_pulls': 7,
+      '28d_pulls': 28,
+      '7d_unique_origins': 2,
+      '7d_pulls_kind': { runtime: 5, scanner: 2 },
+    })
   })
 
   test('a thousand sketches are one question', async () => {
