@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
+import { MICROS_PER_SECOND } from './events/calendar.js'
 import { readRegistries, RegistriesError } from './inventory/registry/read-registries.js'
 import type { Registry } from './inventory/registry/registries.js'
 import type { Windows } from './pulls/fold/windows.js'
@@ -16,8 +17,6 @@ export class ConfigError extends Error {
 }
 
 const DAY_SECONDS = 24 * 60 * 60
-/** In microseconds. */
-const SECOND = 1_000_000
 
 export type Config = Readonly<
   Omit<Settings, 'clients_file' | 'listen' | 'user_directory' | 'user_token_key' | 'registries'> & {
@@ -212,9 +211,9 @@ const complete = (
       join(home, 'definitions', 'clients.yml'),
     ],
     windows: {
-      join: settings.pulls_join_window_seconds * SECOND,
-      blobs: settings.pulls_blob_window_seconds * SECOND,
-      session: settings.pulls_session_gap_seconds * SECOND,
+      join: settings.pulls_join_window_seconds * MICROS_PER_SECOND,
+      blobs: settings.pulls_blob_window_seconds * MICROS_PER_SECOND,
+      session: settings.pulls_session_gap_seconds * MICROS_PER_SECOND,
     },
   }
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Config } from './config.js'
 import type { Core } from './core.js'
 import { addTallies, SKIP_PREFIX } from './counters/tallies.js'
-import { microsOf, utcDay } from './events/calendar.js'
+import { MICROS_PER_SECOND, microsOf, utcDay } from './events/calendar.js'
 import { foldPending } from './pulls/jobs/fold-pending.js'
 import { forgetRequests } from './pulls/jobs/keep-requests.js'
 import { forgetOutcomes } from './pulls/jobs/retention.js'
@@ -13,8 +13,6 @@ import { createOriginOf } from './pulls/record/origins.js'
 import { createPendingOf, type PendingOf } from './pulls/record/requests.js'
 import { createSalts } from './pulls/record/salts.js'
 import type { Database } from './storage/database.js'
-
-const SECOND = 1_000_000
 
 /** What the service does for pulls: keeps requests as they come, and folds them. */
 export type Pulls = {
@@ -38,7 +36,7 @@ export const contextBy = (config: Config, { stamps } = placesBy(config)): Contex
 
 export const openPulls = async ({ config, secrets, clientOf, now }: Core, database: Database): Promise<Pulls> => {
   const { windows } = config
-  const lateness = config.pulls_lateness_seconds * SECOND
+  const lateness = config.pulls_lateness_seconds * MICROS_PER_SECOND
   // Requests that belong together have one origin, however late they come.
   const window = Math.max(windows.join, windows.blobs) + lateness
   const salts = await createSalts({

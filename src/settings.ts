@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isTimeZone, MICROS_PER_SECOND } from './events/calendar.js'
 import { isCronExpression } from './jobs.js'
 import { WINDOWS } from './pulls/fold/windows.js'
 import { PREFIXES } from './pulls/record/address.js'
@@ -30,7 +31,6 @@ const wholeNumber = (least: number, most: number): z.ZodType<number> =>
     .max(most, `expected at most ${most}`)
 /** A hundred years: sums with more leave what stores can tell of time. */
 const days = wholeNumber(1, 36_500)
-const SECOND = 1_000_000
 /** As much as is read at once of all notifications. */
 const LARGEST_BODY = 128 * 1024 * 1024
 const webAddress = z.url({ protocol: /^https?$/, error: 'expected an address like https://host/path' })
@@ -77,9 +77,9 @@ const settings = z.strictObject({
   pulls_salt_rotation: z.enum(ROTATIONS, `expected ${ROTATIONS.join(', ')}`).default('monthly'),
   pulls_ipv4_prefix: wholeNumber(8, 32).default(PREFIXES.ipv4),
   pulls_ipv6_prefix: wholeNumber(16, 128).default(PREFIXES.ipv6),
-  pulls_join_window_seconds: wholeNumber(1, 3_600).default(WINDOWS.join / SECOND),
-  pulls_blob_window_seconds: wholeNumber(1, 86_400).default(WINDOWS.blobs / SECOND),
-  pulls_session_gap_seconds: wholeNumber(1, 86_400).default(WINDOWS.session / SECOND),
+  pulls_join_window_seconds: wholeNumber(1, 3_600).default(WINDOWS.join / MICROS_PER_SECOND),
+  pulls_blob_window_seconds: wholeNumber(1, 86_400).default(WINDOWS.blobs / MICROS_PER_SECOND),
+  pulls_session_gap_seconds: wholeNumber(1, 86_400).default(WINDOWS.session / MICROS_PER_SECOND),
   pulls_request_days: days.default(7),
   pulls_detail_days: days.default(90),
   pulls_lateness_seconds: wholeNumber(1, 86_400).default(300),
@@ -134,12 +134,3 @@ const ENVIRONMENT: Partial<Record<keyof Settings, string>> = {
 /** The variable that a setting has in the environment. */
 export const environmentName = (key: string): string =>
   ENVIRONMENT[key as keyof typeof ENVIRONMENT] ?? `TALLYMAN_${key.toUpperCase()}`
-
-function isTimeZone(text: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: text })
-    return true
-  } catch {
-    return false
-  }
-}

@@ -5,6 +5,7 @@ import { summarize } from '../inventory/summary/summarize.js'
 import { csvLine } from '../http/csv.js'
 import { CommandError } from './failure.js'
 import { askOrOpen, clock, configNow } from './open.js'
+import { parametersOf } from './parameters.js'
 import { printJson, printLine, printTable } from './print.js'
 
 export type InventoryOptions = {
@@ -19,7 +20,7 @@ type GetPage = (cursor: string | undefined) => Promise<Answer>
 
 /** Answers one question: a page, or with `all` every row, page after page. */
 export const inventory = async (question: Question, { json, csv, all, ...asked }: InventoryOptions): Promise<void> => {
-  const parameters = parametersOf(asked, all)
+  const parameters = { ...(all && { limit: String(MOST_ROWS) }), ...parametersOf(asked) }
   await askOrOpen(
     configNow(),
     async (service) =>
@@ -35,16 +36,6 @@ export const inventory = async (question: Question, { json, csv, all, ...asked }
       ),
   )
 }
-
-/** Options of commander are in camel case, parameters of questions in snake case. */
-const parametersOf = (asked: Record<string, string | boolean | undefined>, all?: boolean): Record<string, string> => ({
-  ...(all && { limit: String(MOST_ROWS) }),
-  ...Object.fromEntries(
-    Object.entries(asked)
-      .filter((entry): entry is [string, string] => typeof entry[1] === 'string')
-      .map(([name, value]) => [name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value]),
-  ),
-})
 
 const asOption = (error: unknown): never => {
   if (error instanceof QuestionError || error instanceof QuestionTooLong) throw new CommandError(error.message)

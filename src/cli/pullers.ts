@@ -1,9 +1,10 @@
+import { askedIn, wholeNumber } from '../pulls/read/asked.js'
 import { askBehaviours, type OriginBehaviour } from '../pulls/read/behaviours.js'
 import { askPullers, type PullersAnswer } from '../pulls/read/pullers.js'
-import { CommandError } from './failure.js'
 import { askOrOpen, clock, configNow } from './open.js'
+import { parametersOf } from './parameters.js'
 import { printJson, printLine, printTable } from './print.js'
-import { parametersOf, readAsked, type PullsOptions } from './pulls.js'
+import { orCommandError, type PullsOptions } from './pulls.js'
 
 /** Shows who pulls most, and what is left without them. */
 export const pullers = async ({ json, ...options }: PullsOptions): Promise<void> => {
@@ -12,7 +13,14 @@ export const pullers = async ({ json, ...options }: PullsOptions): Promise<void>
     configNow(),
     async (service) =>
       (await service.get(`/pulls/pullers?${new URLSearchParams({ ...parameters, top }).toString()}`)) as PullersAnswer,
-    async ({ stores }) => askPullers(stores.database.sql, readAsked(parameters), wholeNumber('top', top, 1_000)),
+    async ({ stores }) => {
+      const named = orCommandError(() => wholeNumber('--top', top, 1_000))
+      return askPullers(
+        stores.database.sql,
+        orCommandError(() => askedIn(parameters, clock())),
+        named,
+      )
+    },
   )
   if (json === true) {
     printJson(answer)
@@ -47,7 +55,11 @@ export const behaviours = async ({ json, ...options }: PullsOptions): Promise<vo
         items: OriginBehaviour[]
       },
     async ({ stores }) => {
-      const look = { now: clock(), days: wholeNumber('days', days, 90), limit: wholeNumber('limit', limit, 1_000) }
+      const look = orCommandError(() => ({
+        now: clock(),
+        days: wholeNumber('--days', days, 90),
+        limit: wholeNumber('--limit', limit, 1_000),
+      }))
       return { items: await askBehaviours(stores.database.sql, { ...look, ...named }) }
     },
   )
@@ -67,9 +79,3 @@ export const behaviours = async ({ json, ...options }: PullsOptions): Promise<vo
 }
 
 const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
-
-const wholeNumber = (name: string, text: string, most: number): number => {
-  const number = Number(text)
-  if (Number.isInteger(number) && number >= 1 && number <= most) return number
-  throw new CommandError(`--${name}: expected a whole number from 1 to ${most}`)
-}

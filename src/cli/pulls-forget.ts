@@ -2,18 +2,15 @@ import { erase, type Erased } from '../pulls/jobs/erase.js'
 import { CommandError } from './failure.js'
 import { askOrOpen, configNow } from './open.js'
 import { printJson, printLine } from './print.js'
-import { parametersOf, type PullsOptions } from './pulls.js'
+import { parametersOf } from './parameters.js'
+import type { PullsOptions } from './pulls.js'
 
 /** Erases what is kept of an origin or a repository. */
 export const forgetPulls = async ({ json, ...options }: PullsOptions): Promise<void> => {
   const { origin, repository, registry } = parametersOf(options)
   if (origin === undefined && repository === undefined)
     throw new CommandError('name what to forget: --origin, --repository, or both')
-  const erasure = {
-    ...(origin !== undefined && { origin }),
-    ...(repository !== undefined && { repository }),
-    ...(registry !== undefined && { registry }),
-  }
+  const erasure = { origin, repository, registry }
   const erased = await askOrOpen(
     configNow(),
     async (service) => (await service.post('/pulls/forget', erasure)) as Erased,

@@ -1,9 +1,10 @@
 import { contextBy } from '../open-pulls.js'
-import { askedIn, PullsError, type Asked } from '../pulls/read/asked.js'
+import { askedIn, PullsError } from '../pulls/read/asked.js'
 import { askPulls, type PullsAnswer, type PullsRow } from '../pulls/read/ask-pulls.js'
-import { csvLine } from '../http/csv.js'
+import { csvOf } from '../http/csv.js'
 import { CommandError } from './failure.js'
 import { askOrOpen, clock, configNow } from './open.js'
+import { parametersOf } from './parameters.js'
 import { printJson, printLine, printTable } from './print.js'
 import { sparkline } from './sparkline.js'
 
@@ -19,27 +20,23 @@ export const pulls = async (options: PullsOptions): Promise<void> => {
   const answer = await askOrOpen(
     configNow(),
     async (service) => (await service.get(`/pulls?${new URLSearchParams(parameters).toString()}`)) as PullsAnswer,
-    async ({ stores, config }) => askPulls(stores.database.sql, readAsked(parameters), contextBy(config)),
+    async ({ stores, config }) =>
+      askPulls(
+        stores.database.sql,
+        orCommandError(() => askedIn(parameters, clock())),
+        contextBy(config),
+      ),
   )
   if (json === true) printJson(answer)
-  else if (csv === true) printCsv(answer)
+  else if (csv === true) process.stdout.write(csvOf(columnsOf(answer), answer.rows))
   else if (ndjson === true) for (const row of answer.rows) printLine(JSON.stringify(row))
   else printAnswer(answer)
 }
 
-/** Options of commander are in camel case, parameters in snake case. */
-export const parametersOf = (options: PullsOptions): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(options)
-      // Of the options of the program itself there is one, which has been read by now.
-      .filter((entry): entry is [string, string] => typeof entry[1] === 'string' && entry[0] !== 'config')
-      .map(([name, value]) => [name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value]),
-  )
-
 /** @throws CommandError saying which option is wrong. */
-export const readAsked = (parameters: Record<string, string>): Asked => {
+export const orCommandError = <T>(read: () => T): T => {
   try {
-    return askedIn(parameters, clock())
+    return read()
   } catch (error) {
     if (error instanceof PullsError) throw new CommandError(error.message)
     throw error
@@ -48,12 +45,6 @@ export const readAsked = (parameters: Record<string, string>): Asked => {
 
 const columnsOf = ({ rows, total }: PullsAnswer): (keyof PullsRow)[] =>
   Object.keys(rows[0] ?? total) as (keyof PullsRow)[]
-
-const printCsv = (answer: PullsAnswer): void => {
-  const columns = columnsOf(answer)
-  process.stdout.write(csvLine(columns))
-  for (const row of answer.rows) process.stdout.write(csvLine(columns.map((name) => row[name])))
-}
 
 const TIMES: ReadonlySet<string> = new Set(['hour', 'day', 'week', 'month'])
 

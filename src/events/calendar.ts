@@ -1,6 +1,7 @@
 /** A moment: whole microseconds since 1970-01-01T00:00:00Z. Registries send more than milliseconds, and order needs them. */
 export type Micros = number
 
+export const MICROS_PER_SECOND = 1_000_000
 export const MICROS_PER_DAY = 86_400_000_000
 const MS_PER_DAY = 86_400_000
 
@@ -67,4 +68,14 @@ export const startOfMonth = ({ year, month }: Month): Micros => Date.UTC(year, m
 export const isoTime = (at: Micros): string => {
   const micros = String(((at % 1000) + 1000) % 1000).padStart(3, '0')
   return `${dateOf(at).toISOString().slice(0, -1)}${micros}Z`
+}
+
+/** Whether a text is an IANA time zone, as Europe/Berlin. */
+export const isTimeZone = (text: string): boolean => {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: text })
+    return true
+  } catch {
+    return false
+  }
 }

@@ -1,10 +1,11 @@
 import { Router } from 'express'
 import { isRepositoryPath } from '../events/reference.js'
-import { askedIn, PullsError } from '../pulls/read/asked.js'
+import { askedIn } from '../pulls/read/asked.js'
 import { askPulls } from '../pulls/read/ask-pulls.js'
 import type { Context } from '../pulls/read/notes.js'
 import type { Database } from '../storage/database.js'
 import { BadRequest } from './problem.js'
+import { orTooLong } from './pulls.js'
 
 type Needs = {
   database: Database
@@ -29,7 +30,7 @@ export const badgeRoutes = ({ database, context, repositories, now }: Needs): Ro
         '404 Not Found: there is no such badge; public_badges names the repositories that have one',
         404,
       )
-    const { total } = await orBadRequest(async () =>
+    const { total } = await orTooLong(async () =>
       askPulls(database.sql, askedIn({ measures: measure, period, repository }, now()), context),
     )
     const [name = '', value = 0] = Object.entries(total)[0] ?? []
@@ -44,15 +45,6 @@ export const badgeRoutes = ({ database, context, repositories, now }: Needs): Ro
 
 const isPublic = (repository: string, patterns: readonly string[]): boolean =>
   patterns.some((one) => (one.endsWith('*') ? repository.startsWith(one.slice(0, -1)) : repository === one))
-
-const orBadRequest = async <T>(answer: () => Promise<T>): Promise<T> => {
-  try {
-    return await answer()
-  } catch (error) {
-    if (error instanceof PullsError) throw new BadRequest(`400 Bad Request: ${error.message}`)
-    throw error
-  }
-}
 
 /** As 950, 1.2k, 34k, 5.6M. */
 export const shortNumber = (value: number): string => {

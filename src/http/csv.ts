@@ -1,6 +1,10 @@
 /** A line of RFC 4180. */
 export const csvLine = (values: readonly unknown[]): string => `${values.map(field).join(',')}\r\n`
 
+/** A heading, and a line for each row. */
+export const csvOf = (columns: readonly string[], rows: readonly Readonly<Record<string, unknown>>[]): string =>
+  [csvLine(columns), ...rows.map((row) => csvLine(columns.map((name) => row[name])))].join('')
+
 /** A spreadsheet would run what begins so. Names of registries, tags and digests never do; those of actors may. */
 const FORMULA = /^[=+\-@\t\r]/
 

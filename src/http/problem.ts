@@ -6,6 +6,7 @@ import { TooMuchGone } from '../inventory/reconcile/vanishing.js'
 import { RegistryError } from '../inventory/registry/exchange.js'
 import { QuestionTooLong } from '../inventory/questions/ask.js'
 import { DeliveryError } from '../ping/deliver.js'
+import { PullsError } from '../pulls/read/asked.js'
 import { isStorageAway } from '../storage/away.js'
 
 /** A failure as it is answered. */
@@ -28,6 +29,7 @@ export class PossiblyCounted extends Error {}
 export const problemOf = (error: unknown): Problem => {
   if (error instanceof BadRequest) return { status: error.status, message: error.message }
   if (error instanceof NotAnEnvelope) return { status: 400, message: `400 Bad Request: ${error.message}` }
+  if (error instanceof PullsError) return { status: 400, message: `400 Bad Request: ${error.message}` }
   if (error instanceof Overloaded)
     return { status: 503, message: `503 Service Unavailable: ${error.message}; send it again` }
   if (error instanceof DeliveryError) return { status: 502, message: `502 Bad Gateway: ${error.message}` }

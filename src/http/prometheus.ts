@@ -75,6 +75,12 @@ export const createPrometheus = ({ pingAge, pullTotals }: Needs): Prometheus => 
       this.set((await pingAge().catch(() => undefined)) ?? NaN)
     },
   })
+  // Both series are collected at once, and need one answer.
+  let asked: Promise<readonly Total[]> | undefined
+  const totalsNow = async (): Promise<readonly Total[]> =>
+    (asked ??= pullTotals()
+      .catch(() => [])
+      .finally(() => (asked = undefined)))
   const ofRepositories = (name: string, help: string, read: (total: Total) => number): void => {
     new Counter({
       name,
@@ -82,7 +88,7 @@ export const createPrometheus = ({ pingAge, pullTotals }: Needs): Prometheus => 
       labelNames: ['registry', 'repository'],
       registers,
       async collect() {
-        const totals = await pullTotals().catch(() => [])
+        const totals = await totalsNow()
         this.reset()
         for (const total of totals) this.inc({ registry: total.registry, repository: total.repository }, read(total))
       },

@@ -1,14 +1,14 @@
 import { Router } from 'express'
 import { z } from 'zod'
-import { erase, type Erasure } from '../pulls/jobs/erase.js'
-import { askedIn, PullsError, type Asked } from '../pulls/read/asked.js'
-import { askPulls, type PullsRow } from '../pulls/read/ask-pulls.js'
+import { erase } from '../pulls/jobs/erase.js'
+import { askedIn, wholeNumber, type Asked } from '../pulls/read/asked.js'
+import { askPulls } from '../pulls/read/ask-pulls.js'
 import { askBehaviours } from '../pulls/read/behaviours.js'
 import type { Context } from '../pulls/read/notes.js'
 import { requestsAfter } from '../pulls/read/requests.js'
 import { askPullers } from '../pulls/read/pullers.js'
 import { isCancelled, type Database } from '../storage/database.js'
-import { csvLine } from './csv.js'
+import { csvOf } from './csv.js'
 import { BadRequest } from './problem.js'
 import { checked } from './usage-data.js'
 
@@ -19,16 +19,16 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
   const router = Router()
   router.get('/pulls', async (request, response) => {
     const { format = 'json', ...query } = request.query
-    const answer = await orProblem(async () => askPulls(database.sql, asked(query, now()), context))
+    const answer = await orTooLong(async () => askPulls(database.sql, asked(query, now()), context))
     if (format === 'json') response.json(answer)
-    else if (format === 'csv') response.type('text/csv').send(csvOf(answer.rows))
+    else if (format === 'csv') response.type('text/csv').send(csvOf(Object.keys(answer.rows[0] ?? {}), answer.rows))
     else if (format === 'ndjson') response.type('application/x-ndjson').send(ndjsonOf(answer.rows))
     else throw new BadRequest('400 Bad Request: format: expected json, csv or ndjson')
   })
   router.get('/pulls/pullers', async (request, response) => {
     const { top = '10', ...query } = request.query
     const named = wholeNumber('top', top, 1_000)
-    response.json(await orProblem(async () => askPullers(database.sql, asked(query, now()), named)))
+    response.json(await orTooLong(async () => askPullers(database.sql, asked(query, now()), named)))
   })
   router.get('/pulls/behaviour', async (request, response) => {
     const { repository, days = '7', limit = '100', ...others } = request.query
@@ -38,7 +38,7 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
       throw new BadRequest('400 Bad Request: repository: expected one')
     const look = { now: now(), days: wholeNumber('days', days, 90), limit: wholeNumber('limit', limit, 1_000) }
     const placed = { ...look, ...(repository !== undefined && { repository }) }
-    response.json({ items: await orProblem(async () => askBehaviours(database.sql, placed)), days: look.days })
+    response.json({ items: await orTooLong(async () => askBehaviours(database.sql, placed)), days: look.days })
   })
   router.get('/requests', async (request, response) => {
     const { since = '0', limit = '1000' } = request.query
@@ -46,8 +46,7 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
     response.type('application/x-ndjson').send(ndjsonOf(rows))
   })
   router.post('/pulls/forget', async (request, response) => {
-    const erasure = checked(erasureRequest, request.body)
-    response.json(await erase(database, onlyGiven(erasure)))
+    response.json(await erase(database, checked(erasureRequest, request.body)))
   })
   return router
 }
@@ -61,17 +60,6 @@ const erasureRequest = z
     error: 'expected an origin, a repository, or both',
   })
 
-const onlyGiven = ({ origin, repository, registry }: z.output<typeof erasureRequest>): Erasure => ({
-  ...(origin !== undefined && { origin }),
-  ...(repository !== undefined && { repository }),
-  ...(registry !== undefined && { registry }),
-})
-
-const csvOf = (rows: readonly PullsRow[]): string => {
-  const columns = Object.keys(rows[0] ?? {}) as (keyof PullsRow)[]
-  return [csvLine(columns), ...rows.map((row) => csvLine(columns.map((name) => row[name])))].join('')
-}
-
 const ndjsonOf = (rows: readonly object[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('')
 
 const cursorIn = (value: unknown): number => {
@@ -80,19 +68,13 @@ const cursorIn = (value: unknown): number => {
   throw new BadRequest('400 Bad Request: since: expected the cursor of the last request that you have')
 }
 
-const wholeNumber = (name: string, value: unknown, most: number): number => {
-  const number = Number(value)
-  if (typeof value === 'string' && Number.isInteger(number) && number >= 1 && number <= most) return number
-  throw new BadRequest(`400 Bad Request: ${name}: expected a whole number from 1 to ${most}`)
-}
-
 const asked = (query: object, now: Date): Asked => askedIn(query as Record<string, unknown>, now)
 
-const orProblem = async <T>(answer: () => Promise<T>): Promise<T> => {
+/** A question that PostgreSQL gave up is too large; anything else it gave up is its own affair. */
+export const orTooLong = async <T>(answer: () => Promise<T>): Promise<T> => {
   try {
     return await answer()
   } catch (error) {
-    if (error instanceof PullsError) throw new BadRequest(`400 Bad Request: ${error.message}`)
     if (isCancelled(error)) throw new BadRequest(`504 Gateway Timeout: ${TOO_LONG}`, 504)
     throw error
   }

@@ -1,4 +1,4 @@
-import type { Micros } from '../events/calendar.js'
+import { MICROS_PER_SECOND, type Micros } from '../events/calendar.js'
 
 /** How an origin asks for a repository over time (docs/definitions-of-numbers.md, "Behaviour"). */
 type Pattern = 'regular_poller' | 'scheduled' | 'irregular' | 'insufficient'
@@ -26,14 +26,13 @@ export type BehaviourNeeds = {
 }
 
 const FEWEST = 5
-const SECOND = 1_000_000
 /** An interval fits when it is this near to one, two or three times the median. */
 const TOLERANCE = 0.1
-const LEAST_TOLERANCE = 30 * SECOND
+const LEAST_TOLERANCE = 30 * MICROS_PER_SECOND
 const MULTIPLES = [1, 2, 3]
 const SHARE = 0.8
-const SHORTEST = 60 * SECOND
-const SCHEDULED = 20 * 3_600 * SECOND
+const SHORTEST = 60 * MICROS_PER_SECOND
+const SCHEDULED = 20 * 3_600 * MICROS_PER_SECOND
 /** Intervals after which as many more would say little. */
 const HALF_SURE = 10
 
@@ -55,7 +54,7 @@ export const behaviourOf = ({ times, references, isLocalToolInCloud = false }: B
   const sure = intervals.length / (intervals.length + HALF_SURE)
   if (fitting >= SHARE && base >= SHORTEST) {
     const pattern = base >= SCHEDULED ? 'scheduled' : 'regular_poller'
-    return { pattern, likely: 'deployment', period: base / SECOND, evidence, confidence: sure * fitting }
+    return { pattern, likely: 'deployment', period: base / MICROS_PER_SECOND, evidence, confidence: sure * fitting }
   }
   const likely = isLocalToolInCloud ? 'ci' : references > 1 ? 'local-development' : 'unknown'
   return { pattern: 'irregular', likely, evidence, confidence: likely === 'unknown' ? 0 : sure * (1 - fitting / 2) }

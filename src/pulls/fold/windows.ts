@@ -1,6 +1,4 @@
-import type { Micros } from '../../events/calendar.js'
-
-const SECOND: Micros = 1_000_000
+import { MICROS_PER_SECOND, type Micros } from '../../events/calendar.js'
 
 /** How long requests belong together, in microseconds. */
 export type Windows = {
@@ -13,4 +11,8 @@ export type Windows = {
 }
 
 /** docs/definitions-of-numbers.md, "Which requests belong together". */
-export const WINDOWS: Windows = { join: 60 * SECOND, blobs: 1_800 * SECOND, session: 1_800 * SECOND }
+export const WINDOWS: Windows = {
+  join: 60 * MICROS_PER_SECOND,
+  blobs: 1_800 * MICROS_PER_SECOND,
+  session: 1_800 * MICROS_PER_SECOND,
+}

@@ -3,7 +3,7 @@ import type { Database } from '../../storage/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
 
 /** Whose pulls are to be erased: of an origin, of a repository, or of an origin in a repository. */
-export type Erasure = { origin?: string; repository?: string; registry?: string }
+type Erasure = { origin?: string | undefined; repository?: string | undefined; registry?: string | undefined }
 
 export type Erased = { invocations: number; days: number }
 

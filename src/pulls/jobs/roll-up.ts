@@ -1,11 +1,12 @@
 import { sql } from 'kysely'
-import { isoTime, MICROS_PER_DAY, utcDay, type Micros } from '../../events/calendar.js'
+import { isoTime, MICROS_PER_SECOND, type Micros } from '../../events/calendar.js'
 import type { Database, Sql } from '../../storage/database.js'
 import { HyperLogLog } from '../../storage/hyperloglog/hyperloglog.js'
 import { jobStep } from '../../storage/job-step.js'
 import { LONGEST } from '../fold/chain.js'
 import type { Windows } from '../fold/windows.js'
 import { COUNTED_NUMBERS, COUNTED_SKETCHES, OUTCOMES, PLACES } from '../read/counted.js'
+import { addDays } from '../read/period.js'
 
 type Needs = { database: Database; windows: Windows }
 
@@ -15,7 +16,7 @@ type Needs = { database: Database; windows: Windows }
  */
 export const rollUp = async ({ database, windows }: Needs): Promise<void> => {
   for (const { registry, from, until } of await daysToRoll(database.jobs, windows)) {
-    for (let day = from; day < until; day = utcDay(Date.parse(day) * 1_000 + MICROS_PER_DAY)) {
+    for (let day = from; day < until; day = addDays(day, 1)) {
       for (const repository of await repositoriesOf(database.jobs, registry, day))
         await jobStep({ sql: database.jobs }, async (tx) => rollUpDay(tx, { registry, repository, day }))
       await sql`
@@ -40,7 +41,7 @@ const daysToRoll = async (
           and o.at >= case when isfinite(r.rolled_to) then r.rolled_to::timestamp at time zone 'UTC' else '-infinity' end
       ) first
       cross join lateral (
-        select ((r.folded_to - ${settled / 1_000_000} * interval '1 second') at time zone 'UTC')::date as day
+        select ((r.folded_to - ${settled / MICROS_PER_SECOND} * interval '1 second') at time zone 'UTC')::date as day
       ) until
     where isfinite(r.folded_to) and first.day < until.day
     order by registry
@@ -57,7 +58,7 @@ const repositoriesOf = async (db: Sql, registry: string, day: string): Promise<s
 }
 
 const start = (day: string): string => isoTime(Date.parse(day) * 1_000)
-const end = (day: string): string => isoTime(Date.parse(day) * 1_000 + MICROS_PER_DAY)
+const end = (day: string): string => start(addDays(day, 1))
 
 type Day = { registry: string; repository: string; day: string }
 

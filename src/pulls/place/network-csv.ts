@@ -26,7 +26,7 @@ export const networksInCsv = (text: string): ((address: string) => Network | und
     }
     const key = `${number} ${kind}`
     const network = known.get(key) ?? {
-      network: `AS${number} ${name}`.trim().slice(0, LONGEST),
+      network: networkNamed(number, name),
       ...(kind !== '' && { networkKind: kind.toLowerCase().slice(0, LONGEST) }),
     }
     known.set(key, network)
@@ -40,6 +40,10 @@ export const networksInCsv = (text: string): ((address: string) => Network | und
   }
   return (address) => find(sorted, keyOf(address))
 }
+
+/** As AS15169 Google LLC. */
+export const networkNamed = (number: number | string, name: string): string =>
+  `AS${number} ${name}`.trim().slice(0, LONGEST)
 
 const LONGEST = 128
 

@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { isIP } from 'node:net'
 import { Reader, type Response } from 'mmdb-lib'
-import { networksInCsv, type Network } from './network-csv.js'
+import { networkNamed, networksInCsv, type Network } from './network-csv.js'
 import { PlacesError } from './places-error.js'
 
 /** Where an address is, as far as the files tell. */
@@ -90,8 +90,3 @@ const networkIn = (record: unknown): Partial<Network> => {
   >
   return typeof number === 'number' ? { network: networkNamed(number, typeof name === 'string' ? name : '') } : {}
 }
-
-/** As AS15169 Google LLC. */
-const networkNamed = (number: number, name: string): string => `AS${number} ${name}`.trim().slice(0, LONGEST_NAME)
-
-const LONGEST_NAME = 128

@@ -3,11 +3,11 @@ import type { Sql } from '../../storage/database.js'
 import { countUnion, HyperLogLog } from '../../storage/hyperloglog/hyperloglog.js'
 import type { Asked } from './asked.js'
 import { countedIn } from './counted.js'
-import { DIMENSIONS, type Dimension, type DimensionName } from './dimensions.js'
-import { isAnyOf } from './filters.js'
+import { dimension, type DimensionName } from './dimensions.js'
+import { scopeOf } from './filters.js'
 import { notesOn, type Context } from './notes.js'
 import { measure, type MeasureName } from './measures.js'
-import { periodBefore, type Period } from './period.js'
+import { addDays, periodBefore, type Period } from './period.js'
 
 export type PullsRow = Partial<Record<DimensionName, string>> & Partial<Record<MeasureName, number>>
 
@@ -55,7 +55,7 @@ export const askPulls = async (db: Sql, asked: Asked, context: Context): Promise
 
 const daysOf = ({ from, to }: Period): { since: string; until: string } => ({
   since: from,
-  until: new Date(Date.parse(to) - 86_400_000).toISOString().slice(0, 10),
+  until: addDays(to, -1),
 })
 
 const totalOf = async (db: Sql, asked: Asked, period: Period): Promise<PullsRow> => {
@@ -64,34 +64,23 @@ const totalOf = async (db: Sql, asked: Asked, period: Period): Promise<PullsRow>
 }
 
 const rowsOf = async (db: Sql, asked: Asked, period: Period): Promise<PullsRow[]> => {
-  const { measures, groupBy, filters, timeZone, limit } = asked
-  const local = sql`(o.at at time zone ${timeZone}::text)`
+  const { measures, groupBy, timeZone, limit } = asked
+  const { local, from, to, conditions } = scopeOf(asked, period)
   const groups = groupBy.map((name) => [name, dimension(name).value(local)] as const)
   const columns = [
     ...groups.map(([name, value]) => sql`${value} as ${sql.ref(name)}`),
     ...measures.flatMap((name) => columnsOf(name)),
   ]
-  const conditions = [
-    sql`true`,
-    ...(period.weekday === undefined ? [] : [sql`extract(isodow from ${local}) = ${period.weekday}`]),
-    ...filters.map(({ dimension: name, values }) => isAnyOf(dimension(name).value(local), values)),
-  ]
   const places = groups.map((_, i) => sql.lit(i + 1))
   const isTime = groupBy.some((name) => dimension(name).isTime)
   const order = isTime ? places : [mostOf(measures), ...places]
-  const counted = countedIn({
-    from: sql`(${period.from}::timestamp at time zone ${timeZone}::text)`,
-    to: sql`(${period.to}::timestamp at time zone ${timeZone}::text)`,
-    byDay: isUtc(timeZone) && !groupBy.includes('hour'),
-  })
+  const counted = countedIn({ from, to, byDay: isUtc(timeZone) && !groupBy.includes('hour') })
   const { rows } = await sql<Record<string, unknown>>`
-    select ${sql.join(columns)} from ${counted} o where ${sql.join(conditions, sql` and `)}
+    select ${sql.join(columns)} from ${counted} o where ${sql.join([sql`true`, ...conditions], sql` and `)}
     ${groups.length === 0 ? sql`` : sql`group by ${sql.join(places)} order by ${sql.join(order)} limit ${limit + 1}`}
   `.execute(db)
   return rows.map((row) => rowOf(row, asked))
 }
-
-const dimension = (name: DimensionName): Dimension => DIMENSIONS[name]
 
 const isUtc = (timeZone: string): boolean => /^(?:Etc\/)?(?:UTC|GMT|Universal|Zulu)$/i.test(timeZone)
 

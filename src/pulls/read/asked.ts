@@ -1,3 +1,4 @@
+import { isTimeZone } from '../../events/calendar.js'
 import { DIMENSION_NAMES, type DimensionName } from './dimensions.js'
 import { MEASURE_NAMES, type MeasureName } from './measures.js'
 import { addDays, isDay, localDay, PeriodError, periodOf, type Period } from './period.js'
@@ -66,7 +67,7 @@ export const askedIn = (parameters: Readonly<Record<string, unknown>>, now: Date
     period: periodIn(texts, localDay(now, timeZone)),
     timeZone,
     compare: compare !== undefined,
-    limit: limitIn(text('limit')),
+    limit: wholeNumber('limit', text('limit') ?? String(USUAL_ROWS), MOST_ROWS),
   }
 }
 
@@ -108,17 +109,9 @@ const periodIn = (texts: ReadonlyMap<string, string>, today: string): Period => 
   }
 }
 
-const limitIn = (text: string | undefined): number => {
-  const limit = Number(text ?? USUAL_ROWS)
-  if (!Number.isInteger(limit) || limit < 1 || limit > MOST_ROWS)
-    throw new PullsError(`limit: expected a whole number from 1 to ${MOST_ROWS}`)
-  return limit
-}
-
-const isTimeZone = (text: string): boolean => {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone !== ''
-  } catch {
-    return false
-  }
+/** @throws PullsError */
+export const wholeNumber = (name: string, text: unknown, most: number): number => {
+  const number = Number(text)
+  if (typeof text === 'string' && Number.isInteger(number) && number >= 1 && number <= most) return number
+  throw new PullsError(`${name}: expected a whole number from 1 to ${most}`)
 }

@@ -47,5 +47,7 @@ export const DIMENSIONS = {
   source: column('source', 'where it was heard of: notification'),
 } as const satisfies Record<string, Dimension>
 
+export const dimension = (name: DimensionName): Dimension => DIMENSIONS[name]
+
 export type DimensionName = keyof typeof DIMENSIONS
 export const DIMENSION_NAMES = Object.keys(DIMENSIONS) as DimensionName[]

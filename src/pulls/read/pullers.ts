@@ -1,8 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import type { Asked } from './asked.js'
-import { DIMENSIONS, type Dimension } from './dimensions.js'
-import { isAnyOf } from './filters.js'
+import { scopeOf } from './filters.js'
 
 /** Kinds of clients that pull because they were told to once, not because somebody wants the image now. */
 const AUTOMATIC = ['updater', 'scanner', 'mirror']
@@ -62,16 +61,10 @@ export const askPullers = async (db: Sql, asked: Asked, top: number): Promise<Pu
 
 const part = (some: number, all: number): number => (all === 0 ? 0 : some / all)
 
-const pullsOfEach = ({ filters, period: { from, to, weekday }, timeZone }: Asked): RawBuilder<unknown> => {
-  const local = sql`(o.at at time zone ${timeZone}::text)`
-  const conditions = [
-    sql`o.what = 'invocation' and o.gets > 0`,
-    sql`o.at >= (${from}::timestamp at time zone ${timeZone}::text)`,
-    sql`o.at < (${to}::timestamp at time zone ${timeZone}::text)`,
-    ...(weekday === undefined ? [] : [sql`extract(isodow from ${local}) = ${weekday}`]),
-    ...filters.map(({ dimension, values }) => isAnyOf((DIMENSIONS[dimension] as Dimension).value(local), values)),
-  ]
+const pullsOfEach = (asked: Asked): RawBuilder<unknown> => {
+  const { from, to, conditions } = scopeOf(asked, asked.period)
+  const wanted = [sql`o.what = 'invocation' and o.gets > 0`, sql`o.at >= ${from}`, sql`o.at < ${to}`, ...conditions]
   return sql`
     select o.origin, min(o.client) as client, min(o.kind) as kind, count(*) as pulls
-    from pulls.outcomes o where ${sql.join(conditions, sql` and `)} group by o.origin`
+    from pulls.outcomes o where ${sql.join(wanted, sql` and `)} group by o.origin`
 }
