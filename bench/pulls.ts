@@ -2,12 +2,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createDefinitionReader } from '../src/definitions/definition-file.js'
-import type { Digest, RepositoryPath, Tag } from '../src/events/reference.js'
-import type { Folded } from '../src/pulls/fold/chain.js'
-import type { Contents } from '../src/pulls/fold/contents.js'
 import { createFold } from '../src/pulls/fold/fold.js'
 import { WINDOWS } from '../src/pulls/fold/windows.js'
 import { loadClients } from '../src/pulls/client.js'
+import { contentsOfAll, pullsOf } from './pull-requests.js'
 import { sampleOf, type Row } from './sample.js'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -146,57 +144,4 @@ const perSecond = (count: number, work: () => void): number => {
   const start = performance.now()
   work()
   return (count / (performance.now() - start)) * 1000
-}
-
-const REPOSITORIES = 500
-const ORIGINS = 20_000
-const LAYERS = 5
-
-/** As they come from a file: each string in one piece. */
-const texts = new Map<string, string>()
-const text = (value: string): string => {
-  const known = texts.get(value)
-  if (known !== undefined) return known
-  const flat = JSON.parse(JSON.stringify(value)) as string
-  texts.set(flat, flat)
-  return flat
-}
-
-const digestOf = (kind: string, number: number): Digest =>
-  text(`sha256:${kind}${String(number).padStart(63, '0')}`) as Digest
-
-const contentsOfAll = (): Map<string, Contents> => {
-  const known = new Map<string, Contents>()
-  for (let repository = 0; repository < REPOSITORIES; repository++) {
-    const image = digestOf('a', repository)
-    const layers = Array.from({ length: LAYERS }, (_, i) => digestOf('d', repository * LAYERS + i))
-    known.set(digestOf('1', repository), { kind: 'index', children: new Set([image]) })
-    known.set(image, { kind: 'image', layers: new Set(layers), config: digestOf('c', repository) })
-  }
-  return known
-}
-
-/** Pulls as containerd makes them, HEAD, index, manifest, configuration and layers, among checks: three of four. */
-const pullsOf = (count: number): Folded[] => {
-  const requests: Folded[] = []
-  for (let n = 0; requests.length < count; n++) {
-    const number = (n * 7_919) % REPOSITORIES
-    const place = {
-      registry: 'registry.example',
-      repository: text(`team/app-${number}`) as RepositoryPath,
-      origin: text(`origin-${(n * 104_729) % ORIGINS}`),
-      status: 200,
-    }
-    const [index, image] = [digestOf('1', number), digestOf('a', number)]
-    const add = (request: Pick<Folded, 'object' | 'method'> & Partial<Folded>): void => {
-      requests.push({ ...place, ...request, id: String(requests.length), at: n * 20_000 + requests.length })
-    }
-    add({ object: 'manifest', method: 'HEAD', tag: 'latest' as Tag, digest: index })
-    if (n % 4 > 0) continue
-    add({ object: 'manifest', method: 'GET', digest: index })
-    add({ object: 'manifest', method: 'GET', digest: image })
-    add({ object: 'blob', method: 'GET', digest: digestOf('c', number) })
-    for (let i = 0; i < LAYERS; i++) add({ object: 'blob', method: 'GET', digest: digestOf('d', number * LAYERS + i) })
-  }
-  return requests
 }

@@ -1,5 +1,6 @@
 import type { Micros } from '../../events/calendar.js'
-import { addToChain, endChain, endUntil, startChain, type Chain, type ChainNeeds, type Folded } from './chain.js'
+import { addToChain, endChain, endUntil } from './chain.js'
+import { startChain, type Chain, type ChainNeeds, type Folded } from './state.js'
 
 export type Fold = {
   /** Adds the next request. Requests come in the order of `inOrder`, at least those of one origin in one repository. */
@@ -20,19 +21,27 @@ export const createFold = (needs: ChainNeeds): Fold => {
   let added = 0
   let latest: Micros = -Infinity
 
+  let current: Chain | undefined
+
   const chainOf = ({ registry, repository, origin }: Folded): Chain => {
+    // A pull is several requests in a row.
+    const place = current?.place
+    if (current && place?.origin === origin && place.repository === repository && place.registry === registry)
+      return current
     let repositories = registries.get(registry)
     if (!repositories) registries.set(registry, (repositories = new Map<string, Map<string, Chain>>()))
     let chains = repositories.get(repository)
     if (!chains) repositories.set(repository, (chains = new Map<string, Chain>()))
     let chain = chains.get(origin)
     if (!chain) chains.set(origin, (chain = startChain({ registry, repository, origin })))
+    current = chain
     return chain
   }
 
   const all = (): Map<string, Chain>[] => [...registries.values()].flatMap((one) => [...one.values()])
 
   const sweep = (): void => {
+    current = undefined
     for (const chains of all()) {
       for (const [origin, chain] of chains) {
         endUntil(chain, latest, needs)
@@ -50,6 +59,7 @@ export const createFold = (needs: ChainNeeds): Fold => {
     end: () => {
       for (const chains of all()) for (const chain of chains.values()) endChain(chain, needs)
       registries.clear()
+      current = undefined
     },
   }
 }

@@ -5,9 +5,8 @@ import type { Invocation } from './outcome.js'
 export type Kind = Contents['kind'] | 'unknown'
 
 /** An invocation that more requests may join, and what is needed to tell which. */
-export type OpenInvocation = {
-  invocation: Invocation
-  /** Digests that it asked for, or that its tag was answered with. */
+export type OpenInvocation = Invocation & {
+  /** Digests that it asked for, or that its tag was answered with, beside the first. */
   named: readonly string[]
   /** Digests that were fetched. */
   fetched: readonly string[]
@@ -17,8 +16,18 @@ export type OpenInvocation = {
   /** The last manifest that was fetched. */
   lastKind: Kind | undefined
   lastDigest: string | undefined
-  /** Layers that were fetched. */
-  layers: readonly string[]
+  fetchedLayers: readonly string[]
+}
+
+const MOST_IN_ONE = 1_000
+/** Most invocations are one request: they share what they do not need. */
+export const NONE: readonly string[] = Object.freeze([])
+
+/** What is too much to remember is not. */
+export const remember = (list: readonly string[], one: string): readonly string[] => {
+  if (list.length === 0) return [one]
+  if (list.length < MOST_IN_ONE && !list.includes(one)) (list as string[]).push(one)
+  return list
 }
 
 /** A request that fits nowhere. */
@@ -30,20 +39,25 @@ export const NOWHERE = 5
  */
 export const fitOf = (open: OpenInvocation, digest: string, contentsOf: ContentsOf): number => {
   if (open.fetched.includes(digest)) return NOWHERE
-  if (open.named.includes(digest)) return 0
+  if (isNamed(open, digest)) return 0
   if (lists(open, digest, contentsOf)) return 1
   if (open.lastKind === 'index' && isUnread(open.lastDigest, contentsOf)) return 2
-  if (open.lastKind === 'unknown' && open.invocation.gets === 1) return 3
-  if (open.invocation.gets === 0 && open.named.length === 0) return 4
+  if (open.lastKind === 'unknown' && open.gets === 1) return 3
+  if (open.gets === 0 && open.digest === undefined) return 4
   return NOWHERE
 }
 
+export const isNamed = ({ digest: first, named }: OpenInvocation, digest: string): boolean =>
+  first === digest || named.includes(digest)
+
 /** Whether an index that it asked for is known to list a manifest. */
-export const lists = ({ named }: OpenInvocation, digest: string, contentsOf: ContentsOf): boolean =>
-  named.some((one) => {
-    const contents = contentsOf(one)
+export const lists = ({ digest: first, named }: OpenInvocation, digest: string, contentsOf: ContentsOf): boolean => {
+  const isListedIn = (index: string): boolean => {
+    const contents = contentsOf(index)
     return contents?.kind === 'index' && contents.children.has(digest)
-  })
+  }
+  return (first !== undefined && isListedIn(first)) || named.some(isListedIn)
+}
 
 const isUnread = (index: string | undefined, contentsOf: ContentsOf): boolean =>
   index === undefined || contentsOf(index) === undefined

@@ -1,4 +1,5 @@
 import type { Micros } from '../../events/calendar.js'
+import type { RegistryRequest } from '../../events/registry-request.js'
 
 /** Who asks for what, as far as requests belong together. */
 export type Place = { registry: string; repository: string; origin: string }
@@ -40,3 +41,17 @@ export type Aside = Place & {
 }
 
 export type Outcome = Invocation | Aside
+
+export const asideOf = (
+  place: Place,
+  what: Aside['what'],
+  { id, at, tag, digest, bytes = 0 }: RegistryRequest,
+): Aside => ({
+  ...place,
+  what,
+  id,
+  at,
+  ...(tag !== undefined && { tag }),
+  ...(digest !== undefined && { digest }),
+  bytes,
+})

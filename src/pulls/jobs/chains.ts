@@ -1,48 +1,73 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/database.js'
-import type { Chain } from '../fold/chain.js'
-import type { Who } from '../record/pending.js'
+import type { Chain } from '../fold/state.js'
+import type { Windows } from '../fold/windows.js'
+import { chainIn, textOf } from './chain-text.js'
 
-/** A chain as it is kept between two runs, with who its origin is. */
-export type KeptChain = { chain: Chain; who: Who }
+/** A chain as it is kept between two runs, with who its origin is: a `Who` as text. */
+export type KeptChain = { chain: Chain; who: string }
 
 type Wanted = { repository: string; origin: string }
 
+/** Chains that are written in one go: a few milliseconds, in which the process does nothing else. */
+const AT_ONCE = 500
+
 /** The chains of one registry that requests may go on with. */
 export const loadChains = async (tx: Sql, registry: string, wanted: readonly Wanted[]): Promise<KeptChain[]> => {
-  const { rows } = await sql<{ who: string; state: string }>`
-    select c.who, c.state
+  const { rows } = await sql<Wanted & { who: string; state: string }>`
+    select c.repository, c.origin, c.who, c.state
     from unnest(${wanted.map(({ repository }) => repository)}::text[], ${wanted.map(({ origin }) => origin)}::text[])
       as wanted (repository, origin)
       cross join lateral (
-        select who, state from pulls.chains
+        select repository, origin, who, state from pulls.chains
         where registry = ${registry} and repository = wanted.repository and origin = wanted.origin offset 0
       ) c
   `.execute(tx)
-  return rows.map(({ who, state }) => ({ chain: JSON.parse(state) as Chain, who: JSON.parse(who) as Who }))
+  return rows.map(({ who, state, ...place }) => ({ chain: chainIn(state, { registry, ...place }), who }))
 }
 
-/** Keeps chains that go on, and forgets those that no request can go on with any more. */
+/** Keeps chains of one registry that go on. */
 export const saveChains = async (
   tx: Sql,
   registry: string,
-  { kept, at }: { kept: readonly (KeptChain & { overAt: Micros })[]; at: Micros },
+  { chains, windows }: { chains: readonly KeptChain[]; windows: Windows },
 ): Promise<void> => {
-  const sorted = [...kept].sort((a, b) => (keyOf(a.chain) < keyOf(b.chain) ? -1 : 1))
+  const sorted = chains
+    .map((kept) => ({ ...kept, overAt: overAt(kept.chain, windows) }))
+    .filter(({ overAt: end }) => Number.isFinite(end))
+    .sort((a, b) => (isBefore(a.chain, b.chain) ? -1 : 1))
+  for (let from = 0; from < sorted.length; from += AT_ONCE)
+    await write(tx, registry, sorted.slice(from, from + AT_ONCE))
+}
+
+const write = async (tx: Sql, registry: string, some: readonly (KeptChain & { overAt: Micros })[]): Promise<void> => {
   await sql`
     insert into pulls.chains (registry, repository, origin, over_at, who, state)
     select ${registry}, * from unnest(
-      ${sorted.map(({ chain }) => chain.place.repository)}::text[],
-      ${sorted.map(({ chain }) => chain.place.origin)}::text[],
-      ${sorted.map(({ overAt }) => isoTime(overAt))}::timestamptz[],
-      ${sorted.map(({ who }) => JSON.stringify(who))}::text[],
-      ${sorted.map(({ chain }) => JSON.stringify(chain))}::text[]
+      ${some.map(({ chain }) => chain.place.repository)}::text[],
+      ${some.map(({ chain }) => chain.place.origin)}::text[],
+      ${some.map(({ overAt }) => isoTime(overAt))}::timestamptz[],
+      ${some.map(({ who }) => who)}::text[],
+      ${some.map(({ chain }) => textOf(chain))}::text[]
     )
     on conflict (registry, repository, origin) do update
       set over_at = excluded.over_at, state = excluded.state
   `.execute(tx)
+}
+
+const isBefore = ({ place: a }: Chain, { place: b }: Chain): boolean =>
+  a.repository < b.repository || (a.repository === b.repository && a.origin < b.origin)
+
+/** Forgets chains that no request after a moment can go on with. */
+export const forgetChains = async (tx: Sql, registry: string, at: Micros): Promise<void> => {
   await sql`delete from pulls.chains where registry = ${registry} and over_at < ${isoTime(at)}::timestamptz`.execute(tx)
 }
 
-const keyOf = ({ place }: Chain): string => `${place.repository} ${place.origin}`
+/** After which no request can tell that a chain was there. */
+const overAt = ({ open, orphan, heard = -Infinity }: Chain, windows: Windows): Micros =>
+  Math.max(
+    heard + Math.max(windows.session, windows.join),
+    (orphan?.last ?? -Infinity) + windows.session,
+    ...open.map(({ last }) => last + Math.max(windows.blobs, windows.join)),
+  )

@@ -25,15 +25,7 @@ export const erase = async (
     sql` and `,
   )
   // Those that wait first, so that they do not become outcomes of what is erased after it.
-  await sql`
-    delete from pulls.pending where ctid = any(array(
-      select place from (
-        select ctid as place, registry, request::json ->> 'repository' as repository,
-          request::json -> 'who' ->> 'origin' as origin
-        from pulls.pending
-      ) asked where ${where}
-    ))
-  `.execute(jobs)
+  await sql`delete from pulls.pending where ${where}`.execute(jobs)
   await sql`delete from pulls.chains where ${where}`.execute(jobs)
   await inSteps(
     jobs,

@@ -1,55 +1,84 @@
-import type { Micros } from '../../events/calendar.js'
-import { addToChain, mayJoin, startChain, type Chain, type ChainNeeds, type Folded } from '../fold/chain.js'
+import { addToChain, mayJoin } from '../fold/chain.js'
 import { inOrder } from '../fold/order.js'
 import type { Outcome } from '../fold/outcome.js'
-import type { PendingRequest, Who } from '../record/pending.js'
+import { startChain, type Chain, type ChainNeeds } from '../fold/state.js'
+import type { PendingRequest } from '../record/pending.js'
 import type { KeptChain } from './chains.js'
 
-/** What became of an origin's requests, with who it is. */
-export type ToldOutcome = { outcome: Outcome; who: Who }
+/** What became of an origin's requests, with who it is: a `Who` as text. */
+export type ToldOutcome = {
+  outcome: Outcome
+  who: string
+  /** What was kept of it by an earlier batch. */
+  before?: Counted
+}
 
-type Folding = { requests: readonly PendingRequest[]; chains: readonly KeptChain[] }
+/** What grows of an outcome: as long as none of it did, it is as it was. */
+type Counted = { gets: number; layers: number; bytes: number }
+
+/** Chains by what `keyOf` says. */
+export type Chains = Map<string, KeptChain>
 
 /**
  * Folds a batch of requests of one registry onto what was open before it: every split of requests into batches ends in the same.
- * @returns what is over and what is open, and the chains to go on with.
+ * @param chains those that the requests may go on with; they go on, and new ones are added.
+ * @returns what is over and what is open, as far as it is new or has grown.
  */
 export const foldBatch = (
-  { requests, chains }: Folding,
-  needs: Omit<ChainNeeds, 'emit'>,
-): { outcomes: ToldOutcome[]; chains: (KeptChain & { overAt: Micros })[] } => {
-  const known = new Map(chains.map((kept) => [keyOf(kept.chain.place), kept]))
+  { requests, chains }: { requests: readonly PendingRequest[]; chains: Chains },
+  { contentsOf, windows }: Omit<ChainNeeds, 'emit'>,
+): ToldOutcome[] => {
+  const touched = new Set<KeptChain>()
+  const before = new Map<Outcome, Counted>()
   const outcomes: ToldOutcome[] = []
-  const emitFor =
-    (who: Who) =>
-    (outcome: Outcome): void => {
-      outcomes.push({ outcome, who })
+  const tell = (outcome: Outcome, who: string): void => {
+    const kept = before.get(outcome)
+    if (!kept) outcomes.push({ outcome, who })
+    else if (hasGrown(outcome, kept)) outcomes.push({ outcome, who, before: kept })
+  }
+  let who = ''
+  const emit = (outcome: Outcome): void => {
+    tell(outcome, who)
+  }
+  const needs: ChainNeeds = { contentsOf, windows, emit }
+
+  for (const request of [...requests].sort(inOrder)) {
+    const kept = goesOnWith(chains, request, needs) ?? begin(chains, request)
+    if (!touched.has(kept)) {
+      touched.add(kept)
+      for (const outcome of outcomesOf(kept.chain)) before.set(outcome, countedIn(outcome))
     }
-
-  for (const { who, previous, ...request } of [...requests].sort(inOrder)) {
-    const { registry, repository } = request
-    const folded: Folded = { ...request, origin: who.origin, fetchesTwice: who.fetchesTwice }
-    const before = previous === undefined ? undefined : known.get(keyOf({ repository, origin: previous }))
-    const place = { registry, repository, origin: who.origin }
-    let kept = before && mayJoin(before.chain, folded, needs) ? before : known.get(keyOf(place))
-    if (!kept) known.set(keyOf(place), (kept = { chain: startChain(place), who }))
-    addToChain(kept.chain, folded, { ...needs, emit: emitFor(kept.who) })
+    who = kept.who
+    addToChain(kept.chain, request, needs)
   }
 
-  for (const { chain, who } of known.values()) {
-    for (const { invocation } of chain.open) outcomes.push({ outcome: invocation, who })
-    if (chain.orphan) outcomes.push({ outcome: chain.orphan.session, who })
-  }
-  const goOn = [...known.values()].map((kept) => ({ ...kept, overAt: overAt(kept.chain, needs) }))
-  return { outcomes, chains: goOn.filter(({ overAt }) => Number.isFinite(overAt)) }
+  for (const kept of touched) for (const outcome of outcomesOf(kept.chain)) tell(outcome, kept.who)
+  return outcomes
 }
 
-const keyOf = ({ repository, origin }: { repository: string; origin: string }): string => `${repository} ${origin}`
+export const keyOf = ({ repository, origin }: { repository: string; origin: string }): string =>
+  `${repository} ${origin}`
 
-/** After which no request can tell that a chain was there. */
-const overAt = ({ open, orphan, heard = -Infinity }: Chain, { windows }: Pick<ChainNeeds, 'windows'>): Micros =>
-  Math.max(
-    heard + Math.max(windows.session, windows.join),
-    (orphan?.last ?? -Infinity) + windows.session,
-    ...open.map(({ invocation }) => invocation.last + Math.max(windows.blobs, windows.join)),
-  )
+const goesOnWith = (chains: Chains, request: PendingRequest, needs: ChainNeeds): KeptChain | undefined => {
+  const { repository, previous } = request
+  const earlier = previous === undefined ? undefined : chains.get(keyOf({ repository, origin: previous }))
+  return earlier && mayJoin(earlier.chain, request, needs) ? earlier : chains.get(keyOf(request))
+}
+
+const begin = (chains: Chains, { registry, repository, origin, who }: PendingRequest): KeptChain => {
+  const kept = { chain: startChain({ registry, repository, origin }), who }
+  chains.set(keyOf({ repository, origin }), kept)
+  return kept
+}
+
+const outcomesOf = ({ open, orphan }: Chain): Outcome[] => (orphan ? [...open, orphan.session] : open)
+
+const countedIn = (outcome: Outcome): Counted =>
+  outcome.what === 'invocation'
+    ? { gets: outcome.gets, layers: outcome.layers, bytes: outcome.bytes }
+    : { gets: 0, layers: 0, bytes: outcome.bytes }
+
+const hasGrown = (outcome: Outcome, before: Counted): boolean => {
+  const { gets, layers, bytes } = countedIn(outcome)
+  return gets > before.gets || layers > before.layers || bytes > before.bytes
+}

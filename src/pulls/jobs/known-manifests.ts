@@ -1,20 +1,31 @@
 import { contentsOfManifests, type KnownManifest } from '../../inventory/contents.js'
 import type { Sql } from '../../storage/database.js'
 import type { Contents, ContentsOf } from '../fold/contents.js'
-import type { PlatformsOf } from './platform.js'
+import type { Platform, PlatformsOf } from './platform.js'
 
 /** What the inventory knows of manifests, as the fold asks for it. */
-export const knownFor = async (
-  tx: Sql,
-  digests: readonly string[],
-): Promise<{ contentsOf: ContentsOf; platforms: PlatformsOf }> => {
-  const known = new Map((await contentsOfManifests(tx, digests)).map((one) => [one.digest, one]))
-  const contents = new Map([...known.values()].map((one) => [one.digest, contentsIn(one)]))
+export type Manifests = {
+  contentsOf: ContentsOf
+  platforms: PlatformsOf
+  /** Looks up those that were not looked up yet. */
+  learn: (tx: Sql, digests: Iterable<string>) => Promise<void>
+}
+
+export const createManifests = (): Manifests => {
+  const asked = new Set<string>()
+  const contents = new Map<string, Contents>()
+  const platforms = new Map<string, Platform>()
   return {
     contentsOf: (digest) => contents.get(digest),
-    platforms: (digest) => {
-      const { platform, platformFrom } = known.get(digest) ?? {}
-      return platform === undefined ? undefined : { platform, ...(platformFrom && { from: platformFrom }) }
+    platforms: (digest) => platforms.get(digest),
+    learn: async (tx, digests) => {
+      const fresh = [...new Set(digests)].filter((digest) => !asked.has(digest))
+      for (const digest of fresh) asked.add(digest)
+      for (const manifest of await contentsOfManifests(tx, fresh)) {
+        const { digest, platform, platformFrom: from } = manifest
+        contents.set(digest, contentsIn(manifest))
+        if (platform !== undefined) platforms.set(digest, { platform, ...(from && { from }) })
+      }
     },
   }
 }

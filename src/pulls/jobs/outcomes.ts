@@ -2,7 +2,8 @@ import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/database.js'
 import { measuresOf } from '../fold/measures.js'
-import type { Invocation } from '../fold/outcome.js'
+import type { Invocation, Outcome } from '../fold/outcome.js'
+import type { Who } from '../record/pending.js'
 import { growTotals } from './totals.js'
 import { platformOf, type PlatformsOf } from './platform.js'
 import type { ToldOutcome } from './fold-batch.js'
@@ -12,20 +13,21 @@ type Saved = {
   platforms: PlatformsOf
 }
 
-/** Keeps outcomes, each as it is known now: one that goes on is kept again when it has. */
+/**
+ * Keeps outcomes, each as it is known now: one that goes on is kept again when it has.
+ * @param outcomes each once.
+ */
 export const saveOutcomes = async (
   tx: Sql,
   outcomes: readonly ToldOutcome[],
   { showsBlobs, platforms }: Saved,
 ): Promise<void> => {
-  // The last word on each: what was open in one batch may be over in the same.
-  const last = new Map(outcomes.map((told) => [told.outcome.id, told]))
-  const rows = [...last.values()].sort((a, b) => (a.outcome.id < b.outcome.id ? -1 : 1))
+  const whoOf = readOnce(outcomes)
+  const rows = outcomes
+    .map(({ outcome, who }) => ({ outcome, who: whoOf(who) }))
+    .sort((a, b) => (isBefore(a.outcome, b.outcome) ? -1 : 1))
   if (rows.length === 0) return
-  await growTotals(
-    tx,
-    rows.map(({ outcome }) => outcome),
-  )
+  await growTotals(tx, outcomes)
   const shows = rows.map(({ outcome }) => showsBlobs(outcome.at))
   const measures = rows.map(({ outcome }, i) => measuresOf(outcome, shows[i] ?? false))
   const places = rows.map(({ outcome, who }) => platformOf(outcome, who, platforms))
@@ -52,7 +54,7 @@ export const saveOutcomes = async (
       ${places.map(({ platform }) => platform)}::text[],
       ${places.map(({ from }) => from ?? null)}::text[],
       ${measures.map(({ platform_pulls }) => platform_pulls)}::int[],
-      ${rows.map(({ who }) => who.origin)}::text[],
+      ${rows.map(({ outcome }) => outcome.origin)}::text[],
       ${rows.map(({ who }) => who.endpoint)}::text[],
       ${rows.map(({ who }) => who.source)}::text[],
       ${rows.map(({ who }) => who.client)}::text[],
@@ -65,9 +67,19 @@ export const saveOutcomes = async (
       ${rows.map(({ who }) => who.networkKind ?? null)}::text[],
       ${rows.map(({ who }) => who.signedIn)}::boolean[]
     )
-    on conflict (id) do update
+    on conflict (registry, repository, at, id) do update
       set digest = excluded.digest, bytes = excluded.bytes, gets = excluded.gets, layers = excluded.layers,
           shows_blobs = outcomes.shows_blobs or excluded.shows_blobs, platform = excluded.platform, platform_from = excluded.platform_from,
           platform_pulls = excluded.platform_pulls
   `.execute(tx)
+}
+
+/** In the order of the key, in which all processes lock them. */
+const isBefore = (a: Outcome, b: Outcome): boolean =>
+  a.repository < b.repository || (a.repository === b.repository && (a.at < b.at || (a.at === b.at && a.id < b.id)))
+
+/** Each text of a `Who` is read once. */
+const readOnce = (outcomes: readonly ToldOutcome[]): ((text: string) => Who) => {
+  const read = new Map([...new Set(outcomes.map(({ who }) => who))].map((text) => [text, JSON.parse(text) as Who]))
+  return (text) => read.get(text) ?? (JSON.parse(text) as Who)
 }

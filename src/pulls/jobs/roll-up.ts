@@ -3,7 +3,7 @@ import { isoTime, MICROS_PER_SECOND, type Micros } from '../../events/calendar.j
 import type { Database, Sql } from '../../storage/database.js'
 import { HyperLogLog } from '../../storage/hyperloglog/hyperloglog.js'
 import { jobStep } from '../../storage/job-step.js'
-import { LONGEST } from '../fold/chain.js'
+import { LONGEST } from '../fold/state.js'
 import type { Windows } from '../fold/windows.js'
 import { COUNTED_NUMBERS, COUNTED_SKETCHES, OUTCOMES, PLACES } from '../read/counted.js'
 import { addDays } from '../read/period.js'

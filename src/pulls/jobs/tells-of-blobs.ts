@@ -11,12 +11,13 @@ type Told = { requests: readonly PendingRequest[]; before: Micros | undefined }
 /**
  * Whether a registry tells of requests for blobs at a moment: when it told of one on the same UTC day, or not long before. Some
  * are configured not to. Keeps when it told last, and puts right what was kept that day before it told first.
+ * @param before when it told last before these requests.
  */
 export const tellsOfBlobs = async (
   tx: Sql,
   registry: string,
   { requests, before }: Told,
-): Promise<(at: Micros) => boolean> => {
+): Promise<{ at: (moment: Micros) => boolean; last: Micros | undefined }> => {
   const days = new Set<Micros>(before === undefined ? [] : [dayOf(before)])
   let last = before ?? -Infinity
   for (const { object, at } of requests) {
@@ -37,7 +38,10 @@ export const tellsOfBlobs = async (
     `.execute(tx)
   }
   const sorted = [...days].sort((a, b) => b - a)
-  return (at) => sorted.some((day) => day <= at && dayOf(at) - day <= LATELY)
+  return {
+    at: (moment) => sorted.some((day) => day <= moment && dayOf(moment) - day <= LATELY),
+    last: Number.isFinite(last) ? last : undefined,
+  }
 }
 
 const dayOf = (at: Micros): Micros => Math.floor(at / MICROS_PER_DAY) * MICROS_PER_DAY

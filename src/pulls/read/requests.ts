@@ -1,5 +1,7 @@
 import { sql } from 'kysely'
+import { isoTime } from '../../events/calendar.js'
 import type { Sql } from '../../storage/database.js'
+import { readPending, type PendingRow, type Who } from '../record/pending.js'
 
 /** One request, with the number to go on after. */
 export type ToldRequest = {
@@ -12,25 +14,26 @@ export type ToldRequest = {
 
 /** Requests in the order in which they were folded, after a number. */
 export const requestsAfter = async (db: Sql, after: number, limit: number): Promise<ToldRequest[]> => {
-  const { rows } = await sql<{
-    number: string
-    id: string
-    registry: string
-    repository: string
-    origin: string
-    is_late: boolean
-    request: string
-  }>`
-    select number, id, registry, repository, origin, is_late, request from pulls.requests
+  const { rows } = await sql<PendingRow & { number: string; isLate: boolean }>`
+    select number, id, registry, repository, origin, is_late as "isLate", request, who from pulls.requests
     where number > ${after} order by number limit ${limit}
   `.execute(db)
-  return rows.map(({ number, id, registry, repository, origin, is_late, request }) => ({
-    cursor: Number(number),
-    id,
-    registry,
-    repository,
-    origin,
-    is_late,
-    ...(JSON.parse(request) as object),
-  }))
+  return rows.map(({ number, isLate, ...row }) => {
+    const { id, registry, repository, origin } = row
+    return { cursor: Number(number), id, registry, repository, origin, is_late: isLate, ...detailsOf(row) }
+  })
+}
+
+/** Who asked is an origin, as everywhere. */
+const detailsOf = (row: PendingRow): object => {
+  const { at, method, object, status, tag, digest, mediaType, bytes, who } = readPending(row)
+  const { endpoint, source, client, version, kind, os, arch, country, network, networkKind, signedIn } = JSON.parse(
+    who,
+  ) as Who
+  return {
+    at: isoTime(at),
+    ...{ method, object, status, tag, digest, media_type: mediaType, bytes },
+    ...{ endpoint, source, client, client_version: version, kind, os, arch },
+    ...{ country, network, network_kind: networkKind, signed_in: signedIn },
+  }
 }

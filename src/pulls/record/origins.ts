@@ -8,7 +8,7 @@ import type { Salts } from './salts.js'
 type Requester = { address?: string; userAgent?: string; name?: string }
 
 /** Names that tell clients apart, and tell nobody who they are. */
-type Origin = {
+export type Origin = {
   /** Of address, user agent and name: too many when people use several tools. */
   origin: string
   /** Of the address alone: too few when people share one. */

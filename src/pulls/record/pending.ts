@@ -1,10 +1,9 @@
 import { isoTime } from '../../events/calendar.js'
-import type { RegistryRequest } from '../../events/registry-request.js'
 import type { StatementPart } from '../../storage/statement-parts.js'
+import type { Folded } from '../fold/state.js'
 
 /** Who made a request, without a name or an address: the same for all requests of one origin. */
 export type Who = {
-  origin: string
   endpoint: string
   /** Where the request was heard of. */
   source: 'notification'
@@ -17,34 +16,59 @@ export type Who = {
   network?: string
   networkKind?: string
   signedIn: boolean
-  /** Whether its client fetches each manifest twice. */
-  fetchesTwice: boolean
 }
 
 /** A request as it waits to be folded. */
-export type PendingRequest = RegistryRequest & { who: Who; previous?: string }
+export type PendingRequest = Folded & {
+  /** A `Who` as text: many requests have the same, so that it is written and read once. */
+  who: string
+  /** Just after the salt changed: the origin by the one before. */
+  previous?: string
+}
 
 /** The part of a batch's statement that keeps requests of events that are new. Its first part is `talliesPart`. */
 export const pendingPart = (requests: readonly PendingRequest[]): StatementPart => ({
   key: 'q',
   text: (p) => `
     kept_requests as (
-      insert into pulls.pending (id, registry, at, request)
-      select id, registry, at, request
-      from unnest(${p(1)}::uuid[], ${p(2)}::text[], ${p(3)}::timestamptz[], ${p(4)}::text[]) as asked (id, registry, at, request)
+      insert into pulls.pending (id, registry, at, repository, origin, request, who)
+      select id, registry, at, repository, origin, request, who
+      from unnest(${p(1)}::uuid[], ${p(2)}::text[], ${p(3)}::timestamptz[], ${p(4)}::text[], ${p(5)}::text[], ${p(6)}::text[], ${p(7)}::text[])
+        as asked (id, registry, at, repository, origin, request, who)
       join fresh using (id)
     )`,
   values: [
     requests.map(({ id }) => id),
     requests.map(({ registry }) => registry),
     requests.map(({ at }) => isoTime(at)),
-    requests.map((request) => JSON.stringify({ ...request, id: undefined, registry: undefined })),
+    requests.map(({ repository }) => repository),
+    requests.map(({ origin }) => origin),
+    requests.map(detailsOf),
+    requests.map(({ who }) => who),
   ],
 })
 
+/** What has no column of its own. */
+const detailsOf = (request: PendingRequest): string =>
+  JSON.stringify({
+    ...request,
+    id: undefined,
+    registry: undefined,
+    repository: undefined,
+    origin: undefined,
+    who: undefined,
+  })
+
+/** A row of pulls.pending or pulls.requests. */
+export type PendingRow = {
+  id: string
+  registry: string
+  repository: string
+  origin: string
+  request: string
+  who: string
+}
+
 /** Reads what `pendingPart` has kept. */
-export const readPending = (row: { id: string; registry: string; request: string }): PendingRequest => ({
-  ...(JSON.parse(row.request) as Omit<PendingRequest, 'id' | 'registry'>),
-  id: row.id,
-  registry: row.registry,
-})
+export const readPending = ({ request: details, ...row }: PendingRow): PendingRequest =>
+  Object.assign(JSON.parse(details) as PendingRequest, row)

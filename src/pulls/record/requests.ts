@@ -3,7 +3,7 @@ import type { RegistryEvent } from '../../events/registry-event.js'
 import { requestOf } from '../../events/registry-request.js'
 import type { ClientOf } from '../client.js'
 import type { Place } from '../place/places.js'
-import type { OriginOf } from './origins.js'
+import type { Origin, OriginOf } from './origins.js'
 import type { PendingRequest, Who } from './pending.js'
 
 export type PendingOf = (event: RegistryEvent) => PendingRequest | undefined
@@ -35,6 +35,29 @@ type Needs = {
 export const createPendingOf = ({ originOf, clientOf, placeOf }: Needs): PendingOf => {
   const remembered = remember(clientOf)
   const placed = remember((address: string | undefined) => (address === undefined ? {} : placeOf(address)))
+  /** By origin and address, which tell all of it. */
+  const written = new LRUCache<string, string>({ max: MOST })
+
+  const whoOf = ({ address, userAgent = '', actor }: RegistryEvent, { origin, endpoint }: Origin): string => {
+    const key = `${origin} ${address ?? ''}`
+    const known = written.get(key)
+    if (known !== undefined) return known
+    const { client, kind, version, os, arch } = remembered(userAgent)
+    const who: Who = {
+      endpoint,
+      source: 'notification',
+      client,
+      kind,
+      ...(version !== undefined && { version }),
+      ...(os !== undefined && { os }),
+      ...(arch !== undefined && { arch }),
+      ...placed(address),
+      signedIn: actor.name !== undefined,
+    }
+    const text = JSON.stringify(who)
+    written.set(key, text)
+    return text
+  }
 
   return (event) => {
     const request = requestOf(event)
@@ -45,21 +68,13 @@ export const createPendingOf = ({ originOf, clientOf, placeOf }: Needs): Pending
       userAgent,
       ...(actor.name !== undefined && { name: actor.name }),
     }
-    const { origin, endpoint, previous } = originOf(requester, event.at)
-    const { client, kind, version, os, arch, fetches_twice } = remembered(userAgent)
-    const who: Who = {
-      origin,
-      endpoint,
-      source: 'notification',
-      client,
-      kind,
-      ...(version !== undefined && { version }),
-      ...(os !== undefined && { os }),
-      ...(arch !== undefined && { arch }),
-      ...placed(address),
-      signedIn: actor.name !== undefined,
-      fetchesTwice: fetches_twice === true,
+    const origin = originOf(requester, event.at)
+    return {
+      ...request,
+      origin: origin.origin,
+      ...(origin.previous !== undefined && { previous: origin.previous }),
+      ...(remembered(userAgent).fetches_twice === true && { fetchesTwice: true }),
+      who: whoOf(event, origin),
     }
-    return { ...request, who, ...(previous !== undefined && { previous }) }
   }
 }

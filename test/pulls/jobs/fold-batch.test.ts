@@ -2,7 +2,8 @@ import { describe, expect, test } from '@jest/globals'
 import { parseTimestamp } from '../../../src/events/calendar.js'
 import type { Digest, RepositoryPath, Tag } from '../../../src/events/reference.js'
 import { WINDOWS } from '../../../src/pulls/fold/windows.js'
-import { foldBatch } from '../../../src/pulls/jobs/fold-batch.js'
+import { chainIn, textOf } from '../../../src/pulls/jobs/chain-text.js'
+import { foldBatch, type Chains } from '../../../src/pulls/jobs/fold-batch.js'
 import type { PendingRequest } from '../../../src/pulls/record/pending.js'
 
 const DIGEST = `sha256:${'a'.repeat(64)}` as Digest
@@ -22,17 +23,14 @@ const request = (
   status: 200,
   digest: DIGEST,
   mediaType: 'application/vnd.oci.image.manifest.v1+json',
-  who: {
-    origin,
-    endpoint: `endpoint of ${origin}`,
-    source: 'notification',
-    client: 'containerd',
-    kind: 'runtime',
-    signedIn: false,
-    fetchesTwice: false,
-  },
+  origin,
+  who: `who ${origin} is`,
   ...more,
 })
+
+/** As another process finds them. */
+const keptAndRead = (chains: Chains): Chains =>
+  new Map([...chains].map(([key, { chain, who }]) => [key, { chain: chainIn(textOf(chain), chain.place), who }]))
 
 describe('a pull across the change of the salt', () => {
   const head = request('1', '2026-11-30T23:59:59Z', { origin: 'november', method: 'HEAD', tag: '1.0' as Tag })
@@ -40,27 +38,40 @@ describe('a pull across the change of the salt', () => {
   const later = request('3', '2026-12-01T00:10:00Z', { origin: 'december', previous: 'november' })
 
   test('is one, of the origin that began it', () => {
-    const { outcomes } = foldBatch({ requests: [head, get], chains: [] }, NEEDS)
-    expect(outcomes).toMatchObject([
-      { outcome: { id: '1', gets: 1, origin: 'november' }, who: { endpoint: 'endpoint of november' } },
-    ])
+    const outcomes = foldBatch({ requests: [head, get], chains: new Map() }, NEEDS)
+    expect(outcomes).toMatchObject([{ outcome: { id: '1', gets: 1, origin: 'november' }, who: 'who november is' }])
   })
 
-  test('is one when the salt changes between two runs', () => {
-    const { chains } = foldBatch({ requests: [head], chains: [] }, NEEDS)
-    const kept = JSON.parse(JSON.stringify(chains)) as typeof chains
-    const { outcomes } = foldBatch({ requests: [get], chains: kept }, NEEDS)
-    expect(outcomes).toMatchObject([{ outcome: { id: '1', gets: 1, origin: 'november' } }])
+  test('is one when the salt changes between two batches', () => {
+    const chains: Chains = new Map()
+    foldBatch({ requests: [head], chains }, NEEDS)
+    const outcomes = foldBatch({ requests: [get], chains: keptAndRead(chains) }, NEEDS)
+    expect(outcomes).toMatchObject([{ outcome: { id: '1', gets: 1, origin: 'november' }, before: { gets: 0 } }])
   })
 
   test('leaves what belongs to nothing before to the new origin', () => {
-    const { outcomes } = foldBatch({ requests: [later, get, head], chains: [] }, NEEDS)
+    const outcomes = foldBatch({ requests: [later, get, head], chains: new Map() }, NEEDS)
     expect(outcomes.map(({ outcome: { id, origin } }) => [id, origin])).toEqual(
       expect.arrayContaining([
         ['1', 'november'],
         ['3', 'december'],
       ]),
     )
+  })
+})
+
+describe('what is open', () => {
+  const head = request('1', '2026-11-18T10:00:00Z', { origin: 'one', method: 'HEAD', tag: '1.0' as Tag })
+  const get = request('2', '2026-11-18T10:00:01Z', { origin: 'one', tag: '1.0' as Tag })
+  const again = request('3', '2026-11-18T10:00:02Z', { origin: 'one', method: 'HEAD' })
+  const other = request('4', '2026-11-18T10:00:03Z', { origin: 'two', method: 'HEAD', tag: '1.0' as Tag })
+
+  test('is told again only when it has grown', () => {
+    const chains: Chains = new Map()
+    const told = [[head], [get], [again], [other]].map((requests) =>
+      foldBatch({ requests, chains }, NEEDS).map(({ outcome, before }) => [outcome.id, before?.gets]),
+    )
+    expect(told).toEqual([[['1', undefined]], [['1', 0]], [], [['4', undefined]]])
   })
 })
 
@@ -73,7 +84,7 @@ describe('an origin that begins more than can stay open', () => {
         tag: 'latest' as Tag,
       }),
     )
-    const { outcomes } = foldBatch({ requests, chains: [] }, NEEDS)
+    const outcomes = foldBatch({ requests, chains: new Map() }, NEEDS)
     expect(new Set(outcomes.map(({ outcome }) => outcome.id)).size).toBe(5_000)
   })
 })

@@ -89,7 +89,10 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
         late += requests
         return Promise.resolve()
       },
-      ...(atOnce !== undefined && { atOnce }),
+      // Each batch in a transaction of its own, or all in one.
+      ...(atOnce !== undefined && {
+        sizes: { batch: atOnce, requests: atOnce % 2 === 0 ? atOnce : 1_000, chains: 1_000 },
+      }),
     })
   const outcomes = async (): Promise<unknown[]> => {
     const { rows } = await sql<{ row: unknown }>`

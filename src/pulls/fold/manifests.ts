@@ -1,0 +1,119 @@
+import { isIndex } from '../../events/target.js'
+import type { ContentsOf } from './contents.js'
+import { fitOf, isNamed, lists, NONE, NOWHERE, remember, type Kind, type OpenInvocation } from './open-invocation.js'
+import { asideOf } from './outcome.js'
+import { isGet, LONGEST, MOST_OPEN, type Chain, type ChainNeeds, type Folded } from './state.js'
+
+/** A signature, an attestation or a bill of materials, by the tag under which cosign keeps it. */
+const ARTIFACT_TAG = /^sha256-[0-9a-f]{64}(?:\.(?:sig|att|sbom))?$/
+
+const kindOf = ({ tag, digest, mediaType }: Folded, contentsOf: ContentsOf): Kind => {
+  if (tag?.startsWith('sha256-') === true && ARTIFACT_TAG.test(tag)) return 'artifact'
+  const known = digest === undefined ? undefined : contentsOf(digest)
+  if (known) return known.kind
+  if (mediaType === undefined) return 'unknown'
+  return isIndex(mediaType) ? 'index' : 'image'
+}
+
+export const addManifest = (chain: Chain, request: Folded, needs: ChainNeeds): void => {
+  const kind = kindOf(request, needs.contentsOf)
+  if (kind === 'artifact') {
+    if (isGet(request)) needs.emit(asideOf(chain.place, 'artifact', request))
+    return
+  }
+  const joined = joinedBy(chain, request, needs)
+  const open = joined ?? start(chain, request, needs)
+  open.last = request.at
+  if (isGet(request)) fetch(open, request, kind)
+  else if (request.digest !== undefined) name(open, request.digest)
+}
+
+export const joinedBy = (
+  chain: Chain,
+  request: Folded,
+  needs: Pick<ChainNeeds, 'contentsOf' | 'windows'>,
+): OpenInvocation | undefined => {
+  const { tag, digest, at, fetchesTwice } = request
+  const { contentsOf, windows } = needs
+  const isNear = (open: OpenInvocation): boolean => at - open.last <= windows.join && at - open.at <= LONGEST
+  if (!isGet(request)) {
+    if (tag !== undefined || digest === undefined) return undefined
+    return chain.open.find((open) => isNear(open) && (isNamed(open, digest) || lists(open, digest, contentsOf)))
+  }
+  const reference = tag ?? digest ?? ''
+  if (fetchesTwice === true) {
+    const again = chain.open.find(
+      (open) => isNear(open) && open.references.includes(reference) && !open.repeated.includes(reference),
+    )
+    if (again) return again
+  }
+  if (tag !== undefined) return chain.open.find((open) => open.gets === 0 && open.tag === tag && isNear(open))
+  if (digest === undefined) return undefined
+  // The oldest of those that fit best.
+  let found: OpenInvocation | undefined
+  let fit = NOWHERE
+  for (const open of chain.open) {
+    if (!isNear(open)) continue
+    const its = fitOf(open, digest, contentsOf)
+    if (its >= fit) continue
+    found = open
+    fit = its
+    if (fit === 0) break
+  }
+  return found
+}
+
+const start = (chain: Chain, request: Folded, { windows, emit }: ChainNeeds): OpenInvocation => {
+  const { id, at, tag, digest } = request
+  const { registry, repository, origin } = chain.place
+  // Written out: spreading takes most of the time that a request takes in all.
+  const open: OpenInvocation = {
+    registry,
+    repository,
+    origin,
+    what: 'invocation',
+    id,
+    at,
+    last: at,
+    by: tag === undefined ? 'digest' : 'tag',
+    tag,
+    digest,
+    gets: 0,
+    images: NONE,
+    layers: 0,
+    bytes: 0,
+    startsSession: chain.heard === undefined || at - chain.heard > windows.session,
+    named: NONE,
+    fetched: NONE,
+    references: NONE,
+    repeated: NONE,
+    lastKind: undefined,
+    lastDigest: undefined,
+    fetchedLayers: NONE,
+  }
+  chain.open.push(open)
+  const oldest = chain.open.length > MOST_OPEN ? chain.open.shift() : undefined
+  if (oldest) emit(oldest)
+  return open
+}
+
+const fetch = (open: OpenInvocation, { tag, digest, bytes, fetchesTwice }: Folded, kind: Kind): void => {
+  const reference = tag ?? digest
+  if (fetchesTwice === true && reference !== undefined) {
+    if (open.references.includes(reference)) open.repeated = remember(open.repeated, reference)
+    open.references = remember(open.references, reference)
+  }
+  open.gets++
+  open.bytes += bytes ?? 0
+  open.lastKind = kind
+  open.lastDigest = digest
+  if (digest === undefined) return
+  name(open, digest)
+  open.fetched = remember(open.fetched, digest)
+  if (kind === 'image') open.images = remember(open.images, digest)
+}
+
+const name = (open: OpenInvocation, digest: string): void => {
+  if (open.digest === undefined) open.digest = digest
+  else if (open.digest !== digest) open.named = remember(open.named, digest)
+}

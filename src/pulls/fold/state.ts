@@ -1,0 +1,39 @@
+import type { Micros } from '../../events/calendar.js'
+import type { RegistryRequest } from '../../events/registry-request.js'
+import type { ContentsOf } from './contents.js'
+import type { OpenInvocation } from './open-invocation.js'
+import type { Aside, Outcome, Place } from './outcome.js'
+import type { Windows } from './windows.js'
+
+/** A request, and what the fold has to know of who made it. */
+export type Folded = RegistryRequest & {
+  origin: string
+  /** Whether its client is one of those that fetch each manifest twice. */
+  fetchesTwice?: boolean
+}
+
+/** What one origin does in one repository, up to a moment. Plain data, so that it can be kept and gone on with. */
+export type Chain = {
+  place: Place
+  /** In the order in which they began. */
+  open: OpenInvocation[]
+  orphan?: { session: Aside; last: Micros }
+  /** When it was last heard of. */
+  heard?: Micros
+  /** The registry's names of requests that were folded lately, and when. */
+  requests: [string, Micros][]
+  /** Until when nothing of it ends, so that it need not be looked through for each request. */
+  quietUntil: Micros
+}
+
+export type ChainNeeds = { contentsOf: ContentsOf; windows: Windows; emit: (outcome: Outcome) => void }
+
+/** Invocations that stay open at a time; an origin that begins more ends the oldest early. */
+export const MOST_OPEN = 2_000
+/** No invocation takes manifests for longer, so that a day is over some time. */
+export const LONGEST: Micros = 3_600_000_000
+
+export const startChain = (place: Place): Chain => ({ place, open: [], requests: [], quietUntil: 0 })
+
+/** Whether it obtained what it asked for; 304 says that the client has it already. */
+export const isGet = ({ method, status }: Folded): boolean => method === 'GET' && status !== 304

@@ -1,0 +1,49 @@
+import { expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import type { Digest, RepositoryPath, Tag } from '../../../src/events/reference.js'
+import { addToChain } from '../../../src/pulls/fold/chain.js'
+import { startChain, type Folded } from '../../../src/pulls/fold/state.js'
+import { WINDOWS } from '../../../src/pulls/fold/windows.js'
+import { chainIn, textOf } from '../../../src/pulls/jobs/chain-text.js'
+
+const SEED = 20_261_123
+const PLACE = { registry: 'registry.example', repository: 'team/app', origin: 'one' }
+const SECOND = 1_000_000
+
+const request = fc.record(
+  {
+    id: fc.uuid(),
+    requestId: fc.string({ unit: 'grapheme', maxLength: 8 }),
+    object: fc.constantFrom('manifest', 'manifest', 'blob'),
+    method: fc.constantFrom('GET', 'GET', 'HEAD'),
+    status: fc.constantFrom(200, 200, 200, 304, 404),
+    tag: fc.constantFrom('latest' as Tag, '1.0' as Tag),
+    digest: fc.constantFrom('a', 'b', 'c').map((one) => `sha256:${one.repeat(64)}` as Digest),
+    mediaType: fc.constantFrom('application/vnd.oci.image.index.v1+json', 'application/vnd.oci.image.manifest.v1+json'),
+    bytes: fc.nat(),
+    fetchesTwice: fc.boolean(),
+  },
+  { requiredKeys: ['id', 'object', 'method', 'status'] },
+)
+
+test(`a chain is the same after it was kept (seed ${SEED})`, () => {
+  let open = 0
+  let orphans = 0
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.nat({ max: 400 }), request), { maxLength: 30 }), (asked) => {
+      const chain = startChain(PLACE)
+      let second = 0
+      for (const [wait, one] of asked) {
+        second += wait
+        const folded: Folded = { ...PLACE, ...one, repository: PLACE.repository as RepositoryPath, at: second * SECOND }
+        addToChain(chain, folded, { contentsOf: () => undefined, windows: WINDOWS, emit: () => undefined })
+      }
+      open += chain.open.length
+      orphans += Number(chain.orphan !== undefined)
+      expect(chainIn(textOf(chain), PLACE)).toEqual({ ...chain, quietUntil: 0 })
+    }),
+    { seed: SEED },
+  )
+  expect(open).toBeGreaterThan(100)
+  expect(orphans).toBeGreaterThan(10)
+})
