@@ -8,16 +8,40 @@ import type { ReconcileCommand } from './inventory-reconcile.js'
 const SAMPLES: Record<string, string> = { repository: 'team/app', reference: 'latest', tag: 'latest', unused_for: '6m' }
 
 /** How to ask a question at all. */
-export const exampleOf = ({ name, parameters }: Question): string => {
+export const exampleOf = ({ name, parameters }: Question, below = 'inventory'): string => {
   const required = Object.entries(parameters).filter(([, parameter]) => parameter.required)
   const options = required.map(([key]) => `--${key.replaceAll('_', '-')} ${SAMPLES[key] ?? '90d'}`)
-  return ['tallyman inventory', name, ...options].join(' ')
+  return ['tallyman', below, name, ...options].join(' ')
 }
 
 /** What stands for a value in the help. */
 const placeholderOf = (name: string, { kind, choices = [] }: Parameter): string => {
   if (kind === 'age') return 'age'
   return kind === 'choice' ? choices.join('|') : name
+}
+
+/** Adds a command that asks a question. */
+export const addQuestion = (parent: Command, question: Question): void => {
+  const { name, answers, parameters } = question
+  const command = parent.command(name).description(answers)
+  for (const [key, parameter] of Object.entries(parameters)) {
+    const flags = `--${key.replaceAll('_', '-')} <${placeholderOf(key, parameter)}>`
+    if (parameter.required) command.requiredOption(flags, parameter.help)
+    else command.option(flags, parameter.help)
+  }
+  const example = exampleOf(question, parent.name())
+  command
+    .option('--limit <rows>', 'rows of a page, at most 1000 (default: 100)')
+    .option('--cursor <cursor>', 'where the last page ended')
+    .addOption(new Option('--all', 'all rows, page after page').conflicts(['limit', 'cursor']))
+    .addOption(json().conflicts(['csv', 'ndjson']))
+    .option('--csv', 'print CSV (RFC 4180), bytes as numbers')
+    .option('--ndjson', 'print a JSON object per line')
+    .addHelpText('after', examples(example, `${example} --csv --all > ${name}.csv`))
+    // Where the command above it has an option of the same name, that one took what was given.
+    .action(async (_options: InventoryOptions, its: Command) =>
+      (await import('./inventory.js')).inventory(question, its.optsWithGlobals()),
+    )
 }
 
 /** Adds `inventory` with a command for each question, and `sql`. */
@@ -40,23 +64,7 @@ export const addInventoryCommands = (program: Command): void => {
       ),
     )
 
-  for (const question of QUESTIONS) {
-    const { name, answers, parameters } = question
-    const command = inventory.command(name).description(answers)
-    for (const [key, parameter] of Object.entries(parameters)) {
-      const flags = `--${key.replaceAll('_', '-')} <${placeholderOf(key, parameter)}>`
-      if (parameter.required) command.requiredOption(flags, parameter.help)
-      else command.option(flags, parameter.help)
-    }
-    command
-      .option('--limit <rows>', 'rows of a page, at most 1000 (default: 100)')
-      .option('--cursor <cursor>', 'where the last page ended')
-      .addOption(new Option('--all', 'all rows, page after page').conflicts(['limit', 'cursor']))
-      .addOption(json().conflicts('csv'))
-      .option('--csv', 'print CSV (RFC 4180), bytes as numbers')
-      .addHelpText('after', examples(exampleOf(question), `${exampleOf(question)} --csv --all > ${name}.csv`))
-      .action(async (options: InventoryOptions) => (await import('./inventory.js')).inventory(question, options))
-  }
+  for (const question of QUESTIONS) addQuestion(inventory, question)
 
   inventory
     .command('refresh')

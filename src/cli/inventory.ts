@@ -11,6 +11,7 @@ import { printJson, printLine, printTable } from './print.js'
 export type InventoryOptions = {
   json?: boolean
   csv?: boolean
+  ndjson?: boolean
   all?: boolean
   limit?: string
   cursor?: string
@@ -19,17 +20,21 @@ export type InventoryOptions = {
 type GetPage = (cursor: string | undefined) => Promise<Answer>
 
 /** Answers one question: a page, or with `all` every row, page after page. */
-export const inventory = async (question: Question, { json, csv, all, ...asked }: InventoryOptions): Promise<void> => {
+export const inventory = async (
+  question: Question,
+  { json, csv, ndjson, all, ...asked }: InventoryOptions,
+): Promise<void> => {
+  const format = { json, csv, ndjson, all }
   const parameters = { ...(all && { limit: String(MOST_ROWS) }), ...parametersOf(asked) }
   await askOrOpen(
     configNow(),
     async (service) =>
-      print(question, { json, csv, all }, async (cursor) => {
+      print(question, format, async (cursor) => {
         const query = new URLSearchParams({ ...parameters, ...(cursor !== undefined && { cursor }) })
         return (await service.get(`/inventory/${question.name}?${query.toString()}`)) as Answer
       }),
     async ({ stores }) =>
-      print(question, { json, csv, all }, async (cursor) =>
+      print(question, format, async (cursor) =>
         ask(stores.database.sql, question, { ...parameters, ...(cursor !== undefined && { cursor }) }, clock()).catch(
           asOption,
         ),
@@ -42,21 +47,22 @@ const asOption = (error: unknown): never => {
   throw error
 }
 
-type Format = { json?: boolean | undefined; csv?: boolean | undefined; all?: boolean | undefined }
+type Format = Record<'json' | 'csv' | 'ndjson' | 'all', boolean | undefined>
 
-const print = async (question: Question, { json, csv, all }: Format, getPage: GetPage): Promise<void> => {
+const print = async (question: Question, { json, csv, ndjson, all }: Format, getPage: GetPage): Promise<void> => {
   const columns = Object.keys(question.columns)
   if (csv) process.stdout.write(csvLine(columns))
   const items: Item[] = []
   let answer = await getPage(undefined)
   for (;;) {
-    // CSV goes out page by page, so that it can be as long as the inventory.
+    // Lines go out page by page, so that there can be as many as the inventory has.
     if (csv) for (const item of answer.items) process.stdout.write(csvLine(columns.map((column) => item[column])))
+    else if (ndjson) for (const item of answer.items) printLine(JSON.stringify(item))
     else items.push(...answer.items)
     if (!all || answer.next === null) break
     answer = await getPage(answer.next)
   }
-  if (csv) hint(answer)
+  if (csv || ndjson) hint(answer)
   else if (json) printJson({ ...answer, items })
   else show(question, answer, items)
 }

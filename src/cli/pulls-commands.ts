@@ -2,7 +2,9 @@ import type { Command } from 'commander'
 import { PARAMETERS } from '../pulls/read/asked.js'
 import { DIMENSIONS } from '../pulls/read/dimensions.js'
 import { MEASURE_NAMES } from '../pulls/read/measures.js'
+import { lastUsed } from '../inventory/questions/last-used.js'
 import { examples, json } from './command-help.js'
+import { addQuestion } from './inventory-commands.js'
 import type { PullsOptions } from './pulls.js'
 
 const option = (name: string): string => `--${name.replaceAll('_', '-')} <${name}>`
@@ -65,6 +67,8 @@ export const addPullsCommands = (program: Command): void => {
     .action(async (_options: PullsOptions, command: Command) =>
       (await import('./pullers.js')).behaviours(command.optsWithGlobals()),
     )
+
+  addQuestion(pulls, lastUsed)
 
   pulls
     .command('forget')

@@ -1,10 +1,11 @@
-import { Router } from 'express'
+import { Router, type Request, type Response } from 'express'
 import { ask, QuestionError, type Answer } from '../inventory/questions/ask.js'
 import { retryReads } from '../inventory/registry/unread-manifests.js'
 import type { Question } from '../inventory/questions/question.js'
 import { QUESTIONS } from '../inventory/questions/questions.js'
 import { z } from 'zod'
 import { isRefusal, type Database } from '../storage/database.js'
+import { formatOf } from './formats.js'
 import { BadRequest } from './problem.js'
 import { checked } from './usage-data.js'
 
@@ -15,7 +16,7 @@ export const inventoryRoutes = ({ database, summarize, now }: Needs): Router => 
   const router = Router()
   for (const question of QUESTIONS) {
     router.get(`/inventory/${question.name}`, async (request, response) => {
-      response.json(await answerTo(question, { database, query: request.query, now }))
+      await answerQuestion(question, { database, request, response, now, pages: 'cursor' })
     })
   }
   router.post('/inventory/summary', async (_request, response) => {
@@ -49,9 +50,37 @@ const orBadRequest = async <T>(work: () => Promise<T>): Promise<T> => {
   }
 }
 
-type Asking = Pick<Needs, 'database' | 'now'> & { query: object }
+type Asking = Pick<Needs, 'database' | 'now'> & {
+  request: Request
+  response: Response
+  /** The parameter that names the next page. */
+  pages: 'cursor' | 'after'
+}
 
-const answerTo = async (question: Question, { database, query, now }: Asking): Promise<Answer> => {
+/** Answers a page of a question in the format that was asked for; a Link header leads to the next. */
+export const answerQuestion = async (
+  question: Question,
+  { database, request, response, now, pages }: Asking,
+): Promise<void> => {
+  const { format, [pages]: cursor, ...query } = request.query
+  const send = formatOf(format)
+  const answer = await answerTo(question, {
+    database,
+    query: { ...query, ...(cursor !== undefined && { cursor }) },
+    now,
+  })
+  if (answer.next !== null) {
+    const next = new URL(request.originalUrl, 'http://tallyman')
+    next.searchParams.set(pages, answer.next)
+    response.links({ next: next.pathname + next.search })
+  }
+  send(response, { whole: answer, columns: Object.keys(question.columns), rows: answer.items })
+}
+
+const answerTo = async (
+  question: Question,
+  { database, query, now }: Pick<Needs, 'database' | 'now'> & { query: object },
+): Promise<Answer> => {
   try {
     return await ask(database.sql, question, query, now())
   } catch (error) {

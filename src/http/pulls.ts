@@ -1,5 +1,6 @@
 import { Router } from 'express'
 import { z } from 'zod'
+import { lastUsed } from '../inventory/questions/last-used.js'
 import { erase } from '../pulls/jobs/erase.js'
 import { askedIn, wholeNumber, type Asked } from '../pulls/read/asked.js'
 import { askPulls } from '../pulls/read/ask-pulls.js'
@@ -8,7 +9,8 @@ import type { Context } from '../pulls/read/notes.js'
 import { requestsAfter } from '../pulls/read/requests.js'
 import { askPullers } from '../pulls/read/pullers.js'
 import { isCancelled, type Database } from '../storage/database.js'
-import { csvOf } from './csv.js'
+import { formatOf, ndjsonOf } from './formats.js'
+import { answerQuestion } from './inventory.js'
 import { BadRequest } from './problem.js'
 import { checked } from './usage-data.js'
 
@@ -18,12 +20,14 @@ type Needs = { database: Database; context: Context; now: () => Date }
 export const pullsRoutes = ({ database, context, now }: Needs): Router => {
   const router = Router()
   router.get('/pulls', async (request, response) => {
-    const { format = 'json', ...query } = request.query
+    const { format, ...query } = request.query
+    const send = formatOf(format)
     const answer = await orTooLong(async () => askPulls(database.sql, asked(query, now()), context))
-    if (format === 'json') response.json(answer)
-    else if (format === 'csv') response.type('text/csv').send(csvOf(Object.keys(answer.rows[0] ?? {}), answer.rows))
-    else if (format === 'ndjson') response.type('application/x-ndjson').send(ndjsonOf(answer.rows))
-    else throw new BadRequest('400 Bad Request: format: expected json, csv or ndjson')
+    send(response, { whole: answer, columns: Object.keys(answer.rows[0] ?? {}), rows: answer.rows })
+  })
+  // One of the inventory's questions, where those look for it who ask for pulls.
+  router.get('/pulls/last-used', async (request, response) => {
+    await answerQuestion(lastUsed, { database, request, response, now, pages: 'after' })
   })
   router.get('/pulls/pullers', async (request, response) => {
     const { top = '10', ...query } = request.query
@@ -59,8 +63,6 @@ const erasureRequest = z
     path: ['origin'],
     error: 'expected an origin, a repository, or both',
   })
-
-const ndjsonOf = (rows: readonly object[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('')
 
 const cursorIn = (value: unknown): number => {
   const number = Number(value)

@@ -35,6 +35,15 @@ describe('tallyman pulls', () => {
         'origin' || n % 3, 'endpoint', 'notification', n % 2, 'containerd', 'runtime'
       from generate_series(1, 60) n
     `.execute(database.sql)
+    await sql`
+      with repository as (
+        insert into inventory.repositories (registry, name, first_seen_at, last_seen_at)
+        values ('registry.example', 'team/app', now(), now()) returning id
+      )
+      insert into inventory.tags (repository_id, name, digest, pointed_at, pushed_at, pulled_at)
+      select id, tag, 'sha256:' || tag, now(), now() - interval '200 days', pulled_at
+      from repository, (values ('1.0', now() - interval '1 hour'), ('never', null)) as told (tag, pulled_at)
+    `.execute(database.sql)
     await sql`insert into pulls.registries (registry, folded_to) values ('registry.example', now())`.execute(
       database.sql,
     )
@@ -88,6 +97,28 @@ describe('tallyman pulls', () => {
     ])
   })
 
+  test('shows when each tag was used last, as a table, JSON, CSV and NDJSON', async () => {
+    const asked = ['last-used', '--repository', 'team/app']
+    expect((await pulls(...asked)).out).toMatch(
+      /^registry +repository +tag +digest .* last used at +last pulled at +client +kind\n/,
+    )
+    const { items } = JSON.parse((await pulls(...asked, '--json')).out) as { items: object[] }
+    expect(items).toMatchObject([
+      { tag: 'never', last_used_at: null },
+      { tag: '1.0', client: 'containerd', kind: 'runtime' },
+    ])
+    const first = await pulls(...asked, '--csv', '--limit', '1')
+    expect(first.out).toMatch(/^registry,repository,tag,[^\n]*,kind\r\nregistry\.example,team\/app,never,[^\n]*\r\n$/)
+    expect(first.err).toMatch(/^there is more: --cursor /)
+    const old = await pulls(...asked, '--unused-for', '90d', '--ndjson', '--all')
+    expect(
+      old.out
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as unknown),
+    ).toMatchObject([{ tag: 'never' }])
+  })
+
   test('forgets an origin', async () => {
     expect((await pulls('forget', '--origin', 'origin2')).out).toBe('20 invocations and 0 rows of days were erased\n')
     expect(JSON.parse((await pulls('--since', days, '--measures', 'invocations', '--json')).out)).toMatchObject({
@@ -99,6 +130,7 @@ describe('tallyman pulls', () => {
     [['--group-by', 'colour'], /group_by: "colour" is not known, expected hour, day/],
     [['--period', 'soon'], /period: "soon" is no period; expected today/],
     [['forget'], /name what to forget: --origin, --repository/],
+    [['last-used', '--unused-for', 'long'], /unused_for: is an age as 90d/],
     [['pullers', '--top', 'all'], /--top: expected a whole number from 1 to 1000/],
   ])('says what is wrong: %j', async (args, message) => {
     const { code, err } = await pulls(...args)

@@ -43,7 +43,28 @@ describe('GET /inventory/…', () => {
     expect(last.body).toMatchObject({ items: [{ tag: '2.0' }], next: null })
   })
 
+  test('answers the rows alone in CSV and NDJSON, and leads to the next page', async () => {
+    const csv = await app.get('/inventory/images?limit=1&format=csv')
+    expect(csv.headers.get('content-type')).toMatch(/^text\/csv/)
+    expect(await csv.text()).toMatch(
+      /^registry,repository,tag,digest,[^\n]*\r\nregistry\.example,team\/app,1\.0,[^\n]*\r\n$/,
+    )
+    const [, next = ''] = /^<(.+)>; rel="next"$/.exec(csv.headers.get('link') ?? '') ?? []
+    const last = await app.get(next)
+    expect(await last.text()).toMatch(/,2\.0,/)
+    expect(last.headers.get('link')).toBeNull()
+    const lines = await (await app.get('/inventory/images?format=ndjson')).text()
+    expect(
+      lines
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as unknown),
+    ).toMatchObject([{ tag: '1.0' }, { tag: '2.0' }])
+  })
+
   test.each([
+    ['images?format=xml', /^400 Bad Request: format: expected json, csv, ndjson$/],
+    ['images?format=toString', /^400 Bad Request: format: expected json/],
     ['images?limit=many', /^400 Bad Request: limit: is a number from 1 to 1000$/],
     ['images?cursor=x', /^400 Bad Request: cursor: .* hand back "next" as it was/],
     ['images?repository=a&repository=b', /^400 Bad Request: repository: is given once/],

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { shortNumber } from '../../src/http/badges.js'
-import { openApp, type TestApp } from '../servers/app.js'
+import { notified, openApp, type TestApp } from '../servers/app.js'
+import { digestOf } from '../servers/history.js'
 
 const NOW = new Date('2026-11-21T12:00:00Z')
 let app: TestApp
@@ -66,7 +67,7 @@ describe('GET /pulls', () => {
 
   test.each([
     ['/pulls?measures=stars', /^400 Bad Request: measures: "stars" is not known/],
-    ['/pulls?format=xml', /^400 Bad Request: format: expected json, csv or ndjson$/],
+    ['/pulls?format=xml', /^400 Bad Request: format: expected json, csv, ndjson$/],
     ['/pulls?tag=a&tag=b', /^400 Bad Request: tag: expected one value$/],
     ['/pulls/pullers?top=0', /^400 Bad Request: top: expected a whole number from 1 to 1000$/],
     ['/pulls/behaviour?days=1000', /^400 Bad Request: days: expected a whole number from 1 to 90$/],
@@ -95,6 +96,66 @@ describe('GET /pulls', () => {
     expect(body.items).toContainEqual(
       expect.objectContaining({ origin: 'origin1', pattern: 'regular_poller', likely: 'deployment', period: 12_000 }),
     )
+  })
+})
+
+describe('GET /pulls/last-used', () => {
+  const HEADING = 'registry,repository,tag,digest,size,pushed_at,last_used_at,last_pulled_at,client,kind'
+
+  beforeAll(async () => {
+    const told = (at: string, tag: string, method: string, action = 'pull'): object =>
+      notified({
+        timestamp: at,
+        action,
+        target: {
+          repository: 'team/old',
+          tag,
+          digest: digestOf(tag),
+          mediaType: 'application/vnd.oci.image.manifest.v1+json',
+        },
+        request: { addr: '192.0.2.1', host: 'registry.example', method, useragent: 'containerd/1.7.0' },
+      })
+    const pushed = ['1a', '1b', '1c'].map((tag) => told('2026-02-10T10:00:00Z', tag, 'PUT', 'push'))
+    await app.notify({
+      events: [...pushed, told('2026-11-01T10:00:00Z', '1b', 'HEAD'), told('2026-04-01T10:00:00Z', '1c', 'GET')],
+    })
+  })
+
+  test('asks for an API token', async () => {
+    expect((await app.get('/pulls/last-used', {})).status).toBe(401)
+  })
+
+  test('answers page after page, those that were never used first', async () => {
+    const { body } = await get('/pulls/last-used?limit=2')
+    expect(body).toMatchObject({
+      items: [
+        { tag: '1a', last_used_at: null, last_pulled_at: null, client: null },
+        { tag: '1c', last_used_at: '2026-04-01T10:00:00.000000Z', last_pulled_at: '2026-04-01T10:00:00.000000Z' },
+      ],
+      definition: expect.stringMatching(/^last_used_at is the newest pull or check/),
+    })
+    const last = await get(`/pulls/last-used?limit=2&after=${String(body.next)}`)
+    expect(last.body).toMatchObject({ items: [{ tag: '1b', last_pulled_at: null }], next: null })
+  })
+
+  test('gives a clean-up what nobody has used, as CSV', async () => {
+    const csv = await app.get('/pulls/last-used?unused_for=90d&repository=team/old&format=csv&limit=1')
+    expect(csv.headers.get('content-type')).toMatch(/^text\/csv/)
+    expect(await csv.text()).toBe(
+      `${HEADING}\r\nregistry.example,team/old,1a,${digestOf('1a')},,2026-02-10T10:00:00.000000Z,,,,\r\n`,
+    )
+    const [, next = ''] = /^<(\/pulls\/last-used\?.*&after=.*)>; rel="next"$/.exec(csv.headers.get('link') ?? '') ?? []
+    expect((await (await app.get(next)).text()).split('\r\n')[1]).toMatch(/^registry\.example,team\/old,1c,/)
+  })
+
+  test.each([
+    ['format=xml', /format: expected json, csv, ndjson/],
+    ['unused_for=long', /unused_for: is an age as 90d/],
+    ['after=x', /cursor: is not one of this question/],
+    ['period=today', /period: is no parameter of last-used/],
+  ])('%s is refused', async (query, message) => {
+    const { status, body } = await get(`/pulls/last-used?${query}`)
+    expect([status, body.message]).toEqual([400, expect.stringMatching(message)])
   })
 })
 

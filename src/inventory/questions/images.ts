@@ -14,14 +14,16 @@ const COLUMNS = {
   used_at: 'time',
 } as const
 
-const SIZE =
+/** What the size of an image is, for a definition. */
+export const SIZE =
   'size is the bytes of the manifest and its blobs, of an index those of its images as well, each once, without layers that may not be distributed, which are kept elsewhere; it is null while the contents are not known, of an index those of each image.'
 const USED =
   'used_at is the newest push, pull or check (HEAD) of the tag or of the manifest it points to, by tag or by digest; where none is known, the time the tag was first seen. What reconcile finds is no use.'
 
-const pushedAt = sql`coalesce(t.pushed_at, t.first_seen_at)`
+/** Of tag `t` and the manifest `m` it points to. */
+export const pushedAt = sql`coalesce(t.pushed_at, t.first_seen_at)`
 /** The greatest of several times passes over those that are not known. */
-const usedAt = sql`coalesce(greatest(t.pushed_at, t.pulled_at, t.checked_at, m.used_at), t.first_seen_at)`
+export const usedAt = sql`coalesce(greatest(t.pushed_at, t.pulled_at, t.checked_at, m.used_at), t.first_seen_at)`
 
 type Wanted = { where: RawBuilder<unknown>; order: RawBuilder<unknown>; key: RawBuilder<unknown> }
 

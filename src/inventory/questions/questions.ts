@@ -1,6 +1,7 @@
 import { blobQuestions } from './blobs.js'
 import { deletionQuestions } from './deletions.js'
 import { imageQuestions } from './images.js'
+import { lastUsed } from './last-used.js'
 import { manifestQuestions } from './manifests.js'
 import type { Question } from './question.js'
 import { repositoryQuestions } from './repositories.js'
@@ -11,6 +12,7 @@ import { treeQuestions } from './tree.js'
 export const QUESTIONS_BY_FILE: Readonly<Record<string, readonly Question[]>> = {
   'repositories.ts': repositoryQuestions,
   'images.ts': imageQuestions,
+  'last-used.ts': [lastUsed],
   'tree.ts': treeQuestions,
   'tags.ts': tagQuestions,
   'manifests.ts': manifestQuestions,

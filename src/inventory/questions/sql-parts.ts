@@ -79,7 +79,8 @@ export const wholeSize = (digest: Part): Part => sql`(
  * would first read all manifests of a large repository.
  */
 export const manifestOf: Part = sql`(
-  select deleted_at, greatest(pushed_at, pulled_at, checked_at) as used_at from inventory.repository_manifests
+  select deleted_at, pulled_at, checked_at, greatest(pushed_at, pulled_at, checked_at) as used_at
+  from inventory.repository_manifests
   where repository_id = t.repository_id and digest = t.digest
   offset 0
 )`

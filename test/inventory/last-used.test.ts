@@ -1,0 +1,120 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { ask, type Answer, type Item } from '../../src/inventory/questions/ask.js'
+import { lastUsed } from '../../src/inventory/questions/last-used.js'
+import { joinLookups } from '../../src/inventory/record/join-lookups.js'
+import { WINDOWS } from '../../src/pulls/fold/windows.js'
+import { foldPending } from '../../src/pulls/jobs/fold-pending.js'
+import { createCounting } from '../servers/counting.js'
+import { anEvent } from '../servers/events.js'
+import { digestOf } from '../servers/history.js'
+import { OCI_IMAGE } from '../servers/manifests.js'
+import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+
+const NOW = new Date('2026-11-21T12:00:00Z')
+type Wanted = NonNullable<Parameters<typeof anEvent>[0]>
+
+const pushed = (tag: string, at: string, digest = tag): Wanted => ({ tag, at, digest: digestOf(digest), name: 'ci' })
+const asked = (method: string, at: string, agent: string, wanted: Wanted): Wanted => ({
+  ...{ action: 'pull', method, at, userAgent: agent, address: '192.0.2.1' },
+  ...wanted,
+})
+
+/** Of 1a, 1b and so on: pushed in January, and used as the names say. */
+const HISTORY: Wanted[] = [
+  ...['1a', '1b', '1c', '1d', '1e', '1f'].map((tag) => pushed(tag, '2026-01-10T10:00:00Z')),
+  pushed('2a', '2026-11-20T10:00:00Z'),
+  pushed('2b', '2025-06-10T10:00:00Z'),
+  { ...pushed('1a', '2026-01-05T10:00:00Z'), repository: 'team/lib' },
+  // Checked only: the client has it, and asks whether it changed.
+  asked('HEAD', '2026-11-19T10:00:00Z', 'containerd/v1.7.21', { tag: '1b', digest: digestOf('1b') }),
+  // Pulled, then checked by another.
+  asked('GET', '2026-05-01T10:00:00Z', 'skopeo/1.13.3', { tag: '1c', digest: digestOf('1c') }),
+  asked('HEAD', '2026-05-02T10:00:00Z', 'Watchtower (Docker)', { tag: '1c', digest: digestOf('1c') }),
+  // By digest alone.
+  asked('GET', '2026-06-01T10:00:00Z', 'cri-o/1.28.1', { digest: digestOf('1d') }),
+  // HEAD by tag, GET by digest: one invocation that is a pull of the tag.
+  asked('HEAD', '2026-07-01T10:00:00Z', 'containerd/v2.0.0', { tag: '1e', digest: digestOf('1e') }),
+  asked('GET', '2026-07-01T10:00:02Z', 'containerd/v2.0.0', { digest: digestOf('1e') }),
+  { action: 'delete', at: '2026-10-01T10:00:00Z', tag: '1f' },
+]
+
+const toItem = ({ tag, last_used_at, last_pulled_at, client, kind }: Item): unknown[] => [
+  tag,
+  ...[last_used_at, last_pulled_at].map((at) => (at === null ? null : String(at).slice(5, 10))),
+  client,
+  kind,
+]
+
+describe.each(STORE_PAIRS)('when each tag was used last, on %s', (_, open) => {
+  let stores: TestStores
+  beforeAll(async () => {
+    stores = await open()
+    const { ingest } = createCounting(stores, () => NOW)
+    await ingest(
+      HISTORY.map((wanted, i) => anEvent({ id: i + 1, object: 'manifest', mediaType: OCI_IMAGE, size: 20, ...wanted })),
+    )
+    await joinLookups(stores.database)
+    const { database } = stores
+    await foldPending({
+      database,
+      windows: WINDOWS,
+      lateness: 0,
+      now: () => NOW,
+      onLate: async () => Promise.resolve(),
+    })
+  })
+  afterAll(async () => stores.close())
+
+  const answer = async (parameters: object = {}): Promise<Answer> => ask(stores.database.sql, lastUsed, parameters, NOW)
+  const tags = async (parameters: object): Promise<unknown[]> =>
+    (await answer(parameters)).items.map(({ repository, tag }) => `${String(repository)}:${String(tag)}`)
+
+  test('never used ones first, then by the day; a check is a use, and so is a pull by digest', async () => {
+    const { items } = await answer({ repository: 'team/app' })
+    expect(items.map(toItem)).toEqual([
+      ['2b', null, null, null, null],
+      ['1a', null, null, null, null],
+      ['2a', null, null, null, null],
+      // The day is that of the tag itself, which was never asked for by name.
+      ['1d', '06-01', '06-01', 'cri-o', 'runtime'],
+      ['1c', '05-02', '05-01', 'watchtower', 'updater'],
+      ['1e', '07-01', '07-01', 'containerd', 'runtime'],
+      ['1b', '11-19', null, 'containerd', 'runtime'],
+    ])
+    expect(items[3]).toEqual({
+      registry: 'registry.example',
+      repository: 'team/app',
+      tag: '1d',
+      digest: digestOf('1d'),
+      size: null,
+      pushed_at: '2026-01-10T10:00:00.000000Z',
+      last_used_at: '2026-06-01T10:00:00.000000Z',
+      last_pulled_at: '2026-06-01T10:00:00.000000Z',
+      client: 'cri-o',
+      kind: 'runtime',
+    })
+  })
+
+  test('unused for an age: neither used nor pushed since', async () => {
+    expect(await tags({ unused_for: '180d' })).toEqual(['team/app:2b', 'team/lib:1a', 'team/app:1a', 'team/app:1c'])
+    expect(await tags({ unused_for: '1y' })).toEqual(['team/app:2b'])
+    expect(await tags({ unused_for: '2026-01-06' })).toEqual(['team/app:2b', 'team/lib:1a'])
+    expect(await tags({ unused_for: '10y' })).toEqual([])
+    expect(await tags({ registry: 'elsewhere.example' })).toEqual([])
+  })
+
+  test('pages of any size hold the same rows, also across those never used', async () => {
+    const whole = (await answer()).items
+    expect(whole).toHaveLength(8)
+    for (const limit of ['1', '2', '3', '5']) {
+      const walked: Item[] = []
+      let cursor: string | null | undefined
+      do {
+        const page = await answer({ limit, ...(cursor !== undefined && { cursor }) })
+        walked.push(...page.items)
+        cursor = page.next
+      } while (cursor !== null)
+      expect(walked).toEqual(whole)
+    }
+  })
+})
