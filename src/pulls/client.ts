@@ -1,4 +1,6 @@
 import { DefinitionError, type ReadDefinition } from '../definitions/definition-file.js'
+import { NotBounded } from './pattern/positions.js'
+import { stepsOf } from './pattern/steps.js'
 
 type ClientKind = 'runtime' | 'builder' | 'updater' | 'scanner' | 'mirror' | 'cli' | 'gitops' | 'bot'
 
@@ -31,23 +33,54 @@ type Rule = {
 type Compiled = Omit<Rule, 'pattern' | 'with'> & { pattern: RegExp; with: RegExp[] }
 
 /** Characters of an agent that are read: patterns take longer the more there are, and no client needs as many. */
-const LONGEST_AGENT = 512
+export const LONGEST_AGENT = 512
 /** Characters kept of each part. */
 const LONGEST_PART = 64
 
 export type ClientOf = (userAgent: string) => Client
 
+/** Steps of one pattern, and of all in a file, on the worst agent: about a millisecond, and ten. */
+export const MOST_STEPS = 1_000_000
+const MOST_STEPS_OF_ALL = 10_000_000
+const REMEDY =
+  'begin it with ^ and a literal, and let nothing repeat that repeats already, or is followed by what takes the same characters'
+
 /**
  * Reads rules for user agents.
- * @param files the rules of the first come first.
- * @throws DefinitionError naming file and key.
+ * @param files the rules of the first come first. The last are Tallyman's own, whose time is tested and not worked out again.
+ * @throws DefinitionError naming file and key, also of a pattern that takes too long on some agent: anybody can send any.
  */
 export const loadClients = (files: readonly string[], read: ReadDefinition): ClientOf => {
-  const rules = files.flatMap((file) => {
+  const rules = files.flatMap((file, i) => {
     const { clients } = read(file, 'clients') as { clients: Rule[] }
-    return clients.map((rule, i) => compile(rule, file, `clients[${i}]`))
+    const compiled = clients.map((rule, i) => compile(rule, file, `clients[${i}]`))
+    if (i < files.length - 1) refuseSlow(compiled, file)
+    return compiled
   })
   return (userAgent) => clientBy(rules, userAgent)
+}
+
+const refuseSlow = (rules: readonly Compiled[], file: string): void => {
+  let all = 0
+  rules.forEach(({ pattern, with: others }, i) => {
+    all += stepsIn(pattern, file, `clients[${i}].pattern`)
+    others.forEach((other, j) => (all += stepsIn(other, file, `clients[${i}].with[${j}]`)))
+  })
+  if (all > MOST_STEPS_OF_ALL)
+    throw new DefinitionError(file, [
+      `clients may take ${all} steps together, expected at most ${MOST_STEPS_OF_ALL}; take out some, or begin more with ^ and a literal`,
+    ])
+}
+
+const stepsIn = ({ source }: RegExp, file: string, key: string): number => {
+  try {
+    const steps = stepsOf(source, LONGEST_AGENT, MOST_STEPS)
+    if (steps < MOST_STEPS) return steps
+    throw new NotBounded(`may take more than ${MOST_STEPS} steps on an agent of ${LONGEST_AGENT} characters`)
+  } catch (error) {
+    if (error instanceof NotBounded) throw new DefinitionError(file, [`${key} ${error.message}; ${REMEDY}`])
+    throw error
+  }
 }
 
 const compile = (rule: Rule, file: string, key: string): Compiled => {

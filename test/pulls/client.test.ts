@@ -1,8 +1,11 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, test } from '@jest/globals'
+import { afterAll, describe, expect, test } from '@jest/globals'
+import { stringify } from 'yaml'
 import { createDefinitionReader } from '../../src/definitions/definition-file.js'
-import { loadClients } from '../../src/pulls/client.js'
+import { LONGEST_AGENT, loadClients, type ClientOf } from '../../src/pulls/client.js'
+import { temporaryFolder } from '../servers/process.js'
 
 const path = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url))
 const clientOf = loadClients([path('definitions/clients.yml')], createDefinitionReader(path('definitions/schema')))
@@ -54,4 +57,105 @@ describe('a user agent that no rule knows', () => {
 test('brackets that an access log escapes twice are brackets', () => {
   const agent = 'docker/24.0.6 os/linux UpstreamClient(Docker-Client/24.0.6 \\x5C(darwin\\x5C))'
   expect(clientOf(agent)).toMatchObject({ client: 'docker', upstream: 'Docker-Client', host_os: 'darwin' })
+})
+
+describe('agents of 64 KiB', () => {
+  // The beginnings of what rules look for, again and again: each is read as its first 512 characters are.
+  const parts = [
+    ...AGENTS.map(({ ua }) => ua),
+    ' ',
+    '/',
+    '(',
+    ';',
+    '\\',
+    '\\x5C',
+    '\u0000',
+    '-1',
+    ' UpstreamClient(a-1',
+    ' docker/',
+  ]
+  test.each(parts.filter((part) => part !== ''))('%j', (part) => {
+    const agent = part.repeat(65_536 / part.length)
+    expect(clientOf(agent)).toEqual(clientOf(agent.slice(0, LONGEST_AGENT)))
+  })
+})
+
+describe('rules of an operator', () => {
+  const folder = temporaryFolder('clients')
+  afterAll(() => {
+    folder.remove()
+  })
+  const file = join(folder.path, 'clients.yml')
+  const load = (...patterns: string[]): ClientOf => {
+    const clients = patterns.map((pattern, i) => ({ client: `acme-${i}`, kind: 'bot', pattern }))
+    writeFileSync(file, stringify({ clients }))
+    return loadClients([file, path('definitions/clients.yml')], createDefinitionReader(path('definitions/schema')))
+  }
+
+  test.each([
+    // Repeated, and repeated again.
+    '^(a+)+$',
+    '(a*)*b',
+    '^(\\w+\\s?)*$',
+    '^(([a-z])+.)+[A-Z]([a-z])+$',
+    '^(?:\\S*/)*grype',
+    '^(?:(?:a{1,30}){1,30})$',
+    '(.*a){12}$',
+    // Ways that overlap.
+    '(a|a)*$',
+    '^(a|aa)+$',
+    '(?:a|b|ab)*c',
+    '(x+x+)+y',
+    '^(a|a?)+$',
+    // One after the other: no exponent, and too long all the same.
+    '\\s*\\s*\\s*$',
+    '^\\s*\\s*\\s*$',
+    'a*a*a*a*b',
+    '\\S+/\\S+ \\S+$',
+    '^.*?a.*?b.*?c.*?$',
+    // Where one looks ahead.
+    '^(?=(a+)+b)',
+    '^(?!(a*)*$)c',
+    // Optional, and nothing at all.
+    '^(?:a?){30}a{30}$',
+    '^(?:|){40}$',
+    '^(?:(?:|){20})*x',
+    '^(a{1000}){1000}$',
+  ])('that may take too long are refused: %s', (pattern) => {
+    expect(() => load('^acme/', pattern)).toThrow(
+      /clients\.yml: clients\[1\]\.pattern (may take more than 1000000 steps|can take nothing in more|repeats too much).*; begin it with \^/,
+    )
+  })
+
+  test.each([
+    ['(a)\\1', '\\1'],
+    ['(?<=a+)b', '(?<=a+)'],
+  ])('of which nobody can tell how long they take are refused: %s', (pattern, culprit) => {
+    expect(() => load(pattern)).toThrow(`clients[0].pattern has ${culprit}, of which nobody can tell how long it takes`)
+  })
+
+  test('also beside a pattern that is harmless', () => {
+    const clients = [{ client: 'acme', kind: 'bot', pattern: '^acme', with: ['^acme', '(b+)+$'] }]
+    writeFileSync(file, stringify({ clients }))
+    expect(() => loadClients([file, file], createDefinitionReader(path('definitions/schema')))).toThrow(
+      /clients\[0\]\.with\[1\] may take more than/,
+    )
+  })
+
+  test('that are many, and slow together, are refused', () => {
+    expect(() => load(...Array.from({ length: 30 }, () => '\\s+$'))).toThrow(
+      /clients\.yml: clients may take \d+ steps together, expected at most 10000000/,
+    )
+  })
+
+  test.each([
+    ['^acme-agent/(?<version>[\\d.]+)(?: \\((?<os>\\w+); (?<arch>\\w+)\\))?$', 'acme-agent/1.2 (linux; amd64)'],
+    ['^(?:[\\w.]+ )*acme$', 'a b.c acme'],
+    ['(?:^|\\s)acme/(?<version>\\S+)(?!\\S)', 'proxy acme/1.2'],
+    ['acme\\s*$', 'x acme  '],
+    ['[a-z]+-acme', 'x-acme'],
+    ['^(?:a|b|c)+/acme', 'abc/acme'],
+  ])('that are quick are taken: %s', (pattern, agent) => {
+    expect(load(pattern)(agent)).toMatchObject({ client: 'acme-0' })
+  })
 })
