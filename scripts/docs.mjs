@@ -1,5 +1,5 @@
-// npm run docs: writes docs/metrics.md from the definitions, and the questions of docs/inventory.md from their statements. With
-// --check it only says whether both pages are current.
+// npm run docs: writes docs/metrics.md from the definitions, the questions of docs/inventory.md from their statements, and the
+// measures of docs/definitions-of-numbers.md from the code. With --check it only says whether these pages are current.
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -30,7 +30,10 @@ const keep = (name, made) => {
 
 /** From this heading to the next of the same level. */
 const QUESTIONS = /(?<=\n## The questions\n\n)[^]*?(?=\n## )/
+/** Measures and dimensions, up to what is told of them by hand. */
+const MEASURES = /(?<=\n### Measures\n\n)[^]*?(?=\n### By example)/
 
 await bundle(['src/main.ts'], 'dist')
 keep('metrics.md', () => printed('metrics'))
 keep('inventory.md', (page) => page.replace(QUESTIONS, () => printed('inventory')))
+keep('definitions-of-numbers.md', (page) => page.replace(MEASURES, () => printed('pulls')))

@@ -1,6 +1,7 @@
 import type { Question } from '../inventory/questions/question.js'
 import { QUESTIONS_BY_FILE } from '../inventory/questions/questions.js'
 import { exampleOf } from './inventory-commands.js'
+import { markdownTable } from './markdown-table.js'
 
 /** Prints what docs/inventory.md has of each question. */
 export const inventoryDocs = (): void => {
@@ -22,17 +23,11 @@ const sectionOf = (question: Question, file: string): string => {
   ].join('\n\n')
 }
 
-/** A table as wide as Prettier makes it; none where there are no parameters. */
+/** None where there are no parameters. */
 const parametersOf = ({ parameters }: Question): string[] => {
   const rows = Object.entries(parameters).map(([key, { help, required }]) => [
     `\`${key}\`${required ? ' (required)' : ''}`,
     help,
   ])
-  if (rows.length === 0) return []
-  const table = [['Parameter', 'Meaning'], ...rows]
-  const widths = [0, 1].map((column) => Math.max(...table.map((row) => (row[column] ?? '').length)))
-  const line = (row: readonly string[]): string =>
-    `| ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(' | ')} |`
-  const [head = [], ...body] = table
-  return [[line(head), line(widths.map((width) => '-'.repeat(width))), ...body.map(line)].join('\n')]
+  return rows.length === 0 ? [] : [markdownTable([['Parameter', 'Meaning'], ...rows])]
 }

@@ -71,6 +71,14 @@ export const addPullsCommands = (program: Command): void => {
   addQuestion(pulls, lastUsed)
 
   pulls
+    .command('docs', { hidden: true })
+    .description('print measures and dimensions as Markdown, for docs/definitions-of-numbers.md')
+    .action(async () => {
+      const { pullsDocs } = await import('./pulls-docs.js')
+      pullsDocs()
+    })
+
+  pulls
     .command('forget')
     .description('erase what is kept of an origin or a repository; days that are over keep their numbers without names')
     .option('--origin <origin>', 'as tallyman pulls pullers shows it')

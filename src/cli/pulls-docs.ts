@@ -1,0 +1,20 @@
+import { DIMENSIONS } from '../pulls/read/dimensions.js'
+import { measure, MEASURE_NAMES } from '../pulls/read/measures.js'
+import { markdownTable } from './markdown-table.js'
+
+/** Prints what docs/definitions-of-numbers.md has of measures and dimensions. */
+export const pullsDocs = (): void => {
+  const measures = MEASURE_NAMES.map((name) => {
+    const { definition } = measure(name)
+    return [`\`${name}\``, definition, 'distinct' in measure(name) ? 'estimated' : 'counted']
+  })
+  const dimensions = Object.entries(DIMENSIONS).map(([name, { help }]) => [`\`${name}\``, help])
+  process.stdout.write(
+    [
+      markdownTable([['Measure', 'What it is', 'Made'], ...measures]),
+      '### Dimensions',
+      'What numbers are grouped by, and filtered by. What is not known is `unknown`.',
+      `${markdownTable([['Dimension', 'What it is'], ...dimensions])}\n`,
+    ].join('\n\n'),
+  )
+}
