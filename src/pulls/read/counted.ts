@@ -24,14 +24,14 @@ const INVOCATION = `o.what = 'invocation'`
 const PULL = `(${INVOCATION} and o.gets > 0)`
 const number = (condition: string): string => `(${condition})::int`
 
-/** What each outcome `o` adds to a number. The rest follows from these (see measures.ts). */
+/** What each outcome `o` adds to a number: the same as fold/measures.ts says. The rest follows from these (see measures.ts). */
 const NUMBERS = {
   invocations: number(INVOCATION),
   pulls: number(PULL),
   downloads_confirmed: number(`${PULL} and o.shows_blobs and o.layers > 0`),
   downloads_assumed: number(`${PULL} and not o.shows_blobs`),
   platform_pulls: 'o.platform_pulls',
-  manifest_gets: 'o.gets',
+  manifest_gets: `case when o.what = 'artifact' then 1 else o.gets end`,
   sessions: number(`${INVOCATION} and o.starts_session`),
   pull_by_tag: number(`${PULL} and o.by_tag`),
   pull_by_digest: number(`${INVOCATION} and not o.by_tag`),
@@ -39,7 +39,7 @@ const NUMBERS = {
   artifact_fetches: number(`o.what = 'artifact'`),
   orphan_blob_sessions: number(`o.what = 'orphan'`),
   failed_requests: number(`o.what = 'failure'`),
-  bytes: 'o.bytes',
+  bytes: `case when o.what = 'failure' then 0 else o.bytes end`,
 } as const
 
 export type CountedNumber = keyof typeof NUMBERS
