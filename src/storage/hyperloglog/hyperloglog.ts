@@ -1,22 +1,22 @@
 import { estimate } from './estimate.js'
+import {
+  CARDINALITY,
+  DENSE,
+  DENSE_BYTES,
+  emptyHeader,
+  ENCODING,
+  HEADER_BYTES,
+  LARGEST_SPARSE_BYTES,
+  REGISTERS,
+  SketchFormatError,
+  SPARSE,
+} from './format.js'
 import { locate } from './murmur.js'
 import { forEachRun, raise } from './sparse.js'
 
-const REGISTERS = 16_384
-const HEADER_BYTES = 16
-const DENSE_BYTES = HEADER_BYTES + (REGISTERS * 6) / 8
-/** Redis's default of `hll-sparse-max-bytes`, which counts the header. */
-const LARGEST_SPARSE_BYTES = 3_000
-const DENSE = 0
-const SPARSE = 1
-const ENCODING = 4
-const CARDINALITY = 8
 /** The highest bit of the cached cardinality says that it is out of date. */
 const STALE_BYTE = 15
 const STALE_BIT = 0x80
-
-/** The bytes are not a sketch in Redis's format. The message says which part is wrong. */
-export class SketchFormatError extends Error {}
 
 /**
  * A HyperLogLog sketch in Redis's own format: 16,384 registers, standard error 0.81 %.
@@ -132,12 +132,6 @@ const histogramOf = (registers: Uint8Array): Int32Array => {
   const histogram = new Int32Array(64)
   for (let i = 0; i < REGISTERS; i++) histogram[registers[i]!]!++
   return histogram
-}
-
-const emptyHeader = (): Uint8Array => {
-  const header = new Uint8Array(HEADER_BYTES)
-  header.set([0x48, 0x59, 0x4c, 0x4c, SPARSE])
-  return header
 }
 
 /** One run of 16,384 zeros. */

@@ -4,33 +4,33 @@
  * Which runs stand there depends on the history of a sketch, not only on its registers, so the edits below follow
  * Redis 7.0 (hyperloglog.c, BSD-3-Clause, Salvatore Sanfilippo) step by step; that makes the bytes equal.
  */
-const LARGEST_SPARSE_VALUE = 32
+export const LARGEST_SPARSE_VALUE = 32
 const LONGEST_SHORT_ZEROS = 64
 const LONGEST_VALUE_RUN = 4
 /** How many runs Redis looks at for neighbours of the same value after an edit. */
 const MERGE_WINDOW = 5
 
 const isZeros = (byte: number): boolean => byte < 0x40
-const isLongZeros = (byte: number): boolean => (byte & 0xc0) === 0x40
-const isValue = (byte: number): boolean => byte >= 0x80
-const valueOf = (byte: number): number => ((byte >> 2) & 0x1f) + 1
+export const isLongZeros = (byte: number): boolean => (byte & 0xc0) === 0x40
+export const isValue = (byte: number): boolean => byte >= 0x80
+export const valueOf = (byte: number): number => ((byte >> 2) & 0x1f) + 1
 const valueRun = (value: number, length: number): number => 0x80 | ((value - 1) << 2) | (length - 1)
 
 /** How many registers the run at `at` covers. */
-const runLength = (body: Uint8Array, at: number): number => {
+export const runLength = (body: Uint8Array, at: number): number => {
   const byte = body[at]!
   if (isValue(byte)) return (byte & 3) + 1
   if (isZeros(byte)) return (byte & 0x3f) + 1
   return (((byte & 0x3f) << 8) | body[at + 1]!) + 1
 }
 
-const pushZeros = (runs: number[], length: number): void => {
+export const pushZeros = (runs: number[], length: number): void => {
   if (length === 0) return
   if (length > LONGEST_SHORT_ZEROS) runs.push(0x40 | ((length - 1) >> 8), (length - 1) & 0xff)
   else runs.push(length - 1)
 }
 
-const pushValues = (runs: number[], value: number, length: number): void => {
+export const pushValues = (runs: number[], value: number, length: number): void => {
   if (length > 0) runs.push(valueRun(value, length))
 }
 

@@ -1,0 +1,21 @@
+/** What sketches in Redis's format are made of. */
+export const REGISTERS = 16_384
+export const HEADER_BYTES = 16
+export const DENSE_BYTES = HEADER_BYTES + (REGISTERS * 6) / 8
+/** Redis's default of `hll-sparse-max-bytes`, which counts the header. */
+export const LARGEST_SPARSE_BYTES = 3_000
+export const DENSE = 0
+export const SPARSE = 1
+/** Places in the header. */
+export const ENCODING = 4
+export const CARDINALITY = 8
+
+/** The bytes are not a sketch in Redis's format. The message says which part is wrong. */
+export class SketchFormatError extends Error {}
+
+/** Without a member, and with the answer to how many there are. */
+export const emptyHeader = (): Uint8Array => {
+  const header = new Uint8Array(HEADER_BYTES)
+  header.set([0x48, 0x59, 0x4c, 0x4c, SPARSE])
+  return header
+}

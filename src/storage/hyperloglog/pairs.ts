@@ -1,0 +1,113 @@
+import {
+  CARDINALITY,
+  DENSE,
+  DENSE_BYTES,
+  emptyHeader,
+  ENCODING,
+  HEADER_BYTES,
+  LARGEST_SPARSE_BYTES,
+  REGISTERS,
+  SketchFormatError,
+  SPARSE,
+} from './format.js'
+import { isLongZeros, isValue, LARGEST_SPARSE_VALUE, pushValues, pushZeros, runLength, valueOf } from './sparse.js'
+
+/** A register and its rank in one number: ranks have six bits. */
+export const pair = (register: number, rank: number): number => (register << 6) | rank
+
+const unpacked = new Uint32Array(REGISTERS)
+
+/**
+ * The registers of a sketch that are not 0, each as a pair. They stand there until the next call: it is for many sketches one
+ * after the other.
+ * @param bytes a sketch in Redis's format.
+ * @throws SketchFormatError for bytes that Redis would refuse.
+ */
+export const pairsIn = (bytes: Uint8Array): Uint32Array => {
+  const isSketch = bytes[0] === 0x48 && bytes[1] === 0x59 && bytes[2] === 0x4c && bytes[3] === 0x4c
+  if (bytes.length < HEADER_BYTES || !isSketch) throw new SketchFormatError('a sketch begins with "HYLL"')
+  if (bytes[ENCODING] === SPARSE) return unpacked.subarray(0, unpackSparse(bytes))
+  if (bytes[ENCODING] === DENSE && bytes.length === DENSE_BYTES) return unpacked.subarray(0, unpackDense(bytes))
+  throw new SketchFormatError(`expected a sparse sketch, or a dense one of ${DENSE_BYTES} bytes`)
+}
+
+/** Four registers stand in three bytes. */
+const unpackDense = (bytes: Uint8Array): number => {
+  let found = 0
+  let register = 0
+  const put = (rank: number): void => {
+    if (rank > 0) unpacked[found++] = pair(register, rank)
+    register++
+  }
+  for (let at = HEADER_BYTES; at < DENSE_BYTES; at += 3) {
+    const three = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16)
+    put(three & 63)
+    put((three >> 6) & 63)
+    put((three >> 12) & 63)
+    put(three >> 18)
+  }
+  return found
+}
+
+const unpackSparse = (bytes: Uint8Array): number => {
+  let found = 0
+  let register = 0
+  let at = HEADER_BYTES
+  while (at < bytes.length && register < REGISTERS) {
+    const byte = bytes[at]!
+    const end = register + runLength(bytes, at)
+    if (!isValue(byte)) {
+      register = end
+      at += isLongZeros(byte) ? 2 : 1
+      continue
+    }
+    for (; register < end && register < REGISTERS; register++) unpacked[found++] = pair(register, valueOf(byte))
+    register = end
+    at++
+  }
+  if (register !== REGISTERS || at !== bytes.length)
+    throw new SketchFormatError(`its runs cover ${register} of ${REGISTERS} registers`)
+  return found
+}
+
+/**
+ * A sketch in Redis's format with these ranks in its registers: the same ranks always give the same bytes, dense where sparse
+ * ones would be more than Redis keeps.
+ * @param count of its members, which the header keeps.
+ */
+export const bytesOf = (registers: Uint8Array, count: number): Uint8Array => {
+  const body = sparseBody(registers) ?? denseBody(registers)
+  const bytes = new Uint8Array(HEADER_BYTES + body.length)
+  bytes.set(emptyHeader())
+  if (bytes.length === DENSE_BYTES) bytes[ENCODING] = DENSE
+  new DataView(bytes.buffer).setBigUint64(CARDINALITY, BigInt(count), true)
+  bytes.set(body, HEADER_BYTES)
+  return bytes
+}
+
+const sparseBody = (registers: Uint8Array): number[] | undefined => {
+  const runs: number[] = []
+  for (let first = 0; first < REGISTERS;) {
+    const rank = registers[first]!
+    let end = first + 1
+    while (end < REGISTERS && registers[end] === rank && (rank === 0 || end - first < 4)) end++
+    if (rank > LARGEST_SPARSE_VALUE) return undefined
+    if (rank === 0) pushZeros(runs, end - first)
+    else pushValues(runs, rank, end - first)
+    if (runs.length > LARGEST_SPARSE_BYTES - HEADER_BYTES) return undefined
+    first = end
+  }
+  return runs
+}
+
+const denseBody = (registers: Uint8Array): Uint8Array => {
+  const body = new Uint8Array(DENSE_BYTES - HEADER_BYTES)
+  for (let at = 0, register = 0; at < body.length; at += 3, register += 4) {
+    const [first = 0, second = 0, third = 0, fourth = 0] = registers.subarray(register, register + 4)
+    const three = first | (second << 6) | (third << 12) | (fourth << 18)
+    body[at] = three
+    body[at + 1] = three >> 8
+    body[at + 2] = three >> 16
+  }
+  return body
+}
