@@ -7,6 +7,7 @@ import { foldPending } from './pulls/jobs/fold-pending.js'
 import { forgetRequests } from './pulls/jobs/take-requests.js'
 import { forgetOutcomes } from './pulls/jobs/retention.js'
 import { rollUp } from './pulls/jobs/roll-up.js'
+import { summarizePulls } from './pulls/jobs/summarize.js'
 import { openPlaces, type Places } from './pulls/place/places.js'
 import type { Context } from './pulls/read/notes.js'
 import { createOriginOf } from './pulls/record/origins.js'
@@ -65,7 +66,10 @@ export const openPulls = async ({ config, secrets, clientOf, now }: Core, databa
         onLate: async (tx, value) =>
           addTallies(tx, [{ name: `${SKIP_PREFIX}late_request`, day: utcDay(microsOf(now())), value }]),
       }),
-    rollUp: async () => rollUp({ database, windows }),
+    rollUp: async () => {
+      await rollUp({ database, windows })
+      await summarizePulls(database)
+    },
     context: contextBy(config, places),
     forget: async () => {
       await forgetRequests(database, config.pulls_request_days, now())

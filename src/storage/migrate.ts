@@ -5,6 +5,7 @@ import { regstat } from './migrations/0003-regstat.js'
 import { reconciliations } from './migrations/0004-reconciliations.js'
 import { inventorySummary } from './migrations/0005-inventory-summary.js'
 import { pulls } from './migrations/0006-pulls.js'
+import { pullSummaries } from './migrations/0007-pull-summaries.js'
 import { pullChains } from './migrations/0008-pull-chains.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
@@ -15,6 +16,7 @@ const MIGRATIONS = {
   '0004-reconciliations': reconciliations,
   '0005-inventory-summary': inventorySummary,
   '0006-pulls': pulls,
+  '0007-pull-summaries': pullSummaries,
   '0008-pull-chains': pullChains,
 }
 

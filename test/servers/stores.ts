@@ -68,6 +68,8 @@ const TABLES = [
   'pulls.chains',
   'pulls.outcomes',
   'pulls.days',
+  'pulls.summaries',
+  'pulls.summarized',
 ]
 
 /** By deletes in one statement: the tables of a test are small, and truncating makes new files for each. */

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Database } from '../../storage/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
+import { doubtSummaries, forgetSummaries } from './forget-summaries.js'
 
 /** Whose pulls are to be erased: of an origin, of a repository, or of an origin in a repository. */
 type Erasure = { origin?: string | undefined; repository?: string | undefined; registry?: string | undefined }
@@ -9,7 +10,8 @@ export type Erased = { invocations: number; days: number }
 
 /**
  * Erases what is kept of an origin or a repository, as people may ask for. Days that were rolled up keep their numbers when an
- * origin is erased: a sketch does not tell who is in it. With a repository, its days go as well.
+ * origin is erased: a sketch does not tell who is in it. With a repository, its days go as well, and what was summarized from them is
+ * summarized again.
  */
 export const erase = async (
   { jobs }: Pick<Database, 'jobs'>,
@@ -39,11 +41,13 @@ export const erase = async (
       select ctid from pulls.outcomes where ${where} limit ${ROWS_AT_ONCE}
     ))`,
   )
-  if (origin !== undefined) return { invocations, days: 0 }
+  if (origin !== undefined || repository === undefined) return { invocations, days: 0 }
   await sql`delete from pulls.totals where ${where}`.execute(jobs)
+  await doubtSummaries(jobs, { repository, registry })
   const days = await inSteps(
     jobs,
     sql`delete from pulls.days where ctid = any(array(select ctid from pulls.days where ${where} limit ${ROWS_AT_ONCE}))`,
   )
+  await forgetSummaries(jobs, { repository, registry })
   return { invocations, days }
 }

@@ -5,7 +5,7 @@ import { HyperLogLog } from '../../storage/hyperloglog/hyperloglog.js'
 import { jobStep } from '../../storage/job-step.js'
 import { LONGEST } from '../fold/state.js'
 import type { Windows } from '../fold/windows.js'
-import { COUNTED_NUMBERS, COUNTED_SKETCHES, OUTCOMES, PLACES } from '../read/counted.js'
+import { COUNTED_NUMBERS, COUNTED_SKETCHES, MEMBERS, NUMBERS, PLACES } from '../read/counted.js'
 import { addDays } from '../read/period.js'
 
 type Needs = { database: Database; windows: Windows }
@@ -64,16 +64,16 @@ type Day = { registry: string; repository: string; day: string }
 
 const rollUpDay = async (tx: Sql, { registry, repository, day }: Day): Promise<void> => {
   const places = PLACES.join(', ')
-  const sums = COUNTED_NUMBERS.map((name) => `sum(${name})::bigint as ${name}`).join(', ')
-  const members = COUNTED_SKETCHES.map(
-    (name) =>
-      `array_agg(distinct ${name}_member order by ${name}_member) filter (where ${name}_member is not null) as ${name}`,
-  ).join(', ')
+  const sums = COUNTED_NUMBERS.map((name) => `sum(${NUMBERS[name]})::bigint as ${name}`).join(', ')
+  const members = COUNTED_SKETCHES.map((name) => {
+    const member = MEMBERS[name]
+    return `array_agg(distinct ${member} order by ${member}) filter (where ${member} is not null) as ${name}`
+  }).join(', ')
   const { rows } = await sql<Record<string, unknown>>`
     select ${sql.raw(`${places}, ${sums}, ${members}`)}
-    from (${sql.raw(OUTCOMES)}
-      where registry = ${registry} and o.repository = ${repository}
-        and o.at >= ${start(day)}::timestamptz and o.at < ${end(day)}::timestamptz) o
+    from pulls.outcomes o
+    where registry = ${registry} and repository = ${repository}
+      and at >= ${start(day)}::timestamptz and at < ${end(day)}::timestamptz
     group by ${sql.raw(places)} order by ${sql.raw(places)}
   `.execute(tx)
   await sql`

@@ -1,10 +1,9 @@
-import { sql, type RawBuilder } from 'kysely'
+import type { Kysely } from 'kysely'
 import type { Sql } from '../../storage/database.js'
-import { countUnion, HyperLogLog } from '../../storage/hyperloglog/hyperloglog.js'
 import type { Asked } from './asked.js'
-import { countedIn } from './counted.js'
-import { dimension, type DimensionName } from './dimensions.js'
-import { scopeOf } from './filters.js'
+import { dimension, summaryFor, type DimensionName } from './dimensions.js'
+import { extentsOf } from './extents.js'
+import { groupsOf, type Group } from './groups.js'
 import { notesOn, type Context } from './notes.js'
 import { measure, type MeasureName } from './measures.js'
 import { addDays, periodBefore, type Period } from './period.js'
@@ -27,12 +26,19 @@ export type PullsAnswer = {
   notes: string[]
 }
 
-/** Answers a question about pulls. */
-export const askPulls = async (db: Sql, asked: Asked, context: Context): Promise<PullsAnswer> => {
-  const { measures, groupBy, period, timeZone, limit } = asked
-  const total = await totalOf(db, asked, period)
-  const rows = groupBy.length === 0 ? [total] : await rowsOf(db, asked, period)
+/** Answers a question about pulls, all of it as of one moment. */
+export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Context): Promise<PullsAnswer> => {
+  const { measures, period, timeZone, limit } = asked
   const before = periodBefore(period)
+  // Days move from table to table: each is to be found in one of them.
+  const { rows, total, previous } = await db
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .setAccessMode('read only')
+    .execute(async (tx) => ({
+      ...(await answerOn(tx, asked)),
+      ...(asked.compare && { previous: await totalOf(tx, asked, before) }),
+    }))
   return {
     rows: rows.slice(0, limit),
     total,
@@ -41,7 +47,7 @@ export const askPulls = async (db: Sql, asked: Asked, context: Context): Promise
       time_zone: timeZone,
       ...(period.weekday !== undefined && { weekday: period.weekday }),
     },
-    ...(asked.compare && { previous: { period: daysOf(before), total: await totalOf(db, asked, before) } }),
+    ...(previous && { previous: { period: daysOf(before), total: previous } }),
     definitions: Object.fromEntries(
       measures.map((name) => [
         name,
@@ -58,68 +64,32 @@ const daysOf = ({ from, to }: Period): { since: string; until: string } => ({
   until: addDays(to, -1),
 })
 
-const totalOf = async (db: Sql, asked: Asked, period: Period): Promise<PullsRow> => {
-  const [row] = await rowsOf(db, { ...asked, groupBy: [] }, period)
-  return row ?? {}
+/** The total is what all groups have together; only where there are more of them than are wanted it is read for itself. */
+const answerOn = async (tx: Sql, asked: Asked): Promise<{ rows: PullsRow[]; total: PullsRow }> => {
+  const { groups, together } = await groupsIn(tx, asked, asked.period)
+  const rows = groups.map(({ names, numbers }) => ({ ...names, ...numbers }))
+  const isAll = groups.length <= asked.limit
+  return { rows, total: isAll ? together : await totalOf(tx, asked, asked.period) }
 }
 
-const rowsOf = async (db: Sql, asked: Asked, period: Period): Promise<PullsRow[]> => {
-  const { measures, groupBy, timeZone, limit } = asked
-  const { local, from, to, conditions } = scopeOf(asked, period)
-  const groups = groupBy.map((name) => [name, dimension(name).value(local)] as const)
-  const columns = [
-    ...groups.map(([name, value]) => sql`${value} as ${sql.ref(name)}`),
-    ...measures.flatMap((name) => columnsOf(name)),
-  ]
-  const places = groups.map((_, i) => sql.lit(i + 1))
-  const isTime = groupBy.some((name) => dimension(name).isTime)
-  const order = isTime ? places : [mostOf(measures), ...places]
-  const counted = countedIn({ from, to, byDay: isUtc(timeZone) && !groupBy.includes('hour') })
-  const { rows } = await sql<Record<string, unknown>>`
-    select ${sql.join(columns)} from ${counted} o where ${sql.join([sql`true`, ...conditions], sql` and `)}
-    ${groups.length === 0 ? sql`` : sql`group by ${sql.join(places)} order by ${sql.join(order)} limit ${limit + 1}`}
-  `.execute(db)
-  return rows.map((row) => rowOf(row, asked))
+const totalOf = async (tx: Sql, asked: Asked, period: Period): Promise<PullsRow> =>
+  (await groupsIn(tx, { ...asked, groupBy: [] }, period)).together
+
+const groupsIn = async (
+  tx: Sql,
+  asked: Asked,
+  period: Period,
+): Promise<{ groups: Group[]; together: Group['numbers'] }> => {
+  const names = [...asked.groupBy, ...asked.filters.map((one) => one.dimension)]
+  const times = names.filter((name) => dimension(name).isTime)
+  const summary = summaryFor(names)
+  const isMonthly = times.every((name) => name === 'month') && period.weekday === undefined
+  const extents = await extentsOf(tx, {
+    period,
+    byDay: isUtc(asked.timeZone) && !names.includes('hour'),
+    grain: summary === undefined ? undefined : isMonthly ? 'month' : 'day',
+  })
+  return groupsOf(tx, extents, { asked, period, summary })
 }
 
 const isUtc = (timeZone: string): boolean => /^(?:Etc\/)?(?:UTC|GMT|Universal|Zulu)$/i.test(timeZone)
-
-const SKETCH = '_sketches'
-
-const columnsOf = (name: MeasureName): RawBuilder<unknown>[] => {
-  const made = measure(name)
-  if (!('distinct' in made)) return [sql`${sumOf(made)} as ${sql.ref(name)}`]
-  const member = sql.ref(`o.${made.distinct}_member`)
-  const sketch = sql.ref(`o.${made.distinct}_sketch`)
-  return [
-    sql`array_agg(distinct ${member}) filter (where ${member} is not null) as ${sql.ref(name)}`,
-    sql`array_agg(${sketch}) filter (where ${sketch} is not null) as ${sql.ref(name + SKETCH)}`,
-  ]
-}
-
-const sumOf = ({ add, subtract = [] }: { add: readonly string[]; subtract?: readonly string[] }): RawBuilder<unknown> =>
-  sql.raw(`coalesce(sum(${[...add.map((one) => `+ o.${one}`), ...subtract.map((one) => `- o.${one}`)].join(' ')}), 0)`)
-
-/** The largest first, by the first number; by how much there is where it is no sum. */
-const mostOf = ([first]: readonly MeasureName[]): RawBuilder<unknown> => {
-  const made = first && measure(first)
-  return !made || 'distinct' in made ? sql`sum(o.invocations) desc` : sql`${sumOf(made)} desc`
-}
-
-const rowOf = (row: Record<string, unknown>, { measures, groupBy }: Asked): PullsRow => ({
-  ...Object.fromEntries(groupBy.map((name) => [name, String(row[name])])),
-  ...Object.fromEntries(
-    measures.map((name) => [
-      name,
-      'distinct' in measure(name) ? distinctOf(row[name], row[name + SKETCH]) : Number(row[name]),
-    ]),
-  ),
-})
-
-/** Distinct members are estimated by the sketch that they would make, so that a number stays the same once they are gone. */
-const distinctOf = (members: unknown, sketches: unknown): number => {
-  const sketch = new HyperLogLog()
-  for (const member of (members ?? []) as string[]) sketch.add(member)
-  const others = ((sketches ?? []) as Uint8Array[]).map((bytes) => new HyperLogLog(bytes))
-  return others.length === 0 ? sketch.count() : countUnion([sketch, ...others])
-}

@@ -1,4 +1,4 @@
-import type { Sql } from '../../storage/database.js'
+import type { Kysely } from 'kysely'
 import { askPulls } from './ask-pulls.js'
 import type { Asked } from './asked.js'
 import { MEASURE_NAMES } from './measures.js'
@@ -15,7 +15,7 @@ type Wanted = {
 
 /** One measure over whole UTC days: a number, or one of each kind of client. */
 export const countPulls = async (
-  db: Sql,
+  db: Kysely<unknown>,
   { measure, byKind, days }: Wanted,
 ): Promise<number | Record<string, number>> => {
   const name = MEASURE_NAMES.find((one) => one === measure)

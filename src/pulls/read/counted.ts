@@ -1,5 +1,3 @@
-import { sql, type RawBuilder } from 'kysely'
-
 /** Columns by which outcomes are told apart, beside their time. */
 export const PLACES = [
   'registry',
@@ -25,7 +23,7 @@ const PULL = `(${INVOCATION} and o.gets > 0)`
 const number = (condition: string): string => `(${condition})::int`
 
 /** What each outcome `o` adds to a number: the same as fold/measures.ts says. The rest follows from these (see measures.ts). */
-const NUMBERS = {
+export const NUMBERS = {
   invocations: number(INVOCATION),
   pulls: number(PULL),
   downloads_confirmed: number(`${PULL} and o.shows_blobs and o.layers > 0`),
@@ -45,48 +43,11 @@ const NUMBERS = {
 export type CountedNumber = keyof typeof NUMBERS
 export const COUNTED_NUMBERS = Object.keys(NUMBERS) as CountedNumber[]
 
-/** Who is told apart: the member that an outcome adds to a sketch, and the sketches of whole days. */
-const SKETCHES = {
+/** Who is told apart: the member that an outcome adds to a sketch. Days and summaries have sketches of these names. */
+export const MEMBERS = {
   origins: `case when ${PULL} then o.origin end`,
   endpoints: `case when ${PULL} then o.endpoint end`,
   sources: `case when ${INVOCATION} then o.origin end`,
 } as const
-export type CountedSketch = keyof typeof SKETCHES
-export const COUNTED_SKETCHES = Object.keys(SKETCHES) as CountedSketch[]
-
-const places = (table: string): string => PLACES.map((name) => `${table}.${name}`).join(', ')
-
-/** Outcomes, each with its time, what it adds to each number, and the members that it adds to sketches. */
-export const OUTCOMES = `
-  select o.at, ${places('o')},
-    ${Object.entries(NUMBERS)
-      .map(([name, value]) => `${value} as ${name}`)
-      .join(', ')},
-    ${Object.entries(SKETCHES)
-      .map(([name, member]) => `${member} as ${name}_member, null::bytea as ${name}_sketch`)
-      .join(', ')}
-  from pulls.outcomes o join pulls.registries r using (registry)`
-
-const DAYS = `
-  select (d.day::timestamp at time zone 'UTC') as at, ${places('d')},
-    ${COUNTED_NUMBERS.map((name) => `d.${name}`).join(', ')},
-    ${COUNTED_SKETCHES.map((name) => `null::text as ${name}_member, d.${name} as ${name}_sketch`).join(', ')}
-  from pulls.days d join pulls.registries r using (registry)`
-
-/** From when on to when, and whether whole UTC days will do. */
-export type Extent = { from: RawBuilder<unknown>; to: RawBuilder<unknown>; byDay: boolean }
-
-/**
- * All that is counted in an extent: days that were rolled up, and outcomes of later ones. Hours, and days of other time zones,
- * are told by outcomes alone, as far back as they are kept.
- */
-export const countedIn = ({ from, to, byDay }: Extent): RawBuilder<unknown> => {
-  const border = sql.raw(byDay ? 'r.rolled_to' : 'r.kept_from')
-  return sql`(
-    ${sql.raw(DAYS)}
-    where d.day < ${border} and d.day >= (${from} at time zone 'UTC')::date and d.day < (${to} at time zone 'UTC')::date
-    union all
-    ${sql.raw(OUTCOMES)}
-    where o.at >= ${from} and o.at < ${to} and (o.at at time zone 'UTC')::date >= ${border}
-  )`
-}
+export type CountedSketch = keyof typeof MEMBERS
+export const COUNTED_SKETCHES = Object.keys(MEMBERS) as CountedSketch[]

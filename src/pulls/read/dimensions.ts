@@ -1,17 +1,22 @@
 import { sql, type RawBuilder } from 'kysely'
 
-/** By what outcomes `o` can be grouped and filtered. */
+/** By what outcomes, or days of them, `o` can be grouped and filtered. */
 export type Dimension = {
   help: string
-  /** @param local the time of an outcome in the time zone that was asked for. */
+  /** @param local the time in the time zone that was asked for. */
   value: (local: RawBuilder<unknown>) => RawBuilder<unknown>
   /** Groups of times are shown in their order, all others with the largest first. */
   isTime?: true
+  /** Whether pulls.summaries has it. One that is added to it is in new days only, until pulls.summarized is emptied. */
+  isSummarized?: true
 }
 
-const column = (name: string, help: string): Dimension => ({
+/** A column that always has a value, as itself: an index is found by it. */
+const column = (name: string, help: string): Dimension => ({ help, value: () => sql.ref(`o.${name}`) })
+
+const orUnknown = (name: string, help: string): Dimension => ({
   help,
-  value: () => sql`coalesce(${sql.raw(`o.${name}`)}, 'unknown')`,
+  value: () => sql`coalesce(${sql.ref(`o.${name}`)}, 'unknown')`,
 })
 
 const time = (format: string, help: string): Dimension => ({
@@ -20,34 +25,48 @@ const time = (format: string, help: string): Dimension => ({
   isTime: true,
 })
 
-export const DIMENSIONS = {
+const summarized = (one: Dimension): Dimension => ({ ...one, isSummarized: true })
+
+const DIMENSION_TABLE = {
   hour: time('YYYY-MM-DD"T"HH24:00', 'hour of the time zone'),
   day: time('YYYY-MM-DD', 'day of the time zone'),
   week: time('IYYY-"W"IW', 'ISO week, from Monday'),
   month: time('YYYY-MM', 'calendar month'),
   weekday: time('ID', 'day of the week: 1 is Monday'),
   registry: column('registry', 'registry'),
-  repository: column('repository', 'repository'),
+  repository: summarized(column('repository', 'repository')),
   tag: { help: 'tag that was asked for; - of what was asked for by digest', value: () => sql`coalesce(o.tag, '-')` },
-  digest: column('digest', 'digest of what was asked for'),
-  platform: column('platform', 'platform of the image, as linux/arm64'),
-  platform_from: column('platform_from', 'how the platform is known: index, config or client'),
-  os: column('os', 'operating system of the client'),
-  arch: column('arch', 'architecture of the client'),
-  client: column('client', 'client, as docker or containerd'),
-  client_version: column('client_version', 'version of the client'),
-  kind: column('kind', 'kind of client: runtime, builder, updater, scanner, mirror, cli, gitops, bot'),
-  country: column('country', 'country of the address (ISO 3166-1)'),
-  network: column('network', 'network of the address'),
-  network_kind: column('network_kind', 'kind of network'),
-  signed_in: {
+  digest: orUnknown('digest', 'digest of what was asked for'),
+  platform: summarized(column('platform', 'platform of the image, as linux/arm64')),
+  platform_from: orUnknown('platform_from', 'how the platform is known: index, config or client'),
+  os: summarized(orUnknown('os', 'operating system of the client')),
+  arch: summarized(orUnknown('arch', 'architecture of the client')),
+  client: summarized(column('client', 'client, as docker or containerd')),
+  client_version: orUnknown('client_version', 'version of the client'),
+  kind: summarized(column('kind', 'kind of client: runtime, builder, updater, scanner, mirror, cli, gitops, bot')),
+  country: summarized(orUnknown('country', 'country of the address (ISO 3166-1)')),
+  network: summarized(orUnknown('network', 'network of the address')),
+  network_kind: summarized(orUnknown('network_kind', 'kind of network')),
+  signed_in: summarized({
     help: 'signed-in or anonymous',
     value: () => sql`case when o.signed_in then 'signed-in' else 'anonymous' end`,
-  },
-  source: column('source', 'where it was heard of: notification'),
+  }),
+  source: summarized(column('source', 'where it was heard of: notification')),
 } as const satisfies Record<string, Dimension>
 
+export type DimensionName = keyof typeof DIMENSION_TABLE
+export const DIMENSIONS: Record<DimensionName, Dimension> = DIMENSION_TABLE
+export const DIMENSION_NAMES = Object.keys(DIMENSIONS) as DimensionName[]
 export const dimension = (name: DimensionName): Dimension => DIMENSIONS[name]
 
-export type DimensionName = keyof typeof DIMENSIONS
-export const DIMENSION_NAMES = Object.keys(DIMENSIONS) as DimensionName[]
+/** Each has the whole of a registry by its values in pulls.summaries; the whole itself is there under ALL. */
+export const SUMMARIZED = DIMENSION_NAMES.filter((name) => dimension(name).isSummarized)
+export const ALL = 'all'
+
+/** The dimension of pulls.summaries that tells these apart beside registries and times; undefined where none alone does. */
+export const summaryFor = (names: readonly DimensionName[]): DimensionName | typeof ALL | undefined => {
+  const others = new Set(names.filter((name) => !dimension(name).isTime && name !== 'registry'))
+  const [only = ALL] = others
+  if (others.size > 1) return undefined
+  return only === ALL || dimension(only).isSummarized ? only : undefined
+}

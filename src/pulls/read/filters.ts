@@ -1,32 +1,33 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Asked } from './asked.js'
-import { dimension } from './dimensions.js'
+import type { DimensionName } from './dimensions.js'
 import type { Period } from './period.js'
 
-/** Which outcomes `o` are asked for. */
-type Scope = {
-  /** The time of an outcome in the time zone that was asked for. */
+/** How a row tells what it is asked for. */
+export type Told = {
+  /** Its time in the time zone that was asked for. */
   local: RawBuilder<unknown>
-  /** The first moment, and the first after the last. */
-  from: RawBuilder<unknown>
-  to: RawBuilder<unknown>
-  /** What else has to hold. */
-  conditions: RawBuilder<unknown>[]
+  value: (name: DimensionName) => RawBuilder<unknown>
 }
 
-export const scopeOf = ({ filters, timeZone }: Pick<Asked, 'filters' | 'timeZone'>, period: Period): Scope => {
-  const { from, to, weekday } = period
-  const local = sql`(o.at at time zone ${timeZone}::text)`
-  return {
-    local,
-    from: sql`(${from}::timestamp at time zone ${timeZone}::text)`,
-    to: sql`(${to}::timestamp at time zone ${timeZone}::text)`,
-    conditions: [
-      ...(weekday === undefined ? [] : [sql`extract(isodow from ${local}) = ${weekday}`]),
-      ...filters.map(({ dimension: name, values }) => isAnyOf(dimension(name).value(local), values)),
-    ],
-  }
-}
+/** The moments at which a period begins and is over. */
+export const momentsOf = (
+  { from, to }: Period,
+  timeZone: string,
+): { from: RawBuilder<unknown>; to: RawBuilder<unknown> } => ({
+  from: sql`(${from}::timestamp at time zone ${timeZone}::text)`,
+  to: sql`(${to}::timestamp at time zone ${timeZone}::text)`,
+})
+
+/** What has to hold of a row beside its time. */
+export const conditionsOn = (
+  { local, value }: Told,
+  { filters }: Pick<Asked, 'filters'>,
+  { weekday }: Period,
+): RawBuilder<unknown>[] => [
+  ...(weekday === undefined ? [] : [sql`extract(isodow from ${local}) = ${weekday}`]),
+  ...filters.map(({ dimension, values }) => isAnyOf(value(dimension), values)),
+]
 
 /** Whether a value is one of those that are wanted; one that ends in `*` stands for all that begin so. */
 const isAnyOf = (value: RawBuilder<unknown>, wanted: readonly string[]): RawBuilder<unknown> => {

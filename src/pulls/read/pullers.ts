@@ -1,7 +1,8 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import type { Asked } from './asked.js'
-import { scopeOf } from './filters.js'
+import { dimension } from './dimensions.js'
+import { conditionsOn, momentsOf } from './filters.js'
 
 /** Kinds of clients that pull because they were told to once, not because somebody wants the image now. */
 const AUTOMATIC = ['updater', 'scanner', 'mirror']
@@ -62,7 +63,9 @@ export const askPullers = async (db: Sql, asked: Asked, top: number): Promise<Pu
 const part = (some: number, all: number): number => (all === 0 ? 0 : some / all)
 
 const pullsOfEach = (asked: Asked): RawBuilder<unknown> => {
-  const { from, to, conditions } = scopeOf(asked, asked.period)
+  const { from, to } = momentsOf(asked.period, asked.timeZone)
+  const local = sql`(o.at at time zone ${asked.timeZone}::text)`
+  const conditions = conditionsOn({ local, value: (name) => dimension(name).value(local) }, asked, asked.period)
   const wanted = [sql`o.what = 'invocation' and o.gets > 0`, sql`o.at >= ${from}`, sql`o.at < ${to}`, ...conditions]
   return sql`
     select o.origin, min(o.client) as client, min(o.kind) as kind, count(*) as pulls

@@ -143,7 +143,10 @@ describe.each(STORE_PAIRS)('days that are over, on %s', (_, open) => {
   test('say the same before they are rolled up, after it, and when their detail is gone', async () => {
     await unrolled()
     const before = await everything()
+    const hour = await ask({ hour: '2026-11-18T05:00' })
+    expect(hour.total.invocations).toBeGreaterThan(0)
     await rolled()
+    expect(await ask({ hour: '2026-11-18T05:00' })).toEqual(hour)
     expect((await rows()).length).toBeGreaterThan(50)
     expect(await everything()).toEqual(before)
     await forgetOutcomes(stores.database, 1, NOW)

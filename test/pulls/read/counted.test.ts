@@ -40,7 +40,7 @@ const told = fc.array(fc.tuple(place, fc.oneof(invocation, other)), { maxLength:
 )
 const WHO = {
   endpoint: 'e',
-  source: 'notification',
+  source: 'notification' as const,
   client: 'containerd',
   kind: 'runtime',
   signedIn: false,

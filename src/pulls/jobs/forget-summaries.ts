@@ -1,0 +1,41 @@
+import { sql, type RawBuilder } from 'kysely'
+import type { Sql } from '../../storage/database.js'
+import { ALL, SUMMARIZED } from '../read/dimensions.js'
+
+type Erased = { repository: string; registry?: string | undefined }
+
+/** The days and months that hold something of a repository: each has a row of it. */
+const stretchesOf = ({ repository, registry }: Erased): RawBuilder<unknown> => sql`
+  select registry, grain, start from pulls.summaries
+  where registry = any(${registry === undefined ? sql`array(select registry from pulls.registries)` : sql`${[registry]}::text[]`})
+    and dimension = 'repository' and value = ${repository}`
+
+/**
+ * Takes the marks off the days and months that hold something of a repository: they are answered from their detail, until they
+ * are summarized again. Waits for a summary that is being made, so that it is seen, too.
+ */
+export const doubtSummaries = async (db: Sql, erased: Erased): Promise<void> => {
+  await sql`
+    delete from pulls.summarized s using (${stretchesOf(erased)}) e
+    where s.registry = e.registry and s.grain = e.grain and s.start = e.start
+  `.execute(db)
+}
+
+/** Deletes what was summarized with a repository that is gone from pulls.days, day by day. */
+export const forgetSummaries = async (db: Sql, erased: Erased): Promise<void> => {
+  // Some may have been summarized while its days were deleted.
+  await doubtSummaries(db, erased)
+  const { rows } = await sql<{ registry: string; grain: string; start: string }>`
+    select registry, grain, start::text as start from (${stretchesOf(erased)}) e
+  `.execute(db)
+  for (const { registry, grain, start } of rows) {
+    await sql`
+      delete from pulls.summaries s
+      where registry = ${registry} and dimension = any(${[ALL, ...SUMMARIZED]}::text[]) and grain = ${grain}
+        and start = ${start}::date
+        and not exists (
+          select from pulls.summarized m where m.registry = s.registry and m.grain = s.grain and m.start = s.start
+        )
+    `.execute(db)
+  }
+}

@@ -1,0 +1,108 @@
+import { sql } from 'kysely'
+import type { Database, Sql } from '../../storage/database.js'
+import { jobStep } from '../../storage/job-step.js'
+import { COUNTED_NUMBERS, COUNTED_SKETCHES } from '../read/counted.js'
+import { ALL, dimension, SUMMARIZED } from '../read/dimensions.js'
+import { addMonths } from '../read/period.js'
+import { writeSummaries, type Summary } from './summary-rows.js'
+
+type Stretch = { registry: string; start: string }
+
+/**
+ * Summarizes days that were rolled up, and months of which all days were summarized, as far as that was not done yet
+ * (docs/decisions/0013). Doing it again ends in the same rows.
+ */
+export const summarizePulls = async ({ jobs }: Pick<Database, 'jobs'>): Promise<void> => {
+  for (const day of await daysToSummarize(jobs)) await jobStep({ sql: jobs }, async (tx) => summarizeDay(tx, day))
+  for (const month of await monthsToSummarize(jobs))
+    await jobStep({ sql: jobs }, async (tx) => summarizeMonth(tx, month))
+}
+
+/** All days of each registry from its first row on, also those without any. */
+const DAYS = `
+  select r.registry, series.at::date as day
+  from pulls.registries r
+    cross join lateral (select min(d.day) as day from pulls.days d where d.registry = r.registry) first
+    cross join lateral generate_series(first.day::timestamp, (r.rolled_to - 1)::timestamp, interval '1 day') series (at)
+  where isfinite(r.rolled_to)`
+
+const daysToSummarize = async (db: Sql): Promise<Stretch[]> => {
+  const { rows } = await sql<Stretch>`
+    select registry, day::text as start from (${sql.raw(DAYS)}) d
+    where not exists (select from pulls.summarized s where s.registry = d.registry and s.grain = 'day' and s.start = d.day)
+    order by registry, day
+  `.execute(db)
+  return rows
+}
+
+/** A month that began before the first row of its registry is whole, too. */
+const monthsToSummarize = async (db: Sql): Promise<Stretch[]> => {
+  const { rows } = await sql<Stretch>`
+    select d.registry, date_trunc('month', d.day::timestamp)::date::text as start
+    from (${sql.raw(DAYS)}) d
+      left join pulls.summarized s on s.registry = d.registry and s.grain = 'day' and s.start = d.day
+    where not exists (
+      select from pulls.summarized m
+      where m.registry = d.registry and m.grain = 'month' and m.start = date_trunc('month', d.day::timestamp)::date
+    )
+    group by 1, 2
+    having count(*) = count(s.start)
+      and max(d.day) = (date_trunc('month', max(d.day)::timestamp) + interval '1 month - 1 day')::date
+    order by 1, 2
+  `.execute(db)
+  return rows
+}
+
+/** What stands in the way of writers of marks, and of no reader: an erasure tells its days after this, or before. */
+const LOCK = sql`lock table pulls.summarized in share row exclusive mode`
+
+const summarizeDay = async (tx: Sql, stretch: Stretch): Promise<void> =>
+  anew(tx, { grain: 'day', ...stretch }, async (summary) => {
+    const { registry, start } = summary
+    const values = SUMMARIZED.map((name) => sql`${dimension(name).value(sql`o.day`)} as ${sql.ref(name)}`)
+    const counted = [...COUNTED_NUMBERS, ...COUNTED_SKETCHES].map((name) => sql.ref(`o.${name}`))
+    await writeSummaries(tx, summary, {
+      from: sql`(
+        select '' as ${sql.ref(ALL)}, ${sql.join([...values, ...counted])} from pulls.days o
+        where o.registry = ${registry} and o.day = ${start}::date order by o.repository
+      ) o`,
+      dimensions: [ALL, ...SUMMARIZED],
+      ordered: 'repository',
+      atOnce: 500,
+    })
+  })
+
+const summarizeMonth = async (tx: Sql, stretch: Stretch): Promise<void> =>
+  anew(tx, { grain: 'month', ...stretch }, async (summary) => {
+    const { registry, start } = summary
+    for (const name of [ALL, ...SUMMARIZED]) {
+      await writeSummaries(tx, summary, {
+        from: sql`(
+          select o.*, o.value as ${sql.ref(name)} from pulls.summaries o
+          where o.registry = ${registry} and o.dimension = ${name} and o.grain = 'day'
+            and o.start >= ${start}::date and o.start < ${addMonths(start, 1)}::date
+          order by o.value
+        ) o`,
+        dimensions: [name],
+        ordered: name,
+        atOnce: 50,
+      })
+    }
+  })
+
+/** Writes a summary and marks it, unless another process just did. */
+const anew = async (tx: Sql, summary: Summary, work: (summary: Summary) => Promise<void>): Promise<void> => {
+  const { registry, grain, start } = summary
+  await LOCK.execute(tx)
+  const { rows: known } = await sql`
+    insert into pulls.summarized (registry, grain, start) values (${registry}, ${grain}, ${start}::date)
+    on conflict do nothing returning 1
+  `.execute(tx)
+  if (known.length === 0) return
+  await sql`
+    delete from pulls.summaries
+    where registry = ${registry} and dimension = any(${[ALL, ...SUMMARIZED]}::text[]) and grain = ${grain}
+      and start = ${start}::date
+  `.execute(tx)
+  await work(summary)
+}

@@ -1,0 +1,259 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { sql } from 'kysely'
+import { WINDOWS } from '../../../src/pulls/fold/windows.js'
+import { erase } from '../../../src/pulls/jobs/erase.js'
+import { forgetOutcomes } from '../../../src/pulls/jobs/retention.js'
+import { rollUp } from '../../../src/pulls/jobs/roll-up.js'
+import { summarizePulls } from '../../../src/pulls/jobs/summarize.js'
+import { askedIn, type Asked } from '../../../src/pulls/read/asked.js'
+import { askPulls, type PullsAnswer } from '../../../src/pulls/read/ask-pulls.js'
+import { DIMENSION_NAMES, SUMMARIZED } from '../../../src/pulls/read/dimensions.js'
+import { MEASURE_NAMES } from '../../../src/pulls/read/measures.js'
+import { addDays } from '../../../src/pulls/read/period.js'
+import { HyperLogLog } from '../../../src/storage/hyperloglog/hyperloglog.js'
+import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
+
+const SEED = 20_261_122
+const NOW = new Date('2026-11-05T12:00:00Z')
+/** One whole month between two of which only a part is there. */
+const FIRST = '2026-09-24'
+const DAYS = 41
+
+const orNull = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(arbitrary, { freq: 3 })
+const yes = fc.boolean()
+const outcome = fc.record({
+  what: fc.constantFrom('invocation', 'invocation', 'invocation', 'artifact', 'orphan', 'failure'),
+  at: fc.record({ day: fc.nat(DAYS - 1), second: fc.nat(86_399) }),
+  registry: fc.constantFrom('one.example', 'two.example'),
+  repository: fc.constantFrom('a', 'team/b', 'team/c', 'team/rare'),
+  origin: fc.nat(12).map((n) => `origin${n}`),
+  endpoint: fc.nat(6).map((n) => `endpoint${n}`),
+  source: fc.constant('notification'),
+  by_tag: yes,
+  tag: orNull(fc.constantFrom('1.0', 'latest')),
+  digest: orNull(fc.constantFrom('sha256:a', 'sha256:b')),
+  gets: fc.nat(2),
+  layers: fc.nat(2),
+  bytes: fc.nat(1_000),
+  platform: fc.constantFrom('linux/amd64', 'linux/arm64', 'unknown'),
+  platform_from: orNull(fc.constantFrom('index', 'client')),
+  platform_pulls: fc.nat(2),
+  starts_session: yes,
+  shows_blobs: yes,
+  client: fc.constantFrom('docker', 'containerd'),
+  client_version: orNull(fc.constantFrom('1', '2')),
+  kind: fc.constantFrom('runtime', 'scanner'),
+  os: orNull(fc.constantFrom('linux')),
+  arch: orNull(fc.constantFrom('amd64', 'arm64')),
+  country: orNull(fc.constantFrom('DE', 'FR', 'unknown')),
+  network: orNull(fc.constantFrom('n1', 'n2')),
+  network_kind: orNull(fc.constantFrom('cloud', 'isp')),
+  signed_in: yes,
+})
+const history = fc.array(outcome, { minLength: 60, maxLength: 60, size: 'max' }).map((all) =>
+  all.map(({ at: { day, second }, ...one }, i) => ({
+    id: String(i),
+    at: new Date(Date.parse(addDays(FIRST, day)) + second * 1_000).toISOString(),
+    ...one,
+  })),
+)
+type History = typeof history extends fc.Arbitrary<infer T> ? T : never
+
+const day = fc.integer({ min: -3, max: DAYS + 3 }).map((n) => addDays(FIRST, n))
+const period = fc.oneof(
+  fc.constantFrom('2026', '2026-10', 'every monday of 2026', 'last-28-days').map((one) => ({ period: one })),
+  fc.tuple(day, day).map(([one, other]) => ({ since: one < other ? one : other, until: one < other ? other : one })),
+)
+const filter = fc.constantFrom<Record<string, string>>(
+  {},
+  {},
+  { repository: 'a' },
+  { repository: 'team/*' },
+  { registry: 'one.example' },
+  { registry: 'nowhere.example' },
+  { country: 'DE,unknown' },
+  { signed_in: 'anonymous' },
+  { month: '2026-10' },
+  { weekday: '3' },
+  { repository: 'a', client: 'docker' },
+)
+/** Mostly those that summaries answer. */
+const groups = fc
+  .uniqueArray(fc.constantFrom(...DIMENSION_NAMES.filter((name) => name !== 'hour'), 'day', 'month', 'registry'), {
+    maxLength: 2,
+  })
+  .map((names) => ({ group_by: names.join() }))
+const question = fc
+  .record({ period, filter, groups, compare: yes, limit: fc.constantFrom('2', '10000') })
+  .map(({ period: when, filter: only, groups: by, compare, limit }): Asked =>
+    askedIn(
+      {
+        measures: MEASURE_NAMES.join(),
+        limit,
+        ...(by.group_by !== '' && by),
+        ...when,
+        ...only,
+        ...(compare && { compare: 'previous' }),
+      },
+      NOW,
+    ),
+  )
+
+describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) => {
+  let stores: TestStores
+  beforeAll(async () => {
+    stores = await open()
+  })
+  afterAll(async () => stores.close())
+
+  const ask = async (asked: Asked): Promise<PullsAnswer> =>
+    askPulls(stores.database.sql, asked, { rotation: 'never', stamps: {} })
+  const askAll = async (questions: readonly Asked[]): Promise<PullsAnswer[]> => {
+    const answers = []
+    for (const one of questions) answers.push(await ask(one))
+    return answers
+  }
+  const keep = async (outcomes: History): Promise<void> => {
+    await stores.clear()
+    await sql`
+      insert into pulls.outcomes select * from jsonb_populate_recordset(null::pulls.outcomes, ${JSON.stringify(outcomes)}::jsonb)
+    `.execute(stores.database.sql)
+    // One registry is behind the other.
+    await sql`
+      insert into pulls.registries (registry, folded_to)
+      values ('one.example', '2026-11-04T12:00:00Z'), ('two.example', '2026-11-02T12:00:00Z')
+    `.execute(stores.database.sql)
+  }
+  const rolled = async (): Promise<void> => rollUp({ database: stores.database, windows: WINDOWS })
+  const rowsOf = async (table: string): Promise<unknown[]> => {
+    const { rows } = await sql<{ row: unknown }>`
+      select to_jsonb(t) as row from ${sql.table(table)} t order by to_jsonb(t)::text
+    `.execute(stores.database.sql)
+    return rows.map(({ row }) => row)
+  }
+  const unmark = async (): Promise<void> => {
+    await sql`delete from pulls.summarized`.execute(stores.database.sql)
+  }
+
+  test(`answer as single outcomes and as days do, whatever is asked (seed ${SEED})`, async () => {
+    const questions = fc.array(question, { minLength: 15, maxLength: 15, size: 'max' })
+    await fc.assert(
+      fc.asyncProperty(history, questions, async (outcomes, asked) => {
+        await keep(outcomes)
+        const expected = await askAll(asked)
+        await rolled()
+        expect(await askAll(asked)).toEqual(expected)
+        await summarizePulls(stores.database)
+        expect(await askAll(asked)).toEqual(expected)
+        await forgetOutcomes(stores.database, 1, NOW)
+        expect(await askAll(asked)).toEqual(expected)
+      }),
+      { seed: SEED, numRuns: Number(process.env.RUNS ?? 4) },
+    )
+  }, 300_000)
+
+  describe('of one history', () => {
+    const [outcomes = []] = fc.sample(history, { seed: SEED, numRuns: 1 })
+    const everything = [...SUMMARIZED, 'registry', 'month', 'day'].flatMap((name) =>
+      ['2026', '2026-10', 'every monday of 2026-10'].map((when) =>
+        askedIn({ measures: MEASURE_NAMES.join(), period: when, group_by: name }, NOW),
+      ),
+    )
+    beforeAll(async () => {
+      await keep(outcomes)
+      await rolled()
+      await summarizePulls(stores.database)
+    })
+
+    test('are of each whole day and month, and need no days', async () => {
+      const expected = await askAll(everything)
+      const { rows } = await sql<{ registry: string; grain: string; first: string; last: string; count: string }>`
+        select registry, grain, min(start)::text as first, max(start)::text as last, count(*) from pulls.summarized
+        group by registry, grain order by registry, grain
+      `.execute(stores.database.sql)
+      expect(rows).toMatchObject([
+        { grain: 'day', last: '2026-11-03' },
+        { grain: 'month', first: '2026-09-01', last: '2026-10-01', count: '2' },
+        { grain: 'day', last: '2026-11-01' },
+        { grain: 'month', first: '2026-09-01', last: '2026-10-01', count: '2' },
+      ])
+      await sql`create table pulls.aside as select * from pulls.days`.execute(stores.database.sql)
+      await sql`delete from pulls.days`.execute(stores.database.sql)
+      expect(await askAll(everything)).toEqual(expected)
+      await sql`insert into pulls.days select * from pulls.aside`.execute(stores.database.sql)
+      await sql`drop table pulls.aside`.execute(stores.database.sql)
+    })
+
+    test('have the sketches of all members', async () => {
+      const { rows } = await sql<{ origins: Buffer; sources: Buffer; pulled: string[] | null; asked: string[] | null }>`
+        select s.origins, s.sources, (
+          select array_agg(o.origin) from pulls.outcomes o
+          where o.registry = s.registry and o.repository = s.value and o.what = 'invocation' and o.gets > 0
+            and date_trunc(s.grain, o.at at time zone 'UTC') = s.start
+        ) as pulled, (
+          select array_agg(o.origin) from pulls.outcomes o
+          where o.registry = s.registry and o.repository = s.value and o.what = 'invocation'
+            and date_trunc(s.grain, o.at at time zone 'UTC') = s.start
+        ) as asked
+        from pulls.summaries s where s.dimension = 'repository'
+      `.execute(stores.database.sql)
+      expect(rows.length).toBeGreaterThan(30)
+      const sketchOf = (members: string[] | null): Buffer => {
+        const sketch = new HyperLogLog()
+        for (const member of members ?? []) sketch.add(member)
+        sketch.count()
+        return Buffer.from(sketch.toBytes())
+      }
+      for (const { origins, sources, pulled, asked } of rows) {
+        expect(origins.equals(sketchOf(pulled))).toBe(true)
+        expect(sources.equals(sketchOf(asked))).toBe(true)
+      }
+    })
+
+    test('are the same when they are made again, and by two processes at once', async () => {
+      const first = [await rowsOf('pulls.summaries'), await rowsOf('pulls.summarized')]
+      await summarizePulls(stores.database)
+      expect([await rowsOf('pulls.summaries'), await rowsOf('pulls.summarized')]).toEqual(first)
+      await unmark()
+      await Promise.all([summarizePulls(stores.database), summarizePulls(stores.database)])
+      expect([await rowsOf('pulls.summaries'), await rowsOf('pulls.summarized')]).toEqual(first)
+    })
+
+    test('know nothing of a repository that was erased, at once and when they were made again', async () => {
+      const marks = await rowsOf('pulls.summarized')
+      const where = { repository: 'team/rare', registry: 'one.example' as const }
+      expect((await erase(stores.database, where)).days).toBeGreaterThan(0)
+      const { rows: left } = await sql`
+        select from pulls.summaries where registry = 'one.example' and dimension = 'repository' and value = 'team/rare'
+      `.execute(stores.database.sql)
+      expect(left).toHaveLength(0)
+      const kept = await rowsOf('pulls.summarized')
+      expect(kept.length).toBeGreaterThan(40)
+      expect(kept.length).toBeLessThan(marks.length)
+      const atOnce = await askAll(everything)
+      await summarizePulls(stores.database)
+      expect(await rowsOf('pulls.summarized')).toEqual(marks)
+      expect(await askAll(everything)).toEqual(atOnce)
+      await unmark()
+      expect(await askAll(everything)).toEqual(atOnce)
+    })
+  })
+
+  test('make a day of any time zone the day of UTC once its detail is gone', async () => {
+    const [template] = fc.sample(history, { seed: SEED, numRuns: 1 })[0] ?? []
+    if (!template) throw new Error('no outcome was made')
+    const one = { ...template, what: 'invocation' as const, gets: 1, registry: 'one.example' as const }
+    await keep(['2026-10-01', '2026-10-31'].map((on, i) => ({ ...one, id: String(i), at: `${on}T12:00:00Z` })))
+    await rolled()
+    await summarizePulls(stores.database)
+    await forgetOutcomes(stores.database, 1, NOW)
+    for (const tz of ['Asia/Tokyo', 'America/New_York']) {
+      const { rows } = await ask(askedIn({ measures: 'pulls', group_by: 'day', period: '2026-10', tz }, NOW))
+      expect(rows).toEqual([
+        { day: '2026-10-01', pulls: 1 },
+        { day: '2026-10-31', pulls: 1 },
+      ])
+    }
+  })
+})
