@@ -10,7 +10,16 @@ import {
   SketchFormatError,
   SPARSE,
 } from './format.js'
-import { isLongZeros, isValue, LARGEST_SPARSE_VALUE, pushValues, pushZeros, runLength, valueOf } from './sparse.js'
+import {
+  isLongZeros,
+  isValue,
+  LARGEST_SPARSE_VALUE,
+  LONGEST_VALUE_RUN,
+  pushValues,
+  pushZeros,
+  runLength,
+  valueOf,
+} from './sparse.js'
 
 /** A register and its rank in one number: ranks have six bits. */
 export const pair = (register: number, rank: number): number => (register << 6) | rank
@@ -71,12 +80,13 @@ const unpackSparse = (bytes: Uint8Array): number => {
 }
 
 /**
- * A sketch in Redis's format with these ranks in its registers: the same ranks always give the same bytes, dense where sparse
- * ones would be more than Redis keeps.
+ * A sketch in Redis's format with these registers: the same ranks always give the same bytes, dense where sparse ones would be
+ * more than Redis keeps.
+ * @param pairs each register once, in their order.
  * @param count of its members, which the header keeps.
  */
-export const bytesOf = (registers: Uint8Array, count: number): Uint8Array => {
-  const body = sparseBody(registers) ?? denseBody(registers)
+export const bytesOf = (pairs: Uint32Array, count: number): Uint8Array => {
+  const body = sparseBody(pairs) ?? denseBody(pairs)
   const bytes = new Uint8Array(HEADER_BYTES + body.length)
   bytes.set(emptyHeader())
   if (bytes.length === DENSE_BYTES) bytes[ENCODING] = DENSE
@@ -85,29 +95,33 @@ export const bytesOf = (registers: Uint8Array, count: number): Uint8Array => {
   return bytes
 }
 
-const sparseBody = (registers: Uint8Array): number[] | undefined => {
+const sparseBody = (pairs: Uint32Array): number[] | undefined => {
   const runs: number[] = []
-  for (let first = 0; first < REGISTERS;) {
-    const rank = registers[first]!
-    let end = first + 1
-    while (end < REGISTERS && registers[end] === rank && (rank === 0 || end - first < 4)) end++
+  let register = 0
+  for (let i = 0; i < pairs.length;) {
+    const [first, rank] = [pairs[i]! >> 6, pairs[i]! & 63]
     if (rank > LARGEST_SPARSE_VALUE) return undefined
-    if (rank === 0) pushZeros(runs, end - first)
-    else pushValues(runs, rank, end - first)
+    let length = 1
+    while (length < LONGEST_VALUE_RUN && pairs[i + length] === pair(first + length, rank)) length++
+    pushZeros(runs, first - register)
+    pushValues(runs, rank, length)
     if (runs.length > LARGEST_SPARSE_BYTES - HEADER_BYTES) return undefined
-    first = end
+    register = first + length
+    i += length
   }
-  return runs
+  pushZeros(runs, REGISTERS - register)
+  return runs.length > LARGEST_SPARSE_BYTES - HEADER_BYTES ? undefined : runs
 }
 
-const denseBody = (registers: Uint8Array): Uint8Array => {
+/** Four registers stand in three bytes. */
+const denseBody = (pairs: Uint32Array): Uint8Array => {
   const body = new Uint8Array(DENSE_BYTES - HEADER_BYTES)
-  for (let at = 0, register = 0; at < body.length; at += 3, register += 4) {
-    const [first = 0, second = 0, third = 0, fourth = 0] = registers.subarray(register, register + 4)
-    const three = first | (second << 6) | (third << 12) | (fourth << 18)
-    body[at] = three
-    body[at + 1] = three >> 8
-    body[at + 2] = three >> 16
+  for (const one of pairs) {
+    const [register, rank] = [one >> 6, one & 63]
+    const at = (register * 6) >> 3
+    const shift = (register * 6) & 7
+    body[at]! |= rank << shift
+    if (shift > 2) body[at + 1]! |= rank >> (8 - shift)
   }
   return body
 }

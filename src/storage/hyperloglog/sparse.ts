@@ -6,7 +6,7 @@
  */
 export const LARGEST_SPARSE_VALUE = 32
 const LONGEST_SHORT_ZEROS = 64
-const LONGEST_VALUE_RUN = 4
+export const LONGEST_VALUE_RUN = 4
 /** How many runs Redis looks at for neighbours of the same value after an edit. */
 const MERGE_WINDOW = 5
 

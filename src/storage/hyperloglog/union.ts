@@ -69,7 +69,7 @@ export class Union {
 
   /** A sketch in Redis's format: the same members in any order give the same bytes. */
   toBytes(): Uint8Array {
-    return bytesOf(this.#registers ?? this.#toRegisters(), this.count())
+    return bytesOf(this.#inOrder(), this.count())
   }
 
   #raise(one: number): void {
@@ -84,6 +84,19 @@ export class Union {
       this.#pairs = grown
     }
     this.#pairs[this.#length++] = one
+  }
+
+  /** Each register once, with its rank. */
+  #inOrder(): Uint32Array {
+    const sorted = this.#registers ? new Uint32Array(REGISTERS) : this.#pairs.slice(0, this.#length).sort()
+    let found = 0
+    for (let i = 0; i < sorted.length; i++) {
+      const one = this.#registers ? pair(i, this.#registers[i]!) : sorted[i]!
+      // Of one register the highest rank stands last, and takes the place of those before.
+      if (found > 0 && sorted[found - 1]! >> 6 === one >> 6) found--
+      if ((one & 63) > 0) sorted[found++] = one
+    }
+    return sorted.subarray(0, found)
   }
 
   #toRegisters(): Uint8Array {
