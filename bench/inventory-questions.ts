@@ -5,7 +5,7 @@ import { QUESTIONS } from '../src/inventory/questions/questions.js'
 import type { Database } from '../src/storage/database.js'
 import { openPostgres } from '../src/storage/postgres.js'
 import { fillOnce, settle } from './filled.js'
-import { sampleOf, type Row } from './sample.js'
+import { percentile, sampleOf, type Row } from './sample.js'
 import { query } from './servers.js'
 
 const NOW = new Date('2026-11-21T00:00:00Z')
@@ -67,9 +67,6 @@ const timesOf = async (
   }
   return measured
 }
-
-const percentile = (values: readonly number[], part: number): number =>
-  [...values].sort((a, b) => a - b)[Math.ceil(values.length * part) - 1] ?? NaN
 
 /** Asks every question of a database that has been filled. Each measured value is a 95th percentile. */
 const measureQuestions = async (url: string, times: number): Promise<Row[]> => {

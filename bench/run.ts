@@ -1,7 +1,7 @@
 /**
  * Measures what the documentation claims: npm run bench -- [name …] [--rounds N] [--seconds N] [--json FILE]
- * With --filled URL, inventory and inventory-questions on a database of PostgreSQL with ten million blobs, which is filled if it
- * is empty, and kept. With --only KIND, inventory with one kind of events: push-blob, pull-tag, push-manifest-told, push-manifest.
+ * With --filled URL, inventory and inventory-questions on a database of PostgreSQL with ten million blobs, and pulls-days on one
+ * with a hundred million invocations, which is filled if it is empty, and kept; with --part 0.05, with a twentieth of them. With --only KIND, inventory with one kind of events: push-blob, pull-tag, push-manifest-told, push-manifest.
  * Prints the machine, the versions, the median and the spread, and the limit measured in the same run.
  */
 import { writeFileSync } from 'node:fs'
@@ -17,6 +17,7 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string', default: '4' },
     'memory-seconds': { type: 'string', default: '60' },
     filled: { type: 'string' },
+    part: { type: 'string', default: '1' },
     only: { type: 'string' },
     json: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
@@ -45,6 +46,13 @@ const BENCHES: Record<string, () => Promise<Row[]>> = {
   'pulls-stored': async () => {
     const { benchPullsStored } = await import('./pulls-stored.js')
     return withServers(async ({ postgres }) => benchPullsStored(await postgres.database('bench_pulls'), { rounds }))
+  },
+  'pulls-days': async () => {
+    const { benchPullsDays } = await import('./pulls-days.js')
+    const { filled, part } = values
+    const settings = { times: rounds * 24, part: Number(part) }
+    if (filled !== undefined) return benchPullsDays(filled, settings)
+    return withServers(async ({ postgres }) => benchPullsDays(await postgres.database('bench_pulls_days'), settings))
   },
   start: async () => {
     const { benchStart } = await import('./start.js')
@@ -104,7 +112,7 @@ const print = (rows: readonly Row[]): void => {
 
 if (values.help) {
   console.log(
-    `npm run bench -- [${Object.keys(BENCHES).join(' | ')}] [--rounds N] [--seconds N] [--filled URL] [--only KIND] [--json FILE]`,
+    `npm run bench -- [${Object.keys(BENCHES).join(' | ')}] [--rounds N] [--seconds N] [--filled URL] [--part N] [--only KIND] [--json FILE]`,
   )
 } else {
   const names = positionals.length > 0 ? positionals : Object.keys(BENCHES)

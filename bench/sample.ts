@@ -15,6 +15,9 @@ export const sampleOf = (values: readonly number[]): Sample => {
   }
 }
 
+export const percentile = (values: readonly number[], part: number): number =>
+  [...values].sort((a, b) => a - b)[Math.ceil(values.length * part) - 1] ?? NaN
+
 /** Measures again and again, one after the other. */
 export const repeat = async (times: number, measure: () => Promise<number> | number): Promise<Sample> => {
   const values: number[] = []
