@@ -12,6 +12,7 @@ import { DIMENSION_NAMES, SUMMARIZED } from '../../../src/pulls/read/dimensions.
 import { MEASURE_NAMES } from '../../../src/pulls/read/measures.js'
 import { addDays } from '../../../src/pulls/read/period.js'
 import { HyperLogLog } from '../../../src/storage/hyperloglog/hyperloglog.js'
+import { eventually } from '../../servers/process.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
 const SEED = 20_261_122
@@ -240,13 +241,42 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
     })
   })
 
-  test('make a day of any time zone the day of UTC once its detail is gone', async () => {
+  /** One pull on each of these days, and nothing else. */
+  const keepPulls = async (days: readonly string[]): Promise<void> => {
     const [template] = fc.sample(history, { seed: SEED, numRuns: 1 })[0] ?? []
     if (!template) throw new Error('no outcome was made')
     const one = { ...template, what: 'invocation' as const, gets: 1, registry: 'one.example' as const }
-    await keep(['2026-10-01', '2026-10-31'].map((on, i) => ({ ...one, id: String(i), at: `${on}T12:00:00Z` })))
+    await keep(days.map((on, i) => ({ ...one, id: String(i), repository: 'a', at: `${on}T12:00:00Z` })))
     await rolled()
     await summarizePulls(stores.database)
+  }
+
+  test('that are being made when their repository is erased are made again', async () => {
+    const { jobs, engine, sql: other } = stores.database
+    await keepPulls(['2026-10-05'])
+    await unmark()
+    let erasing: Promise<unknown> | undefined
+    await jobs.transaction().execute(async (tx) => {
+      // As the job does: what it read is written and marked, but nobody sees it yet.
+      await sql`lock table pulls.summarized in share row exclusive mode`.execute(tx)
+      await sql`insert into pulls.summarized values ('one.example', 'day', '2026-10-05')`.execute(tx)
+      // The embedded database has one connection: nothing goes on beside a transaction.
+      if (engine === 'pglite') return
+      erasing = erase(stores.database, { repository: 'a' })
+      await eventually('the erasure waits', async () => {
+        const { rows } = await sql`select from pg_locks where not granted`.execute(other)
+        return rows.length > 0
+      })
+    })
+    await (erasing ?? erase(stores.database, { repository: 'a' }))
+    expect(await rowsOf('pulls.summarized')).toEqual([])
+    expect(await rowsOf('pulls.summaries')).toEqual([])
+    const { total } = await ask(askedIn({ measures: 'pulls,unique_origins', period: '2026' }, NOW))
+    expect(total).toEqual({ pulls: 0, unique_origins: 0 })
+  })
+
+  test('make a day of any time zone the day of UTC once its detail is gone', async () => {
+    await keepPulls(['2026-10-01', '2026-10-31'])
     await forgetOutcomes(stores.database, 1, NOW)
     for (const tz of ['Asia/Tokyo', 'America/New_York']) {
       const { rows } = await ask(askedIn({ measures: 'pulls', group_by: 'day', period: '2026-10', tz }, NOW))
