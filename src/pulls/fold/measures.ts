@@ -55,7 +55,7 @@ const ofInvocation = (
     downloads_confirmed: Number(isPull && showsBlobs && layers > 0),
     downloads_assumed: showsBlobs ? 0 : pulls,
     manifest_only_pulls: Number(isPull && showsBlobs && layers === 0),
-    platform_pulls: isPull ? Math.max(1, images.length) : 0,
+    platform_pulls: platformPullsOf({ gets, images }),
     manifest_gets: gets,
     sessions: Number(startsSession),
     // Docker takes a HEAD by digest alone for a pull (docs.docker.com, "Insights and analytics").
@@ -65,3 +65,7 @@ const ofInvocation = (
     bytes,
   }
 }
+
+/** One for each image that was fetched; a pull of what nobody has read is one. */
+export const platformPullsOf = ({ gets, images }: Pick<Invocation, 'gets' | 'images'>): number =>
+  gets > 0 ? Math.max(1, images.length) : 0

@@ -2,20 +2,28 @@ import type { Micros } from '../../events/calendar.js'
 import { NONE, type Kind, type OpenInvocation } from '../fold/open-invocation.js'
 import type { Aside, Place } from '../fold/outcome.js'
 import type { Chain } from '../fold/state.js'
+import type { Share } from './share.js'
 
 /** A text is told once in a chain, and after that by its number: digests are long, and stand in many places. */
 type Ordinal = number
 type Open = [
-  ...[id: string, at: Micros, last: Micros, byTag: 0 | 1, tag: string | null, digest: Ordinal | null],
-  ...[gets: number, bytes: number, startsSession: 0 | 1, lastKind: Kind | null, lastDigest: Ordinal | null],
-  lists: [
-    images: Ordinal[],
-    named: Ordinal[],
-    fetched: Ordinal[],
-    references: Ordinal[],
-    repeated: Ordinal[],
-    layers: Ordinal[],
-  ],
+  id: string,
+  at: Micros,
+  last: Micros,
+  byTag: 0 | 1,
+  tag: string | null,
+  digest: Ordinal | null,
+  gets: number,
+  bytes: number,
+  startsSession: 0 | 1,
+  lastKind: Kind | null,
+  lastDigest: Ordinal | null,
+  images: Ordinal[],
+  named: Ordinal[],
+  fetched: Ordinal[],
+  references: Ordinal[],
+  repeated: Ordinal[],
+  layers: Ordinal[],
 ]
 type Orphan = [session: Omit<Aside, keyof Place>, last: Micros]
 type Kept = [heard: Micros | null, texts: string[], open: Open[], requests: Chain['requests'], orphan: Orphan | null]
@@ -29,23 +37,26 @@ export const textOf = ({ heard, open, requests, orphan }: Chain): string => {
     numbers.set(text, numbers.size)
     return numbers.size - 1
   }
-  const all = open.map((one): Open => {
-    const { images, named, fetched, references, repeated, fetchedLayers } = one
-    return [
-      ...([one.id, one.at, one.last, one.by === 'tag' ? 1 : 0, one.tag ?? null] as const),
-      one.digest === undefined ? null : numberOf(one.digest),
-      ...([one.gets, one.bytes, one.startsSession ? 1 : 0, one.lastKind ?? null] as const),
-      one.lastDigest === undefined ? null : numberOf(one.lastDigest),
-      [
-        images.map(numberOf),
-        named.map(numberOf),
-        fetched.map(numberOf),
-        references.map(numberOf),
-        repeated.map(numberOf),
-        fetchedLayers.map(numberOf),
-      ],
-    ]
-  })
+  const numbersOf = (texts: readonly string[]): Ordinal[] => (texts.length === 0 ? NOTHING : texts.map(numberOf))
+  const all = open.map((one): Open => [
+    one.id,
+    one.at,
+    one.last,
+    one.by === 'tag' ? 1 : 0,
+    one.tag ?? null,
+    one.digest === undefined ? null : numberOf(one.digest),
+    one.gets,
+    one.bytes,
+    one.startsSession ? 1 : 0,
+    one.lastKind ?? null,
+    one.lastDigest === undefined ? null : numberOf(one.lastDigest),
+    numbersOf(one.images),
+    numbersOf(one.named),
+    numbersOf(one.fetched),
+    numbersOf(one.references),
+    numbersOf(one.repeated),
+    numbersOf(one.fetchedLayers),
+  ])
   const kept: Kept = [
     heard ?? null,
     [...numbers.keys()],
@@ -57,28 +68,39 @@ export const textOf = ({ heard, open, requests, orphan }: Chain): string => {
 }
 
 /** The same chain again. */
-export const chainIn = (text: string, place: Place): Chain => {
-  const [heard, texts, open, requests, orphan] = JSON.parse(text) as Kept
+export const chainIn = (text: string, place: Place, share: Share): Chain => {
+  const [heard, own, open, requests, orphan] = JSON.parse(text) as Kept
+  const texts = own.map(share)
   const textAt = (number: Ordinal): string => texts[number] ?? ''
   const textsAt = (numbers: Ordinal[]): readonly string[] => (numbers.length === 0 ? NONE : numbers.map(textAt))
   return {
     place,
-    open: open.map((kept): OpenInvocation => {
-      const [id, at, last, byTag, tag, digest, gets, bytes, startsSession, lastKind, lastDigest, lists] = kept
-      const [images, named, fetched, references, repeated, layers] = lists
-      return {
-        ...place,
+    open: open.map(
+      ([id, at, last, byTag, tag, digest, gets, bytes, starts, lastKind, lastDigest, ...lists]): OpenInvocation => ({
+        registry: place.registry,
+        repository: place.repository,
+        origin: place.origin,
         what: 'invocation',
-        ...{ id, at, last, by: byTag === 1 ? 'tag' : 'digest', tag: tag ?? undefined },
+        id,
+        at,
+        last,
+        by: byTag === 1 ? 'tag' : 'digest',
+        tag: tag === null ? undefined : share(tag),
         digest: digest === null ? undefined : textAt(digest),
-        ...{ gets, images: textsAt(images), layers: layers.length, bytes, startsSession: startsSession === 1 },
-        ...{ named: textsAt(named), fetched: textsAt(fetched) },
-        ...{ references: textsAt(references), repeated: textsAt(repeated) },
+        gets,
+        images: textsAt(lists[0]),
+        layers: lists[5].length,
+        bytes,
+        startsSession: starts === 1,
+        named: textsAt(lists[1]),
+        fetched: textsAt(lists[2]),
+        references: textsAt(lists[3]),
+        repeated: textsAt(lists[4]),
         lastKind: lastKind ?? undefined,
         lastDigest: lastDigest === null ? undefined : textAt(lastDigest),
-        fetchedLayers: textsAt(layers),
-      }
-    }),
+        fetchedLayers: textsAt(lists[5]),
+      }),
+    ),
     requests,
     quietUntil: 0,
     ...(heard !== null && { heard }),
@@ -86,5 +108,6 @@ export const chainIn = (text: string, place: Place): Chain => {
   }
 }
 
+const NOTHING: Ordinal[] = []
 /** The place has columns of its own. */
 const NOWHERE = { registry: undefined, repository: undefined, origin: undefined }

@@ -1,9 +1,11 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
+import { arrayText } from '../../storage/array-text.js'
 import type { Sql } from '../../storage/database.js'
 import type { Chain } from '../fold/state.js'
 import type { Windows } from '../fold/windows.js'
 import { chainIn, textOf } from './chain-text.js'
+import type { Share } from './share.js'
 
 /** A chain as it is kept between two runs, with who its origin is: a `Who` as text. */
 export type KeptChain = { chain: Chain; who: string }
@@ -14,17 +16,24 @@ type Wanted = { repository: string; origin: string }
 const AT_ONCE = 500
 
 /** The chains of one registry that requests may go on with. */
-export const loadChains = async (tx: Sql, registry: string, wanted: readonly Wanted[]): Promise<KeptChain[]> => {
+export const loadChains = async (
+  tx: Sql,
+  registry: string,
+  { wanted, share }: { wanted: readonly Wanted[]; share: Share },
+): Promise<KeptChain[]> => {
   const { rows } = await sql<Wanted & { who: string; state: string }>`
     select c.repository, c.origin, c.who, c.state
-    from unnest(${wanted.map(({ repository }) => repository)}::text[], ${wanted.map(({ origin }) => origin)}::text[])
+    from unnest(${arrayText(wanted.map(({ repository }) => repository))}::text[], ${arrayText(wanted.map(({ origin }) => origin))}::text[])
       as wanted (repository, origin)
       cross join lateral (
         select repository, origin, who, state from pulls.chains
         where registry = ${registry} and repository = wanted.repository and origin = wanted.origin offset 0
       ) c
   `.execute(tx)
-  return rows.map(({ who, state, ...place }) => ({ chain: chainIn(state, { registry, ...place }), who }))
+  return rows.map(({ repository, origin, who, state }) => ({
+    chain: chainIn(state, { registry, repository: share(repository), origin }, share),
+    who: share(who),
+  }))
 }
 
 /** Keeps chains of one registry that go on. */
@@ -45,11 +54,11 @@ const write = async (tx: Sql, registry: string, some: readonly (KeptChain & { ov
   await sql`
     insert into pulls.chains (registry, repository, origin, over_at, who, state)
     select ${registry}, * from unnest(
-      ${some.map(({ chain }) => chain.place.repository)}::text[],
-      ${some.map(({ chain }) => chain.place.origin)}::text[],
-      ${some.map(({ overAt }) => isoTime(overAt))}::timestamptz[],
-      ${some.map(({ who }) => who)}::text[],
-      ${some.map(({ chain }) => textOf(chain))}::text[]
+      ${arrayText(some.map(({ chain }) => chain.place.repository))}::text[],
+      ${arrayText(some.map(({ chain }) => chain.place.origin))}::text[],
+      ${arrayText(some.map(({ overAt }) => isoTime(overAt)))}::timestamptz[],
+      ${arrayText(some.map(({ who }) => who))}::text[],
+      ${arrayText(some.map(({ chain }) => textOf(chain)))}::text[]
     )
     on conflict (registry, repository, origin) do update
       set over_at = excluded.over_at, state = excluded.state

@@ -8,6 +8,7 @@ import { forgetChains, loadChains, saveChains, type KeptChain } from './chains.j
 import { foldBatch, keyOf, type Chains } from './fold-batch.js'
 import { createManifests } from './known-manifests.js'
 import { saveOutcomes } from './outcomes.js'
+import { createShare } from './share.js'
 import { isWithin, takeRequests, type Stretch } from './take-requests.js'
 import { tellsOfBlobs } from './tells-of-blobs.js'
 import { watermarkOf } from './watermark.js'
@@ -68,15 +69,16 @@ const foldStep = async (tx: Step, registry: string, needs: Needs): Promise<boole
   if (!mark) return false
   const chains: Chains = new Map()
   const manifests = createManifests()
+  const share = createShare()
   let { foldedTo, blobsAt } = mark
   let since = -Infinity
   let taken = 0
   let isMore = true
   while (isMore && taken < sizes.requests && chains.size < sizes.chains) {
     const limit = await limitOf(tx, { registry, since, until: mark.until, atOnce: sizes.batch })
-    const { requests, late } = await takeRequests(tx, { registry, since, until: limit.until, foldedTo })
+    const { requests, late } = await takeRequests(tx, { registry, since, until: limit.until, foldedTo, share })
     if (late > 0) await needs.onLate(tx, late)
-    const loaded = await loadChains(tx, registry, askersOf(requests, chains))
+    const loaded = await loadChains(tx, registry, { wanted: askersOf(requests, chains), share })
     for (const kept of loaded) chains.set(keyOf(kept.chain.place), kept)
     await manifests.learn(tx, digestsOf(requests, loaded))
     const outcomes = foldBatch({ requests, chains }, { contentsOf: manifests.contentsOf, windows })

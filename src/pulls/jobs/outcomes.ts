@@ -1,7 +1,8 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
+import { arrayText } from '../../storage/array-text.js'
 import type { Sql } from '../../storage/database.js'
-import { measuresOf } from '../fold/measures.js'
+import { platformPullsOf } from '../fold/measures.js'
 import type { Invocation, Outcome } from '../fold/outcome.js'
 import type { Who } from '../record/pending.js'
 import { growTotals } from './totals.js'
@@ -29,7 +30,6 @@ export const saveOutcomes = async (
   if (rows.length === 0) return
   await growTotals(tx, outcomes)
   const shows = rows.map(({ outcome }) => showsBlobs(outcome.at))
-  const measures = rows.map(({ outcome }, i) => measuresOf(outcome, shows[i] ?? false))
   const places = rows.map(({ outcome, who }) => platformOf(outcome, who, platforms))
   const invocation = <T>(read: (one: Invocation) => T, other: T): T[] =>
     rows.map(({ outcome }) => (outcome.what === 'invocation' ? read(outcome) : other))
@@ -38,34 +38,34 @@ export const saveOutcomes = async (
       by_tag, gets, layers, starts_session, shows_blobs, platform, platform_from, platform_pulls,
       origin, endpoint, source, client, client_version, kind, os, arch, country, network, network_kind, signed_in)
     select * from unnest(
-      ${rows.map(({ outcome }) => outcome.id)}::text[],
-      ${rows.map(({ outcome }) => outcome.what)}::text[],
-      ${rows.map(({ outcome }) => isoTime(outcome.at))}::timestamptz[],
-      ${rows.map(({ outcome }) => outcome.registry)}::text[],
-      ${rows.map(({ outcome }) => outcome.repository)}::text[],
-      ${rows.map(({ outcome }) => outcome.tag ?? null)}::text[],
-      ${rows.map(({ outcome }) => outcome.digest ?? null)}::text[],
-      ${rows.map(({ outcome }) => outcome.bytes)}::bigint[],
-      ${invocation(({ by }) => by === 'tag', false)}::boolean[],
-      ${invocation(({ gets }) => gets, 0)}::int[],
-      ${invocation(({ layers }) => layers, 0)}::int[],
-      ${invocation(({ startsSession }) => startsSession, false)}::boolean[],
-      ${shows}::boolean[],
-      ${places.map(({ platform }) => platform)}::text[],
-      ${places.map(({ from }) => from ?? null)}::text[],
-      ${measures.map(({ platform_pulls }) => platform_pulls)}::int[],
-      ${rows.map(({ outcome }) => outcome.origin)}::text[],
-      ${rows.map(({ who }) => who.endpoint)}::text[],
-      ${rows.map(({ who }) => who.source)}::text[],
-      ${rows.map(({ who }) => who.client)}::text[],
-      ${rows.map(({ who }) => who.version ?? null)}::text[],
-      ${rows.map(({ who }) => who.kind)}::text[],
-      ${rows.map(({ who }) => who.os ?? null)}::text[],
-      ${rows.map(({ who }) => who.arch ?? null)}::text[],
-      ${rows.map(({ who }) => who.country ?? null)}::text[],
-      ${rows.map(({ who }) => who.network ?? null)}::text[],
-      ${rows.map(({ who }) => who.networkKind ?? null)}::text[],
-      ${rows.map(({ who }) => who.signedIn)}::boolean[]
+      ${arrayText(rows.map(({ outcome }) => outcome.id))}::text[],
+      ${arrayText(rows.map(({ outcome }) => outcome.what))}::text[],
+      ${arrayText(rows.map(({ outcome }) => isoTime(outcome.at)))}::timestamptz[],
+      ${arrayText(rows.map(({ outcome }) => outcome.registry))}::text[],
+      ${arrayText(rows.map(({ outcome }) => outcome.repository))}::text[],
+      ${arrayText(rows.map(({ outcome }) => outcome.tag ?? null))}::text[],
+      ${arrayText(rows.map(({ outcome }) => outcome.digest ?? null))}::text[],
+      ${arrayText(rows.map(({ outcome }) => outcome.bytes))}::bigint[],
+      ${arrayText(invocation(({ by }) => by === 'tag', false))}::boolean[],
+      ${arrayText(invocation(({ gets }) => gets, 0))}::int[],
+      ${arrayText(invocation(({ layers }) => layers, 0))}::int[],
+      ${arrayText(invocation(({ startsSession }) => startsSession, false))}::boolean[],
+      ${arrayText(shows)}::boolean[],
+      ${arrayText(places.map(({ platform }) => platform))}::text[],
+      ${arrayText(places.map(({ from }) => from ?? null))}::text[],
+      ${arrayText(invocation(platformPullsOf, 0))}::int[],
+      ${arrayText(rows.map(({ outcome }) => outcome.origin))}::text[],
+      ${arrayText(rows.map(({ who }) => who.endpoint))}::text[],
+      ${arrayText(rows.map(({ who }) => who.source))}::text[],
+      ${arrayText(rows.map(({ who }) => who.client))}::text[],
+      ${arrayText(rows.map(({ who }) => who.version ?? null))}::text[],
+      ${arrayText(rows.map(({ who }) => who.kind))}::text[],
+      ${arrayText(rows.map(({ who }) => who.os ?? null))}::text[],
+      ${arrayText(rows.map(({ who }) => who.arch ?? null))}::text[],
+      ${arrayText(rows.map(({ who }) => who.country ?? null))}::text[],
+      ${arrayText(rows.map(({ who }) => who.network ?? null))}::text[],
+      ${arrayText(rows.map(({ who }) => who.networkKind ?? null))}::text[],
+      ${arrayText(rows.map(({ who }) => who.signedIn))}::boolean[]
     )
     on conflict (registry, repository, at, id) do update
       set digest = excluded.digest, bytes = excluded.bytes, gets = excluded.gets, layers = excluded.layers,

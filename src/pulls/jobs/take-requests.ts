@@ -2,6 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Database, Sql } from '../../storage/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
+import type { Share } from './share.js'
 import { readPending, type PendingRequest, type PendingRow } from '../record/pending.js'
 
 /** Of the lock under which requests get their numbers. */
@@ -24,7 +25,7 @@ const timeOf = (at: Micros): string => (Number.isFinite(at) ? isoTime(at) : '-in
  */
 export const takeRequests = async (
   tx: Sql,
-  { registry, since, until, foldedTo }: Stretch & { foldedTo: Micros },
+  { registry, since, until, foldedTo, share }: Stretch & { foldedTo: Micros; share: Share },
 ): Promise<{ requests: PendingRequest[]; late: number }> => {
   await sql`select pg_advisory_xact_lock(${NUMBERING})`.execute(tx)
   const border = timeOf(foldedTo)
@@ -37,8 +38,16 @@ export const takeRequests = async (
     )
     select id, registry, repository, origin, request, who, is_late as "isLate" from taken
   `.execute(tx)
-  const requests = rows.flatMap(({ isLate, ...row }) => (isLate ? [] : [readPending(row)]))
+  const requests = rows.flatMap(({ isLate, ...row }) => (isLate ? [] : [shared(readPending(row), share)]))
   return { requests, late: rows.length - requests.length }
+}
+
+const shared = (request: PendingRequest, share: Share): PendingRequest => {
+  request.repository = share(request.repository)
+  request.who = share(request.who)
+  if (request.digest !== undefined) request.digest = share(request.digest)
+  if (request.tag !== undefined) request.tag = share(request.tag)
+  return request
 }
 
 /** Forgets requests that are older than so many days. */

@@ -1,4 +1,5 @@
 import { isoTime } from '../../events/calendar.js'
+import type { RepositoryPath } from '../../events/reference.js'
 import type { StatementPart } from '../../storage/statement-parts.js'
 import type { Folded } from '../fold/state.js'
 
@@ -69,6 +70,27 @@ export type PendingRow = {
   who: string
 }
 
-/** Reads what `pendingPart` has kept. */
-export const readPending = ({ request: details, ...row }: PendingRow): PendingRequest =>
-  Object.assign(JSON.parse(details) as PendingRequest, row)
+/** Reads what `pendingPart` has kept. Every request has the same parts in the same order, which is faster to work with. */
+export const readPending = ({ id, registry, repository, origin, who, request }: PendingRow): PendingRequest => {
+  const { requestId, at, object, method, status, tag, digest, mediaType, bytes, fetchesTwice, previous } = JSON.parse(
+    request,
+  ) as PendingRequest
+  return {
+    id,
+    registry,
+    repository: repository as RepositoryPath,
+    origin,
+    who,
+    at,
+    object,
+    method,
+    status,
+    tag,
+    digest,
+    mediaType,
+    bytes,
+    requestId,
+    fetchesTwice,
+    previous,
+  } as PendingRequest
+}

@@ -5,6 +5,7 @@ import { addToChain } from '../../../src/pulls/fold/chain.js'
 import { startChain, type Folded } from '../../../src/pulls/fold/state.js'
 import { WINDOWS } from '../../../src/pulls/fold/windows.js'
 import { chainIn, textOf } from '../../../src/pulls/jobs/chain-text.js'
+import { createShare } from '../../../src/pulls/jobs/share.js'
 
 const SEED = 20_261_123
 const PLACE = { registry: 'registry.example', repository: 'team/app', origin: 'one' }
@@ -40,7 +41,7 @@ test(`a chain is the same after it was kept (seed ${SEED})`, () => {
       }
       open += chain.open.length
       orphans += Number(chain.orphan !== undefined)
-      expect(chainIn(textOf(chain), PLACE)).toEqual({ ...chain, quietUntil: 0 })
+      expect(chainIn(textOf(chain), PLACE, createShare())).toEqual({ ...chain, quietUntil: 0 })
     }),
     { seed: SEED },
   )

@@ -4,6 +4,7 @@ import type { Digest, RepositoryPath, Tag } from '../../../src/events/reference.
 import { WINDOWS } from '../../../src/pulls/fold/windows.js'
 import { chainIn, textOf } from '../../../src/pulls/jobs/chain-text.js'
 import { foldBatch, type Chains } from '../../../src/pulls/jobs/fold-batch.js'
+import { createShare } from '../../../src/pulls/jobs/share.js'
 import type { PendingRequest } from '../../../src/pulls/record/pending.js'
 
 const DIGEST = `sha256:${'a'.repeat(64)}` as Digest
@@ -30,7 +31,12 @@ const request = (
 
 /** As another process finds them. */
 const keptAndRead = (chains: Chains): Chains =>
-  new Map([...chains].map(([key, { chain, who }]) => [key, { chain: chainIn(textOf(chain), chain.place), who }]))
+  new Map(
+    [...chains].map(([key, { chain, who }]) => [
+      key,
+      { chain: chainIn(textOf(chain), chain.place, createShare()), who },
+    ]),
+  )
 
 describe('a pull across the change of the salt', () => {
   const head = request('1', '2026-11-30T23:59:59Z', { origin: 'november', method: 'HEAD', tag: '1.0' as Tag })

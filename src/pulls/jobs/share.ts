@@ -1,0 +1,12 @@
+/** Gives one and the same text for all that are equal, so that what is remembered of many requests takes little room. */
+export type Share = <Text extends string>(text: Text) => Text
+
+export const createShare = (): Share => {
+  const known = new Map<string, string>()
+  return <Text extends string>(text: Text): Text => {
+    const first = known.get(text)
+    if (first !== undefined) return first as Text
+    known.set(text, text)
+    return text
+  }
+}

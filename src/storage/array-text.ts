@@ -1,0 +1,16 @@
+/**
+ * An array as PostgreSQL reads it (its manual, "Array Input and Output Syntax"), for a parameter with a cast as `::text[]`. The
+ * driver writes arrays of any kind of value, which takes several times as long.
+ */
+export const arrayText = (values: readonly (string | number | boolean | null)[]): string => {
+  let text = '{'
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]
+    if (i > 0) text += ','
+    text += typeof value === 'string' ? quoted(value) : String(value)
+  }
+  return `${text}}`
+}
+
+const quoted = (text: string): string =>
+  text.includes('"') || text.includes('\\') ? `"${text.replace(/["\\]/g, '\\$&')}"` : `"${text}"`
