@@ -37,6 +37,8 @@ export type Database = {
   jobs: Kysely<unknown>
   /** Runs work in one transaction, for which a registry waits: all of it holds, or none. */
   transaction: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>
+  /** The same for a job, for which nobody waits. */
+  jobTransaction: Database['transaction']
   /** Runs one statement in a transaction of its own, for which a registry waits. */
   run: Run
   /** Runs one query of an operator in a transaction that can write nothing. */

@@ -51,6 +51,7 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
     sql: kysely,
     jobs: kysely,
     transaction: transactionOn(pool),
+    jobTransaction: transactionOn(pool),
     run: runOn(pool),
     readOnly: readOnlyOn(pool, 'keep'),
     version: async () => serverVersion(kysely),

@@ -34,6 +34,7 @@ export const openPostgres = (url: string): Database => {
   const connect = connectTo(url)
   const writers = new pg.Pool({ ...connect, max: 4, pipeline: true, query_timeout: WRITE_TIMEOUT_MS })
   const readers = new pg.Pool({ ...connect, max: 6, query_timeout: READ_TIMEOUT_MS + GRACE_MS })
+  const folders = new pg.Pool({ ...connect, max: 1, pipeline: true, query_timeout: READ_TIMEOUT_MS + GRACE_MS })
   const jobs = new pg.Pool({ ...connect, max: 2, query_timeout: JOB_TIMEOUT_MS + GRACE_MS })
   // Statements of operators have a limit of their own, and may leave things behind in their session.
   const guests = new pg.Pool({ ...connect, max: 2 })
@@ -42,8 +43,9 @@ export const openPostgres = (url: string): Database => {
   }
   limit(writers, WRITE_TIMEOUT_MS + GRACE_MS)
   limit(readers, READ_TIMEOUT_MS)
+  limit(folders, READ_TIMEOUT_MS)
   limit(jobs, JOB_TIMEOUT_MS)
-  for (const pool of [writers, readers, jobs, guests]) surviveLostConnections(pool)
+  for (const pool of [writers, readers, folders, jobs, guests]) surviveLostConnections(pool)
 
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: readers }) })
   const unhurriedly = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: jobs }) })
@@ -52,11 +54,12 @@ export const openPostgres = (url: string): Database => {
     sql: kysely,
     jobs: unhurriedly,
     transaction: transactionOn(writers),
+    jobTransaction: transactionOn(folders),
     run: runOn(writers),
     readOnly: readOnlyOn(guests, 'drop'),
     version: async () => serverVersion(kysely),
     close: async () => {
-      await Promise.all([kysely.destroy(), unhurriedly.destroy(), writers.end(), guests.end()])
+      await Promise.all([kysely.destroy(), unhurriedly.destroy(), writers.end(), folders.end(), guests.end()])
     },
   }
 }

@@ -1,7 +1,6 @@
 import { sql } from 'kysely'
-import { isoTime, type Micros } from '../../events/calendar.js'
-import type { Database, Sql } from '../../storage/database.js'
-import { jobStep, type Step } from '../../storage/job-step.js'
+import type { Micros } from '../../events/calendar.js'
+import { toldByCommit, type Database, type Sql, type Transaction } from '../../storage/database.js'
 import type { Windows } from '../fold/windows.js'
 import type { PendingRequest } from '../record/pending.js'
 import { forgetChains, loadChains, saveChains, type KeptChain } from './chains.js'
@@ -9,9 +8,9 @@ import { foldBatch, keyOf, type Chains } from './fold-batch.js'
 import { createManifests } from './known-manifests.js'
 import { saveOutcomes } from './outcomes.js'
 import { createShare } from './share.js'
-import { isWithin, takeRequests, type Stretch } from './take-requests.js'
-import { tellsOfBlobs } from './tells-of-blobs.js'
-import { watermarkOf } from './watermark.js'
+import { lockNumbers, takeRequests, type Taken } from './take-requests.js'
+import { createTellsOfBlobs } from './tells-of-blobs.js'
+import { setFoldedTo, watermarkOf } from './watermark.js'
 
 type Needs = {
   database: Database
@@ -45,7 +44,7 @@ const SIZES: Record<Database['engine'], Sizes> = {
  */
 export const foldPending = async (needs: Needs): Promise<void> => {
   for (const registry of await registriesIn(needs.database.sql)) {
-    while (await jobStep(needs.database, async (tx) => foldStep(tx, registry, needs)));
+    while (await needs.database.jobTransaction(async (tx) => foldStep(tx, registry, needs)));
   }
 }
 
@@ -62,54 +61,47 @@ const registriesIn = async (db: Sql): Promise<string[]> => {
   return rows.map(({ registry }) => registry)
 }
 
-/** @returns whether there is more. */
-const foldStep = async (tx: Step, registry: string, needs: Needs): Promise<boolean> => {
+/**
+ * While PostgreSQL works on one statement, the next are on their way: it keeps what came of a batch while the next is read.
+ * @returns whether there is more.
+ */
+const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promise<boolean> => {
   const { database, windows, sizes = SIZES[database.engine] } = needs
   const mark = await watermarkOf(tx, registry, needs)
   if (!mark) return false
   const chains: Chains = new Map()
   const manifests = createManifests()
   const share = createShare()
-  let { foldedTo, blobsAt } = mark
-  let since = -Infinity
+  const showsBlobs = createTellsOfBlobs(registry, mark.blobsAt)
+  const { foldedTo, until } = mark
+  const take = async (since: Micros): Promise<Taken> =>
+    takeRequests(tx, { registry, since, until, atOnce: sizes.batch }, { foldedTo, share })
+
+  await lockNumbers(tx)
+  let next: Promise<Taken> | undefined = take(-Infinity)
   let taken = 0
-  let isMore = true
-  while (isMore && taken < sizes.requests && chains.size < sizes.chains) {
-    const limit = await limitOf(tx, { registry, since, until: mark.until, atOnce: sizes.batch })
-    const { requests, late } = await takeRequests(tx, { registry, since, until: limit.until, foldedTo, share })
+  let batch: Taken
+  do {
+    batch = await next
+    const { requests, late } = batch
+    taken += requests.length + late
     if (late > 0) await needs.onLate(tx, late)
     const loaded = await loadChains(tx, registry, { wanted: askersOf(requests, chains), share })
     for (const kept of loaded) chains.set(keyOf(kept.chain.place), kept)
     await manifests.learn(tx, digestsOf(requests, loaded))
+    const goesOn = batch.isMore && taken < sizes.requests && chains.size < sizes.chains
+    next = goesOn ? toldByCommit(take(batch.until)) : undefined
     const outcomes = foldBatch({ requests, chains }, { contentsOf: manifests.contentsOf, windows })
-    const shows = await tellsOfBlobs(tx, registry, { requests, before: blobsAt })
-    await saveOutcomes(tx, outcomes, { showsBlobs: shows.at, platforms: manifests.platforms })
-    blobsAt = shows.last
-    foldedTo = Math.max(foldedTo, limit.until)
-    since = limit.until
-    isMore = limit.isMore
-    taken += requests.length + late
-  }
-  await saveChains(tx, registry, { chains: [...chains.values()], windows })
-  if (!isMore) await forgetChains(tx, registry, foldedTo)
-  if (taken > 0)
-    await sql`update pulls.registries set folded_to = ${isoTime(foldedTo)}::timestamptz where registry = ${registry}`.execute(
-      tx,
-    )
-  return isMore
-}
+    const tells = showsBlobs.learn(tx, requests)
+    void toldByCommit(saveOutcomes(tx, outcomes, { showsBlobs: showsBlobs.at, platforms: manifests.platforms }))
+    await tells
+  } while (next)
 
-/** Until when to fold, so that what is taken is not too much; what happened at one moment stays together. */
-const limitOf = async (
-  tx: Sql,
-  { registry, since, until, atOnce }: Stretch & { atOnce: number },
-): Promise<{ until: Micros; isMore: boolean }> => {
-  const { rows } = await sql<{ at: string }>`
-    select (extract(epoch from at) * 1000000)::bigint::text as at from pulls.pending
-    where registry = ${registry} and ${isWithin({ since, until })} order by pulls.pending.at offset ${atOnce - 1} limit 1
-  `.execute(tx)
-  const [last] = rows
-  return last ? { until: Number(last.at), isMore: true } : { until, isMore: false }
+  if (taken === 0) return false
+  await saveChains(tx, registry, { chains: [...chains.values()], windows })
+  if (!batch.isMore) await forgetChains(tx, registry, batch.until)
+  await setFoldedTo(tx, registry, { foldedTo: Math.max(foldedTo, batch.until), blobsAt: showsBlobs.last() })
+  return batch.isMore
 }
 
 type Asker = { repository: string; origin: string }

@@ -16,6 +16,7 @@ type Saved = {
 
 /**
  * Keeps outcomes, each as it is known now: one that goes on is kept again when it has.
+ * All of it is sent before it returns to whoever called it, so that what is open may go on meanwhile.
  * @param outcomes each once.
  */
 export const saveOutcomes = async (
@@ -28,12 +29,11 @@ export const saveOutcomes = async (
     .map(({ outcome, who }) => ({ outcome, who: whoOf(who) }))
     .sort((a, b) => (isBefore(a.outcome, b.outcome) ? -1 : 1))
   if (rows.length === 0) return
-  await growTotals(tx, outcomes)
   const shows = rows.map(({ outcome }) => showsBlobs(outcome.at))
   const places = rows.map(({ outcome, who }) => platformOf(outcome, who, platforms))
   const invocation = <T>(read: (one: Invocation) => T, other: T): T[] =>
     rows.map(({ outcome }) => (outcome.what === 'invocation' ? read(outcome) : other))
-  await sql`
+  const kept = sql`
     insert into pulls.outcomes (id, what, at, registry, repository, tag, digest, bytes,
       by_tag, gets, layers, starts_session, shows_blobs, platform, platform_from, platform_pulls,
       origin, endpoint, source, client, client_version, kind, os, arch, country, network, network_kind, signed_in)
@@ -72,6 +72,7 @@ export const saveOutcomes = async (
           shows_blobs = outcomes.shows_blobs or excluded.shows_blobs, platform = excluded.platform, platform_from = excluded.platform_from,
           platform_pulls = excluded.platform_pulls
   `.execute(tx)
+  await Promise.all([growTotals(tx, outcomes), kept])
 }
 
 /** In the order of the key, in which all processes lock them. */

@@ -1,4 +1,4 @@
-import { sql, type RawBuilder } from 'kysely'
+import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Database, Sql } from '../../storage/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
@@ -8,39 +8,58 @@ import { readPending, type PendingRequest, type PendingRow } from '../record/pen
 /** Of the lock under which requests get their numbers. */
 const NUMBERING = 7_231_505
 
-/** Requests of a registry after a moment, up to another. */
-export type Stretch = { registry: string; since: Micros; until: Micros }
+/** Requests of a registry after a moment, up to another, or as many of them as are to be taken at once. */
+type Stretch = { registry: string; since: Micros; until: Micros; atOnce: number }
 
-/** What was taken before it in the same transaction is not looked at again: its index entries stay until it ends. */
-export const isWithin = ({ since, until }: Pick<Stretch, 'since' | 'until'>): RawBuilder<unknown> =>
-  sql`at > ${timeOf(since)}::timestamptz and at <= ${timeOf(until)}::timestamptz`
-
-const timeOf = (at: Micros): string => (Number.isFinite(at) ? isoTime(at) : '-infinity')
+export type Taken = {
+  requests: PendingRequest[]
+  /** How many came too late to be folded; they are not among the requests. */
+  late: number
+  /** Up to when all were taken; what happened at one moment stays together. */
+  until: Micros
+  isMore: boolean
+}
 
 /**
- * Takes the requests of a stretch that wait, and keeps them for those who process them themselves
- * (`GET /requests`). Numbers are given in the order in which transactions end, so that who has read up to a number has missed none
- * before it.
- * @returns those that are to be folded, and how many came too late for it.
+ * Takes requests of a registry that wait, and keeps them for those who process them themselves (`GET /requests`). Numbers are given
+ * in the order in which transactions end, so that who has read up to a number has missed none before it.
+ * @param stretch what was taken before it in the same transaction is not looked at again: its index entries stay until it ends.
+ * @param foldedTo up to when requests were folded before.
  */
 export const takeRequests = async (
   tx: Sql,
-  { registry, since, until, foldedTo, share }: Stretch & { foldedTo: Micros; share: Share },
-): Promise<{ requests: PendingRequest[]; late: number }> => {
-  await sql`select pg_advisory_xact_lock(${NUMBERING})`.execute(tx)
-  const border = timeOf(foldedTo)
+  { registry, since, until, atOnce }: Stretch,
+  { foldedTo, share }: { foldedTo: Micros; share: Share },
+): Promise<Taken> => {
+  const isIn = sql`registry = ${registry} and at > ${timeOf(since)}::timestamptz and at <= ${timeOf(until)}::timestamptz`
   const { rows } = await sql<PendingRow & { isLate: boolean }>`
-    with taken as (
-      delete from pulls.pending where registry = ${registry} and ${isWithin({ since, until })}
-      returning id, registry, at, repository, origin, request, who, at <= ${border}::timestamptz as is_late
+    with last as (
+      select at from pulls.pending where ${isIn} order by at offset ${atOnce - 1} limit 1
+    ), taken as (
+      delete from pulls.pending where ${isIn} and at <= coalesce((select at from last), 'infinity')
+      returning id, registry, at, repository, origin, request, who, at <= ${timeOf(foldedTo)}::timestamptz as is_late
     ), kept as (
       insert into pulls.requests (id, registry, at, repository, origin, request, who, is_late) select * from taken
     )
     select id, registry, repository, origin, request, who, is_late as "isLate" from taken
   `.execute(tx)
-  const requests = rows.flatMap(({ isLate, ...row }) => (isLate ? [] : [shared(readPending(row), share)]))
-  return { requests, late: rows.length - requests.length }
+  const requests = []
+  let latest = since
+  for (const { isLate, ...row } of rows) {
+    const request = shared(readPending(row), share)
+    if (!isLate) requests.push(request)
+    if (request.at > latest) latest = request.at
+  }
+  const isMore = rows.length >= atOnce
+  return { requests, late: rows.length - requests.length, until: isMore ? latest : until, isMore }
 }
+
+/** Requests get their numbers from one process at a time. */
+export const lockNumbers = async (tx: Sql): Promise<void> => {
+  await sql`select pg_advisory_xact_lock(${NUMBERING})`.execute(tx)
+}
+
+const timeOf = (at: Micros): string => (Number.isFinite(at) ? isoTime(at) : '-infinity')
 
 const shared = (request: PendingRequest, share: Share): PendingRequest => {
   request.repository = share(request.repository)

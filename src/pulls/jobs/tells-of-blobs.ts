@@ -6,41 +6,43 @@ import type { PendingRequest } from '../record/pending.js'
 /** After so long without a request for a blob, a registry is taken for one that does not tell of them. */
 const LATELY = 30 * MICROS_PER_DAY
 
-type Told = { requests: readonly PendingRequest[]; before: Micros | undefined }
+/** Whether a registry tells of requests for blobs: some are configured not to. */
+export type TellsOfBlobs = {
+  /** Whether it told of them at a moment: when it told of one on the same UTC day, or not long before. */
+  at: (moment: Micros) => boolean
+  /** Hears of the next requests; puts right what was kept of a day before it told first on it. */
+  learn: (tx: Sql, requests: readonly PendingRequest[]) => Promise<void>
+  /** When it told last. */
+  last: () => Micros | undefined
+}
 
-/**
- * Whether a registry tells of requests for blobs at a moment: when it told of one on the same UTC day, or not long before. Some
- * are configured not to. Keeps when it told last, and puts right what was kept that day before it told first.
- * @param before when it told last before these requests.
- */
-export const tellsOfBlobs = async (
-  tx: Sql,
-  registry: string,
-  { requests, before }: Told,
-): Promise<{ at: (moment: Micros) => boolean; last: Micros | undefined }> => {
+/** @param before when it told last before what it is going to hear of. */
+export const createTellsOfBlobs = (registry: string, before: Micros | undefined): TellsOfBlobs => {
   const days = new Set<Micros>(before === undefined ? [] : [dayOf(before)])
   let last = before ?? -Infinity
-  for (const { object, at } of requests) {
-    if (object !== 'blob') continue
-    days.add(dayOf(at))
-    last = Math.max(last, at)
+  const at = (moment: Micros): boolean => {
+    const today = dayOf(moment)
+    if (days.has(today)) return true
+    for (const day of days) if (day < today && today - day <= LATELY) return true
+    return false
   }
-  if (last > (before ?? -Infinity)) {
-    await sql`update pulls.registries set blobs_at = ${isoTime(last)}::timestamptz where registry = ${registry}`.execute(
-      tx,
-    )
-  }
-  const first = Math.min(...[...days].filter((day) => before === undefined || day - dayOf(before) > LATELY))
-  if (Number.isFinite(first)) {
-    await sql`
-      update pulls.outcomes set shows_blobs = true
-      where registry = ${registry} and at >= ${isoTime(first)}::timestamptz and not shows_blobs
-    `.execute(tx)
-  }
-  const sorted = [...days].sort((a, b) => b - a)
   return {
-    at: (moment) => sorted.some((day) => day <= moment && dayOf(moment) - day <= LATELY),
-    last: Number.isFinite(last) ? last : undefined,
+    at,
+    learn: async (tx, requests) => {
+      let first = Infinity
+      for (const { object, at: moment } of requests) {
+        if (object !== 'blob') continue
+        last = Math.max(last, moment)
+        if (!at(moment)) first = Math.min(first, dayOf(moment))
+        days.add(dayOf(moment))
+      }
+      if (!Number.isFinite(first)) return
+      await sql`
+        update pulls.outcomes set shows_blobs = true
+        where registry = ${registry} and at >= ${isoTime(first)}::timestamptz and not shows_blobs
+      `.execute(tx)
+    },
+    last: () => (Number.isFinite(last) ? last : undefined),
   }
 }
 

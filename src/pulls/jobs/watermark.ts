@@ -57,3 +57,16 @@ const micros = (time: string): ReturnType<typeof sql.raw> =>
   sql.raw(`(extract(epoch from ${time}) * 1000000)::bigint::text`)
 
 const numberOf = (text: string | null): number | undefined => (text === null ? undefined : Number(text))
+
+/** Keeps up to when a registry was folded, and when it last told of a blob. */
+export const setFoldedTo = async (
+  tx: Sql,
+  registry: string,
+  { foldedTo, blobsAt }: { foldedTo: Micros; blobsAt: Micros | undefined },
+): Promise<void> => {
+  await sql`
+    update pulls.registries set folded_to = ${isoTime(foldedTo)}::timestamptz,
+      blobs_at = ${blobsAt === undefined ? null : isoTime(blobsAt)}::timestamptz
+    where registry = ${registry}
+  `.execute(tx)
+}
