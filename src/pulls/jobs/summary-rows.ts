@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import { toldByCommit, type Sql } from '../../storage/database.js'
 import { pairsIn } from '../../storage/hyperloglog/pairs.js'
 import { Union } from '../../storage/hyperloglog/union.js'
 import { COUNTED_NUMBERS, COUNTED_SKETCHES } from '../read/counted.js'
@@ -48,14 +48,17 @@ export const writeSummaries = async (tx: Sql, summary: Summary, parts: Parts): P
       sums.set(value, (sum = emptySum(dimension, value)))
       return sum
     })
-  for (let read = atOnce; read === atOnce;) {
-    const { rows } = await sql<Row>`fetch ${sql.lit(atOnce)} from parts`.execute(tx)
-    read = rows.length
+  const fetch = async (): Promise<Row[]> =>
+    toldByCommit(sql<Row>`fetch ${sql.lit(atOnce)} from parts`.execute(tx).then(({ rows }) => rows))
+  // The next rows are on their way while these are added.
+  for (let rows = await fetch(); rows.length > 0;) {
+    const next = fetch()
     for (const row of rows) {
       add(row, sumsFor(row))
       await pause()
     }
     while (over.length >= WRITTEN_AT_ONCE) await insert(tx, summary, over.splice(0, WRITTEN_AT_ONCE))
+    rows = await next
   }
   await sql`close parts`.execute(tx)
   for (const { sums } of known) over.push(...sums.values())
