@@ -33,28 +33,34 @@ const unpacked = new Uint32Array(REGISTERS)
  * @throws SketchFormatError for bytes that Redis would refuse.
  */
 export const pairsIn = (bytes: Uint8Array): Uint32Array => {
-  const isSketch = bytes[0] === 0x48 && bytes[1] === 0x59 && bytes[2] === 0x4c && bytes[3] === 0x4c
-  if (bytes.length < HEADER_BYTES || !isSketch) throw new SketchFormatError('a sketch begins with "HYLL"')
+  if (bytes.length < HEADER_BYTES || !isSketch(bytes)) throw new SketchFormatError('a sketch begins with "HYLL"')
   if (bytes[ENCODING] === SPARSE) return unpacked.subarray(0, unpackSparse(bytes))
-  if (bytes[ENCODING] === DENSE && bytes.length === DENSE_BYTES) return unpacked.subarray(0, unpackDense(bytes))
+  if (isDense(bytes)) return unpacked.subarray(0, unpackDense(bytes))
   throw new SketchFormatError(`expected a sparse sketch, or a dense one of ${DENSE_BYTES} bytes`)
 }
 
-/** Four registers stand in three bytes. */
-const unpackDense = (bytes: Uint8Array): number => {
-  let found = 0
-  let register = 0
-  const put = (rank: number): void => {
-    if (rank > 0) unpacked[found++] = pair(register, rank)
-    register++
-  }
-  for (let at = HEADER_BYTES; at < DENSE_BYTES; at += 3) {
+export const isDense = (bytes: Uint8Array): boolean =>
+  bytes.length === DENSE_BYTES && bytes[ENCODING] === DENSE && isSketch(bytes)
+
+const isSketch = (bytes: Uint8Array): boolean =>
+  bytes[0] === 0x48 && bytes[1] === 0x59 && bytes[2] === 0x4c && bytes[3] === 0x4c
+
+/** Raises ranks to those of a dense sketch where they are lower. Four registers stand in three bytes. */
+export const raiseByDense = (registers: Uint8Array, bytes: Uint8Array): void => {
+  for (let at = HEADER_BYTES, i = 0; i < REGISTERS; at += 3, i += 4) {
     const three = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16)
-    put(three & 63)
-    put((three >> 6) & 63)
-    put((three >> 12) & 63)
-    put(three >> 18)
+    if ((three & 63) > registers[i]!) registers[i] = three & 63
+    if (((three >> 6) & 63) > registers[i + 1]!) registers[i + 1] = (three >> 6) & 63
+    if (((three >> 12) & 63) > registers[i + 2]!) registers[i + 2] = (three >> 12) & 63
+    if (three >> 18 > registers[i + 3]!) registers[i + 3] = three >> 18
   }
+}
+
+const unpackDense = (bytes: Uint8Array): number => {
+  const registers = new Uint8Array(REGISTERS)
+  raiseByDense(registers, bytes)
+  let found = 0
+  for (let i = 0; i < REGISTERS; i++) if (registers[i]! > 0) unpacked[found++] = pair(i, registers[i]!)
   return found
 }
 

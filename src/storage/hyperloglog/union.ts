@@ -1,7 +1,7 @@
 import { estimate } from './estimate.js'
 import { REGISTERS } from './format.js'
 import { locate } from './murmur.js'
-import { bytesOf, pair, pairsIn } from './pairs.js'
+import { bytesOf, isDense, pair, pairsIn, raiseByDense } from './pairs.js'
 
 /** So many pairs take a quarter of the room of all registers. */
 const MOST_PAIRS = 1_024
@@ -27,17 +27,19 @@ export class Union {
 
   /** Takes in a sketch in Redis's format. @throws SketchFormatError */
   take(sketch: Uint8Array): void {
-    this.raise(pairsIn(sketch))
+    if (isDense(sketch)) raiseByDense((this.#registers ??= this.#toRegisters()), sketch)
+    else this.raise(pairsIn(sketch))
   }
 
   /** Takes in all of another. */
   unite(other: Union): void {
-    if (!other.#registers) this.raise(other.#pairs.subarray(0, other.#length))
-    else {
-      other.#registers.forEach((rank, register) => {
-        if (rank > 0) this.#raise(pair(register, rank))
-      })
+    const others = other.#registers
+    if (!others) {
+      this.raise(other.#pairs.subarray(0, other.#length))
+      return
     }
+    const registers = (this.#registers ??= this.#toRegisters())
+    for (let i = 0; i < REGISTERS; i++) if (others[i]! > registers[i]!) registers[i] = others[i]!
   }
 
   /** Takes in the registers of a sketch, as `pairsIn` tells them. */
