@@ -16,11 +16,12 @@ type Needs = { database: Database; windows: Windows }
  */
 export const rollUp = async ({ database, windows }: Needs): Promise<void> => {
   for (const { registry, from, until } of await daysToRoll(database.jobs, windows)) {
-    for (let day = from; day < until; day = addDays(day, 1)) {
+    for (let day = from; day < until;) {
       for (const repository of await repositoriesOf(database.jobs, registry, day))
         await jobStep({ sql: database.jobs }, async (tx) => rollUpDay(tx, { registry, repository, day }))
+      day = await nextDay(database.jobs, registry, { after: day, until })
       await sql`
-        update pulls.registries set rolled_to = ${day}::date + 1 where registry = ${registry} and rolled_to <= ${day}::date
+        update pulls.registries set rolled_to = ${day}::date where registry = ${registry} and rolled_to < ${day}::date
       `.execute(database.jobs)
     }
   }
@@ -47,6 +48,19 @@ const daysToRoll = async (
     order by registry
   `.execute(db)
   return rows
+}
+
+/** The next day with an outcome, before another: one event of long ago is not to make a step for each day since. */
+const nextDay = async (
+  db: Sql,
+  registry: string,
+  { after, until }: { after: string; until: string },
+): Promise<string> => {
+  const { rows } = await sql<{ day: string | null }>`
+    select (min(at) at time zone 'UTC')::date::text as day from pulls.outcomes
+    where registry = ${registry} and at >= ${end(after)}::timestamptz and at < ${start(until)}::timestamptz
+  `.execute(db)
+  return rows[0]?.day ?? until
 }
 
 const repositoriesOf = async (db: Sql, registry: string, day: string): Promise<string[]> => {

@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
 import { jobStep } from '../../storage/job-step.js'
 import { COUNTED_NUMBERS, COUNTED_SKETCHES } from '../read/counted.js'
@@ -13,8 +13,11 @@ type Stretch = { registry: string; start: string }
  * (docs/decisions/0013). Doing it again ends in the same rows.
  */
 export const summarizePulls = async ({ jobs }: Pick<Database, 'jobs'>): Promise<void> => {
-  for (const day of await daysToSummarize(jobs)) await jobStep({ sql: jobs }, async (tx) => summarizeDay(tx, day))
-  for (const month of await monthsToSummarize(jobs))
+  await jobStep({ sql: jobs }, async (tx) => markEmpty(tx, 'day', DAYS_LEFT))
+  for (const day of (await DAYS_LEFT.execute(jobs)).rows)
+    await jobStep({ sql: jobs }, async (tx) => summarizeDay(tx, day))
+  await jobStep({ sql: jobs }, async (tx) => markEmpty(tx, 'month', MONTHS_LEFT))
+  for (const month of (await MONTHS_LEFT.execute(jobs)).rows)
     await jobStep({ sql: jobs }, async (tx) => summarizeMonth(tx, month))
 }
 
@@ -26,35 +29,45 @@ const DAYS = `
     cross join lateral generate_series(first.day::timestamp, (r.rolled_to - 1)::timestamp, interval '1 day') series (at)
   where isfinite(r.rolled_to)`
 
-const daysToSummarize = async (db: Sql): Promise<Stretch[]> => {
-  const { rows } = await sql<Stretch>`
-    select registry, day::text as start from (${sql.raw(DAYS)}) d
-    where not exists (select from pulls.summarized s where s.registry = d.registry and s.grain = 'day' and s.start = d.day)
-    order by registry, day
-  `.execute(db)
-  return rows
-}
+// Set operations: thousands of days are not to be looked for one by one.
+const DAYS_LEFT = sql<Stretch>`
+  select registry, day::text as start from (
+    ${sql.raw(DAYS)} except select registry, start from pulls.summarized where grain = 'day'
+  ) d order by registry, day`
 
 /** A month that began before the first row of its registry is whole, too. */
-const monthsToSummarize = async (db: Sql): Promise<Stretch[]> => {
-  const { rows } = await sql<Stretch>`
-    select d.registry, date_trunc('month', d.day::timestamp)::date::text as start
-    from (${sql.raw(DAYS)}) d
-      left join pulls.summarized s on s.registry = d.registry and s.grain = 'day' and s.start = d.day
-    where not exists (
-      select from pulls.summarized m
-      where m.registry = d.registry and m.grain = 'month' and m.start = date_trunc('month', d.day::timestamp)::date
-    )
-    group by 1, 2
-    having count(*) = count(s.start)
-      and max(d.day) = (date_trunc('month', max(d.day)::timestamp) + interval '1 month - 1 day')::date
-    order by 1, 2
-  `.execute(db)
-  return rows
-}
+const MONTHS_LEFT = sql<Stretch>`
+  select registry, start::text from (
+    select registry, date_trunc('month', day::timestamp)::date as start from (${sql.raw(DAYS)}) d
+    group by 1, 2 having max(day) = (date_trunc('month', max(day)::timestamp) + interval '1 month - 1 day')::date
+    except select registry, start from pulls.summarized where grain = 'month'
+    except select registry, date_trunc('month', start::timestamp)::date from (${DAYS_LEFT}) d
+  ) m order by registry, start`
 
 /** What stands in the way of writers of marks, and of no reader: an erasure tells its days after this, or before. */
 const LOCK = sql`lock table pulls.summarized in share row exclusive mode`
+
+/**
+ * Marks days or months in which there was nothing, all at once: of a registry that told of something long ago they are thousands.
+ * What an erasure left of them goes.
+ */
+const markEmpty = async (tx: Sql, grain: Summary['grain'], left: RawBuilder<Stretch>): Promise<void> => {
+  await LOCK.execute(tx)
+  await sql`
+    with marked as (
+      insert into pulls.summarized (registry, grain, start)
+      select l.registry, ${grain}, l.start::date from (${left}) l
+      where not exists (
+        select from pulls.days o where o.registry = l.registry
+          and o.day >= l.start::date and o.day < l.start::date + interval '1 ${sql.raw(grain)}'
+      )
+      on conflict do nothing returning registry, start
+    )
+    delete from pulls.summaries s using marked m
+    where s.registry = m.registry and s.dimension = any(${[ALL, ...SUMMARIZED]}::text[]) and s.grain = ${grain}
+      and s.start = m.start
+  `.execute(tx)
+}
 
 const summarizeDay = async (tx: Sql, stretch: Stretch): Promise<void> =>
   anew(tx, { grain: 'day', ...stretch }, async (summary) => {

@@ -1,15 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { sql } from 'kysely'
+import { sql, type KyselyPlugin } from 'kysely'
 import type { Digest } from '../../../src/events/reference.js'
 import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import { WINDOWS } from '../../../src/pulls/fold/windows.js'
 import { foldPending } from '../../../src/pulls/jobs/fold-pending.js'
 import { forgetOutcomes } from '../../../src/pulls/jobs/retention.js'
 import { rollUp } from '../../../src/pulls/jobs/roll-up.js'
+import { summarizePulls } from '../../../src/pulls/jobs/summarize.js'
 import { askedIn } from '../../../src/pulls/read/asked.js'
 import { askPulls, type PullsAnswer } from '../../../src/pulls/read/ask-pulls.js'
 import { DIMENSION_NAMES } from '../../../src/pulls/read/dimensions.js'
 import { MEASURE_NAMES } from '../../../src/pulls/read/measures.js'
+import type { Database } from '../../../src/storage/database.js'
 import { HyperLogLog } from '../../../src/storage/hyperloglog/hyperloglog.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
@@ -48,6 +50,19 @@ const history = (): RegistryEvent[] => {
     })
   }
   return events
+}
+
+/** The database of jobs, and how many statements were run on it. */
+const counted = ({ jobs }: Database): Pick<Database, 'jobs'> & { statements: () => number } => {
+  let statements = 0
+  const count: KyselyPlugin = {
+    transformQuery: ({ node }) => {
+      statements++
+      return node
+    },
+    transformResult: async ({ result }) => Promise.resolve(result),
+  }
+  return { jobs: jobs.withPlugin(count), statements: () => statements }
 }
 
 describe.each(STORE_PAIRS)('days that are over, on %s', (_, open) => {
@@ -155,6 +170,29 @@ describe.each(STORE_PAIRS)('days that are over, on %s', (_, open) => {
     )
     expect(left).toHaveLength(0)
     expect(await everything()).toEqual(before)
+  })
+
+  test('are those with outcomes: no step is made for all days since one of long ago', async () => {
+    await stores.clear()
+    await sql`
+      insert into pulls.outcomes (id, what, at, registry, repository, origin, endpoint, source, gets, client, kind)
+      select at, 'invocation', at::timestamptz, 'registry.example', 'team/app', 'o', 'e', 'notification', 1, 'docker', 'runtime'
+      from unnest(array['1970-01-01T00:00:00Z', '2026-11-18T00:00:00Z', '2026-11-21T00:00:00Z']) at
+    `.execute(stores.database.sql)
+    await sql`insert into pulls.registries (registry, folded_to) values ('registry.example', '2026-11-21T12:00:00Z')`.execute(
+      stores.database.sql,
+    )
+    const { jobs, statements } = counted(stores.database)
+    await rollUp({ database: { ...stores.database, jobs }, windows: WINDOWS })
+    await summarizePulls({ jobs })
+    expect(statements()).toBeLessThan(500)
+    const { rows: borders } = await sql`select rolled_to::text as to from pulls.registries`.execute(stores.database.sql)
+    expect(borders).toEqual([{ to: '2026-11-21' }])
+    expect((await ask({ period: '1970', measures: 'pulls' })).total).toEqual({ pulls: 1 })
+    expect((await ask({ group_by: 'day', measures: 'pulls' })).rows).toEqual([
+      { day: '2026-11-18', pulls: 1 },
+      { day: '2026-11-21', pulls: 1 },
+    ])
   })
 
   test('estimate 100,000 pullers within 2 %, from their detail and rolled up', async () => {
