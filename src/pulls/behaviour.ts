@@ -25,7 +25,8 @@ export type BehaviourNeeds = {
   isLocalToolInCloud?: boolean
 }
 
-const FEWEST = 5
+/** Invocations without which there is nothing to read. */
+export const FEWEST = 5
 /** An interval fits when it is this near to one, two or three times the median. */
 const TOLERANCE = 0.1
 const LEAST_TOLERANCE = 30 * MICROS_PER_SECOND

@@ -7,6 +7,7 @@ import { inventorySummary } from './migrations/0005-inventory-summary.js'
 import { pulls } from './migrations/0006-pulls.js'
 import { pullSummaries } from './migrations/0007-pull-summaries.js'
 import { pullChains } from './migrations/0008-pull-chains.js'
+import { pullBehaviours } from './migrations/0009-pull-behaviours.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 const MIGRATIONS = {
@@ -18,6 +19,7 @@ const MIGRATIONS = {
   '0006-pulls': pulls,
   '0007-pull-summaries': pullSummaries,
   '0008-pull-chains': pullChains,
+  '0009-pull-behaviours': pullBehaviours,
 }
 
 /**

@@ -68,6 +68,7 @@ const TABLES = [
   'pulls.chains',
   'pulls.outcomes',
   'pulls.days',
+  'pulls.behaviours',
   'pulls.summaries',
   'pulls.summarized',
 ]

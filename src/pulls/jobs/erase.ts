@@ -41,6 +41,12 @@ export const erase = async (
       select ctid from pulls.outcomes where ${where} limit ${ROWS_AT_ONCE}
     ))`,
   )
+  await inSteps(
+    jobs,
+    sql`delete from pulls.behaviours where ctid = any(array(
+      select ctid from pulls.behaviours where ${where} limit ${ROWS_AT_ONCE}
+    ))`,
+  )
   if (origin !== undefined || repository === undefined) return { invocations, days: 0 }
   await sql`delete from pulls.totals where ${where}`.execute(jobs)
   await doubtSummaries(jobs, { repository, registry })

@@ -1,8 +1,9 @@
 import { sql } from 'kysely'
 import type { Database } from '../../storage/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
+import { NEWEST_DAYS } from '../read/outcomes.js'
 
-/** Forgets outcomes of days that were rolled up, once they are older than so many days. No number changes by it. */
+/** Forgets outcomes of days that were rolled up, and how their origins asked, once they are older than so many days. No number changes by it. */
 export const forgetOutcomes = async ({ jobs }: Pick<Database, 'jobs'>, days: number, now: Date): Promise<void> => {
   const oldest = new Date(now.getTime() - days * 86_400_000).toISOString().slice(0, 10)
   // First the border, from which answers are read, then what is behind it.
@@ -10,6 +11,17 @@ export const forgetOutcomes = async ({ jobs }: Pick<Database, 'jobs'>, days: num
     update pulls.registries set kept_from = least(rolled_to, ${oldest}::date)
     where kept_from < least(rolled_to, ${oldest}::date)
   `.execute(jobs)
+  await inSteps(
+    jobs,
+    sql`
+      delete from pulls.behaviours where ctid = any(array(
+        select b.ctid from pulls.registries r
+          join pulls.behaviours b on b.registry = r.registry and b.day < least(r.kept_from, r.rolled_to - ${sql.lit(NEWEST_DAYS)}::int)
+        where isfinite(r.kept_from)
+        limit ${ROWS_AT_ONCE}
+      ))
+    `,
+  )
   await inSteps(
     jobs,
     sql`

@@ -5,8 +5,9 @@ import { HyperLogLog } from '../../storage/hyperloglog/hyperloglog.js'
 import { jobStep } from '../../storage/job-step.js'
 import { LONGEST } from '../fold/state.js'
 import type { Windows } from '../fold/windows.js'
-import { COUNTED_NUMBERS, COUNTED_SKETCHES, MEMBERS, NUMBERS, PLACES } from '../read/counted.js'
+import { COUNTED_NUMBERS, COUNTED_SKETCHES, MEMBERS, NUMBERS, PLACES, READINGS } from '../read/counted.js'
 import { addDays } from '../read/period.js'
+import { readBehaviours, type RepositoryDay } from './behaviours.js'
 
 type Needs = { database: Database; windows: Windows }
 
@@ -18,7 +19,7 @@ export const rollUp = async ({ database, windows }: Needs): Promise<void> => {
   for (const { registry, from, until } of await daysToRoll(database.jobs, windows)) {
     for (let day = from; day < until;) {
       for (const repository of await repositoriesOf(database.jobs, registry, day))
-        await jobStep({ sql: database.jobs }, async (tx) => rollUpDay(tx, { registry, repository, day }))
+        await jobStep({ sql: database.jobs }, async (tx) => rollUpDay(tx, stretchOf(registry, repository, day)))
       day = await nextDay(database.jobs, registry, { after: day, until })
       await sql`
         update pulls.registries set rolled_to = ${day}::date where registry = ${registry} and rolled_to < ${day}::date
@@ -74,10 +75,22 @@ const repositoriesOf = async (db: Sql, registry: string, day: string): Promise<s
 const start = (day: string): string => isoTime(Date.parse(day) * 1_000)
 const end = (day: string): string => start(addDays(day, 1))
 
-type Day = { registry: string; repository: string; day: string }
+/** How an origin asks is read from the days that end with one. */
+const LOOK_BACK_DAYS = 7
 
-const rollUpDay = async (tx: Sql, { registry, repository, day }: Day): Promise<void> => {
-  const places = PLACES.join(', ')
+const stretchOf = (registry: string, repository: string, day: string): RepositoryDay => ({
+  ...{ registry, repository, day },
+  start: start(day),
+  end: end(day),
+  lookFrom: start(addDays(day, 1 - LOOK_BACK_DAYS)),
+})
+
+const TOLD_APART = [...PLACES, ...READINGS]
+
+const rollUpDay = async (tx: Sql, of: RepositoryDay): Promise<void> => {
+  const { registry, repository, day } = of
+  await readBehaviours(tx, of)
+  const places = TOLD_APART.join(', ')
   const sums = COUNTED_NUMBERS.map((name) => `sum(${NUMBERS[name]})::bigint as ${name}`).join(', ')
   const members = COUNTED_SKETCHES.map((name) => {
     const member = MEMBERS[name]
@@ -85,9 +98,14 @@ const rollUpDay = async (tx: Sql, { registry, repository, day }: Day): Promise<v
   }).join(', ')
   const { rows } = await sql<Record<string, unknown>>`
     select ${sql.raw(`${places}, ${sums}, ${members}`)}
-    from pulls.outcomes o
-    where registry = ${registry} and repository = ${repository}
-      and at >= ${start(day)}::timestamptz and at < ${end(day)}::timestamptz
+    from (
+      select o.*, coalesce(b.behaviour, 'insufficient') as behaviour, coalesce(b.likely, 'unknown') as likely
+      from pulls.outcomes o
+        left join pulls.behaviours b
+          on b.registry = ${registry} and b.day = ${day}::date and b.repository = ${repository} and b.origin = o.origin
+      where o.registry = ${registry} and o.repository = ${repository}
+        and o.at >= ${of.start}::timestamptz and o.at < ${of.end}::timestamptz
+    ) o
     group by ${sql.raw(places)} order by ${sql.raw(places)}
   `.execute(tx)
   await sql`
@@ -99,7 +117,7 @@ const rollUpDay = async (tx: Sql, { registry, repository, day }: Day): Promise<v
     insert into pulls.days (day, ${sql.raw(places)}, ${sql.raw(COUNTED_NUMBERS.join(', '))}, ${sql.raw(COUNTED_SKETCHES.join(', '))})
     select ${day}::date, * from unnest(
       ${sql.join([
-        ...PLACES.map((name) => sql`${column(name)}::${sql.raw(name === 'signed_in' ? 'boolean' : 'text')}[]`),
+        ...TOLD_APART.map((name) => sql`${column(name)}::${sql.raw(name === 'signed_in' ? 'boolean' : 'text')}[]`),
         ...COUNTED_NUMBERS.map((name) => sql`${column(name)}::bigint[]`),
         ...sketches,
       ])}

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import { behaviourOf, type Behaviour } from '../behaviour.js'
+import { LOCAL_TOOL_IN_CLOUD } from './local-tool.js'
 
 export type OriginBehaviour = Behaviour & {
   registry: string
@@ -18,6 +19,7 @@ type Row = {
   kind: string
   times: string[]
   names: string
+  local: boolean
 }
 
 /** Invocations of an origin in a repository that are looked at: the newest. */
@@ -37,14 +39,14 @@ export const askBehaviours = async (db: Sql, { now, days, repository, limit }: L
   const { rows } = await sql<Row>`
     with busy as (
       select registry, repository, origin, min(client) as client, min(kind) as kind, count(*) as invocations,
-        count(distinct coalesce(tag, digest)) as names
-      from pulls.outcomes
+        count(distinct coalesce(tag, digest)) as names, bool_or(${LOCAL_TOOL_IN_CLOUD}) as local
+      from pulls.outcomes o
       where what = 'invocation' and at >= ${since} and at <= ${now}
         and ${repository === undefined ? sql`true` : sql`repository = ${repository}`}
       group by registry, repository, origin
       order by invocations desc, registry, repository, origin limit ${limit}
     )
-    select b.registry, b.repository, b.origin, b.client, b.kind, b.names, o.times
+    select b.registry, b.repository, b.origin, b.client, b.kind, b.names, b.local, o.times
     from busy b cross join lateral (
       select array_agg((extract(epoch from at) * 1000000)::bigint::text order by at) as times from (
         select at from pulls.outcomes o
@@ -55,8 +57,8 @@ export const askBehaviours = async (db: Sql, { now, days, repository, limit }: L
     ) o
     order by b.invocations desc, b.registry, b.repository, b.origin
   `.execute(db)
-  return rows.map(({ times, names, ...who }) => ({
+  return rows.map(({ times, names, local, ...who }) => ({
     ...who,
-    ...behaviourOf({ times: times.map(Number), references: Number(names) }),
+    ...behaviourOf({ times: times.map(Number), references: Number(names), isLocalToolInCloud: local }),
   }))
 }

@@ -18,6 +18,9 @@ export const PLACES = [
   'source',
 ] as const
 
+/** What else outcomes are told apart by once it was read how their origins ask. */
+export const READINGS = ['behaviour', 'likely'] as const
+
 const INVOCATION = `o.what = 'invocation'`
 const PULL = `(${INVOCATION} and o.gets > 0)`
 const number = (condition: string): string => `(${condition})::int`

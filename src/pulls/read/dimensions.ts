@@ -7,8 +7,13 @@ export type Dimension = {
   value: (local: RawBuilder<unknown>) => RawBuilder<unknown>
   /** Groups of times are shown in their order, all others with the largest first. */
   isTime?: true
-  /** Whether pulls.summaries has it. One that is added to it is in new days only, until pulls.summarized is emptied. */
+  /**
+   * Whether pulls.summaries has it. One that is added to it is in new days only, until pulls.summarized is emptied, unless a
+   * migration adds what those before have of it.
+   */
   isSummarized?: true
+  /** Whether it is read from how an origin asks over time: single outcomes do not have it themselves. */
+  isRead?: true
 }
 
 /** A column that always has a value, as itself: an index is found by it. */
@@ -26,6 +31,8 @@ const time = (format: string, help: string): Dimension => ({
 })
 
 const summarized = (one: Dimension): Dimension => ({ ...one, isSummarized: true })
+
+const reading = (name: string, help: string): Dimension => summarized({ ...column(name, help), isRead: true })
 
 const DIMENSION_TABLE = {
   hour: time('YYYY-MM-DD"T"HH24:00', 'hour of the time zone'),
@@ -52,6 +59,11 @@ const DIMENSION_TABLE = {
     value: () => sql`case when o.signed_in then 'signed-in' else 'anonymous' end`,
   }),
   source: summarized(column('source', 'where it was heard of: notification')),
+  behaviour: reading(
+    'behaviour',
+    'how the origin asks over a week: regular_poller, scheduled, irregular, insufficient',
+  ),
+  likely: reading('likely', 'what that makes likely: deployment, local-development, ci, unknown'),
 } as const satisfies Record<string, Dimension>
 
 export type DimensionName = keyof typeof DIMENSION_TABLE

@@ -12,6 +12,11 @@ const LIVES: Record<Rotation, string> = {
   never: '',
 }
 
+const READ =
+  'How an origin asks is read for each UTC day from its invocations in the seven days that end with it. Days that are not rolled up ' +
+  'yet take the newest reading of the last seven that are, and are insufficient without one.'
+const INFERRED = 'What is likely is inferred from that, never certain: pulls behaviour shows the evidence.'
+
 /** What somebody has to know who defends the numbers of an answer. */
 export const notesOn = (asked: Asked, { rotation, stamps }: Context): string[] => {
   const { measures, groupBy, filters, period } = asked
@@ -30,5 +35,7 @@ export const notesOn = (asked: Asked, { rotation, stamps }: Context): string[] =
   if (names.has('network') || names.has('network_kind')) {
     notes.push(stamps.network === undefined ? 'There is no file of networks.' : `Networks are as of ${stamps.network}.`)
   }
+  if (names.has('behaviour') || names.has('likely')) notes.push(READ)
+  if (names.has('likely')) notes.push(INFERRED)
   return notes
 }

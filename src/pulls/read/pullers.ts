@@ -3,6 +3,7 @@ import type { Sql } from '../../storage/database.js'
 import type { Asked } from './asked.js'
 import { dimension } from './dimensions.js'
 import { conditionsOn, momentsOf } from './filters.js'
+import { outcomesFor } from './outcomes.js'
 
 /** Kinds of clients that pull because they were told to once, not because somebody wants the image now. */
 const AUTOMATIC = ['updater', 'scanner', 'mirror']
@@ -69,5 +70,5 @@ const pullsOfEach = (asked: Asked): RawBuilder<unknown> => {
   const wanted = [sql`o.what = 'invocation' and o.gets > 0`, sql`o.at >= ${from}`, sql`o.at < ${to}`, ...conditions]
   return sql`
     select o.origin, min(o.client) as client, min(o.kind) as kind, count(*) as pulls
-    from pulls.outcomes o where ${sql.join(wanted, sql` and `)} group by o.origin`
+    from ${outcomesFor(asked)} o where ${sql.join(wanted, sql` and `)} group by o.origin`
 }

@@ -4,6 +4,7 @@ import { MEMBERS, NUMBERS, type CountedNumber, type CountedSketch } from './coun
 import { dimension, type ALL, type DimensionName } from './dimensions.js'
 import type { Extent, Range } from './extents.js'
 import { conditionsOn, momentsOf, type Told } from './filters.js'
+import { outcomesFor } from './outcomes.js'
 import type { Period } from './period.js'
 
 /** What is wanted of each row: its groups, its numbers, and who is told apart in it. Nothing else is read. */
@@ -19,7 +20,7 @@ export type Question = {
 
 /** One of the tables that tell of pulls, as `o`. */
 type Source = Told & {
-  table: string
+  table: RawBuilder<unknown>
   number: (name: CountedNumber) => string
   member: (name: CountedSketch) => string
   sketch: (name: CountedSketch) => string
@@ -29,7 +30,7 @@ type Source = Told & {
 export const rowsIn = (extents: readonly Extent[], question: Question): RawBuilder<unknown> => {
   const { asked, period, summary } = question
   const { from, to } = momentsOf(period, asked.timeZone)
-  const single = outcomes(asked.timeZone)
+  const single = outcomes(asked)
   const days = daysOf('pulls.days', 'day', (name) => dimension(name).value(sql`o.day::timestamp`))
   const summaries = daysOf('pulls.summaries', 'start', (name) => summaryValue(name))
   const ofGrain = (grain: string, { from: first, to: end }: Range): RawBuilder<unknown>[] => [
@@ -72,10 +73,10 @@ const each = <T>(
   )
 }
 
-const outcomes = (timeZone: string): Source => {
-  const local = sql`(o.at at time zone ${timeZone}::text)`
+const outcomes = (asked: Asked): Source => {
+  const local = sql`(o.at at time zone ${asked.timeZone}::text)`
   return {
-    table: 'pulls.outcomes',
+    table: outcomesFor(asked),
     local,
     value: (name) => dimension(name).value(local),
     number: (name) => NUMBERS[name],
@@ -86,7 +87,7 @@ const outcomes = (timeZone: string): Source => {
 
 /** A day of UTC stands for that day, whatever the time zone. */
 const daysOf = (table: string, day: 'day' | 'start', value: Told['value']): Source => ({
-  table,
+  table: sql.table(table),
   local: sql`${sql.ref(`o.${day}`)}::timestamp`,
   value,
   number: (name) => `o.${name}`,
@@ -112,5 +113,5 @@ const selectFrom = (
     ),
   ]
   const conditions = [...where, ...conditionsOn(source, asked, period)]
-  return sql`select ${sql.join(columns)} from ${sql.raw(source.table)} o where ${sql.join(conditions, sql` and `)}`
+  return sql`select ${sql.join(columns)} from ${source.table} o where ${sql.join(conditions, sql` and `)}`
 }

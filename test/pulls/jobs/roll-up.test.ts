@@ -9,7 +9,7 @@ import { rollUp } from '../../../src/pulls/jobs/roll-up.js'
 import { summarizePulls } from '../../../src/pulls/jobs/summarize.js'
 import { askedIn } from '../../../src/pulls/read/asked.js'
 import { askPulls, type PullsAnswer } from '../../../src/pulls/read/ask-pulls.js'
-import { DIMENSION_NAMES } from '../../../src/pulls/read/dimensions.js'
+import { dimension, DIMENSION_NAMES } from '../../../src/pulls/read/dimensions.js'
 import { MEASURE_NAMES } from '../../../src/pulls/read/measures.js'
 import type { Database } from '../../../src/storage/database.js'
 import { HyperLogLog } from '../../../src/storage/hyperloglog/hyperloglog.js'
@@ -65,6 +65,8 @@ const counted = ({ jobs }: Database): Pick<Database, 'jobs'> & { statements: () 
   return { jobs: jobs.withPlugin(count), statements: () => statements }
 }
 
+const HISTORY = { measures: MEASURE_NAMES.join(), period: '2026-11', limit: '10000' }
+
 describe.each(STORE_PAIRS)('days that are over, on %s', (_, open) => {
   let stores: TestStores
   beforeAll(async () => {
@@ -88,38 +90,38 @@ describe.each(STORE_PAIRS)('days that are over, on %s', (_, open) => {
 
   const rolled = async (): Promise<void> => rollUp({ database: stores.database, windows: WINDOWS })
   const ask = async (parameters: Record<string, string>): Promise<PullsAnswer> =>
-    askPulls(
-      stores.database.sql,
-      askedIn({ measures: MEASURE_NAMES.join(), period: '2026-11', limit: '10000', ...parameters }, NOW),
-      { rotation: 'monthly', stamps: {} },
-    )
+    askPulls(stores.database.sql, askedIn({ ...HISTORY, ...parameters }, NOW), { rotation: 'monthly', stamps: {} })
   const rows = async (): Promise<unknown[]> => {
     const { rows: all } = await sql<{ row: unknown }>`
-      select to_jsonb(d) as row from pulls.days d order by 1
+      select to_jsonb(d) as row from pulls.days d union all select to_jsonb(b) from pulls.behaviours b order by 1
     `.execute(stores.database.sql)
     return all
   }
   /** By everything alone, and by the time and one thing. */
-  const everything = async (): Promise<unknown[]> => {
+  const everything = async (names = DIMENSION_NAMES): Promise<unknown[]> => {
     const answers = []
-    for (const name of DIMENSION_NAMES.filter((one) => one !== 'hour')) {
+    for (const name of names.filter((one) => one !== 'hour')) {
       for (const group_by of [name, `day,${name}`]) answers.push(await ask({ group_by }))
     }
     return answers
   }
 
-  test('sums over any grouping are the total, and invocations are pulls and checks', async () => {
-    const { total } = await ask({})
-    expect(total.invocations).toBe((total.pulls ?? 0) + (total.checks ?? 0))
-    expect(total.pulls).toBeGreaterThan(100)
-    expect(total.checks).toBeGreaterThan(50)
-    for (const group_by of [...DIMENSION_NAMES, 'day,client,repository', 'weekday,kind,tag']) {
-      const answer = await ask({ group_by })
-      expect(answer.total).toEqual(total)
-      for (const name of ['invocations', 'pulls', 'checks', 'downloads', 'manifest_gets', 'bytes'] as const)
-        expect(answer.rows.reduce((sum, row) => sum + (row[name] ?? 0), 0)).toBe(total[name])
-    }
-  })
+  test.each(['before they are rolled up', 'after it'])(
+    'sums over any grouping are the total %s, and invocations are pulls and checks',
+    async (when) => {
+      if (when === 'after it') await rolled()
+      const { total } = await ask({})
+      expect(total.invocations).toBe((total.pulls ?? 0) + (total.checks ?? 0))
+      expect(total.pulls).toBeGreaterThan(100)
+      expect(total.checks).toBeGreaterThan(50)
+      for (const group_by of [...DIMENSION_NAMES, 'day,client,repository', 'weekday,kind,tag']) {
+        const answer = await ask({ group_by })
+        expect(answer.total).toEqual(total)
+        for (const name of ['invocations', 'pulls', 'checks', 'downloads', 'manifest_gets', 'bytes'] as const)
+          expect(answer.rows.reduce((sum, row) => sum + (row[name] ?? 0), 0)).toBe(total[name])
+      }
+    },
+  )
 
   test('are the same when they are rolled up again', async () => {
     await rolled()
@@ -157,19 +159,21 @@ describe.each(STORE_PAIRS)('days that are over, on %s', (_, open) => {
 
   test('say the same before they are rolled up, after it, and when their detail is gone', async () => {
     await unrolled()
-    const before = await everything()
+    const plain = DIMENSION_NAMES.filter((name) => !dimension(name).isRead)
+    const before = await everything(plain)
     const hour = await ask({ hour: '2026-11-18T05:00' })
     expect(hour.total.invocations).toBeGreaterThan(0)
     await rolled()
     expect(await ask({ hour: '2026-11-18T05:00' })).toEqual(hour)
     expect((await rows()).length).toBeGreaterThan(50)
-    expect(await everything()).toEqual(before)
+    expect(await everything(plain)).toEqual(before)
+    const whole = await everything()
     await forgetOutcomes(stores.database, 1, NOW)
     const { rows: left } = await sql`select from pulls.outcomes where at < '2026-11-20T00:00:00Z'`.execute(
       stores.database.sql,
     )
     expect(left).toHaveLength(0)
-    expect(await everything()).toEqual(before)
+    expect(await everything()).toEqual(whole)
   })
 
   test('are those with outcomes: no step is made for all days since one of long ago', async () => {

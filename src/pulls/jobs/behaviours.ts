@@ -1,0 +1,69 @@
+import { sql } from 'kysely'
+import type { Sql } from '../../storage/database.js'
+import { behaviourOf, FEWEST, type Behaviour } from '../behaviour.js'
+import { LOCAL_TOOL_IN_CLOUD } from '../read/local-tool.js'
+import { createPause } from '../turns.js'
+
+/** A repository on a UTC day: from when and until when it lasts, and when the days begin that are looked at. */
+export type RepositoryDay = {
+  registry: string
+  repository: string
+  day: string
+  start: string
+  end: string
+  lookFrom: string
+}
+
+type Row = { origin: string; times: string; references: string; local: boolean }
+
+/** Invocations of an origin that are looked at: the newest. */
+const MOST_TIMES = 500
+/** Origins whose times are in memory at once. */
+const AT_ONCE = 50
+
+/**
+ * Reads how each origin of a repository asked in the days that end with a day, and keeps what is more than insufficient. Reads
+ * through a cursor, and lets others have their turn.
+ */
+export const readBehaviours = async (tx: Sql, of: RepositoryDay): Promise<void> => {
+  const { registry, repository, day, start, end, lookFrom } = of
+  await sql`
+    delete from pulls.behaviours where registry = ${registry} and repository = ${repository} and day = ${day}::date
+  `.execute(tx)
+  await sql`
+    declare origins no scroll cursor for
+    select origin, count(distinct name) filter (where is_invocation) as references,
+      bool_or(local) filter (where is_invocation) as local,
+      string_agg((extract(epoch from at) * 1000000)::bigint::text, ' ' order by at)
+        filter (where is_invocation and newest <= ${sql.lit(MOST_TIMES)}) as times
+    from (
+      select o.origin, o.at, coalesce(o.tag, o.digest) as name, ${LOCAL_TOOL_IN_CLOUD} as local,
+        o.what = 'invocation' as is_invocation,
+        row_number() over (partition by o.origin, o.what = 'invocation' order by o.at desc) as newest
+      from pulls.outcomes o
+      where o.registry = ${registry} and o.repository = ${repository}
+        and o.at >= ${lookFrom}::timestamptz and o.at < ${end}::timestamptz
+    ) o
+    group by origin
+    having count(*) filter (where is_invocation) >= ${sql.lit(FEWEST)} and max(at) >= ${start}::timestamptz
+  `.execute(tx)
+  const pause = createPause()
+  for (let read = AT_ONCE; read === AT_ONCE;) {
+    const { rows } = await sql<Row>`fetch ${sql.lit(AT_ONCE)} from origins`.execute(tx)
+    read = rows.length
+    const readings: (Behaviour & { origin: string })[] = []
+    for (const { origin, times, references, local } of rows) {
+      const needs = { times: times.split(' ').map(Number), references: Number(references), isLocalToolInCloud: local }
+      readings.push({ origin, ...behaviourOf(needs) })
+      await pause()
+    }
+    await sql`
+      insert into pulls.behaviours (day, registry, repository, origin, behaviour, likely)
+      select ${day}::date, ${registry}, ${repository}, * from unnest(
+        ${readings.map(({ origin }) => origin)}::text[], ${readings.map(({ pattern }) => pattern)}::text[],
+        ${readings.map(({ likely }) => likely)}::text[]
+      )
+    `.execute(tx)
+  }
+  await sql`close origins`.execute(tx)
+}

@@ -1,0 +1,32 @@
+import { sql, type RawBuilder } from 'kysely'
+import type { Asked } from './asked.js'
+import { dimension } from './dimensions.js'
+
+/** Days whose readings stand for days that are not rolled up yet. */
+export const NEWEST_DAYS = 7
+
+/** The table of outcomes that a question needs, to be named `o`: with how their origins ask only where it names that. */
+export const outcomesFor = ({ groupBy, filters }: Pick<Asked, 'groupBy' | 'filters'>): RawBuilder<unknown> => {
+  const names = [...groupBy, ...filters.map((one) => one.dimension)]
+  return names.some((name) => dimension(name).isRead) ? WITH_READINGS : sql.table('pulls.outcomes')
+}
+
+/** One by one, so that each is found by the key. */
+const NEWEST = Array.from({ length: NEWEST_DAYS }, (_, i) => sql.raw(`r.rolled_to - ${i + 1}`))
+
+/** Each outcome has the reading of its own day; on a day that is not rolled up yet, the newest of its origin. */
+const WITH_READINGS = sql`(
+  select o.*, coalesce(own.behaviour, newest.behaviour, 'insufficient') as behaviour,
+    coalesce(own.likely, newest.likely, 'unknown') as likely
+  from pulls.outcomes o
+    left join pulls.registries r on r.registry = o.registry
+    left join pulls.behaviours own on own.registry = o.registry and own.repository = o.repository
+      and own.origin = o.origin and own.day = (o.at at time zone 'UTC')::date
+    left join lateral (
+      select b.behaviour, b.likely from pulls.behaviours b
+      where b.registry = o.registry and b.repository = o.repository and b.origin = o.origin
+        and (o.at at time zone 'UTC')::date >= r.rolled_to
+        and b.day = any(array[${sql.join(NEWEST)}])
+      order by b.day desc limit 1
+    ) newest on true
+)`
