@@ -33,6 +33,7 @@ const placesBy = ({ country_file: country, network_file: network }: Config): Pla
 export const contextBy = (config: Config, { stamps } = placesBy(config)): Context => ({
   rotation: config.pulls_salt_rotation,
   stamps,
+  leastPullers: config.pulls_least_pullers,
 })
 
 export const openPulls = async ({ config, secrets, clientOf, now }: Core, database: Database): Promise<Pulls> => {

@@ -80,6 +80,7 @@ const settings = z.strictObject({
   pulls_join_window_seconds: wholeNumber(1, 3_600).default(WINDOWS.join / MICROS_PER_SECOND),
   pulls_blob_window_seconds: wholeNumber(1, 86_400).default(WINDOWS.blobs / MICROS_PER_SECOND),
   pulls_session_gap_seconds: wholeNumber(1, 86_400).default(WINDOWS.session / MICROS_PER_SECOND),
+  pulls_least_pullers: wholeNumber(0, 1_000_000).default(0),
   pulls_request_days: days.default(7),
   pulls_detail_days: days.default(90),
   pulls_lateness_seconds: wholeNumber(1, 86_400).default(300),

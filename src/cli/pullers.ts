@@ -1,5 +1,6 @@
 import { askedIn, wholeNumber } from '../pulls/read/asked.js'
 import { askBehaviours, type OriginBehaviour } from '../pulls/read/behaviours.js'
+import { allowSingleOrigins } from '../pulls/read/least-pullers.js'
 import { askPullers, type PullersAnswer } from '../pulls/read/pullers.js'
 import { askOrOpen, clock, configNow } from './open.js'
 import { parametersOf } from './parameters.js'
@@ -13,12 +14,13 @@ export const pullers = async ({ json, ...options }: PullsOptions): Promise<void>
     configNow(),
     async (service) =>
       (await service.get(`/pulls/pullers?${new URLSearchParams({ ...parameters, top }).toString()}`)) as PullersAnswer,
-    async ({ stores }) => {
+    async ({ stores, config }) => {
       const named = orCommandError(() => wholeNumber('--top', top, 1_000))
       return askPullers(
         stores.database.sql,
         orCommandError(() => askedIn(parameters, clock())),
         named,
+        { leastPullers: config.pulls_least_pullers },
       )
     },
   )
@@ -26,22 +28,38 @@ export const pullers = async ({ json, ...options }: PullsOptions): Promise<void>
     printJson(answer)
     return
   }
-  const { pulls, pullers: all, median_pulls, mean_pulls, top_share, without_top, without_automatic } = answer
-  printTable(
-    ['origin', 'client', 'kind', 'pulls', 'share'],
-    answer.top.map(({ origin, client, kind, pulls: its, share }) => [origin, client, kind, its, percent(share)]),
-  )
-  printLine()
+  const { pulls, pullers: all, median_pulls, mean_pulls, top_share, without_top, without_automatic, notes } = answer
+  if (answer.top.length > 0) printTop(answer.top)
   printTable(
     ['', 'pulls', 'pullers'],
     [
       ['all', pulls, all],
-      [`without the first ${answer.top.length} (${percent(top_share)})`, without_top.pulls, without_top.pullers],
-      [`without ${without_automatic.kinds.join(', ')}`, without_automatic.pulls, without_automatic.pullers],
+      ...(without_top
+        ? [
+            [
+              `without the first ${answer.top.length || top} (${percent(top_share ?? 0)})`,
+              without_top.pulls,
+              without_top.pullers,
+            ],
+          ]
+        : []),
+      ...(without_automatic
+        ? [[`without ${without_automatic.kinds.join(', ')}`, without_automatic.pulls, without_automatic.pullers]]
+        : []),
     ],
   )
   printLine()
-  printLine(`Half of the pullers pull at most ${median_pulls} times; ${mean_pulls.toFixed(1)} on average.`)
+  if (mean_pulls !== undefined)
+    printLine(`Half of the pullers pull at most ${median_pulls} times; ${mean_pulls.toFixed(1)} on average.`)
+  for (const note of notes) printLine(note)
+}
+
+const printTop = (top: PullersAnswer['top']): void => {
+  printTable(
+    ['origin', 'client', 'kind', 'pulls', 'share'],
+    top.map(({ origin, client, kind, pulls: its, share }) => [origin, client, kind, its, percent(share)]),
+  )
+  printLine()
 }
 
 /** Shows how origins ask for repositories over time. */
@@ -54,13 +72,17 @@ export const behaviours = async ({ json, ...options }: PullsOptions): Promise<vo
       (await service.get(`/pulls/behaviour?${new URLSearchParams({ ...named, days, limit }).toString()}`)) as {
         items: OriginBehaviour[]
       },
-    async ({ stores }) => {
+    async ({ stores, config }) => {
       const look = orCommandError(() => ({
         now: clock(),
         days: wholeNumber('--days', days, 90),
         limit: wholeNumber('--limit', limit, 1_000),
       }))
-      return { items: await askBehaviours(stores.database.sql, { ...look, ...named }) }
+      const context = { leastPullers: config.pulls_least_pullers }
+      orCommandError(() => {
+        allowSingleOrigins(context)
+      })
+      return { items: await askBehaviours(stores.database.sql, { ...look, ...named }, context) }
     },
   )
   if (json === true) {

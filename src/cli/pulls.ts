@@ -61,7 +61,9 @@ const printAnswer = (answer: PullsAnswer): void => {
   )
   if (rows.length > 1 && TIMES.has(columns[0] ?? '') && columns.length === measures.length + 1) {
     printLine()
-    for (const name of measures) printLine(`${sparkline(rows.map((row) => Number(row[name])))}  ${name}`)
+    // Times of few pullers are together at the end.
+    const series = rows.filter((row) => row[columns[0] ?? 'day'] !== 'other')
+    for (const name of measures) printLine(`${sparkline(series.map((row) => Number(row[name])))}  ${name}`)
   }
   const isGrouped = columns.length > measures.length
   if (isGrouped) {

@@ -30,21 +30,24 @@ export const badgeRoutes = ({ database, context, repositories, now }: Needs): Ro
         '404 Not Found: there is no such badge; public_badges names the repositories that have one',
         404,
       )
-    const { total } = await orTooLong(async () =>
-      askPulls(database.sql, askedIn({ measures: measure, period, repository }, now()), context),
-    )
-    const [name = '', value = 0] = Object.entries(total)[0] ?? []
+    const asked = askedIn({ measures: measure, period, repository }, now())
+    const { total } = await orTooLong(async () => askPulls(database.sql, asked, context))
+    const [value] = Object.values(total)
+    const [name = ''] = asked.measures
     const label = `${name.replaceAll('_', ' ')} (${typeof period === 'string' ? period : ''})`
     response
       .set('cache-control', `public, max-age=${SECONDS}`)
       .type('image/svg+xml')
-      .send(badge(label, shortNumber(Number(value))))
+      .send(badge(label, value === undefined ? TOO_FEW : shortNumber(Number(value))))
   })
   return router
 }
 
 const isPublic = (repository: string, patterns: readonly string[]): boolean =>
   patterns.some((one) => (one.endsWith('*') ? repository.startsWith(one.slice(0, -1)) : repository === one))
+
+/** In the place of a number of fewer pullers than pulls_least_pullers. */
+const TOO_FEW = 'few'
 
 /** As 950, 1.2k, 34k, 5.6M. */
 export const shortNumber = (value: number): string => {

@@ -32,7 +32,7 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
   router.get('/pulls/pullers', async (request, response) => {
     const { top = '10', ...query } = request.query
     const named = wholeNumber('top', top, 1_000)
-    response.json(await orTooLong(async () => askPullers(database.sql, asked(query, now()), named)))
+    response.json(await orTooLong(async () => askPullers(database.sql, asked(query, now()), named, context)))
   })
   router.get('/pulls/behaviour', async (request, response) => {
     const { repository, days = '7', limit = '100', ...others } = request.query
@@ -42,7 +42,7 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
       throw new BadRequest('400 Bad Request: repository: expected one')
     const look = { now: now(), days: wholeNumber('days', days, 90), limit: wholeNumber('limit', limit, 1_000) }
     const placed = { ...look, ...(repository !== undefined && { repository }) }
-    response.json({ items: await orTooLong(async () => askBehaviours(database.sql, placed)), days: look.days })
+    response.json({ items: await orTooLong(async () => askBehaviours(database.sql, placed, context)), days: look.days })
   })
   router.get('/requests', async (request, response) => {
     const { since = '0', limit = '1000' } = request.query

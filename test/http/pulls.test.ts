@@ -226,3 +226,38 @@ describe('GET /badge/…', () => {
     expect(shortNumber(value)).toBe(text)
   })
 })
+
+describe('with pulls_least_pullers', () => {
+  let limited: TestApp
+  beforeAll(async () => {
+    limited = await openApp({ TALLYMAN_PULLS_LEAST_PULLERS: '3', TALLYMAN_PUBLIC_BADGES: 'a,b' }, () => NOW)
+    const db = limited.app.core.stores.database.sql
+    await sql`
+      insert into pulls.outcomes (id, what, at, registry, repository, origin, endpoint, source, gets, client, kind)
+      select repository || n, 'invocation', '2026-11-20T12:00:00Z', 'registry.example', repository, 'origin' || n, 'e', 'notification',
+        1, 'docker', 'runtime'
+      from (values ('a', 4), ('b', 2), ('c', 1)) of (repository, origins) cross join lateral generate_series(1, origins) n
+    `.execute(db)
+    await sql`insert into pulls.registries (registry, folded_to) values ('registry.example', ${NOW})`.execute(db)
+  })
+  afterAll(async () => limited.close())
+  const text = async (path: string, headers?: Record<string, string>): Promise<string> =>
+    (await limited.get(path, headers)).text()
+
+  test('nothing is told of fewer, in any format', async () => {
+    const query = '/pulls?measures=pulls&group_by=repository,day&period=last-28-days'
+    const rows = [{ repository: 'other', day: '2026-11-20', pulls: 7 }]
+    expect(JSON.parse(await text(query))).toMatchObject({ rows, total: { pulls: 7 } })
+    expect(await text(`${query}&format=csv`)).toBe('repository,day,pulls\r\nother,2026-11-20,7\r\n')
+    expect(JSON.parse(await text(`${query}&format=ndjson`))).toEqual(rows[0])
+    expect(JSON.parse(await text(`${query}&repository=b`))).toMatchObject({ rows: [], total: {} })
+    expect(await text('/badge/a.svg', {})).toMatch(/<title>pulls \(30d\): 4<\/title>/)
+    expect(await text('/badge/b.svg', {})).toMatch(/<title>pulls \(30d\): few<\/title>/)
+  })
+
+  test('nobody is told alone', async () => {
+    expect(JSON.parse(await text('/pulls/pullers?period=last-28-days'))).toMatchObject({ pulls: 7, top: [] })
+    const refused = await limited.get('/pulls/behaviour')
+    expect([refused.status, await refused.text()]).toEqual([400, expect.stringMatching(/pulls_least_pullers is 3/)])
+  })
+})

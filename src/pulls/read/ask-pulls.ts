@@ -4,6 +4,8 @@ import type { Asked } from './asked.js'
 import { dimension, summaryFor, type DimensionName } from './dimensions.js'
 import { extentsOf } from './extents.js'
 import { groupsOf, type Group } from './groups.js'
+import { largeGroupsOf } from './large-groups.js'
+import { leastOf, tooFew } from './least-pullers.js'
 import { notesOn, type Context } from './notes.js'
 import { measure, type MeasureName } from './measures.js'
 import { addDays, periodBefore, type Period } from './period.js'
@@ -12,7 +14,7 @@ export type PullsRow = Partial<Record<DimensionName, string>> & Partial<Record<M
 
 export type PullsAnswer = {
   rows: PullsRow[]
-  /** Of the whole period, whatever the groups. */
+  /** Of the whole period, whatever the groups; without numbers where they are of too few pullers. */
   total: PullsRow
   /** First and last day, in the time zone. */
   period: { since: string; until: string; time_zone: string; weekday?: number }
@@ -31,13 +33,13 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Conte
   const { measures, period, timeZone, limit } = asked
   const before = periodBefore(period)
   // Days move from table to table: each is to be found in one of them.
-  const { rows, total, previous } = await db
+  const { rows, total, isMerged, previous } = await db
     .transaction()
     .setIsolationLevel('repeatable read')
     .setAccessMode('read only')
     .execute(async (tx) => ({
-      ...(await answerOn(tx, asked)),
-      ...(asked.compare && { previous: await totalOf(tx, asked, before) }),
+      ...(await answerOn(tx, asked, context)),
+      ...(asked.compare && { previous: await totalOf(tx, { ...asked, period: before }, context) }),
     }))
   return {
     rows: rows.slice(0, limit),
@@ -55,7 +57,7 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Conte
       ]),
     ),
     is_cut: rows.length > limit,
-    notes: notesOn(asked, context),
+    notes: [...notesOn(asked, context), ...tooFew(context, { isMerged, totals: [total, previous ?? total] })],
   }
 }
 
@@ -64,22 +66,25 @@ const daysOf = ({ from, to }: Period): { since: string; until: string } => ({
   until: addDays(to, -1),
 })
 
-/** The total is what all groups have together; only where there are more of them than are wanted it is read for itself. */
-const answerOn = async (tx: Sql, asked: Asked): Promise<{ rows: PullsRow[]; total: PullsRow }> => {
-  const { groups, together } = await groupsIn(tx, asked, asked.period)
-  const rows = groups.map(({ names, numbers }) => ({ ...names, ...numbers }))
-  const isAll = groups.length <= asked.limit
-  return { rows, total: isAll ? together : await totalOf(tx, asked, asked.period) }
-}
+type Answered = { groups: Group[]; together: Group['numbers']; isMerged: boolean }
 
-const totalOf = async (tx: Sql, asked: Asked, period: Period): Promise<PullsRow> =>
-  (await groupsIn(tx, { ...asked, groupBy: [] }, period)).together
-
-const groupsIn = async (
+/** The total is what all groups have together; only where there are more of them than were read it is read for itself. */
+const answerOn = async (
   tx: Sql,
   asked: Asked,
-  period: Period,
-): Promise<{ groups: Group[]; together: Group['numbers'] }> => {
+  context: Context,
+): Promise<{ rows: PullsRow[]; total: PullsRow; isMerged: boolean }> => {
+  const { groups, together, isMerged } = await groupsIn(tx, asked, context)
+  const rows = groups.map(({ names, numbers }) => ({ ...names, ...numbers }))
+  const isAll = groups.length <= asked.limit || leastOf(context) !== undefined
+  return { rows, total: isAll ? together : await totalOf(tx, asked, context), isMerged }
+}
+
+const totalOf = async (tx: Sql, asked: Asked, context: Context): Promise<PullsRow> =>
+  (await groupsIn(tx, { ...asked, groupBy: [] }, context)).together
+
+const groupsIn = async (tx: Sql, asked: Asked, context: Context): Promise<Answered> => {
+  const { period } = asked
   const names = [...asked.groupBy, ...asked.filters.map((one) => one.dimension)]
   const times = names.filter((name) => dimension(name).isTime)
   const summary = summaryFor(names)
@@ -89,7 +94,10 @@ const groupsIn = async (
     byDay: isUtc(asked.timeZone) && !names.includes('hour'),
     grain: summary === undefined ? undefined : isMonthly ? 'month' : 'day',
   })
-  return groupsOf(tx, extents, { asked, period, summary })
+  const question = { asked, period, summary }
+  const least = leastOf(context)
+  if (least !== undefined) return largeGroupsOf(tx, extents, question, least)
+  return { ...(await groupsOf(tx, extents, question)), isMerged: false }
 }
 
 const isUtc = (timeZone: string): boolean => /^(?:Etc\/)?(?:UTC|GMT|Universal|Zulu)$/i.test(timeZone)

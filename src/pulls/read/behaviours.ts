@@ -1,7 +1,9 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import { behaviourOf, type Behaviour } from '../behaviour.js'
+import { allowSingleOrigins } from './least-pullers.js'
 import { LOCAL_TOOL_IN_CLOUD } from './local-tool.js'
+import type { Context } from './notes.js'
 
 export type OriginBehaviour = Behaviour & {
   registry: string
@@ -33,8 +35,16 @@ type Look = {
   limit: number
 }
 
-/** How origins ask for repositories, those that ask most first. */
-export const askBehaviours = async (db: Sql, { now, days, repository, limit }: Look): Promise<OriginBehaviour[]> => {
+/**
+ * How origins ask for repositories, those that ask most first.
+ * @throws PullsError where single origins are not to be shown.
+ */
+export const askBehaviours = async (
+  db: Sql,
+  { now, days, repository, limit }: Look,
+  context: Pick<Context, 'leastPullers'>,
+): Promise<OriginBehaviour[]> => {
+  allowSingleOrigins(context)
   const since = new Date(now.getTime() - days * 86_400_000)
   const { rows } = await sql<Row>`
     with busy as (

@@ -4,7 +4,12 @@ import type { Asked } from './asked.js'
 import { measure } from './measures.js'
 
 /** What numbers depend on beside the requests. */
-export type Context = { rotation: Rotation; stamps: Places['stamps'] }
+export type Context = {
+  rotation: Rotation
+  stamps: Places['stamps']
+  /** Of how many origins each number has to be; one where it is not said. */
+  leastPullers?: number
+}
 
 const LIVES: Record<Rotation, string> = {
   monthly: 'on the first of each month (UTC)',

@@ -3,6 +3,8 @@ import type { Sql } from '../../storage/database.js'
 import type { Asked } from './asked.js'
 import { dimension } from './dimensions.js'
 import { conditionsOn, momentsOf } from './filters.js'
+import { leastOf, noSingleOrigins } from './least-pullers.js'
+import type { Context } from './notes.js'
 import { outcomesFor } from './outcomes.js'
 
 /** Kinds of clients that pull because they were told to once, not because somebody wants the image now. */
@@ -11,17 +13,21 @@ const AUTOMATIC = ['updater', 'scanner', 'mirror']
 type Puller = { origin: string; client: string; kind: string; pulls: number; share: number }
 
 export type PullersAnswer = {
-  pulls: number
-  pullers: number
+  /** What is told of all pullers is left out where they are fewer than pulls_least_pullers. */
+  pulls?: number
+  pullers?: number
   /** Pulls of the puller in the middle: half pull less, half pull more. */
-  median_pulls: number
-  mean_pulls: number
-  /** Those who pull most, and their part of all pulls, from 0 to 1. */
+  median_pulls?: number
+  mean_pulls?: number
+  /** Those who pull most. */
   top: Puller[]
-  top_share: number
-  without_top: { pulls: number; pullers: number }
+  /** Their part of all pulls, from 0 to 1. */
+  top_share?: number
+  without_top?: { pulls: number; pullers: number }
   /** Without updaters, scanners and mirrors. */
-  without_automatic: { pulls: number; pullers: number; kinds: string[] }
+  without_automatic?: { pulls: number; pullers: number; kinds: string[] }
+  /** What else is to be known of these numbers, in sentences. */
+  notes: string[]
 }
 
 type Row = Record<'pulls' | 'pullers' | 'median' | 'people_pulls' | 'people', string | null>
@@ -31,7 +37,12 @@ type Row = Record<'pulls' | 'pullers' | 'median' | 'people_pulls' | 'people', st
  * invocations, as far back as these are kept.
  * @param top how many pullers to name.
  */
-export const askPullers = async (db: Sql, asked: Asked, top: number): Promise<PullersAnswer> => {
+export const askPullers = async (
+  db: Sql,
+  asked: Asked,
+  top: number,
+  context: Pick<Context, 'leastPullers'>,
+): Promise<PullersAnswer> => {
   const each = pullsOfEach(asked)
   const [all, most] = await Promise.all([
     sql<Row>`
@@ -49,17 +60,25 @@ export const askPullers = async (db: Sql, asked: Asked, top: number): Promise<Pu
   const [pulls, pullers] = [Number(row?.pulls ?? 0), Number(row?.pullers ?? 0)]
   const named = most.rows.map((one) => ({ ...one, pulls: Number(one.pulls), share: part(Number(one.pulls), pulls) }))
   const topPulls = named.reduce((sum, one) => sum + one.pulls, 0)
+  const people = { pulls: Number(row?.people_pulls ?? 0), pullers: Number(row?.people ?? 0) }
+  const least = leastOf(context)
+  /** Of what is left out, too, nobody is to learn by taking it from the rest. */
+  const isTold = (some: number): boolean => least === undefined || (some >= least && isNoneOr(least, pullers - some))
   return {
-    pulls,
-    pullers,
-    median_pulls: Number(row?.median ?? 0),
-    mean_pulls: part(pulls, pullers),
-    top: named,
-    top_share: part(topPulls, pulls),
-    without_top: { pulls: pulls - topPulls, pullers: pullers - named.length },
-    without_automatic: { pulls: Number(row?.people_pulls ?? 0), pullers: Number(row?.people ?? 0), kinds: AUTOMATIC },
+    ...(isTold(pullers) && {
+      ...{ pulls, pullers, median_pulls: Number(row?.median ?? 0), mean_pulls: part(pulls, pullers) },
+      ...(isTold(named.length) && {
+        top_share: part(topPulls, pulls),
+        without_top: { pulls: pulls - topPulls, pullers: pullers - named.length },
+      }),
+      ...(isTold(people.pullers) && { without_automatic: { ...people, kinds: AUTOMATIC } }),
+    }),
+    top: least === undefined ? named : [],
+    notes: least === undefined ? [] : [noSingleOrigins(context)],
   }
 }
+
+const isNoneOr = (least: number, some: number): boolean => some === 0 || some >= least
 
 const part = (some: number, all: number): number => (all === 0 ? 0 : some / all)
 
