@@ -13,6 +13,7 @@ import type { Context } from './pulls/read/notes.js'
 import { createOriginOf } from './pulls/record/origins.js'
 import { createPendingOf, type PendingOf } from './pulls/record/requests.js'
 import { createSalts } from './pulls/record/salts.js'
+import { keepWindows } from './pulls/record/windows.js'
 import type { Database } from './storage/database.js'
 
 /** What the service does for pulls: keeps requests as they come, and folds them. */
@@ -48,6 +49,7 @@ export const openPulls = async ({ config, secrets, clientOf, now }: Core, databa
     now,
     random: () => randomBytes(32).toString('base64url'),
   })
+  await keepWindows(database, windows, now())
   const places = placesBy(config)
   const originOf = createOriginOf({
     key: secrets.usersKey,

@@ -69,6 +69,7 @@ const TABLES = [
   'pulls.outcomes',
   'pulls.days',
   'pulls.behaviours',
+  'pulls.windows',
   'pulls.summaries',
   'pulls.summarized',
 ]

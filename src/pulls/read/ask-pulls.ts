@@ -2,13 +2,14 @@ import type { Kysely } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import type { Asked } from './asked.js'
 import { dimension, summaryFor, type DimensionName } from './dimensions.js'
-import { extentsOf } from './extents.js'
+import { detailFrom, extentsOf, type Wanted } from './extents.js'
 import { groupsOf, type Group } from './groups.js'
 import { largeGroupsOf } from './large-groups.js'
 import { leastOf, tooFew } from './least-pullers.js'
-import { notesOn, type Context } from './notes.js'
+import { daysOnly, notesOn, type Context } from './notes.js'
 import { measure, type MeasureName } from './measures.js'
 import { addDays, periodBefore, type Period } from './period.js'
+import { windowNotes } from './windows.js'
 
 export type PullsRow = Partial<Record<DimensionName, string>> & Partial<Record<MeasureName, number>>
 
@@ -33,12 +34,20 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Conte
   const { measures, period, timeZone, limit } = asked
   const before = periodBefore(period)
   // Days move from table to table: each is to be found in one of them.
-  const { rows, total, isMerged, previous } = await db
+  const {
+    rows,
+    total,
+    isMerged,
+    detailFrom: since,
+    windows,
+    previous,
+  } = await db
     .transaction()
     .setIsolationLevel('repeatable read')
     .setAccessMode('read only')
     .execute(async (tx) => ({
       ...(await answerOn(tx, asked, context)),
+      windows: await windowNotes(tx, asked),
       ...(asked.compare && { previous: await totalOf(tx, { ...asked, period: before }, context) }),
     }))
   return {
@@ -57,7 +66,12 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Conte
       ]),
     ),
     is_cut: rows.length > limit,
-    notes: [...notesOn(asked, context), ...tooFew(context, { isMerged, totals: [total, previous ?? total] })],
+    notes: [
+      ...notesOn(asked, context),
+      ...windows,
+      ...daysOnly(asked, since),
+      ...tooFew(context, { isMerged, totals: [total, previous ?? total] }),
+    ],
   }
 }
 
@@ -66,18 +80,24 @@ const daysOf = ({ from, to }: Period): { since: string; until: string } => ({
   until: addDays(to, -1),
 })
 
-type Answered = { groups: Group[]; together: Group['numbers']; isMerged: boolean }
+type Answered = {
+  groups: Group[]
+  together: Group['numbers']
+  isMerged: boolean
+  /** The first day of which more is known than a day of UTC, where more was asked for. */
+  detailFrom?: string
+}
 
 /** The total is what all groups have together; only where there are more of them than were read it is read for itself. */
 const answerOn = async (
   tx: Sql,
   asked: Asked,
   context: Context,
-): Promise<{ rows: PullsRow[]; total: PullsRow; isMerged: boolean }> => {
-  const { groups, together, isMerged } = await groupsIn(tx, asked, context)
+): Promise<Pick<Answered, 'isMerged' | 'detailFrom'> & { rows: PullsRow[]; total: PullsRow }> => {
+  const { groups, together, ...rest } = await groupsIn(tx, asked, context)
   const rows = groups.map(({ names, numbers }) => ({ ...names, ...numbers }))
   const isAll = groups.length <= asked.limit || leastOf(context) !== undefined
-  return { rows, total: isAll ? together : await totalOf(tx, asked, context), isMerged }
+  return { rows, total: isAll ? together : await totalOf(tx, asked, context), ...rest }
 }
 
 const totalOf = async (tx: Sql, asked: Asked, context: Context): Promise<PullsRow> =>
@@ -89,15 +109,20 @@ const groupsIn = async (tx: Sql, asked: Asked, context: Context): Promise<Answer
   const times = names.filter((name) => dimension(name).isTime)
   const summary = summaryFor(names)
   const isMonthly = times.every((name) => name === 'month') && period.weekday === undefined
-  const extents = await extentsOf(tx, {
+  const wanted: Wanted = {
     period,
     byDay: isUtc(asked.timeZone) && !names.includes('hour'),
     grain: summary === undefined ? undefined : isMonthly ? 'month' : 'day',
-  })
+  }
+  const extents = await extentsOf(tx, wanted)
   const question = { asked, period, summary }
   const least = leastOf(context)
-  if (least !== undefined) return largeGroupsOf(tx, extents, question, least)
-  return { ...(await groupsOf(tx, extents, question)), isMerged: false }
+  const found =
+    least === undefined
+      ? { ...(await groupsOf(tx, extents, question)), isMerged: false }
+      : await largeGroupsOf(tx, extents, question, least)
+  const since = detailFrom(extents, wanted)
+  return { ...found, ...(since !== undefined && { detailFrom: since }) }
 }
 
 const isUtc = (timeZone: string): boolean => /^(?:Etc\/)?(?:UTC|GMT|Universal|Zulu)$/i.test(timeZone)

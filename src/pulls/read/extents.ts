@@ -39,6 +39,16 @@ export const extentsOf = async (db: Sql, wanted: Wanted): Promise<Extent[]> => {
   return rows.map((state) => extentOf(state, wanted))
 }
 
+/** The first day of which single invocations tell all, where a period reaches back beyond it and days of UTC do not do. */
+export const detailFrom = (extents: readonly Extent[], { period, byDay }: Wanted): string | undefined =>
+  byDay
+    ? undefined
+    : extents
+        .flatMap(({ outcomes }) => outcomes ?? [])
+        .filter((day) => day > period.from)
+        .sort()
+        .at(-1)
+
 const extentOf = ({ registry, border, days, months }: State, { period, grain }: Wanted): Extent => {
   const hasDays = border !== '-infinity'
   const end = hasDays && border < period.to ? border : period.to

@@ -44,3 +44,14 @@ export const notesOn = (asked: Asked, { rotation, stamps }: Context): string[] =
   if (names.has('likely')) notes.push(INFERRED)
   return notes
 }
+
+/** What somebody has to know who asks for hours, or days of a time zone, of times of which only days of UTC are kept. */
+export const daysOnly = ({ groupBy, filters, timeZone }: Asked, since: string | undefined): string[] => {
+  if (since === undefined) return []
+  const isByHour = [...groupBy, ...filters.map(({ dimension }) => dimension)].includes('hour')
+  return [
+    isByHour
+      ? `Hours are told since ${since}: before that, all of a UTC day is in its first hour.`
+      : `Days of ${timeZone} are told since ${since}: before that they are days of UTC.`,
+  ]
+}

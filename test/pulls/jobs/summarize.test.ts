@@ -301,11 +301,19 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
     await keepPulls(['2026-10-01', '2026-10-31'])
     await forgetOutcomes(stores.database, 1, NOW)
     for (const tz of ['Asia/Tokyo', 'America/New_York']) {
-      const { rows } = await ask(askedIn({ measures: 'pulls', group_by: 'day', period: '2026-10', tz }, NOW))
+      const { rows, notes } = await ask(askedIn({ measures: 'pulls', group_by: 'day', period: '2026-10', tz }, NOW))
+      expect(notes).toEqual([`Days of ${tz} are told since 2026-11-04: before that they are days of UTC.`])
       expect(rows).toEqual([
         { day: '2026-10-01', pulls: 1 },
         { day: '2026-10-31', pulls: 1 },
       ])
     }
+    const hours = askedIn({ measures: 'pulls', group_by: 'hour', period: '2026-10' }, NOW)
+    expect(await ask(hours)).toMatchObject({
+      rows: [{ hour: '2026-10-01T00:00' }, { hour: '2026-10-31T00:00' }],
+      notes: ['Hours are told since 2026-11-04: before that, all of a UTC day is in its first hour.'],
+    })
+    expect((await ask(askedIn({ group_by: 'hour', period: '2026-11-05' }, NOW))).notes).toEqual([])
+    expect((await ask(askedIn({ group_by: 'day', period: '2026-10' }, NOW))).notes).toEqual([])
   })
 })
