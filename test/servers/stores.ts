@@ -9,7 +9,7 @@ import { createRedisSketches } from '../../src/storage/redis-sketches.js'
 import type { SketchStore } from '../../src/storage/sketch-store.js'
 import { createSqlSketches } from '../../src/storage/sql-sketches.js'
 import { startPostgres } from './postgres.js'
-import { temporaryFolder } from './process.js'
+import { eventually, temporaryFolder } from './process.js'
 import { startRedis } from './redis.js'
 
 export type TestStores = {
@@ -109,7 +109,8 @@ export const openEmbeddedStores = async (): Promise<TestStores & { database: Emb
 export const openServerStores = async (): Promise<TestStores> => {
   const [postgres, redis] = await Promise.all([startPostgres(), startRedis(['--appendonly', 'no'])])
   const database = openPostgres(postgres.url)
-  await migrate(database.sql)
+  // A machine that is busy may take longer for the first connection than a registry would wait.
+  await eventually('a migrated database', async () => migrate(database.sql).then(() => true))
   const client = connectRedis(redis.url)
   const sketches = createRedisSketches(client)
   return {
