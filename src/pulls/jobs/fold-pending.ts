@@ -10,6 +10,7 @@ import { saveOutcomes } from './outcomes.js'
 import { createShare } from './share.js'
 import { lockNumbers, takeRequests, type Taken } from './take-requests.js'
 import { createTellsOfBlobs } from './tells-of-blobs.js'
+import { createTotals } from './totals.js'
 import { setFoldedTo, watermarkOf } from './watermark.js'
 
 type Needs = {
@@ -72,6 +73,7 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
   const chains: Chains = new Map()
   const manifests = createManifests()
   const share = createShare()
+  const totals = createTotals()
   const showsBlobs = createTellsOfBlobs(registry, mark.blobsAt)
   const { foldedTo, until } = mark
   const take = async (since: Micros): Promise<Taken> =>
@@ -92,12 +94,14 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
     const goesOn = batch.isMore && taken < sizes.requests && chains.size < sizes.chains
     next = goesOn ? toldByCommit(take(batch.until)) : undefined
     const outcomes = foldBatch({ requests, chains }, { contentsOf: manifests.contentsOf, windows })
+    totals.add(outcomes)
     const tells = showsBlobs.learn(tx, requests)
     void toldByCommit(saveOutcomes(tx, outcomes, { showsBlobs: showsBlobs.at, platforms: manifests.platforms }))
     await tells
   } while (next)
 
   if (taken === 0) return false
+  await totals.save(tx)
   await saveChains(tx, registry, { chains: [...chains.values()], windows })
   if (!batch.isMore) await forgetChains(tx, registry, batch.until)
   await setFoldedTo(tx, registry, { foldedTo: Math.max(foldedTo, batch.until), blobsAt: showsBlobs.last() })

@@ -5,7 +5,6 @@ import type { Sql } from '../../storage/database.js'
 import { platformPullsOf } from '../fold/measures.js'
 import type { Invocation, Outcome } from '../fold/outcome.js'
 import type { Who } from '../record/pending.js'
-import { growTotals } from './totals.js'
 import { platformOf, type PlatformsOf } from './platform.js'
 import type { ToldOutcome } from './fold-batch.js'
 
@@ -33,7 +32,7 @@ export const saveOutcomes = async (
   const places = rows.map(({ outcome, who }) => platformOf(outcome, who, platforms))
   const invocation = <T>(read: (one: Invocation) => T, other: T): T[] =>
     rows.map(({ outcome }) => (outcome.what === 'invocation' ? read(outcome) : other))
-  const kept = sql`
+  await sql`
     insert into pulls.outcomes (id, what, at, registry, repository, tag, digest, bytes,
       by_tag, gets, layers, starts_session, shows_blobs, platform, platform_from, platform_pulls,
       origin, endpoint, source, client, client_version, kind, os, arch, country, network, network_kind, signed_in)
@@ -72,7 +71,6 @@ export const saveOutcomes = async (
           shows_blobs = outcomes.shows_blobs or excluded.shows_blobs, platform = excluded.platform, platform_from = excluded.platform_from,
           platform_pulls = excluded.platform_pulls
   `.execute(tx)
-  await Promise.all([growTotals(tx, outcomes), kept])
 }
 
 /** In the order of the key, in which all processes lock them. */

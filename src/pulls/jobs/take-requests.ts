@@ -45,9 +45,9 @@ export const takeRequests = async (
   `.execute(tx)
   const requests = []
   let latest = since
-  for (const { isLate, ...row } of rows) {
+  for (const row of rows) {
     const request = shared(readPending(row), share)
-    if (!isLate) requests.push(request)
+    if (!row.isLate) requests.push(request)
     if (request.at > latest) latest = request.at
   }
   const isMore = rows.length >= atOnce

@@ -4,32 +4,42 @@ import type { ToldOutcome } from './fold-batch.js'
 
 type Growth = { registry: string; repository: string; invocations: number; pulls: number }
 
-/**
- * Adds to the totals of repositories what outcomes add to what was kept of them: an invocation counts once, and as a pull from
- * its first GET on. Neither number ever falls.
- */
-export const growTotals = async (tx: Sql, outcomes: readonly ToldOutcome[]): Promise<void> => {
+/** What outcomes add to the totals of repositories: written once in a transaction, as each writing leaves an old row behind. */
+export type Totals = {
+  /** An invocation counts once, and as a pull from its first GET on. */
+  add: (outcomes: readonly ToldOutcome[]) => void
+  /** Adds it to what is kept. Neither number ever falls. */
+  save: (tx: Sql) => Promise<void>
+}
+
+export const createTotals = (): Totals => {
   const growths = new Map<string, Growth>()
-  for (const { outcome, before } of outcomes) {
-    if (outcome.what !== 'invocation') continue
-    const { registry, repository, gets } = outcome
-    const isNewPull = gets > 0 && (before?.gets ?? 0) === 0
-    if (before && !isNewPull) continue
-    const key = `${registry} ${repository}`
-    const growth = growths.get(key) ?? { registry, repository, invocations: 0, pulls: 0 }
-    if (!before) growth.invocations++
-    if (isNewPull) growth.pulls++
-    growths.set(key, growth)
+  return {
+    add: (outcomes) => {
+      for (const { outcome, before } of outcomes) {
+        if (outcome.what !== 'invocation') continue
+        const { registry, repository, gets } = outcome
+        const isNewPull = gets > 0 && (before?.gets ?? 0) === 0
+        if (before && !isNewPull) continue
+        const key = `${registry} ${repository}`
+        const growth = growths.get(key) ?? { registry, repository, invocations: 0, pulls: 0 }
+        if (!before) growth.invocations++
+        if (isNewPull) growth.pulls++
+        growths.set(key, growth)
+      }
+    },
+    save: async (tx) => {
+      const sorted = [...growths.keys()].sort().flatMap((key) => growths.get(key) ?? [])
+      if (sorted.length === 0) return
+      await sql`
+        insert into pulls.totals as t (registry, repository, invocations, pulls)
+        select * from unnest(
+          ${sorted.map(({ registry }) => registry)}::text[], ${sorted.map(({ repository }) => repository)}::text[],
+          ${sorted.map(({ invocations: count }) => count)}::bigint[], ${sorted.map(({ pulls }) => pulls)}::bigint[]
+        )
+        on conflict (registry, repository) do update
+          set invocations = t.invocations + excluded.invocations, pulls = t.pulls + excluded.pulls
+      `.execute(tx)
+    },
   }
-  if (growths.size === 0) return
-  const sorted = [...growths.keys()].sort().flatMap((key) => growths.get(key) ?? [])
-  await sql`
-    insert into pulls.totals as t (registry, repository, invocations, pulls)
-    select * from unnest(
-      ${sorted.map(({ registry }) => registry)}::text[], ${sorted.map(({ repository }) => repository)}::text[],
-      ${sorted.map(({ invocations: count }) => count)}::bigint[], ${sorted.map(({ pulls }) => pulls)}::bigint[]
-    )
-    on conflict (registry, repository) do update
-      set invocations = t.invocations + excluded.invocations, pulls = t.pulls + excluded.pulls
-  `.execute(tx)
 }
