@@ -91,16 +91,6 @@ const statements = [
     signed_in boolean not null default false
   )`,
   sql`create index outcomes_at on pulls.outcomes (at)`,
-  // What never falls, for those who collect it: numbered in the order in which repositories were heard of.
-  sql`create table pulls.totals (
-    number int generated always as identity,
-    registry text collate "C" not null,
-    repository text collate "C" not null,
-    invocations bigint not null,
-    pulls bigint not null,
-    primary key (registry, repository)
-  )`,
-
   // Outcomes of a UTC day, for ever. Which rows are one is told by all columns up to \`source\`; sketches are in Redis's format,
   // of the origins and endpoints that pulled, and of the origins of all invocations.
   sql`create table pulls.days (

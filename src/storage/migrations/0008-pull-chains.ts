@@ -22,6 +22,17 @@ const statements = [
   sql`truncate pulls.chains`,
   sql`alter table pulls.chains set (fillfactor = 50, toast_tuple_target = 8160)`,
 
+  // What never falls, for those who collect it: numbered in the order in which repositories were heard of. Some
+  // installations have it already.
+  sql`create table if not exists pulls.totals (
+    number int generated always as identity,
+    registry text collate "C" not null,
+    repository text collate "C" not null,
+    invocations bigint not null,
+    pulls bigint not null,
+    primary key (registry, repository)
+  )`,
+
   // Found by where and when it began, as answers ask for it.
   sql`alter table pulls.outcomes drop constraint outcomes_pkey`,
   sql`drop index pulls.outcomes_repository`,
