@@ -6,6 +6,7 @@ import { ReconcileBusy } from '../inventory/reconcile/reconcile.js'
 import { TooMuchGone } from '../inventory/reconcile/vanishing.js'
 import { RegistryError } from '../inventory/registry/exchange.js'
 import { DeliveryError } from '../ping/deliver.js'
+import { PullsError } from '../pulls/read/asked.js'
 import { PlacesError } from '../pulls/place/places-error.js'
 import { RegistriesError } from '../inventory/registry/read-registries.js'
 import { isStorageAway } from '../storage/away.js'
@@ -27,6 +28,7 @@ const TOLD = [
   RegistriesError,
   UserFileError,
   PlacesError,
+  PullsError,
   NotAsked,
   ReconcileBusy,
   TooMuchGone,

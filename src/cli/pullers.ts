@@ -1,11 +1,10 @@
 import { askedIn, wholeNumber } from '../pulls/read/asked.js'
 import { askBehaviours, type OriginBehaviour } from '../pulls/read/behaviours.js'
-import { allowSingleOrigins } from '../pulls/read/least-pullers.js'
 import { askPullers, type PullersAnswer } from '../pulls/read/pullers.js'
 import { askOrOpen, clock, configNow } from './open.js'
 import { parametersOf } from './parameters.js'
 import { printJson, printLine, printTable } from './print.js'
-import { orCommandError, type PullsOptions } from './pulls.js'
+import type { PullsOptions } from './pulls.js'
 
 /** Shows who pulls most, and what is left without them. */
 export const pullers = async ({ json, ...options }: PullsOptions): Promise<void> => {
@@ -15,13 +14,9 @@ export const pullers = async ({ json, ...options }: PullsOptions): Promise<void>
     async (service) =>
       (await service.get(`/pulls/pullers?${new URLSearchParams({ ...parameters, top }).toString()}`)) as PullersAnswer,
     async ({ stores, config }) => {
-      const named = orCommandError(() => wholeNumber('--top', top, 1_000))
-      return askPullers(
-        stores.database.sql,
-        orCommandError(() => askedIn(parameters, clock())),
-        named,
-        { leastPullers: config.pulls_least_pullers },
-      )
+      const named = wholeNumber('--top', top, 1_000)
+      const context = { leastPullers: config.pulls_least_pullers }
+      return askPullers(stores.database.sql, askedIn(parameters, clock()), named, context)
     },
   )
   if (json === true) {
@@ -73,15 +68,8 @@ export const behaviours = async ({ json, ...options }: PullsOptions): Promise<vo
         items: OriginBehaviour[]
       },
     async ({ stores, config }) => {
-      const look = orCommandError(() => ({
-        now: clock(),
-        days: wholeNumber('--days', days, 90),
-        limit: wholeNumber('--limit', limit, 1_000),
-      }))
+      const look = { now: clock(), days: wholeNumber('--days', days, 90), limit: wholeNumber('--limit', limit, 1_000) }
       const context = { leastPullers: config.pulls_least_pullers }
-      orCommandError(() => {
-        allowSingleOrigins(context)
-      })
       return { items: await askBehaviours(stores.database.sql, { ...look, ...named }, context) }
     },
   )

@@ -1,8 +1,7 @@
 import { contextBy } from '../open-pulls.js'
-import { askedIn, PullsError } from '../pulls/read/asked.js'
+import { askedIn } from '../pulls/read/asked.js'
 import { askPulls, type PullsAnswer, type PullsRow } from '../pulls/read/ask-pulls.js'
 import { csvOf } from '../http/csv.js'
-import { CommandError } from './failure.js'
 import { askOrOpen, clock, configNow } from './open.js'
 import { parametersOf } from './parameters.js'
 import { printJson, printLine, printTable } from './print.js'
@@ -20,27 +19,12 @@ export const pulls = async (options: PullsOptions): Promise<void> => {
   const answer = await askOrOpen(
     configNow(),
     async (service) => (await service.get(`/pulls?${new URLSearchParams(parameters).toString()}`)) as PullsAnswer,
-    async ({ stores, config }) =>
-      askPulls(
-        stores.database.sql,
-        orCommandError(() => askedIn(parameters, clock())),
-        contextBy(config),
-      ),
+    async ({ stores, config }) => askPulls(stores.database.sql, askedIn(parameters, clock()), contextBy(config)),
   )
   if (json === true) printJson(answer)
   else if (csv === true) process.stdout.write(csvOf(columnsOf(answer), answer.rows))
   else if (ndjson === true) for (const row of answer.rows) printLine(JSON.stringify(row))
   else printAnswer(answer)
-}
-
-/** @throws CommandError saying which option is wrong. */
-export const orCommandError = <T>(read: () => T): T => {
-  try {
-    return read()
-  } catch (error) {
-    if (error instanceof PullsError) throw new CommandError(error.message)
-    throw error
-  }
 }
 
 const columnsOf = ({ rows, total }: PullsAnswer): (keyof PullsRow)[] =>

@@ -27,6 +27,8 @@ export type BehaviourNeeds = {
 
 /** Invocations without which there is nothing to read. */
 export const FEWEST = 5
+/** Invocations of an origin in a repository that are looked at: the newest. */
+export const MOST_TIMES = 500
 /** An interval fits when it is this near to one, two or three times the median. */
 const TOLERANCE = 0.1
 const LEAST_TOLERANCE = 30 * MICROS_PER_SECOND

@@ -3,7 +3,7 @@ import { pushedAt, SIZE, usedAt } from './images.js'
 import { PLACE, type Asked, type Page, type Question } from './question.js'
 import { behind, iso, manifestOf, placedIn, wholeSize } from './sql-parts.js'
 
-/** No invocation goes on for longer (pulls/fold/chain.ts), so one that began earlier did not use a tag last. */
+/** No invocation goes on for longer (pulls/fold/state.ts), so one that began earlier did not use a tag last. */
 const LONGEST_INVOCATION = sql`interval '1 hour'`
 
 const pulledLast = sql`greatest(t.pulled_at, m.pulled_at)`

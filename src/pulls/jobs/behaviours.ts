@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
+import { batchesOf } from '../../storage/cursor.js'
 import type { Sql } from '../../storage/database.js'
-import { behaviourOf, FEWEST, type Behaviour } from '../behaviour.js'
+import { behaviourOf, FEWEST, MOST_TIMES, type Behaviour } from '../behaviour.js'
 import { LOCAL_TOOL_IN_CLOUD } from '../read/local-tool.js'
 import { createPause } from '../turns.js'
 
@@ -16,8 +17,6 @@ export type RepositoryDay = {
 
 type Row = { origin: string; times: string; references: string; local: boolean }
 
-/** Invocations of an origin that are looked at: the newest. */
-const MOST_TIMES = 500
 /** Origins whose times are in memory at once. */
 const AT_ONCE = 50
 
@@ -30,8 +29,7 @@ export const readBehaviours = async (tx: Sql, of: RepositoryDay): Promise<void> 
   await sql`
     delete from pulls.behaviours where registry = ${registry} and repository = ${repository} and day = ${day}::date
   `.execute(tx)
-  await sql`
-    declare origins no scroll cursor for
+  const origins = sql<Row>`
     select origin, count(distinct name) filter (where is_invocation) as references,
       bool_or(local) filter (where is_invocation) as local,
       string_agg((extract(epoch from at) * 1000000)::bigint::text, ' ' order by at)
@@ -46,11 +44,9 @@ export const readBehaviours = async (tx: Sql, of: RepositoryDay): Promise<void> 
     ) o
     group by origin
     having count(*) filter (where is_invocation) >= ${sql.lit(FEWEST)} and max(at) >= ${start}::timestamptz
-  `.execute(tx)
+  `
   const pause = createPause()
-  for (let read = AT_ONCE; read === AT_ONCE;) {
-    const { rows } = await sql<Row>`fetch ${sql.lit(AT_ONCE)} from origins`.execute(tx)
-    read = rows.length
+  for await (const rows of batchesOf(tx, origins, AT_ONCE)) {
     const readings: (Behaviour & { origin: string })[] = []
     for (const { origin, times, references, local } of rows) {
       const needs = { times: times.split(' ').map(Number), references: Number(references), isLocalToolInCloud: local }
@@ -65,5 +61,4 @@ export const readBehaviours = async (tx: Sql, of: RepositoryDay): Promise<void> 
       )
     `.execute(tx)
   }
-  await sql`close origins`.execute(tx)
 }

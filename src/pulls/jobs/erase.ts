@@ -35,25 +35,19 @@ export const erase = async (
       select number from pulls.requests where ${where} limit ${ROWS_AT_ONCE}
     ))`,
   )
-  const invocations = await inSteps(
-    jobs,
-    sql`delete from pulls.outcomes where ctid = any(array(
-      select ctid from pulls.outcomes where ${where} limit ${ROWS_AT_ONCE}
-    ))`,
-  )
-  await inSteps(
-    jobs,
-    sql`delete from pulls.behaviours where ctid = any(array(
-      select ctid from pulls.behaviours where ${where} limit ${ROWS_AT_ONCE}
-    ))`,
-  )
+  const eraseFrom = async (table: string): Promise<number> =>
+    inSteps(
+      jobs,
+      sql`delete from ${sql.table(table)} where ctid = any(array(
+        select ctid from ${sql.table(table)} where ${where} limit ${ROWS_AT_ONCE}
+      ))`,
+    )
+  const invocations = await eraseFrom('pulls.outcomes')
+  await eraseFrom('pulls.behaviours')
   if (origin !== undefined || repository === undefined) return { invocations, days: 0 }
   await sql`delete from pulls.totals where ${where}`.execute(jobs)
   await doubtSummaries(jobs, { repository, registry })
-  const days = await inSteps(
-    jobs,
-    sql`delete from pulls.days where ctid = any(array(select ctid from pulls.days where ${where} limit ${ROWS_AT_ONCE}))`,
-  )
+  const days = await eraseFrom('pulls.days')
   await forgetSummaries(jobs, { repository, registry })
   return { invocations, days }
 }

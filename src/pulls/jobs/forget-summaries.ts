@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/database.js'
-import { ALL, SUMMARIZED } from '../read/dimensions.js'
+import { IN_SUMMARIES } from '../read/dimensions.js'
 
 type Erased = { repository: string; registry?: string | undefined }
 
@@ -31,7 +31,7 @@ export const forgetSummaries = async (db: Sql, erased: Erased): Promise<void> =>
   for (const { registry, grain, start } of rows) {
     await sql`
       delete from pulls.summaries s
-      where registry = ${registry} and dimension = any(${[ALL, ...SUMMARIZED]}::text[]) and grain = ${grain}
+      where registry = ${registry} and dimension = any(${IN_SUMMARIES}::text[]) and grain = ${grain}
         and start = ${start}::date
         and not exists (
           select from pulls.summarized m where m.registry = s.registry and m.grain = s.grain and m.start = s.start

@@ -2,7 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
 import { jobStep } from '../../storage/job-step.js'
 import { COUNTED_NUMBERS, COUNTED_SKETCHES } from '../read/counted.js'
-import { ALL, dimension, SUMMARIZED } from '../read/dimensions.js'
+import { ALL, dimension, IN_SUMMARIES, SUMMARIZED } from '../read/dimensions.js'
 import { addMonths } from '../read/period.js'
 import { writeSummaries, type Summary } from './summary-rows.js'
 
@@ -64,7 +64,7 @@ const markEmpty = async (tx: Sql, grain: Summary['grain'], left: RawBuilder<Stre
       on conflict do nothing returning registry, start
     )
     delete from pulls.summaries s using marked m
-    where s.registry = m.registry and s.dimension = any(${[ALL, ...SUMMARIZED]}::text[]) and s.grain = ${grain}
+    where s.registry = m.registry and s.dimension = any(${IN_SUMMARIES}::text[]) and s.grain = ${grain}
       and s.start = m.start
   `.execute(tx)
 }
@@ -79,7 +79,7 @@ const summarizeDay = async (tx: Sql, stretch: Stretch): Promise<void> =>
         select '' as ${sql.ref(ALL)}, ${sql.join([...values, ...counted])} from pulls.days o
         where o.registry = ${registry} and o.day = ${start}::date order by o.repository
       ) o`,
-      dimensions: [ALL, ...SUMMARIZED],
+      dimensions: IN_SUMMARIES,
       ordered: 'repository',
       atOnce: 500,
     })
@@ -88,7 +88,7 @@ const summarizeDay = async (tx: Sql, stretch: Stretch): Promise<void> =>
 const summarizeMonth = async (tx: Sql, stretch: Stretch): Promise<void> =>
   anew(tx, { grain: 'month', ...stretch }, async (summary) => {
     const { registry, start } = summary
-    for (const name of [ALL, ...SUMMARIZED]) {
+    for (const name of IN_SUMMARIES) {
       await writeSummaries(tx, summary, {
         from: sql`(
           select o.*, o.value as ${sql.ref(name)} from pulls.summaries o
@@ -114,7 +114,7 @@ const anew = async (tx: Sql, summary: Summary, work: (summary: Summary) => Promi
   if (known.length === 0) return
   await sql`
     delete from pulls.summaries
-    where registry = ${registry} and dimension = any(${[ALL, ...SUMMARIZED]}::text[]) and grain = ${grain}
+    where registry = ${registry} and dimension = any(${IN_SUMMARIES}::text[]) and grain = ${grain}
       and start = ${start}::date
   `.execute(tx)
   await work(summary)

@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
-import { toldByCommit, type Sql } from '../../storage/database.js'
+import { batchesOf } from '../../storage/cursor.js'
+import type { Sql } from '../../storage/database.js'
 import { pairsIn } from '../../storage/hyperloglog/pairs.js'
 import { Union } from '../../storage/hyperloglog/union.js'
 import { COUNTED_NUMBERS, COUNTED_SKETCHES } from '../read/counted.js'
@@ -32,7 +33,6 @@ const WRITTEN_AT_ONCE = 50
 export const writeSummaries = async (tx: Sql, summary: Summary, parts: Parts): Promise<void> => {
   const { from, dimensions, ordered, atOnce } = parts
   const columns = [...dimensions, ...COUNTED_NUMBERS, ...COUNTED_SKETCHES].map((name) => sql.ref(name))
-  await sql`declare parts no scroll cursor for select ${sql.join(columns)} from ${from}`.execute(tx)
   const pause = createPause()
   const known = dimensions.map((dimension) => ({ dimension, sums: new Map<string, Sum>() }))
   const over: Sum[] = []
@@ -48,19 +48,13 @@ export const writeSummaries = async (tx: Sql, summary: Summary, parts: Parts): P
       sums.set(value, (sum = emptySum(dimension, value)))
       return sum
     })
-  const fetch = async (): Promise<Row[]> =>
-    toldByCommit(sql<Row>`fetch ${sql.lit(atOnce)} from parts`.execute(tx).then(({ rows }) => rows))
-  // The next rows are on their way while these are added.
-  for (let rows = await fetch(); rows.length > 0;) {
-    const next = fetch()
+  for await (const rows of batchesOf(tx, sql<Row>`select ${sql.join(columns)} from ${from}`, atOnce)) {
     for (const row of rows) {
       add(row, sumsFor(row))
       await pause()
     }
     while (over.length >= WRITTEN_AT_ONCE) await insert(tx, summary, over.splice(0, WRITTEN_AT_ONCE))
-    rows = await next
   }
-  await sql`close parts`.execute(tx)
   for (const { sums } of known) over.push(...sums.values())
   while (over.length > 0) await insert(tx, summary, over.splice(0, WRITTEN_AT_ONCE))
 }

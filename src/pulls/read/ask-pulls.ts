@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { Sql } from '../../storage/database.js'
-import type { Asked } from './asked.js'
+import { namesIn, type Asked } from './asked.js'
 import { dimension, summaryFor, type DimensionName } from './dimensions.js'
 import { detailFrom, extentsOf, type Wanted } from './extents.js'
 import { groupsOf, type Group } from './groups.js'
@@ -105,7 +105,7 @@ const totalOf = async (tx: Sql, asked: Asked, context: Context): Promise<PullsRo
 
 const groupsIn = async (tx: Sql, asked: Asked, context: Context): Promise<Answered> => {
   const { period } = asked
-  const names = [...asked.groupBy, ...asked.filters.map((one) => one.dimension)]
+  const names = namesIn(asked)
   const times = names.filter((name) => dimension(name).isTime)
   const summary = summaryFor(names)
   const isMonthly = times.every((name) => name === 'month') && period.weekday === undefined

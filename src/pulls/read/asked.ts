@@ -15,6 +15,12 @@ export type Asked = {
   limit: number
 }
 
+/** The dimensions that a question names. */
+export const namesIn = ({ groupBy, filters }: Pick<Asked, 'groupBy' | 'filters'>): DimensionName[] => [
+  ...groupBy,
+  ...filters.map(({ dimension }) => dimension),
+]
+
 /** A question about pulls cannot be answered as it was asked. The message names the parameter, and what it should be. */
 export class PullsError extends Error {}
 

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/database.js'
-import { behaviourOf, type Behaviour } from '../behaviour.js'
+import { behaviourOf, MOST_TIMES, type Behaviour } from '../behaviour.js'
 import { allowSingleOrigins } from './least-pullers.js'
 import { LOCAL_TOOL_IN_CLOUD } from './local-tool.js'
 import type { Context } from './notes.js'
@@ -23,9 +23,6 @@ type Row = {
   names: string
   local: boolean
 }
-
-/** Invocations of an origin in a repository that are looked at: the newest. */
-const MOST_TIMES = 500
 
 type Look = {
   now: Date

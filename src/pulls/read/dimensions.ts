@@ -74,6 +74,7 @@ export const dimension = (name: DimensionName): Dimension => DIMENSIONS[name]
 /** Each has the whole of a registry by its values in pulls.summaries; the whole itself is there under ALL. */
 export const SUMMARIZED = DIMENSION_NAMES.filter((name) => dimension(name).isSummarized)
 export const ALL = 'all'
+export const IN_SUMMARIES = [ALL, ...SUMMARIZED] as const
 
 /** The dimension of pulls.summaries that tells these apart beside registries and times; undefined where none alone does. */
 export const summaryFor = (names: readonly DimensionName[]): DimensionName | typeof ALL | undefined => {

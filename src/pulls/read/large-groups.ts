@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { batchesOf } from '../../storage/cursor.js'
 import type { Sql } from '../../storage/database.js'
 import { createPause } from '../turns.js'
 import type { Asked } from './asked.js'
@@ -38,11 +39,8 @@ export const largeGroupsOf = async (
   const merge = createMerge(asked, least)
   const all = emptyPart()
   const order = groupBy.flatMap((name, i) => (dimension(name).isTime ? [sql.lit(i + 1)] : []))
-  await sql`declare groups no scroll cursor for ${groupRows(extents, { ...question, asked }, { order })}`.execute(tx)
   const pause = createPause()
-  for (let read = ROWS_AT_ONCE; read === ROWS_AT_ONCE;) {
-    const { rows } = await sql<Record<string, unknown>>`fetch ${sql.lit(ROWS_AT_ONCE)} from groups`.execute(tx)
-    read = rows.length
+  for await (const rows of batchesOf(tx, groupRows(extents, { ...question, asked }, { order }), ROWS_AT_ONCE)) {
     for (const row of rows) {
       const part = partIn(row, asked)
       addPart(all, part)
@@ -50,7 +48,6 @@ export const largeGroupsOf = async (
       await pause()
     }
   }
-  await sql`close groups`.execute(tx)
   const { shown, isMerged } = merge.end()
   const groups = shown.sort(inOrderOf(question.asked)).map(({ names, numbers }) => ({
     names,

@@ -1,6 +1,6 @@
 import type { Places } from '../place/places.js'
 import { periodOf, type Rotation } from '../record/salts.js'
-import type { Asked } from './asked.js'
+import { namesIn, type Asked } from './asked.js'
 import { measure } from './measures.js'
 
 /** What numbers depend on beside the requests. */
@@ -24,8 +24,8 @@ const INFERRED = 'What is likely is inferred from that, never certain: pulls beh
 
 /** What somebody has to know who defends the numbers of an answer. */
 export const notesOn = (asked: Asked, { rotation, stamps }: Context): string[] => {
-  const { measures, groupBy, filters, period } = asked
-  const names = new Set<string>([...groupBy, ...filters.map(({ dimension }) => dimension)])
+  const { measures, period } = asked
+  const names = new Set<string>(namesIn(asked))
   const hasUniques = measures.some((name) => 'distinct' in measure(name))
   const first = periodOf(Date.parse(period.from) * 1_000, rotation)
   const notes = []
@@ -46,12 +46,12 @@ export const notesOn = (asked: Asked, { rotation, stamps }: Context): string[] =
 }
 
 /** What somebody has to know who asks for hours, or days of a time zone, of times of which only days of UTC are kept. */
-export const daysOnly = ({ groupBy, filters, timeZone }: Asked, since: string | undefined): string[] => {
+export const daysOnly = (asked: Asked, since: string | undefined): string[] => {
   if (since === undefined) return []
-  const isByHour = [...groupBy, ...filters.map(({ dimension }) => dimension)].includes('hour')
+  const isByHour = namesIn(asked).includes('hour')
   return [
     isByHour
       ? `Hours are told since ${since}: before that, all of a UTC day is in its first hour.`
-      : `Days of ${timeZone} are told since ${since}: before that they are days of UTC.`,
+      : `Days of ${asked.timeZone} are told since ${since}: before that they are days of UTC.`,
   ]
 }

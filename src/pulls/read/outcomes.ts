@@ -1,14 +1,19 @@
 import { sql, type RawBuilder } from 'kysely'
-import type { Asked } from './asked.js'
+import { namesIn, type Asked } from './asked.js'
 import { dimension } from './dimensions.js'
+import type { Told } from './filters.js'
 
 /** Days whose readings stand for days that are not rolled up yet. */
 export const NEWEST_DAYS = 7
 
 /** The table of outcomes that a question needs, to be named `o`: with how their origins ask only where it names that. */
-export const outcomesFor = ({ groupBy, filters }: Pick<Asked, 'groupBy' | 'filters'>): RawBuilder<unknown> => {
-  const names = [...groupBy, ...filters.map((one) => one.dimension)]
-  return names.some((name) => dimension(name).isRead) ? WITH_READINGS : sql.table('pulls.outcomes')
+export const outcomesFor = (asked: Pick<Asked, 'groupBy' | 'filters'>): RawBuilder<unknown> =>
+  namesIn(asked).some((name) => dimension(name).isRead) ? WITH_READINGS : sql.table('pulls.outcomes')
+
+/** How an outcome `o` tells what it is asked for. */
+export const toldByOutcomes = ({ timeZone }: Pick<Asked, 'timeZone'>): Told => {
+  const local = sql`(o.at at time zone ${timeZone}::text)`
+  return { local, value: (name) => dimension(name).value(local) }
 }
 
 /** One by one, so that each is found by the key. */

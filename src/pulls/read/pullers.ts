@@ -1,11 +1,10 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import type { Asked } from './asked.js'
-import { dimension } from './dimensions.js'
 import { conditionsOn, momentsOf } from './filters.js'
 import { leastOf, noSingleOrigins } from './least-pullers.js'
 import type { Context } from './notes.js'
-import { outcomesFor } from './outcomes.js'
+import { outcomesFor, toldByOutcomes } from './outcomes.js'
 
 /** Kinds of clients that pull because they were told to once, not because somebody wants the image now. */
 const AUTOMATIC = ['updater', 'scanner', 'mirror']
@@ -84,8 +83,7 @@ const part = (some: number, all: number): number => (all === 0 ? 0 : some / all)
 
 const pullsOfEach = (asked: Asked): RawBuilder<unknown> => {
   const { from, to } = momentsOf(asked.period, asked.timeZone)
-  const local = sql`(o.at at time zone ${asked.timeZone}::text)`
-  const conditions = conditionsOn({ local, value: (name) => dimension(name).value(local) }, asked, asked.period)
+  const conditions = conditionsOn(toldByOutcomes(asked), asked, asked.period)
   const wanted = [sql`o.what = 'invocation' and o.gets > 0`, sql`o.at >= ${from}`, sql`o.at < ${to}`, ...conditions]
   return sql`
     select o.origin, min(o.client) as client, min(o.kind) as kind, count(*) as pulls

@@ -4,7 +4,7 @@ import { MEMBERS, NUMBERS, type CountedNumber, type CountedSketch } from './coun
 import { dimension, type ALL, type DimensionName } from './dimensions.js'
 import type { Extent, Range } from './extents.js'
 import { conditionsOn, momentsOf, type Told } from './filters.js'
-import { outcomesFor } from './outcomes.js'
+import { outcomesFor, toldByOutcomes } from './outcomes.js'
 import type { Period } from './period.js'
 
 /** What is wanted of each row: its groups, its numbers, and who is told apart in it. Nothing else is read. */
@@ -73,17 +73,13 @@ const each = <T>(
   )
 }
 
-const outcomes = (asked: Asked): Source => {
-  const local = sql`(o.at at time zone ${asked.timeZone}::text)`
-  return {
-    table: outcomesFor(asked),
-    local,
-    value: (name) => dimension(name).value(local),
-    number: (name) => NUMBERS[name],
-    member: (name) => MEMBERS[name],
-    sketch: () => 'null::bytea',
-  }
-}
+const outcomes = (asked: Asked): Source => ({
+  ...toldByOutcomes(asked),
+  table: outcomesFor(asked),
+  number: (name) => NUMBERS[name],
+  member: (name) => MEMBERS[name],
+  sketch: () => 'null::bytea',
+})
 
 /** A day of UTC stands for that day, whatever the time zone. */
 const daysOf = (table: string, day: 'day' | 'start', value: Told['value']): Source => ({
