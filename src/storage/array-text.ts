@@ -13,4 +13,4 @@ export const arrayText = (values: readonly (string | number | boolean | null)[])
 }
 
 const quoted = (text: string): string =>
-  text.includes('"') || text.includes('\\') ? `"${text.replace(/["\\]/g, '\\$&')}"` : `"${text}"`
+  `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`

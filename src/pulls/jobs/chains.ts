@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import { arrayText } from '../../storage/array-text.js'
-import type { Sql } from '../../storage/database.js'
+import { toldByCommit, type Sql } from '../../storage/database.js'
 import type { Chain } from '../fold/state.js'
 import type { Windows } from '../fold/windows.js'
 import { chainIn, textOf } from './chain-text.js'
@@ -46,10 +46,16 @@ export const saveChains = async (
     .map((kept) => ({ ...kept, overAt: overAt(kept.chain, windows) }))
     .filter(({ overAt: end }) => Number.isFinite(end))
     .sort((a, b) => (isBefore(a.chain, b.chain) ? -1 : 1))
-  for (let from = 0; from < sorted.length; from += AT_ONCE)
-    await write(tx, registry, sorted.slice(from, from + AT_ONCE))
+  let written = Promise.resolve()
+  for (let from = 0; from < sorted.length; from += AT_ONCE) {
+    const writing = toldByCommit(write(tx, registry, sorted.slice(from, from + AT_ONCE)))
+    await written
+    written = writing
+  }
+  await written
 }
 
+/** What is JSON holds no line feed, and many quotes, each of which an array would escape. */
 const write = async (tx: Sql, registry: string, some: readonly (KeptChain & { overAt: Micros })[]): Promise<void> => {
   await sql`
     insert into pulls.chains (registry, repository, origin, over_at, who, state)
@@ -57,8 +63,8 @@ const write = async (tx: Sql, registry: string, some: readonly (KeptChain & { ov
       ${arrayText(some.map(({ chain }) => chain.place.repository))}::text[],
       ${arrayText(some.map(({ chain }) => chain.place.origin))}::text[],
       ${arrayText(some.map(({ overAt }) => isoTime(overAt)))}::timestamptz[],
-      ${arrayText(some.map(({ who }) => who))}::text[],
-      ${arrayText(some.map(({ chain }) => textOf(chain)))}::text[]
+      string_to_array(${some.map(({ who }) => who).join('\n')}, E'\\n'),
+      string_to_array(${some.map(({ chain }) => textOf(chain)).join('\n')}, E'\\n')
     )
     on conflict (registry, repository, origin) do update
       set over_at = excluded.over_at, state = excluded.state

@@ -88,11 +88,13 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
     const { requests, late } = batch
     taken += requests.length + late
     if (late > 0) await needs.onLate(tx, late)
-    const loaded = await loadChains(tx, registry, { wanted: askersOf(requests, chains), share })
-    for (const kept of loaded) chains.set(keyOf(kept.chain.place), kept)
-    await manifests.learn(tx, digestsOf(requests, loaded))
+    const loading = loadChains(tx, registry, { wanted: askersOf(requests, chains), share })
+    const learning = manifests.learn(tx, askedIn(requests))
     const goesOn = batch.isMore && taken < sizes.requests && chains.size < sizes.chains
     next = goesOn ? toldByCommit(take(batch.until)) : undefined
+    const [loaded] = await Promise.all([loading, learning])
+    for (const kept of loaded) chains.set(keyOf(kept.chain.place), kept)
+    await manifests.learn(tx, openIn(loaded))
     const outcomes = foldBatch({ requests, chains }, { contentsOf: manifests.contentsOf, windows })
     totals.add(outcomes)
     const tells = showsBlobs.learn(tx, requests)
@@ -124,14 +126,16 @@ const askersOf = (requests: readonly PendingRequest[], chains: Chains): Asker[] 
   return [...askers.values()]
 }
 
-/** The manifests that were asked for now, or by what is open. */
-const digestsOf = (requests: readonly PendingRequest[], chains: readonly KeptChain[]): string[] => [
-  ...requests.flatMap(({ object, digest }) => (object === 'manifest' && digest !== undefined ? [digest] : [])),
-  ...chains.flatMap(({ chain }) =>
+/** The manifests that were asked for now. */
+const askedIn = (requests: readonly PendingRequest[]): string[] =>
+  requests.flatMap(({ object, digest }) => (object === 'manifest' && digest !== undefined ? [digest] : []))
+
+/** The manifests that were asked for by what is open. */
+const openIn = (chains: readonly KeptChain[]): string[] =>
+  chains.flatMap(({ chain }) =>
     chain.open.flatMap(({ digest, named, fetched }) => [
       ...(digest === undefined ? [] : [digest]),
       ...named,
       ...fetched,
     ]),
-  ),
-]
+  )
