@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Config } from './config.js'
 import type { Core } from './core.js'
-import { addTallies, SKIP_PREFIX } from './counters/tallies.js'
+import { addTallies, JOINED, JOINED_LATE, SKIP_PREFIX } from './counters/tallies.js'
 import { MICROS_PER_SECOND, microsOf, utcDay } from './events/calendar.js'
 import { foldPending } from './pulls/jobs/fold-pending.js'
 import { forgetRequests } from './pulls/jobs/take-requests.js'
@@ -66,8 +66,14 @@ export const openPulls = async ({ config, secrets, clientOf, now }: Core, databa
         windows,
         lateness,
         now,
-        onLate: async (tx, value) =>
-          addTallies(tx, [{ name: `${SKIP_PREFIX}late_request`, day: utcDay(microsOf(now())), value }]),
+        onFolded: async (tx, { late, joined, joinedLate }) => {
+          const tallies = { [`${SKIP_PREFIX}late_request`]: late, [JOINED]: joined, [JOINED_LATE]: joinedLate }
+          const day = utcDay(microsOf(now()))
+          await addTallies(
+            tx,
+            Object.entries(tallies).flatMap(([name, value]) => (value > 0 ? [{ name, day, value }] : [])),
+          )
+        },
       }),
     rollUp: async () => {
       await rollUp({ database, windows })

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { version, type Core } from './core.js'
-import { SKIP_PREFIX } from './counters/tallies.js'
+import { JOINED, JOINED_LATE, SKIP_PREFIX, sumTallies } from './counters/tallies.js'
 import { countUnresolved } from './counters/unresolved-users.js'
 import { MICROS_PER_DAY, microsOf, utcDay } from './events/calendar.js'
 import type { StoreCheck } from './http/health.js'
@@ -27,6 +27,11 @@ export type Status = {
   unresolvedUsers: number
   /** Requests that were refused, by HTTP status, over the last seven days: a 401 is a wrong token. */
   refused: Record<string, number>
+  /**
+   * Requests for manifests that joined a pull or check over the last seven days, and those of them that came after more than half
+   * the join window: when they are many, it is too short.
+   */
+  joins: { joined: number; joinedLate: number }
   /** Manifests whose contents are not known; each count ends at 10,000. */
   unreadManifests: UnreadManifests
   /** The last comparison of the inventory with each registry. */
@@ -78,13 +83,14 @@ export const readStatus = async (core: Core): Promise<Status> => {
   const { database } = core.stores
   const today = microsOf(now())
   const weekAgo = utcDay(today - 6 * MICROS_PER_DAY)
-  const [stores, registries, skips, refused, unresolvedUsers, unreadManifests, reconciliations, last] =
+  const [stores, registries, skips, refused, unresolvedUsers, joins, unreadManifests, reconciliations, last] =
     await Promise.all([
       checkStores(core.stores),
       readReceptions(database, REGISTRIES_SHOWN),
       tallied(database, SKIP_PREFIX, weekAgo),
       tallied(database, REFUSED_PREFIX, weekAgo),
       countUnresolved(database),
+      joinsSince(database, weekAgo),
       countUnread(database.sql),
       lastReconciliations(database.sql),
       newestPing(database),
@@ -99,6 +105,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     skips,
     unresolvedUsers,
     refused,
+    joins,
     unreadManifests,
     reconciliations,
     ping: {
@@ -116,6 +123,12 @@ export const readStatus = async (core: Core): Promise<Status> => {
       }),
     },
   }
+}
+
+const joinsSince = async (database: Database, from: string): Promise<Status['joins']> => {
+  const wanted = [JOINED, JOINED_LATE].map((name) => ({ name, days: { from } }))
+  const [joined = 0, joinedLate = 0] = await sumTallies(database.sql, wanted)
+  return { joined, joinedLate }
 }
 
 const tallied = async (database: Database, prefix: string, since: string): Promise<Record<string, number>> => {

@@ -21,6 +21,7 @@ const show = ({
   skips,
   unresolvedUsers,
   refused,
+  joins,
   unreadManifests,
   reconciliations,
   ping,
@@ -52,6 +53,12 @@ const show = ({
   showCounts(refused, 'none')
   if ((refused['401'] ?? 0) > 0)
     printLine('  401 is a wrong token: compare the Authorization header of the registry with the notification tokens')
+  printLine('\nRequests that joined a pull or check in the last 7 days')
+  printLine(
+    `  ${joins.joined}, of them ${shareOf(joins.joinedLate, joins.joined)} after more than half the join window`,
+  )
+  if (joins.joined >= ENOUGH_JOINS && joins.joinedLate > joins.joined / 10)
+    printLine('  clients are slow here: with a longer pulls_join_window_seconds fewer pulls may be counted twice')
   printLine('\nManifests whose contents are not known')
   printLine(
     `  ${shownCount(unreadManifests.waiting)} wait to be read, ${shownCount(unreadManifests.givenUp)} were given up`,
@@ -66,6 +73,12 @@ const show = ({
   printLine(`  last    ${ping.last ? `${when(ping.last.recordedAt)}, ${delivery(ping.last)}` : 'none yet'}`)
   if (!ping.destination) printLine('  sent    nowhere: TALLYMAN_PING_URL is not set')
 }
+
+/** Of fewer nothing is to be concluded. */
+const ENOUGH_JOINS = 100
+
+const shareOf = (part: number, all: number): string =>
+  all === 0 ? '0' : `${part} (${((100 * part) / all).toFixed(1)} %)`
 
 /** Counts end at 10,000. */
 const shownCount = (count: number): string => (count < 10_000 ? String(count) : '10000 or more')

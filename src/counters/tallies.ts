@@ -10,6 +10,9 @@ export type Tally = { name: string; day: string }
 export type Arrival = { id: EventId; tallies: readonly Tally[] }
 
 export const SKIP_PREFIX = 'skip:'
+/** Requests that joined an invocation, and those of them that did after more than half the time they had. */
+export const JOINED = 'pulls:joined'
+export const JOINED_LATE = 'pulls:joined_late'
 
 /**
  * The part of a batch's statement that remembers events and counts their tallies, each event once however often it is

@@ -175,10 +175,11 @@ describe.each([
     expect(out).toMatch(/401 1\n {2}401 is a wrong token/)
     expect(out).toMatch(/last +\d{4}-\d\d-\d\d .* UTC, sent \d{4}/)
     expect(out).toMatch(servers ? /postgresql \d+\.\d+ answers\n {2}redis \d/ : /pglite \d+\.\d+ answers/)
+    expect(out).toContain('\n  0, of them 0 after more than half the join window\n')
     const { ping } = (await (await service.get('/status')).json()) as { ping: { next: string } }
     expect(out).toContain(`next    ${ping.next.slice(0, 19).replace('T', ' ')} UTC`)
     const json = JSON.parse((await tallyman(environment, 'status', '--json')).out) as unknown
-    expect(json).toMatchObject({ refused: { 401: 1 }, ping: { next: ping.next } })
+    expect(json).toMatchObject({ refused: { 401: 1 }, joins: { joined: 0, joinedLate: 0 }, ping: { next: ping.next } })
   })
 
   test('counters export, and import into other stores', async () => {

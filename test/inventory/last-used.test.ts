@@ -60,7 +60,7 @@ describe.each(STORE_PAIRS)('when each tag was used last, on %s', (_, open) => {
       windows: WINDOWS,
       lateness: 0,
       now: () => NOW,
-      onLate: async () => Promise.resolve(),
+      onFolded: async () => Promise.resolve(),
     })
   })
   afterAll(async () => stores.close())

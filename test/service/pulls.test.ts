@@ -137,5 +137,8 @@ describe.each([
     })
     const { total } = await ask({ measures, kind: 'cli' })
     expect(total.invocations).toBe((total.pulls ?? 0) + (total.checks ?? 0))
+    // The image of an index, once and twice.
+    const { joins } = (await (await service.get('/status')).json()) as { joins: { joined: number } }
+    expect(joins.joined).toBeGreaterThanOrEqual(3)
   }, 240_000)
 })

@@ -22,6 +22,7 @@ export const addManifest = (chain: Chain, request: Folded, needs: ChainNeeds): v
     return
   }
   const joined = joinedBy(chain, request, needs)
+  if (joined) needs.onJoin?.(request.at - joined.last)
   const open = joined ?? start(chain, request, needs)
   open.last = request.at
   if (isGet(request)) fetch(open, request, kind)

@@ -26,7 +26,13 @@ export type Chain = {
   quietUntil: Micros
 }
 
-export type ChainNeeds = { contentsOf: ContentsOf; windows: Windows; emit: (outcome: Outcome) => void }
+export type ChainNeeds = {
+  contentsOf: ContentsOf
+  windows: Windows
+  emit: (outcome: Outcome) => void
+  /** Is told how long after the one before it each request came that joined an invocation. */
+  onJoin?: (after: Micros) => void
+}
 
 /** Invocations that stay open at a time; an origin that begins more ends the oldest early. */
 export const MOST_OPEN = 2_000

@@ -26,7 +26,7 @@ export type Chains = Map<string, KeptChain>
  */
 export const foldBatch = (
   { requests, chains }: { requests: readonly PendingRequest[]; chains: Chains },
-  { contentsOf, windows }: Omit<ChainNeeds, 'emit'>,
+  told: Omit<ChainNeeds, 'emit'>,
 ): ToldOutcome[] => {
   const touched = new Set<KeptChain>()
   const before = new Map<Outcome, Counted>()
@@ -40,7 +40,7 @@ export const foldBatch = (
   const emit = (outcome: Outcome): void => {
     tell(outcome, who)
   }
-  const needs: ChainNeeds = { contentsOf, windows, emit }
+  const needs: ChainNeeds = { ...told, emit }
 
   for (const request of [...requests].sort(inOrder)) {
     const kept = goesOnWith(chains, request, needs) ?? begin(chains, request)

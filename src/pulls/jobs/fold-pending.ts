@@ -19,9 +19,18 @@ type Needs = {
   /** How long a request may be behind others of its registry and still count, in microseconds. */
   lateness: Micros
   now: () => Date
-  /** Is told of requests that came too late to be folded. */
-  onLate: (tx: Sql, requests: number) => Promise<void>
+  /** Is told what each transaction has folded. */
+  onFolded: (tx: Sql, folded: Folded) => Promise<void>
   sizes?: Sizes
+}
+
+/** How a number of requests was folded. */
+type Folded = {
+  /** Those that came too late to be folded. */
+  late: number
+  /** Those that joined an invocation, and those of them that came after more than half the window. */
+  joined: number
+  joinedLate: number
 }
 
 type Sizes = {
@@ -82,12 +91,17 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
   await lockNumbers(tx)
   let next: Promise<Taken> | undefined = take(-Infinity)
   let taken = 0
+  const folded: Folded = { late: 0, joined: 0, joinedLate: 0 }
+  const onJoin = (after: Micros): void => {
+    folded.joined++
+    if (after > windows.join / 2) folded.joinedLate++
+  }
   let batch: Taken
   do {
     batch = await next
     const { requests, late } = batch
     taken += requests.length + late
-    if (late > 0) await needs.onLate(tx, late)
+    folded.late += late
     const loading = loadChains(tx, registry, { wanted: askersOf(requests, chains), share })
     const learning = manifests.learn(tx, askedIn(requests))
     const goesOn = batch.isMore && taken < sizes.requests && chains.size < sizes.chains
@@ -95,7 +109,7 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
     const [loaded] = await Promise.all([loading, learning])
     for (const kept of loaded) chains.set(keyOf(kept.chain.place), kept)
     await manifests.learn(tx, openIn(loaded))
-    const outcomes = foldBatch({ requests, chains }, { contentsOf: manifests.contentsOf, windows })
+    const outcomes = foldBatch({ requests, chains }, { contentsOf: manifests.contentsOf, windows, onJoin })
     totals.add(outcomes)
     const tells = showsBlobs.learn(tx, requests)
     void toldByCommit(saveOutcomes(tx, outcomes, { showsBlobs: showsBlobs.at, platforms: manifests.platforms }))
@@ -103,6 +117,7 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
   } while (next)
 
   if (taken === 0) return false
+  await needs.onFolded(tx, folded)
   await totals.save(tx)
   await saveChains(tx, registry, { chains: [...chains.values()], windows })
   if (!batch.isMore) await forgetChains(tx, registry, batch.until)

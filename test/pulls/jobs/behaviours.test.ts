@@ -82,7 +82,8 @@ describe.each(STORE_PAIRS)('how origins ask, on %s', (_, open) => {
         windows: WINDOWS,
         lateness: 300_000_000,
         now: () => new Date(NOW.getTime() + seconds * 1_000),
-        onLate: async () => Promise.reject(new Error('nothing is late')),
+        onFolded: async (_tx, { late }) =>
+          late > 0 ? Promise.reject(new Error('nothing is late')) : Promise.resolve(),
       })
     }
     await rolledTo('2026-03-13')

@@ -79,14 +79,17 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
   afterAll(async () => stores.close())
 
   let late = 0
+  let joins = { joined: 0, joinedLate: 0 }
   const fold = async (now: number, atOnce?: number): Promise<void> =>
     foldPending({
       database: stores.database,
       windows: WINDOWS,
       lateness: LATENESS,
       now: () => new Date(now),
-      onLate: async (_tx, requests) => {
-        late += requests
+      onFolded: async (_tx, folded) => {
+        late += folded.late
+        joins.joined += folded.joined
+        joins.joinedLate += folded.joinedLate
         return Promise.resolve()
       },
       // Each batch in a transaction of its own, or all in one.
@@ -121,6 +124,16 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
     await fold(START + 700_000)
     expect(await outcomes()).toMatchObject([{ what: 'invocation', gets: 1, tag: 'latest' }])
     expect(await pullTotals(stores.database.sql)).toMatchObject([{ repository: 'a', invocations: 1, pulls: 1 }])
+  })
+
+  test('tells how many requests joined others, and how many of them only just', async () => {
+    await stores.clear()
+    const { ingest } = createCounting(stores)
+    // A GET after half the window, one after more, and one that begins anew.
+    await ingest([ask(1, 0, 'HEAD'), ask(2, 30), ask(3, 100, 'HEAD'), ask(4, 131), ask(5, 300)])
+    joins = { joined: 0, joinedLate: 0 }
+    await finish()
+    expect(joins).toEqual({ joined: 2, joinedLate: 1 })
   })
 
   test('counts what comes too late as late, and leaves it out', async () => {
