@@ -40,7 +40,10 @@ const LONGEST_AGENT = 512
 const beginningOf = (text: string): string =>
   text.length <= LONGEST_AGENT ? text : text.slice(0, LONGEST_AGENT).replace(/[\ud800-\udbff]$/, '')
 
-/** Who asked, as far as it can be read. `addr` has a port, unless a proxy told it. */
+/**
+ * Who asked, as far as it can be read. `addr` has a port, unless a proxy told it. The zone of an IPv6 address (RFC 4007) is a
+ * name on the registry's machine alone, and libraries differ on what one may be.
+ */
 export const clientOf = ({
   id,
   addr,
@@ -49,7 +52,7 @@ export const clientOf = ({
   const requestId = shortText(id)
   const told = shortText(addr) ?? ''
   const [, bracketed] = /^\[([^\]]+)\]/.exec(told) ?? []
-  const address = bracketed ?? (isIP(told) === 0 ? told.replace(/:\d+$/, '') : told)
+  const [address = ''] = (bracketed ?? (isIP(told) === 0 ? told.replace(/:\d+$/, '') : told)).split('%', 1)
   const userAgent = shortText(typeof useragent === 'string' ? beginningOf(useragent) : undefined)
   return {
     ...(requestId !== undefined && { requestId }),

@@ -75,6 +75,8 @@ describe('an event of a registry', () => {
     ['192.0.2.1', '192.0.2.1'],
     ['[2001:db8::1]:4711', '2001:db8::1'],
     ['2001:db8::1', '2001:db8::1'],
+    ['[fe80::1%br-12ab]:4711', 'fe80::1'],
+    ['fe80::1%eth0', 'fe80::1'],
     ['somewhere:80', undefined],
     ['\0', undefined],
   ])('of %j has the address %j', (addr, address) => {
