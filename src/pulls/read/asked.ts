@@ -82,6 +82,7 @@ const names = <Name extends string>(text: string, parameter: string, known: read
   const unknown = wanted.find((one) => !(known as readonly string[]).includes(one))
   if (unknown !== undefined)
     throw new PullsError(`${parameter}: "${unknown.slice(0, 40)}" is not known, expected ${known.join(', ')}`)
+  if (wanted.length === 0 && text !== '') throw new PullsError(`${parameter}: expected one of ${known.join(', ')}`)
   return wanted as Name[]
 }
 
@@ -103,8 +104,8 @@ const periodIn = (texts: ReadonlyMap<string, string>, today: string): Period => 
   if (since !== undefined) {
     if (period !== undefined) throw new PullsError('period: expected either period, or since and until')
     const last = until ?? today
-    if (!isDay(since)) throw new PullsError('since: expected a day, as 2026-03-10')
-    if (!isDay(last) || last < since) throw new PullsError('until: expected a day that is not before since')
+    if (!isDay(since)) throw new PullsError('since: expected a day since 1970, as 2026-03-10')
+    if (!isDay(last) || last < since) throw new PullsError('until: expected a day before 3000 that is not before since')
     return { from: since, to: addDays(last, 1) }
   }
   try {

@@ -52,18 +52,31 @@ export const detailFrom = (extents: readonly Extent[], { period, byDay }: Wanted
 const extentOf = ({ registry, border, days, months }: State, { period, grain }: Wanted): Extent => {
   const hasDays = border !== '-infinity'
   const end = hasDays && border < period.to ? border : period.to
-  const known = grain === undefined ? new Set() : new Set(days?.split(' '))
-  const whole = grain === 'month' ? new Set(months?.split(' ')) : new Set()
+  const known = new Set(grain === undefined ? [] : days?.split(' '))
+  const whole = new Set(grain === 'month' ? months?.split(' ') : [])
   const extent: Extent = { registry, months: [], days: [], detail: [], outcomes: hasDays ? border : undefined }
+  const nextKnown = nextOf([...known, ...whole])
   for (let day = period.from; hasDays && day < end;) {
     const month = addMonths(day, 1)
     const isWhole = whole.has(day) && month <= end
-    const next = isWhole ? month : addDays(day, 1)
+    const next = isWhole ? month : known.has(day) ? addDays(day, 1) : earlier(nextKnown(day) ?? end, end)
     lengthen(isWhole ? extent.months : known.has(day) ? extent.days : extent.detail, { from: day, to: next })
     day = next
   }
   return extent
 }
+
+/** The next of some days after another; asked in their order. A period of a century is not gone through day by day. */
+const nextOf = (days: string[]): ((day: string) => string | undefined) => {
+  const sorted = days.sort()
+  let i = 0
+  return (day) => {
+    while (i < sorted.length && (sorted[i] ?? '') <= day) i++
+    return sorted[i]
+  }
+}
+
+const earlier = (a: string, b: string): string => (a < b ? a : b)
 
 const lengthen = (ranges: Range[], { from, to }: Range): void => {
   const last = ranges.at(-1)

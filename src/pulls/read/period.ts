@@ -91,9 +91,11 @@ export const periodBefore = ({ from, to, ...rest }: Period): Period => {
   return { ...rest, from: addDays(from, -daysBetween(from, to)), to: from }
 }
 
-/** Whether a text is a day of the calendar, as 2026-02-28. */
+/** Whether a text is a day that can be asked for, as 2026-02-28: events are told since 1970, and databases read four digits. */
 export const isDay = (text: string): boolean =>
-  /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(text)) && new Date(text).toISOString().startsWith(text)
+  /^(?:19[7-9]|2\d\d)\d-\d{2}-\d{2}$/.test(text) &&
+  !Number.isNaN(Date.parse(text)) &&
+  new Date(text).toISOString().startsWith(text)
 
 export const addDays = (day: string, days: number): string =>
   new Date(Date.parse(day) + days * 86_400_000).toISOString().slice(0, 10)

@@ -37,6 +37,9 @@ describe('a period', () => {
     '99999d',
     'every someday of 2026',
     '2026-13',
+    '0001',
+    '1969-12',
+    '9999',
     'last--7',
     '1'.repeat(10_000),
   ])('is not %j', (text) => {
