@@ -22,8 +22,9 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
   router.get('/pulls', async (request, response) => {
     const { format, ...query } = request.query
     const send = formatOf(format)
-    const answer = await orTooLong(async () => askPulls(database.sql, asked(query, now()), context))
-    send(response, { whole: answer, columns: Object.keys(answer.rows[0] ?? {}), rows: answer.rows })
+    const question = asked(query, now())
+    const answer = await orTooLong(async () => askPulls(database.sql, question, context))
+    send(response, { whole: answer, columns: [...question.groupBy, ...question.measures], rows: answer.rows })
   })
   // One of the inventory's questions, where those look for it who ask for pulls.
   router.get('/pulls/last-used', async (request, response) => {
@@ -38,7 +39,7 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
     const { repository, days = '7', limit = '100', ...others } = request.query
     const [unknown] = Object.keys(others)
     if (unknown !== undefined) throw new BadRequest(`400 Bad Request: ${unknown}: expected repository, days, limit`)
-    if (repository !== undefined && typeof repository !== 'string')
+    if (repository !== undefined && (typeof repository !== 'string' || repository.includes('\0')))
       throw new BadRequest('400 Bad Request: repository: expected one')
     const look = { now: now(), days: wholeNumber('days', days, 90), limit: wholeNumber('limit', limit, 1_000) }
     const placed = { ...look, ...(repository !== undefined && { repository }) }
@@ -55,7 +56,11 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
   return router
 }
 
-const NAME = z.string().min(1, 'is empty').max(300, 'is longer than 300 characters')
+const NAME = z
+  .string()
+  .min(1, 'is empty')
+  .max(300, 'is longer than 300 characters')
+  .refine((name) => !name.includes('\0'), 'holds a NUL')
 
 const erasureRequest = z
   .strictObject({ origin: NAME.optional(), repository: NAME.optional(), registry: NAME.optional() })

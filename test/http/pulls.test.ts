@@ -54,6 +54,7 @@ describe('GET /pulls', () => {
     const csv = await app.get(`${query}&format=csv`)
     expect(csv.headers.get('content-type')).toMatch(/^text\/csv/)
     expect(await csv.text()).toBe('repository,client,pulls\r\nteam/app,"<b>""&",750\r\nteam/secret,"<b>""&",750\r\n')
+    expect(await (await app.get(`${query}&format=csv&tag=none`)).text()).toBe('repository,client,pulls\r\n')
     const lines = (await (await app.get(`${query}&format=ndjson`)).text()).trim().split('\n')
     expect(lines.map((line) => JSON.parse(line) as unknown)).toHaveLength(2)
   })
@@ -71,6 +72,7 @@ describe('GET /pulls', () => {
     ['/pulls?tag=a&tag=b', /^400 Bad Request: tag: expected one value$/],
     ['/pulls/pullers?top=0', /^400 Bad Request: top: expected a whole number from 1 to 1000$/],
     ['/pulls/behaviour?days=1000', /^400 Bad Request: days: expected a whole number from 1 to 90$/],
+    ['/pulls/behaviour?repository=a%00b', /^400 Bad Request: repository: expected one$/],
     ['/pulls/behaviour?colour=red', /^400 Bad Request: colour: expected repository, days, limit$/],
   ])('%s is refused with a reason', async (path, message) => {
     const { status, body } = await get(path)
@@ -174,12 +176,13 @@ describe('GET /metrics', () => {
 })
 
 describe('POST /pulls/forget', () => {
-  test('wants an origin or a repository', async () => {
-    const response = await app.post('/pulls/forget', {})
+  test.each([
+    [{}, /expected an origin, a repository, or both/],
+    [{ repository: 'a\0b' }, /repository: holds a NUL/],
+  ])('wants an origin or a repository, not %j', async (body, message) => {
+    const response = await app.post('/pulls/forget', body)
     expect(response.status).toBe(400)
-    expect(((await response.json()) as { message: string }).message).toMatch(
-      /expected an origin, a repository, or both/,
-    )
+    expect(((await response.json()) as { message: string }).message).toMatch(message)
   })
 
   test('erases a repository and nothing else', async () => {
@@ -207,6 +210,7 @@ describe('GET /badge/…', () => {
     ['team/app.svg?repository=team/secret', 404],
     ['public/%3Cscript%3E.svg', 404],
     ['team/app.svg?period=%3Cscript%3E', 400],
+    ['team/app.svg?period=0001', 400],
     ['team/app.svg?measure=pulls&measure=checks', 400],
     ['public/anything.svg', 200],
   ])('%s is answered %d', async (path, status) => {
