@@ -1,8 +1,8 @@
 import { blobIn, remember, type OpenInvocation } from './open-invocation.js'
 import { asideOf } from './outcome.js'
-import type { Chain, ChainNeeds, Folded } from './state.js'
+import { LONGEST, type Chain, type ChainNeeds, type Folded } from './state.js'
 
-export const addBlob = (chain: Chain, request: Folded, { contentsOf, windows }: ChainNeeds): void => {
+export const addBlob = (chain: Chain, request: Folded, { contentsOf, windows, emit }: ChainNeeds): void => {
   const { digest, at, bytes = 0 } = request
   if (digest === undefined) return
   let listed: OpenInvocation | undefined
@@ -21,7 +21,7 @@ export const addBlob = (chain: Chain, request: Folded, { contentsOf, windows }: 
   }
   const open = missing ?? listed ?? latest
   if (!open) {
-    orphaned(chain, request)
+    orphaned(chain, request, emit)
     return
   }
   open.bytes += bytes
@@ -30,10 +30,13 @@ export const addBlob = (chain: Chain, request: Folded, { contentsOf, windows }: 
   open.layers = open.fetchedLayers.length
 }
 
-const orphaned = (chain: Chain, request: Folded): void => {
+const orphaned = (chain: Chain, request: Folded, emit: ChainNeeds['emit']): void => {
   const { at, bytes = 0 } = request
-  if (chain.orphan) {
+  if (chain.orphan && at - chain.orphan.session.at <= LONGEST) {
     chain.orphan.last = at
     chain.orphan.session.bytes += bytes
-  } else chain.orphan = { session: asideOf(chain.place, 'orphan', request), last: at }
+    return
+  }
+  if (chain.orphan) emit(chain.orphan.session)
+  chain.orphan = { session: asideOf(chain.place, 'orphan', request), last: at }
 }

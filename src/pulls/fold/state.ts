@@ -36,7 +36,7 @@ export type ChainNeeds = {
 
 /** Invocations that stay open at a time; an origin that begins more ends the oldest early. */
 export const MOST_OPEN = 2_000
-/** No invocation takes manifests for longer, so that a day is over some time. */
+/** No invocation takes manifests for longer, nor a session layers without one, so that a day is over some time. */
 export const LONGEST: Micros = 3_600_000_000
 
 export const startChain = (place: Place): Chain => ({ place, open: [], requests: [], quietUntil: 0 })

@@ -177,6 +177,38 @@ describe.each(STORE_PAIRS)('days that are over, on %s', (_, open) => {
     expect(await everything()).toEqual(whole)
   })
 
+  test('have all bytes of layers that are fetched without a manifest on and on, across midnight', async () => {
+    await stores.clear()
+    const start = Date.parse('2026-11-18T22:00:00Z')
+    const layers = Array.from({ length: 42 }, (_, i) => ({
+      ...anEvent({
+        id: i + 1,
+        action: 'pull',
+        at: new Date(start + i * 1_200_000).toISOString(),
+        object: 'blob',
+        mediaType: 'application/octet-stream',
+        digest: digest(`b${i}`),
+        size: 1_000,
+      }),
+      address: '192.0.2.1',
+    }))
+    const { ingest } = createCounting(stores)
+    for (const some of [layers.slice(0, 24), layers.slice(24)]) {
+      await ingest(some)
+      const last = (some.at(-1)?.at ?? 0) / 1_000
+      for (const now of [last, last + 600_000])
+        await foldPending({
+          database: stores.database,
+          windows: WINDOWS,
+          lateness: 300_000_000,
+          now: () => new Date(now),
+          onLate: async () => Promise.reject(new Error('nothing is late')),
+        })
+      await rolled()
+    }
+    expect((await ask({ measures: 'bytes,orphan_blob_sessions' })).total.bytes).toBe(42_000)
+  })
+
   test('are those with outcomes: no step is made for all days since one of long ago', async () => {
     await stores.clear()
     await sql`
