@@ -4,6 +4,8 @@ export type Period = {
   to: string
   /** Only this day of the week: 1 is Monday. */
   weekday?: number
+  /** Whether it was asked for as so many days: they may be a whole month by chance. */
+  isDays?: true
 }
 
 /** The words do not name a period. The message says which do. */
@@ -44,7 +46,7 @@ const lastDays = (words: string, today: string): Period | undefined => {
   const [, count, unit = 'd'] = /^(?:last-)?(\d{1,5})-?(d|days?|weeks?|w)$/.exec(words) ?? []
   if (count === undefined) return undefined
   const days = Number(count) * (unit.startsWith('w') ? 7 : 1)
-  return days >= 1 && days <= MOST_DAYS ? { from: addDays(today, -days), to: today } : undefined
+  return days >= 1 && days <= MOST_DAYS ? { from: addDays(today, -days), to: today, isDays: true } : undefined
 }
 
 const named = (words: string, today: string): Period | undefined => {
@@ -82,11 +84,11 @@ const calendar = (words: string): Period | undefined => {
   return { from, to: addMonths(from, month === undefined ? 12 : 1) }
 }
 
-/** The period of the same kind before this one: whole months stay whole months. */
+/** The period of the same kind before this one: whole months stay whole months, and so many days as many. */
 export const periodBefore = ({ from, to, ...rest }: Period): Period => {
   const months =
     (Number(to.slice(0, 4)) - Number(from.slice(0, 4))) * 12 + Number(to.slice(5, 7)) - Number(from.slice(5, 7))
-  if (from.endsWith('-01') && to.endsWith('-01') && months > 0)
+  if (rest.isDays !== true && from.endsWith('-01') && to.endsWith('-01') && months > 0)
     return { ...rest, from: addMonths(from, -months), to: from }
   return { ...rest, from: addDays(from, -daysBetween(from, to)), to: from }
 }

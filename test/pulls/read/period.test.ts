@@ -21,7 +21,7 @@ describe('a period', () => {
     ['2024-02', '2024-02-01', '2024-03-01'],
     ['2024-02-29', '2024-02-29', '2024-03-01'],
   ])('%s is from %s to %s', (text, from, to) => {
-    expect(periodOf(text, TODAY)).toEqual({ from, to })
+    expect(periodOf(text, TODAY)).toMatchObject({ from, to })
   })
 
   test('may be one day of each week', () => {
@@ -52,7 +52,16 @@ describe('a period', () => {
     ['last-7-days', '2026-11-07', '2026-11-14'],
     ['2026-03-10', '2026-03-09', '2026-03-10'],
   ])('before %s is from %s to %s', (text, from, to) => {
-    expect(periodBefore(periodOf(text, TODAY))).toEqual({ from, to })
+    expect(periodBefore(periodOf(text, TODAY))).toMatchObject({ from, to })
+  })
+
+  test('of days is compared with as many days, also where they are a whole month', () => {
+    expect(periodBefore(periodOf('last-28-days', '2026-03-01'))).toMatchObject({ from: '2026-01-04', to: '2026-02-01' })
+    expect(periodBefore(periodOf('30d', '2026-10-01'))).toMatchObject({ from: '2026-08-02', to: '2026-09-01' })
+    expect(periodBefore(periodOf('every monday of last-28-days', '2026-03-01'))).toMatchObject({
+      ...{ from: '2026-01-04', to: '2026-02-01', weekday: 1 },
+    })
+    expect(periodBefore(periodOf('last-month', '2026-03-01'))).toMatchObject({ from: '2026-01-01', to: '2026-02-01' })
   })
 
   test('begins when the day does where people are', () => {
