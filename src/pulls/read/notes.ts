@@ -2,6 +2,7 @@ import type { Places } from '../place/places.js'
 import { periodOf, type Rotation } from '../record/salts.js'
 import { namesIn, type Asked } from './asked.js'
 import { measure } from './measures.js'
+import { localDay } from './period.js'
 
 /** What numbers depend on beside the requests. */
 export type Context = {
@@ -24,12 +25,11 @@ const INFERRED = 'What is likely is inferred from that, never certain: pulls beh
 
 /** What somebody has to know who defends the numbers of an answer. */
 export const notesOn = (asked: Asked, { rotation, stamps }: Context): string[] => {
-  const { measures, period } = asked
+  const { measures } = asked
   const names = new Set<string>(namesIn(asked))
   const hasUniques = measures.some((name) => 'distinct' in measure(name))
-  const first = periodOf(Date.parse(period.from) * 1_000, rotation)
   const notes = []
-  if (hasUniques && first.until < Date.parse(period.to) * 1_000) {
+  if (hasUniques && seesNewNames(asked, rotation)) {
     notes.push(`Origins get new names ${LIVES[rotation]}: who pulled before and after counts twice among the uniques.`)
   }
   if (names.has('country')) {
@@ -43,6 +43,15 @@ export const notesOn = (asked: Asked, { rotation, stamps }: Context): string[] =
   if (names.has('behaviour') || names.has('likely')) notes.push(READ)
   if (names.has('likely')) notes.push(INFERRED)
   return notes
+}
+
+/** Whether origins get new names within a period: a month of Berlin begins an hour before, or two, and sees those of two. */
+export const seesNewNames = ({ period, timeZone }: Pick<Asked, 'period' | 'timeZone'>, rotation: Rotation): boolean => {
+  const { from, until } = periodOf(Date.parse(period.from) * 1_000, rotation)
+  return [from, until].some((change) => {
+    const at = change / 1_000
+    return localDay(new Date(at - 1), timeZone) >= period.from && localDay(new Date(at), timeZone) < period.to
+  })
 }
 
 /** What somebody has to know who asks for hours, or days of a time zone, of times of which only days of UTC are kept. */
