@@ -49,6 +49,12 @@ describe('GET /pulls', () => {
     ])
   })
 
+  test('says what is to be known of the period before, too', async () => {
+    const week = 'measures=unique_origins&since=2026-11-03&until=2026-11-09&compare=previous'
+    const { body } = await get(`/pulls?${week}`)
+    expect(body.notes).toEqual([expect.stringMatching(/^Origins get new names/)])
+  })
+
   test('answers in CSV and NDJSON', async () => {
     const query = '/pulls?measures=pulls&group_by=repository,client&period=last-28-days'
     const csv = await app.get(`${query}&format=csv`)

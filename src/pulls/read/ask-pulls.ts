@@ -33,6 +33,7 @@ export type PullsAnswer = {
 export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Context): Promise<PullsAnswer> => {
   const { measures, period, timeZone, limit } = asked
   const before = periodBefore(period)
+  const whole = asked.compare ? { ...asked, period: { ...period, from: before.from } } : asked
   // Days move from table to table: each is to be found in one of them.
   const {
     rows,
@@ -47,9 +48,11 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Conte
     .setAccessMode('read only')
     .execute(async (tx) => ({
       ...(await answerOn(tx, asked, context)),
-      windows: await windowNotes(tx, asked),
-      ...(asked.compare && { previous: await totalOf(tx, { ...asked, period: before }, context) }),
+      windows: await windowNotes(tx, whole),
+      ...(asked.compare && { previous: await withoutGroups(tx, { ...asked, period: before }, context) }),
     }))
+  const periods = asked.compare ? [period, before] : [period]
+  const totals = [total, ...(previous ? [previous.together] : [])]
   return {
     rows: rows.slice(0, limit),
     total,
@@ -58,7 +61,7 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Conte
       time_zone: timeZone,
       ...(period.weekday !== undefined && { weekday: period.weekday }),
     },
-    ...(previous && { previous: { period: daysOf(before), total: previous } }),
+    ...(previous && { previous: { period: daysOf(before), total: previous.together } }),
     definitions: Object.fromEntries(
       measures.map((name) => [
         name,
@@ -67,10 +70,10 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Conte
     ),
     is_cut: rows.length > limit,
     notes: [
-      ...notesOn(asked, context),
+      ...new Set(periods.flatMap((one) => notesOn({ ...asked, period: one }, context))),
       ...windows,
-      ...daysOnly(asked, since),
-      ...tooFew(context, { isMerged, totals: [total, previous ?? total] }),
+      ...daysOnly(asked, previous?.detailFrom ?? since),
+      ...tooFew(context, { isMerged, totals }),
     ],
   }
 }
@@ -97,11 +100,11 @@ const answerOn = async (
   const { groups, together, ...rest } = await groupsIn(tx, asked, context)
   const rows = groups.map(({ names, numbers }) => ({ ...names, ...numbers }))
   const isAll = groups.length <= asked.limit || leastOf(context) !== undefined
-  return { rows, total: isAll ? together : await totalOf(tx, asked, context), ...rest }
+  return { rows, total: isAll ? together : (await withoutGroups(tx, asked, context)).together, ...rest }
 }
 
-const totalOf = async (tx: Sql, asked: Asked, context: Context): Promise<PullsRow> =>
-  (await groupsIn(tx, { ...asked, groupBy: [] }, context)).together
+const withoutGroups = async (tx: Sql, asked: Asked, context: Context): Promise<Answered> =>
+  groupsIn(tx, { ...asked, groupBy: [] }, context)
 
 const groupsIn = async (tx: Sql, asked: Asked, context: Context): Promise<Answered> => {
   const { period } = asked
