@@ -15,7 +15,7 @@ export const pullers = async ({ json, ...options }: PullsOptions): Promise<void>
       (await service.get(`/pulls/pullers?${new URLSearchParams({ ...parameters, top }).toString()}`)) as PullersAnswer,
     async ({ stores, config }) => {
       const named = wholeNumber('--top', top, 1_000)
-      const context = { leastPullers: config.pulls_least_pullers }
+      const context = { leastPullers: config.pulls_least_pullers, rotation: config.pulls_salt_rotation }
       return askPullers(stores.database.sql, askedIn(parameters, clock()), named, context)
     },
   )

@@ -96,6 +96,19 @@ describe('GET /pulls', () => {
       without_top: { pulls: 450, pullers: 3 },
     })
     expect(body.top).toHaveLength(2)
+    expect(body.notes).toEqual([expect.stringMatching(/^Origins get new names on the first of each month/)])
+  })
+
+  test('says of those who pull since when they are known', async () => {
+    const db = app.app.core.stores.database.sql
+    const notes = async (query: string): Promise<unknown> => (await get(`/pulls/pullers?${query}`)).body.notes
+    await sql`update pulls.registries set kept_from = '2026-11-08'`.execute(db)
+    const note = 'Single invocations are kept since 2026-11-08: none before it is in these numbers.'
+    expect(await notes('since=2026-11-07')).toEqual([note])
+    expect(await notes('since=2026-11-08')).toEqual([])
+    // It begins an hour earlier there.
+    expect(await notes('since=2026-11-08&tz=Europe/Berlin')).toEqual([note])
+    await sql`update pulls.registries set kept_from = '-infinity'`.execute(db)
   })
 
   test('tells how origins ask, as likely with its evidence', async () => {

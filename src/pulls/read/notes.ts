@@ -1,3 +1,4 @@
+import { dateOf, type Micros } from '../../events/calendar.js'
 import type { Places } from '../place/places.js'
 import { periodOf, type Rotation } from '../record/salts.js'
 import { namesIn, type Asked } from './asked.js'
@@ -28,10 +29,7 @@ export const notesOn = (asked: Asked, { rotation, stamps }: Context): string[] =
   const { measures } = asked
   const names = new Set<string>(namesIn(asked))
   const hasUniques = measures.some((name) => 'distinct' in measure(name))
-  const notes = []
-  if (hasUniques && seesNewNames(asked, rotation)) {
-    notes.push(`Origins get new names ${LIVES[rotation]}: who pulled before and after counts twice among the uniques.`)
-  }
+  const notes = hasUniques ? newNames(asked, rotation) : []
   if (names.has('country')) {
     notes.push(
       stamps.country === undefined ? 'There is no file of countries.' : `Countries are as of ${stamps.country}.`,
@@ -45,13 +43,14 @@ export const notesOn = (asked: Asked, { rotation, stamps }: Context): string[] =
   return notes
 }
 
-/** Whether origins get new names within a period: a month of Berlin begins an hour before, or two, and sees those of two. */
-export const seesNewNames = ({ period, timeZone }: Pick<Asked, 'period' | 'timeZone'>, rotation: Rotation): boolean => {
+/** What somebody has to know of uniques: a month of Berlin begins an hour before that of UTC, or two, and sees the names of both. */
+export const newNames = ({ period, timeZone }: Pick<Asked, 'period' | 'timeZone'>, rotation: Rotation): string[] => {
   const { from, until } = periodOf(Date.parse(period.from) * 1_000, rotation)
-  return [from, until].some((change) => {
-    const at = change / 1_000
-    return localDay(new Date(at - 1), timeZone) >= period.from && localDay(new Date(at), timeZone) < period.to
-  })
+  const isWithin = (change: Micros): boolean =>
+    localDay(dateOf(change - 1), timeZone) >= period.from && localDay(dateOf(change), timeZone) < period.to
+  return isWithin(from) || isWithin(until)
+    ? [`Origins get new names ${LIVES[rotation]}: who pulled before and after counts twice among the uniques.`]
+    : []
 }
 
 /** What somebody has to know who asks for hours, or days of a time zone, of times of which only days of UTC are kept. */

@@ -3,7 +3,7 @@ import type { Sql } from '../../storage/database.js'
 import type { Asked } from './asked.js'
 import { conditionsOn, momentsOf } from './filters.js'
 import { leastOf, noSingleOrigins } from './least-pullers.js'
-import type { Context } from './notes.js'
+import { newNames, type Context } from './notes.js'
 import { outcomesFor, toldByOutcomes } from './outcomes.js'
 
 /** Kinds of clients that pull because they were told to once, not because somebody wants the image now. */
@@ -40,10 +40,10 @@ export const askPullers = async (
   db: Sql,
   asked: Asked,
   top: number,
-  context: Pick<Context, 'leastPullers'>,
+  context: Pick<Context, 'leastPullers' | 'rotation'>,
 ): Promise<PullersAnswer> => {
   const each = pullsOfEach(asked)
-  const [all, most] = await Promise.all([
+  const [all, most, since] = await Promise.all([
     sql<Row>`
       select coalesce(sum(pulls), 0) as pulls, count(*) as pullers,
         percentile_cont(0.5) within group (order by pulls) as median,
@@ -54,6 +54,7 @@ export const askPullers = async (
     sql<{ origin: string; client: string; kind: string; pulls: string }>`
       select origin, client, kind, pulls from (${each}) e order by pulls desc, origin limit ${top}
     `.execute(db),
+    keptSince(db, asked),
   ])
   const [row] = all.rows
   const [pulls, pullers] = [Number(row?.pulls ?? 0), Number(row?.pullers ?? 0)]
@@ -73,8 +74,23 @@ export const askPullers = async (
       ...(isTold(people.pullers) && { without_automatic: { ...people, kinds: AUTOMATIC } }),
     }),
     top: least === undefined ? named : [],
-    notes: least === undefined ? [] : [noSingleOrigins(context)],
+    notes: [
+      ...newNames(asked, context.rotation),
+      ...(since === undefined
+        ? []
+        : [`Single invocations are kept since ${since}: none before it is in these numbers.`]),
+      ...(least === undefined ? [] : [noSingleOrigins(context)]),
+    ],
   }
+}
+
+/** The first UTC day of which all single invocations are kept, where a period reaches back beyond it. */
+const keptSince = async (db: Sql, { period, timeZone }: Asked): Promise<string | undefined> => {
+  const { rows } = await sql<{ day: string | null }>`
+    select max(kept_from)::text as day from pulls.registries
+    where isfinite(kept_from) and kept_from::timestamp at time zone 'UTC' > ${momentsOf(period, timeZone).from}
+  `.execute(db)
+  return rows[0]?.day ?? undefined
 }
 
 const isNoneOr = (least: number, some: number): boolean => some === 0 || some >= least
