@@ -114,6 +114,7 @@ const groupsIn = async (tx: Sql, asked: Asked, context: Context): Promise<Answer
   const isMonthly = times.every((name) => name === 'month') && period.weekday === undefined
   const wanted: Wanted = {
     period,
+    timeZone: asked.timeZone,
     byDay: isUtc(asked.timeZone) && !names.includes('hour'),
     grain: summary === undefined ? undefined : isMonthly ? 'month' : 'day',
   }

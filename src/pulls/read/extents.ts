@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/database.js'
-import { addDays, addMonths, type Period } from './period.js'
+import { addDays, addMonths, localDay, type Period } from './period.js'
 
 /** Days from the first up to, and without, another. */
 export type Range = { from: string; to: string }
@@ -17,6 +17,7 @@ export type Extent = {
 
 export type Wanted = {
   period: Period
+  timeZone: string
   /** Whether UTC days will do as far as there are any; else single outcomes tell as far back as they are kept. */
   byDay: boolean
   /** The coarsest summaries that will do. */
@@ -39,12 +40,17 @@ export const extentsOf = async (db: Sql, wanted: Wanted): Promise<Extent[]> => {
   return rows.map((state) => extentOf(state, wanted))
 }
 
-/** The first day of which single invocations tell all, where a period reaches back beyond it and days of UTC do not do. */
-export const detailFrom = (extents: readonly Extent[], { period, byDay }: Wanted): string | undefined =>
+/**
+ * The first day of the time zone of which single invocations tell all, where a period reaches back beyond it and days of UTC do
+ * not do.
+ */
+export const detailFrom = (extents: readonly Extent[], { period, timeZone, byDay }: Wanted): string | undefined =>
   byDay
     ? undefined
     : extents
         .flatMap(({ outcomes }) => outcomes ?? [])
+        // East of UTC that day began before, when nothing was kept yet.
+        .map((day) => addDays(localDay(new Date(Date.parse(day) - 1), timeZone), 1))
         .filter((day) => day > period.from)
         .sort()
         .at(-1)

@@ -300,13 +300,20 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
   test('make a day of any time zone the day of UTC once its detail is gone', async () => {
     await keepPulls(['2026-10-01', '2026-10-31'])
     await forgetOutcomes(stores.database, 1, NOW)
-    for (const tz of ['Asia/Tokyo', 'America/New_York']) {
+    const ownDays = [
+      ['Asia/Tokyo', '2026-11-05'],
+      ['America/New_York', '2026-11-04'],
+    ] as const
+    for (const [tz, since] of ownDays) {
       const { rows, notes } = await ask(askedIn({ measures: 'pulls', group_by: 'day', period: '2026-10', tz }, NOW))
-      expect(notes).toEqual([`Days of ${tz} are told since 2026-11-04: before that they are days of UTC.`])
+      expect(notes).toEqual([`Days of ${tz} are told since ${since}: before that they are days of UTC.`])
       expect(rows).toEqual([
         { day: '2026-10-01', pulls: 1 },
         { day: '2026-10-31', pulls: 1 },
       ])
+      // Of the day on which single invocations begin, Tokyo lacks its first nine hours.
+      const first = await ask(askedIn({ measures: 'pulls', since: '2026-11-04', tz }, NOW))
+      expect(first.notes).toHaveLength(since === '2026-11-04' ? 0 : 1)
     }
     const hours = askedIn({ measures: 'pulls', group_by: 'hour', period: '2026-10' }, NOW)
     expect(await ask(hours)).toMatchObject({
