@@ -35,6 +35,8 @@ const DEFAULTS = {
   period: 'last-28-days',
   tz: 'UTC',
 }
+/** PostgreSQL takes these for abbreviations, without summer time, and offsets for what is west of Greenwich. */
+const READ_OTHERWISE = /^(?:[CEMW]ET$|[+-])/i
 const WORDS = new Set<string>(['measures', 'group_by', 'period', 'since', 'until', 'tz', 'compare', 'limit'])
 
 /** Parameters of a question beside its filters, with what they are. */
@@ -61,7 +63,8 @@ export const askedIn = (parameters: Readonly<Record<string, unknown>>, now: Date
   }
   const text = (name: string): string | undefined => texts.get(name)
   const timeZone = text('tz') ?? DEFAULTS.tz
-  if (!isTimeZone(timeZone)) throw new PullsError('tz: expected an IANA time zone, as Europe/Berlin')
+  if (!isTimeZone(timeZone) || READ_OTHERWISE.test(timeZone))
+    throw new PullsError('tz: expected an IANA time zone, as Europe/Berlin')
   const groupBy = names(text('group_by') ?? '', 'group_by', DIMENSION_NAMES)
   if (groupBy.length > MOST_GROUPS) throw new PullsError(`group_by: expected at most ${MOST_GROUPS}`)
   const compare = text('compare')

@@ -36,6 +36,8 @@ describe('a question about pulls', () => {
     [{ measures: 'pulls,stars' }, /^measures: "stars" is not known, expected invocations, pulls, /],
     [{ group_by: 'day,client,tag,os' }, /^group_by: expected at most 3/],
     [{ tz: 'Mars/Olympus' }, /^tz: expected an IANA time zone/],
+    [{ tz: 'CET' }, /^tz: expected an IANA time zone, as Europe/],
+    [{ tz: '+01:00' }, /^tz: expected an IANA time zone, as Europe/],
     [{ period: 'soon' }, /^period: "soon" is no period; expected today, /],
     [{ period: 'today', since: '2026-01-01' }, /^period: expected either/],
     [{ until: '2026-01-01' }, /^until: expected since beside it/],
