@@ -45,7 +45,7 @@ describe('GET /pulls', () => {
     })
     expect(body.notes).toEqual([
       expect.stringMatching(/^Origins get new names on the first of each month/),
-      expect.stringMatching(/^Countries are as of 20\d\d-\d\d-\d\d\.$/),
+      expect.stringMatching(/^Requests get their countries when they come, now by a file as of 20\d\d-\d\d-\d\d\.$/),
     ])
   })
 

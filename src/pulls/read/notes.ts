@@ -30,18 +30,18 @@ export const notesOn = (asked: Asked, { rotation, stamps }: Context): string[] =
   const names = new Set<string>(namesIn(asked))
   const hasUniques = measures.some((name) => 'distinct' in measure(name))
   const notes = hasUniques ? newNames(asked, rotation) : []
-  if (names.has('country')) {
-    notes.push(
-      stamps.country === undefined ? 'There is no file of countries.' : `Countries are as of ${stamps.country}.`,
-    )
-  }
-  if (names.has('network') || names.has('network_kind')) {
-    notes.push(stamps.network === undefined ? 'There is no file of networks.' : `Networks are as of ${stamps.network}.`)
-  }
+  if (names.has('country')) notes.push(lookedUp('countries', stamps.country))
+  if (names.has('network') || names.has('network_kind')) notes.push(lookedUp('networks', stamps.network))
   if (names.has('behaviour') || names.has('likely')) notes.push(READ)
   if (names.has('likely')) notes.push(INFERRED)
   return notes
 }
+
+/** Addresses are not kept, so what was looked up by a file before stays as it was. */
+const lookedUp = (what: string, stamp: string | undefined): string =>
+  stamp === undefined
+    ? `There is no file of ${what} now: only requests of before have any.`
+    : `Requests get their ${what} when they come, now by a file as of ${stamp}.`
 
 /** What somebody has to know of uniques: a month of Berlin begins an hour before that of UTC, or two, and sees the names of both. */
 export const newNames = ({ period, timeZone }: Pick<Asked, 'period' | 'timeZone'>, rotation: Rotation): string[] => {
