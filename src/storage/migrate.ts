@@ -8,6 +8,7 @@ import { pulls } from './migrations/0006-pulls.js'
 import { pullSummaries } from './migrations/0007-pull-summaries.js'
 import { pullChains } from './migrations/0008-pull-chains.js'
 import { pullBehaviours } from './migrations/0009-pull-behaviours.js'
+import { pullPreviousNames } from './migrations/0010-pull-previous-names.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 const MIGRATIONS = {
@@ -20,6 +21,7 @@ const MIGRATIONS = {
   '0007-pull-summaries': pullSummaries,
   '0008-pull-chains': pullChains,
   '0009-pull-behaviours': pullBehaviours,
+  '0010-pull-previous-names': pullPreviousNames,
 }
 
 /**

@@ -21,7 +21,8 @@ export type Taken = {
 }
 
 /**
- * Takes requests of a registry that wait, and keeps them for those who process them themselves (`GET /requests`). Numbers are given
+ * Takes requests of a registry that wait, and keeps them for those who process them themselves (`GET /requests`), without the
+ * name of before that an origin had, which nobody is to know once its salt is gone. Numbers are given
  * in the order in which transactions end, so that who has read up to a number has missed none before it.
  * @param stretch what was taken before it in the same transaction is not looked at again: its index entries stay until it ends.
  * @param foldedTo up to when requests were folded before.
@@ -39,7 +40,10 @@ export const takeRequests = async (
       delete from pulls.pending where ${isIn} and at <= coalesce((select at from last), 'infinity')
       returning id, registry, at, repository, origin, request, who, at <= ${timeOf(foldedTo)}::timestamptz as is_late
     ), kept as (
-      insert into pulls.requests (id, registry, at, repository, origin, request, who, is_late) select * from taken
+      insert into pulls.requests (id, registry, at, repository, origin, request, who, is_late)
+      select id, registry, at, repository, origin,
+        case when strpos(request, '"previous"') > 0 then (request::jsonb - 'previous')::text else request end, who, is_late
+      from taken
     )
     select id, registry, repository, origin, request, who, is_late as "isLate" from taken
   `.execute(tx)

@@ -27,7 +27,7 @@ export const networksInCsv = (text: string): ((address: string) => Network | und
     const key = `${number} ${kind}`
     const network = known.get(key) ?? {
       network: networkNamed(number, name),
-      ...(kind !== '' && { networkKind: kind.toLowerCase().slice(0, LONGEST) }),
+      ...(kind !== '' && { networkKind: kindNamed(kind) }),
     }
     known.set(key, network)
     ranges.push([keyOf(first), keyOf(last), network])
@@ -44,6 +44,9 @@ export const networksInCsv = (text: string): ((address: string) => Network | und
 /** As AS15169 Google LLC. */
 export const networkNamed = (number: number | string, name: string): string =>
   `AS${number} ${name}`.trim().slice(0, LONGEST)
+
+/** As files of different makers write it: cloud, isp. */
+export const kindNamed = (kind: string): string => kind.toLowerCase().slice(0, LONGEST)
 
 const LONGEST = 128
 

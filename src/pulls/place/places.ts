@@ -2,7 +2,8 @@ import { readFileSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { isIP } from 'node:net'
 import { Reader, type Response } from 'mmdb-lib'
-import { networkNamed, networksInCsv, type Network } from './network-csv.js'
+import { networksInCsv, type Network } from './network-csv.js'
+import { networkIn } from './network-record.js'
 import { PlacesError } from './places-error.js'
 
 /** Where an address is, as far as the files tell. */
@@ -81,12 +82,4 @@ const countryIn = (record: unknown): string | undefined => {
   const { country_code, country } = (record ?? {}) as { country_code?: unknown; country?: { iso_code?: unknown } }
   const code = country_code ?? country?.iso_code
   return typeof code === 'string' && /^[A-Z]{2}$/.test(code) ? code : undefined
-}
-
-const networkIn = (record: unknown): Partial<Network> => {
-  const { autonomous_system_number: number, autonomous_system_organization: name } = (record ?? {}) as Record<
-    string,
-    unknown
-  >
-  return typeof number === 'number' ? { network: networkNamed(number, typeof name === 'string' ? name : '') } : {}
 }

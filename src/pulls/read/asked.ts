@@ -35,6 +35,8 @@ const DEFAULTS = {
   period: 'last-28-days',
   tz: 'UTC',
 }
+/** One in a value has a backslash before it. */
+const COMMA = /(?<!\\),/
 /** PostgreSQL takes these for abbreviations, without summer time, and offsets for what is west of Greenwich. */
 const READ_OTHERWISE = /^(?:[CEMW]ET$|[+-])/i
 const WORDS = new Set<string>(['measures', 'group_by', 'period', 'since', 'until', 'tz', 'compare', 'limit'])
@@ -93,7 +95,7 @@ const filtersIn = (texts: ReadonlyMap<string, string>): Asked['filters'] => {
   const given = [...texts].filter(([name]) => !WORDS.has(name))
   return given.map(([name, text]) => {
     const [dimension] = names(name, 'parameters', DIMENSION_NAMES)
-    const values = text.split(',').map((one) => one.trim())
+    const values = text.split(COMMA).map((one) => one.trim().replaceAll('\\,', ','))
     if (!dimension || values.length > MOST_VALUES || values.some((value) => value.length > LONGEST_VALUE))
       throw new PullsError(`${name}: expected at most ${MOST_VALUES} values of at most ${LONGEST_VALUE} characters`)
     if (values.some((value) => value.includes('\0'))) throw new PullsError(`${name}: holds a NUL`)

@@ -126,6 +126,19 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
     expect(await pullTotals(stores.database.sql)).toMatchObject([{ repository: 'a', invocations: 1, pulls: 1 }])
   })
 
+  test('forgets the name that an origin had before, once a request is folded', async () => {
+    await stores.clear()
+    const { ingest } = createCounting(stores)
+    await ingest([ask(1, 0)])
+    await sql`
+      update pulls.pending set request = jsonb_set(request::jsonb, '{previous}', '"november"')::text
+    `.execute(stores.database.sql)
+    await finish()
+    expect(await requestsAfter(stores.database.sql, 0, 10)).toMatchObject([{ method: 'GET', tag: 'latest' }])
+    const { rows } = await sql<{ request: string }>`select request from pulls.requests`.execute(stores.database.sql)
+    expect(rows.map(({ request }) => request).join()).not.toContain('november')
+  })
+
   test('tells how many requests joined others, and how many of them only just', async () => {
     await stores.clear()
     const { ingest } = createCounting(stores)

@@ -32,6 +32,11 @@ describe('a question about pulls', () => {
     ])
   })
 
+  test('a comma in a value has a backslash before it', () => {
+    const { filters } = askedIn({ network: 'AS64496 Example\\, Inc.,AS64497*' }, NOW)
+    expect(filters).toEqual([{ dimension: 'network', values: ['AS64496 Example, Inc.', 'AS64497*'] }])
+  })
+
   test.each([
     [{ measures: 'pulls,stars' }, /^measures: "stars" is not known, expected invocations, pulls, /],
     [{ group_by: 'day,client,tag,os' }, /^group_by: expected at most 3/],
