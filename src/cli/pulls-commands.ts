@@ -9,11 +9,26 @@ import type { PullsOptions } from './pulls.js'
 
 const option = (name: string): string => `--${name.replaceAll('_', '-')} <${name}>`
 
+/** Commander lets `pulls` take its options from behind a command below it: one that `forget` lacks would seem to narrow it. */
+const refuseOthers = (pulls: Command, its: Command): void => {
+  const known = new Set(its.options.map(({ long }) => long))
+  const other = pulls.options.find(
+    (one) => pulls.getOptionValueSource(one.attributeName()) === 'cli' && !known.has(one.long),
+  )
+  if (other) its.error(`error: unknown option '${other.long ?? other.flags}' of ${its.name()}`)
+}
+
+const addFilters = (command: Command): void => {
+  for (const [name, { help }] of Object.entries(DIMENSIONS))
+    command.option(option(name), `only ${help}; several separated by commas, * at the end for all that begin so`)
+}
+
 /** Adds `pulls` and `clients`. */
 export const addPullsCommands = (program: Command): void => {
   const pulls = program
     .command('pulls')
     .description('ask who pulls what, with what, and how often')
+    .hook('preSubcommand', refuseOthers)
     .addHelpText(
       'after',
       examples(
@@ -27,8 +42,7 @@ export const addPullsCommands = (program: Command): void => {
     )
     .addHelpText('after', `\nMeasures: ${MEASURE_NAMES.join(', ')}`)
   for (const [name, help] of Object.entries(PARAMETERS)) pulls.option(option(name), help)
-  for (const [name, { help }] of Object.entries(DIMENSIONS))
-    pulls.option(option(name), `only ${help}; several separated by commas, * at the end for all that begin so`)
+  addFilters(pulls)
   pulls
     .addOption(json().conflicts(['csv', 'ndjson']))
     .option('--csv', 'print CSV (RFC 4180)')
@@ -50,8 +64,8 @@ export const addPullsCommands = (program: Command): void => {
     .action(async (_options: PullsOptions, command: Command) =>
       (await import('./pullers.js')).pullers(command.optsWithGlobals()),
     )
-  for (const name of ['period', 'since', 'until', 'tz', 'repository', 'kind'] as const)
-    pullers.option(option(name), name in PARAMETERS ? PARAMETERS[name as keyof typeof PARAMETERS] : `only this ${name}`)
+  for (const name of ['period', 'since', 'until', 'tz'] as const) pullers.option(option(name), PARAMETERS[name])
+  addFilters(pullers)
 
   pulls
     .command('behaviour')

@@ -88,6 +88,8 @@ describe('tallyman pulls', () => {
       top: [{ pulls: 10, client: 'containerd' }],
       without_top: { pulls: 20, pullers: 2 },
     })
+    const some = await pulls('pullers', '--since', days, '--client', 'podman', '--json')
+    expect(JSON.parse(some.out)).toMatchObject({ pulls: 0, pullers: 0 })
     const behaviour = await pulls('behaviour', '--json')
     expect(JSON.parse(behaviour.out)).toHaveLength(3)
     expect(JSON.parse(behaviour.out)).toMatchObject([
@@ -117,6 +119,17 @@ describe('tallyman pulls', () => {
         .filter(Boolean)
         .map((line) => JSON.parse(line) as unknown),
     ).toMatchObject([{ tag: 'never' }])
+  })
+
+  test.each([
+    [['forget', '--repository', 'team/app', '--tag', '1.0'], /unknown option '--tag'/],
+    [['--tag', '1.0', 'forget', '--repository', 'team/app'], /unknown option '--tag' of forget/],
+    [['pullers', '--group-by', 'client'], /unknown option '--group-by'/],
+    [['behaviour', '--kind', 'runtime'], /unknown option '--kind'/],
+  ])('does not leave out what it cannot do: %j', async (args, message) => {
+    const { code, out, err } = await pulls(...args)
+    expect([code, out]).toEqual([1, ''])
+    expect(err).toMatch(message)
   })
 
   test('forgets an origin', async () => {
