@@ -5,13 +5,23 @@ import { addInventoryCommands } from './cli/inventory-commands.js'
 import { addPullsCommands } from './cli/pulls-commands.js'
 import { version } from './core.js'
 
+/** As of what a SIGPIPE ends, which Node.js ignores. */
+const READER_GONE = 141
+
+const endWithReader = (error: NodeJS.ErrnoException): void => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(READER_GONE)
+}
+
 const program = new Command('tallyman')
   .description('Counts how a container registry is used: who pushes, pulls and deletes, in unique users and totals.')
   .version(version)
   .option('-c, --config <file>', 'configuration file (default: $TALLYMAN_CONFIG, else tallyman.yml)')
-  .hook('preAction', (command) => {
+  .hook('preAction', (command, its) => {
     const { config } = command.opts<{ config?: string }>()
     if (config !== undefined) process.env.TALLYMAN_CONFIG = config
+    // A service goes on; an answer that nobody reads any more, as behind head, is at its end.
+    if (its.name() !== 'serve') process.stdout.on('error', endWithReader)
   })
   .showHelpAfterError('(see --help)')
   .addHelpText(

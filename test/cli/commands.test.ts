@@ -1,5 +1,8 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { notified } from '../servers/app.js'
 import { startPostgres, type PostgresServer } from '../servers/postgres.js'
@@ -13,6 +16,15 @@ import { embeddedFolder } from '../servers/stores.js'
 const lastWeek = (): string => new Date(Date.now() - 7 * 86_400_000).toISOString()
 const day = (offset: number): string => new Date(Date.now() + offset * 86_400_000).toISOString().slice(0, 10)
 const TAG_USERS = 'i_container_registry_push_tag_user'
+
+describe('a reader that goes away, as head does', () => {
+  test('ends a command without a word', async () => {
+    const child = spawn(process.execPath, [join(ROOT, 'dist', 'main.js'), 'metrics', 'docs'], { cwd: ROOT })
+    child.stdout.destroy()
+    const [err] = await Promise.all([text(child.stderr), once(child, 'exit')])
+    expect([child.exitCode, err]).toEqual([141, ''])
+  })
+})
 
 describe('help', () => {
   test.each([
