@@ -1,5 +1,5 @@
 import { isTimeZone } from '../../events/calendar.js'
-import { DIMENSION_NAMES, type DimensionName } from './dimensions.js'
+import { DIMENSION_NAMES, DIMENSIONS, type DimensionName } from './dimensions.js'
 import { MEASURE_NAMES, type MeasureName } from './measures.js'
 import { addDays, isDay, localDay, PeriodError, periodOf, type Period } from './period.js'
 
@@ -66,13 +66,15 @@ export const askedIn = (parameters: Readonly<Record<string, unknown>>, now: Date
   const text = (name: string): string | undefined => texts.get(name)
   const timeZone = text('tz') ?? DEFAULTS.tz
   if (!isTimeZone(timeZone) || READ_OTHERWISE.test(timeZone))
-    throw new PullsError('tz: expected an IANA time zone, as Europe/Berlin')
+    throw new PullsError(`tz: "${excerpt(timeZone)}" is no time zone, expected one of IANA, as Europe/Berlin`)
   const groupBy = names(text('group_by') ?? '', 'group_by', DIMENSION_NAMES)
   if (groupBy.length > MOST_GROUPS) throw new PullsError(`group_by: expected at most ${MOST_GROUPS}`)
+  const measures = names(text('measures') ?? DEFAULTS.measures, 'measures', MEASURE_NAMES)
+  if (measures.length === 0) throw new PullsError(`measures: expected at least one of ${MEASURE_NAMES.join(', ')}`)
   const compare = text('compare')
   if (compare !== undefined && compare !== 'previous') throw new PullsError('compare: expected previous')
   return {
-    measures: names(text('measures') ?? DEFAULTS.measures, 'measures', MEASURE_NAMES),
+    measures,
     groupBy,
     filters: filtersIn(texts),
     period: periodIn(texts, localDay(now, timeZone)),
@@ -86,20 +88,24 @@ const names = <Name extends string>(text: string, parameter: string, known: read
   const wanted = [...new Set(text.split(',').map((one) => one.trim()))].filter((one) => one !== '')
   const unknown = wanted.find((one) => !(known as readonly string[]).includes(one))
   if (unknown !== undefined)
-    throw new PullsError(`${parameter}: "${unknown.slice(0, 40)}" is not known, expected ${known.join(', ')}`)
-  if (wanted.length === 0 && text !== '') throw new PullsError(`${parameter}: expected one of ${known.join(', ')}`)
+    throw new PullsError(`${parameter}: "${excerpt(unknown)}" is not known, expected ${known.join(', ')}`)
   return wanted as Name[]
 }
+
+const excerpt = (text: string): string => text.slice(0, 40)
+
+const isDimension = (name: string): name is DimensionName => Object.hasOwn(DIMENSIONS, name)
 
 const filtersIn = (texts: ReadonlyMap<string, string>): Asked['filters'] => {
   const given = [...texts].filter(([name]) => !WORDS.has(name))
   return given.map(([name, text]) => {
-    const [dimension] = names(name, 'parameters', DIMENSION_NAMES)
+    if (!isDimension(name))
+      throw new PullsError(`"${excerpt(name)}" is no parameter, expected ${[...WORDS, ...DIMENSION_NAMES].join(', ')}`)
     const values = text.split(COMMA).map((one) => one.trim().replaceAll('\\,', ','))
-    if (!dimension || values.length > MOST_VALUES || values.some((value) => value.length > LONGEST_VALUE))
+    if (values.length > MOST_VALUES || values.some((value) => value.length > LONGEST_VALUE))
       throw new PullsError(`${name}: expected at most ${MOST_VALUES} values of at most ${LONGEST_VALUE} characters`)
     if (values.some((value) => value.includes('\0'))) throw new PullsError(`${name}: holds a NUL`)
-    return { dimension, values }
+    return { dimension: name, values }
   })
 }
 
@@ -109,8 +115,13 @@ const periodIn = (texts: ReadonlyMap<string, string>, today: string): Period => 
   if (since !== undefined) {
     if (period !== undefined) throw new PullsError('period: expected either period, or since and until')
     const last = until ?? today
-    if (!isDay(since)) throw new PullsError('since: expected a day since 1970, as 2026-03-10')
-    if (!isDay(last) || last < since) throw new PullsError('until: expected a day before 3000 that is not before since')
+    for (const [name, day] of [
+      ['since', since],
+      ['until', last],
+    ] as const)
+      if (!isDay(day))
+        throw new PullsError(`${name}: "${excerpt(day)}" is no day from 1970 to 2999, expected one as 2026-03-10`)
+    if (last < since) throw new PullsError('until: expected a day that is not before since')
     return { from: since, to: addDays(last, 1) }
   }
   try {
