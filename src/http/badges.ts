@@ -31,6 +31,7 @@ export const badgeRoutes = ({ database, context, repositories, now }: Needs): Ro
         404,
       )
     const asked = askedIn({ measures: measure, period, repository }, now())
+    if (asked.measures.length > 1) throw new BadRequest('400 Bad Request: measure: expected one')
     const { total } = await orTooLong(async () => askPulls(database.sql, asked, context))
     const [value] = Object.values(total)
     const [name = ''] = asked.measures
@@ -49,11 +50,14 @@ const isPublic = (repository: string, patterns: readonly string[]): boolean =>
 /** In the place of a number of fewer pullers than pulls_least_pullers. */
 const TOO_FEW = 'few'
 
-/** As 950, 1.2k, 34k, 5.6M. */
+const UNITS = ['', 'k', 'M', 'G', 'T']
+
+/** As 950, 1.2k, 34k, 5.6M, 7.8G. */
 export const shortNumber = (value: number): string => {
-  const [size, unit] = value >= 999_500 ? [1_000_000, 'M'] : value >= 1_000 ? [1_000, 'k'] : [1, '']
-  const scaled = value / size
-  return `${unit !== '' && scaled < 9.95 ? scaled.toFixed(1) : Math.round(scaled)}${unit}`
+  let scaled = value
+  let unit = 0
+  for (; scaled >= 999.5 && unit < UNITS.length - 1; unit++) scaled /= 1_000
+  return `${unit > 0 && scaled < 9.95 ? scaled.toFixed(1) : Math.round(scaled)}${UNITS[unit] ?? ''}`
 }
 
 const HEIGHT = 20

@@ -231,6 +231,7 @@ describe('GET /badge/…', () => {
     ['team/app.svg?period=%3Cscript%3E', 400],
     ['team/app.svg?period=0001', 400],
     ['team/app.svg?measure=pulls&measure=checks', 400],
+    ['team/app.svg?measure=pulls,checks', 400],
     ['public/anything.svg', 200],
   ])('%s is answered %d', async (path, status) => {
     expect((await badge(path)).status).toBe(status)
@@ -245,6 +246,8 @@ describe('GET /badge/…', () => {
     [999_499, '999k'],
     [999_500, '1.0M'],
     [5_640_000, '5.6M'],
+    [999_500_000, '1.0G'],
+    [12_300_000_000_000, '12T'],
   ])('shows %d as %s', (value, text) => {
     expect(shortNumber(value)).toBe(text)
   })
