@@ -35,7 +35,7 @@ export const addQuestion = (parent: Command, question: Question): void => {
     .option('--cursor <cursor>', 'where the last page ended')
     .addOption(new Option('--all', 'all rows, page after page').conflicts(['limit', 'cursor']))
     .addOption(json().conflicts(['csv', 'ndjson']))
-    .option('--csv', 'print CSV (RFC 4180), bytes as numbers')
+    .addOption(new Option('--csv', 'print CSV (RFC 4180), bytes as numbers').conflicts('ndjson'))
     .option('--ndjson', 'print a JSON object per line')
     .addHelpText('after', examples(example, `${example} --csv --all > ${name}.csv`))
     // Where the command above it has an option of the same name, that one took what was given.

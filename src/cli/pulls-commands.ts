@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import { PARAMETERS } from '../pulls/read/asked.js'
 import { DIMENSIONS } from '../pulls/read/dimensions.js'
 import { MEASURE_NAMES } from '../pulls/read/measures.js'
@@ -45,7 +45,7 @@ export const addPullsCommands = (program: Command): void => {
   addFilters(pulls)
   pulls
     .addOption(json().conflicts(['csv', 'ndjson']))
-    .option('--csv', 'print CSV (RFC 4180)')
+    .addOption(new Option('--csv', 'print CSV (RFC 4180)').conflicts('ndjson'))
     .option('--ndjson', 'print a JSON object per line')
     .action(async (options: PullsOptions) => (await import('./pulls.js')).pulls(options))
 

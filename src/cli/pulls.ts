@@ -22,27 +22,25 @@ export const pulls = async (options: PullsOptions): Promise<void> => {
     async ({ stores, config }) => askPulls(stores.database.sql, askedIn(parameters, clock()), contextBy(config)),
   )
   if (json === true) printJson(answer)
-  else if (csv === true) process.stdout.write(csvOf(columnsOf(answer), answer.rows))
+  else if (csv === true) process.stdout.write(csvOf(answer.columns, answer.rows))
   else if (ndjson === true) for (const row of answer.rows) printLine(JSON.stringify(row))
   else printAnswer(answer)
 }
 
-const columnsOf = ({ rows, total }: PullsAnswer): (keyof PullsRow)[] =>
-  Object.keys(rows[0] ?? total) as (keyof PullsRow)[]
-
 const TIMES: ReadonlySet<string> = new Set(['hour', 'day', 'week', 'month'])
 
 const printAnswer = (answer: PullsAnswer): void => {
-  const { rows, total, period, previous, definitions, is_cut, notes } = answer
-  const columns = columnsOf(answer)
+  const { columns, rows, total, period, previous, definitions, is_cut, notes } = answer
   const measures = Object.keys(definitions) as (keyof PullsRow)[]
   const weekday = period.weekday === undefined ? '' : `, only day ${period.weekday} of each week`
   printLine(`${period.since} to ${period.until} (${period.time_zone}${weekday})`)
   printLine()
-  printTable(
-    columns,
-    rows.map((row) => columns.map((name) => row[name])),
-  )
+  if (rows.length === 0) printLine('nothing')
+  else
+    printTable(
+      columns,
+      rows.map((row) => columns.map((name) => row[name])),
+    )
   if (rows.length > 1 && TIMES.has(columns[0] ?? '') && columns.length === measures.length + 1) {
     printLine()
     // Times of few pullers are together at the end.

@@ -22,9 +22,8 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
   router.get('/pulls', async (request, response) => {
     const { format, ...query } = request.query
     const send = formatOf(format)
-    const question = asked(query, now())
-    const answer = await orTooLong(async () => askPulls(database.sql, question, context))
-    send(response, { whole: answer, columns: [...question.groupBy, ...question.measures], rows: answer.rows })
+    const answer = await orTooLong(async () => askPulls(database.sql, asked(query, now()), context))
+    send(response, { whole: answer, columns: answer.columns, rows: answer.rows })
   })
   // One of the inventory's questions, where those look for it who ask for pulls.
   router.get('/pulls/last-used', async (request, response) => {

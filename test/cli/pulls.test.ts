@@ -79,6 +79,13 @@ describe('tallyman pulls', () => {
     })
   })
 
+  test('says that there is nothing, and what was asked for', async () => {
+    const asked = ['--group-by', 'day', '--measures', 'pulls', '--repository', 'team/none']
+    expect((await pulls(...asked, '--csv')).out).toBe('day,pulls\r\n')
+    expect((await pulls(...asked)).out).toMatch(/\(UTC\)\n\nnothing\n\n +pulls\ntotal +0\n/)
+    expect((await pulls('--csv', '--ndjson')).err).toMatch(/'--csv' cannot be used with option '--ndjson'/)
+  })
+
   test('shows who pulls most, and how', async () => {
     const spread = await pulls('pullers', '--since', days, '--top', '1', '--json')
     expect(JSON.parse(spread.out)).toMatchObject({

@@ -65,6 +65,13 @@ describe('GET /pulls', () => {
     expect(lines.map((line) => JSON.parse(line) as unknown)).toHaveLength(2)
   })
 
+  test('has its heading also where there are no groups', async () => {
+    const query = '/pulls?measures=pulls,checks&group_by=day,client&repository=team/none'
+    expect((await get(query)).body).toMatchObject({ rows: [], columns: ['day', 'client', 'pulls', 'checks'] })
+    expect(await (await app.get(`${query}&format=csv`)).text()).toBe('day,client,pulls,checks\r\n')
+    expect(await (await app.get(`${query}&format=ndjson`)).text()).toBe('')
+  })
+
   test('goes by hours and days of the time zone', async () => {
     const { body } = await get('/pulls?measures=pulls&group_by=hour&since=2026-11-20&until=2026-11-20&tz=Asia/Tokyo')
     // The twentieth begins there at 15:00 of the nineteenth.

@@ -14,6 +14,8 @@ import { windowNotes } from './windows.js'
 export type PullsRow = Partial<Record<DimensionName, string>> & Partial<Record<MeasureName, number>>
 
 export type PullsAnswer = {
+  /** What each row has, in this order, also where there is none. */
+  columns: (DimensionName | MeasureName)[]
   rows: PullsRow[]
   /** Of the whole period, whatever the groups; without numbers where they are of too few pullers. */
   total: PullsRow
@@ -31,7 +33,7 @@ export type PullsAnswer = {
 
 /** Answers a question about pulls, all of it as of one moment. */
 export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Context): Promise<PullsAnswer> => {
-  const { measures, period, timeZone, limit } = asked
+  const { measures, groupBy, period, timeZone, limit } = asked
   const before = periodBefore(period)
   const whole = asked.compare ? { ...asked, period: { ...period, from: before.from } } : asked
   // Days move from table to table: each is to be found in one of them.
@@ -54,6 +56,7 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Conte
   const periods = asked.compare ? [period, before] : [period]
   const totals = [total, ...(previous ? [previous.together] : [])]
   return {
+    columns: [...groupBy, ...measures],
     rows: rows.slice(0, limit),
     total,
     period: {
