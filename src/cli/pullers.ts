@@ -1,10 +1,11 @@
-import { askedIn, wholeNumber } from '../pulls/read/asked.js'
+import { contextBy } from '../open-pulls.js'
+import { wholeNumber } from '../pulls/read/asked.js'
 import { askBehaviours, type OriginBehaviour } from '../pulls/read/behaviours.js'
-import { askPullers, type PullersAnswer } from '../pulls/read/pullers.js'
+import { askPullers, pullersAskedIn, type PullersAnswer } from '../pulls/read/pullers.js'
 import { askOrOpen, clock, configNow } from './open.js'
 import { parametersOf } from './parameters.js'
 import { printJson, printLine, printTable } from './print.js'
-import type { PullsOptions } from './pulls.js'
+import { printPeriod, type PullsOptions } from './pulls.js'
 
 /** Shows who pulls most, and what is left without them. */
 export const pullers = async ({ json, ...options }: PullsOptions): Promise<void> => {
@@ -15,8 +16,7 @@ export const pullers = async ({ json, ...options }: PullsOptions): Promise<void>
       (await service.get(`/pulls/pullers?${new URLSearchParams({ ...parameters, top }).toString()}`)) as PullersAnswer,
     async ({ stores, config }) => {
       const named = wholeNumber('--top', top, 1_000)
-      const context = { leastPullers: config.pulls_least_pullers, rotation: config.pulls_salt_rotation }
-      return askPullers(stores.database.sql, askedIn(parameters, clock()), named, context)
+      return askPullers(stores.database.sql, pullersAskedIn(parameters, clock()), named, contextBy(config))
     },
   )
   if (json === true) {
@@ -24,6 +24,7 @@ export const pullers = async ({ json, ...options }: PullsOptions): Promise<void>
     return
   }
   const { pulls, pullers: all, median_pulls, mean_pulls, top_share, without_top, without_automatic, notes } = answer
+  printPeriod(answer.period)
   if (answer.top.length > 0) printTop(answer.top)
   printTable(
     ['', 'pulls', 'pullers'],
@@ -45,7 +46,7 @@ export const pullers = async ({ json, ...options }: PullsOptions): Promise<void>
   )
   printLine()
   if (mean_pulls !== undefined)
-    printLine(`Half of the pullers pull at most ${median_pulls} times; ${mean_pulls.toFixed(1)} on average.`)
+    printLine(`Pulls of a puller: ${mean_pulls.toFixed(1)} on average, ${median_pulls} in the median.`)
   for (const note of notes) printLine(note)
 }
 

@@ -1,5 +1,5 @@
 import { contextBy } from '../open-pulls.js'
-import { askedIn } from '../pulls/read/asked.js'
+import { askedIn, type ToldPeriod } from '../pulls/read/asked.js'
 import { askPulls, type PullsAnswer, type PullsRow } from '../pulls/read/ask-pulls.js'
 import { csvOf } from '../http/csv.js'
 import { askOrOpen, clock, configNow } from './open.js'
@@ -29,12 +29,15 @@ export const pulls = async (options: PullsOptions): Promise<void> => {
 
 const TIMES: ReadonlySet<string> = new Set(['hour', 'day', 'week', 'month'])
 
+export const printPeriod = ({ since, until, time_zone, weekday }: ToldPeriod): void => {
+  const only = weekday === undefined ? '' : `, only day ${weekday} of each week`
+  printLine(`${since} to ${until} (${time_zone}${only})\n`)
+}
+
 const printAnswer = (answer: PullsAnswer): void => {
   const { columns, rows, total, period, previous, definitions, is_cut, notes } = answer
   const measures = Object.keys(definitions) as (keyof PullsRow)[]
-  const weekday = period.weekday === undefined ? '' : `, only day ${period.weekday} of each week`
-  printLine(`${period.since} to ${period.until} (${period.time_zone}${weekday})`)
-  printLine()
+  printPeriod(period)
   if (rows.length === 0) printLine('nothing')
   else
     printTable(

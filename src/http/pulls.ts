@@ -2,12 +2,12 @@ import { Router } from 'express'
 import { z } from 'zod'
 import { lastUsed } from '../inventory/questions/last-used.js'
 import { erase } from '../pulls/jobs/erase.js'
-import { askedIn, wholeNumber, type Asked } from '../pulls/read/asked.js'
+import { askedIn, wholeNumber } from '../pulls/read/asked.js'
 import { askPulls } from '../pulls/read/ask-pulls.js'
 import { askBehaviours } from '../pulls/read/behaviours.js'
 import type { Context } from '../pulls/read/notes.js'
 import { requestsAfter } from '../pulls/read/requests.js'
-import { askPullers } from '../pulls/read/pullers.js'
+import { askPullers, pullersAskedIn } from '../pulls/read/pullers.js'
 import { isCancelled, type Database } from '../storage/database.js'
 import { formatOf, ndjsonOf } from './formats.js'
 import { answerQuestion } from './inventory.js'
@@ -22,7 +22,7 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
   router.get('/pulls', async (request, response) => {
     const { format, ...query } = request.query
     const send = formatOf(format)
-    const answer = await orTooLong(async () => askPulls(database.sql, asked(query, now()), context))
+    const answer = await orTooLong(async () => askPulls(database.sql, askedIn(query, now()), context))
     send(response, { whole: answer, columns: answer.columns, rows: answer.rows })
   })
   // One of the inventory's questions, where those look for it who ask for pulls.
@@ -32,7 +32,7 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
   router.get('/pulls/pullers', async (request, response) => {
     const { top = '10', ...query } = request.query
     const named = wholeNumber('top', top, 1_000)
-    response.json(await orTooLong(async () => askPullers(database.sql, asked(query, now()), named, context)))
+    response.json(await orTooLong(async () => askPullers(database.sql, pullersAskedIn(query, now()), named, context)))
   })
   router.get('/pulls/behaviour', async (request, response) => {
     const { repository, days = '7', limit = '100', ...others } = request.query
@@ -73,8 +73,6 @@ const cursorIn = (value: unknown): number => {
   if (typeof value === 'string' && /^\d+$/.test(value) && Number.isSafeInteger(number)) return number
   throw new BadRequest('400 Bad Request: since: expected the cursor of the last request that you have')
 }
-
-const asked = (query: object, now: Date): Asked => askedIn(query as Record<string, unknown>, now)
 
 /** A question that PostgreSQL gave up is too large; anything else it gave up is its own affair. */
 export const orTooLong = async <T>(answer: () => Promise<T>): Promise<T> => {

@@ -84,6 +84,7 @@ describe('GET /pulls', () => {
     ['/pulls?format=xml', /^400 Bad Request: format: expected json, csv, ndjson$/],
     ['/pulls?tag=a&tag=b', /^400 Bad Request: tag: expected one value$/],
     ['/pulls/pullers?top=0', /^400 Bad Request: top: expected a whole number from 1 to 1000$/],
+    ['/pulls/pullers?group_by=client', /^400 Bad Request: group_by: is no parameter of pullers$/],
     ['/pulls/behaviour?days=1000', /^400 Bad Request: days: expected a whole number from 1 to 90$/],
     ['/pulls/behaviour?repository=a%00b', /^400 Bad Request: repository: expected one$/],
     ['/pulls/behaviour?colour=red', /^400 Bad Request: colour: expected repository, days, limit$/],
@@ -110,12 +111,26 @@ describe('GET /pulls', () => {
     const db = app.app.core.stores.database.sql
     const notes = async (query: string): Promise<unknown> => (await get(`/pulls/pullers?${query}`)).body.notes
     await sql`update pulls.registries set kept_from = '2026-11-08'`.execute(db)
-    const note = 'Single invocations are kept since 2026-11-08: none before it is in these numbers.'
+    const note = 'Single invocations are kept since 2026-11-08: what is older is not in these numbers.'
     expect(await notes('since=2026-11-07')).toEqual([note])
     expect(await notes('since=2026-11-08')).toEqual([])
     // It begins an hour earlier there.
     expect(await notes('since=2026-11-08&tz=Europe/Berlin')).toEqual([note])
     await sql`update pulls.registries set kept_from = '-infinity'`.execute(db)
+  })
+
+  test('tells of which period, and what else is to be known of pullers', async () => {
+    const db = app.app.core.stores.database.sql
+    await sql`update pulls.registries set kept_from = '2026-10-26'`.execute(db)
+    const { body } = await get('/pulls/pullers?period=last-28-days&tz=Asia/Tokyo')
+    await sql`update pulls.registries set kept_from = '-infinity'`.execute(db)
+    expect(body).toMatchObject({
+      period: { since: '2026-10-24', until: '2026-11-20', time_zone: 'Asia/Tokyo' },
+      notes: [
+        expect.stringMatching(/^Origins get new names on the first of each month/),
+        'Single invocations are kept since 2026-10-26: what is older is not in these numbers.',
+      ],
+    })
   })
 
   test('tells how origins ask, as likely with its evidence', async () => {

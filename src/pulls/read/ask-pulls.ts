@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { Sql } from '../../storage/database.js'
-import { namesIn, type Asked } from './asked.js'
+import { namesIn, toldPeriod, type Asked, type ToldPeriod } from './asked.js'
 import { dimension, summaryFor, type DimensionName } from './dimensions.js'
 import { detailFrom, extentsOf, type Wanted } from './extents.js'
 import { groupsOf, type Group } from './groups.js'
@@ -8,7 +8,7 @@ import { largeGroupsOf } from './large-groups.js'
 import { leastOf, tooFew } from './least-pullers.js'
 import { daysOnly, notesOn, type Context } from './notes.js'
 import { measure, type MeasureName } from './measures.js'
-import { addDays, periodBefore, type Period } from './period.js'
+import { addDays, periodBefore } from './period.js'
 import { windowNotes } from './windows.js'
 
 export type PullsRow = Partial<Record<DimensionName, string>> & Partial<Record<MeasureName, number>>
@@ -19,8 +19,7 @@ export type PullsAnswer = {
   rows: PullsRow[]
   /** Of the whole period, whatever the groups; without numbers where they are of too few pullers. */
   total: PullsRow
-  /** First and last day, in the time zone. */
-  period: { since: string; until: string; time_zone: string; weekday?: number }
+  period: ToldPeriod
   /** What was in the period before, where that was asked for. */
   previous?: { period: { since: string; until: string }; total: PullsRow }
   /** What each number is, and whether it was counted or estimated. */
@@ -33,7 +32,7 @@ export type PullsAnswer = {
 
 /** Answers a question about pulls, all of it as of one moment. */
 export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Context): Promise<PullsAnswer> => {
-  const { measures, groupBy, period, timeZone, limit } = asked
+  const { measures, groupBy, period, limit } = asked
   const before = periodBefore(period)
   const whole = asked.compare ? { ...asked, period: { ...period, from: before.from } } : asked
   // Days move from table to table: each is to be found in one of them.
@@ -59,12 +58,10 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Conte
     columns: [...groupBy, ...measures],
     rows: rows.slice(0, limit),
     total,
-    period: {
-      ...daysOf(period),
-      time_zone: timeZone,
-      ...(period.weekday !== undefined && { weekday: period.weekday }),
-    },
-    ...(previous && { previous: { period: daysOf(before), total: previous.together } }),
+    period: toldPeriod(asked),
+    ...(previous && {
+      previous: { period: { since: before.from, until: addDays(before.to, -1) }, total: previous.together },
+    }),
     definitions: Object.fromEntries(
       measures.map((name) => [
         name,
@@ -80,11 +77,6 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Conte
     ],
   }
 }
-
-const daysOf = ({ from, to }: Period): { since: string; until: string } => ({
-  since: from,
-  until: addDays(to, -1),
-})
 
 type Answered = {
   groups: Group[]

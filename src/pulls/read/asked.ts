@@ -15,6 +15,16 @@ export type Asked = {
   limit: number
 }
 
+/** A period as answers tell it: its first and last day in the time zone. */
+export type ToldPeriod = { since: string; until: string; time_zone: string; weekday?: number }
+
+export const toldPeriod = ({ period, timeZone }: Pick<Asked, 'period' | 'timeZone'>): ToldPeriod => ({
+  since: period.from,
+  until: addDays(period.to, -1),
+  time_zone: timeZone,
+  ...(period.weekday !== undefined && { weekday: period.weekday }),
+})
+
 /** The dimensions that a question names. */
 export const namesIn = ({ groupBy, filters }: Pick<Asked, 'groupBy' | 'filters'>): DimensionName[] => [
   ...groupBy,

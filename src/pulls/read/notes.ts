@@ -44,7 +44,7 @@ const lookedUp = (what: string, stamp: string | undefined): string =>
     : `Requests get their ${what} when they come, now by a file as of ${stamp}.`
 
 /** What somebody has to know of uniques: a month of Berlin begins an hour before that of UTC, or two, and sees the names of both. */
-export const newNames = ({ period, timeZone }: Pick<Asked, 'period' | 'timeZone'>, rotation: Rotation): string[] => {
+const newNames = ({ period, timeZone }: Pick<Asked, 'period' | 'timeZone'>, rotation: Rotation): string[] => {
   const { from, until } = periodOf(Date.parse(period.from) * 1_000, rotation)
   const isWithin = (change: Micros): boolean =>
     localDay(dateOf(change - 1), timeZone) >= period.from && localDay(dateOf(change), timeZone) < period.to

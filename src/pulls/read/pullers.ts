@@ -1,9 +1,9 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/database.js'
-import type { Asked } from './asked.js'
+import { askedIn, PullsError, toldPeriod, type Asked, type ToldPeriod } from './asked.js'
 import { conditionsOn, momentsOf } from './filters.js'
 import { leastOf, noSingleOrigins } from './least-pullers.js'
-import { newNames, type Context } from './notes.js'
+import { notesOn, type Context } from './notes.js'
 import { outcomesFor, toldByOutcomes } from './outcomes.js'
 
 /** Kinds of clients that pull because they were told to once, not because somebody wants the image now. */
@@ -12,6 +12,7 @@ const AUTOMATIC = ['updater', 'scanner', 'mirror']
 type Puller = { origin: string; client: string; kind: string; pulls: number; share: number }
 
 export type PullersAnswer = {
+  period: ToldPeriod
   /** What is told of all pullers is left out where they are fewer than pulls_least_pullers. */
   pulls?: number
   pullers?: number
@@ -31,17 +32,25 @@ export type PullersAnswer = {
 
 type Row = Record<'pulls' | 'pullers' | 'median' | 'people_pulls' | 'people', string | null>
 
+/** What pullers cannot be asked by: they are what is grouped, and their pulls what is measured. */
+const OF_PULLS_ONLY = ['measures', 'group_by', 'compare', 'limit']
+
+/**
+ * Reads a question about pullers: a period and filters.
+ * @throws PullsError
+ */
+export const pullersAskedIn = (parameters: Readonly<Record<string, unknown>>, now: Date): Asked => {
+  const other = OF_PULLS_ONLY.find((name) => name in parameters)
+  if (other !== undefined) throw new PullsError(`${other}: is no parameter of pullers`)
+  return askedIn(parameters, now)
+}
+
 /**
  * How pulls are spread over those who pull: a total alone may be the work of two machines. Counted by origin in single
  * invocations, as far back as these are kept.
  * @param top how many pullers to name.
  */
-export const askPullers = async (
-  db: Sql,
-  asked: Asked,
-  top: number,
-  context: Pick<Context, 'leastPullers' | 'rotation'>,
-): Promise<PullersAnswer> => {
+export const askPullers = async (db: Sql, asked: Asked, top: number, context: Context): Promise<PullersAnswer> => {
   const each = pullsOfEach(asked)
   const [all, most, since] = await Promise.all([
     sql<Row>`
@@ -65,6 +74,7 @@ export const askPullers = async (
   /** Of what is left out, too, nobody is to learn by taking it from the rest. */
   const isTold = (some: number): boolean => least === undefined || (some >= least && isNoneOr(least, pullers - some))
   return {
+    period: toldPeriod(asked),
     ...(isTold(pullers) && {
       ...{ pulls, pullers, median_pulls: Number(row?.median ?? 0), mean_pulls: part(pulls, pullers) },
       ...(isTold(named.length) && {
@@ -75,10 +85,10 @@ export const askPullers = async (
     }),
     top: least === undefined ? named : [],
     notes: [
-      ...newNames(asked, context.rotation),
+      ...notesOn({ ...asked, measures: ['unique_origins'] }, context),
       ...(since === undefined
         ? []
-        : [`Single invocations are kept since ${since}: none before it is in these numbers.`]),
+        : [`Single invocations are kept since ${since}: what is older is not in these numbers.`]),
       ...(least === undefined ? [] : [noSingleOrigins(context)]),
     ],
   }

@@ -128,7 +128,7 @@ describe.each(STORE_PAIRS)('how origins ask, on %s', (_, open) => {
     expect(hours.rows).toHaveLength(3)
     expect(hours.total).toEqual({ invocations: 6 })
     const asked = askedIn({ period: '2026-03', behaviour: 'irregular' }, NOW)
-    expect(await askPullers(stores.database.sql, asked, 10, { rotation: 'never' })).toMatchObject({
+    expect(await askPullers(stores.database.sql, asked, 10, { rotation: 'never', stamps: {} })).toMatchObject({
       pulls: 6,
       top: [{ origin: 'person' }],
     })

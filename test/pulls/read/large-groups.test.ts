@@ -150,9 +150,14 @@ describe.each(STORE_PAIRS)('numbers of at least so many origins, on %s', (_, ope
   test('are no single origins', async () => {
     await keep([...of(6, { kind: 'runtime' }), { origin: 'scanner', kind: 'scanner' }])
     const pullers = async (top: number, leastPullers: number): Promise<PullersAnswer> =>
-      askPullers(stores.database.sql, askedIn({ period: '2026-11' }, NOW), top, { leastPullers, rotation: 'never' })
+      askPullers(stores.database.sql, askedIn({ period: '2026-11' }, NOW), top, {
+        rotation: 'never',
+        stamps: {},
+        leastPullers,
+      })
     const note = 'Single origins are not shown, nor what is left without fewer than 3 (pulls_least_pullers).'
-    const all = { pulls: 7, pullers: 7, median_pulls: 1, mean_pulls: 1 }
+    const period = { since: '2026-11-01', until: '2026-11-30', time_zone: 'UTC' }
+    const all = { period, pulls: 7, pullers: 7, median_pulls: 1, mean_pulls: 1 }
     // Two, or the scanner alone, could be told by what is left without them.
     expect(await pullers(2, 3)).toEqual({ ...all, top: [], notes: [note] })
     expect(await pullers(3, 3)).toMatchObject({ top: [], top_share: 3 / 7, without_top: { pulls: 4, pullers: 4 } })
