@@ -6,6 +6,7 @@ import { askOrOpen, clock, configNow } from './open.js'
 import { parametersOf } from './parameters.js'
 import { printJson, printLine, printTable } from './print.js'
 import { sparkline } from './sparkline.js'
+import { timesOf } from './timeline.js'
 
 export type PullsOptions = { json?: boolean; csv?: boolean; ndjson?: boolean } & Record<
   string,
@@ -24,17 +25,29 @@ export const pulls = async (options: PullsOptions): Promise<void> => {
   if (json === true) printJson(answer)
   else if (csv === true) process.stdout.write(csvOf(answer.columns, answer.rows))
   else if (ndjson === true) for (const row of answer.rows) printLine(JSON.stringify(row))
-  else printAnswer(answer)
+  else
+    printAnswer(
+      answer,
+      Object.keys(parameters).some((name) => TIMES.has(name) || name === 'weekday'),
+    )
 }
 
 const TIMES: ReadonlySet<string> = new Set(['hour', 'day', 'week', 'month'])
+
+/** A row for each time of a period, also for those without pulls. Times of few pullers are together, in no place of the line. */
+const inLine = (rows: readonly PullsRow[], time: keyof PullsRow, period: ToldPeriod): PullsRow[] => {
+  const told = new Map(rows.map((row) => [row[time], row]))
+  if (told.delete('other')) return [...told.values()]
+  return (timesOf(time, period, clock()) ?? []).map((name) => told.get(name) ?? {})
+}
 
 export const printPeriod = ({ since, until, time_zone, weekday }: ToldPeriod): void => {
   const only = weekday === undefined ? '' : `, only day ${weekday} of each week`
   printLine(`${since} to ${until} (${time_zone}${only})\n`)
 }
 
-const printAnswer = (answer: PullsAnswer): void => {
+/** @param isNarrowed whether only some times of the period were asked for. */
+const printAnswer = (answer: PullsAnswer, isNarrowed: boolean): void => {
   const { columns, rows, total, period, previous, definitions, is_cut, notes } = answer
   const measures = Object.keys(definitions) as (keyof PullsRow)[]
   printPeriod(period)
@@ -44,11 +57,11 @@ const printAnswer = (answer: PullsAnswer): void => {
       columns,
       rows.map((row) => columns.map((name) => row[name])),
     )
-  if (rows.length > 1 && TIMES.has(columns[0] ?? '') && columns.length === measures.length + 1) {
+  const [time = 'day'] = columns
+  if (rows.length > 1 && TIMES.has(time) && columns.length === measures.length + 1) {
     printLine()
-    // Times of few pullers are together at the end.
-    const series = rows.filter((row) => row[columns[0] ?? 'day'] !== 'other')
-    for (const name of measures) printLine(`${sparkline(series.map((row) => Number(row[name])))}  ${name}`)
+    const series = is_cut || isNarrowed ? rows : inLine(rows, time, period)
+    for (const name of measures) printLine(`${sparkline(series.map((row) => Number(row[name] ?? 0)))}  ${name}`)
   }
   const isGrouped = columns.length > measures.length
   if (isGrouped) {

@@ -66,6 +66,12 @@ describe('tallyman pulls', () => {
     expect(out).toMatch(/pulls \(counted\): invocations with at least one GET/)
   })
 
+  test('has a bar also for times without pulls', async () => {
+    const since = new Date(Date.now() - 9 * 86_400_000).toISOString().slice(0, 10)
+    const { out } = await pulls('--since', since, '--group-by', 'day', '--measures', 'pulls')
+    expect(out).toMatch(/^▁{6}[▁-█]{4} {2}pulls$/m)
+  })
+
   test('answers as JSON, CSV and NDJSON', async () => {
     const asked = ['--since', days, '--group-by', 'repository', '--measures', 'invocations,unique_origins']
     expect(JSON.parse((await pulls(...asked, '--json')).out)).toMatchObject({
