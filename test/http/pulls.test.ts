@@ -79,6 +79,16 @@ describe('GET /pulls', () => {
     expect(body.rows).toContainEqual({ hour: '2026-11-20T00:00', pulls: 3 })
   })
 
+  test('says since when requests wait to be folded', async () => {
+    const target = { repository: 'team/new', tag: '1.0', mediaType: 'application/vnd.oci.image.manifest.v1+json' }
+    const request = { addr: '192.0.2.1', host: 'registry.example', method: 'GET', useragent: 'curl/8.0' }
+    await app.notify({ events: [notified({ timestamp: NOW.toISOString(), action: 'pull', target, request })] })
+    const note =
+      'Requests since 2026-11-21 13:00:00 (Europe/Berlin) wait to be folded, and are not all in these numbers yet.'
+    expect((await get('/pulls?period=today&tz=Europe/Berlin')).body.notes).toContainEqual(note)
+    expect((await get('/pulls?period=yesterday&tz=Europe/Berlin')).body.notes).toEqual([])
+  })
+
   test.each([
     ['/pulls?measures=stars', /^400 Bad Request: measures: "stars" is not known/],
     ['/pulls?format=xml', /^400 Bad Request: format: expected json, csv, ndjson$/],

@@ -9,6 +9,7 @@ import { leastOf, tooFew } from './least-pullers.js'
 import { daysOnly, notesOn, type Context } from './notes.js'
 import { measure, type MeasureName } from './measures.js'
 import { addDays, periodBefore } from './period.js'
+import { waitingNotes } from './waiting.js'
 import { windowNotes } from './windows.js'
 
 export type PullsRow = Partial<Record<DimensionName, string>> & Partial<Record<MeasureName, number>>
@@ -42,6 +43,7 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Conte
     isMerged,
     detailFrom: since,
     windows,
+    waiting,
     previous,
   } = await db
     .transaction()
@@ -50,6 +52,7 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Conte
     .execute(async (tx) => ({
       ...(await answerOn(tx, asked, context)),
       windows: await windowNotes(tx, whole),
+      waiting: await waitingNotes(tx, asked),
       ...(asked.compare && { previous: await withoutGroups(tx, { ...asked, period: before }, context) }),
     }))
   const periods = asked.compare ? [period, before] : [period]
@@ -73,6 +76,7 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Conte
       ...new Set(periods.flatMap((one) => notesOn({ ...asked, period: one }, context))),
       ...windows,
       ...daysOnly(asked, previous?.detailFrom ?? since),
+      ...waiting,
       ...tooFew(context, { isMerged, totals }),
     ],
   }
