@@ -36,8 +36,7 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
   })
   router.get('/pulls/behaviour', async (request, response) => {
     const { repository, days = '7', limit = '100', ...others } = request.query
-    const [unknown] = Object.keys(others)
-    if (unknown !== undefined) throw new BadRequest(`400 Bad Request: ${unknown}: expected repository, days, limit`)
+    refuseOthers(others, 'repository, days, limit')
     if (repository !== undefined && (typeof repository !== 'string' || repository.includes('\0')))
       throw new BadRequest('400 Bad Request: repository: expected one')
     const look = { now: now(), days: wholeNumber('days', days, 90), limit: wholeNumber('limit', limit, 1_000) }
@@ -45,7 +44,8 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
     response.json({ items: await orTooLong(async () => askBehaviours(database.sql, placed, context)), days: look.days })
   })
   router.get('/requests', async (request, response) => {
-    const { since = '0', limit = '1000' } = request.query
+    const { since = '0', limit = '1000', ...others } = request.query
+    refuseOthers(others, 'since, limit')
     const rows = await requestsAfter(database.sql, cursorIn(since), wholeNumber('limit', limit, 10_000))
     response.type('application/x-ndjson').send(ndjsonOf(rows))
   })
@@ -67,6 +67,11 @@ const erasureRequest = z
     path: ['origin'],
     error: 'expected an origin, a repository, or both',
   })
+
+const refuseOthers = (others: object, expected: string): void => {
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) throw new BadRequest(`400 Bad Request: ${unknown}: expected ${expected}`)
+}
 
 const cursorIn = (value: unknown): number => {
   const number = Number(value)

@@ -12,5 +12,4 @@ export const arrayText = (values: readonly (string | number | boolean | null)[])
   return `${text}}`
 }
 
-const quoted = (text: string): string =>
-  `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
+const quoted = (text: string): string => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`

@@ -95,6 +95,8 @@ describe('GET /pulls', () => {
     ['/pulls?tag=a&tag=b', /^400 Bad Request: tag: expected one value$/],
     ['/pulls/pullers?top=0', /^400 Bad Request: top: expected a whole number from 1 to 1000$/],
     ['/pulls/pullers?group_by=client', /^400 Bad Request: group_by: is no parameter of pullers$/],
+    ['/requests?sinc=5', /^400 Bad Request: sinc: expected since, limit$/],
+    ['/requests?since=x', /^400 Bad Request: since: expected the cursor of the last request that you have$/],
     ['/pulls/behaviour?days=1000', /^400 Bad Request: days: expected a whole number from 1 to 90$/],
     ['/pulls/behaviour?repository=a%00b', /^400 Bad Request: repository: expected one$/],
     ['/pulls/behaviour?colour=red', /^400 Bad Request: colour: expected repository, days, limit$/],

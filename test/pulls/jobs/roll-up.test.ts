@@ -202,7 +202,8 @@ describe.each(STORE_PAIRS)('days that are over, on %s', (_, open) => {
           windows: WINDOWS,
           lateness: 300_000_000,
           now: () => new Date(now),
-          onLate: async () => Promise.reject(new Error('nothing is late')),
+          onFolded: async (_tx, { late }) =>
+            late > 0 ? Promise.reject(new Error('nothing is late')) : Promise.resolve(),
         })
       await rolled()
     }
