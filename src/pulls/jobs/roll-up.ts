@@ -16,16 +16,46 @@ type Needs = { database: Database; windows: Windows }
  * already is left alone; rolling a day up again ends in the same rows.
  */
 export const rollUp = async ({ database, windows }: Needs): Promise<void> => {
-  for (const { registry, from, until } of await daysToRoll(database.jobs, windows)) {
+  const { jobs } = database
+  for (const { registry, from, until } of await daysToRoll(jobs, windows)) {
     for (let day = from; day < until;) {
-      for (const repository of await repositoriesOf(database.jobs, registry, day))
-        await jobStep({ sql: database.jobs }, async (tx) => rollUpDay(tx, stretchOf(registry, repository, day)))
-      day = await nextDay(database.jobs, registry, { after: day, until })
-      await sql`
-        update pulls.registries set rolled_to = ${day}::date where registry = ${registry} and rolled_to < ${day}::date
-      `.execute(database.jobs)
+      for (const repository of await repositoriesOf(jobs, registry, day))
+        await jobStep({ sql: jobs }, async (tx) => rollUpDay(tx, stretchOf(registry, repository, day)))
+      const days = { first: day, next: await nextDay(jobs, registry, { after: day, until }) }
+      if (!(await jobStep({ sql: jobs }, async (tx) => setRolledTo(tx, registry, days)))) break
+      day = days.next
     }
   }
+}
+
+/** Of the lock under which days are rolled up. */
+const ROLLING = 7_231_506
+
+/** Nobody else rolls up days until the transaction ends. */
+export const lockDays = async (tx: Sql): Promise<void> => {
+  await sql`select pg_advisory_xact_lock(${ROLLING})`.execute(tx)
+}
+
+/**
+ * Days are told by their rows from now on, unless these lack an outcome that came from another name of the registry meanwhile, or
+ * have one that was erased: then they are rolled up again at the next run. Each outcome is counted in one of four numbers.
+ */
+const setRolledTo = async (tx: Sql, registry: string, days: { first: string; next: string }): Promise<boolean> => {
+  await sql`select from pulls.registries where registry = ${registry} for update`.execute(tx)
+  const { rows } = await sql`
+    update pulls.registries set rolled_to = greatest(rolled_to, ${days.next}::date)
+    where registry = ${registry} and not exists (
+      select repository, (at at time zone 'UTC')::date, count(*) from pulls.outcomes
+      where registry = ${registry} and at >= ${start(days.first)}::timestamptz and at < ${start(days.next)}::timestamptz
+      group by 1, 2
+      except
+      select repository, day, sum(invocations + artifact_fetches + orphan_blob_sessions + failed_requests)::bigint
+      from pulls.days
+      where registry = ${registry} and day >= ${days.first}::date and day < ${days.next}::date group by 1, 2
+    )
+    returning 1
+  `.execute(tx)
+  return rows.length > 0
 }
 
 /** Of each registry the first day that is to be rolled up, and the first after them that is not over. */
@@ -89,6 +119,11 @@ const TOLD_APART = [...PLACES, ...READINGS]
 
 const rollUpDay = async (tx: Sql, of: RepositoryDay): Promise<void> => {
   const { registry, repository, day } = of
+  await lockDays(tx)
+  const { rows: open } = await sql`
+    select 1 from pulls.registries where registry = ${registry} and rolled_to <= ${day}::date
+  `.execute(tx)
+  if (open.length === 0) return
   await readBehaviours(tx, of)
   const places = TOLD_APART.join(', ')
   const sums = COUNTED_NUMBERS.map((name) => `sum(${NUMBERS[name]})::bigint as ${name}`).join(', ')

@@ -133,6 +133,17 @@ describe.each(STORE_PAIRS)('days that are over, on %s', (_, open) => {
     expect(await rows()).toEqual(first)
   })
 
+  test('are counted once when two processes roll them up at once', async () => {
+    await unrolled()
+    await rolled()
+    const first = await rows()
+    for (let times = 0; times < 3; times++) {
+      await unrolled()
+      await Promise.all([rolled(), rolled()])
+      expect(await rows()).toEqual(first)
+    }
+  })
+
   test('have the sketches of their detail, byte for byte', async () => {
     await rolled()
     const { rows: days } = await sql<{
