@@ -38,7 +38,12 @@ export const jobsFor = (
     { name: 'resolve users', cron: '*/15 * * * * *', run: resolve },
     { name: 'read manifests', cron: '*/5 * * * * *', run: readBack },
     { name: 'rebuild stale sketches', cron: '*/10 * * * * *', run: rebuildStale },
-    { name: 'settle', cron: '*/10 * * * * *', run: async () => settle(stores.database, registries.aliases(), now()) },
+    {
+      name: 'settle',
+      cron: '*/10 * * * * *',
+      run: async () =>
+        settle({ database: stores.database, windows: config.windows, aliases: registries.aliases(), now: now() }),
+    },
     { name: 'fold pulls', cron: '*/10 * * * * *', run: pulls.fold },
     { name: 'rotate salts', cron: '* * * * *', run: pulls.rotateSalts },
     { name: 'roll up pulls', cron: '*/10 * * * *', run: pulls.rollUp },

@@ -5,18 +5,28 @@ import { tellNoted } from './inventory/record/expand.js'
 import { joinLookups } from './inventory/record/join-lookups.js'
 import { mergeAliases } from './inventory/record/merge-aliases.js'
 import { carryOutRenames } from './inventory/record/renames.js'
+import type { Windows } from './pulls/fold/windows.js'
+import { moveAliases } from './pulls/jobs/move-aliases.js'
 import type { Database } from './storage/database.js'
 
 /** How long after a rename events of before it are still moved; none comes later than its id is remembered. */
 const LATE_DAYS = 14
 
+type Needs = {
+  database: Database
+  /** By which requests belong together. */
+  windows: Windows
+  /** Of registries, each with the name of its registry. */
+  aliases: ReadonlyMap<string, string>
+  now: Date
+}
+
 /**
  * What an event alone does not tell: what belongs to another name, what ended with its repository, what large manifests
  * hold in many repositories, and which pulls by digest were of a tag.
- * @param aliases of registries, each with the name of its registry.
  * @throws AggregateError when parts failed; the others were done.
  */
-export const settle = async (database: Database, aliases: ReadonlyMap<string, string>, now: Date): Promise<void> => {
+export const settle = async ({ database, windows, aliases, now }: Needs): Promise<void> => {
   const since = new Date(now.getTime() - LATE_DAYS * 86_400_000)
   const parts = [
     ...(aliases.size > 0
@@ -26,6 +36,8 @@ export const settle = async (database: Database, aliases: ReadonlyMap<string, st
     async () => carryOutRenames(database, { since }),
     async () => tellNoted(database),
     async () => joinLookups(database),
+    // Last, as years of pulls take their time.
+    ...(aliases.size > 0 ? [async () => moveAliases({ database, windows }, aliases)] : []),
   ]
   await eachAlone(parts, async (part) => part())
 }

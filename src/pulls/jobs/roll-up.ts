@@ -58,12 +58,11 @@ const setRolledTo = async (tx: Sql, registry: string, days: { first: string; nex
   return rows.length > 0
 }
 
+/** How long after a moment nothing that comes changes an invocation that began before it. */
+export const settledAfter = ({ join, blobs }: Windows): Micros => LONGEST + Math.max(join, blobs)
+
 /** Of each registry the first day that is to be rolled up, and the first after them that is not over. */
-const daysToRoll = async (
-  db: Sql,
-  { join, blobs }: Windows,
-): Promise<{ registry: string; from: string; until: string }[]> => {
-  const settled: Micros = LONGEST + Math.max(join, blobs)
+const daysToRoll = async (db: Sql, windows: Windows): Promise<{ registry: string; from: string; until: string }[]> => {
   const { rows } = await sql<{ registry: string; from: string; until: string }>`
     select registry, first.day::text as from, until.day::text as until
     from pulls.registries r
@@ -73,7 +72,7 @@ const daysToRoll = async (
           and o.at >= case when isfinite(r.rolled_to) then r.rolled_to::timestamp at time zone 'UTC' else '-infinity' end
       ) first
       cross join lateral (
-        select ((r.folded_to - ${settled / MICROS_PER_SECOND} * interval '1 second') at time zone 'UTC')::date as day
+        select ((r.folded_to - ${settledAfter(windows) / MICROS_PER_SECOND} * interval '1 second') at time zone 'UTC')::date as day
       ) until
     where isfinite(r.folded_to) and first.day < until.day
     order by registry

@@ -44,15 +44,15 @@ const MONTHS_LEFT = sql<Stretch>`
     except select registry, date_trunc('month', start::timestamp)::date from (${DAYS_LEFT}) d
   ) m order by registry, start`
 
-/** What stands in the way of writers of marks, and of no reader: an erasure tells its days after this, or before. */
-const LOCK = sql`lock table pulls.summarized in share row exclusive mode`
+/** What stands in the way of writers of marks, and of no reader: an erasure or a move tells its days after this, or before. */
+export const LOCK_SUMMARIES = sql`lock table pulls.summarized in share row exclusive mode`
 
 /**
  * Marks days or months in which there was nothing, all at once: of a registry that told of something long ago they are thousands.
  * What an erasure left of them goes.
  */
 const markEmpty = async (tx: Sql, grain: Summary['grain'], left: RawBuilder<Stretch>): Promise<void> => {
-  await LOCK.execute(tx)
+  await LOCK_SUMMARIES.execute(tx)
   await sql`
     with marked as (
       insert into pulls.summarized (registry, grain, start)
@@ -106,7 +106,7 @@ const summarizeMonth = async (tx: Sql, stretch: Stretch): Promise<void> =>
 /** Writes a summary and marks it, unless another process just did. */
 const anew = async (tx: Sql, summary: Summary, work: (summary: Summary) => Promise<void>): Promise<void> => {
   const { registry, grain, start } = summary
-  await LOCK.execute(tx)
+  await LOCK_SUMMARIES.execute(tx)
   const { rows: known } = await sql`
     insert into pulls.summarized (registry, grain, start) values (${registry}, ${grain}, ${start}::date)
     on conflict do nothing returning 1
