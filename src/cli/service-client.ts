@@ -13,6 +13,9 @@ export type ServiceClient = {
   lines: (path: string, method?: 'GET' | 'POST') => AsyncIterable<Uint8Array>
 }
 
+/** What is wrong with a question is the same whoever is asked. */
+const reasonOf = (message: string | undefined): string | undefined => /^400 Bad Request: (.+)/.exec(message ?? '')?.[1]
+
 /** A way to the running service of this data directory; undefined where the stores can be opened directly. */
 export const findService = (config: Config): ServiceClient | undefined => {
   if (config.database_url !== undefined) return undefined
@@ -37,7 +40,7 @@ export const findService = (config: Config): ServiceClient | undefined => {
     })
     if (response.ok) return response
     const { message } = (await response.json().catch(() => ({}))) as { message?: string }
-    throw new ServiceError(`the service at ${listen} answered ${message ?? response.status}`)
+    throw new ServiceError(reasonOf(message) ?? `the service at ${listen} answered ${message ?? response.status}`)
   }
   return {
     get: async (path) => (await request('GET', path)).json(),

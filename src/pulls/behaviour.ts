@@ -1,9 +1,11 @@
 import { MICROS_PER_SECOND, type Micros } from '../events/calendar.js'
 
 /** How an origin asks for a repository over time (docs/definitions-of-numbers.md, "Behaviour"). */
-type Pattern = 'regular_poller' | 'scheduled' | 'irregular' | 'insufficient'
+export const PATTERNS = ['regular_poller', 'scheduled', 'irregular', 'insufficient'] as const
+type Pattern = (typeof PATTERNS)[number]
 /** What that makes likely; never certain. */
-type Likely = 'deployment' | 'local-development' | 'ci' | 'unknown'
+export const LIKELY = ['deployment', 'local-development', 'ci', 'unknown'] as const
+type Likely = (typeof LIKELY)[number]
 
 export type Behaviour = {
   pattern: Pattern

@@ -2,7 +2,8 @@ import { DefinitionError, type ReadDefinition } from '../definitions/definition-
 import { NotBounded } from './pattern/positions.js'
 import { stepsOf } from './pattern/steps.js'
 
-type ClientKind = 'runtime' | 'builder' | 'updater' | 'scanner' | 'mirror' | 'cli' | 'gitops' | 'bot'
+export const CLIENT_KINDS = ['runtime', 'builder', 'updater', 'scanner', 'mirror', 'cli', 'gitops', 'bot'] as const
+type ClientKind = (typeof CLIENT_KINDS)[number]
 
 /** What a user agent says of itself; anybody can say anything. */
 type Client = {

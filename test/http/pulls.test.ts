@@ -82,7 +82,8 @@ describe('GET /pulls', () => {
   test('says since when requests wait to be folded', async () => {
     const target = { repository: 'team/new', tag: '1.0', mediaType: 'application/vnd.oci.image.manifest.v1+json' }
     const request = { addr: '192.0.2.1', host: 'registry.example', method: 'GET', useragent: 'curl/8.0' }
-    await app.notify({ events: [notified({ timestamp: NOW.toISOString(), action: 'pull', target, request })] })
+    const later = new Date(NOW.getTime() + 1)
+    await app.notify({ events: [notified({ timestamp: later.toISOString(), action: 'pull', target, request })] })
     const note =
       'Requests since 2026-11-21 13:00:00 (Europe/Berlin) wait to be folded, and are not all in these numbers yet.'
     expect((await get('/pulls?period=today&tz=Europe/Berlin')).body.notes).toContainEqual(note)

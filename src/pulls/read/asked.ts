@@ -45,6 +45,7 @@ const DEFAULTS = {
   period: 'last-28-days',
   tz: 'UTC',
 }
+const COUNTRY = /^[a-z]{2}$/
 /** One in a value has a backslash before it. */
 const COMMA = /(?<!\\),/
 /** PostgreSQL takes these for abbreviations, without summer time, and offsets for what is west of Greenwich. */
@@ -115,8 +116,23 @@ const filtersIn = (texts: ReadonlyMap<string, string>): Asked['filters'] => {
     if (values.length > MOST_VALUES || values.some((value) => value.length > LONGEST_VALUE))
       throw new PullsError(`${name}: expected at most ${MOST_VALUES} values of at most ${LONGEST_VALUE} characters`)
     if (values.some((value) => value.includes('\0'))) throw new PullsError(`${name}: holds a NUL`)
-    return { dimension: name, values }
+    refuseUnknown(name, values)
+    // Countries are written large.
+    return {
+      dimension: name,
+      values: name === 'country' ? values.map((value) => (COUNTRY.test(value) ? value.toUpperCase() : value)) : values,
+    }
   })
+}
+
+/** What is misspelt would be answered with nothing. @throws PullsError */
+const refuseUnknown = (name: DimensionName, values: readonly string[]): void => {
+  const { values: known } = DIMENSIONS[name]
+  const isKnown = (value: string): boolean =>
+    known?.some((one) => (value.endsWith('*') ? one.startsWith(value.slice(0, -1)) : one === value)) !== false
+  const unknown = values.find((value) => !isKnown(value))
+  if (known && unknown !== undefined)
+    throw new PullsError(`${name}: "${excerpt(unknown)}" is not known, expected ${known.join(', ')}`)
 }
 
 const periodIn = (texts: ReadonlyMap<string, string>, today: string): Period => {

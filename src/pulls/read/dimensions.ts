@@ -1,4 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
+import { LIKELY, PATTERNS } from '../behaviour.js'
+import { CLIENT_KINDS } from '../client.js'
 
 /** By what outcomes, or days of them, `o` can be grouped and filtered. */
 export type Dimension = {
@@ -14,6 +16,8 @@ export type Dimension = {
   isSummarized?: true
   /** Whether it is read from how an origin asks over time: single outcomes do not have it themselves. */
   isRead?: true
+  /** All the values that there can be. */
+  values?: readonly string[]
 }
 
 /** A column that always has a value, as itself: an index is found by it. */
@@ -32,14 +36,20 @@ const time = (format: string, help: string): Dimension => ({
 
 const summarized = (one: Dimension): Dimension => ({ ...one, isSummarized: true })
 
-const reading = (name: string, help: string): Dimension => summarized({ ...column(name, help), isRead: true })
+const oneOf = (name: string, help: string, values: readonly string[]): Dimension => ({
+  ...column(name, `${help}: ${values.join(', ')}`),
+  values,
+})
+
+const reading = (name: string, help: string, values: readonly string[]): Dimension =>
+  summarized({ ...oneOf(name, help, values), isRead: true })
 
 const DIMENSION_TABLE = {
   hour: time('YYYY-MM-DD"T"HH24:00', 'hour of the time zone'),
   day: time('YYYY-MM-DD', 'day of the time zone'),
   week: time('IYYY-"W"IW', 'ISO week, from Monday'),
   month: time('YYYY-MM', 'calendar month'),
-  weekday: time('ID', 'day of the week: 1 is Monday'),
+  weekday: { ...time('ID', 'day of the week: 1 is Monday'), values: ['1', '2', '3', '4', '5', '6', '7'] },
   registry: column('registry', 'registry'),
   repository: summarized(column('repository', 'repository')),
   tag: { help: 'tag that was asked for; - of what was asked for by digest', value: () => sql`coalesce(o.tag, '-')` },
@@ -50,20 +60,18 @@ const DIMENSION_TABLE = {
   arch: summarized(orUnknown('arch', 'architecture of the client')),
   client: summarized(column('client', 'client, as docker or containerd')),
   client_version: orUnknown('client_version', 'version of the client'),
-  kind: summarized(column('kind', 'kind of client: runtime, builder, updater, scanner, mirror, cli, gitops, bot')),
+  kind: summarized(oneOf('kind', 'kind of client', [...CLIENT_KINDS, 'unknown'])),
   country: summarized(orUnknown('country', 'country of the address (ISO 3166-1)')),
   network: summarized(orUnknown('network', 'network of the address')),
   network_kind: summarized(orUnknown('network_kind', 'kind of network')),
   signed_in: summarized({
     help: 'signed-in or anonymous',
     value: () => sql`case when o.signed_in then 'signed-in' else 'anonymous' end`,
+    values: ['signed-in', 'anonymous'],
   }),
-  source: summarized(column('source', 'where it was heard of: notification')),
-  behaviour: reading(
-    'behaviour',
-    'how the origin asks over a week: regular_poller, scheduled, irregular, insufficient',
-  ),
-  likely: reading('likely', 'what that makes likely: deployment, local-development, ci, unknown'),
+  source: summarized(oneOf('source', 'where it was heard of', ['notification'])),
+  behaviour: reading('behaviour', 'how the origin asks over a week', PATTERNS),
+  likely: reading('likely', 'what that makes likely', LIKELY),
 } as const satisfies Record<string, Dimension>
 
 export type DimensionName = keyof typeof DIMENSION_TABLE

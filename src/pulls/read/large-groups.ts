@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { batchesOf } from '../../storage/cursor.js'
 import type { Sql } from '../../storage/database.js'
 import { createPause } from '../turns.js'
-import type { Asked } from './asked.js'
+import { PullsError, type Asked } from './asked.js'
 import { dimension } from './dimensions.js'
 import type { Extent } from './extents.js'
 import { addPart, emptyPart, groupRows, numbersOf, partIn, type GroupQuestion, type Part } from './group-rows.js'
@@ -14,6 +14,8 @@ const OTHER = 'other'
 /** By whom a group is large enough: checks count, too. */
 const WHO = 'unique_sources'
 const ROWS_AT_ONCE = 500
+/** All groups are held until the smallest are known. */
+const MOST_GROUPS = 100_000
 
 export type LargeGroups = {
   groups: Group[]
@@ -74,6 +76,10 @@ const createMerge = ({ groupBy, measures }: Asked, least: number): Merge => {
   let smallestShown: Part | undefined
 
   const show = (part: Part): void => {
+    if (shown.length >= MOST_GROUPS)
+      throw new PullsError(
+        `group_by: expected at most ${MOST_GROUPS} groups, as pulls_least_pullers is set; ask for a shorter period`,
+      )
     shown.push({ names: part.names, numbers: numbersOf(part, measures) })
   }
   const smallerOf = (one: Part | undefined, other: Part, over: (larger: Part) => void): Part => {

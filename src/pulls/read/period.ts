@@ -13,8 +13,8 @@ export class PeriodError extends Error {}
 
 const WEEKDAYS = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday']
 const EXPECTED =
-  'expected today, yesterday, last-7-days, this-week, last-week, this-month, last-month, a day (2026-03-10), a month (2026-03), ' +
-  'a year (2026), or one of them after "every tuesday of"'
+  'expected today, yesterday, last-7-days, this-week, last-week, this-month, last-month, last-3-months, last-quarter, this-year, a day ' +
+  '(2026-03-10), an ISO week (2026-W11), a month (2026-03), a quarter (2026-Q1), a year (2026), or one of them after "every tuesday of"'
 
 /**
  * What people call a period, by the calendar of a time zone: "last 7 days" are the seven before today, "30d" is short for
@@ -33,7 +33,15 @@ export const periodOf = (text: string, today: string): Period => {
     if (number === 0) throw new PeriodError(`"${weekday}" is no day of the week`)
     return { ...periodOf(rest, today), weekday: number }
   }
-  return calendar(words) ?? lastDays(words, today) ?? named(words, today) ?? fail(text)
+  return (
+    calendar(words) ??
+    isoWeek(words) ??
+    quarterOfYear(words) ??
+    lastDays(words, today) ??
+    lastMonths(words, today) ??
+    named(words, today) ??
+    fail(text)
+  )
 }
 
 const fail = (text: string): never => {
@@ -49,10 +57,28 @@ const lastDays = (words: string, today: string): Period | undefined => {
   return days >= 1 && days <= MOST_DAYS ? { from: addDays(today, -days), to: today, isDays: true } : undefined
 }
 
+const MONTHS = { month: 1, quarter: 3, year: 12 }
+const MOST_MONTHS = 1_200
+
+/** Whole ones, before the one that is not over. */
+const lastMonths = (words: string, today: string): Period | undefined => {
+  const [, count, unit] = /^last-(\d{1,4})-(month|quarter|year)s?$/.exec(words) ?? []
+  if (count === undefined || unit === undefined) return undefined
+  const length = MONTHS[unit as keyof typeof MONTHS]
+  const months = Number(count) * length
+  const to = startOf(today, length)
+  return months >= 1 && months <= MOST_MONTHS ? { from: addMonths(to, -months), to } : undefined
+}
+
+/** The first day of the month, quarter or year of a day. */
+const startOf = (day: string, months: number): string => {
+  const month = Number(day.slice(5, 7)) - 1
+  return addMonths(`${day.slice(0, 7)}-01`, -(month % months))
+}
+
 const named = (words: string, today: string): Period | undefined => {
   const monday = addDays(today, 1 - weekdayOf(today))
-  const month = `${today.slice(0, 7)}-01`
-  const year = `${today.slice(0, 4)}-01-01`
+  const [month, quarter, year] = [startOf(today, 1), startOf(today, 3), startOf(today, 12)]
   switch (words) {
     case 'today':
       return { from: today, to: addDays(today, 1) }
@@ -66,6 +92,10 @@ const named = (words: string, today: string): Period | undefined => {
       return { from: month, to: addMonths(month, 1) }
     case 'last-month':
       return { from: addMonths(month, -1), to: month }
+    case 'this-quarter':
+      return { from: quarter, to: addMonths(quarter, 3) }
+    case 'last-quarter':
+      return { from: addMonths(quarter, -3), to: quarter }
     case 'this-year':
       return { from: year, to: addMonths(year, 12) }
     case 'last-year':
@@ -73,6 +103,24 @@ const named = (words: string, today: string): Period | undefined => {
     default:
       return undefined
   }
+}
+
+const quarterOfYear = (words: string): Period | undefined => {
+  const [, year, number] = /^(\d{4})-q([1-4])$/.exec(words) ?? []
+  const first = `${year ?? ''}-01-01`
+  if (number === undefined || !isDay(first)) return undefined
+  const from = addMonths(first, (Number(number) - 1) * 3)
+  return { from, to: addMonths(from, 3) }
+}
+
+/** An ISO week: the first one of a year has its 4 January. */
+const isoWeek = (words: string): Period | undefined => {
+  const [, year, number] = /^(\d{4})-w(\d{2})$/.exec(words) ?? []
+  const fourth = `${year ?? ''}-01-04`
+  if (number === undefined || !isDay(fourth)) return undefined
+  const from = addDays(fourth, 1 - weekdayOf(fourth) + (Number(number) - 1) * 7)
+  // Its Thursday tells the year of a week.
+  return addDays(from, 3).startsWith(year ?? '') ? { from, to: addDays(from, 7) } : undefined
 }
 
 const calendar = (words: string): Period | undefined => {

@@ -37,6 +37,17 @@ describe('a question about pulls', () => {
     expect(filters).toEqual([{ dimension: 'network', values: ['AS64496 Example, Inc.', 'AS64497*'] }])
   })
 
+  test('countries may be written small', () => {
+    expect(askedIn({ country: 'de,unknown' }, NOW).filters).toEqual([
+      { dimension: 'country', values: ['DE', 'unknown'] },
+    ])
+  })
+
+  test('what is one of a few may be told by its beginning', () => {
+    const { filters } = askedIn({ signed_in: 'anon*', kind: 'cli,unknown' }, NOW)
+    expect(filters.map(({ values }) => values)).toEqual([['anon*'], ['cli', 'unknown']])
+  })
+
   test.each([
     [{ measures: 'pulls,stars' }, /^measures: "stars" is not known, expected invocations, pulls, /],
     [{ measures: ' , ' }, /^measures: expected at least one of invocations, pulls, /],
@@ -58,6 +69,9 @@ describe('a question about pulls', () => {
       { colour: 'red' },
       /^"colour" is no parameter, expected measures, group_by, period, since, until, tz, compare, limit, hour, day, /,
     ],
+    [{ kind: 'runtim' }, /^kind: "runtim" is not known, expected runtime, builder, /],
+    [{ signed_in: 'yes' }, /^signed_in: "yes" is not known, expected signed-in, anonymous$/],
+    [{ weekday: 'x*' }, /^weekday: "x\*" is not known/],
     [{ tag: ['a', 'b'] }, /^tag: expected one value/],
     [{ tag: 'x'.repeat(301) }, /^tag: expected at most 100 values/],
     [{ tag: 'a\0b' }, /^tag: holds a NUL/],

@@ -9,7 +9,7 @@ import { askBehaviours } from '../../../src/pulls/read/behaviours.js'
 import { askPullers, type PullersAnswer } from '../../../src/pulls/read/pullers.js'
 import { askPulls, type PullsAnswer } from '../../../src/pulls/read/ask-pulls.js'
 import { DIMENSION_NAMES } from '../../../src/pulls/read/dimensions.js'
-import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
+import { openServerStores, STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
 const SEED = 20_261_122
 const NOW = new Date('2026-11-05T12:00:00Z')
@@ -170,3 +170,40 @@ describe.each(STORE_PAIRS)('numbers of at least so many origins, on %s', (_, ope
     ).rejects.toThrow(/^pulls_least_pullers is 3, and this shows single origins; group_by=behaviour/)
   })
 })
+
+test('groups that are all large enough are refused where they are too many to hold', async () => {
+  const { database, close } = await openServerStores()
+  const outcome = {
+    ...{
+      what: 'invocation',
+      at: '2026-11-01T10:00:00Z',
+      registry: 'registry.example',
+      endpoint: 'e',
+      gets: 1,
+      layers: 0,
+    },
+    ...{
+      source: 'notification',
+      by_tag: true,
+      client: 'docker',
+      kind: 'runtime',
+      platform: 'unknown',
+      platform_pulls: 1,
+    },
+    ...{ bytes: 0, starts_session: false, shows_blobs: false, signed_in: false },
+  }
+  await sql`
+    insert into pulls.outcomes
+    select o.* from generate_series(1, 200002) n cross join lateral jsonb_populate_record(null::pulls.outcomes,
+      ${JSON.stringify(outcome)}::jsonb || jsonb_build_object('id', n::text, 'origin', (n % 2)::text, 'repository', 'a' || n / 2)
+    ) o
+  `.execute(database.sql)
+  await sql`insert into pulls.registries (registry, folded_to) values ('registry.example', ${NOW})`.execute(
+    database.sql,
+  )
+  const question = askedIn({ measures: 'pulls', group_by: 'repository', period: '2026-11' }, NOW)
+  await expect(askPulls(database.sql, question, { rotation: 'never', stamps: {}, leastPullers: 2 })).rejects.toThrow(
+    /^group_by: expected at most 100000 groups, as pulls_least_pullers is set/,
+  )
+  await close()
+}, 120_000)
