@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import { namesIn, toldPeriod, type Asked, type ToldPeriod } from './asked.js'
+import { beforeOf, isComparable, onlyGroups, type Before } from './compare.js'
 import { dimension, summaryFor, type DimensionName } from './dimensions.js'
 import { detailFrom, extentsOf, type Wanted } from './extents.js'
 import { groupsOf, type Group } from './groups.js'
@@ -12,11 +13,11 @@ import { addDays, periodBefore } from './period.js'
 import { waitingNotes } from './waiting.js'
 import { windowNotes } from './windows.js'
 
-export type PullsRow = Partial<Record<DimensionName, string>> & Partial<Record<MeasureName, number>>
+export type PullsRow = Partial<Record<DimensionName, string>> & Partial<Record<MeasureName, number>> & Before
 
 export type PullsAnswer = {
   /** What each row has, in this order, also where there is none. */
-  columns: (DimensionName | MeasureName)[]
+  columns: (DimensionName | MeasureName | keyof Before)[]
   rows: PullsRow[]
   /** Of the whole period, whatever the groups; without numbers where they are of too few pullers. */
   total: PullsRow
@@ -38,7 +39,8 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Conte
   const whole = asked.compare ? { ...asked, period: { ...period, from: before.from } } : asked
   // Days move from table to table: each is to be found in one of them.
   const {
-    rows,
+    groups,
+    before: had,
     total,
     isMerged,
     detailFrom: since,
@@ -49,17 +51,23 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Conte
     .transaction()
     .setIsolationLevel('repeatable read')
     .setAccessMode('read only')
-    .execute(async (tx) => ({
-      ...(await answerOn(tx, asked, context)),
-      windows: await windowNotes(tx, whole),
-      waiting: await waitingNotes(tx, asked),
-      ...(asked.compare && { previous: await withoutGroups(tx, { ...asked, period: before }, context) }),
-    }))
+    .execute(async (tx) => {
+      const answer = await answerOn(tx, asked, context)
+      return {
+        ...answer,
+        windows: await windowNotes(tx, whole),
+        waiting: await waitingNotes(tx, asked),
+        ...(asked.compare && { previous: await withoutGroups(tx, { ...asked, period: before }, context) }),
+        ...(isComparable(asked) && {
+          before: await beforeIn(tx, { ...asked, period: before }, { groups: answer.groups, context }),
+        }),
+      }
+    })
   const periods = asked.compare ? [period, before] : [period]
   const totals = [total, ...(previous ? [previous.together] : [])]
   return {
-    columns: [...groupBy, ...measures],
-    rows: rows.slice(0, limit),
+    columns: [...groupBy, ...measures, ...(had ? measures.map((name) => `previous_${name}` as const) : [])],
+    rows: groups.slice(0, limit).map(({ names, numbers }) => ({ ...names, ...numbers, ...had?.(names) })),
     total,
     period: toldPeriod(asked),
     ...(previous && {
@@ -71,7 +79,7 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Conte
         { definition: measure(name).definition, made: 'distinct' in measure(name) ? 'estimated' : 'counted' },
       ]),
     ),
-    is_cut: rows.length > limit,
+    is_cut: groups.length > limit,
     notes: [
       ...new Set(periods.flatMap((one) => notesOn({ ...asked, period: one }, context))),
       ...windows,
@@ -95,11 +103,21 @@ const answerOn = async (
   tx: Sql,
   asked: Asked,
   context: Context,
-): Promise<Pick<Answered, 'isMerged' | 'detailFrom'> & { rows: PullsRow[]; total: PullsRow }> => {
+): Promise<Omit<Answered, 'together'> & { total: PullsRow }> => {
   const { groups, together, ...rest } = await groupsIn(tx, asked, context)
-  const rows = groups.map(({ names, numbers }) => ({ ...names, ...numbers }))
   const isAll = groups.length <= asked.limit || leastOf(context) !== undefined
-  return { rows, total: isAll ? together : (await withoutGroups(tx, asked, context)).together, ...rest }
+  return { groups, total: isAll ? together : (await withoutGroups(tx, asked, context)).together, ...rest }
+}
+
+/** What groups had in the period before: where small ones are together, all are looked at, and not all are told. */
+const beforeIn = async (
+  tx: Sql,
+  asked: Asked,
+  { groups, context }: { groups: readonly Group[]; context: Context },
+): Promise<(names: Group['names']) => Before> => {
+  const isAll = leastOf(context) === undefined
+  const previous = await groupsIn(tx, isAll ? onlyGroups(asked, groups.slice(0, asked.limit)) : asked, context)
+  return beforeOf(asked, previous.groups, isAll)
 }
 
 const withoutGroups = async (tx: Sql, asked: Asked, context: Context): Promise<Answered> =>

@@ -10,7 +10,7 @@ import type { Group } from './groups.js'
 import { measure, type MeasureName } from './measures.js'
 
 /** What groups are called that are too small to be shown alone. */
-const OTHER = 'other'
+export const OTHER = 'other'
 /** By whom a group is large enough: checks count, too. */
 const WHO = 'unique_sources'
 const ROWS_AT_ONCE = 500
