@@ -19,8 +19,11 @@ export type PostgresServer = {
   stop: () => Promise<void>
 }
 
-/** A private PostgreSQL with fsync on, in a temporary folder. */
-export const startPostgres = async (): Promise<PostgresServer> => {
+/**
+ * A private PostgreSQL with fsync on, in a temporary folder.
+ * @param isDurable whether a commit waits for the disk. Only what kills the server can tell.
+ */
+export const startPostgres = async ({ isDurable = true } = {}): Promise<PostgresServer> => {
   const port = await freePort()
   const folder = temporaryFolder('postgres')
   const owner = unprivileged()
@@ -42,7 +45,9 @@ export const startPostgres = async (): Promise<PostgresServer> => {
     }
   }
   const start = async (): Promise<void> => {
-    const settings = ['-p', String(port), '-k', folder.path, '-c', 'listen_addresses=127.0.0.1', '-c', 'fsync=on']
+    const durability = ['fsync=on', `synchronous_commit=${isDurable ? 'on' : 'off'}`]
+    const named = ['listen_addresses=127.0.0.1', ...durability].flatMap((one) => ['-c', one])
+    const settings = ['-p', String(port), '-k', folder.path, ...named]
     server = startProcess(postgresProgram('postgres'), ['-D', data, ...settings], owner)
     await eventually('PostgreSQL answers', async () => query('postgres', 'select 1').then(() => true))
   }

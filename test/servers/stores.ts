@@ -107,7 +107,7 @@ export const openEmbeddedStores = async (): Promise<TestStores & { database: Emb
 }
 
 export const openServerStores = async (): Promise<TestStores> => {
-  const [postgres, redis] = await Promise.all([startPostgres(), startRedis(['--appendonly', 'no'])])
+  const [postgres, redis] = await Promise.all([startPostgres({ isDurable: false }), startRedis(['--appendonly', 'no'])])
   const database = openPostgres(postgres.url)
   // A machine that is busy may take longer for the first connection than a registry would wait.
   await eventually('a migrated database', async () => migrate(database.sql).then(() => true))
