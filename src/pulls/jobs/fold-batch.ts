@@ -3,6 +3,7 @@ import { inOrder } from '../fold/order.js'
 import type { Outcome } from '../fold/outcome.js'
 import { startChain, type Chain, type ChainNeeds } from '../fold/state.js'
 import type { PendingRequest } from '../record/pending.js'
+import type { ByAsker } from './by-asker.js'
 import type { KeptChain } from './chains.js'
 
 /** What became of an origin's requests, with who it is: a `Who` as text. */
@@ -16,8 +17,8 @@ export type ToldOutcome = {
 /** What grows of an outcome: as long as none of it did, it is as it was. */
 type Counted = { gets: number; layers: number; bytes: number }
 
-/** Chains by what `keyOf` says. */
-export type Chains = Map<string, KeptChain>
+/** Chains of one registry. */
+export type Chains = ByAsker<KeptChain>
 
 /**
  * Folds a batch of requests of one registry onto what was open before it: every split of requests into batches ends in the same.
@@ -56,18 +57,15 @@ export const foldBatch = (
   return outcomes
 }
 
-export const keyOf = ({ repository, origin }: { repository: string; origin: string }): string =>
-  `${repository} ${origin}`
-
 const goesOnWith = (chains: Chains, request: PendingRequest, needs: ChainNeeds): KeptChain | undefined => {
   const { repository, previous } = request
-  const earlier = previous === undefined ? undefined : chains.get(keyOf({ repository, origin: previous }))
-  return earlier && mayJoin(earlier.chain, request, needs) ? earlier : chains.get(keyOf(request))
+  const earlier = previous === undefined ? undefined : chains.get({ repository, origin: previous })
+  return earlier && mayJoin(earlier.chain, request, needs) ? earlier : chains.get(request)
 }
 
 const begin = (chains: Chains, { registry, repository, origin, who }: PendingRequest): KeptChain => {
   const kept = { chain: startChain({ registry, repository, origin }), who }
-  chains.set(keyOf({ repository, origin }), kept)
+  chains.set({ repository, origin }, kept)
   return kept
 }
 

@@ -3,8 +3,9 @@ import type { Micros } from '../../events/calendar.js'
 import { toldByCommit, type Database, type Sql, type Transaction } from '../../storage/database.js'
 import type { Windows } from '../fold/windows.js'
 import type { PendingRequest } from '../record/pending.js'
+import { createByAsker, type Asker } from './by-asker.js'
 import { forgetChains, loadChains, saveChains, type KeptChain } from './chains.js'
-import { foldBatch, keyOf, type Chains } from './fold-batch.js'
+import { foldBatch, type Chains } from './fold-batch.js'
 import { createManifests } from './known-manifests.js'
 import { saveOutcomes } from './outcomes.js'
 import { createShare } from './share.js'
@@ -79,7 +80,7 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
   const { database, windows, sizes = SIZES[database.engine] } = needs
   const mark = await watermarkOf(tx, registry, needs)
   if (!mark) return false
-  const chains: Chains = new Map()
+  const chains: Chains = createByAsker()
   const manifests = createManifests()
   const share = createShare()
   const totals = createTotals()
@@ -104,10 +105,10 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
     folded.late += late
     const loading = loadChains(tx, registry, { wanted: askersOf(requests, chains), share })
     const learning = manifests.learn(tx, askedIn(requests))
-    const goesOn = batch.isMore && taken < sizes.requests && chains.size < sizes.chains
+    const goesOn = batch.isMore && taken < sizes.requests && chains.size() < sizes.chains
     next = goesOn ? toldByCommit(take(batch.until)) : undefined
     const [loaded] = await Promise.all([loading, learning])
-    for (const kept of loaded) chains.set(keyOf(kept.chain.place), kept)
+    for (const kept of loaded) chains.set(kept.chain.place, kept)
     await manifests.learn(tx, openIn(loaded))
     const outcomes = foldBatch({ requests, chains }, { contentsOf: manifests.contentsOf, windows, onJoin })
     totals.add(outcomes)
@@ -119,26 +120,24 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
   if (taken === 0) return false
   await needs.onFolded(tx, folded)
   await totals.save(tx)
-  await saveChains(tx, registry, { chains: [...chains.values()], windows })
+  await saveChains(tx, registry, { chains: chains.values(), windows })
   if (!batch.isMore) await forgetChains(tx, registry, batch.until)
   await setFoldedTo(tx, registry, { foldedTo: Math.max(foldedTo, batch.until), blobsAt: showsBlobs.last() })
   return batch.isMore
 }
 
-type Asker = { repository: string; origin: string }
-
 /** Whose chains are not there yet. */
 const askersOf = (requests: readonly PendingRequest[], chains: Chains): Asker[] => {
-  const askers = new Map<string, Asker>()
+  const askers = createByAsker<Asker>()
   const add = (asker: Asker): void => {
-    const key = keyOf(asker)
-    if (!chains.has(key)) askers.set(key, asker)
+    if (!chains.get(asker)) askers.set(asker, asker)
   }
-  for (const { repository, origin, previous } of requests) {
-    add({ repository, origin })
+  for (const request of requests) {
+    add(request)
+    const { repository, previous } = request
     if (previous !== undefined) add({ repository, origin: previous })
   }
-  return [...askers.values()]
+  return askers.values()
 }
 
 /** The manifests that were asked for now. */

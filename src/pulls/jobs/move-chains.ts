@@ -3,11 +3,9 @@ import type { Sql } from '../../storage/database.js'
 import type { Chain } from '../fold/state.js'
 import type { Windows } from '../fold/windows.js'
 import type { Move } from './both-registries.js'
+import { createByAsker, type Asker } from './by-asker.js'
 import { loadChains, saveChains } from './chains.js'
-import { keyOf } from './fold-batch.js'
 import { createShare } from './share.js'
-
-type Asker = { repository: string; origin: string }
 
 /** Chains that are united in one go. */
 const AT_ONCE = 500
@@ -34,9 +32,10 @@ const unite = async (
   { askers, windows }: { askers: readonly Asker[]; windows: Windows },
 ): Promise<void> => {
   const needs = { wanted: askers, share: createShare() }
-  const others = new Map((await loadChains(tx, from, needs)).map(({ chain }) => [keyOf(chain.place), chain]))
+  const others = createByAsker<Chain>()
+  for (const { chain } of await loadChains(tx, from, needs)) others.set(chain.place, chain)
   const chains = (await loadChains(tx, to, needs)).map(({ chain, who }) => {
-    const other = others.get(keyOf(chain.place))
+    const other = others.get(chain.place)
     return { chain: other ? united(chain, other) : chain, who }
   })
   await saveChains(tx, to, { chains, windows })

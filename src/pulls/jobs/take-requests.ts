@@ -45,12 +45,12 @@ export const takeRequests = async (
         case when strpos(request, '"previous"') > 0 then (request::jsonb - 'previous')::text else request end, who, is_late
       from taken
     )
-    select id, registry, repository, origin, request, who, is_late as "isLate" from taken
+    select id, repository, origin, request, who, is_late as "isLate" from taken
   `.execute(tx)
   const requests = []
   let latest = since
   for (const row of rows) {
-    const request = shared(readPending(row), share)
+    const request = shared(readPending(row, registry), share)
     if (!row.isLate) requests.push(request)
     if (request.at > latest) latest = request.at
   }

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { isoTime } from '../../events/calendar.js'
 import type { Sql } from '../../storage/database.js'
-import { readPending, type PendingRow, type Who } from '../record/pending.js'
+import { readPending, type PendingRequest, type PendingRow, type Who } from '../record/pending.js'
 
 /** One request, with the number to go on after. */
 export type ToldRequest = {
@@ -14,19 +14,26 @@ export type ToldRequest = {
 
 /** Requests in the order in which they were folded, after a number. */
 export const requestsAfter = async (db: Sql, after: number, limit: number): Promise<ToldRequest[]> => {
-  const { rows } = await sql<PendingRow & { number: string; isLate: boolean }>`
+  const { rows } = await sql<PendingRow & { registry: string; number: string; isLate: boolean }>`
     select number, id, registry, repository, origin, is_late as "isLate", request, who from pulls.requests
     where number > ${after} order by number limit ${limit}
   `.execute(db)
-  return rows.map(({ number, isLate, ...row }) => {
-    const { id, registry, repository, origin } = row
-    return { cursor: Number(number), id, registry, repository, origin, is_late: isLate, ...detailsOf(row) }
+  return rows.map(({ number, isLate, registry, ...row }) => {
+    const { id, repository, origin } = row
+    return {
+      cursor: Number(number),
+      id,
+      registry,
+      repository,
+      origin,
+      is_late: isLate,
+      ...detailsOf(readPending(row, registry)),
+    }
   })
 }
 
 /** Who asked is an origin, as everywhere. */
-const detailsOf = (row: PendingRow): object => {
-  const { at, method, object, status, tag, digest, mediaType, bytes, who } = readPending(row)
+const detailsOf = ({ at, method, object, status, tag, digest, mediaType, bytes, who }: PendingRequest): object => {
   const { endpoint, source, client, version, kind, os, arch, country, network, networkKind, signedIn } = JSON.parse(
     who,
   ) as Who

@@ -60,10 +60,9 @@ const detailsOf = (request: PendingRequest): string =>
     who: undefined,
   })
 
-/** A row of pulls.pending or pulls.requests. */
+/** A row of pulls.pending or pulls.requests, without its registry. */
 export type PendingRow = {
   id: string
-  registry: string
   repository: string
   origin: string
   request: string
@@ -71,7 +70,7 @@ export type PendingRow = {
 }
 
 /** Reads what `pendingPart` has kept. Every request has the same parts in the same order, which is faster to work with. */
-export const readPending = ({ id, registry, repository, origin, who, request }: PendingRow): PendingRequest => {
+export const readPending = ({ id, repository, origin, who, request }: PendingRow, registry: string): PendingRequest => {
   const { requestId, at, object, method, status, tag, digest, mediaType, bytes, fetchesTwice, previous } = JSON.parse(
     request,
   ) as PendingRequest

@@ -3,6 +3,7 @@ import { parseTimestamp } from '../../../src/events/calendar.js'
 import type { Digest, RepositoryPath, Tag } from '../../../src/events/reference.js'
 import { WINDOWS } from '../../../src/pulls/fold/windows.js'
 import { chainIn, textOf } from '../../../src/pulls/jobs/chain-text.js'
+import { createByAsker } from '../../../src/pulls/jobs/by-asker.js'
 import { foldBatch, type Chains } from '../../../src/pulls/jobs/fold-batch.js'
 import { createShare } from '../../../src/pulls/jobs/share.js'
 import type { PendingRequest } from '../../../src/pulls/record/pending.js'
@@ -30,13 +31,12 @@ const request = (
 })
 
 /** As another process finds them. */
-const keptAndRead = (chains: Chains): Chains =>
-  new Map(
-    [...chains].map(([key, { chain, who }]) => [
-      key,
-      { chain: chainIn(textOf(chain), chain.place, createShare()), who },
-    ]),
-  )
+const keptAndRead = (chains: Chains): Chains => {
+  const read: Chains = createByAsker()
+  for (const { chain, who } of chains.values())
+    read.set(chain.place, { chain: chainIn(textOf(chain), chain.place, createShare()), who })
+  return read
+}
 
 describe('a pull across the change of the salt', () => {
   const head = request('1', '2026-11-30T23:59:59Z', { origin: 'november', method: 'HEAD', tag: '1.0' as Tag })
@@ -44,19 +44,19 @@ describe('a pull across the change of the salt', () => {
   const later = request('3', '2026-12-01T00:10:00Z', { origin: 'december', previous: 'november' })
 
   test('is one, of the origin that began it', () => {
-    const outcomes = foldBatch({ requests: [head, get], chains: new Map() }, NEEDS)
+    const outcomes = foldBatch({ requests: [head, get], chains: createByAsker() }, NEEDS)
     expect(outcomes).toMatchObject([{ outcome: { id: '1', gets: 1, origin: 'november' }, who: 'who november is' }])
   })
 
   test('is one when the salt changes between two batches', () => {
-    const chains: Chains = new Map()
+    const chains: Chains = createByAsker()
     foldBatch({ requests: [head], chains }, NEEDS)
     const outcomes = foldBatch({ requests: [get], chains: keptAndRead(chains) }, NEEDS)
     expect(outcomes).toMatchObject([{ outcome: { id: '1', gets: 1, origin: 'november' }, before: { gets: 0 } }])
   })
 
   test('leaves what belongs to nothing before to the new origin', () => {
-    const outcomes = foldBatch({ requests: [later, get, head], chains: new Map() }, NEEDS)
+    const outcomes = foldBatch({ requests: [later, get, head], chains: createByAsker() }, NEEDS)
     expect(outcomes.map(({ outcome: { id, origin } }) => [id, origin])).toEqual(
       expect.arrayContaining([
         ['1', 'november'],
@@ -73,7 +73,7 @@ describe('what is open', () => {
   const other = request('4', '2026-11-18T10:00:03Z', { origin: 'two', method: 'HEAD', tag: '1.0' as Tag })
 
   test('is told again only when it has grown', () => {
-    const chains: Chains = new Map()
+    const chains: Chains = createByAsker()
     const told = [[head], [get], [again], [other]].map((requests) =>
       foldBatch({ requests, chains }, NEEDS).map(({ outcome, before }) => [outcome.id, before?.gets]),
     )
@@ -90,7 +90,7 @@ describe('an origin that begins more than can stay open', () => {
         tag: 'latest' as Tag,
       }),
     )
-    const outcomes = foldBatch({ requests, chains: new Map() }, NEEDS)
+    const outcomes = foldBatch({ requests, chains: createByAsker() }, NEEDS)
     expect(new Set(outcomes.map(({ outcome }) => outcome.id)).size).toBe(5_000)
   })
 })
