@@ -9,6 +9,7 @@ import { pullSummaries } from './migrations/0007-pull-summaries.js'
 import { pullChains } from './migrations/0008-pull-chains.js'
 import { pullBehaviours } from './migrations/0009-pull-behaviours.js'
 import { pullPreviousNames } from './migrations/0010-pull-previous-names.js'
+import { pullWindows } from './migrations/0011-pull-windows.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 const MIGRATIONS = {
@@ -22,6 +23,7 @@ const MIGRATIONS = {
   '0008-pull-chains': pullChains,
   '0009-pull-behaviours': pullBehaviours,
   '0010-pull-previous-names': pullPreviousNames,
+  '0011-pull-windows': pullWindows,
 }
 
 /**

@@ -145,6 +145,13 @@ describe.each(STORE_PAIRS)('the SQL database of %s', (_, open) => {
     expect(await database.version()).toMatch(/^\d+\.\d+$/)
     expect(await migrate(database.sql)).toEqual([])
   })
+
+  test('gets the table of windows also where the migration before it was applied without one', async () => {
+    await sql`drop table pulls.windows`.execute(database.sql)
+    await sql`delete from kysely_migration where name > '0009-pull-behaviours'`.execute(database.sql)
+    expect(await migrate(database.sql)).toContain('0011-pull-windows')
+    expect((await sql`select * from pulls.windows`.execute(database.sql)).rows).toEqual([])
+  })
 })
 
 test('several processes that start at once migrate one database once', async () => {

@@ -1,6 +1,6 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
-/** How origins ask becomes something that pulls are grouped by, and it is kept by which windows requests were joined. */
+/** How origins ask becomes something that pulls are grouped by. */
 const statements = [
   // Of each UTC day those that had enough invocations in the seven days that end with it. Found by day, and deleted by it.
   sql`create table pulls.behaviours (
@@ -25,14 +25,6 @@ const statements = [
     from pulls.summaries s
       cross join (values ('behaviour', 'insufficient'), ('likely', 'unknown')) of (dimension, value)
     where s.dimension = 'all'`,
-
-  // Since when requests are joined by these windows.
-  sql`create table pulls.windows (
-    from_at timestamptz primary key,
-    join_seconds int not null,
-    blob_seconds int not null,
-    session_seconds int not null
-  )`,
 ]
 
 export const pullBehaviours: Migration = {
