@@ -1,13 +1,11 @@
 import { isoWeekOf, microsOf } from '../events/calendar.js'
 import type { ToldPeriod } from '../pulls/read/asked.js'
-import { addDays, localDay } from '../pulls/read/period.js'
+import { addDays, localDay, weekdayOf } from '../pulls/read/period.js'
 
 const weekOf = (day: string): string => {
   const { year, week } = isoWeekOf(microsOf(new Date(day)))
   return `${year}-W${String(week).padStart(2, '0')}`
 }
-
-const weekdayOf = (day: string): number => new Date(day).getUTCDay() || 7
 
 /** What a local day has of each dimension of time, as groups are named by it. */
 const NAMES: Record<string, (day: string) => string[]> = {

@@ -19,11 +19,13 @@ export const INDEXES: ReadonlySet<string> = new Set([
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.docker.distribution.manifest.list.v2+json',
 ])
+/** The media type of artifacts in the release candidates of OCI 1.1, still in use. */
+export const ARTIFACT = 'application/vnd.oci.artifact.manifest.v1+json'
 /** The media types of manifests, indexes among them. */
 export const MANIFESTS: ReadonlySet<string> = new Set([
   ...INDEXES,
   'application/vnd.oci.image.manifest.v1+json',
-  'application/vnd.oci.artifact.manifest.v1+json',
+  ARTIFACT,
   'application/vnd.docker.distribution.manifest.v2+json',
   'application/vnd.docker.distribution.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.v1+prettyjws',

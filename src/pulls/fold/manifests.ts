@@ -1,4 +1,4 @@
-import { isIndex } from '../../events/target.js'
+import { ARTIFACT, isIndex } from '../../events/target.js'
 import type { ContentsOf } from './contents.js'
 import { fitOf, isNamed, lists, NONE, NOWHERE, remember, type Kind, type OpenInvocation } from './open-invocation.js'
 import { asideOf } from './outcome.js'
@@ -7,15 +7,12 @@ import { isGet, LONGEST, MOST_OPEN, type Chain, type ChainNeeds, type Folded } f
 /** A signature, an attestation or a bill of materials, by the tag under which cosign keeps it. */
 const ARTIFACT_TAG = /^sha256-[0-9a-f]{64}(?:\.(?:sig|att|sbom))?$/
 
-/** Of the release candidates of OCI 1.1, still in use. */
-const ARTIFACT_TYPE = 'application/vnd.oci.artifact.manifest.v1+json'
-
 const kindOf = ({ tag, digest, mediaType }: Folded, contentsOf: ContentsOf): Kind => {
   if (tag?.startsWith('sha256-') === true && ARTIFACT_TAG.test(tag)) return 'artifact'
   const known = digest === undefined ? undefined : contentsOf(digest)
   if (known) return known.kind
   if (mediaType === undefined) return 'unknown'
-  if (mediaType === ARTIFACT_TYPE) return 'artifact'
+  if (mediaType === ARTIFACT) return 'artifact'
   return isIndex(mediaType) ? 'index' : 'image'
 }
 

@@ -155,7 +155,8 @@ export const addMonths = (day: string, months: number): string =>
 
 const daysBetween = (from: string, to: string): number => Math.round((Date.parse(to) - Date.parse(from)) / 86_400_000)
 
-const weekdayOf = (day: string): number => new Date(day).getUTCDay() || 7
+/** 1 is Monday. */
+export const weekdayOf = (day: string): number => new Date(day).getUTCDay() || 7
 
 /** The local day of a moment in an IANA time zone. */
 export const localDay = (now: Date, timeZone: string): string =>

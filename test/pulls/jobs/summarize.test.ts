@@ -13,6 +13,7 @@ import { MEASURE_NAMES } from '../../../src/pulls/read/measures.js'
 import { addDays } from '../../../src/pulls/read/period.js'
 import { HyperLogLog } from '../../../src/storage/hyperloglog/hyperloglog.js'
 import { eventually } from '../../servers/process.js'
+import { keepOutcomes } from '../../servers/outcomes.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
 const SEED = 20_261_122
@@ -133,9 +134,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
   }
   const keep = async (outcomes: History): Promise<void> => {
     await stores.clear()
-    await sql`
-      insert into pulls.outcomes select * from jsonb_populate_recordset(null::pulls.outcomes, ${JSON.stringify(outcomes)}::jsonb)
-    `.execute(stores.database.sql)
+    await keepOutcomes(stores.database, outcomes)
     // One registry is behind the other.
     await sql`
       insert into pulls.registries (registry, folded_to)

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { sql } from 'kysely'
 import { askedIn } from '../../../src/pulls/read/asked.js'
 import { askPulls, type PullsAnswer } from '../../../src/pulls/read/ask-pulls.js'
+import { keepOutcomes, OUTCOME } from '../../servers/outcomes.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
 const SEED = 20_261_122
@@ -27,14 +28,10 @@ describe.each(STORE_PAIRS)('rows compared with the period before, on %s', (_, op
   const keep = async (outcomes: readonly Outcome[]): Promise<void> => {
     await stores.clear()
     const rows = outcomes.map(({ month, ...one }, i) => ({
-      ...{ ...one, id: String(i), what: 'invocation', at: `2026-${month < 10 ? '0' : ''}${month}-03T10:00:00Z` },
-      ...{ registry: 'registry.example', endpoint: 'e', source: 'notification', by_tag: true, layers: 0, bytes: 0 },
-      ...{ client: 'docker', kind: 'runtime', platform: 'unknown', platform_pulls: 0 },
-      ...{ starts_session: false, shows_blobs: false, signed_in: false },
+      ...{ ...OUTCOME, ...one },
+      ...{ id: String(i), at: `2026-${month < 10 ? '0' : ''}${month}-03T10:00:00Z` },
     }))
-    await sql`
-      insert into pulls.outcomes select * from jsonb_populate_recordset(null::pulls.outcomes, ${JSON.stringify(rows)}::jsonb)
-    `.execute(stores.database.sql)
+    await keepOutcomes(stores.database, rows)
     await sql`
       insert into pulls.registries (registry, folded_to) values ('registry.example', ${NOW})
     `.execute(stores.database.sql)

@@ -9,6 +9,7 @@ import { askBehaviours } from '../../../src/pulls/read/behaviours.js'
 import { askPullers, type PullersAnswer } from '../../../src/pulls/read/pullers.js'
 import { askPulls, type PullsAnswer } from '../../../src/pulls/read/ask-pulls.js'
 import { DIMENSION_NAMES } from '../../../src/pulls/read/dimensions.js'
+import { keepOutcomes, OUTCOME } from '../../servers/outcomes.js'
 import { openServerStores, STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
 const SEED = 20_261_122
@@ -42,23 +43,10 @@ describe.each(STORE_PAIRS)('numbers of at least so many origins, on %s', (_, ope
   const keep = async (outcomes: readonly Outcome[]): Promise<void> => {
     await stores.clear()
     const rows = outcomes.map(({ day = 1, ...one }, i) => ({
-      ...{
-        what: 'invocation',
-        repository: 'a',
-        gets: 1,
-        tag: '1',
-        client: 'docker',
-        kind: 'runtime',
-        bytes: 0,
-        ...one,
-      },
-      ...{ id: String(i), at: `2026-11-0${day}T10:00:00Z`, registry: 'registry.example', source: 'notification' },
-      ...{ endpoint: 'e', by_tag: true, layers: 0, platform: 'unknown', platform_pulls: 0 },
-      ...{ starts_session: false, shows_blobs: false, signed_in: false },
+      ...{ ...OUTCOME, ...one },
+      ...{ id: String(i), at: `2026-11-0${day}T10:00:00Z` },
     }))
-    await sql`
-      insert into pulls.outcomes select * from jsonb_populate_recordset(null::pulls.outcomes, ${JSON.stringify(rows)}::jsonb)
-    `.execute(stores.database.sql)
+    await keepOutcomes(stores.database, rows)
     await sql`
       insert into pulls.registries (registry, folded_to) values ('registry.example', '2026-11-04T12:00:00Z')
     `.execute(stores.database.sql)
@@ -173,25 +161,7 @@ describe.each(STORE_PAIRS)('numbers of at least so many origins, on %s', (_, ope
 
 test('groups that are all large enough are refused where they are too many to hold', async () => {
   const { database, close } = await openServerStores()
-  const outcome = {
-    ...{
-      what: 'invocation',
-      at: '2026-11-01T10:00:00Z',
-      registry: 'registry.example',
-      endpoint: 'e',
-      gets: 1,
-      layers: 0,
-    },
-    ...{
-      source: 'notification',
-      by_tag: true,
-      client: 'docker',
-      kind: 'runtime',
-      platform: 'unknown',
-      platform_pulls: 1,
-    },
-    ...{ bytes: 0, starts_session: false, shows_blobs: false, signed_in: false },
-  }
+  const outcome = { ...OUTCOME, at: '2026-11-01T10:00:00Z' }
   await sql`
     insert into pulls.outcomes
     select o.* from generate_series(1, 200002) n cross join lateral jsonb_populate_record(null::pulls.outcomes,
