@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command, Option } from 'commander'
-import { examples, json } from './cli/command-help.js'
+import { examples, json, wide } from './cli/command-help.js'
 import { addInventoryCommands } from './cli/inventory-commands.js'
 import { addPullsCommands } from './cli/pulls-commands.js'
 import { version } from './core.js'
@@ -50,8 +50,9 @@ program
   .command('status')
   .description('show stores, registries last heard of, refused requests, skips and the next ping')
   .addOption(json())
+  .addOption(wide())
   .addHelpText('after', examples('tallyman status', 'tallyman status --json'))
-  .action(async (options: { json?: boolean }) => (await import('./cli/status.js')).status(options))
+  .action(async (options: { json?: boolean; wide?: boolean }) => (await import('./cli/status.js')).status(options))
 
 program
   .command('ping')
@@ -86,8 +87,9 @@ counters
   .command('list')
   .description('list every counter with its count, the current week and month too')
   .addOption(json())
+  .addOption(wide())
   .addHelpText('after', examples('tallyman counters list', 'tallyman counters list --json'))
-  .action(async (options: { json?: boolean }) => (await import('./cli/counters.js')).list(options))
+  .action(async (options: { json?: boolean; wide?: boolean }) => (await import('./cli/counters.js')).list(options))
 
 counters
   .command('export')

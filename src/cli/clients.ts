@@ -3,7 +3,7 @@ import { configNow } from './open.js'
 import { printJson, printTable } from './print.js'
 
 /** Shows which client each user agent is of. */
-export const testClients = (agents: readonly string[], { json }: { json?: boolean }): void => {
+export const testClients = (agents: readonly string[], { json, wide }: { json?: boolean; wide?: boolean }): void => {
   const { clientOf } = loadDeclared(configNow())
   const clients = agents.map((agent) => clientOf(agent))
   if (json === true) {
@@ -17,5 +17,6 @@ export const testClients = (agents: readonly string[], { json }: { json?: boolea
       upstream === undefined ? undefined : [upstream, upstream_version].filter(Boolean).join(' '),
       host_os,
     ]),
+    { wide },
   )
 }

@@ -5,4 +5,8 @@ export function examples(...lines: string[]): string {
   return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`
 }
 
+/** Of every command that prints a table. */
+export const wide = (): Option =>
+  new Option('--wide', 'print names and digests whole, also where the table is wider than the terminal')
+
 export const json = (): Option => new Option('--json', 'print JSON instead of a table')

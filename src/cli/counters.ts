@@ -52,7 +52,7 @@ const dayOf = (option: string, text: string): Micros => {
   return at
 }
 
-export const list = async ({ json }: { json?: boolean }): Promise<void> => {
+export const list = async ({ json, wide }: { json?: boolean; wide?: boolean }): Promise<void> => {
   const rows = await askOrOpen<CounterRow[]>(
     configNow(),
     async (service) => ((await service.get('/usage_data/counters')) as { counters: CounterRow[] }).counters,
@@ -64,6 +64,7 @@ export const list = async ({ json }: { json?: boolean }): Promise<void> => {
     printTable(
       ['event', 'period', 'unique users'],
       rows.map(({ event, period, count }) => [event, period, count]),
+      { wide },
     )
   }
 }

@@ -1,9 +1,10 @@
 import { Option, type Command } from 'commander'
 import type { Parameter, Question } from '../inventory/questions/question.js'
 import { QUESTIONS } from '../inventory/questions/questions.js'
-import { examples, json } from './command-help.js'
+import { examples, json, wide } from './command-help.js'
 import type { InventoryOptions } from './inventory.js'
 import type { ReconcileCommand } from './inventory-reconcile.js'
+import type { SqlOptions } from './sql.js'
 
 const SAMPLES: Record<string, string> = { repository: 'team/app', reference: 'latest', tag: 'latest', unused_for: '6m' }
 
@@ -21,7 +22,7 @@ const placeholderOf = (name: string, { kind, choices = [] }: Parameter): string 
 }
 
 /** Adds a command that asks a question. */
-export const addQuestion = (parent: Command, question: Question): void => {
+export const addQuestion = (parent: Command, question: Question): Command => {
   const { name, answers, parameters } = question
   const command = parent.command(name).description(answers)
   for (const [key, parameter] of Object.entries(parameters)) {
@@ -37,11 +38,13 @@ export const addQuestion = (parent: Command, question: Question): void => {
     .addOption(json().conflicts(['csv', 'ndjson']))
     .addOption(new Option('--csv', 'print CSV (RFC 4180), bytes as numbers').conflicts('ndjson'))
     .option('--ndjson', 'print a JSON object per line')
+    .addOption(wide())
     .addHelpText('after', examples(example, `${example} --csv --all > ${name}.csv`))
     // Where the command above it has an option of the same name, that one took what was given.
     .action(async (_options: InventoryOptions, its: Command) =>
       (await import('./inventory.js')).inventory(question, its.optsWithGlobals()),
     )
+  return command
 }
 
 /** Adds `inventory` with a command for each question, and `sql`. */
@@ -101,6 +104,7 @@ export const addInventoryCommands = (program: Command): void => {
     )
     .option('--reread', 'read all manifests again, to compare sizes and media types')
     .addOption(json())
+    .addOption(wide())
     .addHelpText(
       'after',
       examples(
@@ -119,6 +123,7 @@ export const addInventoryCommands = (program: Command): void => {
     .option('--limit <rows>', 'print at most so many rows', '1000')
     .addOption(json().conflicts('csv'))
     .option('--csv', 'print CSV (RFC 4180)')
+    .addOption(wide())
     .addHelpText(
       'after',
       examples(
@@ -126,7 +131,5 @@ export const addInventoryCommands = (program: Command): void => {
         'tallyman sql "select registry, count(*) from inventory.live_tags group by registry" --csv',
       ),
     )
-    .action(async (statement: string, options: { timeout: string; limit: string; json?: boolean; csv?: boolean }) =>
-      (await import('./sql.js')).sqlNow(statement, options),
-    )
+    .action(async (statement: string, options: SqlOptions) => (await import('./sql.js')).sqlNow(statement, options))
 }

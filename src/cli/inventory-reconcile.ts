@@ -22,12 +22,13 @@ export type ReconcileCommand = {
   rate?: string
   blobs: BlobChecks
   json?: boolean
+  wide?: boolean
 }
 
 const DRIFT_EXIT_CODE = 2
 
 /** Compares the inventory with registries. Exit code 2 tells of drift that was not repaired, 1 of what could not be asked. */
-export const reconcileInventory = async ({ json, ...command }: ReconcileCommand): Promise<void> => {
+export const reconcileInventory = async ({ json, wide, ...command }: ReconcileCommand): Promise<void> => {
   const rate = rateOf(command.rate)
   const progress = progressLine()
   const onProgress = (step: Progress): void => {
@@ -39,7 +40,7 @@ export const reconcileInventory = async ({ json, ...command }: ReconcileCommand)
     async (core) => directly(core, { ...command, rate }, onProgress),
   ).finally(progress.end)
   if (json) printJson(reports)
-  else for (const report of reports) printReconciliation(report)
+  else for (const report of reports) printReconciliation(report, { wide })
   if (reports.some(({ failed }) => failed > 0)) process.exitCode = 1
   else if (reports.some(hasOpenDrift)) process.exitCode = DRIFT_EXIT_CODE
 }
@@ -57,7 +58,7 @@ const rateOf = (text: string | undefined): number | undefined => {
 const progressText = ({ registry, repository, done, of, requests, drift }: Progress): string =>
   `${bar(done, of)}  ${registry}  ${done} of ${of} repositories, ${requests} requests, ${drift} differences  ${repository}`
 
-type Wanted = Omit<ReconcileCommand, 'rate' | 'json'> & { rate: number | undefined }
+type Wanted = Omit<ReconcileCommand, 'rate' | 'json' | 'wide'> & { rate: number | undefined }
 
 const directly = async (
   { stores: { database }, registries, clientFor, now }: Core,
@@ -82,7 +83,7 @@ const directly = async (
 /** The service does it, and stops when this command does. */
 const throughService = async (
   service: ServiceClient,
-  { blobs, ...command }: Omit<ReconcileCommand, 'json'>,
+  { blobs, ...command }: Omit<ReconcileCommand, 'json' | 'wide'>,
   onProgress: (progress: Progress) => void,
 ): Promise<ReconciliationReport[]> => {
   const query = new URLSearchParams({ blobs })

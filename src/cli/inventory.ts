@@ -6,13 +6,14 @@ import { csvLine } from '../http/csv.js'
 import { CommandError } from './failure.js'
 import { askOrOpen, clock, configNow } from './open.js'
 import { parametersOf } from './parameters.js'
-import { printJson, printLine, printTable } from './print.js'
+import { printJson, printLine, printTable, type TableOptions } from './print.js'
 
 export type InventoryOptions = {
   json?: boolean
   csv?: boolean
   ndjson?: boolean
   all?: boolean
+  wide?: boolean
   limit?: string
   cursor?: string
 } & Record<string, string | boolean | undefined>
@@ -22,9 +23,9 @@ type GetPage = (cursor: string | undefined) => Promise<Answer>
 /** Answers one question: a page, or with `all` every row, page after page. */
 export const inventory = async (
   question: Question,
-  { json, csv, ndjson, all, ...asked }: InventoryOptions,
+  { json, csv, ndjson, all, wide, ...asked }: InventoryOptions,
 ): Promise<void> => {
-  const format = { json, csv, ndjson, all }
+  const format = { json, csv, ndjson, all, wide }
   const parameters = { ...(all && { limit: String(MOST_ROWS) }), ...parametersOf(asked) }
   await askOrOpen(
     configNow(),
@@ -47,9 +48,9 @@ const asOption = (error: unknown): never => {
   throw error
 }
 
-type Format = Record<'json' | 'csv' | 'ndjson' | 'all', boolean | undefined>
+type Format = Record<'json' | 'csv' | 'ndjson' | 'all' | 'wide', boolean | undefined>
 
-const print = async (question: Question, { json, csv, ndjson, all }: Format, getPage: GetPage): Promise<void> => {
+const print = async (question: Question, { json, csv, ndjson, all, wide }: Format, getPage: GetPage): Promise<void> => {
   const columns = Object.keys(question.columns)
   if (csv) process.stdout.write(csvLine(columns))
   const items: Item[] = []
@@ -64,16 +65,19 @@ const print = async (question: Question, { json, csv, ndjson, all }: Format, get
   }
   if (csv || ndjson) hint(answer)
   else if (json) printJson({ ...answer, items })
-  else show(question, answer, items)
+  else show(question, answer, { items, wide })
 }
 
-const show = (question: Question, answer: Answer, items: readonly Item[]): void => {
+type Shown = TableOptions & { items: readonly Item[] }
+
+const show = (question: Question, answer: Answer, { items, wide }: Shown): void => {
   if (items.length === 0) printLine('nothing')
   else {
     const columns = Object.entries(question.columns)
     printTable(
       columns.map(([name]) => name.replaceAll('_', ' ')),
       items.map((item) => columns.map(([name, kind]) => shown(item[name] ?? null, kind))),
+      { wide },
     )
   }
   if (answer.as_of !== undefined)

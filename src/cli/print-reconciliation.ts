@@ -1,20 +1,21 @@
 import type { ReconciliationReport } from '../inventory/reconcile/reports.js'
-import { printLine, printTable } from './print.js'
+import { printLine, printTable, type TableOptions } from './print.js'
 
 const MOST_REPOSITORIES = 50
 
 /** Shows a run for people: what was found, where the inventory drifted, and what to do about it. */
-export const printReconciliation = (report: ReconciliationReport): void => {
+export const printReconciliation = (report: ReconciliationReport, options: TableOptions = {}): void => {
   const { registry, repositories, tags, manifests, blobs, requests, unchecked } = report
   printLine(
     `${registry}: ${repositories} repositories, ${tags} tags, ${manifests} manifests, ${blobs} blobs; ${requests} requests`,
   )
-  printDrift(report)
+  printDrift(report, options)
   if (unchecked > 0) printLine(`\n${unchecked} blobs were too many to ask for`)
   printFailures(report)
 }
 
-const printDrift = ({ registry, applied, drift, drifted, differences }: ReconciliationReport): void => {
+const printDrift = (report: ReconciliationReport, options: TableOptions): void => {
+  const { registry, applied, drift, drifted, differences } = report
   const all = drift.missing + drift.stale + drift.different
   if (all === 0) {
     printLine('no drift: the inventory is what the registry says')
@@ -29,6 +30,7 @@ const printDrift = ({ registry, applied, drift, drifted, differences }: Reconcil
         .map(({ repository, missing, stale, different }) => [`  ${repository}`, missing, stale, different]),
       ['  all', drift.missing, drift.stale, drift.different],
     ],
+    options,
   )
   printLine(`\n${differences.length < all ? `The first ${differences.length} of ${all} differences` : 'Differences'}`)
   printTable(
@@ -41,6 +43,7 @@ const printDrift = ({ registry, applied, drift, drifted, differences }: Reconcil
       inventory,
       found,
     ]),
+    options,
   )
   printLine(
     applied

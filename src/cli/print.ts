@@ -1,4 +1,5 @@
 import Table from 'cli-table3'
+import { fitTable, GAP, recordsOf, type TextTable } from './fit-table.js'
 
 /** Control characters could command a terminal; registry names come from strangers. */
 // eslint-disable-next-line no-control-regex
@@ -16,13 +17,28 @@ export const printJson = (value: unknown): void => {
   printLine(JSON.stringify(value, null, 2))
 }
 
-/** Rows under a heading, columns in line; numbers to the right. */
-export const printTable = (heading: string[], rows: Cell[][]): void => {
+export type TableOptions = {
+  /** Whether names and digests stay whole, however wide the terminal is. */
+  wide?: boolean | undefined
+}
+
+/**
+ * Prints rows under a heading, columns aligned, numbers to the right. On a terminal the table fits its width; in a pipe or a
+ * file nothing is shortened.
+ */
+export const printTable = (heading: string[], rows: Cell[][], { wide = false }: TableOptions = {}): void => {
+  const text = { heading, rows: rows.map((row) => row.map(cell)) }
+  const width = wide || !process.stdout.isTTY ? Infinity : process.stdout.columns
+  const fitted = Number.isFinite(width) ? fitTable(text, width) : text
+  printLine(fitted ? alignedTable(fitted, rows) : recordsOf(text, width))
+}
+
+const alignedTable = ({ heading, rows: texts }: TextTable, rows: readonly Cell[][]): string => {
   const numeric = heading.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number'))
   const table = new Table({
     head: heading,
     colAligns: numeric.map((right) => (right ? 'right' : 'left')),
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': GAP },
     chars: Object.fromEntries(
       [
         'top',
@@ -43,6 +59,6 @@ export const printTable = (heading: string[], rows: Cell[][]): void => {
       ].map((name) => [name, '']),
     ),
   })
-  table.push(...rows.map((row) => row.map(cell)))
-  printLine(table.toString().replace(/ +$/gm, ''))
+  table.push(...texts)
+  return table.toString().replace(/ +$/gm, '')
 }

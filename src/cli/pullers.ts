@@ -4,11 +4,11 @@ import { askBehaviours, type OriginBehaviour } from '../pulls/read/behaviours.js
 import { askPullers, pullersAskedIn, type PullersAnswer } from '../pulls/read/pullers.js'
 import { askOrOpen, clock, configNow } from './open.js'
 import { parametersOf } from './parameters.js'
-import { printJson, printLine, printTable } from './print.js'
+import { printJson, printLine, printTable, type TableOptions } from './print.js'
 import { printPeriod, type PullsOptions } from './pulls.js'
 
 /** Shows who pulls most, and what is left without them. */
-export const pullers = async ({ json, ...options }: PullsOptions): Promise<void> => {
+export const pullers = async ({ json, wide, ...options }: PullsOptions): Promise<void> => {
   const { top = '10', ...parameters } = parametersOf(options)
   const answer = await askOrOpen(
     configNow(),
@@ -25,7 +25,7 @@ export const pullers = async ({ json, ...options }: PullsOptions): Promise<void>
   }
   const { pulls, pullers: all, median_pulls, mean_pulls, top_share, without_top, without_automatic, notes } = answer
   printPeriod(answer.period)
-  if (answer.top.length > 0) printTop(answer.top)
+  if (answer.top.length > 0) printTop(answer.top, { wide })
   printTable(
     ['', 'pulls', 'pullers'],
     [
@@ -43,6 +43,7 @@ export const pullers = async ({ json, ...options }: PullsOptions): Promise<void>
         ? [[`without ${without_automatic.kinds.join(', ')}`, without_automatic.pulls, without_automatic.pullers]]
         : []),
     ],
+    { wide },
   )
   printLine()
   if (mean_pulls !== undefined)
@@ -50,16 +51,17 @@ export const pullers = async ({ json, ...options }: PullsOptions): Promise<void>
   for (const note of notes) printLine(note)
 }
 
-const printTop = (top: PullersAnswer['top']): void => {
+const printTop = (top: PullersAnswer['top'], options: TableOptions): void => {
   printTable(
     ['origin', 'client', 'kind', 'pulls', 'share'],
     top.map(({ origin, client, kind, pulls: its, share }) => [origin, client, kind, its, percent(share)]),
+    options,
   )
   printLine()
 }
 
 /** Shows how origins ask for repositories over time. */
-export const behaviours = async ({ json, ...options }: PullsOptions): Promise<void> => {
+export const behaviours = async ({ json, wide, ...options }: PullsOptions): Promise<void> => {
   const { repository, days = '7', limit = '100' } = parametersOf(options)
   const named = repository === undefined ? {} : { repository }
   const { items } = await askOrOpen(
@@ -85,6 +87,7 @@ export const behaviours = async ({ json, ...options }: PullsOptions): Promise<vo
       period === undefined ? undefined : `${Math.round(period)} s`,
       ...[evidence.invocations, percent(evidence.fitting), percent(confidence)],
     ]),
+    { wide },
   )
   printLine('Readings of behaviour are likely, never certain: several clients behind one address look irregular.')
 }

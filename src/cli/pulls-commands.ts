@@ -1,13 +1,16 @@
 import { Option, type Command } from 'commander'
 import { PARAMETERS } from '../pulls/read/asked.js'
 import { DIMENSIONS } from '../pulls/read/dimensions.js'
-import { MEASURE_NAMES } from '../pulls/read/measures.js'
 import { lastUsed } from '../inventory/questions/last-used.js'
-import { examples, json } from './command-help.js'
+import { examples, json, wide } from './command-help.js'
 import { addQuestion } from './inventory-commands.js'
 import type { PullsOptions } from './pulls.js'
+import { filterHelp, flagOf, measureHelp } from './pulls-help.js'
 
-const option = (name: string): string => `--${name.replaceAll('_', '-')} <${name}>`
+const option = (name: string): string => `${flagOf(name)} <${PLACEHOLDERS[name] ?? name}>`
+
+/** Shorter than the name of the option, so that its line is not wrapped. */
+const PLACEHOLDERS: Record<string, string> = { measures: 'names', group_by: 'names', since: 'day', until: 'day' }
 
 /** Commander lets `pulls` take its options from behind a command below it: one that `forget` lacks would seem to narrow it. */
 const refuseOthers = (pulls: Command, its: Command): void => {
@@ -18,9 +21,11 @@ const refuseOthers = (pulls: Command, its: Command): void => {
   if (other) its.error(`error: unknown option '${other.long ?? other.flags}' of ${its.name()}`)
 }
 
+/** One option for each filter. The help lists them together, as all take their values in the same form. */
 const addFilters = (command: Command): void => {
   for (const [name, { help }] of Object.entries(DIMENSIONS))
-    command.option(option(name), `only ${help}; several separated by commas, * at the end for all that begin so`)
+    command.addOption(new Option(option(name), `only ${help}`).hideHelp())
+  command.addHelpText('after', filterHelp())
 }
 
 /** Adds `pulls` and `clients`. */
@@ -29,51 +34,54 @@ export const addPullsCommands = (program: Command): void => {
     .command('pulls')
     .description('ask who pulls what, with what, and how often')
     .hook('preSubcommand', refuseOthers)
+  for (const [name, help] of Object.entries(PARAMETERS)) pulls.option(option(name), help)
+  addFilters(pulls)
+  pulls
+    .addHelpText('after', measureHelp())
     .addHelpText(
       'after',
       examples(
-        'tallyman pulls',
         'tallyman pulls --group-by day --period last-7-days --tz Europe/Berlin',
-        'tallyman pulls --measures pulls,unique_origins --group-by repository --limit 10',
         "tallyman pulls --group-by client,platform --repository 'team/*' --kind runtime",
-        'tallyman pulls --period last-month --compare previous --json',
-        'tallyman pulls --period "every tuesday of 2026" --group-by week --csv',
+        'tallyman pulls --period "every tuesday of 2026" --compare previous --csv',
       ),
     )
-    .addHelpText('after', `\nMeasures: ${MEASURE_NAMES.join(', ')}`)
-  for (const [name, help] of Object.entries(PARAMETERS)) pulls.option(option(name), help)
-  addFilters(pulls)
   pulls
     .addOption(json().conflicts(['csv', 'ndjson']))
     .addOption(new Option('--csv', 'print CSV (RFC 4180)').conflicts('ndjson'))
     .option('--ndjson', 'print a JSON object per line')
+    .addOption(wide())
     .action(async (options: PullsOptions) => (await import('./pulls.js')).pulls(options))
 
   const pullers = pulls
     .command('pullers')
+    .summary('who pulls most, and what remains without them')
     .description('show how pulls are spread over those who pull: who pulls most, and what is left without them')
     .option('--top <number>', 'how many pullers to name (default: 10)')
     .addOption(json())
-    .addHelpText(
-      'after',
-      examples(
-        'tallyman pulls pullers --period last-28-days',
-        'tallyman pulls pullers --repository team/app --top 2 --json',
-      ),
-    )
+    .addOption(wide())
     .action(async (_options: PullsOptions, command: Command) =>
       (await import('./pullers.js')).pullers(command.optsWithGlobals()),
     )
   for (const name of ['period', 'since', 'until', 'tz'] as const) pullers.option(option(name), PARAMETERS[name])
   addFilters(pullers)
+  pullers.addHelpText(
+    'after',
+    examples(
+      'tallyman pulls pullers --period last-28-days',
+      'tallyman pulls pullers --repository team/app --top 2 --json',
+    ),
+  )
 
   pulls
     .command('behaviour')
+    .summary('which origins poll regularly, and what that makes likely')
     .description('show which origins poll regularly, and what that makes likely: deployment, local development, CI')
     .option('--repository <repository>', 'only this repository')
     .option('--days <days>', 'how far to look back (default: 7)')
     .option('--limit <rows>', 'rows, those that ask most first (default: 100)')
     .addOption(json())
+    .addOption(wide())
     .addHelpText(
       'after',
       examples('tallyman pulls behaviour --repository team/app', 'tallyman pulls behaviour --days 28 --json'),
@@ -82,7 +90,7 @@ export const addPullsCommands = (program: Command): void => {
       (await import('./pullers.js')).behaviours(command.optsWithGlobals()),
     )
 
-  addQuestion(pulls, lastUsed)
+  addQuestion(pulls, lastUsed).summary('tags by their last use, for tools that clean up')
 
   pulls
     .command('docs', { hidden: true })
@@ -94,6 +102,7 @@ export const addPullsCommands = (program: Command): void => {
 
   pulls
     .command('forget')
+    .summary('erase an origin or a repository')
     .description('erase what is kept of an origin or a repository; days that are over keep their numbers without names')
     .option('--origin <origin>', 'as tallyman pulls pullers shows it')
     .option('--repository <repository>', 'a repository, with its days')
@@ -113,6 +122,7 @@ export const addPullsCommands = (program: Command): void => {
     .command('test <user-agents...>')
     .description('show which client a user agent is of, by definitions/clients.yml and your clients_file')
     .addOption(json())
+    .addOption(wide())
     .addHelpText(
       'after',
       examples(
@@ -120,7 +130,7 @@ export const addPullsCommands = (program: Command): void => {
         'tallyman clients test --json "skopeo/1.13.3" "curl/8.0"',
       ),
     )
-    .action(async (agents: string[], options: { json?: boolean }) => {
+    .action(async (agents: string[], options: { json?: boolean; wide?: boolean }) => {
       ;(await import('./clients.js')).testClients(agents, options)
     })
 }

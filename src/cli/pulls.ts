@@ -4,18 +4,18 @@ import { askPulls, type PullsAnswer, type PullsRow } from '../pulls/read/ask-pul
 import { csvOf } from '../http/csv.js'
 import { askOrOpen, clock, configNow } from './open.js'
 import { parametersOf } from './parameters.js'
-import { printJson, printLine, printTable } from './print.js'
+import { printJson, printLine, printTable, type TableOptions } from './print.js'
 import { sparkline } from './sparkline.js'
 import { timesOf } from './timeline.js'
 
-export type PullsOptions = { json?: boolean; csv?: boolean; ndjson?: boolean } & Record<
+export type PullsOptions = { json?: boolean; csv?: boolean; ndjson?: boolean; wide?: boolean } & Record<
   string,
   string | boolean | undefined
 >
 
 /** Answers a question about pulls, through the running service where only that can reach the database. */
 export const pulls = async (options: PullsOptions): Promise<void> => {
-  const { json, csv, ndjson, ...asked } = options
+  const { json, csv, ndjson, wide, ...asked } = options
   const parameters = parametersOf(asked)
   const answer = await askOrOpen(
     configNow(),
@@ -26,10 +26,10 @@ export const pulls = async (options: PullsOptions): Promise<void> => {
   else if (csv === true) process.stdout.write(csvOf(answer.columns, answer.rows))
   else if (ndjson === true) for (const row of answer.rows) printLine(JSON.stringify(row))
   else
-    printAnswer(
-      answer,
-      Object.keys(parameters).some((name) => TIMES.has(name) || name === 'weekday'),
-    )
+    printAnswer(answer, {
+      isNarrowed: Object.keys(parameters).some((name) => TIMES.has(name) || name === 'weekday'),
+      wide,
+    })
 }
 
 const TIMES: ReadonlySet<string> = new Set(['hour', 'day', 'week', 'month'])
@@ -46,8 +46,12 @@ export const printPeriod = ({ since, until, time_zone, weekday }: ToldPeriod): v
   printLine(`${since} to ${until} (${time_zone}${only})\n`)
 }
 
-/** @param isNarrowed whether only some times of the period were asked for. */
-const printAnswer = (answer: PullsAnswer, isNarrowed: boolean): void => {
+type Printed = TableOptions & {
+  /** Whether only some times of the period were asked for. */
+  isNarrowed: boolean
+}
+
+const printAnswer = (answer: PullsAnswer, { isNarrowed, wide }: Printed): void => {
   const { columns, rows, total, period, previous, definitions, is_cut, notes } = answer
   const measures = Object.keys(definitions) as (keyof PullsRow)[]
   printPeriod(period)
@@ -56,6 +60,7 @@ const printAnswer = (answer: PullsAnswer, isNarrowed: boolean): void => {
     printTable(
       columns,
       rows.map((row) => columns.map((name) => row[name])),
+      { wide },
     )
   const [time = 'day'] = columns
   if (rows.length > 1 && TIMES.has(time) && columns.length === measures.length + 1) {
@@ -72,9 +77,12 @@ const printAnswer = (answer: PullsAnswer, isNarrowed: boolean): void => {
         ['total', ...measures.map((name) => total[name])],
         ...(previous ? [['before', ...measures.map((name) => previous.total[name])]] : []),
       ],
+      { wide },
     )
   } else if (previous)
-    printTable(['before', ...measures], [[previous.period.since, ...measures.map((name) => previous.total[name])]])
+    printTable(['before', ...measures], [[previous.period.since, ...measures.map((name) => previous.total[name])]], {
+      wide,
+    })
   printLine()
   for (const name of measures)
     printLine(`${name} (${definitions[name]?.made ?? ''}): ${definitions[name]?.definition ?? ''}`)

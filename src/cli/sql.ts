@@ -7,10 +7,10 @@ import { configNow } from './open.js'
 import { printJson, printTable } from './print.js'
 import { findService } from './service-client.js'
 
-type SqlOptions = { timeout: string; limit: string; json?: boolean; csv?: boolean }
+export type SqlOptions = { timeout: string; limit: string; json?: boolean; csv?: boolean; wide?: boolean }
 
 /** Runs one query that can write nothing, and prints its rows. */
-export const sqlNow = async (statement: string, { timeout, limit, json, csv }: SqlOptions): Promise<void> => {
+export const sqlNow = async (statement: string, { timeout, limit, json, csv, wide }: SqlOptions): Promise<void> => {
   const limits = { rows: wholeNumber('--limit', limit, 100_000), seconds: wholeNumber('--timeout', timeout, 3_600) }
   const answer = await run(statement, limits).catch((error: unknown) => {
     if (isRefusal(error)) throw new CommandError(`the database refused the statement: ${error.message}`)
@@ -23,6 +23,7 @@ export const sqlNow = async (statement: string, { timeout, limit, json, csv }: S
     printTable(
       columns,
       rows.map((row) => row.map(shown)),
+      { wide },
     )
   if (more) process.stderr.write(`only the first ${limits.rows} rows are shown: --limit takes more\n`)
 }

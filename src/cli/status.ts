@@ -1,31 +1,32 @@
 import { readStatus, type Status } from '../status.js'
 import { askOrOpen, configNow } from './open.js'
-import { printJson, printLine, printTable } from './print.js'
+import { printJson, printLine, printTable, type TableOptions } from './print.js'
 
-export const status = async ({ json }: { json?: boolean }): Promise<void> => {
+export const status = async ({ json, wide }: { json?: boolean; wide?: boolean }): Promise<void> => {
   const found = await askOrOpen<Status>(
     configNow(),
     async (service) => (await service.get('/status')) as Status,
     readStatus,
   )
   if (json) printJson(found)
-  else show(found)
+  else show(found, { wide })
   if (Object.values(found.stores).some(({ ok }) => !ok)) process.exitCode = 1
 }
 
-const show = ({
-  version,
-  uuid,
-  stores,
-  registries,
-  skips,
-  unresolvedUsers,
-  refused,
-  joins,
-  unreadManifests,
-  reconciliations,
-  ping,
-}: Status): void => {
+const show = (found: Status, options: TableOptions): void => {
+  const {
+    version,
+    uuid,
+    stores,
+    registries,
+    skips,
+    unresolvedUsers,
+    refused,
+    joins,
+    unreadManifests,
+    reconciliations,
+    ping,
+  } = found
   printLine(`Tallyman ${version}, installation ${uuid}`)
   for (const [name, { ok, version: of, error }] of Object.entries(stores)) {
     printLine(`  ${name} ${ok ? `${of ?? ''} answers` : (error ?? 'does not answer')}`)
@@ -42,6 +43,7 @@ const show = ({
         when(lastReceivedAt),
         when(lastEventAt),
       ]),
+      options,
     )
   }
   printLine('\nNot counted in the last 7 days')

@@ -40,8 +40,10 @@ const USUAL_ROWS = 1_000
 const MOST_VALUES = 100
 const LONGEST_VALUE = 300
 
+/** The measures of a query that names none, separated by commas. */
+export const DEFAULT_MEASURES = 'pulls,checks,downloads,unique_origins,unique_endpoints'
 const DEFAULTS = {
-  measures: 'pulls,checks,downloads,unique_origins,unique_endpoints',
+  measures: DEFAULT_MEASURES,
   period: 'last-28-days',
   tz: 'UTC',
 }
@@ -54,12 +56,12 @@ const WORDS = new Set<string>(['measures', 'group_by', 'period', 'since', 'until
 
 /** Parameters of a question beside its filters, with what they are. */
 export const PARAMETERS = {
-  measures: `what to count, separated by commas (default: ${DEFAULTS.measures})`,
-  group_by: `by what to group: up to ${MOST_GROUPS}, separated by commas`,
-  period: 'today, yesterday, last-7-days, last-month, 2026-03, "every tuesday of 2026" (default: last-28-days)',
+  measures: 'what to count, separated by commas',
+  group_by: `what to group by: up to ${MOST_GROUPS}, separated by commas`,
+  period: 'last-7-days, last-month, 2026-03 (default: last-28-days)',
   since: 'first day, instead of a period',
   until: 'last day, with since (default: today)',
-  tz: 'IANA time zone of hours, days, weeks and months (default: UTC)',
+  tz: 'IANA time zone of hours and days (default: UTC)',
   compare: 'previous: the period before beside it',
   limit: `rows (default: ${USUAL_ROWS}, at most ${MOST_ROWS})`,
 }
