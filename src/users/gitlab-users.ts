@@ -20,6 +20,8 @@ type Settings = {
   /** An access token that may read users. */
   token: string
   now: () => Date
+  /** How long an event waits for an answer, in milliseconds. */
+  patienceMs?: number
 }
 
 /** NOBODY stands for a name that GitLab does not know: a cache cannot hold undefined. */
@@ -30,7 +32,7 @@ type Answer = string | typeof NOBODY
  * Asks a GitLab for the id of a user name (GET /users?username=, GitLab's Users API). Answers are remembered, questions
  * for one name are asked once, and an event never waits longer than 0.3 s.
  */
-export const createGitlabUsers = ({ url, token, now }: Settings): UserDirectory => {
+export const createGitlabUsers = ({ url, token, now, patienceMs = PATIENCE_MS }: Settings): UserDirectory => {
   const remembered = new LRUCache<string, Answer>({
     max: REMEMBERED_USERS,
     perf: { now: () => now().getTime() },
@@ -66,19 +68,19 @@ export const createGitlabUsers = ({ url, token, now }: Settings): UserDirectory 
     kind: 'gitlab',
     idOf: async (name) => {
       const compared = comparable(name)
-      const known = remembered.get(compared) ?? (await patiently(askOnce(compared)))
+      const known = remembered.get(compared) ?? (await patiently(askOnce(compared), patienceMs))
       return known === NOBODY ? undefined : known
     },
     close: () => undefined,
   }
 }
 
-const patiently = async <T>(question: Promise<T>): Promise<T> => {
+const patiently = async <T>(question: Promise<T>, patienceMs: number): Promise<T> => {
   let timer
   const limit = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       reject(new DirectoryAway('GitLab takes too long'))
-    }, PATIENCE_MS)
+    }, patienceMs)
   })
   try {
     return await Promise.race([question, limit])

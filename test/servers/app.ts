@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net'
 import { createApp, type App } from '../../src/app.js'
 import { readConfig } from '../../src/config.js'
 import { createLog } from '../../src/log.js'
+import { fixedClock, NOW } from './clock.js'
 import { ROOT, API_TOKEN, NOTIFICATION_TOKEN } from './service.js'
 import { embeddedFolder } from './stores.js'
 
@@ -19,7 +20,7 @@ export type TestApp = {
 /** The whole service inside the test, on embedded stores unless the environment says otherwise. */
 export const openApp = async (
   environment: Record<string, string> = {},
-  now: () => Date = () => new Date(),
+  now: () => Date = fixedClock,
 ): Promise<TestApp> => {
   const folder = embeddedFolder()
   const settings = {
@@ -62,10 +63,10 @@ export const openApp = async (
 
 let sequence = 0
 
-/** An event as a registry would send it. */
+/** An event as a registry would send it, a minute ago by the fixed clock. */
 export const notified = (event: object = {}): Record<string, unknown> => ({
   id: `10000000-0000-4000-8000-${String(++sequence).padStart(12, '0')}`,
-  timestamp: new Date().toISOString(),
+  timestamp: new Date(NOW.getTime() - 60_000).toISOString(),
   action: 'push',
   target: { repository: 'team/app', tag: '1.0' },
   request: { id: 'r', addr: '203.0.113.9:1234', host: 'registry.example', method: 'PUT', useragent: 'skopeo/1.9.3' },

@@ -1,13 +1,13 @@
 import { mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { DirectoryAway, type UserDirectory } from '../../src/users/directory.js'
 import { createGitlabUsers } from '../../src/users/gitlab-users.js'
 import { createHashedNames } from '../../src/users/hashed-names.js'
 import { watchFiles } from '../../src/watch-files.js'
 import { createUserFile, UserFileError } from '../../src/users/user-file.js'
-import { eventually } from '../servers/process.js'
+import { fixedClock, NOW } from '../servers/clock.js'
 import { startStub, type Stub } from '../servers/stub.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'tallyman-users-'))
@@ -35,7 +35,20 @@ describe('hashed names', () => {
 
 describe('a users file', () => {
   let directory: UserDirectory | undefined
-  afterEach(() => directory?.close())
+  beforeEach(() => {
+    jest.useFakeTimers()
+  })
+  afterEach(() => {
+    directory?.close()
+    jest.useRealTimers()
+  })
+  const nextLook = (): void => {
+    jest.advanceTimersByTime(2_000)
+  }
+  /** Sets the time of change: the clock of a file system may be too coarse to tell two writes apart. */
+  const touch = (path: string, seconds: number): void => {
+    utimesSync(path, NOW, new Date(NOW.getTime() + seconds * 1_000))
+  }
 
   test.each([
     ['users.yml', 'alice: 17\nBob: u-18\n"007": 19\n'],
@@ -57,29 +70,28 @@ describe('a users file', () => {
     expect(ids).toEqual(['0017', '1_0', '1.0', '5', '0x11', undefined, undefined, undefined])
   })
 
-  test('is read again when it changes, and stays as it was when it breaks', async () => {
+  test('is read again when it changes, and stays as it was when it breaks', () => {
     const problems: Error[] = []
     const path = file('changing.yml', 'alice: 1\n')
     directory = createUserFile(path, watchFiles, (error) => problems.push(error))
     writeFileSync(path, 'alice: 2\n')
-    utimesSync(path, new Date(), new Date(Date.now() + 5_000))
-    await eventually('the new id is used', async () => Promise.resolve(directory?.idOf('alice') === '2'))
-    writeFileSync(path, 'alice: [')
-    utimesSync(path, new Date(), new Date(Date.now() + 10_000))
-    await eventually('the problem is told', async () => Promise.resolve(problems.length > 0))
+    touch(path, 5)
+    nextLook()
     expect(directory.idOf('alice')).toBe('2')
-    expect(problems[0]?.message).toMatch(/changing\.yml: not YAML/)
+    writeFileSync(path, 'alice: [')
+    touch(path, 10)
+    nextLook()
+    expect(directory.idOf('alice')).toBe('2')
+    expect(problems.map(({ message }) => message)).toEqual([expect.stringMatching(/changing\.yml: not YAML/)])
   })
 
-  test('that cannot even be looked at is told once, and the ids of before stay', async () => {
+  test('that cannot be read is reported once, and the previous ids stay', () => {
     const problems: Error[] = []
     const path = file('circling.yml', 'alice: 1\n')
     directory = createUserFile(path, watchFiles, (error) => problems.push(error))
     rmSync(path)
     symlinkSync('circling.yml', path)
-    await eventually('the problem is told', async () => Promise.resolve(problems.length > 0))
-    // Two more looks.
-    await new Promise((resolve) => setTimeout(resolve, 4_500))
+    for (let look = 1; look <= 3; look++) nextLook()
     expect(problems.map(({ message }) => message)).toEqual([expect.stringMatching(/circling\.yml: cannot be read/)])
     expect(directory.idOf('alice')).toBe('1')
   })
@@ -103,11 +115,9 @@ describe('a users file', () => {
     expect(() => createUserFile(path, watchFiles, fail)).not.toThrow(/alice/i)
   })
 
-  test('of a hundred thousand people is read in a few seconds', () => {
+  test('of a hundred thousand people is read to its end', () => {
     const people = Array.from({ length: 100_000 }, (_, i) => `person-${i}: ${i}\n`)
-    const start = Date.now()
     directory = createUserFile(file('many.yml', people.join('')), watchFiles, fail)
-    expect(Date.now() - start).toBeLessThan(10_000)
     expect(directory.idOf('person-99999')).toBe('99999')
   })
 
@@ -115,6 +125,9 @@ describe('a users file', () => {
     expect(() => createUserFile(join(folder, 'nowhere.yml'), watchFiles, fail)).toThrow(/cannot be read/)
   })
 })
+
+/** Milliseconds that no answer of a stub takes, however busy the machine is. */
+const PATIENT = 600_000
 
 describe('a GitLab', () => {
   let stub: Stub
@@ -134,7 +147,12 @@ describe('a GitLab', () => {
       else if (behave === 'lie') response.end('{"not": "a list"}')
       else response.end(JSON.stringify(name === 'alice' ? [{ id: 17, username: 'Alice' }] : []))
     })
-    directory = createGitlabUsers({ url: `${stub.url}/api/v4/`, token: 'glpat', now: () => new Date(clock) })
+    directory = createGitlabUsers({
+      url: `${stub.url}/api/v4/`,
+      token: 'glpat',
+      now: () => new Date(clock),
+      patienceMs: PATIENT,
+    })
   })
   afterEach(async () => stub.stop())
 
@@ -162,19 +180,20 @@ describe('a GitLab', () => {
     expect(stub.requests).toHaveLength(2)
   })
 
-  test.each(['fail', 'hang', 'lie'] as const)(
-    'when it does %s, the caller is told within its time, and it is left alone',
-    async (what) => {
-      behave = what
-      await expect(directory.idOf('alice')).rejects.toThrow(DirectoryAway)
-      if (what !== 'hang') {
-        behave = 'answer'
-        await expect(directory.idOf('alice')).rejects.toThrow(/a moment ago/)
-        clock += 11_000
-        expect(await directory.idOf('alice')).toBe('17')
-      }
-    },
-  )
+  test.each(['fail', 'lie'] as const)('when it does %s, it is left alone for ten seconds', async (what) => {
+    behave = what
+    await expect(directory.idOf('alice')).rejects.toThrow(DirectoryAway)
+    behave = 'answer'
+    await expect(directory.idOf('alice')).rejects.toThrow(/a moment ago/)
+    clock += 11_000
+    expect(await directory.idOf('alice')).toBe('17')
+  })
+
+  test('when it does not answer, an event waits no longer than its patience', async () => {
+    behave = 'hang'
+    const impatient = createGitlabUsers({ url: stub.url, token: 'glpat', now: fixedClock, patienceMs: 20 })
+    await expect(impatient.idOf('alice')).rejects.toThrow('GitLab takes too long')
+  })
 
   test.each([400, 414, 422])(
     'that answers %d to a name does not know it, and others go on being asked for',
@@ -197,7 +216,7 @@ describe('a GitLab', () => {
     await stub.stop()
     const other = await startStub((_, response) => response.end('[{"id":1,"username":"alice"}]'))
     stub = await startStub((_, response) => response.writeHead(302, { location: other.url }).end())
-    const redirected = createGitlabUsers({ url: stub.url, token: 'glpat', now: () => new Date() })
+    const redirected = createGitlabUsers({ url: stub.url, token: 'glpat', now: fixedClock, patienceMs: PATIENT })
     await expect(redirected.idOf('alice')).rejects.toThrow(DirectoryAway)
     expect(other.requests).toEqual([])
     await other.stop()
@@ -206,7 +225,7 @@ describe('a GitLab', () => {
   test('an answer of a megabyte is not read to its end', async () => {
     await stub.stop()
     stub = await startStub((_, response) => response.end(' '.repeat(1024 * 1024)))
-    const large = createGitlabUsers({ url: stub.url, token: 'glpat', now: () => new Date() })
+    const large = createGitlabUsers({ url: stub.url, token: 'glpat', now: fixedClock, patienceMs: PATIENT })
     await expect(large.idOf('alice')).rejects.toThrow(/too large/)
   })
 })

@@ -122,5 +122,5 @@ describe.each(STORE_PAIRS)('the inventory converges on %s', (_, open) => {
       }),
       { seed: SEED, numRuns: Number(process.env.RUNS ?? 1_000) },
     )
-  }, 600_000)
+  }, 3_600_000)
 })
