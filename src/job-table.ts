@@ -49,9 +49,13 @@ export const jobsFor = (
     { name: 'roll up pulls', cron: '*/10 * * * *', run: pulls.rollUp },
     { name: 'forget pulls', cron: '31 * * * *', run: pulls.forget },
     { name: 'summarize', cron: '*/15 * * * * *', run: summarize },
-    { name: 'forget', cron: '23 * * * *', run: async () => forgetOld(stores.database, retention) },
-    { name: 'forget lookups', cron: '26 * * * *', run: async () => forgetLookups(stores.database) },
-    { name: 'forget actors', cron: '29 3 * * *', run: async () => forgetActors(stores.database, config.actor_days) },
+    { name: 'forget', cron: '23 * * * *', run: async () => forgetOld(stores.database, retention, now()) },
+    { name: 'forget lookups', cron: '26 * * * *', run: async () => forgetLookups(stores.database, now()) },
+    {
+      name: 'forget actors',
+      cron: '29 3 * * *',
+      run: async () => forgetActors(stores.database, config.actor_days, now()),
+    },
     ...(config.reconcile_cron === undefined
       ? []
       : [{ name: 'reconcile', cron: config.reconcile_cron, run: reconcile }]),

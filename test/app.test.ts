@@ -5,6 +5,7 @@ import { pino } from 'pino'
 import { createApp } from '../src/app.js'
 import { readConfig } from '../src/config.js'
 import { UserFileError } from '../src/users/user-file.js'
+import { fixedClock } from './servers/clock.js'
 import { ROOT } from './servers/service.js'
 import { embeddedFolder } from './servers/stores.js'
 
@@ -19,7 +20,7 @@ afterEach(() => {
 test('a start that fails closes what it opened, so that the next one can work', async () => {
   const users = join(folder.path, 'users.yml')
   const config = readConfig({ TALLYMAN_DATA_DIR: folder.path, TALLYMAN_USERS_FILE: users }, ROOT)
-  const start = async (): ReturnType<typeof createApp> => createApp(config, pino({ level: 'silent' }), () => new Date())
+  const start = async (): ReturnType<typeof createApp> => createApp(config, pino({ level: 'silent' }), fixedClock)
   await expect(start()).rejects.toThrow(UserFileError)
   writeFileSync(users, 'alice: 17\n')
   const app = await start()

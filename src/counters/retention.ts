@@ -18,9 +18,17 @@ export type Retention = {
 const RESOLVED = '$[*] ? (!(@.member starts with "?"))'
 const UNRESOLVED = '$[*].member ? (@ starts with "?")'
 
-/** Forgets what is older than its time, in small steps that hold up nobody. @returns rows removed or changed. */
-export const forgetOld = async ({ sql: db }: Database, retention: Retention): Promise<number> => {
+const DAY_MS = 86_400_000
+
+/**
+ * Removes what is older than its time, in small steps that block no writer. Rows whose time the database wrote are compared
+ * with the database's clock, all others with `now`.
+ * @returns rows removed or changed.
+ */
+export const forgetOld = async ({ sql: db }: Database, retention: Retention, now: Date): Promise<number> => {
   const { eventIdDays, rejectedEventDays, rejectedEvents, unresolvedUserDays, receptionDays, receptions } = retention
+  const daysAgo = (days: number): string => new Date(now.getTime() - days * DAY_MS).toISOString()
+  const unresolvedFrom = daysAgo(unresolvedUserDays).slice(0, 10)
   const statements = [
     sql`
       delete from event_ids where ctid = any(array(
@@ -33,21 +41,21 @@ export const forgetOld = async ({ sql: db }: Database, retention: Retention): Pr
         or received_at <= (select received_at from rejected_events order by received_at desc offset ${rejectedEvents} limit 1)
     `,
     // A name in clear is kept no longer than the weekly sketches that its bearer would be counted in.
-    sql`delete from unresolved_users where day < current_date - ${unresolvedUserDays}::int`,
+    sql`delete from unresolved_users where day < ${unresolvedFrom}::date`,
     sql`
       update repositories
       set if_first = jsonb_path_query_array(if_first, ${RESOLVED}::jsonpath),
           if_known = jsonb_path_query_array(if_known, ${RESOLVED}::jsonpath)
       where (registry, name) in (
         select registry, name from repositories
-        where first_at < current_date - ${unresolvedUserDays}::int
+        where first_at < ${`${unresolvedFrom}T00:00:00Z`}::timestamptz
           and (jsonb_path_exists(if_first, ${UNRESOLVED}::jsonpath) or jsonb_path_exists(if_known, ${UNRESOLVED}::jsonpath))
         limit ${ROWS_AT_ONCE}
       )
     `,
     sql`
       delete from receptions where registry in (
-        select registry from receptions where last_received_at < now() - ${receptionDays} * interval '1 day'
+        select registry from receptions where last_received_at < ${daysAgo(receptionDays)}::timestamptz
         union (select registry from receptions order by last_received_at desc, registry offset ${receptions})
         limit ${ROWS_AT_ONCE}
       )

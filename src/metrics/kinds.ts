@@ -7,7 +7,7 @@ import type { Database } from '../storage/database.js'
 import type { SketchStore } from '../storage/sketch-store.js'
 import type { MetricDefinition, MetricTimeFrame } from './definition.js'
 import { asError, type Kind, type Kinds, type MetricValue } from './evaluate.js'
-import { QUERIES } from './queries.js'
+import { queryText } from './queries.js'
 
 /** What the service knows of itself, by name. A value may need to be asked for. */
 export type NamedValues = Readonly<Record<string, () => MetricValue | Promise<MetricValue>>>
@@ -50,7 +50,7 @@ export const createKinds = ({ database, sketches, countPulls, systemValues, sett
 
   database: async (definitions) =>
     Promise.all(
-      definitions.map(async ({ options }) => orError(async () => runQuery(database, options.query as string))),
+      definitions.map(async ({ options }) => orError(async () => runQuery(database, options.query as string, now()))),
     ),
 
   pulls: async (definitions) => {
@@ -72,8 +72,12 @@ export const createKinds = ({ database, sketches, countPulls, systemValues, sett
 })
 
 /** Instead of their values: the text of each query. */
-export const queryTexts: Kind = async (definitions) =>
-  Promise.resolve(definitions.map(({ options }) => QUERIES[options.query as string] ?? new Error('no such query')))
+export const queryTexts =
+  (now: () => Date): Kind =>
+  async (definitions) =>
+    Promise.resolve(
+      definitions.map(({ options }) => queryText(options.query as string, now()) ?? new Error('no such query')),
+    )
 
 const named =
   (values: NamedValues): Kind =>
@@ -87,8 +91,8 @@ const named =
 
 const orError = async (read: () => Promise<MetricValue>): Promise<MetricValue | Error> => read().catch(asError)
 
-const runQuery = async (database: Database, name: string): Promise<number> => {
-  const text = QUERIES[name]
+const runQuery = async (database: Database, name: string, now: Date): Promise<number> => {
+  const text = queryText(name, now)
   if (text === undefined) throw new Error(`there is no query ${name}`)
   const { rows } = await sql<Record<string, string>>`${sql.raw(text)}`.execute(database.sql)
   return Number(Object.values(rows[0] ?? {})[0])

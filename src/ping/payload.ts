@@ -32,12 +32,12 @@ export const buildPing = async (needs: Needs, kind: PingKind = 'all'): Promise<S
     ({ status, data_category, data_source }) =>
       status !== 'removed' && categories.has(data_category) && (kind !== 'queries' || data_source === 'database'),
   )
-  const evaluated = await evaluate(told, kindsFor(needs.kinds, kind))
+  const evaluated = await evaluate(told, kindsFor(needs, kind))
   return { payload: { recorded_at: recordedAt, ...nest(evaluated) }, metadata: metadataOf(uuid, evaluated) }
 }
 
-const kindsFor = (kinds: Kinds, kind: PingKind): Kinds => {
-  if (kind === 'queries') return { ...kinds, database: queryTexts }
+const kindsFor = ({ kinds, now }: Needs, kind: PingKind): Kinds => {
+  if (kind === 'queries') return { ...kinds, database: queryTexts(now) }
   if (kind === 'non_sql')
     return { ...kinds, database: async (metrics) => Promise.resolve(metrics.map(() => NOT_ASKED)) }
   return kinds

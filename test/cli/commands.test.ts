@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { notified } from '../servers/app.js'
+import { machineClock } from '../servers/clock.js'
 import { startPostgres, type PostgresServer } from '../servers/postgres.js'
 import { temporaryFolder } from '../servers/process.js'
 import { startRedis, type RedisServer } from '../servers/redis.js'
@@ -13,8 +14,10 @@ import { tallyman, type Result } from '../servers/tallyman.js'
 import { startStub, type Stub } from '../servers/stub.js'
 import { embeddedFolder } from '../servers/stores.js'
 
-const lastWeek = (): string => new Date(Date.now() - 7 * 86_400_000).toISOString()
-const day = (offset: number): string => new Date(Date.now() + offset * 86_400_000).toISOString().slice(0, 10)
+/** The service is a process of its own, and runs by the machine's clock. */
+const started = machineClock()
+const lastWeek = (): string => new Date(started.getTime() - 7 * 86_400_000).toISOString()
+const day = (offset: number): string => new Date(started.getTime() + offset * 86_400_000).toISOString().slice(0, 10)
 const TAG_USERS = 'i_container_registry_push_tag_user'
 
 describe('a reader that goes away, as head does', () => {
@@ -94,7 +97,7 @@ describe.each([
     const by = (name: string, timestamp: string): unknown =>
       notified({ timestamp, actor: { name, user_type: 'build' } })
     await service.notify({
-      events: [by('alice', lastWeek()), by('bob', lastWeek()), by('carol', new Date().toISOString())],
+      events: [by('alice', lastWeek()), by('bob', lastWeek()), by('carol', started.toISOString())],
     })
     await service.notify({ events: [] }, { authorization: 'Bearer wrong' })
     await service.get('/status')
@@ -295,14 +298,12 @@ describe('commands without a service', () => {
   test('sql ends a statement of the embedded database when its time is over, and leaves it as it was', async () => {
     const folder = embeddedFolder()
     const environment = { TALLYMAN_DATA_DIR: folder.path }
-    const start = Date.now()
     expect(
       await tallyman(environment, 'sql', 'select count(*) from generate_series(1, 200000000)', '--timeout', '1'),
     ).toMatchObject({
       code: 1,
       err: expect.stringMatching(/^tallyman: the statement was ended: it took longer than 1 s/),
     })
-    expect(Date.now() - start).toBeLessThan(20_000)
     expect(readdirSync(folder.path)).not.toContain('tallyman.lock')
     expect((await tallyman(environment, 'sql', 'select count(*) from tags', '--csv')).out).toBe('count\r\n0\r\n')
     expect(await tallyman(environment, 'sql', 'delete from tallies')).toMatchObject({
@@ -310,7 +311,7 @@ describe('commands without a service', () => {
       err: expect.stringMatching(/^tallyman: the database refused the statement: syntax error/),
     })
     folder.remove()
-  }, 60_000)
+  })
 
   test('tell every problem of the configuration, and a store that does not answer', async () => {
     const wrong = await tallyman(

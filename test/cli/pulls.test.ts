@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { machineClock } from '../servers/clock.js'
 import { startPostgres, type PostgresServer } from '../servers/postgres.js'
 import { startRedis, type RedisServer } from '../servers/redis.js'
 import { embeddedFolder } from '../servers/stores.js'
@@ -55,7 +56,7 @@ describe('tallyman pulls', () => {
   })
   const pulls = async (...args: string[]): Promise<Result> =>
     tallyman({ TALLYMAN_DATA_DIR: folder.path, REDIS_URL: redis.url, DATABASE_URL: postgres.url }, 'pulls', ...args)
-  const days = new Date(Date.now() - 4 * 86_400_000).toISOString().slice(0, 10)
+  const days = new Date(machineClock().getTime() - 4 * 86_400_000).toISOString().slice(0, 10)
 
   test('answers in a table, with bars and what each number is', async () => {
     const { code, out } = await pulls('--since', days, '--group-by', 'day', '--measures', 'pulls,checks')
@@ -67,7 +68,7 @@ describe('tallyman pulls', () => {
   })
 
   test('has a bar also for times without pulls', async () => {
-    const since = new Date(Date.now() - 9 * 86_400_000).toISOString().slice(0, 10)
+    const since = new Date(machineClock().getTime() - 9 * 86_400_000).toISOString().slice(0, 10)
     const { out } = await pulls('--since', since, '--group-by', 'day', '--measures', 'pulls')
     expect(out).toMatch(/^▁{6}[▁-█]{4} {2}pulls$/m)
   })

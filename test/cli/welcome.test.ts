@@ -5,6 +5,7 @@ import { welcome } from '../../src/cli/welcome.js'
 import { readConfig } from '../../src/config.js'
 import { createCore } from '../../src/core.js'
 import { markShown } from '../../src/secrets.js'
+import { fixedClock } from '../servers/clock.js'
 import { ROOT } from '../servers/service.js'
 import { embeddedFolder } from '../servers/stores.js'
 
@@ -20,7 +21,7 @@ describe('what a start prints', () => {
   })
   const start = async (environment: Record<string, string> = {}, address = ADDRESS): Promise<string> => {
     const config = readConfig({ TALLYMAN_DATA_DIR: folder.path, ...environment }, ROOT)
-    const core = await createCore(config, () => new Date())
+    const core = await createCore(config, fixedClock)
     await core.stores.close()
     markShown(folder.path, core.secrets.unshown)
     return welcome(core, address)

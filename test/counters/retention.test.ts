@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { forgetOld } from '../../src/counters/retention.js'
+import { NOW } from '../servers/clock.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
+const daysAgo = (days: number): string => new Date(NOW.getTime() - days * 86_400_000).toISOString()
 const RETENTION = {
   eventIdDays: 14,
   rejectedEventDays: 30,
@@ -24,7 +26,7 @@ describe.each(STORE_PAIRS)('names that wait for the user directory, on %s', (_, 
     const contributions = (members: string[]): string =>
       JSON.stringify(members.map((member) => ({ event: 'e', member })))
     await sql`
-      insert into repositories values ('r', ${repository}, now() - ${days} * interval '1 day', gen_random_uuid(),
+      insert into repositories values ('r', ${repository}, ${daysAgo(days)}::timestamptz, gen_random_uuid(),
         ${contributions(first)}::jsonb, ${contributions(known)}::jsonb)
     `.execute(stores.database.sql)
   }
@@ -43,9 +45,9 @@ describe.each(STORE_PAIRS)('names that wait for the user directory, on %s', (_, 
     await keep('old/resolved', 400, ['20'], ['21'])
     await keep('young', 40, ['?carol'], ['?carol'])
     await sql`insert into unresolved_users values
-      ('alice', '', current_date - 44), ('carol', '', current_date - 40)`.execute(stores.database.sql)
+      ('alice', '', ${daysAgo(44)}::date), ('carol', '', ${daysAgo(40)}::date)`.execute(stores.database.sql)
 
-    expect(await forgetOld(stores.database, RETENTION)).toBe(3)
+    expect(await forgetOld(stores.database, RETENTION, NOW)).toBe(3)
     expect(await members()).toEqual({
       old: [['17'], []],
       'old/known': [['18'], ['19']],
@@ -54,7 +56,7 @@ describe.each(STORE_PAIRS)('names that wait for the user directory, on %s', (_, 
     })
     const { rows } = await sql`select name from unresolved_users`.execute(stores.database.sql)
     expect(rows).toEqual([{ name: 'carol' }])
-    expect(await forgetOld(stores.database, RETENTION)).toBe(0)
+    expect(await forgetOld(stores.database, RETENTION, NOW)).toBe(0)
   })
 })
 
@@ -69,7 +71,7 @@ describe.each(STORE_PAIRS)('registries, whose names clients choose, on %s', (_, 
   const heard = async (count: number, days: number, name: string): Promise<unknown> =>
     sql`
       insert into receptions
-      select ${name} || n, now(), now() - ${days} * interval '1 day', 1 from generate_series(1, ${count}::int) as n
+      select ${name} || n, ${daysAgo(days)}::timestamptz, ${daysAgo(days)}::timestamptz, 1 from generate_series(1, ${count}::int) as n
     `.execute(stores.database.sql)
   const kept = async (): Promise<Record<string, number>> => {
     const { rows } = await sql<{ name: string; count: number }>`
@@ -81,15 +83,15 @@ describe.each(STORE_PAIRS)('registries, whose names clients choose, on %s', (_, 
   test('are forgotten when nothing was heard of them for a year', async () => {
     await heard(3, 366, 'silent')
     await heard(2, 364, 'seldom')
-    expect(await forgetOld(stores.database, RETENTION)).toBe(3)
+    expect(await forgetOld(stores.database, RETENTION, NOW)).toBe(3)
     expect(await kept()).toEqual({ seldom: 2 })
   })
 
   test('are kept up to a number, those heard of last, also where many were heard of at once', async () => {
     await heard(25_000, 2, 'forged')
     await heard(10, 1, 'registry')
-    expect(await forgetOld(stores.database, { ...RETENTION, receptions: 100 })).toBe(24_910)
+    expect(await forgetOld(stores.database, { ...RETENTION, receptions: 100 }, NOW)).toBe(24_910)
     expect(await kept()).toEqual({ forged: 90, registry: 10 })
-    expect(await forgetOld(stores.database, { ...RETENTION, receptions: 100 })).toBe(0)
+    expect(await forgetOld(stores.database, { ...RETENTION, receptions: 100 }, NOW)).toBe(0)
   })
 })

@@ -4,6 +4,7 @@ import { KEY_PREFIX } from '../../src/counters/keys.js'
 import { forgetOld } from '../../src/counters/retention.js'
 import { ImportError } from '../../src/counters/export-lines.js'
 import { exportCounters, importCounters } from '../../src/counters/transfer.js'
+import { NOW } from '../servers/clock.js'
 import { counted, countOf, createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
 import { openEmbeddedStores, openServerStores, type TestStores } from '../servers/stores.js'
@@ -157,7 +158,7 @@ test('what is older than its time is forgotten, and nothing else', async () => {
     receptionDays: 365,
     receptions: 10_000,
   }
-  await forgetOld(database, retention)
+  await forgetOld(database, retention, NOW)
   const count = async (table: string): Promise<number> =>
     Number((await sql<{ n: string }>`select count(*) as n from ${sql.table(table)}`.execute(database.sql)).rows[0]?.n)
   expect(await count('event_ids')).toBe(18_750)
@@ -165,5 +166,5 @@ test('what is older than its time is forgotten, and nothing else', async () => {
   expect(await count('sketches')).toBe(1)
   expect(await count('tallies')).toBe(1)
   expect(await count('leases')).toBe(1)
-  expect(await forgetOld(database, retention)).toBe(0)
+  expect(await forgetOld(database, retention, NOW)).toBe(0)
 })

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import express from 'express'
 import { reconcileRoutes, type ReconcileLine } from '../../src/http/inventory-reconcile.js'
 import { createRegistries } from '../../src/inventory/registry/registries.js'
+import { fixedClock } from '../servers/clock.js'
 import { openEmbeddedStores, type TestStores } from '../servers/stores.js'
 import { imageNamed, put, stubRegistry } from '../servers/stub-registry.js'
 
@@ -25,7 +26,7 @@ beforeAll(async () => {
     database: stores.database,
     registries: createRegistries(() => [{ name: 'registry.example', aliases: [], url: 'http://registry.example' }]),
     clientFor: () => slow,
-    now: () => new Date(),
+    now: fixedClock,
     silenceMs: 50,
   })
   server = createServer(express().use(routes))

@@ -88,5 +88,5 @@ describe.each(STORE_PAIRS)('counting converges on %s', (_, open) => {
       }),
       { seed: SEED, numRuns: 150 },
     )
-  }, 300_000)
+  })
 })

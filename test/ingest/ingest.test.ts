@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { sql } from 'kysely'
 import type { UnreadableEvent } from '../../src/events/registry-event.js'
 import { createIsOwnRead, userAgentFor } from '../../src/inventory/registry/own-reads.js'
+import { fixedClock } from '../servers/clock.js'
 import { counted, countOf, createCounting } from '../servers/counting.js'
 import { anEvent, DIGEST } from '../servers/events.js'
 import { inventoryOf } from '../servers/inventory.js'
@@ -69,7 +70,7 @@ describe.each(STORE_PAIRS)('ingest on %s', (_, open) => {
   })
 
   test('a read of our own is remembered, and counts for nothing but itself', async () => {
-    const { ingest } = createCounting(stores, () => new Date(), createIsOwnRead('secret'))
+    const { ingest } = createCounting(stores, fixedClock, createIsOwnRead('secret'))
     const pull = { action: 'pull', tag: '1', name: 'alice', digest: DIGEST, object: 'manifest' } as const
     const own = anEvent({ ...pull, id: 1, userAgent: userAgentFor('1.0', 'secret') })
     const forged = anEvent({ ...pull, id: 2, userAgent: userAgentFor('1.0', 'another') })

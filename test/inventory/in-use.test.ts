@@ -4,6 +4,7 @@ import { ask, type Item } from '../../src/inventory/questions/ask.js'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
 import { learnManifest } from '../../src/inventory/record/learn-manifest.js'
 import { summarize } from '../../src/inventory/summary/summarize.js'
+import { fixedClock, NOW } from '../servers/clock.js'
 import { createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
 import { digestOf } from '../servers/history.js'
@@ -36,11 +37,11 @@ describe.each(STORE_PAIRS)('what is in use on %s', (_, open) => {
   const asked = async (question: string, parameters: object = {}): Promise<Item[]> => {
     const found = QUESTIONS.find(({ name }) => name === question)
     if (!found) throw new Error(question)
-    return (await ask(stores.database.sql, found, parameters, new Date())).items
+    return (await ask(stores.database.sql, found, parameters, NOW)).items
   }
   const digests = async (question: string): Promise<string[]> =>
     (await asked(question)).map(({ digest, blob_digest }) => short(digest ?? blob_digest))
-  const summary = async (): Promise<void> => summarize(stores.database, () => new Date())
+  const summary = async (): Promise<void> => summarize(stores.database, fixedClock)
 
   const CACHE = [part('cac1', LAYER), part('cac2', 'application/vnd.buildkit.cacheconfig.v0')]
   const pushCache = async (): Promise<unknown> =>

@@ -65,5 +65,5 @@ describe.each(STORE_PAIRS)('43 recorded steps in %s', (_, open) => {
       }),
       { seed: SEED, numRuns: 10 },
     )
-  }, 120_000)
+  })
 })

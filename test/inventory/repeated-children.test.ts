@@ -56,7 +56,7 @@ describe.each(STORE_PAIRS)('an index that lists one image many times, on %s', (_
     const { rows } = await sql<{ id: number }>`select id from inventory.repositories`.execute(stores.database.sql)
     return questionNamed(name).statement(
       { ...asked, repository_ids: String(rows[0]?.id) },
-      { after: undefined, limit: 20_000 },
+      { now: NOW, after: undefined, limit: 20_000 },
     )
   }
   const lookedAt = async (name: string, asked?: Asked): Promise<number> => {

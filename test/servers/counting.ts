@@ -15,6 +15,7 @@ import { createPendingOf } from '../../src/pulls/record/requests.js'
 import { HyperLogLog } from '../../src/storage/hyperloglog/hyperloglog.js'
 import { createHashedNames } from '../../src/users/hashed-names.js'
 import { createIdentify } from '../../src/users/identify.js'
+import { fixedClock } from './clock.js'
 import { ROOT } from './service.js'
 import type { TestStores } from './stores.js'
 
@@ -40,7 +41,7 @@ type Counting = Ingest & Pick<Repositories, 'rebuildStale'>
 /** One process's way from events to counters, on stores it may share with others. */
 export const createCounting = (
   { database, sketches }: TestStores,
-  now: () => Date = () => new Date(),
+  now: () => Date = fixedClock,
   isOwnRead: (event: RegistryEvent) => boolean = () => false,
 ): Counting => {
   const hashed = createHashedNames('a key for tests only')

@@ -29,7 +29,7 @@ export const temporaryFolder = (name: string): { path: string; remove: () => voi
 }
 
 /** Waits until `ready` answers true; fails with `what` and the last error when it does not within `seconds`. */
-export const eventually = async (what: string, ready: () => Promise<boolean>, seconds = 20): Promise<void> => {
+export const eventually = async (what: string, ready: () => Promise<boolean>, seconds = 120): Promise<void> => {
   const end = Date.now() + seconds * 1000
   let last: unknown
   while (Date.now() < end) {

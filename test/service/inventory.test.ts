@@ -114,7 +114,7 @@ describe('the inventory of two services over one PostgreSQL', () => {
     expect(await blobsOfManifests()).toEqual(await liveBlobs())
     // Five events each: three blobs, the image, a delete.
     expect(await count('select count(*) from event_ids')).toBe(5 * 960)
-  }, 120_000)
+  })
 
   test('sets hostile events aside and keeps their neighbours', async () => {
     const hostile = [
@@ -160,7 +160,7 @@ describe('the inventory of two services over one PostgreSQL', () => {
     )
     expect(await send(events)).toMatchObject({ recorded: 50_000 })
     expect(await count("select count(*) from inventory.live_tags where repository like 'many/%'")).toBe(50_000)
-  }, 120_000)
+  })
 
   test('gives a registry its aliases when their file changes, and at once on SIGHUP', async () => {
     const from = (host: string, tag: string): Record<string, unknown> => ({
@@ -180,5 +180,5 @@ describe('the inventory of two services over one PostgreSQL', () => {
       await send([from('10.0.0.6:5000', 'three')])
       return (await count(registries)) === 3
     })
-  }, 120_000)
+  })
 })

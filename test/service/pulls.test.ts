@@ -77,17 +77,13 @@ describe.each([
     for (const name of repositories)
       await push(name === 'image' || name === 'inspected' ? 'one' : 'both', `team/${name}:1.0`)
     // What a manifest holds is read back from the registry.
-    await eventually(
-      'all manifests were read',
-      async () => {
-        const { items } = (await (await service.get('/inventory/manifests?limit=100')).json()) as { items: unknown[] }
-        const { unreadManifests } = (await (await service.get('/status')).json()) as {
-          unreadManifests: { waiting: number }
-        }
-        return items.length >= MANIFESTS && unreadManifests.waiting === 0
-      },
-      60,
-    )
+    await eventually('all manifests were read', async () => {
+      const { items } = (await (await service.get('/inventory/manifests?limit=100')).json()) as { items: unknown[] }
+      const { unreadManifests } = (await (await service.get('/status')).json()) as {
+        unreadManifests: { waiting: number }
+      }
+      return items.length >= MANIFESTS && unreadManifests.waiting === 0
+    })
 
     await pull('team/image:1.0', 'image')
     await pull('team/one:1.0', 'one')
@@ -104,7 +100,7 @@ describe.each([
       const pulled = rows.filter(({ pulls = 0, client }) => pulls > 0 || client === 'curl')
       return Object.fromEntries(pulled.map(({ repository = '', ...row }) => [repository, row]))
     }
-    await eventually('all is folded', async () => (await byRepository())['team/polled']?.checks === CHECKS, 60)
+    await eventually('all is folded', async () => (await byRepository())['team/polled']?.checks === CHECKS)
 
     const skopeo = { client: 'skopeo', invocations: 1, pulls: 1, checks: 0, unique_origins: 1 }
     expect(await byRepository()).toEqual({
@@ -140,5 +136,5 @@ describe.each([
     // The image of an index, once and twice.
     const { joins } = (await (await service.get('/status')).json()) as { joins: { joined: number } }
     expect(joins.joined).toBeGreaterThanOrEqual(3)
-  }, 240_000)
+  })
 })

@@ -5,6 +5,7 @@ import { monthName, weekName } from '../../src/counters/keys.js'
 import type { Database } from '../../src/storage/database.js'
 import { openPglite } from '../../src/storage/pglite.js'
 import { openPostgres } from '../../src/storage/postgres.js'
+import { machineClock } from '../servers/clock.js'
 import { notified } from '../servers/app.js'
 import { startDockerRegistry, type DockerRegistry } from '../servers/docker-registry.js'
 import { startPostgres } from '../servers/postgres.js'
@@ -55,7 +56,7 @@ describe.each(PAIRS)('a real registry is counted in %s', (_, start) => {
     registry = await startDockerRegistry({
       notify: { endpoint: `${service.url}/container_registry_event/events`, token: NOTIFICATION_TOKEN },
     })
-    began = microsOf(new Date())
+    began = microsOf(machineClock())
   })
   afterAll(async () => {
     await registry.stop()
@@ -77,7 +78,6 @@ describe.each(PAIRS)('a real registry is counted in %s', (_, start) => {
     await eventually(
       'the totals',
       async () => JSON.stringify(sorted(await totals())) === JSON.stringify(sorted(expected)),
-      10,
     ).catch(() => undefined)
     expect(await totals()).toEqual(expected)
   }

@@ -6,6 +6,7 @@ import { installationIn, OtherUsersKey } from '../../src/storage/installation.js
 import { takeLease } from '../../src/storage/leases.js'
 import { migrate } from '../../src/storage/migrate.js'
 import { openPostgres } from '../../src/storage/postgres.js'
+import { NOW } from '../servers/clock.js'
 import { startPostgres } from '../servers/postgres.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
@@ -72,8 +73,10 @@ describe.each(STORE_PAIRS)('the SQL database of %s', (_, open) => {
   test('work that goes on after its transaction has failed can change nothing', async () => {
     await stores.clear()
     let late: Promise<unknown> = Promise.resolve()
+    let goOn = (): void => undefined
+    const later = new Promise<void>((resolve) => (goOn = resolve))
     const failed = database.transaction(async (tx) => {
-      late = new Promise((resolve) => setTimeout(resolve, 50)).then(async () =>
+      late = later.then(async () =>
         Promise.allSettled([
           tx.run(INSERT, ['a', '2026-11-21', 1]),
           sql`insert into tallies values ('b', '2026-11-21', 1)`.execute(tx),
@@ -84,6 +87,7 @@ describe.each(STORE_PAIRS)('the SQL database of %s', (_, open) => {
     await expect(failed).rejects.toThrow(/nonsense/)
     const next = database.transaction(async (tx) => {
       await tx.run(INSERT, ['c', '2026-11-21', 1])
+      goOn()
       await late
     })
     await next
@@ -138,7 +142,7 @@ describe.each(STORE_PAIRS)('the SQL database of %s', (_, open) => {
     const second = await installationIn(database, 'fingerprint', new Date('2027-01-01T00:00:00Z'))
     expect(second).toEqual(first)
     expect(first.installedAt).toEqual(new Date('2026-11-21T00:00:00Z'))
-    await expect(installationIn(database, 'another', new Date())).rejects.toThrow(OtherUsersKey)
+    await expect(installationIn(database, 'another', NOW)).rejects.toThrow(OtherUsersKey)
   })
 
   test('is of a version, and up to date', async () => {

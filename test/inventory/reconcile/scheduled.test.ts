@@ -3,6 +3,7 @@ import { lastReconciliations } from '../../../src/inventory/reconcile/reports.js
 import { scheduledReconcile } from '../../../src/inventory/reconcile/scheduled.js'
 import { createRegistries } from '../../../src/inventory/registry/registries.js'
 import { takeLease } from '../../../src/storage/leases.js'
+import { fixedClock } from '../../servers/clock.js'
 import { openEmbeddedStores, type TestStores } from '../../servers/stores.js'
 import { imageNamed, put, stubRegistry, type StubRegistry } from '../../servers/stub-registry.js'
 
@@ -32,7 +33,7 @@ test('a scheduled run asks each registry with an address, but those that are awa
   }
   const { database } = stores
   await takeLease(database, 'reconcile busy', 'somebody else', 60)
-  const needs = { database, registries, clientFor, now: () => new Date(), rate: 1_000 }
+  const needs = { database, registries, clientFor, now: fixedClock, rate: 1_000 }
   await expect(scheduledReconcile(needs, true)).rejects.toThrow('not reconciled: away: it does not answer')
   expect(asked).toEqual(['away', 'busy', 'here'])
   const last = await lastReconciliations(database.sql)

@@ -2,12 +2,13 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import type { RepositoryPath } from '../../../src/events/reference.js'
 import { forgetActors } from '../../../src/inventory/record/forget-actors.js'
+import { NOW } from '../../servers/clock.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent, DIGEST } from '../../servers/events.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
 const DAY_MS = 86_400_000
-const daysAgo = (days: number): string => new Date(Date.now() - days * DAY_MS).toISOString()
+const daysAgo = (days: number): string => new Date(NOW.getTime() - days * DAY_MS).toISOString()
 const path = (name: string): RepositoryPath => name as RepositoryPath
 
 describe.each(STORE_PAIRS)('in %s', (_, open) => {
@@ -28,7 +29,7 @@ describe.each(STORE_PAIRS)('in %s', (_, open) => {
       anEvent({ id: 3, ...renamed, rename, at: daysAgo(401) }),
       anEvent({ id: 4, ...renamed, rename, at: daysAgo(399) }),
     ])
-    await forgetActors(stores.database, 400)
+    await forgetActors(stores.database, 400, NOW)
     const actorsIn = async (table: string): Promise<(string | null)[]> => {
       const { rows } = await sql<{ actor: string | null }>`
         select actor from inventory.${sql.raw(table)} order by at

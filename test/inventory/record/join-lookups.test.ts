@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import { forgetLookups, joinLookups } from '../../../src/inventory/record/join-lookups.js'
+import { NOW } from '../../servers/clock.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent, DIGEST } from '../../servers/events.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
@@ -58,7 +59,7 @@ describe.each(STORE_PAIRS)('a HEAD of a tag and a GET of its digest, in %s', (_,
       }),
       { seed: SEED, numRuns: 15 },
     )
-  }, 60_000)
+  })
 
   test('leave no address behind', async () => {
     await pulledAt(PUSH, head(10), get(12))
@@ -78,26 +79,24 @@ describe.each(STORE_PAIRS)('a HEAD of a tag and a GET of its digest, in %s', (_,
         ${at(10)}::timestamptz - n * interval '1 ms' - case when n % 10 = 0 then interval '1 hour' else '0' end, n > 400
       from inventory.tag_lookups l, generate_series(1, 200000) as n where l.tag is not null
     `.execute(db)
-    const start = performance.now()
     await joinLookups(stores.database)
-    expect(performance.now() - start).toBeLessThan(5_000)
     const { rows } = await sql<{ pulled_at: Date }>`
       select pulled_at, (select count(*)::int from inventory.tag_lookups where not joined) as fresh from inventory.tags
     `.execute(db)
     expect(rows).toEqual([{ pulled_at: new Date(at(12)), fresh: 0 }])
-  }, 60_000)
+  })
 
   test('are forgotten after a day', async () => {
     await stores.clear()
-    const old = new Date(Date.now() - 25 * 3_600_000).toISOString()
-    const young = new Date(Date.now() - 23 * 3_600_000).toISOString()
+    const old = new Date(NOW.getTime() - 25 * 3_600_000).toISOString()
+    const young = new Date(NOW.getTime() - 23 * 3_600_000).toISOString()
     await createCounting(stores).ingest([
       anEvent(PUSH),
       anEvent({ ...get(1), at: old }),
       anEvent({ ...get(2), at: young }),
     ])
     const left = async (): Promise<number> => {
-      await forgetLookups(stores.database)
+      await forgetLookups(stores.database, NOW)
       return (await sql`select from inventory.tag_lookups`.execute(stores.database.sql)).rows.length
     }
     expect(await left()).toBe(2)

@@ -96,7 +96,7 @@ describe.each(STORE_PAIRS)('names of registries and repositories in %s', (_, ope
       }),
       { seed: SEED, numRuns: 60 },
     )
-  }, 120_000)
+  })
 
   test('a renamed repository keeps what it holds, also what is told late of its old path', async () => {
     await ingest(

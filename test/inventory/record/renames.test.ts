@@ -137,5 +137,5 @@ describe.each(STORE_PAIRS)('a rename onto a path that was deleted, on %s', (_, o
       }),
       { seed: SEED, numRuns: Number(process.env.RUNS ?? 60) },
     )
-  }, 300_000)
+  })
 })

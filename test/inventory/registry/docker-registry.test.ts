@@ -11,6 +11,7 @@ import { createIsOwnRead, userAgentFor } from '../../../src/inventory/registry/o
 import { createReadBack } from '../../../src/inventory/registry/read-back.js'
 import { createRegistries, type Registry } from '../../../src/inventory/registry/registries.js'
 import type { RegistryClient } from '../../../src/inventory/registry/registry-client.js'
+import { machineClock } from '../../servers/clock.js'
 import { createCounting } from '../../servers/counting.js'
 import { startDockerRegistry, type DockerRegistry } from '../../servers/docker-registry.js'
 import { OCI_IMAGE, OCI_INDEX } from '../../servers/manifests.js'
@@ -32,9 +33,9 @@ describe.each(STORE_PAIRS)('a real registry that tells no contents is read back 
 
   beforeAll(async () => {
     stores = await open()
-    const { ingest } = createCounting(stores, () => new Date(), createIsOwnRead('secret'))
+    const { ingest } = createCounting(stores, machineClock, createIsOwnRead('secret'))
     webhook = await startStub(async ({ body }, response) => {
-      outcomes.push(...(await ingest(readEnvelope(Buffer.from(body), microsOf(new Date())))))
+      outcomes.push(...(await ingest(readEnvelope(Buffer.from(body), microsOf(machineClock())))))
       response.end()
     })
     docker = await startDockerRegistry({ notify: { endpoint: webhook.url, token: 'x' } })
@@ -45,13 +46,13 @@ describe.each(STORE_PAIRS)('a real registry that tells no contents is read back 
     client = createRegistryClient(registry, {
       findCredentials: createDockerCredentials({ file }),
       userAgent: userAgentFor('1.0', 'secret'),
-      now: () => new Date(),
+      now: machineClock,
     })
     const { run } = createReadBack({
       database: stores.database,
       registries: createRegistries(() => [registry]),
       clientFor: () => client,
-      now: () => new Date(),
+      now: machineClock,
     })
     readBack = run
     await docker.copy('layout:one', 'registry:team/app:one', 'alice')
@@ -128,7 +129,7 @@ describe.each(STORE_PAIRS)('a real registry that tells no contents is read back 
   test('refuses whom it does not know, which the to-do notes with what to do', async () => {
     const stranger = createRegistryClient(
       { name: 'x', aliases: [], url: `http://${docker.host}`, username: 'eve', password: 'hunter2' },
-      { userAgent: 'x', now: () => new Date() },
+      { userAgent: 'x', now: machineClock },
     )
     await expect(stranger.tags('team/app')).rejects.toThrow(
       `${docker.host} answered 401 when asked for the tags of team/app: give the registry credentials in the configuration`,

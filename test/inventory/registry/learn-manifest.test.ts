@@ -101,5 +101,5 @@ describe.each(STORE_PAIRS)('what registries tell of manifests converges with eve
       }),
       { seed: SEED, numRuns: Number(process.env.RUNS ?? 60) },
     )
-  }, 300_000)
+  })
 })

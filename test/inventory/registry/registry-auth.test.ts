@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Credentials } from '../../../src/inventory/registry/credentials.js'
 import { createRegistryClient } from '../../../src/inventory/registry/http-registry-client.js'
 import type { RegistryClient } from '../../../src/inventory/registry/registry-client.js'
+import { fixedClock } from '../../servers/clock.js'
 import { anImage } from '../../servers/manifests.js'
 import { startStub, type Stub, type StubRequest } from '../../servers/stub.js'
 
@@ -157,10 +158,7 @@ describe('a registry that wants to know who asks', () => {
   })
 
   test('gives a token to everybody, for what is public', async () => {
-    const one = createRegistryClient(
-      { name: 'x', aliases: [], url: registry.url },
-      { userAgent: 'x', now: () => new Date() },
-    )
+    const one = createRegistryClient({ name: 'x', aliases: [], url: registry.url }, { userAgent: 'x', now: fixedClock })
     expect(await problemOf(one)).toBe('none')
     expect(auth.requests[0]?.headers.authorization).toBeUndefined()
   })

@@ -222,5 +222,5 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
       }),
       { seed: SEED, numRuns: Number(process.env.RUNS ?? 25) },
     )
-  }, 300_000)
+  })
 })

@@ -345,7 +345,7 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
       }),
       { seed: SEED, numRuns: Number(process.env.RUNS ?? 4) },
     )
-  }, 300_000)
+  })
 
   test('are counted once while they are folded, rolled up, summarized and forgotten elsewhere', async () => {
     const all = Array.from({ length: 8 }, (_one, day) =>

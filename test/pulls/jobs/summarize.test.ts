@@ -173,7 +173,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
       }),
       { seed: SEED, numRuns: Number(process.env.RUNS ?? 4) },
     )
-  }, 300_000)
+  })
 
   describe('of one history', () => {
     const [outcomes = []] = fc.sample(history, { seed: SEED, numRuns: 1 })

@@ -89,7 +89,7 @@ describe.each(STORE_PAIRS)('numbers of at least so many origins, on %s', (_, ope
       }),
       { seed: SEED, numRuns: Number(process.env.RUNS ?? 6) },
     )
-  }, 300_000)
+  })
   const rolled = async (): Promise<void> => {
     await rollUp({ database: stores.database, windows: WINDOWS })
     await summarizePulls(stores.database)
@@ -176,4 +176,4 @@ test('groups that are all large enough are refused where they are too many to ho
     /^group_by: expected at most 100000 groups, as pulls_least_pullers is set/,
   )
   await close()
-}, 120_000)
+})
