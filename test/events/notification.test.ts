@@ -4,6 +4,7 @@ import { microsOf, parseTimestamp } from '../../src/events/calendar.js'
 import { NotAnEnvelope, readEnvelope } from '../../src/events/notification.js'
 import type { RegistryEvent, UnreadableEvent } from '../../src/events/registry-event.js'
 import { UNREADABLE_REASONS } from '../../src/events/skip-reason.js'
+import { runs } from '../servers/runs.js'
 
 const NOW = microsOf(new Date('2026-11-21T12:00:00Z'))
 const DIGEST = 'sha256:7216c4a0c7c0e8c3686277aac4b76ae23cc2a76d00fe6bf57661ff7fa5c9dfc4'
@@ -236,7 +237,7 @@ describe('an event that cannot be read says why, and its neighbours are read', (
           if ('unreadable' in event) expect(UNREADABLE_REASONS).toContain(event.unreadable)
         }
       }),
-      { seed: 3, numRuns: 1_000 },
+      runs(1_000),
     )
   })
 })

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { createBatches, Overloaded, type Batches } from '../../src/ingest/batches.js'
+import { runs } from '../servers/runs.js'
 
 /** Batches whose writing a test ends when it wants. */
 const controlled = (settings: { largestBatch?: number; longestQueue?: number } = {}) => {
@@ -121,7 +122,7 @@ describe('batches', () => {
         for (const { items, given } of await Promise.all(answers)) expect(given).toEqual(items.map((item) => item * 2))
         expect(seen).toEqual(Array.from({ length: next }, (_, i) => i))
       }),
-      { seed: 4, numRuns: 200 },
+      runs(200),
     )
   })
 })

@@ -4,9 +4,8 @@ import type { RegistryEvent } from '../../src/events/registry-event.js'
 import type { Outcome } from '../../src/ingest/ingest.js'
 import { counted, createCounting } from '../servers/counting.js'
 import { anEvent, DIGEST } from '../servers/events.js'
+import { runsOn } from '../servers/runs.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
-
-const SEED = 20_261_121
 
 /** A history of a few people on a few repositories over two weeks and two months. Times repeat, ids do not. */
 const history: fc.Arbitrary<RegistryEvent[]> = fc
@@ -86,7 +85,7 @@ describe.each(STORE_PAIRS)('counting converges on %s', (_, open) => {
         expect(await counted(stores)).toEqual(expected)
         expect(outcomes.flat().filter((outcome) => outcome === 'recorded')).toHaveLength(events.length)
       }),
-      { seed: SEED, numRuns: 150 },
+      runsOn(stores.database, { postgresql: 60, pglite: 20 }),
     )
   })
 })

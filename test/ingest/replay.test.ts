@@ -4,6 +4,7 @@ import { microsOf } from '../../src/events/calendar.js'
 import { readEnvelope } from '../../src/events/notification.js'
 import type { RegistryEvent, UnreadableEvent } from '../../src/events/registry-event.js'
 import { counted, createCounting } from '../servers/counting.js'
+import { runsOn } from '../servers/runs.js'
 import { fixture } from '../servers/service.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
@@ -92,7 +93,7 @@ describe.each(STORE_PAIRS)('recorded notifications replayed on %s', (_, open) =>
           expect(outcomes.filter((outcome) => outcome === 'recorded')).toHaveLength(sent.size)
         },
       ),
-      { seed: 20_261_121, numRuns: 40 },
+      runsOn(stores.database, { postgresql: 40, pglite: 15 }),
     )
   })
 })

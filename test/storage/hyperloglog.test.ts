@@ -6,8 +6,8 @@ import { SketchFormatError } from '../../src/storage/hyperloglog/format.js'
 import { countUnion, HyperLogLog } from '../../src/storage/hyperloglog/hyperloglog.js'
 import { locate } from '../../src/storage/hyperloglog/murmur.js'
 import { startRedis, type RedisServer } from '../servers/redis.js'
+import { runs, SEED } from '../servers/runs.js'
 
-const SEED = 20_261_121
 let server: RedisServer
 let redis: Redis
 let comparisons = 0
@@ -75,7 +75,7 @@ describe('a sketch is byte for byte what Redis stores', () => {
   })
 
   test('any members of any bytes, compared after every PFADD and PFCOUNT', async () => {
-    await fc.assert(fc.asyncProperty(steps(binaryMember, 50, 150), playOnBoth), { seed: SEED, numRuns: 120 })
+    await fc.assert(fc.asyncProperty(steps(binaryMember, 50, 150), playOnBoth), runs(120))
   })
 
   test('strings beyond ASCII, long and empty ones', async () => {
@@ -83,16 +83,13 @@ describe('a sketch is byte for byte what Redis stores', () => {
       fc.string({ unit: 'grapheme', maxLength: 60 }),
       fc.string({ minLength: 250, maxLength: 300 }),
     )
-    await fc.assert(fc.asyncProperty(steps(member, 20, 60), playOnBoth), { seed: SEED, numRuns: 40 })
+    await fc.assert(fc.asyncProperty(steps(member, 20, 60), playOnBoth), runs(40))
   })
 
   test('members crowded into 600 neighbouring registers, where runs split and join', async () => {
     const crowded: string[] = []
     for (let i = 0; crowded.length < 4_000; i++) if ((locate(`c${i}`) & 0x3fff) < 600) crowded.push(`c${i}`)
-    await fc.assert(fc.asyncProperty(steps(fc.constantFrom(...crowded), 300, 900), playOnBoth), {
-      seed: SEED,
-      numRuns: 12,
-    })
+    await fc.assert(fc.asyncProperty(steps(fc.constantFrom(...crowded), 300, 900), playOnBoth), runs(12))
   })
 
   test('through the promotion from sparse to dense', async () => {
@@ -101,7 +98,7 @@ describe('a sketch is byte for byte what Redis stores', () => {
       fc.asyncProperty(grow, async (salt) => {
         await playOnBoth(Array.from({ length: 2_500 }, (_, i) => (i % 50 === 49 ? 'PFCOUNT' : `user-${salt}-${i}`)))
       }),
-      { seed: SEED, numRuns: 4 },
+      runs(4),
     )
   })
 
@@ -125,7 +122,7 @@ describe('a sketch is byte for byte what Redis stores', () => {
         expect((await redis.getBuffer('{t}all'))?.equals(merged.toBytes())).toBe(true)
         comparisons += 2
       }),
-      { seed: SEED, numRuns: 150 },
+      runs(150),
     )
   })
 

@@ -4,8 +4,7 @@ import { SketchFormatError } from '../../src/storage/hyperloglog/format.js'
 import { countUnion, HyperLogLog } from '../../src/storage/hyperloglog/hyperloglog.js'
 import { locate } from '../../src/storage/hyperloglog/murmur.js'
 import { Union } from '../../src/storage/hyperloglog/union.js'
-
-const SEED = 20_261_122
+import { runs } from '../servers/runs.js'
 
 const sketchOf = (members: readonly string[]): HyperLogLog => {
   const sketch = new HyperLogLog()
@@ -19,7 +18,7 @@ const members = fc
 const groups = fc.array(members, { maxLength: 5 })
 
 describe('a union of sketches', () => {
-  test(`has the registers and the count of one sketch of all members, in any order (seed ${SEED})`, () => {
+  test('has the registers and the count of one sketch of all members, in any order', () => {
     fc.assert(
       fc.property(groups, members, (sketches, alone) => {
         const expected = sketchOf([...sketches.flat(), ...alone])
@@ -39,7 +38,7 @@ describe('a union of sketches', () => {
         expect(read.count()).toBe(expected.count())
         expect(Buffer.from(backwards.toBytes()).equals(Buffer.from(bytes))).toBe(true)
       }),
-      { seed: SEED, numRuns: Number(process.env.RUNS ?? 25) },
+      runs(25),
     )
   })
 

@@ -14,9 +14,11 @@ import { addDays } from '../../../src/pulls/read/period.js'
 import { HyperLogLog } from '../../../src/storage/hyperloglog/hyperloglog.js'
 import { eventually } from '../../servers/process.js'
 import { keepOutcomes } from '../../servers/outcomes.js'
+import { runsOn } from '../../servers/runs.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
-const SEED = 20_261_122
+/** A history with pulls on the first and last days. */
+const EXAMPLE = { seed: 20_261_122, numRuns: 1 }
 const NOW = new Date('2026-11-05T12:00:00Z')
 /** One whole month between two of which only a part is there. */
 const FIRST = '2026-09-24'
@@ -152,7 +154,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
     await sql`delete from pulls.summarized`.execute(stores.database.sql)
   }
 
-  test(`answer as single outcomes and as days do, whatever is asked (seed ${SEED})`, async () => {
+  test('answer as single outcomes and as days do, whatever is asked', async () => {
     const questions = fc.array(question, { minLength: 15, maxLength: 15, size: 'max' })
     await fc.assert(
       fc.asyncProperty(history, questions, async (outcomes, asked) => {
@@ -171,12 +173,12 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
         await forgetOutcomes(stores.database, 1, NOW)
         expect(await askAll(asked)).toEqual(expected)
       }),
-      { seed: SEED, numRuns: Number(process.env.RUNS ?? 4) },
+      runsOn(stores.database, { postgresql: 4, pglite: 2 }),
     )
   })
 
   describe('of one history', () => {
-    const [outcomes = []] = fc.sample(history, { seed: SEED, numRuns: 1 })
+    const [outcomes = []] = fc.sample(history, EXAMPLE)
     const everything = [...SUMMARIZED, 'registry', 'month', 'day'].flatMap((name) =>
       ['2026', '2026-10', 'every monday of 2026-10'].map((when) =>
         askedIn({ measures: MEASURE_NAMES.join(), period: when, group_by: name }, NOW),
@@ -264,7 +266,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
 
   /** One pull on each of these days, and nothing else. */
   const keepPulls = async (days: readonly string[]): Promise<void> => {
-    const [template] = fc.sample(history, { seed: SEED, numRuns: 1 })[0] ?? []
+    const [template] = fc.sample(history, EXAMPLE)[0] ?? []
     if (!template) throw new Error('no outcome was made')
     const one = { ...template, what: 'invocation' as const, gets: 1, registry: 'one.example' as const }
     await keep(days.map((on, i) => ({ ...one, id: String(i), repository: 'a', at: `${on}T12:00:00Z` })))

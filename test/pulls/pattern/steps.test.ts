@@ -6,9 +6,8 @@ import { parse } from 'yaml'
 import { LONGEST_AGENT, MOST_STEPS } from '../../../src/pulls/client.js'
 import { stepsOf } from '../../../src/pulls/pattern/steps.js'
 import { sourceOf, stepsTaken, type Tree } from '../../servers/backtrack.js'
+import { runs } from '../../servers/runs.js'
 import { ROOT } from '../../servers/service.js'
-
-const SEED = 20_261_122
 
 type Rule = { client: string; pattern: string; with?: string[] }
 const { clients } = parse(readFileSync(join(ROOT, 'definitions', 'clients.yml'), 'utf8')) as { clients: Rule[] }
@@ -65,7 +64,7 @@ describe('the bound', () => {
         judged++
         expect([source, stepsTaken(pattern, tried, bound)]).not.toEqual([source, Infinity])
       }),
-      { numRuns: 3_000, seed: SEED },
+      runs(3_000),
     )
     expect(judged).toBeGreaterThan(2_000)
   })
