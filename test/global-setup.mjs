@@ -1,18 +1,23 @@
-// An embedded database takes seconds to make; tests copy this one, which takes a tenth of one.
+// Chooses the seed of a run, and starts the servers that its suites share.
 import { randomInt } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { PGlite } from '@electric-sql/pglite'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { bundle } from '../scripts/build.mjs'
+
+const modules = fileURLToPath(new URL('../node_modules', import.meta.url))
+const cache = join(modules, '.cache', 'tallyman')
+const { version } = JSON.parse(readFileSync(join(modules, '@electric-sql', 'pglite', 'package.json'), 'utf8'))
 
 export default async () => {
   process.env.SEED ??= String(randomInt(2 ** 31))
   console.log(`\nRandom cases are made with SEED=${process.env.SEED}`)
-  const folder = mkdtempSync(join(tmpdir(), 'tallyman-template-'))
-  const pglite = await PGlite.create(join(folder, 'db'))
-  await pglite.close()
-  process.env.TALLYMAN_TEST_TEMPLATE = folder
-  globalThis.removeTemplate = () => {
-    rmSync(folder, { recursive: true, force: true })
-  }
+  // Jest does not compile what it runs here. Two runs may do this at the same time.
+  const bundled = join(cache, `setup-${process.pid}`)
+  await bundle(['test/servers/start-shared.ts'], bundled)
+  const { startShared } = await import(pathToFileURL(join(bundled, 'start-shared.js')).href)
+  rmSync(bundled, { recursive: true })
+  const { environment, stop } = await startShared(join(cache, `pglite-${version}`))
+  Object.assign(process.env, environment)
+  globalThis.stopShared = stop
 }

@@ -1,3 +1,3 @@
-export default () => {
-  globalThis.removeTemplate()
+export default async () => {
+  await globalThis.stopShared()
 }

@@ -6,13 +6,11 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { notified } from '../servers/app.js'
 import { machineClock } from '../servers/clock.js'
-import { startPostgres, type PostgresServer } from '../servers/postgres.js'
 import { temporaryFolder } from '../servers/process.js'
-import { startRedis, type RedisServer } from '../servers/redis.js'
 import { ROOT, startService, type Service } from '../servers/service.js'
 import { tallyman, type Result } from '../servers/tallyman.js'
 import { startStub, type Stub } from '../servers/stub.js'
-import { embeddedFolder } from '../servers/stores.js'
+import { embeddedFolder, openServers } from '../servers/stores.js'
 
 /** The service is a process of its own, and runs by the machine's clock. */
 const started = machineClock()
@@ -77,21 +75,18 @@ describe.each([
 ])('commands on %s', (_, servers) => {
   const folder = embeddedFolder()
   let environment: Record<string, string>
-  let redis: RedisServer | undefined
-  let postgres: PostgresServer | undefined
+  let opened: Awaited<ReturnType<typeof openServers>> | undefined
   let destination: Stub
   let service: Service
 
   beforeAll(async () => {
-    redis = servers ? await startRedis() : undefined
-    postgres = servers ? await startPostgres() : undefined
+    opened = servers ? await openServers() : undefined
     destination = await startStub((_request, response) => response.end('{}'))
     environment = {
       TALLYMAN_DATA_DIR: folder.path,
       TALLYMAN_API_TOKENS: 'api-token',
       TALLYMAN_PING_URL: `${destination.url}/usage_data`,
-      ...(redis && { REDIS_URL: redis.url }),
-      ...(postgres && { DATABASE_URL: postgres.url }),
+      ...opened?.environment,
     }
     service = await startService(folder.path, environment)
     const by = (name: string, timestamp: string): unknown =>
@@ -104,7 +99,7 @@ describe.each([
   })
   afterAll(async () => {
     await service.process.end()
-    await Promise.all([redis?.stop(), postgres?.stop(), destination.stop()])
+    await Promise.all([opened?.close(), destination.stop()])
     folder.remove()
   })
 

@@ -1,11 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { machineClock } from '../servers/clock.js'
-import { startPostgres, type PostgresServer } from '../servers/postgres.js'
-import { startRedis, type RedisServer } from '../servers/redis.js'
-import { embeddedFolder } from '../servers/stores.js'
+import { embeddedFolder, openServers } from '../servers/stores.js'
 import { tallyman, type Result } from '../servers/tallyman.js'
 import { openPostgres } from '../../src/storage/postgres.js'
-import { migrate } from '../../src/storage/migrate.js'
 import { sql } from 'kysely'
 
 describe('tallyman clients test', () => {
@@ -24,12 +21,10 @@ describe('tallyman clients test', () => {
 
 describe('tallyman pulls', () => {
   const folder = embeddedFolder()
-  let redis: RedisServer
-  let postgres: PostgresServer
+  let servers: Awaited<ReturnType<typeof openServers>>
   beforeAll(async () => {
-    ;[redis, postgres] = await Promise.all([startRedis(), startPostgres()])
-    const database = openPostgres(postgres.url)
-    await migrate(database.sql)
+    servers = await openServers()
+    const database = openPostgres(servers.environment.DATABASE_URL)
     await sql`
       insert into pulls.outcomes (id, what, at, registry, repository, tag, by_tag, origin, endpoint, source, gets, client, kind)
       select n::text, 'invocation', now() - n * interval '1 hour', 'registry.example', 'team/app', '1.0', true,
@@ -51,11 +46,11 @@ describe('tallyman pulls', () => {
     await database.close()
   })
   afterAll(async () => {
-    await Promise.all([redis.stop(), postgres.stop()])
+    await servers.close()
     folder.remove()
   })
   const pulls = async (...args: string[]): Promise<Result> =>
-    tallyman({ TALLYMAN_DATA_DIR: folder.path, REDIS_URL: redis.url, DATABASE_URL: postgres.url }, 'pulls', ...args)
+    tallyman({ TALLYMAN_DATA_DIR: folder.path, ...servers.environment }, 'pulls', ...args)
   const days = new Date(machineClock().getTime() - 4 * 86_400_000).toISOString().slice(0, 10)
 
   test('answers in a table, with bars and what each number is', async () => {

@@ -20,10 +20,12 @@ export type PostgresServer = {
 }
 
 /**
- * A private PostgreSQL with fsync on, in a temporary folder.
- * @param isDurable whether a commit waits for the disk. Only what kills the server can tell.
+ * A private PostgreSQL in a temporary folder.
+ * @param settings of its configuration; without them, a commit waits for the disk
  */
-export const startPostgres = async ({ isDurable = true } = {}): Promise<PostgresServer> => {
+export const startPostgres = async ({
+  settings = ['fsync=on', 'synchronous_commit=on'],
+} = {}): Promise<PostgresServer> => {
   const port = await freePort()
   const folder = temporaryFolder('postgres')
   const owner = unprivileged()
@@ -45,10 +47,9 @@ export const startPostgres = async ({ isDurable = true } = {}): Promise<Postgres
     }
   }
   const start = async (): Promise<void> => {
-    const durability = ['fsync=on', `synchronous_commit=${isDurable ? 'on' : 'off'}`]
-    const named = ['listen_addresses=127.0.0.1', ...durability].flatMap((one) => ['-c', one])
-    const settings = ['-p', String(port), '-k', folder.path, ...named]
-    server = startProcess(postgresProgram('postgres'), ['-D', data, ...settings], owner)
+    const named = ['listen_addresses=127.0.0.1', ...settings].flatMap((one) => ['-c', one])
+    const options = ['-D', data, '-p', String(port), '-k', folder.path, ...named]
+    server = startProcess(postgresProgram('postgres'), options, owner)
     await eventually('PostgreSQL answers', async () => query('postgres', 'select 1').then(() => true))
   }
   await start()

@@ -1,16 +1,15 @@
 import { cpSync } from 'node:fs'
+import { join } from 'node:path'
 import { sql } from 'kysely'
 import type { Database } from '../../src/storage/database.js'
-import { migrate } from '../../src/storage/migrate.js'
 import { openPglite, type EmbeddedDatabase } from '../../src/storage/pglite.js'
 import { openPostgres } from '../../src/storage/postgres.js'
 import { connectRedis } from '../../src/storage/redis-connection.js'
 import { createRedisSketches } from '../../src/storage/redis-sketches.js'
 import type { SketchStore } from '../../src/storage/sketch-store.js'
 import { createSqlSketches } from '../../src/storage/sql-sketches.js'
-import { startPostgres } from './postgres.js'
 import { eventually, temporaryFolder } from './process.js'
-import { startRedis } from './redis.js'
+import { createDatabase, takeRedisDatabase } from './shared.js'
 
 export type TestStores = {
   database: Database
@@ -24,60 +23,24 @@ export type TestStores = {
   close: () => Promise<void>
 }
 
-/** A data directory with an embedded database that is initialised and empty: a copy of the one made by global-setup. */
-export const embeddedFolder = (): ReturnType<typeof temporaryFolder> => {
+/** A data directory with an embedded database without rows, a copy of one that test/servers/start-shared.ts prepared. */
+export const embeddedFolder = (template: 'migrated' | 'empty' = 'migrated'): ReturnType<typeof temporaryFolder> => {
   const folder = temporaryFolder('embedded')
-  cpSync(process.env.TALLYMAN_TEST_TEMPLATE ?? '', folder.path, { recursive: true })
+  cpSync(join(process.env.TALLYMAN_TEST_TEMPLATES ?? '', template), folder.path, { recursive: true })
   return folder
 }
 
-const TABLES = [
-  'event_ids',
-  'tallies',
-  'rejected_events',
-  'repositories',
-  'stale_sketches',
-  'sketches',
-  'service_pings',
-  'leases',
-  'receptions',
-  'installation',
-  'unresolved_users',
-  'inventory.repositories',
-  'inventory.repository_manifests',
-  'inventory.repository_blobs',
-  'inventory.tags',
-  'inventory.manifests',
-  'inventory.manifest_blobs',
-  'inventory.manifest_children',
-  'inventory.changes',
-  'inventory.reconciliations',
-  'inventory.reconciled_repositories',
-  'inventory.renames',
-  'inventory.tag_lookups',
-  'inventory.repository_totals',
-  'inventory.totals',
-  'inventory.orphaned_blobs',
-  'inventory.missing_blobs',
-  'inventory.most_tagged',
-  'pulls.salts',
-  'pulls.pending',
-  'pulls.totals',
-  'pulls.requests',
-  'pulls.registries',
-  'pulls.chains',
-  'pulls.outcomes',
-  'pulls.days',
-  'pulls.behaviours',
-  'pulls.windows',
-  'pulls.summaries',
-  'pulls.summarized',
-]
-
-/** By deletes in one statement: the tables of a test are small, and truncating makes new files for each. */
-const clearTables = async (database: Database): Promise<void> => {
-  const deletes = TABLES.map((table, i) => `d${i} as (delete from ${table})`)
-  await sql`with ${sql.raw(deletes.join())} select`.execute(database.sql)
+/** Answers a function that deletes all rows of all tables that there are now, but not the record of migrations. */
+const tableCleaner = async (database: Database): Promise<() => Promise<void>> => {
+  const { rows } = await sql<{ name: string }>`
+    select format('%I.%I', schemaname, tablename) as name from pg_tables
+    where schemaname not in ('pg_catalog', 'information_schema') and tablename not like 'kysely\\_%'
+  `.execute(database.sql)
+  // Deletes in one statement: the tables of a test are small, and truncating makes new files for each.
+  const deletes = rows.map(({ name }, i) => `d${i} as (delete from ${name})`)
+  return async () => {
+    await sql`with ${sql.raw(deletes.join())} select`.execute(database.sql)
+  }
 }
 
 export const spoilRow = async (database: Database, key: string): Promise<void> => {
@@ -87,7 +50,7 @@ export const spoilRow = async (database: Database, key: string): Promise<void> =
 export const openEmbeddedStores = async (): Promise<TestStores & { database: EmbeddedDatabase }> => {
   const folder = embeddedFolder()
   const database = await openPglite(folder.path)
-  await migrate(database.sql)
+  const clearTables = await tableCleaner(database)
   let sketches = createSqlSketches(database)
   return {
     database,
@@ -96,7 +59,7 @@ export const openEmbeddedStores = async (): Promise<TestStores & { database: Emb
       return sketches
     },
     clear: async () => {
-      await clearTables(database)
+      await clearTables()
       sketches = createSqlSketches(database)
     },
     close: async () => {
@@ -106,22 +69,32 @@ export const openEmbeddedStores = async (): Promise<TestStores & { database: Emb
   }
 }
 
+/** Databases of its own on the servers that suites share, as a service is configured with them. */
+export const openServers = async (): Promise<{
+  environment: { REDIS_URL: string; DATABASE_URL: string }
+  close: () => Promise<void>
+}> => {
+  const [redis, { url, drop }] = await Promise.all([takeRedisDatabase(), createDatabase()])
+  return { environment: { REDIS_URL: redis, DATABASE_URL: url }, close: drop }
+}
+
 export const openServerStores = async (): Promise<TestStores> => {
-  const [postgres, redis] = await Promise.all([startPostgres({ isDurable: false }), startRedis(['--appendonly', 'no'])])
-  const database = openPostgres(postgres.url)
+  const { environment, close } = await openServers()
+  const database = openPostgres(environment.DATABASE_URL)
   // A machine that is busy may take longer for the first connection than a registry would wait.
-  await eventually('a migrated database', async () => migrate(database.sql).then(() => true))
-  const client = connectRedis(redis.url)
+  await eventually('the first connection', async () => database.version().then(() => true))
+  const clearTables = await tableCleaner(database)
+  const client = connectRedis(environment.REDIS_URL)
   const sketches = createRedisSketches(client)
   return {
     database,
     sketches,
-    url: postgres.url,
+    url: environment.DATABASE_URL,
     spoil: async (key) => {
       await client.set(key, 'no sketch')
     },
     clear: async () => {
-      await clearTables(database)
+      await clearTables()
       await client.flushdb()
       // Makes the process forget what it had put there.
       await database.transaction(async (tx) => sketches.replace('none', undefined, 1, tx))
@@ -129,7 +102,7 @@ export const openServerStores = async (): Promise<TestStores> => {
     close: async () => {
       await sketches.close()
       await database.close()
-      await Promise.all([postgres.stop(), redis.stop()])
+      await close()
     },
   }
 }

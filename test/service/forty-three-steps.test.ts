@@ -11,12 +11,10 @@ import { machineClock } from '../servers/clock.js'
 import { startDockerRegistry, type DockerRegistry } from '../servers/docker-registry.js'
 import { fortyThreeSteps } from '../servers/forty-three-steps.js'
 import { digestsIn, liveIn } from '../servers/inventory.js'
-import { startPostgres } from '../servers/postgres.js'
 import { eventually, freePort } from '../servers/process.js'
-import { startRedis } from '../servers/redis.js'
 import { registryAnswers } from '../servers/registry-answers.js'
 import { NOTIFICATION_TOKEN, ROOT, startService, type Service } from '../servers/service.js'
-import { embeddedFolder } from '../servers/stores.js'
+import { embeddedFolder, openServers } from '../servers/stores.js'
 
 const run = promisify(execFile)
 
@@ -33,23 +31,22 @@ describe.each([
   let silent: string
 
   beforeAll(async () => {
-    const [redis, postgres] = await Promise.all([startRedis(), startPostgres()])
+    const servers = await openServers()
     // Each has to know the other's address before it starts.
     const listen = `127.0.0.1:${await freePort()}`
     const endpoint = `http://${listen}/container_registry_event/events`
     registry = await startDockerRegistry({ open: true, notify: { endpoint, token: NOTIFICATION_TOKEN, references } })
     environment = {
-      REDIS_URL: redis.url,
-      DATABASE_URL: postgres.url,
+      ...servers.environment,
       TALLYMAN_REGISTRIES: JSON.stringify({ [registry.host]: { url: `http://${registry.host}` } }),
     }
     service = await startService(folder.path, { ...environment, TALLYMAN_LISTEN: listen })
-    database = openPostgres(postgres.url)
+    database = openPostgres(servers.environment.DATABASE_URL)
     stop = async () => {
       await registry.stop()
       await service.process.end('SIGTERM')
       await database.close()
-      await Promise.all([redis.stop(), postgres.stop()])
+      await servers.close()
       folder.remove()
     }
   })

@@ -6,12 +6,10 @@ import { sql } from 'kysely'
 import type { Database } from '../../src/storage/database.js'
 import { openPostgres } from '../../src/storage/postgres.js'
 import { notified } from '../servers/app.js'
-import { startPostgres, type PostgresServer } from '../servers/postgres.js'
 import { eventually } from '../servers/process.js'
-import { startRedis, type RedisServer } from '../servers/redis.js'
 import { SEED } from '../servers/runs.js'
 import { startService, type Service } from '../servers/service.js'
-import { embeddedFolder } from '../servers/stores.js'
+import { embeddedFolder, openServers } from '../servers/stores.js'
 
 const LONG_AGO = '2026-01-01T00:00:00Z'
 const IMAGE = 'application/vnd.oci.image.manifest.v1+json'
@@ -33,28 +31,26 @@ const image = (name: string, layers: readonly string[], repository = 'team/app')
 describe('the inventory of two services over one PostgreSQL', () => {
   const folders = [embeddedFolder(), embeddedFolder()] as const
   const registriesFile = join(folders[0].path, 'registries.json')
-  let postgres: PostgresServer
-  let redis: RedisServer
+  let servers: Awaited<ReturnType<typeof openServers>>
   let database: Database
   let services: [Service, Service]
   beforeAll(async () => {
-    ;[postgres, redis] = await Promise.all([startPostgres(), startRedis()])
+    servers = await openServers()
     writeFileSync(registriesFile, '{}')
     const environment = {
-      DATABASE_URL: postgres.url,
-      REDIS_URL: redis.url,
+      ...servers.environment,
       TALLYMAN_LARGEST_BODY_BYTES: '67108864',
       TALLYMAN_REGISTRIES_FILE: registriesFile,
       TALLYMAN_USERS_KEY: 'a key of both services',
     }
     const first = await startService(folders[0].path, environment)
     services = [first, await startService(folders[1].path, environment)]
-    database = openPostgres(postgres.url)
+    database = openPostgres(servers.environment.DATABASE_URL)
   })
   afterAll(async () => {
     await Promise.all(services.map(async ({ process }) => process.end()))
     await database.close()
-    await Promise.all([postgres.stop(), redis.stop()])
+    await servers.close()
     for (const folder of folders) folder.remove()
   })
 

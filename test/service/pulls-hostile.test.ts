@@ -4,8 +4,7 @@ import { openPulls, type Pulls } from '../../src/open-pulls.js'
 import type { PullsAnswer } from '../../src/pulls/read/ask-pulls.js'
 import { notified, openApp, type TestApp } from '../servers/app.js'
 import { digestOf } from '../servers/history.js'
-import { startPostgres } from '../servers/postgres.js'
-import { startRedis } from '../servers/redis.js'
+import { openServers } from '../servers/stores.js'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
@@ -26,12 +25,9 @@ describe.each([
   beforeAll(async () => {
     const environment: Record<string, string> = {}
     if (isPostgres) {
-      const [redis, postgres] = await Promise.all([startRedis(), startPostgres()])
-      closing.push(
-        async () => redis.stop(),
-        async () => postgres.stop(),
-      )
-      Object.assign(environment, { REDIS_URL: redis.url, DATABASE_URL: postgres.url })
+      const servers = await openServers()
+      closing.push(servers.close)
+      Object.assign(environment, servers.environment)
     }
     app = await openApp(environment, () => new Date(now))
     const { core } = app.app

@@ -4,11 +4,9 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { PullsAnswer, PullsRow } from '../../src/pulls/read/ask-pulls.js'
 import { startDockerRegistry, type DockerRegistry } from '../servers/docker-registry.js'
-import { startPostgres } from '../servers/postgres.js'
 import { eventually, freePort } from '../servers/process.js'
-import { startRedis } from '../servers/redis.js'
 import { NOTIFICATION_TOKEN, startService, type Service } from '../servers/service.js'
-import { embeddedFolder } from '../servers/stores.js'
+import { embeddedFolder, openServers } from '../servers/stores.js'
 
 const run = promisify(execFile)
 const INDEX = 'application/vnd.oci.image.index.v1+json'
@@ -28,12 +26,9 @@ describe.each([
   beforeAll(async () => {
     const environment: Record<string, string> = {}
     if (isPostgres) {
-      const [redis, postgres] = await Promise.all([startRedis(), startPostgres()])
-      closing.push(
-        async () => redis.stop(),
-        async () => postgres.stop(),
-      )
-      Object.assign(environment, { REDIS_URL: redis.url, DATABASE_URL: postgres.url })
+      const servers = await openServers()
+      closing.push(servers.close)
+      Object.assign(environment, servers.environment)
     }
     // Each has to know the other's address before it starts.
     const listen = `127.0.0.1:${await freePort()}`

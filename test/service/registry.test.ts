@@ -8,11 +8,9 @@ import { openPostgres } from '../../src/storage/postgres.js'
 import { machineClock } from '../servers/clock.js'
 import { notified } from '../servers/app.js'
 import { startDockerRegistry, type DockerRegistry } from '../servers/docker-registry.js'
-import { startPostgres } from '../servers/postgres.js'
 import { eventually } from '../servers/process.js'
-import { startRedis } from '../servers/redis.js'
 import { NOTIFICATION_TOKEN, startService, type Service } from '../servers/service.js'
-import { embeddedFolder } from '../servers/stores.js'
+import { embeddedFolder, openServers } from '../servers/stores.js'
 
 type Pair = {
   environment: Record<string, string>
@@ -25,14 +23,8 @@ const PAIRS: [string, () => Promise<Pair>][] = [
   [
     'Redis and PostgreSQL',
     async () => {
-      const [redis, postgres] = await Promise.all([startRedis(), startPostgres()])
-      return {
-        environment: { REDIS_URL: redis.url, DATABASE_URL: postgres.url },
-        open: async () => Promise.resolve(openPostgres(postgres.url)),
-        stop: async () => {
-          await Promise.all([redis.stop(), postgres.stop()])
-        },
-      }
+      const { environment, close } = await openServers()
+      return { environment, open: async () => Promise.resolve(openPostgres(environment.DATABASE_URL)), stop: close }
     },
   ],
   [

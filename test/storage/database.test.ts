@@ -7,7 +7,7 @@ import { takeLease } from '../../src/storage/leases.js'
 import { migrate } from '../../src/storage/migrate.js'
 import { openPostgres } from '../../src/storage/postgres.js'
 import { NOW } from '../servers/clock.js'
-import { startPostgres } from '../servers/postgres.js'
+import { createDatabase } from '../servers/shared.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
 const INSERT = { name: 'insert_tally', text: 'insert into tallies values ($1, $2, $3) returning name' }
@@ -159,14 +159,14 @@ describe.each(STORE_PAIRS)('the SQL database of %s', (_, open) => {
 })
 
 test('several processes that start at once migrate one database once', async () => {
-  const postgres = await startPostgres()
-  const processes = [1, 2, 3, 4].map(() => openPostgres(postgres.url))
+  const { url, drop } = await createDatabase({ isMigrated: false })
+  const processes = [1, 2, 3, 4].map(() => openPostgres(url))
   const applied = await Promise.all(processes.map(async ({ sql: db }) => migrate(db)))
-  const database = openPostgres(postgres.url)
+  const database = openPostgres(url)
   const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(database.sql)
   expect(rows.length).toBeGreaterThan(1)
   expect(applied.flat()).toEqual(rows.map(({ name }) => name))
   await database.close()
   await Promise.all(processes.map(async ({ close }) => close()))
-  await postgres.stop()
+  await drop()
 })

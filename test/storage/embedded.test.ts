@@ -101,7 +101,7 @@ describe('a data directory', () => {
 describe('the embedded database', () => {
   let folder: ReturnType<typeof temporaryFolder>
   beforeEach(() => {
-    folder = embeddedFolder()
+    folder = embeddedFolder('empty')
   })
   afterEach(() => {
     folder.remove()
@@ -130,7 +130,7 @@ describe('the embedded database', () => {
     await expect(openPglite(folder.path)).rejects.toThrow(DatabaseLost)
     await expect(openPglite(folder.path)).rejects.toThrow(/there is no dump in .*dumps.* remove .*initialised to begin/)
 
-    const empty = embeddedFolder()
+    const empty = embeddedFolder('empty')
     writeFileSync(join(empty.path, 'initialised'), '')
     await expect(openPglite(empty.path)).rejects.toThrow(DatabaseLost)
     empty.remove()
@@ -157,7 +157,7 @@ describe('the embedded database', () => {
     [
       'empty',
       (data: string) => {
-        cpSync(join(process.env.TALLYMAN_TEST_TEMPLATE ?? '', 'db'), data, { recursive: true })
+        cpSync(join(process.env.TALLYMAN_TEST_TEMPLATES ?? '', 'empty', 'db'), data, { recursive: true })
       },
     ],
   ])('that is %s comes back when the command in the message is run', async (_, lose) => {

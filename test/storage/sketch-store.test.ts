@@ -1,19 +1,17 @@
-import { migrate } from '../../src/storage/migrate.js'
 import { openPostgres } from '../../src/storage/postgres.js'
 import { connectRedis } from '../../src/storage/redis-connection.js'
 import { createRedisSketches } from '../../src/storage/redis-sketches.js'
 import { createSqlSketches } from '../../src/storage/sql-sketches.js'
-import { startPostgres } from '../servers/postgres.js'
 import { startRedisCluster } from '../servers/redis-cluster.js'
 import { startRedisSentinel } from '../servers/redis-sentinel.js'
+import { createDatabase } from '../servers/shared.js'
 import { openEmbeddedStores, openServerStores, spoilRow, type TestStores } from '../servers/stores.js'
 import { sketchStoreContract } from './sketch-store.contract.js'
 
 /** The server pair with sketches behind another URL. */
 const openBehind = async (start: () => Promise<{ url: string; stop: () => Promise<void> }>): Promise<TestStores> => {
-  const [server, postgres] = await Promise.all([start(), startPostgres()])
-  const database = openPostgres(postgres.url)
-  await migrate(database.sql)
+  const [server, { url, drop }] = await Promise.all([start(), createDatabase()])
+  const database = openPostgres(url)
   const client = connectRedis(server.url)
   const sketches = createRedisSketches(client)
   const keys = async (): Promise<string[]> => {
@@ -35,15 +33,14 @@ const openBehind = async (start: () => Promise<{ url: string; stop: () => Promis
     close: async () => {
       await sketches.close()
       await database.close()
-      await Promise.all([server.stop(), postgres.stop()])
+      await Promise.all([server.stop(), drop()])
     },
   }
 }
 
 const openSqlOnServer = async (): Promise<TestStores> => {
-  const postgres = await startPostgres()
-  const database = openPostgres(postgres.url)
-  await migrate(database.sql)
+  const { url, drop } = await createDatabase()
+  const database = openPostgres(url)
   let sketches = createSqlSketches(database)
   return {
     database,
@@ -57,7 +54,7 @@ const openSqlOnServer = async (): Promise<TestStores> => {
     },
     close: async () => {
       await database.close()
-      await postgres.stop()
+      await drop()
     },
   }
 }
