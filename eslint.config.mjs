@@ -18,8 +18,42 @@ export default tseslint.config(
     rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
   },
   {
+    // A test that does this fails on another day, or on a busy machine. These helpers offer the clocks and limit waits.
+    files: ['test/**/*.ts'],
+    ignores: ['test/servers/clock.ts', 'test/servers/process.ts', 'test/servers/service.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'NewExpression[callee.name="Date"][arguments.length=0]',
+          message:
+            'A test chooses its time: use NOW or fixedClock of test/servers/clock.ts, or say machineClock if a program outside the test needs the real one.',
+        },
+        {
+          selector:
+            ':matches(CallExpression[callee.name="Date"], MemberExpression[object.name="Date"][property.name="now"])',
+          message:
+            'A test chooses its time: use NOW or fixedClock of test/servers/clock.ts, or say machineClock if a program outside the test needs the real one.',
+        },
+        {
+          selector: 'MemberExpression[object.name=/^(performance|process)$/][property.name=/^(now|hrtime|uptime)$/]',
+          message:
+            'A test does not measure how long something takes: a busy machine is slower. Speed belongs to bench/.',
+        },
+      ],
+    },
+  },
+  {
     files: ['**/*.mjs'],
     extends: [js.configs.recommended],
-    languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', fetch: 'readonly' } },
+    languageOptions: {
+      globals: {
+        process: 'readonly',
+        performance: 'readonly',
+        console: 'readonly',
+        URL: 'readonly',
+        fetch: 'readonly',
+      },
+    },
   },
 )

@@ -16,6 +16,8 @@ const PARTS = [
   { name: 'the registry of CNCF distribution', package: 'docker-registry', present: () => onPath('docker-registry') },
   { name: 'skopeo', package: 'skopeo', present: () => onPath('skopeo') },
 ]
+/** What a run of the tests under another clock needs beside them. */
+const FAKETIME = { name: 'faketime', package: 'faketime', present: () => onPath('faketime') }
 
 const isDebian = () =>
   existsSync('/etc/os-release') && /^ID(_LIKE)?=.*(debian|ubuntu)/m.test(readFileSync('/etc/os-release', 'utf8'))
@@ -42,10 +44,10 @@ const installPackages = (packages) => {
 
 /**
  * On Debian and Ubuntu, as root, installs what is missing; elsewhere says what is, and ends the process.
- * @param {string[]} [names] of PARTS; without, all of them
+ * @param {string[]} [names] of PARTS or FAKETIME; without, all of PARTS
  */
 export const installServers = (names = PARTS.map(({ name }) => name)) => {
-  const missing = () => PARTS.filter(({ name, present }) => names.includes(name) && !present())
+  const missing = () => [...PARTS, FAKETIME].filter(({ name, present }) => names.includes(name) && !present())
   const wanted = missing().map((part) => part.package)
   if (wanted.length > 0 && isDebian() && process.getuid?.() === 0) {
     console.error(`Installing ${wanted.join(', ')} …`)

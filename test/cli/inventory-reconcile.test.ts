@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { startDockerRegistry, type DockerRegistry } from '../servers/docker-registry.js'
+import { inherited } from '../servers/process.js'
 import { API_TOKEN, ROOT, startService } from '../servers/service.js'
 import { embeddedFolder } from '../servers/stores.js'
 
@@ -25,7 +26,7 @@ describe('tallyman inventory reconcile', () => {
   const tallyman = async (args: string[], environment = registries): Promise<Ended> =>
     new Promise((resolve) => {
       const env = {
-        PATH: process.env.PATH ?? '',
+        ...inherited(),
         TALLYMAN_DATA_DIR: folder.path,
         TALLYMAN_API_TOKENS: API_TOKEN,
         ...environment,

@@ -4,6 +4,12 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+const INHERITED = ['PATH', 'TZ', 'LD_PRELOAD', 'FAKETIME', 'FAKETIME_SHARED', 'DONT_FAKE_MONOTONIC']
+
+/** The part of the environment that every program of a test inherits: where programs are, and clock and time zone. */
+export const inherited = (): Record<string, string> =>
+  Object.fromEntries(INHERITED.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])))
+
 /** A TCP port on 127.0.0.1 that nothing listens on now. */
 export const freePort = async (): Promise<number> =>
   new Promise((resolve, reject) => {
@@ -30,9 +36,9 @@ export const temporaryFolder = (name: string): { path: string; remove: () => voi
 
 /** Waits until `ready` answers true; fails with `what` and the last error when it does not within `seconds`. */
 export const eventually = async (what: string, ready: () => Promise<boolean>, seconds = 120): Promise<void> => {
-  const end = Date.now() + seconds * 1000
+  const end = performance.now() + seconds * 1000
   let last: unknown
-  while (Date.now() < end) {
+  while (performance.now() < end) {
     try {
       if (await ready()) return
     } catch (error) {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { eventually, startProcess, type RunningProcess } from './process.js'
+import { eventually, inherited, startProcess, type RunningProcess } from './process.js'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 export const NOTIFICATION_TOKEN = 'notification-token'
@@ -26,7 +26,7 @@ export const startService = async (dataDir: string, environment: Record<string, 
   const running = startProcess(process.execPath, [join(ROOT, 'dist', 'main.js'), 'serve'], {
     cwd: dataDir,
     env: {
-      PATH: process.env.PATH ?? '',
+      ...inherited(),
       TALLYMAN_DATA_DIR: dataDir,
       TALLYMAN_LISTEN: '127.0.0.1:0',
       TALLYMAN_NOTIFICATION_TOKENS: NOTIFICATION_TOKEN,

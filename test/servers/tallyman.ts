@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { inherited } from './process.js'
 import { ROOT } from './service.js'
 
 const run = promisify(execFile)
@@ -8,7 +9,7 @@ export type Result = { code: number; out: string; err: string }
 
 /** Runs the command line with only the environment that is given. */
 export const tallyman = async (environment: Record<string, string>, ...args: string[]): Promise<Result> => {
-  const options = { cwd: environment.TALLYMAN_DATA_DIR ?? ROOT, env: { PATH: process.env.PATH ?? '', ...environment } }
+  const options = { cwd: environment.TALLYMAN_DATA_DIR ?? ROOT, env: { ...inherited(), ...environment } }
   try {
     const { stdout, stderr } = await run(process.execPath, [join(ROOT, 'dist', 'main.js'), ...args], options)
     return { code: 0, out: stdout, err: stderr }

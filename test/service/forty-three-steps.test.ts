@@ -11,7 +11,7 @@ import { machineClock } from '../servers/clock.js'
 import { startDockerRegistry, type DockerRegistry } from '../servers/docker-registry.js'
 import { fortyThreeSteps } from '../servers/forty-three-steps.js'
 import { digestsIn, liveIn } from '../servers/inventory.js'
-import { eventually, freePort } from '../servers/process.js'
+import { eventually, freePort, inherited } from '../servers/process.js'
 import { registryAnswers } from '../servers/registry-answers.js'
 import { NOTIFICATION_TOKEN, ROOT, startService, type Service } from '../servers/service.js'
 import { embeddedFolder, openServers } from '../servers/stores.js'
@@ -115,7 +115,7 @@ describe.each([
       [join(ROOT, 'dist', 'main.js'), 'inventory', 'reconcile', '--rate', '1000'],
       {
         env: {
-          PATH: process.env.PATH ?? '',
+          ...inherited(),
           TALLYMAN_DATA_DIR: folder.path,
           ...environment,
           TALLYMAN_REGISTRIES: JSON.stringify({ [host]: { url } }),
