@@ -81,11 +81,11 @@ export const exportTo = async (file: string): Promise<void> =>
     ),
   )
 
-export const importFrom = async (file: string, { otherUsers }: { otherUsers?: boolean }): Promise<void> => {
-  const lines = await readLines(file)
-  await withCore(configNow(), async ({ stores, fingerprint }) => {
-    const done = await importCounters(stores, lines, otherUsers ? undefined : fingerprint)
-    const parts = Object.entries(done).map(([kind, count]) => `${kind.replace('_', ' ')} ${count}`)
-    printLine(`imported ${parts.join(', ')}`)
-  })
-}
+export const importFrom = async (file: string, { otherUsers }: { otherUsers?: boolean }): Promise<void> =>
+  readLines(file, async (lines) =>
+    withCore(configNow(), async ({ stores, fingerprint }) => {
+      const done = await importCounters(stores, lines, otherUsers ? undefined : fingerprint)
+      const parts = Object.entries(done).map(([kind, count]) => `${kind.replace('_', ' ')} ${count}`)
+      printLine(`imported ${parts.join(', ')}`)
+    }),
+  )

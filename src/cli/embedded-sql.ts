@@ -2,6 +2,7 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import { isRefusal } from '../storage/database.js'
 import { lockDirectory } from '../storage/directory-lock.js'
 import type { ReadOnlyAnswer, ReadOnlyLimits } from '../storage/read-only.js'
+import { context } from './command-context.js'
 import { CommandError, explain } from './failure.js'
 import { configNow, withCore } from './open.js'
 
@@ -13,7 +14,10 @@ type Told = 'open' | { answer: ReadOnlyAnswer } | { failure: string }
  * thread is ended when the time is up. The time to open it does not count.
  */
 export const answerInTime = async (statement: string, limits: ReadOnlyLimits): Promise<ReadOnlyAnswer> => {
-  const thread = new Worker(new URL(import.meta.url), { workerData: { statement, limits } satisfies Asked })
+  const thread = new Worker(new URL(import.meta.url), {
+    env: context().env,
+    workerData: { statement, limits } satisfies Asked,
+  })
   let timer: NodeJS.Timeout | undefined
   try {
     return await new Promise((resolve, reject) => {

@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types'
 import { ConfigError } from '../config.js'
 import { ImportError } from '../counters/export-lines.js'
 import { DefinitionError } from '../definitions/definition-file.js'
@@ -48,7 +49,7 @@ const REMEDIES: Record<string, string> = {
 
 /** An error as a person at a terminal should see it. */
 export const explain = (error: unknown): string => {
-  if (!(error instanceof Error)) return 'tallyman: failed'
+  if (!(error instanceof Error || isNativeError(error))) return 'tallyman: failed'
   if (TOLD.some((kind) => error instanceof kind) || error.name === 'DatabaseLost') return `tallyman: ${error.message}`
   if (isStorageAway(error)) {
     return `tallyman: a store does not answer (${error.message}); check DATABASE_URL and REDIS_URL, and that the servers run`

@@ -1,5 +1,6 @@
 import type { Question } from '../inventory/questions/question.js'
 import { QUESTIONS_BY_FILE } from '../inventory/questions/questions.js'
+import { context } from './command-context.js'
 import { exampleOf } from './inventory-commands.js'
 import { markdownTable } from './markdown-table.js'
 
@@ -8,7 +9,7 @@ export const inventoryDocs = (): void => {
   const sections = Object.entries(QUESTIONS_BY_FILE).flatMap(([file, questions]) =>
     questions.map((question) => sectionOf(question, file)),
   )
-  process.stdout.write(`${sections.join('\n\n')}\n`)
+  context().stdout.write(`${sections.join('\n\n')}\n`)
 }
 
 const sectionOf = (question: Question, file: string): string => {

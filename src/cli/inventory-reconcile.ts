@@ -4,6 +4,7 @@ import { wantedRegistries } from '../inventory/reconcile/asked-registries.js'
 import { reconcile, type Progress } from '../inventory/reconcile/reconcile.js'
 import type { ReconciliationReport } from '../inventory/reconcile/reports.js'
 import type { BlobChecks } from '../inventory/reconcile/walk.js'
+import { context } from './command-context.js'
 import { CommandError } from './failure.js'
 import { askOrOpen, configNow } from './open.js'
 import { printJson } from './print.js'
@@ -26,6 +27,7 @@ export type ReconcileCommand = {
 }
 
 const DRIFT_EXIT_CODE = 2
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const
 
 /** Compares the inventory with registries. Exit code 2 tells of drift that was not repaired, 1 of what could not be asked. */
 export const reconcileInventory = async ({ json, wide, ...command }: ReconcileCommand): Promise<void> => {
@@ -41,8 +43,8 @@ export const reconcileInventory = async ({ json, wide, ...command }: ReconcileCo
   ).finally(progress.end)
   if (json) printJson(reports)
   else for (const report of reports) printReconciliation(report, { wide })
-  if (reports.some(({ failed }) => failed > 0)) process.exitCode = 1
-  else if (reports.some(hasOpenDrift)) process.exitCode = DRIFT_EXIT_CODE
+  if (reports.some(({ failed }) => failed > 0)) context().exitCode = 1
+  else if (reports.some(hasOpenDrift)) context().exitCode = DRIFT_EXIT_CODE
 }
 
 const hasOpenDrift = ({ applied, drift }: ReconciliationReport): boolean =>
@@ -69,15 +71,19 @@ const directly = async (
   const stop = (): void => {
     stopping.abort(new CommandError('stopped; the same command goes on where it was'))
   }
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
-  const reports = []
-  for (const registry of wantedRegistries(registries, wanted)) {
-    const options = { registry: registry.name, apply, force, restart, reread, rate, blobChecks, onProgress }
-    reports.push(
-      await reconcile({ database, now, client: clientFor(registry) }, { ...options, signal: stopping.signal }),
-    )
+  for (const signal of SIGNALS) process.once(signal, stop)
+  try {
+    const reports = []
+    for (const registry of wantedRegistries(registries, wanted)) {
+      const options = { registry: registry.name, apply, force, restart, reread, rate, blobChecks, onProgress }
+      reports.push(
+        await reconcile({ database, now, client: clientFor(registry) }, { ...options, signal: stopping.signal }),
+      )
+    }
+    return reports
+  } finally {
+    for (const signal of SIGNALS) process.off(signal, stop)
   }
-  return reports
 }
 
 /** The service does it, and stops when this command does. */

@@ -3,6 +3,7 @@ import type { ColumnKind, Question } from '../inventory/questions/question.js'
 import { retryReads } from '../inventory/registry/unread-manifests.js'
 import { summarize } from '../inventory/summary/summarize.js'
 import { csvLine } from '../http/csv.js'
+import { context } from './command-context.js'
 import { CommandError } from './failure.js'
 import { askOrOpen, clock, configNow } from './open.js'
 import { parametersOf } from './parameters.js'
@@ -52,12 +53,12 @@ type Format = Record<'json' | 'csv' | 'ndjson' | 'all' | 'wide', boolean | undef
 
 const print = async (question: Question, { json, csv, ndjson, all, wide }: Format, getPage: GetPage): Promise<void> => {
   const columns = Object.keys(question.columns)
-  if (csv) process.stdout.write(csvLine(columns))
+  if (csv) context().stdout.write(csvLine(columns))
   const items: Item[] = []
   let answer = await getPage(undefined)
   for (;;) {
     // Lines go out page by page, so that there can be as many as the inventory has.
-    if (csv) for (const item of answer.items) process.stdout.write(csvLine(columns.map((column) => item[column])))
+    if (csv) for (const item of answer.items) context().stdout.write(csvLine(columns.map((column) => item[column])))
     else if (ndjson) for (const item of answer.items) printLine(JSON.stringify(item))
     else items.push(...answer.items)
     if (!all || answer.next === null) break
@@ -89,7 +90,7 @@ const show = (question: Question, answer: Answer, { items, wide }: Shown): void 
 
 /** To standard error, so that what is piped on is the answer alone. */
 const hint = ({ next }: Answer): void => {
-  if (next !== null) process.stderr.write(`there is more: --cursor ${next}, or --all\n`)
+  if (next !== null) context().stderr.write(`there is more: --cursor ${next}, or --all\n`)
 }
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']

@@ -1,5 +1,6 @@
 import { loadDeclared } from '../core.js'
 import { metricsDictionary } from '../metrics/dictionary.js'
+import { context } from './command-context.js'
 import { configNow } from './open.js'
 import { printLine } from './print.js'
 
@@ -10,5 +11,5 @@ export const check = (): void => {
 
 export const docs = (): void => {
   const { rules, metrics } = loadDeclared(configNow())
-  process.stdout.write(metricsDictionary([...rules.events.values()], metrics))
+  context().stdout.write(metricsDictionary([...rules.events.values()], metrics))
 }

@@ -1,8 +1,9 @@
 import { readConfig, type Config } from '../config.js'
 import { createCore, home, type Core } from '../core.js'
+import { context } from './command-context.js'
 import { findService, type ServiceClient } from './service-client.js'
 
-export const configNow = (): Config => readConfig(process.env, home)
+export const configNow = (): Config => readConfig(context().env, home)
 
 export const clock = (): Date => new Date()
 

@@ -1,4 +1,5 @@
 import Table from 'cli-table3'
+import { context } from './command-context.js'
 import { fitTable, GAP, recordsOf, type TextTable } from './fit-table.js'
 
 /** Control characters could command a terminal; registry names come from strangers. */
@@ -10,12 +11,15 @@ type Cell = string | number | null | undefined
 const cell = (value: Cell): string => String(value ?? '').replace(CONTROL, '·')
 
 export const printLine = (text = ''): void => {
-  process.stdout.write(`${text}\n`)
+  context().stdout.write(`${text}\n`)
 }
 
 export const printJson = (value: unknown): void => {
   printLine(JSON.stringify(value, null, 2))
 }
+
+/** Of a terminal that does not report its width. */
+const USUAL_COLUMNS = 80
 
 export type TableOptions = {
   /** Whether names and digests stay whole, however wide the terminal is. */
@@ -28,7 +32,8 @@ export type TableOptions = {
  */
 export const printTable = (heading: string[], rows: Cell[][], { wide = false }: TableOptions = {}): void => {
   const text = { heading, rows: rows.map((row) => row.map(cell)) }
-  const width = wide || !process.stdout.isTTY ? Infinity : process.stdout.columns
+  const { isTTY = false, columns = 0 } = context().stdout
+  const width = wide || !isTTY ? Infinity : columns || USUAL_COLUMNS
   const fitted = Number.isFinite(width) ? fitTable(text, width) : text
   printLine(fitted ? alignedTable(fitted, rows) : recordsOf(text, width))
 }

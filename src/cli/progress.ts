@@ -1,5 +1,6 @@
+import { context, type CommandContext } from './command-context.js'
 /** Where progress is told: a stream that may be a terminal. */
-type Target = Pick<NodeJS.WriteStream, 'write' | 'isTTY' | 'columns'>
+type Target = Pick<CommandContext['stderr'], 'write' | 'isTTY' | 'columns'>
 
 export type ProgressLine = {
   /** Tells how far it is; of many texts in a short time, some are left out. */
@@ -15,7 +16,7 @@ const LOG_EVERY_MS = 5_000
 
 /** One line that is written over on a terminal; elsewhere a line every few seconds. Results go to another stream. */
 export const progressLine = (
-  target: Target = process.stderr,
+  target: Target = context().stderr,
   clock = (): number => performance.now(),
 ): ProgressLine => {
   const terminal = target.isTTY
@@ -28,7 +29,9 @@ export const progressLine = (
       if (clock() < next) return
       next = clock() + every
       shown = true
-      target.write(terminal ? `\r\u001b[2K${text.slice(0, Math.max(20, target.columns || 80) - 1)}` : `${text}\n`)
+      target.write(
+        terminal ? `\r\u001b[2K${text.slice(0, Math.max(20, (target.columns ?? 0) || 80) - 1)}` : `${text}\n`,
+      )
     },
     end: () => {
       if (terminal && shown) target.write('\r\u001b[2K')

@@ -1,5 +1,6 @@
 import { DIMENSIONS } from '../pulls/read/dimensions.js'
 import { measure, MEASURE_NAMES } from '../pulls/read/measures.js'
+import { context } from './command-context.js'
 import { markdownTable } from './markdown-table.js'
 
 /** Prints what docs/definitions-of-numbers.md has of measures and dimensions. */
@@ -9,7 +10,7 @@ export const pullsDocs = (): void => {
     return [`\`${name}\``, definition, 'distinct' in measure(name) ? 'estimated' : 'counted']
   })
   const dimensions = Object.entries(DIMENSIONS).map(([name, { help }]) => [`\`${name}\``, help])
-  process.stdout.write(
+  context().stdout.write(
     [
       markdownTable([['Measure', 'What it is', 'Made'], ...measures]),
       '### Dimensions',

@@ -2,6 +2,7 @@ import { contextBy } from '../open-pulls.js'
 import { askedIn, type ToldPeriod } from '../pulls/read/asked.js'
 import { askPulls, type PullsAnswer, type PullsRow } from '../pulls/read/ask-pulls.js'
 import { csvOf } from '../http/csv.js'
+import { context } from './command-context.js'
 import { askOrOpen, clock, configNow } from './open.js'
 import { parametersOf } from './parameters.js'
 import { printJson, printLine, printTable, type TableOptions } from './print.js'
@@ -23,7 +24,7 @@ export const pulls = async (options: PullsOptions): Promise<void> => {
     async ({ stores, config }) => askPulls(stores.database.sql, askedIn(parameters, clock()), contextBy(config)),
   )
   if (json === true) printJson(answer)
-  else if (csv === true) process.stdout.write(csvOf(answer.columns, answer.rows))
+  else if (csv === true) context().stdout.write(csvOf(answer.columns, answer.rows))
   else if (ndjson === true) for (const row of answer.rows) printLine(JSON.stringify(row))
   else
     printAnswer(answer, {

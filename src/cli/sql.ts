@@ -2,6 +2,7 @@ import { isRefusal } from '../storage/database.js'
 import { openPostgres } from '../storage/postgres.js'
 import type { ReadOnlyAnswer } from '../storage/read-only.js'
 import { csvLine } from '../http/csv.js'
+import { context } from './command-context.js'
 import { CommandError } from './failure.js'
 import { configNow } from './open.js'
 import { printJson, printTable } from './print.js'
@@ -17,7 +18,7 @@ export const sqlNow = async (statement: string, { timeout, limit, json, csv, wid
     throw error
   })
   const { columns, rows, more } = answer
-  if (csv) process.stdout.write([columns, ...rows].map(csvLine).join(''))
+  if (csv) context().stdout.write([columns, ...rows].map(csvLine).join(''))
   else if (json) printJson(rows.map((row) => Object.fromEntries(columns.map((column, i) => [column, row[i]]))))
   else
     printTable(
@@ -25,7 +26,7 @@ export const sqlNow = async (statement: string, { timeout, limit, json, csv, wid
       rows.map((row) => row.map(shown)),
       { wide },
     )
-  if (more) process.stderr.write(`only the first ${limits.rows} rows are shown: --limit takes more\n`)
+  if (more) context().stderr.write(`only the first ${limits.rows} rows are shown: --limit takes more\n`)
 }
 
 const run = async (statement: string, limits: { rows: number; seconds: number }): Promise<ReadOnlyAnswer> => {
@@ -37,7 +38,7 @@ const run = async (statement: string, limits: { rows: number; seconds: number })
   }
   const service = findService(config)
   if (!service) return (await import('./embedded-sql.js')).answerInTime(statement, limits)
-  const overdue = setTimeout(() => process.stderr.write(overdueAfter(limits.seconds)), limits.seconds * 1000)
+  const overdue = setTimeout(() => context().stderr.write(overdueAfter(limits.seconds)), limits.seconds * 1000)
   const answer = service.post('/inventory/sql', { statement, limit: limits.rows })
   return (await answer.finally(() => {
     clearTimeout(overdue)

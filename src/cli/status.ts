@@ -1,4 +1,5 @@
 import { readStatus, type Status } from '../status.js'
+import { context } from './command-context.js'
 import { askOrOpen, configNow } from './open.js'
 import { printJson, printLine, printTable, type TableOptions } from './print.js'
 
@@ -10,7 +11,7 @@ export const status = async ({ json, wide }: { json?: boolean; wide?: boolean })
   )
   if (json) printJson(found)
   else show(found, { wide })
-  if (Object.values(found.stores).some(({ ok }) => !ok)) process.exitCode = 1
+  if (Object.values(found.stores).some(({ ok }) => !ok)) context().exitCode = 1
 }
 
 const show = (found: Status, options: TableOptions): void => {

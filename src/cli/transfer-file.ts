@@ -2,6 +2,7 @@ import { realpathSync, statSync } from 'node:fs'
 import { open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { isNativeError } from 'node:util/types'
 import { isStorageAway } from '../storage/away.js'
+import { context } from './command-context.js'
 import { CommandError } from './failure.js'
 
 /**
@@ -14,7 +15,7 @@ export const writeWhole = async (
   write: (target: NodeJS.WritableStream) => Promise<unknown>,
 ): Promise<void> => {
   if (file === '-') {
-    await write(process.stdout)
+    await write(context().stdout)
     return
   }
   const found = statSync(file, { throwIfNoEntry: false })
@@ -39,18 +40,27 @@ const fill = async (
   file: string,
   write: (target: NodeJS.WritableStream) => Promise<unknown>,
 ): Promise<void> => {
+  const target = handle.createWriteStream()
   try {
-    await write(handle.createWriteStream())
+    await write(target)
   } catch (error) {
     // Of a full disk, say; errors of sockets are those of stores.
     if (isNativeError(error) && 'syscall' in error && !isStorageAway(error)) throw unusable(file, 'written', error)
     throw error
+  } finally {
+    target.destroy()
   }
 }
 
-/** Opens a file for reading (`-` is standard input); its lines come when they are asked for. @throws CommandError */
-export const readLines = async (file: string): Promise<AsyncIterable<string>> =>
-  linesIn(file, file === '-' ? process.stdin : (await opened(file, 'r')).createReadStream())
+/** Opens a file (`-` is standard input) and gives its lines to `read`, as they are read. @throws CommandError */
+export const readLines = async (file: string, read: (lines: AsyncIterable<string>) => Promise<void>): Promise<void> => {
+  const input = file === '-' ? process.stdin : (await opened(file, 'r')).createReadStream()
+  try {
+    await read(linesIn(file, input))
+  } finally {
+    input.destroy()
+  }
+}
 
 async function* linesIn(file: string, input: AsyncIterable<Buffer | string>): AsyncGenerator<string> {
   try {

@@ -8,7 +8,7 @@ import { notified } from '../servers/app.js'
 import { machineClock } from '../servers/clock.js'
 import { temporaryFolder } from '../servers/process.js'
 import { ROOT, startService, type Service } from '../servers/service.js'
-import { tallyman, type Result } from '../servers/tallyman.js'
+import { spawnTallyman, tallyman, type Result } from '../servers/tallyman.js'
 import { startStub, type Stub } from '../servers/stub.js'
 import { embeddedFolder, openServers } from '../servers/stores.js'
 
@@ -294,14 +294,14 @@ describe('commands without a service', () => {
     const folder = embeddedFolder()
     const environment = { TALLYMAN_DATA_DIR: folder.path }
     expect(
-      await tallyman(environment, 'sql', 'select count(*) from generate_series(1, 200000000)', '--timeout', '1'),
+      await spawnTallyman(environment, 'sql', 'select count(*) from generate_series(1, 200000000)', '--timeout', '1'),
     ).toMatchObject({
       code: 1,
       err: expect.stringMatching(/^tallyman: the statement was ended: it took longer than 1 s/),
     })
     expect(readdirSync(folder.path)).not.toContain('tallyman.lock')
-    expect((await tallyman(environment, 'sql', 'select count(*) from tags', '--csv')).out).toBe('count\r\n0\r\n')
-    expect(await tallyman(environment, 'sql', 'delete from tallies')).toMatchObject({
+    expect((await spawnTallyman(environment, 'sql', 'select count(*) from tags', '--csv')).out).toBe('count\r\n0\r\n')
+    expect(await spawnTallyman(environment, 'sql', 'delete from tallies')).toMatchObject({
       code: 1,
       err: expect.stringMatching(/^tallyman: the database refused the statement: syntax error/),
     })
@@ -320,7 +320,7 @@ describe('commands without a service', () => {
       ),
     })
     const folder = temporaryFolder('cli')
-    const away = await tallyman(
+    const away = await spawnTallyman(
       { TALLYMAN_DATA_DIR: folder.path, DATABASE_URL: 'postgres://u:secret@127.0.0.1:1/d' },
       'status',
     )

@@ -1,12 +1,8 @@
-import { execFile } from 'node:child_process'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { startDockerRegistry, type DockerRegistry } from '../servers/docker-registry.js'
-import { inherited } from '../servers/process.js'
-import { API_TOKEN, ROOT, startService } from '../servers/service.js'
+import { API_TOKEN, startService } from '../servers/service.js'
 import { embeddedFolder } from '../servers/stores.js'
-
-type Ended = { code: number; out: string; err: string }
+import { spawnTallyman, tallyman as runTallyman, type Result } from '../servers/tallyman.js'
 
 describe('tallyman inventory reconcile', () => {
   const folder = embeddedFolder()
@@ -23,19 +19,11 @@ describe('tallyman inventory reconcile', () => {
     folder.remove()
   })
 
-  const tallyman = async (args: string[], environment = registries): Promise<Ended> =>
-    new Promise((resolve) => {
-      const env = {
-        ...inherited(),
-        TALLYMAN_DATA_DIR: folder.path,
-        TALLYMAN_API_TOKENS: API_TOKEN,
-        ...environment,
-      }
-      const command = [join(ROOT, 'dist', 'main.js'), 'inventory', 'reconcile', ...args]
-      execFile(process.execPath, command, { env }, (error, out, err) => {
-        resolve({ code: error ? Number(error.code) : 0, out, err })
-      })
-    })
+  const tallyman = async (args: string[], environment = registries, run = runTallyman): Promise<Result> =>
+    run(
+      { TALLYMAN_DATA_DIR: folder.path, TALLYMAN_API_TOKENS: API_TOKEN, ...environment },
+      ...['inventory', 'reconcile', ...args],
+    )
 
   test('says how to configure a registry when there is none to ask', async () => {
     const { code, err } = await tallyman([], {})
@@ -49,7 +37,7 @@ describe('tallyman inventory reconcile', () => {
   })
 
   test('shows drift with exit code 2, repairs it, and then finds none', async () => {
-    const shown = await tallyman([])
+    const shown = await tallyman([], registries, spawnTallyman)
     expect(shown.code).toBe(2)
     expect(shown.out).toMatch(/1 repositories, 1 tags, 1 manifests, 3 blobs/)
     expect(shown.out).toMatch(/team\/app +missing +tag +1\.0/)

@@ -1,0 +1,170 @@
+import { Command, CommanderError, Option } from 'commander'
+import { version } from '../core.js'
+import { runInContext, type CommandContext } from './command-context.js'
+import { examples, json, wide } from './command-help.js'
+import { addInventoryCommands } from './inventory-commands.js'
+import { addPullsCommands } from './pulls-commands.js'
+
+/** As of what a SIGPIPE ends, which Node.js ignores. */
+const READER_GONE = 141
+
+const endWithReader = (error: NodeJS.ErrnoException): void => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(READER_GONE)
+}
+
+/**
+ * Runs one command. Errors are written to the context's standard error, and set its exit code.
+ * @param args what was typed after `tallyman`
+ */
+export const runCommand = async (args: readonly string[], on: CommandContext): Promise<void> =>
+  runInContext(on, async () => {
+    try {
+      await createProgram(on).parseAsync(args, { from: 'user' })
+    } catch (error) {
+      if (error instanceof CommanderError) {
+        // Commander has written the help or the reason already.
+        on.exitCode = error.exitCode
+        return
+      }
+      const { explain } = await import('./failure.js')
+      on.stderr.write(`${explain(error)}\n`)
+      on.exitCode = 1
+    }
+  })
+
+const createProgram = ({ env, stdout, stderr }: CommandContext): Command => {
+  const program = new Command('tallyman')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void stdout.write(text),
+      writeErr: (text) => void stderr.write(text),
+    })
+    .description('Counts how a container registry is used: who pushes, pulls and deletes, in unique users and totals.')
+    .version(version)
+    .option('-c, --config <file>', 'configuration file (default: $TALLYMAN_CONFIG, else tallyman.yml)')
+    .hook('preAction', (command, its) => {
+      const { config } = command.opts<{ config?: string }>()
+      if (config !== undefined) env.TALLYMAN_CONFIG = config
+      // A service goes on; an answer that nobody reads any more, as behind head, is at its end.
+      if (its.name() !== 'serve') stdout.on('error', endWithReader)
+    })
+    .showHelpAfterError('(see --help)')
+    .addHelpText(
+      'after',
+      examples('tallyman serve', 'tallyman status', 'tallyman counters list', 'tallyman ping --print'),
+    )
+
+  program
+    .command('serve')
+    .description('receive notifications and answer the API until it is told to stop')
+    .option('-l, --listen <address>', 'host:port to listen on (default: 127.0.0.1:3000)')
+    .addHelpText(
+      'after',
+      examples(
+        'tallyman serve',
+        'tallyman serve --listen 0.0.0.0:3000',
+        'DATABASE_URL=postgres://… REDIS_URL=redis://… tallyman serve',
+      ),
+    )
+    .action(async ({ listen }: { listen?: string }) => {
+      if (listen !== undefined) env.TALLYMAN_LISTEN = listen
+      await (await import('./serve.js')).serve()
+    })
+
+  program
+    .command('status')
+    .description('show stores, registries last heard of, refused requests, skips and the next ping')
+    .addOption(json())
+    .addOption(wide())
+    .addHelpText('after', examples('tallyman status', 'tallyman status --json'))
+    .action(async (options: { json?: boolean; wide?: boolean }) => (await import('./status.js')).status(options))
+
+  program
+    .command('ping')
+    .description('make a Service Ping now')
+    .addOption(new Option('--print', 'print the payload; nothing is kept or sent (the default)').conflicts('send'))
+    .option('--send', 'keep it and send it to TALLYMAN_PING_URL')
+    .addHelpText('after', examples('tallyman ping', 'tallyman ping --send'))
+    .action(async (options: { send?: boolean }) => (await import('./ping.js')).ping(options))
+
+  const counters = program.command('counters').description('read, export and import the counters of unique users')
+
+  counters
+    .command('unique')
+    .description('count the unique users of one or more events over whole weeks or months')
+    .requiredOption('-e, --events <names>', 'events, separated by commas; their users are united')
+    .requiredOption('--start <day>', 'first day, as 2026-10-26')
+    .requiredOption('--end <day>', 'last day; the week it falls into does not count, because it may not be over')
+    .option('--monthly', 'count the whole calendar months between the days instead of ISO weeks')
+    .addOption(json())
+    .addHelpText(
+      'after',
+      examples(
+        'tallyman counters unique --events i_container_registry_push_tag_user --start 2026-10-26 --end 2026-11-23',
+        'tallyman counters unique --events i_container_registry_push_tag_user,i_container_registry_delete_tag_user --start 2026-10-01 --end 2026-10-31 --monthly',
+      ),
+    )
+    .action(async (options: { events: string; start: string; end: string; monthly?: boolean; json?: boolean }) =>
+      (await import('./counters.js')).unique(options),
+    )
+
+  counters
+    .command('list')
+    .description('list every counter with its count, the current week and month too')
+    .addOption(json())
+    .addOption(wide())
+    .addHelpText('after', examples('tallyman counters list', 'tallyman counters list --json'))
+    .action(async (options: { json?: boolean; wide?: boolean }) => (await import('./counters.js')).list(options))
+
+  counters
+    .command('export')
+    .description('write all counters into a file, to move them to other stores')
+    .argument('<file>', 'where to write; - for standard output')
+    .addHelpText('after', examples('tallyman counters export counters.ndjson'))
+    .action(async (file: string) => (await import('./counters.js')).exportTo(file))
+
+  counters
+    .command('import')
+    .description('take in counters that were exported; doing it twice changes nothing')
+    .argument('<file>', 'what to read; - for standard input')
+    .option('--other-users', 'also when the export was counted with another users key')
+    .addHelpText('after', examples('REDIS_URL=redis://localhost:6379 tallyman counters import counters.ndjson'))
+    .action(async (file: string, options: { otherUsers?: boolean }) =>
+      (await import('./counters.js')).importFrom(file, options),
+    )
+
+  const metrics = program.command('metrics').description('check and describe the metric definitions')
+
+  metrics
+    .command('check')
+    .description('check all rules and metric definitions')
+    .addHelpText(
+      'after',
+      examples('tallyman metrics check', 'TALLYMAN_METRICS_DIR=./my-metrics tallyman metrics check'),
+    )
+    .action(async () => {
+      const { check } = await import('./metrics.js')
+      check()
+    })
+
+  metrics
+    .command('docs')
+    .description('print the dictionary of all metrics and events as Markdown')
+    .addHelpText('after', examples('tallyman metrics docs > docs/metrics.md'))
+    .action(async () => {
+      const { docs } = await import('./metrics.js')
+      docs()
+    })
+
+  addInventoryCommands(program)
+  addPullsCommands(program)
+
+  program
+    .command('migrate')
+    .description('bring the schema of the SQL database up to date; serve does it too')
+    .addHelpText('after', examples('DATABASE_URL=postgres://… tallyman migrate'))
+    .action(async () => (await import('./migrate.js')).migrateNow())
+
+  return program
+}
