@@ -16,6 +16,7 @@ export default {
   },
   globalSetup: '<rootDir>/test/global-setup.mjs',
   globalTeardown: '<rootDir>/test/global-teardown.mjs',
+  testSequencer: '<rootDir>/test/sequencer.mjs',
   reporters: ['default', '<rootDir>/test/closing-line.mjs'],
   // Ends a test that hangs. At least ten times what any test needs on a quiet machine: no test may fail because the machine is
   // busy. A long run (CONTRIBUTING.md) tries more cases.
