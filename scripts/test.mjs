@@ -8,7 +8,12 @@ installServers()
 installDependencies('develop')
 const { bundle } = await import('./build.mjs')
 await bundle(['src/main.ts'], 'dist')
-const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
+const flags = [
+  '--experimental-vm-modules',
+  '--disable-warning=ExperimentalWarning',
+  // Suites of the embedded database are over before it pays to optimise its WebAssembly.
+  '--liftoff-only',
+]
 const { status } = spawnSync(
   process.execPath,
   [...flags, join(root, 'node_modules', 'jest', 'bin', 'jest.js'), ...process.argv.slice(2)],

@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import type { Logger } from 'pino'
+import { checkStores } from './check-stores.js'
 import type { Config } from './config.js'
 import { createCore, type Core } from './core.js'
 import { listCounters } from './counters/read.js'
@@ -7,7 +8,7 @@ import { createRepositories } from './counters/repositories.js'
 import { resolveUsers } from './counters/resolve-users.js'
 import { createTrack } from './counters/track.js'
 import { exportCounters } from './counters/transfer.js'
-import { createAuthorize } from './http/auth.js'
+import { createAuthorize, createAuthorizeSender } from './http/auth.js'
 import { badgeRoutes } from './http/badges.js'
 import { healthRoutes, prometheusRoutes, statusRoutes, type StoreCheck } from './http/health.js'
 import { reconcileRoutes } from './http/inventory-reconcile.js'
@@ -16,6 +17,7 @@ import { createNotificationHandler } from './http/notifications.js'
 import { createPrometheus, type Prometheus } from './http/prometheus.js'
 import { createHttpServer } from './http/server.js'
 import { pullsRoutes } from './http/pulls.js'
+import { registriesRoutes } from './http/registries.js'
 import { trackRoutes } from './http/track.js'
 import { publicUsageData, usageData } from './http/usage-data.js'
 import { createOrigins } from './inventory/record/origins.js'
@@ -30,13 +32,15 @@ import { startJobs } from './jobs.js'
 import { observeNotifications, onceAMinute } from './observe.js'
 import { openPulls } from './open-pulls.js'
 import { newestPing } from './ping/history.js'
-import { checkStores, readStatus, type Status } from './status.js'
+import { readStatus, type Status } from './status.js'
 import type { UserDirectory } from './users/directory.js'
 import { createGitlabUsers } from './users/gitlab-users.js'
 import { createHashedNames } from './users/hashed-names.js'
-import { createIdentify } from './users/identify.js'
+import { createIdentify, createIdentifyName } from './users/identify.js'
 import { createUserFile } from './users/user-file.js'
 import { createUserTokenVerifier } from './users/user-token.js'
+import { readConflicts } from './registries/conflicts.js'
+import { unknownInTotals } from './inventory/summary/as-of.js'
 import { pullTotals } from './pulls/read/totals.js'
 import { watchFiles } from './watch-files.js'
 import { within } from './within.js'
@@ -70,6 +74,9 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   const prometheus = createPrometheus({
     pingAge: async () => pingAge(core),
     pullTotals: async () => pullTotals(stores.database.sql),
+    registryConflicts: async () =>
+      (await readConflicts({ database: stores.database, identity: core.identity, now })).length,
+    inventoryUnknown: async () => unknownInTotals(stores.database.sql),
   })
   const { database, sketches } = observed(stores, prometheus)
   const repositories = createRepositories({ database, sketches, rules, lifetimes })
@@ -78,7 +85,9 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
 
   const hashed = createHashedNames(secrets.usersKey)
   const directory = openDirectory(core, hashed, log)
-  const identify = createIdentify({ directory, deployTokens: hashed, ...tokenVerifier(config) })
+  const hasUserTokens = config.user_token_key !== undefined
+  const identifyName = createIdentifyName({ directory, deployTokens: hashed, hasUserTokens })
+  const identify = createIdentify({ identifyName, ...tokenVerifier(config) })
   const pulls = await openPulls(core, database)
   const { ingest, idle } = createIngest({
     database,
@@ -87,7 +96,6 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     lifetimes,
     repositories,
     identify,
-    registryOf: registries.nameOf,
     originOf: createOrigins(secrets.usersKey),
     pendingOf: pulls.pendingOf,
     isOwnRead: createIsOwnRead(secrets.usersKey),
@@ -106,17 +114,18 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     database: stores.database,
     registries,
     clientFor: (name) => {
-      const registry = registries.list().find((one) => one.name === name && one.url !== undefined)
+      const registry = registries.list().find((one) => one.name === name && one.url !== undefined && one.cache !== true)
       return registry && core.clientFor(registry)
     },
     now,
   })
   const stopping = new AbortController()
-  const reconcile = async (): Promise<void> => {
+  const reconcile = async (): Promise<'done' | 'later'> => {
     const { database } = stores
     const { clientFor } = core
     const needs = { database, registries, clientFor, now, signal: stopping.signal }
     await scheduledReconcile(needs, config.reconcile_apply)
+    return stopping.signal.aborted ? 'later' : 'done'
   }
   const { now: summarizeNow, whenDue: summarize } = createSummarize(stores.database, now)
   const work = { receptions, rebuildStale, resolve, readBack: readBack.run, reconcile, summarize, pulls }
@@ -133,7 +142,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   }
   const unwatch = watchFiles(config.registries_files, reload)
   const status = async (): Promise<Status> => {
-    await receptions.flush()
+    await Promise.all([receptions.flush(), core.identity.flush()])
     return readStatus(core)
   }
 
@@ -142,7 +151,8 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   const http = createHttpServer({
     notifications: createNotificationHandler({
       ingest,
-      authorize: createAuthorize(secrets.notificationTokens),
+      authorize: createAuthorizeSender(secrets.notificationTokens),
+      resolve: core.identity.resolve,
       largestBody: config.largest_body_bytes,
       observer: observeNotifications({ receptions, prometheus, log, now }),
       now,
@@ -165,9 +175,10 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
         exportCounters: () => exportCounters({ database, sketches, rebuildStale }, core.fingerprint),
       }),
       reconcileRoutes({ database, registries: core.registries, clientFor: core.clientFor, now }),
+      registriesRoutes({ database, identity: core.identity, tokenNames: core.tokenNames }),
       inventoryRoutes({ database, summarize: summarizeNow, now }),
       pullsRoutes({ database, context: pulls.context, now }),
-      trackRoutes({ track: createTrack({ database, sketches, rules, lifetimes, now }), rules, directory, hashed }),
+      trackRoutes({ track: createTrack({ database, sketches, rules, lifetimes, now }), rules, identifyName, hashed }),
     ],
     authorizeApi: createAuthorize(secrets.apiTokens),
     onError,
@@ -184,6 +195,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       const stopped = jobs.stop()
       await idle()
       await receptions.flush().catch(() => undefined)
+      await core.identity.flush().catch(() => undefined)
       // A dump may take longer; it is made again another day, and a job that is cut off does all that is due next time.
       await within(JOBS_PATIENCE_MS, stopped).catch(() => undefined)
       directory.close()

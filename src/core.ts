@@ -4,27 +4,31 @@ import { hostname } from 'node:os'
 import { basename } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { checkStores } from './check-stores.js'
 import type { Config } from './config.js'
 import { loadRules, type Rules } from './counters/rules.js'
 import { createDefinitionReader } from './definitions/definition-file.js'
+import { pauseIn } from './events/retry-after.js'
 import { createDockerCredentials } from './inventory/registry/docker-config.js'
 import { createRegistryClient } from './inventory/registry/http-registry-client.js'
 import { userAgentFor } from './inventory/registry/own-reads.js'
 import { createRegistries, type Registry } from './inventory/registry/registries.js'
 import type { RegistryClient } from './inventory/registry/registry-client.js'
-import type { Schedule } from './jobs.js'
+import { keptSchedule, type Schedule } from './jobs.js'
 import { loadMetrics, type DataCategory, type LoadedMetric } from './metrics/definition.js'
 import { createKinds, type NamedValues } from './metrics/kinds.js'
 import { QUERIES } from './metrics/queries.js'
 import { createDeliver } from './ping/deliver.js'
 import { buildPing } from './ping/payload.js'
 import { pingCron } from './ping/schedule.js'
-import { createServicePings, type ServicePings } from './ping/service-ping.js'
+import { createServicePings, PING, type ServicePings } from './ping/service-ping.js'
 import { loadClients, type ClientOf } from './pulls/client.js'
 import { countPulls } from './pulls/read/count-pulls.js'
 import { MEASURE_NAMES } from './pulls/read/measures.js'
+import { createRegistryIdentity, type RegistryIdentity } from './registries/registry-identity.js'
 import { fingerprintOf, loadSecrets, type Secrets } from './secrets.js'
 import { installationIn, type Installation } from './storage/installation.js'
+import type { KeptSchedule } from './storage/schedules.js'
 import { openStores, type Stores } from './stores.js'
 
 /** The folder with package.json, metrics/ and definitions/: the parent of src/ and of dist/. */
@@ -45,13 +49,19 @@ export type Core = Declared & {
   installation: Installation
   fingerprint: string
   hostname: string
-  /** The registries that the configuration names. */
-  registries: ReturnType<typeof createRegistries>
+  /** Which registry a sender is. */
+  identity: RegistryIdentity
+  /** The names that notification tokens have. */
+  tokenNames: readonly string[]
+  /** The registries that the configuration names, and what was learned about their hosts. */
+  registries: RegistryIdentity['registries']
   /** Asks one of them. */
   clientFor: (registry: Registry) => RegistryClient
   pings: ServicePings
   /** When Service Pings are made, unless the configuration wants none. */
   pingSchedule: Schedule
+  /** This process, for leases. */
+  holder: string
   now: () => Date
   /** Gives up what pings wait for, because the process stops. */
   giveUpPings: () => void
@@ -65,10 +75,10 @@ export const loadDeclared = (config: Config): Declared => {
   const metrics = loadMetrics(config.metrics_dir, read, {
     uniqueEvents: new Set(events.filter(({ unique }) => unique).map(({ name }) => name)),
     totalEvents: new Set(events.filter(({ aggregations }) => aggregations.includes('total')).map(({ name }) => name)),
-    queries: new Set(Object.keys(QUERIES)),
+    queries: new Map(Object.entries(QUERIES).map(([name, { timeFrames }]) => [name, timeFrames])),
     measures: new Set<string>(MEASURE_NAMES),
-    systemValues: new Set(SYSTEM_VALUES),
-    settingValues: new Set(SETTING_VALUES),
+    systemValues: new Map(Object.entries(SYSTEM_VALUES)),
+    settingValues: new Map(Object.entries(SETTING_VALUES)),
   })
   return { rules, metrics, clientOf: loadClients(config.clients_files, read) }
 }
@@ -92,11 +102,30 @@ export const createCore = async (config: Config, now: () => Date): Promise<Core>
       stopping.abort()
     }
     const { metrics } = declared
-    const pings = createPings({ config, stores, installation, host, metrics, now, stopping: stopping.signal })
+    const holder = randomUUID()
     const pingSchedule = { cron: config.ping_cron ?? pingCron(installation.uuid), timeZone: config.ping_time_zone }
-    const registries = createRegistries(config.readRegistries)
+    const pings = createPings({
+      config,
+      stores,
+      installation,
+      host,
+      metrics,
+      now,
+      stopping: stopping.signal,
+      holder,
+      schedule: keptSchedule(PING, pingSchedule),
+    })
+    const tokenNames = secrets.notificationTokens.flatMap(({ registry }) => registry ?? [])
+    const identity = await createRegistryIdentity({
+      database: stores.database,
+      configured: createRegistries(config.readRegistries, tokenNames),
+      setting: config.registry_identity,
+      now,
+    })
+    await identity.refresh()
+    const { registries } = identity
     const clientFor = createClients(config, secrets, now)
-    const made = { registries, clientFor, pings, pingSchedule, giveUpPings }
+    const made = { identity, tokenNames, registries, clientFor, pings, pingSchedule, holder, giveUpPings }
     return { ...declared, ...made, config, secrets, stores, installation, fingerprint, hostname: host, now }
   } catch (error) {
     await stores.close()
@@ -126,10 +155,13 @@ type PingNeeds = {
   metrics: LoadedMetric[]
   now: () => Date
   stopping: AbortSignal
+  holder: string
+  schedule: KeptSchedule
 }
 
-const createPings = ({ config, stores, installation, host, metrics, now, stopping }: PingNeeds): ServicePings => {
+const createPings = ({ config, stores, installation, host, metrics, ...needs }: PingNeeds): ServicePings => {
   const { database, sketches } = stores
+  const { now, stopping, holder, schedule } = needs
   const { uuid } = installation
   const kinds = createKinds({
     database,
@@ -152,9 +184,12 @@ const createPings = ({ config, stores, installation, host, metrics, now, stoppin
         sender: { uuid, hostname: host, version },
         now,
         stopping,
+        pauseIn,
       }),
     }),
-    holder: randomUUID(),
+    holder,
+    schedule,
+    storesAnswer: async () => Object.values(await checkStores(stores)).every(({ ok }) => ok),
     now,
     random: Math.random,
     sleep: async (ms) => setTimeout(ms, undefined, { ref: false, signal: stopping }).catch(() => undefined),
@@ -162,24 +197,25 @@ const createPings = ({ config, stores, installation, host, metrics, now, stoppin
   })
 }
 
-const SYSTEM_VALUES = [
-  'uuid',
-  'hostname',
-  'version',
-  'installed_at',
-  'uptime_seconds',
-  'node_version',
-  'database_adapter',
-  'database_version',
-  'sketch_store_adapter',
-  'sketch_store_version',
-] as const
+/** What the service knows of itself, with the type of each value. */
+const SYSTEM_VALUES = {
+  uuid: 'string',
+  hostname: 'string',
+  version: 'string',
+  installed_at: 'string',
+  uptime_seconds: 'number',
+  node_version: 'string',
+  database_adapter: 'string',
+  database_version: 'string',
+  sketch_store_adapter: 'string',
+  sketch_store_version: 'string',
+} as const
 
 const systemValues = (
   { database, sketches }: Stores,
   { uuid, installedAt }: Installation,
   host: string,
-): NamedValues & Record<(typeof SYSTEM_VALUES)[number], unknown> => ({
+): NamedValues & Record<keyof typeof SYSTEM_VALUES, unknown> => ({
   uuid: () => uuid,
   hostname: () => host,
   version: () => version,
@@ -192,15 +228,16 @@ const systemValues = (
   sketch_store_version: sketches.version,
 })
 
-const SETTING_VALUES = [
-  'event_rules',
-  'user_directory',
-  'user_token_verified',
-  'ping_destination',
-  'include_optional_metrics',
-] as const
+/** Settings that a ping may tell, with the type of each value. */
+const SETTING_VALUES = {
+  event_rules: 'string',
+  user_directory: 'string',
+  user_token_verified: 'boolean',
+  ping_destination: 'boolean',
+  include_optional_metrics: 'boolean',
+} as const
 
-const settingValues = (config: Config): NamedValues & Record<(typeof SETTING_VALUES)[number], unknown> => ({
+const settingValues = (config: Config): NamedValues & Record<keyof typeof SETTING_VALUES, unknown> => ({
   event_rules: () => basename(config.rules_file, '.yml'),
   user_directory: () => config.user_directory,
   user_token_verified: () => config.user_token_key !== undefined,

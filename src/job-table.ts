@@ -3,9 +3,13 @@ import { forgetOld } from './counters/retention.js'
 import type { Receptions } from './ingest/receptions.js'
 import { forgetActors } from './inventory/record/forget-actors.js'
 import { forgetLookups } from './inventory/record/join-lookups.js'
-import type { Job } from './jobs.js'
+import { keptSchedule, type Job } from './jobs.js'
 import type { Pulls } from './open-pulls.js'
+import { PING } from './ping/service-ping.js'
 import { settle } from './settle.js'
+import { runIfDue } from './storage/kept-job.js'
+
+const EVERY_MINUTE = '* * * * *'
 
 /** What jobs do that has to be joined with other parts first. */
 type Work = {
@@ -13,14 +17,15 @@ type Work = {
   rebuildStale: () => Promise<void>
   resolve: () => Promise<number>
   readBack: () => Promise<number>
-  reconcile: () => Promise<void>
+  /** Answers `later` if it was broken off, because the process stops. */
+  reconcile: () => Promise<'done' | 'later'>
   summarize: () => Promise<void>
   pulls: Pulls
 }
 
 /** All that is done at set times; docs/architecture.md explains each. */
 export const jobsFor = (
-  { config, stores, registries, pings, pingSchedule, now }: Core,
+  { config, stores, rules, identity, registries, pings, holder, now }: Core,
   { receptions, rebuildStale, resolve, readBack, reconcile, summarize, pulls }: Work,
 ): Job[] => {
   const retention = {
@@ -31,34 +36,45 @@ export const jobsFor = (
     receptions: 10_000,
     unresolvedUserDays: config.weekly_lifetime_days,
   }
+  const { database } = stores
+  /** Of jobs that come seldom a missed time would be missed for long, or each time where the process is stopped at night. */
+  const kept = (name: string, cron: string, run: () => Promise<unknown>): Job => ({
+    name,
+    cron: EVERY_MINUTE,
+    run: async () =>
+      runIfDue({ database, holder, now }, keptSchedule(name, { cron }), async () =>
+        (await run()) === 'later' ? 'later' : 'done',
+      ),
+  })
   return [
-    ...(config.ping_enabled ? [{ name: 'ping', ...pingSchedule, run: pings.scheduled }] : []),
-    { name: 'deliver pings', cron: '* * * * *', run: pings.retry },
+    ...(config.ping_enabled ? [{ name: PING, cron: EVERY_MINUTE, run: pings.makeDue }] : []),
+    { name: 'deliver pings', cron: EVERY_MINUTE, run: pings.retry },
     { name: 'write receptions', cron: '*/10 * * * * *', run: receptions.flush },
+    { name: 'write senders', cron: '*/10 * * * * *', run: identity.flush },
     { name: 'resolve users', cron: '*/15 * * * * *', run: resolve },
     { name: 'read manifests', cron: '*/5 * * * * *', run: readBack },
     { name: 'rebuild stale sketches', cron: '*/10 * * * * *', run: rebuildStale },
     {
       name: 'settle',
       cron: '*/10 * * * * *',
-      run: async () =>
-        settle({ database: stores.database, windows: config.windows, aliases: registries.aliases(), now: now() }),
+      run: async () => {
+        await identity.refresh()
+        const { database, sketches } = stores
+        const { windows, lifetimes } = config
+        await settle({ database, sketches, rules, lifetimes, windows, aliases: registries.aliases(), now: now() })
+      },
     },
     { name: 'fold pulls', cron: '*/10 * * * * *', run: pulls.fold },
+    { name: 'fold provisional pulls', cron: '*/5 * * * * *', run: pulls.foldProvisional },
     { name: 'rotate salts', cron: '* * * * *', run: pulls.rotateSalts },
     { name: 'roll up pulls', cron: '*/10 * * * *', run: pulls.rollUp },
     { name: 'forget pulls', cron: '31 * * * *', run: pulls.forget },
     { name: 'summarize', cron: '*/15 * * * * *', run: summarize },
     { name: 'forget', cron: '23 * * * *', run: async () => forgetOld(stores.database, retention, now()) },
+    { name: 'forget senders', cron: '24 * * * *', run: identity.forget },
     { name: 'forget lookups', cron: '26 * * * *', run: async () => forgetLookups(stores.database, now()) },
-    {
-      name: 'forget actors',
-      cron: '29 3 * * *',
-      run: async () => forgetActors(stores.database, config.actor_days, now()),
-    },
-    ...(config.reconcile_cron === undefined
-      ? []
-      : [{ name: 'reconcile', cron: config.reconcile_cron, run: reconcile }]),
-    ...(stores.dump ? [{ name: 'dump', cron: '41 3 * * *', run: stores.dump }] : []),
+    kept('forget actors', '29 3 * * *', async () => forgetActors(database, config.actor_days, now())),
+    ...(config.reconcile_cron === undefined ? [] : [kept('reconcile', config.reconcile_cron, reconcile)]),
+    ...(stores.dump ? [kept('dump', '41 3 * * *', stores.dump)] : []),
   ]
 }

@@ -1,4 +1,5 @@
 import { createTask, validate, type ScheduledTask } from 'node-cron'
+import type { KeptSchedule } from './storage/schedules.js'
 
 /** Set times. */
 export type Schedule = {
@@ -26,6 +27,14 @@ export const nextTime = ({ cron, timeZone = 'UTC' }: Schedule): Date | undefined
   return next
 }
 
+/** A schedule whose times must not be missed (storage/kept-job.ts). */
+export const keptSchedule = (job: string, { cron, timeZone = 'UTC' }: Schedule): KeptSchedule => ({
+  job,
+  cron,
+  timeZone,
+  next: () => nextTime({ cron, timeZone }),
+})
+
 /** Runs jobs at their times, each one alone: a run that is due while the last one goes on is left out. */
 export const startJobs = (jobs: readonly Job[], onError: (job: string, error: unknown) => void): Jobs => {
   const underWay = new Set<Promise<unknown>>()
@@ -52,5 +61,5 @@ export const startJobs = (jobs: readonly Job[], onError: (job: string, error: un
 }
 
 const nothing = (): void => undefined
-/** Missed and overlapping runs are of no interest: every job does all that is due. */
+/** Missed and overlapping runs are of no interest: every job does all that is due, and storage/kept-job.ts keeps times. */
 const silent = { info: nothing, warn: nothing, error: nothing, debug: nothing }

@@ -44,6 +44,7 @@ export const observeNotifications = ({ receptions, prometheus, log, now }: Needs
         const outcome = outcomes[i] ?? 'recorded'
         const count = counts.get(`${action} ${outcome}`) ?? { action, outcome, count: 0 }
         count.count++
+        if ('action' in event && outcome !== 'repeated') event.unreadableFields?.forEach(prometheus.unreadableField)
         counts.set(`${action} ${outcome}`, count)
       })
       for (const { action, outcome, count } of counts.values()) prometheus.events(action, outcome, count)

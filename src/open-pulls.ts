@@ -1,9 +1,11 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import type { Config } from './config.js'
 import type { Core } from './core.js'
 import { addTallies, JOINED, JOINED_LATE, SKIP_PREFIX } from './counters/tallies.js'
 import { MICROS_PER_SECOND, microsOf, utcDay } from './events/calendar.js'
+import type { SkipReason } from './events/skip-reason.js'
 import { foldPending } from './pulls/jobs/fold-pending.js'
+import { createProvisionalFold } from './pulls/jobs/fold-provisional.js'
 import { forgetRequests } from './pulls/jobs/take-requests.js'
 import { forgetOutcomes } from './pulls/jobs/retention.js'
 import { rollUp } from './pulls/jobs/roll-up.js'
@@ -21,6 +23,8 @@ export type Pulls = {
   pendingOf: PendingOf
   rotateSalts: () => Promise<void>
   fold: () => Promise<void>
+  /** Folds what arrived since the last call, so that it is shown before it is settled. */
+  foldProvisional: () => Promise<void>
   rollUp: () => Promise<void>
   forget: () => Promise<void>
   /** What the numbers depend on beside the requests. */
@@ -35,6 +39,7 @@ export const contextBy = (config: Config, { stamps } = placesBy(config)): Contex
   rotation: config.pulls_salt_rotation,
   stamps,
   leastPullers: config.pulls_least_pullers,
+  lateness: config.pulls_lateness_seconds * MICROS_PER_SECOND,
 })
 
 export const openPulls = async ({ config, secrets, clientOf, now }: Core, database: Database): Promise<Pulls> => {
@@ -66,8 +71,12 @@ export const openPulls = async ({ config, secrets, clientOf, now }: Core, databa
         windows,
         lateness,
         now,
-        onFolded: async (tx, { late, joined, joinedLate }) => {
-          const tallies = { [`${SKIP_PREFIX}late_request`]: late, [JOINED]: joined, [JOINED_LATE]: joinedLate }
+        onFolded: async (tx, { late, beforePush, joined, joinedLate }) => {
+          const skipped: Partial<Record<SkipReason, number>> = { late_request: late, check_before_push: beforePush }
+          const tallies = {
+            ...Object.fromEntries(Object.entries(skipped).map(([reason, count]) => [SKIP_PREFIX + reason, count])),
+            ...{ [JOINED]: joined, [JOINED_LATE]: joinedLate },
+          }
           const day = utcDay(microsOf(now()))
           await addTallies(
             tx,
@@ -75,6 +84,7 @@ export const openPulls = async ({ config, secrets, clientOf, now }: Core, databa
           )
         },
       }),
+    foldProvisional: createProvisionalFold({ database, windows, now, holder: randomUUID() }),
     rollUp: async () => {
       await rollUp({ database, windows })
       await summarizePulls(database)

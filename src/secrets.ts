@@ -1,10 +1,11 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { NotificationToken } from './registries/notification-tokens.js'
 
 /** Secrets that the first start makes when the configuration has none, kept in the data directory with mode 0600. */
 export type Secrets = {
-  notificationTokens: readonly string[]
+  notificationTokens: readonly NotificationToken[]
   apiTokens: readonly string[]
   /** The key that names of people are hashed with. */
   usersKey: string
@@ -14,7 +15,7 @@ export type Secrets = {
 
 type Configured = {
   dataDir: string
-  notificationTokens: readonly string[]
+  notificationTokens: readonly NotificationToken[]
   apiTokens: readonly string[]
   usersKey?: string | undefined
 }
@@ -26,15 +27,14 @@ const newToken = (): string => `tm${randomBytes(20).toString('hex')}`
 export const loadSecrets = ({ dataDir, notificationTokens, apiTokens, usersKey }: Configured): Secrets => {
   const kept = (file: string): string => readIfThere(join(dataDir, file)) ?? make(dataDir, file)
   const unshown: string[] = []
-  const tokens = (list: readonly string[], file: string): readonly string[] => {
-    if (list.length > 0) return list
+  const made = (file: string): string => {
     const token = kept(file)
     if (existsSync(marker(dataDir, file))) unshown.push(file)
-    return [token]
+    return token
   }
   return {
-    notificationTokens: tokens(notificationTokens, 'notification.token'),
-    apiTokens: tokens(apiTokens, 'api.token'),
+    notificationTokens: notificationTokens.length > 0 ? notificationTokens : [{ token: made('notification.token') }],
+    apiTokens: apiTokens.length > 0 ? apiTokens : [made('api.token')],
     usersKey: usersKey ?? kept('users.key'),
     unshown,
   }

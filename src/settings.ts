@@ -3,6 +3,11 @@ import { isTimeZone, MICROS_PER_SECOND } from './events/calendar.js'
 import { isCronExpression } from './jobs.js'
 import { WINDOWS } from './pulls/fold/windows.js'
 import { PREFIXES } from './pulls/record/address.js'
+import {
+  NotificationTokensError,
+  readNotificationTokens,
+  type NotificationToken,
+} from './registries/notification-tokens.js'
 import { ROTATIONS } from './pulls/record/salts.js'
 import { readRedisUrl } from './storage/redis-url.js'
 
@@ -31,8 +36,13 @@ const wholeNumber = (least: number, most: number): z.ZodType<number> =>
     .max(most, `expected at most ${most}`)
 /** A hundred years: sums with more leave what stores can tell of time. */
 const days = wholeNumber(1, 36_500)
-/** As much as is read at once of all notifications. */
+/** Bytes: parsed, a body of this size still fits into the memory of a small machine. */
 const LARGEST_BODY = 128 * 1024 * 1024
+/**
+ * Bytes. A registry takes manifests of 4 MiB and repeats all their entries in a notification, indented: with the shortest
+ * legal descriptors that is three times as much.
+ */
+const USUAL_BODY = 16 * 1024 * 1024
 const webAddress = z.url({ protocol: /^https?$/, error: 'expected an address like https://host/path' })
 
 const redisUrl = (url: string, context: z.RefinementCtx): void => {
@@ -40,6 +50,16 @@ const redisUrl = (url: string, context: z.RefinementCtx): void => {
     readRedisUrl(url)
   } catch (error) {
     context.addIssue({ code: 'custom', message: (error as TypeError).message })
+  }
+}
+
+const notificationTokens = (value: unknown, context: z.RefinementCtx): NotificationToken[] => {
+  try {
+    return readNotificationTokens(value)
+  } catch (error) {
+    if (!(error instanceof NotificationTokensError)) throw error
+    context.addIssue({ code: 'custom', message: error.message })
+    return z.NEVER
   }
 }
 
@@ -55,7 +75,7 @@ const settings = z.strictObject({
     .regex(/^postgres(ql)?:\/\/.+/, 'expected postgres://user:password@host:5432/database')
     .optional(),
   redis_url: z.string().superRefine(redisUrl).optional(),
-  notification_tokens: list.default([]),
+  notification_tokens: z.unknown().transform(notificationTokens).default([]),
   api_tokens: list.default([]),
   user_directory: z.enum(['hash', 'file', 'gitlab'], 'expected hash, file or gitlab').optional(),
   users_file: z.string().min(1).optional(),
@@ -66,6 +86,8 @@ const settings = z.strictObject({
   /** Checked with registries_file, which may add to them: see config.ts. */
   registries: z.unknown().optional(),
   registries_file: z.string().min(1).optional(),
+  /** Without it, installations that are older than the setting stay with `host`: see registries/registry-identity.ts. */
+  registry_identity: z.enum(['host', 'process'], 'expected host or process').optional(),
   docker_config: z.string().min(1).optional(),
   reconcile_cron: z.string().refine(isCronExpression, 'expected a cron expression, as "30 2 * * 0"').optional(),
   reconcile_apply: yesOrNo.default(false),
@@ -97,7 +119,7 @@ const settings = z.strictObject({
   event_id_days: days.default(14),
   actor_days: days.default(400),
   rejected_event_days: days.default(30),
-  largest_body_bytes: wholeNumber(1_024, LARGEST_BODY).default(1024 * 1024),
+  largest_body_bytes: wholeNumber(1_024, LARGEST_BODY).default(USUAL_BODY),
   log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
 

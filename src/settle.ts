@@ -1,19 +1,20 @@
-import { renameRegistries } from './counters/first-events.js'
+import type { Counting } from './counters/additions.js'
+import { mergeRepositories } from './counters/merge-repositories.js'
+import { mergeReceptions } from './ingest/receptions.js'
 import { eachAlone } from './inventory/record/each-alone.js'
 import { endDeleted } from './inventory/record/end-deleted.js'
 import { tellNoted } from './inventory/record/expand.js'
 import { joinLookups } from './inventory/record/join-lookups.js'
 import { mergeAliases } from './inventory/record/merge-aliases.js'
 import { carryOutRenames } from './inventory/record/renames.js'
+import { settleChecks } from './inventory/record/settle-checks.js'
 import type { Windows } from './pulls/fold/windows.js'
 import { moveAliases } from './pulls/jobs/move-aliases.js'
-import type { Database } from './storage/database.js'
 
 /** How long after a rename events of before it are still moved; none comes later than its id is remembered. */
 const LATE_DAYS = 14
 
-type Needs = {
-  database: Database
+type SettleDeps = Counting & {
   /** By which requests belong together. */
   windows: Windows
   /** Of registries, each with the name of its registry. */
@@ -23,19 +24,25 @@ type Needs = {
 
 /**
  * What an event alone does not tell: what belongs to another name, what ended with its repository, what large manifests
- * hold in many repositories, and which pulls by digest were of a tag.
+ * hold in many repositories, which pulls by digest were of a tag, and which HEADs were no part of a push.
  * @throws AggregateError when parts failed; the others were done.
  */
-export const settle = async ({ database, windows, aliases, now }: Needs): Promise<void> => {
+export const settle = async ({ windows, aliases, now, ...counting }: SettleDeps): Promise<void> => {
+  const { database } = counting
   const since = new Date(now.getTime() - LATE_DAYS * 86_400_000)
   const parts = [
     ...(aliases.size > 0
-      ? [async () => renameRegistries(database, aliases), async () => mergeAliases(database, aliases)]
+      ? [
+          async () => mergeReceptions(database, aliases),
+          async () => mergeRepositories(counting, aliases),
+          async () => mergeAliases(database, aliases),
+        ]
       : []),
     async () => endDeleted(database),
     async () => carryOutRenames(database, { since }),
     async () => tellNoted(database),
     async () => joinLookups(database),
+    async () => settleChecks(database, now),
     // Last, as years of pulls take their time.
     ...(aliases.size > 0 ? [async () => moveAliases({ database, windows }, aliases)] : []),
   ]

@@ -1,17 +1,28 @@
 import { sql } from 'kysely'
+import { checkStores } from './check-stores.js'
 import { version, type Core } from './core.js'
-import { JOINED, JOINED_LATE, SKIP_PREFIX, sumTallies } from './counters/tallies.js'
+import { JOINED, JOINED_LATE, SKIP_PREFIX, sumTallies, UNREADABLE_FIELD_PREFIX } from './counters/tallies.js'
 import { countUnresolved } from './counters/unresolved-users.js'
 import { MICROS_PER_DAY, microsOf, utcDay } from './events/calendar.js'
 import type { StoreCheck } from './http/health.js'
 import { readReceptions, REFUSED_PREFIX, type Reception } from './ingest/receptions.js'
 import { lastReconciliations, type Reconciliation } from './inventory/reconcile/reports.js'
-import { countUnread, type UnreadManifests } from './inventory/registry/unread-manifests.js'
+import { HOW_TO_KNOW_CONTENTS } from './inventory/questions/unknown.js'
+import {
+  countUnread,
+  unknownContentsByRegistry,
+  type UnknownContents,
+  type UnreadManifests,
+} from './inventory/registry/unread-manifests.js'
+import type { Registry } from './inventory/registry/registries.js'
 import { nextTime } from './jobs.js'
+import { PING } from './ping/service-ping.js'
 import { newestPing } from './ping/history.js'
+import { readConflicts, type OpenConflict } from './registries/conflicts.js'
+import { MOST_HOSTS, MOST_PROCESSES } from './registries/learned.js'
+import type { Identity } from './registries/registry-identity.js'
 import type { Database } from './storage/database.js'
-import type { Stores } from './stores.js'
-import { within } from './within.js'
+import { readDueTime } from './storage/schedules.js'
 
 /** What someone who looks after the service wants to know. Times are ISO 8601 in UTC. */
 export type Status = {
@@ -21,8 +32,17 @@ export type Status = {
   stores: StoreCheck
   /** Registries heard of, the last one first; empty when no notification ever came. */
   registries: Reception[]
+  /** What decides which registry an event is of, and where that is in doubt. */
+  identity: Identity & {
+    conflicts: OpenConflict[]
+    /** What has reached its bound: further hosts or processes are not learned. */
+    full: ('hosts' | 'processes')[]
+    advice?: string
+  }
   /** Events that were not counted, by reason, over the last seven days. */
   skips: Record<string, number>
+  /** Fields of events that could not be read and are unknown, by field, over the last seven days. The events were counted. */
+  unreadableFields: Record<string, number>
   /** People whose id the user directory could not tell yet; they are counted when it can. */
   unresolvedUsers: number
   /** Requests that were refused, by HTTP status, over the last seven days: a 401 is a wrong token. */
@@ -34,11 +54,14 @@ export type Status = {
   joins: { joined: number; joinedLate: number }
   /** Manifests whose contents are not known; each count ends at 10,000. */
   unreadManifests: UnreadManifests
+  /** Registries that have some of them, with what makes them known; `isRead`: the registry has a url, and is asked for them. */
+  unknownContents: (UnknownContents & { isRead: boolean; note: string })[]
   /** The last comparison of the inventory with each registry. */
   reconciliations: Reconciliation[]
   ping: {
     enabled: boolean
     destination: boolean
+    /** When it is made; in the past while stores do not answer. */
     next?: Date
     last?: {
       recordedAt: Date
@@ -51,29 +74,7 @@ export type Status = {
 }
 
 const REGISTRIES_SHOWN = 20
-/** Whoever asks whether we are ready does not wait long for the answer. */
-const CHECK_LIMIT_MS = 2_000
-
-/** Asks each store for its version; one that does not answer soon is away. */
-export const checkStores = async ({
-  database,
-  sketches,
-}: Pick<Stores, 'database' | 'sketches'>): Promise<StoreCheck> => {
-  const check = async (version: () => Promise<string>): Promise<StoreCheck[string]> => {
-    try {
-      return { ok: true, version: await within(CHECK_LIMIT_MS, version()) }
-    } catch {
-      return { ok: false, error: 'does not answer' }
-    }
-  }
-  const [databaseCheck, sketchesCheck] = await Promise.all([check(database.version), check(sketches.version)])
-  return {
-    [database.engine]: databaseCheck,
-    ...(sketches.name === 'redis' && { redis: sketchesCheck }),
-  }
-}
-
-/** When the next Service Ping is made; undefined when the configuration wants none. */
+/** When the next Service Ping is made by the schedule; undefined when the configuration wants none. */
 export const nextPing = ({ config, pingSchedule }: Pick<Core, 'config' | 'pingSchedule'>): Date | undefined =>
   config.ping_enabled ? nextTime(pingSchedule) : undefined
 
@@ -83,30 +84,48 @@ export const readStatus = async (core: Core): Promise<Status> => {
   const { database } = core.stores
   const today = microsOf(now())
   const weekAgo = utcDay(today - 6 * MICROS_PER_DAY)
-  const [stores, registries, skips, refused, unresolvedUsers, joins, unreadManifests, reconciliations, last] =
-    await Promise.all([
-      checkStores(core.stores),
-      readReceptions(database, REGISTRIES_SHOWN),
-      tallied(database, SKIP_PREFIX, weekAgo),
-      tallied(database, REFUSED_PREFIX, weekAgo),
-      countUnresolved(database),
-      joinsSince(database, weekAgo),
-      countUnread(database.sql),
-      lastReconciliations(database.sql),
-      newestPing(database),
-    ])
-  const next = nextPing(core)
+  const [
+    stores,
+    registries,
+    conflicts,
+    skips,
+    unreadableFields,
+    refused,
+    unresolvedUsers,
+    joins,
+    unreadManifests,
+    unknown,
+    reconciliations,
+    last,
+  ] = await Promise.all([
+    checkStores(core.stores),
+    readReceptions(database, REGISTRIES_SHOWN),
+    readConflicts({ database, identity: core.identity, now }),
+    tallied(database, SKIP_PREFIX, weekAgo),
+    tallied(database, UNREADABLE_FIELD_PREFIX, weekAgo),
+    tallied(database, REFUSED_PREFIX, weekAgo),
+    countUnresolved(database),
+    joinsSince(database, weekAgo),
+    countUnread(database.sql),
+    unknownContentsByRegistry(database.sql),
+    lastReconciliations(database.sql),
+    newestPing(database),
+  ])
+  const next = config.ping_enabled ? ((await readDueTime(database.sql, PING)) ?? nextPing(core)) : undefined
   return {
     version,
     uuid: installation.uuid,
     installedAt: installation.installedAt,
     stores,
     registries,
+    identity: identityOf(core, registries.length, conflicts),
     skips,
+    unreadableFields,
     unresolvedUsers,
     refused,
     joins,
     unreadManifests,
+    unknownContents: unknown.map((one) => withNote(one, core.registries.list())),
     reconciliations,
     ping: {
       enabled: config.ping_enabled,
@@ -123,6 +142,38 @@ export const readStatus = async (core: Core): Promise<Status> => {
       }),
     },
   }
+}
+
+const identityOf = (
+  { identity: { mode, because, learned }, secrets }: Core,
+  registries: number,
+  conflicts: OpenConflict[],
+): Status['identity'] => {
+  const { hosts, processes } = learned()
+  const hasUnnamed = secrets.notificationTokens.some(({ registry }) => registry === undefined)
+  return {
+    mode,
+    because,
+    conflicts,
+    full: [
+      ...(hosts.size >= MOST_HOSTS ? (['hosts'] as const) : []),
+      ...(processes.size >= MOST_PROCESSES ? (['processes'] as const) : []),
+    ],
+    ...(hasUnnamed && (registries > 1 || conflicts.length > 0) && { advice: ADVICE }),
+  }
+}
+
+const ADVICE =
+  'clients choose the hosts that registries report: give each registry a token of its own, with its name, as ' +
+  'notification_tokens: { registry.example.com: TOKEN }'
+
+const withNote = (
+  { registry, manifests }: UnknownContents,
+  registries: readonly Registry[],
+): Status['unknownContents'][number] => {
+  const isRead = registries.some(({ name, url }) => name === registry && url !== undefined)
+  const how = isRead ? 'they are read from the url of the registry' : HOW_TO_KNOW_CONTENTS
+  return { registry, manifests, isRead, note: `contents of ${manifests} manifests are unknown: ${how}` }
 }
 
 const joinsSince = async (database: Database, from: string): Promise<Status['joins']> => {

@@ -14,10 +14,11 @@ const MAY_IMPORT: Record<string, string[]> = {
   counters: ['definitions', 'events', 'storage'],
   inventory: ['events', 'storage'],
   pulls: ['definitions', 'events', 'inventory', 'storage'],
+  registries: ['events', 'inventory', 'storage'],
   ingest: ['counters', 'events', 'inventory', 'pulls', 'storage', 'users'],
   metrics: ['counters', 'definitions', 'events', 'storage'],
   ping: ['metrics', 'storage'],
-  http: ['counters', 'events', 'ingest', 'inventory', 'metrics', 'ping', 'pulls', 'storage', 'users'],
+  http: ['counters', 'events', 'ingest', 'inventory', 'metrics', 'ping', 'pulls', 'registries', 'storage', 'users'],
 }
 /** The files at the root join the folders; the command line stands on them. Neither is imported from below. */
 const ROOT = 'the root'

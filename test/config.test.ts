@@ -45,7 +45,7 @@ describe('the configuration', () => {
     )
     expect(readConfig({ TALLYMAN_CONFIG: path, TALLYMAN_LISTEN: ':9000' }, ROOT)).toMatchObject({
       listen: { host: '127.0.0.1', port: 9000 },
-      notification_tokens: ['a', '17'],
+      notification_tokens: [{ token: 'a' }, { token: '17' }],
       ping_enabled: false,
       lifetimes: { weekly: 50 * 86_400 },
     })

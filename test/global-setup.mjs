@@ -1,4 +1,4 @@
-// Chooses the seed of a run, and starts the servers that its suites share.
+// Chooses the seed of a run, and starts the servers that its suites share, unless TALLYMAN_TEST_SERVERS is "none".
 import { randomInt } from 'node:crypto'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,12 +12,17 @@ const { version } = JSON.parse(readFileSync(join(modules, '@electric-sql', 'pgli
 export default async () => {
   process.env.SEED ??= String(randomInt(2 ** 31))
   console.log(`\nRandom cases are made with SEED=${process.env.SEED}`)
+  // Servers end with their parent only if it exits, which a signal alone does not make it do.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1))
   // Jest does not compile what it runs here. Two runs may do this at the same time.
   const bundled = join(cache, `setup-${process.pid}`)
   await bundle(['test/servers/start-shared.ts'], bundled)
   const { startShared } = await import(pathToFileURL(join(bundled, 'start-shared.js')).href)
   rmSync(bundled, { recursive: true })
-  const { environment, stop } = await startShared(join(cache, `pglite-${version}`))
+  const { environment, stop } = await startShared(
+    join(cache, `pglite-${version}`),
+    process.env.TALLYMAN_TEST_SERVERS !== 'none',
+  )
   Object.assign(process.env, environment)
   globalThis.stopShared = stop
 }

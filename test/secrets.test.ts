@@ -16,7 +16,7 @@ describe('secrets', () => {
     folder.remove()
   })
   const dataDir = (): string => join(folder.path, 'data')
-  const load = (configured: { notificationTokens?: string[]; usersKey?: string } = {}): Secrets =>
+  const load = (configured: { notificationTokens?: { token: string }[]; usersKey?: string } = {}): Secrets =>
     loadSecrets({ dataDir: dataDir(), notificationTokens: [], apiTokens: [], ...configured })
   const mode = (path: string): number => statSync(path).mode & 0o777
 
@@ -27,7 +27,7 @@ describe('secrets', () => {
     expect(readdirSync(dataDir()).sort()).toEqual(FILES)
     expect(mode(dataDir())).toBe(0o700)
     for (const file of FILES) expect(mode(join(dataDir(), file))).toBe(0o600)
-    const secrets = [first.notificationTokens[0], first.apiTokens[0], first.usersKey]
+    const secrets = [first.notificationTokens[0]?.token, first.apiTokens[0], first.usersKey]
     for (const secret of secrets) expect(secret).toMatch(/^tm[0-9a-f]{40}$/)
     expect(new Set(secrets).size).toBe(3)
 
@@ -53,15 +53,18 @@ describe('secrets', () => {
   })
 
   test('that are configured take the place of files', () => {
-    const { notificationTokens, usersKey, unshown } = load({ notificationTokens: ['a', 'b'], usersKey: 'ours' })
-    expect([notificationTokens, usersKey, unshown]).toEqual([['a', 'b'], 'ours', ['api.token']])
+    const { notificationTokens, usersKey, unshown } = load({
+      notificationTokens: [{ token: 'a' }, { token: 'b' }],
+      usersKey: 'ours',
+    })
+    expect([notificationTokens, usersKey, unshown]).toEqual([[{ token: 'a' }, { token: 'b' }], 'ours', ['api.token']])
   })
 
   test('that were put into a file by hand are read from it', () => {
     markShown(dataDir(), load().unshown)
     for (const file of FILES) writeFileSync(join(dataDir(), file), `  my ${file}\n`)
     expect(load()).toMatchObject({
-      notificationTokens: ['my notification.token'],
+      notificationTokens: [{ token: 'my notification.token' }],
       usersKey: 'my users.key',
       unshown: [],
     })

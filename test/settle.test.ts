@@ -2,9 +2,11 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { lockRepositories } from '../src/counters/first-events.js'
 import type { RepositoryPath } from '../src/events/reference.js'
+import type { RegistryEvent } from '../src/events/registry-event.js'
+import { readReceptions } from '../src/ingest/receptions.js'
 import { WINDOWS } from '../src/pulls/fold/windows.js'
 import { settle } from '../src/settle.js'
-import { createCounting } from './servers/counting.js'
+import { counted, countOf, createCounting, LIFETIMES, RULES } from './servers/counting.js'
 import { anEvent, DIGEST } from './servers/events.js'
 import { openServerStores, type TestStores } from './servers/stores.js'
 
@@ -19,7 +21,7 @@ beforeEach(async () => stores.clear())
 afterAll(async () => stores.close())
 
 const settled = async (): Promise<void> =>
-  settle({ database: stores.database, windows: WINDOWS, aliases: ALIASES, now: NOW })
+  settle({ ...stores, rules: RULES, lifetimes: LIFETIMES, windows: WINDOWS, aliases: ALIASES, now: NOW })
 
 const places = async (table: string): Promise<string[]> => {
   const { rows } = await sql<{ place: string }>`
@@ -70,4 +72,50 @@ test('settling does not wait for first events where no alias is known', async ()
     await lockRepositories(tx)
     await settled()
   })
+})
+
+test('receptions under an alias are receptions of its registry', async () => {
+  const db = stores.database.sql
+  const at = (time: string): Date => new Date(`2026-11-18T${time}:00Z`)
+  await sql`insert into receptions values
+    ('registry.example', ${at('10:00')}, ${at('10:01')}, 2), ('alias.example', ${at('09:00')}, ${at('11:00')}, 3),
+    ('other.example', ${at('09:00')}, ${at('09:00')}, 1)`.execute(db)
+  await settled()
+  expect(await readReceptions(stores.database, 10)).toEqual([
+    { registry: 'registry.example', lastEventAt: at('10:00'), lastReceivedAt: at('11:00'), events: 5 },
+    { registry: 'other.example', lastEventAt: at('09:00'), lastReceivedAt: at('09:00'), events: 1 },
+  ])
+})
+
+test.each([
+  ['alias.example', 'registry.example'],
+  ['registry.example', 'alias.example'],
+])(
+  'a repository that alias and registry both know is one, created by the earlier event (%s first)',
+  async (...hosts) => {
+    const { ingest, rebuildStale } = createCounting(stores)
+    const created = (registry: string, i: number): RegistryEvent =>
+      anEvent({ id: i + 1, registry, repository: 'a', at: `2026-11-18T1${i}:00:00Z`, name: `user ${i}`, type: 'build' })
+    await ingest(hosts.map(created))
+    expect(await countOf(stores, 'i_container_registry_create_repository_user-2026-47')).toBe(2)
+    await settled()
+    await rebuildStale()
+    expect(await places('repositories')).toEqual(['registry.example/a'])
+    const together = await counted(stores)
+    await stores.clear()
+    const fresh = createCounting(stores)
+    await fresh.ingest(hosts.map((_, i) => created('registry.example', i)))
+    expect(together).toEqual(await counted(stores))
+  },
+)
+
+test('a rename that was reported under an alias applies to what is known under the name', async () => {
+  const { ingest } = createCounting(stores)
+  const rename = { what: 'repository', from: 'old' as RepositoryPath, to: 'new' as RepositoryPath } as const
+  const renamed = { id: 1, action: 'rename', registry: 'alias.example', repository: 'old', rename } as const
+  await ingest([anEvent({ ...renamed, at: '2026-11-18T11:00:00Z' })])
+  await settled()
+  await ingest([anEvent({ ...pushed, id: 2, repository: 'old' })])
+  await settled()
+  expect(await places('inventory.repositories')).toEqual(['registry.example/new'])
 })

@@ -3,6 +3,7 @@ import { ConfigError } from '../config.js'
 import { ImportError } from '../counters/export-lines.js'
 import { DefinitionError } from '../definitions/definition-file.js'
 import { NotAsked } from '../inventory/reconcile/asked-registries.js'
+import { MaybeCache } from '../inventory/reconcile/reconcile-registry.js'
 import { ReconcileBusy } from '../inventory/reconcile/reconcile.js'
 import { TooMuchGone } from '../inventory/reconcile/vanishing.js'
 import { RegistryError } from '../inventory/registry/exchange.js'
@@ -10,6 +11,7 @@ import { DeliveryError } from '../ping/deliver.js'
 import { PullsError } from '../pulls/read/asked.js'
 import { PlacesError } from '../pulls/place/places-error.js'
 import { RegistriesError } from '../inventory/registry/read-registries.js'
+import { JoinRefused } from '../registries/join-registries.js'
 import { isStorageAway } from '../storage/away.js'
 import { DirectoryInUse } from '../storage/directory-lock.js'
 import { OtherUsersKey } from '../storage/installation.js'
@@ -31,6 +33,8 @@ const TOLD = [
   PlacesError,
   PullsError,
   NotAsked,
+  JoinRefused,
+  MaybeCache,
   ReconcileBusy,
   TooMuchGone,
   RegistryError,

@@ -18,8 +18,13 @@ export const exampleOf = ({ name, parameters }: Question, below = 'inventory'): 
 /** What stands for a value in the help. */
 const placeholderOf = (name: string, { kind, choices = [] }: Parameter): string => {
   if (kind === 'age') return 'age'
+  if (kind === 'choices') return 'list'
   return kind === 'choice' ? choices.join('|') : name
 }
+
+const moreExamples = (example: string, { parameters }: Question): string[] => [
+  ...('without_kind' in parameters ? [`${example} --without-kind scanner,mirror,updater`] : []),
+]
 
 /** Adds a command that asks a question. */
 export const addQuestion = (parent: Command, question: Question): Command => {
@@ -39,7 +44,7 @@ export const addQuestion = (parent: Command, question: Question): Command => {
     .addOption(new Option('--csv', 'print CSV (RFC 4180), bytes as numbers').conflicts('ndjson'))
     .option('--ndjson', 'print a JSON object per line')
     .addOption(wide())
-    .addHelpText('after', examples(example, `${example} --csv --all > ${name}.csv`))
+    .addHelpText('after', examples(example, `${example} --csv --all > ${name}.csv`, ...moreExamples(example, question)))
     // Where the command above it has an option of the same name, that one took what was given.
     .action(async (_options: InventoryOptions, its: Command) =>
       (await import('./inventory.js')).inventory(question, its.optsWithGlobals()),
@@ -111,7 +116,9 @@ export const addInventoryCommands = (program: Command): void => {
         'tallyman inventory reconcile',
         'tallyman inventory reconcile --registry registry.example.com --apply',
         'tallyman inventory reconcile --apply --rate 5',
-      ),
+      ) +
+        '\nA pull-through cache needs "cache: true" under registries in the configuration: it is asked for its catalog alone.\n' +
+        'Asked like another registry, it would fetch every tag of its upstream.\n',
     )
     .action(async (options: ReconcileCommand) => (await import('./inventory-reconcile.js')).reconcileInventory(options))
 

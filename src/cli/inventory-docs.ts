@@ -18,11 +18,16 @@ const sectionOf = (question: Question, file: string): string => {
     `### ${question.name}`,
     `${question.answers} ${question.definition}`,
     ...parametersOf(question),
-    `Columns: ${columns.join(', ')}.${question.fromSummary ? ' From the summary: `as_of` says of when.' : ''}`,
+    `Columns: ${columns.join(', ')}.${withParameters(question)}${question.fromSummary ? ' From the summary: `as_of` says of when.' : ''}`,
     `\`\`\`sh\n${exampleOf(question)}\n\`\`\``,
     `SQL: [${file}](../src/inventory/questions/${file}).`,
   ].join('\n\n')
 }
+
+const withParameters = ({ columnsWith = {} }: Question): string =>
+  Object.entries(columnsWith)
+    .map(([key, more]) => ` With \`${key}\` also \`${Object.keys(more).join('`, `')}\`.`)
+    .join('')
 
 /** None where there are no parameters. */
 const parametersOf = ({ parameters }: Question): string[] => {

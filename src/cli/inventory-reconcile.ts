@@ -1,7 +1,8 @@
 import type { Core } from '../core.js'
 import type { ReconcileLine } from '../http/inventory-reconcile.js'
 import { wantedRegistries } from '../inventory/reconcile/asked-registries.js'
-import { reconcile, type Progress } from '../inventory/reconcile/reconcile.js'
+import type { Progress } from '../inventory/reconcile/reconcile.js'
+import { reconcileRegistry } from '../inventory/reconcile/reconcile-registry.js'
 import type { ReconciliationReport } from '../inventory/reconcile/reports.js'
 import type { BlobChecks } from '../inventory/reconcile/walk.js'
 import { context } from './command-context.js'
@@ -34,6 +35,7 @@ export const reconcileInventory = async ({ json, wide, ...command }: ReconcileCo
   const rate = rateOf(command.rate)
   const progress = progressLine()
   const onProgress = (step: Progress): void => {
+    if (step.notice !== undefined) context().stderr.write(`${step.registry}: ${step.notice}\n`)
     progress.show(progressText(step))
   }
   const reports = await askOrOpen(
@@ -57,8 +59,10 @@ const rateOf = (text: string | undefined): number | undefined => {
   throw new CommandError(`--rate: "${text}" is not a number of requests a second, expected 0.1 to 1000`)
 }
 
-const progressText = ({ registry, repository, done, of, requests, drift }: Progress): string =>
-  `${bar(done, of)}  ${registry}  ${done} of ${of} repositories, ${requests} requests, ${drift} differences  ${repository}`
+const progressText = ({ registry, repository, done, of, requests, drift, pausedSeconds }: Progress): string =>
+  pausedSeconds === undefined
+    ? `${bar(done, of)}  ${registry}  ${done} of ${of} repositories, ${requests} requests, ${drift} differences  ${repository}`
+    : `${bar(done, of)}  ${registry}  waiting ${pausedSeconds} s: the registry asks to slow down`
 
 type Wanted = Omit<ReconcileCommand, 'rate' | 'json' | 'wide'> & { rate: number | undefined }
 
@@ -75,10 +79,8 @@ const directly = async (
   try {
     const reports = []
     for (const registry of wantedRegistries(registries, wanted)) {
-      const options = { registry: registry.name, apply, force, restart, reread, rate, blobChecks, onProgress }
-      reports.push(
-        await reconcile({ database, now, client: clientFor(registry) }, { ...options, signal: stopping.signal }),
-      )
+      const options = { apply, force, restart, reread, rate, blobChecks, onProgress, signal: stopping.signal }
+      reports.push(await reconcileRegistry({ database, now, client: clientFor(registry) }, registry, options))
     }
     return reports
   } finally {

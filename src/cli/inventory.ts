@@ -1,5 +1,5 @@
 import { ask, MOST_ROWS, QuestionError, QuestionTooLong, type Answer, type Item } from '../inventory/questions/ask.js'
-import type { ColumnKind, Question } from '../inventory/questions/question.js'
+import { columnsOf, type ColumnKind, type Question } from '../inventory/questions/question.js'
 import { retryReads } from '../inventory/registry/unread-manifests.js'
 import { summarize } from '../inventory/summary/summarize.js'
 import { csvLine } from '../http/csv.js'
@@ -23,11 +23,12 @@ type GetPage = (cursor: string | undefined) => Promise<Answer>
 
 /** Answers one question: a page, or with `all` every row, page after page. */
 export const inventory = async (
-  question: Question,
+  wanted: Question,
   { json, csv, ndjson, all, wide, ...asked }: InventoryOptions,
 ): Promise<void> => {
   const format = { json, csv, ndjson, all, wide }
   const parameters = { ...(all && { limit: String(MOST_ROWS) }), ...parametersOf(asked) }
+  const question = { ...wanted, columns: columnsOf(wanted, parameters) }
   await askOrOpen(
     configNow(),
     async (service) =>
@@ -89,7 +90,8 @@ const show = (question: Question, answer: Answer, { items, wide }: Shown): void 
 }
 
 /** To standard error, so that what is piped on is the answer alone. */
-const hint = ({ next }: Answer): void => {
+const hint = ({ next, notes = [] }: Answer): void => {
+  for (const note of notes) context().stderr.write(`note: ${note}\n`)
   if (next !== null) context().stderr.write(`there is more: --cursor ${next}, or --all\n`)
 }
 

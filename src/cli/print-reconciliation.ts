@@ -1,24 +1,40 @@
 import type { ReconciliationReport } from '../inventory/reconcile/reports.js'
+import type { NotChecked } from '../inventory/reconcile/cache.js'
 import { printLine, printTable, type TableOptions } from './print.js'
 
 const MOST_REPOSITORIES = 50
 
 /** Shows a run for people: what was found, where the inventory drifted, and what to do about it. */
 export const printReconciliation = (report: ReconciliationReport, options: TableOptions = {}): void => {
-  const { registry, repositories, tags, manifests, blobs, requests, unchecked } = report
-  printLine(
-    `${registry}: ${repositories} repositories, ${tags} tags, ${manifests} manifests, ${blobs} blobs; ${requests} requests`,
-  )
+  const { registry, repositories, tags, manifests, blobs, requests, unchecked, notChecked } = report
+  if (notChecked) printCache(report, notChecked)
+  else
+    printLine(
+      `${registry}: ${repositories} repositories, ${tags} tags, ${manifests} manifests, ${blobs} blobs; ${requests} requests`,
+    )
   printDrift(report, options)
   if (unchecked > 0) printLine(`\n${unchecked} blobs were too many to ask for`)
   printFailures(report)
 }
 
+const printCache = ({ registry, repositories }: ReconciliationReport, notChecked: NotChecked): void => {
+  const { repositories: listed, tags, manifests, blobs } = notChecked
+  printLine(`${registry}: a pull-through cache; the inventory has ${repositories} of its repositories`)
+  printLine(
+    `not checked: ${tags} tags, ${manifests} manifests and ${blobs} blobs of ${listed} repositories: a cache cannot be asked ` +
+      'for them without fetching what has expired from its upstream. Only repositories that it no longer lists are stale',
+  )
+}
+
 const printDrift = (report: ReconciliationReport, options: TableOptions): void => {
-  const { registry, applied, drift, drifted, differences } = report
+  const { registry, applied, drift, drifted, differences, notChecked } = report
   const all = drift.missing + drift.stale + drift.different
   if (all === 0) {
-    printLine('no drift: the inventory is what the registry says')
+    printLine(
+      notChecked
+        ? 'no drift: the cache lists every repository of the inventory'
+        : 'no drift: the inventory is what the registry says',
+    )
     return
   }
   printLine()

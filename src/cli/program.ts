@@ -4,6 +4,7 @@ import { runInContext, type CommandContext } from './command-context.js'
 import { examples, json, wide } from './command-help.js'
 import { addInventoryCommands } from './inventory-commands.js'
 import { addPullsCommands } from './pulls-commands.js'
+import { addRegistriesCommands } from './registries-commands.js'
 
 /** As of what a SIGPIPE ends, which Node.js ignores. */
 const READER_GONE = 141
@@ -159,6 +160,7 @@ const createProgram = ({ env, stdout, stderr }: CommandContext): Command => {
 
   addInventoryCommands(program)
   addPullsCommands(program)
+  addRegistriesCommands(program)
 
   program
     .command('migrate')

@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { createApp, type App } from '../app.js'
 import type { Config } from '../config.js'
 import { version } from '../core.js'
+import { ineffectiveSettings } from '../ineffective-settings.js'
 import { createLog } from '../log.js'
 import { markShown } from '../secrets.js'
 import { nextPing } from '../status.js'
@@ -25,6 +26,7 @@ const CLOSE_PATIENCE_MS = 4_000
 export const serve = async (): Promise<void> => {
   const config = configNow()
   const log = createLog(config.log_level)
+  for (const setting of ineffectiveSettings(config)) log.warn({ setting }, 'a setting has no effect')
   const app = await createPatiently(config, log)
   const address = await listen(app.http, config.listen).catch(async (error: unknown) => {
     await app.close()

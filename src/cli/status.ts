@@ -2,6 +2,7 @@ import { readStatus, type Status } from '../status.js'
 import { context } from './command-context.js'
 import { askOrOpen, configNow } from './open.js'
 import { printJson, printLine, printTable, type TableOptions } from './print.js'
+import { when } from './when.js'
 
 export const status = async ({ json, wide }: { json?: boolean; wide?: boolean }): Promise<void> => {
   const found = await askOrOpen<Status>(
@@ -20,11 +21,14 @@ const show = (found: Status, options: TableOptions): void => {
     uuid,
     stores,
     registries,
+    identity,
     skips,
+    unreadableFields,
     unresolvedUsers,
     refused,
     joins,
     unreadManifests,
+    unknownContents,
     reconciliations,
     ping,
   } = found
@@ -47,10 +51,15 @@ const show = (found: Status, options: TableOptions): void => {
       options,
     )
   }
+  showIdentity(identity)
   printLine('\nNot counted in the last 7 days')
   showCounts(skips, 'nothing')
   if (unresolvedUsers > 0) {
     printLine(`  ${unresolvedUsers} people wait for the user directory; they are counted when it answers`)
+  }
+  if (Object.keys(unreadableFields).length > 0) {
+    printLine('\nUnreadable fields of events that were counted, in the last 7 days')
+    showCounts(unreadableFields, 'none')
   }
   printLine('\nRequests refused in the last 7 days, by HTTP status')
   showCounts(refused, 'none')
@@ -68,6 +77,8 @@ const show = (found: Status, options: TableOptions): void => {
   )
   if (unreadManifests.givenUp > 0)
     printLine('  to try those again, when the cause is gone: tallyman inventory retry-reads')
+  for (const { registry, note } of unknownContents) printLine(`  ${registry}  ${note}`)
+  if (unknownContents.some(({ isRead }) => !isRead)) for (const line of REFERENCES) printLine(`    ${line}`)
   printLine('\nInventory compared with registries')
   if (reconciliations.length === 0) printLine('  never: tallyman inventory reconcile does it')
   for (const one of reconciliations) printLine(`  ${one.registry}  ${comparison(one)}`)
@@ -76,6 +87,31 @@ const show = (found: Status, options: TableOptions): void => {
   printLine(`  last    ${ping.last ? `${when(ping.last.recordedAt)}, ${delivery(ping.last)}` : 'none yet'}`)
   if (!ping.destination) printLine('  sent    nowhere: TALLYMAN_PING_URL is not set')
 }
+
+const REASONS: Record<Status['identity']['because'], string> = {
+  setting: 'registry_identity in the configuration',
+  'new installation': 'the default',
+  'existing installation': 'this installation is older than the setting; registry_identity: process changes it',
+}
+
+const showIdentity = ({ mode, because, conflicts, full, advice }: Status['identity']): void => {
+  printLine('\nWhich registry an event is of')
+  printLine(`  decided by the token's name, else by the ${mode} (${REASONS[because]})`)
+  for (const { registry, other, host, events, lastAt, remedy } of conflicts.slice(0, CONFLICTS_SHOWN)) {
+    printLine(
+      `  conflict: ${registry} reported ${host}, a host of ${other}; ${events} events, the last ${when(lastAt)}`,
+    )
+    printLine(`    if both are one registry: ${remedy}`)
+  }
+  if (conflicts.length > CONFLICTS_SHOWN) printLine(`  and ${conflicts.length - CONFLICTS_SHOWN} conflicts more`)
+  for (const what of full)
+    printLine(`  so many ${what} are known that no more are learned; their events count all the same`)
+  if (advice !== undefined) printLine(`  ${advice}`)
+}
+
+const CONFLICTS_SHOWN = 10
+/** What makes a registry send the contents of manifests with their notifications. */
+const REFERENCES = ['notifications:', '  events:', '    includereferences: true']
 
 /** Of fewer nothing is to be concluded. */
 const ENOUGH_JOINS = 100
@@ -105,5 +141,3 @@ const showCounts = (counts: Record<string, number>, none: string): void => {
   if (rows.length === 0) printLine(`  ${none}`)
   for (const [name, count] of rows) printLine(`  ${name} ${count}`)
 }
-
-const when = (time: Date | string): string => new Date(time).toISOString().replace('T', ' ').slice(0, 19) + ' UTC'

@@ -16,7 +16,7 @@ export const welcome = ({ config, secrets, stores, hostname }: Core, address: st
       ? 'as configured'
       : `see ${join(config.data_dir, file)}`
   }
-  const notification = isNew('notification.token') ? (secrets.notificationTokens[0] ?? '') : 'NOTIFICATION_TOKEN'
+  const notification = isNew('notification.token') ? (secrets.notificationTokens[0]?.token ?? '') : 'NOTIFICATION_TOKEN'
   const event = {
     events: [
       {
@@ -30,17 +30,21 @@ export const welcome = ({ config, secrets, stores, hostname }: Core, address: st
   return `
 Tallyman serves on ${address}
   stores              ${stored}
-  notification token  ${shown('notification.token', secrets.notificationTokens[0], 'notification_tokens')}
+  notification token  ${shown('notification.token', secrets.notificationTokens[0]?.token, 'notification_tokens')}
   API token           ${shown('api.token', secrets.apiTokens[0], 'api_tokens')}
 
 Connect a registry (CNCF distribution, GitLab's): add to its configuration
   notifications:
+    events:
+      includereferences: true
     endpoints:
       - name: tallyman
         url: ${reached}/container_registry_event/events
         headers: { Authorization: [Bearer ${notification}] }
         timeout: 2s
         backoff: 1s
+
+With several registries, give each a token of its own, with its name: notification_tokens in docs/operations.md
 
 Try it: this counts one push
   curl -X POST ${reached}/container_registry_event/events -H 'Authorization: Bearer ${notification}' \\

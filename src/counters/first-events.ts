@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../events/calendar.js'
 import type { EventId, RegistryEvent } from '../events/registry-event.js'
-import type { Database, Sql } from '../storage/database.js'
+import type { Sql } from '../storage/database.js'
 import { contributionsOf, sketchAggregations, type Contribution, type CountedEvent } from './additions.js'
 import { parseSketchKey, sketchKey } from './keys.js'
 import type { Rules } from './rules.js'
@@ -67,31 +67,6 @@ export const writeFirstEvents = async (tx: Sql, firsts: CountedEvent[], rules: R
       set first_at = excluded.first_at, first_event = excluded.first_event,
           if_first = excluded.if_first, if_known = excluded.if_known
   `.execute(tx)
-}
-
-/**
- * Lets repositories that were known under another host of their registry be known under its name, so that they are not taken
- * for new. Where the registry knew one of the same name already, that one stays the first.
- * @param hosts each other host, and the name of its registry.
- */
-export const renameRegistries = async (database: Database, hosts: ReadonlyMap<string, string>): Promise<void> => {
-  const renamed = sql`
-    select distinct on (hosts.registry, known.name) known.registry as host, known.name, hosts.registry
-    from unnest(${[...hosts.keys()]}::text[], ${[...hosts.values()]}::text[]) as hosts (host, registry)
-      join repositories known on known.registry = hosts.host
-    where not exists (select from repositories r where r.registry = hosts.registry and r.name = known.name)
-    order by hosts.registry, known.name, known.first_at
-  `
-  // First events wait for the lock, and there is hardly ever something to rename.
-  if ((await sql`select from (${renamed}) renamed limit 1`.execute(database.sql)).rows.length === 0) return
-  await database.transaction(async (tx) => {
-    await lockRepositories(tx)
-    await sql`
-      with renamed as (${renamed})
-      update repositories r set registry = renamed.registry from renamed
-      where r.registry = renamed.host and r.name = renamed.name
-    `.execute(tx)
-  })
 }
 
 /** Notes the sketches that first events contributed to as out of date. */

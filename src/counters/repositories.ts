@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import { LRUCache } from 'lru-cache'
 import type { RegistryEvent } from '../events/registry-event.js'
 import { HyperLogLog } from '../storage/hyperloglog/hyperloglog.js'
+import { createLruCache } from '../storage/lru-cache.js'
 import { contributionsOf, createAdditions, type CountedEvent, type Counting } from './additions.js'
 import {
   firstMembers,
@@ -36,7 +36,7 @@ export type Repositories = {
 
 export const createRepositories = ({ database, sketches, rules, lifetimes }: Counting): Repositories => {
   // What is remembered may be later than the truth, never earlier: an event after it is surely not the first.
-  const firsts = new LRUCache<string, Place>({ max: REMEMBERED_REPOSITORIES })
+  const firsts = createLruCache<Place>(REMEMBERED_REPOSITORIES)
 
   const mayBeFirst = (event: RegistryEvent): boolean => {
     const first = firsts.get(nameOf(event))

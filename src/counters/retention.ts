@@ -36,6 +36,17 @@ export const forgetOld = async ({ sql: db }: Database, retention: Retention, now
       ))
     `,
     sql`
+      delete from event_times where ctid = any(array(
+        select ctid from event_times where seen_on < current_date - ${eventIdDays}::int limit ${ROWS_AT_ONCE}
+      ))
+    `,
+    sql`
+      delete from event_clocks where ctid = any(array(
+        select ctid from event_clocks
+        where greatest(floor_at, ahead_until) < now() - ${eventIdDays} * interval '1 day' limit ${ROWS_AT_ONCE}
+      ))
+    `,
+    sql`
       delete from rejected_events
       where received_at < now() - ${rejectedEventDays} * interval '1 day'
         or received_at <= (select received_at from rejected_events order by received_at desc offset ${rejectedEvents} limit 1)

@@ -3,13 +3,15 @@ import type { EventId } from '../events/registry-event.js'
 import type { Sql } from '../storage/database.js'
 import type { StatementPart } from '../storage/statement-parts.js'
 
-/** Something that happened, by name and UTC day: an event with the aggregation `total`, or a skip. */
+/** Something that happened, by name and UTC day: an event with the aggregation `total`, a skip, or an unreadable field. */
 export type Tally = { name: string; day: string }
 
 /** An event as the database remembers it: its id, and what it adds one to. */
 export type Arrival = { id: EventId; tallies: readonly Tally[] }
 
 export const SKIP_PREFIX = 'skip:'
+/** Tallies of side fields that could not be read are named with this prefix and the field. */
+export const UNREADABLE_FIELD_PREFIX = 'unreadable_field:'
 /** Requests that joined an invocation, and those of them that did after more than half the time they had. */
 export const JOINED = 'pulls:joined'
 export const JOINED_LATE = 'pulls:joined_late'

@@ -1,4 +1,5 @@
 import { microsOf, utcDay } from '../events/calendar.js'
+import type { UncountedUserReason } from '../events/skip-reason.js'
 import { createAdditions, type Counting } from './additions.js'
 import type { EventDefinition } from './rules.js'
 import { addTallies, SKIP_PREFIX, type Tally } from './tallies.js'
@@ -6,13 +7,19 @@ import { keepUnresolved } from './unresolved-users.js'
 
 /**
  * Something that another part of an operator's system saw: an event of the rules, who did it, and what to count it as.
- * Without a member nobody is known who did it; an `unresolvedMember` is counted when the user directory answers.
+ * Without a member it is not known who did it, and `uncounted` says why; an `unresolvedMember` is counted when the user
+ * directory answers.
  */
-export type TrackedEvent = { event: string; member?: string; as: 'total' | 'unique' | 'both' }
+export type TrackedEvent = {
+  event: string
+  member?: string
+  uncounted?: UncountedUserReason
+  as: 'total' | 'unique' | 'both'
+}
 
 type Needs = Counting & { now: () => Date }
 
-type TrackSkip = 'unknown_event' | 'unknown_user'
+type TrackSkip = 'unknown_event' | UncountedUserReason
 
 /** What became of tracked events: each is counted in exactly one place. */
 type Tracked = { recorded: number; skipped: Partial<Record<TrackSkip, number>> }
@@ -31,8 +38,9 @@ export const createTrack =
     const report: Tracked = { recorded: 0, skipped: {} }
     const additions = createAdditions(rules, lifetimes)
     const tallies: (Tally & { value: number })[] = []
-    for (const { event, member, as } of events) {
-      const skip = skipOf(rules.events.get(event), member, as)
+    for (const tracked of events) {
+      const { event, member, as } = tracked
+      const skip = skipOf(rules.events.get(event), tracked)
       if (skip) report.skipped[skip] = (report.skipped[skip] ?? 0) + 1
       else report.recorded++
       if (skip === 'unknown_event') continue
@@ -53,11 +61,10 @@ export const createTrack =
 
 const skipOf = (
   definition: EventDefinition | undefined,
-  member: string | undefined,
-  as: TrackedEvent['as'],
+  { member, uncounted = 'unknown_user', as }: TrackedEvent,
 ): TrackSkip | undefined => {
   if (!definition || !counts(definition, as)) return 'unknown_event'
-  return as !== 'total' && definition.unique && member === undefined ? 'unknown_user' : undefined
+  return as !== 'total' && definition.unique && member === undefined ? uncounted : undefined
 }
 
 const counts = (definition: EventDefinition | undefined, as: TrackedEvent['as']): boolean => {

@@ -67,6 +67,9 @@ const inWords = (error: ErrorObject): string[] => {
       return [`${key} is ${found(error.data)}, expected ${String(params.type)}`]
     case 'pattern':
       return [`${key} is ${found(error.data)}, expected text like ${String(params.pattern)}`]
+    case 'not':
+      // The schema says itself why nothing may be there.
+      return [`${key} ${error.parentSchema?.description as string}`]
     default:
       return [`${key} ${error.message ?? 'is wrong'}`]
   }

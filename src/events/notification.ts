@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { isUtf8 } from 'node:buffer'
 import { MICROS_PER_DAY, parseTimestamp, type Micros } from './calendar.js'
 import { excerptOf, isFields, jsonOf, type Fields } from './excerpt.js'
 import {
   isDigest,
+  isHost,
   isRepositoryPath,
   isTag,
   LONGEST_DIGEST,
@@ -15,14 +15,16 @@ import {
 } from './reference.js'
 import {
   ACTIONS,
+  UNKNOWN_REGISTRY,
   type Action,
   type Actor,
   type EventId,
-  type RegistryEvent,
+  type ReportedEvent,
   type UnreadableEvent,
 } from './registry-event.js'
 import type { UnreadableReason } from './skip-reason.js'
 import { clientOf, objectOf } from './notified-object.js'
+import { exactText, isMissing, type SideField, type UnreadableFields } from './side-fields.js'
 
 /** The body is not a notification envelope: the one case in which content is answered 400. */
 export class NotAnEnvelope extends Error {}
@@ -42,13 +44,12 @@ const FUTURE_TOLERANCE = MICROS_PER_DAY
  * hold events, those that are too many are one unreadable event.
  * @throws NotAnEnvelope when the body is not JSON or has no list of events.
  */
-export const readEnvelope = (body: Buffer, now: Micros): (RegistryEvent | UnreadableEvent)[] => {
-  const intact = isUtf8(body)
+export const readEnvelope = (body: Buffer, now: Micros): (ReportedEvent | UnreadableEvent)[] => {
   const envelope = parseJson(body)
   const items = isFields(envelope) ? envelope.events : undefined
   if (!Array.isArray(items)) throw new NotAnEnvelope('the body is JSON, but has no list named "events"')
   const most = Math.max(MOST_ITEMS, Math.ceil(body.length / SHORTEST_EVENT))
-  const events = items.slice(0, most).map((item: unknown) => readItem(item, now, intact))
+  const events = items.slice(0, most).map((item: unknown) => readItem(item, now))
   return items.length > most ? [...events, beyond(body, items.length, most)] : events
 }
 
@@ -68,9 +69,8 @@ const parseJson = (body: Buffer): unknown => {
   }
 }
 
-const readItem = (item: unknown, now: Micros, intact: boolean): RegistryEvent | UnreadableEvent => {
+const readItem = (item: unknown, now: Micros): ReportedEvent | UnreadableEvent => {
   try {
-    if (!intact && jsonOf(item).includes('\ufffd')) throw new Unreadable('broken_utf8', 'the event is not UTF-8')
     return toRegistryEvent(item, now)
   } catch (error) {
     // What nobody foresaw is the culprit's alone, too: the registry would send its neighbours again for ever.
@@ -93,31 +93,37 @@ class Unreadable extends Error {
   }
 }
 
-const toRegistryEvent = (item: unknown, now: Micros): RegistryEvent => {
+const toRegistryEvent = (item: unknown, now: Micros): ReportedEvent => {
   if (!isFields(item)) throw new Unreadable('not_an_object', 'an event is an object')
   const { target } = item
   if (target === undefined || target === null) throw new Unreadable('no_target', 'target is missing')
   if (!isFields(target)) throw new Unreadable('wrong_type', 'target is not an object')
-  const request = optionalFields(item.request, 'request')
-  const source = optionalFields(item.source, 'source')
+  const unreadable: UnreadableFields = []
+  const request = fieldsOf(item.request, 'request', unreadable)
 
   const at = timestampOf(item.timestamp, now)
   const action = actionOf(item.action)
   const repository = repositoryOf(target.repository)
   const tag = tagOf(target.tag)
   const digest = digestOf(target.digest)
-  const event: RegistryEvent = {
-    id: idOf(item, target, request),
+  const source = fieldsOf(item.source, 'source', unreadable)
+  const host = hostOf(request, source, unreadable)
+  const instance = instanceOf(source.instanceID, unreadable)
+  const event: ReportedEvent = {
+    id: idOf(item, target, request, unreadable),
     at,
     action,
-    registry: hostOf(text(request.host, 'request.host') ?? text(source.addr, 'source.addr')),
     repository,
-    method: text(request.method, 'request.method')?.toUpperCase() ?? '',
-    actor: actorOf(item.actor),
+    method: exactText(request.method, 'request.method', unreadable)?.toUpperCase() ?? '',
+    actor: actorOf(item.actor, unreadable),
   }
+  if (host !== undefined) event.host = host
+  if (instance !== undefined) event.instance = instance
   if (tag !== undefined) event.tag = tag
   if (digest !== undefined) event.digest = digest
-  return Object.assign(event, objectOf(target, action, tag), clientOf(request))
+  Object.assign(event, objectOf(target, action, tag, unreadable), clientOf(request, unreadable))
+  if (unreadable.length > 0) event.unreadableFields = [...new Set(unreadable)]
+  return event
 }
 
 const timestampOf = (value: unknown, now: Micros): Micros => {
@@ -157,23 +163,55 @@ const digestOf = (value: unknown): Digest | undefined => {
   return digest
 }
 
-/** Clients choose the Host header, so what cannot be a host is not kept. */
-const hostOf = (host: string | undefined): string =>
-  host !== undefined && HOST.test(host) ? host.toLowerCase() : 'unknown'
+/** The host that the client asked; else the address of the registry's process, if either can be a host. */
+const hostOf = (request: Fields, source: Fields, unreadable: UnreadableFields): string | undefined =>
+  hostIn(request.host, 'request.host', unreadable) ?? hostIn(source.addr, 'source.addr', unreadable)
 
-const HOST = /^[a-z0-9._[\]:-]{1,255}$/i
-
-const actorOf = (value: unknown): Actor => {
-  const fields = optionalFields(value, 'actor')
-  const name = text(fields.name, 'actor.name')
-  const type = text(fields.user_type, 'actor.user_type')
-  const token = text(fields.user, 'actor.user', LONGEST_TOKEN)
-  return { ...(name && { name }), ...(type && { type }), ...(token && { token }) }
+/**
+ * Clients choose the Host header, so that one that cannot be a host is not kept, nor a name that means that there is none.
+ */
+const hostIn = (value: unknown, field: SideField, unreadable: UnreadableFields): string | undefined => {
+  const host = exactText(value, field, unreadable)?.toLowerCase()
+  if (host === undefined || host === UNKNOWN_REGISTRY) return undefined
+  if (isHost(host)) return host
+  unreadable.push(field)
+  return undefined
 }
 
-/** A field that is text. Missing, null and "" are the same: distribution 3 sends "" for what distribution 2 leaves out. */
+/** Registries send a UUID. Any other text does, if it is short enough to be an index's key and has no control character. */
+const instanceOf = (value: unknown, unreadable: UnreadableFields): string | undefined => {
+  const instance = exactText(value, 'source.instanceID', unreadable)
+  if (instance === undefined || INSTANCE.test(instance)) return instance
+  unreadable.push('source.instanceID')
+  return undefined
+}
+
+const INSTANCE = /^[^\p{C}]{1,128}$/u
+
+/**
+ * Bytes of an actor's name: SPIFFE IDs, the longest names that token servers put into `sub`, have 2,048. An index of
+ * PostgreSQL takes no more than 2,704 bytes in all.
+ */
+const LONGEST_NAME = 2_048
+
+const actorOf = (value: unknown, unreadable: UnreadableFields): Actor => {
+  const fields = fieldsOf(value, 'actor', unreadable)
+  const text = exactText(fields.name, 'actor.name', unreadable, LONGEST_NAME)
+  const isTooLong = text !== undefined && Buffer.byteLength(text) > LONGEST_NAME
+  if (isTooLong) unreadable.push('actor.name')
+  const name = isTooLong ? undefined : text
+  const type = exactText(fields.user_type, 'actor.user_type', unreadable)
+  const token = exactText(fields.user, 'actor.user', unreadable, LONGEST_TOKEN)
+  return {
+    ...(name !== undefined && { name }),
+    ...(type !== undefined && { type }),
+    ...(token !== undefined && { token }),
+  }
+}
+
+/** A field without which nobody could say what happened, as text. */
 const text = (value: unknown, field: string, longest = LONGEST_TEXT): string | undefined => {
-  if (value === undefined || value === null || value === '') return undefined
+  if (isMissing(value)) return undefined
   if (typeof value !== 'string') throw new Unreadable('wrong_type', `${field} is not text`)
   if (value.includes('\0')) throw new Unreadable('nul_character', `${field} holds a NUL`)
   if (value.includes('\ufffd') || !value.isWellFormed()) throw new Unreadable('broken_utf8', `${field} is not UTF-8`)
@@ -181,23 +219,27 @@ const text = (value: unknown, field: string, longest = LONGEST_TEXT): string | u
   return value
 }
 
-const optionalFields = (value: unknown, field: string): Fields => {
-  if (value === undefined || value === null) return {}
-  if (!isFields(value)) throw new Unreadable('wrong_type', `${field} is not an object`)
-  return value
+const fieldsOf = (value: unknown, field: SideField, unreadable: UnreadableFields): Fields => {
+  if (isFields(value)) return value
+  if (!isMissing(value)) unreadable.push(field)
+  return {}
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 /**
  * What tells two deliveries of one event from two events. Registries send a UUID, which is the id whatever else the body says.
- * Any other id was written by hand and may stand on different events, so what happened, when and to what is part of it.
+ * Any other id was written by hand and may stand on different events, so what happened, when and to what is part of it. Whatever
+ * else was sent as an id tells events apart as well, whether it can be read or not.
  */
-const idOf = (item: Fields, target: Fields, request: Fields): EventId => {
-  const id = text(item.id, 'id')
-  if (id && UUID.test(id.toLowerCase())) return id.toLowerCase() as EventId
-  const requestId = text(request.id, 'request.id')
-  return digestToId([id, item.action, item.timestamp, requestId, target.repository, target.tag, target.digest])
+const idOf = (item: Fields, target: Fields, request: Fields, unreadable: UnreadableFields): EventId => {
+  const id = exactText(item.id, 'id', unreadable)
+  if (id !== undefined && UUID.test(id.toLowerCase())) return id.toLowerCase() as EventId
+  // A request id that cannot be read is noted where the client is read.
+  const requestId = exactText(request.id, 'request.id', [])
+  const contents = [item.action, item.timestamp, requestId, target.repository, target.tag, target.digest]
+  const given = id === undefined && !isMissing(item.id) ? [jsonOf(item.id)] : id
+  return digestToId([given, ...contents])
 }
 
 const idOfUnreadable = (item: unknown): EventId => {

@@ -2,20 +2,31 @@ import { isIP } from 'node:net'
 import { isFields, type Fields } from './excerpt.js'
 import { isRepositoryPath, type Tag } from './reference.js'
 import type { Action, RegistryEvent, Rename } from './registry-event.js'
-import { descriptorsIn, objectKindOf, shortText, sizeOf } from './target.js'
+import { exactText, freeText, isMissing, type UnreadableFields } from './side-fields.js'
+import { isEmptyIndex, objectKindOf, readDescriptors, sizeOf } from './target.js'
 
-/** What a target says of the manifest or blob itself. Whatever of it cannot be read is left out: it counts all the same. */
+/** Characters of a URL, of which only the last part is read: a host and a prefix of any length may come before it. */
+const LONGEST_URL = 16_384
+
+/** What a target says of the manifest or blob itself. Whatever of it cannot be read is unknown, and noted. */
 export const objectOf = (
   target: Fields,
   action: Action,
   tag: Tag | undefined,
+  unreadable: UnreadableFields,
 ): Pick<RegistryEvent, 'object' | 'mediaType' | 'size' | 'references' | 'rename'> => {
-  const mediaType = shortText(target.mediaType)
-  const size = sizeOf(target.size ?? target.length)
-  const references = descriptorsIn(target.references)
+  const mediaType = exactText(target.mediaType, 'target.mediaType', unreadable)
+  const size = bytesOf(target.size, unreadable) ?? bytesOf(target.length, unreadable)
+  const { descriptors, isWhole } = readDescriptors(target.references)
+  if (!isWhole) unreadable.push('target.references')
+  // Registries leave out the references of an index that lists nothing, as if its contents were not reported.
+  const isEmpty = isWhole && descriptors === undefined && isEmptyIndex(mediaType, size)
+  const references = isEmpty ? [] : descriptors
+  const url = freeText(target.url, 'target.url', unreadable, LONGEST_URL)
   // Only blobs are mounted (distribution-spec 1.1, "Mounting a blob from another repository").
-  const object = action === 'mount' ? 'blob' : objectKindOf({ url: shortText(target.url), mediaType, tag })
+  const object = action === 'mount' ? 'blob' : objectKindOf({ url, mediaType, tag, references })
   const rename = action === 'rename' ? renameIn(target.rename) : undefined
+  if (action === 'rename' && !rename && !isMissing(target.rename)) unreadable.push('target.rename')
   return {
     ...(rename && { rename }),
     ...(object && { object }),
@@ -25,7 +36,13 @@ export const objectOf = (
   }
 }
 
-/** GitLab's `target.rename`; undefined when nobody could tell what was renamed. */
+const bytesOf = (value: unknown, unreadable: UnreadableFields): number | undefined => {
+  const bytes = sizeOf(value)
+  if (bytes === undefined && !isMissing(value)) unreadable.push('target.size')
+  return bytes
+}
+
+/** GitLab's `target.rename`; undefined when it does not say what was renamed. */
 const renameIn = (value: unknown): Rename | undefined => {
   if (!isFields(value)) return undefined
   const { type, from, to } = value
@@ -41,22 +58,29 @@ const beginningOf = (text: string): string =>
   text.length <= LONGEST_AGENT ? text : text.slice(0, LONGEST_AGENT).replace(/[\ud800-\udbff]$/, '')
 
 /**
- * Who asked, as far as it can be read. `addr` has a port, unless a proxy told it. The zone of an IPv6 address (RFC 4007) is a
- * name on the registry's machine alone, and libraries differ on what one may be.
+ * Who asked, as far as it can be read. `addr` has a port, unless a proxy sent the address. The zone of an IPv6 address
+ * (RFC 4007) is a name on the registry's machine alone, and libraries differ on what one may be.
  */
-export const clientOf = ({
-  id,
-  addr,
-  useragent,
-}: Fields): Pick<RegistryEvent, 'requestId' | 'address' | 'userAgent'> => {
-  const requestId = shortText(id)
-  const told = shortText(addr) ?? ''
-  const [, bracketed] = /^\[([^\]]+)\]/.exec(told) ?? []
-  const [address = ''] = (bracketed ?? (isIP(told) === 0 ? told.replace(/:\d+$/, '') : told)).split('%', 1)
-  const userAgent = shortText(typeof useragent === 'string' ? beginningOf(useragent) : undefined)
+export const clientOf = (
+  { id, addr, useragent }: Fields,
+  unreadable: UnreadableFields,
+): Pick<RegistryEvent, 'requestId' | 'address' | 'userAgent'> => {
+  const requestId = exactText(id, 'request.id', unreadable)
+  const address = addressIn(freeText(addr, 'request.addr', unreadable), unreadable)
+  const agent = typeof useragent === 'string' ? beginningOf(useragent) : useragent
+  const userAgent = freeText(agent, 'request.useragent', unreadable)
   return {
     ...(requestId !== undefined && { requestId }),
-    ...(isIP(address) !== 0 && { address }),
+    ...(address !== undefined && { address }),
     ...(userAgent !== undefined && { userAgent }),
   }
+}
+
+const addressIn = (text: string | undefined, unreadable: UnreadableFields): string | undefined => {
+  if (text === undefined) return undefined
+  const [, bracketed] = /^\[([^\]]+)\]/.exec(text) ?? []
+  const [address = ''] = (bracketed ?? (isIP(text) === 0 ? text.replace(/:\d+$/, '') : text)).split('%', 1)
+  if (isIP(address) !== 0) return address
+  unreadable.push('request.addr')
+  return undefined
 }

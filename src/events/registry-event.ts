@@ -1,6 +1,7 @@
 import type { Micros } from './calendar.js'
 import type { Digest, RepositoryPath, Tag } from './reference.js'
 import type { Descriptor, ObjectKind } from './target.js'
+import type { SideField } from './side-fields.js'
 import type { UnreadableReason } from './skip-reason.js'
 
 export const ACTIONS = ['push', 'pull', 'mount', 'delete', 'rename'] as const
@@ -26,8 +27,10 @@ export type RegistryEvent = {
   id: EventId
   at: Micros
   action: Action
-  /** The name under which the client reached the registry (host and port). */
+  /** The name of the registry, as `registries/` resolved it. */
   registry: string
+  /** The registry process that reported the event (`source.instanceID`): a new one after each start. Each has its own clock. */
+  instance?: string
   repository: RepositoryPath
   tag?: Tag
   digest?: Digest
@@ -49,7 +52,23 @@ export type RegistryEvent = {
   /** What the client calls itself; a client can say anything. */
   userAgent?: string
   actor: Actor
+  /** The fields that the registry sent and that cannot be read, each once; they are unknown. Missing if there are none. */
+  unreadableFields?: readonly SideField[]
 }
+
+/** The registry of events that say neither by which host it was reached nor which process it is. */
+export const UNKNOWN_REGISTRY = 'unknown'
+
+/** What an event says about the registry that reported it. */
+export type Sender = {
+  /** The host (and port) that the client wrote, in lower case. A client can write anything; missing if it is no host. */
+  host?: string
+  /** The registry process: `source.instanceID`, new after each start. */
+  instance?: string
+}
+
+/** An event as it was reported, before its registry is resolved. */
+export type ReportedEvent = Omit<RegistryEvent, 'registry' | keyof Sender> & Sender
 
 /** An item of an envelope that is not an event we can read. */
 export type UnreadableEvent = {

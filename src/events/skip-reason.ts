@@ -25,5 +25,7 @@ export type UncountedUserReason = 'unknown_user' | 'no_user_token' | 'bad_user_t
 /** The event is readable, but tells only of a request of our own. */
 type UncountedEventReason = 'own_read'
 /** The event counts, but the request that it tells of came when its time had been folded already: it is in no pull. */
-type UnfoldedReason = 'late_request'
+type UnfoldedReason = 'late_request' | CheckBeforePush
+/** The event counts, but its request, a HEAD, was part of a push by the same client: it is in no pull. */
+type CheckBeforePush = 'check_before_push'
 export type SkipReason = UnreadableReason | UncountedUserReason | UncountedEventReason | UnfoldedReason

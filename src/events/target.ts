@@ -1,7 +1,9 @@
+import { isFields } from './excerpt.js'
+import { parseObjectUrl, type ObjectKind } from './object-url.js'
 import { isDigest, type Digest } from './reference.js'
+import { isMissing, shortText } from './side-fields.js'
 
-/** What a registry holds, beside tags. */
-export type ObjectKind = 'manifest' | 'blob'
+export type { ObjectKind } from './object-url.js'
 
 /** One entry of a manifest, as an OCI descriptor says it (image-spec 1.1, "Content Descriptors"). */
 export type Descriptor = {
@@ -40,69 +42,115 @@ export const isIndex = (mediaType: string | undefined): boolean => mediaType !==
 /** Whether this is a media type that only manifests have, indexes among them. */
 export const isManifest = (mediaType: string): boolean => MANIFESTS.has(mediaType)
 
-type Hints = { url: string | undefined; mediaType: string | undefined; tag: string | undefined }
+type Hints = {
+  url: string | undefined
+  mediaType: string | undefined
+  tag: string | undefined
+  references: readonly Descriptor[] | undefined
+}
 
 /**
- * Whether an event is about a manifest or a blob. The path of its URL tells for certain; without one (relative or missing)
- * the media type does: blobs are always octet-streams, whatever their manifest calls them. Deletes have neither.
+ * Whether an event is about a manifest or a blob. The path of its URL decides. Without one, a tag or references decide, which
+ * only manifests have, and then the media type: blobs are always octet-streams, whatever their manifest calls them. Deletes
+ * have none of these.
  */
-export const objectKindOf = ({ url, mediaType, tag }: Hints): ObjectKind | undefined => {
-  if (url?.includes('/manifests/')) return 'manifest'
-  if (url?.includes('/blobs/')) return 'blob'
+export const objectKindOf = ({ url, mediaType, tag, references }: Hints): ObjectKind | undefined => {
+  const named = url === undefined ? undefined : parseObjectUrl(url)
+  if (named) return named.kind
+  if (tag !== undefined || references) return 'manifest'
   if (mediaType === undefined) return undefined
-  if (MANIFESTS.has(mediaType) || tag !== undefined) return 'manifest'
+  if (MANIFESTS.has(mediaType)) return 'manifest'
   return BLOBS.has(mediaType) ? 'blob' : undefined
 }
 
-/** A URL of a manifest holds a repository (255) and a digest (200). */
-const LONGEST_TEXT = 1_024
-const LARGEST_SIZE = Number.MAX_SAFE_INTEGER
-
 /**
- * The entries of `target.references`, in their order; undefined when there are none or one of them cannot be read: a part of
- * a manifest would be worse than none, which is read from the registry.
+ * Entries of one manifest. Registries take manifests of 4 MiB (OCI distribution-spec 1.1, "Pushing Manifests"), and an entry
+ * with nothing but a SHA-256 digest has 85 bytes: no legal manifest has more.
  */
-export const descriptorsIn = (value: unknown): Descriptor[] | undefined => {
-  if (!Array.isArray(value) || value.length === 0) return undefined
-  const descriptors = value.map(descriptorOf)
-  return descriptors.every((descriptor) => descriptor !== undefined) ? descriptors : undefined
+const MOST_ENTRIES = 50_000
+
+type Descriptors = {
+  /** In their order; undefined when there are none, or when one of them has no readable digest. */
+  descriptors?: Descriptor[]
+  /** Whether all that was sent is in them. */
+  isWhole: boolean
 }
 
-const descriptorOf = (value: unknown): Descriptor | undefined => {
-  if (typeof value !== 'object' || value === null) return undefined
-  const { digest, mediaType, size, platform } = value as Record<string, unknown>
+/**
+ * Reads the entries of a manifest. Part of a manifest would be worse than nothing, since the registry can be asked for all of
+ * it: an entry without a readable digest makes all of them unknown. What else of an entry cannot be read is unknown alone.
+ */
+export const readDescriptors = (value: unknown): Descriptors => {
+  if (isMissing(value) || (Array.isArray(value) && value.length === 0)) return { isWhole: true }
+  if (!Array.isArray(value) || value.length > MOST_ENTRIES) return { isWhole: false }
+  const read = value.map(readDescriptor)
+  const descriptors = read.flatMap((one) => one?.descriptor ?? [])
+  return descriptors.length === value.length
+    ? { descriptors, isWhole: read.every((one) => one?.isWhole) }
+    : { isWhole: false }
+}
+
+const readDescriptor = (value: unknown): { descriptor: Descriptor; isWhole: boolean } | undefined => {
+  if (!isFields(value)) return undefined
+  const { digest, mediaType, size, platform, annotations } = value
   if (typeof digest !== 'string' || !isDigest(digest)) return undefined
   const type = shortText(mediaType)
   const bytes = sizeOf(size)
-  const known = platformOf(platform)
+  const known = isAttestation(annotations) ? UNKNOWN_PLATFORM : platformOf(platform)
+  const isWhole =
+    (type !== undefined || isMissing(mediaType)) &&
+    (bytes !== undefined || isMissing(size)) &&
+    (known !== undefined || isMissing(platform))
   return {
-    digest,
-    ...(type !== undefined && { mediaType: type }),
-    ...(bytes !== undefined && { size: bytes }),
-    ...(known && { platform: known }),
+    descriptor: {
+      digest,
+      ...(type !== undefined && { mediaType: type }),
+      ...(bytes !== undefined && { size: bytes }),
+      ...(known && { platform: known }),
+    },
+    isWhole,
   }
 }
 
-/** Layers that may not be distributed are kept elsewhere: a registry takes manifests without them. */
-export const isKeptHere = ({ mediaType = '' }: Descriptor): boolean => !/foreign|nondistributable/.test(mediaType)
+/** The platform that BuildKit gives to what an index lists beside images. */
+const UNKNOWN_PLATFORM: Platform = { os: 'unknown', architecture: 'unknown' }
+
+/** Whether an entry of an index is an attestation of another entry (BuildKit, "Image attestation storage"). */
+const isAttestation = (annotations: unknown): boolean =>
+  typeof annotations === 'object' && annotations !== null && 'vnd.docker.reference.type' in annotations
+
+/**
+ * How the media types of layers begin that may not be distributed (Docker's "foreign" layers, OCI's "non-distributable" ones),
+ * as a regular expression for JavaScript and SQL. A registry takes a manifest without these layers, but clients can push them
+ * all the same: only an event of the blob itself shows that a repository has one.
+ */
+export const FOREIGN_LAYER =
+  '^application/vnd[.](docker[.]image[.]rootfs[.]foreign[.]diff|oci[.]image[.]layer[.]nondistributable[.]v1)[.]tar'
+const FOREIGN = new RegExp(FOREIGN_LAYER)
+
+/** Whether a repository that has the manifest has this entry of it, too: a registry refuses the manifest otherwise. */
+export const isImplied = ({ mediaType = '' }: Descriptor): boolean => !FOREIGN.test(mediaType)
+
+/**
+ * Bytes below which an index lists nothing. The smallest one that lists a manifest has 145, without spaces, its own media type,
+ * and with a media type of three characters: {"schemaVersion":2,"manifests":[{"mediaType":"a/b","digest":"sha256:…","size":1}]}.
+ * An index that lists nothing has about 90.
+ */
+export const SMALLEST_LISTING_INDEX = 145
+
+/** Whether the size of a manifest proves that it is an index without manifests. Notifications of such an index have no references. */
+export const isEmptyIndex = (mediaType: string | undefined, size: number | undefined): boolean =>
+  isIndex(mediaType) && size !== undefined && size > 0 && size < SMALLEST_LISTING_INDEX
+
+/** The largest integer that JSON numbers keep: 8 PiB. */
+const LARGEST_SIZE = Number.MAX_SAFE_INTEGER
 
 /** A count of bytes; undefined for anything else. */
 export const sizeOf = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= LARGEST_SIZE ? value : undefined
 
 const platformOf = (value: unknown): Platform | undefined => {
-  if (typeof value !== 'object' || value === null) return undefined
-  const fields = value as Record<string, unknown>
-  const [os, architecture, variant] = [shortText(fields.os), shortText(fields.architecture), shortText(fields.variant)]
+  if (!isFields(value)) return undefined
+  const [os, architecture, variant] = [shortText(value.os), shortText(value.architecture), shortText(value.variant)]
   return { ...(os && { os }), ...(architecture && { architecture }), ...(variant && { variant }) }
 }
-
-/** Text that can be stored; undefined for anything else. */
-export const shortText = (value: unknown): string | undefined =>
-  typeof value === 'string' &&
-  value !== '' &&
-  value.length <= LONGEST_TEXT &&
-  !value.includes('\0') &&
-  value.isWellFormed()
-    ? value
-    : undefined

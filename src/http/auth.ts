@@ -1,10 +1,15 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
+import type { NotificationToken } from '../registries/notification-tokens.js'
 
-type Authorization = 'granted' | 'missing' | 'wrong'
+type Refused = 'missing' | 'wrong'
+type Authorization = 'granted' | Refused
 
 /** Says whether a request carries one of the tokens. */
 export type Authorize = (headers: IncomingHttpHeaders) => Authorization
+
+/** Says whether a request carries one of the notification tokens, and which registry that one names, if it does. */
+export type AuthorizeSender = (headers: IncomingHttpHeaders) => Refused | { registry?: string }
 
 const USUAL_BYTES = 256
 
@@ -24,12 +29,33 @@ const comparable = (token: string): Buffer => {
  * Every token is compared, in constant time, so the time taken tells nothing.
  */
 export const createAuthorize = (tokens: readonly string[]): Authorize => {
+  const find = createFindToken(tokens)
+  return (headers) => {
+    const found = find(headers)
+    return typeof found === 'number' ? 'granted' : found
+  }
+}
+
+/** The same for tokens of which each may name a registry. */
+export const createAuthorizeSender = (tokens: readonly NotificationToken[]): AuthorizeSender => {
+  const find = createFindToken(tokens.map(({ token }) => token))
+  const senders = tokens.map(({ registry }) => (registry === undefined ? {} : { registry }))
+  return (headers) => {
+    const found = find(headers)
+    return typeof found === 'number' ? (senders[found] ?? 'wrong') : found
+  }
+}
+
+/** Finds the number of the token that a request carries. */
+const createFindToken = (tokens: readonly string[]): ((headers: IncomingHttpHeaders) => number | Refused) => {
   const accepted = tokens.map(comparable)
   return (headers) => {
     const given = tokenIn(headers)
     if (given === undefined) return 'missing'
     const asked = comparable(given)
-    return accepted.reduce((found, token) => timingSafeEqual(token, asked) || found, false) ? 'granted' : 'wrong'
+    // Counted from 1, and computed without a branch that depends on the comparison.
+    const found = accepted.reduce((at, token, i) => Math.max(at, Number(timingSafeEqual(token, asked)) * (i + 1)), 0)
+    return found === 0 ? 'wrong' : found - 1
   }
 }
 

@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { Router, type Response } from 'express'
 import { z } from 'zod'
 import { wantedRegistries } from '../inventory/reconcile/asked-registries.js'
-import { reconcile, type Progress } from '../inventory/reconcile/reconcile.js'
+import type { Progress } from '../inventory/reconcile/reconcile.js'
+import { reconcileRegistry } from '../inventory/reconcile/reconcile-registry.js'
 import type { ReconciliationReport } from '../inventory/reconcile/reports.js'
 import type { Registries, Registry } from '../inventory/registry/registries.js'
 import type { RegistryClient } from '../inventory/registry/registry-client.js'
@@ -60,16 +61,21 @@ export const reconcileRoutes = ({ registries, clientFor, database, now, silenceM
       repeat.refresh()
     })
     const onProgress = (progress: Progress): void => {
-      last = progress
-      tell(progress)
+      const { notice, ...step } = progress
+      last = step
+      // A notice is sent once, and always.
+      if (notice === undefined) tell(progress)
+      else send(response, { progress })
     }
     try {
       for (const one of wanted) {
         last = { ...last, registry: one.name }
-        const result = await reconcile(
-          { database, now, client: clientFor(one) },
-          { ...options, blobChecks, registry: one.name, signal: gone.signal, onProgress },
-        )
+        const result = await reconcileRegistry({ database, now, client: clientFor(one) }, one, {
+          ...options,
+          blobChecks,
+          signal: gone.signal,
+          onProgress,
+        })
         if (!send(response, { result })) await once(response, 'drain', { signal: gone.signal })
       }
     } catch (error) {

@@ -1,7 +1,7 @@
 import { Router, type Request, type Response } from 'express'
 import { ask, QuestionError, type Answer } from '../inventory/questions/ask.js'
 import { retryReads } from '../inventory/registry/unread-manifests.js'
-import type { Question } from '../inventory/questions/question.js'
+import { columnsOf, type Question } from '../inventory/questions/question.js'
 import { QUESTIONS } from '../inventory/questions/questions.js'
 import { z } from 'zod'
 import { isRefusal, type Database } from '../storage/database.js'
@@ -74,7 +74,7 @@ export const answerQuestion = async (
     next.searchParams.set(pages, answer.next)
     response.links({ next: next.pathname + next.search })
   }
-  send(response, { whole: answer, columns: Object.keys(question.columns), rows: answer.items })
+  send(response, { whole: answer, columns: Object.keys(columnsOf(question, query)), rows: answer.items })
 }
 
 const answerTo = async (

@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { microsOf } from '../events/calendar.js'
 import { readEnvelope } from '../events/notification.js'
-import type { RegistryEvent, UnreadableEvent } from '../events/registry-event.js'
+import type { RegistryEvent, ReportedEvent, UnreadableEvent } from '../events/registry-event.js'
 import type { SkipReason } from '../events/skip-reason.js'
 import type { Outcome } from '../ingest/ingest.js'
-import type { Authorize } from './auth.js'
+import type { RegistryIdentity } from '../registries/registry-identity.js'
+import type { AuthorizeSender } from './auth.js'
+import { createBodyBudget, type BodyBudget } from './body-budget.js'
 import { problemOf, type Problem } from './problem.js'
 
 export const NOTIFICATION_PATHS: ReadonlySet<string> = new Set([
@@ -23,15 +25,16 @@ export type NotificationObserver = {
 
 type Needs = {
   ingest: (events: readonly (RegistryEvent | UnreadableEvent)[]) => Promise<Outcome[]>
-  authorize: Authorize
+  authorize: AuthorizeSender
+  /** Gives each event its registry, which a notification token may name. */
+  resolve: RegistryIdentity['resolve']
   /** Bytes; larger bodies are answered 413. */
   largestBody: number
   observer: NotificationObserver
   now: () => Date
+  /** Beyond it a request is asked to come again. */
+  budget?: BodyBudget
 }
-
-/** Bytes of all bodies being read at once; beyond it a request is asked to come again. */
-const BODIES_AT_ONCE = 128 * 1024 * 1024
 
 /**
  * The webhook. A registry sends one event at a time and waits for the answer, so this is the hot path: it stands beside
@@ -40,8 +43,7 @@ const BODIES_AT_ONCE = 128 * 1024 * 1024
 export const createNotificationHandler = (
   needs: Needs,
 ): ((request: IncomingMessage, response: ServerResponse) => void) => {
-  const { ingest, authorize, largestBody, observer, now } = needs
-  let reading = 0
+  const { ingest, authorize, resolve, largestBody, observer, now, budget = createBodyBudget(largestBody) } = needs
 
   const refuse = (response: ServerResponse, { status, message }: Problem, error?: unknown): void => {
     observer.refused(status, error)
@@ -50,9 +52,14 @@ export const createNotificationHandler = (
     answer(response, status, { message })
   }
 
-  const store = async (body: Buffer, response: ServerResponse): Promise<void> => {
+  const store = async (
+    reported: readonly (ReportedEvent | UnreadableEvent)[],
+    response: ServerResponse,
+    registry: string | undefined,
+  ): Promise<void> => {
     try {
-      const events = readEnvelope(body, microsOf(now()))
+      const resolved = resolve(reported, registry)
+      const events = resolved instanceof Promise ? await resolved : resolved
       const outcomes = await ingest(events)
       observer.stored(events, outcomes)
       answer(response, 200, reportOf(outcomes))
@@ -61,8 +68,19 @@ export const createNotificationHandler = (
     }
   }
 
+  /** The body itself goes no further than its events: nothing of it is kept while they wait. */
+  const read = (body: Buffer, response: ServerResponse, registry: string | undefined): Promise<void> | undefined => {
+    try {
+      return store(readEnvelope(body, microsOf(now())), response, registry)
+    } catch (error) {
+      refuse(response, problemOf(error), error)
+      return undefined
+    }
+  }
+
   return (request, response) => {
-    const refusal = requestProblem(request, authorize(request.headers), largestBody)
+    const authorization = authorize(request.headers)
+    const refusal = requestProblem(request, authorization, largestBody)
     if (refusal) {
       // A body of a known, bearable length is read to its end, so that the connection can go on; any other is cut off.
       if (!(Number(request.headers['content-length']) <= largestBody)) response.setHeader('connection', 'close')
@@ -71,38 +89,46 @@ export const createNotificationHandler = (
       return
     }
     const chunks: Buffer[] = []
+    const share = budget.open()
     let size = 0
     let over = false
-    const done = (): void => {
-      reading -= size
-      size = 0
-    }
     request.on('data', (chunk: Buffer) => {
       if (over) return
       size += chunk.length
-      reading += chunk.length
-      chunks.push(chunk)
-      if (size <= largestBody && reading <= BODIES_AT_ONCE) return
+      const isTooLarge = size > largestBody
+      if (!isTooLarge && share.add(chunk.length)) {
+        chunks.push(chunk)
+        return
+      }
       over = true
-      const problem = size > largestBody ? tooLarge(largestBody) : busy
       response.setHeader('connection', 'close')
       chunks.length = 0
-      done()
-      refuse(response, problem)
+      share.release()
+      refuse(response, isTooLarge ? tooLarge(largestBody) : busy)
     })
     request.on('end', () => {
       if (over) return
-      done()
-      void store(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks), response)
+      const body = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)
+      chunks.length = 0
+      const { registry } = authorization as { registry?: string }
+      // Until it is answered, or nobody would count what waits to be stored.
+      void Promise.resolve(read(body, response, registry)).finally(share.release)
     })
-    request.on('error', done)
-    request.on('close', () => {
-      if (!request.complete) done()
-    })
+    const giveUp = (): void => {
+      if (request.complete) return
+      chunks.length = 0
+      share.release()
+    }
+    request.on('error', giveUp)
+    request.on('close', giveUp)
   }
 }
 
-const requestProblem = (request: IncomingMessage, authorization: string, largestBody: number): Problem | undefined => {
+const requestProblem = (
+  request: IncomingMessage,
+  authorization: ReturnType<AuthorizeSender>,
+  largestBody: number,
+): Problem | undefined => {
   if (request.method !== 'POST') return { status: 405, message: '405 Method Not Allowed: notifications are POSTed' }
   if (authorization === 'missing') {
     return {

@@ -1,12 +1,14 @@
 import { Overloaded } from '../ingest/batches.js'
 import { NotAnEnvelope } from '../events/notification.js'
 import { NotAsked } from '../inventory/reconcile/asked-registries.js'
+import { MaybeCache } from '../inventory/reconcile/reconcile-registry.js'
 import { ReconcileBusy } from '../inventory/reconcile/reconcile.js'
 import { TooMuchGone } from '../inventory/reconcile/vanishing.js'
 import { RegistryError } from '../inventory/registry/exchange.js'
 import { QuestionTooLong } from '../inventory/questions/ask.js'
 import { DeliveryError } from '../ping/deliver.js'
 import { PullsError } from '../pulls/read/asked.js'
+import { JoinRefused } from '../registries/join-registries.js'
 import { isStorageAway } from '../storage/away.js'
 
 /** A failure as it is answered. */
@@ -30,12 +32,14 @@ export const problemOf = (error: unknown): Problem => {
   if (error instanceof BadRequest) return { status: error.status, message: error.message }
   if (error instanceof NotAnEnvelope) return { status: 400, message: `400 Bad Request: ${error.message}` }
   if (error instanceof PullsError) return { status: 400, message: `400 Bad Request: ${error.message}` }
+  if (error instanceof JoinRefused) return { status: 400, message: `400 Bad Request: ${error.message}` }
   if (error instanceof Overloaded)
     return { status: 503, message: `503 Service Unavailable: ${error.message}; send it again` }
   if (error instanceof DeliveryError) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
   if (error instanceof RegistryError) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
   if (error instanceof QuestionTooLong) return { status: 504, message: `504 Gateway Timeout: ${error.message}` }
   if (error instanceof NotAsked) return { status: 404, message: `404 Not Found: ${error.message}` }
+  if (error instanceof MaybeCache) return { status: 409, message: `409 Conflict: ${error.message}` }
   if (error instanceof TooMuchGone) return { status: 409, message: `409 Conflict: ${error.message}` }
   if (error instanceof ReconcileBusy) return { status: 409, message: `409 Conflict: ${error.message}` }
   if (error instanceof PossiblyCounted) {

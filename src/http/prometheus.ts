@@ -6,6 +6,8 @@ export type Prometheus = {
   /** The text exposition, with its content type. */
   exposition: () => Promise<{ contentType: string; text: string }>
   events: (action: string, outcome: string, count: number) => void
+  /** A side field that could not be read, of an event that was new. */
+  unreadableField: (field: string) => void
   refused: (status: number) => void
   lastEvent: (at: Date) => void
   batch: (size: number, seconds: number) => void
@@ -25,9 +27,13 @@ type Needs = {
   pingAge: () => Promise<number | undefined>
   /** What was pulled of each repository since the beginning. */
   pullTotals: () => Promise<readonly Total[]>
+  /** Open conflicts between registries. */
+  registryConflicts: () => Promise<number>
+  /** What the sums of the inventory lack; undefined before the first summary. */
+  inventoryUnknown: () => Promise<{ contents: number; sizes: number } | undefined>
 }
 
-export const createPrometheus = ({ pingAge, pullTotals }: Needs): Prometheus => {
+export const createPrometheus = ({ pingAge, pullTotals, registryConflicts, inventoryUnknown }: Needs): Prometheus => {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
@@ -35,6 +41,12 @@ export const createPrometheus = ({ pingAge, pullTotals }: Needs): Prometheus => 
     name: 'tallyman_events_total',
     help: 'Events of registries, by action and what became of them (recorded, repeated, or the reason of a skip)',
     labelNames: ['action', 'outcome'],
+    registers,
+  })
+  const unreadableFields = new Counter({
+    name: 'tallyman_unreadable_fields_total',
+    help: 'Fields that could not be read and are unknown, of events that were recorded without them, by field',
+    labelNames: ['field'],
     registers,
   })
   const refused = new Counter({
@@ -75,6 +87,25 @@ export const createPrometheus = ({ pingAge, pullTotals }: Needs): Prometheus => 
       this.set((await pingAge().catch(() => undefined)) ?? NaN)
     },
   })
+  new Gauge({
+    name: 'tallyman_registry_conflicts',
+    help: 'Conflicts of the last 7 days: a process of one registry reported a host of another; NaN if a store is unavailable',
+    registers,
+    async collect() {
+      this.set(await registryConflicts().catch(() => NaN))
+    },
+  })
+  new Gauge({
+    name: 'tallyman_inventory_unknown',
+    help: 'Live manifests whose contents (what="contents") and live blobs whose size (what="sizes") are not known, as of the last summary of the inventory; none before the first',
+    labelNames: ['what'],
+    registers,
+    async collect() {
+      this.reset()
+      const unknown = await inventoryUnknown().catch(() => undefined)
+      for (const [what, count] of Object.entries(unknown ?? {})) this.set({ what }, count)
+    },
+  })
   // Both series are collected at once, and need one answer.
   let asked: Promise<readonly Total[]> | undefined
   const totalsNow = async (): Promise<readonly Total[]> =>
@@ -105,6 +136,9 @@ export const createPrometheus = ({ pingAge, pullTotals }: Needs): Prometheus => 
     exposition: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
     events: (action, outcome, count) => {
       events.inc({ action, outcome }, count)
+    },
+    unreadableField: (field) => {
+      unreadableFields.inc({ field })
     },
     refused: (status) => {
       refused.inc({ status })

@@ -23,6 +23,8 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
     const { format, ...query } = request.query
     const send = formatOf(format)
     const answer = await orTooLong(async () => askPulls(database.sql, askedIn(query, now()), context))
+    // Rows alone cannot contain it: CSV and NDJSON have it in their head.
+    if (answer.provisional) response.set('Tallyman-Provisional-Since', answer.provisional.since)
     send(response, { whole: answer, columns: answer.columns, rows: answer.rows })
   })
   // One of the inventory's questions, where those look for it who ask for pulls.

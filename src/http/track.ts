@@ -1,10 +1,10 @@
 import { Router, type Request } from 'express'
 import { z } from 'zod'
 import { isResolved, unresolvedMember } from '../counters/additions.js'
-import type { Rules } from '../counters/rules.js'
+import type { Rules, UniqueKind } from '../counters/rules.js'
 import type { Track, TrackedEvent } from '../counters/track.js'
 import { isStorageAway } from '../storage/away.js'
-import { comparable, DirectoryAway, type UserDirectory } from '../users/directory.js'
+import type { IdentifyName } from '../users/identify.js'
 import { tokenIn } from './auth.js'
 import { BadRequest, PossiblyCounted } from './problem.js'
 import { checked, paths } from './usage-data.js'
@@ -12,7 +12,7 @@ import { checked, paths } from './usage-data.js'
 type Needs = {
   track: Track
   rules: Rules
-  directory: UserDirectory
+  identifyName: IdentifyName
   /** Hashes what is no name of a user, such as the token of a caller. */
   hashed: { idOf: (text: string) => string }
 }
@@ -22,7 +22,12 @@ const MOST_EVENTS = 50
 const name = z.string().min(1).max(128)
 const id = z.union([z.number().int(), z.string().min(1).max(255)]).transform(String)
 const userId = id.refine((text) => isResolved({ member: text }), 'begins with a question mark, and no id does')
-const who = { user_id: userId.optional(), username: z.string().min(1).max(255).optional() }
+const username = z
+  .string()
+  .min(1)
+  .max(255)
+  .refine((text) => !text.includes('\0') && text.isWellFormed(), 'has characters that no name has')
+const who = { user_id: userId.optional(), username: username.optional() }
 
 const counted = z.object({ event: name, ...who })
 const tracked = counted
@@ -40,10 +45,10 @@ const tracked = counted
 
 /**
  * Counting from outside, with the paths, parameters and codes of GitLab's usage data API. Who is counted is `user_id` as it
- * stands, or `username` through the user directory, or else the caller, known by its API token. A name that the directory
- * cannot tell at the moment waits, as those of notifications do.
+ * stands, or `username` as notifications would count it, or else the caller, known by its API token. If the user directory
+ * does not answer, the name waits, as those of notifications do.
  */
-export const trackRoutes = ({ track: record, rules, directory, hashed }: Needs): Router => {
+export const trackRoutes = ({ track: record, rules, identifyName, hashed }: Needs): Router => {
   const track: Track = async (events) => {
     try {
       return await record(events)
@@ -51,26 +56,23 @@ export const trackRoutes = ({ track: record, rules, directory, hashed }: Needs):
       throw isStorageAway(error) ? new PossiblyCounted('a store does not answer', { cause: error }) : error
     }
   }
-  const memberOf = async (
+  const whoOf = async (
     request: Request,
     { user_id, username }: z.infer<typeof counted>,
-  ): Promise<string | undefined> => {
-    if (user_id !== undefined) return user_id
-    if (username === undefined) return hashed.idOf(`token ${tokenIn(request.headers) ?? ''}`)
-    try {
-      return await directory.idOf(username)
-    } catch (error) {
-      if (error instanceof DirectoryAway) return unresolvedMember(comparable(username))
-      throw error
-    }
+    kind: UniqueKind,
+  ): Promise<Pick<TrackedEvent, 'member' | 'uncounted'>> => {
+    if (user_id !== undefined) return { member: user_id }
+    if (username === undefined) return { member: hashed.idOf(`token ${tokenIn(request.headers) ?? ''}`) }
+    const identity = await identifyName(username, kind)
+    return 'unresolved' in identity ? { member: unresolvedMember(identity.unresolved) } : identity
   }
   const trackedEvent = async (
     request: Request,
     event: z.infer<typeof counted>,
     as: TrackedEvent['as'],
   ): Promise<TrackedEvent> => {
-    const member = rules.events.get(event.event)?.unique ? await memberOf(request, event) : undefined
-    return { event: event.event, as, ...(member !== undefined && { member }) }
+    const kind = rules.events.get(event.event)?.unique
+    return { event: event.event, as, ...(kind && (await whoOf(request, event, kind))) }
   }
 
   return Router()

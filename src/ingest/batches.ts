@@ -3,6 +3,7 @@ export class Overloaded extends Error {}
 
 type Waiting<Item, Answer> = {
   items: Item[]
+  weight: number
   resolve: (answers: Answer[]) => void
   reject: (error: unknown) => void
 }
@@ -17,9 +18,11 @@ export type Batches<Item, Answer> = {
 type Settings<Item, Answer> = {
   /** Writes a batch and answers for each of its items; throws when nothing of it was written. */
   write: (items: Item[]) => Promise<Answer[]>
-  /** Items in one batch at most; a single arrival may be larger and is then written in parts. */
+  /** How much work an item is, at least 1; 1 for each if it is missing. */
+  weightOf?: (item: Item) => number
+  /** The weight of one batch at most; an arrival may have more and is then written in parts. An item beyond it is a batch alone. */
   largestBatch: number
-  /** Items that may wait behind the batch under way. */
+  /** The weight of what may wait behind the batch under way. */
   longestQueue: number
 }
 
@@ -39,7 +42,7 @@ const afterTurns = (turns: number, then: () => void): void => {
  * once; under load, thousands share one transaction.
  */
 export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): Batches<Item, Answer> => {
-  const { write, largestBatch, longestQueue } = settings
+  const { write, weightOf = () => 1, largestBatch, longestQueue } = settings
   let waiting: Waiting<Item, Answer>[] = []
   let queued = 0
   let writing = false
@@ -47,12 +50,12 @@ export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): B
 
   const next = (): Waiting<Item, Answer>[] => {
     let size = 0
-    const end = waiting.findIndex(({ items }, i) => {
-      size += items.length
+    const end = waiting.findIndex(({ weight }, i) => {
+      size += weight
       return i > 0 && size > largestBatch
     })
     const batch = waiting.splice(0, end === -1 ? waiting.length : end)
-    queued -= batch.reduce((sum, { items }) => sum + items.length, 0)
+    queued -= batch.reduce((sum, { weight }) => sum + weight, 0)
     return batch
   }
 
@@ -89,19 +92,33 @@ export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): B
 
   const submit = async (items: Item[]): Promise<Answer[]> => {
     if (items.length === 0) return []
-    if (queued >= longestQueue) throw new Overloaded(`${queued} events are waiting to be stored`)
-    if (items.length > largestBatch) {
-      const parts = []
-      for (let i = 0; i < items.length; i += largestBatch) parts.push(enqueue(items.slice(i, i + largestBatch)))
-      return (await Promise.all(parts)).flat()
+    if (queued >= longestQueue) throw new Overloaded('too many events are waiting to be stored')
+    const parts = partsOf(items)
+    return parts.length === 1 ? enqueue(items) : (await Promise.all(parts.map(enqueue))).flat()
+  }
+
+  const partsOf = (items: Item[]): Item[][] => {
+    const parts: Item[][] = []
+    let size = 0
+    for (const item of items) {
+      const weight = weightOf(item)
+      size += weight
+      const part = parts.at(-1)
+      if (part && size <= largestBatch) {
+        part.push(item)
+        continue
+      }
+      parts.push([item])
+      size = weight
     }
-    return enqueue(items)
+    return parts
   }
 
   const enqueue = async (items: Item[]): Promise<Answer[]> =>
     new Promise((resolve, reject) => {
-      waiting.push({ items, resolve, reject })
-      queued += items.length
+      const weight = items.reduce((sum, item) => sum + weightOf(item), 0)
+      waiting.push({ items, weight, resolve, reject })
+      queued += weight
       pump()
     })
 

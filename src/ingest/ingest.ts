@@ -10,12 +10,13 @@ import {
 } from '../counters/additions.js'
 import type { Repositories } from '../counters/repositories.js'
 import type { UniqueKind } from '../counters/rules.js'
-import { SKIP_PREFIX, type Tally } from '../counters/tallies.js'
-import { microsOf, utcDay } from '../events/calendar.js'
+import { SKIP_PREFIX, UNREADABLE_FIELD_PREFIX, type Tally } from '../counters/tallies.js'
+import { microsOf, utcDay, type Micros } from '../events/calendar.js'
 import type { EventId, RegistryEvent, UnreadableEvent } from '../events/registry-event.js'
 import type { SkipReason } from '../events/skip-reason.js'
 import { createRemembered, type Remembered } from '../inventory/record/remembered.js'
 import { sightingsIn } from '../inventory/record/gather.js'
+import { arrivalAt, createStateTimes, type Arrived, type StateTimes } from '../inventory/record/state-times.js'
 import type { PendingRequest } from '../pulls/record/pending.js'
 import { isConflict, isContentError } from '../storage/database.js'
 import type { Identify, Identity } from '../users/identify.js'
@@ -37,15 +38,13 @@ type Item = {
   id: EventId
   outcome: Exclude<Outcome, 'repeated'>
   tallies: readonly Tally[]
-  counted?: CountedEvent
+  counted?: CountedEvent & Arrived
   unreadable?: UnreadableEvent
 }
 
 type Needs = Counting & {
   repositories: Repositories
   identify: Identify
-  /** The name of the registry that is reached as this host, where one host is not enough. */
-  registryOf?: (host: string) => string
   /** A keyed hash that tells clients apart; undefined when the event does not say who asked. */
   originOf: (event: RegistryEvent) => string | undefined
   /** What is kept of an event that tells of a request, to be folded into pulls. */
@@ -56,14 +55,19 @@ type Needs = Counting & {
   isOwnRead?: (event: RegistryEvent) => boolean
 }
 
+/** The weight of a batch: as many events with few references, or one large manifest. */
 const LARGEST_BATCH = 5_000
 const LONGEST_QUEUE = 50_000
+/** References that are as much work as an event. */
+const REFERENCES_OF_ONE = 4
 const CONFLICT_RETRIES = 3
+
+type Recording = Needs & { remembered: Remembered; stateTimes: StateTimes }
 
 /** The one place that records: everything that comes in passes here, once. */
 export const createIngest = (needs: Needs): Ingest => {
   const { rules, identify, now, isOwnRead = () => false } = needs
-  const remembered = createRemembered()
+  const recording = { ...needs, remembered: createRemembered(), stateTimes: createStateTimes(needs.database) }
 
   const batches = createBatches<Item, Outcome>({
     write: async (items) => {
@@ -72,23 +76,22 @@ export const createIngest = (needs: Needs): Ingest => {
       needs.onBatch?.(items.length, (performance.now() - start) / 1000)
       return outcomes
     },
+    weightOf: ({ counted }) => Math.max(1, Math.ceil((counted?.event.references?.length ?? 0) / REFERENCES_OF_ONE)),
     largestBatch: LARGEST_BATCH,
     longestQueue: LONGEST_QUEUE,
   })
 
-  const toItem = (told: RegistryEvent | UnreadableEvent): Item | Promise<Item> => {
-    if ('unreadable' in told) return unreadableItem(told)
-    if (isOwnRead(told)) return { id: told.id, outcome: 'own_read', tallies: [skipTally('own_read')] }
-    const registry = needs.registryOf?.(told.registry) ?? told.registry
-    const event = registry === told.registry ? told : { ...told, registry }
+  const toItem = (event: RegistryEvent | UnreadableEvent, arrivedAt: Micros): Item | Promise<Item> => {
+    if ('unreadable' in event) return unreadableItem(event)
+    if (isOwnRead(event)) return { id: event.id, outcome: 'own_read', tallies: [skipTally('own_read')] }
     const kinds = [...uniqueKinds(rules, event)]
     const identities = together(kinds.map((kind) => identify(event, kind)))
-    const item = (known: readonly (Identity | undefined)[]): Item => identifiedItem(event, kinds, known)
+    const item = (known: readonly (Identity | undefined)[]): Item => identifiedItem({ event, arrivedAt }, kinds, known)
     return identities instanceof Promise ? identities.then(item) : item(identities)
   }
 
   const identifiedItem = (
-    event: RegistryEvent,
+    { event, arrivedAt }: Arrived,
     kinds: UniqueKind[],
     identities: readonly (Identity | undefined)[],
   ): Item => {
@@ -101,7 +104,9 @@ export const createIngest = (needs: Needs): Ingest => {
       else members[kind] = 'member' in identity ? identity.member : unresolvedMember(identity.unresolved)
     }
     const skips = outcome === 'recorded' ? [] : [skipTally(outcome)]
-    return { id: event.id, outcome, tallies: [...talliesOf(rules, event), ...skips], counted: { event, members } }
+    const unreadable = (event.unreadableFields ?? []).map((field) => tallyToday(UNREADABLE_FIELD_PREFIX + field))
+    const tallies = [...talliesOf(rules, event), ...skips, ...unreadable]
+    return { id: event.id, outcome, tallies, counted: { event, members, arrivedAt } }
   }
 
   const unreadableItem = (unreadable: UnreadableEvent): Item => ({
@@ -111,19 +116,20 @@ export const createIngest = (needs: Needs): Ingest => {
     unreadable,
   })
 
-  const skipTally = (reason: SkipReason): Tally => ({ name: SKIP_PREFIX + reason, day: utcDay(microsOf(now())) })
+  const tallyToday = (name: string): Tally => ({ name, day: utcDay(microsOf(now())) })
+  const skipTally = (reason: SkipReason): Tally => tallyToday(SKIP_PREFIX + reason)
 
   /** A batch that fails for its content is split until the culprit is alone, and that one is set aside. */
   const writeOrSplit = async (items: Item[], attempt = 0): Promise<Outcome[]> => {
     try {
-      return await write(needs, remembered, items)
+      return await write(recording, items)
     } catch (error) {
       if (isConflict(error) && attempt < CONFLICT_RETRIES) return writeOrSplit(items, attempt + 1)
       const [item] = items
       if (!isContentError(error) || !item) throw error
       if (items.length === 1) {
         if (item.unreadable) throw error
-        return write(needs, remembered, [unreadableItem(notStorable(item, error))])
+        return write(recording, [unreadableItem(notStorable(item, error))])
       }
       const middle = items.length >> 1
       return [...(await writeOrSplit(items.slice(0, middle))), ...(await writeOrSplit(items.slice(middle)))]
@@ -131,14 +137,16 @@ export const createIngest = (needs: Needs): Ingest => {
   }
 
   return {
-    ingest: async (events) => batches.submit(await together(events.map(toItem))),
+    ingest: async (events) => {
+      const arrivedAt = arrivalAt(now())
+      return batches.submit(await together(events.map((event) => toItem(event, arrivedAt))))
+    },
     idle: async () => batches.idle(),
   }
 }
 
 const write = async (
-  { database, sketches, rules, lifetimes, repositories, originOf, pendingOf }: Needs,
-  remembered: Remembered,
+  { database, sketches, rules, lifetimes, repositories, originOf, pendingOf, remembered, stateTimes, now }: Recording,
   items: Item[],
 ): Promise<Outcome[]> => {
   const once = new Map<EventId, Item>()
@@ -155,12 +163,13 @@ const write = async (
   }
 
   const events = counted.map(({ event }) => event)
+  const observed = stateTimes(counted)
   const repeated = await storeBatch(
     { database, sketches },
     {
       arrivals,
       additions,
-      sightings: sightingsIn(events, { remembered, originOf }),
+      sightings: sightingsIn(observed instanceof Promise ? await observed : observed, { remembered, originOf, now }),
       requests: events.flatMap((event) => pendingOf(event) ?? []),
       unreadable: arrivals.flatMap((item) => item.unreadable ?? []),
     },

@@ -45,7 +45,10 @@ export const createReceptions = (database: Database, now: () => Date): Reception
   return {
     heard: (events) => {
       const lastReceivedAt = microsOf(now())
-      for (const { registry, at } of events) add(registry, { lastEventAt: at, lastReceivedAt, events: 1 })
+      for (const { registry, at } of events) {
+        // The clock of a registry may be ahead; no event is later than its arrival.
+        add(registry, { lastEventAt: Math.min(at, lastReceivedAt), lastReceivedAt, events: 1 })
+      }
     },
     refused: (status) => {
       addRefused(`${REFUSED_PREFIX}${status}`, 1)
@@ -91,6 +94,27 @@ const write = async (database: Database, heard: Heard, refused: Map<string, numb
             events = receptions.events + excluded.events
     `.execute(tx)
   })
+
+/**
+ * Gives registries the receptions that were recorded under one of their aliases.
+ * @param aliases each with the name of its registry.
+ */
+export const mergeReceptions = async (database: Database, aliases: ReadonlyMap<string, string>): Promise<void> => {
+  await sql`
+    with moved as (
+      delete from receptions r using unnest(${[...aliases.keys()]}::text[], ${[...aliases.values()]}::text[])
+        as aliases (alias, name)
+      where r.registry = aliases.alias
+      returning aliases.name, r.last_event_at, r.last_received_at, r.events
+    )
+    insert into receptions as stored (registry, last_event_at, last_received_at, events)
+    select name, max(last_event_at), max(last_received_at), sum(events) from moved group by name order by name
+    on conflict (registry) do update
+      set last_event_at = greatest(stored.last_event_at, excluded.last_event_at),
+          last_received_at = greatest(stored.last_received_at, excluded.last_received_at),
+          events = stored.events + excluded.events
+  `.execute(database.sql)
+}
 
 /** The registries heard of, the one heard of last first. */
 export const readReceptions = async (database: Database, limit: number): Promise<Reception[]> => {

@@ -6,6 +6,7 @@ import { endSmallDeleted } from '../inventory/record/end-deleted.js'
 import { tellKnown } from '../inventory/record/expand.js'
 import type { Shown, Sightings } from '../inventory/record/sightings.js'
 import { keepRenames } from '../inventory/record/renames.js'
+import { storeLarge } from '../inventory/record/statement-contents.js'
 import { inventoryParts } from '../inventory/record/statement.js'
 import { pendingPart, type PendingRequest } from '../pulls/record/pending.js'
 import { toldByCommit, type Database, type Run } from '../storage/database.js'
@@ -34,7 +35,7 @@ export const storeBatch = async (
   const { sightings } = batch
   const unresolved = additions.unresolved()
   const ended = sightings.repositories.filter(({ deleted }) => deleted !== undefined)
-  const more = [unresolved, unreadable, sightings.renames, ended]
+  const more = [unresolved, unreadable, sightings.renames, sightings.large, ended]
   const oneStatement = more.every(({ length }) => length === 0)
   const added = oneStatement ? sketches.addAlone(additions.list()) : undefined
   if (added) {
@@ -49,6 +50,10 @@ export const storeBatch = async (
   }
   const { repeated } = await database.transaction(async (tx) => {
     const repeated = toldByCommit(record(tx, batch).then((recorded) => recorded.repeated))
+    if (sightings.large.length > 0) {
+      await repeated
+      await storeLarge(tx, sightings.large)
+    }
     void toldByCommit(tellKnown(tx, sightings))
     await Promise.all([
       sketches.add(additions.list(), tx),

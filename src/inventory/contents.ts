@@ -20,6 +20,7 @@ type Row = {
   mediaType: string | null
   artifactType: string | null
   subject: string | null
+  known: boolean
   config: string | null
   configured: string
   listed: string | null
@@ -34,7 +35,7 @@ type Row = {
 export const contentsOfManifests = async (db: Sql, digests: readonly string[]): Promise<KnownManifest[]> => {
   if (digests.length === 0) return []
   const { rows } = await sql<Row>`
-    select m.digest, m.media_type as "mediaType", m.artifact_type as "artifactType", m.subject, m.config_digest as config,
+    select m.digest, m.media_type as "mediaType", m.artifact_type as "artifactType", m.subject, m.contents_known as known, m.config_digest as config,
       concat_ws('/', m.os, m.architecture, m.variant) as configured,
       (
         select concat_ws('/', c.os, c.architecture, c.variant) from inventory.manifest_children c
@@ -55,13 +56,15 @@ const knownManifest = (row: Row): KnownManifest[] => {
   const { digest, mediaType, configured, listed } = row
   const children = row.children ?? []
   const blobs = row.blobs ?? []
-  if (children.length > 0 || isIndex(mediaType ?? undefined))
-    return children.length > 0 ? [{ digest, kind: 'index', layers: [], children }] : []
+  if (children.length > 0 || isIndex(mediaType ?? undefined)) {
+    const kind = row.subject === null ? 'index' : 'artifact'
+    return children.length > 0 || row.known ? [{ digest, kind, layers: [], children }] : []
+  }
   if (blobs.length === 0) return []
   const config = row.config ?? blobs.find((blob) => isConfig(blob.mediaType))?.digest
   const configType = blobs.find((blob) => blob.digest === config)?.mediaType ?? undefined
   const layers = blobs.flatMap((blob) => (blob.digest === config ? [] : [blob.digest]))
-  const kind = isArtifact(row, configType) ? 'artifact' : 'image'
+  const kind = isArtifact(row, { config, configType }) ? 'artifact' : 'image'
   const platform = listed ?? configured
   return [
     {
@@ -75,17 +78,24 @@ const knownManifest = (row: Row): KnownManifest[] => {
   ]
 }
 
-/** The media types of configurations of what people run or install. */
-const IMAGE_CONFIG =
-  /^application\/(?:vnd\.oci\.image|vnd\.docker\.container\.image|vnd\.docker\.plugin|vnd\.cncf\.helm|octet-stream)/
+/** The media types of signatures, attestations and bills of materials, and of bundles that a controller applies. */
+const SUPPLEMENT =
+  /^application\/(?:vnd\.(?:dev\.cosign|dev\.sigstore|cncf\.notary|in-toto|dsse|cyclonedx|syft|cncf\.flux)[.+]|spdx\b|sarif\b)/
 
-const isConfig = (mediaType: string | null): boolean => mediaType !== null && /config|container\.image/.test(mediaType)
+const isConfig = (mediaType: string | null): boolean =>
+  mediaType !== null && /config|container\.image|oci\.empty/.test(mediaType)
 
 /**
- * What refers to another manifest, stands in an index as an attestation (BuildKit's "unknown/unknown"), or says by its type or
- * the type of its configuration that it is something else (image-spec 1.1, "Guidelines for Artifact Usage").
+ * What refers to another manifest, is listed as an attestation in an index (BuildKit's "unknown/unknown"), or is of a type that
+ * only accompanies images. Images of a type of their own are images: nobody can list all types that people run.
  */
-const isArtifact = ({ subject, artifactType, listed }: Row, configType: string | undefined): boolean =>
-  subject !== null ||
-  listed?.startsWith('unknown/unknown') === true ||
-  !IMAGE_CONFIG.test(artifactType ?? configType ?? 'application/octet-stream')
+const isArtifact = (
+  { subject, artifactType, listed, blobs }: Row,
+  { config, configType }: { config: string | undefined; configType: string | undefined },
+): boolean => {
+  if (subject !== null || listed?.startsWith('unknown/unknown') === true) return true
+  // The configuration comes first, whatever its type is called.
+  if (SUPPLEMENT.test(artifactType ?? configType ?? blobs?.[0]?.mediaType ?? '')) return true
+  const layers = (blobs ?? []).filter(({ digest }) => digest !== config)
+  return layers.length > 0 && layers.every(({ mediaType }) => SUPPLEMENT.test(mediaType ?? ''))
+}

@@ -6,10 +6,13 @@ export type MetricTimeFrame = '7d' | '28d' | 'month' | 'all' | 'none'
 type DataSource = 'redis_hll' | 'redis' | 'database' | 'pulls' | 'system' | 'setting'
 export type DataCategory = 'standard' | 'subscription' | 'operational' | 'optional'
 
+/** The type of a value in the payload. */
+export type ValueType = 'string' | 'number' | 'boolean' | 'object'
+
 type MetricFields = {
   key_path: string
   description: string
-  value_type: 'string' | 'number' | 'boolean' | 'object'
+  value_type: ValueType
   status: 'active' | 'removed' | 'broken'
   data_source: DataSource
   data_category: DataCategory
@@ -29,11 +32,12 @@ export type Known = {
   uniqueEvents: ReadonlySet<string>
   /** Events with totals. */
   totalEvents: ReadonlySet<string>
-  queries: ReadonlySet<string>
+  /** Queries, each with the time frames that it counts over. */
+  queries: ReadonlyMap<string, readonly MetricTimeFrame[]>
   /** Measures of pulls. */
   measures: ReadonlySet<string>
-  systemValues: ReadonlySet<string>
-  settingValues: ReadonlySet<string>
+  systemValues: ReadonlyMap<string, ValueType>
+  settingValues: ReadonlyMap<string, ValueType>
 }
 
 const SUFFIX: Partial<Record<MetricTimeFrame, string>> = {
@@ -58,7 +62,7 @@ export const loadMetrics = (folder: string, read: ReadDefinition, known: Known):
       return []
     }
   })
-  problems.push(...metrics.flatMap((metric) => unknownReferences(metric, known)), ...clashes(metrics))
+  problems.push(...metrics.flatMap((metric) => wrongReferences(metric, known)), ...clashes(metrics))
   if (problems.length > 0) throw new MetricsError(folder, problems)
   return metrics
 }
@@ -92,21 +96,21 @@ const expand = (document: MetricDocument, file: string): LoadedMetric[] => {
   }))
 }
 
-const unknownReferences = ({ definition, file }: LoadedMetric, known: Known): string[] => {
+type Options = Partial<Record<'event' | 'query' | 'measure' | 'value' | 'by', string>> & { events?: string[] }
+
+const wrongReferences = ({ definition, file }: LoadedMetric, known: Known): string[] => {
   if (definition.status === 'removed') return []
-  const {
-    events = [],
-    event,
-    query,
-    measure,
-    value,
-  } = definition.options as Partial<Record<'event' | 'query' | 'measure' | 'value', string>> & {
-    events?: string[]
-  }
-  const missing = (key: string, name: string | undefined, names: ReadonlySet<string>, what: string): string[] =>
-    name === undefined || names.has(name)
+  const { events = [], event, query, measure, value, by } = definition.options as Options
+  const missing = (
+    key: string,
+    name = '',
+    names: ReadonlySet<string> | ReadonlyMap<string, unknown>,
+    what: string,
+  ): string[] => (names.has(name) ? [] : [`${file}: options.${key} is "${name}", expected ${what}: ${listed(names)}`])
+  const wrongType = (type: ValueType | undefined): string[] =>
+    type === undefined || type === definition.value_type
       ? []
-      : [`${file}: options.${key} is "${name}", expected ${what}: ${listed(names)}`]
+      : [`${file}: value_type is "${definition.value_type}", expected ${type}: what the data source gives`]
   switch (definition.data_source) {
     case 'redis_hll':
       return events.flatMap((name, i) =>
@@ -115,18 +119,43 @@ const unknownReferences = ({ definition, file }: LoadedMetric, known: Known): st
     case 'redis':
       return missing('event', event, known.totalEvents, 'an event with a total')
     case 'database':
-      return missing('query', query, known.queries, 'a query')
+      return [
+        ...missing('query', query, known.queries, 'a query'),
+        ...wrongType('number'),
+        ...wrongTimeFrame(file, definition, known.queries.get(query ?? '')),
+      ]
     case 'pulls':
-      return missing('measure', measure, known.measures, 'a measure of pulls')
+      return [
+        ...missing('measure', measure, known.measures, 'a measure of pulls'),
+        ...wrongType(by === undefined ? 'number' : 'object'),
+      ]
     case 'system':
-      return missing('value', value, known.systemValues, 'a system value')
+      return [
+        ...missing('value', value, known.systemValues, 'a system value'),
+        ...wrongType(known.systemValues.get(value ?? '')),
+      ]
     case 'setting':
-      return missing('value', value, known.settingValues, 'a setting')
+      return [
+        ...missing('value', value, known.settingValues, 'a setting'),
+        ...wrongType(known.settingValues.get(value ?? '')),
+      ]
   }
 }
 
-const listed = (names: ReadonlySet<string>): string =>
-  names.size > 20 ? 'see definitions/events' : [...names].join(', ')
+/** A query counts over the time that is written in it: another time frame in the file would be untrue. */
+const wrongTimeFrame = (
+  file: string,
+  { time_frame, options }: MetricDefinition,
+  frames: readonly MetricTimeFrame[] | undefined,
+): string[] =>
+  frames === undefined || frames.includes(time_frame)
+    ? []
+    : [
+        `${file}: time_frame is "${time_frame}", expected ${frames.join(' or ')}: what ${String(options.query)} counts over`,
+      ]
+
+const listed = (names: ReadonlySet<string> | ReadonlyMap<string, unknown>): string =>
+  names.size > 20 ? 'see definitions/events' : [...names.keys()].join(', ')
 
 const clashes = (metrics: LoadedMetric[]): string[] => {
   const byPath = new Map<string, string>()

@@ -94,8 +94,10 @@ const orError = async (read: () => Promise<MetricValue>): Promise<MetricValue | 
 const runQuery = async (database: Database, name: string, now: Date): Promise<number> => {
   const text = queryText(name, now)
   if (text === undefined) throw new Error(`there is no query ${name}`)
-  const { rows } = await sql<Record<string, string>>`${sql.raw(text)}`.execute(database.sql)
-  return Number(Object.values(rows[0] ?? {})[0])
+  const { rows } = await sql<Record<string, string | null>>`${sql.raw(text)}`.execute(database.sql)
+  const [value = null] = Object.values(rows[0] ?? {})
+  if (value === null) throw new Error(`${name} is not known yet: no summary of the inventory has been made`)
+  return Number(value)
 }
 
 /** The complete UTC days of a time frame: the weeks or the month that unique users are counted over, too. */

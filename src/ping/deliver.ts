@@ -5,6 +5,8 @@ const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 /** Waits after the first, second, … failed attempt; after the last one a ping is given up. */
 const WAITS = [MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 8 * HOUR, 16 * HOUR, 24 * HOUR]
+/** A destination that asks for a longer pause is tried after this one. */
+const LONGEST_PAUSE = 24 * HOUR
 const REQUEST_LIMIT_MS = 30_000
 const PINGS_AT_ONCE = 10
 /**
@@ -28,6 +30,8 @@ type Needs = {
   now: () => Date
   /** Ends requests, because the process stops. */
   stopping: AbortSignal
+  /** The pause that an answer asks for; undefined if it does not ask to slow down. */
+  pauseIn?: (answer: Response, now: Date) => { retryAfterMs: number | undefined } | undefined
 }
 
 export type Deliver = {
@@ -37,11 +41,11 @@ export type Deliver = {
   now: (ping: KeptPing) => Promise<KeptPing>
 }
 
-export const createDeliver = ({ database, destination, sender, now, stopping }: Needs): Deliver => {
-  const post = postUntil(stopping)
+export const createDeliver = ({ database, destination, sender, now, stopping, pauseIn }: Needs): Deliver => {
+  const post = postUntil(stopping, (answer) => pauseIn?.(answer, now()))
   const attempt = async (ping: KeptPing): Promise<KeptPing> => {
     const start = now()
-    const failure = await post(destination, ping.payload).then(() => undefined, messageOf)
+    const failure = await post(destination, ping.payload).then(() => undefined, failureOf)
     // Not a failure of the destination: the ping is due again when it is no longer in hand, soon after the next start.
     if (failure !== undefined && stopping.aborted) throw new DeliveryError('Tallyman stops; the ping is kept')
     if (failure !== undefined) throw await noteFailure(ping, start, failure)
@@ -51,14 +55,16 @@ export const createDeliver = ({ database, destination, sender, now, stopping }: 
     return sent
   }
 
-  const noteFailure = async (ping: KeptPing, start: Date, message: string): Promise<DeliveryError> => {
+  const noteFailure = async (ping: KeptPing, start: Date, { message, pause }: Failure): Promise<DeliveryError> => {
     const at = now()
     const wait = WAITS[ping.attempts]
-    const next = wait === undefined ? undefined : new Date(at.getTime() + wait)
+    const asked = Math.min(pause?.retryAfterMs ?? 0, LONGEST_PAUSE)
+    const next = wait === undefined ? undefined : new Date(at.getTime() + Math.max(wait, asked))
     await markFailed(database, ping, message, next)
     const elapsed = Math.round((at.getTime() - start.getTime()) / 100) / 10
     const report = { error: { time: at.toISOString(), ...sender, message, elapsed } }
-    await post(new URL('usage_ping_errors', destination), report).catch(() => undefined)
+    // A destination that asks to slow down is not sent a report of that.
+    if (!pause) await post(new URL('usage_ping_errors', destination), report).catch(() => undefined)
     const fate = next ? `the ping is kept, and tried again at ${next.toISOString()}` : 'the ping is given up'
     return new DeliveryError(`${message}; ${fate}`)
   }
@@ -80,10 +86,26 @@ export const createDeliver = ({ database, destination, sender, now, stopping }: 
   }
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : 'failed')
+type Pause = ReturnType<Exclude<Needs['pauseIn'], undefined>>
+type Failure = { message: string; pause?: Pause }
+
+/** The destination asks to slow down. */
+class Busy extends DeliveryError {
+  constructor(
+    message: string,
+    readonly pause: Pause,
+  ) {
+    super(message)
+  }
+}
+
+const failureOf = (error: unknown): Failure => ({
+  message: error instanceof Error ? error.message : 'failed',
+  ...(error instanceof Busy && { pause: error.pause }),
+})
 
 const postUntil =
-  (stopping: AbortSignal) =>
+  (stopping: AbortSignal, pauseIn: (answer: Response) => Pause) =>
   async (address: URL, body: unknown): Promise<void> => {
     const url = new URL(address)
     const headers: Record<string, string> = { 'content-type': 'application/json', accept: 'application/json' }
@@ -102,6 +124,8 @@ const postUntil =
       throw new DeliveryError(`the destination cannot be reached (${reasonOf(error)})`)
     })
     await response.body?.cancel()
+    const pause = pauseIn(response)
+    if (pause) throw new Busy(`the destination answered ${response.status}: it asks to slow down`, pause)
     if (!response.ok) throw new DeliveryError(`the destination answered ${response.status}`)
   }
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Database } from '../storage/database.js'
+import type { Database, Sql } from '../storage/database.js'
 import type { ServicePing } from './payload.js'
 
 /** A kept ping and what became of its delivery. */
@@ -35,7 +35,7 @@ const toKept = (row: Row): KeptPing => ({
 
 /** Keeps a ping. @param due when it is to be sent; undefined for never. @returns the ping as it is kept. */
 export const keepPing = async (
-  database: Database,
+  db: Sql,
   { payload, metadata }: ServicePing,
   due: Date | undefined,
 ): Promise<KeptPing> => {
@@ -46,7 +46,7 @@ export const keepPing = async (
             ${next}::timestamptz)
     on conflict (recorded_at) do update set payload = excluded.payload, metadata = excluded.metadata
     returning ${columns}
-  `.execute(database.sql)
+  `.execute(db)
   return theOne(rows)
 }
 

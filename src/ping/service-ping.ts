@@ -1,16 +1,14 @@
 import type { Database } from '../storage/database.js'
-import { takeLease } from '../storage/leases.js'
+import { runIfDue, type Occurrence } from '../storage/kept-job.js'
+import type { KeptSchedule } from '../storage/schedules.js'
 import { inHandUntil, type Deliver } from './deliver.js'
 import { keepPing, type KeptPing } from './history.js'
 import type { PingKind, ServicePing } from './payload.js'
 
-const SPLAY_MS = 60_000
-/**
- * Longer than two instances' clocks and splays differ, shorter than schedules are apart. Whoever holds it may take it again,
- * so a schedule that is tighter works too.
- */
-const LEASE_SECONDS = 10 * 60
+/** The name of the job that makes pings. */
+export const PING = 'ping'
 
+const SPLAY_MS = 60_000
 type Needs = {
   database: Database
   build: (kind?: PingKind) => Promise<ServicePing>
@@ -23,41 +21,57 @@ type Needs = {
   /** Ends early when the process stops. */
   sleep: (ms: number) => Promise<void>
   stopping: AbortSignal
+  /** When pings are made. */
+  schedule: KeptSchedule
+  /** Whether all stores answer: a ping that is made without one of them has -1 in place of its numbers. */
+  storesAnswer: () => Promise<boolean>
 }
 
 export type ServicePings = {
   build: (kind?: PingKind) => Promise<ServicePing>
   /** Makes a ping, keeps it, and sends it at once. @returns it as it is kept then. @throws DeliveryError */
   sendNow: () => Promise<{ ping: KeptPing; sent: boolean }>
-  /** What the schedule calls: one of all instances makes the ping, some time within the next minute. @returns whether we did. */
-  scheduled: () => Promise<boolean>
+  /**
+   * To be called every minute: if a ping is due, one of all instances makes it within the next minute, or as soon as all stores
+   * answer. @returns whether this instance did.
+   */
+  makeDue: () => Promise<boolean>
   /** Sends what is due and in nobody's hand. */
   retry: () => Promise<void>
 }
 
 export const createServicePings = (needs: Needs): ServicePings => {
-  const { database, build, deliver, holder, now, random, sleep, stopping } = needs
-  const make = async (due: Date): Promise<KeptPing> => keepPing(database, await build(), deliver ? due : undefined)
+  const { database, build, deliver, holder, now, random, sleep, stopping, schedule, storesAnswer } = needs
 
   const retry = async (): Promise<void> => {
     await deliver?.due()
+  }
+
+  /** The ping and the note that it was made are one transaction: however often this is tried, there is one ping. */
+  const makeScheduled = async ({ complete }: Occurrence): Promise<'done' | 'later'> => {
+    if (!(await storesAnswer())) return 'later'
+    await sleep(random() * SPLAY_MS)
+    if (stopping.aborted) return 'later'
+    const ping = await build()
+    // One that did not answer meanwhile has left its mark on the numbers.
+    if (!(await storesAnswer())) return 'later'
+    await database.transaction(async (tx) => {
+      if (await complete(tx)) await keepPing(tx, ping, deliver && now())
+    })
+    return 'done'
   }
 
   return {
     build,
     retry,
     sendNow: async () => {
-      const ping = await make(inHandUntil(now()))
+      const ping = await keepPing(database.sql, await build(), deliver && inHandUntil(now()))
       return deliver ? { ping: await deliver.now(ping), sent: true } : { ping, sent: false }
     },
-    scheduled: async () => {
-      await sleep(random() * SPLAY_MS)
-      if (stopping.aborted) return false
-      // The lease is never given back: another instance that wakes up later must not make a second ping at this time.
-      if (!(await takeLease(database, 'ping', holder, LEASE_SECONDS))) return false
-      await make(now())
-      await retry()
-      return true
+    makeDue: async () => {
+      const made = await runIfDue({ database, holder, now }, schedule, makeScheduled)
+      if (made) await retry()
+      return made
     },
   }
 }

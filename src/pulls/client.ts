@@ -1,9 +1,7 @@
 import { DefinitionError, type ReadDefinition } from '../definitions/definition-file.js'
+import type { ClientKind } from '../events/client-kinds.js'
 import { NotBounded } from './pattern/positions.js'
 import { stepsOf } from './pattern/steps.js'
-
-export const CLIENT_KINDS = ['runtime', 'builder', 'updater', 'scanner', 'mirror', 'cli', 'gitops', 'bot'] as const
-type ClientKind = (typeof CLIENT_KINDS)[number]
 
 /** What a user agent says of itself; anybody can say anything. */
 type Client = {

@@ -10,8 +10,14 @@ export const isStorageAway = (error: unknown): boolean => {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   // A file that is not there has the same code as a socket that is not.
   if (code === 'ENOENT') return 'syscall' in error && error.syscall === 'connect'
-  return SOCKET.has(code) || SERVER.test(code) || CLIENT.test(error.message) || REDIS.has(error.name)
+  if (SOCKET.has(code)) return true
+  // What PostgreSQL says may quote a text that somebody sent: only its code decides.
+  if (SQLSTATE.test(code)) return SERVER.test(code)
+  return CLIENT.test(error.message) || REDIS.has(error.name)
 }
+
+/** Codes of sockets, as EPIPE, begin with an E, and no class of PostgreSQL does. */
+const SQLSTATE = /^[0-9A-DF-Z][0-9A-Z]{4}$/
 
 const SOCKET = new Set([
   'ECONNREFUSED',

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { createLruCache } from './lru-cache.js'
 import type { SketchAddition } from './sketch-store.js'
 
 /** Members that a process knows to be in their sketches: adding them again would change nothing. */
@@ -14,7 +14,7 @@ const MOST = 50_000
 
 /** @param ttl milliseconds for which a member is known; also how late the lifetime of its sketch may be renewed. */
 export const createKnownMembers = (ttl: number): KnownMembers => {
-  const known = new LRUCache<string, true>({ max: MOST, ttl })
+  const known = createLruCache<true>(MOST, { ttl })
   return {
     without: (additions) =>
       additions

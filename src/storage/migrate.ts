@@ -10,9 +10,16 @@ import { pullChains } from './migrations/0008-pull-chains.js'
 import { pullBehaviours } from './migrations/0009-pull-behaviours.js'
 import { pullPreviousNames } from './migrations/0010-pull-previous-names.js'
 import { pullWindows } from './migrations/0011-pull-windows.js'
+import { registryIdentity } from './migrations/0012-registry-identity.js'
+import { knownAndUnknown } from './migrations/0013-known-and-unknown.js'
+import { regstatHistory } from './migrations/0014-regstat-history.js'
+import { provisionalPulls } from './migrations/0015-provisional-pulls.js'
+import { schedules } from './migrations/0016-schedules.js'
+import { stateTimes } from './migrations/0017-state-times.js'
+import { uses } from './migrations/0018-uses.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
-const MIGRATIONS = {
+export const MIGRATIONS = {
   '0001-counters': counters,
   '0002-inventory': inventory,
   '0003-regstat': regstat,
@@ -24,6 +31,13 @@ const MIGRATIONS = {
   '0009-pull-behaviours': pullBehaviours,
   '0010-pull-previous-names': pullPreviousNames,
   '0011-pull-windows': pullWindows,
+  '0012-registry-identity': registryIdentity,
+  '0013-known-and-unknown': knownAndUnknown,
+  '0014-regstat-history': regstatHistory,
+  '0015-provisional-pulls': provisionalPulls,
+  '0016-schedules': schedules,
+  '0017-state-times': stateTimes,
+  '0018-uses': uses,
 }
 
 /**

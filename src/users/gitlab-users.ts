@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { pauseIn } from '../events/retry-after.js'
 import { comparable, DirectoryAway, type UserDirectory } from './directory.js'
 
 const REMEMBERED_USERS = 50_000
@@ -9,6 +10,8 @@ const PATIENCE_MS = 300
 const REQUEST_LIMIT_MS = 5_000
 /** After a failure GitLab is left alone for a while, and events do not wait for it. */
 const REST_MS = 10_000
+/** A longer pause is not waited for, whatever GitLab asks for: its rate limits are per minute. */
+const LONGEST_REST_MS = 10 * 60_000
 /** What is wrong with the question is wrong with the name: the rest of the address is the same for all. */
 const REFUSED_NAME = new Set([400, 414, 422])
 const LARGEST_ANSWER = 256 * 1024
@@ -30,7 +33,8 @@ type Answer = string | typeof NOBODY
 
 /**
  * Asks a GitLab for the id of a user name (GET /users?username=, GitLab's Users API). Answers are remembered, questions
- * for one name are asked once, and an event never waits longer than 0.3 s.
+ * for one name are asked once, and an event never waits longer than 0.3 s. If GitLab asks to slow down, it is not asked until
+ * the pause is over.
  */
 export const createGitlabUsers = ({ url, token, now, patienceMs = PATIENCE_MS }: Settings): UserDirectory => {
   const remembered = new LRUCache<string, Answer>({
@@ -43,11 +47,12 @@ export const createGitlabUsers = ({ url, token, now, patienceMs = PATIENCE_MS }:
 
   const ask = async (name: string): Promise<Answer> => {
     try {
-      const answer = await requestId(url, token, name)
+      const answer = await requestId({ url, token, now }, name)
       remembered.set(name, answer, { ttl: answer === NOBODY ? REMEMBER_UNKNOWN_MS : REMEMBER_FOUND_MS })
       return answer
     } catch (error) {
-      restUntil = now().getTime() + REST_MS
+      const asked = error instanceof GitlabBusy ? Math.min(error.retryAfterMs ?? 0, LONGEST_REST_MS) : 0
+      restUntil = Math.max(restUntil, now().getTime() + Math.max(REST_MS, asked))
       throw error
     } finally {
       asking.delete(name)
@@ -90,7 +95,17 @@ const patiently = async <T>(question: Promise<T>, patienceMs: number): Promise<T
   }
 }
 
-const requestId = async (url: string, token: string, name: string): Promise<Answer> => {
+/** GitLab asks to slow down. */
+class GitlabBusy extends DirectoryAway {
+  constructor(
+    status: number,
+    readonly retryAfterMs: number | undefined,
+  ) {
+    super(`GitLab answered ${status}: it asks to slow down`)
+  }
+}
+
+const requestId = async ({ url, token, now }: Settings, name: string): Promise<Answer> => {
   const address = `${url.replace(/\/+$/, '')}/users?username=${encodeURIComponent(name)}`
   const response = await fetch(address, {
     headers: { 'private-token': token, accept: 'application/json' },
@@ -102,6 +117,8 @@ const requestId = async (url: string, token: string, name: string): Promise<Answ
   if (!response.ok) {
     await response.body?.cancel()
     if (REFUSED_NAME.has(response.status)) return NOBODY
+    const pause = pauseIn(response, now())
+    if (pause) throw new GitlabBusy(response.status, pause.retryAfterMs)
     throw new DirectoryAway(`GitLab answered ${response.status}`)
   }
   return idIn(await boundedText(response), name)

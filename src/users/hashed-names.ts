@@ -14,7 +14,8 @@ export type HashedNames = Omit<UserDirectory, 'idOf'> & { idOf: (name: string) =
  * without the key nobody can tell a name from an id.
  */
 export const createHashedNames = (key: string): HashedNames => {
-  const remembered = new LRUCache<string, string>({ max: REMEMBERED_NAMES })
+  // By size, so that the cache grows: a limit of entries allocates all of them at once.
+  const remembered = new LRUCache<string, string>({ maxSize: REMEMBERED_NAMES, sizeCalculation: () => 1 })
   return {
     kind: 'hash',
     idOf: (name) => {

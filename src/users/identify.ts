@@ -8,22 +8,33 @@ export type Identity = { member: string } | { uncounted: UncountedUserReason } |
 
 type Answer = Identity | undefined
 
-/** Tells who is behind an event; undefined for anonymous ones. Most answers are there at once, and are not waited for. */
-export type Identify = (event: RegistryEvent, kind: 'user' | 'deploy_token') => Answer | Promise<Answer>
+/** Whom an event is counted for. */
+type Kind = 'user' | 'deploy_token'
 
-type Needs = {
+/** Tells who is behind an event; undefined for anonymous ones. Most answers are there at once, and are not waited for. */
+export type Identify = (event: RegistryEvent, kind: Kind) => Answer | Promise<Answer>
+
+/** The same of a name alone. */
+export type IdentifyName = (name: string, kind: Kind) => Identity | Promise<Identity>
+
+type NameDeps = {
   directory: UserDirectory
   /** Deploy tokens are no users, so no directory knows them: their name is hashed. */
   deployTokens: { idOf: (name: string) => string }
-  /** Set where the registry sends GitLab's JWT in `actor.user`. */
-  verifyUserToken?: VerifyUserToken
+  /** Whether ids come from GitLab's JWT where an event has one. */
+  hasUserTokens: boolean
 }
 
-export const createIdentify = ({ directory, deployTokens, verifyUserToken }: Needs): Identify => {
+/** The one place where a name becomes an id: for events without a JWT, and for the API. */
+export const createIdentifyName = ({ directory, deployTokens, hasUserTokens }: NameDeps): IdentifyName => {
   const known = (id: string | undefined): Identity =>
     id === undefined ? { uncounted: 'unknown_user' } : { member: id }
 
-  const byName = (name: string): Identity | Promise<Identity> => {
+  return (name, kind) => {
+    const isHashed = kind === 'deploy_token' || directory.kind === 'hash'
+    // Nobody, person or deploy token, must be counted under the id of the JWT here and under a hash of the name there.
+    if (hasUserTokens && isHashed) return { uncounted: 'no_user_token' }
+    if (kind === 'deploy_token') return { member: deployTokens.idOf(name) }
     const failed = (error: unknown): Identity => {
       if (error instanceof DirectoryAway) return { unresolved: comparable(name) }
       throw error
@@ -35,18 +46,22 @@ export const createIdentify = ({ directory, deployTokens, verifyUserToken }: Nee
       return failed(error)
     }
   }
+}
 
-  return ({ actor, at }, kind) => {
+type Needs = {
+  identifyName: IdentifyName
+  /** Set where the registry sends GitLab's JWT in `actor.user`. */
+  verifyUserToken?: VerifyUserToken
+}
+
+export const createIdentify =
+  ({ identifyName, verifyUserToken }: Needs): Identify =>
+  ({ actor, at }, kind) => {
     if (verifyUserToken && actor.token !== undefined) {
       return verifyUserToken(actor.token, at).then((claims) => {
         const id = kind === 'user' ? claims?.userId : claims?.deployTokenId
         return id === undefined ? { uncounted: 'bad_user_token' } : { member: id }
       })
     }
-    if (actor.name === undefined) return undefined
-    if (kind === 'deploy_token') return { member: deployTokens.idOf(actor.name) }
-    // One person must not be counted under the id of the token here and under a hash of the name there.
-    if (verifyUserToken && directory.kind === 'hash') return { uncounted: 'no_user_token' }
-    return byName(actor.name)
+    return actor.name === undefined ? undefined : identifyName(actor.name, kind)
   }
-}

@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { notified } from '../servers/app.js'
 import { machineClock } from '../servers/clock.js'
-import { temporaryFolder } from '../servers/process.js'
+import { eventually, temporaryFolder } from '../servers/process.js'
 import { ROOT, startService, type Service } from '../servers/service.js'
 import { spawnTallyman, tallyman, type Result } from '../servers/tallyman.js'
 import { startStub, type Stub } from '../servers/stub.js'
@@ -48,6 +48,8 @@ describe('help', () => {
     ['pulls', 'forget'],
     ['clients', 'test'],
     ['sql'],
+    ['registries'],
+    ['registries', 'join'],
     ['migrate'],
   ])('tallyman %s %s --help explains itself', async (...command) => {
     const { code, out } = await tallyman({}, ...command.filter(Boolean), '--help')
@@ -239,11 +241,17 @@ describe.each([
     const first = await asked('images', '--limit', '1', '--json')
     const { items, next } = JSON.parse(first.out) as { items: { tag: string }[]; next: string }
     expect(items.map(({ tag }) => tag)).toEqual(['1.0'])
-    expect((await asked('images', '--limit', '1')).err).toBe(`there is more: --cursor ${next}, or --all\n`)
+    expect((await asked('images', '--limit', '1')).err).toContain(`there is more: --cursor ${next}, or --all\n`)
     const rest = await asked('images', '--cursor', next, '--csv')
     expect(rest.out).toMatch(/^registry,repository,tag,digest,[^\n]*\r\nregistry.example,team\/app,2\.0,sha256:/)
     expect((await asked('images', '--all', '--csv')).out.split('\r\n')).toHaveLength(4)
     expect((await asked('refresh')).out).toBe('the summary is made\n')
+    const noted = await asked('images', '--all', '--csv')
+    expect(noted.out.split('\r\n')).toHaveLength(4)
+    expect(noted.err).toMatch(/^note: contents of 1 manifests are unknown: add "includereferences: true"/)
+    expect((await tallyman(environment, 'status')).out).toMatch(
+      /contents of 1 manifests are unknown: .*\n +notifications:\n/,
+    )
     expect((await asked('retry-reads')).out).toBe('0 manifests will be read again\n')
     expect((await asked('totals')).out).toMatch(/as of \d{4}-/)
     expect(await asked('old-images', '--older-than', 'soon')).toMatchObject({
@@ -284,8 +292,44 @@ describe.each([
     if (servers) expect((await tallyman(environment, 'migrate')).out).toBe('the schema is up to date\n')
     else expect((await tallyman(environment, 'migrate')).err).toMatch(/in use by process/)
     expect((await tallyman(environment, 'metrics', 'check')).out).toMatch(
-      /^28 events and 148 metrics are declared, and all are right\n$/,
+      /^28 events and 150 metrics are declared, and all are right\n$/,
     )
+  })
+
+  test('registries lists them, and joins two while the service runs', async () => {
+    const reported = (instanceID: string, host: string): unknown =>
+      notified({ request: { host, method: 'PUT' }, source: { addr: 'r:5000', instanceID } })
+    await service.notify({ events: [reported('one', 'a:5000'), reported('two', 'b:5000'), reported('one', 'b:5000')] })
+    await service.get('/status')
+    expect((await tallyman(environment, 'status')).out).toMatch(
+      /conflict: a:5000 reported b:5000, a host of b:5000; 1 events, .*\n.*: tallyman registries join a:5000 b:5000\n/,
+    )
+    expect((await tallyman(environment, 'registries')).out).toMatch(
+      /^registry .*\n(.*\n)*a:5000 +a:5000 +1 +2 +\d{4}-.* its processes\n/,
+    )
+    const join = ['registries', 'join', 'a:5000', 'b:5000']
+    expect((await tallyman(environment, ...join, '--dry-run')).out).toMatch(
+      /^a:5000 would become an alias of b:5000: 1 hosts/,
+    )
+    expect(JSON.parse((await tallyman(environment, ...join, '--json')).out)).toMatchObject({
+      dryRun: false,
+      hosts: ['a:5000'],
+      processes: 1,
+    })
+    expect(await tallyman(environment, ...join)).toMatchObject({
+      code: 1,
+      err: 'tallyman: a:5000 and b:5000 are one registry already\n',
+    })
+    await eventually(
+      'the service has noticed',
+      async () => {
+        await service.notify({ events: [reported('one', 'a:5000')] })
+        const { registries } = (await (await service.get('/registries')).json()) as { registries: { name: string }[] }
+        return !registries.some(({ name }) => name === 'a:5000')
+      },
+      120,
+    )
+    expect((await tallyman(environment, 'status')).out).not.toContain('conflict')
   })
 })
 

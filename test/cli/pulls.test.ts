@@ -21,26 +21,27 @@ describe('tallyman clients test', () => {
 
 describe('tallyman pulls', () => {
   const folder = embeddedFolder()
+  const now = machineClock().toISOString()
   let servers: Awaited<ReturnType<typeof openServers>>
   beforeAll(async () => {
     servers = await openServers()
     const database = openPostgres(servers.environment.DATABASE_URL)
     await sql`
       insert into pulls.outcomes (id, what, at, registry, repository, tag, by_tag, origin, endpoint, source, gets, client, kind)
-      select n::text, 'invocation', now() - n * interval '1 hour', 'registry.example', 'team/app', '1.0', true,
+      select n::text, 'invocation', ${now}::timestamptz - n * interval '1 hour', 'registry.example', 'team/app', '1.0', true,
         'origin' || n % 3, 'endpoint', 'notification', n % 2, 'containerd', 'runtime'
       from generate_series(1, 60) n
     `.execute(database.sql)
     await sql`
       with repository as (
         insert into inventory.repositories (registry, name, first_seen_at, last_seen_at)
-        values ('registry.example', 'team/app', now(), now()) returning id
+        values ('registry.example', 'team/app', ${now}::timestamptz, ${now}::timestamptz) returning id
       )
       insert into inventory.tags (repository_id, name, digest, pointed_at, pushed_at, pulled_at)
-      select id, tag, 'sha256:' || tag, now(), now() - interval '200 days', pulled_at
-      from repository, (values ('1.0', now() - interval '1 hour'), ('never', null)) as told (tag, pulled_at)
+      select id, tag, 'sha256:' || tag, ${now}::timestamptz, ${now}::timestamptz - interval '200 days', pulled_at
+      from repository, (values ('1.0', ${now}::timestamptz - interval '1 hour'), ('never', null)) as told (tag, pulled_at)
     `.execute(database.sql)
-    await sql`insert into pulls.registries (registry, folded_to) values ('registry.example', now())`.execute(
+    await sql`insert into pulls.registries (registry, folded_to) values ('registry.example', ${now}::timestamptz)`.execute(
       database.sql,
     )
     await database.close()

@@ -5,7 +5,7 @@ import { countUnresolved } from '../../src/counters/unresolved-users.js'
 import { createIngest, type Ingest } from '../../src/ingest/ingest.js'
 import { DirectoryAway, type UserDirectory } from '../../src/users/directory.js'
 import { createHashedNames } from '../../src/users/hashed-names.js'
-import { createIdentify } from '../../src/users/identify.js'
+import { createIdentify, createIdentifyName } from '../../src/users/identify.js'
 import { counted, countOf, LIFETIMES, RULES } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
@@ -51,7 +51,9 @@ describe.each(STORE_PAIRS)('people the directory could not tell, on %s', (_, ope
     const { database, sketches } = stores
     const needs = { database, sketches, rules: RULES, lifetimes: LIFETIMES, now }
     const repositories = createRepositories(needs)
-    const identify = createIdentify({ directory, deployTokens: createHashedNames('a key for tests') })
+    const deployTokens = createHashedNames('a key for tests')
+    const identifyName = createIdentifyName({ directory, deployTokens, hasUserTokens: false })
+    const identify = createIdentify({ identifyName })
     const { ingest } = createIngest({
       ...needs,
       identify,

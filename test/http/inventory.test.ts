@@ -94,10 +94,40 @@ test('the summary can be made now, and the ping reads it', async () => {
   })
 })
 
+test('before the first summary the sums of the ping are not known, and not none', async () => {
+  const fresh = await openApp()
+  const body = (await (await fresh.get('/usage_data/service_ping')).json()) as { counts: Record<string, number> }
+  await fresh.close()
+  expect(body.counts).toMatchObject({ inventory_tags: -1, inventory_bytes: -1 })
+})
+
+test('what is not known is counted beside the answer, in the status, the metrics and the ping, with what makes it known', async () => {
+  const target = {
+    repository: 'team/unknown',
+    tag: '1',
+    digest: digestOf('f'),
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+  }
+  await app.notify({ events: [notified({ target })] })
+  await app.post('/inventory/summary')
+  const note = expect.stringMatching(
+    /^contents of 1 manifests are unknown: add "includereferences: true" .*, or a "url"/,
+  )
+  expect((await get('/inventory/images')).body).toMatchObject({ unknown: { contents: 1 }, notes: [note] })
+  expect((await get('/inventory/images?repository=team/app')).body).not.toHaveProperty('notes')
+  expect((await get('/status')).body).toMatchObject({
+    unknownContents: [{ registry: 'registry.example', manifests: 1, isRead: false, note }],
+  })
+  expect(await (await app.get('/metrics')).text()).toMatch(/^tallyman_inventory_unknown\{what="contents"\} 1$/m)
+  expect((await get('/usage_data/service_ping')).body).toMatchObject({
+    counts: { inventory_unknown_contents: 1, inventory_unknown_sizes: 0 },
+  })
+})
+
 test('manifests that could not be read are read again when somebody asks for it', async () => {
   const response = await app.post('/inventory/retry-reads')
   expect([response.status, await response.json()]).toEqual([200, { manifests: 0 }])
-  expect((await get('/status')).body).toMatchObject({ unreadManifests: { waiting: 0, givenUp: 0 } })
+  expect((await get('/status')).body).toMatchObject({ unreadManifests: { waiting: 1, givenUp: 0 } })
 })
 
 test('a question that takes too long is 504, with what makes it smaller', () => {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { notified, openApp, type TestApp } from '../servers/app.js'
 import { NOTIFICATION_TOKEN } from '../servers/service.js'
+import { digestNamed } from '../servers/stub-registry.js'
 
 let app: TestApp
 beforeAll(async () => {
@@ -92,6 +93,49 @@ describe('the webhook takes', () => {
   })
 })
 
+describe('a body up to the limit', () => {
+  const LARGEST = 16 * 1024 * 1024
+  const bodyOf = (bytes: number): string => {
+    const body = JSON.stringify({ events: [notified()] })
+    return body + ' '.repeat(bytes - body.length)
+  }
+
+  test('of 16 MiB is stored', async () => {
+    expect(await report(await app.notify(bodyOf(LARGEST)))).toEqual({
+      status: 200,
+      recorded: 1,
+      repeated: 0,
+      skipped: {},
+    })
+  })
+
+  test('of 16 MiB is stored when its length was not announced', async () => {
+    const answer = await answered('Connection: close\r\nTransfer-Encoding: chunked', (socket) => {
+      socket.write(`${LARGEST.toString(16)}\r\n${bodyOf(LARGEST)}\r\n0\r\n\r\n`)
+    })
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /)
+  })
+
+  test('of 4 MiB with the references of a large manifest is stored as one event', async () => {
+    const references = Array.from({ length: 30_000 }, (_, i) => ({ size: i, digest: digestNamed(i.toString(16)) }))
+    const digest = digestNamed('1a')
+    const target = {
+      repository: 'ci/cache',
+      tag: 'cache',
+      digest,
+      mediaType: 'application/vnd.oci.image.manifest.v1+json',
+      url: `/v2/ci/cache/manifests/${digest}`,
+      references,
+    }
+    const answer = await app.notify(JSON.stringify({ events: [notified({ target })] }, null, 3))
+    expect(await report(answer)).toEqual({ status: 200, recorded: 1, repeated: 0, skipped: {} })
+    const { rows } = await sql<{ entries: number }>`
+      select count(*)::int as entries from inventory.manifest_blobs where manifest_digest = ${digest}
+    `.execute(app.app.core.stores.database.sql)
+    expect(rows).toEqual([{ entries: 30_000 }])
+  })
+})
+
 describe('what cannot be read is set aside', () => {
   test('with its reason, and without address, token or user agent', async () => {
     const secrets = { actor: { name: 'a', user: 'header.payload.signature' }, action: 'fly' }
@@ -147,12 +191,12 @@ describe('the webhook refuses', () => {
     })
   })
 
-  test('a body of more than a mebibyte with 413, and goes on serving', async () => {
+  test('a body of more than 16 MiB with 413, and goes on serving', async () => {
     // A length that is only announced: while a body is on its way, fetch may lose the answer with the connection.
-    const answer = await answered('Content-Length: 1048577', () => undefined)
+    const answer = await answered(`Content-Length: ${16 * 1024 * 1024 + 1}`, () => undefined)
     expect(answer).toMatch(/^HTTP\/1\.1 413 /)
     expect(answer).toMatch(/connection: close/i)
-    expect(answer).toMatch(/"message":"413 Content Too Large: a notification may have 1048576 bytes"/)
+    expect(answer).toMatch(/"message":"413 Content Too Large: a notification may have 16777216 bytes"/)
     expect((await app.notify({ events: [notified()] })).status).toBe(200)
   })
 

@@ -1,11 +1,15 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import express, { type ErrorRequestHandler } from 'express'
 import { problemOf } from '../../src/http/problem.js'
 import { trackRoutes } from '../../src/http/track.js'
 import { openApp, type TestApp } from '../servers/app.js'
 import { RULES } from '../servers/counting.js'
+import { temporaryFolder } from '../servers/process.js'
 import { startStub, type Stub } from '../servers/stub.js'
 
 const USERS = 'i_container_registry_push_tag_user'
@@ -48,6 +52,12 @@ describe('counting from outside by username, with a GitLab', () => {
     expect(await waiting()).toBe(0)
   })
 
+  test('a deploy token is no user: its name is hashed, and the GitLab is not asked for it', async () => {
+    const event = 'i_container_registry_push_tag_deploy_token'
+    const answer = await post('track_event', { event, username: 'deployer' })
+    expect(answer).toEqual({ status: 200, recorded: 1, skipped: {} })
+  })
+
   test('an id that could be taken for a name that waits is refused', async () => {
     expect(await post('track_event', { event: USERS, user_id: '?alice' })).toEqual({
       status: 400,
@@ -64,12 +74,36 @@ describe('counting from outside by username, with a GitLab', () => {
   })
 })
 
+describe('counting from outside by username, where ids come from the tokens of GitLab', () => {
+  const DEPLOY_TOKENS = 'i_container_registry_push_tag_deploy_token'
+  let folder: ReturnType<typeof temporaryFolder>
+  let app: TestApp
+  beforeAll(async () => {
+    folder = temporaryFolder('keys')
+    const key = join(folder.path, 'key.pem')
+    const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    writeFileSync(key, publicKey.export({ type: 'spki', format: 'pem' }))
+    app = await openApp({ TALLYMAN_USER_TOKEN_KEY: key })
+  })
+  afterAll(async () => {
+    await app.close()
+    folder.remove()
+  })
+
+  test.each([USERS, DEPLOY_TOKENS])('a name would only be hashed, and counts for nobody: %s', async (event) => {
+    const answer = await app.post('/usage_data/track_event', { event, username: 'alice' })
+    expect(await answer.json()).toEqual({ recorded: 0, skipped: { no_user_token: 1 } })
+    const byId = await app.post('/usage_data/track_event', { event, user_id: 17 })
+    expect(await byId.json()).toEqual({ recorded: 1, skipped: {} })
+  })
+})
+
 test('when a store does not answer, it says that sending again may count twice, not that nothing was stored', async () => {
   const silent = Object.assign(new Error('read ETIMEDOUT'), { code: 'ETIMEDOUT' })
   const routes = trackRoutes({
     track: async () => Promise.reject(silent),
     rules: RULES,
-    directory: { kind: 'hash', idOf: (name) => name, close: () => undefined },
+    identifyName: (name) => ({ member: name }),
     hashed: { idOf: (text) => text },
   })
   const answerProblem: ErrorRequestHandler = (error, _request, response, next) => {

@@ -4,7 +4,9 @@ import { createBatches, Overloaded, type Batches } from '../../src/ingest/batche
 import { runs } from '../servers/runs.js'
 
 /** Batches whose writing a test ends when it wants. */
-const controlled = (settings: { largestBatch?: number; longestQueue?: number } = {}) => {
+const controlled = (
+  settings: { largestBatch?: number; longestQueue?: number; weightOf?: (item: number) => number } = {},
+) => {
   const written: number[][] = []
   const underWay: { finish: () => void; fail: (error: Error) => void }[] = []
   const batches: Batches<number, string> = createBatches({
@@ -15,6 +17,7 @@ const controlled = (settings: { largestBatch?: number; longestQueue?: number } =
       })
       return items.map((item) => `wrote ${item}`)
     },
+    ...(settings.weightOf && { weightOf: settings.weightOf }),
     largestBatch: settings.largestBatch ?? 100,
     longestQueue: settings.longestQueue ?? 1_000,
   })
@@ -53,6 +56,18 @@ describe('batches', () => {
       [9, 10],
     ])
     expect((await Promise.all(answers)).flat()).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((n) => `wrote ${n}`))
+  })
+
+  test('an item that is much work is a batch alone, and takes no other along', async () => {
+    const { batches, written, underWay, turn } = controlled({ largestBatch: 9, longestQueue: 20, weightOf: (n) => n })
+    const answers = [[1], [2, 3], [6], [50, 4, 5]].map(async (items) => batches.submit(items))
+    await expect(batches.submit([1])).rejects.toThrow(Overloaded)
+    for (let i = 0; i < 5; i++) {
+      underWay[i]?.finish()
+      await turn()
+    }
+    expect(written).toEqual([[1], [2, 3], [6], [50], [4, 5]])
+    expect((await Promise.all(answers)).flat()).toHaveLength(7)
   })
 
   test('beyond the queue arrivals are refused, and taken again when it is shorter', async () => {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { microsOf } from '../../src/events/calendar.js'
-import { readEnvelope } from '../../src/events/notification.js'
 import type { RegistryEvent, UnreadableEvent } from '../../src/events/registry-event.js'
+import { readByHost } from '../servers/events.js'
 import { counted, createCounting } from '../servers/counting.js'
 import { runsOn } from '../servers/runs.js'
 import { fixture } from '../servers/service.js'
@@ -23,7 +23,7 @@ const bodies = fixture('registry-notifications.jsonl')
   .trim()
   .split('\n')
   .map((line) => (JSON.parse(line) as { body: string }).body)
-const envelopes = bodies.map((body) => readEnvelope(Buffer.from(body), NOW))
+const envelopes = bodies.map((body) => readByHost(body, NOW))
 const sent = new Map(
   bodies.flatMap((body) => (JSON.parse(body) as { events: Sent[] }).events).map((event) => [event.id, event]),
 )

@@ -4,13 +4,13 @@ import { ask, type Item } from '../../src/inventory/questions/ask.js'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
 import { learnManifest } from '../../src/inventory/record/learn-manifest.js'
 import { summarize } from '../../src/inventory/summary/summarize.js'
-import { fixedClock, NOW } from '../servers/clock.js'
 import { createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
+const NOW = new Date('2026-11-27T12:00:00Z')
 const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
 const FOREIGN = 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip'
 const SCHEMA_1 = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
@@ -41,9 +41,10 @@ describe.each(STORE_PAIRS)('what is in use on %s', (_, open) => {
   }
   const digests = async (question: string): Promise<string[]> =>
     (await asked(question)).map(({ digest, blob_digest }) => short(digest ?? blob_digest))
-  const summary = async (): Promise<void> => summarize(stores.database, fixedClock)
+  const summary = async (): Promise<void> => summarize(stores.database, () => NOW)
 
   const CACHE = [part('cac1', LAYER), part('cac2', 'application/vnd.buildkit.cacheconfig.v0')]
+  const IMAGE = [part('c1', OCI_CONFIG), part('b1', LAYER)]
   const pushCache = async (): Promise<unknown> =>
     ingest(blob('cac1'), blob('cac2'), blob('cac3'), index('cace', { tag: 'cache', references: CACHE }))
 
@@ -61,20 +62,27 @@ describe.each(STORE_PAIRS)('what is in use on %s', (_, open) => {
     ])
   })
 
-  test('such an index lacks a blob that was deleted; the image of an index is no blob', async () => {
+  test('such an index lacks a blob that was deleted; an index lacks an image that was deleted', async () => {
     await pushCache()
     await ingest(image('a1', { references: CACHE }), index('a5', { tag: '1', references: [part('a1', OCI_IMAGE)] }))
     await ingest({ action: 'delete', digest: digestOf('cac1'), at: '2026-11-19T10:00:00Z' })
     await ingest({ action: 'delete', digest: digestOf('a1'), at: '2026-11-19T10:00:00Z' })
     await summary()
     const missing = await asked('missing-blobs')
-    expect(missing.map((row) => [short(row.manifest_digest), short(row.blob_digest)])).toEqual([['cace', 'cac1']])
+    expect(missing.map((row) => [short(row.manifest_digest), short(row.blob_digest)])).toEqual([
+      ['a5', 'a1'],
+      ['cace', 'cac1'],
+    ])
   })
 
   test('nothing is untagged for certain where an index has not been read', async () => {
     const children = [part('a1', OCI_IMAGE)]
-    await ingest(image('a1', { references: CACHE }), image('a2', { references: CACHE }), index('a5', { tag: '1' }))
-    await ingest(image('a3', { repository: 'other', references: CACHE }))
+    await ingest(
+      image('a1', { references: IMAGE }),
+      image('a2', { references: IMAGE }),
+      index('a5', { tag: '1', size: 400 }),
+    )
+    await ingest(image('a3', { repository: 'other', references: IMAGE }))
     expect(await digests('untagged-manifests')).toEqual(['a3'])
     await stores.database.transaction(async (tx) =>
       learnManifest(tx, { digest: digestOf('a5'), mediaType: OCI_INDEX, size: 20, contents: children }),
@@ -83,13 +91,15 @@ describe.each(STORE_PAIRS)('what is in use on %s', (_, open) => {
   })
 
   test('a signature of what is there is not untagged', async () => {
-    await ingest(image('a1', { tag: '1', references: CACHE }), image('e1'), image('e2'))
+    await ingest(image('a1', { tag: '1', references: CACHE }), image('a9'), image('e1'), image('e2'))
     const contents = [part('e0', 'application/vnd.oci.empty.v1+json', 2)]
     const signature = { mediaType: OCI_IMAGE, size: 20, contents }
     await stores.database.transaction(async (tx) => {
       await learnManifest(tx, { ...signature, digest: digestOf('e1'), subject: digestOf('a1') })
       await learnManifest(tx, { ...signature, digest: digestOf('e2'), subject: digestOf('a9') })
     })
+    expect(await digests('untagged-manifests')).toEqual([])
+    await ingest({ action: 'delete', digest: digestOf('a9'), at: '2026-11-19T10:00:00Z' })
     expect(await digests('untagged-manifests')).toEqual(['e2'])
   })
 

@@ -54,6 +54,8 @@ describe.each(STORE_PAIRS)('the questions on %s', (_, open) => {
           bytes: 1060 + 30 + 1000 + 7000,
           orphaned_blobs: 3,
           orphaned_bytes: 400 + 5 + 7000,
+          unknown_contents: 0,
+          unknown_sizes: 0,
           deletions_28_days: expect.any(Number),
         },
       ],
@@ -64,7 +66,14 @@ describe.each(STORE_PAIRS)('the questions on %s', (_, open) => {
   })
 
   test('repositories tell unique bytes from shared ones', async () => {
-    const sizes = { bytes: 0, unique_bytes: 0, shared_bytes: 0, last_seen_at: '' }
+    const sizes = {
+      bytes: 0,
+      unique_bytes: 0,
+      shared_bytes: 0,
+      unknown_contents: 0,
+      unknown_sizes: 0,
+      last_seen_at: '',
+    }
     expect(await items('repositories')).toEqual([
       {
         ...sizes,
@@ -78,6 +87,7 @@ describe.each(STORE_PAIRS)('the questions on %s', (_, open) => {
         last_seen_at: '2026-05-10T10:00:00.000000Z',
       },
       {
+        ...sizes,
         registry: 'registry.example',
         repository: 'team/app',
         tags: 3,
@@ -89,6 +99,7 @@ describe.each(STORE_PAIRS)('the questions on %s', (_, open) => {
         last_seen_at: '2026-11-01T10:00:00.000000Z',
       },
       {
+        ...sizes,
         registry: 'registry.example',
         repository: 'team/lib',
         tags: 1,
@@ -196,7 +207,12 @@ describe.each(STORE_PAIRS)('the questions on %s', (_, open) => {
         registry: 'registry.example',
         repository: 'team/lib',
         manifest_digest: digestOf('b1'),
+        part: 'blob',
         blob_digest: digestOf('1ab1'),
+        os: null,
+        architecture: null,
+        tags: 1,
+        tag_names: '1.0',
         size: 50,
         deleted_at: '2026-11-03T10:00:00.000000Z',
       },

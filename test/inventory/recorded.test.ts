@@ -2,8 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import { microsOf } from '../../src/events/calendar.js'
-import { readEnvelope } from '../../src/events/notification.js'
 import type { RegistryEvent, UnreadableEvent } from '../../src/events/registry-event.js'
+import { readByHost } from '../servers/events.js'
 import { createCounting } from '../servers/counting.js'
 import { inventoryOf } from '../servers/inventory.js'
 import { runsOn } from '../servers/runs.js'
@@ -20,7 +20,7 @@ const eventsOf = (registry: string): (RegistryEvent | UnreadableEvent)[] =>
     .split('\n')
     .map((line) => JSON.parse(line) as Line)
     .filter((line) => line.registry === registry && line.part === 'ordinary')
-    .flatMap(({ body }) => readEnvelope(Buffer.from(body), NOW))
+    .flatMap(({ body }) => readByHost(body, NOW))
 
 /** What the registry itself answered after the last step. */
 const TAGS = ['other/app:1.0', 'team/app:1.0', 'team/app:latest', 'team/list:3', 'team/multi:3', 'team/raw:sbom']

@@ -1,8 +1,8 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { createDefinitionReader, DefinitionError } from '../../src/definitions/definition-file.js'
-import { loadMetrics, type LoadedMetric } from '../../src/metrics/definition.js'
+import { loadMetrics, type LoadedMetric, type MetricTimeFrame, type ValueType } from '../../src/metrics/definition.js'
 import { temporaryFolder } from '../servers/process.js'
 import { ROOT } from '../servers/service.js'
 
@@ -10,10 +10,13 @@ const read = createDefinitionReader(join(ROOT, 'definitions', 'schema'))
 const known = {
   uniqueEvents: new Set(['pushers']),
   totalEvents: new Set(['pushes']),
-  queries: new Set(['repositories']),
+  queries: new Map<string, MetricTimeFrame[]>([
+    ['repositories', ['all', 'none']],
+    ['deletions', ['28d']],
+  ]),
   measures: new Set(['pulls']),
-  systemValues: new Set(['uuid']),
-  settingValues: new Set(['rules']),
+  systemValues: new Map<string, ValueType>([['uuid', 'string']]),
+  settingValues: new Map<string, ValueType>([['rules', 'string']]),
 }
 
 const RIGHT = `key_path: counts.pushers
@@ -110,6 +113,44 @@ describe('metric definitions of an operator', () => {
       RIGHT.replace('7d', 'none').replace('redis_hll', 'setting').replace('events: [pushers]', 'value: x'),
       /options\.value is "x", expected a setting: rules/,
     ],
+    [
+      'a query over another time than its own',
+      RIGHT.replace('redis_hll', 'database').replace('7d', 'all').replace('events: [pushers]', 'query: deletions'),
+      /time_frame is "all", expected 28d: what deletions counts over/,
+    ],
+    [
+      'a query of now over four weeks',
+      RIGHT.replace('redis_hll', 'database').replace('7d', '28d').replace('events: [pushers]', 'query: repositories'),
+      /time_frame is "28d", expected all or none: what repositories counts over/,
+    ],
+    [
+      'a text where the source gives a number',
+      RIGHT.replace('number', 'string')
+        .replace('7d', 'all')
+        .replace('redis_hll', 'database')
+        .replace('events: [pushers]', 'query: repositories'),
+      /value_type is "string", expected number: what the data source gives/,
+    ],
+    [
+      'a number where the source gives a text',
+      RIGHT.replace('7d', 'none').replace('redis_hll', 'system').replace('events: [pushers]', 'value: uuid'),
+      /value_type is "number", expected string/,
+    ],
+    [
+      'a number where the source gives an object',
+      RIGHT.replace('redis_hll', 'pulls').replace('{ events: [pushers] }', '{ measure: pulls, by: kind }'),
+      /value_type is "number", expected object/,
+    ],
+    [
+      "GitLab's class that makes the value",
+      `${RIGHT}instrumentation_class: RedisHLLMetric\n`,
+      /instrumentation_class has no effect here: data_source and options say how the value is made; remove it/,
+    ],
+    [
+      "GitLab's schema of the value",
+      `${RIGHT}value_json_schema: x.json\n`,
+      /value_json_schema has no effect here: .*; remove it/,
+    ],
     ['broken YAML', 'key_path: [', /not YAML/],
     ['an empty file', '', /the document is null, expected object/],
   ])('%s stops the start, naming file and key', (_, text, message) => {
@@ -161,4 +202,39 @@ describe('the metrics that come with Tallyman', () => {
       }
     },
   )
+})
+
+describe('the schemas of definitions', () => {
+  type Schema = { $ref?: string; description?: string; properties?: Record<string, Schema> }
+  const schema = (name: string): Schema & { definitions?: Record<string, Schema> } =>
+    JSON.parse(readFileSync(join(ROOT, 'definitions', 'schema', `${name}.json`), 'utf8')) as Schema
+
+  /** What is read outside the schema, so that another value gives another result. */
+  const EFFECTIVE = {
+    metric: [
+      'key_path',
+      'description',
+      'value_type',
+      'status',
+      'time_frame',
+      'data_source',
+      'data_category',
+      'options',
+    ],
+    event: ['name', 'description', 'when', 'unique', 'aggregations'],
+  }
+
+  test.each(['metric', 'event'] as const)('say of each field of a %s that it has no effect, or it has one', (what) => {
+    const { definitions = {}, properties = {} } = schema(what === 'event' ? 'events' : what)
+    const fields = what === 'event' ? (definitions.event?.properties ?? {}) : properties
+    const idle = Object.entries(fields).filter(([, field]) => {
+      const { description = '' } = definitions[field.$ref?.split('/').at(-1) ?? ''] ?? field
+      return /without effect|has no effect/.test(description)
+    })
+    expect(idle.map(([name]) => name).sort()).toEqual(
+      Object.keys(fields)
+        .filter((name) => !EFFECTIVE[what].includes(name))
+        .sort(),
+    )
+  })
 })

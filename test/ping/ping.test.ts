@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
+import { pauseIn } from '../../src/events/retry-after.js'
 import { createDeliver, type Deliver } from '../../src/ping/deliver.js'
 import { claimDuePing, keepPing, newestPing } from '../../src/ping/history.js'
 import type { ServicePing } from '../../src/ping/payload.js'
@@ -15,6 +16,12 @@ test("the schedule is derived from the uuid as GitLab's is", () => {
 })
 
 const MINUTE = 60_000
+const WEEK = 7 * 24 * 60 * MINUTE
+/** A schedule with a time each week, before and after the one that is given. */
+const weekly =
+  (time: string) =>
+  (after: number): Date =>
+    new Date(Date.parse(time) + (Math.floor((after - Date.parse(time)) / WEEK) + 1) * WEEK)
 const sender = { uuid: 'u', hostname: 'h', version: '1' }
 
 describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
@@ -24,6 +31,10 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
   let clock: number
   const now = (): Date => new Date(clock)
   let stopping: AbortController
+  /** The schedule: a text that a test can change, and its first time after a moment. */
+  let cron: string
+  let next: (after: number) => Date
+  let areStoresThere: boolean
   const build = async (): Promise<ServicePing> =>
     Promise.resolve({ payload: { recorded_at: now().toISOString(), uuid: 'u' }, metadata: { uuid: 'u', metrics: [] } })
 
@@ -39,6 +50,9 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
     await stores.clear()
     stopping = new AbortController()
     clock = Date.parse('2026-11-23T09:00:00Z')
+    cron = 'Thursdays at 10'
+    next = weekly('2026-11-26T10:00:00Z')
+    areStoresThere = true
     answer = (_request, response) => response.end('{}')
   })
   afterEach(() => {
@@ -53,17 +67,19 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
       now,
       stopping: stopping.signal,
     })
+  const instanceDeps = (holder: string): Parameters<typeof createServicePings>[0] => ({
+    database: stores.database,
+    build: async () => build(),
+    holder,
+    now,
+    random: () => 0,
+    sleep: async () => Promise.resolve(),
+    stopping: stopping.signal,
+    schedule: { job: 'ping', cron, timeZone: 'UTC', next: () => next(clock) },
+    storesAnswer: async () => Promise.resolve(areStoresThere),
+  })
   const instance = (holder: string, to?: Deliver): ServicePings =>
-    createServicePings({
-      database: stores.database,
-      build: async () => build(),
-      ...(to && { deliver: to }),
-      holder,
-      now,
-      random: () => 0,
-      sleep: async () => Promise.resolve(),
-      stopping: stopping.signal,
-    })
+    createServicePings({ ...instanceDeps(holder), ...(to && { deliver: to }) })
   const posted = (): string[] => stub.requests.map(({ method, path }) => `${method} ${path}`)
 
   test('is POSTed, then what is told about its making, and noted as sent', async () => {
@@ -115,6 +131,30 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
     expect(await newestPing(stores.database)).toMatchObject({ attempts: 8, lastError: 'the destination answered 503' })
   })
 
+  test.each([
+    [429, '3600', 60],
+    [503, '3600', 60],
+    [429, '1', 1],
+    [429, String(30 * 24 * 3600), 24 * 60],
+  ])(
+    'that is answered %d with Retry-After %s is not tried before, nor is the refusal reported',
+    async (status, after, minutes) => {
+      answer = (_request, response) => response.writeHead(status, { 'retry-after': after }).end()
+      const destination = new URL(`${stub.url}/usage_data`)
+      const deliver = createDeliver({
+        database: stores.database,
+        destination,
+        sender,
+        now,
+        stopping: stopping.signal,
+        pauseIn,
+      })
+      await expect(instance('a', deliver).sendNow()).rejects.toThrow('asks to slow down; the ping is kept')
+      expect(posted()).toEqual(['POST /usage_data'])
+      expect(await newestPing(stores.database)).toMatchObject({ nextAttemptAt: new Date(clock + minutes * MINUTE) })
+    },
+  )
+
   test('is sent by a later try, as it was made', async () => {
     answer = (_request, response) => response.writeHead(500).end()
     await expect(instance('a', deliver()).sendNow()).rejects.toThrow()
@@ -134,7 +174,7 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
     }
     expect((await sender.sendNow()).ping).toMatchObject({ attempts: 1, sentAt: now() })
     clock += MINUTE
-    await keepPing(stores.database, await build(), now())
+    await keepPing(stores.database.sql, await build(), now())
     await Promise.all([sender.retry(), sender.retry()])
     expect(posted().filter((line) => line === 'POST /usage_data')).toHaveLength(2)
   })
@@ -177,22 +217,144 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
     expect(stub.requests[0]?.headers.authorization).toBe(`Basic ${Buffer.from('user:pa@ss').toString('base64')}`)
   })
 
-  test('of one hour is made by one of all instances, whoever wakes first', async () => {
+  const pings = async (): Promise<string[]> =>
+    (
+      await sql<{ at: Date }>`select recorded_at as at from service_pings order by 1`.execute(stores.database.sql)
+    ).rows.map(({ at }) => at.toISOString())
+  const at = (time: string): void => {
+    clock = Date.parse(time)
+  }
+
+  test('is made at its time by one of all instances, whoever wakes first', async () => {
     const instances = ['a', 'b', 'c'].map((holder) => instance(holder, deliver()))
-    const made = await Promise.all(instances.map(async ({ scheduled }) => scheduled()))
-    expect(made.filter(Boolean)).toHaveLength(1)
+    const makeDue = async (): Promise<boolean[]> => Promise.all(instances.map(async (one) => one.makeDue()))
+    expect(await makeDue()).toEqual([false, false, false])
+    at('2026-11-26T09:59:59Z')
+    expect(await makeDue()).toEqual([false, false, false])
+    at('2026-11-26T10:00:00Z')
+    expect((await makeDue()).filter(Boolean)).toHaveLength(1)
     expect(posted().filter((line) => line === 'POST /usage_data')).toHaveLength(1)
-    // An instance whose clock is behind.
-    clock += 45_000
-    expect(await instance('d', deliver()).scheduled()).toBe(false)
+    // An instance whose clock is behind, and all of them a minute later, whoever has the lease.
+    clock -= 45_000
+    expect(await instance('d', deliver()).makeDue()).toBe(false)
+    clock += 105_000
     await sql`update leases set until = now() - interval '1 second'`.execute(stores.database.sql)
-    expect(await instance('d', deliver()).scheduled()).toBe(true)
+    expect(await makeDue()).toEqual([false, false, false])
+    at('2026-12-03T10:00:10Z')
+    expect((await makeDue()).filter(Boolean)).toHaveLength(1)
+    expect(await pings()).toEqual(['2026-11-26T10:00:00.000Z', '2026-12-03T10:00:10.000Z'])
   })
 
-  test('that waits when the process stops is not made', async () => {
+  test('that was made while another instance made it is kept once', async () => {
+    await instance('a').makeDue()
+    at('2026-11-26T10:00:00Z')
+    const slow = createServicePings({
+      ...instanceDeps('a'),
+      build: async () => {
+        await sql`update leases set until = now() - interval '1 second'`.execute(stores.database.sql)
+        expect(await instance('b').makeDue()).toBe(true)
+        clock += 1_000
+        return build()
+      },
+    })
+    expect(await slow.makeDue()).toBe(false)
+    expect(await pings()).toEqual(['2026-11-26T10:00:00.000Z'])
+  })
+
+  test('that cannot be made at its time is made as soon as the stores answer', async () => {
+    await instance('a').makeDue()
+    at('2026-11-26T10:00:00Z')
+    areStoresThere = false
+    expect(await instance('a').makeDue()).toBe(false)
+    at('2026-11-28T12:00:00Z')
+    expect(await instance('a').makeDue()).toBe(false)
+    areStoresThere = true
+    expect(await instance('a').makeDue()).toBe(true)
+    clock += MINUTE
+    expect(await instance('a').makeDue()).toBe(false)
+    expect(await pings()).toEqual(['2026-11-28T12:00:00.000Z'])
+  })
+
+  test('whose numbers were read while a store went away is made again later', async () => {
+    await instance('a').makeDue()
+    at('2026-11-26T10:00:00Z')
+    const losing = createServicePings({
+      ...instanceDeps('a'),
+      build: async () => {
+        areStoresThere = false
+        return build()
+      },
+    })
+    expect(await losing.makeDue()).toBe(false)
+    expect(await pings()).toEqual([])
+  })
+
+  test('that failed for the database is made again later; its error is reported', async () => {
+    await instance('a').makeDue()
+    at('2026-11-26T10:00:00Z')
+    const lost = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+    const failing = createServicePings({ ...instanceDeps('a'), build: async () => Promise.reject(lost) })
+    await expect(failing.makeDue()).rejects.toThrow('ECONNREFUSED')
+    expect(await instance('a').makeDue()).toBe(true)
+  })
+
+  test('is made late by the process that starts after its time', async () => {
+    await instance('a').makeDue()
+    at('2026-11-27T08:00:00Z')
+    expect(await instance('b').makeDue()).toBe(true)
+    expect(await instance('b').makeDue()).toBe(false)
+  })
+
+  test('is none for the time before the installation', async () => {
+    at('2026-11-26T10:00:01Z')
+    expect(await instance('a').makeDue()).toBe(false)
+    at('2026-12-03T09:59:00Z')
+    expect(await instance('a').makeDue()).toBe(false)
+    at('2026-12-03T10:00:00Z')
+    expect(await instance('a').makeDue()).toBe(true)
+  })
+
+  test('follows a schedule that was changed, and no time is made twice or lost', async () => {
+    await instance('a').makeDue()
+    // Before its time: the new time counts.
+    cron = 'Fridays at 10'
+    next = weekly('2026-11-27T10:00:00Z')
+    expect(await instance('a').makeDue()).toBe(false)
+    at('2026-11-26T10:00:00Z')
+    expect(await instance('a').makeDue()).toBe(false)
+    at('2026-11-27T10:00:00Z')
+    expect(await instance('a').makeDue()).toBe(true)
+    // After it was made: none for a time that the new schedule would have had before.
+    cron = 'Wednesdays at 10'
+    next = weekly('2026-11-25T10:00:00Z')
+    at('2026-11-28T10:00:00Z')
+    expect(await instance('a').makeDue()).toBe(false)
+    // After a time that was missed: that one is made, whatever the new schedule is.
+    at('2026-12-03T10:00:00Z')
+    cron = 'Mondays at 10'
+    next = weekly('2026-11-30T10:00:00Z')
+    expect(await instance('a').makeDue()).toBe(true)
+    expect(await instance('a').makeDue()).toBe(false)
+    expect(await pings()).toEqual(['2026-11-27T10:00:00.000Z', '2026-12-03T10:00:00.000Z'])
+  })
+
+  test('made by hand is beside the schedule', async () => {
+    await instance('a').makeDue()
+    at('2026-11-26T10:00:00Z')
+    await instance('a').sendNow()
+    clock += 1_000
+    expect(await instance('a').makeDue()).toBe(true)
+  })
+
+  test('that waits when the process stops is not made, and made by the next', async () => {
+    await instance('a').makeDue()
+    at('2026-11-26T10:00:00Z')
     stopping.abort()
-    expect(await instance('a', deliver()).scheduled()).toBe(false)
+    expect(await instance('a').makeDue()).toBe(false)
     expect(await newestPing(stores.database)).toBeUndefined()
+    stopping = new AbortController()
+    await sql`update leases set until = now() - interval '1 second'`.execute(stores.database.sql)
+    expect(await instance('b').makeDue()).toBe(true)
   })
 
   test('that is being sent when the process stops is no failed attempt, and sent by whoever comes next', async () => {
@@ -210,14 +372,14 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
 
   test('is sent by the next process at once, whoever sent the last one', async () => {
     await instance('a', deliver()).retry()
-    await keepPing(stores.database, await build(), now())
+    await keepPing(stores.database.sql, await build(), now())
     await instance('b', deliver()).retry()
     expect(await newestPing(stores.database)).toMatchObject({ sentAt: now() })
   })
 
   test('kept twice at one moment is one row', async () => {
-    await keepPing(stores.database, await build(), undefined)
-    await keepPing(stores.database, await build(), undefined)
+    await keepPing(stores.database.sql, await build(), undefined)
+    await keepPing(stores.database.sql, await build(), undefined)
     expect(await newestPing(stores.database)).toMatchObject({ payload: { uuid: 'u' } })
   })
 })

@@ -14,7 +14,7 @@ import { createOriginOf } from '../../src/pulls/record/origins.js'
 import { createPendingOf } from '../../src/pulls/record/requests.js'
 import { HyperLogLog } from '../../src/storage/hyperloglog/hyperloglog.js'
 import { createHashedNames } from '../../src/users/hashed-names.js'
-import { createIdentify } from '../../src/users/identify.js'
+import { createIdentify, createIdentifyName, type Identify } from '../../src/users/identify.js'
 import { fixedClock } from './clock.js'
 import { ROOT } from './service.js'
 import type { TestStores } from './stores.js'
@@ -43,10 +43,12 @@ export const createCounting = (
   { database, sketches }: TestStores,
   now: () => Date = fixedClock,
   isOwnRead: (event: RegistryEvent) => boolean = () => false,
+  identified?: Identify,
 ): Counting => {
   const hashed = createHashedNames('a key for tests only')
   const needs = { database, sketches, rules: RULES, lifetimes: LIFETIMES, now, isOwnRead }
-  const identify = createIdentify({ directory: hashed, deployTokens: hashed })
+  const identifyName = createIdentifyName({ directory: hashed, deployTokens: hashed, hasUserTokens: false })
+  const identify = identified ?? createIdentify({ identifyName })
   const repositories = createRepositories(needs)
   const originOf = createOrigins('a key for tests only')
   const pendingOf = createPendingOf({ originOf: ORIGIN_OF, clientOf: CLIENT_OF, placeOf: () => ({}) })

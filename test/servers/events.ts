@@ -1,7 +1,16 @@
-import { parseTimestamp } from '../../src/events/calendar.js'
+import { parseTimestamp, type Micros } from '../../src/events/calendar.js'
 import type { Digest, RepositoryPath, Tag } from '../../src/events/reference.js'
-import type { Action, EventId, RegistryEvent, Rename } from '../../src/events/registry-event.js'
+import { readEnvelope } from '../../src/events/notification.js'
+import type {
+  Action,
+  EventId,
+  RegistryEvent,
+  Rename,
+  ReportedEvent,
+  UnreadableEvent,
+} from '../../src/events/registry-event.js'
 import type { Descriptor, ObjectKind } from '../../src/events/target.js'
+import { resolveByHost } from '../../src/registries/registry-identity.js'
 
 export const DIGEST = 'sha256:7216c4a0c7c0e8c3686277aac4b76ae23cc2a76d00fe6bf57661ff7fa5c9dfc4'
 
@@ -10,6 +19,7 @@ type Wanted = {
   action?: Action
   at?: string
   registry?: string
+  instance?: string
   repository?: string
   tag?: string
   digest?: string
@@ -26,6 +36,10 @@ type Wanted = {
   userAgent?: string
 }
 
+/** The events of an envelope, each of the registry that its host names. */
+export const readByHost = (body: string, now: Micros): (RegistryEvent | UnreadableEvent)[] =>
+  resolveByHost(readEnvelope(Buffer.from(body), now), (host) => host)
+
 /** An event as it is inside, with what a test cares about. */
 export const anEvent = (wanted: Wanted = {}): RegistryEvent => {
   const {
@@ -35,7 +49,7 @@ export const anEvent = (wanted: Wanted = {}): RegistryEvent => {
     registry = 'registry.example',
     repository = 'team/app',
   } = wanted
-  const { tag, digest, method = action === 'pull' ? 'GET' : 'PUT', name, type, token } = wanted
+  const { instance, tag, digest, method = action === 'pull' ? 'GET' : 'PUT', name, type, token } = wanted
   const { object, mediaType, size, references, rename, address, userAgent } = wanted
   return {
     id: `00000000-0000-4000-8000-${String(id).padStart(12, '0')}` as EventId,
@@ -43,6 +57,7 @@ export const anEvent = (wanted: Wanted = {}): RegistryEvent => {
     action,
     registry,
     repository: repository as RepositoryPath,
+    ...(instance !== undefined && { instance }),
     ...(tag !== undefined && { tag: tag as Tag }),
     ...(digest !== undefined && { digest: digest as Digest }),
     ...(object && { object }),
@@ -60,4 +75,11 @@ export const anEvent = (wanted: Wanted = {}): RegistryEvent => {
       ...(token !== undefined && { token }),
     },
   }
+}
+
+/** The same as a registry reports it, without anything that says which registry that is. */
+export const reportedEvent = (wanted: Wanted): ReportedEvent => {
+  const event: Partial<RegistryEvent> & ReportedEvent = anEvent(wanted)
+  delete event.registry
+  return event
 }

@@ -14,20 +14,23 @@ type Shared = { environment: Record<string, string>; stop: () => Promise<void> }
  * Starts the servers that all suites of a run share, and prepares the databases that suites copy (test/servers/shared.ts,
  * test/servers/stores.ts).
  * @param cached where an empty embedded database is kept for the next run: its creation takes six seconds
+ * @param areServersWanted false for a run of suites that use the embedded database at most
  */
-export const startShared = async (cached: string): Promise<Shared> => {
+export const startShared = async (cached: string, areServersWanted: boolean): Promise<Shared> => {
   const folder = temporaryFolder('templates')
-  const [postgres, redis] = await Promise.all([startServer(), startRedisServer()])
+  const [postgres, redis]: [PostgresServer?, RedisServer?] = areServersWanted
+    ? await Promise.all([startServer(), startRedisServer()])
+    : []
   // Keeps the process busy for seconds, which connections to the servers would not survive.
   await prepareEmbedded(folder.path, cached)
   return {
     environment: {
-      TALLYMAN_TEST_POSTGRES: postgres.url,
-      TALLYMAN_TEST_REDIS: redis.url,
+      ...(postgres && { TALLYMAN_TEST_POSTGRES: postgres.url }),
+      ...(redis && { TALLYMAN_TEST_REDIS: redis.url }),
       TALLYMAN_TEST_TEMPLATES: folder.path,
     },
     stop: async () => {
-      await Promise.all([postgres.stop(), redis.stop()])
+      await Promise.all([postgres?.stop(), redis?.stop()])
       folder.remove()
     },
   }

@@ -30,14 +30,19 @@ export const embeddedFolder = (template: 'migrated' | 'empty' = 'migrated'): Ret
   return folder
 }
 
-/** Answers a function that deletes all rows of all tables that there are now, but not the record of migrations. */
+/**
+ * Answers a function that deletes all rows of all tables that are empty now, after the migrations. Others have rows that every
+ * installation has.
+ */
 const tableCleaner = async (database: Database): Promise<() => Promise<void>> => {
   const { rows } = await sql<{ name: string }>`
     select format('%I.%I', schemaname, tablename) as name from pg_tables
     where schemaname not in ('pg_catalog', 'information_schema') and tablename not like 'kysely\\_%'
   `.execute(database.sql)
+  const counts = rows.map(({ name }) => `select '${name}' as name where not exists (select from ${name})`)
+  const { rows: empty } = await sql<{ name: string }>`${sql.raw(counts.join(' union all '))}`.execute(database.sql)
   // Deletes in one statement: the tables of a test are small, and truncating makes new files for each.
-  const deletes = rows.map(({ name }, i) => `d${i} as (delete from ${name})`)
+  const deletes = empty.map(({ name }, i) => `d${i} as (delete from ${name})`)
   return async () => {
     await sql`with ${sql.raw(deletes.join())} select`.execute(database.sql)
   }

@@ -63,7 +63,9 @@ describe.each([
       asked.on('error', reject).end()
     })
   const ask = async (query: Record<string, string>): Promise<PullsAnswer> => {
-    const parameters = new URLSearchParams({ period: 'this-year', ...query })
+    const now = (await registry.now()).getTime()
+    const day = (offset: number): string => new Date(now + offset * 86_400_000).toISOString().slice(0, 10)
+    const parameters = new URLSearchParams({ since: day(-1), until: day(2), ...query })
     return (await (await service.get(`/pulls?${parameters.toString()}`)).json()) as PullsAnswer
   }
 
@@ -93,7 +95,10 @@ describe.each([
       const pulled = rows.filter(({ pulls = 0, client }) => pulls > 0 || client === 'curl')
       return Object.fromEntries(pulled.map(({ repository = '', ...row }) => [repository, row]))
     }
-    await eventually('all is folded', async () => (await byRepository())['team/polled']?.checks === CHECKS)
+    await eventually('all is settled', async () => {
+      const { provisional, total } = await ask({ measures, repository: 'team/polled' })
+      return provisional === undefined && total.checks === CHECKS
+    })
 
     const skopeo = { client: 'skopeo', invocations: 1, pulls: 1, checks: 0, unique_origins: 1 }
     expect(await byRepository()).toEqual({

@@ -5,7 +5,6 @@ import { monthName, weekName } from '../../src/counters/keys.js'
 import type { Database } from '../../src/storage/database.js'
 import { openPglite } from '../../src/storage/pglite.js'
 import { openPostgres } from '../../src/storage/postgres.js'
-import { machineClock } from '../servers/clock.js'
 import { notified } from '../servers/app.js'
 import { startDockerRegistry, type DockerRegistry } from '../servers/docker-registry.js'
 import { eventually } from '../servers/process.js'
@@ -48,7 +47,7 @@ describe.each(PAIRS)('a real registry is counted in %s', (_, start) => {
     registry = await startDockerRegistry({
       notify: { endpoint: `${service.url}/container_registry_event/events`, token: NOTIFICATION_TOKEN },
     })
-    began = microsOf(machineClock())
+    began = microsOf(await registry.now())
   })
   afterAll(async () => {
     await registry.stop()

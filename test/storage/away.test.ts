@@ -20,6 +20,19 @@ test('a socket that is not there is a store that is away; a file that is not the
   expect([isStorageAway(socket), isStorageAway(file)]).toEqual([true, false])
 })
 
+test('a refusal of PostgreSQL is none, whatever text it quotes', () => {
+  const refusal = (code: string): Error =>
+    Object.assign(new Error('invalid input syntax for type uuid: "LOADING Connection is closed "'), { code })
+  expect(['22P02', '23505', '54000', '08006', '57P01'].map((code) => isStorageAway(refusal(code)))).toEqual([
+    false,
+    false,
+    false,
+    true,
+    true,
+  ])
+  expect(isStorageAway(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))).toBe(true)
+})
+
 test('a Redis that is full, or wants a password, is a store that is away; one that is asked nonsense is not', async () => {
   const redis = await startRedis()
   const client = connectRedis(redis.url)

@@ -212,6 +212,30 @@ describe('a GitLab', () => {
     await expect(directory.idOf('alice')).rejects.toThrow(/a moment ago/)
   })
 
+  test.each([
+    [429, '30', 30_000],
+    [429, 'Sat, 21 Nov 2026 12:00:45 GMT', 45_000],
+    [503, '20', 20_000],
+    [429, '86400', 600_000],
+  ])('that answers %d with Retry-After %s is not asked until then', async (status, retryAfter, pause) => {
+    await stub.stop()
+    clock = Date.parse('2026-11-21T12:00:00Z')
+    let busy = true
+    stub = await startStub((_, response) =>
+      busy
+        ? response.writeHead(status, { 'retry-after': retryAfter }).end()
+        : response.end('[{"id":17,"username":"alice"}]'),
+    )
+    const slow = createGitlabUsers({ url: stub.url, token: 'glpat', now: () => new Date(clock) })
+    await expect(slow.idOf('alice')).rejects.toThrow('asks to slow down')
+    busy = false
+    clock += pause - 1
+    await expect(slow.idOf('alice')).rejects.toThrow(/a moment ago/)
+    expect(stub.requests).toHaveLength(1)
+    clock += 1
+    expect(await slow.idOf('alice')).toBe('17')
+  })
+
   test('is not followed to another place', async () => {
     await stub.stop()
     const other = await startStub((_, response) => response.end('[{"id":1,"username":"alice"}]'))

@@ -4,7 +4,7 @@ import { SignJWT } from 'jose'
 import { parseTimestamp } from '../../src/events/calendar.js'
 import { DirectoryAway, type UserDirectory } from '../../src/users/directory.js'
 import { createHashedNames } from '../../src/users/hashed-names.js'
-import { createIdentify, type Identify } from '../../src/users/identify.js'
+import { createIdentify, createIdentifyName, type Identify } from '../../src/users/identify.js'
 import { readPublicKey } from '../../src/users/public-key.js'
 import { createUserTokenVerifier } from '../../src/users/user-token.js'
 import { anEvent } from '../servers/events.js'
@@ -29,8 +29,13 @@ const gitlab: UserDirectory = {
 }
 const verifyUserToken = createUserTokenVerifier(publicKey)
 const withTokens = (directory: UserDirectory): Identify =>
-  createIdentify({ directory, deployTokens: hashed, verifyUserToken })
-const plain = createIdentify({ directory: hashed, deployTokens: hashed })
+  createIdentify({
+    identifyName: createIdentifyName({ directory, deployTokens: hashed, hasUserTokens: true }),
+    verifyUserToken,
+  })
+const withoutTokens = (directory: UserDirectory): Identify =>
+  createIdentify({ identifyName: createIdentifyName({ directory, deployTokens: hashed, hasUserTokens: false }) })
+const plain = withoutTokens(hashed)
 
 describe('who is behind an event, by name', () => {
   test('a name is hashed; an anonymous client is nobody', async () => {
@@ -39,19 +44,18 @@ describe('who is behind an event, by name', () => {
   })
 
   test('a name the directory does not know is unknown', async () => {
-    const identify = createIdentify({ directory: gitlab, deployTokens: hashed })
+    const identify = withoutTokens(gitlab)
     expect(await identify(anEvent({ name: 'alice' }), 'user')).toEqual({ member: '17' })
     expect(await identify(anEvent({ name: 'bob' }), 'user')).toEqual({ uncounted: 'unknown_user' })
   })
 
   test('a deploy token is no user: its name is hashed whatever the directory', async () => {
-    const identify = createIdentify({ directory: gitlab, deployTokens: hashed })
+    const identify = withoutTokens(gitlab)
     expect(await identify(anEvent({ name: 'alice' }), 'deploy_token')).toEqual({ member: hashed.idOf('alice') })
   })
 
   test('a directory that is away leaves the name to be asked for later; a bug in it is not hidden', async () => {
-    const failing = (error: Error): Identify =>
-      createIdentify({ directory: { ...gitlab, idOf: async () => Promise.reject(error) }, deployTokens: hashed })
+    const failing = (error: Error): Identify => withoutTokens({ ...gitlab, idOf: async () => Promise.reject(error) })
     expect(await failing(new DirectoryAway('x'))(anEvent({ name: 'Alice' }), 'user')).toEqual({ unresolved: 'alice' })
     await expect(failing(new TypeError('bug'))(anEvent({ name: 'alice' }), 'user')).rejects.toThrow('bug')
   })
@@ -100,6 +104,16 @@ describe("GitLab's user token", () => {
   test('is asked for where names could only be hashed: nobody counts twice under two ids', async () => {
     expect(await withTokens(hashed)(anEvent({ name: 'alice' }), 'user')).toEqual({ uncounted: 'no_user_token' })
     expect(await withTokens(gitlab)(anEvent({ name: 'alice' }), 'user')).toEqual({ member: '17' })
+  })
+
+  test('is asked for of deploy tokens whatever the directory: none counts by its id and by a hash of its name', async () => {
+    const token = await sign({ token_type: 'deploy_token', deploy_token_id: 7 })
+    for (const directory of [hashed, gitlab]) {
+      const identify = withTokens(directory)
+      expect(await identify(anEvent({ name: 'deployer', token, at: AT }), 'deploy_token')).toEqual({ member: '7' })
+      expect(await identify(anEvent({ name: 'deployer' }), 'deploy_token')).toEqual({ uncounted: 'no_user_token' })
+      expect(await identify(anEvent(), 'deploy_token')).toBeUndefined()
+    }
   })
 
   test('keys are read in the forms that GitLab has them', () => {

@@ -4,7 +4,8 @@ import { isCancelled, type Sql } from '../../storage/database.js'
 import { asOf } from '../summary/as-of.js'
 import { AGES, momentOf } from './age.js'
 import { cursorOf, keyIn } from './cursor.js'
-import type { Asked, Key, Page, Parameter, Question } from './question.js'
+import { columnsOf, type Asked, type Key, type Page, type Parameter, type Question } from './question.js'
+import { notesOf, unknownIn, type Unknown } from './unknown.js'
 
 const USUAL_ROWS = 100
 export const MOST_ROWS = 1_000
@@ -26,6 +27,10 @@ export type Answer = {
   definition: string
   /** Of answers from the summary: when it was made, as ISO 8601; null before the first. */
   as_of?: string | null
+  /** What the answer lacks because it is not known, counted by the summary; missing where all is known. */
+  unknown?: Partial<Unknown>
+  /** The same in sentences, with what makes it known. */
+  notes?: string[]
 }
 
 /**
@@ -35,6 +40,7 @@ export type Answer = {
  */
 export const ask = async (db: Sql, question: Question, parameters: object, now: Date): Promise<Answer> => {
   const { limit, cursor, ...asked } = checked(question, parameters, now)
+  const columns = columnsOf(question, asked)
   const after = cursor === undefined ? undefined : keyIn(cursor, question.key)
   if (cursor !== undefined && !after) {
     throw new QuestionError(
@@ -42,14 +48,17 @@ export const ask = async (db: Sql, question: Question, parameters: object, now: 
     )
   }
   // One row more tells whether there is another page.
-  const rows = await rowsOf(db, question, await placed(db, asked), { after, limit: limit + 1, now })
+  const wanted = { ...(await placed(db, asked)), now: now.toISOString() }
+  const rows = await rowsOf(db, question, wanted, { after, limit: limit + 1, now })
+  const unknown = await unknownIn(db, question, wanted)
   const items = rows.slice(0, limit)
   const last = items.at(-1)
   return {
-    items: items.map((row) => itemOf(question, row)),
+    items: items.map((row) => itemOf(columns, row)),
     next: rows.length > limit && last ? cursorOf(last.key as Key) : null,
     definition: question.definition,
     ...(question.fromSummary && { as_of: await asOf(db) }),
+    ...(unknown && { unknown, notes: notesOf(unknown) }),
   }
 }
 
@@ -75,7 +84,7 @@ const rowsOf = async (db: Sql, question: Question, asked: Asked, page: Page): Pr
 }
 
 /** bigint comes as text: sums beyond 2^53 bytes, eight million TiB, would be rounded. */
-const itemOf = ({ columns }: Question, row: Record<string, unknown>): Item =>
+const itemOf = (columns: Question['columns'], row: Record<string, unknown>): Item =>
   Object.fromEntries(
     Object.entries(columns).map(([name, kind]) => {
       const value = row[name] ?? null
@@ -104,6 +113,13 @@ const schemaOf = (
   if (kind === 'choice') {
     const wanted = text.refine((value) => choices.includes(value), `is ${choices.join(', ')}`)
     return usual === undefined ? wanted.optional() : wanted.default(usual)
+  }
+  if (kind === 'choices') {
+    return text
+      .transform((value) => [...new Set(value.split(',').map((one) => one.trim()))])
+      .refine((values) => values.every((one) => choices.includes(one)), `is a list of ${choices.join(', ')}`)
+      .transform((values) => values.join())
+      .optional()
   }
   const schema = kind === 'text' ? text : ageSchema(now)
   if (!required) return schema.optional()

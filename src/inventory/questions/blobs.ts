@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { DIGEST, PLACE, type Question } from './question.js'
-import { behind, iso, placedIn, placedInOrder, same } from './sql-parts.js'
+import { behind, blobUsedAt, iso, placedIn, placedInOrder, same } from './sql-parts.js'
 
 const COLUMNS = {
   registry: 'text',
@@ -10,17 +10,24 @@ const COLUMNS = {
   pushed_at: 'time',
   used_at: 'time',
 } as const
+/** Of a blob of which no event came itself: when the first manifest was seen that has it. */
+const shownAt = sql`(
+  select min(m.first_seen_at) from inventory.manifest_blobs p
+    join inventory.repository_manifests m on m.repository_id = b.repository_id and m.digest = p.manifest_digest
+  where p.digest = b.digest
+)`
 const described = sql`r.registry, r.name as repository, b.digest, b.size,
-      ${iso(sql`coalesce(b.pushed_at, b.mounted_at, b.first_seen_at, b.manifest_at)`)} as pushed_at, ${iso(sql`greatest(b.pushed_at, b.pulled_at, b.checked_at, b.mounted_at, b.manifest_at)`)} as used_at`
+      ${iso(sql`coalesce(b.pushed_at, b.first_seen_at, ${shownAt})`)} as pushed_at, ${iso(blobUsedAt)} as used_at`
 
 const blobs: Question = {
   name: 'blobs',
   answers: 'Every live blob of every repository, in the order in which repositories were first seen, and of digests.',
   definition:
-    'Layers, configurations and whatever else manifests have; one that is in two repositories is two rows. used_at is the newest push, mount, pull or check of the blob, or push of a manifest that has it.',
+    'Layers, configurations and whatever else manifests have; one that is in two repositories is two rows. pushed_at is the newest push; where none is known, the time the blob was first seen. used_at is the newest push, mount, pull or check of the blob, or push of a manifest that has it. Blobs of manifests whose contents are not known are among them only if an event showed the blob itself.',
   parameters: { digest: DIGEST, ...PLACE },
   columns: COLUMNS,
   key: ['id', 'text'],
+  unknown: ['contents', 'sizes'],
   statement: (asked, { after, limit }) => sql`
     select ${described}, jsonb_build_array(b.repository_id, b.digest) as key
     from inventory.repository_blobs b join inventory.repositories r on r.id = b.repository_id
@@ -37,13 +44,14 @@ const blobs: Question = {
 /** `offset 0` makes PostgreSQL look each finding up by its key until the page is full, whatever it believes of the tables. */
 const orphanedBlobs: Question = {
   name: 'orphaned-blobs',
-  answers: 'Live blobs that no live manifest of their repository has, the largest first.',
+  answers: 'Live blobs that no manifest of their repository has, the largest first.',
   definition:
-    'Also the blobs of manifests whose contents are not known yet, and of images that are being pushed: look at pushed_at. Found by the summary; those that were deleted or came into a manifest since are left out.',
+    'The repository has no live manifest whose contents are not known, no live manifest there has the blob, and no event of the last 24 hours is about it: the manifest of an image that is being pushed comes last. Left out is a blob of which neither a push nor a mount is known, unless reconcile has confirmed it: it was there before the first event, and so may be a manifest that has it. Found by the summary; what was deleted or used since, or came into a manifest, is left out. A blob of unknown size comes last.',
   parameters: PLACE,
   columns: COLUMNS,
   key: ['number', 'id', 'text'],
   fromSummary: true,
+  unknown: ['contents', 'blobs'],
   statement: (asked, { after, limit }) => sql`
     select ${described}, jsonb_build_array(f.size, f.repository_id, f.digest) as key
     from inventory.orphaned_blobs f
@@ -51,10 +59,18 @@ const orphanedBlobs: Question = {
         select * from inventory.repository_blobs b
         where b.repository_id = f.repository_id and b.digest = f.digest and b.live
           and b.implied = f.implied and b.manifest_at is not distinct from f.manifest_at
+          and ${blobUsedAt} is not distinct from f.used_at
         offset 0
       ) b on true
       join inventory.repositories r on r.id = f.repository_id
     where ${placedIn(sql`f.repository_id`, asked)}
+      -- Once for the page: repositories to which a manifest of unknown contents came since the summary.
+      and not f.repository_id = any(array(
+        select t.repository_id from inventory.tags t
+          left join lateral (select contents_known from inventory.manifests where digest = t.digest offset 0) m on true
+        where t.live and coalesce(t.pushed_at, t.first_seen_at) > (select as_of from inventory.totals) - interval '1 day'
+          and m.contents_known is not true
+      ))
       and ${behind('<', after, [
         [sql`f.size`, 'bigint'],
         [sql`f.repository_id`, 'int'],

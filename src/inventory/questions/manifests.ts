@@ -1,6 +1,8 @@
-import { sql } from 'kysely'
-import { DIGEST, PLACE, type Question } from './question.js'
+import { sql, type RawBuilder } from 'kysely'
+import { DIGEST, PLACE, type Asked, type Question } from './question.js'
 import { behind, iso, isIndexType, placedIn, same } from './sql-parts.js'
+import { allThatLeadsIsKnown, nothingLeadsTo } from './unused-manifests.js'
+import { manifestUsedAt } from './uses.js'
 
 const COLUMNS = {
   registry: 'text',
@@ -16,7 +18,7 @@ const COLUMNS = {
   used_at: 'time',
 } as const
 const described = sql`r.registry, r.name as repository, o.digest, m.media_type, m.artifact_type, m.subject, m.os, m.architecture, m.size,
-      ${iso(sql`coalesce(o.pushed_at, o.first_seen_at)`)} as pushed_at, ${iso(sql`greatest(o.pushed_at, o.pulled_at, o.checked_at)`)} as used_at,
+      ${iso(sql`coalesce(o.pushed_at, o.first_seen_at)`)} as pushed_at, ${iso(manifestUsedAt)} as used_at,
       jsonb_build_array(o.repository_id, o.digest) as key`
 const placed = sql`inventory.repository_manifests o
       join inventory.repositories r on r.id = o.repository_id
@@ -35,6 +37,7 @@ const manifests: Question = {
   parameters: { digest: DIGEST, ...PLACE },
   columns: COLUMNS,
   key: ['id', 'text'],
+  unknown: [],
   statement: (asked, { after, limit }) => sql`
     select ${described}
     from ${placed}
@@ -44,77 +47,49 @@ const manifests: Question = {
     limit ${limit}`,
 }
 
+/** What was pulled since then by its digest runs somewhere; what was pushed since then waits for its index, or for its tag. */
+const PULLED_LATELY = sql`interval '30 days'`
+const PUSHED_LATELY = sql`interval '1 day'`
+
+const isUnused = ({ unused_for, now }: Asked): RawBuilder<unknown> =>
+  unused_for === undefined
+    ? sql`coalesce(greatest(o.pulled_at, o.checked_at), '-infinity') < ${now}::timestamptz - ${PULLED_LATELY}
+        and coalesce(o.pushed_at, o.first_seen_at) < ${now}::timestamptz - ${PUSHED_LATELY}`
+    : sql`coalesce(greatest(o.pushed_at, o.pulled_at, o.checked_at), o.first_seen_at) < ${unused_for}::timestamptz`
+
 const untagged: Question = {
   name: 'untagged-manifests',
-  answers: 'Live manifests that no tag leads to, in the order in which repositories were first seen, and of digests.',
+  answers:
+    'Live manifests that nothing leads to and nobody has used lately, in the order in which repositories were first seen, and of digests.',
   definition:
-    'No live tag of the repository points to it, no live index there lists it, and it says of no manifest that is there (its subject) what that is. Repositories with a live index whose contents are not known are left out, since what it lists is not known. Subjects are known only of manifests that were read back or reconciled, not of those whose notification told their contents. Images that are pulled by digest are among them: look at used_at.',
-  parameters: PLACE,
+    'No live tag of the repository points to the manifest, no live index there lists it, and what it refers to (its subject) is not there. Left out is what may be in use: all of a repository with a live index whose contents are not known; a manifest of which no push is known, since a tag from before the first event may point to it, unless reconcile has confirmed it; and, since notifications do not contain subjects, whatever may be a signature, an SBOM or another referrer. Images of Docker and OCI (the configuration and the layers of an image, and nothing else) and indexes of such images are taken for none. A manifest that refers to another one is listed once that was deleted. Without unused_for, what was pulled or checked (HEAD) by digest in the last 30 days or pushed in the last day is left out, too.',
+  parameters: {
+    unused_for: {
+      kind: 'age',
+      help: 'only what was neither pushed, pulled nor checked since: an age as 90d, 12w, 6m or 1y, or a day as 2026-05-21',
+    },
+    ...PLACE,
+  },
   columns: COLUMNS,
   key: ['id', 'text'],
+  unknown: ['contents', 'manifests'],
   statement: (asked, { after, limit }) => sql`
     select ${described}
     from ${placed}
     where o.live and ${placedIn(sql`o.repository_id`, asked)} and ${behind('>', after, byDigest)}
+      and ${isUnused(asked)}
       -- Once for the page: such indexes are few, and an index of the table has them alone.
       and not o.repository_id = any(array(
         select i.repository_id from inventory.manifests u
           join inventory.repository_manifests i on i.digest = u.digest
         where not u.contents_known and ${isIndexType(sql`u.media_type`)} and i.live and ${placedIn(sql`i.repository_id`, asked)}
+        union all
+        select u.repository_id from inventory.repository_totals u
+        where u.unknown_contents > 0 and u.unknown_indexes > 0 and ${placedIn(sql`u.repository_id`, asked)}
       ))
-      and not exists (
-        select from inventory.tags t
-        where t.repository_id = o.repository_id and t.digest = o.digest and t.live
-          and t.pointed_at > coalesce(o.deleted_at, '-infinity')
-      )
-      and not exists (
-        select from inventory.manifest_children c
-          join inventory.repository_manifests i on i.repository_id = o.repository_id and i.digest = c.manifest_digest
-        where c.digest = o.digest and i.live
-      )
-      and not exists (
-        select from inventory.repository_manifests s
-        where s.repository_id = o.repository_id and s.digest = m.subject and s.live
-      )
+      and ${nothingLeadsTo('page')} and ${allThatLeadsIsKnown}
     order by o.repository_id, o.digest
     limit ${limit}`,
 }
 
-const missingBlobs: Question = {
-  name: 'missing-blobs',
-  answers: 'Manifests that cannot be pulled, because a blob of theirs was deleted, with each missing blob.',
-  definition:
-    'The manifest is live in the repository, it has the blob, and the blob was deleted there and not seen since. Found by the summary, and looked at again for this answer.',
-  parameters: PLACE,
-  columns: {
-    registry: 'text',
-    repository: 'text',
-    manifest_digest: 'text',
-    blob_digest: 'text',
-    size: 'bytes',
-    deleted_at: 'time',
-  },
-  key: ['id', 'text', 'text'],
-  fromSummary: true,
-  statement: (asked, { after, limit }) => sql`
-    select r.registry, r.name as repository, f.manifest_digest, f.digest as blob_digest, b.size,
-      ${iso(sql`b.deleted_at`)} as deleted_at, jsonb_build_array(f.repository_id, f.manifest_digest, f.digest) as key
-    from inventory.missing_blobs f
-      join inventory.repositories r on r.id = f.repository_id
-      join lateral (
-        select b.size, b.deleted_at from inventory.repository_manifests o, inventory.repository_blobs b
-        where o.repository_id = f.repository_id and o.digest = f.manifest_digest and o.live
-          and b.repository_id = f.repository_id and b.digest = f.digest and not b.live
-        offset 0
-      ) b on true
-    where ${placedIn(sql`f.repository_id`, asked)}
-      and ${behind('>', after, [
-        [sql`f.repository_id`, 'int'],
-        [sql`f.manifest_digest`, 'text'],
-        [sql`f.digest`, 'text'],
-      ])}
-    order by f.repository_id, f.manifest_digest, f.digest
-    limit ${limit}`,
-}
-
-export const manifestQuestions: readonly Question[] = [manifests, untagged, missingBlobs]
+export const manifestQuestions: readonly Question[] = [manifests, untagged]

@@ -1,11 +1,12 @@
 import type { RawBuilder } from 'kysely'
+import type { UnknownKind } from './unknown.js'
 
-/** What a parameter may be; ages are told as moments by the time a statement sees them. */
+/** What a parameter may be. In a statement an age is a moment, and a list of choices a text with commas. */
 export type Parameter = {
-  kind: 'text' | 'age' | 'choice'
+  kind: 'text' | 'age' | 'choice' | 'choices'
   help: string
   required?: true
-  /** Of a choice. */
+  /** Of a choice, or of a list of several. */
   choices?: readonly string[]
   default?: string
 }
@@ -17,7 +18,10 @@ export type ColumnKind = 'text' | 'count' | 'bytes' | 'time'
 export type KeyKind = 'id' | 'number' | 'text' | 'time' | 'day' | 'uuid'
 export type Key = readonly (string | number)[]
 
-/** The parameters of one question, checked; undefined where nothing was asked. `repository_ids` stand for `repository`. */
+/**
+ * The parameters of one question, checked; undefined where nothing was asked. `repository_ids` stand for `repository`; `now` is
+ * the time of the answer.
+ */
 export type Asked = Readonly<Record<string, string | undefined>>
 /** `now` is the time of the answer. */
 export type Page = { after: Key | undefined; limit: number; now: Date }
@@ -32,9 +36,13 @@ export type Question = {
   definition: string
   parameters: Readonly<Record<string, Parameter>>
   columns: Readonly<Record<string, ColumnKind>>
+  /** By the name of a parameter: columns that are only there if the parameter is given. */
+  columnsWith?: Readonly<Record<string, Readonly<Record<string, ColumnKind>>>>
   key: readonly KeyKind[]
   /** The answer comes from the summary, and is as of then. */
   fromSummary?: true
+  /** What the answer may lack because it is not known; without it, what its columns say. */
+  unknown?: readonly UnknownKind[]
   /** One statement; each of its rows has the columns and, as a JSON array, its `key`. */
   statement: (asked: Asked, page: Page) => RawBuilder<Record<string, unknown>>
 }
@@ -44,3 +52,13 @@ export const REPOSITORY: Parameter = { kind: 'text', help: 'only of this reposit
 export const DIGEST: Parameter = { kind: 'text', help: 'only this digest, as sha256:…' }
 /** Of questions that can be asked of a part of the registries. */
 export const PLACE = { registry: REGISTRY, repository: REPOSITORY } as const
+
+/** The columns of an answer to these parameters. */
+export const columnsOf = (
+  { columns, columnsWith = {} }: Question,
+  given: Readonly<Record<string, unknown>>,
+): Question['columns'] =>
+  Object.fromEntries([
+    ...Object.entries(columns),
+    ...Object.entries(columnsWith).flatMap(([key, more]) => (given[key] === undefined ? [] : Object.entries(more))),
+  ])

@@ -3,6 +3,7 @@ import { deletionQuestions } from './deletions.js'
 import { imageQuestions } from './images.js'
 import { lastUsed } from './last-used.js'
 import { manifestQuestions } from './manifests.js'
+import { missingBlobsQuestions } from './missing-blobs.js'
 import type { Question } from './question.js'
 import { repositoryQuestions } from './repositories.js'
 import { tagQuestions } from './tags.js'
@@ -16,6 +17,7 @@ export const QUESTIONS_BY_FILE: Readonly<Record<string, readonly Question[]>> = 
   'tree.ts': treeQuestions,
   'tags.ts': tagQuestions,
   'manifests.ts': manifestQuestions,
+  'missing-blobs.ts': missingBlobsQuestions,
   'blobs.ts': blobQuestions,
   'deletions.ts': deletionQuestions,
 }

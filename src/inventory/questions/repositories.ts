@@ -13,6 +13,8 @@ const COLUMNS = {
   bytes: 'bytes',
   unique_bytes: 'bytes',
   shared_bytes: 'bytes',
+  unknown_contents: 'count',
+  unknown_sizes: 'count',
   last_seen_at: 'time',
 } as const
 const PARAMETERS = {
@@ -21,9 +23,10 @@ const PARAMETERS = {
   repository: REPOSITORY,
 } as const
 const BYTES =
-  'bytes are those of the live blobs of the repository, each once. unique_bytes are of blobs that are in this repository only; shared_bytes of blobs that are in others as well. Manifests, some kilobytes each, are not in them. Empty where the repository is newer than the summary.'
+  'bytes are those of the live blobs of the repository, each once. unique_bytes are of blobs that are in this repository only; shared_bytes of blobs that are in others as well. Manifests, some kilobytes each, are not in them. unknown_contents counts the live manifests whose contents are not known, unknown_sizes the live blobs of unknown size: where one of them is more than 0, bytes and blobs are at least what is shown. Empty where the repository is newer than the summary.'
 
 const described = sql`r.registry, r.name as repository, t.tags, t.manifests, t.blobs, t.bytes, t.unique_bytes, t.shared_bytes,
+      t.unknown_contents, t.unknown_sizes,
       ${iso(sql`r.last_seen_at`)} as last_seen_at`
 /** One that was deleted is none until something is in it again. */
 const wanted = ({ prefix, registry, repository }: Asked) =>
@@ -40,6 +43,7 @@ const repositories: Question = {
   columns: COLUMNS,
   key: ['text', 'text'],
   fromSummary: true,
+  unknown: ['contents', 'sizes'],
   statement: (asked, { after, limit }) => sql`
     select ${described}, jsonb_build_array(r.registry, r.name) as key
     from inventory.repositories r left join inventory.repository_totals t on t.repository_id = r.id
@@ -60,6 +64,7 @@ const largest: Question = {
   columns: COLUMNS,
   key: ['number', 'id'],
   fromSummary: true,
+  unknown: ['contents', 'sizes'],
   statement: (asked, { after, limit }) => sql`
     select ${described}, jsonb_build_array(t.unique_bytes, r.id) as key
     from inventory.repositories r join inventory.repository_totals t on t.repository_id = r.id
@@ -76,7 +81,7 @@ const totals: Question = {
   name: 'totals',
   answers: 'Everything, added up: one row.',
   definition:
-    'Manifests, blobs and bytes count once, in however many repositories they are; bytes are of live blobs. orphaned_blobs and orphaned_bytes are of the question of that name, by repository. deletions_28_days counts deletes of the last 28 days up to now.',
+    'Manifests, blobs and bytes count once, in however many repositories they are; bytes are of live blobs. orphaned_blobs and orphaned_bytes are of the question of that name, by repository. unknown_contents counts the live manifests whose contents are not known, by repository, unknown_sizes the live blobs of unknown size, each once: where one of them is more than 0, bytes and blobs are at least what is shown. deletions_28_days counts deletes of the last 28 days up to now.',
   parameters: {},
   columns: {
     registries: 'count',
@@ -87,12 +92,15 @@ const totals: Question = {
     bytes: 'bytes',
     orphaned_blobs: 'count',
     orphaned_bytes: 'bytes',
+    unknown_contents: 'count',
+    unknown_sizes: 'count',
     deletions_28_days: 'count',
   },
   key: ['number'],
   fromSummary: true,
+  unknown: ['contents', 'sizes', 'blobs'],
   statement: (_, { after, limit, now }) => sql`
-    select t.registries, t.repositories, t.tags, t.manifests, t.blobs, t.bytes, t.orphaned_blobs, t.orphaned_bytes,
+    select t.registries, t.repositories, t.tags, t.manifests, t.blobs, t.bytes, t.orphaned_blobs, t.orphaned_bytes, t.unknown_contents, t.unknown_sizes,
       (select count(*) from inventory.changes c
         where c.action <> 'push' and c.at > ${new Date(now.getTime() - 28 * DAY_MS).toISOString()}::timestamptz
           and c.at <= ${now.toISOString()}::timestamptz) as deletions_28_days,

@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { INDEXES, MANIFESTS } from '../../events/target.js'
+import { FOREIGN_LAYER, INDEXES, MANIFESTS, SMALLEST_LISTING_INDEX } from '../../events/target.js'
 import type { Asked, Key } from './question.js'
 
 type Part = RawBuilder<unknown>
@@ -52,35 +52,102 @@ export const isIndexType = (mediaType: Part): Part => sql`${mediaType} in ${oneO
 export const isManifestType = (mediaType: Part): Part =>
   sql`(${mediaType} is null or ${mediaType} in ${oneOf(MANIFESTS)})`
 
+/** The newest event of blob `b`, or push of a manifest that has it. */
+export const blobUsedAt: Part = sql`greatest(b.pushed_at, b.pulled_at, b.checked_at, b.mounted_at, b.manifest_at)`
+
+/** Whether the size of an index proves that it lists nothing, and has no subject. */
+export const isEmptyIndexSize = (size: Part): Part =>
+  sql`coalesce(${size} between 1 and ${SMALLEST_LISTING_INDEX - 1}, false)`
+
+/** Whether a registry takes a manifest with this layer although the repository lacks the layer. */
+export const isForeignLayer = (mediaType: Part): Part => sql`coalesce(${mediaType} ~ ${sql.lit(FOREIGN_LAYER)}, false)`
+
+/** An index may list indexes; no tool builds them deeper than this, and a circle of digests cannot be made. */
+export const DEEPEST = 4
+
 /**
- * Bytes of all that `digest` names: an image with its blobs, an index with its images and theirs, each once. Layers that may
- * not be distributed are kept elsewhere. Null while the contents of an image of an index are not known. An index may list one
- * image a thousand times: its blobs are read once.
+ * Bytes of all that `digest` names in a repository: an image with its blobs, an index with its images and their blobs, each
+ * once. A foreign layer counts if an event of the layer itself showed it in the repository. Null while the contents of one of the
+ * manifests or the size of one part are not known. An index may list one image a thousand times: its blobs are read once.
+ * `offset 0` keeps each a look-up by key, whatever the statistics say.
  */
-export const wholeSize = (digest: Part): Part => sql`(
-  select case when bool_and(known) then sum(size)::bigint end from (
-    select digest, size, bool_and(known) as known from (
-      select digest, size, true as known, null as media_type from inventory.manifests where digest = ${digest}
-      union all select digest, size, true, media_type from inventory.manifest_blobs where manifest_digest = ${digest}
-      union all select c.digest, c.size, not ${isManifestType(sql`c.media_type`)} or coalesce(
-        (select m.contents_known from inventory.manifests m where m.digest = c.digest), false), null
-        from inventory.manifest_children c where c.manifest_digest = ${digest}
-      union all select b.digest, b.size, true, b.media_type
-        from (select distinct digest from inventory.manifest_children where manifest_digest = ${digest}) c
-          join inventory.manifest_blobs b on b.manifest_digest = c.digest
+export const wholeSize = (digest: Part, repositoryId: Part = sql`t.repository_id`): Part => sql`(
+  with recursive named (digest, level) as (
+    select ${digest}, 0
+    union
+    select c.digest, n.level + 1 from named n cross join lateral (
+      select digest from inventory.manifest_children
+      where manifest_digest = n.digest and ${isManifestType(sql`media_type`)} offset 0
+    ) c
+    where n.level < ${DEEPEST}
+  ), manifests as materialized (select distinct digest from named)
+  select case when bool_and(known and size is not null) then sum(size)::bigint end from (
+    select digest, max(size) as size, bool_and(known) as known from (
+      select n.digest, m.size, coalesce(m.contents_known, false) as known
+        from manifests n left join lateral (
+          select size, contents_known from inventory.manifests where digest = n.digest offset 0
+        ) m on true
+      union all select c.digest, c.size, true
+        from manifests n cross join lateral (
+          select digest, size from inventory.manifest_children where manifest_digest = n.digest offset 0
+        ) c
+      union all select b.digest, coalesce(b.size, o.size), true
+        from manifests n cross join lateral (
+          select digest, size, media_type, ${isForeignLayer(sql`media_type`)} as is_foreign
+          from inventory.manifest_blobs where manifest_digest = n.digest offset 0
+        ) b
+          left join lateral (
+            select o.size, o.seen_at from inventory.repository_blobs o
+            where (b.size is null or b.is_foreign) and o.repository_id = ${repositoryId} and o.digest = b.digest
+            offset 0
+          ) o on true
+        where o.seen_at is not null or not b.is_foreign
     ) parts
-    where media_type is null or media_type !~ 'foreign|nondistributable'
-    group by digest, size
+    group by digest
   ) each_once
 )`
+
+/**
+ * The digest that tag `t` says something about, as clients do that keep referrers in tags: sha256-<hex> (distribution-spec 1.1,
+ * "Referrers Tag Schema"), and sha256-<hex>.sig, .att and .sbom of cosign. Null for any other tag.
+ */
+const SUBJECT_OF_TAG = sql.raw(
+  "replace(substring(t.name from '^(sha(?:256-[0-9a-f]{64}|384-[0-9a-f]{96}|512-[0-9a-f]{128}))(?:[.][a-zA-Z0-9._-]+)?$'), '-', ':')",
+)
+
+/**
+ * Whether tag `t` is a referrer of a manifest that its repository has, or may have: to delete the tag would take the signature
+ * from an image in use. Only a delete that was seen says that the manifest is gone.
+ */
+export const refersToLiveManifest: Part = sql`coalesce((
+  select not exists (
+    select from inventory.repository_manifests s
+    where s.repository_id = t.repository_id and s.digest = subject.digest and not s.live
+  ) from (select ${SUBJECT_OF_TAG} as digest) subject where subject.digest is not null
+), false)`
 
 /**
  * The manifest that tag `t` points to. `offset 0` has each looked up by its key, so that a page of tags ends early; a join
  * would first read all manifests of a large repository.
  */
 export const manifestOf: Part = sql`(
-  select deleted_at, pulled_at, checked_at, greatest(pushed_at, pulled_at, checked_at) as used_at
+  select repository_id, digest, pushed_at, pulled_at, checked_at, seen_at, deleted_at, moved_at
   from inventory.repository_manifests
   where repository_id = t.repository_id and digest = t.digest
   offset 0
 )`
+
+/**
+ * Rows of several scans, one after the other, until there are `limit`: a scan is not started if those before it fill the page.
+ * @param scans each in order and limited; every row of a scan comes after all rows of the scans before it.
+ */
+export const oneAfterTheOther = (scans: readonly Part[], limit: number): Part => {
+  const names = scans.map((_, i) => sql.ref(`scan_${i}`))
+  const parts = scans.map((scan, i) => {
+    const before = names.slice(0, i).map((name) => sql`(select count(*) from ${name})`)
+    const isNeeded = before.length === 0 ? sql`true` : sql`${sql.join(before, sql` + `)} < ${limit}`
+    return sql`${names[i]} as materialized (select * from (${scan}) s where ${isNeeded})`
+  })
+  const all = names.map((name) => sql`select * from ${name}`)
+  return sql`with ${sql.join(parts)} ${sql.join(all, sql` union all `)}`
+}

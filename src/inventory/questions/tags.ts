@@ -1,8 +1,12 @@
 import { sql } from 'kysely'
 import { PLACE, REGISTRY, type Question } from './question.js'
 import { behind, iso, manifestOf, placedIn } from './sql-parts.js'
+import { tagCheckedAt } from './uses.js'
 
 const endedAt = sql`greatest(t.deleted_at, m.deleted_at)`
+/** The first delete after the tag pointed there: its own, or that of what it pointed to. */
+const firstEndedAt = sql`least(case when t.deleted_at >= t.pointed_at then t.deleted_at end,
+  case when m.deleted_at >= t.pointed_at then m.deleted_at end)`
 const STATES = {
   live: sql`t.pointed_at > coalesce(${endedAt}, '-infinity')`,
   deleted: sql`t.pointed_at <= ${endedAt}`,
@@ -37,7 +41,7 @@ const tags: Question = {
   statement: (asked, { after, limit }) => sql`
     select r.registry, r.name as repository, t.name as tag, t.digest,
       ${iso(sql`coalesce(t.pushed_at, t.first_seen_at)`)} as pushed_at, ${iso(sql`t.pulled_at`)} as pulled_at,
-      ${iso(sql`t.checked_at`)} as checked_at, ${iso(sql`case when t.pointed_at <= ${endedAt} then ${endedAt} end`)} as deleted_at,
+      ${iso(tagCheckedAt)} as checked_at, ${iso(firstEndedAt)} as deleted_at,
       jsonb_build_array(t.repository_id, t.name) as key
     from inventory.tags t
       join inventory.repositories r on r.id = t.repository_id

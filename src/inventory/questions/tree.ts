@@ -1,9 +1,7 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import { REGISTRY, type Question } from './question.js'
-import { behind, isManifestType, placedIn } from './sql-parts.js'
+import { behind, DEEPEST, isForeignLayer, isIndexType, isManifestType, placedIn } from './sql-parts.js'
 
-/** An index may list indexes; deeper than this nobody builds, and a circle of digests cannot be made. */
-const DEEPEST = 4
 /** Listed by indexes on one level, in one repository: no registry builds so many, but an event may say so. */
 const MOST_LISTED = 10_000
 
@@ -11,12 +9,22 @@ const MOST_LISTED = 10_000
 const CONFIG_TYPES = sql`('application/vnd.docker.container.image.v1+json', 'application/vnd.docker.plugin.v1+json',
   'application/vnd.oci.empty.v1+json')`
 
+/** `otherwise`: what it means that no event showed the digest in the repository, and none deleted it. */
+const present = (
+  table: 'repository_manifests' | 'repository_blobs',
+  digest: RawBuilder<unknown>,
+  otherwise: string,
+): RawBuilder<unknown> => sql`coalesce((
+  select case when o.live then 'yes' when coalesce(o.seen_at, o.deleted_at) is null then ${sql.lit(otherwise)} else 'no' end
+  from ${sql.raw(`inventory.${table}`)} o where o.repository_id = n.repository_id and o.digest = ${digest}
+), ${sql.lit(otherwise)})`
+
 /** `live` is read by key, one row for each part: `exists` would be answered by reading the whole table once. */
 const tree: Question = {
   name: 'tree',
   answers: 'All that one image consists of: the index, its images by platform, and their configuration and layers.',
   definition:
-    'part is index, manifest, config or layer; level says how deep it lies; present says whether the repository has it now; layers that may not be distributed are kept elsewhere. Layers that images share are listed with each. What indexes list more than once on one level is listed each time, but its contents only the first time; of one level the first 10,000 manifests are listed.',
+    'part is index, manifest, config or layer; level says how deep it lies; present is yes or no, as the repository has it now or not; elsewhere for a layer that may not be distributed and that no event showed here; unknown where no event showed the part here. contents is unknown where what a manifest or index consists of is not known: its parts are then missing here. Layers that images share are listed with each. What indexes list more than once on one level is listed each time, but its contents only the first time; of one level the first 10,000 manifests are listed.',
   parameters: {
     repository: { kind: 'text', required: true, help: 'the repository, as team/app' },
     reference: { kind: 'text', required: true, help: 'a tag, as latest, or a digest' },
@@ -31,6 +39,7 @@ const tree: Question = {
     variant: 'text',
     size: 'bytes',
     present: 'text',
+    contents: 'text',
     media_type: 'text',
     registry: 'text',
   },
@@ -65,28 +74,29 @@ const tree: Question = {
     ), parts as (
       select n.repository_id, n.level, n.path, n.digest, coalesce(m.media_type, n.media_type) as media_type, coalesce(m.size, n.size) as size,
         case when not ${isManifestType(sql`n.media_type`)} then case when n.media_type like '%config%' then 'config' else 'layer' end
-          when (select true from inventory.manifest_children c where c.manifest_digest = n.digest limit 1)
+          when ${isIndexType(sql`coalesce(m.media_type, n.media_type)`)}
+            or (select true from inventory.manifest_children c where c.manifest_digest = n.digest limit 1)
           then 'index' else 'manifest' end as part,
         coalesce(n.os, m.os) as os, coalesce(n.architecture, m.architecture) as architecture,
         coalesce(n.variant, m.variant) as variant,
-        coalesce((select o.live from inventory.repository_manifests o
-          where o.repository_id = n.repository_id and o.digest = n.digest), false)
-        or not ${isManifestType(sql`n.media_type`)} and coalesce((select o.live from inventory.repository_blobs o
-          where o.repository_id = n.repository_id and o.digest = n.digest), false) as present
+        case when ${isManifestType(sql`n.media_type`)} then ${present('repository_manifests', sql`n.digest`, 'unknown')}
+          else ${present('repository_blobs', sql`n.digest`, 'unknown')} end as present,
+        case when ${isManifestType(sql`n.media_type`)} then
+          case when m.contents_known then 'known' else 'unknown' end end as contents
       from nodes n left join inventory.manifests m on m.digest = n.digest
       union all
       select n.repository_id, n.level + 1, n.path || '.' || lpad(b.position::text, 6, '0'), b.digest, b.media_type, b.size,
         case when b.position = 0 and (b.digest = m.config_digest or b.media_type like '%config%' or b.media_type in ${CONFIG_TYPES})
           then 'config' else 'layer' end, null, null, null,
-        coalesce((select o.live from inventory.repository_blobs o
-          where o.repository_id = n.repository_id and o.digest = b.digest), false)
+        case when ${isForeignLayer(sql`b.media_type`)} then ${present('repository_blobs', sql`b.digest`, 'elsewhere')}
+          else ${present('repository_blobs', sql`b.digest`, 'unknown')} end, null
       from nodes n
         join inventory.manifest_blobs b on b.manifest_digest = n.digest
         left join inventory.manifests m on m.digest = n.digest
       where n.first_on_level
     )
     select p.level, p.part, p.digest, p.os, p.architecture, p.variant, p.size,
-      case when p.present then 'yes' else 'no' end as present, p.media_type, r.registry, jsonb_build_array(p.path) as key
+      p.present, p.contents, p.media_type, r.registry, jsonb_build_array(p.path) as key
     from parts p join inventory.repositories r on r.id = p.repository_id
     where ${behind('>', after, [[sql`p.path collate "C"`, 'text']])}
     order by p.path collate "C"

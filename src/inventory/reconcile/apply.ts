@@ -13,6 +13,7 @@ import type { FetchedManifest } from '../registry/registry-client.js'
 import { chunksOf, type Chunk } from './chunks.js'
 import type { Difference } from './drift.js'
 import type { Held } from './held.js'
+import { hasUntrusted, lowerUntrusted, NO_UNTRUSTED_TIMES, type UntrustedTimes } from './untrusted-times.js'
 import type { Found } from './walk.js'
 
 const CONFLICT_RETRIES = 3
@@ -29,14 +30,23 @@ const REST_MS = 5
  *
  * All that was seen is kept, not only what was missing: a delete from before, which is told later, must not win over it. What
  * is listed but not there leaves a mark, if the inventory has not heard of it yet.
+ * Times of a clock that was ahead are moved to before `found.at` first: else they would win over the repair.
  * What is stale also gets a change of the action `gone`, with no actor.
  */
 export const applyFound = async (
   database: Database,
   place: Place,
   found: Found,
-  { held, drift }: { held: Held; drift: readonly Difference[] },
+  { held, drift, untrusted = NO_UNTRUSTED_TIMES }: Repair,
 ): Promise<void> => {
+  if (hasUntrusted(held, untrusted)) {
+    const drifted = {
+      manifests: namesOf(drift, 'manifest'),
+      blobs: namesOf(drift, 'blob'),
+      tags: namesOf(drift, 'tag'),
+    }
+    await lowerUntrusted(database, place, { times: untrusted, drifted, before: found.at })
+  }
   for (const chunk of chunksOf(found, drift)) {
     await applyChunk(database, place, chunk, held)
     // The embedded database works in this thread: what came in meanwhile is read only when nothing is asked of it.
@@ -44,6 +54,12 @@ export const applyFound = async (
   }
 }
 
+type Repair = {
+  held: Held
+  drift: readonly Difference[]
+  /** Times that a repair would lose against, and is not to. */
+  untrusted?: UntrustedTimes
+}
 type Place = { registry: string; repository: string }
 
 const applyChunk = async (
@@ -106,6 +122,7 @@ const sightingsOf = (
     lookups: [],
     described: [],
     shown: [...manifests.keys()].map((digest) => ({ number: 1, registry, name: repository, digest, isTold: false })),
+    large: [],
   }
 }
 

@@ -1,8 +1,8 @@
-import { LRUCache } from 'lru-cache'
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import { isIndex } from '../../events/target.js'
 import type { FetchedManifest } from '../registry/registry-client.js'
+import { createLruCache } from '../../storage/lru-cache.js'
 
 /** What a manifest lists: blobs of an image, or manifests of an index. */
 export type Contents = {
@@ -20,7 +20,7 @@ export type KnownContents = {
 const MOST = 20_000
 
 export const createKnownContents = (db: Sql): KnownContents => {
-  const learnt = new LRUCache<string, Contents>({ max: MOST })
+  const learnt = createLruCache<Contents>(MOST)
   return {
     of: async (digests) => {
       const known = new Map<string, Contents>()

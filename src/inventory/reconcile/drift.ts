@@ -1,5 +1,5 @@
-import type { Micros } from '../../events/calendar.js'
 import { isDoubtful, type Described, type Held, type HeldObject, type HeldTag } from './held.js'
+import { isUntrusted, NO_UNTRUSTED_TIMES, type UntrustedTimes } from './untrusted-times.js'
 import type { Found } from './walk.js'
 
 /** `missing`: the registry has it, the inventory does not. `stale`: the inventory has it, the registry does not. */
@@ -16,49 +16,61 @@ export type Difference = {
   registry?: string
 }
 
+/** What is compared, and which times of the inventory say nothing. */
+type Compared = Found & { untrusted: UntrustedTimes }
+
 /**
  * Names every difference between what a registry showed of a repository and what the inventory holds of it.
  *
  * What the inventory has heard of since `found.at` is none: a push, pull or delete while the registry was asked is newer than
  * its answers, and whether an answer came before or after it nobody can tell. What was not asked for is none either.
  * @param described what the inventory holds of the manifests that were read
+ * @param untrusted times of a clock that was ahead: they do not make an object recent
  */
-export const driftOf = (found: Found, held: Held, described: ReadonlyMap<string, Described>): Difference[] => [
-  ...missingTags(found, held),
-  ...staleTags(found, held),
-  ...objectDrift('manifest', found, held.manifests, { there: found.manifests, absent: found.absentManifests }),
-  ...differentManifests(found, described),
-  ...objectDrift('blob', found, held.blobs, { there: shownBlobs(found, held), absent: found.absentBlobs }),
-  ...differentBlobs(found, held),
-]
+export const driftOf = (
+  all: Found,
+  held: Held,
+  described: ReadonlyMap<string, Described>,
+  untrusted = NO_UNTRUSTED_TIMES,
+): Difference[] => {
+  const found = { ...all, untrusted }
+  return [
+    ...missingTags(found, held),
+    ...staleTags(found, held),
+    ...objectDrift('manifest', found, held.manifests, { there: found.manifests, absent: found.absentManifests }),
+    ...differentManifests(found, described),
+    ...objectDrift('blob', found, held.blobs, { there: shownBlobs(found, held), absent: found.absentBlobs }),
+    ...differentBlobs(found, held),
+  ]
+}
 
-const missingTags = ({ tags, at }: Found, held: Held): Difference[] =>
+const missingTags = ({ tags, ...moments }: Compared, held: Held): Difference[] =>
   [...tags].flatMap(([name, digest]): Difference[] => {
     const tag = held.tags.get(name)
-    if (isRecent(tag, at)) return []
+    if (isRecent(tag, moments)) return []
     if (!tag?.live) return [{ kind: 'missing', object: 'tag', name, registry: digest }]
     if (tag.digest === digest) return []
     return [{ kind: 'different', object: 'tag', name, inventory: tag.digest ?? '', registry: digest }]
   })
 
-const staleTags = ({ tags, at }: Found, held: Held): Difference[] =>
+const staleTags = ({ tags, ...moments }: Compared, held: Held): Difference[] =>
   [...held.tags].flatMap(([name, tag]): Difference[] =>
-    !tag.live || tags.has(name) || isRecent(tag, at)
+    !tag.live || tags.has(name) || isRecent(tag, moments)
       ? []
       : [{ kind: 'stale', object: 'tag', name, inventory: tag.digest ?? '' }],
   )
 
 const objectDrift = (
   object: 'manifest' | 'blob',
-  { at }: Found,
+  moments: Compared,
   held: Held['manifests'],
   { there, absent }: { there: ReadonlyMap<string, unknown>; absent: ReadonlySet<string> },
 ): Difference[] => [
   ...[...there.keys()]
-    .filter((digest) => !held.get(digest)?.live && !isRecent(held.get(digest), at))
+    .filter((digest) => !held.get(digest)?.live && !isRecent(held.get(digest), moments))
     .map((name): Difference => ({ kind: 'missing', object, name })),
   ...[...absent]
-    .filter((digest) => held.get(digest)?.live && !isRecent(held.get(digest), at))
+    .filter((digest) => held.get(digest)?.live && !isRecent(held.get(digest), moments))
     .map((name): Difference => ({ kind: 'stale', object, name })),
 ]
 
@@ -96,5 +108,8 @@ const differs = (
 const sizeText = (size: number | undefined): string | undefined => (size === undefined ? undefined : `size ${size}`)
 const typeText = (type: string | undefined): string | undefined => (type === undefined ? undefined : `type ${type}`)
 
-const isRecent = (held: HeldObject | HeldTag | undefined, at: Micros): boolean =>
-  Math.max(held?.seen ?? -Infinity, held?.deleted ?? -Infinity) >= at
+const isRecent = (
+  held: HeldObject | HeldTag | undefined,
+  { at, untrusted }: Pick<Compared, 'at' | 'untrusted'>,
+): boolean =>
+  [held?.seen, held?.deleted].some((time) => time !== undefined && time >= at && !isUntrusted(untrusted, time))

@@ -1,16 +1,24 @@
 import { microsOf } from '../../events/calendar.js'
 import type { Database } from '../../storage/database.js'
+import { arrivalAt } from '../record/state-times.js'
 import type { RegistryClient } from '../registry/registry-client.js'
 import { applyFound } from './apply.js'
+import { foundInCache } from './cache.js'
 import type { KnownContents } from './contents.js'
 import { driftOf, type Difference, type DriftKind } from './drift.js'
 import { readDescribed, readHeld, type Held } from './held.js'
 import type { Pace } from './pace.js'
 import { keepRepository, type RepositoryResult, type Run, type Seen } from './runs.js'
 import type { Vanishing } from './vanishing.js'
+import { readUntrustedTimes, type UntrustedTimes } from './untrusted-times.js'
 import { nothingAt, walkRepository, type BlobChecks, type Found } from './walk.js'
 
 const TOLERANCE_MS = 5_000
+/**
+ * Times that are later than this cannot be true. Only older versions stored times of the future; one that is not so late passes
+ * soon, and the clocks of services that share a database may differ.
+ */
+const FUTURE_MS = 2 * 60 * 60_000
 
 /** A run that is under way. */
 export type Walk = {
@@ -23,6 +31,8 @@ export type Walk = {
   apply: boolean
   blobChecks?: BlobChecks | undefined
   reread?: boolean | undefined
+  /** Of a pull-through cache: the repositories that its catalog lists. */
+  cacheLists?: ReadonlySet<string>
   pace: Pace
   contents: KnownContents
   vanishing: Vanishing
@@ -32,7 +42,7 @@ export type Walk = {
   heldBack: (() => Promise<unknown>)[]
 }
 type Outcome = { result: RepositoryResult; failure?: unknown }
-type Compared = { found: Found; held: Held; drift: readonly Difference[] }
+type Compared = { found: Found; held: Held; drift: readonly Difference[]; untrusted: UntrustedTimes }
 
 /**
  * Compares one repository with the registry, repairs it where it is told to, and keeps what came of it. One that cannot be
@@ -46,13 +56,14 @@ export const oneRepository = async (walk: Walk, repository: string): Promise<Out
   signal.throwIfAborted()
   const requests = pace.asked() - before
   if ('failure' in compared) return keepFailure(walk, repository, requests, compared.failure)
-  const { found, held, drift } = compared
+  const { found, held, drift, untrusted } = compared
   const result = { repository, ...countByKind(drift), differences: drift }
   const seen = seenIn(found, requests)
   if (!walk.apply) return keepResult(walk, result, seen)
 
   const goneTags = drift.filter(({ kind, object }) => kind === 'stale' && object === 'tag').length
-  const keptTags = [...held.tags].filter(([name, { live }]) => live && found.tags.has(name)).length
+  const isKept = (tag: string): boolean => found.tags.has(tag) || isUnasked(walk, repository)
+  const keptTags = [...held.tags].filter(([name, { live }]) => live && isKept(name)).length
   walk.vanishing.add({ gone: goneTags, kept: keptTags })
   const repair = async (some: Compared): Promise<Outcome> => {
     const failed = await applyFound(walk.database, { registry: walk.registry, repository }, some.found, some).then(
@@ -65,9 +76,9 @@ export const oneRepository = async (walk: Walk, repository: string): Promise<Out
     const outcome = await repair(compared)
     return 'failure' in outcome ? outcome : keepResult(walk, result, seen)
   }
-  const outcome = await repair({ found, held, drift: drift.filter(({ kind }) => kind !== 'stale') })
+  const outcome = await repair({ ...compared, drift: drift.filter(({ kind }) => kind !== 'stale') })
   if ('failure' in outcome) return outcome
-  const stale = { found: nothingAt(found.at), held, drift: drift.filter(({ kind }) => kind === 'stale') }
+  const stale = { found: nothingAt(found.at), held, untrusted, drift: drift.filter(({ kind }) => kind === 'stale') }
   walk.heldBack.push(async () => {
     if (!('failure' in (await repair(stale)))) await keepResult(walk, result, seen)
   })
@@ -82,12 +93,22 @@ export const repairHeldBack = async ({ heldBack, signal }: Walk): Promise<void> 
   }
 }
 
+/** A repository that a cache lists: nothing in it can be asked for. */
+const isUnasked = ({ cacheLists }: Walk, repository: string): boolean => cacheLists?.has(repository) ?? false
+
 const compare = async (walk: Walk, repository: string): Promise<Compared> => {
   const { database, registry } = walk
+  const startedAt = arrivalAt(walk.now())
   const found = await askFor(walk, repository)
   const read = [...found.manifests].flatMap(([digest, manifest]) => (manifest ? [digest] : []))
   const held = await readHeld(database.sql, registry, repository)
-  return { found, held, drift: driftOf(found, held, await readDescribed(database.sql, read)) }
+  const latest = microsOf(new Date(walk.now().getTime() + FUTURE_MS))
+  const untrusted = await readUntrustedTimes(database.sql, { from: found.at, startedAt, latest })
+  // What was not asked for is no drift: an empty list of tags would make them all stale.
+  const drift = isUnasked(walk, repository)
+    ? []
+    : driftOf(found, held, await readDescribed(database.sql, read), untrusted)
+  return { found, held, drift, untrusted }
 }
 
 const seenIn = ({ tags, manifests, blobs, unchecked }: Found, requests: number): Seen => ({
@@ -114,6 +135,7 @@ const askFor = async (walk: Walk, repository: string): Promise<Found> => {
   const { database, registry, now, toleranceMs = TOLERANCE_MS, blobChecks = 'doubtful', reread = false } = walk
   const held = async (): ReturnType<typeof readHeld> => readHeld(database.sql, registry, repository)
   const at = microsOf(new Date(now().getTime() - toleranceMs))
+  if (walk.cacheLists) return foundInCache(isUnasked(walk, repository), await held(), at)
   return walkRepository({ ...walk, pace: walk.pace.together(), held, blobChecks, reread }, repository, at)
 }
 

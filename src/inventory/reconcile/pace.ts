@@ -1,8 +1,13 @@
 import { setTimeout } from 'node:timers/promises'
+import { backoffMs } from '../../events/retry-after.js'
+import { RegistryBusy } from '../registry/exchange.js'
 
 /** Lets a request begin when it is its turn, and counts it. */
 export type Pace = {
-  /** @throws the reason of the signal, once that was given */
+  /**
+   * Asks, and asks again if the registry asks to slow down: after the pause that it asks for, and slower than before.
+   * @throws the reason of the signal, once that was given; RegistryBusy if the registry would have to be waited for too long
+   */
   ask: <T>(request: () => Promise<T>) => Promise<T>
   /** Begins a set of requests: once one of them has failed, the rest are not sent. */
   together: () => Pick<Pace, 'ask'>
@@ -16,15 +21,48 @@ type Limits = {
   /** Requests under way at the same time. */
   atOnce: number
   signal?: AbortSignal | undefined
+  /** Called while the registry has to be waited for, every few seconds, and with 0 when requests go on. */
+  onPause?: ((remainingMs: number) => void) | undefined
+  timing?: Timing | undefined
 }
 
-/** A registry serves others as well: no more requests than it was agreed to bear. */
-export const createPace = ({ rate, atOnce, signal }: Limits): Pace => {
-  const gap = 1000 / rate
+/** The clock (in milliseconds, from any beginning), sleep and chance of a pace. */
+export type Timing = {
+  now: () => number
+  /** Ends early, with any error, if the signal is aborted. */
+  sleep: (ms: number, signal: AbortSignal | undefined) => Promise<unknown>
+  random: () => number
+}
+
+const REAL_TIME: Timing = {
+  now: () => performance.now(),
+  sleep: async (ms, signal) => setTimeout(ms, undefined, signal && { signal }),
+  random: Math.random,
+}
+
+/** A registry that asks for a longer pause is asked another day. */
+const LONGEST_PAUSE_MS = 5 * 60_000
+/** All pauses of one run. */
+const LONGEST_IN_ALL_MS = 30 * 60_000
+/** Refusals with no answer between them. */
+const MOST_REFUSALS = 10
+/** After each pause half as many requests a second, but never fewer than this; each answer makes them a little more again. */
+const SLOWEST_RATE = 0.2
+const RECOVERY = 1.02
+const NEWS_EVERY_MS = 5_000
+
+/** A registry serves others as well: no more requests than it was agreed to bear, and fewer if it asks for that. */
+export const createPace = ({ rate, atOnce, signal, onPause, timing = REAL_TIME }: Limits): Pace => {
+  const { now, sleep, random } = timing
   const waiting: (() => void)[] = []
   let free = atOnce
   let asked = 0
-  let next = 0
+  let next = -Infinity
+  let currentRate = rate
+  let pausedSince = -Infinity
+  let pausedUntil = -Infinity
+  let pausedInAll = 0
+  let refusals = 0
 
   const enter = async (): Promise<void> => {
     if (free > 0) free--
@@ -35,21 +73,61 @@ export const createPace = ({ rate, atOnce, signal }: Limits): Pace => {
     if (first) first()
     else free++
   }
-  const turn = async (): Promise<void> => {
-    const now = performance.now()
-    const begin = Math.max(now, next)
-    next = begin + gap
-    if (begin > now) await setTimeout(begin - now)
+  const sleepUntil = async (moment: number): Promise<void> => {
+    const isPause = pausedUntil > now()
+    if (isPause) onPause?.(pausedUntil - now())
+    // The caller looks at the signal itself.
+    await sleep(isPause ? Math.min(moment - now(), NEWS_EVERY_MS) : moment - now(), signal).catch(() => undefined)
+    if (isPause && pausedUntil <= now()) onPause?.(0)
+  }
+  const turn = async (goesOn: () => void): Promise<void> => {
+    for (let begin = Math.max(next, pausedUntil); begin > now(); begin = Math.max(next, pausedUntil)) {
+      await sleepUntil(begin)
+      goesOn()
+    }
+    next = Math.max(now(), next) + 1000 / currentRate
+  }
+
+  const answered = (): void => {
+    refusals = 0
+    currentRate = Math.min(rate, currentRate * RECOVERY)
+  }
+  /** @throws RegistryBusy if the registry would have to be waited for too long */
+  const refused = (busy: RegistryBusy, begun: number): void => {
+    // Requests that were under way when the pause began say nothing new.
+    const isNew = begun >= pausedSince
+    if (isNew) {
+      refusals++
+      currentRate = Math.max(Math.min(rate, SLOWEST_RATE), currentRate / 2)
+    }
+    const pause = busy.retryAfterMs ?? backoffMs(refusals, random())
+    const until = Math.max(pausedUntil, now() + pause)
+    pausedInAll += until - Math.max(now(), pausedUntil)
+    if (pause > LONGEST_PAUSE_MS || pausedInAll > LONGEST_IN_ALL_MS || refusals > MOST_REFUSALS) {
+      const advice = `wait ${Math.ceil(pause / 1000)} s and run it again: it goes on where it was`
+      throw new RegistryBusy(`${busy.message}, for longer than a run waits; ${advice}`, busy.retryAfterMs)
+    }
+    if (isNew) pausedSince = now()
+    pausedUntil = until
   }
 
   const askWhile = async <T>(goesOn: () => void, request: () => Promise<T>): Promise<T> => {
     await enter()
     try {
-      goesOn()
-      await turn()
-      goesOn()
-      asked++
-      return await request()
+      for (;;) {
+        goesOn()
+        await turn(goesOn)
+        asked++
+        const begun = now()
+        try {
+          const answer = await request()
+          answered()
+          return answer
+        } catch (error) {
+          if (!(error instanceof RegistryBusy)) throw error
+          refused(error, begun)
+        }
+      }
     } finally {
       leave()
     }

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { Database } from '../../storage/database.js'
 import { releaseLease, takeLease } from '../../storage/leases.js'
-import { RegistryAway } from '../registry/exchange.js'
+import { RegistryAway, RegistryBusy } from '../registry/exchange.js'
 import type { RegistryClient } from '../registry/registry-client.js'
+import { countNotChecked } from './cache.js'
 import { createKnownContents } from './contents.js'
 import { livingRepositories } from './held.js'
 import { oneRepository, repairHeldBack, type Walk } from './one-repository.js'
-import { createPace, type Pace } from './pace.js'
+import { createPace, type Pace, type Timing } from './pace.js'
 import { reportOf, type ReconciliationReport } from './reports.js'
 import { beginRun, finishRun } from './runs.js'
 import { createVanishing } from './vanishing.js'
@@ -26,6 +27,10 @@ export type Progress = {
   requests: number
   /** Differences that this process found. */
   drift: number
+  /** What the operator should know before the first request. */
+  notice?: string
+  /** The registry asks to slow down: the run goes on in so many seconds. */
+  pausedSeconds?: number
 }
 
 export type ReconcileOptions = {
@@ -33,6 +38,10 @@ export type ReconcileOptions = {
   registry: string
   /** Repairs the inventory; else the drift is only shown. */
   apply: boolean
+  /** The registry is a pull-through cache: it is asked for its catalog and nothing else. */
+  cache?: boolean | undefined
+  /** For the first progress. */
+  notice?: string | undefined
   /** Forgets a run that broke off, and begins again. */
   restart?: boolean | undefined
   /** Repairs also where the registry lacks more than half of its tags. */
@@ -47,12 +56,13 @@ export type ReconcileOptions = {
   onProgress?: ((progress: Progress) => void) | undefined
 }
 
-export type ReconcileNeeds = {
+export type ReconcileDeps = {
   database: Database
   client: RegistryClient
   now: () => Date
   /** How far the clocks of registries may be behind or ahead of ours. */
   toleranceMs?: number
+  timing?: Timing
 }
 
 const DEFAULT_RATE = 20
@@ -66,10 +76,10 @@ const FAILURES_IN_A_ROW = 5
 /**
  * Compares the inventory of one registry with the registry itself, repository by repository, and repairs it where it is told
  * to. A run that broke off goes on where it was.
- * @throws ReconcileBusy when another run is under way; RegistryAway when the registry is away; TooMuchGone when a repair would
- * delete most of it from the inventory; the signal's reason
+ * @throws ReconcileBusy when another run is under way; RegistryAway when the registry is away, or asks for a longer pause than
+ * a run waits; TooMuchGone when a repair would delete most of it from the inventory; the signal's reason
  */
-export const reconcile = async (needs: ReconcileNeeds, options: ReconcileOptions): Promise<ReconciliationReport> => {
+export const reconcile = async (needs: ReconcileDeps, options: ReconcileOptions): Promise<ReconciliationReport> => {
   const stopping = new AbortController()
   const stop = (): void => {
     stopping.abort(options.signal?.reason)
@@ -88,21 +98,41 @@ export const reconcile = async (needs: ReconcileNeeds, options: ReconcileOptions
 }
 
 const run = async (
-  needs: ReconcileNeeds,
-  { registry, apply, restart = false, force = false, rate = DEFAULT_RATE, ...options }: ReconcileOptions,
+  needs: ReconcileDeps,
+  { registry, apply, cache = false, restart = false, force = false, rate = DEFAULT_RATE, ...options }: ReconcileOptions,
   signal: AbortSignal,
 ): Promise<ReconciliationReport> => {
   const { database, now } = needs
   const begun = await beginRun(database, { registry, apply, restart, now: now() })
-  const pace = createPace({ rate, atOnce: AT_ONCE, signal })
-  const repositories = await repositoriesToWalk(needs, pace, registry)
+  let [current, done, of, drift] = ['', 0, 0, 0]
+  let notice = options.notice !== undefined && { notice: options.notice }
+  const tell = (repository: string, pauseMs = 0): void => {
+    current = repository
+    const pausedSeconds = Math.ceil(pauseMs / 1000)
+    const paused = pausedSeconds > 0 && { pausedSeconds }
+    options.onProgress?.({ registry, repository, done, of, requests: pace.asked(), drift, ...notice, ...paused })
+    notice = false
+  }
+  const pace = createPace({
+    rate,
+    atOnce: AT_ONCE,
+    signal,
+    onPause: (ms) => {
+      tell(current, ms)
+    },
+    timing: needs.timing,
+  })
+  if (notice) tell('')
+  const listed = await listedRepositories(needs, pace)
+  const living = await livingRepositories(database.sql, registry)
+  // Of a cache, only repositories that were seen are of interest: the others would have to be fetched.
+  const repositories = cache ? living : [...new Set([...listed, ...living])]
   const contents = createKnownContents(database.sql)
   const vanishing = await createVanishing(database.sql, { registry, done: begun.done, force })
-  const walk: Walk = { ...needs, ...options, registry, apply, pace, contents, vanishing, signal, begun, heldBack: [] }
-  let drift = 0
-  let done = repositories.filter((repository) => begun.done.has(repository)).length
-  const tell = (repository: string): void =>
-    options.onProgress?.({ registry, repository, done, of: repositories.length, requests: pace.asked(), drift })
+  const shared = { registry, apply, pace, contents, vanishing, signal, begun, heldBack: [] }
+  const walk: Walk = { ...needs, ...options, ...shared, ...(cache && { cacheLists: new Set(listed) }) }
+  done = repositories.filter((repository) => begun.done.has(repository)).length
+  of = repositories.length
 
   /** @returns what the registry said when it was away for too many of them; the rest was not walked then */
   const walkAll = async (some: readonly string[]): Promise<RegistryAway | undefined> => {
@@ -112,7 +142,8 @@ const run = async (
       const { result, failure } = await oneRepository(walk, repository)
       drift += result.missing + result.stale + result.different
       failures = failure instanceof RegistryAway ? failures + 1 : 0
-      if (failure instanceof RegistryAway && failures >= FAILURES_IN_A_ROW) return failure
+      const isAway = failure instanceof RegistryBusy || failures >= FAILURES_IN_A_ROW
+      if (failure instanceof RegistryAway && isAway) return failure
       if (vanishing.isHarmless()) await repairHeldBack(walk)
       done++
     }
@@ -121,22 +152,17 @@ const run = async (
   const away = await walkAll(repositories.filter((name) => !begun.done.has(name) && !begun.failed.has(name)))
   if (away) throw away
   // Those that failed before come last and end nothing: else what can never be read would keep a run from its end.
-  await walkAll(repositories.filter((name) => begun.failed.has(name)))
+  const busy = await walkAll(repositories.filter((name) => begun.failed.has(name)))
+  if (busy instanceof RegistryBusy) throw busy
   await repairHeldBack(walk)
   tell('')
-  await finishRun(database, begun, now())
+  const notChecked = cache ? await countNotChecked(database.sql, registry, listed) : undefined
+  await finishRun(database, begun, now(), notChecked)
   return reportOf(database.sql, begun.id)
 }
 
-/** Those that the registry lists, and those of which only the inventory knows. */
-const repositoriesToWalk = async (
-  { database, client }: ReconcileNeeds,
-  { ask }: Pace,
-  registry: string,
-): Promise<string[]> => {
-  const listed = await allNames(async (next) => ask(async () => client.catalog(next)))
-  return [...new Set([...listed, ...(await livingRepositories(database.sql, registry))])]
-}
+const listedRepositories = async ({ client }: ReconcileDeps, { ask }: Pace): Promise<string[]> =>
+  allNames(async (next) => ask(async () => client.catalog(next)))
 
 /** Holds the lease of a registry until it is released. @param onLost is told when somebody else has taken it */
 const holdLease = async (

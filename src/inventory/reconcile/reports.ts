@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/database.js'
+import type { NotChecked } from './cache.js'
 import type { Difference, DriftKind } from './drift.js'
 
 /** What a run has found; of a run under way, so far. Its numbers span the parts of a run that broke off and went on. */
@@ -21,6 +22,8 @@ export type Reconciliation = {
   drift: Record<DriftKind, number>
   /** Repositories that could not be walked. */
   failed: number
+  /** Of a pull-through cache: what the inventory contains, and the cache cannot be asked for without fetching it. */
+  notChecked?: NotChecked
 }
 
 /** A finished run with its details, each list cut to its first entries. */
@@ -45,22 +48,27 @@ type Row = {
   blobs: number
   requests: number
   unchecked: number
+  not_checked: NotChecked | null
   missing: number
   stale: number
   different: number
   failed: number
 }
 
-const toReconciliation = ({ started_at, finished_at, missing, stale, different, ...row }: Row): Reconciliation => ({
-  ...row,
-  startedAt: started_at,
-  finishedAt: finished_at,
-  drift: { missing, stale, different },
-})
+const toReconciliation = (all: Row): Reconciliation => {
+  const { started_at, finished_at, missing, stale, different, not_checked, ...row } = all
+  return {
+    ...row,
+    startedAt: started_at,
+    finishedAt: finished_at,
+    drift: { missing, stale, different },
+    ...(not_checked && { notChecked: not_checked }),
+  }
+}
 
 const RUNS = sql`
   select r.id, r.registry, r.applied, r.started_at, r.finished_at, r.repositories, r.tags, r.manifests, r.blobs, r.requests,
-    r.unchecked, d.missing, d.stale, d.different, d.failed
+    r.unchecked, r.not_checked, d.missing, d.stale, d.different, d.failed
   from inventory.reconciliations r,
     lateral (
       select coalesce(sum(missing), 0)::int as missing, coalesce(sum(stale), 0)::int as stale,

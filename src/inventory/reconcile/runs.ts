@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Database, Sql } from '../../storage/database.js'
+import type { NotChecked } from './cache.js'
 import type { Difference, DriftKind } from './drift.js'
 
 /** A run that is under way: a new one, or one that broke off and goes on. */
@@ -113,15 +114,21 @@ export const keepRepository = async (
   })
 }
 
-/** Ends a run. What is kept of it is the repositories with something to tell. */
-export const finishRun = async (database: Database, { id }: Run, now: Date): Promise<void> => {
+/**
+ * Ends a run. What is kept of it is the repositories with something to tell.
+ * @param notChecked of a pull-through cache: what it was not asked for
+ */
+export const finishRun = async (database: Database, { id }: Run, now: Date, notChecked?: NotChecked): Promise<void> => {
   await database.transaction(async (tx) => {
     await sql`
       delete from inventory.reconciled_repositories
       where reconciliation_id = ${id} and missing + stale + different = 0 and error is null
     `.execute(tx)
     await sql`
-      update inventory.reconciliations set finished_at = ${now}, updated_at = ${now} where id = ${id}
+      update inventory.reconciliations
+      set finished_at = ${now}, updated_at = ${now},
+        not_checked = ${notChecked === undefined ? null : JSON.stringify(notChecked)}::text::jsonb
+      where id = ${id}
     `.execute(tx)
   })
 }

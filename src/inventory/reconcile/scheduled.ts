@@ -2,7 +2,8 @@ import type { Database } from '../../storage/database.js'
 import type { Registries, Registry } from '../registry/registries.js'
 import type { RegistryClient } from '../registry/registry-client.js'
 import { askedRegistries } from './asked-registries.js'
-import { reconcile, ReconcileBusy } from './reconcile.js'
+import { reconcileRegistry } from './reconcile-registry.js'
+import { ReconcileBusy } from './reconcile.js'
 
 type Needs = {
   database: Database
@@ -27,8 +28,8 @@ export const scheduledReconcile = async (
   const failures: Error[] = []
   for (const registry of askedRegistries(registries)) {
     if (signal?.aborted) return
-    const options = { registry: registry.name, apply, signal, rate: needs.rate }
-    await reconcile({ ...needs, client: clientFor(registry) }, options).catch((error: unknown) => {
+    const options = { apply, signal, rate: needs.rate }
+    await reconcileRegistry({ ...needs, client: clientFor(registry) }, registry, options).catch((error: unknown) => {
       if (error instanceof ReconcileBusy || signal?.aborted) return
       const reason = error instanceof Error ? error.message : 'failed'
       failures.push(new Error(`${registry.name}: ${reason}`, { cause: error }))

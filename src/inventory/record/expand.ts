@@ -1,26 +1,27 @@
 import { sql } from 'kysely'
+import { FOREIGN_LAYER } from '../../events/target.js'
 import type { Database, HotStatement, Run } from '../../storage/database.js'
 import { jobStep, type Step } from '../../storage/job-step.js'
 import { lockManifests } from './lock-manifests.js'
 import type { Shown } from './sightings.js'
 import { DELETED_WITH_MANIFEST } from './united-rows.js'
 
-/** Blobs in repositories that one transaction tells. What is more, a job tells in steps. */
-const AT_ONCE = 20_000
+/** Blobs in repositories that one statement adds. What is more, a job adds in steps. */
+const AT_ONCE = 5_000
 
 /**
- * What `m` has, manifests in repositories, goes to these repositories. Look-ups by key, whatever the statistics say. Layers that
- * may not be distributed are kept elsewhere: a registry takes manifests without them. Rows that say it already are left alone:
- * to look at them is a write less, and most pulls are of images whose blobs are known.
+ * What `m` has, manifests in repositories, that these repositories do not have yet. Look-ups by key, whatever the statistics
+ * say. Layers that may not be distributed are left out: a registry takes manifests without them. Rows that say it already
+ * are left alone: to look at them is a write less, and most pulls are of images whose blobs are known.
  */
-const expansionOf = (m: string): string => `
-    insert into inventory.repository_blobs as o (repository_id, digest, size, manifest_at, implied, deleted_at, moved_at)
+const lackedBy = (m: string): string => `
     select told.* from (
-      select m.repository_id, b.digest, max(b.size) as size, max(m.pushed_at) as manifest_at, true, max(m.deleted_at), max(m.moved_at) as moved_at
+      select m.repository_id, b.digest, max(b.size) as size, max(m.pushed_at) as manifest_at, true as implied,
+        max(m.deleted_at) as deleted_at, max(m.moved_at) as moved_at
       from ${m} m
         cross join lateral (
           select digest, size from inventory.manifest_blobs
-          where manifest_digest = m.digest and (media_type is null or media_type !~ 'foreign|nondistributable') offset 0
+          where manifest_digest = m.digest and (media_type is null or media_type !~ '${FOREIGN_LAYER}') offset 0
         ) b
       group by m.repository_id, b.digest
     ) told
@@ -33,7 +34,11 @@ const expansionOf = (m: string): string => `
         offset 0
       ) known on true
     where known.same is null
-    order by told.repository_id, told.digest
+    order by told.repository_id, told.digest`
+
+const adding = (rows: string): string => `
+    insert into inventory.repository_blobs as o (repository_id, digest, size, manifest_at, implied, deleted_at, moved_at)
+    ${rows}
     on conflict (repository_id, digest) do update
       set size = greatest(o.size, excluded.size),
           manifest_at = greatest(o.manifest_at, excluded.manifest_at),
@@ -44,6 +49,8 @@ const expansionOf = (m: string): string => `
         or o.manifest_at is distinct from greatest(o.manifest_at, excluded.manifest_at)
         or o.size is distinct from greatest(o.size, excluded.size)
         or o.moved_at is distinct from greatest(o.moved_at, excluded.moved_at)`
+
+const expansionOf = (m: string): string => adding(lackedBy(m))
 
 /** Manifests in repositories; what a rename brought after the delete of a repository is not ended by it. */
 const PLACES = `
@@ -144,7 +151,25 @@ export const tellKnown = async (
   ])
 }
 
-/** Tells all repositories, in steps, of manifests that were too much for one transaction. */
+/** As many blobs as one step may add, of manifests in places. Those that are there already are passed over. */
+const STEP: HotStatement = {
+  name: 'expand_in_steps',
+  text: `
+    with places as materialized (
+      ${PLACES}
+      from unnest($1::int[]) as wanted (id)
+        cross join lateral (select id, deleted_at from inventory.repositories where id = wanted.id offset 0) r
+        cross join lateral (
+          select repository_id, digest, pushed_at, moved_at from inventory.repository_manifests
+          where repository_id = r.id and digest = $2 and seen_at is not null offset 0
+        ) o
+    ), lacked as materialized (
+      ${lackedBy('places')} limit ${AT_ONCE}
+    ), added as (${adding('select * from lacked order by repository_id, digest')})
+    select count(*)::int as lacked from lacked`,
+}
+
+/** Adds the blobs of manifests that were too much for one statement to all repositories, in steps. */
 export const tellNoted = async (database: Database): Promise<void> => {
   while (await jobStep(database, tellStep));
 }
@@ -157,16 +182,17 @@ const tellStep = async (tx: Step): Promise<boolean> => {
   `.execute(tx)
   const [manifest] = noted
   if (!manifest) return false
-  const { rows: places } = await sql<Place & { id: number }>`
-    select r.id, r.registry, r.name, o.digest
-    from inventory.repository_manifests o join inventory.repositories r on r.id = o.repository_id
-    where o.digest = ${manifest.digest} and o.repository_id > ${manifest.after}
-    order by o.repository_id
+  const { rows: places } = await sql<{ id: number }>`
+    select repository_id as id from inventory.repository_manifests
+    where digest = ${manifest.digest} and repository_id > ${manifest.after}
+    order by repository_id
     limit greatest(1, ${AT_ONCE} / (select 1 + count(*) from inventory.manifest_blobs where manifest_digest = ${manifest.digest}))
   `.execute(tx)
-  await sql`
-    update inventory.manifests set tell_after = ${places.at(-1)?.id ?? null} where digest = ${manifest.digest}
-  `.execute(tx)
-  await expandShown(tx, places)
+  const [{ lacked }] = (await tx.run(STEP, [places.map(({ id }) => id), manifest.digest])) as [{ lacked: number }]
+  // Of a manifest that alone is too much for a step, the next step adds what is left.
+  if (lacked < AT_ONCE) {
+    const last = places.at(-1)?.id ?? null
+    await sql`update inventory.manifests set tell_after = ${last} where digest = ${manifest.digest}`.execute(tx)
+  }
   return true
 }

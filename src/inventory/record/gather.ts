@@ -1,6 +1,7 @@
-import type { Micros } from '../../events/calendar.js'
+import { microsOf, type Micros } from '../../events/calendar.js'
 import type { EventId, RegistryEvent } from '../../events/registry-event.js'
-import { isIndex, isKeptHere, type Descriptor } from '../../events/target.js'
+import { isImplied, isIndex, type Descriptor } from '../../events/target.js'
+import { isLarge } from './manifest-entries.js'
 import type { Remembered } from './remembered.js'
 import type {
   Change,
@@ -20,6 +21,7 @@ type Needs = {
   remembered: Remembered
   /** A keyed hash that tells clients apart; undefined when the event does not say who asked. */
   originOf: (event: RegistryEvent) => string | undefined
+  now: () => Date
 }
 
 type ShownThere = { shown: Shown; contents?: readonly Descriptor[] }
@@ -31,7 +33,8 @@ const MOST_IMPLIED = 20_000
  * Gathers what events say, without what is stored already. A statement may touch a row only once, so what they say of one row
  * becomes one here.
  */
-export const sightingsIn = (events: readonly RegistryEvent[], { remembered, originOf }: Needs): Sightings => {
+export const sightingsIn = (events: readonly RegistryEvent[], { remembered, originOf, now }: Needs): Sightings => {
+  const received = microsOf(now())
   const repositories = new Map<string, SeenRepository>()
   const manifestsInRepositories = new Map<string, SeenObject>()
   const blobsInRepositories = new Map<string, SeenObject>()
@@ -75,17 +78,24 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
       renames.set(id, { ...rename, event: id, registry, at, ...(actor.name !== undefined && { actor: actor.name }) })
   }
 
-  const lookUp = ({ tag, ...event }: RegistryEvent, repository: number, digest: string, what: Happening): void => {
-    if (tag === undefined ? what !== 'pulled' : what !== 'checked') return
+  /** @returns whether the event is a HEAD that is a check only if the same client does not push now (check-before-push.ts). */
+  const lookUp = ({ tag, ...event }: RegistryEvent, repository: number, digest: string, what: Happening): boolean => {
+    const method = METHODS[what]
+    if (method === undefined || (method === 'GET' && tag !== undefined)) return false
     const origin = originOf(event)
-    if (origin === undefined) return
+    if (origin === undefined) return false
     const { id, at } = event
-    lookups.set(id, { event: id, repository, digest, origin, at, ...(tag !== undefined && { tag }) })
+    lookups.set(id, {
+      ...{ event: id, method, repository, digest, origin, at, received },
+      ...(tag !== undefined && { tag }),
+    })
+    return method === 'HEAD'
   }
 
   const manifestSeen = (event: RegistryEvent, digest: string, what: Happening): void => {
     const { number, registry, name } = repositoryOf(event)
-    happened(objectIn(manifestsInRepositories, number, digest), what, event.at)
+    const isPendingCheck = lookUp(event, number, digest, what)
+    happened(objectIn(manifestsInRepositories, number, digest), isPendingCheck ? 'confirmed' : what, event.at)
     const isDescribed = remembered.describes(event)
     const isShown = what !== 'pushed' && remembered.implies(event)
     if (!isDescribed && event.references) described.add(digest)
@@ -102,10 +112,12 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
         event,
       )
     }
-    lookUp(event, number, digest, what)
     if (event.tag === undefined) return
     const tag = tagIn(number, event.tag)
-    happened(tag, what, event.at)
+    if (isPendingCheck) {
+      tag.first = Math.min(tag.first ?? event.at, event.at)
+      tag.asked = latest(tag.asked, event.at)
+    } else happened(tag, what, event.at)
     point(tag, digest, event.at)
     if (what === 'pushed') changes.set(event.id, changeOf(event, number, 'push'))
   }
@@ -129,7 +141,8 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
   // What a manifest holds is in the repository that showed it.
   let implied = 0
   for (const [key, { shown: place, contents }] of shown) {
-    const kept = contents?.filter(isKeptHere) ?? []
+    if (isLarge({ contents })) continue
+    const kept = contents?.filter(isImplied) ?? []
     implied += kept.length
     if (contents === undefined) {
       place.isTold = manifests.get(place.digest)?.contents === undefined
@@ -156,9 +169,13 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
     renames: [...renames.values()],
     lookups: [...lookups.values()],
     described: [...described],
+    large: [...manifests.values()].filter(({ digest, contents }) => isLarge({ contents }) && described.has(digest)),
     shown: [...shown.values()].map((one) => one.shown),
   }
 }
+
+/** Of what is kept for a day, the method of the request. */
+const METHODS: Partial<Record<Happening, SeenLookup['method']>> = { pushed: 'PUT', pulled: 'GET', checked: 'HEAD' }
 
 /** A HEAD asks whether something is there: a check, which is no pull, but shows that it is. */
 const happeningOf = ({ action, method }: RegistryEvent): Happening => {
@@ -177,7 +194,7 @@ const entry = <T>(map: Map<string, T>, key: string, make: () => T): T => {
 
 const latest = (a: Micros | undefined, b: Micros): Micros => (a === undefined || b > a ? b : a)
 
-const happened = (seen: Times, what: Happening, at: Micros): void => {
+const happened = (seen: Times, what: Happening | 'confirmed', at: Micros): void => {
   seen[what] = latest(seen[what], at)
   if (what !== 'deleted') seen.first = Math.min(seen.first ?? at, at)
 }

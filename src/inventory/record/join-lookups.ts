@@ -19,30 +19,32 @@ export const joinLookups = async (database: Database): Promise<void> => {
 const joinSome = async ({ sql: db }: Database): Promise<number> => {
   const { rows } = await sql<{ joined: string }>`
     with fresh as materialized (
-      select event_id, repository_id, digest, tag, origin, at
+      select event_id, repository_id, method, digest, tag, origin, at
       from inventory.tag_lookups where not joined order by event_id limit ${AT_ONCE} for update skip locked
     ), pulls as (
       select head.repository_id, head.tag, got.at
       from fresh head cross join lateral (
         select o.at from inventory.tag_lookups o
-        where (o.repository_id, o.digest, o.origin) = (head.repository_id, head.digest, head.origin) and o.tag is null
+        where (o.repository_id, o.digest, o.origin) = (head.repository_id, head.digest, head.origin) and o.method = 'GET'
           and o.at between head.at and head.at + interval '60 seconds'
         order by o.at desc limit 1
       ) got
-      where head.tag is not null
+      where head.method = 'HEAD' and head.tag is not null
       union all
       select got.repository_id, head.tag, got.at
       from fresh got cross join lateral (
         with recursive named as (
           (
             select o.tag from inventory.tag_lookups o
-            where (o.repository_id, o.digest, o.origin) = (got.repository_id, got.digest, got.origin) and o.tag is not null
+            where (o.repository_id, o.digest, o.origin) = (got.repository_id, got.digest, got.origin)
+              and o.method = 'HEAD' and o.tag is not null
             order by o.tag limit 1
           )
           union all
           select (
             select o.tag from inventory.tag_lookups o
-            where (o.repository_id, o.digest, o.origin) = (got.repository_id, got.digest, got.origin) and o.tag > named.tag
+            where (o.repository_id, o.digest, o.origin) = (got.repository_id, got.digest, got.origin)
+              and o.method = 'HEAD' and o.tag > named.tag
             order by o.tag limit 1
           )
           from named where named.tag is not null
@@ -50,11 +52,11 @@ const joinSome = async ({ sql: db }: Database): Promise<number> => {
         select named.tag from named cross join lateral (
           select from inventory.tag_lookups o
           where (o.repository_id, o.digest, o.origin, o.tag) = (got.repository_id, got.digest, got.origin, named.tag)
-            and o.at between got.at - interval '60 seconds' and got.at
+            and o.method = 'HEAD' and o.at between got.at - interval '60 seconds' and got.at
           limit 1
         ) near
       ) head
-      where got.tag is null
+      where got.method = 'GET'
     ), locked as (
       select t.repository_id, t.name, pulls.at
       from inventory.tags t
@@ -74,14 +76,16 @@ const joinSome = async ({ sql: db }: Database): Promise<number> => {
 
 const KEPT_MS = 86_400_000
 
-/** Removes what is older than a day and has looked for its other half. */
+/** Deletes what arrived more than a day ago, once nothing is pending: the fold of pulls looks up HEADs and pushes until then. */
 export const forgetLookups = async ({ sql: db }: Database, now: Date): Promise<void> => {
-  const before = new Date(now.getTime() - KEPT_MS).toISOString()
+  const oldest = new Date(now.getTime() - KEPT_MS).toISOString()
   await inSteps(
     db,
     sql`
       delete from inventory.tag_lookups where ctid = any(array(
-        select ctid from inventory.tag_lookups where joined and at < ${before}::timestamptz limit ${ROWS_AT_ONCE}
+        select ctid from inventory.tag_lookups
+        where joined and settled and at < ${oldest}::timestamptz and received_at < ${oldest}::timestamptz
+        limit ${ROWS_AT_ONCE}
       ))
     `,
   )

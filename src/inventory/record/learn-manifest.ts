@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Sql, Transaction } from '../../storage/database.js'
 import type { FetchedManifest } from '../registry/registry-client.js'
 import { expandManifests } from './expand.js'
-import { entriesOf, type Entry } from './manifest-entries.js'
+import { entriesOf, inStatements, type Entry } from './manifest-entries.js'
 
 /** As learnManifests, of one. */
 export const learnManifest = async (tx: Transaction, manifest: FetchedManifest): Promise<void> =>
@@ -19,8 +19,8 @@ export const learnManifests = async (tx: Transaction, manifests: readonly Fetche
   // One after the other: the rows first, where events wait for this and this for events (see expandManifests).
   await describe(tx, manifests)
   const { blobs, children } = entriesOf(manifests)
-  await storeBlobs(tx, blobs)
-  await storeChildren(tx, children)
+  for (const some of inStatements(blobs)) await storeBlobs(tx, some)
+  for (const some of inStatements(children)) await storeChildren(tx, some)
   await expandManifests(
     tx,
     manifests.map(({ digest }) => digest),
@@ -31,8 +31,8 @@ const describe = async (tx: Sql, manifests: readonly FetchedManifest[]): Promise
   const platforms = manifests.map(({ platform = {} }) => platform)
   await sql`
     insert into inventory.manifests as m (digest, media_type, size, artifact_type, subject, config_digest,
-      os, architecture, variant, contents_known)
-    select told.*, true from unnest(${column(manifests, 'digest')}::text[], ${column(manifests, 'mediaType')}::text[],
+      os, architecture, variant, contents_known, subject_known)
+    select told.*, true, true from unnest(${column(manifests, 'digest')}::text[], ${column(manifests, 'mediaType')}::text[],
       ${column(manifests, 'size')}::bigint[], ${column(manifests, 'artifactType')}::text[],
       ${column(manifests, 'subject')}::text[], ${column(manifests, 'config')}::text[],
       ${column(platforms, 'os')}::text[], ${column(platforms, 'architecture')}::text[],
@@ -49,12 +49,12 @@ const describe = async (tx: Sql, manifests: readonly FetchedManifest[]): Promise
           architecture = coalesce(excluded.architecture, m.architecture),
           variant = coalesce(excluded.variant, m.variant),
           contents_known = true,
+          subject_known = true,
           last_error = null
   `.execute(tx)
 }
 
 const storeBlobs = async (tx: Sql, entries: readonly Entry[]): Promise<void> => {
-  if (entries.length === 0) return
   await sql`
     insert into inventory.manifest_blobs as b (manifest_digest, position, digest, media_type, size)
     select told.* from unnest(${column(entries, 'manifest')}::text[], ${column(entries, 'position')}::int[],
@@ -68,7 +68,6 @@ const storeBlobs = async (tx: Sql, entries: readonly Entry[]): Promise<void> => 
 }
 
 const storeChildren = async (tx: Sql, entries: readonly Entry[]): Promise<void> => {
-  if (entries.length === 0) return
   const platforms = entries.map(({ platform }) => platform ?? {})
   await sql`
     insert into inventory.manifest_children as c (manifest_digest, position, digest, media_type, size, os, architecture, variant)

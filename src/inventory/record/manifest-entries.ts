@@ -5,6 +5,19 @@ export type Entry = Descriptor & { manifest: string; position: number }
 
 type Manifest = { digest: string; mediaType?: string; contents?: readonly Descriptor[] }
 
+/** Entries that one statement stores, well within the time that a registry waits. */
+const IN_ONE_STATEMENT = 5_000
+
+/** Whether the entries of a manifest take statements of their own. */
+export const isLarge = ({ contents }: { contents: readonly Descriptor[] | undefined }): boolean =>
+  contents !== undefined && contents.length > IN_ONE_STATEMENT
+
+/** Entries in parts of one statement each. */
+export const inStatements = (entries: readonly Entry[]): Entry[][] =>
+  Array.from({ length: Math.ceil(entries.length / IN_ONE_STATEMENT) }, (_, i) =>
+    entries.slice(i * IN_ONE_STATEMENT, (i + 1) * IN_ONE_STATEMENT),
+  )
+
 /** What manifests hold: blobs of images, manifests of indexes. */
 export const entriesOf = (manifests: readonly Manifest[]): { blobs: Entry[]; children: Entry[] } => {
   const entries = (some: readonly Manifest[]): Entry[] =>

@@ -10,6 +10,12 @@ import { moveRepository } from './move.js'
  * @throws AggregateError when repositories failed; the others were merged.
  */
 export const mergeAliases = async (database: Database, aliases: ReadonlyMap<string, string>): Promise<void> => {
+  // A rename that was reported under an alias is carried out again: what it renames may be known under the name.
+  await sql`
+    update inventory.renames r set registry = aliases.name, carried_at = null
+    from unnest(${[...aliases.keys()]}::text[], ${[...aliases.values()]}::text[]) as aliases (alias, name)
+    where r.registry = aliases.alias
+  `.execute(database.sql)
   const { rows } = await sql<{ registry: string; name: string }>`
     select registry, name from inventory.repositories where registry = any(${[...aliases.keys()]}::text[])
     order by registry, name

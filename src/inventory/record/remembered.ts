@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache'
 import type { RegistryEvent } from '../../events/registry-event.js'
+import { createLruCache } from '../../storage/lru-cache.js'
 
 /** Manifests this process remembers; a busy registry's manifests of a day. */
 const MOST = 50_000
@@ -18,8 +18,8 @@ export type Remembered = {
 }
 
 export const createRemembered = (): Remembered => {
-  const described = new LRUCache<string, string>({ max: MOST })
-  const implied = new LRUCache<string, true>({ max: MOST })
+  const described = createLruCache<string>(MOST)
+  const implied = createLruCache<true>(MOST)
   return {
     describes: (event) => described.get(event.digest ?? '') === descriptionOf(event),
     implies: (event) => implied.has(placeOf(event)),

@@ -7,11 +7,13 @@ export type Times = {
   pushed?: Micros
   pulled?: Micros
   checked?: Micros
+  /** Of a manifest: it was there, which is no use. */
+  confirmed?: Micros
   mounted?: Micros
   deleted?: Micros
   first?: Micros
 }
-export type Happening = Exclude<keyof Times, 'first'>
+export type Happening = Exclude<keyof Times, 'first' | 'confirmed'>
 
 export type SeenRepository = {
   number: number
@@ -30,7 +32,7 @@ export type SeenObject = Times & {
   /** Of a blob: a manifest that is there has it. */
   implied?: boolean
 }
-export type SeenTag = Times & { repository: number; name: string; digest?: string; pointed?: Micros }
+export type SeenTag = Times & { repository: number; name: string; digest?: string; pointed?: Micros; asked?: Micros }
 export type SeenManifest = { digest: string; mediaType?: string; size?: number; contents?: readonly Descriptor[] }
 export type Change = {
   event: EventId
@@ -42,14 +44,17 @@ export type Change = {
   tag?: string
   actor?: string
 }
-/** A HEAD of a tag, or a GET by digest that may belong to one. */
+/** A HEAD of a manifest, a GET by digest that may belong to a HEAD by tag, or a push that a HEAD may have prepared. */
 export type SeenLookup = {
   event: EventId
+  method: 'HEAD' | 'GET' | 'PUT'
   repository: number
   digest: string
   tag?: string
   origin: string
   at: Micros
+  /** When the event arrived. */
+  received: Micros
 }
 export type SeenRename = Rename & { event: EventId; registry: string; at: Micros; actor?: string }
 
@@ -77,4 +82,6 @@ export type Sightings = {
   described: string[]
   /** Manifests that were pushed, or shown for the first time: what they hold is in that repository, too. */
   shown: Shown[]
+  /** Manifests with too many entries for one statement, of which this process has stored none yet. */
+  large: SeenManifest[]
 }

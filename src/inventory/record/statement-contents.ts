@@ -1,15 +1,32 @@
-import type { StatementPart } from '../../storage/statement-parts.js'
-import { entriesOf, type Entry } from './manifest-entries.js'
-import type { Sightings } from './sightings.js'
+import type { Run } from '../../storage/database.js'
+import { joinParts, type StatementPart } from '../../storage/statement-parts.js'
+import { entriesOf, inStatements, isLarge, type Entry } from './manifest-entries.js'
+import type { SeenManifest, Sightings } from './sightings.js'
 import { time } from './times.js'
 
-/** What events said themselves of the contents of manifests (`target.references`): blobs of images, manifests of indexes. */
+/**
+ * What events said themselves of the contents of manifests (`target.references`): blobs of images, manifests of indexes.
+ * Those of large manifests are left to `storeLarge`.
+ */
 export const contents = ({ manifests }: Sightings): StatementPart[] => {
-  const told = entriesOf(manifests)
+  const told = entriesOf(manifests.filter((manifest) => !isLarge({ contents: manifest.contents })))
   return [
     ...(told.blobs.length > 0 ? [blobs(told.blobs)] : []),
     ...(told.children.length > 0 ? [children(told.children)] : []),
   ]
+}
+
+/**
+ * Stores the entries of large manifests, one statement after the other: none of them takes long, whatever the manifest. In the
+ * transaction of the batch, after the rows of the manifests themselves.
+ */
+export const storeLarge = async ({ run }: { run: Run }, manifests: readonly SeenManifest[]): Promise<void> => {
+  const told = entriesOf(manifests)
+  const parts = [...inStatements(told.blobs).map(blobs), ...inStatements(told.children).map(children)]
+  for (const part of parts) {
+    const { statement, values } = joinParts([part], () => 'select')
+    await run(statement, values)
+  }
 }
 
 const blobs = (entries: readonly Entry[]): StatementPart => ({
@@ -80,10 +97,12 @@ export const lookups = ({ lookups: rows }: Sightings): StatementPart => ({
   key: 'l',
   text: (p) => `
     told_lookups as (
-      insert into inventory.tag_lookups (event_id, repository_id, digest, tag, origin, at)
-      select event_id, id, digest, tag, origin, at
-      from unnest(${p(1)}::uuid[], ${p(2)}::int[], ${p(3)}::text[], ${p(4)}::text[], ${p(5)}::text[], ${p(6)}::timestamptz[])
-        as told (event_id, number, digest, tag, origin, at)
+      insert into inventory.tag_lookups (event_id, repository_id, method, digest, tag, origin, at, received_at, joined, settled)
+      select event_id, id, method, digest, tag, origin, at, received_at,
+        method = 'PUT' or (method = 'HEAD' and tag is null), method <> 'HEAD'
+      from unnest(${p(1)}::uuid[], ${p(2)}::int[], ${p(3)}::text[], ${p(4)}::text[], ${p(5)}::text[], ${p(6)}::text[],
+        ${p(7)}::timestamptz[], ${p(8)}::timestamptz[])
+        as told (event_id, number, method, digest, tag, origin, at, received_at)
       join places using (number)
       order by event_id
       on conflict do nothing
@@ -91,9 +110,11 @@ export const lookups = ({ lookups: rows }: Sightings): StatementPart => ({
   values: [
     rows.map(({ event }) => event),
     rows.map(({ repository }) => repository),
+    rows.map(({ method }) => method),
     rows.map(({ digest }) => digest),
     rows.map(({ tag }) => tag ?? null),
     rows.map(({ origin }) => origin),
     rows.map(({ at }) => time(at)),
+    rows.map(({ received }) => time(received)),
   ],
 })

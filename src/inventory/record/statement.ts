@@ -83,19 +83,20 @@ const manifestsInRepositories = ({ manifestsInRepositories: rows }: Sightings): 
   text: (p) => `
     seen_in_repositories as (
       insert into inventory.repository_manifests as o
-        (repository_id, digest, pushed_at, pulled_at, checked_at, first_seen_at, deleted_at)
-      select id, digest, pushed_at, pulled_at, checked_at, first_seen_at, greatest(seen.deleted_at, places.deleted_at)
+        (repository_id, digest, pushed_at, pulled_at, checked_at, confirmed_at, first_seen_at, deleted_at)
+      select id, digest, pushed_at, pulled_at, checked_at, confirmed_at, first_seen_at,
+        greatest(seen.deleted_at, places.deleted_at)
       from unnest(${p(1)}::int[], ${p(2)}::text[], ${p(3)}::timestamptz[], ${p(4)}::timestamptz[], ${p(5)}::timestamptz[],
-        ${p(6)}::timestamptz[], ${p(7)}::timestamptz[])
-        as seen (number, digest, pushed_at, pulled_at, checked_at, first_seen_at, deleted_at)
+        ${p(6)}::timestamptz[], ${p(7)}::timestamptz[], ${p(8)}::timestamptz[])
+        as seen (number, digest, pushed_at, pulled_at, checked_at, confirmed_at, first_seen_at, deleted_at)
       join places using (number)
       order by id, digest
-      ${unitedWith(MANIFEST, { without: ['confirmed_at'] })}
+      ${unitedWith(MANIFEST)}
     )`,
   values: [
     rows.map(({ repository }) => repository),
     rows.map(({ digest }) => digest),
-    ...times(rows, ['pushed', 'pulled', 'checked', 'first', 'deleted']),
+    ...times(rows, ['pushed', 'pulled', 'checked', 'confirmed', 'first', 'deleted']),
   ],
 })
 
@@ -137,12 +138,12 @@ const tags = ({ tags: rows }: Sightings): StatementPart => ({
   text: (p) => `
     seen_tags as (
       insert into inventory.tags as o
-        (repository_id, name, digest, pointed_at, pushed_at, pulled_at, checked_at, first_seen_at, deleted_at)
-      select id, name, digest, pointed_at, pushed_at, pulled_at, checked_at, first_seen_at,
+        (repository_id, name, digest, pointed_at, pushed_at, pulled_at, checked_at, asked_at, first_seen_at, deleted_at)
+      select id, name, digest, pointed_at, pushed_at, pulled_at, checked_at, asked_at, first_seen_at,
         greatest(seen.deleted_at, places.deleted_at)
       from unnest(${p(1)}::int[], ${p(2)}::text[], ${p(3)}::text[], ${p(4)}::timestamptz[], ${p(5)}::timestamptz[],
-        ${p(6)}::timestamptz[], ${p(7)}::timestamptz[], ${p(8)}::timestamptz[], ${p(9)}::timestamptz[])
-        as seen (number, name, digest, pointed_at, pushed_at, pulled_at, checked_at, first_seen_at, deleted_at)
+        ${p(6)}::timestamptz[], ${p(7)}::timestamptz[], ${p(8)}::timestamptz[], ${p(9)}::timestamptz[], ${p(10)}::timestamptz[])
+        as seen (number, name, digest, pointed_at, pushed_at, pulled_at, checked_at, asked_at, first_seen_at, deleted_at)
       join places using (number)
       order by id, name
       ${unitedWith(TAG)}
@@ -152,6 +153,8 @@ const tags = ({ tags: rows }: Sightings): StatementPart => ({
     rows.map(({ name }) => name),
     rows.map(({ digest }) => digest ?? null),
     rows.map(({ pointed }) => time(pointed)),
-    ...times(rows, ['pushed', 'pulled', 'checked', 'first', 'deleted']),
+    ...times(rows, ['pushed', 'pulled', 'checked']),
+    rows.map(({ asked }) => time(asked)),
+    ...times(rows, ['first', 'deleted']),
   ],
 })

@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto'
+import { createHash, getHashes } from 'node:crypto'
+import { DIGEST_ALGORITHMS } from '../../events/reference.js'
 
-/** The registered algorithms of the OCI image specification (1.1, "Digests"). */
-const ALGORITHMS: ReadonlySet<string> = new Set(['sha256', 'sha512'])
+/** The registered algorithms that this runtime can compute: BLAKE3 is not among them. */
+const ALGORITHMS: ReadonlySet<string> = new Set(getHashes().filter((name) => DIGEST_ALGORITHMS.has(name)))
 
 const algorithmOf = (digest: string): string => digest.slice(0, digest.indexOf(':'))
 

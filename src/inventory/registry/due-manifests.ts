@@ -105,3 +105,13 @@ export const postpone = async (db: Sql, { digest, attempts }: DueManifest, reaso
     where digest = ${digest} and not contents_known
   `.execute(db)
 }
+
+/** Notes that a manifest was not read because its registry asks to slow down: the attempt does not count. */
+export const putBack = async (db: Sql, { digest }: DueManifest, pauseMs: number): Promise<void> => {
+  await sql`
+    update inventory.manifests
+    set attempts = greatest(attempts - 1, 0), next_attempt_at = now() + ${pauseMs / 1000} * interval '1 second',
+      last_error = ${'the registry asks to slow down'}
+    where digest = ${digest} and not contents_known
+  `.execute(db)
+}

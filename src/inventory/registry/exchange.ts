@@ -1,12 +1,28 @@
+import { pauseIn } from '../../events/retry-after.js'
+
 /** What went wrong with a registry, as one sentence that names it and holds no secret. */
 export class RegistryError extends Error {}
 
 /** The registry, or what it needs to answer, is away: nobody would get an answer now, whatever is asked. */
 export class RegistryAway extends RegistryError {}
 
-/** The error of an answer with this status. */
-export const statusError = (status: number, message: string): RegistryError =>
-  status >= 500 || status === 429 ? new RegistryAway(message) : new RegistryError(message)
+/** The registry, or its token service, asks to slow down: the same request is welcome later. */
+export class RegistryBusy extends RegistryAway {
+  constructor(
+    message: string,
+    /** How long it asks to wait, in milliseconds; undefined if it does not say. */
+    readonly retryAfterMs: number | undefined,
+  ) {
+    super(message)
+  }
+}
+
+/** The error of an answer that is not the expected one. */
+export const statusError = (answer: Pick<Answer, 'status' | 'headers'>, message: string, now: Date): RegistryError => {
+  const pause = pauseIn(answer, now)
+  if (pause) return new RegistryBusy(`${message}: it asks to slow down`, pause.retryAfterMs)
+  return answer.status >= 500 ? new RegistryAway(message) : new RegistryError(message)
+}
 
 /** Bytes of an answer that are read: what registries themselves take for a manifest (distribution-spec 1.1 asks for 4 MiB). */
 const LARGEST_ANSWER = 4 * 1024 * 1024
@@ -18,20 +34,22 @@ type Question = {
   form?: URLSearchParams
   /** Ends the exchange, the answer's body included. */
   signal: AbortSignal
+  /** Bytes of the answer that are read; those of a manifest unless said. */
+  largestAnswer?: number
 }
 export type Answer = { status: number; headers: Headers; body: Buffer }
 
 /**
  * One request and its whole answer, whatever its status. Redirects are answers as well: nobody is sent where he does not want
  * to go.
- * @throws RegistryAway when the host does not answer, or not in time; RegistryError when it answers with more than 4 MiB.
+ * @throws RegistryAway when the host does not answer, or not in time; RegistryError when it answers with more bytes.
  */
 export type Exchange = (question: Question) => Promise<Answer>
 
 /** @param userAgent by which our own reads are known again in the notifications of the registry. */
 export const createExchange =
   (userAgent: string): Exchange =>
-  async ({ url, method = 'GET', headers = {}, form, signal }) => {
+  async ({ url, method = 'GET', headers = {}, form, signal, largestAnswer = LARGEST_ANSWER }) => {
     try {
       const response = await fetch(url, {
         method,
@@ -40,7 +58,7 @@ export const createExchange =
         signal,
         ...(form && { body: form }),
       })
-      return { status: response.status, headers: response.headers, body: await wholeBody(response) }
+      return { status: response.status, headers: response.headers, body: await wholeBody(response, largestAnswer) }
     } catch (error) {
       if (error instanceof TooLarge) throw new RegistryError(`${url.host} ${error.message}`)
       throw new RegistryAway(`${url.host} ${failureOf(error, signal)}`)
@@ -48,16 +66,18 @@ export const createExchange =
   }
 
 class TooLarge extends Error {
-  override message = `answered with more than ${LARGEST_ANSWER / 1024 / 1024} MiB`
+  constructor(bytes: number) {
+    super(`answered with more than ${bytes / 1024 / 1024} MiB`)
+  }
 }
 
 /** Counted as it comes, unpacked: neither a length that lies nor a small archive of zeros fills the memory. */
-const wholeBody = async (response: Response): Promise<Buffer> => {
+const wholeBody = async (response: Response, largest: number): Promise<Buffer> => {
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
     size += chunk.length
-    if (size > LARGEST_ANSWER) throw new TooLarge()
+    if (size > largest) throw new TooLarge(largest)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)

@@ -1,14 +1,15 @@
 import { isFields } from '../../events/excerpt.js'
 import { isDigest, isRepositoryPath, isTag } from '../../events/reference.js'
+import { pauseIn } from '../../events/retry-after.js'
 import { sizeOf, type Descriptor, type Platform } from '../../events/target.js'
 import { challengesIn } from './challenges.js'
 import { credentialsOf, type FindCredentials } from './credentials.js'
 import { digestOf, isDigestOf, isVerifiable } from './digests.js'
-import { createExchange, RegistryError, statusError, type Answer } from './exchange.js'
+import { createExchange, RegistryBusy, RegistryError, statusError, type Answer } from './exchange.js'
 import { digestedBytes, hasPlatform, platformIn, readManifest } from './read-manifest.js'
 import type { FetchedManifest, RegistryClient } from './registry-client.js'
 import { createRegistryAuth, remedy } from './registry-auth.js'
-import { pageIn, pathOfPage } from './list-pages.js'
+import { LARGEST_PAGE, pageIn, pathOfPage } from './list-pages.js'
 import type { Registry } from './registries.js'
 
 /** All that there are: without one of them, a registry hides such manifests or writes others in their place. */
@@ -31,12 +32,13 @@ type Needs = {
   /** For one question with all that belongs to it: redirects, tokens, the body of the answer. */
   timeLimitMs?: number
 }
-type Asked = { area: string; path: string; method?: 'GET' | 'HEAD'; accept?: string }
+type Asked = { area: string; path: string; method?: 'GET' | 'HEAD'; accept?: string; largestAnswer?: number }
 
 /**
  * Asks a registry at the address that the operator gave, and nothing else: a redirect to another host is not followed, as
- * nobody knows whose it is. An answer has at most 4 MiB and comes within 10 s. Manifests and configs are those of their digest.
- * Every method throws a RegistryError when there is no answer, or not the expected one.
+ * nobody knows whose it is. A manifest has at most 4 MiB, a page of a list 32 MiB, and each answer comes within 10 s. Manifests
+ * and configs are those of their digest. Every method throws a RegistryError when there is no answer, or not the expected one:
+ * a RegistryBusy if the registry or its token service asks to slow down.
  * @throws RegistryError for a registry without an address.
  */
 export const createRegistryClient = (registry: Registry, needs: Needs): RegistryClient => {
@@ -48,13 +50,19 @@ export const createRegistryClient = (registry: Registry, needs: Needs): Registry
 
   /** Follows redirects as long as they stay where they began. */
   const follow = async (
-    { path, method = 'GET', accept = 'application/json' }: Asked,
+    { path, method = 'GET', accept = 'application/json', largestAnswer }: Asked,
     { authorization, signal }: { authorization: string | undefined; signal: AbortSignal },
   ): Promise<Answer> => {
     const headers = { accept, ...(authorization !== undefined && { authorization }) }
     let url = new URL(base.pathname.replace(/\/+$/, '') + path, base)
     for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
-      const answer = await exchange({ url, method, headers, signal })
+      const answer = await exchange({
+        url,
+        method,
+        headers,
+        signal,
+        ...(largestAnswer !== undefined && { largestAnswer }),
+      })
       const next = redirectOf(answer, url)
       if (next?.origin !== base.origin) return answer
       url = next
@@ -72,13 +80,13 @@ export const createRegistryClient = (registry: Registry, needs: Needs): Registry
     return better === undefined ? answer : follow(asked, { authorization: better, signal })
   }
 
-  const failure = ({ status }: Answer, what: string): RegistryError =>
-    statusError(
-      status,
-      isRedirect(status)
-        ? `${base.host} sends to another host for ${what}, which is not followed`
-        : `${base.host} answered ${status} when asked for ${what}${remedy(status)}`,
-    )
+  const failure = (answer: Answer, what: string): RegistryError => {
+    const { status } = answer
+    const message = isRedirect(status)
+      ? `${base.host} sends to another host for ${what}, which is not followed`
+      : `${base.host} answered ${status} when asked for ${what}${remedy(status)}`
+    return statusError(answer, message, now())
+  }
 
   /** Whoever has not what is asked for answers 404, a web server at a wrong address too: only a registry names what it lacks. */
   const expected = (answer: Answer, what: string): Answer | undefined => {
@@ -122,16 +130,20 @@ export const createRegistryClient = (registry: Registry, needs: Needs): Registry
     return { ...read, digest, size: answer.body.length, ...(platform && { platform }) }
   }
 
-  /** Nice to know, so a failure is none of the manifest's. */
+  /** Nice to know, so a failure is none of the manifest's; but what is only refused for now is asked for again. */
   const platformOf = async (repository: string, config: Descriptor | undefined): Promise<Platform | undefined> => {
     if (!config || !hasPlatform(config)) return undefined
     const path = `/v2/${repository}/blobs/${config.digest}`
-    const answer = await ask({ area: repository, path, accept: '*/*' }).catch(() => undefined)
+    const answer = await ask({ area: repository, path, accept: '*/*' }).catch((error: unknown) => {
+      if (error instanceof RegistryBusy) throw error
+      return undefined
+    })
+    if (answer && pauseIn(answer, now())) throw failure(answer, `blob ${config.digest} of ${repository}`)
     return answer?.status === 200 && isDigestOf(config.digest, answer.body) ? platformIn(answer.body) : undefined
   }
 
   const list = async (area: string, path: string, next: string | undefined): Promise<Answer> =>
-    ask({ area, path: pathOfPage(path, next) })
+    ask({ area, path: pathOfPage(path, next), largestAnswer: LARGEST_PAGE })
 
   return {
     manifest,

@@ -4,8 +4,11 @@ import type { ListPage } from './registry-client.js'
 
 /** Names asked for at once. */
 const PAGE = 1_000
-/** Names read of one page, should a registry send more than it was asked for. */
-const MOST_NAMES = 10_000
+/**
+ * Bytes of one page. Registries may send more names than they were asked for: distribution 2.8 and others send all tags of a
+ * repository at once, and one that a build system fills has hundreds of thousands.
+ */
+export const LARGEST_PAGE = 32 * 1024 * 1024
 const LONGEST_NEXT = 1_024
 
 /** The path of a page of a list (distribution-spec 1.1, "Listing Tags"); `next` is what the page before it said. */
@@ -29,7 +32,7 @@ type Expected = {
  */
 export const pageIn = ({ body, headers }: Answer, { host, list, isName, asked }: Expected): ListPage => {
   const all = namesIn(body, list)
-  if (!all || all.length > MOST_NAMES) throw new RegistryError(`${host} answered with no list of ${list}`)
+  if (!all) throw new RegistryError(`${host} answered with no list of ${list}`)
   const names = all.filter((name): name is string => typeof name === 'string' && isName(name))
   const link = nextLinkIn(headers.get('link') ?? '')
   if (link === undefined) return { names }

@@ -1,8 +1,9 @@
+import { backoffMs } from '../../events/retry-after.js'
 import { isStorageAway } from '../../storage/away.js'
 import { isCancelled, isConflict, isContentError, type Database } from '../../storage/database.js'
 import { learnManifest } from '../record/learn-manifest.js'
-import { BEGINNING, claimDue, postpone, type DueManifest, type Position } from './due-manifests.js'
-import { RegistryError } from './exchange.js'
+import { BEGINNING, claimDue, postpone, putBack, type DueManifest, type Position } from './due-manifests.js'
+import { RegistryBusy, RegistryError } from './exchange.js'
 import type { Registries } from './registries.js'
 import type { FetchedManifest, RegistryClient } from './registry-client.js'
 
@@ -13,6 +14,8 @@ const CLAIM = 32
 /** A manifest that was nobody's to read may have come to a named registry since. */
 const WHOLE_WALK_MS = 60 * 60_000
 const CONFLICT_RETRIES = 3
+/** A registry that asks for a longer pause is asked again after this one all the same. */
+const LONGEST_PAUSE_MS = 60 * 60_000
 
 export type ReadBack = {
   /** Reads all that is due, and answers how many manifests were learnt. Not to be called while it runs. */
@@ -27,6 +30,8 @@ type Needs = {
   /** The client of a registry that has an address, by its name. */
   clientFor: (registry: string) => RegistryClient | undefined
   now: () => Date
+  /** From 0 to 1. */
+  random?: () => number
 }
 
 /**
@@ -36,14 +41,32 @@ type Needs = {
  *
  * A run begins a minute before where the last one ended, and once an hour at the beginning: however many manifests there are
  * of registries that nobody may ask, they cost nothing in between.
+ *
+ * A registry that asks to slow down is not asked until its pause is over: that is no failed attempt.
  */
-export const createReadBack = ({ database, registries, clientFor, now }: Needs): ReadBack => {
+export const createReadBack = ({ database, registries, clientFor, now, random = Math.random }: Needs): ReadBack => {
   let after = BEGINNING
   let wholeWalkAt = -Infinity
   let stopped = false
+  /** Registries that asked to slow down, and when they may be asked again. */
+  const pauses = new Map<string, { until: number; refusals: number }>()
+
+  const pauseLeft = (registry: string): number => (pauses.get(registry)?.until ?? 0) - now().getTime()
+  const pause = (registry: string, { retryAfterMs }: RegistryBusy): void => {
+    const refusals = pauseLeft(registry) > 0 ? 0 : 1 + (pauses.get(registry)?.refusals ?? 0)
+    if (refusals === 0) return
+    const ms = Math.min(retryAfterMs ?? backoffMs(refusals, random()), LONGEST_PAUSE_MS)
+    pauses.set(registry, { until: now().getTime() + ms, refusals })
+  }
 
   const read = async (due: DueManifest): Promise<boolean> => {
-    const found = await fetchDue(due)
+    const name = registries.nameOf(due.registry)
+    const found = pauseLeft(name) > 0 ? { busy: true } : await fetchDue(due)
+    if ('busy' in found) {
+      await putBack(database.sql, due, Math.max(0, pauseLeft(name)))
+      return false
+    }
+    pauses.delete(name)
     const problem = 'problem' in found ? found.problem : await store(found.manifest)
     // Should the database be away, this fails too, and ends the run.
     if (problem !== undefined) await postpone(database.sql, due, problem)
@@ -64,14 +87,21 @@ export const createReadBack = ({ database, registries, clientFor, now }: Needs):
     return learnt
   }
 
-  const fetchDue = async (due: DueManifest): Promise<{ manifest: FetchedManifest } | { problem: string }> => {
+  const fetchDue = async (
+    due: DueManifest,
+  ): Promise<{ manifest: FetchedManifest } | { problem: string } | { busy: true }> => {
     const { digest, registry, repository } = due
+    const name = registries.nameOf(registry)
     try {
-      const client = clientFor(registries.nameOf(registry))
+      const client = clientFor(name)
       if (!client) return { problem: `${registry} has no address to be asked at` }
       const manifest = await client.manifest(repository, digest)
       return manifest ? { manifest } : { problem: `${registry} has no such manifest in ${repository}` }
     } catch (error) {
+      if (error instanceof RegistryBusy) {
+        pause(name, error)
+        return { busy: true }
+      }
       // What nobody foresaw must not keep the others from being read.
       return { problem: error instanceof RegistryError ? error.message : 'the manifest could not be read' }
     }
@@ -124,9 +154,13 @@ const whyNotStored = (error: unknown): string => {
   return `the manifest could not be stored: ${error instanceof Error ? error.message : String(error)}`
 }
 
-/** All hosts under which events may have told of registries that can be asked. */
-const askableHosts = (registries: Registries): string[] =>
-  registries
-    .list()
-    .filter(({ url }) => url !== undefined)
-    .flatMap(({ name, aliases }) => [name, ...aliases])
+/**
+ * All hosts under which events may have reported registries that can be asked. A pull-through cache is none: it would fetch
+ * from its upstream what has expired, and the config of an image that no client has pulled yet.
+ */
+const askableHosts = (registries: Registries): string[] => {
+  const asked = registries.list().filter(({ url, cache }) => url !== undefined && cache !== true)
+  const names = new Set(asked.map(({ name }) => name))
+  const aliases = [...registries.aliases()].filter(([, name]) => names.has(name)).map(([alias]) => alias)
+  return [...names, ...aliases]
+}

@@ -1,6 +1,7 @@
 import { isFields, type Fields } from '../../events/excerpt.js'
 import { isDigest } from '../../events/reference.js'
-import { descriptorsIn, isIndex, isManifest, shortText, type Descriptor, type Platform } from '../../events/target.js'
+import { shortText } from '../../events/side-fields.js'
+import { isIndex, isManifest, readDescriptors, type Descriptor, type Platform } from '../../events/target.js'
 import type { FetchedManifest } from './registry-client.js'
 
 const OCI_IMAGE = 'application/vnd.oci.image.manifest.v1+json'
@@ -12,8 +13,6 @@ const IMAGE_CONFIGS: ReadonlySet<string | undefined> = new Set([
   'application/vnd.oci.image.config.v1+json',
   'application/vnd.docker.container.image.v1+json',
 ])
-/** Entries of one manifest; the largest images have some hundred. */
-const MOST_ENTRIES = 10_000
 
 export type ReadManifest = Omit<FetchedManifest, 'digest' | 'size'>
 
@@ -43,7 +42,7 @@ const isImageType = (value: unknown): value is string =>
   typeof value === 'string' && isManifest(value) && !isIndex(value)
 
 const described = (fields: Fields, mediaType: string, entries: unknown[]): ReadManifest | undefined => {
-  const contents = entries.length === 0 ? [] : entries.length <= MOST_ENTRIES ? descriptorsIn(entries) : undefined
+  const contents = entries.length === 0 ? [] : readDescriptors(entries).descriptors
   if (!contents) return undefined
   const artifactType = shortText(fields.artifactType)
   const subject = isFields(fields.subject) ? fields.subject.digest : undefined

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { isHost } from '../../events/reference.js'
 import type { Registry } from './registries.js'
 
 /** What is wrong, one sentence each, naming the registry and the key. Values are not quoted where they may be secret. */
@@ -9,12 +10,11 @@ export class RegistriesError extends Error {
 }
 
 const MOST_REGISTRIES = 1_000
-const KEYS = ['url', 'aliases', 'username', 'password', 'password_file']
-const HOST = /^[a-z0-9._[\]:-]{1,255}$/
+const KEYS = ['url', 'aliases', 'username', 'password', 'password_file', 'cache']
 
 /**
  * Reads registries from a map of names: to a list of aliases, as RegStat's file of equivalent registries has it, or to `url`,
- * `aliases`, `username`, and `password` or `password_file`. Hosts compare without case.
+ * `aliases`, `username`, `password` or `password_file`, and `cache`. Hosts compare without case.
  * @param documents maps as parsed from YAML or JSON; a name may stand in one of them only.
  * @throws RegistriesError with every problem.
  */
@@ -34,12 +34,13 @@ export const readRegistries = (documents: readonly unknown[]): Registry[] => {
 const registryOf = (given: string, value: unknown, problems: string[]): Registry => {
   const name = given.toLowerCase()
   const tell = (problem: string): void => void problems.push(`${given}: ${problem}`)
-  if (!HOST.test(name)) tell('is not the name of a host, as registry.example.com:5000')
+  if (!isHost(name)) tell('is not the name of a host, as registry.example.com:5000')
   const fields: Record<string, unknown> = isMap(value) ? value : { aliases: value }
   for (const key of Object.keys(fields)) if (!KEYS.includes(key)) tell(`${key} is none of ${KEYS.join(', ')}`)
   const url = urlOf(fields.url, tell)
   const username = textOf(fields, 'username', tell)
   const password = passwordOf(fields, tell)
+  const cache = yesOrNo(fields.cache, tell)
   if ((username === undefined) !== (password === undefined)) tell('username and password go together')
   return {
     name,
@@ -47,6 +48,7 @@ const registryOf = (given: string, value: unknown, problems: string[]): Registry
     ...(url !== undefined && { url }),
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
+    ...(cache !== undefined && { cache }),
   }
 }
 
@@ -56,7 +58,7 @@ const aliasesOf = (value: unknown, tell: Tell): string[] => {
   if (isMissing(value)) return []
   const list: unknown[] = Array.isArray(value) ? value : [value]
   const aliases = list.map((alias) => (typeof alias === 'string' ? alias.toLowerCase() : ''))
-  if (!aliases.every((alias) => HOST.test(alias))) tell('aliases are hosts, as registry.example.com:5000')
+  if (!aliases.every((alias) => isHost(alias))) tell('aliases are hosts, as registry.example.com:5000')
   return aliases
 }
 
@@ -79,6 +81,22 @@ const passwordOf = (fields: Record<string, unknown>, tell: Tell): string | undef
     tell(`password_file: ${file} cannot be read`)
     return undefined
   }
+}
+
+const YES_OR_NO = new Map<unknown, boolean>([
+  [true, true],
+  [false, false],
+  ['true', true],
+  ['yes', true],
+  ['false', false],
+  ['no', false],
+])
+
+const yesOrNo = (value: unknown, tell: Tell): boolean | undefined => {
+  if (isMissing(value)) return undefined
+  const known = YES_OR_NO.get(typeof value === 'string' ? value.toLowerCase() : value)
+  if (known === undefined) tell('cache is true or false')
+  return known
 }
 
 const textOf = (fields: Record<string, unknown>, key: string, tell: Tell): string | undefined => {

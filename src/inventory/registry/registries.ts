@@ -9,6 +9,11 @@ export type Registry = {
   /** For basic authentication, or to get a token with. */
   username?: string
   password?: string
+  /**
+   * Whether it is a pull-through cache, which fetches from its upstream what it is asked for: then it is never asked for tags,
+   * manifests or blobs. Missing if the operator did not say.
+   */
+  cache?: boolean
 }
 
 /** The registries that the operator named; what events and questions say of a host is said of its registry. */
@@ -20,24 +25,48 @@ export type Registries = {
   aliases: () => ReadonlyMap<string, string>
 }
 
-export const createRegistries = (read: () => readonly Registry[]): Registries & { reload: () => void } => {
+/** The registries of the configuration, which may be read again. */
+export type ConfiguredRegistries = Registries & {
+  /** The name of the registry that the configuration gives a host to; undefined if the configuration does not contain it. */
+  configuredName: (host: string) => string | undefined
+  /** Reads the registries again. @throws what reading throws; the previous ones then stay. */
+  reload: () => void
+}
+
+/** @param names further names that the operator chose, as those of notification tokens; aliases apply to them, too. */
+export const createRegistries = (
+  read: () => readonly Registry[],
+  names: readonly string[] = [],
+): ConfiguredRegistries => {
   let registries = read()
-  let names = namesIn(registries)
+  let aliases = aliasesIn(registries)
+  let owners = ownersIn(registries, aliases, names)
   return {
-    nameOf: (host) => names.get(host) ?? host,
+    nameOf: (host) => aliases.get(host) ?? host,
     list: () => registries,
-    aliases: () => names,
-    /** Reads them again. @throws what reading throws; those of before then stay. */
+    aliases: () => aliases,
+    configuredName: (host) => owners.get(host),
     reload: () => {
       registries = read()
-      names = namesIn(registries)
+      aliases = aliasesIn(registries)
+      owners = ownersIn(registries, aliases, names)
     },
   }
 }
 
-const namesIn = (registries: readonly Registry[]): Map<string, string> =>
+const aliasesIn = (registries: readonly Registry[]): Map<string, string> =>
   new Map(
     registries.flatMap(({ name, aliases }) =>
       aliases.filter((alias) => alias !== name).map((alias) => [alias, name] as const),
     ),
   )
+
+const ownersIn = (
+  registries: readonly Registry[],
+  aliases: ReadonlyMap<string, string>,
+  names: readonly string[],
+): Map<string, string> =>
+  new Map([
+    ...[...names, ...registries.map(({ name }) => name)].map((name) => [name, aliases.get(name) ?? name] as const),
+    ...aliases,
+  ])

@@ -64,10 +64,11 @@ export const createRegistryAuth = ({ registry, credentials, exchange, now }: Nee
     const realm = realmOf(parameters.realm ?? '', registry)
     const asked = now().getTime()
     const question = tokenQuestion(realm, parameters, await credentials())
-    const { status, body } = await exchange({ ...question, signal })
+    const answer = await exchange({ ...question, signal })
+    const { status } = answer
     if (status !== 200)
-      throw statusError(status, `${realm.host} answered ${status} when asked for a token${remedy(status)}`)
-    const { value, seconds } = tokenIn(body, realm)
+      throw statusError(answer, `${realm.host} answered ${status} when asked for a token${remedy(status)}`, now())
+    const { value, seconds } = tokenIn(answer.body, realm)
     return { value, until: asked + seconds * 1000 * USED_OF_ITS_LIFE }
   }
 

@@ -24,6 +24,21 @@ export const countUnread = async (db: Sql): Promise<UnreadManifests> => {
   return rows[0] ?? { waiting: 0, givenUp: 0 }
 }
 
+/** Manifests of unknown contents that a registry has. */
+export type UnknownContents = { registry: string; manifests: number }
+
+/** Where the first 10,000 manifests of unknown contents are, the registry that has most of them first. */
+export const unknownContentsByRegistry = async (db: Sql): Promise<UnknownContents[]> => {
+  const { rows } = await sql<UnknownContents>`
+    select r.registry, count(distinct u.digest)::int as manifests
+    from (select digest from inventory.manifests where not contents_known limit ${MOST_COUNTED}) u
+      join inventory.repository_manifests o on o.digest = u.digest and o.live
+      join inventory.repositories r on r.id = o.repository_id
+    group by r.registry order by manifests desc, r.registry
+  `.execute(db)
+  return rows
+}
+
 /** Has manifests read at once that could not be read before, also those that were given up. @returns how many. */
 export const retryReads = async ({ sql: db }: Database): Promise<number> => {
   let retried = 0

@@ -6,3 +6,12 @@ export const asOf = async (db: Sql): Promise<string | null> => {
   const { rows } = await sql<{ as_of: Date }>`select as_of from inventory.totals`.execute(db)
   return rows[0]?.as_of.toISOString() ?? null
 }
+
+/** How many contents of manifests and sizes of blobs the sums of the summary lack; undefined before the first. */
+export const unknownInTotals = async (db: Sql): Promise<{ contents: number; sizes: number } | undefined> => {
+  const { rows } = await sql<{ contents: string; sizes: string }>`
+    select unknown_contents as contents, unknown_sizes as sizes from inventory.totals
+  `.execute(db)
+  const [row] = rows
+  return row && { contents: Number(row.contents), sizes: Number(row.sizes) }
+}

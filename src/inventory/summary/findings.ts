@@ -1,9 +1,8 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
+import { allThatLeadsIsKnown, nothingLeadsTo } from '../questions/unused-manifests.js'
 import type { Sums } from './sums.js'
-
-/** Repositories whose ids are greater than `after` and at most `to`; without a bound, all that remain. */
-type Range = { after?: number | undefined; to?: number | undefined }
+import { heldIn, missingParts, orphans, usedManifests, within, type Range } from './used-parts.js'
 
 /** Blobs that are looked at in one statement, unless one repository has more: half a second, in which others wait for PGlite. */
 const BLOBS_AT_ONCE = 100_000
@@ -28,11 +27,13 @@ const rangesOf = ({ byRepository }: Sums): Range[] => {
 export const refreshFindings = async (
   { engine, jobs }: Pick<Database, 'engine' | 'jobs'>,
   sums: Sums,
+  at: Date,
 ): Promise<void> => {
   for (const range of engine === 'postgresql' ? [{}] : rangesOf(sums)) {
     await jobs.transaction().execute(async (tx) => {
       await sql.raw(`set local work_mem = '${WORK_MEM}'`).execute(tx)
-      await refreshBlobFindings(tx, range)
+      await refreshBlobFindings(tx, range, at)
+      await refreshUndecidedManifests(tx, range)
       await refreshMostTagged(tx, range)
     })
   }
@@ -46,59 +47,56 @@ type Table = { table: string; key: readonly string[]; values: readonly string[] 
 const ORPHANED: Table = {
   table: 'orphaned_blobs',
   key: ['repository_id', 'digest'],
-  values: ['size', 'manifest_at', 'implied'],
+  values: ['size', 'manifest_at', 'implied', 'used_at'],
 }
-const MISSING: Table = { table: 'missing_blobs', key: ['repository_id', 'manifest_digest', 'digest'], values: [] }
+const MISSING: Table = {
+  table: 'missing_blobs',
+  key: ['repository_id', 'manifest_digest', 'digest'],
+  values: ['part', 'through'],
+}
 const MOST_TAGGED: Table = { table: 'most_tagged', key: ['repository_id', 'digest'], values: ['tags'] }
 
-const within = (column: string, { after, to }: Range): RawBuilder<unknown> => sql`(
-  ${after === undefined ? sql`true` : sql`${sql.raw(column)} > ${after}`}
-  and ${to === undefined ? sql`true` : sql`${sql.raw(column)} <= ${to}`}
-)`
-
-/** What live manifests have. `offset 0` keeps PostgreSQL from reading the blobs of all manifests for each part. */
-const heldIn = (range: Range): RawBuilder<unknown> =>
-  range.after === undefined && range.to === undefined
-    ? sql`
-      select m.repository_id, m.digest as manifest_digest, p.digest, p.listed
-      from inventory.repository_manifests m
-        join (
-          select manifest_digest, digest, false as listed from inventory.manifest_blobs
-          union all select manifest_digest, digest, true from inventory.manifest_children
-        ) p on p.manifest_digest = m.digest
-      where m.live`
-    : sql`
-      select m.repository_id, m.digest as manifest_digest, p.digest, p.listed
-      from inventory.repository_manifests m
-        join lateral (
-          select digest, false as listed from inventory.manifest_blobs where manifest_digest = m.digest
-          union all select digest, true from inventory.manifest_children where manifest_digest = m.digest
-          offset 0
-        ) p on true
-      where m.live and ${within('m.repository_id', range)}`
-
 /**
- * What live manifests have is found once, and compared with the blobs: live ones that none has, and those of theirs that are
- * gone.
- *
- * An index may list blobs, as BuildKit's caches do. Nothing tells a delete of a manifest from that of a blob, so what it lists
- * is a blob that is gone only when it was seen as one.
+ * Finds the blobs that no manifest has, and the parts of manifests that are missing. What the manifests of a repository have is
+ * found once, and compared with its blobs and manifests.
  */
-const refreshBlobFindings = async (db: Sql, range: Range): Promise<void> => {
+const refreshBlobFindings = async (db: Sql, range: Range, at: Date): Promise<void> => {
   await sql`
-    with held as materialized (${heldIn(range)}
+    with recursive ${usedManifests(range)}, held as materialized (${heldIn(range)}
     ), blobs as not materialized (
       select * from inventory.repository_blobs where ${within('repository_id', range)}
-    ), found_orphans as materialized (
-      select b.repository_id, b.digest, coalesce(b.size, 0) as size, b.manifest_at, b.implied
-      from blobs b
-      where b.live and not exists (select from held h where h.repository_id = b.repository_id and h.digest = b.digest)
-    ), found_missing as materialized (
-      select distinct h.repository_id, h.manifest_digest, h.digest
-      from blobs b join held h on h.repository_id = b.repository_id and h.digest = b.digest
-      where not b.live and (b.seen_at is not null or not h.listed)
-    ), ${replacing(ORPHANED, 'found_orphans', range)}, ${replacing(MISSING, 'found_missing', range)}
-    select
+    ), ${orphans(at)}, ${missingParts(range)},
+    ${replacing(ORPHANED, 'found_orphans', range)}, ${replacing(MISSING, 'found_missing', range)}, counted as (
+      select t.repository_id, coalesce(u.manifests, 0) as contents, coalesce(u.indexes, 0) as indexes, coalesce(b.blobs, 0) as blobs
+      from inventory.repository_totals t
+        left join unknown u on u.repository_id = t.repository_id
+        left join undecided b on b.repository_id = t.repository_id
+      where ${within('t.repository_id', range)}
+    )
+    update inventory.repository_totals t
+    set unknown_contents = c.contents, unknown_indexes = c.indexes, undecided_blobs = c.blobs
+    from counted c
+    where t.repository_id = c.repository_id
+      and (t.unknown_contents, t.unknown_indexes, t.undecided_blobs) is distinct from (c.contents, c.indexes, c.blobs)
+  `.execute(db)
+}
+
+/** Counts the manifests that nothing known leads to, but something unknown may (see untagged-manifests). */
+const refreshUndecidedManifests = async (db: Sql, range: Range): Promise<void> => {
+  await sql`
+    with undecided as materialized (
+      select o.repository_id, count(*) as manifests
+      from inventory.repository_manifests o
+        left join inventory.manifests m on m.digest = o.digest
+        left join inventory.repository_totals u on u.repository_id = o.repository_id
+      where o.live and ${within('o.repository_id', range)} and ${nothingLeadsTo('all')}
+        and (coalesce(u.unknown_indexes, 0) > 0 or not ${allThatLeadsIsKnown})
+      group by o.repository_id
+    )
+    update inventory.repository_totals t set undecided_manifests = coalesce(u.manifests, 0)
+    from inventory.repository_totals o left join undecided u on u.repository_id = o.repository_id
+    where t.repository_id = o.repository_id and ${within('t.repository_id', range)}
+      and t.undecided_manifests is distinct from coalesce(u.manifests, 0)
   `.execute(db)
 }
 
@@ -119,10 +117,7 @@ const replacing = ({ table, key, values }: Table, found: string, range: Range): 
   const columns = sql.raw([...key, ...values].join(', '))
   const sameKey = sql.raw(key.map((column) => `f.${column} = o.${column}`).join(' and '))
   const list = (of: string): string => values.map((value) => `${of}.${value}`).join(', ')
-  const renewed =
-    values.length === 0
-      ? sql`nothing`
-      : sql.raw(`update set ${values.map((value) => `${value} = excluded.${value}`).join(', ')}
+  const renewed = sql.raw(`update set ${values.map((value) => `${value} = excluded.${value}`).join(', ')}
           where (${list('o')}) is distinct from (${list('excluded')})`)
   return sql`
     gone_from_${sql.raw(table)} as (

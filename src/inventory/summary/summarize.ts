@@ -10,7 +10,7 @@ const REST = 20
 const SHORTEST_REST_SECONDS = 60
 
 /**
- * Makes the summary anew: sizes by repository, totals, orphaned and missing blobs, images by tags. What is stored meanwhile
+ * Makes the summary: sizes by repository, totals, orphaned and missing blobs, images by tags, and what is not known. What is stored meanwhile
  * may be in one part and not in the other; the next summary has it.
  */
 export const summarize = async (database: Pick<Database, 'engine' | 'jobs'>, now: () => Date): Promise<void> => {
@@ -19,7 +19,7 @@ export const summarize = async (database: Pick<Database, 'engine' | 'jobs'>, now
   const start = performance.now()
   const sums = await sumBlobs(db)
   await writeRepositoryTotals(db, sums)
-  await refreshFindings(database, sums)
+  await refreshFindings(database, sums, started)
   await writeTotals(db, sums, started, (performance.now() - start) / 1000)
 }
 

@@ -1,11 +1,11 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 
-/** What the blobs of one repository come to. */
-type BlobSums = { blobs: number; unique: number; shared: number }
+/** What the blobs of one repository come to; `unsized` are those whose size is not known, and so in no sum of bytes. */
+type BlobSums = { blobs: number; unique: number; shared: number; unsized: number }
 
 /** What all blobs come to, each once, and by repository. */
-export type Sums = { blobs: number; bytes: number; byRepository: Map<number, BlobSums> }
+export type Sums = { blobs: number; bytes: number; unsized: number; byRepository: Map<number, BlobSums> }
 
 /** Digests begin evenly with each of these, so a part is a sixteenth, and no statement takes longer than that. */
 const CUTS = Array.from({ length: 15 }, (_, i) => `sha256:${(i + 1).toString(16)}`)
@@ -18,6 +18,8 @@ type Row = {
   shared_bytes: string
   firsts: string
   first_bytes: string
+  unsized: string
+  first_unsized: string
 }
 
 /**
@@ -25,15 +27,16 @@ type Row = {
  * first of its repositories.
  */
 export const sumBlobs = async (db: Sql): Promise<Sums> => {
-  const sums: Sums = { blobs: 0, bytes: 0, byRepository: new Map() }
+  const sums: Sums = { blobs: 0, bytes: 0, unsized: 0, byRepository: new Map() }
   for (const { from, to } of PARTS) {
     const { rows } = await sql<Row>`
       select repository_id, count(*) as blobs,
         coalesce(sum(bytes) filter (where repositories = 1), 0) as unique_bytes,
         coalesce(sum(bytes) filter (where repositories > 1), 0) as shared_bytes,
-        count(*) filter (where place = 1) as firsts, coalesce(sum(bytes) filter (where place = 1), 0) as first_bytes
+        count(*) filter (where place = 1) as firsts, coalesce(sum(bytes) filter (where place = 1), 0) as first_bytes,
+        count(*) filter (where bytes is null) as unsized, count(*) filter (where bytes is null and place = 1) as first_unsized
       from (
-        select repository_id, coalesce(size, max(size) over same, 0) as bytes,
+        select repository_id, coalesce(size, max(size) over same) as bytes,
           count(*) over same as repositories, row_number() over (partition by digest) as place
         from inventory.repository_blobs
         where live and ${from === undefined ? sql`true` : sql`digest >= ${from}`}
@@ -50,11 +53,13 @@ export const sumBlobs = async (db: Sql): Promise<Sums> => {
 const add = (sums: Sums, row: Row): void => {
   sums.blobs += Number(row.firsts)
   sums.bytes += Number(row.first_bytes)
-  const before = sums.byRepository.get(row.repository_id) ?? { blobs: 0, unique: 0, shared: 0 }
+  sums.unsized += Number(row.first_unsized)
+  const before = sums.byRepository.get(row.repository_id) ?? { blobs: 0, unique: 0, shared: 0, unsized: 0 }
   sums.byRepository.set(row.repository_id, {
     blobs: before.blobs + Number(row.blobs),
     unique: before.unique + Number(row.unique_bytes),
     shared: before.shared + Number(row.shared_bytes),
+    unsized: before.unsized + Number(row.unsized),
   })
 }
 
@@ -64,44 +69,55 @@ export const writeRepositoryTotals = async (db: Sql, { byRepository }: Sums): Pr
   await sql`
     with blobs as (
       select * from unnest(${[...byRepository.keys()]}::int[], ${sums.map(({ blobs }) => blobs)}::bigint[],
-        ${sums.map(({ unique }) => unique)}::bigint[], ${sums.map(({ shared }) => shared)}::bigint[])
-        as b (repository_id, blobs, unique_bytes, shared_bytes)
+        ${sums.map(({ unique }) => unique)}::bigint[], ${sums.map(({ shared }) => shared)}::bigint[],
+        ${sums.map(({ unsized }) => unsized)}::bigint[])
+        as b (repository_id, blobs, unique_bytes, shared_bytes, unknown_sizes)
     ), manifests as (
       select repository_id, count(*) as manifests from inventory.repository_manifests where live group by repository_id
     ), tags as (
       select repository_id, count(*) as tags from inventory.live_tags group by repository_id
     )
-    insert into inventory.repository_totals as o (repository_id, tags, manifests, blobs, unique_bytes, shared_bytes)
-    select r.id, coalesce(tags, 0), coalesce(manifests, 0), coalesce(blobs, 0), coalesce(unique_bytes, 0), coalesce(shared_bytes, 0)
+    insert into inventory.repository_totals as o
+      (repository_id, tags, manifests, blobs, unique_bytes, shared_bytes, unknown_sizes)
+    select r.id, coalesce(tags, 0), coalesce(manifests, 0), coalesce(blobs, 0), coalesce(unique_bytes, 0),
+      coalesce(shared_bytes, 0), coalesce(unknown_sizes, 0)
     from inventory.repositories r
       left join tags on tags.repository_id = r.id
       left join manifests on manifests.repository_id = r.id
       left join blobs on blobs.repository_id = r.id
     on conflict (repository_id) do update
       set tags = excluded.tags, manifests = excluded.manifests, blobs = excluded.blobs,
-          unique_bytes = excluded.unique_bytes, shared_bytes = excluded.shared_bytes
-      where (o.tags, o.manifests, o.blobs, o.unique_bytes, o.shared_bytes)
-        is distinct from (excluded.tags, excluded.manifests, excluded.blobs, excluded.unique_bytes, excluded.shared_bytes)
+          unique_bytes = excluded.unique_bytes, shared_bytes = excluded.shared_bytes, unknown_sizes = excluded.unknown_sizes
+      where (o.tags, o.manifests, o.blobs, o.unique_bytes, o.shared_bytes, o.unknown_sizes)
+        is distinct from (excluded.tags, excluded.manifests, excluded.blobs, excluded.unique_bytes, excluded.shared_bytes,
+          excluded.unknown_sizes)
   `.execute(db)
 }
 
 /** Writes the one row of totals. */
-export const writeTotals = async (db: Sql, { blobs, bytes }: Sums, asOf: Date, seconds: number): Promise<void> => {
+export const writeTotals = async (
+  db: Sql,
+  { blobs, bytes, unsized }: Sums,
+  asOf: Date,
+  seconds: number,
+): Promise<void> => {
   await sql`
     insert into inventory.totals as o
-      (registries, repositories, tags, manifests, blobs, bytes, orphaned_blobs, orphaned_bytes, as_of, seconds)
-    select r.registries, r.repositories, r.tags, m.manifests, ${blobs}, ${bytes}, f.blobs, f.bytes, ${asOf}, ${seconds}
+      (registries, repositories, tags, manifests, blobs, bytes, orphaned_blobs, orphaned_bytes, unknown_contents, unknown_sizes, as_of, seconds)
+    select r.registries, r.repositories, r.tags, m.manifests, ${blobs}, ${bytes}, f.blobs, f.bytes, u.contents, ${unsized}, ${asOf}, ${seconds}
     from (
         select count(distinct registry) as registries, count(*) as repositories, coalesce(sum(tags), 0) as tags
         from inventory.repositories join inventory.repository_totals on repository_id = id
         where deleted_at is null or manifests > 0 or blobs > 0
       ) r,
       (select count(distinct digest) as manifests from inventory.repository_manifests where live) m,
-      (select count(*) as blobs, coalesce(sum(size), 0) as bytes from inventory.orphaned_blobs) f
+      (select count(*) as blobs, coalesce(sum(size), 0) as bytes from inventory.orphaned_blobs) f,
+      (select coalesce(sum(unknown_contents), 0) as contents from inventory.repository_totals) u
     on conflict (only_one) do update
       set registries = excluded.registries, repositories = excluded.repositories, tags = excluded.tags,
           manifests = excluded.manifests, blobs = excluded.blobs, bytes = excluded.bytes,
           orphaned_blobs = excluded.orphaned_blobs, orphaned_bytes = excluded.orphaned_bytes,
+          unknown_contents = excluded.unknown_contents, unknown_sizes = excluded.unknown_sizes,
           as_of = excluded.as_of, seconds = excluded.seconds
   `.execute(db)
 }

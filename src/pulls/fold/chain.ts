@@ -1,8 +1,10 @@
 import type { Micros } from '../../events/calendar.js'
-import { addBlob } from './blobs.js'
+import { addBlob, mayTakeBlob } from './blobs.js'
 import { addManifest, joinedBy } from './manifests.js'
+import type { OpenInvocation } from './open-invocation.js'
 import { asideOf } from './outcome.js'
 import { isGet, MOST_OPEN, type Chain, type ChainNeeds, type Folded } from './state.js'
+import type { Windows } from './windows.js'
 
 const ANSWERED: ReadonlySet<number> = new Set([200, 206, 301, 302, 303, 304, 307, 308])
 
@@ -24,32 +26,37 @@ export const addToChain = (chain: Chain, request: Folded, needs: ChainNeeds): vo
 /** Whether a request belongs to something that is open, so that it needs no chain of its own. */
 export const mayJoin = (chain: Chain, request: Folded, needs: Pick<ChainNeeds, 'contentsOf' | 'windows'>): boolean => {
   if (request.object === 'manifest') return joinedBy(chain, request, needs) !== undefined
-  const { windows } = needs
-  return chain.open.some(({ gets, last }) => gets > 0 && request.at - last <= windows.blobs)
+  return mayTakeBlob(chain, request.at, needs)
 }
 
 /** Emits what nothing after this moment can change. */
 export const endUntil = (chain: Chain, at: Micros, { windows, emit }: ChainNeeds): void => {
   if (at <= chain.quietUntil) return
-  const { join } = windows
-  const pulled = Math.max(join, windows.blobs)
+  const { join, blobs } = windows
   // What begins now, too, stays at least for the shortest window.
   let quietUntil = at + Math.min(join, windows.session)
   let ended = 0
-  for (const { gets, last } of chain.open) {
-    const end = last + (gets > 0 ? pulled : join)
+  for (const open of chain.open) {
+    const end = endOf(open, windows)
     if (end < at) ended++
     else if (end < quietUntil) quietUntil = end
   }
   if (ended > 0) {
     chain.open = chain.open.filter((open) => {
-      const isOver = open.last + (open.gets > 0 ? pulled : join) < at
+      const isOver = endOf(open, windows) < at
       if (isOver) emit(open)
       return !isOver
     })
   }
+  if (chain.artifacts.length > 0) {
+    for (const artifact of chain.artifacts) {
+      if (artifact.active + blobs < at) emit(artifact)
+      else quietUntil = Math.min(quietUntil, artifact.active + blobs)
+    }
+    chain.artifacts = chain.artifacts.filter(({ active }) => active + blobs >= at)
+  }
   if (chain.orphan) {
-    const end = chain.orphan.last + windows.session
+    const end = chain.orphan.active + windows.session
     if (end < at) endOrphan(chain, emit)
     else quietUntil = Math.min(quietUntil, end)
   }
@@ -57,16 +64,23 @@ export const endUntil = (chain: Chain, at: Micros, { windows, emit }: ChainNeeds
   chain.quietUntil = quietUntil
 }
 
+/** After which moment no request can join an invocation, nor a blob belong to it. */
+export const endOf = (
+  { gets, last, active }: Pick<OpenInvocation, 'gets' | 'last' | 'active'>,
+  { join, blobs }: Windows,
+): Micros => (gets > 0 ? Math.max(last + join, active + blobs) : last + join)
+
 /** Emits all that is open. */
 export const endChain = (chain: Chain, { emit }: Pick<ChainNeeds, 'emit'>): void => {
-  for (const open of chain.open) emit(open)
+  for (const open of [...chain.artifacts, ...chain.open]) emit(open)
   chain.open = []
+  chain.artifacts = []
   endOrphan(chain, emit)
 }
 
 const endOrphan = (chain: Chain, emit: ChainNeeds['emit']): void => {
   if (!chain.orphan) return
-  emit(chain.orphan.session)
+  emit(chain.orphan)
   delete chain.orphan
 }
 

@@ -3,7 +3,17 @@ export type Contents =
   | { kind: 'index'; children: ReadonlySet<string> }
   | { kind: 'image'; layers: ReadonlySet<string>; config?: string; platform?: string }
   /** A signature, an attestation, a bill of materials: never an image. */
-  | { kind: 'artifact' }
+  | { kind: 'artifact'; blobs?: ReadonlySet<string>; children?: ReadonlySet<string> }
 
 /** Looks up a manifest by its digest; undefined when nobody has read it yet. */
 export type ContentsOf = (digest: string) => Contents | undefined
+
+/** Whether a manifest is known to list another one. */
+export const listsManifest = (contents: Contents | undefined, digest: string): boolean =>
+  contents !== undefined && contents.kind !== 'image' && contents.children?.has(digest) === true
+
+/** Whether a manifest is known to list a blob. */
+export const listsBlob = (contents: Contents | undefined, digest: string): boolean => {
+  if (contents?.kind === 'artifact') return contents.blobs?.has(digest) === true
+  return contents?.kind === 'image' && (contents.layers.has(digest) || contents.config === digest)
+}

@@ -66,8 +66,12 @@ export const createFold = (needs: ChainNeeds): Fold => {
 
 /** Whether nothing that comes after a moment could tell that this chain was there. */
 const isOver = (
-  { open, orphan, heard, requests }: Chain,
+  { open, artifacts, orphan, heard, requests }: Chain,
   at: Micros,
   { windows }: Pick<ChainNeeds, 'windows'>,
 ): boolean =>
-  open.length === 0 && !orphan && requests.length === 0 && (heard === undefined || at - heard > windows.session)
+  open.length === 0 &&
+  artifacts.length === 0 &&
+  !orphan &&
+  requests.length === 0 &&
+  (heard === undefined || at - heard > windows.session)

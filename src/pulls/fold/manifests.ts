@@ -1,31 +1,51 @@
+import { isReferrerTag } from '../../events/reference.js'
 import { ARTIFACT, isIndex } from '../../events/target.js'
-import type { ContentsOf } from './contents.js'
-import { fitOf, isNamed, lists, NONE, NOWHERE, remember, type Kind, type OpenInvocation } from './open-invocation.js'
+import { openAside } from './blobs.js'
+import { listsManifest, type ContentsOf } from './contents.js'
+import {
+  fitOf,
+  isNamed,
+  lists,
+  NONE,
+  NOWHERE,
+  remember,
+  type Kind,
+  type OpenAside,
+  type OpenInvocation,
+} from './open-invocation.js'
 import { asideOf } from './outcome.js'
-import { isGet, LONGEST, MOST_OPEN, type Chain, type ChainNeeds, type Folded } from './state.js'
+import { isGet, LONGEST, MOST_OPEN, MOST_OPEN_ARTIFACTS, type Chain, type ChainNeeds, type Folded } from './state.js'
 
-/** A signature, an attestation or a bill of materials, by the tag under which cosign keeps it. */
-const ARTIFACT_TAG = /^sha256-[0-9a-f]{64}(?:\.(?:sig|att|sbom))?$/
-
-const kindOf = ({ tag, digest, mediaType }: Folded, contentsOf: ContentsOf): Kind => {
-  if (tag?.startsWith('sha256-') === true && ARTIFACT_TAG.test(tag)) return 'artifact'
+/**
+ * What is requested: an artifact is what a referrer tag names or what such a list lists, and what is known to refer to another
+ * manifest. Of anything else somebody wants itself.
+ */
+const kindOf = ({ artifacts }: Chain, { tag, digest, mediaType }: Folded, contentsOf: ContentsOf): Kind => {
+  if (tag !== undefined && isReferrerTag(tag)) return 'artifact'
+  if (artifacts.length > 0 && tag === undefined && isListedIn(artifacts, digest, contentsOf)) return 'artifact'
   const known = digest === undefined ? undefined : contentsOf(digest)
   if (known) return known.kind
   if (mediaType === undefined) return 'unknown'
-  if (mediaType === ARTIFACT) return 'artifact'
+  if (mediaType === ARTIFACT && tag === undefined) return 'artifact'
   return isIndex(mediaType) ? 'index' : 'image'
 }
 
+/** Whether one of the artifacts lists a manifest. */
+const isListedIn = (artifacts: readonly OpenAside[], digest: string | undefined, contentsOf: ContentsOf): boolean =>
+  digest !== undefined &&
+  artifacts.some(({ digest: list }) => list !== undefined && listsManifest(contentsOf(list), digest))
+
 export const addManifest = (chain: Chain, request: Folded, needs: ChainNeeds): void => {
-  const kind = kindOf(request, needs.contentsOf)
+  const kind = kindOf(chain, request, needs.contentsOf)
   if (kind === 'artifact') {
-    if (isGet(request)) needs.emit(asideOf(chain.place, 'artifact', request))
+    if (isGet(request)) startArtifact(chain, request, needs)
     return
   }
   const joined = joinedBy(chain, request, needs)
   if (joined) needs.onJoin?.(request.at - joined.last)
   const open = joined ?? start(chain, request, needs)
   open.last = request.at
+  open.active = request.at
   if (isGet(request)) fetch(open, request, kind)
   else if (request.digest !== undefined) name(open, request.digest)
 }
@@ -65,6 +85,12 @@ export const joinedBy = (
   return found
 }
 
+const startArtifact = (chain: Chain, request: Folded, { emit }: ChainNeeds): void => {
+  chain.artifacts.push(openAside(asideOf(chain.place, 'artifact', request)))
+  const oldest = chain.artifacts.length > MOST_OPEN_ARTIFACTS ? chain.artifacts.shift() : undefined
+  if (oldest) emit(oldest)
+}
+
 const start = (chain: Chain, request: Folded, { windows, emit }: ChainNeeds): OpenInvocation => {
   const { id, at, tag, digest } = request
   const { registry, repository, origin } = chain.place
@@ -92,6 +118,9 @@ const start = (chain: Chain, request: Folded, { windows, emit }: ChainNeeds): Op
     lastKind: undefined,
     lastDigest: undefined,
     fetchedLayers: NONE,
+    configured: NONE,
+    active: at,
+    parts: undefined,
   }
   chain.open.push(open)
   const oldest = chain.open.length > MOST_OPEN ? chain.open.shift() : undefined
@@ -101,12 +130,15 @@ const start = (chain: Chain, request: Folded, { windows, emit }: ChainNeeds): Op
 
 const fetch = (open: OpenInvocation, { tag, digest, bytes, fetchesTwice }: Folded, kind: Kind): void => {
   const reference = tag ?? digest
+  const isRepeated =
+    (digest !== undefined && open.fetched.includes(digest)) ||
+    (reference !== undefined && open.references.includes(reference))
   if (fetchesTwice === true && reference !== undefined) {
     if (open.references.includes(reference)) open.repeated = remember(open.repeated, reference)
     open.references = remember(open.references, reference)
   }
   open.gets++
-  open.bytes += bytes ?? 0
+  if (!isRepeated) open.bytes += bytes ?? 0
   open.lastKind = kind
   open.lastDigest = digest
   if (digest === undefined) return

@@ -1,25 +1,40 @@
-import type { Contents, ContentsOf } from './contents.js'
-import type { Invocation } from './outcome.js'
+import type { Micros } from '../../events/calendar.js'
+import { listsManifest, type Contents, type ContentsOf } from './contents.js'
+import type { Aside, Invocation } from './outcome.js'
 
 /** What a manifest that was fetched is, as far as anybody knows. */
 export type Kind = Contents['kind'] | 'unknown'
 
-/** An invocation that more requests may join, and what is needed to tell which. */
-export type OpenInvocation = Invocation & {
-  /** Digests that it asked for, or that its tag was answered with, beside the first. */
-  named: readonly string[]
-  /** Digests that were fetched. */
-  fetched: readonly string[]
-  /** References (tags and digests) that were fetched, and those that were fetched twice by a client that does so. */
-  references: readonly string[]
-  repeated: readonly string[]
-  /** The last manifest that was fetched. */
-  lastKind: Kind | undefined
-  lastDigest: string | undefined
-  fetchedLayers: readonly string[]
+/** What blobs may still belong to. */
+type Open = {
+  /** The last request for a manifest or a blob. */
+  active: Micros
+  /** Bytes so far of each blob of which only parts were answered (206). */
+  parts: Readonly<Record<string, number>> | undefined
 }
 
-const MOST_IN_ONE = 1_000
+/** An artifact fetch or a session without a manifest, and the blobs that it has taken. */
+export type OpenAside = Aside & Open & { blobs: readonly string[] }
+
+/** An invocation that more requests may join, and what is needed to tell which. */
+export type OpenInvocation = Invocation &
+  Open & {
+    /** Digests that it asked for, or that its tag was answered with, beside the first. */
+    named: readonly string[]
+    /** Digests that were fetched. */
+    fetched: readonly string[]
+    /** References (tags and digests) that were fetched, and those that were fetched twice by a client that does so. */
+    references: readonly string[]
+    repeated: readonly string[]
+    /** The last manifest that was fetched. */
+    lastKind: Kind | undefined
+    lastDigest: string | undefined
+    fetchedLayers: readonly string[]
+    /** The manifests of which the configuration was fetched. */
+    configured: readonly string[]
+  }
+
+export const MOST_IN_ONE = 1_000
 /** Most invocations are one request: they share what they do not need. */
 export const NONE: readonly string[] = Object.freeze([])
 
@@ -52,27 +67,27 @@ export const isNamed = ({ digest: first, named }: OpenInvocation, digest: string
 
 /** Whether an index that it asked for is known to list a manifest. */
 export const lists = ({ digest: first, named }: OpenInvocation, digest: string, contentsOf: ContentsOf): boolean => {
-  const isListedIn = (index: string): boolean => {
-    const contents = contentsOf(index)
-    return contents?.kind === 'index' && contents.children.has(digest)
-  }
+  const isListedIn = (index: string): boolean => listsManifest(contentsOf(index), digest)
   return (first !== undefined && isListedIn(first)) || named.some(isListedIn)
 }
 
 const isUnread = (index: string | undefined, contentsOf: ContentsOf): boolean =>
   index === undefined || contentsOf(index) === undefined
 
-/** What a blob is to an invocation: a layer or the configuration of an image that it fetched; undefined when it lists none. */
-export const blobIn = (
-  { fetched }: OpenInvocation,
-  digest: string,
-  contentsOf: ContentsOf,
-): 'layer' | 'config' | undefined => {
-  for (const one of fetched) {
-    const contents = contentsOf(one)
+/** A layer, or the configuration of a manifest. */
+export type Part = 'layer' | { configOf: string }
+
+/** What a blob is to an invocation; undefined when no manifest that it fetched is known to list the blob. */
+export const blobIn = ({ fetched }: OpenInvocation, digest: string, contentsOf: ContentsOf): Part | undefined => {
+  for (const manifest of fetched) {
+    const contents = contentsOf(manifest)
     if (contents?.kind !== 'image') continue
     if (contents.layers.has(digest)) return 'layer'
-    if (contents.config === digest) return 'config'
+    if (contents.config === digest) return { configOf: manifest }
   }
   return undefined
 }
+
+/** Whether the contents of all manifests that it fetched are known. */
+export const isRead = ({ fetched, gets }: OpenInvocation, contentsOf: ContentsOf): boolean =>
+  fetched.length === gets && fetched.every((digest) => contentsOf(digest) !== undefined)

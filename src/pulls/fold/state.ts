@@ -1,8 +1,8 @@
 import type { Micros } from '../../events/calendar.js'
 import type { RegistryRequest } from '../../events/registry-request.js'
 import type { ContentsOf } from './contents.js'
-import type { OpenInvocation } from './open-invocation.js'
-import type { Aside, Outcome, Place } from './outcome.js'
+import type { OpenAside, OpenInvocation } from './open-invocation.js'
+import type { Outcome, Place } from './outcome.js'
 import type { Windows } from './windows.js'
 
 /** A request, and what the fold has to know of who made it. */
@@ -17,7 +17,10 @@ export type Chain = {
   place: Place
   /** In the order in which they began. */
   open: OpenInvocation[]
-  orphan?: { session: Aside; last: Micros }
+  /** Artifact fetches that blobs may belong to yet, in the order in which they began. */
+  artifacts: OpenAside[]
+  /** The session of blobs that no manifest was requested for. */
+  orphan?: OpenAside
   /** When it was last heard of. */
   heard?: Micros
   /** The registry's names of requests that were folded lately, and when. */
@@ -36,10 +39,17 @@ export type ChainNeeds = {
 
 /** Invocations that stay open at a time; an origin that begins more ends the oldest early. */
 export const MOST_OPEN = 2_000
-/** No invocation takes manifests for longer, nor a session layers without one, so that a day is over some time. */
+/** Artifact fetches that stay open at a time: few blobs follow each. */
+export const MOST_OPEN_ARTIFACTS = 100
+/** No invocation takes manifests for longer, so that a day is over some time. */
 export const LONGEST: Micros = 3_600_000_000
+/** No blob changes an invocation that began earlier, nor a session without a manifest: lazy snapshotters read for hours. */
+const LONGEST_BLOBS: Micros = 6 * 3_600_000_000
 
-export const startChain = (place: Place): Chain => ({ place, open: [], requests: [], quietUntil: 0 })
+/** How long after its first request a blob may change an outcome, in microseconds. */
+export const longestBlobs = ({ blobs }: Pick<Windows, 'blobs'>): Micros => Math.max(LONGEST_BLOBS, LONGEST + blobs)
+
+export const startChain = (place: Place): Chain => ({ place, open: [], artifacts: [], requests: [], quietUntil: 0 })
 
 /** Whether it obtained what it asked for; 304 says that the client has it already. */
 export const isGet = ({ method, status }: Folded): boolean => method === 'GET' && status !== 304

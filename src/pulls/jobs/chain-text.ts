@@ -1,5 +1,5 @@
 import type { Micros } from '../../events/calendar.js'
-import { NONE, type Kind, type OpenInvocation } from '../fold/open-invocation.js'
+import { NONE, type Kind, type OpenAside, type OpenInvocation } from '../fold/open-invocation.js'
 import type { Aside, Place } from '../fold/outcome.js'
 import type { Chain } from '../fold/state.js'
 import type { Share } from './share.js'
@@ -24,12 +24,26 @@ type Open = [
   references: Ordinal[],
   repeated: Ordinal[],
   layers: Ordinal[],
+  ...added: [] | [activeAfterLast: Micros, configured: Ordinal[], ...parts: [] | [Parts]],
 ]
-type Orphan = [session: Omit<Aside, keyof Place>, last: Micros]
-type Kept = [heard: Micros | null, texts: string[], open: Open[], requests: Chain['requests'], orphan: Orphan | null]
+type Parts = [blob: Ordinal, bytes: number][]
+type KeptAside = [
+  aside: Omit<Aside, keyof Place>,
+  active: Micros,
+  ...added: [] | [blobs: Ordinal[], ...parts: [] | [Parts]],
+]
+/** What was `added` is missing in chains that an earlier version kept. */
+type Kept = [
+  heard: Micros | null,
+  texts: string[],
+  open: Open[],
+  requests: Chain['requests'],
+  orphan: KeptAside | null,
+  ...added: [] | [artifacts: KeptAside[]],
+]
 
 /** A chain as it is kept: short, as it is written with each batch that goes on with it. */
-export const textOf = ({ heard, open, requests, orphan }: Chain): string => {
+export const textOf = ({ heard, open, artifacts, requests, orphan }: Chain): string => {
   const numbers = new Map<string, Ordinal>()
   const numberOf = (text: string): Ordinal => {
     const known = numbers.get(text)
@@ -38,6 +52,13 @@ export const textOf = ({ heard, open, requests, orphan }: Chain): string => {
     return numbers.size - 1
   }
   const numbersOf = (texts: readonly string[]): Ordinal[] => (texts.length === 0 ? NOTHING : texts.map(numberOf))
+  const partsOf = ({ parts }: OpenInvocation | OpenAside): [] | [Parts] =>
+    parts === undefined ? [] : [Object.entries(parts).map(([blob, bytes]) => [numberOf(blob), bytes])]
+  const keptAside = (aside: OpenAside): KeptAside => {
+    const { what, id, at, tag, digest, bytes, active, blobs } = aside
+    const kept = { what, id, at, bytes, ...(tag !== undefined && { tag }), ...(digest !== undefined && { digest }) }
+    return [kept, active, numbersOf(blobs), ...partsOf(aside)]
+  }
   const all = open.map((one): Open => [
     one.id,
     one.at,
@@ -56,23 +77,38 @@ export const textOf = ({ heard, open, requests, orphan }: Chain): string => {
     numbersOf(one.references),
     numbersOf(one.repeated),
     numbersOf(one.fetchedLayers),
+    one.active - one.last,
+    numbersOf(one.configured),
+    ...partsOf(one),
   ])
+  const others = artifacts.map(keptAside)
+  const session = orphan ? keptAside(orphan) : null
   const kept: Kept = [
     heard ?? null,
     [...numbers.keys()],
     all,
     requests,
-    orphan ? [{ ...orphan.session, ...NOWHERE }, orphan.last] : null,
-  ]
+    session,
+    ...(others.length > 0 ? [others] : []),
+  ] as Kept
   return JSON.stringify(kept)
 }
 
 /** The same chain again. */
 export const chainIn = (text: string, place: Place, share: Share): Chain => {
-  const [heard, own, open, requests, orphan] = JSON.parse(text) as Kept
+  const [heard, own, open, requests, orphan, artifacts = []] = JSON.parse(text) as Kept
   const texts = own.map(share)
   const textAt = (number: Ordinal): string => texts[number] ?? ''
   const textsAt = (numbers: Ordinal[]): readonly string[] => (numbers.length === 0 ? NONE : numbers.map(textAt))
+  const partsIn = (parts: Parts | undefined): OpenAside['parts'] =>
+    parts && Object.fromEntries(parts.map(([blob, bytes]) => [textAt(blob), bytes]))
+  const asideIn = ([aside, active, blobs = NOTHING, parts]: KeptAside): OpenAside => ({
+    ...aside,
+    ...place,
+    active,
+    blobs: textsAt(blobs),
+    parts: partsIn(parts),
+  })
   return {
     place,
     open: open.map(
@@ -99,15 +135,17 @@ export const chainIn = (text: string, place: Place, share: Share): Chain => {
         lastKind: lastKind ?? undefined,
         lastDigest: lastDigest === null ? undefined : textAt(lastDigest),
         fetchedLayers: textsAt(lists[5]),
+        active: last + (lists[6] ?? 0),
+        configured: textsAt(lists[7] ?? NOTHING),
+        parts: partsIn(lists[8]),
       }),
     ),
+    artifacts: artifacts.map(asideIn),
     requests,
     quietUntil: 0,
     ...(heard !== null && { heard }),
-    ...(orphan && { orphan: { session: { ...orphan[0], ...place }, last: orphan[1] } }),
+    ...(orphan && { orphan: asideIn(orphan) }),
   }
 }
 
 const NOTHING: Ordinal[] = []
-/** The place has columns of its own. */
-const NOWHERE = { registry: undefined, repository: undefined, origin: undefined }

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import { arrayText } from '../../storage/array-text.js'
 import { toldByCommit, type Sql } from '../../storage/database.js'
+import { endOf } from '../fold/chain.js'
 import type { Chain } from '../fold/state.js'
 import type { Windows } from '../fold/windows.js'
 import { chainIn, textOf } from './chain-text.js'
@@ -80,9 +81,10 @@ export const forgetChains = async (tx: Sql, registry: string, at: Micros): Promi
 }
 
 /** After which no request can tell that a chain was there. */
-const overAt = ({ open, orphan, heard = -Infinity }: Chain, windows: Windows): Micros =>
+const overAt = ({ open, artifacts, orphan, heard = -Infinity }: Chain, windows: Windows): Micros =>
   Math.max(
     heard + Math.max(windows.session, windows.join),
-    (orphan?.last ?? -Infinity) + windows.session,
-    ...open.map(({ last }) => last + Math.max(windows.blobs, windows.join)),
+    (orphan?.active ?? -Infinity) + windows.session,
+    ...artifacts.map(({ active }) => active + windows.blobs),
+    ...open.map((one) => endOf(one, windows)),
   )

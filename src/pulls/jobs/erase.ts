@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Database } from '../../storage/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
+import { restartProvisional } from './provisional-run.js'
 import { doubtSummaries, forgetSummaries } from './forget-summaries.js'
 
 /** Whose pulls are to be erased: of an origin, of a repository, or of an origin in a repository. */
@@ -29,6 +30,7 @@ export const erase = async (
   // Those that wait first, so that they do not become outcomes of what is erased after it.
   await sql`delete from pulls.pending where ${where}`.execute(jobs)
   await sql`delete from pulls.chains where ${where}`.execute(jobs)
+  await jobs.transaction().execute(restartProvisional)
   await inSteps(
     jobs,
     sql`delete from pulls.requests where number = any(array(

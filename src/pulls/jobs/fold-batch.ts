@@ -69,7 +69,8 @@ const begin = (chains: Chains, { registry, repository, origin, who }: PendingReq
   return kept
 }
 
-const outcomesOf = ({ open, orphan }: Chain): Outcome[] => (orphan ? [...open, orphan.session] : open)
+const outcomesOf = ({ open, artifacts, orphan }: Chain): Outcome[] =>
+  orphan || artifacts.length > 0 ? [...open, ...artifacts, ...(orphan ? [orphan] : [])] : open
 
 const countedIn = (outcome: Outcome): Counted =>
   outcome.what === 'invocation'

@@ -2,11 +2,12 @@ import { sql } from 'kysely'
 import type { Micros } from '../../events/calendar.js'
 import { toldByCommit, type Database, type Sql, type Transaction } from '../../storage/database.js'
 import type { Windows } from '../fold/windows.js'
-import type { PendingRequest } from '../record/pending.js'
-import { createByAsker, type Asker } from './by-asker.js'
-import { forgetChains, loadChains, saveChains, type KeptChain } from './chains.js'
+import { askedIn, askersOf, openIn } from './asked-in.js'
+import { createByAsker } from './by-asker.js'
+import { forgetChains, loadChains, saveChains } from './chains.js'
 import { foldBatch, type Chains } from './fold-batch.js'
 import { createManifests } from './known-manifests.js'
+import { createLastUses } from './last-uses.js'
 import { saveOutcomes } from './outcomes.js'
 import { createShare } from './share.js'
 import { lockNumbers, takeRequests, type Taken } from './take-requests.js'
@@ -29,6 +30,8 @@ type Needs = {
 type Folded = {
   /** Those that came too late to be folded. */
   late: number
+  /** HEADs that were part of a push, and so no invocations. */
+  beforePush: number
   /** Those that joined an invocation, and those of them that came after more than half the window. */
   joined: number
   joinedLate: number
@@ -84,6 +87,7 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
   const manifests = createManifests()
   const share = createShare()
   const totals = createTotals()
+  const lastUses = createLastUses(registry)
   const showsBlobs = createTellsOfBlobs(registry, mark.blobsAt)
   const { foldedTo, until } = mark
   const take = async (since: Micros): Promise<Taken> =>
@@ -92,7 +96,7 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
   await lockNumbers(tx)
   let next: Promise<Taken> | undefined = take(-Infinity)
   let taken = 0
-  const folded: Folded = { late: 0, joined: 0, joinedLate: 0 }
+  const folded: Folded = { late: 0, beforePush: 0, joined: 0, joinedLate: 0 }
   const onJoin = (after: Micros): void => {
     folded.joined++
     if (after > windows.join / 2) folded.joinedLate++
@@ -101,8 +105,11 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
   do {
     batch = await next
     const { requests, late } = batch
-    taken += requests.length + late
-    folded.late += late
+    taken += batch.taken
+    folded.late += late.length
+    folded.beforePush += batch.beforePush
+    lastUses.add(requests)
+    lastUses.add(late)
     const loading = loadChains(tx, registry, { wanted: askersOf(requests, chains), share })
     const learning = manifests.learn(tx, askedIn(requests))
     const goesOn = batch.isMore && taken < sizes.requests && chains.size() < sizes.chains
@@ -120,36 +127,9 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
   if (taken === 0) return false
   await needs.onFolded(tx, folded)
   await totals.save(tx)
+  await lastUses.save(tx)
   await saveChains(tx, registry, { chains: chains.values(), windows })
   if (!batch.isMore) await forgetChains(tx, registry, batch.until)
   await setFoldedTo(tx, registry, { foldedTo: Math.max(foldedTo, batch.until), blobsAt: showsBlobs.last() })
   return batch.isMore
 }
-
-/** Whose chains are not there yet. */
-const askersOf = (requests: readonly PendingRequest[], chains: Chains): Asker[] => {
-  const askers = createByAsker<Asker>()
-  const add = (asker: Asker): void => {
-    if (!chains.get(asker)) askers.set(asker, asker)
-  }
-  for (const request of requests) {
-    add(request)
-    const { repository, previous } = request
-    if (previous !== undefined) add({ repository, origin: previous })
-  }
-  return askers.values()
-}
-
-/** The manifests that were asked for now. */
-const askedIn = (requests: readonly PendingRequest[]): string[] =>
-  requests.flatMap(({ object, digest }) => (object === 'manifest' && digest !== undefined ? [digest] : []))
-
-/** The manifests that were asked for by what is open. */
-const openIn = (chains: readonly KeptChain[]): string[] =>
-  chains.flatMap(({ chain }) =>
-    chain.open.flatMap(({ digest, named, fetched }) => [
-      ...(digest === undefined ? [] : [digest]),
-      ...named,
-      ...fetched,
-    ]),
-  )

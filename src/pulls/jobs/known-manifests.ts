@@ -32,6 +32,11 @@ export const createManifests = (): Manifests => {
 
 const contentsIn = ({ kind, children, layers, config }: KnownManifest): Contents => {
   if (kind === 'index') return { kind, children: new Set(children) }
-  if (kind === 'artifact') return { kind }
+  if (kind === 'artifact')
+    return {
+      kind,
+      blobs: new Set(config === undefined ? layers : [...layers, config]),
+      children: new Set(children),
+    }
   return { kind, layers: new Set(layers), ...(config !== undefined && { config }) }
 }

@@ -44,10 +44,11 @@ const unite = async (
 /** What either has open goes on. Of two sessions of layers the older one ends. */
 const united = (one: Chain, other: Chain): Chain => {
   const heard = Math.max(one.heard ?? -Infinity, other.heard ?? -Infinity)
-  const orphan = [one.orphan, other.orphan].reduce((a, b) => (a && b ? (a.last < b.last ? b : a) : (a ?? b)))
+  const orphan = [one.orphan, other.orphan].reduce((a, b) => (a && b ? (a.active < b.active ? b : a) : (a ?? b)))
   return {
     place: one.place,
     open: [...one.open, ...other.open].sort((a, b) => a.at - b.at),
+    artifacts: [...one.artifacts, ...other.artifacts].sort((a, b) => a.at - b.at),
     requests: [...one.requests, ...other.requests],
     quietUntil: 0,
     ...(Number.isFinite(heard) && { heard }),

@@ -5,6 +5,7 @@ import type { Windows } from '../fold/windows.js'
 import { NEWEST_DAYS } from '../read/outcomes.js'
 import { lockBoth, type Move } from './both-registries.js'
 import { moveChains } from './move-chains.js'
+import { restartProvisional } from './provisional-run.js'
 import { settledAfter } from './roll-up.js'
 
 /**
@@ -19,6 +20,7 @@ export const moveLive = async (tx: Sql, move: Move, windows: Windows): Promise<b
   if (!isRolled) await letRollUp(tx, move)
   if (!isRolled || !isFolded) return false
   await sql`update pulls.pending set registry = ${to} where registry = ${from}`.execute(tx)
+  await restartProvisional(tx)
   await moveChains(tx, move, windows)
   await sql`
     update pulls.outcomes set registry = ${to}
@@ -27,6 +29,7 @@ export const moveLive = async (tx: Sql, move: Move, windows: Windows): Promise<b
   await dropUnfinished(tx, move, border)
   await copyNewestReadings(tx, move, border)
   await moveTotals(tx, move)
+  await moveLastUses(tx, move)
   await sql`
     update pulls.registries n
     set folded_to = ${foldedTo}::timestamptz, rolled_to = ${border}::date,
@@ -126,4 +129,15 @@ const moveTotals = async (tx: Sql, { from, to }: Move): Promise<void> => {
     where a.registry = ${from} and n.registry = ${to} and n.repository = a.repository
   `.execute(tx)
   await sql`update pulls.totals set registry = ${to} where registry = ${from}`.execute(tx)
+}
+
+const moveLastUses = async (tx: Sql, { from, to }: Move): Promise<void> => {
+  await sql`
+    with moved as (delete from pulls.last_uses where registry = ${from} returning *)
+    insert into pulls.last_uses as u (registry, repository, reference, kind, used_at, pulled_at)
+    select ${to}, repository, reference, kind, used_at, pulled_at from moved
+    order by repository, reference, kind
+    on conflict (registry, repository, reference, kind) do update
+      set used_at = greatest(u.used_at, excluded.used_at), pulled_at = greatest(u.pulled_at, excluded.pulled_at)
+  `.execute(tx)
 }

@@ -52,6 +52,7 @@ const LEAST = {
   days: 'repository',
   behaviours: 'day',
   totals: 'repository',
+  last_uses: 'repository',
 } as const
 
 /**

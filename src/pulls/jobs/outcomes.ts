@@ -13,6 +13,11 @@ type Saved = {
   platforms: PlatformsOf
 }
 
+/** Where outcomes are kept: settled ones for good, provisional ones with the last request that changed them. */
+type Target = { table: 'pulls.outcomes' | 'provisional.outcomes'; lastAt?: (outcome: Outcome) => Micros }
+
+const SETTLED: Target = { table: 'pulls.outcomes' }
+
 /**
  * Keeps outcomes, each as it is known now: one that goes on is kept again when it has.
  * All of it is sent before it returns to whoever called it, so that what is open may go on meanwhile.
@@ -22,6 +27,7 @@ export const saveOutcomes = async (
   tx: Sql,
   outcomes: readonly ToldOutcome[],
   { showsBlobs, platforms }: Saved,
+  { table, lastAt }: Target = SETTLED,
 ): Promise<void> => {
   const whoOf = readOnce(outcomes)
   const rows = outcomes
@@ -33,9 +39,10 @@ export const saveOutcomes = async (
   const invocation = <T>(read: (one: Invocation) => T, other: T): T[] =>
     rows.map(({ outcome }) => (outcome.what === 'invocation' ? read(outcome) : other))
   await sql`
-    insert into pulls.outcomes (id, what, at, registry, repository, tag, digest, bytes,
+    insert into ${sql.table(table)} as kept (id, what, at, registry, repository, tag, digest, bytes,
       by_tag, gets, layers, starts_session, shows_blobs, platform, platform_from, platform_pulls,
-      origin, endpoint, source, client, client_version, kind, os, arch, country, network, network_kind, signed_in)
+      origin, endpoint, source, client, client_version, kind, os, arch, country, network, network_kind, signed_in
+      ${lastAt ? sql`, last_at` : sql``})
     select * from unnest(
       ${arrayText(rows.map(({ outcome }) => outcome.id))}::text[],
       ${arrayText(rows.map(({ outcome }) => outcome.what))}::text[],
@@ -65,11 +72,12 @@ export const saveOutcomes = async (
       ${arrayText(rows.map(({ who }) => who.network ?? null))}::text[],
       ${arrayText(rows.map(({ who }) => who.networkKind ?? null))}::text[],
       ${arrayText(rows.map(({ who }) => who.signedIn))}::boolean[]
+      ${lastAt ? sql`, ${arrayText(rows.map(({ outcome }) => isoTime(lastAt(outcome))))}::timestamptz[]` : sql``}
     )
     on conflict (registry, repository, at, id) do update
       set digest = excluded.digest, bytes = excluded.bytes, gets = excluded.gets, layers = excluded.layers,
-          shows_blobs = outcomes.shows_blobs or excluded.shows_blobs, platform = excluded.platform, platform_from = excluded.platform_from,
-          platform_pulls = excluded.platform_pulls
+          shows_blobs = kept.shows_blobs or excluded.shows_blobs, platform = excluded.platform, platform_from = excluded.platform_from,
+          platform_pulls = excluded.platform_pulls ${lastAt ? sql`, last_at = excluded.last_at` : sql``}
   `.execute(tx)
 }
 

@@ -3,7 +3,7 @@ import { isoTime, MICROS_PER_SECOND, type Micros } from '../../events/calendar.j
 import type { Database, Sql } from '../../storage/database.js'
 import { HyperLogLog } from '../../storage/hyperloglog/hyperloglog.js'
 import { jobStep } from '../../storage/job-step.js'
-import { LONGEST } from '../fold/state.js'
+import { LONGEST, longestBlobs } from '../fold/state.js'
 import type { Windows } from '../fold/windows.js'
 import { COUNTED_NUMBERS, COUNTED_SKETCHES, MEMBERS, NUMBERS, PLACES, READINGS } from '../read/counted.js'
 import { addDays } from '../read/period.js'
@@ -59,7 +59,8 @@ const setRolledTo = async (tx: Sql, registry: string, days: { first: string; nex
 }
 
 /** How long after a moment nothing that comes changes an invocation that began before it. */
-export const settledAfter = ({ join, blobs }: Windows): Micros => LONGEST + Math.max(join, blobs)
+export const settledAfter = (windows: Windows): Micros =>
+  Math.max(LONGEST + Math.max(windows.join, windows.blobs), longestBlobs(windows))
 
 /** Of each registry the first day that is to be rolled up, and the first after them that is not over. */
 const daysToRoll = async (db: Sql, windows: Windows): Promise<{ registry: string; from: string; until: string }[]> => {

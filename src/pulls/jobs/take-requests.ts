@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Database, Sql } from '../../storage/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
+import { isCheckBeforePush } from './check-before-push.js'
 import type { Share } from './share.js'
 import { readPending, type PendingRequest, type PendingRow } from '../record/pending.js'
 
@@ -13,8 +14,12 @@ type Stretch = { registry: string; since: Micros; until: Micros; atOnce: number 
 
 export type Taken = {
   requests: PendingRequest[]
-  /** How many came too late to be folded; they are not among the requests. */
-  late: number
+  /** Those that came too late to be folded; they are not among the requests. */
+  late: PendingRequest[]
+  /** How many HEADs were part of a push, and so no use; they are in neither list. */
+  beforePush: number
+  /** How many were taken in all. */
+  taken: number
   /** Up to when all were taken; what happened at one moment stays together. */
   until: Micros
   isMore: boolean
@@ -33,7 +38,7 @@ export const takeRequests = async (
   { foldedTo, share }: { foldedTo: Micros; share: Share },
 ): Promise<Taken> => {
   const isIn = sql`registry = ${registry} and at > ${timeOf(since)}::timestamptz and at <= ${timeOf(until)}::timestamptz`
-  const { rows } = await sql<PendingRow & { isLate: boolean }>`
+  const { rows } = await sql<PendingRow & { isLate: boolean; isBeforePush: boolean }>`
     with last as (
       select at from pulls.pending where ${isIn} order by at offset ${atOnce - 1} limit 1
     ), taken as (
@@ -45,17 +50,21 @@ export const takeRequests = async (
         case when strpos(request, '"previous"') > 0 then (request::jsonb - 'previous')::text else request end, who, is_late
       from taken
     )
-    select id, repository, origin, request, who, is_late as "isLate" from taken
+    select id, repository, origin, request, who, is_late as "isLate", ${isCheckBeforePush({ id: sql`id`, request: sql`request` })} as "isBeforePush" from taken
   `.execute(tx)
-  const requests = []
+  const requests: PendingRequest[] = []
+  const late: PendingRequest[] = []
   let latest = since
   for (const row of rows) {
     const request = shared(readPending(row, registry), share)
-    if (!row.isLate) requests.push(request)
     if (request.at > latest) latest = request.at
+    if (row.isBeforePush) continue
+    if (row.isLate) late.push(request)
+    else requests.push(request)
   }
   const isMore = rows.length >= atOnce
-  return { requests, late: rows.length - requests.length, until: isMore ? latest : until, isMore }
+  const beforePush = rows.length - requests.length - late.length
+  return { requests, late, beforePush, taken: rows.length, until: isMore ? latest : until, isMore }
 }
 
 /** Requests get their numbers from one process at a time. */

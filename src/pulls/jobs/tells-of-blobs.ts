@@ -11,7 +11,11 @@ export type TellsOfBlobs = {
   /** Whether it told of them at a moment: when it told of one on the same UTC day, or not long before. */
   at: (moment: Micros) => boolean
   /** Hears of the next requests; puts right what was kept of a day before it told first on it. */
-  learn: (tx: Sql, requests: readonly PendingRequest[]) => Promise<void>
+  learn: (
+    tx: Sql,
+    requests: readonly PendingRequest[],
+    table?: 'pulls.outcomes' | 'provisional.outcomes',
+  ) => Promise<void>
   /** When it told last. */
   last: () => Micros | undefined
 }
@@ -28,7 +32,7 @@ export const createTellsOfBlobs = (registry: string, before: Micros | undefined)
   }
   return {
     at,
-    learn: async (tx, requests) => {
+    learn: async (tx, requests, table = 'pulls.outcomes') => {
       let first = Infinity
       for (const { object, at: moment } of requests) {
         if (object !== 'blob') continue
@@ -38,7 +42,7 @@ export const createTellsOfBlobs = (registry: string, before: Micros | undefined)
       }
       if (!Number.isFinite(first)) return
       await sql`
-        update pulls.outcomes set shows_blobs = true
+        update ${sql.table(table)} set shows_blobs = true
         where registry = ${registry} and at >= ${isoTime(first)}::timestamptz and not shows_blobs
       `.execute(tx)
     },

@@ -35,7 +35,7 @@ export const openPlaces = ({ country, network }: Files): Places => {
   return {
     of: (address) => {
       if (isIP(address) === 0) return NOWHERE
-      const code = countries && countryIn(countries.get(address))
+      const code = countries && countryIn(recordOf(countries, address))
       return { ...(code !== undefined && { country: code }), ...networks?.of(address) }
     },
     stamps: {
@@ -62,10 +62,19 @@ const openMmdb = (file: string): Reader<Response> => {
   }
 }
 
+/** A record that cannot be read, in a file that is damaged there, says nothing of the address: the request counts without it. */
+const recordOf = (reader: Reader<Response>, address: string): unknown => {
+  try {
+    return reader.get(address)
+  } catch {
+    return undefined
+  }
+}
+
 const openNetworks = (file: string): { of: (address: string) => Partial<Network>; stamp: string } => {
   if (!file.endsWith('.csv')) {
     const reader = openMmdb(file)
-    return { of: (address) => networkIn(reader.get(address)), stamp: dayOf(reader.metadata.buildEpoch) }
+    return { of: (address) => networkIn(recordOf(reader, address)), stamp: dayOf(reader.metadata.buildEpoch) }
   }
   try {
     const networkOf = networksInCsv(readFileSync(file, 'utf8'))

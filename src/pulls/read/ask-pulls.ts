@@ -1,7 +1,8 @@
-import type { Kysely } from 'kysely'
+import type { Kysely, RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import { namesIn, toldPeriod, type Asked, type ToldPeriod } from './asked.js'
 import { beforeOf, isComparable, onlyGroups, type Before } from './compare.js'
+import { currentOutcomes, provisionalIn, provisionalNotes, type Provisional } from './current-outcomes.js'
 import { dimension, summaryFor, type DimensionName } from './dimensions.js'
 import { detailFrom, extentsOf, type Wanted } from './extents.js'
 import { groupsOf, type Group } from './groups.js'
@@ -9,6 +10,7 @@ import { largeGroupsOf } from './large-groups.js'
 import { leastOf, tooFew } from './least-pullers.js'
 import { daysOnly, notesOn, type Context } from './notes.js'
 import { measure, type MeasureName } from './measures.js'
+import { SETTLED } from './outcomes.js'
 import { addDays, periodBefore } from './period.js'
 import { waitingNotes } from './waiting.js'
 import { windowNotes } from './windows.js'
@@ -24,6 +26,8 @@ export type PullsAnswer = {
   period: ToldPeriod
   /** What was in the period before, where that was asked for. */
   previous?: { period: { since: string; until: string }; total: PullsRow }
+  /** What of it may change yet, where anything may: it was requested a moment ago. */
+  provisional?: Provisional
   /** What each number is, and whether it was counted or estimated. */
   definitions: Record<string, { definition: string; made: 'counted' | 'estimated' }>
   /** Whether there are more groups than rows. */
@@ -33,7 +37,7 @@ export type PullsAnswer = {
 }
 
 /** Answers a question about pulls, all of it as of one moment. */
-export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Context): Promise<PullsAnswer> => {
+export const askPulls = async (db: Kysely<unknown>, asked: Asked, given: Context): Promise<PullsAnswer> => {
   const { measures, groupBy, period, limit } = asked
   const before = periodBefore(period)
   const whole = asked.compare ? { ...asked, period: { ...period, from: before.from } } : asked
@@ -46,17 +50,21 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Conte
     detailFrom: since,
     windows,
     waiting,
+    provisional,
     previous,
   } = await db
     .transaction()
     .setIsolationLevel('repeatable read')
     .setAccessMode('read only')
     .execute(async (tx) => {
+      const isSettled = given.isSettledOnly === true
+      const context: On = { ...given, outcomes: isSettled ? SETTLED : await currentOutcomes(tx) }
       const answer = await answerOn(tx, asked, context)
       return {
         ...answer,
         windows: await windowNotes(tx, whole),
         waiting: await waitingNotes(tx, asked),
+        provisional: context.outcomes === SETTLED ? undefined : await provisionalIn(tx, asked, context),
         ...(asked.compare && { previous: await withoutGroups(tx, { ...asked, period: before }, context) }),
         ...(isComparable(asked) && {
           before: await beforeIn(tx, { ...asked, period: before }, { groups: answer.groups, context }),
@@ -73,6 +81,7 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Conte
     ...(previous && {
       previous: { period: { since: before.from, until: addDays(before.to, -1) }, total: previous.together },
     }),
+    ...(provisional && { provisional }),
     definitions: Object.fromEntries(
       measures.map((name) => [
         name,
@@ -81,14 +90,18 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, context: Conte
     ),
     is_cut: groups.length > limit,
     notes: [
-      ...new Set(periods.flatMap((one) => notesOn({ ...asked, period: one }, context))),
+      ...new Set(periods.flatMap((one) => notesOn({ ...asked, period: one }, given))),
       ...windows,
       ...daysOnly(asked, previous?.detailFrom ?? since),
+      ...provisionalNotes(provisional, given),
       ...waiting,
-      ...tooFew(context, { isMerged, totals }),
+      ...tooFew(given, { isMerged, totals }),
     ],
   }
 }
+
+/** What an answer depends on, and the table of outcomes that it reads. */
+type On = Context & { outcomes: RawBuilder<unknown> }
 
 type Answered = {
   groups: Group[]
@@ -102,7 +115,7 @@ type Answered = {
 const answerOn = async (
   tx: Sql,
   asked: Asked,
-  context: Context,
+  context: On,
 ): Promise<Omit<Answered, 'together'> & { total: PullsRow }> => {
   const { groups, together, ...rest } = await groupsIn(tx, asked, context)
   const isAll = groups.length <= asked.limit || leastOf(context) !== undefined
@@ -113,17 +126,17 @@ const answerOn = async (
 const beforeIn = async (
   tx: Sql,
   asked: Asked,
-  { groups, context }: { groups: readonly Group[]; context: Context },
+  { groups, context }: { groups: readonly Group[]; context: On },
 ): Promise<(names: Group['names']) => Before> => {
   const isAll = leastOf(context) === undefined
   const previous = await groupsIn(tx, isAll ? onlyGroups(asked, groups.slice(0, asked.limit)) : asked, context)
   return beforeOf(asked, previous.groups, isAll)
 }
 
-const withoutGroups = async (tx: Sql, asked: Asked, context: Context): Promise<Answered> =>
+const withoutGroups = async (tx: Sql, asked: Asked, context: On): Promise<Answered> =>
   groupsIn(tx, { ...asked, groupBy: [] }, context)
 
-const groupsIn = async (tx: Sql, asked: Asked, context: Context): Promise<Answered> => {
+const groupsIn = async (tx: Sql, asked: Asked, context: On): Promise<Answered> => {
   const { period } = asked
   const names = namesIn(asked)
   const times = names.filter((name) => dimension(name).isTime)
@@ -136,7 +149,7 @@ const groupsIn = async (tx: Sql, asked: Asked, context: Context): Promise<Answer
     grain: summary === undefined ? undefined : isMonthly ? 'month' : 'day',
   }
   const extents = await extentsOf(tx, wanted)
-  const question = { asked, period, summary }
+  const question = { asked, period, summary, outcomes: context.outcomes }
   const least = leastOf(context)
   const found =
     least === undefined

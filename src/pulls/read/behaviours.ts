@@ -1,6 +1,7 @@
-import { sql } from 'kysely'
+import { sql, type Kysely } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import { behaviourOf, MOST_TIMES, type Behaviour } from '../behaviour.js'
+import { currentOutcomes } from './current-outcomes.js'
 import { allowSingleOrigins } from './least-pullers.js'
 import { LOCAL_TOOL_IN_CLOUD } from './local-tool.js'
 import type { Context } from './notes.js'
@@ -37,17 +38,26 @@ type Look = {
  * @throws PullsError where single origins are not to be shown.
  */
 export const askBehaviours = async (
-  db: Sql,
-  { now, days, repository, limit }: Look,
+  db: Kysely<unknown>,
+  look: Look,
   context: Pick<Context, 'leastPullers'>,
 ): Promise<OriginBehaviour[]> => {
   allowSingleOrigins(context)
+  return db
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .setAccessMode('read only')
+    .execute(async (tx) => behavioursOn(tx, look))
+}
+
+const behavioursOn = async (tx: Sql, { now, days, repository, limit }: Look): Promise<OriginBehaviour[]> => {
+  const outcomes = await currentOutcomes(tx)
   const since = new Date(now.getTime() - days * 86_400_000)
   const { rows } = await sql<Row>`
     with busy as (
       select registry, repository, origin, min(client) as client, min(kind) as kind, count(*) as invocations,
         count(distinct coalesce(tag, digest)) as names, bool_or(${LOCAL_TOOL_IN_CLOUD}) as local
-      from pulls.outcomes o
+      from ${outcomes} o
       where what = 'invocation' and at >= ${since} and at <= ${now}
         and ${repository === undefined ? sql`true` : sql`repository = ${repository}`}
       group by registry, repository, origin
@@ -56,14 +66,14 @@ export const askBehaviours = async (
     select b.registry, b.repository, b.origin, b.client, b.kind, b.names, b.local, o.times
     from busy b cross join lateral (
       select array_agg((extract(epoch from at) * 1000000)::bigint::text order by at) as times from (
-        select at from pulls.outcomes o
+        select at from ${outcomes} o
         where o.registry = b.registry and o.repository = b.repository and o.origin = b.origin
           and o.what = 'invocation' and o.at >= ${since} and o.at <= ${now}
         order by at desc limit ${MOST_TIMES}
       ) newest
     ) o
     order by b.invocations desc, b.registry, b.repository, b.origin
-  `.execute(db)
+  `.execute(tx)
   return rows.map(({ times, names, local, ...who }) => ({
     ...who,
     ...behaviourOf({ times: times.map(Number), references: Number(names), isLocalToolInCloud: local }),

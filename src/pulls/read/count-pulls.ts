@@ -30,7 +30,7 @@ export const countPulls = async (
     compare: false,
     limit: MOST_KINDS,
   }
-  const { rows, total } = await askPulls(db, asked, { rotation: 'never', stamps: {} })
+  const { rows, total } = await askPulls(db, asked, { rotation: 'never', stamps: {}, isSettledOnly: true })
   if (!byKind) return total[name] ?? 0
   return Object.fromEntries(rows.map((row) => [row.kind ?? 'unknown', row[name] ?? 0]))
 }

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { LIKELY, PATTERNS } from '../behaviour.js'
-import { CLIENT_KINDS } from '../client.js'
+import { CLIENT_KINDS } from '../../events/client-kinds.js'
 
 /** By what outcomes, or days of them, `o` can be grouped and filtered. */
 export type Dimension = {

@@ -11,6 +11,10 @@ export type Context = {
   stamps: Places['stamps']
   /** Of how many origins each number has to be; one where it is not said. */
   leastPullers?: number
+  /** How long requests may arrive late, in microseconds. */
+  lateness?: Micros
+  /** Whether provisional outcomes are left out: numbers that are reported once are not to change. */
+  isSettledOnly?: boolean
 }
 
 const LIVES: Record<Rotation, string> = {

@@ -6,9 +6,17 @@ import type { Told } from './filters.js'
 /** Days whose readings stand for days that are not rolled up yet. */
 export const NEWEST_DAYS = 7
 
-/** The table of outcomes that a question needs, to be named `o`: with how their origins ask only where it names that. */
-export const outcomesFor = (asked: Pick<Asked, 'groupBy' | 'filters'>): RawBuilder<unknown> =>
-  namesIn(asked).some((name) => dimension(name).isRead) ? WITH_READINGS : sql.table('pulls.outcomes')
+/** Outcomes that no request changes any more, but one that is pending. */
+export const SETTLED = sql`pulls.outcomes`
+
+/**
+ * The table of outcomes that a question needs, to be named `o`: with how their origins ask only where it names that.
+ * @param outcomes a table with the columns of pulls.outcomes.
+ */
+export const outcomesFor = (
+  asked: Pick<Asked, 'groupBy' | 'filters'>,
+  outcomes: RawBuilder<unknown>,
+): RawBuilder<unknown> => (namesIn(asked).some((name) => dimension(name).isRead) ? withReadings(outcomes) : outcomes)
 
 /** How an outcome `o` tells what it is asked for. */
 export const toldByOutcomes = ({ timeZone }: Pick<Asked, 'timeZone'>): Told => {
@@ -20,10 +28,10 @@ export const toldByOutcomes = ({ timeZone }: Pick<Asked, 'timeZone'>): Told => {
 const NEWEST = Array.from({ length: NEWEST_DAYS }, (_, i) => sql.raw(`r.rolled_to - ${i + 1}`))
 
 /** Each outcome has the reading of its own day; on a day that is not rolled up yet, the newest of its origin. */
-const WITH_READINGS = sql`(
+const withReadings = (outcomes: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
   select o.*, coalesce(own.behaviour, newest.behaviour, 'insufficient') as behaviour,
     coalesce(own.likely, newest.likely, 'unknown') as likely
-  from pulls.outcomes o
+  from ${outcomes} o
     left join pulls.registries r on r.registry = o.registry
     left join pulls.behaviours own on own.registry = o.registry and own.repository = o.repository
       and own.origin = o.origin and own.day = (o.at at time zone 'UTC')::date

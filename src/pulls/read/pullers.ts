@@ -1,5 +1,6 @@
-import { sql, type RawBuilder } from 'kysely'
+import { sql, type Kysely, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/database.js'
+import { currentOutcomes, provisionalIn, provisionalNotes, type Provisional } from './current-outcomes.js'
 import { askedIn, PullsError, toldPeriod, type Asked, type ToldPeriod } from './asked.js'
 import { conditionsOn, momentsOf } from './filters.js'
 import { leastOf, noSingleOrigins } from './least-pullers.js'
@@ -26,6 +27,8 @@ export type PullersAnswer = {
   without_top?: { pulls: number; pullers: number }
   /** Without updaters, scanners and mirrors. */
   without_automatic?: { pulls: number; pullers: number; kinds: string[] }
+  /** What of it may change yet, where anything may. */
+  provisional?: Provisional
   /** What else is to be known of these numbers, in sentences. */
   notes: string[]
 }
@@ -50,21 +53,34 @@ export const pullersAskedIn = (parameters: Readonly<Record<string, unknown>>, no
  * invocations, as far back as these are kept.
  * @param top how many pullers to name.
  */
-export const askPullers = async (db: Sql, asked: Asked, top: number, context: Context): Promise<PullersAnswer> => {
-  const each = pullsOfEach(asked)
-  const [all, most, since] = await Promise.all([
-    sql<Row>`
+export const askPullers = async (
+  db: Kysely<unknown>,
+  asked: Asked,
+  top: number,
+  context: Context,
+): Promise<PullersAnswer> =>
+  db
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .setAccessMode('read only')
+    .execute(async (tx) => pullersOn(tx, asked, top, context))
+
+const pullersOn = async (tx: Sql, asked: Asked, top: number, context: Context): Promise<PullersAnswer> => {
+  const each = pullsOfEach(asked, await currentOutcomes(tx))
+  const [all, most, since, provisional] = [
+    await sql<Row>`
       select coalesce(sum(pulls), 0) as pulls, count(*) as pullers,
         percentile_cont(0.5) within group (order by pulls) as median,
         coalesce(sum(pulls) filter (where kind <> all(${AUTOMATIC}::text[])), 0) as people_pulls,
         count(*) filter (where kind <> all(${AUTOMATIC}::text[])) as people
       from (${each}) e
-    `.execute(db),
-    sql<{ origin: string; client: string; kind: string; pulls: string }>`
+    `.execute(tx),
+    await sql<{ origin: string; client: string; kind: string; pulls: string }>`
       select origin, client, kind, pulls from (${each}) e order by pulls desc, origin limit ${top}
-    `.execute(db),
-    keptSince(db, asked),
-  ])
+    `.execute(tx),
+    await keptSince(tx, asked),
+    await provisionalIn(tx, asked, context),
+  ]
   const [row] = all.rows
   const [pulls, pullers] = [Number(row?.pulls ?? 0), Number(row?.pullers ?? 0)]
   const named = most.rows.map((one) => ({ ...one, pulls: Number(one.pulls), share: part(Number(one.pulls), pulls) }))
@@ -84,8 +100,10 @@ export const askPullers = async (db: Sql, asked: Asked, top: number, context: Co
       ...(isTold(people.pullers) && { without_automatic: { ...people, kinds: AUTOMATIC } }),
     }),
     top: least === undefined ? named : [],
+    ...(provisional && { provisional }),
     notes: [
       ...notesOn({ ...asked, measures: ['unique_origins'] }, context),
+      ...provisionalNotes(provisional, context),
       ...(since === undefined
         ? []
         : [`Single invocations are kept since ${since}: what is older is not in these numbers.`]),
@@ -107,11 +125,11 @@ const isNoneOr = (least: number, some: number): boolean => some === 0 || some >=
 
 const part = (some: number, all: number): number => (all === 0 ? 0 : some / all)
 
-const pullsOfEach = (asked: Asked): RawBuilder<unknown> => {
+const pullsOfEach = (asked: Asked, outcomes: RawBuilder<unknown>): RawBuilder<unknown> => {
   const { from, to } = momentsOf(asked.period, asked.timeZone)
   const conditions = conditionsOn(toldByOutcomes(asked), asked, asked.period)
   const wanted = [sql`o.what = 'invocation' and o.gets > 0`, sql`o.at >= ${from}`, sql`o.at < ${to}`, ...conditions]
   return sql`
     select o.origin, min(o.client) as client, min(o.kind) as kind, count(*) as pulls
-    from ${outcomesFor(asked)} o where ${sql.join(wanted, sql` and `)} group by o.origin`
+    from ${outcomesFor(asked, outcomes)} o where ${sql.join(wanted, sql` and `)} group by o.origin`
 }

@@ -12,6 +12,8 @@ export type Columns = { groups: readonly DimensionName[]; numbers: CountedNumber
 
 export type Question = {
   asked: Asked
+  /** The table of outcomes, with the columns of pulls.outcomes. */
+  outcomes: RawBuilder<unknown>
   period: Period
   columns: Columns
   /** The dimension of summaries that answers it, where one does. */
@@ -30,7 +32,7 @@ type Source = Told & {
 export const rowsIn = (extents: readonly Extent[], question: Question): RawBuilder<unknown> => {
   const { asked, period, summary } = question
   const { from, to } = momentsOf(period, asked.timeZone)
-  const single = outcomes(asked)
+  const single = outcomesSource(asked, question.outcomes)
   const days = daysOf('pulls.days', 'day', (name) => dimension(name).value(sql`o.day::timestamp`))
   const summaries = daysOf('pulls.summaries', 'start', (name) => summaryValue(name))
   const ofGrain = (grain: string, { from: first, to: end }: Range): RawBuilder<unknown>[] => [
@@ -73,9 +75,9 @@ const each = <T>(
   )
 }
 
-const outcomes = (asked: Asked): Source => ({
+const outcomesSource = (asked: Asked, outcomes: RawBuilder<unknown>): Source => ({
   ...toldByOutcomes(asked),
-  table: outcomesFor(asked),
+  table: outcomesFor(asked, outcomes),
   number: (name) => NUMBERS[name],
   member: (name) => MEMBERS[name],
   sketch: () => 'null::bytea',

@@ -4,6 +4,8 @@ import type { Digest } from '../../../src/events/reference.js'
 import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import type { Descriptor } from '../../../src/events/target.js'
 import { endDeleted } from '../../../src/inventory/record/end-deleted.js'
+import { joinLookups } from '../../../src/inventory/record/join-lookups.js'
+import { settleChecks } from '../../../src/inventory/record/settle-checks.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
 import { inventoryOf } from '../../servers/inventory.js'
@@ -33,7 +35,15 @@ const OBJECTS = [
   { object: 'blob', digest: digest('a1'), mediaType: 'application/octet-stream', size: 20 },
 ] as const
 
-const TIMES = Array.from({ length: 8 }, (_, i) => `2026-11-18T10:00:00.00000${i}Z`)
+const TIMES = [
+  ...Array.from({ length: 8 }, (_, i) => `2026-11-18T10:00:00.00000${i}Z`),
+  // A HEAD is part of a push that follows within 15 minutes.
+  '2026-11-18T10:15:00.000000Z',
+  '2026-11-18T10:15:00.000001Z',
+]
+const NOW = new Date('2026-11-18T12:00:00Z')
+/** By when every check is settled. */
+const LATER = new Date('2026-11-18T13:00:00Z')
 
 const event = fc
   .record({
@@ -46,6 +56,7 @@ const event = fc
     told: fc.boolean(),
     named: fc.constantFrom('both', 'digest', 'digest', 'tag', 'neither'),
     name: fc.constantFrom(undefined, 'alice'),
+    address: fc.constantFrom(undefined, '192.0.2.1', '192.0.2.1', '192.0.2.2'),
   })
   .map(({ what, action, named, tag, told, ...fields }) => {
     if (action === 'delete') {
@@ -68,8 +79,13 @@ const event = fc
 
 const history: fc.Arbitrary<RegistryEvent[]> = fc.array(event, { minLength: 1, maxLength: 24 }).map((wanted) =>
   wanted.map((one, i) => {
-    const { name, ...fields } = one
-    return anEvent({ ...fields, ...(name !== undefined && { name }), id: i + 1 })
+    const { name, address, ...fields } = one
+    return anEvent({
+      ...fields,
+      ...(name !== undefined && { name }),
+      ...(address !== undefined && { address }),
+      id: i + 1,
+    })
   }),
 )
 
@@ -95,9 +111,11 @@ describe.each(STORE_PAIRS)('the inventory converges on %s', (_, open) => {
   })
   afterAll(async () => stores.close())
 
-  /** Once the job has ended what a batch told to a repository while another batch deleted it. */
+  /** Once the jobs have ended what a batch told to a repository while another batch deleted it, and settled all checks. */
   const settled = async (): Promise<Record<string, unknown[]>> => {
     await endDeleted(stores.database)
+    await joinLookups(stores.database)
+    await settleChecks(stores.database, LATER)
     return inventoryOf(stores.database)
   }
 
@@ -106,14 +124,14 @@ describe.each(STORE_PAIRS)('the inventory converges on %s', (_, open) => {
     await fc.assert(
       fc.asyncProperty(scenario, async ({ events, envelopes, processes }) => {
         await stores.clear()
-        const ordered = createCounting(stores)
+        const ordered = createCounting(stores, () => NOW)
         for (const one of [...events].sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))) await ordered.ingest([one])
         const expected = await settled()
 
         await stores.clear()
         // Two registries' worth of senders: each sends one envelope after the other, both at the same time.
         const lanes = [0, 1].map(async (lane) => {
-          const { ingest } = createCounting(stores)
+          const { ingest } = createCounting(stores, () => NOW)
           for (const [i, envelope] of envelopes.entries())
             if (processes[i % processes.length] === lane) await ingest(envelope)
         })

@@ -44,7 +44,7 @@ test('events that show a manifest in many repositories make no more rows than th
     ...Array.from({ length: 600 }, (_, i) => shown(`other-${i}`, 1)),
     ...Array.from({ length: 50 }, (_, i) => shown(`many-${i}`, 1, { digest: digest('e'), references: layers(1_000) })),
   ]
-  const seen = sightingsIn(events, { remembered: nothing, originOf: () => undefined })
+  const seen = sightingsIn(events, { remembered: nothing, originOf: () => undefined, now: () => new Date(0) })
   expect(seen.blobsInRepositories.length).toBeLessThanOrEqual(20_000)
   expect(seen.blobsInRepositories.length).toBeGreaterThan(2_000)
   expect(seen.shown.filter(({ isTold }) => !isTold).length).toBeGreaterThanOrEqual(600)
@@ -75,6 +75,22 @@ describe.each(STORE_PAIRS)('what manifests hold, on %s', (_, open) => {
       stores.database.sql,
     )
     expect(rows).toEqual([])
+  })
+
+  test('of a manifest with more entries than a step adds goes to all its repositories', async () => {
+    const { ingest } = createCounting(stores)
+    await ingest([shown('first', 1, { references: layers(12_000) }), shown('second', 1)])
+    await tellNoted(stores.database)
+    expect(await blobsIn(stores)).toEqual({ first: 12_000, second: 12_000 })
+    // Shown again, by this process and another, it is neither stored nor added a second time.
+    await ingest([shown('first', 2, { references: layers(12_000) })])
+    await createCounting(stores).ingest([shown('third', 3, { references: layers(12_000) })])
+    await tellNoted(stores.database)
+    expect(await blobsIn(stores)).toEqual({ first: 12_000, second: 12_000, third: 12_000 })
+    const { rows } = await sql<{
+      entries: number
+    }>`select count(*)::int as entries from inventory.manifest_blobs`.execute(stores.database.sql)
+    expect(rows).toEqual([{ entries: 12_000 }])
   })
 
   test('goes to very many repositories that show it at once', async () => {

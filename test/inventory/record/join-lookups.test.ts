@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import { forgetLookups, joinLookups } from '../../../src/inventory/record/join-lookups.js'
-import { NOW } from '../../servers/clock.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent, DIGEST } from '../../servers/events.js'
 import { runs } from '../../servers/runs.js'
@@ -74,8 +73,9 @@ describe.each(STORE_PAIRS)('a HEAD of a tag and a GET of its digest, in %s', (_,
     const { sql: db } = stores.database
     // HEADs alone fill the minute before the GET, and the rest of the day is as busy.
     await sql`
-      insert into inventory.tag_lookups (event_id, repository_id, digest, tag, origin, at, joined)
-      select gen_random_uuid(), l.repository_id, l.digest, case when n % 10 > 0 then 'latest' end, l.origin,
+      insert into inventory.tag_lookups (event_id, repository_id, method, digest, tag, origin, settled, at, joined)
+      select gen_random_uuid(), l.repository_id, case when n % 10 > 0 then 'HEAD' else 'GET' end, l.digest,
+        case when n % 10 > 0 then 'latest' end, l.origin, true,
         ${at(10)}::timestamptz - n * interval '1 ms' - case when n % 10 = 0 then interval '1 hour' else '0' end, n > 400
       from inventory.tag_lookups l, generate_series(1, 200000) as n where l.tag is not null
     `.execute(db)
@@ -88,15 +88,13 @@ describe.each(STORE_PAIRS)('a HEAD of a tag and a GET of its digest, in %s', (_,
 
   test('are forgotten after a day', async () => {
     await stores.clear()
-    const old = new Date(NOW.getTime() - 25 * 3_600_000).toISOString()
-    const young = new Date(NOW.getTime() - 23 * 3_600_000).toISOString()
-    await createCounting(stores).ingest([
-      anEvent(PUSH),
-      anEvent({ ...get(1), at: old }),
-      anEvent({ ...get(2), at: young }),
-    ])
+    const now = new Date('2026-11-20T12:00:00Z')
+    for (const [second, hours] of [25, 23].entries()) {
+      const at = new Date(now.getTime() - hours * 3_600_000)
+      await createCounting(stores, () => at).ingest([anEvent(PUSH), anEvent({ ...get(second), at: at.toISOString() })])
+    }
     const left = async (): Promise<number> => {
-      await forgetLookups(stores.database, NOW)
+      await forgetLookups(stores.database, now)
       return (await sql`select from inventory.tag_lookups`.execute(stores.database.sql)).rows.length
     }
     expect(await left()).toBe(2)

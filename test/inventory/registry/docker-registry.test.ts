@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { microsOf } from '../../../src/events/calendar.js'
-import { readEnvelope } from '../../../src/events/notification.js'
 import type { Outcome } from '../../../src/ingest/ingest.js'
 import { createDockerCredentials } from '../../../src/inventory/registry/docker-config.js'
 import { createRegistryClient } from '../../../src/inventory/registry/http-registry-client.js'
@@ -12,6 +11,7 @@ import { createReadBack } from '../../../src/inventory/registry/read-back.js'
 import { createRegistries, type Registry } from '../../../src/inventory/registry/registries.js'
 import type { RegistryClient } from '../../../src/inventory/registry/registry-client.js'
 import { machineClock } from '../../servers/clock.js'
+import { readByHost } from '../../servers/events.js'
 import { createCounting } from '../../servers/counting.js'
 import { startDockerRegistry, type DockerRegistry } from '../../servers/docker-registry.js'
 import { OCI_IMAGE, OCI_INDEX } from '../../servers/manifests.js'
@@ -35,7 +35,7 @@ describe.each(STORE_PAIRS)('a real registry that tells no contents is read back 
     stores = await open()
     const { ingest } = createCounting(stores, machineClock, createIsOwnRead('secret'))
     webhook = await startStub(async ({ body }, response) => {
-      outcomes.push(...(await ingest(readEnvelope(Buffer.from(body), microsOf(machineClock())))))
+      outcomes.push(...(await ingest(readByHost(body, microsOf(machineClock())))))
       response.end()
     })
     docker = await startDockerRegistry({ notify: { endpoint: webhook.url, token: 'x' } })

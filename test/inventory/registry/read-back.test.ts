@@ -126,6 +126,38 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
     expect([await readBack().run(), registry.requests.length]).toEqual([0, 0])
   })
 
+  test('after the pause that a registry asks for, which is no failed attempt; the rest is not asked for meanwhile', async () => {
+    const others = ['b', 'c', 'd'].map((name) => anImage(name))
+    for (const { digest, bytes } of others) serves.set(`/v2/team/app/manifests/${digest}`, bytes)
+    let clock = Date.parse('2026-11-21T12:00:00Z')
+    let refused = 0
+    const busy = await startStub(({ path }, response) => {
+      if (clock < Date.parse('2026-11-21T12:00:30Z')) {
+        refused++
+        response.writeHead(429, { 'retry-after': '30' }).end()
+      } else response.writeHead(200).end(serves.get(path) ?? '{}')
+    })
+    const reading = readBack([{ ...named(), url: busy.url }], () => new Date(clock))
+    await ingest(pushed())
+    expect(await reading.run()).toBe(0)
+    await ingest(...others.map(({ digest }) => pushed({ digest })))
+    await due()
+    const { done, least, most } = await delayAfter(async () => reading.run())
+    expect([done, refused]).toEqual([0, 1])
+    expect([least <= 30, most >= 30]).toEqual([true, true])
+    expect(await todo()).toEqual(
+      Array.from({ length: 4 }, () => ({
+        contents_known: false,
+        attempts: 0,
+        last_error: 'the registry asks to slow down',
+      })),
+    )
+    clock += 30_000
+    await due()
+    expect(await reading.run()).toBe(4)
+    await busy.stop()
+  })
+
   test('again when somebody asks for it, after they were given up', async () => {
     await ingest(pushed(), pushed({ digest: digestOf('another') }))
     serves.clear()

@@ -71,7 +71,11 @@ describe('registries', () => {
       [['a']],
       'expected a map of names of registries, each to its aliases or to url, aliases, username, password',
     ],
-    ['an unknown key', [{ a: { uri: 'x' } }], 'a: uri is none of url, aliases, username, password, password_file'],
+    [
+      'an unknown key',
+      [{ a: { uri: 'x' } }],
+      'a: uri is none of url, aliases, username, password, password_file, cache',
+    ],
     [
       'an address with a password in it',
       [{ a: { url: 'https://u:secret@a/' } }],
@@ -85,6 +89,22 @@ describe('registries', () => {
     ],
   ])('%s is refused', (_, documents, problem) => {
     expect(problemsIn(...documents)).toContain(problem)
+  })
+
+  test.each([
+    [true, true],
+    ['true', true],
+    ['Yes', true],
+    [false, false],
+    ['no', false],
+    ['', undefined],
+  ])('may be declared as a cache, or as none: %p', (cache, expected) => {
+    expect(readRegistries([{ a: { url: 'http://a', cache } }])[0]?.cache).toBe(expected)
+  })
+
+  test('a cache that is neither true nor false is refused', () => {
+    for (const cache of ['perhaps', 1, ['true']])
+      expect(problemsIn({ a: { url: 'http://a', cache } })).toEqual(['a: cache is true or false'])
   })
 
   test('read again, what is wrong leaves those of before in use', () => {

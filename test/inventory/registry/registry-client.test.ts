@@ -181,11 +181,24 @@ describe('a registry', () => {
     ['nothing of a manifest', '{"hello":1}'],
     ['a layer without a digest', '{"config":{},"layers":[{}]}'],
     ['children that are none', '{"manifests":[null,1]}'],
-    ['10,001 layers', JSON.stringify({ layers: Array(10_000).fill(descriptor('a')), config: descriptor('b') })],
+    ['50,001 layers', JSON.stringify({ layers: Array(50_000).fill({ digest: 'a:b' }), config: descriptor('b') })],
     ['deep nesting', '['.repeat(100_000)],
   ])('that answers with %s has told no manifest', async (_, body) => {
     serves({ [PATH + digestOf(body)]: { body } })
     await expect(client().manifest('team/app', digestOf(body))).rejects.toThrow('answered with no manifest')
+  })
+
+  test('that has 30,000 layers, and odd fields beside them, is a manifest', async () => {
+    const layers = Array.from({ length: 30_000 }, (_, i) => ({
+      digest: digestOf(String(i)),
+      size: i,
+      ...(i === 7 && { annotations: 17, urls: {}, platform: 'linux', mediaType: 'a\0b' }),
+    }))
+    const body = JSON.stringify({ layers, config: descriptor('b'), annotations: ['x'], artifactType: 7, subject: 'x' })
+    serves({ [PATH + digestOf(body)]: { body } })
+    const read = await client().manifest('team/app', digestOf(body))
+    expect(read?.contents).toHaveLength(30_001)
+    expect(read?.contents[8]).toEqual({ digest: digestOf('7'), size: 7 })
   })
 
   test('that does not have it is no error', async () => {
@@ -302,6 +315,12 @@ describe('a registry', () => {
     await expect(client().catalog('z')).rejects.toThrow('the same page of its repositories again')
     await expect(client().tags('odd')).rejects.toThrow('no list of tags')
     await expect(client({ path: '/wrong' }).catalog()).rejects.toThrow('answered 404 when asked for its catalog')
+  })
+
+  test('takes all tags of a repository in one page, as many as a build system makes', async () => {
+    const tags = Array.from({ length: 150_000 }, (_, i) => `sha-${String(i).padStart(40, '0')}`)
+    serves({ '/v2/ci/app/tags/list?n=1000': { body: JSON.stringify({ name: 'ci/app', tags }) } })
+    expect((await client().tags('ci/app')).names).toHaveLength(150_000)
   })
 
   test('says whether it has a blob, kept elsewhere or not', async () => {

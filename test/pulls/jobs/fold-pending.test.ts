@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { sql } from 'kysely'
-import type { Digest } from '../../../src/events/reference.js'
+import type { Digest, Tag } from '../../../src/events/reference.js'
 import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import { WINDOWS } from '../../../src/pulls/fold/windows.js'
 import { foldPending } from '../../../src/pulls/jobs/fold-pending.js'
@@ -9,7 +9,7 @@ import { pullTotals } from '../../../src/pulls/read/totals.js'
 import { requestsAfter } from '../../../src/pulls/read/requests.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
-import { runsOn } from '../../servers/runs.js'
+import { runs, runsOn } from '../../servers/runs.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
 const SECOND = 1_000_000
@@ -79,6 +79,7 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
   afterAll(async () => stores.close())
 
   let late = 0
+  let beforePush = 0
   let joins = { joined: 0, joinedLate: 0 }
   const fold = async (now: number, atOnce?: number): Promise<void> =>
     foldPending({
@@ -88,6 +89,7 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
       now: () => new Date(now),
       onFolded: async (_tx, folded) => {
         late += folded.late
+        beforePush += folded.beforePush
         joins.joined += folded.joined
         joins.joinedLate += folded.joinedLate
         return Promise.resolve()
@@ -222,5 +224,97 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
       }),
       runsOn(stores.database, { postgresql: 25, pglite: 10 }),
     )
+  })
+
+  /** HEADs of a tag of its own each; most are followed by a push, and some by the GET of an image. */
+  const build = fc.record({
+    second: fc.integer({ min: 0, max: 1_000 }),
+    gap: fc.integer({ min: 0, max: 100 }),
+    after: fc.constantFrom('push', 'push', 'get and push', 'push by another', 'nothing'),
+  })
+  const builds = fc.array(build, { minLength: 1, maxLength: 8 }).map((all) =>
+    all.flatMap(({ second, gap, after }, i): RegistryEvent[] => {
+      const of = (id: number, later: number, method: 'HEAD' | 'GET' = 'HEAD'): RegistryEvent => {
+        const asked = { ...ask(1_000 + 10 * i + id, second + later, method), userAgent: 'buildkit/v0.12' }
+        if (method === 'GET') delete asked.tag
+        else asked.tag = `build-${i}` as Tag
+        return { ...asked, digest: digest(`b${i}`) }
+      }
+      const push = { ...of(3, gap), action: 'push' as const, method: 'PUT', digest: digest(`d${i}`) }
+      return [
+        of(1, 0),
+        ...(after === 'get and push' ? [of(2, gap / 2, 'GET')] : []),
+        ...(after === 'nothing' ? [] : [after === 'push by another' ? { ...push, address: '192.0.2.2' } : push]),
+      ]
+    }),
+  )
+
+  test('counts no HEAD that is part of a push, whatever the order and the split, if the push comes before the fold', async () => {
+    const told = builds.chain((events) =>
+      fc.record({
+        events: fc.constant(events),
+        order: fc.shuffledSubarray(events, { minLength: events.length }),
+        atOnce: fc.integer({ min: 1, max: 8 }),
+        folds: fc.array(fc.boolean(), { minLength: 24, maxLength: 24 }),
+        // A push 100 s after its HEAD arrives before the HEAD is folded.
+        delays: fc.array(fc.integer({ min: 0, max: LATENESS - 100 * SECOND - 1 }), { minLength: 24, maxLength: 24 }),
+      }),
+    )
+    await fc.assert(
+      fc.asyncProperty(told, async ({ events, order, atOnce, folds, delays }) => {
+        await stores.clear()
+        await createCounting(stores).ingest(events)
+        beforePush = 0
+        await finish()
+        const expected = await outcomes()
+        const expectedBeforePush = beforePush
+        const isPartOfPush = ({ method, tag, digest: asked }: RegistryEvent): boolean =>
+          method === 'HEAD' &&
+          events.some((one) => one.action === 'push' && one.tag === tag && one.address === '192.0.2.1') &&
+          !events.some((one) => one.method === 'GET' && one.digest === asked)
+        expect(expectedBeforePush).toBe(events.filter(isPartOfPush).length)
+        expect(expected).toHaveLength(events.filter((one) => one.method === 'HEAD' && !isPartOfPush(one)).length)
+
+        await stores.clear()
+        beforePush = 0
+        const delayed = createCounting(stores)
+        const arrivals = events.map((event, i) => ({ event, at: event.at + (delays[i] ?? 0) }))
+        for (const [i, { event, at }] of arrivals.sort((a, b) => a.at - b.at).entries()) {
+          await delayed.ingest([event])
+          if (folds[i] === true) await fold(at / 1_000, atOnce)
+        }
+        await finish()
+        expect(await outcomes()).toEqual(expected)
+        expect(beforePush).toBe(expectedBeforePush)
+
+        await stores.clear()
+        const shuffled = createCounting(stores)
+        for (const event of [...order, ...events.slice(0, 3)]) await shuffled.ingest([event])
+        await fold(START + 3_600_000, atOnce)
+        await finish()
+        expect(await outcomes()).toEqual(expected)
+      }),
+      runs(15),
+    )
+  })
+
+  test('keeps the last use of each tag and digest by kind of client, also of what comes too late', async () => {
+    await stores.clear()
+    const { ingest } = createCounting(stores)
+    const agent = (event: RegistryEvent, userAgent: string): RegistryEvent => ({ ...event, userAgent })
+    await ingest([agent(ask(1, 1_000), 'containerd/1.7.0'), agent(ask(2, 990, 'HEAD'), 'trivy/0.50.1')])
+    await fold(START + 1_000_000)
+    await fold(START + 1_400_000)
+    await ingest([agent(ask(3, 995), 'trivy/0.50.1'), agent(ask(4, 900), 'crane/0.20')])
+    await fold(START + 1_401_000)
+    const { rows } = await sql`
+      select reference, kind, used_at, pulled_at from pulls.last_uses where reference = 'latest' order by kind
+    `.execute(stores.database.sql)
+    const at = (second: number): Date => new Date(START + second * 1_000)
+    expect(rows).toEqual([
+      { reference: 'latest', kind: 'cli', used_at: at(900), pulled_at: at(900) },
+      { reference: 'latest', kind: 'runtime', used_at: at(1_000), pulled_at: at(1_000) },
+      { reference: 'latest', kind: 'scanner', used_at: at(995), pulled_at: at(995) },
+    ])
   })
 })

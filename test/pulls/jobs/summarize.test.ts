@@ -287,7 +287,10 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
       if (engine === 'pglite') return
       erasing = erase(stores.database, { repository: 'a' })
       await eventually('the erasure waits', async () => {
-        const { rows } = await sql`select from pg_locks where not granted`.execute(other)
+        const { rows } = await sql`
+          select from pg_locks l join pg_database d on d.oid = l.database
+          where not l.granted and d.datname = current_database()
+        `.execute(other)
         return rows.length > 0
       })
     })

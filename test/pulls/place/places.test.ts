@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from '@jest/globals'
 import { PlacesError } from '../../../src/pulls/place/places-error.js'
@@ -22,6 +23,21 @@ describe('the place of an address', () => {
     expect(of('2001:4860:4860::8888')).toEqual({ country: 'US' })
     expect(of('193.0.6.139')).toEqual({ country: 'NL' })
     expect(stamps.country).toMatch(/^20\d\d-\d\d-\d\d$/)
+  })
+
+  test('is not known where the file is damaged, and no request is lost by it', () => {
+    const whole = readFileSync(
+      createRequire(import.meta.url).resolve('@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-asn-country.mmdb'),
+    )
+    // The records stand between the tree and the metadata.
+    const end = whole.lastIndexOf('\xab\xcd\xefMaxMind.com', undefined, 'latin1')
+    whole.fill(0xff, end - 20_000, end)
+    const country = join(folder.path, 'damaged.mmdb')
+    writeFileSync(country, whole)
+    const { of } = openPlaces({ country })
+    for (const address of ['8.8.8.8', '2001:4860:4860::8888', '193.0.6.139']) {
+      expect(() => of(address)).not.toThrow()
+    }
   })
 
   test.each(['10.0.0.1', '127.0.0.1', '::1', 'nonsense', ''])('is not known for %j', (address) => {

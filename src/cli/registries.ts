@@ -1,0 +1,71 @@
+import type { Core } from '../core.js'
+import { joinRegistries, type JoinReport } from '../registries/join-registries.js'
+import { listRegistries, type IdentifiedBy, type RegistrySummary } from '../registries/list-registries.js'
+import { askOrOpen, configNow } from './open.js'
+import { printJson, printLine, printTable } from './print.js'
+import { when } from './when.js'
+
+const registriesDeps = ({ stores, identity, tokenNames }: Core): Parameters<typeof listRegistries>[0] => ({
+  database: stores.database,
+  identity,
+  tokenNames,
+})
+
+const IDENTIFIED_BY: Record<IdentifiedBy, string> = {
+  token: 'its token',
+  process: 'its processes',
+  configuration: 'its hosts in the configuration',
+  host: 'its host',
+}
+const HOSTS_SHOWN = 3
+
+/** Lists the registries. */
+export const list = async ({ json }: { json?: boolean }): Promise<void> => {
+  const { registries } = await askOrOpen(
+    configNow(),
+    async (service) => (await service.get('/registries')) as { registries: RegistrySummary[] },
+    async (core) => ({ registries: await listRegistries(registriesDeps(core)) }),
+  )
+  if (json) {
+    printJson({ registries })
+    return
+  }
+  if (registries.length === 0) {
+    printLine('none yet: no notification has come, and the configuration names none')
+    return
+  }
+  printTable(
+    ['registry', 'hosts', 'processes', 'events', 'last heard', 'identified by'],
+    registries.map(({ name, hosts, hostCount, processes, events, lastHeardAt, identifiedBy }) => [
+      name,
+      hostCount > HOSTS_SHOWN
+        ? `${hosts.slice(0, HOSTS_SHOWN).join(', ')} and ${hostCount - HOSTS_SHOWN} more`
+        : hosts.join(', '),
+      processes,
+      events,
+      lastHeardAt === null ? 'never' : when(lastHeardAt),
+      IDENTIFIED_BY[identifiedBy],
+    ]),
+  )
+}
+
+type JoinCommand = { from: string; into: string; dryRun?: boolean; json?: boolean }
+
+/** Joins two registries. */
+export const join = async ({ from, into, dryRun = false, json }: JoinCommand): Promise<void> => {
+  const report = await askOrOpen(
+    configNow(),
+    async (service) => (await service.post('/registries/join', { from, into, dry_run: dryRun })) as JoinReport,
+    async (core) => joinRegistries(registriesDeps(core), { from, into, dryRun }),
+  )
+  if (json) printJson(report)
+  else printLine(sentences(report).join('\n'))
+}
+
+const sentences = ({ from, into, dryRun, hosts, processes, repositories, inBoth }: JoinReport): string[] => [
+  `${from} ${dryRun ? 'would become' : 'is'} an alias of ${into}: ${hosts.length} hosts (${hosts.slice(0, 10).join(', ')}${hosts.length > 10 ? ', …' : ''}) and ${processes} processes`,
+  `${repositories} repositories ${dryRun ? 'would move' : 'move'}, ${inBoth} of them into one that ${into} has as well`,
+  dryRun
+    ? 'nothing was changed; it cannot be undone'
+    : 'a running service moves what was recorded within about 10 s; years of pulls take longer',
+]

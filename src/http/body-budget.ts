@@ -1,0 +1,52 @@
+const MEBIBYTE = 1024 * 1024
+/** Bytes of all notifications at once. Parsed, a body takes about four times its bytes. */
+const AT_ONCE = 48 * MEBIBYTE
+/** Bytes that only small bodies may take, so that the events of other registries pass beside large ones. */
+const FOR_SMALL = 16 * MEBIBYTE
+/** Bytes from which a body is large. */
+const LARGE = MEBIBYTE
+
+/** The bytes of one body, as far as they have arrived. */
+export type BodyShare = {
+  /** Adds bytes that arrived. @returns false if they are too many at once; the share is then given back. */
+  add: (bytes: number) => boolean
+  /** Gives all bytes back. To be called once the body is answered, or given up. */
+  release: () => void
+}
+
+export type BodyBudget = {
+  open: () => BodyShare
+  /** Bytes of all open shares. */
+  taken: () => number
+}
+
+/**
+ * Bounds the memory of notifications that are read, parsed and waiting to be stored, together. Only bytes that arrived count:
+ * a length that is merely announced holds nobody up. Of bodies that are too many, the one that adds the next bytes is refused;
+ * the others go on, and a body that is alone always fits.
+ * @param largestBody bytes of the largest body
+ */
+export const createBodyBudget = (largestBody: number): BodyBudget => {
+  const forAll = Math.max(AT_ONCE, largestBody)
+  let taken = 0
+  return {
+    open: () => {
+      let size = 0
+      const release = (): void => {
+        taken -= size
+        size = 0
+      }
+      return {
+        add: (bytes) => {
+          size += bytes
+          taken += bytes
+          if (taken <= forAll || (size < LARGE && taken <= forAll + FOR_SMALL)) return true
+          release()
+          return false
+        },
+        release,
+      }
+    },
+    taken: () => taken,
+  }
+}

@@ -1,0 +1,21 @@
+import { Router } from 'express'
+import { z } from 'zod'
+import { joinRegistries } from '../registries/join-registries.js'
+import { listRegistries } from '../registries/list-registries.js'
+import { checked } from './usage-data.js'
+
+type RegistriesRouteDeps = Parameters<typeof listRegistries>[0]
+
+const name = z.string().min(1).max(255)
+const join = z.object({ from: name, into: name, dry_run: z.boolean().default(false) })
+
+/** `GET /registries` lists registries and how each is known; `POST /registries/join` makes one an alias of another. */
+export const registriesRoutes = (deps: RegistriesRouteDeps): Router =>
+  Router()
+    .get('/registries', async (_request, response) => {
+      response.json({ registries: await listRegistries(deps) })
+    })
+    .post('/registries/join', async (request, response) => {
+      const { from, into, dry_run: dryRun } = checked(join, (request.body as unknown) ?? {})
+      response.json(await joinRegistries(deps, { from, into, dryRun }))
+    })

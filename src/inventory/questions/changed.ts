@@ -1,0 +1,57 @@
+import { sql, type RawBuilder } from 'kysely'
+
+type Part = RawBuilder<unknown>
+
+/** The tag of a push, the digest, and the newest push of both. */
+type Run = { repositoryId: Part; tag: Part; digest: Part; last: Part }
+
+/**
+ * Since when a tag has pointed to a digest without a break: the first push of the run of equal pushes that ends with `last`. A
+ * push of another digest and a delete of the tag end a run. Computed from inventory.changes at read time, because a push that
+ * arrives late may split a run.
+ */
+const startOfRun = ({ repositoryId, tag, digest, last }: Run, deletedAt: Part): Part => sql`(
+  select min(p.at) from inventory.changes p
+  where p.repository_id = ${repositoryId} and p.tag = ${tag} and p.action = 'push' and p.digest = ${digest}
+    and p.at <= ${last} and p.at > coalesce(greatest(
+      (
+        select c.at from inventory.changes c
+        where c.repository_id = ${repositoryId} and c.tag = ${tag} and c.at <= ${last}
+          and (c.action <> 'push' or c.digest is distinct from ${digest})
+        order by c.at desc limit 1
+      ),
+      case when ${deletedAt} < ${last} then ${deletedAt} end
+    ), '-infinity')
+)`
+
+/**
+ * When tag `t`, at manifest `m`, was last pushed so that something changed; where no such push is known, its newest push, else
+ * the time the tag was first seen.
+ */
+export const tagChangedAt = sql`coalesce(
+  case when t.is_pushed_again then ${startOfRun(
+    { repositoryId: sql`t.repository_id`, tag: sql`t.name`, digest: sql`t.digest`, last: sql`t.pushed_at` },
+    sql`greatest(t.deleted_at, m.deleted_at)`,
+  )} end,
+  t.pushed_at, t.first_seen_at
+)`
+
+/**
+ * When what tag `t` points to, manifest `m`, was last pushed so that something changed, by whatever tag: deleting the image
+ * takes all its tags along. Where no push by tag is known, the newest push of the tag or the manifest stands in; null without one.
+ */
+export const imageChangedAt = sql`(
+  case when greatest(t.pushed_at, m.pushed_at) > t.first_seen_at then coalesce((
+    select max(coalesce(${startOfRun(
+      { repositoryId: sql`t.repository_id`, tag: sql`pushed.tag`, digest: sql`t.digest`, last: sql`pushed.last` },
+      sql`greatest((
+        select deleted_at from inventory.tags where repository_id = t.repository_id and name = pushed.tag
+      ), m.deleted_at)`,
+    )}, pushed.last))
+    from (
+      select c.tag, max(c.at) as last from inventory.changes c
+      where c.repository_id = t.repository_id and c.digest = t.digest and c.tag is not null and c.action = 'push'
+      group by c.tag
+    ) pushed
+  ), greatest(t.pushed_at, m.pushed_at)) else greatest(t.pushed_at, m.pushed_at) end
+)`

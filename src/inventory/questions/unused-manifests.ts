@@ -1,0 +1,82 @@
+import { sql, type RawBuilder } from 'kysely'
+import { isEmptyIndexSize, isIndexType } from './sql-parts.js'
+
+type Part = RawBuilder<unknown>
+
+/**
+ * Conditions on a manifest `o` in its repository (repository_manifests), of which `m` (manifests) is known. Whoever cleans up
+ * deletes what is listed, so that a manifest is listed only if both hold: nothing known leads to it, and nothing unknown can.
+ */
+
+const tagPointsTo: Part = sql`from inventory.tags t
+  where t.repository_id = o.repository_id and t.digest = o.digest and t.live
+    and t.pointed_at > coalesce(o.deleted_at, '-infinity')`
+
+/**
+ * No live tag points to the manifest, no live index lists it, and it refers to no live manifest as its subject.
+ * @param of a `page` looks up the tags of each manifest by the index of their digests, which an aggregate makes PostgreSQL choose;
+ * for `all` manifests it reads all tags once.
+ */
+export const nothingLeadsTo = (of: 'page' | 'all'): Part => sql`(
+  ${of === 'page' ? sql`(select count(*) ${tagPointsTo}) = 0` : sql`not exists (select ${tagPointsTo})`}
+  and not exists (
+    select from inventory.manifest_children c
+      join inventory.repository_manifests i on i.repository_id = o.repository_id and i.digest = c.manifest_digest
+    where c.digest = o.digest and i.live
+  )
+  and not exists (
+    select from inventory.repository_manifests s
+    where s.repository_id = o.repository_id and s.digest = m.subject and s.live
+  )
+)`
+
+/** Formats of manifests that have no field for a subject. */
+const WITHOUT_SUBJECT =
+  sql.raw(`('application/vnd.docker.distribution.manifest.v2+json', 'application/vnd.docker.distribution.manifest.list.v2+json',
+  'application/vnd.docker.distribution.manifest.v1+json', 'application/vnd.docker.distribution.manifest.v1+prettyjws')`)
+
+const hasImageConfig = (digest: Part): Part => sql`coalesce((
+  select b.media_type in ('application/vnd.oci.image.config.v1+json', 'application/vnd.docker.container.image.v1+json')
+  from inventory.manifest_blobs b where b.manifest_digest = ${digest} and b.position = 0
+), false)`
+
+/** How the media types of the layers of images begin. Signatures, SBOMs and attestations have others. */
+const IMAGE_LAYER = sql.lit(
+  '^application/vnd[.](oci[.]image[.]layer[.](nondistributable[.])?v1|docker[.]image[.]rootfs[.](foreign[.])?diff)[.]tar',
+)
+
+/**
+ * Whether the manifest is none of those that say something about another one. Notifications do not contain the subject, so that
+ * what they describe is decided by what it consists of: an image has the configuration of an image and layers of images alone,
+ * an index of images lists nothing but images. `offset 0`
+ * keeps what is looked up from being answered by reading a whole table.
+ */
+const isNoReferrer: Part = sql`case
+  when m.subject is not null then false
+  when m.subject_known or m.config_digest is not null or m.media_type in ${WITHOUT_SUBJECT} then true
+  when not m.contents_known then false
+  when ${isIndexType(sql`m.media_type`)} then ${isEmptyIndexSize(sql`m.size`)} or (
+    exists (select from inventory.manifest_children c where c.manifest_digest = m.digest offset 0) and not exists (
+      select from inventory.manifest_children c where c.manifest_digest = m.digest and not ${hasImageConfig(sql`c.digest`)} offset 0
+    ))
+  else ${hasImageConfig(sql`m.digest`)} and not exists (
+    select from inventory.manifest_blobs b
+    where b.manifest_digest = m.digest and b.position > 0 and coalesce(b.media_type !~ ${IMAGE_LAYER}, true)
+    offset 0
+  ) end`
+
+/** Whether the manifest says something about one that was deleted. One that no event showed may be there. */
+const hasDeletedSubject: Part = sql`exists (
+  select from inventory.repository_manifests s
+  where s.repository_id = o.repository_id and s.digest = m.subject and not s.live
+  offset 0
+)`
+
+/**
+ * Whether all that may lead to the manifest is known, apart from indexes of unknown contents. A manifest of which no push is
+ * known was there before the first event: so may be a tag that points to it. What reconcile confirmed, it confirmed with all tags.
+ */
+export const allThatLeadsIsKnown: Part = sql`(
+  (o.pushed_at is not null or o.confirmed_at is not null)
+  and coalesce(${isNoReferrer} or ${hasDeletedSubject}, false)
+)`

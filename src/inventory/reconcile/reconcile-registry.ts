@@ -1,0 +1,61 @@
+import { sql } from 'kysely'
+import type { Sql } from '../../storage/database.js'
+import type { Registry } from '../registry/registries.js'
+import { reconcile, type ReconcileDeps, type ReconcileOptions } from './reconcile.js'
+import type { ReconciliationReport } from './reports.js'
+
+/** A registry behaves like a pull-through cache, and the configuration does not say whether it is one. The message says how. */
+export class MaybeCache extends Error {}
+
+/**
+ * Reconciles a registry of the configuration, as a pull-through cache if it is declared as one.
+ *
+ * A cache that is not declared would fetch all tags of its upstream. A registry that reported pulls and never a push or a delete
+ * is therefore refused until the configuration says what it is. Of a registry that reported nothing, nobody can know: the
+ * progress has a notice before the first request.
+ * @throws MaybeCache; what reconcile throws
+ */
+export const reconcileRegistry = async (
+  deps: ReconcileDeps,
+  { name, cache }: Registry,
+  options: Omit<ReconcileOptions, 'registry' | 'cache'>,
+): Promise<ReconciliationReport> => {
+  const uses = cache === undefined ? await reportedUses(deps.database.sql, name) : undefined
+  if (uses === 'pulls only') {
+    throw new MaybeCache(
+      `${name} has reported pulls and never a push, as a pull-through cache does. A cache that is reconciled like another ` +
+        'registry fetches every tag of its upstream. Say in the configuration what it is: ' +
+        `registries: { ${name}: { url: …, cache: true } }, or cache: false if images are pushed to it`,
+    )
+  }
+  const notice =
+    uses === 'nothing' && `if ${name} is a pull-through cache, stop and set cache: true for it under registries`
+  return reconcile(deps, {
+    ...options,
+    registry: name,
+    ...(cache !== undefined && { cache }),
+    ...(notice && { notice }),
+  })
+}
+
+/** Whether events reported pushes or deletes, which a cache takes from nobody; or pulls only; or nothing. */
+const reportedUses = async (db: Sql, registry: string): Promise<'pushes' | 'pulls only' | 'nothing'> => {
+  const { rows } = await sql<{ pushed: boolean; pulled: boolean }>`
+    with places as materialized (select id from inventory.repositories where registry = ${registry})
+    select
+      exists (select from places join inventory.repository_manifests o on o.repository_id = id where pushed_at is not null)
+        or exists (
+          select from places join inventory.repository_blobs o on o.repository_id = id
+          where pushed_at is not null or mounted_at is not null
+        )
+        or exists (select from places join inventory.changes c on c.repository_id = id where action in ('push', 'delete'))
+        as pushed,
+      exists (
+        select from places join inventory.repository_manifests o on o.repository_id = id
+        where pulled_at is not null or checked_at is not null
+      ) as pulled
+  `.execute(db)
+  const [reported] = rows
+  if (reported?.pushed) return 'pushes'
+  return reported?.pulled ? 'pulls only' : 'nothing'
+}

@@ -1,0 +1,49 @@
+import { sql, type RawBuilder } from 'kysely'
+
+/**
+ * How long after its HEAD a client may still push, for the HEAD to be part of the push. Clients ask for the tag first, upload
+ * layers for minutes, and push the manifest last. A longer window would take more checks by those who pull and push from one
+ * address for parts of a push.
+ */
+export const MINUTES_TO_PUSH = 15
+
+/**
+ * Whether a row `l` of inventory.tag_lookups, a HEAD, is part of a push: the same client (address, user agent, user) pushed the
+ * same tag within 15 minutes, or, after a HEAD by digest, that manifest or an index that lists it. A HEAD whose manifest the
+ * client fetched within a minute, and before it pushed, is part of a pull. Whatever is not known leaves the HEAD a check, which is a use.
+ */
+const isPartOfPush = sql`exists (
+  select from inventory.tag_lookups p
+  where p.method = 'PUT' and p.repository_id = l.repository_id and p.origin = l.origin
+    and p.at >= l.at and p.at <= l.at + ${sql.lit(MINUTES_TO_PUSH)}::int * interval '1 minute'
+    and case when l.tag is not null then p.tag = l.tag
+      else p.digest = l.digest or exists (
+        select from inventory.manifest_children c where c.manifest_digest = p.digest and c.digest = l.digest
+      ) end
+    and not exists (
+      select from inventory.tag_lookups g
+      where g.method = 'GET' and g.repository_id = l.repository_id and g.digest = l.digest and g.origin = l.origin
+        and g.at >= l.at and g.at <= least(p.at, l.at + interval '60 seconds')
+    )
+)`
+
+/** The newest check of rows `l` that is not settled yet, of those for which `which` holds; null without one. */
+export const newestPendingCheck = (which: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
+  select l.at from inventory.tag_lookups l where not l.settled and ${which} and not ${isPartOfPush}
+  order by l.at desc limit 1
+)`
+
+/** Whether a pending check may be as new as `moment`: one look at the oldest, so that most rows are not looked up. */
+export const mayHavePendingCheck = (moment: RawBuilder<unknown>): RawBuilder<unknown> =>
+  sql`${moment} >= (select min(at) from inventory.tag_lookups where not settled)`
+
+/** Checks, of those that are due, with whether each is part of a push. */
+export const dueChecks = (due: RawBuilder<unknown>, limit: number): RawBuilder<unknown> => sql`
+  select l.event_id, l.repository_id, l.digest, l.tag, l.at, ${isPartOfPush} as is_part_of_push
+  from inventory.tag_lookups l where not l.settled and ${due}
+  order by l.at limit ${limit} for update skip locked`
+
+/** Whether the request of an event was a HEAD that is part of a push; also long after it was settled, for a day. */
+export const wasCheckBeforePush = (event: RawBuilder<unknown>): RawBuilder<unknown> => sql`exists (
+  select from inventory.tag_lookups l where l.event_id = ${event} and l.method = 'HEAD' and ${isPartOfPush}
+)`

@@ -1,0 +1,73 @@
+import { sql } from 'kysely'
+import type { Database, Sql } from '../../storage/database.js'
+import { jobStep } from '../../storage/job-step.js'
+import { dueChecks, MINUTES_TO_PUSH } from './check-before-push.js'
+
+const AT_ONCE = 1_000
+
+/**
+ * Makes checks of the HEADs that no push can belong to any more: their time has passed, and so has as long since they arrived.
+ * HEADs that are part of a push stay without effect, so the times of earlier checks are kept.
+ */
+export const settleChecks = async (database: Database, now: Date): Promise<void> => {
+  while ((await jobStep(database, async (tx) => settleSome(tx, now))) === AT_ONCE);
+}
+
+/** Manifests before tags, the order in which batches lock them. */
+const settleSome = async (tx: Sql, now: Date): Promise<number> => {
+  const until = sql`${new Date(now.getTime() - MINUTES_TO_PUSH * 60_000)}::timestamptz`
+  const { rows } = await sql<{
+    id: string
+    repository: number
+    digest: string
+    tag: string | null
+    at: string
+    isCheck: boolean
+  }>`
+    select event_id as id, repository_id as repository, digest, tag, at::text, not is_part_of_push as "isCheck"
+    from (${dueChecks(sql`l.at < ${until} and l.received_at < ${until}`, AT_ONCE)}) due
+  `.execute(tx)
+  const checks = rows.filter(({ isCheck }) => isCheck)
+  if (checks.length > 0) {
+    await update(
+      tx,
+      'repository_manifests',
+      'digest',
+      checks.map((one) => ({ ...one, key: one.digest })),
+    )
+    await update(
+      tx,
+      'tags',
+      'name',
+      checks.flatMap((one) => (one.tag === null ? [] : [{ ...one, key: one.tag }])),
+    )
+  }
+  if (rows.length > 0) {
+    await sql`
+      update inventory.tag_lookups set settled = true where event_id = any(${rows.map(({ id }) => id)}::uuid[])
+    `.execute(tx)
+  }
+  return rows.length
+}
+
+type Check = { repository: number; key: string; at: string }
+
+const update = async (tx: Sql, table: string, column: string, checks: readonly Check[]): Promise<void> => {
+  const key = sql.raw(`o.${column}`)
+  await sql`
+    with checked as materialized (
+      select repository_id, key, max(at) as at
+      from unnest(
+        ${checks.map(({ repository }) => repository)}::int[], ${checks.map((one) => one.key)}::text[],
+        ${checks.map(({ at }) => at)}::timestamptz[]
+      ) as checked (repository_id, key, at)
+      group by repository_id, key
+    ), locked as materialized (
+      select o.ctid as place, checked.at
+      from checked join inventory.${sql.raw(table)} o on o.repository_id = checked.repository_id and ${key} = checked.key
+      order by o.repository_id, ${key} for no key update of o
+    )
+    update inventory.${sql.raw(table)} o set checked_at = locked.at
+    from locked where o.ctid = locked.place and coalesce(o.checked_at, '-infinity') < locked.at
+  `.execute(tx)
+}

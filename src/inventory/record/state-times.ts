@@ -1,0 +1,179 @@
+import { LRUCache } from 'lru-cache'
+import { sql, type RawBuilder } from 'kysely'
+import { isoTime, MICROS_PER_SECOND, microsOf, type Micros } from '../../events/calendar.js'
+import type { EventId, RegistryEvent } from '../../events/registry-event.js'
+import type { Database } from '../../storage/database.js'
+
+/** An event and the moment when this delivery of it arrived, by the clock of the service. */
+export type Arrived = { event: RegistryEvent; arrivedAt: Micros }
+
+/**
+ * The events with the times that count for state, in the same order. Most events keep their own time and are returned as they
+ * are.
+ *
+ * The clock of a registry may be ahead. Two rules keep its events from winning over what happens later:
+ * - For state, no event is later than its first arrival. Events of one envelope keep the order of their own times.
+ * - If the clock of a registry process was ahead, an event of that process that arrives later happened later, whatever its
+ *   time says: the clock may have been set right in between.
+ *
+ * The decision for an event is stored with its id before the event is: a repeat that arrives later gets the same time. Events
+ * whose time is trusted cost a look-up in memory, and every ten seconds one in the database: so long may another service not
+ * know that a clock is ahead.
+ */
+export type StateTimes = (arrived: readonly Arrived[]) => Promise<RegistryEvent[]> | RegistryEvent[]
+
+/** Clocks that are remembered. For any other, the database is asked. */
+const REMEMBERED_CLOCKS = 10_000
+/** Another service may have learnt meanwhile that a clock is ahead. */
+const REMEMBERED_MICROS = 10 * MICROS_PER_SECOND
+/** What is stored ends in whole microseconds, and the clock in whole milliseconds: an event of this millisecond is not ahead. */
+const REST_OF_MILLISECOND = 999
+
+/** The moment of an arrival. */
+export const arrivalAt = (now: Date): Micros => microsOf(now) + REST_OF_MILLISECOND
+
+export const createStateTimes = (database: Database): StateTimes => {
+  const clocks = new LRUCache<string, Clock & { readAt: Micros }>({ max: REMEMBERED_CLOCKS })
+
+  const isTrusted = ({ event, arrivedAt }: Arrived): boolean => {
+    const clock = clocks.get(clockOf(event))
+    if (clock === undefined || arrivedAt - clock.readAt > REMEMBERED_MICROS) return false
+    return event.at <= arrivedAt && event.at > Math.max(clock.floor, clock.aheadUntil)
+  }
+
+  const decide = async (arrived: readonly Arrived[]): Promise<RegistryEvent[]> => {
+    const ordered = inOrderOfClock(arrived)
+    const stored = await readStored(database, ordered)
+    const decided = decideTimes(ordered, stored)
+    const first = decided.times.size > 0 ? await claimTimes(database, decided) : decided.times
+    for (const { event, arrivedAt } of arrived) {
+      const name = clockOf(event)
+      const clock = later(clocks.get(name), decided.clocks.get(name) ?? stored.clocks.get(name))
+      clocks.set(name, { ...clock, readAt: arrivedAt })
+    }
+    return arrived.map(({ event }) => {
+      const at = stored.times.get(event.id) ?? first.get(event.id) ?? decided.recorded.get(event.id) ?? event.at
+      return at === event.at ? event : { ...event, at }
+    })
+  }
+
+  return (arrived) => (arrived.every(isTrusted) ? arrived.map(({ event }) => event) : decide(arrived))
+}
+
+/** What is known of a clock that was ahead. */
+type Clock = {
+  /** The newest time for state of an event whose own time was not trusted. */
+  floor: Micros
+  /** The newest own time of an event that was ahead. Up to then, an event may be the repeat of one that was. */
+  aheadUntil: Micros
+}
+
+const NEVER_AHEAD: Clock = { floor: -Infinity, aheadUntil: -Infinity }
+
+const later = (a = NEVER_AHEAD, b = NEVER_AHEAD): Clock => ({
+  floor: Math.max(a.floor, b.floor),
+  aheadUntil: Math.max(a.aheadUntil, b.aheadUntil),
+})
+
+/** A process has one clock. Of an event that does not name its process, only the registry is known, which may have several. */
+const clockOf = ({ instance, registry }: RegistryEvent): string => instance ?? `registry ${registry}`
+
+/** In the order of arrival; those of one arrival whose clock is ahead in the order of their own times. */
+const inOrderOfClock = (arrived: readonly Arrived[]): Arrived[] => {
+  const groups = new Map<string, Arrived[]>()
+  for (const one of arrived) {
+    if (one.event.at <= one.arrivedAt) continue
+    const key = `${one.arrivedAt} ${clockOf(one.event)}`
+    const group = groups.get(key)
+    if (group) group.push(one)
+    else groups.set(key, [one])
+  }
+  for (const group of groups.values()) group.sort((a, b) => b.event.at - a.event.at).reverse()
+  return arrived.map((one) =>
+    one.event.at <= one.arrivedAt ? one : (groups.get(`${one.arrivedAt} ${clockOf(one.event)}`)?.shift() ?? one),
+  )
+}
+
+type Stored = {
+  /** Times that were decided when the events first arrived. */
+  times: Map<EventId, Micros>
+  /** Events that were recorded. */
+  recorded: Set<EventId>
+  clocks: Map<string, Clock>
+}
+
+type Decided = {
+  /** Of events that arrive for the first time. */
+  times: Map<EventId, Micros>
+  /** Of repeats that were recorded with their own time. It may be in the future if an older version recorded it. */
+  recorded: Map<EventId, Micros>
+  clocks: Map<string, Clock>
+}
+
+const decideTimes = (arrived: readonly Arrived[], stored: Stored): Decided => {
+  const decided: Decided = { times: new Map(), recorded: new Map(), clocks: new Map() }
+  /** The newest time decided in this batch: also events without a process keep their order in it. */
+  const newest = new Map<string, Micros>()
+  for (const { event, arrivedAt } of arrived) {
+    const name = clockOf(event)
+    const clock = decided.clocks.get(name) ?? stored.clocks.get(name) ?? NEVER_AHEAD
+    const floor = newest.get(name) ?? (event.instance === undefined ? -Infinity : clock.floor)
+    const isAhead = event.at > arrivedAt
+    if (stored.times.has(event.id) || (!isAhead && event.at > floor)) continue
+    if (stored.recorded.has(event.id)) {
+      decided.recorded.set(event.id, Math.min(event.at, arrivedAt))
+      continue
+    }
+    const at = isAhead ? Math.max(arrivedAt, floor + 1) : floor + 1
+    newest.set(name, at)
+    decided.times.set(event.id, at)
+    decided.clocks.set(name, later(clock, { floor: at, aheadUntil: isAhead ? event.at : -Infinity }))
+  }
+  return decided
+}
+
+const readStored = async ({ sql: db }: Database, arrived: readonly Arrived[]): Promise<Stored> => {
+  const ids = arrived.map(({ event }) => event.id)
+  const names = [...new Set(arrived.map(({ event }) => clockOf(event)))]
+  const { rows } = await sql<{ what: 'time' | 'recorded' | 'clock'; name: string; at: string; ahead_until: string }>`
+    select 'time' as what, id::text as name, ${micros('at')} as at, null as ahead_until
+    from event_times where id = any(${ids}::uuid[])
+    union all
+    select 'recorded', id::text, null, null from event_ids where id = any(${ids}::uuid[])
+    union all
+    select 'clock', name, ${micros('floor_at')}, ${micros('ahead_until')} from event_clocks where name = any(${names}::text[])
+  `.execute(db)
+  const stored: Stored = { times: new Map(), recorded: new Set(), clocks: new Map() }
+  for (const { what, name, at, ahead_until } of rows) {
+    if (what === 'time') stored.times.set(name as EventId, Number(at))
+    else if (what === 'clock') stored.clocks.set(name, { floor: Number(at), aheadUntil: Number(ahead_until) })
+    else stored.recorded.add(name as EventId)
+  }
+  return stored
+}
+
+const micros = (column: string): RawBuilder<string> =>
+  sql`(extract(epoch from ${sql.ref(column)}) * 1000000)::bigint::text`
+
+/** @returns the times that were decided first: two services that receive one event at the same moment get the same. */
+const claimTimes = async ({ sql: db }: Database, decided: Decided): Promise<Map<EventId, Micros>> => {
+  const times = [...decided.times].sort(([a], [b]) => (a < b ? -1 : 1))
+  const clocks = [...decided.clocks].sort(([a], [b]) => (a < b ? -1 : 1))
+  const { rows } = await sql<{ id: EventId; at: string }>`
+    with clocks as (
+      insert into event_clocks as c (name, floor_at, ahead_until)
+      select * from unnest(
+        ${clocks.map(([name]) => name)}::text[],
+        ${clocks.map(([, { floor }]) => isoTime(floor))}::timestamptz[],
+        ${clocks.map(([, { aheadUntil }]) => isoTime(aheadUntil))}::timestamptz[]
+      )
+      on conflict (name) do update
+        set floor_at = greatest(c.floor_at, excluded.floor_at), ahead_until = greatest(c.ahead_until, excluded.ahead_until)
+    )
+    insert into event_times as t (id, at)
+    select * from unnest(${times.map(([id]) => id)}::uuid[], ${times.map(([, at]) => isoTime(at))}::timestamptz[])
+    on conflict (id) do update set at = t.at
+    returning id::text, ${micros('at')} as at
+  `.execute(db)
+  return new Map(rows.map(({ id, at }) => [id, Number(at)]))
+}

@@ -1,0 +1,125 @@
+import { sql, type RawBuilder } from 'kysely'
+import { blobUsedAt, isIndexType, isManifestType } from '../questions/sql-parts.js'
+
+/** Repositories whose ids are greater than `after` and at most `to`; without a bound, all that remain. */
+export type Range = { after?: number | undefined; to?: number | undefined }
+
+/** Common table expressions of the statement that finds orphaned blobs and missing parts. */
+type Ctes = RawBuilder<unknown>
+
+const isWhole = ({ after, to }: Range): boolean => after === undefined && to === undefined
+
+export const within = (column: string, { after, to }: Range): RawBuilder<unknown> => sql`(
+  ${after === undefined ? sql`true` : sql`${sql.raw(column)} > ${after}`}
+  and ${to === undefined ? sql`true` : sql`${sql.raw(column)} <= ${to}`}
+)`
+
+const isUnheardOf = (repositoryId: string, digest: string): RawBuilder<unknown> => sql`not exists (
+  select from inventory.repository_manifests o
+  where o.repository_id = ${sql.raw(repositoryId)} and o.digest = ${sql.raw(digest)}
+)`
+
+/**
+ * `used`: manifests whose blobs are in use: those that live, and those that a live tag or index names and no event showed, as
+ * they were there before the first one. `unknown`: how many of them are of unknown contents, and may be indexes, by repository.
+ */
+export const usedManifests = (range: Range): Ctes => sql`
+  unheard (repository_id, digest) as (
+    (
+      select t.repository_id, t.digest from inventory.tags t
+      where t.live and ${within('t.repository_id', range)} and ${isUnheardOf('t.repository_id', 't.digest')}
+      union all
+      select i.repository_id, c.digest
+      from inventory.repository_manifests i join inventory.manifest_children c on c.manifest_digest = i.digest
+      where i.live and ${within('i.repository_id', range)} and ${isManifestType(sql`c.media_type`)}
+        and ${isUnheardOf('i.repository_id', 'c.digest')}
+    )
+    union
+    select u.repository_id, c.digest
+    from unheard u join inventory.manifest_children c on c.manifest_digest = u.digest
+    where ${isManifestType(sql`c.media_type`)} and ${isUnheardOf('u.repository_id', 'c.digest')}
+  ), used as materialized (
+    select m.repository_id, m.digest, true as live from inventory.repository_manifests m
+    where m.live and ${within('m.repository_id', range)}
+    union all
+    select u.repository_id, u.digest, false from unheard u
+  ), unknown as materialized (
+    select u.repository_id, count(*) as manifests,
+      count(*) filter (where m.media_type is null or ${isIndexType(sql`m.media_type`)}) as indexes
+    from used u left join inventory.manifests m on m.digest = u.digest
+    where m.contents_known is not true
+    group by u.repository_id
+  )`
+
+/** What used manifests have. `offset 0` keeps PostgreSQL from reading the blobs of all manifests for each part. */
+export const heldIn = (range: Range): Ctes =>
+  isWhole(range)
+    ? sql`
+      select m.repository_id, m.digest as manifest_digest, m.live, p.digest, p.listed
+      from used m
+        join (
+          select manifest_digest, digest, false as listed from inventory.manifest_blobs
+          union all select manifest_digest, digest, true from inventory.manifest_children
+        ) p on p.manifest_digest = m.digest`
+    : sql`
+      select m.repository_id, m.digest as manifest_digest, m.live, p.digest, p.listed
+      from used m
+        join lateral (
+          select digest, false as listed from inventory.manifest_blobs where manifest_digest = m.digest
+          union all select digest, true from inventory.manifest_children where manifest_digest = m.digest
+          offset 0
+        ) p on true`
+
+/** A push may take so long, from its first blob to its manifest, and another push may use its blobs until then. */
+const LONGEST_PUSH = sql`interval '24 hours'`
+
+/**
+ * `found_orphans`: live blobs that no used manifest of their repository has, where all used manifests are known. A client
+ * uploads or mounts what the repository lacks, so that no manifest from before the first event has a blob of which that is known. `undecided`:
+ * how many blobs are left out because an unknown manifest may have them.
+ */
+export const orphans = (at: Date): Ctes => sql`
+  loose as materialized (
+    select b.repository_id, b.digest, coalesce(b.size, 0) as size, b.manifest_at, b.implied, ${blobUsedAt} as used_at,
+      coalesce(b.pushed_at, b.mounted_at, b.confirmed_at) is not null
+        and not exists (select from unknown u where u.repository_id = b.repository_id) as is_decided,
+      coalesce(${blobUsedAt}, b.first_seen_at, '-infinity') <= ${at}::timestamptz - ${LONGEST_PUSH} as is_old
+    from blobs b
+    where b.live and not exists (select from held h where h.repository_id = b.repository_id and h.digest = b.digest)
+  ), found_orphans as materialized (
+    select repository_id, digest, size, manifest_at, implied, used_at from loose where is_decided and is_old
+  ), undecided as materialized (
+    select repository_id, count(*) as blobs from loose where not is_decided group by repository_id
+  )`
+
+/**
+ * `found_missing`: what live manifests need and their repository lost. Nothing says whether a manifest or a blob was deleted:
+ * what an index lists is a blob only if it was seen as one, as in the caches of BuildKit. An index lacks what its manifests lack;
+ * of several ways from an index to a part, the first counts.
+ */
+export const missingParts = (range: Range): Ctes => sql`
+  lacking (repository_id, manifest_digest, digest, part, through) as (
+    (
+      select h.repository_id, h.manifest_digest, h.digest, 'blob' as part, null::text collate "C" as through
+      from blobs b join held h on h.repository_id = b.repository_id and h.digest = b.digest
+      where not b.live and h.live and (b.seen_at is not null or not h.listed)
+      union all
+      select i.repository_id, i.digest, c.digest, 'manifest', null
+      from inventory.repository_manifests gone
+        join inventory.manifest_children c on c.digest = gone.digest
+        join inventory.repository_manifests i
+          on i.repository_id = gone.repository_id and i.digest = c.manifest_digest and i.live
+      where not gone.live and ${within('gone.repository_id', range)} and ${isManifestType(sql`c.media_type`)}
+    )
+    union
+    select l.repository_id, c.manifest_digest, l.digest, l.part, c.digest
+    from lacking l
+      join inventory.manifest_children c on c.digest = l.manifest_digest
+      join inventory.repository_manifests i
+        on i.repository_id = l.repository_id and i.digest = c.manifest_digest and i.live
+  ), found_missing as materialized (
+    select repository_id, manifest_digest, digest, min(part collate "C") as part,
+      case when bool_and(through is not null) then min(through) end as through
+    from lacking
+    group by repository_id, manifest_digest, digest
+  )`

@@ -1,0 +1,33 @@
+import type { PendingRequest } from '../record/pending.js'
+import { createByAsker, type Asker } from './by-asker.js'
+import type { KeptChain } from './chains.js'
+import type { Chains } from './fold-batch.js'
+
+/** Whose chains requests need that are not in memory yet. */
+export const askersOf = (requests: readonly PendingRequest[], chains: Chains): Asker[] => {
+  const askers = createByAsker<Asker>()
+  const add = (asker: Asker): void => {
+    if (!chains.get(asker)) askers.set(asker, asker)
+  }
+  for (const request of requests) {
+    add(request)
+    const { repository, previous } = request
+    if (previous !== undefined) add({ repository, origin: previous })
+  }
+  return askers.values()
+}
+
+/** The manifests that requests are for. */
+export const askedIn = (requests: readonly PendingRequest[]): string[] =>
+  requests.flatMap(({ object, digest }) => (object === 'manifest' && digest !== undefined ? [digest] : []))
+
+/** The manifests that were requested by what is open. */
+export const openIn = (chains: readonly KeptChain[]): string[] =>
+  chains.flatMap(({ chain }) => [
+    ...chain.open.flatMap(({ digest, named, fetched }) => [
+      ...(digest === undefined ? [] : [digest]),
+      ...named,
+      ...fetched,
+    ]),
+    ...chain.artifacts.flatMap(({ digest }) => digest ?? []),
+  ])

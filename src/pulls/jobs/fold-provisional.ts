@@ -1,0 +1,206 @@
+import { setImmediate } from 'node:timers/promises'
+import { sql, type Kysely } from 'kysely'
+import { microsOf, type Micros } from '../../events/calendar.js'
+import { isConflict, type Database, type Sql } from '../../storage/database.js'
+import type { Outcome } from '../fold/outcome.js'
+import type { Windows } from '../fold/windows.js'
+import type { PendingRequest } from '../record/pending.js'
+import { askedIn, askersOf, openIn } from './asked-in.js'
+import { createByAsker } from './by-asker.js'
+import { loadChains } from './chains.js'
+import { foldBatch, type Chains } from './fold-batch.js'
+import { createManifests } from './known-manifests.js'
+import { readNewRequests } from './new-requests.js'
+import { saveOutcomes } from './outcomes.js'
+import { clearProvisional, hasProvisionalWork, lockRun, setShown, takeRun, type HeldRun } from './provisional-run.js'
+import { createShare } from './share.js'
+import { createTellsOfBlobs, type TellsOfBlobs } from './tells-of-blobs.js'
+
+type Needs = {
+  database: Database
+  windows: Windows
+  now: () => Date
+  /** The name of this process among all on the database. */
+  holder: string
+  sizes?: ProvisionalSizes
+}
+
+export type ProvisionalSizes = {
+  /** Requests of one transaction: the embedded database does nothing else meanwhile. */
+  batch: number
+  /** Requests of one run, in all and of one registry. */
+  run: number
+  registry: number
+  /** Requests that are folded and not settled: what the process remembers grows with them. */
+  unsettled: number
+}
+
+const SIZES: Record<Database['engine'], ProvisionalSizes> = {
+  postgresql: { batch: 1_000, run: 20_000, registry: 10_000, unsettled: 100_000 },
+  pglite: { batch: 100, run: 2_000, registry: 1_000, unsettled: 20_000 },
+}
+
+/** What the process remembers of a registry. */
+type Remembered = {
+  chains: Chains
+  showsBlobs: TellsOfBlobs
+  /** How many requests each run folded, and the last one of them. */
+  folded: { last: Micros; count: number }[]
+}
+
+type State = { epoch: string; registries: Map<string, Remembered>; isCleared: boolean }
+
+type Mark = { registry: string; foldedTo: Micros; blobsAt: Micros | undefined }
+
+/**
+ * Folds requests that are pending into `provisional.outcomes`, on top of what the fold keeps and without changing it, so that they
+ * are shown until they are settled. Each request is folded once, soon after it arrived; the numbers are approximate, as requests
+ * that arrive later may belong before. One process at a time does it, and remembers what is open.
+ * @returns a function that folds what is new. It throws what the database throws; the next call begins with nothing remembered.
+ */
+export const createProvisionalFold = (needs: Needs): (() => Promise<void>) => {
+  const { database, holder } = needs
+  let state: State | undefined
+  return async () => {
+    if (!(await hasProvisionalWork(database.jobs, microsOf(needs.now())))) return
+    const run = await takeRun(database.jobs, holder)
+    if (!run) {
+      state = undefined
+      return
+    }
+    const isGoingOn = state?.epoch === run.epoch
+    const remembered: State = isGoingOn && state ? state : { epoch: run.epoch, registries: new Map(), isCleared: false }
+    state = undefined
+    try {
+      if (await foldNew(needs, run, remembered)) state = remembered
+    } catch (error) {
+      // An erasure or another process came between: the next run begins anew.
+      if (!isConflict(error)) throw error
+    }
+  }
+}
+
+/** @returns false if the run is not held any more. */
+const foldNew = async (needs: Needs, run: HeldRun, state: State): Promise<boolean> => {
+  const { database, now, sizes = SIZES[database.engine] } = needs
+  const inTransaction = transactionsOf(database.jobs)
+  const unsettled = await forgetSettled(database.jobs, state)
+  const most = Math.max(0, Math.min(sizes.run, sizes.unsettled - unsettled))
+  const isFirst = !state.isCleared
+  const found = await inTransaction(async (tx) => {
+    if (!(await lockRun(tx, run))) return undefined
+    if (isFirst) await clearProvisional(tx)
+    else await deleteSettled(tx)
+    return readNewRequests(tx, {
+      shown: isFirst ? undefined : run.shown,
+      until: microsOf(now()),
+      most,
+      mostOfRegistry: sizes.registry,
+    })
+  })
+  if (!found) return false
+  state.isCleared = true
+  await addRegistries(database.jobs, [...found.requests.keys()])
+  for (const [registry, requests] of found.requests) {
+    for (let from = 0; from < requests.length; from += sizes.batch) {
+      const batch = requests.slice(from, from + sizes.batch)
+      const isHeld = await inTransaction(
+        async (tx) => (await lockRun(tx, run)) && foldSome(tx, { ...needs, registry, batch, state }),
+      )
+      if (!isHeld) return false
+      // Whoever waits for the database has a turn.
+      await setImmediate()
+    }
+  }
+  await setShown(database.jobs, run, found.shown)
+  return true
+}
+
+/** All of a transaction sees one moment: chains are as far as the fold is. */
+const transactionsOf =
+  (db: Kysely<unknown>) =>
+  async <T>(work: (tx: Sql) => Promise<T>): Promise<T> =>
+    db.transaction().setIsolationLevel('repeatable read').execute(work)
+
+type Some = Pick<Needs, 'windows'> & { registry: string; batch: readonly PendingRequest[]; state: State }
+
+const foldSome = async (tx: Sql, { windows, registry, batch, state }: Some): Promise<true> => {
+  const [mark] = await marksOf(tx, [registry])
+  const { foldedTo = -Infinity, blobsAt } = mark ?? {}
+  const requests = batch.filter(({ at }) => at > foldedTo)
+  if (requests.length === 0) return true
+  const known = state.registries.get(registry)
+  const remembered = known ?? {
+    chains: createByAsker(),
+    showsBlobs: createTellsOfBlobs(registry, blobsAt),
+    folded: [],
+  }
+  state.registries.set(registry, remembered)
+  const { chains, showsBlobs } = remembered
+  const manifests = createManifests()
+  const loaded = await loadChains(tx, registry, { wanted: askersOf(requests, chains), share: createShare() })
+  for (const kept of loaded) chains.set(kept.chain.place, kept)
+  const its = askersOf(requests, createByAsker()).flatMap((asker) => chains.get(asker) ?? [])
+  await manifests.learn(tx, [...askedIn(requests), ...openIn(its)])
+  const outcomes = foldBatch({ requests, chains }, { contentsOf: manifests.contentsOf, windows })
+  await showsBlobs.learn(tx, requests, 'provisional.outcomes')
+  await saveOutcomes(
+    tx,
+    outcomes,
+    { showsBlobs: showsBlobs.at, platforms: manifests.platforms },
+    { table: 'provisional.outcomes', lastAt: lastOf },
+  )
+  remembered.folded.push({ last: Math.max(...requests.map(({ at }) => at)), count: requests.length })
+  return true
+}
+
+/** The last request that an outcome has taken. */
+const lastOf = (outcome: Outcome): Micros => ('active' in outcome ? (outcome.active as Micros) : outcome.at)
+
+/** Forgets chains of which the fold has all. @returns how many requests are not settled. */
+const forgetSettled = async (db: Sql, { registries }: State): Promise<number> => {
+  let unsettled = 0
+  for (const { registry, foldedTo } of await marksOf(db, [...registries.keys()])) {
+    const remembered = registries.get(registry)
+    if (!remembered) continue
+    const { chains } = remembered
+    const kept: Chains = createByAsker()
+    for (const one of chains.values()) if ((one.chain.heard ?? -Infinity) > foldedTo) kept.set(one.chain.place, one)
+    remembered.chains = kept
+    remembered.folded = remembered.folded.filter(({ last }) => last > foldedTo)
+    for (const { count } of remembered.folded) unsettled += count
+    if (kept.size() === 0 && remembered.folded.length === 0) registries.delete(registry)
+  }
+  return unsettled
+}
+
+/** Rows of which the fold has all requests are shown no more. */
+const deleteSettled = async (tx: Sql): Promise<void> => {
+  await sql`
+    delete from provisional.outcomes p using pulls.registries r where r.registry = p.registry and r.folded_to >= p.last_at
+  `.execute(tx)
+  await sql`
+    delete from provisional.hidden h using pulls.registries r where r.registry = h.registry and r.folded_to >= h.to_at
+  `.execute(tx)
+}
+
+const addRegistries = async (db: Sql, registries: readonly string[]): Promise<void> => {
+  if (registries.length === 0) return
+  await sql`
+    insert into pulls.registries (registry) select unnest(${registries}::text[]) on conflict do nothing
+  `.execute(db)
+}
+
+const marksOf = async (db: Sql, registries: readonly string[]): Promise<Mark[]> => {
+  if (registries.length === 0) return []
+  const { rows } = await sql<{ registry: string; foldedTo: string | null; blobsAt: string | null }>`
+    select registry, (extract(epoch from nullif(folded_to, '-infinity')) * 1000000)::bigint::text as "foldedTo",
+      (extract(epoch from blobs_at) * 1000000)::bigint::text as "blobsAt"
+    from pulls.registries where registry = any(${registries}::text[])
+  `.execute(db)
+  return rows.map(({ registry, foldedTo, blobsAt }) => ({
+    registry,
+    foldedTo: foldedTo === null ? -Infinity : Number(foldedTo),
+    blobsAt: blobsAt === null ? undefined : Number(blobsAt),
+  }))
+}

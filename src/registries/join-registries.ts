@@ -1,0 +1,104 @@
+import { sql } from 'kysely'
+import type { Database } from '../storage/database.js'
+import type { Learned } from './learned.js'
+import type { Learnings } from './learned-tables.js'
+import type { RegistryIdentity } from './registry-identity.js'
+
+/** Registries cannot be joined so. The message says why, and what to do. */
+export class JoinRefused extends Error {}
+
+export type Join = { from: string; into: string; dryRun: boolean }
+
+/** What a join does, or would do. */
+export type JoinReport = Join & {
+  /** Names under which the first was heard, all aliases of the second from now on. */
+  hosts: string[]
+  processes: number
+  /** Repositories whose data moves, and those of them that both registries have. */
+  repositories: number
+  inBoth: number
+}
+
+type JoinDeps = { database: Database; identity: RegistryIdentity }
+
+/**
+ * Makes a registry an alias of another: its hosts and processes belong to the other from now on, and what was recorded of it
+ * moves behind that. It cannot be undone.
+ * @throws JoinRefused
+ */
+export const joinRegistries = async ({ database, identity }: JoinDeps, join: Join): Promise<JoinReport> => {
+  if (identity.mode === 'host') {
+    throw new JoinRefused(
+      `registry_identity is host: name the alias in the configuration, as registries: { ${join.into}: [${join.from}] }`,
+    )
+  }
+  await identity.refresh()
+  const { nameOf } = identity.registries
+  const [from, into] = [nameOf(join.from.toLowerCase()), nameOf(join.into.toLowerCase())]
+  for (const name of [from, into]) await checkKnown(database, identity, name)
+  check(identity, { from, into, given: join.from.toLowerCase() })
+  const counted = await countRepositories(database, from, into)
+  const learnings = joined(identity.learned(), from, into)
+  if (!join.dryRun) await identity.change((current) => joined(current, from, into))
+  return {
+    from,
+    into,
+    dryRun: join.dryRun,
+    hosts: [...learnings.hosts.keys()].sort(),
+    processes: learnings.processes.size,
+    ...counted,
+  }
+}
+
+const check = (
+  { configured }: RegistryIdentity,
+  { from, into, given }: { from: string; into: string; given: string },
+): void => {
+  if (from === into) throw new JoinRefused(`${given} and ${into} are one registry already`)
+  if (configured.configuredName(from) !== undefined) {
+    const other = configured.configuredName(into) === undefined ? `, or join ${into} into ${from}` : ''
+    throw new JoinRefused(
+      `the configuration names ${from}, and decides: name it there as an alias, as registries: { ${into}: [${from}] }${other}`,
+    )
+  }
+  if (from !== given) {
+    throw new JoinRefused(`${given} is a host of the registry ${from}: join ${from}, with all its hosts, into ${into}`)
+  }
+}
+
+/** Whether anything was ever recorded under a name, learned of it, or configured. */
+const checkKnown = async ({ sql: db }: Database, identity: RegistryIdentity, name: string): Promise<void> => {
+  if (identity.learned().exists(name) || identity.configured.configuredName(name) !== undefined) return
+  const { rows } = await sql<{ isKnown: boolean }>`
+    select exists (select from receptions where registry = ${name})
+      or exists (select from inventory.repositories where registry = ${name})
+      or exists (select from repositories where registry = ${name})
+      or exists (select from pulls.registries where registry = ${name}) as "isKnown"
+  `.execute(db)
+  if (rows[0]?.isKnown === true) return
+  throw new JoinRefused(`${name} is no registry that was ever heard; "tallyman registries" lists those that were`)
+}
+
+const joined = (learned: Learned, from: string, into: string): Learnings => {
+  const isFrom = (key: string): boolean => learned.nameOf(key) === from
+  const hosts = new Map([[from, into]])
+  const processes = new Map<string, string>()
+  for (const key of learned.keys()) if (isFrom(key)) hosts.set(key, into)
+  for (const [host, key] of learned.hosts) if (isFrom(key)) hosts.set(host, into)
+  for (const [instance, key] of learned.processes) if (isFrom(key)) processes.set(instance, into)
+  return { hosts, processes }
+}
+
+const countRepositories = async (
+  { sql: db }: Database,
+  from: string,
+  into: string,
+): Promise<Pick<JoinReport, 'repositories' | 'inBoth'>> => {
+  const { rows } = await sql<{ repositories: string; in_both: string }>`
+    select count(*) as repositories, count(*) filter (where exists (
+      select from inventory.repositories o where o.registry = ${into} and o.name = r.name
+    )) as in_both
+    from inventory.repositories r where r.registry = ${from}
+  `.execute(db)
+  return { repositories: Number(rows[0]?.repositories ?? 0), inBoth: Number(rows[0]?.in_both ?? 0) }
+}

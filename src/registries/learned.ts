@@ -1,0 +1,114 @@
+import type { ConfiguredRegistries } from '../inventory/registry/registries.js'
+
+export type Configured = Pick<ConfiguredRegistries, 'configuredName'>
+
+/** Hosts learned of all registries together, of one registry, and processes: senders are hostile, and tables do not grow for ever. */
+export const MOST_HOSTS = 10_000
+export const MOST_HOSTS_OF_REGISTRY = 1_000
+export const MOST_PROCESSES = 10_000
+
+/**
+ * What was learned about registries: a copy of the tables registry_hosts and registry_processes, seen through the configuration.
+ * A registry is learned under a *key*, mostly the first host heard of it; its *name* is what the configuration makes of the key.
+ */
+export type Learned = {
+  readonly hosts: ReadonlyMap<string, string>
+  readonly processes: ReadonlyMap<string, string>
+  setHost: (host: string, key: string) => void
+  setProcess: (instance: string, key: string) => void
+  /** The key, or the name, of the registry that a host belongs to: the configuration's word first. */
+  ownerOf: (host: string) => string | undefined
+  /** The name of the registry with a key. */
+  nameOf: (key: string) => string
+  /** Whether a host or process was learned of a registry of this name. */
+  exists: (name: string) => boolean
+  /** Whether the configuration contains neither the key nor one of the hosts that were learned of it. */
+  isUnnamed: (key: string) => boolean
+  hasRoomForHost: (key: string) => boolean
+  keys: () => Iterable<string>
+  /** The same with some hosts and processes more, or changed; seen through the configuration as it is now. */
+  with: (changed: Pick<Learned, 'hosts' | 'processes'>) => Learned
+}
+
+/** What is known of one registry. */
+type Known = {
+  hosts: number
+  processes: number
+  /** The names that the configuration gives to its hosts, and to how many of them. */
+  configured: Map<string, number>
+}
+
+export const createLearned = (configured: Configured): Learned => {
+  const hosts = new Map<string, string>()
+  const processes = new Map<string, string>()
+  const registries = new Map<string, Known>()
+  let names: ReadonlySet<string> | undefined
+
+  const knownOf = (key: string): Known => {
+    let known = registries.get(key)
+    if (!known) registries.set(key, (known = { hosts: 0, processes: 0, configured: new Map() }))
+    return known
+  }
+  const count = (key: string, what: 'hosts' | 'processes', change: 1 | -1): void => {
+    names = undefined
+    const known = knownOf(key)
+    known[what] += change
+    if (known.hosts + known.processes === 0) registries.delete(key)
+  }
+  const countName = (host: string, key: string, change: 1 | -1): void => {
+    const name = configured.configuredName(host)
+    if (name === undefined) return
+    const { configured: given } = knownOf(key)
+    given.set(name, (given.get(name) ?? 0) + change)
+    if (given.get(name) === 0) given.delete(name)
+  }
+  const setHost = (host: string, key: string): void => {
+    const previous = hosts.get(host)
+    if (previous === key) return
+    if (previous !== undefined) {
+      countName(host, previous, -1)
+      count(previous, 'hosts', -1)
+    }
+    hosts.set(host, key)
+    count(key, 'hosts', 1)
+    countName(host, key, 1)
+  }
+  const setProcess = (instance: string, key: string): void => {
+    const previous = processes.get(instance)
+    if (previous === key) return
+    if (previous !== undefined) count(previous, 'processes', -1)
+    processes.set(instance, key)
+    count(key, 'processes', 1)
+  }
+  const nameOf = (key: string): string => {
+    const own = configured.configuredName(key)
+    if (own !== undefined) return own
+    const given = registries.get(key)?.configured
+    // Where the configuration gives the hosts of one registry to several, the key stays.
+    const [name = key] = given?.size === 1 ? given.keys() : []
+    return name
+  }
+
+  const learned: Learned = {
+    hosts,
+    processes,
+    setHost,
+    setProcess,
+    ownerOf: (host) => configured.configuredName(host) ?? hosts.get(host) ?? (registries.has(host) ? host : undefined),
+    nameOf,
+    exists: (name) => (names ??= new Set([...registries.keys()].map(nameOf))).has(name),
+    isUnnamed: (key) =>
+      configured.configuredName(key) === undefined && (registries.get(key)?.configured.size ?? 0) === 0,
+    hasRoomForHost: (key) => hosts.size < MOST_HOSTS && (registries.get(key)?.hosts ?? 0) < MOST_HOSTS_OF_REGISTRY,
+    keys: () => registries.keys(),
+    with: (changed) => {
+      const other = createLearned(configured)
+      for (const from of [learned, changed]) {
+        for (const [host, key] of from.hosts) other.setHost(host, key)
+        for (const [instance, key] of from.processes) other.setProcess(instance, key)
+      }
+      return other
+    },
+  }
+  return learned
+}

@@ -1,0 +1,92 @@
+import { sql } from 'kysely'
+import type { Database } from '../storage/database.js'
+import type { RegistryIdentity } from './registry-identity.js'
+
+/** What says which registry an event is of. */
+export type IdentifiedBy = 'token' | 'process' | 'configuration' | 'host'
+
+/** A registry, and how Tallyman knows it. Times are when events arrived. */
+export type RegistrySummary = {
+  name: string
+  identifiedBy: IdentifiedBy
+  /** Hosts under which clients reach it, its name among them if it was heard; at most 100. */
+  hosts: string[]
+  hostCount: number
+  /** Processes heard in the last 90 days: each start of a registry is one. */
+  processes: number
+  /** Deliveries, repeated ones too. */
+  events: number
+  firstHeardAt: Date | null
+  lastHeardAt: Date | null
+}
+
+type ListDeps = {
+  database: Database
+  identity: RegistryIdentity
+  /** The names that notification tokens have. */
+  tokenNames: readonly string[]
+}
+
+const MOST_HOSTS_SHOWN = 100
+const MOST_RECEPTIONS = 1_000
+
+/** All registries that were heard or that the configuration names, the one heard last first. */
+export const listRegistries = async ({ database, identity, tokenNames }: ListDeps): Promise<RegistrySummary[]> => {
+  await identity.refresh()
+  const { registries, configured } = identity
+  const ofTokens = new Set(tokenNames.map(configured.nameOf))
+  const found = new Map<string, Gathered>()
+  const summaryOf = (key: string): Gathered => {
+    const name = registries.nameOf(key)
+    let summary = found.get(name)
+    if (!summary) {
+      const isConfigured = configured.configuredName(name) !== undefined
+      const identifiedBy = ofTokens.has(name) ? 'token' : isConfigured ? 'configuration' : 'host'
+      const nothing = { processes: 0, events: 0, firstHeardAt: null, lastHeardAt: null }
+      summary = { name, identifiedBy, all: new Set(), ...nothing }
+      found.set(name, summary)
+    }
+    return summary
+  }
+
+  for (const { name, aliases } of registries.list())
+    for (const host of [name, ...aliases]) summaryOf(name).all.add(host)
+  for (const name of ofTokens) summaryOf(name)
+  for (const row of await readKnown(database)) {
+    const summary = summaryOf(row.key)
+    if (row.host !== null) summary.all.add(row.host)
+    summary.processes += row.processes
+    if (row.processes > 0 && summary.identifiedBy !== 'token') summary.identifiedBy = 'process'
+    summary.events += Number(row.events)
+    summary.firstHeardAt = earlier(summary.firstHeardAt, row.first)
+    summary.lastHeardAt = later(summary.lastHeardAt, row.last)
+  }
+  return [...found.values()]
+    .map(({ all, ...summary }) => ({
+      ...summary,
+      hosts: [...all].sort().slice(0, MOST_HOSTS_SHOWN),
+      hostCount: all.size,
+    }))
+    .sort((a, b) => (b.lastHeardAt?.getTime() ?? 0) - (a.lastHeardAt?.getTime() ?? 0) || (a.name < b.name ? -1 : 1))
+}
+
+type Gathered = Omit<RegistrySummary, 'hosts' | 'hostCount'> & { all: Set<string> }
+
+type KnownRow = { key: string; host: string | null; processes: number; events: string; first: Date | null; last: Date }
+
+const readKnown = async ({ sql: db }: Database): Promise<KnownRow[]> => {
+  const { rows } = await sql<KnownRow>`
+    select registry as key, host, 0 as processes, 0::bigint as events, first_heard_at as first, last_heard_at as last
+    from registry_hosts
+    union all
+    select registry, null, count(*)::int, 0, min(first_heard_at), max(last_heard_at)
+    from registry_processes group by registry
+    union all
+    (select registry, null, 0, events, null, last_received_at from receptions
+      order by last_received_at desc limit ${MOST_RECEPTIONS})
+  `.execute(db)
+  return rows
+}
+
+const earlier = (a: Date | null, b: Date | null): Date | null => (a && b ? (a < b ? a : b) : (a ?? b))
+const later = (a: Date | null, b: Date | null): Date | null => (a && b ? (a > b ? a : b) : (a ?? b))

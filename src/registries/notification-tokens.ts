@@ -1,0 +1,59 @@
+import { isHost } from '../events/reference.js'
+
+/** A token that opens the webhook. */
+export type NotificationToken = {
+  token: string
+  /** The registry that has it, if the operator named one: all that comes with the token is of this registry. */
+  registry?: string
+}
+
+/** The setting cannot be used. The message contains no token. */
+export class NotificationTokensError extends Error {}
+
+/**
+ * Reads the setting `notification_tokens`: tokens separated by commas, a list of tokens, or a map of names of registries, each to
+ * its token or its tokens; in the environment as JSON. Names compare without case.
+ * @throws NotificationTokensError
+ */
+export const readNotificationTokens = (value: unknown): NotificationToken[] => {
+  const given = typeof value === 'string' && value.trimStart().startsWith('{') ? parse(value) : value
+  const tokens = isMap(given) ? Object.entries(given).flatMap(namedTokens) : tokensIn(given).map((token) => ({ token }))
+  const seen = new Map<string, string | undefined>()
+  for (const { token, registry } of tokens as NotificationToken[]) {
+    if (seen.has(token) && seen.get(token) !== registry) {
+      throw new NotificationTokensError(`${seen.get(token) ?? ''} and ${registry ?? ''} have the same token`)
+    }
+    seen.set(token, registry)
+  }
+  return tokens
+}
+
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new NotificationTokensError('begins with { and is not JSON, as {"registry.example.com": "tm…"}')
+  }
+}
+
+const namedTokens = ([given, value]: [string, unknown]): NotificationToken[] => {
+  const registry = given.toLowerCase()
+  if (!isHost(registry)) {
+    throw new NotificationTokensError('a name in the map is not the name of a host, as registry.example.com:5000')
+  }
+  const tokens = tokensIn(value)
+  if (tokens.length === 0) throw new NotificationTokensError(`${registry} has no token`)
+  return tokens.map((token) => ({ token, registry }))
+}
+
+const tokensIn = (value: unknown): string[] => {
+  const list: unknown[] = Array.isArray(value) ? value : typeof value === 'string' ? value.split(',') : [value]
+  const tokens = list.map((token) => (typeof token === 'number' ? String(token) : token))
+  if (!tokens.every((token) => typeof token === 'string')) {
+    throw new NotificationTokensError('expected tokens, or a map of names of registries, each to its token')
+  }
+  return tokens.map((token) => token.trim()).filter((token) => token !== '')
+}
+
+const isMap = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,0 +1,202 @@
+import { sql } from 'kysely'
+import { UNKNOWN_REGISTRY, type RegistryEvent, type ReportedEvent, type Sender } from '../events/registry-event.js'
+import type { UnreadableEvent } from '../events/registry-event.js'
+import type { ConfiguredRegistries, Registries } from '../inventory/registry/registries.js'
+import type { Database } from '../storage/database.js'
+import { createHeardSenders, forgetSenders, type HeardSenders } from './heard-senders.js'
+import { learnFrom, learnsSomething } from './learn-senders.js'
+import { createLearned, type Learned } from './learned.js'
+import { lockLearned, readLearned, writeLearned, type Learnings } from './learned-tables.js'
+import { oneAtATime } from './one-at-a-time.js'
+import { placeSender } from './place-sender.js'
+
+/** What decides which registry an event without a named token is of: the registry process, or the host alone. */
+type IdentityMode = 'host' | 'process'
+
+/** The mode in force, and why it is. */
+export type Identity = { mode: IdentityMode; because: 'setting' | 'new installation' | 'existing installation' }
+
+/** Which registry a sender is. */
+export type RegistryIdentity = Identity & {
+  /**
+   * Gives each event its registry: the one that the notification token names, else that of its process, else that of its host.
+   * Synchronous if all senders are known; a sender that is new is learned in SQL first.
+   * @throws what the database throws; then no event may count as stored.
+   */
+  resolve: (events: readonly Incoming[], named?: string) => Resolved[] | Promise<Resolved[]>
+  /** The registries of the configuration, with what was learned about their hosts. */
+  registries: Registries & { reload: () => void }
+  /** The registries of the configuration alone. */
+  configured: ConfiguredRegistries
+  /** What was learned, as far as this process knows. */
+  learned: () => Learned
+  /** Changes what was learned, across all processes. @param decide what to store, by all that is known. */
+  change: (decide: (current: Learned) => Learnings) => Promise<void>
+  /** Takes over what other processes have learned and joined. */
+  refresh: () => Promise<void>
+  /** Writes down when senders were heard, and conflicts. */
+  flush: HeardSenders['flush']
+  /** Expires processes that have not been heard for 90 days, and conflicts after 30. Hosts stay, as data was recorded under them. */
+  forget: () => Promise<void>
+}
+
+type Incoming = ReportedEvent | UnreadableEvent
+type Resolved = RegistryEvent | UnreadableEvent
+
+type IdentityDeps = {
+  database: Database
+  configured: ConfiguredRegistries
+  /** The setting; without it, installations that had data before the setting existed stay with the host. */
+  setting?: IdentityMode | undefined
+  now: () => Date
+}
+
+/** Reads what was learned, and decides the mode. */
+export const createRegistryIdentity = async ({
+  database,
+  configured,
+  setting,
+  now,
+}: IdentityDeps): Promise<RegistryIdentity> => {
+  const identity = await identityIn(database, setting)
+  const senders = createHeardSenders(database, now)
+  let learned = createLearned(configured)
+  let revision = 0
+
+  /** Takes over changes that follow a revision which this process has seen. Applied twice, they change nothing. */
+  const take = (changes: Learnings, changed: number): void => {
+    // What this process has learned meanwhile is newer.
+    if (changed <= revision) return
+    learned = learned.with(changes)
+    revision = changed
+  }
+  const refresh = async (): Promise<void> => {
+    if (identity.mode === 'host') return
+    const changes = await readLearned(database.sql, revision)
+    take(changes, changes.revision)
+  }
+
+  /** Changes what was learned in one transaction, in which no other process changes it. */
+  const change = async (decide: (current: Learned) => Learnings): Promise<void> => {
+    const changes = await database.transaction(async (tx) => {
+      await lockLearned(tx)
+      const read = await readLearned(tx, revision)
+      const learnings = decide(learned.with(read))
+      if (learnings.hosts.size + learnings.processes.size === 0) return read
+      await writeLearned(tx, learnings, { revision: read.revision + 1, now: now() })
+      return {
+        hosts: new Map([...read.hosts, ...learnings.hosts]),
+        processes: new Map([...read.processes, ...learnings.processes]),
+        revision: read.revision + 1,
+      }
+    })
+    take(changes, changes.revision)
+  }
+  const learn = async (senders: readonly Sender[]): Promise<void> => {
+    const unknown = senders.filter(isNew)
+    if (unknown.length > 0) await change((current) => learnFrom(current, unknown))
+  }
+  const learnTogether = oneAtATime(learn)
+  const isNew = (sender: Sender): boolean => learnsSomething(placeSender(learned, sender))
+
+  const assign = (events: readonly Incoming[]): Resolved[] => {
+    const place = rememberingLast((sender) => {
+      senders.heard(sender)
+      const { key, conflict } = placeSender(learned, sender)
+      return { registry: learned.nameOf(key), conflict }
+    })
+    for (const event of events) {
+      if ('unreadable' in event) continue
+      const { registry, conflict } = place(event)
+      const resolved = event as RegistryEvent
+      resolved.registry = registry
+      if (conflict !== undefined) senders.inConflict({ registry, other: conflict, host: event.host ?? '' }, 1)
+    }
+    return events as Resolved[]
+  }
+
+  const byProcess = (events: readonly Incoming[]): Resolved[] | Promise<Resolved[]> => {
+    const isNewSender = rememberingLast(isNew)
+    const unknown = events.filter((event): event is ReportedEvent => !('unreadable' in event) && isNewSender(event))
+    return unknown.length === 0 ? assign(events) : learnTogether(unknown).then(() => assign(events))
+  }
+
+  const nameOf =
+    identity.mode === 'host' ? configured.nameOf : (host: string) => learned.nameOf(learned.ownerOf(host) ?? host)
+
+  return {
+    ...identity,
+    resolve: (events, named) => {
+      if (named !== undefined) return withRegistry(events, () => configured.nameOf(named))
+      if (identity.mode === 'host') return resolveByHost(events, configured.nameOf)
+      return byProcess(events)
+    },
+    registries: {
+      nameOf,
+      list: configured.list,
+      aliases: () => (identity.mode === 'host' ? configured.aliases() : aliasesOf(learned, configured)),
+      reload: () => {
+        configured.reload()
+        learned = learned.with(NOTHING)
+      },
+    },
+    configured,
+    learned: () => learned,
+    change,
+    refresh,
+    flush: senders.flush,
+    forget: async () => {
+      if (!(await forgetSenders(database, now()))) return
+      // The copy is made again, as it does not see what was deleted.
+      const all = await readLearned(database.sql, 0)
+      if (all.revision < revision) return
+      learned = createLearned(configured).with(all)
+      revision = all.revision
+    },
+  }
+}
+
+/** Gives each event the registry of its host alone. */
+export const resolveByHost = (events: readonly Incoming[], nameOf: (host: string) => string): Resolved[] =>
+  withRegistry(events, ({ host }) => nameOf(host ?? UNKNOWN_REGISTRY))
+
+/** Events are fresh from the parser, so they become what they lack instead of being copied. */
+const withRegistry = (events: readonly Incoming[], registryOf: (sender: Sender) => string): Resolved[] => {
+  for (const event of events) {
+    if ('unreadable' in event) continue
+    const resolved = event as RegistryEvent
+    resolved.registry = registryOf(event)
+  }
+  return events as Resolved[]
+}
+
+const NOTHING: Learnings = { hosts: new Map(), processes: new Map() }
+
+/** Each name under which data may be recorded that is not the name of its registry, and that name. */
+const aliasesOf = (learned: Learned, configured: ConfiguredRegistries): ReadonlyMap<string, string> => {
+  const aliases = new Map(configured.aliases())
+  const add = (host: string, name: string): void => {
+    if (host !== name) aliases.set(host, name)
+  }
+  for (const [host, key] of learned.hosts) add(host, configured.configuredName(host) ?? learned.nameOf(key))
+  for (const key of learned.keys()) add(key, learned.nameOf(key))
+  return aliases
+}
+
+/** Answers for the same sender as before from memory: most envelopes have one. */
+const rememberingLast = <T>(answer: (sender: Sender) => T): ((sender: Sender) => T) => {
+  let last: { sender: Sender; answer: T } | undefined
+  return (sender) => {
+    if (last && last.sender.host === sender.host && last.sender.instance === sender.instance) return last.answer
+    last = { sender, answer: answer(sender) }
+    return last.answer
+  }
+}
+
+const identityIn = async ({ sql: db }: Database, setting: IdentityMode | undefined): Promise<Identity> => {
+  if (setting !== undefined) return { mode: setting, because: 'setting' }
+  const { rows } = await sql<{ had_data: boolean }>`select had_data from registry_identity`.execute(db)
+  return rows[0]?.had_data === true
+    ? { mode: 'host', because: 'existing installation' }
+    : { mode: 'process', because: 'new installation' }
+}

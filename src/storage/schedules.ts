@@ -1,0 +1,66 @@
+import { sql } from 'kysely'
+import type { Sql } from './database.js'
+
+/** A job whose time must not be missed: it is done once by all processes, late if it must be. */
+export type KeptSchedule = {
+  job: string
+  /** A cron expression. */
+  cron: string
+  /** An IANA time zone. */
+  timeZone: string
+  /** The first time of the schedule after now; undefined if there is none. */
+  next: () => Date | undefined
+}
+
+/**
+ * When a job is due, by SQL: the time stays in the past until the job is done, whatever stops or fails meanwhile. A schedule
+ * that is new begins with its next time; one that was changed replaces a time that is yet to come, and keeps one that has passed.
+ */
+export const dueTime = async (
+  db: Sql,
+  { job, cron, timeZone, next }: KeptSchedule,
+  now: Date,
+): Promise<Date | undefined> => {
+  const at = next()
+  if (!at) return undefined
+  const { rows } = await sql<{ due_at: Date }>`
+    with changed as (
+      insert into schedules as s (job, cron, time_zone, due_at)
+      values (${job}, ${cron}, ${timeZone}, ${at.toISOString()}::timestamptz)
+      on conflict (job) do update set cron = excluded.cron, time_zone = excluded.time_zone, due_at = excluded.due_at
+      where (s.cron, s.time_zone) is distinct from (excluded.cron, excluded.time_zone)
+        and s.due_at > ${now.toISOString()}::timestamptz
+      returning due_at
+    )
+    select due_at from changed
+    union all
+    select due_at from schedules where job = ${job} and not exists (select from changed)
+  `.execute(db)
+  return rows[0]?.due_at
+}
+
+/**
+ * Notes that a job was done for a time, so that the schedule goes on.
+ * @returns whether no other process did before
+ */
+export const completeDue = async (
+  db: Sql,
+  { job, cron, timeZone, next }: KeptSchedule,
+  due: Date,
+): Promise<boolean> => {
+  const { rows } = await sql`
+    update schedules
+    set cron = ${cron}, time_zone = ${timeZone}, due_at = ${next()?.toISOString() ?? 'infinity'}::timestamptz
+    where job = ${job} and due_at = ${due.toISOString()}::timestamptz
+    returning job
+  `.execute(db)
+  return rows.length > 0
+}
+
+/** When a job is due; undefined if that is not known yet. */
+export const readDueTime = async (db: Sql, job: string): Promise<Date | undefined> => {
+  const { rows } = await sql<{ due_at: Date }>`
+    select due_at from schedules where job = ${job} and due_at < 'infinity'
+  `.execute(db)
+  return rows[0]?.due_at
+}

@@ -1,0 +1,76 @@
+import { describe, expect, test } from '@jest/globals'
+import {
+  DIGEST_ALGORITHMS,
+  isReferrerTag,
+  type Digest,
+  type RepositoryPath,
+  type Tag,
+} from '../../../src/events/reference.js'
+import type { Contents } from '../../../src/pulls/fold/contents.js'
+import { createFold } from '../../../src/pulls/fold/fold.js'
+import type { Outcome } from '../../../src/pulls/fold/outcome.js'
+import type { Folded } from '../../../src/pulls/fold/state.js'
+import { WINDOWS } from '../../../src/pulls/fold/windows.js'
+
+const ORAS = 'application/vnd.oci.artifact.manifest.v1+json'
+const HEX = '0123456789abcdef'.repeat(4)
+
+const kindsOf = (requests: readonly Partial<Folded>[], contents: Record<string, Contents> = {}): string[] => {
+  const outcomes: Outcome[] = []
+  const emit = (one: Outcome): void => void outcomes.push(one)
+  const { add, end } = createFold({ contentsOf: (digest) => contents[digest], windows: WINDOWS, emit })
+  for (const [i, request] of requests.entries())
+    add({
+      ...{
+        registry: 'r',
+        repository: 'a' as RepositoryPath,
+        origin: 'o',
+        status: 200,
+        method: 'GET',
+        object: 'manifest',
+      },
+      ...{ id: String(i), at: i, mediaType: 'application/vnd.oci.image.manifest.v1+json' },
+      ...request,
+    })
+  end()
+  return outcomes.sort((a, b) => a.at - b.at).map(({ what }) => what)
+}
+
+describe('referrer tags', () => {
+  test('are of every registered digest algorithm', () => {
+    for (const algorithm of DIGEST_ALGORITHMS.keys())
+      for (const suffix of ['', '.sig', '.att', '.sbom']) {
+        const tag = `${algorithm}-${HEX}${suffix}`
+        expect([tag, isReferrerTag(tag)]).toEqual([tag, true])
+        expect(kindsOf([{ tag: tag as Tag }])).toEqual(['artifact'])
+      }
+  })
+
+  test.each([
+    'sha256',
+    `sha256-${HEX.slice(1)}`,
+    `sha256-${HEX}.imgpkg`,
+    `main-${HEX}`,
+    `sha256-${HEX}0`,
+    'sha512-latest',
+  ])('%s is a tag of an image', (tag) => {
+    expect(isReferrerTag(tag)).toBe(false)
+    expect(kindsOf([{ tag: tag as Tag }])).toEqual(['invocation'])
+  })
+
+  test('make artifacts of what their list lists', () => {
+    const contents = { i: { kind: 'index', children: new Set(['s']) } as const }
+    const requests = [{ tag: `sha512-${HEX}` as Tag, digest: 'i' as Digest }, { digest: 's' as Digest }]
+    expect(kindsOf(requests, contents)).toEqual(['artifact', 'artifact'])
+  })
+})
+
+test('a manifest of the type of artifacts is a pull by its tag, or where it is known to refer to nothing', () => {
+  const digest = 'o' as Digest
+  expect(kindsOf([{ mediaType: ORAS, tag: '1.0' as Tag, digest }])).toEqual(['invocation'])
+  expect(kindsOf([{ mediaType: ORAS, digest }])).toEqual(['artifact'])
+  expect(kindsOf([{ mediaType: ORAS, digest }], { o: { kind: 'image', layers: new Set(['l']) } })).toEqual([
+    'invocation',
+  ])
+  expect(kindsOf([{ mediaType: ORAS, tag: '1.0' as Tag, digest }], { o: { kind: 'artifact' } })).toEqual(['artifact'])
+})

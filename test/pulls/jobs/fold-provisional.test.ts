@@ -1,0 +1,311 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { sql } from 'kysely'
+import { isoTime } from '../../../src/events/calendar.js'
+import type { Digest, RepositoryPath } from '../../../src/events/reference.js'
+import type { RegistryEvent } from '../../../src/events/registry-event.js'
+import { WINDOWS } from '../../../src/pulls/fold/windows.js'
+import { erase } from '../../../src/pulls/jobs/erase.js'
+import { createProvisionalFold, type ProvisionalSizes } from '../../../src/pulls/jobs/fold-provisional.js'
+import { foldPending } from '../../../src/pulls/jobs/fold-pending.js'
+import { moveAliases } from '../../../src/pulls/jobs/move-aliases.js'
+import { askedIn } from '../../../src/pulls/read/asked.js'
+import { askBehaviours } from '../../../src/pulls/read/behaviours.js'
+import { askPullers } from '../../../src/pulls/read/pullers.js'
+import { askPulls, type PullsAnswer } from '../../../src/pulls/read/ask-pulls.js'
+import { pullTotals } from '../../../src/pulls/read/totals.js'
+import { createCounting } from '../../servers/counting.js'
+import { anEvent } from '../../servers/events.js'
+import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
+import { runs } from '../../servers/runs.js'
+
+const SECOND = 1_000_000
+const LATENESS = 300 * SECOND
+const START = Date.parse('2026-11-18T23:50:00Z')
+const CONTEXT = { rotation: 'never', stamps: {}, lateness: LATENESS } as const
+
+const digest = (name: string): Digest => `sha256:${name.padStart(64, '0')}` as Digest
+const MANIFEST = {
+  object: 'manifest' as const,
+  mediaType: 'application/vnd.oci.image.manifest.v1+json',
+  digest: digest('a1'),
+}
+
+/** A pull or a check of a tag, so many seconds after the start. */
+const ask = (id: number, second: number, more: Partial<RegistryEvent> = {}): RegistryEvent => ({
+  ...anEvent({
+    id,
+    action: 'pull',
+    at: new Date(START + second * 1_000).toISOString(),
+    repository: 'a',
+    method: 'GET',
+    ...MANIFEST,
+    tag: 'latest',
+  }),
+  address: '192.0.2.1',
+  ...more,
+})
+
+const HEAD = { method: 'HEAD' } as const
+
+const blob = (id: number, second: number): RegistryEvent => {
+  const event = ask(id, second, { object: 'blob', digest: digest('b1'), size: 10 })
+  delete event.tag
+  return event
+}
+
+describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
+  let stores: TestStores
+  beforeAll(async () => {
+    stores = await open()
+  })
+  afterAll(async () => stores.close())
+  beforeEach(async () => stores.clear())
+
+  const settle = async (now: number): Promise<void> =>
+    foldPending({
+      database: stores.database,
+      windows: WINDOWS,
+      lateness: LATENESS,
+      now: () => new Date(START + now * 1_000),
+      onFolded: async () => Promise.resolve(),
+    })
+  let clock = 1_200
+  const provisionalFold = (holder = 'one', sizes?: ProvisionalSizes): (() => Promise<void>) =>
+    createProvisionalFold({
+      database: stores.database,
+      windows: WINDOWS,
+      now: () => new Date(START + clock * 1_000),
+      holder,
+      ...(sizes && { sizes }),
+    })
+  const answer = async (parameters: Record<string, string> = {}, context = {}): Promise<PullsAnswer> =>
+    askPulls(
+      stores.database.sql,
+      askedIn(
+        {
+          measures: 'pulls,checks,downloads,bytes,unique_origins',
+          since: '2026-11-18',
+          until: '2026-11-19',
+          ...parameters,
+        },
+        new Date(START),
+      ),
+      { ...CONTEXT, ...context },
+    )
+
+  test('are in answers before they are settled, are marked so, and count once at each moment', async () => {
+    const { ingest } = createCounting(stores)
+    const fold = provisionalFold()
+    await ingest([ask(1, 0, HEAD), ask(2, 1)])
+    await fold()
+    const shown = await answer()
+    expect(shown.total).toEqual({ pulls: 1, checks: 0, downloads: 1, bytes: 0, unique_origins: 1 })
+    expect(shown.provisional).toEqual({ since: isoTime(START * 1_000), invocations: 1, pulls: 1 })
+    expect(shown.notes).toEqual([
+      'Numbers since 2026-11-18T23:50:00.000000Z are provisional: requests of the last 300 s may still arrive.',
+    ])
+    expect(await pullTotals(stores.database.sql)).toEqual([])
+
+    // The check settles while its pull is pending, and then the pull does.
+    await ingest([ask(3, 400), blob(4, 401)])
+    await settle(401)
+    expect((await answer()).total).toMatchObject({ pulls: 1 })
+    await fold()
+    expect((await answer()).total).toMatchObject({ pulls: 2, checks: 0, downloads: 2, bytes: 10, unique_origins: 1 })
+    expect((await answer()).provisional).toEqual({
+      since: isoTime((START + 400_000) * 1_000),
+      invocations: 1,
+      pulls: 1,
+    })
+    await settle(1_000)
+    const settled = await answer()
+    expect(settled.total).toMatchObject({ pulls: 2, checks: 0, bytes: 10 })
+    expect(settled.provisional).toBeUndefined()
+    expect(settled.notes).toEqual([])
+    await fold()
+    const { rows } = await sql`select from provisional.outcomes`.execute(stores.database.sql)
+    expect(rows).toHaveLength(0)
+  })
+
+  test('stand in the place of the settled outcome that they go on with', async () => {
+    const { ingest } = createCounting(stores)
+    const fold = provisionalFold()
+    await ingest([ask(1, 0, HEAD)])
+    await settle(0)
+    await settle(301)
+    expect((await answer()).total).toMatchObject({ pulls: 0, checks: 1 })
+    await ingest([ask(2, 20)])
+    await fold()
+    expect((await answer()).total).toMatchObject({ pulls: 1, checks: 0 })
+    expect((await answer({}, { isSettledOnly: true })).total).toMatchObject({ pulls: 0, checks: 1 })
+  })
+
+  test('are shown in whatever order requests arrive, and however many processes fold', async () => {
+    const { ingest } = createCounting(stores)
+    const [one, two] = [provisionalFold('one'), provisionalFold('two')]
+    await ingest([ask(1, 200)])
+    await one()
+    await two()
+    await ingest([ask(2, 100)])
+    await two()
+    await one()
+    expect((await answer()).total).toMatchObject({ pulls: 2 })
+    // A process that ends gives way to the other.
+    await sql`update provisional.run set until = now() - interval '1 second'`.execute(stores.database.sql)
+    await ingest([ask(3, 150)])
+    await two()
+    await one()
+    expect((await answer()).total).toMatchObject({ pulls: 3 })
+    await ingest([ask(4, 160)])
+    await Promise.all([one(), two()])
+    expect((await answer()).total).toMatchObject({ pulls: 4 })
+  })
+
+  test('are as many as one run takes: of the others, answers say since when they wait', async () => {
+    const { ingest } = createCounting(stores)
+    const sizes = { batch: 2, run: 5, registry: 3, unsettled: 7 }
+    const fold = provisionalFold('one', sizes)
+    await ingest(Array.from({ length: 10 }, (_, i) => ask(i + 1, i)))
+    await ingest([ask(11, 0, { registry: 'other.example', repository: 'b' as RepositoryPath })])
+    await fold()
+    expect((await answer({ repository: 'a' })).total).toMatchObject({ pulls: 3 })
+    expect((await answer({ repository: 'b' })).total).toMatchObject({ pulls: 1 })
+    const waiting = 'Requests since 2026-11-18 23:50:03 (UTC) wait to be folded, and are not all in these numbers yet.'
+    expect((await answer()).notes).toContainEqual(waiting)
+    // A flood that goes on is bounded by what the process remembers.
+    for (let i = 0; i < 5; i++) {
+      await ingest([ask(20 + i, 100 + i), ask(30 + i, 100 + i)])
+      await fold()
+    }
+    expect((await answer({ repository: 'a' })).total).toMatchObject({ pulls: 6 })
+    await settle(200)
+    await settle(600)
+    await fold()
+    const settled = await answer()
+    expect([settled.total.pulls, settled.provisional, settled.notes]).toEqual([21, undefined, []])
+    await ingest([ask(40, 500)])
+    await fold()
+    expect((await answer()).total).toMatchObject({ pulls: 22 })
+  })
+
+  test('of a clock that is ahead are shown when their time has come', async () => {
+    const { ingest } = createCounting(stores)
+    const fold = provisionalFold()
+    clock = 100
+    await ingest([ask(1, 10), ask(2, 102)])
+    await fold()
+    await fold()
+    expect((await answer()).total).toMatchObject({ pulls: 1 })
+    expect((await answer()).notes).toContainEqual(
+      expect.stringContaining('Requests since 2026-11-18 23:51:42 (UTC) wait'),
+    )
+    clock = 103
+    await fold()
+    expect((await answer()).total).toMatchObject({ pulls: 2 })
+    clock = 1_200
+    await fold()
+    expect((await answer()).total).toMatchObject({ pulls: 2 })
+  })
+
+  test('are in the answers about pullers, and how they behave', async () => {
+    const { ingest } = createCounting(stores)
+    await ingest([ask(1, 0), ask(2, 100)])
+    await provisionalFold()()
+    const asked = askedIn({ since: '2026-11-18', until: '2026-11-19' }, new Date(START))
+    const pullers = await askPullers(stores.database.sql, asked, 10, CONTEXT)
+    expect(pullers).toMatchObject({ pulls: 2, pullers: 1, provisional: { pulls: 2 } })
+    const look = { now: new Date(START + 200_000), days: 1, limit: 10 }
+    expect(await askBehaviours(stores.database.sql, look, {})).toMatchObject([{ repository: 'a' }])
+    expect((await answer({ group_by: 'behaviour', behaviour: 'insufficient' })).rows).toMatchObject([{ pulls: 2 }])
+  })
+
+  test('show no group of few origins, nor how many of it are provisional', async () => {
+    const { ingest } = createCounting(stores)
+    await ingest([ask(1, 0)])
+    await provisionalFold()()
+    const shown = await answer({ group_by: 'repository' }, { leastPullers: 2 })
+    expect([shown.rows, shown.total, Object.keys(shown.provisional ?? {})]).toEqual([[], {}, ['since']])
+  })
+
+  test('are gone with what is erased, and do not come back', async () => {
+    const { ingest } = createCounting(stores)
+    const fold = provisionalFold()
+    await ingest([ask(1, 0, HEAD), ask(2, 0, { repository: 'b' as RepositoryPath })])
+    await fold()
+    await erase(stores.database, { repository: 'a' })
+    expect((await answer({ repository: 'a' })).total).toMatchObject({ pulls: 0, checks: 0 })
+    await ingest([ask(3, 10)])
+    await fold()
+    expect((await answer({ repository: 'a' })).total).toMatchObject({ pulls: 1, checks: 0 })
+    expect((await answer({ repository: 'b' })).total).toMatchObject({ pulls: 1 })
+    const { rows } = await sql<{ id: string }>`select id from provisional.outcomes where repository = 'a'`.execute(
+      stores.database.sql,
+    )
+    expect(rows).toHaveLength(1)
+  })
+
+  test('move with the registry of which they are', async () => {
+    const { ingest } = createCounting(stores)
+    const fold = provisionalFold()
+    await ingest([ask(1, 0, { registry: 'alias.example' })])
+    await fold()
+    await moveAliases({ database: stores.database, windows: WINDOWS }, new Map([['alias.example', 'name.example']]))
+    await fold()
+    expect((await answer({ group_by: 'registry' })).rows).toMatchObject([{ registry: 'name.example', pulls: 1 }])
+  })
+
+  test('end in the same settled numbers, and count nothing twice on the way', async () => {
+    const one = fc.record({
+      second: fc.integer({ min: 0, max: 900 }),
+      what: fc.constantFrom('head', 'tag', 'digest', 'blob'),
+      repository: fc.constantFrom('a', 'b'),
+      steps: fc.constantFrom('', 'p', 'p', 's', 'sp', 'ps'),
+    })
+    const outcomes = async (): Promise<unknown> =>
+      (await sql`select to_jsonb(o) as row from pulls.outcomes o order by id`.execute(stores.database.sql)).rows
+    await fc.assert(
+      fc.asyncProperty(fc.array(one, { minLength: 1, maxLength: 15 }), async (all) => {
+        const events = all.map(({ second, what, repository }, i): RegistryEvent => {
+          if (what === 'blob') return { ...blob(i + 1, second), repository: repository as RepositoryPath }
+          const asked = ask(i + 1, second, { repository: repository as RepositoryPath })
+          if (what === 'head') return { ...asked, method: 'HEAD' }
+          if (what === 'tag') return asked
+          delete asked.tag
+          return asked
+        })
+        await stores.clear()
+        await createCounting(stores).ingest(events)
+        await settle(901)
+        await settle(2_000)
+        const expected = [await outcomes(), (await answer()).total]
+
+        await stores.clear()
+        const { ingest } = createCounting(stores)
+        const fold = provisionalFold()
+        let latest = 0
+        for (const [i, event] of events.entries()) {
+          await ingest([event])
+          latest = Math.max(latest, all[i]?.second ?? 0)
+          for (const step of all[i]?.steps ?? '') {
+            if (step === 'p') await fold()
+            // Nothing is late: the fold goes no further than the earliest request that is to come.
+            else if (all.slice(i + 1).every(({ second }) => second > latest - 300)) await settle(latest)
+            const { total } = await answer()
+            const gets = events
+              .slice(0, i + 1)
+              .filter(({ method, object }) => object === 'manifest' && method === 'GET')
+            expect(total.pulls).toBeLessThanOrEqual(gets.length)
+          }
+        }
+        await fold()
+        await settle(901)
+        await settle(2_000)
+        expect([await outcomes(), (await answer()).total]).toEqual(expected)
+        await fold()
+        expect((await answer()).total).toEqual(expected[1])
+      }),
+      runs(15),
+    )
+  })
+})

@@ -1,0 +1,48 @@
+import { describe, expect, test } from '@jest/globals'
+import { createAuthorizeSender } from '../../src/http/auth.js'
+import { NotificationTokensError, readNotificationTokens } from '../../src/registries/notification-tokens.js'
+
+describe('notification tokens', () => {
+  test.each<[string, unknown, unknown]>([
+    ['separated by commas', ' tmA, tmB,', [{ token: 'tmA' }, { token: 'tmB' }]],
+    ['as a list', ['tmA', 17], [{ token: 'tmA' }, { token: '17' }]],
+    ['by the names of their registries', { 'A.example:5000': 'tmA' }, [{ token: 'tmA', registry: 'a.example:5000' }]],
+    [
+      'several of a name, while they are changed',
+      { 'a.example': ['tmA', 'tmB'], b: 'tmC,tmD' },
+      [
+        { token: 'tmA', registry: 'a.example' },
+        { token: 'tmB', registry: 'a.example' },
+        { token: 'tmC', registry: 'b' },
+        { token: 'tmD', registry: 'b' },
+      ],
+    ],
+    ['as JSON, in the environment', '{"a.example": "tmA"}', [{ token: 'tmA', registry: 'a.example' }]],
+    ['none', '', []],
+  ])('can be given %s', (_, given, expected) => {
+    expect(readNotificationTokens(given)).toEqual(expected)
+  })
+
+  test.each<[string, unknown, RegExp]>([
+    ['JSON that is broken', '{"a.example": "tmSecret"', /is not JSON/],
+    ['a name that is no host', { 'a b': 'tmSecret' }, /is not the name of a host/],
+    ['a name without a token', { a: '' }, /^a has no token$/],
+    ['a name with something else', { a: { b: 'tmSecret' } }, /expected tokens, or a map/],
+    ['one token of two registries', { a: 'tmSecret', b: 'tmSecret' }, /^a and b have the same token$/],
+  ])('refuse %s, without telling the token', (_, given, message) => {
+    const refuse = (): unknown => readNotificationTokens(given)
+    expect(refuse).toThrow(NotificationTokensError)
+    expect(refuse).toThrow(message)
+    expect(refuse).not.toThrow(/Secret/)
+  })
+
+  test('that match say which registry they name', () => {
+    const authorize = createAuthorizeSender([
+      { token: 'tmA', registry: 'a' },
+      { token: 'tmB', registry: 'b' },
+      { token: 'tmC' },
+    ])
+    const answers = ['tmA', 'tmB', 'tmC', 'tmD', ''].map((token) => authorize({ authorization: `Bearer ${token}` }))
+    expect(answers).toEqual([{ registry: 'a' }, { registry: 'b' }, {}, 'wrong', 'missing'])
+  })
+})

@@ -1,0 +1,334 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { sql } from 'kysely'
+import type { RegistryEvent, ReportedEvent, Sender } from '../../src/events/registry-event.js'
+import { createRegistries, type Registry } from '../../src/inventory/registry/registries.js'
+import { readConflicts } from '../../src/registries/conflicts.js'
+import { joinRegistries, JoinRefused } from '../../src/registries/join-registries.js'
+import { listRegistries } from '../../src/registries/list-registries.js'
+import { createRegistryIdentity, type RegistryIdentity } from '../../src/registries/registry-identity.js'
+import type { Database } from '../../src/storage/database.js'
+import { reportedEvent } from '../servers/events.js'
+import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+import { runs } from '../servers/runs.js'
+
+let id = 0
+const reported = ({ host, instance }: Sender): ReportedEvent => {
+  return {
+    ...reportedEvent({ id: ++id }),
+    ...(host !== undefined && { host }),
+    ...(instance !== undefined && { instance }),
+  }
+}
+const sender = (text: string): Sender => {
+  const [instance = '', host = ''] = text.split('@')
+  return { ...(instance !== '' && { instance }), ...(host !== '' && { host }) }
+}
+
+describe.each(STORE_PAIRS)('which registry a sender is, in %s', (_, open) => {
+  let stores: TestStores
+  let clock: Date
+  let statements: number
+  beforeAll(async () => {
+    stores = await open()
+  })
+  beforeEach(async () => {
+    await stores.clear()
+    clock = new Date('2026-11-21T12:00:00Z')
+    statements = 0
+  })
+  afterAll(async () => stores.close())
+
+  const now = (): Date => clock
+  const service = async (
+    configured: Registry[] = [],
+    { tokenNames = [], setting = 'process' }: { tokenNames?: string[]; setting?: 'host' | 'process' } = {},
+  ): Promise<RegistryIdentity> => {
+    const database: Database = {
+      ...stores.database,
+      transaction: async (work) => {
+        statements++
+        return stores.database.transaction(work)
+      },
+    }
+    const identity = await createRegistryIdentity({
+      database,
+      configured: createRegistries(() => configured, tokenNames),
+      setting,
+      now,
+    })
+    await identity.refresh()
+    return identity
+  }
+  /** The registries of events that come in one envelope. */
+  const resolved = async (identity: RegistryIdentity, senders: string, named?: string): Promise<string[]> => {
+    const events = await identity.resolve(
+      senders.split(' ').map((text) => reported(sender(text))),
+      named,
+    )
+    return events.map((event) => (event as RegistryEvent).registry)
+  }
+
+  test('is remembered by processes that start later, and heard of by those that run', async () => {
+    const [one, two] = [await service(), await service()]
+    expect(await resolved(one, 'p1@a p1@b')).toEqual(['a', 'a'])
+    expect(await resolved(two, 'p1@b p1@c p2@c')).toEqual(['a', 'a', 'a'])
+    await one.refresh()
+    expect(await resolved(one, '@c')).toEqual(['a'])
+    expect(await resolved(await service(), 'p2@a p3@c @b')).toEqual(['a', 'a', 'a'])
+  })
+
+  test('costs one transaction if it is new, and none if it is known', async () => {
+    const identity = await service()
+    await Promise.all([resolved(identity, 'p1@a p1@b p2@c'), resolved(identity, 'p1@a'), resolved(identity, 'p1@a')])
+    expect(statements).toBe(1)
+    const known = identity.resolve([reported(sender('p1@a')), reported(sender('p2@a')), reported(sender('@x'))])
+    expect(known).not.toBeInstanceOf(Promise)
+    expect(statements).toBe(1)
+  })
+
+  test('senders that arrive while others are learned are learned together', async () => {
+    const identity = await service()
+    await Promise.all(Array.from({ length: 50 }, async (_, i) => resolved(identity, `p${i}@h${i}`)))
+    expect(statements).toBe(1)
+  })
+
+  test('nothing is resolved, and nothing remembered, if it cannot be stored', async () => {
+    const identity = await service()
+    await sql`alter table registry_processes rename to elsewhere`.execute(stores.database.sql)
+    try {
+      await expect(resolved(identity, 'p1@a')).rejects.toThrow()
+    } finally {
+      await sql`alter table elsewhere rename to registry_processes`.execute(stores.database.sql)
+    }
+    expect(await resolved(identity, 'p1@b')).toEqual(['b'])
+  })
+
+  test('a named token decides, whatever the event says, and nothing is learned from it', async () => {
+    const identity = await service([{ name: 'c', aliases: ['prod'] }], { tokenNames: ['prod', 'test'] })
+    expect(await resolved(identity, 'p1@localhost:5000 @x  p1', 'test')).toEqual(['test', 'test', 'test', 'test'])
+    expect(await resolved(identity, 'p2@localhost:5000', 'prod')).toEqual(['c'])
+    expect(statements).toBe(0)
+  })
+
+  test('a registry takes the name of a token that is one of its hosts', async () => {
+    await resolved(await service(), 'p1@localhost:5000 p1@registry.example')
+    const named = await service([], { tokenNames: ['registry.example'] })
+    expect([...named.registries.aliases()]).toEqual([['localhost:5000', 'registry.example']])
+  })
+
+  test('by host is what it was before: the host through the aliases of the configuration', async () => {
+    await resolved(await service(), 'p1@x p1@y')
+    const identity = await service([{ name: 'a', aliases: ['b'] }], { setting: 'host' })
+    expect(await resolved(identity, 'p1@a p1@b p1@y p1 ')).toEqual(['a', 'a', 'y', 'unknown', 'unknown'])
+    expect([...identity.registries.aliases()]).toEqual([['b', 'a']])
+    expect(statements).toBe(1)
+  })
+
+  test('the aliases tell what has to move: hosts, provisional names, and what the configuration renames', async () => {
+    const identity = await service([{ name: 'c', aliases: ['y'] }])
+    await resolved(identity, 'p1 p1@a p1@b p2@x p2@y')
+    const [provisional] = await resolved(await service(), 'p9')
+    expect(Object.fromEntries(identity.registries.aliases())).toEqual({
+      [(await sql<{ host: string }>`select host from registry_hosts where host like '%@%'`.execute(stores.database.sql))
+        .rows[0]?.host ?? '']: 'a',
+      b: 'a',
+      x: 'c',
+      y: 'c',
+    })
+    expect(provisional).toMatch(/^unknown@/)
+    expect(identity.registries.nameOf('x')).toBe('c')
+    expect(identity.registries.nameOf('never heard')).toBe('never heard')
+  })
+
+  describe('conflicts', () => {
+    const conflicts = async (identity: RegistryIdentity): Promise<unknown[]> =>
+      (await readConflicts({ database: stores.database, identity, now })).map(
+        ({ registry, other, host, events, remedy }) => [registry, other, host, events, remedy],
+      )
+
+    test('are counted with what joins both, until they are joined', async () => {
+      const identity = await service()
+      await resolved(identity, 'p1@a p2@b p2@c')
+      await resolved(identity, 'p1@b p1@b p1@c')
+      await identity.flush()
+      clock = new Date('2026-11-21T12:01:00Z')
+      await resolved(identity, 'p1@b')
+      await identity.flush()
+      expect(await conflicts(identity)).toEqual([
+        ['a', 'b', 'b', 3, 'tallyman registries join a b'],
+        ['a', 'b', 'c', 1, 'tallyman registries join a b'],
+      ])
+      await joinRegistries({ database: stores.database, identity }, { from: 'a', into: 'b', dryRun: false })
+      expect(await conflicts(identity)).toEqual([])
+      expect(await resolved(identity, 'p1@a p1@b')).toEqual(['b', 'b'])
+    })
+
+    test('of registries that the configuration names are joined there', async () => {
+      const identity = await service([
+        { name: 'a', aliases: [] },
+        { name: 'b', aliases: [] },
+      ])
+      await resolved(identity, 'p1@a p2@b p3@c p1@b p1@c')
+      await identity.flush()
+      expect(await conflicts(identity)).toEqual([
+        ['a', 'b', 'b', 1, 'registries: { a: [b] }'],
+        ['a', 'c', 'c', 1, 'tallyman registries join c a'],
+      ])
+    })
+
+    test('are open for seven days', async () => {
+      const identity = await service()
+      await resolved(identity, 'p1@a p2@b p1@b')
+      await identity.flush()
+      clock = new Date('2026-11-29T12:00:00Z')
+      expect(await conflicts(identity)).toEqual([])
+    })
+  })
+
+  describe('joining', () => {
+    const join = async (identity: RegistryIdentity, from: string, into: string, dryRun = false): Promise<object> =>
+      joinRegistries({ database: stores.database, identity }, { from, into, dryRun })
+
+    test('makes one an alias of the other, with hosts and processes, for every service', async () => {
+      const [one, two] = [await service(), await service()]
+      await resolved(one, 'p1@a p1@b p2@x p2@y p3@y')
+      await two.refresh()
+      expect(await join(one, 'a', 'x', true)).toMatchObject({ dryRun: true, hosts: ['a', 'b'], processes: 1 })
+      expect(await resolved(one, 'p1@a')).toEqual(['a'])
+      expect(await join(one, 'A', 'y')).toEqual({
+        from: 'a',
+        into: 'x',
+        dryRun: false,
+        hosts: ['a', 'b'],
+        processes: 1,
+        repositories: 0,
+        inBoth: 0,
+      })
+      await two.refresh()
+      for (const identity of [one, two, await service()]) {
+        expect(await resolved(identity, 'p1@a p1@x @b p2@a')).toEqual(['x', 'x', 'x', 'x'])
+        expect(Object.fromEntries(identity.registries.aliases())).toEqual({ a: 'x', b: 'x', y: 'x' })
+      }
+    })
+
+    test('takes a registry of which only data is known', async () => {
+      await sql`insert into receptions values ('old', now(), now(), 1), ('new', now(), now(), 1)`.execute(
+        stores.database.sql,
+      )
+      const identity = await service()
+      await join(identity, 'old', 'new')
+      expect(await resolved(identity, '@old p1@old')).toEqual(['new', 'new'])
+    })
+
+    test.each([
+      ['a', 'a', 'one registry already'],
+      ['a', 'nowhere', 'nowhere is no registry that was ever heard'],
+      ['nowhere', 'a', 'nowhere is no registry that was ever heard'],
+      ['b', 'x', 'b is a host of the registry a: join a'],
+      [
+        'c',
+        'a',
+        'the configuration names c, and decides: name it there as an alias, as registries: { a: [c] }, or join a into c',
+      ],
+    ])('%s into %s is refused', async (from, into, message) => {
+      const identity = await service([{ name: 'c', aliases: [] }])
+      await resolved(identity, 'p1@a p1@b p2@x')
+      const refused = join(identity, from, into)
+      await expect(refused).rejects.toThrow(JoinRefused)
+      await expect(refused).rejects.toThrow(message)
+    })
+
+    test('is refused where the host decides, with the setting that does it', async () => {
+      await expect(join(await service([], { setting: 'host' }), 'a', 'b')).rejects.toThrow('registries: { b: [a] }')
+    })
+  })
+
+  test('registries are listed with hosts, processes, when they were heard, and how each is identified', async () => {
+    const identity = await service([{ name: 'c', aliases: ['d'] }], { tokenNames: ['t'] })
+    await resolved(identity, 'p1@a p1@b p2@a')
+    clock = new Date('2026-11-21T12:05:00Z')
+    await resolved(identity, 'p1@b')
+    await identity.flush()
+    await sql`insert into receptions values ('a', now(), ${clock}, 4), ('h', now(), ${clock}, 1)`.execute(
+      stores.database.sql,
+    )
+    const at = (time: string): Date => new Date(`2026-11-21T${time}Z`)
+    const never = { firstHeardAt: null, lastHeardAt: null, events: 0, processes: 0 }
+    expect(await listRegistries({ database: stores.database, identity, tokenNames: ['t'] })).toEqual([
+      {
+        name: 'a',
+        identifiedBy: 'process',
+        hosts: ['a', 'b'],
+        hostCount: 2,
+        processes: 2,
+        events: 4,
+        firstHeardAt: at('12:00:00'),
+        lastHeardAt: at('12:05:00'),
+      },
+      { ...never, name: 'h', identifiedBy: 'host', hosts: [], hostCount: 0, events: 1, lastHeardAt: at('12:05:00') },
+      { ...never, name: 'c', identifiedBy: 'configuration', hosts: ['c', 'd'], hostCount: 2 },
+      { ...never, name: 't', identifiedBy: 'token', hosts: [], hostCount: 0 },
+    ])
+  })
+
+  test('a process that was not heard for 90 days is forgotten, its hosts are not', async () => {
+    const identity = await service()
+    await resolved(identity, 'p1@a p1@b p2@x')
+    await identity.flush()
+    clock = new Date('2027-02-21T12:00:00Z')
+    await resolved(identity, 'p2@x')
+    await identity.flush()
+    await identity.forget()
+    expect([...identity.learned().processes.keys()]).toEqual(['p2'])
+    expect(await resolved(identity, 'p1@b')).toEqual(['a'])
+  })
+
+  test('hosts that clients invent fill nothing: their events are of the registry of the process', async () => {
+    const identity = await service()
+    const invented = Array.from({ length: 3_000 }, (_, i) => `p1@evil-${i}.example`)
+    expect(new Set(await resolved(identity, ['p1@a', ...invented].join(' ')))).toEqual(new Set(['a']))
+    expect(statements).toBe(1)
+    expect(new Set(await resolved(identity, invented.join(' ')))).toEqual(new Set(['a']))
+    expect(statements).toBe(1)
+    const { rows } = await sql<{ count: string }>`select count(*) from registry_hosts`.execute(stores.database.sql)
+    expect(rows).toEqual([{ count: '1000' }])
+  })
+
+  test('a process is one registry, at two services at once, in whatever order they hear of it', async () => {
+    const one = fc.record({
+      service: fc.nat(1),
+      senders: fc.array(fc.tuple(fc.constantFrom('p1', 'p2', 'p3', 'p4'), fc.constantFrom('a', 'b', 'c', 'd')), {
+        minLength: 1,
+        maxLength: 4,
+      }),
+      refresh: fc.boolean(),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(one, { minLength: 1, maxLength: 20 }), async (envelopes) => {
+        await stores.clear()
+        const services = [await service(), await service()]
+        const seen = new Map<string, Set<string>>()
+        await Promise.all(
+          services.map(async (identity, lane) => {
+            for (const { service: at, senders, refresh } of envelopes) {
+              if (at !== lane) continue
+              if (refresh) await identity.refresh()
+              const names = await resolved(identity, senders.map(([instance, host]) => `${instance}@${host}`).join(' '))
+              names.forEach((name, i) => {
+                const instance = senders[i]?.[0] ?? ''
+                seen.set(instance, (seen.get(instance) ?? new Set()).add(name))
+              })
+            }
+          }),
+        )
+        const { rows } = await sql<{ instance: string; registry: string }>`
+          select instance, registry from registry_processes
+        `.execute(stores.database.sql)
+        const stored = new Map(rows.map(({ instance, registry }) => [instance, new Set([registry])]))
+        expect(seen).toEqual(stored)
+      }),
+      runs(40),
+    )
+  })
+})

@@ -1,0 +1,35 @@
+import { ask, type Answer, type Item } from '../../src/inventory/questions/ask.js'
+import { QUESTIONS } from '../../src/inventory/questions/questions.js'
+import { summarize } from '../../src/inventory/summary/summarize.js'
+import { createCounting } from './counting.js'
+import { anEvent } from './events.js'
+import type { TestStores } from './stores.js'
+
+export type Wanted = NonNullable<Parameters<typeof anEvent>[0]>
+
+export type Asking = {
+  /** Each in an envelope of its own, one after the other. */
+  ingest: (...wanted: Wanted[]) => Promise<void>
+  summary: () => Promise<void>
+  answer: (question: string, parameters?: object) => Promise<Answer>
+  items: (question: string, parameters?: object) => Promise<Item[]>
+}
+
+/** Events in, and questions about the inventory that they make, all at one time. */
+export const createAsking = (stores: TestStores, now: Date): Asking => {
+  let id = 0
+  const { ingest } = createCounting(stores, () => now)
+  const answer = async (name: string, parameters: object = {}): Promise<Answer> => {
+    const question = QUESTIONS.find((one) => one.name === name)
+    if (!question) throw new Error(`there is no question ${name}`)
+    return ask(stores.database.sql, question, parameters, now)
+  }
+  return {
+    ingest: async (...wanted) => {
+      for (const one of wanted) await ingest([anEvent({ id: ++id, ...one })])
+    },
+    summary: async () => summarize(stores.database, () => now),
+    answer,
+    items: async (name, parameters) => (await answer(name, parameters)).items,
+  }
+}
