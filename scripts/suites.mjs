@@ -5,7 +5,13 @@ import ts from 'typescript'
 import { root } from './install.mjs'
 
 /** What only a suite with a server uses: Node's way to start a program, and the clients of Redis and PostgreSQL. */
-const SERVERS = new Set(['node:child_process', 'src/storage/postgres.ts', 'src/storage/redis-connection.ts'])
+const SERVERS = new Set([
+  'node:child_process',
+  'src/storage/postgres.ts',
+  'src/storage/redis-connection.ts',
+  // The servers that all suites of a run share.
+  'test/servers/shared.ts',
+])
 /** What opens the embedded database, which takes seconds. */
 const STORES = new Set(['src/storage/pglite.ts', 'src/core.ts', 'src/app.ts'])
 
