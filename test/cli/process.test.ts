@@ -42,13 +42,18 @@ describe('a command in a process of its own', () => {
       env: { PATH: process.env.PATH, TALLYMAN_DATA_DIR: folder.path, TALLYMAN_REGISTRIES: registries },
     })
     if (!child.stderr) throw new Error('no standard error')
-    const ended = Promise.all([text(child.stderr), once(child, 'exit')])
-    await eventually('the registry is asked', async () => Promise.resolve(registry.requests.length > 2))
-    child.kill('SIGINT')
-    const [err] = await ended
-    expect(child.exitCode).toBe(1)
-    expect(err).toMatch(/^tallyman: stopped; the same command goes on where it was\n$/m)
-    await registry.stop()
-    folder.remove()
+    try {
+      const ended = Promise.all([text(child.stderr), once(child, 'exit')])
+      await eventually('the registry is asked', async () => Promise.resolve(registry.requests.length > 2))
+      child.kill('SIGINT')
+      const [err] = await ended
+      // Progress may be printed before it.
+      expect(err).toMatch(/^tallyman: stopped; the same command goes on where it was\n$/m)
+      expect(child.exitCode).toBe(1)
+    } finally {
+      child.kill('SIGKILL')
+      await registry.stop()
+      folder.remove()
+    }
   })
 })
