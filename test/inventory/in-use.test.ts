@@ -4,6 +4,7 @@ import { ask, type Item } from '../../src/inventory/questions/ask.js'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
 import { learnManifest } from '../../src/inventory/record/learn-manifest.js'
 import { summarize } from '../../src/inventory/summary/summarize.js'
+import { short } from '../servers/asking.js'
 import { createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
 import { digestOf } from '../servers/history.js'
@@ -17,7 +18,6 @@ const SCHEMA_1 = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
 const SCHEMA_1_LAYER = 'application/vnd.docker.container.image.rootfs.diff+x-gtar'
 
 const part = (name: string, mediaType: string, size = 10): Descriptor => ({ digest: digestOf(name), mediaType, size })
-const short = (digest: unknown): string => String(digest).replace(/^sha256:0*/, '')
 
 describe.each(STORE_PAIRS)('what is in use on %s', (_, open) => {
   let stores: TestStores

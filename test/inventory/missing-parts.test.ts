@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import type { Descriptor } from '../../src/events/target.js'
-import { createAsking, type Asking, type Wanted } from '../servers/asking.js'
+import { blob, createAsking, short, type Asking, type Wanted } from '../servers/asking.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
@@ -30,19 +30,12 @@ const index = (name: string, references: Descriptor[], more: Wanted = {}): Wante
   manifest(name, references, { mediaType: OCI_INDEX, ...more })
 const image = (name: string, more: Wanted = {}): Wanted =>
   manifest(name, [part(`c${name}`, OCI_CONFIG), part(`b${name}`, LAYER)], more)
-const blob = (name: string, more: Wanted = {}): Wanted => ({
-  object: 'blob',
-  digest: digestOf(name),
-  size: 10,
-  ...more,
-})
 const deleted = (name: string, more: Wanted = {}): Wanted => ({
   action: 'delete',
   digest: digestOf(name),
   at: '2026-11-19T10:00:00Z',
   ...more,
 })
-const short = (digest: unknown): string => String(digest).replace(/^sha256:0*/, '')
 
 describe.each(STORE_PAIRS)('parts of images on %s', (_, open) => {
   let stores: TestStores

@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import type { Descriptor } from '../../src/events/target.js'
 import { refersToLiveManifest } from '../../src/inventory/questions/sql-parts.js'
 import { learnManifest } from '../../src/inventory/record/learn-manifest.js'
-import { createAsking, type Asking, type Wanted } from '../servers/asking.js'
+import { blob, createAsking, short, type Asking, type Wanted } from '../servers/asking.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
@@ -17,12 +17,6 @@ const part = (name: string, mediaType: string, size?: number): Descriptor => ({
   mediaType,
   ...(size !== undefined && { size }),
 })
-const blob = (name: string, more: Wanted = {}): Wanted => ({
-  object: 'blob',
-  digest: digestOf(name),
-  size: 10,
-  ...more,
-})
 const manifest = (name: string, more: Wanted = {}): Wanted => ({
   object: 'manifest',
   digest: digestOf(name),
@@ -31,7 +25,6 @@ const manifest = (name: string, more: Wanted = {}): Wanted => ({
   ...more,
 })
 const IMAGE = [part('c1', OCI_CONFIG, 5), part('b1', LAYER, 100)]
-const short = (digest: unknown): string => String(digest).replace(/^sha256:0*/, '')
 
 describe.each(STORE_PAIRS)('what is not known, on %s', (_, open) => {
   let stores: TestStores

@@ -3,9 +3,21 @@ import { QUESTIONS } from '../../src/inventory/questions/questions.js'
 import { summarize } from '../../src/inventory/summary/summarize.js'
 import { createCounting } from './counting.js'
 import { anEvent } from './events.js'
+import { digestOf } from './history.js'
 import type { TestStores } from './stores.js'
 
 export type Wanted = NonNullable<Parameters<typeof anEvent>[0]>
+
+/** A push of a blob of 10 bytes. */
+export const blob = (name: string, more: Wanted = {}): Wanted => ({
+  object: 'blob',
+  digest: digestOf(name),
+  size: 10,
+  ...more,
+})
+
+/** The name that `digestOf` made a digest of. */
+export const short = (digest: unknown): string => String(digest).replace(/^sha256:0*/, '')
 
 export type Asking = {
   /** Each in an envelope of its own, one after the other. */

@@ -13,6 +13,12 @@ export type LastUses = {
   save: (tx: Sql) => Promise<void>
 }
 
+/** Of a use that is in pulls.last_uses, as `u`, the newest times stay. */
+export const keepNewest = sql`
+  on conflict (registry, repository, reference, kind) do update
+    set used_at = greatest(u.used_at, excluded.used_at), pulled_at = greatest(u.pulled_at, excluded.pulled_at)
+`
+
 export const createLastUses = (registry: string): LastUses => {
   const uses = new Map<string, Use>()
   const kinds = new Map<string, string>()
@@ -51,8 +57,7 @@ export const createLastUses = (registry: string): LastUses => {
           ${sorted.map(({ kind }) => kind)}::text[], ${sorted.map(({ used }) => isoTime(used))}::timestamptz[],
           ${sorted.map(({ pulled }) => (pulled === undefined ? null : isoTime(pulled)))}::timestamptz[]
         )
-        on conflict (registry, repository, reference, kind) do update
-          set used_at = greatest(u.used_at, excluded.used_at), pulled_at = greatest(u.pulled_at, excluded.pulled_at)
+        ${keepNewest}
       `.execute(tx)
     },
   }

@@ -4,6 +4,7 @@ import type { Sql } from '../../storage/database.js'
 import type { Windows } from '../fold/windows.js'
 import { NEWEST_DAYS } from '../read/outcomes.js'
 import { lockBoth, type Move } from './both-registries.js'
+import { keepNewest } from './last-uses.js'
 import { moveChains } from './move-chains.js'
 import { restartProvisional } from './provisional-run.js'
 import { settledAfter } from './roll-up.js'
@@ -137,7 +138,6 @@ const moveLastUses = async (tx: Sql, { from, to }: Move): Promise<void> => {
     insert into pulls.last_uses as u (registry, repository, reference, kind, used_at, pulled_at)
     select ${to}, repository, reference, kind, used_at, pulled_at from moved
     order by repository, reference, kind
-    on conflict (registry, repository, reference, kind) do update
-      set used_at = greatest(u.used_at, excluded.used_at), pulled_at = greatest(u.pulled_at, excluded.pulled_at)
+    ${keepNewest}
   `.execute(tx)
 }

@@ -22,7 +22,7 @@ export type NewRequests = {
   shown: Shown
 }
 
-type Row = PendingRow & { registry: string; isShown: boolean }
+type Row = PendingRow & { registry: string }
 
 /**
  * Reads pending requests that are new since a snapshot, each once, in whatever order transactions end. Of those that are more

@@ -1,6 +1,7 @@
 import type { Kysely, RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import { namesIn, toldPeriod, type Asked, type ToldPeriod } from './asked.js'
+import { atOneMoment } from './at-one-moment.js'
 import { beforeOf, isComparable, onlyGroups, type Before } from './compare.js'
 import { currentOutcomes, provisionalIn, provisionalNotes, type Provisional } from './current-outcomes.js'
 import { dimension, summaryFor, type DimensionName } from './dimensions.js'
@@ -41,7 +42,6 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, given: Context
   const { measures, groupBy, period, limit } = asked
   const before = periodBefore(period)
   const whole = asked.compare ? { ...asked, period: { ...period, from: before.from } } : asked
-  // Days move from table to table: each is to be found in one of them.
   const {
     groups,
     before: had,
@@ -52,25 +52,21 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, given: Context
     waiting,
     provisional,
     previous,
-  } = await db
-    .transaction()
-    .setIsolationLevel('repeatable read')
-    .setAccessMode('read only')
-    .execute(async (tx) => {
-      const isSettled = given.isSettledOnly === true
-      const context: On = { ...given, outcomes: isSettled ? SETTLED : await currentOutcomes(tx) }
-      const answer = await answerOn(tx, asked, context)
-      return {
-        ...answer,
-        windows: await windowNotes(tx, whole),
-        waiting: await waitingNotes(tx, asked),
-        provisional: context.outcomes === SETTLED ? undefined : await provisionalIn(tx, asked, context),
-        ...(asked.compare && { previous: await withoutGroups(tx, { ...asked, period: before }, context) }),
-        ...(isComparable(asked) && {
-          before: await beforeIn(tx, { ...asked, period: before }, { groups: answer.groups, context }),
-        }),
-      }
-    })
+  } = await atOneMoment(db, async (tx) => {
+    const isSettled = given.isSettledOnly === true
+    const context: On = { ...given, outcomes: isSettled ? SETTLED : await currentOutcomes(tx) }
+    const answer = await answerOn(tx, asked, context)
+    return {
+      ...answer,
+      windows: await windowNotes(tx, whole),
+      waiting: await waitingNotes(tx, asked),
+      provisional: context.outcomes === SETTLED ? undefined : await provisionalIn(tx, asked, context),
+      ...(asked.compare && { previous: await withoutGroups(tx, { ...asked, period: before }, context) }),
+      ...(isComparable(asked) && {
+        before: await beforeIn(tx, { ...asked, period: before }, { groups: answer.groups, context }),
+      }),
+    }
+  })
   const periods = asked.compare ? [period, before] : [period]
   const totals = [total, ...(previous ? [previous.together] : [])]
   return {

@@ -1,6 +1,7 @@
 import { sql, type Kysely } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import { behaviourOf, MOST_TIMES, type Behaviour } from '../behaviour.js'
+import { atOneMoment } from './at-one-moment.js'
 import { currentOutcomes } from './current-outcomes.js'
 import { allowSingleOrigins } from './least-pullers.js'
 import { LOCAL_TOOL_IN_CLOUD } from './local-tool.js'
@@ -43,11 +44,7 @@ export const askBehaviours = async (
   context: Pick<Context, 'leastPullers'>,
 ): Promise<OriginBehaviour[]> => {
   allowSingleOrigins(context)
-  return db
-    .transaction()
-    .setIsolationLevel('repeatable read')
-    .setAccessMode('read only')
-    .execute(async (tx) => behavioursOn(tx, look))
+  return atOneMoment(db, async (tx) => behavioursOn(tx, look))
 }
 
 const behavioursOn = async (tx: Sql, { now, days, repository, limit }: Look): Promise<OriginBehaviour[]> => {

@@ -43,7 +43,7 @@ const COLUMNS = sql.raw(
 const SAME = sql.raw('s.registry = o.registry and s.repository = o.repository and s.at = o.at and s.id = o.id')
 
 /**
- * Provisional outcomes \`o\` that count: those with a request that the fold has not taken. One that began before the end of the
+ * Provisional outcomes `o` that count: those with a request that the fold has not taken. One that began before the end of the
  * fold goes on with a settled one, else the fold has joined its first request to another.
  */
 const VISIBLE = sql`(

@@ -1,5 +1,6 @@
 import { sql, type Kysely, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/database.js'
+import { atOneMoment } from './at-one-moment.js'
 import { currentOutcomes, provisionalIn, provisionalNotes, type Provisional } from './current-outcomes.js'
 import { askedIn, PullsError, toldPeriod, type Asked, type ToldPeriod } from './asked.js'
 import { conditionsOn, momentsOf } from './filters.js'
@@ -58,12 +59,7 @@ export const askPullers = async (
   asked: Asked,
   top: number,
   context: Context,
-): Promise<PullersAnswer> =>
-  db
-    .transaction()
-    .setIsolationLevel('repeatable read')
-    .setAccessMode('read only')
-    .execute(async (tx) => pullersOn(tx, asked, top, context))
+): Promise<PullersAnswer> => atOneMoment(db, async (tx) => pullersOn(tx, asked, top, context))
 
 const pullersOn = async (tx: Sql, asked: Asked, top: number, context: Context): Promise<PullersAnswer> => {
   const each = pullsOfEach(asked, await currentOutcomes(tx))

@@ -1,40 +1,20 @@
 import { describe, expect, test } from '@jest/globals'
-import {
-  DIGEST_ALGORITHMS,
-  isReferrerTag,
-  type Digest,
-  type RepositoryPath,
-  type Tag,
-} from '../../../src/events/reference.js'
+import { DIGEST_ALGORITHMS, isReferrerTag, type Digest, type Tag } from '../../../src/events/reference.js'
 import type { Contents } from '../../../src/pulls/fold/contents.js'
-import { createFold } from '../../../src/pulls/fold/fold.js'
-import type { Outcome } from '../../../src/pulls/fold/outcome.js'
 import type { Folded } from '../../../src/pulls/fold/state.js'
-import { WINDOWS } from '../../../src/pulls/fold/windows.js'
+import { fold } from '../../servers/folding.js'
 
 const ORAS = 'application/vnd.oci.artifact.manifest.v1+json'
 const HEX = '0123456789abcdef'.repeat(4)
 
-const kindsOf = (requests: readonly Partial<Folded>[], contents: Record<string, Contents> = {}): string[] => {
-  const outcomes: Outcome[] = []
-  const emit = (one: Outcome): void => void outcomes.push(one)
-  const { add, end } = createFold({ contentsOf: (digest) => contents[digest], windows: WINDOWS, emit })
-  for (const [i, request] of requests.entries())
-    add({
-      ...{
-        registry: 'r',
-        repository: 'a' as RepositoryPath,
-        origin: 'o',
-        status: 200,
-        method: 'GET',
-        object: 'manifest',
-      },
-      ...{ id: String(i), at: i, mediaType: 'application/vnd.oci.image.manifest.v1+json' },
-      ...request,
-    })
-  end()
-  return outcomes.sort((a, b) => a.at - b.at).map(({ what }) => what)
-}
+const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
+const kindsOf = (requests: readonly Partial<Folded>[], contents: Record<string, Contents> = {}): string[] =>
+  fold(
+    requests.map((request) => ({ mediaType: MANIFEST, ...request })),
+    contents,
+  )
+    .sort((a, b) => a.at - b.at)
+    .map(({ what }) => what)
 
 describe('referrer tags', () => {
   test('are of every registered digest algorithm', () => {

@@ -1,10 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
-import type { Digest, RepositoryPath, Tag } from '../../../src/events/reference.js'
+import type { Digest, Tag } from '../../../src/events/reference.js'
 import type { Contents } from '../../../src/pulls/fold/contents.js'
-import { createFold } from '../../../src/pulls/fold/fold.js'
 import type { Outcome } from '../../../src/pulls/fold/outcome.js'
 import type { Folded } from '../../../src/pulls/fold/state.js'
-import { WINDOWS } from '../../../src/pulls/fold/windows.js'
+import { fold } from '../../servers/folding.js'
 
 const MINUTE = 60_000_000
 const HOUR = 60 * MINUTE
@@ -12,31 +11,16 @@ const IMAGE = 'application/vnd.oci.image.manifest.v1+json'
 
 type Wanted = Partial<Omit<Folded, 'digest' | 'tag'>> & { at: number; digest?: string; tag?: string }
 
-const folded = (requests: readonly Wanted[], contents: Record<string, Contents> = {}): Outcome[] => {
-  const outcomes: Outcome[] = []
-  const { add, end } = createFold({
-    contentsOf: (digest) => contents[digest],
-    windows: WINDOWS,
-    emit: (one) => outcomes.push(one),
-  })
-  for (const [i, { digest, tag, ...request }] of requests.entries())
-    add({
-      ...{
-        registry: 'r',
-        repository: 'a' as RepositoryPath,
-        origin: 'o',
-        status: 200,
-        method: 'GET',
-        object: 'manifest',
-      },
-      ...{ id: String(i).padStart(4, '0'), bytes: 100 },
+const folded = (requests: readonly Wanted[], contents: Record<string, Contents> = {}): Outcome[] =>
+  fold(
+    requests.map(({ digest, tag, ...request }) => ({
+      bytes: 100,
       ...(digest !== undefined && { digest: digest as Digest }),
       ...(tag !== undefined && { tag: tag as Tag }),
       ...request,
-    })
-  end()
-  return outcomes
-}
+    })),
+    contents,
+  )
 
 const manifest = (at: number, more: Partial<Wanted> = {}): Wanted => ({ at, digest: 'm', mediaType: IMAGE, ...more })
 const blob = (at: number, digest: string, more: Partial<Wanted> = {}): Wanted => ({

@@ -1,0 +1,31 @@
+import type { RepositoryPath } from '../../src/events/reference.js'
+import type { Contents } from '../../src/pulls/fold/contents.js'
+import { createFold } from '../../src/pulls/fold/fold.js'
+import type { Outcome } from '../../src/pulls/fold/outcome.js'
+import type { Folded } from '../../src/pulls/fold/state.js'
+import { WINDOWS } from '../../src/pulls/fold/windows.js'
+
+const GET = {
+  registry: 'r',
+  repository: 'a' as RepositoryPath,
+  origin: 'o',
+  status: 200,
+  method: 'GET',
+  object: 'manifest',
+} as const
+
+/** What becomes of requests, each a GET of a manifest if it says nothing else, in the order in which the fold ends them. */
+export const fold = (
+  requests: readonly Partial<Folded>[],
+  contents: Readonly<Record<string, Contents>> = {},
+): Outcome[] => {
+  const outcomes: Outcome[] = []
+  const { add, end } = createFold({
+    contentsOf: (digest) => contents[digest],
+    windows: WINDOWS,
+    emit: (one) => outcomes.push(one),
+  })
+  for (const [i, request] of requests.entries()) add({ ...GET, id: String(i).padStart(4, '0'), at: i, ...request })
+  end()
+  return outcomes
+}
