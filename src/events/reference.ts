@@ -29,11 +29,11 @@ export const DIGEST_ALGORITHMS: ReadonlyMap<string, number> = new Map([
 ])
 /** Of a digest that is longer, a referrers tag has so many hex digits (distribution-spec v1.1, "Referrers Tag Schema"). */
 const MOST_HEX_IN_TAG = 64
-const REFERRER_TAG = new RegExp(
-  `^(?:${[...DIGEST_ALGORITHMS]
-    .map(([name, length]) => `${name}-[0-9a-f]{${Math.min(length, MOST_HEX_IN_TAG)}}`)
-    .join('|')})(?:\\.(?:sig|att|sbom))?$`,
-)
+/** How a tag begins that names what refers to a manifest: the manifest's digest. For JavaScript and PostgreSQL. */
+export const SUBJECT_IN_TAG = `(?:${[...DIGEST_ALGORITHMS]
+  .map(([name, length]) => `${name}-[0-9a-f]{${Math.min(length, MOST_HEX_IN_TAG)}}`)
+  .join('|')})`
+const REFERRER_TAG = new RegExp(`^${SUBJECT_IN_TAG}(?:\\.(?:sig|att|sbom))?$`)
 
 /**
  * Whether a tag names what refers to a manifest: the list of its referrers (distribution-spec v1.1, "Referrers Tag Schema"), or

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
+import { DIGEST_ALGORITHMS } from '../../src/events/reference.js'
 import type { Descriptor } from '../../src/events/target.js'
 import { refersToLiveManifest } from '../../src/inventory/questions/sql-parts.js'
 import { learnManifest } from '../../src/inventory/record/learn-manifest.js'
@@ -222,5 +223,20 @@ describe.each(STORE_PAIRS)('what is not known, on %s', (_, open) => {
     `.execute(stores.database.sql)
     // c was never seen: it may be there.
     expect(rows.map(({ name }) => name)).toEqual(tags.filter((tag) => !tag.startsWith('sha256-b')).sort())
+  })
+
+  test.each([...DIGEST_ALGORITHMS])('the same of a digest of %s, which the tag may cut', async (algorithm, length) => {
+    const image = (hex: string): Wanted & { digest: string } => ({
+      ...manifest(hex, { references: IMAGE }),
+      digest: `${algorithm}:${hex.repeat(length)}`,
+    })
+    const gone = image('b')
+    const tags = ['a', 'b', 'c'].map((hex) => `${algorithm}-${hex.repeat(64)}.sig`)
+    await asking.ingest(image('a'), gone, ...tags.map((tag) => manifest('e1', { tag, references: IMAGE })))
+    await asking.ingest({ action: 'delete', digest: gone.digest, at: '2026-11-19T10:00:00Z' })
+    const { rows } = await sql<{ name: string }>`
+      select t.name from inventory.tags t where ${refersToLiveManifest} order by t.name
+    `.execute(stores.database.sql)
+    expect(rows.map(({ name }) => name)).toEqual([tags[0], tags[2]])
   })
 })

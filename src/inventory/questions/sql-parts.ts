@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
+import { SUBJECT_IN_TAG } from '../../events/reference.js'
 import { FOREIGN_LAYER, INDEXES, MANIFESTS, SMALLEST_LISTING_INDEX } from '../../events/target.js'
 import type { Asked, Key } from './question.js'
 
@@ -108,12 +109,13 @@ export const wholeSize = (digest: Part, repositoryId: Part = sql`t.repository_id
 )`
 
 /**
- * The digest that tag `t` says something about, as clients do that keep referrers in tags: sha256-<hex> (distribution-spec 1.1,
- * "Referrers Tag Schema"), and sha256-<hex>.sig, .att and .sbom of cosign. Null for any other tag.
+ * How the digest begins that tag `t` says something about, as clients do that keep referrers in tags: sha256-<hex>
+ * (distribution-spec 1.1, "Referrers Tag Schema"), and sha256-<hex>.sig, .att and .sbom of cosign. An ending or an algorithm that
+ * is not registered is taken for one, too: such a tag is rather kept. Null for any other tag.
  */
-const SUBJECT_OF_TAG = sql.raw(
-  "replace(substring(t.name from '^(sha(?:256-[0-9a-f]{64}|384-[0-9a-f]{96}|512-[0-9a-f]{128}))(?:[.][a-zA-Z0-9._-]+)?$'), '-', ':')",
-)
+const SUBJECT_OF_TAG = sql`replace(substring(t.name from ${sql.lit(
+  `^(${SUBJECT_IN_TAG}|sha384-[0-9a-f]{64,96})(?:[.][a-zA-Z0-9._-]+)?$`,
+)}), '-', ':')`
 
 /**
  * Whether tag `t` is a referrer of a manifest that its repository has, or may have: to delete the tag would take the signature
@@ -122,7 +124,9 @@ const SUBJECT_OF_TAG = sql.raw(
 export const refersToLiveManifest: Part = sql`coalesce((
   select not exists (
     select from inventory.repository_manifests s
-    where s.repository_id = t.repository_id and s.digest = subject.digest and not s.live
+    where s.repository_id = t.repository_id and not s.live
+      -- 'g' comes after all hex digits: a tag may have cut the digest.
+      and s.digest >= subject.digest and s.digest < subject.digest || 'g'
   ) from (select ${SUBJECT_OF_TAG} as digest) subject where subject.digest is not null
 ), false)`
 
