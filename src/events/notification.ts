@@ -228,7 +228,7 @@ const fieldsOf = (value: unknown, field: SideField, unreadable: UnreadableFields
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 /**
- * What tells two deliveries of one event from two events. Registries send a UUID, which is the id whatever else the body says.
+ * Shows whether two deliveries are of one event or of two. Registries send a UUID, which is the id whatever else the body says.
  * Any other id was written by hand and may stand on different events, so what happened, when and to what is part of it. Whatever
  * else was sent as an id tells events apart as well, whether it can be read or not.
  */

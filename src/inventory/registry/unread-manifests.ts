@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
 
-/** Manifests whose contents no event told and no registry yet: those that will be asked for, and those that will not. */
+/** Manifests whose contents were in no event and have not been read from a registry yet: those that will be asked for, and those that will not. */
 export type UnreadManifests = { waiting: number; givenUp: number }
 
 /** Counted to here: whoever looks after the service wants to know whether there are some, or far too many. */
