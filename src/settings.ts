@@ -36,7 +36,7 @@ const wholeNumber = (least: number, most: number): z.ZodType<number> =>
     .max(most, `expected at most ${most}`)
 /** A hundred years: sums with more leave what stores can tell of time. */
 const days = wholeNumber(1, 36_500)
-/** Bytes: parsed, a body of this size still fits into the memory of a small machine. */
+/** Bytes. To parse a body of this size takes up to a gigabyte of heap, which the operator has to provide (docs/operations.md). */
 const LARGEST_BODY = 128 * 1024 * 1024
 /**
  * Bytes. A registry takes manifests of 4 MiB and repeats all their entries in a notification, indented: with the shortest

@@ -1,5 +1,5 @@
 import { Overloaded } from '../ingest/batches.js'
-import { NotAnEnvelope } from '../events/notification.js'
+import { NotAnEnvelope, TooManyValues } from '../events/notification.js'
 import { NotAsked } from '../inventory/reconcile/asked-registries.js'
 import { MaybeCache } from '../inventory/reconcile/reconcile-registry.js'
 import { ReconcileBusy } from '../inventory/reconcile/reconcile.js'
@@ -31,6 +31,7 @@ export class PossiblyCounted extends Error {}
 export const problemOf = (error: unknown): Problem => {
   if (error instanceof BadRequest) return { status: error.status, message: error.message }
   if (error instanceof NotAnEnvelope) return { status: 400, message: `400 Bad Request: ${error.message}` }
+  if (error instanceof TooManyValues) return { status: 413, message: `413 Content Too Large: ${error.message}` }
   if (error instanceof PullsError) return { status: 400, message: `400 Bad Request: ${error.message}` }
   if (error instanceof JoinRefused) return { status: 400, message: `400 Bad Request: ${error.message}` }
   if (error instanceof Overloaded)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { microsOf, parseTimestamp } from '../../src/events/calendar.js'
-import { NotAnEnvelope, readEnvelope } from '../../src/events/notification.js'
+import { NotAnEnvelope, readEnvelope, TooManyValues } from '../../src/events/notification.js'
 import type { ReportedEvent, UnreadableEvent } from '../../src/events/registry-event.js'
 import { UNREADABLE_REASONS } from '../../src/events/skip-reason.js'
 import { isEmptyIndex } from '../../src/events/target.js'
@@ -311,6 +311,97 @@ describe('an envelope of more items than a registry can mean', () => {
     const found = read(...Array.from({ length: 50_000 }, () => shortest))
     expect(found).toHaveLength(50_000)
     expect(found.some((event) => 'unreadable' in event)).toBe(false)
+  })
+})
+
+describe('broken items beyond the first 10,000', () => {
+  test('do not take the events between and behind them along', () => {
+    const found = read(good, ...Array.from({ length: 12_000 }, () => 1), good, 1, good)
+    expect(found.filter((event) => 'action' in event)).toHaveLength(3)
+    expect(found).toHaveLength(10_004)
+    expect(found.at(-1)).toMatchObject({
+      unreadable: 'too_many_events',
+      detail: 'the envelope has 12004 events; 2001 of those after the first 10001 are not read',
+    })
+  })
+})
+
+const MEBIBYTE = 1024 * 1024
+
+/** `{"events":[…]}` of so many bytes, filled with texts that are made of their numbers. */
+const filled = (bytes: number, item: (i: number) => string, [head, tail]: [string, string] = ['', '']): Buffer => {
+  const parts: string[] = []
+  for (let size = 0; size < bytes;) {
+    const part = item(parts.length)
+    parts.push(part)
+    size += part.length + 1
+  }
+  return Buffer.from(`{"events":[${head}${parts.join(',')}${tail}]}`)
+}
+/** An event of which one field of the target is filled: what is before its value, and what is behind. */
+const inTarget = (field: string, open: string, close: string): [string, string] => {
+  const [head, tail] = JSON.stringify(withTarget({ [field]: '@' })).split('"@"')
+  return [`${head}${open}`, `${close}${tail}`]
+}
+
+describe('a large body that has more values than contents is refused before it is parsed:', () => {
+  const deep = (open: string, close: string, bytes: number): Buffer => {
+    const times = Math.floor(bytes / (open.length + close.length))
+    return Buffer.from(`{"events":[${open.repeat(times)}1${close.repeat(times)}]}`)
+  }
+  const shapes: [string, (bytes: number) => Buffer][] = [
+    ['empty objects', (bytes) => filled(bytes, () => '{}')],
+    ['empty lists', (bytes) => filled(bytes, () => '[]')],
+    ['numbers', (bytes) => filled(bytes, () => '0')],
+    ['empty texts', (bytes) => filled(bytes, () => '""')],
+    ['objects of one key each', (bytes) => filled(bytes, (i) => `{"${i.toString(36)}":1}`)],
+    ['spaced objects', (bytes) => filled(bytes, () => '{ "a" :\n 1 }')],
+    ['one object of many keys', (bytes) => filled(bytes, (i) => `"${i.toString(36)}":1`, ['{', '}'])],
+    ['lists in lists', (bytes) => deep('[', ']', bytes)],
+    ['objects in objects', (bytes) => deep('{"a":', '}', bytes)],
+    ['references without contents', (bytes) => filled(bytes, () => '{}', inTarget('references', '[', ']'))],
+    ['annotations', (bytes) => filled(bytes, (i) => `"${i.toString(36)}":""`, inTarget('annotations', '{', '}'))],
+    ['what is no JSON in the end', (bytes) => Buffer.concat([filled(bytes, () => '{}'), Buffer.from('{')])],
+  ]
+
+  test.each(shapes)('%s', (_, bodyOf) => {
+    const body = bodyOf(8 * MEBIBYTE)
+    expect(() => readEnvelope(body, NOW)).toThrow(TooManyValues)
+  })
+
+  test('what stands in a text is no value', () => {
+    const body = filled(2 * MEBIBYTE, () => JSON.stringify({ ...good, id: '{},[],\\"'.repeat(100_000) }))
+    expect(readEnvelope(body, NOW).every((event) => 'action' in event)).toBe(true)
+  })
+})
+
+describe('a large body that a registry may send is read:', () => {
+  const digestOf = (i: number): string => `sha256:${i.toString(16).padStart(64, '0')}`
+  const largestManifest = Array.from({ length: 40_000 }, (_, i) => ({ mediaType: 'a', size: i, digest: digestOf(i) }))
+
+  test.each([undefined, 3])('the largest manifest with its references, indented by %s', (indent) => {
+    const body = Buffer.from(JSON.stringify({ events: [withTarget({ references: largestManifest })] }, null, indent))
+    expect(body.length).toBeLessThan(16 * MEBIBYTE)
+    expect(readEnvelope(body, NOW)).toMatchObject([{ action: 'push' }])
+  })
+
+  test('a manifest of 4 MiB with nothing but short annotations', () => {
+    const annotations = Object.fromEntries(Array.from({ length: 425_000 }, (_, i) => [i.toString(36), '']))
+    const body = Buffer.from(JSON.stringify({ events: [withTarget({ annotations })] }))
+    expect(body.length).toBeGreaterThan(4 * MEBIBYTE)
+    expect(readEnvelope(body, NOW)).toMatchObject([{ action: 'push' }])
+  })
+
+  test.each([undefined, 3])('20,000 events, indented by %s', (indent) => {
+    const url = `https://registry.example/v2/team/app/manifests/${DIGEST}`
+    const useragent = 'docker/27.0.1 go/go1.22.5 git-commit/abc kernel/6.1 os/linux arch/amd64'
+    const target = { ...good.target, mediaType: 'application/vnd.oci.image.manifest.v1+json', length: 582, url }
+    const request = { ...good.request, useragent }
+    const source = { ...good.source, instanceID: '88bd8d68-f8c2-446d-bca0-218a0c6dc671' }
+    const events = Array.from({ length: 20_000 }, () => ({ ...good, target, request, source }))
+    const found = readEnvelope(Buffer.from(JSON.stringify({ events }, null, indent)), NOW)
+    expect(found).toHaveLength(20_000)
+    expect(found.every((event) => 'action' in event)).toBe(true)
   })
 })
 

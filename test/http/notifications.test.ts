@@ -136,6 +136,18 @@ describe('a body up to the limit', () => {
   })
 })
 
+describe('a body of 16 MiB of empty objects', () => {
+  test('is answered 413 with the reason, and counted', async () => {
+    const body = `{"events":[${'{},'.repeat(5_500_000)}{}]}`
+    expect(await report(await app.notify(body))).toEqual({
+      status: 413,
+      message: `413 Content Too Large: a notification of ${body.length} bytes may have 687500 JSON values, and this one has more`,
+    })
+    const metrics = await (await app.get('/metrics')).text()
+    expect(metrics).toMatch(/^tallyman_refused_requests_total\{status="413"\} [1-9]/m)
+  })
+})
+
 describe('what cannot be read is set aside', () => {
   test('with its reason, and without address, token or user agent', async () => {
     const secrets = { actor: { name: 'a', user: 'header.payload.signature' }, action: 'fly' }
