@@ -40,6 +40,7 @@ import { createIdentify, createIdentifyName } from './users/identify.js'
 import { createUserFile } from './users/user-file.js'
 import { createUserTokenVerifier } from './users/user-token.js'
 import { readConflicts } from './registries/conflicts.js'
+import type { Occurrence } from './storage/kept-job.js'
 import { unknownInTotals } from './inventory/summary/as-of.js'
 import { pullTotals } from './pulls/read/totals.js'
 import { watchFiles } from './watch-files.js'
@@ -120,12 +121,11 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     now,
   })
   const stopping = new AbortController()
-  const reconcile = async (): Promise<'done' | 'later'> => {
+  const reconcile = async ({ due }: Occurrence): Promise<'done' | 'later'> => {
     const { database } = stores
     const { clientFor } = core
     const needs = { database, registries, clientFor, now, signal: stopping.signal }
-    await scheduledReconcile(needs, config.reconcile_apply)
-    return stopping.signal.aborted ? 'later' : 'done'
+    return scheduledReconcile(needs, config.reconcile_apply, due)
   }
   const { now: summarizeNow, whenDue: summarize } = createSummarize(stores.database, now)
   const work = { receptions, rebuildStale, resolve, readBack: readBack.run, reconcile, summarize, pulls }

@@ -7,7 +7,7 @@ import { keptSchedule, type Job } from './jobs.js'
 import type { Pulls } from './open-pulls.js'
 import { PING } from './ping/service-ping.js'
 import { settle } from './settle.js'
-import { runIfDue } from './storage/kept-job.js'
+import { runIfDue, type Occurrence } from './storage/kept-job.js'
 
 const EVERY_MINUTE = '* * * * *'
 
@@ -17,8 +17,8 @@ type Work = {
   rebuildStale: () => Promise<void>
   resolve: () => Promise<number>
   readBack: () => Promise<number>
-  /** Answers `later` if it was broken off, because the process stops. */
-  reconcile: () => Promise<'done' | 'later'>
+  /** Answers `later` if another process reconciles a registry, or because the process stops. */
+  reconcile: (occurrence: Occurrence) => Promise<'done' | 'later'>
   summarize: () => Promise<void>
   pulls: Pulls
 }
@@ -38,12 +38,12 @@ export const jobsFor = (
   }
   const { database } = stores
   /** Of jobs that come seldom a missed time would be missed for long, or each time where the process is stopped at night. */
-  const kept = (name: string, cron: string, run: () => Promise<unknown>): Job => ({
+  const kept = (name: string, cron: string, run: (occurrence: Occurrence) => Promise<unknown>): Job => ({
     name,
     cron: EVERY_MINUTE,
     run: async () =>
-      runIfDue({ database, holder, now }, keptSchedule(name, { cron }), async () =>
-        (await run()) === 'later' ? 'later' : 'done',
+      runIfDue({ database, holder, now }, keptSchedule(name, { cron }), async (occurrence) =>
+        (await run(occurrence)) === 'later' ? 'later' : 'done',
       ),
   })
   return [

@@ -1,10 +1,12 @@
-import { isStorageAway } from './away.js'
+import { hasCause, isStorageAway } from './away.js'
 import { isCancelled, isConflict, type Database, type Sql } from './database.js'
-import { takeLease } from './leases.js'
-import { completeDue, dueTime, type KeptSchedule } from './schedules.js'
+import { holdLease, LeaseTaken } from './leases.js'
+import { completeDue, dueTime, readDueTime, type KeptSchedule } from './schedules.js'
 
 /** The time for which a job is done. */
 export type Occurrence = {
+  /** When it was due: now, or earlier if it is made up for. */
+  due: Date
   /**
    * Notes that the job was done for this time. In the transaction that stores what it made, so that neither is without the other.
    * @returns whether no other process did before
@@ -17,34 +19,47 @@ type KeptJobDeps = {
   /** This process, for leases. */
   holder: string
   now: () => Date
+  /** Whether this process can do the job now. A process that cannot leaves the lease to those that can. */
+  isReady?: () => Promise<boolean>
 }
 
-/** A process that dies has the job done by another after this time. */
-const LEASE_SECONDS = 10 * 60
+/** After this time another process does the job of one that died. */
+const LEASE_SECONDS = 2 * 60
 
 /**
- * Does a job that is due. To be called every minute: a time that was missed because no process ran, or because a store did not
- * answer, is made up for as soon as it can be. Other failures are the job's own, and wait for its next time.
- * @param work answers `later` if it could not be done now, for any reason that passes
+ * Does a job that is due. To be called every minute: a time that was missed because no process ran, because a store did not
+ * answer, or because another process does the same work, is made up for as soon as it can be. Other failures are the job's own,
+ * and wait for its next time.
+ * @param work answers `later` if it could not be done now, for any reason that passes; any process may then do it
  * @returns whether this process did it
  */
 export const runIfDue = async (
-  { database, holder, now }: KeptJobDeps,
+  { database, holder, now, isReady }: KeptJobDeps,
   schedule: KeptSchedule,
   work: (occurrence: Occurrence) => Promise<'done' | 'later'>,
 ): Promise<boolean> => {
   const due = await dueTime(database.sql, schedule, now())
   if (!due || due > now()) return false
-  if (!(await takeLease(database, schedule.job, holder, LEASE_SECONDS))) return false
+  if (isReady && !(await isReady())) return false
+  const lease = await holdLease(database, schedule.job, { holder, seconds: LEASE_SECONDS })
+  if (!lease) return false
   let isCompleted: boolean | undefined
   const complete = async (tx: Sql): Promise<boolean> => (isCompleted = await completeDue(tx, schedule, due))
   try {
-    if ((await work({ complete })) === 'later') return false
+    // Who had the lease a moment ago may have done the job.
+    const stillDue = await readDueTime(database.sql, schedule.job)
+    if (stillDue?.getTime() !== due.getTime()) return false
+    if ((await work({ due, complete })) === 'later') return false
+    return isCompleted ?? (await complete(database.sql))
   } catch (error) {
-    if (!isOfStore(error)) await complete(database.sql)
+    // If this cannot be noted, the job stays due.
+    if (!isPassing(error)) await complete(database.sql).catch(() => undefined)
     throw error
+  } finally {
+    await lease.release()
   }
-  return isCompleted ?? complete(database.sql)
 }
 
-const isOfStore = (error: unknown): boolean => isStorageAway(error) || isCancelled(error) || isConflict(error)
+/** Failures that are not the job's own: the same work may succeed in a minute. */
+const isPassing = (error: unknown): boolean =>
+  isStorageAway(error) || hasCause(error, (one) => isCancelled(one) || isConflict(one) || one instanceof LeaseTaken)

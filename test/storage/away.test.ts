@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { isStorageAway } from '../../src/storage/away.js'
 import { connectRedis } from '../../src/storage/redis-connection.js'
 import { startRedis } from '../servers/redis.js'
@@ -57,4 +57,33 @@ test('a Redis that is full, or wants a password, is a store that is away; one th
     'NOAUTH',
   ])
   expect(failures.map(isStorageAway)).toEqual([false, true, true, true])
+})
+
+describe('an error that has a store that is away behind it', () => {
+  const refused = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:5432'), { code: 'ECONNREFUSED' })
+  const ended = Object.assign(new Error('terminating connection due to administrator command'), { code: '57P01' })
+  const deep = (error: Error, levels: number): Error =>
+    levels === 0 ? error : deep(new Error('it broke off', { cause: error }), levels - 1)
+
+  test.each([refused, ended, new Error('Connection terminated unexpectedly')])('is one, as with %s', (error) => {
+    expect(isStorageAway(new Error('it broke off', { cause: error }))).toBe(true)
+    expect(isStorageAway(new AggregateError([new Error('404'), error], 'two failed'))).toBe(true)
+    expect(isStorageAway(new AggregateError([new Error('404'), deep(error, 3)], 'two failed'))).toBe(true)
+  })
+
+  test('is none if there is only a failure of something else, whatever its text', () => {
+    class RegistryError extends Error {}
+    const quoting = new RegistryError('registry.example answered 503: READONLY mode, Connection terminated')
+    expect(isStorageAway(quoting)).toBe(false)
+    expect(isStorageAway(new AggregateError([quoting, 'text', undefined], 'not reconciled'))).toBe(false)
+  })
+
+  test('is looked at as deep as errors are, also in a circle and among very many', () => {
+    const circle = new Error('round')
+    circle.cause = new AggregateError([circle, new Error('and round', { cause: circle })])
+    expect(isStorageAway(circle)).toBe(false)
+    expect(isStorageAway(deep(refused, 100))).toBe(false)
+    const many = Array.from({ length: 10_000 }, () => new AggregateError([circle, circle]))
+    expect(isStorageAway(new AggregateError(many))).toBe(false)
+  })
 })

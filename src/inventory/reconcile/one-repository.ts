@@ -1,4 +1,5 @@
 import { microsOf } from '../../events/calendar.js'
+import { isStorageAway } from '../../storage/away.js'
 import type { Database } from '../../storage/database.js'
 import { arrivalAt } from '../record/state-times.js'
 import type { RegistryClient } from '../registry/registry-client.js'
@@ -47,7 +48,7 @@ type Compared = { found: Found; held: Held; drift: readonly Difference[]; untrus
 /**
  * Compares one repository with the registry, repairs it where it is told to, and keeps what came of it. One that cannot be
  * walked, or not be repaired, does not harm the others.
- * @throws TooMuchGone; the signal's reason
+ * @throws TooMuchGone; the signal's reason; the error of a store that does not answer, so that the run goes on later
  */
 export const oneRepository = async (walk: Walk, repository: string): Promise<Outcome> => {
   const { pace, signal } = walk
@@ -125,6 +126,7 @@ const keepResult = async ({ database, begun, now }: Walk, result: RepositoryResu
 }
 
 const keepFailure = async (walk: Walk, repository: string, requests: number, failure: unknown): Promise<Outcome> => {
+  if (isStorageAway(failure)) throw failure
   const error = failure instanceof Error ? failure.message : 'failed'
   const result = { repository, missing: 0, stale: 0, different: 0, differences: [], error }
   const none = { tags: 0, manifests: 0, blobs: 0, unchecked: 0, requests }

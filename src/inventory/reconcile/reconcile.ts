@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Database } from '../../storage/database.js'
-import { releaseLease, takeLease } from '../../storage/leases.js'
+import { holdLease, LeaseTaken } from '../../storage/leases.js'
 import { RegistryAway, RegistryBusy } from '../registry/exchange.js'
 import type { RegistryClient } from '../registry/registry-client.js'
 import { countNotChecked } from './cache.js'
@@ -14,7 +14,7 @@ import { createVanishing } from './vanishing.js'
 import { allNames, type BlobChecks } from './walk.js'
 
 /** A registry is reconciled already. The message says what to do. */
-export class ReconcileBusy extends Error {}
+export class ReconcileBusy extends LeaseTaken {}
 
 /** How far a run is. */
 export type Progress = {
@@ -69,7 +69,6 @@ const DEFAULT_RATE = 20
 const AT_ONCE = 4
 /** The lease outlives a pause of the process, and a crash not for long. */
 const LEASE_SECONDS = 60
-const LEASE_RENEWAL_MS = 15_000
 /** A registry that fails for so many repositories in a row is away, and more requests would not help it. */
 const FAILURES_IN_A_ROW = 5
 
@@ -86,14 +85,23 @@ export const reconcile = async (needs: ReconcileDeps, options: ReconcileOptions)
   }
   options.signal?.throwIfAborted()
   options.signal?.addEventListener('abort', stop)
-  const lease = await holdLease(needs.database, options.registry, (error) => {
-    stopping.abort(error)
+  const busy = new ReconcileBusy(
+    `${options.registry} is being reconciled by another process; wait until it has finished, or, if that one has crashed, ` +
+      `${LEASE_SECONDS} s for its lease to end`,
+  )
+  const lease = await holdLease(needs.database, `reconcile ${options.registry}`, {
+    holder: randomUUID(),
+    seconds: LEASE_SECONDS,
+    onLost: () => {
+      stopping.abort(busy)
+    },
   })
   try {
+    if (!lease) throw busy
     return await run(needs, options, stopping.signal)
   } finally {
     options.signal?.removeEventListener('abort', stop)
-    await lease.release()
+    await lease?.release()
   }
 }
 
@@ -163,36 +171,3 @@ const run = async (
 
 const listedRepositories = async ({ client }: ReconcileDeps, { ask }: Pace): Promise<string[]> =>
   allNames(async (next) => ask(async () => client.catalog(next)))
-
-/** Holds the lease of a registry until it is released. @param onLost is told when somebody else has taken it */
-const holdLease = async (
-  database: Database,
-  registry: string,
-  onLost: (error: Error) => void,
-): Promise<{ release: () => Promise<void> }> => {
-  const [name, holder] = [`reconcile ${registry}`, randomUUID()]
-  const take = async (): Promise<boolean> => takeLease(database, name, holder, LEASE_SECONDS)
-  const busy = (): ReconcileBusy =>
-    new ReconcileBusy(
-      `${registry} is being reconciled by another process; wait until it has finished, or, if that one has crashed, ` +
-        `${LEASE_SECONDS} s for its lease to end`,
-    )
-  if (!(await take())) throw busy()
-  const renewal = setInterval(() => {
-    // A database that is away will be told by the run itself.
-    void take().then(
-      (taken) => {
-        if (!taken) onLost(busy())
-      },
-      () => undefined,
-    )
-  }, LEASE_RENEWAL_MS)
-  renewal.unref()
-  return {
-    release: async () => {
-      clearInterval(renewal)
-      // A database that is away will end the lease by itself.
-      await releaseLease(database, name, holder).catch(() => undefined)
-    },
-  }
-}

@@ -66,6 +66,18 @@ const toReconciliation = (all: Row): Reconciliation => {
   }
 }
 
+/** The registries that a run reconciled which began at a moment or later; with `apply`, one that repaired the inventory. */
+export const reconciledSince = async (
+  db: Sql,
+  { apply, since }: { apply: boolean; since: Date },
+): Promise<ReadonlySet<string>> => {
+  const { rows } = await sql<{ registry: string }>`
+    select distinct registry from inventory.reconciliations
+    where finished_at is not null and started_at >= ${since.toISOString()}::timestamptz and applied >= ${apply}
+  `.execute(db)
+  return new Set(rows.map(({ registry }) => registry))
+}
+
 const RUNS = sql`
   select r.id, r.registry, r.applied, r.started_at, r.finished_at, r.repositories, r.tags, r.manifests, r.blobs, r.requests,
     r.unchecked, r.not_checked, d.missing, d.stale, d.different, d.failed

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
-import { takeLease } from '../../storage/leases.js'
+import { holdLease } from '../../storage/leases.js'
 import { refreshFindings } from './findings.js'
 import { sumBlobs, writeRepositoryTotals, writeTotals } from './sums.js'
 
@@ -32,8 +32,8 @@ const isSummaryDue = async (db: Sql, now: Date): Promise<boolean> => {
   return now.getTime() - last.as_of.getTime() >= rest * 1000
 }
 
-/** Longer than any summary takes; then another process may make it, should this one have died. */
-const LEASE_SECONDS = 900
+/** After this time another process makes the summary of one that died. */
+const LEASE_SECONDS = 2 * 60
 
 export type Summarize = {
   /** Makes it now, whoever else does. */
@@ -49,7 +49,14 @@ export const createSummarize = (database: Database, now: () => Date): Summarize 
     now: make,
     whenDue: async () => {
       if (!(await isSummaryDue(database.sql, now()))) return
-      if (await takeLease(database, 'summarize', holder, LEASE_SECONDS)) await make()
+      const lease = await holdLease(database, 'summarize', { holder, seconds: LEASE_SECONDS })
+      if (!lease) return
+      try {
+        // Who had the lease a moment ago may have made it.
+        if (await isSummaryDue(database.sql, now())) await make()
+      } finally {
+        await lease.release()
+      }
     },
   }
 }
