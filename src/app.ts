@@ -41,6 +41,7 @@ import { createUserFile } from './users/user-file.js'
 import { createUserTokenVerifier } from './users/user-token.js'
 import { readConflicts } from './registries/conflicts.js'
 import type { Occurrence } from './storage/kept-job.js'
+import { deleteOtherSchedules } from './storage/schedules.js'
 import { unknownInTotals } from './inventory/summary/as-of.js'
 import { pullTotals } from './pulls/read/totals.js'
 import { watchFiles } from './watch-files.js'
@@ -129,7 +130,12 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   }
   const { now: summarizeNow, whenDue: summarize } = createSummarize(stores.database, now)
   const work = { receptions, rebuildStale, resolve, readBack: readBack.run, reconcile, summarize, pulls }
-  const jobs = startJobs(jobsFor(core, work), (job, error) => {
+  const allJobs = jobsFor(core, work)
+  await deleteOtherSchedules(
+    stores.database.sql,
+    allJobs.map(({ name }) => name),
+  )
+  const jobs = startJobs(allJobs, (job, error) => {
     log.error({ err: error, job }, 'a job failed; it will run again at its next time')
   })
   const reload = (): void => {

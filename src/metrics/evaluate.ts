@@ -20,6 +20,8 @@ export type Kind = (definitions: readonly MetricDefinition[]) => Promise<(Metric
 export type Kinds = Record<MetricDefinition['data_source'], Kind>
 
 const FAILED = -1
+/** The error of a metric whose store was unavailable: it may have a value later. */
+export const NO_ANSWER = 'the store does not answer'
 const LONGEST_REASON = 200
 
 /** Evaluates metrics. One that fails becomes -1 and harms no other; the sources are asked side by side. */
@@ -50,7 +52,6 @@ const evaluateSource = async (definitions: readonly MetricDefinition[], kind: Ki
 }
 
 /** Errors leave the house with the ping, so a store that is away is not named with its address. */
-const reasonOf = (error: Error): string =>
-  isStorageAway(error) ? 'the store does not answer' : error.message.slice(0, LONGEST_REASON)
+const reasonOf = (error: Error): string => (isStorageAway(error) ? NO_ANSWER : error.message.slice(0, LONGEST_REASON))
 
 export const asError = (error: unknown): Error => (isNativeError(error) ? error : new Error('failed'))

@@ -1,5 +1,5 @@
 import type { Database } from '../storage/database.js'
-import { claimDuePing, markFailed, markSent, type KeptPing } from './history.js'
+import { claimDuePing, markFailed, markSent, postponePings, type KeptPing } from './history.js'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -35,7 +35,7 @@ type Needs = {
 }
 
 export type Deliver = {
-  /** Tries all pings that are due. @returns how many were sent. */
+  /** Tries all pings that are due, until the destination asks to slow down. @returns how many were sent. */
   due: () => Promise<{ sent: number; failed: number }>
   /** Tries one ping that the caller has in hand. @returns it as it is kept then. @throws DeliveryError; the next attempt is planned. */
   now: (ping: KeptPing) => Promise<KeptPing>
@@ -51,20 +51,31 @@ export const createDeliver = ({ database, destination, sender, now, stopping, pa
     if (failure !== undefined) throw await noteFailure(ping, start, failure)
     const sent = await markSent(database, ping, now())
     // The numbers have arrived; how long each took is worth one try.
-    await post(new URL('usage_ping_metadata', destination), { metadata: ping.metadata }).catch(() => undefined)
+    await postAside('usage_ping_metadata', { metadata: ping.metadata })
     return sent
+  }
+
+  /** Posts what is worth one try. */
+  const postAside = async (path: string, body: unknown): Promise<void> => {
+    const failure = await post(new URL(path, destination), body).then(() => undefined, failureOf)
+    if (failure?.pause) await slowDown(failure.pause).catch(() => undefined)
+  }
+
+  /** The destination asks for a pause of everything that is sent to it, by any instance. */
+  const slowDown = async (pause: Exclude<Pause, undefined>): Promise<void> => {
+    await postponePings(database, new Date(now().getTime() + Math.max(pauseMs(pause), MINUTE)))
   }
 
   const noteFailure = async (ping: KeptPing, start: Date, { message, pause }: Failure): Promise<DeliveryError> => {
     const at = now()
     const wait = WAITS[ping.attempts]
-    const asked = Math.min(pause?.retryAfterMs ?? 0, LONGEST_PAUSE)
-    const next = wait === undefined ? undefined : new Date(at.getTime() + Math.max(wait, asked))
+    const next = wait === undefined ? undefined : new Date(at.getTime() + Math.max(wait, pauseMs(pause)))
     await markFailed(database, ping, message, next)
+    if (pause) await slowDown(pause)
     const elapsed = Math.round((at.getTime() - start.getTime()) / 100) / 10
     const report = { error: { time: at.toISOString(), ...sender, message, elapsed } }
     // A destination that asks to slow down is not sent a report of that.
-    if (!pause) await post(new URL('usage_ping_errors', destination), report).catch(() => undefined)
+    if (!pause) await postAside('usage_ping_errors', report)
     const fate = next ? `the ping is kept, and tried again at ${next.toISOString()}` : 'the ping is given up'
     return new DeliveryError(`${message}; ${fate}`)
   }
@@ -88,6 +99,9 @@ export const createDeliver = ({ database, destination, sender, now, stopping, pa
 
 type Pause = ReturnType<Exclude<Needs['pauseIn'], undefined>>
 type Failure = { message: string; pause?: Pause }
+
+/** The pause that is kept, in milliseconds. */
+const pauseMs = (pause: Pause): number => Math.min(pause?.retryAfterMs ?? 0, LONGEST_PAUSE)
 
 /** The destination asks to slow down. */
 class Busy extends DeliveryError {

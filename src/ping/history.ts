@@ -100,6 +100,14 @@ export const markFailed = async (
   `.execute(database.sql)
 }
 
+/** Postpones all pings that are still to be sent, unless they are due later. */
+export const postponePings = async (database: Database, until: Date): Promise<void> => {
+  await sql`
+    update service_pings set next_attempt_at = ${until.toISOString()}::timestamptz
+    where sent_at is null and next_attempt_at < ${until.toISOString()}::timestamptz
+  `.execute(database.sql)
+}
+
 const theOne = ([row]: Row[]): KeptPing => {
   if (!row) throw new Error('the ping is no longer kept')
   return toKept(row)

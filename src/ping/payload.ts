@@ -1,5 +1,5 @@
 import type { DataCategory, MetricDefinition } from '../metrics/definition.js'
-import { evaluate, type Evaluated, type Kinds, type MetricValue } from '../metrics/evaluate.js'
+import { evaluate, NO_ANSWER, type Evaluated, type Kinds, type MetricValue } from '../metrics/evaluate.js'
 import { queryTexts } from '../metrics/kinds.js'
 
 /** A Service Ping: `recorded_at` and the metrics, nested by the parts of their key paths. */
@@ -35,6 +35,10 @@ export const buildPing = async (needs: Needs, kind: PingKind = 'all'): Promise<S
   const evaluated = await evaluate(told, kindsFor(needs, kind))
   return { payload: { recorded_at: recordedAt, ...nest(evaluated) }, metadata: metadataOf(uuid, evaluated) }
 }
+
+/** Whether no store was unavailable while the ping was built. Metrics that failed for another reason would fail again. */
+export const isComplete = ({ metadata }: ServicePing): boolean =>
+  !metadata.metrics.some(({ error }) => error === NO_ANSWER)
 
 const kindsFor = ({ kinds, now }: Needs, kind: PingKind): Kinds => {
   if (kind === 'queries') return { ...kinds, database: queryTexts(now) }

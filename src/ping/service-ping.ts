@@ -3,12 +3,18 @@ import { runIfDue, type Occurrence } from '../storage/kept-job.js'
 import type { KeptSchedule } from '../storage/schedules.js'
 import { inHandUntil, type Deliver } from './deliver.js'
 import { keepPing, type KeptPing } from './history.js'
-import type { PingKind, ServicePing } from './payload.js'
+import { isComplete, type PingKind, type ServicePing } from './payload.js'
 
 /** The name of the job that makes pings. */
 export const PING = 'ping'
 
 const SPLAY_MS = 60_000
+/**
+ * A ping that lacks numbers of a store is made again for so long. After this time it is the store that never answers a metric,
+ * although it answers: a ping that says so is better than none.
+ */
+const REBUILD_MS = 24 * 60 * 60_000
+
 type Needs = {
   database: Database
   build: (kind?: PingKind) => Promise<ServicePing>
@@ -48,12 +54,12 @@ export const createServicePings = (needs: Needs): ServicePings => {
   }
 
   /** The ping and the note that it was made are one transaction: however often this is tried, there is one ping. */
-  const makeScheduled = async ({ complete }: Occurrence): Promise<'done' | 'later'> => {
-    if (!(await storesAnswer())) return 'later'
+  const makeScheduled = async ({ due, complete }: Occurrence): Promise<'done' | 'later'> => {
     await sleep(random() * SPLAY_MS)
     if (stopping.aborted) return 'later'
     const ping = await build()
-    // One that did not answer meanwhile has left its mark on the numbers.
+    // A store that did not answer for a moment has left -1 in place of numbers.
+    if (!isComplete(ping) && now().getTime() - due.getTime() < REBUILD_MS) return 'later'
     if (!(await storesAnswer())) return 'later'
     await database.transaction(async (tx) => {
       if (await complete(tx)) await keepPing(tx, ping, deliver && now())
@@ -69,7 +75,7 @@ export const createServicePings = (needs: Needs): ServicePings => {
       return deliver ? { ping: await deliver.now(ping), sent: true } : { ping, sent: false }
     },
     makeDue: async () => {
-      const made = await runIfDue({ database, holder, now }, schedule, makeScheduled)
+      const made = await runIfDue({ database, holder, now, isReady: storesAnswer }, schedule, makeScheduled)
       if (made) await retry()
       return made
     },

@@ -57,6 +57,19 @@ export const completeDue = async (
   return rows.length > 0
 }
 
+/**
+ * Deletes the schedules of jobs that are not configured any more. Otherwise a job that is configured again after months would
+ * be made up for at once. A job that another process does at the moment keeps its schedule.
+ * @param configured the names of all jobs that this process runs
+ */
+export const deleteOtherSchedules = async (db: Sql, configured: readonly string[]): Promise<void> => {
+  await sql`
+    delete from schedules
+    where job <> all(${configured}::text[])
+      and not exists (select from leases where name = job and until > now())
+  `.execute(db)
+}
+
 /** When a job is due; undefined if that is not known yet. */
 export const readDueTime = async (db: Sql, job: string): Promise<Date | undefined> => {
   const { rows } = await sql<{ due_at: Date }>`

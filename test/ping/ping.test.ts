@@ -4,7 +4,9 @@ import { sql } from 'kysely'
 import { pauseIn } from '../../src/events/retry-after.js'
 import { createDeliver, type Deliver } from '../../src/ping/deliver.js'
 import { claimDuePing, keepPing, newestPing } from '../../src/ping/history.js'
-import type { ServicePing } from '../../src/ping/payload.js'
+import type { MetricDefinition } from '../../src/metrics/definition.js'
+import type { Kinds } from '../../src/metrics/evaluate.js'
+import { buildPing, type ServicePing } from '../../src/ping/payload.js'
 import { pingCron } from '../../src/ping/schedule.js'
 import { createServicePings, type ServicePings } from '../../src/ping/service-ping.js'
 import { freePort } from '../servers/process.js'
@@ -155,6 +157,47 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
     },
   )
 
+  const twelveDuePings = async (): Promise<void> => {
+    for (let i = 0; i < 12; i++) {
+      clock += 1_000
+      await keepPing(stores.database.sql, await build(), now())
+    }
+  }
+  const polite = (): Deliver =>
+    createDeliver({
+      database: stores.database,
+      destination: new URL(`${stub.url}/usage_data`),
+      sender,
+      now,
+      stopping: stopping.signal,
+      pauseIn,
+    })
+
+  test('and all others wait if the destination asks to slow down, whichever instance would send them', async () => {
+    await twelveDuePings()
+    answer = (_request, response) => response.writeHead(429, { 'retry-after': '3600' }).end()
+    expect(await polite().due()).toEqual({ sent: 0, failed: 1 })
+    expect(posted()).toEqual(['POST /usage_data'])
+    clock += 59 * MINUTE
+    expect(await polite().due()).toEqual({ sent: 0, failed: 0 })
+    expect(posted()).toHaveLength(1)
+    answer = (_request, response) => response.end()
+    clock += MINUTE
+    expect(await polite().due()).toEqual({ sent: 10, failed: 0 })
+    expect(await polite().due()).toEqual({ sent: 2, failed: 0 })
+  })
+
+  test.each([
+    ['what is told about its making', 'usage_ping_metadata', 200, { sent: 1, failed: 0 }],
+    ['the report of a failure', 'usage_ping_errors', 500, { sent: 0, failed: 1 }],
+  ])('and all others wait if the destination refuses %s', async (_, refused, status, expected) => {
+    await twelveDuePings()
+    answer = ({ path }, response) => response.writeHead(path.endsWith(refused) ? 429 : status).end()
+    expect(await polite().due()).toEqual(expected)
+    expect(posted()).toEqual(['POST /usage_data', `POST /${refused}`])
+    expect(await polite().due()).toEqual({ sent: 0, failed: 0 })
+  })
+
   test('is sent by a later try, as it was made', async () => {
     answer = (_request, response) => response.writeHead(500).end()
     await expect(instance('a', deliver()).sendNow()).rejects.toThrow()
@@ -287,6 +330,49 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
     })
     expect(await losing.makeDue()).toBe(false)
     expect(await pings()).toEqual([])
+  })
+
+  const lacking = (error: string) => async (): Promise<ServicePing> => {
+    const ping = await build()
+    return { ...ping, metadata: { ...ping.metadata, metrics: [{ name: 'counts.users', time_elapsed: 0, error }] } }
+  }
+
+  test('whose numbers lack those of a store that was away and is back is made again later', async () => {
+    await instance('a').makeDue()
+    at('2026-11-26T10:00:00Z')
+    const returned = async (): Promise<Error[]> => [Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })]
+    const definition = { key_path: 'counts.users', data_source: 'redis_hll', status: 'active' } as MetricDefinition
+    const kinds = { redis_hll: returned } as unknown as Kinds
+    const categories = new Set([definition.data_category])
+    const losing = createServicePings({
+      ...instanceDeps('a'),
+      build: async () => buildPing({ definitions: [definition], kinds, uuid: 'u', categories, now }),
+    })
+    expect(await losing.makeDue()).toBe(false)
+    expect(await pings()).toEqual([])
+    clock += MINUTE
+    expect(await instance('b').makeDue()).toBe(true)
+    expect(await pings()).toEqual(['2026-11-26T10:01:00.000Z'])
+  })
+
+  test('that lacks a number which fails each time is made at its time; one whose store never answers, after a day', async () => {
+    await instance('a').makeDue()
+    at('2026-11-26T10:00:00Z')
+    const failing = createServicePings({ ...instanceDeps('a'), build: lacking('division by zero') })
+    expect(await failing.makeDue()).toBe(true)
+    const losing = createServicePings({ ...instanceDeps('a'), build: lacking('the store does not answer') })
+    at('2026-12-04T09:59:00Z')
+    expect(await losing.makeDue()).toBe(false)
+    at('2026-12-04T10:00:00Z')
+    expect(await losing.makeDue()).toBe(true)
+  })
+
+  test('is left to other instances by one for which a store does not answer', async () => {
+    await instance('a').makeDue()
+    at('2026-11-26T10:00:00Z')
+    const cutOff = createServicePings({ ...instanceDeps('a'), storesAnswer: async () => Promise.resolve(false) })
+    for (let i = 0; i < 3; i++, clock += MINUTE) expect(await cutOff.makeDue()).toBe(false)
+    expect(await instance('b').makeDue()).toBe(true)
   })
 
   test('that failed for the database is made again later; its error is reported', async () => {

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, tes
 import { sql } from 'kysely'
 import { LeaseTaken } from '../../src/storage/leases.js'
 import { runIfDue, type Occurrence } from '../../src/storage/kept-job.js'
+import { deleteOtherSchedules } from '../../src/storage/schedules.js'
 import { eventually } from '../servers/process.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
@@ -100,6 +101,24 @@ describe.each(STORE_PAIRS)('a job whose time is kept, on %s', (_, open) => {
     }
     const results = await Promise.all(['a', 'b', 'c', 'd'].map(async (holder) => run(holder, one)))
     expect([results.filter(Boolean).length, works]).toEqual([1, 1])
+  })
+
+  test('that was removed from the configuration, and comes back, begins with its next time', async () => {
+    clock = DUE + 9 * WEEK - MINUTE
+    await deleteOtherSchedules(stores.database.sql, ['another'])
+    expect(await run('a', done)).toBe(false)
+    clock += MINUTE
+    await deleteOtherSchedules(stores.database.sql, ['another', 'weekly'])
+    expect(await run('a', done)).toBe(true)
+  })
+
+  test('keeps its schedule while another process does it', async () => {
+    const removing: Work = async ({ complete }) => {
+      await deleteOtherSchedules(stores.database.sql, [])
+      expect(await complete(stores.database.sql)).toBe(true)
+      return 'done'
+    }
+    expect(await run('a', removing)).toBe(true)
   })
 
   test('knows when it was due', async () => {
