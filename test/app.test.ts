@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { sql } from 'kysely'
 import { pino } from 'pino'
 import { createApp } from '../src/app.js'
 import { readConfig } from '../src/config.js'
@@ -25,4 +26,22 @@ test('a start that fails closes what it opened, so that the next one can work', 
   writeFileSync(users, 'alice: 17\n')
   const app = await start()
   await app.close()
+})
+
+test('a start deletes the schedule of a job that is not configured any more', async () => {
+  const restart = async (settings: Record<string, string>): ReturnType<typeof createApp> =>
+    createApp(readConfig({ TALLYMAN_DATA_DIR: folder.path, ...settings }, ROOT), pino({ level: 'silent' }), fixedClock)
+  const isKept = async (settings: Record<string, string>): Promise<boolean> => {
+    const app = await restart(settings)
+    const { rows } = await sql`select from schedules where job = 'reconcile'`.execute(app.core.stores.database.sql)
+    await app.close()
+    return rows.length > 0
+  }
+  const app = await restart({})
+  await sql`insert into schedules values ('reconcile', '30 2 * * 0', 'UTC', '9999-01-01')`.execute(
+    app.core.stores.database.sql,
+  )
+  await app.close()
+  expect(await isKept({ TALLYMAN_RECONCILE_CRON: '30 2 * * 0' })).toBe(true)
+  expect(await isKept({})).toBe(false)
 })

@@ -16,13 +16,16 @@ export type StubRegistry = RegistryClient & {
 }
 
 /** A registry in memory, whose lists have pages of a few names. `before` is called before each answer. */
-export const stubRegistry = (pageSize = 2, before: (request: string) => void = () => undefined): StubRegistry => {
+export const stubRegistry = (
+  pageSize = 2,
+  before: (request: string) => void | Promise<void> = () => undefined,
+): StubRegistry => {
   const repositories = new Map<string, StubRepository>()
   const asked: string[] = []
   const answer = async <T>(request: string, value: () => T): Promise<T> => {
     asked.push(request)
     await Promise.resolve()
-    before(request)
+    await before(request)
     return value()
   }
   const page = (names: string[], next: string | undefined): ListPage => {

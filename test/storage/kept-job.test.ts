@@ -5,23 +5,11 @@ import { runIfDue, type Occurrence } from '../../src/storage/kept-job.js'
 import { deleteOtherSchedules } from '../../src/storage/schedules.js'
 import { eventually } from '../servers/process.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+import { ALL_BUT_INTERVALS } from '../servers/timers.js'
 
 const MINUTE = 60_000
 const DUE = Date.parse('2026-11-26T10:00:00Z')
 const WEEK = 7 * 24 * 60 * MINUTE
-
-/** All but the timer that renews a lease. */
-const TIMERS_OF_DRIVERS = [
-  'Date',
-  'hrtime',
-  'nextTick',
-  'performance',
-  'queueMicrotask',
-  'setImmediate',
-  'clearImmediate',
-  'setTimeout',
-  'clearTimeout',
-] as const
 
 type Work = (occurrence: Occurrence) => Promise<'done' | 'later'>
 const done: Work = async () => Promise.resolve('done')
@@ -35,7 +23,7 @@ describe.each(STORE_PAIRS)('a job whose time is kept, on %s', (_, open) => {
   })
   afterAll(async () => stores.close())
   beforeEach(async () => {
-    jest.useFakeTimers({ doNotFake: [...TIMERS_OF_DRIVERS] })
+    jest.useFakeTimers({ doNotFake: ALL_BUT_INTERVALS })
     await stores.clear()
     clock = DUE - MINUTE
     expect(await run('a', done)).toBe(false)
