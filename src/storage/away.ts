@@ -19,7 +19,10 @@ export const hasCause = (error: unknown, holds: (error: Error) => boolean): bool
     const errors = level.filter((one): one is Error => isNativeError(one)).slice(0, MOST_ERRORS - looked)
     if (errors.some(holds)) return true
     looked += errors.length
-    level = errors.flatMap((one) => [one.cause, ...('errors' in one && Array.isArray(one.errors) ? one.errors : [])])
+    level = errors.flatMap((one) => [
+      one.cause,
+      ...('errors' in one && Array.isArray(one.errors) ? (one.errors as unknown[]) : []),
+    ])
   }
   return false
 }

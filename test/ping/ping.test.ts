@@ -340,7 +340,8 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
   test('whose numbers lack those of a store that was away and is back is made again later', async () => {
     await instance('a').makeDue()
     at('2026-11-26T10:00:00Z')
-    const returned = async (): Promise<Error[]> => [Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })]
+    const broken = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })
+    const returned = async (): Promise<Error[]> => Promise.resolve([broken])
     const definition = { key_path: 'counts.users', data_source: 'redis_hll', status: 'active' } as MetricDefinition
     const kinds = { redis_hll: returned } as unknown as Kinds
     const categories = new Set([definition.data_category])

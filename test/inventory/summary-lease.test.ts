@@ -1,0 +1,26 @@
+import { afterAll, beforeAll, expect, describe, test } from '@jest/globals'
+import { sql } from 'kysely'
+import { createSummarize } from '../../src/inventory/summary/summarize.js'
+import { takeLease } from '../../src/storage/leases.js'
+import { fixedClock } from '../servers/clock.js'
+import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+
+describe.each(STORE_PAIRS)('the summary of the inventory on %s', (_, open) => {
+  let stores: TestStores
+  beforeAll(async () => {
+    stores = await open()
+  })
+  afterAll(async () => stores.close())
+  const count = async (table: string): Promise<number> =>
+    (await sql`select from ${sql.raw(table)}`.execute(stores.database.sql)).rows.length
+
+  test('is made by one process at a time, which leaves its lease to the others when it is made', async () => {
+    const { database } = stores
+    await takeLease(database, 'summarize', 'another', 60)
+    await createSummarize(database, fixedClock).whenDue()
+    expect(await count('inventory.totals')).toBe(0)
+    await sql`delete from leases`.execute(database.sql)
+    await createSummarize(database, fixedClock).whenDue()
+    expect([await count('inventory.totals'), await count('leases')]).toEqual([1, 0])
+  })
+})
