@@ -120,6 +120,7 @@ const sightingsOf = (
     changes: stale.map((one) => goneChange(registry, repository, one, at)),
     renames: [],
     lookups: [],
+    pushes: [],
     described: [],
     shown: [...manifests.keys()].map((digest) => ({ number: 1, registry, name: repository, digest, isTold: false })),
     large: [],
