@@ -121,6 +121,7 @@ const sightingsOf = (
     renames: [],
     lookups: [],
     pushes: [],
+    received: at,
     described: [],
     shown: [...manifests.keys()].map((digest) => ({ number: 1, registry, name: repository, digest, isTold: false })),
     large: [],

@@ -35,7 +35,6 @@ const MOST_IMPLIED = 20_000
  * becomes one here.
  */
 export const sightingsIn = (events: readonly RegistryEvent[], { remembered, originOf, now }: Needs): Sightings => {
-  const received = microsOf(now())
   const repositories = new Map<string, SeenRepository>()
   const manifestsInRepositories = new Map<string, SeenObject>()
   const blobsInRepositories = new Map<string, SeenObject>()
@@ -87,12 +86,12 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
     const origin = originOf(event)
     if (origin === undefined) return false
     if (what === 'pushed') {
-      pushes.push({ repository, reference: tag ?? digest, origin, at, received })
+      pushes.push({ repository, reference: tag ?? digest, origin, at })
       return false
     }
     const method = what === 'checked' ? 'HEAD' : 'GET'
     lookups.set(id, {
-      ...{ event: id, method, repository, digest, origin, at, received },
+      ...{ event: id, method, repository, digest, origin, at },
       ...(tag !== undefined && { tag }),
     })
     return method === 'HEAD'
@@ -175,6 +174,7 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
     renames: [...renames.values()],
     lookups: [...lookups.values()],
     pushes,
+    received: microsOf(now()),
     described: [...described],
     large: [...manifests.values()].filter(({ digest, contents }) => isLarge({ contents }) && described.has(digest)),
     shown: [...shown.values()].map((one) => one.shown),

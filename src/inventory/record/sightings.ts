@@ -53,8 +53,6 @@ export type SeenLookup = {
   tag?: string
   origin: string
   at: Micros
-  /** When the event arrived. */
-  received: Micros
 }
 /** A push of a manifest, to be found by the HEAD that a client sends before it. */
 export type SeenPush = {
@@ -63,8 +61,6 @@ export type SeenPush = {
   reference: string
   origin: string
   at: Micros
-  /** When the event arrived. */
-  received: Micros
 }
 export type SeenRename = Rename & { event: EventId; registry: string; at: Micros; actor?: string }
 
@@ -89,6 +85,8 @@ export type Sightings = {
   renames: SeenRename[]
   lookups: SeenLookup[]
   pushes: SeenPush[]
+  /** When the events arrived. */
+  received: Micros
   /** Manifests of which contents were told: what they hold is in every repository that has them. */
   described: string[]
   /** Manifests that were pushed, or shown for the first time: what they hold is in that repository, too. */
