@@ -1,9 +1,9 @@
 /** More is waiting than may wait. The registry keeps the event and sends it again. */
 export class Overloaded extends Error {}
 
-type Waiting<Item, Answer> = {
-  items: Item[]
-  weight: number
+type Part<Item> = { items: Item[]; weight: number }
+
+type Waiting<Item, Answer> = Part<Item> & {
   resolve: (answers: Answer[]) => void
   reject: (error: unknown) => void
 }
@@ -93,30 +93,26 @@ export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): B
   const submit = async (items: Item[]): Promise<Answer[]> => {
     if (items.length === 0) return []
     if (queued >= longestQueue) throw new Overloaded('too many events are waiting to be stored')
-    const parts = partsOf(items)
-    return parts.length === 1 ? enqueue(items) : (await Promise.all(parts.map(enqueue))).flat()
+    return (await Promise.all(partsOf(items).map(enqueue))).flat()
   }
 
-  const partsOf = (items: Item[]): Item[][] => {
-    const parts: Item[][] = []
-    let size = 0
+  const partsOf = (items: Item[]): Part<Item>[] => {
+    const parts: Part<Item>[] = []
     for (const item of items) {
       const weight = weightOf(item)
-      size += weight
       const part = parts.at(-1)
-      if (part && size <= largestBatch) {
-        part.push(item)
-        continue
+      if (part && part.weight + weight <= largestBatch) {
+        part.items.push(item)
+        part.weight += weight
+      } else {
+        parts.push({ items: [item], weight })
       }
-      parts.push([item])
-      size = weight
     }
     return parts
   }
 
-  const enqueue = async (items: Item[]): Promise<Answer[]> =>
+  const enqueue = async ({ items, weight }: Part<Item>): Promise<Answer[]> =>
     new Promise((resolve, reject) => {
-      const weight = items.reduce((sum, item) => sum + weightOf(item), 0)
       waiting.push({ items, weight, resolve, reject })
       queued += weight
       pump()

@@ -120,6 +120,8 @@ const sightingsOf = (
     changes: stale.map((one) => goneChange(registry, repository, one, at)),
     renames: [],
     lookups: [],
+    pushes: [],
+    received: at,
     described: [],
     shown: [...manifests.keys()].map((digest) => ({ number: 1, registry, name: repository, digest, isTold: false })),
     large: [],

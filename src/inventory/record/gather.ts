@@ -9,6 +9,7 @@ import type {
   SeenLookup,
   SeenManifest,
   SeenObject,
+  SeenPush,
   SeenRename,
   SeenRepository,
   SeenTag,
@@ -34,7 +35,6 @@ const MOST_IMPLIED = 20_000
  * becomes one here.
  */
 export const sightingsIn = (events: readonly RegistryEvent[], { remembered, originOf, now }: Needs): Sightings => {
-  const received = microsOf(now())
   const repositories = new Map<string, SeenRepository>()
   const manifestsInRepositories = new Map<string, SeenObject>()
   const blobsInRepositories = new Map<string, SeenObject>()
@@ -43,6 +43,7 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
   const changes = new Map<EventId, Change>()
   const renames = new Map<EventId, SeenRename>()
   const lookups = new Map<EventId, SeenLookup>()
+  const pushes: SeenPush[] = []
   const described = new Set<string>()
   const shown = new Map<string, ShownThere>()
 
@@ -79,14 +80,18 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
   }
 
   /** @returns whether the event is a HEAD that is a check only if the same client does not push now (check-before-push.ts). */
-  const lookUp = ({ tag, ...event }: RegistryEvent, repository: number, digest: string, what: Happening): boolean => {
-    const method = METHODS[what]
-    if (method === undefined || (method === 'GET' && tag !== undefined)) return false
+  const lookUp = (event: RegistryEvent, repository: number, digest: string, what: Happening): boolean => {
+    const { id, at, tag } = event
+    if (what === 'mounted' || (what === 'pulled' && tag !== undefined)) return false
     const origin = originOf(event)
     if (origin === undefined) return false
-    const { id, at } = event
+    if (what === 'pushed') {
+      pushes.push({ repository, reference: tag ?? digest, origin, at })
+      return false
+    }
+    const method = what === 'checked' ? 'HEAD' : 'GET'
     lookups.set(id, {
-      ...{ event: id, method, repository, digest, origin, at, received },
+      ...{ event: id, method, repository, digest, origin, at },
       ...(tag !== undefined && { tag }),
     })
     return method === 'HEAD'
@@ -168,14 +173,13 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
     changes: [...changes.values()],
     renames: [...renames.values()],
     lookups: [...lookups.values()],
+    pushes,
+    received: microsOf(now()),
     described: [...described],
     large: [...manifests.values()].filter(({ digest, contents }) => isLarge({ contents }) && described.has(digest)),
     shown: [...shown.values()].map((one) => one.shown),
   }
 }
-
-/** Of what is kept for a day, the method of the request. */
-const METHODS: Partial<Record<Happening, SeenLookup['method']>> = { pushed: 'PUT', pulled: 'GET', checked: 'HEAD' }
 
 /** A HEAD asks whether something is there: a check, which is no pull, but shows that it is. */
 const happeningOf = ({ action, method }: RegistryEvent): Happening => {

@@ -89,4 +89,14 @@ export const forgetLookups = async ({ sql: db }: Database, now: Date): Promise<v
       ))
     `,
   )
+  await inSteps(
+    db,
+    sql`
+      delete from inventory.recent_pushes where ctid = any(array(
+        select ctid from inventory.recent_pushes
+        where at < ${oldest}::timestamptz and received_at < ${oldest}::timestamptz
+        limit ${ROWS_AT_ONCE}
+      ))
+    `,
+  )
 }

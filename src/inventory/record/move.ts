@@ -32,6 +32,7 @@ export const moveRepository = async (database: Database, move: Move): Promise<vo
   await inPages(database, move, AT_ONCE, async (tx, ids, after) => moveKeyed(tx, ids, { ...BLOB, move, after }))
   await inPages(database, move, AT_ONCE, async (tx, ids, after) => moveKeyed(tx, ids, { ...TAG, move, after }))
   await inPages(database, move, AT_ONCE, async (tx, ids) => moveTold(tx, ids, { ...LOOKUPS, move }))
+  await inPages(database, move, AT_ONCE, async (tx, ids) => moveTold(tx, ids, { ...PUSHES, move }))
   await inPages(database, move, AT_ONCE, async (tx, ids) => {
     const moved = await moveTold(tx, ids, { ...CHANGES, move })
     if (moved.length < AT_ONCE) await dropEmpty(tx, ids.from)
@@ -146,6 +147,7 @@ const AT: Dated = { newest: ['at'] }
 const CHANGES: Told = { table: 'changes', also: '' }
 /** The other half of a pull may be at the new path. */
 const LOOKUPS: Told = { table: 'tag_lookups', also: ', joined = false' }
+const PUSHES: Told = { table: 'recent_pushes', also: '' }
 
 const moveTold = async (
   tx: Sql,
@@ -156,18 +158,18 @@ const moveTold = async (
   const { rows } = await sql<{ key: string }>`
     update inventory.${sql.raw(table)}
     set repository_id = ${to}, moved_at = greatest(moved_at, ${at}) ${sql.raw(also)}
-    where event_id = any(array(
-      select event_id from inventory.${sql.raw(table)}
+    where ctid = any(array(
+      select ctid from inventory.${sql.raw(table)}
       where repository_id = ${from} and ${isMoved(AT, move)} limit ${AT_ONCE} for update
     ))
-    returning event_id as key
+    returning ctid::text as key
   `.execute(tx)
   return rows.map(({ key }) => key)
 }
 
 const ALL: (Dated & { table: string })[] = [
   ...[MANIFEST, BLOB, TAG],
-  ...[CHANGES, LOOKUPS].map(({ table }) => ({ table, ...AT })),
+  ...[CHANGES, LOOKUPS, PUSHES].map(({ table }) => ({ table, ...AT })),
 ]
 
 /** Whether a repository `r` is for a rename: it has something to move, or lost all to one that broke off before its end. */

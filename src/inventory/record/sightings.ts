@@ -47,14 +47,20 @@ export type Change = {
 /** A HEAD of a manifest, a GET by digest that may belong to a HEAD by tag, or a push that a HEAD may have prepared. */
 export type SeenLookup = {
   event: EventId
-  method: 'HEAD' | 'GET' | 'PUT'
+  method: 'HEAD' | 'GET'
   repository: number
   digest: string
   tag?: string
   origin: string
   at: Micros
-  /** When the event arrived. */
-  received: Micros
+}
+/** A push of a manifest, to be found by the HEAD that a client sends before it. */
+export type SeenPush = {
+  repository: number
+  /** The tag, or the digest of a manifest that was pushed without one. */
+  reference: string
+  origin: string
+  at: Micros
 }
 export type SeenRename = Rename & { event: EventId; registry: string; at: Micros; actor?: string }
 
@@ -78,6 +84,9 @@ export type Sightings = {
   changes: Change[]
   renames: SeenRename[]
   lookups: SeenLookup[]
+  pushes: SeenPush[]
+  /** When the events arrived. */
+  received: Micros
   /** Manifests of which contents were told: what they hold is in every repository that has them. */
   described: string[]
   /** Manifests that were pushed, or shown for the first time: what they hold is in that repository, too. */

@@ -1,8 +1,8 @@
-import { LRUCache } from 'lru-cache'
-import { sql, type RawBuilder } from 'kysely'
 import { isoTime, MICROS_PER_SECOND, microsOf, type Micros } from '../../events/calendar.js'
 import type { EventId, RegistryEvent } from '../../events/registry-event.js'
-import type { Database } from '../../storage/database.js'
+import { arrayText } from '../../storage/array-text.js'
+import type { Database, HotStatement, Run } from '../../storage/database.js'
+import { createLruCache } from '../../storage/lru-cache.js'
 
 /** An event and the moment when this delivery of it arrived, by the clock of the service. */
 export type Arrived = { event: RegistryEvent; arrivedAt: Micros }
@@ -12,13 +12,14 @@ export type Arrived = { event: RegistryEvent; arrivedAt: Micros }
  * are.
  *
  * The clock of a registry may be ahead. Two rules keep its events from winning over what happens later:
- * - For state, no event is later than its first arrival. Events of one envelope keep the order of their own times.
+ * - For state, an event that is more than half a second ahead happened when it first arrived. Events of one envelope keep the
+ *   order of their own times.
  * - If the clock of a registry process was ahead, an event of that process that arrives later happened later, whatever its
  *   time says: the clock may have been set right in between.
  *
- * The decision for an event is stored with its id before the event is: a repeat that arrives later gets the same time. Events
- * whose time is trusted cost a look-up in memory, and every ten seconds one in the database: so long may another service not
- * know that a clock is ahead.
+ * The decision for an event is stored with its id before the event is: a repeat that arrives later gets the same time. An event
+ * whose time is trusted costs a look-up in memory. Every ten seconds, each clock costs a look-up in the database: for so long,
+ * another service may not know that a clock is ahead.
  */
 export type StateTimes = (arrived: readonly Arrived[]) => Promise<RegistryEvent[]> | RegistryEvent[]
 
@@ -26,39 +27,57 @@ export type StateTimes = (arrived: readonly Arrived[]) => Promise<RegistryEvent[
 const REMEMBERED_CLOCKS = 10_000
 /** Another service may have learnt meanwhile that a clock is ahead. */
 const REMEMBERED_MICROS = 10 * MICROS_PER_SECOND
+/** Clocks that NTP sets differ by less. An event that is no further ahead keeps its time, which costs no statement. */
+const TRUSTED_LEAD = MICROS_PER_SECOND / 2
 /** What is stored ends in whole microseconds, and the clock in whole milliseconds: an event of this millisecond is not ahead. */
 const REST_OF_MILLISECOND = 999
 
 /** The moment of an arrival. */
 export const arrivalAt = (now: Date): Micros => microsOf(now) + REST_OF_MILLISECOND
 
-export const createStateTimes = (database: Database): StateTimes => {
-  const clocks = new LRUCache<string, Clock & { readAt: Micros }>({ max: REMEMBERED_CLOCKS })
+const isAhead = ({ event, arrivedAt }: Arrived): boolean => event.at > arrivedAt + TRUSTED_LEAD
 
-  const isTrusted = ({ event, arrivedAt }: Arrived): boolean => {
-    const clock = clocks.get(clockOf(event))
-    if (clock === undefined || arrivedAt - clock.readAt > REMEMBERED_MICROS) return false
-    return event.at <= arrivedAt && event.at > Math.max(clock.floor, clock.aheadUntil)
+export const createStateTimes = (database: Pick<Database, 'run'>): StateTimes => {
+  const clocks = createLruCache<Clock & { readAt: Micros }>(REMEMBERED_CLOCKS)
+  const leads = createLruCache<{ until: Micros }>(REMEMBERED_CLOCKS)
+
+  const isTrusted = (one: Arrived): boolean => {
+    const clock = clocks.get(clockOf(one.event))
+    if (clock === undefined || one.arrivedAt - clock.readAt > REMEMBERED_MICROS) return false
+    return !isAhead(one) && one.event.at > Math.max(clock.floor, clock.aheadUntil)
   }
 
-  const decide = async (arrived: readonly Arrived[]): Promise<RegistryEvent[]> => {
+  const rememberLead = (one: Arrived): void => {
+    if (one.event.at <= one.arrivedAt || isAhead(one)) return
+    const name = clockOf(one.event)
+    if (one.event.at > leadOf(name)) leads.set(name, { until: one.event.at })
+  }
+  const leadOf = (name: string): Micros => leads.get(name)?.until ?? -Infinity
+
+  const decide = async (arrived: readonly Arrived[]): Promise<ReadonlyMap<EventId, Micros>> => {
     const ordered = inOrderOfClock(arrived)
-    const stored = await readStored(database, ordered)
-    const decided = decideTimes(ordered, stored)
-    const first = decided.times.size > 0 ? await claimTimes(database, decided) : decided.times
+    const stored = await readStored(database.run, ordered)
+    const decided = decideTimes(ordered, stored, leadOf)
+    const first = decided.times.size > 0 ? await claimTimes(database.run, decided) : decided.times
     for (const { event, arrivedAt } of arrived) {
       const name = clockOf(event)
       const clock = later(clocks.get(name), decided.clocks.get(name) ?? stored.clocks.get(name))
       clocks.set(name, { ...clock, readAt: arrivedAt })
     }
-    return arrived.map(({ event }) => {
-      const at = stored.times.get(event.id) ?? first.get(event.id) ?? decided.recorded.get(event.id) ?? event.at
-      return at === event.at ? event : { ...event, at }
-    })
+    return new Map([...decided.recorded, ...first, ...stored.times])
   }
 
-  return (arrived) => (arrived.every(isTrusted) ? arrived.map(({ event }) => event) : decide(arrived))
+  return (arrived) => {
+    arrived.forEach(rememberLead)
+    const doubtful = new Set(arrived.flatMap((one) => (isTrusted(one) ? [] : clockOf(one.event))))
+    if (doubtful.size === 0) return arrived.map(({ event }) => event)
+    return decide(arrived.filter(({ event }) => doubtful.has(clockOf(event)))).then((times) =>
+      arrived.map(({ event }) => withTime(event, times.get(event.id) ?? event.at)),
+    )
+  }
 }
+
+const withTime = (event: RegistryEvent, at: Micros): RegistryEvent => (at === event.at ? event : { ...event, at })
 
 /** What is known of a clock that was ahead. */
 type Clock = {
@@ -82,7 +101,7 @@ const clockOf = ({ instance, registry }: RegistryEvent): string => instance ?? `
 const inOrderOfClock = (arrived: readonly Arrived[]): Arrived[] => {
   const groups = new Map<string, Arrived[]>()
   for (const one of arrived) {
-    if (one.event.at <= one.arrivedAt) continue
+    if (!isAhead(one)) continue
     const key = `${one.arrivedAt} ${clockOf(one.event)}`
     const group = groups.get(key)
     if (group) group.push(one)
@@ -90,7 +109,7 @@ const inOrderOfClock = (arrived: readonly Arrived[]): Arrived[] => {
   }
   for (const group of groups.values()) group.sort((a, b) => b.event.at - a.event.at).reverse()
   return arrived.map((one) =>
-    one.event.at <= one.arrivedAt ? one : (groups.get(`${one.arrivedAt} ${clockOf(one.event)}`)?.shift() ?? one),
+    isAhead(one) ? (groups.get(`${one.arrivedAt} ${clockOf(one.event)}`)?.shift() ?? one) : one,
   )
 }
 
@@ -110,41 +129,49 @@ type Decided = {
   clocks: Map<string, Clock>
 }
 
-const decideTimes = (arrived: readonly Arrived[], stored: Stored): Decided => {
+/** @param leadOf the newest time of an event of a clock that was ahead and kept its time */
+const decideTimes = (arrived: readonly Arrived[], stored: Stored, leadOf: (clock: string) => Micros): Decided => {
   const decided: Decided = { times: new Map(), recorded: new Map(), clocks: new Map() }
   /** The newest time decided in this batch: also events without a process keep their order in it. */
   const newest = new Map<string, Micros>()
-  for (const { event, arrivedAt } of arrived) {
+  for (const one of arrived) {
+    const { event, arrivedAt } = one
     const name = clockOf(event)
     const clock = decided.clocks.get(name) ?? stored.clocks.get(name) ?? NEVER_AHEAD
     const floor = newest.get(name) ?? (event.instance === undefined ? -Infinity : clock.floor)
-    const isAhead = event.at > arrivedAt
-    if (stored.times.has(event.id) || (!isAhead && event.at > floor)) continue
+    if (stored.times.has(event.id) || (!isAhead(one) && event.at > floor)) continue
     if (stored.recorded.has(event.id)) {
-      decided.recorded.set(event.id, Math.min(event.at, arrivedAt))
+      decided.recorded.set(event.id, isAhead(one) ? arrivedAt : event.at)
       continue
     }
-    const at = isAhead ? Math.max(arrivedAt, floor + 1) : floor + 1
+    const at = isAhead(one) ? Math.max(arrivedAt, floor + 1, leadOf(name) + 1) : floor + 1
     newest.set(name, at)
     decided.times.set(event.id, at)
-    decided.clocks.set(name, later(clock, { floor: at, aheadUntil: isAhead ? event.at : -Infinity }))
+    decided.clocks.set(name, later(clock, { floor: at, aheadUntil: isAhead(one) ? event.at : -Infinity }))
   }
   return decided
 }
 
-const readStored = async ({ sql: db }: Database, arrived: readonly Arrived[]): Promise<Stored> => {
-  const ids = arrived.map(({ event }) => event.id)
-  const names = [...new Set(arrived.map(({ event }) => clockOf(event)))]
-  const { rows } = await sql<{ what: 'time' | 'recorded' | 'clock'; name: string; at: string; ahead_until: string }>`
+const micros = (column: string): string => `(extract(epoch from ${column}) * 1000000)::bigint::text`
+
+const READ_STORED: HotStatement = {
+  name: 'read_state_times',
+  text: `
     select 'time' as what, id::text as name, ${micros('at')} as at, null as ahead_until
-    from event_times where id = any(${ids}::uuid[])
+    from event_times where id = any($1::uuid[])
     union all
-    select 'recorded', id::text, null, null from event_ids where id = any(${ids}::uuid[])
+    select 'recorded', id::text, null, null from event_ids where id = any($1::uuid[])
     union all
-    select 'clock', name, ${micros('floor_at')}, ${micros('ahead_until')} from event_clocks where name = any(${names}::text[])
-  `.execute(db)
+    select 'clock', name, ${micros('floor_at')}, ${micros('ahead_until')} from event_clocks where name = any($2::text[])`,
+}
+
+type StoredRow = { what: 'time' | 'recorded' | 'clock'; name: string; at: string; ahead_until: string }
+
+const readStored = async (run: Run, arrived: readonly Arrived[]): Promise<Stored> => {
+  const ids = arrayText(arrived.map(({ event }) => event.id))
+  const names = arrayText([...new Set(arrived.map(({ event }) => clockOf(event)))])
   const stored: Stored = { times: new Map(), recorded: new Set(), clocks: new Map() }
-  for (const { what, name, at, ahead_until } of rows) {
+  for (const { what, name, at, ahead_until } of await run<StoredRow>(READ_STORED, [ids, names])) {
     if (what === 'time') stored.times.set(name as EventId, Number(at))
     else if (what === 'clock') stored.clocks.set(name, { floor: Number(at), aheadUntil: Number(ahead_until) })
     else stored.recorded.add(name as EventId)
@@ -152,28 +179,31 @@ const readStored = async ({ sql: db }: Database, arrived: readonly Arrived[]): P
   return stored
 }
 
-const micros = (column: string): RawBuilder<string> =>
-  sql`(extract(epoch from ${sql.ref(column)}) * 1000000)::bigint::text`
-
-/** @returns the times that were decided first: two services that receive one event at the same moment get the same. */
-const claimTimes = async ({ sql: db }: Database, decided: Decided): Promise<Map<EventId, Micros>> => {
-  const times = [...decided.times].sort(([a], [b]) => (a < b ? -1 : 1))
-  const clocks = [...decided.clocks].sort(([a], [b]) => (a < b ? -1 : 1))
-  const { rows } = await sql<{ id: EventId; at: string }>`
+const CLAIM_TIMES: HotStatement = {
+  name: 'claim_state_times',
+  text: `
     with clocks as (
       insert into event_clocks as c (name, floor_at, ahead_until)
-      select * from unnest(
-        ${clocks.map(([name]) => name)}::text[],
-        ${clocks.map(([, { floor }]) => isoTime(floor))}::timestamptz[],
-        ${clocks.map(([, { aheadUntil }]) => isoTime(aheadUntil))}::timestamptz[]
-      )
+      select * from unnest($1::text[], $2::timestamptz[], $3::timestamptz[])
       on conflict (name) do update
         set floor_at = greatest(c.floor_at, excluded.floor_at), ahead_until = greatest(c.ahead_until, excluded.ahead_until)
     )
     insert into event_times as t (id, at)
-    select * from unnest(${times.map(([id]) => id)}::uuid[], ${times.map(([, at]) => isoTime(at))}::timestamptz[])
+    select * from unnest($4::uuid[], $5::timestamptz[])
     on conflict (id) do update set at = t.at
-    returning id::text, ${micros('at')} as at
-  `.execute(db)
+    returning id::text, ${micros('at')} as at`,
+}
+
+/** @returns the times that were decided first: two services that receive one event at the same moment get the same. */
+const claimTimes = async (run: Run, decided: Decided): Promise<Map<EventId, Micros>> => {
+  const times = [...decided.times].sort(([a], [b]) => (a < b ? -1 : 1))
+  const clocks = [...decided.clocks].sort(([a], [b]) => (a < b ? -1 : 1))
+  const rows = await run<{ id: EventId; at: string }>(CLAIM_TIMES, [
+    arrayText(clocks.map(([name]) => name)),
+    arrayText(clocks.map(([, { floor }]) => isoTime(floor))),
+    arrayText(clocks.map(([, { aheadUntil }]) => isoTime(aheadUntil))),
+    arrayText(times.map(([id]) => id)),
+    arrayText(times.map(([, at]) => isoTime(at))),
+  ])
   return new Map(rows.map(({ id, at }) => [id, Number(at)]))
 }

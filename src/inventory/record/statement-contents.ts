@@ -93,16 +93,15 @@ export const changes = ({ changes: rows }: Sightings): StatementPart => ({
   ],
 })
 
-export const lookups = ({ lookups: rows }: Sightings): StatementPart => ({
+export const lookups = ({ lookups: rows, received }: Sightings): StatementPart => ({
   key: 'l',
   text: (p) => `
     told_lookups as (
       insert into inventory.tag_lookups (event_id, repository_id, method, digest, tag, origin, at, received_at, joined, settled)
-      select event_id, id, method, digest, tag, origin, at, received_at,
-        method = 'PUT' or (method = 'HEAD' and tag is null), method <> 'HEAD'
+      select event_id, id, method, digest, tag, origin, at, ${p(8)}::timestamptz,
+        method = 'HEAD' and tag is null, method <> 'HEAD'
       from unnest(${p(1)}::uuid[], ${p(2)}::int[], ${p(3)}::text[], ${p(4)}::text[], ${p(5)}::text[], ${p(6)}::text[],
-        ${p(7)}::timestamptz[], ${p(8)}::timestamptz[])
-        as told (event_id, number, method, digest, tag, origin, at, received_at)
+        ${p(7)}::timestamptz[]) as told (event_id, number, method, digest, tag, origin, at)
       join places using (number)
       order by event_id
       on conflict do nothing
@@ -115,6 +114,26 @@ export const lookups = ({ lookups: rows }: Sightings): StatementPart => ({
     rows.map(({ tag }) => tag ?? null),
     rows.map(({ origin }) => origin),
     rows.map(({ at }) => time(at)),
-    rows.map(({ received }) => time(received)),
+    time(received),
+  ],
+})
+
+/** A repeat adds a row that says the same: a key that finds it would cost every push more than the row does. */
+export const pushes = ({ pushes: rows, received }: Sightings): StatementPart => ({
+  key: 'p',
+  text: (p) => `
+    recent_pushes as (
+      insert into inventory.recent_pushes (repository_id, reference, origin, at, received_at)
+      select id, reference, origin, at, ${p(5)}::timestamptz
+      from unnest(${p(1)}::int[], ${p(2)}::text[], ${p(3)}::text[], ${p(4)}::timestamptz[])
+        as pushed (number, reference, origin, at)
+      join places using (number)
+    )`,
+  values: [
+    rows.map(({ repository }) => repository),
+    rows.map(({ reference }) => reference),
+    rows.map(({ origin }) => origin),
+    rows.map(({ at }) => time(at)),
+    time(received),
   ],
 })

@@ -1,6 +1,6 @@
 import type { StatementPart } from '../../storage/statement-parts.js'
 import type { Sightings } from './sightings.js'
-import { changes, contents, lookups } from './statement-contents.js'
+import { changes, contents, lookups, pushes } from './statement-contents.js'
 import { time, times } from './times.js'
 import { BLOB, MANIFEST, TAG, unitedWith } from './united-rows.js'
 
@@ -21,6 +21,7 @@ export const inventoryParts = (seen: Sightings): StatementPart[] =>
         ...contents(seen),
         ...(seen.changes.length > 0 ? [changes(seen)] : []),
         ...(seen.lookups.length > 0 ? [lookups(seen)] : []),
+        ...(seen.pushes.length > 0 ? [pushes(seen)] : []),
       ]
 
 /** `places` tells the other parts the id of each repository by its number in the batch. */

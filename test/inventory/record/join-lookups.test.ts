@@ -91,14 +91,23 @@ describe.each(STORE_PAIRS)('a HEAD of a tag and a GET of its digest, in %s', (_,
     const now = new Date('2026-11-20T12:00:00Z')
     for (const [second, hours] of [25, 23].entries()) {
       const at = new Date(now.getTime() - hours * 3_600_000)
-      await createCounting(stores, () => at).ingest([anEvent(PUSH), anEvent({ ...get(second), at: at.toISOString() })])
+      await createCounting(stores, () => at).ingest([
+        anEvent({ ...CONTAINERD, ...PUSH }),
+        anEvent({ ...get(second), at: at.toISOString() }),
+      ])
     }
-    const left = async (): Promise<number> => {
+    const left = async (): Promise<number[]> => {
       await forgetLookups(stores.database, now)
-      return (await sql`select from inventory.tag_lookups`.execute(stores.database.sql)).rows.length
+      const tables = ['tag_lookups', 'recent_pushes']
+      return Promise.all(
+        tables.map(
+          async (table) =>
+            (await sql`select from inventory.${sql.raw(table)}`.execute(stores.database.sql)).rows.length,
+        ),
+      )
     }
-    expect(await left()).toBe(2)
+    expect(await left()).toEqual([2, 1])
     await joinLookups(stores.database)
-    expect(await left()).toBe(1)
+    expect(await left()).toEqual([1, 1])
   })
 })

@@ -148,6 +148,24 @@ describe.each(STORE_PAIRS)('a registry whose clock is ahead, on %s', (_, open) =
     expect(await liveTags()).toEqual(['a2'])
   })
 
+  test('a lead that NTP leaves costs no row, and keeps the order when it grows beyond', async () => {
+    for (const id of [1, 2, 3]) await one.ingest([push(id, 0.02 * id)])
+    await one.ingest([push(4, 0.4, 'a2')])
+    const { rows } = await sql`select from event_times`.execute(stores.database.sql)
+    expect(rows).toHaveLength(0)
+    seconds = 0.05
+    await one.ingest([remove(5, 0.6)])
+    expect(await liveTags()).toEqual([])
+  })
+
+  test('a wrong clock costs only events of its own process', async () => {
+    await one.ingest([push(1, -1, 'a1', 'two')])
+    const [, other] = await one.ingest([push(2, 20 * HOUR), push(3, -0.5, 'a2', 'two')])
+    expect(other).toBe('recorded')
+    const { rows } = await sql<{ id: string }>`select id::text from event_times`.execute(stores.database.sql)
+    expect(rows.map(({ id }) => id)).toEqual([push(2, 0).id])
+  })
+
   test('a service that is started anew knows the clock', async () => {
     await one.ingest([push(1, 20 * HOUR)])
     await createCounting(stores, () => new Date(START + 1000)).ingest([remove(2, -3)])
