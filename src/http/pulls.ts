@@ -11,6 +11,7 @@ import { askPullers, pullersAskedIn } from '../pulls/read/pullers.js'
 import { isCancelled, type Database } from '../storage/database.js'
 import { formatOf, ndjsonOf } from './formats.js'
 import { answerQuestion } from './inventory.js'
+import { nameText } from './name-text.js'
 import { BadRequest } from './problem.js'
 import { checked } from './usage-data.js'
 
@@ -37,10 +38,9 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
     response.json(await orTooLong(async () => askPullers(database.sql, pullersAskedIn(query, now()), named, context)))
   })
   router.get('/pulls/behaviour', async (request, response) => {
-    const { repository, days = '7', limit = '100', ...others } = request.query
+    const { days = '7', limit = '100', repository: wanted, ...others } = request.query
     refuseOthers(others, 'repository, days, limit')
-    if (repository !== undefined && (typeof repository !== 'string' || repository.includes('\0')))
-      throw new BadRequest('400 Bad Request: repository: expected one')
+    const { repository } = checked(z.object({ repository: NAME.optional() }), { repository: wanted })
     const look = { now: now(), days: wholeNumber('days', days, 90), limit: wholeNumber('limit', limit, 1_000) }
     const placed = { ...look, ...(repository !== undefined && { repository }) }
     response.json({ items: await orTooLong(async () => askBehaviours(database.sql, placed, context)), days: look.days })
@@ -57,11 +57,7 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
   return router
 }
 
-const NAME = z
-  .string()
-  .min(1, 'is empty')
-  .max(300, 'is longer than 300 characters')
-  .refine((name) => !name.includes('\0'), 'holds a NUL')
+const NAME = nameText(300)
 
 const erasureRequest = z
   .strictObject({ origin: NAME.optional(), repository: NAME.optional(), registry: NAME.optional() })

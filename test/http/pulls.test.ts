@@ -99,7 +99,7 @@ describe('GET /pulls', () => {
     ['/requests?sinc=5', /^400 Bad Request: sinc: expected since, limit$/],
     ['/requests?since=x', /^400 Bad Request: since: expected the cursor of the last request that you have$/],
     ['/pulls/behaviour?days=1000', /^400 Bad Request: days: expected a whole number from 1 to 90$/],
-    ['/pulls/behaviour?repository=a%00b', /^400 Bad Request: repository: expected one$/],
+    ['/pulls/behaviour?repository=a%00b', /^400 Bad Request: repository: contains characters that no name has$/],
     ['/pulls/behaviour?colour=red', /^400 Bad Request: colour: expected repository, days, limit$/],
   ])('%s is refused with a reason', async (path, message) => {
     const { status, body } = await get(path)
@@ -232,7 +232,7 @@ describe('GET /metrics', () => {
 describe('POST /pulls/forget', () => {
   test.each([
     [{}, /expected an origin, a repository, or both/],
-    [{ repository: 'a\0b' }, /repository: holds a NUL/],
+    [{ repository: 'a\0b' }, /repository: contains characters that no name has/],
   ])('wants an origin or a repository, not %j', async (body, message) => {
     const response = await app.post('/pulls/forget', body)
     expect(response.status).toBe(400)

@@ -1,4 +1,5 @@
 import { isTimeZone } from '../../events/calendar.js'
+import { isStorableText } from '../../events/storable-text.js'
 import { DIMENSION_NAMES, DIMENSIONS, type DimensionName } from './dimensions.js'
 import { MEASURE_NAMES, type MeasureName } from './measures.js'
 import { addDays, isDay, localDay, PeriodError, periodOf, type Period } from './period.js'
@@ -117,7 +118,7 @@ const filtersIn = (texts: ReadonlyMap<string, string>): Asked['filters'] => {
     const values = text.split(COMMA).map((one) => one.trim().replaceAll('\\,', ','))
     if (values.length > MOST_VALUES || values.some((value) => value.length > LONGEST_VALUE))
       throw new PullsError(`${name}: expected at most ${MOST_VALUES} values of at most ${LONGEST_VALUE} characters`)
-    if (values.some((value) => value.includes('\0'))) throw new PullsError(`${name}: holds a NUL`)
+    if (!values.every(isStorableText)) throw new PullsError(`${name}: contains characters that no name has`)
     refuseUnknown(name, values)
     // Countries are written large.
     return {

@@ -74,7 +74,7 @@ describe('a question about pulls', () => {
     [{ weekday: 'x*' }, /^weekday: "x\*" is not known/],
     [{ tag: ['a', 'b'] }, /^tag: expected one value/],
     [{ tag: 'x'.repeat(301) }, /^tag: expected at most 100 values/],
-    [{ tag: 'a\0b' }, /^tag: holds a NUL/],
+    [{ tag: 'a\0b' }, /^tag: contains characters that no name has/],
   ])('is refused with a reason: %j', (parameters, message) => {
     const ask = (): unknown => askedIn(parameters, NOW)
     expect(ask).toThrow(PullsError)
