@@ -18,6 +18,11 @@ export const printJson = (value: unknown): void => {
   printLine(JSON.stringify(value, null, 2))
 }
 
+/** Prints notes to standard error, so that standard output is the answer alone. */
+export const printNotes = (notes: readonly string[]): void => {
+  for (const note of notes) context().stderr.write(`note: ${note}\n`)
+}
+
 /** Of a terminal that does not report its width. */
 const USUAL_COLUMNS = 80
 

@@ -9,6 +9,7 @@ import type { Context } from '../pulls/read/notes.js'
 import { requestsAfter } from '../pulls/read/requests.js'
 import { askPullers, pullersAskedIn } from '../pulls/read/pullers.js'
 import { isCancelled, type Database } from '../storage/database.js'
+import { setAnswerHeaders } from './answer-headers.js'
 import { formatOf, ndjsonOf } from './formats.js'
 import { answerQuestion } from './inventory.js'
 import { nameText } from './name-text.js'
@@ -24,8 +25,8 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
     const { format, ...query } = request.query
     const send = formatOf(format)
     const answer = await orTooLong(async () => askPulls(database.sql, askedIn(query, now()), context))
-    // Rows alone cannot contain it: CSV and NDJSON have it in their head.
-    if (answer.provisional) response.set('Tallyman-Provisional-Since', answer.provisional.since)
+    const notes = answer.is_cut ? [...answer.notes, MORE_GROUPS] : answer.notes
+    setAnswerHeaders(response, { provisional: answer.provisional, notes })
     send(response, { whole: answer, columns: answer.columns, rows: answer.rows })
   })
   // One of the inventory's questions, where those look for it who ask for pulls.
@@ -35,7 +36,9 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
   router.get('/pulls/pullers', async (request, response) => {
     const { top = '10', ...query } = request.query
     const named = wholeNumber('top', top, 1_000)
-    response.json(await orTooLong(async () => askPullers(database.sql, pullersAskedIn(query, now()), named, context)))
+    const answer = await orTooLong(async () => askPullers(database.sql, pullersAskedIn(query, now()), named, context))
+    setAnswerHeaders(response, answer)
+    response.json(answer)
   })
   router.get('/pulls/behaviour', async (request, response) => {
     const { days = '7', limit = '100', repository: wanted, ...others } = request.query
@@ -43,7 +46,9 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
     const { repository } = checked(z.object({ repository: NAME.optional() }), { repository: wanted })
     const look = { now: now(), days: wholeNumber('days', days, 90), limit: wholeNumber('limit', limit, 1_000) }
     const placed = { ...look, ...(repository !== undefined && { repository }) }
-    response.json({ items: await orTooLong(async () => askBehaviours(database.sql, placed, context)), days: look.days })
+    const answer = await orTooLong(async () => askBehaviours(database.sql, placed, context))
+    setAnswerHeaders(response, answer)
+    response.json({ ...answer, days: look.days })
   })
   router.get('/requests', async (request, response) => {
     const { since = '0', limit = '1000', ...others } = request.query
@@ -56,6 +61,8 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
   })
   return router
 }
+
+const MORE_GROUPS = 'There are more groups; a larger limit answers more of them.'
 
 const NAME = nameText(300)
 
