@@ -19,6 +19,25 @@ describe('tallyman clients test', () => {
   })
 })
 
+describe('the help of a command below pulls', () => {
+  test.each(['pulls', 'pulls pullers', 'pulls behaviour', 'pulls forget', 'pulls last-used'])(
+    'names no option that %s refuses',
+    async (command) => {
+      const { out } = await tallyman({}, ...command.split(' '), '--help')
+      const [options = ''] = (out.split('\nOptions:\n')[1] ?? '').split('\n\n')
+      const filters = /\nFilters[^]*?\n\n/.exec(out)?.[0] ?? ''
+      const taken = new Set([...options.matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map(([, name]) => name))
+      for (const [name] of filters.matchAll(/(?<= )--[a-z][a-z-]+/g)) taken.add(name)
+      const heading = /\nFilters.*:/.exec(out)?.[0] ?? ''
+      const named = [...heading.matchAll(/--[a-z][a-z-]+/g)].map(([name]) => name)
+      expect(named.filter((name) => !options.includes(name))).toEqual([])
+      const examples = out.split('\nExamples:\n')[1] ?? ''
+      const used = [...examples.matchAll(/ (--[a-z][a-z-]+)/g)].map(([, name]) => name)
+      expect(used.filter((name) => !taken.has(name))).toEqual([])
+    },
+  )
+})
+
 describe('tallyman pulls', () => {
   const folder = embeddedFolder()
   const now = machineClock().toISOString()
