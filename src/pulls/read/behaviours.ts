@@ -8,7 +8,7 @@ import { LOCAL_TOOL_IN_CLOUD } from './local-tool.js'
 import type { Context } from './notes.js'
 import { addDays, localDay } from './period.js'
 
-export type OriginBehaviour = Behaviour & {
+type OriginBehaviour = Behaviour & {
   registry: string
   repository: string
   origin: string
