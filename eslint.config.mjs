@@ -36,6 +36,14 @@ export default tseslint.config(
             'A test chooses its time: use NOW or fixedClock of test/servers/clock.ts, or say machineClock if a program outside the test needs the real one.',
         },
         {
+          selector:
+            'CallExpression[callee.object.name="fc"][callee.property.name=/^(assert|check)$/]' +
+            ':not([arguments.1.callee.name=/^runs(On)?$/])' +
+            ':not([arguments.1.properties.0.argument.callee.name=/^runs(On)?$/])',
+          message:
+            'A property is tried with the seed of the run, and as often as it says: give runs(…) or runsOn(…) of test/servers/runs.ts.',
+        },
+        {
           selector: 'MemberExpression[object.name=/^(performance|process)$/][property.name=/^(now|hrtime|uptime)$/]',
           message:
             'A test does not measure how long something takes: a busy machine is slower. Speed belongs to bench/.',

@@ -10,7 +10,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   events: [],
   storage: [],
   definitions: [],
-  users: ['events'],
+  users: ['events', 'storage'],
   counters: ['definitions', 'events', 'storage'],
   inventory: ['events', 'storage'],
   pulls: ['definitions', 'events', 'inventory', 'storage'],
@@ -55,6 +55,11 @@ describe('the house', () => {
       .filter((line) => !line.startsWith('main.ts imports cli/'))
     expect(found.length).toBeGreaterThan(150)
     expect(broken).toEqual([])
+  })
+
+  test('users take a cache from storage, and nothing else', () => {
+    const taken = found.filter(({ from, to }) => from === 'users' && to === 'storage').map(({ target }) => target)
+    expect([...new Set(taken)]).toEqual(['storage/lru-cache.js'])
   })
 
   test('the table knows every folder, and has no circle', () => {

@@ -1,4 +1,5 @@
 import stringWidth from 'string-width'
+import { DIGEST_ALGORITHMS } from '../events/reference.js'
 
 /** The text of a table: a heading, and as many cells in each row. */
 export type TextTable = { heading: string[]; rows: string[][] }
@@ -14,9 +15,23 @@ const DIGEST_DIGITS = 12
 const NARROWEST = 9
 /** As readers see them: a letter with its accents, an emoji, is one. */
 const CHARACTERS = new Intl.Segmenter()
-const DIGEST = /\b([a-z0-9]+(?:[+._-][a-z0-9]+)*):([0-9a-f]{32,})\b/g
-/** Numbers, sizes, times and shares: cut in the middle, they would be other values. */
-const UNCUTTABLE = /^[-\d.,:% ]*(?:[KMGTP]?i?B|s|UTC)?$/
+/** A digest of a registered algorithm: any other word with a colon and hexadecimal digits may be something else. */
+const DIGEST = new RegExp(
+  `(?<![\\w.+-])(?:${[...DIGEST_ALGORITHMS].map(([name, digits]) => `${name}:[0-9a-f]{${digits}}`).join('|')})(?!\\w)`,
+  'g',
+)
+
+const NUMBER = String.raw`[-+]?\d[\d.,]*(?:e[-+]?\d+)?(?: ?(?:%|[KMGTP]?i?B|s))?`
+const DAY = String.raw`[-+]?\d{4,6}-(?:W?\d\d|Q\d)(?:-\d\d)?`
+const CLOCK = String.raw`\d\d:\d\d(?::\d\d(?:\.\d+)?)?`
+const ZONE = String.raw` ?(?:Z|UTC|[-+]\d\d(?::?\d\d)?)`
+const ADDRESS = String.raw`\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?`
+const VALUE = new RegExp(`^ *(?:${NUMBER}|${DAY}|(?:${DAY}[T ])?${CLOCK}(?:${ZONE})?|${ADDRESS})$`)
+/** A longer cell of digits is a name. */
+const LONGEST_VALUE = 40
+
+/** Whether a cell is a number, a size, a time, a share or an address: cut in the middle, it would be another value. */
+const isUncuttable = (text: string): boolean => text.length <= LONGEST_VALUE && VALUE.test(text)
 
 /**
  * Makes a table as narrow as a terminal. Digests become 12 hexadecimal digits (with the algorithm, unless it is sha256); then
@@ -27,9 +42,11 @@ export const fitTable = ({ heading, rows }: TextTable, width: number): FittedTab
   const short = rows.map((row) => row.map(shortenDigests))
   const widths = heading.map((name, i) => Math.max(stringWidth(name), ...short.map((row) => stringWidth(row[i] ?? ''))))
   const least = heading.map((name, i) => {
-    const isUncuttable = short.every((row) => UNCUTTABLE.test(row[i] ?? ''))
-    const own = widths[i] ?? 0
-    return isUncuttable ? own : Math.min(own, Math.max(NARROWEST, stringWidth(name)))
+    const uncuttable = short.map((row) => row[i] ?? '').filter(isUncuttable)
+    return Math.max(
+      Math.min(widths[i] ?? 0, Math.max(NARROWEST, stringWidth(name))),
+      ...uncuttable.map((text) => stringWidth(text)),
+    )
   })
   const available = width - GAP * (heading.length - 1)
   if (sum(least) > available) return undefined
@@ -52,18 +69,34 @@ const narrowed = (widths: readonly number[], least: readonly number[], available
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0)
 
+/** Digests of registered algorithms as their first 12 hexadecimal digits, which filters by digest take. */
 export const shortenDigests = (text: string): string =>
-  text.replace(DIGEST, (_, algorithm: string, hex: string) => {
+  text.replace(DIGEST, (digest) => {
+    const [algorithm = '', hex = ''] = digest.split(':')
     const digits = hex.slice(0, DIGEST_DIGITS)
     return algorithm === 'sha256' ? digits : `${algorithm}:${digits}`
   })
 
-/** A text of at most `width` columns; a longer one loses its middle, since names differ at both ends. */
+/** No name of a registry, a repository, a tag or a digest contains one of these. */
+const IN_SENTENCES = /[\s,()[\]{}"]/
+/** A number that a cut went through, at the end of what is before the cut and at the beginning of what is behind. */
+const NUMBER_AT_END = /[-+]?\d[\d.,:-]*$/
+const NUMBER_AT_BEGINNING = /^[\d.,:-]+/
+
+/**
+ * A text of at most `width` columns; a longer one loses its middle, since names differ at both ends. A number in a sentence
+ * stays whole or is lost: a part of it would be another number.
+ */
 export const cutMiddle = (text: string, width: number): string => {
   if (stringWidth(text) <= width) return text
   const characters = [...CHARACTERS.segment(text)].map(({ segment }) => segment)
-  const tail = Math.floor((width - 1) / 2)
-  return `${beginningOf(characters, width - 1 - tail)}…${endOf(characters, tail)}`
+  const tailWidth = Math.floor((width - 1) / 2)
+  const head = beginningOf(characters, width - 1 - tailWidth)
+  const tail = endOf(characters, tailWidth)
+  if (!IN_SENTENCES.test(text)) return `${head}…${tail}`
+  const isAfterHead = /^[\d.,:-]/.test(text.slice(head.length))
+  const isBeforeTail = /[\d.,:-]$/.test(text.slice(0, text.length - tail.length))
+  return `${isAfterHead ? head.replace(NUMBER_AT_END, '') : head}…${isBeforeTail ? tail.replace(NUMBER_AT_BEGINNING, '') : tail}`
 }
 
 const beginningOf = (characters: readonly string[], width: number): string => {
@@ -84,18 +117,18 @@ const endOf = (characters: readonly string[], width: number): string => {
   return kept
 }
 
-/** Rows one below the other, a line for each of their cells: for terminals that are too narrow for a table. */
+/**
+ * Rows one below the other, a line for each of their cells: for terminals that are too narrow for a table. A number or a time
+ * that has no room beside its heading is on the next line.
+ */
 export const recordsOf = ({ heading, rows }: TextTable, width: number): string => {
-  const column = Math.max(0, ...heading.map((name) => stringWidth(name))) + GAP
+  const names = heading.map((name) => cutMiddle(name, Math.max(NARROWEST, Math.floor(width / 2))))
+  const column = Math.max(0, ...names.map((name) => stringWidth(name))) + GAP
   const room = Math.max(NARROWEST, width - column)
-  return rows
-    .map((row) =>
-      heading
-        .map((name, i) => {
-          const indent = ' '.repeat(column - stringWidth(name))
-          return `${name}${indent}${cutMiddle(shortenDigests(row[i] ?? ''), room)}`.trimEnd()
-        })
-        .join('\n'),
-    )
-    .join('\n\n')
+  const lineOf = (name: string, cell: string): string => {
+    const text = shortenDigests(cell)
+    if (isUncuttable(text) && stringWidth(text) > room) return `${name}\n${' '.repeat(GAP)}${text}`
+    return `${name}${' '.repeat(column - stringWidth(name))}${cutMiddle(text, room)}`.trimEnd()
+  }
+  return rows.map((row) => names.map((name, i) => lineOf(name, row[i] ?? '')).join('\n')).join('\n\n')
 }

@@ -7,7 +7,7 @@ import { context } from './command-context.js'
 import { CommandError } from './failure.js'
 import { askOrOpen, clock, configNow } from './open.js'
 import { parametersOf } from './parameters.js'
-import { printJson, printLine, printTable, type TableOptions } from './print.js'
+import { printJson, printLine, printNotes, printTable, type TableOptions } from './print.js'
 
 export type InventoryOptions = {
   json?: boolean
@@ -65,10 +65,14 @@ const print = async (question: Question, { json, csv, ndjson, all, wide }: Forma
     if (!all || answer.next === null) break
     answer = await getPage(answer.next)
   }
-  if (csv || ndjson) hint(answer)
-  else if (json) printJson({ ...answer, items })
+  if (csv || ndjson) {
+    if (answer.as_of === null) printNotes([NO_SUMMARY])
+    hint(answer)
+  } else if (json) printJson({ ...answer, items })
   else show(question, answer, { items, wide })
 }
+
+const NO_SUMMARY = 'no summary has been made yet: tallyman inventory refresh'
 
 type Shown = TableOptions & { items: readonly Item[] }
 
@@ -82,16 +86,13 @@ const show = (question: Question, answer: Answer, { items, wide }: Shown): void 
       { wide },
     )
   }
-  if (answer.as_of !== undefined)
-    printLine(
-      answer.as_of === null ? 'no summary has been made yet: tallyman inventory refresh' : `as of ${answer.as_of}`,
-    )
+  if (answer.as_of !== undefined) printLine(answer.as_of === null ? NO_SUMMARY : `as of ${answer.as_of}`)
   hint(answer)
 }
 
 /** To standard error, so that what is piped on is the answer alone. */
 const hint = ({ next, notes = [] }: Answer): void => {
-  for (const note of notes) context().stderr.write(`note: ${note}\n`)
+  printNotes(notes)
   if (next !== null) context().stderr.write(`there is more: --cursor ${next}, or --all\n`)
 }
 

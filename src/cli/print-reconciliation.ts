@@ -5,7 +5,7 @@ import { printLine, printTable, type TableOptions } from './print.js'
 const MOST_REPOSITORIES = 50
 
 /** Shows a run for people: what was found, where the inventory drifted, and what to do about it. */
-export const printReconciliation = (report: ReconciliationReport, options: TableOptions = {}): void => {
+export const printReconciliation = (report: ReconciliationReport, options: TableOptions): void => {
   const { registry, repositories, tags, manifests, blobs, requests, unchecked, notChecked } = report
   if (notChecked) printCache(report, notChecked)
   else

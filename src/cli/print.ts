@@ -18,19 +18,25 @@ export const printJson = (value: unknown): void => {
   printLine(JSON.stringify(value, null, 2))
 }
 
+/** Prints notes to standard error, so that standard output is the answer alone. */
+export const printNotes = (notes: readonly string[]): void => {
+  for (const note of notes) context().stderr.write(`note: ${note}\n`)
+}
+
 /** Of a terminal that does not report its width. */
 const USUAL_COLUMNS = 80
 
+/** No default: a command that prints a table has the option `--wide`. */
 export type TableOptions = {
   /** Whether names and digests stay whole, however wide the terminal is. */
-  wide?: boolean | undefined
+  wide: boolean | undefined
 }
 
 /**
  * Prints rows under a heading, columns aligned, numbers to the right. On a terminal the table fits its width; in a pipe or a
  * file nothing is shortened.
  */
-export const printTable = (heading: string[], rows: Cell[][], { wide = false }: TableOptions = {}): void => {
+export const printTable = (heading: string[], rows: Cell[][], { wide = false }: TableOptions): void => {
   const text = { heading, rows: rows.map((row) => row.map(cell)) }
   const { isTTY = false, columns = 0 } = context().stdout
   const width = wide || !isTTY ? Infinity : columns || USUAL_COLUMNS

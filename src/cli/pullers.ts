@@ -1,10 +1,10 @@
 import { contextBy } from '../open-pulls.js'
 import { wholeNumber } from '../pulls/read/asked.js'
-import { askBehaviours, type OriginBehaviour } from '../pulls/read/behaviours.js'
+import { askBehaviours, type BehavioursAnswer } from '../pulls/read/behaviours.js'
 import { askPullers, pullersAskedIn, type PullersAnswer } from '../pulls/read/pullers.js'
 import { askOrOpen, clock, configNow } from './open.js'
 import { parametersOf } from './parameters.js'
-import { printJson, printLine, printTable, type TableOptions } from './print.js'
+import { printJson, printLine, printNotes, printTable, type TableOptions } from './print.js'
 import { printPeriod, type PullsOptions } from './pulls.js'
 
 /** Shows who pulls most, and what is left without them. */
@@ -64,20 +64,20 @@ const printTop = (top: PullersAnswer['top'], options: TableOptions): void => {
 export const behaviours = async ({ json, wide, ...options }: PullsOptions): Promise<void> => {
   const { repository, days = '7', limit = '100' } = parametersOf(options)
   const named = repository === undefined ? {} : { repository }
-  const { items } = await askOrOpen(
+  const { items, notes } = await askOrOpen(
     configNow(),
     async (service) =>
-      (await service.get(`/pulls/behaviour?${new URLSearchParams({ ...named, days, limit }).toString()}`)) as {
-        items: OriginBehaviour[]
-      },
+      (await service.get(
+        `/pulls/behaviour?${new URLSearchParams({ ...named, days, limit }).toString()}`,
+      )) as BehavioursAnswer,
     async ({ stores, config }) => {
       const look = { now: clock(), days: wholeNumber('--days', days, 90), limit: wholeNumber('--limit', limit, 1_000) }
-      const context = { leastPullers: config.pulls_least_pullers }
-      return { items: await askBehaviours(stores.database.sql, { ...look, ...named }, context) }
+      return askBehaviours(stores.database.sql, { ...look, ...named }, contextBy(config))
     },
   )
   if (json === true) {
     printJson(items)
+    printNotes(notes)
     return
   }
   printTable(
@@ -90,6 +90,7 @@ export const behaviours = async ({ json, wide, ...options }: PullsOptions): Prom
     { wide },
   )
   printLine('Readings of behaviour are likely, never certain: several clients behind one address look irregular.')
+  for (const note of notes) printLine(note)
 }
 
 const percent = (share: number): string => `${(share * 100).toFixed(1)} %`

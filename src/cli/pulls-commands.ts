@@ -22,10 +22,10 @@ const refuseOthers = (pulls: Command, its: Command): void => {
 }
 
 /** One option for each filter. The help lists them together, as all take their values in the same form. */
-const addFilters = (command: Command): void => {
+const addFilters = (command: Command, note?: string): void => {
   for (const [name, { help }] of Object.entries(DIMENSIONS))
     command.addOption(new Option(option(name), `only ${help}`).hideHelp())
-  command.addHelpText('after', filterHelp())
+  command.addHelpText('after', filterHelp(note))
 }
 
 /** Adds `pulls` and `clients`. */
@@ -35,7 +35,7 @@ export const addPullsCommands = (program: Command): void => {
     .description('ask who pulls what, with what, and how often')
     .hook('preSubcommand', refuseOthers)
   for (const [name, help] of Object.entries(PARAMETERS)) pulls.option(option(name), help)
-  addFilters(pulls)
+  addFilters(pulls, 'their names without -- are for --group-by')
   pulls
     .addHelpText('after', measureHelp())
     .addHelpText(

@@ -39,8 +39,9 @@ export const flagOf = (name: string): string => `--${name.replaceAll('_', '-')}`
 /**
  * The filters of a query about pulls as one list for its help: the options by subject, how to write their values, and the
  * values of the filters that take only some.
+ * @param note what else is to be known of their names, for the heading
  */
-export const filterHelp = (): string => {
+export const filterHelp = (note?: string): string => {
   const subjects = [...new Set(DIMENSION_NAMES.map((name) => SUBJECT_OF[name]))].sort()
   const lists = subjects.map((subject) => [
     subject,
@@ -52,7 +53,7 @@ export const filterHelp = (): string => {
     return isShown ? [[flagOf(name), values] as [string, readonly string[]]] : []
   })
   return [
-    '\nFilters (their names without -- are for --group-by):',
+    `\nFilters${note === undefined ? '' : ` (${note})`}:`,
     ...aligned(lists),
     "Values: names separated by commas; * at the end matches any ending: 'team/*'.",
     '--tag - is a pull by digest; --weekday 1 is Monday; --signed-in anonymous.',

@@ -5,7 +5,7 @@ import { csvOf } from '../http/csv.js'
 import { context } from './command-context.js'
 import { askOrOpen, clock, configNow } from './open.js'
 import { parametersOf } from './parameters.js'
-import { printJson, printLine, printTable, type TableOptions } from './print.js'
+import { printJson, printLine, printNotes, printTable, type TableOptions } from './print.js'
 import { sparkline } from './sparkline.js'
 import { timesOf } from './timeline.js'
 
@@ -24,14 +24,18 @@ export const pulls = async (options: PullsOptions): Promise<void> => {
     async ({ stores, config }) => askPulls(stores.database.sql, askedIn(parameters, clock()), contextBy(config)),
   )
   if (json === true) printJson(answer)
-  else if (csv === true) context().stdout.write(csvOf(answer.columns, answer.rows))
-  else if (ndjson === true) for (const row of answer.rows) printLine(JSON.stringify(row))
-  else
+  else if (csv === true || ndjson === true) {
+    if (csv === true) context().stdout.write(csvOf(answer.columns, answer.rows))
+    else for (const row of answer.rows) printLine(JSON.stringify(row))
+    printNotes([...answer.notes, ...(answer.is_cut ? [MORE_GROUPS] : [])])
+  } else
     printAnswer(answer, {
       isNarrowed: Object.keys(parameters).some((name) => TIMES.has(name) || name === 'weekday'),
       wide,
     })
 }
+
+const MORE_GROUPS = 'There are more groups; --limit shows more of them.'
 
 const TIMES: ReadonlySet<string> = new Set(['hour', 'day', 'week', 'month'])
 
@@ -88,5 +92,5 @@ const printAnswer = (answer: PullsAnswer, { isNarrowed, wide }: Printed): void =
   for (const name of measures)
     printLine(`${name} (${definitions[name]?.made ?? ''}): ${definitions[name]?.definition ?? ''}`)
   for (const note of notes) printLine(note)
-  if (is_cut) printLine('There are more groups; --limit shows more of them.')
+  if (is_cut) printLine(MORE_GROUPS)
 }

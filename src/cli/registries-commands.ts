@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { examples, json } from './command-help.js'
+import { examples, json, wide } from './command-help.js'
 
 /** Adds `registries`, which lists them, and `registries join`. */
 export const addRegistriesCommands = (program: Command): void => {
@@ -7,6 +7,7 @@ export const addRegistriesCommands = (program: Command): void => {
     .command('registries')
     .description('list the registries: names, hosts, processes, when each was last heard, and how it is identified')
     .addOption(json())
+    .addOption(wide())
     .addHelpText(
       'after',
       examples(
@@ -15,7 +16,7 @@ export const addRegistriesCommands = (program: Command): void => {
         'tallyman registries join registry:5000 registry.example.com --dry-run',
       ),
     )
-    .action(async (options: { json?: boolean }) => (await import('./registries.js')).list(options))
+    .action(async (options: { json?: boolean; wide?: boolean }) => (await import('./registries.js')).list(options))
 
   registries
     .command('join')

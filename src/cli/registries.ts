@@ -20,7 +20,7 @@ const IDENTIFIED_BY: Record<IdentifiedBy, string> = {
 const HOSTS_SHOWN = 3
 
 /** Lists the registries. */
-export const list = async ({ json }: { json?: boolean }): Promise<void> => {
+export const list = async ({ json, wide }: { json?: boolean; wide?: boolean }): Promise<void> => {
   const { registries } = await askOrOpen(
     configNow(),
     async (service) => (await service.get('/registries')) as { registries: RegistrySummary[] },
@@ -46,6 +46,7 @@ export const list = async ({ json }: { json?: boolean }): Promise<void> => {
       lastHeardAt === null ? 'never' : when(lastHeardAt),
       IDENTIFIED_BY[identifiedBy],
     ]),
+    { wide },
   )
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { parseTimestamp } from '../events/calendar.js'
+import { isStorableText } from '../events/storable-text.js'
 
 /** An export cannot be taken in. The message says which line, and why. */
 export class ImportError extends Error {}
@@ -7,7 +8,7 @@ export class ImportError extends Error {}
 const VERSION = 1
 
 // PostgreSQL stores neither of the two, and would refuse them without a word about the line.
-const text = z.string().refine((found) => !found.includes('\0') && found.isWellFormed(), 'holds what is no text')
+const text = z.string().refine(isStorableText, 'holds what is no text')
 const day = text.refine((found) => parseTimestamp(`${found}T00:00:00Z`) !== undefined, 'is no day like 2026-11-21')
 const timestamp = text.refine((found) => parseTimestamp(found) !== undefined, 'is no RFC 3339 timestamp')
 const contributions = z.array(z.object({ event: text, member: text }))

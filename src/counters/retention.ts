@@ -22,7 +22,8 @@ const DAY_MS = 86_400_000
 
 /**
  * Removes what is older than its time, in small steps that block no writer. Rows whose time the database wrote are compared
- * with the database's clock, all others with `now`.
+ * with the database's clock, and so is `event_clocks`, which has times of the service: its rows live as long as `event_times`.
+ * All others are compared with `now`.
  * @returns rows removed or changed.
  */
 export const forgetOld = async ({ sql: db }: Database, retention: Retention, now: Date): Promise<number> => {

@@ -1,3 +1,5 @@
+import { isStorableText } from './storable-text.js'
+
 /**
  * The fields without which an event still says what happened to which object, and when. One that cannot be read is unknown,
  * as if the registry had not sent it; the event counts, and the field is counted by its name (docs/operations.md).
@@ -30,7 +32,7 @@ const LONGEST_TEXT = 1_024
 
 /** Whether a value is text that can be stored, has at most `longest` characters, and is not empty. */
 const isStorable = (value: unknown, longest: number): value is string =>
-  typeof value === 'string' && value !== '' && value.length <= longest && !value.includes('\0') && value.isWellFormed()
+  typeof value === 'string' && value !== '' && value.length <= longest && isStorableText(value)
 
 /** Text that can be stored; undefined for anything else. */
 export const shortText = (value: unknown): string | undefined => (isStorable(value, LONGEST_TEXT) ? value : undefined)

@@ -8,6 +8,7 @@ import type { ReconciliationReport } from '../inventory/reconcile/reports.js'
 import type { Registries, Registry } from '../inventory/registry/registries.js'
 import type { RegistryClient } from '../inventory/registry/registry-client.js'
 import type { Database } from '../storage/database.js'
+import { nameText } from './name-text.js'
 import { problemOf } from './problem.js'
 import { checked } from './usage-data.js'
 
@@ -29,7 +30,7 @@ const flag = z
   .transform((text) => text === 'true')
 
 const query = z.object({
-  registry: z.string().min(1).max(255).optional(),
+  registry: nameText(255).optional(),
   apply: flag,
   force: flag,
   restart: flag,

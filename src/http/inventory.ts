@@ -5,6 +5,7 @@ import { columnsOf, type Question } from '../inventory/questions/question.js'
 import { QUESTIONS } from '../inventory/questions/questions.js'
 import { z } from 'zod'
 import { isRefusal, type Database } from '../storage/database.js'
+import { setAnswerHeaders } from './answer-headers.js'
 import { formatOf } from './formats.js'
 import { BadRequest } from './problem.js'
 import { checked } from './usage-data.js'
@@ -74,6 +75,7 @@ export const answerQuestion = async (
     next.searchParams.set(pages, answer.next)
     response.links({ next: next.pathname + next.search })
   }
+  setAnswerHeaders(response, answer)
   send(response, { whole: answer, columns: Object.keys(columnsOf(question, query)), rows: answer.items })
 }
 

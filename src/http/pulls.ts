@@ -9,8 +9,10 @@ import type { Context } from '../pulls/read/notes.js'
 import { requestsAfter } from '../pulls/read/requests.js'
 import { askPullers, pullersAskedIn } from '../pulls/read/pullers.js'
 import { isCancelled, type Database } from '../storage/database.js'
+import { setAnswerHeaders } from './answer-headers.js'
 import { formatOf, ndjsonOf } from './formats.js'
 import { answerQuestion } from './inventory.js'
+import { nameText } from './name-text.js'
 import { BadRequest } from './problem.js'
 import { checked } from './usage-data.js'
 
@@ -23,8 +25,8 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
     const { format, ...query } = request.query
     const send = formatOf(format)
     const answer = await orTooLong(async () => askPulls(database.sql, askedIn(query, now()), context))
-    // Rows alone cannot contain it: CSV and NDJSON have it in their head.
-    if (answer.provisional) response.set('Tallyman-Provisional-Since', answer.provisional.since)
+    const notes = answer.is_cut ? [...answer.notes, MORE_GROUPS] : answer.notes
+    setAnswerHeaders(response, { provisional: answer.provisional, notes })
     send(response, { whole: answer, columns: answer.columns, rows: answer.rows })
   })
   // One of the inventory's questions, where those look for it who ask for pulls.
@@ -34,16 +36,19 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
   router.get('/pulls/pullers', async (request, response) => {
     const { top = '10', ...query } = request.query
     const named = wholeNumber('top', top, 1_000)
-    response.json(await orTooLong(async () => askPullers(database.sql, pullersAskedIn(query, now()), named, context)))
+    const answer = await orTooLong(async () => askPullers(database.sql, pullersAskedIn(query, now()), named, context))
+    setAnswerHeaders(response, answer)
+    response.json(answer)
   })
   router.get('/pulls/behaviour', async (request, response) => {
-    const { repository, days = '7', limit = '100', ...others } = request.query
+    const { days = '7', limit = '100', repository: wanted, ...others } = request.query
     refuseOthers(others, 'repository, days, limit')
-    if (repository !== undefined && (typeof repository !== 'string' || repository.includes('\0')))
-      throw new BadRequest('400 Bad Request: repository: expected one')
+    const { repository } = checked(z.object({ repository: NAME.optional() }), { repository: wanted })
     const look = { now: now(), days: wholeNumber('days', days, 90), limit: wholeNumber('limit', limit, 1_000) }
     const placed = { ...look, ...(repository !== undefined && { repository }) }
-    response.json({ items: await orTooLong(async () => askBehaviours(database.sql, placed, context)), days: look.days })
+    const answer = await orTooLong(async () => askBehaviours(database.sql, placed, context))
+    setAnswerHeaders(response, answer)
+    response.json({ ...answer, days: look.days })
   })
   router.get('/requests', async (request, response) => {
     const { since = '0', limit = '1000', ...others } = request.query
@@ -57,11 +62,9 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
   return router
 }
 
-const NAME = z
-  .string()
-  .min(1, 'is empty')
-  .max(300, 'is longer than 300 characters')
-  .refine((name) => !name.includes('\0'), 'holds a NUL')
+const MORE_GROUPS = 'There are more groups; a larger limit answers more of them.'
+
+const NAME = nameText(300)
 
 const erasureRequest = z
   .strictObject({ origin: NAME.optional(), repository: NAME.optional(), registry: NAME.optional() })

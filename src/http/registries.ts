@@ -2,11 +2,12 @@ import { Router } from 'express'
 import { z } from 'zod'
 import { joinRegistries } from '../registries/join-registries.js'
 import { listRegistries } from '../registries/list-registries.js'
+import { nameText } from './name-text.js'
 import { checked } from './usage-data.js'
 
 type RegistriesRouteDeps = Parameters<typeof listRegistries>[0]
 
-const name = z.string().min(1).max(255)
+const name = nameText(255)
 const join = z.object({ from: name, into: name, dry_run: z.boolean().default(false) })
 
 /** `GET /registries` lists registries and how each is known; `POST /registries/join` makes one an alias of another. */

@@ -6,6 +6,7 @@ import type { Track, TrackedEvent } from '../counters/track.js'
 import { isStorageAway } from '../storage/away.js'
 import type { IdentifyName } from '../users/identify.js'
 import { tokenIn } from './auth.js'
+import { nameText } from './name-text.js'
 import { BadRequest, PossiblyCounted } from './problem.js'
 import { checked, paths } from './usage-data.js'
 
@@ -20,14 +21,9 @@ type Needs = {
 const MOST_EVENTS = 50
 
 const name = z.string().min(1).max(128)
-const id = z.union([z.number().int(), z.string().min(1).max(255)]).transform(String)
+const id = z.union([z.number().int(), nameText(255)]).transform(String)
 const userId = id.refine((text) => isResolved({ member: text }), 'begins with a question mark, and no id does')
-const username = z
-  .string()
-  .min(1)
-  .max(255)
-  .refine((text) => !text.includes('\0') && text.isWellFormed(), 'has characters that no name has')
-const who = { user_id: userId.optional(), username: username.optional() }
+const who = { user_id: userId.optional(), username: nameText(255).optional() }
 
 const counted = z.object({ event: name, ...who })
 const tracked = counted

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { createLruCache } from '../storage/lru-cache.js'
 import { pauseIn } from '../events/retry-after.js'
 import { comparable, DirectoryAway, type UserDirectory } from './directory.js'
 
@@ -37,8 +37,7 @@ type Answer = string | typeof NOBODY
  * the pause is over.
  */
 export const createGitlabUsers = ({ url, token, now, patienceMs = PATIENCE_MS }: Settings): UserDirectory => {
-  const remembered = new LRUCache<string, Answer>({
-    max: REMEMBERED_USERS,
+  const remembered = createLruCache<Answer>(REMEMBERED_USERS, {
     perf: { now: () => now().getTime() },
     ttlResolution: 0,
   })

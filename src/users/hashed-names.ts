@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
+import { createLruCache } from '../storage/lru-cache.js'
 import { comparable, type UserDirectory } from './directory.js'
 
 const REMEMBERED_NAMES = 20_000
@@ -14,8 +14,7 @@ export type HashedNames = Omit<UserDirectory, 'idOf'> & { idOf: (name: string) =
  * without the key nobody can tell a name from an id.
  */
 export const createHashedNames = (key: string): HashedNames => {
-  // By size, so that the cache grows: a limit of entries allocates all of them at once.
-  const remembered = new LRUCache<string, string>({ maxSize: REMEMBERED_NAMES, sizeCalculation: () => 1 })
+  const remembered = createLruCache<string>(REMEMBERED_NAMES)
   return {
     kind: 'hash',
     idOf: (name) => {

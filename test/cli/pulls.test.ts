@@ -19,6 +19,25 @@ describe('tallyman clients test', () => {
   })
 })
 
+describe('the help of a command below pulls', () => {
+  test.each(['pulls', 'pulls pullers', 'pulls behaviour', 'pulls forget', 'pulls last-used'])(
+    'names no option that %s refuses',
+    async (command) => {
+      const { out } = await tallyman({}, ...command.split(' '), '--help')
+      const [options = ''] = (out.split('\nOptions:\n')[1] ?? '').split('\n\n')
+      const filters = /\nFilters[^]*?\n\n/.exec(out)?.[0] ?? ''
+      const taken = new Set([...options.matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map(([, name]) => name))
+      for (const [name] of filters.matchAll(/(?<= )--[a-z][a-z-]+/g)) taken.add(name)
+      const heading = /\nFilters.*:/.exec(out)?.[0] ?? ''
+      const named = [...heading.matchAll(/--[a-z][a-z-]+/g)].map(([name]) => name)
+      expect(named.filter((name) => !options.includes(name))).toEqual([])
+      const examples = out.split('\nExamples:\n')[1] ?? ''
+      const used = [...examples.matchAll(/ (--[a-z][a-z-]+)/g)].map(([, name]) => name)
+      expect(used.filter((name) => !taken.has(name))).toEqual([])
+    },
+  )
+})
+
 describe('tallyman pulls', () => {
   const folder = embeddedFolder()
   const now = machineClock().toISOString()
@@ -80,6 +99,40 @@ describe('tallyman pulls', () => {
       invocations: 60,
       unique_origins: 3,
     })
+  })
+
+  test.each(['--csv', '--ndjson'])('writes what else is to be known to standard error: %s', async (format) => {
+    const asked = ['--since', days, '--group-by', 'country,hour', '--measures', 'pulls', '--limit', '1', format]
+    const { out, err } = await pulls(...asked)
+    expect(out).not.toMatch(/countries|more groups/)
+    expect(err).toMatch(/^note: Requests get their countries when they come/m)
+    expect(err).toMatch(/^note: There are more groups; --limit shows more of them\.$/m)
+  })
+
+  test.each([
+    [['--since', days], 'out'],
+    [['--since', days, '--csv'], 'err'],
+    [['--since', days, '--ndjson'], 'err'],
+    [['pullers', '--since', days], 'out'],
+    [['behaviour'], 'out'],
+    [['behaviour', '--json'], 'err'],
+  ] as const)('marks provisional numbers: pulls %j', async (args, where) => {
+    const database = openPostgres(servers.environment.DATABASE_URL)
+    await sql`
+      insert into pulls.registries (registry, folded_to)
+      values ('provisional.example', ${now}::timestamptz - interval '2 minutes')
+    `.execute(database.sql)
+    await sql`
+      insert into provisional.outcomes
+        (id, what, at, last_at, registry, repository, tag, by_tag, origin, endpoint, source, gets, client, kind)
+      select 'p', 'invocation', at, at, 'provisional.example', 'team/new', '1.0', true, 'o', 'e', 'notification', 1, 'c', 'cli'
+      from (select ${now}::timestamptz - interval '1 minute' as at) t
+    `.execute(database.sql)
+    const result = await pulls(...args)
+    await sql`delete from provisional.outcomes`.execute(database.sql)
+    await sql`delete from pulls.registries where registry = 'provisional.example'`.execute(database.sql)
+    await database.close()
+    expect(result[where]).toMatch(/^(note: )?Numbers since \S+ are provisional/m)
   })
 
   test('says that there is nothing, and what was asked for', async () => {

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { ROOT } from '../servers/service.js'
@@ -7,9 +7,14 @@ const MAIN = join(ROOT, 'dist', 'main.js')
 const AGENT =
   'docker/20.10.8 go/go1.16.6 git-commit/75249d8 kernel/5.4.0-81-generic-with-a-very-long-suffix-of-a-vendor os/linux arch/amd64'
 
+/** Whether there is the `script` of util-linux, with its options; every Debian has it, and `stty`. */
+const hasScript = (): boolean => String(spawnSync('script', ['--version']).stdout).includes('util-linux')
+
 /** Runs a command of the built program on a pseudo terminal of so many columns. */
 const onTerminal = (columns: number, ...args: string[]): string[] => {
   const command = [process.execPath, MAIN, ...args].map((arg) => `'${arg}'`).join(' ')
+  if (!hasScript())
+    throw new Error('script of util-linux is needed: install it (Debian and Ubuntu: apt install bsdutils)')
   const output = execFileSync('script', ['-qec', `stty cols ${columns}; ${command}`, '/dev/null'], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],

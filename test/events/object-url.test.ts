@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { parseObjectUrl } from '../../src/events/object-url.js'
+import { runs } from '../servers/runs.js'
 
 const DIGEST = 'sha256:7216c4a0c7c0e8c3686277aac4b76ae23cc2a76d00fe6bf57661ff7fa5c9dfc4'
 
@@ -22,6 +23,7 @@ describe('the URL of an object', () => {
           expect(parseObjectUrl(url)).toEqual({ kind, reference: DIGEST })
         },
       ),
+      runs(100),
     )
   })
 

@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import { createBodyBudget, type BodyShare } from '../../src/http/body-budget.js'
 import { createNotificationHandler } from '../../src/http/notifications.js'
 import type { Outcome } from '../../src/ingest/ingest.js'
+import { runs } from '../servers/runs.js'
 
 const MEBIBYTE = 1024 * 1024
 const LARGEST = 16 * MEBIBYTE
@@ -33,6 +34,7 @@ describe('the budget of bodies', () => {
           expect(budget.taken()).toBeLessThanOrEqual(BOUND)
         }
       }),
+      runs(100),
     )
   })
 

@@ -97,6 +97,8 @@ test('the summary can be made now, and the ping reads it', async () => {
 test('before the first summary the sums of the ping are not known, and not none', async () => {
   const fresh = await openApp()
   const body = (await (await fresh.get('/usage_data/service_ping')).json()) as { counts: Record<string, number> }
+  const orphans = await fresh.get('/inventory/orphaned-blobs?format=csv')
+  expect(orphans.headers.get('tallyman-as-of')).toBe('never')
   await fresh.close()
   expect(body.counts).toMatchObject({ inventory_tags: -1, inventory_bytes: -1 })
 })
@@ -115,6 +117,13 @@ test('what is not known is counted beside the answer, in the status, the metrics
   )
   expect((await get('/inventory/images')).body).toMatchObject({ unknown: { contents: 1 }, notes: [note] })
   expect((await get('/inventory/images?repository=team/app')).body).not.toHaveProperty('notes')
+  for (const format of ['csv', 'ndjson']) {
+    const { headers } = await app.get(`/inventory/images?format=${format}`)
+    expect(headers.get('tallyman-unknown')).toBe('{"contents":1}')
+    expect(JSON.parse(headers.get('tallyman-notes') ?? '')).toEqual([note])
+    const known = await app.get(`/inventory/images?repository=team/app&format=${format}`)
+    expect([known.headers.get('tallyman-unknown'), known.headers.get('tallyman-notes')]).toEqual([null, null])
+  }
   expect((await get('/status')).body).toMatchObject({
     unknownContents: [{ registry: 'registry.example', manifests: 1, isRead: false, note }],
   })

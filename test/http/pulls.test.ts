@@ -65,6 +65,40 @@ describe('GET /pulls', () => {
     expect(lines.map((line) => JSON.parse(line) as unknown)).toHaveLength(2)
   })
 
+  test.each(['csv', 'ndjson'])('sends in a header of %s what else is to be known', async (format) => {
+    const query = '/pulls?measures=pulls,unique_origins&group_by=country,hour&period=last-28-days&limit=1'
+    const { headers } = await app.get(`${query}&format=${format}`)
+    const { notes } = (await get(query)).body as { notes: string[] }
+    expect(notes).toHaveLength(2)
+    const sent = JSON.parse(headers.get('tallyman-notes') ?? '') as string[]
+    expect(sent).toEqual([...notes, 'There are more groups; a larger limit answers more of them.'])
+  })
+
+  test.each([
+    '/pulls?period=today',
+    '/pulls?period=today&format=csv',
+    '/pulls?period=today&format=ndjson',
+    '/pulls/pullers?period=today',
+    '/pulls/behaviour',
+    '/pulls/behaviour?repository=team/new',
+  ])('%s says since when its numbers are provisional', async (path) => {
+    const db = app.app.core.stores.database.sql
+    const since = '2026-11-21T11:59:00.000000Z'
+    await sql`
+        insert into pulls.registries (registry, folded_to) values ('provisional.example', '2026-11-21T11:58:00Z') on conflict do nothing
+      `.execute(db)
+    await sql`
+        insert into provisional.outcomes
+          (id, what, at, last_at, registry, repository, tag, by_tag, origin, endpoint, source, gets, client, kind)
+        values ('p', 'invocation', ${since}, ${since}, 'provisional.example', 'team/new', '1.0', true, 'o', 'e', 'notification', 1, 'c', 'cli')
+      `.execute(db)
+    const { headers } = await app.get(path)
+    await sql`delete from provisional.outcomes`.execute(db)
+    await sql`delete from pulls.registries where registry = 'provisional.example'`.execute(db)
+    expect(headers.get('tallyman-provisional-since')).toMatch(/^2026-11-21T11:5[89]:00\.000000Z$/)
+    expect((await app.get(path)).headers.get('tallyman-provisional-since')).toBeNull()
+  })
+
   test('has its heading also where there are no groups', async () => {
     const query = '/pulls?measures=pulls,checks&group_by=day,client&repository=team/none'
     expect((await get(query)).body).toMatchObject({ rows: [], columns: ['day', 'client', 'pulls', 'checks'] })
@@ -99,7 +133,7 @@ describe('GET /pulls', () => {
     ['/requests?sinc=5', /^400 Bad Request: sinc: expected since, limit$/],
     ['/requests?since=x', /^400 Bad Request: since: expected the cursor of the last request that you have$/],
     ['/pulls/behaviour?days=1000', /^400 Bad Request: days: expected a whole number from 1 to 90$/],
-    ['/pulls/behaviour?repository=a%00b', /^400 Bad Request: repository: expected one$/],
+    ['/pulls/behaviour?repository=a%00b', /^400 Bad Request: repository: contains characters that no name has$/],
     ['/pulls/behaviour?colour=red', /^400 Bad Request: colour: expected repository, days, limit$/],
   ])('%s is refused with a reason', async (path, message) => {
     const { status, body } = await get(path)
@@ -232,7 +266,7 @@ describe('GET /metrics', () => {
 describe('POST /pulls/forget', () => {
   test.each([
     [{}, /expected an origin, a repository, or both/],
-    [{ repository: 'a\0b' }, /repository: holds a NUL/],
+    [{ repository: 'a\0b' }, /repository: contains characters that no name has/],
   ])('wants an origin or a repository, not %j', async (body, message) => {
     const response = await app.post('/pulls/forget', body)
     expect(response.status).toBe(400)

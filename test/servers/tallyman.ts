@@ -25,9 +25,24 @@ const collector = (): { stream: Writable; text: () => string } => {
 }
 
 /** Runs a command line inside the test, with only the environment that is given. */
-export const tallyman = async (environment: Environment, ...args: string[]): Promise<Result> => {
+export const tallyman = async (environment: Environment, ...args: string[]): Promise<Result> =>
+  runOn({}, environment, args)
+
+/** The same as if standard output were a terminal of so many columns. */
+export const tallymanOnTerminal = async (
+  columns: number,
+  environment: Environment,
+  ...args: string[]
+): Promise<Result> => runOn({ isTTY: true, columns }, environment, args)
+
+const runOn = async (
+  terminal: { isTTY?: boolean; columns?: number },
+  environment: Environment,
+  args: readonly string[],
+): Promise<Result> => {
   const [out, err] = [collector(), collector()]
-  const context: CommandContext = { env: variables(environment), stdout: out.stream, stderr: err.stream }
+  const stdout = Object.assign(out.stream, terminal)
+  const context: CommandContext = { env: variables(environment), stdout, stderr: err.stream }
   await runCommand(args, context)
   return { code: Number(context.exitCode ?? 0), out: out.text(), err: err.text() }
 }

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
+import { isStorableText } from '../../events/storable-text.js'
 import { isCancelled, type Sql } from '../../storage/database.js'
 import { asOf } from '../summary/as-of.js'
 import { AGES, momentOf } from './age.js'
@@ -104,7 +105,7 @@ const text = z
   .string({ error: ({ input }) => (input === undefined ? undefined : 'is given once, as text') })
   .min(1, 'is empty; leave it out, or say what to look for')
   .max(LONGEST_TEXT, `is longer than ${LONGEST_TEXT} characters, which no name is`)
-  .refine((value) => !value.includes('\0') && value.isWellFormed(), 'has characters that no name has')
+  .refine(isStorableText, 'has characters that no name has')
 
 const schemaOf = (
   { kind, required, choices = [], default: usual, help }: Parameter,

@@ -1,4 +1,5 @@
 import { parseTimestamp } from '../../events/calendar.js'
+import { isStorableText } from '../../events/storable-text.js'
 import type { Key, KeyKind } from './question.js'
 
 /** Longer than any key: two names and two digests. */
@@ -23,8 +24,7 @@ const parsed = (text: string): unknown => {
   }
 }
 
-const isText = (value: unknown): value is string =>
-  typeof value === 'string' && !value.includes('\0') && value.isWellFormed()
+const isText = (value: unknown): value is string => typeof value === 'string' && isStorableText(value)
 
 const IS: Record<KeyKind, (value: unknown) => boolean> = {
   number: (value) => Number.isSafeInteger(value),

@@ -23,7 +23,7 @@ const PARAMETERS = {
   repository: REPOSITORY,
 } as const
 const BYTES =
-  'bytes are those of the live blobs of the repository, each once. unique_bytes are of blobs that are in this repository only; shared_bytes of blobs that are in others as well. Manifests, some kilobytes each, are not in them. unknown_contents counts the live manifests whose contents are not known, unknown_sizes the live blobs of unknown size: where one of them is more than 0, bytes and blobs are at least what is shown. Empty where the repository is newer than the summary.'
+  'bytes are those of the live blobs of the repository, each once. unique_bytes are of blobs that are in this repository only; shared_bytes of blobs that are in others as well. Manifests, some kilobytes each, are not in them. unknown_contents counts the manifests whose contents are not known, live ones and those that a live tag or index names and no event showed, unknown_sizes the live blobs of unknown size: where one of them is more than 0, bytes and blobs are at least what is shown. Empty where the repository is newer than the summary.'
 
 const described = sql`r.registry, r.name as repository, t.tags, t.manifests, t.blobs, t.bytes, t.unique_bytes, t.shared_bytes,
       t.unknown_contents, t.unknown_sizes,
@@ -81,7 +81,7 @@ const totals: Question = {
   name: 'totals',
   answers: 'Everything, added up: one row.',
   definition:
-    'Manifests, blobs and bytes count once, in however many repositories they are; bytes are of live blobs. orphaned_blobs and orphaned_bytes are of the question of that name, by repository. unknown_contents counts the live manifests whose contents are not known, by repository, unknown_sizes the live blobs of unknown size, each once: where one of them is more than 0, bytes and blobs are at least what is shown. deletions_28_days counts deletes of the last 28 days up to now.',
+    'Manifests, blobs and bytes count once, in however many repositories they are; bytes are of live blobs. orphaned_blobs and orphaned_bytes are of the question of that name, by repository. unknown_contents counts the manifests whose contents are not known, live ones and those that a live tag or index names and no event showed, by repository, unknown_sizes the live blobs of unknown size, each once: where one of them is more than 0, bytes and blobs are at least what is shown. deletions_28_days counts deletes of the last 28 days up to now.',
   parameters: {},
   columns: {
     registries: 'count',

@@ -1,4 +1,6 @@
 import { isTimeZone } from '../../events/calendar.js'
+import { DIGEST_ALGORITHMS, isDigest } from '../../events/reference.js'
+import { isStorableText } from '../../events/storable-text.js'
 import { DIMENSION_NAMES, DIMENSIONS, type DimensionName } from './dimensions.js'
 import { MEASURE_NAMES, type MeasureName } from './measures.js'
 import { addDays, isDay, localDay, PeriodError, periodOf, type Period } from './period.js'
@@ -117,14 +119,30 @@ const filtersIn = (texts: ReadonlyMap<string, string>): Asked['filters'] => {
     const values = text.split(COMMA).map((one) => one.trim().replaceAll('\\,', ','))
     if (values.length > MOST_VALUES || values.some((value) => value.length > LONGEST_VALUE))
       throw new PullsError(`${name}: expected at most ${MOST_VALUES} values of at most ${LONGEST_VALUE} characters`)
-    if (values.some((value) => value.includes('\0'))) throw new PullsError(`${name}: holds a NUL`)
+    if (!values.every(isStorableText)) throw new PullsError(`${name}: contains characters that no name has`)
     refuseUnknown(name, values)
+    if (name === 'digest') return { dimension: name, values: values.map(digestValue) }
     // Countries are written large.
     return {
       dimension: name,
       values: name === 'country' ? values.map((value) => (COUNTRY.test(value) ? value.toUpperCase() : value)) : values,
     }
   })
+}
+
+/** A digest that was shortened as tables show it: 12 hexadecimal digits or more, with the algorithm unless it is sha256. */
+const SHORT_DIGEST = /^(?:([a-z0-9]+):)?([0-9a-f]{12,})$/
+
+/** A digest, or what stands for all that begin as a shortened one. @throws PullsError */
+const digestValue = (value: string): string => {
+  const [, algorithm = 'sha256', hex = ''] = SHORT_DIGEST.exec(value) ?? []
+  const length = DIGEST_ALGORITHMS.get(algorithm)
+  if (length !== undefined && hex.length > 0 && hex.length < length) return `${algorithm}:${hex}*`
+  if (length !== undefined && hex.length === length) return `${algorithm}:${hex}`
+  if (value === 'unknown' || value.endsWith('*') || isDigest(value)) return value
+  throw new PullsError(
+    `digest: "${excerpt(value)}" is no digest, expected one as sha256:…, at least its first 12 hexadecimal digits, or unknown`,
+  )
 }
 
 /** What is misspelt would be answered with nothing. @throws PullsError */

@@ -2,18 +2,22 @@ import { sql, type Kysely } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import { behaviourOf, MOST_TIMES, type Behaviour } from '../behaviour.js'
 import { atOneMoment } from './at-one-moment.js'
-import { currentOutcomes } from './current-outcomes.js'
+import { currentOutcomes, provisionalIn, provisionalNotes, type Provisional } from './current-outcomes.js'
 import { allowSingleOrigins } from './least-pullers.js'
 import { LOCAL_TOOL_IN_CLOUD } from './local-tool.js'
 import type { Context } from './notes.js'
+import { addDays, localDay } from './period.js'
 
-export type OriginBehaviour = Behaviour & {
+type OriginBehaviour = Behaviour & {
   registry: string
   repository: string
   origin: string
   client: string
   kind: string
 }
+
+/** How origins ask, and what of it may change yet. */
+export type BehavioursAnswer = { items: OriginBehaviour[]; provisional?: Provisional; notes: string[] }
 
 type Row = {
   registry: string
@@ -41,10 +45,25 @@ type Look = {
 export const askBehaviours = async (
   db: Kysely<unknown>,
   look: Look,
-  context: Pick<Context, 'leastPullers'>,
-): Promise<OriginBehaviour[]> => {
+  context: Pick<Context, 'leastPullers' | 'lateness'>,
+): Promise<BehavioursAnswer> => {
   allowSingleOrigins(context)
-  return atOneMoment(db, async (tx) => behavioursOn(tx, look))
+  return atOneMoment(db, async (tx) => {
+    const items = await behavioursOn(tx, look)
+    const provisional = await provisionalIn(tx, askedBy(look), context)
+    return { items, ...(provisional && { provisional }), notes: provisionalNotes(provisional, context) }
+  })
+}
+
+/** The days of UTC that a look back touches, as a query about pulls has them. */
+const askedBy = ({ now, days, repository }: Look): Parameters<typeof provisionalIn>[1] => {
+  const today = localDay(now, 'UTC')
+  return {
+    groupBy: [],
+    filters: repository === undefined ? [] : [{ dimension: 'repository', values: [repository] }],
+    period: { from: addDays(today, -days), to: addDays(today, 1) },
+    timeZone: 'UTC',
+  }
 }
 
 const behavioursOn = async (tx: Sql, { now, days, repository, limit }: Look): Promise<OriginBehaviour[]> => {

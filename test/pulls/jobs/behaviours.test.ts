@@ -145,7 +145,7 @@ describe.each(STORE_PAIRS)('how origins ask, on %s', (_, open) => {
   ])('irregularly from network kind %s by %s (%s) is likely %s', async (network, client, kind, likely) => {
     await keep({ at: on('2026-03-12', IRREGULAR), client, kind, ...(network !== undefined && { network }) })
     const look = { now: NOW, days: 7, limit: 10 }
-    expect(await askBehaviours(stores.database.sql, look, {})).toMatchObject([{ pattern: 'irregular', likely }])
+    expect((await askBehaviours(stores.database.sql, look, {})).items).toMatchObject([{ pattern: 'irregular', likely }])
     await rolledTo('2026-03-14')
     expect((await ask('likely')).rows).toEqual([{ likely, invocations: 6 }])
   })

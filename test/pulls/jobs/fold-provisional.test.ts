@@ -216,7 +216,11 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     const pullers = await askPullers(stores.database.sql, asked, 10, CONTEXT)
     expect(pullers).toMatchObject({ pulls: 2, pullers: 1, provisional: { pulls: 2 } })
     const look = { now: new Date(START + 200_000), days: 1, limit: 10 }
-    expect(await askBehaviours(stores.database.sql, look, {})).toMatchObject([{ repository: 'a' }])
+    expect(await askBehaviours(stores.database.sql, look, {})).toMatchObject({
+      items: [{ repository: 'a' }],
+      provisional: { invocations: 2 },
+      notes: [expect.stringMatching(/^Numbers since .* are provisional/)],
+    })
     expect((await answer({ group_by: 'behaviour', behaviour: 'insufficient' })).rows).toMatchObject([{ pulls: 2 }])
   })
 

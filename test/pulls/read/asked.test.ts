@@ -74,10 +74,30 @@ describe('a question about pulls', () => {
     [{ weekday: 'x*' }, /^weekday: "x\*" is not known/],
     [{ tag: ['a', 'b'] }, /^tag: expected one value/],
     [{ tag: 'x'.repeat(301) }, /^tag: expected at most 100 values/],
-    [{ tag: 'a\0b' }, /^tag: holds a NUL/],
+    [{ digest: 'latest' }, /^digest: "latest" is no digest, expected one as sha256:…, at least its first 12/],
+    [{ digest: '4bcff63911f' }, /^digest: "4bcff63911f" is no digest/],
+    [{ tag: 'a\0b' }, /^tag: contains characters that no name has/],
   ])('is refused with a reason: %j', (parameters, message) => {
     const ask = (): unknown => askedIn(parameters, NOW)
     expect(ask).toThrow(PullsError)
     expect(ask).toThrow(message)
   })
+})
+
+test('a digest can be given as tables shorten it', () => {
+  const hex = '4bcff63911fc'.repeat(12)
+  const digests = [
+    '4bcff63911fc',
+    'sha512:4bcff63911fc',
+    `sha256:${hex.slice(0, 64)}`,
+    hex.slice(0, 64),
+    'sha256:*',
+    'unknown',
+  ]
+  expect(askedIn({ digest: digests.join() }, new Date('2026-11-21T12:00:00Z')).filters).toEqual([
+    {
+      dimension: 'digest',
+      values: ['sha256:4bcff63911fc*', 'sha512:4bcff63911fc*', digests[2], digests[2], 'sha256:*', 'unknown'],
+    },
+  ])
 })
