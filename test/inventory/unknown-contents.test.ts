@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import { DIGEST_ALGORITHMS } from '../../src/events/reference.js'
 import type { Descriptor } from '../../src/events/target.js'
 import { refersToLiveManifest } from '../../src/inventory/questions/sql-parts.js'
+import { mergeAliases } from '../../src/inventory/record/merge-aliases.js'
 import { learnManifest } from '../../src/inventory/record/learn-manifest.js'
 import { blob, createAsking, short, type Asking, type Wanted } from '../servers/asking.js'
 import { digestOf } from '../servers/history.js'
@@ -48,6 +49,22 @@ describe.each(STORE_PAIRS)('what is not known, on %s', (_, open) => {
     stores.database.transaction(async (tx) =>
       learnManifest(tx, { digest: digestOf(name), mediaType: OCI_IMAGE, size: 500, contents, ...more }),
     )
+
+  test('is counted no more when its repository has moved to another registry name', async () => {
+    const unsized = [part('b1', LAYER)]
+    await asking.ingest(
+      manifest('a1', { registry: 'alias.example', references: unsized }),
+      manifest('a2', { registry: 'alias.example' }),
+    )
+    const counted = async (): Promise<unknown> => {
+      await asking.summary()
+      return (await asking.answer('repositories')).unknown
+    }
+    const before = await counted()
+    expect(before).toEqual({ contents: 1, sizes: 1 })
+    await mergeAliases(stores.database, new Map([['alias.example', 'registry.example']]))
+    expect(await counted()).toEqual(before)
+  })
 
   describe('no blob is orphaned that an unknown manifest may have', () => {
     test('one that is live, in the same repository; it is counted, with what makes it known', async () => {
