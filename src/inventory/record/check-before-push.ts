@@ -8,24 +8,37 @@ import { sql, type RawBuilder } from 'kysely'
 export const MINUTES_TO_PUSH = 15
 
 /**
+ * The first push of the client of `l` in time, by an index that has what the condition compares: behind a proxy, all clients are
+ * one. If a GET between the HEAD and the first push is missing, no later push could show one.
+ */
+const firstPush = (which: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
+  select p.at from inventory.tag_lookups p
+  where p.method = 'PUT' and p.repository_id = l.repository_id and p.origin = l.origin and ${which}
+    and p.at >= l.at and p.at <= l.at + ${sql.lit(MINUTES_TO_PUSH)}::int * interval '1 minute'
+  order by p.at limit 1
+)`
+
+/**
  * Whether a row `l` of inventory.tag_lookups, a HEAD, is part of a push: the same client (address, user agent, user) pushed the
  * same tag within 15 minutes, or, after a HEAD by digest, that manifest or an index that lists it. A HEAD whose manifest the
  * client fetched within a minute, and before it pushed, is part of a pull. Whatever is not known leaves the HEAD a check, which is a use.
  */
-const isPartOfPush = sql`exists (
-  select from inventory.tag_lookups p
-  where p.method = 'PUT' and p.repository_id = l.repository_id and p.origin = l.origin
-    and p.at >= l.at and p.at <= l.at + ${sql.lit(MINUTES_TO_PUSH)}::int * interval '1 minute'
-    and case when l.tag is not null then p.tag = l.tag
-      else p.digest = l.digest or exists (
-        select from inventory.manifest_children c where c.manifest_digest = p.digest and c.digest = l.digest
-      ) end
-    and not exists (
-      select from inventory.tag_lookups g
-      where g.method = 'GET' and g.repository_id = l.repository_id and g.digest = l.digest and g.origin = l.origin
-        and g.at >= l.at and g.at <= least(p.at, l.at + interval '60 seconds')
-    )
-)`
+const isPartOfPush = sql`coalesce((
+  select not exists (
+    select from inventory.tag_lookups g
+    where g.method = 'GET' and g.repository_id = l.repository_id and g.digest = l.digest and g.origin = l.origin
+      and g.at >= l.at and g.at <= least(first_push.at, l.at + interval '60 seconds')
+  )
+  from (
+    select case when l.tag is not null then ${firstPush(sql`p.tag = l.tag`)} else (
+      select min(${firstPush(sql`p.digest = pushed.digest`)})
+      from (
+        select l.digest union all select c.manifest_digest from inventory.manifest_children c where c.digest = l.digest
+      ) pushed
+    ) end as at
+  ) first_push
+  where first_push.at is not null
+), false)`
 
 /** The newest check of rows `l` that is not settled yet, of those for which `which` holds; null without one. */
 export const newestPendingCheck = (which: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
