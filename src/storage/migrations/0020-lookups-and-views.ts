@@ -38,6 +38,9 @@ const statements = [
   sql`create index repository_totals_unknown on inventory.repository_totals (repository_id)
     where unknown_contents > 0 or unknown_sizes > 0 or unknown_subjects > 0 or undecided_blobs > 0 or undecided_manifests > 0`,
 
+  // Deletes of whole repositories, of which there are few.
+  sql`create index changes_whole_repositories on inventory.changes (repository_id, at)
+    where tag is null and digest is null and action <> 'push'`,
   // The rows are those of 0014. The newest life that ended is found from the newest push backwards, and the delete that ended a
   // life by three look-ups: of the tag, of the digest, of the repository.
   sql`create or replace view regstat.deleted_tags as
