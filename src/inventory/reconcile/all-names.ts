@@ -2,9 +2,9 @@ import { RegistryError } from '../registry/exchange.js'
 import type { ListPage } from '../registry/registry-client.js'
 
 /** Names of one list. All of them are in memory at once, and each tag is one request at least. */
-export const MOST_NAMES = 500_000
+const MOST_NAMES = 500_000
 /** Pages of one list: those of `MOST_NAMES` names from a registry that answers with 50 names at a time. */
-export const MOST_PAGES = 10_000
+const MOST_PAGES = 10_000
 /** Pages in a row without a new name: names that cannot be are left out, and tags may come while others are listed. */
 const MOST_IDLE_PAGES = 10
 

@@ -21,7 +21,7 @@ const TOLERANCE_MS = 5_000
 const FUTURE_MS = 2 * 60 * 60_000
 
 /** The catalog of a pull-through cache, which is all that a run reads from it. */
-export type CacheCatalog = {
+type CacheCatalog = {
   repositories: ReadonlySet<string>
   /** The moment before the first request for the catalog: the catalog says nothing about what was pulled later. */
   readFrom: Date
