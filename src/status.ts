@@ -7,7 +7,7 @@ import { MICROS_PER_DAY, microsOf, utcDay } from './events/calendar.js'
 import type { StoreCheck } from './http/health.js'
 import { readReceptions, REFUSED_PREFIX, type Reception } from './ingest/receptions.js'
 import { lastReconciliations, type Reconciliation } from './inventory/reconcile/reports.js'
-import { HOW_TO_KNOW_CONTENTS } from './inventory/questions/unknown.js'
+import { HOW_TO_KNOW_CONTENTS, HOW_TO_KNOW_CONTENTS_OF_CACHE } from './inventory/questions/unknown.js'
 import {
   countUnread,
   unknownContentsByRegistry,
@@ -54,7 +54,7 @@ export type Status = {
   joins: { joined: number; joinedLate: number }
   /** Manifests whose contents are not known; each count ends at 10,000. */
   unreadManifests: UnreadManifests
-  /** Registries that have some of them, with what makes them known; `isRead`: the registry has a url, and is asked for them. */
+  /** Registries that have some of them, with what makes them known; `isRead`: the registry has a url, is no cache, and is asked for them. */
   unknownContents: (UnknownContents & { isRead: boolean; note: string })[]
   /** The last comparison of the inventory with each registry. */
   reconciliations: Reconciliation[]
@@ -171,8 +171,11 @@ const withNote = (
   { registry, manifests }: UnknownContents,
   registries: readonly Registry[],
 ): Status['unknownContents'][number] => {
-  const isRead = registries.some(({ name, url }) => name === registry && url !== undefined)
-  const how = isRead ? 'they are read from the url of the registry' : HOW_TO_KNOW_CONTENTS
+  const named = registries.find(({ name }) => name === registry)
+  const isCache = named?.cache === true
+  const isRead = named?.url !== undefined && !isCache
+  const remedy = isCache ? HOW_TO_KNOW_CONTENTS_OF_CACHE : HOW_TO_KNOW_CONTENTS
+  const how = isRead ? 'they are read from the url of the registry' : remedy
   return { registry, manifests, isRead, note: `contents of ${manifests} manifests are unknown: ${how}` }
 }
 

@@ -1,5 +1,6 @@
 import { ask, MOST_ROWS, QuestionError, QuestionTooLong, type Answer, type Item } from '../inventory/questions/ask.js'
 import { columnsOf, type ColumnKind, type Question } from '../inventory/questions/question.js'
+import { cachesIn } from '../inventory/registry/registries.js'
 import { retryReads } from '../inventory/registry/unread-manifests.js'
 import { summarize } from '../inventory/summary/summarize.js'
 import { csvLine } from '../http/csv.js'
@@ -36,11 +37,15 @@ export const inventory = async (
         const query = new URLSearchParams({ ...parameters, ...(cursor !== undefined && { cursor }) })
         return (await service.get(`/inventory/${question.name}?${query.toString()}`)) as Answer
       }),
-    async ({ stores }) =>
+    async ({ stores, registries }) =>
       print(question, format, async (cursor) =>
-        ask(stores.database.sql, question, { ...parameters, ...(cursor !== undefined && { cursor }) }, clock()).catch(
-          asOption,
-        ),
+        ask(
+          stores.database.sql,
+          question,
+          { ...parameters, ...(cursor !== undefined && { cursor }) },
+          clock(),
+          cachesIn(registries.list()),
+        ).catch(asOption),
       ),
   )
 }

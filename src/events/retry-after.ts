@@ -33,10 +33,19 @@ const SHORTEST_BACKOFF_MS = 1_000
 const LONGEST_BACKOFF_MS = 60_000
 
 /**
+ * How long to wait before the next request: as long as the peer asks, and never shorter than without its word. A peer may ask
+ * for no pause at all, or for one that ended in the past, again and again.
+ * @param refusals in a row, from 1
+ * @param random from 0 to 1
+ */
+export const pauseMs = ({ retryAfterMs = 0 }: Partial<Pause>, refusals: number, random: number): number =>
+  Math.max(retryAfterMs, backoffMs(refusals, random))
+
+/**
  * How long to wait if the peer does not say: twice as long after each refusal in a row, at most a minute, and between half and
  * all of that, so that several clients do not return at the same moment.
  * @param refusals in a row, from 1
  * @param random from 0 to 1
  */
-export const backoffMs = (refusals: number, random: number): number =>
+const backoffMs = (refusals: number, random: number): number =>
   Math.min(LONGEST_BACKOFF_MS, SHORTEST_BACKOFF_MS * 2 ** (refusals - 1)) * (0.5 + random / 2)

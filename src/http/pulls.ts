@@ -1,6 +1,7 @@
 import { Router } from 'express'
 import { z } from 'zod'
 import { lastUsed } from '../inventory/questions/last-used.js'
+import type { Registries } from '../inventory/registry/registries.js'
 import { erase } from '../pulls/jobs/erase.js'
 import { askedIn, wholeNumber } from '../pulls/read/asked.js'
 import { askPulls } from '../pulls/read/ask-pulls.js'
@@ -16,10 +17,10 @@ import { nameText } from './name-text.js'
 import { BadRequest } from './problem.js'
 import { checked } from './usage-data.js'
 
-type Needs = { database: Database; context: Context; now: () => Date }
+type Needs = { database: Database; registries: Pick<Registries, 'list'>; context: Context; now: () => Date }
 
 /** `GET /pulls` and what is below it: see docs/api.md. */
-export const pullsRoutes = ({ database, context, now }: Needs): Router => {
+export const pullsRoutes = ({ database, registries, context, now }: Needs): Router => {
   const router = Router()
   router.get('/pulls', async (request, response) => {
     const { format, ...query } = request.query
@@ -31,7 +32,7 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
   })
   // One of the inventory's questions, where those look for it who ask for pulls.
   router.get('/pulls/last-used', async (request, response) => {
-    await answerQuestion(lastUsed, { database, request, response, now, pages: 'after' })
+    await answerQuestion(lastUsed, { database, registries, request, response, now, pages: 'after' })
   })
   router.get('/pulls/pullers', async (request, response) => {
     const { top = '10', ...query } = request.query

@@ -17,6 +17,7 @@ import { provisionalPulls } from './migrations/0015-provisional-pulls.js'
 import { schedules } from './migrations/0016-schedules.js'
 import { stateTimes } from './migrations/0017-state-times.js'
 import { uses } from './migrations/0018-uses.js'
+import { lookupsAndViews } from './migrations/0020-lookups-and-views.js'
 import { narrowWrites } from './migrations/0024-narrow-writes.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
@@ -39,6 +40,7 @@ export const MIGRATIONS = {
   '0016-schedules': schedules,
   '0017-state-times': stateTimes,
   '0018-uses': uses,
+  '0020-lookups-and-views': lookupsAndViews,
   '0024-narrow-writes': narrowWrites,
 }
 

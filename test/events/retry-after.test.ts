@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { backoffMs, pauseIn } from '../../src/events/retry-after.js'
+import { pauseIn, pauseMs } from '../../src/events/retry-after.js'
 
 const NOW = new Date('2026-11-18T10:00:00Z')
 const pauseOf = (status: number, headers: Record<string, string> = {}): unknown =>
@@ -28,7 +28,16 @@ describe('a peer that asks to slow down', () => {
   })
 
   test('without Retry-After pauses double from a second to a minute, with some chance in them', () => {
-    expect([1, 2, 3, 7, 100].map((refusals) => backoffMs(refusals, 1))).toEqual([1_000, 2_000, 4_000, 60_000, 60_000])
-    expect(backoffMs(3, 0)).toBe(2_000)
+    expect([1, 2, 3, 7, 100].map((refusals) => pauseMs({}, refusals, 1))).toEqual([1_000, 2_000, 4_000, 60_000, 60_000])
+    expect(pauseMs({}, 3, 0)).toBe(2_000)
+  })
+
+  test.each([
+    [undefined, 2_000],
+    [0, 2_000],
+    [1_500, 2_000],
+    [30_000, 30_000],
+  ])('with a pause of %s ms, the second refusal in a row is followed by one of %s', (retryAfterMs, expected) => {
+    expect(pauseMs({ retryAfterMs }, 2, 1)).toBe(expected)
   })
 })

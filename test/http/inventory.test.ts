@@ -133,6 +133,22 @@ test('what is not known is counted beside the answer, in the status, the metrics
   })
 })
 
+test('of a pull-through cache, the status and the notes name what the cache can do, also if it has a url', async () => {
+  const registries = { 'registry.example': { url: 'http://127.0.0.1:1', cache: true } }
+  const other = await openApp({ TALLYMAN_REGISTRIES: JSON.stringify(registries) })
+  const mediaType = 'application/vnd.oci.image.manifest.v1+json'
+  const target = { repository: 'team/unknown', tag: '1', digest: digestOf('f'), mediaType }
+  await other.notify({ events: [notified({ target })] })
+  await other.post('/inventory/summary')
+  const note =
+    'contents of 1 manifests are unknown: add "includereferences: true" below "notifications: events:" to the configuration of the pull-through cache, which is not asked for them'
+  const body = async (path: string): Promise<unknown> => (await other.get(path)).json()
+  expect(await body('/status')).toMatchObject({ unknownContents: [{ isRead: false, note }] })
+  for (const path of ['/inventory/images', '/pulls/last-used'])
+    expect(await body(path)).toMatchObject({ notes: [note] })
+  await other.close()
+})
+
 test('manifests that could not be read are read again when somebody asks for it', async () => {
   const response = await app.post('/inventory/retry-reads')
   expect([response.status, await response.json()]).toEqual([200, { manifests: 0 }])

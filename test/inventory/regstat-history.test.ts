@@ -92,6 +92,15 @@ describe.each(STORE_PAIRS)('times and past lives in the views of RegStat, on %s'
     })
   })
 
+  test('a pull of a blob makes it no younger than the manifest that showed it, in the question as in the view', async () => {
+    await ingest(manifest('a1', 2))
+    const pushed = async (): Promise<unknown> => (await asking.items('blobs')).map((one) => one.pushed_at)
+    const before = await pushed()
+    await ingest(blob('b1', 13, pull))
+    expect(await pushed()).toEqual(before)
+    expect(await days('blobs', 'pushed', 'pulled')).toEqual([2, 13])
+  })
+
   test('a deleted blob has the same times as it had alive', async () => {
     await ingest(blob('b1', 1), manifest('a1', 2), manifest('a1', 5, pull))
     const alive = await days('blobs', 'pushed', 'pulled')

@@ -3,7 +3,9 @@ import { sql } from 'kysely'
 import { DIGEST_ALGORITHMS } from '../../src/events/reference.js'
 import type { Descriptor } from '../../src/events/target.js'
 import { refersToLiveManifest } from '../../src/inventory/questions/sql-parts.js'
+import { mergeAliases } from '../../src/inventory/record/merge-aliases.js'
 import { learnManifest } from '../../src/inventory/record/learn-manifest.js'
+import { QUESTIONS } from '../../src/inventory/questions/questions.js'
 import { blob, createAsking, short, type Asking, type Wanted } from '../servers/asking.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
@@ -48,6 +50,69 @@ describe.each(STORE_PAIRS)('what is not known, on %s', (_, open) => {
     stores.database.transaction(async (tx) =>
       learnManifest(tx, { digest: digestOf(name), mediaType: OCI_IMAGE, size: 500, contents, ...more }),
     )
+
+  test('the subject of a signature whose contents an event had is; of an image, and of what a registry showed, it is known', async () => {
+    const signature = [
+      part('c2', 'application/vnd.oci.empty.v1+json', 2),
+      part('s1', 'application/vnd.dev.sigstore.bundle', 9),
+    ]
+    await asking.ingest(manifest('a1', { references: IMAGE, tag: '1' }), manifest('a2', { references: signature }))
+    await asking.summary()
+    const { unknown, notes } = await asking.answer('manifests')
+    expect(unknown).toEqual({ subjects: 1 })
+    expect(notes?.join()).toMatch(
+      /^subjects of 1 manifests are unknown, .*"tallyman inventory reconcile --reread --apply"/,
+    )
+    expect((await asking.answer('manifests', { registry: 'other.example' })).unknown).toBeUndefined()
+    await learn('a2', signature, { subject: digestOf('a1') })
+    await asking.summary()
+    expect((await asking.answer('manifests')).unknown).toBeUndefined()
+  })
+
+  test('of a pull-through cache is made known by its notifications alone: no note names a url or reconcile', async () => {
+    const unsized = [part('b9', LAYER)]
+    const registry = 'cache.example'
+    await asking.ingest(
+      blob('b1', { registry }),
+      manifest('a1', { registry, action: 'pull', tag: '1' }),
+      manifest('a2', { registry, references: unsized }),
+      manifest('a3', { registry }),
+    )
+    await asking.summary()
+    const ofCache = createAsking(stores, NOW, [registry])
+    for (const question of QUESTIONS) {
+      const parameters = Object.fromEntries(
+        Object.entries(question.parameters).flatMap(([key, { required }]) => (required ? [[key, '1d']] : [])),
+      )
+      const { unknown, notes = [] } = await ofCache.answer(question.name, parameters)
+      expect(unknown).toEqual((await asking.answer(question.name, parameters)).unknown)
+      expect(notes.join()).not.toMatch(/url|reconcile/)
+    }
+    const { notes } = await ofCache.answer('untagged-manifests')
+    expect(notes?.[0]).toMatch(
+      /^contents of 2 manifests are unknown: add "includereferences: true" .* pull-through cache/,
+    )
+    await asking.ingest(manifest('a4'), blob('b1'))
+    await asking.summary()
+    const both = (await ofCache.answer('blobs')).notes ?? []
+    expect(both.map((note) => /contents of \d/.exec(note)?.[0])).toEqual(['contents of 1', 'contents of 2', undefined])
+  })
+
+  test('is counted no more when its repository has moved to another registry name', async () => {
+    const unsized = [part('b1', LAYER)]
+    await asking.ingest(
+      manifest('a1', { registry: 'alias.example', references: unsized }),
+      manifest('a2', { registry: 'alias.example' }),
+    )
+    const counted = async (): Promise<unknown> => {
+      await asking.summary()
+      return (await asking.answer('repositories')).unknown
+    }
+    const before = await counted()
+    expect(before).toEqual({ contents: 1, sizes: 1 })
+    await mergeAliases(stores.database, new Map([['alias.example', 'registry.example']]))
+    expect(await counted()).toEqual(before)
+  })
 
   describe('no blob is orphaned that an unknown manifest may have', () => {
     test('one that is live, in the same repository; it is counted, with what makes it known', async () => {

@@ -27,14 +27,17 @@ export type Asking = {
   items: (question: string, parameters?: object) => Promise<Item[]>
 }
 
-/** Events in, and questions about the inventory that they make, all at one time. */
-export const createAsking = (stores: TestStores, now: Date): Asking => {
+/**
+ * Events in, and questions about the inventory that they make, all at one time.
+ * @param caches names of registries that are pull-through caches
+ */
+export const createAsking = (stores: TestStores, now: Date, caches: readonly string[] = []): Asking => {
   let id = 0
   const { ingest } = createCounting(stores, () => now)
   const answer = async (name: string, parameters: object = {}): Promise<Answer> => {
     const question = QUESTIONS.find((one) => one.name === name)
     if (!question) throw new Error(`there is no question ${name}`)
-    return ask(stores.database.sql, question, parameters, now)
+    return ask(stores.database.sql, question, parameters, now, caches)
   }
   return {
     ingest: async (...wanted) => {

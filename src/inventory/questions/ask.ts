@@ -37,9 +37,16 @@ export type Answer = {
 /**
  * Answers one page of a question, with one statement, once it is known which repository is meant.
  * @param parameters as they came from outside: text by name; `limit` (1 to 1,000) and `cursor` beside those of the question.
+ * @param caches names of registries that are pull-through caches: of these, other things make known what is not
  * @throws QuestionError, QuestionTooLong
  */
-export const ask = async (db: Sql, question: Question, parameters: object, now: Date): Promise<Answer> => {
+export const ask = async (
+  db: Sql,
+  question: Question,
+  parameters: object,
+  now: Date,
+  caches: readonly string[] = [],
+): Promise<Answer> => {
   const { limit, cursor, ...asked } = checked(question, parameters, now)
   const columns = columnsOf(question, asked)
   const after = cursor === undefined ? undefined : keyIn(cursor, question.key)
@@ -51,7 +58,7 @@ export const ask = async (db: Sql, question: Question, parameters: object, now: 
   // One row more tells whether there is another page.
   const wanted = { ...(await placed(db, asked)), now: now.toISOString() }
   const rows = await rowsOf(db, question, wanted, { after, limit: limit + 1, now })
-  const unknown = await unknownIn(db, question, wanted)
+  const unknown = await unknownIn(db, question, wanted, caches)
   const items = rows.slice(0, limit)
   const last = items.at(-1)
   return {
@@ -59,7 +66,7 @@ export const ask = async (db: Sql, question: Question, parameters: object, now: 
     next: rows.length > limit && last ? cursorOf(last.key as Key) : null,
     definition: question.definition,
     ...(question.fromSummary && { as_of: await asOf(db) }),
-    ...(unknown && { unknown, notes: notesOf(unknown) }),
+    ...(unknown && { unknown: unknown.all, notes: notesOf(unknown) }),
   }
 }
 

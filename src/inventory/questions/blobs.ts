@@ -10,20 +10,20 @@ const COLUMNS = {
   pushed_at: 'time',
   used_at: 'time',
 } as const
-/** Of a blob of which no event came itself: when the first manifest was seen that has it. */
+/** When the first manifest was seen that has the blob. The blob was there by then, whenever an event first showed it. */
 const shownAt = sql`(
   select min(m.first_seen_at) from inventory.manifest_blobs p
     join inventory.repository_manifests m on m.repository_id = b.repository_id and m.digest = p.manifest_digest
   where p.digest = b.digest
 )`
 const described = sql`r.registry, r.name as repository, b.digest, b.size,
-      ${iso(sql`coalesce(b.pushed_at, b.first_seen_at, ${shownAt})`)} as pushed_at, ${iso(blobUsedAt)} as used_at`
+      ${iso(sql`coalesce(b.pushed_at, least(b.first_seen_at, ${shownAt}))`)} as pushed_at, ${iso(blobUsedAt)} as used_at`
 
 const blobs: Question = {
   name: 'blobs',
   answers: 'Every live blob of every repository, in the order in which repositories were first seen, and of digests.',
   definition:
-    'Layers, configurations and whatever else manifests have; one that is in two repositories is two rows. pushed_at is the newest push; where none is known, the time the blob was first seen. used_at is the newest push, mount, pull or check of the blob, or push of a manifest that has it. Blobs of manifests whose contents are not known are among them only if an event showed the blob itself.',
+    'Layers, configurations and whatever else manifests have; one that is in two repositories is two rows. pushed_at is the newest push; where none is known, the time the blob or a manifest that has it was first seen. used_at is the newest push, mount, pull or check of the blob, or push of a manifest that has it. Blobs of manifests whose contents are not known are among them only if an event showed the blob itself.',
   parameters: { digest: DIGEST, ...PLACE },
   columns: COLUMNS,
   key: ['id', 'text'],

@@ -37,7 +37,7 @@ const manifests: Question = {
   parameters: { digest: DIGEST, ...PLACE },
   columns: COLUMNS,
   key: ['id', 'text'],
-  unknown: [],
+  unknown: ['subjects'],
   statement: (asked, { after, limit }) => sql`
     select ${described}
     from ${placed}

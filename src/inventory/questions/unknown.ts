@@ -3,65 +3,105 @@ import type { Sql } from '../../storage/database.js'
 import type { Asked, Question } from './question.js'
 
 /**
- * What an answer leaves out or has empty because it is not known: `contents` of manifests, `sizes` of blobs; `manifests` and
- * `blobs` that nothing known uses, but something unknown may.
+ * What an answer leaves out or has empty because it is not known: `contents` and `subjects` of manifests, `sizes` of blobs;
+ * `manifests` and `blobs` that nothing known uses, but something unknown may.
  */
-export type UnknownKind = 'contents' | 'sizes' | 'manifests' | 'blobs'
+export type UnknownKind = 'contents' | 'subjects' | 'sizes' | 'manifests' | 'blobs'
 export type Unknown = Record<UnknownKind, number>
 
 const COLUMNS: Record<UnknownKind, string> = {
   contents: 'unknown_contents',
+  subjects: 'unknown_subjects',
   sizes: 'unknown_sizes',
   manifests: 'undecided_manifests',
   blobs: 'undecided_blobs',
 }
 
+const INCLUDE_REFERENCES = 'add "includereferences: true" below "notifications: events:" to the configuration of the'
+
 /** How to make contents known: what is to be added, for the people who look after the registry and after Tallyman. */
-export const HOW_TO_KNOW_CONTENTS =
-  'add "includereferences: true" below "notifications: events:" to the configuration of the registry, or a "url" of the registry to that of Tallyman (registries), which then reads them'
+export const HOW_TO_KNOW_CONTENTS = `${INCLUDE_REFERENCES} registry, or a "url" of the registry to that of Tallyman (registries), which then reads them`
+/** The same for a pull-through cache, which is asked for no manifest and no blob, whether it has a url or not. */
+export const HOW_TO_KNOW_CONTENTS_OF_CACHE = `${INCLUDE_REFERENCES} pull-through cache, which is not asked for them`
+
+type Remedies = Record<UnknownKind, string>
+
+const REMEDIES: Remedies = {
+  contents: HOW_TO_KNOW_CONTENTS,
+  subjects:
+    'notifications do not contain them; "tallyman inventory reconcile --reread --apply" reads them from a registry that has a url',
+  sizes: '"tallyman inventory reconcile --apply" asks a registry that has a url',
+  manifests: '"tallyman inventory reconcile --reread --apply" asks a registry that has a url',
+  blobs: '"tallyman inventory reconcile --apply" asks a registry that has a url',
+}
+const REMEDIES_OF_CACHES: Remedies = {
+  contents: HOW_TO_KNOW_CONTENTS_OF_CACHE,
+  subjects: 'notifications do not contain them, and a pull-through cache is not asked for them',
+  sizes: HOW_TO_KNOW_CONTENTS_OF_CACHE,
+  manifests: HOW_TO_KNOW_CONTENTS_OF_CACHE,
+  blobs: HOW_TO_KNOW_CONTENTS_OF_CACHE,
+}
 
 const SENTENCES: Record<UnknownKind, (count: string) => string> = {
-  contents: (count) => `contents of ${count} manifests are unknown: ${HOW_TO_KNOW_CONTENTS}`,
-  sizes: (count) =>
-    `sizes of ${count} blobs are unknown, so that bytes are at least what is shown: "tallyman inventory reconcile --apply" asks a registry that has a url`,
+  contents: (count) => `contents of ${count} manifests are unknown`,
+  subjects: (count) =>
+    `subjects of ${count} manifests are unknown, so that an empty subject or artifact_type of these does not mean that there is none`,
+  sizes: (count) => `sizes of ${count} blobs are unknown, so that bytes are at least what is shown`,
   manifests: (count) =>
-    `${count} manifests that no known tag or index leads to are left out, because something unknown may: a tag from before the first event, an index of unknown contents, or an image that they sign or describe; "tallyman inventory reconcile --reread --apply" asks a registry that has a url`,
+    `${count} manifests that no known tag or index leads to are left out, because something unknown may: a tag from before the first event, an index of unknown contents, or an image that they sign or describe`,
   blobs: (count) =>
-    `${count} blobs that no known manifest has are left out, because an unknown one may: manifests of unknown contents, or from before the first event; "tallyman inventory reconcile --apply" asks a registry that has a url`,
+    `${count} blobs that no known manifest has are left out, because an unknown one may: manifests of unknown contents, or from before the first event`,
 }
 
 /** What a question does not know; those that show sizes need the contents of manifests. */
 const kindsOf = ({ unknown, columns }: Question): readonly UnknownKind[] =>
   unknown ?? ('size' in columns ? ['contents', 'sizes'] : [])
 
-/** Counts for the part of the registries that was asked for, as of the summary; undefined where all is known. */
+/** Counts that are more than 0: of all registries, and of the pull-through caches among them. */
+type Counted = { all: Partial<Unknown>; ofCaches: Partial<Unknown> }
+
+/**
+ * Counts for the part of the registries that was asked for, as of the summary; undefined where all is known.
+ * @param caches names of the registries that are pull-through caches
+ */
 export const unknownIn = async (
   db: Sql,
   question: Question,
   { registry, repository_ids, prefix }: Asked,
-): Promise<Partial<Unknown> | undefined> => {
+  caches: readonly string[],
+): Promise<Counted | undefined> => {
   const kinds = kindsOf(question)
   if (kinds.length === 0) return undefined
   const sums = kinds.map((kind) => sql`coalesce(sum(${sql.raw(COLUMNS[kind])}), 0)::bigint as ${sql.raw(kind)}`)
   const ids = repository_ids?.split(',').filter(Boolean).map(Number)
-  const { rows } = await sql<Partial<Record<UnknownKind, string>>>`
-    select ${sql.join(sums)} from inventory.repository_totals u
-    where (unknown_contents > 0 or unknown_sizes > 0 or undecided_blobs > 0 or undecided_manifests > 0)
+  const { rows } = await sql<Partial<Record<UnknownKind, string>> & { is_cache: boolean }>`
+    select r.registry = any(${caches}::text[]) as is_cache, ${sql.join(sums)}
+    from inventory.repository_totals u join inventory.repositories r on r.id = u.repository_id
+    where (unknown_contents > 0 or unknown_sizes > 0 or unknown_subjects > 0 or undecided_blobs > 0 or undecided_manifests > 0)
       and ${ids ? sql`u.repository_id = any(${ids}::int[])` : sql`true`}
-      and ${
-        registry === undefined && prefix === undefined
-          ? sql`true`
-          : sql`exists (
-              select from inventory.repositories r where r.id = u.repository_id
-                and ${registry === undefined ? sql`true` : sql`r.registry = ${registry}`}
-                and ${prefix === undefined ? sql`true` : sql`starts_with(r.name, ${prefix})`}
-            )`
-      }
+      and ${registry === undefined ? sql`true` : sql`r.registry = ${registry}`}
+      and ${prefix === undefined ? sql`true` : sql`starts_with(r.name, ${prefix})`}
+    group by 1
   `.execute(db)
-  const counted = kinds.map((kind) => [kind, Number(rows[0]?.[kind] ?? 0)] as const).filter(([, count]) => count > 0)
-  return counted.length === 0 ? undefined : Object.fromEntries(counted)
+  const counted = (some: typeof rows): Partial<Unknown> =>
+    Object.fromEntries(
+      kinds
+        .map((kind) => [kind, some.reduce((sum, row) => sum + Number(row[kind] ?? 0), 0)] as const)
+        .filter(([, count]) => count > 0),
+    )
+  const all = counted(rows)
+  return Object.keys(all).length === 0 ? undefined : { all, ofCaches: counted(rows.filter((row) => row.is_cache)) }
 }
 
 /** A sentence for each count: what is not known, and how to make it known. */
-export const notesOf = (unknown: Partial<Unknown> | undefined): string[] =>
-  Object.entries(unknown ?? {}).map(([kind, count]) => SENTENCES[kind as UnknownKind](count.toLocaleString('en-US')))
+export const notesOf = ({ all, ofCaches }: Counted): string[] =>
+  Object.entries(all).flatMap(([kind, count]) => [
+    ...noteOf(kind as UnknownKind, count - (ofCaches[kind as UnknownKind] ?? 0), REMEDIES),
+    ...noteOf(kind as UnknownKind, ofCaches[kind as UnknownKind] ?? 0, REMEDIES_OF_CACHES),
+  ])
+
+const noteOf = (kind: UnknownKind, count: number, remedies: Remedies): string[] => {
+  if (count === 0) return []
+  const sentence = SENTENCES[kind](count.toLocaleString('en-US'))
+  return [`${sentence}${sentence.includes(':') ? ';' : ':'} ${remedies[kind]}`]
+}

@@ -51,7 +51,7 @@ const IMAGE_LAYER = sql.lit(
  * an index of images lists nothing but images. `offset 0`
  * keeps what is looked up from being answered by reading a whole table.
  */
-const isNoReferrer: Part = sql`case
+export const isNoReferrer: Part = sql`case
   when m.subject is not null then false
   when m.subject_known or m.config_digest is not null or m.media_type in ${WITHOUT_SUBJECT} then true
   when not m.contents_known then false

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Micros } from '../../events/calendar.js'
+import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/database.js'
 import type { Held } from './held.js'
 import { nothingAt, type Found } from './walk.js'
@@ -11,13 +11,35 @@ export type NotChecked = { repositories: number; tags: number; manifests: number
  * What a cache shows of one repository. Its catalog is all that it answers by itself: it lists the repositories that something
  * was pulled through. A cache resolves a tag at its upstream, and fetches a manifest or blob that has expired. So a repository
  * that the catalog lists is not asked for, and of one that is not listed nothing is stored.
+ * @param shown digests of manifests and blobs that manifests seen since `at` list: they are there, whatever their own times say
  */
-export const foundInCache = (isListed: boolean, held: Held, at: Micros): Found => {
+export const foundInCache = (isListed: boolean, held: Held, at: Micros, shown: ReadonlySet<string>): Found => {
   const found = nothingAt(at)
   if (isListed) return found
-  const live = (objects: Held['blobs']): Set<string> =>
-    new Set([...objects].flatMap(([digest, object]) => (object.live ? [digest] : [])))
-  return { ...found, absentManifests: live(held.manifests), absentBlobs: live(held.blobs) }
+  const absent = (objects: Held['blobs']): Set<string> =>
+    new Set([...objects].flatMap(([digest, object]) => (object.live && !shown.has(digest) ? [digest] : [])))
+  return { ...found, absentManifests: absent(held.manifests), absentBlobs: absent(held.blobs) }
+}
+
+/**
+ * What manifests that were seen since a moment list, down to blobs. An event of a manifest shows its blobs, too, but a pull of
+ * the manifest does not change the times of its blobs.
+ */
+export const shownSince = async (
+  db: Sql,
+  { registry, repository, at }: { registry: string; repository: string; at: Micros },
+): Promise<Set<string>> => {
+  const { rows } = await sql<{ digest: string }>`
+    with recursive shown (digest) as (
+      select m.digest from inventory.repositories r join inventory.repository_manifests m on m.repository_id = r.id
+      where r.registry = ${registry} and r.name = ${repository} and m.seen_at >= ${isoTime(at)}
+      union
+      select c.digest from shown join inventory.manifest_children c on c.manifest_digest = shown.digest
+    )
+    select digest from shown
+    union select b.digest from shown join inventory.manifest_blobs b on b.manifest_digest = shown.digest
+  `.execute(db)
+  return new Set(rows.map(({ digest }) => digest))
 }
 
 /** Counts what the inventory contains of the repositories that a cache lists. */

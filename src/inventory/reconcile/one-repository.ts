@@ -4,7 +4,7 @@ import type { Database } from '../../storage/database.js'
 import { arrivalAt } from '../record/state-times.js'
 import type { RegistryClient } from '../registry/registry-client.js'
 import { applyFound } from './apply.js'
-import { foundInCache } from './cache.js'
+import { foundInCache, shownSince } from './cache.js'
 import type { KnownContents } from './contents.js'
 import { driftOf, type Difference, type DriftKind } from './drift.js'
 import { readDescribed, readHeld, type Held } from './held.js'
@@ -21,6 +21,13 @@ const TOLERANCE_MS = 5_000
  */
 const FUTURE_MS = 2 * 60 * 60_000
 
+/** The catalog of a pull-through cache, which is all that a run reads from it. */
+type CacheCatalog = {
+  repositories: ReadonlySet<string>
+  /** The moment before the first request for the catalog: the catalog says nothing about what was pulled later. */
+  readFrom: Date
+}
+
 /** A run that is under way. */
 export type Walk = {
   database: Database
@@ -32,8 +39,8 @@ export type Walk = {
   apply: boolean
   blobChecks?: BlobChecks | undefined
   reread?: boolean | undefined
-  /** Of a pull-through cache: the repositories that its catalog lists. */
-  cacheLists?: ReadonlySet<string>
+  /** Missing for a registry that is asked about each repository. */
+  cache?: CacheCatalog
   pace: Pace
   contents: KnownContents
   vanishing: Vanishing
@@ -95,16 +102,20 @@ export const repairHeldBack = async ({ heldBack, signal }: Walk): Promise<void> 
 }
 
 /** A repository that a cache lists: nothing in it can be asked for. */
-const isUnasked = ({ cacheLists }: Walk, repository: string): boolean => cacheLists?.has(repository) ?? false
+const isUnasked = ({ cache }: Walk, repository: string): boolean => cache?.repositories.has(repository) ?? false
 
 const compare = async (walk: Walk, repository: string): Promise<Compared> => {
   const { database, registry } = walk
-  const startedAt = arrivalAt(walk.now())
-  const found = await askFor(walk, repository)
+  const firstRequestAt = walk.cache?.readFrom ?? walk.now()
+  const found = await askFor(walk, repository, firstRequestAt)
   const read = [...found.manifests].flatMap(([digest, manifest]) => (manifest ? [digest] : []))
   const held = await readHeld(database.sql, registry, repository)
   const latest = microsOf(new Date(walk.now().getTime() + FUTURE_MS))
-  const untrusted = await readUntrustedTimes(database.sql, { from: found.at, startedAt, latest })
+  const untrusted = await readUntrustedTimes(database.sql, {
+    from: found.at,
+    startedAt: arrivalAt(firstRequestAt),
+    latest,
+  })
   // What was not asked for is no drift: an empty list of tags would make them all stale.
   const drift = isUnasked(walk, repository)
     ? []
@@ -133,11 +144,15 @@ const keepFailure = async (walk: Walk, repository: string, requests: number, fai
   return { ...(await keepResult(walk, result, none)), failure }
 }
 
-const askFor = async (walk: Walk, repository: string): Promise<Found> => {
-  const { database, registry, now, toleranceMs = TOLERANCE_MS, blobChecks = 'doubtful', reread = false } = walk
+const askFor = async (walk: Walk, repository: string, firstRequestAt: Date): Promise<Found> => {
+  const { database, registry, toleranceMs = TOLERANCE_MS, blobChecks = 'doubtful', reread = false } = walk
   const held = async (): ReturnType<typeof readHeld> => readHeld(database.sql, registry, repository)
-  const at = microsOf(new Date(now().getTime() - toleranceMs))
-  if (walk.cacheLists) return foundInCache(isUnasked(walk, repository), await held(), at)
+  const at = microsOf(new Date(firstRequestAt.getTime() - toleranceMs))
+  if (walk.cache) {
+    const stored = await held()
+    const shown = await shownSince(database.sql, { registry, repository, at })
+    return foundInCache(isUnasked(walk, repository), stored, at, shown)
+  }
   return walkRepository({ ...walk, pace: walk.pace.together(), held, blobChecks, reread }, repository, at)
 }
 

@@ -1,11 +1,11 @@
 import { setTimeout } from 'node:timers/promises'
-import { backoffMs } from '../../events/retry-after.js'
+import { pauseMs } from '../../events/retry-after.js'
 import { RegistryBusy } from '../registry/exchange.js'
 
 /** Lets a request begin when it is its turn, and counts it. */
 export type Pace = {
   /**
-   * Asks, and asks again if the registry asks to slow down: after the pause that it asks for, and slower than before.
+   * Asks, and asks again if the registry asks to slow down: after the pause that it asks for or a longer one, and slower than before.
    * @throws the reason of the signal, once that was given; RegistryBusy if the registry would have to be waited for too long
    */
   ask: <T>(request: () => Promise<T>) => Promise<T>
@@ -100,7 +100,7 @@ export const createPace = ({ rate, atOnce, signal, onPause, timing = REAL_TIME }
       refusals++
       currentRate = Math.max(Math.min(rate, SLOWEST_RATE), currentRate / 2)
     }
-    const pause = busy.retryAfterMs ?? backoffMs(refusals, random())
+    const pause = pauseMs(busy, refusals, random())
     const until = Math.max(pausedUntil, now() + pause)
     pausedInAll += until - Math.max(now(), pausedUntil)
     if (pause > LONGEST_PAUSE_MS || pausedInAll > LONGEST_IN_ALL_MS || refusals > MOST_REFUSALS) {

@@ -3,6 +3,7 @@ import type { Database } from '../../storage/database.js'
 import { holdLease, LeaseTaken } from '../../storage/leases.js'
 import { RegistryAway, RegistryBusy } from '../registry/exchange.js'
 import type { RegistryClient } from '../registry/registry-client.js'
+import { allNames } from './all-names.js'
 import { countNotChecked } from './cache.js'
 import { createKnownContents } from './contents.js'
 import { livingRepositories } from './held.js'
@@ -11,7 +12,7 @@ import { createPace, type Pace, type Timing } from './pace.js'
 import { reportOf, type ReconciliationReport } from './reports.js'
 import { beginRun, finishRun } from './runs.js'
 import { createVanishing } from './vanishing.js'
-import { allNames, type BlobChecks } from './walk.js'
+import type { BlobChecks } from './walk.js'
 
 /** A registry is reconciled already. The message says what to do. */
 export class ReconcileBusy extends LeaseTaken {}
@@ -131,6 +132,7 @@ const run = async (
     timing: needs.timing,
   })
   if (notice) tell('')
+  const readFrom = now()
   const listed = await listedRepositories(needs, pace)
   const living = await livingRepositories(database.sql, registry)
   // Of a cache, only repositories that were seen are of interest: the others would have to be fetched.
@@ -138,7 +140,12 @@ const run = async (
   const contents = createKnownContents(database.sql)
   const vanishing = await createVanishing(database.sql, { registry, done: begun.done, force })
   const shared = { registry, apply, pace, contents, vanishing, signal, begun, heldBack: [] }
-  const walk: Walk = { ...needs, ...options, ...shared, ...(cache && { cacheLists: new Set(listed) }) }
+  const walk: Walk = {
+    ...needs,
+    ...options,
+    ...shared,
+    ...(cache && { cache: { repositories: new Set(listed), readFrom } }),
+  }
   done = repositories.filter((repository) => begun.done.has(repository)).length
   of = repositories.length
 
@@ -170,4 +177,4 @@ const run = async (
 }
 
 const listedRepositories = async ({ client }: ReconcileDeps, { ask }: Pace): Promise<string[]> =>
-  allNames(async (next) => ask(async () => client.catalog(next)))
+  allNames('repositories', async (next) => ask(async () => client.catalog(next)))

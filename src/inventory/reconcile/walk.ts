@@ -1,8 +1,10 @@
 import type { Micros } from '../../events/calendar.js'
-import type { FetchedManifest, ListPage, RegistryClient } from '../registry/registry-client.js'
+import { UnreadableManifest } from '../registry/exchange.js'
+import type { FetchedManifest, RegistryClient } from '../registry/registry-client.js'
+import { allNames } from './all-names.js'
 import type { Contents, KnownContents } from './contents.js'
-import { RegistryError } from '../registry/exchange.js'
 import { isDoubtful, type Held } from './held.js'
+import { inPortions } from './in-portions.js'
 import type { Pace } from './pace.js'
 
 /** What a registry showed of one repository. */
@@ -43,29 +45,6 @@ export type WalkNeeds = {
 /** Blobs of one repository that are asked for in one run. */
 const MOST_BLOBS = 10_000
 
-/** Pages in a row without a new name: names that cannot be are left out, and tags may come while others are listed. */
-const MOST_IDLE_PAGES = 10
-
-/**
- * Every name of a paged list, each once and in the registry's order.
- * @throws RegistryError for a list that goes round and round
- */
-export const allNames = async (page: (next?: string) => Promise<ListPage>): Promise<string[]> => {
-  const names = new Set<string>()
-  let next: string | undefined
-  let idle = 0
-  do {
-    const answer: ListPage = await page(next)
-    const before = names.size
-    for (const name of answer.names) names.add(name)
-    idle = names.size > before ? 0 : idle + 1
-    if (idle > MOST_IDLE_PAGES)
-      throw new RegistryError('the registry answers with the same names of a list again and again')
-    next = answer.next
-  } while (next !== undefined)
-  return [...names]
-}
-
 /** A repository of which nothing was seen at this moment. */
 export const nothingAt = (at: Micros): Found => ({
   at,
@@ -99,13 +78,12 @@ export const walkRepository = async (needs: WalkNeeds, repository: string, at: M
 }
 
 const findTags = async ({ client, pace }: WalkNeeds, repository: string, found: Found): Promise<void> => {
-  const names = await allNames(async (next) => pace.ask(async () => client.tags(repository, next)))
-  await Promise.all(
-    names.map(async (tag) => {
-      const digest = await pace.ask(async () => client.digestOf(repository, tag))
-      if (digest !== undefined) found.tags.set(tag, digest)
-    }),
-  )
+  const list = `tags of ${repository}`
+  const names = await allNames(list, async (next) => pace.ask(async () => client.tags(repository, next)))
+  await inPortions(names, async (tag) => {
+    const digest = await pace.ask(async () => client.digestOf(repository, tag))
+    if (digest !== undefined) found.tags.set(tag, digest)
+  })
 }
 
 const isAnswered = ({ manifests, absentManifests }: Found, digest: string): boolean =>
@@ -120,14 +98,12 @@ const findManifests = async (
   there: ReadonlySet<string> = new Set(),
 ): Promise<void> => {
   const known = needs.reread ? new Map<string, Contents>() : await needs.contents.of(digests)
-  const listed = await Promise.all(
-    digests.map(async (digest) => {
-      const contents = known.get(digest)
-      return contents
-        ? findKnown(needs, repository, found, digest, contents, there.has(digest))
-        : readManifest(needs, repository, found, digest)
-    }),
-  )
+  const listed = await inPortions(digests, async (digest) => {
+    const contents = known.get(digest)
+    return contents
+      ? findKnown(needs, repository, found, digest, contents, there.has(digest))
+      : readManifest(needs, repository, found, digest)
+  })
   const children = new Set<string>()
   for (const contents of listed) {
     for (const { digest, size } of contents?.entries ?? []) {
@@ -161,13 +137,25 @@ const readManifest = async (
   found: Found,
   digest: string,
 ): Promise<Contents | undefined> => {
-  const manifest = await pace.ask(async () => client.manifest(repository, digest))
+  const manifest = await pace.ask(async () => client.manifest(repository, digest).catch(notUnreadable))
+  if (manifest === UNREADABLE) {
+    found.manifests.set(digest, undefined)
+    return undefined
+  }
   if (!manifest) {
     found.absentManifests.add(digest)
     return undefined
   }
   found.manifests.set(digest, manifest)
   return contents.learn(manifest)
+}
+
+const UNREADABLE = 'unreadable'
+
+/** A manifest that cannot be read is there, and must not keep the rest of its repository from being compared. */
+const notUnreadable = (error: unknown): typeof UNREADABLE => {
+  if (error instanceof UnreadableManifest) return UNREADABLE
+  throw error
 }
 
 const askForBlobs = async (
@@ -178,16 +166,14 @@ const askForBlobs = async (
 ): Promise<void> => {
   const wanted = blobChecks === 'none' ? [] : blobsToAsk(found, held, blobChecks)
   found.unchecked = Math.max(0, wanted.length - MOST_BLOBS)
-  await Promise.all(
-    wanted.slice(0, MOST_BLOBS).map(async (digest) => {
-      const blob = await pace.ask(async () => client.blob(repository, digest))
-      if (blob) found.blobs.set(digest, { size: blob.size ?? found.blobs.get(digest)?.size, asked: true })
-      else {
-        found.blobs.delete(digest)
-        found.absentBlobs.add(digest)
-      }
-    }),
-  )
+  await inPortions(wanted.slice(0, MOST_BLOBS), async (digest) => {
+    const blob = await pace.ask(async () => client.blob(repository, digest))
+    if (blob) found.blobs.set(digest, { size: blob.size ?? found.blobs.get(digest)?.size, asked: true })
+    else {
+      found.blobs.delete(digest)
+      found.absentBlobs.add(digest)
+    }
+  })
 }
 
 /** A manifest that is there may list a blob that was deleted since: where a delete is known, only the registry can tell. */

@@ -7,41 +7,50 @@ import { sql, type RawBuilder } from 'kysely'
  */
 export const MINUTES_TO_PUSH = 15
 
-const lastMoment = sql`l.at + ${sql.lit(MINUTES_TO_PUSH)}::int * interval '1 minute'`
+const isInTime = (at: RawBuilder<unknown>): RawBuilder<unknown> =>
+  sql`${at} between l.at and l.at + ${sql.lit(MINUTES_TO_PUSH)}::int * interval '1 minute'`
 
-/** The times of pushes of a reference by the client of `l`, within its time. */
-const pushesOf = (reference: RawBuilder<unknown>): RawBuilder<unknown> => sql`
+/** The first push of a reference by the client of `l` in time. */
+const firstPushOf = (reference: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
   select p.at from inventory.recent_pushes p
-  where p.repository_id = l.repository_id and p.reference = ${reference} and p.origin = l.origin
-    and p.at between l.at and ${lastMoment}`
+  where p.repository_id = l.repository_id and p.reference = ${reference} and p.origin = l.origin and ${isInTime(sql`p.at`)}
+  order by p.at limit 1
+)`
 
-/** The manifest of `l` and the indexes that list it may have been pushed by their digests or by tags. */
-const pushesOfDigest = sql`
+/** The same of the manifest of `l` and of the indexes that list it, which may have been pushed by their digests or by tags. */
+const firstPushOfDigest = sql`(
   with pushed as (
     select l.digest union select c.manifest_digest from inventory.manifest_children c where c.digest = l.digest
   )
-  select p.at from pushed cross join lateral (${pushesOf(sql`pushed.digest`)}) p
-  union all
-  select p.at from pushed
-    join inventory.changes tagged on tagged.digest = pushed.digest and tagged.repository_id = l.repository_id
-      and tagged.action = 'push' and tagged.at between l.at and ${lastMoment}
-    cross join lateral (${pushesOf(sql`tagged.tag`)} and p.at = tagged.at) p`
-
-const isNotPulledBefore = sql`not exists (
-  select from inventory.tag_lookups g
-  where g.method = 'GET' and g.repository_id = l.repository_id and g.digest = l.digest and g.origin = l.origin
-    and g.at >= l.at and g.at <= least(p.at, l.at + interval '60 seconds')
+  select least(
+    (select min(${firstPushOf(sql`pushed.digest`)}) from pushed),
+    (
+      select min(c.at) from pushed join inventory.changes c on c.digest = pushed.digest
+      where c.action = 'push' and c.repository_id = l.repository_id and ${isInTime(sql`c.at`)} and exists (
+        select from inventory.recent_pushes p
+        where p.repository_id = c.repository_id and p.reference = c.tag and p.at = c.at and p.origin = l.origin
+      )
+    )
+  )
 )`
 
 /**
  * Whether a row `l` of inventory.tag_lookups, a HEAD, is part of a push: the same client (address, user agent, user) pushed the
  * same tag within 15 minutes, or, after a HEAD by digest, that manifest or an index that lists it. A HEAD whose manifest the
- * client fetched within a minute, and before it pushed, is part of a pull. Whatever is not known leaves the HEAD a check, which is a use.
+ * client fetched within a minute, and before it pushed, is part of a pull. If no GET lies between the HEAD and the first push,
+ * the later pushes do not matter. Whatever is not known leaves the HEAD a check, which is a use.
  */
-const isPartOfPush = sql`case when l.tag is not null
-  then exists (select from (${pushesOf(sql`l.tag`)}) p where ${isNotPulledBefore})
-  else exists (select from (${pushesOfDigest}) p where ${isNotPulledBefore})
-end`
+const isPartOfPush = sql`coalesce((
+  select not exists (
+    select from inventory.tag_lookups g
+    where g.method = 'GET' and g.repository_id = l.repository_id and g.digest = l.digest and g.origin = l.origin
+      and g.at >= l.at and g.at <= least(first_push.at, l.at + interval '60 seconds')
+  )
+  from (
+    select case when l.tag is not null then ${firstPushOf(sql`l.tag`)} else ${firstPushOfDigest} end as at
+  ) first_push
+  where first_push.at is not null
+), false)`
 
 /** The newest check of rows `l` that is not settled yet, of those for which `which` holds; null without one. */
 export const newestPendingCheck = (which: RawBuilder<unknown>): RawBuilder<unknown> => sql`(

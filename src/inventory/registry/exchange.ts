@@ -3,6 +3,9 @@ import { pauseIn } from '../../events/retry-after.js'
 /** What went wrong with a registry, as one sentence that names it and holds no secret. */
 export class RegistryError extends Error {}
 
+/** The registry has a manifest of this digest, but the bytes are no manifest that can be read: nothing but its contents is unknown. */
+export class UnreadableManifest extends RegistryError {}
+
 /** The registry, or what it needs to answer, is away: nobody would get an answer now, whatever is asked. */
 export class RegistryAway extends RegistryError {}
 

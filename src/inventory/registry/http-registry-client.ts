@@ -5,7 +5,14 @@ import { sizeOf, type Descriptor, type Platform } from '../../events/target.js'
 import { challengesIn } from './challenges.js'
 import { credentialsOf, type FindCredentials } from './credentials.js'
 import { digestOf, isDigestOf, isVerifiable } from './digests.js'
-import { createExchange, RegistryBusy, RegistryError, statusError, type Answer } from './exchange.js'
+import {
+  createExchange,
+  RegistryBusy,
+  RegistryError,
+  statusError,
+  UnreadableManifest,
+  type Answer,
+} from './exchange.js'
 import { digestedBytes, hasPlatform, platformIn, readManifest } from './read-manifest.js'
 import type { FetchedManifest, RegistryClient } from './registry-client.js'
 import { createRegistryAuth, remedy } from './registry-auth.js'
@@ -124,7 +131,7 @@ export const createRegistryClient = (registry: Registry, needs: Needs): Registry
       throw new RegistryError(`${base.host} answered with other bytes than those of ${reference} of ${repository}`)
     }
     const read = readManifest(bytes, answer.headers.get('content-type'))
-    if (!read) throw new RegistryError(`${base.host} answered with no manifest for ${reference} of ${repository}`)
+    if (!read) throw new UnreadableManifest(`${base.host} answered with no manifest for ${reference} of ${repository}`)
     const platform =
       read.platform ?? (await platformOf(repository, read.config === undefined ? undefined : read.contents[0]))
     return { ...read, digest, size: answer.body.length, ...(platform && { platform }) }

@@ -1,4 +1,4 @@
-import { backoffMs } from '../../events/retry-after.js'
+import { pauseMs } from '../../events/retry-after.js'
 import { isStorageAway } from '../../storage/away.js'
 import { isCancelled, isConflict, isContentError, type Database } from '../../storage/database.js'
 import { learnManifest } from '../record/learn-manifest.js'
@@ -42,20 +42,23 @@ type Needs = {
  * A run begins a minute before where the last one ended, and once an hour at the beginning: however many manifests there are
  * of registries that nobody may ask, they cost nothing in between.
  *
- * A registry that asks to slow down is not asked until its pause is over: that is no failed attempt.
+ * A registry that asks to slow down is not asked until its pause is over: that is no failed attempt. Its manifests are passed
+ * over meanwhile, and a run after the pause begins where the first run that passed over them began.
  */
 export const createReadBack = ({ database, registries, clientFor, now, random = Math.random }: Needs): ReadBack => {
   let after = BEGINNING
   let wholeWalkAt = -Infinity
   let stopped = false
+  /** Registries whose manifests were passed over because of a pause, and the beginning of the first walk that did so. */
+  let passedOver: { registries: Set<string>; from: Position } | undefined
   /** Registries that asked to slow down, and when they may be asked again. */
   const pauses = new Map<string, { until: number; refusals: number }>()
 
   const pauseLeft = (registry: string): number => (pauses.get(registry)?.until ?? 0) - now().getTime()
-  const pause = (registry: string, { retryAfterMs }: RegistryBusy): void => {
+  const pause = (registry: string, busy: RegistryBusy): void => {
     const refusals = pauseLeft(registry) > 0 ? 0 : 1 + (pauses.get(registry)?.refusals ?? 0)
     if (refusals === 0) return
-    const ms = Math.min(retryAfterMs ?? backoffMs(refusals, random()), LONGEST_PAUSE_MS)
+    const ms = Math.min(pauseMs(busy, refusals, random()), LONGEST_PAUSE_MS)
     pauses.set(registry, { until: now().getTime() + ms, refusals })
   }
 
@@ -117,12 +120,22 @@ export const createReadBack = ({ database, registries, clientFor, now, random = 
     }
   }
 
+  /** The hosts that may be asked now. The others are noted, so that a later walk finds what this one passes over. */
+  const withoutPauses = (hosts: readonly string[]): string[] => {
+    const paused = hosts.map((host) => registries.nameOf(host)).filter((name) => pauseLeft(name) > 0)
+    if (paused.length > 0) passedOver ??= { registries: new Set(), from: after }
+    for (const name of paused) passedOver?.registries.add(name)
+    return hosts.filter((host) => pauseLeft(registries.nameOf(host)) <= 0)
+  }
+
   /** From a position to the end of what is due. */
   const walk = async (hosts: readonly string[]): Promise<number> => {
     let learnt = 0
     let resume: Position | undefined
     for (let position: Position | undefined = after; position && !stopped;) {
-      const step = await claimDue(database, { registries: hosts, after: position, most: CLAIM })
+      const askable = withoutPauses(hosts)
+      if (askable.length === 0) return learnt
+      const step = await claimDue(database, { registries: askable, after: position, most: CLAIM })
       resume ??= step.resume
       learnt += await readAll(step.claimed)
       position = step.next
@@ -138,7 +151,11 @@ export const createReadBack = ({ database, registries, clientFor, now, random = 
       if (hosts.length === 0) return 0
       if (now().getTime() - wholeWalkAt >= WHOLE_WALK_MS) {
         after = BEGINNING
+        passedOver = undefined
         wholeWalkAt = now().getTime()
+      } else if (passedOver && [...passedOver.registries].some((name) => pauseLeft(name) <= 0)) {
+        after = passedOver.from
+        passedOver = undefined
       }
       return walk(hosts)
     },

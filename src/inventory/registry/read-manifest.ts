@@ -1,7 +1,7 @@
 import { isFields, type Fields } from '../../events/excerpt.js'
 import { isDigest } from '../../events/reference.js'
 import { shortText } from '../../events/side-fields.js'
-import { isIndex, isManifest, readDescriptors, type Descriptor, type Platform } from '../../events/target.js'
+import { ARTIFACT, isIndex, isManifest, readDescriptors, type Descriptor, type Platform } from '../../events/target.js'
 import type { FetchedManifest } from './registry-client.js'
 
 const OCI_IMAGE = 'application/vnd.oci.image.manifest.v1+json'
@@ -25,16 +25,28 @@ export const readManifest = (bytes: Buffer, servedAs: string | null): ReadManife
   const fields = jsonIn(bytes)
   if (!fields) return undefined
   const called = [fields.mediaType, servedAs?.split(';')[0]?.trim()]
-  if (Array.isArray(fields.manifests)) {
-    const mediaType = called.find(isIndexType) ?? OCI_INDEX
-    return described(fields, mediaType, fields.manifests)
-  }
   const nameOr = (usual: string): string => called.find(isImageType) ?? usual
-  if (Array.isArray(fields.fsLayers)) return schema1(fields, nameOr(SIGNED_SCHEMA_1), fields.fsLayers)
-  if (Array.isArray(fields.blobs)) return described(fields, nameOr(OCI_IMAGE), fields.blobs)
-  if (!Array.isArray(fields.layers)) return undefined
-  const read = described(fields, nameOr(OCI_IMAGE), [fields.config, ...(fields.layers as unknown[])])
+  const { key, entries } = listIn(fields, called.includes(ARTIFACT)) ?? {}
+  if (!entries) return undefined
+  if (key === 'manifests') return described(fields, called.find(isIndexType) ?? OCI_INDEX, entries)
+  if (key === 'fsLayers') return schema1(fields, nameOr(SIGNED_SCHEMA_1), entries)
+  if (key === 'blobs') return described(fields, nameOr(OCI_IMAGE), entries)
+  const read = described(fields, nameOr(OCI_IMAGE), [fields.config, ...entries])
   return read && withConfig(read)
+}
+
+const LISTS = ['manifests', 'fsLayers', 'blobs', 'layers'] as const
+type List = { key: (typeof LISTS)[number]; entries: unknown[] }
+
+/**
+ * The list that says what kind of manifest this is. Programs in Go write an empty list as null, and an artifact may leave out
+ * its blobs. A list with entries decides before one that is null.
+ */
+const listIn = (fields: Fields, isArtifact: boolean): List | undefined => {
+  const key = LISTS.find((list) => Array.isArray(fields[list])) ?? LISTS.find((list) => fields[list] === null)
+  if (key === undefined) return isArtifact ? { key: 'blobs', entries: [] } : undefined
+  const entries: unknown = fields[key] ?? []
+  return { key, entries: entries as unknown[] }
 }
 
 const isIndexType = (value: unknown): value is string => typeof value === 'string' && isIndex(value)

@@ -16,6 +16,10 @@ export type Registry = {
   cache?: boolean
 }
 
+/** The names of those that are pull-through caches. */
+export const cachesIn = (registries: readonly Registry[]): string[] =>
+  registries.flatMap(({ name, cache }) => (cache === true ? [name] : []))
+
 /** The registries that the operator named; what events and questions say of a host is said of its registry. */
 export type Registries = {
   /** The name of the registry that is reached as this host; a host that nobody named is its own registry. */

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
-import { allThatLeadsIsKnown, nothingLeadsTo } from '../questions/unused-manifests.js'
+import { allThatLeadsIsKnown, isNoReferrer, nothingLeadsTo } from '../questions/unused-manifests.js'
 import type { Sums } from './sums.js'
 import { heldIn, missingParts, orphans, usedManifests, within, type Range } from './used-parts.js'
 
@@ -34,6 +34,7 @@ export const refreshFindings = async (
       await sql.raw(`set local work_mem = '${WORK_MEM}'`).execute(tx)
       await refreshBlobFindings(tx, range, at)
       await refreshUndecidedManifests(tx, range)
+      await refreshUnknownSubjects(tx, range)
       await refreshMostTagged(tx, range)
     })
   }
@@ -97,6 +98,22 @@ const refreshUndecidedManifests = async (db: Sql, range: Range): Promise<void> =
     from inventory.repository_totals o left join undecided u on u.repository_id = o.repository_id
     where t.repository_id = o.repository_id and ${within('t.repository_id', range)}
       and t.undecided_manifests is distinct from coalesce(u.manifests, 0)
+  `.execute(db)
+}
+
+/** Counts the manifests without a subject that may have one: notifications contain no subjects. */
+const refreshUnknownSubjects = async (db: Sql, range: Range): Promise<void> => {
+  await sql`
+    with unknown as materialized (
+      select o.repository_id, count(*) as manifests
+      from inventory.repository_manifests o left join inventory.manifests m on m.digest = o.digest
+      where o.live and ${within('o.repository_id', range)} and m.subject is null and not coalesce(${isNoReferrer}, false)
+      group by o.repository_id
+    )
+    update inventory.repository_totals t set unknown_subjects = coalesce(u.manifests, 0)
+    from inventory.repository_totals o left join unknown u on u.repository_id = o.repository_id
+    where t.repository_id = o.repository_id and ${within('t.repository_id', range)}
+      and t.unknown_subjects is distinct from coalesce(u.manifests, 0)
   `.execute(db)
 }
 

@@ -63,11 +63,17 @@ const add = (sums: Sums, row: Row): void => {
   })
 }
 
-/** Writes what blobs come to, with the counts of tags and manifests, for all repositories. */
+/**
+ * Writes what blobs come to, with the counts of tags and manifests, for all repositories. Deletes the rows of repositories that
+ * were merged into another one: their unknown sizes would be counted for ever.
+ */
 export const writeRepositoryTotals = async (db: Sql, { byRepository }: Sums): Promise<void> => {
   const sums = [...byRepository.values()]
   await sql`
-    with blobs as (
+    with dropped as (
+      delete from inventory.repository_totals t
+      where not exists (select from inventory.repositories r where r.id = t.repository_id)
+    ), blobs as (
       select * from unnest(${[...byRepository.keys()]}::int[], ${sums.map(({ blobs }) => blobs)}::bigint[],
         ${sums.map(({ unique }) => unique)}::bigint[], ${sums.map(({ shared }) => shared)}::bigint[],
         ${sums.map(({ unsized }) => unsized)}::bigint[])

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import type { Descriptor } from '../../../src/events/target.js'
 import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import { createRegistryClient } from '../../../src/inventory/registry/http-registry-client.js'
 import { createReadBack } from '../../../src/inventory/registry/read-back.js'
@@ -84,6 +85,9 @@ describe.each(STORE_PAIRS)('a pull-through cache, on %s', (_, open) => {
     ])
   }
 
+  const blobsPulled = (): Descriptor[] =>
+    pulled.blobs.map((digest) => ({ digest: digest as Descriptor['digest'], size: 10 }))
+
   test('is reconciled without a request to its upstream, and nothing is invented', async () => {
     await heard()
     const before = await liveIn(stores.database, cache.host)
@@ -109,6 +113,32 @@ describe.each(STORE_PAIRS)('a pull-through cache, on %s', (_, open) => {
     expect(Object.keys(await liveIn(stores.database, cache.host))).toEqual(['team/app'])
     expect((await run(true, false)).drift).toEqual(NO_DRIFT)
     expect(relay.requests).toEqual([])
+  })
+
+  test('that answers late for its catalog: what was pulled meanwhile is not in it, and stays', async () => {
+    let clock = NOW.getTime()
+    const now = (): Date => new Date(clock)
+    const later = (seconds: number): Date => new Date((clock += seconds * 1_000))
+    const { ingest } = createCounting(stores, now)
+    const pull = async (id: number, at: Date): Promise<unknown> => {
+      const image = { object: 'manifest', digest: pulled.manifest, tag: '1.0', references: blobsPulled() } as const
+      return ingest([anEvent({ id, at: at.toISOString(), action: 'pull', registry: cache.host, ...image })])
+    }
+    const client = {
+      ...clientOf(declared(true)),
+      catalog: async () => {
+        // Two pulls, one of them told by a clock that is ahead; then the registry pauses for minutes.
+        await pull(1, later(10))
+        const ahead = new Date(clock + 600_000)
+        await pull(2, ahead)
+        later(300)
+        return Promise.resolve({ names: [] })
+      },
+    }
+    const deps = { database: stores.database, client, now }
+    const report = await reconcileRegistry(deps, declared(true), { apply: true, rate: 1_000 })
+    expect(report).toMatchObject({ drift: NO_DRIFT, failed: 0, repositories: 1 })
+    expect(Object.keys(await liveIn(stores.database, cache.host))).toEqual(['team/app'])
   })
 
   test('that holds what was never reported has no drift either', async () => {

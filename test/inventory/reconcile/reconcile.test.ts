@@ -4,7 +4,11 @@ import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import { reconcile, ReconcileBusy, type ReconcileOptions } from '../../../src/inventory/reconcile/reconcile.js'
 import { TooMuchGone } from '../../../src/inventory/reconcile/vanishing.js'
 import { lastReconciliations, type ReconciliationReport } from '../../../src/inventory/reconcile/reports.js'
-import { RegistryAway, RegistryError } from '../../../src/inventory/registry/exchange.js'
+import { RegistryAway, RegistryError, UnreadableManifest } from '../../../src/inventory/registry/exchange.js'
+import { createKnownContents } from '../../../src/inventory/reconcile/contents.js'
+import { readHeld } from '../../../src/inventory/reconcile/held.js'
+import { walkRepository } from '../../../src/inventory/reconcile/walk.js'
+import { microsOf } from '../../../src/events/calendar.js'
 import { takeLease } from '../../../src/storage/leases.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
@@ -311,6 +315,61 @@ describe('a run', () => {
     let page = 0
     const endless = { ...registry, catalog: async () => Promise.resolve(pages[page++ % 2] ?? { names: [] }) }
     await expect(run(endless)).rejects.toThrow('the same names of a list again and again')
+  })
+
+  test('takes a manifest that cannot be read for one of unknown contents, and walks the rest of its repository', async () => {
+    const registry = filled()
+    const unreadable: StubRegistry = {
+      ...registry,
+      manifest: async (repository, reference) => {
+        if (reference === both.digest) throw new UnreadableManifest('it answered with no manifest')
+        return registry.manifest(repository, reference)
+      },
+    }
+    await ingest([event({ object: 'manifest', digest: first.digest, references: [...first.contents] })])
+    expect(await run(unreadable, { apply: true })).toMatchObject({ failed: 0, drift: { stale: 0 } })
+    const { [`team/app`]: app } = await liveIn(stores.database, REGISTRY)
+    expect(app).toMatchObject({
+      tags: { '1.0': both.digest, latest: both.digest },
+      manifests: [first.digest, both.digest],
+      blobs: first.contents.map(({ digest }) => digest),
+    })
+  })
+
+  test('ends where the list of a registry is longer than can be read, in names or in pages', async () => {
+    const registry = filled()
+    let page = 0
+    const names = (count: number): string[] => Array.from({ length: count }, (_, i) => `n${page}-${i}`)
+    const endless = (count: number): StubRegistry => ({
+      ...registry,
+      tags: async () => Promise.resolve({ names: names(count), next: String(page++) }),
+    })
+    const errors = async (client: StubRegistry): Promise<unknown> =>
+      (await run(client, { rate: 1e9 })).failures.map(({ error }) => error)
+    const tooMany = (most: string): unknown => expect.stringContaining(`than are read (${most}): delete there`)
+    expect(await errors(endless(50_000))).toContainEqual(tooMany('500,000 names'))
+    expect(await errors(endless(1))).toContainEqual(tooMany('10,000 pages'))
+  })
+
+  test('asks for many tags a portion at a time, and for each of them', async () => {
+    const registry = stubRegistry(10_000)
+    const app = registry.repository('team/app')
+    put(app, first)
+    for (let i = 0; i < 2_500; i++) app.tags.set(`t${i}`, first.digest)
+    let [underWay, most] = [0, 0]
+    const pace = {
+      ask: async <T>(request: () => Promise<T>): Promise<T> => {
+        most = Math.max(most, ++underWay)
+        await new Promise((resolve) => setImmediate(resolve))
+        return request().finally(() => underWay--)
+      },
+    }
+    const held = async (): ReturnType<typeof readHeld> => readHeld(stores.database.sql, REGISTRY, 'team/app')
+    const contents = createKnownContents(stores.database.sql)
+    const needs = { client: registry, pace, contents, held, blobChecks: 'none' as const, reread: false }
+    const found = await walkRepository(needs, 'team/app', microsOf(new Date(NOW)))
+    expect(found.tags.size).toBe(2_500)
+    expect(most).toBeLessThanOrEqual(1_000)
   })
 
   test('gives up when the registry is away', async () => {

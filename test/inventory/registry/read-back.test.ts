@@ -139,23 +139,73 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
     })
     const reading = readBack([{ ...named(), url: busy.url }], () => new Date(clock))
     await ingest(pushed())
-    expect(await reading.run()).toBe(0)
+    const { done, least, most } = await delayAfter(async () => reading.run())
+    expect([done, least <= 30, most >= 30]).toEqual([0, true, true])
     await ingest(...others.map(({ digest }) => pushed({ digest })))
     await due()
-    const { done, least, most } = await delayAfter(async () => reading.run())
-    expect([done, refused]).toEqual([0, 1])
-    expect([least <= 30, most >= 30]).toEqual([true, true])
-    expect(await todo()).toEqual(
-      Array.from({ length: 4 }, () => ({
-        contents_known: false,
-        attempts: 0,
-        last_error: 'the registry asks to slow down',
-      })),
-    )
+    expect([await reading.run(), refused]).toEqual([0, 1])
+    expect(await run('select attempts, last_error from inventory.manifests order by last_error')).toEqual([
+      { attempts: 0, last_error: 'the registry asks to slow down' },
+      ...others.map(() => ({ attempts: 0, last_error: null })),
+    ])
     clock += 30_000
     await due()
     expect(await reading.run()).toBe(4)
     await busy.stop()
+  })
+
+  test.each([
+    ['for no time at all', '0'],
+    ['until a moment that has passed', 'Sat, 21 Nov 2020 12:00:00 GMT'],
+  ])('after a pause that grows from a second, if the registry asks to slow down %s', async (__, retryAfter) => {
+    let clock = NOW.getTime()
+    const busy = await startStub((___, response) => response.writeHead(429, { 'retry-after': retryAfter }).end())
+    const others = Array.from({ length: 40 }, (____, i) => anImage(`busy-${i}`))
+    await ingest(...others.map(({ digest }) => pushed({ digest })))
+    const reading = readBack([{ ...named(), url: busy.url }], () => new Date(clock))
+    const asked: number[] = []
+    for (let second = 0; second <= 10; second++) {
+      await due()
+      expect(await reading.run()).toBe(0)
+      asked.push(busy.requests.length)
+      clock += 1_000
+    }
+    await busy.stop()
+    // Requests that are under way together are refused together: eight at most, and then a pause.
+    expect(asked.at(-1)).toBeLessThanOrEqual(5 * 8)
+  })
+
+  test('of one registry while another one pauses, and of that one when its pause is over', async () => {
+    let clock = NOW.getTime()
+    let isBusy = true
+    const slow = await startStub(({ path }, response) => {
+      if (isBusy) response.writeHead(429, { 'retry-after': '600' }).end()
+      else response.writeHead(200).end(serves.get(path) ?? '{}')
+    })
+    const images = Array.from({ length: 40 }, (___, i) => anImage(`two-${i}`))
+    for (const { digest, bytes } of images) serves.set(`/v2/team/app/manifests/${digest}`, bytes)
+    const reading = readBack(
+      [{ name: 'slow.example', aliases: ['slow-alias.example'], url: slow.url }, named()],
+      () => new Date(clock),
+    )
+    await ingest(
+      ...images.map(({ digest }, i) =>
+        pushed({ digest, registry: i % 2 === 0 ? 'slow.example' : 'slow-alias.example' }),
+      ),
+    )
+    // A run begins a minute before the previous one ended: what this one passes over is older.
+    await run(`update inventory.manifests set next_attempt_at = now() - interval '10 minutes'`)
+    await ingest(pushed())
+    const learnt = [await reading.run()]
+    clock += 300_000
+    learnt.push(await reading.run())
+    expect(slow.requests.length).toBeLessThanOrEqual(8)
+    isBusy = false
+    clock += 300_000
+    await run(`update inventory.manifests set next_attempt_at = now() where last_error is not null`)
+    learnt.push(await reading.run())
+    await slow.stop()
+    expect(learnt).toEqual([1, 0, 40])
   })
 
   test('again when somebody asks for it, after they were given up', async () => {

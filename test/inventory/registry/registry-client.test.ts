@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { createRegistryClient } from '../../../src/inventory/registry/http-registry-client.js'
+import { ARTIFACT } from '../../../src/events/target.js'
 import type { RegistryClient } from '../../../src/inventory/registry/registry-client.js'
 import { fixedClock } from '../../servers/clock.js'
 import { aManifest, anImage, descriptor, digestOf, OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../../servers/manifests.js'
@@ -8,7 +9,9 @@ import { startStub, type Stub, type StubRequest } from '../../servers/stub.js'
 
 const LIST = 'application/vnd.docker.distribution.manifest.list.v2+json'
 const SCHEMA_2 = 'application/vnd.docker.distribution.manifest.v2+json'
+const SCHEMA_1 = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
 const PATH = '/v2/team/app/manifests/'
+const imageFields = { config: descriptor('c', OCI_CONFIG), layers: [descriptor('l')] }
 
 const UNKNOWN = '{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}'
 
@@ -199,6 +202,30 @@ describe('a registry', () => {
     const read = await client().manifest('team/app', digestOf(body))
     expect(read?.contents).toHaveLength(30_001)
     expect(read?.contents[8]).toEqual({ digest: digestOf('7'), size: 7 })
+  })
+
+  test.each([
+    ['an index', { mediaType: OCI_INDEX, manifests: null }, OCI_INDEX, 0],
+    ['an index that does not name its type', { manifests: null }, OCI_INDEX, 0],
+    ['an image', { config: descriptor('c', OCI_CONFIG), layers: null }, OCI_IMAGE, 1],
+    ['an image with a list of another kind', { manifests: null, ...imageFields }, OCI_IMAGE, 2],
+    ['an artifact', { mediaType: ARTIFACT, blobs: null }, ARTIFACT, 0],
+    ['an artifact that leaves its list out', { mediaType: ARTIFACT }, ARTIFACT, 0],
+    ['schema 1', { mediaType: SCHEMA_1, fsLayers: null }, SCHEMA_1, 0],
+  ])('that has null where the list of %s is empty is believed', async (_, fields, mediaType, entries) => {
+    const { digest, bytes } = aManifest(fields)
+    serves({ [PATH + digest]: { body: bytes } })
+    const read = await client().manifest('team/app', digest)
+    expect([read?.mediaType, read?.contents.length]).toEqual([mediaType, entries])
+  })
+
+  test('that has no names in a list may send null', async () => {
+    serves({
+      '/v2/_catalog?n=1000': { body: '{"repositories":null}' },
+      '/v2/team/app/tags/list?n=1000': { body: '{"name":"team/app","tags":null}' },
+    })
+    expect(await client().catalog()).toEqual({ names: [] })
+    expect(await client().tags('team/app')).toEqual({ names: [] })
   })
 
   test('that does not have it is no error', async () => {
