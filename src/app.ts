@@ -69,7 +69,7 @@ export const createApp = async (config: Config, log: Logger, now: () => Date): P
 }
 
 const joinApp = async (core: Core, log: Logger): Promise<App> => {
-  const { config, rules, metrics, secrets, stores, registries, pings, now } = core
+  const { config, rules, metrics, secrets, stores, registries, registryNames, pings, now } = core
   const { lifetimes } = config
   const prometheus = createPrometheus({
     pingAge: async () => pingAge(core),
@@ -176,8 +176,8 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       }),
       reconcileRoutes({ database, registries: core.registries, clientFor: core.clientFor, now }),
       registriesRoutes({ database, identity: core.identity, tokenNames: core.tokenNames }),
-      inventoryRoutes({ database, summarize: summarizeNow, now }),
-      pullsRoutes({ database, context: pulls.context, now }),
+      inventoryRoutes({ database, registryNames, summarize: summarizeNow, now }),
+      pullsRoutes({ database, registryNames, context: pulls.context, now }),
       trackRoutes({ track: createTrack({ database, sketches, rules, lifetimes, now }), rules, identifyName, hashed }),
     ],
     authorizeApi: createAuthorize(secrets.apiTokens),

@@ -51,6 +51,7 @@ export const jobsFor = (
     { name: 'deliver pings', cron: EVERY_MINUTE, run: pings.retry },
     { name: 'write receptions', cron: '*/10 * * * * *', run: receptions.flush },
     { name: 'write senders', cron: '*/10 * * * * *', run: identity.flush },
+    { name: 'refresh registries', cron: '*/10 * * * * *', run: identity.refresh },
     { name: 'resolve users', cron: '*/15 * * * * *', run: resolve },
     { name: 'read manifests', cron: '*/5 * * * * *', run: readBack },
     { name: 'rebuild stale sketches', cron: '*/10 * * * * *', run: rebuildStale },

@@ -1,4 +1,12 @@
-import { ask, MOST_ROWS, QuestionError, QuestionTooLong, type Answer, type Item } from '../inventory/questions/ask.js'
+import {
+  ask,
+  MOST_ROWS,
+  QuestionError,
+  QuestionTooLong,
+  withRegistryName,
+  type Answer,
+  type Item,
+} from '../inventory/questions/ask.js'
 import { columnsOf, type ColumnKind, type Question } from '../inventory/questions/question.js'
 import { retryReads } from '../inventory/registry/unread-manifests.js'
 import { summarize } from '../inventory/summary/summarize.js'
@@ -36,12 +44,14 @@ export const inventory = async (
         const query = new URLSearchParams({ ...parameters, ...(cursor !== undefined && { cursor }) })
         return (await service.get(`/inventory/${question.name}?${query.toString()}`)) as Answer
       }),
-    async ({ stores }) =>
-      print(question, format, async (cursor) =>
-        ask(stores.database.sql, question, { ...parameters, ...(cursor !== undefined && { cursor }) }, clock()).catch(
+    async ({ stores, registryNames }) => {
+      const named = await withRegistryName(parameters, registryNames.nameOf)
+      await print(question, format, async (cursor) =>
+        ask(stores.database.sql, question, { ...named, ...(cursor !== undefined && { cursor }) }, clock()).catch(
           asOption,
         ),
-      ),
+      )
+    },
   )
 }
 

@@ -1,22 +1,23 @@
 import { Router, type Request, type Response } from 'express'
-import { ask, QuestionError, type Answer } from '../inventory/questions/ask.js'
+import { ask, QuestionError, withRegistryName, type Answer } from '../inventory/questions/ask.js'
 import { retryReads } from '../inventory/registry/unread-manifests.js'
 import { columnsOf, type Question } from '../inventory/questions/question.js'
 import { QUESTIONS } from '../inventory/questions/questions.js'
 import { z } from 'zod'
+import type { RegistryNames } from '../registries/registry-names.js'
 import { isRefusal, type Database } from '../storage/database.js'
 import { formatOf } from './formats.js'
 import { BadRequest } from './problem.js'
 import { checked } from './usage-data.js'
 
-type Needs = { database: Database; summarize: () => Promise<void>; now: () => Date }
+type Needs = { database: Database; registryNames: RegistryNames; summarize: () => Promise<void>; now: () => Date }
 
 /** A route for each question, the summary made anew, and SQL where only the service can reach the database. */
-export const inventoryRoutes = ({ database, summarize, now }: Needs): Router => {
+export const inventoryRoutes = ({ database, registryNames, summarize, now }: Needs): Router => {
   const router = Router()
   for (const question of QUESTIONS) {
     router.get(`/inventory/${question.name}`, async (request, response) => {
-      await answerQuestion(question, { database, request, response, now, pages: 'cursor' })
+      await answerQuestion(question, { database, registryNames, request, response, now, pages: 'cursor' })
     })
   }
   router.post('/inventory/summary', async (_request, response) => {
@@ -50,7 +51,7 @@ const orBadRequest = async <T>(work: () => Promise<T>): Promise<T> => {
   }
 }
 
-type Asking = Pick<Needs, 'database' | 'now'> & {
+type Asking = Pick<Needs, 'database' | 'registryNames' | 'now'> & {
   request: Request
   response: Response
   /** The parameter that names the next page. */
@@ -60,12 +61,13 @@ type Asking = Pick<Needs, 'database' | 'now'> & {
 /** Answers a page of a question in the format that was asked for; a Link header leads to the next. */
 export const answerQuestion = async (
   question: Question,
-  { database, request, response, now, pages }: Asking,
+  { database, registryNames, request, response, now, pages }: Asking,
 ): Promise<void> => {
   const { format, [pages]: cursor, ...query } = request.query
   const send = formatOf(format)
   const answer = await answerTo(question, {
     database,
+    registryNames,
     query: { ...query, ...(cursor !== undefined && { cursor }) },
     now,
   })
@@ -79,10 +81,10 @@ export const answerQuestion = async (
 
 const answerTo = async (
   question: Question,
-  { database, query, now }: Pick<Needs, 'database' | 'now'> & { query: object },
+  { database, registryNames, query, now }: Pick<Asking, 'database' | 'registryNames' | 'now'> & { query: object },
 ): Promise<Answer> => {
   try {
-    return await ask(database.sql, question, query, now())
+    return await ask(database.sql, question, await withRegistryName(query, registryNames.nameOf), now())
   } catch (error) {
     if (error instanceof QuestionError) throw new BadRequest(`400 Bad Request: ${error.message}`)
     throw error

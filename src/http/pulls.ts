@@ -2,39 +2,43 @@ import { Router } from 'express'
 import { z } from 'zod'
 import { lastUsed } from '../inventory/questions/last-used.js'
 import { erase } from '../pulls/jobs/erase.js'
-import { askedIn, wholeNumber } from '../pulls/read/asked.js'
+import { askedIn, wholeNumber, withRegistryNames, type Asked } from '../pulls/read/asked.js'
 import { askPulls } from '../pulls/read/ask-pulls.js'
 import { askBehaviours } from '../pulls/read/behaviours.js'
 import type { Context } from '../pulls/read/notes.js'
 import { requestsAfter } from '../pulls/read/requests.js'
 import { askPullers, pullersAskedIn } from '../pulls/read/pullers.js'
+import type { RegistryNames } from '../registries/registry-names.js'
 import { isCancelled, type Database } from '../storage/database.js'
 import { formatOf, ndjsonOf } from './formats.js'
 import { answerQuestion } from './inventory.js'
 import { BadRequest } from './problem.js'
 import { checked } from './usage-data.js'
 
-type Needs = { database: Database; context: Context; now: () => Date }
+type Needs = { database: Database; registryNames: RegistryNames; context: Context; now: () => Date }
 
 /** `GET /pulls` and what is below it: see docs/api.md. */
-export const pullsRoutes = ({ database, context, now }: Needs): Router => {
+export const pullsRoutes = ({ database, registryNames, context, now }: Needs): Router => {
   const router = Router()
+  const named = async (asked: Asked): Promise<Asked> => withRegistryNames(asked, registryNames.valuesOf)
   router.get('/pulls', async (request, response) => {
     const { format, ...query } = request.query
     const send = formatOf(format)
-    const answer = await orTooLong(async () => askPulls(database.sql, askedIn(query, now()), context))
+    const asked = await named(askedIn(query, now()))
+    const answer = await orTooLong(async () => askPulls(database.sql, asked, context))
     // Rows alone cannot contain it: CSV and NDJSON have it in their head.
     if (answer.provisional) response.set('Tallyman-Provisional-Since', answer.provisional.since)
     send(response, { whole: answer, columns: answer.columns, rows: answer.rows })
   })
   // One of the inventory's questions, where those look for it who ask for pulls.
   router.get('/pulls/last-used', async (request, response) => {
-    await answerQuestion(lastUsed, { database, request, response, now, pages: 'after' })
+    await answerQuestion(lastUsed, { database, registryNames, request, response, now, pages: 'after' })
   })
   router.get('/pulls/pullers', async (request, response) => {
     const { top = '10', ...query } = request.query
-    const named = wholeNumber('top', top, 1_000)
-    response.json(await orTooLong(async () => askPullers(database.sql, pullersAskedIn(query, now()), named, context)))
+    const most = wholeNumber('top', top, 1_000)
+    const asked = await named(pullersAskedIn(query, now()))
+    response.json(await orTooLong(async () => askPullers(database.sql, asked, most, context)))
   })
   router.get('/pulls/behaviour', async (request, response) => {
     const { repository, days = '7', limit = '100', ...others } = request.query
@@ -52,7 +56,9 @@ export const pullsRoutes = ({ database, context, now }: Needs): Router => {
     response.type('application/x-ndjson').send(ndjsonOf(rows))
   })
   router.post('/pulls/forget', async (request, response) => {
-    response.json(await erase(database, checked(erasureRequest, request.body)))
+    const { registry, ...erasure } = checked(erasureRequest, request.body)
+    const registries = registry === undefined ? undefined : await registryNames.recordedAs(registry)
+    response.json(await erase(database, { ...erasure, registries }))
   })
   return router
 }

@@ -24,8 +24,8 @@ const SENDERS = [
   { instance: 'c-1', host: 'c1.example' },
   { instance: 'c-2', host: 'c1.example' },
 ]
-/** Of which a host cannot be read, or a process is not reported. */
-const ODD_SENDERS = [{ instance: 'a-1' }, { instance: 'c-2' }, { host: 'a2.example' }, { host: 'c1.example' }]
+/** Of which a host cannot be read, or a process is not reported: of a registry that never reports one, or does not always. */
+const ODD_SENDERS = [{ instance: 'a-1' }, { instance: 'c-2' }, { host: 'd1.example' }, { host: 'c1.example' }]
 
 type Wanted = Parameters<typeof reportedEvent>[0]
 
