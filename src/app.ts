@@ -172,7 +172,11 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
         metrics,
         pings,
         listCounters: async () => listCounters(sketches),
-        exportCounters: () => exportCounters({ database, sketches, rebuildStale }, core.fingerprint),
+        exportCounters: () =>
+          exportCounters(
+            { database, sketches, rebuildStale },
+            { fingerprint: core.fingerprint, registryIdentity: core.identity.mode },
+          ),
       }),
       reconcileRoutes({ database, registries: core.registries, clientFor: core.clientFor, now }),
       registriesRoutes({ database, identity: core.identity, tokenNames: core.tokenNames }),

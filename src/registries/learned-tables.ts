@@ -1,4 +1,4 @@
-import { sql, type RawBuilder } from 'kysely'
+import { sql } from 'kysely'
 import type { Sql } from '../storage/database.js'
 
 /** The advisory lock under which hosts and processes are learned and registries are joined. Any number, never changed. */
@@ -84,19 +84,17 @@ export const noteRemoval = async (tx: Sql): Promise<void> => {
   await sql`update registry_identity set revision = revision + 1, removal_revision = revision + 1`.execute(tx)
 }
 
-/** Whether anything was recorded of a registry of this name. */
-export const isRecorded = (name: RawBuilder<unknown>): RawBuilder<boolean> => sql<boolean>`(
-  exists (select from receptions where registry = ${name})
-  or exists (select from inventory.repositories where registry = ${name})
-  or exists (select from repositories where registry = ${name})
-  or exists (select from pulls.registries where registry = ${name})
-)`
-
-/** Those of the names under which anything was recorded. */
+/**
+ * Those of the names under which anything was recorded. Counters alone do not tell: an import brings them without the hosts that were
+ * learned, and every event leaves more than counters.
+ */
 export const recordedIn = async (db: Sql, names: readonly string[]): Promise<ReadonlySet<string>> => {
   if (names.length === 0) return new Set()
   const { rows } = await sql<{ name: string }>`
-    select name from unnest(${names}::text[]) as names (name) where ${isRecorded(sql`names.name`)}
+    select name from unnest(${names}::text[]) as names (name)
+    where exists (select from receptions where registry = names.name)
+      or exists (select from inventory.repositories where registry = names.name)
+      or exists (select from pulls.registries where registry = names.name)
   `.execute(db)
   return new Set(rows.map(({ name }) => name))
 }

@@ -84,7 +84,9 @@ export const createRegistryIdentity = async ({
   }
   const updated = (changes: LearnedChanges): Learned =>
     (changes.isWhole ? createLearned(configured) : learned).with(changes)
-  const refresh = async (): Promise<void> => take(await readLearned(database.sql, revision))
+  const refresh = async (): Promise<void> => {
+    take(await readLearned(database.sql, revision))
+  }
 
   /** Changes what was learned in one transaction, in which no other process changes it. */
   const change = async (

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Database } from '../storage/database.js'
 import { recordedIn } from './learned-tables.js'
 import type { RegistryIdentity } from './registry-identity.js'
@@ -64,5 +65,7 @@ export const isKnownRegistry = async (
   name: string,
 ): Promise<boolean> => {
   if (identity.learned().exists(name) || identity.configured.configuredName(name) !== undefined) return true
-  return (await recordedIn(database.sql, [name])).has(name)
+  if ((await recordedIn(database.sql, [name])).has(name)) return true
+  const { rows } = await sql`select from repositories where registry = ${name} limit 1`.execute(database.sql)
+  return rows.length > 0
 }

@@ -238,6 +238,16 @@ describe.each(STORE_PAIRS)('which registry a sender is, in %s', (_, open) => {
       expect(await resolved(identity, 'p1@a p1@named')).toEqual(['a', 'a'])
     })
 
+    test('are not those of which counters alone were imported', async () => {
+      await sql`
+        insert into repositories (registry, name, first_at, first_event, if_first, if_known)
+        values ('b', 'x', ${clock}, gen_random_uuid(), '[]', '[]')
+      `.execute(stores.database.sql)
+      const identity = await service()
+      expect(await resolved(identity, 'p1@a p1@b')).toEqual(['a', 'a'])
+      expect(Object.fromEntries(identity.registries.aliases())).toEqual({ b: 'a' })
+    })
+
     test('are joined when an operator says so', async () => {
       const identity = await service()
       await record('b')
