@@ -148,7 +148,8 @@ export const createRegistryIdentity = async ({
     return unknown.length === 0 ? assignAll(events) : learnTogether(unknown).then(() => assignAll(events))
   }
   const assignByHost = (events: readonly Incoming[]): Resolved[] => {
-    for (const event of events) if (!('unreadable' in event)) senders.heard(event)
+    const hear = rememberingLast(senders.heard)
+    for (const event of events) if (!('unreadable' in event)) hear(event)
     return resolveByHost(events, configured.nameOf)
   }
 
