@@ -71,7 +71,7 @@ export const createApp = async (config: Config, log: Logger, now: () => Date): P
 }
 
 const joinApp = async (core: Core, log: Logger): Promise<App> => {
-  const { config, rules, metrics, secrets, stores, registries, pings, now } = core
+  const { config, rules, metrics, secrets, stores, registries, registryNames, pings, now } = core
   const { lifetimes } = config
   const prometheus = createPrometheus({
     pingAge: async () => pingAge(core),
@@ -178,12 +178,16 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
         metrics,
         pings,
         listCounters: async () => listCounters(sketches),
-        exportCounters: () => exportCounters({ database, sketches, rebuildStale }, core.fingerprint),
+        exportCounters: () =>
+          exportCounters(
+            { database, sketches, rebuildStale },
+            { fingerprint: core.fingerprint, registryIdentity: core.identity.mode },
+          ),
       }),
       reconcileRoutes({ database, registries: core.registries, clientFor: core.clientFor, now }),
       registriesRoutes({ database, identity: core.identity, tokenNames: core.tokenNames }),
-      inventoryRoutes({ database, registries: core.registries, summarize: summarizeNow, now }),
-      pullsRoutes({ database, registries: core.registries, context: pulls.context, now }),
+      inventoryRoutes({ database, registries: core.registries, registryNames, summarize: summarizeNow, now }),
+      pullsRoutes({ database, registries: core.registries, registryNames, context: pulls.context, now }),
       trackRoutes({ track: createTrack({ database, sketches, rules, lifetimes, now }), rules, identifyName, hashed }),
     ],
     authorizeApi: createAuthorize(secrets.apiTokens),

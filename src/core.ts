@@ -26,6 +26,7 @@ import { loadClients, type ClientOf } from './pulls/client.js'
 import { countPulls } from './pulls/read/count-pulls.js'
 import { MEASURE_NAMES } from './pulls/read/measures.js'
 import { createRegistryIdentity, type RegistryIdentity } from './registries/registry-identity.js'
+import { createRegistryNames, type RegistryNames } from './registries/registry-names.js'
 import { fingerprintOf, loadSecrets, type Secrets } from './secrets.js'
 import { installationIn, type Installation } from './storage/installation.js'
 import type { KeptSchedule } from './storage/schedules.js'
@@ -55,6 +56,8 @@ export type Core = Declared & {
   tokenNames: readonly string[]
   /** The registries that the configuration names, and what was learned about their hosts. */
   registries: RegistryIdentity['registries']
+  /** The registries that queries and requests name. */
+  registryNames: RegistryNames
   /** Asks one of them. */
   clientFor: (registry: Registry) => RegistryClient
   pings: ServicePings
@@ -124,8 +127,10 @@ export const createCore = async (config: Config, now: () => Date): Promise<Core>
     })
     await identity.refresh()
     const { registries } = identity
+    const registryNames = createRegistryNames({ database: stores.database, identity })
     const clientFor = createClients(config, secrets, now)
-    const made = { identity, tokenNames, registries, clientFor, pings, pingSchedule, holder, giveUpPings }
+    const names = { identity, tokenNames, registries, registryNames }
+    const made = { ...names, clientFor, pings, pingSchedule, holder, giveUpPings }
     return { ...declared, ...made, config, secrets, stores, installation, fingerprint, hostname: host, now }
   } catch (error) {
     await stores.close()

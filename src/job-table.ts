@@ -6,6 +6,7 @@ import { forgetLookups } from './inventory/record/join-lookups.js'
 import { keptSchedule, type Job } from './jobs.js'
 import type { Pulls } from './open-pulls.js'
 import { PING } from './ping/service-ping.js'
+import { moveAliases } from './pulls/jobs/move-aliases.js'
 import { settle } from './settle.js'
 import { runIfDue, type Occurrence } from './storage/kept-job.js'
 
@@ -51,6 +52,7 @@ export const jobsFor = (
     { name: 'deliver pings', cron: EVERY_MINUTE, run: pings.retry },
     { name: 'write receptions', cron: '*/10 * * * * *', run: receptions.flush },
     { name: 'write senders', cron: '*/10 * * * * *', run: identity.flush },
+    { name: 'refresh registries', cron: '*/10 * * * * *', run: identity.refresh },
     { name: 'resolve users', cron: '*/15 * * * * *', run: resolve },
     { name: 'read manifests', cron: '*/5 * * * * *', run: readBack },
     { name: 'rebuild stale sketches', cron: '*/10 * * * * *', run: rebuildStale },
@@ -60,8 +62,22 @@ export const jobsFor = (
       run: async () => {
         await identity.refresh()
         const { database, sketches } = stores
-        const { windows, lifetimes } = config
-        await settle({ database, sketches, rules, lifetimes, windows, aliases: registries.aliases(), now: now() })
+        await settle({
+          database,
+          sketches,
+          rules,
+          lifetimes: config.lifetimes,
+          aliases: registries.aliases(),
+          now: now(),
+        })
+      },
+    },
+    {
+      name: 'move pulls',
+      cron: '*/10 * * * * *',
+      run: async () => {
+        await identity.refresh()
+        await moveAliases({ database, windows: config.windows }, registries.aliases())
       },
     },
     { name: 'fold pulls', cron: '*/10 * * * * *', run: pulls.fold },

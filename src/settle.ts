@@ -8,15 +8,11 @@ import { joinLookups } from './inventory/record/join-lookups.js'
 import { mergeAliases } from './inventory/record/merge-aliases.js'
 import { carryOutRenames } from './inventory/record/renames.js'
 import { settleChecks } from './inventory/record/settle-checks.js'
-import type { Windows } from './pulls/fold/windows.js'
-import { moveAliases } from './pulls/jobs/move-aliases.js'
 
 /** How long after a rename events of before it are still moved; none comes later than its id is remembered. */
 const LATE_DAYS = 14
 
 type SettleDeps = Counting & {
-  /** By which requests belong together. */
-  windows: Windows
   /** Of registries, each with the name of its registry. */
   aliases: ReadonlyMap<string, string>
   now: Date
@@ -24,10 +20,11 @@ type SettleDeps = Counting & {
 
 /**
  * What an event alone does not tell: what belongs to another name, what ended with its repository, what large manifests
- * hold in many repositories, which pulls by digest were of a tag, and which HEADs were no part of a push.
+ * hold in many repositories, which pulls by digest were of a tag, and which HEADs were no part of a push. Pulls of an alias are
+ * moved by a job of their own (pulls/jobs/move-aliases.ts): years of them take an hour.
  * @throws AggregateError when parts failed; the others were done.
  */
-export const settle = async ({ windows, aliases, now, ...counting }: SettleDeps): Promise<void> => {
+export const settle = async ({ aliases, now, ...counting }: SettleDeps): Promise<void> => {
   const { database } = counting
   const since = new Date(now.getTime() - LATE_DAYS * 86_400_000)
   const parts = [
@@ -43,8 +40,6 @@ export const settle = async ({ windows, aliases, now, ...counting }: SettleDeps)
     async () => tellNoted(database),
     async () => joinLookups(database),
     async () => settleChecks(database, now),
-    // Last, as years of pulls take their time.
-    ...(aliases.size > 0 ? [async () => moveAliases({ database, windows }, aliases)] : []),
   ]
   await eachAlone(parts, async (part) => part())
 }

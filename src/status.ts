@@ -35,8 +35,8 @@ export type Status = {
   /** What decides which registry an event is of, and where that is in doubt. */
   identity: Identity & {
     conflicts: OpenConflict[]
-    /** What has reached its bound: further hosts or processes are not learned. */
-    full: ('hosts' | 'processes')[]
+    /** What has reached its bound, as hosts, processes or hosts of registry.example.com: no more of them are learned. */
+    full: string[]
     advice?: string
   }
   /** Events that were not counted, by reason, over the last seven days. */
@@ -149,15 +149,16 @@ const identityOf = (
   registries: number,
   conflicts: OpenConflict[],
 ): Status['identity'] => {
-  const { hosts, processes } = learned()
+  const { hosts, processes, fullRegistries } = learned()
   const hasUnnamed = secrets.notificationTokens.some(({ registry }) => registry === undefined)
   return {
     mode,
     because,
     conflicts,
     full: [
-      ...(hosts.size >= MOST_HOSTS ? (['hosts'] as const) : []),
-      ...(processes.size >= MOST_PROCESSES ? (['processes'] as const) : []),
+      ...(hosts.size >= MOST_HOSTS ? ['hosts'] : []),
+      ...(processes.size >= MOST_PROCESSES ? ['processes'] : []),
+      ...fullRegistries().map((name) => `hosts of ${name}`),
     ],
     ...(hasUnnamed && (registries > 1 || conflicts.length > 0) && { advice: ADVICE }),
   }

@@ -5,6 +5,7 @@ import type { RepositoryPath } from '../src/events/reference.js'
 import type { RegistryEvent } from '../src/events/registry-event.js'
 import { readReceptions } from '../src/ingest/receptions.js'
 import { WINDOWS } from '../src/pulls/fold/windows.js'
+import { moveAliases } from '../src/pulls/jobs/move-aliases.js'
 import { settle } from '../src/settle.js'
 import { counted, countOf, createCounting, LIFETIMES, RULES } from './servers/counting.js'
 import { anEvent, DIGEST } from './servers/events.js'
@@ -21,7 +22,7 @@ beforeEach(async () => stores.clear())
 afterAll(async () => stores.close())
 
 const settled = async (): Promise<void> =>
-  settle({ ...stores, rules: RULES, lifetimes: LIFETIMES, windows: WINDOWS, aliases: ALIASES, now: NOW })
+  settle({ ...stores, rules: RULES, lifetimes: LIFETIMES, aliases: ALIASES, now: NOW })
 
 const places = async (table: string): Promise<string[]> => {
   const { rows } = await sql<{ place: string }>`
@@ -61,9 +62,18 @@ test('a part of settling that fails does not keep the others from being done', a
 test('pulls that wait under an alias wait under the name of its registry', async () => {
   const pulled = { action: 'pull', object: 'manifest', digest: DIGEST, tag: 'latest' } as const
   await createCounting(stores).ingest([anEvent({ ...pulled, registry: 'alias.example', repository: 'a' })])
-  await settled()
+  await moveAliases({ database: stores.database, windows: WINDOWS }, ALIASES)
   const { rows } = await sql`select registry, repository from pulls.pending`.execute(stores.database.sql)
   expect(rows).toEqual([{ registry: 'registry.example', repository: 'a' }])
+})
+
+test('settling does not wait for pulls of an alias that are moved, however many there are', async () => {
+  await createCounting(stores).ingest([anEvent({ ...pushed, id: 1, registry: 'alias.example', repository: 'a' })])
+  await stores.database.transaction(async (tx) => {
+    await sql`lock table pulls.registries, pulls.pending, pulls.days in access exclusive mode`.execute(tx)
+    await settled()
+  })
+  expect(await places('inventory.repositories')).toEqual(['registry.example/a'])
 })
 
 test('settling does not wait for first events where no alias is known', async () => {

@@ -74,9 +74,12 @@ export const exportTo = async (file: string): Promise<void> =>
     askOrOpen(
       configNow(),
       async (service) => pipeline(service.lines('/usage_data/counters/export'), target),
-      async ({ stores, rules, config, fingerprint }) => {
+      async ({ stores, rules, config, fingerprint, identity }) => {
         const { rebuildStale } = createRepositories({ ...stores, rules, lifetimes: config.lifetimes })
-        await pipeline(exportCounters({ ...stores, rebuildStale }, fingerprint), target)
+        await pipeline(
+          exportCounters({ ...stores, rebuildStale }, { fingerprint, registryIdentity: identity.mode }),
+          target,
+        )
       },
     ),
   )

@@ -12,6 +12,7 @@ import { PullsError } from '../pulls/read/asked.js'
 import { PlacesError } from '../pulls/place/places-error.js'
 import { RegistriesError } from '../inventory/registry/read-registries.js'
 import { JoinRefused } from '../registries/join-registries.js'
+import { UnknownRegistry } from '../registries/registry-names.js'
 import { isStorageAway } from '../storage/away.js'
 import { DirectoryInUse } from '../storage/directory-lock.js'
 import { OtherUsersKey } from '../storage/installation.js'
@@ -34,6 +35,7 @@ const TOLD = [
   PullsError,
   NotAsked,
   JoinRefused,
+  UnknownRegistry,
   MaybeCache,
   ReconcileBusy,
   TooMuchGone,

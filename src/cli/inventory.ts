@@ -1,4 +1,12 @@
-import { ask, MOST_ROWS, QuestionError, QuestionTooLong, type Answer, type Item } from '../inventory/questions/ask.js'
+import {
+  ask,
+  MOST_ROWS,
+  QuestionError,
+  QuestionTooLong,
+  withRegistryName,
+  type Answer,
+  type Item,
+} from '../inventory/questions/ask.js'
 import { columnsOf, type ColumnKind, type Question } from '../inventory/questions/question.js'
 import { cachesIn } from '../inventory/registry/registries.js'
 import { retryReads } from '../inventory/registry/unread-manifests.js'
@@ -37,16 +45,19 @@ export const inventory = async (
         const query = new URLSearchParams({ ...parameters, ...(cursor !== undefined && { cursor }) })
         return (await service.get(`/inventory/${question.name}?${query.toString()}`)) as Answer
       }),
-    async ({ stores, registries }) =>
-      print(question, format, async (cursor) =>
+    async ({ stores, registries, registryNames }) => {
+      const named = await withRegistryName(parameters, registryNames.nameOf)
+      const caches = cachesIn(registries.list())
+      await print(question, format, async (cursor) =>
         ask(
           stores.database.sql,
           question,
-          { ...parameters, ...(cursor !== undefined && { cursor }) },
+          { ...named, ...(cursor !== undefined && { cursor }) },
           clock(),
-          cachesIn(registries.list()),
+          caches,
         ).catch(asOption),
-      ),
+      )
+    },
   )
 }
 

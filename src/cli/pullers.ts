@@ -1,5 +1,5 @@
 import { contextBy } from '../open-pulls.js'
-import { wholeNumber } from '../pulls/read/asked.js'
+import { wholeNumber, withRegistryNames } from '../pulls/read/asked.js'
 import { askBehaviours, type BehavioursAnswer } from '../pulls/read/behaviours.js'
 import { askPullers, pullersAskedIn, type PullersAnswer } from '../pulls/read/pullers.js'
 import { askOrOpen, clock, configNow } from './open.js'
@@ -14,9 +14,10 @@ export const pullers = async ({ json, wide, ...options }: PullsOptions): Promise
     configNow(),
     async (service) =>
       (await service.get(`/pulls/pullers?${new URLSearchParams({ ...parameters, top }).toString()}`)) as PullersAnswer,
-    async ({ stores, config }) => {
+    async ({ stores, config, registryNames }) => {
+      const query = await withRegistryNames(pullersAskedIn(parameters, clock()), registryNames.valuesOf)
       const named = wholeNumber('--top', top, 1_000)
-      return askPullers(stores.database.sql, pullersAskedIn(parameters, clock()), named, contextBy(config))
+      return askPullers(stores.database.sql, query, named, contextBy(config))
     },
   )
   if (json === true) {

@@ -14,7 +14,10 @@ export const forgetPulls = async ({ json, ...options }: PullsOptions): Promise<v
   const erased = await askOrOpen(
     configNow(),
     async (service) => (await service.post('/pulls/forget', erasure)) as Erased,
-    async ({ stores }) => erase(stores.database, erasure),
+    async ({ stores, registryNames }) => {
+      const registries = registry === undefined ? undefined : await registryNames.recordedAs(registry)
+      return erase(stores.database, { origin, repository, registries })
+    },
   )
   if (json === true) printJson(erased)
   else printLine(`${erased.invocations} invocations and ${erased.days} rows of days were erased`)

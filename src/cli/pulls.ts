@@ -1,5 +1,5 @@
 import { contextBy } from '../open-pulls.js'
-import { askedIn, type ToldPeriod } from '../pulls/read/asked.js'
+import { askedIn, withRegistryNames, type ToldPeriod } from '../pulls/read/asked.js'
 import { askPulls, type PullsAnswer, type PullsRow } from '../pulls/read/ask-pulls.js'
 import { csvOf } from '../http/csv.js'
 import { context } from './command-context.js'
@@ -21,7 +21,10 @@ export const pulls = async (options: PullsOptions): Promise<void> => {
   const answer = await askOrOpen(
     configNow(),
     async (service) => (await service.get(`/pulls?${new URLSearchParams(parameters).toString()}`)) as PullsAnswer,
-    async ({ stores, config }) => askPulls(stores.database.sql, askedIn(parameters, clock()), contextBy(config)),
+    async ({ stores, config, registryNames }) => {
+      const query = await withRegistryNames(askedIn(parameters, clock()), registryNames.valuesOf)
+      return askPulls(stores.database.sql, query, contextBy(config))
+    },
   )
   if (json === true) printJson(answer)
   else if (csv === true || ndjson === true) {

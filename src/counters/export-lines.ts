@@ -41,17 +41,33 @@ export const noLines = (): Transferred => ({ sketch: 0, tally: 0, repository: 0,
 
 const lineOf = (kind: string, values: object): string => `${JSON.stringify({ kind, ...values })}\n`
 
-export const headingLine = (fingerprint: string): string =>
-  lineOf('tallyman-counters', { version: VERSION, users_key_fingerprint: fingerprint })
+/** What the first line says about the installation that was exported. */
+export type Heading = {
+  /** Of the key that names are hashed with: elsewhere the same people would have other ids. */
+  fingerprint: string
+  /** By which registries were identified, as repositories are recorded by registry. */
+  registryIdentity: 'host' | 'process'
+}
+
+export const headingLine = ({ fingerprint, registryIdentity }: Heading): string =>
+  lineOf('tallyman-counters', {
+    version: VERSION,
+    users_key_fingerprint: fingerprint,
+    registry_identity: registryIdentity,
+  })
 
 export const counterLine = (kind: LineKind, value: object): string => lineOf(kind, value)
 
 /** An export without it is cut off. */
 export const closingLine = (lines: Transferred): string => lineOf('end', { lines })
 
-/** Checks the first line. @throws ImportError */
-export const checkHeading = (line: string, fingerprint: string | undefined): void => {
-  const { kind, version, users_key_fingerprint } = parseObject(line, 1)
+/**
+ * Checks the first line.
+ * @returns by which registries were identified; exports from before the setting do not say it, and were by host.
+ * @throws ImportError
+ */
+export const checkHeading = (line: string, fingerprint: string | undefined): Heading['registryIdentity'] => {
+  const { kind, version, users_key_fingerprint, registry_identity = 'host' } = parseObject(line, 1)
   if (kind !== 'tallyman-counters') throw new ImportError('line 1: not an export of Tallyman')
   if (version !== VERSION) {
     throw new ImportError(`line 1: version ${JSON.stringify(version)} is not known, expected ${VERSION}`)
@@ -62,6 +78,10 @@ export const checkHeading = (line: string, fingerprint: string | undefined): voi
         'copy users.key from the data directory of the export (or set TALLYMAN_USERS_KEY), or pass --other-users',
     )
   }
+  if (registry_identity === 'host' || registry_identity === 'process') return registry_identity
+  throw new ImportError(
+    `line 1: registry_identity ${JSON.stringify(registry_identity)} is not known, expected host or process`,
+  )
 }
 
 /** Reads any line but the first; `end` says how many lines of counters there were. @throws ImportError */

@@ -13,6 +13,7 @@ import {
   noLines,
   parseLine,
   type CounterLine,
+  type Heading,
   type LineKind,
   type Transferred,
 } from './export-lines.js'
@@ -101,16 +102,15 @@ const pageOf = async (query: { execute: (db: Sql) => Promise<{ rows: unknown[] }
 /**
  * All counters as lines of JSON: sketches in Redis's bytes, tallies, and what is known of repositories. The last line says
  * how many there were.
- * @param fingerprint of the key that names are hashed with: elsewhere the same people would have other ids.
  */
 export async function* exportCounters(
   { database, sketches, rebuildStale }: Stores & Pick<Repositories, 'rebuildStale'>,
-  fingerprint: string,
+  heading: Heading,
 ): AsyncGenerator<string> {
   // A first event may have been displaced a moment ago, and its sketch not have been made anew yet.
   await rebuildStale()
   const lines = noLines()
-  yield headingLine(fingerprint)
+  yield headingLine(heading)
   for await (const { key, bytes, seconds } of sketches.entries(KEY_PREFIX)) {
     lines.sketch++
     yield counterLine('sketch', { key, seconds, bytes: Buffer.from(bytes).toString('base64') })
@@ -129,7 +129,8 @@ export async function* exportCounters(
 
 /**
  * Takes an export in. Doing it twice changes nothing: sketches are united, the greater tally stays, the earlier first event
- * of a repository stays. It moves counters to a new store; it does not add up two stores that counted side by side.
+ * of a repository stays. It moves counters to a new store; it does not add up two stores that counted side by side. A store that
+ * has heard of no registry goes on as the exported installation did: by host, if that did.
  * @param fingerprint that the export must have; undefined accepts any.
  * @throws ImportError
  */
@@ -153,11 +154,12 @@ export const importCounters = async (
 
   let number = 0
   let ended = false
+  let registryIdentity: Heading['registryIdentity'] = 'host'
   for await (const text of lines) {
     number++
     if (ended) throw new ImportError(`line ${number}: comes after the end of the export`)
     if (number === 1) {
-      checkHeading(text, fingerprint)
+      registryIdentity = checkHeading(text, fingerprint)
       continue
     }
     const line = parseLine(text, number)
@@ -169,7 +171,16 @@ export const importCounters = async (
   if (number === 0) throw new ImportError('the export is empty')
   if (!ended) throw new ImportError(`the export is cut off behind line ${number}: ${ANOTHER_EXPORT}`)
   for (const kind of TABLE_KINDS) await flush(kind)
+  if (registryIdentity === 'host') await keepIdentityByHost(database.sql)
   return done
+}
+
+/** An installation with data from before goes by host until the setting registry_identity says otherwise. */
+const keepIdentityByHost = async (db: Sql): Promise<void> => {
+  await sql`
+    update registry_identity set had_data = true
+    where not exists (select from registry_hosts) and not exists (select from registry_processes)
+  `.execute(db)
 }
 
 const ANOTHER_EXPORT = 'export again and import that; what was taken in already does no harm'

@@ -1,10 +1,11 @@
 import { Router, type Request, type Response } from 'express'
-import { ask, QuestionError, type Answer } from '../inventory/questions/ask.js'
+import { ask, QuestionError, withRegistryName, type Answer } from '../inventory/questions/ask.js'
 import { retryReads } from '../inventory/registry/unread-manifests.js'
 import { cachesIn, type Registries } from '../inventory/registry/registries.js'
 import { columnsOf, type Question } from '../inventory/questions/question.js'
 import { QUESTIONS } from '../inventory/questions/questions.js'
 import { z } from 'zod'
+import type { RegistryNames } from '../registries/registry-names.js'
 import { isRefusal, type Database } from '../storage/database.js'
 import { setAnswerHeaders } from './answer-headers.js'
 import { formatOf } from './formats.js'
@@ -14,16 +15,17 @@ import { checked } from './usage-data.js'
 type Needs = {
   database: Database
   registries: Pick<Registries, 'list'>
+  registryNames: RegistryNames
   summarize: () => Promise<void>
   now: () => Date
 }
 
 /** A route for each question, the summary made anew, and SQL where only the service can reach the database. */
-export const inventoryRoutes = ({ database, registries, summarize, now }: Needs): Router => {
+export const inventoryRoutes = ({ database, registries, registryNames, summarize, now }: Needs): Router => {
   const router = Router()
   for (const question of QUESTIONS) {
     router.get(`/inventory/${question.name}`, async (request, response) => {
-      await answerQuestion(question, { database, registries, request, response, now, pages: 'cursor' })
+      await answerQuestion(question, { database, registries, registryNames, request, response, now, pages: 'cursor' })
     })
   }
   router.post('/inventory/summary', async (_request, response) => {
@@ -57,7 +59,7 @@ const orBadRequest = async <T>(work: () => Promise<T>): Promise<T> => {
   }
 }
 
-type Asking = Pick<Needs, 'database' | 'registries' | 'now'> & {
+type Asking = Pick<Needs, 'database' | 'registries' | 'registryNames' | 'now'> & {
   request: Request
   response: Response
   /** The parameter that names the next page. */
@@ -67,13 +69,14 @@ type Asking = Pick<Needs, 'database' | 'registries' | 'now'> & {
 /** Answers a page of a question in the format that was asked for; a Link header leads to the next. */
 export const answerQuestion = async (
   question: Question,
-  { database, registries, request, response, now, pages }: Asking,
+  { database, registries, registryNames, request, response, now, pages }: Asking,
 ): Promise<void> => {
   const { format, [pages]: cursor, ...query } = request.query
   const send = formatOf(format)
   const answer = await answerTo(question, {
     database,
     registries,
+    registryNames,
     query: { ...query, ...(cursor !== undefined && { cursor }) },
     now,
   })
@@ -88,10 +91,17 @@ export const answerQuestion = async (
 
 const answerTo = async (
   question: Question,
-  { database, registries, query, now }: Pick<Needs, 'database' | 'registries' | 'now'> & { query: object },
+  {
+    database,
+    registries,
+    registryNames,
+    query,
+    now,
+  }: Omit<Asking, 'request' | 'response' | 'pages'> & { query: object },
 ): Promise<Answer> => {
   try {
-    return await ask(database.sql, question, query, now(), cachesIn(registries.list()))
+    const named = await withRegistryName(query, registryNames.nameOf)
+    return await ask(database.sql, question, named, now(), cachesIn(registries.list()))
   } catch (error) {
     if (error instanceof QuestionError) throw new BadRequest(`400 Bad Request: ${error.message}`)
     throw error

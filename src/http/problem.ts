@@ -9,6 +9,7 @@ import { QuestionTooLong } from '../inventory/questions/ask.js'
 import { DeliveryError } from '../ping/deliver.js'
 import { PullsError } from '../pulls/read/asked.js'
 import { JoinRefused } from '../registries/join-registries.js'
+import { UnknownRegistry } from '../registries/registry-names.js'
 import { isStorageAway } from '../storage/away.js'
 
 /** A failure as it is answered. */
@@ -33,6 +34,7 @@ export const problemOf = (error: unknown): Problem => {
   if (error instanceof NotAnEnvelope) return { status: 400, message: `400 Bad Request: ${error.message}` }
   if (error instanceof TooManyValues) return { status: 413, message: `413 Content Too Large: ${error.message}` }
   if (error instanceof PullsError) return { status: 400, message: `400 Bad Request: ${error.message}` }
+  if (error instanceof UnknownRegistry) return { status: 400, message: `400 Bad Request: ${error.message}` }
   if (error instanceof JoinRefused) return { status: 400, message: `400 Bad Request: ${error.message}` }
   if (error instanceof Overloaded)
     return { status: 503, message: `503 Service Unavailable: ${error.message}; send it again` }

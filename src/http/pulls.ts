@@ -3,12 +3,13 @@ import { z } from 'zod'
 import { lastUsed } from '../inventory/questions/last-used.js'
 import type { Registries } from '../inventory/registry/registries.js'
 import { erase } from '../pulls/jobs/erase.js'
-import { askedIn, wholeNumber } from '../pulls/read/asked.js'
+import { askedIn, wholeNumber, withRegistryNames, type Asked } from '../pulls/read/asked.js'
 import { askPulls } from '../pulls/read/ask-pulls.js'
 import { askBehaviours } from '../pulls/read/behaviours.js'
 import type { Context } from '../pulls/read/notes.js'
 import { requestsAfter } from '../pulls/read/requests.js'
 import { askPullers, pullersAskedIn } from '../pulls/read/pullers.js'
+import type { RegistryNames } from '../registries/registry-names.js'
 import { isCancelled, type Database } from '../storage/database.js'
 import { setAnswerHeaders } from './answer-headers.js'
 import { formatOf, ndjsonOf } from './formats.js'
@@ -17,27 +18,36 @@ import { nameText } from './name-text.js'
 import { BadRequest } from './problem.js'
 import { checked } from './usage-data.js'
 
-type Needs = { database: Database; registries: Pick<Registries, 'list'>; context: Context; now: () => Date }
+type Needs = {
+  database: Database
+  registries: Pick<Registries, 'list'>
+  registryNames: RegistryNames
+  context: Context
+  now: () => Date
+}
 
 /** `GET /pulls` and what is below it: see docs/api.md. */
-export const pullsRoutes = ({ database, registries, context, now }: Needs): Router => {
+export const pullsRoutes = ({ database, registries, registryNames, context, now }: Needs): Router => {
   const router = Router()
+  const named = async (asked: Asked): Promise<Asked> => withRegistryNames(asked, registryNames.valuesOf)
   router.get('/pulls', async (request, response) => {
     const { format, ...query } = request.query
     const send = formatOf(format)
-    const answer = await orTooLong(async () => askPulls(database.sql, askedIn(query, now()), context))
+    const asked = await named(askedIn(query, now()))
+    const answer = await orTooLong(async () => askPulls(database.sql, asked, context))
     const notes = answer.is_cut ? [...answer.notes, MORE_GROUPS] : answer.notes
     setAnswerHeaders(response, { provisional: answer.provisional, notes })
     send(response, { whole: answer, columns: answer.columns, rows: answer.rows })
   })
   // One of the inventory's questions, where those look for it who ask for pulls.
   router.get('/pulls/last-used', async (request, response) => {
-    await answerQuestion(lastUsed, { database, registries, request, response, now, pages: 'after' })
+    await answerQuestion(lastUsed, { database, registries, registryNames, request, response, now, pages: 'after' })
   })
   router.get('/pulls/pullers', async (request, response) => {
     const { top = '10', ...query } = request.query
-    const named = wholeNumber('top', top, 1_000)
-    const answer = await orTooLong(async () => askPullers(database.sql, pullersAskedIn(query, now()), named, context))
+    const most = wholeNumber('top', top, 1_000)
+    const asked = await named(pullersAskedIn(query, now()))
+    const answer = await orTooLong(async () => askPullers(database.sql, asked, most, context))
     setAnswerHeaders(response, answer)
     response.json(answer)
   })
@@ -58,7 +68,9 @@ export const pullsRoutes = ({ database, registries, context, now }: Needs): Rout
     response.type('application/x-ndjson').send(ndjsonOf(rows))
   })
   router.post('/pulls/forget', async (request, response) => {
-    response.json(await erase(database, checked(erasureRequest, request.body)))
+    const { registry, ...erasure } = checked(erasureRequest, request.body)
+    const registries = registry === undefined ? undefined : await registryNames.recordedAs(registry)
+    response.json(await erase(database, { ...erasure, registries }))
   })
   return router
 }

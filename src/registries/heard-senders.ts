@@ -100,17 +100,3 @@ const writeConflicts = async (
       set last_at = greatest(stored.last_at, excluded.last_at), events = stored.events + excluded.events
   `.execute(db)
 }
-
-const PROCESS_DAYS = 90
-const CONFLICT_DAYS = 30
-
-/** Expires senders that have not been heard for a long time. @returns whether a process was among them. */
-export const forgetSenders = async ({ sql: db }: Database, now: Date): Promise<boolean> => {
-  await sql`
-    delete from registry_conflicts where last_at < ${now}::timestamptz - ${CONFLICT_DAYS} * interval '1 day'
-  `.execute(db)
-  const { numAffectedRows } = await sql`
-    delete from registry_processes where last_heard_at < ${now}::timestamptz - ${PROCESS_DAYS} * interval '1 day'
-  `.execute(db)
-  return (numAffectedRows ?? 0n) > 0n
-}

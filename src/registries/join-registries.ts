@@ -3,6 +3,7 @@ import type { Database } from '../storage/database.js'
 import type { Learned } from './learned.js'
 import type { Learnings } from './learned-tables.js'
 import type { RegistryIdentity } from './registry-identity.js'
+import { isKnownRegistry } from './registry-names.js'
 
 /** Registries cannot be joined so. The message says why, and what to do. */
 export class JoinRefused extends Error {}
@@ -39,7 +40,7 @@ export const joinRegistries = async ({ database, identity }: JoinDeps, join: Joi
   check(identity, { from, into, given: join.from.toLowerCase() })
   const counted = await countRepositories(database, from, into)
   const learnings = joined(identity.learned(), from, into)
-  if (!join.dryRun) await identity.change((current) => joined(current, from, into))
+  if (!join.dryRun) await identity.join((current) => joined(current, from, into))
   return {
     from,
     into,
@@ -66,16 +67,8 @@ const check = (
   }
 }
 
-/** Whether anything was ever recorded under a name, learned of it, or configured. */
-const checkKnown = async ({ sql: db }: Database, identity: RegistryIdentity, name: string): Promise<void> => {
-  if (identity.learned().exists(name) || identity.configured.configuredName(name) !== undefined) return
-  const { rows } = await sql<{ isKnown: boolean }>`
-    select exists (select from receptions where registry = ${name})
-      or exists (select from inventory.repositories where registry = ${name})
-      or exists (select from repositories where registry = ${name})
-      or exists (select from pulls.registries where registry = ${name}) as "isKnown"
-  `.execute(db)
-  if (rows[0]?.isKnown === true) return
+const checkKnown = async (database: Database, identity: RegistryIdentity, name: string): Promise<void> => {
+  if (await isKnownRegistry(database, identity, name)) return
   throw new JoinRefused(`${name} is no registry that was ever heard; "tallyman registries" lists those that were`)
 }
 

@@ -7,8 +7,17 @@ import { placeSender, type Placement } from './place-sender.js'
 export const learnsSomething = ({ learnsHost, learnsProcess }: Placement): boolean =>
   learnsHost === true || learnsProcess === true
 
-/** Applies what senders teach, in their order. */
-export const learnFrom = (learned: Learned, senders: readonly Sender[]): Learnings => {
+/** The names under which data may exist that senders would take into the registry of their process. */
+export const namesToLookUp = (learned: Learned, senders: readonly Sender[]): string[] => [
+  ...new Set(senders.flatMap(({ host }) => (host === undefined ? [] : [host, learned.ownerOf(host) ?? host]))),
+]
+
+/**
+ * Applies what senders teach, in their order.
+ * @param recorded names under which something was recorded. Such a host is a registry that exists, although no process of it was
+ *   heard: it is learned as a registry of its own, and never joins another by itself.
+ */
+export const learnFrom = (learned: Learned, senders: readonly Sender[], recorded: ReadonlySet<string>): Learnings => {
   const hosts = new Map<string, string>()
   const processes = new Map<string, string>()
   const addHost = (host: string, key: string): void => {
@@ -16,11 +25,15 @@ export const learnFrom = (learned: Learned, senders: readonly Sender[]): Learnin
     hosts.set(host, key)
   }
   for (const sender of senders) {
+    const { host, instance } = sender
     const { key, learnsHost, learnsProcess, formerKey } = placeSender(learned, sender)
-    if (learnsHost === true && sender.host !== undefined) addHost(sender.host, key)
-    if (learnsProcess === true && sender.instance !== undefined) {
-      learned.setProcess(sender.instance, key)
-      processes.set(sender.instance, key)
+    if (learnsHost === true && host !== undefined) {
+      const own = learned.ownerOf(host) ?? host
+      addHost(host, recorded.has(host) || recorded.has(own) ? own : key)
+    }
+    if (learnsProcess === true && instance !== undefined) {
+      learned.setProcess(instance, key)
+      processes.set(instance, key)
     }
     // What was recorded under the provisional name goes along, as from an alias.
     if (formerKey !== undefined) addHost(formerKey, key)

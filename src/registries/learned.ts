@@ -25,6 +25,8 @@ export type Learned = {
   /** Whether the configuration contains neither the key nor one of the hosts that were learned of it. */
   isUnnamed: (key: string) => boolean
   hasRoomForHost: (key: string) => boolean
+  /** The names of registries of which no more hosts are learned. */
+  fullRegistries: () => string[]
   keys: () => Iterable<string>
   /** The same with some hosts and processes more, or changed; seen through the configuration as it is now. */
   with: (changed: Pick<Learned, 'hosts' | 'processes'>) => Learned
@@ -100,6 +102,8 @@ export const createLearned = (configured: Configured): Learned => {
     isUnnamed: (key) =>
       configured.configuredName(key) === undefined && (registries.get(key)?.configured.size ?? 0) === 0,
     hasRoomForHost: (key) => hosts.size < MOST_HOSTS && (registries.get(key)?.hosts ?? 0) < MOST_HOSTS_OF_REGISTRY,
+    fullRegistries: () =>
+      [...registries].filter(([, { hosts: count }]) => count >= MOST_HOSTS_OF_REGISTRY).map(([key]) => nameOf(key)),
     keys: () => registries.keys(),
     with: (changed) => {
       const other = createLearned(configured)

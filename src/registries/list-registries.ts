@@ -52,7 +52,7 @@ export const listRegistries = async ({ database, identity, tokenNames }: ListDep
   for (const { name, aliases } of registries.list())
     for (const host of [name, ...aliases]) summaryOf(name).all.add(host)
   for (const name of ofTokens) summaryOf(name)
-  for (const row of await readKnown(database)) {
+  for (const row of await readKnown(database, identity)) {
     const summary = summaryOf(row.key)
     if (row.host !== null) summary.all.add(row.host)
     summary.processes += row.processes
@@ -74,13 +74,15 @@ type Gathered = Omit<RegistrySummary, 'hosts' | 'hostCount'> & { all: Set<string
 
 type KnownRow = { key: string; host: string | null; processes: number; events: string; first: Date | null; last: Date }
 
-const readKnown = async ({ sql: db }: Database): Promise<KnownRow[]> => {
+/** By host, what was learned of processes is not in force yet. */
+const readKnown = async ({ sql: db }: Database, { mode }: RegistryIdentity): Promise<KnownRow[]> => {
+  const isInForce = mode === 'process'
   const { rows } = await sql<KnownRow>`
     select registry as key, host, 0 as processes, 0::bigint as events, first_heard_at as first, last_heard_at as last
-    from registry_hosts
+    from registry_hosts where ${isInForce}
     union all
     select registry, null, count(*)::int, 0, min(first_heard_at), max(last_heard_at)
-    from registry_processes group by registry
+    from registry_processes where ${isInForce} group by registry
     union all
     (select registry, null, 0, events, null, last_received_at from receptions
       order by last_received_at desc limit ${MOST_RECEPTIONS})

@@ -19,6 +19,8 @@ export type Placement = {
  * Decides which registry a sender is. The process decides: a new process joins the registry of the host that it reports, a new
  * host joins the registry of its process, and a known process stays with its registry whatever host a client wrote. Without a
  * process the host decides.
+ *
+ * A host is new if nothing was recorded under it: the learning transaction looks that up (learn-senders.ts).
  */
 export const placeSender = (learned: Learned, sender: Sender): Placement => {
   const { host, instance } = sender
@@ -35,8 +37,8 @@ export const placeSender = (learned: Learned, sender: Sender): Placement => {
   return canBecome(learned, { key: its, name, host }) ? withHost(learned, its, host) : { key: its, conflict: name }
 }
 
-const keyOfHost = (learned: Learned, host: string | undefined): string =>
-  host === undefined ? UNKNOWN_REGISTRY : (learned.ownerOf(host) ?? host)
+/** Events without a host are of a registry of their own, which may have been joined to another as a host is. */
+const keyOfHost = (learned: Learned, host: string = UNKNOWN_REGISTRY): string => learned.ownerOf(host) ?? host
 
 const placeNewProcess = (
   learned: Learned,

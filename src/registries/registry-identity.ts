@@ -2,11 +2,20 @@ import { sql } from 'kysely'
 import { UNKNOWN_REGISTRY, type RegistryEvent, type ReportedEvent, type Sender } from '../events/registry-event.js'
 import type { UnreadableEvent } from '../events/registry-event.js'
 import type { ConfiguredRegistries, Registries } from '../inventory/registry/registries.js'
-import type { Database } from '../storage/database.js'
-import { createHeardSenders, forgetSenders, type HeardSenders } from './heard-senders.js'
-import { learnFrom, learnsSomething } from './learn-senders.js'
+import type { Database, Sql } from '../storage/database.js'
+import { forgetSenders } from './forget-senders.js'
+import { createHeardSenders, type HeardSenders } from './heard-senders.js'
+import { learnFrom, learnsSomething, namesToLookUp } from './learn-senders.js'
 import { createLearned, type Learned } from './learned.js'
-import { lockLearned, readLearned, writeLearned, type Learnings } from './learned-tables.js'
+import {
+  lockLearned,
+  noteRemoval,
+  readLearned,
+  recordedIn,
+  writeLearned,
+  type LearnedChanges,
+  type Learnings,
+} from './learned-tables.js'
 import { oneAtATime } from './one-at-a-time.js'
 import { placeSender } from './place-sender.js'
 
@@ -30,13 +39,16 @@ export type RegistryIdentity = Identity & {
   configured: ConfiguredRegistries
   /** What was learned, as far as this process knows. */
   learned: () => Learned
-  /** Changes what was learned, across all processes. @param decide what to store, by all that is known. */
-  change: (decide: (current: Learned) => Learnings) => Promise<void>
-  /** Takes over what other processes have learned and joined. */
+  /** Joins what an operator says is one registry, across all processes; it stays. @param decide what to store, by all that is known. */
+  join: (decide: (current: Learned) => Learnings) => Promise<void>
+  /** Takes over what other processes have learned, joined and removed. */
   refresh: () => Promise<void>
   /** Writes down when senders were heard, and conflicts. */
   flush: HeardSenders['flush']
-  /** Expires processes that have not been heard for 90 days, and conflicts after 30. Hosts stay, as data was recorded under them. */
+  /**
+   * Expires processes that have not been heard for 90 days, conflicts after 30, and, of registries that are full, hosts that were
+   * heard once and not for days.
+   */
   forget: () => Promise<void>
 }
 
@@ -64,37 +76,45 @@ export const createRegistryIdentity = async ({
   let revision = 0
 
   /** Takes over changes that follow a revision which this process has seen. Applied twice, they change nothing. */
-  const take = (changes: Learnings, changed: number): void => {
+  const take = (changes: LearnedChanges): void => {
     // What this process has learned meanwhile is newer.
-    if (changed <= revision) return
-    learned = learned.with(changes)
-    revision = changed
+    if (changes.revision <= revision) return
+    learned = updated(changes)
+    revision = changes.revision
   }
+  const updated = (changes: LearnedChanges): Learned =>
+    (changes.isWhole ? createLearned(configured) : learned).with(changes)
   const refresh = async (): Promise<void> => {
-    if (identity.mode === 'host') return
-    const changes = await readLearned(database.sql, revision)
-    take(changes, changes.revision)
+    take(await readLearned(database.sql, revision))
   }
 
   /** Changes what was learned in one transaction, in which no other process changes it. */
-  const change = async (decide: (current: Learned) => Learnings): Promise<void> => {
+  const change = async (
+    decide: (current: Learned, tx: Sql) => Learnings | Promise<Learnings>,
+    { isPermanent }: { isPermanent: boolean },
+  ): Promise<void> => {
     const changes = await database.transaction(async (tx) => {
       await lockLearned(tx)
       const read = await readLearned(tx, revision)
-      const learnings = decide(learned.with(read))
+      const learnings = await decide(updated(read), tx)
       if (learnings.hosts.size + learnings.processes.size === 0) return read
-      await writeLearned(tx, learnings, { revision: read.revision + 1, now: now() })
+      await writeLearned(tx, learnings, { revision: read.revision + 1, now: now(), isPermanent })
       return {
         hosts: new Map([...read.hosts, ...learnings.hosts]),
         processes: new Map([...read.processes, ...learnings.processes]),
         revision: read.revision + 1,
+        isWhole: read.isWhole,
       }
     })
-    take(changes, changes.revision)
+    take(changes)
   }
   const learn = async (senders: readonly Sender[]): Promise<void> => {
     const unknown = senders.filter(isNew)
-    if (unknown.length > 0) await change((current) => learnFrom(current, unknown))
+    if (unknown.length === 0) return
+    await change(
+      async (current, tx) => learnFrom(current, unknown, await recordedIn(tx, namesToLookUp(current, unknown))),
+      { isPermanent: false },
+    )
   }
   const learnTogether = oneAtATime(learn)
   const isNew = (sender: Sender): boolean => learnsSomething(placeSender(learned, sender))
@@ -115,10 +135,22 @@ export const createRegistryIdentity = async ({
     return events as Resolved[]
   }
 
-  const byProcess = (events: readonly Incoming[]): Resolved[] | Promise<Resolved[]> => {
+  /**
+   * Learns the senders of events first. By host, too: when the setting changes to process, hosts of one process are one registry,
+   * and registries that are quiet at that moment are known to exist.
+   */
+  const afterLearning = (
+    events: readonly Incoming[],
+    assignAll: (events: readonly Incoming[]) => Resolved[],
+  ): Resolved[] | Promise<Resolved[]> => {
     const isNewSender = rememberingLast(isNew)
     const unknown = events.filter((event): event is ReportedEvent => !('unreadable' in event) && isNewSender(event))
-    return unknown.length === 0 ? assign(events) : learnTogether(unknown).then(() => assign(events))
+    return unknown.length === 0 ? assignAll(events) : learnTogether(unknown).then(() => assignAll(events))
+  }
+  const assignByHost = (events: readonly Incoming[]): Resolved[] => {
+    const hear = rememberingLast(senders.heard)
+    for (const event of events) if (!('unreadable' in event)) hear(event)
+    return resolveByHost(events, configured.nameOf)
   }
 
   const nameOf =
@@ -128,8 +160,7 @@ export const createRegistryIdentity = async ({
     ...identity,
     resolve: (events, named) => {
       if (named !== undefined) return withRegistry(events, () => configured.nameOf(named))
-      if (identity.mode === 'host') return resolveByHost(events, configured.nameOf)
-      return byProcess(events)
+      return afterLearning(events, identity.mode === 'host' ? assignByHost : assign)
     },
     registries: {
       nameOf,
@@ -142,16 +173,16 @@ export const createRegistryIdentity = async ({
     },
     configured,
     learned: () => learned,
-    change,
+    join: async (decide) => change(decide, { isPermanent: true }),
     refresh,
     flush: senders.flush,
     forget: async () => {
-      if (!(await forgetSenders(database, now()))) return
-      // The copy is made again, as it does not see what was deleted.
-      const all = await readLearned(database.sql, 0)
-      if (all.revision < revision) return
-      learned = createLearned(configured).with(all)
-      revision = all.revision
+      await refresh()
+      await database.transaction(async (tx) => {
+        await lockLearned(tx)
+        if (await forgetSenders(tx, { learned, configured, now: now() })) await noteRemoval(tx)
+      })
+      await refresh()
     },
   }
 }

@@ -1,9 +1,11 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { KEY_PREFIX } from '../../src/counters/keys.js'
 import { forgetOld } from '../../src/counters/retention.js'
 import { ImportError } from '../../src/counters/export-lines.js'
 import { exportCounters, importCounters } from '../../src/counters/transfer.js'
+import { createRegistries } from '../../src/inventory/registry/registries.js'
+import { createRegistryIdentity } from '../../src/registries/registry-identity.js'
 import { NOW } from '../servers/clock.js'
 import { counted, countOf, createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
@@ -17,10 +19,14 @@ beforeAll(async () => {
 afterAll(async () => Promise.all([embedded.close(), servers.close()]))
 beforeEach(async () => Promise.all([embedded.clear(), servers.clear()]))
 
-const linesOf = async (stores: TestStores): Promise<string[]> => {
+const linesOf = async (stores: TestStores, registryIdentity: 'host' | 'process' = 'process'): Promise<string[]> => {
   const lines = []
   const { rebuildStale } = createCounting(stores)
-  for await (const line of exportCounters({ ...stores, rebuildStale }, 'fingerprint')) lines.push(line)
+  for await (const line of exportCounters(
+    { ...stores, rebuildStale },
+    { fingerprint: 'fingerprint', registryIdentity },
+  ))
+    lines.push(line)
   return lines
 }
 async function* given(lines: string[]): AsyncGenerator<string> {
@@ -75,6 +81,45 @@ describe('counters move from one pair of stores to the other, losing nothing', (
     expect((await counted(servers))[created]).toEqual(before[created])
   })
 
+  describe('which registry an event is of stays decided', () => {
+    const modeOf = async ({ database }: TestStores, setting?: 'host' | 'process'): Promise<string> => {
+      const configured = createRegistries(() => [])
+      return (await createRegistryIdentity({ database, configured, setting, now: () => NOW })).mode
+    }
+    const reset = async (): Promise<void> => {
+      await sql`update registry_identity set had_data = false`.execute(servers.database.sql)
+    }
+    beforeEach(reset)
+    afterEach(reset)
+
+    test.each(['host', 'process'] as const)('by %s', async (mode) => {
+      expect(await modeOf(servers)).toBe('process')
+      await importCounters(servers, given(await linesOf(embedded, mode)), undefined)
+      expect(await modeOf(servers)).toBe(mode)
+      expect(await modeOf(servers, 'process')).toBe('process')
+    })
+
+    test('by host, if the export is of a version without the setting', async () => {
+      const [heading = '', ...rest] = await linesOf(embedded)
+      const old = heading.replace(',"registry_identity":"process"', '')
+      expect(old).not.toBe(heading)
+      await importCounters(servers, given([old, ...rest]), undefined)
+      expect(await modeOf(servers)).toBe('host')
+    })
+
+    test('as the store does that has heard of registries', async () => {
+      await sql`insert into registry_processes values ('p1', 'a', ${NOW}, ${NOW}, 1)`.execute(servers.database.sql)
+      await importCounters(servers, given(await linesOf(embedded, 'host')), undefined)
+      expect(await modeOf(servers)).toBe('process')
+    })
+
+    test('as it was, if the import fails', async () => {
+      const [heading = ''] = await linesOf(embedded, 'host')
+      await expect(importCounters(servers, given([heading]), undefined)).rejects.toThrow(ImportError)
+      expect(await modeOf(servers)).toBe('process')
+    })
+  })
+
   test('a first event that was displaced a moment ago is put right in the export', async () => {
     const { ingest } = createCounting(embedded)
     await ingest([anEvent({ id: 2, name: 'late', type: 'build', at: '2026-11-19T00:00:00Z' })])
@@ -88,6 +133,11 @@ describe('counters move from one pair of stores to the other, losing nothing', (
     ['another file', ['{"kind":"something"}'], /line 1: not an export of Tallyman/],
     ['a later version', ['{"kind":"tallyman-counters","version":2}'], /line 1: version 2 is not known/],
     ['another users key', ['{"kind":"tallyman-counters","version":1,"users_key_fingerprint":"x"}'], /--other-users/],
+    [
+      'an unknown way to identify registries',
+      ['{"kind":"tallyman-counters","version":1,"users_key_fingerprint":"fingerprint","registry_identity":7}'],
+      /line 1: registry_identity 7 is not known, expected host or process/,
+    ],
     ['a line that is cut off', ['HEADING', '{"kind":"sketch","key":'], /line 2: not JSON/],
     ['an unknown kind', ['HEADING', '{"kind":"poem"}'], /line 2: "poem" is no kind that is known/],
     ['a kind that every object has', ['HEADING', '{"kind":"constructor"}'], /line 2: "constructor" is no kind/],

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
+import { MOST_HOSTS_OF_REGISTRY } from '../../src/registries/learned.js'
 import { notified, openApp, type TestApp } from '../servers/app.js'
 import { eventually } from '../servers/process.js'
 import { embeddedFolder } from '../servers/stores.js'
@@ -159,6 +160,19 @@ test('what was recorded by host moves when the setting changes and hosts turn ou
     folder.remove()
     app = await open()
   }
+})
+
+test('a registry of which no more hosts are learned is in the status', async () => {
+  app = await open()
+  await notify([reported('one', 'a:5000')])
+  const db = app.app.core.stores.database.sql
+  await sql`
+    insert into registry_hosts (host, registry, first_heard_at, last_heard_at, revision)
+    select 'h' || n, 'a:5000', ${NOW}, ${NOW}, 1000 from generate_series(2, ${MOST_HOSTS_OF_REGISTRY}::int) n
+  `.execute(db)
+  await sql`update registry_identity set revision = 1000`.execute(db)
+  await app.app.core.identity.refresh()
+  expect((await body('/status')).identity).toMatchObject({ full: ['hosts of a:5000'] })
 })
 
 describe('two registries in conflict', () => {

@@ -38,7 +38,7 @@ describe('which registry a sender is', () => {
     ['a known process stays, whatever host a client wrote', 'p1@a p2@b p1@b p2@a', 'a b a b'],
     ['a process that was restarted, or has replicas, joins by any host', 'p1@a p1@b p2@b p3@a', 'a a a a'],
     ['without a process the host decides', '@a @b @a', 'a b a'],
-    ['a host without a process joins when a process reports it', '@b p1@a p1@b @b', 'b a a a'],
+    ['a host under which nothing was recorded joins when a process reports it', '@b p1@a p1@b @b', 'b a a a'],
     ['nothing is known without host and process', ' p1@a ', 'unknown a unknown'],
     ['local hosts are names as any others', 'p1@localhost:5000 p1@a', 'localhost:5000 localhost:5000'],
   ])('%s', (_, senders, expected) => {
@@ -46,6 +46,12 @@ describe('which registry a sender is', () => {
     const learned = learnedWith()
     const keys = from(senders).map((sender) => placed(learned, [sender])[0])
     expect(keys.join(' ')).toBe(expected)
+  })
+
+  test('events without host and process are of the registry that their registry was joined to', () => {
+    const learned = learnedWith()
+    learned.setHost('unknown', 'a')
+    expect(placeSender(learned, {})).toEqual({ key: 'a' })
   })
 
   test('two registries that exist are in conflict, and never merge', () => {

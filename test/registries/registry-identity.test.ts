@@ -6,6 +6,7 @@ import { createRegistries, type Registry } from '../../src/inventory/registry/re
 import { readConflicts } from '../../src/registries/conflicts.js'
 import { joinRegistries, JoinRefused } from '../../src/registries/join-registries.js'
 import { listRegistries } from '../../src/registries/list-registries.js'
+import { MOST_HOSTS_OF_REGISTRY } from '../../src/registries/learned.js'
 import { createRegistryIdentity, type RegistryIdentity } from '../../src/registries/registry-identity.js'
 import type { Database } from '../../src/storage/database.js'
 import { reportedEvent } from '../servers/events.js'
@@ -122,7 +123,6 @@ describe.each(STORE_PAIRS)('which registry a sender is, in %s', (_, open) => {
     const identity = await service([{ name: 'a', aliases: ['b'] }], { setting: 'host' })
     expect(await resolved(identity, 'p1@a p1@b p1@y p1 ')).toEqual(['a', 'a', 'y', 'unknown', 'unknown'])
     expect([...identity.registries.aliases()]).toEqual([['b', 'a']])
-    expect(statements).toBe(1)
   })
 
   test('the aliases tell what has to move: hosts, provisional names, and what the configuration renames', async () => {
@@ -184,6 +184,112 @@ describe.each(STORE_PAIRS)('which registry a sender is, in %s', (_, open) => {
       clock = new Date('2026-11-29T12:00:00Z')
       expect(await conflicts(identity)).toEqual([])
     })
+  })
+
+  describe('registries that exist although no process of them was heard', () => {
+    /** Stores something under a name, as events without a process, with a named token, or by host do. */
+    const record = async (name: string): Promise<void> => {
+      await sql`
+        insert into inventory.repositories (registry, name, first_seen_at, last_seen_at)
+        values (${name}, 'x', ${clock}, ${clock})
+      `.execute(stores.database.sql)
+    }
+    const openConflicts = async (identity: RegistryIdentity): Promise<unknown> => {
+      await identity.flush()
+      const found = await readConflicts({ database: stores.database, identity, now })
+      return found.map(({ registry, other, remedy }) => [registry, other, remedy])
+    }
+
+    test('do not join by a host that a client wrote: it is a conflict, at every service', async () => {
+      const [one, two] = [await service(), await service()]
+      expect(await resolved(one, '@b')).toEqual(['b'])
+      await record('b')
+      expect(await resolved(one, 'p1@a p1@b')).toEqual(['a', 'a'])
+      expect(await resolved(one, '@b p9@b')).toEqual(['b', 'b'])
+      await two.refresh()
+      statements = 0
+      expect(await resolved(two, 'p1@b @b')).toEqual(['a', 'b'])
+      expect(statements).toBe(0)
+      expect(Object.fromEntries(one.registries.aliases())).toEqual({})
+      expect(await openConflicts(one)).toEqual([['a', 'b', 'tallyman registries join a b']])
+    })
+
+    test('do not join by a host that arrives in one envelope with the first event of a process', async () => {
+      await record('b')
+      expect(await resolved(await service(), 'p1@a p1@b p1@c @b @c')).toEqual(['a', 'a', 'a', 'b', 'a'])
+    })
+
+    test('are joined by a new process that reports them first', async () => {
+      await record('b')
+      expect(await resolved(await service(), 'p1@b p1@a p2@a @b')).toEqual(['b', 'b', 'b', 'b'])
+    })
+
+    test.each(['c', 'd'])('keep the name that the configuration gives to %s', async (host) => {
+      const identity = await service([{ name: 'c', aliases: ['d'] }])
+      await record('c')
+      expect(await resolved(identity, `p1@a p1@${host} @${host}`)).toEqual(['a', 'a', 'c'])
+      expect(await openConflicts(identity)).toEqual([['a', 'c', 'tallyman registries join a c']])
+    })
+
+    test('keep the name that a token gives to them', async () => {
+      const identity = await service([], { tokenNames: ['named'] })
+      await resolved(identity, 'p7@localhost', 'named')
+      await record('named')
+      expect(await resolved(identity, 'p1@a p1@named')).toEqual(['a', 'a'])
+    })
+
+    test('are not those of which counters alone were imported', async () => {
+      await sql`
+        insert into repositories (registry, name, first_at, first_event, if_first, if_known)
+        values ('b', 'x', ${clock}, gen_random_uuid(), '[]', '[]')
+      `.execute(stores.database.sql)
+      const identity = await service()
+      expect(await resolved(identity, 'p1@a p1@b')).toEqual(['a', 'a'])
+      expect(Object.fromEntries(identity.registries.aliases())).toEqual({ b: 'a' })
+    })
+
+    test('are joined when an operator says so', async () => {
+      const identity = await service()
+      await record('b')
+      await resolved(identity, 'p1@a p1@b')
+      await joinRegistries({ database: stores.database, identity }, { from: 'b', into: 'a', dryRun: false })
+      expect(await resolved(identity, '@b p2@b')).toEqual(['a', 'a'])
+      expect(await openConflicts(identity)).toEqual([])
+    })
+  })
+
+  describe('when the setting changes from host to process', () => {
+    test('hosts of one process are one registry, and registries that are quiet by then exist', async () => {
+      const byHost = await service([], { setting: 'host' })
+      expect(await resolved(byHost, 'p1@a p1@b p2@c @d p1@b')).toEqual(['a', 'b', 'c', 'd', 'b'])
+      expect(Object.fromEntries(byHost.registries.aliases())).toEqual({})
+      for (const name of ['a', 'b', 'c', 'd'])
+        await sql`insert into receptions values (${name}, ${clock}, ${clock}, 1)`.execute(stores.database.sql)
+      const listed = await listRegistries({ database: stores.database, identity: byHost, tokenNames: [] })
+      expect(listed.map(({ name, identifiedBy }) => [name, identifiedBy]).sort()).toEqual(
+        ['a', 'b', 'c', 'd'].map((name) => [name, 'host']),
+      )
+      const byProcess = await service()
+      expect(Object.fromEntries(byProcess.registries.aliases())).toEqual({ b: 'a' })
+      expect(await resolved(byProcess, 'p1@b p1@c p1@d @d p2@c')).toEqual(['a', 'a', 'a', 'd', 'c'])
+    })
+
+    test('hosts with data from before are registries until they are joined', async () => {
+      for (const name of ['a', 'b'])
+        await sql`insert into receptions values (${name}, ${clock}, ${clock}, 1)`.execute(stores.database.sql)
+      const identity = await service()
+      expect(await resolved(identity, 'p1@a p1@b @b')).toEqual(['a', 'a', 'b'])
+    })
+  })
+
+  test('events without host and process are joined to a registry as those of a host are', async () => {
+    const identity = await service()
+    await resolved(identity, 'p1@a ')
+    await sql`insert into receptions values ('unknown', ${clock}, ${clock}, 1)`.execute(stores.database.sql)
+    await joinRegistries({ database: stores.database, identity }, { from: 'unknown', into: 'a', dryRun: false })
+    const [, noSender] = await identity.resolve([reported(sender('p1@a')), reported({})])
+    expect((noSender as RegistryEvent).registry).toBe('a')
+    expect(Object.fromEntries(identity.registries.aliases())).toEqual({ unknown: 'a' })
   })
 
   describe('joining', () => {
@@ -282,6 +388,49 @@ describe.each(STORE_PAIRS)('which registry a sender is, in %s', (_, open) => {
     await identity.forget()
     expect([...identity.learned().processes.keys()]).toEqual(['p2'])
     expect(await resolved(identity, 'p1@b')).toEqual(['a'])
+  })
+
+  test('what one service forgets, the others forget with the next refresh', async () => {
+    const [one, two] = [await service(), await service()]
+    await resolved(one, 'p1@a p1@b p2@x')
+    await two.refresh()
+    clock = new Date('2027-02-21T12:00:00Z')
+    await resolved(two, 'p2@x p3@a')
+    await two.flush()
+    await one.forget()
+    expect([...one.learned().processes.keys()].sort()).toEqual(['p2', 'p3'])
+    await two.refresh()
+    expect([...two.learned().processes.keys()].sort()).toEqual(['p2', 'p3'])
+    expect([...two.learned().hosts]).toEqual([...one.learned().hosts])
+    // Also what learns before it has refreshed.
+    const three = await service()
+    clock = new Date('2027-06-21T12:00:00Z')
+    await one.forget()
+    await resolved(three, 'p4@a')
+    expect([...three.learned().processes.keys()]).toEqual(['p4'])
+  })
+
+  test('of a full registry, hosts that were heard once and not for days make room; others stay', async () => {
+    const configured: Registry[] = []
+    const identity = await service(configured)
+    await resolved(identity, 'p1@a p2@j p1@named p1@regular')
+    await joinRegistries({ database: stores.database, identity }, { from: 'j', into: 'a', dryRun: false })
+    const invented = Array.from({ length: MOST_HOSTS_OF_REGISTRY }, (_, i) => `p1@evil-${i}.example`)
+    await resolved(identity, invented.join(' '))
+    await identity.flush()
+    expect(identity.learned().fullRegistries()).toEqual(['a'])
+    clock = new Date('2026-11-22T12:00:00Z')
+    await resolved(identity, 'p1@regular')
+    await identity.flush()
+    await identity.forget()
+    expect(await resolved(identity, 'p1@real p9@real')).toEqual(['a', 'real'])
+    configured.push({ name: 'named', aliases: ['a'] })
+    identity.registries.reload()
+    clock = new Date('2026-11-25T12:00:00Z')
+    await identity.forget()
+    expect([...identity.learned().hosts.keys()].sort()).toEqual(['a', 'j', 'named', 'real', 'regular'])
+    expect(identity.learned().fullRegistries()).toEqual([])
+    expect(await resolved(identity, 'p1@inner p8@inner')).toEqual(['named', 'named'])
   })
 
   test('hosts that clients invent fill nothing: their events are of the registry of the process', async () => {

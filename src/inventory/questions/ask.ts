@@ -70,6 +70,21 @@ export const ask = async (
   }
 }
 
+/**
+ * The parameters with the name of the registry in the place of what names it: a host, or the name in another case.
+ * @param nameOf throws if there is no such registry.
+ */
+export const withRegistryName = async <Parameters extends object>(
+  parameters: Parameters,
+  nameOf: (given: string) => Promise<string>,
+): Promise<Parameters> => {
+  const { registry } = parameters as { registry?: unknown }
+  return isName(registry) ? { ...parameters, registry: await nameOf(registry) } : parameters
+}
+
+/** What is no name is refused with the other parameters. */
+const isName = (value: unknown): value is string => text.safeParse(value).success
+
 /** Adds the ids of the repository that was asked for: one, or one at each of several registries. */
 const placed = async (db: Sql, asked: Asked): Promise<Asked> => {
   const { repository, registry } = asked

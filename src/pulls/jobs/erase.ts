@@ -5,7 +5,12 @@ import { restartProvisional } from './provisional-run.js'
 import { doubtSummaries, forgetSummaries } from './forget-summaries.js'
 
 /** Whose pulls are to be erased: of an origin, of a repository, or of an origin in a repository. */
-type Erasure = { origin?: string | undefined; repository?: string | undefined; registry?: string | undefined }
+type Erasure = {
+  origin?: string | undefined
+  repository?: string | undefined
+  /** All names under which pulls of the registry may be recorded: rows under an alias are moved later. */
+  registries?: readonly string[] | undefined
+}
 
 export type Erased = { invocations: number; days: number }
 
@@ -16,14 +21,14 @@ export type Erased = { invocations: number; days: number }
  */
 export const erase = async (
   { jobs }: Pick<Database, 'jobs'>,
-  { origin, repository, registry }: Erasure,
+  { origin, repository, registries }: Erasure,
 ): Promise<Erased> => {
   if (origin === undefined && repository === undefined) throw new Error('an erasure needs an origin or a repository')
   const where = sql.join(
     [
       ...(origin === undefined ? [] : [sql`origin = ${origin}`]),
       ...(repository === undefined ? [] : [sql`repository = ${repository}`]),
-      ...(registry === undefined ? [] : [sql`registry = ${registry}`]),
+      ...(registries === undefined ? [] : [sql`registry = any(${registries}::text[])`]),
     ],
     sql` and `,
   )
@@ -48,8 +53,8 @@ export const erase = async (
   await eraseFrom('pulls.behaviours')
   if (origin !== undefined || repository === undefined) return { invocations, days: 0 }
   await sql`delete from pulls.totals where ${where}`.execute(jobs)
-  await doubtSummaries(jobs, { repository, registry })
+  await doubtSummaries(jobs, { repository, registries })
   const days = await eraseFrom('pulls.days')
-  await forgetSummaries(jobs, { repository, registry })
+  await forgetSummaries(jobs, { repository, registries })
   return { invocations, days }
 }

@@ -2,12 +2,12 @@ import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import { IN_SUMMARIES } from '../read/dimensions.js'
 
-type Erased = { repository: string; registry?: string | undefined }
+type Erased = { repository: string; registries?: readonly string[] | undefined }
 
 /** The days and months that hold something of a repository: each has a row of it. */
-const stretchesOf = ({ repository, registry }: Erased): RawBuilder<unknown> => sql`
+const stretchesOf = ({ repository, registries }: Erased): RawBuilder<unknown> => sql`
   select registry, grain, start from pulls.summaries
-  where registry = any(${registry === undefined ? sql`array(select registry from pulls.registries)` : sql`${[registry]}::text[]`})
+  where registry = any(${registries === undefined ? sql`array(select registry from pulls.registries)` : sql`${registries}::text[]`})
     and dimension = 'repository' and value = ${repository}`
 
 /**

@@ -99,6 +99,20 @@ export const askedIn = (parameters: Readonly<Record<string, unknown>>, now: Date
   }
 }
 
+/**
+ * The same with the names of registries in the place of what names them: hosts, or names in another case.
+ * @param valuesOf throws if there is no such registry.
+ */
+export const withRegistryNames = async (
+  asked: Asked,
+  valuesOf: (given: readonly string[]) => Promise<string[]>,
+): Promise<Asked> => {
+  const filters: Asked['filters'] = []
+  for (const filter of asked.filters)
+    filters.push(filter.dimension === 'registry' ? { ...filter, values: await valuesOf(filter.values) } : filter)
+  return { ...asked, filters }
+}
+
 const names = <Name extends string>(text: string, parameter: string, known: readonly Name[]): Name[] => {
   const wanted = [...new Set(text.split(',').map((one) => one.trim()))].filter((one) => one !== '')
   const unknown = wanted.find((one) => !(known as readonly string[]).includes(one))

@@ -246,7 +246,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
 
     test('know nothing of a repository that was erased, at once and when they were made again', async () => {
       const marks = await rowsOf('pulls.summarized')
-      const where = { repository: 'team/rare', registry: 'one.example' as const }
+      const where = { repository: 'team/rare', registries: ['one.example'] }
       expect((await erase(stores.database, where)).days).toBeGreaterThan(0)
       const { rows: left } = await sql`
         select from pulls.summaries where registry = 'one.example' and dimension = 'repository' and value = 'team/rare'

@@ -1,0 +1,71 @@
+import { sql } from 'kysely'
+import type { Database } from '../storage/database.js'
+import { recordedIn } from './learned-tables.js'
+import type { RegistryIdentity } from './registry-identity.js'
+
+/** A query or a request names a registry that was never heard. The message says which, and how to list those that were. */
+export class UnknownRegistry extends Error {}
+
+/**
+ * The registries that people name in queries, filters and requests: by the name or by any host of the registry, in any case.
+ * Every name from outside is resolved here once, before it is compared with what is recorded.
+ */
+export type RegistryNames = {
+  /** The name of a registry. @throws UnknownRegistry */
+  nameOf: (given: string) => Promise<string>
+  /**
+   * All names under which rows of a registry may be recorded, its own first: rows under an alias are moved later.
+   * @throws UnknownRegistry
+   */
+  recordedAs: (given: string) => Promise<string[]>
+  /**
+   * The values of a filter as they are recorded. A pattern, as registry.*, stands for names alone, as clients choose hosts.
+   * @throws UnknownRegistry
+   */
+  valuesOf: (given: readonly string[]) => Promise<string[]>
+}
+
+type NamesDeps = { database: Database; identity: RegistryIdentity }
+
+export const createRegistryNames = ({ database, identity }: NamesDeps): RegistryNames => {
+  const known = async (given: string): Promise<string> => {
+    const name = identity.registries.nameOf(given.trim().toLowerCase())
+    if (await isKnownRegistry(database, identity, name)) return name
+    throw new UnknownRegistry(
+      `registry: ${given.slice(0, 255)} was never heard; "tallyman registries" (GET /registries) lists the registries`,
+    )
+  }
+  const recorded = async (given: string): Promise<string[]> => {
+    const name = await known(given)
+    const aliases = [...identity.registries.aliases()].filter(([, of]) => of === name)
+    return [name, ...aliases.map(([alias]) => alias)]
+  }
+  return {
+    nameOf: async (given) => {
+      await identity.refresh()
+      return known(given)
+    },
+    recordedAs: async (given) => {
+      await identity.refresh()
+      return recorded(given)
+    },
+    valuesOf: async (given) => {
+      await identity.refresh()
+      const values: string[] = []
+      for (const one of given) values.push(...(one.endsWith('*') ? [one.toLowerCase()] : await recorded(one)))
+      return [...new Set(values)]
+    },
+  }
+}
+
+/** Whether anything was ever recorded under a name, learned of it, or configured. */
+export const isKnownRegistry = async (
+  database: Database,
+  identity: RegistryIdentity,
+  name: string,
+): Promise<boolean> => {
+  if (identity.learned().exists(name) || identity.configured.configuredName(name) !== undefined) return true
+  if ((await recordedIn(database.sql, [name])).has(name)) return true
+  const { rows } = await sql`select from repositories where registry = ${name} limit 1`.execute(database.sql)
+  return rows.length > 0
+}
