@@ -14,7 +14,7 @@ import { openPlaces, type Places } from './pulls/place/places.js'
 import type { Context } from './pulls/read/notes.js'
 import { createOriginOf } from './pulls/record/origins.js'
 import { createPendingOf, type PendingOf } from './pulls/record/requests.js'
-import { createSalts } from './pulls/record/salts.js'
+import { createSalts, saltWindow } from './pulls/record/salts.js'
 import { keepWindows } from './pulls/record/windows.js'
 import type { Database } from './storage/database.js'
 
@@ -45,8 +45,7 @@ export const contextBy = (config: Config, { stamps } = placesBy(config)): Contex
 export const openPulls = async ({ config, secrets, clientOf, now }: Core, database: Database): Promise<Pulls> => {
   const { windows } = config
   const lateness = config.pulls_lateness_seconds * MICROS_PER_SECOND
-  // Requests that belong together have one origin, however late they come.
-  const window = Math.max(windows.join, windows.blobs) + lateness
+  const window = saltWindow(windows, lateness)
   const salts = await createSalts({
     database,
     rotation: config.pulls_salt_rotation,
