@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/database.js'
+import { SHOWN_RUN } from '../record/shown-run.js'
 import type { Asked } from './asked.js'
 import { momentsOf } from './filters.js'
 
@@ -12,7 +13,7 @@ export const waitingNotes = async (db: Sql, { period, timeZone }: Asked): Promis
   const { from, to } = momentsOf(period, timeZone)
   const isIn = sql`p.at >= ${from} and p.at > r.folded_to and p.at < ${to}`
   const { rows } = await sql<{ since: string | null }>`
-    with run as (select max(snapshot)::pg_snapshot as snapshot, max(shown_to) as shown_to from provisional.run),
+    with run as (${SHOWN_RUN}),
     waiting as (
       select first.at from run cross join pulls.registries r cross join lateral (
         select min(p.at) as at from pulls.pending p where p.registry = r.registry and ${isIn}
