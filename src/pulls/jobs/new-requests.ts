@@ -3,6 +3,7 @@ import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/database.js'
 import { isCheckBeforePush } from './check-before-push.js'
 import type { Shown } from './provisional-run.js'
+import { PENDING_REGISTRIES } from '../record/pending-registries.js'
 import { readPending, type PendingRequest, type PendingRow } from '../record/pending.js'
 
 /** What to read, and how many requests at most. */
@@ -34,7 +35,7 @@ export const readNewRequests = async (tx: Sql, wanted: Wanted): Promise<NewReque
   const { rows: now } = await sql<{ snapshot: string }>`select pg_current_snapshot()::text as snapshot`.execute(tx)
   const { candidates, beyond } = shown ? since(shown, until) : first(until, mostOfRegistry)
   const { rows } = await sql<Row>`
-    with recursive ${candidates},
+    with ${candidates},
     ordered as (
       select *, turn <= ${mostOfRegistry} and row_number() over (order by turn, registry) <= ${most} as is_shown
       from (
@@ -94,14 +95,9 @@ const first = (until: Micros, mostOfRegistry: number): Read => {
   const isPending = sql`p.registry = named.registry and p.at > named.folded_to and p.at <= ${isoTime(until)}::timestamptz and ${IS_OURS}`
   return {
     candidates: sql`
-      names as (
-        (select registry from pulls.pending order by registry limit 1)
-        union all
-        select (select p.registry from pulls.pending p where p.registry > names.registry order by p.registry limit 1)
-        from names where names.registry is not null
-      ), named as (
-        select names.registry, coalesce(r.folded_to, '-infinity') as folded_to
-        from names left join pulls.registries r on r.registry = names.registry where names.registry is not null
+      named as materialized (
+        select pending.registry, coalesce(r.folded_to, '-infinity') as folded_to
+        from ${PENDING_REGISTRIES} pending left join pulls.registries r on r.registry = pending.registry
       ), candidates as materialized (
         select p.* from named cross join lateral (
           select ${ROW} from pulls.pending p where ${isPending} order by p.at, p.id limit ${mostOfRegistry}

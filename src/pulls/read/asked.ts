@@ -1,4 +1,4 @@
-import { isTimeZone } from '../../events/calendar.js'
+import { isTimeZone, microsOf, type Micros } from '../../events/calendar.js'
 import { DIMENSION_NAMES, DIMENSIONS, type DimensionName } from './dimensions.js'
 import { MEASURE_NAMES, type MeasureName } from './measures.js'
 import { addDays, isDay, localDay, PeriodError, periodOf, type Period } from './period.js'
@@ -13,6 +13,8 @@ export type Asked = {
   timeZone: string
   compare: boolean
   limit: number
+  /** The clock when it was asked; undefined of a question about numbers that are settled. */
+  askedAt?: Micros
 }
 
 /** A period as answers tell it: its first and last day in the time zone. */
@@ -94,6 +96,7 @@ export const askedIn = (parameters: Readonly<Record<string, unknown>>, now: Date
     timeZone,
     compare: compare !== undefined,
     limit: wholeNumber('limit', text('limit') ?? String(USUAL_ROWS), MOST_ROWS),
+    askedAt: microsOf(now),
   }
 }
 
