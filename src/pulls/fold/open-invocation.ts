@@ -32,7 +32,7 @@ export type OpenInvocation = Invocation &
     configured: readonly string[]
   }
 
-export const MOST_IN_ONE = 1_000
+const MOST_IN_ONE = 1_000
 /** Most invocations are one request: they share what they do not need. */
 export const NONE: readonly string[] = Object.freeze([])
 

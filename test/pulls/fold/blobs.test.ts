@@ -71,7 +71,7 @@ describe.each([
     for (const one of outcomes) expect(one).toMatchObject({ what: 'invocation', layers: 1, bytes: 1_100 })
     // One more request is a repetition.
     const more = folded([...pulls, ...blobs, blob(at(10), 'l1')], contents)
-    expect(more.reduce((sum, { what, ...one }) => sum + ('bytes' in one ? one.bytes : 0), 0)).toBe(11_000)
+    expect(more.reduce((sum, one) => sum + ('bytes' in one ? one.bytes : 0), 0)).toBe(11_000)
   })
 })
 
