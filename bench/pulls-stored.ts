@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
+import { microsOf } from '../src/events/calendar.js'
 import { foldPending } from '../src/pulls/jobs/fold-pending.js'
+import { createProvisionalFold } from '../src/pulls/jobs/fold-provisional.js'
+import { readNewRequests } from '../src/pulls/jobs/new-requests.js'
 import { WINDOWS } from '../src/pulls/fold/windows.js'
 import { pendingPart, type PendingRequest, type Who } from '../src/pulls/record/pending.js'
 import { jobStep } from '../src/storage/job-step.js'
@@ -12,6 +15,8 @@ import { sampleOf, type Row } from './sample.js'
 
 const REQUESTS = 300_000
 const AT_ONCE = 10_000
+/** Of one registry in one run. */
+const FIRST = 10_000
 const START = Date.parse('2026-11-18T00:00:00Z')
 const MINUTE = 60_000
 const LATENESS = 300_000_000
@@ -23,12 +28,15 @@ export const benchPullsStored = async (url: string, { rounds }: { rounds: number
     await migrate(database.sql)
     await fillManifests(database.jobs)
     await fillSource(database)
-    const [folded, moved]: [number[], number[]] = [[], []]
+    const [folded, moved, shown, read]: [number[], number[], number[], number[]] = [[], [], [], []]
     // The first round warms up.
     for (let round = 0; round < rounds + 1; round++) {
       const move = await moveAll(database)
       const fold = await foldAll(database)
+      const show = await showAll(database)
       if (round === 0) continue
+      shown.push(REQUESTS / show.all)
+      read.push(show.firstRead * 1000)
       folded.push(REQUESTS / fold)
       moved.push(REQUESTS / move)
     }
@@ -42,6 +50,12 @@ export const benchPullsStored = async (url: string, { rounds }: { rounds: number
           what: 'of moving the rows alone',
           ratio: sampleOf(folded.map((one, i) => one / (moved[i] ?? NaN))),
         },
+      },
+      { measured: 'provisional fold of requests through PostgreSQL', unit: 'requests/s', sample: sampleOf(shown) },
+      {
+        measured: `first read of ${FIRST} of ${REQUESTS} pending requests`,
+        unit: 'ms',
+        sample: sampleOf(read),
       },
     ]
   } finally {
@@ -77,6 +91,31 @@ const foldAll = async (database: Database): Promise<number> => {
   return took
 }
 
+/** What a process does that begins to show what is pending: it reads the first requests, then folds all without settling them. */
+const showAll = async (database: Database): Promise<{ firstRead: number; all: number }> => {
+  await fill(database.jobs)
+  const now = new Date(START + 180 * MINUTE)
+  const firstRead = await seconds(async () =>
+    database.jobs
+      .transaction()
+      .execute(async (tx) =>
+        readNewRequests(tx, { shown: undefined, until: microsOf(now), most: FIRST, mostOfRegistry: FIRST }),
+      ),
+  )
+  const show = createProvisionalFold({
+    database,
+    windows: WINDOWS,
+    now: () => now,
+    holder: randomUUID(),
+    sizes: { batch: 1_000, run: REQUESTS, registry: REQUESTS, unsettled: REQUESTS },
+  })
+  await sql`truncate provisional.run, provisional.hidden`.execute(database.jobs)
+  const all = await seconds(show)
+  const { rows } = await sql`select from provisional.outcomes limit 1`.execute(database.jobs)
+  if (rows.length === 0) throw new Error('nothing was shown')
+  return { firstRead, all }
+}
+
 const moveAll = async (database: Database): Promise<number> => {
   await fill(database.jobs)
   return seconds(async () =>
@@ -90,7 +129,7 @@ const moveAll = async (database: Database): Promise<number> => {
 
 const fill = async (db: Sql): Promise<void> => {
   await sql`
-    truncate pulls.pending, pulls.requests, pulls.outcomes, pulls.chains, pulls.registries, pulls.totals
+    truncate provisional.outcomes, pulls.pending, pulls.requests, pulls.outcomes, pulls.chains, pulls.registries, pulls.totals
   `.execute(db)
   await sql`insert into pulls.pending select * from bench_source`.execute(db)
   await sql`vacuum analyze pulls.pending`.execute(db)

@@ -208,6 +208,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       await core.identity.flush().catch(() => undefined)
       // A dump may take longer; it is made again another day, and a job that is cut off does all that is due next time.
       await within(JOBS_PATIENCE_MS, stopped).catch(() => undefined)
+      await within(JOBS_PATIENCE_MS, pulls.releaseProvisional()).catch(() => undefined)
       directory.close()
       unwatch()
       await stores.close()

@@ -6,6 +6,7 @@ import { MICROS_PER_SECOND, microsOf, utcDay } from './events/calendar.js'
 import type { SkipReason } from './events/skip-reason.js'
 import { foldPending } from './pulls/jobs/fold-pending.js'
 import { createProvisionalFold } from './pulls/jobs/fold-provisional.js'
+import { releaseRun } from './pulls/jobs/provisional-run.js'
 import { forgetRequests } from './pulls/jobs/take-requests.js'
 import { forgetOutcomes } from './pulls/jobs/retention.js'
 import { rollUp } from './pulls/jobs/roll-up.js'
@@ -14,7 +15,7 @@ import { openPlaces, type Places } from './pulls/place/places.js'
 import type { Context } from './pulls/read/notes.js'
 import { createOriginOf } from './pulls/record/origins.js'
 import { createPendingOf, type PendingOf } from './pulls/record/requests.js'
-import { createSalts } from './pulls/record/salts.js'
+import { createSalts, saltWindow } from './pulls/record/salts.js'
 import { keepWindows } from './pulls/record/windows.js'
 import type { Database } from './storage/database.js'
 
@@ -25,6 +26,8 @@ export type Pulls = {
   fold: () => Promise<void>
   /** Folds what arrived since the last call, so that it is shown before it is settled. */
   foldProvisional: () => Promise<void>
+  /** Lets another process fold provisionally at once. */
+  releaseProvisional: () => Promise<void>
   rollUp: () => Promise<void>
   forget: () => Promise<void>
   /** What the numbers depend on beside the requests. */
@@ -45,8 +48,7 @@ export const contextBy = (config: Config, { stamps } = placesBy(config)): Contex
 export const openPulls = async ({ config, secrets, clientOf, now }: Core, database: Database): Promise<Pulls> => {
   const { windows } = config
   const lateness = config.pulls_lateness_seconds * MICROS_PER_SECOND
-  // Requests that belong together have one origin, however late they come.
-  const window = Math.max(windows.join, windows.blobs) + lateness
+  const window = saltWindow(windows, lateness)
   const salts = await createSalts({
     database,
     rotation: config.pulls_salt_rotation,
@@ -55,6 +57,7 @@ export const openPulls = async ({ config, secrets, clientOf, now }: Core, databa
     random: () => randomBytes(32).toString('base64url'),
   })
   await keepWindows(database, windows, now())
+  const holder = randomUUID()
   const places = placesBy(config)
   const originOf = createOriginOf({
     key: secrets.usersKey,
@@ -84,7 +87,8 @@ export const openPulls = async ({ config, secrets, clientOf, now }: Core, databa
           )
         },
       }),
-    foldProvisional: createProvisionalFold({ database, windows, now, holder: randomUUID() }),
+    foldProvisional: createProvisionalFold({ database, windows, now, holder }),
+    releaseProvisional: async () => releaseRun(database.jobs, holder),
     rollUp: async () => {
       await rollUp({ database, windows })
       await summarizePulls(database)

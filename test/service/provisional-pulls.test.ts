@@ -63,8 +63,13 @@ describe.each([
       const answer = await ask()
       expect(answer.provisional).toMatchObject({ pulls: services.length })
       expect(answer.notes).toContainEqual(expect.stringContaining('are provisional'))
-      const csv = await service.get(`${query}&format=csv`)
-      expect(csv.headers.get('tallyman-provisional-since')).toBe(answer.provisional?.since)
+      for (const format of ['csv', 'ndjson']) {
+        const other = await service.get(`${query}&format=${format}`)
+        expect(other.headers.get('tallyman-provisional-since')).toBe(answer.provisional?.since)
+        expect(await other.text()).toMatch(new RegExp(`(^|:|\\n)${services.length}[}\\r\\n]`))
+      }
+      const pullers = (await (await service.get(`/pulls/pullers?since=${day(-1)}&until=${day(1)}`)).json()) as object
+      expect(pullers).toMatchObject({ pulls: services.length, provisional: { pulls: services.length } })
       const lines = (await (await service.get('/requests')).text()).trim()
       expect(lines).toBe('')
     }

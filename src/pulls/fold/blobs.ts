@@ -1,7 +1,15 @@
 import type { Micros } from '../../events/calendar.js'
-import { addedBytes } from './blob-bytes.js'
 import { listsBlob } from './contents.js'
-import { blobIn, isRead, NONE, remember, type OpenAside, type OpenInvocation, type Part } from './open-invocation.js'
+import {
+  blobIn,
+  isRead,
+  NONE,
+  NOWHERE,
+  remember,
+  type OpenAside,
+  type OpenInvocation,
+  type Part,
+} from './open-invocation.js'
 import { asideOf } from './outcome.js'
 import { longestBlobs, type Chain, type ChainNeeds, type Folded } from './state.js'
 
@@ -13,43 +21,47 @@ type Candidates<Taker> = {
   missing: Taker | undefined
   /** The latest that lists the blob. */
   listed: Taker | undefined
+  /** One of which some contents are unknown, so that it may list the blob. */
+  unread: Taker | undefined
   latest: Taker | undefined
 }
 
 /** Gives a blob to the pull or the artifact fetch that it belongs to, else to a session without a manifest. */
 export const addBlob = (chain: Chain, request: Folded, needs: ChainNeeds): void => {
-  if (request.digest === undefined) return
-  const pulls = pullsFor(chain, request.at, request.digest, needs)
-  const taker = takerOf(chain, pulls, request.at, request.digest, needs)
+  const { at, digest } = request
+  if (digest === undefined) return
+  const pulls = pullsFor(chain, at, digest, needs)
+  const taker = takerOf(chain, pulls, at, digest, needs)
   if (!taker) takeWithoutManifest(chain, request, needs)
   else if (taker.what !== 'invocation') take(taker, request, needs)
   else takeForPull(taker, request, taker === pulls.missing ? pulls.missingPart : pulls.listedPart, needs)
 }
 
-/** Whether a blob may still belong to an invocation or an artifact fetch. */
-export const mayTakeBlob = (chain: Chain, at: Micros, { windows }: Pick<ChainNeeds, 'windows'>): boolean =>
-  chain.open.some(({ gets, active }) => gets > 0 && at - active <= windows.blobs) ||
-  chain.artifacts.some(({ active }) => at - active <= windows.blobs)
+/** How well a blob fits a chain: 0 if an outcome lists and lacks the blob; the lower the better. */
+export const blobFit = (chain: Chain, { at, digest }: Folded, needs: BlobNeeds): number => {
+  if (digest === undefined) return NOWHERE
+  const pulls = pullsFor(chain, at, digest, needs)
+  const artifacts = artifactsFor(chain, at, digest, needs)
+  if (pulls.missing ?? artifacts.missing) return 0
+  if (pulls.listed ?? artifacts.listed) return 1
+  if (pulls.unread ?? artifacts.unread) {
+    const isTaken = pulls.unread?.fetchedLayers.includes(digest) ?? artifacts.unread?.blobs.includes(digest)
+    return isTaken === true ? 3 : 2
+  }
+  return (pulls.latest ?? artifacts.latest) ? 4 : NOWHERE
+}
 
 const takerOf = (
   chain: Chain,
-  { missing, listed, latest }: Pulls,
+  { missing, listed, unread, latest }: Pulls,
   at: Micros,
   digest: string,
   needs: BlobNeeds,
 ): OpenInvocation | OpenAside | undefined => {
-  if (missing || chain.artifacts.length === 0) return missing ?? listed ?? latest
+  if (missing || chain.artifacts.length === 0) return missing ?? listed ?? unread ?? latest
   const artifacts = artifactsFor(chain, at, digest, needs)
-  // If all contents of a pull are known, a blob that they do not list is rather of the artifact of which nothing is known.
-  const isOfArtifact = artifacts.unread && latest && isRead(latest, needs.contentsOf)
-  return (
-    artifacts.missing ??
-    listed ??
-    artifacts.listed ??
-    (isOfArtifact === true ? artifacts.unread : latest) ??
-    artifacts.unread ??
-    artifacts.latest
-  )
+  // A blob that a pull whose contents are all known does not list is more likely part of the unknown artifact.
+  return artifacts.missing ?? listed ?? artifacts.listed ?? unread ?? artifacts.unread ?? latest ?? artifacts.latest
 }
 
 /** With what the blob is to each: nothing is known of it to a pull that does not list it. */
@@ -59,37 +71,49 @@ const pullsFor = (chain: Chain, at: Micros, digest: string, needs: BlobNeeds): P
   const { contentsOf, windows } = needs
   let missing: OpenInvocation | undefined
   let listed: OpenInvocation | undefined
+  let latestUnread: OpenInvocation | undefined
+  let oldestLacking: OpenInvocation | undefined
   let latest: OpenInvocation | undefined
   let missingPart: Part | undefined
   let listedPart: Part | undefined
   for (const open of chain.open) {
-    if (open.gets === 0 || at - open.active > windows.blobs) continue
+    if (open.gets === 0 || !isWithin(open, at, windows.blobs)) continue
     latest = open
     const part = blobIn(open, digest, contentsOf)
-    if (part === undefined) continue
+    if (part === undefined) {
+      if (isRead(open, contentsOf)) continue
+      latestUnread = open
+      if (!oldestLacking && lacks(open, at, digest, part, needs)) oldestLacking = open
+      continue
+    }
     listed = open
     listedPart = part
     // Several nodes behind one address fetch the same layers: each pull gets its own.
-    if (!missing && !hasTaken(open, digest, part) && mayChange(open, at, needs)) {
+    if (!missing && lacks(open, at, digest, part, needs)) {
       missing = open
       missingPart = part
     }
   }
-  return { missing, listed, latest, missingPart, listedPart }
+  // The latest pull is the most likely one; if it has the blob already, another node behind the same address fetches the blob.
+  const isLatest = latestUnread !== undefined && lacks(latestUnread, at, digest, undefined, needs)
+  const unread = isLatest ? latestUnread : (oldestLacking ?? latestUnread)
+  return { missing, listed, unread, latest, missingPart, listedPart }
 }
+
+/** A blob belongs to nothing that began later; no request in order does. */
+const isWithin = ({ at: began, active }: { at: Micros; active: Micros }, at: Micros, window: Micros): boolean =>
+  at >= began && at - active <= window
+
+const lacks = (open: OpenInvocation, at: Micros, digest: string, part: Part | undefined, needs: BlobNeeds): boolean =>
+  !hasTaken(open, digest, part) && mayChange(open, at, needs)
 
 const hasTaken = (open: OpenInvocation, digest: string, part: Part | undefined): boolean =>
   typeof part === 'object' ? open.configured.includes(part.configOf) : open.fetchedLayers.includes(digest)
 
-const artifactsFor = (
-  chain: Chain,
-  at: Micros,
-  digest: string,
-  needs: BlobNeeds,
-): Candidates<OpenAside> & { unread?: OpenAside } => {
-  const found: ReturnType<typeof artifactsFor> = { missing: undefined, listed: undefined, latest: undefined }
+const artifactsFor = (chain: Chain, at: Micros, digest: string, needs: BlobNeeds): Candidates<OpenAside> => {
+  const found: Candidates<OpenAside> = { missing: undefined, listed: undefined, unread: undefined, latest: undefined }
   for (const open of chain.artifacts) {
-    if (at - open.active > needs.windows.blobs) continue
+    if (!isWithin(open, at, needs.windows.blobs)) continue
     found.latest = open
     const contents = open.digest === undefined ? undefined : needs.contentsOf(open.digest)
     if (!contents) found.unread = open
@@ -105,12 +129,11 @@ const mayChange = ({ at: began }: { at: Micros }, at: Micros, { windows }: Pick<
   at - began <= longestBlobs(windows)
 
 const takeForPull = (open: OpenInvocation, request: Folded, part: Part | undefined, needs: BlobNeeds): void => {
-  const { digest = '', at } = request
-  open.active = at
-  if (!mayChange(open, at, needs)) return
-  const isTaken = hasTaken(open, digest, part)
-  open.bytes += addedBytes(open, request, digest, isTaken)
-  if (isTaken) return
+  const { digest = '', at, bytes = 0 } = request
+  open.active = Math.max(open.active, at)
+  // However often a blob is requested, its bytes count once.
+  if (!lacks(open, at, digest, part, needs)) return
+  open.bytes += bytes
   if (typeof part === 'object') {
     open.configured = remember(open.configured, part.configOf)
     return
@@ -120,10 +143,10 @@ const takeForPull = (open: OpenInvocation, request: Folded, part: Part | undefin
 }
 
 const take = (open: OpenAside, request: Folded, needs: BlobNeeds): void => {
-  const { digest = '', at } = request
-  open.active = at
-  if (!mayChange(open, at, needs)) return
-  open.bytes += addedBytes(open, request, digest, open.blobs.includes(digest))
+  const { digest = '', at, bytes = 0 } = request
+  open.active = Math.max(open.active, at)
+  if (open.blobs.includes(digest) || !mayChange(open, at, needs)) return
+  open.bytes += bytes
   open.blobs = remember(open.blobs, digest)
 }
 
@@ -142,6 +165,5 @@ const takeWithoutManifest = (chain: Chain, request: Folded, needs: ChainNeeds): 
 export const openAside = (aside: ReturnType<typeof asideOf>): OpenAside => ({
   ...aside,
   active: aside.at,
-  parts: undefined,
   blobs: NONE,
 })

@@ -1,7 +1,7 @@
 import type { Micros } from '../../events/calendar.js'
-import { addBlob, mayTakeBlob } from './blobs.js'
+import { addBlob, blobFit } from './blobs.js'
 import { addManifest, joinedBy } from './manifests.js'
-import type { OpenInvocation } from './open-invocation.js'
+import { NOWHERE, type OpenInvocation } from './open-invocation.js'
 import { asideOf } from './outcome.js'
 import { isGet, MOST_OPEN, type Chain, type ChainNeeds, type Folded } from './state.js'
 import type { Windows } from './windows.js'
@@ -20,13 +20,25 @@ export const addToChain = (chain: Chain, request: Folded, needs: ChainNeeds): vo
   if (!ANSWERED.has(status)) return
   if (object === 'manifest') addManifest(chain, request, needs)
   else if (object === 'blob' && isGet(request)) addBlob(chain, request, needs)
-  chain.heard = at
+  // Requests that are not settled may be out of order.
+  chain.heard = Math.max(chain.heard ?? -Infinity, at)
 }
 
-/** Whether a request belongs to something that is open, so that it needs no chain of its own. */
-export const mayJoin = (chain: Chain, request: Folded, needs: Pick<ChainNeeds, 'contentsOf' | 'windows'>): boolean => {
-  if (request.object === 'manifest') return joinedBy(chain, request, needs) !== undefined
-  return mayTakeBlob(chain, request.at, needs)
+/**
+ * Whether a request goes on with an earlier chain of its client, rather than with the one under the client's current name.
+ * @param current the latter, if there is one.
+ */
+export const goesOnWithEarlier = (
+  earlier: Chain,
+  current: Chain | undefined,
+  request: Folded,
+  needs: Pick<ChainNeeds, 'contentsOf' | 'windows'>,
+): boolean => {
+  if (request.object === 'manifest') return joinedBy(earlier, request, needs) !== undefined
+  const fit = blobFit(earlier, request, needs)
+  const currentFit = current ? blobFit(current, request, needs) : NOWHERE
+  // Of outcomes that list and lack a blob, the oldest takes the blob; of all others the latest.
+  return fit < currentFit || (fit === 0 && currentFit === 0)
 }
 
 /** Emits what nothing after this moment can change. */

@@ -44,8 +44,8 @@ export const addManifest = (chain: Chain, request: Folded, needs: ChainNeeds): v
   const joined = joinedBy(chain, request, needs)
   if (joined) needs.onJoin?.(request.at - joined.last)
   const open = joined ?? start(chain, request, needs)
-  open.last = request.at
-  open.active = request.at
+  open.last = Math.max(open.last, request.at)
+  open.active = Math.max(open.active, request.at)
   if (isGet(request)) fetch(open, request, kind)
   else if (request.digest !== undefined) name(open, request.digest)
 }
@@ -57,7 +57,8 @@ export const joinedBy = (
 ): OpenInvocation | undefined => {
   const { tag, digest, at, fetchesTwice } = request
   const { contentsOf, windows } = needs
-  const isNear = (open: OpenInvocation): boolean => at - open.last <= windows.join && at - open.at <= LONGEST
+  const isNear = (open: OpenInvocation): boolean =>
+    at >= open.at && at - open.last <= windows.join && at - open.at <= LONGEST
   if (!isGet(request)) {
     if (tag !== undefined || digest === undefined) return undefined
     return chain.open.find((open) => isNear(open) && (isNamed(open, digest) || lists(open, digest, contentsOf)))
@@ -120,7 +121,6 @@ const start = (chain: Chain, request: Folded, { windows, emit }: ChainNeeds): Op
     fetchedLayers: NONE,
     configured: NONE,
     active: at,
-    parts: undefined,
   }
   chain.open.push(open)
   const oldest = chain.open.length > MOST_OPEN ? chain.open.shift() : undefined

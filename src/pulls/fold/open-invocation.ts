@@ -9,8 +9,6 @@ export type Kind = Contents['kind'] | 'unknown'
 type Open = {
   /** The last request for a manifest or a blob. */
   active: Micros
-  /** Bytes so far of each blob of which only parts were answered (206). */
-  parts: Readonly<Record<string, number>> | undefined
 }
 
 /** An artifact fetch or a session without a manifest, and the blobs that it has taken. */
@@ -34,7 +32,7 @@ export type OpenInvocation = Invocation &
     configured: readonly string[]
   }
 
-export const MOST_IN_ONE = 1_000
+const MOST_IN_ONE = 1_000
 /** Most invocations are one request: they share what they do not need. */
 export const NONE: readonly string[] = Object.freeze([])
 
@@ -89,5 +87,5 @@ export const blobIn = ({ fetched }: OpenInvocation, digest: string, contentsOf: 
 }
 
 /** Whether the contents of all manifests that it fetched are known. */
-export const isRead = ({ fetched, gets }: OpenInvocation, contentsOf: ContentsOf): boolean =>
-  fetched.length === gets && fetched.every((digest) => contentsOf(digest) !== undefined)
+export const isRead = ({ fetched, repeated, gets }: OpenInvocation, contentsOf: ContentsOf): boolean =>
+  fetched.length + repeated.length >= gets && fetched.every((digest) => contentsOf(digest) !== undefined)

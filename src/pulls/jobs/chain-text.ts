@@ -24,14 +24,9 @@ type Open = [
   references: Ordinal[],
   repeated: Ordinal[],
   layers: Ordinal[],
-  ...added: [] | [activeAfterLast: Micros, configured: Ordinal[], ...parts: [] | [Parts]],
+  ...added: [] | [activeAfterLast: Micros, configured: Ordinal[]],
 ]
-type Parts = [blob: Ordinal, bytes: number][]
-type KeptAside = [
-  aside: Omit<Aside, keyof Place>,
-  active: Micros,
-  ...added: [] | [blobs: Ordinal[], ...parts: [] | [Parts]],
-]
+type KeptAside = [aside: Omit<Aside, keyof Place>, active: Micros, ...added: [] | [blobs: Ordinal[]]]
 /** What was `added` is missing in chains that an earlier version kept. */
 type Kept = [
   heard: Micros | null,
@@ -52,12 +47,10 @@ export const textOf = ({ heard, open, artifacts, requests, orphan }: Chain): str
     return numbers.size - 1
   }
   const numbersOf = (texts: readonly string[]): Ordinal[] => (texts.length === 0 ? NOTHING : texts.map(numberOf))
-  const partsOf = ({ parts }: OpenInvocation | OpenAside): [] | [Parts] =>
-    parts === undefined ? [] : [Object.entries(parts).map(([blob, bytes]) => [numberOf(blob), bytes])]
   const keptAside = (aside: OpenAside): KeptAside => {
     const { what, id, at, tag, digest, bytes, active, blobs } = aside
     const kept = { what, id, at, bytes, ...(tag !== undefined && { tag }), ...(digest !== undefined && { digest }) }
-    return [kept, active, numbersOf(blobs), ...partsOf(aside)]
+    return [kept, active, numbersOf(blobs)]
   }
   const all = open.map((one): Open => [
     one.id,
@@ -79,7 +72,6 @@ export const textOf = ({ heard, open, artifacts, requests, orphan }: Chain): str
     numbersOf(one.fetchedLayers),
     one.active - one.last,
     numbersOf(one.configured),
-    ...partsOf(one),
   ])
   const others = artifacts.map(keptAside)
   const session = orphan ? keptAside(orphan) : null
@@ -100,14 +92,11 @@ export const chainIn = (text: string, place: Place, share: Share): Chain => {
   const texts = own.map(share)
   const textAt = (number: Ordinal): string => texts[number] ?? ''
   const textsAt = (numbers: Ordinal[]): readonly string[] => (numbers.length === 0 ? NONE : numbers.map(textAt))
-  const partsIn = (parts: Parts | undefined): OpenAside['parts'] =>
-    parts && Object.fromEntries(parts.map(([blob, bytes]) => [textAt(blob), bytes]))
-  const asideIn = ([aside, active, blobs = NOTHING, parts]: KeptAside): OpenAside => ({
+  const asideIn = ([aside, active, blobs = NOTHING]: KeptAside): OpenAside => ({
     ...aside,
     ...place,
     active,
     blobs: textsAt(blobs),
-    parts: partsIn(parts),
   })
   return {
     place,
@@ -137,7 +126,6 @@ export const chainIn = (text: string, place: Place, share: Share): Chain => {
         fetchedLayers: textsAt(lists[5]),
         active: last + (lists[6] ?? 0),
         configured: textsAt(lists[7] ?? NOTHING),
-        parts: partsIn(lists[8]),
       }),
     ),
     artifacts: artifacts.map(asideIn),

@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import type { Database } from '../../storage/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
 import { restartProvisional } from './provisional-run.js'
@@ -17,7 +17,7 @@ export type Erased = { invocations: number; days: number }
 /**
  * Erases what is kept of an origin or a repository, as people may ask for. Days that were rolled up keep their numbers when an
  * origin is erased: a sketch does not tell who is in it. With a repository, its days go as well, and what was summarized from them is
- * summarized again.
+ * summarized again; and the last uses of what the registry no longer has.
  */
 export const erase = async (
   { jobs }: Pick<Database, 'jobs'>,
@@ -53,8 +53,37 @@ export const erase = async (
   await eraseFrom('pulls.behaviours')
   if (origin !== undefined || repository === undefined) return { invocations, days: 0 }
   await sql`delete from pulls.totals where ${where}`.execute(jobs)
+  await eraseLastUses(jobs, where, registries)
   await doubtSummaries(jobs, { repository, registries })
   const days = await eraseFrom('pulls.days')
   await forgetSummaries(jobs, { repository, registries })
   return { invocations, days }
+}
+
+/** Those of what a registry has stay, without any trace of who it was: else a clean-up would take for unused what is in use. */
+const eraseLastUses = async (
+  jobs: Database['jobs'],
+  where: RawBuilder<unknown>,
+  registries: readonly string[] = [],
+): Promise<void> => {
+  await inSteps(
+    jobs,
+    sql`delete from pulls.last_uses where ctid = any(array(
+      select ctid from pulls.last_uses u where ${where} and not exists (
+        select from inventory.repositories r
+        where (r.registry = u.registry or r.registry = any(${registries}::text[])) and r.name = u.repository and (
+          exists (
+            select from inventory.tags t
+              left join inventory.repository_manifests m on m.repository_id = t.repository_id and m.digest = t.digest
+            where t.repository_id = r.id and t.name = u.reference
+              and t.live and t.pointed_at > coalesce(m.deleted_at, '-infinity')
+          )
+          or exists (
+            select from inventory.repository_manifests m
+            where m.repository_id = r.id and m.digest = u.reference and m.live
+          )
+        )
+      ) limit ${ROWS_AT_ONCE}
+    ))`,
+  )
 }

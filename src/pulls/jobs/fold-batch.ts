@@ -1,4 +1,4 @@
-import { addToChain, mayJoin } from '../fold/chain.js'
+import { addToChain, goesOnWithEarlier } from '../fold/chain.js'
 import { inOrder } from '../fold/order.js'
 import type { Outcome } from '../fold/outcome.js'
 import { startChain, type Chain, type ChainNeeds } from '../fold/state.js'
@@ -59,8 +59,9 @@ export const foldBatch = (
 
 const goesOnWith = (chains: Chains, request: PendingRequest, needs: ChainNeeds): KeptChain | undefined => {
   const { repository, previous } = request
+  const current = chains.get(request)
   const earlier = previous === undefined ? undefined : chains.get({ repository, origin: previous })
-  return earlier && mayJoin(earlier.chain, request, needs) ? earlier : chains.get(request)
+  return earlier && goesOnWithEarlier(earlier.chain, current?.chain, request, needs) ? earlier : current
 }
 
 const begin = (chains: Chains, { registry, repository, origin, who }: PendingRequest): KeptChain => {

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Micros } from '../../events/calendar.js'
 import { toldByCommit, type Database, type Sql, type Transaction } from '../../storage/database.js'
 import type { Windows } from '../fold/windows.js'
+import { PENDING_REGISTRIES } from '../record/pending-registries.js'
 import { askedIn, askersOf, openIn } from './asked-in.js'
 import { createByAsker } from './by-asker.js'
 import { forgetChains, loadChains, saveChains } from './chains.js'
@@ -63,15 +64,7 @@ export const foldPending = async (needs: Needs): Promise<void> => {
 }
 
 const registriesIn = async (db: Sql): Promise<string[]> => {
-  const { rows } = await sql<{ registry: string }>`
-    with recursive named as (
-      (select registry from pulls.pending order by registry limit 1)
-      union all
-      select (select p.registry from pulls.pending p where p.registry > named.registry order by p.registry limit 1)
-      from named where named.registry is not null
-    )
-    select registry from named where registry is not null
-  `.execute(db)
+  const { rows } = await sql<{ registry: string }>`select registry from ${PENDING_REGISTRIES} named`.execute(db)
   return rows.map(({ registry }) => registry)
 }
 

@@ -87,20 +87,20 @@ const foldNew = async (needs: Needs, run: HeldRun, state: State): Promise<boolea
   const unsettled = await forgetSettled(database.jobs, state)
   const most = Math.max(0, Math.min(sizes.run, sizes.unsettled - unsettled))
   const isFirst = !state.isCleared
+  const shown = isFirst ? undefined : run.shown
+  // A clock that is set back makes no request new again.
+  const until = Math.max(shown?.until ?? -Infinity, microsOf(now()))
   const found = await inTransaction(async (tx) => {
     if (!(await lockRun(tx, run))) return undefined
     if (isFirst) await clearProvisional(tx)
     else await deleteSettled(tx)
-    return readNewRequests(tx, {
-      shown: isFirst ? undefined : run.shown,
-      until: microsOf(now()),
-      most,
-      mostOfRegistry: sizes.registry,
-    })
+    const requests = await readNewRequests(tx, { shown, until, most, mostOfRegistry: sizes.registry })
+    // The read may have taken longer than the lease.
+    await lockRun(tx, run)
+    return requests
   })
   if (!found) return false
   state.isCleared = true
-  await addRegistries(database.jobs, [...found.requests.keys()])
   for (const [registry, requests] of found.requests) {
     for (let from = 0; from < requests.length; from += sizes.batch) {
       const batch = requests.slice(from, from + sizes.batch)
@@ -126,6 +126,7 @@ type Some = Pick<Needs, 'windows'> & { registry: string; batch: readonly Pending
 
 const foldSome = async (tx: Sql, { windows, registry, batch, state }: Some): Promise<true> => {
   const [mark] = await marksOf(tx, [registry])
+  if (!mark) await sql`insert into pulls.registries (registry) values (${registry}) on conflict do nothing`.execute(tx)
   const { foldedTo = -Infinity, blobsAt } = mark ?? {}
   const requests = batch.filter(({ at }) => at > foldedTo)
   if (requests.length === 0) return true
@@ -182,13 +183,6 @@ const deleteSettled = async (tx: Sql): Promise<void> => {
   await sql`
     delete from provisional.hidden h using pulls.registries r where r.registry = h.registry and r.folded_to >= h.to_at
   `.execute(tx)
-}
-
-const addRegistries = async (db: Sql, registries: readonly string[]): Promise<void> => {
-  if (registries.length === 0) return
-  await sql`
-    insert into pulls.registries (registry) select unnest(${registries}::text[]) on conflict do nothing
-  `.execute(db)
 }
 
 const marksOf = async (db: Sql, registries: readonly string[]): Promise<Mark[]> => {

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/database.js'
+import { isForeignSnapshot, SHOWN_RUN } from '../record/shown-run.js'
 
 /** What a process knows of the run that it holds. */
 export type HeldRun = { holder: string; epoch: string; shown: Shown | undefined }
@@ -9,7 +10,7 @@ export type HeldRun = { holder: string; epoch: string; shown: Shown | undefined 
 export type Shown = { snapshot: string; until: Micros }
 
 /** A process that does not come back for so long has ended: another one goes on. */
-const LEASE_SECONDS = 15
+const LEASE = sql`interval '15 seconds'`
 
 /**
  * Whether there is anything to do: requests that are new, or whose time has come, or rows that may be settled. Writes nothing.
@@ -17,9 +18,7 @@ const LEASE_SECONDS = 15
  */
 export const hasProvisionalWork = async (db: Sql, until: Micros): Promise<boolean> => {
   const { rows } = await sql<{ isWork: boolean }>`
-    with run as (
-      select max(snapshot)::pg_snapshot as snapshot, max(shown_to) as shown_to from provisional.run
-    )
+    with run as (${SHOWN_RUN})
     select exists (select from provisional.outcomes) or exists (select from provisional.hidden)
       or run.snapshot is null and exists (select from pulls.pending)
       or exists (
@@ -41,9 +40,10 @@ export const hasProvisionalWork = async (db: Sql, until: Micros): Promise<boolea
  */
 export const takeRun = async (db: Sql, holder: string): Promise<HeldRun | undefined> => {
   const { rows } = await sql<{ epoch: string; snapshot: string | null; until: string | null }>`
-    insert into provisional.run as run (holder, until) values (${holder}, now() + ${sql.lit(LEASE_SECONDS)} * interval '1 second')
+    insert into provisional.run as run (holder, until) values (${holder}, now() + ${LEASE})
     on conflict (number) do update set holder = excluded.holder, until = excluded.until,
-        epoch = case when run.holder = excluded.holder then run.epoch else run.epoch + 1 end
+        epoch = case when run.holder = excluded.holder and not ${isForeignSnapshot} then run.epoch else run.epoch + 1 end,
+        snapshot = case when not ${isForeignSnapshot} then run.snapshot end
       where run.holder is null or run.holder = excluded.holder or run.until < now()
     returning epoch::text, snapshot, (extract(epoch from shown_to) * 1000000)::bigint::text as until
   `.execute(db)
@@ -53,10 +53,19 @@ export const takeRun = async (db: Sql, holder: string): Promise<HeldRun | undefi
   return { holder, epoch, shown: snapshot === null || until === null ? undefined : { snapshot, until: Number(until) } }
 }
 
-/** Until the transaction ends, no other process folds provisionally, and no erasure begins. @returns whether the run is held yet. */
+/** Gives the run up, so that another process need not wait until the lease is over. */
+export const releaseRun = async (db: Sql, holder: string): Promise<void> => {
+  await sql`update provisional.run set holder = null where holder = ${holder}`.execute(db)
+}
+
+/**
+ * Prolongs the run. Until the transaction ends, no other process folds provisionally, and no erasure begins.
+ * @returns whether this process still has the run.
+ */
 export const lockRun = async (tx: Sql, { holder, epoch }: HeldRun): Promise<boolean> => {
   const { rows } = await sql`
-    select from provisional.run where holder = ${holder} and epoch = ${epoch}::bigint for update
+    update provisional.run set until = clock_timestamp() + ${LEASE}
+    where holder = ${holder} and epoch = ${epoch}::bigint returning 1
   `.execute(tx)
   return rows.length > 0
 }
@@ -75,12 +84,14 @@ export const setShown = async (tx: Sql, { holder, epoch }: HeldRun, { snapshot, 
 export const restartProvisional = async (tx: Sql): Promise<void> => {
   await sql`
     insert into provisional.run as run (epoch) values (1)
-    on conflict (number) do update set epoch = run.epoch + 1, snapshot = null
+    on conflict (number) do update set epoch = run.epoch + 1
   `.execute(tx)
   await clearProvisional(tx)
 }
 
+/** Deletes all provisional rows. Until `setShown`, answers say that requests are pending. */
 export const clearProvisional = async (tx: Sql): Promise<void> => {
+  await sql`update provisional.run set snapshot = null`.execute(tx)
   await sql`delete from provisional.outcomes`.execute(tx)
   await sql`delete from provisional.hidden`.execute(tx)
 }

@@ -3,7 +3,7 @@ import type { Sql } from '../../storage/database.js'
 import { namesIn, toldPeriod, type Asked, type ToldPeriod } from './asked.js'
 import { atOneMoment } from './at-one-moment.js'
 import { beforeOf, isComparable, onlyGroups, type Before } from './compare.js'
-import { currentOutcomes, provisionalIn, provisionalNotes, type Provisional } from './current-outcomes.js'
+import { currentOutcomes } from './current-outcomes.js'
 import { dimension, summaryFor, type DimensionName } from './dimensions.js'
 import { detailFrom, extentsOf, type Wanted } from './extents.js'
 import { groupsOf, type Group } from './groups.js'
@@ -13,6 +13,7 @@ import { daysOnly, notesOn, type Context } from './notes.js'
 import { measure, type MeasureName } from './measures.js'
 import { SETTLED } from './outcomes.js'
 import { addDays, periodBefore } from './period.js'
+import { provisionalIn, provisionalNotes, type Provisional } from './provisional.js'
 import { waitingNotes } from './waiting.js'
 import { windowNotes } from './windows.js'
 
@@ -59,8 +60,8 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, given: Context
     return {
       ...answer,
       windows: await windowNotes(tx, whole),
-      waiting: await waitingNotes(tx, asked),
-      provisional: context.outcomes === SETTLED ? undefined : await provisionalIn(tx, asked, context),
+      waiting: await waitingNotes(tx, asked, given),
+      provisional: isSettled ? undefined : await provisionalIn(tx, asked, context),
       ...(asked.compare && { previous: await withoutGroups(tx, { ...asked, period: before }, context) }),
       ...(isComparable(asked) && {
         before: await beforeIn(tx, { ...asked, period: before }, { groups: answer.groups, context }),

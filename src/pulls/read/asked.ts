@@ -1,4 +1,4 @@
-import { isTimeZone } from '../../events/calendar.js'
+import { isTimeZone, microsOf, type Micros } from '../../events/calendar.js'
 import { DIGEST_ALGORITHMS, isDigest } from '../../events/reference.js'
 import { isStorableText } from '../../events/storable-text.js'
 import { DIMENSION_NAMES, DIMENSIONS, type DimensionName } from './dimensions.js'
@@ -15,6 +15,8 @@ export type Asked = {
   timeZone: string
   compare: boolean
   limit: number
+  /** The clock when it was asked; undefined of a question about numbers that are settled. */
+  askedAt?: Micros
 }
 
 /** A period as answers tell it: its first and last day in the time zone. */
@@ -96,6 +98,7 @@ export const askedIn = (parameters: Readonly<Record<string, unknown>>, now: Date
     timeZone,
     compare: compare !== undefined,
     limit: wholeNumber('limit', text('limit') ?? String(USUAL_ROWS), MOST_ROWS),
+    askedAt: microsOf(now),
   }
 }
 

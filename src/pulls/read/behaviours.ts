@@ -1,12 +1,14 @@
 import { sql, type Kysely } from 'kysely'
+import { microsOf } from '../../events/calendar.js'
 import type { Sql } from '../../storage/database.js'
 import { behaviourOf, MOST_TIMES, type Behaviour } from '../behaviour.js'
 import { atOneMoment } from './at-one-moment.js'
-import { currentOutcomes, provisionalIn, provisionalNotes, type Provisional } from './current-outcomes.js'
+import { currentOutcomes } from './current-outcomes.js'
 import { allowSingleOrigins } from './least-pullers.js'
 import { LOCAL_TOOL_IN_CLOUD } from './local-tool.js'
 import type { Context } from './notes.js'
 import { addDays, localDay } from './period.js'
+import { provisionalIn, provisionalNotes, type Provisional } from './provisional.js'
 
 type OriginBehaviour = Behaviour & {
   registry: string
@@ -63,6 +65,7 @@ const askedBy = ({ now, days, repository }: Look): Parameters<typeof provisional
     filters: repository === undefined ? [] : [{ dimension: 'repository', values: [repository] }],
     period: { from: addDays(today, -days), to: addDays(today, 1) },
     timeZone: 'UTC',
+    askedAt: microsOf(now),
   }
 }
 

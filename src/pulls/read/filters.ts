@@ -30,7 +30,7 @@ export const conditionsOn = (
 ]
 
 /** Whether a value is one of those that are wanted; one that ends in `*` stands for all that begin so. */
-const isAnyOf = (value: RawBuilder<unknown>, wanted: readonly string[]): RawBuilder<unknown> => {
+export const isAnyOf = (value: RawBuilder<unknown>, wanted: readonly string[]): RawBuilder<unknown> => {
   const exact = wanted.filter((one) => !one.endsWith('*'))
   const beginnings = wanted.filter((one) => one.endsWith('*')).map((one) => one.slice(0, -1))
   const starts = beginnings.map((one) => sql`starts_with(${value}, ${one}::text)`)

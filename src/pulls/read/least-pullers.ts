@@ -1,13 +1,18 @@
+import { sql, type RawBuilder } from 'kysely'
 import { PullsError } from './asked.js'
 import type { Context } from './notes.js'
 
 /** The setting that says of how many pullers a number has to be. */
-type Limit = Pick<Context, 'leastPullers'>
+type Limit = { leastPullers?: Context['leastPullers'] | undefined }
 const SETTING = 'pulls_least_pullers'
 
 /** Of how many origins numbers have to be; undefined where those of one may be told. */
 export const leastOf = ({ leastPullers = 0 }: Limit): number | undefined =>
   leastPullers > 1 ? leastPullers : undefined
+
+/** A time that may be that of a single request: by the hour if those of one origin may not be told. */
+export const wholeHours = (limit: Limit, time: RawBuilder<unknown>): RawBuilder<unknown> =>
+  leastOf(limit) === undefined ? time : sql`date_trunc('hour', ${time}, 'UTC')`
 
 /** @throws PullsError where nothing is to be told of single origins. */
 export const allowSingleOrigins = (limit: Limit): void => {

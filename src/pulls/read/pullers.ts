@@ -1,12 +1,13 @@
 import { sql, type Kysely, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import { atOneMoment } from './at-one-moment.js'
-import { currentOutcomes, provisionalIn, provisionalNotes, type Provisional } from './current-outcomes.js'
+import { currentOutcomes } from './current-outcomes.js'
 import { askedIn, PullsError, toldPeriod, type Asked, type ToldPeriod } from './asked.js'
 import { conditionsOn, momentsOf } from './filters.js'
 import { leastOf, noSingleOrigins } from './least-pullers.js'
 import { notesOn, type Context } from './notes.js'
 import { outcomesFor, toldByOutcomes } from './outcomes.js'
+import { provisionalIn, provisionalNotes, type Provisional } from './provisional.js'
 
 /** Kinds of clients that pull because they were told to once, not because somebody wants the image now. */
 const AUTOMATIC = ['updater', 'scanner', 'mirror']

@@ -1,6 +1,8 @@
 import { sql } from 'kysely'
 import { isoTime, microsOf, type Micros } from '../../events/calendar.js'
 import type { Database } from '../../storage/database.js'
+import { longestBlobs } from '../fold/state.js'
+import type { Windows } from '../fold/windows.js'
 
 /** How long an origin has the same name. */
 export const ROTATIONS = ['monthly', 'daily', 'never'] as const
@@ -21,12 +23,19 @@ export type Salts = {
 type Needs = {
   database: Database
   rotation: Rotation
-  /** How long after its end a salt is needed, in microseconds: requests that belong together have one origin. */
+  /** How long after its end a salt is needed, in microseconds: see `saltWindow`. */
   window: Micros
   now: () => Date
   /** A new secret. */
   random: () => string
 }
+
+/**
+ * How long after its end a salt is needed, in microseconds: requests that belong together have one origin, also the blobs of a
+ * pull that a lazy snapshotter reads for hours, however late they arrive.
+ */
+export const saltWindow = (windows: Windows, lateness: Micros): Micros =>
+  Math.max(windows.join, longestBlobs(windows)) + lateness
 
 /** The salts of all processes on one database. Without the key of the installation they are worth nothing. */
 export const createSalts = async ({ database, rotation, window, now, random }: Needs): Promise<Salts> => {

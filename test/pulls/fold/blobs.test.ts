@@ -62,16 +62,48 @@ describe.each([
     expect(folded([manifest(0, { tag: '1.0' }), ...late], contents)).toMatchObject([{ layers: 1, bytes: 1_100 }])
   })
 
-  test('counts parts of a blob until the whole was answered', () => {
-    const part = { status: 206, bytes: 300 }
-    const requests = [blob(1, 'l1', part), blob(2, 'l1', part), blob(3, 'l1'), blob(4, 'l1', part), blob(5, 'l2', part)]
-    expect(folded([manifest(0, { tag: '1.0' }), ...requests], contents)).toMatchObject([{ layers: 2, bytes: 1_400 }])
+  test('counts the bytes of a blob for each of ten nodes behind one address', () => {
+    const at = (i: number): number => (i + 1) * MINUTE
+    const pulls = Array.from({ length: 10 }, (_, i) => manifest(i, { tag: '1.0' }))
+    const blobs = Array.from({ length: 10 }, (_, i) => blob(at(i), 'l1'))
+    const outcomes = folded([...pulls, ...blobs], contents)
+    expect(outcomes).toHaveLength(10)
+    for (const one of outcomes) expect(one).toMatchObject({ what: 'invocation', layers: 1, bytes: 1_100 })
+    // One more request is a repetition.
+    const more = folded([...pulls, ...blobs, blob(at(10), 'l1')], contents)
+    expect(more.reduce((sum, one) => sum + ('bytes' in one ? one.bytes : 0), 0)).toBe(11_000)
   })
 })
 
 test('a manifest that a client fetches twice counts its bytes once', () => {
   const twice = { tag: '1.0', fetchesTwice: true }
   expect(folded([manifest(0, twice), manifest(1, twice)])).toMatchObject([{ gets: 2, bytes: 100 }])
+})
+
+test('a blob that no known image lists goes to a pull that may list it, the latest first', () => {
+  const requests = [
+    manifest(0, { tag: '1.0', digest: 'u' }),
+    manifest(1, { tag: '2.0', digest: 'v' }),
+    manifest(2, { tag: '3.0' }),
+    ...['x', 'x', 'x', 'l1', 'l1'].map((digest, i) => blob(i + 3, digest)),
+  ]
+  const outcomes = folded(requests, { m: image })
+  expect(outcomes.map((one) => [one.at, 'layers' in one && one.layers, 'bytes' in one && one.bytes])).toEqual([
+    [0, 1, 1_100],
+    [1, 1, 1_100],
+    [2, 1, 1_100],
+  ])
+})
+
+test('a client that fetches each manifest twice makes the contents of its pull no less known', () => {
+  const twice = { tag: '1.0', fetchesTwice: true }
+  const requests = [manifest(0, { tag: '2.0', digest: 'u' }), manifest(1, twice), manifest(2, twice), blob(3, 'x')]
+  expect(folded(requests, { m: image }).map((one) => 'layers' in one && one.layers)).toEqual([1, 0])
+})
+
+test('a blob belongs to no pull that began after it', () => {
+  const outcomes = folded([manifest(10, { tag: '1.0' }), blob(9, 'l1')])
+  expect(outcomes.map(({ what }) => what)).toEqual(['invocation', 'orphan'])
 })
 
 test('several nodes behind one address each count the bytes of a layer', () => {

@@ -1,8 +1,9 @@
 import { expect, test } from '@jest/globals'
-import type { Digest, RepositoryPath } from '../../../src/events/reference.js'
+import type { Digest, RepositoryPath, Tag } from '../../../src/events/reference.js'
 import { createFold } from '../../../src/pulls/fold/fold.js'
 import type { Outcome } from '../../../src/pulls/fold/outcome.js'
 import { WINDOWS } from '../../../src/pulls/fold/windows.js'
+import { fold } from '../../servers/folding.js'
 
 test('an artifact is known by its media type, also where nobody has read what it holds', () => {
   const outcomes: Outcome[] = []
@@ -16,4 +17,27 @@ test('an artifact is known by its media type, also where nobody has read what it
     ['artifact', '0'],
     ['invocation', '1'],
   ])
+})
+
+/** As requests that are not settled may be: each is folded when it arrives. */
+test('a request that arrives late neither ends nor shortens what is open', () => {
+  const SECOND = 1_000_000
+  const tag = '1.0' as Tag
+  const blob = { object: 'blob', digest: 'l' as Digest } as const
+  const arrived = [
+    { at: 100 * SECOND, tag, digest: 'm' as Digest },
+    { ...blob, at: 200 * SECOND },
+    { ...blob, at: 110 * SECOND },
+    { at: 120 * SECOND, digest: 'm' as Digest, method: 'HEAD' } as const,
+    { ...blob, at: 1_990 * SECOND },
+  ]
+  expect(fold(arrived)).toMatchObject([{ what: 'invocation', gets: 1, layers: 1, last: 120 * SECOND }])
+})
+
+test('a manifest belongs to no pull that began after its request', () => {
+  const digests = [
+    { at: 10, tag: '1.0' as Tag, digest: 'i' as Digest },
+    { at: 9, digest: 'm' as Digest },
+  ]
+  expect(fold(digests)).toHaveLength(2)
 })

@@ -51,7 +51,6 @@ test('a chain that an earlier version kept is read', () => {
         layers: 1,
         fetchedLayers: ['sha256:l'],
         configured: [],
-        parts: undefined,
       },
     ],
     artifacts: [],

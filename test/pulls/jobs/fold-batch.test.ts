@@ -66,6 +66,31 @@ describe('a pull across the change of the salt', () => {
   })
 })
 
+describe('a lazy pull across the change of the salt', () => {
+  const get = request('1', '2026-11-30T23:50:00Z', { origin: 'november', tag: '1.0' as Tag })
+  const later = { origin: 'december', previous: 'november' }
+  const layer = (id: string, time: string, name: string): PendingRequest =>
+    request(id, time, { ...later, object: 'blob', digest: name as Digest, bytes: 10 })
+  const final = (requests: PendingRequest[]): unknown[] =>
+    foldBatch({ requests, chains: createByAsker() }, NEEDS).map(({ outcome }) => [outcome.id, outcome.what, outcome])
+
+  test('takes its blobs for as long as they come', () => {
+    const blobs = Array.from({ length: 12 }, (_, i) =>
+      layer(String(i + 2), new Date(Date.parse('2026-12-01T00:15:00Z') + i * 25 * 60_000).toISOString(), `l${i}`),
+    )
+    expect(final([get, ...blobs])).toMatchObject([['1', 'invocation', { layers: 12, bytes: 120, origin: 'november' }]])
+  })
+
+  test('takes no blob of a pull that began after the change', () => {
+    const second = request('2', '2026-12-01T00:05:00Z', { ...later, tag: '1.0' as Tag })
+    const blobs = ['l1', 'l2', 'l3'].map((name, i) => layer(String(i + 3), `2026-12-01T00:0${i + 6}:00Z`, name))
+    expect(final([get, second, ...blobs])).toMatchObject([
+      ['1', 'invocation', { layers: 0 }],
+      ['2', 'invocation', { layers: 3 }],
+    ])
+  })
+})
+
 describe('what is open', () => {
   const head = request('1', '2026-11-18T10:00:00Z', { origin: 'one', method: 'HEAD', tag: '1.0' as Tag })
   const get = request('2', '2026-11-18T10:00:01Z', { origin: 'one', tag: '1.0' as Tag })

@@ -1,0 +1,12 @@
+import { sql } from 'kysely'
+
+/** A table of the registries of which requests are pending, column `registry`: found by the index, one by one. */
+export const PENDING_REGISTRIES = sql`(
+  with recursive named as (
+    (select registry from pulls.pending order by registry limit 1)
+    union all
+    select (select p.registry from pulls.pending p where p.registry > named.registry order by p.registry limit 1)
+    from named where named.registry is not null
+  )
+  select registry from named where registry is not null
+)`

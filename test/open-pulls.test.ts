@@ -1,0 +1,31 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { sql } from 'kysely'
+import { openPulls } from '../src/open-pulls.js'
+import type { PendingRequest } from '../src/pulls/record/pending.js'
+import { openApp, type TestApp } from './servers/app.js'
+import { anEvent } from './servers/events.js'
+
+const LATENESS_SECONDS = 600
+let now = new Date('2026-11-30T23:00:00Z')
+let app: TestApp
+
+beforeAll(async () => {
+  app = await openApp({ TALLYMAN_PULLS_LATENESS_SECONDS: String(LATENESS_SECONDS) }, () => now)
+})
+afterAll(async () => app.close())
+
+test('the origin of a pull is known for as long as its blobs may come, across the change of the salt', async () => {
+  const { core } = app.app
+  const { pendingOf, rotateSalts } = await openPulls(core, core.stores.database)
+  const requestAt = async (time: string): Promise<PendingRequest | undefined> => {
+    now = new Date(time)
+    await rotateSalts()
+    return pendingOf({ ...anEvent({ action: 'pull', at: now.toISOString() }), object: 'blob', address: '192.0.2.1' })
+  }
+  const begun = await requestAt('2026-11-30T23:50:00Z')
+  for (const time of ['2026-12-01T00:15:00Z', '2026-12-01T01:00:00Z', '2026-12-01T05:50:00Z'])
+    expect(await requestAt(time)).toMatchObject({ previous: begun?.origin })
+  expect((await requestAt('2026-12-01T06:11:00Z'))?.previous).toBeUndefined()
+  const { rows } = await sql`select from pulls.salts`.execute(core.stores.database.sql)
+  expect(rows).toHaveLength(2)
+})
