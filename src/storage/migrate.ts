@@ -17,6 +17,7 @@ import { provisionalPulls } from './migrations/0015-provisional-pulls.js'
 import { schedules } from './migrations/0016-schedules.js'
 import { stateTimes } from './migrations/0017-state-times.js'
 import { uses } from './migrations/0018-uses.js'
+import { certainUnused } from './migrations/0019-certain-unused.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -38,6 +39,7 @@ export const MIGRATIONS = {
   '0016-schedules': schedules,
   '0017-state-times': stateTimes,
   '0018-uses': uses,
+  '0019-certain-unused': certainUnused,
 }
 
 /**

@@ -1,8 +1,9 @@
 import { sql, type RawBuilder } from 'kysely'
 import { DIGEST, PLACE, type Asked, type Question } from './question.js'
-import { behind, iso, isIndexType, placedIn, same } from './sql-parts.js'
+import { unknownIndexes } from './indexes-above.js'
+import { behind, iso, placedIn, same } from './sql-parts.js'
 import { allThatLeadsIsKnown, nothingLeadsTo } from './unused-manifests.js'
-import { manifestUsedAt } from './uses.js'
+import { manifestRequestedAt, manifestUsedAt } from './uses.js'
 
 const COLUMNS = {
   registry: 'text',
@@ -51,11 +52,17 @@ const manifests: Question = {
 const PULLED_LATELY = sql`interval '30 days'`
 const PUSHED_LATELY = sql`interval '1 day'`
 
+/**
+ * What was there before the first event may have been used until then. The times of the row come first: what an index lists and
+ * pending checks are looked up only for rows that pass.
+ */
 const isUnused = ({ unused_for, now }: Asked): RawBuilder<unknown> =>
   unused_for === undefined
-    ? sql`coalesce(greatest(o.pulled_at, o.checked_at), '-infinity') < ${now}::timestamptz - ${PULLED_LATELY}
-        and coalesce(o.pushed_at, o.first_seen_at) < ${now}::timestamptz - ${PUSHED_LATELY}`
-    : sql`coalesce(greatest(o.pushed_at, o.pulled_at, o.checked_at), o.first_seen_at) < ${unused_for}::timestamptz`
+    ? sql`coalesce(o.pushed_at < ${now}::timestamptz - ${PUSHED_LATELY}, o.first_seen_at < ${now}::timestamptz - ${PULLED_LATELY})
+        and coalesce(greatest(o.pulled_at, o.checked_at), '-infinity') < ${now}::timestamptz - ${PULLED_LATELY}
+        and coalesce(${manifestRequestedAt}, '-infinity') < ${now}::timestamptz - ${PULLED_LATELY}`
+    : sql`coalesce(greatest(o.pushed_at, o.pulled_at, o.checked_at), o.first_seen_at) < ${unused_for}::timestamptz
+        and coalesce(${manifestUsedAt}, o.first_seen_at) < ${unused_for}::timestamptz`
 
 const untagged: Question = {
   name: 'untagged-manifests',
@@ -80,14 +87,12 @@ const untagged: Question = {
       and ${isUnused(asked)}
       -- Once for the page: such indexes are few, and an index of the table has them alone.
       and not o.repository_id = any(array(
-        select i.repository_id from inventory.manifests u
-          join inventory.repository_manifests i on i.digest = u.digest
-        where not u.contents_known and ${isIndexType(sql`u.media_type`)} and i.live and ${placedIn(sql`i.repository_id`, asked)}
+        select i.repository_id from ${unknownIndexes(asked)} i
         union all
         select u.repository_id from inventory.repository_totals u
         where u.unknown_contents > 0 and u.unknown_indexes > 0 and ${placedIn(sql`u.repository_id`, asked)}
       ))
-      and ${nothingLeadsTo('page')} and ${allThatLeadsIsKnown}
+      and ${nothingLeadsTo('page', (id) => placedIn(id, asked))} and ${allThatLeadsIsKnown}
     order by o.repository_id, o.digest
     limit ${limit}`,
 }
