@@ -2,7 +2,8 @@ import { sql, type RawBuilder } from 'kysely'
 import { imageChangedAt, tagChangedAt } from './changed.js'
 import { PLACE, type Asked, type Page, type Question } from './question.js'
 import { behind, iso, manifestOf, oneAfterTheOther, placedIn, refersToLiveManifest, wholeSize } from './sql-parts.js'
-import { KNOWN_SINCE, unusedScans, unusedSince, USED_BY, usesOf, WITHOUT } from './uses.js'
+import { unusedScans, unusedSince } from './unused-tags.js'
+import { KNOWN_SINCE, USED_BY, usesOf, WITHOUT } from './uses.js'
 
 const COLUMNS = {
   registry: 'text',

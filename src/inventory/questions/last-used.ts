@@ -3,17 +3,8 @@ import { tagChangedAt } from './changed.js'
 import { PUSHED, REFERRERS, SIZE, UNKNOWN_PARTS } from './images.js'
 import { PLACE, type Asked, type Page, type Question } from './question.js'
 import { behind, iso, manifestOf, oneAfterTheOther, placedIn, wholeSize } from './sql-parts.js'
-import {
-  isOfOtherKind,
-  KNOWN_SINCE,
-  ownUse,
-  partsOf,
-  unusedScans,
-  unusedSince,
-  USED_BY,
-  usesOf,
-  WITHOUT,
-} from './uses.js'
+import { unusedScans, unusedSince } from './unused-tags.js'
+import { isOfOtherKind, KNOWN_SINCE, ownUse, partsOf, USED_BY, usesOf, WITHOUT } from './uses.js'
 
 /** No invocation goes on for longer (pulls/fold/state.ts), so one that began earlier did not use a tag last. */
 const LONGEST_INVOCATION = sql`interval '1 hour'`

@@ -1,15 +1,13 @@
 import { sql, type RawBuilder } from 'kysely'
 import { CLIENT_KINDS } from '../../events/client-kinds.js'
 import { mayHavePendingCheck, newestPendingCheck } from '../record/check-before-push.js'
-import { digestChangedAt, imageChangedAt } from './changed.js'
-import { indexesAbove, mayBeIndex, unknownIndexes } from './indexes-above.js'
 import type { Asked, Parameter } from './question.js'
-import { isIndexType, refersToLiveManifest } from './sql-parts.js'
+import { isIndexType } from './sql-parts.js'
 
 type Part = RawBuilder<unknown>
 
 /** The newest check of a manifest `o` in a repository, also one that is not settled yet. */
-const checkedAt = (
+export const checkedAt = (
   o: Part,
 ): Part => sql`greatest(${o}.checked_at, case when ${mayHavePendingCheck(sql`${o}.seen_at`)} then
   ${newestPendingCheck(sql`l.repository_id = ${o}.repository_id and l.digest = ${o}.digest`)} end)`
@@ -93,12 +91,26 @@ type Used = {
 }
 
 /**
+ * The newest request under an alias of the registry that is not folded yet. Requests of the registry itself are folded in their
+ * order; those of an alias may be older than what was folded.
+ */
+const newestPendingOfAlias = (repositoryId: Part): Part => sql`(
+  select max(p.at)
+  from inventory.repositories r join inventory.registry_aliases a on a.name = r.registry
+    cross join lateral (select at from pulls.pending where registry = a.alias order by at desc limit 1) p
+  where r.id = ${repositoryId}
+)`
+
+/**
  * The same without the uses of some kinds. What another kind used last is recorded by tag and digest. A use that no kind explains
  * (its request was not folded yet) counts, and so does one that may have been before kinds were known: of those the newest
  * possible time.
  * @param all a query of `used_at` and `pulled_at`, those of all kinds.
  */
-const usesWithout = (all: Part, { without_kind, repositoryId, references, firstSeenAt, movedAt }: Used): Part => {
+export const usesWithout = (
+  all: Part,
+  { without_kind, repositoryId, references, firstSeenAt, movedAt }: Used,
+): Part => {
   if (without_kind === undefined)
     return sql`(select used_at, pulled_at, null::timestamptz as kinds_known_since from (${all}) u offset 0)`
   const isOther = isOfOtherKind(sql`l.kind`, { without_kind })
@@ -114,95 +126,17 @@ const usesWithout = (all: Part, { without_kind, repositoryId, references, firstS
         select max(l.used_at) as any_used_at, max(l.pulled_at) as any_pulled_at,
           max(l.used_at) filter (where ${isOther}) as used_at, max(l.pulled_at) filter (where ${isOther}) as pulled_at
         from pulls.last_uses l
-          join inventory.repositories r on l.registry = r.registry and l.repository = r.name
+          join inventory.repositories r on l.repository = r.name and l.registry = any(array(
+            select r.registry union all select alias from inventory.registry_aliases where name = r.registry
+          ))
         where r.id = ${repositoryId} and l.reference = any(${references})
       ) by
       cross join lateral (
         select case when since > coalesce(${firstSeenAt}, '-infinity') then since end as since
-        from (select greatest(from_at, ${movedAt}) as since from pulls.kinds_known) k
+        from (
+          select greatest(from_at, ${movedAt}, ${newestPendingOfAlias(repositoryId)}) as since from pulls.kinds_known
+        ) k
       ) known
     offset 0
   )`
-}
-
-/**
- * Whether somebody asked for an index since a moment, or a push changed what it is: `i`, a row of repository_manifests. The kinds of
- * clients that do not count are left out. What its own times do not say is not unused.
- */
-const wasIndexUsed = (moment: Part, { without_kind }: Asked): Part => sql`(
-  select case when i.pushed_at is null and u.used_at is null then coalesce(i.first_seen_at >= ${moment}, true)
-    when u.used_at >= ${moment} then true
-    when i.pushed_at >= ${moment} then ${digestChangedAt({
-      repositoryId: sql`i.repository_id`,
-      digest: sql`i.digest`,
-      pushedAt: sql`i.pushed_at`,
-      firstSeenAt: sql`i.first_seen_at`,
-      deletedAt: sql`i.deleted_at`,
-    })} >= ${moment}
-    else false end
-  from ${usesWithout(sql`select greatest(i.pulled_at, ${checkedAt(sql`i`)}) as used_at, i.pulled_at`, {
-    without_kind,
-    repositoryId: sql`i.repository_id`,
-    references: sql`array[i.digest]`,
-    firstSeenAt: sql`i.first_seen_at`,
-    movedAt: sql`i.moved_at`,
-  })} u
-)`
-
-/**
- * Whether an index that lists a manifest, directly or through others, was used since a moment: the index needs all that it lists.
- * A use of another image that the index lists is none.
- */
-const isNeededByIndex = (repositoryId: Part, digest: Part, moment: Part, asked: Asked): Part => sql`case
-  when not exists (select from inventory.manifest_children where manifest_children.digest = ${digest}) then false
-  else exists (
-    ${indexesAbove(repositoryId, digest)}
-    select from above cross join lateral (
-      select * from inventory.repository_manifests o
-      where o.repository_id = ${repositoryId} and o.digest = above.digest and o.live offset 0
-    ) i where ${wasIndexUsed(moment, asked)}
-  ) end`
-
-/**
- * Whether the repository of tag `t` has an index of unknown contents that was used since a moment: it may list any image there. The
- * repositories are found once for all rows.
- */
-const hasUsedUnknownIndex = (moment: Part, asked: Asked): Part => sql`t.repository_id = any(array(
-  select i.repository_id from ${unknownIndexes(asked)} x
-    join inventory.repository_manifests i on i.repository_id = x.repository_id and i.digest = x.digest
-  where ${wasIndexUsed(moment, asked)} or ${isNeededByIndex(sql`i.repository_id`, sql`i.digest`, moment, asked)}
-))`
-
-/**
- * Whether tag `t` leads to an index whose contents are not known, or that no event showed: somebody may use an image that it
- * lists.
- */
-const hasUnknownParts = sql`exists (
-  ${partsOf(sql`t.digest`)}
-  select from (select t.digest, null as media_type union all select digest, media_type from parts) p
-    left join lateral (select * from inventory.manifests where manifests.digest = p.digest offset 0) c on true
-  where c.contents_known is not true and ${mayBeIndex(sql`coalesce(c.media_type, p.media_type)`)}
-)`
-
-/**
- * Whether nothing used tag `t` since a moment, neither by itself nor through an index, and no push changed it: the parts that read no
- * uses, and those that do. What may be in use is not unused.
- */
-export const unusedSince = (moment: Part, asked: Asked): Part => sql`
-  ${asked.without_kind === undefined ? sql`coalesce(${ownUse} < ${moment}, true)` : sql`true`}
-  and case when greatest(t.pushed_at, m.pushed_at) < ${moment} then true else coalesce(${imageChangedAt} < ${moment}, true) end
-  and case when coalesce(t.pushed_at, m.pushed_at, u.used_at) is null then t.first_seen_at < ${moment}
-    else coalesce(u.used_at < ${moment}, true) end
-  and not ${hasUnknownParts} and not ${refersToLiveManifest} and not ${hasUsedUnknownIndex(moment, asked)}
-  and not ${isNeededByIndex(sql`t.repository_id`, sql`t.digest`, moment, asked)}`
-
-/**
- * Where tags that nothing used since a moment are found in the order of `active_on`: those whose day is older, and those whose
- * newest push may have changed nothing. Uses by kinds that do not count make any day newer, so without these all days are read.
- */
-export const unusedScans = (moment: Part, { without_kind }: Asked): Part[] => {
-  const day = sql`(${moment} at time zone 'UTC')::date`
-  return without_kind === undefined
-    ? [sql`t.active_on <= ${day}`, sql`t.is_pushed_again and t.active_on > ${day}`]
-    : [sql`true`]
 }

@@ -10,6 +10,9 @@ const statements = [
     ('application/vnd.oci.image.index.v1+json', 'application/vnd.docker.distribution.manifest.list.v2+json')`,
   sql`create index manifests_untyped on inventory.manifests (digest) where not contents_known and media_type is null`,
 
+  // Uses by kinds of clients are recorded under the name of a registry and, until its data has moved, under its aliases.
+  sql`create table inventory.registry_aliases (alias text collate "C" primary key, name text collate "C" not null)`,
+
   // Orphaned blobs of earlier rules are removed: the next summary finds them again.
   sql`delete from inventory.orphaned_blobs`,
   sql`delete from inventory.totals`,
