@@ -67,6 +67,16 @@ const hasUnknownParts = sql`exists (
 )`
 
 /**
+ * Whether tag `t` may be in use although nothing asked for it: its own times do not say what an index of unknown contents lists, who
+ * asks for an index that lists the image, and who needs the image that a signature is of.
+ */
+export const mayBeUsedElsewhere = sql`(
+  ${hasUnknownParts} or ${refersToLiveManifest}
+  or case when not exists (select from inventory.manifest_children where manifest_children.digest = t.digest) then false
+    else exists (${indexesAbove(sql`t.repository_id`, sql`t.digest`)} select from above where above.live) end
+)`
+
+/**
  * Whether nothing used tag `t` since a moment, neither by itself nor through an index, and no push changed it: the parts that read no
  * uses, and those that do. What may be in use is not unused.
  */
