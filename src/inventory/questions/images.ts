@@ -29,7 +29,7 @@ const USED =
 
 /** What is left out of lists of what nobody uses. */
 export const UNKNOWN_PARTS =
-  'Indexes whose contents are not known are left out of what is unused, since an image that they list may be in use.'
+  'Left out of what is unused are indexes whose contents are not known, since an image that they list may be in use; images that an index lists, directly or through others, if that index was used since; and all images of a repository in which an index whose contents are not known was used since.'
 
 /** In the index by which old images are found. */
 const newestPush = sql`coalesce(t.pushed_at, t.first_seen_at)`

@@ -27,7 +27,7 @@ const SENTENCES: Record<UnknownKind, (count: string) => string> = {
   manifests: (count) =>
     `${count} manifests that no known tag or index leads to are left out, because something unknown may: a tag from before the first event, an index of unknown contents, or an image that they sign or describe; "tallyman inventory reconcile --reread --apply" asks a registry that has a url`,
   blobs: (count) =>
-    `${count} blobs that no known manifest has are left out, because an unknown one may: manifests of unknown contents, or from before the first event; "tallyman inventory reconcile --apply" asks a registry that has a url`,
+    `${count} blobs that no known manifest has are left out, because an unknown one may: manifests of unknown contents, which "tallyman inventory reconcile --apply" reads from a registry that has a url, or manifests without a tag from before the first event, which no registry lists`,
 }
 
 /** What a question does not know; those that show sizes need the contents of manifests. */
