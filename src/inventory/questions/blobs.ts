@@ -95,14 +95,13 @@ const orphanedBlobs: Question = {
         select * from inventory.repository_blobs b
         where b.repository_id = f.repository_id and b.digest = f.digest and b.live
           and b.implied = f.implied and b.manifest_at is not distinct from f.manifest_at
-          and ${blobUsedAt} is not distinct from f.used_at
+          and ${blobUsedAt} is not distinct from f.used_at and not ${isInManifest}
         offset 0
       ) b on true
       join inventory.repositories r on r.id = f.repository_id
     where ${placedIn(sql`f.repository_id`, asked)}
       -- Once for the page.
       and not f.repository_id = any(${withUnknownContents(asked)})
-      and not ${isInManifest}
       and ${behind('<', after, [
         [sql`f.size`, 'bigint'],
         [sql`f.repository_id`, 'int'],

@@ -18,8 +18,10 @@ const COLUMNS = {
   pushed_at: 'time',
   used_at: 'time',
 } as const
-const described = sql`r.registry, r.name as repository, o.digest, m.media_type, m.artifact_type, m.subject, m.os, m.architecture, m.size,
-      ${iso(sql`coalesce(o.pushed_at, o.first_seen_at)`)} as pushed_at, ${iso(manifestUsedAt)} as used_at,
+const describedWith = (
+  usedAt: RawBuilder<unknown>,
+): RawBuilder<unknown> => sql`r.registry, r.name as repository, o.digest, m.media_type, m.artifact_type, m.subject, m.os, m.architecture, m.size,
+      ${iso(sql`coalesce(o.pushed_at, o.first_seen_at)`)} as pushed_at, ${iso(usedAt)} as used_at,
       jsonb_build_array(o.repository_id, o.digest) as key`
 const placed = sql`inventory.repository_manifests o
       join inventory.repositories r on r.id = o.repository_id
@@ -40,7 +42,7 @@ const manifests: Question = {
   key: ['id', 'text'],
   unknown: [],
   statement: (asked, { after, limit }) => sql`
-    select ${described}
+    select ${describedWith(manifestUsedAt)}
     from ${placed}
     where o.live and ${same(sql`o.digest`, asked.digest)} and ${placedIn(sql`o.repository_id`, asked)}
       and ${behind('>', after, byDigest)}
@@ -54,15 +56,15 @@ const PUSHED_LATELY = sql`interval '1 day'`
 
 /**
  * What was there before the first event may have been used until then. The times of the row come first: what an index lists and
- * pending checks are looked up only for rows that pass.
+ * pending checks (`u.requested_at`) are looked up only for rows that pass.
  */
 const isUnused = ({ unused_for, now }: Asked): RawBuilder<unknown> =>
   unused_for === undefined
     ? sql`coalesce(o.pushed_at < ${now}::timestamptz - ${PUSHED_LATELY}, o.first_seen_at < ${now}::timestamptz - ${PULLED_LATELY})
         and coalesce(greatest(o.pulled_at, o.checked_at), '-infinity') < ${now}::timestamptz - ${PULLED_LATELY}
-        and coalesce(${manifestRequestedAt}, '-infinity') < ${now}::timestamptz - ${PULLED_LATELY}`
+        and coalesce(u.requested_at, '-infinity') < ${now}::timestamptz - ${PULLED_LATELY}`
     : sql`coalesce(greatest(o.pushed_at, o.pulled_at, o.checked_at), o.first_seen_at) < ${unused_for}::timestamptz
-        and coalesce(${manifestUsedAt}, o.first_seen_at) < ${unused_for}::timestamptz`
+        and coalesce(greatest(o.pushed_at, u.requested_at), o.first_seen_at) < ${unused_for}::timestamptz`
 
 const untagged: Question = {
   name: 'untagged-manifests',
@@ -81,8 +83,9 @@ const untagged: Question = {
   key: ['id', 'text'],
   unknown: ['contents', 'manifests'],
   statement: (asked, { after, limit }) => sql`
-    select ${described}
+    select ${describedWith(sql`greatest(o.pushed_at, u.requested_at)`)}
     from ${placed}
+      cross join lateral (select ${manifestRequestedAt} as requested_at offset 0) u
     where o.live and ${placedIn(sql`o.repository_id`, asked)} and ${behind('>', after, byDigest)}
       and ${isUnused(asked)}
       -- Once for the page: such indexes are few, and an index of the table has them alone.

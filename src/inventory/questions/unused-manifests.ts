@@ -31,10 +31,11 @@ export const nothingLeadsTo = (of: 'page' | 'all', place: (repositoryId: Part) =
     ${unheardIndexes(place)}
     select u.repository_id, c.digest from unheard u join inventory.manifest_children c on c.manifest_digest = u.digest
   )
-  and not exists (
+  and case when m.subject is null then true else not exists (
     select from inventory.repository_manifests s
     where s.repository_id = o.repository_id and s.digest = m.subject and s.live
-  )
+    offset 0
+  ) end
 )`
 
 /** Formats of manifests that have no field for a subject. */

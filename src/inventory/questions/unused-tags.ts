@@ -59,11 +59,16 @@ const hasUsedUnknownIndex = (moment: Part, asked: Asked): Part => sql`t.reposito
  * Whether tag `t` leads to an index whose contents are not known, or that no event showed: somebody may use an image that it
  * lists.
  */
-const hasUnknownParts = sql`exists (
-  ${partsOf(sql`t.digest`)}
-  select from (select t.digest, null as media_type union all select digest, media_type from parts) p
-    left join lateral (select * from inventory.manifests where manifests.digest = p.digest offset 0) c on true
-  where c.contents_known is not true and ${mayBeIndex(sql`coalesce(c.media_type, p.media_type)`)}
+const hasUnknownParts = sql`(
+  coalesce((
+    select not c.contents_known and ${mayBeIndex(sql`c.media_type`)} from inventory.manifests c where c.digest = t.digest
+  ), true)
+  or case when not exists (select from inventory.manifest_children where manifest_digest = t.digest) then false else exists (
+    ${partsOf(sql`t.digest`)}
+    select from parts p
+      left join lateral (select * from inventory.manifests where manifests.digest = p.digest offset 0) c on true
+    where c.contents_known is not true and ${mayBeIndex(sql`coalesce(c.media_type, p.media_type)`)}
+  ) end
 )`
 
 /**
