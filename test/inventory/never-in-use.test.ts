@@ -142,11 +142,20 @@ const createRegistry = () => {
     /** What a request of a node is for. */
     usedBy: (one: Deed): string | undefined =>
       one.deed === 'pull' || one.deed === 'head' ? requested(one)?.name : undefined,
-    /** Digests of blobs that a manifest has, and of manifests that a tag, an index, or a referrer's subject keeps. */
-    needed: (): Set<string> => {
+    /**
+     * Digests of blobs that a manifest has, and of manifests that a tag, an index, or a referrer's subject keeps. An index from before
+     * the first event that no event showed and no tag leads to was not used since: what it lists is as unused.
+     */
+    needed: (shown: ReadonlySet<string>): Set<string> => {
+      const keepers = [...manifests].filter((name) => shown.has(digestOf(name))).concat(...tags.values())
+      // What a deleted index lists is reached through none.
+      const listedBy = (name: string): string[] =>
+        manifests.has(name) ? manifestNamed(name).children.flatMap((child) => [child, ...listedBy(child)]) : []
+      const listed = keepers.flatMap(listedBy)
       const referring = there().filter(({ subject }) => subject !== undefined && manifests.has(subject))
       const names = [
-        ...there().flatMap(({ blobs: parts, children }) => [...parts, ...children]),
+        ...there().flatMap(({ blobs: parts }) => parts),
+        ...listed,
         ...referring.map(({ name }) => name),
         ...tags.values(),
       ]
@@ -207,9 +216,9 @@ describe.each(STORE_PAIRS)('clean-up lists on %s', (_, open) => {
     const check = async (
       { items }: Asking,
       registry: ReturnType<typeof createRegistry>,
-      used: ReadonlySet<string>,
+      { used, shown }: Record<'used' | 'shown', ReadonlySet<string>>,
     ): Promise<void> => {
-      const needed = registry.needed()
+      const needed = registry.needed(shown)
       const isUsed = (name: string): boolean =>
         [...registry.dependents(name), ...partsNamed(name)].some((one) => used.has(one))
       for (const question of ['orphaned-blobs', 'untagged-manifests'] as const) {
@@ -237,6 +246,7 @@ describe.each(STORE_PAIRS)('clean-up lists on %s', (_, open) => {
           for (const one of before) registry.act(one)
           const old = new Set(registry.manifests)
           const used = new Set<string>()
+          const shown = new Set<string>()
           const happen = async (some: readonly Deed[], start: Date, isLately: boolean): Promise<void> => {
             let minute = 0
             const now = (): Date => new Date(start.getTime() + minute++ * 60_000)
@@ -245,7 +255,10 @@ describe.each(STORE_PAIRS)('clean-up lists on %s', (_, open) => {
               if (one.deed === 'push' && old.has(one.what)) continue
               const name = registry.usedBy(one)
               if (name !== undefined && isLately) used.add(name)
-              for (const event of registry.act(one)) await asking.ingest({ ...event, at: now().toISOString() })
+              for (const event of registry.act(one)) {
+                if (event.digest !== undefined) shown.add(event.digest)
+                await asking.ingest({ ...event, at: now().toISOString() })
+              }
               if (one.deed === 'reconcile') await reconciled(registry.shown(), one.cut, now())
               if (one.deed === 'settle') await settleChecks(stores.database, new Date(NOW.getTime() + 3_600_000))
               if (one.deed === 'summary') await asking.summary()
@@ -254,9 +267,9 @@ describe.each(STORE_PAIRS)('clean-up lists on %s', (_, open) => {
           await happen(deeds, new Date('2026-06-01T00:00:00Z'), false)
           await asking.summary()
           await happen(later, new Date('2026-11-20T00:00:00Z'), true)
-          await check(asking, registry, used)
+          await check(asking, registry, { used, shown })
           await asking.summary()
-          await check(asking, registry, used)
+          await check(asking, registry, { used, shown })
         },
       ),
       { ...runsOn(stores.database, { postgresql: 60, pglite: 20 }), examples: [[[], FOR_EACH_LIST, []]] },
