@@ -6,6 +6,7 @@ import { endDeleted } from './inventory/record/end-deleted.js'
 import { tellNoted } from './inventory/record/expand.js'
 import { joinLookups } from './inventory/record/join-lookups.js'
 import { mergeAliases } from './inventory/record/merge-aliases.js'
+import { storeAliases } from './inventory/record/registry-aliases.js'
 import { carryOutRenames } from './inventory/record/renames.js'
 import { settleChecks } from './inventory/record/settle-checks.js'
 
@@ -34,7 +35,7 @@ export const settle = async ({ aliases, now, ...counting }: SettleDeps): Promise
           async () => mergeRepositories(counting, aliases),
           async () => mergeAliases(database, aliases),
         ]
-      : []),
+      : [async () => storeAliases(database.sql, aliases)]),
     async () => endDeleted(database),
     async () => carryOutRenames(database, { since }),
     async () => tellNoted(database),

@@ -17,6 +17,7 @@ import { provisionalPulls } from './migrations/0015-provisional-pulls.js'
 import { schedules } from './migrations/0016-schedules.js'
 import { stateTimes } from './migrations/0017-state-times.js'
 import { uses } from './migrations/0018-uses.js'
+import { certainUnused } from './migrations/0019-certain-unused.js'
 import { lookupsAndViews } from './migrations/0020-lookups-and-views.js'
 import { registryRemovals } from './migrations/0022-registry-removals.js'
 import { narrowWrites } from './migrations/0024-narrow-writes.js'
@@ -41,6 +42,7 @@ export const MIGRATIONS = {
   '0016-schedules': schedules,
   '0017-state-times': stateTimes,
   '0018-uses': uses,
+  '0019-certain-unused': certainUnused,
   '0020-lookups-and-views': lookupsAndViews,
   '0022-registry-removals': registryRemovals,
   '0024-narrow-writes': narrowWrites,

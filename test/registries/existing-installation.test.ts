@@ -2,48 +2,11 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Migrator, sql } from 'kysely'
 import { createRegistries } from '../../src/inventory/registry/registries.js'
 import { createRegistryIdentity, type Identity } from '../../src/registries/registry-identity.js'
-import type { Database } from '../../src/storage/database.js'
 import { migrate, MIGRATIONS } from '../../src/storage/migrate.js'
-import { openPglite } from '../../src/storage/pglite.js'
-import { openPostgres } from '../../src/storage/postgres.js'
-import { temporaryFolder } from '../servers/process.js'
-import { createDatabase } from '../servers/shared.js'
+import { EMPTY_DATABASES, type OpenedDatabase } from '../servers/empty-databases.js'
 
-type Opened = { database: Database; close: () => Promise<void> }
-
-const ENGINES: [string, () => Promise<Opened>][] = [
-  [
-    'PostgreSQL',
-    async () => {
-      const server = await createDatabase({ isMigrated: false })
-      const database = openPostgres(server.url)
-      return {
-        database,
-        close: async () => {
-          await database.close()
-          await server.drop()
-        },
-      }
-    },
-  ],
-  [
-    'PGlite',
-    async () => {
-      const folder = temporaryFolder('existing')
-      const database = await openPglite(folder.path)
-      return {
-        database,
-        close: async () => {
-          await database.close()
-          folder.remove()
-        },
-      }
-    },
-  ],
-]
-
-describe.each(ENGINES)('an installation from before registries had an identity, on %s', (_, open) => {
-  let opened: Opened
+describe.each(EMPTY_DATABASES)('an installation from before registries had an identity, on %s', (_, open) => {
+  let opened: OpenedDatabase
   beforeEach(async () => {
     opened = await open()
     const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }

@@ -1,6 +1,8 @@
-import { sql } from 'kysely'
-import { DIGEST, PLACE, type Question } from './question.js'
-import { behind, blobUsedAt, iso, placedIn, placedInOrder, same } from './sql-parts.js'
+import { sql, type RawBuilder } from 'kysely'
+import { indexesAbove } from './indexes-above.js'
+import { DIGEST, PLACE, type Asked, type Question } from './question.js'
+import { behind, blobUsedAt, iso, isIndexType, isManifestType, placedIn, placedInOrder, same } from './sql-parts.js'
+import { partsOf } from './uses.js'
 
 const COLUMNS = {
   registry: 'text',
@@ -41,12 +43,46 @@ const blobs: Question = {
     limit ${limit}`,
 }
 
+/** Whether a manifest has blob `f` now: one that is live, or that no event showed and a live index lists. */
+const isInManifest = sql`exists (
+  select from (
+    select manifest_digest from inventory.manifest_blobs where digest = f.digest
+    union all select manifest_digest from inventory.manifest_children where digest = f.digest
+  ) p left join lateral (
+    select o.live from inventory.repository_manifests o
+    where o.repository_id = f.repository_id and o.digest = p.manifest_digest offset 0
+  ) m on true
+  where case when m.live is not null then m.live else exists (
+    ${indexesAbove(sql`f.repository_id`, sql`p.manifest_digest`)} select from above where above.live
+  ) end
+)`
+
+/**
+ * Repositories to which a manifest of unknown contents came since the summary, which has no finding in a repository with an earlier
+ * one. Without a finding, none is read.
+ */
+const withUnknownContents = (asked: Asked): RawBuilder<unknown> => sql`array(
+  select i.repository_id from inventory.manifests u join inventory.repository_manifests i on i.digest = u.digest
+  where not u.contents_known and i.live and ${placedIn(sql`i.repository_id`, asked)}
+    and exists (select from inventory.orphaned_blobs f where ${placedIn(sql`f.repository_id`, asked)})
+  union all
+  select t.repository_id from inventory.tags t
+    left join lateral (
+      select media_type, contents_known from inventory.manifests where digest = t.digest offset 0
+    ) m on true
+  where t.live and coalesce(t.pushed_at, t.first_seen_at) > (select as_of from inventory.totals) - interval '1 day'
+    and case when m.contents_known is not true then true when ${isIndexType(sql`m.media_type`)} then exists (
+      ${partsOf(sql`t.digest`)} select from parts left join inventory.manifests c on c.digest = parts.digest
+      where ${isManifestType(sql`parts.media_type`)} and c.contents_known is not true
+    ) else false end
+)`
+
 /** `offset 0` makes PostgreSQL look each finding up by its key until the page is full, whatever it believes of the tables. */
 const orphanedBlobs: Question = {
   name: 'orphaned-blobs',
   answers: 'Live blobs that no manifest of their repository has, the largest first.',
   definition:
-    'The repository has no live manifest whose contents are not known, no live manifest there has the blob, and no event of the last 24 hours is about it: the manifest of an image that is being pushed comes last. Left out is a blob of which neither a push nor a mount is known, unless reconcile has confirmed it: it was there before the first event, and so may be a manifest that has it. Found by the summary; what was deleted or used since, or came into a manifest, is left out. A blob of unknown size comes last.',
+    'The repository has no live manifest whose contents are not known, no live manifest there has the blob, and no event of the last 24 hours is about it: the manifest of an image that is being pushed comes last. Left out is a blob of which neither a push nor a mount is known: it was there before the first event, and so may be a manifest that has it. A blob that was there before and is pushed again looks as if it were new. Found by the summary; what was deleted or used since, or came into a manifest, is left out. A blob of unknown size comes last.',
   parameters: PLACE,
   columns: COLUMNS,
   key: ['number', 'id', 'text'],
@@ -59,18 +95,13 @@ const orphanedBlobs: Question = {
         select * from inventory.repository_blobs b
         where b.repository_id = f.repository_id and b.digest = f.digest and b.live
           and b.implied = f.implied and b.manifest_at is not distinct from f.manifest_at
-          and ${blobUsedAt} is not distinct from f.used_at
+          and ${blobUsedAt} is not distinct from f.used_at and not ${isInManifest}
         offset 0
       ) b on true
       join inventory.repositories r on r.id = f.repository_id
     where ${placedIn(sql`f.repository_id`, asked)}
-      -- Once for the page: repositories to which a manifest of unknown contents came since the summary.
-      and not f.repository_id = any(array(
-        select t.repository_id from inventory.tags t
-          left join lateral (select contents_known from inventory.manifests where digest = t.digest offset 0) m on true
-        where t.live and coalesce(t.pushed_at, t.first_seen_at) > (select as_of from inventory.totals) - interval '1 day'
-          and m.contents_known is not true
-      ))
+      -- Once for the page.
+      and not f.repository_id = any(${withUnknownContents(asked)})
       and ${behind('<', after, [
         [sql`f.size`, 'bigint'],
         [sql`f.repository_id`, 'int'],

@@ -36,22 +36,34 @@ export const tagChangedAt = sql`coalesce(
   t.pushed_at, t.first_seen_at
 )`
 
+/** A digest in a repository, its newest push, by a tag or not, and when it was first seen and last deleted. */
+type Pushed = { repositoryId: Part; digest: Part; pushedAt: Part; firstSeenAt: Part; deletedAt: Part }
+
 /**
- * When what tag `t` points to, manifest `m`, was last pushed so that something changed, by whatever tag: deleting the image
- * takes all its tags along. Where no push by tag is known, the newest push of the tag or the manifest stands in; null without one.
+ * When a digest was last pushed so that something changed, by whatever tag: deleting it takes all its tags along. If no push by
+ * tag is known, the newest push stands in; null without one.
  */
-export const imageChangedAt = sql`(
-  case when greatest(t.pushed_at, m.pushed_at) > t.first_seen_at then coalesce((
+export const digestChangedAt = ({ repositoryId, digest, pushedAt, firstSeenAt, deletedAt }: Pushed): Part => sql`(
+  case when ${pushedAt} > ${firstSeenAt} then coalesce((
     select max(coalesce(${startOfRun(
-      { repositoryId: sql`t.repository_id`, tag: sql`pushed.tag`, digest: sql`t.digest`, last: sql`pushed.last` },
+      { repositoryId, tag: sql`pushed.tag`, digest, last: sql`pushed.last` },
       sql`greatest((
-        select deleted_at from inventory.tags where repository_id = t.repository_id and name = pushed.tag
-      ), m.deleted_at)`,
+        select deleted_at from inventory.tags where repository_id = ${repositoryId} and name = pushed.tag
+      ), ${deletedAt})`,
     )}, pushed.last))
     from (
       select c.tag, max(c.at) as last from inventory.changes c
-      where c.repository_id = t.repository_id and c.digest = t.digest and c.tag is not null and c.action = 'push'
+      where c.repository_id = ${repositoryId} and c.digest = ${digest} and c.tag is not null and c.action = 'push'
       group by c.tag
     ) pushed
-  ), greatest(t.pushed_at, m.pushed_at)) else greatest(t.pushed_at, m.pushed_at) end
+  ), ${pushedAt}) else ${pushedAt} end
 )`
+
+/** The same of what tag `t` points to, manifest `m`. */
+export const imageChangedAt = digestChangedAt({
+  repositoryId: sql`t.repository_id`,
+  digest: sql`t.digest`,
+  pushedAt: sql`greatest(t.pushed_at, m.pushed_at)`,
+  firstSeenAt: sql`t.first_seen_at`,
+  deletedAt: sql`m.deleted_at`,
+})

@@ -2,7 +2,8 @@ import { sql, type RawBuilder } from 'kysely'
 import { imageChangedAt, tagChangedAt } from './changed.js'
 import { PLACE, type Asked, type Page, type Question } from './question.js'
 import { behind, iso, manifestOf, oneAfterTheOther, placedIn, refersToLiveManifest, wholeSize } from './sql-parts.js'
-import { KNOWN_SINCE, unusedScans, unusedSince, USED_BY, usesOf, WITHOUT } from './uses.js'
+import { unusedScans, unusedSince } from './unused-tags.js'
+import { KNOWN_SINCE, USED_BY, usesOf, WITHOUT } from './uses.js'
 
 const COLUMNS = {
   registry: 'text',
@@ -28,7 +29,7 @@ const USED =
 
 /** What is left out of lists of what nobody uses. */
 export const UNKNOWN_PARTS =
-  'Indexes whose contents are not known are left out of what is unused, since an image that they list may be in use.'
+  'Left out of what is unused are indexes whose contents are not known, since an image that they list may be in use; images that an index lists, directly or through others, if that index was used since; and all images of a repository in which an index whose contents are not known was used since.'
 
 /** In the index by which old images are found. */
 const newestPush = sql`coalesce(t.pushed_at, t.first_seen_at)`

@@ -3,17 +3,8 @@ import { tagChangedAt } from './changed.js'
 import { PUSHED, REFERRERS, SIZE, UNKNOWN_PARTS } from './images.js'
 import { PLACE, type Asked, type Page, type Question } from './question.js'
 import { behind, iso, manifestOf, oneAfterTheOther, placedIn, wholeSize } from './sql-parts.js'
-import {
-  isOfOtherKind,
-  KNOWN_SINCE,
-  ownUse,
-  partsOf,
-  unusedScans,
-  unusedSince,
-  USED_BY,
-  usesOf,
-  WITHOUT,
-} from './uses.js'
+import { mayBeUsedElsewhere, unusedScans, unusedSince } from './unused-tags.js'
+import { isOfOtherKind, KNOWN_SINCE, ownUse, partsOf, USED_BY, usesOf, WITHOUT } from './uses.js'
 
 /** No invocation goes on for longer (pulls/fold/state.ts), so one that began earlier did not use a tag last. */
 const LONGEST_INVOCATION = sql`interval '1 hour'`
@@ -24,24 +15,35 @@ const OUTCOME = sql.raw('registry, repository, at, id, what, tag, digest, client
 /** The same as `is not null`, of which PostgreSQL believes that it holds for nearly all rows, and sorts them all. */
 const isKnown = (moment: RawBuilder<unknown>): RawBuilder<unknown> => sql`(${moment} >= '-infinity')`
 
+/** Never used, used, and those that may be in use although their times do not say so. */
+const [NEVER_USED, USED, NOT_KNOWN] = [0, 1, 2] as const
+type Group = typeof NEVER_USED | typeof USED | typeof NOT_KNOWN
+
 /**
- * The next tags that were never used, or those that were, in the order of the day, which has an index: both are read until the
- * page is full, and one sort of all tags would be read for each page.
+ * The next tags of a group, in the order of the day, which has an index: groups are read until the page is full, and one sort of
+ * all tags would be read for each page.
  */
-const tagsThat = (isUsed: boolean, asked: Asked, { limit }: Page, after: Page['after']): RawBuilder<unknown>[] => {
+const tagsOf = (group: Group, asked: Asked, { limit }: Page, after: Page['after']): RawBuilder<unknown>[] => {
   const moment = sql`${asked.unused_for}::timestamptz`
   const scans = asked.unused_for === undefined ? [sql`true`] : unusedScans(moment, asked)
+  const isIn = {
+    [NEVER_USED]: sql`(${isKnown(ownUse)} is not true or ${asked.without_kind !== undefined})
+      and ${isKnown(sql`u.used_at`)} is not true`,
+    [USED]: sql`${isKnown(sql`u.used_at`)} is true`,
+    [NOT_KNOWN]: sql`true`,
+  }[group]
+  const isCertain =
+    asked.unused_for === undefined
+      ? sql`${mayBeUsedElsewhere} is ${group === NOT_KNOWN ? sql`true` : sql`not true`}`
+      : unusedSince(moment, asked)
   return scans.map(
     (scan) => sql`
-  select ${isUsed ? 1 : 0}::int as is_used, t.active_on, t.repository_id, t.name, t.digest, ${tagChangedAt} as pushed,
+  select ${group}::int as is_used, t.active_on, t.repository_id, t.name, t.digest, ${tagChangedAt} as pushed,
     u.used_at as last_used, u.pulled_at as last_pulled, u.kinds_known_since
   from inventory.tags t
     left join lateral ${manifestOf} m on true
     cross join lateral ${usesOf(asked)} u
-  where t.live and t.pointed_at > coalesce(m.deleted_at, '-infinity') and ${scan}
-    and ${isUsed ? sql`true` : sql`(${isKnown(ownUse)} is not true or ${asked.without_kind !== undefined})`}
-    and ${isKnown(sql`u.used_at`)} is ${isUsed ? sql`true` : sql`not true`}
-    and ${asked.unused_for === undefined ? sql`true` : unusedSince(moment, asked)}
+  where t.live and t.pointed_at > coalesce(m.deleted_at, '-infinity') and ${scan} and ${isIn} and ${isCertain}
     and ${placedIn(sql`t.repository_id`, asked)} and ${behind('>', after, [
       [sql`t.active_on`, 'date'],
       [sql`t.repository_id`, 'int'],
@@ -52,18 +54,21 @@ const tagsThat = (isUsed: boolean, asked: Asked, { limit }: Page, after: Page['a
   )
 }
 
+/** With `unused_for`, tags that may be in use are in no group. */
 const pageOf = (asked: Asked, page: Page): RawBuilder<unknown> => {
-  const [isUsed, ...rest] = page.after ?? []
-  const used = tagsThat(true, asked, page, isUsed === 1 ? rest : undefined)
-  const scans = isUsed === 1 ? used : [...tagsThat(false, asked, page, page.after && rest), ...used]
+  const [first = NEVER_USED, ...rest] = page.after ?? []
+  const groups = asked.unused_for === undefined ? [NEVER_USED, USED, NOT_KNOWN] : [NEVER_USED, USED]
+  const scans = groups
+    .filter((group) => group >= Number(first))
+    .flatMap((group) => tagsOf(group, asked, page, page.after && group === first ? rest : undefined))
   return oneAfterTheOther(scans, page.limit)
 }
 
 export const lastUsed: Question = {
   name: 'last-used',
   answers:
-    'Every live tag with when it was used last, for tools that clean up: never used ones first, then by the day.',
-  definition: `last_used_at is the newest pull or check (HEAD) of the tag, of the manifest it points to, or of an image that this index lists, by tag or by digest; empty where none is known. A check counts: clients that find an image unchanged do not pull it. A HEAD is no check if the same client (address, user agent, user) pushed the tag within 15 minutes. last_pulled_at is the newest pull alone. Days are UTC, of the last use or push of the tag itself. unused_for leaves out what was pushed since, too, unless the push changed nothing. With unused_for: ${REFERRERS} ${UNKNOWN_PARTS} ${PUSHED} client and kind are of whoever used it last, as long as single invocations are kept. ${WITHOUT} ${SIZE}`,
+    'Every live tag with when it was used last, for tools that clean up: never used ones first, then by the day, last those that may be in use all the same.',
+  definition: `last_used_at is the newest pull or check (HEAD) of the tag, of the manifest it points to, or of an image that this index lists, by tag or by digest; empty where none is known. A check counts: clients that find an image unchanged do not pull it. A HEAD is no check if the same client (address, user agent, user) pushed the tag within 15 minutes. last_pulled_at is the newest pull alone. Days are UTC, of the last use or push of the tag itself. Last come the tags of which last_used_at does not say all: indexes whose contents are not known, images that a live index lists, and referrers (sha256-…) of what is there. unused_for leaves out what was pushed since, too, unless the push changed nothing. With unused_for: ${REFERRERS} ${UNKNOWN_PARTS} ${PUSHED} client and kind are of whoever used it last, as long as single invocations are kept. ${WITHOUT} ${SIZE}`,
   parameters: {
     unused_for: {
       kind: 'age',

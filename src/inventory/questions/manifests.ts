@@ -1,8 +1,9 @@
 import { sql, type RawBuilder } from 'kysely'
 import { DIGEST, PLACE, type Asked, type Question } from './question.js'
-import { behind, iso, isIndexType, placedIn, same } from './sql-parts.js'
+import { unknownIndexes } from './indexes-above.js'
+import { behind, iso, placedIn, same } from './sql-parts.js'
 import { allThatLeadsIsKnown, nothingLeadsTo } from './unused-manifests.js'
-import { manifestUsedAt } from './uses.js'
+import { manifestRequestedAt, manifestUsedAt } from './uses.js'
 
 const COLUMNS = {
   registry: 'text',
@@ -17,8 +18,10 @@ const COLUMNS = {
   pushed_at: 'time',
   used_at: 'time',
 } as const
-const described = sql`r.registry, r.name as repository, o.digest, m.media_type, m.artifact_type, m.subject, m.os, m.architecture, m.size,
-      ${iso(sql`coalesce(o.pushed_at, o.first_seen_at)`)} as pushed_at, ${iso(manifestUsedAt)} as used_at,
+const describedWith = (
+  usedAt: RawBuilder<unknown>,
+): RawBuilder<unknown> => sql`r.registry, r.name as repository, o.digest, m.media_type, m.artifact_type, m.subject, m.os, m.architecture, m.size,
+      ${iso(sql`coalesce(o.pushed_at, o.first_seen_at)`)} as pushed_at, ${iso(usedAt)} as used_at,
       jsonb_build_array(o.repository_id, o.digest) as key`
 const placed = sql`inventory.repository_manifests o
       join inventory.repositories r on r.id = o.repository_id
@@ -39,7 +42,7 @@ const manifests: Question = {
   key: ['id', 'text'],
   unknown: ['subjects'],
   statement: (asked, { after, limit }) => sql`
-    select ${described}
+    select ${describedWith(manifestUsedAt)}
     from ${placed}
     where o.live and ${same(sql`o.digest`, asked.digest)} and ${placedIn(sql`o.repository_id`, asked)}
       and ${behind('>', after, byDigest)}
@@ -51,18 +54,24 @@ const manifests: Question = {
 const PULLED_LATELY = sql`interval '30 days'`
 const PUSHED_LATELY = sql`interval '1 day'`
 
+/**
+ * What was there before the first event may have been used until then. The times of the row come first: what an index lists and
+ * pending checks (`u.requested_at`) are looked up only for rows that pass.
+ */
 const isUnused = ({ unused_for, now }: Asked): RawBuilder<unknown> =>
   unused_for === undefined
-    ? sql`coalesce(greatest(o.pulled_at, o.checked_at), '-infinity') < ${now}::timestamptz - ${PULLED_LATELY}
-        and coalesce(o.pushed_at, o.first_seen_at) < ${now}::timestamptz - ${PUSHED_LATELY}`
-    : sql`coalesce(greatest(o.pushed_at, o.pulled_at, o.checked_at), o.first_seen_at) < ${unused_for}::timestamptz`
+    ? sql`coalesce(o.pushed_at < ${now}::timestamptz - ${PUSHED_LATELY}, o.first_seen_at < ${now}::timestamptz - ${PULLED_LATELY})
+        and coalesce(greatest(o.pulled_at, o.checked_at), '-infinity') < ${now}::timestamptz - ${PULLED_LATELY}
+        and coalesce(u.requested_at, '-infinity') < ${now}::timestamptz - ${PULLED_LATELY}`
+    : sql`coalesce(greatest(o.pushed_at, o.pulled_at, o.checked_at), o.first_seen_at) < ${unused_for}::timestamptz
+        and coalesce(greatest(o.pushed_at, u.requested_at), o.first_seen_at) < ${unused_for}::timestamptz`
 
 const untagged: Question = {
   name: 'untagged-manifests',
   answers:
     'Live manifests that nothing leads to and nobody has used lately, in the order in which repositories were first seen, and of digests.',
   definition:
-    'No live tag of the repository points to the manifest, no live index there lists it, and what it refers to (its subject) is not there. Left out is what may be in use: all of a repository with a live index whose contents are not known; a manifest of which no push is known, since a tag from before the first event may point to it, unless reconcile has confirmed it; and, since notifications do not contain subjects, whatever may be a signature, an SBOM or another referrer. Images of Docker and OCI (the configuration and the layers of an image, and nothing else) and indexes of such images are taken for none. A manifest that refers to another one is listed once that was deleted. Without unused_for, what was pulled or checked (HEAD) by digest in the last 30 days or pushed in the last day is left out, too.',
+    'No live tag of the repository points to the manifest, no live index there lists it, and what it refers to (its subject) is not there. Left out is what may be in use: all of a repository with a live index whose contents are not known; a manifest of which no push is known, since a tag from before the first event may point to it, until reconcile --apply has stored all tags of the repository; and, since notifications do not contain subjects, whatever may be a signature, an SBOM or another referrer. Images of Docker and OCI (the configuration and the layers of an image, and nothing else) and indexes of such images are taken for none. A manifest that refers to another one is listed once that was deleted. Without unused_for, what was pulled or checked (HEAD) by digest in the last 30 days, by itself or as a part of the index, or pushed in the last day, or first seen without a push in the last 30 days, is left out, too.',
   parameters: {
     unused_for: {
       kind: 'age',
@@ -74,20 +83,19 @@ const untagged: Question = {
   key: ['id', 'text'],
   unknown: ['contents', 'manifests'],
   statement: (asked, { after, limit }) => sql`
-    select ${described}
+    select ${describedWith(sql`greatest(o.pushed_at, u.requested_at)`)}
     from ${placed}
+      cross join lateral (select ${manifestRequestedAt} as requested_at offset 0) u
     where o.live and ${placedIn(sql`o.repository_id`, asked)} and ${behind('>', after, byDigest)}
       and ${isUnused(asked)}
       -- Once for the page: such indexes are few, and an index of the table has them alone.
       and not o.repository_id = any(array(
-        select i.repository_id from inventory.manifests u
-          join inventory.repository_manifests i on i.digest = u.digest
-        where not u.contents_known and ${isIndexType(sql`u.media_type`)} and i.live and ${placedIn(sql`i.repository_id`, asked)}
+        select i.repository_id from ${unknownIndexes(asked)} i
         union all
         select u.repository_id from inventory.repository_totals u
         where u.unknown_contents > 0 and u.unknown_indexes > 0 and ${placedIn(sql`u.repository_id`, asked)}
       ))
-      and ${nothingLeadsTo('page')} and ${allThatLeadsIsKnown}
+      and ${nothingLeadsTo('page', (id) => placedIn(id, asked))} and ${allThatLeadsIsKnown}
     order by o.repository_id, o.digest
     limit ${limit}`,
 }

@@ -50,7 +50,7 @@ const SENTENCES: Record<UnknownKind, (count: string) => string> = {
   manifests: (count) =>
     `${count} manifests that no known tag or index leads to are left out, because something unknown may: a tag from before the first event, an index of unknown contents, or an image that they sign or describe`,
   blobs: (count) =>
-    `${count} blobs that no known manifest has are left out, because an unknown one may: manifests of unknown contents, or from before the first event`,
+    `${count} blobs that no known manifest has are left out, because an unknown one may: manifests of unknown contents, or manifests without a tag from before the first event, which no registry lists`,
 }
 
 /** What a question does not know; those that show sizes need the contents of manifests. */

@@ -1,10 +1,11 @@
 import { sql, type RawBuilder } from 'kysely'
+import { unheardIndexes } from './indexes-above.js'
 import { isEmptyIndexSize, isIndexType } from './sql-parts.js'
 
 type Part = RawBuilder<unknown>
 
 /**
- * Conditions on a manifest `o` in its repository (repository_manifests), of which `m` (manifests) is known. Whoever cleans up
+ * Conditions on a manifest `o` in its repository `r` (repository_manifests, repositories), of which `m` (manifests) is known. Whoever cleans up
  * deletes what is listed, so that a manifest is listed only if both hold: nothing known leads to it, and nothing unknown can.
  */
 
@@ -13,21 +14,28 @@ const tagPointsTo: Part = sql`from inventory.tags t
     and t.pointed_at > coalesce(o.deleted_at, '-infinity')`
 
 /**
- * No live tag points to the manifest, no live index lists it, and it refers to no live manifest as its subject.
+ * No live tag points to the manifest, no live index lists it, directly or through an index that no event showed, and it refers to
+ * no live manifest as its subject. What indexes list that no event showed is read once for all rows.
  * @param of a `page` looks up the tags of each manifest by the index of their digests, which an aggregate makes PostgreSQL choose;
  * for `all` manifests it reads all tags once.
+ * @param place a condition on the id of a repository: those of which the rows are.
  */
-export const nothingLeadsTo = (of: 'page' | 'all'): Part => sql`(
+export const nothingLeadsTo = (of: 'page' | 'all', place: (repositoryId: Part) => Part): Part => sql`(
   ${of === 'page' ? sql`(select count(*) ${tagPointsTo}) = 0` : sql`not exists (select ${tagPointsTo})`}
   and not exists (
     select from inventory.manifest_children c
       join inventory.repository_manifests i on i.repository_id = o.repository_id and i.digest = c.manifest_digest
     where c.digest = o.digest and i.live
   )
-  and not exists (
+  and (o.repository_id, o.digest) not in (
+    ${unheardIndexes(place)}
+    select u.repository_id, c.digest from unheard u join inventory.manifest_children c on c.manifest_digest = u.digest
+  )
+  and case when m.subject is null then true else not exists (
     select from inventory.repository_manifests s
     where s.repository_id = o.repository_id and s.digest = m.subject and s.live
-  )
+    offset 0
+  ) end
 )`
 
 /** Formats of manifests that have no field for a subject. */
@@ -74,9 +82,10 @@ const hasDeletedSubject: Part = sql`exists (
 
 /**
  * Whether all that may lead to the manifest is known, apart from indexes of unknown contents. A manifest of which no push is
- * known was there before the first event: so may be a tag that points to it. What reconcile confirmed, it confirmed with all tags.
+ * known was there before the first event, and so may be a tag that points to it, until a reconciliation has stored all tags of
+ * the repository. That one request or reconcile showed the manifest itself proves nothing.
  */
 export const allThatLeadsIsKnown: Part = sql`(
-  (o.pushed_at is not null or o.confirmed_at is not null)
+  (o.pushed_at is not null or r.reconciled_at is not null)
   and coalesce(${isNoReferrer} or ${hasDeletedSubject}, false)
 )`

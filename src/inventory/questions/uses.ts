@@ -1,14 +1,13 @@
 import { sql, type RawBuilder } from 'kysely'
 import { CLIENT_KINDS } from '../../events/client-kinds.js'
 import { mayHavePendingCheck, newestPendingCheck } from '../record/check-before-push.js'
-import { imageChangedAt } from './changed.js'
 import type { Asked, Parameter } from './question.js'
-import { isIndexType, refersToLiveManifest } from './sql-parts.js'
+import { isIndexType } from './sql-parts.js'
 
 type Part = RawBuilder<unknown>
 
 /** The newest check of a manifest `o` in a repository, also one that is not settled yet. */
-const checkedAt = (
+export const checkedAt = (
   o: Part,
 ): Part => sql`greatest(${o}.checked_at, case when ${mayHavePendingCheck(sql`${o}.seen_at`)} then
   ${newestPendingCheck(sql`l.repository_id = ${o}.repository_id and l.digest = ${o}.digest`)} end)`
@@ -38,9 +37,12 @@ const usesOfParts = (repositoryId: Part, digest: Part): Part => sql`(
   ) end
 )`
 
-/** The newest use of a manifest `o` in a repository: of its own, and, of an index, of what it lists. */
-export const manifestUsedAt = sql`greatest(o.pushed_at, o.pulled_at, ${checkedAt(sql`o`)},
+/** The newest pull or check of a manifest `o` in a repository: of its own, and, of an index, of what it lists. */
+export const manifestRequestedAt = sql`greatest(o.pulled_at, ${checkedAt(sql`o`)},
   (${usesOfParts(sql`o.repository_id`, sql`o.digest`)})[2])`
+
+/** The same, or the newest push. */
+export const manifestUsedAt = sql`greatest(o.pushed_at, ${manifestRequestedAt})`
 
 /** Whether tag `t` or its manifest `m` was asked for by itself: a first look, which reads nothing more. */
 export const ownUse = sql`greatest(t.pulled_at, t.checked_at, m.pulled_at, m.checked_at)`
@@ -70,17 +72,48 @@ export const usesOf = ({ without_kind }: Asked): Part => {
     select greatest(${ownUse}, ${tagCheckedAt}, ${checkedAt(sql`m`)}, parts.times[2]) as used_at,
       greatest(t.pulled_at, m.pulled_at, parts.times[1]) as pulled_at
     from (select ${usesOfParts(sql`t.repository_id`, sql`t.digest`)} as times offset 0) parts`
-  return without_kind === undefined
-    ? sql`(select used_at, pulled_at, null::timestamptz as kinds_known_since from (${all}) u offset 0)`
-    : usesWithout(all, isOfOtherKind(sql`l.kind`, { without_kind }))
+  return usesWithout(all, {
+    without_kind,
+    repositoryId: sql`t.repository_id`,
+    references: sql`array[t.name, t.digest] || array(${partsOf(sql`t.digest`)} select digest from parts)`,
+    firstSeenAt: sql`t.first_seen_at`,
+    movedAt: sql`greatest(t.moved_at, m.moved_at)`,
+  })
 }
+
+type Used = {
+  without_kind: string | undefined
+  repositoryId: Part
+  /** Tags and digests under which uses are recorded: an array of text. */
+  references: Part
+  firstSeenAt: Part
+  movedAt: Part
+}
+
+/**
+ * The newest request under an alias of the registry that is not folded yet. Requests of the registry itself are folded in their
+ * order; those of an alias may be older than what was folded.
+ */
+const newestPendingOfAlias = (repositoryId: Part): Part => sql`(
+  select max(p.at)
+  from inventory.repositories r join inventory.registry_aliases a on a.name = r.registry
+    cross join lateral (select at from pulls.pending where registry = a.alias order by at desc limit 1) p
+  where r.id = ${repositoryId}
+)`
 
 /**
  * The same without the uses of some kinds. What another kind used last is recorded by tag and digest. A use that no kind explains
  * (its request was not folded yet) counts, and so does one that may have been before kinds were known: of those the newest
  * possible time.
+ * @param all a query of `used_at` and `pulled_at`, those of all kinds.
  */
-const usesWithout = (all: Part, isOther: Part): Part => {
+export const usesWithout = (
+  all: Part,
+  { without_kind, repositoryId, references, firstSeenAt, movedAt }: Used,
+): Part => {
+  if (without_kind === undefined)
+    return sql`(select used_at, pulled_at, null::timestamptz as kinds_known_since from (${all}) u offset 0)`
+  const isOther = isOfOtherKind(sql`l.kind`, { without_kind })
   const unexplained = (
     time: string,
   ): Part => sql`case when u.${sql.ref(time)} > coalesce(by.${sql.ref(`any_${time}`)}, '-infinity')
@@ -93,44 +126,17 @@ const usesWithout = (all: Part, isOther: Part): Part => {
         select max(l.used_at) as any_used_at, max(l.pulled_at) as any_pulled_at,
           max(l.used_at) filter (where ${isOther}) as used_at, max(l.pulled_at) filter (where ${isOther}) as pulled_at
         from pulls.last_uses l
-          join inventory.repositories r on l.registry = r.registry and l.repository = r.name
-        where r.id = t.repository_id and l.reference = any(array[t.name, t.digest] || array(
-          ${partsOf(sql`t.digest`)} select digest from parts
-        ))
+          join inventory.repositories r on l.repository = r.name and l.registry = any(array(
+            select r.registry union all select alias from inventory.registry_aliases where name = r.registry
+          ))
+        where r.id = ${repositoryId} and l.reference = any(${references})
       ) by
       cross join lateral (
-        select case when since > coalesce(t.first_seen_at, '-infinity') then since end as since
-        from (select greatest(from_at, t.moved_at, m.moved_at) as since from pulls.kinds_known) k
+        select case when since > coalesce(${firstSeenAt}, '-infinity') then since end as since
+        from (
+          select greatest(from_at, ${movedAt}, ${newestPendingOfAlias(repositoryId)}) as since from pulls.kinds_known
+        ) k
       ) known
     offset 0
   )`
-}
-
-/** Whether tag `t` leads to an index whose contents are not known: somebody may use an image that it lists. */
-const hasUnknownParts = sql`exists (
-  select from inventory.manifests c
-  where c.digest = any(array[t.digest] || array(${partsOf(sql`t.digest`)} select digest from parts))
-    and not c.contents_known and (c.media_type is null or ${isIndexType(sql`c.media_type`)})
-)`
-
-/**
- * Whether nothing used tag `t` since a moment, and no push changed it: the parts that read no uses, and those that do. What may be in
- * use is not unused.
- */
-export const unusedSince = (moment: Part, { without_kind }: Asked): Part => sql`
-  ${without_kind === undefined ? sql`coalesce(${ownUse} < ${moment}, true)` : sql`true`}
-  and case when greatest(t.pushed_at, m.pushed_at) < ${moment} then true else coalesce(${imageChangedAt} < ${moment}, true) end
-  and case when coalesce(t.pushed_at, m.pushed_at, u.used_at) is null then t.first_seen_at < ${moment}
-    else coalesce(u.used_at < ${moment}, true) end
-  and not ${hasUnknownParts} and not ${refersToLiveManifest}`
-
-/**
- * Where tags that nothing used since a moment are found in the order of `active_on`: those whose day is older, and those whose
- * newest push may have changed nothing. Uses by kinds that do not count make any day newer, so without these all days are read.
- */
-export const unusedScans = (moment: Part, { without_kind }: Asked): Part[] => {
-  const day = sql`(${moment} at time zone 'UTC')::date`
-  return without_kind === undefined
-    ? [sql`t.active_on <= ${day}`, sql`t.is_pushed_again and t.active_on > ${day}`]
-    : [sql`true`]
 }

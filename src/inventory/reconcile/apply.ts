@@ -4,7 +4,7 @@ import type { Micros } from '../../events/calendar.js'
 import { digestToId } from '../../events/notification.js'
 import { isConflict, type Database, type Transaction } from '../../storage/database.js'
 import { joinParts } from '../../storage/statement-parts.js'
-import { confirmObjects } from '../record/confirm.js'
+import { confirmObjects, markReconciled } from '../record/confirm.js'
 import { expandShown } from '../record/expand.js'
 import { learnManifests } from '../record/learn-manifest.js'
 import type { Change, SeenObject, SeenTag, Sightings } from '../record/sightings.js'
@@ -37,7 +37,7 @@ export const applyFound = async (
   database: Database,
   place: Place,
   found: Found,
-  { held, drift, untrusted = NO_UNTRUSTED_TIMES }: Repair,
+  { held, drift, untrusted = NO_UNTRUSTED_TIMES, isComplete = false }: Repair,
 ): Promise<void> => {
   if (hasUntrusted(held, untrusted)) {
     const drifted = {
@@ -52,6 +52,7 @@ export const applyFound = async (
     // The embedded database works in this thread: what came in meanwhile is read only when nothing is asked of it.
     await setTimeout(REST_MS)
   }
+  if (isComplete) await markReconciled(database.sql, { ...place, at: found.at })
 }
 
 type Repair = {
@@ -59,6 +60,8 @@ type Repair = {
   drift: readonly Difference[]
   /** Times that a repair would lose against, and is not to. */
   untrusted?: UntrustedTimes
+  /** Whether `found` has every tag that the registry lists: the repository then counts as reconciled once all is stored. */
+  isComplete?: boolean
 }
 type Place = { registry: string; repository: string }
 

@@ -50,7 +50,14 @@ export type Walk = {
   heldBack: (() => Promise<unknown>)[]
 }
 type Outcome = { result: RepositoryResult; failure?: unknown }
-type Compared = { found: Found; held: Held; drift: readonly Difference[]; untrusted: UntrustedTimes }
+type Compared = {
+  found: Found
+  held: Held
+  drift: readonly Difference[]
+  untrusted: UntrustedTimes
+  /** Whether the registry listed the tags of the repository. A pull-through cache is not asked for them. */
+  isComplete: boolean
+}
 
 /**
  * Compares one repository with the registry, repairs it where it is told to, and keeps what came of it. One that cannot be
@@ -86,7 +93,10 @@ export const oneRepository = async (walk: Walk, repository: string): Promise<Out
   }
   const outcome = await repair({ ...compared, drift: drift.filter(({ kind }) => kind !== 'stale') })
   if ('failure' in outcome) return outcome
-  const stale = { found: nothingAt(found.at), held, untrusted, drift: drift.filter(({ kind }) => kind === 'stale') }
+  const stale = {
+    ...{ found: nothingAt(found.at), held, untrusted, isComplete: false },
+    drift: drift.filter(({ kind }) => kind === 'stale'),
+  }
   walk.heldBack.push(async () => {
     if (!('failure' in (await repair(stale)))) await keepResult(walk, result, seen)
   })
@@ -120,7 +130,7 @@ const compare = async (walk: Walk, repository: string): Promise<Compared> => {
   const drift = isUnasked(walk, repository)
     ? []
     : driftOf(found, held, await readDescribed(database.sql, read), untrusted)
-  return { found, held, drift, untrusted }
+  return { found, held, drift, untrusted, isComplete: walk.cache === undefined }
 }
 
 const seenIn = ({ tags, manifests, blobs, unchecked }: Found, requests: number): Seen => ({

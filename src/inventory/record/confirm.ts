@@ -13,8 +13,8 @@ type Confirmed = {
 }
 
 /**
- * Keeps that a registry has shown manifests and blobs to Tallyman: they live, and nobody used them. A statement of its own,
- * since no event ever confirms, and batches of events should not pay for a column. The row of the repository is there.
+ * Stores that a registry has shown manifests and blobs to Tallyman: they live, and nobody used them. A statement of its own,
+ * since no event confirms a blob, and batches of events should not pay for a column. The row of the repository is there.
  */
 export const confirmObjects = async (
   tx: Sql,
@@ -43,4 +43,19 @@ export const confirmObjects = async (
       ${sql.raw(unitedWith(BLOB))}
     `.execute(tx)
   }
+}
+
+/**
+ * Stores that all tags which the registry lists for a repository are in the inventory. To be called after everything that
+ * was found at that moment is stored.
+ */
+export const markReconciled = async (
+  db: Sql,
+  { registry, repository, at }: Pick<Confirmed, 'registry' | 'repository' | 'at'>,
+): Promise<void> => {
+  await sql`
+    update inventory.repositories set reconciled_at = ${isoTime(at)}::timestamptz
+    where registry = ${registry} and name = ${repository}
+      and coalesce(reconciled_at, '-infinity') < ${isoTime(at)}::timestamptz
+  `.execute(db)
 }

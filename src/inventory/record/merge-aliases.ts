@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Database } from '../../storage/database.js'
 import { eachAlone } from './each-alone.js'
 import { moveRepository } from './move.js'
+import { storeAliases } from './registry-aliases.js'
 
 /**
  * Gives registries what was recorded under one of their aliases: before it was configured, or by a process that did not know
@@ -10,6 +11,7 @@ import { moveRepository } from './move.js'
  * @throws AggregateError when repositories failed; the others were merged.
  */
 export const mergeAliases = async (database: Database, aliases: ReadonlyMap<string, string>): Promise<void> => {
+  await storeAliases(database.sql, aliases)
   // A rename that was reported under an alias is carried out again: what it renames may be known under the name.
   await sql`
     update inventory.renames r set registry = aliases.name, carried_at = null

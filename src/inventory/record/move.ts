@@ -68,16 +68,23 @@ const lockBoth = async (tx: Sql, { from, to, until }: Move): Promise<Ids | undef
   const source = rows.find(({ is_source }) => is_source)?.id
   if (source === undefined) return undefined
   const at = sql`${until === undefined ? null : isoTime(until)}::timestamptz`
-  // A rename shows the new path, and leaves what was deleted there before; an alias is the same repository.
+  // A rename shows the new path, and leaves what was deleted there before; an alias is the same repository. Two repositories
+  // that a rename merges are reconciled if both are.
   const { rows: targets } = await sql<{ id: number }>`
-    insert into inventory.repositories as r (registry, name, first_seen_at, last_seen_at, deleted_at)
-    select ${to.registry}, ${to.name}, first_seen_at, coalesce(${at}, last_seen_at), case when ${at} is null then deleted_at end
+    insert into inventory.repositories as r (registry, name, first_seen_at, last_seen_at, deleted_at, reconciled_at)
+    select ${to.registry}, ${to.name}, first_seen_at, coalesce(${at}, last_seen_at),
+      case when ${at} is null then deleted_at end, reconciled_at
     from inventory.repositories where id = ${source}
     on conflict (registry, name) do update
       set first_seen_at = least(r.first_seen_at, excluded.first_seen_at),
           last_seen_at = greatest(r.last_seen_at, excluded.last_seen_at),
           deleted_at = greatest(r.deleted_at, excluded.deleted_at),
-          ended_at = case when ${at} is null then null else r.ended_at end
+          ended_at = case when ${at} is null then null else r.ended_at end,
+          reconciled_at = case
+            when ${at} is null then greatest(r.reconciled_at, excluded.reconciled_at)
+            when r.reconciled_at is not null and excluded.reconciled_at is not null
+              then least(r.reconciled_at, excluded.reconciled_at)
+          end
     returning id
   `.execute(tx)
   const target = targets[0]?.id

@@ -2,7 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
 import { allThatLeadsIsKnown, isNoReferrer, nothingLeadsTo } from '../questions/unused-manifests.js'
 import type { Sums } from './sums.js'
-import { heldIn, missingParts, orphans, usedManifests, within, type Range } from './used-parts.js'
+import { heldIn, missingParts, orphans, usedManifests, within, withinRange, type Range } from './used-parts.js'
 
 /** Blobs that are looked at in one statement, unless one repository has more: half a second, in which others wait for PGlite. */
 const BLOBS_AT_ONCE = 100_000
@@ -88,9 +88,10 @@ const refreshUndecidedManifests = async (db: Sql, range: Range): Promise<void> =
     with undecided as materialized (
       select o.repository_id, count(*) as manifests
       from inventory.repository_manifests o
+        join inventory.repositories r on r.id = o.repository_id
         left join inventory.manifests m on m.digest = o.digest
         left join inventory.repository_totals u on u.repository_id = o.repository_id
-      where o.live and ${within('o.repository_id', range)} and ${nothingLeadsTo('all')}
+      where o.live and ${within('o.repository_id', range)} and ${nothingLeadsTo('all', (id) => withinRange(id, range))}
         and (coalesce(u.unknown_indexes, 0) > 0 or not ${allThatLeadsIsKnown})
       group by o.repository_id
     )

@@ -9,9 +9,11 @@ type Ctes = RawBuilder<unknown>
 
 const isWhole = ({ after, to }: Range): boolean => after === undefined && to === undefined
 
-export const within = (column: string, { after, to }: Range): RawBuilder<unknown> => sql`(
-  ${after === undefined ? sql`true` : sql`${sql.raw(column)} > ${after}`}
-  and ${to === undefined ? sql`true` : sql`${sql.raw(column)} <= ${to}`}
+export const within = (column: string, range: Range): RawBuilder<unknown> => withinRange(sql.raw(column), range)
+
+export const withinRange = (repositoryId: RawBuilder<unknown>, { after, to }: Range): RawBuilder<unknown> => sql`(
+  ${after === undefined ? sql`true` : sql`${repositoryId} > ${after}`}
+  and ${to === undefined ? sql`true` : sql`${repositoryId} <= ${to}`}
 )`
 
 const isUnheardOf = (repositoryId: string, digest: string): RawBuilder<unknown> => sql`not exists (
@@ -74,14 +76,15 @@ export const heldIn = (range: Range): Ctes =>
 const LONGEST_PUSH = sql`interval '24 hours'`
 
 /**
- * `found_orphans`: live blobs that no used manifest of their repository has, where all used manifests are known. A client
- * uploads or mounts what the repository lacks, so that no manifest from before the first event has a blob of which that is known. `undecided`:
- * how many blobs are left out because an unknown manifest may have them.
+ * `found_orphans`: live blobs that no used manifest of their repository has, where all used manifests are known. A blob that was
+ * neither pushed nor mounted was there before the first event, and so may be a manifest that has it. Reconcile cannot tell: no
+ * registry lists manifests without a tag. Most clients push or mount only what the repository lacks; a blob that a client
+ * pushes again looks as if it were new. `undecided`: how many blobs are left out because an unknown manifest may have them.
  */
 export const orphans = (at: Date): Ctes => sql`
   loose as materialized (
     select b.repository_id, b.digest, coalesce(b.size, 0) as size, b.manifest_at, b.implied, ${blobUsedAt} as used_at,
-      coalesce(b.pushed_at, b.mounted_at, b.confirmed_at) is not null
+      coalesce(b.pushed_at, b.mounted_at) is not null
         and not exists (select from unknown u where u.repository_id = b.repository_id) as is_decided,
       coalesce(${blobUsedAt}, b.first_seen_at, '-infinity') <= ${at}::timestamptz - ${LONGEST_PUSH} as is_old
     from blobs b

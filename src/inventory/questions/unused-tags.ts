@@ -1,0 +1,105 @@
+import { sql, type RawBuilder } from 'kysely'
+import { digestChangedAt, imageChangedAt } from './changed.js'
+import { indexesAbove, mayBeIndex, unknownIndexes } from './indexes-above.js'
+import type { Asked } from './question.js'
+import { refersToLiveManifest } from './sql-parts.js'
+import { checkedAt, ownUse, partsOf, usesWithout } from './uses.js'
+
+type Part = RawBuilder<unknown>
+
+/**
+ * Whether somebody asked for an index since a moment, or a push changed what it is: `i`, a row of repository_manifests. The kinds of
+ * clients that do not count are left out. What its own times do not say is not unused.
+ */
+const wasIndexUsed = (moment: Part, { without_kind }: Asked): Part => sql`(
+  select case when i.pushed_at is null and u.used_at is null then coalesce(i.first_seen_at >= ${moment}, true)
+    when u.used_at >= ${moment} then true
+    when i.pushed_at >= ${moment} then ${digestChangedAt({
+      repositoryId: sql`i.repository_id`,
+      digest: sql`i.digest`,
+      pushedAt: sql`i.pushed_at`,
+      firstSeenAt: sql`i.first_seen_at`,
+      deletedAt: sql`i.deleted_at`,
+    })} >= ${moment}
+    else false end
+  from ${usesWithout(sql`select greatest(i.pulled_at, ${checkedAt(sql`i`)}) as used_at, i.pulled_at`, {
+    without_kind,
+    repositoryId: sql`i.repository_id`,
+    references: sql`array[i.digest]`,
+    firstSeenAt: sql`i.first_seen_at`,
+    movedAt: sql`i.moved_at`,
+  })} u
+)`
+
+/**
+ * Whether an index that lists a manifest, directly or through others, was used since a moment: the index needs all that it lists.
+ * A use of another image that the index lists is none.
+ */
+const isNeededByIndex = (repositoryId: Part, digest: Part, moment: Part, asked: Asked): Part => sql`case
+  when not exists (select from inventory.manifest_children where manifest_children.digest = ${digest}) then false
+  else exists (
+    ${indexesAbove(repositoryId, digest)}
+    select from above cross join lateral (
+      select * from inventory.repository_manifests o
+      where o.repository_id = ${repositoryId} and o.digest = above.digest and o.live offset 0
+    ) i where ${wasIndexUsed(moment, asked)}
+  ) end`
+
+/**
+ * Whether the repository of tag `t` has an index of unknown contents that was used since a moment: it may list any image there. The
+ * repositories are found once for all rows.
+ */
+const hasUsedUnknownIndex = (moment: Part, asked: Asked): Part => sql`t.repository_id = any(array(
+  select i.repository_id from ${unknownIndexes(asked)} x
+    join inventory.repository_manifests i on i.repository_id = x.repository_id and i.digest = x.digest
+  where ${wasIndexUsed(moment, asked)} or ${isNeededByIndex(sql`i.repository_id`, sql`i.digest`, moment, asked)}
+))`
+
+/**
+ * Whether tag `t` leads to an index whose contents are not known, or that no event showed: somebody may use an image that it
+ * lists.
+ */
+const hasUnknownParts = sql`(
+  coalesce((
+    select not c.contents_known and ${mayBeIndex(sql`c.media_type`)} from inventory.manifests c where c.digest = t.digest
+  ), true)
+  or case when not exists (select from inventory.manifest_children where manifest_digest = t.digest) then false else exists (
+    ${partsOf(sql`t.digest`)}
+    select from parts p
+      left join lateral (select * from inventory.manifests where manifests.digest = p.digest offset 0) c on true
+    where c.contents_known is not true and ${mayBeIndex(sql`coalesce(c.media_type, p.media_type)`)}
+  ) end
+)`
+
+/**
+ * Whether tag `t` may be in use although nothing asked for it: its own times do not say what an index of unknown contents lists, who
+ * asks for an index that lists the image, and who needs the image that a signature is of.
+ */
+export const mayBeUsedElsewhere = sql`(
+  ${hasUnknownParts} or ${refersToLiveManifest}
+  or case when not exists (select from inventory.manifest_children where manifest_children.digest = t.digest) then false
+    else exists (${indexesAbove(sql`t.repository_id`, sql`t.digest`)} select from above where above.live) end
+)`
+
+/**
+ * Whether nothing used tag `t` since a moment, neither by itself nor through an index, and no push changed it: the parts that read no
+ * uses, and those that do. What may be in use is not unused.
+ */
+export const unusedSince = (moment: Part, asked: Asked): Part => sql`
+  ${asked.without_kind === undefined ? sql`coalesce(${ownUse} < ${moment}, true)` : sql`true`}
+  and case when greatest(t.pushed_at, m.pushed_at) < ${moment} then true else coalesce(${imageChangedAt} < ${moment}, true) end
+  and case when coalesce(t.pushed_at, m.pushed_at, u.used_at) is null then t.first_seen_at < ${moment}
+    else coalesce(u.used_at < ${moment}, true) end
+  and not ${hasUnknownParts} and not ${refersToLiveManifest} and not ${hasUsedUnknownIndex(moment, asked)}
+  and not ${isNeededByIndex(sql`t.repository_id`, sql`t.digest`, moment, asked)}`
+
+/**
+ * Where tags that nothing used since a moment are found in the order of `active_on`: those whose day is older, and those whose
+ * newest push may have changed nothing. Uses by kinds that do not count make any day newer, so without these all days are read.
+ */
+export const unusedScans = (moment: Part, { without_kind }: Asked): Part[] => {
+  const day = sql`(${moment} at time zone 'UTC')::date`
+  return without_kind === undefined
+    ? [sql`t.active_on <= ${day}`, sql`t.is_pushed_again and t.active_on > ${day}`]
+    : [sql`true`]
+}

@@ -1,0 +1,39 @@
+import type { Database } from '../../src/storage/database.js'
+import { openPglite } from '../../src/storage/pglite.js'
+import { openPostgres } from '../../src/storage/postgres.js'
+import { temporaryFolder } from './process.js'
+import { createDatabase } from './shared.js'
+
+export type OpenedDatabase = { database: Database; close: () => Promise<void> }
+
+/** A database of each engine without tables, for tests of migrations. */
+export const EMPTY_DATABASES: [string, () => Promise<OpenedDatabase>][] = [
+  [
+    'PostgreSQL',
+    async () => {
+      const server = await createDatabase({ isMigrated: false })
+      const database = openPostgres(server.url)
+      return {
+        database,
+        close: async () => {
+          await database.close()
+          await server.drop()
+        },
+      }
+    },
+  ],
+  [
+    'PGlite',
+    async () => {
+      const folder = temporaryFolder('existing')
+      const database = await openPglite(folder.path)
+      return {
+        database,
+        close: async () => {
+          await database.close()
+          folder.remove()
+        },
+      }
+    },
+  ],
+]
