@@ -7,6 +7,7 @@ import type { SkipReason } from './events/skip-reason.js'
 import { foldPending } from './pulls/jobs/fold-pending.js'
 import { createProvisionalFold } from './pulls/jobs/fold-provisional.js'
 import { releaseRun } from './pulls/jobs/provisional-run.js'
+import { stepAside } from './pulls/jobs/step-aside.js'
 import { forgetRequests } from './pulls/jobs/take-requests.js'
 import { forgetOutcomes } from './pulls/jobs/retention.js'
 import { rollUp } from './pulls/jobs/roll-up.js'
@@ -87,7 +88,7 @@ export const openPulls = async ({ config, secrets, clientOf, now }: Core, databa
           )
         },
       }),
-    foldProvisional: createProvisionalFold({ database, windows, now, holder }),
+    foldProvisional: stepAside(createProvisionalFold({ database, windows, now, holder })),
     releaseProvisional: async () => releaseRun(database.jobs, holder),
     rollUp: async () => {
       await rollUp({ database, windows })

@@ -57,9 +57,9 @@ const tagsOf = (group: Group, asked: Asked, { limit }: Page, after: Page['after'
 /** With `unused_for`, tags that may be in use are in no group. */
 const pageOf = (asked: Asked, page: Page): RawBuilder<unknown> => {
   const [first = NEVER_USED, ...rest] = page.after ?? []
-  const groups = asked.unused_for === undefined ? [NEVER_USED, USED, NOT_KNOWN] : [NEVER_USED, USED]
-  const scans = groups
-    .filter((group) => group >= Number(first))
+  const last = asked.unused_for === undefined ? NOT_KNOWN : USED
+  const scans = [NEVER_USED, USED, NOT_KNOWN]
+    .filter((group) => group <= last && group >= Math.min(Number(first), last))
     .flatMap((group) => tagsOf(group, asked, page, page.after && group === first ? rest : undefined))
   return oneAfterTheOther(scans, page.limit)
 }
