@@ -9,8 +9,8 @@ export type HeldRun = { holder: string; epoch: string; shown: Shown | undefined 
 /** What was looked at: the requests that a snapshot showed, up to a moment. */
 export type Shown = { snapshot: string; until: Micros }
 
-/** A process that does not come back for so long has ended: another one goes on. */
-const LEASE = sql`interval '15 seconds'`
+/** A process that does not come back for so long has ended: another one goes on. A busy one comes back every 15 s. */
+const LEASE = sql`interval '45 seconds'`
 
 /**
  * Whether there is anything to do: requests that are new, or whose time has come, or rows that may be settled. Writes nothing.
