@@ -60,6 +60,10 @@ describe('tallyman pulls', () => {
       select id, tag, 'sha256:' || tag, ${now}::timestamptz, ${now}::timestamptz - interval '200 days', pulled_at
       from repository, (values ('1.0', ${now}::timestamptz - interval '1 hour'), ('never', null)) as told (tag, pulled_at)
     `.execute(database.sql)
+    await sql`
+      insert into inventory.manifests (digest, media_type, contents_known)
+      select 'sha256:' || tag, 'application/vnd.oci.image.manifest.v1+json', true from unnest(array['1.0', 'never']) tag
+    `.execute(database.sql)
     await sql`insert into pulls.registries (registry, folded_to) values ('registry.example', ${now}::timestamptz)`.execute(
       database.sql,
     )
@@ -128,7 +132,12 @@ describe('tallyman pulls', () => {
       select 'p', 'invocation', at, at, 'provisional.example', 'team/new', '1.0', true, 'o', 'e', 'notification', 1, 'c', 'cli'
       from (select ${now}::timestamptz - interval '1 minute' as at) t
     `.execute(database.sql)
+    await sql`
+      insert into pulls.pending (id, registry, at, repository, origin, request, who)
+      values (gen_random_uuid(), 'provisional.example', ${now}::timestamptz - interval '1 minute', 'team/new', 'o', '{}', '{}')
+    `.execute(database.sql)
     const result = await pulls(...args)
+    await sql`delete from pulls.pending`.execute(database.sql)
     await sql`delete from provisional.outcomes`.execute(database.sql)
     await sql`delete from pulls.registries where registry = 'provisional.example'`.execute(database.sql)
     await database.close()
