@@ -1,6 +1,9 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { readConfig, type Config } from '../config.js'
 import { createCore, home, type Core } from '../core.js'
 import { context } from './command-context.js'
+import { CommandError } from './failure.js'
 import { findService, type ServiceClient } from './service-client.js'
 
 export const configNow = (): Config => readConfig(context().env, home)
@@ -17,12 +20,26 @@ export const withCore = async <T>(config: Config, work: (core: Core) => Promise<
   }
 }
 
-/** Asks the running service where it holds the embedded database, and opens the stores everywhere else. */
+/**
+ * Asks the running service if it holds the embedded database, and else opens the stores.
+ * @throws CommandError if there is no installation: a query would create one in whatever folder it runs, and answer zeros.
+ */
 export const askOrOpen = async <T>(
   config: Config,
   ask: (service: ServiceClient) => Promise<T>,
   open: (core: Core) => Promise<T>,
 ): Promise<T> => {
   const service = findService(config)
-  return service ? ask(service) : withCore(config, open)
+  if (service) return ask(service)
+  if (!hasInstallation(config)) {
+    throw new CommandError(
+      `there is no installation in ${config.data_dir}: run the command in the folder of the service, set TALLYMAN_DATA_DIR ` +
+        'to its data directory, or start the service with "tallyman serve"',
+    )
+  }
+  return withCore(config, open)
 }
+
+/** The embedded database is in the data directory. What a server has is not known before it is asked. */
+const hasInstallation = ({ database_url, data_dir }: Config): boolean =>
+  database_url !== undefined || existsSync(join(data_dir, 'db')) || existsSync(join(data_dir, 'initialised'))

@@ -20,5 +20,10 @@ export const forgetPulls = async ({ json, ...options }: PullsOptions): Promise<v
     },
   )
   if (json === true) printJson(erased)
-  else printLine(`${erased.invocations} invocations and ${erased.days} rows of days were erased`)
+  else {
+    const { invocations, requests, days } = erased
+    printLine(
+      `${invocations} invocations, ${requests} requests that were not settled yet and ${days} rows of days were erased`,
+    )
+  }
 }

@@ -205,7 +205,9 @@ describe('tallyman pulls', () => {
   })
 
   test('forgets an origin', async () => {
-    expect((await pulls('forget', '--origin', 'origin2')).out).toBe('20 invocations and 0 rows of days were erased\n')
+    expect((await pulls('forget', '--origin', 'origin2')).out).toBe(
+      '20 invocations, 0 requests that were not settled yet and 0 rows of days were erased\n',
+    )
     expect(JSON.parse((await pulls('--since', days, '--measures', 'invocations', '--json')).out)).toMatchObject({
       total: { invocations: 40 },
     })

@@ -280,7 +280,7 @@ describe('POST /pulls/forget', () => {
 
   test('erases a repository and nothing else', async () => {
     const response = await app.post('/pulls/forget', { repository: 'team/secret' })
-    expect(await response.json()).toEqual({ invocations: 750, days: 0 })
+    expect(await response.json()).toEqual({ invocations: 750, requests: 0, days: 0 })
     const { body } = await get('/pulls?measures=pulls&group_by=repository&period=last-28-days')
     expect(body.rows).toEqual([{ repository: 'team/app', pulls: 750 }])
   })

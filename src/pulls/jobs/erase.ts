@@ -12,7 +12,13 @@ type Erasure = {
   registries?: readonly string[] | undefined
 }
 
-export type Erased = { invocations: number; days: number }
+export type Erased = {
+  invocations: number
+  /** Requests that were not folded into invocations yet. */
+  requests: number
+  /** Rows of pulls.days. */
+  days: number
+}
 
 /**
  * Erases what is kept of an origin or a repository, as people may ask for. Days that were rolled up keep their numbers when an
@@ -33,7 +39,8 @@ export const erase = async (
     sql` and `,
   )
   // Those that wait first, so that they do not become outcomes of what is erased after it.
-  await sql`delete from pulls.pending where ${where}`.execute(jobs)
+  const { numAffectedRows = 0n } = await sql`delete from pulls.pending where ${where}`.execute(jobs)
+  const requests = Number(numAffectedRows)
   await sql`delete from pulls.chains where ${where}`.execute(jobs)
   await jobs.transaction().execute(restartProvisional)
   await inSteps(
@@ -51,13 +58,13 @@ export const erase = async (
     )
   const invocations = await eraseFrom('pulls.outcomes')
   await eraseFrom('pulls.behaviours')
-  if (origin !== undefined || repository === undefined) return { invocations, days: 0 }
+  if (origin !== undefined || repository === undefined) return { invocations, requests, days: 0 }
   await sql`delete from pulls.totals where ${where}`.execute(jobs)
   await eraseLastUses(jobs, where, registries)
   await doubtSummaries(jobs, { repository, registries })
   const days = await eraseFrom('pulls.days')
   await forgetSummaries(jobs, { repository, registries })
-  return { invocations, days }
+  return { invocations, requests, days }
 }
 
 /** Those of what a registry has stay, without any trace of who it was: else a clean-up would take for unused what is in use. */
