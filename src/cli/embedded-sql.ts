@@ -4,7 +4,7 @@ import { lockDirectory } from '../storage/directory-lock.js'
 import type { ReadOnlyAnswer, ReadOnlyLimits } from '../storage/read-only.js'
 import { context } from './command-context.js'
 import { CommandError, explain } from './failure.js'
-import { configNow, withCore } from './open.js'
+import { configNow, withInstallation } from './open.js'
 
 type Asked = { statement: string; limits: ReadOnlyLimits }
 type Told = 'open' | { answer: ReadOnlyAnswer } | { failure: string }
@@ -48,7 +48,7 @@ const end = async (thread: Worker, { seconds }: ReadOnlyLimits): Promise<never> 
 const answerHere = async ({ statement, limits }: Asked): Promise<void> => {
   const tell = (told: Told): void => parentPort?.postMessage(told)
   try {
-    const answer = await withCore(configNow(), async ({ stores }) => {
+    const answer = await withInstallation(configNow(), async ({ stores }) => {
       tell('open')
       return stores.database.readOnly(statement, limits)
     })

@@ -30,14 +30,19 @@ export const askOrOpen = async <T>(
   open: (core: Core) => Promise<T>,
 ): Promise<T> => {
   const service = findService(config)
-  if (service) return ask(service)
-  if (!hasInstallation(config)) {
-    throw new CommandError(
-      `there is no installation in ${config.data_dir}: run the command in the folder of the service, set TALLYMAN_DATA_DIR ` +
-        'to its data directory, or start the service with "tallyman serve"',
-    )
-  }
-  return withCore(config, open)
+  return service ? ask(service) : withInstallation(config, open)
+}
+
+/**
+ * Runs work on the stores of an installation and closes them.
+ * @throws CommandError if there is none
+ */
+export const withInstallation = async <T>(config: Config, work: (core: Core) => Promise<T>): Promise<T> => {
+  if (hasInstallation(config)) return withCore(config, work)
+  throw new CommandError(
+    `there is no installation in ${config.data_dir}: run the command in the folder of the service, set TALLYMAN_DATA_DIR ` +
+      'to its data directory, or start the service with "tallyman serve"',
+  )
 }
 
 /** The embedded database is in the data directory. What a server has is not known before it is asked. */

@@ -279,8 +279,13 @@ describe('POST /pulls/forget', () => {
   })
 
   test('erases a repository and nothing else', async () => {
+    await sql`
+      insert into pulls.pending (id, registry, at, repository, origin, request, who)
+      select gen_random_uuid(), 'registry.example', '2026-11-21T11:59:00Z', repository, 'o', '{}', '{}'
+      from unnest(array['team/secret', 'team/secret', 'team/other']) repository
+    `.execute(app.app.core.stores.database.sql)
     const response = await app.post('/pulls/forget', { repository: 'team/secret' })
-    expect(await response.json()).toEqual({ invocations: 750, requests: 0, days: 0 })
+    expect(await response.json()).toEqual({ invocations: 750, requests: 2, days: 0 })
     const { body } = await get('/pulls?measures=pulls&group_by=repository&period=last-28-days')
     expect(body.rows).toEqual([{ repository: 'team/app', pulls: 750 }])
   })
