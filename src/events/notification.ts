@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { MICROS_PER_DAY, parseTimestamp, type Micros } from './calendar.js'
-import { excerptOf, isFields, jsonOf, type Fields } from './excerpt.js'
+import { isFields, jsonOf, type Fields } from './excerpt.js'
 import {
   isDigest,
   isHost,
@@ -20,108 +20,18 @@ import {
   type Actor,
   type EventId,
   type ReportedEvent,
-  type UnreadableEvent,
 } from './registry-event.js'
 import type { UnreadableReason } from './skip-reason.js'
-import { hasMoreStructuralTokens } from './structural-tokens.js'
 import { clientOf, objectOf } from './notified-object.js'
 import { exactText, isMissing, type SideField, type UnreadableFields } from './side-fields.js'
 
-/** The body is not a notification envelope: the one case in which content is answered 400. */
-export class NotAnEnvelope extends Error {}
-
-/** The body has more JSON values than its bytes can mean. Parsing it would take the memory that others need. */
-export class TooManyValues extends Error {}
-
-/** Unreadable items of one envelope that are set aside each for itself: an item without contents costs as much as an event. */
-const MOST_UNREADABLE = 10_000
-/** Items of one envelope that are read, unless a larger body has room for more events: as many as may wait to be stored. */
-const MOST_ITEMS = 50_000
-/** Bytes of a short event. Registries send 600 and more: URLs, a user agent, ids. */
-const SHORT_EVENT = 320
-/** Bytes from which the values of a body are counted before it is parsed. Smaller ones are harmless, and nearly all there are. */
-const LARGE_BODY = 1024 * 1024
-/**
- * Values that any large body may have, in structural tokens (`,`, `{`, `[`). A parsed token takes 20 to 100 bytes of memory. The
- * largest legal manifest, 4 MiB with 40,000 entries, has 160,000; with nothing but short annotations 420,000.
- */
-const MOST_TOKENS = 500_000
-/** Bytes for each token beyond them. Events of registries have 30 and more. */
-const BYTES_OF_TOKEN = 24
 const LONGEST_TEXT = 1_024
 const LONGEST_TOKEN = 16_384
 /** Registries and we do not share a clock; an hour of doubt is plenty, a day is kind. */
 const FUTURE_TOLERANCE = MICROS_PER_DAY
 
-/**
- * Reads a notification envelope as CNCF distribution and GitLab's registry send it (distribution's docs, "Notifications").
- * Each item is an event or says why it is none; one broken item never harms its neighbours. Of more items than a registry can
- * mean, those that are too many are one unreadable event: broken ones beyond 10,000, and all beyond 50,000, or more in a body
- * that has room for more events.
- * @throws NotAnEnvelope when the body is not JSON or has no list of events; TooManyValues when a large body has more values than
- * contents.
- */
-export const readEnvelope = (body: Buffer, now: Micros): (ReportedEvent | UnreadableEvent)[] => {
-  const envelope = parseJson(body)
-  const items = isFields(envelope) ? envelope.events : undefined
-  if (!Array.isArray(items)) throw new NotAnEnvelope('the body is JSON, but has no list named "events"')
-  const most = Math.min(items.length, Math.max(MOST_ITEMS, Math.ceil(body.length / SHORT_EVENT)))
-  const events: (ReportedEvent | UnreadableEvent)[] = []
-  let unreadable = 0
-  let firstLeftOut = most
-  for (let i = 0; i < most; i++) {
-    const event = readItem(items[i], now)
-    if (!(event instanceof Unreadable)) events.push(event)
-    else if (++unreadable <= MOST_UNREADABLE) events.push(setAside(items[i], event))
-    else firstLeftOut = Math.min(firstLeftOut, i)
-  }
-  return events.length < items.length ? [...events, beyond(body, items.length, events.length, firstLeftOut)] : events
-}
-
-/** Stands for all items that are not read, since a million of them would keep everybody else waiting. */
-const beyond = (body: Buffer, items: number, read: number, first: number): UnreadableEvent => {
-  const leftOut = items - read
-  const which = leftOut === items - first ? 'those' : `${leftOut} of those`
-  return {
-    id: digestToId(createHash('sha256').update(body).digest('hex')),
-    unreadable: 'too_many_events',
-    detail: `the envelope has ${items} events; ${which} after the first ${first} are not read`,
-    excerpt: '{}',
-  }
-}
-
-const parseJson = (body: Buffer): unknown => {
-  const most = Math.max(MOST_TOKENS, Math.floor(body.length / BYTES_OF_TOKEN))
-  if (body.length >= LARGE_BODY && hasMoreStructuralTokens(body, most)) {
-    throw new TooManyValues(
-      `a notification of ${body.length} bytes may have ${most} JSON values, and this one has more`,
-    )
-  }
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch {
-    throw new NotAnEnvelope('the body is not JSON')
-  }
-}
-
-const readItem = (item: unknown, now: Micros): ReportedEvent | Unreadable => {
-  try {
-    return toRegistryEvent(item, now)
-  } catch (error) {
-    // What nobody foresaw is the culprit's alone, too: the registry would send its neighbours again for ever.
-    return error instanceof Unreadable ? error : new Unreadable('wrong_type', 'the event cannot be read')
-  }
-}
-
-const setAside = (item: unknown, { reason, message }: Unreadable): UnreadableEvent => ({
-  id: idOfUnreadable(item),
-  unreadable: reason,
-  detail: message,
-  excerpt: excerptOf(item),
-})
-
-/** Thrown inside one item, caught at its border. Nobody reads its stack, which would cost more than the item. */
-class Unreadable extends Error {
+/** Why an item is no event. Its stack is left out, as it would cost more than the item. */
+export class Unreadable extends Error {
   readonly reason: UnreadableReason
 
   constructor(reason: UnreadableReason, detail: string) {
@@ -133,7 +43,8 @@ class Unreadable extends Error {
   }
 }
 
-const toRegistryEvent = (item: unknown, now: Micros): ReportedEvent => {
+/** Reads one item of a notification envelope. @throws Unreadable */
+export const toRegistryEvent = (item: unknown, now: Micros): ReportedEvent => {
   if (!isFields(item)) throw new Unreadable('not_an_object', 'an event is an object')
   const { target } = item
   if (target === undefined || target === null) throw new Unreadable('no_target', 'target is missing')
@@ -282,7 +193,8 @@ const idOf = (item: Fields, target: Fields, request: Fields, unreadable: Unreada
   return digestToId([given, ...contents])
 }
 
-const idOfUnreadable = (item: unknown): EventId => {
+/** The id of an item that is no event: the same for each delivery of it. */
+export const idOfUnreadable = (item: unknown): EventId => {
   const id = isFields(item) ? item.id : undefined
   if (typeof id === 'string' && UUID.test(id.toLowerCase())) return id.toLowerCase() as EventId
   return digestToId(jsonOf(item))

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { microsOf } from '../events/calendar.js'
-import { readEnvelope } from '../events/notification.js'
+import { readEnvelope } from '../events/envelope.js'
 import type { RegistryEvent, ReportedEvent, UnreadableEvent } from '../events/registry-event.js'
 import type { SkipReason } from '../events/skip-reason.js'
 import type { Outcome } from '../ingest/ingest.js'

@@ -1,5 +1,5 @@
 import { Overloaded } from '../ingest/batches.js'
-import { NotAnEnvelope, TooManyValues } from '../events/notification.js'
+import { NotAnEnvelope, TooManyValues } from '../events/envelope.js'
 import { NotAsked } from '../inventory/reconcile/asked-registries.js'
 import { MaybeCache } from '../inventory/reconcile/reconcile-registry.js'
 import { ReconcileBusy } from '../inventory/reconcile/reconcile.js'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { microsOf, parseTimestamp } from '../../src/events/calendar.js'
-import { NotAnEnvelope, readEnvelope, TooManyValues } from '../../src/events/notification.js'
+import { NotAnEnvelope, readEnvelope, TooManyValues } from '../../src/events/envelope.js'
 import type { ReportedEvent, UnreadableEvent } from '../../src/events/registry-event.js'
 import { UNREADABLE_REASONS } from '../../src/events/skip-reason.js'
 import { isEmptyIndex } from '../../src/events/target.js'

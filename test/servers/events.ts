@@ -1,6 +1,6 @@
 import { parseTimestamp, type Micros } from '../../src/events/calendar.js'
 import type { Digest, RepositoryPath, Tag } from '../../src/events/reference.js'
-import { readEnvelope } from '../../src/events/notification.js'
+import { readEnvelope } from '../../src/events/envelope.js'
 import type {
   Action,
   EventId,
