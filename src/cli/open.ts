@@ -1,7 +1,6 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { readConfig, type Config } from '../config.js'
 import { createCore, home, type Core } from '../core.js'
+import { hasEmbeddedDatabase } from '../storage/embedded-files.js'
 import { context } from './command-context.js'
 import { CommandError } from './failure.js'
 import { findService, type ServiceClient } from './service-client.js'
@@ -45,6 +44,6 @@ export const withInstallation = async <T>(config: Config, work: (core: Core) => 
   )
 }
 
-/** The embedded database is in the data directory. What a server has is not known before it is asked. */
+/** What a server has is not known before it is asked. */
 const hasInstallation = ({ database_url, data_dir }: Config): boolean =>
-  database_url !== undefined || existsSync(join(data_dir, 'db')) || existsSync(join(data_dir, 'initialised'))
+  database_url !== undefined || hasEmbeddedDatabase(data_dir)

@@ -4,6 +4,7 @@ import { PGlite } from '@electric-sql/pglite'
 import { createPgConfig } from '@electric-sql/pglite/node-postgres'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
+import { embeddedFiles } from './embedded-files.js'
 import { readOnlyOn } from './read-only.js'
 import { runOn, serverVersion, surviveLostConnections, transactionOn, type Database } from './database.js'
 
@@ -20,17 +21,13 @@ export class DatabaseLost extends Error {
   override readonly name = 'DatabaseLost'
 }
 
-const MARKER = 'initialised'
-
 /**
  * Opens the embedded PostgreSQL in `<directory>/db`. The caller holds the directory's lock.
  * PGlite has no fsync: a kill -9 loses nothing, a power cut may.
  * @throws DatabaseLost
  */
 export const openPglite = async (directory: string): Promise<EmbeddedDatabase> => {
-  const data = join(directory, 'db')
-  const marker = join(directory, MARKER)
-  const dumps = join(directory, 'dumps')
+  const { data, marker, dumps } = embeddedFiles(directory)
   if (existsSync(marker) && !existsSync(join(data, 'PG_VERSION'))) throw lost(data, marker, dumps)
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const pglite = await PGlite.create(data)

@@ -47,9 +47,8 @@ describe.each(STORE_PAIRS)('what may be in use is not listed as unused, on %s', 
     await stores.clear()
     asking = createAsking(stores, NOW)
   })
-  const digests = async (question: string, parameters: object = {}): Promise<string[]> =>
-    (await asking.items(question, parameters)).map(({ digest }) => short(digest)).sort()
-  const untagged = async (parameters: object = {}): Promise<string[]> => digests('untagged-manifests', parameters)
+  const untagged = async (parameters: object = {}): Promise<string[]> =>
+    asking.digests('untagged-manifests', parameters)
   /** By both questions, which never differ. */
   const unusedTags = async (parameters: object = {}): Promise<unknown[]> => {
     const asked = { unused_for: '90d', ...parameters }
@@ -176,7 +175,7 @@ describe.each(STORE_PAIRS)('what may be in use is not listed as unused, on %s', 
       registry.repository('team/app').blobs.set(digestOf('b2'), 10)
       await repaired(registry)
       await asking.summary()
-      expect(await digests('orphaned-blobs')).toEqual(['b2'])
+      expect(await asking.digests('orphaned-blobs')).toEqual(['b2'])
       expect((await asking.answer('orphaned-blobs')).unknown).toEqual({ blobs: 1 })
     })
 
@@ -204,9 +203,9 @@ describe.each(STORE_PAIRS)('what may be in use is not listed as unused, on %s', 
     ])('of %s is none of those that the last summary found', async (_name, before, after) => {
       await asking.ingest(blob('b2', { at: OLD }), ...before)
       await asking.summary()
-      expect(await digests('orphaned-blobs', { repository: 'team/app' })).toEqual(['b2'])
+      expect(await asking.digests('orphaned-blobs', { repository: 'team/app' })).toEqual(['b2'])
       await asking.ingest(...after.map((one) => ({ ...one, at: '2026-11-27T11:00:00Z' })))
-      expect(await digests('orphaned-blobs', { repository: 'team/app' })).toEqual([])
+      expect(await asking.digests('orphaned-blobs', { repository: 'team/app' })).toEqual([])
     })
   })
 
@@ -277,7 +276,7 @@ describe.each(STORE_PAIRS)('what may be in use is not listed as unused, on %s', 
     // Its contents are known from another repository.
     await asking.ingest(index('d1', [part('a1', OCI_IMAGE)], { repository: 'other' }))
     expect(await unusedTags({ repository: 'team/app' })).toEqual(['1', 'nested'])
-    expect(await digests('untagged-manifests', { repository: 'team/app' })).toEqual(['a2'])
+    expect(await asking.digests('untagged-manifests', { repository: 'team/app' })).toEqual(['a2'])
     await asking.ingest(index('d2', [part('d1', OCI_INDEX)], { ...pull, at: YESTERDAY }))
     expect(await unusedTags({ repository: 'team/app' })).toEqual([])
   })
@@ -289,9 +288,9 @@ describe.each(STORE_PAIRS)('what may be in use is not listed as unused, on %s', 
       manifest('a1'),
       manifest('a2'),
     )
-    expect(await digests('untagged-manifests', { repository: 'team/app' })).toEqual(['a2'])
+    expect(await asking.digests('untagged-manifests', { repository: 'team/app' })).toEqual(['a2'])
     await asking.summary()
-    expect(await digests('untagged-manifests', { repository: 'team/app' })).toEqual(['a2'])
+    expect(await asking.digests('untagged-manifests', { repository: 'team/app' })).toEqual(['a2'])
   })
 
   test('a manifest without a tag is used by checks of the last minutes and through its parts', async () => {

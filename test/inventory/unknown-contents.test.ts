@@ -40,11 +40,9 @@ describe.each(STORE_PAIRS)('what is not known, on %s', (_, open) => {
     await stores.clear()
     asking = createAsking(stores, NOW)
   })
-  const digests = async (question: string, parameters: object = {}): Promise<string[]> =>
-    (await asking.items(question, parameters)).map(({ digest }) => short(digest)).sort()
   const orphans = async (): Promise<string[]> => {
     await asking.summary()
-    return digests('orphaned-blobs')
+    return asking.digests('orphaned-blobs')
   }
   const learn = async (name: string, contents: Descriptor[], more: object = {}): Promise<void> =>
     stores.database.transaction(async (tx) =>
@@ -134,7 +132,7 @@ describe.each(STORE_PAIRS)('what is not known, on %s', (_, open) => {
       await asking.ingest(blob('b1'))
       expect(await orphans()).toEqual(['b1'])
       await asking.ingest(manifest('a1', { tag: '1', at: '2026-11-27T11:00:00Z' }))
-      expect(await digests('orphaned-blobs')).toEqual([])
+      expect(await asking.digests('orphaned-blobs')).toEqual([])
     })
 
     test('one that a live index lists, and that no event showed', async () => {
@@ -167,12 +165,12 @@ describe.each(STORE_PAIRS)('what is not known, on %s', (_, open) => {
       expect(await orphans()).toEqual(['b2'])
       // A client finds after the summary that it need not upload the blob.
       await asking.ingest(blob('b2', { action: 'pull', method: 'HEAD', at: '2026-11-27T11:59:00Z' }))
-      expect(await digests('orphaned-blobs')).toEqual([])
+      expect(await asking.digests('orphaned-blobs')).toEqual([])
     })
   })
 
   describe('no manifest is untagged that', () => {
-    const untagged = async (): Promise<string[]> => digests('untagged-manifests')
+    const untagged = async (): Promise<string[]> => asking.digests('untagged-manifests')
 
     test('may be a referrer: only images and indexes of images are none for certain', async () => {
       const artifact = part('e0', 'application/vnd.oci.empty.v1+json', 2)
@@ -235,8 +233,8 @@ describe.each(STORE_PAIRS)('what is not known, on %s', (_, open) => {
         manifest('a3', { references: IMAGE, at: '2026-11-25T11:59:00Z' }),
       )
       expect(await untagged()).toEqual(['a3'])
-      expect(await digests('untagged-manifests', { unused_for: '2026-11-21' })).toEqual(['a1'])
-      expect(await digests('untagged-manifests', { unused_for: '30d' })).toEqual([])
+      expect(await asking.digests('untagged-manifests', { unused_for: '2026-11-21' })).toEqual(['a1'])
+      expect(await asking.digests('untagged-manifests', { unused_for: '30d' })).toEqual([])
     })
   })
 

@@ -25,6 +25,8 @@ export type Asking = {
   summary: () => Promise<void>
   answer: (question: string, parameters?: object) => Promise<Answer>
   items: (question: string, parameters?: object) => Promise<Item[]>
+  /** The short names of the digests of a page, sorted. */
+  digests: (question: string, parameters?: object) => Promise<string[]>
 }
 
 /**
@@ -39,12 +41,14 @@ export const createAsking = (stores: TestStores, now: Date, caches: readonly str
     if (!question) throw new Error(`there is no question ${name}`)
     return ask(stores.database.sql, question, parameters, now, caches)
   }
+  const items = async (name: string, parameters: object = {}): Promise<Item[]> => (await answer(name, parameters)).items
   return {
     ingest: async (...wanted) => {
       for (const one of wanted) await ingest([anEvent({ id: ++id, ...one })])
     },
     summary: async () => summarize(stores.database, () => now),
     answer,
-    items: async (name, parameters) => (await answer(name, parameters)).items,
+    items,
+    digests: async (name, parameters) => (await items(name, parameters)).map(({ digest }) => short(digest)).sort(),
   }
 }

@@ -23,7 +23,7 @@ const PARAMETERS = {
   repository: REPOSITORY,
 } as const
 const BYTES =
-  'bytes are those of the live blobs of the repository, each once. unique_bytes are of blobs that are in this repository only; shared_bytes of blobs that are in others as well. Manifests, some kilobytes each, are not in them. unknown_contents counts the manifests whose contents are not known, live ones and those that a live tag or index names and no event showed, unknown_sizes the live blobs of unknown size: where one of them is more than 0, bytes and blobs are at least what is shown. Empty where the repository is newer than the summary.'
+  'bytes add up the live blobs of the repository, each once. unique_bytes are of blobs that are in this repository only; shared_bytes of blobs that are in others as well. Manifests, some kilobytes each, are not in them. unknown_contents counts the manifests whose contents are not known, live ones and those that a live tag or index names and no event showed, unknown_sizes the live blobs of unknown size: where one of them is more than 0, bytes and blobs are at least what is shown. Empty where the repository is newer than the summary.'
 
 const described = sql`r.registry, r.name as repository, t.tags, t.manifests, t.blobs, t.bytes, t.unique_bytes, t.shared_bytes,
       t.unknown_contents, t.unknown_sizes,

@@ -35,15 +35,20 @@ const wasIndexUsed = (moment: Part, { without_kind }: Asked): Part => sql`(
  * Whether an index that lists a manifest, directly or through others, was used since a moment: the index needs all that it lists.
  * A use of another image that the index lists is none.
  */
-const isNeededByIndex = (repositoryId: Part, digest: Part, moment: Part, asked: Asked): Part => sql`case
-  when not exists (select from inventory.manifest_children where manifest_children.digest = ${digest}) then false
-  else exists (
-    ${indexesAbove(repositoryId, digest)}
-    select from above cross join lateral (
+const isNeededByIndex = (repositoryId: Part, digest: Part, moment: Part, asked: Asked): Part =>
+  hasIndexAbove(
+    repositoryId,
+    digest,
+    sql`select from above cross join lateral (
       select * from inventory.repository_manifests o
       where o.repository_id = ${repositoryId} and o.digest = above.digest and o.live offset 0
-    ) i where ${wasIndexUsed(moment, asked)}
-  ) end`
+    ) i where ${wasIndexUsed(moment, asked)}`,
+  )
+
+/** Whether a query of `above` finds an index that lists a manifest; most manifests are in none, which one look-up says. */
+const hasIndexAbove = (repositoryId: Part, digest: Part, query: Part): Part => sql`case
+  when not exists (select from inventory.manifest_children where manifest_children.digest = ${digest}) then false
+  else exists (${indexesAbove(repositoryId, digest)} ${query}) end`
 
 /**
  * Whether the repository of tag `t` has an index of unknown contents that was used since a moment: it may list any image there. The
@@ -77,8 +82,7 @@ const hasUnknownParts = sql`(
  */
 export const mayBeUsedElsewhere = sql`(
   ${hasUnknownParts} or ${refersToLiveManifest}
-  or case when not exists (select from inventory.manifest_children where manifest_children.digest = t.digest) then false
-    else exists (${indexesAbove(sql`t.repository_id`, sql`t.digest`)} select from above where above.live) end
+  or ${hasIndexAbove(sql`t.repository_id`, sql`t.digest`, sql`select from above where above.live`)}
 )`
 
 /**

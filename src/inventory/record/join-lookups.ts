@@ -79,24 +79,20 @@ const KEPT_MS = 86_400_000
 /** Deletes what arrived more than a day ago, once nothing is pending: the fold of pulls looks up HEADs and pushes until then. */
 export const forgetLookups = async ({ sql: db }: Database, now: Date): Promise<void> => {
   const oldest = new Date(now.getTime() - KEPT_MS).toISOString()
-  await inSteps(
-    db,
-    sql`
-      delete from inventory.tag_lookups where ctid = any(array(
-        select ctid from inventory.tag_lookups
-        where joined and settled and at < ${oldest}::timestamptz and received_at < ${oldest}::timestamptz
-        limit ${ROWS_AT_ONCE}
-      ))
-    `,
-  )
-  await inSteps(
-    db,
-    sql`
-      delete from inventory.recent_pushes where ctid = any(array(
-        select ctid from inventory.recent_pushes
-        where at < ${oldest}::timestamptz and received_at < ${oldest}::timestamptz
-        limit ${ROWS_AT_ONCE}
-      ))
-    `,
-  )
+  for (const [name, isDone] of [
+    ['tag_lookups', sql`joined and settled`],
+    ['recent_pushes', sql`true`],
+  ] as const) {
+    const table = sql.table(`inventory.${name}`)
+    await inSteps(
+      db,
+      sql`
+        delete from ${table} where ctid = any(array(
+          select ctid from ${table}
+          where ${isDone} and at < ${oldest}::timestamptz and received_at < ${oldest}::timestamptz
+          limit ${ROWS_AT_ONCE}
+        ))
+      `,
+    )
+  }
 }

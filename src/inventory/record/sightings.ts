@@ -44,7 +44,7 @@ export type Change = {
   tag?: string
   actor?: string
 }
-/** A HEAD of a manifest, a GET by digest that may belong to a HEAD by tag, or a push that a HEAD may have prepared. */
+/** A HEAD of a manifest, or a GET by digest that may belong to a HEAD by tag. */
 export type SeenLookup = {
   event: EventId
   method: 'HEAD' | 'GET'

@@ -83,38 +83,44 @@ const refreshBlobFindings = async (db: Sql, range: Range, at: Date): Promise<voi
 }
 
 /** Counts the manifests that nothing known leads to, but something unknown may (see untagged-manifests). */
-const refreshUndecidedManifests = async (db: Sql, range: Range): Promise<void> => {
-  await sql`
-    with undecided as materialized (
-      select o.repository_id, count(*) as manifests
-      from inventory.repository_manifests o
+const refreshUndecidedManifests = async (db: Sql, range: Range): Promise<void> =>
+  storeCounts(db, range, {
+    column: 'undecided_manifests',
+    manifests: sql`inventory.repository_manifests o
         join inventory.repositories r on r.id = o.repository_id
         left join inventory.manifests m on m.digest = o.digest
         left join inventory.repository_totals u on u.repository_id = o.repository_id
-      where o.live and ${within('o.repository_id', range)} and ${nothingLeadsTo('all', (id) => withinRange(id, range))}
-        and (coalesce(u.unknown_indexes, 0) > 0 or not ${allThatLeadsIsKnown})
-      group by o.repository_id
-    )
-    update inventory.repository_totals t set undecided_manifests = coalesce(u.manifests, 0)
-    from inventory.repository_totals o left join undecided u on u.repository_id = o.repository_id
-    where t.repository_id = o.repository_id and ${within('t.repository_id', range)}
-      and t.undecided_manifests is distinct from coalesce(u.manifests, 0)
-  `.execute(db)
-}
+      where ${nothingLeadsTo('all', (id) => withinRange(id, range))}
+        and (coalesce(u.unknown_indexes, 0) > 0 or not ${allThatLeadsIsKnown})`,
+  })
 
 /** Counts the manifests without a subject that may have one: notifications contain no subjects. */
-const refreshUnknownSubjects = async (db: Sql, range: Range): Promise<void> => {
+const refreshUnknownSubjects = async (db: Sql, range: Range): Promise<void> =>
+  storeCounts(db, range, {
+    column: 'unknown_subjects',
+    manifests: sql`inventory.repository_manifests o left join inventory.manifests m on m.digest = o.digest
+      where m.subject is null and not coalesce(${isNoReferrer}, false)`,
+  })
+
+/**
+ * Stores a count of live manifests for each repository.
+ * @param manifests what follows `from`: rows `o` of repository_manifests, and a condition.
+ */
+const storeCounts = async (
+  db: Sql,
+  range: Range,
+  { column, manifests }: { column: string; manifests: RawBuilder<unknown> },
+): Promise<void> => {
   await sql`
-    with unknown as materialized (
+    with counted as materialized (
       select o.repository_id, count(*) as manifests
-      from inventory.repository_manifests o left join inventory.manifests m on m.digest = o.digest
-      where o.live and ${within('o.repository_id', range)} and m.subject is null and not coalesce(${isNoReferrer}, false)
+      from ${manifests} and o.live and ${within('o.repository_id', range)}
       group by o.repository_id
     )
-    update inventory.repository_totals t set unknown_subjects = coalesce(u.manifests, 0)
-    from inventory.repository_totals o left join unknown u on u.repository_id = o.repository_id
+    update inventory.repository_totals t set ${sql.ref(column)} = coalesce(c.manifests, 0)
+    from inventory.repository_totals o left join counted c on c.repository_id = o.repository_id
     where t.repository_id = o.repository_id and ${within('t.repository_id', range)}
-      and t.unknown_subjects is distinct from coalesce(u.manifests, 0)
+      and t.${sql.ref(column)} is distinct from coalesce(c.manifests, 0)
   `.execute(db)
 }
 

@@ -79,12 +79,7 @@ const eraseLastUses = async (
       select ctid from pulls.last_uses u where ${where} and not exists (
         select from inventory.repositories r
         where (r.registry = u.registry or r.registry = any(${registries}::text[])) and r.name = u.repository and (
-          exists (
-            select from inventory.tags t
-              left join inventory.repository_manifests m on m.repository_id = t.repository_id and m.digest = t.digest
-            where t.repository_id = r.id and t.name = u.reference
-              and t.live and t.pointed_at > coalesce(m.deleted_at, '-infinity')
-          )
+          exists (select from inventory.live_tags t where t.repository_id = r.id and t.name = u.reference)
           or exists (
             select from inventory.repository_manifests m
             where m.repository_id = r.id and m.digest = u.reference and m.live

@@ -1,0 +1,24 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** What the embedded database has in a data directory. */
+export type EmbeddedFiles = {
+  /** The directory of the database. */
+  data: string
+  /** A file that exists once the schema is in place: an empty database is then a loss. */
+  marker: string
+  /** The directory of dumps. */
+  dumps: string
+}
+
+export const embeddedFiles = (directory: string): EmbeddedFiles => ({
+  data: join(directory, 'db'),
+  marker: join(directory, 'initialised'),
+  dumps: join(directory, 'dumps'),
+})
+
+/** Whether an embedded database is in a data directory, or was: then opening it says what was lost. */
+export const hasEmbeddedDatabase = (directory: string): boolean => {
+  const { data, marker } = embeddedFiles(directory)
+  return existsSync(data) || existsSync(marker)
+}
