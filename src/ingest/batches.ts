@@ -93,7 +93,9 @@ export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): B
   const submit = async (items: Item[]): Promise<Answer[]> => {
     if (items.length === 0) return []
     if (queued >= longestQueue) throw new Overloaded('too many events are waiting to be stored')
-    return (await Promise.all(partsOf(items).map(enqueue))).flat()
+    const parts = partsOf(items)
+    const [only] = parts
+    return only && parts.length === 1 ? enqueue(only) : (await Promise.all(parts.map(enqueue))).flat()
   }
 
   const partsOf = (items: Item[]): Part<Item>[] => {

@@ -63,13 +63,13 @@ export const createDeliver = ({ database, destination, sender, now, stopping, pa
 
   /** The destination asks for a pause of everything that is sent to it, by any instance. */
   const slowDown = async (pause: Exclude<Pause, undefined>): Promise<void> => {
-    await postponePings(database, new Date(now().getTime() + Math.max(pauseMs(pause), MINUTE)))
+    await postponePings(database, new Date(now().getTime() + Math.max(keptPauseMs(pause), MINUTE)))
   }
 
   const noteFailure = async (ping: KeptPing, start: Date, { message, pause }: Failure): Promise<DeliveryError> => {
     const at = now()
     const wait = WAITS[ping.attempts]
-    const next = wait === undefined ? undefined : new Date(at.getTime() + Math.max(wait, pauseMs(pause)))
+    const next = wait === undefined ? undefined : new Date(at.getTime() + Math.max(wait, keptPauseMs(pause)))
     await markFailed(database, ping, message, next)
     if (pause) await slowDown(pause)
     const elapsed = Math.round((at.getTime() - start.getTime()) / 100) / 10
@@ -101,7 +101,7 @@ type Pause = ReturnType<Exclude<Needs['pauseIn'], undefined>>
 type Failure = { message: string; pause?: Pause }
 
 /** The pause that is kept, in milliseconds. */
-const pauseMs = (pause: Pause): number => Math.min(pause?.retryAfterMs ?? 0, LONGEST_PAUSE)
+const keptPauseMs = (pause: Pause): number => Math.min(pause?.retryAfterMs ?? 0, LONGEST_PAUSE)
 
 /** The destination asks to slow down. */
 class Busy extends DeliveryError {
