@@ -98,14 +98,15 @@ const statements = ({ repositories, manifests, tags }: Size): string[] => {
             else ${alone} + 1 + n * 7 % ${manifests - alone} end as manifest
         from generate_series(1::bigint, ${tags}) n
       ) t join bench_manifests m on m.n = t.manifest`,
-    `insert into inventory.changes (event_id, repository_id, at, action, digest, tag, actor)
-      select md5('push ' || repository_id || ' ' || name)::uuid, repository_id, pushed_at, 'push', digest, name, 'user-' || length(name) * 7 % 300
+    `insert into inventory.changes (event_id, repository_id, at, action, digest, tag, actor_id)
+      select md5('push ' || repository_id || ' ' || name)::uuid, repository_id, pushed_at, 'push', digest, name, length(name) * 7 % 300
       from inventory.tags`,
-    `insert into inventory.changes (event_id, repository_id, at, action, digest, tag, actor)
+    `insert into inventory.changes (event_id, repository_id, at, action, digest, tag, actor_id)
       select md5('delete ' || n)::uuid, ${repositoryOf('n', repositories, 9)}, ${moment('n', 10)}, 'delete',
         case when n % 2 = 0 then ${digest('manifest', 'n')} end, case when n % 2 = 1 then 'v' || n / 1000 || '.' || n % 1000 end,
-        'user-' || n % 300
+        n % 300
       from generate_series(1::bigint, ${Math.floor(manifests / 5)}) n`,
+    `insert into inventory.actors select n, '2026-11-20', 'user-' || n from generate_series(0, 299) n`,
     'drop table bench_places, bench_manifests',
   ]
 }

@@ -187,7 +187,10 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       reconcileRoutes({ database, registries: core.registries, clientFor: core.clientFor, now }),
       registriesRoutes({ database, identity: core.identity, tokenNames: core.tokenNames }),
       inventoryRoutes({ database, registries: core.registries, registryNames, summarize: summarizeNow, now }),
-      pullsRoutes({ database, registries: core.registries, registryNames, context: pulls.context, now }),
+      pullsRoutes({
+        ...{ database, registries: core.registries, registryNames, context: pulls.context, now },
+        replaceDumps: stores.replaceDumps,
+      }),
       trackRoutes({ track: createTrack({ database, sketches, rules, lifetimes, now }), rules, identifyName, hashed }),
     ],
     authorizeApi: createAuthorize(secrets.apiTokens),

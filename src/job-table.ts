@@ -1,7 +1,7 @@
 import type { Core } from './core.js'
 import { forgetOld } from './counters/retention.js'
 import type { Receptions } from './ingest/receptions.js'
-import { forgetActors } from './inventory/record/forget-actors.js'
+import { eraseActors } from './inventory/record/erase-actors.js'
 import { forgetLookups } from './inventory/record/join-lookups.js'
 import { keptSchedule, type Job } from './jobs.js'
 import type { Pulls } from './open-pulls.js'
@@ -89,7 +89,7 @@ export const jobsFor = (
     { name: 'forget', cron: '23 * * * *', run: async () => forgetOld(stores.database, retention, now()) },
     { name: 'forget senders', cron: '24 * * * *', run: identity.forget },
     { name: 'forget lookups', cron: '26 * * * *', run: async () => forgetLookups(stores.database, now()) },
-    kept('forget actors', '29 3 * * *', async () => forgetActors(database, config.actor_days, now())),
+    kept('forget actors', '29 3 * * *', async () => eraseActors(database, config.actor_days, now())),
     ...(config.reconcile_cron === undefined ? [] : [kept('reconcile', config.reconcile_cron, reconcile)]),
     ...(stores.dump ? [kept('dump', '41 3 * * *', stores.dump)] : []),
   ]

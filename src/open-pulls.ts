@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
+import { join } from 'node:path'
 import type { Config } from './config.js'
 import type { Core } from './core.js'
 import { addTallies, JOINED, JOINED_LATE, SKIP_PREFIX } from './counters/tallies.js'
@@ -16,7 +17,9 @@ import { openPlaces, type Places } from './pulls/place/places.js'
 import type { Context } from './pulls/read/notes.js'
 import { createOriginOf } from './pulls/record/origins.js'
 import { createPendingOf, type PendingOf } from './pulls/record/requests.js'
-import { createSalts, saltWindow } from './pulls/record/salts.js'
+import { createSaltFiles } from './pulls/record/salt-files.js'
+import { createSaltTable, moveSalts } from './pulls/record/salt-table.js'
+import { createSalts, saltWindow, type SaltStore } from './pulls/record/salts.js'
 import { keepWindows } from './pulls/record/windows.js'
 import type { Database } from './storage/database.js'
 
@@ -46,12 +49,13 @@ export const contextBy = (config: Config, { stamps } = placesBy(config)): Contex
   lateness: config.pulls_lateness_seconds * MICROS_PER_SECOND,
 })
 
-export const openPulls = async ({ config, secrets, clientOf, now }: Core, database: Database): Promise<Pulls> => {
+export const openPulls = async (core: Core, database: Database): Promise<Pulls> => {
+  const { config, secrets, clientOf, now } = core
   const { windows } = config
   const lateness = config.pulls_lateness_seconds * MICROS_PER_SECOND
   const window = saltWindow(windows, lateness)
   const salts = await createSalts({
-    database,
+    store: await openSaltStore(core, database),
     rotation: config.pulls_salt_rotation,
     window,
     now,
@@ -100,4 +104,12 @@ export const openPulls = async ({ config, secrets, clientOf, now }: Core, databa
       await forgetOutcomes(database, config.pulls_detail_days, now())
     },
   }
+}
+
+/** Files beside the embedded database, which one process uses; else the table that processes share. */
+const openSaltStore = async ({ config, stores }: Core, database: Database): Promise<SaltStore> => {
+  if (database.engine === 'postgresql') return createSaltTable(database)
+  const files = createSaltFiles(join(config.data_dir, 'salts'))
+  if (await moveSalts(database, files)) await stores.replaceDumps?.()
+  return files
 }

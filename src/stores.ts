@@ -15,6 +15,8 @@ export type Stores = {
   migrated: readonly string[]
   /** Writes a dump of the embedded database. */
   dump?: () => Promise<string>
+  /** If there are dumps, writes a new one and removes all others, so that none contains what was erased. */
+  replaceDumps?: () => Promise<void>
   close: () => Promise<void>
 }
 
@@ -58,22 +60,29 @@ const openEmbedded = async (config: Config, now: () => Date): Promise<Opened> =>
   const lock = await lockDirectory(config.data_dir)
   try {
     const { openPglite } = await import('./storage/pglite.js')
+    const { discardLog, rewritePending } = await import('./storage/erase-traces.js')
     const database = await openPglite(config.data_dir)
-    const migrated = await migrate(database.sql).catch(async (error: unknown) => {
+    const open = async (): Promise<Opened> => {
+      const migrated = await migrate(database.sql)
+      database.markInitialised()
+      const dump = async (): Promise<string> =>
+        database.dump(`tallyman-${now().toISOString().slice(0, 10)}`, DUMPS_KEPT)
+      const replaceDumps = async (): Promise<void> => {
+        if (database.hasDumps()) database.removeDumpsBut(await dump())
+      }
+      // A migration that rewrote tables left the rows of before in the log.
+      if (migrated.length > 0) await discardLog(database.sql)
+      if ((await rewritePending(database.sql)).length > 0) await replaceDumps()
+      const close = async (): Promise<void> => {
+        await database.close()
+        lock.release()
+      }
+      return { database, lock, migrated, dump, replaceDumps, close }
+    }
+    return await open().catch(async (error: unknown) => {
       await database.close()
       throw error
     })
-    database.markInitialised()
-    return {
-      database,
-      lock,
-      migrated,
-      dump: async () => database.dump(`tallyman-${now().toISOString().slice(0, 10)}`, DUMPS_KEPT),
-      close: async () => {
-        await database.close()
-        lock.release()
-      },
-    }
   } catch (error) {
     lock.release()
     throw error

@@ -1,5 +1,6 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { sql } from 'kysely'
 import { openPulls } from '../src/open-pulls.js'
 import type { PendingRequest } from '../src/pulls/record/pending.js'
 import { openApp, type TestApp } from './servers/app.js'
@@ -26,6 +27,5 @@ test('the origin of a pull is known for as long as its blobs may come, across th
   for (const time of ['2026-12-01T00:15:00Z', '2026-12-01T01:00:00Z', '2026-12-01T05:50:00Z'])
     expect(await requestAt(time)).toMatchObject({ previous: begun?.origin })
   expect((await requestAt('2026-12-01T06:11:00Z'))?.previous).toBeUndefined()
-  const { rows } = await sql`select from pulls.salts`.execute(core.stores.database.sql)
-  expect(rows).toHaveLength(2)
+  expect(readdirSync(join(core.config.data_dir, 'salts')).sort()).toEqual(['monthly-2026-12-01', 'monthly-2027-01-01'])
 })

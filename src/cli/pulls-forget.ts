@@ -16,14 +16,21 @@ export const forgetPulls = async ({ json, ...options }: PullsOptions): Promise<v
     async (service) => (await service.post('/pulls/forget', erasure)) as Erased,
     async ({ stores, registryNames }) => {
       const registries = registry === undefined ? undefined : await registryNames.recordedAs(registry)
-      return erase(stores.database, { origin, repository, registries })
+      const erased = await erase(stores.database, { origin, repository, registries })
+      await stores.replaceDumps?.()
+      return erased
     },
   )
   if (json === true) printJson(erased)
   else {
-    const { invocations, requests, days } = erased
+    const { invocations, requests, days, not_rewritten } = erased
     printLine(
       `${invocations} invocations, ${requests} requests that were not settled yet and ${days} rows of days were erased`,
     )
+    if (not_rewritten.length > 0)
+      printLine(
+        `The files of ${not_rewritten.join(', ')} still contain what was erased: the embedded store rewrites them at its next ` +
+          'start, PostgreSQL reuses their space in time.',
+      )
   }
 }

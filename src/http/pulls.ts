@@ -23,11 +23,13 @@ type Needs = {
   registries: Pick<Registries, 'list'>
   registryNames: RegistryNames
   context: Context
+  /** Of the embedded store. */
+  replaceDumps?: (() => Promise<void>) | undefined
   now: () => Date
 }
 
 /** `GET /pulls` and what is below it: see docs/api.md. */
-export const pullsRoutes = ({ database, registries, registryNames, context, now }: Needs): Router => {
+export const pullsRoutes = ({ database, registries, registryNames, context, replaceDumps, now }: Needs): Router => {
   const router = Router()
   const named = async (asked: Asked): Promise<Asked> => withRegistryNames(asked, registryNames.valuesOf)
   router.get('/pulls', async (request, response) => {
@@ -70,7 +72,9 @@ export const pullsRoutes = ({ database, registries, registryNames, context, now 
   router.post('/pulls/forget', async (request, response) => {
     const { registry, ...erasure } = checked(erasureRequest, request.body)
     const registries = registry === undefined ? undefined : await registryNames.recordedAs(registry)
-    response.json(await erase(database, { ...erasure, registries }))
+    const erased = await erase(database, { ...erasure, registries })
+    await replaceDumps?.()
+    response.json(erased)
   })
   return router
 }

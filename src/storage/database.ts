@@ -43,6 +43,12 @@ export type Database = {
   run: Run
   /** Runs one query of an operator in a transaction that can write nothing. */
   readOnly: (text: string, limits: ReadOnlyLimits) => Promise<ReadOnlyAnswer>
+  /**
+   * Removes what deleted and replaced rows of tables (`schema.name`) left in the files of the database, as far as the engine can:
+   * the embedded database completely, its log included; PostgreSQL only frees the space for other rows.
+   * @returns the tables that are too large: the embedded database rewrites them at its next start, autovacuum treats them
+   */
+  eraseTraces: (tables: readonly string[]) => Promise<string[]>
   /** The server's version, as `15.18`. */
   version: () => Promise<string>
   close: () => Promise<void>
@@ -187,6 +193,9 @@ export const isCancelled = (error: unknown): boolean => sqlState(error) === '570
 
 /** The data itself cannot be stored (SQLSTATE classes 21 to 23 and 54): sending it again will never work. */
 export const isContentError = (error: unknown): boolean => /^(21|22|23|54)/.test(sqlState(error) ?? '')
+
+/** A lock was not free within `lock_timeout`. */
+export const isLockTimeout = (error: unknown): boolean => sqlState(error) === '55P03'
 
 /** A serialization failure or a deadlock (class 40): the same transaction may well work now. */
 export const isConflict = (error: unknown): boolean => (sqlState(error) ?? '').startsWith('40')

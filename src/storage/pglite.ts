@@ -5,6 +5,8 @@ import { createPgConfig } from '@electric-sql/pglite/node-postgres'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
 import { embeddedFiles } from './embedded-files.js'
+import { eraseTracesOn } from './erase-traces.js'
+
 import { readOnlyOn } from './read-only.js'
 import { runOn, serverVersion, surviveLostConnections, transactionOn, type Database } from './database.js'
 
@@ -13,6 +15,9 @@ export type EmbeddedDatabase = Database & {
   markInitialised: () => void
   /** Writes a dump (a tar of the database directory) into `dumps/` and removes all but the newest `keep`. */
   dump: (name: string, keep: number) => Promise<string>
+  hasDumps: () => boolean
+  /** Removes all dumps but one, as `dump` returned it. */
+  removeDumpsBut: (file: string) => void
 }
 
 /** The directory held data once and is empty now. PGlite would silently begin anew. */
@@ -30,7 +35,9 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
   const { data, marker, dumps } = embeddedFiles(directory)
   if (existsSync(marker) && !existsSync(join(data, 'PG_VERSION'))) throw lost(data, marker, dumps)
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const pglite = await PGlite.create(data)
+  // A recycled segment of the log is an old one under a new name: it contains what was deleted.
+  const startParams = [...PGlite.defaultStartParams, '-c', 'wal_recycle=off']
+  const pglite = await PGlite.create(data, { startParams })
   // One session, held for ever: the shim breaks when its client is thrown away and made anew.
   const pool = new pg.Pool(Object.assign({ max: 1, idleTimeoutMillis: 0 }, createPgConfig(pglite)))
   surviveLostConnections(pool)
@@ -51,6 +58,7 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
     jobTransaction: transactionOn(pool),
     run: runOn(pool),
     readOnly: readOnlyOn(pool, 'keep'),
+    eraseTraces: eraseTracesOn(kysely),
     version: async () => serverVersion(kysely),
     markInitialised: () => {
       writeFileSync(marker, '', { mode: 0o600 })
@@ -63,6 +71,10 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
       renameSync(`${file}.part`, file)
       for (const old of dumpsIn(dumps).slice(0, -keep)) rmSync(join(dumps, old))
       return file
+    },
+    hasDumps: () => existsSync(dumps) && dumpsIn(dumps).length > 0,
+    removeDumpsBut: (file) => {
+      for (const dump of dumpsIn(dumps)) if (join(dumps, dump) !== file) rmSync(join(dumps, dump))
     },
     close,
   }

@@ -1,5 +1,6 @@
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
+import { vacuumOn } from './erase-traces.js'
 import { readOnlyOn } from './read-only.js'
 import { runOn, serverVersion, surviveLostConnections, transactionOn, type Database } from './database.js'
 
@@ -57,6 +58,7 @@ export const openPostgres = (url: string): Database => {
     jobTransaction: transactionOn(folders),
     run: runOn(writers),
     readOnly: readOnlyOn(guests, 'drop'),
+    eraseTraces: vacuumOn(unhurriedly),
     version: async () => serverVersion(kysely),
     close: async () => {
       await Promise.all([kysely.destroy(), unhurriedly.destroy(), writers.end(), folders.end(), guests.end()])

@@ -4,15 +4,21 @@ import type { Database } from '../../src/storage/database.js'
 const PLACED = ['repository_manifests', 'repository_blobs', 'tags', 'changes']
 const ALONE = ['manifests', 'manifest_blobs', 'manifest_children']
 
-/** All that the inventory holds, without the numbers of repositories and without the time of reading. */
+/** All that the inventory holds, without the numbers of repositories and actors, and without the time of reading. */
 export const inventoryOf = async ({ sql: db }: Database): Promise<Record<string, unknown[]>> => {
   const all: Record<string, unknown[]> = {}
   const read = async (name: string, query: string): Promise<void> => {
-    const { rows } = await sql<{ row: object }>`select to_jsonb(x) - 'id' - 'repository_id' - 'next_attempt_at' as row
+    const { rows } = await sql<{
+      row: object
+    }>`select to_jsonb(x) - 'id' - 'repository_id' - 'next_attempt_at' - 'actor_id' as row
       from (${sql.raw(query)}) x order by 1`.execute(db)
     all[name] = rows.map(({ row }) => row)
   }
   await read('repositories', 'select * from inventory.repositories')
+  await read(
+    'actors of changes',
+    'select c.event_id, a.day, a.name from inventory.changes c join inventory.actors a on a.id = c.actor_id',
+  )
   for (const table of PLACED) {
     await read(
       table,

@@ -30,10 +30,11 @@ const deletions: Question = {
         when exists (select from inventory.repository_blobs b
           where b.repository_id = c.repository_id and b.digest = c.digest and b.seen_at is not null) then 'blob'
         else 'object' end as what,
-      r.registry, r.name as repository, c.tag, c.digest, c.actor,
+      r.registry, r.name as repository, c.tag, c.digest, a.name as actor,
       case c.action when 'gone' then 'reconcile' else 'registry' end as told_by, jsonb_build_array(${iso(sql`c.at`)}, c.event_id) as key
     from inventory.changes c join inventory.repositories r on r.id = c.repository_id
-    where c.action <> 'push' and ${placedIn(sql`c.repository_id`, asked)} and ${same(sql`c.actor`, asked.actor)}
+      left join inventory.actors a on a.id = c.actor_id
+    where c.action <> 'push' and ${placedIn(sql`c.repository_id`, asked)} and ${same(sql`a.name`, asked.actor)}
       and ${asked.since === undefined ? sql`true` : sql`c.at >= ${asked.since}::timestamptz`}
       and ${behind('<', after, [
         [sql`c.at`, 'timestamptz'],

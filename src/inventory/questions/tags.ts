@@ -107,9 +107,10 @@ const tagHistory: Question = {
           select from told where told.repository_id = c.repository_id and told.digest = c.digest and told.action = 'push'
         ))
     )
-    select ${iso(sql`c.at`)} as at, c.action, r.registry, r.name as repository, c.tag, c.digest, c.actor,
+    select ${iso(sql`c.at`)} as at, c.action, r.registry, r.name as repository, c.tag, c.digest, a.name as actor,
       jsonb_build_array(${iso(sql`c.at`)}, c.event_id) as key
     from (select * from told union all select * from ended) c join inventory.repositories r on r.id = c.repository_id
+      left join inventory.actors a on a.id = c.actor_id
     where ${behind('<', after, [
       [sql`c.at`, 'timestamptz'],
       [sql`c.event_id`, 'uuid'],

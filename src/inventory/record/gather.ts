@@ -1,6 +1,7 @@
 import { microsOf, type Micros } from '../../events/calendar.js'
 import type { EventId, RegistryEvent } from '../../events/registry-event.js'
 import { isImplied, isIndex, type Descriptor } from '../../events/target.js'
+import { actorOf } from './actors.js'
 import { isLarge } from './manifest-entries.js'
 import type { Remembered } from './remembered.js'
 import type {
@@ -76,7 +77,13 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
 
   const renamed = ({ id, registry, at, actor, rename }: RegistryEvent): void => {
     if (rename)
-      renames.set(id, { ...rename, event: id, registry, at, ...(actor.name !== undefined && { actor: actor.name }) })
+      renames.set(id, {
+        ...rename,
+        event: id,
+        registry,
+        at,
+        ...(actor.name !== undefined && { actor: actorOf(actor.name, at) }),
+      })
   }
 
   /** @returns whether the event is a HEAD that is a check only if the same client does not push now (check-before-push.ts). */
@@ -226,6 +233,6 @@ const changeOf = (event: RegistryEvent, repository: number, action: Change['acti
     action,
     ...(digest !== undefined && { digest }),
     ...(tag !== undefined && { tag }),
-    ...(actor.name !== undefined && { actor: actor.name }),
+    ...(actor.name !== undefined && { actor: actorOf(actor.name, at) }),
   }
 }

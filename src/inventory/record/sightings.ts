@@ -1,6 +1,7 @@
 import type { Micros } from '../../events/calendar.js'
 import type { EventId, Rename } from '../../events/registry-event.js'
 import type { Descriptor } from '../../events/target.js'
+import type { SeenActor } from './actors.js'
 
 /** The newest time of each thing that can happen to an object, a tag or a repository, and the oldest time of any. */
 export type Times = {
@@ -42,7 +43,7 @@ export type Change = {
   action: 'push' | 'delete' | 'gone'
   digest?: string
   tag?: string
-  actor?: string
+  actor?: SeenActor
 }
 /** A HEAD of a manifest, or a GET by digest that may belong to a HEAD by tag. */
 export type SeenLookup = {
@@ -62,7 +63,7 @@ export type SeenPush = {
   origin: string
   at: Micros
 }
-export type SeenRename = Rename & { event: EventId; registry: string; at: Micros; actor?: string }
+export type SeenRename = Rename & { event: EventId; registry: string; at: Micros; actor?: SeenActor }
 
 export type Shown = {
   /** Of the repository in the batch. */

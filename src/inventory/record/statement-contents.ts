@@ -74,10 +74,10 @@ export const changes = ({ changes: rows }: Sightings): StatementPart => ({
   key: 'c',
   text: (p) => `
     told_changes as (
-      insert into inventory.changes (event_id, repository_id, at, action, digest, tag, actor)
-      select event_id, id, at, action, digest, tag, actor
+      insert into inventory.changes (event_id, repository_id, at, action, digest, tag, actor_id)
+      select event_id, id, at, action, digest, tag, actor_id
       from unnest(${p(1)}::uuid[], ${p(2)}::int[], ${p(3)}::timestamptz[], ${p(4)}::text[], ${p(5)}::text[], ${p(6)}::text[],
-        ${p(7)}::text[]) as told (event_id, number, at, action, digest, tag, actor)
+        ${p(7)}::bigint[]) as told (event_id, number, at, action, digest, tag, actor_id)
       join places using (number)
       order by event_id
       on conflict do nothing
@@ -89,7 +89,7 @@ export const changes = ({ changes: rows }: Sightings): StatementPart => ({
     rows.map(({ action }) => action),
     rows.map(({ digest }) => digest ?? null),
     rows.map(({ tag }) => tag ?? null),
-    rows.map(({ actor }) => actor ?? null),
+    rows.map(({ actor }) => actor?.id ?? null),
   ],
 })
 

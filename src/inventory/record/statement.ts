@@ -1,4 +1,5 @@
 import type { StatementPart } from '../../storage/statement-parts.js'
+import { actorParts } from './actors.js'
 import type { Sightings } from './sightings.js'
 import { changes, contents, lookups, pushes } from './statement-contents.js'
 import { time, times } from './times.js'
@@ -19,6 +20,7 @@ export const inventoryParts = (seen: Sightings): StatementPart[] =>
         ...(seen.blobsInRepositories.length > 0 ? [blobsInRepositories(seen)] : []),
         ...(seen.tags.length > 0 ? [tags(seen)] : []),
         ...contents(seen),
+        ...actorParts(seen.changes),
         ...(seen.changes.length > 0 ? [changes(seen)] : []),
         ...(seen.lookups.length > 0 ? [lookups(seen)] : []),
         ...(seen.pushes.length > 0 ? [pushes(seen)] : []),

@@ -18,7 +18,20 @@ export type Erased = {
   requests: number
   /** Rows of pulls.days. */
   days: number
+  /**
+   * Tables whose files still contain the erased rows, because they are large: the embedded database rewrites them at its next start,
+   * PostgreSQL reuses their space in time.
+   */
+  not_rewritten: string[]
 }
+
+/** All that contains an origin, or a repository that was pulled from. */
+const TABLES = [
+  ...['pending', 'chains', 'requests', 'outcomes', 'behaviours', 'last_uses', 'totals', 'days', 'summaries'].map(
+    (table) => `pulls.${table}`,
+  ),
+  'provisional.outcomes',
+]
 
 /**
  * Erases what is kept of an origin or a repository, as people may ask for. Days that were rolled up keep their numbers when an
@@ -26,9 +39,17 @@ export type Erased = {
  * summarized again; and the last uses of what the registry no longer has.
  */
 export const erase = async (
-  { jobs }: Pick<Database, 'jobs'>,
-  { origin, repository, registries }: Erasure,
+  { jobs, eraseTraces }: Pick<Database, 'jobs' | 'eraseTraces'>,
+  erasure: Erasure,
 ): Promise<Erased> => {
+  const deleted = await deleteRows(jobs, erasure)
+  return { ...deleted, not_rewritten: await eraseTraces(TABLES) }
+}
+
+const deleteRows = async (
+  jobs: Database['jobs'],
+  { origin, repository, registries }: Erasure,
+): Promise<Omit<Erased, 'not_rewritten'>> => {
   if (origin === undefined && repository === undefined) throw new Error('an erasure needs an origin or a repository')
   const where = sql.join(
     [

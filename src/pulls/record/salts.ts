@@ -1,6 +1,4 @@
-import { sql } from 'kysely'
-import { isoTime, microsOf, type Micros } from '../../events/calendar.js'
-import type { Database } from '../../storage/database.js'
+import { microsOf, type Micros } from '../../events/calendar.js'
 import { longestBlobs } from '../fold/state.js'
 import type { Windows } from '../fold/windows.js'
 
@@ -8,8 +6,23 @@ import type { Windows } from '../fold/windows.js'
 export const ROTATIONS = ['monthly', 'daily', 'never'] as const
 export type Rotation = (typeof ROTATIONS)[number]
 
+export const isRotation = (text: string | undefined): text is Rotation =>
+  (ROTATIONS as readonly (string | undefined)[]).includes(text)
+
 /** A secret of a period, mixed into every origin: once it is destroyed, nobody can tell whose origin one was. */
 export type Salt = { from: Micros; until: Micros; text: string }
+
+export type StoredSalt = Salt & { rotation: Rotation }
+
+/** Where salts are stored: `createSaltTable` for PostgreSQL, `createSaltFiles` beside the embedded database. */
+export type SaltStore = {
+  /** All salts, in the order of their periods. */
+  list: () => Promise<StoredSalt[]>
+  /** Stores salts of periods that have none of their rotation; the others keep the one that they have. */
+  add: (salts: readonly StoredSalt[]) => Promise<void>
+  /** Destroys the salts of other rotations and those that ended before `since`. */
+  keepOnly: (rotation: Rotation, since: Micros) => Promise<void>
+}
 
 export type Salts = {
   /** The salt of a moment, or the nearest that there is. */
@@ -21,7 +34,7 @@ export type Salts = {
 }
 
 type Needs = {
-  database: Database
+  store: SaltStore
   rotation: Rotation
   /** How long after its end a salt is needed, in microseconds: see `saltWindow`. */
   window: Micros
@@ -37,32 +50,17 @@ type Needs = {
 export const saltWindow = (windows: Windows, lateness: Micros): Micros =>
   Math.max(windows.join, longestBlobs(windows)) + lateness
 
-/** The salts of all processes on one database. Without the key of the installation they are worth nothing. */
-export const createSalts = async ({ database, rotation, window, now, random }: Needs): Promise<Salts> => {
+/** The salts of all processes on one store. Without the key of the installation they are worth nothing. */
+export const createSalts = async ({ store, rotation, window, now, random }: Needs): Promise<Salts> => {
   let salts: Salt[] = []
 
   const rotate = async (): Promise<void> => {
     const at = microsOf(now())
     const current = periodOf(at, rotation)
     const wanted = rotation === 'never' ? [current] : [current, periodOf(current.until, rotation)]
-    await sql`
-      insert into pulls.salts (rotation, starts_at, ends_at, salt)
-      select ${rotation}, * from unnest(
-        ${wanted.map(({ from }) => isoTime(from))}::timestamptz[],
-        ${wanted.map(({ until }) => isoTime(until))}::timestamptz[],
-        ${wanted.map(random)}::text[]
-      )
-      on conflict do nothing
-    `.execute(database.sql)
-    await sql`
-      delete from pulls.salts where rotation <> ${rotation} or ends_at < ${isoTime(at - window)}::timestamptz
-    `.execute(database.sql)
-    const { rows } = await sql<{ from: string; until: string; text: string }>`
-      select (extract(epoch from starts_at) * 1000000)::bigint::text as from,
-        (extract(epoch from ends_at) * 1000000)::bigint::text as until, salt as text
-      from pulls.salts order by starts_at
-    `.execute(database.sql)
-    salts = rows.map(({ from, until, text }) => ({ from: Number(from), until: Number(until), text }))
+    await store.add(wanted.map((period) => ({ rotation, ...period, text: random() })))
+    await store.keepOnly(rotation, at - window)
+    salts = await store.list()
   }
 
   await rotate()

@@ -137,13 +137,13 @@ describe('drift', () => {
     await run(registry, { apply: true }, later)
     expect(await liveIn(stores.database, REGISTRY)).toEqual(contentsOf(registry))
     expect((await run(registry, {}, later)).drift).toEqual({ missing: 0, stale: 0, different: 0 })
-    const { rows } = await sql<{ action: string; actor: string | null; tag: string | null; digest: string | null }>`
-      select action, actor, tag, digest from inventory.changes order by tag, digest
+    const { rows } = await sql<{ action: string; actor_id: string | null; tag: string | null; digest: string | null }>`
+      select action, actor_id, tag, digest from inventory.changes order by tag, digest
     `.execute(stores.database.sql)
     expect(rows).toEqual([
-      { action: 'gone', actor: null, tag: 'latest', digest: null },
-      { action: 'gone', actor: null, tag: null, digest: first.digest },
-      { action: 'gone', actor: null, tag: null, digest: digestNamed('b1') },
+      { action: 'gone', actor_id: null, tag: 'latest', digest: null },
+      { action: 'gone', actor_id: null, tag: null, digest: first.digest },
+      { action: 'gone', actor_id: null, tag: null, digest: digestNamed('b1') },
     ])
   })
 

@@ -1,37 +1,54 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { sql } from 'kysely'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { microsOf } from '../../../src/events/calendar.js'
-import { createSalts, type Rotation, type Salts } from '../../../src/pulls/record/salts.js'
-import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
+import { createSaltFiles } from '../../../src/pulls/record/salt-files.js'
+import { createSaltTable } from '../../../src/pulls/record/salt-table.js'
+import { createSalts, type Rotation, type Salts, type SaltStore } from '../../../src/pulls/record/salts.js'
+import { temporaryFolder } from '../../servers/process.js'
+import { openEmbeddedStores, openServerStores } from '../../servers/stores.js'
 
-describe.each(STORE_PAIRS)('salts on %s', (_, open) => {
-  let stores: TestStores
+type Opened = { store: () => SaltStore; close: () => Promise<void> }
+
+const inTable =
+  (open: typeof openServerStores) =>
+  async (): Promise<Opened> => {
+    const { database, close } = await open()
+    return { store: () => createSaltTable(database), close }
+  }
+const inFiles = async (): Promise<Opened> => {
+  const folder = temporaryFolder('salts')
+  return {
+    store: () => createSaltFiles(folder.path),
+    close: async () => {
+      folder.remove()
+      await Promise.resolve()
+    },
+  }
+}
+
+describe.each([
+  ['a table of PostgreSQL', inTable(openServerStores)],
+  ['a table of the embedded database', inTable(openEmbeddedStores)],
+  ['files', inFiles],
+])('salts in %s', (_, open) => {
+  let opened: Opened
   let now = new Date('2026-11-30T23:00:00Z')
   let made = 0
-  beforeAll(async () => {
-    stores = await open()
-  })
-  afterAll(async () => stores.close())
   beforeEach(async () => {
-    await stores.clear()
+    opened = await open()
     now = new Date('2026-11-30T23:00:00Z')
   })
+  afterEach(async () => opened.close())
 
   const salts = async (rotation: Rotation = 'monthly'): Promise<Salts> =>
     createSalts({
-      database: stores.database,
+      store: opened.store(),
       rotation,
       window: 30 * 60_000_000,
       now: () => now,
       random: () => `salt ${++made}`,
     })
   const at = (time: string): number => microsOf(new Date(time))
-  const stored = async (): Promise<string[]> => {
-    const { rows } = await sql<{ salt: string }>`select salt from pulls.salts order by starts_at`.execute(
-      stores.database.sql,
-    )
-    return rows.map(({ salt }) => salt)
-  }
+  const stored = async (): Promise<string[]> => (await opened.store().list()).map(({ text }) => text)
 
   test('are the same for all processes, now and in the next month', async () => {
     const [one, other] = [await salts(), await salts()]

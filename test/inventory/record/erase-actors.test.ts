@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import type { RepositoryPath } from '../../../src/events/reference.js'
-import { forgetActors } from '../../../src/inventory/record/forget-actors.js'
+import { eraseActors } from '../../../src/inventory/record/erase-actors.js'
 import { NOW } from '../../servers/clock.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent, DIGEST } from '../../servers/events.js'
@@ -29,10 +29,11 @@ describe.each(STORE_PAIRS)('in %s', (_, open) => {
       anEvent({ id: 3, ...renamed, rename, at: daysAgo(401) }),
       anEvent({ id: 4, ...renamed, rename, at: daysAgo(399) }),
     ])
-    await forgetActors(stores.database, 400, NOW)
+    await eraseActors(stores.database, 400, NOW)
     const actorsIn = async (table: string): Promise<(string | null)[]> => {
       const { rows } = await sql<{ actor: string | null }>`
-        select actor from inventory.${sql.raw(table)} order by at
+        select a.name as actor from inventory.${sql.raw(table)} c left join inventory.actors a on a.id = c.actor_id
+        order by c.at
       `.execute(stores.database.sql)
       return rows.map(({ actor }) => actor)
     }

@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto'
+import { sql } from 'kysely'
+import { utcDay, type Micros } from '../../events/calendar.js'
+import type { Sql } from '../../storage/database.js'
+import { createLruCache } from '../../storage/lru-cache.js'
+import type { StatementPart } from '../../storage/statement-parts.js'
+
+/** A name of `inventory.actors`. Changes contain the id alone. */
+export type SeenActor = { id: string; day: string; name: string }
+
+/** Names of which the number is remembered, so that each has one row a day in a process. */
+const REMEMBERED_NAMES = 20_000
+const remembered = createLruCache<SeenActor>(REMEMBERED_NAMES)
+
+/**
+ * Gives the name of an actor a number for one UTC day. The number is random and not computed from the name: once the row of
+ * `inventory.actors` is erased, a list of names and all keys of the installation do not tell whose number it was.
+ */
+export const actorOf = (name: string, at: Micros): SeenActor => {
+  const day = utcDay(at)
+  const key = `${day} ${name}`
+  const known = remembered.get(key)
+  if (known) return known
+  const actor = { id: randomBytes(8).readBigInt64BE().toString(), day, name }
+  remembered.set(key, actor)
+  return actor
+}
+
+type WithActor = { actor?: SeenActor }
+
+const columnsOf = (seen: readonly WithActor[]): string[][] => {
+  const actors = [...new Map(seen.flatMap(({ actor }) => (actor ? [[actor.id, actor] as const] : []))).values()]
+  return [actors.map(({ id }) => id), actors.map(({ day }) => day), actors.map(({ name }) => name)]
+}
+
+/** The part of a batch's statement that stores the names of who made changes: none if no change has a name. */
+export const actorParts = (seen: readonly WithActor[]): StatementPart[] =>
+  seen.some(({ actor }) => actor !== undefined)
+    ? [
+        {
+          key: 'a',
+          text: (p) => `
+    seen_actors as (
+      insert into inventory.actors (id, day, name)
+      select * from unnest(${p(1)}::bigint[], ${p(2)}::date[], ${p(3)}::text[])
+      on conflict do nothing
+    )`,
+          values: columnsOf(seen),
+        },
+      ]
+    : []
+
+/** The same for what is stored beside the statement of a batch. */
+export const storeActors = async (tx: Sql, seen: readonly WithActor[]): Promise<void> => {
+  const [ids, days, names] = columnsOf(seen)
+  if (ids?.length === 0) return
+  await sql`
+    insert into inventory.actors (id, day, name)
+    select * from unnest(${ids}::bigint[], ${days}::date[], ${names}::text[]) on conflict do nothing
+  `.execute(tx)
+}

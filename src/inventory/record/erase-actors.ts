@@ -1,0 +1,21 @@
+import { sql } from 'kysely'
+import type { Database } from '../../storage/database.js'
+import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
+
+const DAY_MS = 86_400_000
+
+/**
+ * Erases the names of actors of UTC days that ended more than some days ago. What changed, and when, stays. The table is
+ * rewritten even if no name expired now, so that a run that was interrupted is made up for.
+ */
+export const eraseActors = async ({ sql: db, eraseTraces }: Database, days: number, now: Date): Promise<void> => {
+  const before = new Date(now.getTime() - days * DAY_MS).toISOString().slice(0, 10)
+  await inSteps(
+    db,
+    sql`delete from inventory.actors where id = any(array(
+      select id from inventory.actors where day < ${before}::date limit ${ROWS_AT_ONCE}
+    ))`,
+  )
+  // Names that waited for a user directory were deleted since the last run, too.
+  await eraseTraces(['inventory.actors', 'unresolved_users', 'repositories'])
+}

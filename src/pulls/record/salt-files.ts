@@ -1,0 +1,95 @@
+import { chmod, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { microsOf, utcDay } from '../../events/calendar.js'
+import { isRotation, periodOf, type SaltStore, type StoredSalt } from './salts.js'
+
+const PART = '.part'
+/** `<rotation>-<first UTC day>` */
+const NAME = /^([a-z]+)-(\d{4}-\d{2}-\d{2})$/
+
+/**
+ * Salts in files of their own (mode 0600), for the one process that has the data directory. The embedded database would keep a
+ * deleted salt in its pages and its log, and copy it into dumps. A file is overwritten before it is removed. A salt is on disk
+ * before it is used, so that no crash makes two origins of one.
+ * @param directory made with mode 0700 if missing
+ */
+export const createSaltFiles = (directory: string): SaltStore => {
+  const list = async (): Promise<StoredSalt[]> => {
+    const salts = await Promise.all((await filesIn(directory)).map(async (file) => readSalt(directory, file)))
+    return salts.flatMap((salt) => salt ?? []).sort((a, b) => a.from - b.from)
+  }
+  return {
+    list,
+    add: async (salts) => {
+      await mkdir(directory, { recursive: true, mode: 0o700 })
+      await chmod(directory, 0o700)
+      for (const salt of salts) if (!(await readSalt(directory, nameOf(salt)))) await writeSalt(directory, salt)
+    },
+    keepOnly: async (rotation, since) => {
+      const kept = new Set(
+        (await list()).filter((salt) => salt.rotation === rotation && salt.until >= since).map(nameOf),
+      )
+      const ended = (await filesIn(directory)).filter((file) => !kept.has(file) && isOurs(file))
+      for (const file of ended) await destroy(join(directory, file))
+      if (ended.length > 0) await sync(directory)
+    },
+  }
+}
+
+const nameOf = ({ rotation, from }: Pick<StoredSalt, 'rotation' | 'from'>): string => `${rotation}-${utcDay(from)}`
+
+const isOurs = (file: string): boolean => NAME.test(file.endsWith(PART) ? file.slice(0, -PART.length) : file)
+
+const filesIn = async (directory: string): Promise<string[]> => {
+  const entries = await readdir(directory, { withFileTypes: true }).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  })
+  return entries.filter((entry) => entry.isFile()).map(({ name }) => name)
+}
+
+/** @returns undefined if there is no such file, or nothing in it that can be a salt */
+const readSalt = async (directory: string, file: string): Promise<StoredSalt | undefined> => {
+  const [, rotation, day] = NAME.exec(file) ?? []
+  if (!isRotation(rotation) || day === undefined) return undefined
+  const text = await readFile(join(directory, file), 'utf8').catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
+    throw error
+  })
+  if (text === '') return undefined
+  return { rotation, ...periodOf(microsOf(new Date(`${day}T00:00:00Z`)), rotation), text }
+}
+
+const writeSalt = async (directory: string, salt: StoredSalt): Promise<void> => {
+  const file = join(directory, nameOf(salt))
+  const handle = await open(file + PART, 'w', 0o600)
+  try {
+    await handle.writeFile(salt.text)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await rename(file + PART, file)
+  await sync(directory)
+}
+
+const destroy = async (file: string): Promise<void> => {
+  const handle = await open(file, 'r+')
+  try {
+    const { size } = await handle.stat()
+    await handle.write(Buffer.alloc(size), 0, size, 0)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await rm(file)
+}
+
+const sync = async (directory: string): Promise<void> => {
+  const handle = await open(directory, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}

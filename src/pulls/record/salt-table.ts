@@ -1,0 +1,80 @@
+import { sql } from 'kysely'
+import { isoTime } from '../../events/calendar.js'
+import { isLockTimeout, type Database, type Sql } from '../../storage/database.js'
+import type { SaltStore, StoredSalt } from './salts.js'
+
+/** How long a rewrite waits for a reader of the table, as a backup, before it is left to the next minute. */
+const LOCK_TIMEOUT = '500ms'
+
+/**
+ * Salts in `pulls.salts`, shared by all processes on one PostgreSQL server. After salts were removed the table is written to a
+ * new file; the server's log, its archives, replicas and backups are the operator's (docs/operations.md, "What deleting leaves
+ * behind").
+ */
+export const createSaltTable = ({ sql: db, jobTransaction }: Database): SaltStore => {
+  // Another process, or this one before it was stopped, may have removed salts and not rewritten the table.
+  let isRewriteDue = true
+  return {
+    list: async () => storedIn(db),
+    add: async (salts) => addTo(db, salts),
+    keepOnly: async (rotation, since) => {
+      const { numAffectedRows = 0n } = await sql`
+        delete from pulls.salts where rotation <> ${rotation} or ends_at < ${isoTime(since)}::timestamptz
+      `.execute(db)
+      if (numAffectedRows > 0n) isRewriteDue = true
+      if (!isRewriteDue) return
+      isRewriteDue = !(await rewriteSalts(jobTransaction))
+    },
+  }
+}
+
+/** @returns false if the table is being read by others */
+const rewriteSalts = async (transaction: Database['jobTransaction']): Promise<boolean> =>
+  transaction(async (tx) => {
+    await sql`select set_config('lock_timeout', ${LOCK_TIMEOUT}, true)`.execute(tx)
+    await sql`lock table pulls.salts in access exclusive mode`.execute(tx)
+    const salts = await storedIn(tx)
+    await sql`truncate pulls.salts`.execute(tx)
+    await addTo(tx, salts)
+  }).then(
+    () => true,
+    (error: unknown) => {
+      if (isLockTimeout(error)) return false
+      throw error
+    },
+  )
+
+const addTo = async (db: Sql, salts: readonly StoredSalt[]): Promise<void> => {
+  await sql`
+    insert into pulls.salts (rotation, starts_at, ends_at, salt)
+    select * from unnest(
+      ${salts.map(({ rotation }) => rotation)}::text[],
+      ${salts.map(({ from }) => isoTime(from))}::timestamptz[],
+      ${salts.map(({ until }) => isoTime(until))}::timestamptz[],
+      ${salts.map(({ text }) => text)}::text[]
+    )
+    on conflict do nothing
+  `.execute(db)
+}
+
+const storedIn = async (db: Sql): Promise<StoredSalt[]> => {
+  const { rows } = await sql<{ rotation: StoredSalt['rotation']; from: string; until: string; text: string }>`
+    select rotation, (extract(epoch from starts_at) * 1000000)::bigint::text as from,
+      (extract(epoch from ends_at) * 1000000)::bigint::text as until, salt as text
+    from pulls.salts order by starts_at
+  `.execute(db)
+  return rows.map(({ rotation, from, until, text }) => ({ rotation, from: Number(from), until: Number(until), text }))
+}
+
+/**
+ * Moves the salts that earlier versions stored in the embedded database, and erases what the table and the log contain of them.
+ * @returns whether there were any: dumps made before contain them
+ */
+export const moveSalts = async ({ sql: db, eraseTraces }: Database, store: SaltStore): Promise<boolean> => {
+  const { rows } = await sql<{ bytes: string }>`select pg_relation_size('pulls.salts') as bytes`.execute(db)
+  if (Number(rows[0]?.bytes) === 0) return false
+  await store.add(await storedIn(db))
+  await sql`truncate pulls.salts`.execute(db)
+  await eraseTraces([])
+  return true
+}
