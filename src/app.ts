@@ -98,7 +98,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     lifetimes,
     repositories,
     identify,
-    originOf: createOrigins(secrets.usersKey),
+    originOf: createOrigins(secrets.usersKey, pulls.saltAt),
     pendingOf: pulls.pendingOf,
     isOwnRead: createIsOwnRead(secrets.usersKey),
     now,

@@ -19,13 +19,15 @@ import { createOriginOf } from './pulls/record/origins.js'
 import { createPendingOf, type PendingOf } from './pulls/record/requests.js'
 import { createSaltFiles } from './pulls/record/salt-files.js'
 import { createSaltTable, moveSalts } from './pulls/record/salt-table.js'
-import { createSalts, saltWindow, type SaltStore } from './pulls/record/salts.js'
+import { createSalts, saltWindow, type Salts, type SaltStore } from './pulls/record/salts.js'
 import { keepWindows } from './pulls/record/windows.js'
 import type { Database } from './storage/database.js'
 
 /** What the service does for pulls: keeps requests as they come, and folds them. */
 export type Pulls = {
   pendingOf: PendingOf
+  /** The secret of a moment, for keyed hashes of clients. */
+  saltAt: Salts['at']
   rotateSalts: () => Promise<void>
   fold: () => Promise<void>
   /** Folds what arrived since the last call, so that it is shown before it is settled. */
@@ -72,6 +74,7 @@ export const openPulls = async (core: Core, database: Database): Promise<Pulls> 
   })
   return {
     pendingOf: createPendingOf({ originOf, clientOf, placeOf: places.of }),
+    saltAt: salts.at,
     rotateSalts: salts.rotate,
     fold: async () =>
       foldPending({

@@ -50,7 +50,7 @@ export const createCounting = (
   const identifyName = createIdentifyName({ directory: hashed, deployTokens: hashed, hasUserTokens: false })
   const identify = identified ?? createIdentify({ identifyName })
   const repositories = createRepositories(needs)
-  const originOf = createOrigins('a key for tests only')
+  const originOf = createOrigins('a key for tests only', () => SALT)
   const pendingOf = createPendingOf({ originOf: ORIGIN_OF, clientOf: CLIENT_OF, placeOf: () => ({}) })
   const { rebuildStale } = repositories
   return { ...createIngest({ ...needs, identify, repositories, originOf, pendingOf }), rebuildStale }

@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto'
+import type { Micros } from '../../events/calendar.js'
 import type { RegistryEvent } from '../../events/registry-event.js'
 import { createLruCache } from '../../storage/lru-cache.js'
 
@@ -7,20 +8,28 @@ const CHARACTERS = 22
 const REMEMBERED_CLIENTS = 10_000
 
 /**
- * Tells clients apart without knowing them: a keyed hash (HMAC-SHA256, 128 bits, base64url) of address, user agent and the name of the user.
+ * Distinguishes clients without their addresses: a keyed hash (HMAC-SHA256, 128 bits, base64url) of address, user agent and the name of
+ * the user. The key contains the salt of the time of the event: deleted rows stay in the files of the database, and say nothing once
+ * that salt is destroyed. A HEAD before a change of the salt is not joined with a GET after it.
  * @returns undefined when an event has no address.
  */
 export const createOrigins = (
   key: string,
-): ((event: Pick<RegistryEvent, 'address' | 'userAgent' | 'actor'>) => string | undefined) => {
+  saltAt: (moment: Micros) => { from: Micros; text: string },
+): ((event: Pick<RegistryEvent, 'address' | 'userAgent' | 'actor' | 'at'>) => string | undefined) => {
   const remembered = createLruCache<string>(REMEMBERED_CLIENTS)
-  return ({ address, userAgent = '', actor }) => {
+  return ({ address, userAgent = '', actor, at }) => {
     if (address === undefined) return undefined
+    const salt = saltAt(at)
     const client = JSON.stringify([address, userAgent, actor.name ?? ''])
-    const known = remembered.get(client)
+    const remembering = `${salt.from} ${client}`
+    const known = remembered.get(remembering)
     if (known !== undefined) return known
-    const hash = createHmac('sha256', `${key} origins`).update(client).digest('base64url').slice(0, CHARACTERS)
-    remembered.set(client, hash)
+    const hash = createHmac('sha256', `${key} origins ${salt.text}`)
+      .update(client)
+      .digest('base64url')
+      .slice(0, CHARACTERS)
+    remembered.set(remembering, hash)
     return hash
   }
 }
