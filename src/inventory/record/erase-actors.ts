@@ -16,6 +16,6 @@ export const eraseActors = async ({ sql: db, eraseTraces }: Database, days: numb
       select id from inventory.actors where day < ${before}::date limit ${ROWS_AT_ONCE}
     ))`,
   )
-  // Names that waited for a user directory were deleted since the last run, too.
-  await eraseTraces(['inventory.actors', 'unresolved_users', 'repositories'])
+  // Names that waited for a user directory, and events that could not be read, were deleted since the last run, too.
+  await eraseTraces(['inventory.actors', 'unresolved_users', 'repositories', 'rejected_events'])
 }
