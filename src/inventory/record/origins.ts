@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import type { RegistryEvent } from '../../events/registry-event.js'
-import { createLruCache } from '../../storage/lru-cache.js'
+import { createRecentMap } from '../../storage/recent-map.js'
 
 const CHARACTERS = 22
 /** Clients whose hash is remembered: making it takes longer than all else that is kept of most events. */
@@ -13,7 +13,7 @@ const REMEMBERED_CLIENTS = 10_000
 export const createOrigins = (
   key: string,
 ): ((event: Pick<RegistryEvent, 'address' | 'userAgent' | 'actor'>) => string | undefined) => {
-  const remembered = createLruCache<string>(REMEMBERED_CLIENTS)
+  const remembered = createRecentMap<string>(REMEMBERED_CLIENTS)
   return ({ address, userAgent = '', actor }) => {
     if (address === undefined) return undefined
     const client = JSON.stringify([address, userAgent, actor.name ?? ''])
