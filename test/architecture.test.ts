@@ -59,7 +59,7 @@ describe('the house', () => {
 
   test('users take a cache from storage, and nothing else', () => {
     const taken = found.filter(({ from, to }) => from === 'users' && to === 'storage').map(({ target }) => target)
-    expect([...new Set(taken)]).toEqual(['storage/lru-cache.js'])
+    expect([...new Set(taken)]).toEqual(['storage/recent-map.js'])
   })
 
   test('the table knows every folder, and has no circle', () => {

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { RegistryEvent } from '../events/registry-event.js'
 import { HyperLogLog } from '../storage/hyperloglog/hyperloglog.js'
-import { createLruCache } from '../storage/lru-cache.js'
+import { createRecentMap } from '../storage/recent-map.js'
 import { contributionsOf, createAdditions, type CountedEvent, type Counting } from './additions.js'
 import {
   firstMembers,
@@ -36,7 +36,7 @@ export type Repositories = {
 
 export const createRepositories = ({ database, sketches, rules, lifetimes }: Counting): Repositories => {
   // What is remembered may be later than the truth, never earlier: an event after it is surely not the first.
-  const firsts = createLruCache<Place>(REMEMBERED_REPOSITORIES)
+  const firsts = createRecentMap<Place>(REMEMBERED_REPOSITORIES)
 
   const mayBeFirst = (event: RegistryEvent): boolean => {
     const first = firsts.get(nameOf(event))

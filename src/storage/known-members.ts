@@ -1,4 +1,4 @@
-import { createLruCache } from './lru-cache.js'
+import { createRecentMap } from './recent-map.js'
 import type { SketchAddition } from './sketch-store.js'
 
 /** Members that a process knows to be in their sketches: adding them again would change nothing. */
@@ -14,18 +14,23 @@ const MOST = 50_000
 
 /** @param ttl milliseconds for which a member is known; also how late the lifetime of its sketch may be renewed. */
 export const createKnownMembers = (ttl: number): KnownMembers => {
-  const known = createLruCache<true>(MOST, { ttl })
+  /** The time of the monotonic clock until which each member is known. */
+  const known = createRecentMap<number>(MOST)
   return {
-    without: (additions) =>
-      additions
-        .map((addition) => ({
-          ...addition,
-          members: new Set([...addition.members].filter((member) => !known.get(`${addition.key} ${member}`))),
-        }))
-        .filter(({ members }) => members.size > 0),
+    without: (additions) => {
+      const now = performance.now()
+      const isNew =
+        ({ key }: SketchAddition) =>
+        (member: string) =>
+          (known.get(`${key} ${member}`) ?? -Infinity) < now
+      return additions
+        .map((addition) => ({ ...addition, members: new Set([...addition.members].filter(isNew(addition))) }))
+        .filter(({ members }) => members.size > 0)
+    },
     learn: (additions) => {
+      const until = performance.now() + ttl
       for (const { key, members } of additions.filter(({ replaceable }) => !replaceable)) {
-        for (const member of members) known.set(`${key} ${member}`, true)
+        for (const member of members) known.set(`${key} ${member}`, until)
       }
     },
     forget: () => {

@@ -1,3 +1,4 @@
+import { arrayText } from './array-text.js'
 import type { HotStatement } from './database.js'
 
 /**
@@ -9,8 +10,12 @@ export type StatementPart = {
   key: string
   /** @param p the placeholder of this part's parameter with a number, counted from 1. */
   text: (p: (number: number) => string) => string
-  values: unknown[]
+  /** Columns of rows for `unnest`, and single values. */
+  values: readonly (Column | string | null)[]
 }
+
+/** Numbers in it are finite. */
+export type Column = readonly (string | number | boolean | null)[]
 
 const known = new Map<string, HotStatement>()
 
@@ -21,12 +26,16 @@ const known = new Map<string, HotStatement>()
 export const joinParts = (
   parts: readonly StatementPart[],
   select: (p: (number: number) => string) => string,
-): { statement: HotStatement; values: unknown[] } => {
+): { statement: HotStatement; values: (string | null)[] } => {
   const name = `record_${parts.map(({ key }) => key).join('')}`
   const statement = known.get(name) ?? { name, text: textOf(parts, select) }
   known.set(name, statement)
-  return { statement, values: parts.flatMap(({ values }) => values) }
+  return { statement, values: parts.flatMap(({ values }) => values.map(asParameter)) }
 }
+
+/** The driver writes arrays itself, but takes several times as long. */
+const asParameter = (value: Column | string | null): string | null =>
+  value === null || typeof value === 'string' ? value : arrayText(value)
 
 const textOf = (parts: readonly StatementPart[], select: (p: (number: number) => string) => string): string => {
   let before = 0

@@ -1,4 +1,4 @@
-import { createLruCache } from '../storage/lru-cache.js'
+import { LRUCache } from 'lru-cache'
 import { pauseIn } from '../events/retry-after.js'
 import { comparable, DirectoryAway, type UserDirectory } from './directory.js'
 
@@ -37,7 +37,10 @@ type Answer = string | typeof NOBODY
  * the pause is over.
  */
 export const createGitlabUsers = ({ url, token, now, patienceMs = PATIENCE_MS }: Settings): UserDirectory => {
-  const remembered = createLruCache<Answer>(REMEMBERED_USERS, {
+  const remembered = new LRUCache<string, Answer>({
+    // Limited by their number, all places were allocated at once.
+    maxSize: REMEMBERED_USERS,
+    sizeCalculation: () => 1,
     perf: { now: () => now().getTime() },
     ttlResolution: 0,
   })

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto'
-import { createLruCache } from '../storage/lru-cache.js'
+import { createRecentMap } from '../storage/recent-map.js'
 import { comparable, type UserDirectory } from './directory.js'
 
 const REMEMBERED_NAMES = 20_000
@@ -14,7 +14,7 @@ export type HashedNames = Omit<UserDirectory, 'idOf'> & { idOf: (name: string) =
  * without the key nobody can tell a name from an id.
  */
 export const createHashedNames = (key: string): HashedNames => {
-  const remembered = createLruCache<string>(REMEMBERED_NAMES)
+  const remembered = createRecentMap<string>(REMEMBERED_NAMES)
   return {
     kind: 'hash',
     idOf: (name) => {

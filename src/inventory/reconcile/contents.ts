@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import { isIndex } from '../../events/target.js'
 import type { FetchedManifest } from '../registry/registry-client.js'
-import { createLruCache } from '../../storage/lru-cache.js'
+import { createRecentMap } from '../../storage/recent-map.js'
 
 /** What a manifest lists: blobs of an image, or manifests of an index. */
 export type Contents = {
@@ -20,7 +20,7 @@ export type KnownContents = {
 const MOST = 20_000
 
 export const createKnownContents = (db: Sql): KnownContents => {
-  const learnt = createLruCache<Contents>(MOST)
+  const learnt = createRecentMap<Contents>(MOST)
   return {
     of: async (digests) => {
       const known = new Map<string, Contents>()

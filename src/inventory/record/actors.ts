@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import { utcDay, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/database.js'
-import { createLruCache } from '../../storage/lru-cache.js'
+import { createRecentMap } from '../../storage/recent-map.js'
 import type { StatementPart } from '../../storage/statement-parts.js'
 
 /** A name of `inventory.actors`. Changes contain the id alone. */
@@ -10,7 +10,7 @@ export type SeenActor = { id: string; day: string; name: string }
 
 /** Names of which the number is remembered, so that each has one row a day in a process. */
 const REMEMBERED_NAMES = 20_000
-const remembered = createLruCache<SeenActor>(REMEMBERED_NAMES)
+const remembered = createRecentMap<SeenActor>(REMEMBERED_NAMES)
 
 /**
  * Gives the name of an actor a number for one UTC day. The number is random and not computed from the name: once the row of

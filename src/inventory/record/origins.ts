@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { Micros } from '../../events/calendar.js'
 import type { RegistryEvent } from '../../events/registry-event.js'
-import { createLruCache } from '../../storage/lru-cache.js'
+import { createRecentMap } from '../../storage/recent-map.js'
 
 const CHARACTERS = 22
 /** Clients whose hash is remembered: making it takes longer than all else that is kept of most events. */
@@ -17,7 +17,7 @@ export const createOrigins = (
   key: string,
   saltAt: (moment: Micros) => { from: Micros; text: string },
 ): ((event: Pick<RegistryEvent, 'address' | 'userAgent' | 'actor' | 'at'>) => string | undefined) => {
-  const remembered = createLruCache<string>(REMEMBERED_CLIENTS)
+  const remembered = createRecentMap<string>(REMEMBERED_CLIENTS)
   return ({ address, userAgent = '', actor, at }) => {
     if (address === undefined) return undefined
     const salt = saltAt(at)

@@ -1,5 +1,5 @@
 import type { RegistryEvent } from '../../events/registry-event.js'
-import { createLruCache } from '../../storage/lru-cache.js'
+import { createRecentMap } from '../../storage/recent-map.js'
 
 /** Manifests this process remembers; a busy registry's manifests of a day. */
 const MOST = 50_000
@@ -18,11 +18,11 @@ export type Remembered = {
 }
 
 export const createRemembered = (): Remembered => {
-  const described = createLruCache<string>(MOST)
-  const implied = createLruCache<true>(MOST)
+  const described = createRecentMap<string>(MOST)
+  const implied = createRecentMap<true>(MOST)
   return {
     describes: (event) => described.get(event.digest ?? '') === descriptionOf(event),
-    implies: (event) => implied.has(placeOf(event)),
+    implies: (event) => implied.get(placeOf(event)) === true,
     learn: (events) => {
       for (const event of events) {
         if (event.object !== 'manifest' || event.digest === undefined || event.action === 'delete') continue

@@ -2,7 +2,7 @@ import { isoTime, MICROS_PER_SECOND, microsOf, type Micros } from '../../events/
 import type { EventId, RegistryEvent } from '../../events/registry-event.js'
 import { arrayText } from '../../storage/array-text.js'
 import type { Database, HotStatement, Run } from '../../storage/database.js'
-import { createLruCache } from '../../storage/lru-cache.js'
+import { createRecentMap } from '../../storage/recent-map.js'
 
 /** An event and the moment when this delivery of it arrived, by the clock of the service. */
 export type Arrived = { event: RegistryEvent; arrivedAt: Micros }
@@ -38,8 +38,8 @@ export const arrivalAt = (now: Date): Micros => microsOf(now) + REST_OF_MILLISEC
 const isAhead = ({ event, arrivedAt }: Arrived): boolean => event.at > arrivedAt + TRUSTED_LEAD
 
 export const createStateTimes = (database: Pick<Database, 'run'>): StateTimes => {
-  const clocks = createLruCache<Clock & { readAt: Micros }>(REMEMBERED_CLOCKS)
-  const leads = createLruCache<{ until: Micros }>(REMEMBERED_CLOCKS)
+  const clocks = createRecentMap<Clock & { readAt: Micros }>(REMEMBERED_CLOCKS)
+  const leads = createRecentMap<Micros>(REMEMBERED_CLOCKS)
 
   const isTrusted = (one: Arrived): boolean => {
     const clock = clocks.get(clockOf(one.event))
@@ -50,9 +50,9 @@ export const createStateTimes = (database: Pick<Database, 'run'>): StateTimes =>
   const rememberLead = (one: Arrived): void => {
     if (one.event.at <= one.arrivedAt || isAhead(one)) return
     const name = clockOf(one.event)
-    if (one.event.at > leadOf(name)) leads.set(name, { until: one.event.at })
+    if (one.event.at > leadOf(name)) leads.set(name, one.event.at)
   }
-  const leadOf = (name: string): Micros => leads.get(name)?.until ?? -Infinity
+  const leadOf = (name: string): Micros => leads.get(name) ?? -Infinity
 
   const decide = async (arrived: readonly Arrived[]): Promise<ReadonlyMap<EventId, Micros>> => {
     const ordered = inOrderOfClock(arrived)

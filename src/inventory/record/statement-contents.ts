@@ -1,5 +1,5 @@
 import type { Run } from '../../storage/database.js'
-import { joinParts, type StatementPart } from '../../storage/statement-parts.js'
+import { joinParts, type Column, type StatementPart } from '../../storage/statement-parts.js'
 import { entriesOf, inStatements, isLarge, type Entry } from './manifest-entries.js'
 import type { SeenManifest, Sightings } from './sightings.js'
 import { time } from './times.js'
@@ -62,7 +62,7 @@ const children = (entries: readonly Entry[]): StatementPart => ({
   ],
 })
 
-const columnsOf = (entries: readonly Entry[]): unknown[][] => [
+const columnsOf = (entries: readonly Entry[]): Column[] => [
   entries.map(({ manifest }) => manifest),
   entries.map(({ position }) => position),
   entries.map(({ digest }) => digest),

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import type { Micros } from '../../events/calendar.js'
-import { createLruCache } from '../../storage/lru-cache.js'
+import { createRecentMap } from '../../storage/recent-map.js'
 import { networkOf, type Prefixes } from './address.js'
 import type { Salts } from './salts.js'
 
@@ -31,7 +31,7 @@ const MOST = 20_000
  * salt of the period (docs/definitions-of-numbers.md, "Unique pullers"). The address itself goes no further.
  */
 export const createOriginOf = ({ key, salts, prefixes, window }: Needs): OriginOf => {
-  const known = createLruCache<Origin>(MOST)
+  const known = createRecentMap<Origin>(MOST)
   return (requester, at) => {
     const salt = salts.at(at)
     const before = at - salt.from <= window ? salts.before(salt) : undefined

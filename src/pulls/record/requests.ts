@@ -2,7 +2,7 @@ import type { RegistryEvent } from '../../events/registry-event.js'
 import { requestOf } from '../../events/registry-request.js'
 import type { ClientOf } from '../client.js'
 import type { Place } from '../place/places.js'
-import { createLruCache } from '../../storage/lru-cache.js'
+import { createRecentMap } from '../../storage/recent-map.js'
 import type { Origin, OriginOf } from './origins.js'
 import type { PendingRequest, Who } from './pending.js'
 
@@ -14,7 +14,7 @@ const MOST = 10_000
 const remember = <Key extends string | undefined, Value extends object>(
   read: (key: Key) => Value,
 ): ((key: Key) => Value) => {
-  const known = createLruCache<Value>(MOST)
+  const known = createRecentMap<Value>(MOST)
   return (key) => {
     const found = known.get(key ?? '')
     if (found) return found
@@ -36,7 +36,7 @@ export const createPendingOf = ({ originOf, clientOf, placeOf }: Needs): Pending
   const remembered = remember(clientOf)
   const placed = remember((address: string | undefined) => (address === undefined ? {} : placeOf(address)))
   /** By origin and address, which tell all of it. */
-  const written = createLruCache<string>(MOST)
+  const written = createRecentMap<string>(MOST)
 
   const whoOf = ({ address, userAgent = '', actor }: RegistryEvent, { origin, endpoint }: Origin): string => {
     const key = `${origin} ${address ?? ''}`
