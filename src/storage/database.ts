@@ -194,8 +194,8 @@ export const isCancelled = (error: unknown): boolean => sqlState(error) === '570
 /** The data itself cannot be stored (SQLSTATE classes 21 to 23 and 54): sending it again will never work. */
 export const isContentError = (error: unknown): boolean => /^(21|22|23|54)/.test(sqlState(error) ?? '')
 
-/** A lock was not free within `lock_timeout`. */
-export const isLockTimeout = (error: unknown): boolean => sqlState(error) === '55P03'
+/** A table could not be locked: others use it for longer than `lock_timeout`, or the role of the connection may not. */
+export const isLockRefused = (error: unknown): boolean => ['55P03', '42501'].includes(sqlState(error) ?? '')
 
 /** A serialization failure or a deadlock (class 40): the same transaction may well work now. */
 export const isConflict = (error: unknown): boolean => (sqlState(error) ?? '').startsWith('40')

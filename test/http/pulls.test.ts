@@ -285,7 +285,7 @@ describe('POST /pulls/forget', () => {
       from unnest(array['team/secret', 'team/secret', 'team/other']) repository
     `.execute(app.app.core.stores.database.sql)
     const response = await app.post('/pulls/forget', { repository: 'team/secret' })
-    expect(await response.json()).toEqual({ invocations: 750, requests: 2, days: 0 })
+    expect(await response.json()).toEqual({ invocations: 750, requests: 2, days: 0, not_rewritten: [] })
     const { body } = await get('/pulls?measures=pulls&group_by=repository&period=last-28-days')
     expect(body.rows).toEqual([{ repository: 'team/app', pulls: 750 }])
   })

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { isoTime } from '../../events/calendar.js'
-import { isLockTimeout, type Database, type Sql } from '../../storage/database.js'
+import { isLockRefused, type Database, type Sql } from '../../storage/database.js'
 import type { SaltStore, StoredSalt } from './salts.js'
 
 /** How long a rewrite waits for a reader of the table, as a backup, before it is left to the next minute. */
@@ -28,7 +28,7 @@ export const createSaltTable = ({ sql: db, jobTransaction }: Database): SaltStor
   }
 }
 
-/** @returns false if the table is being read by others */
+/** @returns false if others use the table, or the role of the connection may not truncate it */
 const rewriteSalts = async (transaction: Database['jobTransaction']): Promise<boolean> =>
   transaction(async (tx) => {
     await sql`select set_config('lock_timeout', ${LOCK_TIMEOUT}, true)`.execute(tx)
@@ -39,7 +39,7 @@ const rewriteSalts = async (transaction: Database['jobTransaction']): Promise<bo
   }).then(
     () => true,
     (error: unknown) => {
-      if (isLockTimeout(error)) return false
+      if (isLockRefused(error)) return false
       throw error
     },
   )
