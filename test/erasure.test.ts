@@ -59,7 +59,7 @@ describe('a salt of the embedded store', () => {
     await start({ TALLYMAN_PULLS_SALT_ROTATION: 'daily' })
     const [ended = ''] = saltsIn()
     await app.core.stores.dump?.()
-    expect(filesWith(folder.path, ended)).toEqual([join('salts', 'daily-2026-11-23')])
+    expect(filesWith(folder.path, ended)).toEqual([join('salts', 'daily-2026-11-21')])
     now = later(3)
     const { rotateSalts } = await openPulls(app.core, app.core.stores.database)
     await rotateSalts()

@@ -49,13 +49,14 @@ export const discardLog = async (db: Sql): Promise<void> => {
   // A replication slot, which nothing here uses, would keep all segments.
   await sql`select pg_drop_replication_slot(slot_name) from pg_replication_slots where not active`.execute(db)
   for (let n = 0; n < MOST_SEGMENTS; n++) {
-    await sql`select pg_switch_wal()`.execute(db)
-    await sql`select pg_logical_emit_message(false, 'tallyman', 'a record in the new segment')`.execute(db)
-    const { rows } = await sql`
+    // At the start of a segment, a switch does nothing.
+    await sql`select pg_logical_emit_message(false, 'tallyman', 'switch')`.execute(db)
+    const { rows: recycled } = await sql`
       select from pg_ls_waldir()
       where name ~ '^[0-9A-F]{24}$' and name > pg_walfile_name(pg_current_wal_insert_lsn()) limit 1
     `.execute(db)
-    if (rows.length === 0) break
+    await sql`select pg_switch_wal()`.execute(db)
+    if (recycled.length === 0) break
   }
   await sql`checkpoint`.execute(db)
 }
