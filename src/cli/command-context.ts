@@ -17,4 +17,9 @@ const contexts = new AsyncLocalStorage<CommandContext>()
 /** The context of the command that runs: its own in tests, which run several in one process; otherwise that of the process. */
 export const context = (): CommandContext => contexts.getStore() ?? process
 
-export const runInContext = async <T>(of: CommandContext, work: () => Promise<T>): Promise<T> => contexts.run(of, work)
+/**
+ * Runs a command in a context. The process itself needs none: from the first store on, Node.js 20 follows every promise and every
+ * request, which took the service a fifth of its time.
+ */
+export const runInContext = async <T>(of: CommandContext, work: () => Promise<T>): Promise<T> =>
+  of === process ? work() : contexts.run(of, work)
