@@ -23,12 +23,14 @@ const NAME = 'Kq7Zr2-Wv9Xb4Tn6'
 let folder: ReturnType<typeof embeddedFolder>
 let now: Date
 let app: App
+let isOpen = false
 
 beforeEach(() => {
   folder = embeddedFolder()
   now = NOW
 })
-afterEach(() => {
+afterEach(async () => {
+  await stop()
   folder.remove()
 })
 
@@ -40,6 +42,11 @@ const start = async (environment: Record<string, string> = {}): Promise<void> =>
     ...environment,
   }
   app = await createApp(readConfig(settings, ROOT), createLog('silent', { write: () => undefined }), () => now)
+  isOpen = true
+}
+const stop = async (): Promise<void> => {
+  if (isOpen) await app.close()
+  isOpen = false
 }
 const later = (days: number): Date => new Date(now.getTime() + days * DAY_MS)
 const saltsIn = (): string[] =>
@@ -50,7 +57,7 @@ const saltsIn = (): string[] =>
 /** Expects that no file contains a text, while the service runs and when it has stopped. */
 const expectErased = async (text: string): Promise<void> => {
   expect(filesWith(folder.path, text)).toEqual([])
-  await app.close()
+  await stop()
   expect(filesWith(folder.path, text)).toEqual([])
 }
 
@@ -80,7 +87,7 @@ describe('a salt of the embedded store', () => {
     await sql`delete from pulls.salts`.execute(database.sql)
     await insert(kept, '2027-01-01T00:00:00Z')
     await dump?.()
-    await app.close()
+    await stop()
     const log = join(folder.path, 'db', 'pg_wal')
     const newest = readdirSync(log)
       .filter((file) => /^[0-9A-F]{24}$/.test(file))
@@ -103,13 +110,13 @@ describe('a salt of the embedded store', () => {
     }
     await start()
     const first = await originNow()
-    await app.close()
+    await stop()
     writeFileSync(join(folder.path, 'salts', 'monthly-2026-11-01.part'), 'of a process that was killed')
     writeFileSync(join(folder.path, 'salts', 'monthly-2027-01-01.part'), '')
     await start()
     expect((await originNow())?.origin).toBe(first?.origin)
     expect(readdirSync(join(folder.path, 'salts')).sort()).toEqual(['monthly-2026-11-01', 'monthly-2026-12-01'])
-    await app.close()
+    await stop()
   })
 
   test('is readable for its owner alone', async () => {
@@ -119,7 +126,7 @@ describe('a salt of the embedded store', () => {
     expect(statSync(join(folder.path, 'salts')).mode & 0o777).toBe(0o700)
     for (const file of readdirSync(join(folder.path, 'salts')))
       expect(statSync(join(folder.path, 'salts', file)).mode & 0o777).toBe(0o600)
-    await app.close()
+    await stop()
   })
 })
 
@@ -147,8 +154,8 @@ describe('pulls forget on the embedded store', () => {
   const keep = async (text: string, rows: number): Promise<void> => {
     const { database } = app.core.stores
     await sql`
-      insert into pulls.outcomes (id, what, at, registry, repository, origin, endpoint, source, client)
-      select ${text} || i, 'invocation', ${NOW}, 'registry.example', 'a', ${text}, 'e', 'notification', repeat(md5(i::text), 30)
+      insert into pulls.outcomes (id, what, at, registry, repository, origin, endpoint, source, kind, client)
+      select ${text} || i, 'invocation', ${NOW}, 'registry.example', 'a', ${text}, 'e', 'notification', 'cli', repeat(md5(i::text), 30)
       from generate_series(1, ${rows}::int) i
     `.execute(database.sql)
   }
@@ -177,7 +184,7 @@ describe('pulls forget on the embedded store', () => {
     const { database, dump } = app.core.stores
     await dump?.()
     expect((await erase(database, { origin: ORIGIN })).not_rewritten).toEqual(['pulls.outcomes'])
-    await app.close()
+    await stop()
     expect(filesWith(folder.path, ORIGIN)).not.toEqual([])
     await start()
     await expectErased(ORIGIN)
