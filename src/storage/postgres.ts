@@ -111,7 +111,9 @@ const endsIn = async (milliseconds: number, ended: Promise<unknown>): Promise<bo
   const pause = new Promise<false>((resolve) => {
     timer = setTimeout(resolve, milliseconds, false)
   })
-  return Promise.race([ended.then(() => true), pause]).finally(() => clearTimeout(timer))
+  return Promise.race([ended.then(() => true), pause]).finally(() => {
+    clearTimeout(timer)
+  })
 }
 
 const processIdOf = (client: pg.PoolClient): number | null =>

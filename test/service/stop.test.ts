@@ -5,14 +5,17 @@ import { startService } from '../servers/service.js'
 import { openServers } from '../servers/stores.js'
 
 let servers: Awaited<ReturnType<typeof openServers>>
+let locker: pg.Client
+/** In a transaction of its own each time: within one, the list of activity stays as it was. */
 let other: pg.Client
 beforeAll(async () => {
   servers = await openServers()
   other = new pg.Client({ connectionString: servers.environment.DATABASE_URL })
-  await other.connect()
+  locker = new pg.Client({ connectionString: servers.environment.DATABASE_URL })
+  await Promise.all([other.connect(), locker.connect()])
 })
 afterAll(async () => {
-  await other.end()
+  await Promise.all([other.end(), locker.end()])
   await servers.close()
 })
 
@@ -27,13 +30,13 @@ const countActive = async (): Promise<number> => {
 test('SIGTERM ends a service whose statement on PostgreSQL runs on, and the statement', async () => {
   const folder = temporaryFolder('stop')
   const service = await startService(folder.path, servers.environment)
-  await other.query('begin; lock table inventory.repositories, inventory.tags in access exclusive mode')
+  await locker.query('begin; lock table inventory.repositories, inventory.tags in access exclusive mode')
   const answer = service.get('/inventory/tags?repository=team/app').catch(() => undefined)
   await eventually('the statement waits', async () => (await countActive()) > 0)
   // 1 would be: the service gave up after its patience of 9 s.
   expect(await service.process.end('SIGTERM')).toBe(0)
   await answer
   expect(await countActive()).toBe(0)
-  await other.query('rollback')
+  await locker.query('rollback')
   folder.remove()
 })
