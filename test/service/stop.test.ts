@@ -30,13 +30,17 @@ const countActive = async (): Promise<number> => {
 test('SIGTERM ends a service whose statement on PostgreSQL runs on, and the statement', async () => {
   const folder = temporaryFolder('stop')
   const service = await startService(folder.path, servers.environment)
-  await locker.query('begin; lock table inventory.repositories, inventory.tags in access exclusive mode')
-  const answer = service.get('/inventory/tags?repository=team/app').catch(() => undefined)
-  await eventually('the statement waits', async () => (await countActive()) > 0)
-  // 1 would be: the service gave up after its patience of 9 s.
-  expect(await service.process.end('SIGTERM')).toBe(0)
-  await answer
-  expect(await countActive()).toBe(0)
-  await locker.query('rollback')
-  folder.remove()
+  try {
+    await locker.query('begin; lock table inventory.repositories, inventory.tags in access exclusive mode')
+    const answer = service.get('/inventory/tags?repository=team/app').catch(() => undefined)
+    await eventually('the statement waits', async () => (await countActive()) > 0)
+    // 1 would be: the service gave up after its patience of 9 s.
+    expect(await service.process.end('SIGTERM')).toBe(0)
+    await answer
+    expect(await countActive()).toBe(0)
+  } finally {
+    await service.process.end('SIGKILL')
+    await locker.query('rollback')
+    folder.remove()
+  }
 })
