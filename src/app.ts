@@ -15,6 +15,7 @@ import { reconcileRoutes } from './http/inventory-reconcile.js'
 import { inventoryRoutes } from './http/inventory.js'
 import { createNotificationHandler } from './http/notifications.js'
 import { createPrometheus, type Prometheus } from './http/prometheus.js'
+import { operatorSqlRoutes } from './http/operator-sql.js'
 import { createHttpServer } from './http/server.js'
 import { pullsRoutes } from './http/pulls.js'
 import { registriesRoutes } from './http/registries.js'
@@ -41,6 +42,7 @@ import { createUserFile } from './users/user-file.js'
 import { createUserTokenVerifier } from './users/user-token.js'
 import { readConflicts } from './registries/conflicts.js'
 import type { Occurrence } from './storage/kept-job.js'
+import { warningsOfRole } from './storage/read-only-role.js'
 import { deleteOtherSchedules } from './storage/schedules.js'
 import { unknownInTotals } from './inventory/summary/as-of.js'
 import { pullTotals } from './pulls/read/totals.js'
@@ -73,6 +75,8 @@ export const createApp = async (config: Config, log: Logger, now: () => Date): P
 const joinApp = async (core: Core, log: Logger): Promise<App> => {
   const { config, rules, metrics, secrets, stores, registries, registryNames, pings, now } = core
   const { lifetimes } = config
+  for (const warning of await warningsOfRole(stores.database))
+    log.warn({ warning }, 'the rights of a role should be changed')
   const prometheus = createPrometheus({
     pingAge: async () => pingAge(core),
     pullTotals: async () => pullTotals(stores.database.sql),
@@ -191,6 +195,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
         ...{ database, registries: core.registries, registryNames, context: pulls.context, now },
         replaceDumps: stores.replaceDumps,
       }),
+      operatorSqlRoutes({ database, isOn: config.sql_route }),
       trackRoutes({ track: createTrack({ database, sketches, rules, lifetimes, now }), rules, identifyName, hashed }),
     ],
     authorizeApi: createAuthorize(secrets.apiTokens),

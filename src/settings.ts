@@ -108,6 +108,7 @@ const settings = z.strictObject({
   pulls_lateness_seconds: wholeNumber(1, 86_400).default(300),
   metrics_dir: z.string().min(1).optional(),
   metrics_public: yesOrNo.default(false),
+  sql_route: yesOrNo.default(false),
   ping_enabled: yesOrNo.default(true),
   ping_url: webAddress.optional(),
   ping_cron: z.string().refine(isCronExpression, 'expected a cron expression, as "44 10 * * 4"').optional(),

@@ -22,6 +22,7 @@ import { readConflicts, type OpenConflict } from './registries/conflicts.js'
 import { MOST_HOSTS, MOST_PROCESSES } from './registries/learned.js'
 import type { Identity } from './registries/registry-identity.js'
 import type { Database } from './storage/database.js'
+import { warningsOfRole } from './storage/read-only-role.js'
 import { readDueTime } from './storage/schedules.js'
 
 /** What someone who looks after the service wants to know. Times are ISO 8601 in UTC. */
@@ -30,6 +31,8 @@ export type Status = {
   uuid: string
   installedAt: Date
   stores: StoreCheck
+  /** What an operator should change, a sentence each. */
+  warnings: string[]
   /** Registries heard of, the last one first; empty when no notification ever came. */
   registries: Reception[]
   /** What decides which registry an event is of, and where that is in doubt. */
@@ -97,6 +100,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     unknown,
     reconciliations,
     last,
+    warnings,
   ] = await Promise.all([
     checkStores(core.stores),
     readReceptions(database, REGISTRIES_SHOWN),
@@ -110,6 +114,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     unknownContentsByRegistry(database.sql),
     lastReconciliations(database.sql),
     newestPing(database),
+    warningsOfRole(database),
   ])
   const next = config.ping_enabled ? ((await readDueTime(database.sql, PING)) ?? nextPing(core)) : undefined
   return {
@@ -117,6 +122,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     uuid: installation.uuid,
     installedAt: installation.installedAt,
     stores,
+    warnings,
     registries,
     identity: identityOf(core, registries.length, conflicts),
     skips,

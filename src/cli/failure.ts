@@ -14,6 +14,7 @@ import { RegistriesError } from '../inventory/registry/read-registries.js'
 import { JoinRefused } from '../registries/join-registries.js'
 import { UnknownRegistry } from '../registries/registry-names.js'
 import { isStorageAway } from '../storage/away.js'
+import { StatementRefused } from '../storage/statement-check.js'
 import { DirectoryInUse } from '../storage/directory-lock.js'
 import { OtherUsersKey } from '../storage/installation.js'
 import { UserFileError } from '../users/user-file.js'
@@ -41,6 +42,7 @@ const TOLD = [
   TooMuchGone,
   RegistryError,
   ServiceError,
+  StatementRefused,
   CommandError,
 ]
 

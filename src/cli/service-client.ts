@@ -13,8 +13,9 @@ export type ServiceClient = {
   lines: (path: string, method?: 'GET' | 'POST') => AsyncIterable<Uint8Array>
 }
 
-/** What is wrong with a question is the same whoever is asked. */
-const reasonOf = (message: string | undefined): string | undefined => /^400 Bad Request: (.+)/.exec(message ?? '')?.[1]
+/** What is wrong with a query, or not allowed, is the same whoever answers. */
+const reasonOf = (message: string | undefined): string | undefined =>
+  /^(?:400 Bad Request|403 Forbidden): (.+)/.exec(message ?? '')?.[1]
 
 /** A way to the running service of this data directory; undefined where the stores can be opened directly. */
 export const findService = (config: Config): ServiceClient | undefined => {

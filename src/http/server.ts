@@ -3,6 +3,7 @@ import express, { type ErrorRequestHandler, type RequestHandler, type Router } f
 import type { Authorize } from './auth.js'
 import { NOTIFICATION_PATHS } from './notifications.js'
 import { BadRequest, problemOf } from './problem.js'
+import { dropUnread } from './unread-answers.js'
 
 type Needs = {
   notifications: (request: IncomingMessage, response: ServerResponse) => void
@@ -38,7 +39,7 @@ const createExpress = ({ open, closed, authorizeApi, onError }: Needs): express.
   const app = express()
   app.disable('x-powered-by')
   app.set('etag', false)
-  app.use(harmlessAnswers)
+  app.use(harmlessAnswers, dropUnread())
   for (const router of open) app.use(router)
   app.use(requireToken(authorizeApi))
   app.use(express.json({ limit: '1mb' }), express.urlencoded({ limit: '1mb', extended: true, parameterLimit: 1_000 }))

@@ -23,6 +23,7 @@ import { registryRemovals } from './migrations/0022-registry-removals.js'
 import { narrowWrites } from './migrations/0024-narrow-writes.js'
 import { actorNames } from './migrations/0026-actor-names.js'
 import { eraseTraces } from './migrations/0027-erase-traces.js'
+import { prepareReadOnlyRole } from './read-only-role.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -53,12 +54,14 @@ export const MIGRATIONS = {
 }
 
 /**
- * Brings the schema up to date. Several processes may call it at once: one works, the others wait.
+ * Brings the schema up to date, and lets the role of operators' statements read it. Several processes may call it at once: one works,
+ * the others wait.
  * @returns the names of the migrations that were applied now.
  */
 export const migrate = async (db: Kysely<unknown>): Promise<string[]> => {
   const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }
   const { error, results = [] } = await new Migrator({ db, provider }).migrateToLatest()
   if (error !== undefined) throw error instanceof Error ? error : new Error('the migration failed')
+  await prepareReadOnlyRole(db)
   return results.map(({ migrationName }) => migrationName)
 }

@@ -7,7 +7,10 @@ import { openApp, type TestApp } from '../servers/app.js'
 
 let app: TestApp
 beforeAll(async () => {
-  app = await openApp({ TALLYMAN_REGISTRIES: '{"registry.example": {"url": "http://127.0.0.1:1"}}' })
+  app = await openApp({
+    TALLYMAN_REGISTRIES: '{"registry.example": {"url": "http://127.0.0.1:1"}}',
+    TALLYMAN_SQL_ROUTE: 'true',
+  })
 })
 afterAll(async () => app.close())
 
