@@ -29,21 +29,15 @@ describe.each(STORE_PAIRS)('a registry whose lists do not end, on %s', (_, open)
     stores = await open()
     registry = await startStub(({ path }, response) => {
       mostHeap = Math.max(mostHeap, process.memoryUsage().heapUsed)
-      const [where] = path.split('?')
-      if (where === '/v2/_catalog') {
-        if (endless === 'catalog') return page('repositories', response)
-        return response.end('{"repositories":["team/app"]}')
-      }
-      if (where === '/v2/team/app/tags/list') {
-        if (endless === 'tags') return page('tags', response)
-        return response.end('{"tags":["1.0"]}')
-      }
-      if (where?.startsWith('/v2/team/app/')) {
-        return response
-          .writeHead(200, { 'docker-content-digest': IMAGE.digest, 'content-type': OCI_IMAGE })
-          .end(IMAGE.bytes)
-      }
-      return response.writeHead(404).end('{"errors":[{"code":"NAME_UNKNOWN"}]}')
+      const [where = ''] = path.split('?')
+      if (where === '/v2/_catalog' && endless === 'catalog') page('repositories', response)
+      else if (where === '/v2/_catalog') response.end('{"repositories":["team/app"]}')
+      else if (where === '/v2/team/app/tags/list' && endless === 'tags') page('tags', response)
+      else if (where === '/v2/team/app/tags/list') response.end('{"tags":["1.0"]}')
+      else if (where.startsWith('/v2/team/app/')) {
+        const headers = { 'docker-content-digest': IMAGE.digest, 'content-type': OCI_IMAGE }
+        response.writeHead(200, headers).end(IMAGE.bytes)
+      } else response.writeHead(404).end('{"errors":[{"code":"NAME_UNKNOWN"}]}')
     })
   })
   afterAll(async () => {
