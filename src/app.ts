@@ -104,7 +104,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     identify,
     originOf: createOrigins(secrets.usersKey, pulls.saltAt),
     pendingOf: pulls.pendingOf,
-    isOwnRead: createIsOwnRead(secrets.usersKey),
+    isOwnRead: createIsOwnRead(secrets.usersKey, registries),
     now,
     onBatch: prometheus.batch,
   })

@@ -124,11 +124,13 @@ const shareOf = (part: number, all: number): string =>
 /** Counts end at 10,000. */
 const shownCount = (count: number): string => (count < 10_000 ? String(count) : '10000 or more')
 
-const comparison = ({ startedAt, finishedAt, applied, drift, failed }: Status['reconciliations'][number]): string => {
+const comparison = (one: Status['reconciliations'][number]): string => {
+  const { startedAt, finishedAt, applied, drift, failed, catalogError } = one
   const { missing, stale, different } = drift
   const found = `${missing} missing, ${stale} stale, ${different} different`
   const state = finishedAt === null ? 'not finished' : applied ? 'repaired' : 'not repaired'
-  return `${when(startedAt)}, ${found}, ${state}${failed > 0 ? `, ${failed} repositories could not be read` : ''}`
+  const unread = failed > 0 ? `, ${failed} repositories could not be read` : ''
+  return `${when(startedAt)}, ${found}, ${state}${unread}${catalogError === undefined ? '' : ', the catalog could not be read to its end'}`
 }
 
 const delivery = ({ sentAt, attempts, lastError }: NonNullable<Status['ping']['last']>): string =>

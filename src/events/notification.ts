@@ -3,7 +3,6 @@ import { MICROS_PER_DAY, parseTimestamp, type Micros } from './calendar.js'
 import { isFields, jsonOf, type Fields } from './excerpt.js'
 import {
   isDigest,
-  isHost,
   isRepositoryPath,
   isTag,
   LONGEST_DIGEST,
@@ -21,6 +20,7 @@ import {
   type EventId,
   type ReportedEvent,
 } from './registry-event.js'
+import { isHost } from './registry-host.js'
 import type { UnreadableReason } from './skip-reason.js'
 import { clientOf, objectOf } from './notified-object.js'
 import { exactText, isMissing, type SideField, type UnreadableFields } from './side-fields.js'

@@ -6,11 +6,6 @@ export type RepositoryPath = string & { readonly brand: 'repository' }
 export type Tag = string & { readonly brand: 'tag' }
 export type Digest = string & { readonly brand: 'digest' }
 
-/** Whether a text can be a host, with a port or without. */
-export const isHost = (text: string): boolean => HOST.test(text)
-
-const HOST = /^[a-z0-9._[\]:-]{1,255}$/i
-
 /** Longest accepted, in characters: what registries themselves allow, or more. */
 export const LONGEST_REPOSITORY = 255
 export const LONGEST_TAG = 128

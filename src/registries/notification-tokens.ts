@@ -1,4 +1,4 @@
-import { isHost } from '../events/reference.js'
+import { isHost } from '../events/registry-host.js'
 
 /** A token that opens the webhook. */
 export type NotificationToken = {

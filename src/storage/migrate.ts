@@ -24,6 +24,7 @@ import { narrowWrites } from './migrations/0024-narrow-writes.js'
 import { actorNames } from './migrations/0026-actor-names.js'
 import { eraseTraces } from './migrations/0027-erase-traces.js'
 import { prepareReadOnlyRole } from './read-only-role.js'
+import { catalogError } from './migrations/0030-catalog-error.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -51,6 +52,7 @@ export const MIGRATIONS = {
   '0024-narrow-writes': narrowWrites,
   '0026-actor-names': actorNames,
   '0027-erase-traces': eraseTraces,
+  '0030-catalog-error': catalogError,
 }
 
 /**

@@ -165,8 +165,18 @@ describe('an event of a registry', () => {
   })
 
   test('a Host header that cannot be a host is not kept', () => {
-    for (const host of ['evil <script>', 'unknown', 'Unknown', '']) {
+    for (const host of ['evil <script>', 'unknown', 'Unknown', '', '--', '..', 'x]:-.', '__proto__', 'a:99999']) {
       expect(readOne({ ...good, source: {}, request: { host } })).not.toHaveProperty('host')
+    }
+  })
+
+  test('a Host header that cannot be a host is counted by the name of its field, and the event counts', () => {
+    for (const host of ['--', '..', 'x]:-.', '__proto__', 'a.example:99999']) {
+      expect(readOne({ ...good, source: { addr: 'vm:5000' }, request: { ...good.request, host } })).toMatchObject({
+        action: 'push',
+        host: 'vm:5000',
+        unreadableFields: ['request.host'],
+      })
     }
   })
 
