@@ -21,6 +21,7 @@ import { certainUnused } from './migrations/0019-certain-unused.js'
 import { lookupsAndViews } from './migrations/0020-lookups-and-views.js'
 import { registryRemovals } from './migrations/0022-registry-removals.js'
 import { narrowWrites } from './migrations/0024-narrow-writes.js'
+import { cleanExcerpts } from './migrations/0031-clean-excerpts.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -46,6 +47,7 @@ export const MIGRATIONS = {
   '0020-lookups-and-views': lookupsAndViews,
   '0022-registry-removals': registryRemovals,
   '0024-narrow-writes': narrowWrites,
+  '0031-clean-excerpts': cleanExcerpts,
 }
 
 /**
