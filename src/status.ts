@@ -22,6 +22,8 @@ import { readConflicts, type OpenConflict } from './registries/conflicts.js'
 import { MOST_HOSTS, MOST_PROCESSES } from './registries/learned.js'
 import type { Identity } from './registries/registry-identity.js'
 import type { Database } from './storage/database.js'
+import { tokenWarnings } from './token-warnings.js'
+import type { WriteState } from './write-check.js'
 import { readDueTime } from './storage/schedules.js'
 
 /** What someone who looks after the service wants to know. Times are ISO 8601 in UTC. */
@@ -30,6 +32,10 @@ export type Status = {
   uuid: string
   installedAt: Date
   stores: StoreCheck
+  /** Whether the stores take writes; missing if no service was asked. */
+  writes?: WriteState
+  /** What is dangerous or useless in the configuration, in sentences that name the setting. */
+  warnings: string[]
   /** Registries heard of, the last one first; empty when no notification ever came. */
   registries: Reception[]
   /** What decides which registry an event is of, and where that is in doubt. */
@@ -117,6 +123,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     uuid: installation.uuid,
     installedAt: installation.installedAt,
     stores,
+    warnings: tokenWarnings(core.secrets),
     registries,
     identity: identityOf(core, registries.length, conflicts),
     skips,

@@ -1,4 +1,5 @@
 import { Router, type Request, type Response } from 'express'
+import { isStorableText } from '../events/storable-text.js'
 import { ask, QuestionError, withRegistryName, type Answer } from '../inventory/questions/ask.js'
 import { retryReads } from '../inventory/registry/unread-manifests.js'
 import { cachesIn, type Registries } from '../inventory/registry/registries.js'
@@ -46,7 +47,11 @@ export const inventoryRoutes = ({ database, registries, registryNames, summarize
 }
 
 const sqlRequest = z.object({
-  statement: z.string().min(1, 'is empty').max(100_000, 'is longer than 100,000 characters'),
+  statement: z
+    .string()
+    .min(1, 'is empty')
+    .max(100_000, 'is longer than 100,000 characters')
+    .refine(isStorableText, 'contains a NUL or half a character'),
   limit: z.number().int().min(1).max(100_000).default(1_000),
 })
 
