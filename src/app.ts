@@ -16,6 +16,7 @@ import { inventoryRoutes } from './http/inventory.js'
 import { createNotificationHandler } from './http/notifications.js'
 import { createPrometheus, type Prometheus } from './http/prometheus.js'
 import { operatorSqlRoutes } from './http/operator-sql.js'
+import { routesOf, type Route } from './http/routes.js'
 import { createHttpServer } from './http/server.js'
 import { pullsRoutes } from './http/pulls.js'
 import { registriesRoutes } from './http/registries.js'
@@ -48,10 +49,13 @@ import { unknownInTotals } from './inventory/summary/as-of.js'
 import { pullTotals } from './pulls/read/totals.js'
 import { watchFiles } from './watch-files.js'
 import { within } from './within.js'
+import { createWriteCheck, probeWrites } from './write-check.js'
 
 export type App = {
   core: Core
   http: Server
+  /** All routes but the webhook. */
+  routes: readonly Route[]
   /** Reads the files of registries again. What cannot be read is logged, and those of before stay. */
   reload: () => void
   /** Writes what was taken and closes the stores. The HTTP server takes no more by then. */
@@ -152,29 +156,29 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   }
   const unwatch = watchFiles(config.registries_files, reload)
   const status = async (): Promise<Status> => {
-    await Promise.all([receptions.flush(), core.identity.flush()])
-    return readStatus(core)
+    // While no store takes writes, what is stored can still be read.
+    await Promise.allSettled([receptions.flush(), core.identity.flush()])
+    return { ...(await readStatus(core)), writes: await writes.check() }
   }
 
+  const writes = createWriteCheck({
+    probe: async () => probeWrites({ database, sketches }),
+    elapsed: () => performance.now(),
+  })
   const check = async (): Promise<StoreCheck> => checkStores({ database, sketches })
   const metricsRoutes = prometheusRoutes(prometheus)
-  const http = createHttpServer({
-    notifications: createNotificationHandler({
-      ingest,
-      authorize: createAuthorizeSender(secrets.notificationTokens),
-      resolve: core.identity.resolve,
-      largestBody: config.largest_body_bytes,
-      observer: observeNotifications({ receptions, prometheus, log, now }),
-      now,
-    }),
+  const authorize = createAuthorizeSender(secrets.notificationTokens)
+  const authorizeApi = createAuthorize(secrets.apiTokens)
+  const observer = observeNotifications({ receptions, prometheus, writes, log, now })
+  const routers = {
     open: [
-      healthRoutes({ checkStores: check }),
+      healthRoutes({ checkStores: check, checkWrites: writes.check }),
       publicUsageData({ metrics }),
       ...(config.metrics_public ? [metricsRoutes] : []),
       badgeRoutes({ database, context: pulls.context, repositories: config.public_badges, now }),
     ],
+    metrics: [metricsRoutes],
     closed: [
-      metricsRoutes,
       statusRoutes({ status, checkStores: check }),
       usageData({
         rules,
@@ -198,13 +202,28 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       operatorSqlRoutes({ database, isOn: config.sql_route }),
       trackRoutes({ track: createTrack({ database, sketches, rules, lifetimes, now }), rules, identifyName, hashed }),
     ],
-    authorizeApi: createAuthorize(secrets.apiTokens),
+  }
+  const http = createHttpServer({
+    notifications: createNotificationHandler({
+      ingest,
+      authorize,
+      authorizeApi,
+      resolve: core.identity.resolve,
+      largestBody: config.largest_body_bytes,
+      observer,
+      now,
+    }),
+    ...routers,
+    authorizeApi,
+    isSender: (headers) => typeof authorize(headers) === 'object',
+    onMisdirected: observer.refused,
     onError,
   })
 
   return {
     core,
     http,
+    routes: routesOf(Object.values(routers).flat()),
     reload,
     close: async () => {
       core.giveUpPings()

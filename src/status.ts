@@ -23,6 +23,8 @@ import { MOST_HOSTS, MOST_PROCESSES } from './registries/learned.js'
 import type { Identity } from './registries/registry-identity.js'
 import type { Database } from './storage/database.js'
 import { warningsOfRole } from './storage/read-only-role.js'
+import { tokenWarnings } from './token-warnings.js'
+import type { WriteState } from './write-check.js'
 import { readDueTime } from './storage/schedules.js'
 
 /** What someone who looks after the service wants to know. Times are ISO 8601 in UTC. */
@@ -31,7 +33,9 @@ export type Status = {
   uuid: string
   installedAt: Date
   stores: StoreCheck
-  /** What an operator should change, a sentence each. */
+  /** Whether the stores take writes; missing if no service was asked. */
+  writes?: WriteState
+  /** What is dangerous or useless in the configuration, in sentences that name the setting. */
   warnings: string[]
   /** Registries heard of, the last one first; empty when no notification ever came. */
   registries: Reception[]
@@ -122,7 +126,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     uuid: installation.uuid,
     installedAt: installation.installedAt,
     stores,
-    warnings,
+    warnings: [...tokenWarnings(core.secrets), ...warnings],
     registries,
     identity: identityOf(core, registries.length, conflicts),
     skips,

@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { createApp, type App } from '../app.js'
 import type { Config } from '../config.js'
 import { version } from '../core.js'
+import { tokenWarnings } from '../token-warnings.js'
 import { ineffectiveSettings } from '../ineffective-settings.js'
 import { createLog } from '../log.js'
 import { markShown } from '../secrets.js'
@@ -28,6 +29,7 @@ export const serve = async (): Promise<void> => {
   const log = createLog(config.log_level)
   for (const setting of ineffectiveSettings(config)) log.warn({ setting }, 'a setting has no effect')
   const app = await createPatiently(config, log)
+  for (const warning of tokenWarnings(app.core.secrets)) log.warn({ warning }, 'a token is weak or cannot work')
   const address = await listen(app.http, config.listen).catch(async (error: unknown) => {
     await app.close()
     throw error

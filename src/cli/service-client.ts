@@ -22,7 +22,7 @@ export const findService = (config: Config): ServiceClient | undefined => {
   if (config.database_url !== undefined) return undefined
   const listen = directoryHolder(config.data_dir)?.listen
   if (listen === undefined) return undefined
-  const [token = ''] = loadSecrets({
+  const [{ token } = { token: '' }] = loadSecrets({
     dataDir: config.data_dir,
     notificationTokens: config.notification_tokens,
     apiTokens: config.api_tokens,

@@ -40,3 +40,8 @@ export const isRepositoryPath = (text: string): text is RepositoryPath =>
   text.length <= LONGEST_REPOSITORY && REPOSITORY.test(text)
 export const isTag = (text: string): text is Tag => text.length <= LONGEST_TAG && TAG.test(text)
 export const isDigest = (text: string): text is Digest => text.length <= LONGEST_DIGEST && DIGEST.test(text)
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+/** Whether a text is a UUID, in letters of either case. */
+export const isUuid = (text: string): boolean => UUID.test(text)

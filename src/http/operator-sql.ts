@@ -1,6 +1,7 @@
 import { Router } from 'express'
 import { z } from 'zod'
 import { isRefusal, type Database } from '../storage/database.js'
+import { isStorableText } from '../events/storable-text.js'
 import { BadRequest } from './problem.js'
 import { checked } from './usage-data.js'
 
@@ -13,7 +14,11 @@ type OperatorSqlDeps = {
 const SECONDS = 30
 
 const sqlRequest = z.object({
-  statement: z.string().min(1, 'is empty').max(100_000, 'is longer than 100,000 characters'),
+  statement: z
+    .string()
+    .min(1, 'is empty')
+    .max(100_000, 'is longer than 100,000 characters')
+    .refine(isStorableText, 'contains a NUL or half a character'),
   limit: z.number().int().min(1).max(100_000).default(1_000),
 })
 

@@ -25,6 +25,7 @@ import { actorNames } from './migrations/0026-actor-names.js'
 import { eraseTraces } from './migrations/0027-erase-traces.js'
 import { prepareReadOnlyRole } from './read-only-role.js'
 import { catalogError } from './migrations/0030-catalog-error.js'
+import { cleanExcerpts } from './migrations/0031-clean-excerpts.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -53,6 +54,7 @@ export const MIGRATIONS = {
   '0026-actor-names': actorNames,
   '0027-erase-traces': eraseTraces,
   '0030-catalog-error': catalogError,
+  '0031-clean-excerpts': cleanExcerpts,
 }
 
 /**
