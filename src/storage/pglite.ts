@@ -6,6 +6,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
 import { embeddedFiles } from './embedded-files.js'
 import { readOnlyOn } from './read-only.js'
+import { createPause } from './turns.js'
 import { runOn, serverVersion, surviveLostConnections, transactionOn, type Database } from './database.js'
 
 export type EmbeddedDatabase = Database & {
@@ -31,6 +32,7 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
   if (existsSync(marker) && !existsSync(join(data, 'PG_VERSION'))) throw lost(data, marker, dumps)
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const pglite = await PGlite.create(data)
+  letOthersIn(pglite)
   // One session, held for ever: the shim breaks when its client is thrown away and made anew.
   const pool = new pg.Pool(Object.assign({ max: 1, idleTimeoutMillis: 0 }, createPgConfig(pglite)))
   surviveLostConnections(pool)
@@ -65,6 +67,22 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
       return file
     },
     close,
+  }
+}
+
+/** Milliseconds of statements that follow each other before the event loop turns. */
+const LONGEST_WITHOUT_TURN_MS = 5
+
+/**
+ * PGlite answers in microtasks, so the statements of a job would follow each other without one turn of the event loop: no
+ * request would be read until the job is done. All statements pass `execProtocolStream`, one at a time.
+ */
+const letOthersIn = (pglite: PGlite): void => {
+  const execute = pglite.execProtocolStream.bind(pglite)
+  const pause = createPause(LONGEST_WITHOUT_TURN_MS)
+  pglite.execProtocolStream = async (...parameters) => {
+    await pause()
+    return execute(...parameters)
   }
 }
 
