@@ -164,7 +164,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       now,
     }),
     open: [
-      healthRoutes({ checkStores: check }),
+      healthRoutes({ checkStores: check, hasFailed: () => stores.failure() !== undefined }),
       publicUsageData({ metrics }),
       ...(config.metrics_public ? [metricsRoutes] : []),
       badgeRoutes({ database, context: pulls.context, repositories: config.public_badges, now }),

@@ -3,6 +3,7 @@ import { checkStores } from './check-stores.js'
 import { version, type Core } from './core.js'
 import { JOINED, JOINED_LATE, SKIP_PREFIX, sumTallies, UNREADABLE_FIELD_PREFIX } from './counters/tallies.js'
 import { countUnresolved } from './counters/unresolved-users.js'
+import { openDirectoryWarning } from './data-directory-mode.js'
 import { MICROS_PER_DAY, microsOf, utcDay } from './events/calendar.js'
 import type { StoreCheck } from './http/health.js'
 import { readReceptions, REFUSED_PREFIX, type Reception } from './ingest/receptions.js'
@@ -30,6 +31,8 @@ export type Status = {
   uuid: string
   installedAt: Date
   stores: StoreCheck
+  /** What the operator should change, a sentence each. */
+  warnings: string[]
   /** Registries heard of, the last one first; empty when no notification ever came. */
   registries: Reception[]
   /** What decides which registry an event is of, and where that is in doubt. */
@@ -117,6 +120,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     uuid: installation.uuid,
     installedAt: installation.installedAt,
     stores,
+    warnings: [openDirectoryWarning(config.data_dir)].filter((warning) => warning !== undefined),
     registries,
     identity: identityOf(core, registries.length, conflicts),
     skips,

@@ -20,6 +20,7 @@ const show = (found: Status, options: TableOptions): void => {
     version,
     uuid,
     stores,
+    warnings,
     registries,
     identity,
     skips,
@@ -36,6 +37,7 @@ const show = (found: Status, options: TableOptions): void => {
   for (const [name, { ok, version: of, error }] of Object.entries(stores)) {
     printLine(`  ${name} ${ok ? `${of ?? ''} answers` : (error ?? 'does not answer')}`)
   }
+  for (const warning of warnings) printLine(`  warning: ${warning}`)
   printLine('\nRegistries, the last heard of first')
   if (registries.length === 0) {
     printLine('  none yet: no notification has come. Check the url and the token in the configuration of the registry')

@@ -6,16 +6,21 @@ import type { Prometheus } from './prometheus.js'
 export type StoreCheck = Record<string, { ok: boolean; version?: string; error?: string }>
 
 type Needs = { checkStores: () => Promise<StoreCheck> }
+type HealthDeps = Needs & {
+  /** Whether a store failed in a way that only a restart of the process repairs. */
+  hasFailed: () => boolean
+}
 
 /** For supervisors: alive, and able to store. */
-export const healthRoutes = ({ checkStores }: Needs): Router =>
+export const healthRoutes = ({ checkStores, hasFailed }: HealthDeps): Router =>
   Router()
     .get('/healthz', (_request, response) => {
-      response.json({ status: 'alive' })
+      if (hasFailed()) response.status(503).json({ status: 'failed' })
+      else response.json({ status: 'alive' })
     })
     .get('/readyz', async (_request, response) => {
       const stores = await checkStores()
-      const ready = Object.values(stores).every(({ ok }) => ok)
+      const ready = !hasFailed() && Object.values(stores).every(({ ok }) => ok)
       const answers = Object.fromEntries(
         Object.entries(stores).map(([name, { ok }]) => [name, ok ? 'answers' : 'away']),
       )
