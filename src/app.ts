@@ -172,7 +172,10 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   const observer = observeNotifications({ receptions, prometheus, writes, log, now })
   const routers = {
     open: [
-      healthRoutes({ checkStores: check, checkWrites: writes.check }),
+      healthRoutes({
+        ...{ checkStores: check, checkWrites: writes.check },
+        hasFailed: () => stores.failure() !== undefined,
+      }),
       publicUsageData({ metrics }),
       ...(config.metrics_public ? [metricsRoutes] : []),
       badgeRoutes({ database, context: pulls.context, repositories: config.public_badges, now }),

@@ -3,6 +3,7 @@ import { checkStores } from './check-stores.js'
 import { version, type Core } from './core.js'
 import { JOINED, JOINED_LATE, SKIP_PREFIX, sumTallies, UNREADABLE_FIELD_PREFIX } from './counters/tallies.js'
 import { countUnresolved } from './counters/unresolved-users.js'
+import { openDirectoryWarning } from './data-directory-mode.js'
 import { MICROS_PER_DAY, microsOf, utcDay } from './events/calendar.js'
 import type { StoreCheck } from './http/health.js'
 import { readReceptions, REFUSED_PREFIX, type Reception } from './ingest/receptions.js'
@@ -35,7 +36,7 @@ export type Status = {
   stores: StoreCheck
   /** Whether the stores take writes; missing if no service was asked. */
   writes?: WriteState
-  /** What is dangerous or useless in the configuration, in sentences that name the setting. */
+  /** What an operator should change, in sentences. */
   warnings: string[]
   /** Registries heard of, the last one first; empty when no notification ever came. */
   registries: Reception[]
@@ -126,7 +127,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     uuid: installation.uuid,
     installedAt: installation.installedAt,
     stores,
-    warnings: [...tokenWarnings(core.secrets), ...warnings],
+    warnings: [...tokenWarnings(core.secrets), openDirectoryWarning(config.data_dir) ?? [], ...warnings].flat(),
     registries,
     identity: identityOf(core, registries.length, conflicts),
     skips,

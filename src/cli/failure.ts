@@ -48,6 +48,9 @@ const TOLD = [
   CommandError,
 ]
 
+/** Known by their names: PGlite takes long to load. */
+const EMBEDDED: ReadonlySet<string> = new Set(['DatabaseLost', 'EmbeddedDatabaseFailed'])
+
 /** What to do about PostgreSQL's refusals, by SQLSTATE. */
 const REMEDIES: Record<string, string> = {
   '3D000': 'create the database, or name another in DATABASE_URL',
@@ -60,7 +63,7 @@ const REMEDIES: Record<string, string> = {
 /** An error as a person at a terminal should see it. */
 export const explain = (error: unknown): string => {
   if (!(error instanceof Error || isNativeError(error))) return 'tallyman: failed'
-  if (TOLD.some((kind) => error instanceof kind) || error.name === 'DatabaseLost') return `tallyman: ${error.message}`
+  if (TOLD.some((kind) => error instanceof kind) || EMBEDDED.has(error.name)) return `tallyman: ${error.message}`
   if (isStorageAway(error)) {
     return `tallyman: a store does not answer (${error.message}); check DATABASE_URL and REDIS_URL, and that the servers run`
   }

@@ -7,19 +7,24 @@ export type StoreCheck = Record<string, { ok: boolean; version?: string; error?:
 
 type Needs = {
   checkStores: () => Promise<StoreCheck>
+}
+type HealthDeps = Needs & {
   /** Whether the stores take writes. */
   checkWrites: () => Promise<{ ok: boolean }>
+  /** Whether a store failed in a way that only a restart of the process repairs. */
+  hasFailed: () => boolean
 }
 
 /** For supervisors: alive, and able to store. */
-export const healthRoutes = ({ checkStores, checkWrites }: Needs): Router =>
+export const healthRoutes = ({ checkStores, checkWrites, hasFailed }: HealthDeps): Router =>
   Router()
     .get('/healthz', (_request, response) => {
-      response.json({ status: 'alive' })
+      if (hasFailed()) response.status(503).json({ status: 'failed' })
+      else response.json({ status: 'alive' })
     })
     .get('/readyz', async (_request, response) => {
       const [stores, writes] = await Promise.all([checkStores(), checkWrites()])
-      const ready = writes.ok && Object.values(stores).every(({ ok }) => ok)
+      const ready = !hasFailed() && writes.ok && Object.values(stores).every(({ ok }) => ok)
       const answers = Object.fromEntries(
         Object.entries(stores).map(([name, { ok }]) => [name, ok ? 'answers' : 'away']),
       )

@@ -9,9 +9,7 @@ export const routesOf = (routers: readonly Router[]): Route[] => {
     stack.flatMap(({ route }) =>
       [route?.path ?? []]
         .flat(2)
-        .flatMap((path) =>
-          (route?.stack ?? []).map(({ method }) => ({ method: method.toUpperCase(), path: String(path) })),
-        ),
+        .flatMap((path) => (route?.stack ?? []).map(({ method }) => ({ method: method.toUpperCase(), path }))),
     ),
   )
   return [...new Map(routes.map((route) => [`${route.method} ${route.path}`, route])).values()]
