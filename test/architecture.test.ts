@@ -81,6 +81,10 @@ describe('the house', () => {
     )
     // Elsewhere a lease is taken by holdLease, which renews and releases it.
     expect(users(/\btakeLease\b/)).toEqual([join('storage', 'leases.ts')])
+    // Output is escaped in one place: a name may contain what commands a terminal.
+    expect(users(/\.(stdout|stderr)\b(?!\.on\()|\bstd(out|err)\.write\(/).sort()).toEqual(
+      ['output.ts', 'progress.ts'].map((file) => join('cli', file)),
+    )
     // Commands read and write their context: tests run several in one process.
     expect(users(/process\.(env|stdout|stderr)\b|process\.exitCode =|console\./)).toEqual([])
   })

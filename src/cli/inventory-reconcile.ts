@@ -5,9 +5,11 @@ import type { Progress } from '../inventory/reconcile/reconcile.js'
 import { reconcileRegistry } from '../inventory/reconcile/reconcile-registry.js'
 import type { ReconciliationReport } from '../inventory/reconcile/reports.js'
 import type { BlobChecks } from '../inventory/reconcile/walk.js'
+import { printable } from '../printable.js'
 import { context } from './command-context.js'
 import { CommandError } from './failure.js'
 import { askOrOpen, configNow } from './open.js'
+import { writeError } from './output.js'
 import { printJson } from './print.js'
 import { bar, progressLine } from './progress.js'
 import { printReconciliation } from './print-reconciliation.js'
@@ -35,7 +37,7 @@ export const reconcileInventory = async ({ json, wide, ...command }: ReconcileCo
   const rate = rateOf(command.rate)
   const progress = progressLine()
   const onProgress = (step: Progress): void => {
-    if (step.notice !== undefined) context().stderr.write(`${step.registry}: ${step.notice}\n`)
+    if (step.notice !== undefined) writeError(printable(`${step.registry}: ${step.notice}`))
     progress.show(progressText(step))
   }
   const reports = await askOrOpen(

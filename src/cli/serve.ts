@@ -10,8 +10,8 @@ import { markShown } from '../secrets.js'
 import { nextPing } from '../status.js'
 import { isStorageAway } from '../storage/away.js'
 import { within } from '../within.js'
-import { context } from './command-context.js'
 import { clock, configNow } from './open.js'
+import { write } from './output.js'
 import { welcome } from './welcome.js'
 
 /** How long a start waits for stores that come up at the same time. */
@@ -33,7 +33,7 @@ export const serve = async (): Promise<void> => {
     throw error
   })
   app.core.stores.lock?.announce(address)
-  context().stdout.write(welcome(app.core, address), (error) => {
+  write(welcome(app.core, address), (error) => {
     if (!error) markShown(config.data_dir, app.core.secrets.unshown)
   })
   log.info({ version, listen: address, uuid: app.core.installation.uuid, nextPing: nextPing(app.core) }, 'serving')

@@ -2,8 +2,8 @@ import { realpathSync, statSync } from 'node:fs'
 import { open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { isNativeError } from 'node:util/types'
 import { isStorageAway } from '../storage/away.js'
-import { context } from './command-context.js'
 import { CommandError } from './failure.js'
+import { standardOutput } from './output.js'
 
 /**
  * Lets `write` fill a file that only its owner may read (`-` is standard output). A file that is there already keeps its
@@ -15,7 +15,7 @@ export const writeWhole = async (
   write: (target: NodeJS.WritableStream) => Promise<unknown>,
 ): Promise<void> => {
   if (file === '-') {
-    await write(context().stdout)
+    await write(standardOutput())
     return
   }
   const found = statSync(file, { throwIfNoEntry: false })
