@@ -2,6 +2,7 @@ import { isNativeError } from 'node:util/types'
 import { ConfigError } from '../config.js'
 import { ImportError } from '../counters/export-lines.js'
 import { DefinitionError } from '../definitions/definition-file.js'
+import { FileError, fileSentence } from '../files/file-error.js'
 import { NotAsked } from '../inventory/reconcile/asked-registries.js'
 import { MaybeCache } from '../inventory/reconcile/reconcile-registry.js'
 import { ReconcileBusy } from '../inventory/reconcile/reconcile.js'
@@ -16,6 +17,7 @@ import { UnknownRegistry } from '../registries/registry-names.js'
 import { isStorageAway } from '../storage/away.js'
 import { DirectoryInUse } from '../storage/directory-lock.js'
 import { OtherUsersKey } from '../storage/installation.js'
+import { DamagedSketch } from '../storage/sketch-store.js'
 import { UserFileError } from '../users/user-file.js'
 import { ServiceError } from './service-client.js'
 
@@ -27,10 +29,12 @@ const TOLD = [
   DefinitionError,
   ImportError,
   DeliveryError,
+  DamagedSketch,
   DirectoryInUse,
   OtherUsersKey,
   RegistriesError,
   UserFileError,
+  FileError,
   PlacesError,
   PullsError,
   NotAsked,
@@ -57,6 +61,8 @@ const REMEDIES: Record<string, string> = {
 export const explain = (error: unknown): string => {
   if (!(error instanceof Error || isNativeError(error))) return 'tallyman: failed'
   if (TOLD.some((kind) => error instanceof kind) || error.name === 'DatabaseLost') return `tallyman: ${error.message}`
+  const sentence = fileSentence(error)
+  if (sentence !== undefined) return `tallyman: ${sentence}`
   if (isStorageAway(error)) {
     return `tallyman: a store does not answer (${error.message}); check DATABASE_URL and REDIS_URL, and that the servers run`
   }

@@ -29,6 +29,8 @@ export type ReconcileCommand = {
   wide?: boolean
 }
 
+/** Characters: no line that the service answers is longer. */
+const LONGEST_LINE = 64 * 1_048_576
 const DRIFT_EXIT_CODE = 2
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
 
@@ -99,7 +101,7 @@ const throughService = async (
   const query = new URLSearchParams({ blobs })
   for (const [key, value] of Object.entries(command)) query.set(key, String(value))
   const reports: ReconciliationReport[] = []
-  for await (const text of textLines(service.lines(`/inventory/reconcile?${query.toString()}`, 'POST'))) {
+  for await (const text of textLines(service.lines(`/inventory/reconcile?${query.toString()}`, 'POST'), LONGEST_LINE)) {
     const line = JSON.parse(text) as ReconcileLine
     if ('error' in line) throw new CommandError(`the service stopped: ${line.error.message}`)
     if ('progress' in line) onProgress(line.progress)

@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander'
 import { version } from '../core.js'
+import { fileProblem } from '../files/file-error.js'
 import { runInContext, type CommandContext } from './command-context.js'
 import { examples, json, wide } from './command-help.js'
 import { addInventoryCommands } from './inventory-commands.js'
@@ -11,8 +12,9 @@ import { addRegistriesCommands } from './registries-commands.js'
 const READER_GONE = 141
 
 const endWithReader = (error: NodeJS.ErrnoException): void => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(READER_GONE)
+  if (error.code === 'EPIPE') process.exit(READER_GONE)
+  writeError(`tallyman: standard output cannot be written: ${fileProblem(error) ?? error.code ?? error.message}`)
+  process.exit(1)
 }
 
 /**

@@ -11,6 +11,7 @@ export type SqlOptions = { timeout: string; limit: string; json?: boolean; csv?:
 
 /** Runs one query that can write nothing, and prints its rows. */
 export const sqlNow = async (statement: string, { timeout, limit, json, csv, wide }: SqlOptions): Promise<void> => {
+  if (statement.includes('\0')) throw new CommandError('the statement has a NUL character, which SQL cannot contain')
   const limits = { rows: wholeNumber('--limit', limit, 100_000), seconds: wholeNumber('--timeout', timeout, 3_600) }
   const answer = await run(statement, limits).catch((error: unknown) => {
     if (isRefusal(error)) throw new CommandError(`the database refused the statement: ${error.message}`)

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs'
+import { FileError } from '../../files/file-error.js'
+import { readTextFile } from '../../files/read-file.js'
 import { isHost } from '../../events/reference.js'
 import type { Registry } from './registries.js'
 
@@ -72,13 +73,17 @@ const urlOf = (value: unknown, tell: Tell): string | undefined => {
   return undefined
 }
 
+/** Bytes. */
+const LARGEST_PASSWORD_FILE = 65_536
+
 const passwordOf = (fields: Record<string, unknown>, tell: Tell): string | undefined => {
   const file = textOf(fields, 'password_file', tell)
   if (file === undefined) return textOf(fields, 'password', tell)
   try {
-    return readFileSync(file, 'utf8').trim()
-  } catch {
-    tell(`password_file: ${file} cannot be read`)
+    return readTextFile(file, { bytes: LARGEST_PASSWORD_FILE }).trim()
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error
+    tell(`password_file: ${error.message}`)
     return undefined
   }
 }
