@@ -1,8 +1,10 @@
 import type { KeyObject } from 'node:crypto'
-import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
 import { MICROS_PER_SECOND } from './events/calendar.js'
+import { FileError } from './files/file-error.js'
+import { readTextFile } from './files/read-file.js'
 import { readRegistries, RegistriesError } from './inventory/registry/read-registries.js'
 import type { Registry } from './inventory/registry/registries.js'
 import type { Windows } from './pulls/fold/windows.js'
@@ -74,6 +76,15 @@ const NOT_GIVEN: ReadonlySet<unknown> = new Set([null, undefined, '', '~', 'null
 
 const configFile = (environment: Environment): string => environment.TALLYMAN_CONFIG ?? 'tallyman.yml'
 
+/** Bytes of a file of the configuration, and of one that has a single value, as a secret. */
+const [LARGEST_CONFIG, LARGEST_VALUE] = [4 * 1_048_576, 1_048_576]
+
+/** What keeps a file from being read; undefined if its content is wrong. */
+const fileReason = (error: unknown): string | undefined => {
+  if (!(error instanceof FileError)) return undefined
+  return error.code === 'ENOENT' ? 'there is no such file' : error.reason
+}
+
 const readFile = (environment: Environment, problems: SettingProblem[]): Given => {
   const named = environment.TALLYMAN_CONFIG
   const name = configFile(environment)
@@ -81,7 +92,7 @@ const readFile = (environment: Environment, problems: SettingProblem[]): Given =
   const nothing = { values: {}, places }
   if (named === undefined && !existsSync(name)) return nothing
   try {
-    const document: unknown = parseYaml(readFileSync(name, 'utf8'), { schema: 'failsafe' })
+    const document: unknown = parseYaml(readTextFile(name, { bytes: LARGEST_CONFIG }), { schema: 'failsafe' })
     if (NOT_GIVEN.has(document)) return nothing
     if (typeof document === 'object' && document !== null && !Array.isArray(document)) {
       const given = Object.entries(document).filter(([, value]) => !NOT_GIVEN.has(value))
@@ -90,8 +101,7 @@ const readFile = (environment: Environment, problems: SettingProblem[]): Given =
     }
     problems.push({ key: FILE, message: 'expected keys and values, one per line' })
   } catch (error) {
-    const missing = (error as { code?: string }).code === 'ENOENT'
-    problems.push({ key: FILE, message: missing ? 'there is no such file' : 'not YAML' })
+    problems.push({ key: FILE, message: fileReason(error) ?? 'not YAML' })
   }
   return nothing
 }
@@ -111,32 +121,14 @@ const readEnvironment = (environment: Environment, problems: SettingProblem[]): 
     else if (path !== undefined && path !== '') {
       given.places.set(key, `${name}_FILE`)
       try {
-        given.values[key] = readSecretFile(path)
+        given.values[key] = readTextFile(path, { bytes: LARGEST_VALUE }).trim()
       } catch (error) {
-        const message = error instanceof RangeError ? error.message : 'cannot be read'
-        problems.push({ key, message: `${path} ${message}` })
+        if (!(error instanceof FileError)) throw error
+        problems.push({ key, message: error.message })
       }
     }
   }
   return given
-}
-
-/** Bytes: certificates and lists of registries are far smaller, and some files have no end. */
-const LARGEST_SECRET = 1024 * 1024
-
-/** The text of a file without the space around it. @throws RangeError if the file is too large */
-const readSecretFile = (path: string): string => {
-  const file = openSync(path, 'r')
-  try {
-    const bytes = Buffer.alloc(LARGEST_SECRET + 1)
-    let size = 0
-    for (let read = -1; read !== 0 && size < bytes.length; size += read)
-      read = readSync(file, bytes, size, bytes.length - size, null)
-    if (size > LARGEST_SECRET) throw new RangeError(`has more than ${LARGEST_SECRET} bytes`)
-    return bytes.toString('utf8', 0, size).trim()
-  } finally {
-    closeSync(file)
-  }
 }
 
 /**
@@ -178,10 +170,9 @@ const isWritten = (file: string): boolean => existsSync(file) && statSync(file).
 
 const documentIn = (file: string): unknown => {
   try {
-    return parseYaml(readFileSync(file, 'utf8'), { schema: 'failsafe' }) ?? {}
+    return parseYaml(readTextFile(file, { bytes: LARGEST_CONFIG }), { schema: 'failsafe' }) ?? {}
   } catch (error) {
-    const missing = (error as { code?: string }).code === 'ENOENT'
-    throw new RegistriesError([`${file}: ${missing ? 'there is no such file' : 'is not YAML or JSON'}`])
+    throw new RegistriesError([`${file}: ${fileReason(error) ?? 'is not YAML or JSON'}`])
   }
 }
 
@@ -247,10 +238,11 @@ const addressOf = (listen: string, problems: SettingProblem[]): { host: string; 
 
 const readKeyFile = (path: string, problems: SettingProblem[]): KeyObject | undefined => {
   try {
-    return readPublicKey(readFileSync(path, 'utf8'))
+    return readPublicKey(readTextFile(path, { bytes: LARGEST_VALUE }))
   } catch (error) {
     const unfit = error instanceof TypeError ? `: ${error.message}` : undefined
-    const message = `${path}${unfit ?? ' cannot be read, expected the path of a key or certificate in PEM form'}`
+    const unread = error instanceof FileError ? ` ${error.reason}` : ' cannot be read'
+    const message = `${path}${unfit ?? `${unread}, expected the path of a key or certificate in PEM form`}`
     problems.push({ key: 'user_token_key', message })
     return undefined
   }

@@ -1,4 +1,5 @@
 import { isNativeError } from 'node:util/types'
+import { printableLines } from './printable.js'
 import { pino, type DestinationStream, type Logger } from 'pino'
 
 /** Addresses of clients, and of stores: neither belongs into a log that many may read. */
@@ -31,6 +32,8 @@ export const createLog = (level: string, to?: DestinationStream): Logger =>
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: serializeError },
+      // Whoever reads a log reads it on a terminal, and JSON with more escapes means the same.
+      hooks: { streamWrite: printableLines },
     },
     to,
   )

@@ -1,6 +1,8 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { FileError } from './files/file-error.js'
+import { readTextFile } from './files/read-file.js'
 import { includesScope, isAdmin, type ApiToken } from './http/api-tokens.js'
 import type { NotificationToken } from './registries/notification-tokens.js'
 import { whyTokenIsUnusable } from './registries/token-text.js'
@@ -79,13 +81,16 @@ const make = (dataDir: string, file: string): string => {
   return secret
 }
 
+/** Bytes. */
+const LARGEST_SECRET = 65_536
+
 const readIfThere = (path: string): string | undefined => {
   try {
-    const secret = readFileSync(path, 'utf8').trim()
+    const secret = readTextFile(path, { bytes: LARGEST_SECRET }).trim()
     return secret === '' ? undefined : secret
   } catch (error) {
     // A secret that may not be read is not missing.
-    if ((error as { code?: string }).code === 'ENOENT') return undefined
+    if (error instanceof FileError && error.code === 'ENOENT') return undefined
     throw error
   }
 }

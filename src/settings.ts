@@ -137,9 +137,13 @@ export type SettingProblem = { key: string; message: string }
 export const readSettings = (
   values: Readonly<Record<string, unknown>>,
 ): { settings: Settings; wrong: SettingProblem[] } => {
+  const unusable = Object.entries(values).filter(([, value]) => typeof value === 'string' && value.includes('\0'))
   const { success, data, error } = settings.safeParse(values)
-  if (success) return { settings: data, wrong: [] }
-  const wrong = error.issues.flatMap(problemsIn)
+  if (success && unusable.length === 0) return { settings: data, wrong: [] }
+  const wrong = [
+    ...unusable.map(([key]) => ({ key, message: 'has a NUL character; is the file that it comes from in UTF-16?' })),
+    ...(error?.issues ?? []).flatMap(problemsIn).filter(({ key }) => !unusable.some(([its]) => its === key)),
+  ]
   const right = Object.entries(values).filter(([key]) => !wrong.some((problem) => problem.key === key))
   return { settings: settings.parse(Object.fromEntries(right)), wrong }
 }

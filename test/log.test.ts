@@ -25,6 +25,14 @@ describe('the log', () => {
     ])
   })
 
+  test('escapes what commands a terminal, and stays JSON that means the same', () => {
+    const lines: string[] = []
+    const name = '\u001b]0;pwn\u0007\u007f\u009b\u202e\u200b\u2028\u{e0041}\n'
+    createLog('info', { write: (line: string) => void lines.push(line) }).info({ [name]: name }, name)
+    expect(lines[0]).toMatch(/^[ -~]+\n$/)
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ [name]: name, msg: name })
+  })
+
   test.each([
     ['connect ECONNREFUSED 192.0.2.7:5432', 'connect ECONNREFUSED (address)'],
     ['no answer of 192.0.2.7, 192.0.2.8', 'no answer of (address), (address)'],

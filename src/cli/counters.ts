@@ -4,8 +4,9 @@ import { createRepositories } from '../counters/repositories.js'
 import { exportCounters, importCounters } from '../counters/transfer.js'
 import { parseTimestamp, type Micros } from '../events/calendar.js'
 import { CommandError } from './failure.js'
-import { askOrOpen, configNow, withCore } from './open.js'
+import { askOrOpen, clock, configNow, withCore } from './open.js'
 import { printJson, printLine, printTable } from './print.js'
+import { progressLine } from './progress.js'
 import { readLines, writeWhole } from './transfer-file.js'
 
 type Unique = { events: string; start: string; end: string; monthly?: boolean; json?: boolean }
@@ -87,7 +88,14 @@ export const exportTo = async (file: string): Promise<void> =>
 export const importFrom = async (file: string, { otherUsers }: { otherUsers?: boolean }): Promise<void> =>
   readLines(file, async (lines) =>
     withCore(configNow(), async ({ stores, fingerprint }) => {
-      const done = await importCounters(stores, lines, otherUsers ? undefined : fingerprint)
+      const progress = progressLine()
+      const done = await importCounters(stores, lines, {
+        fingerprint: otherUsers ? undefined : fingerprint,
+        now: clock(),
+        onProgress: (count) => {
+          progress.show(`${count} lines`)
+        },
+      }).finally(progress.end)
       const parts = Object.entries(done).map(([kind, count]) => `${kind.replace('_', ' ')} ${count}`)
       printLine(`imported ${parts.join(', ')}`)
     }),

@@ -2,6 +2,7 @@ import { isNativeError } from 'node:util/types'
 import { ConfigError } from '../config.js'
 import { ImportError } from '../counters/export-lines.js'
 import { DefinitionError } from '../definitions/definition-file.js'
+import { FileError, fileSentence } from '../files/file-error.js'
 import { NotAsked } from '../inventory/reconcile/asked-registries.js'
 import { MaybeCache } from '../inventory/reconcile/reconcile-registry.js'
 import { ReconcileBusy } from '../inventory/reconcile/reconcile.js'
@@ -18,6 +19,7 @@ import { isStorageAway } from '../storage/away.js'
 import { StatementRefused } from '../storage/statement-check.js'
 import { DirectoryInUse } from '../storage/directory-lock.js'
 import { OtherUsersKey } from '../storage/installation.js'
+import { DamagedSketch } from '../storage/sketch-store.js'
 import { UserFileError } from '../users/user-file.js'
 import { ServiceError } from './service-client.js'
 
@@ -29,11 +31,13 @@ const TOLD = [
   DefinitionError,
   ImportError,
   DeliveryError,
+  DamagedSketch,
   DirectoryInUse,
   OtherUsersKey,
   RegistriesError,
   TokenFileError,
   UserFileError,
+  FileError,
   PlacesError,
   PullsError,
   NotAsked,
@@ -64,6 +68,8 @@ const REMEDIES: Record<string, string> = {
 export const explain = (error: unknown): string => {
   if (!(error instanceof Error || isNativeError(error))) return 'tallyman: failed'
   if (TOLD.some((kind) => error instanceof kind) || EMBEDDED.has(error.name)) return `tallyman: ${error.message}`
+  const sentence = fileSentence(error)
+  if (sentence !== undefined) return `tallyman: ${sentence}`
   if (isStorageAway(error)) {
     return `tallyman: a store does not answer (${error.message}); check DATABASE_URL and REDIS_URL, and that the servers run`
   }

@@ -1,15 +1,15 @@
 import type { Question } from '../inventory/questions/question.js'
 import { QUESTIONS_BY_FILE } from '../inventory/questions/questions.js'
-import { context } from './command-context.js'
 import { exampleOf } from './inventory-commands.js'
 import { markdownTable } from './markdown-table.js'
+import { write } from './output.js'
 
 /** Prints what docs/inventory.md has of each question. */
 export const inventoryDocs = (): void => {
   const sections = Object.entries(QUESTIONS_BY_FILE).flatMap(([file, questions]) =>
     questions.map((question) => sectionOf(question, file)),
   )
-  context().stdout.write(`${sections.join('\n\n')}\n`)
+  write(`${sections.join('\n\n')}\n`)
 }
 
 const sectionOf = (question: Question, file: string): string => {

@@ -5,9 +5,11 @@ import type { Progress } from '../inventory/reconcile/reconcile.js'
 import { reconcileRegistry } from '../inventory/reconcile/reconcile-registry.js'
 import type { ReconciliationReport } from '../inventory/reconcile/reports.js'
 import type { BlobChecks } from '../inventory/reconcile/walk.js'
+import { printable } from '../printable.js'
 import { context } from './command-context.js'
 import { CommandError } from './failure.js'
 import { askOrOpen, configNow } from './open.js'
+import { writeError } from './output.js'
 import { printJson } from './print.js'
 import { bar, progressLine } from './progress.js'
 import { printReconciliation } from './print-reconciliation.js'
@@ -27,6 +29,8 @@ export type ReconcileCommand = {
   wide?: boolean
 }
 
+/** Characters: no line that the service answers is longer. */
+const LONGEST_LINE = 64 * 1_048_576
 const DRIFT_EXIT_CODE = 2
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
 
@@ -35,7 +39,7 @@ export const reconcileInventory = async ({ json, wide, ...command }: ReconcileCo
   const rate = rateOf(command.rate)
   const progress = progressLine()
   const onProgress = (step: Progress): void => {
-    if (step.notice !== undefined) context().stderr.write(`${step.registry}: ${step.notice}\n`)
+    if (step.notice !== undefined) writeError(printable(`${step.registry}: ${step.notice}`))
     progress.show(progressText(step))
   }
   const reports = await askOrOpen(
@@ -97,7 +101,7 @@ const throughService = async (
   const query = new URLSearchParams({ blobs })
   for (const [key, value] of Object.entries(command)) query.set(key, String(value))
   const reports: ReconciliationReport[] = []
-  for await (const text of textLines(service.lines(`/inventory/reconcile?${query.toString()}`, 'POST'))) {
+  for await (const text of textLines(service.lines(`/inventory/reconcile?${query.toString()}`, 'POST'), LONGEST_LINE)) {
     const line = JSON.parse(text) as ReconcileLine
     if ('error' in line) throw new CommandError(`the service stopped: ${line.error.message}`)
     if ('progress' in line) onProgress(line.progress)

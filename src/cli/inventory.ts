@@ -11,10 +11,9 @@ import { columnsOf, type ColumnKind, type Question } from '../inventory/question
 import { cachesIn } from '../inventory/registry/registries.js'
 import { retryReads } from '../inventory/registry/unread-manifests.js'
 import { summarize } from '../inventory/summary/summarize.js'
-import { csvLine } from '../http/csv.js'
-import { context } from './command-context.js'
 import { CommandError } from './failure.js'
 import { askOrOpen, clock, configNow } from './open.js'
+import { writeCsv, writeError } from './output.js'
 import { parametersOf } from './parameters.js'
 import { printJson, printLine, printNotes, printTable, type TableOptions } from './print.js'
 
@@ -70,12 +69,12 @@ type Format = Record<'json' | 'csv' | 'ndjson' | 'all' | 'wide', boolean | undef
 
 const print = async (question: Question, { json, csv, ndjson, all, wide }: Format, getPage: GetPage): Promise<void> => {
   const columns = Object.keys(question.columns)
-  if (csv) context().stdout.write(csvLine(columns))
+  if (csv) writeCsv([columns])
   const items: Item[] = []
   let answer = await getPage(undefined)
   for (;;) {
     // Lines go out page by page, so that there can be as many as the inventory has.
-    if (csv) for (const item of answer.items) context().stdout.write(csvLine(columns.map((column) => item[column])))
+    if (csv) writeCsv(answer.items.map((item) => columns.map((column) => item[column])))
     else if (ndjson) for (const item of answer.items) printLine(JSON.stringify(item))
     else items.push(...answer.items)
     if (!all || answer.next === null) break
@@ -109,7 +108,7 @@ const show = (question: Question, answer: Answer, { items, wide }: Shown): void 
 /** To standard error, so that what is piped on is the answer alone. */
 const hint = ({ next, notes = [] }: Answer): void => {
   printNotes(notes)
-  if (next !== null) context().stderr.write(`there is more: --cursor ${next}, or --all\n`)
+  if (next !== null) writeError(`there is more: --cursor ${next}, or --all`)
 }
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']

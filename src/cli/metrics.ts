@@ -1,7 +1,7 @@
 import { loadDeclared } from '../core.js'
 import { metricsDictionary } from '../metrics/dictionary.js'
-import { context } from './command-context.js'
 import { configNow } from './open.js'
+import { write } from './output.js'
 import { printLine } from './print.js'
 
 export const check = (): void => {
@@ -11,5 +11,5 @@ export const check = (): void => {
 
 export const docs = (): void => {
   const { rules, metrics } = loadDeclared(configNow())
-  context().stdout.write(metricsDictionary([...rules.events.values()], metrics))
+  write(metricsDictionary([...rules.events.values()], metrics))
 }

@@ -1,6 +1,6 @@
 import type { ReconciliationReport } from '../inventory/reconcile/reports.js'
 import type { NotChecked } from '../inventory/reconcile/cache.js'
-import { printLine, printTable, type TableOptions } from './print.js'
+import { printLine, printTable, printTitle, type TableOptions } from './print.js'
 
 const MOST_REPOSITORIES = 50
 
@@ -16,7 +16,7 @@ export const printReconciliation = (report: ReconciliationReport, options: Table
     printLine(`only partly read: ${catalogError}. Repositories that the inventory does not contain were not looked for`)
   }
   printDrift(report, options)
-  if (unchecked > 0) printLine(`\n${unchecked} blobs were too many to ask for`)
+  if (unchecked > 0) printTitle(`${unchecked} blobs were too many to ask for`)
   printFailures(report)
 }
 
@@ -47,7 +47,7 @@ const printDrift = (report: ReconciliationReport, options: TableOptions): void =
     ],
     options,
   )
-  printLine(`\n${differences.length < all ? `The first ${differences.length} of ${all} differences` : 'Differences'}`)
+  printTitle(differences.length < all ? `The first ${differences.length} of ${all} differences` : 'Differences')
   printTable(
     ['  repository', '', '', '', 'inventory', 'registry'],
     differences.map(({ repository, kind, object, name, inventory, registry: found }) => [
@@ -60,10 +60,10 @@ const printDrift = (report: ReconciliationReport, options: TableOptions): void =
     ]),
     options,
   )
-  printLine(
+  printTitle(
     applied
-      ? '\nthe inventory was repaired'
-      : `\nnothing was changed; to repair the inventory: tallyman inventory reconcile --registry ${registry} --apply`,
+      ? 'the inventory was repaired'
+      : `nothing was changed; to repair the inventory: tallyman inventory reconcile --registry ${registry} --apply`,
   )
 }
 
@@ -76,6 +76,6 @@ const whereNoDrift = ({ catalogError, notChecked }: ReconciliationReport): strin
 
 const printFailures = ({ failed, failures }: ReconciliationReport): void => {
   if (failed === 0) return
-  printLine(`\n${failed} repositories could not be asked for; the others were. Run it again when this is mended`)
+  printTitle(`${failed} repositories could not be asked for; the others were. Run it again when this is mended`)
   for (const { repository, error } of failures) printLine(`  ${repository}: ${error}`)
 }

@@ -1,30 +1,31 @@
 import Table from 'cli-table3'
-import { context } from './command-context.js'
+import { printable } from '../printable.js'
 import { fitTable, GAP, recordsOf, type TextTable } from './fit-table.js'
-
-/** Control characters could command a terminal; registry names come from strangers. */
-// eslint-disable-next-line no-control-regex
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g
+import { terminalWidth, write, writeError } from './output.js'
 
 type Cell = string | number | null | undefined
 
-const cell = (value: Cell): string => String(value ?? '').replace(CONTROL, '·')
+const cell = (value: Cell): string => printable(String(value ?? ''))
 
+/** Prints one line. A line feed in it is escaped: it is part of a name. */
 export const printLine = (text = ''): void => {
-  context().stdout.write(`${text}\n`)
+  write(`${printable(text)}\n`)
+}
+
+/** Prints a line with an empty one before it. */
+export const printTitle = (text: string): void => {
+  printLine()
+  printLine(text)
 }
 
 export const printJson = (value: unknown): void => {
-  printLine(JSON.stringify(value, null, 2))
+  write(`${JSON.stringify(value, null, 2)}\n`)
 }
 
 /** Prints notes to standard error, so that standard output is the answer alone. */
 export const printNotes = (notes: readonly string[]): void => {
-  for (const note of notes) context().stderr.write(`note: ${note}\n`)
+  for (const note of notes) writeError(printable(`note: ${note}`))
 }
-
-/** Of a terminal that does not report its width. */
-const USUAL_COLUMNS = 80
 
 /** No default: a command that prints a table has the option `--wide`. */
 export type TableOptions = {
@@ -37,11 +38,13 @@ export type TableOptions = {
  * file nothing is shortened.
  */
 export const printTable = (heading: string[], rows: Cell[][], { wide = false }: TableOptions): void => {
-  const text = { heading, rows: rows.map((row) => row.map(cell)) }
-  const { isTTY = false, columns = 0 } = context().stdout
-  const width = wide || !isTTY ? Infinity : columns || USUAL_COLUMNS
-  const fitted = Number.isFinite(width) ? fitTable(text, width) : text
-  printLine(fitted ? alignedTable(fitted, rows) : recordsOf(text, width))
+  const text = { heading: heading.map(cell), rows: rows.map((row) => row.map(cell)) }
+  const width = wide ? undefined : terminalWidth()
+  if (width === undefined) write(`${alignedTable(text, rows)}\n`)
+  else {
+    const fitted = fitTable(text, width)
+    write(`${fitted ? alignedTable(fitted, rows) : recordsOf(text, width)}\n`)
+  }
 }
 
 const alignedTable = ({ heading, rows: texts }: TextTable, rows: readonly Cell[][]): string => {

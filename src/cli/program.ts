@@ -1,8 +1,10 @@
 import { Command, CommanderError, Option } from 'commander'
 import { version } from '../core.js'
+import { fileProblem } from '../files/file-error.js'
 import { runInContext, type CommandContext } from './command-context.js'
 import { examples, json, wide } from './command-help.js'
 import { addInventoryCommands } from './inventory-commands.js'
+import { writeError, writeHelp } from './output.js'
 import { addPullsCommands } from './pulls-commands.js'
 import { addRegistriesCommands } from './registries-commands.js'
 
@@ -10,8 +12,9 @@ import { addRegistriesCommands } from './registries-commands.js'
 const READER_GONE = 141
 
 const endWithReader = (error: NodeJS.ErrnoException): void => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(READER_GONE)
+  if (error.code === 'EPIPE') process.exit(READER_GONE)
+  writeError(`tallyman: standard output cannot be written: ${fileProblem(error) ?? error.code ?? error.message}`)
+  process.exit(1)
 }
 
 /**
@@ -29,17 +32,21 @@ export const runCommand = async (args: readonly string[], on: CommandContext): P
         return
       }
       const { explain } = await import('./failure.js')
-      on.stderr.write(`${explain(error)}\n`)
+      writeError(explain(error))
       on.exitCode = 1
     }
   })
 
-const createProgram = ({ env, stdout, stderr }: CommandContext): Command => {
+const createProgram = ({ env, stdout }: CommandContext): Command => {
   const program = new Command('tallyman')
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => void stdout.write(text),
-      writeErr: (text) => void stderr.write(text),
+      writeOut: (text) => {
+        writeHelp(text, 'stdout')
+      },
+      writeErr: (text) => {
+        writeHelp(text, 'stderr')
+      },
     })
     .description('Counts how a container registry is used: who pushes, pulls and deletes, in unique users and totals.')
     .version(version)

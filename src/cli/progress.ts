@@ -1,3 +1,4 @@
+import { printable } from '../printable.js'
 import { context, type CommandContext } from './command-context.js'
 /** Where progress is told: a stream that may be a terminal. */
 type Target = Pick<CommandContext['stderr'], 'write' | 'isTTY' | 'columns'>
@@ -29,8 +30,11 @@ export const progressLine = (
       if (clock() < next) return
       next = clock() + every
       shown = true
+      const line = printable(text)
       target.write(
-        terminal ? `\r\u001b[2K${text.slice(0, Math.max(20, (target.columns ?? 0) || 80) - 1)}` : `${text}\n`,
+        terminal
+          ? `\r\u001b[2K${line.slice(0, Math.max(20, (target.columns ?? 0) || 80) - 1).toWellFormed()}`
+          : `${line}\n`,
       )
     },
     end: () => {

@@ -1,7 +1,7 @@
 import { DIMENSIONS } from '../pulls/read/dimensions.js'
 import { measure, MEASURE_NAMES } from '../pulls/read/measures.js'
-import { context } from './command-context.js'
 import { markdownTable } from './markdown-table.js'
+import { write } from './output.js'
 
 /** Prints what docs/definitions-of-numbers.md has of measures and dimensions. */
 export const pullsDocs = (): void => {
@@ -10,7 +10,7 @@ export const pullsDocs = (): void => {
     return [`\`${name}\``, definition, 'distinct' in measure(name) ? 'estimated' : 'counted']
   })
   const dimensions = Object.entries(DIMENSIONS).map(([name, { help }]) => [`\`${name}\``, help])
-  context().stdout.write(
+  write(
     [
       markdownTable([['Measure', 'What it is', 'Made'], ...measures]),
       '### Dimensions',

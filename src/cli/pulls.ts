@@ -1,9 +1,8 @@
 import { contextBy } from '../open-pulls.js'
 import { askedIn, withRegistryNames, type ToldPeriod } from '../pulls/read/asked.js'
 import { askPulls, type PullsAnswer, type PullsRow } from '../pulls/read/ask-pulls.js'
-import { csvOf } from '../http/csv.js'
-import { context } from './command-context.js'
 import { askOrOpen, clock, configNow } from './open.js'
+import { writeCsv } from './output.js'
 import { parametersOf } from './parameters.js'
 import { printJson, printLine, printNotes, printTable, type TableOptions } from './print.js'
 import { sparkline } from './sparkline.js'
@@ -28,7 +27,7 @@ export const pulls = async (options: PullsOptions): Promise<void> => {
   )
   if (json === true) printJson(answer)
   else if (csv === true || ndjson === true) {
-    if (csv === true) context().stdout.write(csvOf(answer.columns, answer.rows))
+    if (csv === true) writeCsv([answer.columns, ...answer.rows.map((row) => answer.columns.map((name) => row[name]))])
     else for (const row of answer.rows) printLine(JSON.stringify(row))
     printNotes([...answer.notes, ...(answer.is_cut ? [MORE_GROUPS] : [])])
   } else
@@ -51,7 +50,8 @@ const inLine = (rows: readonly PullsRow[], time: keyof PullsRow, period: ToldPer
 
 export const printPeriod = ({ since, until, time_zone, weekday }: ToldPeriod): void => {
   const only = weekday === undefined ? '' : `, only day ${weekday} of each week`
-  printLine(`${since} to ${until} (${time_zone}${only})\n`)
+  printLine(`${since} to ${until} (${time_zone}${only})`)
+  printLine()
 }
 
 type Printed = TableOptions & {

@@ -60,7 +60,7 @@ export const join = async ({ from, into, dryRun = false, json }: JoinCommand): P
     async (core) => joinRegistries(registriesDeps(core), { from, into, dryRun }),
   )
   if (json) printJson(report)
-  else printLine(sentences(report).join('\n'))
+  else for (const sentence of sentences(report)) printLine(sentence)
 }
 
 const sentences = ({ from, into, dryRun, hosts, processes, repositories, inBoth }: JoinReport): string[] => [

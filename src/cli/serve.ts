@@ -14,9 +14,9 @@ import { isStorageAway } from '../storage/away.js'
 import { isRefusal } from '../storage/database.js'
 import { startWatchdog } from '../watchdog.js'
 import { within } from '../within.js'
-import { context } from './command-context.js'
 import { CommandError } from './failure.js'
 import { clock, configNow } from './open.js'
+import { write } from './output.js'
 import { welcome } from './welcome.js'
 
 /** How long a start waits for stores that come up at the same time. */
@@ -59,7 +59,7 @@ export const serve = async (): Promise<void> => {
     setTimeout(() => process.exit(1), FAILED_PATIENCE_MS)
   })
   app.core.stores.lock?.announce(address)
-  context().stdout.write(welcome(app.core, address), (error) => {
+  write(welcome(app.core, address), (error) => {
     if (!error) markShown(config.data_dir, app.core.secrets.unshown)
   })
   log.info({ version, listen: address, uuid: app.core.installation.uuid, nextPing: nextPing(app.core) }, 'serving')

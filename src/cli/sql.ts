@@ -1,10 +1,9 @@
 import { isRefusal } from '../storage/database.js'
 import { openPostgres } from '../storage/postgres.js'
 import type { ReadOnlyAnswer } from '../storage/read-only.js'
-import { csvLine } from '../http/csv.js'
-import { context } from './command-context.js'
 import { CommandError } from './failure.js'
 import { configNow } from './open.js'
+import { writeCsv, writeError } from './output.js'
 import { printJson, printTable } from './print.js'
 import { findService } from './service-client.js'
 
@@ -12,13 +11,14 @@ export type SqlOptions = { timeout: string; limit: string; json?: boolean; csv?:
 
 /** Runs one query that can write nothing, and prints its rows. */
 export const sqlNow = async (statement: string, { timeout, limit, json, csv, wide }: SqlOptions): Promise<void> => {
+  if (statement.includes('\0')) throw new CommandError('the statement has a NUL character, which SQL cannot contain')
   const limits = { rows: wholeNumber('--limit', limit, 100_000), seconds: wholeNumber('--timeout', timeout, 3_600) }
   const answer = await run(statement, limits).catch((error: unknown) => {
     if (isRefusal(error)) throw new CommandError(`the database refused the statement: ${error.message}`)
     throw error
   })
   const { columns, rows, more } = answer
-  if (csv) context().stdout.write([columns, ...rows].map(csvLine).join(''))
+  if (csv) writeCsv([columns, ...rows])
   else if (json) printJson(rows.map((row) => Object.fromEntries(columns.map((column, i) => [column, row[i]]))))
   else
     printTable(
@@ -26,7 +26,7 @@ export const sqlNow = async (statement: string, { timeout, limit, json, csv, wid
       rows.map((row) => row.map(shown)),
       { wide },
     )
-  if (more) context().stderr.write(`only the first ${limits.rows} rows are shown: --limit takes more\n`)
+  if (more) writeError(`only the first ${limits.rows} rows are shown: --limit takes more`)
 }
 
 const run = async (statement: string, limits: { rows: number; seconds: number }): Promise<ReadOnlyAnswer> => {
@@ -38,7 +38,9 @@ const run = async (statement: string, limits: { rows: number; seconds: number })
   }
   const service = findService(config)
   if (!service) return (await import('./embedded-sql.js')).answerInTime(statement, limits)
-  const overdue = setTimeout(() => context().stderr.write(overdueAfter(limits.seconds)), limits.seconds * 1000)
+  const overdue = setTimeout(() => {
+    writeError(overdueAfter(limits.seconds))
+  }, limits.seconds * 1000)
   const answer = service.post('/inventory/sql', { statement, limit: limits.rows })
   return (await answer.finally(() => {
     clearTimeout(overdue)
@@ -47,7 +49,7 @@ const run = async (statement: string, limits: { rows: number; seconds: number })
 
 const overdueAfter = (seconds: number): string =>
   `${seconds} s are over, and the statement goes on: the service holds the embedded database and cannot end it, ` +
-  'nor take anything until it has ended\n'
+  'nor take anything until it has ended'
 
 const wholeNumber = (option: string, text: string, most: number): number => {
   if (/^[1-9]\d*$/.test(text) && Number(text) <= most) return Number(text)

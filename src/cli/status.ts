@@ -2,7 +2,7 @@ import { WEBHOOK } from '../http/notification-paths.js'
 import { readStatus, type Status } from '../status.js'
 import { context } from './command-context.js'
 import { askOrOpen, configNow } from './open.js'
-import { printJson, printLine, printTable, type TableOptions } from './print.js'
+import { printJson, printLine, printTable, printTitle, type TableOptions } from './print.js'
 import { when } from './when.js'
 
 export const status = async ({ json, wide }: { json?: boolean; wide?: boolean }): Promise<void> => {
@@ -41,7 +41,7 @@ const show = (found: Status, options: TableOptions): void => {
   }
   if (writes?.ok === false) printLine(`  writes fail: ${writes.reason}`)
   for (const warning of warnings) printLine(`  warning: ${warning}`)
-  printLine('\nRegistries, the last heard of first')
+  printTitle('Registries, the last heard of first')
   if (registries.length === 0) {
     printLine('  none yet: no notification has come. Check the url and the token in the configuration of the registry')
   } else {
@@ -57,27 +57,27 @@ const show = (found: Status, options: TableOptions): void => {
     )
   }
   showIdentity(identity)
-  printLine('\nNot counted in the last 7 days')
+  printTitle('Not counted in the last 7 days')
   showCounts(skips, 'nothing')
   if (unresolvedUsers > 0) {
     printLine(`  ${unresolvedUsers} people wait for the user directory; they are counted when it answers`)
   }
   if (Object.keys(unreadableFields).length > 0) {
-    printLine('\nUnreadable fields of events that were counted, in the last 7 days')
+    printTitle('Unreadable fields of events that were counted, in the last 7 days')
     showCounts(unreadableFields, 'none')
   }
-  printLine('\nRequests refused in the last 7 days, by HTTP status')
+  printTitle('Requests refused in the last 7 days, by HTTP status')
   showCounts(refused, 'none')
   if ((refused['401'] ?? 0) > 0)
     printLine('  401 is a wrong token: compare the Authorization header of the registry with the notification tokens')
   if ((refused['404'] ?? 0) > 0) printLine(`  404 is a wrong path: registries send notifications to ${WEBHOOK}`)
-  printLine('\nRequests that joined a pull or check in the last 7 days')
+  printTitle('Requests that joined a pull or check in the last 7 days')
   printLine(
     `  ${joins.joined}, of them ${shareOf(joins.joinedLate, joins.joined)} after more than half the join window`,
   )
   if (joins.joined >= ENOUGH_JOINS && joins.joinedLate > joins.joined / 10)
     printLine('  clients are slow here: with a longer pulls_join_window_seconds fewer pulls may be counted twice')
-  printLine('\nManifests whose contents are not known')
+  printTitle('Manifests whose contents are not known')
   printLine(
     `  ${shownCount(unreadManifests.waiting)} wait to be read, ${shownCount(unreadManifests.givenUp)} were given up`,
   )
@@ -85,10 +85,10 @@ const show = (found: Status, options: TableOptions): void => {
     printLine('  to try those again, when the cause is gone: tallyman inventory retry-reads')
   for (const { registry, note } of unknownContents) printLine(`  ${registry}  ${note}`)
   if (unknownContents.some(({ isRead }) => !isRead)) for (const line of REFERENCES) printLine(`    ${line}`)
-  printLine('\nInventory compared with registries')
+  printTitle('Inventory compared with registries')
   if (reconciliations.length === 0) printLine('  never: tallyman inventory reconcile does it')
   for (const one of reconciliations) printLine(`  ${one.registry}  ${comparison(one)}`)
-  printLine('\nService Ping')
+  printTitle('Service Ping')
   printLine(`  next    ${ping.next ? when(ping.next) : 'never: ping_enabled is false'}`)
   printLine(`  last    ${ping.last ? `${when(ping.last.recordedAt)}, ${delivery(ping.last)}` : 'none yet'}`)
   if (!ping.destination) printLine('  sent    nowhere: TALLYMAN_PING_URL is not set')
@@ -101,7 +101,7 @@ const REASONS: Record<Status['identity']['because'], string> = {
 }
 
 const showIdentity = ({ mode, because, conflicts, full, advice }: Status['identity']): void => {
-  printLine('\nWhich registry an event is of')
+  printTitle('Which registry an event is of')
   printLine(`  decided by the token's name, else by the ${mode} (${REASONS[because]})`)
   for (const { registry, other, host, events, lastAt, remedy } of conflicts.slice(0, CONFLICTS_SHOWN)) {
     printLine(

@@ -1,9 +1,10 @@
-import { realpathSync, statSync } from 'node:fs'
+import { lstatSync, realpathSync, statSync, type Stats } from 'node:fs'
 import { open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { isNativeError } from 'node:util/types'
+import { fileProblem } from '../files/file-error.js'
 import { isStorageAway } from '../storage/away.js'
-import { context } from './command-context.js'
 import { CommandError } from './failure.js'
+import { standardOutput } from './output.js'
 
 /**
  * Lets `write` fill a file that only its owner may read (`-` is standard output). A file that is there already keeps its
@@ -15,24 +16,38 @@ export const writeWhole = async (
   write: (target: NodeJS.WritableStream) => Promise<unknown>,
 ): Promise<void> => {
   if (file === '-') {
-    await write(context().stdout)
+    await write(standardOutput())
     return
   }
-  const found = statSync(file, { throwIfNoEntry: false })
+  const found = statOf(file)
   if (found && !found.isFile()) {
     // A device or a pipe has no content to keep, and must stay what it is.
     await fill(await opened(file, 'w'), file, write)
     return
   }
+  // A link keeps its place, and the file that it leads to is replaced.
   const target = found ? realpathSync(file) : file
   const draft = `${target}.${process.pid}.part`
   try {
     await fill(await opened(draft, 'wx'), file, write)
-    await rename(draft, target)
+    await rename(draft, target).catch((error: unknown) => {
+      throw unusable(file, 'written', error)
+    })
   } catch (error) {
-    await rm(draft, { force: true })
+    await rm(draft, { force: true }).catch(() => undefined)
     throw error
   }
+}
+
+/** What is there already; undefined if nothing is. @throws CommandError */
+const statOf = (file: string): Stats | undefined => {
+  try {
+    const found = statSync(file, { throwIfNoEntry: false })
+    if (found || !lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink()) return found
+  } catch (error) {
+    throw unusable(file, 'written', error)
+  }
+  throw new CommandError(`${file}: is a link to a file that does not exist; remove the link, or name the file itself`)
 }
 
 const fill = async (
@@ -64,22 +79,48 @@ export const readLines = async (file: string, read: (lines: AsyncIterable<string
 
 async function* linesIn(file: string, input: AsyncIterable<Buffer | string>): AsyncGenerator<string> {
   try {
-    yield* textLines(input)
+    yield* textLines(input, LONGEST_LINE)
   } catch (error) {
+    if (error instanceof CommandError) throw new CommandError(`${file}: ${error.message}`)
     throw unusable(file, 'read', error)
   }
 }
 
-/** The lines of a text that comes in pieces. */
-export async function* textLines(input: AsyncIterable<Uint8Array | string>): AsyncGenerator<string> {
-  const decoder = new TextDecoder()
+/** Characters of a line of an export: its longest lines, of repositories and of sketches, have some 17,000. */
+const LONGEST_LINE = 1_048_576
+
+/**
+ * The lines of a text in UTF-8 that comes in pieces.
+ * @param longest characters that a line may have.
+ * @throws CommandError for a longer line, and for bytes that are not UTF-8
+ */
+export async function* textLines(input: AsyncIterable<Uint8Array | string>, longest: number): AsyncGenerator<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  let number = 0
   let rest = ''
-  for await (const chunk of input) {
-    const lines = (rest + (typeof chunk === 'string' ? chunk : decoder.decode(chunk, { stream: true }))).split(/\r?\n/)
-    rest = lines.pop() ?? ''
-    yield* lines
+  const checked = (line: string): string => {
+    if (line.length <= longest) return line
+    throw new CommandError(
+      `line ${number + 1} is longer than ${longest} characters, which no line is that Tallyman wrote`,
+    )
   }
-  if (rest !== '') yield rest
+  const decoded = (chunk?: Uint8Array): string => {
+    try {
+      return decoder.decode(chunk, { stream: chunk !== undefined })
+    } catch {
+      throw new CommandError(`line ${number + 1} or one of those that follow it is not UTF-8`)
+    }
+  }
+  for await (const chunk of input) {
+    const lines = (rest + (typeof chunk === 'string' ? chunk : decoded(chunk))).split(/\r?\n/)
+    rest = checked(lines.pop() ?? '')
+    for (const line of lines) {
+      yield checked(line)
+      number++
+    }
+  }
+  rest += decoded()
+  if (rest !== '') yield checked(rest)
 }
 
 const opened = async (file: string, flags: 'r' | 'w' | 'wx'): Promise<FileHandle> => {
@@ -92,7 +133,5 @@ const opened = async (file: string, flags: 'r' | 'w' | 'wx'): Promise<FileHandle
 
 const unusable = (file: string, done: 'read' | 'written', error: unknown): CommandError => {
   const code = isNativeError(error) && 'code' in error ? String(error.code) : 'unknown error'
-  return new CommandError(
-    `${file}: cannot be ${done} (${code}); check the path, its permissions and the space on the disk`,
-  )
+  return new CommandError(`${file}: cannot be ${done}: ${fileProblem(error) ?? code}`)
 }

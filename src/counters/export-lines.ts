@@ -1,36 +1,12 @@
-import { z } from 'zod'
-import { parseTimestamp } from '../events/calendar.js'
-import { isRegistryName } from '../events/registry-host.js'
-import { isStorableText } from '../events/storable-text.js'
+import type { Micros } from '../events/calendar.js'
+import { LINES, timeIn, type LineKind, type LineValue } from './export-values.js'
 
 /** An export cannot be taken in. The message says which line, and why. */
 export class ImportError extends Error {}
 
 const VERSION = 1
 
-// PostgreSQL stores neither of the two, and would refuse them without a word about the line.
-const text = z.string().refine(isStorableText, 'holds what is no text')
-const day = text.refine((found) => parseTimestamp(`${found}T00:00:00Z`) !== undefined, 'is no day like 2026-11-21')
-const timestamp = text.refine((found) => parseTimestamp(found) !== undefined, 'is no RFC 3339 timestamp')
-const contributions = z.array(z.object({ event: text, member: text }))
-
-/** What a line says, by its kind; the first line and the last are no counters. */
-const LINES = {
-  sketch: z.object({ key: text, seconds: z.int().positive(), bytes: z.string() }),
-  tally: z.object({ name: text, day, value: z.int().nonnegative() }),
-  repository: z.object({
-    registry: z.string().refine(isRegistryName, 'is not the name of a registry'),
-    name: text,
-    first_at: timestamp,
-    first_event: z.guid(),
-    if_first: contributions,
-    if_known: contributions,
-  }),
-  unresolved_user: z.object({ name: text, event: text, day }),
-}
-
-export type LineKind = keyof typeof LINES
-type LineOf = { [kind in LineKind]: { kind: kind; value: z.infer<(typeof LINES)[kind]> } }
+type LineOf = { [kind in LineKind]: { kind: kind; value: LineValue<kind> } }
 
 /** A line that holds counters. */
 export type CounterLine = LineOf[LineKind]
@@ -71,7 +47,7 @@ export const checkHeading = (line: string, fingerprint: string | undefined): Hea
   const { kind, version, users_key_fingerprint, registry_identity = 'host' } = parseObject(line, 1)
   if (kind !== 'tallyman-counters') throw new ImportError('line 1: not an export of Tallyman')
   if (version !== VERSION) {
-    throw new ImportError(`line 1: version ${JSON.stringify(version)} is not known, expected ${VERSION}`)
+    throw new ImportError(`line 1: version ${shown(JSON.stringify(version))} is not known, expected ${VERSION}`)
   }
   if (fingerprint !== undefined && users_key_fingerprint !== fingerprint) {
     throw new ImportError(
@@ -81,25 +57,46 @@ export const checkHeading = (line: string, fingerprint: string | undefined): Hea
   }
   if (registry_identity === 'host' || registry_identity === 'process') return registry_identity
   throw new ImportError(
-    `line 1: registry_identity ${JSON.stringify(registry_identity)} is not known, expected host or process`,
+    `line 1: registry_identity ${shown(JSON.stringify(registry_identity))} is not known, expected host or process`,
   )
 }
 
-/** Reads any line but the first; `end` says how many lines of counters there were. @throws ImportError */
-export const parseLine = (line: string, number: number): CounterLine | { kind: 'end'; lines: unknown } => {
+/**
+ * Reads any line but the first; `end` says how many lines of counters there were.
+ * @param latest a moment after which no export has counted.
+ * @throws ImportError for a line that no export has
+ */
+export const parseLine = (
+  line: string,
+  number: number,
+  latest: Micros,
+): CounterLine | { kind: 'end'; lines: unknown } => {
   const object = parseObject(line, number)
   const kind = object.kind
   if (kind === 'end') return { kind, lines: object.lines }
   if (typeof kind !== 'string' || !isLineKind(kind)) {
     throw new ImportError(
-      `line ${number}: "${String(kind)}" is no kind that is known; the export may be of a later version`,
+      `line ${number}: "${shown(kind)}" is no kind that is known; the export may be of a later version`,
     )
   }
   const { data, error } = LINES[kind].safeParse(object)
-  if (!error) return { kind, value: data } as CounterLine
-  const [{ path, message } = { path: [], message: 'is wrong' }] = error.issues
-  throw new ImportError(`line ${number}: ${path.join('.')}: ${message}`)
+  if (error) {
+    const [{ path, message } = { path: [], message: 'is wrong' }] = error.issues
+    throw new ImportError(`line ${number}: ${path.join('.')}: ${message}`)
+  }
+  const counted = { kind, value: data } as CounterLine
+  const { field, begin } = timeIn(counted)
+  if (begin <= latest) return counted
+  throw new ImportError(`line ${number}: ${field}: is in the future; check the clock of this machine`)
 }
+
+/** A foreign value in a sentence. */
+const shown = (value: unknown): string => {
+  const text = String(value)
+  return text.length <= LONGEST_SHOWN ? text : `${text.slice(0, LONGEST_SHOWN)}…`
+}
+
+const LONGEST_SHOWN = 80
 
 const isLineKind = (kind: string): kind is LineKind => Object.hasOwn(LINES, kind)
 

@@ -55,15 +55,17 @@ export type SketchName = {
   end: Micros
 }
 
-/** The parts of a sketch key; undefined for a key that is not ours. */
+/** The parts of a sketch key; undefined for a key that is not ours, also if the year has no such week or month. */
 export const parseSketchKey = (key: SketchKey): SketchName | undefined => {
   const [, event, year, week, month] = KEY.exec(key) ?? []
   if (event === undefined || year === undefined) return undefined
   if (week !== undefined) {
     const start = startOfWeek({ year: Number(year), week: Number(week) })
+    if (weekName(isoWeekOf(start)) !== `${year}-${week}`) return undefined
     return { event, aggregation: 'weekly', period: `${year}-${week}`, start, end: start + 7 * MICROS_PER_DAY }
   }
   const first = { year: Number(year), month: Number(month) }
+  if (first.month < 1 || first.month > 12) return undefined
   const end = startOfMonth({ ...first, month: first.month + 1 })
   return { event, aggregation: 'monthly', period: monthName(first), start: startOfMonth(first), end }
 }

@@ -1,8 +1,9 @@
 import { isNativeError } from 'node:util/types'
 import { sql } from 'kysely'
+import { microsOf } from '../events/calendar.js'
 import { isStorageAway } from '../storage/away.js'
-import type { Database, Sql } from '../storage/database.js'
-import { HyperLogLog } from '../storage/hyperloglog/hyperloglog.js'
+import { isContentError, type Database, type Sql } from '../storage/database.js'
+import { possibleSketch } from '../storage/hyperloglog/possible-sketch.js'
 import type { SketchStore } from '../storage/sketch-store.js'
 import {
   checkHeading,
@@ -14,10 +15,10 @@ import {
   parseLine,
   type CounterLine,
   type Heading,
-  type LineKind,
   type Transferred,
 } from './export-lines.js'
-import { KEY_PREFIX, parseSketchKey } from './keys.js'
+import { TOLERANCE, type LineKind } from './export-values.js'
+import { KEY_PREFIX } from './keys.js'
 import type { Repositories } from './repositories.js'
 
 type Row = Record<string, unknown>
@@ -127,32 +128,56 @@ export async function* exportCounters(
   yield closingLine(lines)
 }
 
+export type ImportOptions = {
+  /** Of the users key that the export must have; undefined accepts any. */
+  fingerprint: string | undefined
+  now: Date
+  /** Called now and then with the number of lines so far. */
+  onProgress?: (lines: number) => void
+}
+
 /**
  * Takes an export in. Doing it twice changes nothing: sketches are united, the greater tally stays, the earlier first event
  * of a repository stays. It moves counters to a new store; it does not add up two stores that counted side by side. A store that
  * has heard of no registry goes on as the exported installation did: by host, if that did.
- * @param fingerprint that the export must have; undefined accepts any.
- * @throws ImportError
+ * @throws ImportError for a line that no export has; what precedes it may have been taken in
  */
 export const importCounters = async (
   { database, sketches }: Stores,
   lines: AsyncIterable<string>,
-  fingerprint: string | undefined,
+  { fingerprint, now, onProgress }: ImportOptions,
 ): Promise<Transferred> => {
+  const latest = microsOf(now) + TOLERANCE
   const done = noLines()
-  const waiting: Record<keyof typeof TABLES, Row[]> = { tally: [], repository: [], unresolved_user: [] }
+  const waiting: Record<keyof typeof TABLES, Map<string, Row>> = {
+    tally: new Map(),
+    repository: new Map(),
+    unresolved_user: new Map(),
+  }
+  let number = 0
   const flush = async (kind: keyof typeof TABLES): Promise<void> => {
     const rows = waiting[kind]
-    waiting[kind] = []
-    if (rows.length > 0) await TABLES[kind].take(database.sql, JSON.stringify(rows))
+    waiting[kind] = new Map()
+    if (rows.size === 0) return
+    try {
+      await TABLES[kind].take(database.sql, JSON.stringify([...rows.values()]))
+    } catch (error) {
+      if (!isContentError(error)) throw error
+      throw new ImportError(
+        `a line of the kind ${kind} up to line ${number}: the database refuses it (${(error as Error).message})`,
+      )
+    }
   }
-  const take = async (line: CounterLine, number: number): Promise<void> => {
+  const take = async (line: CounterLine): Promise<void> => {
     done[line.kind]++
     if (line.kind === 'sketch') return importSketch(sketches, line.value, number)
-    if (waiting[line.kind].push(line.value) === ROWS_PER_PAGE) await flush(line.kind)
+    const { kind, value } = line
+    const key = rowKey(value)
+    // A statement cannot upsert one row twice.
+    if (waiting[kind].has(key)) await flush(kind)
+    if (waiting[kind].set(key, value).size === ROWS_PER_PAGE) await flush(kind)
   }
 
-  let number = 0
   let ended = false
   let registryIdentity: Heading['registryIdentity'] = 'host'
   for await (const text of lines) {
@@ -162,11 +187,12 @@ export const importCounters = async (
       registryIdentity = checkHeading(text, fingerprint)
       continue
     }
-    const line = parseLine(text, number)
+    if (number % ROWS_PER_PAGE === 0) onProgress?.(number)
+    const line = parseLine(text, number, latest)
     if (line.kind === 'end') {
       checkCounts(line.lines, done, number)
       ended = true
-    } else await take(line, number)
+    } else await take(line)
   }
   if (number === 0) throw new ImportError('the export is empty')
   if (!ended) throw new ImportError(`the export is cut off behind line ${number}: ${ANOTHER_EXPORT}`)
@@ -174,6 +200,8 @@ export const importCounters = async (
   if (registryIdentity === 'host') await keepIdentityByHost(database.sql)
   return done
 }
+
+const rowKey = ({ registry, name, event, day }: Row): string => JSON.stringify([registry, name, event, day])
 
 /** An installation with data from before goes by host until the setting registry_identity says otherwise. */
 const keepIdentityByHost = async (db: Sql): Promise<void> => {
@@ -200,12 +228,10 @@ const importSketch = async (
   { key, bytes, seconds }: Extract<CounterLine, { kind: 'sketch' }>['value'],
   number: number,
 ): Promise<void> => {
-  if (!parseSketchKey(key)) throw new ImportError(`line ${number}: the key is not one of Tallyman's`)
   try {
-    const sketch = new HyperLogLog(Buffer.from(bytes, 'base64'))
-    await sketches.merge({ key, bytes: sketch.toBytes(), seconds })
+    await sketches.merge({ key, bytes: possibleSketch(Buffer.from(bytes, 'base64')), seconds })
   } catch (error) {
     if (isStorageAway(error)) throw error
-    throw new ImportError(`line ${number}: ${isNativeError(error) ? error.message : 'cannot be stored'}`)
+    throw new ImportError(`line ${number}: ${key}: ${isNativeError(error) ? error.message : 'cannot be stored'}`)
   }
 }

@@ -1,7 +1,11 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import { parse } from 'yaml'
+import { FileError } from '../files/file-error.js'
+import { readTextFile } from '../files/read-file.js'
+
+/** Bytes of a file of rules, metrics or clients: those that are shipped have at most 40,000. */
+const LARGEST_FILE = 1_048_576
 
 /** A declared file (rules, metrics) is wrong. The message has a line per problem: file, key, what was expected. */
 export class DefinitionError extends Error {
@@ -23,7 +27,9 @@ export const createDefinitionReader = (schemaFolder: string): ReadDefinition => 
   const checkFor = (schema: string): ValidateFunction => {
     const known = checks.get(schema)
     if (known) return known
-    const check = ajv.compile(JSON.parse(readFileSync(join(schemaFolder, `${schema}.json`), 'utf8')) as object)
+    const check = ajv.compile(
+      JSON.parse(readTextFile(join(schemaFolder, `${schema}.json`), { bytes: LARGEST_FILE })) as object,
+    )
     checks.set(schema, check)
     return check
   }
@@ -38,9 +44,9 @@ export const createDefinitionReader = (schemaFolder: string): ReadDefinition => 
 const readYaml = (file: string): unknown => {
   let source
   try {
-    source = readFileSync(file, 'utf8')
-  } catch {
-    throw new DefinitionError(file, ['the file cannot be read; check the path and its permissions'])
+    source = readTextFile(file, { bytes: LARGEST_FILE })
+  } catch (error) {
+    throw new DefinitionError(file, [error instanceof FileError ? error.reason : String(error)])
   }
   try {
     return parse(source) as unknown

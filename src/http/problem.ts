@@ -13,6 +13,7 @@ import { UnknownRegistry } from '../registries/registry-names.js'
 import { isStorageAway } from '../storage/away.js'
 import { isCancelled } from '../storage/database.js'
 import { StatementRefused } from '../storage/statement-check.js'
+import { DamagedSketch } from '../storage/sketch-store.js'
 
 /** A failure as it is answered. */
 export type Problem = { status: number; message: string }
@@ -45,6 +46,7 @@ export const problemOf = (error: unknown): Problem => {
   if (error instanceof Overloaded)
     return { status: 503, message: `503 Service Unavailable: ${error.message}; send it again` }
   if (error instanceof DeliveryError) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
+  if (error instanceof DamagedSketch) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
   if (error instanceof RegistryError) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
   if (error instanceof QuestionTooLong) return { status: 504, message: `504 Gateway Timeout: ${error.message}` }
   if (isCancelled(error)) return { status: 504, message: `504 Gateway Timeout: ${TOO_LONG}` }

@@ -1,8 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, realpathSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { readTextFile } from '../files/read-file.js'
 
 /** Another process holds the directory. The message says which, and what to do. */
 export class DirectoryInUse extends Error {}
@@ -15,6 +16,8 @@ export type DirectoryLock = {
 }
 
 const FILE = 'tallyman.lock'
+/** Bytes. */
+const LARGEST_LOCK = 65_536
 const HEARTBEAT_MS = 5_000
 /** Without a heartbeat for this long a holder is dead, also one in another container, whose processes we cannot see. */
 const SILENCE_MS = 20_000
@@ -23,14 +26,15 @@ const SILENCE_MS = 20_000
  * Takes a data directory for this process alone, because two PGlites in one directory lose rows without an error.
  * Two locks together: an abstract socket, which the kernel frees whatever kills us but which other containers do not see,
  * and a file with a heartbeat, which they do see.
- * @throws DirectoryInUse
+ * @throws DirectoryInUse; the error of the file system if the directory cannot be written
  */
 export const lockDirectory = async (directory: string): Promise<DirectoryLock> => {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const file = join(directory, FILE)
   const holder = directoryHolder(directory)
   if (holder) throw inUse(directory, holder)
-  const socket = await listenOn(socketName(directory)).catch(() => {
+  const socket = await listenOn(socketName(directory)).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
     throw inUse(directory, directoryHolder(directory))
   })
 
@@ -67,7 +71,7 @@ export const lockDirectory = async (directory: string): Promise<DirectoryLock> =
 
 const readIfThere = (file: string): string | undefined => {
   try {
-    return readFileSync(file, 'utf8')
+    return readTextFile(file, { bytes: LARGEST_LOCK, patience: 0 })
   } catch {
     return undefined
   }
@@ -77,7 +81,7 @@ const readIfThere = (file: string): string | undefined => {
 export const directoryHolder = (directory: string): DirectoryHolder | undefined => {
   const file = join(directory, FILE)
   try {
-    const holder = JSON.parse(readFileSync(file, 'utf8')) as DirectoryHolder
+    const holder = JSON.parse(readTextFile(file, { bytes: LARGEST_LOCK, patience: 0 })) as DirectoryHolder
     if (Date.now() - statSync(file).mtimeMs > SILENCE_MS) return undefined
     return holder.host !== hostname() || isAlive(holder.pid) ? holder : undefined
   } catch {

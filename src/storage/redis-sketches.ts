@@ -2,7 +2,13 @@ import { randomUUID } from 'node:crypto'
 import { Cluster, type ChainableCommander, type Redis } from 'ioredis'
 import { LRUCache } from 'lru-cache'
 import { createKnownMembers } from './known-members.js'
-import type { SketchAddition, SketchStore, StoredSketch } from './sketch-store.js'
+import {
+  DamagedSketch,
+  possibleCount,
+  type SketchAddition,
+  type SketchStore,
+  type StoredSketch,
+} from './sketch-store.js'
 
 /** Members in one PFADD: larger ones keep Redis from its other clients for too long. */
 const MEMBERS_PER_COMMAND = 1_000
@@ -100,7 +106,11 @@ const commandsOf = (redis: Redis | Cluster): Omit<SketchStore, 'add' | 'addAlone
   count: async (unions) => {
     const pipeline = redis.pipeline()
     for (const keys of unions) pipeline.pfcount(...keys)
-    return (await replies(pipeline)).map(([error, count]) => error ?? Number(count))
+    return (await replies(pipeline)).map(([error, count], i) => {
+      const keys = unions[i] ?? []
+      if (error) return NO_SKETCH.test(error.message) ? new DamagedSketch(keys) : error
+      return possibleCount(keys, Number(count))
+    })
   },
 
   entries: async function* (prefix) {
@@ -135,6 +145,9 @@ const commandsOf = (redis: Redis | Cluster): Omit<SketchStore, 'add' | 'addAlone
     })
   },
 })
+
+/** Redis on a key of another type, on a text that is no sketch, and on a sketch whose runs do not add up. */
+const NO_SKETCH = /^(?:WRONGTYPE|INVALIDOBJ) /
 
 const readAll = async (node: Redis, keys: string[]): Promise<StoredSketch[]> => {
   const pipeline = node.pipeline()

@@ -1,6 +1,20 @@
 import type { Transaction } from './database.js'
 import type { HyperLogLog } from './hyperloglog/hyperloglog.js'
 
+/** What is stored under one of the keys is no sketch, or one that no members can have made. The message has a key and what to do. */
+export class DamagedSketch extends Error {
+  constructor(keys: readonly string[]) {
+    super(
+      `what is stored under ${keys.length === 1 ? '' : `one of ${keys.length} keys, the first of them `}${keys[0] ?? ''} is no sketch ` +
+        'that can be counted; restore it from a backup, or delete the key',
+    )
+  }
+}
+
+/** The answer for a union of keys, if it can be one. */
+export const possibleCount = (keys: readonly string[], count: number): number | DamagedSketch =>
+  count >= 0 && count < Number.MAX_SAFE_INTEGER ? count : new DamagedSketch(keys)
+
 /** Members for one sketch. Adding what is there already changes nothing. */
 export type SketchAddition = {
   key: string
@@ -28,7 +42,7 @@ export type SketchStore = {
   addAlone: (additions: readonly SketchAddition[]) => Promise<void> | undefined
   /** Puts a sketch in the place of what was there; without a sketch removes the key. */
   replace: (key: string, sketch: HyperLogLog | undefined, seconds: number, tx: Transaction) => Promise<void>
-  /** Distinct members of each union of keys, in one round trip; keys that do not exist are empty. One that fails does not harm the others. */
+  /** Distinct members of each union of keys, in one round trip; keys that do not exist are empty. One that fails does not harm the others: a `DamagedSketch`, or the store's error. */
   count: (unions: readonly (readonly string[])[]) => Promise<(number | Error)[]>
   /** All sketches whose key begins with a prefix, in no order. */
   entries: (prefix: string) => AsyncIterable<StoredSketch>

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Database, Sql } from './database.js'
 import { countUnion, HyperLogLog } from './hyperloglog/hyperloglog.js'
 import { createKnownMembers } from './known-members.js'
-import type { SketchStore, StoredSketch } from './sketch-store.js'
+import { DamagedSketch, possibleCount, type SketchStore, type StoredSketch } from './sketch-store.js'
 
 const KEYS_PER_PAGE = 500
 /** Bounds how late a lifetime is renewed. */
@@ -49,8 +49,8 @@ export const createSqlSketches = (database: Database): SketchStore => {
       const { rows } = await sql<Row>`
         select key, value from sketches where key = any(${keys}::text[]) and expires_at > now()
       `.execute(database.sql)
-      const sketches = new Map(rows.map(({ key, value }) => [key, readSketch(value)]))
-      return unions.map((union) => countOrError(union.flatMap((key) => sketches.get(key) ?? [])))
+      const sketches = new Map(rows.map(({ key, value }) => [key, readSketch(key, value)]))
+      return unions.map((union) => countOf(union, sketches))
     },
 
     entries: (prefix) => pages(database.sql, prefix),
@@ -110,7 +110,7 @@ const withMembers = (stored: Uint8Array | undefined, members: ReadonlySet<string
   return sketch.toBytes()
 }
 
-const isEmpty = (bytes: Uint8Array): boolean => new HyperLogLog(bytes).count() === 0
+const isEmpty = (bytes: Uint8Array): boolean => countUnion([new HyperLogLog(bytes)]) === 0
 
 const united = (before: Uint8Array, arriving: Uint8Array): Uint8Array => {
   const sketch = new HyperLogLog(before)
@@ -119,17 +119,21 @@ const united = (before: Uint8Array, arriving: Uint8Array): Uint8Array => {
 }
 
 /** A row that is no sketch harms only the unions it is part of. */
-const readSketch = (value: Uint8Array): HyperLogLog | Error => {
+const readSketch = (key: string, value: Uint8Array): HyperLogLog | DamagedSketch => {
   try {
     return new HyperLogLog(value)
-  } catch (error) {
-    return error as Error
+  } catch {
+    return new DamagedSketch([key])
   }
 }
 
-const countOrError = (sketches: (HyperLogLog | Error)[]): number | Error => {
-  const broken = sketches.find((sketch) => sketch instanceof Error)
-  return broken ?? countUnion(sketches as HyperLogLog[])
+const countOf = (
+  keys: readonly string[],
+  stored: ReadonlyMap<string, HyperLogLog | DamagedSketch>,
+): number | DamagedSketch => {
+  const sketches = keys.flatMap((key) => stored.get(key) ?? [])
+  const damaged = sketches.find((sketch) => sketch instanceof DamagedSketch)
+  return damaged ?? possibleCount(keys, countUnion(sketches as HyperLogLog[]))
 }
 
 async function* pages(db: Sql, prefix: string): AsyncGenerator<StoredSketch> {

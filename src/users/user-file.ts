@@ -1,12 +1,14 @@
-import { readFileSync, statSync } from 'node:fs'
 import { parse as parseCsv } from 'csv-parse/sync'
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
+import { FileError } from '../files/file-error.js'
+import { readTextFile } from '../files/read-file.js'
 import { comparable, type UserDirectory } from './directory.js'
 
 /** The file cannot be used. The message names the file and the line or key. */
 export class UserFileError extends Error {}
 
-const LARGEST_FILE = 64 * 1024 * 1024
+/** Bytes. */
+const LARGEST_FILE = 64 * 1_048_576
 
 /** Calls back when one of the files has changed. @returns how to stop. */
 type WatchFiles = (files: readonly string[], onChange: () => void) => () => void
@@ -60,11 +62,10 @@ const readUserFile = (file: string): Map<string, string> => {
 const entriesOf = (file: string): Entries => {
   let source
   try {
-    if (statSync(file).size > LARGEST_FILE) throw new UserFileError(`${file}: larger than ${LARGEST_FILE} bytes`)
-    source = readFileSync(file, 'utf8')
+    source = readTextFile(file, { bytes: LARGEST_FILE })
   } catch (error) {
-    if (error instanceof UserFileError) throw error
-    throw new UserFileError(`${file}: cannot be read; check the path and its permissions`)
+    if (error instanceof FileError) throw new UserFileError(`${file}: ${error.reason}`)
+    throw error
   }
   return /\.csv$/i.test(file) ? csvEntries(file, source) : yamlEntries(file, source)
 }

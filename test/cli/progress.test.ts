@@ -29,6 +29,18 @@ describe('progress', () => {
     expect(shownOn(false, [0, 2_000, 3_000, 7_000]).map((text) => text.slice(0, 7))).toEqual(['at 2000', 'at 7000'])
   })
 
+  test.each([true, false])('escapes what commands a terminal (terminal: %s)', (isTTY) => {
+    const written: string[] = []
+    const line = progressLine({ write: (text: string) => written.push(text) > 0, isTTY, columns: 200 }, () => now)
+    let now = 0
+    line.show('first')
+    now = 5_000
+    line.show('team/\u001b]0;pwn\u0007\r\n\u009b\u202eapp')
+    expect(written.at(-1)?.replace('\r\u001b[2K', '').trimEnd()).toBe(
+      'team/\\u001b]0;pwn\\u0007\\u000d\\u000a\\u009b\\u202eapp',
+    )
+  })
+
   test('is a bar', () => {
     expect(bar(1, 4)).toBe('[#####---------------]  25 %')
     expect(bar(0, 0)).toBe('[####################] 100 %')

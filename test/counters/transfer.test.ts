@@ -57,7 +57,7 @@ describe('counters move from one pair of stores to the other, losing nothing', (
     await createCounting(from).ingest(history)
     await sql`insert into unresolved_users values ('alice', 'x', '2026-11-21')`.execute(from.database.sql)
     const lines = await linesOf(from)
-    const done = await importCounters(to, given(lines), 'fingerprint')
+    const done = await importCounters(to, given(lines), { fingerprint: 'fingerprint', now: NOW })
     expect(done).toMatchObject({ repository: 1_300, unresolved_user: 1 })
     expect(done.sketch).toBeGreaterThan(15)
     expect(done.tally).toBeGreaterThan(30)
@@ -68,13 +68,13 @@ describe('counters move from one pair of stores to the other, losing nothing', (
       await from.sketches.count(keys.map((key) => [key])),
     )
 
-    await importCounters(to, given(lines), 'fingerprint')
+    await importCounters(to, given(lines), { fingerprint: 'fingerprint', now: NOW })
     expect(await counted(to)).toEqual(await counted(from))
   })
 
   test('what was known stays known: no repository is created twice', async () => {
     await createCounting(embedded).ingest([anEvent({ id: 1, name: 'alice', type: 'build' })])
-    await importCounters(servers, given(await linesOf(embedded)), undefined)
+    await importCounters(servers, given(await linesOf(embedded)), { fingerprint: undefined, now: NOW })
     const before = await counted(servers)
     await createCounting(servers).ingest([anEvent({ id: 2, name: 'bob', type: 'build', at: '2026-11-19T00:00:00Z' })])
     const created = `${KEY_PREFIX}i_container_registry_create_repository_user-2026-47`
@@ -94,7 +94,7 @@ describe('counters move from one pair of stores to the other, losing nothing', (
 
     test.each(['host', 'process'] as const)('by %s', async (mode) => {
       expect(await modeOf(servers)).toBe('process')
-      await importCounters(servers, given(await linesOf(embedded, mode)), undefined)
+      await importCounters(servers, given(await linesOf(embedded, mode)), { fingerprint: undefined, now: NOW })
       expect(await modeOf(servers)).toBe(mode)
       expect(await modeOf(servers, 'process')).toBe('process')
     })
@@ -103,19 +103,21 @@ describe('counters move from one pair of stores to the other, losing nothing', (
       const [heading = '', ...rest] = await linesOf(embedded)
       const old = heading.replace(',"registry_identity":"process"', '')
       expect(old).not.toBe(heading)
-      await importCounters(servers, given([old, ...rest]), undefined)
+      await importCounters(servers, given([old, ...rest]), { fingerprint: undefined, now: NOW })
       expect(await modeOf(servers)).toBe('host')
     })
 
     test('as the store does that has heard of registries', async () => {
       await sql`insert into registry_processes values ('p1', 'a', ${NOW}, ${NOW}, 1)`.execute(servers.database.sql)
-      await importCounters(servers, given(await linesOf(embedded, 'host')), undefined)
+      await importCounters(servers, given(await linesOf(embedded, 'host')), { fingerprint: undefined, now: NOW })
       expect(await modeOf(servers)).toBe('process')
     })
 
     test('as it was, if the import fails', async () => {
       const [heading = ''] = await linesOf(embedded, 'host')
-      await expect(importCounters(servers, given([heading]), undefined)).rejects.toThrow(ImportError)
+      await expect(importCounters(servers, given([heading]), { fingerprint: undefined, now: NOW })).rejects.toThrow(
+        ImportError,
+      )
       expect(await modeOf(servers)).toBe('process')
     })
   })
@@ -124,7 +126,7 @@ describe('counters move from one pair of stores to the other, losing nothing', (
     const { ingest } = createCounting(embedded)
     await ingest([anEvent({ id: 2, name: 'late', type: 'build', at: '2026-11-19T00:00:00Z' })])
     await ingest([anEvent({ id: 1, name: 'early', type: 'build', at: '2026-11-18T00:00:00Z' })])
-    await importCounters(servers, given(await linesOf(embedded)), undefined)
+    await importCounters(servers, given(await linesOf(embedded)), { fingerprint: undefined, now: NOW })
     expect(await countOf(servers, 'i_container_registry_create_repository_user-2026-47')).toBe(1)
   })
 
@@ -168,17 +170,21 @@ describe('counters move from one pair of stores to the other, losing nothing', (
       /line 2: the key is not one of Tallyman's/,
     ],
     [
+      'a line that the database refuses',
+      ['HEADING', TALLY.replace('2026-11-21', '2026-11-21').replace('"a"', `"${'x'.repeat(300)}"`)],
+      /line 2: name: is no name of a total/,
+    ],
+    [
       'a sketch that is none',
       ['HEADING', '{"kind":"sketch","key":"{hll_counters}_a-2026-47","seconds":1,"bytes":"AAAA"}'],
       /line 2: /,
     ],
   ])('%s is refused', async (_, lines, message) => {
     const heading = '{"kind":"tallyman-counters","version":1,"users_key_fingerprint":"fingerprint"}'
-    const attempt = importCounters(
-      embedded,
-      given(lines.map((line) => line.replace('HEADING', heading))),
-      'fingerprint',
-    )
+    const attempt = importCounters(embedded, given(lines.map((line) => line.replace('HEADING', heading))), {
+      fingerprint: 'fingerprint',
+      now: NOW,
+    })
     await expect(attempt).rejects.toThrow(ImportError)
     await expect(attempt).rejects.toThrow(message)
   })

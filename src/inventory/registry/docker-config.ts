@@ -1,5 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import { isFields, type Fields } from '../../events/excerpt.js'
+import { FileError } from '../../files/file-error.js'
+import { readTextFile } from '../../files/read-file.js'
 import { askCredentialHelper } from './credential-helper.js'
 import type { Credentials, FindCredentials } from './credentials.js'
 import { RegistryError } from './exchange.js'
@@ -23,7 +24,7 @@ type Settings = {
 export const createDockerCredentials =
   ({ file, env }: Settings): FindCredentials =>
   async (hosts) => {
-    const config = parseConfig(await textOf(file), file)
+    const config = parseConfig(textOf(file), file)
     for (const host of hosts.map(hostOfKey)) {
       const { helpers, entry } = sourcesFor(config, host, file)
       for (const { name, server } of helpers) {
@@ -36,12 +37,16 @@ export const createDockerCredentials =
     return undefined
   }
 
-const textOf = async (file: string): Promise<string> => {
+/** Bytes. */
+const LARGEST_CONFIG = 4 * 1_048_576
+
+/** Never waits for a pipe: the service that reads the file would answer nothing else meanwhile. */
+const textOf = (file: string): string => {
   try {
-    return await readFile(file, 'utf8')
+    return readTextFile(file, { bytes: LARGEST_CONFIG, patience: 0 })
   } catch (error) {
-    const { code = 'error' } = error as { code?: string }
-    throw new RegistryError(`${file} cannot be read (${code}): name Docker's config.json, readable for Tallyman`)
+    if (!(error instanceof FileError)) throw error
+    throw new RegistryError(`${error.message}; docker_config names Docker's config.json, readable for Tallyman`)
   }
 }
 

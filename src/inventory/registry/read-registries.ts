@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { isHost } from '../../events/registry-host.js'
+import { FileError } from '../../files/file-error.js'
+import { readTextFile } from '../../files/read-file.js'
 import type { Registry } from './registries.js'
 
 /** What is wrong, one sentence each, naming the registry and the key. Values are not quoted where they may be secret. */
@@ -97,13 +98,17 @@ const tokenHostOf = (fields: Record<string, unknown>, tell: Tell): string | unde
   return host
 }
 
+/** Bytes. */
+const LARGEST_PASSWORD_FILE = 65_536
+
 const passwordOf = (fields: Record<string, unknown>, tell: Tell): string | undefined => {
   const file = textOf(fields, 'password_file', tell)
   if (file === undefined) return textOf(fields, 'password', tell)
   try {
-    return readFileSync(file, 'utf8').trim()
-  } catch {
-    tell(`password_file: ${file} cannot be read`)
+    return readTextFile(file, { bytes: LARGEST_PASSWORD_FILE }).trim()
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error
+    tell(`password_file: ${error.message}`)
     return undefined
   }
 }

@@ -1,7 +1,9 @@
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { isIP } from 'node:net'
 import { Reader, type Response } from 'mmdb-lib'
+import { FileError } from '../../files/file-error.js'
+import { readBoundedFile, readTextFile } from '../../files/read-file.js'
 import { networksInCsv, type Network } from './network-csv.js'
 import { networkIn } from './network-record.js'
 import { PlacesError } from './places-error.js'
@@ -54,10 +56,16 @@ const packagedCountries = (): string | undefined => {
   }
 }
 
+/** Bytes: the largest files of countries and networks have some 100 MB. */
+const LARGEST_FILE = 1_073_741_824
+/** Bytes: one string has at most 512 MiB. */
+const LARGEST_CSV = 268_435_456
+
 const openMmdb = (file: string): Reader<Response> => {
   try {
-    return new Reader<Response>(readFileSync(file))
-  } catch {
+    return new Reader<Response>(readBoundedFile(file, { bytes: LARGEST_FILE }))
+  } catch (error) {
+    if (error instanceof FileError) throw new PlacesError(`${error.message}; expected a MaxMind DB (.mmdb)`)
     throw new PlacesError(`${file} cannot be read, expected a MaxMind DB (.mmdb)`)
   }
 }
@@ -77,9 +85,10 @@ const openNetworks = (file: string): { of: (address: string) => Partial<Network>
     return { of: (address) => networkIn(recordOf(reader, address)), stamp: dayOf(reader.metadata.buildEpoch) }
   }
   try {
-    const networkOf = networksInCsv(readFileSync(file, 'utf8'))
+    const networkOf = networksInCsv(readTextFile(file, { bytes: LARGEST_CSV }))
     return { of: (address) => networkOf(address) ?? NOWHERE, stamp: dayOf(statSync(file).mtime) }
   } catch (error) {
+    if (error instanceof FileError) throw new PlacesError(error.message)
     throw new PlacesError(`${file} cannot be used: ${(error as Error).message}`)
   }
 }

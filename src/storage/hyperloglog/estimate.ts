@@ -1,9 +1,11 @@
+import { HIGHEST_RANK, REGISTERS } from './format.js'
+
 /**
  * The cardinality estimator of Redis: Otmar Ertl, "New cardinality estimation algorithms for HyperLogLog sketches"
  * (arXiv 1702.01284), algorithm 6. The order of the floating point operations is Redis's, so results agree to the unit.
  */
-const REGISTERS = 16_384
-const MAX_RANK = 50
+/** The highest rank below that of a hash whose 50 bits are all 0. */
+const MAX_RANK = HIGHEST_RANK - 1
 const ALPHA = 0.7213475204444817
 
 const sigma = (start: number): number => {
@@ -36,7 +38,10 @@ const tau = (start: number): number => {
   return z / 3
 }
 
-/** Distinct members behind a histogram of register values: `histogram[rank]` registers hold that rank (0 to 51). */
+/**
+ * Distinct members behind a histogram of register values: `histogram[rank]` registers hold that rank (0 to 51). Registers that
+ * no members can have made may give any number up to 2^53 - 1, never Infinity.
+ */
 export const estimate = (histogram: Int32Array): number => {
   let z = REGISTERS * tau((REGISTERS - histogram[MAX_RANK + 1]!) / REGISTERS)
   for (let rank = MAX_RANK; rank >= 1; rank--) {
@@ -44,5 +49,5 @@ export const estimate = (histogram: Int32Array): number => {
     z *= 0.5
   }
   z += REGISTERS * sigma(histogram[0]! / REGISTERS)
-  return Math.round((ALPHA * REGISTERS * REGISTERS) / z)
+  return Math.min(Math.round((ALPHA * REGISTERS * REGISTERS) / z), Number.MAX_SAFE_INTEGER)
 }

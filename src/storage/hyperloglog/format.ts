@@ -1,5 +1,7 @@
 /** What sketches in Redis's format are made of. */
 export const REGISTERS = 16_384
+/** The highest rank: 14 of the 64 bits of a hash choose the register, and of the other 50 all may be 0. */
+export const HIGHEST_RANK = 51
 export const HEADER_BYTES = 16
 export const DENSE_BYTES = HEADER_BYTES + (REGISTERS * 6) / 8
 /** Redis's default of `hll-sparse-max-bytes`, which counts the header. */

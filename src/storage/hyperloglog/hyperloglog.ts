@@ -15,8 +15,8 @@ import { locate } from './murmur.js'
 import { forEachRun, raise } from './sparse.js'
 
 /** The highest bit of the cached cardinality says that it is out of date. */
-const STALE_BYTE = 15
-const STALE_BIT = 0x80
+export const STALE_BYTE = 15
+export const STALE_BIT = 0x80
 
 /**
  * A HyperLogLog sketch in Redis's own format: 16,384 registers, standard error 0.81 %.
@@ -43,10 +43,12 @@ export class HyperLogLog {
     return true
   }
 
-  /** Distinct members, estimated. Like PFCOUNT it keeps the answer in the header until the next change. */
+  /** Distinct members, estimated, at most 2^53 - 1. Like PFCOUNT it keeps the answer in the header until the next change. */
   count(): number {
     const view = new DataView(this.#header.buffer, this.#header.byteOffset)
-    if ((this.#header[STALE_BYTE]! & STALE_BIT) === 0) return Number(view.getBigUint64(CARDINALITY, true))
+    if ((this.#header[STALE_BYTE]! & STALE_BIT) === 0) {
+      return Math.min(Number(view.getBigUint64(CARDINALITY, true)), Number.MAX_SAFE_INTEGER)
+    }
     const count = estimate(histogramOf(this.registers()))
     view.setBigUint64(CARDINALITY, BigInt(count), true)
     return count
@@ -118,7 +120,7 @@ export class HyperLogLog {
   }
 }
 
-/** Distinct members of all sketches together, as PFCOUNT with several keys; 0 for none. */
+/** Distinct members of all sketches together, as PFCOUNT with several keys, at most 2^53 - 1; 0 for none. */
 export const countUnion = (sketches: readonly HyperLogLog[]): number =>
   estimate(histogramOf(highestRegisters(sketches)))
 

@@ -123,7 +123,7 @@ describe("Docker's configuration", () => {
 
   test('says that the file is missing', async () => {
     await expect(createDockerCredentials({ file: '/nowhere/config.json' })(['a'])).rejects.toThrow(
-      '/nowhere/config.json cannot be read (ENOENT)',
+      '/nowhere/config.json cannot be read: there is no such file or directory; check the path (ENOENT)',
     )
   })
 })

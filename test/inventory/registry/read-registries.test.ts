@@ -94,7 +94,7 @@ describe('registries', () => {
     [
       'a password file that is not there',
       [{ a: { username: 'u', password_file: '/nowhere' } }],
-      'a: password_file: /nowhere cannot be read',
+      'a: password_file: /nowhere cannot be read: there is no such file or directory; check the path (ENOENT)',
     ],
   ])('%s is refused', (_, documents, problem) => {
     expect(problemsIn(...documents)).toContain(problem)

@@ -14,7 +14,7 @@ const inTable =
     const { database, close } = await open()
     return { store: () => createSaltTable(database), close }
   }
-const inFiles = async (): Promise<Opened> => {
+const inFiles = (): Opened => {
   const folder = temporaryFolder('salts')
   return {
     store: () => createSaltFiles(folder.path),

@@ -1,0 +1,54 @@
+import { isNativeError } from 'node:util/types'
+
+/** What the codes of the operating system mean for a file, and what helps. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or directory; check the path',
+  EACCES: 'permission denied; check its owner and mode, and those of the directories above it',
+  EPERM: 'the operation is not permitted; check its owner, mode and attributes',
+  EROFS: 'the file system is read-only; mount it for writing, or name another path',
+  ENOSPC: 'no space is left on the disk',
+  EDQUOT: 'the disk quota is used up',
+  EFBIG: 'it would be larger than a file may be',
+  ENOTDIR: 'a part of the path is a file and not a directory; check the path',
+  EISDIR: 'it is a directory, expected a file',
+  EEXIST: 'a file with this name exists already',
+  ENOTEMPTY: 'the directory is not empty',
+  ELOOP: 'the path has too many symbolic links; look for a link that leads to itself',
+  ENAMETOOLONG: 'the name is too long',
+  EMFILE: 'this process has too many open files; raise the limit (ulimit -n)',
+  ENFILE: 'the system has too many open files',
+  ENXIO: 'it is a socket, or a device that is not there',
+  EBUSY: 'it is in use',
+  EXDEV: 'the two paths are on different file systems',
+  EIO: 'the disk reported an error',
+  ESTALE: 'the network file system no longer knows it; mount it again',
+  ERR_INVALID_ARG_VALUE: 'the path contains a NUL character',
+}
+
+/** A file or a directory cannot be used. The message is a sentence: the path, what is wrong, and what to do. */
+export class FileError extends Error {
+  constructor(
+    readonly path: string,
+    /** The sentence without the path. */
+    readonly reason: string,
+    /** Of the operating system, as ENOENT; `undefined` for a file that is too large. */
+    readonly code?: string,
+  ) {
+    super(`${path} ${reason}`)
+  }
+}
+
+/** What is wrong with a file, by the error of a call of `node:fs`; undefined if the error is none of those. */
+export const fileProblem = (error: unknown): string | undefined => {
+  const code = isNativeError(error) && 'code' in error ? String(error.code) : ''
+  return MEANINGS[code] === undefined ? undefined : `${MEANINGS[code]} (${code})`
+}
+
+/** The sentence for an error of `node:fs` that reached the end of a command; undefined for other errors, as those of sockets. */
+export const fileSentence = (error: unknown): string | undefined => {
+  if (!isNativeError(error)) return undefined
+  const problem = fileProblem(error)
+  if (problem === undefined) return undefined
+  if ('path' in error && typeof error.path === 'string') return `${error.path} cannot be used: ${problem}`
+  return /\((?:EMFILE|ENFILE|ENOSPC|EROFS)\)$/.test(problem) ? problem : undefined
+}

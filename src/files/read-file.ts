@@ -1,0 +1,81 @@
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs'
+import { FileError, fileProblem } from './file-error.js'
+
+/** A pipe must begin and end within this time: who writes into it runs already, as in `<(command)`. */
+const PIPE_PATIENCE_MS = 5_000
+const PIPE_POLL_MS = 10
+const CHUNK_BYTES = 65_536
+/** Of a device or a pipe no more is read, whatever a file may have. */
+const LARGEST_STREAM = 64 * 1_048_576
+
+export type ReadLimits = {
+  /** The file may have so many bytes. */
+  bytes: number
+  /** Milliseconds to wait for all of a pipe. */
+  patience?: number
+}
+
+/**
+ * Reads a file that an operator named. A device without an end, a pipe that stays open and a file of any size end in an error
+ * and not in a process that hangs or has no memory left.
+ * @throws FileError
+ */
+export const readBoundedFile = (path: string, limits: ReadLimits): Buffer => {
+  let file
+  try {
+    // Otherwise a pipe that no process writes into would block.
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    return readAll(file, path, limits)
+  } catch (error) {
+    if (error instanceof FileError) throw error
+    const { code } = error as NodeJS.ErrnoException
+    throw new FileError(path, `cannot be read: ${fileProblem(error) ?? code ?? 'unknown error'}`, code)
+  } finally {
+    if (file !== undefined) closeSync(file)
+  }
+}
+
+/** The same as text in UTF-8. @throws FileError */
+export const readTextFile = (path: string, limits: ReadLimits): string => readBoundedFile(path, limits).toString('utf8')
+
+const readAll = (file: number, path: string, { bytes, patience = PIPE_PATIENCE_MS }: ReadLimits): Buffer => {
+  const stats = fstatSync(file)
+  const most = stats.isFile() ? bytes : Math.min(bytes, LARGEST_STREAM)
+  const chunks: Buffer[] = []
+  let length = 0
+  let waited = 0
+  for (;;) {
+    if (length > most || stats.size > most) throw new FileError(path, `is larger than ${most} bytes`)
+    const chunk = Buffer.allocUnsafe(Math.max(stats.size + 1 - length, CHUNK_BYTES))
+    const read = readSome(file, chunk, stats)
+    if (read === 0 && (length > 0 || !stats.isFIFO())) return joined(chunks)
+    if (read > 0) {
+      chunks.push(chunk.subarray(0, read))
+      length += read
+      continue
+    }
+    if (waited >= patience)
+      throw new FileError(
+        path,
+        `cannot be read: it is a pipe or a terminal that gave nothing, or did not end, for ${patience} ms`,
+      )
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PIPE_POLL_MS)
+    waited += PIPE_POLL_MS
+  }
+}
+
+/** A large file is one chunk, which is not copied. */
+const joined = (chunks: readonly Buffer[]): Buffer => {
+  const [only] = chunks
+  return only && chunks.length === 1 ? only : Buffer.concat(chunks)
+}
+
+/** Bytes that were read, 0 at the end, -1 if a pipe or a terminal has none yet. */
+const readSome = (file: number, chunk: Buffer, stats: Stats): number => {
+  try {
+    return readSync(file, chunk)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN' && !stats.isFile()) return -1
+    throw error
+  }
+}

@@ -1,0 +1,22 @@
+import { CARDINALITY, HIGHEST_RANK, SketchFormatError } from './format.js'
+import { countUnion, HyperLogLog, STALE_BIT, STALE_BYTE } from './hyperloglog.js'
+
+/**
+ * A sketch of another installation, if members can have made it. A cached cardinality that its registers do not give is marked
+ * as out of date, since PFCOUNT would answer it.
+ * @param bytes in Redis's format.
+ * @throws SketchFormatError for bytes that Redis would refuse, for a rank that no hash has, and for more members than 2^53 - 1.
+ */
+export const possibleSketch = (bytes: Uint8Array): Uint8Array => {
+  const sketch = new HyperLogLog(bytes)
+  const highest = sketch.registers().reduce((a, b) => Math.max(a, b), 0)
+  if (highest > HIGHEST_RANK)
+    throw new SketchFormatError(`a register has the rank ${highest}, and no hash has one above ${HIGHEST_RANK}`)
+  const count = countUnion([sketch])
+  if (count >= Number.MAX_SAFE_INTEGER)
+    throw new SketchFormatError('its registers give more members than can be counted')
+  const result = sketch.toBytes()
+  const cached = new DataView(result.buffer).getBigUint64(CARDINALITY, true)
+  if (cached !== BigInt(count)) result[STALE_BYTE]! |= STALE_BIT
+  return result
+}
