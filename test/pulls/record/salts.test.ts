@@ -8,12 +8,10 @@ import { openEmbeddedStores, openServerStores } from '../../servers/stores.js'
 
 type Opened = { store: () => SaltStore; close: () => Promise<void> }
 
-const inTable =
-  (open: typeof openServerStores) =>
-  async (): Promise<Opened> => {
-    const { database, close } = await open()
-    return { store: () => createSaltTable(database), close }
-  }
+const inTable = (open: typeof openServerStores) => async (): Promise<Opened> => {
+  const { database, close } = await open()
+  return { store: () => createSaltTable(database), close }
+}
 const inFiles = (): Opened => {
   const folder = temporaryFolder('salts')
   return {
