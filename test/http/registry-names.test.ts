@@ -124,7 +124,10 @@ describe('an erasure for a registry', () => {
       await outcome('under an alias', 'registry.example.com', 'team/secret')
       await outcome('of another', 'other.example', 'team/secret')
       const response = await app.post('/pulls/forget', { repository: 'team/secret', registry: name })
-      expect([response.status, await response.json()]).toEqual([200, { invocations: 2, requests: 0, days: 0, not_rewritten: [] }])
+      expect([response.status, await response.json()]).toEqual([
+        200,
+        { invocations: 2, requests: 0, days: 0, not_rewritten: [] },
+      ])
       const { rows } = await sql`select id from pulls.outcomes where repository = 'team/secret'`.execute(
         app.app.core.stores.database.sql,
       )

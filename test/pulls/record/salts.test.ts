@@ -8,21 +8,14 @@ import { openEmbeddedStores, openServerStores } from '../../servers/stores.js'
 
 type Opened = { store: () => SaltStore; close: () => Promise<void> }
 
-const inTable =
-  (open: typeof openServerStores) =>
-  async (): Promise<Opened> => {
-    const { database, close } = await open()
-    return { store: () => createSaltTable(database), close }
-  }
+const inTable = (open: typeof openServerStores) => async (): Promise<Opened> => {
+  const { database, close } = await open()
+  return { store: () => createSaltTable(database), close }
+}
 const inFiles = async (): Promise<Opened> => {
   const folder = temporaryFolder('salts')
-  return {
-    store: () => createSaltFiles(folder.path),
-    close: async () => {
-      folder.remove()
-      await Promise.resolve()
-    },
-  }
+  const close = async (): Promise<void> => Promise.resolve(folder.remove())
+  return Promise.resolve({ store: () => createSaltFiles(folder.path), close })
 }
 
 describe.each([
