@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
+import { createMixedEvents } from './mixed-events.js'
 import { createEvents, somePlaces, type Place, type Workload } from './notifications.js'
 
 type Plan = {
@@ -13,7 +14,7 @@ type Plan = {
   token: string
   connections: number
   keepAlive: boolean
-  workload: Workload
+  workload: Workload | 'mixed'
   /** A file with the places that events are about; else a hundred, the same each time. */
   places?: string
   /** In one envelope. */
@@ -31,7 +32,7 @@ let failed = 0
 let stop = false
 
 const places = plan.places === undefined ? somePlaces(100) : (JSON.parse(readFileSync(plan.places, 'utf8')) as Place[])
-const event = createEvents(plan.workload, places)
+const event = plan.workload === 'mixed' ? createMixedEvents(plan.requests) : createEvents(plan.workload, places)
 
 const request = (): string => {
   const body = JSON.stringify({ events: Array.from({ length: plan.events }, event) }, null, 3)
@@ -56,13 +57,17 @@ const open = async (): Promise<Socket> =>
     socket.once('error', reject)
   })
 
+const isWhole = (answer: string): boolean => {
+  const start = answer.indexOf('\r\n\r\n')
+  return start > 0 && answer.length - start - 4 >= Number(/content-length: (\d+)/i.exec(answer)?.[1])
+}
+
 const exchange = async (socket: Socket, text: string): Promise<string> =>
   new Promise((resolve, reject) => {
     let answer = ''
     const onData = (chunk: Buffer): void => {
       answer += chunk.toString('latin1')
-      // The answers are one JSON object each, the innermost of which is "skipped".
-      if (!answer.endsWith('}}')) return
+      if (!isWhole(answer)) return
       socket.off('data', onData).off('error', reject).off('close', onClose)
       resolve(answer)
     }
@@ -87,7 +92,10 @@ const client = async (): Promise<void> => {
       const answer = await exchange(used, text)
       if (!plan.keepAlive) used.destroy()
       if (answer.startsWith('HTTP/1.1 200')) stored += plan.events
-      else failed++
+      else {
+        failed++
+        if (failed < 5) console.error(answer)
+      }
     } catch {
       failed++
       if (plan.keepAlive) socket = await open()
@@ -114,6 +122,7 @@ console.log(
     requestsPerSecond: latencies.length / seconds,
     p50: quantile(0.5),
     p99: quantile(0.99),
+    p999: quantile(0.999),
     worst: quantile(1),
   }),
 )

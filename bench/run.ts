@@ -2,6 +2,7 @@
  * Measures what the documentation claims: npm run bench -- [name …] [--rounds N] [--seconds N] [--json FILE]
  * With --filled URL, inventory and inventory-questions on a database of PostgreSQL with ten million blobs, and pulls-days on one
  * with a hundred million invocations, which is filled if it is empty, and kept; with --part 0.05, with a twentieth of them. With --only KIND, inventory with one kind of events: push-blob, pull-tag, push-manifest-told, push-manifest.
+ * With --requests N and --replays N, embedded with another number of notifications, and more than once.
  * Prints the machine, the versions, the median and the spread, and the limit measured in the same run.
  */
 import { writeFileSync } from 'node:fs'
@@ -19,6 +20,8 @@ const { values, positionals } = parseArgs({
     filled: { type: 'string' },
     part: { type: 'string', default: '1' },
     only: { type: 'string' },
+    requests: { type: 'string', default: '100000' },
+    replays: { type: 'string', default: '1' },
     json: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
   },
@@ -77,6 +80,11 @@ const BENCHES: Record<string, () => Promise<Row[]>> = {
     const settings = { rounds, seconds, ...(only !== undefined && { only }) }
     return filled === undefined ? benchInventory(settings) : benchFilled(settings, filled)
   },
+  embedded: async () =>
+    (await import('./embedded.js')).benchEmbedded({
+      rounds: Number(values.replays),
+      requests: Number(values.requests),
+    }),
   memory: async () => {
     const { benchMemory } = await import('./memory.js')
     return withServers(async (servers) => benchMemory(servers, { seconds: Number(values['memory-seconds']) }))
@@ -112,7 +120,7 @@ const print = (rows: readonly Row[]): void => {
 
 if (values.help) {
   console.log(
-    `npm run bench -- [${Object.keys(BENCHES).join(' | ')}] [--rounds N] [--seconds N] [--filled URL] [--part N] [--only KIND] [--json FILE]`,
+    `npm run bench -- [${Object.keys(BENCHES).join(' | ')}] [--rounds N] [--seconds N] [--filled URL] [--part N] [--only KIND] [--requests N] [--replays N] [--json FILE]`,
   )
 } else {
   const names = positionals.length > 0 ? positionals : Object.keys(BENCHES)

@@ -110,7 +110,7 @@ export const startBareHandler = async (): Promise<{ port: number; stop: () => Pr
 }
 
 export type Load = {
-  workload: Workload
+  workload: Workload | 'mixed'
   /** A file with the places that events are about; else a hundred. */
   places?: string
   connections: number
@@ -120,7 +120,8 @@ export type Load = {
   requests: number
   seconds: number
 }
-export type Seen = { stored: number; failed: number; eventsPerSecond: number; p50: number; p99: number; worst: number }
+/** Latencies are in milliseconds. */
+export type Seen = Record<'stored' | 'failed' | 'eventsPerSecond' | 'p50' | 'p99' | 'p999' | 'worst', number>
 
 /** Sends notifications to a port from a process of its own. */
 export const sendLoad = async (port: number, load: Load): Promise<Seen> => {

@@ -15,6 +15,8 @@ import { reconcileRoutes } from './http/inventory-reconcile.js'
 import { inventoryRoutes } from './http/inventory.js'
 import { createNotificationHandler } from './http/notifications.js'
 import { createPrometheus, type Prometheus } from './http/prometheus.js'
+import { operatorSqlRoutes } from './http/operator-sql.js'
+import { routesOf, type Route } from './http/routes.js'
 import { createHttpServer } from './http/server.js'
 import { pullsRoutes } from './http/pulls.js'
 import { registriesRoutes } from './http/registries.js'
@@ -41,15 +43,19 @@ import { createUserFile } from './users/user-file.js'
 import { createUserTokenVerifier } from './users/user-token.js'
 import { readConflicts } from './registries/conflicts.js'
 import type { Occurrence } from './storage/kept-job.js'
+import { warningsOfRole } from './storage/read-only-role.js'
 import { deleteOtherSchedules } from './storage/schedules.js'
 import { unknownInTotals } from './inventory/summary/as-of.js'
 import { pullTotals } from './pulls/read/totals.js'
 import { watchFiles } from './watch-files.js'
 import { within } from './within.js'
+import { createWriteCheck, probeWrites } from './write-check.js'
 
 export type App = {
   core: Core
   http: Server
+  /** All routes but the webhook. */
+  routes: readonly Route[]
   /** Reads the files of registries again. What cannot be read is logged, and those of before stay. */
   reload: () => void
   /** Writes what was taken and closes the stores. The HTTP server takes no more by then. */
@@ -73,6 +79,8 @@ export const createApp = async (config: Config, log: Logger, now: () => Date): P
 const joinApp = async (core: Core, log: Logger): Promise<App> => {
   const { config, rules, metrics, secrets, stores, registries, registryNames, pings, now } = core
   const { lifetimes } = config
+  for (const warning of await warningsOfRole(stores.database))
+    log.warn({ warning }, 'the rights of a role should be changed')
   const prometheus = createPrometheus({
     pingAge: async () => pingAge(core),
     pullTotals: async () => pullTotals(stores.database.sql),
@@ -100,7 +108,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     identify,
     originOf: createOrigins(secrets.usersKey, pulls.saltAt),
     pendingOf: pulls.pendingOf,
-    isOwnRead: createIsOwnRead(secrets.usersKey),
+    isOwnRead: createIsOwnRead(secrets.usersKey, registries),
     now,
     onBatch: prometheus.batch,
   })
@@ -148,29 +156,32 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   }
   const unwatch = watchFiles(config.registries_files, reload)
   const status = async (): Promise<Status> => {
-    await Promise.all([receptions.flush(), core.identity.flush()])
-    return readStatus(core)
+    // While no store takes writes, what is stored can still be read.
+    await Promise.allSettled([receptions.flush(), core.identity.flush()])
+    return { ...(await readStatus(core)), writes: await writes.check() }
   }
 
+  const writes = createWriteCheck({
+    probe: async () => probeWrites({ database, sketches }),
+    elapsed: () => performance.now(),
+  })
   const check = async (): Promise<StoreCheck> => checkStores({ database, sketches })
   const metricsRoutes = prometheusRoutes(prometheus)
-  const http = createHttpServer({
-    notifications: createNotificationHandler({
-      ingest,
-      authorize: createAuthorizeSender(secrets.notificationTokens),
-      resolve: core.identity.resolve,
-      largestBody: config.largest_body_bytes,
-      observer: observeNotifications({ receptions, prometheus, log, now }),
-      now,
-    }),
+  const authorize = createAuthorizeSender(secrets.notificationTokens)
+  const authorizeApi = createAuthorize(secrets.apiTokens)
+  const observer = observeNotifications({ receptions, prometheus, writes, log, now })
+  const routers = {
     open: [
-      healthRoutes({ checkStores: check }),
+      healthRoutes({
+        ...{ checkStores: check, checkWrites: writes.check },
+        hasFailed: () => stores.failure() !== undefined,
+      }),
       publicUsageData({ metrics }),
       ...(config.metrics_public ? [metricsRoutes] : []),
       badgeRoutes({ database, context: pulls.context, repositories: config.public_badges, now }),
     ],
+    metrics: [metricsRoutes],
     closed: [
-      metricsRoutes,
       statusRoutes({ status, checkStores: check }),
       usageData({
         rules,
@@ -191,15 +202,31 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
         ...{ database, registries: core.registries, registryNames, context: pulls.context, now },
         replaceDumps: stores.replaceDumps,
       }),
+      operatorSqlRoutes({ database, isOn: config.sql_route }),
       trackRoutes({ track: createTrack({ database, sketches, rules, lifetimes, now }), rules, identifyName, hashed }),
     ],
-    authorizeApi: createAuthorize(secrets.apiTokens),
+  }
+  const http = createHttpServer({
+    notifications: createNotificationHandler({
+      ingest,
+      authorize,
+      authorizeApi,
+      resolve: core.identity.resolve,
+      largestBody: config.largest_body_bytes,
+      observer,
+      now,
+    }),
+    ...routers,
+    authorizeApi,
+    isSender: (headers) => typeof authorize(headers) === 'object',
+    onMisdirected: observer.refused,
     onError,
   })
 
   return {
     core,
     http,
+    routes: routesOf(Object.values(routers).flat()),
     reload,
     close: async () => {
       core.giveUpPings()

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
 import { MICROS_PER_SECOND } from './events/calendar.js'
@@ -111,13 +111,32 @@ const readEnvironment = (environment: Environment, problems: SettingProblem[]): 
     else if (path !== undefined && path !== '') {
       given.places.set(key, `${name}_FILE`)
       try {
-        given.values[key] = readFileSync(path, 'utf8').trim()
-      } catch {
-        problems.push({ key, message: `${path} cannot be read` })
+        given.values[key] = readSecretFile(path)
+      } catch (error) {
+        const message = error instanceof RangeError ? error.message : 'cannot be read'
+        problems.push({ key, message: `${path} ${message}` })
       }
     }
   }
   return given
+}
+
+/** Bytes: certificates and lists of registries are far smaller, and some files have no end. */
+const LARGEST_SECRET = 1024 * 1024
+
+/** The text of a file without the space around it. @throws RangeError if the file is too large */
+const readSecretFile = (path: string): string => {
+  const file = openSync(path, 'r')
+  try {
+    const bytes = Buffer.alloc(LARGEST_SECRET + 1)
+    let size = 0
+    for (let read = -1; read !== 0 && size < bytes.length; size += read)
+      read = readSync(file, bytes, size, bytes.length - size, null)
+    if (size > LARGEST_SECRET) throw new RangeError(`has more than ${LARGEST_SECRET} bytes`)
+    return bytes.toString('utf8', 0, size).trim()
+  } finally {
+    closeSync(file)
+  }
 }
 
 /**

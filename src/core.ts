@@ -11,7 +11,7 @@ import { createDefinitionReader } from './definitions/definition-file.js'
 import { pauseIn } from './events/retry-after.js'
 import { createDockerCredentials } from './inventory/registry/docker-config.js'
 import { createRegistryClient } from './inventory/registry/http-registry-client.js'
-import { userAgentFor } from './inventory/registry/own-reads.js'
+import { ownReadAgent, userAgentOf } from './inventory/registry/own-reads.js'
 import { createRegistries, type Registry } from './inventory/registry/registries.js'
 import type { RegistryClient } from './inventory/registry/registry-client.js'
 import { keptSchedule, type Schedule } from './jobs.js'
@@ -141,12 +141,12 @@ export const createCore = async (config: Config, now: () => Date): Promise<Core>
 /** One client for each registry, as it keeps the tokens it was given; a registry that is read again has another. */
 const createClients = ({ docker_config }: Config, { usersKey }: Secrets, now: () => Date): Core['clientFor'] => {
   const findCredentials = docker_config === undefined ? undefined : createDockerCredentials({ file: docker_config })
-  const userAgent = userAgentFor(version, usersKey)
+  const shared = { ...(findCredentials && { findCredentials }), tokenUserAgent: userAgentOf(version), now }
   const known = new WeakMap<Registry, RegistryClient>()
   return (registry) => {
     const client =
       known.get(registry) ??
-      createRegistryClient(registry, { ...(findCredentials && { findCredentials }), userAgent, now })
+      createRegistryClient(registry, { ...shared, userAgent: ownReadAgent(version, usersKey, registry.name) })
     known.set(registry, client)
     return client
   }

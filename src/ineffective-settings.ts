@@ -11,6 +11,7 @@ export const ineffectiveSettings = (config: Config): string[] => {
     [config.docker_config !== undefined && !isAnyAsked, 'docker_config: no registry has a url'],
     [config.reconcile_cron !== undefined && !isAnyAsked, 'reconcile_cron: no registry has a url'],
     [config.reconcile_apply && config.reconcile_cron === undefined, 'reconcile_apply: reconcile_cron is not set'],
+    [config.sql_route && config.database_url !== undefined, 'sql_route: with database_url there is no such route'],
     [config.ping_cron !== undefined && !config.ping_enabled, 'ping_cron: ping_enabled is false'],
   ]
   return ineffective.flatMap(([isIneffective, why]) => (isIneffective ? [why] : []))

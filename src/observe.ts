@@ -1,7 +1,9 @@
 import type { Logger } from 'pino'
+import { WEBHOOK } from './http/notification-paths.js'
 import type { NotificationObserver } from './http/notifications.js'
 import type { Prometheus } from './http/prometheus.js'
 import type { Receptions } from './ingest/receptions.js'
+import type { WriteCheck } from './write-check.js'
 
 /** A wrong token comes a thousand times a minute, and so does a store that is away; one line a minute tells it. */
 const TELL_EVERY_MS = 60_000
@@ -17,10 +19,16 @@ export const onceAMinute = (now: () => Date): ((status: number) => boolean) => {
   }
 }
 
-type Needs = { receptions: Receptions; prometheus: Prometheus; log: Logger; now: () => Date }
+type Needs = {
+  receptions: Receptions
+  prometheus: Prometheus
+  writes: Pick<WriteCheck, 'succeeded' | 'failed'>
+  log: Logger
+  now: () => Date
+}
 
 /** Tells what became of notifications: to Prometheus, to those who ask for the status, and, where something is amiss, to the log. */
-export const observeNotifications = ({ receptions, prometheus, log, now }: Needs): NotificationObserver => {
+export const observeNotifications = ({ receptions, prometheus, writes, log, now }: Needs): NotificationObserver => {
   const isToBeTold = onceAMinute(now)
   const warn = (status: number, error: unknown): void => {
     if (!isToBeTold(status)) return
@@ -30,12 +38,17 @@ export const observeNotifications = ({ receptions, prometheus, log, now }: Needs
       )
       return
     }
+    if (status === 404) {
+      log.warn(`a notification came to a wrong path; registries send them to ${WEBHOOK}`)
+      return
+    }
     const reason = error !== undefined && { err: error }
     log.warn({ status, ...reason }, 'a notification was refused; the registry will send it again')
   }
 
   return {
     stored: (events, outcomes) => {
+      if (events.length > 0) writes.succeeded()
       receptions.heard(events.filter((event) => 'action' in event))
       if (events.length > 0) prometheus.lastEvent(now())
       const counts = new Map<string, { action: string; outcome: string; count: number }>()
@@ -52,6 +65,7 @@ export const observeNotifications = ({ receptions, prometheus, log, now }: Needs
     refused: (status, error) => {
       receptions.refused(status)
       prometheus.refused(status)
+      if (status >= 500 && error !== undefined) writes.failed(error)
       warn(status, error)
     },
   }

@@ -1,12 +1,15 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { includesScope, isAdmin, type ApiToken } from './http/api-tokens.js'
 import type { NotificationToken } from './registries/notification-tokens.js'
+import { whyTokenIsUnusable } from './registries/token-text.js'
 
 /** Secrets that the first start makes when the configuration has none, kept in the data directory with mode 0600. */
 export type Secrets = {
   notificationTokens: readonly NotificationToken[]
-  apiTokens: readonly string[]
+  /** The one with the widest scope first. */
+  apiTokens: readonly ApiToken[]
   /** The key that names of people are hashed with. */
   usersKey: string
   /** Names of the files with tokens that were made here and that nobody was shown yet. */
@@ -16,9 +19,12 @@ export type Secrets = {
 type Configured = {
   dataDir: string
   notificationTokens: readonly NotificationToken[]
-  apiTokens: readonly string[]
+  apiTokens: readonly ApiToken[]
   usersKey?: string | undefined
 }
+
+/** A file of a token was changed to what cannot be one. The message does not quote it. */
+export class TokenFileError extends Error {}
 
 /** GitLab's registry wants letters and digits, a letter first. */
 const newToken = (): string => `tm${randomBytes(20).toString('hex')}`
@@ -29,12 +35,17 @@ export const loadSecrets = ({ dataDir, notificationTokens, apiTokens, usersKey }
   const unshown: string[] = []
   const made = (file: string): string => {
     const token = kept(file)
+    const problem = whyTokenIsUnusable(token)
+    if (problem !== undefined) throw new TokenFileError(`${join(dataDir, file)} ${problem}`)
     if (existsSync(marker(dataDir, file))) unshown.push(file)
     return token
   }
   return {
     notificationTokens: notificationTokens.length > 0 ? notificationTokens : [{ token: made('notification.token') }],
-    apiTokens: apiTokens.length > 0 ? apiTokens : [made('api.token')],
+    // A scope that narrows what others may do must not lock out the operator, and the commands ask with this token.
+    apiTokens: apiTokens.some(isAdmin)
+      ? [...apiTokens].sort((a, b) => Number(includesScope(b.scope, a.scope)) - Number(includesScope(a.scope, b.scope)))
+      : [{ token: made('api.token'), scope: 'admin' }, ...apiTokens],
     usersKey: usersKey ?? kept('users.key'),
     unshown,
   }

@@ -1,13 +1,10 @@
 import { z } from 'zod'
 import { isTimeZone, MICROS_PER_SECOND } from './events/calendar.js'
+import { ApiTokensError, readApiTokens } from './http/api-tokens.js'
 import { isCronExpression } from './jobs.js'
 import { WINDOWS } from './pulls/fold/windows.js'
 import { PREFIXES } from './pulls/record/address.js'
-import {
-  NotificationTokensError,
-  readNotificationTokens,
-  type NotificationToken,
-} from './registries/notification-tokens.js'
+import { NotificationTokensError, readNotificationTokens } from './registries/notification-tokens.js'
 import { ROTATIONS } from './pulls/record/salts.js'
 import { readRedisUrl } from './storage/redis-url.js'
 
@@ -53,15 +50,18 @@ const redisUrl = (url: string, context: z.RefinementCtx): void => {
   }
 }
 
-const notificationTokens = (value: unknown, context: z.RefinementCtx): NotificationToken[] => {
-  try {
-    return readNotificationTokens(value)
-  } catch (error) {
-    if (!(error instanceof NotificationTokensError)) throw error
-    context.addIssue({ code: 'custom', message: error.message })
-    return z.NEVER
+/** A setting of tokens that a function of its own reads. */
+const tokens =
+  <Token>(read: (value: unknown) => Token[]) =>
+  (value: unknown, context: z.RefinementCtx): Token[] => {
+    try {
+      return read(value)
+    } catch (error) {
+      if (!(error instanceof NotificationTokensError) && !(error instanceof ApiTokensError)) throw error
+      context.addIssue({ code: 'custom', message: error.message })
+      return z.NEVER
+    }
   }
-}
 
 /** Every setting: its key in tallyman.yml, and TALLYMAN_<KEY> in the environment unless ENVIRONMENT says otherwise. */
 const settings = z.strictObject({
@@ -75,8 +75,8 @@ const settings = z.strictObject({
     .regex(/^postgres(ql)?:\/\/.+/, 'expected postgres://user:password@host:5432/database')
     .optional(),
   redis_url: z.string().superRefine(redisUrl).optional(),
-  notification_tokens: z.unknown().transform(notificationTokens).default([]),
-  api_tokens: list.default([]),
+  notification_tokens: z.unknown().transform(tokens(readNotificationTokens)).default([]),
+  api_tokens: z.unknown().transform(tokens(readApiTokens)).default([]),
   user_directory: z.enum(['hash', 'file', 'gitlab'], 'expected hash, file or gitlab').optional(),
   users_file: z.string().min(1).optional(),
   users_key: z.string().min(16, 'expected at least 16 characters').optional(),
@@ -108,6 +108,7 @@ const settings = z.strictObject({
   pulls_lateness_seconds: wholeNumber(1, 86_400).default(300),
   metrics_dir: z.string().min(1).optional(),
   metrics_public: yesOrNo.default(false),
+  sql_route: yesOrNo.default(false),
   ping_enabled: yesOrNo.default(true),
   ping_url: webAddress.optional(),
   ping_cron: z.string().refine(isCronExpression, 'expected a cron expression, as "44 10 * * 4"').optional(),

@@ -3,6 +3,7 @@ import { checkStores } from './check-stores.js'
 import { version, type Core } from './core.js'
 import { JOINED, JOINED_LATE, SKIP_PREFIX, sumTallies, UNREADABLE_FIELD_PREFIX } from './counters/tallies.js'
 import { countUnresolved } from './counters/unresolved-users.js'
+import { openDirectoryWarning } from './data-directory-mode.js'
 import { MICROS_PER_DAY, microsOf, utcDay } from './events/calendar.js'
 import type { StoreCheck } from './http/health.js'
 import { readReceptions, REFUSED_PREFIX, type Reception } from './ingest/receptions.js'
@@ -22,6 +23,9 @@ import { readConflicts, type OpenConflict } from './registries/conflicts.js'
 import { MOST_HOSTS, MOST_PROCESSES } from './registries/learned.js'
 import type { Identity } from './registries/registry-identity.js'
 import type { Database } from './storage/database.js'
+import { warningsOfRole } from './storage/read-only-role.js'
+import { tokenWarnings } from './token-warnings.js'
+import type { WriteState } from './write-check.js'
 import { readDueTime } from './storage/schedules.js'
 
 /** What someone who looks after the service wants to know. Times are ISO 8601 in UTC. */
@@ -30,6 +34,10 @@ export type Status = {
   uuid: string
   installedAt: Date
   stores: StoreCheck
+  /** Whether the stores take writes; missing if no service was asked. */
+  writes?: WriteState
+  /** What an operator should change, in sentences. */
+  warnings: string[]
   /** Registries heard of, the last one first; empty when no notification ever came. */
   registries: Reception[]
   /** What decides which registry an event is of, and where that is in doubt. */
@@ -97,6 +105,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     unknown,
     reconciliations,
     last,
+    warnings,
   ] = await Promise.all([
     checkStores(core.stores),
     readReceptions(database, REGISTRIES_SHOWN),
@@ -110,6 +119,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     unknownContentsByRegistry(database.sql),
     lastReconciliations(database.sql),
     newestPing(database),
+    warningsOfRole(database),
   ])
   const next = config.ping_enabled ? ((await readDueTime(database.sql, PING)) ?? nextPing(core)) : undefined
   return {
@@ -117,6 +127,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     uuid: installation.uuid,
     installedAt: installation.installedAt,
     stores,
+    warnings: [...tokenWarnings(core.secrets), openDirectoryWarning(config.data_dir) ?? [], ...warnings].flat(),
     registries,
     identity: identityOf(core, registries.length, conflicts),
     skips,

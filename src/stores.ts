@@ -1,5 +1,6 @@
 import type { Config } from './config.js'
 import type { Database } from './storage/database.js'
+import type { EmbeddedDatabaseFailed } from './storage/embedded-failure.js'
 import { lockDirectory, type DirectoryLock } from './storage/directory-lock.js'
 import { migrate } from './storage/migrate.js'
 import type { SketchStore } from './storage/sketch-store.js'
@@ -13,6 +14,10 @@ export type Stores = {
   lock?: DirectoryLock
   /** The migrations that were applied just now. */
   migrated: readonly string[]
+  /** Why the embedded database executes nothing any more; a new process opens it again. */
+  failure: () => EmbeddedDatabaseFailed | undefined
+  /** Is called once when the embedded database has failed. */
+  onFailure: (then: (failure: EmbeddedDatabaseFailed) => void) => void
   /** Writes a dump of the embedded database. */
   dump?: () => Promise<string>
   /** If there are dumps, writes a new one and removes all others, so that none contains what was erased. */
@@ -25,7 +30,7 @@ const DUMPS_KEPT = 3
 /**
  * Opens PostgreSQL or the embedded database, and Redis or the table of sketches. The drivers are loaded only when needed:
  * that is most of the time a command takes to start.
- * @throws DirectoryInUse, DatabaseLost, or the error of a server that does not answer.
+ * @throws DirectoryInUse, DatabaseLost, EmbeddedDatabaseFailed, or the error of a server that does not answer.
  */
 export const openStores = async (config: Config, now: () => Date): Promise<Stores> => {
   const opened =
@@ -53,7 +58,7 @@ const openServer = async (url: string): Promise<Opened> => {
   const { openPostgres, unhurried } = await import('./storage/postgres.js')
   const migrated = await unhurried(url, migrate)
   const database = openPostgres(url)
-  return { database, migrated, close: database.close }
+  return { database, migrated, failure: () => undefined, onFailure: () => undefined, close: database.close }
 }
 
 const openEmbedded = async (config: Config, now: () => Date): Promise<Opened> => {
@@ -77,7 +82,8 @@ const openEmbedded = async (config: Config, now: () => Date): Promise<Opened> =>
         await database.close()
         lock.release()
       }
-      return { database, lock, migrated, dump, replaceDumps, close }
+      const { failure, onFailure } = database
+      return { database, lock, migrated, failure, onFailure, dump, replaceDumps, close }
     }
     return await open().catch(async (error: unknown) => {
       await database.close()

@@ -83,8 +83,56 @@ describe('the configuration', () => {
 
   test('a users file chooses the directory; tokens are a list; an empty variable is none', () => {
     const environment = { TALLYMAN_USERS_FILE: '/x/users.csv', TALLYMAN_API_TOKENS: 'one, two,,three', REDIS_URL: '' }
-    expect(readConfig(environment, ROOT)).toMatchObject({ user_directory: 'file', api_tokens: ['one', 'two', 'three'] })
+    expect(readConfig(environment, ROOT)).toMatchObject({
+      user_directory: 'file',
+      api_tokens: ['one', 'two', 'three'].map((token) => ({ token, scope: 'admin' })),
+    })
     expect(readConfig(environment, ROOT).redis_url).toBeUndefined()
+  })
+
+  const apiTokens = (value: string): unknown => readConfig({ TALLYMAN_API_TOKENS: value }, ROOT).api_tokens
+
+  test.each([
+    ['{"metrics": "a", "read": ["b", "c"]}', { a: 'metrics', b: 'read', c: 'read' }],
+    ['{"admin": "a"}', { a: 'admin' }],
+    ['metrics:a,read:b', { 'metrics:a': 'admin', 'read:b': 'admin' }],
+    ['{a},b}', { '{a}': 'admin', 'b}': 'admin' }],
+    ['with a space', { 'with a space': 'admin' }],
+  ])('API tokens %s', (value, expected) => {
+    expect(apiTokens(value)).toEqual(Object.entries(expected).map(([token, scope]) => ({ token, scope })))
+  })
+
+  test('API tokens with scopes stand in the file as a map', () => {
+    const path = file('api_tokens:\n  metrics: a\n  read: [b, 17]\n')
+    expect(readConfig({ TALLYMAN_CONFIG: path }, ROOT).api_tokens).toEqual([
+      { token: 'a', scope: 'metrics' },
+      { token: 'b', scope: 'read' },
+      { token: '17', scope: 'read' },
+    ])
+  })
+
+  test.each([
+    ['API_TOKENS', '{"write": "a"}', 'a name in the map is no scope, expected metrics, read, admin'],
+    ['API_TOKENS', '{"read": []}', 'read has no token'],
+    ['API_TOKENS', '{"read": "a", "metrics": "a"}', 'read and metrics have the same token'],
+    ['API_TOKENS', '{"read": "a"', 'begins with {" and is not JSON, as {"metrics": "tm…", "read": ["tm…", "tm…"]}'],
+    [
+      'API_TOKENS',
+      '{"read": {"a": 1}}',
+      'expected tokens, or a map of scopes (metrics, read, admin), each to its token',
+    ],
+    ...['API_TOKENS', 'NOTIFICATION_TOKENS'].flatMap((setting) =>
+      ['gültig', 'tm\u0000', 'tm\u200b', 'one,tm\u00a0two', 'a\tb'].map(
+        (tokens) =>
+          [
+            setting,
+            tokens,
+            'has a token with a character outside printable ASCII, which no Authorization header carries unchanged; choose another',
+          ] as const,
+      ),
+    ),
+  ])('%s %j is refused with a sentence that quotes no token', (setting, value, problem) => {
+    expect(problemsOf({ [`TALLYMAN_${setting}`]: value })).toEqual([`TALLYMAN_${setting}: ${problem}`])
   })
 
   test('a secret may come from a file, as containers pass it', () => {
@@ -94,6 +142,9 @@ describe('the configuration', () => {
       'postgres://u:p@h/d',
     )
     expect(problemsOf({ DATABASE_URL_FILE: '/nowhere' })).toEqual(['DATABASE_URL_FILE: /nowhere cannot be read'])
+    expect(problemsOf({ DATABASE_URL_FILE: '/dev/zero' })).toEqual([
+      'DATABASE_URL_FILE: /dev/zero has more than 1048576 bytes',
+    ])
   })
 
   test('every problem is told at once, each with its key and where it stands', () => {

@@ -19,6 +19,8 @@ test('a setting that another keeps from having an effect is named', () => {
   expect(ineffective(reconcile)).toEqual(['docker_config', 'reconcile_cron'])
   const registries = JSON.stringify({ 'registry.example.com': { url: 'https://registry.example.com' } })
   expect(ineffective({ ...reconcile, TALLYMAN_REGISTRIES: registries, TALLYMAN_RECONCILE_APPLY: 'yes' })).toEqual([])
+  expect(ineffective({ TALLYMAN_SQL_ROUTE: 'yes' })).toEqual([])
+  expect(ineffective({ TALLYMAN_SQL_ROUTE: 'yes', DATABASE_URL: 'postgres://u@h/d' })).toEqual(['sql_route'])
   expect(ineffective({ TALLYMAN_RECONCILE_APPLY: 'yes' })).toEqual(['reconcile_apply'])
   expect(ineffective({ TALLYMAN_PING_ENABLED: 'no', TALLYMAN_PING_CRON: '0 2 * * 0' })).toEqual(['ping_cron'])
 })

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import type { ApiToken } from '../src/http/api-tokens.js'
 import { fingerprintOf, loadSecrets, markShown, type Secrets } from '../src/secrets.js'
 import { temporaryFolder } from './servers/process.js'
 
@@ -16,9 +17,25 @@ describe('secrets', () => {
     folder.remove()
   })
   const dataDir = (): string => join(folder.path, 'data')
-  const load = (configured: { notificationTokens?: { token: string }[]; usersKey?: string } = {}): Secrets =>
-    loadSecrets({ dataDir: dataDir(), notificationTokens: [], apiTokens: [], ...configured })
+  const load = (
+    configured: { notificationTokens?: { token: string }[]; apiTokens?: ApiToken[]; usersKey?: string } = {},
+  ): Secrets => loadSecrets({ dataDir: dataDir(), notificationTokens: [], apiTokens: [], ...configured })
   const mode = (path: string): number => statSync(path).mode & 0o777
+
+  test('a file with a token that no header carries is refused by its name, without its text', () => {
+    load()
+    writeFileSync(join(dataDir(), 'api.token'), 'tm\u200b0123456789abcdef\n')
+    expect(() => load()).toThrow(/api\.token has a token with a character outside printable ASCII, which no/)
+    expect(() => load()).not.toThrow(/0123456789/)
+  })
+
+  test('a token for all is made beside those with narrower scopes, and the commands find it first', () => {
+    const scrape = { token: 'scrape', scope: 'metrics' } as const
+    const { apiTokens } = load({ apiTokens: [scrape] })
+    expect(apiTokens).toEqual([{ token: expect.stringMatching(/^tm/), scope: 'admin' }, scrape])
+    const all = { token: 'all', scope: 'admin' } as const
+    expect(load({ apiTokens: [scrape, all] }).apiTokens).toEqual([all, scrape])
+  })
 
   test('that are missing are made once, each its own, in files that only their owner may read', () => {
     const first = load()
@@ -27,7 +44,7 @@ describe('secrets', () => {
     expect(readdirSync(dataDir()).sort()).toEqual(FILES)
     expect(mode(dataDir())).toBe(0o700)
     for (const file of FILES) expect(mode(join(dataDir(), file))).toBe(0o600)
-    const secrets = [first.notificationTokens[0]?.token, first.apiTokens[0], first.usersKey]
+    const secrets = [first.notificationTokens[0]?.token, first.apiTokens[0]?.token, first.usersKey]
     for (const secret of secrets) expect(secret).toMatch(/^tm[0-9a-f]{40}$/)
     expect(new Set(secrets).size).toBe(3)
 
@@ -45,7 +62,7 @@ describe('secrets', () => {
     load()
     writeFileSync(join(dataDir(), 'api.token'), '')
     const { apiTokens } = load()
-    expect(apiTokens[0]).toMatch(/^tm[0-9a-f]{40}$/)
+    expect(apiTokens[0]?.token).toMatch(/^tm[0-9a-f]{40}$/)
     expect(load().apiTokens).toEqual(apiTokens)
     rmSync(join(dataDir(), 'api.token'))
     mkdirSync(join(dataDir(), 'api.token'))

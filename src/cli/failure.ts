@@ -13,7 +13,9 @@ import { PlacesError } from '../pulls/place/places-error.js'
 import { RegistriesError } from '../inventory/registry/read-registries.js'
 import { JoinRefused } from '../registries/join-registries.js'
 import { UnknownRegistry } from '../registries/registry-names.js'
+import { TokenFileError } from '../secrets.js'
 import { isStorageAway } from '../storage/away.js'
+import { StatementRefused } from '../storage/statement-check.js'
 import { DirectoryInUse } from '../storage/directory-lock.js'
 import { OtherUsersKey } from '../storage/installation.js'
 import { UserFileError } from '../users/user-file.js'
@@ -30,6 +32,7 @@ const TOLD = [
   DirectoryInUse,
   OtherUsersKey,
   RegistriesError,
+  TokenFileError,
   UserFileError,
   PlacesError,
   PullsError,
@@ -41,8 +44,12 @@ const TOLD = [
   TooMuchGone,
   RegistryError,
   ServiceError,
+  StatementRefused,
   CommandError,
 ]
+
+/** Known by their names: PGlite takes long to load. */
+const EMBEDDED: ReadonlySet<string> = new Set(['DatabaseLost', 'EmbeddedDatabaseFailed'])
 
 /** What to do about PostgreSQL's refusals, by SQLSTATE. */
 const REMEDIES: Record<string, string> = {
@@ -56,7 +63,7 @@ const REMEDIES: Record<string, string> = {
 /** An error as a person at a terminal should see it. */
 export const explain = (error: unknown): string => {
   if (!(error instanceof Error || isNativeError(error))) return 'tallyman: failed'
-  if (TOLD.some((kind) => error instanceof kind) || error.name === 'DatabaseLost') return `tallyman: ${error.message}`
+  if (TOLD.some((kind) => error instanceof kind) || EMBEDDED.has(error.name)) return `tallyman: ${error.message}`
   if (isStorageAway(error)) {
     return `tallyman: a store does not answer (${error.message}); check DATABASE_URL and REDIS_URL, and that the servers run`
   }

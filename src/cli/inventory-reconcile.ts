@@ -45,7 +45,7 @@ export const reconcileInventory = async ({ json, wide, ...command }: ReconcileCo
   ).finally(progress.end)
   if (json) printJson(reports)
   else for (const report of reports) printReconciliation(report, { wide })
-  if (reports.some(({ failed }) => failed > 0)) context().exitCode = 1
+  if (reports.some(({ failed, catalogError }) => failed > 0 || catalogError !== undefined)) context().exitCode = 1
   else if (reports.some(hasOpenDrift)) context().exitCode = DRIFT_EXIT_CODE
 }
 

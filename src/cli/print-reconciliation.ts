@@ -6,12 +6,15 @@ const MOST_REPOSITORIES = 50
 
 /** Shows a run for people: what was found, where the inventory drifted, and what to do about it. */
 export const printReconciliation = (report: ReconciliationReport, options: TableOptions): void => {
-  const { registry, repositories, tags, manifests, blobs, requests, unchecked, notChecked } = report
+  const { registry, repositories, tags, manifests, blobs, requests, unchecked, notChecked, catalogError } = report
   if (notChecked) printCache(report, notChecked)
   else
     printLine(
       `${registry}: ${repositories} repositories, ${tags} tags, ${manifests} manifests, ${blobs} blobs; ${requests} requests`,
     )
+  if (catalogError !== undefined) {
+    printLine(`only partly read: ${catalogError}. Repositories that the inventory does not contain were not looked for`)
+  }
   printDrift(report, options)
   if (unchecked > 0) printLine(`\n${unchecked} blobs were too many to ask for`)
   printFailures(report)
@@ -27,14 +30,10 @@ const printCache = ({ registry, repositories }: ReconciliationReport, notChecked
 }
 
 const printDrift = (report: ReconciliationReport, options: TableOptions): void => {
-  const { registry, applied, drift, drifted, differences, notChecked } = report
+  const { registry, applied, drift, drifted, differences } = report
   const all = drift.missing + drift.stale + drift.different
   if (all === 0) {
-    printLine(
-      notChecked
-        ? 'no drift: the cache lists every repository of the inventory'
-        : 'no drift: the inventory is what the registry says',
-    )
+    printLine(`no drift${whereNoDrift(report)}`)
     return
   }
   printLine()
@@ -66,6 +65,13 @@ const printDrift = (report: ReconciliationReport, options: TableOptions): void =
       ? '\nthe inventory was repaired'
       : `\nnothing was changed; to repair the inventory: tallyman inventory reconcile --registry ${registry} --apply`,
   )
+}
+
+const whereNoDrift = ({ catalogError, notChecked }: ReconciliationReport): string => {
+  if (catalogError !== undefined) return notChecked ? '' : ' in the repositories of the inventory'
+  return notChecked
+    ? ': the cache lists every repository of the inventory'
+    : ': the inventory is what the registry says'
 }
 
 const printFailures = ({ failed, failures }: ReconciliationReport): void => {

@@ -4,13 +4,18 @@ import type { Logger } from 'pino'
 import { createApp, type App } from '../app.js'
 import type { Config } from '../config.js'
 import { version } from '../core.js'
+import { openDirectoryWarning } from '../data-directory-mode.js'
+import { tokenWarnings } from '../token-warnings.js'
 import { ineffectiveSettings } from '../ineffective-settings.js'
 import { createLog } from '../log.js'
 import { markShown } from '../secrets.js'
 import { nextPing } from '../status.js'
 import { isStorageAway } from '../storage/away.js'
+import { isRefusal } from '../storage/database.js'
+import { startWatchdog } from '../watchdog.js'
 import { within } from '../within.js'
 import { context } from './command-context.js'
+import { CommandError } from './failure.js'
 import { clock, configNow } from './open.js'
 import { welcome } from './welcome.js'
 
@@ -22,15 +27,36 @@ const STOP_PATIENCE_MS = 9_000
 /** All that was answered is stored by then: stores that do not close in time are left as they are. */
 const CLOSE_PATIENCE_MS = 4_000
 
+/** A failed database: requests that wait are answered 503, and /healthz fails, before the process ends. */
+const FAILED_PATIENCE_MS = 1_000
+/**
+ * How long the event loop may stand still. While it does, registries get no answer and SIGTERM is not heard, and a process is to
+ * be gone 10 s after SIGTERM. No statement of the jobs comes near it.
+ */
+const LONGEST_BLOCK_MS = 8_000
+const BLOCKED =
+  'tallyman: the process was ended because one statement or computation kept it busy for too long; ' +
+  'start it again: what was answered is stored. If it happens again, use PostgreSQL (DATABASE_URL)'
+
 /** Serves until SIGTERM or SIGINT; SIGHUP reads the registries again. */
 export const serve = async (): Promise<void> => {
+  // What is stored is of people, and of no other user of the machine.
+  process.umask(0o077)
   const config = configNow()
   const log = createLog(config.log_level)
   for (const setting of ineffectiveSettings(config)) log.warn({ setting }, 'a setting has no effect')
   const app = await createPatiently(config, log)
+  for (const warning of tokenWarnings(app.core.secrets)) log.warn({ warning }, 'a token is weak or cannot work')
   const address = await listen(app.http, config.listen).catch(async (error: unknown) => {
     await app.close()
     throw error
+  })
+  const warning = openDirectoryWarning(config.data_dir)
+  if (warning !== undefined) log.warn({ data_dir: config.data_dir }, warning)
+  const watchdog = startWatchdog({ limitMs: LONGEST_BLOCK_MS, line: BLOCKED })
+  app.core.stores.onFailure((failure) => {
+    log.fatal({ reason: failure.message }, 'the embedded database failed; the process ends')
+    setTimeout(() => process.exit(1), FAILED_PATIENCE_MS)
   })
   app.core.stores.lock?.announce(address)
   context().stdout.write(welcome(app.core, address), (error) => {
@@ -38,7 +64,12 @@ export const serve = async (): Promise<void> => {
   })
   log.info({ version, listen: address, uuid: app.core.installation.uuid, nextPing: nextPing(app.core) }, 'serving')
   process.on('SIGHUP', app.reload)
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(app, log, signal))
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      watchdog.endWithin(STOP_PATIENCE_MS + 500)
+      void stop(app, log, signal)
+    })
+  }
 }
 
 const createPatiently = async (config: Config, log: Logger): Promise<App> => {
@@ -47,12 +78,21 @@ const createPatiently = async (config: Config, log: Logger): Promise<App> => {
     try {
       return await createApp(config, log, clock)
     } catch (error) {
+      if (config.database_url === undefined && isRefusal(error)) throw embeddedRefusal(error, config)
       if (!isStorageAway(error) || Date.now() > end) throw error
       if (attempt % 10 === 0) log.warn({ err: error }, 'a store does not answer yet; waiting for it')
       await new Promise((resolve) => setTimeout(resolve, START_RETRY_MS))
     }
   }
 }
+
+/** A server may come up yet; what the embedded database refuses, as for want of space, it refuses again. */
+const embeddedRefusal = (error: Error, { data_dir }: Config): Error =>
+  error.name === 'EmbeddedDatabaseFailed'
+    ? error
+    : new CommandError(
+        `the embedded database in ${data_dir} cannot be used (${error.message}); free space if its disk is full, and start again`,
+      )
 
 const listen = async (http: Server, { host, port }: Config['listen']): Promise<string> => {
   await new Promise<void>((resolve, reject) => {

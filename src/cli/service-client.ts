@@ -13,15 +13,16 @@ export type ServiceClient = {
   lines: (path: string, method?: 'GET' | 'POST') => AsyncIterable<Uint8Array>
 }
 
-/** What is wrong with a question is the same whoever is asked. */
-const reasonOf = (message: string | undefined): string | undefined => /^400 Bad Request: (.+)/.exec(message ?? '')?.[1]
+/** What is wrong with a query, or not allowed, is the same whoever answers. */
+const reasonOf = (message: string | undefined): string | undefined =>
+  /^(?:400 Bad Request|403 Forbidden): (.+)/.exec(message ?? '')?.[1]
 
 /** A way to the running service of this data directory; undefined where the stores can be opened directly. */
 export const findService = (config: Config): ServiceClient | undefined => {
   if (config.database_url !== undefined) return undefined
   const listen = directoryHolder(config.data_dir)?.listen
   if (listen === undefined) return undefined
-  const [token = ''] = loadSecrets({
+  const [{ token } = { token: '' }] = loadSecrets({
     dataDir: config.data_dir,
     notificationTokens: config.notification_tokens,
     apiTokens: config.api_tokens,

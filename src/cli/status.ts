@@ -1,3 +1,4 @@
+import { WEBHOOK } from '../http/notification-paths.js'
 import { readStatus, type Status } from '../status.js'
 import { context } from './command-context.js'
 import { askOrOpen, configNow } from './open.js'
@@ -12,7 +13,7 @@ export const status = async ({ json, wide }: { json?: boolean; wide?: boolean })
   )
   if (json) printJson(found)
   else show(found, { wide })
-  if (Object.values(found.stores).some(({ ok }) => !ok)) context().exitCode = 1
+  if (found.writes?.ok === false || Object.values(found.stores).some(({ ok }) => !ok)) context().exitCode = 1
 }
 
 const show = (found: Status, options: TableOptions): void => {
@@ -20,6 +21,8 @@ const show = (found: Status, options: TableOptions): void => {
     version,
     uuid,
     stores,
+    writes,
+    warnings,
     registries,
     identity,
     skips,
@@ -36,6 +39,8 @@ const show = (found: Status, options: TableOptions): void => {
   for (const [name, { ok, version: of, error }] of Object.entries(stores)) {
     printLine(`  ${name} ${ok ? `${of ?? ''} answers` : (error ?? 'does not answer')}`)
   }
+  if (writes?.ok === false) printLine(`  writes fail: ${writes.reason}`)
+  for (const warning of warnings) printLine(`  warning: ${warning}`)
   printLine('\nRegistries, the last heard of first')
   if (registries.length === 0) {
     printLine('  none yet: no notification has come. Check the url and the token in the configuration of the registry')
@@ -65,6 +70,7 @@ const show = (found: Status, options: TableOptions): void => {
   showCounts(refused, 'none')
   if ((refused['401'] ?? 0) > 0)
     printLine('  401 is a wrong token: compare the Authorization header of the registry with the notification tokens')
+  if ((refused['404'] ?? 0) > 0) printLine(`  404 is a wrong path: registries send notifications to ${WEBHOOK}`)
   printLine('\nRequests that joined a pull or check in the last 7 days')
   printLine(
     `  ${joins.joined}, of them ${shareOf(joins.joinedLate, joins.joined)} after more than half the join window`,
@@ -122,11 +128,13 @@ const shareOf = (part: number, all: number): string =>
 /** Counts end at 10,000. */
 const shownCount = (count: number): string => (count < 10_000 ? String(count) : '10000 or more')
 
-const comparison = ({ startedAt, finishedAt, applied, drift, failed }: Status['reconciliations'][number]): string => {
+const comparison = (one: Status['reconciliations'][number]): string => {
+  const { startedAt, finishedAt, applied, drift, failed, catalogError } = one
   const { missing, stale, different } = drift
   const found = `${missing} missing, ${stale} stale, ${different} different`
   const state = finishedAt === null ? 'not finished' : applied ? 'repaired' : 'not repaired'
-  return `${when(startedAt)}, ${found}, ${state}${failed > 0 ? `, ${failed} repositories could not be read` : ''}`
+  const unread = failed > 0 ? `, ${failed} repositories could not be read` : ''
+  return `${when(startedAt)}, ${found}, ${state}${unread}${catalogError === undefined ? '' : ', the catalog could not be read to its end'}`
 }
 
 const delivery = ({ sentAt, attempts, lastError }: NonNullable<Status['ping']['last']>): string =>

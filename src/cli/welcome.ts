@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Core } from '../core.js'
+import { isAdmin } from '../http/api-tokens.js'
 
 /**
  * What a start prints: the tokens that nobody was shown yet; the lines for a registry; a curl that counts one push. Of others it says where
@@ -10,11 +11,9 @@ export const welcome = ({ config, secrets, stores, hostname }: Core, address: st
   const reached = address.replace(/\/\/(0\.0\.0\.0|\[::\]):/, `//${hostname}:`)
   const stored = `${stores.database.engine === 'pglite' ? `embedded PostgreSQL in ${config.data_dir}` : 'PostgreSQL'}, sketches in ${stores.sketches.name === 'redis' ? 'Redis' : 'the same database'}`
   const isNew = (file: string): boolean => secrets.unshown.includes(file)
-  const shown = (file: string, token: string | undefined, variable: string): string => {
+  const shown = (file: string, token: string | undefined, isConfigured: boolean): string => {
     if (isNew(file)) return `${token ?? ''}   (made now, shown once; kept in ${join(config.data_dir, file)})`
-    return config[variable as 'api_tokens' | 'notification_tokens'].length > 0
-      ? 'as configured'
-      : `see ${join(config.data_dir, file)}`
+    return isConfigured ? 'as configured' : `see ${join(config.data_dir, file)}`
   }
   const notification = isNew('notification.token') ? (secrets.notificationTokens[0]?.token ?? '') : 'NOTIFICATION_TOKEN'
   const event = {
@@ -30,8 +29,8 @@ export const welcome = ({ config, secrets, stores, hostname }: Core, address: st
   return `
 Tallyman serves on ${address}
   stores              ${stored}
-  notification token  ${shown('notification.token', secrets.notificationTokens[0]?.token, 'notification_tokens')}
-  API token           ${shown('api.token', secrets.apiTokens[0], 'api_tokens')}
+  notification token  ${shown('notification.token', secrets.notificationTokens[0]?.token, config.notification_tokens.length > 0)}
+  API token           ${shown('api.token', secrets.apiTokens[0]?.token, config.api_tokens.some(isAdmin))}
 
 Connect a registry (CNCF distribution, GitLab's): add to its configuration
   notifications:

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { parseTimestamp } from '../events/calendar.js'
+import { isRegistryName } from '../events/registry-host.js'
 import { isStorableText } from '../events/storable-text.js'
 
 /** An export cannot be taken in. The message says which line, and why. */
@@ -18,7 +19,7 @@ const LINES = {
   sketch: z.object({ key: text, seconds: z.int().positive(), bytes: z.string() }),
   tally: z.object({ name: text, day, value: z.int().nonnegative() }),
   repository: z.object({
-    registry: text,
+    registry: z.string().refine(isRegistryName, 'is not the name of a registry'),
     name: text,
     first_at: timestamp,
     first_event: z.guid(),

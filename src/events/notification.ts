@@ -3,9 +3,9 @@ import { MICROS_PER_DAY, parseTimestamp, type Micros } from './calendar.js'
 import { isFields, jsonOf, type Fields } from './excerpt.js'
 import {
   isDigest,
-  isHost,
   isRepositoryPath,
   isTag,
+  isUuid,
   LONGEST_DIGEST,
   LONGEST_REPOSITORY,
   LONGEST_TAG,
@@ -21,6 +21,7 @@ import {
   type EventId,
   type ReportedEvent,
 } from './registry-event.js'
+import { isHost } from './registry-host.js'
 import type { UnreadableReason } from './skip-reason.js'
 import { clientOf, objectOf } from './notified-object.js'
 import { exactText, isMissing, type SideField, type UnreadableFields } from './side-fields.js'
@@ -176,8 +177,6 @@ const fieldsOf = (value: unknown, field: SideField, unreadable: UnreadableFields
   return {}
 }
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
-
 /**
  * Shows whether two deliveries are of one event or of two. Registries send a UUID, which is the id whatever else the body says.
  * Any other id was written by hand and may stand on different events, so what happened, when and to what is part of it. Whatever
@@ -185,7 +184,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
  */
 const idOf = (item: Fields, target: Fields, request: Fields, unreadable: UnreadableFields): EventId => {
   const id = exactText(item.id, 'id', unreadable)
-  if (id !== undefined && UUID.test(id.toLowerCase())) return id.toLowerCase() as EventId
+  if (id !== undefined && isUuid(id)) return id.toLowerCase() as EventId
   // A request id that cannot be read is noted where the client is read.
   const requestId = exactText(request.id, 'request.id', [])
   const contents = [item.action, item.timestamp, requestId, target.repository, target.tag, target.digest]
@@ -196,7 +195,7 @@ const idOf = (item: Fields, target: Fields, request: Fields, unreadable: Unreada
 /** The id of an item that is no event: the same for each delivery of it. */
 export const idOfUnreadable = (item: unknown): EventId => {
   const id = isFields(item) ? item.id : undefined
-  if (typeof id === 'string' && UUID.test(id.toLowerCase())) return id.toLowerCase() as EventId
+  if (typeof id === 'string' && isUuid(id)) return id.toLowerCase() as EventId
   return digestToId(jsonOf(item))
 }
 

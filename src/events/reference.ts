@@ -6,11 +6,6 @@ export type RepositoryPath = string & { readonly brand: 'repository' }
 export type Tag = string & { readonly brand: 'tag' }
 export type Digest = string & { readonly brand: 'digest' }
 
-/** Whether a text can be a host, with a port or without. */
-export const isHost = (text: string): boolean => HOST.test(text)
-
-const HOST = /^[a-z0-9._[\]:-]{1,255}$/i
-
 /** Longest accepted, in characters: what registries themselves allow, or more. */
 export const LONGEST_REPOSITORY = 255
 export const LONGEST_TAG = 128
@@ -45,3 +40,8 @@ export const isRepositoryPath = (text: string): text is RepositoryPath =>
   text.length <= LONGEST_REPOSITORY && REPOSITORY.test(text)
 export const isTag = (text: string): text is Tag => text.length <= LONGEST_TAG && TAG.test(text)
 export const isDigest = (text: string): text is Digest => text.length <= LONGEST_DIGEST && DIGEST.test(text)
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+/** Whether a text is a UUID, in letters of either case. */
+export const isUuid = (text: string): boolean => UUID.test(text)

@@ -1,12 +1,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { NotificationToken } from '../registries/notification-tokens.js'
+import type { ApiToken, Scope } from './api-tokens.js'
 
 type Refused = 'missing' | 'wrong'
-type Authorization = 'granted' | Refused
 
-/** Says whether a request carries one of the tokens. */
-export type Authorize = (headers: IncomingHttpHeaders) => Authorization
+/** Says whether a request carries one of the API tokens, and the scope of that one. */
+export type Authorize = (headers: IncomingHttpHeaders) => Refused | { scope: Scope }
 
 /** Says whether a request carries one of the notification tokens, and which registry that one names, if it does. */
 export type AuthorizeSender = (headers: IncomingHttpHeaders) => Refused | { registry?: string }
@@ -28,11 +28,12 @@ const comparable = (token: string): Buffer => {
  * Accepts `Authorization: Bearer <token>`, the bare token (as GitLab's registry sends it), and GitLab's `Private-Token`.
  * Every token is compared, in constant time, so the time taken tells nothing.
  */
-export const createAuthorize = (tokens: readonly string[]): Authorize => {
-  const find = createFindToken(tokens)
+export const createAuthorize = (tokens: readonly ApiToken[]): Authorize => {
+  const find = createFindToken(tokens.map(({ token }) => token))
+  const scopes = tokens.map(({ scope }) => ({ scope }))
   return (headers) => {
     const found = find(headers)
-    return typeof found === 'number' ? 'granted' : found
+    return typeof found === 'number' ? (scopes[found] ?? 'wrong') : found
   }
 }
 

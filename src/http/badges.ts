@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto'
 import { Router } from 'express'
 import { isRepositoryPath } from '../events/reference.js'
 import { askedIn } from '../pulls/read/asked.js'
 import { askPulls } from '../pulls/read/ask-pulls.js'
 import type { Context } from '../pulls/read/notes.js'
 import type { Database } from '../storage/database.js'
+import { createAnswerCache } from './answer-cache.js'
 import { BadRequest } from './problem.js'
 import { orTooLong } from './pulls.js'
 
@@ -17,9 +19,12 @@ type Needs = {
 
 /** Pages show a badge again and again; nobody needs it by the second. */
 const SECONDS = 300
+/** Characters. It is part of the image, and of what is kept. */
+const LONGEST_PERIOD = 60
 
 /** `GET /badge/<repository>.svg?measure=pulls&period=30d`: one number as an image, for pages of others. */
 export const badgeRoutes = ({ database, context, repositories, now }: Needs): Router => {
+  const answers = createAnswerCache<string>({ seconds: SECONDS, now })
   const router = Router()
   router.get('/badge/*path', async (request, response) => {
     const path = request.params.path.join('/')
@@ -32,14 +37,23 @@ export const badgeRoutes = ({ database, context, repositories, now }: Needs): Ro
       )
     const asked = askedIn({ measures: measure, period, repository }, now())
     if (asked.measures.length > 1) throw new BadRequest('400 Bad Request: measure: expected one')
-    const { total } = await orTooLong(async () => askPulls(database.sql, asked, context))
-    const [value] = Object.values(total)
+    if (typeof period !== 'string' || period.length > LONGEST_PERIOD)
+      throw new BadRequest(`400 Bad Request: period: expected at most ${LONGEST_PERIOD} characters`)
     const [name = ''] = asked.measures
-    const label = `${name.replaceAll('_', ' ')} (${typeof period === 'string' ? period : ''})`
+    const { value: svg, seconds } = await answers.get(JSON.stringify([repository, name, period]), async () => {
+      const { total } = await orTooLong(async () => askPulls(database.sql, asked, context))
+      const [value] = Object.values(total)
+      return badge(
+        `${name.replaceAll('_', ' ')} (${period})`,
+        value === undefined ? TOO_FEW : shortNumber(Number(value)),
+      )
+    })
+    // Express answers 304 to those who have this one.
     response
-      .set('cache-control', `public, max-age=${SECONDS}`)
+      .set('cache-control', `public, max-age=${seconds}`)
+      .set('etag', `"${createHash('sha256').update(svg).digest('base64url').slice(0, 22)}"`)
       .type('image/svg+xml')
-      .send(badge(label, value === undefined ? TOO_FEW : shortNumber(Number(value))))
+      .send(svg)
   })
   return router
 }

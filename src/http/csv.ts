@@ -5,8 +5,8 @@ export const csvLine = (values: readonly unknown[]): string => `${values.map(fie
 export const csvOf = (columns: readonly string[], rows: readonly Readonly<Record<string, unknown>>[]): string =>
   [csvLine(columns), ...rows.map((row) => csvLine(columns.map((name) => row[name])))].join('')
 
-/** A spreadsheet would run what begins so. Names of registries, tags and digests never do; those of actors may. */
-const FORMULA = /^[=+\-@\t\r]/
+/** A spreadsheet would run what begins so, in wide letters as well. */
+const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/
 
 const field = (value: unknown): string => {
   if (value === null || value === undefined) return ''

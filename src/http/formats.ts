@@ -1,4 +1,5 @@
 import type { Response } from 'express'
+import { LARGEST_ANSWER, sizeOf } from '../storage/answer-size.js'
 import { csvOf } from './csv.js'
 import { BadRequest } from './problem.js'
 
@@ -17,7 +18,21 @@ const FORMATS: Record<string, (response: Response, answer: Rowed) => void> = {
 export const formatOf = (name: unknown = 'json'): ((response: Response, answer: Rowed) => void) => {
   const send = typeof name === 'string' && Object.hasOwn(FORMATS, name) ? FORMATS[name] : undefined
   if (!send) throw new BadRequest(`400 Bad Request: format: expected ${Object.keys(FORMATS).join(', ')}`)
-  return send
+  return (response, answer) => {
+    checkSize(answer.rows)
+    send(response, answer)
+  }
+}
+
+/** @throws BadRequest if rows have more bytes than an answer may have */
+export const checkSize = (rows: Rows): void => {
+  let size = 0
+  for (const row of rows) size += sizeOf(row)
+  if (size <= LARGEST_ANSWER) return
+  const most = LARGEST_ANSWER / 1024 / 1024
+  throw new BadRequest(
+    `400 Bad Request: limit: the answer has more than ${most} MiB; ask for fewer rows with a smaller limit`,
+  )
 }
 
 export const ndjsonOf = (rows: readonly object[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('')

@@ -5,21 +5,34 @@ import type { Prometheus } from './prometheus.js'
 /** Whether each store answers. */
 export type StoreCheck = Record<string, { ok: boolean; version?: string; error?: string }>
 
-type Needs = { checkStores: () => Promise<StoreCheck> }
+type Needs = {
+  checkStores: () => Promise<StoreCheck>
+}
+type HealthDeps = Needs & {
+  /** Whether the stores take writes. */
+  checkWrites: () => Promise<{ ok: boolean }>
+  /** Whether a store failed in a way that only a restart of the process repairs. */
+  hasFailed: () => boolean
+}
 
 /** For supervisors: alive, and able to store. */
-export const healthRoutes = ({ checkStores }: Needs): Router =>
+export const healthRoutes = ({ checkStores, checkWrites, hasFailed }: HealthDeps): Router =>
   Router()
     .get('/healthz', (_request, response) => {
-      response.json({ status: 'alive' })
+      if (hasFailed()) response.status(503).json({ status: 'failed' })
+      else response.json({ status: 'alive' })
     })
     .get('/readyz', async (_request, response) => {
-      const stores = await checkStores()
-      const ready = Object.values(stores).every(({ ok }) => ok)
+      const [stores, writes] = await Promise.all([checkStores(), checkWrites()])
+      const ready = !hasFailed() && writes.ok && Object.values(stores).every(({ ok }) => ok)
       const answers = Object.fromEntries(
         Object.entries(stores).map(([name, { ok }]) => [name, ok ? 'answers' : 'away']),
       )
-      response.status(ready ? 200 : 503).json({ status: ready ? 'ready' : 'not ready', stores: answers })
+      response.status(ready ? 200 : 503).json({
+        status: ready ? 'ready' : 'not ready',
+        stores: answers,
+        writes: writes.ok ? 'work' : 'fail',
+      })
     })
 
 /** For Prometheus. */
@@ -30,7 +43,10 @@ export const prometheusRoutes = (prometheus: Prometheus): Router =>
   })
 
 /** For people and `tallyman status`. While it cannot be told, because a store is away, the answer says which. */
-export const statusRoutes = ({ status, checkStores }: Needs & { status: () => Promise<object> }): Router =>
+export const statusRoutes = ({
+  status,
+  checkStores,
+}: Pick<Needs, 'checkStores'> & { status: () => Promise<object> }): Router =>
   Router().get('/status', async (_request, response) => {
     try {
       response.json(await status())

@@ -4,13 +4,11 @@ import { retryReads } from '../inventory/registry/unread-manifests.js'
 import { cachesIn, type Registries } from '../inventory/registry/registries.js'
 import { columnsOf, type Question } from '../inventory/questions/question.js'
 import { QUESTIONS } from '../inventory/questions/questions.js'
-import { z } from 'zod'
 import type { RegistryNames } from '../registries/registry-names.js'
-import { isRefusal, type Database } from '../storage/database.js'
+import type { Database } from '../storage/database.js'
 import { setAnswerHeaders } from './answer-headers.js'
 import { formatOf } from './formats.js'
 import { BadRequest } from './problem.js'
-import { checked } from './usage-data.js'
 
 type Needs = {
   database: Database
@@ -20,7 +18,7 @@ type Needs = {
   now: () => Date
 }
 
-/** A route for each question, the summary made anew, and SQL where only the service can reach the database. */
+/** A route for each question, and what recomputes the summary and retries reads. */
 export const inventoryRoutes = ({ database, registries, registryNames, summarize, now }: Needs): Router => {
   const router = Router()
   for (const question of QUESTIONS) {
@@ -35,28 +33,7 @@ export const inventoryRoutes = ({ database, registries, registryNames, summarize
   router.post('/inventory/retry-reads', async (_request, response) => {
     response.json({ manifests: await retryReads(database) })
   })
-  // Whoever can reach a PostgreSQL server has better doors to it, with rights of their own.
-  if (database.engine === 'pglite') {
-    router.post('/inventory/sql', async (request, response) => {
-      const { statement, limit } = checked(sqlRequest, request.body)
-      response.json(await orBadRequest(async () => database.readOnly(statement, { rows: limit, seconds: 30 })))
-    })
-  }
   return router
-}
-
-const sqlRequest = z.object({
-  statement: z.string().min(1, 'is empty').max(100_000, 'is longer than 100,000 characters'),
-  limit: z.number().int().min(1).max(100_000).default(1_000),
-})
-
-const orBadRequest = async <T>(work: () => Promise<T>): Promise<T> => {
-  try {
-    return await work()
-  } catch (error) {
-    if (isRefusal(error)) throw new BadRequest(`400 Bad Request: ${error.message}`)
-    throw error
-  }
 }
 
 type Asking = Pick<Needs, 'database' | 'registries' | 'registryNames' | 'now'> & {

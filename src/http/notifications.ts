@@ -5,14 +5,10 @@ import type { RegistryEvent, ReportedEvent, UnreadableEvent } from '../events/re
 import type { SkipReason } from '../events/skip-reason.js'
 import type { Outcome } from '../ingest/ingest.js'
 import type { RegistryIdentity } from '../registries/registry-identity.js'
-import type { AuthorizeSender } from './auth.js'
+import type { Authorize, AuthorizeSender } from './auth.js'
 import { createBodyBudget, type BodyBudget } from './body-budget.js'
+import { WEBHOOK } from './notification-paths.js'
 import { problemOf, type Problem } from './problem.js'
-
-export const NOTIFICATION_PATHS: ReadonlySet<string> = new Set([
-  '/container_registry_event/events',
-  '/api/v4/container_registry_event/events',
-])
 
 /** The answer to a notification: each event is counted in exactly one place. */
 type Report = { recorded: number; repeated: number; skipped: Partial<Record<SkipReason, number>> }
@@ -26,6 +22,8 @@ export type NotificationObserver = {
 type Needs = {
   ingest: (events: readonly (RegistryEvent | UnreadableEvent)[]) => Promise<Outcome[]>
   authorize: AuthorizeSender
+  /** Recognises an API token that is sent here by mistake. */
+  authorizeApi: Authorize
   /** Gives each event its registry, which a notification token may name. */
   resolve: RegistryIdentity['resolve']
   /** Bytes; larger bodies are answered 413. */
@@ -36,14 +34,28 @@ type Needs = {
   budget?: BodyBudget
 }
 
+/** Answers a request to the webhook, or to a path that was meant to be the webhook's. */
+export type NotificationHandler = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  webhook: 'webhook' | 'near',
+) => void
+
 /**
  * The webhook. A registry sends one event at a time and waits for the answer, so this is the hot path: it stands beside
  * Express, not inside, and does nothing but read, check, parse and ingest.
  */
-export const createNotificationHandler = (
-  needs: Needs,
-): ((request: IncomingMessage, response: ServerResponse) => void) => {
-  const { ingest, authorize, resolve, largestBody, observer, now, budget = createBodyBudget(largestBody) } = needs
+export const createNotificationHandler = (needs: Needs): NotificationHandler => {
+  const {
+    ingest,
+    authorize,
+    authorizeApi,
+    resolve,
+    largestBody,
+    observer,
+    now,
+    budget = createBodyBudget(largestBody),
+  } = needs
 
   const refuse = (response: ServerResponse, { status, message }: Problem, error?: unknown): void => {
     observer.refused(status, error)
@@ -78,9 +90,10 @@ export const createNotificationHandler = (
     }
   }
 
-  return (request, response) => {
+  return (request, response, webhook) => {
     const authorization = authorize(request.headers)
-    const refusal = requestProblem(request, authorization, largestBody)
+    const refusal =
+      webhook === 'near' ? wrongPath : requestProblem(request, { authorization, authorizeApi, largestBody })
     if (refusal) {
       // A body of a known, bearable length is read to its end, so that the connection can go on; any other is cut off.
       if (!(Number(request.headers['content-length']) <= largestBody)) response.setHeader('connection', 'close')
@@ -126,8 +139,11 @@ export const createNotificationHandler = (
 
 const requestProblem = (
   request: IncomingMessage,
-  authorization: ReturnType<AuthorizeSender>,
-  largestBody: number,
+  {
+    authorization,
+    authorizeApi,
+    largestBody,
+  }: { authorization: ReturnType<AuthorizeSender>; authorizeApi: Authorize; largestBody: number },
 ): Problem | undefined => {
   if (request.method !== 'POST') return { status: 405, message: '405 Method Not Allowed: notifications are POSTed' }
   if (authorization === 'missing') {
@@ -137,9 +153,15 @@ const requestProblem = (
     }
   }
   if (authorization === 'wrong') {
-    return { status: 401, message: '401 Unauthorized: the token is not one of the notification tokens' }
+    const what = typeof authorizeApi(request.headers) === 'string' ? '' : ', but one of the API tokens'
+    return { status: 401, message: `401 Unauthorized: the token is not one of the notification tokens${what}` }
   }
   return Number(request.headers['content-length'] ?? 0) > largestBody ? tooLarge(largestBody) : undefined
+}
+
+const wrongPath: Problem = {
+  status: 404,
+  message: `404 Not Found: there is nothing under this path; notifications are sent to ${WEBHOOK}`,
 }
 
 const tooLarge = (largestBody: number): Problem => ({
@@ -160,6 +182,11 @@ const reportOf = (outcomes: readonly Outcome[]): Report => {
 
 const answer = (response: ServerResponse, status: number, body: object): void => {
   const text = JSON.stringify(body)
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+    'x-content-type-options': 'nosniff',
+    'cache-control': 'no-store',
+  })
   response.end(text)
 }

@@ -11,6 +11,8 @@ import { PullsError } from '../pulls/read/asked.js'
 import { JoinRefused } from '../registries/join-registries.js'
 import { UnknownRegistry } from '../registries/registry-names.js'
 import { isStorageAway } from '../storage/away.js'
+import { isCancelled } from '../storage/database.js'
+import { StatementRefused } from '../storage/statement-check.js'
 
 /** A failure as it is answered. */
 export type Problem = { status: number; message: string }
@@ -28,6 +30,9 @@ export class BadRequest extends Error {
 /** A store did not answer where nothing tells a request that comes again: it may have counted, or not. */
 export class PossiblyCounted extends Error {}
 
+/** PostgreSQL ends a statement of the API after 30 s. */
+const TOO_LONG = 'PostgreSQL ended a query that took longer than 30 s; ask for less'
+
 /** Turns an error into a status and a sentence: the only place that knows. What is not listed is our own fault: 500. */
 export const problemOf = (error: unknown): Problem => {
   if (error instanceof BadRequest) return { status: error.status, message: error.message }
@@ -35,12 +40,14 @@ export const problemOf = (error: unknown): Problem => {
   if (error instanceof TooManyValues) return { status: 413, message: `413 Content Too Large: ${error.message}` }
   if (error instanceof PullsError) return { status: 400, message: `400 Bad Request: ${error.message}` }
   if (error instanceof UnknownRegistry) return { status: 400, message: `400 Bad Request: ${error.message}` }
+  if (error instanceof StatementRefused) return { status: 400, message: `400 Bad Request: ${error.message}` }
   if (error instanceof JoinRefused) return { status: 400, message: `400 Bad Request: ${error.message}` }
   if (error instanceof Overloaded)
     return { status: 503, message: `503 Service Unavailable: ${error.message}; send it again` }
   if (error instanceof DeliveryError) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
   if (error instanceof RegistryError) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
   if (error instanceof QuestionTooLong) return { status: 504, message: `504 Gateway Timeout: ${error.message}` }
+  if (isCancelled(error)) return { status: 504, message: `504 Gateway Timeout: ${TOO_LONG}` }
   if (error instanceof NotAsked) return { status: 404, message: `404 Not Found: ${error.message}` }
   if (error instanceof MaybeCache) return { status: 409, message: `409 Conflict: ${error.message}` }
   if (error instanceof TooMuchGone) return { status: 409, message: `409 Conflict: ${error.message}` }

@@ -12,7 +12,7 @@ import { askPullers, pullersAskedIn } from '../pulls/read/pullers.js'
 import type { RegistryNames } from '../registries/registry-names.js'
 import { isCancelled, type Database } from '../storage/database.js'
 import { setAnswerHeaders } from './answer-headers.js'
-import { formatOf, ndjsonOf } from './formats.js'
+import { checkSize, formatOf, ndjsonOf } from './formats.js'
 import { answerQuestion } from './inventory.js'
 import { nameText } from './name-text.js'
 import { BadRequest } from './problem.js'
@@ -67,6 +67,7 @@ export const pullsRoutes = ({ database, registries, registryNames, context, repl
     const { since = '0', limit = '1000', ...others } = request.query
     refuseOthers(others, 'since, limit')
     const rows = await requestsAfter(database.sql, cursorIn(since), wholeNumber('limit', limit, 10_000))
+    checkSize(rows)
     response.type('application/x-ndjson').send(ndjsonOf(rows))
   })
   router.post('/pulls/forget', async (request, response) => {

@@ -1,16 +1,25 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
 import express, { type ErrorRequestHandler, type RequestHandler, type Router } from 'express'
 import type { Authorize } from './auth.js'
-import { NOTIFICATION_PATHS } from './notifications.js'
+import { WEBHOOK, webhookIn } from './notification-paths.js'
+import type { NotificationHandler } from './notifications.js'
 import { BadRequest, problemOf } from './problem.js'
+import { dropUnread } from './unread-answers.js'
+import { requireScope } from './require-scope.js'
 
 type Needs = {
-  notifications: (request: IncomingMessage, response: ServerResponse) => void
+  notifications: NotificationHandler
   /** Routers that anybody may call. */
   open: Router[]
-  /** Routers that ask for an API token. */
+  /** Routers that ask for an API token of any scope. */
+  metrics: Router[]
+  /** Routers that ask for an API token: for GET one with the scope `read`, for all else one with `admin`. */
   closed: Router[]
   authorizeApi: Authorize
+  /** Whether a request carries a notification token, which opens the webhook alone. */
+  isSender: (headers: IncomingHttpHeaders) => boolean
+  /** A notification came to another path than the webhook's, and was answered with this status. */
+  onMisdirected: (status: number) => void
   /** An error that is our own fault or a store's, for the log. */
   onError: (error: unknown, status: number) => void
 }
@@ -26,7 +35,8 @@ export const createHttpServer = (needs: Needs): Server => {
     // While it stops, every connection ends with its answer.
     if (!server.listening) response.setHeader('connection', 'close')
     const path = request.url?.split('?', 1)[0] ?? ''
-    if (NOTIFICATION_PATHS.has(path)) needs.notifications(request, response)
+    const webhook = webhookIn(path)
+    if (webhook) needs.notifications(request, response, webhook)
     else app(request, response)
   })
   server.requestTimeout = REQUEST_LIMIT_MS
@@ -34,13 +44,15 @@ export const createHttpServer = (needs: Needs): Server => {
   return server
 }
 
-const createExpress = ({ open, closed, authorizeApi, onError }: Needs): express.Express => {
+const createExpress = ({ open, metrics, closed, onError, ...doors }: Needs): express.Express => {
   const app = express()
   app.disable('x-powered-by')
   app.set('etag', false)
-  app.use(harmlessAnswers)
+  app.use(harmlessAnswers, dropUnread())
   for (const router of open) app.use(router)
-  app.use(requireToken(authorizeApi))
+  app.use(requireToken(doors))
+  for (const router of metrics) app.use(router)
+  app.use(requireScopeOfMethod)
   app.use(express.json({ limit: '1mb' }), express.urlencoded({ limit: '1mb', extended: true, parameterLimit: 1_000 }))
   for (const router of closed) app.use(router)
   app.use((request) => {
@@ -56,21 +68,38 @@ const harmlessAnswers: RequestHandler = (_request, response, next) => {
   next()
 }
 
+type Doors = Pick<Needs, 'authorizeApi' | 'isSender' | 'onMisdirected'>
+
 const requireToken =
-  (authorize: Authorize): RequestHandler =>
+  ({ authorizeApi, isSender, onMisdirected }: Doors): RequestHandler =>
   (request, response, next) => {
-    const authorization = authorize(request.headers)
-    if (authorization === 'granted') {
+    const authorization = authorizeApi(request.headers)
+    if (typeof authorization === 'object') {
+      response.locals.scope = authorization.scope
       next()
       return
+    }
+    const isOfSender = isSender(request.headers)
+    if (isOfSender && request.method === 'POST') {
+      onMisdirected(404)
+      throw new BadRequest(
+        `404 Not Found: a notification token opens only ${WEBHOOK}; notifications are sent there`,
+        404,
+      )
     }
     const reason =
       authorization === 'missing'
         ? 'send "Authorization: Bearer <API token>"'
-        : 'the token is not one of the API tokens'
+        : `the token is not one of the API tokens${isOfSender ? ', but one of the notification tokens' : ''}`
     response.setHeader('www-authenticate', 'Bearer')
     response.status(401).json({ message: `401 Unauthorized: ${reason}` })
   }
+
+/** What changes nothing needs less than all else. */
+const requireScopeOfMethod: RequestHandler = (request, response, next) => {
+  const isRead = request.method === 'GET' || request.method === 'HEAD'
+  requireScope(isRead ? 'read' : 'admin')(request, response, next)
+}
 
 const answerProblem =
   (onError: (error: unknown, status: number) => void): ErrorRequestHandler =>

@@ -11,6 +11,7 @@ import type { LoadedMetric } from '../metrics/definition.js'
 import type { ServicePings } from '../ping/service-ping.js'
 import type { SketchStore } from '../storage/sketch-store.js'
 import { BadRequest } from './problem.js'
+import { requireScope } from './require-scope.js'
 
 type Needs = {
   rules: Rules
@@ -64,7 +65,7 @@ export const usageData = (needs: Needs): Router => {
     .get(paths('/counters'), async (_request, response) => {
       response.json({ counters: await needs.listCounters() })
     })
-    .get(paths('/counters/export'), async (_request, response) => {
+    .get(paths('/counters/export'), requireScope('admin'), async (_request, response) => {
       response.type('application/x-ndjson')
       try {
         await pipeline(Readable.from(needs.exportCounters()), response)

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { isRegistryName } from '../events/registry-host.js'
 import type { Database } from '../storage/database.js'
 import type { Learned } from './learned.js'
 import type { Learnings } from './learned-tables.js'
@@ -68,7 +69,7 @@ const check = (
 }
 
 const checkKnown = async (database: Database, identity: RegistryIdentity, name: string): Promise<void> => {
-  if (await isKnownRegistry(database, identity, name)) return
+  if (isRegistryName(name) && (await isKnownRegistry(database, identity, name))) return
   throw new JoinRefused(`${name} is no registry that was ever heard; "tallyman registries" lists those that were`)
 }
 

@@ -1,4 +1,5 @@
-import { isHost } from '../events/reference.js'
+import { isHost } from '../events/registry-host.js'
+import { whyTokenIsUnusable } from './token-text.js'
 
 /** A token that opens the webhook. */
 export type NotificationToken = {
@@ -20,6 +21,8 @@ export const readNotificationTokens = (value: unknown): NotificationToken[] => {
   const tokens = isMap(given) ? Object.entries(given).flatMap(namedTokens) : tokensIn(given).map((token) => ({ token }))
   const seen = new Map<string, string | undefined>()
   for (const { token, registry } of tokens as NotificationToken[]) {
+    const problem = whyTokenIsUnusable(token)
+    if (problem !== undefined) throw new NotificationTokensError(problem)
     if (seen.has(token) && seen.get(token) !== registry) {
       throw new NotificationTokensError(`${seen.get(token) ?? ''} and ${registry ?? ''} have the same token`)
     }

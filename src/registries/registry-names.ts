@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { isRegistryName } from '../events/registry-host.js'
 import type { Database } from '../storage/database.js'
 import { recordedIn } from './learned-tables.js'
 import type { RegistryIdentity } from './registry-identity.js'
@@ -30,7 +31,7 @@ type NamesDeps = { database: Database; identity: RegistryIdentity }
 export const createRegistryNames = ({ database, identity }: NamesDeps): RegistryNames => {
   const known = async (given: string): Promise<string> => {
     const name = identity.registries.nameOf(given.trim().toLowerCase())
-    if (await isKnownRegistry(database, identity, name)) return name
+    if (isRegistryName(name) && (await isKnownRegistry(database, identity, name))) return name
     throw new UnknownRegistry(
       `registry: ${given.slice(0, 255)} was never heard; "tallyman registries" (GET /registries) lists the registries`,
     )

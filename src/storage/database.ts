@@ -180,7 +180,7 @@ export const serverVersion = async (db: Sql): Promise<string> => {
 const ABORTED = '25P02'
 
 /** The SQLSTATE of an error from PostgreSQL; undefined for any other error. */
-const sqlState = (error: unknown): string | undefined => {
+export const sqlState = (error: unknown): string | undefined => {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined
 }
@@ -190,6 +190,9 @@ export const isRefusal = (error: unknown): error is Error => sqlState(error) !==
 
 /** PostgreSQL ended a statement that took too long, or somebody who had the right to. */
 export const isCancelled = (error: unknown): boolean => sqlState(error) === '57014'
+
+/** A value that PostgreSQL does not know, such as the name of a time zone (SQLSTATE 22023). */
+export const hasInvalidParameter = (error: unknown): boolean => sqlState(error) === '22023'
 
 /** The data itself cannot be stored (SQLSTATE classes 21 to 23 and 54): sending it again will never work. */
 export const isContentError = (error: unknown): boolean => /^(21|22|23|54)/.test(sqlState(error) ?? '')

@@ -23,6 +23,9 @@ import { registryRemovals } from './migrations/0022-registry-removals.js'
 import { narrowWrites } from './migrations/0024-narrow-writes.js'
 import { actorNames } from './migrations/0026-actor-names.js'
 import { eraseTraces } from './migrations/0027-erase-traces.js'
+import { prepareReadOnlyRole } from './read-only-role.js'
+import { catalogError } from './migrations/0030-catalog-error.js'
+import { cleanExcerpts } from './migrations/0031-clean-excerpts.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -50,15 +53,19 @@ export const MIGRATIONS = {
   '0024-narrow-writes': narrowWrites,
   '0026-actor-names': actorNames,
   '0027-erase-traces': eraseTraces,
+  '0030-catalog-error': catalogError,
+  '0031-clean-excerpts': cleanExcerpts,
 }
 
 /**
- * Brings the schema up to date. Several processes may call it at once: one works, the others wait.
+ * Brings the schema up to date, and lets the role of operators' statements read it. Several processes may call it at once: one works,
+ * the others wait.
  * @returns the names of the migrations that were applied now.
  */
 export const migrate = async (db: Kysely<unknown>): Promise<string[]> => {
   const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }
   const { error, results = [] } = await new Migrator({ db, provider }).migrateToLatest()
   if (error !== undefined) throw error instanceof Error ? error : new Error('the migration failed')
+  await prepareReadOnlyRole(db)
   return results.map(({ migrationName }) => migrationName)
 }

@@ -1,19 +1,25 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { PGlite } from '@electric-sql/pglite'
 import { createPgConfig } from '@electric-sql/pglite/node-postgres'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
+import { dumpsIn, writeDump, type DumpDeps } from './embedded-dump.js'
+import { EmbeddedDatabaseFailed } from './embedded-failure.js'
 import { embeddedFiles } from './embedded-files.js'
+import { createDatabaseFiles } from './embedded-initdb.js'
+import { EmbeddedInstance } from './embedded-instance.js'
 import { eraseTracesOn } from './erase-traces.js'
-
 import { readOnlyOn } from './read-only.js'
 import { runOn, serverVersion, surviveLostConnections, transactionOn, type Database } from './database.js'
 
 export type EmbeddedDatabase = Database & {
   /** To be called when the schema is in place: from then on an empty database is refused as a loss. */
   markInitialised: () => void
-  /** Writes a dump (a tar of the database directory) into `dumps/` and removes all but the newest `keep`. */
+  /** Why the database executes nothing any more. */
+  failure: () => EmbeddedDatabaseFailed | undefined
+  /** Is called once when the database has failed: then every statement fails, until a new process opens the database. */
+  onFailure: (then: (failure: EmbeddedDatabaseFailed) => void) => void
+  /** Writes a dump (a tar of the database directory) into `dumps/`, and removes all but the newest `keep`. */
   dump: (name: string, keep: number) => Promise<string>
   hasDumps: () => boolean
   /** Removes all dumps but one, as `dump` returned it. */
@@ -29,15 +35,14 @@ export class DatabaseLost extends Error {
 /**
  * Opens the embedded PostgreSQL in `<directory>/db`. The caller holds the directory's lock.
  * PGlite has no fsync: a kill -9 loses nothing, a power cut may.
- * @throws DatabaseLost
+ * @throws DatabaseLost, EmbeddedDatabaseFailed
  */
 export const openPglite = async (directory: string): Promise<EmbeddedDatabase> => {
   const { data, marker, dumps } = embeddedFiles(directory)
   if (existsSync(marker) && !existsSync(join(data, 'PG_VERSION'))) throw lost(data, marker, dumps)
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
-  // A recycled segment of the log is an old one under a new name: it contains what was deleted.
-  const startParams = [...PGlite.defaultStartParams, '-c', 'wal_recycle=off']
-  const pglite = await PGlite.create(data, { startParams })
+  await prepareFiles(data)
+  const pglite = new EmbeddedInstance(data)
+  await pglite.opened()
   // One session, held for ever: the shim breaks when its client is thrown away and made anew.
   const pool = new pg.Pool(Object.assign({ max: 1, idleTimeoutMillis: 0 }, createPgConfig(pglite)))
   surviveLostConnections(pool)
@@ -63,15 +68,12 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
     markInitialised: () => {
       writeFileSync(marker, '', { mode: 0o600 })
     },
-    dump: async (name, keep) => {
-      mkdirSync(dumps, { recursive: true, mode: 0o700 })
-      const blob = await pglite.dumpDataDir('gzip')
-      const file = join(dumps, `${name}.tar.gz`)
-      writeFileSync(`${file}.part`, Buffer.from(await blob.arrayBuffer()), { mode: 0o600 })
-      renameSync(`${file}.part`, file)
-      for (const old of dumpsIn(dumps).slice(0, -keep)) rmSync(join(dumps, old))
-      return file
+    failure: () => pglite.failure,
+    onFailure: (then) => {
+      if (pglite.failure) then(pglite.failure)
+      else pglite.onFailure = then
     },
+    dump: async (name, keep) => writeDump({ data, dumps, atRest: atRestOn(pool) }, name, keep),
     hasDumps: () => existsSync(dumps) && dumpsIn(dumps).length > 0,
     removeDumpsBut: (file) => {
       for (const dump of dumpsIn(dumps)) if (join(dumps, dump) !== file) rmSync(join(dumps, dump))
@@ -79,6 +81,39 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
     close,
   }
 }
+
+/** PGlite makes files that everyone may read and write: the directory keeps others out, whoever made it and its parent. */
+const prepareFiles = async (data: string): Promise<void> => {
+  mkdirSync(data, { recursive: true, mode: 0o700 })
+  try {
+    chmodSync(data, 0o700)
+  } catch {
+    // Of another owner, who can enter in any case.
+  }
+  if (existsSync(join(data, 'PG_VERSION'))) return
+  if (readdirSync(data).length > 0) {
+    throw new EmbeddedDatabaseFailed(
+      `${data} contains files but no database (PG_VERSION is missing): put a dump back, or move the directory away to begin with nothing`,
+    )
+  }
+  await createDatabaseFiles(data)
+}
+
+/** The pool has one connection: who has it keeps all statements out. */
+const atRestOn =
+  (pool: pg.Pool): DumpDeps['atRest'] =>
+  async (work) => {
+    const client = await pool.connect()
+    try {
+      await client.query('checkpoint')
+      const { rows } = await client.query<{ segment: string }>(
+        'select redo_wal_file as segment from pg_control_checkpoint()',
+      )
+      await work(rows[0]?.segment ?? '')
+    } finally {
+      client.release()
+    }
+  }
 
 const hasTables = async (kysely: Kysely<unknown>): Promise<boolean> => {
   const { rows } = await sql`select 1 from pg_tables where schemaname = 'public' limit 1`.execute(kysely)
@@ -98,9 +133,3 @@ const restoring = (data: string, dumps: string): string => {
   const commands = [...aside, `mkdir '${data}'`, `tar -xzf '${join(dumps, newest)}' -C '${data}'`]
   return `put the newest dump back with\n  ${commands.join(' && ')}\n`
 }
-
-/** The names of the dumps in a folder, the oldest first: each is named after its day. */
-const dumpsIn = (dumps: string): string[] =>
-  readdirSync(dumps)
-    .filter((entry) => entry.endsWith('.tar.gz'))
-    .sort()

@@ -46,7 +46,9 @@ export const openPostgres = (url: string): Database => {
   limit(readers, READ_TIMEOUT_MS)
   limit(folders, READ_TIMEOUT_MS)
   limit(jobs, JOB_TIMEOUT_MS)
-  for (const pool of [writers, readers, folders, jobs, guests]) surviveLostConnections(pool)
+  const pools = [writers, readers, folders, jobs, guests]
+  for (const pool of pools) surviveLostConnections(pool)
+  const running = runningOn(pools)
 
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: readers }) })
   const unhurriedly = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: jobs }) })
@@ -61,10 +63,68 @@ export const openPostgres = (url: string): Database => {
     eraseTraces: vacuumOn(unhurriedly),
     version: async () => serverVersion(kysely),
     close: async () => {
-      await Promise.all([kysely.destroy(), unhurriedly.destroy(), writers.end(), folders.end(), guests.end()])
+      const ended = Promise.all([kysely.destroy(), unhurriedly.destroy(), writers.end(), folders.end(), guests.end()])
+      await cancelUntil(ended, connect, running)
     },
   }
 }
+
+/** The connections of pools that somebody uses. */
+const runningOn = (pools: readonly pg.Pool[]): ReadonlySet<pg.PoolClient> => {
+  const running = new Set<pg.PoolClient>()
+  for (const pool of pools) {
+    pool.on('acquire', (client) => running.add(client))
+    pool.on('release', (_error, client) => running.delete(client))
+  }
+  return running
+}
+
+/** What runs may end by itself for so long; it is cancelled as often, since work that goes on may begin its next statement. */
+const CANCEL_EVERY_MS = 500
+
+/**
+ * Cancels what runs on connections until they have ended. A process that exits does not end its statements: the server would go
+ * on with them, and keep their locks, for up to JOB_TIMEOUT_MS.
+ */
+const cancelUntil = async (
+  ended: Promise<unknown>,
+  connect: pg.ClientConfig,
+  running: ReadonlySet<pg.PoolClient>,
+): Promise<void> => {
+  const canceller = new pg.Client({ ...connect, query_timeout: CANCEL_EVERY_MS })
+  canceller.on('error', () => undefined)
+  let isConnected = false
+  try {
+    while (!(await endsIn(CANCEL_EVERY_MS, ended))) {
+      if (!isConnected) await canceller.connect()
+      isConnected = true
+      await canceller.query(CANCEL, [[...running].map(processIdOf)])
+    }
+  } catch {
+    // The server does not answer: what runs there is out of reach.
+    await ended
+  } finally {
+    if (isConnected) await canceller.end().catch(() => undefined)
+  }
+}
+
+const endsIn = async (milliseconds: number, ended: Promise<unknown>): Promise<boolean> => {
+  let timer: NodeJS.Timeout | undefined
+  const pause = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, milliseconds, false)
+  })
+  return Promise.race([ended.then(() => true), pause]).finally(() => {
+    clearTimeout(timer)
+  })
+}
+
+const processIdOf = (client: pg.PoolClient): number | null =>
+  (client as unknown as { processID: number | null }).processID
+
+/** Behind a pooler a process id may be that of somebody else's connection. */
+const CANCEL = `
+  select pg_cancel_backend(pid) from pg_stat_activity
+  where pid = any ($1::int[]) and usename = current_user and datname = current_database() and application_name = 'tallyman'`
 
 /** Runs work that may take as long as it needs, as a migration of large tables does. */
 export const unhurried = async <T>(url: string, work: (db: Kysely<unknown>) => Promise<T>): Promise<T> => {

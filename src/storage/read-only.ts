@@ -1,5 +1,9 @@
+import type { Socket } from 'node:net'
 import type pg from 'pg'
-import type { Database } from './database.js'
+import { LARGEST_ANSWER, sizeOf } from './answer-size.js'
+import { isRefusal, type Database } from './database.js'
+import { READ_ONLY_ROLE } from './read-only-role.js'
+import { refusedWords, refusedWordValues, StatementRefused, toStatement, wordsIn } from './statement-check.js'
 
 /** What a statement answered: names of columns, and rows of values in their order. */
 export type ReadOnlyAnswer = {
@@ -9,47 +13,176 @@ export type ReadOnlyAnswer = {
   more: boolean
 }
 
-export type ReadOnlyLimits = { rows: number; seconds: number }
+export type ReadOnlyLimits = {
+  rows: number
+  /** For the whole statement, whatever the number of its parts. */
+  seconds: number
+  /** Of all values together; LARGEST_ANSWER if not given. */
+  bytes?: number
+}
 
-/** `explain` and `show` have no cursor, and few rows. */
-const WITHOUT_CURSOR = /^(\s|--[^\n]*\n|\/\*[^]*?\*\/)*(explain|show)\b/i
+/** Rows of one part, and the bytes that a part should have: memory holds an answer of allowed size and one part. */
+const PART = { rows: 100, bytes: 1024 * 1024 }
 
-type Extended = pg.QueryConfig & { queryMode: 'extended'; rowMode: 'array' }
+/** Between the server, which ends a statement in its time, and the client of a server that does not answer. */
+const GRACE_MS = 2_000
+
+type Extended = pg.QueryConfig & { queryMode: 'extended'; rowMode: 'array'; query_timeout: number }
+type RunArrays = (text: string, values?: unknown[]) => Promise<pg.QueryArrayResult>
 
 /**
- * Runs one statement in a transaction that is read only, and rolls it back. The extended protocol takes a single statement,
- * so none can end the transaction and go on behind it; a cursor takes only queries, and no more rows than are wanted.
+ * Runs one statement of an operator in a transaction that is read only, and rolls it back. The statement can neither write nor
+ * leave anything behind:
+ * - The extended protocol takes a single statement, and a cursor takes only queries.
+ * - It runs as a role that may only read (read-only-role.ts), and cannot call the functions that would change the role.
+ * - It cannot name functions with effects, such as locks, nor functions that run a text as a statement.
+ * - On PostgreSQL its session ends with it; that of the embedded database is cleaned.
+ *
  * Names without a schema are found in `regstat` first, so that SQL written for RegStat runs as it is.
  * The time limit is the server's: PGlite takes the setting and does not heed it (docs/decisions/0011).
+ * @param reuse `drop`: the connection is closed after the statement; `keep`: it is the only one, of the embedded database
  */
 export const readOnlyOn =
   (pool: pg.Pool, reuse: 'keep' | 'drop'): Database['readOnly'] =>
-  async (text, { rows, seconds }) => {
+  async (text, { rows, seconds, bytes = LARGEST_ANSWER }) => {
+    const words = wordsIn(text)
     const client = await pool.connect()
-    const run = async (statement: string): Promise<pg.QueryArrayResult> => {
-      const asked: Extended = { text: statement, queryMode: 'extended', rowMode: 'array' }
-      return client.query(asked as unknown as pg.QueryArrayConfig)
+    const end = performance.now() + seconds * 1000
+    const run: RunArrays = async (text, values = []) => {
+      const config: Extended = {
+        text,
+        values,
+        queryMode: 'extended',
+        rowMode: 'array',
+        query_timeout: reuse === 'drop' ? seconds * 1000 + GRACE_MS : 0,
+      }
+      return client.query(config as unknown as pg.QueryArrayConfig)
     }
+    const tooLate = async (): Promise<void> => {
+      const left = Math.ceil(end - performance.now())
+      if (left <= 0) throw new StatementRefused(`the statement took longer than ${seconds} s`)
+      await run(`set local statement_timeout = ${left}`)
+    }
+    const received = reuse === 'drop' ? countReceived(client, bytes) : undefined
     try {
-      await run('begin transaction read only')
-      await run(`set local statement_timeout = ${Math.round(seconds * 1000)}`)
+      const isRestricted = await begin(run, reuse === 'keep' ? [TEMP_FILE_LIMIT] : [])
       await run('set local search_path = regstat, public')
-      const answer = WITHOUT_CURSOR.test(text) ? await run(text) : await fetchRows(run, text, rows + 1)
+      await refuse(run, words, isRestricted)
+      await tooLate()
+      const answer = await answerOf(run, text, { rows: rows + 1, bytes, beforePart: tooLate })
       return {
         columns: answer.fields.map(({ name }) => name),
-        rows: answer.rows.slice(0, rows) as unknown[][],
+        rows: answer.rows.slice(0, rows),
         more: answer.rows.length > rows,
       }
+    } catch (error) {
+      throw received?.isTooMuch() ? tooLarge(bytes) : error
     } finally {
-      await run('rollback').catch(() => undefined)
-      // What a function left behind in its session, such as a lock, ends with it. The embedded database has only the one.
+      received?.stop()
+      if (reuse === 'keep') for (const statement of CLEANING) await run(statement).catch(() => undefined)
       client.release(reuse === 'drop')
     }
   }
 
-type RunArrays = (statement: string) => Promise<pg.QueryArrayResult>
+/** All that a session may keep after a statement. Prepared statements of the service stay. */
+const CLEANING = [
+  'rollback',
+  'reset session authorization',
+  'reset all',
+  'select pg_catalog.pg_advisory_unlock_all()',
+  'unlisten *',
+  'discard sequences',
+  'discard temp',
+]
 
-const fetchRows = async (run: RunArrays, text: string, rows: number): Promise<pg.QueryArrayResult> => {
-  await run(`declare answer no scroll cursor for ${text.replace(/[\s;]+$/, '')}`)
-  return run(`fetch forward ${rows} from answer`)
+/** Only a superuser may set it, as the user of the embedded database is: its temporary files are on the disk of the service. */
+const TEMP_FILE_LIMIT = "set local temp_file_limit = '2GB'"
+
+/** Begins the transaction. @returns whether it runs as the role that may only read; not every server has it. */
+const begin = async (run: RunArrays, settings: readonly string[]): Promise<boolean> => {
+  await run('begin transaction read only')
+  for (const setting of settings) await run(setting)
+  try {
+    await run(`set local role ${READ_ONLY_ROLE}`)
+    return true
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    await run('rollback')
+    await run('begin transaction read only')
+    return false
+  }
+}
+
+const refuse = async (run: RunArrays, words: readonly string[], isRestricted: boolean): Promise<void> => {
+  const { rows } = await run(refusedWords(isRestricted), refusedWordValues(words, isRestricted))
+  const names = rows.flat().slice(0, 5)
+  if (names.length === 0) return
+  throw new StatementRefused(
+    `${names.join(', ')}: no statement may contain this name, not even in a text: it may have effects that a rollback does not undo, or show secrets`,
+  )
+}
+
+type Bounds = { rows: number; bytes: number; beforePart: () => Promise<void> }
+type Rows = { fields: { name: string }[]; rows: unknown[][] }
+
+const answerOf = async (run: RunArrays, text: string, bounds: Bounds): Promise<Rows> => {
+  const statement = toStatement(text)
+  if (statement.kind === 'show') return bounded(await run(statement.text), bounds)
+  if (statement.kind === 'query') {
+    await declare(run, statement.text)
+    return fetchRows(run, bounds)
+  }
+  // Only what a cursor takes may be explained: "explain analyze" of anything else would run it.
+  await declare(run, statement.query)
+  await run('close answer')
+  return bounded(await run(`explain ${statement.options} ${statement.query}`), bounds)
+}
+
+const declare = async (run: RunArrays, query: string): Promise<void> => {
+  await run(`declare answer no scroll cursor for ${query}`)
+}
+
+/** Reads rows part by part. Parts begin with one row and grow while rows are small. */
+const fetchRows = async (run: RunArrays, bounds: Bounds): Promise<Rows> => {
+  const found: Rows = { fields: [], rows: [] }
+  let size = 0
+  let largest = 1
+  for (let part = 1; found.rows.length < bounds.rows;) {
+    await bounds.beforePart()
+    const wanted = Math.min(part, bounds.rows - found.rows.length)
+    const { fields, rows } = (await run(`fetch forward ${wanted} from answer`)) as Rows
+    found.fields = fields
+    for (const row of rows) {
+      const bytes = sizeOf(row)
+      largest = Math.max(largest, bytes)
+      size += bytes
+      found.rows.push(row)
+    }
+    if (size > bounds.bytes) throw tooLarge(bounds.bytes)
+    if (rows.length < wanted) break
+    part = Math.max(1, Math.min(2 * part, PART.rows, Math.floor(PART.bytes / largest)))
+  }
+  return found
+}
+
+const bounded = (answer: Rows, { bytes }: Bounds): Rows => {
+  if (answer.rows.reduce((size, row) => size + sizeOf(row), 0) > bytes) throw tooLarge(bytes)
+  return answer
+}
+
+const tooLarge = (bytes: number): StatementRefused =>
+  new StatementRefused(
+    `the answer has more than ${Math.floor(bytes / 1024 / 1024)} MiB: ask for fewer rows with a limit, for fewer columns, or for the beginnings of long texts with left(column, 100)`,
+  )
+
+/** Ends a connection that receives more bytes than are wanted, before they are one row in memory. */
+const countReceived = (client: pg.PoolClient, most: number): { isTooMuch: () => boolean; stop: () => void } => {
+  const { stream } = (client as unknown as { connection: { stream: Socket } }).connection
+  let received = 0
+  const count = (data: Buffer): void => {
+    received += data.length
+    if (received > most) stream.destroy()
+  }
+  stream.prependListener('data', count)
+  return { isTooMuch: () => received > most, stop: () => stream.removeListener('data', count) }
 }

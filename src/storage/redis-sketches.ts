@@ -86,6 +86,9 @@ const giveLifetimes = (
   })
 }
 
+/** Beside all sketches, whose keys begin with a hash tag. */
+const PROBE_KEY = 'tallyman:write-probe'
+
 const commandsOf = (redis: Redis | Cluster): Omit<SketchStore, 'add' | 'addAlone'> => ({
   name: 'redis',
 
@@ -114,6 +117,10 @@ const commandsOf = (redis: Redis | Cluster): Omit<SketchStore, 'add' | 'addAlone
     const arriving = `${key}:${randomUUID()}`
     const pipeline = redis.pipeline().set(arriving, Buffer.from(bytes), 'EX', 60)
     await execute(pipeline.pfmerge(key, arriving).expire(key, seconds, 'GT').del(arriving))
+  },
+
+  probeWrite: async () => {
+    await redis.set(PROBE_KEY, '', 'EX', 60)
   },
 
   version: async () => {

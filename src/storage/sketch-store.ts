@@ -34,6 +34,8 @@ export type SketchStore = {
   entries: (prefix: string) => AsyncIterable<StoredSketch>
   /** Unites a sketch with what is stored under its key; takes it over byte for byte where nothing is. */
   merge: (sketch: StoredSketch) => Promise<void>
+  /** Writes something that counts nowhere. Fails when the store takes no writes; a part of the SQL database answers at once. */
+  probeWrite: () => Promise<void>
   /** The server's version. Fails when it does not answer. */
   version: () => Promise<string>
   close: () => Promise<void>

@@ -61,6 +61,7 @@ export const createSqlSketches = (database: Database): SketchStore => {
         await writeSketches(tx, [{ key, bytes: before && !isEmpty(before) ? united(before, bytes) : bytes, seconds }])
       }),
 
+    probeWrite: async () => Promise.resolve(),
     version: async () => database.version(),
     close: async () => Promise.resolve(),
   }

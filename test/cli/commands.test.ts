@@ -88,7 +88,7 @@ describe.each([
       TALLYMAN_DATA_DIR: folder.path,
       TALLYMAN_API_TOKENS: 'api-token',
       TALLYMAN_PING_URL: `${destination.url}/usage_data`,
-      ...opened?.environment,
+      ...(opened?.environment ?? { TALLYMAN_SQL_ROUTE: 'true' }),
     }
     service = await startService(folder.path, environment)
     const by = (name: string, timestamp: string): unknown =>
@@ -280,10 +280,15 @@ describe.each([
       code: 1,
       err: expect.stringMatching(/^tallyman: .*syntax error/),
     })
+    expect(await tallyman(environment, 'sql', 'select pg_advisory_lock(1)')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^tallyman: pg_advisory_lock: no statement may contain this name/),
+    })
   })
 
   test('sql ends a statement when its time is over; the service cannot, and the command says so', async () => {
-    const slow = await tallyman(environment, 'sql', 'select pg_sleep(2)', '--timeout', '1')
+    const statement = `select count(*) from generate_series(1, ${servers ? 2_000_000_000 : 20_000_000})`
+    const slow = await tallyman(environment, 'sql', statement, '--timeout', '1')
     if (servers) expect(slow).toMatchObject({ code: 1, err: expect.stringMatching(/due to statement timeout/) })
     else expect(slow).toMatchObject({ code: 0, err: expect.stringMatching(/^1 s are over, and the statement goes on/) })
   })

@@ -165,8 +165,18 @@ describe('an event of a registry', () => {
   })
 
   test('a Host header that cannot be a host is not kept', () => {
-    for (const host of ['evil <script>', 'unknown', 'Unknown', '']) {
+    for (const host of ['evil <script>', 'unknown', 'Unknown', '', '--', '..', 'x]:-.', '__proto__', 'a:99999']) {
       expect(readOne({ ...good, source: {}, request: { host } })).not.toHaveProperty('host')
+    }
+  })
+
+  test('a Host header that cannot be a host is counted by the name of its field, and the event counts', () => {
+    for (const host of ['--', '..', 'x]:-.', '__proto__', 'a.example:99999']) {
+      expect(readOne({ ...good, source: { addr: 'vm:5000' }, request: { ...good.request, host } })).toMatchObject({
+        action: 'push',
+        host: 'vm:5000',
+        unreadableFields: ['request.host'],
+      })
     }
   })
 
@@ -251,6 +261,54 @@ describe('an event that cannot be read says why, and its neighbours are read', (
     const { excerpt } = readOne({ ...good, action: 'sing' }) as UnreadableEvent
     expect(excerpt).toContain('team/app')
     for (const secret of ['203.0.113.9', 'a.b.c', 'alice']) expect(excerpt).not.toContain(secret)
+  })
+
+  const SECRETS = ['203.0.113.9', '2001:db8::9', 'hunter2', 'alice', 'glpat-9xAbC', 'Bearer a.b.c', 'é\u0000x']
+  const PLACES = [
+    'id',
+    'timestamp',
+    'action',
+    'target',
+    'target.mediaType',
+    'target.repository',
+    'target.tag',
+    'target.digest',
+    'target.size',
+    'actor',
+    'request',
+    'source',
+    'x',
+  ]
+  const wrapped = (secret: string): unknown[] => [
+    secret,
+    ` ${secret}`,
+    [secret],
+    { [secret]: secret },
+    `2026-11-21T${secret}`,
+    `${secret} `.repeat(100),
+  ]
+
+  test.each(PLACES)('what is kept of it holds nothing that came in a bad field: %s', (place) => {
+    const [first = '', second] = place.split('.')
+    for (const secret of SECRETS)
+      for (const value of wrapped(secret)) {
+        const item: Record<string, unknown> = { ...good, action: 'sing' }
+        item[first] = second === undefined ? value : { ...good.target, [second]: value }
+        const { excerpt, detail } = readOne(item) as UnreadableEvent
+        // A name that a tag may have is no secret of a person: it is stored of every push.
+        if (!(second === 'tag' && value === secret)) expect(`${excerpt}${detail}`).not.toContain(secret)
+        expect(excerpt.length).toBeLessThan(1_000)
+      }
+  })
+
+  test('what is kept of it shows how a field was written', () => {
+    const item = { ...good, id: 17, timestamp: '21.11.2026 10:49 MÉZ', action: 'Push', target: 'x/y:1' }
+    expect(JSON.parse((readOne(item) as UnreadableEvent).excerpt)).toEqual({
+      id: 'number',
+      timestamp: '99.99.9999 99:99 aaa',
+      action: 'aaaa',
+      target: 'string',
+    })
   })
 
   test('an event nested deeper than the stack is only unreadable', () => {

@@ -1,17 +1,21 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import type { ApiToken } from '../../src/http/api-tokens.js'
 import { createAuthorize } from '../../src/http/auth.js'
 import { runs } from '../servers/runs.js'
+
+const GRANTED = { scope: 'admin' }
+const admins = (tokens: string[]): ApiToken[] => tokens.map((token) => ({ token, scope: 'admin' }))
 
 describe('a token', () => {
   const long = 'x'.repeat(3_000)
 
   test.each([
-    ['as a bearer token', { authorization: 'Bearer secret' }, 'granted'],
-    ['bare, as the registry of GitLab sends it', { authorization: 'secret' }, 'granted'],
-    ['as the private token of GitLab', { 'private-token': 'secret' }, 'granted'],
-    ['the second of two, while tokens are changed', { authorization: 'Bearer next' }, 'granted'],
-    ['longer than usual', { authorization: `Bearer ${long}` }, 'granted'],
+    ['as a bearer token', { authorization: 'Bearer secret' }, GRANTED],
+    ['bare, as the registry of GitLab sends it', { authorization: 'secret' }, GRANTED],
+    ['as the private token of GitLab', { 'private-token': 'secret' }, GRANTED],
+    ['the second of two, while tokens are changed', { authorization: 'Bearer next' }, GRANTED],
+    ['longer than usual', { authorization: `Bearer ${long}` }, GRANTED],
     ['that differs after its usual length', { authorization: `Bearer ${long.slice(0, -1)}y` }, 'wrong'],
     ['with something behind it', { authorization: 'Bearer secrets' }, 'wrong'],
     ['that is only the beginning', { authorization: 'Bearer secre' }, 'wrong'],
@@ -19,16 +23,16 @@ describe('a token', () => {
     ['that is empty', { authorization: 'Bearer ' }, 'missing'],
     ['that is not there', {}, 'missing'],
   ])('%s', (_, headers, expected) => {
-    expect(createAuthorize(['secret', 'next', long])(headers)).toBe(expected)
+    expect(createAuthorize(admins(['secret', 'next', long]))(headers)).toEqual(expected)
   })
 
   test('is granted when it is equal, and only then', () => {
     const token = fc.string({ minLength: 1, maxLength: 600, unit: fc.constantFrom('a', 'b', 'é') })
     fc.assert(
       fc.property(token, token, (accepted, given) => {
-        const answer = createAuthorize([accepted])({ authorization: `Bearer ${given}` })
-        expect(answer).toBe(accepted === given ? 'granted' : 'wrong')
-        expect(createAuthorize([accepted])({ authorization: `Bearer ${accepted}` })).toBe('granted')
+        const answer = createAuthorize(admins([accepted]))({ authorization: `Bearer ${given}` })
+        expect(answer).toEqual(accepted === given ? GRANTED : 'wrong')
+        expect(createAuthorize(admins([accepted]))({ authorization: `Bearer ${accepted}` })).toEqual(GRANTED)
       }),
       runs(500),
     )

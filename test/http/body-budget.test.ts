@@ -73,6 +73,7 @@ describe('fifty connections that send 16 MiB at once', () => {
           return events.map((): Outcome => 'recorded')
         },
         authorize: () => ({}),
+        authorizeApi: () => 'wrong',
         resolve: (events) => resolveByHost(events, (host) => host),
         largestBody: LARGEST,
         observer: { stored: () => undefined, refused: () => undefined },
@@ -92,7 +93,9 @@ describe('fifty connections that send 16 MiB at once', () => {
           },
         },
       })
-      const server = createServer(handle).listen(0, '127.0.0.1')
+      const server = createServer((request, response) => {
+        handle(request, response, 'webhook')
+      }).listen(0, '127.0.0.1')
       await once(server, 'listening')
       const { port } = server.address() as AddressInfo
       const body = Buffer.alloc(LARGEST, ' ')

@@ -7,7 +7,10 @@ import { openApp, type TestApp } from '../servers/app.js'
 
 let app: TestApp
 beforeAll(async () => {
-  app = await openApp({ TALLYMAN_REGISTRIES: '{"registry.example": {"url": "http://127.0.0.1:1"}}' })
+  app = await openApp({
+    TALLYMAN_REGISTRIES: '{"registry.example": {"url": "http://127.0.0.1:1"}}',
+    TALLYMAN_SQL_ROUTE: 'true',
+  })
 })
 afterAll(async () => app.close())
 
@@ -19,6 +22,10 @@ const HOSTILE = {
   'a large number': '9'.repeat(400),
   'a far age': '999999999y',
   'a far day': '9999-12-31',
+  'a time in the year 10000': '9999-12-31T23:59:59-23:59',
+  'a far offset': '2026-11-21T10:00:00+20:00',
+  'a long fraction': `2026-11-21T10:00:00.${'1'.repeat(1_000)}Z`,
+  'a zone of JavaScript': 'US/Pacific-New',
 }
 const TEXTS = Object.entries(HOSTILE)
 
@@ -125,11 +132,18 @@ describe('a cursor with what its question never gives out', () => {
         id: [2 ** 31 - 1, -1],
         number: [Number.MAX_SAFE_INTEGER, -1],
         text: ['', 'x'.repeat(1_000), '9999-12-31'],
-        time: ['9999-12-31T23:59:59Z', '1970-01-01T00:00:00Z', '2026-11-21T10:00:60Z'],
+        time: [
+          '9999-12-31T23:59:59Z',
+          '1970-01-01T00:00:00Z',
+          '2026-11-21T10:00:60Z',
+          '2026-11-21T10:00:00+20:00',
+          `2026-11-21T10:00:00.${'1'.repeat(1_000)}Z`,
+          '0100-01-01T00:00:00Z',
+        ],
         day: ['9999-12-31', '1970-01-01'],
         uuid: ['00000000-0000-0000-0000-000000000000'],
       }
-      for (const pick of [0, 1, 2]) {
+      for (const pick of [0, 1, 2, 3, 4, 5]) {
         const cursor = cursorOf(key.map((kind) => VALUES[kind]?.[pick] ?? VALUES[kind]?.[0] ?? 0))
         const own = requiredOf(Object.keys(question?.parameters ?? {}))
         const { status } = await app.get(`/inventory/${name}${queryOf({ ...own, cursor })}`)

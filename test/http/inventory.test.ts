@@ -7,7 +7,7 @@ import { digestOf } from '../servers/history.js'
 
 let app: TestApp
 beforeAll(async () => {
-  app = await openApp()
+  app = await openApp({ TALLYMAN_SQL_ROUTE: 'true' })
   const target = {
     repository: 'team/app',
     tag: '1.0',
@@ -183,7 +183,23 @@ describe('POST /inventory/sql', () => {
     [{ statement: 'drop table tallies' }, /syntax error/],
     [{ statement: 'select 1', limit: 0 }, /limit: /],
     [{ statement: 'select * from nowhere' }, /relation "nowhere" does not exist/],
+    [{ statement: 'select * from pulls.salts' }, /permission denied for table salts/],
+    [
+      { statement: 'select count(pg_advisory_lock(i)) from generate_series(1,60000) i' },
+      /: pg_advisory_lock: no statement/,
+    ],
+    [{ statement: "select repeat('x', 1000000) from generate_series(1, 3000)", limit: 100_000 }, /more than 32 MiB/],
   ])('%j is 400', async (body, message) => {
     expect(await post(body)).toEqual({ status: 400, message: expect.stringMatching(message) })
+  })
+
+  test('is off unless sql_route is true, and says what to do', async () => {
+    const usual = await openApp()
+    const response = await usual.post('/inventory/sql', { statement: 'select 1' })
+    expect([response.status, await response.json()]).toEqual([
+      403,
+      { message: expect.stringMatching(/^403 Forbidden: SQL is off.* Stop the service.* or set sql_route: true/) },
+    ])
+    await usual.close()
   })
 })

@@ -291,6 +291,17 @@ describe('POST /pulls/forget', () => {
   })
 })
 
+test.each(['US/Pacific-New', 'SST', 'IST', 'BST', 'PST'])(
+  'tz=%s, which only JavaScript knows or reads so, is 400',
+  async (tz) => {
+    for (const path of ['/pulls', '/pulls/pullers'])
+      expect(await get(`${path}?tz=${tz}`)).toEqual({
+        status: 400,
+        body: { message: expect.stringMatching(/^400 Bad Request: tz: .*expected one of IANA, as Europe\/Berlin$/) },
+      })
+  },
+)
+
 describe('GET /badge/…', () => {
   const badge = async (path: string): Promise<Response> => app.get(`/badge/${path}`, {})
 
@@ -300,6 +311,28 @@ describe('GET /badge/…', () => {
     expect(response.headers.get('content-type')).toMatch(/^image\/svg\+xml/)
     expect(response.headers.get('cache-control')).toBe('public, max-age=300')
     expect(await response.text()).toMatch(/<title>unique origins \(30d\): 5<\/title>/)
+  })
+
+  test('is computed once in five minutes, and not sent again to those who have it', async () => {
+    const db = app.app.core.stores.database.sql
+    const path = 'public/once.svg?measure=pulls&period=30d'
+    const first = await badge(path)
+    expect(await first.text()).toMatch(/: 0<\/title>/)
+    await sql`
+      insert into pulls.outcomes (id, what, at, registry, repository, tag, by_tag, origin, endpoint, source, gets, client, kind, country)
+      values ('once', 'invocation', '2026-11-20T12:00:00Z', 'registry.example', 'public/once', '1.0', true, 'o', 'e', 'notification', 1, 'c', 'runtime', 'DE')
+    `.execute(db)
+    expect(await (await badge(path)).text()).toMatch(/: 0<\/title>/)
+    const etag = first.headers.get('etag') ?? ''
+    const same = await app.get(`/badge/${path}`, { 'if-none-match': etag })
+    expect([same.status, same.headers.get('cache-control')]).toEqual([304, 'public, max-age=300'])
+    const other = await badge('public/once.svg?measure=pulls&period=31d')
+    expect(await other.text()).toMatch(/: 1<\/title>/)
+    expect(other.headers.get('etag')).not.toBe(etag)
+  })
+
+  test('of a period that is written at length is refused', async () => {
+    expect((await badge(`team/app.svg?period=${'+'.repeat(1_000)}30d`)).status).toBe(400)
   })
 
   test.each([

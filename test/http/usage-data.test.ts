@@ -288,7 +288,11 @@ describe('counting from outside', () => {
 describe('for supervisors', () => {
   test('/healthz is alive and /readyz says that the stores answer, to anybody', async () => {
     expect(await (await app.get('/healthz', {})).json()).toEqual({ status: 'alive' })
-    expect(await (await app.get('/readyz', {})).json()).toEqual({ status: 'ready', stores: { pglite: 'answers' } })
+    expect(await (await app.get('/readyz', {})).json()).toEqual({
+      status: 'ready',
+      stores: { pglite: 'answers' },
+      writes: 'work',
+    })
   })
 
   test('/status shows stores, registries, skips, refusals and the next ping', async () => {
@@ -348,6 +352,10 @@ describe('an export over HTTP', () => {
     }
     const errors: unknown[] = []
     const server = express()
+      .use((_request, response, next) => {
+        response.locals.scope = 'admin'
+        next()
+      })
       .use(usageData({ exportCounters } as unknown as Parameters<typeof usageData>[0]))
       .use(((error, _request, _response, next) => {
         errors.push(error)

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import type { UnreadableEvent } from '../../src/events/registry-event.js'
-import { createIsOwnRead, userAgentFor } from '../../src/inventory/registry/own-reads.js'
+import { createIsOwnRead, ownReadAgent } from '../../src/inventory/registry/own-reads.js'
+import { createRegistries } from '../../src/inventory/registry/registries.js'
 import { fixedClock } from '../servers/clock.js'
 import { counted, countOf, createCounting } from '../servers/counting.js'
 import { anEvent, DIGEST } from '../servers/events.js'
@@ -70,16 +71,31 @@ describe.each(STORE_PAIRS)('ingest on %s', (_, open) => {
   })
 
   test('a read of our own is remembered, and counts for nothing but itself', async () => {
-    const { ingest } = createCounting(stores, fixedClock, createIsOwnRead('secret'))
+    const asked = ['registry.example', 'another.example'].map((name) => ({ name, aliases: [], url: `https://${name}` }))
+    const isOwnRead = createIsOwnRead(
+      'secret',
+      createRegistries(() => asked),
+    )
+    const { ingest } = createCounting(stores, fixedClock, isOwnRead)
     const pull = { action: 'pull', tag: '1', name: 'alice', digest: DIGEST, object: 'manifest' } as const
-    const own = anEvent({ ...pull, id: 1, userAgent: userAgentFor('1.0', 'secret') })
-    const forged = anEvent({ ...pull, id: 2, userAgent: userAgentFor('1.0', 'another') })
+    const userAgent = ownReadAgent('1.0', 'secret', 'registry.example')
+    const own = anEvent({ ...pull, id: 1, userAgent, registry: 'registry.example' })
+    const forged = anEvent({
+      ...pull,
+      id: 2,
+      registry: 'registry.example',
+      userAgent: ownReadAgent('1.0', 'another', 'registry.example'),
+    })
     expect(await ingest([own, own, forged, unreadable(3)])).toEqual(['own_read', 'repeated', 'recorded', 'bad_tag'])
     expect(await ingest([own])).toEqual(['repeated'])
     expect([await tally('skip:own_read'), await tally('i_container_registry_pull')]).toEqual([1, 1])
     await stores.clear()
     expect(await ingest([own])).toEqual(['own_read'])
     expect(Object.values(await inventoryOf(stores.database)).flat()).toEqual([])
+    await stores.clear()
+    const elsewhere = anEvent({ ...pull, id: 4, userAgent, registry: 'another.example' })
+    expect(await ingest([elsewhere])).toEqual(['recorded'])
+    expect([await tally('skip:own_read'), await tally('i_container_registry_pull')]).toEqual([0, 1])
   })
 
   test('the culprit the database refuses is set aside; its 200 neighbours count', async () => {

@@ -20,10 +20,18 @@ export type Service = {
   counters: () => Promise<Record<string, number>>
 }
 
+type Command = [command: string, ...args: string[]]
+/** The built service. */
+export const SERVE: Command = [process.execPath, join(ROOT, 'dist', 'main.js'), 'serve']
+
 /** Runs the built service as a process of its own, with only the environment that is given. */
-export const startService = async (dataDir: string, environment: Record<string, string> = {}): Promise<Service> => {
+export const startService = async (
+  dataDir: string,
+  environment: Record<string, string> = {},
+  [command, ...args]: Command = SERVE,
+): Promise<Service> => {
   const started = Date.now()
-  const running = startProcess(process.execPath, [join(ROOT, 'dist', 'main.js'), 'serve'], {
+  const running = startProcess(command, args, {
     cwd: dataDir,
     env: {
       ...inherited(),

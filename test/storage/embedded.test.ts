@@ -147,6 +147,52 @@ describe('the embedded database', () => {
     await database.close()
   })
 
+  test('is dumped in the middle of work: the dump has all of each transaction, or none of it', async () => {
+    const database = await openInitialised()
+    await sql`create table dumped (n int primary key, filler text)`.execute(database.sql)
+    let next = 0
+    let isOver = false
+    const work = async (): Promise<void> => {
+      while (!isOver) {
+        const n = (next += 2)
+        await database.transaction(async (tx) => {
+          for (const one of [n, n + 1]) await sql`insert into dumped values (${one}, repeat('x', 2000))`.execute(tx)
+        })
+        if (n % 100 === 0) await sql`create table ${sql.table(`other_${n}`)} (n int)`.execute(database.sql)
+      }
+    }
+    const working = work()
+    const dump = await database.dump('tallyman-1', 2)
+    isOver = true
+    await working
+    await database.close()
+    const restored = temporaryFolder('restored')
+    mkdirSync(join(restored.path, 'db'))
+    execFileSync('tar', ['-xzf', dump, '-C', join(restored.path, 'db')])
+    const segments = readdirSync(join(restored.path, 'db', 'pg_wal')).filter((name) => /^[0-9A-F]{24}$/.test(name))
+    expect(segments).toHaveLength(1)
+    const back = await openPglite(restored.path)
+    const { rows } = await sql<{ pairs: number; least: number; most: number }>`
+      select count(*)::int as pairs, min(count)::int as least, max(count)::int as most
+      from (select count(*) from dumped group by n / 2) pairs
+    `.execute(back.sql)
+    expect(rows).toEqual([{ pairs: expect.any(Number), least: 2, most: 2 }])
+    await back.close()
+    restored.remove()
+    expect(readdirSync(join(folder.path, 'dumps'))).toEqual(['tallyman-1.tar.gz'])
+  })
+
+  test('leaves nothing of a dump that failed, and the next one removes what a killed process left', async () => {
+    const database = await openInitialised()
+    const dumps = join(folder.path, 'dumps')
+    mkdirSync(join(dumps, 'tallyman-0.copy.part'), { recursive: true })
+    writeFileSync(join(dumps, 'tallyman-0.tar.gz.part'), '')
+    mkdirSync(join(dumps, 'tallyman-1.tar.gz', 'in the way'), { recursive: true })
+    await expect(database.dump('tallyman-1', 2)).rejects.toThrow(/tallyman-1/)
+    expect(readdirSync(dumps)).toEqual(['tallyman-1.tar.gz'])
+    await database.close()
+  })
+
   test.each([
     [
       'gone',

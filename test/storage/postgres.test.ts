@@ -63,6 +63,39 @@ test('a statement that took too long for a registry ends on the server as well, 
   }
 })
 
+test('closing cancels what runs, on the server as well', async () => {
+  const database = openPostgres(postgres.url)
+  const sleep = sql`select pg_sleep(60)`
+  const work = [
+    sleep.execute(database.sql),
+    sleep.execute(database.jobs),
+    database.jobTransaction(async (tx) => {
+      await sql`create table cancelled ()`.execute(tx)
+      await sleep.execute(tx)
+    }),
+    database.readOnly('select count(*) from generate_series(1, 10000000000)', { rows: 1, seconds: 600 }),
+  ]
+  const outcomes = Promise.allSettled(work)
+  const other = openPostgres(postgres.url)
+  const countRunning = async (): Promise<number> => {
+    const { rows } = await sql`
+      select from pg_stat_activity where state = 'active' and pid <> pg_backend_pid()
+        and (query = 'select pg_sleep(60)' or query like 'fetch forward%')
+    `.execute(other.sql)
+    return rows.length
+  }
+  try {
+    await eventually('all are running', async () => (await countRunning()) === 4)
+    await database.close()
+    expect(
+      (await outcomes).map((outcome) => outcome.status === 'rejected' && (outcome.reason as { code: string }).code),
+    ).toEqual(Array<string>(4).fill('57014'))
+    expect(await countRunning()).toBe(0)
+  } finally {
+    await other.close()
+  }
+})
+
 test('statements of jobs may take longer than what somebody waits for', async () => {
   const database = openPostgres(postgres.url)
   const limitOf = async (db: typeof database.sql): Promise<unknown> =>

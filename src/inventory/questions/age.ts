@@ -2,6 +2,8 @@ import { dateOf, isoTime, microsOf, parseTimestamp } from '../../events/calendar
 
 const AGE = /^([1-9]\d{0,4})([dwmy])$/
 const DAY_MS = 86_400_000
+/** An offset may lead there, and such a year has five digits, which databases read otherwise. */
+const YEAR_10000 = Date.UTC(10_000, 0, 1) * 1_000
 
 /** What ages look like, for a message. */
 export const AGES = 'an age as 90d, 12w, 6m or 1y (days, weeks, calendar months, years), or a day as 2026-05-21'
@@ -14,7 +16,7 @@ export const momentOf = (text: string, now: Date): string | undefined => {
   const age = AGE.exec(text)
   if (age) return agoOf(Number(age[1]), age[2] ?? '', now)
   const at = parseTimestamp(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text)
-  return at === undefined ? undefined : isoTime(at)
+  return at === undefined || at >= YEAR_10000 ? undefined : isoTime(at)
 }
 
 const agoOf = (count: number, unit: string, now: Date): string | undefined => {

@@ -26,11 +26,14 @@ const parsed = (text: string): unknown => {
 
 const isText = (value: unknown): value is string => typeof value === 'string' && isStorableText(value)
 
+/** As cursors have it: PostgreSQL takes neither every offset of RFC 3339 nor every number of digits. */
+const TIME = /^[^.]{19}(?:\.\d{1,6})?Z$/
+
 const IS: Record<KeyKind, (value: unknown) => boolean> = {
   number: (value) => Number.isSafeInteger(value),
   id: (value) => Number.isInteger(value) && Math.abs(value as number) < 2 ** 31,
   text: isText,
-  time: (value) => isText(value) && parseTimestamp(value) !== undefined,
+  time: (value) => isText(value) && TIME.test(value) && parseTimestamp(value) !== undefined,
   day: (value) =>
     isText(value) && /^\d{4}-\d\d-\d\d$/.test(value) && parseTimestamp(`${value}T00:00:00Z`) !== undefined,
   uuid: (value) => isText(value) && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value),

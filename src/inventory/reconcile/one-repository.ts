@@ -8,7 +8,7 @@ import { foundInCache, shownSince } from './cache.js'
 import type { KnownContents } from './contents.js'
 import { driftOf, type Difference, type DriftKind } from './drift.js'
 import { readDescribed, readHeld, type Held } from './held.js'
-import type { Pace } from './pace.js'
+import type { Pace, Timing } from './pace.js'
 import { keepRepository, type RepositoryResult, type Run, type Seen } from './runs.js'
 import type { Vanishing } from './vanishing.js'
 import { readUntrustedTimes, type UntrustedTimes } from './untrusted-times.js'
@@ -35,6 +35,7 @@ export type Walk = {
   now: () => Date
   /** How far the clocks of registries may be behind or ahead of ours. */
   toleranceMs?: number
+  timing?: Timing
   registry: string
   apply: boolean
   blobChecks?: BlobChecks | undefined

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Database } from '../../storage/database.js'
 import { holdLease, LeaseTaken } from '../../storage/leases.js'
 import { RegistryAway, RegistryBusy } from '../registry/exchange.js'
+import { ListTooLarge } from '../registry/list-pages.js'
 import type { RegistryClient } from '../registry/registry-client.js'
 import { allNames } from './all-names.js'
 import { countNotChecked } from './cache.js'
@@ -133,8 +134,10 @@ const run = async (
   })
   if (notice) tell('')
   const readFrom = now()
-  const listed = await listedRepositories(needs, pace)
+  const catalog = await readCatalog(needs, pace)
   const living = await livingRepositories(database.sql, registry)
+  // Of a catalog that does not end nothing is believed, and no repository is taken for absent: each of the inventory is asked for.
+  const listed = 'names' in catalog ? catalog.names : living
   // Of a cache, only repositories that were seen are of interest: the others would have to be fetched.
   const repositories = cache ? living : [...new Set([...listed, ...living])]
   const contents = createKnownContents(database.sql)
@@ -172,9 +175,19 @@ const run = async (
   await repairHeldBack(walk)
   tell('')
   const notChecked = cache ? await countNotChecked(database.sql, registry, listed) : undefined
-  await finishRun(database, begun, now(), notChecked)
+  await finishRun(database, begun, now(), { notChecked, catalogError: catalog.error })
   return reportOf(database.sql, begun.id)
 }
 
-const listedRepositories = async ({ client }: ReconcileDeps, { ask }: Pace): Promise<string[]> =>
-  allNames('repositories', async (next) => ask(async () => client.catalog(next)))
+/** The catalog, or why it was not read to its end. */
+const readCatalog = async (
+  { client, timing }: ReconcileDeps,
+  { ask }: Pace,
+): Promise<{ names: string[]; error?: undefined } | { error: string }> => {
+  try {
+    return { names: await allNames('repositories', async (next) => ask(async () => client.catalog(next)), timing) }
+  } catch (error) {
+    if (error instanceof ListTooLarge) return { error: error.message }
+    throw error
+  }
+}

@@ -24,6 +24,11 @@ export type Reconciliation = {
   failed: number
   /** Of a pull-through cache: what the inventory contains, and the cache cannot be asked for without fetching it. */
   notChecked?: NotChecked
+  /**
+   * Why the catalog was not read to its end: the run then compared the repositories of the inventory alone, and took none for
+   * absent because the catalog did not list it.
+   */
+  catalogError?: string
 }
 
 /** A finished run with its details, each list cut to its first entries. */
@@ -49,6 +54,7 @@ type Row = {
   requests: number
   unchecked: number
   not_checked: NotChecked | null
+  catalog_error: string | null
   missing: number
   stale: number
   different: number
@@ -56,13 +62,14 @@ type Row = {
 }
 
 const toReconciliation = (all: Row): Reconciliation => {
-  const { started_at, finished_at, missing, stale, different, not_checked, ...row } = all
+  const { started_at, finished_at, missing, stale, different, not_checked, catalog_error, ...row } = all
   return {
     ...row,
     startedAt: started_at,
     finishedAt: finished_at,
     drift: { missing, stale, different },
     ...(not_checked && { notChecked: not_checked }),
+    ...(catalog_error !== null && { catalogError: catalog_error }),
   }
 }
 
@@ -80,7 +87,7 @@ export const reconciledSince = async (
 
 const RUNS = sql`
   select r.id, r.registry, r.applied, r.started_at, r.finished_at, r.repositories, r.tags, r.manifests, r.blobs, r.requests,
-    r.unchecked, r.not_checked, d.missing, d.stale, d.different, d.failed
+    r.unchecked, r.not_checked, r.catalog_error, d.missing, d.stale, d.different, d.failed
   from inventory.reconciliations r,
     lateral (
       select coalesce(sum(missing), 0)::int as missing, coalesce(sum(stale), 0)::int as stale,

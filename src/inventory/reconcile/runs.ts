@@ -114,11 +114,20 @@ export const keepRepository = async (
   })
 }
 
-/**
- * Ends a run. What is kept of it is the repositories with something to tell.
- * @param notChecked of a pull-through cache: what it was not asked for
- */
-export const finishRun = async (database: Database, { id }: Run, now: Date, notChecked?: NotChecked): Promise<void> => {
+type Ending = {
+  /** Of a pull-through cache: what it was not asked for. */
+  notChecked?: NotChecked | undefined
+  /** Why the catalog was not read to its end. */
+  catalogError?: string | undefined
+}
+
+/** Ends a run. What is kept of it is the repositories with something to tell. */
+export const finishRun = async (
+  database: Database,
+  { id }: Run,
+  now: Date,
+  { notChecked, catalogError }: Ending = {},
+): Promise<void> => {
   await database.transaction(async (tx) => {
     await sql`
       delete from inventory.reconciled_repositories
@@ -126,7 +135,7 @@ export const finishRun = async (database: Database, { id }: Run, now: Date, notC
     `.execute(tx)
     await sql`
       update inventory.reconciliations
-      set finished_at = ${now}, updated_at = ${now},
+      set finished_at = ${now}, updated_at = ${now}, catalog_error = ${catalogError ?? null},
         not_checked = ${notChecked === undefined ? null : JSON.stringify(notChecked)}::text::jsonb
       where id = ${id}
     `.execute(tx)

@@ -5,7 +5,8 @@ import { allNames } from './all-names.js'
 import type { Contents, KnownContents } from './contents.js'
 import { isDoubtful, type Held } from './held.js'
 import { inPortions } from './in-portions.js'
-import type { Pace } from './pace.js'
+import type { Pace, Timing } from './pace.js'
+import { createRoom, type Room } from './room.js'
 
 /** What a registry showed of one repository. */
 export type Found = {
@@ -40,8 +41,11 @@ export type WalkNeeds = {
   blobChecks: BlobChecks
   /** Reads manifests also where their contents are known. */
   reread: boolean
+  timing?: Timing | undefined
 }
 
+/** Manifests whose contents are in memory at once, beside those that were read. */
+const PORTION = 1_000
 /** Blobs of one repository that are asked for in one run. */
 const MOST_BLOBS = 10_000
 
@@ -59,9 +63,11 @@ export const nothingAt = (at: Micros): Found => ({
 /**
  * Asks a registry for all that it has in one repository: the tags, what they point to, the children of indexes. A registry
  * lists no manifest without a tag and no blob, so those the inventory believes in are asked for one by one.
+ * @throws RegistryError if the registry has more in the repository than is read, or does not answer as expected
  */
-export const walkRepository = async (needs: WalkNeeds, repository: string, at: Micros): Promise<Found> => {
+export const walkRepository = async (given: WalkNeeds, repository: string, at: Micros): Promise<Found> => {
   const found = nothingAt(at)
+  const needs = { ...given, room: createRoom(repository) }
   await findTags(needs, repository, found)
   const tagged = new Set(found.tags.values())
   await findManifests(needs, repository, found, [...tagged], tagged)
@@ -77,9 +83,11 @@ export const walkRepository = async (needs: WalkNeeds, repository: string, at: M
   return found
 }
 
-const findTags = async ({ client, pace }: WalkNeeds, repository: string, found: Found): Promise<void> => {
+type BoundedNeeds = WalkNeeds & { room: Room }
+
+const findTags = async ({ client, pace, timing }: WalkNeeds, repository: string, found: Found): Promise<void> => {
   const list = `tags of ${repository}`
-  const names = await allNames(list, async (next) => pace.ask(async () => client.tags(repository, next)))
+  const names = await allNames(list, async (next) => pace.ask(async () => client.tags(repository, next)), timing)
   await inPortions(names, async (tag) => {
     const digest = await pace.ask(async () => client.digestOf(repository, tag))
     if (digest !== undefined) found.tags.set(tag, digest)
@@ -91,28 +99,43 @@ const isAnswered = ({ manifests, absentManifests }: Found, digest: string): bool
 
 /** Finds manifests and what they list, level by level. @param there those that are known to be there */
 const findManifests = async (
-  needs: WalkNeeds,
+  needs: BoundedNeeds,
   repository: string,
   found: Found,
   digests: readonly string[],
   there: ReadonlySet<string> = new Set(),
 ): Promise<void> => {
+  const children = new Set<string>()
+  for (let from = 0; from < digests.length; from += PORTION) {
+    const some = digests.slice(from, from + PORTION)
+    for (const contents of await contentsOf(needs, repository, found, some, there)) {
+      for (const { digest, size } of contents?.entries ?? []) {
+        if (contents?.kind === 'index') children.add(digest)
+        else if (!found.blobs.has(digest)) {
+          needs.room.take(1)
+          found.blobs.set(digest, { size, asked: false })
+        }
+      }
+    }
+  }
+  const next = [...children].filter((digest) => !isAnswered(found, digest))
+  if (next.length > 0) await findManifests(needs, repository, found, next)
+}
+
+const contentsOf = async (
+  needs: BoundedNeeds,
+  repository: string,
+  found: Found,
+  digests: readonly string[],
+  there: ReadonlySet<string>,
+): Promise<(Contents | undefined)[]> => {
   const known = needs.reread ? new Map<string, Contents>() : await needs.contents.of(digests)
-  const listed = await inPortions(digests, async (digest) => {
+  return inPortions(digests, async (digest) => {
     const contents = known.get(digest)
     return contents
       ? findKnown(needs, repository, found, digest, contents, there.has(digest))
       : readManifest(needs, repository, found, digest)
   })
-  const children = new Set<string>()
-  for (const contents of listed) {
-    for (const { digest, size } of contents?.entries ?? []) {
-      if (contents?.kind === 'index') children.add(digest)
-      else if (!found.blobs.has(digest)) found.blobs.set(digest, { size, asked: false })
-    }
-  }
-  const next = [...children].filter((digest) => !isAnswered(found, digest))
-  if (next.length > 0) await findManifests(needs, repository, found, next)
 }
 
 const findKnown = async (
@@ -132,7 +155,7 @@ const findKnown = async (
 }
 
 const readManifest = async (
-  { client, pace, contents }: WalkNeeds,
+  { client, pace, contents, room }: BoundedNeeds,
   repository: string,
   found: Found,
   digest: string,
@@ -146,6 +169,7 @@ const readManifest = async (
     found.absentManifests.add(digest)
     return undefined
   }
+  room.take(1 + manifest.contents.length)
   found.manifests.set(digest, manifest)
   return contents.learn(manifest)
 }

@@ -6,6 +6,9 @@ export class RegistryError extends Error {}
 /** The registry has a manifest of this digest, but the bytes are no manifest that can be read: nothing but its contents is unknown. */
 export class UnreadableManifest extends RegistryError {}
 
+/** An answer has more bytes than are read. */
+export class AnswerTooLarge extends RegistryError {}
+
 /** The registry, or what it needs to answer, is away: nobody would get an answer now, whatever is asked. */
 export class RegistryAway extends RegistryError {}
 
@@ -45,7 +48,7 @@ export type Answer = { status: number; headers: Headers; body: Buffer }
 /**
  * One request and its whole answer, whatever its status. Redirects are answers as well: nobody is sent where he does not want
  * to go.
- * @throws RegistryAway when the host does not answer, or not in time; RegistryError when it answers with more bytes.
+ * @throws RegistryAway when the host does not answer, or not in time; AnswerTooLarge when it answers with more bytes.
  */
 export type Exchange = (question: Question) => Promise<Answer>
 
@@ -63,7 +66,7 @@ export const createExchange =
       })
       return { status: response.status, headers: response.headers, body: await wholeBody(response, largestAnswer) }
     } catch (error) {
-      if (error instanceof TooLarge) throw new RegistryError(`${url.host} ${error.message}`)
+      if (error instanceof TooLarge) throw new AnswerTooLarge(`${url.host} ${error.message}`)
       throw new RegistryAway(`${url.host} ${failureOf(error, signal)}`)
     }
   }

@@ -2,10 +2,12 @@ import { isFields } from '../../events/excerpt.js'
 import { isDigest, isRepositoryPath, isTag } from '../../events/reference.js'
 import { pauseIn } from '../../events/retry-after.js'
 import { sizeOf, type Descriptor, type Platform } from '../../events/target.js'
+import { fieldsIn } from './bounded-json.js'
 import { challengesIn } from './challenges.js'
 import { credentialsOf, type FindCredentials } from './credentials.js'
 import { digestOf, isDigestOf, isVerifiable } from './digests.js'
 import {
+  AnswerTooLarge,
   createExchange,
   RegistryBusy,
   RegistryError,
@@ -15,8 +17,8 @@ import {
 } from './exchange.js'
 import { digestedBytes, hasPlatform, platformIn, readManifest } from './read-manifest.js'
 import type { FetchedManifest, RegistryClient } from './registry-client.js'
-import { createRegistryAuth, remedy } from './registry-auth.js'
-import { LARGEST_PAGE, pageIn, pathOfPage } from './list-pages.js'
+import { CATALOG, createRegistryAuth, remedy } from './registry-auth.js'
+import { LARGEST_PAGE, ListTooLarge, pageIn, pathOfPage } from './list-pages.js'
 import type { Registry } from './registries.js'
 
 /** All that there are: without one of them, a registry hides such manifests or writes others in their place. */
@@ -35,6 +37,8 @@ type Needs = {
   findCredentials?: FindCredentials
   /** By which our own reads are known again in the notifications of the registry. */
   userAgent: string
+  /** For requests to token servers, which get no key of our own reads. */
+  tokenUserAgent?: string
   now: () => Date
   /** For one question with all that belongs to it: redirects, tokens, the body of the answer. */
   timeLimitMs?: number
@@ -49,11 +53,16 @@ type Asked = { area: string; path: string; method?: 'GET' | 'HEAD'; accept?: str
  * @throws RegistryError for a registry without an address.
  */
 export const createRegistryClient = (registry: Registry, needs: Needs): RegistryClient => {
-  const { userAgent, now, findCredentials, timeLimitMs = TIME_LIMIT_MS } = needs
+  const { userAgent, tokenUserAgent = 'tallyman', now, findCredentials, timeLimitMs = TIME_LIMIT_MS } = needs
   const base = baseOf(registry)
   const exchange = createExchange(userAgent)
   const credentials = credentialsOf(registry, { find: findCredentials, now })
-  const auth = createRegistryAuth({ registry: base, credentials, exchange, now })
+  const auth = createRegistryAuth({
+    registry: { name: registry.name, url: base, tokenHost: registry.tokenHost },
+    credentials,
+    exchange: createExchange(tokenUserAgent),
+    now,
+  })
 
   /** Follows redirects as long as they stay where they began. */
   const follow = async (
@@ -150,12 +159,15 @@ export const createRegistryClient = (registry: Registry, needs: Needs): Registry
   }
 
   const list = async (area: string, path: string, next: string | undefined): Promise<Answer> =>
-    ask({ area, path: pathOfPage(path, next), largestAnswer: LARGEST_PAGE })
+    ask({ area, path: pathOfPage(path, next), largestAnswer: LARGEST_PAGE }).catch((error: unknown) => {
+      if (!(error instanceof AnswerTooLarge)) throw error
+      throw new ListTooLarge(area === CATALOG ? 'repositories' : `tags of ${area}`, 'a page of more than 32 MiB')
+    })
 
   return {
     manifest,
     catalog: async (next) => {
-      const answer = await list('', '/v2/_catalog', next)
+      const answer = await list(CATALOG, '/v2/_catalog', next)
       if (answer.status !== 200) throw failure(answer, 'its catalog')
       return pageIn(answer, { host: base.host, list: 'repositories', isName: isRepositoryPath, asked: next })
     },
@@ -189,17 +201,12 @@ const baseOf = ({ name, url }: Registry): URL => {
 }
 
 /** Codes of the distribution-spec 1.1, and what Harbor says instead of all three. */
-const LACKING = ['NAME_UNKNOWN', 'MANIFEST_UNKNOWN', 'BLOB_UNKNOWN', 'NOT_FOUND']
+const LACKING: ReadonlySet<unknown> = new Set(['NAME_UNKNOWN', 'MANIFEST_UNKNOWN', 'BLOB_UNKNOWN', 'NOT_FOUND'])
 
 /** Whether a registry says itself that it does not have what it was asked for (distribution-spec 1.1, "Error Codes"). */
 const isLackedBy = ({ body }: Answer): boolean => {
-  try {
-    const told: unknown = JSON.parse(body.toString('utf8'))
-    const errors: unknown = isFields(told) ? told.errors : undefined
-    return Array.isArray(errors) && errors.some((error) => isFields(error) && LACKING.includes(String(error.code)))
-  } catch {
-    return false
-  }
+  const errors = fieldsIn(body)?.errors
+  return Array.isArray(errors) && errors.some((error) => isFields(error) && LACKING.has(error.code))
 }
 
 const isRedirect = (status: number): boolean => [301, 302, 303, 307, 308].includes(status)

@@ -1,4 +1,5 @@
-import { isFields } from '../../events/excerpt.js'
+import { hasMoreStructuralTokens } from '../../events/structural-tokens.js'
+import { fieldsIn, MOST_TOKENS } from './bounded-json.js'
 import { RegistryError, type Answer } from './exchange.js'
 import type { ListPage } from './registry-client.js'
 
@@ -10,6 +11,19 @@ const PAGE = 1_000
  */
 export const LARGEST_PAGE = 32 * 1024 * 1024
 const LONGEST_NEXT = 1_024
+/** Characters of a Link header that are read: the path of a list, and where the next page begins. */
+const LONGEST_LINK = 4_096
+
+/** A registry lists more than is read, or does not end. The message says which bound it met, and what to do. */
+export class ListTooLarge extends RegistryError {
+  /** @param what the list contains, as "tags of team/app" @param met the bound */
+  constructor(what: string, met: string) {
+    super(
+      `the registry answers a list of ${what} with ${met}, and no more is read: delete there what is not needed, or look ` +
+        'whether a proxy before the registry repeats its pages',
+    )
+  }
+}
 
 /** The path of a page of a list (distribution-spec 1.1, "Listing Tags"); `next` is what the page before it said. */
 export const pathOfPage = (path: string, next: string | undefined): string =>
@@ -28,33 +42,33 @@ type Expected = {
  * The names of a page, and what the next begins behind: what the Link header says, else the last name of this one. The
  * address in that header is not asked. Names
  * that no repository or tag can have are left out.
- * @throws RegistryError when it is no page, or the one that was had before: nobody would ever reach the end.
+ * @throws ListTooLarge for a page with more values than are read, or that repeats
+ * the page before; RegistryError when it is no page
  */
 export const pageIn = ({ body, headers }: Answer, { host, list, isName, asked }: Expected): ListPage => {
+  if (hasMoreStructuralTokens(body, MOST_TOKENS)) {
+    throw new ListTooLarge(list, `more than ${MOST_TOKENS.toLocaleString('en-US')} values on one page`)
+  }
   const all = namesIn(body, list)
   if (!all) throw new RegistryError(`${host} answered with no list of ${list}`)
   const names = all.filter((name): name is string => typeof name === 'string' && isName(name))
   const link = nextLinkIn(headers.get('link') ?? '')
   if (link === undefined) return { names }
   const next = lastIn(link) ?? names.at(-1)
-  if (next === undefined || next === asked)
-    throw new RegistryError(`${host} answered with the same page of its ${list} again`)
+  if (next === undefined || next === asked) throw new ListTooLarge(list, 'the same page again')
   return { names, next }
 }
 
 const namesIn = (body: Buffer, list: Expected['list']): unknown[] | undefined => {
-  try {
-    const value: unknown = JSON.parse(body.toString('utf8'))
-    // A repository without tags has null.
-    const names = isFields(value) ? (value[list] ?? []) : undefined
-    return Array.isArray(names) ? names : undefined
-  } catch {
-    return undefined
-  }
+  // A repository without tags has null.
+  const names = fieldsIn(body)
+  const found = names && (names[list] ?? [])
+  return Array.isArray(found) ? found : undefined
 }
 
 /** The target of the link to the next page: `</v2/team/app/tags/list?last=1.9&n=1000>; rel="next"` (RFC 8288). */
-const nextLinkIn = (header: string): string | undefined => /<([^>]*)>\s*;[^<]*\brel\s*=\s*"?next\b/.exec(header)?.[1]
+const nextLinkIn = (header: string): string | undefined =>
+  /<([^<>]*)>\s*;[^<]*\brel\s*=\s*"?next\b/.exec(header.slice(0, LONGEST_LINK))?.[1]
 
 const lastIn = (link: string): string | undefined => {
   const last = new URLSearchParams(link.slice(link.indexOf('?') + 1)).get('last')

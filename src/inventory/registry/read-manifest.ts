@@ -2,6 +2,7 @@ import { isFields, type Fields } from '../../events/excerpt.js'
 import { isDigest } from '../../events/reference.js'
 import { shortText } from '../../events/side-fields.js'
 import { ARTIFACT, isIndex, isManifest, readDescriptors, type Descriptor, type Platform } from '../../events/target.js'
+import { fieldsIn } from './bounded-json.js'
 import type { FetchedManifest } from './registry-client.js'
 
 const OCI_IMAGE = 'application/vnd.oci.image.manifest.v1+json'
@@ -22,7 +23,7 @@ export type ReadManifest = Omit<FetchedManifest, 'digest' | 'size'>
  * @returns undefined when it is none of them, or one of its entries cannot be read.
  */
 export const readManifest = (bytes: Buffer, servedAs: string | null): ReadManifest | undefined => {
-  const fields = jsonIn(bytes)
+  const fields = fieldsIn(bytes)
   if (!fields) return undefined
   const called = [fields.mediaType, servedAs?.split(';')[0]?.trim()]
   const nameOr = (usual: string): string => called.find(isImageType) ?? usual
@@ -90,7 +91,7 @@ export const hasPlatform = (config: Descriptor | undefined): boolean => IMAGE_CO
 
 /** The platform in the config of an image (image-spec 1.1, "Image Configuration"). */
 export const platformIn = (bytes: Buffer): Platform | undefined => {
-  const fields = jsonIn(bytes) ?? {}
+  const fields = fieldsIn(bytes) ?? {}
   const [os, architecture, variant] = [shortText(fields.os), shortText(fields.architecture), shortText(fields.variant)]
   return os === undefined && architecture === undefined
     ? undefined
@@ -102,19 +103,10 @@ export const platformIn = (bytes: Buffer): Platform | undefined => {
  * themselves where they were put in (distribution's docs, "Image Manifest Version 2, Schema 1", "Signed Manifests").
  */
 export const digestedBytes = (bytes: Buffer): Buffer => {
-  const signatures = bytes.includes('"signatures"') ? jsonIn(bytes)?.signatures : undefined
+  const signatures = bytes.includes('"signatures"') ? fieldsIn(bytes)?.signatures : undefined
   const [signature] = (Array.isArray(signatures) ? signatures : []) as unknown[]
   if (!isFields(signature) || typeof signature.protected !== 'string') return bytes
-  const { formatLength, formatTail } = jsonIn(Buffer.from(signature.protected, 'base64url')) ?? {}
+  const { formatLength, formatTail } = fieldsIn(Buffer.from(signature.protected, 'base64url')) ?? {}
   if (typeof formatLength !== 'number' || typeof formatTail !== 'string') return bytes
   return Buffer.concat([bytes.subarray(0, formatLength), Buffer.from(formatTail, 'base64url')])
-}
-
-const jsonIn = (bytes: Buffer): Fields | undefined => {
-  try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'))
-    return isFields(value) ? value : undefined
-  } catch {
-    return undefined
-  }
 }

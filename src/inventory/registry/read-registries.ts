@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { isHost } from '../../events/reference.js'
+import { isHost } from '../../events/registry-host.js'
 import type { Registry } from './registries.js'
 
 /** What is wrong, one sentence each, naming the registry and the key. Values are not quoted where they may be secret. */
@@ -10,11 +10,11 @@ export class RegistriesError extends Error {
 }
 
 const MOST_REGISTRIES = 1_000
-const KEYS = ['url', 'aliases', 'username', 'password', 'password_file', 'cache']
+const KEYS = ['url', 'token_host', 'aliases', 'username', 'password', 'password_file', 'cache']
 
 /**
  * Reads registries from a map of names: to a list of aliases, as RegStat's file of equivalent registries has it, or to `url`,
- * `aliases`, `username`, `password` or `password_file`, and `cache`. Hosts compare without case.
+ * `token_host`, `aliases`, `username`, `password` or `password_file`, and `cache`. Hosts compare without case.
  * @param documents maps as parsed from YAML or JSON; a name may stand in one of them only.
  * @throws RegistriesError with every problem.
  */
@@ -34,10 +34,11 @@ export const readRegistries = (documents: readonly unknown[]): Registry[] => {
 const registryOf = (given: string, value: unknown, problems: string[]): Registry => {
   const name = given.toLowerCase()
   const tell = (problem: string): void => void problems.push(`${given}: ${problem}`)
-  if (!isHost(name)) tell('is not the name of a host, as registry.example.com:5000')
+  if (!isHost(name)) tell(`is not the host of a registry: ${HOSTS}`)
   const fields: Record<string, unknown> = isMap(value) ? value : { aliases: value }
   for (const key of Object.keys(fields)) if (!KEYS.includes(key)) tell(`${key} is none of ${KEYS.join(', ')}`)
   const url = urlOf(fields.url, tell)
+  const tokenHost = tokenHostOf(fields, tell)
   const username = textOf(fields, 'username', tell)
   const password = passwordOf(fields, tell)
   const cache = yesOrNo(fields.cache, tell)
@@ -46,6 +47,7 @@ const registryOf = (given: string, value: unknown, problems: string[]): Registry
     name,
     aliases: aliasesOf(fields.aliases, tell),
     ...(url !== undefined && { url }),
+    ...(tokenHost !== undefined && { tokenHost }),
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
     ...(cache !== undefined && { cache }),
@@ -54,22 +56,45 @@ const registryOf = (given: string, value: unknown, problems: string[]): Registry
 
 type Tell = (problem: string) => void
 
+const HOSTS = 'a host name, an IPv4 address or an IPv6 address in brackets, with a port or without'
+
 const aliasesOf = (value: unknown, tell: Tell): string[] => {
   if (isMissing(value)) return []
   const list: unknown[] = Array.isArray(value) ? value : [value]
   const aliases = list.map((alias) => (typeof alias === 'string' ? alias.toLowerCase() : ''))
-  if (!aliases.every((alias) => isHost(alias))) tell('aliases are hosts, as registry.example.com:5000')
+  const wrong = aliases.find((alias) => !isHost(alias))
+  if (wrong !== undefined) tell(`aliases: "${wrong.slice(0, 255)}" is not ${HOSTS}`)
   return aliases
 }
 
 const urlOf = (value: unknown, tell: Tell): string | undefined => {
   if (isMissing(value)) return undefined
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined
-  if (url && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash) {
+  if (
+    url &&
+    /^https?:$/.test(url.protocol) &&
+    isHostOfUrl(url) &&
+    !url.username &&
+    !url.password &&
+    !url.search &&
+    !url.hash
+  ) {
     return url.href.replace(/\/+$/, '')
   }
   tell('url is an address like https://registry.example.com:5000, without user and password')
   return undefined
+}
+
+/** A name with a dot at its end is complete, for a resolver that would try the names of a search list first. */
+const isHostOfUrl = ({ hostname, port }: URL): boolean =>
+  isHost(hostname.replace(/\.$/, '') + (port === '' ? '' : `:${port}`))
+
+const tokenHostOf = (fields: Record<string, unknown>, tell: Tell): string | undefined => {
+  const host = textOf(fields, 'token_host', tell)?.toLowerCase()
+  if (host === undefined) return undefined
+  if (!isHost(host) || !URL.canParse(`https://${host}`)) tell(`token_host is ${HOSTS}`)
+  if (isMissing(fields.url)) tell('token_host needs url: without it, the registry is never asked')
+  return host
 }
 
 const passwordOf = (fields: Record<string, unknown>, tell: Tell): string | undefined => {

@@ -6,6 +6,8 @@ export type Registry = {
   aliases: readonly string[]
   /** Where it is asked, as https://host:port; without one it is never asked. */
   url?: string
+  /** The host of its token server, if that is on another site than `url`; with a port unless it is that of the scheme. */
+  tokenHost?: string
   /** For basic authentication, or to get a token with. */
   username?: string
   password?: string

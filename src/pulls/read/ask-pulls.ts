@@ -14,6 +14,7 @@ import { measure, type MeasureName } from './measures.js'
 import { SETTLED } from './outcomes.js'
 import { addDays, periodBefore } from './period.js'
 import { provisionalIn, provisionalNotes, type Provisional } from './provisional.js'
+import { refuseUnknownTimeZone } from './time-zone.js'
 import { waitingNotes } from './waiting.js'
 import { windowNotes } from './windows.js'
 
@@ -41,6 +42,7 @@ export type PullsAnswer = {
 /** Answers a question about pulls, all of it as of one moment. */
 export const askPulls = async (db: Kysely<unknown>, asked: Asked, given: Context): Promise<PullsAnswer> => {
   const { measures, groupBy, period, limit } = asked
+  await refuseUnknownTimeZone(db, asked.timeZone)
   const before = periodBefore(period)
   const whole = asked.compare ? { ...asked, period: { ...period, from: before.from } } : asked
   const {

@@ -54,8 +54,12 @@ const DEFAULTS = {
 const COUNTRY = /^[a-z]{2}$/
 /** One in a value has a backslash before it. */
 const COMMA = /(?<!\\),/
-/** PostgreSQL takes these for abbreviations, without summer time, and offsets for what is west of Greenwich. */
-const READ_OTHERWISE = /^(?:[CEMW]ET$|[+-])/i
+/**
+ * Names that JavaScript and PostgreSQL read as different zones. Of three letters PostgreSQL has abbreviations without summer time,
+ * and JavaScript zones of its own (IST: Israel or India); the names here are the same in both. Offsets are what is west of Greenwich
+ * in PostgreSQL.
+ */
+const READ_OTHERWISE = /^(?!(?:UTC|UCT|GMT|EST|MST|HST|PRC|ROC|ROK)$)[a-z]{3}$|^[+-]/i
 const WORDS = new Set<string>(['measures', 'group_by', 'period', 'since', 'until', 'tz', 'compare', 'limit'])
 
 /** Parameters of a question beside its filters, with what they are. */

@@ -8,6 +8,7 @@ import { leastOf, noSingleOrigins } from './least-pullers.js'
 import { notesOn, type Context } from './notes.js'
 import { outcomesFor, toldByOutcomes } from './outcomes.js'
 import { provisionalIn, provisionalNotes, type Provisional } from './provisional.js'
+import { refuseUnknownTimeZone } from './time-zone.js'
 
 /** Kinds of clients that pull because they were told to once, not because somebody wants the image now. */
 const AUTOMATIC = ['updater', 'scanner', 'mirror']
@@ -60,7 +61,10 @@ export const askPullers = async (
   asked: Asked,
   top: number,
   context: Context,
-): Promise<PullersAnswer> => atOneMoment(db, async (tx) => pullersOn(tx, asked, top, context))
+): Promise<PullersAnswer> => {
+  await refuseUnknownTimeZone(db, asked.timeZone)
+  return atOneMoment(db, async (tx) => pullersOn(tx, asked, top, context))
+}
 
 const pullersOn = async (tx: Sql, asked: Asked, top: number, context: Context): Promise<PullersAnswer> => {
   const each = pullsOfEach(asked, await currentOutcomes(tx))

@@ -6,7 +6,7 @@ import { microsOf } from '../../../src/events/calendar.js'
 import type { Outcome } from '../../../src/ingest/ingest.js'
 import { createDockerCredentials } from '../../../src/inventory/registry/docker-config.js'
 import { createRegistryClient } from '../../../src/inventory/registry/http-registry-client.js'
-import { createIsOwnRead, userAgentFor } from '../../../src/inventory/registry/own-reads.js'
+import { createIsOwnRead, ownReadAgent } from '../../../src/inventory/registry/own-reads.js'
 import { createReadBack } from '../../../src/inventory/registry/read-back.js'
 import { createRegistries, type Registry } from '../../../src/inventory/registry/registries.js'
 import type { RegistryClient } from '../../../src/inventory/registry/registry-client.js'
@@ -33,7 +33,9 @@ describe.each(STORE_PAIRS)('a real registry that tells no contents is read back 
 
   beforeAll(async () => {
     stores = await open()
-    const { ingest } = createCounting(stores, machineClock, createIsOwnRead('secret'))
+    let registries: Registry[] = []
+    const configured = createRegistries(() => registries)
+    const { ingest } = createCounting(stores, machineClock, createIsOwnRead('secret', configured))
     webhook = await startStub(async ({ body }, response) => {
       outcomes.push(...(await ingest(readByHost(body, microsOf(machineClock())))))
       response.end()
@@ -43,14 +45,16 @@ describe.each(STORE_PAIRS)('a real registry that tells no contents is read back 
     const auth = Buffer.from('alice:secret').toString('base64')
     writeFileSync(file, JSON.stringify({ auths: { [`http://${docker.host}/v2/`]: { auth } } }))
     const registry: Registry = { name: docker.host, aliases: [], url: `http://${docker.host}` }
+    registries = [registry]
+    configured.reload()
     client = createRegistryClient(registry, {
       findCredentials: createDockerCredentials({ file }),
-      userAgent: userAgentFor('1.0', 'secret'),
+      userAgent: ownReadAgent('1.0', 'secret', registry.name),
       now: machineClock,
     })
     const { run } = createReadBack({
       database: stores.database,
-      registries: createRegistries(() => [registry]),
+      registries: configured,
       clientFor: () => client,
       now: machineClock,
     })

@@ -18,6 +18,9 @@ const problemsIn = (...documents: unknown[]): readonly string[] => {
   return []
 }
 
+const HOSTS = 'a host name, an IPv4 address or an IPv6 address in brackets, with a port or without'
+const URL_EXPECTED = 'a: url is an address like https://registry.example.com:5000, without user and password'
+
 describe('registries', () => {
   test('stand in the file of RegStat as names with their aliases', () => {
     const document = { 'Registry.example': ['10.0.0.5:5000', 'REG:5000'], 'other.example': [] }
@@ -60,12 +63,22 @@ describe('registries', () => {
     ['an alias of two files', [{ a: ['x'] }, { b: ['X'] }], 'x: is an alias of a and an alias of b'],
     ['an alias that is a registry', [{ a: ['b'], b: [] }], 'b: is a registry itself and an alias of a'],
     ['a registry that is there twice', [{ a: [] }, { A: ['x'] }], 'a: is there twice'],
-    ['an alias that is no host', [{ a: ['x y'] }], 'a: aliases are hosts, as registry.example.com:5000'],
+    ['an alias that is no host', [{ a: ['x', 'x y'] }], `a: aliases: "x y" is not ${HOSTS}`],
+    ['an alias that is no text', [{ a: [7] }], `a: aliases: "" is not ${HOSTS}`],
+    ['a name that only looks like a host', [{ 'x]:-.': [] }], `x]:-.: is not the host of a registry: ${HOSTS}`],
+    ['a url with such a host', [{ a: { url: 'https://-a-/' } }], URL_EXPECTED],
+    ['a token host that is none', [{ a: { url: 'https://a', token_host: 'https://b/' } }], `a: token_host is ${HOSTS}`],
     [
-      'a name that is no host',
-      [{ 'https://a/': [] }],
-      'https://a/: is not the name of a host, as registry.example.com:5000',
+      'a token host that is in no address',
+      [{ a: { url: 'https://a', token_host: 'xn--0' } }],
+      `a: token_host is ${HOSTS}`,
     ],
+    [
+      'a token host of a registry that is never asked',
+      [{ a: { token_host: 'b' } }],
+      'a: token_host needs url: without it, the registry is never asked',
+    ],
+    ['a name that is no host', [{ 'https://a/': [] }], `https://a/: is not the host of a registry: ${HOSTS}`],
     [
       'a list',
       [['a']],
@@ -74,13 +87,9 @@ describe('registries', () => {
     [
       'an unknown key',
       [{ a: { uri: 'x' } }],
-      'a: uri is none of url, aliases, username, password, password_file, cache',
+      'a: uri is none of url, token_host, aliases, username, password, password_file, cache',
     ],
-    [
-      'an address with a password in it',
-      [{ a: { url: 'https://u:secret@a/' } }],
-      'a: url is an address like https://registry.example.com:5000, without user and password',
-    ],
+    ['an address with a password in it', [{ a: { url: 'https://u:secret@a/' } }], URL_EXPECTED],
     ['a user without a password', [{ a: { username: 'u' } }], 'a: username and password go together'],
     [
       'a password file that is not there',

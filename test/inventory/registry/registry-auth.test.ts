@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import type { Credentials } from '../../../src/inventory/registry/credentials.js'
 import { createRegistryClient } from '../../../src/inventory/registry/http-registry-client.js'
+import type { Registry } from '../../../src/inventory/registry/registries.js'
 import type { RegistryClient } from '../../../src/inventory/registry/registry-client.js'
 import { fixedClock } from '../../servers/clock.js'
 import { anImage } from '../../servers/manifests.js'
@@ -26,6 +27,9 @@ describe('a registry that wants to know who asks', () => {
 
   beforeAll(async () => {
     registry = await startStub(({ path, headers }, response) => {
+      if (path.startsWith('/v2/_catalog')) {
+        return response.writeHead(401, { 'www-authenticate': challenge('') }).end()
+      }
       const repository = /^\/v2\/(.+)\/(manifests|blobs)\//.exec(path)?.[1] ?? ''
       if (headers.authorization !== valid.get(repository)) {
         return response.writeHead(401, { 'www-authenticate': challenge(repository) }).end()
@@ -60,11 +64,19 @@ describe('a registry that wants to know who asks', () => {
     valid.set(scope.split(':')[1] ?? '', `Bearer ${token}`)
     return token
   }
-  const client = (credentials: Credentials | undefined = ALICE, url = registry.url): RegistryClient =>
-    createRegistryClient(
-      { name: 'registry.example', aliases: [], url },
-      { userAgent: 'x', now: () => new Date(at), findCredentials: async () => Promise.resolve(credentials) },
-    )
+  const configured = (): Registry => ({
+    name: 'registry.example',
+    aliases: [],
+    url: registry.url,
+    tokenHost: new URL(auth.url).host,
+  })
+  const client = (credentials: Credentials | undefined = ALICE, one: Registry = configured()): RegistryClient =>
+    createRegistryClient(one, {
+      userAgent: 'tallyman/1.0 (key)',
+      tokenUserAgent: 'tallyman/1.0',
+      now: () => new Date(at),
+      findCredentials: async () => Promise.resolve(credentials),
+    })
   const asked = (): number => auth.requests.length
   const problemOf = async (one: RegistryClient): Promise<string> =>
     one.manifest('team/app', IMAGE.digest).then(
@@ -158,7 +170,7 @@ describe('a registry that wants to know who asks', () => {
   })
 
   test('gives a token to everybody, for what is public', async () => {
-    const one = createRegistryClient({ name: 'x', aliases: [], url: registry.url }, { userAgent: 'x', now: fixedClock })
+    const one = createRegistryClient(configured(), { userAgent: 'x', now: fixedClock })
     expect(await problemOf(one)).toBe('none')
     expect(auth.requests[0]?.headers.authorization).toBeUndefined()
   })
@@ -192,9 +204,54 @@ describe('a registry that wants to know who asks', () => {
     ['an address with credentials', 'https://u:p@auth.example/', 'holds credentials'],
     ['another host without TLS', 'http://auth.example/token', 'is not https'],
     ['the address of a cloud', 'http://169.254.169.254/token', 'is not https'],
+    ['another site', 'https://auth.example/token', 'token_host: "auth.example"'],
   ])('that sends to %s for a token gets no answer', async (_, realm, reason) => {
     challenge = () => `Bearer realm="${realm}"`
-    expect(await problemOf(client())).toContain(`sends for a token to an address that ${reason}`)
+    const problem = await problemOf(client())
+    expect(problem).toContain('sends for a token to ')
+    expect(problem).toContain(reason)
+  })
+
+  test('sends nobody to another server on its host that the operator did not name, with or without credentials', async () => {
+    const { tokenHost, ...unnamed } = configured()
+    for (const credentials of [ALICE, { identityToken: 'refresh-1' }, undefined]) {
+      expect(await problemOf(client(credentials, unnamed))).toContain(`token_host: "${String(tokenHost)}"`)
+    }
+    expect(asked()).toBe(0)
+  })
+
+  test.each([
+    ['to push', 'repository:team/app:pull,push,delete'],
+    ['for another repository', 'repository:secret/app:pull'],
+    ['for everything', 'registry:catalog:* repository:*:*'],
+    ['for nothing', ''],
+  ])('that challenges with a scope %s is answered with a token to pull', async (_, scope) => {
+    challenge = () =>
+      `Bearer realm="${auth.url}/token?scope=repository:team/app:*&service=other",service="s",scope="${scope}"`
+    expect(await problemOf(client())).toBe('none')
+    expect(await problemOf(client({ identityToken: 'refresh-1' }))).toBe('none')
+    const [get, post] = auth.requests
+    expect([get?.path, post?.path]).toEqual(['/token?service=s&scope=repository%3Ateam%2Fapp%3Apull', '/token'])
+    expect(new URLSearchParams(post?.body).getAll('scope')).toEqual(['repository:team/app:pull'])
+  })
+
+  test('gets a token for its catalog, and for nothing else with it', async () => {
+    challenge = () => `Bearer realm="${auth.url}/token",service="s",scope="repository:team/app:push"`
+    await client()
+      .catalog()
+      .catch(() => undefined)
+    expect(auth.requests[0]?.path).toBe('/token?service=s&scope=registry%3Acatalog%3A*')
+  })
+
+  test('has a key of our own reads that its token server does not get', async () => {
+    await client().manifest('team/app', IMAGE.digest)
+    expect(registry.requests[0]?.headers['user-agent']).toBe('tallyman/1.0 (key)')
+    expect(auth.requests[0]?.headers['user-agent']).toBe('tallyman/1.0')
+  })
+
+  test('is not answered when the token server answers without an end', async () => {
+    give = () => ({ body: { token: 'x'.repeat(300_000) } })
+    expect(await problemOf(client())).toContain('answered with more than 0.25 MiB')
   })
 
   test('whose token server redirects gets nothing: credentials go nowhere else', async () => {

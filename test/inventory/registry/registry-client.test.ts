@@ -339,7 +339,7 @@ describe('a registry', () => {
     expect(await client().tags('team/app')).toEqual({ names: ['1.0'] })
     expect(await client().tags('team/empty')).toEqual({ names: [] })
     expect(await client().tags('team/none')).toEqual({ names: [] })
-    await expect(client().catalog('z')).rejects.toThrow('the same page of its repositories again')
+    await expect(client().catalog('z')).rejects.toThrow('repositories with the same page again')
     await expect(client().tags('odd')).rejects.toThrow('no list of tags')
     await expect(client({ path: '/wrong' }).catalog()).rejects.toThrow('answered 404 when asked for its catalog')
   })

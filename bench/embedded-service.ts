@@ -1,0 +1,72 @@
+/**
+ * The service on the embedded stores, whose jobs that come seldom come often: a roll-up every 20 s, deletion of old rows every
+ * minute, and a dump at SIGUSR2.
+ */
+import type { AddressInfo } from 'node:net'
+import { createApp } from '../src/app.js'
+import { readConfig } from '../src/config.js'
+import { home } from '../src/core.js'
+import { forgetOld } from '../src/counters/retention.js'
+import { startJobs } from '../src/jobs.js'
+import { createLog } from '../src/log.js'
+import { rollUp } from '../src/pulls/jobs/roll-up.js'
+import { summarizePulls } from '../src/pulls/jobs/summarize.js'
+
+const config = readConfig(process.env, home)
+const now = (): Date => new Date()
+const app = await createApp(config, createLog(config.log_level), now)
+const { database, dump } = app.core.stores
+
+/** As in src/job-table.ts. */
+const RETENTION = {
+  eventIdDays: config.event_id_days,
+  rejectedEventDays: config.rejected_event_days,
+  rejectedEvents: 100_000,
+  receptionDays: 365,
+  receptions: 10_000,
+  unresolvedUserDays: config.weekly_lifetime_days,
+}
+
+const say = (what: string, since: number): void => {
+  console.log(`${what} in ${Math.round(performance.now() - since)} ms`)
+}
+
+startJobs(
+  [
+    {
+      name: 'roll up often',
+      cron: '*/20 * * * * *',
+      run: async () => {
+        const since = performance.now()
+        await rollUp({ database, windows: config.windows })
+        await summarizePulls(database)
+        say('rolled up', since)
+      },
+    },
+    { name: 'forget often', cron: '30 * * * * *', run: async () => forgetOld(database, RETENTION, now()) },
+  ],
+  (job, error) => {
+    console.error(`${job} failed`, error)
+  },
+)
+process.on('SIGUSR2', () => {
+  const since = performance.now()
+  dump?.().then(
+    () => {
+      say('dumped', since)
+    },
+    (error: unknown) => {
+      console.error('the dump failed', error)
+    },
+  )
+})
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.once(signal, () => {
+    app.http.closeAllConnections()
+    app.http.close()
+    void app.close().then(() => process.exit(0))
+  })
+}
+app.http.listen(config.listen.port, config.listen.host, () => {
+  console.log(`Tallyman serves on http://127.0.0.1:${(app.http.address() as AddressInfo).port}`)
+})

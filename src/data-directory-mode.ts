@@ -1,0 +1,14 @@
+import { statSync } from 'node:fs'
+
+/** Rights of the group and of all others. */
+const OTHERS = 0o077
+
+/**
+ * What to say of a data directory that other users of the machine may enter: it contains secrets and what is known of people.
+ * @returns undefined if they may not.
+ */
+export const openDirectoryWarning = (directory: string): string | undefined => {
+  const mode = statSync(directory).mode & 0o777
+  if ((mode & OTHERS) === 0) return undefined
+  return `other users may enter the data directory ${directory} (mode ${mode.toString(8)}): chmod 700 '${directory}'`
+}

@@ -1,0 +1,28 @@
+import { RegistryError } from '../registry/exchange.js'
+
+/**
+ * What one repository of a registry may fill memory with: manifests that were read, their entries, and blobs. 250 bytes each.
+ * A repository with 50,000 new images of 12 blobs each has 650,000 entries.
+ */
+const MOST_ENTRIES = 1_000_000
+
+/** The memory that is left for what a registry shows of one repository. */
+export type Room = {
+  /** @throws RegistryError if there is no room for so many entries more */
+  take: (entries: number) => void
+}
+
+export const createRoom = (repository: string): Room => {
+  let left = MOST_ENTRIES
+  return {
+    take: (entries) => {
+      left -= entries
+      if (left >= 0) return
+      throw new RegistryError(
+        `the registry shows more than ${MOST_ENTRIES.toLocaleString('en-US')} entries of manifests in ${repository}, and no ` +
+          'more is read: delete there what is not needed, or wait until manifests were read back (tallyman status), which are ' +
+          'not read again',
+      )
+    },
+  }
+}

@@ -1,0 +1,133 @@
+import { PGlite } from '@electric-sql/pglite'
+import { EmbeddedDatabaseFailed } from './embedded-failure.js'
+import { createPause } from './turns.js'
+
+/** Milliseconds of statements that follow each other before the event loop turns. */
+const LONGEST_WITHOUT_TURN_MS = 5
+/** An answer comes in the microtasks of its statement, or never; the time is a reserve. */
+const NO_ANSWER_MS = 5_000
+/** The status with which PGlite leaves its main loop after an error that PostgreSQL recovers from. */
+const RECOVERED = 100
+/** Messages of the protocol that PostgreSQL answers with ReadyForQuery, whatever it did: Query and Sync. */
+const ANSWERED_BY_READY: ReadonlySet<number | undefined> = new Set(['Q', 'S'].map((type) => type.charCodeAt(0)))
+/** Lines of PostgreSQL's log that say why an instance ended. */
+const REASON = /^(?:\S+ \S+ \S+ \[\d+\] )?(?:PANIC|FATAL): +(.*)/
+
+/** PostgreSQL's defaults are for a server: 128 MB of buffers, all of them in the memory of this process, and 1 GB of log on disk. */
+const SETTINGS = [
+  ...['-c', 'shared_buffers=32MB', '-c', 'max_wal_size=128MB'],
+  // A recycled segment of the log is an old one under a new name: it contains what was deleted.
+  ...['-c', 'wal_recycle=off'],
+]
+
+type Execute = PGlite['execProtocolStream']
+
+/**
+ * The WebAssembly instance of PostgreSQL, with what PGlite lacks.
+ * - All its answers come in microtasks, so the statements of a job would follow each other without one turn of the event loop,
+ *   and no request would be read until the job is done. Here the event loop turns between two statements.
+ * - PGlite swallows the exit of its instance, be it a PANIC of PostgreSQL or an abort: its promises never settle then, or its main
+ *   loop spins, also during a start. Here the exit is an error, and every statement after it fails with the same error.
+ */
+export class EmbeddedInstance extends PGlite {
+  /** Why the instance executes nothing any more. */
+  failure: EmbeddedDatabaseFailed | undefined
+  /** Is called once when the instance has failed. */
+  onFailure: (failure: EmbeddedDatabaseFailed) => void = () => undefined
+  private readonly pause = createPause(LONGEST_WITHOUT_TURN_MS)
+  private readonly reasons: string[]
+
+  /**
+   * @param directory of the database, with its files
+   * @param options `noAnswerMs`: how long a statement may take to be answered, without the time in which it runs
+   */
+  constructor(
+    readonly directory: string,
+    private readonly options: { noAnswerMs: number } = { noAnswerMs: NO_ANSWER_MS },
+  ) {
+    const reasons: string[] = []
+    super(directory, {
+      startParams: [...PGlite.defaultStartParams, ...SETTINGS],
+      onStderr: (line) => {
+        const [, reason] = REASON.exec(line) ?? []
+        if (reason !== undefined) reasons.push(reason)
+        return false
+      },
+    })
+    this.reasons = reasons
+  }
+
+  /** Resolves when statements can be executed. @throws EmbeddedDatabaseFailed */
+  async opened(): Promise<void> {
+    try {
+      await this.waitReady
+    } catch (error) {
+      throw this.fail(error instanceof Error ? error.message : String(error))
+    }
+  }
+
+  override async execProtocolStream(...[message, options]: Parameters<Execute>): ReturnType<Execute> {
+    await this.pause()
+    if (this.failure) throw this.failure
+    let timer: NodeJS.Timeout | undefined
+    const silence = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(this.fail('a statement was never answered'))
+      }, this.options.noAnswerMs)
+    })
+    try {
+      const answer = await Promise.race([super.execProtocolStream(message, options), silence])
+      if (ANSWERED_BY_READY.has(message[0]) && !answer.some(({ name }) => name === 'readyForQuery'))
+        throw new Error('a statement was answered in part')
+      return answer
+    } catch (error) {
+      throw this.fail((error as Error).message)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  // The first that PGlite does with an instance that has started.
+  override async _initArrayTypes(options?: { force?: boolean }): Promise<void> {
+    this.watchMainLoop()
+    return super._initArrayTypes(options)
+  }
+
+  override async close(): Promise<void> {
+    // A failed instance spins when it is asked to shut down.
+    if (!this.failure) await super.close()
+  }
+
+  private fail(what: string): EmbeddedDatabaseFailed {
+    if (this.failure) return this.failure
+    const reason = this.reasons.at(-1) ?? what
+    this.failure = new EmbeddedDatabaseFailed(
+      `the embedded database in ${this.directory} failed: ${reason}. What was answered is stored: ` +
+        'free space on its disk if that is full, and start again; if it fails again, put the newest dump back (docs/operations.md)',
+    )
+    this.onFailure(this.failure)
+    return this.failure
+  }
+
+  /** PGlite's own loop goes on after an exit, for ever if the message was not read to its end. */
+  private watchMainLoop(): void {
+    const { Module: instance } = this
+    const loopOnce = instance._PostgresMainLoopOnce
+    instance._PostgresMainLoopOnce = () => {
+      try {
+        loopOnce()
+      } catch (error) {
+        if ((error as { status?: unknown }).status !== RECOVERED) {
+          const failure = this.fail((error as Error).message)
+          // The loop calls these next, and catches what the first of its calls throws, but not what the second does.
+          instance._PostgresSendReadyForQueryIfNecessary = () => undefined
+          instance._pgl_pq_flush = () => undefined
+          instance.stackRestore = () => {
+            throw failure
+          }
+        }
+        throw error
+      }
+    }
+  }
+}

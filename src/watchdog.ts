@@ -1,0 +1,65 @@
+import inspector from 'node:inspector'
+import { Worker } from 'node:worker_threads'
+
+export type Watchdog = {
+  /** From now on the process may run this long at most, whatever it does. */
+  endWithin: (milliseconds: number) => void
+  stop: () => Promise<unknown>
+}
+
+/** Positions in the memory that both threads share. */
+const [BEATS, REMAINING_MS] = [0, 1] as const
+const BEAT_MS = 250
+
+/**
+ * Runs in a thread of its own, as the watched one may be in a statement that never ends. Time is counted in this thread's own
+ * steps: after a pause of the whole machine, the watched thread has time to go on. The source is text, because a bundle has no
+ * file of its own for the thread.
+ */
+const WATCH = `
+  const { workerData: { shared, limit, step, line } } = require('node:worker_threads')
+  let beats = -1
+  let silent = 0
+  const end = () => {
+    try {
+      require('node:fs').writeSync(2, line + '\\n')
+    } finally {
+      process.kill(process.pid, 'SIGKILL')
+    }
+  }
+  setInterval(() => {
+    const now = Atomics.load(shared, ${BEATS})
+    silent = now === beats ? silent + step : 0
+    beats = now
+    const remaining = Atomics.load(shared, ${REMAINING_MS})
+    if (remaining > 0 && Atomics.sub(shared, ${REMAINING_MS}, step) <= step) end()
+    if (silent >= limit) end()
+  }, step)
+`
+
+/**
+ * Ends the process if its event loop does not turn for some time. A statement of the embedded database cannot be ended, and
+ * while it runs the process answers nothing and hears no SIGTERM. A supervisor starts the process again; what was answered is
+ * stored.
+ * @param limitMs how long the event loop may stand still
+ * @param line is written to standard error before the process is killed
+ */
+export const startWatchdog = ({ limitMs, line }: { limitMs: number; line: string }): Watchdog => {
+  // Who debugs the process stops it for as long as they like.
+  if (inspector.url() !== undefined) return { endWithin: () => undefined, stop: async () => Promise.resolve() }
+  const shared = new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT))
+  const workerData = { shared, limit: limitMs, step: BEAT_MS * 2, line }
+  // Options of this process, as --input-type, are not for that source.
+  const worker = new Worker(WATCH, { eval: true, execArgv: [], workerData })
+  worker.unref()
+  const beat = setInterval(() => Atomics.add(shared, BEATS, 1), BEAT_MS).unref()
+  return {
+    endWithin: (milliseconds) => {
+      Atomics.store(shared, REMAINING_MS, milliseconds)
+    },
+    stop: async () => {
+      clearInterval(beat)
+      await worker.terminate()
+    },
+  }
+}
