@@ -12,9 +12,12 @@ const inTable = (open: typeof openServerStores) => async (): Promise<Opened> => 
   const { database, close } = await open()
   return { store: () => createSaltTable(database), close }
 }
-const inFiles = async (): Promise<Opened> => {
+const inFiles = (): Promise<Opened> => {
   const folder = temporaryFolder('salts')
-  const close = async (): Promise<void> => Promise.resolve(folder.remove())
+  const close = (): Promise<void> => {
+    folder.remove()
+    return Promise.resolve()
+  }
   return Promise.resolve({ store: () => createSaltFiles(folder.path), close })
 }
 
