@@ -10,7 +10,7 @@ export const routesOf = (routers: readonly Router[]): Route[] => {
       [route?.path ?? []]
         .flat(2)
         .flatMap((path) =>
-          (route?.stack ?? []).map(({ method }) => ({ method: method.toUpperCase(), path: String(path) })),
+          (route?.stack ?? []).map(({ method }) => ({ method: method.toUpperCase(), path })),
         ),
     ),
   )
