@@ -23,7 +23,7 @@ const text = z
 const is = (isValid: (found: string) => boolean, message: string): z.ZodType<string> =>
   text.refine((found) => isValid(found), { message, abort: true })
 
-const sketchKey = is((found) => parseSketchKey(found) !== undefined, "the key is not one of Tallyman's")
+const sketchKey = is((found) => parseSketchKey(found) !== undefined, "is not one of Tallyman's")
 const event = is((found) => /^[a-z][a-z0-9_]{0,127}$/.test(found), 'is no name of an event')
 /** An event, a skip with its reason, an unreadable field with its path, or a count of requests. */
 const tallyName = is((found) => /^[a-z][\w.:]{0,254}$/.test(found), 'is no name of a total')
