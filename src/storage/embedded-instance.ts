@@ -68,6 +68,8 @@ export class EmbeddedInstance extends PGlite {
 
   override async execProtocolStream(...[message, options]: Parameters<Execute>): ReturnType<Execute> {
     await this.pause()
+    // The last message of a pool says that its connection ends, and may come after the pause in which the instance was closed.
+    if (this.closed) return []
     if (this.failure) throw this.failure
     let timer: NodeJS.Timeout | undefined
     const silence = new Promise<never>((_, reject) => {

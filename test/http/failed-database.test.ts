@@ -9,7 +9,9 @@ describe('a service whose embedded database has failed', () => {
   beforeAll(async () => {
     service = await openApp()
     rmSync(join(service.app.core.config.data_dir, 'db', 'pg_wal'), { recursive: true })
-    await expect(sql`select pg_switch_wal()`.execute(service.app.core.stores.database.sql)).rejects.toThrow()
+    const { sql: db } = service.app.core.stores.database
+    await sql`select pg_switch_wal()`.execute(db)
+    await expect(sql`create table into_a_new_segment (n int)`.execute(db)).rejects.toThrow('failed')
   })
   afterAll(async () => service.close())
 
