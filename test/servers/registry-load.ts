@@ -5,7 +5,7 @@ import type { SketchStore } from '../../src/storage/sketch-store.js'
 import { createHashedNames } from '../../src/users/hashed-names.js'
 import { notified } from './app.js'
 import { eventually } from './process.js'
-import type { Service } from './service.js'
+import { API_TOKEN, type Service } from './service.js'
 import { digestNamed } from './stub-registry.js'
 
 /** Answered before and after each disaster, however slow the machine: it strikes under load. */
@@ -116,6 +116,35 @@ export const sendLikeRegistries = (serviceNow: () => Service, eventsPerRequest =
       const others = [...new Set(answers)].filter((status) => ![0, 200, 503].includes(status))
       if (others.length > 0) throw new Error(`a request was answered ${others.join(', ')}`)
       return sent.flatMap(({ names }) => names)
+    },
+  }
+}
+
+/**
+ * Sends what supervisors and people ask for meanwhile, until it is stopped.
+ * @returns `stop`, which fails if a request hung
+ */
+export const askMeanwhile = (serviceNow: () => Service): { stop: () => Promise<void> } => {
+  const { signal } = abandoned
+  const hung: string[] = []
+  let stopping = false
+  const line = async (path: string): Promise<void> => {
+    while (!stopping && !signal.aborted) {
+      const headers = { authorization: `Bearer ${API_TOKEN}` }
+      await fetch(serviceNow().url + path, { headers, signal: AbortSignal.timeout(LONGEST_ANSWER_MS) })
+        .then(async (response) => response.text())
+        .catch((error: unknown) => {
+          if ((error as Error).name === 'TimeoutError') hung.push(path)
+        })
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+  }
+  const lines = ['/healthz', '/readyz', '/status', '/inventory/tags?repository=team/app&limit=5', '/pulls'].map(line)
+  return {
+    stop: async () => {
+      stopping = true
+      await Promise.all(lines)
+      if (hung.length > 0) throw new Error(`no answer within ${LONGEST_ANSWER_MS} ms: ${hung.join(', ')}`)
     },
   }
 }

@@ -67,7 +67,8 @@ describe('with Redis and PostgreSQL', () => {
       await disaster(load)
       await load.more()
     }
-    expect(await truth()).toEqual(expectedTruth(await load.stop()))
+    const names = await load.stop()
+    expect(await truth()).toEqual(expectedTruth(names))
   }
 
   test('kill -9 of the service under load: what was answered is stored, what was not is counted when it comes again', async () => {

@@ -13,6 +13,7 @@ import { eventually, temporaryFolder } from '../servers/process.js'
 import { startRedis, type RedisServer } from '../servers/redis.js'
 import {
   abandonLoads,
+  askMeanwhile,
   expectedTruth,
   readTruth,
   sendLikeRegistries,
@@ -20,7 +21,7 @@ import {
   type Load,
 } from '../servers/registry-load.js'
 import { runs } from '../servers/runs.js'
-import { API_TOKEN, startService, type Service } from '../servers/service.js'
+import { startService, type Service } from '../servers/service.js'
 import { createSmallDisk, whyNoSmallDisk, type SmallDisk } from '../servers/small-disk.js'
 
 /** As large as the database, a dump and the load need. */
@@ -29,37 +30,9 @@ const DISK_MEBIBYTES = 400
 const EVENTS_PER_REQUEST = 50
 /** Moments that a usual run tries of each kind; all of them with `RUNS_FACTOR=10`. */
 const usualMoments = <Moment>(moments: readonly Moment[]): readonly Moment[] => moments.slice(0, runs(1).numRuns)
-/** How long anything may take to be answered: many times what a busy machine needs. */
-const LONGEST_ANSWER_MS = 60_000
-
 const reason = whyNoSmallDisk()
 if (reason !== undefined) console.warn(`Full disks are not tested here: ${reason}`)
 const onSmallDisk = reason === undefined ? describe : describe.skip
-
-/** Asks for all that has to be answered whatever is full, until it is told to stop. */
-const ask = (serviceNow: () => Service): { stop: () => Promise<void> } => {
-  let stopping = false
-  const hung: string[] = []
-  const line = async (path: string): Promise<void> => {
-    while (!stopping) {
-      const headers = { authorization: `Bearer ${API_TOKEN}` }
-      await fetch(serviceNow().url + path, { headers, signal: AbortSignal.timeout(LONGEST_ANSWER_MS) })
-        .then(async (response) => response.text())
-        .catch((error: unknown) => {
-          if ((error as Error).name === 'TimeoutError') hung.push(path)
-        })
-      await new Promise((resolve) => setTimeout(resolve, 200))
-    }
-  }
-  const lines = ['/healthz', '/readyz', '/status', '/inventory/tags?repository=team/app&limit=5', '/pulls'].map(line)
-  return {
-    stop: async () => {
-      stopping = true
-      await Promise.all(lines)
-      expect(hung).toEqual([])
-    },
-  }
-}
 
 const linesThatSayWhy = (output: string): string[] =>
   output.split('\n').filter((line) => /^tallyman: |"level":"fatal"/.test(line))
@@ -95,7 +68,7 @@ onSmallDisk('an embedded database on a disk that is full', () => {
 
   /** What is in the data directory before a start, and mebibytes that are left then. */
   const STARTS: readonly [from: 'nothing' | 'empty' | 'migrated', left: number, when: string][] = [
-    ['empty', 20, 'while the schema is made'],
+    ['empty', 6, 'while the schema is made'],
     ['nothing', 0, 'before the first start'],
     ['nothing', 25, 'while the database is created'],
     ['migrated', 0, 'at a start with a database'],
@@ -106,7 +79,10 @@ onSmallDisk('an embedded database on a disk that is full', () => {
     async (from, left) => {
       if (from !== 'nothing') copyTemplate(from)
       disk.leave(left)
-      const error = await start().catch((refused: unknown) => refused)
+      const error = await start().then(
+        (started) => (service = started),
+        (refused: unknown) => refused,
+      )
       expect(error).toBeInstanceOf(Error)
       const { message } = error as Error
       expect(message).toMatch(/^the service ended: /)
@@ -144,7 +120,7 @@ onSmallDisk('an embedded database on a disk that is full', () => {
       copyTemplate('migrated')
       if (before) await makeDumpDue()
       let running = (service = await start())
-      const asking = ask(() => running)
+      const asking = askMeanwhile(() => running)
       await before?.()
       const load = sendLikeRegistries(() => running, EVENTS_PER_REQUEST)
       if (!before) await load.more(20)
@@ -218,6 +194,7 @@ onSmallDisk('PostgreSQL on a disk that is full', () => {
     disk.free()
     await startPostgresAgain()
     const running = (service = await starting)
+    expect(running.process.output()).toContain('a store does not answer yet')
     await expectAllOnce(sendLikeRegistries(() => running, EVENTS_PER_REQUEST))
   })
 
@@ -259,7 +236,7 @@ onSmallDisk('PostgreSQL on a disk that is full', () => {
       const first = (service = await start())
       const running = (): Service => service ?? first
       const load = sendLikeRegistries(running, EVENTS_PER_REQUEST)
-      const asking = ask(running)
+      const asking = askMeanwhile(running)
       await load.more(20)
       disk.leave(left)
       await load.until(503)
