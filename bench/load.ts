@@ -64,6 +64,11 @@ const isWhole = (answer: string): boolean => {
 
 const exchange = async (socket: Socket, text: string): Promise<string> =>
   new Promise((resolve, reject) => {
+    // The server may have closed a connection that was idle.
+    if (socket.destroyed) {
+      reject(new Error('closed before the request'))
+      return
+    }
     let answer = ''
     const onData = (chunk: Buffer): void => {
       answer += chunk.toString('latin1')
@@ -107,7 +112,7 @@ const client = async (): Promise<void> => {
 const started = performance.now()
 setTimeout(() => {
   stop = true
-}, plan.seconds * 1000)
+}, plan.seconds * 1000).unref()
 await Promise.all(Array.from({ length: plan.connections }, client))
 const seconds = (performance.now() - started) / 1000
 latencies.sort((a, b) => a - b)

@@ -70,8 +70,13 @@ const openEmbedded = async (config: Config, now: () => Date): Promise<Opened> =>
     const open = async (): Promise<Opened> => {
       const migrated = await migrate(database.sql)
       database.markInitialised()
-      const dump = async (): Promise<string> =>
-        database.dump(`tallyman-${now().toISOString().slice(0, 10)}`, DUMPS_KEPT)
+      let last: Promise<unknown> = Promise.resolve()
+      // One after the other: a dump removes what an unfinished one left.
+      const dump = async (): Promise<string> => {
+        const dumping = last.then(async () => database.dump(`tallyman-${now().toISOString().slice(0, 10)}`, DUMPS_KEPT))
+        last = dumping.catch(() => undefined)
+        return dumping
+      }
       const replaceDumps = async (): Promise<void> => {
         if (database.hasDumps()) database.removeDumpsBut(await dump())
       }

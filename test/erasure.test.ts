@@ -141,6 +141,9 @@ test('the name of an actor is in no file of the embedded store once it has expir
     anEvent({ id: 2, action: 'delete', tag: '1', name: NAME, at }),
     anEvent({ id: 3, action: 'rename', name: NAME, at, rename }),
     anEvent({ id: 4, object: 'manifest', digest: DIGEST, tag: '1', name: 'alice', at: NOW.toISOString() }),
+    ...Array.from({ length: 50 }, (_, i) =>
+      anEvent({ id: 10 + i, action: 'delete', tag: '1', name: `${NAME}${i}`, at }),
+    ),
   ])
   expect(filesWith(folder.path, NAME)).not.toEqual([])
   await eraseActors(database, 400, NOW)

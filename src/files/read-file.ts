@@ -45,7 +45,8 @@ const readAll = (file: number, path: string, { bytes, patience = PIPE_PATIENCE_M
   let length = 0
   let waited = 0
   for (;;) {
-    if (length > most || stats.size > most) throw new FileError(path, `is larger than ${most} bytes`)
+    if (length > most || (stats.isFile() && stats.size > most))
+      throw new FileError(path, `is larger than ${most} bytes`)
     const chunk = Buffer.allocUnsafe(Math.max(stats.size + 1 - length, CHUNK_BYTES))
     const read = readSome(file, chunk, stats)
     if (read === 0 && (length > 0 || !stats.isFIFO())) return joined(chunks)

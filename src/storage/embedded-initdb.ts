@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync, rmSync, statfsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -13,7 +13,10 @@ const LONGEST_MS = 120_000
 /** Is run by another Node.js with the file of PGlite and the directory of the new database. */
 const CREATE = `
   const [, pglite, directory] = process.argv
-  require(pglite).PGlite.create(directory).then((database) => database.close())
+  require(pglite).PGlite.create(directory).then((database) => database.close()).catch((error) => {
+    console.error(error.message ?? String(error))
+    process.exit(1)
+  })
 `
 
 /**
@@ -35,17 +38,18 @@ export const createDatabaseFiles = async (data: string): Promise<void> => {
     await run(process.execPath, ['-e', CREATE, pglite, draft], { timeout: LONGEST_MS, killSignal: 'SIGKILL' })
     renameSync(draft, data)
   } catch (error) {
+    const { bavail, bsize } = statfsSync(directory)
     rmSync(draft, { recursive: true, force: true })
     throw new EmbeddedDatabaseFailed(
-      `the embedded database cannot be created in ${data}: ${reasonOf(error)}. Check that its disk has 100 MB free, and who may write there`,
+      `the embedded database cannot be created in ${data}: ${reasonOf(error)}. ` +
+        `Its disk has ${Math.floor((bavail * bsize) / 2 ** 20)} MiB free, and 100 are needed; or nothing can be written there`,
     )
   }
 }
 
-/** Of a process that ended: the line of its output that names an error. */
+/** Why a process ended: the last line that it wrote, or what kept it from starting. */
 const reasonOf = (error: unknown): string => {
   const { message, stderr, killed } = error as Error & { stderr?: string; killed?: boolean }
   if (killed === true) return `no answer within ${LONGEST_MS / 1000} s`
-  const named = stderr?.split('\n').find((line) => /^\w*Error\b.*:/.test(line))
-  return named ?? message.split('\n', 1)[0] ?? message
+  return stderr?.trim().split('\n').at(-1) ?? message
 }

@@ -21,6 +21,7 @@ export type EmbeddedDatabase = Database & {
   onFailure: (then: (failure: EmbeddedDatabaseFailed) => void) => void
   /** Writes a dump (a tar of the database directory) into `dumps/`, and removes all but the newest `keep`. */
   dump: (name: string, keep: number) => Promise<string>
+  /** Also of dumps that were not finished. */
   hasDumps: () => boolean
   /** Removes all dumps but one, as `dump` returned it. */
   removeDumpsBut: (file: string) => void
@@ -74,7 +75,7 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
       else pglite.onFailure = then
     },
     dump: async (name, keep) => writeDump({ data, dumps, atRest: atRestOn(pool) }, name, keep),
-    hasDumps: () => existsSync(dumps) && dumpsIn(dumps).length > 0,
+    hasDumps: () => existsSync(dumps) && readdirSync(dumps).length > 0,
     removeDumpsBut: (file) => {
       for (const dump of dumpsIn(dumps)) if (join(dumps, dump) !== file) rmSync(join(dumps, dump))
     },

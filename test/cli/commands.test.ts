@@ -287,7 +287,11 @@ describe.each([
   })
 
   test('sql ends a statement when its time is over; the service cannot, and the command says so', async () => {
-    const statement = `select count(*) from generate_series(1, ${servers ? 2_000_000_000 : 20_000_000})`
+    // Takes its time whatever the machine: more than it is given, and less than the watchdog gives.
+    const statement = `
+      with recursive counted (n) as (
+        select 1 union all select n + 1 from counted where clock_timestamp() < now() + interval '${servers ? 60 : 3} seconds'
+      ) select count(*) from counted`
     const slow = await tallyman(environment, 'sql', statement, '--timeout', '1')
     if (servers) expect(slow).toMatchObject({ code: 1, err: expect.stringMatching(/due to statement timeout/) })
     else expect(slow).toMatchObject({ code: 0, err: expect.stringMatching(/^1 s are over, and the statement goes on/) })
@@ -388,7 +392,7 @@ describe('commands without a service', () => {
       const { code, err } = await tallyman(environment, 'counters', ...args)
       expect([code, err]).toEqual([
         1,
-        expect.stringMatching(/^tallyman: \/.*: cannot be (read|written) \(E[A-Z]+\); .*\n$/),
+        expect.stringMatching(/^tallyman: \/.* cannot be (read|written): .* \(E[A-Z]+\)\n$/),
       ])
     }
     await refused('import', '/nowhere/counters.ndjson')

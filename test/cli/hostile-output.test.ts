@@ -62,7 +62,7 @@ const serviceAt = (url: string): void => {
 }
 
 beforeAll(async () => {
-  app = await openApp()
+  app = await openApp({ TALLYMAN_SQL_ROUTE: 'true' })
   const target = {
     repository: 'team/app',
     tag: '1.0',

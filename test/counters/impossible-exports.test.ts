@@ -60,7 +60,7 @@ const IMPOSSIBLE: [string, string, RegExp][] = [
   ['a name of 3 MB', tally({ name: 'x'.repeat(3_000_000) }), /name: is longer than 2600 bytes/],
   ['a name with a control character', tally({ name: 'a\u001b[31m' }), /name: is no name of a total/],
   ['no name', tally({ name: '' }), /name: is no name of a total/],
-  ['a registry that is no host', repository({ registry: '<script>' }), /registry: is no name of a registry/],
+  ['a registry that is no host', repository({ registry: '<script>' }), /registry: is not the name of a registry/],
   ['a path that is no repository', repository({ name: '../x' }), /name: is no name of a repository/],
   ['a first event in the future', repository({ first_at: '2027-01-01T00:00:00Z' }), /first_at: is in the future/],
   [

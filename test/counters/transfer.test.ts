@@ -167,7 +167,7 @@ describe('counters move from one pair of stores to the other, losing nothing', (
     [
       'a foreign key',
       ['HEADING', '{"kind":"sketch","key":"users:1","seconds":1,"bytes":""}'],
-      /line 2: the key is not one of Tallyman's/,
+      /line 2: key: the key is not one of Tallyman's/,
     ],
     [
       'a line that the database refuses',

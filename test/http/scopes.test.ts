@@ -13,7 +13,7 @@ const TOKENS: Record<Scope, string> = {
   admin: 'a-token-for-all',
 }
 beforeAll(async () => {
-  app = await openApp({ TALLYMAN_API_TOKENS: JSON.stringify(TOKENS) })
+  app = await openApp({ TALLYMAN_API_TOKENS: JSON.stringify(TOKENS), TALLYMAN_SQL_ROUTE: 'true' })
 })
 afterAll(async () => app.close())
 

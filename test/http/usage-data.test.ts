@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { connect, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { sql } from 'kysely'
 import express, { type ErrorRequestHandler } from 'express'
 import { parse } from 'yaml'
 import { publicUsageData, usageData } from '../../src/http/usage-data.js'
@@ -10,6 +11,7 @@ import type { LoadedMetric } from '../../src/metrics/definition.js'
 import { notified, openApp, type TestApp } from '../servers/app.js'
 import { eventually, temporaryFolder } from '../servers/process.js'
 import { ROOT } from '../servers/service.js'
+import { denseOf } from '../servers/sketches.js'
 
 // A Monday: the week before is complete, and so is October.
 const now = (): Date => new Date('2026-11-23T09:00:00Z')
@@ -53,6 +55,23 @@ const REPOSITORY = 'i_container_registry_push_repository_user'
 const unique = async (query: string): Promise<unknown> => (await json(`/usage_data/unique_events?${query}`)).body
 
 describe('GET /usage_data/unique_events', () => {
+  test.each([
+    ['a sketch that no members can have made', denseOf(() => 63)],
+    ['no sketch', Buffer.from('no sketch')],
+  ])('names the key of what is %s', async (_, bytes) => {
+    const { sketches, database } = app.app.core.stores
+    const key = '{hll_counters}_readers-2026-47'
+    await sql`insert into sketches values (${key}, ${Buffer.from(bytes)}, '2100-01-01')`.execute(database.sql)
+    const answer = await json('/usage_data/unique_events?event_names=readers&start_date=2026-11-16&end_date=2026-11-23')
+    await database.transaction(async (tx) => sketches.replace(key, undefined, 1, tx))
+    expect(answer).toEqual({
+      status: 502,
+      body: {
+        message: `502 Bad Gateway: what is stored under ${key} is no sketch that can be counted; restore it from a backup, or delete the key`,
+      },
+    })
+  })
+
   test('counts whole weeks, and says which keys it used', async () => {
     expect(await unique(`event_names=${TAG}&start_date=2026-11-16&end_date=2026-11-23`)).toEqual({
       value: 2,

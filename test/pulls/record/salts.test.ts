@@ -12,15 +12,13 @@ const inTable = (open: typeof openServerStores) => async (): Promise<Opened> => 
   const { database, close } = await open()
   return { store: () => createSaltTable(database), close }
 }
-const inFiles = (): Opened => {
+const inFiles = (): Promise<Opened> => {
   const folder = temporaryFolder('salts')
-  return {
-    store: () => createSaltFiles(folder.path),
-    close: async () => {
-      folder.remove()
-      await Promise.resolve()
-    },
+  const close = (): Promise<void> => {
+    folder.remove()
+    return Promise.resolve()
   }
+  return Promise.resolve({ store: () => createSaltFiles(folder.path), close })
 }
 
 describe.each([
