@@ -13,7 +13,10 @@ export const createSender = (url: string): { send: (raw: RawRequest) => Promise<
   const send = async ({ method, target, headers, body }: RawRequest, isRetry = false): Promise<RawAnswer> =>
     new Promise((resolve, reject) => {
       const connection = isRetry ? { agent: false as const } : { agent }
-      const sending = request({ ...connection, hostname, port, method, path: target, headers }, (response) => {
+      // Node.js sends the body of a DELETE without its length, and the server would read it as the next request.
+      const isFramed = body === undefined || 'transfer-encoding' in headers
+      const framed = isFramed ? headers : { ...headers, 'content-length': Buffer.byteLength(body) }
+      const sending = request({ ...connection, hostname, port, method, path: target, headers: framed }, (response) => {
         const chunks: Buffer[] = []
         response.on('data', (chunk: Buffer) => chunks.push(chunk))
         response.on('error', reject)

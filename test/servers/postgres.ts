@@ -10,10 +10,13 @@ export type PostgresServer = {
   /** Makes an empty database and answers its URL. */
   database: (name: string) => Promise<string>
   pid: () => number
+  hasEnded: () => boolean
   /** Process ids of its backends and helpers. */
   backends: () => Promise<number[]>
   /** kill -9 of the server and, with it, its backends. */
   kill: () => Promise<void>
+  /** A fast shutdown, with a checkpoint. */
+  end: () => Promise<void>
   /** Starts it again on the same port and data. */
   start: () => Promise<void>
   stop: () => Promise<void>
@@ -21,16 +24,21 @@ export type PostgresServer = {
 
 /**
  * A private PostgreSQL in a temporary folder.
- * @param settings of its configuration; without them, a commit waits for the disk
+ * @param options `settings` of its configuration: without them, a commit waits for the disk; `parent`, an existing directory for its
+ * data, instead of the temporary folder
  */
 export const startPostgres = async ({
   settings = ['fsync=on', 'synchronous_commit=on'],
+  parent,
+}: {
+  settings?: string[]
+  parent?: string
 } = {}): Promise<PostgresServer> => {
   const port = await freePort()
   const folder = temporaryFolder('postgres')
   const owner = unprivileged()
-  if (owner) chownSync(folder.path, owner.uid, owner.gid)
-  const data = join(folder.path, 'data')
+  if (owner) for (const path of [folder.path, parent ?? folder.path]) chownSync(path, owner.uid, owner.gid)
+  const data = join(parent ?? folder.path, 'data')
   const initialise = ['-D', data, '-A', 'trust', '-U', 'postgres', '--no-sync', '-E', 'UTF8', '--locale=C']
   execFileSync(postgresProgram('initdb'), initialise, { ...owner, stdio: 'ignore' })
 
@@ -61,6 +69,7 @@ export const startPostgres = async ({
     url: await database('tallyman'),
     database,
     pid: () => server.child.pid ?? 0,
+    hasEnded: () => server.child.exitCode !== null || server.child.signalCode !== null,
     backends: async () => {
       const pid = server.child.pid ?? 0
       const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
@@ -68,6 +77,9 @@ export const startPostgres = async ({
     },
     kill: async () => {
       await server.end('SIGKILL')
+    },
+    end: async () => {
+      await server.end('SIGINT')
     },
     start,
     stop: async () => {

@@ -13,7 +13,7 @@ export type Service = {
   readyAfter: number
   process: RunningProcess
   /** POSTs a body to the webhook. */
-  notify: (body: unknown, headers?: Record<string, string>) => Promise<Response>
+  notify: (body: unknown, headers?: Record<string, string>, signal?: AbortSignal) => Promise<Response>
   /** GETs a path with the API token. */
   get: (path: string) => Promise<Response>
   /** Distinct users of an event in all its sketches, by period. */
@@ -57,7 +57,7 @@ export const startService = async (
     readyAfter,
     process: running,
     get,
-    notify: async (body, headers = {}) =>
+    notify: async (body, headers = {}, signal) =>
       fetch(`${url}/container_registry_event/events`, {
         method: 'POST',
         headers: {
@@ -66,6 +66,7 @@ export const startService = async (
           ...headers,
         },
         body: typeof body === 'string' ? body : JSON.stringify(body),
+        ...(signal && { signal }),
       }),
     counters: async () => {
       const { counters } = (await (await get('/usage_data/counters')).json()) as {

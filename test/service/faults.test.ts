@@ -1,110 +1,31 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { sql } from 'kysely'
 import { openPglite } from '../../src/storage/pglite.js'
 import { openPostgres } from '../../src/storage/postgres.js'
 import { connectRedis } from '../../src/storage/redis-connection.js'
 import { createRedisSketches } from '../../src/storage/redis-sketches.js'
-import type { Database } from '../../src/storage/database.js'
-import { HyperLogLog } from '../../src/storage/hyperloglog/hyperloglog.js'
-import type { SketchStore } from '../../src/storage/sketch-store.js'
 import { createSqlSketches } from '../../src/storage/sql-sketches.js'
-import { createHashedNames } from '../../src/users/hashed-names.js'
 import { notified } from '../servers/app.js'
 import { startPostgres, type PostgresServer } from '../servers/postgres.js'
 import { eventually } from '../servers/process.js'
 import { startRedis, type RedisServer } from '../servers/redis.js'
+import {
+  abandonLoads,
+  expectedTruth,
+  pushOf,
+  readTruth,
+  sendLikeRegistries,
+  USERS_KEY,
+  type Load,
+  type Truth,
+} from '../servers/registry-load.js'
+import { runs } from '../servers/runs.js'
 import { startService, type Service } from '../servers/service.js'
 import { embeddedFolder } from '../servers/stores.js'
 
-const PUSHERS = 'i_container_registry_push_tag_user'
-/** Answered before and after each disaster, however slow the machine: it strikes under load. */
-const ANSWERED = 200
 /** Who is behind an event that a test does not say more of. */
-const alice: Sender = { name: 'alice', event: {}, answers: [] }
-
-type Sender = { name: string; event: Record<string, unknown>; answers: number[] }
-
-type Load = {
-  /** Waits until more have been answered. */
-  more: () => Promise<void>
-  /** Waits until an event was answered so; 0 stands for no answer. */
-  until: (status: number) => Promise<void>
-  stop: () => Promise<Sender[]>
-}
-
-/**
- * Sends events as a registry does: one at a time on each of a few lines, the same one again until it is answered 2xx.
- * Everyone who pushes pushes once, so that a lost or doubled event shows.
- */
-const sendLikeRegistries = (serviceNow: () => Service, people: number): Load => {
-  const sent: Sender[] = []
-  let stopping = false
-  const deliver = async (sender: Sender): Promise<void> => {
-    for (;;) {
-      const status = await serviceNow()
-        .notify({ events: [sender.event] })
-        .then(async (response) => {
-          await response.arrayBuffer()
-          return response.status
-        })
-        .catch(() => 0)
-      sender.answers.push(status)
-      if (status === 200) return
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
-  }
-  const line = async (): Promise<void> => {
-    while (!stopping && sent.length < people) {
-      const name = `person-${sent.length}`
-      const sender = { name, event: notified({ actor: { name, user_type: 'build' } }), answers: [] }
-      sent.push(sender)
-      await deliver(sender)
-    }
-  }
-  const lines = Array.from({ length: 8 }, line)
-  const answered = (): number => sent.filter(({ answers }) => answers.at(-1) === 200).length
-  return {
-    more: async () => {
-      const enough = answered() + ANSWERED
-      await eventually(`${ANSWERED} more events are answered`, async () => Promise.resolve(answered() >= enough))
-    },
-    until: async (status) => {
-      await eventually(`an event is answered ${status}`, async () =>
-        Promise.resolve(sent.some(({ answers }) => answers.includes(status))),
-      )
-    },
-    stop: async () => {
-      stopping = true
-      await Promise.all(lines)
-      return sent
-    },
-  }
-}
-
-/** The key that names are hashed with, so that a test can tell exactly what a sketch must hold. */
-const USERS_KEY = 'a key for the tests'
-
-type Truth = { pushes: number; ids: number; pushers: Uint8Array }
-
-/** What the stores hold, read beside the service. */
-const readTruth = async (database: Database, sketches: SketchStore): Promise<Truth> => {
-  const { rows } = await sql<{ pushes: string; ids: string }>`
-    select (select sum(value) from tallies where name = 'i_container_registry_push') as pushes, (select count(*) from event_ids) as ids
-  `.execute(database.sql)
-  const pushers = new HyperLogLog()
-  for await (const { key, bytes } of sketches.entries(`{hll_counters}_${PUSHERS}-`)) {
-    if (!key.includes('-M')) pushers.merge(new HyperLogLog(bytes))
-  }
-  return { pushes: Number(rows[0]?.pushes), ids: Number(rows[0]?.ids), pushers: pushers.registers() }
-}
-
-/** What the stores must hold when these people have pushed once each: nobody missing, nobody twice. */
-const expectedTruth = (people: readonly Sender[]): Truth => {
-  const hashed = createHashedNames(USERS_KEY)
-  const pushers = new HyperLogLog()
-  for (const { name } of people) pushers.add(hashed.idOf(name))
-  return { pushes: people.length, ids: people.length, pushers: pushers.registers() }
-}
+const ALICE = ['alice']
+/** How often each store is killed: `RUNS_FACTOR=20` for 20 times. */
+const CRASHES = runs(1).numRuns
 
 describe('with Redis and PostgreSQL', () => {
   let redis: RedisServer
@@ -123,6 +44,7 @@ describe('with Redis and PostgreSQL', () => {
     service = await startService(folder.path, environment())
   })
   afterEach(async () => {
+    abandonLoads()
     await service.process.end('SIGKILL')
     await Promise.all([redis.stop(), postgres.stop()])
     folder.remove()
@@ -137,16 +59,16 @@ describe('with Redis and PostgreSQL', () => {
     return found
   }
 
-  /** Sends under load while something dies, then compares what was answered with what is stored. */
+  /** Sends under load while something dies, again and again, then compares what was answered with what is stored. */
   const survive = async (disaster: (load: Load) => Promise<void>): Promise<void> => {
-    const load = sendLikeRegistries(() => service, 100_000)
+    const load = sendLikeRegistries(() => service)
     await load.more()
-    await disaster(load)
-    await load.more()
-    const sent = await load.stop()
-    expect(sent.length).toBeGreaterThanOrEqual(2 * ANSWERED)
-    expect(sent.every(({ answers }) => answers.at(-1) === 200)).toBe(true)
-    expect(await truth()).toEqual(expectedTruth(sent))
+    for (let crash = 0; crash < CRASHES; crash++) {
+      await disaster(load)
+      await load.more()
+    }
+    const names = await load.stop()
+    expect(await truth()).toEqual(expectedTruth(names))
   }
 
   test('kill -9 of the service under load: what was answered is stored, what was not is counted when it comes again', async () => {
@@ -179,7 +101,7 @@ describe('with Redis and PostgreSQL', () => {
   }
 
   test('both stores away: 503 for everyone, alive but not ready, and on by itself', async () => {
-    const event = notified()
+    const event = pushOf('alice')
     await Promise.all([redis.kill(), postgres.kill()])
     for (let i = 0; i < 3; i++) {
       const answers = await Promise.all(Array.from({ length: 20 }, async () => answerTo(event)))
@@ -194,7 +116,7 @@ describe('with Redis and PostgreSQL', () => {
     await Promise.all([redis.start(), postgres.start()])
     await eventually('it counts again', async () => (await answerTo(event)).status === 200)
     expect((await fetch(`${service.url}/readyz`)).status).toBe(200)
-    expect(await truth()).toEqual(expectedTruth([alice]))
+    expect(await truth()).toEqual(expectedTruth(ALICE))
     expect(service.process.output()).not.toMatch(/\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}:\d+.*ECONNREFUSED/)
   })
 
@@ -214,12 +136,12 @@ describe('with Redis and PostgreSQL', () => {
 
   test('only Redis away: nothing at all is stored of what is answered 503', async () => {
     await redis.kill()
-    const event = notified()
+    const event = pushOf('alice')
     expect((await answerTo(event)).status).toBe(503)
     await redis.start()
     expect(await truth()).toEqual(expectedTruth([]))
     await eventually('it counts again', async () => (await answerTo(event)).status === 200)
-    expect(await truth()).toEqual(expectedTruth([alice]))
+    expect(await truth()).toEqual(expectedTruth(ALICE))
   })
 
   test('the status says which store is away, and a command what is wrong with DATABASE_URL', async () => {
@@ -254,25 +176,26 @@ describe('with the embedded stores', () => {
     service = await startService(folder.path, { TALLYMAN_USERS_KEY: USERS_KEY })
   })
   afterEach(async () => {
+    abandonLoads()
     await service.process.end('SIGKILL')
     folder.remove()
   })
 
   test('kill -9 under load: what was answered is stored, none is missing, none is counted twice', async () => {
-    const load = sendLikeRegistries(() => service, 100_000)
-    for (let i = 0; i < 2; i++) {
+    const load = sendLikeRegistries(() => service)
+    for (let crash = 0; crash < CRASHES; crash++) {
       await load.more()
       await service.process.end('SIGKILL')
       service = await startService(folder.path, { TALLYMAN_USERS_KEY: USERS_KEY })
     }
-    const sent = await load.stop()
+    await load.more()
+    const names = await load.stop()
     await service.process.end('SIGKILL')
 
     const database = await openPglite(folder.path)
     const found = await readTruth(database, createSqlSketches(database))
     await database.close()
-    expect(sent.length).toBeGreaterThanOrEqual(2 * ANSWERED)
-    expect(found).toEqual(expectedTruth(sent))
+    expect(found).toEqual(expectedTruth(names))
   })
 
   test('a second service on the same directory refuses, and says what to do; the first goes on', async () => {
