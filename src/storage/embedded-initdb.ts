@@ -14,7 +14,7 @@ const LONGEST_MS = 120_000
 const CREATE = `
   const [, pglite, directory] = process.argv
   require(pglite).PGlite.create(directory).then((database) => database.close()).catch((error) => {
-    console.error(error.message ?? String(error))
+    require('node:fs').writeSync(2, (error.message ?? String(error)) + '\\n')
     process.exit(1)
   })
 `
