@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { root } from './install.mjs'
 import { installServers } from './servers.mjs'
 import { suitesWithoutServer } from './suites.mjs'
+import { temporaryFiles } from './temporary-files.mjs'
 
 const DAY_MS = 86_400_000
 
@@ -36,7 +37,7 @@ const nodeAt = ({ at, zone }, args, { stdio = 'pipe', env = {} } = {}) =>
     encoding: 'utf8',
     stdio: ['ignore', stdio, stdio],
     maxBuffer: 1024 ** 3,
-    env: { ...process.env, ...env, TZ: zone, DONT_FAKE_MONOTONIC: '1' },
+    env: { ...process.env, ...temporaryFiles(), ...env, TZ: zone, DONT_FAKE_MONOTONIC: '1' },
   })
 
 /** A clock that is not shifted would let every test pass and show nothing. */
