@@ -7,6 +7,7 @@ import { createApp } from '../src/app.js'
 import { readConfig } from '../src/config.js'
 import { home } from '../src/core.js'
 import { forgetOld } from '../src/counters/retention.js'
+import { retentionOf } from '../src/job-table.js'
 import { startJobs } from '../src/jobs.js'
 import { createLog } from '../src/log.js'
 import { rollUp } from '../src/pulls/jobs/roll-up.js'
@@ -16,16 +17,6 @@ const config = readConfig(process.env, home)
 const now = (): Date => new Date()
 const app = await createApp(config, createLog(config.log_level), now)
 const { database, dump } = app.core.stores
-
-/** As in src/job-table.ts. */
-const RETENTION = {
-  eventIdDays: config.event_id_days,
-  rejectedEventDays: config.rejected_event_days,
-  rejectedEvents: 100_000,
-  receptionDays: 365,
-  receptions: 10_000,
-  unresolvedUserDays: config.weekly_lifetime_days,
-}
 
 const say = (what: string, since: number): void => {
   console.log(`${what} in ${Math.round(performance.now() - since)} ms`)
@@ -43,7 +34,7 @@ startJobs(
         say('rolled up', since)
       },
     },
-    { name: 'forget often', cron: '30 * * * * *', run: async () => forgetOld(database, RETENTION, now()) },
+    { name: 'forget often', cron: '30 * * * * *', run: async () => forgetOld(database, retentionOf(config), now()) },
   ],
   (job, error) => {
     console.error(`${job} failed`, error)

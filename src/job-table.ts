@@ -1,5 +1,6 @@
+import type { Config } from './config.js'
 import type { Core } from './core.js'
-import { forgetOld } from './counters/retention.js'
+import { forgetOld, type Retention } from './counters/retention.js'
 import type { Receptions } from './ingest/receptions.js'
 import { eraseActors } from './inventory/record/erase-actors.js'
 import { forgetLookups } from './inventory/record/join-lookups.js'
@@ -24,19 +25,22 @@ type Work = {
   pulls: Pulls
 }
 
+/** How long rows are stored that only the door and the counters need. */
+export const retentionOf = (config: Config): Retention => ({
+  eventIdDays: config.event_id_days,
+  rejectedEventDays: config.rejected_event_days,
+  rejectedEvents: 100_000,
+  receptionDays: 365,
+  receptions: 10_000,
+  unresolvedUserDays: config.weekly_lifetime_days,
+})
+
 /** All that is done at set times; docs/architecture.md explains each. */
 export const jobsFor = (
   { config, stores, rules, identity, registries, pings, holder, now }: Core,
   { receptions, rebuildStale, resolve, readBack, reconcile, summarize, pulls }: Work,
 ): Job[] => {
-  const retention = {
-    eventIdDays: config.event_id_days,
-    rejectedEventDays: config.rejected_event_days,
-    rejectedEvents: 100_000,
-    receptionDays: 365,
-    receptions: 10_000,
-    unresolvedUserDays: config.weekly_lifetime_days,
-  }
+  const retention = retentionOf(config)
   const { database } = stores
   /** Of jobs that come seldom a missed time would be missed for long, or each time where the process is stopped at night. */
   const kept = (name: string, cron: string, run: (occurrence: Occurrence) => Promise<unknown>): Job => ({

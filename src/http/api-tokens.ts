@@ -1,4 +1,5 @@
-import { whyTokenIsUnusable } from '../registries/token-text.js'
+import { isFields } from '../events/excerpt.js'
+import { tokensIn, whyTokenIsUnusable } from '../registries/token-text.js'
 
 /** What a token of the API may do, the least first: each scope includes those before it. */
 export const SCOPES = ['metrics', 'read', 'admin'] as const
@@ -27,9 +28,9 @@ export const includesScope = (scope: Scope, needed: Scope): boolean => SCOPES.in
  */
 export const readApiTokens = (value: unknown): ApiToken[] => {
   const given = typeof value === 'string' ? (mapIn(value) ?? value) : value
-  const tokens = isMap(given)
+  const tokens = isFields(given)
     ? Object.entries(given).flatMap(scopedTokens)
-    : tokensIn(given).map((token): ApiToken => ({ token, scope: 'admin' }))
+    : tokensOrRefuse(given).map((token): ApiToken => ({ token, scope: 'admin' }))
   const scopes = new Map<string, Scope>()
   for (const { token, scope } of tokens) {
     const problem = whyTokenIsUnusable(token)
@@ -57,19 +58,15 @@ const mapIn = (text: string): unknown => {
 const scopedTokens = ([name, value]: [string, unknown]): ApiToken[] => {
   const scope = SCOPES.find((one) => one === name)
   if (scope === undefined) throw new ApiTokensError(`a name in the map is no scope, expected ${SCOPES.join(', ')}`)
-  const tokens = tokensIn(value)
+  const tokens = tokensOrRefuse(value)
   if (tokens.length === 0) throw new ApiTokensError(`${scope} has no token`)
   return tokens.map((token) => ({ token, scope }))
 }
 
-const tokensIn = (value: unknown): string[] => {
-  const list: unknown[] = Array.isArray(value) ? value : typeof value === 'string' ? value.split(',') : [value]
-  const tokens = list.map((token) => (typeof token === 'number' ? String(token) : token))
-  if (!tokens.every((token) => typeof token === 'string')) {
+const tokensOrRefuse = (value: unknown): string[] => {
+  const tokens = tokensIn(value)
+  if (!tokens) {
     throw new ApiTokensError(`expected tokens, or a map of scopes (${SCOPES.join(', ')}), each to its token`)
   }
-  return tokens.map((token) => token.trim()).filter((token) => token !== '')
+  return tokens
 }
-
-const isMap = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

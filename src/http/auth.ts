@@ -28,35 +28,25 @@ const comparable = (token: string): Buffer => {
  * Accepts `Authorization: Bearer <token>`, the bare token (as GitLab's registry sends it), and GitLab's `Private-Token`.
  * Every token is compared, in constant time, so the time taken tells nothing.
  */
-export const createAuthorize = (tokens: readonly ApiToken[]): Authorize => {
-  const find = createFindToken(tokens.map(({ token }) => token))
-  const scopes = tokens.map(({ scope }) => ({ scope }))
-  return (headers) => {
-    const found = find(headers)
-    return typeof found === 'number' ? (scopes[found] ?? 'wrong') : found
-  }
-}
+export const createAuthorize = (tokens: readonly ApiToken[]): Authorize =>
+  createFind(tokens.map(({ token, scope }) => ({ token, found: { scope } })))
 
 /** The same for tokens of which each may name a registry. */
-export const createAuthorizeSender = (tokens: readonly NotificationToken[]): AuthorizeSender => {
-  const find = createFindToken(tokens.map(({ token }) => token))
-  const senders = tokens.map(({ registry }) => (registry === undefined ? {} : { registry }))
-  return (headers) => {
-    const found = find(headers)
-    return typeof found === 'number' ? (senders[found] ?? 'wrong') : found
-  }
-}
+export const createAuthorizeSender = (tokens: readonly NotificationToken[]): AuthorizeSender =>
+  createFind(tokens.map(({ token, registry }) => ({ token, found: registry === undefined ? {} : { registry } })))
 
-/** Finds the number of the token that a request carries. */
-const createFindToken = (tokens: readonly string[]): ((headers: IncomingHttpHeaders) => number | Refused) => {
-  const accepted = tokens.map(comparable)
+/** Finds what is known of the token that a request carries. */
+const createFind = <Found>(
+  tokens: readonly { token: string; found: Found }[],
+): ((headers: IncomingHttpHeaders) => Refused | Found) => {
+  const accepted = tokens.map(({ token }) => comparable(token))
   return (headers) => {
     const given = tokenIn(headers)
     if (given === undefined) return 'missing'
     const asked = comparable(given)
     // Counted from 1, and computed without a branch that depends on the comparison.
-    const found = accepted.reduce((at, token, i) => Math.max(at, Number(timingSafeEqual(token, asked)) * (i + 1)), 0)
-    return found === 0 ? 'wrong' : found - 1
+    const at = accepted.reduce((last, token, i) => Math.max(last, Number(timingSafeEqual(token, asked)) * (i + 1)), 0)
+    return tokens[at - 1]?.found ?? 'wrong'
   }
 }
 

@@ -1,5 +1,6 @@
+import { isFields } from '../events/excerpt.js'
 import { isHost } from '../events/registry-host.js'
-import { whyTokenIsUnusable } from './token-text.js'
+import { tokensIn, whyTokenIsUnusable } from './token-text.js'
 
 /** A token that opens the webhook. */
 export type NotificationToken = {
@@ -18,7 +19,9 @@ export class NotificationTokensError extends Error {}
  */
 export const readNotificationTokens = (value: unknown): NotificationToken[] => {
   const given = typeof value === 'string' && value.trimStart().startsWith('{') ? parse(value) : value
-  const tokens = isMap(given) ? Object.entries(given).flatMap(namedTokens) : tokensIn(given).map((token) => ({ token }))
+  const tokens = isFields(given)
+    ? Object.entries(given).flatMap(namedTokens)
+    : tokensOrRefuse(given).map((token) => ({ token }))
   const seen = new Map<string, string | undefined>()
   for (const { token, registry } of tokens as NotificationToken[]) {
     const problem = whyTokenIsUnusable(token)
@@ -44,19 +47,15 @@ const namedTokens = ([given, value]: [string, unknown]): NotificationToken[] => 
   if (!isHost(registry)) {
     throw new NotificationTokensError('a name in the map is not the name of a host, as registry.example.com:5000')
   }
-  const tokens = tokensIn(value)
+  const tokens = tokensOrRefuse(value)
   if (tokens.length === 0) throw new NotificationTokensError(`${registry} has no token`)
   return tokens.map((token) => ({ token, registry }))
 }
 
-const tokensIn = (value: unknown): string[] => {
-  const list: unknown[] = Array.isArray(value) ? value : typeof value === 'string' ? value.split(',') : [value]
-  const tokens = list.map((token) => (typeof token === 'number' ? String(token) : token))
-  if (!tokens.every((token) => typeof token === 'string')) {
+const tokensOrRefuse = (value: unknown): string[] => {
+  const tokens = tokensIn(value)
+  if (!tokens) {
     throw new NotificationTokensError('expected tokens, or a map of names of registries, each to its token')
   }
-  return tokens.map((token) => token.trim()).filter((token) => token !== '')
+  return tokens
 }
-
-const isMap = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -9,6 +9,14 @@ export const whyTokenIsUnusable = (token: string): string | undefined =>
     ? undefined
     : 'has a token with a character outside printable ASCII, which no Authorization header carries unchanged; choose another'
 
+/** The tokens of a setting: a list, or a text with commas between them. Undefined if one of them is no text or number. */
+export const tokensIn = (value: unknown): string[] | undefined => {
+  const list: unknown[] = Array.isArray(value) ? value : typeof value === 'string' ? value.split(',') : [value]
+  const tokens = list.map((token) => (typeof token === 'number' ? String(token) : token))
+  if (!tokens.every((token) => typeof token === 'string')) return undefined
+  return tokens.map((token) => token.trim()).filter((token) => token !== '')
+}
+
 /** What may be wrong with tokens that work: sentences that begin with the name of the setting and quote no token. */
 export const weaknessesOf = (setting: string, tokens: readonly string[]): string[] => {
   const found: [(token: string) => boolean, string][] = [

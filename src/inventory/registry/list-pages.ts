@@ -1,3 +1,4 @@
+import type { Fields } from '../../events/excerpt.js'
 import { hasMoreStructuralTokens } from '../../events/structural-tokens.js'
 import { fieldsIn, MOST_TOKENS } from './bounded-json.js'
 import { RegistryError, type Answer } from './exchange.js'
@@ -39,17 +40,17 @@ type Expected = {
 }
 
 /**
- * The names of a page, and what the next begins behind: what the Link header says, else the last name of this one. The
- * address in that header is not asked. Names
- * that no repository or tag can have are left out.
- * @throws ListTooLarge for a page with more values than are read, or that repeats
- * the page before; RegistryError when it is no page
+ * The names of a page, and the name behind which the next page begins: the one in the Link header, else the last of this page. The
+ * address in that header is not requested. Names that no repository or tag can have are left out.
+ * @throws ListTooLarge for a page with more values than are read, or one that repeats the page before; RegistryError for what is
+ *   no page
  */
 export const pageIn = ({ body, headers }: Answer, { host, list, isName, asked }: Expected): ListPage => {
-  if (hasMoreStructuralTokens(body, MOST_TOKENS)) {
+  const fields = fieldsIn(body)
+  if (!fields && hasMoreStructuralTokens(body, MOST_TOKENS)) {
     throw new ListTooLarge(list, `more than ${MOST_TOKENS.toLocaleString('en-US')} values on one page`)
   }
-  const all = namesIn(body, list)
+  const all = namesIn(fields, list)
   if (!all) throw new RegistryError(`${host} answered with no list of ${list}`)
   const names = all.filter((name): name is string => typeof name === 'string' && isName(name))
   const link = nextLinkIn(headers.get('link') ?? '')
@@ -59,10 +60,9 @@ export const pageIn = ({ body, headers }: Answer, { host, list, isName, asked }:
   return { names, next }
 }
 
-const namesIn = (body: Buffer, list: Expected['list']): unknown[] | undefined => {
+const namesIn = (fields: Fields | undefined, list: Expected['list']): unknown[] | undefined => {
   // A repository without tags has null.
-  const names = fieldsIn(body)
-  const found = names && (names[list] ?? [])
+  const found = fields && (fields[list] ?? [])
   return Array.isArray(found) ? found : undefined
 }
 

@@ -1,3 +1,4 @@
+import { isFields } from '../../events/excerpt.js'
 import { isHost } from '../../events/registry-host.js'
 import { FileError } from '../../files/file-error.js'
 import { readTextFile } from '../../files/read-file.js'
@@ -22,7 +23,7 @@ const KEYS = ['url', 'token_host', 'aliases', 'username', 'password', 'password_
 export const readRegistries = (documents: readonly unknown[]): Registry[] => {
   const problems: string[] = []
   const registries = documents.flatMap((document) => {
-    if (isMap(document)) return Object.entries(document).map(([name, value]) => registryOf(name, value, problems))
+    if (isFields(document)) return Object.entries(document).map(([name, value]) => registryOf(name, value, problems))
     problems.push('expected a map of names of registries, each to its aliases or to url, aliases, username, password')
     return []
   })
@@ -36,7 +37,7 @@ const registryOf = (given: string, value: unknown, problems: string[]): Registry
   const name = given.toLowerCase()
   const tell = (problem: string): void => void problems.push(`${given}: ${problem}`)
   if (!isHost(name)) tell(`is not the host of a registry: ${HOSTS}`)
-  const fields: Record<string, unknown> = isMap(value) ? value : { aliases: value }
+  const fields: Record<string, unknown> = isFields(value) ? value : { aliases: value }
   for (const key of Object.keys(fields)) if (!KEYS.includes(key)) tell(`${key} is none of ${KEYS.join(', ')}`)
   const url = urlOf(fields.url, tell)
   const tokenHost = tokenHostOf(fields, tell)
@@ -158,6 +159,3 @@ const checkHosts = (registries: readonly Registry[], problems: string[]): void =
 }
 
 const isMissing = (value: unknown): boolean => value === undefined || value === null || value === ''
-
-const isMap = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
