@@ -13,3 +13,9 @@ test('a data directory that others may enter is reported with its remedy, one of
   expect(openDirectoryWarning(folder.path)).toBeUndefined()
   folder.remove()
 })
+
+test('a directory that nobody made is not reported', () => {
+  const folder = temporaryFolder('mode')
+  expect(openDirectoryWarning(`${folder.path}/missing`)).toBeUndefined()
+  folder.remove()
+})

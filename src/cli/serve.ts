@@ -46,11 +46,18 @@ export const serve = async (): Promise<void> => {
   const log = createLog(config.log_level)
   for (const setting of ineffectiveSettings(config)) log.warn({ setting }, 'a setting has no effect')
   const app = await createPatiently(config, log)
-  for (const warning of tokenWarnings(app.core.secrets)) log.warn({ warning }, 'a token is weak or cannot work')
-  const address = await listen(app.http, config.listen).catch(async (error: unknown) => {
+  try {
+    await start(app, config, log)
+  } catch (error) {
+    app.http.close()
     await app.close()
     throw error
-  })
+  }
+}
+
+const start = async (app: App, config: Config, log: Logger): Promise<void> => {
+  for (const warning of tokenWarnings(app.core.secrets)) log.warn({ warning }, 'a token is weak or cannot work')
+  const address = await listen(app.http, config.listen)
   const warning = openDirectoryWarning(config.data_dir)
   if (warning !== undefined) log.warn({ data_dir: config.data_dir }, warning)
   const watchdog = startWatchdog({ limitMs: LONGEST_BLOCK_MS, line: BLOCKED })

@@ -33,8 +33,20 @@ export const parseTimestamp = (text: string): Micros | undefined => {
 export const microsOf = (date: Date): Micros => date.getTime() * 1000
 export const dateOf = (at: Micros): Date => new Date(Math.floor(at / 1000))
 
+/** The newest day that was written: most moments are of one day, and a Date writes it slowly. */
+let writtenDay = { number: NaN, text: '' }
+
+/** The UTC day of a moment as ISO 8601 writes it: with more digits and a sign outside the years 0 to 9999. */
+const isoDay = (at: Micros): string => {
+  const number = Math.floor(at / MICROS_PER_DAY)
+  if (number !== writtenDay.number) {
+    writtenDay = { number, text: new Date(number * MS_PER_DAY).toISOString().slice(0, -'T00:00:00.000Z'.length) }
+  }
+  return writtenDay.text
+}
+
 /** The UTC day, as `2026-11-21`. */
-export const utcDay = (at: Micros): string => dateOf(at).toISOString().slice(0, 10)
+export const utcDay = (at: Micros): string => isoDay(at).slice(0, 10)
 
 /** The ISO 8601 week of a moment, in UTC: its year is that of the week's Thursday. */
 export const isoWeekOf = (at: Micros): IsoWeek => {
@@ -66,9 +78,15 @@ export const startOfMonth = ({ year, month }: Month): Micros => Date.UTC(year, m
 
 /** ISO 8601 in UTC with microseconds, as `2026-11-21T10:49:34.648759Z`. */
 export const isoTime = (at: Micros): string => {
-  const micros = String(((at % 1000) + 1000) % 1000).padStart(3, '0')
-  return `${dateOf(at).toISOString().slice(0, -1)}${micros}Z`
+  const day = isoDay(at)
+  const inDay = at - Math.floor(at / MICROS_PER_DAY) * MICROS_PER_DAY
+  const seconds = Math.floor(inDay / MICROS_PER_SECOND)
+  const [hour, minute, second] = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60, seconds % 60]
+  const micros = String(inDay % MICROS_PER_SECOND).padStart(6, '0')
+  return `${day}T${twoDigits(hour)}:${twoDigits(minute)}:${twoDigits(second)}.${micros}Z`
 }
+
+const twoDigits = (number: number): string => (number < 10 ? `0${number}` : String(number))
 
 /** Whether a text is an IANA time zone, as Europe/Berlin. */
 export const isTimeZone = (text: string): boolean => {

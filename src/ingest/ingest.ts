@@ -164,17 +164,18 @@ const write = async (
 
   const events = counted.map(({ event }) => event)
   const observed = stateTimes(counted)
+  const sightings = sightingsIn(observed instanceof Promise ? await observed : observed, { remembered, originOf, now })
   const repeated = await storeBatch(
     { database, sketches },
     {
       arrivals,
       additions,
-      sightings: sightingsIn(observed instanceof Promise ? await observed : observed, { remembered, originOf, now }),
+      sightings,
       requests: events.flatMap((event) => pendingOf(event) ?? []),
       unreadable: arrivals.flatMap((item) => item.unreadable ?? []),
     },
   )
-  remembered.learn(events)
+  remembered.learn(events, sightings)
   return items.map((item) => (once.get(item.id) === item && !repeated.has(item.id) ? item.outcome : 'repeated'))
 }
 

@@ -19,13 +19,15 @@ export const createKnownMembers = (ttl: number): KnownMembers => {
   return {
     without: (additions) => {
       const now = performance.now()
-      const isNew =
-        ({ key }: SketchAddition) =>
-        (member: string) =>
-          (known.get(`${key} ${member}`) ?? -Infinity) < now
-      return additions
-        .map((addition) => ({ ...addition, members: new Set([...addition.members].filter(isNew(addition))) }))
-        .filter(({ members }) => members.size > 0)
+      const unknown: SketchAddition[] = []
+      for (const addition of additions) {
+        const members = new Set<string>()
+        for (const member of addition.members) {
+          if ((known.get(`${addition.key} ${member}`) ?? -Infinity) < now) members.add(member)
+        }
+        if (members.size > 0) unknown.push({ ...addition, members })
+      }
+      return unknown
     },
     learn: (additions) => {
       const until = performance.now() + ttl

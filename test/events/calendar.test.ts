@@ -55,6 +55,23 @@ describe('timestamps of registries', () => {
       runs(100),
     )
   })
+
+  test('a moment and its day are written as a Date writes them, whatever was written before', () => {
+    const largest = 8.64e15
+    const moment = fc.oneof(
+      fc.integer({ min: -largest, max: largest }),
+      fc.integer({ min: -3, max: 3 }).map((near) => microsOf(new Date('2026-11-21T00:00:00Z')) + near),
+    )
+    fc.assert(
+      fc.property(moment, (micros) => {
+        const written = new Date(Math.floor(micros / 1_000)).toISOString()
+        const below = String(micros - Math.floor(micros / 1_000) * 1_000).padStart(3, '0')
+        expect(isoTime(micros)).toBe(`${written.slice(0, -1)}${below}Z`)
+        expect(utcDay(micros)).toBe(written.slice(0, 10))
+      }),
+      runs(1_000),
+    )
+  })
 })
 
 describe('weeks and months', () => {

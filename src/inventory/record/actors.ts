@@ -6,36 +6,57 @@ import { createRecentMap } from '../../storage/recent-map.js'
 import type { StatementPart } from '../../storage/statement-parts.js'
 
 /** A name of `inventory.actors`. Changes contain the id alone. */
-export type SeenActor = { id: string; day: string; name: string }
+export type SeenActor = { id: string; day: string; name: string; isStored: boolean }
 
 /** Names of which the number is remembered, so that each has one row a day in a process. */
 const REMEMBERED_NAMES = 20_000
-const remembered = createRecentMap<SeenActor>(REMEMBERED_NAMES)
+
+/** The numbers that a process gives to names of actors. */
+export type Actors = {
+  /** The name with its number for the UTC day of a moment. */
+  of: (name: string, at: Micros) => SeenActor
+  /** To be told once they are stored. A name that is erased later is not stored again: its day is over. */
+  learn: (seen: readonly WithActor[]) => void
+}
 
 /**
  * Gives the name of an actor a number for one UTC day. The number is random and not computed from the name: once the row of
  * `inventory.actors` is erased, a list of names and all keys of the installation do not tell whose number it was.
  */
-export const actorOf = (name: string, at: Micros): SeenActor => {
-  const day = utcDay(at)
-  const key = `${day} ${name}`
-  const known = remembered.get(key)
-  if (known) return known
-  const actor = { id: randomBytes(8).readBigInt64BE().toString(), day, name }
-  remembered.set(key, actor)
-  return actor
+export const createActors = (): Actors => {
+  const remembered = createRecentMap<SeenActor>(REMEMBERED_NAMES)
+  return {
+    of: (name, at) => {
+      const day = utcDay(at)
+      const key = `${day} ${name}`
+      const known = remembered.get(key)
+      if (known) return known
+      const actor = { id: randomBytes(8).readBigInt64BE().toString(), day, name, isStored: false }
+      remembered.set(key, actor)
+      return actor
+    },
+    learn: (seen) => {
+      for (const { actor } of seen) if (actor) actor.isStored = true
+    },
+  }
 }
 
 type WithActor = { actor?: SeenActor }
 
+const unstored = (seen: readonly WithActor[]): SeenActor[] => {
+  const actors = new Map<string, SeenActor>()
+  for (const { actor } of seen) if (actor && !actor.isStored) actors.set(actor.id, actor)
+  return [...actors.values()]
+}
+
 const columnsOf = (seen: readonly WithActor[]): string[][] => {
-  const actors = [...new Map(seen.flatMap(({ actor }) => (actor ? [[actor.id, actor] as const] : []))).values()]
+  const actors = unstored(seen)
   return [actors.map(({ id }) => id), actors.map(({ day }) => day), actors.map(({ name }) => name)]
 }
 
-/** The part of a batch's statement that stores the names of who made changes: none if no change has a name. */
+/** The part of a batch's statement that stores the names of who made changes: none if all are stored. */
 export const actorParts = (seen: readonly WithActor[]): StatementPart[] =>
-  seen.some(({ actor }) => actor !== undefined)
+  seen.some(({ actor }) => actor?.isStored === false)
     ? [
         {
           key: 'a',

@@ -1,7 +1,7 @@
 import { microsOf, type Micros } from '../../events/calendar.js'
 import type { EventId, RegistryEvent } from '../../events/registry-event.js'
 import { isImplied, isIndex, type Descriptor } from '../../events/target.js'
-import { actorOf } from './actors.js'
+import type { Actors } from './actors.js'
 import { isLarge } from './manifest-entries.js'
 import type { Remembered } from './remembered.js'
 import type {
@@ -72,7 +72,7 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
     }
     if (tag !== undefined) happened(tagIn(repository.number, tag), 'deleted', at)
     if (digest === undefined && tag === undefined) repository.deleted = latest(repository.deleted, at)
-    changes.set(event.id, changeOf(event, repository.number, 'delete'))
+    changes.set(event.id, changeOf(event, { repository: repository.number, action: 'delete' }, remembered.actors))
   }
 
   const renamed = ({ id, registry, at, actor, rename }: RegistryEvent): void => {
@@ -82,7 +82,7 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
         event: id,
         registry,
         at,
-        ...(actor.name !== undefined && { actor: actorOf(actor.name, at) }),
+        ...(actor.name !== undefined && { actor: remembered.actors.of(actor.name, at) }),
       })
   }
 
@@ -131,7 +131,8 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
       tag.asked = latest(tag.asked, event.at)
     } else happened(tag, what, event.at)
     point(tag, digest, event.at)
-    if (what === 'pushed') changes.set(event.id, changeOf(event, number, 'push'))
+    if (what === 'pushed')
+      changes.set(event.id, changeOf(event, { repository: number, action: 'push' }, remembered.actors))
   }
 
   const blobSeen = (event: RegistryEvent, digest: string, what: Happening): void => {
@@ -224,15 +225,14 @@ const describe = (manifest: SeenManifest, { mediaType, size, references }: Regis
   if (references) manifest.contents ??= references
 }
 
-const changeOf = (event: RegistryEvent, repository: number, action: Change['action']): Change => {
+const changeOf = (event: RegistryEvent, what: Pick<Change, 'repository' | 'action'>, actors: Actors): Change => {
   const { id, at, digest, tag, actor } = event
   return {
     event: id,
-    repository,
     at,
-    action,
+    ...what,
     ...(digest !== undefined && { digest }),
     ...(tag !== undefined && { tag }),
-    ...(actor.name !== undefined && { actor: actorOf(actor.name, at) }),
+    ...(actor.name !== undefined && { actor: actors.of(actor.name, at) }),
   }
 }

@@ -21,10 +21,11 @@ export const createOrigins = (
   return ({ address, userAgent = '', actor, at }) => {
     if (address === undefined) return undefined
     const salt = saltAt(at)
-    const client = JSON.stringify([address, userAgent, actor.name ?? ''])
-    const remembering = `${salt.from} ${client}`
+    const { name = '' } = actor
+    const remembering = `${salt.from} ${address} ${name.length} ${name}${userAgent}`
     const known = remembered.get(remembering)
     if (known !== undefined) return known
+    const client = JSON.stringify([address, userAgent, name])
     const hash = createHmac('sha256', `${key} origins ${salt.text}`)
       .update(client)
       .digest('base64url')

@@ -1,5 +1,7 @@
 import type { RegistryEvent } from '../../events/registry-event.js'
 import { createRecentMap } from '../../storage/recent-map.js'
+import { createActors, type Actors } from './actors.js'
+import type { Sightings } from './sightings.js'
 
 /** Manifests this process remembers; a busy registry's manifests of a day. */
 const MOST = 50_000
@@ -13,17 +15,22 @@ export type Remembered = {
   describes: (event: RegistryEvent) => boolean
   /** That the blobs of the manifest are in the event's repository. */
   implies: (event: RegistryEvent) => boolean
-  /** To be told once the events are stored. */
-  learn: (events: readonly RegistryEvent[]) => void
+  actors: Actors
+  /** To be told once the events, and what they say, are stored. */
+  learn: (events: readonly RegistryEvent[], sightings: Sightings) => void
 }
 
 export const createRemembered = (): Remembered => {
   const described = createRecentMap<string>(MOST)
   const implied = createRecentMap<true>(MOST)
+  const actors = createActors()
   return {
+    actors,
     describes: (event) => described.get(event.digest ?? '') === descriptionOf(event),
     implies: (event) => implied.get(placeOf(event)) === true,
-    learn: (events) => {
+    learn: (events, { changes, renames }) => {
+      actors.learn(changes)
+      actors.learn(renames)
       for (const event of events) {
         if (event.object !== 'manifest' || event.digest === undefined || event.action === 'delete') continue
         described.set(event.digest, descriptionOf(event))

@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { Digest, RepositoryPath } from '../../../src/events/reference.js'
 import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import type { Descriptor } from '../../../src/events/target.js'
+import { createActors } from '../../../src/inventory/record/actors.js'
 import { endDeleted } from '../../../src/inventory/record/end-deleted.js'
 import { tellNoted } from '../../../src/inventory/record/expand.js'
 import { sightingsIn } from '../../../src/inventory/record/gather.js'
@@ -38,7 +39,12 @@ const blobsIn = async ({ database }: TestStores): Promise<Record<string, number>
 }
 
 test('events that show a manifest in many repositories make no more rows than they told', () => {
-  const nothing = { describes: () => false, implies: () => false, learn: () => undefined }
+  const nothing = {
+    describes: () => false,
+    implies: () => false,
+    actors: createActors(),
+    learn: () => undefined,
+  }
   const events = [
     shown('told', 1, { references: layers(2_000) }),
     ...Array.from({ length: 600 }, (_, i) => shown(`other-${i}`, 1)),
