@@ -4,8 +4,8 @@ import { allThatLeadsIsKnown, isNoReferrer, nothingLeadsTo } from '../questions/
 import type { Sums } from './sums.js'
 import { heldIn, missingParts, orphans, usedManifests, within, withinRange, type Range } from './used-parts.js'
 
-/** Blobs that are looked at in one statement, unless one repository has more: half a second, in which others wait for PGlite. */
-const BLOBS_AT_ONCE = 100_000
+/** Blobs that are looked at in one transaction, unless one repository has more: a tenth of a second, in which others wait for PGlite. */
+const BLOBS_AT_ONCE = 20_000
 
 /** All repositories, in parts that take about the same time. */
 const rangesOf = ({ byRepository }: Sums): Range[] => {
@@ -31,7 +31,7 @@ export const refreshFindings = async (
 ): Promise<void> => {
   for (const range of engine === 'postgresql' ? [{}] : rangesOf(sums)) {
     await jobs.transaction().execute(async (tx) => {
-      await sql.raw(`set local work_mem = '${WORK_MEM}'`).execute(tx)
+      await sql.raw(`set local work_mem = '${WORK_MEM[engine]}'`).execute(tx)
       await refreshBlobFindings(tx, range, at)
       await refreshUndecidedManifests(tx, range)
       await refreshUnknownSubjects(tx, range)
@@ -40,8 +40,11 @@ export const refreshFindings = async (
   }
 }
 
-/** So that a million manifests are read once and not in turns; more would be too much beside others. */
-const WORK_MEM = '128MB'
+/**
+ * Of each sort and table of a statement. On PostgreSQL a million manifests are read once and not in turns, and more would be too
+ * much beside others; a part of the embedded database is small, and the memory of WebAssembly never becomes less.
+ */
+const WORK_MEM: Record<Database['engine'], string> = { postgresql: '128MB', pglite: '4MB' }
 
 type Table = { table: string; key: readonly string[]; values: readonly string[] }
 
