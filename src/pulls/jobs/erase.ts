@@ -3,6 +3,7 @@ import type { Database } from '../../storage/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
 import { restartProvisional } from './provisional-run.js'
 import { doubtSummaries, forgetSummaries } from './forget-summaries.js'
+import { lockDays } from './roll-up.js'
 
 /** Whose pulls are to be erased: of an origin, of a repository, or of an origin in a repository. */
 type Erasure = {
@@ -78,6 +79,8 @@ const deleteRows = async (
       ))`,
     )
   const invocations = await eraseFrom('pulls.outcomes')
+  // A roll-up may have read the outcomes before: this waits until its rows are there to be erased. Later roll-ups find no outcomes.
+  await jobs.transaction().execute(lockDays)
   await eraseFrom('pulls.behaviours')
   if (origin !== undefined || repository === undefined) return { invocations, requests, days: 0 }
   await sql`delete from pulls.totals where ${where}`.execute(jobs)

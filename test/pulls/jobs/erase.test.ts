@@ -4,9 +4,14 @@ import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import { WINDOWS } from '../../../src/pulls/fold/windows.js'
 import { erase } from '../../../src/pulls/jobs/erase.js'
 import { foldPending } from '../../../src/pulls/jobs/fold-pending.js'
+import { rollUp } from '../../../src/pulls/jobs/roll-up.js'
+import type { Database } from '../../../src/storage/database.js'
+import { openPostgres } from '../../../src/storage/postgres.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
-import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
+import { keepOutcomes, OUTCOME } from '../../servers/outcomes.js'
+import { eventually } from '../../servers/process.js'
+import { openServerStores, STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
 const START = Date.parse('2026-11-18T12:00:00Z')
 const digest = (name: string): string => `sha256:${name.repeat(64)}`
@@ -64,5 +69,90 @@ describe.each(STORE_PAIRS)('the erasure of a repository, on %s', (_, open) => {
     await erase(stores.database, { repository: 'a' })
     await erase(stores.database, { repository: 'b' })
     expect([await references('a'), await references('b')]).toEqual([[], []])
+  })
+})
+
+/** A day of twenty invocations of two repositories, folded and not rolled up. */
+const keepDay = async ({ database }: TestStores): Promise<void> => {
+  await sql`
+    insert into pulls.registries (registry, folded_to, rolled_to) values ('registry.example', '2026-11-25', '-infinity')
+  `.execute(database.sql)
+  const invocations = Array.from({ length: 20 }, (_, i) => ({
+    ...{ ...OUTCOME, repository: i % 2 === 0 ? 'a' : 'b', origin: 'somebody' },
+    ...{ id: String(i), at: new Date(START + i * 1_800_000).toISOString() },
+  }))
+  await keepOutcomes(database, invocations)
+}
+/** In which tables something of a repository or an origin is left. */
+const leftOf = async ({ database: { sql: db } }: TestStores): Promise<unknown> => {
+  const { rows } = await sql`
+    select (select count(*) from pulls.outcomes where repository = 'a')::int as outcomes,
+      (select count(*) from pulls.days where repository = 'a')::int as days,
+      (select count(*) from pulls.behaviours where origin = 'somebody' and repository = 'a')::int as behaviours
+  `.execute(db)
+  return rows[0]
+}
+
+test.each(STORE_PAIRS)('an erasure and a roll-up at the same time leave nothing, on %s', async (_, open) => {
+  const stores = await open()
+  try {
+    await keepDay(stores)
+    await Promise.all([
+      rollUp({ database: stores.database, windows: WINDOWS }),
+      erase(stores.database, { repository: 'a' }),
+    ])
+    expect(await leftOf(stores)).toEqual({ outcomes: 0, days: 0, behaviours: 0 })
+  } finally {
+    await stores.close()
+  }
+})
+
+describe('an erasure while a transaction of PostgreSQL rolls up what it has read', () => {
+  const GATE = 42
+  let stores: TestStores
+  let others: Database
+  beforeAll(async () => {
+    stores = await openServerStores()
+    others = openPostgres(stores.url ?? '')
+    await sql`
+      create function slow() returns trigger language plpgsql as
+        $$ begin perform pg_advisory_xact_lock_shared(${sql.lit(GATE)}); return null; end $$
+    `.execute(stores.database.sql)
+    for (const table of ['days', 'behaviours'])
+      await sql`
+        create trigger slow before insert on ${sql.table(`pulls.${table}`)} for each statement execute function slow()
+      `.execute(stores.database.sql)
+  })
+  afterAll(async () => {
+    await others.close()
+    await stores.close()
+  })
+  beforeEach(async () => stores.clear())
+
+  const waiting = async (): Promise<number> => {
+    const { rows } = await sql<{ waiting: number }>`
+      select count(*)::int as waiting from pg_locks
+      where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())
+    `.execute(stores.database.sql)
+    return rows[0]?.waiting ?? 0
+  }
+
+  test.each([
+    ['repository', { repository: 'a' }, { outcomes: 0, days: 0, behaviours: 0 }],
+    ['origin', { origin: 'somebody' }, { outcomes: 0, days: expect.any(Number), behaviours: 0 }],
+  ])('leaves nothing of a %s', async (_, erasure, nothing) => {
+    await keepDay(stores)
+    let rolling: Promise<void> = Promise.resolve()
+    let erasing: Promise<unknown> = Promise.resolve()
+    await others.jobs.transaction().execute(async (tx) => {
+      await sql`select pg_advisory_xact_lock(${GATE})`.execute(tx)
+      rolling = rollUp({ database: stores.database, windows: WINDOWS })
+      await eventually('the roll-up writes', async () => (await waiting()) === 1)
+      let isErased = false
+      erasing = erase(others, erasure).finally(() => (isErased = true))
+      await eventually('the erasure waits or ends', async () => isErased || (await waiting()) === 2)
+    })
+    await Promise.all([rolling, erasing])
+    expect(await leftOf(stores)).toEqual(nothing)
   })
 })
