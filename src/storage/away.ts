@@ -1,4 +1,5 @@
 import { isNativeError } from 'node:util/types'
+import { sqlState } from './database.js'
 
 /**
  * Whether an error means that a store cannot be reached, does not answer, or takes nothing at the moment (a Redis that is full
@@ -33,7 +34,7 @@ const isAway = (error: Error): boolean => {
   if (code === 'ENOENT') return 'syscall' in error && error.syscall === 'connect'
   if (SOCKET.has(code)) return true
   // What PostgreSQL says may quote a text that somebody sent: only its code decides.
-  if (SQLSTATE.test(code)) return SERVER.test(code)
+  if (sqlState(error) !== undefined) return SERVER.test(code)
   return REDIS.has(error.name) || (isOfDriver(error) && CLIENT.test(error.message))
 }
 
@@ -42,9 +43,6 @@ const isAway = (error: Error): boolean => {
  * quote any text.
  */
 const isOfDriver = ({ name, constructor }: Error): boolean => constructor.name === 'Error' || name === 'ReplyError'
-
-/** Codes of sockets, as EPIPE, begin with an E, and no class of PostgreSQL does. */
-const SQLSTATE = /^[0-9A-DF-Z][0-9A-Z]{4}$/
 
 const SOCKET = new Set([
   'ECONNREFUSED',

@@ -179,10 +179,13 @@ export const serverVersion = async (db: Sql): Promise<string> => {
 /** What a statement is told after another has failed in its transaction; the other has the reason. */
 const ABORTED = '25P02'
 
+/** Codes of Node.js for files and sockets, as EROFS or EPIPE, begin with an E; no class of PostgreSQL does. */
+const SQLSTATE = /^[0-9A-DF-Z][0-9A-Z]{4}$/
+
 /** The SQLSTATE of an error from PostgreSQL; undefined for any other error. */
 export const sqlState = (error: unknown): string | undefined => {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined
+  return typeof code === 'string' && SQLSTATE.test(code) ? code : undefined
 }
 
 /** A refusal of PostgreSQL itself, as for a statement that is wrong. */

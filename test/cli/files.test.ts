@@ -104,10 +104,12 @@ describe('a data directory that cannot be used ends in a sentence:', () => {
   })
 
   const canMount = spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0
-  ;(canMount ? test : test.skip)('one on a file system that is read-only, if this machine can mount one', () => {
+  const ONE = 'one on a file system that is read-only, if this machine can mount one'
+  ;(canMount ? test : test.skip).each(['migrate', 'serve'])(`${ONE}, with %s`, (command) => {
     const main = join(ROOT, 'dist', 'main.js')
     const script = `mount -t tmpfs none '${at('directory')}' && mount -o remount,ro '${at('directory')}' &&
-      TALLYMAN_DATA_DIR='${at('directory')}' '${process.execPath}' '${main}' migrate`
+      TALLYMAN_DATA_DIR='${at('directory')}' TALLYMAN_NOTIFICATION_TOKENS=notification-token TALLYMAN_API_TOKENS=api-token \\
+      TALLYMAN_USERS_KEY=a-key-of-many-characters '${process.execPath}' '${main}' ${command}`
     const { stderr } = spawnSync('unshare', ['-rm', 'bash', '-c', script], { encoding: 'utf8' })
     expect(stderr).toMatch(SENTENCE)
     expect(stderr).toContain('tallyman.lock cannot be used: the file system is read-only')

@@ -1,7 +1,8 @@
+import { constants } from 'node:os'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { Migrator, sql } from 'kysely'
 import { isStorageAway } from '../../src/storage/away.js'
-import { isConflict, isContentError, type Database } from '../../src/storage/database.js'
+import { isConflict, isContentError, isRefusal, sqlState, type Database } from '../../src/storage/database.js'
 import { installationIn, OtherUsersKey } from '../../src/storage/installation.js'
 import { takeLease } from '../../src/storage/leases.js'
 import { migrate, MIGRATIONS } from '../../src/storage/migrate.js'
@@ -158,6 +159,15 @@ describe.each(STORE_PAIRS)('the SQL database of %s', (_, open) => {
     expect((await migrator.migrateToLatest()).results).toMatchObject([{ migrationName: '0011-pull-windows' }])
     expect((await sql`select * from pulls.windows`.execute(database.sql)).rows).toEqual([])
   })
+})
+
+test('codes of files and sockets are no SQLSTATEs, also if they have five letters', () => {
+  const withCode = (code: string): Error => Object.assign(new Error(code), { code })
+  const ofNode = Object.keys(constants.errno).filter((code) => code.length === 5)
+  expect(ofNode).toEqual(expect.arrayContaining(['EROFS', 'EPIPE', 'EPERM', 'EBUSY', 'EXDEV', 'ELOOP']))
+  expect(ofNode.filter((code) => isRefusal(withCode(code)))).toEqual([])
+  const states = ['42P01', '57014', 'P0001', 'XX000', 'F0000', 'HV000', '0A000']
+  expect(states.map((code) => sqlState(withCode(code)))).toEqual(states)
 })
 
 test('several processes that start at once migrate one database once', async () => {
