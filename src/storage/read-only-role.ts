@@ -44,7 +44,7 @@ const list = (names: readonly string[]): string => names.map((name) => `'${name}
 /**
  * Creates the role of operators' statements and lets it read all tables and views of SCHEMAS but the secret ones. It does so at
  * each start, since a role is no part of a database: an administrator may create it later, and a migration may add a table.
- * If the role of DATABASE_URL may not create roles, nothing happens (docs/operations.md has what an administrator runs).
+ * What the role of DATABASE_URL may not create or grant is left out (docs/operations.md has what an administrator runs).
  *
  * In the embedded database, which has no other users, the role also loses the right to execute functions with effects.
  */
@@ -52,18 +52,34 @@ export const prepareReadOnlyRole = async (db: Kysely<unknown>): Promise<void> =>
   await sql.raw(PREPARE).execute(db)
 }
 
+/** The privilege that `set role` needs, as `pg_has_role` names it. */
+const SET_PRIVILEGE = `case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end`
+
+/**
+ * What this user may not grant, what another database of the server creates at the same time, and what an administrator changes at
+ * the same time ("tuple concurrently updated"). One such statement undoes none of the others.
+ */
+const SKIPPED = `insufficient_privilege or duplicate_object or unique_violation or internal_error`
+
 const PREPARE = `do $do$
 declare
   granting record;
 begin
   perform pg_advisory_xact_lock(${LOCK});
   if not exists (select from pg_roles where rolname = '${READ_ONLY_ROLE}') then
-    create role ${READ_ONLY_ROLE} nologin;
+    begin
+      create role ${READ_ONLY_ROLE} nologin;
+    exception when ${SKIPPED} then null;
+    end;
   end if;
-  if not pg_has_role(current_user, '${READ_ONLY_ROLE}',
-    case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end)
-  then
-    execute format('grant ${READ_ONLY_ROLE} to %I', current_user);
+  if not exists (select from pg_roles where rolname = '${READ_ONLY_ROLE}') then
+    return;
+  end if;
+  if not pg_has_role(session_user, '${READ_ONLY_ROLE}', ${SET_PRIVILEGE}) then
+    begin
+      execute format('grant ${READ_ONLY_ROLE} to %I', session_user);
+    exception when ${SKIPPED} then null;
+    end;
   end if;
   for granting in
     select format('grant usage on schema %I to ${READ_ONLY_ROLE}', nspname) as statement from pg_namespace
@@ -78,9 +94,11 @@ begin
     where version() like '%PGlite%' and p.provolatile = 'v' and p.prokind = 'f' and p.proname not in (${list(HARMLESS_FUNCTIONS)})
       and has_function_privilege('${READ_ONLY_ROLE}', p.oid, 'execute')
   loop
-    execute granting.statement;
+    begin
+      execute granting.statement;
+    exception when ${SKIPPED} then null;
+    end;
   end loop;
-exception when insufficient_privilege or duplicate_object or unique_violation then null;
 end $do$`
 
 /** What a statement must not name if the role does not exist, and the statement runs with the rights of DATABASE_URL. */
@@ -98,16 +116,36 @@ export const SECRET_NAMES: readonly string[] = [
 /** What is wrong with the rights of the role in DATABASE_URL, as a sentence each. The embedded database has no roles to choose. */
 export const warningsOfRole = async ({ engine, sql: db }: Database): Promise<string[]> => {
   if (engine === 'pglite') return []
-  const { rows } = await sql<{ is_superuser: boolean; has_role: boolean }>`
-    select rolsuper as is_superuser, exists (select from pg_roles where rolname = ${READ_ONLY_ROLE}) as has_role
-    from pg_roles where rolname = session_user
+  const { rows } = await sql<Rights>`
+    select own.rolsuper as is_superuser, role.oid is not null as has_role,
+      coalesce(pg_has_role(session_user, role.oid, ${sql.raw(SET_PRIVILEGE)}), false) as can_set,
+      (
+        select bool_and(has_schema_privilege(role.oid, oid, 'usage')) from pg_namespace
+        where nspname in (${sql.raw(list(SCHEMAS))})
+      ) as can_read
+    from pg_roles own left join pg_roles role on role.rolname = ${READ_ONLY_ROLE}
+    where own.rolname = session_user
   `.execute(db)
-  const [role] = rows
-  return [...(role?.is_superuser === true ? [SUPERUSER] : []), ...(role?.has_role === false ? [NO_ROLE] : [])]
+  const [rights] = rows
+  return rights === undefined ? [] : warningsOf(rights)
+}
+
+type Rights = { is_superuser: boolean; has_role: boolean; can_set: boolean; can_read: boolean | null }
+
+const warningsOf = ({ is_superuser, has_role, can_set, can_read }: Rights): string[] => {
+  const warnings = is_superuser ? [SUPERUSER] : []
+  if (!has_role) return [...warnings, NO_ROLE]
+  if (!can_set) warnings.push(NOT_GRANTED)
+  if (can_read === false) warnings.push(CANNOT_READ)
+  return warnings
 }
 
 const SUPERUSER =
   'DATABASE_URL names a superuser of PostgreSQL: Tallyman needs none of its rights; use a role that owns the database'
-const NO_ROLE =
-  `"tallyman sql" has all rights of DATABASE_URL: as an administrator run "create role ${READ_ONLY_ROLE} nologin" and ` +
-  `"grant ${READ_ONLY_ROLE} to" the role of DATABASE_URL, then restart Tallyman`
+const ALL_RIGHTS = '"tallyman sql" has all rights of DATABASE_URL'
+const GRANT = `"grant ${READ_ONLY_ROLE} to" the role of DATABASE_URL, then restart Tallyman`
+const NO_ROLE = `${ALL_RIGHTS}: as an administrator run "create role ${READ_ONLY_ROLE} nologin" and ${GRANT}`
+const NOT_GRANTED = `${ALL_RIGHTS}, which may not use the role ${READ_ONLY_ROLE}: as an administrator run ${GRANT}`
+const CANNOT_READ =
+  `"tallyman sql" cannot read all of its schemas: as their owner run ` +
+  `"grant usage on schema ${SCHEMAS.join(', ')} to ${READ_ONLY_ROLE}"`
