@@ -1,5 +1,5 @@
 import { hasCause, isStorageAway } from './storage/away.js'
-import { sqlState, type Database } from './storage/database.js'
+import { isConflict, isContentError, sqlState, type Database } from './storage/database.js'
 import type { SketchStore } from './storage/sketch-store.js'
 import { within } from './within.js'
 
@@ -84,8 +84,11 @@ const PROBE = {
     on conflict (name) do update set until = excluded.until`,
 }
 
-const isOfStore = (error: unknown): boolean =>
-  isStorageAway(error) || hasCause(error, (one) => sqlState(one) !== undefined)
+/** What one notification contains, or a conflict of two, stops no other one: neither is a store that takes no writes. */
+const isOfStore = (error: unknown): boolean => isStorageAway(error) || hasCause(error, isRefusalOfWrites)
+
+const isRefusalOfWrites = (error: Error): boolean =>
+  sqlState(error) !== undefined && !isContentError(error) && !isConflict(error)
 
 const REASONS: Record<string, string> = {
   '25006': 'PostgreSQL is read-only',

@@ -62,6 +62,17 @@ describe('whether writes work', () => {
     expect(await writes.check()).toEqual({ ok: true })
   })
 
+  test.each(['21000', '22P02', '22021', '23505', '54000', '40001', '40P01'])(
+    'is not known from SQLSTATE %s: the content of one notification, or a conflict',
+    async (code) => {
+      const { writes } = open()
+      writes.failed(new Error('a batch', { cause: failure(code) }))
+      expect(await writes.check()).toEqual({ ok: true })
+      writes.failed(new AggregateError([failure(code), failure('42501')]))
+      expect(await writes.check()).toMatchObject({ ok: false })
+    },
+  )
+
   test.each([
     ['READONLY You can’t write against a read only replica.', 'Redis refuses them (READONLY)'],
     ['MISCONF Redis is configured to save RDB snapshots', 'Redis refuses them (MISCONF)'],
