@@ -7,6 +7,14 @@ export type Watchdog = {
   stop: () => Promise<unknown>
 }
 
+/** Why a process was ended, a sentence each. */
+export type WatchdogLines = {
+  /** The event loop stood still. */
+  blocked: string
+  /** The time of `endWithin` is over. */
+  late: string
+}
+
 /** Positions in the memory that both threads share. */
 const [BEATS, REMAINING_MS] = [0, 1] as const
 const BEAT_MS = 250
@@ -17,10 +25,10 @@ const BEAT_MS = 250
  * file of its own for the thread.
  */
 const WATCH = `
-  const { workerData: { shared, limit, step, line } } = require('node:worker_threads')
+  const { workerData: { shared, limit, step, lines } } = require('node:worker_threads')
   let beats = -1
   let silent = 0
-  const end = () => {
+  const end = (line) => {
     try {
       require('node:fs').writeSync(2, line + '\\n')
     } finally {
@@ -32,8 +40,8 @@ const WATCH = `
     silent = now === beats ? silent + step : 0
     beats = now
     const remaining = Atomics.load(shared, ${REMAINING_MS})
-    if (remaining > 0 && Atomics.sub(shared, ${REMAINING_MS}, step) <= step) end()
-    if (silent >= limit) end()
+    if (remaining > 0 && Atomics.sub(shared, ${REMAINING_MS}, step) <= step) end(lines.late)
+    if (silent >= limit) end(lines.blocked)
   }, step)
 `
 
@@ -42,13 +50,13 @@ const WATCH = `
  * while it runs the process answers nothing and hears no SIGTERM. A supervisor starts the process again; what was answered is
  * stored.
  * @param limitMs how long the event loop may stand still
- * @param line is written to standard error before the process is killed
+ * @param lines one of them is written to standard error before the process is killed
  */
-export const startWatchdog = ({ limitMs, line }: { limitMs: number; line: string }): Watchdog => {
+export const startWatchdog = ({ limitMs, lines }: { limitMs: number; lines: WatchdogLines }): Watchdog => {
   // Who debugs the process stops it for as long as they like.
   if (inspector.url() !== undefined) return { endWithin: () => undefined, stop: async () => Promise.resolve() }
   const shared = new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT))
-  const workerData = { shared, limit: limitMs, step: BEAT_MS * 2, line }
+  const workerData = { shared, limit: limitMs, step: BEAT_MS * 2, lines }
   // Options of this process, as --input-type, are not for that source.
   const worker = new Worker(WATCH, { eval: true, execArgv: [], workerData })
   worker.unref()

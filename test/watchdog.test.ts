@@ -25,7 +25,7 @@ describe('the watchdog', () => {
       '--input-type=module',
       '--eval',
       `import { startWatchdog } from ${JSON.stringify(pathToFileURL(file).href)}
-       const watchdog = startWatchdog({ limitMs: 2_000, line: 'stood still' })
+       const watchdog = startWatchdog({ limitMs: 2_000, lines: { blocked: 'stood still', late: 'took too long' } })
        ${then}`,
     ]).catch((error: unknown) => error as { signal: string; stderr: string; stdout: string })
 
@@ -35,7 +35,7 @@ describe('the watchdog', () => {
 
   test('ends a process that was to end by now, whatever it does', async () => {
     const stopping = `watchdog.endWithin(1_000); setInterval(() => undefined, 10)`
-    expect(await ended(stopping)).toMatchObject({ signal: 'SIGKILL', stderr: 'stood still\n' })
+    expect(await ended(stopping)).toMatchObject({ signal: 'SIGKILL', stderr: 'took too long\n' })
   })
 
   test('keeps no process alive', async () => {

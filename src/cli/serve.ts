@@ -17,6 +17,7 @@ import { within } from '../within.js'
 import { CommandError } from './failure.js'
 import { clock, configNow } from './open.js'
 import { write } from './output.js'
+import { watchdogLines } from './watchdog-lines.js'
 import { welcome } from './welcome.js'
 
 /** How long a start waits for stores that come up at the same time. */
@@ -34,10 +35,6 @@ const FAILED_PATIENCE_MS = 1_000
  * be gone 10 s after SIGTERM. No statement of the jobs comes near it.
  */
 const LONGEST_BLOCK_MS = 8_000
-const BLOCKED =
-  'tallyman: the process was ended because one statement or computation kept it busy for too long; ' +
-  'start it again: what was answered is stored. If it happens again, use PostgreSQL (DATABASE_URL)'
-
 /** Serves until SIGTERM or SIGINT; SIGHUP reads the registries again. */
 export const serve = async (): Promise<void> => {
   // What is stored is of people, and of no other user of the machine.
@@ -60,7 +57,7 @@ const start = async (app: App, config: Config, log: Logger): Promise<void> => {
   const address = await listen(app.http, config.listen)
   const warning = openDirectoryWarning(config.data_dir)
   if (warning !== undefined) log.warn({ data_dir: config.data_dir }, warning)
-  const watchdog = startWatchdog({ limitMs: LONGEST_BLOCK_MS, line: BLOCKED })
+  const watchdog = startWatchdog({ limitMs: LONGEST_BLOCK_MS, lines: watchdogLines(app.core.stores.database.engine) })
   app.core.stores.onFailure((failure) => {
     log.fatal({ reason: failure.message }, 'the embedded database failed; the process ends')
     setTimeout(() => process.exit(1), FAILED_PATIENCE_MS)
