@@ -135,6 +135,7 @@ const answerOf = async (run: RunArrays, text: string, bounds: Bounds): Promise<R
   // Only what a cursor takes may be explained: "explain analyze" of anything else would run it.
   await declare(run, statement.query)
   await run('close answer')
+  await bounds.beforePart()
   return bounded(await run(`explain ${statement.options} ${statement.query}`), bounds)
 }
 

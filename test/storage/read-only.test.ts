@@ -1,5 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
+import pg from 'pg'
+import { readOnlyOn } from '../../src/storage/read-only.js'
+import { createDatabase } from '../servers/shared.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
 const LIMITS = { rows: 10, seconds: 30 }
@@ -244,4 +247,27 @@ describe.each(STORE_PAIRS)('a read-only statement on %s', (name, open) => {
     `.execute(stores.database.sql)
     expect(rows).toEqual([{ is_self: true, table: null, is_set: false, locks: 0, channels: 0 }])
   })
+})
+
+test('an explained query has the time that is left when its cursor was declared', async () => {
+  const { url, drop } = await createDatabase()
+  const pool = new pg.Pool({ connectionString: url })
+  const sent: string[] = []
+  pool.on('connect', (client) => {
+    const query = client.query.bind(client) as (config: { text: string }) => Promise<unknown>
+    Object.assign(client, {
+      query: async (config: { text: string }) => {
+        sent.push(config.text)
+        return query(config)
+      },
+    })
+  })
+  await readOnlyOn(pool, 'drop')('explain select 1', LIMITS)
+  await pool.end()
+  await drop()
+  const limits = sent.flatMap((text, i) => (/^(?:declare|explain)/.test(text) ? [sent[i - 1]] : []))
+  expect(limits).toEqual([
+    expect.stringMatching(/^set local statement_timeout = /),
+    expect.stringMatching(/^set local statement_timeout = /),
+  ])
 })
