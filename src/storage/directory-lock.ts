@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, realpathSync, rmSync, statSync, utimesSync, writ
 import { createServer, type Server } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { readTextFile } from '../files/read-file.js'
 
 /** Another process holds the directory. The message says which, and what to do. */
@@ -26,13 +27,17 @@ const SILENCE_MS = 20_000
  * Takes a data directory for this process alone, because two PGlites in one directory lose rows without an error.
  * Two locks together: an abstract socket, which the kernel frees whatever kills us but which other containers do not see,
  * and a file with a heartbeat, which they do see.
+ * @param wait waits milliseconds
  * @throws DirectoryInUse; the error of the file system if the directory cannot be written
  */
-export const lockDirectory = async (directory: string): Promise<DirectoryLock> => {
+export const lockDirectory = async (
+  directory: string,
+  wait: (milliseconds: number) => Promise<unknown> = sleep,
+): Promise<DirectoryLock> => {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const file = join(directory, FILE)
   const holder = directoryHolder(directory)
-  if (holder) throw inUse(directory, holder)
+  if (holder && !(await isStill(file, wait))) throw inUse(directory, holder)
   const socket = await listenOn(socketName(directory)).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
     throw inUse(directory, directoryHolder(directory))
@@ -75,6 +80,17 @@ const readIfThere = (file: string): string | undefined => {
   } catch {
     return undefined
   }
+}
+
+/**
+ * Whether the time of a lock is ahead of the clock and no heartbeat changes the lock: the clock was set back, or the holder was in a
+ * container on a machine whose clock is ahead. How old such a lock is cannot be known from its time.
+ */
+const isStill = async (file: string, wait: (milliseconds: number) => Promise<unknown>): Promise<boolean> => {
+  const { mtimeMs } = statSync(file)
+  if (mtimeMs - Date.now() <= SILENCE_MS) return false
+  await wait(SILENCE_MS)
+  return statSync(file, { throwIfNoEntry: false })?.mtimeMs === mtimeMs
 }
 
 /** Who holds a directory now; undefined when nobody does, or when its holder died. */
