@@ -82,10 +82,14 @@ describe('the configuration', () => {
   })
 
   test('a users file chooses the directory; tokens are a list; an empty variable is none', () => {
-    const environment = { TALLYMAN_USERS_FILE: '/x/users.csv', TALLYMAN_API_TOKENS: 'one, two,,three', REDIS_URL: '' }
+    const environment = {
+      TALLYMAN_USERS_FILE: '/x/users.csv',
+      TALLYMAN_API_TOKENS: 'first-token, second-token,,third-token',
+      REDIS_URL: '',
+    }
     expect(readConfig(environment, ROOT)).toMatchObject({
       user_directory: 'file',
-      api_tokens: ['one', 'two', 'three'].map((token) => ({ token, scope: 'admin' })),
+      api_tokens: ['first-token', 'second-token', 'third-token'].map((token) => ({ token, scope: 'admin' })),
     })
     expect(readConfig(environment, ROOT).redis_url).toBeUndefined()
   })
@@ -93,28 +97,35 @@ describe('the configuration', () => {
   const apiTokens = (value: string): unknown => readConfig({ TALLYMAN_API_TOKENS: value }, ROOT).api_tokens
 
   test.each([
-    ['{"metrics": "a", "read": ["b", "c"]}', { a: 'metrics', b: 'read', c: 'read' }],
-    ['{"admin": "a"}', { a: 'admin' }],
-    ['metrics:a,read:b', { 'metrics:a': 'admin', 'read:b': 'admin' }],
-    ['{a},b}', { '{a}': 'admin', 'b}': 'admin' }],
+    [
+      '{"metrics": "token-a1", "read": ["token-b2", "token-c3"]}',
+      { 'token-a1': 'metrics', 'token-b2': 'read', 'token-c3': 'read' },
+    ],
+    ['{"admin": "token-a1"}', { 'token-a1': 'admin' }],
+    ['metrics:a,read:token', { 'metrics:a': 'admin', 'read:token': 'admin' }],
+    ['{token-a},token-b}', { '{token-a}': 'admin', 'token-b}': 'admin' }],
     ['with a space', { 'with a space': 'admin' }],
   ])('API tokens %s', (value, expected) => {
     expect(apiTokens(value)).toEqual(Object.entries(expected).map(([token, scope]) => ({ token, scope })))
   })
 
   test('API tokens with scopes stand in the file as a map', () => {
-    const path = file('api_tokens:\n  metrics: a\n  read: [b, 17]\n')
+    const path = file('api_tokens:\n  metrics: token-a1\n  read: [token-b2, 17171717]\n')
     expect(readConfig({ TALLYMAN_CONFIG: path }, ROOT).api_tokens).toEqual([
-      { token: 'a', scope: 'metrics' },
-      { token: 'b', scope: 'read' },
-      { token: '17', scope: 'read' },
+      { token: 'token-a1', scope: 'metrics' },
+      { token: 'token-b2', scope: 'read' },
+      { token: '17171717', scope: 'read' },
     ])
   })
 
   test.each([
     ['API_TOKENS', '{"write": "a"}', 'a name in the map is no scope, expected metrics, read, admin'],
     ['API_TOKENS', '{"read": []}', 'read has no token'],
-    ['API_TOKENS', '{"read": "a", "metrics": "a"}', 'read and metrics have the same token'],
+    ...['x', '1234567', 'long-enough,short', '{"metrics": "short"}', '{"read": ["long-enough", "short"]}'].map(
+      (tokens) =>
+        ['API_TOKENS', tokens, 'has a token of fewer than 8 characters, which can be guessed; choose another'] as const,
+    ),
+    ['API_TOKENS', '{"read": "token-a1", "metrics": "token-a1"}', 'read and metrics have the same token'],
     ['API_TOKENS', '{"read": "a"', 'begins with {" and is not JSON, as {"metrics": "tm…", "read": ["tm…", "tm…"]}'],
     [
       'API_TOKENS',

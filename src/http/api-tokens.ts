@@ -13,6 +13,9 @@ export type Scope = (typeof SCOPES)[number]
 /** A token that opens routes of the API. */
 export type ApiToken = { token: string; scope: Scope }
 
+/** Characters. Fewer are tried out in little time, also with one request at a time. */
+const LEAST_LENGTH = 8
+
 /** The setting cannot be used. The message contains no token. */
 export class ApiTokensError extends Error {}
 
@@ -35,6 +38,11 @@ export const readApiTokens = (value: unknown): ApiToken[] => {
   for (const { token, scope } of tokens) {
     const problem = whyTokenIsUnusable(token)
     if (problem !== undefined) throw new ApiTokensError(problem)
+    if (token.length < LEAST_LENGTH) {
+      throw new ApiTokensError(
+        `has a token of fewer than ${LEAST_LENGTH} characters, which can be guessed; choose another`,
+      )
+    }
     const other = scopes.get(token) ?? scope
     if (other !== scope) throw new ApiTokensError(`${other} and ${scope} have the same token`)
     scopes.set(token, scope)
