@@ -133,7 +133,7 @@ describe('the configuration', () => {
       'expected tokens, or a map of scopes (metrics, read, admin), each to its token',
     ],
     ...['API_TOKENS', 'NOTIFICATION_TOKENS'].flatMap((setting) =>
-      ['gültig', 'tm\u0007', 'tm\u200b', 'one,tm\u00a0two', 'a\tb'].map(
+      ['gültig', 'tm\u0007', 'tm\u200b', 'long-enough,tm\u00a0two', 'a\tb'].map(
         (tokens) =>
           [
             setting,
