@@ -16,7 +16,7 @@ import { summarizePulls } from '../src/pulls/jobs/summarize.js'
 const config = readConfig(process.env, home)
 const now = (): Date => new Date()
 const app = await createApp(config, createLog(config.log_level), now)
-const { database, dump } = app.core.stores
+const { database, dumps } = app.core.stores
 
 const say = (what: string, since: number): void => {
   console.log(`${what} in ${Math.round(performance.now() - since)} ms`)
@@ -42,7 +42,7 @@ startJobs(
 )
 process.on('SIGUSR2', () => {
   const since = performance.now()
-  dump?.().then(
+  dumps?.write().then(
     () => {
       say('dumped', since)
     },

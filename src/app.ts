@@ -99,6 +99,10 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   const identifyName = createIdentifyName({ directory, deployTokens: hashed, hasUserTokens })
   const identify = createIdentify({ identifyName, ...tokenVerifier(config) })
   const pulls = await openPulls(core, database)
+  stores.dumps?.onNotice((notice) => {
+    log.warn({ notice }, 'files of the embedded database need attention')
+  })
+  await stores.dumps?.finishErasures()
   const { ingest, idle } = createIngest({
     database,
     sketches,
@@ -200,7 +204,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       inventoryRoutes({ database, registries: core.registries, registryNames, summarize: summarizeNow, now }),
       pullsRoutes({
         ...{ database, registries: core.registries, registryNames, context: pulls.context, now },
-        replaceDumps: stores.replaceDumps,
+        dumps: stores.dumps,
       }),
       operatorSqlRoutes({ database, isOn: config.sql_route }),
       trackRoutes({ track: createTrack({ database, sketches, rules, lifetimes, now }), rules, identifyName, hashed }),

@@ -95,6 +95,7 @@ export const jobsFor = (
     { name: 'forget lookups', cron: '26 * * * *', run: async () => forgetLookups(stores.database, now()) },
     kept('forget actors', '29 3 * * *', async () => eraseActors(database, config.actor_days, now())),
     ...(config.reconcile_cron === undefined ? [] : [kept('reconcile', config.reconcile_cron, reconcile)]),
-    ...(stores.dump ? [kept('dump', '41 3 * * *', stores.dump)] : []),
+    ...(stores.checkpointIfDue ? [{ name: 'checkpoint', cron: EVERY_MINUTE, run: stores.checkpointIfDue }] : []),
+    ...(stores.dumps ? [kept('dump', '41 3 * * *', stores.dumps.write)] : []),
   ]
 }

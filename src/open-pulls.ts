@@ -110,9 +110,9 @@ export const openPulls = async (core: Core, database: Database): Promise<Pulls> 
 }
 
 /** Files beside the embedded database, which one process uses; else the table that processes share. */
-const openSaltStore = async ({ config, stores }: Core, database: Database): Promise<SaltStore> => {
+const openSaltStore = async ({ config }: Core, database: Database): Promise<SaltStore> => {
   if (database.engine === 'postgresql') return createSaltTable(database)
   const files = createSaltFiles(join(config.data_dir, 'salts'))
-  if (await moveSalts(database, files)) await stores.replaceDumps?.()
+  await moveSalts(database, files)
   return files
 }

@@ -23,6 +23,8 @@ import { readConflicts, type OpenConflict } from './registries/conflicts.js'
 import { MOST_HOSTS, MOST_PROCESSES } from './registries/learned.js'
 import type { Identity } from './registries/registry-identity.js'
 import type { Database } from './storage/database.js'
+import type { DumpState } from './storage/dumps.js'
+import { erasureWarnings } from './storage/erasure-warnings.js'
 import { warningsOfRole } from './storage/read-only-role.js'
 import { tokenWarnings } from './token-warnings.js'
 import type { WriteState } from './write-check.js'
@@ -36,6 +38,8 @@ export type Status = {
   stores: StoreCheck
   /** Whether the stores take writes; missing if no service was asked. */
   writes?: WriteState
+  /** The dumps of the embedded database; missing with PostgreSQL. */
+  dumps?: DumpState
   /** What an operator should change, in sentences. */
   warnings: string[]
   /** Registries heard of, the last one first; empty when no notification ever came. */
@@ -106,6 +110,8 @@ export const readStatus = async (core: Core): Promise<Status> => {
     reconciliations,
     last,
     warnings,
+    dumps,
+    unfinished,
   ] = await Promise.all([
     checkStores(core.stores),
     readReceptions(database, REGISTRIES_SHOWN),
@@ -120,6 +126,8 @@ export const readStatus = async (core: Core): Promise<Status> => {
     lastReconciliations(database.sql),
     newestPing(database),
     warningsOfRole(database),
+    core.stores.dumps?.state(),
+    erasureWarnings(database),
   ])
   const next = config.ping_enabled ? ((await readDueTime(database.sql, PING)) ?? nextPing(core)) : undefined
   return {
@@ -127,7 +135,14 @@ export const readStatus = async (core: Core): Promise<Status> => {
     uuid: installation.uuid,
     installedAt: installation.installedAt,
     stores,
-    warnings: [...tokenWarnings(core.secrets), openDirectoryWarning(config.data_dir) ?? [], ...warnings].flat(),
+    ...(dumps && { dumps }),
+    warnings: [
+      ...tokenWarnings(core.secrets),
+      ...[openDirectoryWarning(config.data_dir) ?? []].flat(),
+      ...warnings,
+      ...unfinished,
+      ...(dumps ? dumpWarnings(dumps) : []),
+    ],
     registries,
     identity: identityOf(core, registries.length, conflicts),
     skips,
@@ -154,6 +169,14 @@ export const readStatus = async (core: Core): Promise<Status> => {
     },
   }
 }
+
+const dumpWarnings = ({ failedAt, error, lastAt }: DumpState): string[] =>
+  failedAt === null
+    ? []
+    : [
+        `the newest dump is of ${lastAt?.toISOString() ?? 'no time: there is none'}; ` +
+          `the attempt of ${failedAt.toISOString()} failed: ${error ?? ''}`,
+      ]
 
 const identityOf = (
   { identity: { mode, because, learned }, secrets }: Core,

@@ -2,6 +2,7 @@ import type { Config } from './config.js'
 import type { Database } from './storage/database.js'
 import type { EmbeddedDatabaseFailed } from './storage/embedded-failure.js'
 import { lockDirectory, type DirectoryLock } from './storage/directory-lock.js'
+import type { Dumps } from './storage/dumps.js'
 import { migrate } from './storage/migrate.js'
 import type { SketchStore } from './storage/sketch-store.js'
 import { createSqlSketches } from './storage/sql-sketches.js'
@@ -18,14 +19,12 @@ export type Stores = {
   failure: () => EmbeddedDatabaseFailed | undefined
   /** Is called once when the embedded database has failed. */
   onFailure: (then: (failure: EmbeddedDatabaseFailed) => void) => void
-  /** Writes a dump of the embedded database. */
-  dump?: () => Promise<string>
-  /** If there are dumps, writes a new one and removes all others, so that none contains what was erased. */
-  replaceDumps?: () => Promise<void>
+  /** Of the embedded database. */
+  dumps?: Dumps
+  /** Keeps the log of the embedded database short. */
+  checkpointIfDue?: () => Promise<boolean>
   close: () => Promise<void>
 }
-
-const DUMPS_KEPT = 3
 
 /**
  * Opens PostgreSQL or the embedded database, and Redis or the table of sketches. The drivers are loaded only when needed:
@@ -65,30 +64,23 @@ const openEmbedded = async (config: Config, now: () => Date): Promise<Opened> =>
   const lock = await lockDirectory(config.data_dir)
   try {
     const { openPglite } = await import('./storage/pglite.js')
-    const { discardLog, rewritePending } = await import('./storage/erase-traces.js')
+    const { checkpointIfDue } = await import('./storage/embedded-checkpoint.js')
+    const { createDumps } = await import('./storage/dumps.js')
+    const { markErasure } = await import('./storage/erasure-marks.js')
     const database = await openPglite(config.data_dir)
     const open = async (): Promise<Opened> => {
       const migrated = await migrate(database.sql)
       database.markInitialised()
-      let last: Promise<unknown> = Promise.resolve()
-      // One after the other: a dump removes what an unfinished one left.
-      const dump = async (): Promise<string> => {
-        const dumping = last.then(async () => database.dump(`tallyman-${now().toISOString().slice(0, 10)}`, DUMPS_KEPT))
-        last = dumping.catch(() => undefined)
-        return dumping
-      }
-      const replaceDumps = async (): Promise<void> => {
-        if (database.hasDumps()) database.removeDumpsBut(await dump())
-      }
-      // A migration that rewrote tables left the rows of before in the log.
-      if (migrated.length > 0) await discardLog(database.sql)
-      if ((await rewritePending(database.sql)).length > 0) await replaceDumps()
+      // A migration that rewrote tables left their previous rows in the log.
+      if (migrated.length > 0) await markErasure(database.sql, ['log'])
+      const dumps = createDumps(database, now)
       const close = async (): Promise<void> => {
         await database.close()
         lock.release()
       }
       const { failure, onFailure } = database
-      return { database, lock, migrated, failure, onFailure, dump, replaceDumps, close }
+      const checkpoint = async (): Promise<boolean> => checkpointIfDue(database.sql)
+      return { database, lock, migrated, failure, onFailure, dumps, checkpointIfDue: checkpoint, close }
     }
     return await open().catch(async (error: unknown) => {
       await database.close()

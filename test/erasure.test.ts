@@ -65,7 +65,7 @@ describe('a salt of the embedded store', () => {
   test('is in no file once its time is over, nor in a dump before', async () => {
     await start({ TALLYMAN_PULLS_SALT_ROTATION: 'daily' })
     const [ended = ''] = saltsIn()
-    await app.core.stores.dump?.()
+    await app.core.stores.dumps?.write()
     expect(filesWith(folder.path, ended)).toEqual([join('salts', 'daily-2026-11-21')])
     now = later(3)
     const { rotateSalts } = await openPulls(app.core, app.core.stores.database)
@@ -75,7 +75,7 @@ describe('a salt of the embedded store', () => {
 
   test('of an earlier version, deleted or not, is in no table, no segment of the log and no dump after the start', async () => {
     await start()
-    const { database, dump } = app.core.stores
+    const { database, dumps } = app.core.stores
     // What an earlier version leaves: a row in use, a deleted one, both in a dump and in a segment of the log that was recycled.
     const insert = async (text: string, start: string): Promise<void> => {
       await sql`insert into pulls.salts values ('monthly', ${start}::timestamptz, ${start}::timestamptz + interval '1 month', ${text})`.execute(
@@ -86,7 +86,7 @@ describe('a salt of the embedded store', () => {
     await insert(OLD_SALT, '2026-10-01T00:00:00Z')
     await sql`delete from pulls.salts`.execute(database.sql)
     await insert(kept, '2027-01-01T00:00:00Z')
-    await dump?.()
+    await dumps?.write()
     await stop()
     const log = join(folder.path, 'db', 'pg_wal')
     const newest = readdirSync(log)
@@ -165,15 +165,14 @@ describe('pulls forget on the embedded store', () => {
 
   test('leaves an origin in no file, nor in a dump', async () => {
     await start()
-    const { database, dump } = app.core.stores
+    const { database, dumps } = app.core.stores
     await keep(ORIGIN, 100)
     await keep('another', 1)
-    await dump?.()
+    await dumps?.write()
     now = later(1)
-    await dump?.()
-    const { not_rewritten } = await erase(database, { origin: ORIGIN })
-    await app.core.stores.replaceDumps?.()
-    expect(not_rewritten).toEqual([])
+    await dumps?.write()
+    const erased = await dumps?.replaceAfter(async () => erase(database, { origin: ORIGIN }))
+    expect(erased?.not_rewritten).toEqual([])
     expect(readdirSync(join(folder.path, 'dumps'))).toHaveLength(1)
     const { rows } = await sql`select from pulls.outcomes`.execute(database.sql)
     expect(rows).toHaveLength(1)
@@ -184,8 +183,8 @@ describe('pulls forget on the embedded store', () => {
     await start()
     await keep(ORIGIN, 10)
     await keep('another', 40_000)
-    const { database, dump } = app.core.stores
-    await dump?.()
+    const { database, dumps } = app.core.stores
+    await dumps?.write()
     expect((await erase(database, { origin: ORIGIN })).not_rewritten).toEqual(['pulls.outcomes'])
     await stop()
     expect(filesWith(folder.path, ORIGIN)).not.toEqual([])

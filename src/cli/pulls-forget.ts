@@ -16,9 +16,9 @@ export const forgetPulls = async ({ json, ...options }: PullsOptions): Promise<v
     async (service) => (await service.post('/pulls/forget', erasure)) as Erased,
     async ({ stores, registryNames }) => {
       const registries = registry === undefined ? undefined : await registryNames.recordedAs(registry)
-      const erased = await erase(stores.database, { origin, repository, registries })
-      await stores.replaceDumps?.()
-      return erased
+      const eraseAll = async (): Promise<Erased> => erase(stores.database, { origin, repository, registries })
+      if (json !== true) stores.dumps?.onNotice(printLine)
+      return stores.dumps ? stores.dumps.replaceAfter(eraseAll) : eraseAll()
     },
   )
   if (json === true) printJson(erased)

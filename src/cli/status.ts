@@ -1,7 +1,7 @@
 import { WEBHOOK } from '../http/notification-paths.js'
 import { readStatus, type Status } from '../status.js'
 import { context } from './command-context.js'
-import { askOrOpen, configNow } from './open.js'
+import { askOrOpen, clock, configNow } from './open.js'
 import { printJson, printLine, printTable, printTitle, type TableOptions } from './print.js'
 import { when } from './when.js'
 
@@ -34,6 +34,7 @@ const show = (found: Status, options: TableOptions): void => {
     unknownContents,
     reconciliations,
     ping,
+    dumps,
   } = found
   printLine(`Tallyman ${version}, installation ${uuid}`)
   for (const [name, { ok, version: of, error }] of Object.entries(stores)) {
@@ -92,6 +93,19 @@ const show = (found: Status, options: TableOptions): void => {
   printLine(`  next    ${ping.next ? when(ping.next) : 'never: ping_enabled is false'}`)
   printLine(`  last    ${ping.last ? `${when(ping.last.recordedAt)}, ${delivery(ping.last)}` : 'none yet'}`)
   if (!ping.destination) printLine('  sent    nowhere: TALLYMAN_PING_URL is not set')
+  if (dumps) showDumps(dumps)
+}
+
+const showDumps = ({ lastAt, failedAt, error }: NonNullable<Status['dumps']>): void => {
+  printTitle('Dumps of the embedded database')
+  printLine(`  last    ${lastAt === null ? 'none yet' : `${when(lastAt)}, ${ageOf(lastAt)} old`}`)
+  if (failedAt !== null) printLine(`  failed  ${when(failedAt)}: ${error ?? ''}`)
+}
+
+const HOUR_MS = 3_600_000
+const ageOf = (at: Date | string): string => {
+  const hours = Math.max(0, Math.floor((clock().getTime() - new Date(at).getTime()) / HOUR_MS))
+  return hours < 48 ? `${hours} hours` : `${Math.floor(hours / 24)} days`
 }
 
 const REASONS: Record<Status['identity']['because'], string> = {

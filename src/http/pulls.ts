@@ -2,7 +2,7 @@ import { Router } from 'express'
 import { z } from 'zod'
 import { lastUsed } from '../inventory/questions/last-used.js'
 import type { Registries } from '../inventory/registry/registries.js'
-import { erase } from '../pulls/jobs/erase.js'
+import { erase, type Erased } from '../pulls/jobs/erase.js'
 import { askedIn, wholeNumber, withRegistryNames, type Asked } from '../pulls/read/asked.js'
 import { askPulls } from '../pulls/read/ask-pulls.js'
 import { askBehaviours } from '../pulls/read/behaviours.js'
@@ -11,6 +11,7 @@ import { requestsAfter } from '../pulls/read/requests.js'
 import { askPullers, pullersAskedIn } from '../pulls/read/pullers.js'
 import type { RegistryNames } from '../registries/registry-names.js'
 import { isCancelled, type Database } from '../storage/database.js'
+import type { Dumps } from '../storage/dumps.js'
 import { setAnswerHeaders } from './answer-headers.js'
 import { checkSize, formatOf, ndjsonOf } from './formats.js'
 import { answerQuestion } from './inventory.js'
@@ -24,12 +25,12 @@ type Needs = {
   registryNames: RegistryNames
   context: Context
   /** Of the embedded store. */
-  replaceDumps?: (() => Promise<void>) | undefined
+  dumps?: Pick<Dumps, 'replaceAfter'> | undefined
   now: () => Date
 }
 
 /** `GET /pulls` and what is below it: see docs/api.md. */
-export const pullsRoutes = ({ database, registries, registryNames, context, replaceDumps, now }: Needs): Router => {
+export const pullsRoutes = ({ database, registries, registryNames, context, dumps, now }: Needs): Router => {
   const router = Router()
   const named = async (asked: Asked): Promise<Asked> => withRegistryNames(asked, registryNames.valuesOf)
   router.get('/pulls', async (request, response) => {
@@ -73,9 +74,8 @@ export const pullsRoutes = ({ database, registries, registryNames, context, repl
   router.post('/pulls/forget', async (request, response) => {
     const { registry, ...erasure } = checked(erasureRequest, request.body)
     const registries = registry === undefined ? undefined : await registryNames.recordedAs(registry)
-    const erased = await erase(database, { ...erasure, registries })
-    await replaceDumps?.()
-    response.json(erased)
+    const eraseAll = async (): Promise<Erased> => erase(database, { ...erasure, registries })
+    response.json(await (dumps ? dumps.replaceAfter(eraseAll) : eraseAll()))
   })
   return router
 }

@@ -1,10 +1,19 @@
 import { execFile } from 'node:child_process'
 import { constants, mkdirSync, readdirSync, renameSync, rmSync, statSync, type Dirent, type Stats } from 'node:fs'
-import { chmod, copyFile, rm, statfs } from 'node:fs/promises'
+import { chmod, copyFile, rm } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { promisify } from 'node:util'
+import { freeBytes, RESERVE_BYTES } from './free-space.js'
 
 const run = promisify(execFile)
+
+/** The names of the first and the last segment of a part of the write-ahead log. */
+export type LogRange = { first: string; last: string }
+
+/** The disk is too full for a dump. */
+export class NoSpaceForDump extends Error {
+  override readonly name = 'NoSpaceForDump'
+}
 
 export type DumpDeps = {
   /** The directory of the database. */
@@ -13,17 +22,15 @@ export type DumpDeps = {
   dumps: string
   /**
    * Runs work while no statement is executed and all that was committed is in the files.
-   * @param work is given the name of the only segment of the log that the files need.
+   * @param work is given the segments of the log that the files need.
    */
-  atRest: (work: (segment: string) => Promise<void>) => Promise<void>
+  atRest: (work: (log: LogRange) => Promise<void>) => Promise<void>
 }
 
 /** A file whose last change is so young may have changed again without a newer time. */
 const YOUNG_MS = 2_000
 /** Files that are copied at once. */
 const AT_ONCE = 64
-/** Free space that a dump leaves to the database, which fails without any. */
-const RESERVE_BYTES = 64 * 2 ** 20
 
 /** The names of the dumps in a folder, the oldest first: each is named after its day. */
 export const dumpsIn = (dumps: string): string[] =>
@@ -45,11 +52,13 @@ export const writeDump = async (deps: DumpDeps, name: string, keep: number): Pro
   const file = join(dumps, `${name}.tar.gz`)
   const [packed, copy] = [`${file}.part`, join(dumps, `${name}.copy.part`)]
   try {
-    await checkSpace(data, dumps)
+    checkSpace(data, dumps)
     await copyDatabase(deps, copy)
     await run('tar', ['-czf', packed, '-C', copy, '.'])
     await chmod(packed, 0o600)
     renameSync(packed, file)
+  } catch (error) {
+    throw isDiskFull(error) ? new NoSpaceForDump(`${dumps} is full: a dump cannot be written`, { cause: error }) : error
   } finally {
     await Promise.all([packed, copy].map(async (path) => rm(path, { recursive: true, force: true })))
   }
@@ -58,35 +67,44 @@ export const writeDump = async (deps: DumpDeps, name: string, keep: number): Pro
 }
 
 /** A copy and its archive, which may be as large, must not fill the disk. */
-const checkSpace = async (data: string, dumps: string): Promise<void> => {
+const checkSpace = (data: string, dumps: string): void => {
   const size = [...filesOf(data).values()].reduce((sum, { size: bytes }) => sum + bytes, 0)
-  const { bavail, bsize } = await statfs(dumps)
   const needed = 2 * size + RESERVE_BYTES
-  if (bavail * bsize >= needed) return
+  const free = freeBytes(dumps)
+  if (free >= needed) return
   const mebibytes = (bytes: number): number => Math.round(bytes / 2 ** 20)
-  throw new Error(
-    `there is no space for a dump in ${dumps}: it needs up to ${mebibytes(needed)} MiB, and ${mebibytes(bavail * bsize)} MiB are free`,
+  throw new NoSpaceForDump(
+    `there is no space for a dump in ${dumps}: it needs up to ${mebibytes(needed)} MiB, and ${mebibytes(free)} MiB are free`,
   )
+}
+
+const isDiskFull = (error: unknown): boolean => {
+  const { code, stderr } = error as { code?: unknown; stderr?: string }
+  return code === 'ENOSPC' || (stderr ?? '').includes('No space left on device')
 }
 
 const copyDatabase = async ({ data, atRest }: DumpDeps, copy: string): Promise<void> => {
   const files = filesOf(data)
   const copied = new Map([...files].filter(([path, stats]) => !isLog(path) && !isYoung(stats)))
   await copyFiles(data, copy, [...copied.keys()])
-  await atRest(async (segment) => {
+  await atRest(async ({ first, last }) => {
     const now = filesOf(data)
     const isCopied = (path: string, { mtimeMs, size }: Stats): boolean => {
       const known = copied.get(path)
       return known?.mtimeMs === mtimeMs && known.size === size
     }
-    const isWanted = (path: string): boolean => !isLog(path) || path.endsWith(`${sep}${segment}`)
+    // The record of the checkpoint may be in a later segment than the place from which the log is replayed.
+    const isWanted = (path: string): boolean => {
+      const segment = path.slice(path.lastIndexOf(sep) + 1)
+      return !isLog(path) || (segment >= first && segment <= last)
+    }
     const left = [...now].filter(([path, stats]) => isWanted(path) && !isCopied(path, stats)).map(([path]) => path)
     await copyFiles(data, copy, left)
     for (const path of filesOf(copy).keys()) if (!now.has(path)) rmSync(join(copy, path))
   })
 }
 
-/** Segments of the write-ahead log: after a checkpoint all but one are of no use. */
+/** Segments of the write-ahead log. */
 const isLog = (path: string): boolean => /^pg_wal[\\/][0-9A-F]{24}$/.test(path)
 const isYoung = ({ mtimeMs }: Stats): boolean => Date.now() - mtimeMs < YOUNG_MS
 

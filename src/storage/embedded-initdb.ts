@@ -1,22 +1,34 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, readdirSync, renameSync, rmSync, statfsSync } from 'node:fs'
+import { mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { EmbeddedDatabaseFailed } from './embedded-failure.js'
+import { freeBytes } from './free-space.js'
 
 const run = promisify(execFile)
 
 /** A creation takes some seconds; one that cannot write may spin. */
 const LONGEST_MS = 120_000
+/** What initdb takes, with Node.js itself: 0.9 GB were measured. */
+const MEMORY_MB = 900
 
-/** Is run by another Node.js with the file of PGlite and the directory of the new database. */
+/**
+ * Is run by another Node.js with the file of PGlite and the directory of the new database. Its standard input closes when this
+ * process ends, however that happens: a thread of its own waits for that, as initdb blocks the event loop, and ends the process.
+ */
 const CREATE = `
   const [, pglite, directory] = process.argv
-  require(pglite).PGlite.create(directory).then((database) => database.close()).catch((error) => {
-    require('node:fs').writeSync(2, (error.message ?? String(error)) + '\\n')
-    process.exit(1)
-  })
+  const { Worker } = require('node:worker_threads')
+  const END = "new (require('node:net').Socket)({ fd: 0 }).on('close', () => process.kill(process.pid, 'SIGKILL')).resume()"
+  new Worker(END, { eval: true })
+  require(pglite).PGlite.create(directory).then((database) => database.close()).then(
+    () => process.exit(0),
+    (error) => {
+      require('node:fs').writeSync(2, (error.message ?? String(error)) + '\\n')
+      process.exit(1)
+    },
+  )
 `
 
 /**
@@ -28,28 +40,36 @@ const CREATE = `
 export const createDatabaseFiles = async (data: string): Promise<void> => {
   const directory = dirname(data)
   const prefix = `${basename(data)}.new-`
-  for (const left of readdirSync(directory).filter((name) => name.startsWith(prefix)))
-    rmSync(join(directory, left), { recursive: true, force: true })
-  // A process that was orphaned may still write into another directory.
-  const draft = join(directory, `${prefix}${process.pid}`)
+  for (const left of readdirSync(directory).filter((name) => name.startsWith(prefix))) remove(join(directory, left))
+  let draft: string | undefined
   try {
-    mkdirSync(draft, { mode: 0o700 })
+    draft = mkdtempSync(join(directory, prefix))
     const pglite = createRequire(import.meta.url).resolve('@electric-sql/pglite')
     await run(process.execPath, ['-e', CREATE, pglite, draft], { timeout: LONGEST_MS, killSignal: 'SIGKILL' })
     renameSync(draft, data)
   } catch (error) {
-    const { bavail, bsize } = statfsSync(directory)
-    rmSync(draft, { recursive: true, force: true })
+    if (draft !== undefined) remove(draft)
     throw new EmbeddedDatabaseFailed(
       `the embedded database cannot be created in ${data}: ${reasonOf(error)}. ` +
-        `Its disk has ${Math.floor((bavail * bsize) / 2 ** 20)} MiB free, and 100 are needed; or nothing can be written there`,
+        `Its disk has ${Math.floor(freeBytes(directory) / 2 ** 20)} MiB free, and 100 are needed; or nothing can be written there`,
     )
   }
 }
 
-/** Why a process ended: the last line that it wrote, or what kept it from starting. */
+/** Best effort: another process may still write there, and each draft has a name of its own. */
+const remove = (draft: string): void => {
+  try {
+    rmSync(draft, { recursive: true, force: true })
+  } catch {
+    // The next creation tries again.
+  }
+}
+
+/** Why a process ended: its signal, the last line that it wrote, or what kept it from starting. */
 const reasonOf = (error: unknown): string => {
-  const { message, stderr, killed } = error as Error & { stderr?: string; killed?: boolean }
+  const { message, stderr, killed, signal } = error as Error & { stderr?: string; killed?: boolean; signal?: string }
   if (killed === true) return `no answer within ${LONGEST_MS / 1000} s`
-  return stderr?.trim().split('\n').at(-1) ?? message
+  if (typeof signal === 'string') return `the process was killed (${signal}); it needs about ${MEMORY_MB} MB of memory`
+  const line = stderr?.trim().split('\n').at(-1) ?? ''
+  return line === '' ? message : line
 }

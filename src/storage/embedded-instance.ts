@@ -13,9 +13,12 @@ const ANSWERED_BY_READY: ReadonlySet<number | undefined> = new Set(['Q', 'S'].ma
 /** Lines of PostgreSQL's log that say why an instance ended. */
 const REASON = /^(?:\S+ \S+ \S+ \[\d+\] )?(?:PANIC|FATAL): +(.*)/
 
-/** PostgreSQL's defaults are for a server: 128 MB of buffers, all of them in the memory of this process, and 1 GB of log on disk. */
+/**
+ * PostgreSQL's defaults are for a server: 128 MB of buffers, all of them in the memory of this process. A limit of the log has no
+ * effect here (embedded-checkpoint.ts).
+ */
 const SETTINGS = [
-  ...['-c', 'shared_buffers=32MB', '-c', 'max_wal_size=128MB'],
+  ...['-c', 'shared_buffers=32MB'],
   // A recycled segment of the log is an old one under a new name: it contains what was deleted.
   ...['-c', 'wal_recycle=off'],
 ]

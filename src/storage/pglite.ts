@@ -1,14 +1,15 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createPgConfig } from '@electric-sql/pglite/node-postgres'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
-import { dumpsIn, writeDump, type DumpDeps } from './embedded-dump.js'
+import { dumpsIn, writeDump, type DumpDeps, type LogRange } from './embedded-dump.js'
 import { EmbeddedDatabaseFailed } from './embedded-failure.js'
 import { embeddedFiles } from './embedded-files.js'
 import { createDatabaseFiles } from './embedded-initdb.js'
 import { EmbeddedInstance } from './embedded-instance.js'
 import { eraseTracesOn } from './erase-traces.js'
+import { hasSpaceIn, type HasSpace } from './free-space.js'
 import { readOnlyOn } from './read-only.js'
 import { runOn, serverVersion, surviveLostConnections, transactionOn, type Database } from './database.js'
 
@@ -25,6 +26,12 @@ export type EmbeddedDatabase = Database & {
   hasDumps: () => boolean
   /** Removes all dumps but one, as `dump` returned it. */
   removeDumpsBut: (file: string) => void
+  /** @returns the path of the dump that was removed; undefined if there is none */
+  removeOldestDump: () => string | undefined
+  /** When the newest dump was written; null if there is none. */
+  newestDumpAt: () => Date | null
+  /** Whether the disk of the database has space. */
+  hasSpace: HasSpace
 }
 
 /** The directory held data once and is empty now. PGlite would silently begin anew. */
@@ -56,6 +63,8 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
     await close()
     throw lost(data, marker, dumps)
   }
+  const hasSpace = hasSpaceIn(data)
+  const dumpFiles = (): string[] => (existsSync(dumps) ? dumpsIn(dumps).map((name) => join(dumps, name)) : [])
   return {
     engine: 'pglite',
     sql: kysely,
@@ -64,7 +73,7 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
     jobTransaction: transactionOn(pool),
     run: runOn(pool),
     readOnly: readOnlyOn(pool, 'keep'),
-    eraseTraces: eraseTracesOn(kysely),
+    eraseTraces: eraseTracesOn(kysely, hasSpace),
     version: async () => serverVersion(kysely),
     markInitialised: () => {
       writeFileSync(marker, '', { mode: 0o600 })
@@ -77,8 +86,18 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
     dump: async (name, keep) => writeDump({ data, dumps, atRest: atRestOn(pool) }, name, keep),
     hasDumps: () => existsSync(dumps) && readdirSync(dumps).length > 0,
     removeDumpsBut: (file) => {
-      for (const dump of dumpsIn(dumps)) if (join(dumps, dump) !== file) rmSync(join(dumps, dump))
+      for (const dump of dumpFiles()) if (dump !== file) rmSync(dump)
     },
+    removeOldestDump: () => {
+      const [oldest] = dumpFiles()
+      if (oldest !== undefined) rmSync(oldest)
+      return oldest
+    },
+    newestDumpAt: () => {
+      const newest = dumpFiles().at(-1)
+      return newest === undefined ? null : statSync(newest).mtime
+    },
+    hasSpace,
     close,
   }
 }
@@ -107,10 +126,10 @@ const atRestOn =
     const client = await pool.connect()
     try {
       await client.query('checkpoint')
-      const { rows } = await client.query<{ segment: string }>(
-        'select redo_wal_file as segment from pg_control_checkpoint()',
+      const { rows } = await client.query<LogRange>(
+        'select redo_wal_file as first, pg_walfile_name(pg_current_wal_insert_lsn()) as last from pg_control_checkpoint()',
       )
-      await work(rows[0]?.segment ?? '')
+      await work(rows[0] ?? { first: '', last: '' })
     } finally {
       client.release()
     }

@@ -68,11 +68,10 @@ onSmallDisk('an embedded database on a disk that is full', () => {
 
   /** What is in the data directory before a start, and mebibytes that are left then. */
   const STARTS: readonly [from: 'nothing' | 'empty' | 'migrated', left: number, when: string][] = [
-    ['empty', 6, 'while the schema is made'],
+    ['empty', 2, 'before the schema is made'],
     ['nothing', 0, 'before the first start'],
     ['nothing', 25, 'while the database is created'],
     ['migrated', 0, 'at a start with a database'],
-    ['empty', 2, 'before the schema is made'],
   ]
   test.each(usualMoments(STARTS))(
     'from %s with %d MiB left, %s: the start ends with one line, and the next one works',

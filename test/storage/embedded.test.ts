@@ -15,6 +15,7 @@ import { execFileSync } from 'node:child_process'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { DirectoryInUse, directoryHolder, lockDirectory } from '../../src/storage/directory-lock.js'
+import { checkpointIfDue } from '../../src/storage/embedded-checkpoint.js'
 import { migrate } from '../../src/storage/migrate.js'
 import { DatabaseLost, openPglite, type EmbeddedDatabase } from '../../src/storage/pglite.js'
 import { machineClock } from '../servers/clock.js'
@@ -174,6 +175,19 @@ describe('the embedded database', () => {
     await database.close()
   })
 
+  test('has a short log after work that wrote a long one, as soon as the job of checkpoints ran', async () => {
+    const database = await openInitialised()
+    const log = (): number =>
+      readdirSync(join(folder.path, 'db', 'pg_wal')).filter((name) => /^[0-9A-F]{24}$/.test(name)).length
+    for (let n = 0; n < 10; n++)
+      await sql`select pg_logical_emit_message(false, 't', repeat('x', ${8 * 2 ** 20}::int))`.execute(database.sql)
+    expect(await checkpointIfDue(database.sql)).toBe(false)
+    expect(log()).toBeGreaterThan(4)
+    expect(await checkpointIfDue(database.sql, 64 * 2 ** 20)).toBe(true)
+    expect(log()).toBeLessThan(3)
+    await database.close()
+  })
+
   test('is dumped in the middle of work: the dump has all of each transaction, or none of it', async () => {
     const database = await openInitialised()
     await sql`create table dumped (n int primary key, filler text)`.execute(database.sql)
@@ -207,6 +221,33 @@ describe('the embedded database', () => {
     await back.close()
     restored.remove()
     expect(readdirSync(join(folder.path, 'dumps'))).toEqual(['tallyman-1.tar.gz'])
+  })
+
+  test('is dumped with all of its log from the last checkpoint on, also across the end of a segment', async () => {
+    const database = await openInitialised()
+    const SEGMENT = 16 * 2 ** 20
+    const emit = async (bytes: number): Promise<void> => {
+      await sql`select pg_logical_emit_message(false, 't', repeat('x', ${bytes}::int))`.execute(database.sql)
+    }
+    const left = async (): Promise<number> => {
+      const { rows } = await sql<{ used: string }>`
+        select (pg_current_wal_insert_lsn() - '0/0'::pg_lsn) % ${SEGMENT} as used
+      `.execute(database.sql)
+      return SEGMENT - Number(rows[0]?.used)
+    }
+    await sql`insert into leases values ('dumped', 'x', now())`.execute(database.sql)
+    await sql`checkpoint`.execute(database.sql)
+    // What a checkpoint writes takes more than 100 bytes.
+    for (let rest = await left(); rest > 100; rest = await left()) await emit(Math.max(1, Math.floor(rest * 0.9) - 150))
+    const dump = await database.dump('tallyman-1', 2)
+    await database.close()
+    const restored = temporaryFolder('restored')
+    mkdirSync(join(restored.path, 'db'))
+    execFileSync('tar', ['-xzf', dump, '-C', join(restored.path, 'db')])
+    const back = await openPglite(restored.path)
+    expect((await sql`select name from leases`.execute(back.sql)).rows).toEqual([{ name: 'dumped' }])
+    await back.close()
+    restored.remove()
   })
 
   test('leaves nothing of a dump that failed, and the next one removes what a killed process left', async () => {

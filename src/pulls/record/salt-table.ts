@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { isoTime } from '../../events/calendar.js'
 import { isLockRefused, type Database, type Sql } from '../../storage/database.js'
+import { markErasure } from '../../storage/erasure-marks.js'
 import type { SaltStore, StoredSalt } from './salts.js'
 
 /** How long a rewrite waits for a reader of the table, as a backup, before it is left to the next minute. */
@@ -67,14 +68,15 @@ const storedIn = async (db: Sql): Promise<StoredSalt[]> => {
 }
 
 /**
- * Moves the salts that earlier versions stored in the embedded database, and erases what the table and the log contain of them.
- * @returns whether there were any: dumps made before contain them
+ * Moves the salts that earlier versions stored in the embedded database out of it. The log and the dumps still contain them: the
+ * transaction that empties the table marks both, and the start replaces what is marked.
  */
-export const moveSalts = async ({ sql: db, eraseTraces }: Database, store: SaltStore): Promise<boolean> => {
+export const moveSalts = async ({ sql: db, transaction }: Database, store: SaltStore): Promise<void> => {
   const { rows } = await sql<{ bytes: string }>`select pg_relation_size('pulls.salts') as bytes`.execute(db)
-  if (Number(rows[0]?.bytes) === 0) return false
+  if (Number(rows[0]?.bytes) === 0) return
   await store.add(await storedIn(db))
-  await sql`truncate pulls.salts`.execute(db)
-  await eraseTraces([])
-  return true
+  await transaction(async (tx) => {
+    await markErasure(tx, ['log', 'dumps'])
+    await sql`truncate pulls.salts`.execute(tx)
+  })
 }

@@ -1,0 +1,151 @@
+import { sql } from 'kysely'
+import { NoSpaceForDump } from './embedded-dump.js'
+import { discardMarkedLog, rewritePending } from './erase-traces.js'
+import { clearMark, markErasure, readMark } from './erasure-marks.js'
+import { erasureWarnings } from './erasure-warnings.js'
+import type { EmbeddedDatabase } from './pglite.js'
+
+/** What an operator wants to know about the dumps of the embedded database. Times are UTC. */
+export type DumpState = {
+  /** When the newest dump was written; null if there is none. */
+  lastAt: Date | null
+  /** When the newest attempt failed, and why; null if it succeeded. */
+  failedAt: Date | null
+  error: string | null
+}
+
+/** The dumps of the embedded database, one made at a time, and the erasures that they depend on. */
+export type Dumps = {
+  /** Writes a dump and keeps the newest three, or only the new one if older dumps contain what was erased. */
+  write: () => Promise<void>
+  /**
+   * Runs an erasure, then replaces all dumps by a new one. If there is no space for a new dump, dumps are removed, the oldest
+   * first, until there is.
+   */
+  replaceAfter: <T>(erase: () => Promise<T>) => Promise<T>
+  /**
+   * Does what an erasure could not finish before the last process ended. What fails again is reported and left to the next start.
+   * To be called before the service answers requests.
+   */
+  finishErasures: () => Promise<void>
+  state: () => Promise<DumpState>
+  /** Is called with sentences for the operator. */
+  onNotice: (then: (notice: string) => void) => void
+}
+
+const DUMPS_KEPT = 3
+
+export const createDumps = (database: EmbeddedDatabase, now: () => Date): Dumps => {
+  const { sql: db, hasSpace } = database
+  let notify: (notice: string) => void = () => undefined
+  let erasures = 0
+  let last: Promise<unknown> = Promise.resolve()
+  // A dump removes what an unfinished one left, so no two run at the same time.
+  const afterLast = async <T>(work: () => Promise<T>): Promise<T> => {
+    const working = last.then(work)
+    last = working.catch(() => undefined)
+    return working
+  }
+
+  const attempt = async (): Promise<string> => {
+    try {
+      const file = await database.dump(`tallyman-${now().toISOString().slice(0, 10)}`, DUMPS_KEPT)
+      await sql`delete from dump_failures`.execute(db)
+      return file
+    } catch (error) {
+      // The error of the dump says more than a failure to record it.
+      await recordFailure(error).catch(() => undefined)
+      throw error
+    }
+  }
+  const recordFailure = async (error: unknown): Promise<void> => {
+    await sql`
+      with old as (delete from dump_failures where failed_at <> ${now()})
+      insert into dump_failures values (${now()}, ${messageOf(error)})
+      on conflict (failed_at) do update set error = excluded.error
+    `.execute(db)
+  }
+
+  const attemptWithLessDumps = async (): Promise<string> => {
+    for (;;) {
+      try {
+        return await attempt()
+      } catch (error) {
+        const removed = error instanceof NoSpaceForDump ? database.removeOldestDump() : undefined
+        if (removed === undefined) throw error
+        notify(`${removed} was removed: it may contain erased rows, and there is no space for a new dump beside it`)
+      }
+    }
+  }
+  const replace = async (): Promise<void> => {
+    const number = await readMark(db, 'dumps')
+    if (database.hasDumps()) {
+      try {
+        database.removeDumpsBut(await attemptWithLessDumps())
+      } catch (error) {
+        if (database.hasDumps()) throw error
+        notify(`there is no dump any more, and no new one could be written: ${messageOf(error)}`)
+      }
+    }
+    await clearMarkOf(number)
+  }
+  // The dump may contain rows that an erasure under way is about to delete.
+  const clearMarkOf = async (number: string | undefined): Promise<void> => {
+    if (erasures === 0) await clearMark(db, 'dumps', number)
+  }
+
+  const notifyOfTheRest = async (): Promise<void> => {
+    for (const warning of await erasureWarnings(database)) notify(warning)
+  }
+
+  return {
+    write: async () =>
+      afterLast(async () => {
+        await discardMarkedLog(db, hasSpace)
+        const number = await readMark(db, 'dumps')
+        if (number !== undefined && database.hasDumps()) await replace()
+        else {
+          await attempt()
+          await clearMarkOf(number)
+        }
+        await notifyOfTheRest()
+      }),
+    replaceAfter: async (erase) => {
+      await markErasure(db, ['dumps'])
+      erasures++
+      const erased = await erase().finally(() => erasures--)
+      await afterLast(replace)
+      return erased
+    },
+    finishErasures: async () => {
+      const steps = [
+        async () => rewritePending(db, hasSpace),
+        async () => discardMarkedLog(db, hasSpace),
+        async () => {
+          if ((await readMark(db, 'dumps')) !== undefined) await afterLast(replace)
+        },
+        notifyOfTheRest,
+      ]
+      for (const step of steps) {
+        try {
+          await step()
+        } catch (error) {
+          const failure = database.failure()
+          if (failure) throw failure
+          notify(`an erasure is not finished: ${messageOf(error)}`)
+        }
+      }
+    },
+    state: async () => {
+      const { rows } = await sql<{ failedAt: Date; error: string }>`
+        select failed_at as "failedAt", error from dump_failures
+      `.execute(db)
+      return { lastAt: database.newestDumpAt(), failedAt: rows[0]?.failedAt ?? null, error: rows[0]?.error ?? null }
+    },
+    onNotice: (then) => {
+      notify = then
+    },
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

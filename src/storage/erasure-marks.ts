@@ -1,0 +1,30 @@
+import { sql } from 'kysely'
+import type { Sql } from './database.js'
+
+/** Files of the embedded database outside its tables: the write-ahead log, and the dumps. */
+type Marked = 'log' | 'dumps'
+
+/**
+ * Records that files may contain rows that are about to be erased, so that a later start replaces the files if this process ends
+ * before it has done so. To be committed before the erasure, or with it.
+ */
+export const markErasure = async (db: Sql, what: readonly Marked[]): Promise<void> => {
+  await sql`
+    insert into erasure_marks as m (what) select unnest(${what}::text[])
+    on conflict (what) do update set number = m.number + 1
+  `.execute(db)
+}
+
+/** @returns the number of a mark, which each erasure increases; undefined if the files contain nothing that was erased */
+export const readMark = async (db: Sql, what: Marked): Promise<string | undefined> => {
+  const { rows } = await sql<{ number: string }>`
+    select number::text as number from erasure_marks where what = ${what}
+  `.execute(db)
+  return rows[0]?.number
+}
+
+/** Removes a mark, unless an erasure began after its number was read. */
+export const clearMark = async (db: Sql, what: Marked, number: string | undefined): Promise<void> => {
+  if (number === undefined) return
+  await sql`delete from erasure_marks where what = ${what} and number = ${number}::bigint`.execute(db)
+}

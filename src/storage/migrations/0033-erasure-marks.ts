@@ -1,0 +1,19 @@
+import { sql, type Kysely, type Migration } from 'kysely'
+
+const statements = [
+  // Files of the embedded database that may still contain erased rows. A mark exists until those files were replaced.
+  sql`create table erasure_marks (
+    what text primary key check (what in ('log', 'dumps')),
+    number bigint not null default 1
+  )`,
+  // Earlier versions replaced these files without a mark, so a start that failed left them as they were.
+  sql`insert into erasure_marks (what) values ('log'), ('dumps')`,
+  // At most one row: why the newest attempt of a dump failed.
+  sql`create table dump_failures (failed_at timestamptz primary key, error text not null)`,
+]
+
+export const erasureMarks: Migration = {
+  up: async (db: Kysely<unknown>) => {
+    for (const statement of statements) await statement.execute(db)
+  },
+}
