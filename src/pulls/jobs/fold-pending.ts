@@ -7,6 +7,7 @@ import { askedIn, askersOf, openIn } from './asked-in.js'
 import { createByAsker } from './by-asker.js'
 import { forgetChains, loadChains, saveChains } from './chains.js'
 import { foldBatch, type Chains } from './fold-batch.js'
+import { eachRegistry } from './each-registry.js'
 import { createManifests } from './known-manifests.js'
 import { createLastUses } from './last-uses.js'
 import { saveOutcomes } from './outcomes.js'
@@ -55,17 +56,17 @@ const SIZES: Record<Database['engine'], Sizes> = {
 /**
  * Folds the requests that have waited long enough, registry by registry; each registry is folded by one process at a time. What
  * is open yet is kept as it stands, and kept again when more was heard.
- * @throws what the database throws; what was folded by then stays.
+ * @throws AggregateError at the end, of registries that failed; what the database throws if it fails for all of them. What was
+ * folded by then stays.
  */
-export const foldPending = async (needs: Needs): Promise<void> => {
-  for (const registry of await registriesIn(needs.database.sql)) {
+export const foldPending = async (needs: Needs): Promise<void> =>
+  eachRegistry(await pendingRegistries(needs.database.sql), async ({ registry }) => {
     while (await needs.database.jobTransaction(async (tx) => foldStep(tx, registry, needs)));
-  }
-}
+  })
 
-const registriesIn = async (db: Sql): Promise<string[]> => {
+const pendingRegistries = async (db: Sql): Promise<{ registry: string }[]> => {
   const { rows } = await sql<{ registry: string }>`select registry from ${PENDING_REGISTRIES} named`.execute(db)
-  return rows.map(({ registry }) => registry)
+  return rows
 }
 
 /**
