@@ -45,12 +45,14 @@ type Sizes = {
   /** What one transaction folds and remembers at most. */
   requests: number
   chains: number
+  /** Entries of manifests in memory, after which a transaction takes no further batch: about 120 bytes each. */
+  entries: number
 }
 
 /** Chains are kept once in a transaction, so long ones are faster; PGlite does nothing else meanwhile. */
 const SIZES: Record<Database['engine'], Sizes> = {
-  postgresql: { batch: 2_000, requests: 200_000, chains: 50_000 },
-  pglite: { batch: 500, requests: 1_000, chains: 1_000 },
+  postgresql: { batch: 2_000, requests: 200_000, chains: 50_000, entries: 500_000 },
+  pglite: { batch: 500, requests: 1_000, chains: 1_000, entries: 500_000 },
 }
 
 /**
@@ -106,7 +108,8 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
     lastUses.add(late)
     const loading = loadChains(tx, registry, { wanted: askersOf(requests, chains), share })
     const learning = manifests.learn(tx, askedIn(requests))
-    const goesOn = batch.isMore && taken < sizes.requests && chains.size() < sizes.chains
+    const hasRoom = taken < sizes.requests && chains.size() < sizes.chains && manifests.entries() < sizes.entries
+    const goesOn = batch.isMore && hasRoom
     next = goesOn ? toldByCommit(take(batch.until)) : undefined
     const [loaded] = await Promise.all([loading, learning])
     for (const kept of loaded) chains.set(kept.chain.place, kept)
