@@ -139,7 +139,10 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
     const foldWith = async (entries: number, now: number): Promise<void> =>
       foldPending({
         ...{ database: stores.database, windows: WINDOWS, lateness: LATENESS, now: () => new Date(now) },
-        onFolded: async () => Promise.resolve(void transactions++),
+        onFolded: async () => {
+          transactions++
+          return Promise.resolve()
+        },
         sizes: { batch: 1, requests: 1_000, chains: 1_000, entries },
       })
     await foldWith(2, START + 3_600_000)
