@@ -9,19 +9,31 @@ const ADDRESS =
 /** Removes IP addresses from a text. */
 const withoutAddresses = (text: string): string => text.replace(ADDRESS, '(address)')
 
+/** Of errors that join others (`errors`) or were caused by one (`cause`), so many are logged, and so deep. */
+const [MOST_ERRORS, DEEPEST] = [5, 4]
+
 /**
- * An error as it is logged. Only what is named here: errors of database drivers carry whole commands and rows, which hold
+ * An error as it is logged, with the errors behind it. Only what is named here: errors of database drivers carry whole commands and rows, which hold
  * ids of people.
  */
-const serializeError = (error: unknown): object => {
+const serializeError = (error: unknown, depth = 0): object => {
   if (!(error instanceof Error || isNativeError(error))) return { type: typeof error }
   return {
     type: error.name,
     message: withoutAddresses(error.message),
     ...('code' in error && { code: error.code }),
     stack: withoutAddresses(error.stack ?? ''),
+    ...(depth < DEEPEST && behind(error, depth + 1)),
   }
 }
+
+const behind = (error: Error, depth: number): object => ({
+  ...(error.cause !== undefined && { cause: serializeError(error.cause, depth) }),
+  ...('errors' in error &&
+    Array.isArray(error.errors) && {
+      errors: error.errors.slice(0, MOST_ERRORS).map((one) => serializeError(one, depth)),
+    }),
+})
 
 /** Structured logs, a line of JSON each. @param to where lines are written; standard output unless said. */
 export const createLog = (level: string, to?: DestinationStream): Logger =>
@@ -31,7 +43,7 @@ export const createLog = (level: string, to?: DestinationStream): Logger =>
       base: {},
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      serializers: { err: serializeError },
+      serializers: { err: (error: unknown) => serializeError(error) },
       // Whoever reads a log reads it on a terminal, and JSON with more escapes means the same.
       hooks: { streamWrite: printableLines },
     },

@@ -64,6 +64,20 @@ describe('the log', () => {
     })
   })
 
+  test('has the errors that others were caused by, and those that one joins, a bounded number of them', () => {
+    const causes = Array.from(
+      { length: 9 },
+      (_, i) => new Error(`${i} left out`, { cause: new Error('10.0.0.7 is full') }),
+    )
+    const { errors, ...joined } = loggedError(new AggregateError(causes, 'some failed')) as { errors: unknown[] }
+    expect(joined).toMatchObject({ type: 'AggregateError', message: 'some failed' })
+    expect(errors).toHaveLength(5)
+    expect(errors[0]).toMatchObject({ message: '0 left out', cause: { message: '(address) is full' } })
+    const circle = new Error('circle')
+    circle.cause = circle
+    expect(JSON.stringify(loggedError(circle)).length).toBeLessThan(20_000)
+  })
+
   test('takes an error of a socket as one, and of what is no error only its type', async () => {
     const port = await freePort()
     const error = await new Promise((resolve) => connect(port, '127.0.0.1').once('error', resolve))

@@ -142,10 +142,10 @@ export const SMALLEST_LISTING_INDEX = 145
 export const isEmptyIndex = (mediaType: string | undefined, size: number | undefined): boolean =>
   isIndex(mediaType) && size !== undefined && size > 0 && size < SMALLEST_LISTING_INDEX
 
-/** The largest integer that JSON numbers keep: 8 PiB. */
-const LARGEST_SIZE = Number.MAX_SAFE_INTEGER
+/** 8 TiB, far more than any registry takes as one blob. Sums of a million such sizes fit into 64 bits. */
+const LARGEST_SIZE = 2 ** 43
 
-/** A count of bytes; undefined for anything else. */
+/** The bytes of a manifest or a blob; undefined for anything else, and for more than 8 TiB. */
 export const sizeOf = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= LARGEST_SIZE ? value : undefined
 

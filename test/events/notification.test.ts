@@ -75,6 +75,22 @@ describe('an event of a registry', () => {
     }
   })
 
+  test('has no size of more than 8 TiB, nor has an entry of its manifest', () => {
+    const largest = 2 ** 43
+    const sizes = [largest, largest + 1, Number.MAX_SAFE_INTEGER]
+    const references = sizes.map((size) => ({ digest: DIGEST, size }))
+    expect(sizes.map((size) => readOne(withTarget({ size })))).toEqual([
+      expect.objectContaining({ size: largest }),
+      ...sizes.slice(1).map(() => expect.objectContaining({ unreadableFields: ['target.size'] })),
+    ])
+    expect(readOne(withTarget({ size: largest + 1 }))).not.toHaveProperty('size')
+    expect(readOne(withTarget({ references }))).toMatchObject({
+      references: [{ digest: DIGEST, size: largest }, { digest: DIGEST }, { digest: DIGEST }],
+      unreadableFields: ['target.references'],
+    })
+    expect(readOne(withTarget({ references }))).not.toHaveProperty('references.1.size')
+  })
+
   test.each([undefined, null, []])(
     'an index that is too small for an entry lists nothing (references: %j)',
     (references) => {

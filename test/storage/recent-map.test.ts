@@ -14,6 +14,16 @@ test('an entry is there while fewer than half of the places were used after it',
   expect(recent.get('b')).toBeUndefined()
 })
 
+test('values have a weight, all of which is bounded', () => {
+  const recent = createRecentMap<string>(20, (value) => value.length)
+  for (const key of ['a', 'b', 'c', 'd']) recent.set(key, 'heavy')
+  expect(['a', 'b', 'c', 'd'].filter((one) => recent.get(one) !== undefined).length).toBeLessThanOrEqual(4)
+  for (let i = 0; i < 100; i++) recent.set('d', 'heavy')
+  expect(recent.get('c')).toBe('heavy')
+  for (const key of ['e', 'f', 'g', 'h']) recent.set(key, 'heavy')
+  expect(recent.get('a') ?? recent.get('b') ?? recent.get('c') ?? recent.get('d')).toBeUndefined()
+})
+
 const key = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i')
 const use = fc.oneof(fc.record({ get: key }), fc.record({ set: key }))
 

@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { SUBJECT_IN_TAG } from '../../events/reference.js'
 import { FOREIGN_LAYER, INDEXES, MANIFESTS, SMALLEST_LISTING_INDEX } from '../../events/target.js'
+import { clampedSum } from '../../storage/clamped-sum.js'
 import type { Asked, Key } from './question.js'
 
 type Part = RawBuilder<unknown>
@@ -82,7 +83,7 @@ export const wholeSize = (digest: Part, repositoryId: Part = sql`t.repository_id
     ) c
     where n.level < ${DEEPEST}
   ), manifests as materialized (select distinct digest from named)
-  select case when bool_and(known and size is not null) then sum(size)::bigint end from (
+  select case when bool_and(known and size is not null) then ${clampedSum(sql`size`)} end from (
     select digest, max(size) as size, bool_and(known) as known from (
       select n.digest, m.size, coalesce(m.contents_known, false) as known
         from manifests n left join lateral (

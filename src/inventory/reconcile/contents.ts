@@ -16,11 +16,15 @@ export type KnownContents = {
   learn: (manifest: FetchedManifest) => Contents
 }
 
-/** Manifests that a run remembers beside the inventory, because a run that only reports stores none. */
-const MOST = 20_000
+/**
+ * Entries of manifests that a run remembers beside the inventory, because a run that only reports stores none: about 130 MB. A
+ * manifest of its own takes as much memory as some entries.
+ */
+const MOST_ENTRIES = 1_000_000
+const MANIFEST = 50
 
 export const createKnownContents = (db: Sql): KnownContents => {
-  const learnt = createRecentMap<Contents>(MOST)
+  const learnt = createRecentMap<Contents>(MOST_ENTRIES, ({ entries }) => MANIFEST + entries.length)
   return {
     of: async (digests) => {
       const known = new Map<string, Contents>()

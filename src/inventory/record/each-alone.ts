@@ -1,13 +1,20 @@
 /**
  * Does the same with each, one after the other; one that fails does not keep those behind it waiting.
- * @throws AggregateError at the end, of all that failed.
+ * @param endsAll whether an error ends the run at once, because all that follow would fail, too
+ * @throws AggregateError at the end, of all that failed; an error that ends the run as it is, or with those before it.
  */
-export const eachAlone = async <T>(items: Iterable<T>, work: (item: T) => Promise<void>): Promise<void> => {
+export const eachAlone = async <T>(
+  items: Iterable<T>,
+  work: (item: T) => Promise<void>,
+  endsAll: (error: unknown) => boolean = () => false,
+): Promise<void> => {
   const errors: unknown[] = []
   for (const item of items) {
     try {
       await work(item)
     } catch (error) {
+      if (endsAll(error))
+        throw errors.length === 0 ? error : new AggregateError([...errors, error], 'the run ended early')
       errors.push(error)
     }
   }

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { addClamped, clampedSum } from '../../storage/clamped-sum.js'
 import type { Sql } from '../../storage/database.js'
 
 /** What the blobs of one repository come to; `unsized` are those whose size is not known, and so in no sum of bytes. */
@@ -31,9 +32,9 @@ export const sumBlobs = async (db: Sql): Promise<Sums> => {
   for (const { from, to } of PARTS) {
     const { rows } = await sql<Row>`
       select repository_id, count(*) as blobs,
-        coalesce(sum(bytes) filter (where repositories = 1), 0) as unique_bytes,
-        coalesce(sum(bytes) filter (where repositories > 1), 0) as shared_bytes,
-        count(*) filter (where place = 1) as firsts, coalesce(sum(bytes) filter (where place = 1), 0) as first_bytes,
+        ${clampedSum(sql`bytes`, sql`repositories = 1`)} as unique_bytes,
+        ${clampedSum(sql`bytes`, sql`repositories > 1`)} as shared_bytes,
+        count(*) filter (where place = 1) as firsts, ${clampedSum(sql`bytes`, sql`place = 1`)} as first_bytes,
         count(*) filter (where bytes is null) as unsized, count(*) filter (where bytes is null and place = 1) as first_unsized
       from (
         select repository_id, coalesce(size, max(size) over same) as bytes,
@@ -52,13 +53,13 @@ export const sumBlobs = async (db: Sql): Promise<Sums> => {
 
 const add = (sums: Sums, row: Row): void => {
   sums.blobs += Number(row.firsts)
-  sums.bytes += Number(row.first_bytes)
+  sums.bytes = addClamped(sums.bytes, Number(row.first_bytes))
   sums.unsized += Number(row.first_unsized)
   const before = sums.byRepository.get(row.repository_id) ?? { blobs: 0, unique: 0, shared: 0, unsized: 0 }
   sums.byRepository.set(row.repository_id, {
     blobs: before.blobs + Number(row.blobs),
-    unique: before.unique + Number(row.unique_bytes),
-    shared: before.shared + Number(row.shared_bytes),
+    unique: addClamped(before.unique, Number(row.unique_bytes)),
+    shared: addClamped(before.shared, Number(row.shared_bytes)),
     unsized: before.unsized + Number(row.unsized),
   })
 }
@@ -117,7 +118,7 @@ export const writeTotals = async (
         where deleted_at is null or manifests > 0 or blobs > 0
       ) r,
       (select count(distinct digest) as manifests from inventory.repository_manifests where live) m,
-      (select count(*) as blobs, coalesce(sum(size), 0) as bytes from inventory.orphaned_blobs) f,
+      (select count(*) as blobs, ${clampedSum(sql`size`)} as bytes from inventory.orphaned_blobs) f,
       (select coalesce(sum(unknown_contents), 0) as contents from inventory.repository_totals) u
     on conflict (only_one) do update
       set registries = excluded.registries, repositories = excluded.repositories, tags = excluded.tags,

@@ -10,7 +10,7 @@ import {
   type OpenInvocation,
   type Part,
 } from './open-invocation.js'
-import { asideOf } from './outcome.js'
+import { addBytes, asideOf } from './outcome.js'
 import { longestBlobs, type Chain, type ChainNeeds, type Folded } from './state.js'
 
 type BlobNeeds = Pick<ChainNeeds, 'contentsOf' | 'windows'>
@@ -129,11 +129,11 @@ const mayChange = ({ at: began }: { at: Micros }, at: Micros, { windows }: Pick<
   at - began <= longestBlobs(windows)
 
 const takeForPull = (open: OpenInvocation, request: Folded, part: Part | undefined, needs: BlobNeeds): void => {
-  const { digest = '', at, bytes = 0 } = request
+  const { digest = '', at, bytes } = request
   open.active = Math.max(open.active, at)
   // However often a blob is requested, its bytes count once.
   if (!lacks(open, at, digest, part, needs)) return
-  open.bytes += bytes
+  open.bytes = addBytes(open.bytes, bytes)
   if (typeof part === 'object') {
     open.configured = remember(open.configured, part.configOf)
     return
@@ -143,10 +143,10 @@ const takeForPull = (open: OpenInvocation, request: Folded, part: Part | undefin
 }
 
 const take = (open: OpenAside, request: Folded, needs: BlobNeeds): void => {
-  const { digest = '', at, bytes = 0 } = request
+  const { digest = '', at, bytes } = request
   open.active = Math.max(open.active, at)
   if (open.blobs.includes(digest) || !mayChange(open, at, needs)) return
-  open.bytes += bytes
+  open.bytes = addBytes(open.bytes, bytes)
   open.blobs = remember(open.blobs, digest)
 }
 

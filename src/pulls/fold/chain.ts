@@ -1,9 +1,9 @@
 import type { Micros } from '../../events/calendar.js'
 import { addBlob, blobFit } from './blobs.js'
 import { addManifest, joinedBy } from './manifests.js'
-import { NOWHERE, type OpenInvocation } from './open-invocation.js'
+import { LARGEST_WEIGHT, NOWHERE, weightOf, type OpenInvocation } from './open-invocation.js'
 import { asideOf } from './outcome.js'
-import { isGet, MOST_OPEN, type Chain, type ChainNeeds, type Folded } from './state.js'
+import { isGet, MOST_OPEN, MOST_REMEMBERED, type Chain, type ChainNeeds, type Folded } from './state.js'
 import type { Windows } from './windows.js'
 
 const ANSWERED: ReadonlySet<number> = new Set([200, 206, 301, 302, 303, 304, 307, 308])
@@ -20,6 +20,7 @@ export const addToChain = (chain: Chain, request: Folded, needs: ChainNeeds): vo
   if (!ANSWERED.has(status)) return
   if (object === 'manifest') addManifest(chain, request, needs)
   else if (object === 'blob' && isGet(request)) addBlob(chain, request, needs)
+  endTooMuch(chain, needs)
   // Requests that are not settled may be out of order.
   chain.heard = Math.max(chain.heard ?? -Infinity, at)
 }
@@ -74,6 +75,19 @@ export const endUntil = (chain: Chain, at: Micros, { windows, emit }: ChainNeeds
   }
   if (chain.requests.length > 0) chain.requests = chain.requests.filter(([, when]) => at - when <= join)
   chain.quietUntil = quietUntil
+}
+
+/** Ends the oldest invocations while all that are open remember too much. */
+const endTooMuch = (chain: Chain, { emit }: ChainNeeds): void => {
+  if (chain.open.length * LARGEST_WEIGHT <= MOST_REMEMBERED) return
+  let weight = 0
+  for (const open of chain.open) weight += weightOf(open)
+  while (weight > MOST_REMEMBERED) {
+    const oldest = chain.open.shift()
+    if (!oldest) return
+    weight -= weightOf(oldest)
+    emit(oldest)
+  }
 }
 
 /** After which moment no request can join an invocation, nor a blob belong to it. */

@@ -13,7 +13,7 @@ import {
   type OpenAside,
   type OpenInvocation,
 } from './open-invocation.js'
-import { asideOf } from './outcome.js'
+import { addBytes, asideOf } from './outcome.js'
 import { isGet, LONGEST, MOST_OPEN, MOST_OPEN_ARTIFACTS, type Chain, type ChainNeeds, type Folded } from './state.js'
 
 /**
@@ -138,7 +138,7 @@ const fetch = (open: OpenInvocation, { tag, digest, bytes, fetchesTwice }: Folde
     open.references = remember(open.references, reference)
   }
   open.gets++
-  if (!isRepeated) open.bytes += bytes ?? 0
+  if (!isRepeated) open.bytes = addBytes(open.bytes, bytes)
   open.lastKind = kind
   open.lastDigest = digest
   if (digest === undefined) return

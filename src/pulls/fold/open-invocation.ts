@@ -43,6 +43,19 @@ export const remember = (list: readonly string[], one: string): readonly string[
   return list
 }
 
+/** What a manifest weighs: to look its contents up takes as long as to compare ten digests. */
+const MANIFEST = 10
+/** No invocation weighs more: each of its lists is bounded. */
+export const LARGEST_WEIGHT = MOST_IN_ONE * (2 * MANIFEST + 4)
+
+/** How much of an invocation a request is compared with. */
+export const weightOf = ({ fetched, named, references, repeated, fetchedLayers, configured }: OpenInvocation): number =>
+  MANIFEST * (fetched.length + named.length) +
+  references.length +
+  repeated.length +
+  fetchedLayers.length +
+  configured.length
+
 /** A request that fits nowhere. */
 export const NOWHERE = 5
 

@@ -42,6 +42,9 @@ export type Aside = Place & {
 
 export type Outcome = Invocation | Aside
 
+/** Adds the bytes of a request. What is beyond 2^53 is not counted: JavaScript would round it, and the order would matter. */
+export const addBytes = (sum: number, bytes = 0): number => Math.min(Number.MAX_SAFE_INTEGER, sum + bytes)
+
 export const asideOf = (
   place: Place,
   what: Aside['what'],

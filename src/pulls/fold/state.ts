@@ -39,6 +39,12 @@ export type ChainNeeds = {
 
 /** Invocations that stay open at a time; an origin that begins more ends the oldest early. */
 export const MOST_OPEN = 2_000
+/**
+ * What the open invocations of a chain remember at most, as `weightOf` adds it up: 5,000 to 10,000 manifests. Each request is
+ * compared with all of it, so a client that fetches ever more would take the time of all others. With more, the oldest
+ * invocation ends early.
+ */
+export const MOST_REMEMBERED = 100_000
 /** Artifact fetches that stay open at a time: few blobs follow each. */
 export const MOST_OPEN_ARTIFACTS = 100
 /** No invocation takes manifests for longer, so that a day is over some time. */

@@ -7,6 +7,7 @@ import { askedIn, askersOf, openIn } from './asked-in.js'
 import { createByAsker } from './by-asker.js'
 import { forgetChains, loadChains, saveChains } from './chains.js'
 import { foldBatch, type Chains } from './fold-batch.js'
+import { eachRegistry } from './each-registry.js'
 import { createManifests } from './known-manifests.js'
 import { createLastUses } from './last-uses.js'
 import { saveOutcomes } from './outcomes.js'
@@ -44,28 +45,30 @@ type Sizes = {
   /** What one transaction folds and remembers at most. */
   requests: number
   chains: number
+  /** Entries of manifests in memory, after which a transaction takes no further batch: about 120 bytes each. */
+  entries: number
 }
 
 /** Chains are kept once in a transaction, so long ones are faster; PGlite does nothing else meanwhile. */
 const SIZES: Record<Database['engine'], Sizes> = {
-  postgresql: { batch: 2_000, requests: 200_000, chains: 50_000 },
-  pglite: { batch: 500, requests: 1_000, chains: 1_000 },
+  postgresql: { batch: 2_000, requests: 200_000, chains: 50_000, entries: 500_000 },
+  pglite: { batch: 500, requests: 1_000, chains: 1_000, entries: 500_000 },
 }
 
 /**
  * Folds the requests that have waited long enough, registry by registry; each registry is folded by one process at a time. What
  * is open yet is kept as it stands, and kept again when more was heard.
- * @throws what the database throws; what was folded by then stays.
+ * @throws AggregateError at the end, of registries that failed; what the database throws if it fails for all of them. What was
+ * folded by then stays.
  */
-export const foldPending = async (needs: Needs): Promise<void> => {
-  for (const registry of await registriesIn(needs.database.sql)) {
+export const foldPending = async (needs: Needs): Promise<void> =>
+  eachRegistry(await pendingRegistries(needs.database.sql), async ({ registry }) => {
     while (await needs.database.jobTransaction(async (tx) => foldStep(tx, registry, needs)));
-  }
-}
+  })
 
-const registriesIn = async (db: Sql): Promise<string[]> => {
+const pendingRegistries = async (db: Sql): Promise<{ registry: string }[]> => {
   const { rows } = await sql<{ registry: string }>`select registry from ${PENDING_REGISTRIES} named`.execute(db)
-  return rows.map(({ registry }) => registry)
+  return rows
 }
 
 /**
@@ -105,7 +108,8 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
     lastUses.add(late)
     const loading = loadChains(tx, registry, { wanted: askersOf(requests, chains), share })
     const learning = manifests.learn(tx, askedIn(requests))
-    const goesOn = batch.isMore && taken < sizes.requests && chains.size() < sizes.chains
+    const hasRoom = taken < sizes.requests && chains.size() < sizes.chains && manifests.entries() < sizes.entries
+    const goesOn = batch.isMore && hasRoom
     next = goesOn ? toldByCommit(take(batch.until)) : undefined
     const [loaded] = await Promise.all([loading, learning])
     for (const kept of loaded) chains.set(kept.chain.place, kept)

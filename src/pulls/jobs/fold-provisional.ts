@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { sql, type Kysely } from 'kysely'
-import { microsOf, type Micros } from '../../events/calendar.js'
+import { isoTime, microsOf, type Micros } from '../../events/calendar.js'
 import { isConflict, type Database, type Sql } from '../../storage/database.js'
 import type { Outcome } from '../fold/outcome.js'
 import type { Windows } from '../fold/windows.js'
@@ -9,6 +9,7 @@ import { askedIn, askersOf, openIn } from './asked-in.js'
 import { createByAsker } from './by-asker.js'
 import { loadChains } from './chains.js'
 import { foldBatch, type Chains } from './fold-batch.js'
+import { concernsAll, RegistryFailed } from './each-registry.js'
 import { createManifests } from './known-manifests.js'
 import { readNewRequests } from './new-requests.js'
 import { saveOutcomes } from './outcomes.js'
@@ -57,6 +58,7 @@ type Mark = { registry: string; foldedTo: Micros; blobsAt: Micros | undefined }
  * are shown until they are settled. Each request is folded once, soon after it arrived; the numbers are approximate, as requests
  * that arrive later may belong before. One process at a time does it, and remembers what is open.
  * @returns a function that folds what is new. It throws what the database throws; the next call begins with nothing remembered.
+ * If one registry fails, its pulls are shown as pending, the others go on, and the function throws an AggregateError at its end.
  */
 export const createProvisionalFold = (needs: Needs): (() => Promise<void>) => {
   const { database, holder } = needs
@@ -71,17 +73,22 @@ export const createProvisionalFold = (needs: Needs): (() => Promise<void>) => {
     const isGoingOn = state?.epoch === run.epoch
     const remembered: State = isGoingOn && state ? state : { epoch: run.epoch, registries: new Map(), isCleared: false }
     state = undefined
+    const failures: unknown[] = []
     try {
-      if (await foldNew(needs, run, remembered)) state = remembered
+      if (await foldNew(needs, run, remembered, failures)) state = remembered
     } catch (error) {
       // An erasure or another process came between: the next run begins anew.
       if (!isConflict(error)) throw error
     }
+    if (failures.length > 0) throw new AggregateError(failures, 'registries failed; the others were folded')
   }
 }
 
-/** @returns false if the run is not held any more. */
-const foldNew = async (needs: Needs, run: HeldRun, state: State): Promise<boolean> => {
+/**
+ * @param failures receives the failures of single registries
+ * @returns false if the run is not held any more.
+ */
+const foldNew = async (needs: Needs, run: HeldRun, state: State, failures: unknown[]): Promise<boolean> => {
   const { database, now, sizes = SIZES[database.engine] } = needs
   const inTransaction = transactionsOf(database.jobs)
   const unsettled = await forgetSettled(database.jobs, state)
@@ -102,17 +109,44 @@ const foldNew = async (needs: Needs, run: HeldRun, state: State): Promise<boolea
   if (!found) return false
   state.isCleared = true
   for (const [registry, requests] of found.requests) {
-    for (let from = 0; from < requests.length; from += sizes.batch) {
-      const batch = requests.slice(from, from + sizes.batch)
-      const isHeld = await inTransaction(
-        async (tx) => (await lockRun(tx, run)) && foldSome(tx, { ...needs, registry, batch, state }),
-      )
-      if (!isHeld) return false
-      // Whoever waits for the database has a turn.
-      await setImmediate()
+    const foldAll = async (): Promise<boolean> => {
+      for (let from = 0; from < requests.length; from += sizes.batch) {
+        const batch = requests.slice(from, from + sizes.batch)
+        const isHeld = await inTransaction(
+          async (tx) => (await lockRun(tx, run)) && foldSome(tx, { ...needs, registry, batch, state }),
+        )
+        if (!isHeld) return false
+        // Whoever waits for the database has a turn.
+        await setImmediate()
+      }
+      return true
     }
+    const isHeld = await foldAll().catch(async (error: unknown) => {
+      if (concernsAll(error)) throw error
+      failures.push(new RegistryFailed(registry, error))
+      state.registries.delete(registry)
+      return inTransaction(async (tx) => (await lockRun(tx, run)) && hide(tx, registry, requests))
+    })
+    if (!isHeld) return false
   }
   await setShown(database.jobs, run, found.shown)
+  return true
+}
+
+/** Shows the pulls of a registry as pending: its provisional rows, and requests that could not be folded. */
+const hide = async (tx: Sql, registry: string, requests: readonly PendingRequest[]): Promise<true> => {
+  const times = requests.map(({ at }) => isoTime(at))
+  await sql`
+    with gone as (
+      delete from provisional.outcomes where registry = ${registry} returning at, last_at
+    ), hidden as (
+      select at as from_at, last_at as to_at from gone union all select at, at from unnest(${times}::timestamptz[]) as of (at)
+    )
+    insert into provisional.hidden as kept (registry, from_at, to_at)
+    select ${registry}, min(from_at), max(to_at) from hidden
+    on conflict (registry) do update
+      set from_at = least(kept.from_at, excluded.from_at), to_at = greatest(kept.to_at, excluded.to_at)
+  `.execute(tx)
   return true
 }
 

@@ -7,6 +7,8 @@ import type { Platform, PlatformsOf } from './platform.js'
 export type Manifests = {
   contentsOf: ContentsOf
   platforms: PlatformsOf
+  /** How many entries of manifests are in memory. */
+  entries: () => number
   /** Looks up those that were not looked up yet. */
   learn: (tx: Sql, digests: Iterable<string>) => Promise<void>
 }
@@ -15,15 +17,18 @@ export const createManifests = (): Manifests => {
   const asked = new Set<string>()
   const contents = new Map<string, Contents>()
   const platforms = new Map<string, Platform>()
+  let entries = 0
   return {
     contentsOf: (digest) => contents.get(digest),
     platforms: (digest) => platforms.get(digest),
+    entries: () => entries,
     learn: async (tx, digests) => {
       const fresh = [...new Set(digests)].filter((digest) => !asked.has(digest))
       for (const digest of fresh) asked.add(digest)
       for (const manifest of await contentsOfManifests(tx, fresh)) {
         const { digest, platform, platformFrom: from } = manifest
         contents.set(digest, contentsIn(manifest))
+        entries += manifest.layers.length + manifest.children.length
         if (platform !== undefined) platforms.set(digest, { platform, ...(from && { from }) })
       }
     },

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { isoTime, MICROS_PER_SECOND, type Micros } from '../../events/calendar.js'
+import { clampedSum } from '../../storage/clamped-sum.js'
 import type { Database, Sql } from '../../storage/database.js'
 import { HyperLogLog } from '../../storage/hyperloglog/hyperloglog.js'
 import { jobStep } from '../../storage/job-step.js'
@@ -8,24 +9,27 @@ import type { Windows } from '../fold/windows.js'
 import { COUNTED_NUMBERS, COUNTED_SKETCHES, MEMBERS, NUMBERS, PLACES, READINGS } from '../read/counted.js'
 import { addDays } from '../read/period.js'
 import { readBehaviours, type RepositoryDay } from './behaviours.js'
+import { eachRegistry } from './each-registry.js'
 
 type Needs = { database: Database; windows: Windows }
 
 /**
  * Rolls up the days that are over: whatever comes now, no invocation that began on them changes any more. What is rolled up
  * already is left alone; rolling a day up again ends in the same rows.
+ * @throws AggregateError at the end, of registries that failed: theirs ends at that day, and is tried again at the next run
  */
 export const rollUp = async ({ database, windows }: Needs): Promise<void> => {
   const { jobs } = database
-  for (const { registry, from, until } of await daysToRoll(jobs, windows)) {
+  await eachRegistry(await daysToRoll(jobs, windows), async ({ registry, from, until }) => {
     for (let day = from; day < until;) {
-      for (const repository of await repositoriesOf(jobs, registry, day))
-        await jobStep({ sql: jobs }, async (tx) => rollUpDay(tx, stretchOf(registry, repository, day)))
+      const repositories = await repositoriesOf(jobs, registry, day)
+      const stretches = repositories.map((repository) => stretchOf(registry, repository, day))
+      await eachRegistry(stretches, async (of) => jobStep({ sql: jobs }, async (tx) => rollUpDay(tx, of)))
       const days = { first: day, next: await nextDay(jobs, registry, { after: day, until }) }
       if (!(await jobStep({ sql: jobs }, async (tx) => setRolledTo(tx, registry, days)))) break
       day = days.next
     }
-  }
+  })
 }
 
 /** Of the lock under which days are rolled up. */
@@ -126,13 +130,13 @@ const rollUpDay = async (tx: Sql, of: RepositoryDay): Promise<void> => {
   if (open.length === 0) return
   await readBehaviours(tx, of)
   const places = TOLD_APART.join(', ')
-  const sums = COUNTED_NUMBERS.map((name) => `sum(${NUMBERS[name]})::bigint as ${name}`).join(', ')
+  const sums = COUNTED_NUMBERS.map((name) => sql`${clampedSum(sql.raw(NUMBERS[name]))} as ${sql.ref(name)}`)
   const members = COUNTED_SKETCHES.map((name) => {
     const member = MEMBERS[name]
     return `array_agg(distinct ${member} order by ${member}) filter (where ${member} is not null) as ${name}`
   }).join(', ')
   const { rows } = await sql<Record<string, unknown>>`
-    select ${sql.raw(`${places}, ${sums}, ${members}`)}
+    select ${sql.raw(places)}, ${sql.join(sums)}, ${sql.raw(members)}
     from (
       select o.*, coalesce(b.behaviour, 'insufficient') as behaviour, coalesce(b.likely, 'unknown') as likely
       from pulls.outcomes o

@@ -1,9 +1,11 @@
 import { sql, type RawBuilder } from 'kysely'
+import { eachAlone } from '../../inventory/record/each-alone.js'
 import type { Database, Sql } from '../../storage/database.js'
 import { jobStep } from '../../storage/job-step.js'
 import { COUNTED_NUMBERS, COUNTED_SKETCHES } from '../read/counted.js'
 import { ALL, dimension, IN_SUMMARIES, SUMMARIZED } from '../read/dimensions.js'
 import { addMonths } from '../read/period.js'
+import { concernsAll, eachRegistry } from './each-registry.js'
 import { writeSummaries, type Summary } from './summary-rows.js'
 
 type Stretch = { registry: string; start: string }
@@ -11,14 +13,22 @@ type Stretch = { registry: string; start: string }
 /**
  * Summarizes days that were rolled up, and months of which all days were summarized, as far as that was not done yet
  * (docs/decisions/0013). Doing it again ends in the same rows.
+ * @throws AggregateError at the end, of the days and months that failed; the others were done
  */
 export const summarizePulls = async ({ jobs }: Pick<Database, 'jobs'>): Promise<void> => {
-  await jobStep({ sql: jobs }, async (tx) => markEmpty(tx, 'day', DAYS_LEFT))
-  for (const day of (await DAYS_LEFT.execute(jobs)).rows)
-    await jobStep({ sql: jobs }, async (tx) => summarizeDay(tx, day))
-  await jobStep({ sql: jobs }, async (tx) => markEmpty(tx, 'month', MONTHS_LEFT))
-  for (const month of (await MONTHS_LEFT.execute(jobs)).rows)
-    await jobStep({ sql: jobs }, async (tx) => summarizeMonth(tx, month))
+  const grains = [
+    { grain: 'day', left: DAYS_LEFT, summarizeOne: summarizeDay },
+    { grain: 'month', left: MONTHS_LEFT, summarizeOne: summarizeMonth },
+  ] as const
+  await eachAlone(
+    grains,
+    async ({ grain, left, summarizeOne }) => {
+      await jobStep({ sql: jobs }, async (tx) => markEmpty(tx, grain, left))
+      const { rows } = await left.execute(jobs)
+      await eachRegistry(rows, async (one) => jobStep({ sql: jobs }, async (tx) => summarizeOne(tx, one)))
+    },
+    concernsAll,
+  )
 }
 
 /** All days of each registry from its first row on, also those without any. */

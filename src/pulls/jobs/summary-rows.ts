@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { batchesOf } from '../../storage/cursor.js'
+import { addClamped } from '../../storage/clamped-sum.js'
 import type { Sql } from '../../storage/database.js'
 import { pairsIn } from '../../storage/hyperloglog/pairs.js'
 import { Union } from '../../storage/hyperloglog/union.js'
@@ -70,7 +71,7 @@ const emptySum = (dimension: string, value: string): Sum => ({
 const add = (row: Row, sums: readonly Sum[]): void => {
   for (const [i, name] of COUNTED_NUMBERS.entries()) {
     const number = Number(row[name])
-    if (number > 0) for (const { numbers } of sums) numbers[i] = (numbers[i] ?? 0) + number
+    if (number > 0) for (const { numbers } of sums) numbers[i] = addClamped(numbers[i] ?? 0, number)
   }
   for (const [i, name] of COUNTED_SKETCHES.entries()) {
     const pairs = pairsIn(row[name] as Uint8Array)

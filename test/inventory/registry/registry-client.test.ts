@@ -358,5 +358,7 @@ describe('a registry', () => {
     serves({ [path]: { status: 307, headers: { location: `${elsewhere.url}/blob` } } })
     expect(await client().blob('team/app', digestOf('a'))).toEqual({})
     expect(registry.requests.map(({ method }) => method)).toEqual(['HEAD', 'HEAD', 'GET', 'HEAD'])
+    serves({ [path]: { headers: { 'content-length': String(2 ** 43 + 1) } } })
+    expect(await client().blob('team/app', digestOf('a'))).toEqual({})
   })
 })

@@ -3,6 +3,7 @@ import { parseTimestamp } from '../../../src/events/calendar.js'
 import type { Digest, RepositoryPath, Tag } from '../../../src/events/reference.js'
 import { WINDOWS } from '../../../src/pulls/fold/windows.js'
 import { chainIn, textOf } from '../../../src/pulls/jobs/chain-text.js'
+import type { Contents } from '../../../src/pulls/fold/contents.js'
 import { createByAsker } from '../../../src/pulls/jobs/by-asker.js'
 import { foldBatch, type Chains } from '../../../src/pulls/jobs/fold-batch.js'
 import { createShare } from '../../../src/pulls/jobs/share.js'
@@ -117,5 +118,65 @@ describe('an origin that begins more than can stay open', () => {
     )
     const outcomes = foldBatch({ requests, chains: createByAsker() }, NEEDS)
     expect(new Set(outcomes.map(({ outcome }) => outcome.id)).size).toBe(5_000)
+  })
+})
+
+describe('a client that fetches more manifests than are remembered', () => {
+  const INDEXES = 20
+  const CHILDREN = 1_000
+  const digestAt = (index: number, child: number): Digest => `sha256:${`${index}.${child}`.padStart(64, '0')}` as Digest
+  const contents = new Map<string, Contents>(
+    Array.from({ length: INDEXES }, (_one, index) => [
+      digestAt(index, CHILDREN),
+      { kind: 'index', children: new Set(Array.from({ length: CHILDREN }, (_child, i) => digestAt(index, i))) },
+    ]),
+  )
+  const START = parseTimestamp('2026-11-18T10:00:00Z') ?? NaN
+  let id = 0
+  const ask = (digest: Digest, more: Partial<PendingRequest> = {}): PendingRequest => {
+    const number = ++id
+    return {
+      ...request(String(number).padStart(6, '0'), '2026-11-18T10:00:00Z', { origin: 'client', digest, ...more }),
+      at: START + number,
+    }
+  }
+  const manifests = Array.from({ length: INDEXES }, (_one, index) => [
+    ask(digestAt(index, CHILDREN), { mediaType: 'application/vnd.oci.image.index.v1+json' }),
+    ...Array.from({ length: CHILDREN }, (_child, i) => ask(digestAt(index, i))),
+  ]).flat()
+  const blobs = Array.from({ length: 3 }, (_one, i) => ask(digestAt(99, i), { object: 'blob', bytes: 10 }))
+  let lookups = 0
+  const needs = {
+    windows: WINDOWS,
+    contentsOf: (digest: string): Contents | undefined => {
+      lookups++
+      return contents.get(digest)
+    },
+  }
+
+  test('is compared with a bounded number of them, and ends in the same however it is split', () => {
+    const chains: Chains = createByAsker()
+    const whole = foldBatch({ requests: manifests, chains }, needs)
+    lookups = 0
+    whole.push(...foldBatch({ requests: blobs, chains }, needs))
+    expect(lookups / blobs.length).toBeLessThan(12_000)
+    expect(whole).toHaveLength(INDEXES + 1)
+
+    const split: typeof whole = []
+    let kept: Chains = createByAsker()
+    const all = [...manifests, ...blobs]
+    for (let from = 0; from < all.length; from += 5_001) {
+      split.push(...foldBatch({ requests: all.slice(from, from + 5_001), chains: kept }, needs))
+      kept = keptAndRead(kept)
+    }
+    const last = (outcomes: typeof whole): Map<string, unknown> =>
+      new Map(
+        outcomes.map(({ outcome: { id: of, what, bytes, ...more } }) => [
+          of,
+          [what, bytes, 'gets' in more && more.gets],
+        ]),
+      )
+    expect(last(split)).toEqual(last(whole))
+    expect([...last(whole).values()]).toContainEqual(['invocation', 30, CHILDREN + 1])
   })
 })

@@ -96,7 +96,7 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
       },
       // Each batch in a transaction of its own, or all in one.
       ...(atOnce !== undefined && {
-        sizes: { batch: atOnce, requests: atOnce % 2 === 0 ? atOnce : 1_000, chains: 1_000 },
+        sizes: { batch: atOnce, requests: atOnce % 2 === 0 ? atOnce : 1_000, chains: 1_000, entries: 1_000 },
       }),
     })
   const outcomes = async (): Promise<unknown[]> => {
@@ -126,6 +126,29 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
     await fold(START + 700_000)
     expect(await outcomes()).toMatchObject([{ what: 'invocation', gets: 1, tag: 'latest' }])
     expect(await pullTotals(stores.database.sql)).toMatchObject([{ repository: 'a', invocations: 1, pulls: 1 }])
+  })
+
+  test('takes no further batch in a transaction once the contents of manifests fill its memory', async () => {
+    await stores.clear()
+    const { ingest } = createCounting(stores)
+    const references = [{ digest: digest('c1') }, { digest: digest('b1') }]
+    const push = { action: 'push', at: new Date(START).toISOString(), repository: 'a', mediaType: IMAGE } as const
+    await ingest([{ ...anEvent({ id: 99, ...push, object: 'manifest', digest: digest('a1') }), references }])
+    await ingest(Array.from({ length: 8 }, (_one, i) => ask(i + 1, i * 200)))
+    let transactions = 0
+    const foldWith = async (entries: number, now: number): Promise<void> =>
+      foldPending({
+        ...{ database: stores.database, windows: WINDOWS, lateness: LATENESS, now: () => new Date(now) },
+        onFolded: async () => {
+          transactions++
+          return Promise.resolve()
+        },
+        sizes: { batch: 1, requests: 1_000, chains: 1_000, entries },
+      })
+    await foldWith(2, START + 3_600_000)
+    await foldWith(2, START + 7_200_000)
+    expect(transactions).toBeGreaterThanOrEqual(4)
+    expect(await outcomes()).toHaveLength(8)
   })
 
   test('forgets the name that an origin had before, once a request is folded', async () => {
