@@ -100,14 +100,11 @@ describe('a data directory', () => {
 
   test('with a time ahead of the clock is free unless a heartbeat changes it', async () => {
     const waits: number[] = []
-    const wait = async (then?: () => void): Promise<void> => {
-      then?.()
-      return Promise.resolve()
-    }
     const lock = async (then?: () => void): Promise<void> => {
       const taken = await lockDirectory(folder.path, async (ms) => {
         waits.push(ms)
-        return wait(then)
+        then?.()
+        return Promise.resolve()
       })
       taken.release()
     }
@@ -116,7 +113,9 @@ describe('a data directory', () => {
     expect(waits).toEqual([20_000])
     for (const age of [-3_599_000, -5_000, 0]) {
       pretend({ pid: 1, host: 'another-container' }, -3_600_000)
-      const heartbeat = (): void => pretend({ pid: 1, host: 'another-container' }, age)
+      const heartbeat = (): void => {
+        pretend({ pid: 1, host: 'another-container' }, age)
+      }
       await expect(lock(heartbeat)).rejects.toThrow(DirectoryInUse)
     }
     expect(waits).toHaveLength(4)

@@ -12,7 +12,7 @@ describe('a PostgreSQL server on which Tallyman may not create roles', () => {
   const admin = async (text: string): Promise<unknown[]> => {
     const client = new pg.Client({ connectionString: server.url })
     await client.connect()
-    return (await client.query(text).finally(async () => client.end())).rows
+    return (await client.query<object>(text).finally(async () => client.end())).rows
   }
   const warnings = async (): Promise<string[]> => {
     const database = openPostgres(url)
