@@ -35,6 +35,7 @@ const FAILED_PATIENCE_MS = 1_000
  * be gone 10 s after SIGTERM. No statement of the jobs comes near it.
  */
 const LONGEST_BLOCK_MS = 8_000
+
 /** Serves until SIGTERM or SIGINT; SIGHUP reads the registries again. */
 export const serve = async (): Promise<void> => {
   // What is stored is of people, and of no other user of the machine.

@@ -33,12 +33,16 @@ export const parseTimestamp = (text: string): Micros | undefined => {
 export const microsOf = (date: Date): Micros => date.getTime() * 1000
 export const dateOf = (at: Micros): Date => new Date(Math.floor(at / 1000))
 
+const dayOf = (at: Micros): number => Math.floor(at / MICROS_PER_DAY)
+
 /** The newest day that was written: most moments are of one day, and a Date writes it slowly. */
 let writtenDay = { number: NaN, text: '' }
 
-/** The UTC day of a moment as ISO 8601 writes it: with more digits and a sign outside the years 0 to 9999. */
-const isoDay = (at: Micros): string => {
-  const number = Math.floor(at / MICROS_PER_DAY)
+/**
+ * A UTC day as ISO 8601 writes it: with more digits and a sign outside the years 0 to 9999.
+ * @param number whole days since 1970-01-01
+ */
+const isoDay = (number: number): string => {
   if (number !== writtenDay.number) {
     writtenDay = { number, text: new Date(number * MS_PER_DAY).toISOString().slice(0, -'T00:00:00.000Z'.length) }
   }
@@ -46,7 +50,7 @@ const isoDay = (at: Micros): string => {
 }
 
 /** The UTC day, as `2026-11-21`. */
-export const utcDay = (at: Micros): string => isoDay(at).slice(0, 10)
+export const utcDay = (at: Micros): string => isoDay(dayOf(at)).slice(0, 10)
 
 /** The ISO 8601 week of a moment, in UTC: its year is that of the week's Thursday. */
 export const isoWeekOf = (at: Micros): IsoWeek => {
@@ -78,12 +82,12 @@ export const startOfMonth = ({ year, month }: Month): Micros => Date.UTC(year, m
 
 /** ISO 8601 in UTC with microseconds, as `2026-11-21T10:49:34.648759Z`. */
 export const isoTime = (at: Micros): string => {
-  const day = isoDay(at)
-  const inDay = at - Math.floor(at / MICROS_PER_DAY) * MICROS_PER_DAY
+  const day = dayOf(at)
+  const inDay = at - day * MICROS_PER_DAY
   const seconds = Math.floor(inDay / MICROS_PER_SECOND)
   const [hour, minute, second] = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60, seconds % 60]
   const micros = String(inDay % MICROS_PER_SECOND).padStart(6, '0')
-  return `${day}T${twoDigits(hour)}:${twoDigits(minute)}:${twoDigits(second)}.${micros}Z`
+  return `${isoDay(day)}T${twoDigits(hour)}:${twoDigits(minute)}:${twoDigits(second)}.${micros}Z`
 }
 
 const twoDigits = (number: number): string => (number < 10 ? `0${number}` : String(number))

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { messageOf } from './error-message.js'
 import { NoSpaceForDump } from './embedded-dump.js'
 import { discardMarkedLog, rewritePending } from './erase-traces.js'
 import { clearMark, markErasure, readMark } from './erasure-marks.js'
@@ -147,5 +148,3 @@ export const createDumps = (database: EmbeddedDatabase, now: () => Date): Dumps 
     },
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -1,4 +1,5 @@
 import { PGlite } from '@electric-sql/pglite'
+import { messageOf } from './error-message.js'
 import { EmbeddedDatabaseFailed } from './embedded-failure.js'
 import { createPause } from './turns.js'
 
@@ -65,7 +66,7 @@ export class EmbeddedInstance extends PGlite {
     try {
       await this.waitReady
     } catch (error) {
-      throw this.fail(error instanceof Error ? error.message : String(error))
+      throw this.fail(messageOf(error))
     }
   }
 

@@ -5,7 +5,7 @@ import type { SketchAddition } from './sketch-store.js'
 export type KnownMembers = {
   /** What of these additions is not known to be there. */
   without: (additions: readonly SketchAddition[]) => SketchAddition[]
-  /** To be told once they are stored. Sketches that any process may replace are not remembered. */
+  /** Is called with additions that were stored. Sketches that any process may replace are not remembered. */
   learn: (additions: readonly SketchAddition[]) => void
   forget: () => void
 }

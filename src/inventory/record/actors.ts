@@ -15,7 +15,7 @@ const REMEMBERED_NAMES = 20_000
 export type Actors = {
   /** The name with its number for the UTC day of a moment. */
   of: (name: string, at: Micros) => SeenActor
-  /** To be told once they are stored. A name that is erased later is not stored again: its day is over. */
+  /** Is called with what was stored. A name that is erased later is not stored again, since its day is too old. */
   learn: (seen: readonly WithActor[]) => void
 }
 
@@ -49,32 +49,34 @@ const unstored = (seen: readonly WithActor[]): SeenActor[] => {
   return [...actors.values()]
 }
 
-const columnsOf = (seen: readonly WithActor[]): string[][] => {
-  const actors = unstored(seen)
-  return [actors.map(({ id }) => id), actors.map(({ day }) => day), actors.map(({ name }) => name)]
-}
+const columnsOf = (actors: readonly SeenActor[]): string[][] => [
+  actors.map(({ id }) => id),
+  actors.map(({ day }) => day),
+  actors.map(({ name }) => name),
+]
 
 /** The part of a batch's statement that stores the names of who made changes: none if all are stored. */
-export const actorParts = (seen: readonly WithActor[]): StatementPart[] =>
-  seen.some(({ actor }) => actor?.isStored === false)
-    ? [
-        {
-          key: 'a',
-          text: (p) => `
+export const actorParts = (seen: readonly WithActor[]): StatementPart[] => {
+  const actors = unstored(seen)
+  return actors.length === 0 ? [] : [actorPart(actors)]
+}
+
+const actorPart = (actors: readonly SeenActor[]): StatementPart => ({
+  key: 'a',
+  text: (p) => `
     seen_actors as (
       insert into inventory.actors (id, day, name)
       select * from unnest(${p(1)}::bigint[], ${p(2)}::date[], ${p(3)}::text[])
       on conflict do nothing
     )`,
-          values: columnsOf(seen),
-        },
-      ]
-    : []
+  values: columnsOf(actors),
+})
 
 /** The same for what is stored beside the statement of a batch. */
 export const storeActors = async (tx: Sql, seen: readonly WithActor[]): Promise<void> => {
-  const [ids, days, names] = columnsOf(seen)
-  if (ids?.length === 0) return
+  const actors = unstored(seen)
+  if (actors.length === 0) return
+  const [ids, days, names] = columnsOf(actors)
   await sql`
     insert into inventory.actors (id, day, name)
     select * from unnest(${ids}::bigint[], ${days}::date[], ${names}::text[]) on conflict do nothing

@@ -16,7 +16,7 @@ export type Remembered = {
   /** That the blobs of the manifest are in the event's repository. */
   implies: (event: RegistryEvent) => boolean
   actors: Actors
-  /** To be told once the events, and what they say, are stored. */
+  /** Is called with events, and the sightings in them, when both are stored. */
   learn: (events: readonly RegistryEvent[], sightings: Sightings) => void
 }
 

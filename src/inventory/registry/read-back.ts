@@ -1,6 +1,7 @@
 import { pauseMs } from '../../events/retry-after.js'
 import { isStorageAway } from '../../storage/away.js'
 import { isCancelled, isConflict, isContentError, type Database } from '../../storage/database.js'
+import { messageOf } from '../../storage/error-message.js'
 import { learnManifest } from '../record/learn-manifest.js'
 import { BEGINNING, claimDue, postpone, putBack, type DueManifest, type Position } from './due-manifests.js'
 import { RegistryBusy, RegistryError } from './exchange.js'
@@ -168,7 +169,7 @@ export const createReadBack = ({ database, registries, clientFor, now, random = 
 const whyNotStored = (error: unknown): string => {
   if (isContentError(error)) return 'the database refused what the manifest says'
   if (isStorageAway(error) || isCancelled(error)) return 'the manifest could not be stored in time'
-  return `the manifest could not be stored: ${error instanceof Error ? error.message : String(error)}`
+  return `the manifest could not be stored: ${messageOf(error)}`
 }
 
 /**

@@ -86,7 +86,7 @@ export const createProvisionalFold = (needs: Needs): (() => Promise<void>) => {
 
 /**
  * @param failures receives the failures of single registries
- * @returns false if the run is not held any more.
+ * @returns false if an erasure or another process ended the run
  */
 const foldNew = async (needs: Needs, run: HeldRun, state: State, failures: unknown[]): Promise<boolean> => {
   const { database, now, sizes = SIZES[database.engine] } = needs
