@@ -26,6 +26,7 @@ import { eraseTraces } from './migrations/0027-erase-traces.js'
 import { prepareReadOnlyRole } from './read-only-role.js'
 import { catalogError } from './migrations/0030-catalog-error.js'
 import { cleanExcerpts } from './migrations/0031-clean-excerpts.js'
+import { contestedContents } from './migrations/0032-contested-contents.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -55,6 +56,7 @@ export const MIGRATIONS = {
   '0027-erase-traces': eraseTraces,
   '0030-catalog-error': catalogError,
   '0031-clean-excerpts': cleanExcerpts,
+  '0032-contested-contents': contestedContents,
 }
 
 /**

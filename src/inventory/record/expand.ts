@@ -3,7 +3,8 @@ import { FOREIGN_LAYER } from '../../events/target.js'
 import type { Database, HotStatement, Run } from '../../storage/database.js'
 import { jobStep, type Step } from '../../storage/job-step.js'
 import { lockManifests } from './lock-manifests.js'
-import type { Shown } from './sightings.js'
+import { settleContents } from './settle-contents.js'
+import type { SeenManifest, Shown } from './sightings.js'
 import { DELETED_WITH_MANIFEST } from './united-rows.js'
 
 /** Blobs in repositories that one statement adds. What is more, a job adds in steps. */
@@ -82,7 +83,10 @@ const everywhere = (which: string): string => `
     )`)}`
 
 const EVERYWHERE: HotStatement = { name: 'expand_manifests', text: everywhere('true') }
-const NEWLY_KNOWN: HotStatement = { name: 'expand_newly_known_manifests', text: everywhere('not m.contents_known') }
+const NEWLY_KNOWN: HotStatement = {
+  name: 'expand_newly_known_manifests',
+  text: everywhere('not m.contents_known and not m.contested'),
+}
 
 const HERE: HotStatement = {
   name: 'expand_shown_manifests',
@@ -136,19 +140,16 @@ export const expandShown = async ({ run }: { run: Run }, shown: readonly Place[]
 /**
  * Tells what events showed of manifests that were known before: everywhere of those whose contents are known from now on, else
  * where they were shown. In a transaction after the statement that stored the events, or that one's.
- * @param described manifests of which events told the contents.
+ * @param described manifests about which events stated something.
  */
 export const tellKnown = async (
   tx: { run: Run },
-  { described, shown }: { described: readonly string[]; shown: readonly Place[] },
+  { described, shown }: { described: readonly SeenManifest[]; shown: readonly Place[] },
 ): Promise<void> => {
-  const digests = [...new Set([...described, ...shown.map(({ digest }) => digest)])]
+  const digests = [...new Set([...described, ...shown].map(({ digest }) => digest))]
   if (digests.length === 0) return
-  await Promise.all([
-    lockManifests(tx, digests),
-    ...(described.length > 0 ? [tx.run(NEWLY_KNOWN, [described])] : []),
-    expandShown(tx, shown),
-  ])
+  const [, newlyKnown] = await Promise.all([lockManifests(tx, digests), settleContents(tx, described)])
+  await Promise.all([...(newlyKnown.length > 0 ? [tx.run(NEWLY_KNOWN, [newlyKnown])] : []), expandShown(tx, shown)])
 }
 
 /** As many blobs as one step may add, of manifests in places. Those that are there already are passed over. */
