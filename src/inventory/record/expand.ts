@@ -58,13 +58,13 @@ const PLACES = `
       select o.repository_id, o.digest, o.pushed_at, o.moved_at,
         case when o.moved_at >= r.deleted_at then null else r.deleted_at end as deleted_at`
 
-const everywhere = (which: string): string => `
+const everywhere = `
     with wanted as materialized (
       select m.digest, sum(b.entries * o.places) over (order by m.digest) <= ${AT_ONCE} as is_small
       from inventory.manifests m
         cross join lateral (select count(*) as entries from inventory.manifest_blobs where manifest_digest = m.digest offset 0) b
         cross join lateral (select count(*) as places from inventory.repository_manifests where digest = m.digest offset 0) o
-      where m.digest = any($1::text[]) and ${which}
+      where m.digest = any($1::text[])
     ), noted as (
       update inventory.manifests m
       set contents_known = true, tell_after = case when is_small then m.tell_after else 0 end
@@ -82,11 +82,7 @@ const everywhere = (which: string): string => `
       where wanted.is_small
     )`)}`
 
-const EVERYWHERE: HotStatement = { name: 'expand_manifests', text: everywhere('true') }
-const NEWLY_KNOWN: HotStatement = {
-  name: 'expand_newly_known_manifests',
-  text: everywhere('not m.contents_known and not m.contested'),
-}
+const EVERYWHERE: HotStatement = { name: 'expand_manifests', text: everywhere }
 
 const HERE: HotStatement = {
   name: 'expand_shown_manifests',
@@ -148,8 +144,8 @@ export const tellKnown = async (
 ): Promise<void> => {
   const digests = [...new Set([...described, ...shown].map(({ digest }) => digest))]
   if (digests.length === 0) return
-  const [, newlyKnown] = await Promise.all([lockManifests(tx, digests), settleContents(tx, described)])
-  await Promise.all([...(newlyKnown.length > 0 ? [tx.run(NEWLY_KNOWN, [newlyKnown])] : []), expandShown(tx, shown)])
+  const [, learnt] = await Promise.all([lockManifests(tx, digests), settleContents(tx, described)])
+  await Promise.all([expandManifests(tx, learnt), expandShown(tx, shown)])
 }
 
 /** As many blobs as one step may add, of manifests in places. Those that are there already are passed over. */

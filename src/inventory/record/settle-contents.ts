@@ -11,7 +11,7 @@ import { storeEntries } from './statement-contents.js'
  * digest, so that no event changes it, and a contested manifest waits for that proof.
  *
  * In a transaction that has locked the manifests, in a statement after the one that stored their rows.
- * @returns the digests whose contents are stored from now on, to be noted as known.
+ * @returns the digests whose contents were stored or completed, which expandManifests is to note as known.
  */
 export const settleContents = async (tx: { run: Run }, stated: readonly SeenManifest[]): Promise<string[]> => {
   if (stated.length === 0) return []
@@ -22,7 +22,6 @@ export const settleContents = async (tx: { run: Run }, stated: readonly SeenMani
   const stored = storedStatements(rows)
   const contested: string[] = []
   const stating: SeenManifest[] = []
-  const newlyKnown: string[] = []
   for (const manifest of stated) {
     const { digest } = manifest
     const known = stored.get(digest)
@@ -32,12 +31,11 @@ export const settleContents = async (tx: { run: Run }, stated: readonly SeenMani
     if (!joined) contested.push(digest)
     else if (known !== 'another list' && joined.contents !== known.contents) {
       stating.push({ ...joined, digest })
-      if (!known.contents) newlyKnown.push(digest)
     }
   }
   if (contested.length > 0) await tx.run(CONTEST, [contested])
   await storeEntries(tx, stating)
-  return newlyKnown
+  return stating.map(({ digest }) => digest)
 }
 
 /**
