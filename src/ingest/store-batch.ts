@@ -4,12 +4,12 @@ import { keepUnresolved } from '../counters/unresolved-users.js'
 import type { EventId, UnreadableEvent } from '../events/registry-event.js'
 import { endSmallDeleted } from '../inventory/record/end-deleted.js'
 import { tellKnown } from '../inventory/record/expand.js'
+import { isLarge } from '../inventory/record/manifest-entries.js'
 import type { Shown, Sightings } from '../inventory/record/sightings.js'
 import { keepRenames } from '../inventory/record/renames.js'
-import { storeLarge } from '../inventory/record/statement-contents.js'
 import { inventoryParts } from '../inventory/record/statement.js'
 import { pendingPart, type PendingRequest } from '../pulls/record/pending.js'
-import { toldByCommit, type Database, type Run } from '../storage/database.js'
+import type { Database, Run } from '../storage/database.js'
 import type { SketchStore } from '../storage/sketch-store.js'
 import { joinParts } from '../storage/statement-parts.js'
 import { keepRejected } from './rejected-events.js'
@@ -35,7 +35,7 @@ export const storeBatch = async (
   const { sightings } = batch
   const unresolved = additions.unresolved()
   const ended = sightings.repositories.filter(({ deleted }) => deleted !== undefined)
-  const more = [unresolved, unreadable, sightings.renames, sightings.large, ended]
+  const more = [unresolved, unreadable, sightings.renames, ended]
   const oneStatement = more.every(({ length }) => length === 0)
   const added = oneStatement ? sketches.addAlone(additions.list()) : undefined
   if (added) {
@@ -48,13 +48,9 @@ export const storeBatch = async (
     }
     return repeated
   }
-  const { repeated } = await database.transaction(async (tx) => {
-    const repeated = toldByCommit(record(tx, batch).then((recorded) => recorded.repeated))
-    if (sightings.large.length > 0) {
-      await repeated
-      await storeLarge(tx, sightings.large)
-    }
-    void toldByCommit(tellKnown(tx, sightings))
+  return database.transaction(async (tx) => {
+    const { repeated, untold } = await record(tx, batch)
+    await tellKnown(tx, untold)
     await Promise.all([
       sketches.add(additions.list(), tx),
       endSmallDeleted(tx, ended),
@@ -62,9 +58,8 @@ export const storeBatch = async (
       keepUnresolved(tx, unresolved),
       keepRejected(tx, unreadable),
     ])
-    return { repeated }
+    return repeated
   })
-  return repeated
 }
 
 type Recorded = {
@@ -89,7 +84,7 @@ const record = async (
   return {
     repeated: new Set(rows.flatMap(({ id }) => id ?? [])),
     untold: {
-      described: sightings.described.filter((digest) => !isNew.has(digest)),
+      described: sightings.described.filter((manifest) => !isNew.has(manifest.digest) || isLarge(manifest)),
       shown: sightings.shown.filter((place) => !isDone(place)),
     },
   }

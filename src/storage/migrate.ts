@@ -27,6 +27,7 @@ import { prepareReadOnlyRole } from './read-only-role.js'
 import { catalogError } from './migrations/0030-catalog-error.js'
 import { cleanExcerpts } from './migrations/0031-clean-excerpts.js'
 import { erasureMarks } from './migrations/0033-erasure-marks.js'
+import { contestedContents } from './migrations/0034-contested-contents.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -57,6 +58,7 @@ export const MIGRATIONS = {
   '0030-catalog-error': catalogError,
   '0031-clean-excerpts': cleanExcerpts,
   '0033-erasure-marks': erasureMarks,
+  '0034-contested-contents': contestedContents,
 }
 
 /**

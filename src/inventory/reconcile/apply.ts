@@ -127,7 +127,6 @@ const sightingsOf = (
     received: at,
     described: [],
     shown: [...manifests.keys()].map((digest) => ({ number: 1, registry, name: repository, digest, isTold: false })),
-    large: [],
   }
 }
 
@@ -142,23 +141,14 @@ const goneChange = (registry: string, repository: string, { object, name }: Diff
   ...(object === 'tag' ? { tag: name } : { digest: name }),
 })
 
-/** Of sizes and types that events told, the greatest stays; the registry knows better. */
+/** Of the sizes of blobs that events told, the greatest stays; the registry knows better. */
 const correct = async (
   tx: Transaction,
   { registry, repository }: Place,
-  { manifests, blobs }: Found,
+  { blobs }: Found,
   drift: readonly Difference[],
 ): Promise<void> => {
   const different = drift.filter(({ kind }) => kind === 'different')
-  const read = [...new Set(namesOf(different, 'manifest'))].flatMap((digest) => manifests.get(digest) ?? [])
-  if (read.length > 0) {
-    await sql`
-      update inventory.manifests m set media_type = told.media_type, size = told.size
-      from unnest(${read.map(({ digest }) => digest)}::text[], ${read.map(({ mediaType }) => mediaType)}::text[],
-        ${read.map(({ size }) => size)}::bigint[]) as told (digest, media_type, size)
-      where m.digest = told.digest
-    `.execute(tx)
-  }
   const digests = namesOf(different, 'blob')
   if (digests.length > 0) {
     await sql`

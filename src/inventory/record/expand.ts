@@ -3,7 +3,8 @@ import { FOREIGN_LAYER } from '../../events/target.js'
 import type { Database, HotStatement, Run } from '../../storage/database.js'
 import { jobStep, type Step } from '../../storage/job-step.js'
 import { lockManifests } from './lock-manifests.js'
-import type { Shown } from './sightings.js'
+import { settleContents } from './settle-contents.js'
+import type { SeenManifest, Shown } from './sightings.js'
 import { DELETED_WITH_MANIFEST } from './united-rows.js'
 
 /** Blobs in repositories that one statement adds. What is more, a job adds in steps. */
@@ -57,13 +58,13 @@ const PLACES = `
       select o.repository_id, o.digest, o.pushed_at, o.moved_at,
         case when o.moved_at >= r.deleted_at then null else r.deleted_at end as deleted_at`
 
-const everywhere = (which: string): string => `
+const everywhere = `
     with wanted as materialized (
       select m.digest, sum(b.entries * o.places) over (order by m.digest) <= ${AT_ONCE} as is_small
       from inventory.manifests m
         cross join lateral (select count(*) as entries from inventory.manifest_blobs where manifest_digest = m.digest offset 0) b
         cross join lateral (select count(*) as places from inventory.repository_manifests where digest = m.digest offset 0) o
-      where m.digest = any($1::text[]) and ${which}
+      where m.digest = any($1::text[])
     ), noted as (
       update inventory.manifests m
       set contents_known = true, tell_after = case when is_small then m.tell_after else 0 end
@@ -81,8 +82,7 @@ const everywhere = (which: string): string => `
       where wanted.is_small
     )`)}`
 
-const EVERYWHERE: HotStatement = { name: 'expand_manifests', text: everywhere('true') }
-const NEWLY_KNOWN: HotStatement = { name: 'expand_newly_known_manifests', text: everywhere('not m.contents_known') }
+const EVERYWHERE: HotStatement = { name: 'expand_manifests', text: everywhere }
 
 const HERE: HotStatement = {
   name: 'expand_shown_manifests',
@@ -136,19 +136,16 @@ export const expandShown = async ({ run }: { run: Run }, shown: readonly Place[]
 /**
  * Tells what events showed of manifests that were known before: everywhere of those whose contents are known from now on, else
  * where they were shown. In a transaction after the statement that stored the events, or that one's.
- * @param described manifests of which events told the contents.
+ * @param described manifests about which events stated something.
  */
 export const tellKnown = async (
   tx: { run: Run },
-  { described, shown }: { described: readonly string[]; shown: readonly Place[] },
+  { described, shown }: { described: readonly SeenManifest[]; shown: readonly Place[] },
 ): Promise<void> => {
-  const digests = [...new Set([...described, ...shown.map(({ digest }) => digest)])]
+  const digests = [...new Set([...described, ...shown].map(({ digest }) => digest))]
   if (digests.length === 0) return
-  await Promise.all([
-    lockManifests(tx, digests),
-    ...(described.length > 0 ? [tx.run(NEWLY_KNOWN, [described])] : []),
-    expandShown(tx, shown),
-  ])
+  const [, learnt] = await Promise.all([lockManifests(tx, digests), settleContents(tx, described)])
+  await Promise.all([expandManifests(tx, learnt), expandShown(tx, shown)])
 }
 
 /** As many blobs as one step may add, of manifests in places. Those that are there already are passed over. */

@@ -3,6 +3,7 @@ import type { EventId, RegistryEvent } from '../../events/registry-event.js'
 import { isImplied, isIndex, type Descriptor } from '../../events/target.js'
 import type { Actors } from './actors.js'
 import { isLarge } from './manifest-entries.js'
+import { joinStatements } from './manifest-statements.js'
 import type { Remembered } from './remembered.js'
 import type {
   Change,
@@ -110,7 +111,7 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
     happened(objectIn(manifestsInRepositories, number, digest), isPendingCheck ? 'confirmed' : what, event.at)
     const isDescribed = remembered.describes(event)
     const isShown = what !== 'pushed' && remembered.implies(event)
-    if (!isDescribed && event.references) described.add(digest)
+    if (!isDescribed) described.add(digest)
     if (!isShown) {
       const place = entry<ShownThere>(shown, `${number} ${digest}`, () => ({
         shown: { number, registry, name, digest, isTold: false },
@@ -154,16 +155,21 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
   // What a manifest holds is in the repository that showed it.
   let implied = 0
   for (const [key, { shown: place, contents }] of shown) {
+    const manifest = manifests.get(place.digest)
+    if (manifest?.contested) {
+      place.isTold = true
+      continue
+    }
     if (isLarge({ contents })) continue
     const kept = contents?.filter(isImplied) ?? []
     implied += kept.length
     if (contents === undefined) {
-      place.isTold = manifests.get(place.digest)?.contents === undefined
+      place.isTold = manifest?.contents === undefined
       continue
     }
     if (implied > MOST_IMPLIED) continue
     place.isTold = true
-    if (isIndex(manifests.get(place.digest)?.mediaType)) continue
+    if (isIndex(manifest?.mediaType)) continue
     for (const { digest, size } of kept) {
       const blob = objectIn(blobsInRepositories, place.number, digest)
       blob.implied = true
@@ -183,8 +189,7 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
     lookups: [...lookups.values()],
     pushes,
     received: microsOf(now()),
-    described: [...described],
-    large: [...manifests.values()].filter(({ digest, contents }) => isLarge({ contents }) && described.has(digest)),
+    described: [...manifests.values()].filter(({ digest }) => described.has(digest)),
     shown: [...shown.values()].map((one) => one.shown),
   }
 }
@@ -219,10 +224,21 @@ const point = (tag: SeenTag, digest: string, at: Micros): void => {
   tag.pointed = at
 }
 
+/** Adds the statement of an event. Once two contradict each other, the order of the batch must not decide which one counts. */
 const describe = (manifest: SeenManifest, { mediaType, size, references }: RegistryEvent): void => {
-  if (mediaType !== undefined && mediaType > (manifest.mediaType ?? '')) manifest.mediaType = mediaType
-  if (size !== undefined) manifest.size = Math.max(manifest.size ?? 0, size)
-  if (references) manifest.contents ??= references
+  if (manifest.contested) return
+  const joined = joinStatements(manifest, {
+    ...(mediaType !== undefined && { mediaType }),
+    ...(size !== undefined && { size }),
+    ...(references && { contents: references }),
+  })
+  if (joined) Object.assign(manifest, joined)
+  else {
+    delete manifest.mediaType
+    delete manifest.size
+    delete manifest.contents
+    manifest.contested = true
+  }
 }
 
 const changeOf = (event: RegistryEvent, what: Pick<Change, 'repository' | 'action'>, actors: Actors): Change => {

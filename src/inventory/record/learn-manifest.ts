@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { isIndex } from '../../events/target.js'
 import type { Sql, Transaction } from '../../storage/database.js'
 import type { FetchedManifest } from '../registry/registry-client.js'
 import { expandManifests } from './expand.js'
@@ -10,8 +11,8 @@ export const learnManifest = async (tx: Transaction, manifest: FetchedManifest):
 
 /**
  * Stores what a registry told of manifests: what they are, their blobs or the manifests they list, and that their blobs are
- * where they were seen. A digest has one content, so what is known already is only completed; it makes no difference whether
- * events or this come first, or how often.
+ * where they were seen. The digest was verified, so this replaces what events stated, ends a contest, and no event changes it
+ * afterwards; it makes no difference whether events or this come first, or how often.
  * @param manifests each once
  */
 export const learnManifests = async (tx: Transaction, manifests: readonly FetchedManifest[]): Promise<void> => {
@@ -19,6 +20,7 @@ export const learnManifests = async (tx: Transaction, manifests: readonly Fetche
   // One after the other: the rows first, where events wait for this and this for events (see expandManifests).
   await describe(tx, manifests)
   const { blobs, children } = entriesOf(manifests)
+  await removeEntries(tx, manifests)
   for (const some of inStatements(blobs)) await storeBlobs(tx, some)
   for (const some of inStatements(children)) await storeChildren(tx, some)
   await expandManifests(
@@ -40,8 +42,8 @@ const describe = async (tx: Sql, manifests: readonly FetchedManifest[]): Promise
       as told (digest, media_type, size, artifact_type, subject, config_digest, os, architecture, variant)
     order by digest
     on conflict (digest) do update
-      set media_type = greatest(m.media_type, excluded.media_type),
-          size = greatest(m.size, excluded.size),
+      set media_type = excluded.media_type,
+          size = excluded.size,
           artifact_type = coalesce(excluded.artifact_type, m.artifact_type),
           subject = coalesce(excluded.subject, m.subject),
           config_digest = coalesce(excluded.config_digest, m.config_digest),
@@ -49,8 +51,25 @@ const describe = async (tx: Sql, manifests: readonly FetchedManifest[]): Promise
           architecture = coalesce(excluded.architecture, m.architecture),
           variant = coalesce(excluded.variant, m.variant),
           contents_known = true,
+          contested = false,
           subject_known = true,
           last_error = null
+  `.execute(tx)
+}
+
+/** Removes the entries that events stated and that these manifests do not have: of the other kind, or beyond the end of the list. */
+const removeEntries = async (tx: Sql, manifests: readonly FetchedManifest[]): Promise<void> => {
+  const digests = column(manifests, 'digest')
+  const counts = (ofIndexes: boolean): number[] =>
+    manifests.map(({ mediaType, contents }) => (isIndex(mediaType) === ofIndexes ? contents.length : 0))
+  await sql`
+    with listed as (
+      select * from unnest(${digests}::text[], ${counts(false)}::int[], ${counts(true)}::int[]) as t (digest, blobs, children)
+    ), other_blobs as (
+      delete from inventory.manifest_blobs b using listed where b.manifest_digest = listed.digest and b.position >= listed.blobs
+    )
+    delete from inventory.manifest_children c using listed
+    where c.manifest_digest = listed.digest and c.position >= listed.children
   `.execute(tx)
 }
 
@@ -62,8 +81,8 @@ const storeBlobs = async (tx: Sql, entries: readonly Entry[]): Promise<void> => 
       as told (manifest_digest, position, digest, media_type, size)
     order by manifest_digest, position
     on conflict (manifest_digest, position) do update
-      set media_type = greatest(b.media_type, excluded.media_type), size = greatest(b.size, excluded.size)
-      where b.media_type is null or b.size is null
+      set digest = excluded.digest, media_type = excluded.media_type, size = excluded.size
+      where (b.digest, b.media_type, b.size) is distinct from (excluded.digest, excluded.media_type, excluded.size)
   `.execute(tx)
 }
 
@@ -78,12 +97,10 @@ const storeChildren = async (tx: Sql, entries: readonly Entry[]): Promise<void> 
       as told (manifest_digest, position, digest, media_type, size, os, architecture, variant)
     order by manifest_digest, position
     on conflict (manifest_digest, position) do update
-      set media_type = greatest(c.media_type, excluded.media_type),
-          size = greatest(c.size, excluded.size),
-          os = coalesce(c.os, excluded.os),
-          architecture = coalesce(c.architecture, excluded.architecture),
-          variant = coalesce(c.variant, excluded.variant)
-      where c.media_type is null or c.size is null or c.os is null or c.architecture is null or c.variant is null
+      set digest = excluded.digest, media_type = excluded.media_type, size = excluded.size,
+          os = excluded.os, architecture = excluded.architecture, variant = excluded.variant
+      where (c.digest, c.media_type, c.size, c.os, c.architecture, c.variant) is distinct from
+        (excluded.digest, excluded.media_type, excluded.size, excluded.os, excluded.architecture, excluded.variant)
   `.execute(tx)
 }
 

@@ -9,7 +9,7 @@ type Manifest = { digest: string; mediaType?: string; contents?: readonly Descri
 const IN_ONE_STATEMENT = 5_000
 
 /** Whether the entries of a manifest take statements of their own. */
-export const isLarge = ({ contents }: { contents: readonly Descriptor[] | undefined }): boolean =>
+export const isLarge = ({ contents }: { contents?: readonly Descriptor[] | undefined }): boolean =>
   contents !== undefined && contents.length > IN_ONE_STATEMENT
 
 /** Entries in parts of one statement each. */

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto'
 import type { RegistryEvent } from '../../events/registry-event.js'
+import type { Descriptor } from '../../events/target.js'
 import { createRecentMap } from '../../storage/recent-map.js'
 import { createActors, type Actors } from './actors.js'
 import type { Sightings } from './sightings.js'
@@ -11,7 +13,7 @@ const MOST = 50_000
  * may forget, but never makes up: saying something again changes nothing.
  */
 export type Remembered = {
-  /** Everything the event says of the manifest itself, whatever the repository. */
+  /** Everything the event says of the manifest itself, whatever the repository. Of what differs, the newest alone is remembered. */
   describes: (event: RegistryEvent) => boolean
   /** That the blobs of the manifest are in the event's repository. */
   implies: (event: RegistryEvent) => boolean
@@ -21,26 +23,54 @@ export type Remembered = {
 }
 
 export const createRemembered = (): Remembered => {
-  const described = createRecentMap<string>(MOST)
+  const described = createRecentMap<Description>(MOST)
   const implied = createRecentMap<true>(MOST)
   const actors = createActors()
+  const contains = (known: Description | undefined, stated: Description): boolean =>
+    known !== undefined &&
+    (stated.mediaType ?? known.mediaType) === known.mediaType &&
+    (stated.size ?? known.size) === known.size &&
+    (stated.contents ?? known.contents) === known.contents
   return {
     actors,
-    describes: (event) => described.get(event.digest ?? '') === descriptionOf(event),
+    describes: (event) => contains(described.get(event.digest ?? ''), descriptionOf(event)),
     implies: (event) => implied.get(placeOf(event)) === true,
     learn: (events, { changes, renames }) => {
       actors.learn(changes)
       actors.learn(renames)
       for (const event of events) {
         if (event.object !== 'manifest' || event.digest === undefined || event.action === 'delete') continue
-        described.set(event.digest, descriptionOf(event))
+        const known = described.get(event.digest)
+        const stated = descriptionOf(event)
+        described.set(event.digest, {
+          mediaType: stated.mediaType ?? known?.mediaType,
+          size: stated.size ?? known?.size,
+          contents: stated.contents ?? known?.contents,
+        })
         implied.set(placeOf(event), true)
       }
     },
   }
 }
 
-const descriptionOf = ({ mediaType, size, references }: RegistryEvent): string =>
-  `${mediaType ?? ''} ${size ?? ''} ${references ? 'told' : ''}`
+type Description = { mediaType: string | undefined; size: number | undefined; contents: string | undefined }
+
+const descriptionOf = ({ mediaType, size, references }: RegistryEvent): Description => ({
+  // A list without a media type is one of an image, which may contradict what is remembered.
+  mediaType: mediaType ?? (references && ''),
+  size,
+  contents: references && fingerprintOf(references),
+})
+
+/** Lists are asked for more than once, and hashed once. */
+const fingerprints = new WeakMap<readonly Descriptor[], string>()
+
+const fingerprintOf = (references: readonly Descriptor[]): string => {
+  const known = fingerprints.get(references)
+  if (known !== undefined) return known
+  const fingerprint = createHash('sha256').update(JSON.stringify(references)).digest('base64')
+  fingerprints.set(references, fingerprint)
+  return fingerprint
+}
 
 const placeOf = ({ registry, repository, digest }: RegistryEvent): string => `${registry} ${repository} ${digest ?? ''}`

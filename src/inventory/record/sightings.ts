@@ -1,7 +1,7 @@
 import type { Micros } from '../../events/calendar.js'
 import type { EventId, Rename } from '../../events/registry-event.js'
-import type { Descriptor } from '../../events/target.js'
 import type { SeenActor } from './actors.js'
+import type { ManifestStatement } from './manifest-statements.js'
 
 /** The newest time of each thing that can happen to an object, a tag or a repository, and the oldest time of any. */
 export type Times = {
@@ -34,7 +34,11 @@ export type SeenObject = Times & {
   implied?: boolean
 }
 export type SeenTag = Times & { repository: number; name: string; digest?: string; pointed?: Micros; asked?: Micros }
-export type SeenManifest = { digest: string; mediaType?: string; size?: number; contents?: readonly Descriptor[] }
+export type SeenManifest = ManifestStatement & {
+  digest: string
+  /** Whether events of the batch contradict each other about the manifest, so that nothing else is here. */
+  contested?: boolean
+}
 export type Change = {
   event: EventId
   repository: number
@@ -88,10 +92,8 @@ export type Sightings = {
   pushes: SeenPush[]
   /** When the events arrived. */
   received: Micros
-  /** Manifests of which contents were told: what they hold is in every repository that has them. */
-  described: string[]
+  /** Manifests about which an event states something that this process has not stored yet. */
+  described: SeenManifest[]
   /** Manifests that were pushed, or shown for the first time: what they hold is in that repository, too. */
   shown: Shown[]
-  /** Manifests with too many entries for one statement, of which this process has stored none yet. */
-  large: SeenManifest[]
 }

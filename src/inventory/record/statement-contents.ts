@@ -5,54 +5,72 @@ import type { SeenManifest, Sightings } from './sightings.js'
 import { time } from './times.js'
 
 /**
- * What events said themselves of the contents of manifests (`target.references`): blobs of images, manifests of indexes.
- * Those of large manifests are left to `storeLarge`.
+ * What events said themselves of the contents of manifests (`target.references`): blobs of images, manifests of indexes. Only
+ * those of manifests that were not known before: `settleContents` compares the others with what is stored, and stores large ones.
  */
 export const contents = ({ manifests }: Sightings): StatementPart[] => {
   const told = entriesOf(manifests.filter((manifest) => !isLarge({ contents: manifest.contents })))
   return [
-    ...(told.blobs.length > 0 ? [blobs(told.blobs)] : []),
-    ...(told.children.length > 0 ? [children(told.children)] : []),
+    ...(told.blobs.length > 0 ? [blobs(told.blobs, OF_NEW)] : []),
+    ...(told.children.length > 0 ? [children(told.children, OF_NEW)] : []),
   ]
 }
 
 /**
- * Stores the entries of large manifests, one statement after the other: none of them takes long, whatever the manifest. In the
- * transaction of the batch, after the rows of the manifests themselves.
+ * Stores the entries of manifests that were known, and completes those that are stored, one statement after the other: none of
+ * them takes long, whatever the manifest. Nobody else may change these manifests meanwhile (lockManifests).
  */
-export const storeLarge = async ({ run }: { run: Run }, manifests: readonly SeenManifest[]): Promise<void> => {
+export const storeEntries = async ({ run }: { run: Run }, manifests: readonly SeenManifest[]): Promise<void> => {
   const told = entriesOf(manifests)
-  const parts = [...inStatements(told.blobs).map(blobs), ...inStatements(told.children).map(children)]
+  const parts = [
+    ...inStatements(told.blobs).map((some) => blobs(some, OF_KNOWN)),
+    ...inStatements(told.children).map((some) => children(some, OF_KNOWN)),
+  ]
   for (const part of parts) {
     const { statement, values } = joinParts([part], () => 'select')
     await run(statement, values)
   }
 }
 
-const blobs = (entries: readonly Entry[]): StatementPart => ({
-  key: 'i',
+/** Which of the entries are stored, and what becomes of a row `o` that is there already. */
+type Target = { key: string; from: string; conflict: (columns: readonly string[]) => string }
+
+const OF_NEW: Target = {
+  key: '',
+  from: 'join seen_manifests m on m.digest = told.manifest_digest and m.is_new',
+  conflict: () => 'on conflict do nothing',
+}
+const OF_KNOWN: Target = {
+  key: 'k',
+  from: '',
+  conflict: (columns) => `on conflict (manifest_digest, position) do update
+        set ${columns.map((column) => `${column} = coalesce(o.${column}, excluded.${column})`).join(', ')}`,
+}
+
+const blobs = (entries: readonly Entry[], { key, from, conflict }: Target): StatementPart => ({
+  key: `i${key}`,
   text: (p) => `
     told_blobs as (
-      insert into inventory.manifest_blobs (manifest_digest, position, digest, media_type, size)
-      select * from unnest(${p(1)}::text[], ${p(2)}::int[], ${p(3)}::text[], ${p(4)}::text[], ${p(5)}::bigint[])
-        as told (manifest_digest, position, digest, media_type, size)
+      insert into inventory.manifest_blobs as o (manifest_digest, position, digest, media_type, size)
+      select told.* from unnest(${p(1)}::text[], ${p(2)}::int[], ${p(3)}::text[], ${p(4)}::text[], ${p(5)}::bigint[])
+        as told (manifest_digest, position, digest, media_type, size) ${from}
       order by manifest_digest, position
-      on conflict do nothing
+      ${conflict(['media_type', 'size'])}
     )`,
   values: columnsOf(entries),
 })
 
-const children = (entries: readonly Entry[]): StatementPart => ({
-  key: 'x',
+const children = (entries: readonly Entry[], { key, from, conflict }: Target): StatementPart => ({
+  key: `x${key}`,
   text: (p) => `
     told_children as (
-      insert into inventory.manifest_children
+      insert into inventory.manifest_children as o
         (manifest_digest, position, digest, media_type, size, os, architecture, variant)
-      select * from unnest(${p(1)}::text[], ${p(2)}::int[], ${p(3)}::text[], ${p(4)}::text[], ${p(5)}::bigint[],
+      select told.* from unnest(${p(1)}::text[], ${p(2)}::int[], ${p(3)}::text[], ${p(4)}::text[], ${p(5)}::bigint[],
         ${p(6)}::text[], ${p(7)}::text[], ${p(8)}::text[])
-        as told (manifest_digest, position, digest, media_type, size, os, architecture, variant)
+        as told (manifest_digest, position, digest, media_type, size, os, architecture, variant) ${from}
       order by manifest_digest, position
-      on conflict do nothing
+      ${conflict(['media_type', 'size', 'os', 'architecture', 'variant'])}
     )`,
   values: [
     ...columnsOf(entries),

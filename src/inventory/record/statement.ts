@@ -1,5 +1,7 @@
+import { INDEXES } from '../../events/target.js'
 import type { StatementPart } from '../../storage/statement-parts.js'
 import { actorParts } from './actors.js'
+import { isLarge } from './manifest-entries.js'
 import type { Sightings } from './sightings.js'
 import { changes, contents, lookups, pushes } from './statement-contents.js'
 import { time, times } from './times.js'
@@ -54,30 +56,39 @@ const repositories = ({ repositories: rows }: Sightings): StatementPart => ({
   ],
 })
 
+/** Whether a row `m` has the media type of an index: null if its kind is not known. A list without a type is that of an image. */
+const isIndexRow = (row: string): string =>
+  `coalesce(${row}.media_type, case when ${row}.contents_known then '' end) in (${[...INDEXES].map((type) => `'${type}'`).join(', ')})`
+
 /**
- * The contents of one that was there become known with tellKnown, which tells all that have it.
+ * Inserts manifests that were not known. Of one that was, only the type and the size are completed here: `settleContents`
+ * compares what contradicts the row, and stores the contents.
  * Repositories are locked before manifests, as by renames: `places` is read first.
  */
 const manifests = ({ manifests: rows }: Sightings): StatementPart => ({
   key: 'm',
   text: (p) => `
     seen_manifests as (
-      insert into inventory.manifests as m (digest, media_type, size, contents_known)
-      select * from unnest(${p(1)}::text[], ${p(2)}::text[], ${p(3)}::bigint[], ${p(4)}::boolean[])
-        as seen (digest, media_type, size, contents_known)
+      insert into inventory.manifests as m (digest, media_type, size, contents_known, contested)
+      select * from unnest(${p(1)}::text[], ${p(2)}::text[], ${p(3)}::bigint[], ${p(4)}::boolean[], ${p(5)}::boolean[])
+        as seen (digest, media_type, size, contents_known, contested)
       where (select count(*) from places) > 0
       order by digest
       on conflict (digest) do update
         set media_type = greatest(m.media_type, excluded.media_type), size = greatest(m.size, excluded.size)
-        where m.media_type is distinct from greatest(m.media_type, excluded.media_type)
-          or m.size is distinct from greatest(m.size, excluded.size)
+        where (m.media_type is distinct from greatest(m.media_type, excluded.media_type)
+            or m.size is distinct from greatest(m.size, excluded.size))
+          and not m.contested and not m.subject_known
+          and (${isIndexRow('m')} = ${isIndexRow('excluded')}) is not false
+          and (nullif(m.size, 0) = nullif(excluded.size, 0)) is not false
       returning digest, xmax = 0 as is_new
     )`,
   values: [
     rows.map(({ digest }) => digest),
     rows.map(({ mediaType }) => mediaType ?? null),
     rows.map(({ size }) => size ?? null),
-    rows.map(({ contents }) => contents !== undefined),
+    rows.map(({ contents }) => contents !== undefined && !isLarge({ contents })),
+    rows.map(({ contested = false }) => contested),
   ],
 })
 

@@ -19,7 +19,10 @@ const digest = (name: string): Digest => `sha256:${name.padStart(64, '0')}` as D
 const blob = (name: string): Descriptor => ({ digest: digest(name), mediaType: 'application/octet-stream', size: 10 })
 const image = (name: string): Descriptor => ({ digest: digest(name), mediaType: IMAGE, size: 20 })
 
-/** What there is: two images that share a layer, an index of both, a loose blob; and a manifest stored as a blob as well. */
+/**
+ * What there is: two images that share a layer, an index of both, a loose blob; and a manifest stored as a blob as well. And
+ * statements about one digest that contradict or complete each other.
+ */
 const OBJECTS = [
   {
     object: 'manifest',
@@ -33,7 +36,25 @@ const OBJECTS = [
   { object: 'blob', digest: digest('b1'), mediaType: 'application/octet-stream', size: 10 },
   { object: 'blob', digest: digest('b2'), mediaType: 'application/octet-stream', size: 10 },
   { object: 'blob', digest: digest('a1'), mediaType: 'application/octet-stream', size: 20 },
+  { object: 'manifest', digest: digest('a4'), mediaType: IMAGE, size: 20, references: [blob('f1')] },
+  { object: 'manifest', digest: digest('a4'), mediaType: IMAGE, size: 20, references: [blob('f1'), blob('f2')] },
+  { object: 'manifest', digest: digest('a4'), mediaType: INDEX, size: 20, references: [image('a1')] },
+  { object: 'manifest', digest: digest('a5'), mediaType: INDEX, size: 30, references: [image('f5')] },
+  { object: 'manifest', digest: digest('a5'), references: [{ digest: digest('f5') }] },
+  {
+    object: 'manifest',
+    digest: digest('a5'),
+    mediaType: INDEX,
+    references: [{ digest: digest('f5'), mediaType: IMAGE }],
+  },
+  { object: 'manifest', digest: digest('a6'), mediaType: IMAGE, size: 30, references: [blob('f3')] },
+  { object: 'manifest', digest: digest('a6'), mediaType: IMAGE, size: 31 },
+  { object: 'manifest', digest: digest('a7'), mediaType: IMAGE, size: 0, references: [{ digest: digest('f4') }] },
+  { object: 'manifest', digest: digest('a7'), references: [{ digest: digest('f4'), size: 10 }] },
 ] as const
+
+/** Blobs that lists of contested manifests name: a list may have implied one before another list contradicted it, or not. */
+const OF_CONTESTED = ['f1', 'f2', 'f3', 'f5'].map(digest)
 
 const TIMES = [
   ...Array.from({ length: 8 }, (_, i) => `2026-11-18T10:00:00.00000${i}Z`),
@@ -116,7 +137,9 @@ describe.each(STORE_PAIRS)('the inventory converges on %s', (_, open) => {
     await endDeleted(stores.database)
     await joinLookups(stores.database)
     await settleChecks(stores.database, LATER)
-    return inventoryOf(stores.database)
+    const inventory = await inventoryOf(stores.database)
+    const isComparable = (row: unknown): boolean => !OF_CONTESTED.some((blob) => JSON.stringify(row).includes(blob))
+    return { ...inventory, repository_blobs: (inventory.repository_blobs ?? []).filter(isComparable) }
   }
 
   test('any order, any repeats, any envelopes, two processes at once', async () => {

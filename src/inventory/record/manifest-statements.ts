@@ -1,0 +1,72 @@
+import { isIndex, type Descriptor } from '../../events/target.js'
+
+/** What events state about the content of a digest; a field that is missing is not known. */
+export type ManifestStatement = {
+  mediaType?: string
+  /** Bytes of the manifest; 0 stands for unknown, since no manifest is empty. */
+  size?: number
+  /** The blobs of an image, or the manifests that an index lists, in their order. */
+  contents?: readonly Descriptor[]
+}
+
+/**
+ * Joins two statements about one digest, whatever their order. A digest has one content, so one of two statements that differ is
+ * wrong: the kind (image or index), the size, or an entry of the list.
+ * @returns undefined if they contradict each other; with the list of `a` itself if `b` adds nothing to it.
+ */
+export const joinStatements = (a: ManifestStatement, b: ManifestStatement): ManifestStatement | undefined => {
+  if (differ(kindOf(a), kindOf(b)) || differ(knownSize(a), knownSize(b))) return undefined
+  const contents = a.contents && b.contents ? joinContents(a.contents, b.contents) : (a.contents ?? b.contents)
+  if (a.contents && b.contents && !contents) return undefined
+  const mediaType = greatest(a.mediaType, b.mediaType)
+  const size = greatest(a.size, b.size)
+  return {
+    ...(mediaType !== undefined && { mediaType }),
+    ...(size !== undefined && { size }),
+    ...(contents && { contents }),
+  }
+}
+
+const knownSize = ({ size }: ManifestStatement): number | undefined => (size === 0 ? undefined : size)
+
+/** A list without a media type is stored as that of an image. */
+const kindOf = ({ mediaType, contents }: ManifestStatement): 'image' | 'index' | undefined => {
+  if (mediaType === undefined) return contents && 'image'
+  return isIndex(mediaType) ? 'index' : 'image'
+}
+
+const joinContents = (a: readonly Descriptor[], b: readonly Descriptor[]): readonly Descriptor[] | undefined => {
+  if (a === b) return a
+  if (a.length !== b.length) return undefined
+  const joined: Descriptor[] = []
+  for (const [i, entry] of a.entries()) {
+    const other = b[i]
+    const both = other && joinEntries(entry, other)
+    if (!both) return undefined
+    joined.push(both)
+  }
+  return joined.every((entry, i) => entry === a[i]) ? a : joined
+}
+
+/** @returns `a` itself if `b` adds nothing. */
+const joinEntries = (a: Descriptor, b: Descriptor): Descriptor | undefined => {
+  const [ofA, ofB] = [fieldsOf(a), fieldsOf(b)]
+  if (ofA.some((field, i) => differ(field, ofB[i]))) return undefined
+  if (ofA.every((field, i) => field !== undefined || ofB[i] === undefined)) return a
+  const platform = { ...a.platform, ...b.platform }
+  return { ...a, ...b, ...(Object.keys(platform).length > 0 && { platform }) }
+}
+
+const fieldsOf = ({ digest, mediaType, size, platform }: Descriptor): (string | number | undefined)[] => [
+  digest,
+  mediaType,
+  size,
+  platform?.os,
+  platform?.architecture,
+  platform?.variant,
+]
+
+const differ = <T>(a: T | undefined, b: T | undefined): boolean => a !== undefined && b !== undefined && a !== b
+
+const greatest = <T extends string | number>(a: T | undefined, b: T | undefined): T | undefined =>
+  a === undefined || (b !== undefined && b > a) ? b : a

@@ -1,0 +1,195 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { sql } from 'kysely'
+import type { Descriptor } from '../../src/events/target.js'
+import { learnManifest } from '../../src/inventory/record/learn-manifest.js'
+import type { FetchedManifest } from '../../src/inventory/registry/registry-client.js'
+import { blob, createAsking, short, type Asking, type Wanted } from '../servers/asking.js'
+import { createCounting } from '../servers/counting.js'
+import { anEvent } from '../servers/events.js'
+import { digestOf } from '../servers/history.js'
+import { OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
+import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+
+const NOW = new Date('2026-11-27T12:00:00Z')
+const OLD = '2026-09-01T10:00:00Z'
+const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
+const B = { registry: 'b.example', repository: 'mallory/app' }
+
+const part = (name: string, mediaType = LAYER, size = 100): Descriptor => ({ digest: digestOf(name), mediaType, size })
+const manifest = (name: string, more: Wanted = {}): Wanted => ({
+  object: 'manifest',
+  digest: digestOf(name),
+  mediaType: OCI_IMAGE,
+  size: 500,
+  at: OLD,
+  ...more,
+})
+const index = (name: string, more: Wanted = {}): Wanted => manifest(name, { mediaType: OCI_INDEX, ...more })
+const without = (wanted: Wanted): Wanted =>
+  Object.fromEntries(Object.entries(wanted).filter(([key]) => key !== 'mediaType'))
+
+describe.each(STORE_PAIRS)('contents that two events state differently, on %s', (_, open) => {
+  let stores: TestStores
+  let asking: Asking
+  let id: number
+  beforeAll(async () => {
+    stores = await open()
+  })
+  afterAll(async () => stores.close())
+  beforeEach(async () => {
+    await stores.clear()
+    asking = createAsking(stores, NOW)
+    id = 1000
+  })
+
+  type Delivery = (...wanted: Wanted[]) => Promise<void>
+  const inOneBatch: Delivery = async (...wanted) => {
+    await createCounting(stores, () => NOW).ingest(wanted.map((one) => anEvent({ id: ++id, ...one })))
+  }
+  const byTwoProcesses: Delivery = async (...wanted) => {
+    for (const one of wanted) await createCounting(stores, () => NOW).ingest([anEvent({ id: ++id, ...one })])
+  }
+  const one =
+    (deliver: Delivery): Delivery =>
+    (...wanted) =>
+      deliver(...wanted)
+  const swapped =
+    (deliver: Delivery): Delivery =>
+    (...wanted) =>
+      deliver(...wanted.toReversed())
+  const again =
+    (deliver: Delivery): Delivery =>
+    async (...wanted) => {
+      await deliver(...wanted)
+      await deliver(...wanted)
+      await deliver(...wanted.toReversed())
+    }
+  const byOneProcess: Delivery = async (...wanted) => asking.ingest(...wanted)
+  const DELIVERIES = [
+    ['one by one', one(byOneProcess)],
+    ['in another order', swapped(byOneProcess)],
+    ['in one batch', one(inOneBatch)],
+    ['in one batch in another order', swapped(inOneBatch)],
+    ['at several processes', one(byTwoProcesses)],
+    ['again and again', again(byOneProcess)],
+  ] as const
+
+  const orphans = async (): Promise<string[]> => {
+    await asking.summary()
+    return asking.digests('orphaned-blobs', { registry: 'registry.example' })
+  }
+  const unused = async (): Promise<(string | undefined)[]> => {
+    await asking.summary()
+    const asked = { unused_for: '30d', registry: 'registry.example' }
+    const images = await asking.items('unused-images', asked)
+    const tags = await asking.items('last-used', asked)
+    return [...images, ...tags].map(({ tag }) => String(tag))
+  }
+  const learn = async (read: Omit<FetchedManifest, 'digest'> & { name: string }): Promise<void> => {
+    const { name, ...fetched } = read
+    await stores.database.transaction(async (tx) => learnManifest(tx, { ...fetched, digest: digestOf(name) }))
+  }
+  const rows = async (): Promise<unknown[]> =>
+    (
+      await sql<{ digest: string }>`
+        select digest, contested, contents_known, media_type, size::int, next_attempt_at is not null as due,
+          array(select b.digest from inventory.manifest_blobs b where b.manifest_digest = m.digest order by position)
+          || array(select c.digest from inventory.manifest_children c where c.manifest_digest = m.digest order by position) as list
+        from inventory.manifests m where digest in (${digestOf('d')}, ${digestOf('i')})
+      `.execute(stores.database.sql)
+    ).rows
+  const CONTESTED = { contested: true, contents_known: false, media_type: null, size: null, due: true, list: [] }
+
+  describe.each(DELIVERIES)('%s', (__, deliver) => {
+    const layer = blob('l1', { at: OLD })
+    const pushOfA = manifest('d', { tag: 'prod', references: [part('l1')] })
+
+    test('of an image: none of the blobs of its repository is orphaned until a registry shows it', async () => {
+      await deliver(manifest('d', { ...B, references: [part('f1')] }), layer, pushOfA)
+      expect(await orphans()).toEqual([])
+      expect(await rows()).toEqual([{ digest: digestOf('d'), ...CONTESTED }])
+      await asking.ingest(blob('l2', { at: OLD }))
+      await learn({ name: 'd', mediaType: OCI_IMAGE, size: 500, contents: [part('l1')] })
+      const proven = { digest: digestOf('d'), contested: false, contents_known: true, media_type: OCI_IMAGE, size: 500 }
+      expect(await rows()).toMatchObject([{ ...proven, list: [digestOf('l1')] }])
+      expect(await orphans()).toEqual(['l2'])
+      await deliver(manifest('d', { ...B, size: 7, references: [part('f1'), part('f2')] }), index('d', B))
+      expect(await rows()).toMatchObject([{ ...proven, list: [digestOf('l1')] }])
+      expect(await orphans()).toEqual(['l2'])
+    })
+
+    test('a list that is longer, or has an entry of another media type or size', async () => {
+      await deliver(manifest('d', { ...B, references: [part('l1'), part('f1')] }), layer, pushOfA)
+      expect(await rows()).toEqual([{ digest: digestOf('d'), ...CONTESTED }])
+      expect(await orphans()).toEqual([])
+    })
+
+    test.each([
+      ['an entry of another media type', { references: [part('l1', OCI_IMAGE)] }],
+      ['an entry of another size', { references: [part('l1', LAYER, 99)] }],
+      ['another size', { size: 501, references: [part('l1')] }],
+      ['the media type of an index', { mediaType: OCI_INDEX, references: [part('l1')] }],
+      ['an index, and no list', { mediaType: OCI_INDEX }],
+      ['an index that lists nothing', { mediaType: OCI_INDEX, size: 90, references: [] }],
+    ])('%s', async (___, lie) => {
+      await deliver(manifest('d', { ...B, ...lie }), layer, pushOfA)
+      expect(await rows()).toEqual([{ digest: digestOf('d'), ...CONTESTED }])
+    })
+
+    test('the list of an index without its media type, which would be stored as the blobs of an image', async () => {
+      const references = [part('c', OCI_IMAGE)]
+      await deliver(without(index('i', { ...B, references })), index('i', { tag: 'prod', references }))
+      expect(await rows()).toEqual([{ digest: digestOf('i'), ...CONTESTED }])
+    })
+
+    test('of an index: its tag is in use while somebody pulls an image of it by digest', async () => {
+      const pulled = manifest('c', { action: 'pull', references: [part('l1')], at: '2026-11-27T11:00:00Z' })
+      const prod = index('i', { tag: 'prod', references: [part('c', OCI_IMAGE)] })
+      await deliver(index('i', { ...B, references: [part('f', OCI_IMAGE)] }), prod, pulled)
+      expect(await unused()).toEqual([])
+      expect(await rows()).toEqual([{ digest: digestOf('i'), ...CONTESTED }])
+      await learn({ name: 'i', mediaType: OCI_INDEX, size: 500, contents: [part('c', OCI_IMAGE)] })
+      expect(await unused()).toEqual([])
+      await learn({ name: 'i', mediaType: OCI_INDEX, size: 500, contents: [part('z', OCI_IMAGE)] })
+      await learn({ name: 'z', mediaType: OCI_IMAGE, size: 500, contents: [part('l1')] })
+      expect(await unused()).toEqual(['prod', 'prod'])
+    })
+
+    test('the kind of an index whose contents are unknown', async () => {
+      await deliver(manifest('i', B), index('i', { tag: 'prod' }))
+      expect(await unused()).toEqual([])
+      expect(await rows()).toEqual([{ digest: digestOf('i'), ...CONTESTED }])
+    })
+
+    test('statements that complete each other are none', async () => {
+      const bare = { digest: digestOf('l1') }
+      await deliver(
+        manifest('d', { references: [bare], size: 0 }),
+        without(manifest('d', { ...B, references: [{ ...bare, size: 100 }] })),
+        manifest('d', { references: [{ ...bare, mediaType: LAYER }] }),
+      )
+      const { rows: entries } = await sql`select digest, media_type, size::int from inventory.manifest_blobs`.execute(
+        stores.database.sql,
+      )
+      expect(entries).toEqual([{ digest: digestOf('l1'), media_type: LAYER, size: 100 }])
+      expect(await rows()).toMatchObject([{ contested: false, contents_known: true, media_type: OCI_IMAGE, size: 500 }])
+    })
+
+    test('of a manifest with more entries than one statement stores', async () => {
+      const many = Array.from({ length: 6_000 }, (____, i) => part(`m${i}`))
+      await deliver(manifest('d', { references: many }), manifest('d', { ...B, references: many }))
+      expect(await rows()).toMatchObject([{ contested: false, list: many.map(({ digest }) => digest) }])
+      await deliver(manifest('d', { ...B, references: [...many.slice(1), part('f1')] }), layer)
+      expect(await rows()).toEqual([{ digest: digestOf('d'), ...CONTESTED }])
+      expect(await orphans()).toEqual([])
+    })
+  })
+
+  test('a pull of what one process knows, with another list', async () => {
+    const references = [part('l1')]
+    await asking.ingest(manifest('d', { references }), manifest('d', { references, action: 'pull' }))
+    await asking.ingest(manifest('d', { references: [part('f1')], action: 'pull' }))
+    expect(await rows()).toEqual([{ digest: digestOf('d'), ...CONTESTED }])
+    expect(short((await asking.items('manifests'))[0]?.digest)).toBe('d')
+  })
+})
