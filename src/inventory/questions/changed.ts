@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
+import { isPushOf } from '../is-push-of.js'
 
 type Part = RawBuilder<unknown>
 
@@ -53,7 +54,7 @@ export const digestChangedAt = ({ repositoryId, digest, pushedAt, firstSeenAt, d
     )}, pushed.last))
     from (
       select c.tag, max(c.at) as last from inventory.changes c
-      where c.repository_id = ${repositoryId} and c.digest = ${digest} and c.tag is not null and c.action = 'push'
+      where c.repository_id = ${repositoryId} and c.tag is not null and ${isPushOf(digest)}
       group by c.tag
     ) pushed
   ), ${pushedAt}) else ${pushedAt} end

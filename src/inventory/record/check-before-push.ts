@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
+import { isPushOf } from '../is-push-of.js'
 
 /**
  * How long after its HEAD a client may still push, for the HEAD to be part of the push. Clients ask for the tag first, upload
@@ -10,10 +11,14 @@ export const MINUTES_TO_PUSH = 15
 const isInTime = (at: RawBuilder<unknown>): RawBuilder<unknown> =>
   sql`${at} between l.at and l.at + ${sql.lit(MINUTES_TO_PUSH)}::int * interval '1 minute'`
 
+/** Of a push `p`; the hash is what its index contains. */
+const isReference = (reference: RawBuilder<unknown>): RawBuilder<unknown> =>
+  sql`hashtext(p.reference) = hashtext(${reference}) and p.reference = ${reference}`
+
 /** The first push of a reference by the client of `l` in time. */
 const firstPushOf = (reference: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
   select p.at from inventory.recent_pushes p
-  where p.repository_id = l.repository_id and p.reference = ${reference} and p.origin = l.origin and ${isInTime(sql`p.at`)}
+  where p.repository_id = l.repository_id and ${isReference(reference)} and p.origin = l.origin and ${isInTime(sql`p.at`)}
   order by p.at limit 1
 )`
 
@@ -25,10 +30,10 @@ const firstPushOfDigest = sql`(
   select least(
     (select min(${firstPushOf(sql`pushed.digest`)}) from pushed),
     (
-      select min(c.at) from pushed join inventory.changes c on c.digest = pushed.digest
-      where c.action = 'push' and c.repository_id = l.repository_id and ${isInTime(sql`c.at`)} and exists (
+      select min(c.at) from pushed join inventory.changes c on ${isPushOf(sql`pushed.digest`)}
+      where c.repository_id = l.repository_id and ${isInTime(sql`c.at`)} and exists (
         select from inventory.recent_pushes p
-        where p.repository_id = c.repository_id and p.reference = c.tag and p.at = c.at and p.origin = l.origin
+        where p.repository_id = c.repository_id and ${isReference(sql`c.tag`)} and p.at = c.at and p.origin = l.origin
       )
     )
   )
