@@ -21,5 +21,6 @@ export default {
   // Ends a test that hangs. At least ten times what any test needs on a quiet machine: no test may fail because the machine is
   // busy. A long run (CONTRIBUTING.md) tries more cases.
   testTimeout: 600_000 * Math.max(1, Number(process.env.RUNS_FACTOR ?? 1)),
-  maxWorkers: 2,
+  // One more than the cores of a small machine: suites with servers of their own often wait for the time of a job.
+  maxWorkers: 3,
 }

@@ -1,7 +1,7 @@
 // npm run test:clocks: runs tests as on other days, in other time zones. CONTRIBUTING.md explains it.
 import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
 import { root } from './install.mjs'
+import { JEST } from './jest.mjs'
 import { installServers } from './servers.mjs'
 import { suitesWithoutServer } from './suites.mjs'
 import { temporaryFiles } from './temporary-files.mjs'
@@ -22,13 +22,6 @@ const SHIFTS = {
   'new-year': { at: () => next('12-31T23:59:00Z'), zone: 'America/St_Johns' },
   'leap-day': { at: () => next('02-29T12:00:00Z'), zone: 'Pacific/Kiritimati' },
 }
-const JEST = [
-  '--experimental-vm-modules',
-  '--disable-warning=ExperimentalWarning',
-  join(root, 'node_modules', 'jest', 'bin', 'jest.js'),
-  '--ci',
-  '--silent',
-]
 
 /** Runs Node.js from a moment on in a time zone. The clock moves on; timers run by the real one. */
 const nodeAt = ({ at, zone }, args, { stdio = 'pipe', env = {} } = {}) =>
@@ -55,7 +48,7 @@ const run = (name, what, jestArguments, options) => {
   const shift = { at: SHIFTS[name].at(), zone: SHIFTS[name].zone }
   expectShifted(shift)
   console.log(`${name}: ${what} at ${new Date(shift.at).toISOString()} in ${shift.zone}`)
-  const { status, stdout, stderr } = nodeAt(shift, [...JEST, ...jestArguments], options)
+  const { status, stdout, stderr } = nodeAt(shift, [...JEST, '--ci', '--silent', ...jestArguments], options)
   if (status !== 0) console.error(stdout ?? '', stderr ?? '')
   if (stdout !== null) console.log(/^\d+ passed, .*$/m.exec(stdout)?.[0] ?? 'no test ran')
   return status === 0

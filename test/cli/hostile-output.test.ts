@@ -6,7 +6,7 @@ import { sql } from 'kysely'
 import { columnsOf } from '../../src/inventory/questions/question.js'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
 import { notified, openApp, type TestApp } from '../servers/app.js'
-import { NOW } from '../servers/clock.js'
+import { machineClock, NOW } from '../servers/clock.js'
 import { temporaryFolder } from '../servers/process.js'
 import { API_TOKEN } from '../servers/service.js'
 import { startStub, type Stub } from '../servers/stub.js'
@@ -57,11 +57,14 @@ const spoiledLines = (text: string): string =>
     .map((line) => JSON.stringify(spoiled(JSON.parse(line))))
     .join('\n')
 
-/** Without a heartbeat a lock counts for 20 s: this one has none, and its last is always to come. */
-const LAST_HEARTBEAT = new Date('2100-01-01T00:00:00Z')
+/**
+ * A lock counts for 20 s after its last heartbeat, and a time further ahead makes a command wait for 20 s. Written again before
+ * each command: so the command has 35 s.
+ */
 const serviceAt = (url: string): void => {
+  const heartbeat = new Date(machineClock().getTime() + 15_000)
   writeFileSync(lock, JSON.stringify({ pid: process.ppid, host: hostname(), listen: url }))
-  utimesSync(lock, LAST_HEARTBEAT, LAST_HEARTBEAT)
+  utimesSync(lock, heartbeat, heartbeat)
 }
 
 beforeAll(async () => {
@@ -138,8 +141,8 @@ const commandsBelow = async (...path: string[]): Promise<{ path: string[]; help:
   return [...(out.includes('[command]') && path.length === 0 ? [] : [{ path, help: out }]), ...commands.flat()]
 }
 
-/** What a person would see of every command, in every format. */
-const runs = async (onTerminal: boolean): Promise<(Result & { args: string[] })[]> => {
+/** What a person would see of every command, in every format, with a service that listens at a URL. */
+const runs = async (url: string, onTerminal: boolean): Promise<(Result & { args: string[] })[]> => {
   const environment = { TALLYMAN_DATA_DIR: folder.path, TALLYMAN_API_TOKENS: API_TOKEN }
   const results = []
   for (const { path, help } of await commandsBelow()) {
@@ -147,6 +150,7 @@ const runs = async (onTerminal: boolean): Promise<(Result & { args: string[] })[
     for (const format of ['', '--json', '--csv', '--ndjson', '--wide']) {
       if (format !== '' && !new RegExp(`^ {2}${format}`, 'm').test(help)) continue
       const args = [...path, ...required, ...(format === '' ? [] : [format])]
+      serviceAt(url)
       results.push({
         args,
         ...(await (onTerminal ? tallymanOnTerminal(100, environment, ...args) : tallyman(environment, ...args))),
@@ -161,8 +165,7 @@ describe.each([
   ['in a pipe', false],
 ])('%s no unprintable character', (_, onTerminal) => {
   test('of an answer reaches a reader, except as the exact value of a CSV file', async () => {
-    serviceAt(between.url)
-    const results = await runs(onTerminal)
+    const results = await runs(between.url, onTerminal)
     expect(results.length).toBeGreaterThan(100)
     let answered = 0
     for (const { args, out, err } of results) {
@@ -177,8 +180,7 @@ describe.each([
   })
 
   test('of an error reaches a reader', async () => {
-    serviceAt(refusing.url)
-    for (const { args, out, err } of await runs(onTerminal)) {
+    for (const { args, out, err } of await runs(refusing.url, onTerminal)) {
       // The heading of an empty CSV file ends with CR LF.
       expect([args, UNPRINTABLE.exec(out.replaceAll('\r\n', '\n') + err)]).toEqual([args, null])
       expect([args, /^tallyman: forged/m.exec(err)]).toEqual([args, null])

@@ -1,8 +1,8 @@
 import type { Database } from '../../src/storage/database.js'
 import { openPglite } from '../../src/storage/pglite.js'
 import { openPostgres } from '../../src/storage/postgres.js'
-import { temporaryFolder } from './process.js'
 import { createDatabase } from './shared.js'
+import { embeddedFolder } from './stores.js'
 
 export type OpenedDatabase = { database: Database; close: () => Promise<void> }
 
@@ -25,7 +25,7 @@ export const EMPTY_DATABASES: [string, () => Promise<OpenedDatabase>][] = [
   [
     'PGlite',
     async () => {
-      const folder = temporaryFolder('existing')
+      const folder = embeddedFolder('empty')
       const database = await openPglite(folder.path)
       return {
         database,
