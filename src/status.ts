@@ -137,7 +137,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     stores,
     ...(dumps && { dumps }),
     warnings: [
-      tokenWarnings(core.secrets),
+      tokenWarnings(core),
       openDirectoryWarning(config.data_dir) ?? [],
       warnings,
       unfinished,

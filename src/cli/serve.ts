@@ -54,7 +54,7 @@ export const serve = async (): Promise<void> => {
 }
 
 const start = async (app: App, config: Config, log: Logger): Promise<void> => {
-  for (const warning of tokenWarnings(app.core.secrets)) log.warn({ warning }, 'a token is weak or cannot work')
+  for (const warning of tokenWarnings(app.core)) log.warn({ warning }, 'a token is weak or cannot work')
   const address = await listen(app.http, config.listen)
   const warning = openDirectoryWarning(config.data_dir)
   if (warning !== undefined) log.warn({ data_dir: config.data_dir }, warning)

@@ -1,4 +1,5 @@
 import type { Config } from '../config.js'
+import { isSendable } from '../registries/token-text.js'
 import { loadSecrets } from '../secrets.js'
 import { directoryHolder } from '../storage/directory-lock.js'
 
@@ -22,12 +23,13 @@ export const findService = (config: Config): ServiceClient | undefined => {
   if (config.database_url !== undefined) return undefined
   const listen = directoryHolder(config.data_dir)?.listen
   if (listen === undefined) return undefined
-  const [{ token } = { token: '' }] = loadSecrets({
+  const { apiTokens } = loadSecrets({
     dataDir: config.data_dir,
     notificationTokens: config.notification_tokens,
     apiTokens: config.api_tokens,
     usersKey: config.users_key,
-  }).apiTokens
+  })
+  const token = apiTokens.find((one) => isSendable(one.token))?.token ?? ''
 
   const request = async (method: string, path: string, body?: unknown): Promise<Response> => {
     const headers = {
