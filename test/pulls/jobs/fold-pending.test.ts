@@ -96,7 +96,12 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
       },
       // Each batch in a transaction of its own, or all in one; with all contents of manifests in memory, or the least of them.
       ...(atOnce !== undefined && {
-        sizes: { batch: atOnce, requests: atOnce % 2 === 0 ? atOnce : 1_000, chains: 1_000, entries: atOnce % 3 === 0 ? 0 : 1_000 },
+        sizes: {
+          batch: atOnce,
+          requests: atOnce % 2 === 0 ? atOnce : 1_000,
+          chains: 1_000,
+          entries: atOnce % 3 === 0 ? 0 : 1_000,
+        },
       }),
     })
   const outcomes = async (): Promise<unknown[]> => {

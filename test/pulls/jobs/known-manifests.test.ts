@@ -44,7 +44,11 @@ describe.each(STORE_PAIRS)('manifests of a fold on %s', (_, open) => {
     ])
   const requestsFor = (...digests: Digest[]): PendingRequest[] =>
     digests.map((one) => ({ object: 'blob', digest: one }) as PendingRequest)
-  const learned = async (manifests: Manifests, names: string[], ...digests: Digest[]): Promise<(Contents | undefined)[]> => {
+  const learned = async (
+    manifests: Manifests,
+    names: string[],
+    ...digests: Digest[]
+  ): Promise<(Contents | undefined)[]> => {
     await manifests.learn(stores.database.sql, names.map(digest), requestsFor(...digests))
     return names.map((name) => manifests.contentsOf(digest(name)))
   }
@@ -81,7 +85,11 @@ describe.each(STORE_PAIRS)('manifests of a fold on %s', (_, open) => {
     await pushImage('a1', 3)
     await pushImage('a2', 3, SIGNATURE)
     await pushImage('a3', LARGE, SIGNATURE)
-    await push('a4', INDEX, children.map((child) => ({ digest: child, mediaType: MANIFEST })))
+    await push(
+      'a4',
+      INDEX,
+      children.map((child) => ({ digest: child, mediaType: MANIFEST })),
+    )
     await push('a5', INDEX, [{ digest: digest('a1'), mediaType: MANIFEST }])
     const asked = [CONFIGURATION, digest('b1'), digest(`e${LARGE - 1}`), digest('a1')]
     const names = ['a1', 'a2', 'a3', 'a4', 'a5']
