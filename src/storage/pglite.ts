@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { createPgConfig } from '@electric-sql/pglite/node-postgres'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
-import { dumpsIn, writeDump, type DumpDeps, type LogRange } from './embedded-dump.js'
+import { duringBackupOn } from './embedded-backup.js'
+import { dumpsIn, writeDump } from './embedded-dump.js'
 import { EmbeddedDatabaseFailed } from './embedded-failure.js'
 import { embeddedFiles } from './embedded-files.js'
 import { createDatabaseFiles } from './embedded-initdb.js'
@@ -64,6 +65,7 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
     throw lost(data, marker, dumps)
   }
   const hasSpace = hasSpaceIn(data)
+  const duringBackup = duringBackupOn(async (statement) => pool.query(statement))
   const dumpFiles = (): string[] => (existsSync(dumps) ? dumpsIn(dumps).map((name) => join(dumps, name)) : [])
   return {
     engine: 'pglite',
@@ -83,7 +85,7 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
       if (pglite.failure) then(pglite.failure)
       else pglite.onFailure = then
     },
-    dump: async (name, keep) => writeDump({ data, dumps, atRest: atRestOn(pool) }, name, keep),
+    dump: async (name, keep) => writeDump({ data, dumps, duringBackup }, name, keep),
     hasDumps: () => existsSync(dumps) && readdirSync(dumps).length > 0,
     removeDumpsBut: (file) => {
       for (const dump of dumpFiles()) if (dump !== file) rmSync(dump)
@@ -118,22 +120,6 @@ const prepareFiles = async (data: string): Promise<void> => {
   }
   await createDatabaseFiles(data)
 }
-
-/** The pool has one connection: who has it keeps all statements out. */
-const atRestOn =
-  (pool: pg.Pool): DumpDeps['atRest'] =>
-  async (work) => {
-    const client = await pool.connect()
-    try {
-      await client.query('checkpoint')
-      const { rows } = await client.query<LogRange>(
-        'select redo_wal_file as first, pg_walfile_name(pg_current_wal_insert_lsn()) as last from pg_control_checkpoint()',
-      )
-      await work(rows[0] ?? { first: '', last: '' })
-    } finally {
-      client.release()
-    }
-  }
 
 const hasTables = async (kysely: Kysely<unknown>): Promise<boolean> => {
   const { rows } = await sql`select 1 from pg_tables where schemaname = 'public' limit 1`.execute(kysely)
