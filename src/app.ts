@@ -48,7 +48,7 @@ import { deleteOtherSchedules } from './storage/schedules.js'
 import { unknownInTotals } from './inventory/summary/as-of.js'
 import { pullTotals } from './pulls/read/totals.js'
 import { watchFiles } from './watch-files.js'
-import { within } from './within.js'
+import { within } from './storage/within.js'
 import { createWriteCheck, probeWrites } from './write-check.js'
 
 export type App = {
@@ -206,7 +206,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
         ...{ database, registries: core.registries, registryNames, context: pulls.context, now },
         dumps: stores.dumps,
       }),
-      operatorSqlRoutes({ database, isOn: config.sql_route }),
+      operatorSqlRoutes({ queryCopy: stores.queryCopy, isOn: config.sql_route }),
       trackRoutes({ track: createTrack({ database, sketches, rules, lifetimes, now }), rules, identifyName, hashed }),
     ],
   }

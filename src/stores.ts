@@ -4,6 +4,7 @@ import type { EmbeddedDatabaseFailed } from './storage/embedded-failure.js'
 import { lockDirectory, type DirectoryLock } from './storage/directory-lock.js'
 import type { Dumps } from './storage/dumps.js'
 import { migrate } from './storage/migrate.js'
+import type { QueryCopy } from './storage/query-copy.js'
 import type { SketchStore } from './storage/sketch-store.js'
 import { createSqlSketches } from './storage/sql-sketches.js'
 
@@ -23,6 +24,8 @@ export type Stores = {
   dumps?: Dumps
   /** Keeps the log of the embedded database short. */
   checkpointIfDue?: () => Promise<boolean>
+  /** Runs a statement of an operator on a copy of the embedded database. */
+  queryCopy?: QueryCopy
   close: () => Promise<void>
 }
 
@@ -78,9 +81,9 @@ const openEmbedded = async (config: Config, now: () => Date): Promise<Opened> =>
         await database.close()
         lock.release()
       }
-      const { failure, onFailure } = database
+      const { failure, onFailure, queryCopy } = database
       const checkpoint = async (): Promise<boolean> => checkpointIfDue(database.sql)
-      return { database, lock, migrated, failure, onFailure, dumps, checkpointIfDue: checkpoint, close }
+      return { database, lock, migrated, failure, onFailure, dumps, checkpointIfDue: checkpoint, queryCopy, close }
     }
     return await open().catch(async (error: unknown) => {
       await database.close()

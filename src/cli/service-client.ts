@@ -14,9 +14,9 @@ export type ServiceClient = {
   lines: (path: string, method?: 'GET' | 'POST') => AsyncIterable<Uint8Array>
 }
 
-/** What is wrong with a query, or not allowed, is the same whoever answers. */
+/** What is wrong with a query, not allowed, or takes too long is the same whoever answers. */
 const reasonOf = (message: string | undefined): string | undefined =>
-  /^(?:400 Bad Request|403 Forbidden): (.+)/.exec(message ?? '')?.[1]
+  /^(?:400 Bad Request|403 Forbidden|504 Gateway Timeout): (.+)/.exec(message ?? '')?.[1]
 
 /** A way to the running service of this data directory; undefined where the stores can be opened directly. */
 export const findService = (config: Config): ServiceClient | undefined => {

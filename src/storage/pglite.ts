@@ -11,6 +11,8 @@ import { createDatabaseFiles } from './embedded-initdb.js'
 import { EmbeddedInstance } from './embedded-instance.js'
 import { eraseTracesOn } from './erase-traces.js'
 import { hasSpaceIn, type HasSpace } from './free-space.js'
+import { createQueryCopy } from './embedded-query-copy.js'
+import type { QueryCopy } from './query-copy.js'
 import { readOnlyOn } from './read-only.js'
 import { runOn, serverVersion, surviveLostConnections, transactionOn, type Database } from './database.js'
 
@@ -33,6 +35,8 @@ export type EmbeddedDatabase = Database & {
   newestDumpAt: () => Date | null
   /** Whether the disk of the database has space. */
   hasSpace: HasSpace
+  /** Runs a statement on a copy of the database. */
+  queryCopy: QueryCopy
 }
 
 /** The directory held data once and is empty now. PGlite would silently begin anew. */
@@ -47,7 +51,7 @@ export class DatabaseLost extends Error {
  * @throws DatabaseLost, EmbeddedDatabaseFailed
  */
 export const openPglite = async (directory: string): Promise<EmbeddedDatabase> => {
-  const { data, marker, dumps } = embeddedFiles(directory)
+  const { data, marker, dumps, scratch } = embeddedFiles(directory)
   if (existsSync(marker) && !existsSync(join(data, 'PG_VERSION'))) throw lost(data, marker, dumps)
   await prepareFiles(data)
   const pglite = new EmbeddedInstance(data)
@@ -100,6 +104,7 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
       return newest === undefined ? null : statSync(newest).mtime
     },
     hasSpace,
+    queryCopy: createQueryCopy({ data, scratch, duringBackup }),
     close,
   }
 }
