@@ -25,7 +25,7 @@ type Needs = {
   registryNames: RegistryNames
   context: Context
   /** Of the embedded store. */
-  dumps?: Pick<Dumps, 'replaceAfter'> | undefined
+  dumps?: Dumps | undefined
   now: () => Date
 }
 
