@@ -24,6 +24,8 @@ export type Stores = {
   dumps?: Dumps
   /** Keeps the log of the embedded database short. */
   checkpointIfDue?: () => Promise<boolean>
+  /** Frees the space of updated and deleted rows in the embedded database. */
+  vacuum?: () => Promise<unknown>
   /** Runs a statement of an operator on a copy of the embedded database. */
   queryCopy?: QueryCopy
   close: () => Promise<void>
@@ -68,6 +70,7 @@ const openEmbedded = async (config: Config, now: () => Date): Promise<Opened> =>
   try {
     const { openPglite } = await import('./storage/pglite.js')
     const { checkpointIfDue } = await import('./storage/embedded-checkpoint.js')
+    const { vacuumTables } = await import('./storage/embedded-vacuum.js')
     const { createDumps } = await import('./storage/dumps.js')
     const { markErasure } = await import('./storage/erasure-marks.js')
     const database = await openPglite(config.data_dir)
@@ -83,7 +86,9 @@ const openEmbedded = async (config: Config, now: () => Date): Promise<Opened> =>
       }
       const { failure, onFailure, queryCopy } = database
       const checkpoint = async (): Promise<boolean> => checkpointIfDue(database.sql)
-      return { database, lock, migrated, failure, onFailure, dumps, checkpointIfDue: checkpoint, queryCopy, close }
+      const vacuum = async (): Promise<string[]> => vacuumTables(database.sql)
+      const jobs = { checkpointIfDue: checkpoint, vacuum }
+      return { database, lock, migrated, failure, onFailure, dumps, ...jobs, queryCopy, close }
     }
     return await open().catch(async (error: unknown) => {
       await database.close()

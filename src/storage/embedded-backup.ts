@@ -1,5 +1,5 @@
 /** What PostgreSQL says of a backup when it ends. */
-export type Backup = {
+type Backup = {
   /** The names of the first and the last segment of the write-ahead log that a restore replays. */
   first: string
   last: string
