@@ -40,7 +40,8 @@ export const loadSecrets = ({ dataDir, notificationTokens, apiTokens, usersKey }
     return token
   }
   return {
-    notificationTokens: notificationTokens.length > 0 ? notificationTokens : [{ token: made(TOKEN_FILES.notification) }],
+    notificationTokens:
+      notificationTokens.length > 0 ? notificationTokens : [{ token: made(TOKEN_FILES.notification) }],
     // A scope that narrows what others may do must not lock out the operator, and the commands ask with this token.
     apiTokens: apiTokens.some(isAdmin)
       ? [...apiTokens].sort((a, b) => Number(includesScope(b.scope, a.scope)) - Number(includesScope(a.scope, b.scope)))

@@ -7,7 +7,9 @@ test('a data directory that others may enter is reported with its remedy, one of
   const folder = temporaryFolder('mode')
   for (const mode of [0o755, 0o750, 0o701]) {
     chmodSync(folder.path, mode)
-    expect(openDirectoryWarnings(folder.path)).toEqual([expect.stringContaining(`(mode ${mode.toString(8)}): chmod 700 '${folder.path}'`)])
+    expect(openDirectoryWarnings(folder.path)).toEqual([
+      expect.stringContaining(`(mode ${mode.toString(8)}): chmod 700 '${folder.path}'`),
+    ])
   }
   chmodSync(folder.path, 0o700)
   expect(openDirectoryWarnings(folder.path)).toEqual([])

@@ -32,7 +32,10 @@ const weaknessesIn = (token: string): string[] => {
       !isSendable(token),
       'has a character outside printable ASCII, which no Authorization header carries unchanged: choose another token',
     ],
-    [token.length < VERY_SHORT, `has fewer than ${VERY_SHORT} characters and is guessed in little time: replace it now`],
+    [
+      token.length < VERY_SHORT,
+      `has fewer than ${VERY_SHORT} characters and is guessed in little time: replace it now`,
+    ],
     [token.length >= VERY_SHORT && token.length < SHORT, `has fewer than ${SHORT} characters and can be guessed`],
     [isQuoted(token), 'begins and ends with a quote, which is a part of the token'],
     [/^bearer /i.test(token), 'begins with "Bearer ", which is no part of a token: write what follows it'],
