@@ -174,11 +174,17 @@ const fillManifests = async (db: Sql): Promise<void> => {
   const known = [...contentsOfAll()]
   const blobs = known.flatMap(([manifest, contents]) =>
     contents.kind === 'image'
-      ? [contents.config ?? '', ...contents.layers].map((digest, position) => ({ manifest, digest, position }))
+      ? [contents.config ?? '', ...(contents.layers as ReadonlySet<string>)].map((digest, position) => ({
+          manifest,
+          digest,
+          position,
+        }))
       : [],
   )
   const children = known.flatMap(([manifest, contents]) =>
-    contents.kind === 'index' ? [...contents.children].map((digest) => ({ manifest, digest })) : [],
+    contents.kind === 'index'
+      ? [...(contents.children as ReadonlySet<string>)].map((digest) => ({ manifest, digest }))
+      : [],
   )
   await sql`
     insert into inventory.manifests (digest, media_type)

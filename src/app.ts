@@ -43,12 +43,11 @@ import { createUserFile } from './users/user-file.js'
 import { createUserTokenVerifier } from './users/user-token.js'
 import { readConflicts } from './registries/conflicts.js'
 import type { Occurrence } from './storage/kept-job.js'
-import { warningsOfRole } from './storage/read-only-role.js'
 import { deleteOtherSchedules } from './storage/schedules.js'
 import { unknownInTotals } from './inventory/summary/as-of.js'
 import { pullTotals } from './pulls/read/totals.js'
 import { watchFiles } from './watch-files.js'
-import { within } from './within.js'
+import { within } from './storage/within.js'
 import { createWriteCheck, probeWrites } from './write-check.js'
 
 export type App = {
@@ -79,8 +78,6 @@ export const createApp = async (config: Config, log: Logger, now: () => Date): P
 const joinApp = async (core: Core, log: Logger): Promise<App> => {
   const { config, rules, metrics, secrets, stores, registries, registryNames, pings, now } = core
   const { lifetimes } = config
-  for (const warning of await warningsOfRole(stores.database))
-    log.warn({ warning }, 'the rights of a role should be changed')
   const prometheus = createPrometheus({
     pingAge: async () => pingAge(core),
     pullTotals: async () => pullTotals(stores.database.sql),
@@ -206,7 +203,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
         ...{ database, registries: core.registries, registryNames, context: pulls.context, now },
         dumps: stores.dumps,
       }),
-      operatorSqlRoutes({ database, isOn: config.sql_route }),
+      operatorSqlRoutes({ queryCopy: stores.queryCopy, isOn: config.sql_route }),
       trackRoutes({ track: createTrack({ database, sketches, rules, lifetimes, now }), rules, identifyName, hashed }),
     ],
   }

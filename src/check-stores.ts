@@ -1,6 +1,6 @@
 import type { StoreCheck } from './http/health.js'
 import type { Stores } from './stores.js'
-import { within } from './within.js'
+import { within } from './storage/within.js'
 
 /** Whoever asks whether we are ready does not wait long for the answer. */
 const CHECK_LIMIT_MS = 2_000

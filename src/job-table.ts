@@ -96,6 +96,7 @@ export const jobsFor = (
     kept('forget actors', '29 3 * * *', async () => eraseActors(database, config.actor_days, now())),
     ...(config.reconcile_cron === undefined ? [] : [kept('reconcile', config.reconcile_cron, reconcile)]),
     ...(stores.checkpointIfDue ? [{ name: 'checkpoint', cron: EVERY_MINUTE, run: stores.checkpointIfDue }] : []),
+    ...(stores.vacuum ? [kept('vacuum', '53 3 * * *', stores.vacuum)] : []),
     ...(stores.dumps ? [kept('dump', '41 3 * * *', stores.dumps.write)] : []),
   ]
 }

@@ -5,7 +5,9 @@ import { FileError } from './files/file-error.js'
 import { readTextFile } from './files/read-file.js'
 import { includesScope, isAdmin, type ApiToken } from './http/api-tokens.js'
 import type { NotificationToken } from './registries/notification-tokens.js'
-import { whyTokenIsUnusable } from './registries/token-text.js'
+
+/** The files of tokens that the first start makes. */
+export const TOKEN_FILES = { notification: 'notification.token', api: 'api.token' } as const
 
 /** Secrets that the first start makes when the configuration has none, kept in the data directory with mode 0600. */
 export type Secrets = {
@@ -25,9 +27,6 @@ type Configured = {
   usersKey?: string | undefined
 }
 
-/** A file of a token was changed to what cannot be one. The message does not quote it. */
-export class TokenFileError extends Error {}
-
 /** GitLab's registry wants letters and digits, a letter first. */
 const newToken = (): string => `tm${randomBytes(20).toString('hex')}`
 
@@ -37,17 +36,16 @@ export const loadSecrets = ({ dataDir, notificationTokens, apiTokens, usersKey }
   const unshown: string[] = []
   const made = (file: string): string => {
     const token = kept(file)
-    const problem = whyTokenIsUnusable(token)
-    if (problem !== undefined) throw new TokenFileError(`${join(dataDir, file)} ${problem}`)
     if (existsSync(marker(dataDir, file))) unshown.push(file)
     return token
   }
   return {
-    notificationTokens: notificationTokens.length > 0 ? notificationTokens : [{ token: made('notification.token') }],
+    notificationTokens:
+      notificationTokens.length > 0 ? notificationTokens : [{ token: made(TOKEN_FILES.notification) }],
     // A scope that narrows what others may do must not lock out the operator, and the commands ask with this token.
     apiTokens: apiTokens.some(isAdmin)
       ? [...apiTokens].sort((a, b) => Number(includesScope(b.scope, a.scope)) - Number(includesScope(a.scope, b.scope)))
-      : [{ token: made('api.token'), scope: 'admin' }, ...apiTokens],
+      : [{ token: made(TOKEN_FILES.api), scope: 'admin' }, ...apiTokens],
     usersKey: usersKey ?? kept('users.key'),
     unshown,
   }

@@ -1,7 +1,7 @@
 import type { Counting } from './counters/additions.js'
 import { mergeRepositories } from './counters/merge-repositories.js'
 import { mergeReceptions } from './ingest/receptions.js'
-import { eachAlone } from './inventory/record/each-alone.js'
+import { eachAlone } from './storage/each-alone.js'
 import { endDeleted } from './inventory/record/end-deleted.js'
 import { tellNoted } from './inventory/record/expand.js'
 import { joinLookups } from './inventory/record/join-lookups.js'

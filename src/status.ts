@@ -3,7 +3,6 @@ import { checkStores } from './check-stores.js'
 import { version, type Core } from './core.js'
 import { JOINED, JOINED_LATE, SKIP_PREFIX, sumTallies, UNREADABLE_FIELD_PREFIX } from './counters/tallies.js'
 import { countUnresolved } from './counters/unresolved-users.js'
-import { openDirectoryWarning } from './data-directory-mode.js'
 import { MICROS_PER_DAY, microsOf, utcDay } from './events/calendar.js'
 import type { StoreCheck } from './http/health.js'
 import { readReceptions, REFUSED_PREFIX, type Reception } from './ingest/receptions.js'
@@ -24,11 +23,9 @@ import { MOST_HOSTS, MOST_PROCESSES } from './registries/learned.js'
 import type { Identity } from './registries/registry-identity.js'
 import type { Database } from './storage/database.js'
 import type { DumpState } from './storage/dumps.js'
-import { erasureWarnings } from './storage/erasure-warnings.js'
-import { warningsOfRole } from './storage/read-only-role.js'
-import { tokenWarnings } from './token-warnings.js'
-import type { WriteState } from './write-check.js'
 import { readDueTime } from './storage/schedules.js'
+import { readWarnings } from './warnings.js'
+import type { WriteState } from './write-check.js'
 
 /** What someone who looks after the service wants to know. Times are ISO 8601 in UTC. */
 export type Status = {
@@ -111,7 +108,6 @@ export const readStatus = async (core: Core): Promise<Status> => {
     last,
     warnings,
     dumps,
-    unfinished,
   ] = await Promise.all([
     checkStores(core.stores),
     readReceptions(database, REGISTRIES_SHOWN),
@@ -125,9 +121,8 @@ export const readStatus = async (core: Core): Promise<Status> => {
     unknownContentsByRegistry(database.sql),
     lastReconciliations(database.sql),
     newestPing(database),
-    warningsOfRole(database),
+    readWarnings(core),
     core.stores.dumps?.state(),
-    erasureWarnings(database),
   ])
   const next = config.ping_enabled ? ((await readDueTime(database.sql, PING)) ?? nextPing(core)) : undefined
   return {
@@ -136,13 +131,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     installedAt: installation.installedAt,
     stores,
     ...(dumps && { dumps }),
-    warnings: [
-      tokenWarnings(core.secrets),
-      openDirectoryWarning(config.data_dir) ?? [],
-      warnings,
-      unfinished,
-      dumps ? dumpWarnings(dumps) : [],
-    ].flat(),
+    warnings,
     registries,
     identity: identityOf(core, registries.length, conflicts),
     skips,
@@ -169,14 +158,6 @@ export const readStatus = async (core: Core): Promise<Status> => {
     },
   }
 }
-
-const dumpWarnings = ({ failedAt, error, lastAt }: DumpState): string[] =>
-  failedAt === null
-    ? []
-    : [
-        `the newest dump is of ${lastAt?.toISOString() ?? 'no time: there is none'}; ` +
-          `the attempt of ${failedAt.toISOString()} failed: ${error ?? ''}`,
-      ]
 
 const identityOf = (
   { identity: { mode, because, learned }, secrets }: Core,

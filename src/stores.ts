@@ -4,6 +4,7 @@ import type { EmbeddedDatabaseFailed } from './storage/embedded-failure.js'
 import { lockDirectory, type DirectoryLock } from './storage/directory-lock.js'
 import type { Dumps } from './storage/dumps.js'
 import { migrate } from './storage/migrate.js'
+import type { QueryCopy } from './storage/query-copy.js'
 import type { SketchStore } from './storage/sketch-store.js'
 import { createSqlSketches } from './storage/sql-sketches.js'
 
@@ -23,6 +24,10 @@ export type Stores = {
   dumps?: Dumps
   /** Keeps the log of the embedded database short. */
   checkpointIfDue?: () => Promise<boolean>
+  /** Frees the space of updated and deleted rows in the embedded database. */
+  vacuum?: () => Promise<unknown>
+  /** Runs a statement of an operator on a copy of the embedded database. */
+  queryCopy?: QueryCopy
   close: () => Promise<void>
 }
 
@@ -65,6 +70,7 @@ const openEmbedded = async (config: Config, now: () => Date): Promise<Opened> =>
   try {
     const { openPglite } = await import('./storage/pglite.js')
     const { checkpointIfDue } = await import('./storage/embedded-checkpoint.js')
+    const { vacuumTables } = await import('./storage/embedded-vacuum.js')
     const { createDumps } = await import('./storage/dumps.js')
     const { markErasure } = await import('./storage/erasure-marks.js')
     const database = await openPglite(config.data_dir)
@@ -78,9 +84,11 @@ const openEmbedded = async (config: Config, now: () => Date): Promise<Opened> =>
         await database.close()
         lock.release()
       }
-      const { failure, onFailure } = database
+      const { failure, onFailure, queryCopy } = database
       const checkpoint = async (): Promise<boolean> => checkpointIfDue(database.sql)
-      return { database, lock, migrated, failure, onFailure, dumps, checkpointIfDue: checkpoint, close }
+      const vacuum = async (): Promise<string[]> => vacuumTables(database.sql)
+      const jobs = { checkpointIfDue: checkpoint, vacuum }
+      return { database, lock, migrated, failure, onFailure, dumps, ...jobs, queryCopy, close }
     }
     return await open().catch(async (error: unknown) => {
       await database.close()

@@ -1,7 +1,7 @@
 import { hasCause, isStorageAway } from './storage/away.js'
 import { isConflict, isContentError, sqlState, type Database } from './storage/database.js'
 import type { SketchStore } from './storage/sketch-store.js'
-import { within } from './within.js'
+import { within } from './storage/within.js'
 
 /** Whether the stores take writes; if not, why, in words that quote nothing that was sent. */
 export type WriteState = { ok: true } | { ok: false; reason: string }

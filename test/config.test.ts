@@ -121,10 +121,6 @@ describe('the configuration', () => {
   test.each([
     ['API_TOKENS', '{"write": "a"}', 'a name in the map is no scope, expected metrics, read, admin'],
     ['API_TOKENS', '{"read": []}', 'read has no token'],
-    ...['x', '1234567', 'long-enough,short', '{"metrics": "short"}', '{"read": ["long-enough", "short"]}'].map(
-      (tokens) =>
-        ['API_TOKENS', tokens, 'has a token of fewer than 8 characters, which can be guessed; choose another'] as const,
-    ),
     ['API_TOKENS', '{"read": "token-a1", "metrics": "token-a1"}', 'read and metrics have the same token'],
     ['API_TOKENS', '{"read": "a"', 'begins with {" and is not JSON, as {"metrics": "tm…", "read": ["tm…", "tm…"]}'],
     [
@@ -132,16 +128,6 @@ describe('the configuration', () => {
       '{"read": {"a": 1}}',
       'expected tokens, or a map of scopes (metrics, read, admin), each to its token',
     ],
-    ...['API_TOKENS', 'NOTIFICATION_TOKENS'].flatMap((setting) =>
-      ['gültig', 'tm\u0007', 'tm\u200b', 'long-enough,tm\u00a0two', 'a\tb'].map(
-        (tokens) =>
-          [
-            setting,
-            tokens,
-            'has a token with a character outside printable ASCII, which no Authorization header carries unchanged; choose another',
-          ] as const,
-      ),
-    ),
   ])('%s %j is refused with a sentence that quotes no token', (setting, value, problem) => {
     expect(problemsOf({ [`TALLYMAN_${setting}`]: value })).toEqual([`TALLYMAN_${setting}: ${problem}`])
   })

@@ -14,7 +14,6 @@ import { PlacesError } from '../pulls/place/places-error.js'
 import { RegistriesError } from '../inventory/registry/read-registries.js'
 import { JoinRefused } from '../registries/join-registries.js'
 import { UnknownRegistry } from '../registries/registry-names.js'
-import { TokenFileError } from '../secrets.js'
 import { isStorageAway } from '../storage/away.js'
 import { StatementRefused } from '../storage/statement-check.js'
 import { DirectoryInUse } from '../storage/directory-lock.js'
@@ -35,7 +34,6 @@ const TOLD = [
   DirectoryInUse,
   OtherUsersKey,
   RegistriesError,
-  TokenFileError,
   UserFileError,
   FileError,
   PlacesError,

@@ -1,4 +1,5 @@
 import { erase, type Erased } from '../pulls/jobs/erase.js'
+import { eraseAlsoFrom } from '../storage/dumps.js'
 import { CommandError } from './failure.js'
 import { askOrOpen, configNow } from './open.js'
 import { printJson, printLine } from './print.js'
@@ -16,9 +17,8 @@ export const forgetPulls = async ({ json, ...options }: PullsOptions): Promise<v
     async (service) => (await service.post('/pulls/forget', erasure)) as Erased,
     async ({ stores, registryNames }) => {
       const registries = registry === undefined ? undefined : await registryNames.recordedAs(registry)
-      const eraseAll = async (): Promise<Erased> => erase(stores.database, { origin, repository, registries })
       if (json !== true) stores.dumps?.onNotice(printLine)
-      return stores.dumps ? stores.dumps.replaceAfter(eraseAll) : eraseAll()
+      return eraseAlsoFrom(stores.dumps, async () => erase(stores.database, { origin, repository, registries }))
     },
   )
   if (json === true) printJson(erased)

@@ -4,16 +4,15 @@ import type { Logger } from 'pino'
 import { createApp, type App } from '../app.js'
 import type { Config } from '../config.js'
 import { version } from '../core.js'
-import { openDirectoryWarning } from '../data-directory-mode.js'
-import { tokenWarnings } from '../token-warnings.js'
 import { ineffectiveSettings } from '../ineffective-settings.js'
 import { createLog } from '../log.js'
 import { markShown } from '../secrets.js'
 import { nextPing } from '../status.js'
 import { isStorageAway } from '../storage/away.js'
 import { isRefusal } from '../storage/database.js'
+import { settingWarnings } from '../warnings.js'
 import { startWatchdog } from '../watchdog.js'
-import { within } from '../within.js'
+import { within } from '../storage/within.js'
 import { CommandError } from './failure.js'
 import { clock, configNow } from './open.js'
 import { write } from './output.js'
@@ -54,10 +53,8 @@ export const serve = async (): Promise<void> => {
 }
 
 const start = async (app: App, config: Config, log: Logger): Promise<void> => {
-  for (const warning of tokenWarnings(app.core.secrets)) log.warn({ warning }, 'a token is weak or cannot work')
+  for (const warning of await settingWarnings(app.core)) log.warn({ warning }, 'a setting or a right should be changed')
   const address = await listen(app.http, config.listen)
-  const warning = openDirectoryWarning(config.data_dir)
-  if (warning !== undefined) log.warn({ data_dir: config.data_dir }, warning)
   const watchdog = startWatchdog({ limitMs: LONGEST_BLOCK_MS, lines: watchdogLines(app.core.stores.database.engine) })
   app.core.stores.onFailure((failure) => {
     log.fatal({ reason: failure.message }, 'the embedded database failed; the process ends')

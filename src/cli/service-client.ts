@@ -1,4 +1,5 @@
 import type { Config } from '../config.js'
+import { isSendable } from '../registries/token-text.js'
 import { loadSecrets } from '../secrets.js'
 import { directoryHolder } from '../storage/directory-lock.js'
 
@@ -13,21 +14,22 @@ export type ServiceClient = {
   lines: (path: string, method?: 'GET' | 'POST') => AsyncIterable<Uint8Array>
 }
 
-/** What is wrong with a query, or not allowed, is the same whoever answers. */
+/** What is wrong with a query, not allowed, or takes too long is the same whoever answers. */
 const reasonOf = (message: string | undefined): string | undefined =>
-  /^(?:400 Bad Request|403 Forbidden): (.+)/.exec(message ?? '')?.[1]
+  /^(?:400 Bad Request|403 Forbidden|504 Gateway Timeout): (.+)/.exec(message ?? '')?.[1]
 
 /** A way to the running service of this data directory; undefined where the stores can be opened directly. */
 export const findService = (config: Config): ServiceClient | undefined => {
   if (config.database_url !== undefined) return undefined
   const listen = directoryHolder(config.data_dir)?.listen
   if (listen === undefined) return undefined
-  const [{ token } = { token: '' }] = loadSecrets({
+  const { apiTokens } = loadSecrets({
     dataDir: config.data_dir,
     notificationTokens: config.notification_tokens,
     apiTokens: config.api_tokens,
     usersKey: config.users_key,
-  }).apiTokens
+  })
+  const token = apiTokens.find((one) => isSendable(one.token))?.token ?? ''
 
   const request = async (method: string, path: string, body?: unknown): Promise<Response> => {
     const headers = {

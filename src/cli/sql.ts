@@ -1,5 +1,6 @@
 import { isRefusal } from '../storage/database.js'
 import { openPostgres } from '../storage/postgres.js'
+import { MOST_SECONDS } from '../storage/query-copy.js'
 import type { ReadOnlyAnswer } from '../storage/read-only.js'
 import { CommandError } from './failure.js'
 import { configNow } from './open.js'
@@ -38,18 +39,9 @@ const run = async (statement: string, limits: { rows: number; seconds: number })
   }
   const service = findService(config)
   if (!service) return (await import('./embedded-sql.js')).answerInTime(statement, limits)
-  const overdue = setTimeout(() => {
-    writeError(overdueAfter(limits.seconds))
-  }, limits.seconds * 1000)
-  const answer = service.post('/inventory/sql', { statement, limit: limits.rows })
-  return (await answer.finally(() => {
-    clearTimeout(overdue)
-  })) as ReadOnlyAnswer
+  const seconds = Math.min(limits.seconds, MOST_SECONDS)
+  return (await service.post('/inventory/sql', { statement, limit: limits.rows, seconds })) as ReadOnlyAnswer
 }
-
-const overdueAfter = (seconds: number): string =>
-  `${seconds} s are over, and the statement goes on: the service holds the embedded database and cannot end it, ` +
-  'nor take anything until it has ended'
 
 const wholeNumber = (option: string, text: string, most: number): number => {
   if (/^[1-9]\d*$/.test(text) && Number(text) <= most) return Number(text)

@@ -143,10 +143,15 @@ const shareOf = (part: number, all: number): string =>
 const shownCount = (count: number): string => (count < 10_000 ? String(count) : '10000 or more')
 
 const comparison = (one: Status['reconciliations'][number]): string => {
-  const { startedAt, finishedAt, applied, drift, failed, catalogError } = one
+  const { startedAt, finishedAt, applied, drift, failed, catalogError, stoppedBecause } = one
   const { missing, stale, different } = drift
   const found = `${missing} missing, ${stale} stale, ${different} different`
-  const state = finishedAt === null ? 'not finished' : applied ? 'repaired' : 'not repaired'
+  const state =
+    finishedAt === null
+      ? `not finished${stoppedBecause === undefined ? '' : ` (${stoppedBecause})`}`
+      : applied
+        ? 'repaired'
+        : 'not repaired'
   const unread = failed > 0 ? `, ${failed} repositories could not be read` : ''
   return `${when(startedAt)}, ${found}, ${state}${unread}${catalogError === undefined ? '' : ', the catalog could not be read to its end'}`
 }

@@ -1,17 +1,19 @@
 import { Router } from 'express'
 import { z } from 'zod'
-import { isRefusal, type Database } from '../storage/database.js'
+import { isRefusal } from '../storage/database.js'
+import { MOST_SECONDS, QueryCopyUnavailable, QueryTimedOut, type QueryCopy } from '../storage/query-copy.js'
 import { isStorableText } from '../events/storable-text.js'
 import { BadRequest } from './problem.js'
 import { checked } from './usage-data.js'
 
 type OperatorSqlDeps = {
-  database: Database
+  /** Of the embedded database; undefined with PostgreSQL. */
+  queryCopy: QueryCopy | undefined
   /** The setting `sql_route`. */
   isOn: boolean
 }
 
-const SECONDS = 30
+const USUAL_SECONDS = 30
 
 const sqlRequest = z.object({
   statement: z
@@ -20,23 +22,26 @@ const sqlRequest = z.object({
     .max(100_000, 'is longer than 100,000 characters')
     .refine(isStorableText, 'contains a NUL or half a character'),
   limit: z.number().int().min(1).max(100_000).default(1_000),
+  seconds: z.number().int().min(1).max(MOST_SECONDS).default(USUAL_SECONDS),
 })
 
 /**
- * `POST /inventory/sql`: one read-only statement on the embedded database, which only the service can reach while it runs. Off by
- * default, since nothing ends a statement there (docs/decisions/0011). A PostgreSQL server has ways in with rights of their own:
- * there is no such route.
+ * `POST /inventory/sql`: one read-only statement on a copy of the embedded database, which only the service can reach while it runs
+ * (docs/decisions/0011). Off by default, since each statement takes the disk and the memory of a copy. A PostgreSQL server has ways
+ * in with rights of their own: there is no such route.
  */
-export const operatorSqlRoutes = ({ database, isOn }: OperatorSqlDeps): Router => {
+export const operatorSqlRoutes = ({ queryCopy, isOn }: OperatorSqlDeps): Router => {
   const router = Router()
-  if (database.engine === 'postgresql') return router
+  if (!queryCopy) return router
   return router.post('/inventory/sql', async (request, response) => {
     if (!isOn) throw new BadRequest(`403 Forbidden: ${OFF}`, 403)
-    const { statement, limit } = checked(sqlRequest, request.body)
+    const { statement, limit, seconds } = checked(sqlRequest, request.body)
     try {
-      response.json(await database.readOnly(statement, { rows: limit, seconds: SECONDS }))
+      response.json(await queryCopy(statement, { rows: limit, seconds }))
     } catch (error) {
       if (isRefusal(error)) throw new BadRequest(`400 Bad Request: ${error.message}`)
+      if (error instanceof QueryCopyUnavailable) throw new BadRequest(`503 Service Unavailable: ${error.message}`, 503)
+      if (error instanceof QueryTimedOut) throw new BadRequest(`504 Gateway Timeout: ${error.message}`, 504)
       throw error
     }
   })
@@ -44,5 +49,5 @@ export const operatorSqlRoutes = ({ database, isOn }: OperatorSqlDeps): Router =
 
 const OFF =
   'SQL is off while the service has the embedded database open. Stop the service, and "tallyman sql" opens the database itself; ' +
-  'or set sql_route: true (TALLYMAN_SQL_ROUTE=true): then nothing ends a statement that takes long, and the service stores no ' +
-  'notification until the statement has ended'
+  'or set sql_route: true (TALLYMAN_SQL_ROUTE=true): then each statement runs on a copy of the database, which takes its size on the ' +
+  'disk and up to 2 GB of memory'

@@ -2,7 +2,7 @@ import { Router } from 'express'
 import { z } from 'zod'
 import { lastUsed } from '../inventory/questions/last-used.js'
 import type { Registries } from '../inventory/registry/registries.js'
-import { erase, type Erased } from '../pulls/jobs/erase.js'
+import { erase } from '../pulls/jobs/erase.js'
 import { askedIn, wholeNumber, withRegistryNames, type Asked } from '../pulls/read/asked.js'
 import { askPulls } from '../pulls/read/ask-pulls.js'
 import { askBehaviours } from '../pulls/read/behaviours.js'
@@ -11,7 +11,7 @@ import { requestsAfter } from '../pulls/read/requests.js'
 import { askPullers, pullersAskedIn } from '../pulls/read/pullers.js'
 import type { RegistryNames } from '../registries/registry-names.js'
 import { isCancelled, type Database } from '../storage/database.js'
-import type { Dumps } from '../storage/dumps.js'
+import { eraseAlsoFrom, type Dumps } from '../storage/dumps.js'
 import { setAnswerHeaders } from './answer-headers.js'
 import { checkSize, formatOf, ndjsonOf } from './formats.js'
 import { answerQuestion } from './inventory.js'
@@ -25,7 +25,7 @@ type Needs = {
   registryNames: RegistryNames
   context: Context
   /** Of the embedded store. */
-  dumps?: Pick<Dumps, 'replaceAfter'> | undefined
+  dumps?: Dumps | undefined
   now: () => Date
 }
 
@@ -74,8 +74,7 @@ export const pullsRoutes = ({ database, registries, registryNames, context, dump
   router.post('/pulls/forget', async (request, response) => {
     const { registry, ...erasure } = checked(erasureRequest, request.body)
     const registries = registry === undefined ? undefined : await registryNames.recordedAs(registry)
-    const eraseAll = async (): Promise<Erased> => erase(database, { ...erasure, registries })
-    response.json(await (dumps ? dumps.replaceAfter(eraseAll) : eraseAll()))
+    response.json(await eraseAlsoFrom(dumps, async () => erase(database, { ...erasure, registries })))
   })
   return router
 }

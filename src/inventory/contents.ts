@@ -13,7 +13,15 @@ export type KnownManifest = {
   platform?: string
   /** Whether an index says so, or the configuration of the image. */
   platformFrom?: 'index' | 'config'
+  /** The manifest has more layers or children than were read. */
+  isCut: boolean
 }
+
+/**
+ * Layers, and children, of one manifest that are read. An image has at most 127 layers; a hostile manifest of 4 MiB has 38,000.
+ * The kind of a manifest is decided by these, so that the kind is the same whatever else is read.
+ */
+export const MOST_ENTRIES = 250
 
 type Row = {
   digest: string
@@ -29,7 +37,8 @@ type Row = {
 }
 
 /**
- * Reads what is known of manifests. Those of which nobody has told what they hold are left out.
+ * Reads what is known of manifests, at most MOST_ENTRIES layers and children of each. Manifests whose contents are unknown are
+ * left out.
  * @param digests each once
  */
 export const contentsOfManifests = async (db: Sql, digests: readonly string[]): Promise<KnownManifest[]> => {
@@ -43,22 +52,54 @@ export const contentsOfManifests = async (db: Sql, digests: readonly string[]): 
       ) as listed,
       (
         select jsonb_agg(jsonb_build_object('digest', b.digest, 'mediaType', b.media_type) order by b.position)
-        from inventory.manifest_blobs b where b.manifest_digest = m.digest
+        from (
+          select * from inventory.manifest_blobs where manifest_digest = m.digest order by position limit ${MOST_ENTRIES + 1}
+        ) b
       ) as blobs,
-      (select array_agg(c.digest) from inventory.manifest_children c where c.manifest_digest = m.digest) as children
+      (
+        select array_agg(c.digest)
+        from (
+          select digest from inventory.manifest_children where manifest_digest = m.digest order by position limit ${MOST_ENTRIES + 1}
+        ) c
+      ) as children
     from unnest(${digests}::text[]) as wanted (digest)
       cross join lateral (select * from inventory.manifests where digest = wanted.digest offset 0) m
   `.execute(db)
   return rows.flatMap(knownManifest)
 }
 
+/** Of a manifest: which of some digests it lists as a configuration or layers, and as children. */
+export type Listed = { manifest: string; blobs: string[]; children: string[] }
+
+/** Looks up which of some digests manifests list: of a large manifest, what a reader asks for. */
+export const listedAmong = async (
+  db: Sql,
+  manifests: readonly string[],
+  digests: readonly string[],
+): Promise<Listed[]> => {
+  const { rows } = await sql<Listed>`
+    select wanted.digest as manifest,
+      array(
+        select distinct digest from inventory.manifest_blobs
+        where manifest_digest = wanted.digest and digest = any(${digests}::text[])
+      ) as blobs,
+      array(
+        select distinct digest from inventory.manifest_children
+        where manifest_digest = wanted.digest and digest = any(${digests}::text[])
+      ) as children
+    from unnest(${manifests}::text[]) as wanted (digest)
+  `.execute(db)
+  return rows
+}
+
 const knownManifest = (row: Row): KnownManifest[] => {
   const { digest, mediaType, configured, listed } = row
   const children = row.children ?? []
   const blobs = row.blobs ?? []
+  const isCut = children.length > MOST_ENTRIES || blobs.length > MOST_ENTRIES
   if (children.length > 0 || isIndex(mediaType ?? undefined)) {
     const kind = row.subject === null ? 'index' : 'artifact'
-    return children.length > 0 || row.known ? [{ digest, kind, layers: [], children }] : []
+    return children.length > 0 || row.known ? [{ digest, kind, layers: [], children, isCut }] : []
   }
   if (blobs.length === 0) return []
   const config = row.config ?? blobs.find((blob) => isConfig(blob.mediaType))?.digest
@@ -72,6 +113,7 @@ const knownManifest = (row: Row): KnownManifest[] => {
       kind,
       layers,
       children,
+      isCut,
       ...(config !== undefined && { config }),
       ...(platform !== '' && { platform, platformFrom: listed === null ? 'config' : 'index' }),
     },

@@ -1,13 +1,12 @@
 /** Visible ASCII, and spaces within: what HTTP carries unchanged, whatever the client. */
 const SENDABLE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/
+/** Fewer characters are guessed in little time, also with one request at a time. */
+const VERY_SHORT = 8
 /** Fewer characters can be guessed. */
 const SHORT = 16
 
-/** Why no request can carry a token; undefined if one can. The sentence does not quote the token. */
-export const whyTokenIsUnusable = (token: string): string | undefined =>
-  SENDABLE.test(token)
-    ? undefined
-    : 'has a token with a character outside printable ASCII, which no Authorization header carries unchanged; choose another'
+/** Whether a request can carry a token. */
+export const isSendable = (token: string): boolean => SENDABLE.test(token)
 
 /** The tokens of a setting: a list, or a text with commas between them. Undefined if one of them is no text or number. */
 export const tokensIn = (value: unknown): string[] | undefined => {
@@ -17,17 +16,31 @@ export const tokensIn = (value: unknown): string[] | undefined => {
   return tokens.map((token) => token.trim()).filter((token) => token !== '')
 }
 
-/** What may be wrong with tokens that work: sentences that begin with the name of the setting and quote no token. */
-export const weaknessesOf = (setting: string, tokens: readonly string[]): string[] => {
-  const found: [(token: string) => boolean, string][] = [
-    [(token) => token.length < SHORT, `a token has fewer than ${SHORT} characters and can be guessed`],
-    [isQuoted, 'a token begins and ends with a quote, which is a part of it'],
+/** A token, and what to call it in a warning: a name that does not contain the token. */
+export type NamedToken = { name: string; token: string }
+
+/**
+ * What may be wrong with tokens, one sentence each. None of these tokens ends the start: earlier versions accepted them, and an
+ * installation that has one must start.
+ */
+export const weaknessesOf = (tokens: readonly NamedToken[]): string[] =>
+  tokens.flatMap(({ name, token }) => weaknessesIn(token).map((sentence) => `${name} ${sentence}`))
+
+const weaknessesIn = (token: string): string[] => {
+  const found: [boolean, string][] = [
     [
-      (token) => /^bearer /i.test(token),
-      'a token begins with "Bearer ", which is no part of a token: write what follows it',
+      !isSendable(token),
+      'has a character outside printable ASCII, which no Authorization header carries unchanged: choose another token',
     ],
+    [
+      token.length < VERY_SHORT,
+      `has fewer than ${VERY_SHORT} characters and is guessed in little time: replace it now`,
+    ],
+    [token.length >= VERY_SHORT && token.length < SHORT, `has fewer than ${SHORT} characters and can be guessed`],
+    [isQuoted(token), 'begins and ends with a quote, which is a part of the token'],
+    [/^bearer /i.test(token), 'begins with "Bearer ", which is no part of a token: write what follows it'],
   ]
-  return found.flatMap(([is, sentence]) => (tokens.some(is) ? [`${setting}: ${sentence}`] : []))
+  return found.flatMap(([isWeak, sentence]) => (isWeak ? [sentence] : []))
 }
 
 const isQuoted = (token: string): boolean => token.length > 1 && /^["'`]/.test(token) && token.at(-1) === token[0]

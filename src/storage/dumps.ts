@@ -36,6 +36,10 @@ export type Dumps = {
 
 const DUMPS_KEPT = 3
 
+/** Runs an erasure, also of dumps if there are any: PostgreSQL has none. */
+export const eraseAlsoFrom = async <T>(dumps: Dumps | undefined, erase: () => Promise<T>): Promise<T> =>
+  dumps ? dumps.replaceAfter(erase) : erase()
+
 export const createDumps = (database: EmbeddedDatabase, now: () => Date): Dumps => {
   const { sql: db, hasSpace } = database
   let notify: (notice: string) => void = () => undefined

@@ -1,34 +1,43 @@
 import { execFile } from 'node:child_process'
-import { constants, mkdirSync, readdirSync, renameSync, rmSync, statSync, type Dirent, type Stats } from 'node:fs'
+import {
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  type Dirent,
+  type Stats,
+} from 'node:fs'
 import { chmod, copyFile, rm } from 'node:fs/promises'
-import { join, relative, sep } from 'node:path'
+import { basename, join, relative } from 'node:path'
 import { promisify } from 'node:util'
+import type { DuringBackup } from './embedded-backup.js'
 import { freeBytes, RESERVE_BYTES } from './free-space.js'
 
 const run = promisify(execFile)
-
-/** The names of the first and the last segment of a part of the write-ahead log. */
-export type LogRange = { first: string; last: string }
 
 /** The disk is too full for a dump. */
 export class NoSpaceForDump extends Error {
   override readonly name = 'NoSpaceForDump'
 }
 
-export type DumpDeps = {
+/** What a copy of the database is made from. */
+export type CopyDeps = {
   /** The directory of the database. */
   data: string
-  /** The directory of dumps. */
-  dumps: string
-  /**
-   * Runs work while no statement is executed and all that was committed is in the files.
-   * @param work is given the segments of the log that the files need.
-   */
-  atRest: (work: (log: LogRange) => Promise<void>) => Promise<void>
+  duringBackup: DuringBackup
 }
 
-/** A file whose last change is so young may have changed again without a newer time. */
-const YOUNG_MS = 2_000
+type DumpDeps = CopyDeps & {
+  /** The directory of dumps. */
+  dumps: string
+}
+
+/** A checkpoint during the copy removes segments of the log; then the copy is made again. */
+const MOST_ATTEMPTS = 3
 /** Files that are copied at once. */
 const AT_ONCE = 64
 
@@ -40,8 +49,7 @@ export const dumpsIn = (dumps: string): string[] =>
 
 /**
  * Writes `<name>.tar.gz` with the files of the database, and removes all but the newest `keep` dumps. The files are copied while
- * the database works, and those that changed meanwhile once more while it rests, so it rests briefly. A copy on a file system
- * with reflinks takes no space. The copy is packed by another process, so memory does not grow with the database.
+ * the database works. A copy on a file system with reflinks takes no space. The copy is packed by another process, so memory does not grow with the database.
  * @returns the path of the dump.
  */
 export const writeDump = async (deps: DumpDeps, name: string, keep: number): Promise<string> => {
@@ -68,8 +76,7 @@ export const writeDump = async (deps: DumpDeps, name: string, keep: number): Pro
 
 /** A copy and its archive, which may be as large, must not fill the disk. */
 const checkSpace = (data: string, dumps: string): void => {
-  const size = [...filesOf(data).values()].reduce((sum, { size: bytes }) => sum + bytes, 0)
-  const needed = 2 * size + RESERVE_BYTES
+  const needed = 2 * sizeOfFiles(data) + RESERVE_BYTES
   const free = freeBytes(dumps)
   if (free >= needed) return
   const mebibytes = (bytes: number): number => Math.round(bytes / 2 ** 20)
@@ -78,35 +85,41 @@ const checkSpace = (data: string, dumps: string): void => {
   )
 }
 
+/** Bytes of all files below a directory. */
+export const sizeOfFiles = (directory: string): number =>
+  [...filesOf(directory).values()].reduce((sum, { size }) => sum + size, 0)
+
 const isDiskFull = (error: unknown): boolean => {
   const { code, stderr } = error as { code?: unknown; stderr?: string }
   return code === 'ENOSPC' || (stderr ?? '').includes('No space left on device')
 }
 
-const copyDatabase = async ({ data, atRest }: DumpDeps, copy: string): Promise<void> => {
-  const files = filesOf(data)
-  const copied = new Map([...files].filter(([path, stats]) => !isLog(path) && !isYoung(stats)))
-  await copyFiles(data, copy, [...copied.keys()])
-  await atRest(async ({ first, last }) => {
-    const now = filesOf(data)
-    const isCopied = (path: string, { mtimeMs, size }: Stats): boolean => {
-      const known = copied.get(path)
-      return known?.mtimeMs === mtimeMs && known.size === size
-    }
-    // The record of the checkpoint may be in a later segment than the place from which the log is replayed.
-    const isWanted = (path: string): boolean => {
-      const segment = path.slice(path.lastIndexOf(sep) + 1)
-      return !isLog(path) || (segment >= first && segment <= last)
-    }
-    const left = [...now].filter(([path, stats]) => isWanted(path) && !isCopied(path, stats)).map(([path]) => path)
-    await copyFiles(data, copy, left)
-    for (const path of filesOf(copy).keys()) if (!now.has(path)) rmSync(join(copy, path))
-  })
+/**
+ * Copies the files of the database while it works, as an online backup of PostgreSQL: no statement waits for the copy.
+ * @param copy the directory of the copy, from which PostgreSQL can start
+ */
+export const copyDatabase = async ({ data, duringBackup }: CopyDeps, copy: string): Promise<void> => {
+  for (let attempt = 1; ; attempt++) {
+    const { first, last, label } = await duringBackup(async () => {
+      rmSync(copy, { recursive: true, force: true })
+      await copyFiles(
+        data,
+        copy,
+        [...filesOf(data).keys()].filter((path) => !isLog(path)),
+      )
+    })
+    const log = [...filesOf(data).keys()].filter((path) => isLog(path) && isBetween(basename(path), first, last))
+    await copyFiles(data, copy, log)
+    writeFileSync(join(copy, 'backup_label'), label, { mode: 0o600 })
+    if (log.some((path) => basename(path) === first) && log.every((path) => existsSync(join(copy, path)))) return
+    if (attempt === MOST_ATTEMPTS) throw new Error(`checkpoints removed the log during each of ${attempt} copies`)
+  }
 }
+
+const isBetween = (segment: string, first: string, last: string): boolean => segment >= first && segment <= last
 
 /** Segments of the write-ahead log. */
 const isLog = (path: string): boolean => /^pg_wal[\\/][0-9A-F]{24}$/.test(path)
-const isYoung = ({ mtimeMs }: Stats): boolean => Date.now() - mtimeMs < YOUNG_MS
 
 /** Copies files, and makes all directories, as PostgreSQL wants those without files, too. */
 const copyFiles = async (from: string, to: string, paths: readonly string[]): Promise<void> => {

@@ -9,12 +9,15 @@ export type EmbeddedFiles = {
   marker: string
   /** The directory of dumps. */
   dumps: string
+  /** A directory for copies on which statements of operators run. */
+  scratch: string
 }
 
 export const embeddedFiles = (directory: string): EmbeddedFiles => ({
   data: join(directory, 'db'),
   marker: join(directory, 'initialised'),
   dumps: join(directory, 'dumps'),
+  scratch: join(directory, 'sql'),
 })
 
 /** Whether an embedded database is in a data directory, or was: then opening it says what was lost. */

@@ -28,6 +28,7 @@ import { catalogError } from './migrations/0030-catalog-error.js'
 import { cleanExcerpts } from './migrations/0031-clean-excerpts.js'
 import { erasureMarks } from './migrations/0033-erasure-marks.js'
 import { contestedContents } from './migrations/0034-contested-contents.js'
+import { stoppedReconciliations } from './migrations/0036-stopped-reconciliations.js'
 import { smallerIndexes } from './migrations/0037-smaller-indexes.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
@@ -60,6 +61,7 @@ export const MIGRATIONS = {
   '0031-clean-excerpts': cleanExcerpts,
   '0033-erasure-marks': erasureMarks,
   '0034-contested-contents': contestedContents,
+  '0036-stopped-reconciliations': stoppedReconciliations,
   '0037-smaller-indexes': smallerIndexes,
 }
 

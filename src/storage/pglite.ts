@@ -3,13 +3,16 @@ import { join } from 'node:path'
 import { createPgConfig } from '@electric-sql/pglite/node-postgres'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
-import { dumpsIn, writeDump, type DumpDeps, type LogRange } from './embedded-dump.js'
+import { duringBackupOn } from './embedded-backup.js'
+import { dumpsIn, writeDump } from './embedded-dump.js'
 import { EmbeddedDatabaseFailed } from './embedded-failure.js'
 import { embeddedFiles } from './embedded-files.js'
 import { createDatabaseFiles } from './embedded-initdb.js'
 import { EmbeddedInstance } from './embedded-instance.js'
 import { eraseTracesOn } from './erase-traces.js'
 import { hasSpaceIn, type HasSpace } from './free-space.js'
+import { createQueryCopy } from './embedded-query-copy.js'
+import type { QueryCopy } from './query-copy.js'
 import { readOnlyOn } from './read-only.js'
 import { runOn, serverVersion, surviveLostConnections, transactionOn, type Database } from './database.js'
 
@@ -32,6 +35,8 @@ export type EmbeddedDatabase = Database & {
   newestDumpAt: () => Date | null
   /** Whether the disk of the database has space. */
   hasSpace: HasSpace
+  /** Runs a statement on a copy of the database. */
+  queryCopy: QueryCopy
 }
 
 /** The directory held data once and is empty now. PGlite would silently begin anew. */
@@ -46,7 +51,7 @@ export class DatabaseLost extends Error {
  * @throws DatabaseLost, EmbeddedDatabaseFailed
  */
 export const openPglite = async (directory: string): Promise<EmbeddedDatabase> => {
-  const { data, marker, dumps } = embeddedFiles(directory)
+  const { data, marker, dumps, scratch } = embeddedFiles(directory)
   if (existsSync(marker) && !existsSync(join(data, 'PG_VERSION'))) throw lost(data, marker, dumps)
   await prepareFiles(data)
   const pglite = new EmbeddedInstance(data)
@@ -64,6 +69,7 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
     throw lost(data, marker, dumps)
   }
   const hasSpace = hasSpaceIn(data)
+  const duringBackup = duringBackupOn(async (statement) => pool.query(statement))
   const dumpFiles = (): string[] => (existsSync(dumps) ? dumpsIn(dumps).map((name) => join(dumps, name)) : [])
   return {
     engine: 'pglite',
@@ -83,7 +89,7 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
       if (pglite.failure) then(pglite.failure)
       else pglite.onFailure = then
     },
-    dump: async (name, keep) => writeDump({ data, dumps, atRest: atRestOn(pool) }, name, keep),
+    dump: async (name, keep) => writeDump({ data, dumps, duringBackup }, name, keep),
     hasDumps: () => existsSync(dumps) && readdirSync(dumps).length > 0,
     removeDumpsBut: (file) => {
       for (const dump of dumpFiles()) if (dump !== file) rmSync(dump)
@@ -98,6 +104,7 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
       return newest === undefined ? null : statSync(newest).mtime
     },
     hasSpace,
+    queryCopy: createQueryCopy({ data, scratch, duringBackup }),
     close,
   }
 }
@@ -118,22 +125,6 @@ const prepareFiles = async (data: string): Promise<void> => {
   }
   await createDatabaseFiles(data)
 }
-
-/** The pool has one connection: who has it keeps all statements out. */
-const atRestOn =
-  (pool: pg.Pool): DumpDeps['atRest'] =>
-  async (work) => {
-    const client = await pool.connect()
-    try {
-      await client.query('checkpoint')
-      const { rows } = await client.query<LogRange>(
-        'select redo_wal_file as first, pg_walfile_name(pg_current_wal_insert_lsn()) as last from pg_control_checkpoint()',
-      )
-      await work(rows[0] ?? { first: '', last: '' })
-    } finally {
-      client.release()
-    }
-  }
 
 const hasTables = async (kysely: Kysely<unknown>): Promise<boolean> => {
   const { rows } = await sql`select 1 from pg_tables where schemaname = 'public' limit 1`.execute(kysely)

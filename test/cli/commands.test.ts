@@ -286,15 +286,16 @@ describe.each([
     })
   })
 
-  test('sql ends a statement when its time is over; the service cannot, and the command says so', async () => {
-    // Takes its time whatever the machine: more than it is given, and less than the watchdog gives.
+  test('sql ends a statement when its time is over, whoever runs the statement', async () => {
+    // Takes longer than it is given, whatever the machine.
     const statement = `
       with recursive counted (n) as (
-        select 1 union all select n + 1 from counted where clock_timestamp() < now() + interval '${servers ? 60 : 3} seconds'
+        select 1 union all select n + 1 from counted where clock_timestamp() < now() + interval '60 seconds'
       ) select count(*) from counted`
-    const slow = await tallyman(environment, 'sql', statement, '--timeout', '1')
-    if (servers) expect(slow).toMatchObject({ code: 1, err: expect.stringMatching(/due to statement timeout/) })
-    else expect(slow).toMatchObject({ code: 0, err: expect.stringMatching(/^1 s are over, and the statement goes on/) })
+    expect(await tallyman(environment, 'sql', statement, '--timeout', '1')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(servers ? /due to statement timeout/ : /^tallyman: timed out: .* longer than 1 s\n$/),
+    })
   })
 
   test('migrate and metrics check', async () => {

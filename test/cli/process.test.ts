@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, expect, test } from '@jest/globals'
@@ -29,6 +30,19 @@ describe('a command in a process of its own', () => {
     const answer = await spawnTallyman({ TALLYMAN_DATA_DIR: folder.path, ...environment }, 'counters', 'list')
     expect(answer).toEqual({ code: 0, out: 'no counters yet: no event with a known user has come\n', err: '' })
     await close()
+    folder.remove()
+  })
+
+  test('that failed ends at once, whatever timers and sockets are left of what failed', async () => {
+    const folder = embeddedFolder()
+    writeFileSync(join(folder.path, 'db', 'global', 'pg_control'), 'nonsense')
+    const endless = 'data:text/javascript,setInterval(() => undefined, 1000)'
+    const environment = { TALLYMAN_DATA_DIR: folder.path, NODE_OPTIONS: `--import "${endless}"` }
+    expect(await spawnTallyman(environment, 'counters', 'list')).toEqual({
+      code: 1,
+      out: '',
+      err: expect.stringMatching(/^tallyman: the embedded database in .* failed/),
+    })
     folder.remove()
   })
 

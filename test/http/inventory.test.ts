@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { problemOf } from '../../src/http/problem.js'
 import { QuestionTooLong } from '../../src/inventory/questions/ask.js'
@@ -182,6 +184,7 @@ describe('POST /inventory/sql', () => {
     [{}, /statement: /],
     [{ statement: 'drop table tallies' }, /syntax error/],
     [{ statement: 'select 1', limit: 0 }, /limit: /],
+    [{ statement: 'select 1', seconds: 241 }, /seconds: /],
     [{ statement: 'select * from nowhere' }, /relation "nowhere" does not exist/],
     [{ statement: 'select * from pulls.salts' }, /permission denied for table salts/],
     [
@@ -191,6 +194,19 @@ describe('POST /inventory/sql', () => {
     [{ statement: "select repeat('x', 1000000) from generate_series(1, 3000)", limit: 100_000 }, /more than 32 MiB/],
   ])('%j is 400', async (body, message) => {
     expect(await post(body)).toEqual({ status: 400, message: expect.stringMatching(message) })
+  })
+
+  test('ends a statement when its time is over; meanwhile the service takes notifications, and no second statement', async () => {
+    const statement = 'select count(*) from generate_series(1, 1000000) a, generate_series(1, 1000000) b'
+    const endless = post({ statement, seconds: 3 })
+    expect((await app.notify({ events: [notified()] })).status).toBe(200)
+    expect(await post({ statement: 'select 1' })).toEqual({
+      status: 503,
+      message: expect.stringMatching(/another statement is running/),
+    })
+    expect(await endless).toEqual({ status: 504, message: expect.stringMatching(/timed out: .* longer than 3 s/) })
+    expect(await post({ statement: 'select 1 as one' })).toMatchObject({ status: 200, rows: [[1]] })
+    expect(existsSync(join(app.folder, 'sql'))).toBe(false)
   })
 
   test('is off unless sql_route is true, and says what to do', async () => {

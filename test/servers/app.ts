@@ -9,6 +9,8 @@ import { embeddedFolder } from './stores.js'
 export type TestApp = {
   app: App
   url: string
+  /** The data directory. */
+  folder: string
   /** Lines of the log so far. */
   log: () => string[]
   notify: (body: unknown, headers?: Record<string, string>, path?: string) => Promise<Response>
@@ -38,6 +40,7 @@ export const openApp = async (
   return {
     app,
     url,
+    folder: folder.path,
     log: () => lines,
     notify: async (body, headers = {}, path = '/container_registry_event/events') =>
       fetch(url + path, {

@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import { openPglite } from '../../src/storage/pglite.js'
 import { notified } from '../servers/app.js'
 import { temporaryFolder } from '../servers/process.js'
-import { SERVE, startService } from '../servers/service.js'
+import { API_TOKEN, SERVE, startService } from '../servers/service.js'
 import { embeddedFolder } from '../servers/stores.js'
 
 /** 512-byte blocks: less than a segment of PostgreSQL's log, and more than any other file. */
@@ -51,6 +51,20 @@ describe('the service with the embedded database', () => {
     const { rows } = await sql<{ count: number }>`select count(*)::int as count from event_ids`.execute(database.sql)
     await database.close()
     expect(rows[0]?.count).toBeGreaterThan(answered)
+  })
+
+  test('goes on while a statement of an operator runs that would never end, and ends it', async () => {
+    const service = await startService(folder.path, { TALLYMAN_SQL_ROUTE: 'true' })
+    const statement = 'select count(*) from generate_series(1, 1000000) a, generate_series(1, 1000000) b'
+    // Longer than the watchdog lets the event loop stand still.
+    const answer = await fetch(`${service.url}/inventory/sql`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${API_TOKEN}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ statement, seconds: 10 }),
+    })
+    expect(answer.status).toBe(504)
+    expect((await service.notify({ events: [notified()] })).status).toBe(200)
+    await service.process.end()
   })
 
   test('needs less than 450 MB of memory, from the first start on', async () => {

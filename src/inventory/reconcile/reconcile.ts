@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Database } from '../../storage/database.js'
+import { messageOf } from '../../storage/error-message.js'
 import { holdLease, LeaseTaken } from '../../storage/leases.js'
 import { RegistryAway, RegistryBusy } from '../registry/exchange.js'
 import { ListTooLarge } from '../registry/list-pages.js'
@@ -11,7 +12,7 @@ import { livingRepositories } from './held.js'
 import { oneRepository, repairHeldBack, type Walk } from './one-repository.js'
 import { createPace, type Pace, type Timing } from './pace.js'
 import { reportOf, type ReconciliationReport } from './reports.js'
-import { beginRun, finishRun } from './runs.js'
+import { beginRun, finishRun, noteStop } from './runs.js'
 import { createVanishing } from './vanishing.js'
 import type { BlobChecks } from './walk.js'
 
@@ -100,7 +101,11 @@ export const reconcile = async (needs: ReconcileDeps, options: ReconcileOptions)
   })
   try {
     if (!lease) throw busy
-    return await run(needs, options, stopping.signal)
+    return await run(needs, options, stopping.signal).catch(async (error: unknown) => {
+      // The error says more than a failure to store it.
+      await noteStop(needs.database, options.registry, messageOf(error)).catch(() => undefined)
+      throw error
+    })
   } finally {
     options.signal?.removeEventListener('abort', stop)
     await lease?.release()

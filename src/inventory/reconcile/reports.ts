@@ -29,6 +29,8 @@ export type Reconciliation = {
    * absent because the catalog did not list it.
    */
   catalogError?: string
+  /** Why a run that is not finished stopped, or why it waits for its turn. */
+  stoppedBecause?: string
 }
 
 /** A finished run with its details, each list cut to its first entries. */
@@ -55,6 +57,7 @@ type Row = {
   unchecked: number
   not_checked: NotChecked | null
   catalog_error: string | null
+  stopped_because: string | null
   missing: number
   stale: number
   different: number
@@ -62,7 +65,8 @@ type Row = {
 }
 
 const toReconciliation = (all: Row): Reconciliation => {
-  const { started_at, finished_at, missing, stale, different, not_checked, catalog_error, ...row } = all
+  const { started_at, finished_at, missing, stale, different, not_checked, catalog_error, stopped_because, ...row } =
+    all
   return {
     ...row,
     startedAt: started_at,
@@ -70,6 +74,7 @@ const toReconciliation = (all: Row): Reconciliation => {
     drift: { missing, stale, different },
     ...(not_checked && { notChecked: not_checked }),
     ...(catalog_error !== null && { catalogError: catalog_error }),
+    ...(stopped_because !== null && { stoppedBecause: stopped_because }),
   }
 }
 
@@ -87,7 +92,7 @@ export const reconciledSince = async (
 
 const RUNS = sql`
   select r.id, r.registry, r.applied, r.started_at, r.finished_at, r.repositories, r.tags, r.manifests, r.blobs, r.requests,
-    r.unchecked, r.not_checked, r.catalog_error, d.missing, d.stale, d.different, d.failed
+    r.unchecked, r.not_checked, r.catalog_error, r.stopped_because, d.missing, d.stale, d.different, d.failed
   from inventory.reconciliations r,
     lateral (
       select coalesce(sum(missing), 0)::int as missing, coalesce(sum(stale), 0)::int as stale,

@@ -48,6 +48,7 @@ export const beginRun = async (
   const [open] = rows
   const isFresh = open && now.getTime() - open.updated_at.getTime() <= RESUMED_WITHIN_MS
   if (isFresh && open.applied === apply && !restart) {
+    await sql`update inventory.reconciliations set stopped_because = null where id = ${open.id}`.execute(db)
     return { id: open.id, startedAt: open.started_at, resumed: true, ...(await walkedIn(db, open.id)) }
   }
   if (open) await forgetRuns(db, [open.id])
@@ -112,6 +113,13 @@ export const keepRepository = async (
       where id = ${id}
     `.execute(tx)
   })
+}
+
+/** Stores why the run of a registry that is under way stops: a sentence for the status. */
+export const noteStop = async ({ sql: db }: Database, registry: string, because: string): Promise<void> => {
+  await sql`
+    update inventory.reconciliations set stopped_because = ${because} where registry = ${registry} and finished_at is null
+  `.execute(db)
 }
 
 type Ending = {

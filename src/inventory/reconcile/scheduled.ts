@@ -16,13 +16,26 @@ type Needs = {
   rate?: number
   /** Ends it, because the process stops; the next run goes on. */
   signal?: AbortSignal
+  /** Calls a function after so many milliseconds, unless what is returned is called before. */
+  after?: (milliseconds: number, run: () => void) => () => void
 }
 
 /** A registry that was not reconciled, with the reason as `cause`. */
 class NotReconciled extends Error {}
 
+/** The turn of a registry is over: other registries are next. */
+class TurnOver extends Error {}
+
 /**
- * Reconciles each registry that can be asked, one after the other. Those that were reconciled since the run was due are left
+ * Hours of the turns of one registry. A turn goes on where the last one stopped, but reads lists again, and a repository of 500,000 tags
+ * takes seven hours: so turns become longer.
+ */
+const TURNS = [1, 2, 4, 8]
+const HOURS_IN_ALL = TURNS.reduce((sum, hours) => sum + hours, 0)
+
+/**
+ * Reconciles each registry that can be asked, in turns: one that is slow or does not end delays each of the others by one turn, of an
+ * hour at first, and is left to the next scheduled time after 15 hours. Those that were reconciled since the run was due are left
  * out: a run that could not be finished is called again.
  * @param apply whether the inventory is repaired, or the drift only kept for `lastReconciliations`
  * @param due when the run was due; without it, no registry is left out
@@ -30,21 +43,25 @@ class NotReconciled extends Error {}
  * @throws AggregateError with a NotReconciled for each registry that failed, after the others are done. If another process
  * reconciles a registry, its ReconcileBusy is among their causes. If a store does not answer, the others are not tried.
  */
-export const scheduledReconcile = async (
-  { registries, clientFor, signal, ...needs }: Needs,
-  apply: boolean,
-  due?: Date,
-): Promise<'done' | 'later'> => {
+export const scheduledReconcile = async (needs: Needs, apply: boolean, due?: Date): Promise<'done' | 'later'> => {
+  const { registries, signal, database } = needs
   const failures: NotReconciled[] = []
   const busy: NotReconciled[] = []
-  const reconciled = due && (await reconciledSince(needs.database.sql, { apply, since: due }))
-  for (const registry of askedRegistries(registries).filter(({ name }) => !reconciled?.has(name))) {
+  const reconciled = due && (await reconciledSince(database.sql, { apply, since: due }))
+  const waiting = askedRegistries(registries)
+    .filter(({ name }) => !reconciled?.has(name))
+    .map((registry) => ({ registry, turn: 0 }))
+  // Registries whose turn is over are added at the end.
+  for (const { registry, turn } of waiting) {
     if (signal?.aborted) return 'later'
-    const options = { apply, signal, rate: needs.rate }
     try {
-      await reconcileRegistry({ ...needs, client: clientFor(registry) }, registry, options)
+      await takeTurn(needs, registry, { apply, hours: TURNS[turn] ?? 0, isLast: turn === TURNS.length - 1 })
     } catch (error) {
       if (signal?.aborted) return 'later'
+      if (error instanceof TurnOver && turn < TURNS.length - 1) {
+        waiting.push({ registry, turn: turn + 1 })
+        continue
+      }
       const reason = error instanceof Error ? error.message : 'failed'
       const failure = new NotReconciled(`${registry.name}: ${reason}`, { cause: error })
       if (error instanceof ReconcileBusy) busy.push(failure)
@@ -57,4 +74,35 @@ export const scheduledReconcile = async (
     throw new AggregateError([...failures, ...busy], `not reconciled: ${messages}`)
   }
   return busy.length > 0 ? 'later' : 'done'
+}
+
+type Turn = { apply: boolean; hours: number; isLast: boolean }
+
+/** @throws TurnOver when the time of the turn is over; what reconcileRegistry throws */
+const takeTurn = async (
+  { database, now, clientFor, signal, after = afterTime, rate }: Needs,
+  registry: Registry,
+  { apply, hours, isLast }: Turn,
+): Promise<void> => {
+  const turn = new AbortController()
+  const cancel = after(hours * 3_600_000, () => {
+    turn.abort(new TurnOver(isLast ? TOO_LONG : `${hours} h are over: it goes on after the other registries`))
+  })
+  const either = signal ? AbortSignal.any([signal, turn.signal]) : turn.signal
+  try {
+    await reconcileRegistry({ database, now, client: clientFor(registry) }, registry, { apply, signal: either, rate })
+  } finally {
+    cancel()
+  }
+}
+
+const TOO_LONG =
+  `it took longer than ${HOURS_IN_ALL} h in all and is left to the next scheduled time; ` +
+  '"tallyman inventory reconcile --registry" has no such limit'
+
+const afterTime = (milliseconds: number, run: () => void): (() => void) => {
+  const timer = setTimeout(run, milliseconds)
+  return () => {
+    clearTimeout(timer)
+  }
 }

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
 import { jobStep } from '../../storage/job-step.js'
-import { eachAlone } from './each-alone.js'
+import { eachAlone } from '../../storage/each-alone.js'
 import { lockManifestsOf } from './lock-manifests.js'
 
 const TABLES = { repository_manifests: 'digest', repository_blobs: 'digest', tags: 'name' }

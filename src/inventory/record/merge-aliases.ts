@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Database } from '../../storage/database.js'
-import { eachAlone } from './each-alone.js'
+import { eachAlone } from '../../storage/each-alone.js'
 import { moveRepository } from './move.js'
 import { storeAliases } from './registry-aliases.js'
 

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { isoTime } from '../../events/calendar.js'
 import type { Database, Sql } from '../../storage/database.js'
 import { storeActors } from './actors.js'
-import { eachAlone } from './each-alone.js'
+import { eachAlone } from '../../storage/each-alone.js'
 import { isToBeMoved, moveRepository } from './move.js'
 import type { SeenRename } from './sightings.js'
 

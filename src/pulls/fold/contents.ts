@@ -1,9 +1,12 @@
+/** Digests of which only the membership is asked for: of a large manifest, not all are in memory. */
+export type Digests = Pick<ReadonlySet<string>, 'has'>
+
 /** What is known of a manifest. A digest has one content, so this never changes once it is known. */
 export type Contents =
-  | { kind: 'index'; children: ReadonlySet<string> }
-  | { kind: 'image'; layers: ReadonlySet<string>; config?: string; platform?: string }
+  | { kind: 'index'; children: Digests }
+  | { kind: 'image'; layers: Digests; config?: string; platform?: string }
   /** A signature, an attestation, a bill of materials: never an image. */
-  | { kind: 'artifact'; blobs?: ReadonlySet<string>; children?: ReadonlySet<string> }
+  | { kind: 'artifact'; blobs?: Digests; children?: Digests }
 
 /** Looks up a manifest by its digest; undefined when nobody has read it yet. */
 export type ContentsOf = (digest: string) => Contents | undefined

@@ -1,4 +1,4 @@
-import { eachAlone } from '../../inventory/record/each-alone.js'
+import { eachAlone } from '../../storage/each-alone.js'
 import { hasCause, isStorageAway } from '../../storage/away.js'
 import { isCancelled, isConflict } from '../../storage/database.js'
 

@@ -45,7 +45,9 @@ type Sizes = {
   /** What one transaction folds and remembers at most. */
   requests: number
   chains: number
-  /** Entries of manifests in memory, after which a transaction takes no further batch: about 120 bytes each. */
+  /**
+   * Entries of manifests that are in memory as a whole, about 120 bytes each. With as many, a transaction takes no further batch.
+   */
   entries: number
 }
 
@@ -80,7 +82,7 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
   const mark = await watermarkOf(tx, registry, needs)
   if (!mark) return false
   const chains: Chains = createByAsker()
-  const manifests = createManifests()
+  const manifests = createManifests(sizes.entries)
   const share = createShare()
   const totals = createTotals()
   const lastUses = createLastUses(registry)
@@ -107,13 +109,13 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
     lastUses.add(requests)
     lastUses.add(late)
     const loading = loadChains(tx, registry, { wanted: askersOf(requests, chains), share })
-    const learning = manifests.learn(tx, askedIn(requests))
+    const learning = manifests.learn(tx, askedIn(requests), requests)
     const hasRoom = taken < sizes.requests && chains.size() < sizes.chains && manifests.entries() < sizes.entries
     const goesOn = batch.isMore && hasRoom
     next = goesOn ? toldByCommit(take(batch.until)) : undefined
     const [loaded] = await Promise.all([loading, learning])
     for (const kept of loaded) chains.set(kept.chain.place, kept)
-    await manifests.learn(tx, openIn(loaded))
+    await manifests.learn(tx, openIn(loaded), requests)
     const outcomes = foldBatch({ requests, chains }, { contentsOf: manifests.contentsOf, windows, onJoin })
     totals.add(outcomes)
     const tells = showsBlobs.learn(tx, requests)

@@ -41,6 +41,9 @@ const SIZES: Record<Database['engine'], ProvisionalSizes> = {
   pglite: { batch: 100, run: 2_000, registry: 1_000, unsettled: 20_000 },
 }
 
+/** Entries of manifests that are in memory as a whole, during one batch. */
+const MOST_IN_MEMORY = 100_000
+
 /** What the process remembers of a registry. */
 type Remembered = {
   chains: Chains
@@ -172,11 +175,11 @@ const foldSome = async (tx: Sql, { windows, registry, batch, state }: Some): Pro
   }
   state.registries.set(registry, remembered)
   const { chains, showsBlobs } = remembered
-  const manifests = createManifests()
+  const manifests = createManifests(MOST_IN_MEMORY)
   const loaded = await loadChains(tx, registry, { wanted: askersOf(requests, chains), share: createShare() })
   for (const kept of loaded) chains.set(kept.chain.place, kept)
   const its = askersOf(requests, createByAsker()).flatMap((asker) => chains.get(asker) ?? [])
-  await manifests.learn(tx, [...askedIn(requests), ...openIn(its)])
+  await manifests.learn(tx, [...askedIn(requests), ...openIn(its)], requests)
   const outcomes = foldBatch({ requests, chains }, { contentsOf: manifests.contentsOf, windows })
   await showsBlobs.learn(tx, requests, 'provisional.outcomes')
   await saveOutcomes(

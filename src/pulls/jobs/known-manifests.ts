@@ -1,47 +1,127 @@
-import { contentsOfManifests, type KnownManifest } from '../../inventory/contents.js'
+import { contentsOfManifests, listedAmong, MOST_ENTRIES, type KnownManifest } from '../../inventory/contents.js'
 import type { Sql } from '../../storage/database.js'
-import type { Contents, ContentsOf } from '../fold/contents.js'
+import type { Contents, ContentsOf, Digests } from '../fold/contents.js'
+import type { PendingRequest } from '../record/pending.js'
 import type { Platform, PlatformsOf } from './platform.js'
 
 /** What the inventory knows of manifests, as the fold asks for it. */
 export type Manifests = {
   contentsOf: ContentsOf
   platforms: PlatformsOf
-  /** How many entries of manifests are in memory. */
+  /** How many entries of manifests are in memory; a manifest of which only a part is there counts as MOST_ENTRIES. */
   entries: () => number
-  /** Looks up those that were not looked up yet. */
-  learn: (tx: Sql, digests: Iterable<string>) => Promise<void>
+  /**
+   * Looks up manifests that were not looked up yet.
+   * @param requests the batch that is folded next: of manifests that are not in memory as a whole, `contentsOf` knows what lists
+   * the digests of these requests, and nothing else
+   */
+  learn: (tx: Sql, digests: Iterable<string>, requests: readonly PendingRequest[]) => Promise<void>
 }
 
-export const createManifests = (): Manifests => {
+/** Manifests that one statement reads: at most 125,000 entries. */
+const AT_ONCE = 500
+/** Large manifests that one statement searches: at most some 400,000 entries, which takes a fraction of a second. */
+const LARGE_AT_ONCE = 10
+
+/** The digests that requests of one batch are for, each with its position. */
+type Requested = { digests: readonly string[]; positions: ReadonlyMap<string, number> }
+
+/** A manifest of which only a part is in memory, and for which requests that part was looked up. */
+type Part = Omit<KnownManifest, 'layers' | 'children'> & {
+  hasLayers: boolean
+  hasChildren: boolean
+  requests?: readonly PendingRequest[]
+}
+
+/**
+ * Contents of manifests, in bounded memory. A manifest is in memory as a whole if it has at most MOST_ENTRIES entries, and as long
+ * as there is room. Of all others, each batch looks up which digests of its requests they list: the fold asks for nothing else.
+ * @param room entries of manifests that are kept as a whole
+ */
+export const createManifests = (room: number): Manifests => {
   const asked = new Set<string>()
   const contents = new Map<string, Contents>()
   const platforms = new Map<string, Platform>()
+  const parts: Part[] = []
   let entries = 0
+
+  const add = (manifest: KnownManifest): void => {
+    const { layers, children, ...rest } = manifest
+    const { digest, platform, platformFrom: from, isCut } = rest
+    if (platform !== undefined) platforms.set(digest, { platform, ...(from && { from }) })
+    const size = layers.length + children.length
+    if (isCut || entries + size > room) {
+      entries += MOST_ENTRIES
+      parts.push({ ...rest, hasLayers: layers.length > 0, hasChildren: children.length > 0 })
+      return
+    }
+    entries += size
+    contents.set(digest, contentsIn(manifest, new Set(layers), new Set(children)))
+  }
+
+  const learnParts = async (tx: Sql, requests: readonly PendingRequest[]): Promise<void> => {
+    const old = parts.filter((part) => part.requests !== requests)
+    if (old.length === 0) return
+    const requested = requestedIn(requests)
+    for (let from = 0; from < old.length; from += LARGE_AT_ONCE) {
+      const some = old.slice(from, from + LARGE_AT_ONCE)
+      const manifests = some.map(({ digest }) => digest)
+      const listed = await listedAmong(tx, manifests, requested.digests)
+      const listedBy = new Map(listed.map((one) => [one.manifest, one]))
+      for (const part of some) {
+        const { blobs = [], children = [] } = listedBy.get(part.digest) ?? {}
+        const layers = part.hasLayers ? blobs.filter((digest) => digest !== part.config) : []
+        const its = part.hasChildren ? children : []
+        contents.set(part.digest, contentsIn(part, digestsOf(requested, layers), digestsOf(requested, its)))
+        part.requests = requests
+      }
+    }
+  }
+
   return {
     contentsOf: (digest) => contents.get(digest),
     platforms: (digest) => platforms.get(digest),
     entries: () => entries,
-    learn: async (tx, digests) => {
+    learn: async (tx, digests, requests) => {
       const fresh = [...new Set(digests)].filter((digest) => !asked.has(digest))
       for (const digest of fresh) asked.add(digest)
-      for (const manifest of await contentsOfManifests(tx, fresh)) {
-        const { digest, platform, platformFrom: from } = manifest
-        contents.set(digest, contentsIn(manifest))
-        entries += manifest.layers.length + manifest.children.length
-        if (platform !== undefined) platforms.set(digest, { platform, ...(from && { from }) })
+      for (let from = 0; from < fresh.length; from += AT_ONCE) {
+        for (const manifest of await contentsOfManifests(tx, fresh.slice(from, from + AT_ONCE))) add(manifest)
       }
+      await learnParts(tx, requests)
     },
   }
 }
 
-const contentsIn = ({ kind, children, layers, config }: KnownManifest): Contents => {
-  if (kind === 'index') return { kind, children: new Set(children) }
-  if (kind === 'artifact')
-    return {
-      kind,
-      blobs: new Set(config === undefined ? layers : [...layers, config]),
-      children: new Set(children),
-    }
-  return { kind, layers: new Set(layers), ...(config !== undefined && { config }) }
+const contentsIn = (
+  { kind, config }: Pick<KnownManifest, 'kind' | 'config'>,
+  layers: Digests,
+  children: Digests,
+): Contents => {
+  if (kind === 'index') return { kind, children }
+  if (kind === 'artifact') {
+    const blobs = { has: (digest: string) => digest === config || layers.has(digest) }
+    return { kind, blobs, children }
+  }
+  return { kind, layers, ...(config !== undefined && { config }) }
+}
+
+const requestedIn = (requests: readonly PendingRequest[]): Requested => {
+  const digests = [...new Set(requests.flatMap(({ digest }) => digest ?? []))]
+  return { digests, positions: new Map(digests.map((digest, position) => [digest, position])) }
+}
+
+/** A byte for each requested digest: a hostile batch asks thousands of large manifests for a thousand digests each. */
+const digestsOf = ({ digests, positions }: Requested, listed: readonly string[]): Digests => {
+  const isListed = new Uint8Array(digests.length)
+  for (const digest of listed) {
+    const position = positions.get(digest)
+    if (position !== undefined) isListed[position] = 1
+  }
+  return {
+    has: (digest) => {
+      const position = positions.get(digest)
+      return position !== undefined && isListed[position] === 1
+    },
+  }
 }

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { eachAlone } from '../../inventory/record/each-alone.js'
+import { eachAlone } from '../../storage/each-alone.js'
 import type { Database } from '../../storage/database.js'
 import { jobStep, type Step } from '../../storage/job-step.js'
 import type { Windows } from '../fold/windows.js'

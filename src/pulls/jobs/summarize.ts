@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { eachAlone } from '../../inventory/record/each-alone.js'
+import { eachAlone } from '../../storage/each-alone.js'
 import type { Database, Sql } from '../../storage/database.js'
 import { jobStep } from '../../storage/job-step.js'
 import { COUNTED_NUMBERS, COUNTED_SKETCHES } from '../read/counted.js'

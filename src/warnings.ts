@@ -1,0 +1,39 @@
+import type { Core } from './core.js'
+import { openDirectoryWarnings } from './data-directory-mode.js'
+import type { DumpState } from './storage/dumps.js'
+import { largeTables } from './storage/embedded-vacuum.js'
+import { erasureWarnings } from './storage/erasure-warnings.js'
+import { warningsOfRole } from './storage/read-only-role.js'
+import { tokenWarnings } from './token-warnings.js'
+
+type Warned = Pick<Core, 'config' | 'secrets'> & { stores: Pick<Core['stores'], 'database' | 'dumps'> }
+
+/** What an operator should change in the settings and the rights of this installation, one sentence each. */
+export const settingWarnings = async (core: Warned): Promise<string[]> => [
+  ...tokenWarnings(core),
+  ...openDirectoryWarnings(core.config.data_dir),
+  ...(await warningsOfRole(core.stores.database)),
+]
+
+/** All that an operator should do something about, one sentence each: settings and rights first, then what is stored. */
+export const readWarnings = async (core: Warned): Promise<string[]> => {
+  const { database, dumps } = core.stores
+  const warnings = await Promise.all([
+    settingWarnings(core),
+    erasureWarnings(database),
+    dumps?.state().then(dumpWarnings) ?? [],
+    largeTables(database).then((names) => names.map(largeTableWarning)),
+  ])
+  return warnings.flat()
+}
+
+const dumpWarnings = ({ failedAt, error, lastAt }: DumpState): string[] =>
+  failedAt === null
+    ? []
+    : [
+        `the newest dump is of ${lastAt?.toISOString() ?? 'no time: there is none'}; ` +
+          `the attempt of ${failedAt.toISOString()} failed: ${error ?? ''}`,
+      ]
+
+const largeTableWarning = (name: string): string =>
+  `the table ${name} is too large to be vacuumed by the embedded database, so space of deleted rows is not used again: use PostgreSQL`
