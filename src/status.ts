@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { checkStores } from './check-stores.js'
 import { version, type Core } from './core.js'
-import { JOINED, JOINED_LATE, SKIP_PREFIX, sumTallies, UNREADABLE_FIELD_PREFIX } from './counters/tallies.js'
+import { JOINED, JOINED_LATE, SKIP_PREFIX, sumTallies, UNREADABLE_FIELD_PREFIX, WITHOUT_USER } from './counters/tallies.js'
 import { countUnresolved } from './counters/unresolved-users.js'
 import { openDirectoryWarning } from './data-directory-mode.js'
 import { MICROS_PER_DAY, microsOf, utcDay } from './events/calendar.js'
@@ -15,6 +15,8 @@ import {
   type UnknownContents,
   type UnreadManifests,
 } from './inventory/registry/unread-manifests.js'
+import { otherStoreWarning } from './other-store.js'
+import { unusedTokenWarning } from './unused-token.js'
 import type { Registry } from './inventory/registry/registries.js'
 import { nextTime } from './jobs.js'
 import { PING } from './ping/service-ping.js'
@@ -55,6 +57,11 @@ export type Status = {
   skips: Record<string, number>
   /** Fields of events that could not be read and are unknown, by field, over the last seven days. The events were counted. */
   unreadableFields: Record<string, number>
+  /**
+   * Events of the last seven days that count for no user, because the registry did not say who it was: it has no login, or the
+   * client used none. Totals count them.
+   */
+  eventsWithoutUser: number
   /** People whose id the user directory could not tell yet; they are counted when it can. */
   unresolvedUsers: number
   /** Requests that were refused, by HTTP status, over the last seven days: a 401 is a wrong token. */
@@ -104,6 +111,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     unreadableFields,
     refused,
     unresolvedUsers,
+    [eventsWithoutUser = 0],
     joins,
     unreadManifests,
     unknown,
@@ -120,6 +128,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     tallied(database, UNREADABLE_FIELD_PREFIX, weekAgo),
     tallied(database, REFUSED_PREFIX, weekAgo),
     countUnresolved(database),
+    sumTallies(database.sql, [{ name: WITHOUT_USER, days: { from: weekAgo } }]),
     joinsSince(database, weekAgo),
     countUnread(database.sql),
     unknownContentsByRegistry(database.sql),
@@ -139,6 +148,8 @@ export const readStatus = async (core: Core): Promise<Status> => {
     warnings: [
       tokenWarnings(core.secrets),
       openDirectoryWarning(config.data_dir) ?? [],
+      otherStoreWarning(config) ?? [],
+      unusedTokenWarning(config) ?? [],
       warnings,
       unfinished,
       dumps ? dumpWarnings(dumps) : [],
@@ -147,6 +158,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     identity: identityOf(core, registries.length, conflicts),
     skips,
     unreadableFields,
+    eventsWithoutUser,
     unresolvedUsers,
     refused,
     joins,

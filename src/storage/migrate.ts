@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types'
 import { Migrator, type Kysely } from 'kysely'
 import { counters } from './migrations/0001-counters.js'
 import { inventory } from './migrations/0002-inventory.js'
@@ -28,6 +29,7 @@ import { catalogError } from './migrations/0030-catalog-error.js'
 import { cleanExcerpts } from './migrations/0031-clean-excerpts.js'
 import { erasureMarks } from './migrations/0033-erasure-marks.js'
 import { contestedContents } from './migrations/0034-contested-contents.js'
+import { reconciledUnknowns } from './migrations/0035-reconciled-unknowns.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -59,6 +61,7 @@ export const MIGRATIONS = {
   '0031-clean-excerpts': cleanExcerpts,
   '0033-erasure-marks': erasureMarks,
   '0034-contested-contents': contestedContents,
+  '0035-reconciled-unknowns': reconciledUnknowns,
 }
 
 /**
@@ -69,7 +72,8 @@ export const MIGRATIONS = {
 export const migrate = async (db: Kysely<unknown>): Promise<string[]> => {
   const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }
   const { error, results = [] } = await new Migrator({ db, provider }).migrateToLatest()
-  if (error !== undefined) throw error instanceof Error ? error : new Error('the migration failed')
+  if (error !== undefined)
+    throw error instanceof Error || isNativeError(error) ? error : new Error('the migration failed')
   await prepareReadOnlyRole(db)
   return results.map(({ migrationName }) => migrationName)
 }
