@@ -123,7 +123,7 @@ describe('what the inventory did not know', () => {
     (await sql`select os, architecture from inventory.manifests where digest = ${first.digest}`.execute(stores.database.sql)).rows
 
   test('is no drift, and the report counts what was read, and then what was filled in', async () => {
-    await push(first.contents as RegistryEvent['references'])
+    await push(first.contents)
     const nothing = { contents: 0, platforms: 0, subjects: 0, sizes: 0 }
     expect(await run(registry())).toMatchObject({ drift: { missing: 0, stale: 0, different: 0 }, filled: nothing })
 
