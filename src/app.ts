@@ -159,7 +159,8 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   const status = async (): Promise<Status> => {
     // While no store takes writes, what is stored can still be read.
     await Promise.allSettled([receptions.flush(), core.identity.flush()])
-    return { ...(await readStatus(core)), writes: await writes.check() }
+    const found = await readStatus(core)
+    return { ...found, warnings: [...config.unknown_variables, ...found.warnings], writes: await writes.check() }
   }
 
   const writes = createWriteCheck({

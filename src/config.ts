@@ -9,6 +9,7 @@ import { readRegistries, RegistriesError } from './inventory/registry/read-regis
 import type { Registry } from './inventory/registry/registries.js'
 import type { Windows } from './pulls/fold/windows.js'
 import { environmentName, readSettings, SETTINGS, type Settings, type SettingProblem } from './settings.js'
+import { unknownVariables } from './unknown-variables.js'
 import { readPublicKey } from './users/public-key.js'
 
 /** The configuration is wrong. The message has a line for every problem, naming its key. */
@@ -30,6 +31,8 @@ export type Config = Readonly<
     readRegistries: () => Registry[]
     /** The files that they stand in. */
     registries_files: readonly string[]
+    /** Variables of the environment that are no settings, a sentence each. */
+    unknown_variables: readonly string[]
     /** The file of the rules. */
     rules_file: string
     metrics_dir: string
@@ -59,7 +62,11 @@ export const readConfig = (environment: Environment, home: string): Config => {
   const variables = readEnvironment(environment, problems)
   const { settings, wrong } = readSettings({ ...file.values, ...variables.values })
   problems.push(...wrong)
-  const config = { ...complete(settings, home, problems), ...registriesIn(environment, settings, problems) }
+  const config = {
+    ...complete(settings, home, problems),
+    ...registriesIn(environment, settings, problems),
+    unknown_variables: unknownVariables(environment),
+  }
   if (problems.length === 0) return Object.freeze(config)
   const places = new Map([...file.places, ...variables.places])
   throw new ConfigError(problems.map(({ key, message }) => `${places.get(key) ?? environmentName(key)}: ${message}`))
@@ -180,7 +187,7 @@ const complete = (
   settings: Settings,
   home: string,
   problems: SettingProblem[],
-): Omit<Config, 'readRegistries' | 'registries_files'> => {
+): Omit<Config, 'readRegistries' | 'registries_files' | 'unknown_variables'> => {
   const { data_dir, event_rules, clients_file, metrics_dir, users_file, user_token_key: keyFile, ...others } = settings
   const user_directory = settings.user_directory ?? (users_file === undefined ? 'hash' : 'file')
   // A value that was given and is wrong is told already; it is not missing as well.

@@ -1,5 +1,6 @@
 import { isNativeError } from 'node:util/types'
 import { printableLines } from './printable.js'
+import { storeOf } from './storage/store-of-error.js'
 import { pino, type DestinationStream, type Logger } from 'pino'
 
 /** Addresses of clients, and of stores: neither belongs into a log that many may read. */
@@ -13,13 +14,15 @@ const withoutAddresses = (text: string): string => text.replace(ADDRESS, '(addre
 const [MOST_ERRORS, DEEPEST] = [5, 4]
 
 /**
- * An error as it is logged, with the errors behind it. Only what is named here: errors of database drivers carry whole commands and rows, which hold
+ * An error as it is logged, with the errors behind it, and with the store that does not answer. Only what is named here: errors of database drivers carry whole commands and rows, which hold
  * ids of people.
  */
 const serializeError = (error: unknown, depth = 0): object => {
   if (!(error instanceof Error || isNativeError(error))) return { type: typeof error }
+  const store = storeOf(error)
   return {
     type: error.name,
+    ...(store !== undefined && { store }),
     message: withoutAddresses(error.message),
     ...('code' in error && { code: error.code }),
     stack: withoutAddresses(error.stack ?? ''),

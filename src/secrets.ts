@@ -93,6 +93,15 @@ const readIfThere = (path: string): string | undefined => {
   }
 }
 
+/** The notification token that an earlier start made; undefined if there is none, or if it cannot be read. */
+export const keptToken = (dataDir: string): string | undefined => {
+  try {
+    return readIfThere(join(dataDir, 'notification.token'))
+  } catch {
+    return undefined
+  }
+}
+
 /** Tells two keys apart without telling anything about them. */
 export const fingerprintOf = (key: string): string =>
   createHmac('sha256', key).update('tallyman users key').digest('hex').slice(0, 16)

@@ -1,7 +1,14 @@
 import { sql } from 'kysely'
 import { checkStores } from './check-stores.js'
 import { version, type Core } from './core.js'
-import { JOINED, JOINED_LATE, SKIP_PREFIX, sumTallies, UNREADABLE_FIELD_PREFIX } from './counters/tallies.js'
+import {
+  JOINED,
+  JOINED_LATE,
+  SKIP_PREFIX,
+  sumTallies,
+  UNREADABLE_FIELD_PREFIX,
+  WITHOUT_USER,
+} from './counters/tallies.js'
 import { countUnresolved } from './counters/unresolved-users.js'
 import { MICROS_PER_DAY, microsOf, utcDay } from './events/calendar.js'
 import type { StoreCheck } from './http/health.js'
@@ -52,6 +59,11 @@ export type Status = {
   skips: Record<string, number>
   /** Fields of events that could not be read and are unknown, by field, over the last seven days. The events were counted. */
   unreadableFields: Record<string, number>
+  /**
+   * Events of the last seven days that count for no user, because the registry did not say who it was: it has no login, or the
+   * client used none. Totals count them.
+   */
+  eventsWithoutUser: number
   /** People whose id the user directory could not tell yet; they are counted when it can. */
   unresolvedUsers: number
   /** Requests that were refused, by HTTP status, over the last seven days: a 401 is a wrong token. */
@@ -101,6 +113,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     unreadableFields,
     refused,
     unresolvedUsers,
+    [eventsWithoutUser = 0],
     joins,
     unreadManifests,
     unknown,
@@ -116,6 +129,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     tallied(database, UNREADABLE_FIELD_PREFIX, weekAgo),
     tallied(database, REFUSED_PREFIX, weekAgo),
     countUnresolved(database),
+    sumTallies(database.sql, [{ name: WITHOUT_USER, days: { from: weekAgo } }]),
     joinsSince(database, weekAgo),
     countUnread(database.sql),
     unknownContentsByRegistry(database.sql),
@@ -136,6 +150,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     identity: identityOf(core, registries.length, conflicts),
     skips,
     unreadableFields,
+    eventsWithoutUser,
     unresolvedUsers,
     refused,
     joins,

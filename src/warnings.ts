@@ -1,10 +1,12 @@
 import type { Core } from './core.js'
 import { openDirectoryWarnings } from './data-directory-mode.js'
+import { otherStoreWarning } from './other-store.js'
 import type { DumpState } from './storage/dumps.js'
 import { largeTables } from './storage/embedded-vacuum.js'
 import { erasureWarnings } from './storage/erasure-warnings.js'
 import { warningsOfRole } from './storage/read-only-role.js'
 import { tokenWarnings } from './token-warnings.js'
+import { unusedTokenWarning } from './unused-token.js'
 
 type Warned = Pick<Core, 'config' | 'secrets'> & { stores: Pick<Core['stores'], 'database' | 'dumps'> }
 
@@ -12,6 +14,7 @@ type Warned = Pick<Core, 'config' | 'secrets'> & { stores: Pick<Core['stores'], 
 export const settingWarnings = async (core: Warned): Promise<string[]> => [
   ...tokenWarnings(core),
   ...openDirectoryWarnings(core.config.data_dir),
+  ...[unusedTokenWarning(core.config) ?? []].flat(),
   ...(await warningsOfRole(core.stores.database)),
 ]
 
@@ -20,6 +23,7 @@ export const readWarnings = async (core: Warned): Promise<string[]> => {
   const { database, dumps } = core.stores
   const warnings = await Promise.all([
     settingWarnings(core),
+    otherStoreWarning(core.config) ?? [],
     erasureWarnings(database),
     dumps?.state().then(dumpWarnings) ?? [],
     largeTables(database).then((names) => names.map(largeTableWarning)),

@@ -4,7 +4,7 @@ import { createRepositories } from '../counters/repositories.js'
 import { exportCounters, importCounters } from '../counters/transfer.js'
 import { parseTimestamp, type Micros } from '../events/calendar.js'
 import { CommandError } from './failure.js'
-import { askOrOpen, clock, configNow, withCore } from './open.js'
+import { askOrOpen, clock, configNow, warnOfEmbedded, withCore } from './open.js'
 import { printJson, printLine, printTable } from './print.js'
 import { progressLine } from './progress.js'
 import { readLines, writeWhole } from './transfer-file.js'
@@ -85,9 +85,11 @@ export const exportTo = async (file: string): Promise<void> =>
     ),
   )
 
-export const importFrom = async (file: string, { otherUsers }: { otherUsers?: boolean }): Promise<void> =>
-  readLines(file, async (lines) =>
-    withCore(configNow(), async ({ stores, fingerprint }) => {
+export const importFrom = async (file: string, { otherUsers }: { otherUsers?: boolean }): Promise<void> => {
+  const config = configNow()
+  warnOfEmbedded(config)
+  return readLines(file, async (lines) =>
+    withCore(config, async ({ stores, fingerprint }) => {
       const progress = progressLine()
       const done = await importCounters(stores, lines, {
         fingerprint: otherUsers ? undefined : fingerprint,
@@ -100,3 +102,4 @@ export const importFrom = async (file: string, { otherUsers }: { otherUsers?: bo
       printLine(`imported ${parts.join(', ')}`)
     }),
   )
+}

@@ -78,13 +78,21 @@ const print = async (question: Question, { json, csv, ndjson, all, wide }: Forma
     else if (ndjson) for (const item of answer.items) printLine(JSON.stringify(item))
     else items.push(...answer.items)
     if (!all || answer.next === null) break
-    answer = await getPage(answer.next)
+    answer = withNotesOf(answer, await getPage(answer.next))
   }
   if (csv || ndjson) {
     if (answer.as_of === null) printNotes([NO_SUMMARY])
     hint(answer)
   } else if (json) printJson({ ...answer, items })
   else show(question, answer, { items, wide })
+}
+
+/** The next page with what the pages before it lack, too: the summary's counts are the same for all pages. */
+const withNotesOf = (before: Answer, next: Answer): Answer => {
+  const notes = [...new Set([...(before.notes ?? []), ...(next.notes ?? [])])]
+  const platforms = (before.unknown?.platforms ?? 0) + (next.unknown?.platforms ?? 0)
+  const unknown = { ...before.unknown, ...next.unknown, ...(platforms > 0 && { platforms }) }
+  return notes.length === 0 ? next : { ...next, unknown, notes }
 }
 
 const NO_SUMMARY = 'no summary has been made yet: tallyman inventory refresh'

@@ -1,9 +1,11 @@
 import { openStores } from '../stores.js'
-import { clock, configNow } from './open.js'
+import { clock, configNow, warnOfEmbedded } from './open.js'
 import { printLine } from './print.js'
 
 export const migrateNow = async (): Promise<void> => {
-  const { migrated, close } = await openStores(configNow(), clock)
+  const config = configNow()
+  warnOfEmbedded(config)
+  const { migrated, close } = await openStores(config, clock)
   await close()
   printLine(migrated.length === 0 ? 'the schema is up to date' : `applied ${migrated.join(', ')}`)
 }

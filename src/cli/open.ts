@@ -1,8 +1,10 @@
 import { readConfig, type Config } from '../config.js'
 import { createCore, home, type Core } from '../core.js'
 import { hasEmbeddedDatabase } from '../storage/embedded-files.js'
+import { hasUsedPostgres, otherStoreWarning } from '../other-store.js'
 import { context } from './command-context.js'
 import { CommandError } from './failure.js'
+import { writeError } from './output.js'
 import { findService, type ServiceClient } from './service-client.js'
 
 export const configNow = (): Config => readConfig(context().env, home)
@@ -28,6 +30,23 @@ export const askOrOpen = async <T>(
   ask: (service: ServiceClient) => Promise<T>,
   open: (core: Core) => Promise<T>,
 ): Promise<T> => {
+  warnOfEmbedded(config)
+  return askOrOpenQuietly(config, ask, open)
+}
+
+/** Says on standard error that the embedded database is used although a service of its directory has used PostgreSQL. */
+export const warnOfEmbedded = (config: Config): void => {
+  if (config.database_url !== undefined || !hasEmbeddedDatabase(config.data_dir)) return
+  const warning = otherStoreWarning(config)
+  if (warning !== undefined) writeError(`tallyman: warning: ${warning}`)
+}
+
+/** The same for a command that shows warnings in its answer. */
+export const askOrOpenQuietly = async <T>(
+  config: Config,
+  ask: (service: ServiceClient) => Promise<T>,
+  open: (core: Core) => Promise<T>,
+): Promise<T> => {
   const service = findService(config)
   return service ? ask(service) : withInstallation(config, open)
 }
@@ -38,6 +57,11 @@ export const askOrOpen = async <T>(
  */
 export const withInstallation = async <T>(config: Config, work: (core: Core) => Promise<T>): Promise<T> => {
   if (hasInstallation(config)) return withCore(config, work)
+  if (hasUsedPostgres(config.data_dir)) {
+    throw new CommandError(
+      `there is no embedded database in ${config.data_dir}, and a service of this directory has used PostgreSQL: set DATABASE_URL`,
+    )
+  }
   throw new CommandError(
     `there is no installation in ${config.data_dir}: run the command in the folder of the service, set TALLYMAN_DATA_DIR ` +
       'to its data directory, or start the service with "tallyman serve"',

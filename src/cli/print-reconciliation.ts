@@ -1,5 +1,6 @@
 import type { ReconciliationReport } from '../inventory/reconcile/reports.js'
 import type { NotChecked } from '../inventory/reconcile/cache.js'
+import type { FilledKind } from '../inventory/reconcile/filled.js'
 import { printLine, printTable, printTitle, type TableOptions } from './print.js'
 
 const MOST_REPOSITORIES = 50
@@ -16,6 +17,7 @@ export const printReconciliation = (report: ReconciliationReport, options: Table
     printLine(`only partly read: ${catalogError}. Repositories that the inventory does not contain were not looked for`)
   }
   printDrift(report, options)
+  printFilled(report)
   if (unchecked > 0) printTitle(`${unchecked} blobs were too many to ask for`)
   printFailures(report)
 }
@@ -64,6 +66,28 @@ const printDrift = (report: ReconciliationReport, options: TableOptions): void =
     applied
       ? 'the inventory was repaired'
       : `nothing was changed; to repair the inventory: tallyman inventory reconcile --registry ${registry} --apply`,
+  )
+}
+
+const FILLED: Record<FilledKind, string> = {
+  contents: 'contents of manifests',
+  platforms: 'platforms (os, architecture) of images',
+  subjects: 'subjects of manifests',
+  sizes: 'sizes of blobs',
+}
+
+/** No drift, as nothing known was wrong; but what was empty before has a value now. */
+const printFilled = ({ registry, applied, filled }: ReconciliationReport): void => {
+  const parts = Object.entries(FILLED).flatMap(([kind, what]) => {
+    const count = filled[kind as FilledKind]
+    return count > 0 ? [`${count} ${what}`] : []
+  })
+  if (parts.length === 0) return
+  printTitle(
+    applied
+      ? `filled in, as the inventory did not know them: ${parts.join(', ')}`
+      : `not known to the inventory, and read now: ${parts.join(', ')}; to store them: ` +
+          `tallyman inventory reconcile --registry ${registry} --reread --apply`,
   )
 }
 

@@ -51,11 +51,13 @@ const createProgram = ({ env, stdout }: CommandContext): Command => {
     .description('Counts how a container registry is used: who pushes, pulls and deletes, in unique users and totals.')
     .version(version)
     .option('-c, --config <file>', 'configuration file (default: $TALLYMAN_CONFIG, else tallyman.yml)')
-    .hook('preAction', (command, its) => {
+    .hook('preAction', async (command, its) => {
       const { config } = command.opts<{ config?: string }>()
       if (config !== undefined) env.TALLYMAN_CONFIG = config
       // A service goes on; an answer that nobody reads any more, as behind head, is at its end.
       if (its.name() !== 'serve') stdout.on('error', endWithReader)
+      const { unknownVariables } = await import('../unknown-variables.js')
+      for (const warning of unknownVariables(env)) writeError(`tallyman: warning: ${warning}`)
     })
     .showHelpAfterError('(see --help)')
     .addHelpText(

@@ -7,10 +7,12 @@ import { version } from '../core.js'
 import { ineffectiveSettings } from '../ineffective-settings.js'
 import { createLog } from '../log.js'
 import { markShown } from '../secrets.js'
+import { markPostgres, otherStoreWarning } from '../other-store.js'
 import { nextPing } from '../status.js'
 import { isStorageAway } from '../storage/away.js'
 import { isRefusal } from '../storage/database.js'
 import { settingWarnings } from '../warnings.js'
+import { storeOf } from '../storage/store-of-error.js'
 import { startWatchdog } from '../watchdog.js'
 import { within } from '../storage/within.js'
 import { CommandError } from './failure.js'
@@ -42,6 +44,8 @@ export const serve = async (): Promise<void> => {
   const config = configNow()
   const log = createLog(config.log_level)
   for (const setting of ineffectiveSettings(config)) log.warn({ setting }, 'a setting has no effect')
+  const otherStore = otherStoreWarning(config)
+  if (otherStore !== undefined) log.warn(otherStore)
   const app = await createPatiently(config, log)
   try {
     await start(app, config, log)
@@ -55,6 +59,7 @@ export const serve = async (): Promise<void> => {
 const start = async (app: App, config: Config, log: Logger): Promise<void> => {
   for (const warning of await settingWarnings(app.core)) log.warn({ warning }, 'a setting or a right should be changed')
   const address = await listen(app.http, config.listen)
+  markPostgres(config)
   const watchdog = startWatchdog({ limitMs: LONGEST_BLOCK_MS, lines: watchdogLines(app.core.stores.database.engine) })
   app.core.stores.onFailure((failure) => {
     log.fatal({ reason: failure.message }, 'the embedded database failed; the process ends')
@@ -82,7 +87,8 @@ const createPatiently = async (config: Config, log: Logger): Promise<App> => {
     } catch (error) {
       if (config.database_url === undefined && isRefusal(error)) throw embeddedRefusal(error, config)
       if (!isStorageAway(error) || Date.now() > end) throw error
-      if (attempt % 10 === 0) log.warn({ err: error }, 'a store does not answer yet; waiting for it')
+      if (attempt % 10 === 0)
+        log.warn({ err: error }, `${storeOf(error) ?? 'a store'} does not answer yet; waiting for it`)
       await new Promise((resolve) => setTimeout(resolve, START_RETRY_MS))
     }
   }

@@ -3,7 +3,7 @@ import { openPostgres } from '../storage/postgres.js'
 import { MOST_SECONDS } from '../storage/query-copy.js'
 import type { ReadOnlyAnswer } from '../storage/read-only.js'
 import { CommandError } from './failure.js'
-import { configNow } from './open.js'
+import { configNow, warnOfEmbedded } from './open.js'
 import { writeCsv, writeError } from './output.js'
 import { printJson, printTable } from './print.js'
 import { findService } from './service-client.js'
@@ -32,6 +32,7 @@ export const sqlNow = async (statement: string, { timeout, limit, json, csv, wid
 
 const run = async (statement: string, limits: { rows: number; seconds: number }): Promise<ReadOnlyAnswer> => {
   const config = configNow()
+  warnOfEmbedded(config)
   if (config.database_url !== undefined) {
     // Not through the stores: those bring the schema up to date, for which a role that may only read has no right.
     const database = openPostgres(config.database_url)

@@ -1,22 +1,31 @@
+import type { Config } from '../config.js'
 import { WEBHOOK } from '../http/notification-paths.js'
 import { readStatus, type Status } from '../status.js'
 import { context } from './command-context.js'
-import { askOrOpen, clock, configNow } from './open.js'
+import { askOrOpenQuietly, clock, configNow } from './open.js'
 import { printJson, printLine, printTable, printTitle, type TableOptions } from './print.js'
 import { when } from './when.js'
 
 export const status = async ({ json, wide }: { json?: boolean; wide?: boolean }): Promise<void> => {
-  const found = await askOrOpen<Status>(
-    configNow(),
+  const config = configNow()
+  // The report has the warnings about stores.
+  const found = await askOrOpenQuietly<Status>(
+    config,
     async (service) => (await service.get('/status')) as Status,
     readStatus,
   )
   if (json) printJson(found)
-  else show(found, { wide })
+  else show(found, config, { wide })
   if (found.writes?.ok === false || Object.values(found.stores).some(({ ok }) => !ok)) context().exitCode = 1
 }
 
-const show = (found: Status, options: TableOptions): void => {
+/** Which store the numbers are from. */
+const placeOf = (name: string, { database_url, data_dir }: Config): string => {
+  if (name === 'redis') return 'REDIS_URL'
+  return database_url === undefined ? `the embedded database in ${data_dir}` : 'the server of DATABASE_URL'
+}
+
+const show = (found: Status, config: Config, options: TableOptions): void => {
   const {
     version,
     uuid,
@@ -27,6 +36,7 @@ const show = (found: Status, options: TableOptions): void => {
     identity,
     skips,
     unreadableFields,
+    eventsWithoutUser,
     unresolvedUsers,
     refused,
     joins,
@@ -38,7 +48,7 @@ const show = (found: Status, options: TableOptions): void => {
   } = found
   printLine(`Tallyman ${version}, installation ${uuid}`)
   for (const [name, { ok, version: of, error }] of Object.entries(stores)) {
-    printLine(`  ${name} ${ok ? `${of ?? ''} answers` : (error ?? 'does not answer')}`)
+    printLine(`  ${name} ${ok ? `${of ?? ''} answers` : (error ?? 'does not answer')} (${placeOf(name, config)})`)
   }
   if (writes?.ok === false) printLine(`  writes fail: ${writes.reason}`)
   for (const warning of warnings) printLine(`  warning: ${warning}`)
@@ -60,6 +70,10 @@ const show = (found: Status, options: TableOptions): void => {
   showIdentity(identity)
   printTitle('Not counted in the last 7 days')
   showCounts(skips, 'nothing')
+  if (eventsWithoutUser > 0) {
+    printLine(`  ${eventsWithoutUser} events count in totals and for no user: the registry did not report who it was.`)
+    printLine('    Only a registry with a login reports users (docs/operations.md, "Who is counted")')
+  }
   if (unresolvedUsers > 0) {
     printLine(`  ${unresolvedUsers} people wait for the user directory; they are counted when it answers`)
   }

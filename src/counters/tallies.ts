@@ -12,6 +12,8 @@ export type Arrival = { id: EventId; tallies: readonly Tally[] }
 export const SKIP_PREFIX = 'skip:'
 /** Tallies of side fields that could not be read are named with this prefix and the field. */
 export const UNREADABLE_FIELD_PREFIX = 'unreadable_field:'
+/** Events that would count for a user, if the registry had said who it was. Their totals count. */
+export const WITHOUT_USER = 'events:without_user'
 /** Requests that joined an invocation, and those of them that did after more than half the time they had. */
 export const JOINED = 'pulls:joined'
 export const JOINED_LATE = 'pulls:joined_late'

@@ -10,7 +10,7 @@ import {
 } from '../counters/additions.js'
 import type { Repositories } from '../counters/repositories.js'
 import type { UniqueKind } from '../counters/rules.js'
-import { SKIP_PREFIX, UNREADABLE_FIELD_PREFIX, type Tally } from '../counters/tallies.js'
+import { SKIP_PREFIX, UNREADABLE_FIELD_PREFIX, WITHOUT_USER, type Tally } from '../counters/tallies.js'
 import { microsOf, utcDay, type Micros } from '../events/calendar.js'
 import type { EventId, RegistryEvent, UnreadableEvent } from '../events/registry-event.js'
 import type { SkipReason } from '../events/skip-reason.js'
@@ -97,15 +97,18 @@ export const createIngest = (needs: Needs): Ingest => {
   ): Item => {
     const members: Members = {}
     let outcome: Item['outcome'] = 'recorded'
+    let isAnonymous = kinds.length > 0
     for (const [i, kind] of kinds.entries()) {
       const identity = identities[i]
       if (!identity) continue
+      isAnonymous = false
       if ('uncounted' in identity) outcome = identity.uncounted
       else members[kind] = 'member' in identity ? identity.member : unresolvedMember(identity.unresolved)
     }
     const skips = outcome === 'recorded' ? [] : [skipTally(outcome)]
     const unreadable = (event.unreadableFields ?? []).map((field) => tallyToday(UNREADABLE_FIELD_PREFIX + field))
     const tallies = [...talliesOf(rules, event), ...skips, ...unreadable]
+    if (isAnonymous) tallies.push(tallyToday(WITHOUT_USER))
     return { id: event.id, outcome, tallies, counted: { event, members, arrivedAt } }
   }
 

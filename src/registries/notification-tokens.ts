@@ -14,7 +14,8 @@ export class NotificationTokensError extends Error {}
 
 /**
  * Reads the setting `notification_tokens`: tokens separated by commas, a list of tokens, or a map of names of registries, each to
- * its token or its tokens; in the environment as JSON. Names compare without case.
+ * its token or its tokens; in the environment as JSON. Names compare without case. Tokens under `*` have no name: while registries are
+ * given tokens of their own, the previous one stays valid.
  * @throws NotificationTokensError
  */
 export const readNotificationTokens = (value: unknown): NotificationToken[] => {
@@ -25,7 +26,7 @@ export const readNotificationTokens = (value: unknown): NotificationToken[] => {
   const seen = new Map<string, string | undefined>()
   for (const { token, registry } of tokens as NotificationToken[]) {
     if (seen.has(token) && seen.get(token) !== registry) {
-      throw new NotificationTokensError(`${seen.get(token) ?? ''} and ${registry ?? ''} have the same token`)
+      throw new NotificationTokensError(`${seen.get(token) ?? UNNAMED} and ${registry ?? UNNAMED} have the same token`)
     }
     seen.set(token, registry)
   }
@@ -40,10 +41,14 @@ const parse = (text: string): unknown => {
   }
 }
 
+/** No host is called so. */
+const UNNAMED = '*'
+
 const namedTokens = ([given, value]: [string, unknown]): NotificationToken[] => {
   const registry = given.toLowerCase()
+  if (registry === UNNAMED) return tokensOrRefuse(value).map((token) => ({ token }))
   if (!isHost(registry)) {
-    throw new NotificationTokensError('a name in the map is not the name of a host, as registry.example.com:5000')
+    throw new NotificationTokensError('a name in the map is not the name of a host, as registry.example.com:5000, nor *')
   }
   const tokens = tokensOrRefuse(value)
   if (tokens.length === 0) throw new NotificationTokensError(`${registry} has no token`)

@@ -1,5 +1,6 @@
 import { isNativeError } from 'node:util/types'
 import { sqlState } from './database.js'
+import { POSTGRES_AWAY, REDIS_AWAY, SERVER_AWAY } from './store-of-error.js'
 
 /**
  * Whether an error means that a store cannot be reached, does not answer, or takes nothing at the moment (a Redis that is full
@@ -34,8 +35,8 @@ const isAway = (error: Error): boolean => {
   if (code === 'ENOENT') return 'syscall' in error && error.syscall === 'connect'
   if (SOCKET.has(code)) return true
   // What PostgreSQL says may quote a text that somebody sent: only its code decides.
-  if (sqlState(error) !== undefined) return SERVER.test(code)
-  return REDIS.has(error.name) || (isOfDriver(error) && CLIENT.test(error.message))
+  if (sqlState(error) !== undefined) return SERVER_AWAY.test(code)
+  return REDIS.has(error.name) || (isOfDriver(error) && isAwayInWords(error))
 }
 
 /**
@@ -43,6 +44,8 @@ const isAway = (error: Error): boolean => {
  * quote any text.
  */
 const isOfDriver = ({ name, constructor }: Error): boolean => constructor.name === 'Error' || name === 'ReplyError'
+
+const isAwayInWords = ({ message }: Error): boolean => POSTGRES_AWAY.test(message) || REDIS_AWAY.test(message)
 
 const SOCKET = new Set([
   'ECONNREFUSED',
@@ -54,7 +57,4 @@ const SOCKET = new Set([
   'EHOSTUNREACH',
   'ENETUNREACH',
 ])
-const SERVER = /^(08|53|57P|58)[0-9A-Z]*$|^25006$/
-const CLIENT =
-  /Query read timeout|Connection terminated|timeout exceeded when trying to connect|not queryable|Connection is closed|Command timed out|Stream isn't writeable|\b(?:LOADING|BUSY|CLUSTERDOWN|MASTERDOWN|READONLY|TRYAGAIN|NOREPLICAS|OOM|MISCONF|NOAUTH|WRONGPASS|NOPERM) /
 const REDIS = new Set(['MaxRetriesPerRequestError', 'ClusterAllFailedError'])

@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types'
 import { Migrator, type Kysely } from 'kysely'
 import { counters } from './migrations/0001-counters.js'
 import { inventory } from './migrations/0002-inventory.js'
@@ -28,6 +29,7 @@ import { catalogError } from './migrations/0030-catalog-error.js'
 import { cleanExcerpts } from './migrations/0031-clean-excerpts.js'
 import { erasureMarks } from './migrations/0033-erasure-marks.js'
 import { contestedContents } from './migrations/0034-contested-contents.js'
+import { reconciledUnknowns } from './migrations/0035-reconciled-unknowns.js'
 import { stoppedReconciliations } from './migrations/0036-stopped-reconciliations.js'
 import { smallerIndexes } from './migrations/0037-smaller-indexes.js'
 
@@ -61,6 +63,7 @@ export const MIGRATIONS = {
   '0031-clean-excerpts': cleanExcerpts,
   '0033-erasure-marks': erasureMarks,
   '0034-contested-contents': contestedContents,
+  '0035-reconciled-unknowns': reconciledUnknowns,
   '0036-stopped-reconciliations': stoppedReconciliations,
   '0037-smaller-indexes': smallerIndexes,
 }
@@ -73,7 +76,8 @@ export const MIGRATIONS = {
 export const migrate = async (db: Kysely<unknown>): Promise<string[]> => {
   const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }
   const { error, results = [] } = await new Migrator({ db, provider }).migrateToLatest()
-  if (error !== undefined) throw error instanceof Error ? error : new Error('the migration failed')
+  if (error !== undefined)
+    throw error instanceof Error || isNativeError(error) ? error : new Error('the migration failed')
   await prepareReadOnlyRole(db)
   return results.map(({ migrationName }) => migrationName)
 }

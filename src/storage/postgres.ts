@@ -3,6 +3,7 @@ import pg from 'pg'
 import { vacuumOn } from './erase-traces.js'
 import { readOnlyOn } from './read-only.js'
 import { runOn, serverVersion, surviveLostConnections, transactionOn, type Database } from './database.js'
+import { nameErrorsOf } from './store-of-error.js'
 
 /** A registry gives an answer half a second to a few; two statements and a commit fit or the server is away. */
 const WRITE_TIMEOUT_MS = 2_000
@@ -47,7 +48,10 @@ export const openPostgres = (url: string): Database => {
   limit(folders, READ_TIMEOUT_MS)
   limit(jobs, JOB_TIMEOUT_MS)
   const pools = [writers, readers, folders, jobs, guests]
-  for (const pool of pools) surviveLostConnections(pool)
+  for (const pool of pools) {
+    surviveLostConnections(pool)
+    nameErrorsOf(pool)
+  }
   const running = runningOn(pools)
 
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: readers }) })
@@ -130,6 +134,7 @@ const CANCEL = `
 export const unhurried = async <T>(url: string, work: (db: Kysely<unknown>) => Promise<T>): Promise<T> => {
   const pool = new pg.Pool({ ...connectTo(url), max: 1 })
   surviveLostConnections(pool)
+  nameErrorsOf(pool)
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
   try {
     return await work(kysely)

@@ -7,6 +7,9 @@ export const READ_ONLY_ROLE = 'tallyman_sql'
 /** The schemas that the role reads. */
 const SCHEMAS = ['inventory', 'pulls', 'regstat']
 
+/** Tables of other schemas that it reads: what operators look into, and nothing in them is secret (ingest/rejected-events.ts). */
+const TABLES = ['public.rejected_events']
+
 /** With the salt of a month and `users_key`, the address of an origin can be found by trial. */
 const SECRET_TABLES = ['pulls.salts']
 
@@ -42,7 +45,7 @@ const LOCK = 7_391_028
 const list = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(', ')
 
 /**
- * Creates the role of operators' statements and lets it read all tables and views of SCHEMAS but the secret ones. It does so at
+ * Creates the role of operators' statements and lets it read all tables and views of SCHEMAS but the secret ones, and TABLES. It does so at
  * each start, since a role is no part of a database: an administrator may create it later, and a migration may add a table.
  * What the role of DATABASE_URL may not create or grant is left out (docs/operations.md has what an administrator runs).
  *
@@ -90,6 +93,10 @@ begin
       and c.relkind in ('r', 'v', 'm', 'p') and format('%s', c.oid::regclass) not in (${list(SECRET_TABLES)})
       and not has_table_privilege('${READ_ONLY_ROLE}', c.oid, 'select')
     union all
+    select format('grant select on %s to ${READ_ONLY_ROLE}', granted::regclass)
+    from (select to_regclass(name) as granted from unnest(array[${list(TABLES)}]) as t (name)) tables
+    where granted is not null and not has_table_privilege('${READ_ONLY_ROLE}', granted::oid, 'select')
+    union all
     select format('revoke execute on function %s from public', p.oid::regprocedure) from pg_proc p
     where version() like '%PGlite%' and p.provolatile = 'v' and p.prokind = 'f' and p.proname not in (${list(HARMLESS_FUNCTIONS)})
       and has_function_privilege('${READ_ONLY_ROLE}', p.oid, 'execute')
@@ -108,7 +115,6 @@ export const SECRET_NAMES: readonly string[] = [
   'pg_shadow',
   'pg_user_mapping',
   'pg_user_mappings',
-  'rejected_events',
   'salts',
   'unresolved_users',
 ]

@@ -163,6 +163,11 @@ describe('what cannot be read is set aside', () => {
       },
     ])
     expect(JSON.stringify(rows)).not.toMatch(/203\.0\.113|signature|skopeo/)
+    const { columns, rows: read } = await app.app.core.stores.database.readOnly(
+      "select reason, excerpt from rejected_events where excerpt like '%set/aside%'",
+      { rows: 10, seconds: 30 },
+    )
+    expect([columns, read]).toEqual([['reason', 'excerpt'], [['unknown_action', rows[0]?.excerpt]]])
   })
 
   test('once, however often it comes', async () => {

@@ -57,14 +57,47 @@ describe.each(STORE_PAIRS)('what is not known, on %s', (_, open) => {
     await asking.ingest(manifest('a1', { references: IMAGE, tag: '1' }), manifest('a2', { references: signature }))
     await asking.summary()
     const { unknown, notes } = await asking.answer('manifests')
-    expect(unknown).toEqual({ subjects: 1 })
+    expect(unknown).toEqual({ subjects: 1, platforms: 1 })
     expect(notes?.join()).toMatch(
       /^subjects of 1 manifests are unknown, .*"tallyman inventory reconcile --reread --apply"/,
     )
     expect((await asking.answer('manifests', { registry: 'other.example' })).unknown).toBeUndefined()
     await learn('a2', signature, { subject: digestOf('a1') })
     await asking.summary()
-    expect((await asking.answer('manifests')).unknown).toBeUndefined()
+    expect((await asking.answer('manifests')).unknown).toEqual({ platforms: 1 })
+  })
+
+  test('the platform of an image whose contents an event had is, in every answer that shows platforms, until it was read', async () => {
+    const artifact = [part('c9', 'application/vnd.example.config', 2), part('s9', 'application/vnd.example.layer', 9)]
+    await asking.ingest(
+      manifest('a1', { references: IMAGE, tag: '1' }),
+      manifest('a8', { references: artifact, tag: '8' }),
+      manifest('a9', { mediaType: OCI_INDEX, references: [part('a1', OCI_IMAGE, 500)], tag: '9' }),
+    )
+    await asking.summary()
+    const answers = async (): Promise<unknown[]> => {
+      const found = [
+        await asking.answer('images'),
+        await asking.answer('images', { limit: '1' }),
+        await asking.answer('manifests'),
+        await asking.answer('tree', { repository: 'team/app', reference: '9' }),
+      ]
+      return found.map(({ unknown, notes = [] }) => [
+        unknown?.platforms,
+        notes.filter((note) => note.startsWith('os ')),
+      ])
+    }
+    const NOTE =
+      'os and architecture of some images in this answer are unknown: notifications do not contain them; ' +
+      '"tallyman inventory reconcile --reread --apply" reads them from a registry that has a url'
+    expect(await answers()).toEqual(Array(4).fill([1, [NOTE]]))
+    const cache = createAsking(stores, NOW, ['registry.example'])
+    expect((await cache.answer('images')).notes).toContain(
+      'os and architecture of some images in this answer are unknown: notifications do not contain them, and a pull-through ' +
+        'cache is not asked for them',
+    )
+    await learn('a1', IMAGE, { platform: { os: 'linux', architecture: 'arm64' } })
+    expect(await answers()).toEqual(Array(4).fill([undefined, []]))
   })
 
   test('of a pull-through cache is made known by its notifications alone: no note names a url or reconcile', async () => {
@@ -187,7 +220,7 @@ describe.each(STORE_PAIRS)('what is not known, on %s', (_, open) => {
       expect(await untagged()).toEqual(['a1', 'a5', 'a6'])
       await asking.summary()
       // a7 and a3 are listed by live indexes.
-      expect((await asking.answer('untagged-manifests')).unknown).toEqual({ contents: 1, manifests: 3 })
+      expect((await asking.answer('untagged-manifests')).unknown).toEqual({ contents: 1, manifests: 3, platforms: 1 })
     })
 
     test('refers to one that is there, or may be', async () => {

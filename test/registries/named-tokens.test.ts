@@ -18,6 +18,11 @@ describe('notification tokens', () => {
       ],
     ],
     ['as JSON, in the environment', '{"a.example": "tmA"}', [{ token: 'tmA', registry: 'a.example' }]],
+    [
+      'under * without a name, while registries are given tokens of their own',
+      { 'a.example': 'tmA', '*': ['tmOld', 'tmOlder'] },
+      [{ token: 'tmA', registry: 'a.example' }, { token: 'tmOld' }, { token: 'tmOlder' }],
+    ],
     ['none', '', []],
   ])('can be given %s', (_, given, expected) => {
     expect(readNotificationTokens(given)).toEqual(expected)
@@ -29,6 +34,7 @@ describe('notification tokens', () => {
     ['a name that only looks like a host', { __proto__x: 'tmSecret' }, /is not the name of a host/],
     ['a name without a token', { a: '' }, /^a has no token$/],
     ['a name with something else', { a: { b: 'tmSecret' } }, /expected tokens, or a map/],
+    ['one token with a name and without', { a: 'tmSecret', '*': 'tmSecret' }, /^a and \* have the same token$/],
     ['one token of two registries', { a: 'tmSecret', b: 'tmSecret' }, /^a and b have the same token$/],
   ])('refuse %s, without telling the token', (_, given, message) => {
     const refuse = (): unknown => readNotificationTokens(given)

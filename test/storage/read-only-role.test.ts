@@ -45,6 +45,7 @@ describe('a PostgreSQL server on which Tallyman may not create roles', () => {
 
   test('starts, and runs statements with its own role, that cannot name secrets nor functions with effects', async () => {
     expect(await run('select current_user::text, count(*)::int from inventory.tags')).toEqual([['plain', 0]])
+    expect(await run('select * from rejected_events')).toEqual([])
     await expect(run('select * from pulls.salts')).rejects.toThrow(/^salts: no statement may contain this name/)
     await expect(run("select table_to_xml('pulls.sal' || 'ts', true, true, '')")).rejects.toThrow(/^table_to_xml: /)
     await expect(run('select pg_terminate_backend(pid) from pg_stat_activity')).rejects.toThrow(
@@ -67,6 +68,7 @@ describe('a PostgreSQL server on which Tallyman may not create roles', () => {
     await admin('grant tallyman_sql to plain')
     await unhurried(url, migrate)
     expect(await run('select current_user::text, count(*)::int from inventory.tags')).toEqual([['tallyman_sql', 0]])
+    expect(await run('select reason, detail, excerpt from rejected_events')).toEqual([])
     await expect(run('select * from pulls.salts')).rejects.toMatchObject({ code: '42501' })
     await expect(run('select * from tallies')).rejects.toMatchObject({ code: '42501' })
     expect(await warnings()).toEqual([])

@@ -6,7 +6,7 @@ import { asOf } from '../summary/as-of.js'
 import { AGES, momentOf } from './age.js'
 import { cursorOf, keyIn } from './cursor.js'
 import { columnsOf, type Asked, type Key, type Page, type Parameter, type Question } from './question.js'
-import { notesOf, unknownIn, type Unknown } from './unknown.js'
+import { joinCounted, notesOf, unknownIn, unknownPlatformsIn, type Unknown } from './unknown.js'
 
 const USUAL_ROWS = 100
 export const MOST_ROWS = 1_000
@@ -28,7 +28,7 @@ export type Answer = {
   definition: string
   /** Of answers from the summary: when it was made, as ISO 8601; null before the first. */
   as_of?: string | null
-  /** What the answer lacks because it is not known, counted by the summary; missing where all is known. */
+  /** What the answer lacks because it is not known, counted by the summary, or in the items; missing where all is known. */
   unknown?: Partial<Unknown>
   /** The same in sentences, with what makes it known. */
   notes?: string[]
@@ -58,8 +58,11 @@ export const ask = async (
   // One row more tells whether there is another page.
   const wanted = { ...(await placed(db, asked)), now: now.toISOString() }
   const rows = await rowsOf(db, question, wanted, { after, limit: limit + 1, now })
-  const unknown = await unknownIn(db, question, wanted, caches)
   const items = rows.slice(0, limit)
+  const unknown = joinCounted([
+    await unknownIn(db, question, wanted, caches),
+    await unknownPlatformsIn(db, items, caches),
+  ])
   const last = items.at(-1)
   return {
     items: items.map((row) => itemOf(columns, row)),

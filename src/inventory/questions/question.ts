@@ -1,5 +1,5 @@
 import type { RawBuilder } from 'kysely'
-import type { UnknownKind } from './unknown.js'
+import type { SummaryKind } from './unknown.js'
 
 /** What a parameter may be. In a statement an age is a moment, and a list of choices a text with commas. */
 export type Parameter = {
@@ -42,7 +42,7 @@ export type Question = {
   /** The answer comes from the summary, and is as of then. */
   fromSummary?: true
   /** What the answer may lack because it is not known; without it, what its columns say. */
-  unknown?: readonly UnknownKind[]
+  unknown?: readonly SummaryKind[]
   /** One statement; each of its rows has the columns and, as a JSON array, its `key`. */
   statement: (asked: Asked, page: Page) => RawBuilder<Record<string, unknown>>
 }

@@ -76,12 +76,15 @@ const mostTagged: Question = {
     limit ${limit}`,
 }
 
-/** A delete by digest ends the tags that point there, and the delete of a repository all of them, without naming any. */
+/**
+ * A delete by digest ends the tags that point there, and the delete of a repository all of them, without naming any. A delete from
+ * before the tag was pushed there, or before the tag existed, is of other tags.
+ */
 const tagHistory: Question = {
   name: 'tag-history',
   answers: 'What happened to one tag: where it was pushed to, and what ended it, the newest first.',
   definition:
-    'Pushes and deletes of the tag, deletes by digest of what it had been pushed to, and deletes of the whole repository. action is push, delete, or gone where nobody told of the deletion: at is then when it was found. Pulls are not kept one by one.',
+    'Pushes and deletes of the tag, deletes by digest of what it had been pushed to by then, and deletes of the whole repository since the tag was first seen. action is push, delete, or gone where nobody told of the deletion: at is then when it was found. Pulls are not kept one by one.',
   parameters: {
     repository: { kind: 'text', required: true, help: 'the repository, as team/app' },
     tag: { kind: 'text', required: true, help: 'the tag, as latest' },
@@ -103,9 +106,18 @@ const tagHistory: Question = {
     ), ended as (
       select c.* from inventory.changes c
       where ${placedIn(sql`c.repository_id`, asked)} and c.action <> 'push' and c.tag is null
-        and (c.digest is null or exists (
-          select from told where told.repository_id = c.repository_id and told.digest = c.digest and told.action = 'push'
-        ))
+        and (
+          exists (
+            select from told
+            where told.repository_id = c.repository_id and told.at <= c.at
+              and (c.digest is null or (told.digest = c.digest and told.action = 'push'))
+          )
+          -- A tag from before the first event, which only pulls have shown.
+          or (c.digest is null and exists (
+            select from inventory.tags t
+            where t.repository_id = c.repository_id and t.name = ${asked.tag} and t.first_seen_at <= c.at
+          ))
+        )
     )
     select ${iso(sql`c.at`)} as at, c.action, r.registry, r.name as repository, c.tag, c.digest, a.name as actor,
       jsonb_build_array(${iso(sql`c.at`)}, c.event_id) as key

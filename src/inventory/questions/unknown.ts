@@ -1,15 +1,18 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import type { Asked, Question } from './question.js'
+import { hasImageConfig } from './unused-manifests.js'
 
 /**
  * What an answer leaves out or has empty because it is not known: `contents` and `subjects` of manifests, `sizes` of blobs;
- * `manifests` and `blobs` that nothing known uses, but something unknown may.
+ * `manifests` and `blobs` that nothing known uses, but something unknown may. The summary counts these. `platforms` are those of the
+ * images in the answer itself.
  */
-export type UnknownKind = 'contents' | 'subjects' | 'sizes' | 'manifests' | 'blobs'
+export type UnknownKind = SummaryKind | 'platforms'
+export type SummaryKind = 'contents' | 'subjects' | 'sizes' | 'manifests' | 'blobs'
 export type Unknown = Record<UnknownKind, number>
 
-const COLUMNS: Record<UnknownKind, string> = {
+const COLUMNS: Record<SummaryKind, string> = {
   contents: 'unknown_contents',
   subjects: 'unknown_subjects',
   sizes: 'unknown_sizes',
@@ -31,6 +34,8 @@ const REMEDIES: Remedies = {
   subjects:
     'notifications do not contain them; "tallyman inventory reconcile --reread --apply" reads them from a registry that has a url',
   sizes: '"tallyman inventory reconcile --apply" asks a registry that has a url',
+  platforms:
+    'notifications do not contain them; "tallyman inventory reconcile --reread --apply" reads them from a registry that has a url',
   manifests: '"tallyman inventory reconcile --reread --apply" asks a registry that has a url',
   blobs: '"tallyman inventory reconcile --apply" asks a registry that has a url',
 }
@@ -38,6 +43,7 @@ const REMEDIES_OF_CACHES: Remedies = {
   contents: HOW_TO_KNOW_CONTENTS_OF_CACHE,
   subjects: 'notifications do not contain them, and a pull-through cache is not asked for them',
   sizes: HOW_TO_KNOW_CONTENTS_OF_CACHE,
+  platforms: 'notifications do not contain them, and a pull-through cache is not asked for them',
   manifests: HOW_TO_KNOW_CONTENTS_OF_CACHE,
   blobs: HOW_TO_KNOW_CONTENTS_OF_CACHE,
 }
@@ -47,6 +53,7 @@ const SENTENCES: Record<UnknownKind, (count: string) => string> = {
   subjects: (count) =>
     `subjects of ${count} manifests are unknown, so that an empty subject or artifact_type of these does not mean that there is none`,
   sizes: (count) => `sizes of ${count} blobs are unknown, so that bytes are at least what is shown`,
+  platforms: () => 'os and architecture of some images in this answer are unknown',
   manifests: (count) =>
     `${count} manifests that no known tag or index leads to are left out, because something unknown may: a tag from before the first event, an index of unknown contents, or an image that they sign or describe`,
   blobs: (count) =>
@@ -54,7 +61,7 @@ const SENTENCES: Record<UnknownKind, (count: string) => string> = {
 }
 
 /** What a question does not know; those that show sizes need the contents of manifests. */
-const kindsOf = ({ unknown, columns }: Question): readonly UnknownKind[] =>
+const kindsOf = ({ unknown, columns }: Question): readonly SummaryKind[] =>
   unknown ?? ('size' in columns ? ['contents', 'sizes'] : [])
 
 /** Counts that are more than 0: of all registries, and of the pull-through caches among them. */
@@ -74,7 +81,7 @@ export const unknownIn = async (
   if (kinds.length === 0) return undefined
   const sums = kinds.map((kind) => sql`coalesce(sum(${sql.raw(COLUMNS[kind])}), 0)::bigint as ${sql.raw(kind)}`)
   const ids = repository_ids?.split(',').filter(Boolean).map(Number)
-  const { rows } = await sql<Partial<Record<UnknownKind, string>> & { is_cache: boolean }>`
+  const { rows } = await sql<Partial<Record<SummaryKind, string>> & { is_cache: boolean }>`
     select r.registry = any(${caches}::text[]) as is_cache, ${sql.join(sums)}
     from inventory.repository_totals u join inventory.repositories r on r.id = u.repository_id
     where (unknown_contents > 0 or unknown_sizes > 0 or unknown_subjects > 0 or undecided_blobs > 0 or undecided_manifests > 0)
@@ -91,6 +98,40 @@ export const unknownIn = async (
     )
   const all = counted(rows)
   return Object.keys(all).length === 0 ? undefined : { all, ofCaches: counted(rows.filter((row) => row.is_cache)) }
+}
+
+/**
+ * Counts the images of an answer whose platform is unknown: the configuration of an image has it, which events do not contain. Of an
+ * image of unknown contents, the count of these is there already.
+ * @param rows with the columns `registry`, `digest`, `os` and `architecture`; of other rows nothing is counted
+ */
+export const unknownPlatformsIn = async (
+  db: Sql,
+  rows: readonly Record<string, unknown>[],
+  caches: readonly string[],
+): Promise<Counted | undefined> => {
+  const without = rows.filter(({ digest, os, architecture }) => digest !== undefined && os === null && architecture === null)
+  if (without.length === 0) return undefined
+  const { rows: unread } = await sql<{ digest: string }>`
+    select m.digest from inventory.manifests m
+    where m.digest = any(${[...new Set(without.map(({ digest }) => digest))]}::text[])
+      and m.contents_known and not m.subject_known and ${hasImageConfig(sql`m.digest`)}
+  `.execute(db)
+  const digests = new Set<unknown>(unread.map(({ digest }) => digest))
+  const images = without.filter(({ digest }) => digests.has(digest))
+  if (images.length === 0) return undefined
+  const ofCaches = images.filter(({ registry }) => caches.includes(String(registry))).length
+  return { all: { platforms: images.length }, ofCaches: { platforms: ofCaches } }
+}
+
+/** Counts of different kinds, together. */
+export const joinCounted = (counts: readonly (Counted | undefined)[]): Counted | undefined => {
+  const some = counts.filter((one) => one !== undefined)
+  if (some.length === 0) return undefined
+  return {
+    all: Object.assign({}, ...some.map(({ all }) => all)) as Partial<Unknown>,
+    ofCaches: Object.assign({}, ...some.map(({ ofCaches }) => ofCaches)) as Partial<Unknown>,
+  }
 }
 
 /** A sentence for each count: what is not known, and how to make it known. */

@@ -43,7 +43,8 @@ const WITHOUT_SUBJECT =
   sql.raw(`('application/vnd.docker.distribution.manifest.v2+json', 'application/vnd.docker.distribution.manifest.list.v2+json',
   'application/vnd.docker.distribution.manifest.v1+json', 'application/vnd.docker.distribution.manifest.v1+prettyjws')`)
 
-const hasImageConfig = (digest: Part): Part => sql`coalesce((
+/** Whether the manifest is an image of Docker or OCI, by its configuration. */
+export const hasImageConfig = (digest: Part): Part => sql`coalesce((
   select b.media_type in ('application/vnd.oci.image.config.v1+json', 'application/vnd.docker.container.image.v1+json')
   from inventory.manifest_blobs b where b.manifest_digest = ${digest} and b.position = 0
 ), false)`

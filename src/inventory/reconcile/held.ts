@@ -83,17 +83,40 @@ const keep = (held: Held, { what, name, digest, live, seen, deleted, size }: Row
 const micros = (time: string | null): Micros | undefined => (time === null ? undefined : parseTimestamp(time))
 
 /** What the inventory holds of a manifest in whatever repository; missing where nothing told. */
-export type Described = { size?: number | undefined; mediaType?: string | undefined }
+export type Described = {
+  size?: number | undefined
+  mediaType?: string | undefined
+  contentsKnown?: boolean
+  /** Whether a registry has shown the manifest to Tallyman: events contain no subject. */
+  subjectKnown?: boolean
+  hasPlatform?: boolean
+}
+
+type DescribedRow = {
+  digest: string
+  size: string | null
+  media_type: string | null
+  contents_known: boolean
+  subject_known: boolean
+  has_platform: boolean
+}
 
 export const readDescribed = async (db: Sql, digests: readonly string[]): Promise<Map<string, Described>> => {
   if (digests.length === 0) return new Map()
-  const { rows } = await sql<{ digest: string; size: string | null; media_type: string | null }>`
-    select digest, size::text, media_type from inventory.manifests where digest = any(${digests}::text[])
+  const { rows } = await sql<DescribedRow>`
+    select digest, size::text, media_type, contents_known, subject_known, coalesce(os, architecture) is not null as has_platform
+    from inventory.manifests where digest = any(${digests}::text[])
   `.execute(db)
   return new Map(
-    rows.map(({ digest, size, media_type }) => [
+    rows.map(({ digest, size, media_type, contents_known, subject_known, has_platform }) => [
       digest,
-      { size: size === null ? undefined : Number(size), mediaType: media_type ?? undefined },
+      {
+        size: size === null ? undefined : Number(size),
+        mediaType: media_type ?? undefined,
+        contentsKnown: contents_known,
+        subjectKnown: subject_known,
+        hasPlatform: has_platform,
+      },
     ]),
   )
 }

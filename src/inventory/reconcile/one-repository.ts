@@ -7,6 +7,7 @@ import { applyFound } from './apply.js'
 import { foundInCache, shownSince } from './cache.js'
 import type { KnownContents } from './contents.js'
 import { driftOf, type Difference, type DriftKind } from './drift.js'
+import { filledBy, NOTHING_FILLED, type Filled } from './filled.js'
 import { readDescribed, readHeld, type Held } from './held.js'
 import type { Pace, Timing } from './pace.js'
 import { keepRepository, type RepositoryResult, type Run, type Seen } from './runs.js'
@@ -55,6 +56,7 @@ type Compared = {
   found: Found
   held: Held
   drift: readonly Difference[]
+  filled: Filled
   untrusted: UntrustedTimes
   /** Whether the registry listed the tags of the repository. A pull-through cache is not asked for them. */
   isComplete: boolean
@@ -72,9 +74,9 @@ export const oneRepository = async (walk: Walk, repository: string): Promise<Out
   signal.throwIfAborted()
   const requests = pace.asked() - before
   if ('failure' in compared) return keepFailure(walk, repository, requests, compared.failure)
-  const { found, held, drift, untrusted } = compared
+  const { found, held, drift, untrusted, filled } = compared
   const result = { repository, ...countByKind(drift), differences: drift }
-  const seen = seenIn(found, requests)
+  const seen = seenIn(found, filled, requests)
   if (!walk.apply) return keepResult(walk, result, seen)
 
   const goneTags = drift.filter(({ kind, object }) => kind === 'stale' && object === 'tag').length
@@ -95,7 +97,7 @@ export const oneRepository = async (walk: Walk, repository: string): Promise<Out
   const outcome = await repair({ ...compared, drift: drift.filter(({ kind }) => kind !== 'stale') })
   if ('failure' in outcome) return outcome
   const stale = {
-    ...{ found: nothingAt(found.at), held, untrusted, isComplete: false },
+    ...{ found: nothingAt(found.at), held, untrusted, filled: NOTHING_FILLED, isComplete: false },
     drift: drift.filter(({ kind }) => kind === 'stale'),
   }
   walk.heldBack.push(async () => {
@@ -128,18 +130,19 @@ const compare = async (walk: Walk, repository: string): Promise<Compared> => {
     latest,
   })
   // What was not asked for is no drift: an empty list of tags would make them all stale.
-  const drift = isUnasked(walk, repository)
-    ? []
-    : driftOf(found, held, await readDescribed(database.sql, read), untrusted)
-  return { found, held, drift, untrusted, isComplete: walk.cache === undefined }
+  const described = await readDescribed(database.sql, read)
+  const drift = isUnasked(walk, repository) ? [] : driftOf(found, held, described, untrusted)
+  const filled = filledBy(found, held, described)
+  return { found, held, drift, filled, untrusted, isComplete: walk.cache === undefined }
 }
 
-const seenIn = ({ tags, manifests, blobs, unchecked }: Found, requests: number): Seen => ({
+const seenIn = ({ tags, manifests, blobs, unchecked }: Found, filled: Filled, requests: number): Seen => ({
   tags: tags.size,
   manifests: manifests.size,
   blobs: blobs.size,
   unchecked,
   requests,
+  filled,
 })
 
 const keepResult = async ({ database, begun, now }: Walk, result: RepositoryResult, seen: Seen): Promise<Outcome> => {
@@ -151,7 +154,7 @@ const keepFailure = async (walk: Walk, repository: string, requests: number, fai
   if (isStorageAway(failure)) throw failure
   const error = failure instanceof Error ? failure.message : 'failed'
   const result = { repository, missing: 0, stale: 0, different: 0, differences: [], error }
-  const none = { tags: 0, manifests: 0, blobs: 0, unchecked: 0, requests }
+  const none = { tags: 0, manifests: 0, blobs: 0, unchecked: 0, requests, filled: NOTHING_FILLED }
   return { ...(await keepResult(walk, result, none)), failure }
 }
 

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import type { NotChecked } from './cache.js'
 import type { Difference, DriftKind } from './drift.js'
+import type { Filled } from './filled.js'
 
 /** What a run has found; of a run under way, so far. Its numbers span the parts of a run that broke off and went on. */
 export type Reconciliation = {
@@ -20,6 +21,11 @@ export type Reconciliation = {
   /** Blobs that were too many to ask for. */
   unchecked: number
   drift: Record<DriftKind, number>
+  /**
+   * What the inventory did not know and the registry showed, which is no drift; stored if `applied`. Zeros for runs of versions
+   * that did not count it.
+   */
+  filled: Filled
   /** Repositories that could not be walked. */
   failed: number
   /** Of a pull-through cache: what the inventory contains, and the cache cannot be asked for without fetching it. */
@@ -62,16 +68,27 @@ type Row = {
   stale: number
   different: number
   failed: number
+  filled_contents: number
+  filled_platforms: number
+  filled_subjects: number
+  filled_sizes: number
 }
 
 const toReconciliation = (all: Row): Reconciliation => {
-  const { started_at, finished_at, missing, stale, different, not_checked, catalog_error, stopped_because, ...row } =
+  const { started_at, finished_at, missing, stale, different, not_checked, catalog_error, stopped_because, ...others } =
     all
+  const { filled_contents, filled_platforms, filled_subjects, filled_sizes, ...row } = others
   return {
     ...row,
     startedAt: started_at,
     finishedAt: finished_at,
     drift: { missing, stale, different },
+    filled: {
+      contents: filled_contents,
+      platforms: filled_platforms,
+      subjects: filled_subjects,
+      sizes: filled_sizes,
+    },
     ...(not_checked && { notChecked: not_checked }),
     ...(catalog_error !== null && { catalogError: catalog_error }),
     ...(stopped_because !== null && { stoppedBecause: stopped_because }),
@@ -92,7 +109,8 @@ export const reconciledSince = async (
 
 const RUNS = sql`
   select r.id, r.registry, r.applied, r.started_at, r.finished_at, r.repositories, r.tags, r.manifests, r.blobs, r.requests,
-    r.unchecked, r.not_checked, r.catalog_error, r.stopped_because, d.missing, d.stale, d.different, d.failed
+    r.unchecked, r.filled_contents, r.filled_platforms, r.filled_subjects, r.filled_sizes, r.not_checked, r.catalog_error,
+    r.stopped_because, d.missing, d.stale, d.different, d.failed
   from inventory.reconciliations r,
     lateral (
       select coalesce(sum(missing), 0)::int as missing, coalesce(sum(stale), 0)::int as stale,

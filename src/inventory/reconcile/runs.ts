@@ -3,6 +3,7 @@ import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Database, Sql } from '../../storage/database.js'
 import type { NotChecked } from './cache.js'
 import type { Difference, DriftKind } from './drift.js'
+import type { Filled } from './filled.js'
 
 /** A run that is under way: a new one, or one that broke off and goes on. */
 export type Run = {
@@ -24,7 +25,14 @@ export type RepositoryResult = Record<DriftKind, number> & {
 }
 
 /** What was found in all repositories of a run so far. */
-export type Seen = { tags: number; manifests: number; blobs: number; requests: number; unchecked: number }
+export type Seen = {
+  tags: number
+  manifests: number
+  blobs: number
+  requests: number
+  unchecked: number
+  filled: Filled
+}
 
 /** Differences that are kept for each repository; all are counted. */
 const KEPT_DIFFERENCES = 50
@@ -109,7 +117,10 @@ export const keepRepository = async (
       set last_repository = ${repository}, updated_at = ${isoTime(at)},
         repositories = repositories + ${error === undefined ? 1 : 0}, tags = tags + ${seen.tags},
         manifests = manifests + ${seen.manifests}, blobs = blobs + ${seen.blobs},
-        requests = requests + ${seen.requests}, unchecked = unchecked + ${seen.unchecked}
+        requests = requests + ${seen.requests}, unchecked = unchecked + ${seen.unchecked},
+        filled_contents = filled_contents + ${seen.filled.contents},
+        filled_platforms = filled_platforms + ${seen.filled.platforms},
+        filled_subjects = filled_subjects + ${seen.filled.subjects}, filled_sizes = filled_sizes + ${seen.filled.sizes}
       where id = ${id}
     `.execute(tx)
   })

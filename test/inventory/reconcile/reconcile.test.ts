@@ -106,6 +106,44 @@ describe('an inventory that starts late', () => {
   })
 })
 
+describe('what the inventory did not know', () => {
+  const platform = { os: 'linux', architecture: 'arm64' }
+  const image = { ...first, platform }
+  const registry = (): StubRegistry => {
+    const filled = stubRegistry()
+    put(filled.repository('team/app'), image, '1.0')
+    return filled
+  }
+  const push = async (references: RegistryEvent['references']): Promise<void> =>
+    ingest([
+      ...first.contents.map(({ digest, size }) => event({ object: 'blob', digest, ...(size !== undefined && { size }) })),
+      event({ ...first, object: 'manifest', tag: '1.0', ...(references && { references: [...references] }) }),
+    ])
+  const platforms = async (): Promise<unknown> =>
+    (await sql`select os, architecture from inventory.manifests where digest = ${first.digest}`.execute(stores.database.sql)).rows
+
+  test('is no drift, and the report counts what was read, and then what was filled in', async () => {
+    await push(first.contents)
+    const nothing = { contents: 0, platforms: 0, subjects: 0, sizes: 0 }
+    expect(await run(registry())).toMatchObject({ drift: { missing: 0, stale: 0, different: 0 }, filled: nothing })
+
+    const filled = { ...nothing, platforms: 1, subjects: 1 }
+    expect(await run(registry(), { reread: true })).toMatchObject({ applied: false, filled })
+    expect(await platforms()).toEqual([{ os: null, architecture: null }])
+    expect(await run(registry(), { reread: true, apply: true })).toMatchObject({ applied: true, filled })
+    expect(await platforms()).toEqual([platform])
+    expect(await run(registry(), { reread: true, apply: true })).toMatchObject({ filled: nothing })
+    expect((await lastReconciliations(stores.database.sql))[0]?.filled).toEqual(nothing)
+  })
+
+  test('counts contents that no event contained, and not what is missing', async () => {
+    const filled = { contents: 1, platforms: 1, subjects: 1, sizes: 0 }
+    expect((await run(registry())).filled).toEqual({ ...filled, contents: 0, platforms: 0, subjects: 0 })
+    await push(undefined)
+    expect((await run(registry(), { apply: true })).filled).toEqual(filled)
+  })
+})
+
 describe('drift', () => {
   test('is named: a tag and its manifest that went, a tag that moved, a blob that was deleted', async () => {
     const registry = filled()

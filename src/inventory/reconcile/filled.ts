@@ -1,0 +1,32 @@
+import type { Described, Held } from './held.js'
+import type { Found } from './walk.js'
+
+/**
+ * What the inventory did not know of objects that it contains, and the registry showed: no drift, since nothing known was wrong.
+ * Of manifests `contents`, `subjects` (whether they have one) and `platforms`; of blobs `sizes`.
+ */
+export type FilledKind = 'contents' | 'platforms' | 'subjects' | 'sizes'
+export type Filled = Record<FilledKind, number>
+
+export const NOTHING_FILLED: Filled = { contents: 0, platforms: 0, subjects: 0, sizes: 0 }
+
+/**
+ * Counts what a repair fills in.
+ * @param held what the inventory contains of the repository. An object that is missing there is drift, and not counted here.
+ * @param described what the inventory contains of the manifests that were read
+ */
+export const filledBy = (found: Found, held: Held, described: ReadonlyMap<string, Described>): Filled => {
+  const filled = { ...NOTHING_FILLED }
+  for (const [digest, read] of found.manifests) {
+    if (!read || !held.manifests.get(digest)?.live) continue
+    const { contentsKnown = false, subjectKnown = false, hasPlatform = false } = described.get(digest) ?? {}
+    if (!contentsKnown) filled.contents++
+    if (!subjectKnown) filled.subjects++
+    if (!hasPlatform && read.platform !== undefined) filled.platforms++
+  }
+  for (const [digest, { size }] of found.blobs) {
+    const known = held.blobs.get(digest)
+    if (known?.live && known.size === undefined && size !== undefined) filled.sizes++
+  }
+  return filled
+}

@@ -1,0 +1,46 @@
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Config } from './config.js'
+import { embeddedFiles } from './storage/embedded-files.js'
+
+type Place = Pick<Config, 'database_url' | 'data_dir'>
+
+/** A file in the data directory since a service with this directory has used PostgreSQL. */
+const markerIn = (directory: string): string => join(directory, 'postgresql.used')
+
+/**
+ * What to say if a data directory belongs to another store than the configuration names: numbers would begin at zero, or be old ones.
+ * Only looks for files, opens no store.
+ * @returns undefined if all is as it was
+ */
+export const otherStoreWarning = ({ database_url, data_dir }: Place): string | undefined => {
+  const { data, marker: initialised } = embeddedFiles(data_dir)
+  if (database_url === undefined) {
+    if (!hasUsedPostgres(data_dir)) return undefined
+    return (
+      `DATABASE_URL is not set, so the embedded database in ${data_dir} is used, but a service of this directory has used ` +
+      `PostgreSQL: set DATABASE_URL, or, if the embedded database is meant, remove ${markerIn(data_dir)}`
+    )
+  }
+  if (!existsSync(initialised)) return undefined
+  return (
+    `DATABASE_URL is set, and ${data_dir} contains an embedded database, which is not used: its inventory and pulls are not in ` +
+    'PostgreSQL, its counters only if they were exported and imported (docs/operations.md, "From the embedded store to servers"). ' +
+    `If it is not needed any more, move ${data} and ${initialised} out of the directory`
+  )
+}
+
+const NOTE = 'A service with this data directory has used PostgreSQL. Without DATABASE_URL, Tallyman warns.\n'
+
+/** Whether a service with this data directory has used PostgreSQL, since an operator last removed the note of it. */
+export const hasUsedPostgres = (directory: string): boolean => existsSync(markerIn(directory))
+
+/** Notes that a service uses PostgreSQL. No directory is made for it, and one that cannot be written is no failure. */
+export const markPostgres = ({ database_url, data_dir }: Place): void => {
+  if (database_url === undefined || !existsSync(data_dir)) return
+  try {
+    writeFileSync(markerIn(data_dir), NOTE, { mode: 0o600 })
+  } catch {
+    // The warning is an aid; a directory of secrets may be read-only.
+  }
+}
