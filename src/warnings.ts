@@ -23,12 +23,11 @@ export const readWarnings = async (core: Warned): Promise<string[]> => {
   const { database, dumps } = core.stores
   const warnings = await Promise.all([
     settingWarnings(core),
-    otherStoreWarning(core.config) ?? [],
     erasureWarnings(database),
     dumps?.state().then(dumpWarnings) ?? [],
     largeTables(database).then((names) => names.map(largeTableWarning)),
   ])
-  return warnings.flat()
+  return [otherStoreWarning(core.config) ?? [], ...warnings].flat()
 }
 
 const dumpWarnings = ({ failedAt, error, lastAt }: DumpState): string[] =>

@@ -186,7 +186,9 @@ describe.each([
     expect(out).toMatch(/registry\.example +3 +\d{4}-\d\d-\d\d/)
     expect(out).toMatch(/401 1\n {2}401 is a wrong token/)
     expect(out).toMatch(/last +\d{4}-\d\d-\d\d .* UTC, sent \d{4}/)
-    expect(out).toMatch(servers ? /postgresql \d+\.\d+ answers \(the server of DATABASE_URL\)\n {2}redis \d/ : /pglite \d+\.\d+ answers/)
+    expect(out).toMatch(
+      servers ? /postgresql \d+\.\d+ answers \(the server of DATABASE_URL\)\n {2}redis \d/ : /pglite \d+\.\d+ answers/,
+    )
     expect(out).toContain('\n  0, of them 0 after more than half the join window\n')
     const { ping } = (await (await service.get('/status')).json()) as { ping: { next: string } }
     expect(out).toContain(`next    ${ping.next.slice(0, 19).replace('T', ' ')} UTC`)
