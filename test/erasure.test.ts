@@ -82,11 +82,16 @@ describe('a salt of the embedded store', () => {
         database.sql,
       )
     }
+    const insertDeleted = async (): Promise<void> => {
+      await insert(OLD_SALT, '2026-10-01T00:00:00Z')
+      await sql`delete from pulls.salts where salt = ${OLD_SALT}`.execute(database.sql)
+    }
     const kept = OLD_SALT.split('').reverse().join('')
-    await insert(OLD_SALT, '2026-10-01T00:00:00Z')
-    await sql`delete from pulls.salts`.execute(database.sql)
+    await insertDeleted()
     await insert(kept, '2027-01-01T00:00:00Z')
     await dumps?.write()
+    // A dump begins a new segment.
+    await insertDeleted()
     await stop()
     const log = join(folder.path, 'db', 'pg_wal')
     const newest = readdirSync(log)
