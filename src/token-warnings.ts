@@ -1,14 +1,12 @@
+import { scopesAsNames } from './http/api-tokens.js'
 import { weaknessesOf } from './registries/token-text.js'
 import type { Secrets } from './secrets.js'
 
-/** What may be wrong with the tokens that are used, one sentence each that names the setting and quotes no token. */
+/** What may be wrong with the tokens that are used: sentences that name the setting and the token, and quote no token. */
 export const tokenWarnings = ({ notificationTokens, apiTokens }: Secrets): string[] => [
   ...weaknessesOf(
     'notification_tokens',
-    notificationTokens.map(({ token }) => token),
+    notificationTokens.map(({ token, registry }) => ({ token, name: registry })),
   ),
-  ...weaknessesOf(
-    'api_tokens',
-    apiTokens.map(({ token }) => token),
-  ),
+  ...weaknessesOf('api_tokens', scopesAsNames(apiTokens)),
 ]

@@ -25,7 +25,7 @@ describe('secrets', () => {
   test('a file with a token that no header carries is refused by its name, without its text', () => {
     load()
     writeFileSync(join(dataDir(), 'api.token'), 'tm\u200b0123456789abcdef\n')
-    expect(() => load()).toThrow(/api\.token has a token with a character outside printable ASCII, which no/)
+    expect(() => load()).toThrow(/api\.token has a character outside printable ASCII, which no/)
     expect(() => load()).not.toThrow(/0123456789/)
   })
 

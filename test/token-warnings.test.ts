@@ -10,16 +10,45 @@ const warnings = (...tokens: string[]): string[] =>
   })
 
 test.each([
-  ['x'.repeat(15), 'a token has fewer than 16 characters and can be guessed'],
-  ['"tm0123456789abcdef"', 'a token begins and ends with a quote, which is a part of it'],
-  ['Bearer tm0123456789abcdef', 'a token begins with "Bearer ", which is no part of a token: write what follows it'],
-])('the token %s is named with its setting and without its text', (token, sentence) => {
+  ['x'.repeat(15), 'token 2 has fewer than 16 characters and can be guessed'],
+  ['"tm0123456789abcdef"', 'token 2 begins and ends with a quote, which is a part of the token'],
+  [
+    'Bearer tm0123456789abcdef',
+    'token 2 begins with "Bearer ", which is not a part of a token: write only the text after "Bearer "',
+  ],
+])('the token %s is named by its setting and position, without its text', (token, sentence) => {
   expect(warnings('tm0123456789abcdef', token)).toEqual([`notification_tokens: ${sentence}`])
 })
 
 test('tokens that were made are no matter for a warning', () => {
   expect(warnings(`tm${'0'.repeat(40)}`, 'x'.repeat(16), "it's")).toEqual([
-    'notification_tokens: a token has fewer than 16 characters and can be guessed',
+    'notification_tokens: token 3 has fewer than 16 characters and can be guessed',
   ])
   expect(warnings(`tm${'0'.repeat(40)}`)).toEqual([])
+})
+
+test('each weak token is named, by its registry or scope if it has one', () => {
+  const [long, short] = ['x'.repeat(16), 'y'.repeat(9)]
+  expect(
+    tokenWarnings({
+      notificationTokens: [
+        { token: short, registry: 'a.example' },
+        { token: long, registry: 'b.example' },
+        { token: `${short}z`, registry: 'b.example' },
+      ],
+      apiTokens: [
+        { token: short, scope: 'admin' },
+        { token: `${short}w`, scope: 'read' },
+      ],
+      usersKey: '',
+      unshown: [],
+    }),
+  ).toEqual(
+    [
+      'notification_tokens: the token of a.example',
+      'notification_tokens: token 2 of b.example',
+      'api_tokens: the token of admin',
+      'api_tokens: the token of read',
+    ].map((which) => `${which} has fewer than 16 characters and can be guessed`),
+  )
 })

@@ -42,7 +42,7 @@ const show = (found: Status, options: TableOptions): void => {
   }
   if (writes?.ok === false) printLine(`  writes fail: ${writes.reason}`)
   for (const warning of warnings) printLine(`  warning: ${warning}`)
-  printTitle('Registries, the last heard of first')
+  printTitle('Registries, the most recent first')
   if (registries.length === 0) {
     printLine('  none yet: no notification has come. Check the url and the token in the configuration of the registry')
   } else {
@@ -59,7 +59,7 @@ const show = (found: Status, options: TableOptions): void => {
   }
   showIdentity(identity)
   printTitle('Not counted in the last 7 days')
-  showCounts(skips, 'nothing')
+  showCounts(skips, 'none')
   if (unresolvedUsers > 0) {
     printLine(`  ${unresolvedUsers} people wait for the user directory; they are counted when it answers`)
   }

@@ -1,5 +1,5 @@
 import { isFields } from '../events/excerpt.js'
-import { tokensIn, whyTokenIsUnusable } from '../registries/token-text.js'
+import { tokenLabels, tokensIn, whyTokenIsUnusable } from '../registries/token-text.js'
 
 /** What a token of the API may do, the least first: each scope includes those before it. */
 export const SCOPES = ['metrics', 'read', 'admin'] as const
@@ -35,12 +35,13 @@ export const readApiTokens = (value: unknown): ApiToken[] => {
     ? Object.entries(given).flatMap(scopedTokens)
     : tokensOrRefuse(given).map((token): ApiToken => ({ token, scope: 'admin' }))
   const scopes = new Map<string, Scope>()
-  for (const { token, scope } of tokens) {
+  const labels = tokenLabels(scopesAsNames(tokens))
+  for (const [i, { token, scope }] of tokens.entries()) {
     const problem = whyTokenIsUnusable(token)
-    if (problem !== undefined) throw new ApiTokensError(problem)
+    if (problem !== undefined) throw new ApiTokensError(`${labels[i] ?? 'a token'} ${problem}`)
     if (token.length < LEAST_LENGTH) {
       throw new ApiTokensError(
-        `has a token of fewer than ${LEAST_LENGTH} characters, which can be guessed; choose another`,
+        `${labels[i] ?? 'a token'} has fewer than ${LEAST_LENGTH} characters and can be guessed; choose another`,
       )
     }
     const other = scopes.get(token) ?? scope
@@ -48,6 +49,12 @@ export const readApiTokens = (value: unknown): ApiToken[] => {
     scopes.set(token, scope)
   }
   return tokens
+}
+
+/** Tokens with what identifies them in a sentence: the scope, unless all have the scope `admin`, as those of a list. */
+export const scopesAsNames = (tokens: readonly ApiToken[]): { token: string; name?: string }[] => {
+  const isList = tokens.every(isAdmin)
+  return tokens.map(({ token, scope }) => (isList ? { token } : { token, name: scope }))
 }
 
 /**
@@ -65,7 +72,7 @@ const mapIn = (text: string): unknown => {
 
 const scopedTokens = ([name, value]: [string, unknown]): ApiToken[] => {
   const scope = SCOPES.find((one) => one === name)
-  if (scope === undefined) throw new ApiTokensError(`a name in the map is no scope, expected ${SCOPES.join(', ')}`)
+  if (scope === undefined) throw new ApiTokensError(`a name in the map is not a scope, expected ${SCOPES.join(', ')}`)
   const tokens = tokensOrRefuse(value)
   if (tokens.length === 0) throw new ApiTokensError(`${scope} has no token`)
   return tokens.map((token) => ({ token, scope }))

@@ -1,6 +1,6 @@
 import { isFields } from '../events/excerpt.js'
 import { isHost } from '../events/registry-host.js'
-import { tokensIn, whyTokenIsUnusable } from './token-text.js'
+import { tokenLabels, tokensIn, whyTokenIsUnusable } from './token-text.js'
 
 /** A token that opens the webhook. */
 export type NotificationToken = {
@@ -23,9 +23,11 @@ export const readNotificationTokens = (value: unknown): NotificationToken[] => {
     ? Object.entries(given).flatMap(namedTokens)
     : tokensOrRefuse(given).map((token) => ({ token }))
   const seen = new Map<string, string | undefined>()
-  for (const { token, registry } of tokens as NotificationToken[]) {
+  const all: readonly NotificationToken[] = tokens
+  const labels = tokenLabels(all.map(({ token, registry }) => ({ token, name: registry })))
+  for (const [i, { token, registry }] of all.entries()) {
     const problem = whyTokenIsUnusable(token)
-    if (problem !== undefined) throw new NotificationTokensError(problem)
+    if (problem !== undefined) throw new NotificationTokensError(`${labels[i] ?? 'a token'} ${problem}`)
     if (seen.has(token) && seen.get(token) !== registry) {
       throw new NotificationTokensError(`${seen.get(token) ?? ''} and ${registry ?? ''} have the same token`)
     }

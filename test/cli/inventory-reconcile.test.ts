@@ -64,7 +64,7 @@ describe('tallyman inventory reconcile', () => {
       ])
       expect((await tallyman(['--apply'])).code).toBe(0)
       expect((await tallyman([])).out).toContain('no drift')
-      expect((await tallyman(['--registry', 'x'])).err).toContain('404 Not Found: x is no registry with an address')
+      expect((await tallyman(['--registry', 'x'])).err).toContain('404 Not Found: x is not a registry with a "url"')
     } finally {
       await service.process.end('SIGTERM')
     }
