@@ -37,7 +37,13 @@ export const forgetPulls = async ({ json, ...options }: PullsOptions): Promise<v
 }
 
 /** An origin or a repository may be misspelt: an erasure that erased nothing must not look like one that is done. */
-const notRecorded = ({ origin, repository }: { origin?: string | undefined; repository?: string | undefined }): string => {
+const notRecorded = ({
+  origin,
+  repository,
+}: {
+  origin?: string | undefined
+  repository?: string | undefined
+}): string => {
   const named = [
     ...(origin === undefined ? [] : [`the origin "${origin}"`]),
     ...(repository === undefined ? [] : [`the repository "${repository}"`]),

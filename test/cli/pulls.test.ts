@@ -156,7 +156,10 @@ describe('tallyman pulls', () => {
     [['--repository', 'team/ap', '--json'], 'the repository "team/ap"'],
   ])('says that nothing is recorded for what is to be forgotten: %j', async (args, named) => {
     const { code, err } = await pulls('forget', ...args)
-    expect([code, err]).toEqual([0, expect.stringMatching(`^note: Nothing is recorded for ${named}; check the spelling`)])
+    expect([code, err]).toEqual([
+      0,
+      expect.stringMatching(`^note: Nothing is recorded for ${named}; check the spelling`),
+    ])
   })
 
   test('prints a comparison without groups in every format', async () => {

@@ -73,7 +73,11 @@ const IMPOSSIBLE: [string, string, RegExp][] = [
     /first_at: is not a timestamp/,
   ],
   ['an id that is none', repository({ first_event: 'x' }), /first_event: /],
-  ['an event that is none', repository({ if_first: [{ event: 'A b', member: '1' }] }), /if_first.0.event: is not the name of an event/],
+  [
+    'an event that is none',
+    repository({ if_first: [{ event: 'A b', member: '1' }] }),
+    /if_first.0.event: is not the name of an event/,
+  ],
   ['a member of 3 MB', repository({ if_known: [{ event: 'a', member: 'x'.repeat(3_000_000) }] }), /member: is longer/],
   ['too many members', repository({ if_known: new Array(10_001).fill({ event: 'a', member: '1' }) }), /if_known: /],
   ['a user without an event', unresolved({ event: '?' }), /event: /],
