@@ -1,6 +1,7 @@
 import { Router } from 'express'
 import { z } from 'zod'
 import { isRefusal, type Database } from '../storage/database.js'
+import { refusalOf } from '../storage/statement-check.js'
 import { isStorableText } from '../events/storable-text.js'
 import { BadRequest } from './problem.js'
 import { checked } from './usage-data.js'
@@ -36,7 +37,7 @@ export const operatorSqlRoutes = ({ database, isOn }: OperatorSqlDeps): Router =
     try {
       response.json(await database.readOnly(statement, { rows: limit, seconds: SECONDS }))
     } catch (error) {
-      if (isRefusal(error)) throw new BadRequest(`400 Bad Request: ${error.message}`)
+      if (isRefusal(error)) throw new BadRequest(`400 Bad Request: ${refusalOf(statement, error)}`)
       throw error
     }
   })

@@ -14,13 +14,7 @@ export type OperatorStatement =
 const EXPLAIN_OPTIONS =
   /^\(\s*(?:analyze|analyse|verbose|costs|settings|generic_plan|buffers|serialize|wal|timing|summary|memory|format)\b[\w\s,]*$/i
 
-/** The first words of a query that a cursor can read. */
-const QUERY_WORDS: ReadonlySet<string> = new Set(['select', 'with', 'values', 'table'])
-
-/**
- * Tells the kinds of statements apart, in time that is linear in the length of the text.
- * @throws StatementRefused if the statement begins as none of them
- */
+/** Tells the kinds of statements apart, in time that is linear in the length of the text. */
 export const toStatement = (text: string): OperatorStatement => {
   const query = withoutEnd(text)
   const start = afterBlank(query, 0)
@@ -28,35 +22,36 @@ export const toStatement = (text: string): OperatorStatement => {
   const rest = query.slice(start + word.length)
   if (word === 'show' && /^[\s\w.]+$/.test(rest)) return { kind: 'show', text: `show ${rest}` }
   if (word === 'explain') return explained(query, afterBlank(query, start + word.length))
-  if (word !== 'show') refuseOtherWord(word)
   return { kind: 'query', text: query }
 }
 
-/** A query may also begin with a parenthesis. */
-const refuseOtherWord = (word: string): void => {
-  if (word === '' || QUERY_WORDS.has(word)) return
-  throw new StatementRefused(
-    `"${word.slice(0, 40)}" is refused: a statement can only read, so it begins with select, with, values, table, show or explain`,
-  )
+/** The first words of what can be run. */
+const FIRST_WORDS: ReadonlySet<string> = new Set(['select', 'with', 'values', 'table', 'show', 'explain'])
+
+/**
+ * The sentence for a statement that the database refused. A cursor takes only queries, so for any other statement the database
+ * reports no more than a syntax error.
+ */
+export const refusalOf = (text: string, error: Error): string => {
+  const statement = toStatement(text)
+  const query = statement.kind === 'explain' ? statement.query : text
+  const word = wordAt(query, afterBlank(query, 0))
+  if (word === '' || FIRST_WORDS.has(word)) return `the database refused the statement: ${error.message}`
+  return `"${word.slice(0, 40)}" is refused: a statement can only read, so it begins with ${[...FIRST_WORDS].join(', ')}`
 }
 
 /** Options are written anew, without the comments between them: what is run has no text that was not looked at. */
 const explained = (text: string, from: number): OperatorStatement => {
   const close = text.indexOf(')', from)
   if (text[from] === '(' && close > 0 && EXPLAIN_OPTIONS.test(text.slice(from, close)))
-    return toExplain(text.slice(from, close + 1), text.slice(close + 1))
+    return { kind: 'explain', options: text.slice(from, close + 1), query: text.slice(close + 1) }
   const options: string[] = []
   let at = from
   for (let word = wordAt(text, at); EXPLAIN_WORDS.has(word); word = wordAt(text, at)) {
     options.push(word)
     at = afterBlank(text, at + word.length)
   }
-  return toExplain(options.join(' '), text.slice(at))
-}
-
-const toExplain = (options: string, query: string): OperatorStatement => {
-  refuseOtherWord(wordAt(query, afterBlank(query, 0)))
-  return { kind: 'explain', options, query }
+  return { kind: 'explain', options: options.join(' '), query: text.slice(at) }
 }
 
 const EXPLAIN_WORDS: ReadonlySet<string> = new Set(['analyze', 'analyse', 'verbose'])

@@ -32,7 +32,9 @@ describe('tallyman inventory reconcile', () => {
   })
 
   test('names those that can be asked, and what is wrong with a rate', async () => {
-    expect((await tallyman(['--registry', 'nobody.example'])).err).toContain(`those with one are ${registry.host}`)
+    expect((await tallyman(['--registry', 'nobody.example'])).err).toContain(
+      `the registries with one are ${registry.host}`,
+    )
     expect((await tallyman(['--rate', 'fast'])).err).toContain('expected 0.1 to 1000')
   })
 

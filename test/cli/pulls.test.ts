@@ -165,7 +165,7 @@ describe('tallyman pulls', () => {
   test('prints a comparison without groups in every format', async () => {
     const asked = ['--period', '2020-01', '--compare', 'previous', '--measures', 'pulls']
     expect((await pulls(...asked, '--csv')).out).toBe('pulls,previous_pulls\r\n0,0\r\n')
-    expect((await pulls(...asked)).out).toMatch(/\n +pulls\n +0\nbefore +pulls\n2019-12-01 +0\n/)
+    expect((await pulls(...asked)).out).toMatch(/\npulls\n +0\nbefore +pulls\n2019-12-01 +0\n/)
   })
 
   test('shows who pulls most, and how', async () => {

@@ -66,7 +66,7 @@ const WORDS = new Set<string>(['measures', 'group_by', 'period', 'since', 'until
 export const PARAMETERS = {
   measures: 'what to count, separated by commas',
   group_by: `what to group by: up to ${MOST_GROUPS}, separated by commas`,
-  period: 'today, last-7-days (without today), 2026-03 (default: last-28-days)',
+  period: 'today, 7d (up to yesterday), 2026-03 (default: 28d)',
   since: 'first day, instead of a period',
   until: 'last day, with since (default: today)',
   tz: 'IANA time zone of hours and days (default: UTC)',
