@@ -10,6 +10,7 @@ import { createTrack } from './counters/track.js'
 import { exportCounters } from './counters/transfer.js'
 import { createAuthorize, createAuthorizeSender } from './http/auth.js'
 import { badgeRoutes } from './http/badges.js'
+import { dumpRoutes } from './http/dumps.js'
 import { healthRoutes, prometheusRoutes, statusRoutes, type StoreCheck } from './http/health.js'
 import { reconcileRoutes } from './http/inventory-reconcile.js'
 import { inventoryRoutes } from './http/inventory.js'
@@ -152,7 +153,10 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       registries.reload()
       log.info({ registries: registries.list().length }, 'the registries were read again')
     } catch (error) {
-      log.warn({ reason: (error as Error).message }, 'the registries cannot be read again; those of before stay in use')
+      log.warn(
+        { reason: (error as Error).message },
+        'the registries cannot be read again; the previous ones stay in use',
+      )
     }
   }
   const unwatch = watchFiles(config.registries_files, reload)
@@ -205,6 +209,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
         dumps: stores.dumps,
       }),
       operatorSqlRoutes({ queryCopy: stores.queryCopy, isOn: config.sql_route }),
+      ...(stores.dumps ? [dumpRoutes(stores.dumps)] : []),
       trackRoutes({ track: createTrack({ database, sketches, rules, lifetimes, now }), rules, identifyName, hashed }),
     ],
   }
@@ -251,7 +256,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
 const openDirectory = ({ config, now }: Core, hashed: UserDirectory, log: Logger): UserDirectory => {
   if (config.user_directory === 'file') {
     return createUserFile(config.users_file ?? '', watchFiles, (error) => {
-      log.warn({ reason: error.message }, 'the users file cannot be read again; the ids of before stay in use')
+      log.warn({ reason: error.message }, 'the users file cannot be read again; the previous ids stay in use')
     })
   }
   if (config.user_directory === 'gitlab') {

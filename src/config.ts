@@ -3,8 +3,10 @@ import { existsSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
 import { MICROS_PER_SECOND } from './events/calendar.js'
+import { exists } from './files/exists.js'
 import { FileError } from './files/file-error.js'
 import { readTextFile } from './files/read-file.js'
+import { yamlProblem } from './files/yaml-problem.js'
 import { readRegistries, RegistriesError } from './inventory/registry/read-registries.js'
 import type { Registry } from './inventory/registry/registries.js'
 import type { Windows } from './pulls/fold/windows.js'
@@ -95,9 +97,9 @@ const fileReason = (error: unknown): string | undefined => {
 const readFile = (environment: Environment, problems: SettingProblem[]): Given => {
   const named = environment.TALLYMAN_CONFIG
   const name = configFile(environment)
-  const places = new Map([[FILE, named === undefined ? name : `TALLYMAN_CONFIG: ${name}`]])
+  const places = new Map([[FILE, named === undefined ? name : `${name} (from --config or TALLYMAN_CONFIG)`]])
   const nothing = { values: {}, places }
-  if (named === undefined && !existsSync(name)) return nothing
+  if (named === undefined && !exists(name)) return nothing
   try {
     const document: unknown = parseYaml(readTextFile(name, { bytes: LARGEST_CONFIG }), { schema: 'failsafe' })
     if (NOT_GIVEN.has(document)) return nothing
@@ -108,7 +110,7 @@ const readFile = (environment: Environment, problems: SettingProblem[]): Given =
     }
     problems.push({ key: FILE, message: 'expected keys and values, one per line' })
   } catch (error) {
-    problems.push({ key: FILE, message: fileReason(error) ?? 'not YAML' })
+    problems.push({ key: FILE, message: fileReason(error) ?? yamlProblem(error) })
   }
   return nothing
 }
@@ -164,7 +166,7 @@ const registriesIn = (
     // What is wrong with the file itself is told already.
     if (!problems.some(({ key }) => key === FILE)) read()
   } catch (error) {
-    const found = error instanceof RegistriesError ? error.problems : ['not YAML']
+    const found = error instanceof RegistriesError ? error.problems : [yamlProblem(error)]
     problems.push(...found.map((message) => ({ key: 'registries', message })))
   }
   return { readRegistries: read, registries_files: files }
@@ -179,7 +181,7 @@ const documentIn = (file: string): unknown => {
   try {
     return parseYaml(readTextFile(file, { bytes: LARGEST_CONFIG }), { schema: 'failsafe' }) ?? {}
   } catch (error) {
-    throw new RegistriesError([`${file}: ${fileReason(error) ?? 'is not YAML or JSON'}`])
+    throw new RegistriesError([`${file}: ${fileReason(error) ?? yamlProblem(error)}`])
   }
 }
 
@@ -202,10 +204,8 @@ const complete = (
   }
   const shipped = join(home, 'definitions', 'events', `${event_rules}.yml`)
   const rules_file = /^[\w-]+$/.test(event_rules) ? shipped : resolve(event_rules)
-  if (!existsSync(rules_file)) {
-    const expected = 'expected the name of a file in definitions/events or a path'
-    problems.push({ key: 'event_rules', message: `${rules_file} does not exist; ${expected}` })
-  }
+  const missingRules = problemOfRules(rules_file)
+  if (missingRules !== undefined) problems.push({ key: 'event_rules', message: missingRules })
   const user_token_key = keyFile === undefined ? undefined : readKeyFile(keyFile, problems)
 
   return {
@@ -232,6 +232,15 @@ const complete = (
       blobs: settings.pulls_blob_window_seconds * MICROS_PER_SECOND,
       session: settings.pulls_session_gap_seconds * MICROS_PER_SECOND,
     },
+  }
+}
+
+const problemOfRules = (file: string): string | undefined => {
+  try {
+    if (exists(file)) return undefined
+    return `${file} does not exist; expected the name of a file in definitions/events or a path`
+  } catch (error) {
+    return (error as Error).message
   }
 }
 

@@ -3,6 +3,7 @@ import { WEBHOOK } from './http/notification-paths.js'
 import type { NotificationObserver } from './http/notifications.js'
 import type { Prometheus } from './http/prometheus.js'
 import type { Receptions } from './ingest/receptions.js'
+import { messageOf } from './storage/error-message.js'
 import type { WriteCheck } from './write-check.js'
 
 /** A wrong token comes a thousand times a minute, and so does a store that is away; one line a minute tells it. */
@@ -42,7 +43,8 @@ export const observeNotifications = ({ receptions, prometheus, writes, log, now 
       log.warn(`a notification came to a wrong path; registries send them to ${WEBHOOK}`)
       return
     }
-    const reason = error !== undefined && { err: error }
+    // What is wrong with a request is its message. Where it was found tells only about a defect of our own, or a store.
+    const reason = error !== undefined && (status < 500 ? { reason: messageOf(error) } : { err: error })
     log.warn({ status, ...reason }, 'a notification was refused; the registry will send it again')
   }
 

@@ -119,7 +119,7 @@ describe('the configuration', () => {
   })
 
   test.each([
-    ['API_TOKENS', '{"write": "a"}', 'a name in the map is no scope, expected metrics, read, admin'],
+    ['API_TOKENS', '{"write": "a"}', 'a name in the map is not a scope, expected metrics, read, admin'],
     ['API_TOKENS', '{"read": []}', 'read has no token'],
     ['API_TOKENS', '{"read": "token-a1", "metrics": "token-a1"}', 'read and metrics have the same token'],
     ['API_TOKENS', '{"read": "a"', 'begins with {" and is not JSON, as {"metrics": "tm…", "read": ["tm…", "tm…"]}'],
@@ -237,7 +237,7 @@ describe('the configuration', () => {
   })
 
   test.each([
-    [{ TALLYMAN_CONFIG: '/nowhere.yml' }, ['TALLYMAN_CONFIG: /nowhere.yml: there is no such file']],
+    [{ TALLYMAN_CONFIG: '/nowhere.yml' }, ['/nowhere.yml (from --config or TALLYMAN_CONFIG): there is no such file']],
     [
       { TALLYMAN_USER_DIRECTORY: 'gitlab' },
       [
@@ -254,7 +254,18 @@ describe('the configuration', () => {
 
   test('a file that is no map is told', () => {
     expect(problemsOf({ TALLYMAN_CONFIG: file('- listen') })[0]).toMatch(/expected keys and values/)
-    expect(problemsOf({ TALLYMAN_CONFIG: file('listen: [') })[0]).toMatch(/not YAML/)
+  })
+
+  test.each([
+    ['listen: [', 'line 1, column 10'],
+    ['listen: 3000\n\tdata_dir: secret\n', 'line 2, column 1'],
+    ['listen: 3000\nlisten: secret\n', 'line 2, column 1'],
+  ])('a file that is not YAML (%j) is named with line and column, and not quoted', (text, where) => {
+    const path = file(text)
+    const [problem = ''] = problemsOf({ TALLYMAN_CONFIG: path })
+    expect(problem).toContain(`${path} (from --config or TALLYMAN_CONFIG): not YAML at ${where}`)
+    expect(problem).not.toContain('secret')
+    expect(problemsOf({ TALLYMAN_REGISTRIES_FILE: path })[0]).toContain(`${path}: not YAML at ${where}`)
   })
 
   test('names registries in itself, in a variable and in a file of their own', () => {
@@ -282,7 +293,7 @@ describe('the configuration', () => {
   })
 
   test.each([
-    ['half-written', 'registries: {a.example: [', /tallyman\.yml: not YAML$/],
+    ['half-written', 'registries: {a.example: [', /tallyman\.yml: not YAML at line 1, column 26$/],
     ['no map', '- a', /tallyman\.yml: expected keys and values/],
     ['emptied', '', /tallyman\.yml: is empty or gone, and was not before/],
   ])('a file that is %s is no reason to forget its registries', (_, text, message) => {

@@ -21,7 +21,10 @@ const WEAK: [string, string][] = [
   ['1234567', 'has fewer than 8 characters and is guessed in little time: replace it now'],
   ['x'.repeat(15), 'has fewer than 16 characters and can be guessed'],
   ['"tm0123456789abcdef"', 'begins and ends with a quote, which is a part of the token'],
-  ['Bearer tm0123456789abcdef', 'begins with "Bearer ", which is no part of a token: write what follows it'],
+  [
+    'Bearer tm0123456789abcdef',
+    'begins with "Bearer ", which is not a part of a token: write only the text after "Bearer "',
+  ],
   ...['g\u00fcltig-0123456789', 'tm\u0007-0123456789abc', 'tm\u200b-0123456789abc', 'a\tb-0123456789abcdef'].map(
     (token): [string, string] => [
       token,

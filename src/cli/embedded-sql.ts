@@ -2,6 +2,7 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import { isRefusal } from '../storage/database.js'
 import { lockDirectory } from '../storage/directory-lock.js'
 import type { ReadOnlyAnswer, ReadOnlyLimits } from '../storage/read-only.js'
+import { refusalOf } from '../storage/statement-check.js'
 import { context } from './command-context.js'
 import { CommandError, explain } from './failure.js'
 import { configNow, withInstallation } from './open.js'
@@ -54,7 +55,7 @@ const answerHere = async ({ statement, limits }: Asked): Promise<void> => {
     })
     tell({ answer })
   } catch (error) {
-    const refused = isRefusal(error) ? `the database refused the statement: ${error.message}` : undefined
+    const refused = isRefusal(error) ? refusalOf(statement, error) : undefined
     tell({ failure: refused ?? explain(error).replace(/^tallyman: /, '') })
   }
 }

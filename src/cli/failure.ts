@@ -15,6 +15,7 @@ import { RegistriesError } from '../inventory/registry/read-registries.js'
 import { JoinRefused } from '../registries/join-registries.js'
 import { UnknownRegistry } from '../registries/registry-names.js'
 import { isStorageAway } from '../storage/away.js'
+import { DumpFailed } from '../storage/dump-now.js'
 import { StatementRefused } from '../storage/statement-check.js'
 import { DirectoryInUse } from '../storage/directory-lock.js'
 import { OtherUsersKey } from '../storage/installation.js'
@@ -32,6 +33,7 @@ const TOLD = [
   DeliveryError,
   DamagedSketch,
   DirectoryInUse,
+  DumpFailed,
   OtherUsersKey,
   RegistriesError,
   UserFileError,
@@ -73,8 +75,5 @@ export const explain = (error: unknown): string => {
   }
   const remedy = 'code' in error ? REMEDIES[String(error.code)] : undefined
   if (remedy !== undefined) return `tallyman: PostgreSQL refused (${error.message}); ${remedy}`
-  if ('code' in error && error.code === 'EADDRINUSE') {
-    return 'tallyman: the address to listen on is in use; stop what listens there, or set TALLYMAN_LISTEN to another'
-  }
   return `tallyman: ${error.stack ?? error.message}`
 }

@@ -124,7 +124,7 @@ export const addInventoryCommands = (program: Command): void => {
 
   program
     .command('sql')
-    .description('run one query on the database; it can write nothing')
+    .description('run one read-only query on the database')
     .argument('<statement>', 'a select; the tables are in docs/inventory.md')
     .option('--timeout <seconds>', 'end it after this time (a running service with the embedded stores cannot)', '30')
     .option('--limit <rows>', 'print at most so many rows', '1000')

@@ -1,5 +1,6 @@
 import { readConfig, type Config } from '../config.js'
 import { createCore, home, type Core } from '../core.js'
+import { FileError } from '../files/file-error.js'
 import { hasEmbeddedDatabase } from '../storage/embedded-files.js'
 import { hasUsedPostgres, otherStoreWarning } from '../other-store.js'
 import { context } from './command-context.js'
@@ -68,6 +69,16 @@ export const withInstallation = async <T>(config: Config, work: (core: Core) => 
   )
 }
 
-/** What a server has is not known before it is asked. */
-const hasInstallation = ({ database_url, data_dir }: Config): boolean =>
-  database_url !== undefined || hasEmbeddedDatabase(data_dir)
+/**
+ * What a server has is not known before it is asked.
+ * @throws CommandError if this user may not look into the data directory
+ */
+const hasInstallation = ({ database_url, data_dir }: Config): boolean => {
+  try {
+    return database_url !== undefined || hasEmbeddedDatabase(data_dir)
+  } catch (error) {
+    if (error instanceof FileError && error.code === 'EACCES')
+      throw new CommandError(`${error.message}; run the command as the user of the service`)
+    throw error
+  }
+}

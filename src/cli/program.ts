@@ -67,7 +67,7 @@ const createProgram = ({ env, stdout }: CommandContext): Command => {
 
   program
     .command('serve')
-    .description('receive notifications and answer the API until it is told to stop')
+    .description('receive notifications and answer the API until stopped')
     .option('-l, --listen <address>', 'host:port to listen on (default: 127.0.0.1:3000)')
     .addHelpText(
       'after',
@@ -84,7 +84,7 @@ const createProgram = ({ env, stdout }: CommandContext): Command => {
 
   program
     .command('status')
-    .description('show stores, registries last heard of, refused requests, skips and the next ping')
+    .description('show the stores, the last notification of each registry, refused requests, skips and the next ping')
     .addOption(json())
     .addOption(wide())
     .addHelpText('after', examples('tallyman status', 'tallyman status --json'))
@@ -103,7 +103,7 @@ const createProgram = ({ env, stdout }: CommandContext): Command => {
   counters
     .command('unique')
     .description('count the unique users of one or more events over whole weeks or months')
-    .requiredOption('-e, --events <names>', 'events, separated by commas; their users are united')
+    .requiredOption('-e, --events <names>', 'events, separated by commas; a user of several of them counts once')
     .requiredOption('--start <day>', 'first day, as 2026-10-26')
     .requiredOption('--end <day>', 'last day; the week it falls into does not count, because it may not be over')
     .option('--monthly', 'count the whole calendar months between the days instead of ISO weeks')
@@ -170,6 +170,12 @@ const createProgram = ({ env, stdout }: CommandContext): Command => {
   addInventoryCommands(program)
   addPullsCommands(program)
   addRegistriesCommands(program)
+
+  program
+    .command('dump')
+    .description('write a dump of the embedded database now; serve does it every day')
+    .addHelpText('after', examples('tallyman dump'))
+    .action(async () => (await import('./dump.js')).dumpNow())
 
   program
     .command('migrate')

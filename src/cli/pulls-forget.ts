@@ -2,7 +2,7 @@ import { erase, type Erased } from '../pulls/jobs/erase.js'
 import { eraseAlsoFrom } from '../storage/dumps.js'
 import { CommandError } from './failure.js'
 import { askOrOpen, configNow } from './open.js'
-import { printJson, printLine } from './print.js'
+import { printJson, printLine, printNotes } from './print.js'
 import { parametersOf } from './parameters.js'
 import type { PullsOptions } from './pulls.js'
 
@@ -21,6 +21,7 @@ export const forgetPulls = async ({ json, ...options }: PullsOptions): Promise<v
       return eraseAlsoFrom(stores.dumps, async () => erase(stores.database, { origin, repository, registries }))
     },
   )
+  if (erased.invocations + erased.requests + erased.days === 0) printNotes([notRecorded({ origin, repository })])
   if (json === true) printJson(erased)
   else {
     const { invocations, requests, days, not_rewritten } = erased
@@ -33,4 +34,19 @@ export const forgetPulls = async ({ json, ...options }: PullsOptions): Promise<v
           'start, PostgreSQL reuses their space in time.',
       )
   }
+}
+
+/** An origin or a repository may be misspelt: an erasure that erased nothing must not look like one that is done. */
+const notRecorded = ({
+  origin,
+  repository,
+}: {
+  origin?: string | undefined
+  repository?: string | undefined
+}): string => {
+  const named = [
+    ...(origin === undefined ? [] : [`the origin "${origin}"`]),
+    ...(repository === undefined ? [] : [`the repository "${repository}"`]),
+  ]
+  return `Nothing is recorded for ${named.join(' and ')}; check the spelling. "tallyman pulls pullers" lists origins.`
 }

@@ -1,10 +1,12 @@
 import { contextBy } from '../open-pulls.js'
 import { askedIn, withRegistryNames, type ToldPeriod } from '../pulls/read/asked.js'
 import { askPulls, type PullsAnswer, type PullsRow } from '../pulls/read/ask-pulls.js'
+import { previousNotes } from '../pulls/read/previous-notes.js'
 import { askOrOpen, clock, configNow } from './open.js'
 import { writeCsv } from './output.js'
 import { parametersOf } from './parameters.js'
 import { printJson, printLine, printNotes, printTable, type TableOptions } from './print.js'
+import { DIMENSIONS } from '../pulls/read/dimensions.js'
 import { sparkline } from './sparkline.js'
 import { timesOf } from './timeline.js'
 
@@ -29,7 +31,7 @@ export const pulls = async (options: PullsOptions): Promise<void> => {
   else if (csv === true || ndjson === true) {
     if (csv === true) writeCsv([answer.columns, ...answer.rows.map((row) => answer.columns.map((name) => row[name]))])
     else for (const row of answer.rows) printLine(JSON.stringify(row))
-    printNotes([...answer.notes, ...(answer.is_cut ? [MORE_GROUPS] : [])])
+    printNotes([...previousNotes(answer), ...answer.notes, ...(answer.is_cut ? [MORE_GROUPS] : [])])
   } else
     printAnswer(answer, {
       isNarrowed: Object.keys(parameters).some((name) => TIMES.has(name) || name === 'weekday'),
@@ -63,11 +65,14 @@ const printAnswer = (answer: PullsAnswer, { isNarrowed, wide }: Printed): void =
   const { columns, rows, total, period, previous, definitions, is_cut, notes } = answer
   const measures = Object.keys(definitions) as (keyof PullsRow)[]
   printPeriod(period)
-  if (rows.length === 0) printLine('nothing')
+  const isGrouped = columns.some((name) => name in DIMENSIONS)
+  // Without groups, the period before has a table of its own below.
+  const shown = isGrouped ? columns : measures
+  if (rows.length === 0) printLine('no rows')
   else
     printTable(
-      columns,
-      rows.map((row) => columns.map((name) => row[name])),
+      shown,
+      rows.map((row) => shown.map((name) => row[name])),
       { wide },
     )
   const [time = 'day'] = columns
@@ -76,7 +81,6 @@ const printAnswer = (answer: PullsAnswer, { isNarrowed, wide }: Printed): void =
     const series = is_cut || isNarrowed ? rows : inLine(rows, time, period)
     for (const name of measures) printLine(`${sparkline(series.map((row) => Number(row[name] ?? 0)))}  ${name}`)
   }
-  const isGrouped = columns.length > measures.length
   if (isGrouped) {
     printLine()
     printTable(

@@ -5,7 +5,9 @@ import { examples, json, wide } from './command-help.js'
 export const addRegistriesCommands = (program: Command): void => {
   const registries = program
     .command('registries')
-    .description('list the registries: names, hosts, processes, when each was last heard, and how it is identified')
+    .description(
+      'list the registries: names, hosts, processes, the last notification of each, and how it is identified',
+    )
     .addOption(json())
     .addOption(wide())
     .addHelpText(

@@ -35,7 +35,7 @@ export const list = async ({ json, wide }: { json?: boolean; wide?: boolean }): 
     return
   }
   printTable(
-    ['registry', 'hosts', 'processes', 'events', 'last heard', 'identified by'],
+    ['registry', 'hosts', 'processes', 'events', 'last received', 'identified by'],
     registries.map(({ name, hosts, hostCount, processes, events, lastHeardAt, identifiedBy }) => [
       name,
       hostCount > HOSTS_SHOWN

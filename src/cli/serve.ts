@@ -1,5 +1,3 @@
-import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { Logger } from 'pino'
 import { createApp, type App } from '../app.js'
 import type { Config } from '../config.js'
@@ -16,6 +14,7 @@ import { storeOf } from '../storage/store-of-error.js'
 import { startWatchdog } from '../watchdog.js'
 import { within } from '../storage/within.js'
 import { CommandError } from './failure.js'
+import { listen } from './listen.js'
 import { clock, configNow } from './open.js'
 import { write } from './output.js'
 import { watchdogLines } from './watchdog-lines.js'
@@ -101,15 +100,6 @@ const embeddedRefusal = (error: Error, { data_dir }: Config): Error =>
     : new CommandError(
         `the embedded database in ${data_dir} cannot be used (${error.message}); free space if its disk is full, and start again`,
       )
-
-const listen = async (http: Server, { host, port }: Config['listen']): Promise<string> => {
-  await new Promise<void>((resolve, reject) => {
-    http.once('error', reject)
-    http.listen(port, host, resolve)
-  })
-  const { address, port: chosen, family } = http.address() as AddressInfo
-  return `http://${family === 'IPv6' ? `[${address}]` : address}:${chosen}`
-}
 
 /** Takes no more, finishes the batch, answers, closes the stores. */
 const stop = async (app: App, log: Logger, signal: string): Promise<void> => {

@@ -18,6 +18,13 @@ export type ServiceClient = {
 const reasonOf = (message: string | undefined): string | undefined =>
   /^(?:400 Bad Request|403 Forbidden|504 Gateway Timeout): (.+)/.exec(message ?? '')?.[1]
 
+/** Why a request failed: `fetch` puts the error of the socket into `cause`. */
+const codeOf = (error: unknown): string => {
+  const { cause = error } = error as { cause?: unknown }
+  const { code, message } = cause as NodeJS.ErrnoException
+  return code ?? message
+}
+
 /** A way to the running service of this data directory; undefined where the stores can be opened directly. */
 export const findService = (config: Config): ServiceClient | undefined => {
   if (config.database_url !== undefined) return undefined
@@ -40,6 +47,11 @@ export const findService = (config: Config): ServiceClient | undefined => {
       method,
       headers,
       ...(body !== undefined && { body: JSON.stringify(body) }),
+    }).catch((error: unknown) => {
+      throw new ServiceError(
+        `the service that uses ${config.data_dir} cannot be reached at ${listen} (${codeOf(error)}); run the command where this ` +
+          'address is reachable, as in the container of the service, or stop the service',
+      )
     })
     if (response.ok) return response
     const { message } = (await response.json().catch(() => ({}))) as { message?: string }

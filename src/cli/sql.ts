@@ -2,6 +2,7 @@ import { isRefusal } from '../storage/database.js'
 import { openPostgres } from '../storage/postgres.js'
 import { MOST_SECONDS } from '../storage/query-copy.js'
 import type { ReadOnlyAnswer } from '../storage/read-only.js'
+import { refusalOf } from '../storage/statement-check.js'
 import { CommandError } from './failure.js'
 import { configNow, warnOfEmbedded } from './open.js'
 import { writeCsv, writeError } from './output.js'
@@ -15,7 +16,7 @@ export const sqlNow = async (statement: string, { timeout, limit, json, csv, wid
   if (statement.includes('\0')) throw new CommandError('the statement has a NUL character, which SQL cannot contain')
   const limits = { rows: wholeNumber('--limit', limit, 100_000), seconds: wholeNumber('--timeout', timeout, 3_600) }
   const answer = await run(statement, limits).catch((error: unknown) => {
-    if (isRefusal(error)) throw new CommandError(`the database refused the statement: ${error.message}`)
+    if (isRefusal(error)) throw new CommandError(refusalOf(statement, error))
     throw error
   })
   const { columns, rows, more } = answer

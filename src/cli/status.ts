@@ -52,7 +52,7 @@ const show = (found: Status, config: Config, options: TableOptions): void => {
   }
   if (writes?.ok === false) printLine(`  writes fail: ${writes.reason}`)
   for (const warning of warnings) printLine(`  warning: ${warning}`)
-  printTitle('Registries, the last heard of first')
+  printTitle('Registries, the most recent first')
   if (registries.length === 0) {
     printLine('  none yet: no notification has come. Check the url and the token in the configuration of the registry')
   } else {
@@ -69,7 +69,7 @@ const show = (found: Status, config: Config, options: TableOptions): void => {
   }
   showIdentity(identity)
   printTitle('Not counted in the last 7 days')
-  showCounts(skips, 'nothing')
+  showCounts(skips, 'none')
   if (eventsWithoutUser > 0) {
     printLine(`  ${eventsWithoutUser} events count in totals and for no user: the registry did not report who it was.`)
     printLine('    Only a registry with a login reports users (docs/operations.md, "Who is counted")')

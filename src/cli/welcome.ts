@@ -22,6 +22,7 @@ export const welcome = ({ config, secrets, stores, hostname }: Core, address: st
         timestamp: new Date().toISOString(),
         action: 'push',
         target: { repository: 'team/app', tag: 'latest' },
+        request: { host: 'registry.example.com' },
         actor: { name: 'alice' },
       },
     ],

@@ -75,9 +75,7 @@ export const parseLine = (
   const kind = object.kind
   if (kind === 'end') return { kind, lines: object.lines }
   if (typeof kind !== 'string' || !isLineKind(kind)) {
-    throw new ImportError(
-      `line ${number}: "${shown(kind)}" is no kind that is known; the export may be of a later version`,
-    )
+    throw new ImportError(`line ${number}: "${shown(kind)}" is an unknown kind; the export may be of a later version`)
   }
   const { data, error } = LINES[kind].safeParse(object)
   if (error) {

@@ -19,27 +19,27 @@ const text = z
     message: `is longer than ${LONGEST_NAME_BYTES} bytes`,
     abort: true,
   })
-  .refine(isStorableText, 'holds what is no text')
+  .refine(isStorableText, 'contains characters that are not text')
 const is = (isValid: (found: string) => boolean, message: string): z.ZodType<string> =>
   text.refine((found) => isValid(found), { message, abort: true })
 
 const sketchKey = is((found) => parseSketchKey(found) !== undefined, "is not one of Tallyman's")
-const event = is((found) => /^[a-z][a-z0-9_]{0,127}$/.test(found), 'is no name of an event')
+const event = is((found) => /^[a-z][a-z0-9_]{0,127}$/.test(found), 'is not the name of an event')
 /** An event, a skip with its reason, an unreadable field with its path, or a count of requests. */
-const tallyName = is((found) => /^[a-z][\w.:]{0,254}$/.test(found), 'is no name of a total')
-const day = is((found) => isSince1970(`${found}T00:00:00Z`), 'is no day like 2026-11-21')
+const tallyName = is((found) => /^[a-z][\w.:]{0,254}$/.test(found), 'is not the name of a total')
+const day = is((found) => isSince1970(`${found}T00:00:00Z`), 'is not a day like 2026-11-21')
 const timestamp = is(
   (found) => found.endsWith('Z') && isSince1970(found),
-  'is no timestamp like 2026-11-21T12:00:00.000000Z',
+  'is not a timestamp like 2026-11-21T12:00:00.000000Z',
 )
 const base64 = z.string().refine((found) => Buffer.from(found, 'base64').toString('base64') === found, 'is not base64')
 const count = z
-  .int(`is no whole number from 0 to ${Number.MAX_SAFE_INTEGER}`)
-  .nonnegative(`is no whole number from 0 to ${Number.MAX_SAFE_INTEGER}`)
+  .int(`is not a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`)
+  .nonnegative(`is not a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`)
 const seconds = z
-  .int(`is no whole number from 1 to ${LONGEST_LIFETIME}`)
-  .min(1, `is no whole number from 1 to ${LONGEST_LIFETIME}`)
-  .max(LONGEST_LIFETIME, `is no whole number from 1 to ${LONGEST_LIFETIME}`)
+  .int(`is not a whole number from 1 to ${LONGEST_LIFETIME}`)
+  .min(1, `is not a whole number from 1 to ${LONGEST_LIFETIME}`)
+  .max(LONGEST_LIFETIME, `is not a whole number from 1 to ${LONGEST_LIFETIME}`)
 const contributions = z.array(z.object({ event, member: text })).max(MOST_CONTRIBUTIONS)
 
 const isSince1970 = (found: string): boolean => (parseTimestamp(found) ?? -1) >= 0
@@ -50,7 +50,7 @@ export const LINES = {
   tally: z.object({ name: tallyName, day, value: count }),
   repository: z.object({
     registry: is(isRegistryName, 'is not the name of a registry'),
-    name: is(isRepositoryPath, 'is no name of a repository'),
+    name: is(isRepositoryPath, 'is not the name of a repository'),
     first_at: timestamp,
     first_event: z.guid(),
     if_first: contributions,

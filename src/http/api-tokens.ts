@@ -55,7 +55,7 @@ const mapIn = (text: string): unknown => {
 
 const scopedTokens = ([name, value]: [string, unknown]): ApiToken[] => {
   const scope = SCOPES.find((one) => one === name)
-  if (scope === undefined) throw new ApiTokensError(`a name in the map is no scope, expected ${SCOPES.join(', ')}`)
+  if (scope === undefined) throw new ApiTokensError(`a name in the map is not a scope, expected ${SCOPES.join(', ')}`)
   const tokens = tokensOrRefuse(value)
   if (tokens.length === 0) throw new ApiTokensError(`${scope} has no token`)
   return tokens.map((token) => ({ token, scope }))

@@ -41,11 +41,12 @@ export const badgeRoutes = ({ database, context, repositories, now }: Needs): Ro
       throw new BadRequest(`400 Bad Request: period: expected at most ${LONGEST_PERIOD} characters`)
     const [name = ''] = asked.measures
     const { value: svg, seconds } = await answers.get(JSON.stringify([repository, name, period]), async () => {
-      const { total } = await orTooLong(async () => askPulls(database.sql, asked, context))
+      const { total, period: days } = await orTooLong(async () => askPulls(database.sql, asked, context))
       const [value] = Object.values(total)
       return badge(
         `${name.replaceAll('_', ' ')} (${period})`,
         value === undefined ? TOO_FEW : shortNumber(Number(value)),
+        `${days.since} to ${days.until} (UTC)`,
       )
     })
     // Express answers 304 to those who have this one.
@@ -79,12 +80,12 @@ const HEIGHT = 20
 const CHARACTER = 6.6
 const SPACE = 12
 
-const badge = (label: string, value: string): string => {
+const badge = (label: string, value: string, description: string): string => {
   const [left, right] = [label, value].map((text) => Math.round(text.length * CHARACTER + SPACE)) as [number, number]
   const [name, number] = [escaped(label), escaped(value)]
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" width="${left + right}" height="${HEIGHT}" role="img" aria-label="${name}: ${number}">` +
-    `<title>${name}: ${number}</title>` +
+    `<title>${name}: ${number}</title><desc>${escaped(description)}</desc>` +
     `<rect width="${left}" height="${HEIGHT}" fill="#444"/><rect x="${left}" width="${right}" height="${HEIGHT}" fill="#0a6"/>` +
     `<g fill="#fff" text-anchor="middle" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">` +
     `<text x="${left / 2}" y="14">${name}</text><text x="${left + right / 2}" y="14">${number}</text></g></svg>`

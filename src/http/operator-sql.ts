@@ -2,6 +2,7 @@ import { Router } from 'express'
 import { z } from 'zod'
 import { isRefusal } from '../storage/database.js'
 import { MOST_SECONDS, QueryCopyUnavailable, QueryTimedOut, type QueryCopy } from '../storage/query-copy.js'
+import { refusalOf } from '../storage/statement-check.js'
 import { isStorableText } from '../events/storable-text.js'
 import { BadRequest } from './problem.js'
 import { checked } from './usage-data.js'
@@ -39,7 +40,7 @@ export const operatorSqlRoutes = ({ queryCopy, isOn }: OperatorSqlDeps): Router 
     try {
       response.json(await queryCopy(statement, { rows: limit, seconds }))
     } catch (error) {
-      if (isRefusal(error)) throw new BadRequest(`400 Bad Request: ${error.message}`)
+      if (isRefusal(error)) throw new BadRequest(`400 Bad Request: ${refusalOf(statement, error)}`)
       if (error instanceof QueryCopyUnavailable) throw new BadRequest(`503 Service Unavailable: ${error.message}`, 503)
       if (error instanceof QueryTimedOut) throw new BadRequest(`504 Gateway Timeout: ${error.message}`, 504)
       throw error

@@ -12,6 +12,7 @@ import { JoinRefused } from '../registries/join-registries.js'
 import { UnknownRegistry } from '../registries/registry-names.js'
 import { isStorageAway } from '../storage/away.js'
 import { isCancelled } from '../storage/database.js'
+import { DumpFailed } from '../storage/dump-now.js'
 import { StatementRefused } from '../storage/statement-check.js'
 import { DamagedSketch } from '../storage/sketch-store.js'
 
@@ -48,6 +49,7 @@ export const problemOf = (error: unknown): Problem => {
   if (error instanceof DeliveryError) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
   if (error instanceof DamagedSketch) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
   if (error instanceof RegistryError) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
+  if (error instanceof DumpFailed) return { status: 503, message: `503 Service Unavailable: ${error.message}` }
   if (error instanceof QuestionTooLong) return { status: 504, message: `504 Gateway Timeout: ${error.message}` }
   if (isCancelled(error)) return { status: 504, message: `504 Gateway Timeout: ${TOO_LONG}` }
   if (error instanceof NotAsked) return { status: 404, message: `404 Not Found: ${error.message}` }

@@ -6,6 +6,7 @@ import { erase } from '../pulls/jobs/erase.js'
 import { askedIn, wholeNumber, withRegistryNames, type Asked } from '../pulls/read/asked.js'
 import { askPulls } from '../pulls/read/ask-pulls.js'
 import { askBehaviours } from '../pulls/read/behaviours.js'
+import { previousNotes } from '../pulls/read/previous-notes.js'
 import type { Context } from '../pulls/read/notes.js'
 import { requestsAfter } from '../pulls/read/requests.js'
 import { askPullers, pullersAskedIn } from '../pulls/read/pullers.js'
@@ -38,7 +39,7 @@ export const pullsRoutes = ({ database, registries, registryNames, context, dump
     const send = formatOf(format)
     const asked = await named(askedIn(query, now()))
     const answer = await orTooLong(async () => askPulls(database.sql, asked, context))
-    const notes = answer.is_cut ? [...answer.notes, MORE_GROUPS] : answer.notes
+    const notes = [...previousNotes(answer), ...answer.notes, ...(answer.is_cut ? [MORE_GROUPS] : [])]
     setAnswerHeaders(response, { provisional: answer.provisional, notes })
     send(response, { whole: answer, columns: answer.columns, rows: answer.rows })
   })

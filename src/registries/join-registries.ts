@@ -70,7 +70,7 @@ const check = (
 
 const checkKnown = async (database: Database, identity: RegistryIdentity, name: string): Promise<void> => {
   if (isRegistryName(name) && (await isKnownRegistry(database, identity, name))) return
-  throw new JoinRefused(`${name} is no registry that was ever heard; "tallyman registries" lists those that were`)
+  throw new JoinRefused(`${name} is an unknown registry; "tallyman registries" lists the known ones`)
 }
 
 const joined = (learned: Learned, from: string, into: string): Learnings => {

@@ -30,7 +30,7 @@ type ListDeps = {
 const MOST_HOSTS_SHOWN = 100
 const MOST_RECEPTIONS = 1_000
 
-/** All registries that were heard or that the configuration names, the one heard last first. */
+/** All registries that sent an event or that the configuration names, the most recent first. */
 export const listRegistries = async ({ database, identity, tokenNames }: ListDeps): Promise<RegistrySummary[]> => {
   await identity.refresh()
   const { registries, configured } = identity

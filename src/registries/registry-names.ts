@@ -33,7 +33,7 @@ export const createRegistryNames = ({ database, identity }: NamesDeps): Registry
     const name = identity.registries.nameOf(given.trim().toLowerCase())
     if (isRegistryName(name) && (await isKnownRegistry(database, identity, name))) return name
     throw new UnknownRegistry(
-      `registry: ${given.slice(0, 255)} was never heard; "tallyman registries" (GET /registries) lists the registries`,
+      `registry: ${given.slice(0, 255)} is unknown, as no event came from it; "tallyman registries" (GET /registries) lists the known registries`,
     )
   }
   const recorded = async (given: string): Promise<string[]> => {

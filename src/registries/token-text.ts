@@ -38,7 +38,10 @@ const weaknessesIn = (token: string): string[] => {
     ],
     [token.length >= VERY_SHORT && token.length < SHORT, `has fewer than ${SHORT} characters and can be guessed`],
     [isQuoted(token), 'begins and ends with a quote, which is a part of the token'],
-    [/^bearer /i.test(token), 'begins with "Bearer ", which is no part of a token: write what follows it'],
+    [
+      /^bearer /i.test(token),
+      'begins with "Bearer ", which is not a part of a token: write only the text after "Bearer "',
+    ],
   ]
   return found.flatMap(([isWeak, sentence]) => (isWeak ? [sentence] : []))
 }

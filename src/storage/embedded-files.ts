@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { exists } from '../files/exists.js'
 
 /** What the embedded database has in a data directory. */
 export type EmbeddedFiles = {
@@ -20,8 +20,11 @@ export const embeddedFiles = (directory: string): EmbeddedFiles => ({
   scratch: join(directory, 'sql'),
 })
 
-/** Whether an embedded database is in a data directory, or was: then opening it says what was lost. */
+/**
+ * Whether an embedded database is in a data directory, or was: then opening it says what was lost.
+ * @throws FileError if the directory cannot be looked into
+ */
 export const hasEmbeddedDatabase = (directory: string): boolean => {
   const { data, marker } = embeddedFiles(directory)
-  return existsSync(data) || existsSync(marker)
+  return exists(data) || exists(marker)
 }

@@ -25,6 +25,21 @@ export const toStatement = (text: string): OperatorStatement => {
   return { kind: 'query', text: query }
 }
 
+/** The first words of what can be run. */
+const FIRST_WORDS: ReadonlySet<string> = new Set(['select', 'with', 'values', 'table', 'show', 'explain'])
+
+/**
+ * The sentence for a statement that the database refused. A cursor takes only queries, so for any other statement the database
+ * reports no more than a syntax error.
+ */
+export const refusalOf = (text: string, error: Error): string => {
+  const statement = toStatement(text)
+  const query = statement.kind === 'explain' ? statement.query : text
+  const word = wordAt(query, afterBlank(query, 0))
+  if (word === '' || FIRST_WORDS.has(word)) return `the database refused the statement: ${error.message}`
+  return `"${word.slice(0, 40)}" is refused: a statement can only read, so it begins with ${[...FIRST_WORDS].join(', ')}`
+}
+
 /** Options are written anew, without the comments between them: what is run has no text that was not looked at. */
 const explained = (text: string, from: number): OperatorStatement => {
   const close = text.indexOf(')', from)

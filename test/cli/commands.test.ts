@@ -19,7 +19,7 @@ const day = (offset: number): string => new Date(started.getTime() + offset * 86
 const TAG_USERS = 'i_container_registry_push_tag_user'
 
 describe('a reader that goes away, as head does', () => {
-  test('ends a command without a word', async () => {
+  test('ends a command without a message', async () => {
     const child = spawn(process.execPath, [join(ROOT, 'dist', 'main.js'), 'metrics', 'docs'], { cwd: ROOT })
     child.stdout.destroy()
     const [err] = await Promise.all([text(child.stderr), once(child, 'exit')])
@@ -359,8 +359,20 @@ describe('commands without a service', () => {
     expect((await spawnTallyman(environment, 'sql', 'select count(*) from tags', '--csv')).out).toBe('count\r\n0\r\n')
     expect(await spawnTallyman(environment, 'sql', 'delete from tallies')).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/^tallyman: the database refused the statement: syntax error/),
+      err: expect.stringMatching(/^tallyman: "delete" is refused: a statement can only read/),
     })
+    folder.remove()
+  })
+
+  test('dump writes a dump of the embedded database, and names its directory', async () => {
+    const folder = embeddedFolder()
+    expect(await spawnTallyman({ TALLYMAN_DATA_DIR: folder.path }, 'dump')).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^a dump of \d{4}-\d\d-\d\d \S+ UTC is in \S+\/dumps\n$/),
+    })
+    expect(readdirSync(join(folder.path, 'dumps'))).toEqual([expect.stringMatching(/^tallyman-.*\.tar\.gz$/)])
+    const away = { TALLYMAN_DATA_DIR: folder.path, DATABASE_URL: 'postgres://u:secret@127.0.0.1:1/d' }
+    expect((await tallyman(away, 'dump')).err).toMatch(/^tallyman: only the embedded database .* with pg_dump\n$/)
     folder.remove()
   })
 

@@ -100,7 +100,7 @@ describe('a table on a terminal', () => {
   })
 
   test('keeps times whole in the list of registries, of which one was never heard', () => {
-    const heading = ['registry', 'hosts', 'processes', 'events', 'last heard', 'identified by']
+    const heading = ['registry', 'hosts', 'processes', 'events', 'last received', 'identified by']
     const rows = [
       ['registry.example.com', 'registry.example.com', '1', '12', '2026-11-27 16:36:00 UTC', 'its processes'],
       ['mirror.example.com', 'mirror.example.com', '0', '0', 'never', 'its hosts in the configuration'],

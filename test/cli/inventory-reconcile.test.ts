@@ -32,7 +32,9 @@ describe('tallyman inventory reconcile', () => {
   })
 
   test('names those that can be asked, and what is wrong with a rate', async () => {
-    expect((await tallyman(['--registry', 'nobody.example'])).err).toContain(`those with one are ${registry.host}`)
+    expect((await tallyman(['--registry', 'nobody.example'])).err).toContain(
+      `the registries with one are ${registry.host}`,
+    )
     expect((await tallyman(['--rate', 'fast'])).err).toContain('expected 0.1 to 1000')
   })
 
@@ -64,7 +66,7 @@ describe('tallyman inventory reconcile', () => {
       ])
       expect((await tallyman(['--apply'])).code).toBe(0)
       expect((await tallyman([])).out).toContain('no drift')
-      expect((await tallyman(['--registry', 'x'])).err).toContain('404 Not Found: x is no registry with an address')
+      expect((await tallyman(['--registry', 'x'])).err).toContain('404 Not Found: x is not a registry with a "url"')
     } finally {
       await service.process.end('SIGTERM')
     }

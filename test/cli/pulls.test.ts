@@ -147,8 +147,25 @@ describe('tallyman pulls', () => {
   test('says that there is nothing, and what was asked for', async () => {
     const asked = ['--group-by', 'day', '--measures', 'pulls', '--repository', 'team/none']
     expect((await pulls(...asked, '--csv')).out).toBe('day,pulls\r\n')
-    expect((await pulls(...asked)).out).toMatch(/\(UTC\)\n\nnothing\n\n +pulls\ntotal +0\n/)
+    expect((await pulls(...asked)).out).toMatch(/\(UTC\)\n\nno rows\n\n +pulls\ntotal +0\n/)
     expect((await pulls('--csv', '--ndjson')).err).toMatch(/'--csv' cannot be used with option '--ndjson'/)
+  })
+
+  test.each([
+    [['--origin', 'typo'], 'the origin "typo"'],
+    [['--repository', 'team/ap', '--json'], 'the repository "team/ap"'],
+  ])('says that nothing is recorded for what is to be forgotten: %j', async (args, named) => {
+    const { code, err } = await pulls('forget', ...args)
+    expect([code, err]).toEqual([
+      0,
+      expect.stringMatching(`^note: Nothing is recorded for ${named}; check the spelling`),
+    ])
+  })
+
+  test('prints a comparison without groups in every format', async () => {
+    const asked = ['--period', '2020-01', '--compare', 'previous', '--measures', 'pulls']
+    expect((await pulls(...asked, '--csv')).out).toBe('pulls,previous_pulls\r\n0,0\r\n')
+    expect((await pulls(...asked)).out).toMatch(/\npulls\n +0\nbefore +pulls\n2019-12-01 +0\n/)
   })
 
   test('shows who pulls most, and how', async () => {
@@ -215,7 +232,7 @@ describe('tallyman pulls', () => {
 
   test.each([
     [['--group-by', 'colour'], /group_by: "colour" is not known, expected hour, day/],
-    [['--period', 'soon'], /period: "soon" is no period; expected today/],
+    [['--period', 'soon'], /period: unknown period "soon"; expected today/],
     [['forget'], /name what to forget: --origin, --repository/],
     [['last-used', '--unused-for', 'long'], /unused_for: is an age as 90d/],
     [['pullers', '--top', 'all'], /--top: expected a whole number from 1 to 1000/],

@@ -39,7 +39,7 @@ describe('--registry takes the name or any host of a registry, and refuses what 
     ['pulls', 'forget', '--repository', 'team/app', '--json'],
   ])('%s %s', async (...args) => {
     const refused = await run(...args, '--registry', 'nowhere.example')
-    expect([refused.code, refused.err]).toEqual([1, expect.stringContaining('nowhere.example was never heard')])
+    expect([refused.code, refused.err]).toEqual([1, expect.stringContaining('nowhere.example is unknown')])
     const { code, out } = await run(...args, '--registry', 'Registry.Example.com')
     expect(code).toBe(0)
     const answer = JSON.parse(out) as { pulls?: number; total?: object; invocations?: number }

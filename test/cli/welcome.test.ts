@@ -42,6 +42,10 @@ describe('what a start prints', () => {
     for (const secret of [notification, api, kept('users.key')]) expect(second).not.toContain(secret)
   })
 
+  test('its example of a push names a registry', async () => {
+    expect(await start()).toContain('"request":{"host":"registry.example.com"}')
+  })
+
   test('configured tokens are never printed, and none are made beside them', async () => {
     const text = await start({
       TALLYMAN_NOTIFICATION_TOKENS: 'for-registries',

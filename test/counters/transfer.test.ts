@@ -149,7 +149,7 @@ describe('counters move from one pair of stores to the other, losing nothing', (
     [
       'a day that is none',
       ['HEADING', '{"kind":"tally","name":"a","value":1,"day":"2026-02-30"}'],
-      /line 2: day: is no day like 2026-11-21/,
+      /line 2: day: is not a day like 2026-11-21/,
     ],
     [
       'a NUL in a name',

@@ -68,9 +68,9 @@ describe('GET /inventory/…', () => {
     ['images?format=xml', /^400 Bad Request: format: expected json, csv, ndjson$/],
     ['images?format=toString', /^400 Bad Request: format: expected json/],
     ['images?limit=many', /^400 Bad Request: limit: is a number from 1 to 1000$/],
-    ['images?cursor=x', /^400 Bad Request: cursor: .* hand back "next" as it was/],
+    ['images?cursor=x', /^400 Bad Request: cursor: .* send "next" of the previous page unchanged/],
     ['images?repository=a&repository=b', /^400 Bad Request: repository: is given once/],
-    ['images?repository[x]=a', /^400 Bad Request: repository\[x\]: is no parameter of images/],
+    ['images?repository[x]=a', /^400 Bad Request: repository\[x\]: is not a parameter of images/],
     ['old-images', /^400 Bad Request: older_than: is missing/],
   ])('%s is 400', async (path, message) => {
     const { status, body } = await get(`/inventory/${path}`)
@@ -135,6 +135,17 @@ test('what is not known is counted beside the answer, in the status, the metrics
   })
 })
 
+test.each(['images', 'tree?reference=latest', 'tags', 'last-used'])(
+  '%s of a repository that the inventory does not have has a note, in every format',
+  async (question) => {
+    const path = `/inventory/${question}${question.includes('?') ? '&' : '?'}repository=team/ap`
+    const note = 'The inventory has no repository "team/ap"; "tallyman inventory repositories" lists those that it has.'
+    expect((await get(path)).body).toMatchObject({ items: [], notes: [note] })
+    const { headers } = await app.get(`${path}&format=csv`)
+    expect(JSON.parse(headers.get('tallyman-notes') ?? '[]')).toEqual([note])
+  },
+)
+
 test('of a pull-through cache, the status and the notes name what the cache can do, also if it has a url', async () => {
   const registries = { 'registry.example': { url: 'http://127.0.0.1:1', cache: true } }
   const other = await openApp({ TALLYMAN_REGISTRIES: JSON.stringify(registries) })
@@ -182,7 +193,7 @@ describe('POST /inventory/sql', () => {
 
   test.each([
     [{}, /statement: /],
-    [{ statement: 'drop table tallies' }, /syntax error/],
+    [{ statement: 'drop table tallies' }, /"drop" is refused: a statement can only read/],
     [{ statement: 'select 1', limit: 0 }, /limit: /],
     [{ statement: 'select 1', seconds: 241 }, /seconds: /],
     [{ statement: 'select * from nowhere' }, /relation "nowhere" does not exist/],

@@ -56,6 +56,34 @@ describe('GET /pulls', () => {
     expect(body.notes).toEqual([expect.stringMatching(/^Origins get new names/)])
   })
 
+  test('answers a comparison in CSV, with or without groups', async () => {
+    const query = '/pulls?measures=pulls&period=last-7-days&compare=previous&format=csv'
+    expect(await (await app.get(query)).text()).toBe('pulls,previous_pulls\r\n467,504\r\n')
+    const byDay = await app.get(`${query}&group_by=day`)
+    expect(await byDay.text()).toMatch(/^day,pulls\r\n/)
+    expect(JSON.parse(byDay.headers.get('tallyman-notes') ?? '[]')).toContain(
+      'The period before, 2026-11-07 to 2026-11-13: pulls 504.',
+    )
+  })
+
+  test.each([
+    ['/pulls?repository=team/ap', ['repository "team/ap"'], true],
+    ['/pulls?repository=team/ap&group_by=day', ['repository "team/ap"'], true],
+    ['/pulls/pullers?tag=nowhere&client=typo', ['tag "nowhere", client "typo"'], false],
+    ['/pulls/behaviour?repository=team/ap', ['repository "team/ap"'], true],
+  ])('%s has a note that nothing matches', async (path, [filters], isUnknown) => {
+    const { status, body } = await get(path)
+    expect(status).toBe(200)
+    const notes = body.notes as string[]
+    expect(notes).toContain(`There are no numbers for ${filters} in this period; check the spelling.`)
+    expect(notes.some((note) => note.startsWith('The inventory has no repository "team/ap"'))).toBe(isUnknown)
+  })
+
+  test('has no such note if something matches, or nothing was asked for', async () => {
+    for (const path of ['/pulls?client=<b>*', '/pulls?period=2020-01'])
+      expect(JSON.stringify((await get(path)).body.notes)).not.toContain('There are no numbers')
+  })
+
   test('answers in CSV and NDJSON', async () => {
     const query = '/pulls?measures=pulls&group_by=repository,client&period=last-28-days'
     const csv = await app.get(`${query}&format=csv`)
@@ -135,7 +163,7 @@ describe('GET /pulls', () => {
     ['/pulls?format=xml', /^400 Bad Request: format: expected json, csv, ndjson$/],
     ['/pulls?tag=a&tag=b', /^400 Bad Request: tag: expected one value$/],
     ['/pulls/pullers?top=0', /^400 Bad Request: top: expected a whole number from 1 to 1000$/],
-    ['/pulls/pullers?group_by=client', /^400 Bad Request: group_by: is no parameter of pullers$/],
+    ['/pulls/pullers?group_by=client', /^400 Bad Request: group_by: is not a parameter of pullers$/],
     ['/requests?sinc=5', /^400 Bad Request: sinc: expected since, limit$/],
     ['/requests?since=x', /^400 Bad Request: since: expected the cursor of the last request that you have$/],
     ['/pulls/behaviour?days=1000', /^400 Bad Request: days: expected a whole number from 1 to 90$/],
@@ -248,7 +276,7 @@ describe('GET /pulls/last-used', () => {
     ['format=xml', /format: expected json, csv, ndjson/],
     ['unused_for=long', /unused_for: is an age as 90d/],
     ['after=x', /cursor: is not one of this question/],
-    ['period=today', /period: is no parameter of last-used/],
+    ['period=today', /period: is not a parameter of last-used/],
   ])('%s is refused', async (query, message) => {
     const { status, body } = await get(`/pulls/last-used?${query}`)
     expect([status, body.message]).toEqual([400, expect.stringMatching(message)])
@@ -298,7 +326,7 @@ test.each(['US/Pacific-New', 'SST', 'IST', 'BST', 'PST'])(
     for (const path of ['/pulls', '/pulls/pullers'])
       expect(await get(`${path}?tz=${tz}`)).toEqual({
         status: 400,
-        body: { message: expect.stringMatching(/^400 Bad Request: tz: .*expected one of IANA, as Europe\/Berlin$/) },
+        body: { message: expect.stringMatching(/^400 Bad Request: tz: .*expected an IANA name, as Europe\/Berlin$/) },
       })
   },
 )
@@ -312,6 +340,13 @@ describe('GET /badge/…', () => {
     expect(response.headers.get('content-type')).toMatch(/^image\/svg\+xml/)
     expect(response.headers.get('cache-control')).toBe('public, max-age=300')
     expect(await response.text()).toMatch(/<title>unique origins \(30d\): 5<\/title>/)
+  })
+
+  test.each([
+    ['', '2026-10-22 to 2026-11-20 (UTC)'],
+    ['?period=today', '2026-11-21 to 2026-11-21 (UTC)'],
+  ])('%s contains its first and last day', async (query, days) => {
+    expect(await (await badge(`team/app.svg${query}`)).text()).toContain(`<desc>${days}</desc>`)
   })
 
   test('is computed once in five minutes, and not sent again to those who have it', async () => {

@@ -216,7 +216,7 @@ describe('two registries in conflict', () => {
     const refused = await app.post('/registries/join', { from: 'a', into: 'b' })
     expect([refused.status, await refused.json()]).toEqual([
       400,
-      { message: '400 Bad Request: a is no registry that was ever heard; "tallyman registries" lists those that were' },
+      { message: '400 Bad Request: a is an unknown registry; "tallyman registries" lists the known ones' },
     ])
     expect((await app.post('/registries/join', { from: 'a' })).status).toBe(400)
     expect((await app.get('/registries', {})).status).toBe(401)

@@ -76,7 +76,9 @@ describe('a registry that a query names', () => {
     const { status, body } = await get(`${path}registry=nowhere.example`)
     expect([status, body.message]).toEqual([
       400,
-      expect.stringMatching(/registry: nowhere\.example was never heard; "tallyman registries" .* lists/),
+      expect.stringMatching(
+        /registry: nowhere\.example is unknown, as no event came from it; "tallyman registries" .* lists/,
+      ),
     ])
   })
 
@@ -140,7 +142,7 @@ describe('an erasure for a registry', () => {
     const response = await app.post('/pulls/forget', { repository: 'team/app', registry: 'nowhere.example' })
     expect([response.status, await response.text()]).toEqual([
       400,
-      expect.stringMatching(/nowhere\.example was never heard/),
+      expect.stringMatching(/nowhere\.example is unknown/),
     ])
     expect((await get('/pulls?measures=pulls&repository=team/app')).body.total).toEqual({ pulls: 1 })
   })

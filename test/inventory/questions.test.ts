@@ -272,7 +272,9 @@ describe.each(STORE_PAIRS)('the questions on %s', (_, open) => {
     for (const cursor of hostile) {
       await expect(asked(question, { ...REQUIRED[question], cursor })).rejects.toThrow(QuestionError)
     }
-    await expect(asked(question, { ...REQUIRED[question], cursor: 'x' })).rejects.toThrow(/cursor: .* begin anew/)
+    await expect(asked(question, { ...REQUIRED[question], cursor: 'x' })).rejects.toThrow(
+      /cursor: .* start with the first page/,
+    )
   })
 
   test.each([
@@ -283,7 +285,7 @@ describe.each(STORE_PAIRS)('the questions on %s', (_, open) => {
     ['images', { registry: '' }, /registry: is empty; leave it out/],
     ['images', { registry: 'a\0b' }, /registry: has characters/],
     ['images', { registry: 'x'.repeat(2_000) }, /registry: is longer/],
-    ['images', { older: '1' }, /older: is no parameter of images; there are registry, repository, limit, cursor/],
+    ['images', { older: '1' }, /older: is not a parameter of images; there are registry, repository, limit, cursor/],
     ['old-images', {}, /older_than: is missing, expected an age as 90d/],
     ['old-images', { older_than: '90' }, /older_than: is an age as 90d/],
     ['old-images', { older_than: "1d'; drop table x" }, /older_than: is an age/],

@@ -329,8 +329,8 @@ describe.each(STORE_PAIRS)('which registry a sender is, in %s', (_, open) => {
 
     test.each([
       ['a', 'a', 'one registry already'],
-      ['a', 'nowhere', 'nowhere is no registry that was ever heard'],
-      ['nowhere', 'a', 'nowhere is no registry that was ever heard'],
+      ['a', 'nowhere', 'nowhere is an unknown registry'],
+      ['nowhere', 'a', 'nowhere is an unknown registry'],
       ['b', 'x', 'b is a host of the registry a: join a'],
       [
         'c',

@@ -53,7 +53,7 @@ test('a start that fails when its stores are open ends, and does not keep its co
   try {
     await eventually('the process ends by itself', async () => Promise.resolve(started.child.exitCode !== null))
     expect(started.child.exitCode).toBe(1)
-    expect(started.output()).toContain('tallyman: the address to listen on is in use')
+    expect(started.output()).toContain('another program listens there')
   } finally {
     await started.end()
     other.close()

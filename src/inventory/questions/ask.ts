@@ -6,6 +6,7 @@ import { asOf } from '../summary/as-of.js'
 import { AGES, momentOf } from './age.js'
 import { cursorOf, keyIn } from './cursor.js'
 import { columnsOf, type Asked, type Key, type Page, type Parameter, type Question } from './question.js'
+import { unknownRepository } from './unknown-repository.js'
 import { joinCounted, notesOf, unknownIn, unknownPlatformsIn, type Unknown } from './unknown.js'
 
 const USUAL_ROWS = 100
@@ -52,11 +53,11 @@ export const ask = async (
   const after = cursor === undefined ? undefined : keyIn(cursor, question.key)
   if (cursor !== undefined && !after) {
     throw new QuestionError(
-      'cursor: is not one of this question; hand back "next" as it was, or leave it out to begin anew',
+      'cursor: is not one of this question; send "next" of the previous page unchanged, or leave the parameter out to start with the first page',
     )
   }
   // One row more tells whether there is another page.
-  const wanted = { ...(await placed(db, asked)), now: now.toISOString() }
+  const wanted: Asked = { ...(await placed(db, asked)), now: now.toISOString() }
   const rows = await rowsOf(db, question, wanted, { after, limit: limit + 1, now })
   const items = rows.slice(0, limit)
   const unknown = joinCounted([
@@ -64,12 +65,17 @@ export const ask = async (
     await unknownPlatformsIn(db, items, caches),
   ])
   const last = items.at(-1)
+  const notes = [
+    ...(unknown ? notesOf(unknown) : []),
+    ...(wanted.repository !== undefined && wanted.repository_ids === '' ? [unknownRepository(wanted.repository)] : []),
+  ]
   return {
     items: items.map((row) => itemOf(columns, row)),
     next: rows.length > limit && last ? cursorOf(last.key as Key) : null,
     definition: question.definition,
     ...(question.fromSummary && { as_of: await asOf(db) }),
-    ...(unknown && { unknown: unknown.all, notes: notesOf(unknown) }),
+    ...(unknown && { unknown: unknown.all }),
+    ...(notes.length > 0 && { notes }),
   }
 }
 
@@ -171,7 +177,7 @@ const checked = (
   const unknown = Object.keys(given).filter((key) => !known.includes(key))
   const told = z.object({ ...Object.fromEntries(schemas), limit, cursor: text.optional() }).safeParse(given)
   const problems = [
-    ...unknown.map((key) => `${key.slice(0, 100)}: is no parameter of ${name}; there are ${known.join(', ')}`),
+    ...unknown.map((key) => `${key.slice(0, 100)}: is not a parameter of ${name}; there are ${known.join(', ')}`),
     ...(told.error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`),
   ]
   if (!told.success || problems.length > 0) throw new QuestionError(problems.join('; '))

@@ -6,7 +6,7 @@ const deletions: Question = {
   name: 'deletions',
   answers: 'What was deleted, when, and by whom, the newest first.',
   definition:
-    'what is tag, manifest, blob, repository, or object where nothing tells a manifest from a blob: a notification does not say which it was. actor is the name that the registry told. told_by is registry, or reconcile where nobody told of the deletion: at is then when it was found.',
+    'what is tag, manifest, blob, repository, or object if it is not known whether it was a manifest or a blob: a notification does not contain that. actor is the name that the registry reported. told_by is registry, or reconcile if no notification reported the deletion: at is then when it was found.',
   parameters: {
     since: { kind: 'age', help: 'only those since then: an age as 90d, 12w, 6m or 1y, or a day as 2026-05-21' },
     actor: { kind: 'text', help: 'only those of this actor' },

@@ -119,7 +119,7 @@ const oldImages: Question = {
 /** In the order of the day, which has an index: one of the times would have to be kept at every pull. */
 const unusedImages: Question = {
   name: 'unused-images',
-  answers: 'Images that nobody has used since a moment, those whose tags were used longest ago first.',
+  answers: 'Images that have not been used since a moment, those whose tags were used longest ago first.',
   definition: `${USED} A check counts as use: clients that find an image unchanged do not pull it. ${REFERRERS} ${UNKNOWN_PARTS} ${WITHOUT} ${PUSHED} ${SIZE}`,
   parameters: {
     unused_for: { kind: 'age', required: true, help: 'an age as 90d, 12w, 6m or 1y, or a day as 2026-05-21' },

@@ -69,7 +69,7 @@ const isUnused = ({ unused_for, now }: Asked): RawBuilder<unknown> =>
 const untagged: Question = {
   name: 'untagged-manifests',
   answers:
-    'Live manifests that nothing leads to and nobody has used lately, in the order in which repositories were first seen, and of digests.',
+    'Live manifests that nothing leads to and that have not been used lately, in the order in which repositories were first seen, and of digests.',
   definition:
     'No live tag of the repository points to the manifest, no live index there lists it, and what it refers to (its subject) is not there. Left out is what may be in use: all of a repository with a live index whose contents are not known; a manifest of which no push is known, since a tag from before the first event may point to it, until reconcile --apply has stored all tags of the repository; and, since notifications do not contain subjects, whatever may be a signature, an SBOM or another referrer. Images of Docker and OCI (the configuration and the layers of an image, and nothing else) and indexes of such images are taken for none. A manifest that refers to another one is listed once that was deleted. Without unused_for, what was pulled or checked (HEAD) by digest in the last 30 days, by itself or as a part of the index, or pushed in the last day, or first seen without a push in the last 30 days, is left out, too.',
   parameters: {

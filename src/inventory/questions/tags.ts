@@ -84,7 +84,7 @@ const tagHistory: Question = {
   name: 'tag-history',
   answers: 'What happened to one tag: where it was pushed to, and what ended it, the newest first.',
   definition:
-    'Pushes and deletes of the tag, deletes by digest of what it had been pushed to by then, and deletes of the whole repository since the tag was first seen. action is push, delete, or gone where nobody told of the deletion: at is then when it was found. Pulls are not kept one by one.',
+    'Pushes and deletes of the tag, deletes by digest of what it had been pushed to by then, and deletes of the whole repository since the tag was first seen. action is push, delete, or gone if no notification reported the deletion: at is then when it was found. Pulls are not kept one by one.',
   parameters: {
     repository: { kind: 'text', required: true, help: 'the repository, as team/app' },
     tag: { kind: 'text', required: true, help: 'the tag, as latest' },

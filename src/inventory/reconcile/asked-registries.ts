@@ -23,7 +23,7 @@ export const wantedRegistries = (registries: Registries, wanted: string | undefi
   const registry = asked.find(({ name }) => name === registries.nameOf(wanted.toLowerCase()))
   if (!registry) {
     throw new NotAsked(
-      `${wanted} is no registry with an address; those with one are ${asked.map(({ name }) => name).join(', ')}. ` +
+      `${wanted} is not a registry with a "url"; the registries with one are ${asked.map(({ name }) => name).join(', ')}. ` +
         'Name another in the configuration, under registries, with its url',
     )
   }

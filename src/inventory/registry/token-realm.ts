@@ -39,7 +39,7 @@ export const tokenRealm = (text: string, registry: TokenRealmOf): URL => {
     throw new RegistryError(`${registry.url.host} sends for a token to ${reason}`)
   }
   if (!realm || !['http:', 'https:'].includes(realm.protocol) || !isHost(realm.host)) {
-    return refuse('an address that is no http or https address')
+    return refuse('an address that is not an http or https address')
   }
   if (realm.username !== '' || realm.password !== '') return refuse('an address that holds credentials')
   if (realm.protocol === 'http:' && !isPlainAsTheRegistry(realm, registry.url)) {

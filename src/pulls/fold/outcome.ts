@@ -23,7 +23,7 @@ export type Invocation = Place & {
   images: readonly string[]
   /** Different layers that were fetched. */
   layers: number
-  /** Bytes of manifests and blobs, where the source tells them. */
+  /** Bytes of manifests and blobs, if the source reports them. */
   bytes: number
   /** Whether nothing was heard of this origin in this repository for the session gap before. */
   startsSession: boolean

@@ -36,7 +36,7 @@ const TABLES = [
 
 /**
  * Erases what is kept of an origin or a repository, as people may ask for. Days that were rolled up keep their numbers when an
- * origin is erased: a sketch does not tell who is in it. With a repository, its days go as well, and what was summarized from them is
+ * origin is erased: a sketch does not contain who is in it. With a repository, its days go as well, and what was summarized from them is
  * summarized again; and the last uses of what the registry no longer has.
  */
 export const erase = async (

@@ -2,7 +2,7 @@ import type { Kysely, RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import { namesIn, toldPeriod, type Asked, type ToldPeriod } from './asked.js'
 import { atOneMoment } from './at-one-moment.js'
-import { beforeOf, isComparable, onlyGroups, type Before } from './compare.js'
+import { beforeOf, beforeOfAll, isComparable, onlyGroups, type Before } from './compare.js'
 import { currentOutcomes } from './current-outcomes.js'
 import { dimension, summaryFor, type DimensionName } from './dimensions.js'
 import { detailFrom, extentsOf, type Wanted } from './extents.js'
@@ -15,6 +15,7 @@ import { SETTLED } from './outcomes.js'
 import { addDays, periodBefore } from './period.js'
 import { provisionalIn, provisionalNotes, type Provisional } from './provisional.js'
 import { refuseUnknownTimeZone } from './time-zone.js'
+import { unmatchedNotes } from './unmatched.js'
 import { waitingNotes } from './waiting.js'
 import { windowNotes } from './windows.js'
 
@@ -55,18 +56,24 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, given: Context
     waiting,
     provisional,
     previous,
+    unmatched,
   } = await atOneMoment(db, async (tx) => {
     const isSettled = given.isSettledOnly === true
     const context: On = { ...given, outcomes: isSettled ? SETTLED : await currentOutcomes(tx) }
     const answer = await answerOn(tx, asked, context)
+    const previous = asked.compare ? await withoutGroups(tx, { ...asked, period: before }, context) : undefined
     return {
       ...answer,
+      unmatched: hasNumbers(answer) ? [] : await unmatchedNotes(tx, asked.filters),
       windows: await windowNotes(tx, whole),
       waiting: await waitingNotes(tx, asked, given),
       provisional: isSettled ? undefined : await provisionalIn(tx, asked, context),
-      ...(asked.compare && { previous: await withoutGroups(tx, { ...asked, period: before }, context) }),
+      previous,
       ...(isComparable(asked) && {
-        before: await beforeIn(tx, { ...asked, period: before }, { groups: answer.groups, context }),
+        before:
+          previous !== undefined && asked.groupBy.length === 0
+            ? () => beforeOfAll(previous.together)
+            : await beforeIn(tx, { ...asked, period: before }, { groups: answer.groups, context }),
       }),
     }
   })
@@ -92,11 +99,18 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, given: Context
       ...new Set(periods.flatMap((one) => notesOn({ ...asked, period: one }, given))),
       ...windows,
       ...daysOnly(asked, previous?.detailFrom ?? since),
-      ...provisionalNotes(provisional, given),
+      ...provisionalNotes(provisional, asked, given),
       ...waiting,
       ...tooFew(given, { isMerged, totals }),
+      ...unmatched,
     ],
   }
+}
+
+/** Whether a number of an answer is more than 0, or hidden because it is of too few pullers. */
+const hasNumbers = ({ total }: { total: PullsRow }): boolean => {
+  const numbers = Object.values(total)
+  return numbers.length === 0 || numbers.some((number) => number !== 0)
 }
 
 /** What an answer depends on, and the table of outcomes that it reads. */

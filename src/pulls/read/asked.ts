@@ -66,7 +66,7 @@ const WORDS = new Set<string>(['measures', 'group_by', 'period', 'since', 'until
 export const PARAMETERS = {
   measures: 'what to count, separated by commas',
   group_by: `what to group by: up to ${MOST_GROUPS}, separated by commas`,
-  period: 'today, last-7-days, 2026-03 (default: last-28-days)',
+  period: 'today, 7d (up to yesterday), 2026-03 (default: 28d)',
   since: 'first day, instead of a period',
   until: 'last day, with since (default: today)',
   tz: 'IANA time zone of hours and days (default: UTC)',
@@ -87,7 +87,7 @@ export const askedIn = (parameters: Readonly<Record<string, unknown>>, now: Date
   const text = (name: string): string | undefined => texts.get(name)
   const timeZone = text('tz') ?? DEFAULTS.tz
   if (!isTimeZone(timeZone) || READ_OTHERWISE.test(timeZone))
-    throw new PullsError(`tz: "${excerpt(timeZone)}" is no time zone, expected one of IANA, as Europe/Berlin`)
+    throw new PullsError(`tz: "${excerpt(timeZone)}" is not a time zone; expected an IANA name, as Europe/Berlin`)
   const groupBy = names(text('group_by') ?? '', 'group_by', DIMENSION_NAMES)
   if (groupBy.length > MOST_GROUPS) throw new PullsError(`group_by: expected at most ${MOST_GROUPS}`)
   const measures = names(text('measures') ?? DEFAULTS.measures, 'measures', MEASURE_NAMES)
@@ -136,7 +136,9 @@ const filtersIn = (texts: ReadonlyMap<string, string>): Asked['filters'] => {
   const given = [...texts].filter(([name]) => !WORDS.has(name))
   return given.map(([name, text]) => {
     if (!isDimension(name))
-      throw new PullsError(`"${excerpt(name)}" is no parameter, expected ${[...WORDS, ...DIMENSION_NAMES].join(', ')}`)
+      throw new PullsError(
+        `"${excerpt(name)}" is not a parameter; expected ${[...WORDS, ...DIMENSION_NAMES].join(', ')}`,
+      )
     const values = text.split(COMMA).map((one) => one.trim().replaceAll('\\,', ','))
     if (values.length > MOST_VALUES || values.some((value) => value.length > LONGEST_VALUE))
       throw new PullsError(`${name}: expected at most ${MOST_VALUES} values of at most ${LONGEST_VALUE} characters`)
@@ -162,7 +164,7 @@ const digestValue = (value: string): string => {
   if (length !== undefined && hex.length === length) return `${algorithm}:${hex}`
   if (value === 'unknown' || value.endsWith('*') || isDigest(value)) return value
   throw new PullsError(
-    `digest: "${excerpt(value)}" is no digest, expected one as sha256:…, at least its first 12 hexadecimal digits, or unknown`,
+    `digest: "${excerpt(value)}" is not a digest; expected one as sha256:…, at least its first 12 hexadecimal digits, or unknown`,
   )
 }
 
@@ -187,7 +189,7 @@ const periodIn = (texts: ReadonlyMap<string, string>, today: string): Period => 
       ['until', last],
     ] as const)
       if (!isDay(day))
-        throw new PullsError(`${name}: "${excerpt(day)}" is no day from 1970 to 2999, expected one as 2026-03-10`)
+        throw new PullsError(`${name}: "${excerpt(day)}" is not a day from 1970 to 2999; expected one as 2026-03-10`)
     if (last < since) throw new PullsError('until: expected a day that is not before since')
     return { from: since, to: addDays(last, 1) }
   }

@@ -9,6 +9,7 @@ import { LOCAL_TOOL_IN_CLOUD } from './local-tool.js'
 import type { Context } from './notes.js'
 import { addDays, localDay } from './period.js'
 import { provisionalIn, provisionalNotes, type Provisional } from './provisional.js'
+import { unmatchedNotes } from './unmatched.js'
 
 type OriginBehaviour = Behaviour & {
   registry: string
@@ -52,8 +53,11 @@ export const askBehaviours = async (
   allowSingleOrigins(context)
   return atOneMoment(db, async (tx) => {
     const items = await behavioursOn(tx, look)
-    const provisional = await provisionalIn(tx, askedBy(look), context)
-    return { items, ...(provisional && { provisional }), notes: provisionalNotes(provisional, context) }
+    const asked = askedBy(look)
+    const provisional = await provisionalIn(tx, asked, context)
+    const unmatched = items.length === 0 ? await unmatchedNotes(tx, asked.filters) : []
+    const notes = [...provisionalNotes(provisional, asked, context), ...unmatched]
+    return { items, ...(provisional && { provisional }), notes }
   })
 }
 

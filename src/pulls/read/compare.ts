@@ -10,9 +10,13 @@ export type Before = Partial<Record<`previous_${MeasureName}`, number>>
 /** Groups of the period before that are looked through. */
 const MOST_GROUPS = 100_000
 
+/** The numbers of the period before beside those of the whole period: an answer without groups has one row. */
+export const beforeOfAll = (previous: Group['numbers']): Before =>
+  Object.fromEntries(Object.entries(previous).map(([name, number]) => [`previous_${name}`, number]))
+
 /** Whether the groups of a question can be found in the period before: times cannot. */
 export const isComparable = ({ compare, groupBy }: Asked): boolean =>
-  compare && groupBy.length > 0 && !groupBy.some((name) => dimension(name).isTime)
+  compare && !groupBy.some((name) => dimension(name).isTime)
 
 /** Asks for these groups alone, and perhaps for more. A value that ends in `*` asks for all that begin so. */
 export const onlyGroups = (asked: Asked, groups: readonly Group[]): Asked => ({

@@ -69,7 +69,7 @@ const DIMENSION_TABLE = {
     value: () => sql`case when o.signed_in then 'signed-in' else 'anonymous' end`,
     values: ['signed-in', 'anonymous'],
   }),
-  source: summarized(oneOf('source', 'where it was heard of', ['notification'])),
+  source: summarized(oneOf('source', 'how it was reported', ['notification'])),
   behaviour: reading('behaviour', 'how the origin asks over a week', PATTERNS),
   likely: reading('likely', 'what that makes likely', LIKELY),
 } as const satisfies Record<string, Dimension>

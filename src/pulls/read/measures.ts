@@ -14,13 +14,13 @@ const READ_MEASURES = {
     subtract: ['pulls'],
   },
   downloads: {
-    definition: 'pulls with at least one layer; where a registry does not tell of layers, all pulls',
+    definition: 'pulls with at least one layer; all pulls if a registry does not report layers',
     add: ['downloads_confirmed', 'downloads_assumed'],
   },
   downloads_confirmed: { definition: 'pulls with at least one layer', add: ['downloads_confirmed'] },
-  downloads_assumed: { definition: 'pulls from registries that do not tell of layers', add: ['downloads_assumed'] },
+  downloads_assumed: { definition: 'pulls from registries that do not report layers', add: ['downloads_assumed'] },
   manifest_only_pulls: {
-    definition: 'pulls without a layer, from registries that tell of layers: up to date, inspected, or an updater',
+    definition: 'pulls without a layer, from registries that report layers: up to date, inspected, or an updater',
     add: ['pulls'],
     subtract: ['downloads_confirmed', 'downloads_assumed'],
   },
@@ -51,10 +51,10 @@ const READ_MEASURES = {
     add: ['orphan_blob_sessions'],
   },
   failed_requests: {
-    definition: 'requests that were answered 4xx or 5xx; notifications never tell of any',
+    definition: 'requests that were answered 4xx or 5xx; notifications never report any',
     add: ['failed_requests'],
   },
-  bytes: { definition: 'bytes of manifests and blobs, where the source tells them', add: ['bytes'] },
+  bytes: { definition: 'bytes of manifests and blobs, if the source reports them', add: ['bytes'] },
   unique_origins: {
     definition: 'distinct pullers by address, client and name: too many when people use several tools',
     distinct: 'origins',

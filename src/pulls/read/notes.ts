@@ -44,7 +44,7 @@ export const notesOn = (asked: Asked, { rotation, stamps }: Context): string[] =
 /** Addresses are not kept, so what was looked up by a file before stays as it was. */
 const lookedUp = (what: string, stamp: string | undefined): string =>
   stamp === undefined
-    ? `There is no file of ${what} now: only requests of before have any.`
+    ? `There is no file of ${what} now: only earlier requests have any.`
     : `Requests get their ${what} when they come, now by a file as of ${stamp}.`
 
 /** What somebody has to know of uniques: a month of Berlin begins an hour before that of UTC, or two, and sees the names of both. */
@@ -63,7 +63,7 @@ export const daysOnly = (asked: Asked, since: string | undefined): string[] => {
   const isByHour = namesIn(asked).includes('hour')
   return [
     isByHour
-      ? `Hours are told since ${since}: before that, all of a UTC day is in its first hour.`
-      : `Days of ${asked.timeZone} are told since ${since}: before that they are days of UTC.`,
+      ? `Hours are known since ${since}: of earlier days, all of a UTC day is in its first hour.`
+      : `Days of ${asked.timeZone} are known since ${since}: earlier days are days of UTC.`,
   ]
 }

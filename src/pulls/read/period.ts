@@ -30,7 +30,7 @@ export const periodOf = (text: string, today: string): Period => {
   const [, weekday, rest] = /^every-([a-z]+?)s?-(?:of|in)-(.+)$/.exec(words) ?? []
   if (weekday !== undefined && rest !== undefined) {
     const number = WEEKDAYS.indexOf(weekday) + 1
-    if (number === 0) throw new PeriodError(`"${weekday}" is no day of the week`)
+    if (number === 0) throw new PeriodError(`unknown day of the week "${weekday}"`)
     return { ...periodOf(rest, today), weekday: number }
   }
   return (
@@ -45,7 +45,7 @@ export const periodOf = (text: string, today: string): Period => {
 }
 
 const fail = (text: string): never => {
-  throw new PeriodError(`"${text.slice(0, 40)}" is no period; ${EXPECTED}`)
+  throw new PeriodError(`unknown period "${text.slice(0, 40)}"; ${EXPECTED}`)
 }
 
 const MOST_DAYS = 36_500

@@ -8,6 +8,7 @@ import { conditionsOn, isAnyOf, momentsOf } from './filters.js'
 import { leastOf, wholeHours } from './least-pullers.js'
 import type { Context } from './notes.js'
 import { outcomesFor, toldByOutcomes } from './outcomes.js'
+import { localDay } from './period.js'
 
 /** What of an answer may change yet. */
 export type Provisional = {
@@ -84,10 +85,13 @@ const unsettledIn = async (tx: Sql, asked: Question): Promise<{ invocations: num
 /** A sentence on what of an answer is provisional. */
 export const provisionalNotes = (
   provisional: Provisional | undefined,
+  { period, timeZone }: Pick<Asked, 'period' | 'timeZone'>,
   { lateness }: { lateness?: Micros },
 ): string[] => {
   if (!provisional) return []
   const settled =
     lateness === undefined ? '' : `: requests of the last ${lateness / MICROS_PER_SECOND} s may still arrive`
-  return [`Numbers since ${provisional.since} are provisional${settled}.`]
+  // As of a new installation, of which nothing is settled.
+  const isAll = localDay(new Date(Date.parse(provisional.since) - 1), timeZone) < period.from
+  return [`${isAll ? 'All numbers' : `Numbers since ${provisional.since}`} are provisional${settled}.`]
 }

@@ -9,6 +9,7 @@ import { notesOn, type Context } from './notes.js'
 import { outcomesFor, toldByOutcomes } from './outcomes.js'
 import { provisionalIn, provisionalNotes, type Provisional } from './provisional.js'
 import { refuseUnknownTimeZone } from './time-zone.js'
+import { unmatchedNotes } from './unmatched.js'
 
 /** Kinds of clients that pull because they were told to once, not because somebody wants the image now. */
 const AUTOMATIC = ['updater', 'scanner', 'mirror']
@@ -47,7 +48,7 @@ const OF_PULLS_ONLY = ['measures', 'group_by', 'compare', 'limit']
  */
 export const pullersAskedIn = (parameters: Readonly<Record<string, unknown>>, now: Date): Asked => {
   const other = OF_PULLS_ONLY.find((name) => name in parameters)
-  if (other !== undefined) throw new PullsError(`${other}: is no parameter of pullers`)
+  if (other !== undefined) throw new PullsError(`${other}: is not a parameter of pullers`)
   return askedIn(parameters, now)
 }
 
@@ -88,6 +89,7 @@ const pullersOn = async (tx: Sql, asked: Asked, top: number, context: Context): 
   const topPulls = named.reduce((sum, one) => sum + one.pulls, 0)
   const people = { pulls: Number(row?.people_pulls ?? 0), pullers: Number(row?.people ?? 0) }
   const least = leastOf(context)
+  const unmatched = pullers === 0 && least === undefined ? await unmatchedNotes(tx, asked.filters) : []
   /** Of what is left out, too, nobody is to learn by taking it from the rest. */
   const isTold = (some: number): boolean => least === undefined || (some >= least && isNoneOr(least, pullers - some))
   return {
@@ -104,11 +106,12 @@ const pullersOn = async (tx: Sql, asked: Asked, top: number, context: Context): 
     ...(provisional && { provisional }),
     notes: [
       ...notesOn({ ...asked, measures: ['unique_origins'] }, context),
-      ...provisionalNotes(provisional, context),
+      ...provisionalNotes(provisional, asked, context),
       ...(since === undefined
         ? []
         : [`Single invocations are kept since ${since}: what is older is not in these numbers.`]),
       ...(least === undefined ? [] : [noSingleOrigins(context)]),
+      ...unmatched,
     ],
   }
 }

@@ -126,7 +126,7 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
     expect([await readBack().run(), registry.requests.length]).toEqual([0, 0])
   })
 
-  test('after the pause that a registry asks for, which is no failed attempt; the rest is not asked for meanwhile', async () => {
+  test('after the pause that a registry asks for, which does not count as a failed attempt; the rest is not asked for meanwhile', async () => {
     const others = ['b', 'c', 'd'].map((name) => anImage(name))
     for (const { digest, bytes } of others) serves.set(`/v2/team/app/manifests/${digest}`, bytes)
     let clock = Date.parse('2026-11-21T12:00:00Z')

@@ -310,7 +310,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
     ] as const
     for (const [tz, since] of ownDays) {
       const { rows, notes } = await ask(askedIn({ measures: 'pulls', group_by: 'day', period: '2026-10', tz }, NOW))
-      expect(notes).toEqual([`Days of ${tz} are told since ${since}: before that they are days of UTC.`])
+      expect(notes).toEqual([`Days of ${tz} are known since ${since}: earlier days are days of UTC.`])
       expect(rows).toEqual([
         { day: '2026-10-01', pulls: 1 },
         { day: '2026-10-31', pulls: 1 },
@@ -322,7 +322,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
     const hours = askedIn({ measures: 'pulls', group_by: 'hour', period: '2026-10' }, NOW)
     expect(await ask(hours)).toMatchObject({
       rows: [{ hour: '2026-10-01T00:00' }, { hour: '2026-10-31T00:00' }],
-      notes: ['Hours are told since 2026-11-04: before that, all of a UTC day is in its first hour.'],
+      notes: ['Hours are known since 2026-11-04: of earlier days, all of a UTC day is in its first hour.'],
     })
     expect((await ask(askedIn({ group_by: 'hour', period: '2026-11-05' }, NOW))).notes).toEqual([])
     expect((await ask(askedIn({ group_by: 'day', period: '2026-10' }, NOW))).notes).toEqual([])

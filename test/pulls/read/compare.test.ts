@@ -78,6 +78,11 @@ describe.each(STORE_PAIRS)('rows compared with the period before, on %s', (_, op
     ])
     const question = { period: '2026-10', compare: 'previous', measures: 'pulls' }
     expect((await ask({ ...question, group_by: 'month,repository' })).columns).toEqual(['month', 'repository', 'pulls'])
+    const whole = await askPulls(stores.database.sql, askedIn(question, NOW), { rotation: 'never', stamps: {} })
+    expect({ columns: whole.columns, rows: whole.rows }).toEqual({
+      columns: ['pulls', 'previous_pulls'],
+      rows: [{ pulls: 4, previous_pulls: 3 }],
+    })
     expect((await ask({ ...question, group_by: 'repository' })).rows).toEqual([
       { repository: 'a', pulls: 2, previous_pulls: 1 },
       { repository: 'team/b', pulls: 2, previous_pulls: 2 },

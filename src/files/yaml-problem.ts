@@ -1,0 +1,7 @@
+import { YAMLParseError } from 'yaml'
+
+/** Where a text is not YAML, by an error of the parser, whose message may quote secrets of the text. */
+export const yamlProblem = (error: unknown): string => {
+  const [start] = (error instanceof YAMLParseError ? error.linePos : undefined) ?? []
+  return start === undefined ? 'not YAML' : `not YAML at line ${start.line}, column ${start.col}`
+}
