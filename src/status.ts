@@ -1,7 +1,14 @@
 import { sql } from 'kysely'
 import { checkStores } from './check-stores.js'
 import { version, type Core } from './core.js'
-import { JOINED, JOINED_LATE, SKIP_PREFIX, sumTallies, UNREADABLE_FIELD_PREFIX, WITHOUT_USER } from './counters/tallies.js'
+import {
+  JOINED,
+  JOINED_LATE,
+  SKIP_PREFIX,
+  sumTallies,
+  UNREADABLE_FIELD_PREFIX,
+  WITHOUT_USER,
+} from './counters/tallies.js'
 import { countUnresolved } from './counters/unresolved-users.js'
 import { openDirectoryWarning } from './data-directory-mode.js'
 import { MICROS_PER_DAY, microsOf, utcDay } from './events/calendar.js'

@@ -45,7 +45,9 @@ describe('a data directory', () => {
     markPostgres({ database_url, data_dir })
     markPostgres({ database_url, data_dir })
     expect(serversWarning()).toBeUndefined()
-    expect(embeddedWarning()).toMatch(/^DATABASE_URL is not set, so the embedded database in \S+ is used, but a service /)
+    expect(embeddedWarning()).toMatch(
+      /^DATABASE_URL is not set, so the embedded database in \S+ is used, but a service /,
+    )
     rmSync(join(data_dir, 'postgresql.used'))
     expect(embeddedWarning()).toBeUndefined()
   })

@@ -93,7 +93,8 @@ const createPatiently = async (config: Config, log: Logger): Promise<App> => {
     } catch (error) {
       if (config.database_url === undefined && isRefusal(error)) throw embeddedRefusal(error, config)
       if (!isStorageAway(error) || Date.now() > end) throw error
-      if (attempt % 10 === 0) log.warn({ err: error }, `${storeOf(error) ?? 'a store'} does not answer yet; waiting for it`)
+      if (attempt % 10 === 0)
+        log.warn({ err: error }, `${storeOf(error) ?? 'a store'} does not answer yet; waiting for it`)
       await new Promise((resolve) => setTimeout(resolve, START_RETRY_MS))
     }
   }

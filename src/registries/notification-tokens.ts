@@ -50,7 +50,9 @@ const namedTokens = ([given, value]: [string, unknown]): NotificationToken[] => 
   const registry = given.toLowerCase()
   if (registry === UNNAMED) return tokensOrRefuse(value).map((token) => ({ token }))
   if (!isHost(registry)) {
-    throw new NotificationTokensError('a name in the map is not the name of a host, as registry.example.com:5000, nor *')
+    throw new NotificationTokensError(
+      'a name in the map is not the name of a host, as registry.example.com:5000, nor *',
+    )
   }
   const tokens = tokensOrRefuse(value)
   if (tokens.length === 0) throw new NotificationTokensError(`${registry} has no token`)

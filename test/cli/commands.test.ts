@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { notified } from '../servers/app.js'
 import { machineClock } from '../servers/clock.js'
-import { eventually, temporaryFolder } from '../servers/process.js'
+import { eventually, inherited, temporaryFolder } from '../servers/process.js'
 import { ROOT, startService, type Service } from '../servers/service.js'
 import { spawnTallyman, tallyman, type Result } from '../servers/tallyman.js'
 import { startStub, type Stub } from '../servers/stub.js'
@@ -20,7 +20,10 @@ const TAG_USERS = 'i_container_registry_push_tag_user'
 
 describe('a reader that goes away, as head does', () => {
   test('ends a command without a word', async () => {
-    const child = spawn(process.execPath, [join(ROOT, 'dist', 'main.js'), 'metrics', 'docs'], { cwd: ROOT })
+    const child = spawn(process.execPath, [join(ROOT, 'dist', 'main.js'), 'metrics', 'docs'], {
+      cwd: ROOT,
+      env: inherited(),
+    })
     child.stdout.destroy()
     const [err] = await Promise.all([text(child.stderr), once(child, 'exit')])
     expect([child.exitCode, err]).toEqual([141, ''])
@@ -186,7 +189,9 @@ describe.each([
     expect(out).toMatch(/registry\.example +3 +\d{4}-\d\d-\d\d/)
     expect(out).toMatch(/401 1\n {2}401 is a wrong token/)
     expect(out).toMatch(/last +\d{4}-\d\d-\d\d .* UTC, sent \d{4}/)
-    expect(out).toMatch(servers ? /postgresql \d+\.\d+ answers \(the server of DATABASE_URL\)\n {2}redis \d/ : /pglite \d+\.\d+ answers/)
+    expect(out).toMatch(
+      servers ? /postgresql \d+\.\d+ answers \(the server of DATABASE_URL\)\n {2}redis \d/ : /pglite \d+\.\d+ answers/,
+    )
     expect(out).toContain('\n  0, of them 0 after more than half the join window\n')
     const { ping } = (await (await service.get('/status')).json()) as { ping: { next: string } }
     expect(out).toContain(`next    ${ping.next.slice(0, 19).replace('T', ' ')} UTC`)

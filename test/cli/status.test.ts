@@ -22,8 +22,12 @@ describe('tallyman status, of a service that was set up in a hurry', () => {
 
   test('names variables that are no settings, and a made token that is refused; so does the start', async () => {
     const { out } = await tallyman(environment, 'status')
-    expect(out).toContain('warning: TALLYMAN_PINGURL is not a setting and has no effect: did you mean TALLYMAN_PING_URL?\n')
-    expect(out).toMatch(/warning: the token in \S+notification\.token is refused, because notification_tokens does not contain it/)
+    expect(out).toContain(
+      'warning: TALLYMAN_PINGURL is not a setting and has no effect: did you mean TALLYMAN_PING_URL?\n',
+    )
+    expect(out).toMatch(
+      /warning: the token in \S+notification\.token is refused, because notification_tokens does not contain it/,
+    )
     const started = service.process.output()
     expect(started).toMatch(/^tallyman: warning: TALLYMAN_PINGURL is not a setting/m)
     expect(started).toMatch(/"msg":"the token in \S+notification\.token is refused/)

@@ -110,7 +110,9 @@ export const unknownPlatformsIn = async (
   rows: readonly Record<string, unknown>[],
   caches: readonly string[],
 ): Promise<Counted | undefined> => {
-  const without = rows.filter(({ digest, os, architecture }) => digest !== undefined && os === null && architecture === null)
+  const without = rows.filter(
+    ({ digest, os, architecture }) => digest !== undefined && os === null && architecture === null,
+  )
   if (without.length === 0) return undefined
   const { rows: unread } = await sql<{ digest: string }>`
     select m.digest from inventory.manifests m

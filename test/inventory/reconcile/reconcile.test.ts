@@ -116,11 +116,17 @@ describe('what the inventory did not know', () => {
   }
   const push = async (references: RegistryEvent['references']): Promise<void> =>
     ingest([
-      ...first.contents.map(({ digest, size }) => event({ object: 'blob', digest, ...(size !== undefined && { size }) })),
+      ...first.contents.map(({ digest, size }) =>
+        event({ object: 'blob', digest, ...(size !== undefined && { size }) }),
+      ),
       event({ ...first, object: 'manifest', tag: '1.0', ...(references && { references: [...references] }) }),
     ])
   const platforms = async (): Promise<unknown> =>
-    (await sql`select os, architecture from inventory.manifests where digest = ${first.digest}`.execute(stores.database.sql)).rows
+    (
+      await sql`select os, architecture from inventory.manifests where digest = ${first.digest}`.execute(
+        stores.database.sql,
+      )
+    ).rows
 
   test('is no drift, and the report counts what was read, and then what was filled in', async () => {
     await push(first.contents)
