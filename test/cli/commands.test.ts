@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { notified } from '../servers/app.js'
 import { machineClock } from '../servers/clock.js'
-import { eventually, temporaryFolder } from '../servers/process.js'
+import { eventually, inherited, temporaryFolder } from '../servers/process.js'
 import { ROOT, startService, type Service } from '../servers/service.js'
 import { spawnTallyman, tallyman, type Result } from '../servers/tallyman.js'
 import { startStub, type Stub } from '../servers/stub.js'
@@ -20,7 +20,10 @@ const TAG_USERS = 'i_container_registry_push_tag_user'
 
 describe('a reader that goes away, as head does', () => {
   test('ends a command without a message', async () => {
-    const child = spawn(process.execPath, [join(ROOT, 'dist', 'main.js'), 'metrics', 'docs'], { cwd: ROOT })
+    const child = spawn(process.execPath, [join(ROOT, 'dist', 'main.js'), 'metrics', 'docs'], {
+      cwd: ROOT,
+      env: inherited(),
+    })
     child.stdout.destroy()
     const [err] = await Promise.all([text(child.stderr), once(child, 'exit')])
     expect([child.exitCode, err]).toEqual([141, ''])

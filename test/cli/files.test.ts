@@ -3,7 +3,7 @@ import { existsSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileS
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { createUserFile, UserFileError } from '../../src/users/user-file.js'
-import { inherited, temporaryFolder } from '../servers/process.js'
+import { shellEnvironment, temporaryFolder } from '../servers/process.js'
 import { ROOT } from '../servers/service.js'
 import { embeddedFolder } from '../servers/stores.js'
 import { tallyman } from '../servers/tallyman.js'
@@ -110,7 +110,10 @@ describe('a data directory that cannot be used ends in a sentence:', () => {
     const script = `mount -t tmpfs none '${at('directory')}' && mount -o remount,ro '${at('directory')}' &&
       TALLYMAN_DATA_DIR='${at('directory')}' TALLYMAN_NOTIFICATION_TOKENS=notification-token TALLYMAN_API_TOKENS=api-token \\
       TALLYMAN_USERS_KEY=a-key-of-many-characters '${process.execPath}' '${main}' ${command}`
-    const { stderr } = spawnSync('unshare', ['-rm', 'bash', '-c', script], { encoding: 'utf8', env: inherited() })
+    const { stderr } = spawnSync('unshare', ['-rm', 'bash', '-c', script], {
+      encoding: 'utf8',
+      env: shellEnvironment(),
+    })
     expect(stderr).toMatch(SENTENCE)
     expect(stderr).toContain('tallyman.lock cannot be used: the file system is read-only')
   })
@@ -172,7 +175,7 @@ describe('an export', () => {
 
 test('standard output on a full disk ends in a sentence', () => {
   const command = `'${process.execPath}' '${join(ROOT, 'dist', 'main.js')}' metrics docs > /dev/full`
-  const { status, stderr } = spawnSync('bash', ['-c', command], { encoding: 'utf8', env: inherited() })
+  const { status, stderr } = spawnSync('bash', ['-c', command], { encoding: 'utf8', env: shellEnvironment() })
   expect([status, stderr]).toEqual([
     1,
     'tallyman: standard output cannot be written: no space is left on the disk (ENOSPC)\n',

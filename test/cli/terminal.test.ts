@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import { inherited } from '../servers/process.js'
+import { shellEnvironment } from '../servers/process.js'
 import { ROOT } from '../servers/service.js'
 
 const MAIN = join(ROOT, 'dist', 'main.js')
@@ -18,7 +18,7 @@ const onTerminal = (columns: number, ...args: string[]): string[] => {
     throw new Error('script of util-linux is needed: install it (Debian and Ubuntu: apt install bsdutils)')
   const output = execFileSync('script', ['-qec', `stty cols ${columns}; ${command}`, '/dev/null'], {
     encoding: 'utf8',
-    env: inherited(),
+    env: shellEnvironment(),
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   return output.trimEnd().split(/\r?\n/)

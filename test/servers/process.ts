@@ -6,6 +6,10 @@ import { basename, join } from 'node:path'
 
 const INHERITED = ['PATH', 'TZ', 'LD_PRELOAD', 'FAKETIME', 'FAKETIME_SHARED', 'DONT_FAKE_MONOTONIC']
 
+/** The environment of the test for a shell, without the variables of the test itself: Tallyman warns of unknown ones. */
+export const shellEnvironment = (): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TALLYMAN_')))
+
 /** The part of the environment that every program of a test inherits: where programs are, and clock and time zone. */
 export const inherited = (): Record<string, string> =>
   Object.fromEntries(INHERITED.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])))
