@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
@@ -79,6 +79,7 @@ describe('a service with the embedded database', () => {
       expect(made.length).toBeGreaterThan(100)
       const open = made.filter((file) => (statSync(join(embedded.path, file)).mode & 0o077) !== 0)
       expect(open).toEqual([])
+      expect(readFileSync(`/proc/${service.process.child.pid}/status`, 'utf8')).toMatch(/^Umask:\t0077$/m)
       expect(service.process.output()).toContain('other users may enter the data directory')
       expect(service.process.output()).toContain('api_tokens: a token has fewer than 16 characters')
     } finally {
