@@ -118,6 +118,23 @@ describe('an erasure that a process could not finish', () => {
       /Dumps of the embedded database\n {2}last {4}\d{4}-.* UTC, \d+ (hours|days) old/,
     )
   })
+
+  test('of dumps is finished by the next start if the process ended in the erasure, whatever was dumped meanwhile', async () => {
+    const { core } = await start()
+    await storeSalt({ core } as App)
+    const { database, dumps: written } = core.stores
+    const erasing = written?.replaceAfter(async () => {
+      await written.write()
+      await sql`truncate pulls.salts`.execute(database.sql)
+      await database.eraseTraces(['pulls.salts'])
+      throw new Error('killed')
+    })
+    await expect(erasing).rejects.toThrow('killed')
+    await stop()
+    expect(inDatabase()).toContainEqual(expect.stringContaining('dumps'))
+    await start()
+    expect(inDatabase().filter((file) => file.startsWith('dumps'))).toEqual([])
+  })
 })
 
 const reason = whyNoSmallDisk()

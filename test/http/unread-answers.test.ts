@@ -4,6 +4,7 @@ import { expect, test } from '@jest/globals'
 import express from 'express'
 import { checkSize } from '../../src/http/formats.js'
 import { dropUnread } from '../../src/http/unread-answers.js'
+import { openApp } from '../servers/app.js'
 import { eventually } from '../servers/process.js'
 
 test('an answer that its client does not read is dropped', async () => {
@@ -27,6 +28,17 @@ test('an answer that its client does not read is dropped', async () => {
   await eventually('its connection is closed', async () => (await connections()) === 0)
   client.destroy()
   await new Promise((resolve) => server.close(resolve))
+})
+
+test('an answer of the service may wait for its client for 30 seconds', async () => {
+  const { app, get, close } = await openApp()
+  const limits: unknown[] = []
+  app.http.on('request', ({ socket }, response) => {
+    response.once('prefinish', () => limits.push(socket.timeout))
+  })
+  await get('/readyz')
+  expect(limits).toEqual([30_000])
+  await close()
 })
 
 test('rows of more than 32 MiB are refused, with what makes them fewer', () => {

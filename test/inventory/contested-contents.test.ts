@@ -185,6 +185,18 @@ describe.each(STORE_PAIRS)('contents that two events state differently, on %s', 
     })
   })
 
+  test('the list of a single event, which may be longer or of the other kind, is replaced by what a registry shows', async () => {
+    await inOneBatch(
+      manifest('d', { references: [part('l1'), part('f1'), part('f2')] }),
+      manifest('i', { references: [part('f1')] }),
+    )
+    await learn({ name: 'd', mediaType: OCI_IMAGE, size: 500, contents: [part('l1')] })
+    await learn({ name: 'i', mediaType: OCI_INDEX, size: 500, contents: [part('d')] })
+    const lists = (await rows()) as { digest: string; list: string[] }[]
+    expect(lists.find(({ digest }) => digest === digestOf('d'))?.list).toEqual([digestOf('l1')])
+    expect(lists.find(({ digest }) => digest === digestOf('i'))?.list).toEqual([digestOf('d')])
+  })
+
   test('a pull of what one process knows, with another list', async () => {
     const references = [part('l1')]
     await asking.ingest(manifest('d', { references }), manifest('d', { references, action: 'pull' }))

@@ -1,10 +1,10 @@
-import { existsSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { eventually, inherited, startProcess, temporaryFolder } from '../servers/process.js'
 import { NOTIFICATION_TOKEN, SERVE, startService } from '../servers/service.js'
-import { openServers } from '../servers/stores.js'
+import { embeddedFolder, openServers } from '../servers/stores.js'
 
 let servers: Awaited<ReturnType<typeof openServers>>
 const folder = temporaryFolder('start')
@@ -58,4 +58,45 @@ test('a start that fails when its stores are open ends, and does not keep its co
     await started.end()
     other.close()
   }
+})
+
+describe('a service with the embedded database', () => {
+  let embedded: ReturnType<typeof embeddedFolder>
+  beforeEach(() => {
+    embedded = embeddedFolder('empty')
+  })
+  afterEach(() => {
+    embedded.remove()
+  })
+
+  test('makes files for its own user alone, and names a directory that others may enter and a short token', async () => {
+    chmodSync(embedded.path, 0o755)
+    const files = (): string[] => readdirSync(embedded.path, { recursive: true, encoding: 'utf8' })
+    const before = new Set(files())
+    const service = await startService(embedded.path, {}, ['sh', '-c', 'umask 022 && exec "$0" "$@"', ...SERVE])
+    try {
+      const made = files().filter((file) => !before.has(file))
+      expect(made.length).toBeGreaterThan(100)
+      const open = made.filter((file) => (statSync(join(embedded.path, file)).mode & 0o077) !== 0)
+      expect(open).toEqual([])
+      expect(readFileSync(`/proc/${service.process.child.pid}/status`, 'utf8')).toMatch(/^Umask:\t0077$/m)
+      expect(service.process.output()).toContain('other users may enter the data directory')
+      expect(service.process.output()).toContain('api_tokens: a token has fewer than 16 characters')
+    } finally {
+      await service.process.end()
+    }
+  })
+
+  test('that is damaged ends with a sentence, and does not try again', async () => {
+    writeFileSync(join(embedded.path, 'db', 'global', 'pg_control'), 'nonsense')
+    const [command, ...args] = SERVE
+    const started = startProcess(command, args, {
+      cwd: embedded.path,
+      env: { ...inherited(), TALLYMAN_DATA_DIR: embedded.path, TALLYMAN_LISTEN: '127.0.0.1:0' },
+    })
+    await eventually('the process ends by itself', async () => Promise.resolve(started.child.exitCode !== null))
+    expect(await started.end()).toBe(1)
+    expect(started.output()).toMatch(/^tallyman: the embedded database in .* failed: .*$/m)
+    expect(started.output()).not.toContain('waiting for it')
+  })
 })

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import pg from 'pg'
 import { eventually, temporaryFolder } from '../servers/process.js'
-import { startService } from '../servers/service.js'
-import { openServers } from '../servers/stores.js'
+import { API_TOKEN, startService } from '../servers/service.js'
+import { embeddedFolder, openServers } from '../servers/stores.js'
 
 let servers: Awaited<ReturnType<typeof openServers>>
 let locker: pg.Client
@@ -41,6 +41,25 @@ test('SIGTERM ends a service whose statement on PostgreSQL runs on, and the stat
   } finally {
     await service.process.end('SIGKILL')
     await locker.query('rollback')
+    folder.remove()
+  }
+})
+
+test('a statement of the embedded database that goes on without end ends the service, which says so', async () => {
+  const folder = embeddedFolder()
+  const service = await startService(folder.path, { TALLYMAN_SQL_ROUTE: 'true' })
+  try {
+    const statement = 'select count(*) from (select generate_series(1, 1000000000000)) endless'
+    const answer = fetch(`${service.url}/inventory/sql`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${API_TOKEN}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ statement }),
+    }).catch(() => 'none')
+    expect(await answer).toBe('none')
+    expect(await service.process.end()).toBe(null)
+    expect(service.process.output()).toContain('tallyman: the process was ended because one statement')
+  } finally {
+    await service.process.end('SIGKILL')
     folder.remove()
   }
 })

@@ -14,8 +14,8 @@ describe('a PostgreSQL server on which Tallyman may not create roles', () => {
     await client.connect()
     return (await client.query<object>(text).finally(async () => client.end())).rows
   }
-  const warnings = async (): Promise<string[]> => {
-    const database = openPostgres(url)
+  const warnings = async (of = url): Promise<string[]> => {
+    const database = openPostgres(of)
     return warningsOfRole(database).finally(database.close)
   }
   /** What the role may read. */
@@ -42,6 +42,10 @@ describe('a PostgreSQL server on which Tallyman may not create roles', () => {
     await unhurried(url, migrate)
   })
   afterAll(async () => server.stop())
+
+  test('warns of a superuser in DATABASE_URL', async () => {
+    expect(await warnings(server.url)).toContainEqual(expect.stringContaining('DATABASE_URL names a superuser'))
+  })
 
   test('starts, and runs statements with its own role, that cannot name secrets nor functions with effects', async () => {
     expect(await run('select current_user::text, count(*)::int from inventory.tags')).toEqual([['plain', 0]])

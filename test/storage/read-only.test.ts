@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import pg from 'pg'
@@ -270,4 +271,19 @@ test('an explained query has the time that is left when its cursor was declared'
     expect.stringMatching(/^set local statement_timeout = /),
     expect.stringMatching(/^set local statement_timeout = /),
   ])
+})
+
+test('no more bytes than an answer may have are received from PostgreSQL, also if they are one row', async () => {
+  const { url, drop } = await createDatabase()
+  const pool = new pg.Pool({ connectionString: url })
+  const sockets: Socket[] = []
+  pool.on('connect', (client) => {
+    client.on('error', () => undefined)
+    sockets.push((client as unknown as { connection: { stream: Socket } }).connection.stream)
+  })
+  const limits = { ...LIMITS, bytes: 1_000_000 }
+  await expect(readOnlyOn(pool, 'drop')("select repeat('x', 100000000)", limits)).rejects.toThrow('more than 0 MiB')
+  expect(sockets.map(({ bytesRead }) => bytesRead < 50_000_000)).toEqual([true])
+  await pool.end()
+  await drop()
 })

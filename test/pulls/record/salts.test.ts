@@ -1,3 +1,5 @@
+import { linkSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { microsOf } from '../../../src/events/calendar.js'
 import { createSaltFiles } from '../../../src/pulls/record/salt-files.js'
@@ -82,4 +84,16 @@ describe.each([
     await never.rotate()
     expect(never.at(at('2027-03-01T00:00:00Z')).text).toBe(text)
   })
+})
+
+test('a salt file is overwritten before it is removed: its bytes would stay on the disk', async () => {
+  const folder = temporaryFolder('salts')
+  const store = createSaltFiles(folder.path)
+  const [from, until] = ['2026-11-01T00:00:00Z', '2026-12-01T00:00:00Z'].map((time) => microsOf(new Date(time)))
+  await store.add([{ rotation: 'monthly', from: from ?? 0, until: until ?? 0, text: 'a salt' }])
+  linkSync(join(folder.path, 'monthly-2026-11-01'), join(folder.path, 'its bytes'))
+  await store.keepOnly('daily', 0)
+  expect(readdirSync(folder.path)).toEqual(['its bytes'])
+  expect(readFileSync(join(folder.path, 'its bytes'), 'utf8')).toBe('\0'.repeat('a salt'.length))
+  folder.remove()
 })
