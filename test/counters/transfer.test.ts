@@ -141,8 +141,8 @@ describe('counters move from one pair of stores to the other, losing nothing', (
       /line 1: registry_identity 7 is not known, expected host or process/,
     ],
     ['a line that is cut off', ['HEADING', '{"kind":"sketch","key":'], /line 2: not JSON/],
-    ['an unknown kind', ['HEADING', '{"kind":"poem"}'], /line 2: "poem" is no kind that is known/],
-    ['a kind that every object has', ['HEADING', '{"kind":"constructor"}'], /line 2: "constructor" is no kind/],
+    ['an unknown kind', ['HEADING', '{"kind":"poem"}'], /line 2: "poem" is an unknown kind/],
+    ['a kind that every object has', ['HEADING', '{"kind":"constructor"}'], /line 2: "constructor" is an unknown kind/],
     ['no object', ['HEADING', 'null'], /line 2: not a JSON object/],
     ['null in the place of the heading', ['null'], /line 1: not a JSON object/],
     ['a tally without a day', ['HEADING', '{"kind":"tally","name":"a","value":1}'], /line 2: day: /],
@@ -154,7 +154,7 @@ describe('counters move from one pair of stores to the other, losing nothing', (
     [
       'a NUL in a name',
       ['HEADING', '{"kind":"unresolved_user","name":"a\\u0000","event":"","day":"2026-02-03"}'],
-      /line 2: name: holds what is no text/,
+      /line 2: name: contains characters that are not text/,
     ],
     ['an export without its last line', ['HEADING', TALLY], /cut off behind line 2: export again/],
     [
@@ -172,7 +172,7 @@ describe('counters move from one pair of stores to the other, losing nothing', (
     [
       'a name that is too long',
       ['HEADING', TALLY.replace('"a"', `"${'x'.repeat(300)}"`)],
-      /line 2: name: is no name of a total/,
+      /line 2: name: is not the name of a total/,
     ],
     [
       'a sketch that is none',

@@ -57,8 +57,8 @@ describe('GET /pulls', () => {
   })
 
   test('answers a comparison in CSV, with or without groups', async () => {
-    const query = '/pulls?measures=pulls&period=last-7-days&compare=previous&format=csv'
-    expect(await (await app.get(query)).text()).toBe('pulls,previous_pulls\r\n467,504\r\n')
+    const query = '/pulls?measures=pulls&period=last-7-days&compare=previous&repository=team/*&format=csv'
+    expect(await (await app.get(query)).text()).toBe('pulls,previous_pulls\r\n468,504\r\n')
     const byDay = await app.get(`${query}&group_by=day`)
     expect(await byDay.text()).toMatch(/^day,pulls\r\n/)
     expect(JSON.parse(byDay.headers.get('tallyman-notes') ?? '[]')).toContain(

@@ -199,8 +199,8 @@ describe('a registry that wants to know who asks', () => {
   })
 
   test.each([
-    ['no address', '/token', 'is no http or https address'],
-    ['a file', 'file:///etc/passwd', 'is no http or https address'],
+    ['no address', '/token', 'is not an http or https address'],
+    ['a file', 'file:///etc/passwd', 'is not an http or https address'],
     ['an address with credentials', 'https://u:p@auth.example/', 'holds credentials'],
     ['another host without TLS', 'http://auth.example/token', 'is not https'],
     ['the address of a cloud', 'http://169.254.169.254/token', 'is not https'],
