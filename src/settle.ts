@@ -8,6 +8,7 @@ import { joinLookups } from './inventory/record/join-lookups.js'
 import { mergeAliases } from './inventory/record/merge-aliases.js'
 import { storeAliases } from './inventory/record/registry-aliases.js'
 import { carryOutRenames } from './inventory/record/renames.js'
+import { retractEntries } from './inventory/record/retract-entries.js'
 import { settleChecks } from './inventory/record/settle-checks.js'
 
 /** How long after a rename events of before it are still moved; none comes later than its id is remembered. */
@@ -39,6 +40,7 @@ export const settle = async ({ aliases, now, ...counting }: SettleDeps): Promise
     async () => endDeleted(database),
     async () => carryOutRenames(database, { since }),
     async () => tellNoted(database),
+    async () => retractEntries(database),
     async () => joinLookups(database),
     async () => settleChecks(database, now),
   ]

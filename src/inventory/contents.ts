@@ -1,6 +1,7 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import { isIndex } from '../events/target.js'
 import type { Sql } from '../storage/database.js'
+import { areEntriesKnownIn } from './known-in.js'
 
 /** What the inventory knows of a manifest: what it is, and what it holds. */
 export type KnownManifest = {
@@ -9,10 +10,8 @@ export type KnownManifest = {
   config?: string
   layers: string[]
   children: string[]
-  /** Of an image, as linux/arm64/v8. */
+  /** Of an image, as linux/arm64/v8, by its configuration. */
   platform?: string
-  /** Whether an index says so, or the configuration of the image. */
-  platformFrom?: 'index' | 'config'
   /** The manifest has more layers or children than were read. */
   isCut: boolean
 }
@@ -23,33 +22,33 @@ export type KnownManifest = {
  */
 export const MOST_ENTRIES = 250
 
+const knownEntries = (registry: string): RawBuilder<unknown> => areEntriesKnownIn(sql`manifests`, sql`${registry}::text`)
+
 type Row = {
   digest: string
   mediaType: string | null
   artifactType: string | null
   subject: string | null
-  known: boolean
   config: string | null
   configured: string
-  listed: string | null
   blobs: { digest: string; mediaType: string | null }[] | null
   children: string[] | null
 }
 
 /**
- * Reads what is known of manifests, at most MOST_ENTRIES layers and children of each. Manifests whose contents are unknown are
+ * Reads what is known of manifests in a registry, at most MOST_ENTRIES layers and children of each. Manifests whose contents are unknown are
  * left out.
  * @param digests each once
  */
-export const contentsOfManifests = async (db: Sql, digests: readonly string[]): Promise<KnownManifest[]> => {
+export const contentsOfManifests = async (
+  db: Sql,
+  registry: string,
+  digests: readonly string[],
+): Promise<KnownManifest[]> => {
   if (digests.length === 0) return []
   const { rows } = await sql<Row>`
-    select m.digest, m.media_type as "mediaType", m.artifact_type as "artifactType", m.subject, m.contents_known as known, m.config_digest as config,
+    select m.digest, m.media_type as "mediaType", m.artifact_type as "artifactType", m.subject, m.config_digest as config,
       concat_ws('/', m.os, m.architecture, m.variant) as configured,
-      (
-        select concat_ws('/', c.os, c.architecture, c.variant) from inventory.manifest_children c
-        where c.digest = m.digest and c.os is not null order by c.manifest_digest limit 1
-      ) as listed,
       (
         select jsonb_agg(jsonb_build_object('digest', b.digest, 'mediaType', b.media_type) order by b.position)
         from (
@@ -63,9 +62,50 @@ export const contentsOfManifests = async (db: Sql, digests: readonly string[]): 
         ) c
       ) as children
     from unnest(${digests}::text[]) as wanted (digest)
-      cross join lateral (select * from inventory.manifests where digest = wanted.digest offset 0) m
+      cross join lateral (
+        select * from inventory.manifests where digest = wanted.digest and ${knownEntries(registry)} offset 0
+      ) m
   `.execute(db)
   return rows.flatMap(knownManifest)
+}
+
+/** A manifest in a repository, and what a live index of the repository calls its platform. */
+export type ListedPlatform = { repository: string; digest: string; platform: string }
+
+/**
+ * Reads how indexes list manifests: only live indexes of the same repository count, with what is known of them in its registry. An index
+ * that somebody pushed elsewhere says nothing about this repository.
+ * @param wanted each once
+ */
+export const listedPlatforms = async (
+  db: Sql,
+  registry: string,
+  wanted: readonly { repository: string; digest: string }[],
+): Promise<ListedPlatform[]> => {
+  if (wanted.length === 0) return []
+  const { rows } = await sql<ListedPlatform>`
+    select wanted.repository, wanted.digest, listed.platform
+    from unnest(${wanted.map(({ repository }) => repository)}::text[], ${wanted.map(({ digest }) => digest)}::text[])
+        as wanted (repository, digest)
+      cross join lateral (
+        select id from inventory.repositories where registry = ${registry} and name = wanted.repository offset 0
+      ) r
+      cross join lateral (
+        select concat_ws('/', c.os, c.architecture, c.variant) as platform
+        from inventory.manifest_children c
+          cross join lateral (
+            select from inventory.repository_manifests
+            where repository_id = r.id and repository_manifests.digest = c.manifest_digest and live offset 0
+          ) i
+          cross join lateral (
+            select from inventory.manifests
+            where manifests.digest = c.manifest_digest and ${knownEntries(registry)} offset 0
+          ) m
+        where c.digest = wanted.digest and c.os is not null
+        order by c.manifest_digest, c.position limit 1
+      ) listed
+  `.execute(db)
+  return rows
 }
 
 /** Of a manifest: which of some digests it lists as a configuration or layers, and as children. */
@@ -93,20 +133,19 @@ export const listedAmong = async (
 }
 
 const knownManifest = (row: Row): KnownManifest[] => {
-  const { digest, mediaType, configured, listed } = row
+  const { digest, mediaType, configured: platform } = row
   const children = row.children ?? []
   const blobs = row.blobs ?? []
   const isCut = children.length > MOST_ENTRIES || blobs.length > MOST_ENTRIES
   if (children.length > 0 || isIndex(mediaType ?? undefined)) {
     const kind = row.subject === null ? 'index' : 'artifact'
-    return children.length > 0 || row.known ? [{ digest, kind, layers: [], children, isCut }] : []
+    return [{ digest, kind, layers: [], children, isCut }]
   }
   if (blobs.length === 0) return []
   const config = row.config ?? blobs.find((blob) => isConfig(blob.mediaType))?.digest
   const configType = blobs.find((blob) => blob.digest === config)?.mediaType ?? undefined
   const layers = blobs.flatMap((blob) => (blob.digest === config ? [] : [blob.digest]))
   const kind = isArtifact(row, { config, configType }) ? 'artifact' : 'image'
-  const platform = listed ?? configured
   return [
     {
       digest,
@@ -115,7 +154,7 @@ const knownManifest = (row: Row): KnownManifest[] => {
       children,
       isCut,
       ...(config !== undefined && { config }),
-      ...(platform !== '' && { platform, platformFrom: listed === null ? 'config' : 'index' }),
+      ...(platform !== '' && { platform }),
     },
   ]
 }
@@ -128,14 +167,13 @@ const isConfig = (mediaType: string | null): boolean =>
   mediaType !== null && /config|container\.image|oci\.empty/.test(mediaType)
 
 /**
- * What refers to another manifest, is listed as an attestation in an index (BuildKit's "unknown/unknown"), or is of a type that
- * only accompanies images. Images of a type of their own are images: nobody can list all types that people run.
+ * What refers to another manifest, or is of a type that only accompanies images. Images of a type of their own are images: nobody can list all types that people run.
  */
 const isArtifact = (
-  { subject, artifactType, listed, blobs }: Row,
+  { subject, artifactType, blobs }: Row,
   { config, configType }: { config: string | undefined; configType: string | undefined },
 ): boolean => {
-  if (subject !== null || listed?.startsWith('unknown/unknown') === true) return true
+  if (subject !== null) return true
   // The configuration comes first, whatever its type is called.
   if (SUPPLEMENT.test(artifactType ?? configType ?? blobs?.[0]?.mediaType ?? '')) return true
   const layers = (blobs ?? []).filter(({ digest }) => digest !== config)

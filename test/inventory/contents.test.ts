@@ -8,7 +8,6 @@ import { anEvent } from '../servers/events.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
 const digest = (name: string, algorithm = 'sha256', length = 64): string => `${algorithm}:${name.padStart(length, '0')}`
-const INDEX = 'application/vnd.oci.image.index.v1+json'
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 
 describe.each(STORE_PAIRS)('what a manifest is, on %s', (_, open) => {
@@ -30,7 +29,7 @@ describe.each(STORE_PAIRS)('what a manifest is, on %s', (_, open) => {
     ])
   }
   const kindOf = async (name: string): Promise<string | undefined> =>
-    (await contentsOfManifests(stores.database.sql, [digest(name)]))[0]?.kind
+    (await contentsOfManifests(stores.database.sql, 'registry.example', [digest(name)]))[0]?.kind
 
   test.each([
     ['application/vnd.oci.image.config.v1+json', 'application/vnd.oci.image.layer.v1.tar+gzip', 'image'],
@@ -53,24 +52,11 @@ describe.each(STORE_PAIRS)('what a manifest is, on %s', (_, open) => {
       { mediaType: layer, digest: digest('b'), size: 9 },
     ])
     expect(await kindOf('a')).toBe(kind)
-    const [known] = await contentsOfManifests(stores.database.sql, [digest('a')])
+    const [known] = await contentsOfManifests(stores.database.sql, 'registry.example', [digest('a')])
     // The configuration is no layer, so that to fetch it alone is no download.
     if (/config|oci\.empty/.test(config)) expect(known).toMatchObject({ config: digest('c'), layers: [digest('b')] })
     await sql`update inventory.manifests set subject = ${digest('5')}`.execute(stores.database.sql)
     expect(await kindOf('a')).toBe('artifact')
-  })
-
-  test.each([
-    { platform: { os: 'unknown', architecture: 'unknown' } },
-    { annotations: { 'vnd.docker.reference.type': 'attestation-manifest' } },
-    { annotations: { 'vnd.docker.reference.type': 'attestation-manifest' }, platform: { os: 'linux' } },
-  ])('listed by an index with %j is an attestation', async (marks) => {
-    await push('a', MANIFEST, [
-      { mediaType: 'application/vnd.oci.image.config.v1+json', digest: digest('c') },
-      { mediaType: 'application/vnd.example', digest: digest('b') },
-    ])
-    await push('e', INDEX, [{ mediaType: MANIFEST, digest: digest('a'), ...marks }])
-    expect([await kindOf('a'), await kindOf('e')]).toEqual(['artifact', 'index'])
   })
 
   test('does not lose blobs of any digest algorithm from sums', async () => {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { sql } from 'kysely'
 import type { Descriptor } from '../../src/events/target.js'
 import { learnManifest } from '../../src/inventory/record/learn-manifest.js'
+import { retractEntries } from '../../src/inventory/record/retract-entries.js'
 import type { FetchedManifest } from '../../src/inventory/registry/registry-client.js'
 import { blob, createAsking, short, type Asking, type Wanted } from '../servers/asking.js'
 import { createCounting } from '../servers/counting.js'
@@ -98,6 +99,7 @@ describe.each(STORE_PAIRS)('contents that two events state differently, on %s', 
         from inventory.manifests m where digest in (${digestOf('d')}, ${digestOf('i')})
       `.execute(stores.database.sql)
     ).rows
+  const A = { registry: 'registry.example' }
   const CONTESTED = { contested: true, contents_known: false, media_type: null, size: null, due: true, list: [] }
 
   describe.each(DELIVERIES)('%s', (__, deliver) => {
@@ -159,6 +161,81 @@ describe.each(STORE_PAIRS)('contents that two events state differently, on %s', 
       await deliver(manifest('i', B), index('i', { tag: 'prod' }))
       expect(await unused()).toEqual([])
       expect(await rows()).toEqual([{ digest: digestOf('i'), ...CONTESTED }])
+    })
+
+    describe('that only another registry stated', () => {
+      const silent = manifest('d', { ...A, tag: 'v1' })
+      const layers = [blob('l1', { ...A, at: OLD, size: 7777 }), blob('c1', { ...A, at: OLD, size: 111 })]
+      const config = part('other', 'application/vnd.oci.image.config.v1+json', 9)
+      const untagged = async (): Promise<string[]> => {
+        await asking.summary()
+        return asking.digests('untagged-manifests', { registry: 'registry.example' })
+      }
+
+      test('no blob of an image of the registry is orphaned, until the registry states the list', async () => {
+        await deliver(manifest('d', { ...B, action: 'pull', references: [config] }), ...layers, silent)
+        expect(await orphans()).toEqual([])
+        expect(await asking.items('missing-blobs')).toEqual([])
+        expect((await asking.answer('orphaned-blobs', A)).unknown).toEqual({ contents: 1, blobs: 2 })
+        expect((await asking.answer('blobs', A)).items).toHaveLength(2)
+        expect((await asking.answer('orphaned-blobs', { registry: 'b.example' })).unknown).toBeUndefined()
+        await deliver(manifest('d', { ...A, references: [config] }))
+        expect(await orphans()).toEqual(['c1', 'l1'])
+      })
+
+      test('no manifest that an index of the registry may list is untagged', async () => {
+        const image = { references: [part('ic', 'application/vnd.oci.image.config.v1+json'), part('l1')] }
+        const member = manifest('m', { ...A, ...image })
+        const kind = 'application/vnd.oci.image.manifest.v1+json'
+        await deliver(
+          manifest('other', { ...B, ...image }),
+          index('i', { ...B, references: [part('other', kind)] }),
+          index('i', { ...A, tag: 'prod' }),
+          member,
+        )
+        expect(await untagged()).toEqual([])
+        await deliver(index('i', { ...A, references: [part('other', kind)] }))
+        expect(await untagged()).toEqual(['m'])
+      })
+
+      test('a media type of another registry does not make an image of what may be an index', async () => {
+        const image = { references: [part('ic', 'application/vnd.oci.image.config.v1+json'), part('l1')] }
+        await deliver(manifest('i', B), without(manifest('i', { ...A, tag: 'prod' })), manifest('m', { ...A, ...image }))
+        expect(await untagged()).toEqual([])
+      })
+
+      test('a part of the registry that was deleted is not missing by it', async () => {
+        const gone = blob('l1', { ...A, at: OLD })
+        const deleted = { ...A, action: 'delete' as const, digest: digestOf('l1'), at: '2026-09-02T10:00:00Z' }
+        await deliver(gone, deleted, silent, manifest('d', { ...B, references: [part('l1')] }))
+        await asking.summary()
+        expect(await asking.items('missing-blobs', A)).toEqual([])
+      })
+
+      test('of a manifest that no event showed here, but an index of the registry lists', async () => {
+        const kind = 'application/vnd.oci.image.manifest.v1+json'
+        await deliver(index('i', { ...A, tag: 'prod', references: [part('d', kind)] }), ...layers, manifest('d', { ...B, references: [config] }))
+        expect(await orphans()).toEqual([])
+      })
+
+      test('what two registries state is known in both', async () => {
+        const references = [part('l1')]
+        await deliver(manifest('d', { ...A, references }), manifest('d', { ...B, references }), blob('l2', { at: OLD }))
+        expect(await rows()).toMatchObject([{ contents_known: true, contested: false }])
+        expect(await orphans()).toEqual(['l2'])
+      })
+
+      test('blobs that only a contested list implied are in no sum', async () => {
+        const huge = 2 ** 43
+        await deliver(
+          manifest('d', { ...A, references: [part('l1')] }),
+          manifest('d', { ...A, references: [part('f1', LAYER, huge)] }),
+        )
+        await retractEntries(stores.database)
+        await asking.summary()
+        expect(await asking.items('blobs')).toEqual([])
+        expect(await asking.items('repositories')).toMatchObject([{ blobs: 0, unique_bytes: 0 }])
+      })
     })
 
     test('statements that complete each other are none', async () => {

@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { indexesAbove } from './indexes-above.js'
+import { isKnownIn } from '../known-in.js'
 import { DIGEST, PLACE, type Asked, type Question } from './question.js'
 import { behind, blobUsedAt, iso, isIndexType, isManifestType, placedIn, placedInOrder, same } from './sql-parts.js'
 import { partsOf } from './uses.js'
@@ -62,18 +63,20 @@ const isInManifest = sql`exists (
  * one. Without a finding, none is read.
  */
 const withUnknownContents = (asked: Asked): RawBuilder<unknown> => sql`array(
-  select i.repository_id from inventory.manifests u join inventory.repository_manifests i on i.digest = u.digest
-  where not u.contents_known and i.live and ${placedIn(sql`i.repository_id`, asked)}
+  select i.repository_id
+  from inventory.manifests u
+    join inventory.repository_manifests i on i.digest = u.digest
+    join inventory.repositories r on r.id = i.repository_id
+  where not u.contents_known and i.live and not ${isKnownIn(sql`u`, sql`r.registry`)} and ${placedIn(sql`i.repository_id`, asked)}
     and exists (select from inventory.orphaned_blobs f where ${placedIn(sql`f.repository_id`, asked)})
   union all
   select t.repository_id from inventory.tags t
-    left join lateral (
-      select media_type, contents_known from inventory.manifests where digest = t.digest offset 0
-    ) m on true
+    join inventory.repositories r on r.id = t.repository_id
+    left join lateral (select * from inventory.manifests where digest = t.digest offset 0) m on true
   where t.live and coalesce(t.pushed_at, t.first_seen_at) > (select as_of from inventory.totals) - interval '1 day'
-    and case when m.contents_known is not true then true when ${isIndexType(sql`m.media_type`)} then exists (
+    and case when ${isKnownIn(sql`m`, sql`r.registry`)} is not true then true when ${isIndexType(sql`m.media_type`)} then exists (
       ${partsOf(sql`t.digest`)} select from parts left join inventory.manifests c on c.digest = parts.digest
-      where ${isManifestType(sql`parts.media_type`)} and c.contents_known is not true
+      where ${isManifestType(sql`parts.media_type`)} and ${isKnownIn(sql`c`, sql`r.registry`)} is not true
     ) else false end
 )`
 

@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
+import { isKnownIn } from '../known-in.js'
 import { imageChangedAt, tagChangedAt } from './changed.js'
 import { PLACE, type Asked, type Page, type Question } from './question.js'
 import { behind, iso, manifestOf, oneAfterTheOther, placedIn, refersToLiveManifest, wholeSize } from './sql-parts.js'
@@ -58,7 +59,7 @@ const imagesOf = (
   )
   return sql`
   select r.registry, r.name as repository, t.name as tag, t.digest, m.os, m.architecture,
-    case when m.contents_known then ${wholeSize(sql`t.digest`)} end as size,
+    case when ${isKnownIn(sql`m`, sql`r.registry`)} then ${wholeSize(sql`t.digest`)} end as size,
     ${iso(sql`t.pushed`)} as pushed_at, ${iso(sql`t.used`)} as used_at, ${iso(sql`t.kinds_known_since`)} as kinds_known_since,
     t.key
   from (select * from (${oneAfterTheOther(found, limit)}) f order by place, repository_id, name limit ${limit}) t

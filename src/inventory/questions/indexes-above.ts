@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
+import { isKnownIn, mediaTypeIn } from '../known-in.js'
 import type { Asked } from './question.js'
 import { isIndexType, placedIn } from './sql-parts.js'
 
@@ -53,15 +54,22 @@ export const unheardIndexes = (place: (repositoryId: Part) => Part): Part => sql
  */
 export const unknownIndexes = (asked: Asked): Part => {
   const unread = (type: Part): Part => sql`
-    select i.repository_id, i.digest from inventory.manifests u join inventory.repository_manifests i on i.digest = u.digest
-    where not u.contents_known and ${type} and i.live and ${placedIn(sql`i.repository_id`, asked)}`
+    select i.repository_id, i.digest
+    from inventory.manifests u
+      join inventory.repository_manifests i on i.digest = u.digest
+      join inventory.repositories r on r.id = i.repository_id
+    where not u.contents_known and ${type} and i.live and not ${isKnownIn(sql`u`, sql`r.registry`)}
+      and ${placedIn(sql`i.repository_id`, asked)}`
   return sql`(
     ${unread(isIndexType(sql`u.media_type`))}
     union all ${unread(sql`u.media_type is null`)}
     union all (
       ${unheardIndexes((id) => placedIn(id, asked))}
-      select u.repository_id, u.root from unheard u left join inventory.manifests m on m.digest = u.digest
-      where m.contents_known is not true and ${mayBeIndex(sql`m.media_type`)}
+      select u.repository_id, u.root
+      from unheard u
+        join inventory.repositories r on r.id = u.repository_id
+        left join inventory.manifests m on m.digest = u.digest
+      where ${isKnownIn(sql`m`, sql`r.registry`)} is not true and ${mayBeIndex(mediaTypeIn(sql`m`, sql`r.registry`))}
     )
   )`
 }

@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
+import { isKnownIn } from '../known-in.js'
 import { tagChangedAt } from './changed.js'
 import { PUSHED, REFERRERS, SIZE, UNKNOWN_PARTS } from './images.js'
 import { PLACE, type Asked, type Page, type Question } from './question.js'
@@ -93,7 +94,7 @@ export const lastUsed: Question = {
   key: ['id', 'day', 'id', 'text'],
   statement: (asked, page) => sql`
     select r.registry, r.name as repository, t.name as tag, t.digest,
-      case when m.contents_known then ${wholeSize(sql`t.digest`)} end as size, ${iso(sql`t.pushed`)} as pushed_at,
+      case when ${isKnownIn(sql`m`, sql`r.registry`)} then ${wholeSize(sql`t.digest`)} end as size, ${iso(sql`t.pushed`)} as pushed_at,
       ${iso(sql`t.last_used`)} as last_used_at, ${iso(sql`t.last_pulled`)} as last_pulled_at, o.client, o.kind,
       ${iso(sql`t.kinds_known_since`)} as kinds_known_since,
       jsonb_build_array(t.is_used, t.active_on, t.repository_id, t.name) as key

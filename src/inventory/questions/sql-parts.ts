@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { SUBJECT_IN_TAG } from '../../events/reference.js'
 import { FOREIGN_LAYER, INDEXES, MANIFESTS, SMALLEST_LISTING_INDEX } from '../../events/target.js'
+import { isKnownIn, registryOf } from '../known-in.js'
 import { clampedSum } from '../../storage/clamped-sum.js'
 import type { Asked, Key } from './question.js'
 
@@ -85,9 +86,9 @@ export const wholeSize = (digest: Part, repositoryId: Part = sql`t.repository_id
   ), manifests as materialized (select distinct digest from named)
   select case when bool_and(known and size is not null) then ${clampedSum(sql`size`)} end from (
     select digest, max(size) as size, bool_and(known) as known from (
-      select n.digest, m.size, coalesce(m.contents_known, false) as known
+      select n.digest, m.size, coalesce(m.known, false) as known
         from manifests n left join lateral (
-          select size, contents_known from inventory.manifests where digest = n.digest offset 0
+          select size, ${isKnownIn(sql`manifests`, registryOf(repositoryId))} as known from inventory.manifests where digest = n.digest offset 0
         ) m on true
       union all select c.digest, c.size, true
         from manifests n cross join lateral (

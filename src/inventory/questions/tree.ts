@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
+import { isKnownIn, registryOf } from '../known-in.js'
 import { REGISTRY, type Question } from './question.js'
 import { behind, DEEPEST, isForeignLayer, isIndexType, isManifestType, placedIn } from './sql-parts.js'
 
@@ -67,8 +68,10 @@ const tree: Question = {
         select n.repository_id, n.level + 1 as level, n.path || '.' || lpad(c.position::text, 6, '0') as path, c.digest,
           c.os, c.architecture, c.variant, c.media_type, c.size,
           row_number() over (partition by n.repository_id order by n.path, c.position) as number
-        from nodes n join inventory.manifest_children c on c.manifest_digest = n.digest
-        where n.first_on_level and n.level < ${DEEPEST}
+        from nodes n
+          join inventory.manifests m on m.digest = n.digest
+          join inventory.manifest_children c on c.manifest_digest = n.digest
+        where ${isKnownIn(sql`m`, registryOf(sql`n.repository_id`))} and n.first_on_level and n.level < ${DEEPEST}
       ) listed
       where number <= ${MOST_LISTED}
     ), parts as (
@@ -82,7 +85,7 @@ const tree: Question = {
         case when ${isManifestType(sql`n.media_type`)} then ${present('repository_manifests', sql`n.digest`, 'unknown')}
           else ${present('repository_blobs', sql`n.digest`, 'unknown')} end as present,
         case when ${isManifestType(sql`n.media_type`)} then
-          case when m.contents_known then 'known' else 'unknown' end end as contents
+          case when ${isKnownIn(sql`m`, registryOf(sql`n.repository_id`))} then 'known' else 'unknown' end end as contents
       from nodes n left join inventory.manifests m on m.digest = n.digest
       union all
       select n.repository_id, n.level + 1, n.path || '.' || lpad(b.position::text, 6, '0'), b.digest, b.media_type, b.size,
@@ -92,8 +95,8 @@ const tree: Question = {
           else ${present('repository_blobs', sql`b.digest`, 'unknown')} end, null
       from nodes n
         join inventory.manifest_blobs b on b.manifest_digest = n.digest
-        left join inventory.manifests m on m.digest = n.digest
-      where n.first_on_level
+        join inventory.manifests m on m.digest = n.digest
+      where n.first_on_level and ${isKnownIn(sql`m`, registryOf(sql`n.repository_id`))}
     )
     select p.level, p.part, p.digest, p.os, p.architecture, p.variant, p.size,
       p.present, p.contents, p.media_type, r.registry, jsonb_build_array(p.path) as key

@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
+import { areEntriesKnownIn, mediaTypeIn } from '../known-in.js'
 import { unheardIndexes } from './indexes-above.js'
 import { isEmptyIndexSize, isIndexType } from './sql-parts.js'
 
@@ -49,24 +50,29 @@ export const hasImageConfig = (digest: Part): Part => sql`coalesce((
   from inventory.manifest_blobs b where b.manifest_digest = ${digest} and b.position = 0
 ), false)`
 
+/** The same by what is known in the registry of repository `r`. */
+const isImageHere = (digest: Part): Part => sql`(${hasImageConfig(digest)} and coalesce((
+  select ${areEntriesKnownIn(sql`known`, sql`r.registry`)} from inventory.manifests known where known.digest = ${digest}
+), false))`
+
 /** How the media types of the layers of images begin. Signatures, SBOMs and attestations have others. */
 const IMAGE_LAYER = sql.lit(
   '^application/vnd[.](oci[.]image[.]layer[.](nondistributable[.])?v1|docker[.]image[.]rootfs[.](foreign[.])?diff)[.]tar',
 )
 
 /**
- * Whether the manifest is none of those that say something about another one. Notifications do not contain the subject, so that
+ * Whether manifest `m` in repository `r` is none of those that say something about another one. Notifications do not contain the subject, so that
  * what they describe is decided by what it consists of: an image has the configuration of an image and layers of images alone,
  * an index of images lists nothing but images. `offset 0`
  * keeps what is looked up from being answered by reading a whole table.
  */
 export const isNoReferrer: Part = sql`case
   when m.subject is not null then false
-  when m.subject_known or m.config_digest is not null or m.media_type in ${WITHOUT_SUBJECT} then true
-  when not m.contents_known then false
+  when m.subject_known or m.config_digest is not null or ${mediaTypeIn(sql`m`, sql`r.registry`)} in ${WITHOUT_SUBJECT} then true
+  when ${areEntriesKnownIn(sql`m`, sql`r.registry`)} is not true then false
   when ${isIndexType(sql`m.media_type`)} then ${isEmptyIndexSize(sql`m.size`)} or (
     exists (select from inventory.manifest_children c where c.manifest_digest = m.digest offset 0) and not exists (
-      select from inventory.manifest_children c where c.manifest_digest = m.digest and not ${hasImageConfig(sql`c.digest`)} offset 0
+      select from inventory.manifest_children c where c.manifest_digest = m.digest and not ${isImageHere(sql`c.digest`)} offset 0
     ))
   else ${hasImageConfig(sql`m.digest`)} and not exists (
     select from inventory.manifest_blobs b

@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
+import { isKnownIn, mediaTypeIn, registryOf } from '../known-in.js'
 import { digestChangedAt, imageChangedAt } from './changed.js'
 import { indexesAbove, mayBeIndex, unknownIndexes } from './indexes-above.js'
 import type { Asked } from './question.js'
@@ -66,13 +67,15 @@ const hasUsedUnknownIndex = (moment: Part, asked: Asked): Part => sql`t.reposito
  */
 const hasUnknownParts = sql`(
   coalesce((
-    select not c.contents_known and ${mayBeIndex(sql`c.media_type`)} from inventory.manifests c where c.digest = t.digest
+    select not ${isKnownIn(sql`c`, registryOf(sql`t.repository_id`))} and ${mayBeIndex(mediaTypeIn(sql`c`, registryOf(sql`t.repository_id`)))}
+    from inventory.manifests c where c.digest = t.digest
   ), true)
   or case when not exists (select from inventory.manifest_children where manifest_digest = t.digest) then false else exists (
     ${partsOf(sql`t.digest`)}
     select from parts p
       left join lateral (select * from inventory.manifests where manifests.digest = p.digest offset 0) c on true
-    where c.contents_known is not true and ${mayBeIndex(sql`coalesce(c.media_type, p.media_type)`)}
+    where ${isKnownIn(sql`c`, registryOf(sql`t.repository_id`))} is not true
+      and ${mayBeIndex(sql`coalesce(${mediaTypeIn(sql`c`, registryOf(sql`t.repository_id`))}, p.media_type)`)}
   ) end
 )`
 

@@ -6,6 +6,7 @@ import { isConflict, type Database, type Transaction } from '../../storage/datab
 import { joinParts } from '../../storage/statement-parts.js'
 import { confirmObjects, markReconciled } from '../record/confirm.js'
 import { expandShown } from '../record/expand.js'
+import { startManifest } from '../record/gather.js'
 import { learnManifests } from '../record/learn-manifest.js'
 import type { Change, SeenObject, SeenTag, Sightings } from '../record/sightings.js'
 import { inventoryParts } from '../record/statement.js'
@@ -119,7 +120,7 @@ const sightingsOf = (
     manifestsInRepositories: manifestsGone,
     blobsInRepositories: blobsGone,
     // Before learnManifests, in one order for all: batches and this wait for each other at these rows.
-    manifests: readIn(found).map(({ digest }) => ({ digest })),
+    manifests: readIn(found).map(({ digest }) => startManifest(digest)),
     changes: stale.map((one) => goneChange(registry, repository, one, at)),
     renames: [],
     lookups: [],

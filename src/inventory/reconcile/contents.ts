@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import { isIndex } from '../../events/target.js'
 import type { FetchedManifest } from '../registry/registry-client.js'
+import { isKnownIn } from '../known-in.js'
 import { createRecentMap } from '../../storage/recent-map.js'
 
 /** What a manifest lists: blobs of an image, or manifests of an index. */
@@ -23,7 +24,8 @@ export type KnownContents = {
 const MOST_ENTRIES = 1_000_000
 const MANIFEST = 50
 
-export const createKnownContents = (db: Sql): KnownContents => {
+/** @param registry the registry of the run: what only events of another one stated is not known */
+export const createKnownContents = (db: Sql, registry: string): KnownContents => {
   const learnt = createRecentMap<Contents>(MOST_ENTRIES, ({ entries }) => MANIFEST + entries.length)
   return {
     of: async (digests) => {
@@ -33,7 +35,7 @@ export const createKnownContents = (db: Sql): KnownContents => {
         if (contents) known.set(digest, contents)
       }
       const unknown = digests.filter((digest) => !known.has(digest))
-      for (const [digest, contents] of await storedContents(db, unknown)) known.set(digest, contents)
+      for (const [digest, contents] of await storedContents(db, registry, unknown)) known.set(digest, contents)
       return known
     },
     learn: (manifest) => {
@@ -51,7 +53,11 @@ const contentsOf = ({ mediaType, contents }: FetchedManifest): Contents => ({
 
 type Row = { manifest: string; index: boolean; digest: string | null; size: string | null }
 
-const storedContents = async (db: Sql, digests: readonly string[]): Promise<Map<string, Contents>> => {
+const storedContents = async (
+  db: Sql,
+  registry: string,
+  digests: readonly string[],
+): Promise<Map<string, Contents>> => {
   const found = new Map<string, { kind: Contents['kind']; entries: { digest: string; size?: number }[] }>()
   if (digests.length === 0) return found
   const { rows } = await sql<Row>`
@@ -62,7 +68,7 @@ const storedContents = async (db: Sql, digests: readonly string[]): Promise<Map<
         union all
         select digest, size, false from inventory.manifest_blobs where manifest_digest = m.digest
       ) e on true
-    where m.contents_known and m.digest = any(${digests}::text[])
+    where ${isKnownIn(sql`m`, sql`${registry}::text`)} and m.digest = any(${digests}::text[])
   `.execute(db)
   for (const { manifest, index, digest, size } of rows) {
     const contents = found.get(manifest) ?? { kind: 'image', entries: [] }

@@ -145,7 +145,7 @@ const run = async (
   const listed = 'names' in catalog ? catalog.names : living
   // Of a cache, only repositories that were seen are of interest: the others would have to be fetched.
   const repositories = cache ? living : [...new Set([...listed, ...living])]
-  const contents = createKnownContents(database.sql)
+  const contents = createKnownContents(database.sql, registry)
   const vanishing = await createVanishing(database.sql, { registry, done: begun.done, force })
   const shared = { registry, apply, pace, contents, vanishing, signal, begun, heldBack: [] }
   const walk: Walk = {

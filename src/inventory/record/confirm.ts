@@ -30,6 +30,11 @@ export const confirmObjects = async (
       order by seen.digest
       ${sql.raw(unitedWith(MANIFEST))}
     `.execute(tx)
+    // What only other registries stated is not known in every registry that has the manifest.
+    await sql`
+      update inventory.manifests set contents_known = false, attempts = 0, next_attempt_at = now()
+      where digest = any(${manifests}::text[]) and contents_known and ${registry} <> all(stated_by)
+    `.execute(tx)
   }
   if (blobs.length > 0) {
     await sql`

@@ -60,16 +60,20 @@ const PLACES = `
 
 const everywhere = `
     with wanted as materialized (
-      select m.digest, sum(b.entries * o.places) over (order by m.digest) <= ${AT_ONCE} as is_small
+      select m.digest, m.stated_by, sum(b.entries * o.places) over (order by m.digest) <= ${AT_ONCE} as is_small,
+        m.stated_by is null or not exists (
+          select from inventory.repository_manifests other join inventory.repositories r on r.id = other.repository_id
+          where other.digest = m.digest and other.seen_at is not null and r.registry <> all(m.stated_by)
+        ) as is_known
       from inventory.manifests m
         cross join lateral (select count(*) as entries from inventory.manifest_blobs where manifest_digest = m.digest offset 0) b
         cross join lateral (select count(*) as places from inventory.repository_manifests where digest = m.digest offset 0) o
       where m.digest = any($1::text[])
     ), noted as (
       update inventory.manifests m
-      set contents_known = true, tell_after = case when is_small then m.tell_after else 0 end
+      set contents_known = is_known, tell_after = case when is_small then m.tell_after else 0 end
       from wanted
-      where m.digest = wanted.digest and (not m.contents_known or not is_small)
+      where m.digest = wanted.digest and (m.contents_known <> is_known or not is_small)
     )
     ${expansionOf(`(
       ${PLACES}
@@ -78,8 +82,10 @@ const everywhere = `
           select repository_id, digest, pushed_at, moved_at from inventory.repository_manifests
           where digest = wanted.digest and seen_at is not null offset 0
         ) o
-        cross join lateral (select deleted_at from inventory.repositories where id = o.repository_id offset 0) r
-      where wanted.is_small
+        cross join lateral (
+          select registry, deleted_at from inventory.repositories where id = o.repository_id offset 0
+        ) r
+      where wanted.is_small and (wanted.stated_by is null or r.registry = any(wanted.stated_by))
     )`)}`
 
 const EVERYWHERE: HotStatement = { name: 'expand_manifests', text: everywhere }
@@ -88,9 +94,9 @@ const HERE: HotStatement = {
   name: 'expand_shown_manifests',
   text: `
     with places as materialized (
-      select p.*, sum(b.entries) over (order by p.digest, p.repository_id) <= ${AT_ONCE} as is_small
+      select p.*, m.is_known, sum(b.entries) over (order by p.digest, p.repository_id) <= ${AT_ONCE} as is_small
       from (
-        ${PLACES}
+        ${PLACES}, wanted.registry
         from unnest($1::text[], $2::text[], $3::text[]) as wanted (registry, name, digest)
           cross join lateral (
             select id, deleted_at from inventory.repositories
@@ -101,12 +107,22 @@ const HERE: HotStatement = {
             where repository_id = r.id and digest = wanted.digest and seen_at is not null offset 0
           ) o
       ) p
+        cross join lateral (
+          select stated_by is null or p.registry = any(stated_by) as is_known
+          from inventory.manifests where digest = p.digest offset 0
+        ) m
         cross join lateral (select count(*) as entries from inventory.manifest_blobs where manifest_digest = p.digest offset 0) b
+    ), noticed as (
+      select digest, bool_or(is_known and not is_small) as is_large, bool_or(not is_known) as is_withheld from places group by digest
     ), noted as (
-      update inventory.manifests set tell_after = 0
-      where digest in (select digest from places where not is_small)
+      update inventory.manifests m
+      set tell_after = case when is_large then 0 else m.tell_after end, contents_known = m.contents_known and not is_withheld,
+        attempts = case when is_withheld then 0 else m.attempts end,
+        next_attempt_at = case when is_withheld then now() else m.next_attempt_at end
+      from noticed
+      where m.digest = noticed.digest and (is_large or (is_withheld and m.contents_known))
     )
-    ${expansionOf('(select * from places where is_small)')}`,
+    ${expansionOf('(select * from places where is_known and is_small)')}`,
 }
 
 /**
@@ -123,7 +139,10 @@ export const expandManifests = async ({ run }: { run: Run }, digests: readonly s
 
 type Place = Pick<Shown, 'registry' | 'name' | 'digest'>
 
-/** The same for one repository of each manifest, where nothing new is known of its contents. */
+/**
+ * The same for one repository of each manifest, if nothing new is known of its contents. If the registry did not state them, they are
+ * not known there, and so not in every registry from now on.
+ */
 export const expandShown = async ({ run }: { run: Run }, shown: readonly Place[]): Promise<void> => {
   if (shown.length === 0) return
   await run(HERE, [
@@ -155,7 +174,11 @@ const STEP: HotStatement = {
     with places as materialized (
       ${PLACES}
       from unnest($1::int[]) as wanted (id)
-        cross join lateral (select id, deleted_at from inventory.repositories where id = wanted.id offset 0) r
+        cross join lateral (select stated_by from inventory.manifests where digest = $2 offset 0) m
+        cross join lateral (
+          select id, deleted_at from inventory.repositories
+          where id = wanted.id and (m.stated_by is null or registry = any(m.stated_by)) offset 0
+        ) r
         cross join lateral (
           select repository_id, digest, pushed_at, moved_at from inventory.repository_manifests
           where repository_id = r.id and digest = $2 and seen_at is not null offset 0

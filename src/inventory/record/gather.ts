@@ -3,7 +3,7 @@ import type { EventId, RegistryEvent } from '../../events/registry-event.js'
 import { isImplied, isIndex, type Descriptor } from '../../events/target.js'
 import type { Actors } from './actors.js'
 import { isLarge } from './manifest-entries.js'
-import { joinStatements } from './manifest-statements.js'
+import { isComplete, joinStatements } from './manifest-statements.js'
 import type { Remembered } from './remembered.js'
 import type {
   Change,
@@ -27,6 +27,8 @@ type Needs = {
   now: () => Date
 }
 
+type Observers = 'shownBy' | 'statedBy' | 'completedBy' | 'typedBy'
+type DescribedManifest = SeenManifest & Record<Observers, Set<string>>
 type ShownThere = { shown: Shown; contents?: readonly Descriptor[] }
 
 /** Blobs of manifests in one statement; the rest is told after it, in steps. */
@@ -41,7 +43,7 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
   const manifestsInRepositories = new Map<string, SeenObject>()
   const blobsInRepositories = new Map<string, SeenObject>()
   const tags = new Map<string, SeenTag>()
-  const manifests = new Map<string, SeenManifest>()
+  const manifests = new Map<string, DescribedManifest>()
   const changes = new Map<EventId, Change>()
   const renames = new Map<EventId, SeenRename>()
   const lookups = new Map<EventId, SeenLookup>()
@@ -121,7 +123,7 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
     // The row of the manifest is what those who expand it wait for each other at, even if it says nothing new.
     if (!isShown || !isDescribed) {
       describe(
-        entry(manifests, digest, () => ({ digest })),
+        entry(manifests, digest, () => startManifest(digest)),
         event,
       )
     }
@@ -161,7 +163,8 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
       continue
     }
     if (isLarge({ contents })) continue
-    const kept = contents?.filter(isImplied) ?? []
+    // As all events of the batch complete it: a list that differs is contested.
+    const kept = (contents && (manifest?.contents ?? contents))?.filter(isImplied) ?? []
     implied += kept.length
     if (contents === undefined) {
       place.isTold = manifest?.contents === undefined
@@ -224,16 +227,33 @@ const point = (tag: SeenTag, digest: string, at: Micros): void => {
   tag.pointed = at
 }
 
+/** A manifest about which nothing is stated yet. */
+export const startManifest = (digest: string): DescribedManifest => ({
+  digest,
+  shownBy: new Set(),
+  statedBy: new Set(),
+  completedBy: new Set(),
+  typedBy: new Set(),
+})
+
 /** Adds the statement of an event. Once two contradict each other, the order of the batch must not decide which one counts. */
-const describe = (manifest: SeenManifest, { mediaType, size, references }: RegistryEvent): void => {
+const describe = (manifest: DescribedManifest, { registry, mediaType, size, references }: RegistryEvent): void => {
+  manifest.shownBy.add(registry)
+  if (references) manifest.statedBy.add(registry)
+  if (mediaType !== undefined) manifest.typedBy.add(registry)
   if (manifest.contested) return
   const joined = joinStatements(manifest, {
     ...(mediaType !== undefined && { mediaType }),
     ...(size !== undefined && { size }),
     ...(references && { contents: references }),
   })
-  if (joined) Object.assign(manifest, joined)
-  else {
+  if (joined) {
+    if (references && joined.contents) {
+      if (joined.contents !== manifest.contents) manifest.completedBy.clear()
+      if (isComplete(references, joined.contents)) manifest.completedBy.add(registry)
+    }
+    Object.assign(manifest, joined)
+  } else {
     delete manifest.mediaType
     delete manifest.size
     delete manifest.contents

@@ -4,6 +4,7 @@ import type { Sql, Transaction } from '../../storage/database.js'
 import type { FetchedManifest } from '../registry/registry-client.js'
 import { expandManifests } from './expand.js'
 import { entriesOf, inStatements, type Entry } from './manifest-entries.js'
+import { noteDisproved } from './retract-entries.js'
 
 /** As learnManifests, of one. */
 export const learnManifest = async (tx: Transaction, manifest: FetchedManifest): Promise<void> =>
@@ -20,6 +21,11 @@ export const learnManifests = async (tx: Transaction, manifests: readonly Fetche
   // One after the other: the rows first, where events wait for this and this for events (see expandManifests).
   await describe(tx, manifests)
   const { blobs, children } = entriesOf(manifests)
+  await noteDisproved(
+    tx,
+    manifests.map(({ digest }) => digest),
+    blobs,
+  )
   await removeEntries(tx, manifests)
   for (const some of inStatements(blobs)) await storeBlobs(tx, some)
   for (const some of inStatements(children)) await storeChildren(tx, some)
@@ -51,6 +57,9 @@ const describe = async (tx: Sql, manifests: readonly FetchedManifest[]): Promise
           architecture = coalesce(excluded.architecture, m.architecture),
           variant = coalesce(excluded.variant, m.variant),
           contents_known = true,
+          stated_by = null,
+          completed_by = null,
+          typed_by = null,
           contested = false,
           subject_known = true,
           last_error = null

@@ -27,6 +27,10 @@ export const joinStatements = (a: ManifestStatement, b: ManifestStatement): Mani
   }
 }
 
+/** Whether a list has every field that another statement of the same list has. */
+export const isComplete = (list: readonly Descriptor[], joined: readonly Descriptor[]): boolean =>
+  joinContents(list, joined) === list
+
 const knownSize = ({ size }: ManifestStatement): number | undefined => (size === 0 ? undefined : size)
 
 /** A list without a media type is stored as that of an image. */

@@ -2,7 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Database, Sql } from '../../storage/database.js'
 import { jobStep, type Step } from '../../storage/job-step.js'
-import { expandShown } from './expand.js'
+import { expandManifests, expandShown } from './expand.js'
 import { lockManifestsOf } from './lock-manifests.js'
 import { BLOB, MANIFEST, TAG, unitedWith, type Keyed } from './united-rows.js'
 
@@ -109,12 +109,37 @@ const moveManifests =
     const which = isMoved(MANIFEST, move)
     await lockManifestsOf(tx, ids.from, { which, after, most: MANIFESTS_AT_ONCE })
     const digests = await moveKeyed(tx, ids, { ...MANIFEST, move, after, most: MANIFESTS_AT_ONCE })
+    if (move.from.registry !== move.to.registry) {
+      await creditRegistry(tx, digests, move)
+      await expandManifests(tx, await listedOf(tx, digests))
+    }
     await expandShown(
       tx,
       digests.map((digest) => ({ ...move.to, digest })),
     )
     return digests
   }
+
+/** What an alias stated, its registry stated. */
+const creditRegistry = async (tx: Sql, digests: readonly string[], { from, to }: Move): Promise<void> => {
+  const credited = (column: string): RawBuilder<unknown> => {
+    const registries = sql.ref(column)
+    return sql`${registries} = case when ${from.registry} = any(${registries}) and ${to.registry} <> all(${registries})
+      then array(select unnest(${registries} || ${to.registry}::text) order by 1) else ${registries} end`
+  }
+  await sql`
+    update inventory.manifests set ${sql.join(['stated_by', 'completed_by', 'typed_by'].map(credited))}
+    where digest = any(${digests}::text[]) and ${from.registry} = any(coalesce(stated_by, '{}') || coalesce(typed_by, '{}'))
+  `.execute(tx)
+}
+
+/** Which of some manifests have a list: it may be known in every registry from now on. */
+const listedOf = async (tx: Sql, digests: readonly string[]): Promise<string[]> => {
+  const { rows } = await sql<{ digest: string }>`
+    select digest from inventory.manifests where digest = any(${digests}::text[]) and cardinality(stated_by) > 0 order by digest
+  `.execute(tx)
+  return rows.map(({ digest }) => digest)
+}
 
 /** By the places of the rows, whatever the statistics say; one that changed in between goes at the next run. */
 const moveKeyed = async (

@@ -13,7 +13,7 @@ const MOST = 50_000
  * may forget, but never makes up: saying something again changes nothing.
  */
 export type Remembered = {
-  /** Everything the event says of the manifest itself, whatever the repository. Of what differs, the newest alone is remembered. */
+  /** Everything that the event states about the manifest itself, as its registry stated it. Only the newest statement is remembered. */
   describes: (event: RegistryEvent) => boolean
   /** That the blobs of the manifest are in the event's repository. */
   implies: (event: RegistryEvent) => boolean
@@ -33,16 +33,16 @@ export const createRemembered = (): Remembered => {
     (stated.contents ?? known.contents) === known.contents
   return {
     actors,
-    describes: (event) => contains(described.get(event.digest ?? ''), descriptionOf(event)),
+    describes: (event) => contains(described.get(manifestOf(event)), descriptionOf(event)),
     implies: (event) => implied.get(placeOf(event)) === true,
     learn: (events, { changes, renames }) => {
       actors.learn(changes)
       actors.learn(renames)
       for (const event of events) {
         if (event.object !== 'manifest' || event.digest === undefined || event.action === 'delete') continue
-        const known = described.get(event.digest)
+        const known = described.get(manifestOf(event))
         const stated = descriptionOf(event)
-        described.set(event.digest, {
+        described.set(manifestOf(event), {
           mediaType: stated.mediaType ?? known?.mediaType,
           size: stated.size ?? known?.size,
           contents: stated.contents ?? known?.contents,
@@ -72,5 +72,7 @@ const fingerprintOf = (references: readonly Descriptor[]): string => {
   fingerprints.set(references, fingerprint)
   return fingerprint
 }
+
+const manifestOf = ({ registry, digest }: RegistryEvent): string => `${registry} ${digest ?? ''}`
 
 const placeOf = ({ registry, repository, digest }: RegistryEvent): string => `${registry} ${repository} ${digest ?? ''}`

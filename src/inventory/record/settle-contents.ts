@@ -1,17 +1,20 @@
 import type { Digest } from '../../events/reference.js'
 import type { Descriptor } from '../../events/target.js'
+import { arrayText } from '../../storage/array-text.js'
 import type { HotStatement, Run } from '../../storage/database.js'
-import { joinStatements, type ManifestStatement } from './manifest-statements.js'
+import { hasList } from '../known-in.js'
+import { isComplete, joinStatements, type ManifestStatement } from './manifest-statements.js'
+import { noteRejected } from './retract-entries.js'
 import type { SeenManifest } from './sightings.js'
 import { storeEntries } from './statement-contents.js'
 
 /**
- * Compares what events state about manifests that were known before with what is stored. Contents that were not known are stored;
- * a manifest about which two statements contradict each other becomes contested. What a registry showed itself is proven by its
- * digest, so that no event changes it, and a contested manifest waits for that proof.
+ * Compares what events state about manifests that were known before with what is stored. Contents that were not known are stored, with
+ * the registries that stated them; a manifest about which two statements contradict each other becomes contested. What a registry
+ * showed itself is proven by its digest, so that no event changes it, and a contested manifest waits for that proof.
  *
  * In a transaction that has locked the manifests, in a statement after the one that stored their rows.
- * @returns the digests whose contents were stored or completed, which expandManifests is to note as known.
+ * @returns the digests whose contents were stored or completed, or that another registry stated: expandManifests propagates them.
  */
 export const settleContents = async (tx: { run: Run }, stated: readonly SeenManifest[]): Promise<string[]> => {
   if (stated.length === 0) return []
@@ -21,37 +24,97 @@ export const settleContents = async (tx: { run: Run }, stated: readonly SeenMani
   ])
   const stored = storedStatements(rows)
   const contested: string[] = []
+  const rejected: SeenManifest[] = []
   const stating: SeenManifest[] = []
+  const credited: Credit[] = []
+  const learnt = new Set<string>()
   for (const manifest of stated) {
     const { digest } = manifest
     const known = stored.get(digest)
-    // Proven, or contested already.
-    if (!known) continue
-    const joined = manifest.contested || known === 'another list' ? undefined : joinStatements(known, manifest)
-    if (!joined) contested.push(digest)
-    else if (known !== 'another list' && joined.contents !== known.contents) {
-      stating.push({ ...joined, digest })
+    const joined = manifest.contested || !known || known.isOfOtherLength ? undefined : joinStatements(known, manifest)
+    if (!known || known.isFinal) {
+      // Proven, or contested already: a statement that differs changes nothing.
+      if (manifest.contents && joined?.contents !== known?.contents) rejected.push(manifest)
+      continue
     }
+    if (!joined) {
+      contested.push(digest)
+      rejected.push(manifest)
+      continue
+    }
+    const credit = creditOf(known, manifest, joined.contents)
+    if (credit) credited.push({ digest, ...credit })
+    if (joined.contents !== known.contents) stating.push({ ...manifest, ...joined })
+    if (joined.contents !== known.contents || credit?.isListed) learnt.add(digest)
   }
+  if (credited.length > 0) await tx.run(CREDIT, creditValues(credited))
+  if (rejected.length > 0) await noteRejected(tx, { contested, rejected })
   if (contested.length > 0) await tx.run(CONTEST, [contested])
   await storeEntries(tx, stating)
-  return stating.map(({ digest }) => digest)
+  return [...learnt]
+}
+
+/** The registries that are stored with what they stated about a manifest. */
+type Credit = Record<'statedBy' | 'completedBy' | 'typedBy', readonly string[] | null> & { digest: string; isListed: boolean }
+
+/** @returns undefined if all registries are stored already; null in a column is believed of every registry. */
+const creditOf = (
+  known: Stored,
+  seen: SeenManifest,
+  joined: readonly Descriptor[] | undefined,
+): Omit<Credit, 'digest'> | undefined => {
+  const statedBy = known.contents && known.statedBy === null ? null : joinedNames(known.statedBy ?? [], seen.statedBy)
+  const typedBy = known.mediaType !== undefined && known.typedBy === null ? null : joinedNames(known.typedBy ?? [], seen.typedBy)
+  const isListed = statedBy !== null && statedBy.length > (known.statedBy?.length ?? 0)
+  const completedBy = completedWith(known, seen, joined)
+  const isCompleted = completedBy?.join(' ') !== known.completedBy?.join(' ')
+  const isTyped = typedBy !== null && typedBy.length > (known.typedBy?.length ?? 0)
+  return isListed || isCompleted || isTyped ? { statedBy, completedBy, typedBy, isListed } : undefined
+}
+
+/** Registries of which one statement has all that is stored of the list from now on. */
+const completedWith = (
+  known: Stored,
+  seen: SeenManifest,
+  joined: readonly Descriptor[] | undefined,
+): readonly string[] | null => {
+  const others = joined === known.contents ? known.completedBy : []
+  if (others === null && known.contents) return null
+  const isAll = seen.contents !== undefined && joined !== undefined && isComplete(seen.contents, joined)
+  return isAll ? joinedNames(others ?? [], seen.completedBy) : (others ?? [])
+}
+
+const joinedNames = (some: readonly string[], more: ReadonlySet<string>): string[] => [...new Set([...some, ...more])].sort()
+
+const creditValues = (credited: readonly Credit[]): unknown[] => [
+  credited.map(({ digest }) => digest),
+  credited.map(({ statedBy }) => statedBy && arrayText(statedBy)),
+  credited.map(({ completedBy }) => completedBy && arrayText(completedBy)),
+  credited.map(({ typedBy }) => typedBy && arrayText(typedBy)),
+]
+
+const CREDIT: HotStatement = {
+  name: 'credit_statements',
+  text: `
+    update inventory.manifests m
+    set stated_by = credited.stated_by::text[], completed_by = credited.completed_by::text[], typed_by = credited.typed_by::text[]
+    from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as credited (digest, stated_by, completed_by, typed_by)
+    where m.digest = credited.digest`,
 }
 
 /**
- * Manifests whose contents events may still change. Entries are read only if as many are stored as an event states, so that no
- * answer is larger than what was sent.
+ * What is stored of manifests that were known. Entries are read only if as many are stored as an event states, so that no answer is
+ * larger than what was sent.
  */
 const STORED: HotStatement = {
   name: 'stored_statements',
   text: `
-    select m.digest as manifest, m.media_type as type, m.size::text as bytes, m.contents_known, n.entries, e.*
+    select m.digest as manifest, m.media_type as type, m.size::text as bytes, ${hasList('m')} as listed, n.entries,
+      m.stated_by, m.completed_by, m.typed_by, m.contested or m.subject_known as final, e.*
     from unnest($1::text[], $2::int[]) as stated (digest, entries)
+      cross join lateral (select * from inventory.manifests where digest = stated.digest offset 0) m
       cross join lateral (
-        select * from inventory.manifests where digest = stated.digest and not contested and not subject_known offset 0
-      ) m
-      cross join lateral (
-        select case when m.contents_known and stated.entries is not null then
+        select case when ${hasList('m')} and stated.entries is not null then
           (select count(*) from inventory.manifest_blobs where manifest_digest = m.digest)
           + (select count(*) from inventory.manifest_children where manifest_digest = m.digest) end = stated.entries as entries offset 0
       ) n
@@ -71,6 +134,7 @@ const CONTEST: HotStatement = {
     with contested as (
       update inventory.manifests
       set contested = true, contents_known = false, media_type = null, size = null, tell_after = null,
+        stated_by = '{}', completed_by = '{}', typed_by = '{}',
         attempts = 0, next_attempt_at = now(), last_error = null
       where digest = any($1::text[]) and not contested and not subject_known
       returning digest
@@ -84,7 +148,12 @@ type Row = {
   manifest: string
   type: string | null
   bytes: string | null
-  contents_known: boolean
+  listed: boolean
+  stated_by: string[] | null
+  completed_by: string[] | null
+  typed_by: string[] | null
+  /** Whether the manifest is proven or contested: no event changes it. */
+  final: boolean
   /** Whether as many entries are stored as the event states; null without either list. */
   entries: boolean | null
   position: number | null
@@ -96,23 +165,32 @@ type Row = {
   variant: string | null
 }
 
-/** What is stored of each manifest; of a list of another length only that. */
-const storedStatements = (rows: readonly Row[]): Map<string, ManifestStatement | 'another list'> => {
-  const stored = new Map<string, ManifestStatement | 'another list'>()
+/** What is stored of a manifest. Of a list of another length than that of an event, only that it differs is read. */
+type Stored = ManifestStatement & {
+  statedBy: readonly string[] | null
+  completedBy: readonly string[] | null
+  typedBy: readonly string[] | null
+  isFinal: boolean
+  isOfOtherLength: boolean
+}
+
+const storedStatements = (rows: readonly Row[]): Map<string, Stored> => {
+  const stored = new Map<string, Stored>()
   const lists = new Map<string, Descriptor[]>()
   for (const row of rows) {
-    const { manifest, type, bytes, contents_known, entries, position } = row
-    if (entries === false) {
-      stored.set(manifest, 'another list')
-      continue
-    }
+    const { manifest, type, bytes, listed, entries, position } = row
     if (!stored.has(manifest)) {
       const contents: Descriptor[] = []
       lists.set(manifest, contents)
       stored.set(manifest, {
         ...(type !== null && { mediaType: type }),
         ...(bytes !== null && { size: Number(bytes) }),
-        ...(contents_known && { contents }),
+        ...(listed && { contents }),
+        statedBy: row.stated_by,
+        completedBy: row.completed_by,
+        typedBy: row.typed_by,
+        isFinal: row.final,
+        isOfOtherLength: entries === false,
       })
     }
     if (position !== null) lists.get(manifest)?.push(descriptorOf(row))

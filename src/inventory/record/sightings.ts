@@ -36,6 +36,11 @@ export type SeenObject = Times & {
 export type SeenTag = Times & { repository: number; name: string; digest?: string; pointed?: Micros; asked?: Micros }
 export type SeenManifest = ManifestStatement & {
   digest: string
+  /** Registries of the batch that show the manifest, those that state its list, that state it with all that the batch knows of it, and that state its media type. */
+  shownBy: ReadonlySet<string>
+  statedBy: ReadonlySet<string>
+  completedBy: ReadonlySet<string>
+  typedBy: ReadonlySet<string>
   /** Whether events of the batch contradict each other about the manifest, so that nothing else is here. */
   contested?: boolean
 }

@@ -1,8 +1,10 @@
 import { INDEXES } from '../../events/target.js'
+import { arrayText } from '../../storage/array-text.js'
 import type { StatementPart } from '../../storage/statement-parts.js'
+import { hasList } from '../known-in.js'
 import { actorParts } from './actors.js'
 import { isLarge } from './manifest-entries.js'
-import type { Sightings } from './sightings.js'
+import type { SeenManifest, Sightings } from './sightings.js'
 import { changes, contents, lookups, pushes } from './statement-contents.js'
 import { time, times } from './times.js'
 import { BLOB, MANIFEST, TAG, unitedWith } from './united-rows.js'
@@ -58,7 +60,7 @@ const repositories = ({ repositories: rows }: Sightings): StatementPart => ({
 
 /** Whether a row `m` has the media type of an index: null if its kind is not known. A list without a type is that of an image. */
 const isIndexRow = (row: string): string =>
-  `coalesce(${row}.media_type, case when ${row}.contents_known then '' end) in (${[...INDEXES].map((type) => `'${type}'`).join(', ')})`
+  `coalesce(${row}.media_type, case when ${hasList(row)} then '' end) in (${[...INDEXES].map((type) => `'${type}'`).join(', ')})`
 
 /**
  * Inserts manifests that were not known. Of one that was, only the type and the size are completed here: `settleContents`
@@ -69,13 +71,17 @@ const manifests = ({ manifests: rows }: Sightings): StatementPart => ({
   key: 'm',
   text: (p) => `
     seen_manifests as (
-      insert into inventory.manifests as m (digest, media_type, size, contents_known, contested)
-      select * from unnest(${p(1)}::text[], ${p(2)}::text[], ${p(3)}::bigint[], ${p(4)}::boolean[], ${p(5)}::boolean[])
-        as seen (digest, media_type, size, contents_known, contested)
+      insert into inventory.manifests as m (digest, media_type, size, contents_known, contested, stated_by, completed_by, typed_by)
+      select digest, media_type, size, contents_known, contested, stated_by::text[], completed_by::text[], typed_by::text[]
+      from unnest(${p(1)}::text[], ${p(2)}::text[], ${p(3)}::bigint[], ${p(4)}::boolean[], ${p(5)}::boolean[],
+        ${p(6)}::text[], ${p(7)}::text[], ${p(8)}::text[])
+        as seen (digest, media_type, size, contents_known, contested, stated_by, completed_by, typed_by)
       where (select count(*) from places) > 0
       order by digest
       on conflict (digest) do update
-        set media_type = greatest(m.media_type, excluded.media_type), size = greatest(m.size, excluded.size)
+        set media_type = greatest(m.media_type, excluded.media_type), size = greatest(m.size, excluded.size),
+            -- settleContents adds the registries that state the type: until then, no registry is believed.
+            typed_by = case when m.media_type is null then coalesce(m.typed_by, '{}') else m.typed_by end
         where (m.media_type is distinct from greatest(m.media_type, excluded.media_type)
             or m.size is distinct from greatest(m.size, excluded.size))
           and not m.contested and not m.subject_known
@@ -87,10 +93,19 @@ const manifests = ({ manifests: rows }: Sightings): StatementPart => ({
     rows.map(({ digest }) => digest),
     rows.map(({ mediaType }) => mediaType ?? null),
     rows.map(({ size }) => size ?? null),
-    rows.map(({ contents }) => contents !== undefined && !isLarge({ contents })),
+    rows.map((row) => isStoredWithRow(row) && [...row.shownBy].every((registry) => row.statedBy.has(registry))),
     rows.map(({ contested = false }) => contested),
+    rows.map((row) => registries(isStoredWithRow(row) ? row.statedBy : [])),
+    rows.map((row) => registries(isStoredWithRow(row) ? row.completedBy : [])),
+    rows.map(({ contested, typedBy }) => registries(contested ? [] : typedBy)),
   ],
 })
+
+/** Whether the list of a new manifest is stored by the same statement as its row. */
+const isStoredWithRow = ({ contents, contested }: SeenManifest): boolean =>
+  contents !== undefined && contested !== true && !isLarge({ contents })
+
+const registries = (some: Iterable<string>): string => arrayText([...some].sort())
 
 const manifestsInRepositories = ({ manifestsInRepositories: rows }: Sightings): StatementPart => ({
   key: 'o',

@@ -101,7 +101,9 @@ const refreshUndecidedManifests = async (db: Sql, range: Range): Promise<void> =
 const refreshUnknownSubjects = async (db: Sql, range: Range): Promise<void> =>
   storeCounts(db, range, {
     column: 'unknown_subjects',
-    manifests: sql`inventory.repository_manifests o left join inventory.manifests m on m.digest = o.digest
+    manifests: sql`inventory.repository_manifests o
+        join inventory.repositories r on r.id = o.repository_id
+        left join inventory.manifests m on m.digest = o.digest
       where m.subject is null and not coalesce(${isNoReferrer}, false)`,
   })
 

@@ -1,5 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
-import { blobUsedAt, isIndexType, isManifestType } from '../questions/sql-parts.js'
+import { isKnownIn, mediaTypeIn, registryOf } from '../known-in.js'
+import { mayBeIndex } from '../questions/indexes-above.js'
+import { blobUsedAt, isManifestType } from '../questions/sql-parts.js'
 
 /** Repositories whose ids are greater than `after` and at most `to`; without a bound, all that remain. */
 export type Range = { after?: number | undefined; to?: number | undefined }
@@ -47,9 +49,11 @@ export const usedManifests = (range: Range): Ctes => sql`
     select u.repository_id, u.digest, false from unheard u
   ), unknown as materialized (
     select u.repository_id, count(*) as manifests,
-      count(*) filter (where m.media_type is null or ${isIndexType(sql`m.media_type`)}) as indexes
-    from used u left join inventory.manifests m on m.digest = u.digest
-    where m.contents_known is not true
+      count(*) filter (where ${mayBeIndex(mediaTypeIn(sql`m`, sql`r.registry`))}) as indexes
+    from used u
+      join inventory.repositories r on r.id = u.repository_id
+      left join inventory.manifests m on m.digest = u.digest
+    where ${isKnownIn(sql`m`, sql`r.registry`)} is not true
     group by u.repository_id
   )`
 
@@ -95,6 +99,11 @@ export const orphans = (at: Date): Ctes => sql`
     select repository_id, count(*) as blobs from loose where not is_decided group by repository_id
   )`
 
+/** Whether the list of a manifest is known in a repository: a look-up, for the few rows that pass all other conditions. */
+const isListKnown = (digest: RawBuilder<unknown>, repositoryId: RawBuilder<unknown>): RawBuilder<unknown> => sql`coalesce((
+  select ${isKnownIn(sql`known`, registryOf(repositoryId))} from inventory.manifests known where known.digest = ${digest}
+), false)`
+
 /**
  * `found_missing`: what live manifests need and their repository lost. Nothing says whether a manifest or a blob was deleted:
  * what an index lists is a blob only if it was seen as one, as in the caches of BuildKit. An index lacks what its manifests lack;
@@ -106,6 +115,7 @@ export const missingParts = (range: Range): Ctes => sql`
       select h.repository_id, h.manifest_digest, h.digest, 'blob' as part, null::text collate "C" as through
       from blobs b join held h on h.repository_id = b.repository_id and h.digest = b.digest
       where not b.live and h.live and (b.seen_at is not null or not h.listed)
+        and ${isListKnown(sql`h.manifest_digest`, sql`h.repository_id`)}
       union all
       select i.repository_id, i.digest, c.digest, 'manifest', null
       from inventory.repository_manifests gone
@@ -113,6 +123,7 @@ export const missingParts = (range: Range): Ctes => sql`
         join inventory.repository_manifests i
           on i.repository_id = gone.repository_id and i.digest = c.manifest_digest and i.live
       where not gone.live and ${within('gone.repository_id', range)} and ${isManifestType(sql`c.media_type`)}
+        and ${isListKnown(sql`i.digest`, sql`i.repository_id`)}
     )
     union
     select l.repository_id, c.manifest_digest, l.digest, l.part, c.digest
@@ -120,6 +131,7 @@ export const missingParts = (range: Range): Ctes => sql`
       join inventory.manifest_children c on c.digest = l.manifest_digest
       join inventory.repository_manifests i
         on i.repository_id = l.repository_id and i.digest = c.manifest_digest and i.live
+    where ${isListKnown(sql`i.digest`, sql`i.repository_id`)}
   ), found_missing as materialized (
     select repository_id, manifest_digest, digest, min(part collate "C") as part,
       case when bool_and(through is not null) then min(through) end as through

@@ -1,7 +1,7 @@
 /** Digests of which only the membership is asked for: of a large manifest, not all are in memory. */
 export type Digests = Pick<ReadonlySet<string>, 'has'>
 
-/** What is known of a manifest. A digest has one content, so this never changes once it is known. */
+/** What is known of a manifest in a repository. Events that contradict each other, or a reading of the manifest, may change it. */
 export type Contents =
   | { kind: 'index'; children: Digests }
   | { kind: 'image'; layers: Digests; config?: string; platform?: string }

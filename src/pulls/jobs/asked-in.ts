@@ -17,17 +17,26 @@ export const askersOf = (requests: readonly PendingRequest[], chains: Chains): A
   return askers.values()
 }
 
+/** A manifest, and the repository in which it was requested. */
+export type RequestedManifest = { repository: string; digest: string }
+
 /** The manifests that requests are for. */
-export const askedIn = (requests: readonly PendingRequest[]): string[] =>
-  requests.flatMap(({ object, digest }) => (object === 'manifest' && digest !== undefined ? [digest] : []))
+export const askedIn = (requests: readonly PendingRequest[]): RequestedManifest[] =>
+  requests.flatMap(({ object, repository, digest }) =>
+    object === 'manifest' && digest !== undefined ? [{ repository, digest }] : [],
+  )
 
 /** The manifests that were requested by what is open. */
-export const openIn = (chains: readonly KeptChain[]): string[] =>
-  chains.flatMap(({ chain }) => [
-    ...chain.open.flatMap(({ digest, named, fetched }) => [
-      ...(digest === undefined ? [] : [digest]),
-      ...named,
-      ...fetched,
-    ]),
-    ...chain.artifacts.flatMap(({ digest }) => digest ?? []),
-  ])
+export const openIn = (chains: readonly KeptChain[]): RequestedManifest[] =>
+  chains.flatMap(({ chain }) => {
+    const { repository } = chain.place
+    const digests = [
+      ...chain.open.flatMap(({ digest, named, fetched }) => [
+        ...(digest === undefined ? [] : [digest]),
+        ...named,
+        ...fetched,
+      ]),
+      ...chain.artifacts.flatMap(({ digest }) => digest ?? []),
+    ]
+    return digests.map((digest) => ({ repository, digest }))
+  })

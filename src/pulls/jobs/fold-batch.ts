@@ -1,4 +1,5 @@
 import { addToChain, goesOnWithEarlier } from '../fold/chain.js'
+import type { ContentsOf } from '../fold/contents.js'
 import { inOrder } from '../fold/order.js'
 import type { Outcome } from '../fold/outcome.js'
 import { startChain, type Chain, type ChainNeeds } from '../fold/state.js'
@@ -20,6 +21,9 @@ type Counted = { gets: number; layers: number; bytes: number }
 /** Chains of one registry. */
 export type Chains = ByAsker<KeptChain>
 
+/** `contentsIn`: what is known of manifests in a repository. */
+type BatchNeeds = Omit<ChainNeeds, 'emit' | 'contentsOf'> & { contentsIn: (repository: string) => ContentsOf }
+
 /**
  * Folds a batch of requests of one registry onto what was open before it: every split of requests into batches ends in the same.
  * @param chains those that the requests may go on with; they go on, and new ones are added.
@@ -27,7 +31,7 @@ export type Chains = ByAsker<KeptChain>
  */
 export const foldBatch = (
   { requests, chains }: { requests: readonly PendingRequest[]; chains: Chains },
-  told: Omit<ChainNeeds, 'emit'>,
+  { contentsIn, ...told }: BatchNeeds,
 ): ToldOutcome[] => {
   const touched = new Set<KeptChain>()
   const before = new Map<Outcome, Counted>()
@@ -41,9 +45,17 @@ export const foldBatch = (
   const emit = (outcome: Outcome): void => {
     tell(outcome, who)
   }
-  const needs: ChainNeeds = { ...told, emit }
+  const needsIn = new Map<string, ChainNeeds>()
+  const needsOf = (repository: string): ChainNeeds => {
+    const known = needsIn.get(repository)
+    if (known) return known
+    const needs = { ...told, contentsOf: contentsIn(repository), emit }
+    needsIn.set(repository, needs)
+    return needs
+  }
 
   for (const request of [...requests].sort(inOrder)) {
+    const needs = needsOf(request.repository)
     const kept = goesOnWith(chains, request, needs) ?? begin(chains, request)
     if (!touched.has(kept)) {
       touched.add(kept)

@@ -82,7 +82,7 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
   const mark = await watermarkOf(tx, registry, needs)
   if (!mark) return false
   const chains: Chains = createByAsker()
-  const manifests = createManifests(sizes.entries)
+  const manifests = createManifests(registry, sizes.entries)
   const share = createShare()
   const totals = createTotals()
   const lastUses = createLastUses(registry)
@@ -116,7 +116,7 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
     const [loaded] = await Promise.all([loading, learning])
     for (const kept of loaded) chains.set(kept.chain.place, kept)
     await manifests.learn(tx, openIn(loaded), requests)
-    const outcomes = foldBatch({ requests, chains }, { contentsOf: manifests.contentsOf, windows, onJoin })
+    const outcomes = foldBatch({ requests, chains }, { contentsIn: manifests.contentsIn, windows, onJoin })
     totals.add(outcomes)
     const tells = showsBlobs.learn(tx, requests)
     void toldByCommit(saveOutcomes(tx, outcomes, { showsBlobs: showsBlobs.at, platforms: manifests.platforms }))

@@ -175,12 +175,12 @@ const foldSome = async (tx: Sql, { windows, registry, batch, state }: Some): Pro
   }
   state.registries.set(registry, remembered)
   const { chains, showsBlobs } = remembered
-  const manifests = createManifests(MOST_IN_MEMORY)
+  const manifests = createManifests(registry, MOST_IN_MEMORY)
   const loaded = await loadChains(tx, registry, { wanted: askersOf(requests, chains), share: createShare() })
   for (const kept of loaded) chains.set(kept.chain.place, kept)
   const its = askersOf(requests, createByAsker()).flatMap((asker) => chains.get(asker) ?? [])
   await manifests.learn(tx, [...askedIn(requests), ...openIn(its)], requests)
-  const outcomes = foldBatch({ requests, chains }, { contentsOf: manifests.contentsOf, windows })
+  const outcomes = foldBatch({ requests, chains }, { contentsIn: manifests.contentsIn, windows })
   await showsBlobs.learn(tx, requests, 'provisional.outcomes')
   await saveOutcomes(
     tx,

@@ -1,21 +1,28 @@
-import { contentsOfManifests, listedAmong, MOST_ENTRIES, type KnownManifest } from '../../inventory/contents.js'
+import {
+  contentsOfManifests,
+  listedAmong,
+  listedPlatforms,
+  MOST_ENTRIES,
+  type KnownManifest,
+} from '../../inventory/contents.js'
 import type { Sql } from '../../storage/database.js'
 import type { Contents, ContentsOf, Digests } from '../fold/contents.js'
 import type { PendingRequest } from '../record/pending.js'
+import type { RequestedManifest } from './asked-in.js'
 import type { Platform, PlatformsOf } from './platform.js'
 
 /** What the inventory knows of manifests, as the fold asks for it. */
 export type Manifests = {
-  contentsOf: ContentsOf
+  contentsIn: (repository: string) => ContentsOf
   platforms: PlatformsOf
   /** How many entries of manifests are in memory; a manifest of which only a part is there counts as MOST_ENTRIES. */
   entries: () => number
   /**
-   * Looks up manifests that were not looked up yet.
+   * Looks up manifests that were not looked up yet, each with how indexes of the repository list it.
    * @param requests the batch that is folded next: of manifests that are not in memory as a whole, `contentsOf` knows what lists
    * the digests of these requests, and nothing else
    */
-  learn: (tx: Sql, digests: Iterable<string>, requests: readonly PendingRequest[]) => Promise<void>
+  learn: (tx: Sql, manifests: Iterable<RequestedManifest>, requests: readonly PendingRequest[]) => Promise<void>
 }
 
 /** Manifests that one statement reads: at most 125,000 entries. */
@@ -36,19 +43,23 @@ type Part = Omit<KnownManifest, 'layers' | 'children'> & {
 /**
  * Contents of manifests, in bounded memory. A manifest is in memory as a whole if it has at most MOST_ENTRIES entries, and as long
  * as there is room. Of all others, each batch looks up which digests of its requests they list: the fold asks for nothing else.
+ * @param registry what its events stated is known, and what a registry showed to Tallyman
  * @param room entries of manifests that are kept as a whole
  */
-export const createManifests = (room: number): Manifests => {
+export const createManifests = (registry: string, room: number): Manifests => {
   const asked = new Set<string>()
   const contents = new Map<string, Contents>()
-  const platforms = new Map<string, Platform>()
+  /** By digest, as the configuration has it. */
+  const configured = new Map<string, string>()
+  /** By repository and digest, as an index of the repository has it; undefined if none lists the manifest. */
+  const listed = new Map<string, Map<string, string | undefined>>()
   const parts: Part[] = []
   let entries = 0
 
   const add = (manifest: KnownManifest): void => {
     const { layers, children, ...rest } = manifest
-    const { digest, platform, platformFrom: from, isCut } = rest
-    if (platform !== undefined) platforms.set(digest, { platform, ...(from && { from }) })
+    const { digest, platform, isCut } = rest
+    if (platform !== undefined) configured.set(digest, platform)
     const size = layers.length + children.length
     if (isCut || entries + size > room) {
       entries += MOST_ENTRIES
@@ -56,7 +67,7 @@ export const createManifests = (room: number): Manifests => {
       return
     }
     entries += size
-    contents.set(digest, contentsIn(manifest, new Set(layers), new Set(children)))
+    contents.set(digest, contentsFrom(manifest, new Set(layers), new Set(children)))
   }
 
   const learnParts = async (tx: Sql, requests: readonly PendingRequest[]): Promise<void> => {
@@ -66,34 +77,78 @@ export const createManifests = (room: number): Manifests => {
     for (let from = 0; from < old.length; from += LARGE_AT_ONCE) {
       const some = old.slice(from, from + LARGE_AT_ONCE)
       const manifests = some.map(({ digest }) => digest)
-      const listed = await listedAmong(tx, manifests, requested.digests)
-      const listedBy = new Map(listed.map((one) => [one.manifest, one]))
+      const found = await listedAmong(tx, manifests, requested.digests)
+      const listedBy = new Map(found.map((one) => [one.manifest, one]))
       for (const part of some) {
         const { blobs = [], children = [] } = listedBy.get(part.digest) ?? {}
         const layers = part.hasLayers ? blobs.filter((digest) => digest !== part.config) : []
         const its = part.hasChildren ? children : []
-        contents.set(part.digest, contentsIn(part, digestsOf(requested, layers), digestsOf(requested, its)))
+        contents.set(part.digest, contentsFrom(part, digestsOf(requested, layers), digestsOf(requested, its)))
         part.requests = requests
       }
     }
   }
 
+  const learnContents = async (tx: Sql, manifests: readonly RequestedManifest[]): Promise<void> => {
+    const fresh = [...new Set(manifests.map(({ digest }) => digest))].filter((digest) => !asked.has(digest))
+    for (const digest of fresh) asked.add(digest)
+    for (let from = 0; from < fresh.length; from += AT_ONCE) {
+      for (const manifest of await contentsOfManifests(tx, registry, fresh.slice(from, from + AT_ONCE))) add(manifest)
+    }
+  }
+
+  const learnListed = async (tx: Sql, manifests: readonly RequestedManifest[]): Promise<void> => {
+    const fresh = manifests.filter(({ repository, digest }) => {
+      const here = listed.get(repository) ?? new Map<string, string | undefined>()
+      listed.set(repository, here)
+      if (here.has(digest)) return false
+      here.set(digest, undefined)
+      return true
+    })
+    for (let from = 0; from < fresh.length; from += AT_ONCE) {
+      const found = await listedPlatforms(tx, registry, fresh.slice(from, from + AT_ONCE))
+      for (const { repository, digest, platform } of found) listed.get(repository)?.set(digest, platform)
+    }
+  }
+
   return {
-    contentsOf: (digest) => contents.get(digest),
-    platforms: (digest) => platforms.get(digest),
-    entries: () => entries,
-    learn: async (tx, digests, requests) => {
-      const fresh = [...new Set(digests)].filter((digest) => !asked.has(digest))
-      for (const digest of fresh) asked.add(digest)
-      for (let from = 0; from < fresh.length; from += AT_ONCE) {
-        for (const manifest of await contentsOfManifests(tx, fresh.slice(from, from + AT_ONCE))) add(manifest)
+    contentsIn: (repository) => {
+      const here = listed.get(repository)
+      return (digest) => {
+        const known = contents.get(digest)
+        if (known?.kind !== 'image') return known
+        const { platform } = platformFrom(here?.get(digest), configured.get(digest)) ?? {}
+        return isAttestation(platform) ? asArtifact(known) : known
       }
+    },
+    platforms: (digest, repository) =>
+      contents.has(digest) ? platformFrom(listed.get(repository)?.get(digest), configured.get(digest)) : undefined,
+    entries: () => entries,
+    learn: async (tx, manifests, requests) => {
+      const all = [...manifests]
+      await Promise.all([learnContents(tx, all), learnListed(tx, all)])
       await learnParts(tx, requests)
     },
   }
 }
 
-const contentsIn = (
+/** An index names the variant, which a configuration may lack. That an image is an attestation is disproved by its configuration. */
+const platformFrom = (byIndex: string | undefined, byConfig: string | undefined): Platform | undefined => {
+  if (byIndex !== undefined && (byConfig === undefined || !isAttestation(byIndex))) {
+    return { platform: byIndex, from: 'index' }
+  }
+  return byConfig === undefined ? undefined : { platform: byConfig, from: 'config' }
+}
+
+/** What BuildKit calls the platform of an attestation, in an index and in its configuration. */
+const isAttestation = (platform: string | undefined): boolean => platform?.startsWith('unknown/unknown') === true
+
+const asArtifact = ({ layers, config }: Contents & { kind: 'image' }): Contents => ({
+  kind: 'artifact',
+  blobs: { has: (digest) => digest === config || layers.has(digest) },
+})
+
+const contentsFrom = (
   { kind, config }: Pick<KnownManifest, 'kind' | 'config'>,
   layers: Digests,
   children: Digests,

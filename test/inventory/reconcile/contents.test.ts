@@ -5,7 +5,7 @@ import { openEmbeddedStores } from '../../servers/stores.js'
 
 test('a run remembers manifests by their entries: a few large ones take the place of many small ones', async () => {
   const { database, close } = await openEmbeddedStores()
-  const contents = createKnownContents(database.sql)
+  const contents = createKnownContents(database.sql, 'registry.example')
   const blob = { digest: `sha256:${'b'.repeat(64)}` as Digest, size: 1 }
   const digests = ['a', 'b', 'c'].map((letter) => `sha256:${letter.repeat(64)}` as Digest)
   for (const digest of digests) {

@@ -411,7 +411,7 @@ describe('a run', () => {
       },
     }
     const held = async (): ReturnType<typeof readHeld> => readHeld(stores.database.sql, REGISTRY, 'team/app')
-    const contents = createKnownContents(stores.database.sql)
+    const contents = createKnownContents(stores.database.sql, REGISTRY)
     const needs = { client: registry, pace, contents, held, blobChecks: 'none' as const, reread: false }
     const found = await walkRepository(needs, 'team/app', microsOf(new Date(NOW)))
     expect(found.tags.size).toBe(2_500)

@@ -10,7 +10,7 @@ import { createShare } from '../../../src/pulls/jobs/share.js'
 import type { PendingRequest } from '../../../src/pulls/record/pending.js'
 
 const DIGEST = `sha256:${'a'.repeat(64)}` as Digest
-const NEEDS = { contentsOf: () => undefined, windows: WINDOWS }
+const NEEDS = { contentsIn: () => () => undefined, windows: WINDOWS }
 
 const request = (
   id: string,
@@ -148,7 +148,7 @@ describe('a client that fetches more manifests than are remembered', () => {
   let lookups = 0
   const needs = {
     windows: WINDOWS,
-    contentsOf: (digest: string): Contents | undefined => {
+    contentsIn: () => (digest: string): Contents | undefined => {
       lookups++
       return contents.get(digest)
     },

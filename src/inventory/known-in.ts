@@ -1,0 +1,28 @@
+import { sql, type RawBuilder } from 'kysely'
+
+type Part = RawBuilder<unknown>
+
+/**
+ * Whether the contents of a row `manifest` of inventory.manifests are known in a registry. They are if a registry showed the manifest
+ * to Tallyman, or if events of this registry stated the list. What only another registry stated is not known: an event proves nothing
+ * about another registry (docs/decisions/0022).
+ * @param registry the name, as an expression
+ */
+export const isKnownIn = (manifest: Part, registry: Part): Part =>
+  sql`(case when ${manifest}.stated_by is null then ${manifest}.contents_known else ${registry} = any(${manifest}.stated_by) end)`
+
+/** The same of the fields of the entries, such as media types and platforms, which another registry may have added. */
+export const areEntriesKnownIn = (manifest: Part, registry: Part): Part =>
+  sql`(case when ${manifest}.completed_by is null then ${isKnownIn(manifest, registry)}
+    else ${registry} = any(${manifest}.completed_by) end)`
+
+/** The media type of a row `manifest` if it is known in a registry, else null: what another registry calls an image may be an index. */
+export const mediaTypeIn = (manifest: Part, registry: Part): Part =>
+  sql`(case when ${manifest}.typed_by is null or ${registry} = any(${manifest}.typed_by) then ${manifest}.media_type end)`
+
+/** The name of the registry of a repository. */
+export const registryOf = (repositoryId: Part): Part => sql`(select registry from inventory.repositories where id = ${repositoryId})`
+
+/** Whether the list of a row `manifest` is stored, in whatever registries it is known. */
+export const hasList = (manifest: string): string =>
+  `(${manifest}.contents_known or coalesce(cardinality(${manifest}.stated_by), 0) > 0)`
