@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { sql } from 'kysely'
 import type { Descriptor } from '../../src/events/target.js'
 import { learnManifest } from '../../src/inventory/record/learn-manifest.js'
+import { mergeAliases } from '../../src/inventory/record/merge-aliases.js'
 import { retractEntries } from '../../src/inventory/record/retract-entries.js'
 import type { FetchedManifest } from '../../src/inventory/registry/registry-client.js'
 import { blob, createAsking, short, type Asking, type Wanted } from '../servers/asking.js'
@@ -194,13 +195,17 @@ describe.each(STORE_PAIRS)('contents that two events state differently, on %s', 
           member,
         )
         expect(await untagged()).toEqual([])
-        await deliver(index('i', { ...A, references: [part('other', kind)] }))
+        await deliver(manifest('other', { ...A, ...image }), index('i', { ...A, references: [part('other', kind)] }))
         expect(await untagged()).toEqual(['m'])
       })
 
       test('a media type of another registry does not make an image of what may be an index', async () => {
         const image = { references: [part('ic', 'application/vnd.oci.image.config.v1+json'), part('l1')] }
-        await deliver(manifest('i', B), without(manifest('i', { ...A, tag: 'prod' })), manifest('m', { ...A, ...image }))
+        await deliver(
+          manifest('i', B),
+          without(manifest('i', { ...A, tag: 'prod' })),
+          manifest('m', { ...A, ...image }),
+        )
         expect(await untagged()).toEqual([])
       })
 
@@ -214,7 +219,11 @@ describe.each(STORE_PAIRS)('contents that two events state differently, on %s', 
 
       test('of a manifest that no event showed here, but an index of the registry lists', async () => {
         const kind = 'application/vnd.oci.image.manifest.v1+json'
-        await deliver(index('i', { ...A, tag: 'prod', references: [part('d', kind)] }), ...layers, manifest('d', { ...B, references: [config] }))
+        await deliver(
+          index('i', { ...A, tag: 'prod', references: [part('d', kind)] }),
+          ...layers,
+          manifest('d', { ...B, references: [config] }),
+        )
         expect(await orphans()).toEqual([])
       })
 
@@ -272,6 +281,22 @@ describe.each(STORE_PAIRS)('contents that two events state differently, on %s', 
     const lists = (await rows()) as { digest: string; list: string[] }[]
     expect(lists.find(({ digest }) => digest === digestOf('d'))?.list).toEqual([digestOf('l1')])
     expect(lists.find(({ digest }) => digest === digestOf('i'))?.list).toEqual([digestOf('d')])
+  })
+
+  test('what an alias of a registry stated, the registry stated', async () => {
+    const references = [part('l1')]
+    await asking.ingest(
+      manifest('d', { ...A, tag: 'v1' }),
+      manifest('d', { registry: 'old.example', references }),
+      blob('l2', { at: OLD }),
+    )
+    expect(await orphans()).toEqual([])
+    await mergeAliases(stores.database, new Map([['old.example', 'registry.example']]))
+    expect(await rows()).toMatchObject([{ contents_known: true }])
+    expect(await orphans()).toEqual(['l2'])
+    await asking.ingest(manifest('d', { ...B, tag: 'v1' }))
+    expect(await orphans()).toEqual(['l2'])
+    expect(await rows()).toMatchObject([{ contents_known: false, due: true }])
   })
 
   test('a pull of what one process knows, with another list', async () => {

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
+import { isKnownIn } from '../known-in.js'
 
 /** Manifests whose contents were in no event and have not been read from a registry yet: those that will be asked for, and those that will not. */
 export type UnreadManifests = { waiting: number; givenUp: number }
@@ -31,9 +32,10 @@ export type UnknownContents = { registry: string; manifests: number }
 export const unknownContentsByRegistry = async (db: Sql): Promise<UnknownContents[]> => {
   const { rows } = await sql<UnknownContents>`
     select r.registry, count(distinct u.digest)::int as manifests
-    from (select digest from inventory.manifests where not contents_known limit ${MOST_COUNTED}) u
+    from (select * from inventory.manifests where not contents_known limit ${MOST_COUNTED}) u
       join inventory.repository_manifests o on o.digest = u.digest and o.live
       join inventory.repositories r on r.id = o.repository_id
+    where not ${isKnownIn(sql`u`, sql`r.registry`)}
     group by r.registry order by manifests desc, r.registry
   `.execute(db)
   return rows
