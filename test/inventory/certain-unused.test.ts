@@ -217,7 +217,7 @@ describe.each(STORE_PAIRS)('what may be in use is not listed as unused, on %s', 
         index('d2', [part('d1', OCI_INDEX), part('a2', OCI_IMAGE)], { tag: '2' }),
       )
       expect(await unusedTags()).toEqual(['2', 'a1-arm64', 'a2-arm64', 'a3-arm64'])
-      await asking.ingest(manifest('d2', { ...head, mediaType: OCI_INDEX, at: JUST_NOW }))
+      await asking.ingest(index('d2', [part('d1', OCI_INDEX), part('a2', OCI_IMAGE)], { ...head, at: JUST_NOW }))
       expect(await unusedTags()).toEqual(['a3-arm64'])
       await settleChecks(stores.database, new Date(NOW.getTime() + 3_600_000))
       expect(await unusedTags()).toEqual(['a3-arm64'])
