@@ -133,6 +133,7 @@ describe.each(STORE_PAIRS)('ingest on %s', (_, open) => {
       anEvent({ id: 3, action: 'mount' }),
     ])
     expect(Object.keys(await counted(stores)).sort()).toEqual([
+      'events:without_user 2026-11-21',
       'i_container_registry_check 2026-11-18',
       'i_container_registry_mount 2026-11-18',
       'i_container_registry_pull 2026-11-18',
