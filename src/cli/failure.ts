@@ -4,7 +4,7 @@ import { ImportError } from '../counters/export-lines.js'
 import { DefinitionError } from '../definitions/definition-file.js'
 import { FileError, fileSentence } from '../files/file-error.js'
 import { NotAsked } from '../inventory/reconcile/asked-registries.js'
-import { MaybeCache } from '../inventory/reconcile/reconcile-registry.js'
+import { AliasNotMoved, MaybeCache } from '../inventory/reconcile/reconcile-registry.js'
 import { ReconcileBusy } from '../inventory/reconcile/reconcile.js'
 import { TooMuchGone } from '../inventory/reconcile/vanishing.js'
 import { RegistryError } from '../inventory/registry/exchange.js'
@@ -43,6 +43,7 @@ const TOLD = [
   NotAsked,
   JoinRefused,
   UnknownRegistry,
+  AliasNotMoved,
   MaybeCache,
   ReconcileBusy,
   TooMuchGone,

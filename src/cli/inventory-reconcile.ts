@@ -84,7 +84,7 @@ const directly = async (
     const reports = []
     for (const registry of wantedRegistries(registries, wanted)) {
       const options = { apply, force, restart, reread, rate, blobChecks, onProgress, signal: stopping.signal }
-      reports.push(await reconcileRegistry({ database, now, client: clientFor(registry) }, registry, options))
+      reports.push(await reconcileRegistry({ database, registries, now, client: clientFor(registry) }, registry, options))
     }
     return reports
   } finally {

@@ -29,6 +29,8 @@ export type RegistryEvent = {
   action: Action
   /** The name of the registry, as `registries/` resolved it. */
   registry: string
+  /** The host that the client asked, in lower case, or the address of the registry's process; missing if there is none. */
+  host?: string
   /** The registry process that reported the event (`source.instanceID`): a new one after each start. Each has its own clock. */
   instance?: string
   repository: RepositoryPath

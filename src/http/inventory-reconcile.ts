@@ -71,7 +71,7 @@ export const reconcileRoutes = ({ registries, clientFor, database, now, silenceM
     try {
       for (const one of wanted) {
         last = { ...last, registry: one.name }
-        const result = await reconcileRegistry({ database, now, client: clientFor(one) }, one, {
+        const result = await reconcileRegistry({ database, registries, now, client: clientFor(one) }, one, {
           ...options,
           blobChecks,
           signal: gone.signal,

@@ -1,7 +1,7 @@
 import { Overloaded } from '../ingest/batches.js'
 import { NotAnEnvelope, TooManyValues } from '../events/envelope.js'
 import { NotAsked } from '../inventory/reconcile/asked-registries.js'
-import { MaybeCache } from '../inventory/reconcile/reconcile-registry.js'
+import { AliasNotMoved, MaybeCache } from '../inventory/reconcile/reconcile-registry.js'
 import { ReconcileBusy } from '../inventory/reconcile/reconcile.js'
 import { TooMuchGone } from '../inventory/reconcile/vanishing.js'
 import { RegistryError } from '../inventory/registry/exchange.js'
@@ -54,6 +54,7 @@ export const problemOf = (error: unknown): Problem => {
   if (isCancelled(error)) return { status: 504, message: `504 Gateway Timeout: ${TOO_LONG}` }
   if (error instanceof NotAsked) return { status: 404, message: `404 Not Found: ${error.message}` }
   if (error instanceof MaybeCache) return { status: 409, message: `409 Conflict: ${error.message}` }
+  if (error instanceof AliasNotMoved) return { status: 409, message: `409 Conflict: ${error.message}` }
   if (error instanceof TooMuchGone) return { status: 409, message: `409 Conflict: ${error.message}` }
   if (error instanceof ReconcileBusy) return { status: 409, message: `409 Conflict: ${error.message}` }
   if (error instanceof PossiblyCounted) {
