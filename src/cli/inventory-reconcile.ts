@@ -59,7 +59,7 @@ const hasOpenDrift = ({ applied, drift }: ReconciliationReport): boolean =>
 const rateOf = (text: string | undefined): number | undefined => {
   if (text === undefined) return undefined
   const rate = Number(text)
-  if (rate >= 0.1 && rate <= 1_000) return rate
+  if (/^\d{1,4}(\.\d{1,9})?$/.test(text) && rate >= 0.1 && rate <= 1_000) return rate
   throw new CommandError(`--rate: "${text}" is not a number of requests a second, expected 0.1 to 1000`)
 }
 

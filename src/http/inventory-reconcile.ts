@@ -35,7 +35,12 @@ const query = z.object({
   force: flag,
   restart: flag,
   reread: flag,
-  rate: z.coerce.number().min(0.1).max(1_000).optional(),
+  rate: z
+    .string()
+    .regex(/^\d{1,4}(\.\d{1,9})?$/, 'is not a number')
+    .transform(Number)
+    .refine((rate) => rate >= 0.1 && rate <= 1_000, 'expected 0.1 to 1000')
+    .optional(),
   blobs: z.enum(['doubtful', 'all', 'none']).default('doubtful'),
 })
 
