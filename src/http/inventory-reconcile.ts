@@ -8,6 +8,7 @@ import type { ReconciliationReport } from '../inventory/reconcile/reports.js'
 import type { Registries, Registry } from '../inventory/registry/registries.js'
 import type { RegistryClient } from '../inventory/registry/registry-client.js'
 import type { Database } from '../storage/database.js'
+import { noBody } from './expected-parameters.js'
 import { nameText } from './name-text.js'
 import { problemOf } from './problem.js'
 import { checked } from './usage-data.js'
@@ -29,7 +30,7 @@ const flag = z
   .default('false')
   .transform((text) => text === 'true')
 
-const query = z.object({
+const query = z.strictObject({
   registry: nameText(255).optional(),
   apply: flag,
   force: flag,
@@ -53,7 +54,7 @@ const SILENCE_MS = 15_000
  * last one again where a step takes long. Who goes away stops it; asked again, it goes on.
  */
 export const reconcileRoutes = ({ registries, clientFor, database, now, silenceMs = SILENCE_MS }: Needs): Router =>
-  Router().post('/inventory/reconcile', async (request, response) => {
+  Router().post('/inventory/reconcile', noBody, async (request, response) => {
     const { registry, blobs: blobChecks, ...options } = checked(query, request.query)
     const wanted = wantedRegistries(registries, registry)
     const gone = new AbortController()
