@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { Router, type Response } from 'express'
 import { z } from 'zod'
 import { wantedRegistries } from '../inventory/reconcile/asked-registries.js'
+import { reconcileEach } from '../inventory/reconcile/each-registry.js'
 import type { Progress } from '../inventory/reconcile/reconcile.js'
 import { reconcileRegistry } from '../inventory/reconcile/reconcile-registry.js'
 import type { ReconciliationReport } from '../inventory/reconcile/reports.js'
@@ -22,7 +23,7 @@ type Needs = {
   silenceMs?: number
 }
 
-/** One line of the answer. A `result` comes for each registry; an `error` is the last line. */
+/** One line of the answer. A `result` comes for each registry that was reconciled; an `error` is the last line. */
 export type ReconcileLine = { progress: Progress } | { result: ReconciliationReport } | { error: { message: string } }
 
 const flag = z
@@ -75,16 +76,14 @@ export const reconcileRoutes = ({ registries, clientFor, database, now, silenceM
       else send(response, { progress })
     }
     try {
-      for (const one of wanted) {
+      const { signal } = gone
+      const reconcileOne = async (one: Registry): Promise<void> => {
         last = { ...last, registry: one.name }
-        const result = await reconcileRegistry({ database, registries, now, client: clientFor(one) }, one, {
-          ...options,
-          blobChecks,
-          signal: gone.signal,
-          onProgress,
-        })
-        if (!send(response, { result })) await once(response, 'drain', { signal: gone.signal })
+        const deps = { database, registries, now, client: clientFor(one) }
+        const result = await reconcileRegistry(deps, one, { ...options, blobChecks, signal, onProgress })
+        if (!send(response, { result })) await once(response, 'drain', { signal })
       }
+      await reconcileEach(wanted, reconcileOne, { signal, reasonOf: (error) => problemOf(error).message })
     } catch (error) {
       if (gone.signal.aborted) return
       if (!response.headersSent) throw error

@@ -1,6 +1,7 @@
 import { Overloaded } from '../ingest/batches.js'
 import { NotAnEnvelope, TooManyValues } from '../events/envelope.js'
 import { NotAsked } from '../inventory/reconcile/asked-registries.js'
+import { NotAllReconciled } from '../inventory/reconcile/each-registry.js'
 import { AliasNotMoved, MaybeCache } from '../inventory/reconcile/reconcile-registry.js'
 import { ReconcileBusy } from '../inventory/reconcile/reconcile.js'
 import { TooMuchGone } from '../inventory/reconcile/vanishing.js'
@@ -48,6 +49,7 @@ export const problemOf = (error: unknown): Problem => {
     return { status: 503, message: `503 Service Unavailable: ${error.message}; send it again` }
   if (error instanceof DeliveryError) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
   if (error instanceof DamagedSketch) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
+  if (error instanceof NotAllReconciled) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
   if (error instanceof RegistryError) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
   if (error instanceof DumpFailed) return { status: 503, message: `503 Service Unavailable: ${error.message}` }
   if (error instanceof QuestionTooLong) return { status: 504, message: `504 Gateway Timeout: ${error.message}` }
