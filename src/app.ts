@@ -159,7 +159,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       )
     }
   }
-  const unwatch = watchFiles(config.registries_files, reload)
+  const unwatch = watchFiles(config.registriesFiles, reload)
   const status = async (): Promise<Status> => {
     // While no store takes writes, what is stored can still be read.
     await Promise.allSettled([receptions.flush(), core.identity.flush()])

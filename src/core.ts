@@ -146,7 +146,7 @@ const createClients = ({ docker_config }: Config, { usersKey }: Secrets, now: ()
   return (registry) => {
     const client =
       known.get(registry) ??
-      createRegistryClient(registry, { ...shared, userAgent: ownReadAgent(version, usersKey, registry.name) })
+      createRegistryClient(registry, { ...shared, userAgent: ownReadAgent(version, usersKey, registry) })
     known.set(registry, client)
     return client
   }

@@ -277,7 +277,7 @@ describe('the configuration', () => {
       ['b.example', ['b']],
       ['c.example', ['c:5000']],
     ])
-    expect(config.registries_files).toEqual([own, apart])
+    expect(config.registriesFiles()).toEqual([own, apart])
     const inline = readConfig({ TALLYMAN_REGISTRIES: '{"d.example": ["d"]}' }, ROOT)
     expect(inline.readRegistries()).toEqual([{ name: 'd.example', aliases: ['d'] }])
   })
@@ -316,6 +316,28 @@ describe('the configuration', () => {
       expect(readRegistries).toThrow(/registries\.yml: is empty or gone/)
       rmSync(own)
       expect(readRegistries).toThrow(/tallyman\.yml: is empty or gone/)
+    } finally {
+      process.chdir(from)
+    }
+  })
+
+  test('finds a file that appears after the start, and the file of registries that it names', () => {
+    const from = process.cwd()
+    process.chdir(folder.path)
+    try {
+      rmSync('tallyman.yml', { force: true })
+      const { readRegistries, registriesFiles } = readConfig({}, ROOT)
+      expect(registriesFiles()).toEqual(['tallyman.yml'])
+      file('registries: {a.example: [a]}\nregistries_file: later.yml\n')
+      expect(readRegistries).toThrow(/later\.yml: there is no such file/)
+      expect(registriesFiles()).toEqual(['tallyman.yml', 'later.yml'])
+      file('b.example: [b]', 'later.yml')
+      expect(readRegistries().map(({ name }) => name)).toEqual(['a.example', 'b.example'])
+      file('')
+      expect(readRegistries).toThrow(/tallyman\.yml: is empty or gone/)
+      file('registries: {a.example: [a]}\n')
+      rmSync('later.yml')
+      expect(readRegistries().map(({ name }) => name)).toEqual(['a.example'])
     } finally {
       process.chdir(from)
     }

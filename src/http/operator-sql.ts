@@ -4,6 +4,7 @@ import { isRefusal } from '../storage/database.js'
 import { MOST_SECONDS, QueryCopyUnavailable, QueryTimedOut, type QueryCopy } from '../storage/query-copy.js'
 import { refusalOf } from '../storage/statement-check.js'
 import { isStorableText } from '../events/storable-text.js'
+import { noQuery } from './expected-parameters.js'
 import { BadRequest } from './problem.js'
 import { checked } from './usage-data.js'
 
@@ -16,7 +17,7 @@ type OperatorSqlDeps = {
 
 const USUAL_SECONDS = 30
 
-const sqlRequest = z.object({
+const sqlRequest = z.strictObject({
   statement: z
     .string()
     .min(1, 'is empty')
@@ -34,7 +35,7 @@ const sqlRequest = z.object({
 export const operatorSqlRoutes = ({ queryCopy, isOn }: OperatorSqlDeps): Router => {
   const router = Router()
   if (!queryCopy) return router
-  return router.post('/inventory/sql', async (request, response) => {
+  return router.post('/inventory/sql', noQuery, async (request, response) => {
     if (!isOn) throw new BadRequest(`403 Forbidden: ${OFF}`, 403)
     const { statement, limit, seconds } = checked(sqlRequest, request.body)
     try {

@@ -1,7 +1,10 @@
 /** Digests of which only the membership is asked for: of a large manifest, not all are in memory. */
 export type Digests = Pick<ReadonlySet<string>, 'has'>
 
-/** What is known of a manifest. A digest has one content, so this never changes once it is known. */
+/**
+ * What is known of a manifest. A digest has one content. Contents that no bytes prove may become unknown again, if another
+ * notification contradicts them.
+ */
 export type Contents =
   | { kind: 'index'; children: Digests }
   | { kind: 'image'; layers: Digests; config?: string; platform?: string }

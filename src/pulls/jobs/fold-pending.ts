@@ -108,14 +108,17 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
     folded.beforePush += batch.beforePush
     lastUses.add(requests)
     lastUses.add(late)
-    const loading = loadChains(tx, registry, { wanted: askersOf(requests, chains), share })
+    const askers = askersOf(requests, createByAsker())
+    const wanted = askers.filter((asker) => !chains.get(asker))
+    const loading = loadChains(tx, registry, { wanted, share })
     const learning = manifests.learn(tx, askedIn(requests), requests)
     const hasRoom = taken < sizes.requests && chains.size() < sizes.chains && manifests.entries() < sizes.entries
     const goesOn = batch.isMore && hasRoom
     next = goesOn ? toldByCommit(take(batch.until)) : undefined
     const [loaded] = await Promise.all([loading, learning])
     for (const kept of loaded) chains.set(kept.chain.place, kept)
-    await manifests.learn(tx, openIn(loaded), requests)
+    const open = openIn(askers.flatMap((asker) => chains.get(asker) ?? []))
+    await manifests.learn(tx, open, requests)
     const outcomes = foldBatch({ requests, chains }, { contentsOf: manifests.contentsOf, windows, onJoin })
     totals.add(outcomes)
     const tells = showsBlobs.learn(tx, requests)

@@ -11,7 +11,9 @@ export type Manifests = {
   /** How many entries of manifests are in memory; a manifest of which only a part is there counts as MOST_ENTRIES. */
   entries: () => number
   /**
-   * Looks up manifests that were not looked up yet.
+   * Looks up manifests that were not looked up yet, and, of those that are not in memory as a whole, what the next batch needs.
+   * @param digests of all manifests that the fold of the batch may ask for: those of its requests, and those of the open invocations of
+   * its askers. The work is bounded by the batch, and not by what was looked up before.
    * @param requests the batch that is folded next: of manifests that are not in memory as a whole, `contentsOf` knows what lists
    * the digests of these requests, and nothing else
    */
@@ -42,7 +44,7 @@ export const createManifests = (room: number): Manifests => {
   const asked = new Set<string>()
   const contents = new Map<string, Contents>()
   const platforms = new Map<string, Platform>()
-  const parts: Part[] = []
+  const parts = new Map<string, Part>()
   let entries = 0
 
   const add = (manifest: KnownManifest): void => {
@@ -52,15 +54,19 @@ export const createManifests = (room: number): Manifests => {
     const size = layers.length + children.length
     if (isCut || entries + size > room) {
       entries += MOST_ENTRIES
-      parts.push({ ...rest, hasLayers: layers.length > 0, hasChildren: children.length > 0 })
+      parts.set(digest, { ...rest, hasLayers: layers.length > 0, hasChildren: children.length > 0 })
       return
     }
     entries += size
     contents.set(digest, contentsIn(manifest, new Set(layers), new Set(children)))
   }
 
-  const learnParts = async (tx: Sql, requests: readonly PendingRequest[]): Promise<void> => {
-    const old = parts.filter((part) => part.requests !== requests)
+  const learnParts = async (
+    tx: Sql,
+    named: ReadonlySet<string>,
+    requests: readonly PendingRequest[],
+  ): Promise<void> => {
+    const old = [...named].flatMap((digest) => parts.get(digest) ?? []).filter((part) => part.requests !== requests)
     if (old.length === 0) return
     const requested = requestedIn(requests)
     for (let from = 0; from < old.length; from += LARGE_AT_ONCE) {
@@ -71,8 +77,8 @@ export const createManifests = (room: number): Manifests => {
       for (const part of some) {
         const { blobs = [], children = [] } = listedBy.get(part.digest) ?? {}
         const layers = part.hasLayers ? blobs.filter((digest) => digest !== part.config) : []
-        const its = part.hasChildren ? children : []
-        contents.set(part.digest, contentsIn(part, digestsOf(requested, layers), digestsOf(requested, its)))
+        const manifestsIn = part.hasChildren ? children : []
+        contents.set(part.digest, contentsIn(part, digestsOf(requested, layers), digestsOf(requested, manifestsIn)))
         part.requests = requests
       }
     }
@@ -83,12 +89,13 @@ export const createManifests = (room: number): Manifests => {
     platforms: (digest) => platforms.get(digest),
     entries: () => entries,
     learn: async (tx, digests, requests) => {
-      const fresh = [...new Set(digests)].filter((digest) => !asked.has(digest))
+      const named = new Set(digests)
+      const fresh = [...named].filter((digest) => !asked.has(digest))
       for (const digest of fresh) asked.add(digest)
       for (let from = 0; from < fresh.length; from += AT_ONCE) {
         for (const manifest of await contentsOfManifests(tx, fresh.slice(from, from + AT_ONCE))) add(manifest)
       }
-      await learnParts(tx, requests)
+      await learnParts(tx, named, requests)
     },
   }
 }

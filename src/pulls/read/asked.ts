@@ -204,6 +204,6 @@ const periodIn = (texts: ReadonlyMap<string, string>, today: string): Period => 
 /** @throws PullsError */
 export const wholeNumber = (name: string, text: unknown, most: number): number => {
   const number = Number(text)
-  if (typeof text === 'string' && Number.isInteger(number) && number >= 1 && number <= most) return number
+  if (typeof text === 'string' && /^\d{1,15}$/.test(text) && number >= 1 && number <= most) return number
   throw new PullsError(`${name}: expected a whole number from 1 to ${most}`)
 }
