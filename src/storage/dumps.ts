@@ -99,6 +99,11 @@ export const createDumps = (database: EmbeddedDatabase, now: () => Date): Dumps 
     if (erasures === 0) await clearMark(db, 'dumps', number)
   }
 
+  // A dump under way may contain the rows, and ends later: the new number keeps it from removing the mark.
+  const endErasure = async (): Promise<void> => {
+    await markErasure(db, ['dumps']).finally(() => erasures--)
+  }
+
   const notifyOfTheRest = async (): Promise<void> => {
     for (const warning of await erasureWarnings(database)) notify(warning)
   }
@@ -118,7 +123,7 @@ export const createDumps = (database: EmbeddedDatabase, now: () => Date): Dumps 
     replaceAfter: async (erase) => {
       await markErasure(db, ['dumps'])
       erasures++
-      const erased = await erase().finally(() => erasures--)
+      const erased = await erase().finally(endErasure)
       await afterLast(replace)
       return erased
     },
