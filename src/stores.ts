@@ -72,13 +72,14 @@ const openEmbedded = async (config: Config, now: () => Date): Promise<Opened> =>
     const { checkpointIfDue } = await import('./storage/embedded-checkpoint.js')
     const { vacuumTables } = await import('./storage/embedded-vacuum.js')
     const { createDumps } = await import('./storage/dumps.js')
-    const { markErasure } = await import('./storage/erasure-marks.js')
+    const { limitMarks, markErasure } = await import('./storage/erasure-marks.js')
     const database = await openPglite(config.data_dir)
     const open = async (): Promise<Opened> => {
       const migrated = await migrate(database.sql)
       database.markInitialised()
       // A migration that rewrote tables left their previous rows in the log.
       if (migrated.length > 0) await markErasure(database.sql, ['log'])
+      if (database.restoredAt) await limitMarks(database.sql, database.restoredAt)
       const dumps = createDumps(database, now)
       const close = async (): Promise<void> => {
         await database.close()

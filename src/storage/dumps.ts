@@ -2,13 +2,13 @@ import { sql } from 'kysely'
 import { messageOf } from './error-message.js'
 import { NoSpaceForDump } from './embedded-dump.js'
 import { discardMarkedLog, rewritePending } from './erase-traces.js'
-import { clearMark, markErasure, readMark } from './erasure-marks.js'
+import { clearMark, markErasure, readMark, readRestoredAt } from './erasure-marks.js'
 import { erasureWarnings } from './erasure-warnings.js'
 import type { EmbeddedDatabase } from './pglite.js'
 
 /** What an operator wants to know about the dumps of the embedded database. Times are UTC. */
 export type DumpState = {
-  /** When the newest dump was written; null if there is none. */
+  /** The time of the state in the newest dump; null if there is none. */
   lastAt: Date | null
   /** When the newest attempt failed, and why; null if it succeeded. */
   failedAt: Date | null
@@ -71,12 +71,13 @@ export const createDumps = (database: EmbeddedDatabase, now: () => Date): Dumps 
     `.execute(db)
   }
 
-  const attemptWithLessDumps = async (): Promise<string> => {
+  /** @param until only dumps of states until this time are removed; without it, all dumps */
+  const attemptWithLessDumps = async (until: Date | undefined): Promise<string> => {
     for (;;) {
       try {
         return await attempt()
       } catch (error) {
-        const removed = error instanceof NoSpaceForDump ? database.removeOldestDump() : undefined
+        const removed = error instanceof NoSpaceForDump ? database.removeOldestDump(until) : undefined
         if (removed === undefined) throw error
         notify(`${removed} was removed: it may contain erased rows, and there is no space for a new dump beside it`)
       }
@@ -84,9 +85,10 @@ export const createDumps = (database: EmbeddedDatabase, now: () => Date): Dumps 
   }
   const replace = async (): Promise<void> => {
     const number = await readMark(db, 'dumps')
+    const restoredAt = await readRestoredAt(db)
     if (database.hasDumps()) {
       try {
-        database.removeDumpsBut(await attemptWithLessDumps())
+        database.removeDumpsBut(await attemptWithLessDumps(restoredAt), restoredAt)
       } catch (error) {
         if (database.hasDumps()) throw error
         notify(`there is no dump any more, and no new one could be written: ${messageOf(error)}`)

@@ -7,6 +7,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
   type Dirent,
   type Stats,
@@ -41,6 +42,12 @@ const MOST_ATTEMPTS = 3
 /** Files that are copied at once. */
 const AT_ONCE = 64
 
+/**
+ * The file that PostgreSQL reads when it first starts from a copy, and then renames. Its time of change is that of the state in the
+ * copy.
+ */
+export const LABEL = 'backup_label'
+
 /** The names of the dumps in a folder, the oldest first: each is named after its day. */
 export const dumpsIn = (dumps: string): string[] =>
   readdirSync(dumps)
@@ -49,7 +56,8 @@ export const dumpsIn = (dumps: string): string[] =>
 
 /**
  * Writes `<name>.tar.gz` with the files of the database, and removes all but the newest `keep` dumps. The files are copied while
- * the database works. A copy on a file system with reflinks takes no space. The copy is packed by another process, so memory does not grow with the database.
+ * the database works. A copy on a file system with reflinks takes no space. The copy is packed by another process, so memory does
+ * not grow with the database. The time of change of the dump is that of its state.
  * @returns the path of the dump.
  */
 export const writeDump = async (deps: DumpDeps, name: string, keep: number): Promise<string> => {
@@ -64,6 +72,8 @@ export const writeDump = async (deps: DumpDeps, name: string, keep: number): Pro
     await copyDatabase(deps, copy)
     await run('tar', ['-czf', packed, '-C', copy, '.'])
     await chmod(packed, 0o600)
+    const { mtime } = statSync(join(copy, LABEL))
+    utimesSync(packed, mtime, mtime)
     renameSync(packed, file)
   } catch (error) {
     throw isDiskFull(error) ? new NoSpaceForDump(`${dumps} is full: a dump cannot be written`, { cause: error }) : error
@@ -110,7 +120,7 @@ export const copyDatabase = async ({ data, duringBackup }: CopyDeps, copy: strin
     })
     const log = [...filesOf(data).keys()].filter((path) => isLog(path) && isBetween(basename(path), first, last))
     await copyFiles(data, copy, log)
-    writeFileSync(join(copy, 'backup_label'), label, { mode: 0o600 })
+    writeFileSync(join(copy, LABEL), label, { mode: 0o600 })
     if (log.some((path) => basename(path) === first) && log.every((path) => existsSync(join(copy, path)))) return
     if (attempt === MOST_ATTEMPTS) throw new Error(`checkpoints removed the log during each of ${attempt} copies`)
   }

@@ -32,6 +32,7 @@ import { contestedContents } from './migrations/0034-contested-contents.js'
 import { reconciledUnknowns } from './migrations/0035-reconciled-unknowns.js'
 import { stoppedReconciliations } from './migrations/0036-stopped-reconciliations.js'
 import { smallerIndexes } from './migrations/0037-smaller-indexes.js'
+import { boundedMarks } from './migrations/0038-bounded-marks.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -66,6 +67,7 @@ export const MIGRATIONS = {
   '0035-reconciled-unknowns': reconciledUnknowns,
   '0036-stopped-reconciliations': stoppedReconciliations,
   '0037-smaller-indexes': smallerIndexes,
+  '0038-bounded-marks': boundedMarks,
 }
 
 /**
