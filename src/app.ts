@@ -17,6 +17,7 @@ import { inventoryRoutes } from './http/inventory.js'
 import { createNotificationHandler } from './http/notifications.js'
 import { createPrometheus, type Prometheus } from './http/prometheus.js'
 import { operatorSqlRoutes } from './http/operator-sql.js'
+import { BadRequest } from './http/problem.js'
 import { routesOf, type Route } from './http/routes.js'
 import { createHttpServer } from './http/server.js'
 import { pullsRoutes } from './http/pulls.js'
@@ -118,7 +119,10 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   const receptions = createReceptions(database, now)
   const isToBeTold = onceAMinute(now)
   const onError = (error: unknown, status: number): void => {
-    if (isToBeTold(status)) log.error({ err: error }, 'a request failed')
+    if (!isToBeTold(status)) return
+    // A route has answered what it knows; anything else may be a defect.
+    if (error instanceof BadRequest) log.warn({ reason: error.message }, 'a request failed')
+    else log.error({ err: error }, 'a request failed')
   }
   const resolve = async (): Promise<number> =>
     resolveUsers({ database, sketches, rules, lifetimes, repositories, idOf: directory.idOf, now })

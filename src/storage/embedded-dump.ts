@@ -30,6 +30,8 @@ export type CopyDeps = {
   /** The directory of the database. */
   data: string
   duringBackup: DuringBackup
+  /** Ends a copy between two files. */
+  signal?: AbortSignal
 }
 
 type DumpDeps = CopyDeps & {
@@ -108,15 +110,12 @@ const isDiskFull = (error: unknown): boolean => {
  * Copies the files of the database while it works, as an online backup of PostgreSQL: no statement waits for the copy.
  * @param copy the directory of the copy, from which PostgreSQL can start
  */
-export const copyDatabase = async ({ data, duringBackup }: CopyDeps, copy: string): Promise<void> => {
+export const copyDatabase = async ({ data, duringBackup, signal }: CopyDeps, copy: string): Promise<void> => {
   for (let attempt = 1; ; attempt++) {
     const { first, last, label } = await duringBackup(async () => {
       rmSync(copy, { recursive: true, force: true })
-      await copyFiles(
-        data,
-        copy,
-        [...filesOf(data).keys()].filter((path) => !isLog(path)),
-      )
+      const files = [...filesOf(data).keys()].filter((path) => !isLog(path))
+      await copyFiles(data, copy, files, signal)
     })
     const log = [...filesOf(data).keys()].filter((path) => isLog(path) && isBetween(basename(path), first, last))
     await copyFiles(data, copy, log)
@@ -132,10 +131,11 @@ const isBetween = (segment: string, first: string, last: string): boolean => seg
 const isLog = (path: string): boolean => /^pg_wal[\\/][0-9A-F]{24}$/.test(path)
 
 /** Copies files, and makes all directories, as PostgreSQL wants those without files, too. */
-const copyFiles = async (from: string, to: string, paths: readonly string[]): Promise<void> => {
+const copyFiles = async (from: string, to: string, paths: readonly string[], signal?: AbortSignal): Promise<void> => {
   for (const directory of ['.', ...directoriesOf(from)])
     mkdirSync(join(to, directory), { recursive: true, mode: 0o700 })
   for (let i = 0; i < paths.length; i += AT_ONCE) {
+    signal?.throwIfAborted()
     const some = paths.slice(i, i + AT_ONCE)
     await Promise.all(
       // A table may be dropped meanwhile.

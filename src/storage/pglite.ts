@@ -4,13 +4,13 @@ import { createPgConfig } from '@electric-sql/pglite/node-postgres'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
 import { duringBackupOn } from './embedded-backup.js'
-import { dumpsIn, LABEL, writeDump } from './embedded-dump.js'
+import { dumpsIn, LABEL, sizeOfFiles, writeDump } from './embedded-dump.js'
 import { EmbeddedDatabaseFailed } from './embedded-failure.js'
 import { embeddedFiles } from './embedded-files.js'
 import { createDatabaseFiles } from './embedded-initdb.js'
 import { EmbeddedInstance } from './embedded-instance.js'
 import { eraseTracesOn } from './erase-traces.js'
-import { hasSpaceIn, type HasSpace } from './free-space.js'
+import { freeBytes, hasSpaceIn, RESERVE_BYTES, type HasSpace } from './free-space.js'
 import { createQueryCopy } from './embedded-query-copy.js'
 import type { QueryCopy } from './query-copy.js'
 import { readOnlyOn } from './read-only.js'
@@ -63,7 +63,15 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
   const pool = new pg.Pool(Object.assign({ max: 1, idleTimeoutMillis: 0 }, createPgConfig(pglite)))
   surviveLostConnections(pool)
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
+  const duringBackup = duringBackupOn(async (statement) => pool.query(statement))
+  // A dump takes up to twice the size of the database.
+  let dumpBytes = 0
+  const { queryCopy, close: closeQueryCopy } = createQueryCopy({
+    ...{ data, scratch, duringBackup },
+    reservedBytes: () => dumpBytes,
+  })
   const close = async (): Promise<void> => {
+    await closeQueryCopy()
     await kysely.destroy()
     await pglite.close()
   }
@@ -72,7 +80,6 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
     throw lost(data, marker, dumps)
   }
   const hasSpace = hasSpaceIn(data)
-  const duringBackup = duringBackupOn(async (statement) => pool.query(statement))
   const dumpFiles = (): string[] => (existsSync(dumps) ? dumpsIn(dumps).map((name) => join(dumps, name)) : [])
   return {
     engine: 'pglite',
@@ -81,7 +88,7 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
     transaction: transactionOn(pool),
     jobTransaction: transactionOn(pool),
     run: runOn(pool),
-    readOnly: readOnlyOn(pool, 'keep'),
+    readOnly: readOnlyOn(pool, 'keep', () => freeBytes(data) - RESERVE_BYTES),
     eraseTraces: eraseTracesOn(kysely, hasSpace),
     version: async () => serverVersion(kysely),
     markInitialised: () => {
@@ -92,7 +99,10 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
       if (pglite.failure) then(pglite.failure)
       else pglite.onFailure = then
     },
-    dump: async (name, keep) => writeDump({ data, dumps, duringBackup }, name, keep),
+    dump: async (name, keep) => {
+      dumpBytes = 2 * sizeOfFiles(data)
+      return writeDump({ data, dumps, duringBackup }, name, keep).finally(() => (dumpBytes = 0))
+    },
     hasDumps: () => existsSync(dumps) && readdirSync(dumps).length > 0,
     restoredAt,
     removeDumpsBut: (file, until) => {
@@ -108,7 +118,7 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
       return newest === undefined ? null : statSync(newest).mtime
     },
     hasSpace,
-    queryCopy: createQueryCopy({ data, scratch, duringBackup }),
+    queryCopy,
     close,
   }
 }
