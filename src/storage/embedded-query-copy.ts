@@ -12,7 +12,6 @@ import { freeBytes, hasSpaceIn, RESERVE_BYTES } from './free-space.js'
 import { QueryCopyUnavailable, QueryTimedOut, type QueryCopy } from './query-copy.js'
 import { startQueryProcess } from './query-process.js'
 import { readOnlyOn, type ReadOnlyAnswer, type ReadOnlyLimits } from './read-only.js'
-import { within } from './within.js'
 
 /** Milliseconds. To open a copy takes one to three seconds. */
 const LONGEST_OPENING_MS = 60_000
@@ -101,17 +100,24 @@ const answerFrom = async (
   const watch = setInterval(() => {
     if (freeBytes(directory) < RESERVE_BYTES) copy.end(new QueryCopyUnavailable(`the disk of ${directory} is full`))
   }, WATCH_EVERY_MS)
+  let timer = setTimeout(() => {
+    copy.end(notOpened())
+  }, LONGEST_OPENING_MS)
   const answer = async (): Promise<ReadOnlyAnswer> => {
-    await within(LONGEST_OPENING_MS, copy.waitReady, notOpened)
-    const pool = new pg.Pool(Object.assign({ max: 1 }, createPgConfig(copy as unknown as PGlite)))
+    await copy.waitReady
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      copy.end(timedOut(limits))
+    }, limits.seconds * 1000)
+    const pool = new pg.Pool(Object.assign({ max: 1, idleTimeoutMillis: 0 }, createPgConfig(copy as unknown as PGlite)))
     surviveLostConnections(pool)
-    const answering = readOnlyOn(pool, 'keep', () => freeBytes(directory) - RESERVE_BYTES)(statement, limits)
-    return within(limits.seconds * 1000, answering, () => timedOut(limits))
+    return readOnlyOn(pool, 'keep', () => freeBytes(directory) - RESERVE_BYTES)(statement, limits)
   }
   try {
     return await Promise.race([answer(), copy.ended])
   } finally {
     clearInterval(watch)
+    clearTimeout(timer)
     signal.removeEventListener('abort', abort)
     copy.end()
   }

@@ -43,11 +43,14 @@ type Reply = { isOpen?: true; answer?: Uint8Array; isTooLarge?: true; error?: st
 /** A copy of the database that a process has opened, and what the driver of PostgreSQL uses of a PGlite. */
 export type QueryProcess = {
   waitReady: Promise<void>
-  /** Executes a message of the protocol. @returns the messages of the answer */
+  /**
+   * Executes a message of the protocol. Never settles if the process has ended: the driver may have no listener for its error then.
+   * @returns the messages of the answer
+   */
   execProtocolStream: (message: Uint8Array) => Promise<{ name: string }[]>
   /** Ends the process. */
   end: (reason?: Error) => void
-  /** Rejects when the process has ended, with the reason. */
+  /** Rejects when the process has ended, with the first reason. */
   ended: Promise<never>
 }
 
@@ -64,41 +67,29 @@ export const startQueryProcess = (directory: string, largestAnswer: number): Que
     env: {},
   })
   // One message is executed at a time, and answers come in the order of messages.
-  const pending: { resolve: (reply: Reply) => void; reject: (error: Error) => void }[] = []
-  const nextReply = async (): Promise<Reply> =>
-    new Promise((resolve, reject) => {
-      pending.push({ resolve, reject })
-    })
-  let fail: (error: Error) => void = () => undefined
-  const ended = new Promise<never>((_, reject) => {
-    fail = (error) => {
-      reject(error)
-      for (const { reject } of pending.splice(0)) reject(error)
-    }
-  })
+  const pending: ((reply: Reply) => void)[] = []
+  const nextReply = async (): Promise<Reply> => new Promise((resolve) => pending.push(resolve))
+  let reject: (reason: Error) => void = () => undefined
+  const ended = new Promise<never>((_, rejectEnded) => (reject = rejectEnded))
   ended.catch(() => undefined)
-  const end = (reason = new QueryCopyUnavailable('the process of the statement was ended')): void => {
-    fail(reason)
+  const end = (reason: Error = new QueryCopyUnavailable('the process of the statement was ended')): void => {
+    reject(reason)
     child.kill('SIGKILL')
   }
   child.on('message', (reply: Reply) => {
-    if (reply.isTooLarge) {
-      end(answerTooLarge(largestAnswer))
-      return
-    }
-    const next = pending.shift()
-    if (reply.error === undefined) next?.resolve(reply)
-    else next?.reject(new Error(reply.error))
+    if (reply.isTooLarge) end(answerTooLarge(largestAnswer))
+    else if (reply.error !== undefined) end(new QueryCopyUnavailable(`the copy failed: ${reply.error}`))
+    else pending.shift()?.(reply)
   })
-  child.on('error', fail)
+  child.on('error', end)
   child.on('exit', () => {
-    fail(new QueryCopyUnavailable('the process of the statement ended before it answered: memory may be short'))
+    end(new QueryCopyUnavailable('the process of the statement ended before it answered: memory may be short'))
   })
   return {
     waitReady: nextReply().then(() => undefined),
     execProtocolStream: async (message) => {
       const replying = nextReply()
-      child.send(message)
+      if (child.connected) child.send(message)
       const { answer = new Uint8Array() } = await replying
       const messages: { name: string }[] = []
       new protocol.Parser().parse(Buffer.from(answer), (one) => {

