@@ -1,12 +1,12 @@
 import type { Core } from './core.js'
 import { openDirectoryWarnings } from './data-directory-mode.js'
-import { otherStoreWarning } from './other-store.js'
+import { otherStoreWarnings } from './other-store.js'
 import type { DumpState } from './storage/dumps.js'
 import { largeTables } from './storage/embedded-vacuum.js'
 import { erasureWarnings } from './storage/erasure-warnings.js'
 import { warningsOfRole } from './storage/read-only-role.js'
 import { tokenWarnings } from './token-warnings.js'
-import { unusedTokenWarning } from './unused-token.js'
+import { unusedTokenWarnings } from './unused-token.js'
 
 type Warned = Pick<Core, 'config' | 'secrets'> & { stores: Pick<Core['stores'], 'database' | 'dumps'> }
 
@@ -14,7 +14,7 @@ type Warned = Pick<Core, 'config' | 'secrets'> & { stores: Pick<Core['stores'], 
 export const settingWarnings = async (core: Warned): Promise<string[]> => [
   ...tokenWarnings(core),
   ...openDirectoryWarnings(core.config.data_dir),
-  ...[unusedTokenWarning(core.config) ?? []].flat(),
+  ...unusedTokenWarnings(core.config),
   ...(await warningsOfRole(core.stores.database)),
 ]
 
@@ -27,7 +27,7 @@ export const readWarnings = async (core: Warned): Promise<string[]> => {
     dumps?.state().then(dumpWarnings) ?? [],
     largeTables(database).then((names) => names.map(largeTableWarning)),
   ])
-  return [otherStoreWarning(core.config) ?? [], ...warnings].flat()
+  return [...otherStoreWarnings(core.config), ...warnings.flat()]
 }
 
 const dumpWarnings = ({ failedAt, error, lastAt }: DumpState): string[] =>
