@@ -69,6 +69,7 @@ const start = async (app: App, config: Config, log: Logger): Promise<void> => {
   })
   log.info({ version, listen: address, uuid: app.core.installation.uuid, nextPing: nextPing(app.core) }, 'serving')
   process.on('SIGHUP', app.reload)
+  void app.afterListening()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       watchdog.endWithin(STOP_PATIENCE_MS + 500)

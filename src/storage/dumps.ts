@@ -17,7 +17,7 @@ export type DumpState = {
 
 /** The dumps of the embedded database, one made at a time, and the erasures that they depend on. */
 export type Dumps = {
-  /** Writes a dump and keeps the newest three, or only the new one if older dumps contain what was erased. */
+  /** Writes a dump and keeps the newest three, or only the new one if older dumps may contain erased rows. */
   write: () => Promise<void>
   /**
    * Runs an erasure, then replaces all dumps by a new one. If there is no space for a new dump, dumps are removed, the oldest
@@ -25,10 +25,12 @@ export type Dumps = {
    */
   replaceAfter: <T>(erase: () => Promise<T>) => Promise<T>
   /**
-   * Does what an erasure could not finish before the last process ended. What fails again is reported and left to the next start.
-   * To be called before the service answers requests.
+   * Erases what the previous process could not erase from tables and the log. What fails again is reported and left to the next
+   * start. To be called before the service answers requests: no statement is executed meanwhile.
    */
   finishErasures: () => Promise<void>
+  /** Replaces dumps that may contain erased rows, and reports what could not be erased. Statements are executed meanwhile. */
+  replaceMarked: () => Promise<void>
   state: () => Promise<DumpState>
   /** Is called with sentences for the operator. */
   onNotice: (then: (notice: string) => void) => void
@@ -96,16 +98,19 @@ export const createDumps = (database: EmbeddedDatabase, now: () => Date): Dumps 
     }
     await clearMarkOf(number)
   }
-  // The dump may contain rows that an erasure under way is about to delete.
+  // A dump that is written during an erasure may contain erased rows.
   const clearMarkOf = async (number: string | undefined): Promise<void> => {
     if (erasures === 0) await clearMark(db, 'dumps', number)
   }
 
-  // A dump under way may contain the rows, and ends later: the new number keeps it from removing the mark.
+  // A dump that was begun during the erasure may end later: the new number keeps it from removing the mark.
   const endErasure = async (): Promise<void> => {
     await markErasure(db, ['dumps']).finally(() => erasures--)
   }
 
+  const notifyOfFailure = (error: unknown): void => {
+    notify(`an erasure is not finished: ${messageOf(error)}`)
+  }
   const notifyOfTheRest = async (): Promise<void> => {
     for (const warning of await erasureWarnings(database)) notify(warning)
   }
@@ -130,22 +135,24 @@ export const createDumps = (database: EmbeddedDatabase, now: () => Date): Dumps 
       return erased
     },
     finishErasures: async () => {
-      const steps = [
-        async () => rewritePending(db, hasSpace),
-        async () => discardMarkedLog(db, hasSpace),
-        async () => {
-          if ((await readMark(db, 'dumps')) !== undefined) await afterLast(replace)
-        },
-        notifyOfTheRest,
-      ]
-      for (const step of steps) {
+      for (const step of [rewritePending, discardMarkedLog]) {
         try {
-          await step()
+          await step(db, hasSpace)
         } catch (error) {
           const failure = database.failure()
           if (failure) throw failure
-          notify(`an erasure is not finished: ${messageOf(error)}`)
+          notifyOfFailure(error)
         }
+      }
+    },
+    replaceMarked: async () => {
+      try {
+        await afterLast(async () => {
+          if ((await readMark(db, 'dumps')) !== undefined) await replace()
+        }).catch(notifyOfFailure)
+        await notifyOfTheRest()
+      } catch (error) {
+        notifyOfFailure(error)
       }
     },
     state: async () => {

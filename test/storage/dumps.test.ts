@@ -74,7 +74,7 @@ test('a restored dump that contains the mark of an erasure has older dumps remov
   execFileSync('tar', ['-xzf', file(2), '-C', join(folder.path, 'db')])
   day = 4
   const stores = await openStores(readConfig({ TALLYMAN_DATA_DIR: folder.path }, ROOT), clock)
-  await stores.dumps?.finishErasures()
+  await stores.dumps?.replaceMarked()
   await stores.close()
   expect(readdirSync(join(folder.path, 'dumps'))).toEqual(['tallyman-2026-11-03.tar.gz', 'tallyman-2026-11-04.tar.gz'])
   database = await openPglite(folder.path)
