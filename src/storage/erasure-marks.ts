@@ -15,6 +15,12 @@ export const markErasure = async (db: Sql, what: readonly Marked[]): Promise<voi
   `.execute(db)
 }
 
+/** Marks the log, unless the schema is older than marks: the migration that creates them marks the log itself. */
+export const markLogIfPossible = async (db: Sql): Promise<void> => {
+  const { rows } = await sql`select where to_regclass('erasure_marks') is not null`.execute(db)
+  if (rows.length > 0) await markErasure(db, ['log'])
+}
+
 /**
  * Limits the marks that a restored dump contained: later dumps contain no erased rows. A mark of an earlier restore stays as it is.
  * @param restoredAt the time of the restored state

@@ -70,13 +70,20 @@ export const MIGRATIONS = {
   '0038-bounded-marks': boundedMarks,
 }
 
+const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }
+
+/** Whether `migrate` would apply a migration. */
+export const hasPendingMigrations = async (db: Kysely<unknown>): Promise<boolean> => {
+  const migrations = await new Migrator({ db, provider }).getMigrations()
+  return migrations.some(({ executedAt }) => executedAt === undefined)
+}
+
 /**
  * Brings the schema up to date, and lets the role of operators' statements read it. Several processes may call it at once: one works,
  * the others wait.
  * @returns the names of the migrations that were applied now.
  */
 export const migrate = async (db: Kysely<unknown>): Promise<string[]> => {
-  const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }
   const { error, results = [] } = await new Migrator({ db, provider }).migrateToLatest()
   if (error !== undefined)
     throw error instanceof Error || isNativeError(error) ? error : new Error('the migration failed')

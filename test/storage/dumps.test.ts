@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, rmSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { sql } from 'kysely'
 import { createDumps } from '../../src/storage/dumps.js'
 import { markErasure, readMark } from '../../src/storage/erasure-marks.js'
 import { openPglite, type EmbeddedDatabase } from '../../src/storage/pglite.js'
@@ -79,4 +80,16 @@ test('a restored dump that contains the mark of an erasure has older dumps remov
   expect(readdirSync(join(folder.path, 'dumps'))).toEqual(['tallyman-2026-11-03.tar.gz', 'tallyman-2026-11-04.tar.gz'])
   database = await openPglite(folder.path)
   expect(await readMark(database.sql, 'dumps')).toBeUndefined()
+})
+
+test('the log is marked before a migration, which may be the last that the process does', async () => {
+  await sql`delete from kysely_migration where name = '0038-bounded-marks'`.execute(database.sql)
+  await sql`delete from erasure_marks`.execute(database.sql)
+  await database.close()
+  // The column is there, so the migration fails.
+  await expect(openStores(readConfig({ TALLYMAN_DATA_DIR: folder.path }, ROOT), fixedClock)).rejects.toThrow(
+    /restored_at/,
+  )
+  database = await openPglite(folder.path)
+  expect(await readMark(database.sql, 'log')).toBeDefined()
 })
