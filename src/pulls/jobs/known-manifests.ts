@@ -12,8 +12,9 @@ export type Manifests = {
   entries: () => number
   /**
    * Looks up manifests that were not looked up yet.
-   * @param requests the batch that is folded next: of manifests that are not in memory as a whole, `contentsOf` knows what lists
-   * the digests of these requests, and nothing else
+   * @param digests of manifests that the fold of the next batch can ask for
+   * @param requests the next batch: of those manifests that are not in memory as a whole, `contentsOf` knows what lists the digests
+   * of these requests, and nothing else
    */
   learn: (tx: Sql, digests: Iterable<string>, requests: readonly PendingRequest[]) => Promise<void>
 }
@@ -35,14 +36,15 @@ type Part = Omit<KnownManifest, 'layers' | 'children'> & {
 
 /**
  * Contents of manifests, in bounded memory. A manifest is in memory as a whole if it has at most MOST_ENTRIES entries, and as long
- * as there is room. Of all others, each batch looks up which digests of its requests they list: the fold asks for nothing else.
+ * as there is room. Of others, a batch looks up which digests of its requests they list: the fold asks for nothing else. It looks at
+ * manifests that the batch names, so time does not grow with all that earlier batches named.
  * @param room entries of manifests that are kept as a whole
  */
 export const createManifests = (room: number): Manifests => {
   const asked = new Set<string>()
   const contents = new Map<string, Contents>()
   const platforms = new Map<string, Platform>()
-  const parts: Part[] = []
+  const parts = new Map<string, Part>()
   let entries = 0
 
   const add = (manifest: KnownManifest): void => {
@@ -52,27 +54,31 @@ export const createManifests = (room: number): Manifests => {
     const size = layers.length + children.length
     if (isCut || entries + size > room) {
       entries += MOST_ENTRIES
-      parts.push({ ...rest, hasLayers: layers.length > 0, hasChildren: children.length > 0 })
+      parts.set(digest, { ...rest, hasLayers: layers.length > 0, hasChildren: children.length > 0 })
       return
     }
     entries += size
     contents.set(digest, contentsIn(manifest, new Set(layers), new Set(children)))
   }
 
-  const learnParts = async (tx: Sql, requests: readonly PendingRequest[]): Promise<void> => {
-    const old = parts.filter((part) => part.requests !== requests)
+  const learnParts = async (
+    tx: Sql,
+    digests: ReadonlySet<string>,
+    requests: readonly PendingRequest[],
+  ): Promise<void> => {
+    const old = [...digests].flatMap((digest) => parts.get(digest) ?? []).filter((part) => part.requests !== requests)
     if (old.length === 0) return
     const requested = requestedIn(requests)
     for (let from = 0; from < old.length; from += LARGE_AT_ONCE) {
       const some = old.slice(from, from + LARGE_AT_ONCE)
-      const manifests = some.map(({ digest }) => digest)
-      const listed = await listedAmong(tx, manifests, requested.digests)
+      const searched = some.map(({ digest }) => digest)
+      const listed = await listedAmong(tx, searched, requested.digests)
       const listedBy = new Map(listed.map((one) => [one.manifest, one]))
       for (const part of some) {
         const { blobs = [], children = [] } = listedBy.get(part.digest) ?? {}
         const layers = part.hasLayers ? blobs.filter((digest) => digest !== part.config) : []
-        const its = part.hasChildren ? children : []
-        contents.set(part.digest, contentsIn(part, digestsOf(requested, layers), digestsOf(requested, its)))
+        const manifests = part.hasChildren ? children : []
+        contents.set(part.digest, contentsIn(part, digestsOf(requested, layers), digestsOf(requested, manifests)))
         part.requests = requests
       }
     }
@@ -83,12 +89,13 @@ export const createManifests = (room: number): Manifests => {
     platforms: (digest) => platforms.get(digest),
     entries: () => entries,
     learn: async (tx, digests, requests) => {
-      const fresh = [...new Set(digests)].filter((digest) => !asked.has(digest))
+      const wanted = new Set(digests)
+      const fresh = [...wanted].filter((digest) => !asked.has(digest))
       for (const digest of fresh) asked.add(digest)
       for (let from = 0; from < fresh.length; from += AT_ONCE) {
         for (const manifest of await contentsOfManifests(tx, fresh.slice(from, from + AT_ONCE))) add(manifest)
       }
-      await learnParts(tx, requests)
+      await learnParts(tx, wanted, requests)
     },
   }
 }

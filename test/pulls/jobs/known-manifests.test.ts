@@ -64,11 +64,22 @@ describe.each(STORE_PAIRS)('manifests of a fold on %s', (_, open) => {
     expect(['b0', 'd', `b${LARGE - 1}`].map((name) => layersOf(large).has(digest(name)))).toEqual([false, false, true])
     expect(['b0', 'b1', 'b2'].map((name) => layersOf(small).has(digest(name)))).toEqual([true, true, false])
     expect(manifests.entries()).toBe(MOST_ENTRIES + 2)
-    // The next batch asks for others, also of manifests that it does not name.
-    await learned(manifests, [], digest('b0'))
-    const again = manifests.contentsOf(digest('a1'))
+    const [again] = await learned(manifests, ['a1'], digest('b0'))
     expect(layersOf(again).has(digest('b0'))).toBe(true)
     expect(layersOf(again).has(wanted)).toBe(false)
+  })
+
+  test('of many entries are not looked up again by a batch that does not name them', async () => {
+    await pushImage('a1', LARGE)
+    const manifests = createManifests(ROOM)
+    await learned(manifests, ['a1'], digest('b0'))
+    const unused = {
+      getExecutor: () => {
+        throw new Error('a statement was executed')
+      },
+    }
+    await expect(manifests.learn(unused, [], requestsFor(digest('b1')))).resolves.toBeUndefined()
+    await expect(manifests.learn(unused, [digest('a1')], requestsFor(digest('b1')))).rejects.toThrow('a statement')
   })
 
   test('are in memory as far as a batch asks for them once memory is full', async () => {
