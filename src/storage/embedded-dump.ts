@@ -114,7 +114,7 @@ export const copyDatabase = async ({ data, duringBackup, signal }: CopyDeps, cop
   for (let attempt = 1; ; attempt++) {
     const { first, last, label } = await duringBackup(async () => {
       rmSync(copy, { recursive: true, force: true })
-      const files = [...filesOf(data).keys()].filter((path) => !isLog(path))
+      const files = [...filesOf(data).keys()].filter((path) => !isLog(path) && !isTransient(path))
       await copyFiles(data, copy, files, signal)
     })
     const log = [...filesOf(data).keys()].filter((path) => isLog(path) && isBetween(basename(path), first, last))
@@ -129,6 +129,10 @@ const isBetween = (segment: string, first: string, last: string): boolean => seg
 
 /** Segments of the write-ahead log. */
 const isLog = (path: string): boolean => /^pg_wal[\\/][0-9A-F]{24}$/.test(path)
+
+/** Files of the running process, caches and temporary files: PostgreSQL leaves the same out of a backup. */
+const isTransient = (path: string): boolean =>
+  /^postmaster\.(?:pid|opts)$|(?:^|[\\/])(?:pg_internal\.init|pgsql_tmp)/.test(path)
 
 /** Copies files, and makes all directories, as PostgreSQL wants those without files, too. */
 const copyFiles = async (from: string, to: string, paths: readonly string[], signal?: AbortSignal): Promise<void> => {
