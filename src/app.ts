@@ -17,6 +17,7 @@ import { inventoryRoutes } from './http/inventory.js'
 import { createNotificationHandler } from './http/notifications.js'
 import { createPrometheus, type Prometheus } from './http/prometheus.js'
 import { operatorSqlRoutes } from './http/operator-sql.js'
+import { BadRequest } from './http/problem.js'
 import { routesOf, type Route } from './http/routes.js'
 import { createHttpServer } from './http/server.js'
 import { pullsRoutes } from './http/pulls.js'
@@ -58,6 +59,8 @@ export type App = {
   routes: readonly Route[]
   /** Reads the files of registries again. What cannot be read is logged, and those of before stay. */
   reload: () => void
+  /** Does what need not be done before the service answers. To be called when `http` listens. */
+  afterListening: () => Promise<void>
   /** Writes what was taken and closes the stores. The HTTP server takes no more by then. */
   close: () => Promise<void>
 }
@@ -118,7 +121,10 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   const receptions = createReceptions(database, now)
   const isToBeTold = onceAMinute(now)
   const onError = (error: unknown, status: number): void => {
-    if (isToBeTold(status)) log.error({ err: error }, 'a request failed')
+    if (!isToBeTold(status)) return
+    // A route has answered what it knows; anything else may be a defect.
+    if (error instanceof BadRequest) log.warn({ reason: error.message }, 'a request failed')
+    else log.error({ err: error }, 'a request failed')
   }
   const resolve = async (): Promise<number> =>
     resolveUsers({ database, sketches, rules, lifetimes, repositories, idOf: directory.idOf, now })
@@ -230,11 +236,13 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     onError,
   })
 
+  let replacing = Promise.resolve()
   return {
     core,
     http,
     routes: routesOf(Object.values(routers).flat()),
     reload,
+    afterListening: async () => (replacing = stores.dumps?.replaceMarked() ?? replacing),
     close: async () => {
       core.giveUpPings()
       readBack.stop()
@@ -244,7 +252,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       await receptions.flush().catch(() => undefined)
       await core.identity.flush().catch(() => undefined)
       // A dump may take longer; it is made again another day, and a job that is cut off does all that is due next time.
-      await within(JOBS_PATIENCE_MS, stopped).catch(() => undefined)
+      await within(JOBS_PATIENCE_MS, Promise.all([stopped, replacing])).catch(() => undefined)
       await within(JOBS_PATIENCE_MS, pulls.releaseProvisional()).catch(() => undefined)
       directory.close()
       unwatch()

@@ -96,7 +96,7 @@ const readIfThere = (path: string): string | undefined => {
 /** The notification token that an earlier start made; undefined if there is none, or if it cannot be read. */
 export const keptToken = (dataDir: string): string | undefined => {
   try {
-    return readIfThere(join(dataDir, 'notification.token'))
+    return readIfThere(join(dataDir, TOKEN_FILES.notification))
   } catch {
     return undefined
   }

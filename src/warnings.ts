@@ -1,12 +1,12 @@
 import type { Core } from './core.js'
 import { openDirectoryWarnings } from './data-directory-mode.js'
-import { otherStoreWarning } from './other-store.js'
+import { otherStoreWarnings } from './other-store.js'
 import type { DumpState } from './storage/dumps.js'
-import { largeTables } from './storage/embedded-vacuum.js'
+import { largeTables, usesManyTransactionIds } from './storage/embedded-vacuum.js'
 import { erasureWarnings } from './storage/erasure-warnings.js'
 import { warningsOfRole } from './storage/read-only-role.js'
 import { tokenWarnings } from './token-warnings.js'
-import { unusedTokenWarning } from './unused-token.js'
+import { unusedTokenWarnings } from './unused-token.js'
 
 type Warned = Pick<Core, 'config' | 'secrets'> & { stores: Pick<Core['stores'], 'database' | 'dumps'> }
 
@@ -14,7 +14,7 @@ type Warned = Pick<Core, 'config' | 'secrets'> & { stores: Pick<Core['stores'], 
 export const settingWarnings = async (core: Warned): Promise<string[]> => [
   ...tokenWarnings(core),
   ...openDirectoryWarnings(core.config.data_dir),
-  ...[unusedTokenWarning(core.config) ?? []].flat(),
+  ...unusedTokenWarnings(core.config),
   ...(await warningsOfRole(core.stores.database)),
 ]
 
@@ -26,8 +26,9 @@ export const readWarnings = async (core: Warned): Promise<string[]> => {
     erasureWarnings(database),
     dumps?.state().then(dumpWarnings) ?? [],
     largeTables(database).then((names) => names.map(largeTableWarning)),
+    usesManyTransactionIds(database).then((isTrue) => (isTrue ? [TRANSACTION_IDS] : [])),
   ])
-  return [otherStoreWarning(core.config) ?? [], ...warnings].flat()
+  return [...otherStoreWarnings(core.config), ...warnings.flat()]
 }
 
 const dumpWarnings = ({ failedAt, error, lastAt }: DumpState): string[] =>
@@ -37,6 +38,9 @@ const dumpWarnings = ({ failedAt, error, lastAt }: DumpState): string[] =>
         `the newest dump is of ${lastAt?.toISOString() ?? 'no time: there is none'}; ` +
           `the attempt of ${failedAt.toISOString()} failed: ${error ?? ''}`,
       ]
+
+const TRANSACTION_IDS =
+  'the embedded database has used half of its transaction ids, and takes no writes when it has used all of them: use PostgreSQL'
 
 const largeTableWarning = (name: string): string =>
   `the table ${name} is too large to be vacuumed by the embedded database, so space of deleted rows is not used again: use PostgreSQL`

@@ -42,6 +42,7 @@ const start = async (environment: Record<string, string> = {}): Promise<void> =>
     ...environment,
   }
   app = await createApp(readConfig(settings, ROOT), createLog('silent', { write: () => undefined }), () => now)
+  await app.afterListening()
   isOpen = true
 }
 const stop = async (): Promise<void> => {

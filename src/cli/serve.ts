@@ -5,7 +5,7 @@ import { version } from '../core.js'
 import { ineffectiveSettings } from '../ineffective-settings.js'
 import { createLog } from '../log.js'
 import { markShown } from '../secrets.js'
-import { markPostgres, otherStoreWarning } from '../other-store.js'
+import { markPostgres, otherStoreWarnings } from '../other-store.js'
 import { nextPing } from '../status.js'
 import { isStorageAway } from '../storage/away.js'
 import { isRefusal } from '../storage/database.js'
@@ -43,8 +43,7 @@ export const serve = async (): Promise<void> => {
   const config = configNow()
   const log = createLog(config.log_level)
   for (const setting of ineffectiveSettings(config)) log.warn({ setting }, 'a setting has no effect')
-  const otherStore = otherStoreWarning(config)
-  if (otherStore !== undefined) log.warn(otherStore)
+  for (const warning of otherStoreWarnings(config)) log.warn(warning)
   const app = await createPatiently(config, log)
   try {
     await start(app, config, log)
@@ -70,6 +69,7 @@ const start = async (app: App, config: Config, log: Logger): Promise<void> => {
   })
   log.info({ version, listen: address, uuid: app.core.installation.uuid, nextPing: nextPing(app.core) }, 'serving')
   process.on('SIGHUP', app.reload)
+  void app.afterListening()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       watchdog.endWithin(STOP_PATIENCE_MS + 500)

@@ -32,6 +32,7 @@ import { contestedContents } from './migrations/0034-contested-contents.js'
 import { reconciledUnknowns } from './migrations/0035-reconciled-unknowns.js'
 import { stoppedReconciliations } from './migrations/0036-stopped-reconciliations.js'
 import { smallerIndexes } from './migrations/0037-smaller-indexes.js'
+import { boundedMarks } from './migrations/0038-bounded-marks.js'
 import { eventIdScope } from './migrations/0040-event-id-scope.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
@@ -67,7 +68,16 @@ export const MIGRATIONS = {
   '0035-reconciled-unknowns': reconciledUnknowns,
   '0036-stopped-reconciliations': stoppedReconciliations,
   '0037-smaller-indexes': smallerIndexes,
+  '0038-bounded-marks': boundedMarks,
   '0040-event-id-scope': eventIdScope,
+}
+
+const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }
+
+/** Whether `migrate` would apply a migration. */
+export const hasPendingMigrations = async (db: Kysely<unknown>): Promise<boolean> => {
+  const migrations = await new Migrator({ db, provider }).getMigrations()
+  return migrations.some(({ executedAt }) => executedAt === undefined)
 }
 
 /**
@@ -76,7 +86,6 @@ export const MIGRATIONS = {
  * @returns the names of the migrations that were applied now.
  */
 export const migrate = async (db: Kysely<unknown>): Promise<string[]> => {
-  const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }
   const { error, results = [] } = await new Migrator({ db, provider }).migrateToLatest()
   if (error !== undefined)
     throw error instanceof Error || isNativeError(error) ? error : new Error('the migration failed')

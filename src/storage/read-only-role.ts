@@ -45,8 +45,8 @@ const LOCK = 7_391_028
 const list = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(', ')
 
 /**
- * Creates the role of operators' statements and lets it read all tables and views of SCHEMAS but the secret ones, and TABLES. It does so at
- * each start, since a role is no part of a database: an administrator may create it later, and a migration may add a table.
+ * Creates the role of operators' statements and lets it read all tables and views of SCHEMAS but the secret ones, and TABLES. It
+ * does so at each start, since a role is no part of a database: an administrator may create it later, and a migration may add a table.
  * What the role of DATABASE_URL may not create or grant is left out (docs/operations.md has what an administrator runs).
  *
  * In the embedded database, which has no other users, the role also loses the right to execute functions with effects.

@@ -17,6 +17,10 @@ export const askersOf = (requests: readonly PendingRequest[], chains: Chains): A
   return askers.values()
 }
 
+/** The chains in memory that requests may continue. */
+export const chainsOf = (requests: readonly PendingRequest[], chains: Chains): KeptChain[] =>
+  askersOf(requests, createByAsker()).flatMap((asker) => chains.get(asker) ?? [])
+
 /** The manifests that requests are for. */
 export const askedIn = (requests: readonly PendingRequest[]): string[] =>
   requests.flatMap(({ object, digest }) => (object === 'manifest' && digest !== undefined ? [digest] : []))

@@ -3,7 +3,7 @@ import type { Micros } from '../../events/calendar.js'
 import { toldByCommit, type Database, type Sql, type Transaction } from '../../storage/database.js'
 import type { Windows } from '../fold/windows.js'
 import { PENDING_REGISTRIES } from '../record/pending-registries.js'
-import { askedIn, askersOf, openIn } from './asked-in.js'
+import { askedIn, askersOf, chainsOf, openIn } from './asked-in.js'
 import { createByAsker } from './by-asker.js'
 import { forgetChains, loadChains, saveChains } from './chains.js'
 import { foldBatch, type Chains } from './fold-batch.js'
@@ -117,8 +117,7 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
     next = goesOn ? toldByCommit(take(batch.until)) : undefined
     const [loaded] = await Promise.all([loading, learning])
     for (const kept of loaded) chains.set(kept.chain.place, kept)
-    const open = openIn(askers.flatMap((asker) => chains.get(asker) ?? []))
-    await manifests.learn(tx, open, requests)
+    await manifests.learn(tx, openIn(chainsOf(requests, chains)), requests)
     const outcomes = foldBatch({ requests, chains }, { contentsOf: manifests.contentsOf, windows, onJoin })
     totals.add(outcomes)
     const tells = showsBlobs.learn(tx, requests)

@@ -11,11 +11,10 @@ export type Manifests = {
   /** How many entries of manifests are in memory; a manifest of which only a part is there counts as MOST_ENTRIES. */
   entries: () => number
   /**
-   * Looks up manifests that were not looked up yet, and, of those that are not in memory as a whole, what the next batch needs.
-   * @param digests of all manifests that the fold of the batch may ask for: those of its requests, and those of the open invocations of
-   * its askers. The work is bounded by the batch, and not by what was looked up before.
-   * @param requests the batch that is folded next: of manifests that are not in memory as a whole, `contentsOf` knows what lists
-   * the digests of these requests, and nothing else
+   * Looks up manifests that were not looked up yet.
+   * @param digests of manifests that the fold of the next batch can ask for
+   * @param requests the next batch: of those manifests that are not in memory as a whole, `contentsOf` knows what lists the digests
+   * of these requests, and nothing else
    */
   learn: (tx: Sql, digests: Iterable<string>, requests: readonly PendingRequest[]) => Promise<void>
 }
@@ -37,7 +36,8 @@ type Part = Omit<KnownManifest, 'layers' | 'children'> & {
 
 /**
  * Contents of manifests, in bounded memory. A manifest is in memory as a whole if it has at most MOST_ENTRIES entries, and as long
- * as there is room. Of all others, each batch looks up which digests of its requests they list: the fold asks for nothing else.
+ * as there is room. Of others, a batch looks up which digests of its requests they list: the fold asks for nothing else. It looks at
+ * manifests that the batch names, so time does not grow with all that earlier batches named.
  * @param room entries of manifests that are kept as a whole
  */
 export const createManifests = (room: number): Manifests => {
@@ -63,22 +63,22 @@ export const createManifests = (room: number): Manifests => {
 
   const learnParts = async (
     tx: Sql,
-    named: ReadonlySet<string>,
+    digests: ReadonlySet<string>,
     requests: readonly PendingRequest[],
   ): Promise<void> => {
-    const old = [...named].flatMap((digest) => parts.get(digest) ?? []).filter((part) => part.requests !== requests)
+    const old = [...digests].flatMap((digest) => parts.get(digest) ?? []).filter((part) => part.requests !== requests)
     if (old.length === 0) return
     const requested = requestedIn(requests)
     for (let from = 0; from < old.length; from += LARGE_AT_ONCE) {
       const some = old.slice(from, from + LARGE_AT_ONCE)
-      const manifests = some.map(({ digest }) => digest)
-      const listed = await listedAmong(tx, manifests, requested.digests)
+      const searched = some.map(({ digest }) => digest)
+      const listed = await listedAmong(tx, searched, requested.digests)
       const listedBy = new Map(listed.map((one) => [one.manifest, one]))
       for (const part of some) {
         const { blobs = [], children = [] } = listedBy.get(part.digest) ?? {}
         const layers = part.hasLayers ? blobs.filter((digest) => digest !== part.config) : []
-        const manifestsIn = part.hasChildren ? children : []
-        contents.set(part.digest, contentsIn(part, digestsOf(requested, layers), digestsOf(requested, manifestsIn)))
+        const manifests = part.hasChildren ? children : []
+        contents.set(part.digest, contentsIn(part, digestsOf(requested, layers), digestsOf(requested, manifests)))
         part.requests = requests
       }
     }
@@ -89,13 +89,13 @@ export const createManifests = (room: number): Manifests => {
     platforms: (digest) => platforms.get(digest),
     entries: () => entries,
     learn: async (tx, digests, requests) => {
-      const named = new Set(digests)
-      const fresh = [...named].filter((digest) => !asked.has(digest))
+      const wanted = new Set(digests)
+      const fresh = [...wanted].filter((digest) => !asked.has(digest))
       for (const digest of fresh) asked.add(digest)
       for (let from = 0; from < fresh.length; from += AT_ONCE) {
         for (const manifest of await contentsOfManifests(tx, fresh.slice(from, from + AT_ONCE))) add(manifest)
       }
-      await learnParts(tx, named, requests)
+      await learnParts(tx, wanted, requests)
     },
   }
 }
