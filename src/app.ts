@@ -46,6 +46,7 @@ import { createUserTokenVerifier } from './users/user-token.js'
 import { readConflicts } from './registries/conflicts.js'
 import type { Occurrence } from './storage/kept-job.js'
 import { deleteOtherSchedules } from './storage/schedules.js'
+import { writeServiceSign } from './storage/service-sign.js'
 import { unknownInTotals } from './inventory/summary/as-of.js'
 import { pullTotals } from './pulls/read/totals.js'
 import { watchFiles } from './watch-files.js'
@@ -70,7 +71,7 @@ const JOBS_PATIENCE_MS = 1_500
 
 /** Joins the whole service. The caller lets `http` listen. What was opened is closed again when it fails. */
 export const createApp = async (config: Config, log: Logger, now: () => Date): Promise<App> => {
-  const core = await createCore(config, now)
+  const core = await createCore(config, now, true)
   try {
     return await joinApp(core, log)
   } catch (error) {
@@ -151,6 +152,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     stores.database.sql,
     allJobs.map(({ name }) => name),
   )
+  if (!stores.lock) await writeServiceSign(stores.database, core.holder)
   const jobs = startJobs(allJobs, (job, error) => {
     log.error({ err: error, job }, 'a job failed; it will run again at its next time')
   })
@@ -170,7 +172,8 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     // While no store takes writes, what is stored can still be read.
     await Promise.allSettled([receptions.flush(), core.identity.flush()])
     const found = await readStatus(core)
-    return { ...found, warnings: [...config.unknown_variables, ...found.warnings], writes: await writes.check() }
+    const warnings = [...config.unknown_variables, ...found.warnings]
+    return { ...found, service: { isRunning: true }, warnings, writes: await writes.check() }
   }
 
   const writes = createWriteCheck({

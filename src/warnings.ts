@@ -5,14 +5,18 @@ import type { DumpState } from './storage/dumps.js'
 import { largeTables, usesManyTransactionIds } from './storage/embedded-vacuum.js'
 import { erasureWarnings } from './storage/erasure-warnings.js'
 import { warningsOfRole } from './storage/read-only-role.js'
+import { tokenNameWarnings } from './token-name-warnings.js'
 import { tokenWarnings } from './token-warnings.js'
 import { unusedTokenWarnings } from './unused-token.js'
 
-type Warned = Pick<Core, 'config' | 'secrets'> & { stores: Pick<Core['stores'], 'database' | 'dumps'> }
+type Warned = Pick<Core, 'config' | 'secrets' | 'tokenNames' | 'identity'> & {
+  stores: Pick<Core['stores'], 'database' | 'dumps'>
+}
 
 /** What an operator should change in the settings and the rights of this installation, one sentence each. */
 export const settingWarnings = async (core: Warned): Promise<string[]> => [
   ...tokenWarnings(core),
+  ...tokenNameWarnings(core),
   ...openDirectoryWarnings(core.config.data_dir),
   ...unusedTokenWarnings(core.config),
   ...(await warningsOfRole(core.stores.database)),

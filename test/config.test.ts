@@ -70,14 +70,27 @@ describe('the configuration', () => {
     expect([config.redis_url, config.ping_url]).toEqual([undefined, undefined])
   })
 
+  test.each([
+    ['true', true],
+    ['Yes', true],
+    ['on', true],
+    ['1', true],
+    ['false', false],
+    ['no', false],
+    ['OFF', false],
+    ['0', false],
+  ])('%s is a boolean', (text, expected) => {
+    expect(readConfig({ TALLYMAN_SQL_ROUTE: text }, ROOT).sql_route).toBe(expected)
+  })
+
   test('a number beyond all use is refused, with the largest that is taken', () => {
     const environment = {
       TALLYMAN_WEEKLY_LIFETIME_DAYS: '1000000000000',
       TALLYMAN_LARGEST_BODY_BYTES: '1000000000000',
     }
     expect(problemsOf(environment)).toEqual([
-      'TALLYMAN_WEEKLY_LIFETIME_DAYS: expected at most 36500',
-      'TALLYMAN_LARGEST_BODY_BYTES: expected at most 134217728',
+      'TALLYMAN_WEEKLY_LIFETIME_DAYS: expected a whole number from 1 to 36500',
+      'TALLYMAN_LARGEST_BODY_BYTES: expected a whole number from 1024 to 134217728',
     ])
   })
 
@@ -170,9 +183,9 @@ describe('the configuration', () => {
       'TALLYMAN_PING_TIME_ZONE: expected an IANA time zone, as Europe/Berlin',
       'TALLYMAN_PING_URL: expected an address like https://host/path',
       'TALLYMAN_USERS_KEY: expected at least 16 characters',
-      'TALLYMAN_WEEKLY_LIFETIME_DAYS: expected a number',
-      `listn (in ${path}): is not a setting; docs/operations.md lists them`,
-      `log_level (in ${path}): Invalid option: expected one of "trace"|"debug"|"info"|"warn"|"error"|"silent"`,
+      'TALLYMAN_WEEKLY_LIFETIME_DAYS: expected a whole number from 1 to 36500',
+      `listn (in ${path}): is not a setting; did you mean listen?`,
+      `log_level (in ${path}): expected trace, debug, info, warn, error, silent`,
       `ping_cron (in ${path}): expected a cron expression, as "44 10 * * 4"`,
     ])
   })

@@ -3,7 +3,8 @@ import { createApp, type App } from '../app.js'
 import type { Config } from '../config.js'
 import { version } from '../core.js'
 import { ineffectiveSettings } from '../ineffective-settings.js'
-import { createLog } from '../log.js'
+import { readReceptions } from '../ingest/receptions.js'
+import { createLog, reasonOf } from '../log.js'
 import { markShown } from '../secrets.js'
 import { markPostgres, otherStoreWarnings } from '../other-store.js'
 import { nextPing } from '../status.js'
@@ -64,7 +65,8 @@ const start = async (app: App, config: Config, log: Logger): Promise<void> => {
     setTimeout(() => process.exit(1), FAILED_PATIENCE_MS)
   })
   app.core.stores.lock?.announce(address)
-  write(welcome(app.core, address), (error) => {
+  const hasEvents = (await readReceptions(app.core.stores.database, 1)).length > 0
+  write(welcome(app.core, { address, hasEvents }), (error) => {
     if (!error) markShown(config.data_dir, app.core.secrets.unshown)
   })
   log.info({ version, listen: address, uuid: app.core.installation.uuid, nextPing: nextPing(app.core) }, 'serving')
@@ -87,7 +89,7 @@ const createPatiently = async (config: Config, log: Logger): Promise<App> => {
       if (config.database_url === undefined && isRefusal(error)) throw embeddedRefusal(error, config)
       if (!isStorageAway(error) || Date.now() > end) throw error
       if (attempt % 10 === 0)
-        log.warn({ err: error }, `${storeOf(error) ?? 'a store'} does not answer yet; waiting for it`)
+        log.warn({ reason: reasonOf(error) }, `${storeOf(error) ?? 'a store'} does not answer yet; waiting for it`)
       await new Promise((resolve) => setTimeout(resolve, START_RETRY_MS))
     }
   }

@@ -372,6 +372,11 @@ describe('GET /badge/…', () => {
     expect(other.headers.get('etag')).not.toBe(etag)
   })
 
+  test('names the parameter as badges have it if the measure is unknown', async () => {
+    const { message } = (await (await badge('team/app.svg?measure=pull')).json()) as { message: string }
+    expect(message).toMatch(/^400 Bad Request: measure: "pull" is not known/)
+  })
+
   test('of a period that is written at length is refused', async () => {
     expect((await badge(`team/app.svg?period=${'+'.repeat(1_000)}30d`)).status).toBe(400)
   })

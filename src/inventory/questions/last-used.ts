@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { tagChangedAt } from './changed.js'
 import { PUSHED, REFERRERS, SIZE, UNKNOWN_PARTS } from './images.js'
+import { IS_PUSH_UNKNOWN } from './notes.js'
 import { PLACE, type Asked, type Page, type Question } from './question.js'
 import { behind, iso, manifestOf, oneAfterTheOther, placedIn, wholeSize } from './sql-parts.js'
 import { mayBeUsedElsewhere, unusedScans, unusedSince } from './unused-tags.js'
@@ -50,6 +51,7 @@ const tagsOf = (group: Group, asked: Asked, { limit }: Page, after: Page['after'
   return scans.map(
     (scan) => sql`
   select ${group}::int as is_used, t.active_on, t.repository_id, t.name, t.digest, ${tagChangedAt} as pushed,
+    t.pushed_at is null as ${sql.ref(IS_PUSH_UNKNOWN)},
     u.used_at as last_used, u.pulled_at as last_pulled, u.kinds_known_since
   from inventory.tags t
     left join lateral ${manifestOf} m on true
@@ -107,7 +109,7 @@ export const lastUsed: Question = {
       case when m.contents_known then ${wholeSize(sql`t.digest`)} end as size, ${iso(sql`t.pushed`)} as pushed_at,
       ${iso(sql`t.last_used`)} as last_used_at, ${iso(sql`t.last_pulled`)} as last_pulled_at, o.client,
       coalesce(used_by.kind, o.kind) as kind, ${iso(sql`t.kinds_known_since`)} as kinds_known_since,
-      jsonb_build_array(t.is_used, t.active_on, t.repository_id, t.name) as key
+      t.${sql.ref(IS_PUSH_UNKNOWN)}, jsonb_build_array(t.is_used, t.active_on, t.repository_id, t.name) as key
     from (
       select * from (${pageOf(asked, page)}) found order by is_used, active_on, repository_id, name limit ${page.limit}
     ) t
