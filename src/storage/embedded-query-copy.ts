@@ -8,6 +8,7 @@ import { createPgConfig } from '@electric-sql/pglite/node-postgres'
 import pg from 'pg'
 import { surviveLostConnections } from './database.js'
 import { copyDatabase, sizeOfFiles, type CopyDeps } from './embedded-dump.js'
+import { END_WITH_PARENT } from './end-with-parent.js'
 import { hasSpaceIn } from './free-space.js'
 import { QueryCopyUnavailable, QueryTimedOut, type QueryCopy } from './query-copy.js'
 import { readOnlyOn, type ReadOnlyAnswer, type ReadOnlyLimits } from './read-only.js'
@@ -18,14 +19,11 @@ const LONGEST_OPENING_MS = 60_000
 
 /**
  * Is run by another Node.js with the file of PGlite and the directory of the copy: executes messages of PostgreSQL's protocol. As a
- * process, it can be ended whatever its statement does, and if memory is short, it ends and not the service. A thread waits for the
- * standard input to close, which happens when the service ends, since a statement blocks the event loop.
+ * process, it can be ended whatever its statement does, and if memory is short, it ends and not the service.
  */
 const EXECUTE = `
   const [, pglite, directory] = process.argv
-  const { Worker } = require('node:worker_threads')
-  const END = "new (require('node:net').Socket)({ fd: 0 }).on('close', () => process.kill(process.pid, 'SIGKILL')).resume()"
-  new Worker(END, { eval: true })
+  ${END_WITH_PARENT}
   try {
     require('node:fs').writeFileSync('/proc/self/oom_score_adj', '1000')
   } catch {
