@@ -4,6 +4,7 @@ import { NoSpaceForDump } from './embedded-dump.js'
 import { discardMarkedLog, rewritePending } from './erase-traces.js'
 import { clearMark, markErasure, readMark, readRestoredAt } from './erasure-marks.js'
 import { erasureWarnings } from './erasure-warnings.js'
+import { createInTurn } from './in-turn.js'
 import type { EmbeddedDatabase } from './pglite.js'
 
 /** What an operator wants to know about the dumps of the embedded database. Times are UTC. */
@@ -46,13 +47,8 @@ export const createDumps = (database: EmbeddedDatabase, now: () => Date): Dumps 
   const { sql: db, hasSpace } = database
   let notify: (notice: string) => void = () => undefined
   let erasures = 0
-  let last: Promise<unknown> = Promise.resolve()
   // A dump removes what an unfinished one left, so no two run at the same time.
-  const afterLast = async <T>(work: () => Promise<T>): Promise<T> => {
-    const working = last.then(work)
-    last = working.catch(() => undefined)
-    return working
-  }
+  const afterLast = createInTurn()
 
   const attempt = async (): Promise<string> => {
     try {

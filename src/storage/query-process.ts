@@ -1,20 +1,18 @@
 import { spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { protocol } from '@electric-sql/pglite'
+import { END_WITH_PARENT } from './end-with-parent.js'
 import { QueryCopyUnavailable } from './query-copy.js'
 import { answerTooLarge } from './read-only.js'
 
 /**
  * Is run by another Node.js with the file of PGlite, the directory of the copy and the bytes of the largest answer: executes messages
  * of PostgreSQL's protocol. As a process, it can be ended whatever its statement does, and if memory is short, it ends and not the
- * service. An answer that is too large is counted and neither kept nor sent. A thread waits for the standard input to close, which
- * happens when the service ends, since a statement blocks the event loop.
+ * service. An answer that is too large is counted and neither kept nor sent.
  */
 const EXECUTE = `
   const [, pglite, directory, most] = process.argv
-  const { Worker } = require('node:worker_threads')
-  const END = "new (require('node:net').Socket)({ fd: 0 }).on('close', () => process.kill(process.pid, 'SIGKILL')).resume()"
-  new Worker(END, { eval: true })
+  ${END_WITH_PARENT}
   try {
     require('node:fs').writeFileSync('/proc/self/oom_score_adj', '1000')
   } catch {
