@@ -1,7 +1,7 @@
 // Bundles the service and the command line into dist/: one file to load instead of a thousand halves the start.
 import { rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { build, stop } from 'esbuild'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -26,6 +26,8 @@ export const bundle = async (entryPoints, outdir) => {
     external: ['@electric-sql/pglite', 'pg-native'],
     banner: { js: REQUIRE },
   })
+  // A process of esbuild would stay beside the service as long as it runs.
+  await stop()
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle(['src/main.ts'], 'dist')

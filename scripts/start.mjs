@@ -18,8 +18,10 @@ const isCurrent = () =>
 
 installDependencies('run')
 if (!isCurrent()) {
+  console.error('Building …')
   const { bundle } = await import('./build.mjs')
   await bundle(['src/main.ts'], 'dist')
 }
+console.error('Starting … (a first start also creates the database)')
 process.argv.splice(1, 1, main, 'serve')
 await import(pathToFileURL(main).href)

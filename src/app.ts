@@ -17,6 +17,7 @@ import { inventoryRoutes } from './http/inventory.js'
 import { createNotificationHandler } from './http/notifications.js'
 import { createPrometheus, type Prometheus } from './http/prometheus.js'
 import { operatorSqlRoutes } from './http/operator-sql.js'
+import { BadRequest } from './http/problem.js'
 import { routesOf, type Route } from './http/routes.js'
 import { createHttpServer } from './http/server.js'
 import { pullsRoutes } from './http/pulls.js'
@@ -45,6 +46,7 @@ import { createUserTokenVerifier } from './users/user-token.js'
 import { readConflicts } from './registries/conflicts.js'
 import type { Occurrence } from './storage/kept-job.js'
 import { deleteOtherSchedules } from './storage/schedules.js'
+import { writeServiceSign } from './storage/service-sign.js'
 import { unknownInTotals } from './inventory/summary/as-of.js'
 import { pullTotals } from './pulls/read/totals.js'
 import { watchFiles } from './watch-files.js'
@@ -58,6 +60,8 @@ export type App = {
   routes: readonly Route[]
   /** Reads the files of registries again. What cannot be read is logged, and those of before stay. */
   reload: () => void
+  /** Does what need not be done before the service answers. To be called when `http` listens. */
+  afterListening: () => Promise<void>
   /** Writes what was taken and closes the stores. The HTTP server takes no more by then. */
   close: () => Promise<void>
 }
@@ -67,7 +71,7 @@ const JOBS_PATIENCE_MS = 1_500
 
 /** Joins the whole service. The caller lets `http` listen. What was opened is closed again when it fails. */
 export const createApp = async (config: Config, log: Logger, now: () => Date): Promise<App> => {
-  const core = await createCore(config, now)
+  const core = await createCore(config, now, true)
   try {
     return await joinApp(core, log)
   } catch (error) {
@@ -118,7 +122,10 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   const receptions = createReceptions(database, now)
   const isToBeTold = onceAMinute(now)
   const onError = (error: unknown, status: number): void => {
-    if (isToBeTold(status)) log.error({ err: error }, 'a request failed')
+    if (!isToBeTold(status)) return
+    // A route has answered what it knows; anything else may be a defect.
+    if (error instanceof BadRequest) log.warn({ reason: error.message }, 'a request failed')
+    else log.error({ err: error }, 'a request failed')
   }
   const resolve = async (): Promise<number> =>
     resolveUsers({ database, sketches, rules, lifetimes, repositories, idOf: directory.idOf, now })
@@ -145,6 +152,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     stores.database.sql,
     allJobs.map(({ name }) => name),
   )
+  if (!stores.lock) await writeServiceSign(stores.database, core.holder)
   const jobs = startJobs(allJobs, (job, error) => {
     log.error({ err: error, job }, 'a job failed; it will run again at its next time')
   })
@@ -159,12 +167,13 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       )
     }
   }
-  const unwatch = watchFiles(config.registries_files, reload)
+  const unwatch = watchFiles(config.registriesFiles, reload)
   const status = async (): Promise<Status> => {
     // While no store takes writes, what is stored can still be read.
     await Promise.allSettled([receptions.flush(), core.identity.flush()])
     const found = await readStatus(core)
-    return { ...found, warnings: [...config.unknown_variables, ...found.warnings], writes: await writes.check() }
+    const warnings = [...config.unknown_variables, ...found.warnings]
+    return { ...found, service: { isRunning: true }, warnings, writes: await writes.check() }
   }
 
   const writes = createWriteCheck({
@@ -230,11 +239,13 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     onError,
   })
 
+  let replacing = Promise.resolve()
   return {
     core,
     http,
     routes: routesOf(Object.values(routers).flat()),
     reload,
+    afterListening: async () => (replacing = stores.dumps?.replaceMarked() ?? replacing),
     close: async () => {
       core.giveUpPings()
       readBack.stop()
@@ -244,7 +255,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       await receptions.flush().catch(() => undefined)
       await core.identity.flush().catch(() => undefined)
       // A dump may take longer; it is made again another day, and a job that is cut off does all that is due next time.
-      await within(JOBS_PATIENCE_MS, stopped).catch(() => undefined)
+      await within(JOBS_PATIENCE_MS, Promise.all([stopped, replacing])).catch(() => undefined)
       await within(JOBS_PATIENCE_MS, pulls.releaseProvisional()).catch(() => undefined)
       directory.close()
       unwatch()

@@ -31,8 +31,8 @@ export type Config = Readonly<
     user_token_key?: KeyObject
     /** Reads the registries, now and when their files changed. @throws RegistriesError */
     readRegistries: () => Registry[]
-    /** The files that they stand in. */
-    registries_files: readonly string[]
+    /** The files that may contain them, also those that do not exist yet. `registries_file` of tallyman.yml may change them. */
+    registriesFiles: () => readonly string[]
     /** Variables of the environment that are no settings, a sentence each. */
     unknown_variables: readonly string[]
     /** The file of the rules. */
@@ -148,19 +148,25 @@ const registriesIn = (
   environment: Environment,
   { registries_file }: Settings,
   problems: SettingProblem[],
-): Pick<Config, 'readRegistries' | 'registries_files'> => {
+): Pick<Config, 'readRegistries' | 'registriesFiles'> => {
   const own = configFile(environment)
-  const files = [...(existsSync(own) ? [own] : []), ...(registries_file === undefined ? [] : [registries_file])]
-  const written = files.filter(isWritten)
+  let apart = registries_file
+  const files = (): string[] => [own, ...(apart === undefined ? [] : [apart])]
+  let written = files().filter(isWritten)
   const read = (): Registry[] => {
     const found: SettingProblem[] = []
     const file = readFile(environment, found)
-    const lost = written.filter((name) => !isWritten(name)).map((name) => `${name}: ${LOST}`)
-    const unread = [...lost, ...found.map(({ message }) => `${own}: ${message}`)]
+    const given = { ...file.values, ...readEnvironment(environment, []).values }
+    const isRead = found.length === 0 && (isWritten(own) || !written.includes(own))
+    if (isRead) apart = typeof given.registries_file === 'string' ? given.registries_file : undefined
+    const lost = files().filter((name) => written.includes(name) && !isWritten(name))
+    const unread = [...lost.map((name) => `${name}: ${LOST}`), ...found.map(({ message }) => `${own}: ${message}`)]
     if (unread.length > 0) throw new RegistriesError(unread)
-    const given = { ...file.values, ...readEnvironment(environment, []).values }.registries
-    const inline: unknown = typeof given === 'string' ? parseYaml(given, { schema: 'failsafe' }) : given
-    return readRegistries([inline ?? {}, ...(registries_file === undefined ? [] : [documentIn(registries_file)])])
+    const { registries } = given
+    const inline: unknown = typeof registries === 'string' ? parseYaml(registries, { schema: 'failsafe' }) : registries
+    const all = readRegistries([inline ?? {}, ...(apart === undefined ? [] : [documentIn(apart)])])
+    written = files().filter(isWritten)
+    return all
   }
   try {
     // What is wrong with the file itself is told already.
@@ -169,7 +175,7 @@ const registriesIn = (
     const found = error instanceof RegistriesError ? error.problems : [yamlProblem(error)]
     problems.push(...found.map((message) => ({ key: 'registries', message })))
   }
-  return { readRegistries: read, registries_files: files }
+  return { readRegistries: read, registriesFiles: files }
 }
 
 /** A file that is being written anew is empty for a moment: its registries are not forgotten for that. */
@@ -189,7 +195,7 @@ const complete = (
   settings: Settings,
   home: string,
   problems: SettingProblem[],
-): Omit<Config, 'readRegistries' | 'registries_files' | 'unknown_variables'> => {
+): Omit<Config, 'readRegistries' | 'registriesFiles' | 'unknown_variables'> => {
   const { data_dir, event_rules, clients_file, metrics_dir, users_file, user_token_key: keyFile, ...others } = settings
   const user_directory = settings.user_directory ?? (users_file === undefined ? 'hash' : 'file')
   // A value that was given and is wrong is told already; it is not missing as well.

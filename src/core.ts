@@ -27,8 +27,8 @@ import { countPulls } from './pulls/read/count-pulls.js'
 import { MEASURE_NAMES } from './pulls/read/measures.js'
 import { createRegistryIdentity, type RegistryIdentity } from './registries/registry-identity.js'
 import { createRegistryNames, type RegistryNames } from './registries/registry-names.js'
-import { fingerprintOf, loadSecrets, type Secrets } from './secrets.js'
-import { installationIn, type Installation } from './storage/installation.js'
+import { fingerprintOf, loadSecrets, removeMade, type Secrets } from './secrets.js'
+import { installationIn, OtherUsersKey, type Installation } from './storage/installation.js'
 import type { KeptSchedule } from './storage/schedules.js'
 import { openStores, type Stores } from './stores.js'
 
@@ -86,8 +86,11 @@ export const loadDeclared = (config: Config): Declared => {
   return { rules, metrics, clientOf: loadClients(config.clients_files, read) }
 }
 
-/** Opens the stores and joins what works on them. */
-export const createCore = async (config: Config, now: () => Date): Promise<Core> => {
+/**
+ * Opens the stores and joins what works on them.
+ * @param isService whether this process is a service, whose uptime a ping contains; a command is none
+ */
+export const createCore = async (config: Config, now: () => Date, isService = false): Promise<Core> => {
   const declared = loadDeclared(config)
   const secrets = loadSecrets({
     dataDir: config.data_dir,
@@ -98,7 +101,11 @@ export const createCore = async (config: Config, now: () => Date): Promise<Core>
   const fingerprint = fingerprintOf(secrets.usersKey)
   const stores = await openStores(config, now)
   try {
-    const installation = await installationIn(stores.database, fingerprint, now())
+    const installation = await installationIn(stores.database, fingerprint, now()).catch((error: unknown) => {
+      // A process that was started in another folder leaves nothing there.
+      if (error instanceof OtherUsersKey) removeMade(config.data_dir, secrets)
+      throw error
+    })
     const host = config.hostname ?? hostname()
     const stopping = new AbortController()
     const giveUpPings = (): void => {
@@ -112,6 +119,7 @@ export const createCore = async (config: Config, now: () => Date): Promise<Core>
       stores,
       installation,
       host,
+      isService,
       metrics,
       now,
       stopping: stopping.signal,
@@ -146,7 +154,7 @@ const createClients = ({ docker_config }: Config, { usersKey }: Secrets, now: ()
   return (registry) => {
     const client =
       known.get(registry) ??
-      createRegistryClient(registry, { ...shared, userAgent: ownReadAgent(version, usersKey, registry.name) })
+      createRegistryClient(registry, { ...shared, userAgent: ownReadAgent(version, usersKey, registry) })
     known.set(registry, client)
     return client
   }
@@ -157,6 +165,7 @@ type PingNeeds = {
   stores: Stores
   installation: Installation
   host: string
+  isService: boolean
   metrics: LoadedMetric[]
   now: () => Date
   stopping: AbortSignal
@@ -166,14 +175,14 @@ type PingNeeds = {
 
 const createPings = ({ config, stores, installation, host, metrics, ...needs }: PingNeeds): ServicePings => {
   const { database, sketches } = stores
-  const { now, stopping, holder, schedule } = needs
+  const { isService, now, stopping, holder, schedule } = needs
   const { uuid } = installation
   const kinds = createKinds({
     database,
     sketches,
     countPulls: async (wanted) => countPulls(database.sql, wanted),
     now,
-    systemValues: systemValues(stores, installation, host),
+    systemValues: systemValues(stores, installation, { host, isService }),
     settingValues: settingValues(config),
   })
   const categories = new Set<DataCategory>(['standard', 'subscription', 'operational'])
@@ -219,13 +228,14 @@ const SYSTEM_VALUES = {
 const systemValues = (
   { database, sketches }: Stores,
   { uuid, installedAt }: Installation,
-  host: string,
+  { host, isService }: { host: string; isService: boolean },
 ): NamedValues & Record<keyof typeof SYSTEM_VALUES, unknown> => ({
   uuid: () => uuid,
   hostname: () => host,
   version: () => version,
   installed_at: () => installedAt.toISOString(),
-  uptime_seconds: () => Math.round(process.uptime()),
+  // Of a command, the uptime says nothing about the service.
+  uptime_seconds: () => (isService ? Math.round(process.uptime()) : -1),
   node_version: () => process.versions.node,
   database_adapter: () => database.engine,
   database_version: database.version,

@@ -10,6 +10,7 @@ import { PING } from './ping/service-ping.js'
 import { moveAliases } from './pulls/jobs/move-aliases.js'
 import { settle } from './settle.js'
 import { runIfDue, type Occurrence } from './storage/kept-job.js'
+import { writeServiceSign } from './storage/service-sign.js'
 
 const EVERY_MINUTE = '* * * * *'
 
@@ -57,6 +58,10 @@ export const jobsFor = (
     { name: 'write receptions', cron: '*/10 * * * * *', run: receptions.flush },
     { name: 'write senders', cron: '*/10 * * * * *', run: identity.flush },
     { name: 'refresh registries', cron: '*/10 * * * * *', run: identity.refresh },
+    // A service with the embedded database has the lock of the data directory.
+    ...(stores.lock
+      ? []
+      : [{ name: 'show service', cron: '*/10 * * * * *', run: async () => writeServiceSign(database, holder) }]),
     { name: 'resolve users', cron: '*/15 * * * * *', run: resolve },
     { name: 'read manifests', cron: '*/5 * * * * *', run: readBack },
     { name: 'rebuild stale sketches', cron: '*/10 * * * * *', run: rebuildStale },

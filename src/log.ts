@@ -10,6 +10,10 @@ const ADDRESS =
 /** Removes IP addresses from a text. */
 const withoutAddresses = (text: string): string => text.replace(ADDRESS, '(address)')
 
+/** The message of an error in one line, for errors of which the stack says nothing. */
+export const reasonOf = (error: unknown): string =>
+  error instanceof Error || isNativeError(error) ? withoutAddresses(error.message) : typeof error
+
 /** Of errors that join others (`errors`) or were caused by one (`cause`), so many are logged, and so deep. */
 const [MOST_ERRORS, DEEPEST] = [5, 4]
 

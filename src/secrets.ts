@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import { existsSync, linkSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { FileError } from './files/file-error.js'
 import { readTextFile } from './files/read-file.js'
@@ -18,6 +18,8 @@ export type Secrets = {
   usersKey: string
   /** Names of the files with tokens that were made here and that nobody was shown yet. */
   unshown: readonly string[]
+  /** Names of the files that did not exist before this call. */
+  made: readonly string[]
 }
 
 type Configured = {
@@ -32,8 +34,14 @@ const newToken = (): string => `tm${randomBytes(20).toString('hex')}`
 
 /** The configured secrets; what is missing is read from the data directory, or made and kept there. */
 export const loadSecrets = ({ dataDir, notificationTokens, apiTokens, usersKey }: Configured): Secrets => {
-  const kept = (file: string): string => readIfThere(join(dataDir, file)) ?? make(dataDir, file)
   const unshown: string[] = []
+  const files: string[] = []
+  const kept = (file: string): string => {
+    const existing = readIfThere(join(dataDir, file))
+    if (existing !== undefined) return existing
+    files.push(file)
+    return make(dataDir, file)
+  }
   const made = (file: string): string => {
     const token = kept(file)
     if (existsSync(marker(dataDir, file))) unshown.push(file)
@@ -48,12 +56,25 @@ export const loadSecrets = ({ dataDir, notificationTokens, apiTokens, usersKey }
       : [{ token: made(TOKEN_FILES.api), scope: 'admin' }, ...apiTokens],
     usersKey: usersKey ?? kept('users.key'),
     unshown,
+    made: files,
   }
 }
 
 /** Notes that tokens were shown: they are not shown again. */
 export const markShown = (dataDir: string, files: readonly string[]): void => {
   for (const file of files) rmSync(marker(dataDir, file), { force: true })
+}
+
+/** Removes secrets that a start made and cannot use, and the directory if nothing else is in it. */
+export const removeMade = (dataDir: string, { made }: Pick<Secrets, 'made'>): void => {
+  if (made.length === 0) return
+  for (const file of made) rmSync(join(dataDir, file), { force: true })
+  markShown(dataDir, made)
+  try {
+    rmdirSync(dataDir)
+  } catch {
+    // Other files are in it.
+  }
 }
 
 /** Stands beside a token until it was shown: the start that made it may fail before it tells anybody. */
@@ -96,7 +117,7 @@ const readIfThere = (path: string): string | undefined => {
 /** The notification token that an earlier start made; undefined if there is none, or if it cannot be read. */
 export const keptToken = (dataDir: string): string | undefined => {
   try {
-    return readIfThere(join(dataDir, 'notification.token'))
+    return readIfThere(join(dataDir, TOKEN_FILES.notification))
   } catch {
     return undefined
   }

@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import { isTimeZone, MICROS_PER_SECOND } from './events/calendar.js'
+import { readYesOrNo } from './files/yes-or-no.js'
 import { ApiTokensError, readApiTokens } from './http/api-tokens.js'
 import { isCronExpression } from './jobs.js'
+import { nearestName } from './nearest-name.js'
 import { WINDOWS } from './pulls/fold/windows.js'
 import { PREFIXES } from './pulls/record/address.js'
 import { NotificationTokensError, readNotificationTokens } from './registries/notification-tokens.js'
@@ -18,19 +20,11 @@ const list = z.preprocess(
       : value,
   z.array(z.coerce.string()),
 )
-const yesOrNo = z.preprocess(
-  (value) =>
-    typeof value === 'string'
-      ? ({ true: true, yes: true, '1': true, false: false, no: false, '0': false }[value.toLowerCase()] ?? value)
-      : value,
-  z.boolean('expected true or false'),
-)
-const wholeNumber = (least: number, most: number): z.ZodType<number> =>
-  z.coerce
-    .number('expected a number')
-    .int('expected a whole number')
-    .min(least, `expected at least ${least}`)
-    .max(most, `expected at most ${most}`)
+const yesOrNo = z.preprocess((value) => readYesOrNo(value) ?? value, z.boolean('expected true or false'))
+const wholeNumber = (least: number, most: number): z.ZodType<number> => {
+  const expected = `expected a whole number from ${least} to ${most}`
+  return z.coerce.number(expected).int(expected).min(least, expected).max(most, expected)
+}
 /** A hundred years: sums with more leave what stores can tell of time. */
 const days = wholeNumber(1, 36_500)
 /** Bytes. To parse a body of this size takes up to a gigabyte of heap, which the operator has to provide (docs/operations.md). */
@@ -62,6 +56,8 @@ const tokens =
       return z.NEVER
     }
   }
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const
 
 /** Every setting: its key in tallyman.yml, and TALLYMAN_<KEY> in the environment unless ENVIRONMENT says otherwise. */
 const settings = z.strictObject({
@@ -121,7 +117,7 @@ const settings = z.strictObject({
   actor_days: days.default(400),
   rejected_event_days: days.default(30),
   largest_body_bytes: wholeNumber(1_024, LARGEST_BODY).default(USUAL_BODY),
-  log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  log_level: z.enum(LOG_LEVELS, `expected ${LOG_LEVELS.join(', ')}`).default('info'),
 })
 
 /** All settings as they were given, or their defaults. */
@@ -150,8 +146,15 @@ export const readSettings = (
 
 const problemsIn = (issue: z.core.$ZodIssue): SettingProblem[] =>
   issue.code === 'unrecognized_keys'
-    ? issue.keys.map((key) => ({ key, message: 'is not a setting; docs/operations.md lists them' }))
+    ? issue.keys.map((key) => ({ key, message: `is not a setting; ${remedyFor(key)}` }))
     : [{ key: String(issue.path[0]), message: issue.message }]
+
+const MOST_CHANGES = 5
+
+const remedyFor = (key: string): string => {
+  const nearest = nearestName(key.toLowerCase().replaceAll('-', '_'), SETTINGS, MOST_CHANGES)
+  return nearest === undefined ? 'docs/operations.md lists them' : `did you mean ${nearest}?`
+}
 
 /** Names that others have chosen already. */
 const ENVIRONMENT: Partial<Record<keyof Settings, string>> = {

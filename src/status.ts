@@ -30,6 +30,7 @@ import { MOST_HOSTS, MOST_PROCESSES } from './registries/learned.js'
 import type { Identity } from './registries/registry-identity.js'
 import type { Database } from './storage/database.js'
 import type { DumpState } from './storage/dumps.js'
+import { readServiceSign } from './storage/service-sign.js'
 import { readDueTime } from './storage/schedules.js'
 import { readWarnings } from './warnings.js'
 import type { WriteState } from './write-check.js'
@@ -40,6 +41,8 @@ export type Status = {
   uuid: string
   installedAt: Date
   stores: StoreCheck
+  /** Whether a service runs on these stores; on servers by the newest sign of one, so many seconds ago, if there was any. */
+  service: { isRunning: boolean; lastSignSecondsAgo?: number }
   /** Whether the stores take writes; missing if no service was asked. */
   writes?: WriteState
   /** The dumps of the embedded database; missing with PostgreSQL. */
@@ -107,6 +110,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
   const weekAgo = utcDay(today - 6 * MICROS_PER_DAY)
   const [
     stores,
+    service,
     registries,
     conflicts,
     skips,
@@ -123,6 +127,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     dumps,
   ] = await Promise.all([
     checkStores(core.stores),
+    serviceOn(core.stores),
     readReceptions(database, REGISTRIES_SHOWN),
     readConflicts({ database, identity: core.identity, now }),
     tallied(database, SKIP_PREFIX, weekAgo),
@@ -144,6 +149,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     uuid: installation.uuid,
     installedAt: installation.installedAt,
     stores,
+    service,
     ...(dumps && { dumps }),
     warnings,
     registries,
@@ -172,6 +178,18 @@ export const readStatus = async (core: Core): Promise<Status> => {
       }),
     },
   }
+}
+
+/** Services give a sign every 10 s. */
+const LONGEST_SILENCE_SECONDS = 60
+
+/** Only the holder of the lock reads the embedded database, and a service adds itself to its status. */
+const serviceOn = async ({ lock, database }: Core['stores']): Promise<Status['service']> => {
+  if (lock) return { isRunning: false }
+  const seconds = await readServiceSign(database)
+  return seconds === undefined
+    ? { isRunning: false }
+    : { isRunning: seconds <= LONGEST_SILENCE_SECONDS, lastSignSecondsAgo: seconds }
 }
 
 const identityOf = (

@@ -3,7 +3,7 @@ import type { Database } from './storage/database.js'
 import type { EmbeddedDatabaseFailed } from './storage/embedded-failure.js'
 import { lockDirectory, type DirectoryLock } from './storage/directory-lock.js'
 import type { Dumps } from './storage/dumps.js'
-import { migrate } from './storage/migrate.js'
+import { hasPendingMigrations, migrate } from './storage/migrate.js'
 import type { QueryCopy } from './storage/query-copy.js'
 import type { SketchStore } from './storage/sketch-store.js'
 import { createSqlSketches } from './storage/sql-sketches.js'
@@ -72,13 +72,14 @@ const openEmbedded = async (config: Config, now: () => Date): Promise<Opened> =>
     const { checkpointIfDue } = await import('./storage/embedded-checkpoint.js')
     const { vacuumTables } = await import('./storage/embedded-vacuum.js')
     const { createDumps } = await import('./storage/dumps.js')
-    const { markErasure } = await import('./storage/erasure-marks.js')
+    const { limitMarks, markLogIfPossible } = await import('./storage/erasure-marks.js')
     const database = await openPglite(config.data_dir)
     const open = async (): Promise<Opened> => {
+      // A migration that rewrites tables leaves their previous rows in the log.
+      if (await hasPendingMigrations(database.sql)) await markLogIfPossible(database.sql)
       const migrated = await migrate(database.sql)
       database.markInitialised()
-      // A migration that rewrote tables left their previous rows in the log.
-      if (migrated.length > 0) await markErasure(database.sql, ['log'])
+      if (database.restoredAt) await limitMarks(database.sql, database.restoredAt)
       const dumps = createDumps(database, now)
       const close = async (): Promise<void> => {
         await database.close()

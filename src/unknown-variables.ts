@@ -1,3 +1,4 @@
+import { nearestName } from './nearest-name.js'
 import { environmentName, SETTINGS } from './settings.js'
 
 /**
@@ -7,7 +8,11 @@ import { environmentName, SETTINGS } from './settings.js'
 const SERVICE_LINK = /_SERVICE_(?:HOST|PORT(?:_[A-Z0-9_]+)?)$|_PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:ADDR|PORT|PROTO))?$/
 const LINK_ADDRESS = /^(?:tcp|udp|sctp):\/\//
 
-const NAMES: readonly string[] = ['TALLYMAN_CONFIG', ...SETTINGS.map(environmentName)]
+const PREFIX = 'TALLYMAN_'
+/** All variables by their names without the prefix. */
+const BY_SHORT_NAME: ReadonlyMap<string, string> = new Map(
+  ['TALLYMAN_CONFIG', ...SETTINGS.map(environmentName)].map((name) => [name.replace(/^TALLYMAN_/, ''), name]),
+)
 const KNOWN: ReadonlySet<string> = new Set([
   'TALLYMAN_CONFIG',
   ...SETTINGS.map(environmentName).flatMap((name) => [name, `${name}_FILE`]),
@@ -23,33 +28,18 @@ const MOST_CHANGES = 5
 export const unknownVariables = (environment: Readonly<Record<string, string | undefined>>): string[] =>
   Object.entries(environment).flatMap(([name, value = '']) => {
     const upper = name.toUpperCase()
-    if (value === '' || KNOWN.has(name) || !upper.startsWith('TALLYMAN_')) return []
+    if (value === '' || KNOWN.has(name) || !upper.startsWith(PREFIX)) return []
     if (SERVICE_LINK.test(upper) || (upper.endsWith('_PORT') && LINK_ADDRESS.test(value))) return []
-    const nearest = nearestName(upper)
+    const nearest = nearestVariable(upper)
     return [
       `${name} is not a setting and has no effect: ` +
         (nearest === undefined ? 'docs/operations.md lists the settings' : `did you mean ${nearest}?`),
     ]
   })
 
-const nearestName = (upper: string): string | undefined => {
+const nearestVariable = (upper: string): string | undefined => {
   const file = upper.endsWith('_FILE') && !KNOWN.has(upper) ? '_FILE' : ''
-  const wanted = upper.slice('TALLYMAN_'.length, file === '' ? undefined : -file.length)
-  const known = NAMES.map((name) => ({ name, distance: distanceOf(wanted, name.replace(/^TALLYMAN_/, '')) }))
-  const [first] = known.sort((a, b) => a.distance - b.distance)
-  return first && first.distance <= Math.min(MOST_CHANGES, wanted.length / 2) ? `${first.name}${file}` : undefined
-}
-
-/** Letters to insert, to remove or to replace (Levenshtein). */
-const distanceOf = (a: string, b: string): number => {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 0; i < a.length; i++) {
-    const next = [i + 1]
-    for (let j = 0; j < b.length; j++) {
-      const replaced = (row[j] ?? 0) + (a[i] === b[j] ? 0 : 1)
-      next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
+  const wanted = upper.slice(PREFIX.length, file === '' ? undefined : -file.length)
+  const nearest = nearestName(wanted, [...BY_SHORT_NAME.keys()], MOST_CHANGES)
+  return nearest === undefined ? undefined : `${BY_SHORT_NAME.get(nearest) ?? ''}${file}`
 }

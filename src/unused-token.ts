@@ -1,20 +1,20 @@
 import { join } from 'node:path'
 import type { Config } from './config.js'
-import { keptToken } from './secrets.js'
+import { keptToken, TOKEN_FILES } from './secrets.js'
 
 /**
  * What to say of a notification token that a start made and that configured ones have replaced: a registry that still sends it is
  * refused, and loses the events that it keeps when it is restarted with another one. Quotes no token.
  */
-export const unusedTokenWarning = ({
+export const unusedTokenWarnings = ({
   data_dir,
   notification_tokens,
-}: Pick<Config, 'data_dir' | 'notification_tokens'>): string | undefined => {
-  if (notification_tokens.length === 0) return undefined
+}: Pick<Config, 'data_dir' | 'notification_tokens'>): string[] => {
+  if (notification_tokens.length === 0) return []
   const made = keptToken(data_dir)
-  if (made === undefined || notification_tokens.some(({ token }) => token === made)) return undefined
-  return (
-    `the token in ${join(data_dir, 'notification.token')} is refused, because notification_tokens does not contain it: if a ` +
-    'registry still sends it, add it under "*"; else remove the file'
-  )
+  if (made === undefined || notification_tokens.some(({ token }) => token === made)) return []
+  return [
+    `the token in ${join(data_dir, TOKEN_FILES.notification)} is refused, because notification_tokens does not contain it: if a ` +
+      'registry still sends it, add it under "*"; else remove the file',
+  ]
 }

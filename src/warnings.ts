@@ -1,20 +1,24 @@
 import type { Core } from './core.js'
 import { openDirectoryWarnings } from './data-directory-mode.js'
-import { otherStoreWarning } from './other-store.js'
+import { otherStoreWarnings } from './other-store.js'
 import type { DumpState } from './storage/dumps.js'
-import { largeTables } from './storage/embedded-vacuum.js'
+import { largeTables, usesManyTransactionIds } from './storage/embedded-vacuum.js'
 import { erasureWarnings } from './storage/erasure-warnings.js'
 import { warningsOfRole } from './storage/read-only-role.js'
+import { tokenNameWarnings } from './token-name-warnings.js'
 import { tokenWarnings } from './token-warnings.js'
-import { unusedTokenWarning } from './unused-token.js'
+import { unusedTokenWarnings } from './unused-token.js'
 
-type Warned = Pick<Core, 'config' | 'secrets'> & { stores: Pick<Core['stores'], 'database' | 'dumps'> }
+type Warned = Pick<Core, 'config' | 'secrets' | 'tokenNames' | 'identity'> & {
+  stores: Pick<Core['stores'], 'database' | 'dumps'>
+}
 
 /** What an operator should change in the settings and the rights of this installation, one sentence each. */
 export const settingWarnings = async (core: Warned): Promise<string[]> => [
   ...tokenWarnings(core),
+  ...tokenNameWarnings(core),
   ...openDirectoryWarnings(core.config.data_dir),
-  ...[unusedTokenWarning(core.config) ?? []].flat(),
+  ...unusedTokenWarnings(core.config),
   ...(await warningsOfRole(core.stores.database)),
 ]
 
@@ -26,8 +30,9 @@ export const readWarnings = async (core: Warned): Promise<string[]> => {
     erasureWarnings(database),
     dumps?.state().then(dumpWarnings) ?? [],
     largeTables(database).then((names) => names.map(largeTableWarning)),
+    usesManyTransactionIds(database).then((isTrue) => (isTrue ? [TRANSACTION_IDS] : [])),
   ])
-  return [otherStoreWarning(core.config) ?? [], ...warnings].flat()
+  return [...otherStoreWarnings(core.config), ...warnings.flat()]
 }
 
 const dumpWarnings = ({ failedAt, error, lastAt }: DumpState): string[] =>
@@ -37,6 +42,9 @@ const dumpWarnings = ({ failedAt, error, lastAt }: DumpState): string[] =>
         `the newest dump is of ${lastAt?.toISOString() ?? 'no time: there is none'}; ` +
           `the attempt of ${failedAt.toISOString()} failed: ${error ?? ''}`,
       ]
+
+const TRANSACTION_IDS =
+  'the embedded database has used half of its transaction ids, and takes no writes when it has used all of them: use PostgreSQL'
 
 const largeTableWarning = (name: string): string =>
   `the table ${name} is too large to be vacuumed by the embedded database, so space of deleted rows is not used again: use PostgreSQL`

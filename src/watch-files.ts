@@ -2,12 +2,12 @@ import { statSync } from 'node:fs'
 
 const LOOK_EVERY_MS = 2_000
 
-/** Calls back when one of the files has changed, come or gone. @returns how to stop. */
-export const watchFiles = (files: readonly string[], onChange: () => void): (() => void) => {
+/** Calls back when one of the files has changed, come or gone, or when other files are to be watched. @returns how to stop. */
+export const watchFiles = (files: () => readonly string[], onChange: () => void): (() => void) => {
   // Noted at once: a change while the files are being read for the first time is then seen at the next look.
-  let version = versionOf(files)
+  let version = versionOf(files())
   const look = (): void => {
-    const found = versionOf(files)
+    const found = versionOf(files())
     if (found === version) return
     version = found
     onChange()
@@ -24,7 +24,7 @@ const versionOf = (files: readonly string[]): string => files.map(versionOfOne).
 const versionOfOne = (file: string): string => {
   try {
     const { ino, size, mtimeNs } = statSync(file, { bigint: true })
-    return `${ino} ${size} ${mtimeNs}`
+    return `${file} ${ino} ${size} ${mtimeNs}`
   } catch (error) {
     // That it cannot be looked at is a change as well: reading it tells why.
     return String((error as { code?: string }).code)

@@ -70,14 +70,27 @@ describe('the configuration', () => {
     expect([config.redis_url, config.ping_url]).toEqual([undefined, undefined])
   })
 
+  test.each([
+    ['true', true],
+    ['Yes', true],
+    ['on', true],
+    ['1', true],
+    ['false', false],
+    ['no', false],
+    ['OFF', false],
+    ['0', false],
+  ])('%s is a boolean', (text, expected) => {
+    expect(readConfig({ TALLYMAN_SQL_ROUTE: text }, ROOT).sql_route).toBe(expected)
+  })
+
   test('a number beyond all use is refused, with the largest that is taken', () => {
     const environment = {
       TALLYMAN_WEEKLY_LIFETIME_DAYS: '1000000000000',
       TALLYMAN_LARGEST_BODY_BYTES: '1000000000000',
     }
     expect(problemsOf(environment)).toEqual([
-      'TALLYMAN_WEEKLY_LIFETIME_DAYS: expected at most 36500',
-      'TALLYMAN_LARGEST_BODY_BYTES: expected at most 134217728',
+      'TALLYMAN_WEEKLY_LIFETIME_DAYS: expected a whole number from 1 to 36500',
+      'TALLYMAN_LARGEST_BODY_BYTES: expected a whole number from 1024 to 134217728',
     ])
   })
 
@@ -170,9 +183,9 @@ describe('the configuration', () => {
       'TALLYMAN_PING_TIME_ZONE: expected an IANA time zone, as Europe/Berlin',
       'TALLYMAN_PING_URL: expected an address like https://host/path',
       'TALLYMAN_USERS_KEY: expected at least 16 characters',
-      'TALLYMAN_WEEKLY_LIFETIME_DAYS: expected a number',
-      `listn (in ${path}): is not a setting; docs/operations.md lists them`,
-      `log_level (in ${path}): Invalid option: expected one of "trace"|"debug"|"info"|"warn"|"error"|"silent"`,
+      'TALLYMAN_WEEKLY_LIFETIME_DAYS: expected a whole number from 1 to 36500',
+      `listn (in ${path}): is not a setting; did you mean listen?`,
+      `log_level (in ${path}): expected trace, debug, info, warn, error, silent`,
       `ping_cron (in ${path}): expected a cron expression, as "44 10 * * 4"`,
     ])
   })
@@ -277,7 +290,7 @@ describe('the configuration', () => {
       ['b.example', ['b']],
       ['c.example', ['c:5000']],
     ])
-    expect(config.registries_files).toEqual([own, apart])
+    expect(config.registriesFiles()).toEqual([own, apart])
     const inline = readConfig({ TALLYMAN_REGISTRIES: '{"d.example": ["d"]}' }, ROOT)
     expect(inline.readRegistries()).toEqual([{ name: 'd.example', aliases: ['d'] }])
   })
@@ -316,6 +329,28 @@ describe('the configuration', () => {
       expect(readRegistries).toThrow(/registries\.yml: is empty or gone/)
       rmSync(own)
       expect(readRegistries).toThrow(/tallyman\.yml: is empty or gone/)
+    } finally {
+      process.chdir(from)
+    }
+  })
+
+  test('finds a file that appears after the start, and the file of registries that it names', () => {
+    const from = process.cwd()
+    process.chdir(folder.path)
+    try {
+      rmSync('tallyman.yml', { force: true })
+      const { readRegistries, registriesFiles } = readConfig({}, ROOT)
+      expect(registriesFiles()).toEqual(['tallyman.yml'])
+      file('registries: {a.example: [a]}\nregistries_file: later.yml\n')
+      expect(readRegistries).toThrow(/later\.yml: there is no such file/)
+      expect(registriesFiles()).toEqual(['tallyman.yml', 'later.yml'])
+      file('b.example: [b]', 'later.yml')
+      expect(readRegistries().map(({ name }) => name)).toEqual(['a.example', 'b.example'])
+      file('')
+      expect(readRegistries).toThrow(/tallyman\.yml: is empty or gone/)
+      file('registries: {a.example: [a]}\n')
+      rmSync('later.yml')
+      expect(readRegistries().map(({ name }) => name)).toEqual(['a.example'])
     } finally {
       process.chdir(from)
     }

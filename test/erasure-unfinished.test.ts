@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
@@ -8,6 +8,7 @@ import { createLog } from '../src/log.js'
 import { erase } from '../src/pulls/jobs/erase.js'
 import { createSaltFiles } from '../src/pulls/record/salt-files.js'
 import { moveSalts } from '../src/pulls/record/salt-table.js'
+import { markErasure } from '../src/storage/erasure-marks.js'
 import { readStatus, type Status } from '../src/status.js'
 import { NOW } from './servers/clock.js'
 import { filesWith } from './servers/data-directory.js'
@@ -31,7 +32,9 @@ const environment = (): Record<string, string> => ({
 const start = async (): Promise<App> => {
   lines = []
   const log = createLog('warn', { write: (line: string) => void lines.push(line) })
-  return (app = await createApp(readConfig(environment(), ROOT), log, () => NOW))
+  app = await createApp(readConfig(environment(), ROOT), log, () => NOW)
+  await app.afterListening()
+  return app
 }
 const stop = async (): Promise<void> => {
   await app?.close()
@@ -90,6 +93,18 @@ describe('an erasure that a process could not finish', () => {
     await start()
     expect(filesWith(path, ORIGIN)).toEqual([])
     expect((await status()).warnings.filter((warning) => /erased|erasing/.test(warning))).toEqual([])
+  })
+
+  test('of dumps does not delay a start', async () => {
+    const { core } = await start()
+    await core.stores.dumps?.write()
+    await markErasure(core.stores.database.sql, ['dumps'])
+    await stop()
+    const before = dumps().map((name) => statSync(join(path, 'dumps', name)).ino)
+    app = await createApp(readConfig(environment(), ROOT), createLog('silent', { write: () => undefined }), () => NOW)
+    expect(dumps().map((name) => statSync(join(path, 'dumps', name)).ino)).toEqual(before)
+    await app.afterListening()
+    expect(dumps().map((name) => statSync(join(path, 'dumps', name)).ino)).not.toEqual(before)
   })
 
   test('of dumps does not end a start, is shown, and is finished by the job that writes dumps', async () => {

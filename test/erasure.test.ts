@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { createApp, type App } from '../src/app.js'
 import { readConfig } from '../src/config.js'
+import { createCore } from '../src/core.js'
 import { eraseActors } from '../src/inventory/record/erase-actors.js'
 import { createLog } from '../src/log.js'
 import { openPulls } from '../src/open-pulls.js'
@@ -42,6 +43,7 @@ const start = async (environment: Record<string, string> = {}): Promise<void> =>
     ...environment,
   }
   app = await createApp(readConfig(settings, ROOT), createLog('silent', { write: () => undefined }), () => now)
+  await app.afterListening()
   isOpen = true
 }
 const stop = async (): Promise<void> => {
@@ -63,14 +65,21 @@ const expectErased = async (text: string): Promise<void> => {
 
 describe('a salt of the embedded store', () => {
   test('is in no file once its time is over, nor in a dump before', async () => {
-    await start({ TALLYMAN_PULLS_SALT_ROTATION: 'daily' })
-    const [ended = ''] = saltsIn()
-    await app.core.stores.dumps?.write()
-    expect(filesWith(folder.path, ended)).toEqual([join('salts', 'daily-2026-11-21')])
-    now = later(3)
-    const { rotateSalts } = await openPulls(app.core, app.core.stores.database)
-    await rotateSalts()
-    await expectErased(ended)
+    // Without the jobs of a service, which change salts too.
+    const settings = { TALLYMAN_DATA_DIR: folder.path, TALLYMAN_PULLS_SALT_ROTATION: 'daily' }
+    const core = await createCore(readConfig(settings, ROOT), () => now)
+    const { dumps, database, close } = core.stores
+    try {
+      const { rotateSalts } = await openPulls(core, database)
+      const [ended = ''] = saltsIn()
+      await dumps?.write()
+      expect(filesWith(folder.path, ended)).toEqual([join('salts', 'daily-2026-11-21')])
+      now = later(3)
+      await rotateSalts()
+      expect(filesWith(folder.path, ended)).toEqual([])
+    } finally {
+      await close()
+    }
   })
 
   test('of an earlier version, deleted or not, is in no table, no segment of the log and no dump after the start', async () => {

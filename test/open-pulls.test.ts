@@ -1,22 +1,31 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { readConfig } from '../src/config.js'
+import { createCore, type Core } from '../src/core.js'
 import { openPulls } from '../src/open-pulls.js'
 import type { PendingRequest } from '../src/pulls/record/pending.js'
-import { openApp, type TestApp } from './servers/app.js'
 import { anEvent } from './servers/events.js'
+import { ROOT } from './servers/service.js'
+import { embeddedFolder } from './servers/stores.js'
 
 const LATENESS_SECONDS = 600
 let now = new Date('2026-11-30T23:00:00Z')
-let app: TestApp
+let folder: ReturnType<typeof embeddedFolder>
+let core: Core
 
+// Without the jobs of a service, which change salts too.
 beforeAll(async () => {
-  app = await openApp({ TALLYMAN_PULLS_LATENESS_SECONDS: String(LATENESS_SECONDS) }, () => now)
+  folder = embeddedFolder()
+  const settings = { TALLYMAN_DATA_DIR: folder.path, TALLYMAN_PULLS_LATENESS_SECONDS: String(LATENESS_SECONDS) }
+  core = await createCore(readConfig(settings, ROOT), () => now)
 })
-afterAll(async () => app.close())
+afterAll(async () => {
+  await core.stores.close()
+  folder.remove()
+})
 
 test('the origin of a pull is known for as long as its blobs may come, across the change of the salt', async () => {
-  const { core } = app.app
   const { pendingOf, rotateSalts } = await openPulls(core, core.stores.database)
   const requestAt = async (time: string): Promise<PendingRequest | undefined> => {
     now = new Date(time)

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { markPostgres, otherStoreWarning } from '../src/other-store.js'
-import { unusedTokenWarning } from '../src/unused-token.js'
+import { markPostgres, otherStoreWarnings } from '../src/other-store.js'
+import { unusedTokenWarnings } from '../src/unused-token.js'
 import { temporaryFolder } from './servers/process.js'
 
 const database_url = 'postgres://u:secret@h/d'
@@ -17,8 +17,8 @@ describe('a data directory', () => {
   afterAll(() => {
     folder.remove()
   })
-  const serversWarning = (): string | undefined => otherStoreWarning({ database_url, data_dir })
-  const embeddedWarning = (): string | undefined => otherStoreWarning({ database_url: undefined, data_dir })
+  const serversWarning = (): string | undefined => otherStoreWarnings({ database_url, data_dir })[0]
+  const embeddedWarning = (): string | undefined => otherStoreWarnings({ database_url: undefined, data_dir })[0]
 
   test('that is new, or not there, causes no warning', () => {
     expect([serversWarning(), embeddedWarning()]).toEqual([undefined, undefined])
@@ -39,7 +39,7 @@ describe('a data directory', () => {
     expect(serversWarning()).toBeUndefined()
   })
 
-  test('of a service that used PostgreSQL causes one while DATABASE_URL is not set, until the note is removed', () => {
+  test('of a service that used PostgreSQL causes one while DATABASE_URL is not set, until the marker is removed', () => {
     markPostgres({ database_url: undefined, data_dir })
     expect(embeddedWarning()).toBeUndefined()
     markPostgres({ database_url, data_dir })
@@ -61,7 +61,7 @@ describe('a data directory', () => {
 
   test('with a made token that the configured ones lack causes a warning without the token', () => {
     const warning = (...tokens: string[]): string | undefined =>
-      unusedTokenWarning({ data_dir, notification_tokens: tokens.map((token) => ({ token })) })
+      unusedTokenWarnings({ data_dir, notification_tokens: tokens.map((token) => ({ token })) })[0]
     expect(warning('tmNew')).toBeUndefined()
     writeFileSync(join(data_dir, 'notification.token'), 'tmMade\n')
     expect(warning()).toBeUndefined()

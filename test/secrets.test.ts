@@ -1,8 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { ApiToken } from '../src/http/api-tokens.js'
-import { fingerprintOf, loadSecrets, markShown, type Secrets } from '../src/secrets.js'
+import { fingerprintOf, loadSecrets, markShown, removeMade, type Secrets } from '../src/secrets.js'
 import { temporaryFolder } from './servers/process.js'
 
 const TOKENS = ['notification.token', 'api.token']
@@ -41,14 +41,25 @@ describe('secrets', () => {
     for (const secret of secrets) expect(secret).toMatch(/^tm[0-9a-f]{40}$/)
     expect(new Set(secrets).size).toBe(3)
 
-    expect(load()).toEqual({ ...first, unshown: [] })
+    expect(first.made.toSorted()).toEqual(FILES)
+    expect(load()).toEqual({ ...first, unshown: [], made: [] })
   })
 
   test('that are tokens count as not shown until somebody was shown them, whatever becomes of the start', () => {
     const first = load()
-    expect(load()).toEqual(first)
+    expect(load()).toEqual({ ...first, made: [] })
     markShown(dataDir(), first.unshown)
     expect(load().unshown).toEqual([])
+  })
+
+  test('that a refused start made are removed, and those that were there before stay', () => {
+    removeMade(dataDir(), load())
+    expect(existsSync(dataDir())).toBe(false)
+    const { made } = load({ usersKey: 'a key of 16 letters' })
+    expect(made.toSorted()).toEqual(TOKENS.toSorted())
+    removeMade(dataDir(), load())
+    expect(readdirSync(dataDir())).toEqual(expect.arrayContaining(TOKENS))
+    expect(readdirSync(dataDir())).not.toContain('users.key')
   })
 
   test('are made anew where a crash left an empty file, but not where one may not be read', () => {

@@ -4,7 +4,8 @@ import { ImportError } from '../counters/export-lines.js'
 import { DefinitionError } from '../definitions/definition-file.js'
 import { FileError, fileSentence } from '../files/file-error.js'
 import { NotAsked } from '../inventory/reconcile/asked-registries.js'
-import { MaybeCache } from '../inventory/reconcile/reconcile-registry.js'
+import { NotAllReconciled } from '../inventory/reconcile/each-registry.js'
+import { AliasNotMoved, MaybeCache } from '../inventory/reconcile/reconcile-registry.js'
 import { ReconcileBusy } from '../inventory/reconcile/reconcile.js'
 import { TooMuchGone } from '../inventory/reconcile/vanishing.js'
 import { RegistryError } from '../inventory/registry/exchange.js'
@@ -40,9 +41,11 @@ const TOLD = [
   FileError,
   PlacesError,
   PullsError,
+  NotAllReconciled,
   NotAsked,
   JoinRefused,
   UnknownRegistry,
+  AliasNotMoved,
   MaybeCache,
   ReconcileBusy,
   TooMuchGone,

@@ -107,7 +107,7 @@ export const addInventoryCommands = (program: Command): void => {
         .choices(['doubtful', 'all', 'none'])
         .default('doubtful'),
     )
-    .option('--reread', 'read all manifests again, to compare sizes and media types')
+    .option('--reread', 'read all manifests again: for platforms and subjects, and to compare sizes and media types')
     .addOption(json())
     .addOption(wide())
     .addHelpText(
@@ -126,7 +126,7 @@ export const addInventoryCommands = (program: Command): void => {
     .command('sql')
     .description('run one read-only query on the database')
     .argument('<statement>', 'a select; the tables are in docs/inventory.md')
-    .option('--timeout <seconds>', 'end it after this time (a running service with the embedded stores cannot)', '30')
+    .option('--timeout <seconds>', 'end it after this time', '30')
     .option('--limit <rows>', 'print at most so many rows', '1000')
     .addOption(json().conflicts('csv'))
     .option('--csv', 'print CSV (RFC 4180)')
@@ -136,7 +136,8 @@ export const addInventoryCommands = (program: Command): void => {
       examples(
         'tallyman sql "select name from regstat.tags order by pushed limit 10"',
         'tallyman sql "select registry, count(*) from inventory.live_tags group by registry" --csv',
-      ),
+      ) +
+        '\nWith the embedded stores, stop the service first, or set sql_route: true (TALLYMAN_SQL_ROUTE=true) and restart it.\n',
     )
     .action(async (statement: string, options: SqlOptions) => (await import('./sql.js')).sqlNow(statement, options))
 }

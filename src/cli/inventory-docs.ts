@@ -16,12 +16,22 @@ const sectionOf = (question: Question, file: string): string => {
   const columns = Object.keys(question.columns).map((column) => `\`${column}\``)
   return [
     `### ${question.name}`,
-    `${question.answers} ${question.definition}`,
+    ...definitionOf(question),
     ...parametersOf(question),
     `Columns: ${columns.join(', ')}.${withParameters(question)}${question.fromSummary ? ' From the summary: `as_of` says of when.' : ''}`,
     `\`\`\`sh\n${exampleOf(question)}\n\`\`\``,
     `SQL: [${file}](../src/inventory/questions/${file}).`,
   ].join('\n\n')
+}
+
+/** As many sentences are a paragraph; more are a list. */
+const LONGEST_PARAGRAPH = 6
+
+const definitionOf = ({ answers, definition }: Question): string[] => {
+  const sentences = definition.split(/(?<=[.]) (?=\w)/)
+  return sentences.length <= LONGEST_PARAGRAPH
+    ? [`${answers} ${definition}`]
+    : [answers, sentences.map((sentence) => `- ${sentence}`).join('\n')]
 }
 
 const withParameters = ({ columnsWith = {} }: Question): string =>

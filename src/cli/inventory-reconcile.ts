@@ -1,9 +1,11 @@
 import type { Core } from '../core.js'
 import type { ReconcileLine } from '../http/inventory-reconcile.js'
 import { wantedRegistries } from '../inventory/reconcile/asked-registries.js'
+import { reconcileEach } from '../inventory/reconcile/each-registry.js'
 import type { Progress } from '../inventory/reconcile/reconcile.js'
 import { reconcileRegistry } from '../inventory/reconcile/reconcile-registry.js'
 import type { ReconciliationReport } from '../inventory/reconcile/reports.js'
+import type { Registry } from '../inventory/registry/registries.js'
 import type { BlobChecks } from '../inventory/reconcile/walk.js'
 import { printable } from '../printable.js'
 import { context } from './command-context.js'
@@ -42,16 +44,21 @@ export const reconcileInventory = async ({ json, wide, ...command }: ReconcileCo
     if (step.notice !== undefined) writeError(printable(`${step.registry}: ${step.notice}`))
     progress.show(progressText(step))
   }
-  const reports = await askOrOpen(
+  const { reports, failure } = await askOrOpen(
     configNow(),
     async (service) => throughService(service, command, onProgress),
     async (core) => directly(core, { ...command, rate }, onProgress),
   ).finally(progress.end)
+  if (failure !== undefined && reports.length === 0) throw failure
   if (json) printJson(reports)
   else for (const report of reports) printReconciliation(report, { wide })
   if (reports.some(({ failed, catalogError }) => failed > 0 || catalogError !== undefined)) context().exitCode = 1
   else if (reports.some(hasOpenDrift)) context().exitCode = DRIFT_EXIT_CODE
+  if (failure !== undefined) throw failure
 }
+
+/** The reports of registries that were reconciled, and why not all were. */
+type Reconciled = { reports: ReconciliationReport[]; failure?: Error }
 
 const hasOpenDrift = ({ applied, drift }: ReconciliationReport): boolean =>
   !applied && drift.missing + drift.stale + drift.different > 0
@@ -59,7 +66,7 @@ const hasOpenDrift = ({ applied, drift }: ReconciliationReport): boolean =>
 const rateOf = (text: string | undefined): number | undefined => {
   if (text === undefined) return undefined
   const rate = Number(text)
-  if (rate >= 0.1 && rate <= 1_000) return rate
+  if (/^\d{1,4}(\.\d{1,9})?$/.test(text) && rate >= 0.1 && rate <= 1_000) return rate
   throw new CommandError(`--rate: "${text}" is not a number of requests a second, expected 0.1 to 1000`)
 }
 
@@ -74,19 +81,26 @@ const directly = async (
   { stores: { database }, registries, clientFor, now }: Core,
   { registry: wanted, apply = false, force, restart, reread, rate, blobs: blobChecks }: Wanted,
   onProgress: (progress: Progress) => void,
-): Promise<ReconciliationReport[]> => {
+): Promise<Reconciled> => {
   const stopping = new AbortController()
   const stop = (): void => {
     stopping.abort(new CommandError('stopped; the same command goes on where it was'))
   }
   for (const signal of SIGNALS) process.once(signal, stop)
+  const { signal } = stopping
+  const reports: ReconciliationReport[] = []
+  const reconcileOne = async (registry: Registry): Promise<void> => {
+    const options = { apply, force, restart, reread, rate, blobChecks, onProgress, signal }
+    const deps = { database, registries, now, client: clientFor(registry) }
+    reports.push(await reconcileRegistry(deps, registry, options))
+  }
+  const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : 'failed')
   try {
-    const reports = []
-    for (const registry of wantedRegistries(registries, wanted)) {
-      const options = { apply, force, restart, reread, rate, blobChecks, onProgress, signal: stopping.signal }
-      reports.push(await reconcileRegistry({ database, now, client: clientFor(registry) }, registry, options))
-    }
-    return reports
+    await reconcileEach(wantedRegistries(registries, wanted), reconcileOne, { signal, reasonOf })
+    return { reports }
+  } catch (error) {
+    if (!(error instanceof Error)) throw error
+    return { reports, failure: error }
   } finally {
     for (const signal of SIGNALS) process.off(signal, stop)
   }
@@ -97,15 +111,15 @@ const throughService = async (
   service: ServiceClient,
   { blobs, ...command }: Omit<ReconcileCommand, 'json' | 'wide'>,
   onProgress: (progress: Progress) => void,
-): Promise<ReconciliationReport[]> => {
+): Promise<Reconciled> => {
   const query = new URLSearchParams({ blobs })
   for (const [key, value] of Object.entries(command)) query.set(key, String(value))
   const reports: ReconciliationReport[] = []
   for await (const text of textLines(service.lines(`/inventory/reconcile?${query.toString()}`, 'POST'), LONGEST_LINE)) {
     const line = JSON.parse(text) as ReconcileLine
-    if ('error' in line) throw new CommandError(`the service stopped: ${line.error.message}`)
+    if ('error' in line) return { reports, failure: new CommandError(`the service stopped: ${line.error.message}`) }
     if ('progress' in line) onProgress(line.progress)
     else reports.push(line.result)
   }
-  return reports
+  return { reports }
 }

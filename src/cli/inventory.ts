@@ -11,6 +11,8 @@ import { columnsOf, type ColumnKind, type Question } from '../inventory/question
 import { cachesIn } from '../inventory/registry/registries.js'
 import { retryReads } from '../inventory/registry/unread-manifests.js'
 import { summarize } from '../inventory/summary/summarize.js'
+import { shownBytes } from './bytes.js'
+import { context } from './command-context.js'
 import { CommandError } from './failure.js'
 import { askOrOpen, clock, configNow } from './open.js'
 import { writeCsv, writeError } from './output.js'
@@ -69,10 +71,12 @@ type Format = Record<'json' | 'csv' | 'ndjson' | 'all' | 'wide', boolean | undef
 
 const print = async (question: Question, { json, csv, ndjson, all, wide }: Format, getPage: GetPage): Promise<void> => {
   const columns = Object.keys(question.columns)
+  let isEmpty = true
   if (csv) writeCsv([columns])
   const items: Item[] = []
   let answer = await getPage(undefined)
   for (;;) {
+    isEmpty &&= answer.items.length === 0
     // Lines go out page by page, so that there can be as many as the inventory has.
     if (csv) writeCsv(answer.items.map((item) => columns.map((column) => item[column])))
     else if (ndjson) for (const item of answer.items) printLine(JSON.stringify(item))
@@ -80,6 +84,8 @@ const print = async (question: Question, { json, csv, ndjson, all, wide }: Forma
     if (!all || answer.next === null) break
     answer = withNotesOf(answer, await getPage(answer.next))
   }
+  // A script that asks for one object has to learn that there is none.
+  if (question.object !== undefined && isEmpty) context().exitCode = 1
   if (csv || ndjson) {
     if (answer.as_of === null) printNotes([NO_SUMMARY])
     hint(answer)
@@ -119,14 +125,10 @@ const hint = ({ next, notes = [] }: Answer): void => {
   if (next !== null) writeError(`there is more: --cursor ${next}, or --all`)
 }
 
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
-
 /** Bytes as people read them, times to the second. */
 const shown = (value: string | number | null, kind: ColumnKind): string | number | null => {
   if (kind === 'time' && typeof value === 'string') return `${value.slice(0, 19).replace('T', ' ')} UTC`
-  if (kind !== 'bytes' || typeof value !== 'number') return value
-  const power = Math.min(Math.floor(Math.log2(Math.max(value, 1)) / 10), UNITS.length - 1)
-  return `${power === 0 ? value : (value / 1024 ** power).toFixed(1)} ${UNITS[power] ?? ''}`
+  return kind === 'bytes' && typeof value === 'number' ? shownBytes(value) : value
 }
 
 /** Makes the summary now. */

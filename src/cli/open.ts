@@ -2,7 +2,7 @@ import { readConfig, type Config } from '../config.js'
 import { createCore, home, type Core } from '../core.js'
 import { FileError } from '../files/file-error.js'
 import { hasEmbeddedDatabase } from '../storage/embedded-files.js'
-import { hasUsedPostgres, otherStoreWarning } from '../other-store.js'
+import { hasUsedPostgres, otherStoreWarnings } from '../other-store.js'
 import { context } from './command-context.js'
 import { CommandError } from './failure.js'
 import { writeError } from './output.js'
@@ -38,8 +38,7 @@ export const askOrOpen = async <T>(
 /** Says on standard error that the embedded database is used although a service of its directory has used PostgreSQL. */
 export const warnOfEmbedded = (config: Config): void => {
   if (config.database_url !== undefined || !hasEmbeddedDatabase(config.data_dir)) return
-  const warning = otherStoreWarning(config)
-  if (warning !== undefined) writeError(`tallyman: warning: ${warning}`)
+  for (const warning of otherStoreWarnings(config)) writeError(`tallyman: warning: ${warning}`)
 }
 
 /** The same for a command that shows warnings in its answer. */

@@ -28,6 +28,8 @@ export const runCommand = async (args: readonly string[], on: CommandContext): P
     } catch (error) {
       if (error instanceof CommanderError) {
         // Commander has written the help or the reason already.
+        const advice = await adviceOn(error)
+        if (advice !== undefined) writeError(advice)
         on.exitCode = error.exitCode
         return
       }
@@ -59,10 +61,16 @@ const createProgram = ({ env, stdout }: CommandContext): Command => {
       const { unknownVariables } = await import('../unknown-variables.js')
       for (const warning of unknownVariables(env)) writeError(`tallyman: warning: ${warning}`)
     })
-    .showHelpAfterError('(see --help)')
     .addHelpText(
       'after',
-      examples('tallyman serve', 'tallyman status', 'tallyman counters list', 'tallyman ping --print'),
+      examples(
+        'tallyman serve',
+        'tallyman status',
+        'tallyman counters list',
+        'tallyman inventory images',
+        'tallyman pulls --period today',
+        'tallyman ping --print',
+      ),
     )
 
   program
@@ -98,7 +106,10 @@ const createProgram = ({ env, stdout }: CommandContext): Command => {
     .addHelpText('after', examples('tallyman ping', 'tallyman ping --send'))
     .action(async (options: { send?: boolean }) => (await import('./ping.js')).ping(options))
 
-  const counters = program.command('counters').description('read, export and import the counters of unique users')
+  const counters = program
+    .command('counters')
+    .description('read, export and import the counters of unique users')
+    .addHelpText('after', examples('tallyman counters list', 'tallyman counters export counters.ndjson'))
 
   counters
     .command('unique')
@@ -144,7 +155,10 @@ const createProgram = ({ env, stdout }: CommandContext): Command => {
       (await import('./counters.js')).importFrom(file, options),
     )
 
-  const metrics = program.command('metrics').description('check and describe the metric definitions')
+  const metrics = program
+    .command('metrics')
+    .description('check and describe the metric definitions')
+    .addHelpText('after', examples('tallyman metrics check', 'tallyman metrics docs > docs/metrics.md'))
 
   metrics
     .command('check')
@@ -183,5 +197,23 @@ const createProgram = ({ env, stdout }: CommandContext): Command => {
     .addHelpText('after', examples('DATABASE_URL=postgres://… tallyman migrate'))
     .action(async () => (await import('./migrate.js')).migrateNow())
 
+  pointToHelp(program, 'tallyman')
   return program
+}
+
+/** Lets each command end its errors with the way to its own help. */
+const pointToHelp = (command: Command, path: string): void => {
+  command.showHelpAfterError(`(see ${path} --help)`)
+  for (const below of command.commands) pointToHelp(below, `${path} ${below.name()}`)
+}
+
+/** An option that does not exist may be a setting, which a command takes from the environment or from the configuration. */
+const adviceOn = async ({ code, message }: CommanderError): Promise<string | undefined> => {
+  const [, option] = /'--([\w-]+)/.exec(message) ?? []
+  if (code !== 'commander.unknownOption' || option === undefined) return undefined
+  const { environmentName, SETTINGS } = await import('../settings.js')
+  const key = option.replaceAll('-', '_')
+  return SETTINGS.some((setting) => setting === key)
+    ? `${key} is a setting: set ${environmentName(key)}, or ${key} in tallyman.yml`
+    : undefined
 }

@@ -2,6 +2,7 @@ import { contextBy } from '../open-pulls.js'
 import { askedIn, withRegistryNames, type ToldPeriod } from '../pulls/read/asked.js'
 import { askPulls, type PullsAnswer, type PullsRow } from '../pulls/read/ask-pulls.js'
 import { previousNotes } from '../pulls/read/previous-notes.js'
+import { shownBytes } from './bytes.js'
 import { askOrOpen, clock, configNow } from './open.js'
 import { writeCsv } from './output.js'
 import { parametersOf } from './parameters.js'
@@ -56,6 +57,12 @@ export const printPeriod = ({ since, until, time_zone, weekday }: ToldPeriod): v
   printLine()
 }
 
+/** Bytes are rounded, as in the tables of the inventory. */
+const cellOf = (row: PullsRow, name: keyof PullsRow): string | number | undefined => {
+  const value = row[name]
+  return /^(?:previous_)?bytes$/.test(name) && typeof value === 'number' ? shownBytes(value) : value
+}
+
 type Printed = TableOptions & {
   /** Whether only some times of the period were asked for. */
   isNarrowed: boolean
@@ -72,7 +79,7 @@ const printAnswer = (answer: PullsAnswer, { isNarrowed, wide }: Printed): void =
   else
     printTable(
       shown,
-      rows.map((row) => shown.map((name) => row[name])),
+      rows.map((row) => shown.map((name) => cellOf(row, name))),
       { wide },
     )
   const [time = 'day'] = columns
@@ -86,15 +93,19 @@ const printAnswer = (answer: PullsAnswer, { isNarrowed, wide }: Printed): void =
     printTable(
       ['', ...measures],
       [
-        ['total', ...measures.map((name) => total[name])],
-        ...(previous ? [['before', ...measures.map((name) => previous.total[name])]] : []),
+        ['total', ...measures.map((name) => cellOf(total, name))],
+        ...(previous ? [['before', ...measures.map((name) => cellOf(previous.total, name))]] : []),
       ],
       { wide },
     )
   } else if (previous)
-    printTable(['before', ...measures], [[previous.period.since, ...measures.map((name) => previous.total[name])]], {
-      wide,
-    })
+    printTable(
+      ['before', ...measures],
+      [[previous.period.since, ...measures.map((name) => cellOf(previous.total, name))]],
+      {
+        wide,
+      },
+    )
   printLine()
   for (const name of measures)
     printLine(`${name} (${definitions[name]?.made ?? ''}): ${definitions[name]?.definition ?? ''}`)

@@ -3,9 +3,10 @@ import { createApp, type App } from '../app.js'
 import type { Config } from '../config.js'
 import { version } from '../core.js'
 import { ineffectiveSettings } from '../ineffective-settings.js'
-import { createLog } from '../log.js'
+import { readReceptions } from '../ingest/receptions.js'
+import { createLog, reasonOf } from '../log.js'
 import { markShown } from '../secrets.js'
-import { markPostgres, otherStoreWarning } from '../other-store.js'
+import { markPostgres, otherStoreWarnings } from '../other-store.js'
 import { nextPing } from '../status.js'
 import { isStorageAway } from '../storage/away.js'
 import { isRefusal } from '../storage/database.js'
@@ -43,8 +44,7 @@ export const serve = async (): Promise<void> => {
   const config = configNow()
   const log = createLog(config.log_level)
   for (const setting of ineffectiveSettings(config)) log.warn({ setting }, 'a setting has no effect')
-  const otherStore = otherStoreWarning(config)
-  if (otherStore !== undefined) log.warn(otherStore)
+  for (const warning of otherStoreWarnings(config)) log.warn(warning)
   const app = await createPatiently(config, log)
   try {
     await start(app, config, log)
@@ -65,11 +65,13 @@ const start = async (app: App, config: Config, log: Logger): Promise<void> => {
     setTimeout(() => process.exit(1), FAILED_PATIENCE_MS)
   })
   app.core.stores.lock?.announce(address)
-  write(welcome(app.core, address), (error) => {
+  const hasEvents = (await readReceptions(app.core.stores.database, 1)).length > 0
+  write(welcome(app.core, { address, hasEvents }), (error) => {
     if (!error) markShown(config.data_dir, app.core.secrets.unshown)
   })
   log.info({ version, listen: address, uuid: app.core.installation.uuid, nextPing: nextPing(app.core) }, 'serving')
   process.on('SIGHUP', app.reload)
+  void app.afterListening()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       watchdog.endWithin(STOP_PATIENCE_MS + 500)
@@ -87,7 +89,7 @@ const createPatiently = async (config: Config, log: Logger): Promise<App> => {
       if (config.database_url === undefined && isRefusal(error)) throw embeddedRefusal(error, config)
       if (!isStorageAway(error) || Date.now() > end) throw error
       if (attempt % 10 === 0)
-        log.warn({ err: error }, `${storeOf(error) ?? 'a store'} does not answer yet; waiting for it`)
+        log.warn({ reason: reasonOf(error) }, `${storeOf(error) ?? 'a store'} does not answer yet; waiting for it`)
       await new Promise((resolve) => setTimeout(resolve, START_RETRY_MS))
     }
   }

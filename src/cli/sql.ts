@@ -6,7 +6,7 @@ import { refusalOf } from '../storage/statement-check.js'
 import { CommandError } from './failure.js'
 import { configNow, warnOfEmbedded } from './open.js'
 import { writeCsv, writeError } from './output.js'
-import { printJson, printTable } from './print.js'
+import { printJson, printLine, printTable } from './print.js'
 import { findService } from './service-client.js'
 
 export type SqlOptions = { timeout: string; limit: string; json?: boolean; csv?: boolean; wide?: boolean }
@@ -22,6 +22,7 @@ export const sqlNow = async (statement: string, { timeout, limit, json, csv, wid
   const { columns, rows, more } = answer
   if (csv) writeCsv([columns, ...rows])
   else if (json) printJson(rows.map((row) => Object.fromEntries(columns.map((column, i) => [column, row[i]]))))
+  else if (rows.length === 0) printLine('no rows')
   else
     printTable(
       columns,

@@ -16,13 +16,20 @@ export const status = async ({ json, wide }: { json?: boolean; wide?: boolean })
   )
   if (json) printJson(found)
   else show(found, config, { wide })
-  if (found.writes?.ok === false || Object.values(found.stores).some(({ ok }) => !ok)) context().exitCode = 1
+  if (!found.service.isRunning || found.writes?.ok === false || Object.values(found.stores).some(({ ok }) => !ok))
+    context().exitCode = 1
 }
 
 /** Which store the numbers are from. */
 const placeOf = (name: string, { database_url, data_dir }: Config): string => {
   if (name === 'redis') return 'REDIS_URL'
   return database_url === undefined ? `the embedded database in ${data_dir}` : 'the server of DATABASE_URL'
+}
+
+const noService = ({ lastSignSecondsAgo }: Status['service'], { database_url, data_dir }: Config): string => {
+  if (database_url === undefined) return `no service runs in ${data_dir}`
+  const last = lastSignSecondsAgo === undefined ? 'none in the last day' : `${spanOf(lastSignSecondsAgo)} ago`
+  return `no service runs on the server of DATABASE_URL; the newest sign of one: ${last}`
 }
 
 const show = (found: Status, config: Config, options: TableOptions): void => {
@@ -46,6 +53,7 @@ const show = (found: Status, config: Config, options: TableOptions): void => {
     ping,
     dumps,
   } = found
+  if (!found.service.isRunning) printLine(noService(found.service, config))
   printLine(`Tallyman ${version}, installation ${uuid}`)
   for (const [name, { ok, version: of, error }] of Object.entries(stores)) {
     printLine(`  ${name} ${ok ? `${of ?? ''} answers` : (error ?? 'does not answer')} (${placeOf(name, config)})`)
@@ -115,6 +123,9 @@ const showDumps = ({ lastAt, failedAt, error }: NonNullable<Status['dumps']>): v
   printLine(`  last    ${lastAt === null ? 'none yet' : `${when(lastAt)}, ${ageOf(lastAt)} old`}`)
   if (failedAt !== null) printLine(`  failed  ${when(failedAt)}: ${error ?? ''}`)
 }
+
+const spanOf = (seconds: number): string =>
+  seconds < 7_200 ? `${Math.floor(seconds / 60)} minutes` : `${Math.floor(seconds / 3_600)} hours`
 
 const HOUR_MS = 3_600_000
 const ageOf = (at: Date | string): string => {

@@ -3,10 +3,13 @@ import type { Core } from '../core.js'
 import { isAdmin } from '../http/api-tokens.js'
 
 /**
- * What a start prints: the tokens that nobody was shown yet; the lines for a registry; a curl that counts one push. Of others it says where
+ * What a start prints: the tokens that nobody was shown yet; the lines for a registry; and, until a notification has come, a curl that counts one push. Of others it says where
  * they are. Configured tokens are never printed.
  */
-export const welcome = ({ config, secrets, stores, hostname }: Core, address: string): string => {
+export const welcome = (
+  { config, secrets, stores, hostname }: Core,
+  { address, hasEvents }: { address: string; hasEvents: boolean },
+): string => {
   // That it listens on all addresses does not say under which one it is reached.
   const reached = address.replace(/\/\/(0\.0\.0\.0|\[::\]):/, `//${hostname}:`)
   const stored = `${stores.database.engine === 'pglite' ? `embedded PostgreSQL in ${config.data_dir}` : 'PostgreSQL'}, sketches in ${stores.sketches.name === 'redis' ? 'Redis' : 'the same database'}`
@@ -27,6 +30,12 @@ export const welcome = ({ config, secrets, stores, hostname }: Core, address: st
       },
     ],
   }
+  const trial = `
+Try it: this counts one push, which cannot be removed (to try it apart, start with TALLYMAN_DATA_DIR=/tmp/try)
+  curl -X POST ${reached}/container_registry_event/events -H 'Authorization: Bearer ${notification}' \\
+    -H 'Content-Type: application/json' -d '${JSON.stringify(event)}'
+  npx tallyman counters list
+`
   return `
 Tallyman serves on ${address}
   stores              ${stored}
@@ -45,11 +54,6 @@ Connect a registry (CNCF distribution, GitLab's): add to its configuration
         backoff: 1s
 
 With several registries, give each a token of its own, with its name: notification_tokens in docs/operations.md
-
-Try it: this counts one push
-  curl -X POST ${reached}/container_registry_event/events -H 'Authorization: Bearer ${notification}' \\
-    -H 'Content-Type: application/json' -d '${JSON.stringify(event)}'
-  npx tallyman counters list
-
+${hasEvents ? '' : trial}
 `
 }

@@ -216,9 +216,12 @@ const ANOTHER_EXPORT = 'export again and import that; what was taken in already 
 const checkCounts = (announced: unknown, done: Transferred, number: number): void => {
   const counts = (announced ?? {}) as Partial<Transferred>
   for (const kind of ['sketch', ...TABLE_KINDS] as const) {
-    if (counts[kind] === done[kind]) continue
+    const count = Object.hasOwn(counts, kind) ? counts[kind] : undefined
+    if (count === done[kind]) continue
+    if (typeof count !== 'number')
+      throw new ImportError(`line ${number}: the number of lines of the kind ${kind} is missing; ${ANOTHER_EXPORT}`)
     throw new ImportError(
-      `line ${number}: the export had ${String(counts[kind])} lines of the kind ${kind}, but here are ${done[kind]}; ${ANOTHER_EXPORT}`,
+      `line ${number}: the export had ${count} lines of the kind ${kind}, but here are ${done[kind]}; ${ANOTHER_EXPORT}`,
     )
   }
 }

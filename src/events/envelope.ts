@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Micros } from './calendar.js'
 import { excerptOf, isFields } from './excerpt.js'
-import { digestToId, idOfUnreadable, toRegistryEvent, Unreadable } from './notification.js'
+import { digestToId, identityOfUnreadable, toRegistryEvent, Unreadable } from './notification.js'
 import type { ReportedEvent, UnreadableEvent } from './registry-event.js'
 import { hasMoreStructuralTokens } from './structural-tokens.js'
 
@@ -58,6 +58,7 @@ const beyond = (body: Buffer, items: number, read: number, first: number): Unrea
   const which = leftOut === items - first ? 'those' : `${leftOut} of those`
   return {
     id: digestToId(createHash('sha256').update(body).digest('hex')),
+    isIdDerived: true,
     unreadable: 'too_many_events',
     detail: `the envelope has ${items} events; ${which} after the first ${first} are not read`,
     excerpt: '{}',
@@ -88,7 +89,7 @@ const readItem = (item: unknown, now: Micros): ReportedEvent | Unreadable => {
 }
 
 const setAside = (item: unknown, { reason, message }: Unreadable): UnreadableEvent => ({
-  id: idOfUnreadable(item),
+  ...identityOfUnreadable(item),
   unreadable: reason,
   detail: message,
   excerpt: excerptOf(item),

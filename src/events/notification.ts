@@ -26,6 +26,8 @@ import type { UnreadableReason } from './skip-reason.js'
 import { clientOf, objectOf } from './notified-object.js'
 import { exactText, isMissing, type SideField, type UnreadableFields } from './side-fields.js'
 
+type Identity = Pick<ReportedEvent, 'id' | 'isIdDerived'>
+
 const LONGEST_TEXT = 1_024
 const LONGEST_TOKEN = 16_384
 /** Registries and we do not share a clock; an hour of doubt is plenty, a day is kind. */
@@ -62,7 +64,7 @@ export const toRegistryEvent = (item: unknown, now: Micros): ReportedEvent => {
   const host = hostOf(request, source, unreadable)
   const instance = instanceOf(source.instanceID, unreadable)
   const event: ReportedEvent = {
-    id: idOf(item, target, request, unreadable),
+    ...identityOf(item, target, request, unreadable),
     at,
     action,
     repository,
@@ -182,21 +184,21 @@ const fieldsOf = (value: unknown, field: SideField, unreadable: UnreadableFields
  * Any other id was written by hand and may stand on different events, so what happened, when and to what is part of it. Whatever
  * else was sent as an id tells events apart as well, whether it can be read or not.
  */
-const idOf = (item: Fields, target: Fields, request: Fields, unreadable: UnreadableFields): EventId => {
+const identityOf = (item: Fields, target: Fields, request: Fields, unreadable: UnreadableFields): Identity => {
   const id = exactText(item.id, 'id', unreadable)
-  if (id !== undefined && isUuid(id)) return id.toLowerCase() as EventId
+  if (id !== undefined && isUuid(id)) return { id: id.toLowerCase() as EventId }
   // A request id that cannot be read is noted where the client is read.
   const requestId = exactText(request.id, 'request.id', [])
   const contents = [item.action, item.timestamp, requestId, target.repository, target.tag, target.digest]
   const given = id === undefined && !isMissing(item.id) ? [jsonOf(item.id)] : id
-  return digestToId([given, ...contents])
+  return { id: digestToId([given, ...contents]), isIdDerived: true }
 }
 
 /** The id of an item that is no event: the same for each delivery of it. */
-export const idOfUnreadable = (item: unknown): EventId => {
+export const identityOfUnreadable = (item: unknown): Identity => {
   const id = isFields(item) ? item.id : undefined
-  if (typeof id === 'string' && isUuid(id)) return id.toLowerCase() as EventId
-  return digestToId(jsonOf(item))
+  if (typeof id === 'string' && isUuid(id)) return { id: id.toLowerCase() as EventId }
+  return { id: digestToId(jsonOf(item)), isIdDerived: true }
 }
 
 /** An id for what has none of its own: the same for the same value. */

@@ -22,13 +22,26 @@ export type Actor = {
 /** GitLab's registry renames one repository, or moves all that lie below a namespace. */
 export type Rename = { what: 'repository' | 'namespace'; from: RepositoryPath; to: RepositoryPath }
 
-/** Something changed in a registry, or was read, as the registry told it. */
-export type RegistryEvent = {
+/** What tells two deliveries of one event from two events. */
+type EventIdentity = {
   id: EventId
+  /** Whether the id is made of the event's contents, because the registry sent no UUID. */
+  isIdDerived?: true
+  /**
+   * Other ids under which the same event may be recorded: without its registry, as by earlier versions, and under aliases of its
+   * registry.
+   */
+  earlierIds?: { unscoped: EventId; aliases: readonly EventId[] }
+}
+
+/** Something changed in a registry, or was read, as the registry told it. */
+export type RegistryEvent = EventIdentity & {
   at: Micros
   action: Action
   /** The name of the registry, as `registries/` resolved it. */
   registry: string
+  /** The host that the client asked, in lower case, or the address of the registry's process; missing if there is none. */
+  host?: string
   /** The registry process that reported the event (`source.instanceID`): a new one after each start. Each has its own clock. */
   instance?: string
   repository: RepositoryPath
@@ -71,8 +84,7 @@ export type Sender = {
 export type ReportedEvent = Omit<RegistryEvent, 'registry' | keyof Sender> & Sender
 
 /** An item of an envelope that is not an event we can read. */
-export type UnreadableEvent = {
-  id: EventId
+export type UnreadableEvent = EventIdentity & {
   unreadable: UnreadableReason
   /** Which field, and what is wrong with it. Holds no value from the event. */
   detail: string

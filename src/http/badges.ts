@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { Router } from 'express'
 import { isRepositoryPath } from '../events/reference.js'
-import { askedIn } from '../pulls/read/asked.js'
+import { askedIn, PullsError, type Asked } from '../pulls/read/asked.js'
 import { askPulls } from '../pulls/read/ask-pulls.js'
 import type { Context } from '../pulls/read/notes.js'
 import type { Database } from '../storage/database.js'
@@ -35,7 +35,7 @@ export const badgeRoutes = ({ database, context, repositories, now }: Needs): Ro
         '404 Not Found: there is no such badge; public_badges names the repositories that have one',
         404,
       )
-    const asked = askedIn({ measures: measure, period, repository }, now())
+    const asked = queryOf({ measures: measure, period, repository }, now())
     if (asked.measures.length > 1) throw new BadRequest('400 Bad Request: measure: expected one')
     if (typeof period !== 'string' || period.length > LONGEST_PERIOD)
       throw new BadRequest(`400 Bad Request: period: expected at most ${LONGEST_PERIOD} characters`)
@@ -57,6 +57,15 @@ export const badgeRoutes = ({ database, context, repositories, now }: Needs): Ro
       .send(svg)
   })
   return router
+}
+
+/** The query of a badge. A problem of its one measure has the name of the parameter of badges. @throws PullsError */
+const queryOf = (parameters: Parameters<typeof askedIn>[0], at: Date): Asked => {
+  try {
+    return askedIn(parameters, at)
+  } catch (error) {
+    throw error instanceof PullsError ? new PullsError(error.message.replace(/^measures: /, 'measure: ')) : error
+  }
 }
 
 const isPublic = (repository: string, patterns: readonly string[]): boolean =>

@@ -1,9 +1,10 @@
 import { Router } from 'express'
 import { dumpNow } from '../storage/dump-now.js'
 import type { Dumps } from '../storage/dumps.js'
+import { noBody, noQuery } from './expected-parameters.js'
 
 /** `POST /dump`: writes a dump of the embedded database now. A PostgreSQL server has tools of its own: there is no such route. */
 export const dumpRoutes = (dumps: Pick<Dumps, 'write' | 'state'>): Router =>
-  Router().post('/dump', async (_request, response) => {
+  Router().post('/dump', noQuery, noBody, async (_request, response) => {
     response.json(await dumpNow(dumps))
   })

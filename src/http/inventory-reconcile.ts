@@ -2,12 +2,14 @@ import { once } from 'node:events'
 import { Router, type Response } from 'express'
 import { z } from 'zod'
 import { wantedRegistries } from '../inventory/reconcile/asked-registries.js'
+import { reconcileEach } from '../inventory/reconcile/each-registry.js'
 import type { Progress } from '../inventory/reconcile/reconcile.js'
 import { reconcileRegistry } from '../inventory/reconcile/reconcile-registry.js'
 import type { ReconciliationReport } from '../inventory/reconcile/reports.js'
 import type { Registries, Registry } from '../inventory/registry/registries.js'
 import type { RegistryClient } from '../inventory/registry/registry-client.js'
 import type { Database } from '../storage/database.js'
+import { noBody } from './expected-parameters.js'
 import { nameText } from './name-text.js'
 import { problemOf } from './problem.js'
 import { checked } from './usage-data.js'
@@ -21,7 +23,7 @@ type Needs = {
   silenceMs?: number
 }
 
-/** One line of the answer. A `result` comes for each registry; an `error` is the last line. */
+/** One line of the answer. A `result` comes for each registry that was reconciled; an `error` is the last line. */
 export type ReconcileLine = { progress: Progress } | { result: ReconciliationReport } | { error: { message: string } }
 
 const flag = z
@@ -29,13 +31,18 @@ const flag = z
   .default('false')
   .transform((text) => text === 'true')
 
-const query = z.object({
+const query = z.strictObject({
   registry: nameText(255).optional(),
   apply: flag,
   force: flag,
   restart: flag,
   reread: flag,
-  rate: z.coerce.number().min(0.1).max(1_000).optional(),
+  rate: z
+    .string()
+    .regex(/^\d{1,4}(\.\d{1,9})?$/, 'is not a number')
+    .transform(Number)
+    .refine((rate) => rate >= 0.1 && rate <= 1_000, 'expected 0.1 to 1000')
+    .optional(),
   blobs: z.enum(['doubtful', 'all', 'none']).default('doubtful'),
 })
 
@@ -48,7 +55,7 @@ const SILENCE_MS = 15_000
  * last one again where a step takes long. Who goes away stops it; asked again, it goes on.
  */
 export const reconcileRoutes = ({ registries, clientFor, database, now, silenceMs = SILENCE_MS }: Needs): Router =>
-  Router().post('/inventory/reconcile', async (request, response) => {
+  Router().post('/inventory/reconcile', noBody, async (request, response) => {
     const { registry, blobs: blobChecks, ...options } = checked(query, request.query)
     const wanted = wantedRegistries(registries, registry)
     const gone = new AbortController()
@@ -69,16 +76,14 @@ export const reconcileRoutes = ({ registries, clientFor, database, now, silenceM
       else send(response, { progress })
     }
     try {
-      for (const one of wanted) {
+      const { signal } = gone
+      const reconcileOne = async (one: Registry): Promise<void> => {
         last = { ...last, registry: one.name }
-        const result = await reconcileRegistry({ database, now, client: clientFor(one) }, one, {
-          ...options,
-          blobChecks,
-          signal: gone.signal,
-          onProgress,
-        })
-        if (!send(response, { result })) await once(response, 'drain', { signal: gone.signal })
+        const deps = { database, registries, now, client: clientFor(one) }
+        const result = await reconcileRegistry(deps, one, { ...options, blobChecks, signal, onProgress })
+        if (!send(response, { result })) await once(response, 'drain', { signal })
       }
+      await reconcileEach(wanted, reconcileOne, { signal, reasonOf: (error) => problemOf(error).message })
     } catch (error) {
       if (gone.signal.aborted) return
       if (!response.headersSent) throw error

@@ -7,6 +7,7 @@ import { QUESTIONS } from '../inventory/questions/questions.js'
 import type { RegistryNames } from '../registries/registry-names.js'
 import type { Database } from '../storage/database.js'
 import { setAnswerHeaders } from './answer-headers.js'
+import { noBody, noQuery } from './expected-parameters.js'
 import { formatOf } from './formats.js'
 import { BadRequest } from './problem.js'
 
@@ -26,11 +27,11 @@ export const inventoryRoutes = ({ database, registries, registryNames, summarize
       await answerQuestion(question, { database, registries, registryNames, request, response, now, pages: 'cursor' })
     })
   }
-  router.post('/inventory/summary', async (_request, response) => {
+  router.post('/inventory/summary', noQuery, noBody, async (_request, response) => {
     await summarize()
     response.json({ as_of: now().toISOString() })
   })
-  router.post('/inventory/retry-reads', async (_request, response) => {
+  router.post('/inventory/retry-reads', noQuery, noBody, async (_request, response) => {
     response.json({ manifests: await retryReads(database) })
   })
   return router

@@ -1,9 +1,10 @@
 import { Router } from 'express'
 import { z } from 'zod'
-import { isRefusal } from '../storage/database.js'
+import { isRefusal, lacksResources } from '../storage/database.js'
 import { MOST_SECONDS, QueryCopyUnavailable, QueryTimedOut, type QueryCopy } from '../storage/query-copy.js'
 import { refusalOf } from '../storage/statement-check.js'
 import { isStorableText } from '../events/storable-text.js'
+import { noQuery } from './expected-parameters.js'
 import { BadRequest } from './problem.js'
 import { checked } from './usage-data.js'
 
@@ -16,7 +17,7 @@ type OperatorSqlDeps = {
 
 const USUAL_SECONDS = 30
 
-const sqlRequest = z.object({
+const sqlRequest = z.strictObject({
   statement: z
     .string()
     .min(1, 'is empty')
@@ -34,12 +35,18 @@ const sqlRequest = z.object({
 export const operatorSqlRoutes = ({ queryCopy, isOn }: OperatorSqlDeps): Router => {
   const router = Router()
   if (!queryCopy) return router
-  return router.post('/inventory/sql', async (request, response) => {
+  return router.post('/inventory/sql', noQuery, async (request, response) => {
     if (!isOn) throw new BadRequest(`403 Forbidden: ${OFF}`, 403)
     const { statement, limit, seconds } = checked(sqlRequest, request.body)
+    const gone = new AbortController()
+    response.once('close', () => {
+      gone.abort(new Error('the client closed the connection'))
+    })
     try {
-      response.json(await queryCopy(statement, { rows: limit, seconds }))
+      response.json(await queryCopy(statement, { rows: limit, seconds }, gone.signal))
     } catch (error) {
+      if (gone.signal.aborted) return
+      if (lacksResources(error)) throw new BadRequest(`503 Service Unavailable: ${error.message}`, 503)
       if (isRefusal(error)) throw new BadRequest(`400 Bad Request: ${refusalOf(statement, error)}`)
       if (error instanceof QueryCopyUnavailable) throw new BadRequest(`503 Service Unavailable: ${error.message}`, 503)
       if (error instanceof QueryTimedOut) throw new BadRequest(`504 Gateway Timeout: ${error.message}`, 504)

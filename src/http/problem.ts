@@ -1,7 +1,8 @@
 import { Overloaded } from '../ingest/batches.js'
 import { NotAnEnvelope, TooManyValues } from '../events/envelope.js'
 import { NotAsked } from '../inventory/reconcile/asked-registries.js'
-import { MaybeCache } from '../inventory/reconcile/reconcile-registry.js'
+import { NotAllReconciled } from '../inventory/reconcile/each-registry.js'
+import { AliasNotMoved, MaybeCache } from '../inventory/reconcile/reconcile-registry.js'
 import { ReconcileBusy } from '../inventory/reconcile/reconcile.js'
 import { TooMuchGone } from '../inventory/reconcile/vanishing.js'
 import { RegistryError } from '../inventory/registry/exchange.js'
@@ -48,12 +49,14 @@ export const problemOf = (error: unknown): Problem => {
     return { status: 503, message: `503 Service Unavailable: ${error.message}; send it again` }
   if (error instanceof DeliveryError) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
   if (error instanceof DamagedSketch) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
+  if (error instanceof NotAllReconciled) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
   if (error instanceof RegistryError) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
   if (error instanceof DumpFailed) return { status: 503, message: `503 Service Unavailable: ${error.message}` }
   if (error instanceof QuestionTooLong) return { status: 504, message: `504 Gateway Timeout: ${error.message}` }
   if (isCancelled(error)) return { status: 504, message: `504 Gateway Timeout: ${TOO_LONG}` }
   if (error instanceof NotAsked) return { status: 404, message: `404 Not Found: ${error.message}` }
   if (error instanceof MaybeCache) return { status: 409, message: `409 Conflict: ${error.message}` }
+  if (error instanceof AliasNotMoved) return { status: 409, message: `409 Conflict: ${error.message}` }
   if (error instanceof TooMuchGone) return { status: 409, message: `409 Conflict: ${error.message}` }
   if (error instanceof ReconcileBusy) return { status: 409, message: `409 Conflict: ${error.message}` }
   if (error instanceof PossiblyCounted) {

@@ -14,6 +14,7 @@ import type { RegistryNames } from '../registries/registry-names.js'
 import { isCancelled, type Database } from '../storage/database.js'
 import { eraseAlsoFrom, type Dumps } from '../storage/dumps.js'
 import { setAnswerHeaders } from './answer-headers.js'
+import { noQuery } from './expected-parameters.js'
 import { checkSize, formatOf, ndjsonOf } from './formats.js'
 import { answerQuestion } from './inventory.js'
 import { nameText } from './name-text.js'
@@ -72,7 +73,7 @@ export const pullsRoutes = ({ database, registries, registryNames, context, dump
     checkSize(rows)
     response.type('application/x-ndjson').send(ndjsonOf(rows))
   })
-  router.post('/pulls/forget', async (request, response) => {
+  router.post('/pulls/forget', noQuery, async (request, response) => {
     const { registry, ...erasure } = checked(erasureRequest, request.body)
     const registries = registry === undefined ? undefined : await registryNames.recordedAs(registry)
     response.json(await eraseAlsoFrom(dumps, async () => erase(database, { ...erasure, registries })))

@@ -2,13 +2,14 @@ import { Router } from 'express'
 import { z } from 'zod'
 import { joinRegistries } from '../registries/join-registries.js'
 import { listRegistries } from '../registries/list-registries.js'
+import { noQuery } from './expected-parameters.js'
 import { nameText } from './name-text.js'
 import { checked } from './usage-data.js'
 
 type RegistriesRouteDeps = Parameters<typeof listRegistries>[0]
 
 const name = nameText(255)
-const join = z.object({ from: name, into: name, dry_run: z.boolean().default(false) })
+const join = z.strictObject({ from: name, into: name, dry_run: z.boolean().default(false) })
 
 /** `GET /registries` lists registries and how each is known; `POST /registries/join` makes one an alias of another. */
 export const registriesRoutes = (deps: RegistriesRouteDeps): Router =>
@@ -16,7 +17,7 @@ export const registriesRoutes = (deps: RegistriesRouteDeps): Router =>
     .get('/registries', async (_request, response) => {
       response.json({ registries: await listRegistries(deps) })
     })
-    .post('/registries/join', async (request, response) => {
+    .post('/registries/join', noQuery, async (request, response) => {
       const { from, into, dry_run: dryRun } = checked(join, (request.body as unknown) ?? {})
       response.json(await joinRegistries(deps, { from, into, dryRun }))
     })

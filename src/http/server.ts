@@ -4,6 +4,7 @@ import type { Authorize } from './auth.js'
 import { WEBHOOK, webhookIn } from './notification-paths.js'
 import type { NotificationHandler } from './notifications.js'
 import { BadRequest, problemOf } from './problem.js'
+import { limitUnfinished } from './unfinished-requests.js'
 import { dropUnread } from './unread-answers.js'
 import { requireScope } from './require-scope.js'
 
@@ -27,11 +28,15 @@ type Needs = {
 /** A slow or silent client may hold a connection, but not for long. */
 const REQUEST_LIMIT_MS = 30_000
 const HEADERS_LIMIT_MS = 10_000
+/** How often the limits are looked at: by default Node does so every 30 s, and a limit of 10 s would be one of 40 s. */
+const LIMITS_EVERY_MS = 2_000
 
 /** One server: the webhook beside Express, everything else inside. */
 export const createHttpServer = (needs: Needs): Server => {
   const app = createExpress(needs)
-  const server = createServer((request, response) => {
+  const begun = limitUnfinished()
+  const server = createServer({ connectionsCheckingInterval: LIMITS_EVERY_MS }, (request, response) => {
+    begun(request)
     // While it stops, every connection ends with its answer.
     if (!server.listening) response.setHeader('connection', 'close')
     const path = request.url?.split('?', 1)[0] ?? ''

@@ -25,7 +25,7 @@ const id = z.union([z.number().int(), nameText(255)]).transform(String)
 const userId = id.refine((text) => isResolved({ member: text }), 'begins with a question mark, and no id does')
 const who = { user_id: userId.optional(), username: nameText(255).optional() }
 
-const counted = z.object({ event: name, ...who })
+const counted = z.strictObject({ event: name, ...who })
 const tracked = counted
   .extend({
     namespace_id: id.optional(),
@@ -83,7 +83,8 @@ export const trackRoutes = ({ track: record, rules, identifyName, hashed }: Need
       response.json(await track([await trackedEvent(request, checked(tracked, parametersOf(request)), 'both')]))
     })
     .post(paths('/track_events'), async (request, response) => {
-      const { events } = parametersOf(request)
+      const { events, ...others } = parametersOf(request)
+      checked(z.strictObject({}), others)
       if (!Array.isArray(events)) throw new BadRequest('400 Bad Request: events: is a list of events')
       if (events.length > MOST_EVENTS) {
         throw new BadRequest(`400 Bad Request: Maximum ${MOST_EVENTS} events allowed in one request.`)

@@ -10,6 +10,7 @@ import { MICROS_PER_DAY, parseTimestamp, type Micros } from '../events/calendar.
 import type { LoadedMetric } from '../metrics/definition.js'
 import type { ServicePings } from '../ping/service-ping.js'
 import type { SketchStore } from '../storage/sketch-store.js'
+import { noBody, noQuery } from './expected-parameters.js'
 import { BadRequest } from './problem.js'
 import { requireScope } from './require-scope.js'
 
@@ -77,7 +78,7 @@ export const usageData = (needs: Needs): Router => {
     .get(paths('/service_ping'), async (_request, response) => {
       response.json((await pings.build()).payload)
     })
-    .post(paths('/service_ping'), async (_request, response) => {
+    .post(paths('/service_ping'), noQuery, noBody, async (_request, response) => {
       const { ping, sent } = await pings.sendNow()
       response.json({ sent, ...ping })
     })
@@ -132,8 +133,10 @@ const startOfDay = (text: string): Micros => parseTimestamp(`${text}T00:00:00Z`)
 export const checked = <T>(schema: z.ZodType<T>, parameters: unknown): T => {
   const { success, data, error } = schema.safeParse(parameters)
   if (success) return data
-  const problems = error.issues.map(
-    ({ path, message }) => `${path.join('.')}: ${message.endsWith('received undefined') ? 'is missing' : message}`,
-  )
+  const problems = error.issues.flatMap((issue) => {
+    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => `${key}: is not a parameter of this request`)
+    const message = issue.message.endsWith('received undefined') ? 'is missing' : issue.message
+    return [`${issue.path.join('.')}: ${message}`]
+  })
   throw new BadRequest(`400 Bad Request: ${problems.join('; ')}`)
 }

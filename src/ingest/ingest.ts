@@ -21,6 +21,7 @@ import type { PendingRequest } from '../pulls/record/pending.js'
 import { isConflict, isContentError } from '../storage/database.js'
 import type { Identify, Identity } from '../users/identify.js'
 import { createBatches } from './batches.js'
+import { useEarlierIds } from './earlier-ids.js'
 import { storeBatch } from './store-batch.js'
 
 /** What became of one event: exactly one of these. */
@@ -142,6 +143,7 @@ export const createIngest = (needs: Needs): Ingest => {
   return {
     ingest: async (events) => {
       const arrivedAt = arrivalAt(now())
+      await useEarlierIds(needs.database.sql, events)
       return batches.submit(await together(events.map((event) => toItem(event, arrivedAt))))
     },
     idle: async () => batches.idle(),

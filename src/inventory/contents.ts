@@ -22,7 +22,8 @@ export type KnownManifest = {
  */
 export const MOST_ENTRIES = 250
 
-const knownEntries = (registry: string): RawBuilder<unknown> => areEntriesKnownIn(sql`manifests`, sql`${registry}::text`)
+const knownEntries = (registry: string): RawBuilder<unknown> =>
+  areEntriesKnownIn(sql`manifests`, sql`${registry}::text`)
 
 type Row = {
   digest: string

@@ -21,7 +21,8 @@ export const mediaTypeIn = (manifest: Part, registry: Part): Part =>
   sql`(case when ${manifest}.typed_by is null or ${registry} = any(${manifest}.typed_by) then ${manifest}.media_type end)`
 
 /** The name of the registry of a repository. */
-export const registryOf = (repositoryId: Part): Part => sql`(select registry from inventory.repositories where id = ${repositoryId})`
+export const registryOf = (repositoryId: Part): Part =>
+  sql`(select registry from inventory.repositories where id = ${repositoryId})`
 
 /** Whether the list of a row `manifest` is stored, in whatever registries it is known. */
 export const hasList = (manifest: string): string =>

@@ -58,6 +58,13 @@ const check = (
 ): void => {
   if (from === into) throw new JoinRefused(`${given} and ${into} are one registry already`)
   if (configured.configuredName(from) !== undefined) {
+    const isUnderRegistries = configured.list().some(({ name, aliases }) => name === from || aliases.includes(from))
+    if (!isUnderRegistries) {
+      throw new JoinRefused(
+        `a token in notification_tokens has the name ${from}: if that is a typo, correct it there and restart Tallyman, then join; ` +
+          `else name it as an alias, as registries: { ${into}: [${from}] }`,
+      )
+    }
     const other = configured.configuredName(into) === undefined ? `, or join ${into} into ${from}` : ''
     throw new JoinRefused(
       `the configuration names ${from}, and decides: name it there as an alias, as registries: { ${into}: [${from}] }${other}`,

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { UNKNOWN_REGISTRY, type RegistryEvent, type ReportedEvent, type Sender } from '../events/registry-event.js'
 import type { UnreadableEvent } from '../events/registry-event.js'
+import { scopeId } from '../events/scoped-id.js'
 import type { ConfiguredRegistries, Registries } from '../inventory/registry/registries.js'
 import type { Database, Sql } from '../storage/database.js'
 import { forgetSenders } from './forget-senders.js'
@@ -159,7 +160,13 @@ export const createRegistryIdentity = async ({
   return {
     ...identity,
     resolve: (events, named) => {
-      if (named !== undefined) return withRegistry(events, () => configured.nameOf(named))
+      if (named !== undefined) {
+        const registry = configured.nameOf(named)
+        const aliases = (): string[] =>
+          [...configured.aliases()].flatMap(([alias, name]) => (name === registry ? [alias] : []))
+        for (const event of events) scopeId(event, registry, aliases)
+        return withRegistry(events, () => registry)
+      }
       return afterLearning(events, identity.mode === 'host' ? assignByHost : assign)
     },
     registries: {

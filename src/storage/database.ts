@@ -191,6 +191,9 @@ export const sqlState = (error: unknown): string | undefined => {
 /** A refusal of PostgreSQL itself, as for a statement that is wrong. */
 export const isRefusal = (error: unknown): error is Error => sqlState(error) !== undefined
 
+/** Disk, memory or another limit of the server was not enough (SQLSTATE class 53), such as `temp_file_limit`. */
+export const lacksResources = (error: unknown): error is Error => (sqlState(error) ?? '').startsWith('53')
+
 /** PostgreSQL ended a statement that took too long, or somebody who had the right to. */
 export const isCancelled = (error: unknown): boolean => sqlState(error) === '57014'
 

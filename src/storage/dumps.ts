@@ -2,13 +2,14 @@ import { sql } from 'kysely'
 import { messageOf } from './error-message.js'
 import { NoSpaceForDump } from './embedded-dump.js'
 import { discardMarkedLog, rewritePending } from './erase-traces.js'
-import { clearMark, markErasure, readMark } from './erasure-marks.js'
+import { clearMark, markErasure, readMark, readRestoredAt } from './erasure-marks.js'
 import { erasureWarnings } from './erasure-warnings.js'
+import { createInTurn } from './in-turn.js'
 import type { EmbeddedDatabase } from './pglite.js'
 
 /** What an operator wants to know about the dumps of the embedded database. Times are UTC. */
 export type DumpState = {
-  /** When the newest dump was written; null if there is none. */
+  /** The time of the state in the newest dump; null if there is none. */
   lastAt: Date | null
   /** When the newest attempt failed, and why; null if it succeeded. */
   failedAt: Date | null
@@ -17,7 +18,7 @@ export type DumpState = {
 
 /** The dumps of the embedded database, one made at a time, and the erasures that they depend on. */
 export type Dumps = {
-  /** Writes a dump and keeps the newest three, or only the new one if older dumps contain what was erased. */
+  /** Writes a dump and keeps the newest three, or only the new one if older dumps may contain erased rows. */
   write: () => Promise<void>
   /**
    * Runs an erasure, then replaces all dumps by a new one. If there is no space for a new dump, dumps are removed, the oldest
@@ -25,10 +26,12 @@ export type Dumps = {
    */
   replaceAfter: <T>(erase: () => Promise<T>) => Promise<T>
   /**
-   * Does what an erasure could not finish before the last process ended. What fails again is reported and left to the next start.
-   * To be called before the service answers requests.
+   * Erases what the previous process could not erase from tables and the log. What fails again is reported and left to the next
+   * start. To be called before the service answers requests: no statement is executed meanwhile.
    */
   finishErasures: () => Promise<void>
+  /** Replaces dumps that may contain erased rows, and reports what could not be erased. Statements are executed meanwhile. */
+  replaceMarked: () => Promise<void>
   state: () => Promise<DumpState>
   /** Is called with sentences for the operator. */
   onNotice: (then: (notice: string) => void) => void
@@ -44,13 +47,8 @@ export const createDumps = (database: EmbeddedDatabase, now: () => Date): Dumps 
   const { sql: db, hasSpace } = database
   let notify: (notice: string) => void = () => undefined
   let erasures = 0
-  let last: Promise<unknown> = Promise.resolve()
   // A dump removes what an unfinished one left, so no two run at the same time.
-  const afterLast = async <T>(work: () => Promise<T>): Promise<T> => {
-    const working = last.then(work)
-    last = working.catch(() => undefined)
-    return working
-  }
+  const afterLast = createInTurn()
 
   const attempt = async (): Promise<string> => {
     try {
@@ -71,12 +69,13 @@ export const createDumps = (database: EmbeddedDatabase, now: () => Date): Dumps 
     `.execute(db)
   }
 
-  const attemptWithLessDumps = async (): Promise<string> => {
+  /** @param until only dumps of states until this time are removed; without it, all dumps */
+  const attemptWithLessDumps = async (until: Date | undefined): Promise<string> => {
     for (;;) {
       try {
         return await attempt()
       } catch (error) {
-        const removed = error instanceof NoSpaceForDump ? database.removeOldestDump() : undefined
+        const removed = error instanceof NoSpaceForDump ? database.removeOldestDump(until) : undefined
         if (removed === undefined) throw error
         notify(`${removed} was removed: it may contain erased rows, and there is no space for a new dump beside it`)
       }
@@ -84,9 +83,10 @@ export const createDumps = (database: EmbeddedDatabase, now: () => Date): Dumps 
   }
   const replace = async (): Promise<void> => {
     const number = await readMark(db, 'dumps')
+    const restoredAt = await readRestoredAt(db)
     if (database.hasDumps()) {
       try {
-        database.removeDumpsBut(await attemptWithLessDumps())
+        database.removeDumpsBut(await attemptWithLessDumps(restoredAt), restoredAt)
       } catch (error) {
         if (database.hasDumps()) throw error
         notify(`there is no dump any more, and no new one could be written: ${messageOf(error)}`)
@@ -94,11 +94,19 @@ export const createDumps = (database: EmbeddedDatabase, now: () => Date): Dumps 
     }
     await clearMarkOf(number)
   }
-  // The dump may contain rows that an erasure under way is about to delete.
+  // A dump that is written during an erasure may contain erased rows.
   const clearMarkOf = async (number: string | undefined): Promise<void> => {
     if (erasures === 0) await clearMark(db, 'dumps', number)
   }
 
+  // A dump that was begun during the erasure may end later: the new number keeps it from removing the mark.
+  const endErasure = async (): Promise<void> => {
+    await markErasure(db, ['dumps']).finally(() => erasures--)
+  }
+
+  const notifyOfFailure = (error: unknown): void => {
+    notify(`an erasure is not finished: ${messageOf(error)}`)
+  }
   const notifyOfTheRest = async (): Promise<void> => {
     for (const warning of await erasureWarnings(database)) notify(warning)
   }
@@ -118,27 +126,29 @@ export const createDumps = (database: EmbeddedDatabase, now: () => Date): Dumps 
     replaceAfter: async (erase) => {
       await markErasure(db, ['dumps'])
       erasures++
-      const erased = await erase().finally(() => erasures--)
+      const erased = await erase().finally(endErasure)
       await afterLast(replace)
       return erased
     },
     finishErasures: async () => {
-      const steps = [
-        async () => rewritePending(db, hasSpace),
-        async () => discardMarkedLog(db, hasSpace),
-        async () => {
-          if ((await readMark(db, 'dumps')) !== undefined) await afterLast(replace)
-        },
-        notifyOfTheRest,
-      ]
-      for (const step of steps) {
+      for (const step of [rewritePending, discardMarkedLog]) {
         try {
-          await step()
+          await step(db, hasSpace)
         } catch (error) {
           const failure = database.failure()
           if (failure) throw failure
-          notify(`an erasure is not finished: ${messageOf(error)}`)
+          notifyOfFailure(error)
         }
+      }
+    },
+    replaceMarked: async () => {
+      try {
+        await afterLast(async () => {
+          if ((await readMark(db, 'dumps')) !== undefined) await replace()
+        }).catch(notifyOfFailure)
+        await notifyOfTheRest()
+      } catch (error) {
+        notifyOfFailure(error)
       }
     },
     state: async () => {

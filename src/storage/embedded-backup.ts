@@ -1,3 +1,5 @@
+import { createInTurn } from './in-turn.js'
+
 /** What PostgreSQL says of a backup when it ends. */
 type Backup = {
   /** The names of the first and the last segment of the write-ahead log that a restore replays. */
@@ -17,7 +19,7 @@ type Query = (statement: string) => Promise<{ rows: unknown[] }>
 
 /** @param query executes a statement in the one session of the embedded database */
 export const duringBackupOn = (query: Query): DuringBackup => {
-  let last: Promise<unknown> = Promise.resolve()
+  const inTurn = createInTurn()
   const backUp: DuringBackup = async (work) => {
     await query("select pg_backup_start('tallyman', fast => true)")
     try {
@@ -29,11 +31,7 @@ export const duringBackupOn = (query: Query): DuringBackup => {
     const { rows } = await query(STOP)
     return rows[0] as Backup
   }
-  return async (work) => {
-    const backup = last.then(async () => backUp(work))
-    last = backup.catch(() => undefined)
-    return backup
-  }
+  return async (work) => inTurn(async () => backUp(work))
 }
 
 const STOP = `

@@ -7,6 +7,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
   type Dirent,
   type Stats,
@@ -29,6 +30,8 @@ export type CopyDeps = {
   /** The directory of the database. */
   data: string
   duringBackup: DuringBackup
+  /** Ends a copy between two files. */
+  signal?: AbortSignal
 }
 
 type DumpDeps = CopyDeps & {
@@ -41,6 +44,12 @@ const MOST_ATTEMPTS = 3
 /** Files that are copied at once. */
 const AT_ONCE = 64
 
+/**
+ * The file that PostgreSQL reads when it first starts from a copy, and then renames. Its time of change is that of the state in the
+ * copy.
+ */
+export const LABEL = 'backup_label'
+
 /** The names of the dumps in a folder, the oldest first: each is named after its day. */
 export const dumpsIn = (dumps: string): string[] =>
   readdirSync(dumps)
@@ -49,7 +58,8 @@ export const dumpsIn = (dumps: string): string[] =>
 
 /**
  * Writes `<name>.tar.gz` with the files of the database, and removes all but the newest `keep` dumps. The files are copied while
- * the database works. A copy on a file system with reflinks takes no space. The copy is packed by another process, so memory does not grow with the database.
+ * the database works. A copy on a file system with reflinks takes no space. The copy is packed by another process, so memory does
+ * not grow with the database. The time of change of the dump is that of its state.
  * @returns the path of the dump.
  */
 export const writeDump = async (deps: DumpDeps, name: string, keep: number): Promise<string> => {
@@ -64,6 +74,8 @@ export const writeDump = async (deps: DumpDeps, name: string, keep: number): Pro
     await copyDatabase(deps, copy)
     await run('tar', ['-czf', packed, '-C', copy, '.'])
     await chmod(packed, 0o600)
+    const { mtime } = statSync(join(copy, LABEL))
+    utimesSync(packed, mtime, mtime)
     renameSync(packed, file)
   } catch (error) {
     throw isDiskFull(error) ? new NoSpaceForDump(`${dumps} is full: a dump cannot be written`, { cause: error }) : error
@@ -98,19 +110,16 @@ const isDiskFull = (error: unknown): boolean => {
  * Copies the files of the database while it works, as an online backup of PostgreSQL: no statement waits for the copy.
  * @param copy the directory of the copy, from which PostgreSQL can start
  */
-export const copyDatabase = async ({ data, duringBackup }: CopyDeps, copy: string): Promise<void> => {
+export const copyDatabase = async ({ data, duringBackup, signal }: CopyDeps, copy: string): Promise<void> => {
   for (let attempt = 1; ; attempt++) {
     const { first, last, label } = await duringBackup(async () => {
       rmSync(copy, { recursive: true, force: true })
-      await copyFiles(
-        data,
-        copy,
-        [...filesOf(data).keys()].filter((path) => !isLog(path)),
-      )
+      const files = [...filesOf(data).keys()].filter((path) => !isLog(path) && !isTransient(path))
+      await copyFiles(data, copy, files, signal)
     })
     const log = [...filesOf(data).keys()].filter((path) => isLog(path) && isBetween(basename(path), first, last))
     await copyFiles(data, copy, log)
-    writeFileSync(join(copy, 'backup_label'), label, { mode: 0o600 })
+    writeFileSync(join(copy, LABEL), label, { mode: 0o600 })
     if (log.some((path) => basename(path) === first) && log.every((path) => existsSync(join(copy, path)))) return
     if (attempt === MOST_ATTEMPTS) throw new Error(`checkpoints removed the log during each of ${attempt} copies`)
   }
@@ -121,11 +130,16 @@ const isBetween = (segment: string, first: string, last: string): boolean => seg
 /** Segments of the write-ahead log. */
 const isLog = (path: string): boolean => /^pg_wal[\\/][0-9A-F]{24}$/.test(path)
 
+/** Files of the running process, caches and temporary files: PostgreSQL leaves the same out of a backup. */
+const isTransient = (path: string): boolean =>
+  /^postmaster\.(?:pid|opts)$|(?:^|[\\/])(?:pg_internal\.init|pgsql_tmp)/.test(path)
+
 /** Copies files, and makes all directories, as PostgreSQL wants those without files, too. */
-const copyFiles = async (from: string, to: string, paths: readonly string[]): Promise<void> => {
+const copyFiles = async (from: string, to: string, paths: readonly string[], signal?: AbortSignal): Promise<void> => {
   for (const directory of ['.', ...directoriesOf(from)])
     mkdirSync(join(to, directory), { recursive: true, mode: 0o700 })
   for (let i = 0; i < paths.length; i += AT_ONCE) {
+    signal?.throwIfAborted()
     const some = paths.slice(i, i + AT_ONCE)
     await Promise.all(
       // A table may be dropped meanwhile.

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { EmbeddedDatabaseFailed } from './embedded-failure.js'
+import { END_WITH_PARENT } from './end-with-parent.js'
 import { freeBytes } from './free-space.js'
 
 const run = promisify(execFile)
@@ -13,15 +14,10 @@ const LONGEST_MS = 120_000
 /** What initdb takes, with Node.js itself: 0.9 GB were measured. */
 const MEMORY_MB = 900
 
-/**
- * Is run by another Node.js with the file of PGlite and the directory of the new database. Its standard input closes when this
- * process ends, however that happens: a thread of its own waits for that, as initdb blocks the event loop, and ends the process.
- */
+/** Is run by another Node.js with the file of PGlite and the directory of the new database. */
 const CREATE = `
   const [, pglite, directory] = process.argv
-  const { Worker } = require('node:worker_threads')
-  const END = "new (require('node:net').Socket)({ fd: 0 }).on('close', () => process.kill(process.pid, 'SIGKILL')).resume()"
-  new Worker(END, { eval: true })
+  ${END_WITH_PARENT}
   require(pglite).PGlite.create(directory).then((database) => database.close()).then(
     () => process.exit(0),
     (error) => {

@@ -1,139 +1,129 @@
-import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { protocol, type PGlite } from '@electric-sql/pglite'
+import type { PGlite } from '@electric-sql/pglite'
 import { createPgConfig } from '@electric-sql/pglite/node-postgres'
 import pg from 'pg'
+import { LARGEST_ANSWER } from './answer-size.js'
 import { surviveLostConnections } from './database.js'
 import { copyDatabase, sizeOfFiles, type CopyDeps } from './embedded-dump.js'
-import { hasSpaceIn } from './free-space.js'
+import { messageOf } from './error-message.js'
+import { freeBytes, hasSpaceIn, RESERVE_BYTES } from './free-space.js'
 import { QueryCopyUnavailable, QueryTimedOut, type QueryCopy } from './query-copy.js'
+import { startQueryProcess } from './query-process.js'
 import { readOnlyOn, type ReadOnlyAnswer, type ReadOnlyLimits } from './read-only.js'
-import { within } from './within.js'
 
 /** Milliseconds. To open a copy takes one to three seconds. */
 const LONGEST_OPENING_MS = 60_000
+/** Milliseconds between two looks at the free space, in which a disk can be written some tens of megabytes. */
+const WATCH_EVERY_MS = 250
 
-/**
- * Is run by another Node.js with the file of PGlite and the directory of the copy: executes messages of PostgreSQL's protocol. As a
- * process, it can be ended whatever its statement does, and if memory is short, it ends and not the service. A thread waits for the
- * standard input to close, which happens when the service ends, since a statement blocks the event loop.
- */
-const EXECUTE = `
-  const [, pglite, directory] = process.argv
-  const { Worker } = require('node:worker_threads')
-  const END = "new (require('node:net').Socket)({ fd: 0 }).on('close', () => process.kill(process.pid, 'SIGKILL')).resume()"
-  new Worker(END, { eval: true })
-  try {
-    require('node:fs').writeFileSync('/proc/self/oom_score_adj', '1000')
-  } catch {
-    // Another system than Linux.
-  }
-  const { PGlite } = require(pglite)
-  const opening = PGlite.create(directory, { startParams: [...PGlite.defaultStartParams, '-c', 'shared_buffers=32MB'] })
-  const fail = (error) => process.send({ error: error.message ?? String(error) })
-  opening.then(() => process.send({ isOpen: true }), fail)
-  process.on('message', (message) => {
-    opening
-      .then((instance) => instance.execProtocolRaw(message, { syncToFs: false }))
-      .then((answer) => process.send({ answer }), fail)
-  })
-`
-
-type Reply = { isOpen?: true; answer?: Uint8Array; error?: string }
+type QueryCopyDeps = Omit<CopyDeps, 'signal'> & {
+  /** A directory for copies; what a process left there that was ended is removed. */
+  scratch: string
+  /** Bytes that other work is about to write to the same disk. */
+  reservedBytes: () => number
+}
 
 /**
  * Nothing ends a statement of the embedded database (docs/decisions/0011), so a statement of an operator runs on a copy of it, in a
  * process of its own: the service goes on meanwhile. One statement runs at a time, since each takes the memory and the disk of a copy.
- * @param scratch a directory for copies; what a process left there that was ended is removed
+ * @returns `close` ends a statement that runs, and removes its copy
  */
-export const createQueryCopy = (deps: CopyDeps & { scratch: string }): QueryCopy => {
-  const { data, scratch } = deps
-  rmSync(scratch, { recursive: true, force: true })
-  let isRunning = false
-  return async (statement, limits) => {
-    if (isRunning) throw new QueryCopyUnavailable('another statement is running: try again when it has ended')
-    isRunning = true
-    try {
-      mkdirSync(scratch, { recursive: true, mode: 0o700 })
-      if (!hasSpaceIn(scratch)(sizeOfFiles(data)))
-        throw new QueryCopyUnavailable(`there is no space in ${scratch} for a copy of the database, on which SQL runs`)
-      const copy = mkdtempSync(join(scratch, 'copy-'))
-      await copyDatabase(deps, copy)
-      return await answerFrom(copy, statement, limits)
-    } finally {
-      await rm(scratch, { recursive: true, force: true })
-      isRunning = false
-    }
+export const createQueryCopy = (deps: QueryCopyDeps): { queryCopy: QueryCopy; close: () => Promise<void> } => {
+  rmSync(deps.scratch, { recursive: true, force: true })
+  const closing = new AbortController()
+  let running: Promise<unknown> | undefined
+  return {
+    queryCopy: async (statement, limits, signal) => {
+      closing.signal.throwIfAborted()
+      if (running) throw new QueryCopyUnavailable('another statement is running: try again when it has ended')
+      const ends = AbortSignal.any([closing.signal, ...(signal ? [signal] : [])])
+      const answering = answerOnCopy(deps, statement, limits, ends)
+      running = answering.catch(() => undefined).finally(() => (running = undefined))
+      return answering
+    },
+    close: async () => {
+      closing.abort(new QueryCopyUnavailable('the service stops'))
+      await running
+    },
   }
 }
 
-const answerFrom = async (directory: string, statement: string, limits: ReadOnlyLimits): Promise<ReadOnlyAnswer> => {
-  const copy = openCopy(directory)
+const answerOnCopy = async (
+  deps: QueryCopyDeps,
+  statement: string,
+  limits: ReadOnlyLimits,
+  signal: AbortSignal,
+): Promise<ReadOnlyAnswer> => {
+  const { scratch } = deps
   try {
-    await within(LONGEST_OPENING_MS, copy.waitReady)
-    const pool = new pg.Pool(Object.assign({ max: 1 }, createPgConfig(copy as unknown as PGlite)))
-    surviveLostConnections(pool)
-    const answer = readOnlyOn(pool, 'keep')(statement, limits)
-    return await within(limits.seconds * 1000, answer, () => timedOut(limits))
+    const copy = await makeCopy(deps, signal).catch((error: unknown) => {
+      throw unavailable(error)
+    })
+    return await answerFrom(copy, statement, limits, signal)
   } finally {
+    await rm(scratch, { recursive: true, force: true })
+  }
+}
+
+const makeCopy = async (
+  { data, duringBackup, scratch, reservedBytes }: QueryCopyDeps,
+  signal: AbortSignal,
+): Promise<string> => {
+  mkdirSync(scratch, { recursive: true, mode: 0o700 })
+  if (!hasSpaceIn(scratch)(sizeOfFiles(data) + reservedBytes()))
+    throw new QueryCopyUnavailable(`there is no space in ${scratch} for a copy of the database, on which SQL runs`)
+  const copy = mkdtempSync(join(scratch, 'copy-'))
+  await copyDatabase({ data, duringBackup, signal }, copy)
+  return copy
+}
+
+/** What keeps a copy from being made may be over at the next attempt. */
+const unavailable = (error: unknown): Error =>
+  error instanceof QueryCopyUnavailable
+    ? error
+    : new QueryCopyUnavailable(`the database cannot be copied: ${messageOf(error)}`, { cause: error })
+
+const answerFrom = async (
+  directory: string,
+  statement: string,
+  limits: ReadOnlyLimits,
+  signal: AbortSignal,
+): Promise<ReadOnlyAnswer> => {
+  signal.throwIfAborted()
+  const copy = startQueryProcess(directory, limits.bytes ?? LARGEST_ANSWER)
+  const abort = (): void => {
+    copy.end(signal.reason as Error)
+  }
+  signal.addEventListener('abort', abort)
+  const watch = setInterval(() => {
+    if (freeBytes(directory) < RESERVE_BYTES) copy.end(new QueryCopyUnavailable(`the disk of ${directory} is full`))
+  }, WATCH_EVERY_MS)
+  let timer = setTimeout(() => {
+    copy.end(notOpened())
+  }, LONGEST_OPENING_MS)
+  const answer = async (): Promise<ReadOnlyAnswer> => {
+    await copy.waitReady
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      copy.end(timedOut(limits))
+    }, limits.seconds * 1000)
+    const pool = new pg.Pool(Object.assign({ max: 1, idleTimeoutMillis: 0 }, createPgConfig(copy as unknown as PGlite)))
+    surviveLostConnections(pool)
+    return readOnlyOn(pool, 'keep', () => freeBytes(directory) - RESERVE_BYTES)(statement, limits)
+  }
+  try {
+    return await Promise.race([answer(), copy.ended])
+  } finally {
+    clearInterval(watch)
+    clearTimeout(timer)
+    signal.removeEventListener('abort', abort)
     copy.end()
   }
 }
 
+const notOpened = (): Error => new QueryCopyUnavailable(`the copy was not opened in ${LONGEST_OPENING_MS / 1000} s`)
+
 const timedOut = ({ seconds }: ReadOnlyLimits): Error =>
   new QueryTimedOut(`timed out: the statement was ended, as it took longer than ${seconds} s`)
-
-/** What the driver of PostgreSQL uses of a PGlite. */
-type OpenCopy = {
-  waitReady: Promise<void>
-  /** Executes a message of the protocol. @returns the messages of the answer */
-  execProtocolStream: (message: Uint8Array) => Promise<{ name: string }[]>
-  end: () => void
-}
-
-const openCopy = (directory: string): OpenCopy => {
-  const pglite = createRequire(import.meta.url).resolve('@electric-sql/pglite')
-  const child = spawn(process.execPath, ['--eval', EXECUTE, pglite, directory], {
-    stdio: ['pipe', 'ignore', 'ignore', 'ipc'],
-    serialization: 'advanced',
-    // The environment of the service has secrets.
-    env: {},
-  })
-  // One message is executed at a time, and answers come in the order of messages.
-  const pending: { resolve: (reply: Reply) => void; reject: (error: Error) => void }[] = []
-  const nextReply = async (): Promise<Reply> =>
-    new Promise((resolve, reject) => {
-      pending.push({ resolve, reject })
-    })
-  const fail = (error: Error): void => {
-    for (const { reject } of pending.splice(0)) reject(error)
-  }
-  child.on('message', (reply: Reply) => {
-    const next = pending.shift()
-    if (reply.error === undefined) next?.resolve(reply)
-    else next?.reject(new Error(reply.error))
-  })
-  child.on('error', fail)
-  child.on('exit', () => {
-    fail(new QueryCopyUnavailable('the process of the statement ended before it answered: memory may be short'))
-  })
-  return {
-    waitReady: nextReply().then(() => undefined),
-    execProtocolStream: async (message) => {
-      const replying = nextReply()
-      child.send(message)
-      const { answer = new Uint8Array() } = await replying
-      const messages: { name: string }[] = []
-      new protocol.Parser().parse(Buffer.from(answer), (one) => {
-        messages.push(one)
-      })
-      return messages
-    },
-    end: () => {
-      child.kill('SIGKILL')
-    },
-  }
-}

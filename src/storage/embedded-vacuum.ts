@@ -11,6 +11,9 @@ const SMALL_BYTES = 1_048_576
 /** Bytes of a table with its indexes. The database answers nothing while one table is vacuumed: 520 MB took 2.3 s. */
 const LARGEST_BYTES = 256 * 1_048_576
 
+/** Half of the transaction ids that may be in use at once. */
+const HALF_OF_IDS = 1_000_000_000
+
 /**
  * Vacuums tables of the embedded database, so that the space of rows that were updated or deleted is used again. PostgreSQL's
  * autovacuum needs other processes, and here there is none. The event loop turns between two tables.
@@ -43,11 +46,21 @@ const tablesToVacuum = async (db: Sql, largestBytes: number): Promise<{ schema: 
 }
 
 /** The tables that are too large for a vacuum of the embedded database. */
-export const largeTables = async ({ engine, sql: db }: Database): Promise<string[]> => {
+export const largeTables = async ({ engine, sql: db }: Database, largestBytes = LARGEST_BYTES): Promise<string[]> => {
   if (engine === 'postgresql') return []
   const { rows } = await sql<{ name: string }>`
     select schemaname || '.' || relname as name from pg_stat_user_tables
-    where pg_total_relation_size(relid) > ${LARGEST_BYTES} order by 1
+    where pg_total_relation_size(relid) > ${largestBytes} order by 1
   `.execute(db)
   return rows.map(({ name }) => name)
+}
+
+/**
+ * Whether the embedded database has used half of its transaction ids. Only a vacuum of all tables in all databases would free them,
+ * and the databases that `initdb` made as templates cannot be reached.
+ */
+export const usesManyTransactionIds = async ({ engine, sql: db }: Database, most = HALF_OF_IDS): Promise<boolean> => {
+  if (engine === 'postgresql') return false
+  const { rows } = await sql`select from pg_database where age(datfrozenxid) > ${most}::int`.execute(db)
+  return rows.length > 0
 }

@@ -31,7 +31,8 @@ export const eraseTracesOn =
 
 /**
  * Rewrites the tables that were too large to be rewritten while the service ran. To be called before it answers requests. A table
- * without space for its copy, or whose rewrite fails, stays pending; dumps that contain the rows of a table are marked before the table is rewritten.
+ * without space for its copy, or whose rewrite fails, stays pending; dumps that contain the rows of a table are marked before the
+ * table is rewritten.
  */
 export const rewritePending = async (db: Sql, hasSpace: HasSpace): Promise<void> => {
   await sql`delete from pending_rewrites where to_regclass(name) is null`.execute(db)

@@ -32,7 +32,9 @@ import { contestedContents } from './migrations/0034-contested-contents.js'
 import { reconciledUnknowns } from './migrations/0035-reconciled-unknowns.js'
 import { stoppedReconciliations } from './migrations/0036-stopped-reconciliations.js'
 import { smallerIndexes } from './migrations/0037-smaller-indexes.js'
-import { statedContents } from './migrations/0039-stated-contents.js'
+import { boundedMarks } from './migrations/0038-bounded-marks.js'
+import { eventIdScope } from './migrations/0040-event-id-scope.js'
+import { statedContents } from './migrations/0041-stated-contents.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -67,7 +69,17 @@ export const MIGRATIONS = {
   '0035-reconciled-unknowns': reconciledUnknowns,
   '0036-stopped-reconciliations': stoppedReconciliations,
   '0037-smaller-indexes': smallerIndexes,
-  '0039-stated-contents': statedContents,
+  '0038-bounded-marks': boundedMarks,
+  '0040-event-id-scope': eventIdScope,
+  '0041-stated-contents': statedContents,
+}
+
+const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }
+
+/** Whether `migrate` would apply a migration. */
+export const hasPendingMigrations = async (db: Kysely<unknown>): Promise<boolean> => {
+  const migrations = await new Migrator({ db, provider }).getMigrations()
+  return migrations.some(({ executedAt }) => executedAt === undefined)
 }
 
 /**
@@ -76,7 +88,6 @@ export const MIGRATIONS = {
  * @returns the names of the migrations that were applied now.
  */
 export const migrate = async (db: Kysely<unknown>): Promise<string[]> => {
-  const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }
   const { error, results = [] } = await new Migrator({ db, provider }).migrateToLatest()
   if (error !== undefined)
     throw error instanceof Error || isNativeError(error) ? error : new Error('the migration failed')

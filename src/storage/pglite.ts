@@ -4,13 +4,13 @@ import { createPgConfig } from '@electric-sql/pglite/node-postgres'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
 import { duringBackupOn } from './embedded-backup.js'
-import { dumpsIn, writeDump } from './embedded-dump.js'
+import { dumpsIn, LABEL, sizeOfFiles, writeDump } from './embedded-dump.js'
 import { EmbeddedDatabaseFailed } from './embedded-failure.js'
 import { embeddedFiles } from './embedded-files.js'
 import { createDatabaseFiles } from './embedded-initdb.js'
 import { EmbeddedInstance } from './embedded-instance.js'
 import { eraseTracesOn } from './erase-traces.js'
-import { hasSpaceIn, type HasSpace } from './free-space.js'
+import { freeBytes, hasSpaceIn, RESERVE_BYTES, type HasSpace } from './free-space.js'
 import { createQueryCopy } from './embedded-query-copy.js'
 import type { QueryCopy } from './query-copy.js'
 import { readOnlyOn } from './read-only.js'
@@ -27,11 +27,13 @@ export type EmbeddedDatabase = Database & {
   dump: (name: string, keep: number) => Promise<string>
   /** Also of dumps that were not finished. */
   hasDumps: () => boolean
-  /** Removes all dumps but one, as `dump` returned it. */
-  removeDumpsBut: (file: string) => void
-  /** @returns the path of the dump that was removed; undefined if there is none */
-  removeOldestDump: () => string | undefined
-  /** When the newest dump was written; null if there is none. */
+  /** Removes all dumps of states until a time but one, as `dump` returned it. Without a time, of all states. */
+  removeDumpsBut: (file: string, until?: Date) => void
+  /** @returns the path of the dump that was removed; undefined if there is none of a state until the time */
+  removeOldestDump: (until?: Date) => string | undefined
+  /** The time of the state that was restored from a dump before this process opened it. */
+  restoredAt: Date | undefined
+  /** The time of the state in the newest dump; null if there is none. */
   newestDumpAt: () => Date | null
   /** Whether the disk of the database has space. */
   hasSpace: HasSpace
@@ -53,6 +55,7 @@ export class DatabaseLost extends Error {
 export const openPglite = async (directory: string): Promise<EmbeddedDatabase> => {
   const { data, marker, dumps, scratch } = embeddedFiles(directory)
   if (existsSync(marker) && !existsSync(join(data, 'PG_VERSION'))) throw lost(data, marker, dumps)
+  const restoredAt = timeOf(join(data, LABEL))
   await prepareFiles(data)
   const pglite = new EmbeddedInstance(data)
   await pglite.opened()
@@ -60,7 +63,15 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
   const pool = new pg.Pool(Object.assign({ max: 1, idleTimeoutMillis: 0 }, createPgConfig(pglite)))
   surviveLostConnections(pool)
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
+  const duringBackup = duringBackupOn(async (statement) => pool.query(statement))
+  // A dump takes up to twice the size of the database.
+  let dumpBytes = 0
+  const { queryCopy, close: closeQueryCopy } = createQueryCopy({
+    ...{ data, scratch, duringBackup },
+    reservedBytes: () => dumpBytes,
+  })
   const close = async (): Promise<void> => {
+    await closeQueryCopy()
     await kysely.destroy()
     await pglite.close()
   }
@@ -69,7 +80,6 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
     throw lost(data, marker, dumps)
   }
   const hasSpace = hasSpaceIn(data)
-  const duringBackup = duringBackupOn(async (statement) => pool.query(statement))
   const dumpFiles = (): string[] => (existsSync(dumps) ? dumpsIn(dumps).map((name) => join(dumps, name)) : [])
   return {
     engine: 'pglite',
@@ -78,7 +88,7 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
     transaction: transactionOn(pool),
     jobTransaction: transactionOn(pool),
     run: runOn(pool),
-    readOnly: readOnlyOn(pool, 'keep'),
+    readOnly: readOnlyOn(pool, 'keep', () => freeBytes(data) - RESERVE_BYTES),
     eraseTraces: eraseTracesOn(kysely, hasSpace),
     version: async () => serverVersion(kysely),
     markInitialised: () => {
@@ -89,13 +99,17 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
       if (pglite.failure) then(pglite.failure)
       else pglite.onFailure = then
     },
-    dump: async (name, keep) => writeDump({ data, dumps, duringBackup }, name, keep),
-    hasDumps: () => existsSync(dumps) && readdirSync(dumps).length > 0,
-    removeDumpsBut: (file) => {
-      for (const dump of dumpFiles()) if (dump !== file) rmSync(dump)
+    dump: async (name, keep) => {
+      dumpBytes = 2 * sizeOfFiles(data)
+      return writeDump({ data, dumps, duringBackup }, name, keep).finally(() => (dumpBytes = 0))
     },
-    removeOldestDump: () => {
-      const [oldest] = dumpFiles()
+    hasDumps: () => existsSync(dumps) && readdirSync(dumps).length > 0,
+    restoredAt,
+    removeDumpsBut: (file, until) => {
+      for (const dump of dumpFiles()) if (dump !== file && isUntil(dump, until)) rmSync(dump)
+    },
+    removeOldestDump: (until) => {
+      const oldest = dumpFiles().find((dump) => isUntil(dump, until))
       if (oldest !== undefined) rmSync(oldest)
       return oldest
     },
@@ -104,10 +118,16 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
       return newest === undefined ? null : statSync(newest).mtime
     },
     hasSpace,
-    queryCopy: createQueryCopy({ data, scratch, duringBackup }),
+    queryCopy,
     close,
   }
 }
+
+const timeOf = (file: string): Date | undefined => statSync(file, { throwIfNoEntry: false })?.mtime
+
+/** Whether the state in a dump is not later than a time. A restored file has its time in whole seconds. */
+const isUntil = (dump: string, until: Date | undefined): boolean =>
+  until === undefined || Math.floor(statSync(dump).mtimeMs / 1000) <= Math.floor(until.getTime() / 1000)
 
 /** PGlite makes files that everyone may read and write: the directory keeps others out, whoever made it and its parent. */
 const prepareFiles = async (data: string): Promise<void> => {

@@ -45,8 +45,8 @@ const LOCK = 7_391_028
 const list = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(', ')
 
 /**
- * Creates the role of operators' statements and lets it read all tables and views of SCHEMAS but the secret ones, and TABLES. It does so at
- * each start, since a role is no part of a database: an administrator may create it later, and a migration may add a table.
+ * Creates the role of operators' statements and lets it read all tables and views of SCHEMAS but the secret ones, and TABLES. It
+ * does so at each start, since a role is no part of a database: an administrator may create it later, and a migration may add a table.
  * What the role of DATABASE_URL may not create or grant is left out (docs/operations.md has what an administrator runs).
  *
  * In the embedded database, which has no other users, the role also loses the right to execute functions with effects.
@@ -123,7 +123,7 @@ export const SECRET_NAMES: readonly string[] = [
 export const warningsOfRole = async ({ engine, sql: db }: Database): Promise<string[]> => {
   if (engine === 'pglite') return []
   const { rows } = await sql<Rights>`
-    select own.rolsuper as is_superuser, role.oid is not null as has_role,
+    select quote_ident(session_user) as name, own.rolsuper as is_superuser, role.oid is not null as has_role,
       coalesce(pg_has_role(session_user, role.oid, ${sql.raw(SET_PRIVILEGE)}), false) as can_set,
       (
         select bool_and(has_schema_privilege(role.oid, oid, 'usage')) from pg_namespace
@@ -136,12 +136,15 @@ export const warningsOfRole = async ({ engine, sql: db }: Database): Promise<str
   return rights === undefined ? [] : warningsOf(rights)
 }
 
-type Rights = { is_superuser: boolean; has_role: boolean; can_set: boolean; can_read: boolean | null }
+type Rights = { name: string; is_superuser: boolean; has_role: boolean; can_set: boolean; can_read: boolean | null }
 
-const warningsOf = ({ is_superuser, has_role, can_set, can_read }: Rights): string[] => {
+const warningsOf = ({ name, is_superuser, has_role, can_set, can_read }: Rights): string[] => {
   const warnings = is_superuser ? [SUPERUSER] : []
-  if (!has_role) return [...warnings, NO_ROLE]
-  if (!can_set) warnings.push(NOT_GRANTED)
+  const grant = `"grant ${READ_ONLY_ROLE} to ${name}", then restart Tallyman`
+  if (!has_role)
+    return [...warnings, `${ALL_RIGHTS}: as an administrator run "create role ${READ_ONLY_ROLE} nologin" and ${grant}`]
+  if (!can_set)
+    warnings.push(`${ALL_RIGHTS}, which may not use the role ${READ_ONLY_ROLE}: as an administrator run ${grant}`)
   if (can_read === false) warnings.push(CANNOT_READ)
   return warnings
 }
@@ -149,9 +152,6 @@ const warningsOf = ({ is_superuser, has_role, can_set, can_read }: Rights): stri
 const SUPERUSER =
   'DATABASE_URL names a superuser of PostgreSQL: Tallyman needs none of its rights; use a role that owns the database'
 const ALL_RIGHTS = '"tallyman sql" has all rights of DATABASE_URL'
-const GRANT = `"grant ${READ_ONLY_ROLE} to" the role of DATABASE_URL, then restart Tallyman`
-const NO_ROLE = `${ALL_RIGHTS}: as an administrator run "create role ${READ_ONLY_ROLE} nologin" and ${GRANT}`
-const NOT_GRANTED = `${ALL_RIGHTS}, which may not use the role ${READ_ONLY_ROLE}: as an administrator run ${GRANT}`
 const CANNOT_READ =
   `"tallyman sql" cannot read all of its schemas: as their owner run ` +
   `"grant usage on schema ${SCHEMAS.join(', ')} to ${READ_ONLY_ROLE}"`

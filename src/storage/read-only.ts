@@ -41,9 +41,10 @@ type RunArrays = (text: string, values?: unknown[]) => Promise<pg.QueryArrayResu
  * Names without a schema are found in `regstat` first, so that SQL written for RegStat runs as it is.
  * The time limit is the server's: PGlite takes the setting and does not heed it (docs/decisions/0011).
  * @param reuse `drop`: the connection is closed after the statement; `keep`: it is the only one, of the embedded database
+ * @param freeBytes with `keep`: what temporary files of the statement may take of the disk now
  */
 export const readOnlyOn =
-  (pool: pg.Pool, reuse: 'keep' | 'drop'): Database['readOnly'] =>
+  (pool: pg.Pool, reuse: 'keep' | 'drop', freeBytes = (): number => MOST_TEMPORARY_BYTES): Database['readOnly'] =>
   async (text, { rows, seconds, bytes = LARGEST_ANSWER }) => {
     const words = wordsIn(text)
     const client = await pool.connect()
@@ -65,7 +66,7 @@ export const readOnlyOn =
     }
     const received = reuse === 'drop' ? countReceived(client, bytes) : undefined
     try {
-      const isRestricted = await begin(run, reuse === 'keep' ? [TEMP_FILE_LIMIT] : [])
+      const isRestricted = await begin(run, reuse === 'keep' ? [temporaryLimit(freeBytes())] : [])
       await run('set local search_path = regstat, public')
       await refuse(run, words, isRestricted)
       await tooLate()
@@ -76,7 +77,7 @@ export const readOnlyOn =
         more: answer.rows.length > rows,
       }
     } catch (error) {
-      throw received?.isTooMuch() ? tooLarge(bytes) : error
+      throw received?.isTooMuch() ? answerTooLarge(bytes) : error
     } finally {
       received?.stop()
       if (reuse === 'keep') for (const statement of CLEANING) await run(statement).catch(() => undefined)
@@ -95,8 +96,14 @@ const CLEANING = [
   'discard temp',
 ]
 
+/** Bytes of temporary files of one statement. */
+const MOST_TEMPORARY_BYTES = 2 * 2 ** 30
+
 /** Only a superuser may set it, as the user of the embedded database is: its temporary files are on the disk of the service. */
-const TEMP_FILE_LIMIT = "set local temp_file_limit = '2GB'"
+const temporaryLimit = (freeBytes: number): string => {
+  const bytes = Math.max(0, Math.min(freeBytes, MOST_TEMPORARY_BYTES))
+  return `set local temp_file_limit = '${Math.floor(bytes / 1024)}kB'`
+}
 
 /** Begins the transaction. @returns whether it runs as the role that may only read; not every server has it. */
 const begin = async (run: RunArrays, settings: readonly string[]): Promise<boolean> => {
@@ -159,7 +166,7 @@ const fetchRows = async (run: RunArrays, bounds: Bounds): Promise<Rows> => {
       size += bytes
       found.rows.push(row)
     }
-    if (size > bounds.bytes) throw tooLarge(bounds.bytes)
+    if (size > bounds.bytes) throw answerTooLarge(bounds.bytes)
     if (rows.length < wanted) break
     part = Math.max(1, Math.min(2 * part, PART.rows, Math.floor(PART.bytes / largest)))
   }
@@ -167,11 +174,11 @@ const fetchRows = async (run: RunArrays, bounds: Bounds): Promise<Rows> => {
 }
 
 const bounded = (answer: Rows, { bytes }: Bounds): Rows => {
-  if (answer.rows.reduce((size, row) => size + sizeOf(row), 0) > bytes) throw tooLarge(bytes)
+  if (answer.rows.reduce((size, row) => size + sizeOf(row), 0) > bytes) throw answerTooLarge(bytes)
   return answer
 }
 
-const tooLarge = (bytes: number): StatementRefused =>
+export const answerTooLarge = (bytes: number): StatementRefused =>
   new StatementRefused(
     `the answer has more than ${Math.floor(bytes / 1024 / 1024)} MiB: ask for fewer rows with a limit, for fewer columns, or for the beginnings of long texts with left(column, 100)`,
   )

@@ -36,9 +36,15 @@ export const refusalOf = (text: string, error: Error): string => {
   const statement = toStatement(text)
   const query = statement.kind === 'explain' ? statement.query : text
   const word = wordAt(query, afterBlank(query, 0))
-  if (word === '' || FIRST_WORDS.has(word)) return `the database refused the statement: ${error.message}`
+  if (word === '' || FIRST_WORDS.has(word))
+    return `the database refused the statement: ${error.message}${isUnknownName(error) ? LISTED : ''}`
   return `"${word.slice(0, 40)}" is refused: a statement can only read, so it begins with ${[...FIRST_WORDS].join(', ')}`
 }
+
+/** Of a table, a column or a schema (SQLSTATE of PostgreSQL). */
+const isUnknownName = (error: Error): boolean =>
+  'code' in error && ['42P01', '42703', '3F000'].includes(String(error.code))
+const LISTED = '; docs/inventory.md ("The schema") lists the tables and columns'
 
 /** Options are written anew, without the comments between them: what is run has no text that was not looked at. */
 const explained = (text: string, from: number): OperatorStatement => {

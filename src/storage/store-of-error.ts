@@ -12,16 +12,29 @@ const note = (error: unknown): void => {
   if (isNativeError(error)) ofPostgres.add(error)
 }
 
+type Connected = (
+  error: Error | undefined,
+  client: pg.PoolClient | undefined,
+  done: (release?: unknown) => void,
+) => void
+
 /** Notes of which store the errors of a pool are, so that `storeOf` can name it. */
 export const nameErrorsOf = (pool: pg.Pool): void => {
   const connect = pool.connect.bind(pool)
-  const noted = async (): Promise<pg.PoolClient> =>
+  const connectNoting = async (): Promise<pg.PoolClient> =>
     connect().catch((error: unknown) => {
       note(error)
       throw error
     })
-  // pg's own `pool.query` connects with a callback, and no statement of ours uses it.
-  pool.connect = noted as pg.Pool['connect']
+  // `pool.query` of pg connects with a callback.
+  pool.connect = ((callback?: Connected) => {
+    if (!callback) return connectNoting()
+    connect((error, ...connected) => {
+      note(error)
+      callback(error, ...connected)
+    })
+    return undefined
+  }) as pg.Pool['connect']
   pool.on('connect', (client) => client.on('error', note))
 }
 

@@ -1,6 +1,8 @@
 import { LRUCache } from 'lru-cache'
+import { isFields } from '../events/excerpt.js'
 import { pauseIn } from '../events/retry-after.js'
 import { comparable, DirectoryAway, type UserDirectory } from './directory.js'
+import { userIdIn } from './user-id.js'
 
 const REMEMBERED_USERS = 50_000
 const REMEMBER_FOUND_MS = 60 * 60 * 1000
@@ -145,8 +147,11 @@ const idIn = (body: string, name: string): Answer => {
     throw new DirectoryAway('the answer of GitLab is not JSON')
   }
   if (!Array.isArray(users)) throw new DirectoryAway('the answer of GitLab is not a list of users')
-  const user = users.find(
-    (one: { username?: unknown }) => typeof one.username === 'string' && comparable(one.username) === name,
-  ) as { id?: unknown } | undefined
-  return typeof user?.id === 'number' || typeof user?.id === 'string' ? String(user.id) : NOBODY
+  const user = users
+    .filter(isFields)
+    .find(({ username }) => typeof username === 'string' && comparable(username) === name)
+  if (!user) return NOBODY
+  const id = userIdIn(user.id)
+  if (id === undefined) throw new DirectoryAway('the answer of GitLab contains a user without an id')
+  return id
 }

@@ -11,7 +11,7 @@ export class UserFileError extends Error {}
 const LARGEST_FILE = 64 * 1_048_576
 
 /** Calls back when one of the files has changed. @returns how to stop. */
-type WatchFiles = (files: readonly string[], onChange: () => void) => () => void
+type WatchFiles = (files: () => readonly string[], onChange: () => void) => () => void
 
 /**
  * Takes ids from a file of names: YAML (`alice: 17`) or CSV (`alice,17`, with or without the heading `name,id`).
@@ -24,13 +24,16 @@ export const createUserFile = (
   onProblem: (error: Error) => void,
 ): UserDirectory => {
   let ids: Map<string, string> | undefined
-  const unwatch = watchFiles([file], () => {
-    try {
-      ids = readUserFile(file)
-    } catch (error) {
-      onProblem(error as Error)
-    }
-  })
+  const unwatch = watchFiles(
+    () => [file],
+    () => {
+      try {
+        ids = readUserFile(file)
+      } catch (error) {
+        onProblem(error as Error)
+      }
+    },
+  )
   try {
     ids = readUserFile(file)
   } catch (error) {

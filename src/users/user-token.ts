@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import { jwtVerify } from 'jose'
 import { dateOf, type Micros } from '../events/calendar.js'
+import { userIdIn } from './user-id.js'
 
 /** Who GitLab says the client is. */
 type UserTokenClaims = { userId?: string; deployTokenId?: string }
@@ -28,12 +29,7 @@ export const createUserTokenVerifier =
 const claimsIn = (userInfo: unknown): UserTokenClaims => {
   if (typeof userInfo !== 'object' || userInfo === null) return {}
   const { user_id, deploy_token_id } = userInfo as Record<string, unknown>
-  const userId = idText(user_id)
-  const deployTokenId = idText(deploy_token_id)
+  const userId = userIdIn(user_id)
+  const deployTokenId = userIdIn(deploy_token_id)
   return { ...(userId && { userId }), ...(deployTokenId && { deployTokenId }) }
 }
-
-const idText = (id: unknown): string | undefined =>
-  (typeof id === 'number' && Number.isSafeInteger(id)) || (typeof id === 'string' && /^[\w-]{1,64}$/.test(id))
-    ? String(id)
-    : undefined

@@ -41,6 +41,7 @@ describe('help', () => {
     ['counters', 'list'],
     ['counters', 'export'],
     ['counters', 'import'],
+    ['metrics'],
     ['metrics', 'check'],
     ['metrics', 'docs'],
     ['inventory'],
@@ -58,19 +59,36 @@ describe('help', () => {
     const { code, out } = await tallyman({}, ...command.filter(Boolean), '--help')
     expect(code).toBe(0)
     expect(out).toMatch(/Usage: tallyman/)
-    if (command.length !== 1 || command[0] !== 'counters') expect(out).toMatch(/Examples:\n {2}\$ /)
+    expect(out).toMatch(/Examples:\n {2}\$ /)
   })
 
   test('an unknown command and a missing option say what to do', async () => {
     expect(await tallyman({}, 'sing')).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/unknown command 'sing'[^]*see --help/),
+      err: expect.stringMatching(/unknown command 'sing'[^]*\(see tallyman --help\)\n$/),
     })
     expect(await tallyman({}, 'counters', 'unique')).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/required option '-e, --events/),
+      err: expect.stringMatching(/required option '-e, --events[^]*\(see tallyman counters unique --help\)\n$/),
     })
   })
+})
+
+test.each([
+  ['--data-dir', 'data_dir is a setting: set TALLYMAN_DATA_DIR, or data_dir in tallyman.yml'],
+  ['--database-url=x', 'database_url is a setting: set DATABASE_URL, or database_url in tallyman.yml'],
+])('an option %s that is a setting is refused with the variable that sets it', async (option, advice) => {
+  const { code, err } = await tallyman({}, 'serve', option)
+  expect([code, err]).toEqual([1, expect.stringContaining(`(see tallyman serve --help)\n${advice}\n`)])
+  expect((await tallyman({}, 'serve', '--nonsense')).err).toMatch(/unknown option '--nonsense'[^]*serve --help\)\n$/)
+})
+
+test.each([
+  [['--help'], /tallyman inventory images\n[^]*tallyman pulls --period today/],
+  [['sql', '--help'], /With the embedded stores, stop the service first, or set sql_route/],
+  [['inventory', 'reconcile', '--help'], /--reread +read all manifests again: for platforms and subjects/],
+])('the help of %j says what people look for', async (command, text) => {
+  expect((await tallyman({}, ...command)).out.replaceAll(/\s*\n {10,}/g, ' ')).toMatch(text)
 })
 
 /** What every command answers, whether it asks the running service or opens the stores itself. */
@@ -174,6 +192,9 @@ describe.each([
       counts: { i_container_registry_push: 3 },
       counts_weekly: { i_container_registry_push: 2 },
     })
+    // With servers, the command makes the ping itself, and does not know how long the service has been running.
+    const { uptime_seconds: uptime } = JSON.parse(out) as { uptime_seconds: number }
+    expect(uptime === -1).toBe(servers)
     expect(destination.requests).toEqual([])
   })
 
@@ -281,6 +302,10 @@ describe.each([
     )
     expect(JSON.parse(limited.out)).toEqual([{ n: 1 }, { n: 2 }])
     expect(limited.err).toMatch(/only the first 2 rows/)
+    expect((await tallyman(environment, 'sql', 'select 1 as one where false')).out).toBe('no rows\n')
+    expect((await tallyman(environment, 'sql', 'select * from inventory.tag')).err).toMatch(
+      /does not exist; docs\/inventory\.md \("The schema"\) lists the tables and columns/,
+    )
     expect(await tallyman(environment, 'sql', 'delete from tallies')).toMatchObject({
       code: 1,
       err: expect.stringMatching(/^tallyman: "delete" is refused: a statement can only read/),

@@ -72,6 +72,24 @@ describe('tallyman inventory reconcile', () => {
     }
   })
 
+  test('goes on after a registry that fails, directly and in the service', async () => {
+    const url = `http://${registry.host}`
+    const both = { 'away.example': { url: 'http://127.0.0.1:1' }, [registry.host]: { url } }
+    const environment = { TALLYMAN_REGISTRIES: JSON.stringify(both) }
+    const expectBoth = ({ code, out, err }: Result): void => {
+      expect(code).toBe(1)
+      expect(JSON.parse(out)).toMatchObject([{ registry: registry.host }])
+      expect(err).toMatch(/not reconciled: away\.example: .*127\.0\.0\.1:1 cannot be reached/)
+    }
+    expectBoth(await tallyman(['--json'], environment))
+    const service = await startService(folder.path, environment)
+    try {
+      expectBoth(await tallyman(['--json'], environment))
+    } finally {
+      await service.process.end('SIGTERM')
+    }
+  })
+
   test('names a registry that is away', async () => {
     const away = JSON.stringify({ 'away.example': { url: 'http://127.0.0.1:1' } })
     const { code, err } = await tallyman([], { TALLYMAN_REGISTRIES: away })

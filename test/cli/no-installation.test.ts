@@ -1,7 +1,8 @@
-import { chmodSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from '@jest/globals'
+import { machineClock } from '../servers/clock.js'
 import { temporaryFolder } from '../servers/process.js'
 import { tallyman } from '../servers/tallyman.js'
 
@@ -57,10 +58,11 @@ describe('an installation that this user cannot look at is not taken for a missi
 test('a service that cannot be reached is named, and not a store', async () => {
   const directory = join(folder.path, 'unreachable')
   mkdirSync(directory)
-  writeFileSync(
-    join(directory, 'tallyman.lock'),
-    JSON.stringify({ pid: process.ppid, host: hostname(), listen: 'http://127.0.0.1:1' }),
-  )
+  const lock = join(directory, 'tallyman.lock')
+  writeFileSync(lock, JSON.stringify({ pid: process.ppid, host: hostname(), listen: 'http://127.0.0.1:1' }))
+  // A file is written at the time of the kernel, whatever the clock of the test.
+  const heartbeat = machineClock()
+  utimesSync(lock, heartbeat, heartbeat)
   const { code, err } = await tallyman(
     { TALLYMAN_DATA_DIR: directory, TALLYMAN_API_TOKENS: 'a-token-to-ask' },
     'status',

@@ -17,7 +17,7 @@ describe('a command in a process of its own', () => {
     expect(await spawnTallyman({}, 'sing')).toMatchObject({
       code: 1,
       out: '',
-      err: expect.stringMatching(/unknown command 'sing'[^]*see --help/),
+      err: expect.stringMatching(/unknown command 'sing'[^]*see tallyman --help/),
     })
   })
 

@@ -144,6 +144,12 @@ describe('tallyman pulls', () => {
     expect(result[where]).toMatch(/^(note: )?Numbers since \S+ are provisional/m)
   })
 
+  test('rounds bytes in tables, and not in CSV', async () => {
+    const asked = ['--since', days, '--measures', 'bytes', '--compare', 'previous']
+    expect((await pulls(...asked)).out).toMatch(/\n *bytes *\n0 B *\nbefore +bytes *\n\S+ +0 B *\n/)
+    expect((await pulls(...asked, '--csv')).out).toBe('bytes,previous_bytes\r\n0,0\r\n')
+  })
+
   test('says that there is nothing, and what was asked for', async () => {
     const asked = ['--group-by', 'day', '--measures', 'pulls', '--repository', 'team/none']
     expect((await pulls(...asked, '--csv')).out).toBe('day,pulls\r\n')

@@ -30,7 +30,7 @@ describe('tallyman status, of a service that was set up in a hurry', () => {
     )
     const started = service.process.output()
     expect(started).toMatch(/^tallyman: warning: TALLYMAN_PINGURL is not a setting/m)
-    expect(started).toMatch(/"msg":"the token in \S+notification\.token is refused/)
+    expect(started.match(/"warning":"the token in \S+notification\.token is refused/g)).toHaveLength(1)
     expect(out + started).not.toMatch(/secret|tm0123456789abcdef/)
   })
 

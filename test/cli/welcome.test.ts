@@ -19,12 +19,15 @@ describe('what a start prints', () => {
   afterEach(() => {
     folder.remove()
   })
-  const start = async (environment: Record<string, string> = {}, address = ADDRESS): Promise<string> => {
+  const start = async (
+    environment: Record<string, string> = {},
+    { address = ADDRESS, hasEvents = false } = {},
+  ): Promise<string> => {
     const config = readConfig({ TALLYMAN_DATA_DIR: folder.path, ...environment }, ROOT)
     const core = await createCore(config, fixedClock)
     await core.stores.close()
     markShown(folder.path, core.secrets.unshown)
-    return welcome(core, address)
+    return welcome(core, { address, hasEvents })
   }
   const kept = (file: string): string => readFileSync(join(folder.path, file), 'utf8').trim()
 
@@ -40,6 +43,13 @@ describe('what a start prints', () => {
     expect(second).toContain(`notification token  see ${join(folder.path, 'notification.token')}`)
     expect(second).toContain(`API token           see ${join(folder.path, 'api.token')}`)
     for (const secret of [notification, api, kept('users.key')]) expect(second).not.toContain(secret)
+  })
+
+  test('the example of a push is printed until a notification has come', async () => {
+    expect(await start()).toContain('\n\nTry it: this counts one push')
+    const later = await start({}, { hasEvents: true })
+    expect(later).not.toMatch(/Try it|curl/)
+    expect(later).toContain('notification_tokens in docs/operations.md')
   })
 
   test('its example of a push names a registry', async () => {
@@ -60,7 +70,7 @@ describe('what a start prints', () => {
   test.each(['http://0.0.0.0:3000', 'http://[::]:3000'])(
     'where it listens on all addresses (%s), a registry is told the host name',
     async (address) => {
-      const text = await start({ TALLYMAN_HOSTNAME: 'tallyman.example' }, address)
+      const text = await start({ TALLYMAN_HOSTNAME: 'tallyman.example' }, { address })
       expect(text).toContain('url: http://tallyman.example:3000/container_registry_event/events')
       expect(text).toContain('curl -X POST http://tallyman.example:3000/container_registry_event/events')
     },

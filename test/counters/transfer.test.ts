@@ -162,7 +162,16 @@ describe('counters move from one pair of stores to the other, losing nothing', (
       ['HEADING', TALLY, END],
       /line 3: the export had 2 lines of the kind tally, but here are 1/,
     ],
-    ['an end that says nothing', ['HEADING', '{"kind":"end"}'], /line 2: the export had undefined lines/],
+    [
+      'an end that says nothing',
+      ['HEADING', '{"kind":"end"}'],
+      /line 2: the number of lines of the kind sketch is missing/,
+    ],
+    [
+      'an end with a key of every object',
+      ['HEADING', '{"kind":"end","lines":{"__proto__":{"sketch":0}}}'],
+      /line 2: the number of lines of the kind sketch is missing/,
+    ],
     ['two exports in one file', ['HEADING', TALLY, TALLY, END, 'HEADING'], /line 5: comes after the end/],
     [
       'a foreign key',

@@ -151,6 +151,7 @@ describe('an event of a registry', () => {
     const { timestamp, action, target } = good
     expect(readOne({ timestamp, action, target })).toEqual({
       id: expect.any(String),
+      isIdDerived: true,
       at: parseTimestamp(timestamp),
       action,
       object: 'manifest',

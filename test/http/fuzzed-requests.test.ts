@@ -12,7 +12,6 @@ const ENVIRONMENT = {
   TALLYMAN_API_TOKENS: JSON.stringify(FUZZED_TOKENS),
   TALLYMAN_REGISTRIES: '{"registry.example": {"url": "http://127.0.0.1:1"}}',
   TALLYMAN_PUBLIC_BADGES: '*',
-  TALLYMAN_SQL_ROUTE: 'true',
 }
 
 let fuzzed: FuzzedService

@@ -72,6 +72,7 @@ describe('GET /inventory/…', () => {
     ['images?repository=a&repository=b', /^400 Bad Request: repository: is given once/],
     ['images?repository[x]=a', /^400 Bad Request: repository\[x\]: is not a parameter of images/],
     ['old-images', /^400 Bad Request: older_than: is missing/],
+    ['unused-images?unused_for=2999-01-01', /^400 Bad Request: unused_for: is in the future/],
   ])('%s is 400', async (path, message) => {
     const { status, body } = await get(`/inventory/${path}`)
     expect([status, body.message]).toEqual([400, expect.stringMatching(message)])

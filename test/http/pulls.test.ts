@@ -162,6 +162,8 @@ describe('GET /pulls', () => {
     ['/pulls?measures=stars', /^400 Bad Request: measures: "stars" is not known/],
     ['/pulls?format=xml', /^400 Bad Request: format: expected json, csv, ndjson$/],
     ['/pulls?tag=a&tag=b', /^400 Bad Request: tag: expected one value$/],
+    ['/pulls?limit=1e3', /^400 Bad Request: limit: expected a whole number from 1 to \d+$/],
+    ['/pulls/pullers?top=0x10', /^400 Bad Request: top: expected a whole number from 1 to 1000$/],
     ['/pulls/pullers?top=0', /^400 Bad Request: top: expected a whole number from 1 to 1000$/],
     ['/pulls/pullers?group_by=client', /^400 Bad Request: group_by: is not a parameter of pullers$/],
     ['/requests?sinc=5', /^400 Bad Request: sinc: expected since, limit$/],
@@ -368,6 +370,11 @@ describe('GET /badge/…', () => {
     const other = await badge('public/once.svg?measure=pulls&period=31d')
     expect(await other.text()).toMatch(/: 1<\/title>/)
     expect(other.headers.get('etag')).not.toBe(etag)
+  })
+
+  test('names the parameter as badges have it if the measure is unknown', async () => {
+    const { message } = (await (await badge('team/app.svg?measure=pull')).json()) as { message: string }
+    expect(message).toMatch(/^400 Bad Request: measure: "pull" is not known/)
   })
 
   test('of a period that is written at length is refused', async () => {

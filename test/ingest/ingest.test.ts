@@ -78,13 +78,13 @@ describe.each(STORE_PAIRS)('ingest on %s', (_, open) => {
     )
     const { ingest } = createCounting(stores, fixedClock, isOwnRead)
     const pull = { action: 'pull', tag: '1', name: 'alice', digest: DIGEST, object: 'manifest' } as const
-    const userAgent = ownReadAgent('1.0', 'secret', 'registry.example')
+    const userAgent = ownReadAgent('1.0', 'secret', { name: 'registry.example' })
     const own = anEvent({ ...pull, id: 1, userAgent, registry: 'registry.example' })
     const forged = anEvent({
       ...pull,
       id: 2,
       registry: 'registry.example',
-      userAgent: ownReadAgent('1.0', 'another', 'registry.example'),
+      userAgent: ownReadAgent('1.0', 'another', { name: 'registry.example' }),
     })
     expect(await ingest([own, own, forged, unreadable(3)])).toEqual(['own_read', 'repeated', 'recorded', 'bad_tag'])
     expect(await ingest([own])).toEqual(['repeated'])
@@ -133,6 +133,7 @@ describe.each(STORE_PAIRS)('ingest on %s', (_, open) => {
       anEvent({ id: 3, action: 'mount' }),
     ])
     expect(Object.keys(await counted(stores)).sort()).toEqual([
+      'events:without_user 2026-11-21',
       'i_container_registry_check 2026-11-18',
       'i_container_registry_mount 2026-11-18',
       'i_container_registry_pull 2026-11-18',

@@ -63,6 +63,10 @@ describe.each(STORE_PAIRS)('recorded notifications replayed on %s', (_, open) =>
       [`i_container_registry_delete_manifest ${day}`]: howMany(
         ({ action, target }) => action === 'delete' && !!target.digest,
       ),
+      // No rule counts users of mounts and checks.
+      [`events:without_user ${day}`]: howMany(
+        ({ action, request, actor }) => !actor.name && action !== 'mount' && request.method !== 'HEAD',
+      ),
     })
     expect(
       Object.keys(expected)

@@ -211,13 +211,14 @@ describe.each(STORE_PAIRS)('what may be in use is not listed as unused, on %s', 
 
   describe('an image that an index needs', () => {
     test('as long as the index is asked for, at any depth; other images of the repository are listed', async () => {
+      const list = [part('d1', OCI_INDEX), part('a2', OCI_IMAGE)]
       await asking.ingest(
         ...['a1', 'a2', 'a3'].map((name) => manifest(name, { tag: `${name}-arm64` })),
         index('d1', [part('a1', OCI_IMAGE)]),
-        index('d2', [part('d1', OCI_INDEX), part('a2', OCI_IMAGE)], { tag: '2' }),
+        index('d2', list, { tag: '2' }),
       )
       expect(await unusedTags()).toEqual(['2', 'a1-arm64', 'a2-arm64', 'a3-arm64'])
-      await asking.ingest(index('d2', [part('d1', OCI_INDEX), part('a2', OCI_IMAGE)], { ...head, at: JUST_NOW }))
+      await asking.ingest(index('d2', list, { ...head, at: JUST_NOW }))
       expect(await unusedTags()).toEqual(['a3-arm64'])
       await settleChecks(stores.database, new Date(NOW.getTime() + 3_600_000))
       expect(await unusedTags()).toEqual(['a3-arm64'])

@@ -1,8 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { sql } from 'kysely'
 import { ask, type Answer, type Item } from '../../src/inventory/questions/ask.js'
 import { lastUsed } from '../../src/inventory/questions/last-used.js'
 import { joinLookups } from '../../src/inventory/record/join-lookups.js'
 import { WINDOWS } from '../../src/pulls/fold/windows.js'
+import { erase } from '../../src/pulls/jobs/erase.js'
 import { foldPending } from '../../src/pulls/jobs/fold-pending.js'
 import { createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
@@ -117,4 +119,50 @@ describe.each(STORE_PAIRS)('when each tag was used last, on %s', (_, open) => {
       expect(walked).toEqual(whole)
     }
   })
+})
+
+describe.each(STORE_PAIRS)('the client of the last use, on %s', (_, open) => {
+  let stores: TestStores
+  beforeAll(async () => {
+    stores = await open()
+  })
+  afterAll(async () => stores.close())
+  beforeEach(async () => stores.clear())
+
+  const fold = async (): Promise<void> =>
+    foldPending({
+      ...{ database: stores.database, windows: WINDOWS, lateness: 0, now: () => NOW },
+      onFolded: async () => Promise.resolve(),
+    })
+  const image = { tag: '1.0', digest: digestOf('1.0'), object: 'manifest', mediaType: OCI_IMAGE } as const
+  const pull = (id: number, at: string, userAgent: string, address: string): ReturnType<typeof anEvent> =>
+    anEvent({ ...image, id, at, userAgent, address, action: 'pull', method: 'GET' })
+  const lastUse = async (parameters: object = {}): Promise<unknown[]> => {
+    const { items } = await ask(stores.database.sql, lastUsed, parameters, NOW)
+    return items.map(({ last_used_at, client, kind }) => [last_used_at, client, kind])
+  }
+  const [FIRST, LAST] = ['2026-11-20T03:32:02.000000Z', '2026-11-20T03:35:01.000000Z']
+
+  test.each(['settled', 'not settled'])(
+    'is not that of an earlier use when the last one, %s, is erased',
+    async (state) => {
+      const { ingest } = createCounting(stores, () => NOW)
+      await ingest([
+        anEvent({ ...image, id: 1, at: '2026-11-19T00:00:00Z' }),
+        pull(2, FIRST, 'skopeo/1.13.3', '192.0.2.1'),
+      ])
+      await fold()
+      await ingest([pull(3, LAST, 'trivy/0.50', '192.0.2.2')])
+      // Before the last use is settled, its client is not known, or that of a provisional outcome.
+      expect(await lastUse()).toEqual([[LAST, null, null]])
+      const { rows } = await sql<{ origin: string }>`select origin from pulls.pending`.execute(stores.database.sql)
+      if (state === 'settled') {
+        await fold()
+        expect(await lastUse()).toEqual([[LAST, 'trivy', 'scanner']])
+      }
+      await erase(stores.database, { origin: rows[0]?.origin })
+      expect(await lastUse()).toEqual([[LAST, null, 'scanner']])
+      expect(await lastUse({ without_kind: 'scanner' })).toEqual([[FIRST, 'skopeo', 'cli']])
+    },
+  )
 })

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { ask, QuestionError, type Answer, type Item } from '../../src/inventory/questions/ask.js'
+import { lastUsed } from '../../src/inventory/questions/last-used.js'
 import type { Question } from '../../src/inventory/questions/question.js'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
 import { summarize } from '../../src/inventory/summary/summarize.js'
@@ -294,6 +295,48 @@ describe.each(STORE_PAIRS)('the questions on %s', (_, open) => {
     ['tag-history', { repository: 'a' }, /tag: is missing/],
   ])('%s %j is refused', async (question, parameters, message) => {
     await expect(asked(question, parameters)).rejects.toThrow(message)
+  })
+
+  test('a moment in the future is refused by every parameter that takes an age', async () => {
+    const ages = [...QUESTIONS, lastUsed].flatMap((question) =>
+      Object.entries(question.parameters).flatMap(([key, { kind }]) => (kind === 'age' ? [{ question, key }] : [])),
+    )
+    expect(ages.length).toBeGreaterThanOrEqual(5)
+    for (const { question, key } of ages) {
+      const parameters = { ...REQUIRED[question.name] }
+      for (const day of ['2026-11-22', '2027-05-21', '2026-11-21T12:00:00.000001Z'])
+        await expect(ask(stores.database.sql, question, { ...parameters, [key]: day }, NOW)).rejects.toThrow(
+          new RegExp(`^${key}: is in the future \\(now 2026-11-21T12:00:00.000000Z\\), expected an age`),
+        )
+      for (const day of ['2026-11-21', '2026-11-21T12:00:00Z'])
+        await expect(ask(stores.database.sql, question, { ...parameters, [key]: day }, NOW)).resolves.toHaveProperty(
+          'items',
+        )
+    }
+  })
+
+  test('what a delete leaves behind comes later, and a note says so while that is', async () => {
+    const notes = async (question: string, at: string, parameters = {}): Promise<string[]> =>
+      (await ask(stores.database.sql, questionNamed(question), parameters, new Date(at))).notes ?? []
+    const { items: deletes } = await asked('deletions')
+    const newest = Date.parse(String(deletes[0]?.at))
+    const hours = (count: number): string => new Date(newest + count * 3_600_000).toISOString()
+    const note = (days: string): unknown => expect.stringMatching(`^something was deleted in the last ${days}: `)
+    expect(await notes('orphaned-blobs', hours(1))).toContainEqual(note('24 hours'))
+    expect(await notes('orphaned-blobs', hours(25))).not.toContainEqual(note('24 hours'))
+    expect(await notes('untagged-manifests', hours(25))).toContainEqual(note('30 days'))
+    expect(await notes('untagged-manifests', hours(31 * 24))).not.toContainEqual(note('30 days'))
+    expect(await notes('untagged-manifests', hours(25), { unused_for: '1d' })).not.toContainEqual(note('30 days'))
+    expect(await notes('orphaned-blobs', hours(1), { registry: 'mirror.example' })).not.toContainEqual(note('24 hours'))
+  })
+
+  test('the tree of an unknown reference has a note, and that of an unknown repository another', async () => {
+    expect(await asked('tree', { repository: 'team/app', reference: 'nope' })).toMatchObject({
+      items: [],
+      notes: ['no manifest is known for "nope" in team/app; check the spelling'],
+    })
+    const { notes } = await asked('tree', { repository: 'team/nope', reference: '2.0' })
+    expect(notes).toEqual([expect.stringMatching(/^The inventory has no repository/)])
   })
 
   test('SQL in a parameter is only text', async () => {

@@ -345,6 +345,14 @@ describe.each(STORE_PAIRS)('which registry a sender is, in %s', (_, open) => {
       await expect(refused).rejects.toThrow(message)
     })
 
+    test('of a registry that only the name of a token is, is refused with the advice to correct that name first', async () => {
+      const identity = await service([{ name: 'c', aliases: [] }], { tokenNames: ['typo'] })
+      await expect(join(identity, 'typo', 'c')).rejects.toThrow(
+        'a token in notification_tokens has the name typo: if that is a typo, correct it there and restart Tallyman, then join; ' +
+          'else name it as an alias, as registries: { c: [typo] }',
+      )
+    })
+
     test('is refused where the host decides, with the setting that does it', async () => {
       await expect(join(await service([], { setting: 'host' }), 'a', 'b')).rejects.toThrow('registries: { b: [a] }')
     })

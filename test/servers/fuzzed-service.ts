@@ -15,6 +15,9 @@ const LARGEST_MEMORY_BYTES = 650e6
 /** How often in a run the memory of the service is measured. */
 const MEMORY_SAMPLES = 20
 
+/** Random cases of a run that shows its progress. */
+const LONG_RUN = 5_000
+
 /** Answers by status, and the memory of the service in the course of the run. */
 type Summary = { statuses: Record<string, number>; memory: number[] }
 
@@ -63,7 +66,10 @@ export const startFuzzed = async (
       let run = 0
       const each = fc.array(requests, { minLength: AT_ONCE, maxLength: AT_ONCE, size: 'max' })
       const property = fc.asyncProperty(each, async (many) => {
-        if (++run % Math.ceil(numRuns / MEMORY_SAMPLES) === 0) memory.push(residentBytes())
+        if (++run % Math.ceil(numRuns / MEMORY_SAMPLES) === 0) {
+          memory.push(residentBytes())
+          if (numRuns >= LONG_RUN) process.stderr.write(`${run * AT_ONCE} of ${numRuns * AT_ONCE} requests\n`)
+        }
         await Promise.all(
           many.map(async (raw) => {
             try {

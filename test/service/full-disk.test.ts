@@ -193,7 +193,7 @@ onSmallDisk('PostgreSQL on a disk that is full', () => {
     disk.free()
     await startPostgresAgain()
     const running = (service = await starting)
-    expect(running.process.output()).toContain('a store does not answer yet')
+    expect(running.process.output()).toContain('PostgreSQL does not answer yet')
     await expectAllOnce(sendLikeRegistries(() => running, EVENTS_PER_REQUEST))
   })
 

@@ -81,7 +81,9 @@ describe('a service with the embedded database', () => {
       expect(open).toEqual([])
       expect(readFileSync(`/proc/${service.process.child.pid}/status`, 'utf8')).toMatch(/^Umask:\t0077$/m)
       expect(service.process.output()).toContain('other users may enter the data directory')
-      expect(service.process.output()).toContain('api_tokens: a token has fewer than 16 characters')
+      expect(service.process.output()).toContain(
+        'api_tokens: token 1 with the scope admin has fewer than 16 characters',
+      )
     } finally {
       await service.process.end()
     }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import pg from 'pg'
 import { eventually, temporaryFolder } from '../servers/process.js'
-import { API_TOKEN, startService } from '../servers/service.js'
+import { startService } from '../servers/service.js'
 import { embeddedFolder, openServers } from '../servers/stores.js'
 
 let servers: Awaited<ReturnType<typeof openServers>>
@@ -45,17 +45,14 @@ test('SIGTERM ends a service whose statement on PostgreSQL runs on, and the stat
   }
 })
 
-test('a statement of the embedded database that goes on without end ends the service, which says so', async () => {
+/** A process in which a computation begins with SIGUSR2, and never ends. */
+const ENDLESS = `--import "data:text/javascript,process.on('SIGUSR2', () => { for (;;); })"`
+
+test('a computation that goes on without end ends the service, which says so', async () => {
   const folder = embeddedFolder()
-  const service = await startService(folder.path, { TALLYMAN_SQL_ROUTE: 'true' })
+  const service = await startService(folder.path, { NODE_OPTIONS: ENDLESS })
   try {
-    const statement = 'select count(*) from (select generate_series(1, 1000000000000)) endless'
-    const answer = fetch(`${service.url}/inventory/sql`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${API_TOKEN}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ statement }),
-    }).catch(() => 'none')
-    expect(await answer).toBe('none')
+    service.process.child.kill('SIGUSR2')
     expect(await service.process.end()).toBe(null)
     expect(service.process.output()).toContain('tallyman: the process was ended because one statement')
   } finally {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
@@ -47,6 +47,17 @@ test('statements are executed while files are copied, and what was stored until 
   )
   await insert(10_000)
   expect(await countIn(copy())).toEqual([{ count: 10_000 }])
+})
+
+test('files of the running process and caches are not in the copy', async () => {
+  const data = join(folder.path, 'db')
+  const transient = ['postmaster.pid', 'postmaster.opts', 'global/pg_internal.init', 'base/pgsql_tmp1.0']
+  for (const file of transient) writeFileSync(join(data, file), 'x')
+  await copyDatabase({ data, duringBackup }, copy())
+  const copied = readdirSync(copy(), { recursive: true }).map(String)
+  expect(transient.filter((file) => copied.includes(file))).toEqual([])
+  await insert(0)
+  expect(await countIn(copy())).toEqual([{ count: 0 }])
 })
 
 test('a checkpoint that removes the log during the copy has it made again', async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
-import { largeTables, vacuumTables } from '../../src/storage/embedded-vacuum.js'
+import { largeTables, usesManyTransactionIds, vacuumTables } from '../../src/storage/embedded-vacuum.js'
 import { openPglite, type EmbeddedDatabase } from '../../src/storage/pglite.js'
 import { embeddedFolder } from '../servers/stores.js'
 
@@ -42,8 +42,15 @@ test('a table is vacuumed once in each process, and again if many of its rows ar
   expect(await vacuumTables(database.sql)).toEqual(['public.updated'])
 })
 
-test('a table that is too large is left out', async () => {
+test('a table that is too large is left out, and named', async () => {
   await updateAll()
   expect(await vacuumTables(database.sql, 1_000_000)).toEqual([])
+  expect(await largeTables(database, 1_000_000)).toEqual(['public.updated'])
   expect(await largeTables(database)).toEqual([])
+})
+
+test('the use of transaction ids is known before the database takes no more writes', async () => {
+  for (let n = 0; n < 20; n++) await sql`update small set filler = ${String(n)}`.execute(database.sql)
+  expect(await usesManyTransactionIds(database, 20)).toBe(true)
+  expect(await usesManyTransactionIds(database)).toBe(false)
 })

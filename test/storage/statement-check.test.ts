@@ -16,6 +16,13 @@ test.each([
   )
 })
 
+test('an unknown table, column or schema is refused with where they are listed', () => {
+  for (const code of ['42P01', '42703', '3F000'])
+    expect(refusalOf('select x', Object.assign(new Error('relation "x" does not exist'), { code }))).toBe(
+      'the database refused the statement: relation "x" does not exist; docs/inventory.md ("The schema") lists the tables and columns',
+    )
+})
+
 test.each(['select x x x', '(select 1', 'WITH a', 'values', 'table x y', 'explain (analyze) select', 'show a b;c', ''])(
   'the error of the database says more about a query: %s',
   (text) => {

@@ -1,11 +1,12 @@
 import { describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
+import pg from 'pg'
 import { createLog } from '../../src/log.js'
 import { isStorageAway } from '../../src/storage/away.js'
 import { migrate } from '../../src/storage/migrate.js'
 import { openPostgres, unhurried } from '../../src/storage/postgres.js'
 import { connectRedis } from '../../src/storage/redis-connection.js'
-import { storeOf } from '../../src/storage/store-of-error.js'
+import { nameErrorsOf, storeOf } from '../../src/storage/store-of-error.js'
 import { startPostgres } from '../servers/postgres.js'
 import { freePort } from '../servers/process.js'
 
@@ -37,6 +38,13 @@ describe('an error of a store that is away', () => {
     await database.close()
     expect(failures.map(isStorageAway)).toEqual(failures.map(() => true))
     expect(failures.map(logged)).toEqual(failures.map(() => 'PostgreSQL'))
+  })
+
+  test('names PostgreSQL, also from a query of the pool itself', async () => {
+    const pool = new pg.Pool({ host: '127.0.0.1', port: await freePort() })
+    nameErrorsOf(pool)
+    expect(storeOf(await failureOf(pool.query('select 1')))).toBe('PostgreSQL')
+    await pool.end()
   })
 
   test('names PostgreSQL if the server ends while a statement runs', async () => {

@@ -213,6 +213,24 @@ describe('a GitLab', () => {
   })
 
   test.each([
+    '1e999',
+    '-1.5',
+    '9007199254740993',
+    '""',
+    '"a\\u0000b"',
+    `"${'7'.repeat(65)}"`,
+    'null',
+    '{}',
+    '[17]',
+    'true',
+  ])('that answers with the id %s is unavailable: the name waits, and the event is not lost', async (id) => {
+    await stub.stop()
+    stub = await startStub((_, response) => response.end(`[null, 7, {"id": ${id}, "username": "alice"}]`))
+    const hostile = createGitlabUsers({ url: stub.url, token: 'glpat', now: fixedClock })
+    await expect(hostile.idOf('alice')).rejects.toThrow(DirectoryAway)
+  })
+
+  test.each([
     [429, '30', 30_000],
     [429, 'Sat, 21 Nov 2026 12:00:45 GMT', 45_000],
     [503, '20', 20_000],

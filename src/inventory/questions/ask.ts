@@ -1,10 +1,12 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
+import { isoTime, microsOf } from '../../events/calendar.js'
 import { isStorableText } from '../../events/storable-text.js'
 import { isCancelled, type Sql } from '../../storage/database.js'
 import { asOf } from '../summary/as-of.js'
 import { AGES, momentOf } from './age.js'
 import { cursorOf, keyIn } from './cursor.js'
+import { recentDeleteNotes, unknownObjectNotes, unknownPushNotes } from './notes.js'
 import { columnsOf, type Asked, type Key, type Page, type Parameter, type Question } from './question.js'
 import { unknownRepository } from './unknown-repository.js'
 import { joinCounted, notesOf, unknownIn, unknownPlatformsIn, type Unknown } from './unknown.js'
@@ -67,6 +69,9 @@ export const ask = async (
   const last = items.at(-1)
   const notes = [
     ...(unknown ? notesOf(unknown) : []),
+    ...unknownPushNotes(items),
+    ...(after ? [] : unknownObjectNotes(question, wanted, items)),
+    ...(after ? [] : await recentDeleteNotes(db, question, wanted)),
     ...(wanted.repository !== undefined && wanted.repository_ids === '' ? [unknownRepository(wanted.repository)] : []),
   ]
   return {
@@ -164,6 +169,12 @@ const ageSchema = (now: Date): z.ZodType<string, string> =>
   text.transform((value, context) => {
     const moment = momentOf(value, now)
     if (moment === undefined) context.addIssue({ code: 'custom', message: `is ${AGES}` })
+    // Everything is older than a moment in the future: a typo in a year would offer all images for clean-up.
+    else if (moment > isoTime(microsOf(now)))
+      context.addIssue({
+        code: 'custom',
+        message: `is in the future (now ${isoTime(microsOf(now))}), expected ${AGES}`,
+      })
     return moment ?? ''
   })
 

@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { indexesAbove } from './indexes-above.js'
 import { isKnownIn } from '../known-in.js'
+import { IS_PUSH_UNKNOWN } from './notes.js'
 import { DIGEST, PLACE, type Asked, type Question } from './question.js'
 import { behind, blobUsedAt, iso, isIndexType, isManifestType, placedIn, placedInOrder, same } from './sql-parts.js'
 import { partsOf } from './uses.js'
@@ -20,7 +21,8 @@ const shownAt = sql`(
   where p.digest = b.digest
 )`
 const described = sql`r.registry, r.name as repository, b.digest, b.size,
-      ${iso(sql`coalesce(b.pushed_at, least(b.first_seen_at, ${shownAt}))`)} as pushed_at, ${iso(blobUsedAt)} as used_at`
+      ${iso(sql`coalesce(b.pushed_at, least(b.first_seen_at, ${shownAt}))`)} as pushed_at, ${iso(blobUsedAt)} as used_at,
+      b.pushed_at is null as ${sql.ref(IS_PUSH_UNKNOWN)}`
 
 const blobs: Question = {
   name: 'blobs',
@@ -91,6 +93,11 @@ const orphanedBlobs: Question = {
   key: ['number', 'id', 'text'],
   fromSummary: true,
   unknown: ['contents', 'blobs'],
+  afterDelete: {
+    days: 1,
+    leftOut:
+      'blobs that an event of that time is about are left out, and are listed 24 hours after it if no manifest has them',
+  },
   statement: (asked, { after, limit }) => sql`
     select ${described}, jsonb_build_array(f.size, f.repository_id, f.digest) as key
     from inventory.orphaned_blobs f

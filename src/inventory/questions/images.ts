@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isKnownIn } from '../known-in.js'
 import { imageChangedAt, tagChangedAt } from './changed.js'
+import { IS_PUSH_UNKNOWN } from './notes.js'
 import { PLACE, type Asked, type Page, type Question } from './question.js'
 import { behind, iso, manifestOf, oneAfterTheOther, placedIn, refersToLiveManifest, wholeSize } from './sql-parts.js'
 import { unusedScans, unusedSince } from './unused-tags.js'
@@ -47,7 +48,7 @@ const imagesOf = (
 ): RawBuilder<Record<string, unknown>> => {
   const found = scans.map(
     (scan) => sql`
-    select t.repository_id, t.name, t.digest, ${tagChangedAt} as pushed, ${usedAt} as used, u.kinds_known_since, ${key} as key,
+    select t.repository_id, t.name, t.digest, t.pushed_at is null as ${sql.ref(IS_PUSH_UNKNOWN)}, ${tagChangedAt} as pushed, ${usedAt} as used, u.kinds_known_since, ${key} as key,
       ${order} as place
     from inventory.tags t
       left join lateral ${manifestOf} m on true
@@ -61,7 +62,7 @@ const imagesOf = (
   select r.registry, r.name as repository, t.name as tag, t.digest, m.os, m.architecture,
     case when ${isKnownIn(sql`m`, sql`r.registry`)} then ${wholeSize(sql`t.digest`)} end as size,
     ${iso(sql`t.pushed`)} as pushed_at, ${iso(sql`t.used`)} as used_at, ${iso(sql`t.kinds_known_since`)} as kinds_known_since,
-    t.key
+    t.${sql.ref(IS_PUSH_UNKNOWN)}, t.key
   from (select * from (${oneAfterTheOther(found, limit)}) f order by place, repository_id, name limit ${limit}) t
     join inventory.repositories r on r.id = t.repository_id
     left join inventory.manifests m on m.digest = t.digest

@@ -2,6 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import { isKnownIn } from '../known-in.js'
 import { tagChangedAt } from './changed.js'
 import { PUSHED, REFERRERS, SIZE, UNKNOWN_PARTS } from './images.js'
+import { IS_PUSH_UNKNOWN } from './notes.js'
 import { PLACE, type Asked, type Page, type Question } from './question.js'
 import { behind, iso, manifestOf, oneAfterTheOther, placedIn, wholeSize } from './sql-parts.js'
 import { mayBeUsedElsewhere, unusedScans, unusedSince } from './unused-tags.js'
@@ -12,6 +13,17 @@ const LONGEST_INVOCATION = sql`interval '1 hour'`
 
 /** What is asked of an outcome, settled or not. */
 const OUTCOME = sql.raw('registry, repository, at, id, what, tag, digest, client, kind')
+
+/**
+ * The kind of client whose settled use is the last one, by its time: an outcome has the time of its first request alone, and the
+ * outcome of the last use may be erased or not settled.
+ */
+const kindOfLastUse = (asked: Asked): RawBuilder<unknown> => sql`
+  select l.kind from pulls.last_uses l
+  where l.repository = r.name and l.used_at = t.last_used and ${isOfOtherKind(sql`l.kind`, asked)}
+    and l.registry = any(array(select r.registry union all select alias from inventory.registry_aliases where name = r.registry))
+    and l.reference = any(array[t.name, t.digest] || array(${partsOf(sql`t.digest`)} select digest from parts))
+  order by l.kind limit 1`
 
 /** The same as `is not null`, of which PostgreSQL believes that it holds for nearly all rows, and sorts them all. */
 const isKnown = (moment: RawBuilder<unknown>): RawBuilder<unknown> => sql`(${moment} >= '-infinity')`
@@ -40,6 +52,7 @@ const tagsOf = (group: Group, asked: Asked, { limit }: Page, after: Page['after'
   return scans.map(
     (scan) => sql`
   select ${group}::int as is_used, t.active_on, t.repository_id, t.name, t.digest, ${tagChangedAt} as pushed,
+    t.pushed_at is null as ${sql.ref(IS_PUSH_UNKNOWN)},
     u.used_at as last_used, u.pulled_at as last_pulled, u.kinds_known_since
   from inventory.tags t
     left join lateral ${manifestOf} m on true
@@ -69,7 +82,7 @@ export const lastUsed: Question = {
   name: 'last-used',
   answers:
     'Every live tag with when it was used last, for tools that clean up: never used ones first, then by the day, last those that may be in use all the same.',
-  definition: `last_used_at is the newest pull or check (HEAD) of the tag, of the manifest it points to, or of an image that this index lists, by tag or by digest; empty where none is known. A check counts: clients that find an image unchanged do not pull it. A HEAD is no check if the same client (address, user agent, user) pushed the tag within 15 minutes. last_pulled_at is the newest pull alone. Days are UTC, of the last use or push of the tag itself. Last come the tags of which last_used_at does not say all: indexes whose contents are not known, images that a live index lists, and referrers (sha256-…) of what is there. unused_for leaves out what was pushed since, too, unless the push changed nothing. With unused_for: ${REFERRERS} ${UNKNOWN_PARTS} ${PUSHED} client and kind are of whoever used it last, as long as single invocations are kept. ${WITHOUT} ${SIZE}`,
+  definition: `last_used_at is the newest pull or check (HEAD) of the tag, of the manifest it points to, or of an image that this index lists, by tag or by digest; empty where none is known. A check counts: clients that find an image unchanged do not pull it. A HEAD is no check if the same client (address, user agent, user) pushed the tag within 15 minutes. last_pulled_at is the newest pull alone. Days are UTC, of the last use or push of the tag itself. Last come the tags of which last_used_at does not say all: indexes whose contents are not known, images that a live index lists, and referrers (sha256-…) of what is there. unused_for leaves out what was pushed since, too, unless the push changed nothing. With unused_for: ${REFERRERS} ${UNKNOWN_PARTS} ${PUSHED} client and kind are of the last use; client is empty if no invocation of that kind is kept, kind if it is not known. ${WITHOUT} ${SIZE}`,
   parameters: {
     unused_for: {
       kind: 'age',
@@ -95,22 +108,24 @@ export const lastUsed: Question = {
   statement: (asked, page) => sql`
     select r.registry, r.name as repository, t.name as tag, t.digest,
       case when ${isKnownIn(sql`m`, sql`r.registry`)} then ${wholeSize(sql`t.digest`)} end as size, ${iso(sql`t.pushed`)} as pushed_at,
-      ${iso(sql`t.last_used`)} as last_used_at, ${iso(sql`t.last_pulled`)} as last_pulled_at, o.client, o.kind,
-      ${iso(sql`t.kinds_known_since`)} as kinds_known_since,
-      jsonb_build_array(t.is_used, t.active_on, t.repository_id, t.name) as key
+      ${iso(sql`t.last_used`)} as last_used_at, ${iso(sql`t.last_pulled`)} as last_pulled_at, o.client,
+      coalesce(used_by.kind, o.kind) as kind, ${iso(sql`t.kinds_known_since`)} as kinds_known_since,
+      t.${sql.ref(IS_PUSH_UNKNOWN)}, jsonb_build_array(t.is_used, t.active_on, t.repository_id, t.name) as key
     from (
       select * from (${pageOf(asked, page)}) found order by is_used, active_on, repository_id, name limit ${page.limit}
     ) t
       join inventory.repositories r on r.id = t.repository_id
       left join inventory.manifests m on m.digest = t.digest
+      left join lateral (${kindOfLastUse(asked)}) used_by on true
       left join lateral (
         select o.client, o.kind from (
-          select ${OUTCOME} from pulls.outcomes union all select ${OUTCOME} from provisional.outcomes
+          select ${OUTCOME}, true as is_settled from pulls.outcomes
+          union all select ${OUTCOME}, false from provisional.outcomes
         ) o
         where o.registry = r.registry and o.repository = r.name and o.what = 'invocation'
           and o.at between t.last_used - ${LONGEST_INVOCATION} and t.last_used
           and (o.tag = t.name or o.digest = any(array[t.digest] || array(${partsOf(sql`t.digest`)} select digest from parts)))
-          and ${isOfOtherKind(sql`o.kind`, asked)}
+          and (o.kind = used_by.kind or used_by.kind is null and not o.is_settled and ${isOfOtherKind(sql`o.kind`, asked)})
         order by o.at desc, o.id limit 1
       ) o on true
     order by t.is_used, t.active_on, t.repository_id, t.name`,

@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
+import { IS_PUSH_UNKNOWN } from './notes.js'
 import { DIGEST, PLACE, type Asked, type Question } from './question.js'
 import { unknownIndexes } from './indexes-above.js'
 import { behind, iso, placedIn, same } from './sql-parts.js'
@@ -22,7 +23,7 @@ const describedWith = (
   usedAt: RawBuilder<unknown>,
 ): RawBuilder<unknown> => sql`r.registry, r.name as repository, o.digest, m.media_type, m.artifact_type, m.subject, m.os, m.architecture, m.size,
       ${iso(sql`coalesce(o.pushed_at, o.first_seen_at)`)} as pushed_at, ${iso(usedAt)} as used_at,
-      jsonb_build_array(o.repository_id, o.digest) as key`
+      o.pushed_at is null as ${sql.ref(IS_PUSH_UNKNOWN)}, jsonb_build_array(o.repository_id, o.digest) as key`
 const placed = sql`inventory.repository_manifests o
       join inventory.repositories r on r.id = o.repository_id
       left join inventory.manifests m on m.digest = o.digest`
@@ -82,6 +83,11 @@ const untagged: Question = {
   columns: COLUMNS,
   key: ['id', 'text'],
   unknown: ['contents', 'manifests'],
+  afterDelete: {
+    days: 30,
+    leftOut:
+      'manifests that were pulled or checked in that time, or pushed in the last 24 hours, are left out; --unused-for (unused_for) lists them earlier',
+  },
   statement: (asked, { after, limit }) => sql`
     select ${describedWith(sql`greatest(o.pushed_at, u.requested_at)`)}
     from ${placed}

@@ -43,6 +43,10 @@ export type Question = {
   fromSummary?: true
   /** What the answer may lack because it is not known; without it, what its columns say. */
   unknown?: readonly SummaryKind[]
+  /** The parameter that names the one object of which the rows are: no rows mean that no such object is known. */
+  object?: 'reference'
+  /** If what a delete leaves behind is listed only after some days: what is left out until then, unless `unused_for` is given. */
+  afterDelete?: { days: number; leftOut: string }
   /** One statement; each of its rows has the columns and, as a JSON array, its `key`. */
   statement: (asked: Asked, page: Page) => RawBuilder<Record<string, unknown>>
 }

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { IS_PUSH_UNKNOWN } from './notes.js'
 import { PLACE, REGISTRY, type Question } from './question.js'
 import { behind, iso, manifestOf, placedIn } from './sql-parts.js'
 import { tagCheckedAt } from './uses.js'
@@ -42,7 +43,7 @@ const tags: Question = {
     select r.registry, r.name as repository, t.name as tag, t.digest,
       ${iso(sql`coalesce(t.pushed_at, t.first_seen_at)`)} as pushed_at, ${iso(sql`t.pulled_at`)} as pulled_at,
       ${iso(tagCheckedAt)} as checked_at, ${iso(firstEndedAt)} as deleted_at,
-      jsonb_build_array(t.repository_id, t.name) as key
+      t.pushed_at is null as ${sql.ref(IS_PUSH_UNKNOWN)}, jsonb_build_array(t.repository_id, t.name) as key
     from inventory.tags t
       join inventory.repositories r on r.id = t.repository_id
       left join lateral ${manifestOf} m on true

@@ -45,6 +45,7 @@ const tree: Question = {
     registry: 'text',
   },
   key: ['text'],
+  object: 'reference',
   statement: (asked, { after, limit }) => sql`
     with recursive named as (
       select o.repository_id, o.digest

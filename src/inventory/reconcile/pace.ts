@@ -41,6 +41,7 @@ const REAL_TIME: Timing = {
 }
 
 /** A registry that asks for a longer pause is asked another day. */
+const DAY_MS = 86_400_000
 const LONGEST_PAUSE_MS = 5 * 60_000
 /** All pauses of one run. */
 const LONGEST_IN_ALL_MS = 30 * 60_000
@@ -104,7 +105,8 @@ export const createPace = ({ rate, atOnce, signal, onPause, timing = REAL_TIME }
     const until = Math.max(pausedUntil, now() + pause)
     pausedInAll += until - Math.max(now(), pausedUntil)
     if (pause > LONGEST_PAUSE_MS || pausedInAll > LONGEST_IN_ALL_MS || refusals > MOST_REFUSALS) {
-      const advice = `wait ${Math.ceil(pause / 1000)} s and run it again: it goes on where it was`
+      const wait = pause > DAY_MS ? 'more than a day' : `${Math.ceil(pause / 1000)} s`
+      const advice = `wait ${wait} and run it again: it goes on where it was`
       throw new RegistryBusy(`${busy.message}, for longer than a run waits; ${advice}`, busy.retryAfterMs)
     }
     if (isNew) pausedSince = now()

@@ -1,11 +1,14 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/database.js'
-import type { Registry } from '../registry/registries.js'
+import type { Registries, Registry } from '../registry/registries.js'
 import { reconcile, type ReconcileDeps, type ReconcileOptions } from './reconcile.js'
 import type { ReconciliationReport } from './reports.js'
 
 /** A registry behaves like a pull-through cache, and the configuration does not say whether it is one. The message says how. */
 export class MaybeCache extends Error {}
+
+/** What is recorded under an alias of a registry has not moved to its name yet. The message says what to do. */
+export class AliasNotMoved extends Error {}
 
 /**
  * Reconciles a registry of the configuration, as a pull-through cache if it is declared as one.
@@ -13,13 +16,17 @@ export class MaybeCache extends Error {}
  * A cache that is not declared would fetch all tags of its upstream. A registry that reported pulls and never a push or a delete
  * is therefore refused until the configuration says what it is. Of a registry that reported nothing, nobody can know: the
  * progress has a notice before the first request.
- * @throws MaybeCache; what reconcile throws
+ *
+ * While data of an alias has not moved, all of the registry would be missing. Either the move is under way, or the running service
+ * does not know the alias, records new events under it, and the inventory would have everything twice.
+ * @throws MaybeCache; AliasNotMoved; what reconcile throws
  */
 export const reconcileRegistry = async (
-  deps: ReconcileDeps,
+  { registries, ...deps }: ReconcileDeps & { registries: Pick<Registries, 'aliases'> },
   { name, cache }: Registry,
   options: Omit<ReconcileOptions, 'registry' | 'cache'>,
 ): Promise<ReconciliationReport> => {
+  await refuseUnmovedAlias(deps.database.sql, registries, name)
   const uses = cache === undefined ? await reportedUses(deps.database.sql, name) : undefined
   if (uses === 'pulls only') {
     throw new MaybeCache(
@@ -36,6 +43,26 @@ export const reconcileRegistry = async (
     ...(cache !== undefined && { cache }),
     ...(notice && { notice }),
   })
+}
+
+const refuseUnmovedAlias = async (
+  db: Sql,
+  { aliases }: Pick<Registries, 'aliases'>,
+  registry: string,
+): Promise<void> => {
+  const own = [...aliases()].flatMap(([alias, name]) => (name === registry ? [alias] : []))
+  const { rows } = await sql<{ alias: string }>`
+    select alias from unnest(${own}::text[]) as own (alias)
+    where exists (select from inventory.repositories r where r.registry = alias)
+    order by alias limit 1
+  `.execute(db)
+  const alias = rows[0]?.alias
+  if (alias === undefined) return
+  throw new AliasNotMoved(
+    `the inventory of ${alias} has not moved to ${registry} yet. A running service moves it within a minute, if its own ` +
+      `configuration has the alias: it reads a changed tallyman.yml or registries file by itself. Try again then, or restart the ` +
+      'service with the same configuration',
+  )
 }
 
 /** Whether events reported pushes or deletes, which a cache takes from nobody; or pulls only; or nothing. */

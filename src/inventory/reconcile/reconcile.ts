@@ -12,7 +12,7 @@ import { livingRepositories } from './held.js'
 import { oneRepository, repairHeldBack, type Walk } from './one-repository.js'
 import { createPace, type Pace, type Timing } from './pace.js'
 import { reportOf, type ReconciliationReport } from './reports.js'
-import { beginRun, finishRun, noteStop } from './runs.js'
+import { beginRun, finishRun, noteStop, type Run } from './runs.js'
 import { createVanishing } from './vanishing.js'
 import type { BlobChecks } from './walk.js'
 
@@ -101,9 +101,14 @@ export const reconcile = async (needs: ReconcileDeps, options: ReconcileOptions)
   })
   try {
     if (!lease) throw busy
-    return await run(needs, options, stopping.signal).catch(async (error: unknown) => {
+    const { database, now } = needs
+    const { registry, apply, restart = false } = options
+    const begun = await beginRun(database, { registry, apply, restart, now: now() })
+    return await run(needs, options, { begun, signal: stopping.signal }).catch(async (error: unknown) => {
+      // Without the lease, another process may continue the same run.
+      const hasLease = stopping.signal.reason !== busy
       // The error says more than a failure to store it.
-      await noteStop(needs.database, options.registry, messageOf(error)).catch(() => undefined)
+      if (hasLease) await noteStop(database, begun, { because: messageOf(error), now: now() }).catch(() => undefined)
       throw error
     })
   } finally {
@@ -114,11 +119,10 @@ export const reconcile = async (needs: ReconcileDeps, options: ReconcileOptions)
 
 const run = async (
   needs: ReconcileDeps,
-  { registry, apply, cache = false, restart = false, force = false, rate = DEFAULT_RATE, ...options }: ReconcileOptions,
-  signal: AbortSignal,
+  { registry, apply, cache = false, force = false, rate = DEFAULT_RATE, ...options }: ReconcileOptions,
+  { begun, signal }: { begun: Run; signal: AbortSignal },
 ): Promise<ReconciliationReport> => {
   const { database, now } = needs
-  const begun = await beginRun(database, { registry, apply, restart, now: now() })
   let [current, done, of, drift] = ['', 0, 0, 0]
   let notice = options.notice !== undefined && { notice: options.notice }
   const tell = (repository: string, pauseMs = 0): void => {

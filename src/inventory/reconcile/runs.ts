@@ -126,10 +126,18 @@ export const keepRepository = async (
   })
 }
 
-/** Stores why the run of a registry that is under way stops: a sentence for the status. */
-export const noteStop = async ({ sql: db }: Database, registry: string, because: string): Promise<void> => {
+/**
+ * Stores why and when a run stops. It rests from now on: it may have worked on one repository for hours, and is continued within a day.
+ * @param because a sentence for the status
+ */
+export const noteStop = async (
+  { sql: db }: Database,
+  { id }: Pick<Run, 'id'>,
+  { because, now }: { because: string; now: Date },
+): Promise<void> => {
   await sql`
-    update inventory.reconciliations set stopped_because = ${because} where registry = ${registry} and finished_at is null
+    update inventory.reconciliations set stopped_because = ${because}, updated_at = ${now}
+    where id = ${id} and finished_at is null
   `.execute(db)
 }
 

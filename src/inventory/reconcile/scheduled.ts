@@ -3,7 +3,7 @@ import type { Database } from '../../storage/database.js'
 import type { Registries, Registry } from '../registry/registries.js'
 import type { RegistryClient } from '../registry/registry-client.js'
 import { askedRegistries } from './asked-registries.js'
-import { reconcileRegistry } from './reconcile-registry.js'
+import { AliasNotMoved, reconcileRegistry } from './reconcile-registry.js'
 import { ReconcileBusy } from './reconcile.js'
 import { reconciledSince } from './reports.js'
 
@@ -39,7 +39,8 @@ const HOURS_IN_ALL = TURNS.reduce((sum, hours) => sum + hours, 0)
  * out: a run that could not be finished is called again.
  * @param apply whether the inventory is repaired, or the drift only kept for `lastReconciliations`
  * @param due when the run was due; without it, no registry is left out
- * @returns `later` if another process reconciles a registry, or if this process stops: the run is not finished
+ * @returns `later` if another process reconciles a registry, if the data of an alias has not moved yet, or if this process stops: the run
+ * is not finished
  * @throws AggregateError with a NotReconciled for each registry that failed, after the others are done. If another process
  * reconciles a registry, its ReconcileBusy is among their causes. If a store does not answer, the others are not tried.
  */
@@ -64,7 +65,7 @@ export const scheduledReconcile = async (needs: Needs, apply: boolean, due?: Dat
       }
       const reason = error instanceof Error ? error.message : 'failed'
       const failure = new NotReconciled(`${registry.name}: ${reason}`, { cause: error })
-      if (error instanceof ReconcileBusy) busy.push(failure)
+      if (error instanceof ReconcileBusy || error instanceof AliasNotMoved) busy.push(failure)
       else failures.push(failure)
       if (isStorageAway(error)) break
     }
@@ -80,7 +81,7 @@ type Turn = { apply: boolean; hours: number; isLast: boolean }
 
 /** @throws TurnOver when the time of the turn is over; what reconcileRegistry throws */
 const takeTurn = async (
-  { database, now, clientFor, signal, after = afterTime, rate }: Needs,
+  { database, registries, now, clientFor, signal, after = afterTime, rate }: Needs,
   registry: Registry,
   { apply, hours, isLast }: Turn,
 ): Promise<void> => {
@@ -90,7 +91,8 @@ const takeTurn = async (
   })
   const either = signal ? AbortSignal.any([signal, turn.signal]) : turn.signal
   try {
-    await reconcileRegistry({ database, now, client: clientFor(registry) }, registry, { apply, signal: either, rate })
+    const deps = { database, registries, now, client: clientFor(registry) }
+    await reconcileRegistry(deps, registry, { apply, signal: either, rate })
   } finally {
     cancel()
   }

@@ -55,7 +55,10 @@ export const settleContents = async (tx: { run: Run }, stated: readonly SeenMani
 }
 
 /** The registries that are stored with what they stated about a manifest. */
-type Credit = Record<'statedBy' | 'completedBy' | 'typedBy', readonly string[] | null> & { digest: string; isListed: boolean }
+type Credit = Record<'statedBy' | 'completedBy' | 'typedBy', readonly string[] | null> & {
+  digest: string
+  isListed: boolean
+}
 
 /** @returns undefined if all registries are stored already; null in a column is believed of every registry. */
 const creditOf = (
@@ -64,7 +67,8 @@ const creditOf = (
   joined: readonly Descriptor[] | undefined,
 ): Omit<Credit, 'digest'> | undefined => {
   const statedBy = known.contents && known.statedBy === null ? null : joinedNames(known.statedBy ?? [], seen.statedBy)
-  const typedBy = known.mediaType !== undefined && known.typedBy === null ? null : joinedNames(known.typedBy ?? [], seen.typedBy)
+  const typedBy =
+    known.mediaType !== undefined && known.typedBy === null ? null : joinedNames(known.typedBy ?? [], seen.typedBy)
   const isListed = statedBy !== null && statedBy.length > (known.statedBy?.length ?? 0)
   const completedBy = completedWith(known, seen, joined)
   const isCompleted = completedBy?.join(' ') !== known.completedBy?.join(' ')
@@ -84,7 +88,8 @@ const completedWith = (
   return isAll ? joinedNames(others ?? [], seen.completedBy) : (others ?? [])
 }
 
-const joinedNames = (some: readonly string[], more: ReadonlySet<string>): string[] => [...new Set([...some, ...more])].sort()
+const joinedNames = (some: readonly string[], more: ReadonlySet<string>): string[] =>
+  [...new Set([...some, ...more])].sort()
 
 const creditValues = (credited: readonly Credit[]): unknown[] => [
   credited.map(({ digest }) => digest),

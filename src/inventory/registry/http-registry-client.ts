@@ -143,7 +143,7 @@ export const createRegistryClient = (registry: Registry, needs: Needs): Registry
     if (!read) throw new UnreadableManifest(`${base.host} answered with no manifest for ${reference} of ${repository}`)
     const platform =
       read.platform ?? (await platformOf(repository, read.config === undefined ? undefined : read.contents[0]))
-    return { ...read, digest, size: answer.body.length, ...(platform && { platform }) }
+    return { ...read, digest, size: bytes.length, ...(platform && { platform }) }
   }
 
   /** Nice to know, so a failure is none of the manifest's; but what is only refused for now is asked for again. */

@@ -1,12 +1,22 @@
 import { isFields, type Fields } from '../../events/excerpt.js'
 import { isDigest } from '../../events/reference.js'
 import { shortText } from '../../events/side-fields.js'
-import { ARTIFACT, isIndex, isManifest, readDescriptors, type Descriptor, type Platform } from '../../events/target.js'
+import {
+  ARTIFACT,
+  INDEXES,
+  isIndex,
+  isManifest,
+  readDescriptors,
+  type Descriptor,
+  type Platform,
+} from '../../events/target.js'
 import { fieldsIn } from './bounded-json.js'
 import type { FetchedManifest } from './registry-client.js'
 
 const OCI_IMAGE = 'application/vnd.oci.image.manifest.v1+json'
 const OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
+const DOCKER_IMAGE = 'application/vnd.docker.distribution.manifest.v2+json'
+const SCHEMA_1 = 'application/vnd.docker.distribution.manifest.v1+json'
 const SIGNED_SCHEMA_1 = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
 /** What distribution calls the layers of schema 1 in its notifications. */
 const SCHEMA_1_LAYER = 'application/vnd.docker.container.image.rootfs.diff+x-gtar'
@@ -18,17 +28,19 @@ const IMAGE_CONFIGS: ReadonlySet<string | undefined> = new Set([
 export type ReadManifest = Omit<FetchedManifest, 'digest' | 'size'>
 
 /**
- * Reads the bytes of a manifest: an image or an index of OCI or Docker, an artifact, or schema 1. Which of them it is, its
- * shape tells; what it is called, it says itself, or else how it was served.
+ * Reads the bytes of a manifest: an image or an index of OCI or Docker, an artifact, or schema 1. Its shape decides which. Its media
+ * type is the one in the bytes. The header is used if the bytes contain none, and only for a type of the same shape: the digest does
+ * not prove the header, and the media type applies to the digest at all registries.
  * @returns undefined when it is none of them, or one of its entries cannot be read.
  */
 export const readManifest = (bytes: Buffer, servedAs: string | null): ReadManifest | undefined => {
   const fields = fieldsIn(bytes)
   if (!fields) return undefined
-  const called = [fields.mediaType, servedAs?.split(';')[0]?.trim()]
+  const { key, entries } = listIn(fields) ?? {}
+  if (!entries || !key) return undefined
+  const header = servedAs?.split(';')[0]?.trim()
+  const called = [fields.mediaType, ...(header !== undefined && TYPES_OF_SHAPE[key].has(header) ? [header] : [])]
   const nameOr = (usual: string): string => called.find(isImageType) ?? usual
-  const { key, entries } = listIn(fields, called.includes(ARTIFACT)) ?? {}
-  if (!entries) return undefined
   if (key === 'manifests') return described(fields, called.find(isIndexType) ?? OCI_INDEX, entries)
   if (key === 'fsLayers') return schema1(fields, nameOr(SIGNED_SCHEMA_1), entries)
   if (key === 'blobs') return described(fields, nameOr(OCI_IMAGE), entries)
@@ -39,13 +51,21 @@ export const readManifest = (bytes: Buffer, servedAs: string | null): ReadManife
 const LISTS = ['manifests', 'fsLayers', 'blobs', 'layers'] as const
 type List = { key: (typeof LISTS)[number]; entries: unknown[] }
 
+/** Media types that a manifest with a list may be served as if it does not contain its type. An artifact has to contain it. */
+const TYPES_OF_SHAPE: Readonly<Record<List['key'], ReadonlySet<string>>> = {
+  manifests: INDEXES,
+  fsLayers: new Set([SCHEMA_1, SIGNED_SCHEMA_1]),
+  blobs: new Set(),
+  layers: new Set([OCI_IMAGE, DOCKER_IMAGE]),
+}
+
 /**
  * The list that says what kind of manifest this is. Programs in Go write an empty list as null, and an artifact may leave out
  * its blobs. A list with entries decides before one that is null.
  */
-const listIn = (fields: Fields, isArtifact: boolean): List | undefined => {
+const listIn = (fields: Fields): List | undefined => {
   const key = LISTS.find((list) => Array.isArray(fields[list])) ?? LISTS.find((list) => fields[list] === null)
-  if (key === undefined) return isArtifact ? { key: 'blobs', entries: [] } : undefined
+  if (key === undefined) return fields.mediaType === ARTIFACT ? { key: 'blobs', entries: [] } : undefined
   const entries: unknown = fields[key] ?? []
   return { key, entries: entries as unknown[] }
 }
@@ -100,7 +120,8 @@ export const platformIn = (bytes: Buffer): Platform | undefined => {
 
 /**
  * The bytes that the digest of a manifest is made of: all of them, but of signed schema 1 without the signatures, which say
- * themselves where they were put in (distribution's docs, "Image Manifest Version 2, Schema 1", "Signed Manifests").
+ * themselves where they were put in (distribution's docs, "Image Manifest Version 2, Schema 1", "Signed Manifests"). Signatures around
+ * the bytes of any other manifest are part of what was served, so its digest is wrong.
  */
 export const digestedBytes = (bytes: Buffer): Buffer => {
   const signatures = bytes.includes('"signatures"') ? fieldsIn(bytes)?.signatures : undefined
@@ -108,5 +129,6 @@ export const digestedBytes = (bytes: Buffer): Buffer => {
   if (!isFields(signature) || typeof signature.protected !== 'string') return bytes
   const { formatLength, formatTail } = fieldsIn(Buffer.from(signature.protected, 'base64url')) ?? {}
   if (typeof formatLength !== 'number' || typeof formatTail !== 'string') return bytes
-  return Buffer.concat([bytes.subarray(0, formatLength), Buffer.from(formatTail, 'base64url')])
+  const payload = Buffer.concat([bytes.subarray(0, formatLength), Buffer.from(formatTail, 'base64url')])
+  return fieldsIn(payload)?.schemaVersion === 1 ? payload : bytes
 }

@@ -2,6 +2,7 @@ import { isFields } from '../../events/excerpt.js'
 import { isHost } from '../../events/registry-host.js'
 import { FileError } from '../../files/file-error.js'
 import { readTextFile } from '../../files/read-file.js'
+import { readYesOrNo } from '../../files/yes-or-no.js'
 import type { Registry } from './registries.js'
 
 /** What is wrong, one sentence each, naming the registry and the key. Values are not quoted where they may be secret. */
@@ -114,18 +115,9 @@ const passwordOf = (fields: Record<string, unknown>, tell: Tell): string | undef
   }
 }
 
-const YES_OR_NO = new Map<unknown, boolean>([
-  [true, true],
-  [false, false],
-  ['true', true],
-  ['yes', true],
-  ['false', false],
-  ['no', false],
-])
-
 const yesOrNo = (value: unknown, tell: Tell): boolean | undefined => {
   if (isMissing(value)) return undefined
-  const known = YES_OR_NO.get(typeof value === 'string' ? value.toLowerCase() : value)
+  const known = readYesOrNo(value)
   if (known === undefined) tell('cache is true or false')
   return known
 }

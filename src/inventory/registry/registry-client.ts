@@ -4,7 +4,7 @@ import type { Descriptor, Platform } from '../../events/target.js'
 export type FetchedManifest = {
   digest: string
   mediaType: string
-  /** Bytes of the manifest itself. */
+  /** Bytes of the manifest itself: of those that the digest is of. */
   size: number
   artifactType?: string
   /** The digest that it refers to (OCI image-spec 1.1, "subject"). */

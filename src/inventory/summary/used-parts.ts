@@ -100,7 +100,10 @@ export const orphans = (at: Date): Ctes => sql`
   )`
 
 /** Whether the list of a manifest is known in a repository: a look-up, for the few rows that pass all other conditions. */
-const isListKnown = (digest: RawBuilder<unknown>, repositoryId: RawBuilder<unknown>): RawBuilder<unknown> => sql`coalesce((
+const isListKnown = (
+  digest: RawBuilder<unknown>,
+  repositoryId: RawBuilder<unknown>,
+): RawBuilder<unknown> => sql`coalesce((
   select ${isKnownIn(sql`known`, registryOf(repositoryId))} from inventory.manifests known where known.digest = ${digest}
 ), false)`
 

@@ -20,6 +20,10 @@ export const askersOf = (requests: readonly PendingRequest[], chains: Chains): A
 /** A manifest, and the repository in which it was requested. */
 export type RequestedManifest = { repository: string; digest: string }
 
+/** The chains in memory that requests may continue. */
+export const chainsOf = (requests: readonly PendingRequest[], chains: Chains): KeptChain[] =>
+  askersOf(requests, createByAsker()).flatMap((asker) => chains.get(asker) ?? [])
+
 /** The manifests that requests are for. */
 export const askedIn = (requests: readonly PendingRequest[]): RequestedManifest[] =>
   requests.flatMap(({ object, repository, digest }) =>

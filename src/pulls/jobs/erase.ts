@@ -1,6 +1,8 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Database } from '../../storage/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
+import { isCheckBeforePush } from './check-before-push.js'
+import { keepNewest } from './last-uses.js'
 import { restartProvisional } from './provisional-run.js'
 import { doubtSummaries, forgetSummaries } from './forget-summaries.js'
 import { lockDays } from './roll-up.js'
@@ -35,7 +37,7 @@ const TABLES = [
 ]
 
 /**
- * Erases what is kept of an origin or a repository, as people may ask for. Days that were rolled up keep their numbers when an
+ * Erases what is kept of an origin or a repository, as people may ask for. Last uses keep their times and kinds of clients. Days that were rolled up keep their numbers when an
  * origin is erased: a sketch does not contain who is in it. With a repository, its days go as well, and what was summarized from them is
  * summarized again; and the last uses of what the registry no longer has.
  */
@@ -61,8 +63,7 @@ const deleteRows = async (
     sql` and `,
   )
   // Those that wait first, so that they do not become outcomes of what is erased after it.
-  const { numAffectedRows = 0n } = await sql`delete from pulls.pending where ${where}`.execute(jobs)
-  const requests = Number(numAffectedRows)
+  const requests = await erasePending(jobs, where)
   await sql`delete from pulls.chains where ${where}`.execute(jobs)
   await jobs.transaction().execute(restartProvisional)
   await inSteps(
@@ -89,6 +90,33 @@ const deleteRows = async (
   const days = await eraseFrom('pulls.days')
   await forgetSummaries(jobs, { repository, registries })
   return { invocations, requests, days }
+}
+
+/**
+ * Uses keep their times and kinds, as the uses of requests that were folded before do: the inventory has the time of the use, and
+ * a query without some kinds would otherwise count a use whose kind is lost.
+ * @returns how many requests were erased
+ */
+const erasePending = async (jobs: Database['jobs'], where: RawBuilder<unknown>): Promise<number> => {
+  const { rows } = await sql<{ erased: number }>`
+    with erased as (
+      delete from pulls.pending where ${where} returning id, registry, repository, at, request, who
+    ), uses as (
+      select registry, repository, reference, who::jsonb->>'kind' as kind, max(at) as used_at,
+        max(at) filter (where request::jsonb->>'method' = 'GET') as pulled_at
+      from erased cross join lateral (values (request::jsonb->>'tag'), (request::jsonb->>'digest')) named (reference)
+      where reference is not null and request::jsonb->>'object' = 'manifest'
+        and not ${isCheckBeforePush({ id: sql`id`, request: sql`request` })}
+      group by registry, repository, reference, kind
+    ), kept as (
+      insert into pulls.last_uses as u (registry, repository, reference, kind, used_at, pulled_at)
+      select registry, repository, reference, kind, used_at, pulled_at from uses
+      order by registry, repository, reference, kind
+      ${keepNewest}
+    )
+    select count(*)::int as erased from erased
+  `.execute(jobs)
+  return rows[0]?.erased ?? 0
 }
 
 /** Those of what a registry has stay, without any trace of who it was: else a clean-up would take for unused what is in use. */

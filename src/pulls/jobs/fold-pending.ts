@@ -3,7 +3,7 @@ import type { Micros } from '../../events/calendar.js'
 import { toldByCommit, type Database, type Sql, type Transaction } from '../../storage/database.js'
 import type { Windows } from '../fold/windows.js'
 import { PENDING_REGISTRIES } from '../record/pending-registries.js'
-import { askedIn, askersOf, openIn } from './asked-in.js'
+import { askedIn, askersOf, chainsOf, openIn } from './asked-in.js'
 import { createByAsker } from './by-asker.js'
 import { forgetChains, loadChains, saveChains } from './chains.js'
 import { foldBatch, type Chains } from './fold-batch.js'
@@ -108,14 +108,16 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
     folded.beforePush += batch.beforePush
     lastUses.add(requests)
     lastUses.add(late)
-    const loading = loadChains(tx, registry, { wanted: askersOf(requests, chains), share })
+    const askers = askersOf(requests, createByAsker())
+    const wanted = askers.filter((asker) => !chains.get(asker))
+    const loading = loadChains(tx, registry, { wanted, share })
     const learning = manifests.learn(tx, askedIn(requests), requests)
     const hasRoom = taken < sizes.requests && chains.size() < sizes.chains && manifests.entries() < sizes.entries
     const goesOn = batch.isMore && hasRoom
     next = goesOn ? toldByCommit(take(batch.until)) : undefined
     const [loaded] = await Promise.all([loading, learning])
     for (const kept of loaded) chains.set(kept.chain.place, kept)
-    await manifests.learn(tx, openIn(loaded), requests)
+    await manifests.learn(tx, openIn(chainsOf(requests, chains)), requests)
     const outcomes = foldBatch({ requests, chains }, { contentsIn: manifests.contentsIn, windows, onJoin })
     totals.add(outcomes)
     const tells = showsBlobs.learn(tx, requests)

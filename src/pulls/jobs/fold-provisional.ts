@@ -5,7 +5,7 @@ import { isConflict, type Database, type Sql } from '../../storage/database.js'
 import type { Outcome } from '../fold/outcome.js'
 import type { Windows } from '../fold/windows.js'
 import type { PendingRequest } from '../record/pending.js'
-import { askedIn, askersOf, openIn } from './asked-in.js'
+import { askedIn, askersOf, chainsOf, openIn } from './asked-in.js'
 import { createByAsker } from './by-asker.js'
 import { loadChains } from './chains.js'
 import { foldBatch, type Chains } from './fold-batch.js'
@@ -178,8 +178,7 @@ const foldSome = async (tx: Sql, { windows, registry, batch, state }: Some): Pro
   const manifests = createManifests(registry, MOST_IN_MEMORY)
   const loaded = await loadChains(tx, registry, { wanted: askersOf(requests, chains), share: createShare() })
   for (const kept of loaded) chains.set(kept.chain.place, kept)
-  const its = askersOf(requests, createByAsker()).flatMap((asker) => chains.get(asker) ?? [])
-  await manifests.learn(tx, [...askedIn(requests), ...openIn(its)], requests)
+  await manifests.learn(tx, [...askedIn(requests), ...openIn(chainsOf(requests, chains))], requests)
   const outcomes = foldBatch({ requests, chains }, { contentsIn: manifests.contentsIn, windows })
   await showsBlobs.learn(tx, requests, 'provisional.outcomes')
   await saveOutcomes(

@@ -19,8 +19,9 @@ export type Manifests = {
   entries: () => number
   /**
    * Looks up manifests that were not looked up yet, each with how indexes of the repository list it.
-   * @param requests the batch that is folded next: of manifests that are not in memory as a whole, `contentsOf` knows what lists
-   * the digests of these requests, and nothing else
+   * @param manifests that the fold of the next batch can ask for
+   * @param requests the next batch: of those manifests that are not in memory as a whole, `contentsIn` knows what lists the digests
+   * of these requests, and nothing else
    */
   learn: (tx: Sql, manifests: Iterable<RequestedManifest>, requests: readonly PendingRequest[]) => Promise<void>
 }
@@ -42,7 +43,8 @@ type Part = Omit<KnownManifest, 'layers' | 'children'> & {
 
 /**
  * Contents of manifests, in bounded memory. A manifest is in memory as a whole if it has at most MOST_ENTRIES entries, and as long
- * as there is room. Of all others, each batch looks up which digests of its requests they list: the fold asks for nothing else.
+ * as there is room. Of others, a batch looks up which digests of its requests they list: the fold asks for nothing else. It looks at
+ * manifests that the batch names, so time does not grow with all that earlier batches named.
  * @param registry what its events stated is known, and what a registry showed to Tallyman
  * @param room entries of manifests that are kept as a whole
  */
@@ -53,7 +55,7 @@ export const createManifests = (registry: string, room: number): Manifests => {
   const configured = new Map<string, string>()
   /** By repository and digest, as an index of the repository has it; undefined if none lists the manifest. */
   const listed = new Map<string, Map<string, string | undefined>>()
-  const parts: Part[] = []
+  const parts = new Map<string, Part>()
   let entries = 0
 
   const add = (manifest: KnownManifest): void => {
@@ -63,21 +65,25 @@ export const createManifests = (registry: string, room: number): Manifests => {
     const size = layers.length + children.length
     if (isCut || entries + size > room) {
       entries += MOST_ENTRIES
-      parts.push({ ...rest, hasLayers: layers.length > 0, hasChildren: children.length > 0 })
+      parts.set(digest, { ...rest, hasLayers: layers.length > 0, hasChildren: children.length > 0 })
       return
     }
     entries += size
     contents.set(digest, contentsFrom(manifest, new Set(layers), new Set(children)))
   }
 
-  const learnParts = async (tx: Sql, requests: readonly PendingRequest[]): Promise<void> => {
-    const old = parts.filter((part) => part.requests !== requests)
+  const learnParts = async (
+    tx: Sql,
+    digests: ReadonlySet<string>,
+    requests: readonly PendingRequest[],
+  ): Promise<void> => {
+    const old = [...digests].flatMap((digest) => parts.get(digest) ?? []).filter((part) => part.requests !== requests)
     if (old.length === 0) return
     const requested = requestedIn(requests)
     for (let from = 0; from < old.length; from += LARGE_AT_ONCE) {
       const some = old.slice(from, from + LARGE_AT_ONCE)
-      const manifests = some.map(({ digest }) => digest)
-      const found = await listedAmong(tx, manifests, requested.digests)
+      const searched = some.map(({ digest }) => digest)
+      const found = await listedAmong(tx, searched, requested.digests)
       const listedBy = new Map(found.map((one) => [one.manifest, one]))
       for (const part of some) {
         const { blobs = [], children = [] } = listedBy.get(part.digest) ?? {}
@@ -125,9 +131,9 @@ export const createManifests = (registry: string, room: number): Manifests => {
       contents.has(digest) ? platformFrom(listed.get(repository)?.get(digest), configured.get(digest)) : undefined,
     entries: () => entries,
     learn: async (tx, manifests, requests) => {
-      const all = [...manifests]
-      await Promise.all([learnContents(tx, all), learnListed(tx, all)])
-      await learnParts(tx, requests)
+      const wanted = [...manifests]
+      await Promise.all([learnContents(tx, wanted), learnListed(tx, wanted)])
+      await learnParts(tx, new Set(wanted.map(({ digest }) => digest)), requests)
     },
   }
 }

@@ -13,7 +13,7 @@ import { daysOnly, notesOn, type Context } from './notes.js'
 import { measure, type MeasureName } from './measures.js'
 import { SETTLED } from './outcomes.js'
 import { addDays, periodBefore } from './period.js'
-import { provisionalIn, provisionalNotes, type Provisional } from './provisional.js'
+import { provisionalIn, provisionalNotes, todayNotes, type Provisional } from './provisional.js'
 import { refuseUnknownTimeZone } from './time-zone.js'
 import { unmatchedNotes } from './unmatched.js'
 import { waitingNotes } from './waiting.js'
@@ -64,7 +64,7 @@ export const askPulls = async (db: Kysely<unknown>, asked: Asked, given: Context
     const previous = asked.compare ? await withoutGroups(tx, { ...asked, period: before }, context) : undefined
     return {
       ...answer,
-      unmatched: hasNumbers(answer) ? [] : await unmatchedNotes(tx, asked.filters),
+      unmatched: hasNumbers(answer) ? [] : [...todayNotes(asked), ...(await unmatchedNotes(tx, asked.filters))],
       windows: await windowNotes(tx, whole),
       waiting: await waitingNotes(tx, asked, given),
       provisional: isSettled ? undefined : await provisionalIn(tx, asked, context),

@@ -88,6 +88,7 @@ export const askedIn = (parameters: Readonly<Record<string, unknown>>, now: Date
   const timeZone = text('tz') ?? DEFAULTS.tz
   if (!isTimeZone(timeZone) || READ_OTHERWISE.test(timeZone))
     throw new PullsError(`tz: "${excerpt(timeZone)}" is not a time zone; expected an IANA name, as Europe/Berlin`)
+  const today = localDay(now, timeZone)
   const groupBy = names(text('group_by') ?? '', 'group_by', DIMENSION_NAMES)
   if (groupBy.length > MOST_GROUPS) throw new PullsError(`group_by: expected at most ${MOST_GROUPS}`)
   const measures = names(text('measures') ?? DEFAULTS.measures, 'measures', MEASURE_NAMES)
@@ -98,7 +99,7 @@ export const askedIn = (parameters: Readonly<Record<string, unknown>>, now: Date
     measures,
     groupBy,
     filters: filtersIn(texts),
-    period: periodIn(texts, localDay(now, timeZone)),
+    period: refuseFuture(texts, periodIn(texts, today), today),
     timeZone,
     compare: compare !== undefined,
     limit: wholeNumber('limit', text('limit') ?? String(USUAL_ROWS), MOST_ROWS),
@@ -190,7 +191,7 @@ const periodIn = (texts: ReadonlyMap<string, string>, today: string): Period => 
     ] as const)
       if (!isDay(day))
         throw new PullsError(`${name}: "${excerpt(day)}" is not a day from 1970 to 2999; expected one as 2026-03-10`)
-    if (last < since) throw new PullsError('until: expected a day that is not before since')
+    if (until !== undefined && last < since) throw new PullsError('until: expected a day that is not before since')
     return { from: since, to: addDays(last, 1) }
   }
   try {
@@ -201,9 +202,16 @@ const periodIn = (texts: ReadonlyMap<string, string>, today: string): Period => 
   }
 }
 
+/** A period that begins after today has no pulls, and its zeros look like numbers. @throws PullsError */
+const refuseFuture = (texts: ReadonlyMap<string, string>, period: Period, today: string): Period => {
+  if (period.from <= today) return period
+  const name = texts.has('since') ? 'since' : 'period'
+  throw new PullsError(`${name}: begins on ${period.from}, after today (${today}); expected today or before`)
+}
+
 /** @throws PullsError */
 export const wholeNumber = (name: string, text: unknown, most: number): number => {
   const number = Number(text)
-  if (typeof text === 'string' && Number.isInteger(number) && number >= 1 && number <= most) return number
+  if (typeof text === 'string' && /^\d{1,15}$/.test(text) && number >= 1 && number <= most) return number
   throw new PullsError(`${name}: expected a whole number from 1 to ${most}`)
 }

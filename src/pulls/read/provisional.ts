@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { isoTime, MICROS_PER_SECOND, type Micros } from '../../events/calendar.js'
+import { dateOf, isoTime, MICROS_PER_SECOND, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/database.js'
 import { PENDING_REGISTRIES } from '../record/pending-registries.js'
 import type { Asked } from './asked.js'
@@ -82,16 +82,31 @@ const unsettledIn = async (tx: Sql, asked: Question): Promise<{ invocations: num
   return { invocations: Number(rows[0]?.invocations ?? 0), pulls: Number(rows[0]?.pulls ?? 0) }
 }
 
-/** A sentence on what of an answer is provisional. */
+/** Sentences on what of an answer is provisional. */
 export const provisionalNotes = (
   provisional: Provisional | undefined,
   { period, timeZone }: Pick<Asked, 'period' | 'timeZone'>,
   { lateness }: { lateness?: Micros },
 ): string[] => {
   if (!provisional) return []
-  const settled =
-    lateness === undefined ? '' : `: requests of the last ${lateness / MICROS_PER_SECOND} s may still arrive`
+  const seconds = lateness === undefined ? undefined : lateness / MICROS_PER_SECOND
   // As of a new installation, of which nothing is settled.
   const isAll = localDay(new Date(Date.parse(provisional.since) - 1), timeZone) < period.from
-  return [`${isAll ? 'All numbers' : `Numbers since ${provisional.since}`} are provisional${settled}.`]
+  const what = isAll ? 'All numbers' : `Numbers since ${provisional.since}`
+  const why = isAll
+    ? `nothing of this period is settled yet${seconds === undefined ? '' : `, and requests may arrive up to ${seconds} s late`}`
+    : seconds === undefined
+      ? undefined
+      : `requests of the last ${seconds} s may still arrive`
+  const { pulls = 0 } = provisional
+  return [
+    `${what} are provisional${why === undefined ? '' : `: ${why}`}.`,
+    ...(pulls > 0 ? [`Pulls in this answer that are not settled yet: ${pulls.toLocaleString('en-US')}.`] : []),
+  ]
 }
+
+/** A sentence for an answer without numbers of the last days, which end yesterday: what was pulled today is not in it. */
+export const todayNotes = ({ period, timeZone, askedAt }: Pick<Asked, 'period' | 'timeZone' | 'askedAt'>): string[] =>
+  period.isDays === true && askedAt !== undefined && period.to === localDay(dateOf(askedAt), timeZone)
+    ? ['Today is not in this period: --period today (period=today) has it.']
+    : []

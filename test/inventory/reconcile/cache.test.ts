@@ -71,7 +71,8 @@ describe.each(STORE_PAIRS)('a pull-through cache, on %s', (_, open) => {
     onProgress?: (progress: Progress) => void,
   ): Promise<ReconciliationReport> => {
     const registry = declared(isCache)
-    const deps = { database: stores.database, client: clientOf(registry), now: () => NOW }
+    const registries = createRegistries(() => [registry])
+    const deps = { database: stores.database, registries, client: clientOf(registry), now: () => NOW }
     return reconcileRegistry(deps, registry, { apply, rate: 1_000, onProgress })
   }
   const seen = (id: number, wanted: object): RegistryEvent =>
@@ -135,7 +136,8 @@ describe.each(STORE_PAIRS)('a pull-through cache, on %s', (_, open) => {
         return Promise.resolve({ names: [] })
       },
     }
-    const deps = { database: stores.database, client, now }
+    const registries = createRegistries(() => [declared(true)])
+    const deps = { database: stores.database, registries, client, now }
     const report = await reconcileRegistry(deps, declared(true), { apply: true, rate: 1_000 })
     expect(report).toMatchObject({ drift: NO_DRIFT, failed: 0, repositories: 1 })
     expect(Object.keys(await liveIn(stores.database, cache.host))).toEqual(['team/app'])
@@ -167,7 +169,8 @@ describe.each(STORE_PAIRS)('a pull-through cache, on %s', (_, open) => {
   test('could be any registry that has reported nothing: the operator is told before the first request', async () => {
     const told: Progress[] = []
     const registry: Registry = { name: upstream.host, aliases: [], url: `http://${upstream.host}` }
-    const deps = { database: stores.database, client: clientOf(registry), now: () => NOW }
+    const registries = createRegistries(() => [registry])
+    const deps = { database: stores.database, registries, client: clientOf(registry), now: () => NOW }
     const onProgress = (progress: Progress): void => void told.push(progress)
     const report = await reconcileRegistry(deps, registry, { apply: false, rate: 1_000, onProgress })
     expect(told[0]).toMatchObject({ requests: 0, notice: expect.stringContaining('cache: true') as unknown })

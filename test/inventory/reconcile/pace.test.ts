@@ -85,6 +85,14 @@ describe('a registry that asks to slow down', () => {
     await expect(asking).rejects.toThrow('run it again: it goes on where it was')
   })
 
+  test.each([
+    [3_600_000, 'wait 3600 s and run it again'],
+    [251_606_463_193_000, 'wait more than a day and run it again'],
+  ])('is not waited for %d ms, and the message has a time that somebody can wait', async (ms, message) => {
+    const pace = createPace({ rate: 1_000, atOnce: 1, timing: fakeTime() })
+    await expect(pace.ask(refusing(ms))).rejects.toThrow(message)
+  })
+
   test('is not waited for when the run is stopped', async () => {
     const stopping = new AbortController()
     const timing = fakeTime()

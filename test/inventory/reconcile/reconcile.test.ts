@@ -464,6 +464,21 @@ describe('a run', () => {
     expect({ startedAt, repositories }).toEqual({ startedAt: later, repositories: 2 })
   })
 
+  test('that worked for longer than a day before it stopped goes on: its rest begins when it stops', async () => {
+    const stopping = new AbortController()
+    let clock = new Date(NOW)
+    const registry = stubRegistry(2, (request) => {
+      if (request !== 'tags r2') return
+      clock = new Date('2026-11-19T15:00:00Z')
+      stopping.abort(new Error('stopped'))
+    })
+    for (const name of ['r1', 'r2']) put(registry.repository(name), first, 'one')
+    const deps = { database: stores.database, client: registry, now: () => clock, toleranceMs: 0 }
+    const options = { registry: REGISTRY, apply: false, rate: 100_000, signal: stopping.signal }
+    await expect(reconcile(deps, options)).rejects.toThrow('stopped')
+    expect(await run(registry, {}, '2026-11-19T16:00:00Z')).toMatchObject({ startedAt: new Date(NOW), repositories: 2 })
+  })
+
   test('tells how far it is', async () => {
     const lines: string[] = []
     await run(filled(), { onProgress: ({ repository, done, of }) => void lines.push(`${done}/${of} ${repository}`) })

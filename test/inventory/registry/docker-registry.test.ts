@@ -49,7 +49,7 @@ describe.each(STORE_PAIRS)('a real registry that tells no contents is read back 
     configured.reload()
     client = createRegistryClient(registry, {
       findCredentials: createDockerCredentials({ file }),
-      userAgent: ownReadAgent('1.0', 'secret', registry.name),
+      userAgent: ownReadAgent('1.0', 'secret', registry),
       now: machineClock,
     })
     const { run } = createReadBack({

@@ -4,7 +4,8 @@ import { createRegistries, type Registry } from '../../../src/inventory/registry
 
 const A: Registry = { name: 'a.example', aliases: ['a.internal'], url: 'https://a.example' }
 const B: Registry = { name: 'b.example', aliases: [], url: 'https://b.internal:5000' }
-const agentFor = (registry: string, secret = 'secret'): string => ownReadAgent('1.0', secret, registry)
+const agentFor = (name: string, secret = 'secret'): string =>
+  ownReadAgent('1.0', secret, [A, B].find((one) => one.name === name) ?? { name })
 
 describe('the User-Agent of our own reads', () => {
   const isOwnRead = createIsOwnRead(
@@ -19,7 +20,8 @@ describe('the User-Agent of our own reads', () => {
     expect([accepted('a.example'), accepted('b.example'), accepted('c.example')]).toEqual([
       ['a.example'],
       ['b.example'],
-      [],
+      // A command may ask a registry that the configuration of this process does not contain.
+      ['c.example'],
     ])
     expect(agentFor('a.example')).not.toBe(agentFor('b.example'))
   })
@@ -31,7 +33,7 @@ describe('the User-Agent of our own reads', () => {
       nameOf: (host) => (host === 'b.internal:5000' ? 'localhost:5000' : host),
     })
     expect(learned({ registry: 'localhost:5000', userAgent: agentFor('b.example') })).toBe(true)
-    expect(learned({ registry: 'b.internal:5000', userAgent: agentFor('b.example') })).toBe(false)
+    expect(learned({ registry: 'c.internal:5000', userAgent: agentFor('b.example') })).toBe(false)
   })
 
   test('cannot be made without the secret, and that of an earlier version, the same for all registries, counts as a pull', () => {
@@ -62,12 +64,27 @@ describe('the User-Agent of our own reads', () => {
     expect(isOwn(event)).toBe(false)
   })
 
-  test('of a registry that is never asked counts for nothing', () => {
-    const isOwn = createIsOwnRead(
-      'secret',
-      createRegistries(() => [{ name: 'a.example', aliases: [] }]),
-    )
-    expect(isOwn({ registry: 'a.example', userAgent: agentFor('a.example') })).toBe(false)
+  test('counts in a process that does not know the registry, its alias or its url', () => {
+    const asked = { name: 'registry.example', url: 'http://127.0.0.1:5702' }
+    const userAgent = ownReadAgent('1.0', 'secret', asked)
+    const events = [
+      { registry: '127.0.0.1:5702', host: '127.0.0.1:5702' },
+      { registry: 'registry.example', host: '10.0.0.5:5000' },
+      { registry: 'registry.example' },
+      { registry: 'first.example', host: '127.0.0.1:5702' },
+      // Whoever pulls from another registry can send any host.
+      { registry: 'other.example', host: '127.0.0.1:5702' },
+      { registry: 'other.example', host: 'registry.example' },
+    ]
+    const acceptedBy = (registries: Registry[], nameOf = (host: string): string => host): boolean[] => {
+      const isOwn = createIsOwnRead('secret', { list: () => registries, nameOf })
+      return events.map((event) => isOwn({ ...event, userAgent }))
+    }
+    const learned = (host: string): string => (host === '127.0.0.1:5702' ? 'first.example' : host)
+    for (const registries of [[], [{ name: 'registry.example', aliases: [] }]]) {
+      expect(acceptedBy(registries)).toEqual([true, true, true, false, false, false])
+      expect(acceptedBy(registries, learned)).toEqual([true, true, true, true, false, false])
+    }
   })
 
   test('is that of the operator who asks, whatever two registries behind one host are called', () => {

@@ -104,6 +104,8 @@ describe('registries', () => {
     [true, true],
     ['true', true],
     ['Yes', true],
+    ['on', true],
+    ['off', false],
     [false, false],
     ['no', false],
     ['', undefined],

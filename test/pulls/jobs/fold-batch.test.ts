@@ -148,10 +148,12 @@ describe('a client that fetches more manifests than are remembered', () => {
   let lookups = 0
   const needs = {
     windows: WINDOWS,
-    contentsIn: () => (digest: string): Contents | undefined => {
-      lookups++
-      return contents.get(digest)
-    },
+    contentsIn:
+      () =>
+      (digest: string): Contents | undefined => {
+        lookups++
+        return contents.get(digest)
+      },
   }
 
   test('is compared with a bounded number of them, and ends in the same however it is split', () => {

@@ -111,7 +111,8 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     expect(shown.total).toEqual({ pulls: 1, checks: 0, downloads: 1, bytes: 0, unique_origins: 1 })
     expect(shown.provisional).toEqual({ since: '2026-11-18T00:00:00.000000Z', invocations: 1, pulls: 1 })
     expect(shown.notes).toEqual([
-      'Numbers since 2026-11-18T00:00:00.000000Z are provisional: requests of the last 300 s may still arrive.',
+      'All numbers are provisional: nothing of this period is settled yet, and requests may arrive up to 300 s late.',
+      'Pulls in this answer that are not settled yet: 1.',
     ])
     expect(await pullTotals(stores.database.sql)).toEqual([])
 
@@ -227,7 +228,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     expect(await askBehaviours(stores.database.sql, look, {})).toMatchObject({
       items: [{ repository: 'a' }],
       provisional: { invocations: 2 },
-      notes: [expect.stringMatching(/^Numbers since .* are provisional/)],
+      notes: [expect.stringMatching(/^All numbers are provisional/), expect.stringMatching(/ not settled yet: 2\.$/)],
     })
     expect((await answer({ group_by: 'behaviour', behaviour: 'insufficient' })).rows).toMatchObject([{ pulls: 2 }])
   })

@@ -39,7 +39,11 @@ describe.each(STORE_PAIRS)('manifests of a fold on %s', (_, open) => {
       } as never),
     ])
   }
-  const pushTo = async (place: { registry?: string; repository?: string }, name: string, more: object): Promise<void> => {
+  const pushTo = async (
+    place: { registry?: string; repository?: string },
+    name: string,
+    more: object,
+  ): Promise<void> => {
     const { descriptors } = readDescriptors((more as { references?: unknown[] }).references ?? [])
     await createCounting(stores).ingest([
       anEvent({
@@ -152,11 +156,23 @@ describe.each(STORE_PAIRS)('manifests of a fold on %s', (_, open) => {
     expect(['b0', 'd', `b${LARGE - 1}`].map((name) => layersOf(large).has(digest(name)))).toEqual([false, false, true])
     expect(['b0', 'b1', 'b2'].map((name) => layersOf(small).has(digest(name)))).toEqual([true, true, false])
     expect(manifests.entries()).toBe(MOST_ENTRIES + 2)
-    // The next batch asks for others, also of manifests that it does not name.
-    await learned(manifests, [], digest('b0'))
+    // The next batch asks for others, of manifests that it names.
+    await learned(manifests, ['a1'], digest('b0'))
     const again = manifests.contentsIn('a')(digest('a1'))
     expect(layersOf(again).has(digest('b0'))).toBe(true)
     expect(layersOf(again).has(wanted)).toBe(false)
+  })
+
+  test('are not searched for a batch that does not name them: its work does not grow with those of earlier batches', async () => {
+    await pushImage('a1', LARGE)
+    await pushImage('a2', 2)
+    const manifests = createManifests('registry.example', ROOM)
+    await learned(manifests, ['a1'], digest('b0'))
+    await learned(manifests, ['a2'], digest('b1'))
+    const listsNext = (): boolean => layersOf(manifests.contentsIn('a')(digest('a1'))).has(digest('b1'))
+    expect(listsNext()).toBe(false)
+    await learned(manifests, ['a1', 'a2'], digest('b1'))
+    expect(listsNext()).toBe(true)
   })
 
   test('are in memory as far as a batch asks for them once memory is full', async () => {

@@ -66,6 +66,10 @@ describe('a question about pulls', () => {
     ],
     [{ since: '2026-02-03', until: '2026-02-02' }, /^until: expected a day that is not before since/],
     [{ since: '2026-02-03', until: '9999-12-31' }, /^until: "9999-12-31" is not a day from 1970/],
+    [{ since: '2026-11-22' }, /^since: begins on 2026-11-22, after today \(2026-11-21\); expected today or before$/],
+    [{ since: '2027-01-01', until: '2027-02-01' }, /^since: begins on 2027-01-01, after today/],
+    [{ period: '2027-01' }, /^period: begins on 2027-01-01, after today/],
+    [{ period: 'every tuesday of 2027' }, /^period: begins on 2027-01-01, after today/],
     [{ limit: '0' }, /^limit: expected a whole number from 1 to 10000/],
     [{ compare: 'last-year' }, /^compare: expected previous/],
     [

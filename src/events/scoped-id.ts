@@ -1,0 +1,19 @@
+import { digestToId } from './notification.js'
+import type { ReportedEvent, UnreadableEvent } from './registry-event.js'
+
+/**
+ * Makes the registry that a notification token names part of ids that are made of an event's contents. Two registries may report
+ * the same contents, and the holder of one token must not use up the ids of another registry.
+ * @param registry the name of the registry, not an alias
+ * @param aliases of the registry: the same event may have been recorded under one of them, before it was an alias
+ */
+export const scopeId = (
+  event: ReportedEvent | UnreadableEvent,
+  registry: string,
+  aliases: () => readonly string[],
+): void => {
+  if (event.isIdDerived !== true) return
+  const unscoped = event.id
+  event.id = digestToId([registry, unscoped])
+  event.earlierIds = { unscoped, aliases: aliases().map((alias) => digestToId([alias, unscoped])) }
+}

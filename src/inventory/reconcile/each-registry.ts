@@ -1,0 +1,34 @@
+import { isStorageAway } from '../../storage/away.js'
+import type { Registry } from '../registry/registries.js'
+
+/** Some of several registries were not reconciled. The message has each with its reason. */
+export class NotAllReconciled extends Error {}
+
+type EachOptions = {
+  /** When it is aborted, no other registry is tried. */
+  signal: AbortSignal
+  /** The reason in the message for an error. */
+  reasonOf: (error: unknown) => string
+}
+
+/**
+ * Reconciles registries one after the other. A registry that fails does not keep the others from their turn.
+ * @throws NotAllReconciled after the last one; the error itself if there is only one registry, if a store is unavailable, or if the
+ * signal is aborted
+ */
+export const reconcileEach = async (
+  registries: readonly Registry[],
+  reconcileOne: (registry: Registry) => Promise<void>,
+  { signal, reasonOf }: EachOptions,
+): Promise<void> => {
+  const failures: string[] = []
+  for (const registry of registries) {
+    try {
+      await reconcileOne(registry)
+    } catch (error) {
+      if (registries.length === 1 || signal.aborted || isStorageAway(error)) throw error
+      failures.push(`${registry.name}: ${reasonOf(error)}`)
+    }
+  }
+  if (failures.length > 0) throw new NotAllReconciled(`not reconciled: ${failures.join('; ')}`)
+}
