@@ -52,6 +52,10 @@ describe('tallyman pulls', () => {
       from generate_series(1, 60) n
     `.execute(database.sql)
     await sql`
+      insert into pulls.last_uses (registry, repository, reference, kind, used_at, pulled_at)
+      values ('registry.example', 'team/app', '1.0', 'runtime', ${now}::timestamptz - interval '1 hour', ${now}::timestamptz - interval '1 hour')
+    `.execute(database.sql)
+    await sql`
       with repository as (
         insert into inventory.repositories (registry, name, first_seen_at, last_seen_at)
         values ('registry.example', 'team/app', ${now}::timestamptz, ${now}::timestamptz) returning id

@@ -60,6 +60,12 @@ describe.each([
     (await get(`/pulls?${new URLSearchParams({ measures: 'pulls', ...query }).toString()}`)) as PullsAnswer
   const pullsOf = async (registry: string, period: string): Promise<number | undefined> =>
     (await ask({ registry, period })).total.pulls
+  const pullsAfter = async (moment: number): Promise<number> => {
+    const { rows } = await sql`
+      select from pulls.outcomes where at > ${new Date(moment).toISOString()}::timestamptz
+    `.execute(app.app.core.stores.database.sql)
+    return rows.length
+  }
   const skips = async (): Promise<Record<string, number>> =>
     ((await get('/status')) as { skips: Record<string, number> }).skips
   const waiting = async (): Promise<number> => {
@@ -81,7 +87,11 @@ describe.each([
     })
     await fold()
     expect(await pullsOf(registry, 'today')).toBe(2)
-    for (const period of ['2025', '2027']) expect(await pullsOf(registry, period)).toBe(0)
+    expect(await pullsOf(registry, '2025')).toBe(0)
+    expect(await get('/pulls?period=2027')).toMatchObject({
+      message: expect.stringMatching(/begins on 2027-01-01, after today/),
+    })
+    expect(await pullsAfter(now)).toBe(0)
     expect(await skips()).toMatchObject({ timestamp_in_future: 1, late_request: 1 })
     expect(await (await app.get('/metrics')).text()).toMatch(/outcome="timestamp_in_future"\} 1$/m)
     // Neither stays behind, and the fold goes on.

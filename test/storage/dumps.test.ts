@@ -83,7 +83,7 @@ test('a restored dump that contains the mark of an erasure has older dumps remov
 })
 
 test('the log is marked before a migration, which may be the last that the process does', async () => {
-  await sql`delete from kysely_migration where name = '0038-bounded-marks'`.execute(database.sql)
+  await sql`delete from kysely_migration where name >= '0038-bounded-marks'`.execute(database.sql)
   await sql`delete from erasure_marks`.execute(database.sql)
   await database.close()
   // The column is there, so the migration fails.

@@ -36,8 +36,8 @@ describe.each(STORE_PAIRS)('how origins ask, on %s', (_, open) => {
     `.execute(stores.database.sql)
     await rollUp({ database: stores.database, windows: WINDOWS })
   }
-  const ask = async (group_by: string, others: Record<string, string> = {}): Promise<PullsAnswer> =>
-    askPulls(stores.database.sql, askedIn({ measures: 'invocations', period: '2026-03', group_by, ...others }, NOW), {
+  const ask = async (group_by: string, others: Record<string, string> = {}, now = NOW): Promise<PullsAnswer> =>
+    askPulls(stores.database.sql, askedIn({ measures: 'invocations', period: '2026-03', group_by, ...others }, now), {
       rotation: 'never',
       stamps: {},
     })
@@ -109,7 +109,8 @@ describe.each(STORE_PAIRS)('how origins ask, on %s', (_, open) => {
     await keep({ origin: 'other', at: ['2026-03-14T00:00:00Z'] })
     await rolledTo('2026-03-21')
     await keep({ origin: 'poller', at: ['2026-03-22T00:00:00Z'] })
-    expect((await ask('behaviour', { period: '2026-03-22' })).rows).toMatchObject([
+    const then = new Date('2026-03-22T12:00:00Z')
+    expect((await ask('behaviour', { period: '2026-03-22' }, then)).rows).toMatchObject([
       { behaviour: 'insufficient', invocations: 1 },
     ])
   })
