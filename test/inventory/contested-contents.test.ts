@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
+import type { RegistryEvent } from '../../src/events/registry-event.js'
 import type { Descriptor } from '../../src/events/target.js'
 import { learnManifest } from '../../src/inventory/record/learn-manifest.js'
 import { mergeAliases } from '../../src/inventory/record/merge-aliases.js'
@@ -297,6 +298,22 @@ describe.each(STORE_PAIRS)('contents that two events state differently, on %s', 
     await asking.ingest(manifest('d', { ...B, tag: 'v1' }))
     expect(await orphans()).toEqual(['l2'])
     expect(await rows()).toMatchObject([{ contents_known: false, due: true }])
+  })
+
+  test.each([
+    ['by an event of the same batch', true],
+    ['at another process', false],
+  ])('a push of what a process remembers adds no blob once it was contested %s', async (__, isSameBatch) => {
+    const { ingest } = createCounting(stores, () => NOW)
+    const pushOf = (wanted: Wanted): RegistryEvent => anEvent({ id: ++id, ...wanted })
+    const [pushed, other] = [manifest('d', { ...A, references: [part('f1')] }), index('d', B)]
+    await ingest(isSameBatch ? [pushOf(pushed), pushOf(other)] : [pushOf(pushed)])
+    if (!isSameBatch) await byTwoProcesses(other)
+    await retractEntries(stores.database)
+    await ingest([pushOf(pushed)])
+    await retractEntries(stores.database)
+    await asking.summary()
+    expect(await asking.items('blobs')).toEqual([])
   })
 
   test('a pull of what one process knows, with another list', async () => {

@@ -113,7 +113,8 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
     happened(objectIn(manifestsInRepositories, number, digest), isPendingCheck ? 'confirmed' : what, event.at)
     const isDescribed = remembered.describes(event)
     const isShown = what !== 'pushed' && remembered.implies(event)
-    if (!isDescribed) described.add(digest)
+    // A list whose blobs are stored is compared again: what this process remembers may have been contested since.
+    if (!isDescribed || (!isShown && event.references)) described.add(digest)
     if (!isShown) {
       const place = entry<ShownThere>(shown, `${number} ${digest}`, () => ({
         shown: { number, registry, name, digest, isTold: false },
