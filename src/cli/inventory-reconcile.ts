@@ -2,6 +2,7 @@ import type { Core } from '../core.js'
 import type { ReconcileLine } from '../http/inventory-reconcile.js'
 import { wantedRegistries } from '../inventory/reconcile/asked-registries.js'
 import { reconcileEach } from '../inventory/reconcile/each-registry.js'
+import { isRate, RATE_TEXT } from '../inventory/reconcile/rate.js'
 import type { Progress } from '../inventory/reconcile/reconcile.js'
 import { reconcileRegistry } from '../inventory/reconcile/reconcile-registry.js'
 import type { ReconciliationReport } from '../inventory/reconcile/reports.js'
@@ -66,7 +67,7 @@ const hasOpenDrift = ({ applied, drift }: ReconciliationReport): boolean =>
 const rateOf = (text: string | undefined): number | undefined => {
   if (text === undefined) return undefined
   const rate = Number(text)
-  if (/^\d{1,4}(\.\d{1,9})?$/.test(text) && rate >= 0.1 && rate <= 1_000) return rate
+  if (RATE_TEXT.test(text) && isRate(rate)) return rate
   throw new CommandError(`--rate: "${text}" is not a number of requests a second, expected 0.1 to 1000`)
 }
 

@@ -3,6 +3,7 @@ import { Router, type Response } from 'express'
 import { z } from 'zod'
 import { wantedRegistries } from '../inventory/reconcile/asked-registries.js'
 import { reconcileEach } from '../inventory/reconcile/each-registry.js'
+import { isRate, RATE_TEXT } from '../inventory/reconcile/rate.js'
 import type { Progress } from '../inventory/reconcile/reconcile.js'
 import { reconcileRegistry } from '../inventory/reconcile/reconcile-registry.js'
 import type { ReconciliationReport } from '../inventory/reconcile/reports.js'
@@ -39,9 +40,9 @@ const query = z.strictObject({
   reread: flag,
   rate: z
     .string()
-    .regex(/^\d{1,4}(\.\d{1,9})?$/, 'is not a number')
+    .regex(RATE_TEXT, 'is not a number')
     .transform(Number)
-    .refine((rate) => rate >= 0.1 && rate <= 1_000, 'expected 0.1 to 1000')
+    .refine(isRate, 'expected 0.1 to 1000')
     .optional(),
   blobs: z.enum(['doubtful', 'all', 'none']).default('doubtful'),
 })

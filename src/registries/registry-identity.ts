@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { UNKNOWN_REGISTRY, type RegistryEvent, type ReportedEvent, type Sender } from '../events/registry-event.js'
 import type { UnreadableEvent } from '../events/registry-event.js'
 import { scopeId } from '../events/scoped-id.js'
-import type { ConfiguredRegistries, Registries } from '../inventory/registry/registries.js'
+import { aliasesOfRegistry, type ConfiguredRegistries, type Registries } from '../inventory/registry/registries.js'
 import type { Database, Sql } from '../storage/database.js'
 import { forgetSenders } from './forget-senders.js'
 import { createHeardSenders, type HeardSenders } from './heard-senders.js'
@@ -162,9 +162,7 @@ export const createRegistryIdentity = async ({
     resolve: (events, named) => {
       if (named !== undefined) {
         const registry = configured.nameOf(named)
-        const aliases = (): string[] =>
-          [...configured.aliases()].flatMap(([alias, name]) => (name === registry ? [alias] : []))
-        for (const event of events) scopeId(event, registry, aliases)
+        for (const event of events) scopeId(event, registry, () => aliasesOfRegistry(configured, registry))
         return withRegistry(events, () => registry)
       }
       return afterLearning(events, identity.mode === 'host' ? assignByHost : assign)

@@ -1,3 +1,4 @@
+import { aliasesOfRegistry } from '../inventory/registry/registries.js'
 import { sql } from 'kysely'
 import { isRegistryName } from '../events/registry-host.js'
 import type { Database } from '../storage/database.js'
@@ -38,8 +39,7 @@ export const createRegistryNames = ({ database, identity }: NamesDeps): Registry
   }
   const recorded = async (given: string): Promise<string[]> => {
     const name = await known(given)
-    const aliases = [...identity.registries.aliases()].filter(([, of]) => of === name)
-    return [name, ...aliases.map(([alias]) => alias)]
+    return [name, ...aliasesOfRegistry(identity.registries, name)]
   }
   return {
     nameOf: async (given) => {

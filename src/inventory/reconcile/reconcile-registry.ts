@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/database.js'
-import type { Registries, Registry } from '../registry/registries.js'
+import { aliasesOfRegistry, type Registries, type Registry } from '../registry/registries.js'
 import { reconcile, type ReconcileDeps, type ReconcileOptions } from './reconcile.js'
 import type { ReconciliationReport } from './reports.js'
 
@@ -47,10 +47,10 @@ export const reconcileRegistry = async (
 
 const refuseUnmovedAlias = async (
   db: Sql,
-  { aliases }: Pick<Registries, 'aliases'>,
+  registries: Pick<Registries, 'aliases'>,
   registry: string,
 ): Promise<void> => {
-  const own = [...aliases()].flatMap(([alias, name]) => (name === registry ? [alias] : []))
+  const own = aliasesOfRegistry(registries, registry)
   const { rows } = await sql<{ alias: string }>`
     select alias from unnest(${own}::text[]) as own (alias)
     where exists (select from inventory.repositories r where r.registry = alias)

@@ -31,6 +31,10 @@ export type Registries = {
   aliases: () => ReadonlyMap<string, string>
 }
 
+/** The aliases of one registry. */
+export const aliasesOfRegistry = ({ aliases }: Pick<Registries, 'aliases'>, registry: string): string[] =>
+  [...aliases()].flatMap(([alias, name]) => (name === registry ? [alias] : []))
+
 /** The registries of the configuration, which may be read again. */
 export type ConfiguredRegistries = Registries & {
   /** The name of the registry that the configuration gives a host to; undefined if the configuration does not contain it. */
