@@ -3,8 +3,8 @@ import type { Core } from '../core.js'
 import { isAdmin } from '../http/api-tokens.js'
 
 /**
- * What a start prints: the tokens that nobody was shown yet; the lines for a registry; and, until a notification has come, a curl that counts one push. Of others it says where
- * they are. Configured tokens are never printed.
+ * What a start prints: tokens that were made and not shown yet, or where the tokens are; the lines for a registry; and, until a
+ * notification has come, a curl command that counts one push. Configured tokens are never printed.
  */
 export const welcome = (
   { config, secrets, stores, hostname }: Core,

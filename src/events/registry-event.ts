@@ -22,7 +22,7 @@ export type Actor = {
 /** GitLab's registry renames one repository, or moves all that lie below a namespace. */
 export type Rename = { what: 'repository' | 'namespace'; from: RepositoryPath; to: RepositoryPath }
 
-/** What tells two deliveries of one event from two events. */
+/** How a repeated delivery of an event is recognized. */
 type EventIdentity = {
   id: EventId
   /** Whether the id is made of the event's contents, because the registry sent no UUID. */
@@ -34,7 +34,7 @@ type EventIdentity = {
   earlierIds?: { unscoped: EventId; aliases: readonly EventId[] }
 }
 
-/** Something changed in a registry, or was read, as the registry told it. */
+/** A change in a registry, or a read, as the registry reported it. */
 export type RegistryEvent = EventIdentity & {
   at: Micros
   action: Action

@@ -21,7 +21,7 @@ const COLUMNS = {
 
 /** What the size of an image is, for a definition. */
 export const SIZE =
-  'size is the bytes of the manifest and its blobs, of an index those of its images as well, each once, without layers that may not be distributed, which are kept elsewhere; it is null while the contents are not known, of an index those of each image.'
+  'size is the number of bytes of the manifest and its blobs, and for an index also of its images; shared blobs count once, and layers that may not be distributed do not count, as they are stored elsewhere; it is null while the contents of the manifest, or of an image in the index, are unknown.'
 export const REFERRERS =
   'Tags of signatures and other referrers (sha256-…) are left out unless their subject was deleted: without them, an image in use fails its policy.'
 export const PUSHED =
