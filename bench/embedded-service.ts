@@ -12,9 +12,11 @@ import { startJobs } from '../src/jobs.js'
 import { createLog } from '../src/log.js'
 import { rollUp } from '../src/pulls/jobs/roll-up.js'
 import { summarizePulls } from '../src/pulls/jobs/summarize.js'
+import { keepHeapSmall } from '../src/storage/small-heap.js'
 
 const config = readConfig(process.env, home)
 const now = (): Date => new Date()
+keepHeapSmall()
 const app = await createApp(config, createLog(config.log_level), now)
 const { database, dumps } = app.core.stores
 

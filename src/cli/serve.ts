@@ -10,6 +10,7 @@ import { markPostgres, otherStoreWarnings } from '../other-store.js'
 import { nextPing } from '../status.js'
 import { isStorageAway } from '../storage/away.js'
 import { isRefusal } from '../storage/database.js'
+import { keepHeapSmall } from '../storage/small-heap.js'
 import { settingWarnings } from '../warnings.js'
 import { storeOf } from '../storage/store-of-error.js'
 import { startWatchdog } from '../watchdog.js'
@@ -45,6 +46,7 @@ export const serve = async (): Promise<void> => {
   const log = createLog(config.log_level)
   for (const setting of ineffectiveSettings(config)) log.warn({ setting }, 'a setting has no effect')
   for (const warning of otherStoreWarnings(config)) log.warn(warning)
+  if (config.database_url === undefined) keepHeapSmall()
   const app = await createPatiently(config, log)
   try {
     await start(app, config, log)
