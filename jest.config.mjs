@@ -3,7 +3,10 @@ export default {
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
   extensionsToTreatAsEsm: ['.ts'],
-  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  moduleNameMapper: {
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+    '^(ioredis|kysely|yaml)$': '<rootDir>/node_modules/.cache/tallyman/$1.cjs',
+  },
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',

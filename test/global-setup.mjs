@@ -1,8 +1,9 @@
 // Chooses the seed of a run, and starts the servers that its suites share, unless TALLYMAN_TEST_SERVERS is "none".
 import { randomInt } from 'node:crypto'
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { build } from 'esbuild'
 import { bundle } from '../scripts/build.mjs'
 
 const modules = fileURLToPath(new URL('../node_modules', import.meta.url))
@@ -14,6 +15,7 @@ export default async () => {
   console.log(`\nRandom cases are made with SEED=${process.env.SEED}`)
   // Servers end with their parent only if it exits, which a signal alone does not make it do.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1))
+  await bundlePackages()
   // Jest does not compile what it runs here. Two runs may do this at the same time.
   const bundled = join(cache, `setup-${process.pid}`)
   await bundle(['test/servers/start-shared.ts'], bundled)
@@ -25,4 +27,20 @@ export default async () => {
   )
   Object.assign(process.env, environment)
   globalThis.stopShared = stop
+}
+
+/** Each suite loads its packages again: these have hundreds of files, and become one file each (jest.config.mjs). */
+const bundlePackages = async () => {
+  for (const name of ['ioredis', 'kysely', 'yaml']) {
+    const draft = join(cache, `${name}.${process.pid}`)
+    await build({
+      entryPoints: [name],
+      outfile: draft,
+      bundle: true,
+      platform: 'node',
+      format: 'cjs',
+      target: 'node20',
+    })
+    renameSync(draft, join(cache, `${name}.cjs`))
+  }
 }
