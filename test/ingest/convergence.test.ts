@@ -85,7 +85,7 @@ describe.each(STORE_PAIRS)('counting converges on %s', (_, open) => {
         expect(await counted(stores)).toEqual(expected)
         expect(outcomes.flat().filter((outcome) => outcome === 'recorded')).toHaveLength(events.length)
       }),
-      runsOn(stores.database, { postgresql: 60, pglite: 20 }),
+      runsOn(stores.database, { postgresql: 40, pglite: 15 }),
     )
   })
 })

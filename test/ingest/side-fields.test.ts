@@ -54,7 +54,7 @@ describe.each(STORE_PAIRS)('a side field that cannot be read, on %s', (_, open) 
         await sql`delete from tallies where name like 'unreadable_field:%'`.execute(stores.database.sql)
         expect(await stored()).toEqual(expected)
       }),
-      runs(60),
+      runs(30),
     )
   })
 

@@ -272,7 +272,7 @@ describe.each(STORE_PAIRS)('clean-up lists on %s', (_, open) => {
           await check(asking, registry, { used, shown })
         },
       ),
-      { ...runsOn(stores.database, { postgresql: 60, pglite: 20 }), examples: [[[], FOR_EACH_LIST, []]] },
+      { ...runsOn(stores.database, { postgresql: 30, pglite: 10 }), examples: [[[], FOR_EACH_LIST, []]] },
     )
     for (const rows of Object.values(offered)) expect(rows).toBeGreaterThan(0)
   })

@@ -58,7 +58,7 @@ describe.each(STORE_PAIRS)('regstat.deleted_tags, on %s', (_, open) => {
           await rows(`select ${columns} from (${ENDED_LIVES}) l order by tag`),
         )
       }),
-      runsOn(stores.database, { postgresql: 60, pglite: 20 }),
+      runsOn(stores.database, { postgresql: 30, pglite: 10 }),
     )
   })
 })

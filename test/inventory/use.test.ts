@@ -189,7 +189,7 @@ describe.each(STORE_PAIRS)('what counts as a use, on %s', (_, open) => {
           const [tag] = await items(named(tagQuestions, 'tags'), {})
           expect(tag?.pushed_at).toBe('2026-11-20T03:00:00.000000Z')
         }),
-        runs(6),
+        runs(4),
       )
     })
 
@@ -295,7 +295,7 @@ describe.each(STORE_PAIRS)('what counts as a use, on %s', (_, open) => {
           await settled()
           expect(await days()).toEqual({ nightly: '2026-11-10' })
         }),
-        runs(6),
+        runs(4),
       )
     })
 

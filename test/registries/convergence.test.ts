@@ -141,7 +141,7 @@ describe.each(STORE_PAIRS)('what registries are learned to be converges in %s', 
       fc.asyncProperty(scenario, async ({ one, other, configured }) => {
         expect(await delivered(one, configured)).toEqual(await delivered(other, configured))
       }),
-      runs(15),
+      runs(8),
     )
   }, 600_000)
 })

@@ -118,7 +118,7 @@ describe('reconciling', () => {
         })
         await expectAgreement(registry)
       }),
-      runs(30),
+      runs(15),
     )
   }, 3_600_000)
 
@@ -156,7 +156,7 @@ describe('reconciling', () => {
         await ingest(events.slice(told))
         expect(await inventoryOf(stores.database)).toEqual(expected)
       }),
-      runs(30),
+      runs(15),
     )
   }, 3_600_000)
 })

@@ -176,7 +176,7 @@ describe.each(STORE_PAIRS)('the inventory converges on %s', (_, open) => {
         await Promise.all(lanes)
         expect(await settled()).toEqual(expected)
       }),
-      runsOn(stores.database, { postgresql: 100, pglite: 30 }),
+      runsOn(stores.database, { postgresql: 50, pglite: 20 }),
     )
   }, 3_600_000)
 })

@@ -56,7 +56,7 @@ describe.each(STORE_PAIRS)('a HEAD of a tag and a GET of its digest, in %s', (_,
       fc.asyncProperty(fc.shuffledSubarray(events, { minLength: events.length }), async (shuffled) => {
         expect(await pulledAt(...shuffled)).toBe(at(130))
       }),
-      runs(15),
+      runs(8),
     )
   })
 

@@ -135,7 +135,7 @@ describe.each(STORE_PAIRS)('a rename onto a path that was deleted, on %s', (_, o
         await settle()
         expect(await liveIn(stores.database, 'registry.example')).toEqual(expected)
       }),
-      runsOn(stores.database, { postgresql: 40, pglite: 15 }),
+      runsOn(stores.database, { postgresql: 25, pglite: 10 }),
     )
   })
 })

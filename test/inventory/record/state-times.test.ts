@@ -216,7 +216,7 @@ describe.each(STORE_PAIRS)('a registry whose clock is ahead, on %s', (_, open) =
         const last = wanted.at(-1)?.what ?? ''
         expect(await liveTags()).toEqual(last === 'delete' ? [] : [last.slice(-2)])
       }),
-      runs(30),
+      runs(15),
     )
   })
 })

@@ -262,7 +262,7 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
         expect(await outcomes()).toEqual(expected)
         expect(late).toBe(0)
       }),
-      runsOn(stores.database, { postgresql: 25, pglite: 10 }),
+      runsOn(stores.database, { postgresql: 15, pglite: 6 }),
     )
   })
 
@@ -334,7 +334,7 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
         await finish()
         expect(await outcomes()).toEqual(expected)
       }),
-      runs(15),
+      runs(8),
     )
   })
 

@@ -389,7 +389,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
           }
         }
       }),
-      runs(15),
+      runs(8),
     )
   })
 
@@ -435,7 +435,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
         await show()
         expect((await answer()).total).toEqual(expected[1])
       }),
-      runs(15),
+      runs(8),
     )
   })
 })

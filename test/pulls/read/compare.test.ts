@@ -63,7 +63,7 @@ describe.each(STORE_PAIRS)('rows compared with the period before, on %s', (_, op
           }
         },
       ),
-      runsOn(stores.database, { postgresql: 60, pglite: 20 }),
+      runsOn(stores.database, { postgresql: 30, pglite: 10 }),
     )
   })
 

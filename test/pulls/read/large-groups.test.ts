@@ -87,7 +87,7 @@ describe.each(STORE_PAIRS)('numbers of at least so many origins, on %s', (_, ope
           }
         }
       }),
-      runsOn(stores.database, { postgresql: 6, pglite: 3 }),
+      runsOn(stores.database, { postgresql: 4, pglite: 2 }),
     )
   })
   const rolled = async (): Promise<void> => {
