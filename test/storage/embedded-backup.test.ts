@@ -38,8 +38,11 @@ test('statements are executed while files are copied, and what was stored until 
         duringBackup(async () => {
           await insert(0)
           await work()
+          // What follows is in other segments of the log.
+          await database.query('select pg_switch_wal()')
           // Pages that were copied change, and files become longer than their copies.
           await database.query("update kept set filler = repeat('y', 500) where n % 2 = 0")
+          await database.query('select pg_switch_wal()')
           await insert(5_000)
         }),
     },

@@ -14,6 +14,14 @@ test('an entry is there while fewer than half of the places were used after it',
   expect(recent.get('b')).toBeUndefined()
 })
 
+test('a value that is set again has its weight once', () => {
+  const recent = createRecentMap<string>(20, (value) => value.length)
+  for (const key of ['a', 'b', 'c']) recent.set(key, 'heavy')
+  for (let i = 0; i < 100; i++) recent.set('c', 'heavy')
+  recent.set('d', 'heavy')
+  expect(recent.get('a')).toBe('heavy')
+})
+
 test('values have a weight, all of which is bounded', () => {
   const recent = createRecentMap<string>(20, (value) => value.length)
   for (const key of ['a', 'b', 'c', 'd']) recent.set(key, 'heavy')
