@@ -79,7 +79,7 @@ describe.each(STORE_PAIRS)('a hostile registry on %s', (_, open) => {
   })
 
   test('whose stored sizes exceed 2^63 on a day or in a month has its days rolled up and summarized', async () => {
-    const outcomes = Array.from({ length: 1_200 }, (_one, i) => ({
+    const outcomes = Array.from({ length: 2_200 }, (_one, i) => ({
       ...{ ...OUTCOME, id: String(i), origin: `o${i}`, registry: 'hostile.example', bytes: HUGE },
       // A month that is over, on two days.
       at: isoTime((Date.parse(i % 2 === 0 ? '2026-09-30T00:00:00Z' : '2026-09-29T00:00:00Z') + i) * 1_000),
