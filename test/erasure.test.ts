@@ -1,4 +1,5 @@
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
@@ -16,6 +17,7 @@ import { filesWith } from './servers/data-directory.js'
 import { anEvent, DIGEST } from './servers/events.js'
 import { API_TOKEN, NOTIFICATION_TOKEN, ROOT } from './servers/service.js'
 import { embeddedFolder } from './servers/stores.js'
+import { tallyman } from './servers/tallyman.js'
 
 const DAY_MS = 86_400_000
 const OLD_SALT = 'zQ8kd2XW9lm4rT7yV1pB6nC3hJ5gF0sAaEeIiOoUuMx'
@@ -177,20 +179,40 @@ describe('pulls forget on the embedded store', () => {
     `.execute(database.sql)
   }
 
-  test('leaves an origin in no file, nor in a dump', async () => {
+  const byRoute = async (): Promise<void> => {
+    await new Promise<void>((resolve) => app.http.listen(0, '127.0.0.1', resolve))
+    const { port } = app.http.address() as AddressInfo
+    const answer = await fetch(`http://127.0.0.1:${port}/pulls/forget`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${API_TOKEN}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ origin: ORIGIN }),
+    }).finally(() => app.http.close())
+    expect(await answer.json()).toMatchObject({ invocations: 100, not_rewritten: [] })
+  }
+  const byCommand = async (): Promise<void> => {
+    await stop()
+    const command = ['pulls', 'forget', '--origin', ORIGIN, '--json']
+    const { out } = await tallyman({ TALLYMAN_DATA_DIR: folder.path, TALLYMAN_API_TOKENS: API_TOKEN }, ...command)
+    expect(JSON.parse(out)).toMatchObject({ invocations: 100, not_rewritten: [] })
+  }
+
+  test.each([
+    ['by the API', byRoute],
+    ['by the command without a service', byCommand],
+  ])('%s leaves an origin in no file, nor in a dump', async (_, forget) => {
     await start()
-    const { database, dumps } = app.core.stores
+    const { dumps } = app.core.stores
     await keep(ORIGIN, 100)
     await keep('another', 1)
     await dumps?.write()
     now = later(1)
     await dumps?.write()
-    const erased = await dumps?.replaceAfter(async () => erase(database, { origin: ORIGIN }))
-    expect(erased?.not_rewritten).toEqual([])
+    await forget()
     expect(readdirSync(join(folder.path, 'dumps'))).toHaveLength(1)
-    const { rows } = await sql`select from pulls.outcomes`.execute(database.sql)
-    expect(rows).toHaveLength(1)
     await expectErased(ORIGIN)
+    await start()
+    const { rows } = await sql`select from pulls.outcomes`.execute(app.core.stores.database.sql)
+    expect(rows).toHaveLength(1)
   })
 
   test('names a table that is too large to be rewritten while the service runs, and rewrites it at the next start', async () => {
