@@ -48,7 +48,7 @@ export type Walk = {
   vanishing: Vanishing
   signal: AbortSignal
   begun: Run
-  /** Repositories with tags that are gone, which wait until it is sure that most of the registry is not. */
+  /** Repositories of which something is gone, which wait until it is sure that most of the registry is not. */
   heldBack: (() => Promise<unknown>)[]
 }
 type Outcome = { result: RepositoryResult; failure?: unknown }
@@ -79,7 +79,8 @@ export const oneRepository = async (walk: Walk, repository: string): Promise<Out
   const seen = seenIn(found, filled, requests)
   if (!walk.apply) return keepResult(walk, result, seen)
 
-  const goneTags = drift.filter(({ kind, object }) => kind === 'stale' && object === 'tag').length
+  const gone = drift.filter(({ kind }) => kind === 'stale')
+  const goneTags = gone.filter(({ object }) => object === 'tag').length
   const isKept = (tag: string): boolean => found.tags.has(tag) || isUnasked(walk, repository)
   const keptTags = [...held.tags].filter(([name, { live }]) => live && isKept(name)).length
   walk.vanishing.add({ gone: goneTags, kept: keptTags })
@@ -90,7 +91,7 @@ export const oneRepository = async (walk: Walk, repository: string): Promise<Out
     )
     return failed ? keepFailure(walk, repository, requests, failed.failure) : { result }
   }
-  if (goneTags === 0 || walk.vanishing.isHarmless()) {
+  if (gone.length === 0 || walk.vanishing.isHarmless()) {
     const outcome = await repair(compared)
     return 'failure' in outcome ? outcome : keepResult(walk, result, seen)
   }
@@ -98,7 +99,7 @@ export const oneRepository = async (walk: Walk, repository: string): Promise<Out
   if ('failure' in outcome) return outcome
   const stale = {
     ...{ found: nothingAt(found.at), held, untrusted, filled: NOTHING_FILLED, isComplete: false },
-    drift: drift.filter(({ kind }) => kind === 'stale'),
+    drift: gone,
   }
   walk.heldBack.push(async () => {
     if (!('failure' in (await repair(stale)))) await keepResult(walk, result, seen)

@@ -52,6 +52,7 @@ const settleSome = async (tx: Sql, now: Date): Promise<number> => {
 
 type Check = { repository: number; key: string; at: string }
 
+/** By key: a row for which this had to wait is at another place then. */
 const update = async (tx: Sql, table: string, column: string, checks: readonly Check[]): Promise<void> => {
   const key = sql.raw(`o.${column}`)
   await sql`
@@ -63,11 +64,12 @@ const update = async (tx: Sql, table: string, column: string, checks: readonly C
       ) as checked (repository_id, key, at)
       group by repository_id, key
     ), locked as materialized (
-      select o.ctid as place, checked.at
+      select checked.repository_id, checked.key, checked.at
       from checked join inventory.${sql.raw(table)} o on o.repository_id = checked.repository_id and ${key} = checked.key
       order by o.repository_id, ${key} for no key update of o
     )
     update inventory.${sql.raw(table)} o set checked_at = locked.at
-    from locked where o.ctid = locked.place and coalesce(o.checked_at, '-infinity') < locked.at
+    from locked
+    where o.repository_id = locked.repository_id and ${key} = locked.key and coalesce(o.checked_at, '-infinity') < locked.at
   `.execute(tx)
 }

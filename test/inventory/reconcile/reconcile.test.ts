@@ -279,6 +279,18 @@ describe('a registry that has lost most of its tags', () => {
     expect(await liveIn(stores.database, REGISTRY)).toEqual({})
   })
 
+  test('keeps what its repositories without tags have, too', async () => {
+    await run(many(8), { apply: true })
+    const image = { object: 'manifest', mediaType: first.mediaType, size: 20 } as const
+    await createCounting(stores).ingest([
+      anEvent({ ...image, id: 1, repository: 'by-digest', digest: digestNamed('a9'), at: '2026-11-18T10:00:00Z' }),
+    ])
+    const before = await liveIn(stores.database, REGISTRY)
+    expect(before).toHaveProperty('by-digest')
+    await expect(run(stubRegistry(), { apply: true }, LATER)).rejects.toThrow(TooMuchGone)
+    expect(await liveIn(stores.database, REGISTRY)).toEqual(before)
+  })
+
   test('is repaired where no more than half of them, or only a few, are gone', async () => {
     await run(many(8), { apply: true })
     const half = many(8)
