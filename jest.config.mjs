@@ -1,3 +1,5 @@
+import { BUNDLED } from './test/bundled-packages.mjs'
+
 export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
@@ -5,7 +7,7 @@ export default {
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',
-    '^(ioredis|kysely|yaml)$': '<rootDir>/node_modules/.cache/tallyman/$1.cjs',
+    [`^(${BUNDLED.join('|')})$`]: '<rootDir>/node_modules/.cache/tallyman/$1.cjs',
   },
   transform: {
     '^.+\\.ts$': [

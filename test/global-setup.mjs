@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 import { bundle } from '../scripts/build.mjs'
+import { BUNDLED } from './bundled-packages.mjs'
 
 const modules = fileURLToPath(new URL('../node_modules', import.meta.url))
 const cache = join(modules, '.cache', 'tallyman')
@@ -29,9 +30,8 @@ export default async () => {
   globalThis.stopShared = stop
 }
 
-/** Each suite loads its packages again: these have hundreds of files, and become one file each (jest.config.mjs). */
 const bundlePackages = async () => {
-  for (const name of ['ioredis', 'kysely', 'yaml']) {
+  for (const name of BUNDLED) {
     const draft = join(cache, `${name}.${process.pid}`)
     await build({
       entryPoints: [name],
