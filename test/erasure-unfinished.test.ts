@@ -138,8 +138,8 @@ describe('an erasure that a process could not finish', () => {
     const { core } = await start()
     await storeSalt({ core } as App)
     const { database, dumps: written } = core.stores
-    await new Promise<void>((resolve) => {
-      void written?.replaceAfter(async () => {
+    await new Promise<void>((resolve, reject) => {
+      const erasing = written?.replaceAfter(async () => {
         await written.write()
         await sql`truncate pulls.salts`.execute(database.sql)
         await database.eraseTraces(['pulls.salts'])
@@ -147,6 +147,7 @@ describe('an erasure that a process could not finish', () => {
         // A process that is killed never goes on.
         return new Promise(() => undefined)
       })
+      erasing?.catch(reject)
     })
     await stop()
     expect(inDatabase()).toContainEqual(expect.stringContaining('dumps'))

@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { ask } from '../../../src/inventory/questions/ask.js'
@@ -8,6 +7,7 @@ import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
 import { digestOf } from '../../servers/history.js'
 import { OCI_IMAGE } from '../../servers/manifests.js'
+import { eventually } from '../../servers/process.js'
 import { openServerStores, type TestStores } from '../../servers/stores.js'
 
 const NOW = new Date('2026-11-21T12:00:00Z')
@@ -19,6 +19,13 @@ beforeAll(async () => {
 })
 afterAll(async () => stores.close())
 beforeEach(async () => stores.clear())
+
+const isWaiting = async (): Promise<boolean> => {
+  const { rows } = await sql`
+    select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+  `.execute(stores.database.jobs)
+  return rows.length > 0
+}
 
 test.each([
   ['a manifest', { digest: digestOf('a') }, 'repository_manifests'],
@@ -38,7 +45,7 @@ test.each([
     // As a reconciliation, which writes of all that a registry has that it is there: no use.
     await sql`update ${sql.table(`inventory.${table}`)} set repository_id = repository_id`.execute(tx)
     settling = settleChecks(stores.database, new Date(NOW.getTime() + 3_600_000))
-    await setTimeout(500)
+    await eventually('the row is waited for', isWaiting)
   })
   await settling
   const { rows } = await sql`

@@ -343,7 +343,7 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
         await summarizePulls(stores.database)
         expect(await answers()).toEqual(expected[0])
       }),
-      runsOn(stores.database, { postgresql: 2, pglite: 1 }),
+      runsOn(stores.database, { postgresql: 4, pglite: 2 }),
     )
   })
 

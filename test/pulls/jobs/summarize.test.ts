@@ -173,7 +173,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
         await forgetOutcomes(stores.database, 1, NOW)
         expect(await askAll(asked)).toEqual(expected)
       }),
-      runsOn(stores.database, { postgresql: 2, pglite: 1 }),
+      runsOn(stores.database, { postgresql: 4, pglite: 2 }),
     )
   })
 
