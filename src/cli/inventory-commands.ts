@@ -99,7 +99,10 @@ export const addInventoryCommands = (program: Command): void => {
     .description('compare the inventory with what registries answer, and repair it; a run that broke off goes on')
     .option('-r, --registry <name>', 'the registry to ask (default: all with a url in the configuration)')
     .option('--apply', 'repair the inventory; without it, the drift is only shown (exit code 2 when there is any)')
-    .option('--force', 'with --apply: repair also where a registry lacks more than half of its tags, and more than 20')
+    .option(
+      '--force',
+      'with --apply: repair also where a registry lacks more than half of its tags (manifests, if it had no more than 20 tags), and more than 20',
+    )
     .option('--restart', 'begin again instead of going on with a run that broke off')
     .option('--rate <number>', 'requests a second (default: 20)')
     .addOption(

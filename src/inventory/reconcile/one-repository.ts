@@ -80,10 +80,10 @@ export const oneRepository = async (walk: Walk, repository: string): Promise<Out
   if (!walk.apply) return keepResult(walk, result, seen)
 
   const gone = drift.filter(({ kind }) => kind === 'stale')
-  const goneTags = gone.filter(({ object }) => object === 'tag').length
-  const isKept = (tag: string): boolean => found.tags.has(tag) || isUnasked(walk, repository)
-  const keptTags = [...held.tags].filter(([name, { live }]) => live && isKept(name)).length
-  walk.vanishing.add({ gone: goneTags, kept: keptTags })
+  walk.vanishing.add({
+    gone: gone.filter(({ object }) => object === walk.vanishing.weighed).length,
+    kept: keptOf(walk.vanishing.weighed, { found, held, isUnasked: isUnasked(walk, repository) }),
+  })
   const repair = async (some: Compared): Promise<Outcome> => {
     const failed = await applyFound(walk.database, { registry: walk.registry, repository }, some.found, some).then(
       () => undefined,
@@ -105,6 +105,15 @@ export const oneRepository = async (walk: Walk, repository: string): Promise<Out
     if (!('failure' in (await repair(stale)))) await keepResult(walk, result, seen)
   })
   return outcome
+}
+
+/** How many live tags or manifests of the inventory the registry has. */
+const keptOf = (
+  weighed: Vanishing['weighed'],
+  { found, held, isUnasked }: { found: Found; held: Held; isUnasked: boolean },
+): number => {
+  const [inInventory, inRegistry] = weighed === 'tag' ? [held.tags, found.tags] : [held.manifests, found.manifests]
+  return [...inInventory].filter(([name, { live }]) => live && (isUnasked || inRegistry.has(name))).length
 }
 
 /** Deletes from the inventory what had to wait. */

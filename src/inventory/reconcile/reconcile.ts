@@ -47,7 +47,7 @@ export type ReconcileOptions = {
   notice?: string | undefined
   /** Forgets a run that broke off, and begins again. */
   restart?: boolean | undefined
-  /** Repairs also where the registry lacks more than half of its tags. */
+  /** Repairs also where the registry lacks more than half of its tags, or of its manifests if it had only a few tags. */
   force?: boolean | undefined
   /** Requests a second. */
   rate?: number | undefined

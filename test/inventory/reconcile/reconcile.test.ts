@@ -291,6 +291,25 @@ describe('a registry that has lost most of its tags', () => {
     expect(await liveIn(stores.database, REGISTRY)).toEqual(before)
   })
 
+  test.each([0, 20])('is weighed by its manifests if it had %i tags', async (tags) => {
+    const full = stubRegistry(100)
+    for (let i = 0; i < tags; i++) put(full.repository('tagged'), first, `v${i}`)
+    await run(full, { apply: true }, '2026-11-18T09:00:00Z')
+    const image = { object: 'manifest', mediaType: first.mediaType, size: 20, at: '2026-11-18T10:00:00Z' } as const
+    await ingest(
+      Array.from({ length: 30 }, (_, i) =>
+        event({ ...image, repository: `by-digest-${i % 3}`, digest: digestNamed(`d${i}`) }),
+      ),
+    )
+    const before = await liveIn(stores.database, REGISTRY)
+    await expect(run(stubRegistry(), { apply: true }, LATER)).rejects.toThrow(
+      /^registry\.example lacks \d+ of the 3[01] manifests that live in the inventory, more than half of them/,
+    )
+    expect(await liveIn(stores.database, REGISTRY)).toEqual(before)
+    await run(stubRegistry(), { apply: true, force: true }, LATER)
+    expect(await liveIn(stores.database, REGISTRY)).toEqual({})
+  })
+
   test('is repaired where no more than half of them, or only a few, are gone', async () => {
     await run(many(8), { apply: true })
     const half = many(8)
