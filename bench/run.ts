@@ -2,10 +2,12 @@
  * Measures what the documentation claims: npm run bench -- [name …] [--rounds N] [--seconds N] [--json FILE]
  * With --filled URL, inventory and inventory-questions on a database of PostgreSQL with ten million blobs, and pulls-days on one
  * with a hundred million invocations, which is filled if it is empty, and kept; with --part 0.05, with a twentieth of them. With --only KIND, inventory with one kind of events: push-blob, pull-tag, push-manifest-told, push-manifest.
+ * With --against FOLDER, compare: rates of this build and of a built checkout of another commit, in turns of a third of a second.
  * With --requests N and --replays N, embedded with another number of notifications, and more than once.
  * Prints the machine, the versions, the median and the spread, and the limit measured in the same run.
  */
 import { writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
 import { machine, metTarget, type Row, type Sample } from './sample.js'
@@ -20,6 +22,7 @@ const { values, positionals } = parseArgs({
     filled: { type: 'string' },
     part: { type: 'string', default: '1' },
     only: { type: 'string' },
+    against: { type: 'string' },
     requests: { type: 'string', default: '100000' },
     replays: { type: 'string', default: '1' },
     json: { type: 'string' },
@@ -85,6 +88,14 @@ const BENCHES: Record<string, () => Promise<Row[]>> = {
       rounds: Number(values.replays),
       requests: Number(values.requests),
     }),
+  ...(values.against !== undefined && {
+    compare: async () => {
+      const { benchCompare } = await import('./compare.js')
+      return withServers(async (servers) =>
+        benchCompare(servers, { against: resolve(values.against ?? ''), rounds, only: values.only }),
+      )
+    },
+  }),
   memory: async () => {
     const { benchMemory } = await import('./memory.js')
     return withServers(async (servers) => benchMemory(servers, { seconds: Number(values['memory-seconds']) }))
@@ -120,7 +131,7 @@ const print = (rows: readonly Row[]): void => {
 
 if (values.help) {
   console.log(
-    `npm run bench -- [${Object.keys(BENCHES).join(' | ')}] [--rounds N] [--seconds N] [--filled URL] [--part N] [--only KIND] [--requests N] [--replays N] [--json FILE]`,
+    `npm run bench -- [${Object.keys(BENCHES).join(' | ')}] [--rounds N] [--seconds N] [--filled URL] [--part N] [--only KIND] [--against FOLDER] [--requests N] [--replays N] [--json FILE]`,
   )
 } else {
   const names = positionals.length > 0 ? positionals : Object.keys(BENCHES)

@@ -1,20 +1,16 @@
 import { isIP } from 'node:net'
 import { isFields, type Fields } from './excerpt.js'
-import { isRepositoryPath, type Tag } from './reference.js'
-import type { Action, RegistryEvent, Rename } from './registry-event.js'
+import { isRepositoryPath } from './reference.js'
+import type { Rename, ReportedEvent } from './registry-event.js'
 import { exactText, freeText, isMissing, type UnreadableFields } from './side-fields.js'
 import { isEmptyIndex, objectKindOf, readDescriptors, sizeOf } from './target.js'
 
 /** Characters of a URL, of which only the last part is read: a host and a prefix of any length may come before it. */
 const LONGEST_URL = 16_384
 
-/** What a target says of the manifest or blob itself. Whatever of it cannot be read is unknown, and noted. */
-export const objectOf = (
-  target: Fields,
-  action: Action,
-  tag: Tag | undefined,
-  unreadable: UnreadableFields,
-): Pick<RegistryEvent, 'object' | 'mediaType' | 'size' | 'references' | 'rename'> => {
+/** Adds what a target says of the manifest or blob itself. Whatever of it cannot be read is unknown, and noted. */
+export const addObject = (event: ReportedEvent, target: Fields, unreadable: UnreadableFields): void => {
+  const { action, tag } = event
   const mediaType = exactText(target.mediaType, 'target.mediaType', unreadable)
   const size = bytesOf(target.size, unreadable) ?? bytesOf(target.length, unreadable)
   const { descriptors, isWhole } = readDescriptors(target.references)
@@ -27,13 +23,11 @@ export const objectOf = (
   const object = action === 'mount' ? 'blob' : objectKindOf({ url, mediaType, tag, references })
   const rename = action === 'rename' ? renameIn(target.rename) : undefined
   if (action === 'rename' && !rename && !isMissing(target.rename)) unreadable.push('target.rename')
-  return {
-    ...(rename && { rename }),
-    ...(object && { object }),
-    ...(mediaType !== undefined && { mediaType }),
-    ...(size !== undefined && { size }),
-    ...(references && { references }),
-  }
+  if (rename) event.rename = rename
+  if (object) event.object = object
+  if (mediaType !== undefined) event.mediaType = mediaType
+  if (size !== undefined) event.size = size
+  if (references) event.references = references
 }
 
 const bytesOf = (value: unknown, unreadable: UnreadableFields): number | undefined => {
@@ -58,22 +52,21 @@ const beginningOf = (text: string): string =>
   text.length <= LONGEST_AGENT ? text : text.slice(0, LONGEST_AGENT).replace(/[\ud800-\udbff]$/, '')
 
 /**
- * Who asked, as far as it can be read. `addr` has a port, unless a proxy sent the address. The zone of an IPv6 address
+ * Adds who asked, as far as it can be read. `addr` has a port, unless a proxy sent the address. The zone of an IPv6 address
  * (RFC 4007) is a name on the registry's machine alone, and libraries differ on what one may be.
  */
-export const clientOf = (
+export const addClient = (
+  event: ReportedEvent,
   { id, addr, useragent }: Fields,
   unreadable: UnreadableFields,
-): Pick<RegistryEvent, 'requestId' | 'address' | 'userAgent'> => {
+): void => {
   const requestId = exactText(id, 'request.id', unreadable)
   const address = addressIn(freeText(addr, 'request.addr', unreadable), unreadable)
   const agent = typeof useragent === 'string' ? beginningOf(useragent) : useragent
   const userAgent = freeText(agent, 'request.useragent', unreadable)
-  return {
-    ...(requestId !== undefined && { requestId }),
-    ...(address !== undefined && { address }),
-    ...(userAgent !== undefined && { userAgent }),
-  }
+  if (requestId !== undefined) event.requestId = requestId
+  if (address !== undefined) event.address = address
+  if (userAgent !== undefined) event.userAgent = userAgent
 }
 
 const addressIn = (text: string | undefined, unreadable: UnreadableFields): string | undefined => {
