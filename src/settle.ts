@@ -4,6 +4,7 @@ import { mergeReceptions } from './ingest/receptions.js'
 import { eachAlone } from './storage/each-alone.js'
 import { endDeleted } from './inventory/record/end-deleted.js'
 import { tellNoted } from './inventory/record/expand.js'
+import { finishOpenMoves } from './inventory/record/finish-moves.js'
 import { joinLookups } from './inventory/record/join-lookups.js'
 import { mergeAliases } from './inventory/record/merge-aliases.js'
 import { storeAliases } from './inventory/record/registry-aliases.js'
@@ -30,6 +31,7 @@ export const settle = async ({ aliases, now, ...counting }: SettleDeps): Promise
   const { database } = counting
   const since = new Date(now.getTime() - LATE_DAYS * 86_400_000)
   const parts = [
+    async () => finishOpenMoves(database),
     ...(aliases.size > 0
       ? [
           async () => mergeReceptions(database, aliases),

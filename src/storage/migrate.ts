@@ -35,6 +35,7 @@ import { smallerIndexes } from './migrations/0037-smaller-indexes.js'
 import { boundedMarks } from './migrations/0038-bounded-marks.js'
 import { eventIdScope } from './migrations/0040-event-id-scope.js'
 import { statedContents } from './migrations/0041-stated-contents.js'
+import { openMoves } from './migrations/0042-open-moves.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -72,6 +73,7 @@ export const MIGRATIONS = {
   '0038-bounded-marks': boundedMarks,
   '0040-event-id-scope': eventIdScope,
   '0041-stated-contents': statedContents,
+  '0042-open-moves': openMoves,
 }
 
 const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }

@@ -6,7 +6,7 @@ import { isCancelled, type Sql } from '../../storage/database.js'
 import { asOf } from '../summary/as-of.js'
 import { AGES, momentOf } from './age.js'
 import { cursorOf, keyIn } from './cursor.js'
-import { recentDeleteNotes, unknownObjectNotes, unknownPushNotes } from './notes.js'
+import { openMoveNotes, recentDeleteNotes, unknownObjectNotes, unknownPushNotes } from './notes.js'
 import { columnsOf, type Asked, type Key, type Page, type Parameter, type Question } from './question.js'
 import { unknownRepository } from './unknown-repository.js'
 import { joinCounted, notesOf, unknownIn, unknownPlatformsIn, type Unknown } from './unknown.js'
@@ -72,6 +72,7 @@ export const ask = async (
     ...unknownPushNotes(items),
     ...(after ? [] : unknownObjectNotes(question, wanted, items)),
     ...(after ? [] : await recentDeleteNotes(db, question, wanted)),
+    ...(await openMoveNotes(db, wanted)),
     ...(wanted.repository !== undefined && wanted.repository_ids === '' ? [unknownRepository(wanted.repository)] : []),
   ]
   return {

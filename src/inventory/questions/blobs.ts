@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { indexesAbove } from './indexes-above.js'
 import { isKnownIn } from '../known-in.js'
+import { isMoving } from '../moving.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
 import { DIGEST, PLACE, type Asked, type Question } from './question.js'
 import { behind, blobUsedAt, iso, isIndexType, isManifestType, placedIn, placedInOrder, same } from './sql-parts.js'
@@ -109,7 +110,7 @@ const orphanedBlobs: Question = {
         offset 0
       ) b on true
       join inventory.repositories r on r.id = f.repository_id
-    where ${placedIn(sql`f.repository_id`, asked)}
+    where ${placedIn(sql`f.repository_id`, asked)} and not ${isMoving(sql`f.repository_id`)}
       -- Once for the page.
       and not f.repository_id = any(${withUnknownContents(asked)})
       and ${behind('<', after, [

@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isKnownIn } from '../known-in.js'
+import { isMoving } from '../moving.js'
 import { imageChangedAt, tagChangedAt } from './changed.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
 import { PLACE, type Asked, type Page, type Question } from './question.js'
@@ -111,7 +112,7 @@ const oldImages: Question = {
         sql`${newestPush} < ${moment} and ${next} and not ${refersToLiveManifest}`,
         sql`t.is_pushed_again and ${newestPush} >= ${moment} and ${tagChangedAt} < ${moment} and ${next}
           and not ${refersToLiveManifest}`,
-      ],
+      ].map((scan) => sql`${scan} and not ${isMoving(sql`t.repository_id`)}`),
       order: newestPush,
       key: sql`jsonb_build_array(${iso(newestPush)}, t.repository_id, t.name)`,
     })

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { isMoving } from '../moving.js'
 import { PLACE, type Question } from './question.js'
 import { behind, iso, placedIn } from './sql-parts.js'
 
@@ -61,7 +62,7 @@ const missingBlobs: Question = {
           where t.repository_id = f.repository_id and t.digest = f.manifest_digest
         ) t
       ) t
-    where ${placedIn(sql`f.repository_id`, asked)}
+    where ${placedIn(sql`f.repository_id`, asked)} and not ${isMoving(sql`f.repository_id`)}
       and ${behind('>', after, [
         [sql`f.repository_id`, 'int'],
         [sql`f.manifest_digest`, 'text'],

@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import type { Asked, Question } from './question.js'
 import { placedIn } from './sql-parts.js'
@@ -33,4 +33,28 @@ export const recentDeleteNotes = async (db: Sql, { afterDelete }: Question, aske
   return rows.length === 0
     ? []
     : [`something was deleted in the last ${days === 1 ? '24 hours' : `${days} days`}: ${leftOut}`]
+}
+
+/** So many moves are named; there are more only after a process was killed, or while moves fail. */
+const MOST_MOVES = 3
+
+/** A sentence for each move that is not over, of the repositories that were asked for. */
+export const openMoveNotes = async (db: Sql, asked: Asked): Promise<string[]> => {
+  const { prefix } = asked
+  const isWanted = (repository: string): RawBuilder<unknown> => sql`(
+    ${placedIn(sql.ref(`${repository}.id`), asked)}
+    and ${prefix === undefined ? sql`true` : sql`starts_with(${sql.ref(`${repository}.name`)}, ${prefix})`}
+  )`
+  const { rows } = await sql<{ from: string; to: string }>`
+    select source.registry || '/' || source.name as from, target.registry || '/' || target.name as to
+    from inventory.open_moves
+      join inventory.repositories source on source.id = from_id
+      join inventory.repositories target on target.id = to_id
+    where ${isWanted('source')} or ${isWanted('target')}
+    order by from_id limit ${MOST_MOVES}
+  `.execute(db)
+  return rows.map(
+    ({ from, to }) =>
+      `${from} is being moved to ${to}: until that is done, each has a part of what belongs together, and neither is in a list of what is unused, orphaned or missing`,
+  )
 }

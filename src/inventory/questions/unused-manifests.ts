@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { areEntriesKnownIn, mediaTypeIn } from '../known-in.js'
+import { isMoving } from '../moving.js'
 import { unheardIndexes } from './indexes-above.js'
 import { isEmptyIndexSize, isIndexType } from './sql-parts.js'
 
@@ -16,13 +17,15 @@ const tagPointsTo: Part = sql`from inventory.tags t
 
 /**
  * No live tag points to the manifest, no live index lists it, directly or through an index that no event showed, and it refers to
- * no live manifest as its subject. What indexes list that no event showed is read once for all rows.
+ * no live manifest as its subject. In a repository that is being moved, what leads there may be at the other path. What indexes list
+ * that no event showed is read once for all rows.
  * @param of a `page` looks up the tags of each manifest by the index of their digests, which an aggregate makes PostgreSQL choose;
  * for `all` manifests it reads all tags once.
  * @param place a condition on the id of a repository: those of which the rows are.
  */
 export const nothingLeadsTo = (of: 'page' | 'all', place: (repositoryId: Part) => Part): Part => sql`(
-  ${of === 'page' ? sql`(select count(*) ${tagPointsTo}) = 0` : sql`not exists (select ${tagPointsTo})`}
+  not ${isMoving(sql`o.repository_id`)}
+  and ${of === 'page' ? sql`(select count(*) ${tagPointsTo}) = 0` : sql`not exists (select ${tagPointsTo})`}
   and not exists (
     select from inventory.manifest_children c
       join inventory.repository_manifests i on i.repository_id = o.repository_id and i.digest = c.manifest_digest

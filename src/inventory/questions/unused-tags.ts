@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isKnownIn, mediaTypeIn, registryOf } from '../known-in.js'
+import { isMoving } from '../moving.js'
 import { digestChangedAt, imageChangedAt } from './changed.js'
 import { indexesAbove, mayBeIndex, unknownIndexes } from './indexes-above.js'
 import type { Asked } from './question.js'
@@ -81,10 +82,11 @@ const hasUnknownParts = sql`(
 
 /**
  * Whether tag `t` may be in use although nothing asked for it: its own times do not say what an index of unknown contents lists, who
- * asks for an index that lists the image, and who needs the image that a signature is of.
+ * asks for an index that lists the image, and who needs the image that a signature is of. In a repository that is being moved, the uses
+ * of its manifest may be at the other path.
  */
 export const mayBeUsedElsewhere = sql`(
-  ${hasUnknownParts} or ${refersToLiveManifest}
+  ${isMoving(sql`t.repository_id`)} or ${hasUnknownParts} or ${refersToLiveManifest}
   or ${hasIndexAbove(sql`t.repository_id`, sql`t.digest`, sql`select from above where above.live`)}
 )`
 
@@ -93,7 +95,8 @@ export const mayBeUsedElsewhere = sql`(
  * uses, and those that do. What may be in use is not unused.
  */
 export const unusedSince = (moment: Part, asked: Asked): Part => sql`
-  ${asked.without_kind === undefined ? sql`coalesce(${ownUse} < ${moment}, true)` : sql`true`}
+  not ${isMoving(sql`t.repository_id`)}
+  and ${asked.without_kind === undefined ? sql`coalesce(${ownUse} < ${moment}, true)` : sql`true`}
   and case when greatest(t.pushed_at, m.pushed_at) < ${moment} then true else coalesce(${imageChangedAt} < ${moment}, true) end
   and case when coalesce(t.pushed_at, m.pushed_at, u.used_at) is null then t.first_seen_at < ${moment}
     else coalesce(u.used_at < ${moment}, true) end

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { parseTimestamp, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/database.js'
+import { isMoving } from '../moving.js'
 
 /** What the inventory holds of an object or a tag, alive or not. */
 export type HeldObject = {
@@ -16,6 +17,8 @@ export type HeldTag = Omit<HeldObject, 'size'> & { digest?: string | undefined }
 export type Held = {
   /** When the whole repository was deleted. */
   deleted?: Micros | undefined
+  /** Whether a part of it may be at another path. */
+  isMoving?: true
   manifests: Map<string, HeldObject>
   blobs: Map<string, HeldObject>
   tags: Map<string, HeldTag>
@@ -28,7 +31,7 @@ export const isDoubtful = ({ blobs, deleted }: Held, digest: string): boolean =>
 }
 
 type Row = {
-  what: 'repository' | 'manifest' | 'blob' | 'tag'
+  what: 'repository' | 'move' | 'manifest' | 'blob' | 'tag'
   name: string
   digest: string | null
   live: boolean
@@ -41,11 +44,13 @@ type Row = {
 export const readHeld = async (db: Sql, registry: string, repository: string): Promise<Held> => {
   const { rows } = await sql<Row>`
     with place as (
-      select id, deleted_at from inventory.repositories where registry = ${registry} and name = ${repository}
+      select id, deleted_at, ${isMoving(sql`id`)} as is_moving from inventory.repositories where registry = ${registry} and name = ${repository}
     ), found as (
       select 'repository' as what, '' as name, null as digest, true as live, null::timestamptz as seen,
         deleted_at as deleted, null::bigint as size
       from place
+      union all
+      select 'move', '', null, true, null, null, null from place where is_moving
       union all
       select 'manifest', o.digest, o.digest, o.live, o.seen_at, o.deleted_at, null
       from place join inventory.repository_manifests o on o.repository_id = place.id
@@ -72,6 +77,7 @@ export const readHeld = async (db: Sql, registry: string, repository: string): P
 const keep = (held: Held, { what, name, digest, live, seen, deleted, size }: Row): void => {
   const times = { live, seen: micros(seen), deleted: micros(deleted) }
   if (what === 'repository') held.deleted = times.deleted
+  else if (what === 'move') held.isMoving = true
   else if (what === 'tag') held.tags.set(name, { ...times, digest: digest ?? undefined })
   else {
     const object = { ...times, size: size === null ? undefined : Number(size) }

@@ -133,6 +133,7 @@ const compare = async (walk: Walk, repository: string): Promise<Compared> => {
   const found = await askFor(walk, repository, firstRequestAt)
   const read = [...found.manifests].flatMap(([digest, manifest]) => (manifest ? [digest] : []))
   const held = await readHeld(database.sql, registry, repository)
+  if (held.isMoving) throw new Error(`${repository} is being moved in the inventory; a run after that compares it`)
   const latest = microsOf(new Date(walk.now().getTime() + FUTURE_MS))
   const untrusted = await readUntrustedTimes(database.sql, {
     from: found.at,

@@ -4,6 +4,8 @@ import type { Database, Sql } from '../../storage/database.js'
 import { jobStep, type Step } from '../../storage/job-step.js'
 import { expandManifests, expandShown } from './expand.js'
 import { lockManifestsOf } from './lock-manifests.js'
+import { CHANGES, isMoved, isToldMoved, LOOKUPS, PUSHES, type Told } from './moved-rows.js'
+import { closeMove, MoveHasToWait, openMove, waitForOthers, type Ids } from './open-moves.js'
 import { BLOB, MANIFEST, TAG, unitedWith, type Keyed } from './united-rows.js'
 
 /** A repository, and where all that is known of it belongs. */
@@ -14,7 +16,6 @@ export type Move = {
   until?: Micros
 }
 type Place = { registry: string; name: string }
-type Dated = Pick<Keyed, 'newest' | 'held'>
 
 /** Rows that go in one transaction: batches for either repository wait for these, and have 2 s. */
 const AT_ONCE = 1_000
@@ -24,23 +25,24 @@ const MANIFESTS_AT_ONCE = 100
 /**
  * Moves what is known of a repository to another, which may be there already: rows of both become one as if their events had
  * been told of one repository. It goes in steps, each a transaction of its own; doing it again changes nothing, and finishes
- * what broke off.
+ * what broke off. From the first row that goes until the last, the move is open (see isMoving).
+ * @returns whether it was done: if not, another open move has to be finished first.
  */
-export const moveRepository = async (database: Database, move: Move): Promise<void> => {
-  // Manifests before blobs: who learnt what they hold, and told the old path of it, is waited for there.
-  await inPages(database, move, MANIFESTS_AT_ONCE, moveManifests(move))
-  await inPages(database, move, AT_ONCE, async (tx, ids, after) => moveKeyed(tx, ids, { ...BLOB, move, after }))
-  await inPages(database, move, AT_ONCE, async (tx, ids, after) => moveKeyed(tx, ids, { ...TAG, move, after }))
-  await inPages(database, move, AT_ONCE, async (tx, ids) => moveTold(tx, ids, { ...LOOKUPS, move }))
-  await inPages(database, move, AT_ONCE, async (tx, ids) => moveTold(tx, ids, { ...PUSHES, move }))
-  await inPages(database, move, AT_ONCE, async (tx, ids) => {
-    const moved = await moveTold(tx, ids, { ...CHANGES, move })
-    if (moved.length < AT_ONCE) await dropEmpty(tx, ids.from)
-    return moved
-  })
+export const moveRepository = async (database: Database, move: Move): Promise<boolean> => {
+  try {
+    // Manifests before blobs: who learnt what they hold, and told the old path of it, is waited for there.
+    await inPages(database, move, MANIFESTS_AT_ONCE, moveManifests(move))
+    await inPages(database, move, AT_ONCE, async (tx, ids, after) => moveKeyed(tx, ids, { ...BLOB, move, after }))
+    await inPages(database, move, AT_ONCE, async (tx, ids, after) => moveKeyed(tx, ids, { ...TAG, move, after }))
+    for (const told of [LOOKUPS, PUSHES, CHANGES])
+      await inPages(database, move, AT_ONCE, async (tx, ids) => moveTold(tx, ids, { ...told, move }))
+    await step(database, move, async (tx, ids) => closeMove(tx, ids, move))
+    return true
+  } catch (error) {
+    if (error instanceof MoveHasToWait) return false
+    throw error
+  }
 }
-
-type Ids = { from: number; to: number }
 
 /** @returns the keys of what went, in their order. */
 type Page = (tx: Step, ids: Ids, after: string) => Promise<string[]>
@@ -48,13 +50,27 @@ type Page = (tx: Step, ids: Ids, after: string) => Promise<string[]>
 const inPages = async (database: Database, move: Move, most: number, page: Page): Promise<void> => {
   for (let after: string | undefined = ''; after !== undefined;) {
     const from: string = after
-    const keys = await jobStep(database, async (tx) => {
-      const ids = await lockBoth(tx, move)
-      return ids ? page(tx, ids, from) : []
+    const keys = await step(database, move, async (tx, ids) => {
+      const moved = await page(tx, ids, from)
+      if (moved.length > 0) await openMove(tx, ids, move)
+      return moved
     })
-    after = keys.length < most ? undefined : keys.at(-1)
+    after = keys === undefined || keys.length < most ? undefined : keys.at(-1)
   }
 }
+
+/** @returns undefined if there is nothing to move. */
+const step = async <T>(
+  database: Database,
+  move: Move,
+  work: (tx: Step, ids: Ids) => Promise<T>,
+): Promise<T | undefined> =>
+  jobStep(database, async (tx) => {
+    const ids = await lockBoth(tx, move)
+    if (!ids) return undefined
+    await waitForOthers(tx, ids)
+    return work(tx, ids)
+  })
 
 /** Batches touch the row of each repository before anything in it, so none is under way in either while both are locked. */
 const lockBoth = async (tx: Sql, { from, to, until }: Move): Promise<Ids | undefined> => {
@@ -89,18 +105,6 @@ const lockBoth = async (tx: Sql, { from, to, until }: Move): Promise<Ids | undef
   `.execute(tx)
   const target = targets[0]?.id
   return target === undefined || target === source ? undefined : { from: source, to: target }
-}
-
-/**
- * What a move concerns of the rows `p` of a table. Alias or not, what has nothing but marks goes along. A blob of which no time
- * is known was told of by a manifest alone: it stays where one that has it stays, and the others have told of it where they went.
- */
-const isMoved = ({ newest, held }: Dated, { until }: Pick<Move, 'until'>): RawBuilder<unknown> => {
-  if (until === undefined) return sql`true`
-  const at = sql`${isoTime(until)}::timestamptz`
-  const last = sql.raw(`greatest(${newest.join(', ')})`)
-  return sql`coalesce(${last}, '-infinity') <= ${at} and coalesce(moved_at, '-infinity') < ${at}
-        and ${held === undefined ? sql`true` : sql`(${last} is not null or not ${sql.raw(held)})`}`
 }
 
 const moveManifests =
@@ -173,14 +177,6 @@ const moveKeyed = async (
   return rows.map((row) => row.key)
 }
 
-/** What single events told: each has a place, and no other row to become one with. */
-type Told = { table: string; also: string }
-const AT: Dated = { newest: ['at'] }
-const CHANGES: Told = { table: 'changes', also: '' }
-/** The other half of a pull may be at the new path. */
-const LOOKUPS: Told = { table: 'tag_lookups', also: ', joined = false' }
-const PUSHES: Told = { table: 'recent_pushes', also: '' }
-
 const moveTold = async (
   tx: Sql,
   { from, to }: Ids,
@@ -192,34 +188,9 @@ const moveTold = async (
     set repository_id = ${to}, moved_at = greatest(moved_at, ${at}) ${sql.raw(also)}
     where ctid = any(array(
       select ctid from inventory.${sql.raw(table)}
-      where repository_id = ${from} and ${isMoved(AT, move)} limit ${AT_ONCE} for update
+      where repository_id = ${from} and ${isToldMoved(move)} limit ${AT_ONCE} for update
     ))
     returning ctid::text as key
   `.execute(tx)
   return rows.map(({ key }) => key)
-}
-
-const ALL: (Dated & { table: string })[] = [
-  ...[MANIFEST, BLOB, TAG],
-  ...[CHANGES, LOOKUPS, PUSHES].map(({ table }) => ({ table, ...AT })),
-]
-
-/** Whether a repository `r` is for a rename: it has something to move, or lost all to one that broke off before its end. */
-export const isToBeMoved = (until: Micros): RawBuilder<unknown> => {
-  const some = ALL.map(
-    ({ table, ...dated }) => sql`exists (
-      select from inventory.${sql.raw(table)} p where repository_id = r.id and ${isMoved(dated, { until })}
-    )`,
-  )
-  return sql`(${sql.join(some, sql` or `)} or r.deleted_at is null and ${IS_EMPTY})`
-}
-
-const IS_EMPTY = sql.raw(
-  ['repository_manifests', 'repository_blobs', 'tags', 'changes']
-    .map((table) => `not exists (select from inventory.${table} where repository_id = r.id)`)
-    .join(' and '),
-)
-
-const dropEmpty = async (tx: Sql, id: number): Promise<void> => {
-  await sql`delete from inventory.repositories r where id = ${id} and ${IS_EMPTY}`.execute(tx)
 }

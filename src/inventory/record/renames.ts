@@ -3,7 +3,8 @@ import { isoTime } from '../../events/calendar.js'
 import type { Database, Sql } from '../../storage/database.js'
 import { storeActors } from './actors.js'
 import { eachAlone } from '../../storage/each-alone.js'
-import { isToBeMoved, moveRepository } from './move.js'
+import { moveRepository } from './move.js'
+import { isToBeMoved } from './moved-rows.js'
 import type { SeenRename } from './sightings.js'
 
 /** Keeps renames, for carryOutRenames. */
@@ -52,10 +53,13 @@ export const carryOutRenames = async (database: Database, { since }: { since: Da
 
 const carryOut = async (database: Database, kept: Kept): Promise<void> => {
   const { event, registry, from, to, at } = kept
+  const waiting: string[] = []
   await eachAlone(await renamedBy(database.sql, kept), async (name) => {
     const moved = { registry, name: to + name.slice(from.length) }
-    if (moved.name !== name) await moveRepository(database, { from: { registry, name }, to: moved, until: at })
+    if (moved.name === name) return
+    if (!(await moveRepository(database, { from: { registry, name }, to: moved, until: at }))) waiting.push(name)
   })
+  if (waiting.length > 0) return
   await sql`update inventory.renames set carried_at = now() where event_id = ${event} and carried_at is null`.execute(
     database.sql,
   )

@@ -1,13 +1,15 @@
 import { sql } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
 import { jobStep } from '../../storage/job-step.js'
+import { isMoving } from '../moving.js'
 import { dueChecks, MINUTES_TO_PUSH } from './check-before-push.js'
 
 const AT_ONCE = 1_000
 
 /**
  * Makes checks of the HEADs that no push can belong to any more: their time has passed, and so has as long since they arrived.
- * HEADs that are part of a push stay without effect, so the times of earlier checks are kept.
+ * HEADs that are part of a push stay without effect, so the times of earlier checks are kept. In a repository that is being moved
+ * they wait for its end: the rows of what they checked may be at the other path.
  */
 export const settleChecks = async (database: Database, now: Date): Promise<void> => {
   while ((await jobStep(database, async (tx) => settleSome(tx, now))) === AT_ONCE);
@@ -16,6 +18,7 @@ export const settleChecks = async (database: Database, now: Date): Promise<void>
 /** Manifests before tags, the order in which batches lock them. */
 const settleSome = async (tx: Sql, now: Date): Promise<number> => {
   const until = sql`${new Date(now.getTime() - MINUTES_TO_PUSH * 60_000)}::timestamptz`
+  const isDue = sql`l.at < ${until} and l.received_at < ${until} and not ${isMoving(sql`l.repository_id`)}`
   const { rows } = await sql<{
     id: string
     repository: number
@@ -25,7 +28,7 @@ const settleSome = async (tx: Sql, now: Date): Promise<number> => {
     isCheck: boolean
   }>`
     select event_id as id, repository_id as repository, digest, tag, at::text, not is_part_of_push as "isCheck"
-    from (${dueChecks(sql`l.at < ${until} and l.received_at < ${until}`, AT_ONCE)}) due
+    from (${dueChecks(isDue, AT_ONCE)}) due
   `.execute(tx)
   const checks = rows.filter(({ isCheck }) => isCheck)
   if (checks.length > 0) {

@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isKnownIn, mediaTypeIn, registryOf } from '../known-in.js'
+import { isMoving } from '../moving.js'
 import { mayBeIndex } from '../questions/indexes-above.js'
 import { blobUsedAt, isManifestType } from '../questions/sql-parts.js'
 
@@ -92,7 +93,8 @@ export const orphans = (at: Date): Ctes => sql`
         and not exists (select from unknown u where u.repository_id = b.repository_id) as is_decided,
       coalesce(${blobUsedAt}, b.first_seen_at, '-infinity') <= ${at}::timestamptz - ${LONGEST_PUSH} as is_old
     from blobs b
-    where b.live and not exists (select from held h where h.repository_id = b.repository_id and h.digest = b.digest)
+    where b.live and not ${isMoving(sql`b.repository_id`)}
+      and not exists (select from held h where h.repository_id = b.repository_id and h.digest = b.digest)
   ), found_orphans as materialized (
     select repository_id, digest, size, manifest_at, implied, used_at from loose where is_decided and is_old
   ), undecided as materialized (
@@ -139,5 +141,6 @@ export const missingParts = (range: Range): Ctes => sql`
     select repository_id, manifest_digest, digest, min(part collate "C") as part,
       case when bool_and(through is not null) then min(through) end as through
     from lacking
+    where not ${isMoving(sql`repository_id`)}
     group by repository_id, manifest_digest, digest
   )`

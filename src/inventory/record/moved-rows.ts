@@ -1,0 +1,55 @@
+import { sql, type RawBuilder } from 'kysely'
+import { isoTime, type Micros } from '../../events/calendar.js'
+import { BLOB, MANIFEST, TAG, type Keyed } from './united-rows.js'
+
+type Dated = Pick<Keyed, 'newest' | 'held'>
+/** The time of a rename; missing for an alias. */
+type Until = { until?: Micros | undefined }
+
+/**
+ * What a move concerns of the rows `p` of a table. Alias or not, what has nothing but marks goes along. A blob of which no time
+ * is known was told of by a manifest alone: it stays where one that has it stays, and the others have told of it where they went.
+ */
+export const isMoved = ({ newest, held }: Dated, { until }: Until): RawBuilder<unknown> => {
+  if (until === undefined) return sql`true`
+  const at = sql`${isoTime(until)}::timestamptz`
+  const last = sql.raw(`greatest(${newest.join(', ')})`)
+  return sql`coalesce(${last}, '-infinity') <= ${at} and coalesce(moved_at, '-infinity') < ${at}
+        and ${held === undefined ? sql`true` : sql`(${last} is not null or not ${sql.raw(held)})`}`
+}
+
+/** What single events told: each has a place, and no other row to become one with. */
+export type Told = { table: string; also: string }
+const AT: Dated = { newest: ['at'] }
+export const CHANGES: Told = { table: 'changes', also: '' }
+/** The other half of a pull may be at the new path, and so may the rows of a check that was settled when they had gone. */
+export const LOOKUPS: Told = { table: 'tag_lookups', also: ', joined = false, settled = false' }
+export const PUSHES: Told = { table: 'recent_pushes', also: '' }
+
+/** Whether a move concerns a row of what single events told. */
+export const isToldMoved = (move: Until): RawBuilder<unknown> => isMoved(AT, move)
+
+const ALL: (Dated & { table: string })[] = [
+  ...[MANIFEST, BLOB, TAG],
+  ...[CHANGES, LOOKUPS, PUSHES].map(({ table }) => ({ table, ...AT })),
+]
+
+/** Whether a move has something left to move. */
+export const hasRest = (repositoryId: RawBuilder<unknown>, move: Until): RawBuilder<unknown> => {
+  const some = ALL.map(
+    ({ table, ...dated }) => sql`exists (
+      select from inventory.${sql.raw(table)} p where repository_id = ${repositoryId} and ${isMoved(dated, move)}
+    )`,
+  )
+  return sql`(${sql.join(some, sql` or `)})`
+}
+
+/** Whether a repository `r` is for a rename: it has something to move, or lost all to one that broke off before its end. */
+export const isToBeMoved = (until: Micros): RawBuilder<unknown> =>
+  sql`(${hasRest(sql`r.id`, { until })} or r.deleted_at is null and ${IS_EMPTY})`
+
+export const IS_EMPTY = sql.raw(
+  ['repository_manifests', 'repository_blobs', 'tags', 'changes']
+    .map((table) => `not exists (select from inventory.${table} where repository_id = r.id)`)
+    .join(' and '),
+)

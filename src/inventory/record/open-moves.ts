@@ -1,0 +1,50 @@
+import { sql, type RawBuilder } from 'kysely'
+import { isoTime, type Micros } from '../../events/calendar.js'
+import type { Sql } from '../../storage/database.js'
+import { hasRest, IS_EMPTY } from './moved-rows.js'
+
+/** The repositories of a move, both locked. */
+export type Ids = { from: number; to: number }
+/** The time of a rename; missing for an alias. */
+type Until = { until?: Micros | undefined }
+
+/** Another move from or to the source is open: this one would take a part of what belongs elsewhere. */
+export class MoveHasToWait extends Error {}
+
+/**
+ * Every repository is the source of one open move at most, and of none while something is still on the way to it. A move opens only
+ * from a repository to which no open move leads, so open moves never form a circle, and one of them can always go on.
+ * @throws MoveHasToWait
+ */
+export const waitForOthers = async (tx: Sql, { from, to }: Ids): Promise<void> => {
+  const { rows } = await sql`
+    select from inventory.open_moves where to_id = ${from} or (from_id = ${from} and to_id <> ${to}) limit 1
+  `.execute(tx)
+  if (rows.length > 0) throw new MoveHasToWait('another move has to be finished first')
+}
+
+const timeOf = ({ until }: Until): RawBuilder<unknown> =>
+  sql`${until === undefined ? null : isoTime(until)}::timestamptz`
+
+/** Marks a move as open, in each transaction in which rows go: without the rest, they are not whole. */
+export const openMove = async (tx: Sql, { from, to }: Ids, move: Until): Promise<void> => {
+  await sql`
+    insert into inventory.open_moves as o (from_id, to_id, until) values (${from}, ${to}, ${timeOf(move)})
+    on conflict (from_id) do update set until = excluded.until where o.until < excluded.until
+  `.execute(tx)
+}
+
+/**
+ * Ends a move: deletes a source that is empty now, and the mark if nothing is left to move. What came late leaves the mark until the
+ * next run.
+ */
+export const closeMove = async (tx: Sql, { from }: Ids, move: Until): Promise<void> => {
+  const { rows } = await sql`
+    delete from inventory.repositories r where id = ${from} and ${IS_EMPTY} returning id
+  `.execute(tx)
+  await sql`
+    delete from inventory.open_moves where from_id = ${from} and (${rows.length > 0} or (
+      coalesce(until, 'infinity') <= coalesce(${timeOf(move)}, 'infinity') and not ${hasRest(sql`from_id`, move)}
+    ))
+  `.execute(tx)
+}
