@@ -197,6 +197,23 @@ describe.each(STORE_PAIRS)('a repository that is being moved, on %s', (_, open) 
       await expectMoved()
     })
 
+    test('has no part listed as missing that is on its way', async () => {
+      await asking.ingest(
+        image('7', { ...to, at: '2026-01-02T10:00:00Z', tag: 'v7' }),
+        { ...to, action: 'delete', digest: digestOf('b7'), at: '2026-01-03T10:00:00Z' },
+        ...[blob('b7', { ...from, at: JANUARY }), image('7', { ...from, at: JANUARY, tag: 'v7' }), ...begins],
+      )
+      await asking.summary()
+      const missing = async (): Promise<string[]> =>
+        (await asking.items('missing-blobs')).map(({ blob_digest }) => short(blob_digest))
+      expect(await missing()).toEqual(['b7'])
+      // The first step finds it again, by the manifest that comes to the new path.
+      for (const transactions of STEPS.slice(1)) {
+        await stopped(moves, transactions)
+        expect(await missing()).toEqual([])
+      }
+    })
+
     test.each(STEPS)('loses no check that is settled after %i transactions', async (transactions) => {
       const head = { ...from, ...NODE, action: 'pull', method: 'HEAD', at: LATELY } as const
       await asking.ingest(...history(from, to).filter(({ digest, at }) => at !== LATELY || digest === digestOf('a6')))
@@ -217,7 +234,7 @@ describe.each(STORE_PAIRS)('a repository that is being moved, on %s', (_, open) 
 
     test('loses no check that was being settled when the move began', async () => {
       const head = { ...from, ...NODE, action: 'pull', method: 'HEAD', at: LATELY } as const
-      await asking.ingest(...history(from, to), image('4', { ...head, tag: 'idle' }), ...begins)
+      await asking.ingest(...history(from, to), image('4', head), ...begins)
       await stopped(moves, 3)
       // It had read that no move was open, and then found no rows of what was checked.
       await sql`update inventory.tag_lookups set settled = true`.execute(stores.database.sql)
