@@ -94,8 +94,12 @@ const later = (a = NEVER_AHEAD, b = NEVER_AHEAD): Clock => ({
   aheadUntil: Math.max(a.aheadUntil, b.aheadUntil),
 })
 
-/** A process has one clock. Of an event that does not name its process, only the registry is known, which may have several. */
-const clockOf = ({ instance, registry }: RegistryEvent): string => instance ?? `registry ${registry}`
+/**
+ * A process has one clock. Its name contains the registry: a sender of another registry can report any process. Of an event that does
+ * not name its process, only the registry is known, which may have several. No process has a line break in its name.
+ */
+const clockOf = ({ instance, registry }: RegistryEvent): string =>
+  instance === undefined ? `registry ${registry}` : `${registry}\n${instance}`
 
 /** In the order of arrival; those of one arrival whose clock is ahead in the order of their own times. */
 const inOrderOfClock = (arrived: readonly Arrived[]): Arrived[] => {
@@ -169,12 +173,20 @@ type StoredRow = { what: 'time' | 'recorded' | 'clock'; name: string; at: string
 
 const readStored = async (run: Run, arrived: readonly Arrived[]): Promise<Stored> => {
   const ids = arrayText(arrived.map(({ event }) => event.id))
-  const names = arrayText([...new Set(arrived.map(({ event }) => clockOf(event)))])
+  const instances = new Map(arrived.map(({ event }) => [clockOf(event), event.instance]))
+  const names = arrayText([
+    ...new Set([...instances.keys(), ...instances.values()].filter((name) => name !== undefined)),
+  ])
   const stored: Stored = { times: new Map(), recorded: new Set(), clocks: new Map() }
   for (const { what, name, at, ahead_until } of await run<StoredRow>(READ_STORED, [ids, names])) {
     if (what === 'time') stored.times.set(name as EventId, Number(at))
     else if (what === 'clock') stored.clocks.set(name, { floor: Number(at), aheadUntil: Number(ahead_until) })
     else stored.recorded.add(name as EventId)
+  }
+  // Earlier versions stored the clock of a process without its registry.
+  for (const [name, instance] of instances) {
+    const earlier = instance === undefined ? undefined : stored.clocks.get(instance)
+    if (earlier) stored.clocks.set(name, later(stored.clocks.get(name), earlier))
   }
   return stored
 }

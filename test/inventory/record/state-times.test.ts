@@ -172,6 +172,30 @@ describe.each(STORE_PAIRS)('a registry whose clock is ahead, on %s', (_, open) =
     expect(await liveTags()).toEqual([])
   })
 
+  test('a process of the same name in another registry does not change the order of events', async () => {
+    await one.ingest([remove(1, -1)])
+    await one.ingest([{ ...push(2, 20 * HOUR), registry: 'other.example' }])
+    seconds = 1
+    await one.ingest([push(3, -3)])
+    await other.ingest([push(4, -2)])
+    const { rows } = await sql`
+      select registry, digest from inventory.live_tags where registry = 'registry.example'
+    `.execute(stores.database.sql)
+    expect(rows).toEqual([])
+  })
+
+  test('a clock that an earlier version stored without the registry is known', async () => {
+    const events = [push(1, 20 * HOUR), remove(2, 20 * HOUR + 1)]
+    await one.ingest(events)
+    await sql`update event_clocks set name = 'one'`.execute(stores.database.sql)
+    const { ingest } = createCounting(stores, () => new Date(START + seconds * 1000))
+    for (seconds of [1, 30 * HOUR]) expect(await ingest(events)).toEqual(['repeated', 'repeated'])
+    expect(await liveTags()).toEqual([])
+    seconds = 1
+    await ingest([push(3, -3, 'a2')])
+    expect(await liveTags()).toEqual(['a2'])
+  })
+
   test('the counters keep the own time of the event', async () => {
     await one.ingest([push(1, 20 * HOUR)])
     const { rows } = await sql<{ day: string }>`
