@@ -210,6 +210,52 @@ describe.each(STORE_PAIRS)('contents that two events state differently, on %s', 
         expect(await untagged()).toEqual([])
       })
 
+      const typeIn = async (asked: { registry: string }): Promise<unknown[]> =>
+        (await asking.items('manifests', asked)).map(({ media_type }) => media_type)
+
+      test.each(['application/vnd.a+json', 'application/vnd.z+json'])(
+        'another media type of the same kind, %s, replaces none that the registry stated',
+        async (mediaType) => {
+          const references = [part('l1')]
+          await deliver(manifest('d', { ...B, mediaType, references }), manifest('d', { ...A, references }))
+          expect(await rows()).toMatchObject([{ contested: false, contents_known: true }])
+          const greatest = mediaType > OCI_IMAGE ? mediaType : OCI_IMAGE
+          expect(await typeIn(A)).toEqual([greatest === OCI_IMAGE ? OCI_IMAGE : null])
+          expect(await typeIn({ registry: B.registry })).toEqual([greatest === mediaType ? mediaType : null])
+        },
+      )
+
+      test('a media type is not shown in a registry that stated none', async () => {
+        const references = [part('c', OCI_IMAGE)]
+        await deliver(index('i', { ...B, references }), without(manifest('i', { ...A, tag: 'prod' })))
+        expect(await typeIn(A)).toEqual([null])
+        const [root] = await asking.items('tree', { ...A, repository: 'team/app', reference: 'prod' })
+        expect(root).toMatchObject({ part: 'manifest', media_type: null })
+      })
+
+      test('a media type without a subject makes no image of what may say something about another one', async () => {
+        const references = [
+          part('sc', 'application/vnd.example.signature'),
+          part('sl', 'application/vnd.example.signature'),
+        ]
+        const docker = 'application/vnd.docker.distribution.manifest.v2+json'
+        await deliver(
+          manifest('d', { ...B, mediaType: docker, references }),
+          manifest('d', { ...A, mediaType: 'application/vnd.a+json', references }),
+        )
+        expect(await untagged()).toEqual([])
+      })
+
+      test('a size too small for a list makes no empty index of one that lists something', async () => {
+        const references = [part('s', OCI_IMAGE)]
+        await deliver(
+          manifest('s', { ...A, references: [part('sc', 'application/vnd.example.signature')] }),
+          index('i', { ...B, size: 100, references }),
+          index('i', { ...A, size: 0, references }),
+        )
+        expect(await untagged()).toEqual([])
+      })
+
       test('a part of the registry that was deleted is not missing by it', async () => {
         const gone = blob('l1', { ...A, at: OLD })
         const deleted = { ...A, action: 'delete' as const, digest: digestOf('l1'), at: '2026-09-02T10:00:00Z' }

@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
+import { mediaTypeIn } from '../known-in.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
 import { DIGEST, PLACE, type Asked, type Question } from './question.js'
 import { unknownIndexes } from './indexes-above.js'
@@ -21,7 +22,7 @@ const COLUMNS = {
 } as const
 const describedWith = (
   usedAt: RawBuilder<unknown>,
-): RawBuilder<unknown> => sql`r.registry, r.name as repository, o.digest, m.media_type, m.artifact_type, m.subject, m.os, m.architecture, m.size,
+): RawBuilder<unknown> => sql`r.registry, r.name as repository, o.digest, ${mediaTypeIn(sql`m`, sql`r.registry`)} as media_type, m.artifact_type, m.subject, m.os, m.architecture, m.size,
       ${iso(sql`coalesce(o.pushed_at, o.first_seen_at)`)} as pushed_at, ${iso(usedAt)} as used_at,
       o.pushed_at is null as ${sql.ref(IS_PUSH_UNKNOWN)}, jsonb_build_array(o.repository_id, o.digest) as key`
 const placed = sql`inventory.repository_manifests o

@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { isKnownIn, registryOf } from '../known-in.js'
+import { isKnownIn, mediaTypeIn, registryOf } from '../known-in.js'
 import { REGISTRY, type Question } from './question.js'
 import { behind, DEEPEST, isForeignLayer, isIndexType, isManifestType, placedIn } from './sql-parts.js'
 
@@ -9,6 +9,9 @@ const MOST_LISTED = 10_000
 /** What configurations are called, by the first entry of a manifest, where nobody told which it is. */
 const CONFIG_TYPES = sql`('application/vnd.docker.container.image.v1+json', 'application/vnd.docker.plugin.v1+json',
   'application/vnd.oci.empty.v1+json')`
+
+/** The media type of the manifest `m` of a node, as far as it is known in the registry. */
+const TYPE_HERE = sql`coalesce(${mediaTypeIn(sql`m`, registryOf(sql`n.repository_id`))}, n.media_type)`
 
 /** `otherwise`: what it means that no event showed the digest in the repository, and none deleted it. */
 const present = (
@@ -76,10 +79,11 @@ const tree: Question = {
       ) listed
       where number <= ${MOST_LISTED}
     ), parts as (
-      select n.repository_id, n.level, n.path, n.digest, coalesce(m.media_type, n.media_type) as media_type, coalesce(m.size, n.size) as size,
+      select n.repository_id, n.level, n.path, n.digest, ${TYPE_HERE} as media_type, coalesce(m.size, n.size) as size,
         case when not ${isManifestType(sql`n.media_type`)} then case when n.media_type like '%config%' then 'config' else 'layer' end
-          when ${isIndexType(sql`coalesce(m.media_type, n.media_type)`)}
-            or (select true from inventory.manifest_children c where c.manifest_digest = n.digest limit 1)
+          when ${isIndexType(TYPE_HERE)}
+            or (${isKnownIn(sql`m`, registryOf(sql`n.repository_id`))}
+              and (select true from inventory.manifest_children c where c.manifest_digest = n.digest limit 1))
           then 'index' else 'manifest' end as part,
         coalesce(n.os, m.os) as os, coalesce(n.architecture, m.architecture) as architecture,
         coalesce(n.variant, m.variant) as variant,

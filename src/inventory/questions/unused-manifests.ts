@@ -73,10 +73,12 @@ export const isNoReferrer: Part = sql`case
   when m.subject is not null then false
   when m.subject_known or m.config_digest is not null or ${mediaTypeIn(sql`m`, sql`r.registry`)} in ${WITHOUT_SUBJECT} then true
   when ${areEntriesKnownIn(sql`m`, sql`r.registry`)} is not true then false
-  when ${isIndexType(sql`m.media_type`)} then ${isEmptyIndexSize(sql`m.size`)} or (
-    exists (select from inventory.manifest_children c where c.manifest_digest = m.digest offset 0) and not exists (
+  when ${isIndexType(sql`m.media_type`)} then case
+    -- The size may be that of another registry: it proves nothing about an index that lists something.
+    when not exists (select from inventory.manifest_children c where c.manifest_digest = m.digest offset 0) then ${isEmptyIndexSize(sql`m.size`)}
+    else not exists (
       select from inventory.manifest_children c where c.manifest_digest = m.digest and not ${isImageHere(sql`c.digest`)} offset 0
-    ))
+    ) end
   else ${hasImageConfig(sql`m.digest`)} and not exists (
     select from inventory.manifest_blobs b
     where b.manifest_digest = m.digest and b.position > 0 and coalesce(b.media_type !~ ${IMAGE_LAYER}, true)

@@ -241,7 +241,6 @@ export const startManifest = (digest: string): DescribedManifest => ({
 const describe = (manifest: DescribedManifest, { registry, mediaType, size, references }: RegistryEvent): void => {
   manifest.shownBy.add(registry)
   if (references) manifest.statedBy.add(registry)
-  if (mediaType !== undefined) manifest.typedBy.add(registry)
   if (manifest.contested) return
   const joined = joinStatements(manifest, {
     ...(mediaType !== undefined && { mediaType }),
@@ -253,6 +252,8 @@ const describe = (manifest: DescribedManifest, { registry, mediaType, size, refe
       if (joined.contents !== manifest.contents) manifest.completedBy.clear()
       if (isComplete(references, joined.contents)) manifest.completedBy.add(registry)
     }
+    if (joined.mediaType !== manifest.mediaType) manifest.typedBy.clear()
+    if (mediaType !== undefined && mediaType === joined.mediaType) manifest.typedBy.add(registry)
     Object.assign(manifest, joined)
   } else {
     delete manifest.mediaType

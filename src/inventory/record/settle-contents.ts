@@ -67,13 +67,18 @@ const creditOf = (
   joined: readonly Descriptor[] | undefined,
 ): Omit<Credit, 'digest'> | undefined => {
   const statedBy = known.contents && known.statedBy === null ? null : joinedNames(known.statedBy ?? [], seen.statedBy)
-  const typedBy =
-    known.mediaType !== undefined && known.typedBy === null ? null : joinedNames(known.typedBy ?? [], seen.typedBy)
+  const typedBy = typedWith(known, seen)
   const isListed = statedBy !== null && statedBy.length > (known.statedBy?.length ?? 0)
   const completedBy = completedWith(known, seen, joined)
   const isCompleted = completedBy?.join(' ') !== known.completedBy?.join(' ')
   const isTyped = typedBy !== null && typedBy.length > (known.typedBy?.length ?? 0)
   return isListed || isCompleted || isTyped ? { statedBy, completedBy, typedBy, isListed } : undefined
+}
+
+/** Registries that stated the media type that is stored, which is the greatest that any of them stated. */
+const typedWith = ({ mediaType, typedBy }: Stored, seen: SeenManifest): readonly string[] | null => {
+  if (typedBy === null && mediaType !== undefined) return null
+  return mediaType === seen.mediaType ? joinedNames(typedBy ?? [], seen.typedBy) : (typedBy ?? [])
 }
 
 /** Registries of which one statement has all that is stored of the list from now on. */

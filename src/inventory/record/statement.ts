@@ -81,7 +81,7 @@ const manifests = ({ manifests: rows }: Sightings): StatementPart => ({
       on conflict (digest) do update
         set media_type = greatest(m.media_type, excluded.media_type), size = greatest(m.size, excluded.size),
             -- settleContents adds the registries that state the type: until then, no registry is believed.
-            typed_by = case when m.media_type is null then coalesce(m.typed_by, '{}') else m.typed_by end
+            typed_by = case when m.media_type is distinct from greatest(m.media_type, excluded.media_type) then '{}' else m.typed_by end
         where (m.media_type is distinct from greatest(m.media_type, excluded.media_type)
             or m.size is distinct from greatest(m.size, excluded.size))
           and not m.contested and not m.subject_known
