@@ -1,24 +1,41 @@
-import { sql } from 'kysely'
 import type { EventId, RegistryEvent, UnreadableEvent } from '../events/registry-event.js'
-import type { Sql } from '../storage/database.js'
+import { arrayText } from '../storage/array-text.js'
+import type { HotStatement, Run } from '../storage/database.js'
+
+/** Ids of one statement, so that the events of a large body keep no other notification waiting. */
+const IDS_AT_ONCE = 5_000
 
 /**
  * Gives events the ids under which they are recorded already: by a version that did not make the registry part of ids, or under a
  * name of the registry that is an alias now. So they are repeated and count once. Only events without a UUID cost a query.
  */
-export const useEarlierIds = async (db: Sql, events: readonly (RegistryEvent | UnreadableEvent)[]): Promise<void> => {
-  const unscoped = events.flatMap(({ earlierIds }) => earlierIds?.unscoped ?? [])
-  if (unscoped.length === 0) return
-  const aliases = events.flatMap(({ earlierIds }) => earlierIds?.aliases ?? [])
-  const { rows } = await sql<{ id: EventId }>`
-    select id from event_ids where id = any(${aliases}::uuid[])
-    union all
-    select id from event_ids where id = any(${unscoped}::uuid[]) and seen_on <= (select unscoped_until from event_id_scope)
-  `.execute(db)
-  if (rows.length === 0) return
-  const recorded = new Set(rows.map(({ id }) => id))
+export const useEarlierIds = async (run: Run, events: readonly (RegistryEvent | UnreadableEvent)[]): Promise<void> => {
+  const wanted = events.flatMap(({ earlierIds }) => (earlierIds ? wantedOf(earlierIds) : []))
+  const recorded = new Set<EventId>()
+  for (let from = 0; from < wanted.length; from += IDS_AT_ONCE) {
+    const some = wanted.slice(from, from + IDS_AT_ONCE)
+    const values = [arrayText(some.map(({ id }) => id)), arrayText(some.map(({ isUnscoped }) => isUnscoped))]
+    for (const { id } of await run<{ id: EventId }>(RECORDED, values)) recorded.add(id)
+  }
+  if (recorded.size === 0) return
   for (const event of events) {
     const { earlierIds } = event
-    if (earlierIds) event.id = [...earlierIds.aliases, earlierIds.unscoped].find((id) => recorded.has(id)) ?? event.id
+    if (earlierIds) event.id = wantedOf(earlierIds).find(({ id }) => recorded.has(id))?.id ?? event.id
   }
+}
+
+type Wanted = { id: EventId; isUnscoped: boolean }
+
+const wantedOf = ({ aliases, unscoped }: NonNullable<RegistryEvent['earlierIds']>): Wanted[] => [
+  ...aliases.map((id) => ({ id, isUnscoped: false })),
+  { id: unscoped, isUnscoped: true },
+]
+
+const RECORDED: HotStatement = {
+  name: 'recorded_earlier_ids',
+  text: `
+    select wanted.id::text
+    from unnest($1::uuid[], $2::boolean[]) as wanted (id, is_unscoped)
+      cross join lateral (select seen_on from event_ids where id = wanted.id offset 0) stored
+    where not is_unscoped or seen_on <= (select unscoped_until from event_id_scope)`,
 }

@@ -143,7 +143,7 @@ export const createIngest = (needs: Needs): Ingest => {
   return {
     ingest: async (events) => {
       const arrivedAt = arrivalAt(now())
-      await useEarlierIds(needs.database.sql, events)
+      await useEarlierIds(needs.database.run, events)
       return batches.submit(await together(events.map((event) => toItem(event, arrivedAt))))
     },
     idle: async () => batches.idle(),

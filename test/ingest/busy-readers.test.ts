@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { isoTime, microsOf } from '../../src/events/calendar.js'
+import { scopeId } from '../../src/events/scoped-id.js'
 import { fixedClock } from '../servers/clock.js'
 import { createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
@@ -20,7 +21,8 @@ afterAll(async () => stores.close())
 test.each([
   ['of a clock that was not heard before', -1],
   ['of a clock that is ahead', 3_600],
-])('a notification %s is stored while reports use all connections for reading', async (_, lead) => {
+  ['without a UUID', -2],
+])('a notification %s is stored while reports use all connections for reading', async (what, lead) => {
   const at = isoTime(microsOf(new Date(fixedClock().getTime() + lead * 1000)))
   const { ingest } = createCounting(stores)
   let release = (): void => undefined
@@ -44,10 +46,13 @@ test.each([
       .catch(() => undefined),
   )
   await eventually('reports wait', isWaiting)
+  const event = anEvent({ id: lead + 10, action: 'push', instance: 'one', at, tag: '1.0' })
+  if (what === 'without a UUID') {
+    event.isIdDerived = true
+    scopeId(event, event.registry, () => ['alias.example'])
+  }
   try {
-    expect(await ingest([anEvent({ id: lead + 10, action: 'push', instance: 'one', at, tag: '1.0' })])).toEqual([
-      'recorded',
-    ])
+    expect(await ingest([event])).toEqual(['recorded'])
   } finally {
     release()
     await Promise.all([holder, ...reports])

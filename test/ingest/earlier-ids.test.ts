@@ -26,13 +26,12 @@ describe.each(STORE_PAIRS)('an event without a UUID, on %s', (_, open) => {
 
   const deliver = async (
     named: string | undefined,
-    { events = [EVENT] as object[], registries = [] as Registry[] } = {},
+    { events = [EVENT] as object[], registries = [] as Registry[], database = stores.database } = {},
   ): Promise<Outcome[]> => {
-    const { database } = stores
     const configured = createRegistries(() => registries)
     const identity = await createRegistryIdentity({ database, configured, setting: 'host', now: fixedClock })
     const reported = readEnvelope(Buffer.from(JSON.stringify({ events })), microsOf(fixedClock()))
-    return createCounting(stores).ingest(await identity.resolve(reported, named))
+    return createCounting({ ...stores, database }).ingest(await identity.resolve(reported, named))
   }
 
   test('counts for each registry that reports it, whoever reports it first', async () => {
@@ -49,6 +48,20 @@ describe.each(STORE_PAIRS)('an event without a UUID, on %s', (_, open) => {
     for (const named of ['old.example', 'new.example'])
       expect(await deliver(named, { registries })).toEqual(['repeated'])
     expect(await deliver('other.example', { registries })).toEqual(['recorded'])
+  })
+
+  test('is looked up in portions of at most 5,000 ids, with all names of its registry', async () => {
+    const events = Array.from({ length: 2_500 }, (__, i) => ({ ...EVENT, id: `by-hand-${i}` }))
+    const registries = [{ name: 'new.example', aliases: ['old.example', 'older.example'] }]
+    const portions: number[] = []
+    const run: typeof stores.database.run = async (statement, values) => {
+      if (statement.name === 'recorded_earlier_ids') portions.push(String(values[0]).split(',').length)
+      return stores.database.run(statement, values)
+    }
+    await deliver('old.example', { events: events.slice(-1) })
+    const outcomes = await deliver('new.example', { events, registries, database: { ...stores.database, run } })
+    expect(outcomes).toEqual([...events.slice(1).map(() => 'recorded'), 'repeated'])
+    expect(portions).toEqual([5_000, 2_500])
   })
 
   test('counts once if an earlier version recorded it; later, an event of a token without a name is another one', async () => {
