@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Micros } from './calendar.js'
+import { identityOfContents } from './event-id.js'
 import { excerptOf, isFields } from './excerpt.js'
-import { digestToId, identityOfUnreadable, toRegistryEvent, Unreadable } from './notification.js'
+import { identityOfUnreadable, toRegistryEvent, Unreadable } from './notification.js'
 import type { ReportedEvent, UnreadableEvent } from './registry-event.js'
 import { hasMoreStructuralTokens } from './structural-tokens.js'
 
@@ -57,8 +58,7 @@ const beyond = (body: Buffer, items: number, read: number, first: number): Unrea
   const leftOut = items - read
   const which = leftOut === items - first ? 'those' : `${leftOut} of those`
   return {
-    id: digestToId(createHash('sha256').update(body).digest('hex')),
-    isIdDerived: true,
+    ...identityOfContents(createHash('sha256').update(body).digest('hex')),
     unreadable: 'too_many_events',
     detail: `the envelope has ${items} events; ${which} after the first ${first} are not read`,
     excerpt: '{}',

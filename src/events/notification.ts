@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import { MICROS_PER_DAY, parseTimestamp, type Micros } from './calendar.js'
+import { givenIdentity, identityOfContents } from './event-id.js'
 import { isFields, jsonOf, type Fields } from './excerpt.js'
 import {
   isDigest,
@@ -18,15 +18,13 @@ import {
   UNKNOWN_REGISTRY,
   type Action,
   type Actor,
-  type EventId,
+  type EventIdentity,
   type ReportedEvent,
 } from './registry-event.js'
 import { isHost } from './registry-host.js'
 import type { UnreadableReason } from './skip-reason.js'
 import { addClient, addObject } from './notified-object.js'
 import { exactText, isMissing, type SideField, type UnreadableFields } from './side-fields.js'
-
-type Identity = Pick<ReportedEvent, 'id' | 'isIdDerived'>
 
 const LONGEST_TEXT = 1_024
 const LONGEST_TOKEN = 16_384
@@ -181,27 +179,18 @@ const fieldsOf = (value: unknown, field: SideField, unreadable: UnreadableFields
  * Any other id was written by hand and may stand on different events, so what happened, when and to what is part of it. Whatever
  * else was sent as an id tells events apart as well, whether it can be read or not.
  */
-const identityOf = (item: Fields, target: Fields, request: Fields, unreadable: UnreadableFields): Identity => {
+const identityOf = (item: Fields, target: Fields, request: Fields, unreadable: UnreadableFields): EventIdentity => {
   const id = exactText(item.id, 'id', unreadable)
-  if (id !== undefined && isUuid(id)) return { id: id.toLowerCase() as EventId }
+  if (id !== undefined && isUuid(id)) return givenIdentity(id)
   // A request id that cannot be read is noted where the client is read.
   const requestId = exactText(request.id, 'request.id', [])
   const contents = [item.action, item.timestamp, requestId, target.repository, target.tag, target.digest]
   const given = id === undefined && !isMissing(item.id) ? [jsonOf(item.id)] : id
-  return { id: digestToId([given, ...contents]), isIdDerived: true }
+  return identityOfContents([given, ...contents])
 }
 
 /** The id of an item that is no event: the same for each delivery of it. */
-export const identityOfUnreadable = (item: unknown): Identity => {
+export const identityOfUnreadable = (item: unknown): EventIdentity => {
   const id = isFields(item) ? item.id : undefined
-  if (typeof id === 'string' && isUuid(id)) return { id: id.toLowerCase() as EventId }
-  return { id: digestToId(jsonOf(item)), isIdDerived: true }
+  return typeof id === 'string' && isUuid(id) ? givenIdentity(id) : identityOfContents(jsonOf(item))
 }
-
-/** An id for what has none of its own: the same for the same value. */
-export const digestToId = (value: unknown): EventId =>
-  createHash('sha256')
-    .update(JSON.stringify(value))
-    .digest('hex')
-    .slice(0, 32)
-    .replace(/(.{8})(.{4})(.{4})(.{4})(.{12})/, '$1-$2-$3-$4-$5') as EventId

@@ -23,15 +23,21 @@ export type Actor = {
 export type Rename = { what: 'repository' | 'namespace'; from: RepositoryPath; to: RepositoryPath }
 
 /** How a repeated delivery of an event is recognized. */
-type EventIdentity = {
+export type EventIdentity = {
   id: EventId
-  /** Whether the id is made of the event's contents, because the registry sent no UUID. */
-  isIdDerived?: true
-  /**
-   * Other ids under which the same event may be recorded: without its registry, as by earlier versions, and under aliases of its
-   * registry.
-   */
-  earlierIds?: { unscoped: EventId; aliases: readonly EventId[] }
+  /** The hash of the event's contents, if the id is made of it because the registry sent no UUID. */
+  contentsHash?: EventId
+  earlierIds?: EarlierIds
+}
+
+/** Other ids under which the same event may be recorded. */
+export type EarlierIds = {
+  /** With aliases of its registry. */
+  aliases?: readonly EventId[]
+  /** As by versions that did not mark ids which they made. */
+  unmarked: readonly EventId[]
+  /** As by versions that did not make the registry part of ids. */
+  unscoped?: EventId
 }
 
 /** A change in a registry, or a read, as the registry reported it. */

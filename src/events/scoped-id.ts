@@ -1,4 +1,4 @@
-import { digestToId } from './notification.js'
+import { digestToId, hashOf } from './event-id.js'
 import type { ReportedEvent, UnreadableEvent } from './registry-event.js'
 
 /**
@@ -12,8 +12,13 @@ export const scopeId = (
   registry: string,
   aliases: () => readonly string[],
 ): void => {
-  if (event.isIdDerived !== true) return
-  const unscoped = event.id
-  event.id = digestToId([registry, unscoped])
-  event.earlierIds = { unscoped, aliases: aliases().map((alias) => digestToId([alias, unscoped])) }
+  const { contentsHash } = event
+  if (contentsHash === undefined) return
+  const others = aliases()
+  event.id = digestToId([registry, contentsHash])
+  event.earlierIds = {
+    aliases: others.map((alias) => digestToId([alias, contentsHash])),
+    unmarked: [registry, ...others].map((name) => hashOf([name, contentsHash])),
+    unscoped: contentsHash,
+  }
 }

@@ -1,4 +1,4 @@
-import type { EventId, RegistryEvent, UnreadableEvent } from '../events/registry-event.js'
+import type { EarlierIds, EventId, RegistryEvent, UnreadableEvent } from '../events/registry-event.js'
 import { arrayText } from '../storage/array-text.js'
 import type { HotStatement, Run } from '../storage/database.js'
 
@@ -6,15 +6,15 @@ import type { HotStatement, Run } from '../storage/database.js'
 const IDS_AT_ONCE = 5_000
 
 /**
- * Gives events the ids under which they are recorded already: by a version that did not make the registry part of ids, or under a
- * name of the registry that is an alias now. So they are repeated and count once. Only events without a UUID cost a query.
+ * Gives events the ids under which they are recorded already: by a version that made other ids, or under a name of the registry that is
+ * an alias now. So they are repeated and count once. Only events without a UUID cost a query.
  */
 export const useEarlierIds = async (run: Run, events: readonly (RegistryEvent | UnreadableEvent)[]): Promise<void> => {
   const wanted = events.flatMap(({ earlierIds }) => (earlierIds ? wantedOf(earlierIds) : []))
   const recorded = new Set<EventId>()
   for (let from = 0; from < wanted.length; from += IDS_AT_ONCE) {
     const some = wanted.slice(from, from + IDS_AT_ONCE)
-    const values = [arrayText(some.map(({ id }) => id)), arrayText(some.map(({ isUnscoped }) => isUnscoped))]
+    const values = [arrayText(some.map(({ id }) => id)), arrayText(some.map(({ until }) => until))]
     for (const { id } of await run<{ id: EventId }>(RECORDED, values)) recorded.add(id)
   }
   if (recorded.size === 0) return
@@ -24,18 +24,22 @@ export const useEarlierIds = async (run: Run, events: readonly (RegistryEvent | 
   }
 }
 
-type Wanted = { id: EventId; isUnscoped: boolean }
+/** Ids that earlier versions made count until the upgrade: later, any sender can have given them. */
+type Wanted = { id: EventId; until: 'now' | 'marked' | 'scoped' }
 
-const wantedOf = ({ aliases, unscoped }: NonNullable<RegistryEvent['earlierIds']>): Wanted[] => [
-  ...aliases.map((id) => ({ id, isUnscoped: false })),
-  { id: unscoped, isUnscoped: true },
+const wantedOf = ({ aliases = [], unmarked, unscoped }: EarlierIds): Wanted[] => [
+  ...aliases.map((id) => ({ id, until: 'now' as const })),
+  ...unmarked.map((id) => ({ id, until: 'marked' as const })),
+  ...(unscoped === undefined ? [] : [{ id: unscoped, until: 'scoped' as const }]),
 ]
 
 const RECORDED: HotStatement = {
   name: 'recorded_earlier_ids',
   text: `
     select wanted.id::text
-    from unnest($1::uuid[], $2::boolean[]) as wanted (id, is_unscoped)
+    from unnest($1::uuid[], $2::text[]) as wanted (id, until)
       cross join lateral (select seen_on from event_ids where id = wanted.id offset 0) stored
-    where not is_unscoped or seen_on <= (select unscoped_until from event_id_scope)`,
+    where case until when 'now' then true
+      when 'marked' then seen_on <= (select unmarked_until from event_id_scope)
+      else seen_on <= (select unscoped_until from event_id_scope) end`,
 }

@@ -36,6 +36,7 @@ import { boundedMarks } from './migrations/0038-bounded-marks.js'
 import { eventIdScope } from './migrations/0040-event-id-scope.js'
 import { statedContents } from './migrations/0041-stated-contents.js'
 import { openMoves } from './migrations/0042-open-moves.js'
+import { markedEventIds } from './migrations/0043-marked-event-ids.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -74,6 +75,7 @@ export const MIGRATIONS = {
   '0040-event-id-scope': eventIdScope,
   '0041-stated-contents': statedContents,
   '0042-open-moves': openMoves,
+  '0043-marked-event-ids': markedEventIds,
 }
 
 const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }

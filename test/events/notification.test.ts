@@ -147,11 +147,28 @@ describe('an event of a registry', () => {
     expect('tag' in event || 'digest' in event).toBe(false)
   })
 
+  test('keeps a UUID as its id, but not one of version 8, as which ids of contents are made', () => {
+    const idOf = (id: unknown): string => readOne({ ...good, id }).id
+    const marked = /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+    const uuid = (version: string): string => `0190A8C5-1F2B-${version}-0123456789AB`
+    for (const other of ['1C3D-9E4F', '4C3D-BE4F', '7C3D-8E4F', '8C3D-0E4F', '8C3D-CE4F'])
+      expect(idOf(uuid(other))).toBe(uuid(other).toLowerCase())
+    const made = Array.from({ length: 50 }, (_, i) => idOf(`by-hand-${i}`))
+    expect(new Set(made).size).toBe(50)
+    for (const id of [...made, idOf(undefined), idOf(uuid('8C3D-9E4F'))]) {
+      expect(id).toMatch(marked)
+      expect(idOf(id)).toMatch(marked)
+      expect(idOf(id)).not.toBe(id)
+      expect(idOf(id.toUpperCase())).toBe(idOf(id))
+    }
+  })
+
   test('needs neither id, request, actor nor source', () => {
     const { timestamp, action, target } = good
     expect(readOne({ timestamp, action, target })).toEqual({
       id: expect.any(String),
-      isIdDerived: true,
+      contentsHash: expect.any(String),
+      earlierIds: { unmarked: [expect.any(String)] },
       at: parseTimestamp(timestamp),
       action,
       object: 'manifest',

@@ -48,7 +48,7 @@ test.each([
   await eventually('reports wait', isWaiting)
   const event = anEvent({ id: lead + 10, action: 'push', instance: 'one', at, tag: '1.0' })
   if (what === 'without a UUID') {
-    event.isIdDerived = true
+    event.contentsHash = event.id
     scopeId(event, event.registry, () => ['alias.example'])
   }
   try {

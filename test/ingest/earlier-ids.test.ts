@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
 import { microsOf } from '../../src/events/calendar.js'
 import { readEnvelope } from '../../src/events/envelope.js'
@@ -14,6 +15,14 @@ const EVENT = {
   timestamp: '2026-11-18T10:00:00Z',
   target: { repository: 'team/app', tag: '1.0', digest: `sha256:${'a'.repeat(64)}` },
 }
+/** The id that earlier versions made of a value, here of the contents of EVENT. */
+const hashed = (value: unknown): string =>
+  createHash('sha256')
+    .update(JSON.stringify(value))
+    .digest('hex')
+    .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*/, '$1-$2-$3-$4-$5')
+const UNSCOPED = hashed([null, EVENT.action, EVENT.timestamp, null, 'team/app', '1.0', EVENT.target.digest])
+const GIVEN = '0190a8c5-1f2b-8c3d-9e4f-0123456789ab'
 const UNREADABLE = { ...EVENT, action: 'unheard-of' }
 
 describe.each(STORE_PAIRS)('an event without a UUID, on %s', (_, open) => {
@@ -61,14 +70,57 @@ describe.each(STORE_PAIRS)('an event without a UUID, on %s', (_, open) => {
     await deliver('old.example', { events: events.slice(-1) })
     const outcomes = await deliver('new.example', { events, registries, database: { ...stores.database, run } })
     expect(outcomes).toEqual([...events.slice(1).map(() => 'recorded'), 'repeated'])
-    expect(portions).toEqual([5_000, 2_500])
+    expect(portions).toEqual([5_000, 5_000, 5_000])
   })
 
-  test('counts once if an earlier version recorded it; later, an event of a token without a name is another one', async () => {
+  /** Records an id as an earlier version did, some days after the upgrade. */
+  const record = async (id: string, after: number): Promise<void> => {
+    const { sql: db } = stores.database
+    await sql`delete from event_ids`.execute(db)
+    await sql`update event_id_scope set unmarked_until = unscoped_until`.execute(db)
+    await sql`insert into event_ids (id, seen_on) select ${id}::uuid, unmarked_until + ${after}::int from event_id_scope`.execute(
+      db,
+    )
+  }
+
+  test.each([
+    ['without the registry', 'a.example', EVENT, UNSCOPED],
+    ['with the registry', 'a.example', EVENT, hashed(['a.example', UNSCOPED])],
+    ['with an alias', 'a.example', EVENT, hashed(['alias.example', UNSCOPED])],
+    ['of a token without a name', undefined, EVENT, UNSCOPED],
+    ['of an item that cannot be read', undefined, UNREADABLE, hashed(JSON.stringify(UNREADABLE))],
+    ['that was given', 'a.example', { ...EVENT, id: GIVEN.toUpperCase() }, GIVEN],
+  ])(
+    'counts once if an earlier version recorded its id %s; an id of later may be given by any sender',
+    async (__, named, event, id) => {
+      const registries = [{ name: 'a.example', aliases: ['alias.example'] }]
+      await record(id, 0)
+      expect(await deliver(named, { events: [event], registries })).toEqual(['repeated'])
+      await record(id, 1)
+      const outcome = event === UNREADABLE ? 'unknown_action' : 'recorded'
+      expect(await deliver(named, { events: [event], registries })).toEqual([outcome])
+      expect(await deliver(named, { events: [event], registries })).toEqual(['repeated'])
+    },
+  )
+
+  test('an event of a token without a name is another one than that of a registry', async () => {
     expect(await deliver(undefined)).toEqual(['recorded'])
-    await sql`update event_ids set seen_on = (select unscoped_until from event_id_scope)`.execute(stores.database.sql)
-    expect(await deliver('a.example')).toEqual(['repeated'])
-    await sql`update event_ids set seen_on = seen_on + 1`.execute(stores.database.sql)
     expect(await deliver('a.example')).toEqual(['recorded'])
   })
+
+  test.each(['a.example', undefined])(
+    'counts although another sender gave its id first (registry: %s)',
+    async (named) => {
+      const events = [EVENT, UNREADABLE]
+      expect(await deliver(named, { events })).toEqual(['recorded', 'unknown_action'])
+      const { rows } = await sql<{ id: string }>`select id::text from event_ids`.execute(stores.database.sql)
+      await stores.clear()
+      const given = rows.flatMap(({ id }) => [
+        { ...EVENT, id },
+        { ...UNREADABLE, id: id.toUpperCase() },
+      ])
+      await deliver('mallory.example', { events: given })
+      expect(await deliver(named, { events })).toEqual(['recorded', 'unknown_action'])
+    },
+  )
 })

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { sql } from 'kysely'
 import type { Micros } from '../../events/calendar.js'
-import { digestToId } from '../../events/notification.js'
+import { digestToId } from '../../events/event-id.js'
 import { isConflict, type Database, type Transaction } from '../../storage/database.js'
 import { joinParts } from '../../storage/statement-parts.js'
 import { confirmObjects, markReconciled } from '../record/confirm.js'
