@@ -73,7 +73,7 @@ export const createIngest = (needs: Needs): Ingest => {
   const batches = createBatches<Item, Outcome>({
     write: async (items) => {
       const start = performance.now()
-      const outcomes = await writeOrSplit(items)
+      const outcomes = await writeOrSplit(items, new Set())
       needs.onBatch?.(items.length, (performance.now() - start) / 1000)
       return outcomes
     },
@@ -123,20 +123,24 @@ export const createIngest = (needs: Needs): Ingest => {
   const tallyToday = (name: string): Tally => ({ name, day: utcDay(microsOf(now())) })
   const skipTally = (reason: SkipReason): Tally => tallyToday(SKIP_PREFIX + reason)
 
-  /** A batch that fails for its content is split until the culprit is alone, and that one is set aside. */
-  const writeOrSplit = async (items: Item[], attempt = 0): Promise<Outcome[]> => {
+  /**
+   * A batch that fails for its content is split until the culprit is alone, and that one is set aside.
+   * @param recorded ids that an attempt which failed has stored: the next attempt finds them, but they are no repeats
+   */
+  const writeOrSplit = async (items: Item[], recorded: Set<EventId>, attempt = 0): Promise<Outcome[]> => {
     try {
-      return await write(recording, items)
+      return await write(recording, items, recorded)
     } catch (error) {
-      if (isConflict(error) && attempt < CONFLICT_RETRIES) return writeOrSplit(items, attempt + 1)
+      if (isConflict(error) && attempt < CONFLICT_RETRIES) return writeOrSplit(items, recorded, attempt + 1)
       const [item] = items
       if (!isContentError(error) || !item) throw error
       if (items.length === 1) {
         if (item.unreadable) throw error
-        return write(recording, [unreadableItem(notStorable(item, error))])
+        return write(recording, [unreadableItem(notStorable(item, error))], recorded)
       }
       const middle = items.length >> 1
-      return [...(await writeOrSplit(items.slice(0, middle))), ...(await writeOrSplit(items.slice(middle)))]
+      const first = await writeOrSplit(items.slice(0, middle), recorded)
+      return [...first, ...(await writeOrSplit(items.slice(middle), recorded))]
     }
   }
 
@@ -153,6 +157,7 @@ export const createIngest = (needs: Needs): Ingest => {
 const write = async (
   { database, sketches, rules, lifetimes, repositories, originOf, pendingOf, remembered, stateTimes, now }: Recording,
   items: Item[],
+  recorded: Set<EventId>,
 ): Promise<Outcome[]> => {
   const once = new Map<EventId, Item>()
   for (const item of items) if (!once.has(item.id)) once.set(item.id, item)
@@ -174,6 +179,7 @@ const write = async (
     { database, sketches },
     {
       arrivals,
+      recorded,
       additions,
       sightings,
       requests: events.flatMap((event) => pendingOf(event) ?? []),
@@ -181,7 +187,10 @@ const write = async (
     },
   )
   remembered.learn(events, sightings)
-  return items.map((item) => (once.get(item.id) === item && !repeated.has(item.id) ? item.outcome : 'repeated'))
+  // Each id is recorded once, also if a batch that was split has it in both halves.
+  const isFirst = (item: Item): boolean =>
+    once.get(item.id) === item && (recorded.delete(item.id) || !repeated.has(item.id))
+  return items.map((item) => (isFirst(item) ? item.outcome : 'repeated'))
 }
 
 /** All answers: at once where none must be waited for, as each wait lets every other event pass. */

@@ -17,6 +17,8 @@ import { keepRejected } from './rejected-events.js'
 type Batch = {
   /** No id twice. */
   arrivals: readonly Arrival[]
+  /** Gets the ids that this batch stores for good before its second transaction, which may fail: the batch is then tried again. */
+  recorded: Set<EventId>
   additions: Additions
   sightings: Sightings
   requests: readonly PendingRequest[]
@@ -30,7 +32,7 @@ type Batch = {
  */
 export const storeBatch = async (
   { database, sketches }: { database: Database; sketches: SketchStore },
-  { additions, unreadable, ...batch }: Batch,
+  { additions, unreadable, recorded, ...batch }: Batch,
 ): Promise<ReadonlySet<EventId>> => {
   const { sightings } = batch
   const unresolved = additions.unresolved()
@@ -44,6 +46,7 @@ export const storeBatch = async (
     const { repeated, untold } = await record(database, batch)
     // Should this fail, the events come again: the inventory takes them as if for the first time.
     if (untold.described.length + untold.shown.length > 0) {
+      for (const { id } of batch.arrivals) if (!repeated.has(id)) recorded.add(id)
       await database.transaction(async (tx) => tellKnown(tx, untold))
     }
     return repeated
