@@ -17,7 +17,10 @@ const read = (event: object): ReportedEvent => {
 }
 
 /** Without the id, and without the note that a field was sent and could not be read. */
-const contentsOf = (event: ReportedEvent): object => ({ ...event, id: '', unreadableFields: undefined })
+const contentsOf = (event: ReportedEvent): object => ({
+  ...event,
+  ...{ id: '', contentsHash: undefined, earlierIds: undefined, unreadableFields: undefined },
+})
 
 describe('a side field that cannot be read', () => {
   test('leaves the event as if it had not been sent, and is noted', () => {
