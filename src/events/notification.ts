@@ -66,7 +66,8 @@ export const toRegistryEvent = (item: unknown, now: Micros): ReportedEvent => {
   const actor = actorOf(item.actor, unreadable)
   // One field after the other, without spreading: V8 sets the fields of such an object in a tenth of the time.
   const event: ReportedEvent = { id: identity.id, at, action, repository, method, actor }
-  if (identity.isIdDerived) event.isIdDerived = true
+  if (identity.contentsHash !== undefined) event.contentsHash = identity.contentsHash
+  if (identity.earlierIds) event.earlierIds = identity.earlierIds
   if (host !== undefined) event.host = host
   if (instance !== undefined) event.instance = instance
   if (tag !== undefined) event.tag = tag
