@@ -237,6 +237,9 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     isSender: (headers) => typeof authorize(headers) === 'object',
     onMisdirected: observer.refused,
     onError,
+    onUnread: () => {
+      if (isToBeTold('unread')) log.warn('connections were closed: their clients left too many bytes of answers unread')
+    },
   })
 
   let replacing = Promise.resolve()

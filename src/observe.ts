@@ -9,13 +9,13 @@ import type { WriteCheck } from './write-check.js'
 /** A wrong token comes a thousand times a minute, and so does a store that is away; one line a minute tells it. */
 const TELL_EVERY_MS = 60_000
 
-/** Answers whether a failure is to be logged: the first of a status in a minute. */
-export const onceAMinute = (now: () => Date): ((status: number) => boolean) => {
-  const toldAt = new Map<number, number>()
-  return (status) => {
+/** Answers whether a failure is to be logged: the first of a kind, such as a status, in a minute. */
+export const onceAMinute = (now: () => Date): ((kind: number | string) => boolean) => {
+  const toldAt = new Map<number | string, number>()
+  return (kind) => {
     const at = now().getTime()
-    if (at - (toldAt.get(status) ?? 0) < TELL_EVERY_MS) return false
-    toldAt.set(status, at)
+    if (at - (toldAt.get(kind) ?? 0) < TELL_EVERY_MS) return false
+    toldAt.set(kind, at)
     return true
   }
 }

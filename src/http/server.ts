@@ -1,11 +1,18 @@
-import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import express, { type ErrorRequestHandler, type RequestHandler, type Router } from 'express'
 import type { Authorize } from './auth.js'
 import { WEBHOOK, webhookIn } from './notification-paths.js'
 import type { NotificationHandler } from './notifications.js'
+import { inTurn } from './pipelined-requests.js'
 import { BadRequest, problemOf } from './problem.js'
 import { limitUnfinished } from './unfinished-requests.js'
-import { dropUnread } from './unread-answers.js'
+import { limitUnread } from './unread-answers.js'
 import { requireScope } from './require-scope.js'
 
 type Needs = {
@@ -23,6 +30,8 @@ type Needs = {
   onMisdirected: (status: number) => void
   /** An error that is our own fault or a store's, for the log. */
   onError: (error: unknown, status: number) => void
+  /** A connection was closed because answers that clients do not read took too much memory. */
+  onUnread: () => void
 }
 
 /** A slow or silent client may hold a connection, but not for long. */
@@ -30,30 +39,47 @@ const REQUEST_LIMIT_MS = 30_000
 const HEADERS_LIMIT_MS = 10_000
 /** How often the limits are looked at: by default Node does so every 30 s, and a limit of 10 s would be one of 40 s. */
 const LIMITS_EVERY_MS = 2_000
+/** Registries and operators have some tens of connections. */
+const MOST_CONNECTIONS = 4_096
 
 /** One server: the webhook beside Express, everything else inside. */
 export const createHttpServer = (needs: Needs): Server => {
   const app = createExpress(needs)
   const begun = limitUnfinished()
-  const server = createServer({ connectionsCheckingInterval: LIMITS_EVERY_MS }, (request, response) => {
-    begun(request)
+  const unread = limitUnread({ onDropped: needs.onUnread })
+  const whenItsTurn = inTurn()
+  const answer = (request: IncomingMessage, response: ServerResponse): void => {
+    unread(response)
     // While it stops, every connection ends with its answer.
     if (!server.listening) response.setHeader('connection', 'close')
     const path = request.url?.split('?', 1)[0] ?? ''
     const webhook = webhookIn(path)
     if (webhook) needs.notifications(request, response, webhook)
     else app(request, response)
+  }
+  const server = createServer({ connectionsCheckingInterval: LIMITS_EVERY_MS }, (request, response) => {
+    begun(request)
+    whenItsTurn(request, response, answer)
   })
+  // Node would answer these at once, however many answers are unread.
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    whenItsTurn(request, response, refuseExpectation)
+  })
+  server.maxConnections = MOST_CONNECTIONS
   server.requestTimeout = REQUEST_LIMIT_MS
   server.headersTimeout = HEADERS_LIMIT_MS
   return server
+}
+
+const refuseExpectation = (_request: IncomingMessage, response: ServerResponse): void => {
+  response.writeHead(417).end()
 }
 
 const createExpress = ({ open, metrics, closed, onError, ...doors }: Needs): express.Express => {
   const app = express()
   app.disable('x-powered-by')
   app.set('etag', false)
-  app.use(harmlessAnswers, dropUnread())
+  app.use(harmlessAnswers)
   for (const router of open) app.use(router)
   app.use(requireToken(doors))
   for (const router of metrics) app.use(router)
