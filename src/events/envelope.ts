@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import type { Micros } from './calendar.js'
 import { identityOfContents } from './event-id.js'
 import { excerptOf, isFields } from './excerpt.js'
@@ -27,6 +28,10 @@ const LARGE_BODY = 1024 * 1024
 const MOST_TOKENS = 500_000
 /** Bytes for each token beyond them. Events of registries have 30 and more. */
 const BYTES_OF_TOKEN = 24
+/** Items that are read in one turn of the event loop: some 30 ms of processor time. */
+const ITEMS_OF_TURN = 1_000
+
+type Events = (ReportedEvent | UnreadableEvent)[]
 
 /**
  * Reads a notification envelope as CNCF distribution and GitLab's registry send it (distribution's docs, "Notifications").
@@ -36,15 +41,43 @@ const BYTES_OF_TOKEN = 24
  * @throws NotAnEnvelope when the body is not JSON or has no list of events; TooManyValues when a large body has more values than
  * contents.
  */
-export const readEnvelope = (body: Buffer, now: Micros): (ReportedEvent | UnreadableEvent)[] => {
+export const readEnvelope = (body: Buffer, now: Micros): Events => {
+  const reading = readInParts(body, now)
+  for (;;) {
+    const { done, value } = reading.next()
+    if (done === true) return value
+  }
+}
+
+/**
+ * The same, with a turn of the event loop after each 1,000 items, so that other requests are served meanwhile.
+ * @returns the events at once if there are fewer
+ * @throws the same, at once
+ */
+export const readEnvelopeInTurns = (body: Buffer, now: Micros): Events | Promise<Events> => {
+  const reading = readInParts(body, now)
+  const { done, value } = reading.next()
+  return done === true ? value : finish(reading)
+}
+
+const finish = async (reading: Generator<undefined, Events>): Promise<Events> => {
+  for (;;) {
+    await setImmediate()
+    const { done, value } = reading.next()
+    if (done === true) return value
+  }
+}
+
+function* readInParts(body: Buffer, now: Micros): Generator<undefined, Events> {
   const envelope = parseJson(body)
   const items = isFields(envelope) ? envelope.events : undefined
   if (!Array.isArray(items)) throw new NotAnEnvelope('the body is JSON, but has no list named "events"')
   const most = Math.min(items.length, Math.max(MOST_ITEMS, Math.ceil(body.length / SHORT_EVENT)))
-  const events: (ReportedEvent | UnreadableEvent)[] = []
+  const events: Events = []
   let unreadable = 0
   let firstLeftOut = most
   for (let i = 0; i < most; i++) {
+    if (i > 0 && i % ITEMS_OF_TURN === 0) yield
     const event = readItem(items[i], now)
     if (!(event instanceof Unreadable)) events.push(event)
     else if (++unreadable <= MOST_UNREADABLE) events.push(setAside(items[i], event))

@@ -7,7 +7,7 @@ const AT_ONCE = 48 * MEBIBYTE
 /** Bytes that only small bodies may take, so that the events of other registries pass beside large ones. */
 const FOR_SMALL = 16 * MEBIBYTE
 /** Bytes from which a body is large. */
-const LARGE = MEBIBYTE
+export const LARGE = MEBIBYTE
 
 /** The bytes of one body, as far as they have arrived. */
 export type BodyShare = {

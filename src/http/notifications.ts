@@ -1,12 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setImmediate } from 'node:timers/promises'
 import { microsOf } from '../events/calendar.js'
-import { readEnvelope } from '../events/envelope.js'
+import { readEnvelopeInTurns } from '../events/envelope.js'
 import type { RegistryEvent, ReportedEvent, UnreadableEvent } from '../events/registry-event.js'
 import type { SkipReason } from '../events/skip-reason.js'
 import type { Outcome } from '../ingest/ingest.js'
 import type { RegistryIdentity } from '../registries/registry-identity.js'
+import { createInTurn } from '../storage/in-turn.js'
 import type { Authorize, AuthorizeSender } from './auth.js'
-import { createBodyBudget, type BodyBudget } from './body-budget.js'
+import { createBodyBudget, LARGE, type BodyBudget } from './body-budget.js'
 import { WEBHOOK } from './notification-paths.js'
 import { problemOf, type Problem } from './problem.js'
 
@@ -18,6 +20,8 @@ export type NotificationObserver = {
   stored: (events: readonly (RegistryEvent | UnreadableEvent)[], outcomes: readonly Outcome[]) => void
   refused: (status: number, error?: unknown) => void
 }
+
+type Reported = readonly (ReportedEvent | UnreadableEvent)[]
 
 type Needs = {
   ingest: (events: readonly (RegistryEvent | UnreadableEvent)[]) => Promise<Outcome[]>
@@ -64,11 +68,7 @@ export const createNotificationHandler = (needs: Needs): NotificationHandler => 
     answer(response, status, { message })
   }
 
-  const store = async (
-    reported: readonly (ReportedEvent | UnreadableEvent)[],
-    response: ServerResponse,
-    registry: string | undefined,
-  ): Promise<void> => {
+  const store = async (reported: Reported, response: ServerResponse, registry: string | undefined): Promise<void> => {
     try {
       const resolved = resolve(reported, registry)
       const events = resolved instanceof Promise ? await resolved : resolved
@@ -80,12 +80,30 @@ export const createNotificationHandler = (needs: Needs): NotificationHandler => 
     }
   }
 
+  /** Large bodies are read one after the other: what is parsed takes more memory than the body. */
+  const inTurn = createInTurn()
+  let largeOnes = 0
+  const parse = (body: Buffer): Reported | Promise<Reported> => {
+    if (body.length < LARGE) return readEnvelopeInTurns(body, microsOf(now()))
+    const isBehind = largeOnes++ > 0
+    return inTurn(async () => {
+      // The events of the previous body are taken in the turn in which its reading ends.
+      if (isBehind) await setImmediate()
+      return readEnvelopeInTurns(body, microsOf(now()))
+    }).finally(() => largeOnes--)
+  }
+
   /** The body itself goes no further than its events: nothing of it is kept while they wait. */
   const read = (body: Buffer, response: ServerResponse, registry: string | undefined): Promise<void> | undefined => {
-    try {
-      return store(readEnvelope(body, microsOf(now())), response, registry)
-    } catch (error) {
+    const refuseBody = (error: unknown): void => {
       refuse(response, problemOf(error), error)
+    }
+    try {
+      const reported = parse(body)
+      if (!(reported instanceof Promise)) return store(reported, response, registry)
+      return reported.then(async (all) => store(all, response, registry), refuseBody)
+    } catch (error) {
+      refuseBody(error)
       return undefined
     }
   }

@@ -45,6 +45,8 @@ export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): B
   const { write, weightOf = () => 1, largestBatch, longestQueue } = settings
   let waiting: Waiting<Item, Answer>[] = []
   let queued = 0
+  /** The weight of the parts of large arrivals that are not in the queue yet. */
+  let behind = 0
   let writing = false
   let idlers: (() => void)[] = []
 
@@ -67,10 +69,10 @@ export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): B
       for (const { items, resolve } of batch) resolve(answers.slice(from, (from += items.length)))
     } catch (error) {
       // Whoever waits behind would only wait for the same failure.
-      const behind = waiting
+      const others = waiting
       waiting = []
       queued = 0
-      for (const { reject } of [...batch, ...behind]) reject(error)
+      for (const { reject } of [...batch, ...others]) reject(error)
     }
   }
 
@@ -92,10 +94,29 @@ export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): B
 
   const submit = async (items: Item[]): Promise<Answer[]> => {
     if (items.length === 0) return []
-    if (queued >= longestQueue) throw new Overloaded('too many events are waiting to be stored')
     const parts = partsOf(items)
+    // Parts of large arrivals that are behind keep out only other large ones: a small arrival passes them.
+    const before = parts.length === 1 ? queued : queued + behind
+    if (before >= longestQueue) throw new Overloaded('too many events are waiting to be stored')
     const [only] = parts
-    return only && parts.length === 1 ? enqueue(only) : (await Promise.all(parts.map(enqueue))).flat()
+    return only && parts.length === 1 ? enqueue(only) : enqueueInTurn(parts)
+  }
+
+  /** One part after the other, so that what others send meanwhile waits for one part, and not for all of a large arrival. */
+  const enqueueInTurn = async (parts: Part<Item>[]): Promise<Answer[]> => {
+    const answers: Answer[][] = []
+    let left = parts.reduce((sum, { weight }) => sum + weight, 0)
+    behind += left
+    try {
+      for (const part of parts) {
+        behind -= part.weight
+        left -= part.weight
+        answers.push(await enqueue(part))
+      }
+    } finally {
+      behind -= left
+    }
+    return answers.flat()
   }
 
   const partsOf = (items: Item[]): Part<Item>[] => {

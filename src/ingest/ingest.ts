@@ -18,7 +18,8 @@ import { createRemembered, type Remembered } from '../inventory/record/remembere
 import { sightingsIn } from '../inventory/record/gather.js'
 import { arrivalAt, createStateTimes, type Arrived, type StateTimes } from '../inventory/record/state-times.js'
 import type { PendingRequest } from '../pulls/record/pending.js'
-import { isConflict, isContentError } from '../storage/database.js'
+import { isConflict, isContentError, type Database } from '../storage/database.js'
+import { createPause } from '../storage/turns.js'
 import type { Identify, Identity } from '../users/identify.js'
 import { createBatches } from './batches.js'
 import { useEarlierIds } from './earlier-ids.js'
@@ -56,8 +57,13 @@ type Needs = Counting & {
   isOwnRead?: (event: RegistryEvent) => boolean
 }
 
-/** The weight of a batch: as many events with few references, or one large manifest. */
-const LARGEST_BATCH = 5_000
+/**
+ * The weight of a batch: as many events with few references, or one large manifest. The embedded database keeps the thread while it
+ * writes: 5,000 events take 0.4 s of processor time, and 1,000 take 0.1 s.
+ */
+const LARGEST_BATCH: Record<Database['engine'], number> = { postgresql: 5_000, pglite: 1_000 }
+/** Events of an arrival that are prepared before the event loop may turn. */
+const PREPARED_AT_ONCE = 1_000
 const LONGEST_QUEUE = 50_000
 /** References that are as much work as an event. */
 const REFERENCES_OF_ONE = 4
@@ -78,7 +84,7 @@ export const createIngest = (needs: Needs): Ingest => {
       return outcomes
     },
     weightOf: ({ counted }) => Math.max(1, Math.ceil((counted?.event.references?.length ?? 0) / REFERENCES_OF_ONE)),
-    largestBatch: LARGEST_BATCH,
+    largestBatch: LARGEST_BATCH[needs.database.engine],
     longestQueue: LONGEST_QUEUE,
   })
 
@@ -144,11 +150,26 @@ export const createIngest = (needs: Needs): Ingest => {
     }
   }
 
+  const prepare = async (events: readonly (RegistryEvent | UnreadableEvent)[], arrivedAt: Micros): Promise<Item[]> => {
+    await useEarlierIds(needs.database.run, events)
+    return together(events.map((event) => toItem(event, arrivedAt)))
+  }
+
+  const prepareInParts: typeof prepare = async (events, arrivedAt) => {
+    const items: Item[] = []
+    const pause = createPause()
+    for (let from = 0; from < events.length; from += PREPARED_AT_ONCE) {
+      items.push(...(await prepare(events.slice(from, from + PREPARED_AT_ONCE), arrivedAt)))
+      await pause()
+    }
+    return items
+  }
+
   return {
     ingest: async (events) => {
       const arrivedAt = arrivalAt(now())
-      await useEarlierIds(needs.database.run, events)
-      return batches.submit(await together(events.map((event) => toItem(event, arrivedAt))))
+      const prepareAll = events.length > PREPARED_AT_ONCE ? prepareInParts : prepare
+      return batches.submit(await prepareAll(events, arrivedAt))
     },
     idle: async () => batches.idle(),
   }

@@ -5,7 +5,11 @@ export const createInTurn = (): InTurn => {
   let last: Promise<unknown> = Promise.resolve()
   return async (work) => {
     const working = last.then(work)
-    last = working.catch(() => undefined)
+    // Without the result, which would stay in memory until the next work has ended.
+    last = working.then(
+      () => undefined,
+      () => undefined,
+    )
     return working
   }
 }

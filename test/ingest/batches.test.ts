@@ -49,13 +49,47 @@ describe('batches', () => {
       underWay[i]?.finish()
       await turn()
     }
-    expect(written).toEqual([
-      [1, 2],
-      [3, 4, 5],
-      [6, 7, 8],
-      [9, 10],
-    ])
+    expect(written).toEqual([[1, 2], [3, 4, 5], [10], [6, 7, 8], [9]])
     expect((await Promise.all(answers)).flat()).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((n) => `wrote ${n}`))
+  })
+
+  test('small arrivals pass the parts of a large one, and are taken while it fills the queue', async () => {
+    const { batches, written, underWay, turn } = controlled({ largestBatch: 3, longestQueue: 6 })
+    const large = batches.submit([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
+    await expect(batches.submit([20, 21, 22, 23])).rejects.toThrow(Overloaded)
+    const small = [batches.submit([30]), batches.submit([31])]
+    for (let i = 0; i < 5; i++) {
+      underWay[i]?.finish()
+      await turn()
+    }
+    expect(written).toEqual([
+      [1, 2, 3],
+      [30, 31],
+      [4, 5, 6],
+      [7, 8, 9],
+      [10, 11, 12],
+    ])
+    expect(await Promise.all(small)).toEqual([['wrote 30'], ['wrote 31']])
+    expect(await large).toHaveLength(12)
+    const again = batches.submit([40, 41, 42, 43])
+    underWay[5]?.finish()
+    await turn()
+    underWay[6]?.finish()
+    expect(await again).toHaveLength(4)
+  })
+
+  test('a large arrival that fails leaves room in the queue', async () => {
+    const { batches, underWay, turn } = controlled({ largestBatch: 1, longestQueue: 2 })
+    const large = batches.submit([1, 2, 3, 4]).catch(() => 'failed')
+    underWay[0]?.fail(new Error('the store is away'))
+    expect(await large).toBe('failed')
+    await turn()
+    const next = batches.submit([5, 6])
+    for (const i of [1, 2]) {
+      underWay[i]?.finish()
+      await turn()
+    }
+    expect(await next).toEqual(['wrote 5', 'wrote 6'])
   })
 
   test('an item that is much work is a batch alone, and takes no other along', async () => {
@@ -135,7 +169,7 @@ describe('batches', () => {
           if (wait) await new Promise((resolve) => setImmediate(resolve))
         }
         for (const { items, given } of await Promise.all(answers)) expect(given).toEqual(items.map((item) => item * 2))
-        expect(seen).toEqual(Array.from({ length: next }, (_, i) => i))
+        expect(seen.sort((a, b) => a - b)).toEqual(Array.from({ length: next }, (_, i) => i))
       }),
       runs(200),
     )
