@@ -106,12 +106,16 @@ export const postpone = async (db: Sql, { digest, attempts }: DueManifest, reaso
   `.execute(db)
 }
 
-/** Notes that a manifest was not read because its registry asks to slow down: the attempt does not count. */
-export const putBack = async (db: Sql, { digest }: DueManifest, pauseMs: number): Promise<void> => {
+/** Notes that a manifest was not read because its registry is given a pause: the attempt does not count. */
+export const putBack = async (
+  db: Sql,
+  { digest }: DueManifest,
+  { pauseMs, reason }: { pauseMs: number; reason: string },
+): Promise<void> => {
   await sql`
     update inventory.manifests
     set attempts = greatest(attempts - 1, 0), next_attempt_at = now() + ${pauseMs / 1000} * interval '1 second',
-      last_error = ${'the registry asks to slow down'}
+      last_error = ${reason}
     where digest = ${digest} and not contents_known
   `.execute(db)
 }

@@ -12,6 +12,9 @@ export class AnswerTooLarge extends RegistryError {}
 /** The registry, or what it needs to answer, is away: nobody would get an answer now, whatever is asked. */
 export class RegistryAway extends RegistryError {}
 
+/** The registry, or its token service, did not answer in time. */
+export class RegistrySilent extends RegistryAway {}
+
 /** The registry, or its token service, asks to slow down: the same request is welcome later. */
 export class RegistryBusy extends RegistryAway {
   constructor(
@@ -67,7 +70,8 @@ export const createExchange =
       return { status: response.status, headers: response.headers, body: await wholeBody(response, largestAnswer) }
     } catch (error) {
       if (error instanceof TooLarge) throw new AnswerTooLarge(`${url.host} ${error.message}`)
-      throw new RegistryAway(`${url.host} ${failureOf(error, signal)}`)
+      if (signal.aborted) throw new RegistrySilent(`${url.host} did not answer in time`)
+      throw new RegistryAway(`${url.host} ${failureOf(error)}`)
     }
   }
 
@@ -89,8 +93,7 @@ const wholeBody = async (response: Response, largest: number): Promise<Buffer> =
   return Buffer.concat(chunks)
 }
 
-const failureOf = (error: unknown, signal: AbortSignal): string => {
-  if (signal.aborted) return 'did not answer in time'
+const failureOf = (error: unknown): string => {
   const { code } = ((error as { cause?: unknown }).cause ?? {}) as { code?: unknown }
   return typeof code === 'string' ? `cannot be reached (${code})` : 'cannot be reached'
 }

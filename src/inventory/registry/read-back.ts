@@ -4,13 +4,13 @@ import { isCancelled, isConflict, isContentError, type Database } from '../../st
 import { messageOf } from '../../storage/error-message.js'
 import { learnManifest } from '../record/learn-manifest.js'
 import { BEGINNING, claimDue, postpone, putBack, type DueManifest, type Position } from './due-manifests.js'
-import { RegistryBusy, RegistryError } from './exchange.js'
+import { RegistryBusy, RegistryError, RegistrySilent } from './exchange.js'
 import type { Registries } from './registries.js'
 import type { FetchedManifest, RegistryClient } from './registry-client.js'
 
-/** Requests at once, to all registries together. */
+/** Requests at once to a registry. */
 const AT_ONCE = 8
-/** Manifests claimed in one go. */
+/** Manifests claimed in one go: also the requests at once to all registries together. */
 const CLAIM = 32
 /** A manifest that was nobody's to read may have come to a named registry since. */
 const WHOLE_WALK_MS = 60 * 60_000
@@ -43,8 +43,8 @@ type Needs = {
  * A run begins a minute before where the last one ended, and once an hour at the beginning: however many manifests there are
  * of registries that nobody may ask, they cost nothing in between.
  *
- * A registry that asks to slow down is not asked until its pause is over: that is no failed attempt. Its manifests are passed
- * over meanwhile, and a run after the pause begins where the first run that passed over them began.
+ * A registry that asks to slow down is not asked until its pause is over: that is no failed attempt. A registry that does not answer in
+ * time is given a pause, too, so that others do not wait for it. The manifests of a registry that pauses are passed over meanwhile, and a run after the pause begins where the first run that passed over them began.
  */
 export const createReadBack = ({ database, registries, clientFor, now, random = Math.random }: Needs): ReadBack => {
   let after = BEGINNING
@@ -52,25 +52,28 @@ export const createReadBack = ({ database, registries, clientFor, now, random = 
   let stopped = false
   /** Registries whose manifests were passed over because of a pause, and the beginning of the first walk that did so. */
   let passedOver: { registries: Set<string>; from: Position } | undefined
-  /** Registries that asked to slow down, and when they may be asked again. */
-  const pauses = new Map<string, { until: number; refusals: number }>()
+  /** Registries that asked to slow down or did not answer, and when they may be asked again. */
+  const pauses = new Map<string, { until: number; refusals: number; reason: string }>()
 
   const pauseLeft = (registry: string): number => (pauses.get(registry)?.until ?? 0) - now().getTime()
-  const pause = (registry: string, busy: RegistryBusy): void => {
+  const pause = (registry: string, error: RegistryBusy | RegistrySilent): void => {
     const refusals = pauseLeft(registry) > 0 ? 0 : 1 + (pauses.get(registry)?.refusals ?? 0)
     if (refusals === 0) return
-    const ms = Math.min(pauseMs(busy, refusals, random()), LONGEST_PAUSE_MS)
-    pauses.set(registry, { until: now().getTime() + ms, refusals })
+    const isBusy = error instanceof RegistryBusy
+    const ms = Math.min(pauseMs(isBusy ? error : {}, refusals, random()), LONGEST_PAUSE_MS)
+    const reason = isBusy ? 'the registry asks to slow down' : 'the registry does not answer in time'
+    pauses.set(registry, { until: now().getTime() + ms, refusals, reason })
   }
 
   const read = async (due: DueManifest): Promise<boolean> => {
     const name = registries.nameOf(due.registry)
     const found = pauseLeft(name) > 0 ? { busy: true } : await fetchDue(due)
     if ('busy' in found) {
-      await putBack(database.sql, due, Math.max(0, pauseLeft(name)))
+      const reason = pauses.get(name)?.reason ?? ''
+      await putBack(database.sql, due, { pauseMs: Math.max(0, pauseLeft(name)), reason })
       return false
     }
-    pauses.delete(name)
+    if (!('isSilent' in found)) pauses.delete(name)
     const problem = 'problem' in found ? found.problem : await store(found.manifest)
     // Should the database be away, this fails too, and ends the run.
     if (problem !== undefined) await postpone(database.sql, due, problem)
@@ -79,21 +82,25 @@ export const createReadBack = ({ database, registries, clientFor, now, random = 
 
   /** @returns how many were learnt. What was claimed and not begun when it is stopped, is read when the claim has run out. */
   const readAll = async (claimed: readonly DueManifest[]): Promise<number> => {
-    const waiting = claimed.values()
+    const names = [...new Set(claimed.map(({ registry }) => registries.nameOf(registry)))]
     let learnt = 0
-    const worker = async (): Promise<void> => {
+    const worker = async (waiting: Iterable<DueManifest>): Promise<void> => {
       for (const due of waiting) {
         if (stopped) return
         if (await read(due)) learnt++
       }
     }
-    await Promise.all(Array.from({ length: AT_ONCE }, worker))
+    const workers = names.flatMap((name) => {
+      const waiting = claimed.filter(({ registry }) => registries.nameOf(registry) === name).values()
+      return Array.from({ length: AT_ONCE }, async () => worker(waiting))
+    })
+    await Promise.all(workers)
     return learnt
   }
 
   const fetchDue = async (
     due: DueManifest,
-  ): Promise<{ manifest: FetchedManifest } | { problem: string } | { busy: true }> => {
+  ): Promise<{ manifest: FetchedManifest } | { problem: string; isSilent?: true } | { busy: true }> => {
     const { digest, registry, repository } = due
     const name = registries.nameOf(registry)
     try {
@@ -105,6 +112,10 @@ export const createReadBack = ({ database, registries, clientFor, now, random = 
       if (error instanceof RegistryBusy) {
         pause(name, error)
         return { busy: true }
+      }
+      if (error instanceof RegistrySilent) {
+        pause(name, error)
+        return { problem: error.message, isSilent: true }
       }
       // What nobody foresaw must not keep the others from being read.
       return { problem: error instanceof RegistryError ? error.message : 'the manifest could not be read' }

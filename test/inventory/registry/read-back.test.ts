@@ -208,6 +208,36 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
     expect(learnt).toEqual([1, 0, 40])
   })
 
+  test('of one registry while another one never answers, which is asked for eight only', async () => {
+    const silent = await startStub(async () => new Promise(() => undefined))
+    const list = [{ name: 'silent.example', aliases: [], url: silent.url }, named()]
+    const reading = createReadBack({
+      database: stores.database,
+      registries: createRegistries(() => list),
+      clientFor: (wanted) => {
+        const found = list.find(({ name }) => name === wanted)
+        const timeLimitMs = wanted === 'silent.example' ? 2_000 : 60_000
+        return found && createRegistryClient(found, { userAgent: 'x', now: fixedClock, timeLimitMs })
+      },
+      now: fixedClock,
+    })
+    const unread = Array.from({ length: 70 }, (___, i) => anImage(`silent ${i}`))
+    await ingest(...unread.map(({ digest }) => pushed({ digest, registry: 'silent.example' })))
+    await run(`update inventory.manifests set next_attempt_at = now() - interval '10 minutes'`)
+    await ingest(pushed())
+    expect(await reading.run()).toBe(1)
+    expect(silent.requests.length).toBe(8)
+    const noted =
+      await run(`select attempts, last_error, count(*)::int from inventory.manifests where not contents_known
+      group by attempts, last_error order by attempts desc, last_error`)
+    await silent.stop()
+    expect(noted).toEqual([
+      { attempts: 1, last_error: `${new URL(silent.url).host} did not answer in time`, count: 8 },
+      { attempts: 0, last_error: 'the registry does not answer in time', count: 24 },
+      { attempts: 0, last_error: null, count: 38 },
+    ])
+  })
+
   test('again when somebody asks for it, after they were given up', async () => {
     await ingest(pushed(), pushed({ digest: digestOf('another') }))
     serves.clear()
