@@ -62,8 +62,10 @@ type Needs = Counting & {
  * writes: 5,000 events take 0.4 s of processor time, and 1,000 take 0.1 s.
  */
 const LARGEST_BATCH: Record<Database['engine'], number> = { postgresql: 5_000, pglite: 1_000 }
-/** Events of an arrival that are prepared before the event loop may turn. */
-const PREPARED_AT_ONCE = 1_000
+/** Events from which an arrival is prepared in several turns of the event loop. */
+const MANY_EVENTS = 1_000
+/** Events that are then prepared before the event loop may turn. */
+const PREPARED_AT_ONCE = 250
 const LONGEST_QUEUE = 50_000
 /** References that are as much work as an event. */
 const REFERENCES_OF_ONE = 4
@@ -168,7 +170,7 @@ export const createIngest = (needs: Needs): Ingest => {
   return {
     ingest: async (events) => {
       const arrivedAt = arrivalAt(now())
-      const prepareAll = events.length > PREPARED_AT_ONCE ? prepareInParts : prepare
+      const prepareAll = events.length >= MANY_EVENTS ? prepareInParts : prepare
       return batches.submit(await prepareAll(events, arrivedAt))
     },
     idle: async () => batches.idle(),
