@@ -1,10 +1,20 @@
 import { sql, type RawBuilder } from 'kysely'
-import { indexesAbove } from './indexes-above.js'
+import { isListedByLive } from './indexes-above.js'
 import { isKnownIn } from '../known-in.js'
 import { isMoving } from '../moving.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
 import { DIGEST, PLACE, type Asked, type Question } from './question.js'
-import { behind, blobUsedAt, iso, isIndexType, isManifestType, placedIn, placedInOrder, same } from './sql-parts.js'
+import {
+  behind,
+  blobUsedAt,
+  iso,
+  isIndexType,
+  isManifestType,
+  IS_CUT,
+  placedIn,
+  placedInOrder,
+  same,
+} from './sql-parts.js'
 import { partsOf } from './uses.js'
 
 const COLUMNS = {
@@ -56,9 +66,7 @@ const isInManifest = sql`exists (
     select o.live from inventory.repository_manifests o
     where o.repository_id = f.repository_id and o.digest = p.manifest_digest offset 0
   ) m on true
-  where case when m.live is not null then m.live else exists (
-    ${indexesAbove(sql`f.repository_id`, sql`p.manifest_digest`)} select from above where above.live
-  ) end
+  where case when m.live is not null then m.live else ${isListedByLive(sql`f.repository_id`, sql`p.manifest_digest`)} end
 )`
 
 /**
@@ -78,7 +86,8 @@ const withUnknownContents = (asked: Asked): RawBuilder<unknown> => sql`array(
     left join lateral (select * from inventory.manifests where digest = t.digest offset 0) m on true
   where t.live and coalesce(t.pushed_at, t.first_seen_at) > (select as_of from inventory.totals) - interval '1 day'
     and case when ${isKnownIn(sql`m`, sql`r.registry`)} is not true then true when ${isIndexType(sql`m.media_type`)} then exists (
-      ${partsOf(sql`t.digest`)} select from parts left join inventory.manifests c on c.digest = parts.digest
+      ${partsOf(sql`t.digest`)} select where ${IS_CUT}
+      union all select from parts left join inventory.manifests c on c.digest = parts.digest
       where ${isManifestType(sql`parts.media_type`)} and ${isKnownIn(sql`c`, sql`r.registry`)} is not true
     ) else false end
 )`

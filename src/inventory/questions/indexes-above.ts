@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isKnownIn, mediaTypeIn } from '../known-in.js'
 import type { Asked } from './question.js'
-import { isIndexType, placedIn } from './sql-parts.js'
+import { DEEPEST, IS_CUT, isIndexType, MOST_FOLLOWED, placedIn } from './sql-parts.js'
 
 type Part = RawBuilder<unknown>
 
@@ -14,39 +14,71 @@ const isUnheard = (repositoryId: Part, digest: Part): Part => sql`not exists (
 )`
 
 /**
- * The start of a query that reads `above (digest, live)`: indexes that list a manifest in a repository, and the indexes that
- * list these. One that no event showed there has no `live`: it is there if an index above it is. Deleted ones lead nowhere.
+ * Whether an index above a manifest in a repository fulfils a condition, or whether there are more than are read. `above (digest, live)`
+ * has the indexes that list the manifest, and those that list these, at most MOST_FOLLOWED entries up to the level DEEPEST. An index that no event showed
+ * there has no `live`: it is there if an index above it is. Deleted ones lead nowhere.
+ * @param found a query of `above`
  */
-export const indexesAbove = (repositoryId: Part, digest: Part): Part => {
-  const parents = (of: Part): Part => sql`inventory.manifest_children c
+export const hasIndexAbove = (repositoryId: Part, digest: Part, found: Part): Part => {
+  const parents = (of: Part): Part => sql`(
+      select manifest_digest from inventory.manifest_children where manifest_children.digest = ${of} offset 0
+    ) c
     left join lateral (
       select o.live from inventory.repository_manifests o
       where o.repository_id = ${repositoryId} and o.digest = c.manifest_digest offset 0
-    ) parent on true
-    where c.digest = ${of} and parent.live is not false`
-  return sql`
-  with recursive above (digest, live) as (
-    select c.manifest_digest, parent.live from ${parents(digest)}
-    union
-    select c.manifest_digest, parent.live from above, ${parents(sql`above.digest`)}
-  )`
+    ) parent on true`
+  return sql`case
+  -- Most manifests are in no index, which one look-up says.
+  when not exists (select from inventory.manifest_children where manifest_children.digest = ${digest}) then false
+  else exists (
+  with recursive listing (digest, live, level) as (
+    select c.manifest_digest, parent.live, 1 from ${parents(digest)}
+    union all
+    select c.manifest_digest, parent.live, level + 1 from listing cross join lateral ${parents(sql`listing.digest`)}
+    where listing.live is not false and level <= ${DEEPEST}
+  ), followed as materialized (
+    select digest, live, level from listing limit ${MOST_FOLLOWED + 1}
+  ), above as (select digest, live from followed where live is not false)
+  ${found} union all select where ${IS_CUT}
+) end`
 }
 
+/** Whether a live index lists a manifest in a repository, directly or through others; where that is not known, it does. */
+export const isListedByLive = (repositoryId: Part, digest: Part): Part =>
+  hasIndexAbove(repositoryId, digest, sql`select from above where above.live`)
+
+/** Entries of an index that no event showed, as far as they are read: what a longer one lists is not known. */
+export const MOST_NESTED = 500
+
 /**
- * The start of a query that reads `unheard (repository_id, digest, root)`: indexes that no event showed in their repository,
- * and that live indexes list, directly or through others. `root` is the live index.
+ * The start of a query about indexes that no event showed in their repository, and that a live index lists:
+ * `unheard (repository_id, digest, root)`, with the live index as `root`, and `nested (repository_id, digest, child, media_type)`, what they
+ * list. They are followed no deeper: digests in events may be made up, so that such indexes list each other.
  */
 export const unheardIndexes = (place: (repositoryId: Part) => Part): Part => sql`
-  with recursive unheard (repository_id, digest, root) as (
-    select i.repository_id, c.digest, i.digest
+  with unheard as materialized (
+    select distinct i.repository_id, c.digest, i.digest as root
     from inventory.manifest_children c join inventory.repository_manifests i on i.digest = c.manifest_digest
     where ${mayBeIndex(sql`c.media_type`)} and i.live and ${place(sql`i.repository_id`)}
       and ${isUnheard(sql`i.repository_id`, sql`c.digest`)}
-    union
-    select u.repository_id, c.digest, u.root
-    from unheard u join inventory.manifest_children c on c.manifest_digest = u.digest
-    where ${mayBeIndex(sql`c.media_type`)} and ${isUnheard(sql`u.repository_id`, sql`c.digest`)}
+  ), nested as (
+    select u.repository_id, u.digest, c.digest as child, c.media_type
+    from (select distinct repository_id, digest from unheard) u
+      cross join lateral (
+        select digest, media_type from inventory.manifest_children where manifest_digest = u.digest
+        order by position limit ${MOST_NESTED + 1}
+      ) c
   )`
+
+/** Indexes among `unheard` of which it is not known all that they lead to: `repository_id`, `digest`. */
+const notFollowed = sql`
+    select n.repository_id, n.digest
+    from nested n
+      left join (select distinct repository_id, digest from unheard) u on u.repository_id = n.repository_id and u.digest = n.child
+    group by n.repository_id, n.digest
+    having count(*) > ${MOST_NESTED} or count(*) filter (
+      where u.digest is null and ${mayBeIndex(sql`n.media_type`)} and ${isUnheard(sql`n.repository_id`, sql`n.child`)}
+    ) > 0`
 
 /**
  * Live manifests of unknown contents that may be indexes, and live indexes that lead to one: a list of `repository_id`, `digest`.
@@ -64,12 +96,16 @@ export const unknownIndexes = (asked: Asked): Part => {
     ${unread(isIndexType(sql`u.media_type`))}
     union all ${unread(sql`u.media_type is null`)}
     union all (
-      ${unheardIndexes((id) => placedIn(id, asked))}
-      select u.repository_id, u.root
-      from unheard u
-        join inventory.repositories r on r.id = u.repository_id
-        left join inventory.manifests m on m.digest = u.digest
-      where ${isKnownIn(sql`m`, sql`r.registry`)} is not true and ${mayBeIndex(mediaTypeIn(sql`m`, sql`r.registry`))}
+      ${unheardIndexes((id) => placedIn(id, asked))}, uncertain as (
+        select u.repository_id, u.digest
+        from (select distinct repository_id, digest from unheard) u
+          join inventory.repositories r on r.id = u.repository_id
+          left join inventory.manifests m on m.digest = u.digest
+        where ${isKnownIn(sql`m`, sql`r.registry`)} is not true and ${mayBeIndex(mediaTypeIn(sql`m`, sql`r.registry`))}
+        union all ${notFollowed}
+      )
+      select distinct u.repository_id, u.root from unheard u
+      where (u.repository_id, u.digest) in (select repository_id, digest from uncertain)
     )
   )`
 }

@@ -65,25 +65,44 @@ export const isEmptyIndexSize = (size: Part): Part =>
 /** Whether a registry takes a manifest with this layer although the repository lacks the layer. */
 export const isForeignLayer = (mediaType: Part): Part => sql`coalesce(${mediaType} ~ ${sql.lit(FOREIGN_LAYER)}, false)`
 
-/** An index may list indexes; no tool builds them deeper than this, and a circle of digests cannot be made. */
+/** An index may list indexes; no tool builds them deeper than this, but an event may say so. */
 export const DEEPEST = 4
+
+/**
+ * Entries of indexes that are read to answer for one row, on all levels together: an index has some ten, rarely a hundred. Digests
+ * in events may be made up, so that indexes list each other. What leads to more is not known, so that nobody takes it for unused.
+ */
+export const MOST_FOLLOWED = 300
+
+/** Whether indexes lead to more than MOST_FOLLOWED entries, or deeper than DEEPEST: of a query of `followed` with its `level`. */
+export const IS_CUT = sql`coalesce(
+  (select count(*) > ${sql.lit(MOST_FOLLOWED)} or max(followed.level) > ${sql.lit(DEEPEST)} from followed), false)`
+
+/** Manifests of one index whose sizes are added up. */
+const MOST_ADDED_UP = 1_000
 
 /**
  * Bytes of all that `digest` names in a repository: an image with its blobs, an index with its images and their blobs, each
  * once. A foreign layer counts if an event of the layer itself showed it in the repository. Null while the contents of one of the
- * manifests or the size of one part are not known. An index may list one image a thousand times: its blobs are read once.
+ * manifests or the size of one part are not known, and if indexes list more than MOST_ADDED_UP or deeper than DEEPEST. An index may list one image a
+ * hundred times: its blobs are read once.
  * `offset 0` keeps each a look-up by key, whatever the statistics say.
  */
 export const wholeSize = (digest: Part, repositoryId: Part = sql`t.repository_id`): Part => sql`(
-  with recursive named (digest, level) as (
+  with recursive listed (digest, level) as (
     select ${digest}, 0
-    union
-    select c.digest, n.level + 1 from named n cross join lateral (
+    union all
+    select c.digest, level + 1 from listed cross join lateral (
       select digest from inventory.manifest_children
-      where manifest_digest = n.digest and ${isManifestType(sql`media_type`)} offset 0
+      where manifest_digest = listed.digest and ${isManifestType(sql`media_type`)} offset 0
     ) c
-    where n.level < ${DEEPEST}
-  ), manifests as materialized (select distinct digest from named)
+    where level <= ${DEEPEST}
+  ), named as materialized (
+    select digest, level from listed limit ${MOST_ADDED_UP + 1}
+  ), manifests as materialized (
+    select distinct digest from named
+    where (select count(*) <= ${MOST_ADDED_UP} and max(level) <= ${DEEPEST} from named)
+  )
   select case when bool_and(known and size is not null) then ${clampedSum(sql`size`)} end from (
     select digest, max(size) as size, bool_and(known) as known from (
       select n.digest, m.size, coalesce(m.known, false) as known

@@ -1,10 +1,14 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isKnownIn, mediaTypeIn, registryOf } from '../known-in.js'
+import { mayBeIndex } from './indexes-above.js'
 import { REGISTRY, type Question } from './question.js'
 import { behind, DEEPEST, isForeignLayer, isIndexType, isManifestType, placedIn } from './sql-parts.js'
 
 /** Listed by indexes on one level, in one repository: no registry builds so many, but an event may say so. */
 const MOST_LISTED = 10_000
+
+/** Indexes on one level, in one repository, that are opened: digests in events may be made up, so that indexes list each other. */
+const MOST_OPENED = 100
 
 /** What configurations are called, by the first entry of a manifest, where nobody told which it is. */
 const CONFIG_TYPES = sql`('application/vnd.docker.container.image.v1+json', 'application/vnd.docker.plugin.v1+json',
@@ -28,7 +32,7 @@ const tree: Question = {
   name: 'tree',
   answers: 'All that one image consists of: the index, its images by platform, and their configuration and layers.',
   definition:
-    'part is index, manifest, config or layer; level says how deep it lies; present is yes or no, as the repository has it now or not; elsewhere for a layer that may not be distributed and that no event showed here; unknown where no event showed the part here. contents is unknown where what a manifest or index consists of is not known: its parts are then missing here. Layers that images share are listed with each. What indexes list more than once on one level is listed each time, but its contents only the first time; of one level the first 10,000 manifests are listed.',
+    'part is index, manifest, config or layer; level says how deep it lies; present is yes or no, as the repository has it now or not; elsewhere for a layer that may not be distributed and that no event showed here; unknown where no event showed the part here. contents is unknown where what a manifest or index consists of is not known: its parts are then missing here. Layers that images share are listed with each. What indexes list more than once on one level is listed each time, but its contents only the first time; of one level the first 10,000 manifests are listed, and the first 100 indexes are opened, down to the fourth level: the contents of others are unknown here.',
   parameters: {
     repository: { kind: 'text', required: true, help: 'the repository, as team/app' },
     reference: { kind: 'text', required: true, help: 'a tag, as latest, or a digest' },
@@ -63,21 +67,31 @@ const tree: Question = {
     ), nodes as (
       select repository_id, 0 as level, lpad(repository_id::text, 10, '0') as path, digest,
         null::text as os, null::text as architecture, null::text as variant, null::text collate "C" as media_type, null::bigint as size,
-        true as first_on_level
+        true as first_on_level, false as is_closed
       from named
       union all
-      select repository_id, level, path, digest, os, architecture, variant, media_type, size,
-        row_number() over (partition by repository_id, digest order by path) = 1
+      select repository_id, level, path, digest, os, architecture, variant, media_type, size, first_on_level,
+        level = ${DEEPEST} or
+          count(*) filter (where first_on_level and ${mayBeIndex(sql`media_type`)}) over (partition by repository_id order by path)
+            > ${MOST_OPENED}
       from (
-        select n.repository_id, n.level + 1 as level, n.path || '.' || lpad(c.position::text, 6, '0') as path, c.digest,
-          c.os, c.architecture, c.variant, c.media_type, c.size,
-          row_number() over (partition by n.repository_id order by n.path, c.position) as number
-        from nodes n
-          join inventory.manifests m on m.digest = n.digest
-          join inventory.manifest_children c on c.manifest_digest = n.digest
-        where ${isKnownIn(sql`m`, registryOf(sql`n.repository_id`))} and n.first_on_level and n.level < ${DEEPEST}
-      ) listed
-      where number <= ${MOST_LISTED}
+        select repository_id, level, path, digest, os, architecture, variant, media_type, size,
+          row_number() over (partition by repository_id, digest order by path) = 1 as first_on_level
+        from (
+          select n.repository_id, n.level + 1 as level, n.path || '.' || lpad(c.position::text, 6, '0') as path, c.digest,
+            c.os, c.architecture, c.variant, c.media_type, c.size,
+            row_number() over (partition by n.repository_id order by n.path, c.position) as number
+          from nodes n
+            join inventory.manifests m on m.digest = n.digest
+            cross join lateral (
+              select * from inventory.manifest_children where manifest_digest = n.digest
+              order by position limit ${MOST_LISTED}
+            ) c
+          where ${isKnownIn(sql`m`, registryOf(sql`n.repository_id`))} and n.first_on_level and not n.is_closed
+            and ${mayBeIndex(sql`n.media_type`)}
+        ) listed
+        where number <= ${MOST_LISTED}
+      ) numbered
     ), parts as (
       select n.repository_id, n.level, n.path, n.digest, ${TYPE_HERE} as media_type, coalesce(m.size, n.size) as size,
         case when not ${isManifestType(sql`n.media_type`)} then case when n.media_type like '%config%' then 'config' else 'layer' end
@@ -90,7 +104,9 @@ const tree: Question = {
         case when ${isManifestType(sql`n.media_type`)} then ${present('repository_manifests', sql`n.digest`, 'unknown')}
           else ${present('repository_blobs', sql`n.digest`, 'unknown')} end as present,
         case when ${isManifestType(sql`n.media_type`)} then
-          case when ${isKnownIn(sql`m`, registryOf(sql`n.repository_id`))} then 'known' else 'unknown' end end as contents
+          case when ${isKnownIn(sql`m`, registryOf(sql`n.repository_id`))} and (not n.is_closed or (
+            select true from inventory.manifest_children c where c.manifest_digest = n.digest limit 1
+          ) is null) then 'known' else 'unknown' end end as contents
       from nodes n left join inventory.manifests m on m.digest = n.digest
       union all
       select n.repository_id, n.level + 1, n.path || '.' || lpad(b.position::text, 6, '0'), b.digest, b.media_type, b.size,

@@ -3,6 +3,7 @@ import { areEntriesKnownIn, mediaTypeIn } from '../known-in.js'
 import { isMoving } from '../moving.js'
 import { unheardIndexes } from './indexes-above.js'
 import { isEmptyIndexSize, isIndexType } from './sql-parts.js'
+import { hasTooManyParts } from './uses.js'
 
 type Part = RawBuilder<unknown>
 
@@ -33,7 +34,7 @@ export const nothingLeadsTo = (of: 'page' | 'all', place: (repositoryId: Part) =
   )
   and (o.repository_id, o.digest) not in (
     ${unheardIndexes(place)}
-    select u.repository_id, c.digest from unheard u join inventory.manifest_children c on c.manifest_digest = u.digest
+    select repository_id, child from nested
   )
   and case when m.subject is null then true else not exists (
     select from inventory.repository_manifests s
@@ -95,9 +96,10 @@ const hasDeletedSubject: Part = sql`exists (
 /**
  * Whether all that may lead to the manifest is known, apart from indexes of unknown contents. A manifest of which no push is
  * known was there before the first event, and so may be a tag that points to it, until a reconciliation has stored all tags of
- * the repository. That one request or reconcile showed the manifest itself proves nothing.
+ * the repository. That one request or reconcile showed the manifest itself proves nothing. Nor is it known who uses an index that
+ * leads to more than is read.
  */
 export const allThatLeadsIsKnown: Part = sql`(
   (o.pushed_at is not null or r.reconciled_at is not null)
-  and coalesce(${isNoReferrer} or ${hasDeletedSubject}, false)
+  and coalesce(${isNoReferrer} or ${hasDeletedSubject}, false) and not ${hasTooManyParts(sql`o.digest`)}
 )`

@@ -2,9 +2,9 @@ import { sql, type RawBuilder } from 'kysely'
 import { isKnownIn, mediaTypeIn, registryOf } from '../known-in.js'
 import { isMoving } from '../moving.js'
 import { digestChangedAt, imageChangedAt } from './changed.js'
-import { indexesAbove, mayBeIndex, unknownIndexes } from './indexes-above.js'
+import { hasIndexAbove, isListedByLive, mayBeIndex, unknownIndexes } from './indexes-above.js'
 import type { Asked } from './question.js'
-import { refersToLiveManifest } from './sql-parts.js'
+import { IS_CUT, refersToLiveManifest } from './sql-parts.js'
 import { checkedAt, ownUse, partsOf, usesWithout } from './uses.js'
 
 type Part = RawBuilder<unknown>
@@ -47,11 +47,6 @@ const isNeededByIndex = (repositoryId: Part, digest: Part, moment: Part, asked: 
     ) i where ${wasIndexUsed(moment, asked)}`,
   )
 
-/** Whether a query of `above` finds an index that lists a manifest; most manifests are in none, which one look-up says. */
-const hasIndexAbove = (repositoryId: Part, digest: Part, query: Part): Part => sql`case
-  when not exists (select from inventory.manifest_children where manifest_children.digest = ${digest}) then false
-  else exists (${indexesAbove(repositoryId, digest)} ${query}) end`
-
 /**
  * Whether the repository of tag `t` has an index of unknown contents that was used since a moment: it may list any image there. The
  * repositories are found once for all rows.
@@ -63,8 +58,8 @@ const hasUsedUnknownIndex = (moment: Part, asked: Asked): Part => sql`t.reposito
 ))`
 
 /**
- * Whether tag `t` leads to an index whose contents are not known, or that no event showed: somebody may use an image that it
- * lists.
+ * Whether tag `t` leads to an index whose contents are not known, or that no event showed, or to more than is read: somebody may use
+ * an image that it lists.
  */
 const hasUnknownParts = sql`(
   coalesce((
@@ -73,7 +68,8 @@ const hasUnknownParts = sql`(
   ), true)
   or case when not exists (select from inventory.manifest_children where manifest_digest = t.digest) then false else exists (
     ${partsOf(sql`t.digest`)}
-    select from parts p
+    select where ${IS_CUT}
+    union all select from parts p
       left join lateral (select * from inventory.manifests where manifests.digest = p.digest offset 0) c on true
     where ${isKnownIn(sql`c`, registryOf(sql`t.repository_id`))} is not true
       and ${mayBeIndex(sql`coalesce(${mediaTypeIn(sql`c`, registryOf(sql`t.repository_id`))}, p.media_type)`)}
@@ -87,7 +83,7 @@ const hasUnknownParts = sql`(
  */
 export const mayBeUsedElsewhere = sql`(
   ${isMoving(sql`t.repository_id`)} or ${hasUnknownParts} or ${refersToLiveManifest}
-  or ${hasIndexAbove(sql`t.repository_id`, sql`t.digest`, sql`select from above where above.live`)}
+  or ${isListedByLive(sql`t.repository_id`, sql`t.digest`)}
 )`
 
 /**

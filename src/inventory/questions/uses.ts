@@ -2,7 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import { CLIENT_KINDS } from '../../events/client-kinds.js'
 import { mayHavePendingCheck, newestPendingCheck } from '../record/check-before-push.js'
 import type { Asked, Parameter } from './question.js'
-import { isIndexType } from './sql-parts.js'
+import { DEEPEST, IS_CUT, isIndexType, MOST_FOLLOWED } from './sql-parts.js'
 
 type Part = RawBuilder<unknown>
 
@@ -16,14 +16,24 @@ export const checkedAt = (
 export const tagCheckedAt = sql`greatest(t.checked_at, case when ${mayHavePendingCheck(sql`t.pointed_at`)} then
   ${newestPendingCheck(sql`l.repository_id = t.repository_id and l.tag = t.name`)} end)`
 
-/** Digests of all that an index lists, and what the indexes among that list. */
+/**
+ * The start of a query that reads `parts (digest, media_type)`: all that an index lists, and what the indexes among that list, at most
+ * MOST_FOLLOWED entries down to the level DEEPEST. `followed` has one more, or one of the next level, if there is more: see IS_CUT.
+ */
 export const partsOf = (digest: Part): Part => sql`
-  with recursive parts (digest, media_type) as (
-    select digest, media_type from inventory.manifest_children where manifest_digest = ${digest}
-    union
-    select c.digest, c.media_type from parts join inventory.manifest_children c on c.manifest_digest = parts.digest
-    where parts.media_type is null or ${isIndexType(sql`parts.media_type`)}
-  )`
+  with recursive listed (digest, media_type, level) as (
+    select digest, media_type, 1 from inventory.manifest_children where manifest_digest = ${digest}
+    union all
+    select c.digest, c.media_type, level + 1 from listed cross join lateral (
+      select digest, media_type from inventory.manifest_children where manifest_digest = listed.digest offset 0
+    ) c
+    where level <= ${DEEPEST} and (listed.media_type is null or ${isIndexType(sql`listed.media_type`)})
+  ), followed as materialized (
+    select digest, media_type, level from listed limit ${MOST_FOLLOWED + 1}
+  ), parts as (select digest, media_type from followed)`
+
+/** Whether an index leads to more than `partsOf` reads: who used it, and whether its contents are known, is not known then. */
+export const hasTooManyParts = (digest: Part): Part => sql`(${partsOf(digest)} select ${IS_CUT})`
 
 /** The newest pull, and the newest pull or check, of what an index lists: an array of two, null without any. */
 const usesOfParts = (repositoryId: Part, digest: Part): Part => sql`(

@@ -31,7 +31,9 @@ export const refreshFindings = async (
 ): Promise<void> => {
   for (const range of engine === 'postgresql' ? [{}] : rangesOf(sums)) {
     await jobs.transaction().execute(async (tx) => {
-      await sql.raw(`set local work_mem = '${WORK_MEM[engine]}'`).execute(tx)
+      await sql
+        .raw(`set local work_mem = '${WORK_MEM[engine]}'; set local statement_timeout = '${LONGEST_STATEMENT}'`)
+        .execute(tx)
       await refreshBlobFindings(tx, range, at)
       await refreshUndecidedManifests(tx, range)
       await refreshUnknownSubjects(tx, range)
@@ -45,6 +47,9 @@ export const refreshFindings = async (
  * much beside others; a part of the embedded database is small, and the memory of WebAssembly never becomes less.
  */
 const WORK_MEM: Record<Database['engine'], string> = { postgresql: '128MB', pglite: '4MB' }
+
+/** A statement takes some minutes for millions of images (docs/benchmarks.md). PGlite does not heed the setting (docs/decisions/0011). */
+const LONGEST_STATEMENT = '30min'
 
 type Table = { table: string; key: readonly string[]; values: readonly string[] }
 
@@ -71,9 +76,11 @@ const refreshBlobFindings = async (db: Sql, range: Range, at: Date): Promise<voi
       select * from inventory.repository_blobs where ${within('repository_id', range)}
     ), ${orphans(at)}, ${missingParts(range)},
     ${replacing(ORPHANED, 'found_orphans', range)}, ${replacing(MISSING, 'found_missing', range)}, counted as (
-      select t.repository_id, coalesce(u.manifests, 0) as contents, coalesce(u.indexes, 0) as indexes, coalesce(b.blobs, 0) as blobs
+      select t.repository_id, coalesce(u.manifests, 0) + coalesce(n.manifests, 0) as contents, coalesce(u.indexes, 0) as indexes,
+        coalesce(b.blobs, 0) as blobs
       from inventory.repository_totals t
         left join unknown u on u.repository_id = t.repository_id
+        left join not_followed n on n.repository_id = t.repository_id
         left join undecided b on b.repository_id = t.repository_id
       where ${within('t.repository_id', range)}
     )

@@ -8,6 +8,7 @@ import { sumBlobs, writeRepositoryTotals, writeTotals } from './sums.js'
 /** A summary that took a second is made again after a minute, so making it takes a twentieth of one processor at most. */
 const REST = 20
 const SHORTEST_REST_SECONDS = 60
+const restSeconds = (took: number): number => Math.max(SHORTEST_REST_SECONDS, took * REST)
 
 /**
  * Makes the summary: sizes by repository, totals, orphaned and missing blobs, images by tags, and what is not known. What is stored meanwhile
@@ -28,8 +29,7 @@ const isSummaryDue = async (db: Sql, now: Date): Promise<boolean> => {
   const { rows } = await sql<{ as_of: Date; seconds: number }>`select as_of, seconds from inventory.totals`.execute(db)
   const [last] = rows
   if (!last) return true
-  const rest = Math.max(SHORTEST_REST_SECONDS, last.seconds * REST)
-  return now.getTime() - last.as_of.getTime() >= rest * 1000
+  return now.getTime() - last.as_of.getTime() >= restSeconds(last.seconds) * 1000
 }
 
 /** After this time another process makes the summary of one that died. */
@@ -45,15 +45,26 @@ export type Summarize = {
 export const createSummarize = (database: Database, now: () => Date): Summarize => {
   const holder = randomUUID()
   const make = async (): Promise<void> => summarize(database, now)
+  let retryAt = -Infinity
+  /** One that fails rests as long as one that succeeded: it may have taken an hour, and may fail each time. */
+  const makeOrRest = async (): Promise<void> => {
+    const start = performance.now()
+    try {
+      await make()
+    } catch (error) {
+      retryAt = now().getTime() + restSeconds((performance.now() - start) / 1000) * 1000
+      throw error
+    }
+  }
   return {
     now: make,
     whenDue: async () => {
-      if (!(await isSummaryDue(database.sql, now()))) return
+      if (now().getTime() < retryAt || !(await isSummaryDue(database.sql, now()))) return
       const lease = await holdLease(database, 'summarize', { holder, seconds: LEASE_SECONDS })
       if (!lease) return
       try {
         // Who had the lease a moment ago may have made it.
-        if (await isSummaryDue(database.sql, now())) await make()
+        if (await isSummaryDue(database.sql, now())) await makeOrRest()
       } finally {
         await lease.release()
       }
