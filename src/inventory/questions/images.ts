@@ -22,7 +22,7 @@ const COLUMNS = {
 
 /** What the size of an image is, for a definition. */
 export const SIZE =
-  'size is the number of bytes of the manifest and its blobs, and for an index also of its images; shared blobs count once, and layers that may not be distributed do not count, as they are stored elsewhere; it is null while the contents of the manifest, or of an image in the index, are unknown.'
+  'size is the number of bytes of the manifest and its blobs, and for an index also of its images; shared blobs count once, and layers that may not be distributed do not count, as they are stored elsewhere; it is null while the contents of the manifest, or of an image in the index, are unknown, and if the index leads to more than 1,000 manifests or over more than 4 levels.'
 export const REFERRERS =
   'Tags of signatures and other referrers (sha256-…) are left out unless their subject was deleted: without them, an image in use fails its policy.'
 export const PUSHED =
@@ -32,7 +32,7 @@ const USED =
 
 /** What is left out of lists of what nobody uses. */
 export const UNKNOWN_PARTS =
-  'Left out of what is unused are indexes whose contents are not known, since an image that they list may be in use; images that an index lists, directly or through others, if that index was used since; and all images of a repository in which an index whose contents are not known was used since.'
+  'Left out of what is unused are indexes whose contents are not known, or that lead to more than 300 entries, since an image that they list may be in use; images that more indexes lead to; images that an index lists, directly or through others, if that index was used since; and all images of a repository in which an index whose contents are not known was used since.'
 
 /** In the index by which old images are found. */
 const newestPush = sql`coalesce(t.pushed_at, t.first_seen_at)`

@@ -51,16 +51,22 @@ export const isListedByLive = (repositoryId: Part, digest: Part): Part =>
 export const MOST_NESTED = 500
 
 /**
- * The start of a query about indexes that no event showed in their repository, and that a live index lists:
+ * The start of a query about indexes that no event showed in their repository, and that a live index lists. It reads all entries that
+ * may be indexes, which are few, and looks each up:
  * `unheard (repository_id, digest, root)`, with the live index as `root`, and `nested (repository_id, digest, child, media_type)`, what they
  * list. They are followed no deeper: digests in events may be made up, so that such indexes list each other.
  */
 export const unheardIndexes = (place: (repositoryId: Part) => Part): Part => sql`
   with unheard as materialized (
     select distinct i.repository_id, c.digest, i.digest as root
-    from inventory.manifest_children c join inventory.repository_manifests i on i.digest = c.manifest_digest
-    where ${mayBeIndex(sql`c.media_type`)} and i.live and ${place(sql`i.repository_id`)}
-      and ${isUnheard(sql`i.repository_id`, sql`c.digest`)}
+    from (
+      select digest, manifest_digest from inventory.manifest_children where ${mayBeIndex(sql`media_type`)} offset 0
+    ) c
+      cross join lateral (
+        select o.repository_id, o.digest from inventory.repository_manifests o
+        where o.digest = c.manifest_digest and o.live and ${place(sql`o.repository_id`)} offset 0
+      ) i
+    where ${isUnheard(sql`i.repository_id`, sql`c.digest`)}
   ), nested as (
     select u.repository_id, u.digest, c.digest as child, c.media_type
     from (select distinct repository_id, digest from unheard) u

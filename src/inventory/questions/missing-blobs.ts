@@ -20,7 +20,7 @@ const missingBlobs: Question = {
   answers:
     'Manifests that cannot be pulled, because a blob or a manifest that they need was deleted, with each missing part.',
   definition:
-    'The manifest is live in the repository, it needs the part, and the part was deleted there and not seen since. An index needs the manifests that it lists, and what these need: it has a row of its own for each missing part, whatever its level. part is blob or manifest. os and architecture are of the entry of the index that lacks the part. tags counts the live tags that point to the manifest, and so are broken; tag_names has the first ten. What was never seen in the repository is not known to be missing: some clients push an index without all its manifests. Found by the summary, and verified for this answer.',
+    'The manifest is live in the repository, it needs the part, and the part was deleted there and not seen since. An index needs the manifests that it lists, and what these need: it has a row of its own for each missing part, up to an index of indexes of indexes, at most 20 of one manifest and about 100 in all; indexes above are counted among those of unknown contents. part is blob or manifest. os and architecture are of the entry of the index that lacks the part. tags counts the live tags that point to the manifest, and so are broken; tag_names has the first ten. What was never seen in the repository is not known to be missing: some clients push an index without all its manifests. Found by the summary, and verified for this answer.',
   parameters: PLACE,
   columns: {
     registry: 'text',
