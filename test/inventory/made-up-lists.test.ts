@@ -183,8 +183,8 @@ describe.each(STORE_PAIRS)('indexes that list each other, on %s', (_, open) => {
     for (const question of QUESTIONS) {
       for (const parameters of variantsOf(question)) await asking.answer(question.name, parameters)
     }
-    expect((await asking.digests('unused-images', { unused_for: '30d' })).filter((name) => name.startsWith("1d"))).toEqual(
-      [],
-    )
+    expect(
+      (await asking.digests('unused-images', { unused_for: '30d' })).filter((name) => name.startsWith('1d')),
+    ).toEqual([])
   })
 })
