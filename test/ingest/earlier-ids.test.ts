@@ -60,8 +60,9 @@ describe.each(STORE_PAIRS)('an event without a UUID, on %s', (_, open) => {
   })
 
   test('is looked up in portions of at most 5,000 ids, with all names of its registry', async () => {
-    const events = Array.from({ length: 2_500 }, (__, i) => ({ ...EVENT, id: `by-hand-${i}` }))
-    const registries = [{ name: 'new.example', aliases: ['old.example', 'older.example'] }]
+    const events = Array.from({ length: 500 }, (__, i) => ({ ...EVENT, id: `by-hand-${i}` }))
+    const aliases = ['old.example', ...Array.from({ length: 9 }, (__, i) => `older-${i}.example`)]
+    const registries = [{ name: 'new.example', aliases }]
     const portions: number[] = []
     const run: typeof stores.database.run = async (statement, values) => {
       if (statement.name === 'recorded_earlier_ids') portions.push(String(values[0]).split(',').length)
@@ -70,7 +71,8 @@ describe.each(STORE_PAIRS)('an event without a UUID, on %s', (_, open) => {
     await deliver('old.example', { events: events.slice(-1) })
     const outcomes = await deliver('new.example', { events, registries, database: { ...stores.database, run } })
     expect(outcomes).toEqual([...events.slice(1).map(() => 'recorded'), 'repeated'])
-    expect(portions).toEqual([5_000, 5_000, 5_000])
+    // 22 ids of each event.
+    expect(portions).toEqual([5_000, 5_000, 1_000])
   })
 
   /** Records an id as an earlier version did, some days after the upgrade. */
