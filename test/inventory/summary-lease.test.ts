@@ -23,4 +23,19 @@ describe.each(STORE_PAIRS)('the summary of the inventory on %s', (_, open) => {
     await createSummarize(database, fixedClock).whenDue()
     expect([await count('inventory.totals'), await count('leases')]).toEqual([1, 0])
   })
+
+  test('that failed is tried again after a minute at the earliest', async () => {
+    const { database } = stores
+    await sql`delete from inventory.totals`.execute(database.sql)
+    let time = fixedClock()
+    const { whenDue } = createSummarize(database, () => time)
+    await sql`alter table inventory.most_tagged rename to gone`.execute(database.sql)
+    await expect(whenDue()).rejects.toThrow('most_tagged')
+    await sql`alter table inventory.gone rename to most_tagged`.execute(database.sql)
+    await whenDue()
+    expect(await count('inventory.totals')).toBe(0)
+    time = new Date(time.getTime() + 3_600_000)
+    await whenDue()
+    expect(await count('inventory.totals')).toBe(1)
+  })
 })
