@@ -1,8 +1,9 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
 import { allThatLeadsIsKnown, isNoReferrer, nothingLeadsTo } from '../questions/unused-manifests.js'
+import { missingParts } from './missing-parts.js'
 import type { Sums } from './sums.js'
-import { heldIn, missingParts, orphans, usedManifests, within, withinRange, type Range } from './used-parts.js'
+import { heldIn, orphans, usedManifests, within, withinRange, type Range } from './used-parts.js'
 
 /** Blobs that are looked at in one transaction, unless one repository has more: a tenth of a second, in which others wait for PGlite. */
 const BLOBS_AT_ONCE = 20_000
