@@ -71,7 +71,10 @@ const variantsOf = ({ parameters }: Question): Record<string, string>[] => {
   return all
 }
 
-describe.each(STORE_PAIRS)('indexes that list each other, on %s', (_, open) => {
+describe.each(STORE_PAIRS)('indexes that list each other, on %s', (pair, open) => {
+  // The tests run WebAssembly without its optimizing compiler.
+  const count = pair === 'the embedded stores' ? 100 : 400
+
   let stores: TestStores
   let asking: Asking
   let ids = 0
@@ -116,7 +119,7 @@ describe.each(STORE_PAIRS)('indexes that list each other, on %s', (_, open) => {
   }
 
   test('are counted, and nothing that they list is offered', async () => {
-    const all = names('1d', 400)
+    const all = names('1d', count)
     await ingest([
       ...['cf1', 'bf1', 'cf2', 'bf2'].map((name) => blob(name, { at: OLD, ...WEB })),
       image('f1', WEB),
@@ -127,23 +130,23 @@ describe.each(STORE_PAIRS)('indexes that list each other, on %s', (_, open) => {
     await expectAnswers()
     // All indexes lack it, as each leads to the one that lists the image.
     const missing = await asking.items('missing-blobs', { ...WEB, limit: '1000' })
-    expect(missing).toHaveLength(401)
+    expect(missing).toHaveLength(count + 1)
     expect(new Set(missing.map((one) => short(one.blob_digest)))).toEqual(new Set(['bf1']))
     // How many bytes such an index comes to is not known.
     expect((await asking.items('images', WEB))[0]).toMatchObject({ size: null })
     // The tags may be in use: whether anybody uses one of the others is not followed to the end.
     const { items } = await asking.answer('last-used', { limit: '1000' })
-    expect(items.slice(-400).every(({ repository }) => repository === 'web')).toBe(true)
+    expect(items.slice(-count).every(({ repository }) => repository === 'web')).toBe(true)
   })
 
   test('in a chain', async () => {
-    const all = names('1d', 400)
+    const all = names('1d', count)
     await ingest([
       ...['cf1', 'bf1', 'cf2', 'bf2'].map((name) => blob(name, { at: OLD, ...WEB })),
       image('f1', WEB),
       image('f2', WEB),
       ...all.map((one, i) =>
-        index(one, all.slice(i + 1, i + 2), i === 399 ? ['f1', 'f2'] : [], { ...WEB, tag: `tag${i}` }),
+        index(one, all.slice(i + 1, i + 2), i === count - 1 ? ['f1', 'f2'] : [], { ...WEB, tag: `tag${i}` }),
       ),
       ...all.map((one) => index(one, [], [], { ...WEB, action: 'pull', at: '2026-11-26T10:00:00Z' })).slice(0, 1),
       deleted('bf1', { ...WEB, at: '2026-01-11T10:00:00Z' }),
@@ -151,9 +154,9 @@ describe.each(STORE_PAIRS)('indexes that list each other, on %s', (_, open) => {
     await expectAnswers()
     // The image, and the indexes of the first levels above it; of the others it is not known what they lack.
     const { items, unknown, notes } = await asking.answer('missing-blobs', WEB)
-    expect(items.map((one) => short(one.manifest_digest)).sort()).toEqual(['1d397', '1d398', '1d399', 'f1'])
-    expect(unknown).toEqual({ contents: 397 })
-    expect(notes?.join()).toContain('contents of 397 manifests are unknown')
+    expect(items.map((one) => short(one.manifest_digest)).sort()).toEqual([...all.slice(-3), 'f1'])
+    expect(unknown).toEqual({ contents: count - 3 })
+    expect(notes?.join()).toContain(`contents of ${count - 3} manifests are unknown`)
   })
 
   test('and that events showed in another repository alone', async () => {
