@@ -72,8 +72,8 @@ const variantsOf = ({ parameters }: Question): Record<string, string>[] => {
 }
 
 describe.each(STORE_PAIRS)('indexes that list each other, on %s', (pair, open) => {
-  // The tests run WebAssembly without its optimizing compiler.
-  const count = pair === 'the embedded stores' ? 100 : 400
+  // 3,540 and 22,350 entries: indexes above what lacks a part are followed in the first repository, and not in the second.
+  const count = pair === 'the embedded stores' ? 60 : 150
 
   let stores: TestStores
   let asking: Asking
@@ -129,9 +129,11 @@ describe.each(STORE_PAIRS)('indexes that list each other, on %s', (pair, open) =
     ])
     await expectAnswers()
     // All indexes lack it, as each leads to the one that lists the image.
-    const missing = await asking.items('missing-blobs', { ...WEB, limit: '1000' })
-    expect(missing).toHaveLength(count + 1)
-    expect(new Set(missing.map((one) => short(one.blob_digest)))).toEqual(new Set(['bf1']))
+    const missing = await asking.answer('missing-blobs', { ...WEB, limit: '1000' })
+    const isFollowed = count * (count - 1) <= 10_000
+    expect(missing.items).toHaveLength(isFollowed ? count + 1 : 2)
+    expect(missing.unknown).toEqual(isFollowed ? undefined : { contents: count })
+    expect(new Set(missing.items.map((one) => short(one.blob_digest)))).toEqual(new Set(['bf1']))
     // How many bytes such an index comes to is not known.
     expect((await asking.items('images', WEB))[0]).toMatchObject({ size: null })
     // The tags may be in use: whether anybody uses one of the others is not followed to the end.
