@@ -11,7 +11,7 @@ import { filledBy, NOTHING_FILLED, type Filled } from './filled.js'
 import { readDescribed, readHeld, type Held } from './held.js'
 import type { Pace, Timing } from './pace.js'
 import { keepRepository, type RepositoryResult, type Run, type Seen } from './runs.js'
-import type { Vanishing } from './vanishing.js'
+import type { Vanishing, Weights } from './vanishing.js'
 import { readUntrustedTimes, type UntrustedTimes } from './untrusted-times.js'
 import { nothingAt, walkRepository, type BlobChecks, type Found } from './walk.js'
 
@@ -80,10 +80,7 @@ export const oneRepository = async (walk: Walk, repository: string): Promise<Out
   if (!walk.apply) return keepResult(walk, result, seen)
 
   const gone = drift.filter(({ kind }) => kind === 'stale')
-  walk.vanishing.add({
-    gone: gone.filter(({ object }) => object === walk.vanishing.weighed).length,
-    kept: keptOf(walk.vanishing.weighed, { found, held, isUnasked: isUnasked(walk, repository) }),
-  })
+  walk.vanishing.add(weightsOf({ found, held, gone, isUnasked: isUnasked(walk, repository) }))
   const repair = async (some: Compared): Promise<Outcome> => {
     const failed = await applyFound(walk.database, { registry: walk.registry, repository }, some.found, some).then(
       () => undefined,
@@ -107,13 +104,22 @@ export const oneRepository = async (walk: Walk, repository: string): Promise<Out
   return outcome
 }
 
-/** How many live tags or manifests of the inventory the registry has. */
-const keptOf = (
-  weighed: Vanishing['weighed'],
-  { found, held, isUnasked }: { found: Found; held: Held; isUnasked: boolean },
-): number => {
-  const [inInventory, inRegistry] = weighed === 'tag' ? [held.tags, found.tags] : [held.manifests, found.manifests]
-  return [...inInventory].filter(([name, { live }]) => live && (isUnasked || inRegistry.has(name))).length
+/** What the registry has lost and kept of a repository. */
+const weightsOf = ({
+  found,
+  held,
+  gone,
+  isUnasked,
+}: Pick<Compared, 'found' | 'held'> & { gone: readonly Difference[]; isUnasked: boolean }): Weights => {
+  const countGone = (wanted: Difference['object']): number => gone.filter(({ object }) => object === wanted).length
+  const countKept = (
+    inInventory: ReadonlyMap<string, { live: boolean }>,
+    there: ReadonlyMap<string, unknown>,
+  ): number => [...inInventory].filter(([name, { live }]) => live && (isUnasked || there.has(name))).length
+  return {
+    tags: { gone: countGone('tag'), kept: countKept(held.tags, found.tags) },
+    manifests: { gone: countGone('manifest'), kept: countKept(held.manifests, found.manifests) },
+  }
 }
 
 /** Deletes from the inventory what had to wait. */

@@ -181,6 +181,7 @@ const run = async (
   // Those that failed before come last and end nothing: else what can never be read would keep a run from its end.
   const busy = await walkAll(repositories.filter((name) => begun.failed.has(name)))
   if (busy instanceof RegistryBusy) throw busy
+  vanishing.end()
   await repairHeldBack(walk)
   tell('')
   const notChecked = cache ? await countNotChecked(database.sql, registry, listed) : undefined

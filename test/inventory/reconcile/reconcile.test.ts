@@ -322,6 +322,25 @@ describe('a registry that has lost most of its tags', () => {
   })
 })
 
+describe('a registry that has its few tags', () => {
+  test.each(['a', 'z'])(
+    'is repaired, whatever untagged manifests were collected, with the tag in repository %s',
+    async (name) => {
+      const full = stubRegistry(100)
+      put(full.repository(name), first, 'v1')
+      await run(full, { apply: true }, '2026-11-18T09:00:00Z')
+      const image = { object: 'manifest', mediaType: first.mediaType, size: 20, at: '2026-11-18T10:00:00Z' } as const
+      await ingest(
+        Array.from({ length: 30 }, (_, i) => event({ ...image, repository: 'm', digest: digestNamed(`d${i}`) })),
+      )
+      await run(full, { apply: true }, LATER)
+      const live = await liveIn(stores.database, REGISTRY)
+      expect(Object.keys(live)).toEqual([name])
+      expect(live[name]?.tags).toEqual({ v1: first.digest })
+    },
+  )
+})
+
 describe('a run', () => {
   test('that was stopped goes on behind the last repository, with its first start', async () => {
     const stopping = new AbortController()
