@@ -18,13 +18,13 @@ export const hashOf = (value: unknown): EventId =>
 /** The identity of what has no UUID, by what it contains. */
 export const identityOfContents = (contents: unknown): EventIdentity => {
   const hash = hashOf(contents)
-  return { id: marked(hash), contentsHash: hash, earlierIds: { unmarked: [hash] } }
+  return { id: marked(hash), contentsHash: hash, earlierIds: () => ({ unmarked: [hash] }) }
 }
 
 /** The identity of what has a UUID, whatever else it says. */
 export const givenIdentity = (uuid: string): EventIdentity => {
   const id = uuid.toLowerCase() as EventId
-  return IS_MARKED.test(id) ? { id: digestToId(['a given id', id]), earlierIds: { unmarked: [id] } } : { id }
+  return IS_MARKED.test(id) ? { id: digestToId(['a given id', id]), earlierIds: () => ({ unmarked: [id] }) } : { id }
 }
 
 const IS_MARKED = /^.{14}8.{4}[89ab]/

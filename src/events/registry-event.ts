@@ -27,7 +27,8 @@ export type EventIdentity = {
   id: EventId
   /** The hash of the event's contents, if the id is made of it because the registry sent no UUID. */
   contentsHash?: EventId
-  earlierIds?: EarlierIds
+  /** Are made when they are asked for: all of a large notification at once would keep others waiting. */
+  earlierIds?: () => EarlierIds
 }
 
 /** Other ids under which the same event may be recorded. */

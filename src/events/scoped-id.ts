@@ -14,11 +14,13 @@ export const scopeId = (
 ): void => {
   const { contentsHash } = event
   if (contentsHash === undefined) return
-  const others = aliases()
   event.id = digestToId([registry, contentsHash])
-  event.earlierIds = {
-    aliases: others.map((alias) => digestToId([alias, contentsHash])),
-    unmarked: [registry, ...others].map((name) => hashOf([name, contentsHash])),
-    unscoped: contentsHash,
+  event.earlierIds = () => {
+    const others = aliases()
+    return {
+      aliases: others.map((alias) => digestToId([alias, contentsHash])),
+      unmarked: [registry, ...others].map((name) => hashOf([name, contentsHash])),
+      unscoped: contentsHash,
+    }
   }
 }

@@ -10,7 +10,8 @@ const IDS_AT_ONCE = 5_000
  * an alias now. So they are repeated and count once. Only events without a UUID cost a query.
  */
 export const useEarlierIds = async (run: Run, events: readonly (RegistryEvent | UnreadableEvent)[]): Promise<void> => {
-  const wanted = events.flatMap(({ earlierIds }) => (earlierIds ? wantedOf(earlierIds) : []))
+  const wantedBy = events.map(({ earlierIds }) => (earlierIds ? wantedOf(earlierIds()) : []))
+  const wanted = wantedBy.flat()
   const recorded = new Set<EventId>()
   for (let from = 0; from < wanted.length; from += IDS_AT_ONCE) {
     const some = wanted.slice(from, from + IDS_AT_ONCE)
@@ -18,9 +19,8 @@ export const useEarlierIds = async (run: Run, events: readonly (RegistryEvent | 
     for (const { id } of await run<{ id: EventId }>(RECORDED, values)) recorded.add(id)
   }
   if (recorded.size === 0) return
-  for (const event of events) {
-    const { earlierIds } = event
-    if (earlierIds) event.id = wantedOf(earlierIds).find(({ id }) => recorded.has(id))?.id ?? event.id
+  for (const [i, event] of events.entries()) {
+    event.id = wantedBy[i]?.find(({ id }) => recorded.has(id))?.id ?? event.id
   }
 }
 

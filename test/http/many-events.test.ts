@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { NOW } from '../servers/clock.js'
 import { notified, openApp, type TestApp } from '../servers/app.js'
+import { NOTIFICATION_TOKEN } from '../servers/service.js'
 import { longestTurn } from '../servers/turns.js'
 
 /** Bodies at once, and events of each: small ones, so that the limit of bytes allows as many. */
@@ -9,26 +10,36 @@ const EVENTS = 45_000
 /** Milliseconds of processor time. If all events of a body are read in one turn, it takes 1,600. */
 const LIMIT_MS = 800
 
+const NAMED_TOKEN = 'token-of-one-registry'
+
 let app: TestApp
 beforeAll(async () => {
-  app = await openApp()
+  app = await openApp({
+    TALLYMAN_NOTIFICATION_TOKENS: JSON.stringify({ '*': NOTIFICATION_TOKEN, 'registry.example': NAMED_TOKEN }),
+  })
 })
 afterAll(async () => app.close())
 
 test('bodies of many small events keep nobody waiting for long, and others are answered meanwhile', async () => {
   const timestamp = new Date(NOW.getTime() - 60_000).toISOString()
-  const target = { repository: 'team/app', tag: '1.0' }
-  const bodies = Array.from({ length: BODIES }, () =>
-    JSON.stringify({
-      events: Array.from({ length: EVENTS }, () => ({ id: notified().id, timestamp, action: 'pull', target })),
-    }),
-  )
+  const target = { repository: 'team/app' }
+  // Half of the bodies have no UUIDs, and a token with a name: their ids are made here.
+  const bodies = Array.from({ length: BODIES }, (_, body) => {
+    const isNamed = body % 2 === 1
+    const events = Array.from({ length: EVENTS }, (__, i) => ({
+      ...{ timestamp, action: 'pull', target: { ...target, tag: `${body}-${i}` } },
+      ...(!isNamed && { id: notified().id }),
+    }))
+    return { text: JSON.stringify({ events }), headers: isNamed ? { authorization: `Bearer ${NAMED_TOKEN}` } : {} }
+  })
   // The first statements of a database take long.
   await app.notify({ events: [notified({ action: 'pull' }), notified()] })
   let others = 0
   const longest = await longestTurn(async () => {
     const unanswered = new Set(bodies)
-    const answers = bodies.map(async (body) => app.notify(body).finally(() => unanswered.delete(body)))
+    const answers = bodies.map(async (body) =>
+      app.notify(body.text, body.headers).finally(() => unanswered.delete(body)),
+    )
     while (unanswered.size > 0) {
       expect((await app.notify({ events: [notified()] })).status).toBe(200)
       others++

@@ -333,7 +333,7 @@ describe('a registry that has its few tags', () => {
       await ingest(
         Array.from({ length: 30 }, (_, i) => event({ ...image, repository: 'm', digest: digestNamed(`d${i}`) })),
       )
-      await run(full, { apply: true }, LATER)
+      await run(full, { apply: true }, '2026-11-18T12:00:00Z')
       const live = await liveIn(stores.database, REGISTRY)
       expect(Object.keys(live)).toEqual([name])
       expect(live[name]?.tags).toEqual({ v1: first.digest })
