@@ -1,9 +1,36 @@
 import { sql, type RawBuilder } from 'kysely'
 
 /**
+ * Moves that are not over, as `from_id`, `to_id`, `to_path`: those that have begun, and those of aliases and renames that are known and
+ * have not. `to_id` is null if nothing is at the new path; `to_path` is the registry and the repository.
+ */
+export const MOVES = sql`(
+  select from_id, to_id, registry || '/' || name as to_path from inventory.open_moves join inventory.repositories on id = to_id
+  union
+  select source.id, target.id, a.name || '/' || source.name
+  from inventory.registry_aliases a
+    join inventory.repositories source on source.registry = a.alias
+    left join inventory.repositories target on target.registry = a.name and target.name = source.name
+  union
+  select source.id, target.id, source.registry || '/' || source.to_name
+  from inventory.renames n
+    cross join lateral (
+      select id, registry, n.to_name from inventory.repositories
+      where registry = n.registry and name = n.from_name and first_seen_at <= n.at
+      union all
+      -- "0" follows "/" in the order of the names.
+      select id, registry, n.to_name || substr(name, length(n.from_name) + 1) from inventory.repositories
+      where n.what = 'namespace' and registry = n.registry and name > n.from_name || '/' and name < n.from_name || '0'
+        and first_seen_at <= n.at
+    ) source
+    left join inventory.repositories target on target.registry = source.registry and target.name = source.to_name
+  where n.carried_at is null
+)`
+
+/**
  * Whether a repository is the source or the target of a move that is not over: its manifests, blobs and tags may be at different
- * paths, so that nothing in it is known to be unused. A statement reads the open moves once, whatever its number of rows.
+ * paths, so that nothing in it is known to be unused. A statement reads the moves once, whatever its number of rows.
  */
 export const isMoving = (repositoryId: RawBuilder<unknown>): RawBuilder<unknown> => sql`(${repositoryId} = any(array(
-  select from_id from inventory.open_moves union all select to_id from inventory.open_moves
+  select id from ${MOVES} moves cross join lateral unnest(array[from_id, to_id]) as id where id is not null
 )))`

@@ -87,6 +87,21 @@ const notFollowed = sql`
     ) > 0`
 
 /**
+ * Manifests of unknown contents that may be indexes although other registries stated the type of an image. The summary says which
+ * repositories have manifests that may be indexes: those of the others are not read.
+ */
+const typedElsewhere = (asked: Asked): Part => sql`
+    select i.repository_id, i.digest
+    from inventory.repository_totals t
+      join inventory.repositories r on r.id = t.repository_id
+      join inventory.repository_manifests i on i.repository_id = t.repository_id
+      join inventory.manifests u on u.digest = i.digest
+    where (select min(registry) <> max(registry) from inventory.repositories)
+      and t.unknown_indexes > 0 and i.live and not u.contents_known and u.media_type is not null and not ${isIndexType(sql`u.media_type`)}
+      and ${mediaTypeIn(sql`u`, sql`r.registry`)} is null and not ${isKnownIn(sql`u`, sql`r.registry`)}
+      and ${placedIn(sql`t.repository_id`, asked)}`
+
+/**
  * Live manifests of unknown contents that may be indexes, and live indexes that lead to one: a list of `repository_id`, `digest`.
  * Each may list any manifest of its repository. They are few, and indexes of the tables have them alone.
  */
@@ -101,6 +116,7 @@ export const unknownIndexes = (asked: Asked): Part => {
   return sql`(
     ${unread(isIndexType(sql`u.media_type`))}
     union all ${unread(sql`u.media_type is null`)}
+    union all ${typedElsewhere(asked)}
     union all (
       ${unheardIndexes((id) => placedIn(id, asked))}, uncertain as (
         select u.repository_id, u.digest

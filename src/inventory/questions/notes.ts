@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/database.js'
+import { MOVES } from '../moving.js'
 import type { Asked, Question } from './question.js'
 import { placedIn } from './sql-parts.js'
 
@@ -46,10 +47,10 @@ export const openMoveNotes = async (db: Sql, asked: Asked): Promise<string[]> =>
     and ${prefix === undefined ? sql`true` : sql`starts_with(${sql.ref(`${repository}.name`)}, ${prefix})`}
   )`
   const { rows } = await sql<{ from: string; to: string }>`
-    select source.registry || '/' || source.name as from, target.registry || '/' || target.name as to
-    from inventory.open_moves
+    select source.registry || '/' || source.name as from, to_path as to
+    from ${MOVES} moves
       join inventory.repositories source on source.id = from_id
-      join inventory.repositories target on target.id = to_id
+      left join inventory.repositories target on target.id = to_id
     where ${isWanted('source')} or ${isWanted('target')}
     order by from_id limit ${MOST_MOVES}
   `.execute(db)

@@ -23,7 +23,7 @@ export type Told = { table: string; also: string }
 const AT: Dated = { newest: ['at'] }
 export const CHANGES: Told = { table: 'changes', also: '' }
 /** The other half of a pull may be at the new path, and so may the rows of a check that was settled when they had gone. */
-export const LOOKUPS: Told = { table: 'tag_lookups', also: ', joined = false, settled = false' }
+export const LOOKUPS: Told = { table: 'tag_lookups', also: ", joined = false, settled = method <> 'HEAD'" }
 export const PUSHES: Told = { table: 'recent_pushes', also: '' }
 
 /** Whether a move concerns a row of what single events told. */
