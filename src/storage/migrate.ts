@@ -37,6 +37,7 @@ import { eventIdScope } from './migrations/0040-event-id-scope.js'
 import { statedContents } from './migrations/0041-stated-contents.js'
 import { openMoves } from './migrations/0042-open-moves.js'
 import { markedEventIds } from './migrations/0043-marked-event-ids.js'
+import { typedUnknowns } from './migrations/0045-typed-unknowns.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -76,6 +77,7 @@ export const MIGRATIONS = {
   '0041-stated-contents': statedContents,
   '0042-open-moves': openMoves,
   '0043-marked-event-ids': markedEventIds,
+  '0045-typed-unknowns': typedUnknowns,
 }
 
 const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }

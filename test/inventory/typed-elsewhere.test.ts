@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { blob, createAsking, type Asking, type Wanted } from '../servers/asking.js'
 import { digestOf } from '../servers/history.js'
-import { OCI_CONFIG, OCI_IMAGE } from '../servers/manifests.js'
+import { OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
 const NOW = new Date('2026-11-27T12:00:00Z')
@@ -52,6 +52,19 @@ describe.each(STORE_PAIRS)('a manifest that another registry calls an image, on 
     await asking.summary()
     await expectNothingOffered()
     if (when === 'after') await asking.ingest(told)
+    await expectNothingOffered()
+    await asking.summary()
+    await expectNothingOffered()
+  })
+
+  test('may be an index where the registry of the list did not say', async () => {
+    const entry = { digest: digestOf('2d'), size: 10 }
+    const list: Wanted = { ...INDEX, mediaType: OCI_INDEX, references: [entry] }
+    await asking.ingest(image('a1', { tag: 'v1' }), image('a2', {}), list, { ...list, action: 'pull', at: LATELY })
+    await asking.summary()
+    await expectNothingOffered()
+    const elsewhere = { registry: 'b.example', repository: 'other', tag: 'x', at: LATELY }
+    await asking.ingest({ ...list, ...elsewhere, references: [{ ...entry, mediaType: OCI_IMAGE }] })
     await expectNothingOffered()
     await asking.summary()
     await expectNothingOffered()

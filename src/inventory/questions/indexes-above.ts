@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { isKnownIn, mediaTypeIn } from '../known-in.js'
+import { areEntriesKnownIn, isKnownIn, mediaTypeIn, registryOf } from '../known-in.js'
 import type { Asked } from './question.js'
 import { DEEPEST, IS_CUT, isIndexType, MOST_FOLLOWED, placedIn } from './sql-parts.js'
 
@@ -47,6 +47,21 @@ export const hasIndexAbove = (repositoryId: Part, digest: Part, found: Part): Pa
 export const isListedByLive = (repositoryId: Part, digest: Part): Part =>
   hasIndexAbove(repositoryId, digest, sql`select from above where above.live`)
 
+/** With one registry, no other registry states a media type. */
+const hasSeveralRegistries: Part = sql`(select min(registry) <> max(registry) from inventory.repositories)`
+
+/** Entries of indexes of which another registry stated fields: what it calls an image may be an index in the repository. */
+const entriesTypedElsewhere = (place: (repositoryId: Part) => Part): Part => sql`
+  select i.repository_id, c.digest, i.digest as root
+  from (
+    select digest, completed_by from inventory.manifests where not (stated_by <@ completed_by) offset 0
+  ) m
+    join inventory.repository_manifests i on i.digest = m.digest
+    join inventory.repositories r on r.id = i.repository_id
+    join inventory.manifest_children c on c.manifest_digest = m.digest
+  where ${hasSeveralRegistries} and i.live and r.registry <> all(m.completed_by) and ${place(sql`i.repository_id`)}
+    and ${isUnheard(sql`i.repository_id`, sql`c.digest`)}`
+
 /** Entries of an index that no event showed, as far as they are read: what a longer one lists is not known. */
 export const MOST_NESTED = 500
 
@@ -67,8 +82,12 @@ export const unheardIndexes = (place: (repositoryId: Part) => Part): Part => sql
         where o.digest = c.manifest_digest and o.live and ${place(sql`o.repository_id`)} offset 0
       ) i
     where ${isUnheard(sql`i.repository_id`, sql`c.digest`)}
+    union ${entriesTypedElsewhere(place)}
   ), nested as (
-    select u.repository_id, u.digest, c.digest as child, c.media_type
+    select u.repository_id, u.digest, c.digest as child,
+      case when (
+        select ${areEntriesKnownIn(sql`m`, registryOf(sql`u.repository_id`))} from inventory.manifests m where m.digest = u.digest
+      ) then c.media_type end as media_type
     from (select distinct repository_id, digest from unheard) u
       cross join lateral (
         select digest, media_type from inventory.manifest_children where manifest_digest = u.digest
@@ -96,8 +115,7 @@ const typedElsewhere = (asked: Asked): Part => sql`
       join inventory.repositories r on r.id = t.repository_id
       join inventory.repository_manifests i on i.repository_id = t.repository_id
       join inventory.manifests u on u.digest = i.digest
-    where (select min(registry) <> max(registry) from inventory.repositories)
-      and t.unknown_indexes > 0 and i.live and not u.contents_known and u.media_type is not null and not ${isIndexType(sql`u.media_type`)}
+    where ${hasSeveralRegistries} and t.unknown_indexes > 0 and i.live and not u.contents_known and u.media_type is not null and not ${isIndexType(sql`u.media_type`)}
       and ${mediaTypeIn(sql`u`, sql`r.registry`)} is null and not ${isKnownIn(sql`u`, sql`r.registry`)}
       and ${placedIn(sql`t.repository_id`, asked)}`
 

@@ -2,7 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import { CLIENT_KINDS } from '../../events/client-kinds.js'
 import { mayHavePendingCheck, newestPendingCheck } from '../record/check-before-push.js'
 import type { Asked, Parameter } from './question.js'
-import { DEEPEST, IS_CUT, isIndexType, MOST_FOLLOWED } from './sql-parts.js'
+import { DEEPEST, IS_CUT, MOST_FOLLOWED } from './sql-parts.js'
 
 type Part = RawBuilder<unknown>
 
@@ -18,7 +18,8 @@ export const tagCheckedAt = sql`greatest(t.checked_at, case when ${mayHavePendin
 
 /**
  * The start of a query that reads `parts (digest, media_type)`: all that an index lists, and what the indexes among that list, at most
- * MOST_FOLLOWED entries down to the level DEEPEST. `followed` has one more, or one of the next level, if there is more: see IS_CUT.
+ * MOST_FOLLOWED entries down to the level DEEPEST. What another registry calls an image may list manifests, too. `followed` has one more,
+ * or one of the next level, if there is more: see IS_CUT.
  */
 export const partsOf = (digest: Part): Part => sql`
   with recursive listed (digest, media_type, level) as (
@@ -27,7 +28,7 @@ export const partsOf = (digest: Part): Part => sql`
     select c.digest, c.media_type, level + 1 from listed cross join lateral (
       select digest, media_type from inventory.manifest_children where manifest_digest = listed.digest offset 0
     ) c
-    where level <= ${DEEPEST} and (listed.media_type is null or ${isIndexType(sql`listed.media_type`)})
+    where level <= ${DEEPEST}
   ), followed as materialized (
     select digest, media_type, level from listed limit ${MOST_FOLLOWED + 1}
   ), parts as (select digest, media_type from followed)`
