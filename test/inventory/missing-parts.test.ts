@@ -106,6 +106,19 @@ describe.each(STORE_PAIRS)('parts of images on %s', (_, open) => {
     })
   })
 
+  test('of an index that a list calls an image are said to be unknown', async () => {
+    await asking.ingest(
+      image('a1'),
+      index('2d', [part('a1', OCI_IMAGE)]),
+      index('1d', [part('2d', OCI_IMAGE)], { tag: '1' }),
+    )
+    const tree = await asking.items('tree', { repository: 'team/app', reference: '1' })
+    expect(tree.map(({ digest, part: what, contents }) => [short(digest), what, contents])).toEqual([
+      ['1d', 'index', 'known'],
+      ['2d', 'index', 'unknown'],
+    ])
+  })
+
   describe.each(FOREIGN)('of the type %s', (type) => {
     const references = [part('c1', OCI_CONFIG, 5), part('f1', type, 9000), part('b1', LAYER, 100)]
     const size = async (): Promise<unknown> => (await asking.items('images', { repository: 'team/app' }))[0]?.size

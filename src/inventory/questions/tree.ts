@@ -104,7 +104,7 @@ const tree: Question = {
         case when ${isManifestType(sql`n.media_type`)} then ${present('repository_manifests', sql`n.digest`, 'unknown')}
           else ${present('repository_blobs', sql`n.digest`, 'unknown')} end as present,
         case when ${isManifestType(sql`n.media_type`)} then
-          case when ${isKnownIn(sql`m`, registryOf(sql`n.repository_id`))} and (not n.is_closed or (
+          case when ${isKnownIn(sql`m`, registryOf(sql`n.repository_id`))} and (not n.is_closed and ${mayBeIndex(sql`n.media_type`)} or (
             select true from inventory.manifest_children c where c.manifest_digest = n.digest limit 1
           ) is null) then 'known' else 'unknown' end end as contents
       from nodes n left join inventory.manifests m on m.digest = n.digest
