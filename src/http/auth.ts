@@ -8,8 +8,11 @@ type Refused = 'missing' | 'wrong'
 /** Says whether a request carries one of the API tokens, and the scope of that one. */
 export type Authorize = (headers: IncomingHttpHeaders) => Refused | { scope: Scope }
 
-/** Says whether a request carries one of the notification tokens, and which registry that one names, if it does. */
-export type AuthorizeSender = (headers: IncomingHttpHeaders) => Refused | { registry?: string }
+/** Who sent a notification: the number of its token in the configuration, and the registry that the token names, if it does. */
+export type TokenOfSender = { token: number; registry?: string }
+
+/** Says whether a request carries one of the notification tokens, and which. */
+export type AuthorizeSender = (headers: IncomingHttpHeaders) => Refused | TokenOfSender
 
 const USUAL_BYTES = 256
 
@@ -33,7 +36,12 @@ export const createAuthorize = (tokens: readonly ApiToken[]): Authorize =>
 
 /** The same for tokens of which each may name a registry. */
 export const createAuthorizeSender = (tokens: readonly NotificationToken[]): AuthorizeSender =>
-  createFind(tokens.map(({ token, registry }) => ({ token, found: registry === undefined ? {} : { registry } })))
+  createFind(
+    tokens.map(({ token, registry }, i) => ({
+      token,
+      found: { token: i, ...(registry !== undefined && { registry }) },
+    })),
+  )
 
 /** Finds what is known of the token that a request carries. */
 const createFind = <Found>(

@@ -6,6 +6,8 @@ const MEBIBYTE = 1024 * 1024
 const AT_ONCE = 48 * MEBIBYTE
 /** Bytes that only small bodies may take, so that the events of other registries pass beside large ones. */
 const FOR_SMALL = 16 * MEBIBYTE
+/** Bytes that only small bodies may take, of senders of which no more than one such body is there: nobody can use them up alone. */
+const FOR_OTHERS = 8 * MEBIBYTE
 /** Bytes from which a body is large. */
 export const LARGE = MEBIBYTE
 
@@ -18,7 +20,8 @@ export type BodyShare = {
 }
 
 export type BodyBudget = {
-  open: () => BodyShare
+  /** @param token the number of the notification token that it came with */
+  open: (token: number) => BodyShare
   /** Bytes of all open shares. */
   taken: () => number
 }
@@ -32,18 +35,26 @@ export type BodyBudget = {
 export const createBodyBudget = (largestBody: number): BodyBudget => {
   const forAll = Math.max(AT_ONCE, largestBody)
   let taken = 0
+  /** There are as many as tokens of the configuration. */
+  const takenBy = new Map<number, number>()
   return {
-    open: () => {
+    open: (token) => {
       let size = 0
+      const grow = (bytes: number): number => {
+        size += bytes
+        taken += bytes
+        const own = (takenBy.get(token) ?? 0) + bytes
+        takenBy.set(token, own)
+        return own
+      }
       const release = (): void => {
-        taken -= size
-        size = 0
+        grow(-size)
       }
       return {
         add: (bytes) => {
-          size += bytes
-          taken += bytes
+          const own = grow(bytes)
           if (taken <= forAll || (size < LARGE && taken <= forAll + FOR_SMALL)) return true
+          if (own < LARGE && taken <= forAll + FOR_SMALL + FOR_OTHERS) return true
           release()
           return false
         },

@@ -4,10 +4,10 @@ import { microsOf } from '../events/calendar.js'
 import { readEnvelopeInTurns } from '../events/envelope.js'
 import type { RegistryEvent, ReportedEvent, UnreadableEvent } from '../events/registry-event.js'
 import type { SkipReason } from '../events/skip-reason.js'
-import type { Outcome } from '../ingest/ingest.js'
+import type { Ingest, Outcome } from '../ingest/ingest.js'
 import type { RegistryIdentity } from '../registries/registry-identity.js'
 import { createInTurn } from '../storage/in-turn.js'
-import type { Authorize, AuthorizeSender } from './auth.js'
+import type { Authorize, AuthorizeSender, TokenOfSender } from './auth.js'
 import { createBodyBudget, LARGE, type BodyBudget } from './body-budget.js'
 import { WEBHOOK } from './notification-paths.js'
 import { problemOf, type Problem } from './problem.js'
@@ -24,7 +24,7 @@ export type NotificationObserver = {
 type Reported = readonly (ReportedEvent | UnreadableEvent)[]
 
 type Needs = {
-  ingest: (events: readonly (RegistryEvent | UnreadableEvent)[]) => Promise<Outcome[]>
+  ingest: Ingest['ingest']
   authorize: AuthorizeSender
   /** Recognises an API token that is sent here by mistake. */
   authorizeApi: Authorize
@@ -68,11 +68,11 @@ export const createNotificationHandler = (needs: Needs): NotificationHandler => 
     answer(response, status, { message })
   }
 
-  const store = async (reported: Reported, response: ServerResponse, registry: string | undefined): Promise<void> => {
+  const store = async (reported: Reported, response: ServerResponse, sender: TokenOfSender): Promise<void> => {
     try {
-      const resolved = resolve(reported, registry)
+      const resolved = resolve(reported, sender.registry)
       const events = resolved instanceof Promise ? await resolved : resolved
-      const outcomes = await ingest(events)
+      const outcomes = await ingest(events, queueOf(sender, events))
       observer.stored(events, outcomes)
       answer(response, 200, reportOf(outcomes))
     } catch (error) {
@@ -94,14 +94,14 @@ export const createNotificationHandler = (needs: Needs): NotificationHandler => 
   }
 
   /** The body itself goes no further than its events: nothing of it is kept while they wait. */
-  const read = (body: Buffer, response: ServerResponse, registry: string | undefined): Promise<void> | undefined => {
+  const read = (body: Buffer, response: ServerResponse, sender: TokenOfSender): Promise<void> | undefined => {
     const refuseBody = (error: unknown): void => {
       refuse(response, problemOf(error), error)
     }
     try {
       const reported = parse(body)
-      if (!(reported instanceof Promise)) return store(reported, response, registry)
-      return reported.then(async (all) => store(all, response, registry), refuseBody)
+      if (!(reported instanceof Promise)) return store(reported, response, sender)
+      return reported.then(async (all) => store(all, response, sender), refuseBody)
     } catch (error) {
       refuseBody(error)
       return undefined
@@ -110,17 +110,16 @@ export const createNotificationHandler = (needs: Needs): NotificationHandler => 
 
   return (request, response, webhook) => {
     const authorization = authorize(request.headers)
-    const refusal =
-      webhook === 'near' ? wrongPath : requestProblem(request, { authorization, authorizeApi, largestBody })
-    if (refusal) {
+    const sender = webhook === 'near' ? wrongPath : senderOf(request, { authorization, authorizeApi, largestBody })
+    if ('status' in sender) {
       // A body of a known, bearable length is read to its end, so that the connection can go on; any other is cut off.
       if (!(Number(request.headers['content-length']) <= largestBody)) response.setHeader('connection', 'close')
       request.resume()
-      refuse(response, refusal)
+      refuse(response, sender)
       return
     }
     const chunks: Buffer[] = []
-    const share = budget.open()
+    const share = budget.open(sender.token)
     let size = 0
     let over = false
     request.on('data', (chunk: Buffer) => {
@@ -141,9 +140,8 @@ export const createNotificationHandler = (needs: Needs): NotificationHandler => 
       if (over) return
       const body = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)
       chunks.length = 0
-      const { registry } = authorization as { registry?: string }
       // Until it is answered, or nobody would count what waits to be stored.
-      void Promise.resolve(read(body, response, registry)).finally(share.release)
+      void Promise.resolve(read(body, response, sender)).finally(share.release)
     })
     const giveUp = (): void => {
       if (request.complete) return
@@ -155,14 +153,19 @@ export const createNotificationHandler = (needs: Needs): NotificationHandler => 
   }
 }
 
-const requestProblem = (
+/** Who takes turns with others: the holder of a token, and of a token without a name each registry, as far as it says which it is. */
+const queueOf = ({ token, registry }: TokenOfSender, [first]: readonly (RegistryEvent | UnreadableEvent)[]): string =>
+  `${token} ${registry ?? (first && 'registry' in first ? first.registry : '')}`
+
+/** Who sent it, or why it is refused. */
+const senderOf = (
   request: IncomingMessage,
   {
     authorization,
     authorizeApi,
     largestBody,
   }: { authorization: ReturnType<AuthorizeSender>; authorizeApi: Authorize; largestBody: number },
-): Problem | undefined => {
+): TokenOfSender | Problem => {
   if (request.method !== 'POST') return { status: 405, message: '405 Method Not Allowed: notifications are POSTed' }
   if (authorization === 'missing') {
     return {
@@ -174,7 +177,7 @@ const requestProblem = (
     const what = typeof authorizeApi(request.headers) === 'string' ? '' : ', but one of the API tokens'
     return { status: 401, message: `401 Unauthorized: the token is not one of the notification tokens${what}` }
   }
-  return Number(request.headers['content-length'] ?? 0) > largestBody ? tooLarge(largestBody) : undefined
+  return Number(request.headers['content-length'] ?? 0) > largestBody ? tooLarge(largestBody) : authorization
 }
 
 const wrongPath: Problem = {

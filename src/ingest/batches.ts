@@ -1,3 +1,5 @@
+import { createTurnsOfSenders } from './turns-of-senders.js'
+
 /** More is waiting than may wait. The registry keeps the event and sends it again. */
 export class Overloaded extends Error {}
 
@@ -9,8 +11,12 @@ type Waiting<Item, Answer> = Part<Item> & {
 }
 
 export type Batches<Item, Answer> = {
-  /** The answers for these items, in their order, once their batch is written. @throws Overloaded, or what writing threw. */
-  submit: (items: Item[]) => Promise<Answer[]>
+  /**
+   * The answers for these items, in their order, once their batch is written.
+   * @param sender takes turns with others; what one sender submits is begun in its order
+   * @throws Overloaded, or what writing threw.
+   */
+  submit: (items: Item[], sender?: string) => Promise<Answer[]>
   /** Resolves when nothing is under way. */
   idle: () => Promise<void>
 }
@@ -22,7 +28,7 @@ type Settings<Item, Answer> = {
   weightOf?: (item: Item) => number
   /** The weight of one batch at most; an arrival may have more and is then written in parts. An item beyond it is a batch alone. */
   largestBatch: number
-  /** The weight of what may wait behind the batch under way. */
+  /** The weight of what may wait behind the batch under way. One sender may have half of it. */
   longestQueue: number
 }
 
@@ -39,46 +45,31 @@ const afterTurns = (turns: number, then: () => void): void => {
 
 /**
  * Joins what arrives while earlier batches are being written into the next one. No timers: alone, an arrival is written at
- * once; under load, thousands share one transaction.
+ * once; under load, thousands share one transaction. Senders take turns: who sends much keeps nobody else waiting.
  */
 export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): Batches<Item, Answer> => {
   const { write, weightOf = () => 1, largestBatch, longestQueue } = settings
-  let waiting: Waiting<Item, Answer>[] = []
-  let queued = 0
-  /** The weight of the parts of large arrivals that are not in the queue yet. */
-  let behind = 0
+  const waiting = createTurnsOfSenders<Waiting<Item, Answer>>()
+  /** The weight of the parts of large arrivals that are not in the queue yet, by sender. */
+  const behind = new Map<string, number>()
   let writing = false
   let idlers: (() => void)[] = []
 
-  const next = (): Waiting<Item, Answer>[] => {
-    let size = 0
-    const end = waiting.findIndex(({ weight }, i) => {
-      size += weight
-      return i > 0 && size > largestBatch
-    })
-    const batch = waiting.splice(0, end === -1 ? waiting.length : end)
-    queued -= batch.reduce((sum, { weight }) => sum + weight, 0)
-    return batch
-  }
-
   const writeNext = async (): Promise<void> => {
-    const batch = next()
+    const batch = waiting.take(largestBatch)
     try {
       const answers = await write(batch.flatMap(({ items }) => items))
       let from = 0
       for (const { items, resolve } of batch) resolve(answers.slice(from, (from += items.length)))
     } catch (error) {
       // Whoever waits behind would only wait for the same failure.
-      const others = waiting
-      waiting = []
-      queued = 0
-      for (const { reject } of [...batch, ...others]) reject(error)
+      for (const { reject } of [...batch, ...waiting.takeAll()]) reject(error)
     }
   }
 
   const pump = (): void => {
     if (writing) return
-    if (waiting.length === 0) {
+    if (waiting.weight() === 0) {
       for (const resolve of idlers) resolve()
       idlers = []
       return
@@ -92,29 +83,38 @@ export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): B
     })
   }
 
-  const submit = async (items: Item[]): Promise<Answer[]> => {
+  const submit = async (items: Item[], sender = ''): Promise<Answer[]> => {
     if (items.length === 0) return []
     const parts = partsOf(items)
+    const isLarge = parts.length > 1
     // Parts of large arrivals that are behind keep out only other large ones: a small arrival passes them.
-    const before = parts.length === 1 ? queued : queued + behind
-    if (before >= longestQueue) throw new Overloaded('too many events are waiting to be stored')
+    const before = waiting.weight(sender) + (isLarge ? (behind.get(sender) ?? 0) : 0)
+    if (before >= longestQueue / 2 || waiting.weight() >= longestQueue) {
+      throw new Overloaded('too many events are waiting to be stored')
+    }
     const [only] = parts
-    return only && parts.length === 1 ? enqueue(only) : enqueueInTurn(parts)
+    return only && !isLarge ? enqueue(only, sender) : enqueueInTurn(parts, sender)
+  }
+
+  const addBehind = (sender: string, weight: number): void => {
+    const sum = (behind.get(sender) ?? 0) + weight
+    if (sum > 0) behind.set(sender, sum)
+    else behind.delete(sender)
   }
 
   /** One part after the other, so that what others send meanwhile waits for one part, and not for all of a large arrival. */
-  const enqueueInTurn = async (parts: Part<Item>[]): Promise<Answer[]> => {
+  const enqueueInTurn = async (parts: Part<Item>[], sender: string): Promise<Answer[]> => {
     const answers: Answer[][] = []
     let left = parts.reduce((sum, { weight }) => sum + weight, 0)
-    behind += left
+    addBehind(sender, left)
     try {
       for (const part of parts) {
-        behind -= part.weight
+        addBehind(sender, -part.weight)
         left -= part.weight
-        answers.push(await enqueue(part))
+        answers.push(await enqueue(part, sender))
       }
     } finally {
-      behind -= left
+      addBehind(sender, -left)
     }
     return answers.flat()
   }
@@ -134,10 +134,9 @@ export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): B
     return parts
   }
 
-  const enqueue = async ({ items, weight }: Part<Item>): Promise<Answer[]> =>
+  const enqueue = async ({ items, weight }: Part<Item>, sender: string): Promise<Answer[]> =>
     new Promise((resolve, reject) => {
-      waiting.push({ items, weight, resolve, reject })
-      queued += weight
+      waiting.push(sender, { items, weight, resolve, reject })
       pump()
     })
 

@@ -29,8 +29,12 @@ import { storeBatch } from './store-batch.js'
 export type Outcome = 'recorded' | 'repeated' | SkipReason
 
 export type Ingest = {
-  /** Stores events and answers what became of each, in their order. @throws when nothing of them may count as stored. */
-  ingest: (events: readonly (RegistryEvent | UnreadableEvent)[]) => Promise<Outcome[]>
+  /**
+   * Stores events and answers what became of each, in their order.
+   * @param sender takes turns with others
+   * @throws when nothing of them may count as stored.
+   */
+  ingest: (events: readonly (RegistryEvent | UnreadableEvent)[], sender?: string) => Promise<Outcome[]>
   /** Resolves when all that was taken is stored. */
   idle: () => Promise<void>
 }
@@ -168,10 +172,10 @@ export const createIngest = (needs: Needs): Ingest => {
   }
 
   return {
-    ingest: async (events) => {
+    ingest: async (events, sender) => {
       const arrivedAt = arrivalAt(now())
       const prepareAll = events.length >= MANY_EVENTS ? prepareInParts : prepare
-      return batches.submit(await prepareAll(events, arrivedAt))
+      return batches.submit(await prepareAll(events, arrivedAt), sender)
     },
     idle: async () => batches.idle(),
   }

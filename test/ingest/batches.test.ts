@@ -54,7 +54,7 @@ describe('batches', () => {
   })
 
   test('small arrivals pass the parts of a large one, and are taken while it fills the queue', async () => {
-    const { batches, written, underWay, turn } = controlled({ largestBatch: 3, longestQueue: 6 })
+    const { batches, written, underWay, turn } = controlled({ largestBatch: 3, longestQueue: 12 })
     const large = batches.submit([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
     await expect(batches.submit([20, 21, 22, 23])).rejects.toThrow(Overloaded)
     const small = [batches.submit([30]), batches.submit([31])]
@@ -79,7 +79,7 @@ describe('batches', () => {
   })
 
   test('a large arrival that fails leaves room in the queue', async () => {
-    const { batches, underWay, turn } = controlled({ largestBatch: 1, longestQueue: 2 })
+    const { batches, underWay, turn } = controlled({ largestBatch: 1, longestQueue: 4 })
     const large = batches.submit([1, 2, 3, 4]).catch(() => 'failed')
     underWay[0]?.fail(new Error('the store is away'))
     expect(await large).toBe('failed')
@@ -93,7 +93,7 @@ describe('batches', () => {
   })
 
   test('an item that is much work is a batch alone, and takes no other along', async () => {
-    const { batches, written, underWay, turn } = controlled({ largestBatch: 9, longestQueue: 20, weightOf: (n) => n })
+    const { batches, written, underWay, turn } = controlled({ largestBatch: 9, longestQueue: 40, weightOf: (n) => n })
     const answers = [[1], [2, 3], [6], [50, 4, 5]].map(async (items) => batches.submit(items))
     await expect(batches.submit([1])).rejects.toThrow(Overloaded)
     for (let i = 0; i < 5; i++) {
@@ -104,8 +104,33 @@ describe('batches', () => {
     expect((await Promise.all(answers)).flat()).toHaveLength(7)
   })
 
+  test('senders take turns: who sends much keeps nobody else waiting', async () => {
+    const { batches, written, underWay, turn } = controlled({ largestBatch: 4, longestQueue: 100 })
+    const answers = [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10], [11]].map(async (items) => batches.submit(items, 'much'))
+    answers.push(batches.submit([20], 'little'), batches.submit([30, 31], 'some'), batches.submit([21], 'little'))
+    for (let i = 0; i < 6; i++) {
+      underWay[i]?.finish()
+      await turn()
+    }
+    expect(written).toEqual([[1, 2, 3], [20, 21, 30, 31], [4, 5, 6], [7, 8, 9, 10], [11]])
+    expect((await Promise.all(answers)).flat()).toHaveLength(15)
+  })
+
+  test('one sender may fill half of the queue, and the other half is for others', async () => {
+    const { batches, underWay, turn } = controlled({ largestBatch: 2, longestQueue: 4 })
+    const taken = [1, 2, 3].map(async (item) => batches.submit([item], 'much'))
+    await expect(batches.submit([4], 'much')).rejects.toThrow(Overloaded)
+    const others = [5, 6].map(async (item) => batches.submit([item], `another ${item}`))
+    await expect(batches.submit([7], 'one more')).rejects.toThrow(Overloaded)
+    for (let i = 0; i < 4; i++) {
+      underWay[i]?.finish()
+      await turn()
+    }
+    expect((await Promise.all([...taken, ...others])).flat()).toHaveLength(5)
+  })
+
   test('beyond the queue arrivals are refused, and taken again when it is shorter', async () => {
-    const { batches, underWay, turn } = controlled({ longestQueue: 2 })
+    const { batches, underWay, turn } = controlled({ longestQueue: 4 })
     const taken = [batches.submit([1]), batches.submit([2]), batches.submit([3])]
     await expect(batches.submit([4])).rejects.toThrow(Overloaded)
     underWay[0]?.finish()
@@ -145,7 +170,8 @@ describe('batches', () => {
   })
 
   test('whatever arrives whenever: everyone gets the answers to their own items, in order, once', async () => {
-    const arrivals = fc.array(fc.record({ size: fc.integer({ min: 0, max: 30 }), wait: fc.boolean() }), {
+    const sender = fc.constantFrom('a' as const, 'b' as const, 'c' as const)
+    const arrivals = fc.array(fc.record({ size: fc.integer({ min: 0, max: 30 }), wait: fc.boolean(), sender }), {
       maxLength: 40,
     })
     await fc.assert(
@@ -159,16 +185,19 @@ describe('batches', () => {
             return items.map((item) => item * 2)
           },
           largestBatch,
-          longestQueue: 10_000,
+          longestQueue: 20_000,
         })
         let next = 0
         const answers = []
-        for (const { size, wait } of plan) {
+        const firsts: Record<'a' | 'b' | 'c', number[]> = { a: [], b: [], c: [] }
+        for (const { size, wait, sender: from } of plan) {
           const items = Array.from({ length: size }, () => next++)
-          answers.push(batches.submit(items).then((given) => ({ items, given })))
+          if (items[0] !== undefined) firsts[from].push(items[0])
+          answers.push(batches.submit(items, from).then((given) => ({ items, given })))
           if (wait) await new Promise((resolve) => setImmediate(resolve))
         }
         for (const { items, given } of await Promise.all(answers)) expect(given).toEqual(items.map((item) => item * 2))
+        for (const own of Object.values(firsts)) expect(seen.filter((item) => own.includes(item))).toEqual(own)
         expect(seen.sort((a, b) => a - b)).toEqual(Array.from({ length: next }, (_, i) => i))
       }),
       runs(200),

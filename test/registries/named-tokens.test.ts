@@ -50,6 +50,12 @@ describe('notification tokens', () => {
       { token: 'tmC' },
     ])
     const answers = ['tmA', 'tmB', 'tmC', 'tmD', ''].map((token) => authorize({ authorization: `Bearer ${token}` }))
-    expect(answers).toEqual([{ registry: 'a' }, { registry: 'b' }, {}, 'wrong', 'missing'])
+    expect(answers).toEqual([
+      { token: 0, registry: 'a' },
+      { token: 1, registry: 'b' },
+      { token: 2 },
+      'wrong',
+      'missing',
+    ])
   })
 })
