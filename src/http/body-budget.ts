@@ -9,7 +9,7 @@ const FOR_SMALL = 16 * MEBIBYTE
 /** Bytes that only small bodies may take, of senders of which no more than one such body is there: nobody can use them up alone. */
 const FOR_OTHERS = 8 * MEBIBYTE
 /** Bytes from which a body is large. */
-export const LARGE = MEBIBYTE
+const LARGE = MEBIBYTE
 
 /** The bytes of one body, as far as they have arrived. */
 export type BodyShare = {

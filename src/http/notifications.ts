@@ -8,7 +8,7 @@ import type { Ingest, Outcome } from '../ingest/ingest.js'
 import type { RegistryIdentity } from '../registries/registry-identity.js'
 import { createInTurn } from '../storage/in-turn.js'
 import type { Authorize, AuthorizeSender, TokenOfSender } from './auth.js'
-import { createBodyBudget, LARGE, type BodyBudget } from './body-budget.js'
+import { createBodyBudget, type BodyBudget } from './body-budget.js'
 import { WEBHOOK } from './notification-paths.js'
 import { problemOf, type Problem } from './problem.js'
 
@@ -37,6 +37,9 @@ type Needs = {
   /** Beyond it a request is asked to come again. */
   budget?: BodyBudget
 }
+
+/** Bytes from which a body is read in a turn of its own: each takes some milliseconds, and many may arrive at once. */
+const READ_ALONE = 64 * 1024
 
 /** Answers a request to the webhook, or to a path that was meant to be the webhook's. */
 export type NotificationHandler = (
@@ -80,17 +83,17 @@ export const createNotificationHandler = (needs: Needs): NotificationHandler => 
     }
   }
 
-  /** Large bodies are read one after the other: what is parsed takes more memory than the body. */
+  /** Bodies that are not small are read one after the other: what is parsed takes more memory than the body. */
   const inTurn = createInTurn()
-  let largeOnes = 0
+  let readAlone = 0
   const parse = (body: Buffer): Reported | Promise<Reported> => {
-    if (body.length < LARGE) return readEnvelopeInTurns(body, microsOf(now()))
-    const isBehind = largeOnes++ > 0
+    if (body.length < READ_ALONE) return readEnvelopeInTurns(body, microsOf(now()))
+    const isBehind = readAlone++ > 0
     return inTurn(async () => {
       // The events of the previous body are taken in the turn in which its reading ends.
       if (isBehind) await setImmediate()
       return readEnvelopeInTurns(body, microsOf(now()))
-    }).finally(() => largeOnes--)
+    }).finally(() => readAlone--)
   }
 
   /** The body itself goes no further than its events: nothing of it is kept while they wait. */

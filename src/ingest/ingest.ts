@@ -19,6 +19,7 @@ import { sightingsIn } from '../inventory/record/gather.js'
 import { arrivalAt, createStateTimes, type Arrived, type StateTimes } from '../inventory/record/state-times.js'
 import type { PendingRequest } from '../pulls/record/pending.js'
 import { isConflict, isContentError, type Database } from '../storage/database.js'
+import { createInTurn } from '../storage/in-turn.js'
 import { createPause } from '../storage/turns.js'
 import type { Identify, Identity } from '../users/identify.js'
 import { createBatches } from './batches.js'
@@ -66,10 +67,11 @@ type Needs = Counting & {
  * writes: 5,000 events take 0.4 s of processor time, and 1,000 take 0.1 s.
  */
 const LARGEST_BATCH: Record<Database['engine'], number> = { postgresql: 5_000, pglite: 1_000 }
-/** Events from which an arrival is prepared in several turns of the event loop. */
-const MANY_EVENTS = 1_000
-/** Events that are then prepared before the event loop may turn. */
-const PREPARED_AT_ONCE = 250
+/**
+ * Events from which an arrival is prepared in several turns of the event loop, and such arrivals one after the other: the embedded database
+ * answers without a turn, so that those of many arrivals would be one.
+ */
+const MANY_EVENTS = 250
 const LONGEST_QUEUE = 50_000
 /** References that are as much work as an event. */
 const REFERENCES_OF_ONE = 4
@@ -89,7 +91,7 @@ export const createIngest = (needs: Needs): Ingest => {
       needs.onBatch?.(items.length, (performance.now() - start) / 1000)
       return outcomes
     },
-    weightOf: ({ counted }) => Math.max(1, Math.ceil((counted?.event.references?.length ?? 0) / REFERENCES_OF_ONE)),
+    weightOf: ({ counted }) => 1 + Math.floor((counted?.event.references?.length ?? 0) / REFERENCES_OF_ONE),
     largestBatch: LARGEST_BATCH[needs.database.engine],
     longestQueue: LONGEST_QUEUE,
   })
@@ -164,18 +166,21 @@ export const createIngest = (needs: Needs): Ingest => {
   const prepareInParts: typeof prepare = async (events, arrivedAt) => {
     const items: Item[] = []
     const pause = createPause()
-    for (let from = 0; from < events.length; from += PREPARED_AT_ONCE) {
-      items.push(...(await prepare(events.slice(from, from + PREPARED_AT_ONCE), arrivedAt)))
+    for (let from = 0; from < events.length; from += MANY_EVENTS) {
+      items.push(...(await prepare(events.slice(from, from + MANY_EVENTS), arrivedAt)))
       await pause()
     }
     return items
   }
 
+  const inTurn = createInTurn()
+
   return {
     ingest: async (events, sender) => {
       const arrivedAt = arrivalAt(now())
-      const prepareAll = events.length >= MANY_EVENTS ? prepareInParts : prepare
-      return batches.submit(await prepareAll(events, arrivedAt), sender)
+      const items =
+        events.length < MANY_EVENTS ? prepare(events, arrivedAt) : inTurn(async () => prepareInParts(events, arrivedAt))
+      return batches.submit(await items, sender)
     },
     idle: async () => batches.idle(),
   }

@@ -74,8 +74,8 @@ describe.each(STORE_PAIRS)('an event without a UUID, on %s', (_, open) => {
     await deliver('old.example', { events: events.slice(-1) })
     const outcomes = await deliver('new.example', { events, registries, database: { ...stores.database, run } })
     expect(outcomes).toEqual([...events.slice(1).map(() => 'recorded'), 'repeated'])
-    // 22 ids of each event.
-    expect(portions).toEqual([5_000, 5_000, 1_000])
+    // 22 ids of each event, and 250 events at once.
+    expect(portions).toEqual([5_000, 500, 5_000, 500])
   })
 
   test('of a large arrival is looked for in many turns, so that others are answered meanwhile', async () => {
