@@ -27,7 +27,7 @@ setFlagsFromString('--wasm-num-compilation-tasks=1')
  * effect here (embedded-checkpoint.ts).
  */
 const SETTINGS = [
-  ...['-c', 'shared_buffers=48MB'],
+  ...['-c', 'shared_buffers=64MB'],
   // A recycled segment of the log is an old one under a new name: it contains what was deleted.
   ...['-c', 'wal_recycle=off'],
 ]
