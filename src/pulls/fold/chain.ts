@@ -18,6 +18,7 @@ export const addToChain = (chain: Chain, request: Folded, needs: ChainNeeds): vo
     return
   }
   if (!ANSWERED.has(status)) return
+  if (chain.heard === undefined || at - chain.heard > needs.windows.session) chain.awaitsSession = true
   if (object === 'manifest') addManifest(chain, request, needs)
   else if (object === 'blob' && isGet(request)) addBlob(chain, request, needs)
   endTooMuch(chain, needs)

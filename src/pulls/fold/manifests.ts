@@ -92,7 +92,7 @@ const startArtifact = (chain: Chain, request: Folded, { emit }: ChainNeeds): voi
   if (oldest) emit(oldest)
 }
 
-const start = (chain: Chain, request: Folded, { windows, emit }: ChainNeeds): OpenInvocation => {
+const start = (chain: Chain, request: Folded, { emit }: ChainNeeds): OpenInvocation => {
   const { id, at, tag, digest } = request
   const { registry, repository, origin } = chain.place
   // Written out: spreading takes most of the time that a request takes in all.
@@ -111,7 +111,7 @@ const start = (chain: Chain, request: Folded, { windows, emit }: ChainNeeds): Op
     images: NONE,
     layers: 0,
     bytes: 0,
-    startsSession: chain.heard === undefined || at - chain.heard > windows.session,
+    startsSession: chain.awaitsSession,
     named: NONE,
     fetched: NONE,
     references: NONE,
@@ -122,6 +122,7 @@ const start = (chain: Chain, request: Folded, { windows, emit }: ChainNeeds): Op
     configured: NONE,
     active: at,
   }
+  chain.awaitsSession = false
   chain.open.push(open)
   const oldest = chain.open.length > MOST_OPEN ? chain.open.shift() : undefined
   if (oldest) emit(oldest)

@@ -23,6 +23,8 @@ export type Chain = {
   orphan?: OpenAside
   /** When it was last heard of. */
   heard?: Micros
+  /** Whether no invocation has begun the session that goes on: requests of blobs alone are none. */
+  awaitsSession: boolean
   /** The registry's names of requests that were folded lately, and when. */
   requests: [string, Micros][]
   /** Until when nothing of it ends, so that it need not be looked through for each request. */
@@ -55,7 +57,14 @@ const LONGEST_BLOBS: Micros = 6 * 3_600_000_000
 /** How long after its first request a blob may change an outcome, in microseconds. */
 export const longestBlobs = ({ blobs }: Pick<Windows, 'blobs'>): Micros => Math.max(LONGEST_BLOBS, LONGEST + blobs)
 
-export const startChain = (place: Place): Chain => ({ place, open: [], artifacts: [], requests: [], quietUntil: 0 })
+export const startChain = (place: Place): Chain => ({
+  place,
+  open: [],
+  artifacts: [],
+  awaitsSession: true,
+  requests: [],
+  quietUntil: 0,
+})
 
 /** Whether it obtained what it asked for; 304 says that the client has it already. */
 export const isGet = ({ method, status }: Folded): boolean => method === 'GET' && status !== 304

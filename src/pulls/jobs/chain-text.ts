@@ -34,11 +34,11 @@ type Kept = [
   open: Open[],
   requests: Chain['requests'],
   orphan: KeptAside | null,
-  ...added: [] | [artifacts: KeptAside[]],
+  ...added: [] | [artifacts: KeptAside[]] | [artifacts: KeptAside[], awaitsSession: 1],
 ]
 
 /** A chain as it is kept: short, as it is written with each batch that goes on with it. */
-export const textOf = ({ heard, open, artifacts, requests, orphan }: Chain): string => {
+export const textOf = ({ heard, open, artifacts, awaitsSession, requests, orphan }: Chain): string => {
   const numbers = new Map<string, Ordinal>()
   const numberOf = (text: string): Ordinal => {
     const known = numbers.get(text)
@@ -81,14 +81,15 @@ export const textOf = ({ heard, open, artifacts, requests, orphan }: Chain): str
     all,
     requests,
     session,
-    ...(others.length > 0 ? [others] : []),
+    ...(others.length > 0 || awaitsSession ? [others] : []),
+    ...(awaitsSession ? [1] : []),
   ] as Kept
   return JSON.stringify(kept)
 }
 
 /** The same chain again. */
 export const chainIn = (text: string, place: Place, share: Share): Chain => {
-  const [heard, own, open, requests, orphan, artifacts = []] = JSON.parse(text) as Kept
+  const [heard, own, open, requests, orphan, artifacts = [], awaitsSession] = JSON.parse(text) as Kept
   const texts = own.map(share)
   const textAt = (number: Ordinal): string => texts[number] ?? ''
   const textsAt = (numbers: Ordinal[]): readonly string[] => (numbers.length === 0 ? NONE : numbers.map(textAt))
@@ -129,6 +130,8 @@ export const chainIn = (text: string, place: Place, share: Share): Chain => {
       }),
     ),
     artifacts: artifacts.map(asideIn),
+    // An earlier version took whatever was heard for the beginning of a session.
+    awaitsSession: heard === null || awaitsSession === 1,
     requests,
     quietUntil: 0,
     ...(heard !== null && { heard }),

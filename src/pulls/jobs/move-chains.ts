@@ -49,6 +49,7 @@ const united = (one: Chain, other: Chain): Chain => {
     place: one.place,
     open: [...one.open, ...other.open].sort((a, b) => a.at - b.at),
     artifacts: [...one.artifacts, ...other.artifacts].sort((a, b) => a.at - b.at),
+    awaitsSession: one.awaitsSession && other.awaitsSession,
     requests: [...one.requests, ...other.requests],
     quietUntil: 0,
     ...(Number.isFinite(heard) && { heard }),

@@ -54,6 +54,7 @@ test('a chain that an earlier version kept is read', () => {
       },
     ],
     artifacts: [],
+    awaitsSession: false,
     orphan: { ...PLACE, id: '2', bytes: 5, active: at - 8, blobs: [] },
   })
 })
