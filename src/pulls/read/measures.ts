@@ -33,7 +33,8 @@ const READ_MEASURES = {
     add: ['manifest_gets'],
   },
   sessions: {
-    definition: 'runs of an origin in a repository, apart from each other by the session gap',
+    definition:
+      'runs of requests of an origin in a repository, apart from each other by the session gap, with an invocation',
     add: ['sessions'],
   },
   pull_by_tag: { definition: "Docker's pull_by_tag: pulls that began with a tag", add: ['pull_by_tag'] },
