@@ -11,7 +11,7 @@ export type Conflict = { registry: string; other: string; host: string }
  */
 export type HeardSenders = {
   heard: (sender: Sender) => void
-  inConflict: (conflict: Conflict, events: number) => void
+  inConflict: (conflict: Conflict) => void
   flush: () => Promise<void>
 }
 
@@ -22,75 +22,88 @@ const MOST_SENDERS = 20_000
 const WRITTEN_EVERY_SECONDS = 60
 
 export const createHeardSenders = (database: Database, now: () => Date): HeardSenders => {
-  let hosts = new Set<string>()
-  let instances = new Set<string>()
-  let conflicts = new Map<string, Conflict & { events: number }>()
+  let hosts: Times = new Map()
+  let instances: Times = new Map()
+  let conflicts = new Map<string, CountedConflict>()
 
-  const add = (set: Set<string>, name: string | undefined): void => {
-    if (name !== undefined && set.size < MOST_SENDERS) set.add(name)
+  const add = (times: Times, name: string | undefined, at: Date): void => {
+    if (name !== undefined && (times.has(name) || times.size < MOST_SENDERS)) times.set(name, at)
   }
-  const addConflict = (conflict: Conflict, events: number): void => {
-    const { registry, other, host } = conflict
+  const addConflict = (conflict: CountedConflict): void => {
+    const { registry, other, host, events, first, last } = conflict
     const key = JSON.stringify([registry, other, host])
     const known = conflicts.get(key)
-    if (known) known.events += events
-    else if (conflicts.size < MOST_CONFLICTS) conflicts.set(key, { ...conflict, events })
+    if (!known) {
+      if (conflicts.size < MOST_CONFLICTS) conflicts.set(key, conflict)
+      return
+    }
+    known.events += events
+    if (first < known.first) known.first = first
+    if (last > known.last) known.last = last
   }
 
   return {
     heard: ({ host, instance }) => {
-      add(hosts, host)
-      add(instances, instance)
+      const at = now()
+      add(hosts, host, at)
+      add(instances, instance, at)
     },
-    inConflict: addConflict,
+    inConflict: (conflict) => {
+      const at = now()
+      addConflict({ ...conflict, events: 1, first: at, last: at })
+    },
     flush: async () => {
       if (hosts.size + instances.size + conflicts.size === 0) return
       const [heardHosts, heardInstances, counted] = [hosts, instances, conflicts]
-      hosts = new Set()
-      instances = new Set()
+      hosts = new Map()
+      instances = new Map()
       conflicts = new Map()
       try {
-        await writeHeard(database, { hosts: heardHosts, instances: heardInstances, now: now() })
-        await writeConflicts(database, [...counted.values()], now())
+        await writeHeard(database, { hosts: heardHosts, instances: heardInstances })
+        await writeConflicts(database, [...counted.values()])
       } catch (error) {
-        for (const { events, ...conflict } of counted.values()) addConflict(conflict, events)
+        for (const conflict of counted.values()) addConflict(conflict)
         throw error
       }
     },
   }
 }
 
-type Heard = { hosts: ReadonlySet<string>; instances: ReadonlySet<string>; now: Date }
+/** When each was heard last. */
+type Times = Map<string, Date>
+type CountedConflict = Conflict & { events: number; first: Date; last: Date }
 
-const writeHeard = async ({ sql: db }: Database, { hosts, instances, now }: Heard): Promise<void> => {
+const writeHeard = async (
+  { sql: db }: Database,
+  { hosts, instances }: { hosts: Times; instances: Times },
+): Promise<void> => {
   for (const [table, column, names] of [
     ['registry_hosts', 'host', hosts],
     ['registry_processes', 'instance', instances],
   ] as const) {
     if (names.size === 0) continue
     await sql`
-      update ${sql.table(table)} set last_heard_at = ${now}::timestamptz
-      where ${sql.ref(column)} = any(${[...names]}::text[])
-        and last_heard_at < ${now}::timestamptz - ${WRITTEN_EVERY_SECONDS} * interval '1 second'
+      update ${sql.table(table)} stored set last_heard_at = heard.at
+      from unnest(${[...names.keys()]}::text[], ${[...names.values()]}::timestamptz[]) as heard (name, at)
+      where stored.${sql.ref(column)} = heard.name
+        and stored.last_heard_at < heard.at - ${WRITTEN_EVERY_SECONDS} * interval '1 second'
     `.execute(db)
   }
 }
 
-const writeConflicts = async (
-  { sql: db }: Database,
-  conflicts: readonly (Conflict & { events: number })[],
-  now: Date,
-): Promise<void> => {
+const writeConflicts = async ({ sql: db }: Database, conflicts: readonly CountedConflict[]): Promise<void> => {
   if (conflicts.length === 0) return
   await sql`
     insert into registry_conflicts as stored (registry, other, host, first_at, last_at, events)
-    select registry, other, host, ${now}::timestamptz, ${now}::timestamptz, events
+    select registry, other, host, first, last, events
     from unnest(
       ${conflicts.map(({ registry }) => registry)}::text[],
       ${conflicts.map(({ other }) => other)}::text[],
       ${conflicts.map(({ host }) => host)}::text[],
-      ${conflicts.map(({ events }) => events)}::bigint[]
-    ) as incoming (registry, other, host, events)
+      ${conflicts.map(({ events }) => events)}::bigint[],
+      ${conflicts.map(({ first }) => first)}::timestamptz[],
+      ${conflicts.map(({ last }) => last)}::timestamptz[]
+    ) as incoming (registry, other, host, events, first, last)
     where (select count(*) from registry_conflicts) < ${MOST_CONFLICTS} or exists (
       select from registry_conflicts c
       where c.registry = incoming.registry and c.other = incoming.other and c.host = incoming.host

@@ -16,7 +16,9 @@ export type RegistrySummary = {
   processes: number
   /** Deliveries, repeated ones too. */
   events: number
+  /** Null if it is not known, as of a registry that its token names. */
   firstHeardAt: Date | null
+  /** The arrival of its last event. A host or a process of it may be heard later, in an event of another registry. */
   lastHeardAt: Date | null
 }
 
@@ -43,7 +45,7 @@ export const listRegistries = async ({ database, identity, tokenNames }: ListDep
       const isConfigured = configured.configuredName(name) !== undefined
       const identifiedBy = ofTokens.has(name) ? 'token' : isConfigured ? 'configuration' : 'host'
       const nothing = { processes: 0, events: 0, firstHeardAt: null, lastHeardAt: null }
-      summary = { name, identifiedBy, all: new Set(), ...nothing }
+      summary = { name, identifiedBy, all: new Set(), senderHeardAt: null, ...nothing }
       found.set(name, summary)
     }
     return summary
@@ -58,33 +60,44 @@ export const listRegistries = async ({ database, identity, tokenNames }: ListDep
     summary.processes += row.processes
     if (row.processes > 0 && summary.identifiedBy !== 'token') summary.identifiedBy = 'process'
     summary.events += Number(row.events)
-    summary.firstHeardAt = earlier(summary.firstHeardAt, row.first)
-    summary.lastHeardAt = later(summary.lastHeardAt, row.last)
+    if (summary.identifiedBy !== 'token') summary.firstHeardAt = earlier(summary.firstHeardAt, row.first)
+    if (row.isOfSender) summary.senderHeardAt = later(summary.senderHeardAt, row.last)
+    else summary.lastHeardAt = later(summary.lastHeardAt, row.last)
   }
   return [...found.values()]
-    .map(({ all, ...summary }) => ({
+    .map(({ all, senderHeardAt, ...summary }) => ({
       ...summary,
+      lastHeardAt: summary.lastHeardAt ?? senderHeardAt,
       hosts: [...all].sort().slice(0, MOST_HOSTS_SHOWN),
       hostCount: all.size,
     }))
     .sort((a, b) => (b.lastHeardAt?.getTime() ?? 0) - (a.lastHeardAt?.getTime() ?? 0) || (a.name < b.name ? -1 : 1))
 }
 
-type Gathered = Omit<RegistrySummary, 'hosts' | 'hostCount'> & { all: Set<string> }
+type Gathered = Omit<RegistrySummary, 'hosts' | 'hostCount'> & { all: Set<string>; senderHeardAt: Date | null }
 
-type KnownRow = { key: string; host: string | null; processes: number; events: string; first: Date | null; last: Date }
+type KnownRow = {
+  key: string
+  host: string | null
+  processes: number
+  events: string
+  first: Date | null
+  last: Date
+  /** Whether the times are those of a host or a process, and not of the registry. */
+  isOfSender: boolean
+}
 
 /** By host, what was learned of processes is not in force yet. */
 const readKnown = async ({ sql: db }: Database, { mode }: RegistryIdentity): Promise<KnownRow[]> => {
   const isInForce = mode === 'process'
   const { rows } = await sql<KnownRow>`
-    select registry as key, host, 0 as processes, 0::bigint as events, first_heard_at as first, last_heard_at as last
+    select registry as key, host, 0 as processes, 0::bigint as events, first_heard_at as first, last_heard_at as last, true as "isOfSender"
     from registry_hosts where ${isInForce}
     union all
-    select registry, null, count(*)::int, 0, min(first_heard_at), max(last_heard_at)
+    select registry, null, count(*)::int, 0, min(first_heard_at), max(last_heard_at), true
     from registry_processes where ${isInForce} group by registry
     union all
-    (select registry, null, 0, events, null, last_received_at from receptions
+    (select registry, null, 0, events, null, last_received_at, false from receptions
       order by last_received_at desc limit ${MOST_RECEPTIONS})
   `.execute(db)
   return rows

@@ -131,7 +131,7 @@ export const createRegistryIdentity = async ({
       const { registry, conflict } = place(event)
       const resolved = event as RegistryEvent
       resolved.registry = registry
-      if (conflict !== undefined) senders.inConflict({ registry, other: conflict, host: event.host ?? '' }, 1)
+      if (conflict !== undefined) senders.inConflict({ registry, other: conflict, host: event.host ?? '' })
     }
     return events as Resolved[]
   }

@@ -164,6 +164,32 @@ describe.each(STORE_PAIRS)('which registry a sender is, in %s', (_, open) => {
       expect(await resolved(identity, 'p1@a p1@b')).toEqual(['b', 'b'])
     })
 
+    test('have the times of their events, and make no other registry heard', async () => {
+      const identity = await service()
+      const times = ['12:00:00', '12:02:00', '12:05:00'].map((time) => new Date(`2026-11-21T${time}Z`))
+      await sql`insert into receptions values ('b', now(), ${times[0]}, 1), ('a', now(), ${times[2]}, 2)`.execute(
+        stores.database.sql,
+      )
+      const [first, second, third] = times as [Date, Date, Date]
+      for (const [at, senders] of [
+        [first, 'p1@a p2@b'],
+        [second, 'p1@b'],
+        [third, 'p1@b'],
+      ] as const) {
+        clock = at
+        await resolved(identity, senders)
+      }
+      clock = new Date('2026-11-21T12:30:00Z')
+      await identity.flush()
+      expect(await readConflicts({ database: stores.database, identity, now })).toMatchObject([
+        { registry: 'a', other: 'b', firstAt: second, lastAt: third, events: 2 },
+      ])
+      expect(await listRegistries({ database: stores.database, identity, tokenNames: [] })).toMatchObject([
+        { name: 'a', lastHeardAt: third },
+        { name: 'b', lastHeardAt: first },
+      ])
+    })
+
     test('of registries that the configuration names are joined there', async () => {
       const identity = await service([
         { name: 'a', aliases: [] },

@@ -94,7 +94,7 @@ export const provisionalNotes = (
   const isAll = localDay(new Date(Date.parse(provisional.since) - 1), timeZone) < period.from
   const what = isAll ? 'All numbers' : `Numbers since ${provisional.since}`
   const why = isAll
-    ? `nothing of this period is settled yet${seconds === undefined ? '' : `, and requests may arrive up to ${seconds} s late`}`
+    ? `no time of this period is settled for every registry${seconds === undefined ? '' : `, and requests may arrive up to ${seconds} s late`}`
     : seconds === undefined
       ? undefined
       : `requests of the last ${seconds} s may still arrive`

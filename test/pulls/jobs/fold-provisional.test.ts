@@ -111,7 +111,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     expect(shown.total).toEqual({ pulls: 1, checks: 0, downloads: 1, bytes: 0, unique_origins: 1 })
     expect(shown.provisional).toEqual({ since: '2026-11-18T00:00:00.000000Z', invocations: 1, pulls: 1 })
     expect(shown.notes).toEqual([
-      'All numbers are provisional: nothing of this period is settled yet, and requests may arrive up to 300 s late.',
+      'All numbers are provisional: no time of this period is settled for every registry, and requests may arrive up to 300 s late.',
       'Pulls in this answer that are not settled yet: 1.',
     ])
     expect(await pullTotals(stores.database.sql)).toEqual([])

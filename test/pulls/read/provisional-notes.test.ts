@@ -3,7 +3,7 @@ import { provisionalNotes, todayNotes } from '../../../src/pulls/read/provisiona
 
 const period = { from: '2026-10-31', to: '2026-11-28' }
 const ALL =
-  'All numbers are provisional: nothing of this period is settled yet, and requests may arrive up to 300 s late.'
+  'All numbers are provisional: no time of this period is settled for every registry, and requests may arrive up to 300 s late.'
 const ARRIVE = 'are provisional: requests of the last 300 s may still arrive.'
 
 test.each([
