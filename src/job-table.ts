@@ -8,7 +8,7 @@ import { keptSchedule, type Job } from './jobs.js'
 import type { Pulls } from './open-pulls.js'
 import { PING } from './ping/service-ping.js'
 import { moveAliases } from './pulls/jobs/move-aliases.js'
-import { settle } from './settle.js'
+import { createSettleTurns, settle } from './settle.js'
 import { runIfDue, type Occurrence } from './storage/kept-job.js'
 import { writeServiceSign } from './storage/service-sign.js'
 
@@ -43,6 +43,7 @@ export const jobsFor = (
 ): Job[] => {
   const retention = retentionOf(config)
   const { database } = stores
+  const turns = createSettleTurns()
   /** Of jobs that come seldom a missed time would be missed for long, or each time where the process is stopped at night. */
   const kept = (name: string, cron: string, run: (occurrence: Occurrence) => Promise<unknown>): Job => ({
     name,
@@ -77,7 +78,8 @@ export const jobsFor = (
           rules,
           lifetimes: config.lifetimes,
           aliases: registries.aliases(),
-          now: now(),
+          now,
+          turns,
         })
       },
     },

@@ -4,21 +4,29 @@ import { mergeReceptions } from './ingest/receptions.js'
 import { eachAlone } from './storage/each-alone.js'
 import { endDeleted } from './inventory/record/end-deleted.js'
 import { tellNoted } from './inventory/record/expand.js'
-import { finishOpenMoves } from './inventory/record/finish-moves.js'
+import { finishAliasMoves } from './inventory/record/finish-moves.js'
 import { joinLookups } from './inventory/record/join-lookups.js'
 import { mergeAliases } from './inventory/record/merge-aliases.js'
 import { storeAliases } from './inventory/record/registry-aliases.js'
-import { carryOutRenames } from './inventory/record/renames.js'
+import { carryOutRenames, createRenameTurns, type RenameTurns } from './inventory/record/renames.js'
 import { retractEntries } from './inventory/record/retract-entries.js'
 import { settleChecks } from './inventory/record/settle-checks.js'
 
 /** How long after a rename events of before it are still moved; none comes later than its id is remembered. */
 const LATE_DAYS = 14
+/** Milliseconds of one run for renames: less than half of the time until the next run, since a rename may take hours. */
+const RENAMES_MS = 4_000
+
+/** Where the last run of this process ended. */
+export type SettleTurns = { renames: RenameTurns }
+
+export const createSettleTurns = (): SettleTurns => ({ renames: createRenameTurns() })
 
 type SettleDeps = Counting & {
   /** Of registries, each with the name of its registry. */
   aliases: ReadonlyMap<string, string>
-  now: Date
+  now: () => Date
+  turns?: SettleTurns
 }
 
 /**
@@ -27,11 +35,12 @@ type SettleDeps = Counting & {
  * moved by a job of their own (pulls/jobs/move-aliases.ts): years of them take an hour.
  * @throws AggregateError when parts failed; the others were done.
  */
-export const settle = async ({ aliases, now, ...counting }: SettleDeps): Promise<void> => {
+export const settle = async ({ aliases, now, turns = createSettleTurns(), ...counting }: SettleDeps): Promise<void> => {
   const { database } = counting
-  const since = new Date(now.getTime() - LATE_DAYS * 86_400_000)
+  const { renames } = turns
+  const since = new Date(now().getTime() - LATE_DAYS * 86_400_000)
   const parts = [
-    async () => finishOpenMoves(database),
+    async () => finishAliasMoves(database),
     ...(aliases.size > 0
       ? [
           async () => mergeReceptions(database, aliases),
@@ -40,11 +49,15 @@ export const settle = async ({ aliases, now, ...counting }: SettleDeps): Promise
         ]
       : [async () => storeAliases(database.sql, aliases)]),
     async () => endDeleted(database),
-    async () => carryOutRenames(database, { since }),
     async () => tellNoted(database),
     async () => retractEntries(database),
     async () => joinLookups(database),
-    async () => settleChecks(database, now),
+    async () => settleChecks(database, now()),
+    // Last: there may be any number of them.
+    async () => {
+      const end = now().getTime() + RENAMES_MS
+      await carryOutRenames(database, { since, turns: renames, isOver: () => now().getTime() >= end })
+    },
   ]
   await eachAlone(parts, async (part) => part())
 }

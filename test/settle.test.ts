@@ -9,6 +9,7 @@ import { moveAliases } from '../src/pulls/jobs/move-aliases.js'
 import { settle } from '../src/settle.js'
 import { counted, countOf, createCounting, LIFETIMES, RULES } from './servers/counting.js'
 import { anEvent, DIGEST } from './servers/events.js'
+import { eventually } from './servers/process.js'
 import { openServerStores, type TestStores } from './servers/stores.js'
 
 const ALIASES = new Map([['alias.example', 'registry.example']])
@@ -22,7 +23,7 @@ beforeEach(async () => stores.clear())
 afterAll(async () => stores.close())
 
 const settled = async (): Promise<void> =>
-  settle({ ...stores, rules: RULES, lifetimes: LIFETIMES, aliases: ALIASES, now: NOW })
+  settle({ ...stores, rules: RULES, lifetimes: LIFETIMES, aliases: ALIASES, now: () => NOW })
 
 const places = async (table: string): Promise<string[]> => {
   const { rows } = await sql<{ place: string }>`
@@ -128,4 +129,44 @@ test('a rename that was reported under an alias applies to what is known under t
   await ingest([anEvent({ ...pushed, id: 2, repository: 'old' })])
   await settled()
   expect(await places('inventory.repositories')).toEqual(['registry.example/new'])
+})
+
+test('checks are settled while a rename waits', async () => {
+  const asked = { method: 'HEAD', address: '192.0.2.9', userAgent: 'containerd/v1.7.21' } as const
+  const { ingest } = createCounting(stores, () => new Date('2026-11-18T11:00:00Z'))
+  const rename = { what: 'repository', from: 'old' as RepositoryPath, to: 'new' as RepositoryPath } as const
+  await ingest([
+    anEvent({ ...pushed, id: 1, repository: 'old' }),
+    anEvent({ id: 2, action: 'rename', repository: 'old', rename, at: '2026-11-18T11:00:00Z' }),
+    anEvent({ ...pushed, ...asked, id: 3, repository: 'other', action: 'pull', at: '2026-11-18T11:00:00Z' }),
+  ])
+  const unsettled = async (): Promise<number> =>
+    (await sql`select from inventory.tag_lookups where not settled`.execute(stores.database.sql)).rows.length
+  expect(await unsettled()).toBe(1)
+  let settling: Promise<void> | undefined
+  await stores.database.transaction(async (tx) => {
+    await sql`select from inventory.repositories where name = 'old' for update`.execute(tx)
+    settling = settled()
+    await eventually('the check is settled', async () => (await unsettled()) === 0)
+  })
+  await settling
+  expect(await places('inventory.repositories')).toEqual(['registry.example/new', 'registry.example/other'])
+})
+
+test('a run of renames ends when it has had its time, and the next one goes on', async () => {
+  const { ingest } = createCounting(stores)
+  const rename = { what: 'namespace', from: 'old' as RepositoryPath, to: 'new' as RepositoryPath } as const
+  await ingest([
+    ...['a', 'b', 'c'].map((name, i) => anEvent({ ...pushed, id: 10 + i, repository: `old/${name}` })),
+    anEvent({ id: 2, action: 'rename', repository: 'old', rename, at: '2026-11-18T11:00:00Z' }),
+  ])
+  let reads = 0
+  /** A clock that is 3 s later each time it is read. */
+  const now = (): Date => new Date(NOW.getTime() + 3_000 * reads++)
+  const run = async (): Promise<void> =>
+    settle({ ...stores, rules: RULES, lifetimes: LIFETIMES, aliases: ALIASES, now })
+  await run()
+  expect(await places('inventory.repositories')).toContain('registry.example/old/c')
+  for (let runs = 0; runs < 12; runs++) await run()
+  expect(await places('inventory.repositories')).toEqual(['a', 'b', 'c'].map((name) => `registry.example/new/${name}`))
 })

@@ -13,7 +13,9 @@ export const MOVES = sql`(
     left join inventory.repositories target on target.registry = a.name and target.name = source.name
   union
   select source.id, target.id, source.registry || '/' || source.to_name
-  from inventory.renames n
+  from (
+      select registry, what, from_name, to_name, max(at) as at from inventory.renames where carried_at is null group by 1, 2, 3, 4
+    ) n
     cross join lateral (
       select id, registry, n.to_name from inventory.repositories
       where registry = n.registry and name = n.from_name and first_seen_at <= n.at
@@ -24,7 +26,6 @@ export const MOVES = sql`(
         and first_seen_at <= n.at
     ) source
     left join inventory.repositories target on target.registry = source.registry and target.name = source.to_name
-  where n.carried_at is null
 )`
 
 /**

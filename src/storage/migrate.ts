@@ -38,6 +38,7 @@ import { statedContents } from './migrations/0041-stated-contents.js'
 import { openMoves } from './migrations/0042-open-moves.js'
 import { markedEventIds } from './migrations/0043-marked-event-ids.js'
 import { typedUnknowns } from './migrations/0045-typed-unknowns.js'
+import { boundedSettling } from './migrations/0048-bounded-settling.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -78,6 +79,7 @@ export const MIGRATIONS = {
   '0042-open-moves': openMoves,
   '0043-marked-event-ids': markedEventIds,
   '0045-typed-unknowns': typedUnknowns,
+  '0048-bounded-settling': boundedSettling,
 }
 
 const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { sql } from 'kysely'
 import type { RepositoryPath } from '../../src/events/reference.js'
 import type { Descriptor } from '../../src/events/target.js'
-import { finishOpenMoves } from '../../src/inventory/record/finish-moves.js'
+import { finishAliasMoves } from '../../src/inventory/record/finish-moves.js'
 import { mergeAliases } from '../../src/inventory/record/merge-aliases.js'
 import { carryOutRenames } from '../../src/inventory/record/renames.js'
 import { settleChecks } from '../../src/inventory/record/settle-checks.js'
@@ -140,7 +140,7 @@ describe.each(STORE_PAIRS)('a repository that is being moved, on %s', (_, open) 
     })
   }
   const settled = async ({ move }: Moves): Promise<void> => {
-    await finishOpenMoves(stores.database)
+    await finishAliasMoves(stores.database)
     await move(stores.database)
   }
   const unsettled = async (): Promise<number> =>
@@ -311,7 +311,7 @@ describe.each(STORE_PAIRS)('a repository that is being moved, on %s', (_, open) 
     )
     await stopped(RENAME, 6)
     expect(await openMoves()).toBe(1)
-    await finishOpenMoves(stores.database)
+    await RENAME.move(stores.database)
     expect(await openMoves()).toBe(0)
     expect(await liveIn(stores.database, REGISTRY)).toMatchObject({ 'team/old': { tags: { again: digestOf('a8') } } })
   })

@@ -102,7 +102,7 @@ describe.each(STORE_PAIRS)('what registries are learned to be converges in %s', 
   const settled = async ({ identity }: Service): Promise<void> => {
     await identity.refresh()
     const aliases = identity.registries.aliases()
-    await settle({ ...stores, rules: RULES, lifetimes: LIFETIMES, aliases, now: NOW })
+    await settle({ ...stores, rules: RULES, lifetimes: LIFETIMES, aliases, now: () => NOW })
     await moveAliases({ database: stores.database, windows: WINDOWS }, aliases)
   }
   const delivered = async (steps: Step[], configured: Registry[]): Promise<unknown> => {

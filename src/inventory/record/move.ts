@@ -26,28 +26,41 @@ const MANIFESTS_AT_ONCE = 100
  * Moves what is known of a repository to another, which may be there already: rows of both become one as if their events had
  * been told of one repository. It goes in steps, each a transaction of its own; doing it again changes nothing, and finishes
  * what broke off. From the first row that goes until the last, the move is open (see isMoving).
- * @returns whether it was done: if not, another open move has to be finished first.
+ * @param isOver whether to leave the rest to another run; at least one page of rows is moved.
+ * @returns `waits` if another open move has to be finished first, `over` if there was no time for the rest.
  */
-export const moveRepository = async (database: Database, move: Move): Promise<boolean> => {
+export const moveRepository = async (
+  database: Database,
+  move: Move,
+  isOver: () => boolean = () => false,
+): Promise<'done' | 'waits' | 'over'> => {
+  const inPages = async (most: number, page: Page): Promise<void> => movePages(database, move, { most, page, isOver })
   try {
     // Manifests before blobs: who learnt what they hold, and told the old path of it, is waited for there.
-    await inPages(database, move, MANIFESTS_AT_ONCE, moveManifests(move))
-    await inPages(database, move, AT_ONCE, async (tx, ids, after) => moveKeyed(tx, ids, { ...BLOB, move, after }))
-    await inPages(database, move, AT_ONCE, async (tx, ids, after) => moveKeyed(tx, ids, { ...TAG, move, after }))
+    await inPages(MANIFESTS_AT_ONCE, moveManifests(move))
+    await inPages(AT_ONCE, async (tx, ids, after) => moveKeyed(tx, ids, { ...BLOB, move, after }))
+    await inPages(AT_ONCE, async (tx, ids, after) => moveKeyed(tx, ids, { ...TAG, move, after }))
     for (const told of [LOOKUPS, PUSHES, CHANGES])
-      await inPages(database, move, AT_ONCE, async (tx, ids) => moveTold(tx, ids, { ...told, move }))
+      await inPages(AT_ONCE, async (tx, ids) => moveTold(tx, ids, { ...told, move }))
     await step(database, move, async (tx, ids) => closeMove(tx, ids, move))
-    return true
+    return 'done'
   } catch (error) {
-    if (error instanceof MoveHasToWait) return false
+    if (error instanceof MoveHasToWait) return 'waits'
+    if (error instanceof RunIsOver) return 'over'
     throw error
   }
 }
 
+class RunIsOver extends Error {}
+
 /** @returns the keys of what went, in their order. */
 type Page = (tx: Step, ids: Ids, after: string) => Promise<string[]>
 
-const inPages = async (database: Database, move: Move, most: number, page: Page): Promise<void> => {
+const movePages = async (
+  database: Database,
+  move: Move,
+  { most, page, isOver }: { most: number; page: Page; isOver: () => boolean },
+): Promise<void> => {
   for (let after: string | undefined = ''; after !== undefined;) {
     const from: string = after
     const keys = await step(database, move, async (tx, ids) => {
@@ -56,6 +69,8 @@ const inPages = async (database: Database, move: Move, most: number, page: Page)
       return moved
     })
     after = keys === undefined || keys.length < most ? undefined : keys.at(-1)
+    if (keys !== undefined && keys.length > 0 && isOver())
+      throw new RunIsOver('the rest of the move is for the next run')
   }
 }
 

@@ -1,80 +1,141 @@
 import { sql } from 'kysely'
-import { isoTime } from '../../events/calendar.js'
-import type { Database, Sql } from '../../storage/database.js'
-import { storeActors } from './actors.js'
-import { eachAlone } from '../../storage/each-alone.js'
+import type { Database } from '../../storage/database.js'
+import { finishMove, readOpenMoves } from './finish-moves.js'
 import { moveRepository } from './move.js'
-import { isToBeMoved } from './moved-rows.js'
-import type { SeenRename } from './sightings.js'
+import {
+  isLeftFor,
+  lateRenames,
+  pendingRenames,
+  renameBefore,
+  renamedBy,
+  renamingRegistries,
+  reopenFrom,
+  type KeptRename,
+} from './read-renames.js'
+import { takeTurns, type Parts } from './take-turns.js'
 
-/** Keeps renames, for carryOutRenames. */
-export const keepRenames = async (tx: Sql, renames: readonly SeenRename[]): Promise<void> => {
-  if (renames.length === 0) return
-  await storeActors(tx, renames)
-  const sorted = [...renames].sort((a, b) => (a.event < b.event ? -1 : 1))
-  await sql`
-    insert into inventory.renames (event_id, registry, what, from_name, to_name, at, actor_id)
-    select * from unnest(
-      ${sorted.map(({ event }) => event)}::uuid[],
-      ${sorted.map(({ registry }) => registry)}::text[],
-      ${sorted.map(({ what }) => what)}::text[],
-      ${sorted.map(({ from }) => from)}::text[],
-      ${sorted.map(({ to }) => to)}::text[],
-      ${sorted.map(({ at }) => isoTime(at))}::timestamptz[],
-      ${sorted.map(({ actor }) => actor?.id ?? null)}::bigint[]
-    )
-    on conflict do nothing
-  `.execute(tx)
-}
-
-/** Renames looked at again for events that came late; a registry that renames more in that time is not GitLab. */
-const MOST = 1_000
-
-type Kept = Pick<SeenRename, 'event' | 'registry' | 'what' | 'from' | 'to' | 'at'>
+/** A rename and a repository up to which the last run came. */
+type Position = { event: string; name: string }
+type Kind = 'pending' | 'late'
+/** Where a run ended in a registry; `open` is the id of the source of the last open move. */
+type Positions = { pending?: Position | undefined; late?: Position | undefined; open: number }
 
 /**
- * Carries out new renames, and those since a time again for what came late: events of before a rename that tell of the old
- * path. What a rename has moved, only a later one moves on, so renames that happened before it leave it alone.
- * @throws AggregateError when renames failed; the others were carried out.
+ * Where runs of a process ended, so that the next one goes on there, behind what failed. Each process has its own, and starts at the
+ * beginning.
  */
-export const carryOutRenames = async (database: Database, { since }: { since: Date }): Promise<void> => {
-  // With the first that is new all that happened after it: they may go on from where it leads.
-  const { rows } = await sql<Omit<Kept, 'at'> & { at: string }>`
-    select event_id as event, registry, what, from_name as from, to_name as to,
-      (extract(epoch from at) * 1000000)::bigint as at
-    from inventory.renames
-    where at >= (select min(at) from inventory.renames where carried_at is null) or event_id in (
-      select event_id from inventory.renames where at >= ${since} order by inventory.renames.at desc limit ${MOST}
-    )
-    order by inventory.renames.at, event_id
-  `.execute(database.sql)
-  await eachAlone(rows, async (row) => carryOut(database, { ...row, at: Number(row.at) }))
+export type RenameTurns = { last?: string; positions: Map<string, Positions> }
+
+export const createRenameTurns = (): RenameTurns => ({ positions: new Map() })
+
+type Limits = {
+  /** Renames since then are looked at again for what came late: events of before a rename that tell of the old path. */
+  since: Date
+  turns?: RenameTurns
+  /** Whether the run has had its time: it ends at the next page of rows. */
+  isOver?: () => boolean
 }
 
-const carryOut = async (database: Database, kept: Kept): Promise<void> => {
-  const { event, registry, from, to, at } = kept
-  const waiting: string[] = []
-  await eachAlone(await renamedBy(database.sql, kept), async (name) => {
-    const moved = { registry, name: to + name.slice(from.length) }
-    if (moved.name === name) return
-    if (!(await moveRepository(database, { from: { registry, name }, to: moved, until: at }))) waiting.push(name)
-  })
-  if (waiting.length > 0) return
-  await sql`update inventory.renames set carried_at = now() where event_id = ${event} and carried_at is null`.execute(
-    database.sql,
+/**
+ * Carries out new renames, and those since a time again for what came late. What a rename has moved, only a later one moves on, so
+ * renames that happened before it leave it alone. Registries take turns, a repository at a time: what one registry has renamed holds
+ * up no other. What is left when the run is over stays pending, and its repositories are marked (see isMoving).
+ * @throws AggregateError when renames failed; the others were carried out, as far as there was time.
+ */
+export const carryOutRenames = async (
+  database: Database,
+  { since, turns = createRenameTurns(), isOver = () => false }: Limits,
+): Promise<void> => {
+  const errors: unknown[] = []
+  const queues = new Map<string, Parts>()
+  for (const registry of await renamingRegistries(database.sql, since)) {
+    queues.set(registry, renamesOf({ database, registry, since, turns, isOver, errors }))
+  }
+  errors.push(...(await takeTurns(queues, turns, isOver)))
+  if (errors.length > 0) throw new AggregateError(errors, `${errors.length} failed; the others were done`)
+}
+
+type Queue = Required<Limits> & { database: Database; registry: string; errors: unknown[] }
+
+async function* renamesOf(queue: Queue): Parts {
+  const { database, registry, since, turns, isOver, errors } = queue
+  const positions = turns.positions.get(registry) ?? { open: 0 }
+  turns.positions.set(registry, positions)
+  for (const move of await readOpenMoves(database.sql, { renamesOf: registry, after: positions.open })) {
+    const end = await finishMove(database, move, isOver).catch((error: unknown) => errors.push(error))
+    if (end !== 'over') positions.open = move.from_id
+    yield
+  }
+  positions.open = 0
+  // Read first: a rename of this run is not late.
+  const late = await lateRenames(database.sql, registry, since)
+  yield* carryOutAll(
+    queue,
+    positions,
+    'pending',
+    await pendingRenames(database.sql, registry, positions.pending?.event),
   )
+  yield* carryOutAll(queue, positions, 'late', late)
+  turns.positions.delete(registry)
 }
 
-/** The paths that hold something of before a rename: the repository itself, or all below the namespace. */
-const renamedBy = async (db: Sql, { registry, what, from, at }: Kept): Promise<string[]> => {
-  // "0" follows "/" in the order of the names.
-  const below = sql`name > ${`${from}/`} and name < ${`${from}0`}`
-  const { rows } = await sql<{ name: string }>`
-    select name from inventory.repositories r
-    where registry = ${registry} and first_seen_at <= ${isoTime(at)}::timestamptz
-      and (name = ${from} ${what === 'namespace' ? sql`or ${below}` : sql``})
-      and ${isToBeMoved(at)}
-    order by name
-  `.execute(db)
-  return rows.map(({ name }) => name)
+/** Carries out renames from the position on, and then those before it. */
+async function* carryOutAll(queue: Queue, positions: Positions, kind: Kind, renames: readonly KeptRename[]): Parts {
+  const begin = positions[kind]
+  const first = Math.max(
+    renames.findIndex(({ event }) => event === begin?.event),
+    0,
+  )
+  const inTurn = [...renames.slice(first), ...renames.slice(0, first)]
+  for (const [i, kept] of inTurn.entries()) {
+    const parts = carryOut(queue, kept, begin?.event === kept.event ? begin.name : '')
+    positions[kind] = { event: kept.event, name: '' }
+    for (let next = await parts.next(); next.done !== true; next = await parts.next()) {
+      positions[kind] = { event: kept.event, name: next.value }
+      yield
+    }
+    const following = inTurn[i + 1]
+    positions[kind] = following && { event: following.event, name: '' }
+    yield
+  }
+}
+
+/**
+ * Carries out a rename, for repositories behind a name. It is marked as carried out if nothing of it is left anywhere.
+ * @yields each repository that was moved, or has to wait.
+ */
+async function* carryOut(queue: Queue, kept: KeptRename, after: string): AsyncGenerator<string, void> {
+  const { database, errors } = queue
+  let isWhole = true
+  for (const name of await renamedBy(database.sql, kept, after)) {
+    try {
+      if (!(await moveBy(queue, kept, name))) isWhole = false
+    } catch (error) {
+      errors.push(error)
+      isWhole = false
+    }
+    yield name
+  }
+  if (!isWhole || (after !== '' && (await renamedBy(database.sql, kept, '')).length > 0)) return
+  await sql`
+    update inventory.renames set carried_at = now() where event_id = ${kept.event} and carried_at is null
+  `.execute(database.sql)
+}
+
+/**
+ * Moves a repository by a rename, and before that by the renames before it: what each row belongs to does not depend on the order in
+ * which renames are carried out.
+ * @returns whether it was done.
+ */
+const moveBy = async (queue: Queue, kept: KeptRename, name: string): Promise<boolean> => {
+  const { database, since, isOver } = queue
+  const before = await renameBefore(database.sql, name, kept, since)
+  if (before) {
+    if (!(await moveBy(queue, before, name))) return false
+    if (!(await isLeftFor(database.sql, name, kept))) return true
+  }
+  await reopenFrom(database.sql, kept)
+  const { registry, from, to, at } = kept
+  const move = { from: { registry, name }, to: { registry, name: to + name.slice(from.length) }, until: at }
+  return (await moveRepository(database, move, isOver)) === 'done'
 }

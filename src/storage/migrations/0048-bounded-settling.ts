@@ -1,0 +1,14 @@
+import { sql, type Kysely, type Migration } from 'kysely'
+
+/**
+ * Pending renames, by registry: runs have a time limit, and take turns between registries. The renames of a path, of which earlier
+ * ones go first.
+ */
+export const boundedSettling: Migration = {
+  up: async (db: Kysely<unknown>) => {
+    await sql`create index renames_pending on inventory.renames (registry, at, event_id) where carried_at is null`.execute(
+      db,
+    )
+    await sql`create index renames_of on inventory.renames (registry, from_name, at)`.execute(db)
+  },
+}
