@@ -3,7 +3,7 @@ import { mergeRepositories } from './counters/merge-repositories.js'
 import { mergeReceptions } from './ingest/receptions.js'
 import { eachAlone } from './storage/each-alone.js'
 import { endDeleted } from './inventory/record/end-deleted.js'
-import { tellNoted } from './inventory/record/expand.js'
+import { tellNoted } from './inventory/record/tell-noted.js'
 import { finishAliasMoves } from './inventory/record/finish-moves.js'
 import { joinLookups } from './inventory/record/join-lookups.js'
 import { mergeAliases } from './inventory/record/merge-aliases.js'
@@ -18,9 +18,9 @@ const LATE_DAYS = 14
 const RENAMES_MS = 4_000
 
 /** Where the last run of this process ended. */
-export type SettleTurns = { renames: RenameTurns }
+export type SettleTurns = { renames: RenameTurns; told: { digest?: string } }
 
-export const createSettleTurns = (): SettleTurns => ({ renames: createRenameTurns() })
+export const createSettleTurns = (): SettleTurns => ({ renames: createRenameTurns(), told: {} })
 
 type SettleDeps = Counting & {
   /** Of registries, each with the name of its registry. */
@@ -37,7 +37,7 @@ type SettleDeps = Counting & {
  */
 export const settle = async ({ aliases, now, turns = createSettleTurns(), ...counting }: SettleDeps): Promise<void> => {
   const { database } = counting
-  const { renames } = turns
+  const { renames, told } = turns
   const since = new Date(now().getTime() - LATE_DAYS * 86_400_000)
   const parts = [
     async () => finishAliasMoves(database),
@@ -49,7 +49,7 @@ export const settle = async ({ aliases, now, turns = createSettleTurns(), ...cou
         ]
       : [async () => storeAliases(database.sql, aliases)]),
     async () => endDeleted(database),
-    async () => tellNoted(database),
+    async () => tellNoted(database, told),
     async () => retractEntries(database),
     async () => joinLookups(database),
     async () => settleChecks(database, now()),

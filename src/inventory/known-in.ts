@@ -5,11 +5,13 @@ type Part = RawBuilder<unknown>
 /**
  * Whether the contents of a row `manifest` of inventory.manifests are known in a registry. They are if a registry showed the manifest
  * to Tallyman, or if events of this registry stated the list. What only another registry stated is not known: an event proves nothing
- * about another registry (docs/decisions/0022).
+ * about another registry (docs/decisions/0022). Nor is a list that is too long for the number of repositories which have the manifest
+ * (`withheld_in`, docs/decisions/0023).
  * @param registry the name, as an expression
  */
 export const isKnownIn = (manifest: Part, registry: Part): Part =>
-  sql`(case when ${manifest}.stated_by is null then ${manifest}.contents_known else ${registry} = any(${manifest}.stated_by) end)`
+  sql`(case when ${manifest}.stated_by is null then ${manifest}.contents_known
+    else ${registry} = any(${manifest}.stated_by) and ${registry} <> all(coalesce(${manifest}.withheld_in, '{}')) end)`
 
 /** The same of the fields of the entries, such as media types and platforms, which another registry may have added. */
 export const areEntriesKnownIn = (manifest: Part, registry: Part): Part =>

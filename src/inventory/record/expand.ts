@@ -1,21 +1,20 @@
-import { sql } from 'kysely'
 import { FOREIGN_LAYER } from '../../events/target.js'
-import type { Database, HotStatement, Run } from '../../storage/database.js'
-import { jobStep, type Step } from '../../storage/job-step.js'
+import type { HotStatement, Run } from '../../storage/database.js'
 import { lockManifests } from './lock-manifests.js'
 import { settleContents } from './settle-contents.js'
 import type { SeenManifest, Shown } from './sightings.js'
+import { mayBeTooMuch } from './withhold.js'
 import { DELETED_WITH_MANIFEST } from './united-rows.js'
 
 /** Blobs in repositories that one statement adds. What is more, a job adds in steps. */
-const AT_ONCE = 5_000
+export const AT_ONCE = 5_000
 
 /**
  * What `m` has, manifests in repositories, that these repositories do not have yet. Look-ups by key, whatever the statistics
  * say. Layers that may not be distributed are left out: a registry takes manifests without them. Rows that say it already
  * are left alone: to look at them is a write less, and most pulls are of images whose blobs are known.
  */
-const lackedBy = (m: string): string => `
+export const lackedBy = (m: string): string => `
     select told.* from (
       select m.repository_id, b.digest, max(b.size) as size, max(m.pushed_at) as manifest_at, true as implied,
         max(m.deleted_at) as deleted_at, max(m.moved_at) as moved_at
@@ -37,7 +36,7 @@ const lackedBy = (m: string): string => `
     where known.same is null
     order by told.repository_id, told.digest`
 
-const adding = (rows: string): string => `
+export const adding = (rows: string): string => `
     insert into inventory.repository_blobs as o (repository_id, digest, size, manifest_at, implied, deleted_at, moved_at)
     ${rows}
     on conflict (repository_id, digest) do update
@@ -54,16 +53,20 @@ const adding = (rows: string): string => `
 const expansionOf = (m: string): string => adding(lackedBy(m))
 
 /** Manifests in repositories; what a rename brought after the delete of a repository is not ended by it. */
-const PLACES = `
+export const PLACES = `
       select o.repository_id, o.digest, o.pushed_at, o.moved_at,
         case when o.moved_at >= r.deleted_at then null else r.deleted_at end as deleted_at`
 
+/** Whether the entries of a row `m` of the manifests are propagated to the repositories of a registry. */
+export const isKnownThere = (m: string, registry: string): string =>
+  `(${m}.stated_by is null or (${registry} = any(${m}.stated_by) and ${registry} <> all(coalesce(${m}.withheld_in, '{}'))))`
+
 const everywhere = `
     with wanted as materialized (
-      select m.digest, m.stated_by, sum(b.entries * o.places) over (order by m.digest) <= ${AT_ONCE} as is_small,
+      select m.digest, m.stated_by, m.withheld_in, sum(b.entries * o.places) over (order by m.digest) <= ${AT_ONCE} as is_small,
         m.stated_by is null or not exists (
           select from inventory.repository_manifests other join inventory.repositories r on r.id = other.repository_id
-          where other.digest = m.digest and other.seen_at is not null and r.registry <> all(m.stated_by)
+          where other.digest = m.digest and other.seen_at is not null and not ${isKnownThere('m', 'r.registry')}
         ) as is_known
       from inventory.manifests m
         cross join lateral (select count(*) as entries from inventory.manifest_blobs where manifest_digest = m.digest offset 0) b
@@ -85,7 +88,7 @@ const everywhere = `
         cross join lateral (
           select registry, deleted_at from inventory.repositories where id = o.repository_id offset 0
         ) r
-      where wanted.is_small and (wanted.stated_by is null or r.registry = any(wanted.stated_by))
+      where wanted.is_small and ${isKnownThere('wanted', 'r.registry')}
     )`)}`
 
 const EVERYWHERE: HotStatement = { name: 'expand_manifests', text: everywhere }
@@ -94,7 +97,8 @@ const HERE: HotStatement = {
   name: 'expand_shown_manifests',
   text: `
     with places as materialized (
-      select p.*, m.is_known, sum(b.entries) over (order by p.digest, p.repository_id) <= ${AT_ONCE} as is_small
+      select p.*, m.is_known,
+        sum(b.entries) over (order by p.digest, p.repository_id) <= ${AT_ONCE} and not ${mayBeTooMuch('p.digest', 'b.entries')} as is_small
       from (
         ${PLACES}, wanted.registry
         from unnest($1::text[], $2::text[], $3::text[]) as wanted (registry, name, digest)
@@ -108,19 +112,19 @@ const HERE: HotStatement = {
           ) o
       ) p
         cross join lateral (
-          select stated_by is null or p.registry = any(stated_by) as is_known
-          from inventory.manifests where digest = p.digest offset 0
+          select ${isKnownThere('known', 'p.registry')} as is_known from inventory.manifests known where digest = p.digest offset 0
         ) m
         cross join lateral (select count(*) as entries from inventory.manifest_blobs where manifest_digest = p.digest offset 0) b
     ), noticed as (
-      select digest, bool_or(is_known and not is_small) as is_large, bool_or(not is_known) as is_withheld from places group by digest
+      select digest, min(repository_id) filter (where is_known and not is_small) as large, bool_or(not is_known) as is_withheld
+      from places group by digest
     ), noted as (
       update inventory.manifests m
-      set tell_after = case when is_large then 0 else m.tell_after end, contents_known = m.contents_known and not is_withheld,
+      set tell_after = least(m.tell_after, large - 1), contents_known = m.contents_known and not is_withheld,
         attempts = case when is_withheld then 0 else m.attempts end,
         next_attempt_at = case when is_withheld then now() else m.next_attempt_at end
       from noticed
-      where m.digest = noticed.digest and (is_large or (is_withheld and m.contents_known))
+      where m.digest = noticed.digest and (large is not null or (is_withheld and m.contents_known))
     )
     ${expansionOf('(select * from places where is_known and is_small)')}`,
 }
@@ -165,54 +169,4 @@ export const tellKnown = async (
   if (digests.length === 0) return
   const [, learnt] = await Promise.all([lockManifests(tx, digests), settleContents(tx, described)])
   await Promise.all([expandManifests(tx, learnt), expandShown(tx, shown)])
-}
-
-/** As many blobs as one step may add, of manifests in places. Those that are there already are passed over. */
-const STEP: HotStatement = {
-  name: 'expand_in_steps',
-  text: `
-    with places as materialized (
-      ${PLACES}
-      from unnest($1::int[]) as wanted (id)
-        cross join lateral (select stated_by from inventory.manifests where digest = $2 offset 0) m
-        cross join lateral (
-          select id, deleted_at from inventory.repositories
-          where id = wanted.id and (m.stated_by is null or registry = any(m.stated_by)) offset 0
-        ) r
-        cross join lateral (
-          select repository_id, digest, pushed_at, moved_at from inventory.repository_manifests
-          where repository_id = r.id and digest = $2 and seen_at is not null offset 0
-        ) o
-    ), lacked as materialized (
-      ${lackedBy('places')} limit ${AT_ONCE}
-    ), added as (${adding('select * from lacked order by repository_id, digest')})
-    select count(*)::int as lacked from lacked`,
-}
-
-/** Adds the blobs of manifests that were too much for one statement to all repositories, in steps. */
-export const tellNoted = async (database: Database): Promise<void> => {
-  while (await jobStep(database, tellStep));
-}
-
-/** @returns whether there was anything to do. */
-const tellStep = async (tx: Step): Promise<boolean> => {
-  const { rows: noted } = await sql<{ digest: string; after: number }>`
-    select digest, tell_after as after from inventory.manifests
-    where tell_after is not null order by digest limit 1 for no key update
-  `.execute(tx)
-  const [manifest] = noted
-  if (!manifest) return false
-  const { rows: places } = await sql<{ id: number }>`
-    select repository_id as id from inventory.repository_manifests
-    where digest = ${manifest.digest} and repository_id > ${manifest.after}
-    order by repository_id
-    limit greatest(1, ${AT_ONCE} / (select 1 + count(*) from inventory.manifest_blobs where manifest_digest = ${manifest.digest}))
-  `.execute(tx)
-  const [{ lacked }] = (await tx.run(STEP, [places.map(({ id }) => id), manifest.digest])) as [{ lacked: number }]
-  // Of a manifest that alone is too much for a step, the next step adds what is left.
-  if (lacked < AT_ONCE) {
-    const last = places.at(-1)?.id ?? null
-    await sql`update inventory.manifests set tell_after = ${last} where digest = ${manifest.digest}`.execute(tx)
-  }
-  return true
 }

@@ -58,6 +58,7 @@ const describe = async (tx: Sql, manifests: readonly FetchedManifest[]): Promise
           variant = coalesce(excluded.variant, m.variant),
           contents_known = true,
           stated_by = null,
+          withheld_in = null,
           completed_by = null,
           typed_by = null,
           contested = false,

@@ -147,7 +147,7 @@ const creditRegistry = async (tx: Sql, digests: readonly string[], { from, to }:
       then array(select unnest(${registries} || ${to.registry}::text) order by 1) else ${registries} end`
   }
   await sql`
-    update inventory.manifests set ${sql.join(['stated_by', 'completed_by', 'typed_by'].map(credited))}
+    update inventory.manifests set ${sql.join(['stated_by', 'completed_by', 'typed_by', 'withheld_in'].map(credited))}
     where digest = any(${digests}::text[]) and ${from.registry} = any(coalesce(stated_by, '{}') || coalesce(typed_by, '{}'))
   `.execute(tx)
 }

@@ -65,13 +65,15 @@ const NOTE_STATED: HotStatement = {
 /** Entries and repositories of one step: each is a look-up of the manifests of a repository that list a blob. */
 const ENTRIES_AT_ONCE = 100
 const REPOSITORIES_AT_ONCE = 10
+/** Steps of one run; the next one goes on. */
+const STEPS = 100
 
 /**
  * Removes the blobs that only a list which is not believed implied, from the repositories that have the manifest. Blobs that an event
  * showed, or that another manifest of the repository lists, remain.
  */
 export const retractEntries = async (database: Database): Promise<void> => {
-  while (await jobStep(database, retractStep));
+  for (let step = 0; step < STEPS && (await jobStep(database, retractStep)); step++);
 }
 
 /** @returns whether there was anything to do. */

@@ -144,7 +144,7 @@ const CONTEST: HotStatement = {
     with contested as (
       update inventory.manifests
       set contested = true, contents_known = false, media_type = null, size = null, tell_after = null,
-        stated_by = '{}', completed_by = '{}', typed_by = '{}',
+        stated_by = '{}', completed_by = '{}', typed_by = '{}', withheld_in = null,
         attempts = 0, next_attempt_at = now(), last_error = null
       where digest = any($1::text[]) and not contested and not subject_known
       returning digest

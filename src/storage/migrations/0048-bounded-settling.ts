@@ -2,7 +2,7 @@ import { sql, type Kysely, type Migration } from 'kysely'
 
 /**
  * Pending renames, by registry: runs have a time limit, and take turns between registries. The renames of a path, of which earlier
- * ones go first.
+ * ones go first. And the registries in which the list of a manifest makes too many rows, so that its contents are unknown there.
  */
 export const boundedSettling: Migration = {
   up: async (db: Kysely<unknown>) => {
@@ -10,5 +10,6 @@ export const boundedSettling: Migration = {
       db,
     )
     await sql`create index renames_of on inventory.renames (registry, from_name, at)`.execute(db)
+    await sql`alter table inventory.manifests add column withheld_in text[]`.execute(db)
   },
 }

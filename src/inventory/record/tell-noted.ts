@@ -1,0 +1,78 @@
+import { sql } from 'kysely'
+import type { Database, HotStatement } from '../../storage/database.js'
+import { jobStep, type Step } from '../../storage/job-step.js'
+import { adding, AT_ONCE, isKnownThere, lackedBy, PLACES } from './expand.js'
+import { withholdIfTooMuch } from './withhold.js'
+
+/** As many blobs as one step may add, of manifests in places. Those that are there already are passed over. */
+const STEP: HotStatement = {
+  name: 'expand_in_steps',
+  text: `
+    with places as materialized (
+      ${PLACES}
+      from unnest($1::int[]) as wanted (id)
+        cross join lateral (select stated_by, withheld_in from inventory.manifests where digest = $2 offset 0) m
+        cross join lateral (
+          select id, deleted_at from inventory.repositories
+          where id = wanted.id and ${isKnownThere('m', 'registry')} offset 0
+        ) r
+        cross join lateral (
+          select repository_id, digest, pushed_at, moved_at from inventory.repository_manifests
+          where repository_id = r.id and digest = $2 and seen_at is not null offset 0
+        ) o
+    ), lacked as materialized (
+      ${lackedBy('places')} limit ${AT_ONCE}
+    ), added as (${adding('select * from lacked order by repository_id, digest')})
+    select count(*)::int as lacked from lacked`,
+}
+
+/** Steps of one run: 100,000 rows at most, so that what else the job does waits for some seconds. */
+const STEPS = 20
+
+/**
+ * Adds the blobs of manifests that were too much for one statement to all repositories, in steps. Manifests take turns, a step at a time.
+ * What is left is for the next run.
+ * @param turns the manifest of the last step
+ */
+export const tellNoted = async (database: Database, turns: { digest?: string } = {}): Promise<void> => {
+  const counted = new Set<string>()
+  for (let step = 0; step < STEPS; step++) {
+    const digest = await jobStep(database, async (tx) => tellStep(tx, turns.digest ?? '', counted))
+    if (digest === undefined) return
+    turns.digest = digest
+    counted.add(digest)
+  }
+}
+
+/**
+ * @param last the manifest of the last step
+ * @param counted manifests of which this run has counted the repositories
+ * @returns the manifest of this step; undefined if there was nothing to do.
+ */
+const tellStep = async (tx: Step, last: string, counted: ReadonlySet<string>): Promise<string | undefined> => {
+  const manifest = (await nextNoted(tx, last)) ?? (await nextNoted(tx, ''))
+  if (!manifest) return undefined
+  const { digest, after } = manifest
+  if (!counted.has(digest)) await withholdIfTooMuch(tx, digest)
+  const { rows: places } = await sql<{ id: number }>`
+    select repository_id as id from inventory.repository_manifests
+    where digest = ${digest} and repository_id > ${after}
+    order by repository_id
+    limit greatest(1, ${AT_ONCE} / (select 1 + count(*) from inventory.manifest_blobs where manifest_digest = ${digest}))
+  `.execute(tx)
+  const [{ lacked }] = (await tx.run(STEP, [places.map(({ id }) => id), digest])) as [{ lacked: number }]
+  // Of a manifest that alone is too much for a step, the next step adds what is left.
+  if (lacked < AT_ONCE) {
+    const next = places.at(-1)?.id ?? null
+    await sql`update inventory.manifests set tell_after = ${next} where digest = ${digest}`.execute(tx)
+  }
+  return digest
+}
+
+const nextNoted = async (tx: Step, last: string): Promise<{ digest: string; after: number } | undefined> => {
+  const { rows } = await sql<{ digest: string; after: number }>`
+    select digest, tell_after as after from inventory.manifests
+    where tell_after is not null and digest > ${last} order by digest limit 1 for no key update
+  `.execute(tx)
+  return rows[0]
+}

@@ -1,0 +1,51 @@
+import { sql } from 'kysely'
+import type { Sql } from '../../storage/database.js'
+
+/** Entries of a manifest that all its repositories get, however many they are: an image has at most 127 layers. */
+const SHORT_LIST = 250
+/** Rows, as entries times repositories of one registry, that are made of a longer list which events stated. */
+const MOST_ROWS = 1_000_000
+
+/** Whether a list may be too long for the repositories of its manifest, in whatever registries they are. Reads few rows. */
+export const mayBeTooMuch = (digest: string, entries: string): string => `
+          (case when ${entries} > ${SHORT_LIST} then ${entries} * (
+            select count(*) from (
+              select from inventory.repository_manifests
+              where repository_manifests.digest = ${digest} limit ${MOST_ROWS / SHORT_LIST + 1}
+            ) first_places
+          ) > ${MOST_ROWS} else false end)`
+
+/**
+ * Counts the repositories of a manifest. In a registry where its list makes too many rows, its contents are unknown from now on: a pull is
+ * some 150 bytes, and would add a row for each entry. A list that a registry has shown to Tallyman is propagated to the end.
+ */
+export const withholdIfTooMuch = async (tx: Sql, digest: string): Promise<void> => {
+  await sql`
+    with list as materialized (
+      select count(*) as entries from inventory.manifest_blobs where manifest_digest = ${digest}
+    ), exceeding as materialized (
+      select array_agg(registry) as registries from (
+        select r.registry
+        from list
+          join inventory.repository_manifests o on o.digest = ${digest} and o.seen_at is not null
+          join inventory.repositories r on r.id = o.repository_id
+        where list.entries > ${SHORT_LIST}
+        group by r.registry, list.entries having count(*) * list.entries > ${MOST_ROWS}
+      ) counted
+    ), withheld as materialized (
+      select array(
+        select unnest(m.withheld_in)
+        union select unnest(m.stated_by) intersect select unnest(exceeding.registries)
+        order by 1
+      ) as registries
+      from inventory.manifests m, exceeding where m.digest = ${digest} and m.stated_by is not null
+    )
+    update inventory.manifests m
+    set withheld_in = withheld.registries, contents_known = false, attempts = 0, next_attempt_at = now()
+    from withheld
+    where m.digest = ${digest} and cardinality(withheld.registries) > coalesce(cardinality(m.withheld_in), 0)
+  `.execute(tx)
+  await sql`
+    update inventory.manifests set tell_after = null where digest = ${digest} and stated_by <@ withheld_in
+  `.execute(tx)
+}
