@@ -38,4 +38,20 @@ describe.each(STORE_PAIRS)('the summary of the inventory on %s', (_, open) => {
     await whenDue()
     expect(await count('inventory.totals')).toBe(1)
   })
+
+  test('rests after a process that died while it made one', async () => {
+    const { database } = stores
+    await sql`delete from inventory.totals`.execute(database.sql)
+    // What a process leaves that was killed: the lease of the job ends after two minutes, that of its attempt later.
+    await takeLease(database, 'summarize-attempt', 'one that died', 60)
+    const { whenDue, now } = createSummarize(database, fixedClock)
+    await whenDue()
+    expect(await count('inventory.totals')).toBe(0)
+    await now()
+    expect(await count('inventory.totals')).toBe(1)
+    await sql`delete from inventory.totals`.execute(database.sql)
+    await sql`update leases set until = now() - interval '1 second'`.execute(database.sql)
+    await whenDue()
+    expect([await count('inventory.totals'), await count('leases')]).toEqual([1, 0])
+  })
 })

@@ -2,8 +2,8 @@ import { sql, type RawBuilder } from 'kysely'
 import { mediaTypeIn } from '../known-in.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
 import { DIGEST, PLACE, type Asked, type Question } from './question.js'
-import { unknownIndexes } from './indexes-above.js'
 import { behind, iso, placedIn, same } from './sql-parts.js'
+import { unknownIndexes } from './unknown-indexes.js'
 import { allThatLeadsIsKnown, nothingLeadsTo } from './unused-manifests.js'
 import { manifestRequestedAt, manifestUsedAt } from './uses.js'
 
@@ -73,7 +73,7 @@ const untagged: Question = {
   answers:
     'Live manifests that nothing leads to and that have not been used lately, in the order in which repositories were first seen, and of digests.',
   definition:
-    'No live tag of the repository points to the manifest, no live index there lists it, and what it refers to (its subject) is not there. Left out is what may be in use: all of a repository with a live index whose contents are not known; an index that leads to more than 300 entries; a manifest of which no push is known, since a tag from before the first event may point to it, until reconcile --apply has stored all tags of the repository; and, since notifications do not contain subjects, whatever may be a signature, an SBOM or another referrer. Images of Docker and OCI (the configuration and the layers of an image, and nothing else) and indexes of such images are taken for none. A manifest that refers to another one is listed once that was deleted. Without unused_for, what was pulled or checked (HEAD) by digest in the last 30 days, by itself or as a part of the index, or pushed in the last day, or first seen without a push in the last 30 days, is left out, too.',
+    'No live tag of the repository points to the manifest, no live index there lists it, and what it refers to (its subject) is not there. Left out is what may be in use: all of a repository with a live index whose contents are not known; an index that leads to more than 300 entries; a manifest that more than 300 indexes list; a manifest of which no push is known, since a tag from before the first event may point to it, until reconcile --apply has stored all tags of the repository; and, since notifications do not contain subjects, whatever may be a signature, an SBOM or another referrer. Images of Docker and OCI (the configuration and the layers of an image, and nothing else) and indexes of such images are taken for none. A manifest that refers to another one is listed once that was deleted. Without unused_for, what was pulled or checked (HEAD) by digest in the last 30 days, by itself or as a part of the index, or pushed in the last day, or first seen without a push in the last 30 days, is left out, too.',
   parameters: {
     unused_for: {
       kind: 'age',
@@ -102,7 +102,7 @@ const untagged: Question = {
         select u.repository_id from inventory.repository_totals u
         where u.unknown_contents > 0 and u.unknown_indexes > 0 and ${placedIn(sql`u.repository_id`, asked)}
       ))
-      and ${nothingLeadsTo('page', (id) => placedIn(id, asked))} and ${allThatLeadsIsKnown}
+      and ${nothingLeadsTo} and ${allThatLeadsIsKnown}
     order by o.repository_id, o.digest
     limit ${limit}`,
 }

@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { areEntriesKnownIn, mediaTypeIn } from '../known-in.js'
 import { isMoving } from '../moving.js'
-import { unheardIndexes } from './indexes-above.js'
+import { isListedByLive } from './indexes-above.js'
 import { isEmptyIndexSize, isIndexType } from './sql-parts.js'
 import { hasTooManyParts } from './uses.js'
 
@@ -16,32 +16,27 @@ const tagPointsTo: Part = sql`from inventory.tags t
   where t.repository_id = o.repository_id and t.digest = o.digest and t.live
     and t.pointed_at > coalesce(o.deleted_at, '-infinity')`
 
-/**
- * No live tag points to the manifest, no live index lists it, directly or through an index that no event showed, and it refers to
- * no live manifest as its subject. In a repository that is being moved, what leads there may be at the other path. What indexes list
- * that no event showed is read once for all rows.
- * @param of a `page` looks up the tags of each manifest by the index of their digests, which an aggregate makes PostgreSQL choose;
- * for `all` manifests it reads all tags once.
- * @param place a condition on the id of a repository: those of which the rows are.
- */
-export const nothingLeadsTo = (of: 'page' | 'all', place: (repositoryId: Part) => Part): Part => sql`(
+/** The manifest refers to no live manifest as its subject. In a repository that is being moved, what leads there may be at the other path. */
+export const refersToNothingHere: Part = sql`(
   not ${isMoving(sql`o.repository_id`)}
-  and ${of === 'page' ? sql`(select count(*) ${tagPointsTo}) = 0` : sql`not exists (select ${tagPointsTo})`}
-  and not exists (
-    select from inventory.manifest_children c
-      join inventory.repository_manifests i on i.repository_id = o.repository_id and i.digest = c.manifest_digest
-    where c.digest = o.digest and i.live
-  )
-  and (o.repository_id, o.digest) not in (
-    ${unheardIndexes(place)}
-    select repository_id, child from nested
-  )
   and case when m.subject is null then true else not exists (
     select from inventory.repository_manifests s
     where s.repository_id = o.repository_id and s.digest = m.subject and s.live
     offset 0
   ) end
 )`
+
+/**
+ * No live tag points to the manifest, no live index lists it, directly or through indexes that no event showed, and it refers to
+ * no live manifest as its subject. For a page: tags and indexes are looked up for each manifest, tags by the index of their digests, which an
+ * aggregate makes PostgreSQL choose. What more indexes list than are followed is listed.
+ */
+export const nothingLeadsTo: Part = sql`(
+  (select count(*) ${tagPointsTo}) = 0 and not ${isListedByLive(sql`o.repository_id`, sql`o.digest`)} and ${refersToNothingHere}
+)`
+
+/** No live tag points to the manifest: for many at once, so that all tags are read once. */
+export const isUntagged: Part = sql`not exists (select ${tagPointsTo})`
 
 /** Formats of manifests that have no field for a subject. */
 const WITHOUT_SUBJECT =

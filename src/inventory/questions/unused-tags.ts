@@ -2,9 +2,10 @@ import { sql, type RawBuilder } from 'kysely'
 import { isKnownIn, mediaTypeIn, registryOf } from '../known-in.js'
 import { isMoving } from '../moving.js'
 import { digestChangedAt, imageChangedAt } from './changed.js'
-import { hasIndexAbove, isListedByLive, mayBeIndex, unknownIndexes } from './indexes-above.js'
+import { hasIndexAbove, isListedByLive, mayBeIndex } from './indexes-above.js'
 import type { Asked } from './question.js'
 import { IS_CUT, refersToLiveManifest } from './sql-parts.js'
+import { unknownIndexes } from './unknown-indexes.js'
 import { checkedAt, ownUse, partsOf, usesWithout } from './uses.js'
 
 type Part = RawBuilder<unknown>

@@ -1,36 +1,18 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
-import { allThatLeadsIsKnown, isNoReferrer, nothingLeadsTo } from '../questions/unused-manifests.js'
+import { isInTooManyIndexes } from '../questions/indexes-above.js'
+import { allThatLeadsIsKnown, isNoReferrer, isUntagged, refersToNothingHere } from '../questions/unused-manifests.js'
 import { missingParts } from './missing-parts.js'
-import type { Sums } from './sums.js'
-import { heldIn, orphans, usedManifests, within, withinRange, type Range } from './used-parts.js'
+import { LIMITS, rangesOf, weighRepositories, type Range } from './ranges.js'
+import { heldIn, listOf, namedManifests, orphans, usedManifests, within } from './used-parts.js'
 
-/** Blobs that are looked at in one transaction, unless one repository has more: a tenth of a second, in which others wait for PGlite. */
-const BLOBS_AT_ONCE = 20_000
-
-/** All repositories, in parts that take about the same time. */
-const rangesOf = ({ byRepository }: Sums): Range[] => {
-  const cuts: number[] = []
-  let blobs = 0
-  for (const [id, sums] of [...byRepository].sort(([a], [b]) => a - b)) {
-    blobs += sums.blobs
-    if (blobs < BLOBS_AT_ONCE) continue
-    cuts.push(id)
-    blobs = 0
-  }
-  return [undefined, ...cuts].map((after, i) => ({ after, to: cuts[i] }))
-}
-
-/**
- * Brings the findings up to date: on PostgreSQL all at once, since reading everything in the order of the disk takes a tenth of
- * the time of a million look-ups; on the embedded database, where others wait, part by part.
- */
+/** Brings the findings up to date, range by range. */
 export const refreshFindings = async (
   { engine, jobs }: Pick<Database, 'engine' | 'jobs'>,
-  sums: Sums,
   at: Date,
+  limits = LIMITS[engine],
 ): Promise<void> => {
-  for (const range of engine === 'postgresql' ? [{}] : rangesOf(sums)) {
+  for (const range of rangesOf(await weighRepositories(jobs), limits)) {
     await jobs.transaction().execute(async (tx) => {
       await sql
         .raw(`set local work_mem = '${WORK_MEM[engine]}'; set local statement_timeout = '${LONGEST_STATEMENT}'`)
@@ -72,7 +54,7 @@ const MOST_TAGGED: Table = { table: 'most_tagged', key: ['repository_id', 'diges
  */
 const refreshBlobFindings = async (db: Sql, range: Range, at: Date): Promise<void> => {
   await sql`
-    with recursive ${usedManifests(range)}, held as materialized (${heldIn(range)}
+    with ${usedManifests(range)}, held as materialized (${heldIn(range)}
     ), blobs as not materialized (
       select * from inventory.repository_blobs where ${within('repository_id', range)}
     ), ${orphans(at)}, ${missingParts(range)},
@@ -93,26 +75,43 @@ const refreshBlobFindings = async (db: Sql, range: Range, at: Date): Promise<voi
   `.execute(db)
 }
 
-/** Counts the manifests that nothing known leads to, but something unknown may (see untagged-manifests). */
+/**
+ * Counts the manifests that nothing known leads to, but something unknown may (see untagged-manifests). Where an index is unknown or
+ * unread, all of these count.
+ */
 const refreshUndecidedManifests = async (db: Sql, range: Range): Promise<void> =>
   storeCounts(db, range, {
     column: 'undecided_manifests',
-    manifests: sql`inventory.repository_manifests o
+    ctes: sql`${namedManifests(range)}, reached as materialized (
+      select distinct n.repository_id, c.digest from named n ${listOf(sql`n.digest`)} where n.children > 0 and not n.is_cut
+    )`,
+    manifests: sql`(
+        select o.*, l.digest as listed
+        from (
+          select * from inventory.repository_manifests o
+          where o.live and ${within('o.repository_id', range)} and ${isUntagged}
+        ) o full join (
+          select repository_id, digest from listings union all select repository_id, digest from reached
+        ) l on l.repository_id = o.repository_id and l.digest = o.digest
+        offset 0
+      ) o
         join inventory.repositories r on r.id = o.repository_id
         left join inventory.manifests m on m.digest = o.digest
         left join inventory.repository_totals u on u.repository_id = o.repository_id
-      where ${nothingLeadsTo('all', (id) => withinRange(id, range))}
-        and (coalesce(u.unknown_indexes, 0) > 0 or not ${allThatLeadsIsKnown})`,
+      where o.listed is null and ${refersToNothingHere}
+        and case when u.unknown_indexes > 0 then true else ${isInTooManyIndexes(sql`o.digest`)} or not ${allThatLeadsIsKnown} end`,
   })
 
 /** Counts the manifests without a subject that may have one: notifications contain no subjects. */
 const refreshUnknownSubjects = async (db: Sql, range: Range): Promise<void> =>
   storeCounts(db, range, {
     column: 'unknown_subjects',
+    ctes: sql`unread as materialized (select unnest(${range.unread}::int[]) as id)`,
     manifests: sql`inventory.repository_manifests o
         join inventory.repositories r on r.id = o.repository_id
         left join inventory.manifests m on m.digest = o.digest
-      where m.subject is null and not coalesce(${isNoReferrer}, false)`,
+      where m.subject is null
+        and case when o.repository_id in (select id from unread) then true else not coalesce(${isNoReferrer}, false) end`,
   })
 
 /**
@@ -122,10 +121,10 @@ const refreshUnknownSubjects = async (db: Sql, range: Range): Promise<void> =>
 const storeCounts = async (
   db: Sql,
   range: Range,
-  { column, manifests }: { column: string; manifests: RawBuilder<unknown> },
+  { column, ctes, manifests }: { column: string; ctes: RawBuilder<unknown>; manifests: RawBuilder<unknown> },
 ): Promise<void> => {
   await sql`
-    with counted as materialized (
+    with ${ctes}, counted as materialized (
       select o.repository_id, count(*) as manifests
       from ${manifests} and o.live and ${within('o.repository_id', range)}
       group by o.repository_id

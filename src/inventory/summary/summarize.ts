@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
-import { holdLease } from '../../storage/leases.js'
+import { holdLease, type Lease } from '../../storage/leases.js'
 import { refreshFindings } from './findings.js'
 import { sumBlobs, writeRepositoryTotals, writeTotals } from './sums.js'
 
@@ -20,7 +20,7 @@ export const summarize = async (database: Pick<Database, 'engine' | 'jobs'>, now
   const start = performance.now()
   const sums = await sumBlobs(db)
   await writeRepositoryTotals(db, sums)
-  await refreshFindings(database, sums, started)
+  await refreshFindings(database, started)
   await writeTotals(db, sums, started, (performance.now() - start) / 1000)
 }
 
@@ -35,6 +35,13 @@ const isSummaryDue = async (db: Sql, now: Date): Promise<boolean> => {
 /** After this time another process makes the summary of one that died. */
 const LEASE_SECONDS = 2 * 60
 
+/**
+ * A process that dies while it makes the summary may have died of it. It leaves the lease `summarize-attempt`, and no process makes the
+ * summary by itself until that ends.
+ */
+const REST_AFTER_DEATH_SECONDS = 20 * 60
+const ATTEMPT = 'summarize-attempt'
+
 export type Summarize = {
   /** Makes it now, whoever else does. */
   now: () => Promise<void>
@@ -44,27 +51,37 @@ export type Summarize = {
 
 export const createSummarize = (database: Database, now: () => Date): Summarize => {
   const holder = randomUUID()
-  const make = async (): Promise<void> => summarize(database, now)
+  const attempt = async (): Promise<Lease | undefined> =>
+    holdLease(database, ATTEMPT, { holder, seconds: REST_AFTER_DEATH_SECONDS })
+  const make = async (attempted: Lease | undefined): Promise<void> => {
+    try {
+      await summarize(database, now)
+    } finally {
+      await attempted?.release()
+    }
+  }
   let retryAt = -Infinity
   /** One that fails rests as long as one that succeeded: it may have taken an hour, and may fail each time. */
-  const makeOrRest = async (): Promise<void> => {
+  const makeOrRest = async (attempted: Lease): Promise<void> => {
     const start = performance.now()
     try {
-      await make()
+      await make(attempted)
     } catch (error) {
       retryAt = now().getTime() + restSeconds((performance.now() - start) / 1000) * 1000
       throw error
     }
   }
   return {
-    now: make,
+    now: async () => make(await attempt()),
     whenDue: async () => {
       if (now().getTime() < retryAt || !(await isSummaryDue(database.sql, now()))) return
       const lease = await holdLease(database, 'summarize', { holder, seconds: LEASE_SECONDS })
       if (!lease) return
       try {
         // Who had the lease a moment ago may have made it.
-        if (await isSummaryDue(database.sql, now())) await makeOrRest()
+        if (!(await isSummaryDue(database.sql, now()))) return
+        const attempted = await attempt()
+        if (attempted) await makeOrRest(attempted)
       } finally {
         await lease.release()
       }

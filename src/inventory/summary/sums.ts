@@ -1,16 +1,13 @@
 import { sql } from 'kysely'
 import { addClamped, clampedSum } from '../../storage/clamped-sum.js'
 import type { Sql } from '../../storage/database.js'
+import { inDigestParts } from './digest-parts.js'
 
 /** What the blobs of one repository come to; `unsized` are those whose size is not known, and so in no sum of bytes. */
 type BlobSums = { blobs: number; unique: number; shared: number; unsized: number }
 
 /** What all blobs come to, each once, and by repository. */
 export type Sums = { blobs: number; bytes: number; unsized: number; byRepository: Map<number, BlobSums> }
-
-/** Digests begin evenly with each of these, so a part is a sixteenth, and no statement takes longer than that. */
-const CUTS = Array.from({ length: 15 }, (_, i) => `sha256:${(i + 1).toString(16)}`)
-const PARTS = [undefined, ...CUTS].map((from, i) => ({ from, to: CUTS[i] }))
 
 type Row = {
   repository_id: number
@@ -29,7 +26,7 @@ type Row = {
  */
 export const sumBlobs = async (db: Sql): Promise<Sums> => {
   const sums: Sums = { blobs: 0, bytes: 0, unsized: 0, byRepository: new Map() }
-  for (const { from, to } of PARTS) {
+  for (const isInPart of inDigestParts(sql`digest`)) {
     const { rows } = await sql<Row>`
       select repository_id, count(*) as blobs,
         ${clampedSum(sql`bytes`, sql`repositories = 1`)} as unique_bytes,
@@ -40,8 +37,7 @@ export const sumBlobs = async (db: Sql): Promise<Sums> => {
         select repository_id, coalesce(size, max(size) over same) as bytes,
           count(*) over same as repositories, row_number() over (partition by digest) as place
         from inventory.repository_blobs
-        where live and ${from === undefined ? sql`true` : sql`digest >= ${from}`}
-          and ${to === undefined ? sql`true` : sql`digest < ${to}`}
+        where live and ${isInPart}
         window same as (partition by digest)
       ) placed
       group by repository_id

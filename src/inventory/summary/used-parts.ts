@@ -1,23 +1,30 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isKnownIn, mediaTypeIn } from '../known-in.js'
 import { isMoving } from '../moving.js'
-import { mayBeIndex, MOST_NESTED } from '../questions/indexes-above.js'
+import { mayBeIndex } from '../questions/indexes-above.js'
 import { blobUsedAt, isManifestType } from '../questions/sql-parts.js'
-
-/** Repositories whose ids are greater than `after` and at most `to`; without a bound, all that remain. */
-export type Range = { after?: number | undefined; to?: number | undefined }
+import { MOST_IN_REPOSITORY, MOST_NESTED } from '../questions/unknown-indexes.js'
+import { blobsOf, childrenOf } from './list-lengths.js'
+import type { Range } from './ranges.js'
 
 /** Common table expressions of the statement that finds orphaned blobs and missing parts. */
 export type Ctes = RawBuilder<unknown>
 
 const isWhole = ({ after, to }: Range): boolean => after === undefined && to === undefined
 
-export const within = (column: string, range: Range): RawBuilder<unknown> => withinRange(sql.raw(column), range)
-
-export const withinRange = (repositoryId: RawBuilder<unknown>, { after, to }: Range): RawBuilder<unknown> => sql`(
+export const within = (column: string, { after, to }: Range): RawBuilder<unknown> => {
+  const repositoryId = sql.raw(column)
+  return sql`(
   ${after === undefined ? sql`true` : sql`${repositoryId} > ${after}`}
   and ${to === undefined ? sql`true` : sql`${repositoryId} <= ${to}`}
 )`
+}
+
+/** The same without the repositories that are unread. */
+const isReadIn = (column: string, range: Range): RawBuilder<unknown> =>
+  range.unread.length === 0
+    ? within(column, range)
+    : sql`(${within(column, range)} and ${sql.raw(column)} not in (select unnest(${range.unread}::int[])))`
 
 const isUnheardOf = (repositoryId: string, digest: string): RawBuilder<unknown> => sql`not exists (
   select from inventory.repository_manifests o
@@ -25,73 +32,137 @@ const isUnheardOf = (repositoryId: string, digest: string): RawBuilder<unknown> 
 )`
 
 /**
+ * `<name>` has each of `found (repository_id, digest)` once, with how many manifests it lists (`children`), and whether its list is cut.
+ * The length of a list is looked up once for all repositories.
+ * Of all such lists of a repository, MOST_IN_REPOSITORY entries are read, and of those of a range `mostUnheard`: beyond, all are cut.
+ * @param isTooMuch a condition on the row, besides these bounds
+ */
+const withCut = (
+  name: string,
+  { found, isTooMuch, range }: { found: RawBuilder<unknown>; isTooMuch: RawBuilder<unknown>; range: Range },
+): Ctes => sql`
+  ${sql.ref(`measured_${name}`)} as materialized (
+    select unnest(repository_ids) as repository_id, digest, children, entries
+    from (
+      select repository_ids, digest, children, children + blobs as entries
+      from (
+        select *, ${childrenOf(sql`f.digest`)} as children, ${blobsOf(sql`f.digest`)} as blobs
+        from (
+          select digest, array_agg(distinct repository_id) as repository_ids from (${found}) found group by digest
+        ) f offset 0
+      ) looked_up
+    ) measured
+  ), ${sql.ref(name)} as materialized (
+    select repository_id, digest, children, false as is_cut from ${sql.ref(`measured_${name}`)} where entries = 0
+    union all
+    select repository_id, digest, children,
+      of_repository > ${MOST_IN_REPOSITORY} or of_all > ${range.mostUnheard} or ${isTooMuch}
+    from (
+      select *, sum(case when of_repository <= ${MOST_IN_REPOSITORY} then entries end) over (order by repository_id) as of_all
+      from (
+        select *, sum(entries) over (partition by repository_id) as of_repository
+        from ${sql.ref(`measured_${name}`)} where entries > 0
+      ) each
+    ) summed
+  )`
+
+/**
+ * `listings`: what live indexes list. `named`: manifests that a live tag or index names and no event showed in the repository,
+ * with whether what they list is not followed (`is_cut`), because there is too much of it.
+ */
+export const namedManifests = (range: Range): Ctes => sql`
+  listings as materialized (
+    select i.repository_id, i.digest as manifest_digest, c.digest, ${isManifestType(sql`c.media_type`)} as is_manifest,
+      ${mayBeIndex(sql`c.media_type`)} as may_be_index
+    from inventory.repository_manifests i
+      ${isWhole(range) ? sql`join inventory.manifest_children c on c.manifest_digest = i.digest` : listOf(sql`i.digest`)}
+    where i.live and ${isReadIn('i.repository_id', range)}
+  ), ${withCut('named', {
+    found: sql`
+            select t.repository_id, t.digest from inventory.tags t
+            where t.live and ${isReadIn('t.repository_id', range)} and ${isUnheardOf('t.repository_id', 't.digest')}
+            union all
+            select l.repository_id, l.digest from listings l
+            where l.is_manifest and ${isUnheardOf('l.repository_id', 'l.digest')}`,
+    isTooMuch: sql`children > ${MOST_NESTED}`,
+    range,
+  })}`
+
+/** Joins `c`, what a manifest lists, by a look-up. */
+export const listOf = (digest: RawBuilder<unknown>): RawBuilder<unknown> => sql`cross join lateral (
+        select digest, media_type from inventory.manifest_children where manifest_digest = ${digest} offset 0
+      ) c`
+
+/**
  * `used`: manifests whose blobs are in use: those that live, and those that a live tag or index names and no event showed, as
  * they were there before the first one, and what these list. What such a manifest lists is not followed (`is_cut`) if there is too
  * much of it, or if it is an index in an index that no event showed either: the digests may be made up, so that indexes list each
- * other. `unknown`: how many of them are of unknown contents or cut, and may be indexes, by repository.
+ * other. `too_nested`: repositories with too many entries that may be indexes, and how many indexes list these.
+ * `unknown`: how many of all these are of unknown contents, cut or unread, and may be indexes, by repository.
  */
 export const usedManifests = (range: Range): Ctes => sql`
-  named as materialized (
-    select t.repository_id, t.digest from inventory.tags t
-    where t.live and ${within('t.repository_id', range)} and ${isUnheardOf('t.repository_id', 't.digest')}
-    union
-    select i.repository_id, c.digest
-    from inventory.repository_manifests i join inventory.manifest_children c on c.manifest_digest = i.digest
-    where i.live and ${within('i.repository_id', range)} and ${isManifestType(sql`c.media_type`)}
-      and ${isUnheardOf('i.repository_id', 'c.digest')}
-  ), listing as materialized (
-    select n.digest, count(*) > ${MOST_NESTED} as is_cut
-    from (select distinct digest from named) n
-      cross join lateral (
-        select from inventory.manifest_children c where c.manifest_digest = n.digest limit ${MOST_NESTED + 1}
-      ) c
-    group by n.digest
-  ), nested as materialized (
-    select n.repository_id, c.digest
-    from named n
-      join listing l on l.digest = n.digest and not l.is_cut
-      join inventory.manifest_children c on c.manifest_digest = l.digest
-    where ${isManifestType(sql`c.media_type`)} and ${isUnheardOf('n.repository_id', 'c.digest')}
-    except select repository_id, digest from named
+  ${namedManifests(range)}, ${withCut('nested', {
+    found: sql`
+            select n.repository_id, c.digest
+            from named n ${listOf(sql`n.digest`)}
+            where not n.is_cut and n.children > 0 and ${isManifestType(sql`c.media_type`)}
+              and ${isUnheardOf('n.repository_id', 'c.digest')}
+            except select repository_id, digest from named where exists (select from named where children > 0 and not is_cut)`,
+    isTooMuch: sql`children > 0`,
+    range,
+  })}, too_nested as materialized (
+    select repository_id, count(distinct manifest_digest) as manifests
+    from listings where may_be_index
+    group by repository_id having count(*) > ${MOST_IN_REPOSITORY}
   ), used as materialized (
     select m.repository_id, m.digest, true as live, false as is_cut from inventory.repository_manifests m
-    where m.live and ${within('m.repository_id', range)}
-    union all
-    select n.repository_id, n.digest, false, coalesce(l.is_cut, false) from named n left join listing l on l.digest = n.digest
-    union all
-    select n.repository_id, n.digest, false, exists (
-      select from inventory.manifest_children c where c.manifest_digest = n.digest and ${isManifestType(sql`c.media_type`)}
-    ) from nested n
+    where m.live and ${isReadIn('m.repository_id', range)}
+    union all select repository_id, digest, false, is_cut from named
+    union all select repository_id, digest, false, is_cut from nested
   ), unknown as materialized (
-    select u.repository_id, count(*) as manifests,
-      count(*) filter (where u.is_cut or ${mayBeIndex(mediaTypeIn(sql`m`, sql`r.registry`))}) as indexes
-    from used u
-      join inventory.repositories r on r.id = u.repository_id
-      left join inventory.manifests m on m.digest = u.digest
-    where u.is_cut or ${isKnownIn(sql`m`, sql`r.registry`)} is not true
-    group by u.repository_id
+    select repository_id, sum(manifests) as manifests, sum(indexes) as indexes
+    from (
+      select u.repository_id, count(*) as manifests,
+        count(*) filter (where u.is_cut or ${mayBeIndex(mediaTypeIn(sql`m`, sql`r.registry`))}) as indexes
+      from used u
+        join inventory.repositories r on r.id = u.repository_id
+        left join inventory.manifests m on m.digest = u.digest
+      where u.is_cut or ${isKnownIn(sql`m`, sql`r.registry`)} is not true
+      group by u.repository_id
+      union all
+      select repository_id, manifests, manifests from too_nested
+      union all
+      select m.repository_id, count(*), count(*) from inventory.repository_manifests m
+      where m.live and m.repository_id = any(${range.unread}::int[])
+      group by m.repository_id
+    ) counted
+    group by repository_id
   )`
 
-/** What used manifests have. `offset 0` keeps PostgreSQL from reading the blobs of all manifests for each part. */
-export const heldIn = (range: Range): Ctes =>
-  isWhole(range)
-    ? sql`
-      select m.repository_id, m.digest as manifest_digest, m.live, p.digest, p.listed
-      from used m
-        join (
-          select manifest_digest, digest, false as listed from inventory.manifest_blobs
-          union all select manifest_digest, digest, true from inventory.manifest_children
-        ) p on p.manifest_digest = m.digest
-      where not m.is_cut`
-    : sql`
-      select m.repository_id, m.digest as manifest_digest, m.live, p.digest, p.listed
-      from used m
-        join lateral (
+/**
+ * What used manifests have: what live ones list, their blobs, and both of the others. `offset 0` keeps PostgreSQL from reading the blobs
+ * of all manifests for each part.
+ */
+export const heldIn = (range: Range): Ctes => sql`
+      select l.repository_id, l.manifest_digest, true as live, l.digest, true as listed from listings l
+      union all
+      select m.repository_id, m.digest, true, p.digest, false
+      from used m ${
+        isWhole(range)
+          ? sql`join inventory.manifest_blobs p on p.manifest_digest = m.digest`
+          : sql`cross join lateral (
+          select digest from inventory.manifest_blobs where manifest_digest = m.digest offset 0
+        ) p`
+      }
+      where m.live
+      union all
+      select m.repository_id, m.digest, false, p.digest, p.listed
+      from used m cross join lateral (
           select digest, false as listed from inventory.manifest_blobs where manifest_digest = m.digest
           union all select digest, true from inventory.manifest_children where manifest_digest = m.digest
           offset 0
-        ) p on true
-      where not m.is_cut`
+        ) p
+      where not m.live and not m.is_cut`
 
 /** A push may take so long, from its first blob to its manifest, and another push may use its blobs until then. */
 const LONGEST_PUSH = sql`interval '24 hours'`
@@ -108,9 +179,13 @@ export const orphans = (at: Date): Ctes => sql`
       coalesce(b.pushed_at, b.mounted_at) is not null
         and not exists (select from unknown u where u.repository_id = b.repository_id) as is_decided,
       coalesce(${blobUsedAt}, b.first_seen_at, '-infinity') <= ${at}::timestamptz - ${LONGEST_PUSH} as is_old
-    from blobs b
-    where b.live and not ${isMoving(sql`b.repository_id`)}
-      and not exists (select from held h where h.repository_id = b.repository_id and h.digest = b.digest)
+    from (
+      -- PostgreSQL never compares each row with each for a full join, whatever it believes of their number.
+      select b.*, h.digest as held_digest
+      from blobs b full join held h on h.repository_id = b.repository_id and h.digest = b.digest
+      offset 0
+    ) b
+    where b.live and b.held_digest is null and not ${isMoving(sql`b.repository_id`)}
   ), found_orphans as materialized (
     select repository_id, digest, size, manifest_at, implied, used_at from loose where is_decided and is_old
   ), undecided as materialized (

@@ -1,0 +1,169 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import type { Descriptor } from '../../src/events/target.js'
+import { refreshFindings } from '../../src/inventory/summary/findings.js'
+import { LIMITS, rangesOf, weighRepositories, type Limits } from '../../src/inventory/summary/ranges.js'
+import { blob, createAsking, short, type Asking, type Wanted } from '../servers/asking.js'
+import { createCounting } from '../servers/counting.js'
+import { anEvent } from '../servers/events.js'
+import { digestOf } from '../servers/history.js'
+import { OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
+import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+
+const NOW = new Date('2026-11-27T12:00:00Z')
+const OLD = '2026-01-10T10:00:00Z'
+const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
+
+const part = (name: string, mediaType: string): Descriptor => ({ digest: digestOf(name), mediaType, size: 20 })
+const manifest = (name: string, more: Wanted = {}): Wanted => ({
+  ...{ object: 'manifest', digest: digestOf(name), mediaType: OCI_IMAGE, size: 500, at: OLD },
+  ...more,
+})
+const image = (name: string, more: Wanted): Wanted =>
+  manifest(name, { references: [part(`c${name}`, OCI_CONFIG), part(`b${name}`, LAYER)], ...more })
+/** An index that lists one image so many times, or several indexes. */
+const index = (name: string, references: Descriptor[], more: Wanted): Wanted =>
+  manifest(name, { mediaType: OCI_INDEX, references, ...more })
+const times = (count: number, one: Descriptor): Descriptor[] => Array.from({ length: count }, () => one)
+
+/** Repositories where all is known: an image that an index lists, one that nothing leads to, and a blob that no manifest has. */
+const withFindings = (repository: string): Wanted[] => [
+  image('f1', { repository }),
+  image('f2', { repository }),
+  blob('0e', { at: OLD, repository }),
+]
+
+describe.each(STORE_PAIRS)('long lists in many repositories, on %s', (_, open) => {
+  let stores: TestStores
+  let asking: Asking
+  let ids = 0
+  beforeAll(async () => {
+    stores = await open()
+  })
+  afterAll(async () => stores.close())
+  beforeEach(async () => {
+    await stores.clear()
+    asking = createAsking(stores, NOW)
+    ids = 1_000_000
+  })
+  /** In one envelope for so many events. */
+  const ingest = async (...events: Wanted[]): Promise<void> => {
+    const { ingest: send } = createCounting(stores, () => NOW)
+    for (let from = 0; from < events.length; from += 25) {
+      await send(events.slice(from, from + 25).map((one) => anEvent({ id: ++ids, ...one })))
+    }
+  }
+  /** The repositories in which a question offers something, with what it offers. */
+  const offered = async (question: string): Promise<Record<string, string[]>> => {
+    const found: Record<string, string[]> = {}
+    for (const { repository, digest } of await asking.items(question, { limit: '1000' })) {
+      ;(found[String(repository)] ??= []).push(short(digest))
+    }
+    return found
+  }
+  const inEach = (repositories: readonly string[], digest: string): Record<string, string[]> =>
+    Object.fromEntries(repositories.map((one) => [one, [digest]]))
+
+  describe('of an index that was pushed once and pulled in each', () => {
+    const entries = 300
+    const repositories = Array.from({ length: 8 }, (_, i) => `team/r${i}`)
+    const limits = (some: Partial<Limits>): Limits => ({ ...LIMITS.pglite, ...some })
+    beforeEach(async () => {
+      await ingest(
+        ...withFindings('base'),
+        index('d1', times(entries, part('f1', OCI_IMAGE)), { repository: 'base' }),
+        ...repositories.flatMap((repository) => [
+          ...withFindings(repository),
+          manifest('d1', { repository, mediaType: OCI_INDEX, action: 'pull' }),
+        ]),
+      )
+      await asking.summary()
+    })
+
+    test('are read in ranges of a bounded number of rows', async () => {
+      const all = ['base', ...repositories]
+      expect(await offered('orphaned-blobs')).toEqual(inEach(all, 'e'))
+      const weights = await weighRepositories(stores.database.jobs)
+      expect([...weights.values()].every((one) => one.entries >= entries && one.inLongLists === entries)).toBe(true)
+      const ofRange = 2_000
+      const ranges = rangesOf(weights, limits({ ofRange }))
+      expect(ranges.length).toBeGreaterThan(2)
+      for (const { after = 0, to = Infinity, unread } of ranges) {
+        const some = [...weights]
+          .filter(([id]) => id > after && id <= to)
+          .map(([, { own, entries: rows }]) => own + rows)
+        // All but the last are below it.
+        expect(some.slice(0, -1).reduce((sum, one) => sum + one, 0)).toBeLessThan(ofRange)
+        expect(unread).toEqual([])
+      }
+      await refreshFindings(stores.database, NOW, limits({ ofRange }))
+      expect(await offered('orphaned-blobs')).toEqual(inEach(all, 'e'))
+      expect(await asking.answer('orphaned-blobs')).not.toHaveProperty('unknown')
+    })
+
+    test.each<[string, Partial<Limits>, string[]]>([
+      ['the first ones', { inLongLists: 3 * entries }, ['base', 'team/r0', 'team/r1']],
+      ['none', { ofRepository: entries - 1 }, []],
+    ])('are read in %s, and nothing is offered of the others', async (__, some, read) => {
+      for (const ofRange of [LIMITS.pglite.ofRange, 2_000]) {
+        await refreshFindings(stores.database, NOW, limits({ ofRange, ...some }))
+        expect(await offered('orphaned-blobs')).toEqual(inEach(read, 'e'))
+        const untagged = await offered('untagged-manifests')
+        expect(Object.keys(untagged).sort()).toEqual(read)
+        expect(Object.values(untagged).every((digests) => digests.includes('f2'))).toBe(true)
+        const unread = 9 - read.length
+        expect((await asking.answer('orphaned-blobs')).unknown).toEqual({ contents: 3 * unread, blobs: 5 * unread })
+        // Where the index was pulled alone, a tag from before may point to it.
+        const pulled = read.filter((one) => one !== 'base').length
+        expect((await asking.answer('untagged-manifests')).unknown).toMatchObject({
+          ...{ contents: 3 * unread, manifests: 3 * unread + pulled },
+        })
+      }
+      await asking.summary()
+      expect(Object.keys(await offered('orphaned-blobs'))).toHaveLength(9)
+    })
+  })
+
+  describe('of indexes that no event showed', () => {
+    const entries = 410
+    /** So many that a live index lists: each lists one image. */
+    const unheard = (count: number): string[] => Array.from({ length: count }, (_, i) => `1d${i}`)
+    const pushElsewhere = async (count: number): Promise<void> =>
+      ingest(
+        image('f1', { repository: 'elsewhere', tag: '1' }),
+        ...unheard(count).map((name, i) =>
+          index(name, times(entries, part('f1', OCI_IMAGE)), { repository: 'elsewhere', tag: `i${i}` }),
+        ),
+      )
+    const listing = (repository: string, count: number): Wanted[] => [
+      ...withFindings(repository),
+      index(
+        `2d${count}`,
+        unheard(count).map((name) => part(name, OCI_INDEX)),
+        { repository, tag: 'all' },
+      ),
+    ]
+
+    test('are read up to a bound for each repository', async () => {
+      await pushElsewhere(25)
+      await ingest(...listing('few', 24), ...listing('many', 25))
+      await asking.summary()
+      expect(await offered('orphaned-blobs')).toEqual({ few: ['e'] })
+      expect(await offered('untagged-manifests')).toEqual({ few: ['f2'] })
+      for (const question of ['orphaned-blobs', 'untagged-manifests']) {
+        expect(await asking.answer(question, { repository: 'few' })).not.toHaveProperty('unknown.contents')
+      }
+      expect((await asking.answer('orphaned-blobs')).unknown).toEqual({ contents: 25, blobs: 1 })
+      expect((await asking.answer('untagged-manifests')).unknown).toMatchObject({ contents: 25, manifests: 2 })
+    })
+
+    test('and for all repositories of a question', async () => {
+      await pushElsewhere(24)
+      const repositories = Array.from({ length: 7 }, (_, i) => `team/r${i}`)
+      await ingest(...repositories.flatMap((repository) => listing(repository, 24)))
+      await asking.summary()
+      await refreshFindings(stores.database, NOW, LIMITS.postgresql)
+      expect(await offered('untagged-manifests')).toEqual(inEach(repositories.slice(0, 5), 'f2'))
+      expect(await asking.digests('untagged-manifests', { repository: 'team/r6' })).toEqual(['f2'])
+    })
+  })
+})
