@@ -121,6 +121,20 @@ describe.each(STORE_PAIRS)('long lists in many repositories, on %s', (_, open) =
       await asking.summary()
       expect(Object.keys(await offered('orphaned-blobs'))).toHaveLength(9)
     })
+
+    test('leave a repository unknown that has no live manifest and is not read', async () => {
+      const repository = 'team/gone'
+      await ingest(image('f1', { repository }), blob('0e', { at: OLD, repository }), {
+        action: 'delete',
+        digest: digestOf('f1'),
+        at: '2026-01-11T10:00:00Z',
+        repository,
+      })
+      await asking.summary()
+      await refreshFindings(stores.database, NOW, limits({ ofRepository: entries - 1 }))
+      expect((await asking.answer('orphaned-blobs', { repository })).items).toEqual([])
+      expect((await asking.answer('orphaned-blobs', { repository })).unknown).toMatchObject({ contents: 1 })
+    })
   })
 
   describe('of indexes that no event showed', () => {

@@ -162,9 +162,9 @@ describe.each(STORE_PAIRS)('indexes that list each other, on %s', (pair, open) =
   })
 
   test('and that events showed in another repository alone', async () => {
-    const heard = names('1d', 60)
-    const unheard = names('2d', 30)
-    const deeper = names('3d', 30)
+    const heard = names('1d', pair === 'the embedded stores' ? 30 : 60)
+    const unheard = names('2d', heard.length / 2)
+    const deeper = names('3d', heard.length / 2)
     const web = (more: Wanted, elsewhere: Wanted): Wanted[] => [
       ...['cf1', 'bf1', 'cf2', 'bf2'].map((name) => blob(name, { at: OLD, ...more })),
       image('f1', more),

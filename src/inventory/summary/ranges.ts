@@ -38,7 +38,7 @@ export type Limits = {
  */
 export const LIMITS: Record<Database['engine'], Limits> = {
   postgresql: { ofRange: 100_000_000, ofRepository: 100_000_000, inLongLists: 20_000_000, mostUnheard: 5_000_000 },
-  pglite: { ofRange: 20_000, ofRepository: 300_000, inLongLists: 500_000, mostUnheard: 50_000 },
+  pglite: { ofRange: 30_000, ofRepository: 300_000, inLongLists: 300_000, mostUnheard: 50_000 },
 }
 
 /** Rows for which an entry of an index counts: it is looked up among the manifests of its repository, too. */

@@ -132,9 +132,11 @@ export const usedManifests = (range: Range): Ctes => sql`
       union all
       select repository_id, manifests, manifests from too_nested
       union all
-      select m.repository_id, count(*), count(*) from inventory.repository_manifests m
-      where m.live and m.repository_id = any(${range.unread}::int[])
-      group by m.repository_id
+      -- One at least: a tag may name a manifest that no event showed.
+      select unread.id, greatest(count(m.digest), 1), greatest(count(m.digest), 1)
+      from unnest(${range.unread}::int[]) as unread (id)
+        left join inventory.repository_manifests m on m.repository_id = unread.id and m.live
+      group by unread.id
     ) counted
     group by repository_id
   )`
