@@ -106,7 +106,7 @@ const NO_SUMMARY = 'no summary has been made yet: tallyman inventory refresh'
 type Shown = TableOptions & { items: readonly Item[] }
 
 const show = (question: Question, answer: Answer, { items, wide }: Shown): void => {
-  if (items.length === 0) printLine('no rows')
+  if (items.length === 0) printLine(answer.next === null ? 'no rows' : 'no rows so far')
   else {
     const columns = Object.entries(question.columns)
     printTable(

@@ -7,7 +7,8 @@ import { asOf } from '../summary/as-of.js'
 import { AGES, momentOf } from './age.js'
 import { cursorOf, keyIn } from './cursor.js'
 import { openMoveNotes, recentDeleteNotes, unknownObjectNotes, unknownPushNotes } from './notes.js'
-import { columnsOf, type Asked, type Key, type Page, type Parameter, type Question } from './question.js'
+import { columnsOf, type Asked, type Page, type Parameter, type Question } from './question.js'
+import { readPage } from './read-page.js'
 import { unknownRepository } from './unknown-repository.js'
 import { joinCounted, notesOf, unknownIn, unknownPlatformsIn, type Unknown } from './unknown.js'
 
@@ -38,7 +39,8 @@ export type Answer = {
 }
 
 /**
- * Answers one page of a question, with one statement, once it is known which repository is meant.
+ * Answers one page of a question, once it is known which repository is meant. A page may have fewer rows than `limit` and a next page
+ * all the same: see `readPage`.
  * @param parameters as they came from outside: text by name; `limit` (1 to 1,000) and `cursor` beside those of the question.
  * @param caches names of registries that are pull-through caches: of these, other things make known what is not
  * @throws QuestionError, QuestionTooLong
@@ -58,15 +60,12 @@ export const ask = async (
       'cursor: is not one of this question; send "next" of the previous page unchanged, or leave the parameter out to start with the first page',
     )
   }
-  // One row more tells whether there is another page.
   const wanted: Asked = { ...(await placed(db, asked)), now: now.toISOString() }
-  const rows = await rowsOf(db, question, wanted, { after, limit: limit + 1, now })
-  const items = rows.slice(0, limit)
+  const { rows: items, next } = await pageOf(db, question, wanted, { after, limit, now })
   const unknown = joinCounted([
     await unknownIn(db, question, wanted, caches),
     await unknownPlatformsIn(db, items, caches),
   ])
-  const last = items.at(-1)
   const notes = [
     ...(unknown ? notesOf(unknown) : []),
     ...unknownPushNotes(items),
@@ -77,7 +76,7 @@ export const ask = async (
   ]
   return {
     items: items.map((row) => itemOf(columns, row)),
-    next: rows.length > limit && last ? cursorOf(last.key as Key) : null,
+    next: next ? cursorOf(next) : null,
     definition: question.definition,
     ...(question.fromSummary && { as_of: await asOf(db) }),
     ...(unknown && { unknown: unknown.all }),
@@ -111,9 +110,9 @@ const placed = async (db: Sql, asked: Asked): Promise<Asked> => {
   return { ...asked, repository_ids: rows.map(({ id }) => id).join() }
 }
 
-const rowsOf = async (db: Sql, question: Question, asked: Asked, page: Page): Promise<Record<string, unknown>[]> => {
+const pageOf = async (db: Sql, question: Question, asked: Asked, page: Page): ReturnType<typeof readPage> => {
   try {
-    return (await question.statement(asked, page).execute(db)).rows
+    return await readPage(db, question, asked, page)
   } catch (error) {
     if (!isCancelled(error)) throw error
     const smaller = [...Object.keys(question.parameters).filter((key) => asked[key] === undefined), 'a smaller limit']

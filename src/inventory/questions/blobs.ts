@@ -3,9 +3,11 @@ import { isListedByLive } from './indexes-above.js'
 import { isKnownIn } from '../known-in.js'
 import { isMoving } from '../moving.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
+import { endOfBlobs } from './portions.js'
 import { DIGEST, PLACE, type Asked, type Question } from './question.js'
 import {
   behind,
+  between,
   blobUsedAt,
   iso,
   isIndexType,
@@ -25,15 +27,29 @@ const COLUMNS = {
   pushed_at: 'time',
   used_at: 'time',
 } as const
-/** When the first manifest was seen that has the blob. The blob was there by then, whenever an event first showed it. */
+/**
+ * When the first manifest was seen that has the blob. The blob was there by then, whenever an event first showed it. `offset 0` keeps
+ * each a look-up by key.
+ */
 const shownAt = sql`(
-  select min(m.first_seen_at) from inventory.manifest_blobs p
-    join inventory.repository_manifests m on m.repository_id = b.repository_id and m.digest = p.manifest_digest
-  where p.digest = b.digest
+  select min(m.first_seen_at)
+  from (select manifest_digest from inventory.manifest_blobs where digest = b.digest offset 0) p
+    cross join lateral (
+      select o.first_seen_at from inventory.repository_manifests o
+      where o.repository_id = b.repository_id and o.digest = p.manifest_digest offset 0
+    ) m
 )`
 const described = sql`r.registry, r.name as repository, b.digest, b.size,
       ${iso(sql`coalesce(b.pushed_at, least(b.first_seen_at, ${shownAt}))`)} as pushed_at, ${iso(blobUsedAt)} as used_at,
       b.pushed_at is null as ${sql.ref(IS_PUSH_UNKNOWN)}`
+
+const byDigest = [
+  [sql`b.repository_id`, 'int'],
+  [sql`b.digest`, 'text'],
+] as const
+
+const isWanted = (asked: Asked): RawBuilder<unknown> => sql`b.live and ${same(sql`b.digest`, asked.digest)}
+      and ${(asked.digest === undefined ? placedInOrder : placedIn)(sql`b.repository_id`, asked)}`
 
 const blobs: Question = {
   name: 'blobs',
@@ -44,15 +60,21 @@ const blobs: Question = {
   columns: COLUMNS,
   key: ['id', 'text'],
   unknown: ['contents', 'sizes'],
-  statement: (asked, { after, limit }) => sql`
+  portion: (asked, after, size) =>
+    endOfBlobs(
+      (limit) => sql`
+      select 0 as place, b.repository_id, b.digest as name, b.digest, jsonb_build_array(b.repository_id, b.digest) as key, b.pushed_at is null as is_candidate
+      from inventory.repository_blobs b
+      where ${isWanted(asked)} and ${behind('>', after, byDigest)}
+      order by b.repository_id, b.digest
+      limit ${limit}`,
+      size,
+      'asc',
+    ),
+  statement: (asked, { limit, ...bounds }) => sql`
     select ${described}, jsonb_build_array(b.repository_id, b.digest) as key
     from inventory.repository_blobs b join inventory.repositories r on r.id = b.repository_id
-    where b.live and ${same(sql`b.digest`, asked.digest)}
-      and ${(asked.digest === undefined ? placedInOrder : placedIn)(sql`b.repository_id`, asked)}
-      and ${behind('>', after, [
-        [sql`b.repository_id`, 'int'],
-        [sql`b.digest`, 'text'],
-      ])}
+    where ${isWanted(asked)} and ${between(bounds, byDigest)}
     order by b.repository_id, b.digest
     limit ${limit}`,
 }
@@ -81,16 +103,27 @@ const withUnknownContents = (asked: Asked): RawBuilder<unknown> => sql`array(
   where not u.contents_known and i.live and not ${isKnownIn(sql`u`, sql`r.registry`)} and ${placedIn(sql`i.repository_id`, asked)}
     and exists (select from inventory.orphaned_blobs f where ${placedIn(sql`f.repository_id`, asked)})
   union all
-  select t.repository_id from inventory.tags t
+  select t.repository_id
+  from (
+    -- An index may have any number of tags.
+    select distinct t.repository_id, t.digest from inventory.tags t
+    where t.live and coalesce(t.pushed_at, t.first_seen_at) > (select as_of from inventory.totals) - interval '1 day'
+      and ${placedIn(sql`t.repository_id`, asked)}
+  ) t
     join inventory.repositories r on r.id = t.repository_id
     left join lateral (select * from inventory.manifests where digest = t.digest offset 0) m on true
-  where t.live and coalesce(t.pushed_at, t.first_seen_at) > (select as_of from inventory.totals) - interval '1 day'
-    and case when ${isKnownIn(sql`m`, sql`r.registry`)} is not true then true when ${isIndexType(sql`m.media_type`)} then exists (
+  where case when ${isKnownIn(sql`m`, sql`r.registry`)} is not true then true when ${isIndexType(sql`m.media_type`)} then exists (
       ${partsOf(sql`t.digest`)} select where ${IS_CUT}
       union all select from parts left join inventory.manifests c on c.digest = parts.digest
       where ${isManifestType(sql`parts.media_type`)} and ${isKnownIn(sql`c`, sql`r.registry`)} is not true
     ) else false end
 )`
+
+const bySize = [
+  [sql`f.size`, 'bigint'],
+  [sql`f.repository_id`, 'int'],
+  [sql`f.digest`, 'text'],
+] as const
 
 /** `offset 0` makes PostgreSQL look each finding up by its key until the page is full, whatever it believes of the tables. */
 const orphanedBlobs: Question = {
@@ -108,7 +141,18 @@ const orphanedBlobs: Question = {
     leftOut:
       'blobs that an event of that time is about are left out, and are listed 24 hours after it if no manifest has them',
   },
-  statement: (asked, { after, limit }) => sql`
+  portion: (asked, after, size) =>
+    endOfBlobs(
+      (limit) => sql`
+      select f.size as place, f.repository_id, f.digest as name, f.digest, jsonb_build_array(f.size, f.repository_id, f.digest) as key, true as is_candidate
+      from inventory.orphaned_blobs f
+      where ${placedIn(sql`f.repository_id`, asked)} and ${behind('<', after, bySize)}
+      order by f.size desc, f.repository_id desc, f.digest desc
+      limit ${limit}`,
+      size,
+      'desc',
+    ),
+  statement: (asked, { after, until, limit }) => sql`
     select ${described}, jsonb_build_array(f.size, f.repository_id, f.digest) as key
     from inventory.orphaned_blobs f
       join lateral (
@@ -122,11 +166,7 @@ const orphanedBlobs: Question = {
     where ${placedIn(sql`f.repository_id`, asked)} and not ${isMoving(sql`f.repository_id`)}
       -- Once for the page.
       and not f.repository_id = any(${withUnknownContents(asked)})
-      and ${behind('<', after, [
-        [sql`f.size`, 'bigint'],
-        [sql`f.repository_id`, 'int'],
-        [sql`f.digest`, 'text'],
-      ])}
+      and ${behind('<', after, bySize)} and ${behind('>=', until, bySize)}
     order by f.size desc, f.repository_id desc, f.digest desc
     limit ${limit}`,
 }

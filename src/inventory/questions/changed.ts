@@ -40,31 +40,42 @@ export const tagChangedAt = sql`coalesce(
 /** A digest in a repository, its newest push, by a tag or not, and when it was first seen and last deleted. */
 type Pushed = { repositoryId: Part; digest: Part; pushedAt: Part; firstSeenAt: Part; deletedAt: Part }
 
+/** Tags that are followed to find whether pushes of one digest changed something: of more, each push counts as a change. */
+const MOST_TAGS = 100
+
 /**
- * When a digest was last pushed so that something changed, by whatever tag: deleting it takes all its tags along. If no push by
- * tag is known, the newest push stands in; null without one.
+ * When a push of a digest by a tag last changed something, by whatever tag: deleting the digest takes all its tags along. Null if no push
+ * by tag is known, and if more than MOST_TAGS pushed it.
  */
-export const digestChangedAt = ({ repositoryId, digest, pushedAt, firstSeenAt, deletedAt }: Pushed): Part => sql`(
-  case when ${pushedAt} > ${firstSeenAt} then coalesce((
-    select max(coalesce(${startOfRun(
-      { repositoryId, tag: sql`pushed.tag`, digest, last: sql`pushed.last` },
-      sql`greatest((
-        select deleted_at from inventory.tags where repository_id = ${repositoryId} and name = pushed.tag
-      ), ${deletedAt})`,
-    )}, pushed.last))
-    from (
-      select c.tag, max(c.at) as last from inventory.changes c
-      where c.repository_id = ${repositoryId} and c.tag is not null and ${isPushOf(digest)}
-      group by c.tag
-    ) pushed
-  ), ${pushedAt}) else ${pushedAt} end
+const changedByTags = (repositoryId: Part, digest: Part, deletedAt: Part): Part => sql`(
+  with pushed as materialized (
+    select c.tag, max(c.at) as last from inventory.changes c
+    where c.repository_id = ${repositoryId} and c.tag is not null and ${isPushOf(digest)}
+    group by c.tag
+  )
+  select max(coalesce(${startOfRun(
+    { repositoryId, tag: sql`pushed.tag`, digest, last: sql`pushed.last` },
+    sql`greatest((
+      select deleted_at from inventory.tags where repository_id = ${repositoryId} and name = pushed.tag
+    ), ${deletedAt})`,
+  )}, pushed.last))
+  from pushed where (select count(*) <= ${MOST_TAGS} from pushed)
 )`
 
-/** The same of what tag `t` points to, manifest `m`. */
-export const imageChangedAt = digestChangedAt({
-  repositoryId: sql`t.repository_id`,
-  digest: sql`t.digest`,
-  pushedAt: sql`greatest(t.pushed_at, m.pushed_at)`,
-  firstSeenAt: sql`t.first_seen_at`,
-  deletedAt: sql`m.deleted_at`,
-})
+/** When a digest was last pushed so that something changed; the newest push if that is not known, null without one. */
+export const digestChangedAt = ({ repositoryId, digest, pushedAt, firstSeenAt, deletedAt }: Pushed): Part => sql`(
+  case when ${pushedAt} > ${firstSeenAt} then coalesce(${changedByTags(repositoryId, digest, deletedAt)}, ${pushedAt})
+    else ${pushedAt} end
+)`
+
+/** The newest push of what tag `t` points to, manifest `m`. */
+export const imagePushedAt = sql`greatest(t.pushed_at, m.pushed_at)`
+
+/** Whether what tag `t` points to, manifest `m`, was pushed after the tag was first seen: a push that may have changed nothing. */
+export const isImagePushedAgain = sql`coalesce(${imagePushedAt} > t.first_seen_at, false)`
+
+/** What the tags `t` of one digest, manifest `m`, have in common of imageChangedAt. */
+export const imageChangedByTags = changedByTags(sql`t.repository_id`, sql`t.digest`, sql`m.deleted_at`)
+
+/** digestChangedAt of what tag `t` points to, manifest `m`, with `d.changed_at`, which is imageChangedByTags. */
+export const imageChangedAt = sql`(case when ${isImagePushedAgain} then coalesce(d.changed_at, ${imagePushedAt}) else ${imagePushedAt} end)`

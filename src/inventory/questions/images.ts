@@ -1,11 +1,11 @@
 import { sql, type RawBuilder } from 'kysely'
-import { isKnownIn } from '../known-in.js'
 import { isMoving } from '../moving.js'
 import { imageChangedAt, tagChangedAt } from './changed.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
 import { PLACE, type Asked, type Page, type Question } from './question.js'
-import { behind, iso, manifestOf, oneAfterTheOther, placedIn, refersToLiveManifest, wholeSize } from './sql-parts.js'
-import { unusedScans, unusedSince } from './unused-tags.js'
+import { between, iso, manifestOf, refersToLiveManifest, wholeSizeIfKnown } from './sql-parts.js'
+import { chosenTags, endOfTags, type WantedTags } from './tag-portions.js'
+import { looksUnusedSince, mayDigestBeUsedSince, unusedScans, unusedSince } from './unused-tags.js'
 import { KNOWN_SINCE, USED_BY, usesOf, WITHOUT } from './uses.js'
 
 const COLUMNS = {
@@ -22,7 +22,7 @@ const COLUMNS = {
 
 /** What the size of an image is, for a definition. */
 export const SIZE =
-  'size is the number of bytes of the manifest and its blobs, and for an index also of its images; shared blobs count once, and layers that may not be distributed do not count, as they are stored elsewhere; it is null while the contents of the manifest, or of an image in the index, are unknown, and if the index leads to more than 1,000 manifests or over more than 4 levels.'
+  'size is the number of bytes of the manifest and its blobs, and for an index also of its images; shared blobs count once, and layers that may not be distributed do not count, as they are stored elsewhere; it is null while the contents of the manifest, or of an image in the index, are unknown, and if the index leads to more than 1,000 manifests or 2,000 manifests and blobs, or over more than 4 levels.'
 export const REFERRERS =
   'Tags of signatures and other referrers (sha256-…) are left out unless their subject was deleted: without them, an image in use fails its policy.'
 export const PUSHED =
@@ -38,36 +38,89 @@ export const UNKNOWN_PARTS =
 const newestPush = sql`coalesce(t.pushed_at, t.first_seen_at)`
 const usedAt = sql`coalesce(greatest(${imageChangedAt}, u.used_at), t.first_seen_at)`
 
-/** Tags: the condition of each scan, the first column of its order, and what the next page begins behind. */
-type Wanted = { scans: readonly RawBuilder<unknown>[]; order: RawBuilder<unknown>; key: RawBuilder<unknown> }
+type Conditions = {
+  /** A condition on `t`, `m`, `u` and `d`, see unusedSince. */
+  isWanted?: RawBuilder<unknown>
+  /** See chosenTags. */
+  mayBeUsed?: RawBuilder<unknown>
+}
 
-/** Finds the tags of the page first: sizes are added up for those alone. */
+/** Finds the tags of the page first: sizes are added up for those alone, once for each digest. */
 const imagesOf = (
   asked: Asked,
   { limit }: Page,
-  { scans, order, key }: Wanted,
-): RawBuilder<Record<string, unknown>> => {
-  const found = scans.map(
-    (scan) => sql`
-    select t.repository_id, t.name, t.digest, t.pushed_at is null as ${sql.ref(IS_PUSH_UNKNOWN)}, ${tagChangedAt} as pushed, ${usedAt} as used, u.kinds_known_since, ${key} as key,
-      ${order} as place
-    from inventory.tags t
+  wanted: WantedTags,
+  { isWanted = sql`true`, mayBeUsed }: Conditions = {},
+): RawBuilder<Record<string, unknown>> => sql`
+  with ${chosenTags(asked, wanted, mayBeUsed)}, found as materialized (
+    select t.place, t.key, t.repository_id, t.name, t.digest, t.pushed_at is null as ${sql.ref(IS_PUSH_UNKNOWN)},
+      ${tagChangedAt} as pushed, ${usedAt} as used, u.kinds_known_since
+    from chosen t
+      join digests d on d.repository_id = t.repository_id and d.digest = t.digest
       left join lateral ${manifestOf} m on true
       cross join lateral ${usesOf(asked)} u
-    where t.live and t.pointed_at > coalesce(m.deleted_at, '-infinity')
-      and ${placedIn(sql`t.repository_id`, asked)} and ${scan}
-    order by ${order}, t.repository_id, t.name
-    limit ${limit}`,
+    where ${isWanted}
+    order by t.place, t.repository_id, t.name
+    limit ${limit}
+  ), sizes as materialized (
+    select t.repository_id, t.digest, m.os, m.architecture, ${wholeSizeIfKnown} as size
+    from (select distinct repository_id, digest from found) t
+      left join lateral (select * from inventory.manifests where manifests.digest = t.digest offset 0) m on true
   )
-  return sql`
-  select r.registry, r.name as repository, t.name as tag, t.digest, m.os, m.architecture,
-    case when ${isKnownIn(sql`m`, sql`r.registry`)} then ${wholeSize(sql`t.digest`)} end as size,
+  select r.registry, r.name as repository, t.name as tag, t.digest, s.os, s.architecture, s.size,
     ${iso(sql`t.pushed`)} as pushed_at, ${iso(sql`t.used`)} as used_at, ${iso(sql`t.kinds_known_since`)} as kinds_known_since,
     t.${sql.ref(IS_PUSH_UNKNOWN)}, t.key
-  from (select * from (${oneAfterTheOther(found, limit)}) f order by place, repository_id, name limit ${limit}) t
+  from found t
+    join sizes s on s.repository_id = t.repository_id and s.digest = t.digest
     join inventory.repositories r on r.id = t.repository_id
-    left join inventory.manifests m on m.digest = t.digest
   order by t.place, t.repository_id, t.name`
+
+type Bounds = Pick<Page, 'after' | 'until'>
+
+const allTags = (bounds: Bounds): WantedTags => ({
+  scans: [
+    between(bounds, [
+      [sql`t.repository_id`, 'int'],
+      [sql`t.name`, 'text'],
+    ]),
+  ],
+  order: sql`t.repository_id`,
+  key: sql`jsonb_build_array(t.repository_id, t.name)`,
+  looksWanted: sql`true`,
+})
+
+const oldTags = (asked: Asked, bounds: Bounds): WantedTags => {
+  const moment = sql`${asked.older_than}::timestamptz`
+  const next = between(bounds, [
+    [newestPush, 'timestamptz'],
+    [sql`t.repository_id`, 'int'],
+    [sql`t.name`, 'text'],
+  ])
+  return {
+    scans: [
+      sql`${newestPush} < ${moment} and ${next}`,
+      sql`t.is_pushed_again and ${newestPush} >= ${moment} and ${next}`,
+    ],
+    order: newestPush,
+    key: sql`jsonb_build_array(${iso(newestPush)}, t.repository_id, t.name)`,
+    looksWanted: sql`not ${isMoving(sql`t.repository_id`)} and not ${refersToLiveManifest}`,
+  }
+}
+
+/** In the order of the day, which has an index: one of the times would have to be kept at every pull. */
+const unusedTags = (asked: Asked, bounds: Bounds): WantedTags => {
+  const moment = sql`${asked.unused_for}::timestamptz`
+  const next = between(bounds, [
+    [sql`t.active_on`, 'date'],
+    [sql`t.repository_id`, 'int'],
+    [sql`t.name`, 'text'],
+  ])
+  return {
+    scans: unusedScans(moment, asked).map((scan) => sql`${scan} and ${next}`),
+    order: sql`t.active_on`,
+    key: sql`jsonb_build_array(t.active_on, t.repository_id, t.name)`,
+    looksWanted: looksUnusedSince(moment, asked),
+  }
 }
 
 const images: Question = {
@@ -77,17 +130,8 @@ const images: Question = {
   parameters: PLACE,
   columns: COLUMNS,
   key: ['id', 'text'],
-  statement: (asked, page) =>
-    imagesOf(asked, page, {
-      scans: [
-        behind('>', page.after, [
-          [sql`t.repository_id`, 'int'],
-          [sql`t.name`, 'text'],
-        ]),
-      ],
-      order: sql`t.repository_id`,
-      key: sql`jsonb_build_array(t.repository_id, t.name)`,
-    }),
+  portion: (asked, after, size) => endOfTags(asked, allTags({ after }), size),
+  statement: (asked, page) => imagesOf(asked, page, allTags(page)),
 }
 
 const oldImages: Question = {
@@ -100,26 +144,13 @@ const oldImages: Question = {
   },
   columns: COLUMNS,
   key: ['time', 'id', 'text'],
-  statement: (asked, page) => {
-    const moment = sql`${asked.older_than}::timestamptz`
-    const next = behind('>', page.after, [
-      [newestPush, 'timestamptz'],
-      [sql`t.repository_id`, 'int'],
-      [sql`t.name`, 'text'],
-    ])
-    return imagesOf(asked, page, {
-      scans: [
-        sql`${newestPush} < ${moment} and ${next} and not ${refersToLiveManifest}`,
-        sql`t.is_pushed_again and ${newestPush} >= ${moment} and ${tagChangedAt} < ${moment} and ${next}
-          and not ${refersToLiveManifest}`,
-      ].map((scan) => sql`${scan} and not ${isMoving(sql`t.repository_id`)}`),
-      order: newestPush,
-      key: sql`jsonb_build_array(${iso(newestPush)}, t.repository_id, t.name)`,
-    })
-  },
+  portion: (asked, after, size) => endOfTags(asked, oldTags(asked, { after }), size),
+  statement: (asked, page) =>
+    imagesOf(asked, page, oldTags(asked, page), {
+      isWanted: sql`${tagChangedAt} < ${asked.older_than}::timestamptz`,
+    }),
 }
 
-/** In the order of the day, which has an index: one of the times would have to be kept at every pull. */
 const unusedImages: Question = {
   name: 'unused-images',
   answers: 'Images that have not been used since a moment, those whose tags were used longest ago first.',
@@ -132,17 +163,12 @@ const unusedImages: Question = {
   columns: COLUMNS,
   columnsWith: KNOWN_SINCE,
   key: ['day', 'id', 'text'],
+  portion: (asked, after, size) => endOfTags(asked, unusedTags(asked, { after }), size),
   statement: (asked, page) => {
     const moment = sql`${asked.unused_for}::timestamptz`
-    const next = behind('>', page.after, [
-      [sql`t.active_on`, 'date'],
-      [sql`t.repository_id`, 'int'],
-      [sql`t.name`, 'text'],
-    ])
-    return imagesOf(asked, page, {
-      scans: unusedScans(moment, asked).map((scan) => sql`${scan} and ${unusedSince(moment, asked)} and ${next}`),
-      order: sql`t.active_on`,
-      key: sql`jsonb_build_array(t.active_on, t.repository_id, t.name)`,
+    return imagesOf(asked, page, unusedTags(asked, page), {
+      isWanted: unusedSince(moment, asked),
+      mayBeUsed: mayDigestBeUsedSince(moment, asked),
     })
   },
 }

@@ -1,12 +1,19 @@
 import { sql, type RawBuilder } from 'kysely'
-import { isKnownIn } from '../known-in.js'
 import { tagChangedAt } from './changed.js'
 import { PUSHED, REFERRERS, SIZE, UNKNOWN_PARTS } from './images.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
-import { PLACE, type Asked, type Page, type Question } from './question.js'
-import { behind, iso, manifestOf, oneAfterTheOther, placedIn, wholeSize } from './sql-parts.js'
-import { mayBeUsedElsewhere, unusedScans, unusedSince } from './unused-tags.js'
-import { isOfOtherKind, KNOWN_SINCE, ownUse, partsOf, USED_BY, usesOf, WITHOUT } from './uses.js'
+import { PLACE, type Asked, type Key, type Page, type PortionSize, type Question } from './question.js'
+import { between, iso, manifestOf, wholeSizeIfKnown } from './sql-parts.js'
+import { chosenTags, endOfTags, type WantedTags } from './tag-portions.js'
+import {
+  IS_DIGEST_USED_ELSEWHERE,
+  looksUnusedSince,
+  mayBeUsedElsewhere,
+  mayDigestBeUsedSince,
+  unusedScans,
+  unusedSince,
+} from './unused-tags.js'
+import { isOfOtherKind, KNOWN_SINCE, ownUse, USED_BY, usesOf, WITHOUT, withParts } from './uses.js'
 
 /** No invocation goes on for longer (pulls/fold/state.ts), so one that began earlier did not use a tag last. */
 const LONGEST_INVOCATION = sql`interval '1 hour'`
@@ -14,16 +21,22 @@ const LONGEST_INVOCATION = sql`interval '1 hour'`
 /** What is asked of an outcome, settled or not. */
 const OUTCOME = sql.raw('registry, repository, at, id, what, tag, digest, client, kind')
 
+/** Invocations before the last use that are looked at for its client, from the newest on. */
+const MOST_OUTCOMES = 1_000
+
 /**
  * The kind of client whose settled use is the last one, by its time: an outcome has the time of its first request alone, and the
  * outcome of the last use may be erased or not settled.
+ * @param references an array of text
+ * @param isWanted a condition on `l`, a last use
  */
-const kindOfLastUse = (asked: Asked): RawBuilder<unknown> => sql`
-  select l.kind from pulls.last_uses l
-  where l.repository = r.name and l.used_at = t.last_used and ${isOfOtherKind(sql`l.kind`, asked)}
-    and l.registry = any(array(select r.registry union all select alias from inventory.registry_aliases where name = r.registry))
-    and l.reference = any(array[t.name, t.digest] || array(${partsOf(sql`t.digest`)} select digest from parts))
-  order by l.kind limit 1`
+const kindsOfUses = (asked: Asked, references: RawBuilder<unknown>, isWanted = sql`true`): RawBuilder<unknown> => sql`
+  select l.used_at, min(l.kind) as kind
+  from inventory.repositories r
+    join pulls.last_uses l on l.repository = r.name
+      and l.registry = any(array(select r.registry union all select alias from inventory.registry_aliases where name = r.registry))
+  where r.id = t.repository_id and l.reference = any(${references}) and ${isOfOtherKind(sql`l.kind`, asked)} and ${isWanted}
+  group by l.used_at`
 
 /** The same as `is not null`, of which PostgreSQL believes that it holds for nearly all rows, and sorts them all. */
 const isKnown = (moment: RawBuilder<unknown>): RawBuilder<unknown> => sql`(${moment} >= '-infinity')`
@@ -32,16 +45,54 @@ const isKnown = (moment: RawBuilder<unknown>): RawBuilder<unknown> => sql`(${mom
 const [NEVER_USED, USED, NOT_KNOWN] = [0, 1, 2] as const
 type Group = typeof NEVER_USED | typeof USED | typeof NOT_KNOWN
 
-/**
- * The next tags of a group, in the order of the day, which has an index: groups are read until the page is full, and one sort of
- * all tags would be read for each page.
- */
-const tagsOf = (group: Group, asked: Asked, { limit }: Page, after: Page['after']): RawBuilder<unknown>[] => {
+const groupOf = ([first = NEVER_USED]: Key = []): Group =>
+  Math.min(Math.max(Number(first), NEVER_USED), NOT_KNOWN) as Group
+
+/** Where tags of a group begin and end. The order of the day has an index; one sort of all tags would be read for each portion. */
+const tagsOf = (group: Group, asked: Asked, { after, until }: Pick<Page, 'after' | 'until'>): WantedTags => {
   const moment = sql`${asked.unused_for}::timestamptz`
   const scans = asked.unused_for === undefined ? [sql`true`] : unusedScans(moment, asked)
+  const bounds = { after: after && groupOf(after) === group ? after.slice(1) : undefined, until: until?.slice(1) }
+  const next = between(bounds, [
+    [sql`t.active_on`, 'date'],
+    [sql`t.repository_id`, 'int'],
+    [sql`t.name`, 'text'],
+  ])
+  const looksNeverUsed = asked.without_kind === undefined ? sql`${isKnown(ownUse)} is not true` : sql`true`
+  return {
+    scans: scans.map((scan) => sql`${scan} and ${next}`),
+    order: sql`t.active_on`,
+    key: sql`jsonb_build_array(${group}::int, t.active_on, t.repository_id, t.name)`,
+    looksWanted: sql`${group === NEVER_USED ? looksNeverUsed : sql`true`}
+      and ${asked.unused_for === undefined ? sql`true` : looksUnusedSince(moment, asked)}`,
+  }
+}
+
+/** With `unused_for`, tags that may be in use are in no group. */
+const lastGroup = (asked: Asked): Group => (asked.unused_for === undefined ? NOT_KNOWN : USED)
+
+/** The next tags of a group, and those of the next group once there are none. Each group looks at all tags. */
+const endOfGroup = (
+  asked: Asked,
+  after: Key | undefined,
+  size: PortionSize,
+): RawBuilder<{ key: Key; is_last: boolean }> => {
+  const group = groupOf(after)
+  const inGroup = endOfTags(asked, tagsOf(group, asked, { after }), size)
+  if (group >= lastGroup(asked)) return inGroup
+  const next = endOfTags(asked, tagsOf((group + 1) as Group, asked, { after: undefined }), size)
+  return sql`
+    with here as materialized (${inGroup})
+    select key, false as is_last from here
+    union all select key, is_last and ${group + 1 === lastGroup(asked)}::boolean from (${next}) n where not exists (select from here)`
+}
+
+/** Tags of a portion, which are of one group, with their uses. */
+const usedTags = (asked: Asked, page: Page): RawBuilder<unknown> => {
+  const group = groupOf(page.until ?? page.after)
+  const moment = sql`${asked.unused_for}::timestamptz`
   const isIn = {
-    [NEVER_USED]: sql`(${isKnown(ownUse)} is not true or ${asked.without_kind !== undefined})
-      and ${isKnown(sql`u.used_at`)} is not true`,
+    [NEVER_USED]: sql`${isKnown(sql`u.used_at`)} is not true`,
     [USED]: sql`${isKnown(sql`u.used_at`)} is true`,
     [NOT_KNOWN]: sql`true`,
   }[group]
@@ -49,33 +100,20 @@ const tagsOf = (group: Group, asked: Asked, { limit }: Page, after: Page['after'
     asked.unused_for === undefined
       ? sql`${mayBeUsedElsewhere} is ${group === NOT_KNOWN ? sql`true` : sql`not true`}`
       : unusedSince(moment, asked)
-  return scans.map(
-    (scan) => sql`
-  select ${group}::int as is_used, t.active_on, t.repository_id, t.name, t.digest, ${tagChangedAt} as pushed,
-    t.pushed_at is null as ${sql.ref(IS_PUSH_UNKNOWN)},
-    u.used_at as last_used, u.pulled_at as last_pulled, u.kinds_known_since
-  from inventory.tags t
-    left join lateral ${manifestOf} m on true
-    cross join lateral ${usesOf(asked)} u
-  where t.live and t.pointed_at > coalesce(m.deleted_at, '-infinity') and ${scan} and ${isIn} and ${isCertain}
-    and ${placedIn(sql`t.repository_id`, asked)} and ${behind('>', after, [
-      [sql`t.active_on`, 'date'],
-      [sql`t.repository_id`, 'int'],
-      [sql`t.name`, 'text'],
-    ])}
-  order by t.active_on, t.repository_id, t.name
-  limit ${limit}`,
-  )
-}
-
-/** With `unused_for`, tags that may be in use are in no group. */
-const pageOf = (asked: Asked, page: Page): RawBuilder<unknown> => {
-  const [first = NEVER_USED, ...rest] = page.after ?? []
-  const last = asked.unused_for === undefined ? NOT_KNOWN : USED
-  const scans = [NEVER_USED, USED, NOT_KNOWN]
-    .filter((group) => group <= last && group >= Math.min(Number(first), last))
-    .flatMap((group) => tagsOf(group, asked, page, page.after && group === first ? rest : undefined))
-  return oneAfterTheOther(scans, page.limit)
+  const mayBeUsed = asked.unused_for === undefined ? IS_DIGEST_USED_ELSEWHERE : mayDigestBeUsedSince(moment, asked)
+  return sql`
+  ${chosenTags(asked, tagsOf(group, asked, page), mayBeUsed)}, found as materialized (
+    select t.place, t.key, t.repository_id, t.name, t.digest, ${tagChangedAt} as pushed,
+      t.pushed_at is null as ${sql.ref(IS_PUSH_UNKNOWN)},
+      u.used_at as last_used, u.pulled_at as last_pulled, u.kinds_known_since
+    from chosen t
+      join digests d on d.repository_id = t.repository_id and d.digest = t.digest
+      left join lateral ${manifestOf} m on true
+      cross join lateral ${usesOf(asked)} u
+    where ${isIn} and ${isCertain}
+    order by t.place, t.repository_id, t.name
+    limit ${page.limit}
+  )`
 }
 
 export const lastUsed: Question = {
@@ -105,28 +143,40 @@ export const lastUsed: Question = {
   },
   columnsWith: KNOWN_SINCE,
   key: ['id', 'day', 'id', 'text'],
+  portion: endOfGroup,
   statement: (asked, page) => sql`
-    select r.registry, r.name as repository, t.name as tag, t.digest,
-      case when ${isKnownIn(sql`m`, sql`r.registry`)} then ${wholeSize(sql`t.digest`)} end as size, ${iso(sql`t.pushed`)} as pushed_at,
+    with ${usedTags(asked, page)}, parts as materialized (
+      -- As keys of an object: looking one up does not read all.
+      select t.repository_id, t.digest, ${wholeSizeIfKnown} as size,
+        (select jsonb_object_agg(digest, true) from unnest(${withParts(sql`t.digest`)}) digest) as digests
+      from (select distinct repository_id, digest from found) t
+    ), kinds as materialized (
+      select t.repository_id, t.digest, l.used_at, l.kind
+      from parts t cross join lateral (${kindsOfUses(asked, sql`array(select jsonb_object_keys(t.digests))`)}) l
+    )
+    select r.registry, r.name as repository, t.name as tag, t.digest, p.size, ${iso(sql`t.pushed`)} as pushed_at,
       ${iso(sql`t.last_used`)} as last_used_at, ${iso(sql`t.last_pulled`)} as last_pulled_at, o.client,
       coalesce(used_by.kind, o.kind) as kind, ${iso(sql`t.kinds_known_since`)} as kinds_known_since,
-      t.${sql.ref(IS_PUSH_UNKNOWN)}, jsonb_build_array(t.is_used, t.active_on, t.repository_id, t.name) as key
-    from (
-      select * from (${pageOf(asked, page)}) found order by is_used, active_on, repository_id, name limit ${page.limit}
-    ) t
+      t.${sql.ref(IS_PUSH_UNKNOWN)}, t.key
+    from found t
+      join parts p on p.repository_id = t.repository_id and p.digest = t.digest
       join inventory.repositories r on r.id = t.repository_id
-      left join inventory.manifests m on m.digest = t.digest
-      left join lateral (${kindOfLastUse(asked)}) used_by on true
+      left join kinds k on k.repository_id = t.repository_id and k.digest = t.digest and k.used_at = t.last_used
+      left join lateral (${kindsOfUses(asked, sql`array[t.name]`, sql`l.used_at = t.last_used`)}) n on true
+      cross join lateral (select least(k.kind, n.kind) as kind) used_by
       left join lateral (
         select o.client, o.kind from (
-          select ${OUTCOME}, true as is_settled from pulls.outcomes
-          union all select ${OUTCOME}, false from provisional.outcomes
+          select * from (
+            select ${OUTCOME}, true as is_settled from pulls.outcomes
+            union all select ${OUTCOME}, false from provisional.outcomes
+          ) o
+          where o.registry = r.registry and o.repository = r.name and o.what = 'invocation'
+            and o.at between t.last_used - ${LONGEST_INVOCATION} and t.last_used
+          order by o.at desc, o.id limit ${MOST_OUTCOMES}
         ) o
-        where o.registry = r.registry and o.repository = r.name and o.what = 'invocation'
-          and o.at between t.last_used - ${LONGEST_INVOCATION} and t.last_used
-          and (o.tag = t.name or o.digest = any(array[t.digest] || array(${partsOf(sql`t.digest`)} select digest from parts)))
+        where (o.tag = t.name or p.digests ? o.digest)
           and (o.kind = used_by.kind or used_by.kind is null and not o.is_settled and ${isOfOtherKind(sql`o.kind`, asked)})
         order by o.at desc, o.id limit 1
       ) o on true
-    order by t.is_used, t.active_on, t.repository_id, t.name`,
+    order by t.place, t.repository_id, t.name`,
 }

@@ -1,10 +1,12 @@
 import { sql, type RawBuilder } from 'kysely'
 import { mediaTypeIn } from '../known-in.js'
+import { isMoving } from '../moving.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
-import { DIGEST, PLACE, type Asked, type Question } from './question.js'
-import { behind, iso, placedIn, same } from './sql-parts.js'
+import { endOfPortion } from './portions.js'
+import { DIGEST, PLACE, type Asked, type Key, type PortionSize, type Question } from './question.js'
+import { behind, between, iso, placedIn, same } from './sql-parts.js'
 import { unknownIndexes } from './unknown-indexes.js'
-import { allThatLeadsIsKnown, nothingLeadsTo } from './unused-manifests.js'
+import { allThatLeadsIsKnown, isUntagged, nothingLeadsTo } from './unused-manifests.js'
 import { manifestRequestedAt, manifestUsedAt } from './uses.js'
 
 const COLUMNS = {
@@ -33,6 +35,22 @@ const byDigest = [
   [sql`o.digest`, 'text'],
 ] as const
 
+/** The next live manifests in their order, whether they look wanted or not: a condition on `o`. */
+const endOfManifests = (
+  asked: Asked,
+  { after, looksWanted, ...size }: PortionSize & { after: Key | undefined; looksWanted: RawBuilder<unknown> },
+): ReturnType<typeof endOfPortion> =>
+  endOfPortion(
+    sql`
+    select 0 as place, o.repository_id, o.digest as name, o.digest, jsonb_build_array(o.repository_id, o.digest) as key,
+      coalesce(${looksWanted}, false) as is_candidate
+    from inventory.repository_manifests o
+    where o.live and ${same(sql`o.digest`, asked.digest)} and ${placedIn(sql`o.repository_id`, asked)} and ${behind('>', after, byDigest)}
+    order by o.repository_id, o.digest
+    limit ${size.scanned}`,
+    size,
+  )
+
 const manifests: Question = {
   name: 'manifests',
   answers:
@@ -43,11 +61,12 @@ const manifests: Question = {
   columns: COLUMNS,
   key: ['id', 'text'],
   unknown: ['subjects'],
-  statement: (asked, { after, limit }) => sql`
+  portion: (asked, after, size) => endOfManifests(asked, { after, looksWanted: sql`true`, ...size }),
+  statement: (asked, { limit, ...bounds }) => sql`
     select ${describedWith(manifestUsedAt)}
     from ${placed}
     where o.live and ${same(sql`o.digest`, asked.digest)} and ${placedIn(sql`o.repository_id`, asked)}
-      and ${behind('>', after, byDigest)}
+      and ${between(bounds, byDigest)}
     order by o.repository_id, o.digest
     limit ${limit}`,
 }
@@ -56,17 +75,20 @@ const manifests: Question = {
 const PULLED_LATELY = sql`interval '30 days'`
 const PUSHED_LATELY = sql`interval '1 day'`
 
-/**
- * What was there before the first event may have been used until then. The times of the row come first: what an index lists and
- * pending checks (`u.requested_at`) are looked up only for rows that pass.
- */
-const isUnused = ({ unused_for, now }: Asked): RawBuilder<unknown> =>
+/** What was there before the first event may have been used until then. The times of the row come first: see isUnused. */
+const looksUnused = ({ unused_for, now }: Asked): RawBuilder<unknown> =>
   unused_for === undefined
     ? sql`coalesce(o.pushed_at < ${now}::timestamptz - ${PUSHED_LATELY}, o.first_seen_at < ${now}::timestamptz - ${PULLED_LATELY})
-        and coalesce(greatest(o.pulled_at, o.checked_at), '-infinity') < ${now}::timestamptz - ${PULLED_LATELY}
-        and coalesce(u.requested_at, '-infinity') < ${now}::timestamptz - ${PULLED_LATELY}`
-    : sql`coalesce(greatest(o.pushed_at, o.pulled_at, o.checked_at), o.first_seen_at) < ${unused_for}::timestamptz
-        and coalesce(greatest(o.pushed_at, u.requested_at), o.first_seen_at) < ${unused_for}::timestamptz`
+        and coalesce(greatest(o.pulled_at, o.checked_at), '-infinity') < ${now}::timestamptz - ${PULLED_LATELY}`
+    : sql`coalesce(greatest(o.pushed_at, o.pulled_at, o.checked_at), o.first_seen_at) < ${unused_for}::timestamptz`
+
+/** What an index lists and pending checks (`u.requested_at`) are looked up only for rows that look unused. */
+const isUnused = (asked: Asked): RawBuilder<unknown> =>
+  sql`${looksUnused(asked)} and ${
+    asked.unused_for === undefined
+      ? sql`coalesce(u.requested_at, '-infinity') < ${asked.now}::timestamptz - ${PULLED_LATELY}`
+      : sql`coalesce(greatest(o.pushed_at, u.requested_at), o.first_seen_at) < ${asked.unused_for}::timestamptz`
+  }`
 
 const untagged: Question = {
   name: 'untagged-manifests',
@@ -89,11 +111,15 @@ const untagged: Question = {
     leftOut:
       'manifests that were pulled or checked in that time, or pushed in the last 24 hours, are left out; --unused-for (unused_for) lists them earlier',
   },
-  statement: (asked, { after, limit }) => sql`
+  portion: (asked, after, size) => {
+    const looksWanted = sql`${looksUnused(asked)} and ${isUntagged} and not ${isMoving(sql`o.repository_id`)}`
+    return endOfManifests(asked, { after, looksWanted, ...size })
+  },
+  statement: (asked, { limit, ...bounds }) => sql`
     select ${describedWith(sql`greatest(o.pushed_at, u.requested_at)`)}
     from ${placed}
       cross join lateral (select ${manifestRequestedAt} as requested_at offset 0) u
-    where o.live and ${placedIn(sql`o.repository_id`, asked)} and ${behind('>', after, byDigest)}
+    where o.live and ${placedIn(sql`o.repository_id`, asked)} and ${between(bounds, byDigest)}
       and ${isUnused(asked)}
       -- Once for the page: such indexes are few, and an index of the table has them alone.
       and not o.repository_id = any(array(

@@ -6,6 +6,9 @@ import { behind, iso, placedIn } from './sql-parts.js'
 /** Tags of one row; the count has all. */
 const MOST_TAGS = 10
 
+/** Entries of an index that are looked through for the platform of a part. */
+const MOST_ENTRIES = 1_000
+
 /** Whether the part is missing now, as a blob or a manifest, and since when. */
 const missing = sql`
   select b.size, b.deleted_at from inventory.repository_blobs b
@@ -38,30 +41,17 @@ const missingBlobs: Question = {
   key: ['id', 'text', 'text'],
   fromSummary: true,
   unknown: ['contents'],
+  rowsAtOnce: 250,
   statement: (asked, { after, limit }) => sql`
-    select r.registry, r.name as repository, f.manifest_digest, f.part, f.digest as blob_digest, e.os, e.architecture,
-      t.tags, t.tag_names, b.size, ${iso(sql`b.deleted_at`)} as deleted_at,
-      jsonb_build_array(f.repository_id, f.manifest_digest, f.digest) as key
+    with found as materialized (
+    select f.*, b.size, b.deleted_at
     from inventory.missing_blobs f
-      join inventory.repositories r on r.id = f.repository_id
       join lateral (
         select true as live from inventory.repository_manifests o
         where o.repository_id = f.repository_id and o.digest = f.manifest_digest and o.live
         offset 0
       ) o on true
       join lateral (${missing} limit 1) b on true
-      left join lateral (
-        select c.os, c.architecture from inventory.manifest_children c
-        where c.manifest_digest = f.manifest_digest and c.digest = coalesce(f.through, f.digest)
-        order by c.position limit 1
-      ) e on true
-      cross join lateral (
-        select count(*) as tags, string_agg(t.name, ', ' order by t.name) filter (where t.place <= ${MOST_TAGS}) as tag_names
-        from (
-          select t.name, row_number() over (order by t.name) as place from inventory.live_tags t
-          where t.repository_id = f.repository_id and t.digest = f.manifest_digest
-        ) t
-      ) t
     where ${placedIn(sql`f.repository_id`, asked)} and not ${isMoving(sql`f.repository_id`)}
       and ${behind('>', after, [
         [sql`f.repository_id`, 'int'],
@@ -69,7 +59,33 @@ const missingBlobs: Question = {
         [sql`f.digest`, 'text'],
       ])}
     order by f.repository_id, f.manifest_digest, f.digest
-    limit ${limit}`,
+    limit ${limit}
+    ), tagged as materialized (
+      select f.repository_id, f.manifest_digest, t.tags, t.tag_names
+      from (select distinct repository_id, manifest_digest from found) f cross join lateral (
+        select count(*) as tags, string_agg(t.name, ', ' order by t.name) filter (where t.place <= ${MOST_TAGS}) as tag_names
+        from (
+          select t.name, row_number() over (order by t.name) as place from inventory.live_tags t
+          where t.repository_id = f.repository_id and t.digest = f.manifest_digest
+        ) t
+      ) t
+    )
+    select r.registry, r.name as repository, f.manifest_digest, f.part, f.digest as blob_digest, e.os, e.architecture,
+      t.tags, t.tag_names, f.size, ${iso(sql`f.deleted_at`)} as deleted_at,
+      jsonb_build_array(f.repository_id, f.manifest_digest, f.digest) as key
+    from found f
+      join tagged t on t.repository_id = f.repository_id and t.manifest_digest = f.manifest_digest
+      join inventory.repositories r on r.id = f.repository_id
+      left join lateral (
+        select c.os, c.architecture
+        from (
+          select digest, os, architecture, position from inventory.manifest_children
+          where manifest_digest = f.manifest_digest order by position limit ${MOST_ENTRIES}
+        ) c
+        where c.digest = coalesce(f.through, f.digest)
+        order by c.position limit 1
+      ) e on true
+    order by f.repository_id, f.manifest_digest, f.digest`,
 }
 
 export const missingBlobsQuestions: readonly Question[] = [missingBlobs]

@@ -23,8 +23,11 @@ export type Key = readonly (string | number)[]
  * the time of the answer.
  */
 export type Asked = Readonly<Record<string, string | undefined>>
-/** `now` is the time of the answer. */
-export type Page = { after: Key | undefined; limit: number; now: Date }
+/** Rows behind `after`, up to and with `until`, at most `limit`. `now` is the time of the answer. */
+export type Page = { after: Key | undefined; until?: Key | undefined; limit: number; now: Date }
+
+/** How much one statement of an answer may look at: rows that may be in the answer, and rows of the table. */
+export type PortionSize = { candidates: number; scanned: number }
 
 /** A question that people have about what registries hold. */
 export type Question = {
@@ -47,6 +50,13 @@ export type Question = {
   object?: 'reference'
   /** If what a delete leaves behind is listed only after some days: what is left out until then, unless `unused_for` is given. */
   afterDelete?: { days: number; leftOut: string }
+  /**
+   * If the work for one row may be much: a statement that finds with cheap conditions how far the next statement may go from `after`.
+   * One row: the `key` of the last row of the portion, and whether the portion `is_last`; no row if nothing is left.
+   */
+  portion?: (asked: Asked, after: Key | undefined, size: PortionSize) => RawBuilder<{ key: Key; is_last: boolean }>
+  /** Rows of the answer that one statement reads, if it reads more for each than look-ups by key. */
+  rowsAtOnce?: number
   /** One statement; each of its rows has the columns and, as a JSON array, its `key`. */
   statement: (asked: Asked, page: Page) => RawBuilder<Record<string, unknown>>
 }

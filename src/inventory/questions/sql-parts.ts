@@ -3,7 +3,7 @@ import { SUBJECT_IN_TAG } from '../../events/reference.js'
 import { FOREIGN_LAYER, INDEXES, MANIFESTS, SMALLEST_LISTING_INDEX } from '../../events/target.js'
 import { isKnownIn, registryOf } from '../known-in.js'
 import { clampedSum } from '../../storage/clamped-sum.js'
-import type { Asked, Key } from './question.js'
+import type { Asked, Key, Page } from './question.js'
 
 type Part = RawBuilder<unknown>
 
@@ -35,9 +35,9 @@ export const placedInOrder = (repositoryId: Part, asked: Asked): Part =>
 export const same = (column: Part, value: string | undefined): Part =>
   value === undefined ? sql`true` : sql`${column} = ${value}`
 
-/** Rows behind the last of the page before, in rising or falling order of all parts of the key. */
+/** Rows behind the last of the page before, or up to a row (with `=`), in rising or falling order of all parts of the key. */
 export const behind = (
-  order: '>' | '<',
+  order: '>' | '<' | '<=' | '>=',
   after: Key | undefined,
   columns: readonly (readonly [Part, 'int' | 'bigint' | 'text' | 'timestamptz' | 'date' | 'uuid'])[],
 ): Part => {
@@ -46,6 +46,10 @@ export const behind = (
   const right = sql.join(columns.map(([, type], i) => sql`${after[i]}::${sql.raw(type)}`))
   return sql`(${left}) ${sql.raw(order)} (${right})`
 }
+
+/** Rows behind `after`, up to and with `until`, in rising order. */
+export const between = ({ after, until }: Pick<Page, 'after' | 'until'>, columns: Parameters<typeof behind>[2]): Part =>
+  sql`${behind('>', after, columns)} and ${behind('<=', until, columns)}`
 
 /** As literals: only so PostgreSQL sees that an index has the condition. */
 const oneOf = (types: ReadonlySet<string>): Part => sql.raw(`(${[...types].map((type) => `'${type}'`).join(', ')})`)
@@ -80,11 +84,13 @@ export const IS_CUT = sql`coalesce(
 
 /** Manifests of one index whose sizes are added up. */
 const MOST_ADDED_UP = 1_000
+/** The same of manifests, entries of indexes and blobs, all together. */
+const MOST_SIZES = 2_000
 
 /**
  * Bytes of all that `digest` names in a repository: an image with its blobs, an index with its images and their blobs, each
  * once. A foreign layer counts if an event of the layer itself showed it in the repository. Null while the contents of one of the
- * manifests or the size of one part are not known, and if indexes list more than MOST_ADDED_UP or deeper than DEEPEST. An index may list one image a
+ * manifests or the size of one part are not known, if indexes list more than MOST_ADDED_UP or deeper than DEEPEST, and if there are more than MOST_SIZES in all. An index may list one image a
  * hundred times: its blobs are read once.
  * `offset 0` keeps each a look-up by key, whatever the statistics say.
  */
@@ -102,9 +108,7 @@ export const wholeSize = (digest: Part, repositoryId: Part = sql`t.repository_id
   ), manifests as materialized (
     select distinct digest from named
     where (select count(*) <= ${MOST_ADDED_UP} and max(level) <= ${DEEPEST} from named)
-  )
-  select case when bool_and(known and size is not null) then ${clampedSum(sql`size`)} end from (
-    select digest, max(size) as size, bool_and(known) as known from (
+  ), parts as materialized (
       select n.digest, m.size, coalesce(m.known, false) as known
         from manifests n left join lateral (
           select size, ${isKnownIn(sql`manifests`, registryOf(repositoryId))} as known from inventory.manifests where digest = n.digest offset 0
@@ -124,9 +128,18 @@ export const wholeSize = (digest: Part, repositoryId: Part = sql`t.repository_id
             offset 0
           ) o on true
         where o.seen_at is not null or not b.is_foreign
-    ) parts
-    group by digest
+      limit ${MOST_SIZES + 1}
+  )
+  select case when bool_and(known and size is not null) and (select count(*) <= ${MOST_SIZES} from parts) then ${clampedSum(sql`size`)} end
+  from (
+    select digest, max(size) as size, bool_and(known) as known from parts group by digest
   ) each_once
+)`
+
+/** The same of row `t`, null also if the contents of the manifest are not known. */
+export const wholeSizeIfKnown: Part = sql`(
+  select case when ${isKnownIn(sql`m`, registryOf(sql`t.repository_id`))} then ${wholeSize(sql`t.digest`)} end
+  from inventory.manifests m where m.digest = t.digest
 )`
 
 /**

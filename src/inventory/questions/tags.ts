@@ -102,32 +102,37 @@ const tagHistory: Question = {
   },
   key: ['time', 'uuid'],
   statement: (asked, { after, limit }) => sql`
-    with told as (
+    with told as materialized (
       select * from inventory.changes where ${placedIn(sql`repository_id`, asked)} and tag = ${asked.tag}
-    ), ended as (
-      select c.* from inventory.changes c
+    ), all_changes as (
+      select * from told
+      union all
+      select * from inventory.changes c
       where ${placedIn(sql`c.repository_id`, asked)} and c.action <> 'push' and c.tag is null
-        and (
-          exists (
-            select from told
-            where told.repository_id = c.repository_id and told.at <= c.at
-              and (c.digest is null or (told.digest = c.digest and told.action = 'push'))
-          )
-          -- A tag from before the first event, which only pulls have shown.
-          or (c.digest is null and exists (
-            select from inventory.tags t
-            where t.repository_id = c.repository_id and t.name = ${asked.tag} and t.first_seen_at <= c.at
-          ))
-        )
+        -- Under "or", PostgreSQL puts the pushes into a hash table: comparing each with each would take the square of their number.
+        and (c.digest is null or (c.repository_id, c.digest) in (select repository_id, digest from told where action = 'push'))
+    ), timed as (
+      select *, min(at) filter (where tag is not null) over (partition by repository_id) as first_told_at,
+        min(at) filter (where tag is not null and action = 'push') over (partition by repository_id, digest) as first_pushed_at
+      from all_changes
     )
     select ${iso(sql`c.at`)} as at, c.action, r.registry, r.name as repository, c.tag, c.digest, a.name as actor,
       jsonb_build_array(${iso(sql`c.at`)}, c.event_id) as key
-    from (select * from told union all select * from ended) c join inventory.repositories r on r.id = c.repository_id
-      left join inventory.actors a on a.id = c.actor_id
-    where ${behind('<', after, [
-      [sql`c.at`, 'timestamptz'],
-      [sql`c.event_id`, 'uuid'],
-    ])}
+    from timed c join inventory.repositories r on r.id = c.repository_id
+    left join inventory.actors a on a.id = c.actor_id
+    where (
+        c.tag is not null
+        or case when c.digest is not null then c.first_pushed_at <= c.at
+          -- A tag from before the first event, which only pulls have shown.
+          else c.first_told_at <= c.at or exists (
+            select from inventory.tags t
+            where t.repository_id = c.repository_id and t.name = ${asked.tag} and t.first_seen_at <= c.at
+          ) end
+      )
+      and ${behind('<', after, [
+        [sql`c.at`, 'timestamptz'],
+        [sql`c.event_id`, 'uuid'],
+      ])}
     order by c.at desc, c.event_id desc
     limit ${limit}`,
 }

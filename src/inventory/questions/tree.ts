@@ -10,6 +10,15 @@ const MOST_LISTED = 10_000
 /** Indexes on one level, in one repository, that are opened: digests in events may be made up, so that indexes list each other. */
 const MOST_OPENED = 100
 
+/** Configurations and layers of one tree. */
+const MOST_BLOBS = 50_000
+
+/** Whether the blobs of node `n` are not all there, as those before it are too many. */
+const lacksBlobs = sql`coalesce(
+  (select count(*) = ${MOST_BLOBS} from blobs) and n.path >= (select max(manifest_path) from blobs)
+    and (select true from inventory.manifest_blobs where manifest_digest = n.digest limit 1),
+  false)`
+
 /** What configurations are called, by the first entry of a manifest, where nobody told which it is. */
 const CONFIG_TYPES = sql`('application/vnd.docker.container.image.v1+json', 'application/vnd.docker.plugin.v1+json',
   'application/vnd.oci.empty.v1+json')`
@@ -32,7 +41,7 @@ const tree: Question = {
   name: 'tree',
   answers: 'All that one image consists of: the index, its images by platform, and their configuration and layers.',
   definition:
-    'part is index, manifest, config or layer; level says how deep it lies; present is yes or no, as the repository has it now or not; elsewhere for a layer that may not be distributed and that no event showed here; unknown where no event showed the part here. contents is unknown where what a manifest or index consists of is not known: its parts are then missing here. Layers that images share are listed with each. What indexes list more than once on one level is listed each time, but its contents only the first time; of one level the first 10,000 manifests are listed, and the first 100 indexes are opened, down to the fourth level: the contents of others are unknown here.',
+    'part is index, manifest, config or layer; level says how deep it lies; present is yes or no, as the repository has it now or not; elsewhere for a layer that may not be distributed and that no event showed here; unknown where no event showed the part here. contents is unknown where what a manifest or index consists of is not known: its parts are then missing here. Layers that images share are listed with each. What indexes list more than once on one level is listed each time, but its contents only the first time; of one level the first 10,000 manifests are listed, and the first 100 indexes are opened, down to the fourth level, and of all the first 50,000 configurations and layers are listed: the contents of others are unknown here.',
   parameters: {
     repository: { kind: 'text', required: true, help: 'the repository, as team/app' },
     reference: { kind: 'text', required: true, help: 'a tag, as latest, or a digest' },
@@ -92,6 +101,29 @@ const tree: Question = {
         ) listed
         where number <= ${MOST_LISTED}
       ) numbered
+    ), blobs as materialized (
+      select n.repository_id, n.level + 1 as level, n.path || '.' || lpad(b.position::text, 6, '0') as path, b.digest, b.media_type, b.size,
+        n.digest as manifest_digest, b.position, n.path as manifest_path
+      from (
+        select n.* from nodes n join inventory.manifests m on m.digest = n.digest
+        where n.first_on_level and ${isKnownIn(sql`m`, registryOf(sql`n.repository_id`))}
+        order by n.path collate "C"
+      ) n cross join lateral (
+        select digest, media_type, size, position from inventory.manifest_blobs where manifest_digest = n.digest
+        order by position limit ${MOST_BLOBS}
+      ) b
+      limit ${MOST_BLOBS}
+    ), page as materialized (
+      -- What is known of the parts is looked up for those of the page alone.
+      select * from (
+        select repository_id, level, path, digest, os, architecture, variant, media_type, size, is_closed, null as manifest_digest, null::int as position
+        from nodes
+        union all
+        select repository_id, level, path, digest, null, null, null, media_type, size, false, manifest_digest, position from blobs
+      ) parts
+      where ${behind('>', after, [[sql`path collate "C"`, 'text']])}
+      order by path collate "C"
+      limit ${limit}
     ), parts as (
       select n.repository_id, n.level, n.path, n.digest, ${TYPE_HERE} as media_type, coalesce(m.size, n.size) as size,
         case when not ${isManifestType(sql`n.media_type`)} then case when n.media_type like '%config%' then 'config' else 'layer' end
@@ -106,25 +138,22 @@ const tree: Question = {
         case when ${isManifestType(sql`n.media_type`)} then
           case when ${isKnownIn(sql`m`, registryOf(sql`n.repository_id`))} and (not n.is_closed and ${mayBeIndex(sql`n.media_type`)} or (
             select true from inventory.manifest_children c where c.manifest_digest = n.digest limit 1
-          ) is null) then 'known' else 'unknown' end end as contents
-      from nodes n left join inventory.manifests m on m.digest = n.digest
+          ) is null) and not ${lacksBlobs} then 'known' else 'unknown' end end as contents
+      from page n left join inventory.manifests m on m.digest = n.digest
+      where n.manifest_digest is null
       union all
-      select n.repository_id, n.level + 1, n.path || '.' || lpad(b.position::text, 6, '0'), b.digest, b.media_type, b.size,
-        case when b.position = 0 and (b.digest = m.config_digest or b.media_type like '%config%' or b.media_type in ${CONFIG_TYPES})
+      select n.repository_id, n.level, n.path, n.digest, n.media_type, n.size,
+        case when n.position = 0 and (n.digest = m.config_digest or n.media_type like '%config%' or n.media_type in ${CONFIG_TYPES})
           then 'config' else 'layer' end, null, null, null,
-        case when ${isForeignLayer(sql`b.media_type`)} then ${present('repository_blobs', sql`b.digest`, 'elsewhere')}
-          else ${present('repository_blobs', sql`b.digest`, 'unknown')} end, null
-      from nodes n
-        join inventory.manifest_blobs b on b.manifest_digest = n.digest
-        join inventory.manifests m on m.digest = n.digest
-      where n.first_on_level and ${isKnownIn(sql`m`, registryOf(sql`n.repository_id`))}
+        case when ${isForeignLayer(sql`n.media_type`)} then ${present('repository_blobs', sql`n.digest`, 'elsewhere')}
+          else ${present('repository_blobs', sql`n.digest`, 'unknown')} end, null
+      from page n join inventory.manifests m on m.digest = n.manifest_digest
+      where n.manifest_digest is not null
     )
     select p.level, p.part, p.digest, p.os, p.architecture, p.variant, p.size,
       p.present, p.contents, p.media_type, r.registry, jsonb_build_array(p.path) as key
     from parts p join inventory.repositories r on r.id = p.repository_id
-    where ${behind('>', after, [[sql`p.path collate "C"`, 'text']])}
-    order by p.path collate "C"
-    limit ${limit}`,
+    order by p.path collate "C"`,
 }
 
 export const treeQuestions: readonly Question[] = [tree]

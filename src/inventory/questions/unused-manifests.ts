@@ -16,6 +16,12 @@ const tagPointsTo: Part = sql`from inventory.tags t
   where t.repository_id = o.repository_id and t.digest = o.digest and t.live
     and t.pointed_at > coalesce(o.deleted_at, '-infinity')`
 
+/** No live tag points to the manifest: a look-up by the index of their digests, which an aggregate makes PostgreSQL choose. */
+export const isUntagged: Part = sql`(select count(*) ${tagPointsTo}) = 0`
+
+/** The same for many at once, so that all tags are read once. */
+export const areUntagged: Part = sql`not exists (select ${tagPointsTo})`
+
 /** The manifest refers to no live manifest as its subject. In a repository that is being moved, what leads there may be at the other path. */
 export const refersToNothingHere: Part = sql`(
   not ${isMoving(sql`o.repository_id`)}
@@ -28,15 +34,12 @@ export const refersToNothingHere: Part = sql`(
 
 /**
  * No live tag points to the manifest, no live index lists it, directly or through indexes that no event showed, and it refers to
- * no live manifest as its subject. For a page: tags and indexes are looked up for each manifest, tags by the index of their digests, which an
- * aggregate makes PostgreSQL choose. What more indexes list than are followed is listed.
+ * no live manifest as its subject. For a page: tags and indexes are looked up for each manifest. What more indexes list than are
+ * followed is listed.
  */
 export const nothingLeadsTo: Part = sql`(
-  (select count(*) ${tagPointsTo}) = 0 and not ${isListedByLive(sql`o.repository_id`, sql`o.digest`)} and ${refersToNothingHere}
+  ${isUntagged} and not ${isListedByLive(sql`o.repository_id`, sql`o.digest`)} and ${refersToNothingHere}
 )`
-
-/** No live tag points to the manifest: for many at once, so that all tags are read once. */
-export const isUntagged: Part = sql`not exists (select ${tagPointsTo})`
 
 /** Formats of manifests that have no field for a subject. */
 const WITHOUT_SUBJECT =
@@ -96,5 +99,6 @@ const hasDeletedSubject: Part = sql`exists (
  */
 export const allThatLeadsIsKnown: Part = sql`(
   (o.pushed_at is not null or r.reconciled_at is not null)
-  and coalesce(${isNoReferrer} or ${hasDeletedSubject}, false) and not ${hasTooManyParts(sql`o.digest`)}
+  -- An index that lists too much is not read to its end.
+  and case when ${hasTooManyParts(sql`o.digest`)} then false else coalesce(${isNoReferrer} or ${hasDeletedSubject}, false) end
 )`

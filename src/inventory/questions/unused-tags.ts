@@ -1,12 +1,12 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isKnownIn, mediaTypeIn, registryOf } from '../known-in.js'
 import { isMoving } from '../moving.js'
-import { digestChangedAt, imageChangedAt } from './changed.js'
+import { digestChangedAt, imageChangedAt, imagePushedAt, isImagePushedAgain } from './changed.js'
 import { hasIndexAbove, isListedByLive, mayBeIndex } from './indexes-above.js'
 import type { Asked } from './question.js'
 import { IS_CUT, refersToLiveManifest } from './sql-parts.js'
 import { unknownIndexes } from './unknown-indexes.js'
-import { checkedAt, ownUse, partsOf, usesWithout } from './uses.js'
+import { checkedAt, latestUses, ownUse, partsOf, usesWithout } from './uses.js'
 
 type Part = RawBuilder<unknown>
 
@@ -28,7 +28,7 @@ const wasIndexUsed = (moment: Part, { without_kind }: Asked): Part => sql`(
   from ${usesWithout(sql`select greatest(i.pulled_at, ${checkedAt(sql`i`)}) as used_at, i.pulled_at`, {
     without_kind,
     repositoryId: sql`i.repository_id`,
-    references: sql`array[i.digest]`,
+    latest: [latestUses(sql`i.repository_id`, sql`array[i.digest]`, { without_kind })],
     firstSeenAt: sql`i.first_seen_at`,
     movedAt: sql`i.moved_at`,
   })} u
@@ -80,25 +80,38 @@ const hasUnknownParts = sql`(
 /**
  * Whether tag `t` may be in use although nothing asked for it: its own times do not say what an index of unknown contents lists, who
  * asks for an index that lists the image, and who needs the image that a signature is of. In a repository that is being moved, the uses
- * of its manifest may be at the other path.
+ * of its manifest may be at the other path. `d` has what all tags of the digest have in common, see IS_DIGEST_USED_ELSEWHERE.
  */
 export const mayBeUsedElsewhere = sql`(
-  ${isMoving(sql`t.repository_id`)} or ${hasUnknownParts} or ${refersToLiveManifest}
-  or ${isListedByLive(sql`t.repository_id`, sql`t.digest`)}
+  ${isMoving(sql`t.repository_id`)} or d.may_be_used or ${refersToLiveManifest}
 )`
 
-/**
- * Whether nothing used tag `t` since a moment, neither by itself nor through an index, and no push changed it: the parts that read no
- * uses, and those that do. What may be in use is not unused.
- */
-export const unusedSince = (moment: Part, asked: Asked): Part => sql`
+/** The part of it that is the same for all tags of a digest. */
+export const IS_DIGEST_USED_ELSEWHERE = sql`(${hasUnknownParts} or ${isListedByLive(sql`t.repository_id`, sql`t.digest`)})`
+
+/** A first look at whether tag `t` with manifest `m` is unused: reads little but these two. */
+export const looksUnusedSince = (moment: Part, asked: Asked): Part => sql`
   not ${isMoving(sql`t.repository_id`)}
   and ${asked.without_kind === undefined ? sql`coalesce(${ownUse} < ${moment}, true)` : sql`true`}
-  and case when greatest(t.pushed_at, m.pushed_at) < ${moment} then true else coalesce(${imageChangedAt} < ${moment}, true) end
+  and (${isImagePushedAgain} or coalesce(${imagePushedAt} < ${moment}, true))
+  and not ${refersToLiveManifest}`
+
+/**
+ * Whether nothing used tag `t` since a moment, neither by itself nor through an index, and no push changed it, if it looks so: the
+ * parts that read no uses, and those that do. What may be in use is not unused. `d` has what all tags of the digest have in common, see
+ * mayDigestBeUsedSince.
+ */
+export const unusedSince = (moment: Part, asked: Asked): Part => sql`
+  coalesce(${imageChangedAt} < ${moment}, true)
   and case when coalesce(t.pushed_at, m.pushed_at, u.used_at) is null then t.first_seen_at < ${moment}
     else coalesce(u.used_at < ${moment}, true) end
-  and not ${hasUnknownParts} and not ${refersToLiveManifest} and not ${hasUsedUnknownIndex(moment, asked)}
-  and not ${isNeededByIndex(sql`t.repository_id`, sql`t.digest`, moment, asked)}`
+  and not d.may_be_used and not ${hasUsedUnknownIndex(moment, asked)}`
+
+/** The part of it that is the same for all tags of a digest: a use of a part is found first, as it takes the least work. */
+export const mayDigestBeUsedSince = (moment: Part, asked: Asked): Part => sql`(
+  ${asked.without_kind === undefined ? sql`coalesce(t.times[2] >= ${moment}, false)` : sql`false`}
+  or ${hasUnknownParts} or ${isNeededByIndex(sql`t.repository_id`, sql`t.digest`, moment, asked)}
+)`
 
 /**
  * Where tags that nothing used since a moment are found in the order of `active_on`: those whose day is older, and those whose

@@ -37,7 +37,7 @@ export const partsOf = (digest: Part): Part => sql`
 export const hasTooManyParts = (digest: Part): Part => sql`(${partsOf(digest)} select ${IS_CUT})`
 
 /** The newest pull, and the newest pull or check, of what an index lists: an array of two, null without any. */
-const usesOfParts = (repositoryId: Part, digest: Part): Part => sql`(
+export const usesOfParts = (repositoryId: Part, digest: Part): Part => sql`(
   case when exists (select from inventory.manifest_children where manifest_digest = ${digest}) then (
     ${partsOf(digest)}
     select array[max(o.pulled_at), max(greatest(o.pulled_at, ${checkedAt(sql`o`)}))]
@@ -74,19 +74,23 @@ export const KNOWN_SINCE = { without_kind: { kinds_known_since: 'time' } } as co
 export const isOfOtherKind = (kind: Part, { without_kind }: Asked): Part =>
   without_kind === undefined ? sql`true` : sql`not (${kind} = any(${without_kind.split(',')}::text[]))`
 
+/** A digest and all that it leads to, as far as it is read, in an array of text. */
+export const withParts = (digest: Part): Part =>
+  sql`(array[${digest}] || array(${partsOf(digest)} select digest from parts))`
+
 /**
  * When tag `t` with manifest `m` was used and pulled last, as `used_at` and `pulled_at`: a lateral part that is computed for rows
  * that pass the cheaper conditions. `kinds_known_since` is null if the kind of every use is known, or is not asked for.
+ * What the tags of one digest have in common is in `d`: `times` of usesOfParts and, with `without_kind`, `by_digest` of latestUses.
  */
-export const usesOf = ({ without_kind }: Asked): Part => {
+export const usesOf = (asked: Asked): Part => {
   const all = sql`
-    select greatest(${ownUse}, ${tagCheckedAt}, ${checkedAt(sql`m`)}, parts.times[2]) as used_at,
-      greatest(t.pulled_at, m.pulled_at, parts.times[1]) as pulled_at
-    from (select ${usesOfParts(sql`t.repository_id`, sql`t.digest`)} as times offset 0) parts`
+    select greatest(${ownUse}, ${tagCheckedAt}, ${checkedAt(sql`m`)}, d.times[2]) as used_at,
+      greatest(t.pulled_at, m.pulled_at, d.times[1]) as pulled_at`
   return usesWithout(all, {
-    without_kind,
+    without_kind: asked.without_kind,
     repositoryId: sql`t.repository_id`,
-    references: sql`array[t.name, t.digest] || array(${partsOf(sql`t.digest`)} select digest from parts)`,
+    latest: [latestUses(sql`t.repository_id`, sql`array[t.name]`, asked), sql`d.by_digest`],
     firstSeenAt: sql`t.first_seen_at`,
     movedAt: sql`greatest(t.moved_at, m.moved_at)`,
   })
@@ -95,8 +99,8 @@ export const usesOf = ({ without_kind }: Asked): Part => {
 type Used = {
   without_kind: string | undefined
   repositoryId: Part
-  /** Tags and digests under which uses are recorded: an array of text. */
-  references: Part
+  /** The newest uses by kinds, each of `latestUses`. */
+  latest: readonly Part[]
   firstSeenAt: Part
   movedAt: Part
 }
@@ -113,18 +117,32 @@ const newestPendingOfAlias = (repositoryId: Part): Part => sql`(
 )`
 
 /**
+ * The newest use and the newest pull by clients of any known kind, and the same by kinds that count: an array of four.
+ * @param references tags and digests under which uses are recorded: an array of text
+ */
+export const latestUses = (repositoryId: Part, references: Part, asked: Asked): Part => {
+  const isOther = isOfOtherKind(sql`l.kind`, asked)
+  return sql`(
+    select array[max(l.used_at), max(l.pulled_at), max(l.used_at) filter (where ${isOther}), max(l.pulled_at) filter (where ${isOther})]
+    from pulls.last_uses l
+      join inventory.repositories r on l.repository = r.name and l.registry = any(array(
+        select r.registry union all select alias from inventory.registry_aliases where name = r.registry
+      ))
+    where r.id = ${repositoryId} and l.reference = any(${references})
+  )`
+}
+
+/**
  * The same without the uses of some kinds. What another kind used last is recorded by tag and digest. A use that no kind explains
  * (its request was not folded yet) counts, and so does one that may have been before kinds were known: of those the newest
  * possible time.
  * @param all a query of `used_at` and `pulled_at`, those of all kinds.
  */
-export const usesWithout = (
-  all: Part,
-  { without_kind, repositoryId, references, firstSeenAt, movedAt }: Used,
-): Part => {
+export const usesWithout = (all: Part, { without_kind, repositoryId, latest, firstSeenAt, movedAt }: Used): Part => {
   if (without_kind === undefined)
     return sql`(select used_at, pulled_at, null::timestamptz as kinds_known_since from (${all}) u offset 0)`
-  const isOther = isOfOtherKind(sql`l.kind`, { without_kind })
+  const newest = (place: number): Part =>
+    sql`greatest(${sql.join(latest.map((_, i) => sql`${sql.ref(`l.uses_${i}`)}[${sql.lit(place)}]`))})`
   const unexplained = (
     time: string,
   ): Part => sql`case when u.${sql.ref(time)} > coalesce(by.${sql.ref(`any_${time}`)}, '-infinity')
@@ -134,13 +152,8 @@ export const usesWithout = (
       greatest(by.pulled_at, ${unexplained('pulled_at')}) as pulled_at, known.since as kinds_known_since
     from (${all}) u
       cross join lateral (
-        select max(l.used_at) as any_used_at, max(l.pulled_at) as any_pulled_at,
-          max(l.used_at) filter (where ${isOther}) as used_at, max(l.pulled_at) filter (where ${isOther}) as pulled_at
-        from pulls.last_uses l
-          join inventory.repositories r on l.repository = r.name and l.registry = any(array(
-            select r.registry union all select alias from inventory.registry_aliases where name = r.registry
-          ))
-        where r.id = ${repositoryId} and l.reference = any(${references})
+        select ${newest(1)} as any_used_at, ${newest(2)} as any_pulled_at, ${newest(3)} as used_at, ${newest(4)} as pulled_at
+        from (select ${sql.join(latest.map((uses, i) => sql`${uses} as ${sql.ref(`uses_${i}`)}`))} offset 0) l
       ) by
       cross join lateral (
         select case when since > coalesce(${firstSeenAt}, '-infinity') then since end as since

@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
 import { isInTooManyIndexes } from '../questions/indexes-above.js'
-import { allThatLeadsIsKnown, isNoReferrer, isUntagged, refersToNothingHere } from '../questions/unused-manifests.js'
+import { allThatLeadsIsKnown, areUntagged, isNoReferrer, refersToNothingHere } from '../questions/unused-manifests.js'
 import { missingParts } from './missing-parts.js'
 import { LIMITS, rangesOf, weighRepositories, type Range } from './ranges.js'
 import { heldIn, listOf, namedManifests, orphans, usedManifests, within } from './used-parts.js'
@@ -89,7 +89,7 @@ const refreshUndecidedManifests = async (db: Sql, range: Range): Promise<void> =
         select o.*, l.digest as listed
         from (
           select * from inventory.repository_manifests o
-          where o.live and ${within('o.repository_id', range)} and ${isUntagged}
+          where o.live and ${within('o.repository_id', range)} and ${areUntagged}
         ) o full join (
           select repository_id, digest from listings union all select repository_id, digest from reached
         ) l on l.repository_id = o.repository_id and l.digest = o.digest

@@ -1,0 +1,76 @@
+import type { Sql } from '../../storage/database.js'
+import { createPause } from '../../storage/turns.js'
+import type { Asked, Key, Page, Question } from './question.js'
+
+type Row = Record<string, unknown>
+
+/** A portion of the rows, and where the next one begins; `next` is undefined if there is none. */
+type Portion = { rows: Row[]; next: Key | undefined }
+
+/** Reads the next portion behind `after`, with at most `limit` rows. */
+type ReadPortion = (after: Key | undefined, limit: number) => Promise<Portion>
+
+/** Milliseconds after which an answer ends with the rows that it has, in portions that take some hundred milliseconds. */
+const LONGEST_MS = 10_000
+
+/** Rows that may be in the answer, in one portion: those of the longest page. */
+const MOST_CANDIDATES = 1_001
+const FEWEST_CANDIDATES = 20
+/** Rows of the table that are looked at with cheap conditions for each that may be in the answer. */
+const SCANNED_FOR_ONE = 20
+
+/** Milliseconds of a statement: the next portion is larger after a shorter one, and smaller after a longer one. */
+const SHORT_MS = 200
+const LONG_MS = 1_000
+
+/**
+ * The rows of a page, in portions: the embedded database answers nothing else while a statement runs. One statement looks at a bounded
+ * number of rows, whatever was recorded, and the event loop turns between two of them.
+ * @param page `limit`: rows of the page, without the one that tells whether there is another page
+ * @returns `next`: what the next page begins behind, undefined if nothing is left. A page may have fewer rows, or none, and a next page
+ * all the same: most of what was looked at in LONGEST_MS was not in the answer.
+ */
+export const readPage = async (db: Sql, question: Question, asked: Asked, page: Page): Promise<Portion> => {
+  const readPortion = question.portion ? inPortions(db, question, asked, page) : inRows(db, question, asked, page)
+  const pause = createPause()
+  const end = performance.now() + LONGEST_MS
+  const rows: Row[] = []
+  let next = page.after
+  do {
+    const portion = await readPortion(next, page.limit + 1 - rows.length)
+    rows.push(...portion.rows)
+    if (rows.length > page.limit) return { rows: rows.slice(0, page.limit), next: rows[page.limit - 1]?.key as Key }
+    next = portion.next
+    await pause()
+  } while (next !== undefined && performance.now() < end)
+  return { rows, next }
+}
+
+/** Portions of rows that are all in the answer: the next one begins behind the last row. */
+const inRows = (db: Sql, question: Question, asked: Asked, page: Page): ReadPortion => {
+  const { rowsAtOnce = Infinity } = question
+  return async (after, limit) => {
+    const most = Math.min(limit, rowsAtOnce)
+    const { rows } = await question.statement(asked, { ...page, after, limit: most }).execute(db)
+    return { rows, next: rows.length === most ? (rows.at(-1)?.key as Key) : undefined }
+  }
+}
+
+/** Portions that end at a row of the table, whether that one is in the answer or not. */
+const inPortions = (db: Sql, question: Question, asked: Asked, page: Page): ReadPortion => {
+  let candidates = Math.min(MOST_CANDIDATES, Math.max(FEWEST_CANDIDATES, page.limit + 1))
+  return async (after, limit) => {
+    const size = { candidates, scanned: candidates * SCANNED_FOR_ONE }
+    const until = (await question.portion?.(asked, after, size).execute(db))?.rows[0]
+    if (!until) return { rows: [], next: undefined }
+    const begin = performance.now()
+    const { rows } = await question.statement(asked, { ...page, after, until: until.key, limit }).execute(db)
+    candidates = nextSize(candidates, performance.now() - begin)
+    return { rows, next: until.is_last ? undefined : until.key }
+  }
+}
+
+const nextSize = (candidates: number, ms: number): number => {
+  if (ms > LONG_MS) return Math.ceil(candidates / 8)
+  return ms < SHORT_MS ? Math.min(MOST_CANDIDATES, candidates * 2) : candidates
+}

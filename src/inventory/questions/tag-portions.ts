@@ -1,0 +1,76 @@
+import { sql, type RawBuilder } from 'kysely'
+import { imageChangedByTags, isImagePushedAgain } from './changed.js'
+import { endOfPortion } from './portions.js'
+import type { Asked, Question } from './question.js'
+import { manifestOf, oneAfterTheOther, placedIn } from './sql-parts.js'
+import { latestUses, usesOfParts, withParts } from './uses.js'
+
+type Part = RawBuilder<unknown>
+
+/** Tags `t`, with manifest `m`, of which an answer is made. */
+export type WantedTags = {
+  /** The condition of each scan, in the order of rows. */
+  scans: readonly Part[]
+  /** The first column of the order, before the repository and the name. */
+  order: Part
+  /** What the next page begins behind. */
+  key: Part
+  /** A condition that reads no more than the tag and the manifest. */
+  looksWanted: Part
+}
+
+/** Live tags of which the manifest was not deleted. */
+const IS_LIVE = sql`t.pointed_at > coalesce(m.deleted_at, '-infinity')`
+
+/** The next tags in their order, whether they look wanted or not. */
+export const endOfTags = (
+  asked: Asked,
+  { scans, order, key, looksWanted }: WantedTags,
+  size: Parameters<NonNullable<Question['portion']>>[2],
+): ReturnType<NonNullable<Question['portion']>> => {
+  const scan = scans.map(
+    (condition) => sql`
+    select ${order} as place, t.repository_id, t.name, t.digest, ${key} as key, coalesce(${IS_LIVE} and ${looksWanted}, false) as is_candidate
+    from inventory.tags t left join lateral ${manifestOf} m on true
+    where t.live and ${placedIn(sql`t.repository_id`, asked)} and ${condition}
+    order by ${order}, t.repository_id, t.name
+    limit ${size.scanned}`,
+  )
+  return endOfPortion(oneAfterTheOther(scan, size.scanned), size)
+}
+
+/**
+ * The start of a query of tags `chosen`, those of a portion that look wanted, and of `digests`, to which they point: an index
+ * may have any number of tags, so what they have in common is computed once.
+ * `chosen` has the columns of inventory.tags, `place` and `key`; `digests` has `repository_id`, `digest`, `times` (usesOfParts),
+ * `changed_at` (imageChangedByTags), `by_digest` (latestUses) and `may_be_used`.
+ * @param mayBeUsed a condition on `t`, a digest in a repository with its `times`
+ */
+export const chosenTags = (
+  asked: Asked,
+  { scans, order, key, looksWanted }: WantedTags,
+  mayBeUsed: Part = sql`false`,
+): Part => {
+  const chosen = scans.map(
+    (condition) => sql`
+    select t.*, ${order} as place, ${key} as key, ${isImagePushedAgain} as is_image_pushed_again
+    from inventory.tags t left join lateral ${manifestOf} m on true
+    where t.live and ${IS_LIVE} and ${placedIn(sql`t.repository_id`, asked)} and ${condition} and ${looksWanted}`,
+  )
+  const byDigest =
+    asked.without_kind === undefined
+      ? sql`null::timestamptz[]`
+      : latestUses(sql`t.repository_id`, withParts(sql`t.digest`), asked)
+  return sql`
+  chosen as materialized (${sql.join(chosen, sql` union all `)}), digests as materialized (
+    select t.*, ${mayBeUsed} as may_be_used
+    from (
+      select t.repository_id, t.digest, ${usesOfParts(sql`t.repository_id`, sql`t.digest`)} as times,
+        case when t.is_image_pushed_again then ${imageChangedByTags} end as changed_at, ${byDigest} as by_digest
+      from (
+        select repository_id, digest, bool_or(is_image_pushed_again) as is_image_pushed_again from chosen group by repository_id, digest
+      ) t left join lateral ${manifestOf} m on true
+      offset 0
+    ) t
+  )`
+}

@@ -1,0 +1,159 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { type QueryExecutor } from 'kysely'
+import type { Descriptor } from '../../src/events/target.js'
+import { ask, type Item } from '../../src/inventory/questions/ask.js'
+import { QUESTIONS } from '../../src/inventory/questions/questions.js'
+import { summarize } from '../../src/inventory/summary/summarize.js'
+import type { Sql } from '../../src/storage/database.js'
+import type { Wanted } from '../servers/asking.js'
+import { createCounting } from '../servers/counting.js'
+import { anEvent } from '../servers/events.js'
+import { digestOf } from '../servers/history.js'
+import { OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
+import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+
+const NOW = new Date('2026-11-27T12:00:00Z')
+const OLD = '2026-01-10T10:00:00Z'
+const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
+
+/** A part of a plan, as PostgreSQL explains it. */
+type Plan = { 'Actual Rows': number; 'Actual Loops': number; Plans?: Plan[] }
+const rowsOf = ({ 'Actual Rows': rows, 'Actual Loops': loops, Plans = [] }: Plan): number =>
+  Plans.reduce((sum, part) => sum + rowsOf(part), rows * loops)
+
+/** A database that notes how many rows the parts of each statement read. */
+const noting = (database: TestStores['database']['sql'], rows: number[]): Sql => {
+  const executor = database.getExecutor()
+  const explaining = new Proxy(executor, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(target, name)
+      if (name !== 'executeQuery') return typeof value === 'function' ? (value.bind(target) as unknown) : value
+      const execute: QueryExecutor['executeQuery'] = async (query, ...rest) => {
+        const explained = { ...query, sql: `explain (analyze, format json) ${query.sql}` }
+        const { rows: plans } = await target.executeQuery<{ 'QUERY PLAN': [{ Plan: Plan }] }>(explained, ...rest)
+        rows.push(plans[0] ? rowsOf(plans[0]['QUERY PLAN'][0].Plan) : NaN)
+        return target.executeQuery(query, ...rest)
+      }
+      return execute
+    },
+  })
+  return { getExecutor: () => explaining }
+}
+
+/** Questions of tags and of manifests, with the parameters that make each look furthest. */
+const ASKED: [string, Record<string, string>][] = [
+  ['images', {}],
+  ['old-images', { older_than: '30d' }],
+  ['unused-images', { unused_for: '30d' }],
+  ['unused-images', { unused_for: '30d', without_kind: 'scanner' }],
+  ['last-used', {}],
+  ['last-used', { unused_for: '30d' }],
+  ['last-used', { unused_for: '30d', without_kind: 'scanner' }],
+]
+describe.each(STORE_PAIRS)('questions, on %s', (_, open) => {
+  let stores: TestStores
+  let ids = 0
+  beforeAll(async () => {
+    stores = await open()
+  })
+  afterAll(async () => stores.close())
+  beforeEach(async () => stores.clear())
+
+  const ingest = async (events: readonly Wanted[]): Promise<void> =>
+    createCounting(stores, () => NOW)
+      .ingest(events.map((one) => anEvent({ id: ++ids, at: OLD, ...one })))
+      .then(() => undefined)
+  const names = (prefix: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${prefix}${i}`)
+  const parts = (all: readonly string[], mediaType: string): Descriptor[] =>
+    all.map((name) => ({ digest: digestOf(name), mediaType, size: 20 }))
+  const manifest = (name: string, references: Descriptor[] | undefined, more: Wanted = {}): Wanted => ({
+    ...{ object: 'manifest', digest: digestOf(name), mediaType: OCI_IMAGE, size: 500 },
+    ...(references && { references }),
+    ...more,
+  })
+  const index = (name: string, images: readonly string[], more: Wanted = {}): Wanted =>
+    manifest(name, parts(images, OCI_IMAGE), { mediaType: OCI_INDEX, ...more })
+
+  /** The rows of all pages. */
+  const readAll = async (
+    name: string,
+    parameters: Record<string, string>,
+    { db = stores.database.sql, limit = '1000' }: { db?: Sql; limit?: string } = {},
+  ): Promise<Item[]> => {
+    const question = QUESTIONS.find((one) => one.name === name)
+    if (!question) throw new Error(`there is no question ${name}`)
+    const items: Item[] = []
+    let cursor: string | null = null
+    do {
+      const all: object = { ...parameters, limit, ...(cursor !== null && { cursor }) }
+      const page = await ask(db, question, all, NOW)
+      items.push(...page.items)
+      cursor = page.next
+    } while (cursor !== null)
+    return items
+  }
+
+  const ENTRIES = 250
+  const withTags = async (tags: number): Promise<void> => {
+    await stores.clear()
+    const images = names('a', ENTRIES)
+    await ingest([
+      ...images.map((one) => manifest(one, parts([`b${one}`], LAYER))),
+      ...names('tag-', tags).map((tag) => index('c0', images, { tag })),
+    ])
+  }
+
+  test('read what an index leads to once for all its tags', async () => {
+    const read: Record<string, [few: number, many: number]> = {}
+    const key = ([name, parameters]: (typeof ASKED)[number]): string => `${name} ${JSON.stringify(parameters)}`
+    for (const tags of [10, 60]) {
+      await withTags(tags)
+      for (const asked of ASKED) {
+        const rows: number[] = []
+        const items = await readAll(...asked, { db: noting(stores.database.sql, rows) })
+        const total = rows.reduce((sum, one) => sum + one, 0)
+        expect(new Set(items.map(({ tag }) => tag)).size).toBe(tags)
+        expect(items).toHaveLength(tags)
+        read[key(asked)] = [read[key(asked)]?.[0] ?? total, total]
+      }
+    }
+    const ofEachTag = Object.entries(read).map(([asked, [few, many]]) => ({ asked, rows: (many - few) / 50 }))
+    expect(ofEachTag.filter(({ rows }) => !(rows < ENTRIES))).toEqual([])
+  })
+
+  const PAGES: [string, Record<string, string>, (item: Item) => unknown][] = [
+    ...ASKED.map(([name, parameters]): (typeof PAGES)[number] => [name, parameters, ({ tag }) => tag]),
+    ['manifests', {}, ({ digest }) => digest],
+    ['untagged-manifests', {}, ({ digest }) => digest],
+    ['untagged-manifests', { unused_for: '30d' }, ({ digest }) => digest],
+    ['blobs', {}, ({ digest }) => digest],
+    ['orphaned-blobs', {}, ({ digest }) => digest],
+    ['missing-blobs', {}, ({ blob_digest, manifest_digest }) => `${String(manifest_digest)} ${String(blob_digest)}`],
+  ]
+
+  test('have each row once in pages of any size, however many statements read a page', async () => {
+    const images = names('a', 12)
+    await ingest([
+      ...names('0f', 3).map((name): Wanted => ({ object: 'blob', digest: digestOf(name), size: 10 })),
+      ...images.map((one) => manifest(one, parts([`b${one}`], LAYER))),
+      // Indexes of one tag each, so that each is computed, between tags of one image.
+      ...names('c', 30).map((one, i) => index(one, images, { tag: `tag-${i}` })),
+      ...names('tag-b', 15).map((tag) => manifest('ab', undefined, { tag })),
+      // Used, which is in no list of what is unused.
+      ...names('tag-u', 30).map((tag) => manifest('ac', parts(['bac'], LAYER), { tag })),
+      { ...manifest('ac', undefined), action: 'pull', at: '2026-11-26T10:00:00Z' },
+      ...names('d', 20).map((one) => manifest(one, parts([`b${one}`], LAYER))),
+      { action: 'delete', object: 'blob', digest: digestOf('bac') },
+      { action: 'delete', object: 'blob', digest: digestOf('ba1') },
+    ])
+    await summarize(stores.database, () => NOW)
+    for (const [name, parameters, keyOf] of PAGES) {
+      const whole = await readAll(name, parameters)
+      const keys = whole.map(keyOf)
+      expect({ name, parameters, twice: keys.length - new Set(keys).size }).toEqual({ name, parameters, twice: 0 })
+      const limit = '12'
+      const items = await readAll(name, parameters, { limit })
+      expect({ name, parameters, limit, items }).toEqual({ name, parameters, limit, items: whole })
+    }
+  })
+})
