@@ -94,7 +94,7 @@ const MOST_SIZES = 2_000
  * hundred times: its blobs are read once.
  * `offset 0` keeps each a look-up by key, whatever the statistics say.
  */
-export const wholeSize = (digest: Part, repositoryId: Part = sql`t.repository_id`): Part => sql`(
+const wholeSize = (digest: Part, repositoryId: Part = sql`t.repository_id`): Part => sql`(
   with recursive listed (digest, level) as (
     select ${digest}, 0
     union all
