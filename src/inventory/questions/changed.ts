@@ -12,8 +12,9 @@ type Run = { repositoryId: Part; tag: Part; digest: Part; last: Part }
  * arrives late may split a run.
  */
 const startOfRun = ({ repositoryId, tag, digest, last }: Run, deletedAt: Part): Part => sql`(
-  select min(p.at) from inventory.changes p
-  where p.repository_id = ${repositoryId} and p.tag = ${tag} and p.action = 'push' and p.digest = ${digest}
+  -- All changes since then are pushes of the digest. Without the digest, PostgreSQL does not read those of all tags by its index.
+  select p.at from inventory.changes p
+  where p.repository_id = ${repositoryId} and p.tag = ${tag}
     and p.at <= ${last} and p.at > coalesce(greatest(
       (
         select c.at from inventory.changes c
@@ -23,6 +24,7 @@ const startOfRun = ({ repositoryId, tag, digest, last }: Run, deletedAt: Part): 
       ),
       case when ${deletedAt} < ${last} then ${deletedAt} end
     ), '-infinity')
+  order by p.at limit 1
 )`
 
 /**
