@@ -3,21 +3,38 @@ import type { Key, PortionSize } from './question.js'
 
 type Part = RawBuilder<unknown>
 
-/** What a portion may cost, in rows that list nothing. */
-const MOST_COST = 1_001
-const COST_OF_CANDIDATE = 10
-/** A row whose digest lists manifests, or is listed: what it leads to is read to a bound, see MOST_FOLLOWED and MOST_SIZES. */
-const COST_OF_LISTING = 40
-/** Blobs of an image, whose sizes are added up, for which it costs one more. */
-const BLOBS_FOR_ONE = 5
+/** What a digest costs of which all is read that may be: see MOST_FOLLOWED and MOST_SIZES. One without anything costs 1. */
+const MOST_OF_DIGEST = 40
+/** Blobs of an image, whose sizes are added up, for which it costs one more; and manifests that a digest lists, or that list it. */
+const BLOBS_FOR_ONE = 20
+const LISTED_FOR_ONE = 5
+/** Manifests that a digest lists, or that list it, beyond which it costs the most. */
+const MOST_LISTED = 20
 
-/** What a candidate costs that is the first of its digest `s.digest`. */
-const COST_OF_DIGEST = sql`case
-  when (select true from inventory.manifest_children where manifest_digest = s.digest limit 1)
-    or (select true from inventory.manifest_children c where c.digest = s.digest limit 1) then ${sql.lit(COST_OF_LISTING)}
-  else 1 + (select count(*) from (
-    select from inventory.manifest_blobs where manifest_digest = s.digest limit ${sql.lit(COST_OF_LISTING * BLOBS_FOR_ONE)}
-  ) b) / ${sql.lit(BLOBS_FOR_ONE)} end`
+/**
+ * What a candidate costs that is the first of its digest `s.digest`. Indexes of images, as they are in real registries, cost little. What leads
+ * further than one level costs the most, without a look at how far.
+ */
+const COST_OF_DIGEST = sql`(
+  select case when listed > ${sql.lit(MOST_LISTED)} or listed > 0 and (
+      exists (
+        select from inventory.manifest_children c join inventory.manifest_children below on below.manifest_digest = c.digest
+        where c.manifest_digest = s.digest
+      ) or exists (
+        select from inventory.manifest_children c join inventory.manifest_children above on above.digest = c.manifest_digest
+        where c.digest = s.digest
+      )
+    ) then ${sql.lit(MOST_OF_DIGEST)}
+    else 1 + listed / ${sql.lit(LISTED_FOR_ONE)} + (select count(*) from (
+      select from inventory.manifest_blobs where manifest_digest = s.digest limit ${sql.lit(MOST_OF_DIGEST * BLOBS_FOR_ONE)}
+    ) b) / ${sql.lit(BLOBS_FOR_ONE)} end
+  from (
+    select count(*) as listed from (
+      (select from inventory.manifest_children where manifest_digest = s.digest limit ${sql.lit(MOST_LISTED + 1)})
+      union all (select from inventory.manifest_children c where c.digest = s.digest limit ${sql.lit(MOST_LISTED + 1)})
+    ) c
+  ) counted
+)`
 
 /** Manifests of which one statement looks up whether a repository has them. */
 const MOST_MANIFESTS = 20_000
@@ -35,11 +52,11 @@ export const endOfBlobs = (
     union all select from inventory.manifest_children c where c.digest = s.digest
     limit ${MOST_MANIFESTS}
   ) p)`
-  const costs = { cost: manifests, mostCost: MOST_MANIFESTS, direction }
-  return endOfPortion(scan(most), { candidates: most, scanned: most }, costs)
+  const size = { candidates: most, scanned: most, cost: MOST_MANIFESTS }
+  return endOfPortion(scan(most), size, { cost: manifests, direction })
 }
 
-type Costs = { cost: Part; mostCost: number; direction: 'asc' | 'desc' }
+type Costs = { cost: Part; direction: 'asc' | 'desc' }
 
 /**
  * How far one statement may go. What it computes for a digest is computed once, so that further rows of the digest cost little.
@@ -48,18 +65,15 @@ type Costs = { cost: Part; mostCost: number; direction: 'asc' | 'desc' }
  */
 export const endOfPortion = (
   scan: Part,
-  { candidates, scanned }: PortionSize,
-  { cost, mostCost, direction }: Costs = {
-    cost: COST_OF_DIGEST,
-    mostCost: Math.min(MOST_COST, candidates * COST_OF_CANDIDATE),
-    direction: 'asc',
-  },
+  { candidates, scanned, cost: mostCost }: PortionSize,
+  { cost, direction }: Costs = { cost: COST_OF_DIGEST, direction: 'asc' },
 ): RawBuilder<{ key: Key; is_last: boolean }> => {
   const order = sql.raw(['place', 'repository_id', 'name'].map((column) => `${column} ${direction}`).join())
   return sql`
   with scan as materialized (${scan}), costs as (
     select place, repository_id, name, key,
-      case when not is_candidate then 0
+      -- Of more, none is in the portion.
+      case when not is_candidate or row_number() over (partition by is_candidate order by ${order}) > ${candidates + 1} then 0
         when row_number() over (partition by is_candidate, repository_id, digest order by ${order}) > 1 then 1
         else ${cost} end as cost,
       is_candidate

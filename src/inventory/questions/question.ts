@@ -26,8 +26,8 @@ export type Asked = Readonly<Record<string, string | undefined>>
 /** Rows behind `after`, up to and with `until`, at most `limit`. `now` is the time of the answer. */
 export type Page = { after: Key | undefined; until?: Key | undefined; limit: number; now: Date }
 
-/** How much one statement of an answer may look at: rows that may be in the answer, and rows of the table. */
-export type PortionSize = { candidates: number; scanned: number }
+/** How much one statement of an answer may look at: rows that may be in the answer, rows of the table, and what candidates cost together. */
+export type PortionSize = { candidates: number; scanned: number; cost: number }
 
 /** A question that people have about what registries hold. */
 export type Question = {

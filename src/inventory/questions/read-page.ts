@@ -13,15 +13,23 @@ type ReadPortion = (after: Key | undefined, limit: number) => Promise<Portion>
 /** Milliseconds after which an answer ends with the rows that it has, in portions that take some hundred milliseconds. */
 const LONGEST_MS = 10_000
 
-/** Rows that may be in the answer, in one portion: those of the longest page. */
+/** Rows that may be in the answer, in a first portion: those of the page, and of the longest one at most. */
 const MOST_CANDIDATES = 1_001
 const FEWEST_CANDIDATES = 20
-/** Rows of the table that are looked at with cheap conditions for each that may be in the answer. */
-const SCANNED_FOR_ONE = 20
-
+/**
+ * Rows of the table that are looked at with cheap conditions for each that may be in the answer: few in the first portion, since of most
+ * questions nearly all rows may be.
+ */
+const SCANNED_FOR_ONE = { first: 2, later: 20 }
+/** What may be computed for each that may be in the answer: see endOfPortion. */
+const COST_OF_ONE = 2
 /** Milliseconds of a statement: the next portion is larger after a shorter one, and smaller after a longer one. */
 const SHORT_MS = 200
 const LONG_MS = 1_000
+const LARGER = 4
+const SMALLER = 1 / 8
+/** Portions are at most so much larger than the first: the next digests may cost forty times as much as those before. */
+const LARGEST = 16
 
 /**
  * The rows of a page, in portions: the embedded database answers nothing else while a statement runs. One statement looks at a bounded
@@ -58,19 +66,23 @@ const inRows = (db: Sql, question: Question, asked: Asked, page: Page): ReadPort
 
 /** Portions that end at a row of the table, whether that one is in the answer or not. */
 const inPortions = (db: Sql, question: Question, asked: Asked, page: Page): ReadPortion => {
-  let candidates = Math.min(MOST_CANDIDATES, Math.max(FEWEST_CANDIDATES, page.limit + 1))
+  const first = Math.min(MOST_CANDIDATES, Math.max(FEWEST_CANDIDATES, page.limit + 1))
+  let factor = 1
+  let scannedForOne = SCANNED_FOR_ONE.first
   return async (after, limit) => {
-    const size = { candidates, scanned: candidates * SCANNED_FOR_ONE }
+    const candidates = Math.ceil(first * factor)
+    const size = { candidates, scanned: candidates * scannedForOne, cost: candidates * COST_OF_ONE }
+    scannedForOne = SCANNED_FOR_ONE.later
     const until = (await question.portion?.(asked, after, size).execute(db))?.rows[0]
     if (!until) return { rows: [], next: undefined }
     const begin = performance.now()
     const { rows } = await question.statement(asked, { ...page, after, until: until.key, limit }).execute(db)
-    candidates = nextSize(candidates, performance.now() - begin)
+    factor = nextFactor(factor, performance.now() - begin)
     return { rows, next: until.is_last ? undefined : until.key }
   }
 }
 
-const nextSize = (candidates: number, ms: number): number => {
-  if (ms > LONG_MS) return Math.ceil(candidates / 8)
-  return ms < SHORT_MS ? Math.min(MOST_CANDIDATES, candidates * 2) : candidates
+const nextFactor = (factor: number, ms: number): number => {
+  if (ms > LONG_MS) return factor * SMALLER
+  return ms < SHORT_MS ? Math.min(LARGEST, factor * LARGER) : factor
 }
