@@ -47,6 +47,7 @@ import { readConflicts } from './registries/conflicts.js'
 import type { Occurrence } from './storage/kept-job.js'
 import { deleteOtherSchedules } from './storage/schedules.js'
 import { writeServiceSign } from './storage/service-sign.js'
+import { checkUsersKey } from './storage/users-key.js'
 import { unknownInTotals } from './inventory/summary/as-of.js'
 import { pullTotals } from './pulls/read/totals.js'
 import { watchFiles } from './watch-files.js'
@@ -105,6 +106,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     log.warn({ notice }, 'files of the embedded database need attention')
   })
   await stores.dumps?.finishErasures()
+  const { claimUsersKey } = core
   const { ingest, idle } = createIngest({
     database,
     sketches,
@@ -119,6 +121,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     onBatch: prometheus.batch,
   })
 
+  const track = createTrack({ database, sketches, rules, lifetimes, now })
   const receptions = createReceptions(database, now)
   const isToBeTold = onceAMinute(now)
   const onError = (error: unknown, status: number): void => {
@@ -152,7 +155,11 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     stores.database.sql,
     allJobs.map(({ name }) => name),
   )
-  if (!stores.lock) await writeServiceSign(stores.database, core.holder)
+  if (!stores.lock) {
+    await writeServiceSign(stores.database, core.holder)
+    // Another process may have renewed the key before it could see the sign.
+    await checkUsersKey(stores.database.sql, core.fingerprint)
+  }
   const jobs = startJobs(allJobs, (job, error) => {
     log.error({ err: error, job }, 'a job failed; it will run again at its next time')
   })
@@ -219,12 +226,21 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       }),
       operatorSqlRoutes({ queryCopy: stores.queryCopy, isOn: config.sql_route }),
       ...(stores.dumps ? [dumpRoutes(stores.dumps)] : []),
-      trackRoutes({ track: createTrack({ database, sketches, rules, lifetimes, now }), rules, identifyName, hashed }),
+      trackRoutes({
+        track: async (events) => {
+          await claimUsersKey()
+          return track(events)
+        },
+        ...{ rules, identifyName, hashed },
+      }),
     ],
   }
   const http = createHttpServer({
     notifications: createNotificationHandler({
-      ingest,
+      ingest: async (events, sender) => {
+        await claimUsersKey()
+        return ingest(events, sender)
+      },
       authorize,
       authorizeApi,
       resolve: core.identity.resolve,

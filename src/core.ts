@@ -6,6 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { checkStores } from './check-stores.js'
 import type { Config } from './config.js'
+import { KEY_PREFIX } from './counters/keys.js'
 import { loadRules, type Rules } from './counters/rules.js'
 import { createDefinitionReader } from './definitions/definition-file.js'
 import { pauseIn } from './events/retry-after.js'
@@ -27,9 +28,10 @@ import { countPulls } from './pulls/read/count-pulls.js'
 import { MEASURE_NAMES } from './pulls/read/measures.js'
 import { createRegistryIdentity, type RegistryIdentity } from './registries/registry-identity.js'
 import { createRegistryNames, type RegistryNames } from './registries/registry-names.js'
-import { fingerprintOf, loadSecrets, removeMade, type Secrets } from './secrets.js'
-import { installationIn, OtherUsersKey, type Installation } from './storage/installation.js'
+import { fingerprintOf, loadSecrets, removeMade, USERS_KEY_FILE, type Secrets } from './secrets.js'
+import { installationIn, type Installation } from './storage/installation.js'
 import type { KeptSchedule } from './storage/schedules.js'
+import { createKeyClaim, OtherUsersKey } from './storage/users-key.js'
 import { openStores, type Stores } from './stores.js'
 
 /** The folder with package.json, metrics/ and definitions/: the parent of src/ and of dist/. */
@@ -49,6 +51,8 @@ export type Core = Declared & {
   stores: Stores
   installation: Installation
   fingerprint: string
+  /** Binds the database to the users key, before this process counts a user. @returns undefined when that is done */
+  claimUsersKey: ReturnType<typeof createKeyClaim>
   hostname: string
   /** Which registry a sender is. */
   identity: RegistryIdentity
@@ -101,7 +105,9 @@ export const createCore = async (config: Config, now: () => Date, isService = fa
   const fingerprint = fingerprintOf(secrets.usersKey)
   const stores = await openStores(config, now)
   try {
-    const installation = await installationIn(stores.database, fingerprint, now()).catch((error: unknown) => {
+    const hasSketches = async (): Promise<boolean> => hasCounters(stores.sketches)
+    const renewal = secrets.made.includes(USERS_KEY_FILE) ? undefined : hasSketches
+    const installation = await installationIn(stores.database, fingerprint, now(), renewal).catch((error: unknown) => {
       // A process that was started in another folder leaves nothing there.
       if (error instanceof OtherUsersKey) removeMade(config.data_dir, secrets)
       throw error
@@ -138,12 +144,18 @@ export const createCore = async (config: Config, now: () => Date, isService = fa
     const registryNames = createRegistryNames({ database: stores.database, identity })
     const clientFor = createClients(config, secrets, now)
     const names = { identity, tokenNames, registries, registryNames }
-    const made = { ...names, clientFor, pings, pingSchedule, holder, giveUpPings }
+    const claimUsersKey = createKeyClaim(stores.database, fingerprint)
+    const made = { ...names, claimUsersKey, clientFor, pings, pingSchedule, holder, giveUpPings }
     return { ...declared, ...made, config, secrets, stores, installation, fingerprint, hostname: host, now }
   } catch (error) {
     await stores.close()
     throw error
   }
+}
+
+const hasCounters = async ({ entries }: Stores['sketches']): Promise<boolean> => {
+  for await (const _ of entries(KEY_PREFIX)) return true
+  return false
 }
 
 /** One client for each registry, as it keeps the tokens it was given; a registry that is read again has another. */

@@ -9,6 +9,9 @@ import type { NotificationToken } from './registries/notification-tokens.js'
 /** The files of tokens that the first start makes. */
 export const TOKEN_FILES = { notification: 'notification.token', api: 'api.token' } as const
 
+/** The file of the users key that the first start makes. */
+export const USERS_KEY_FILE = 'users.key'
+
 /** Secrets that the first start makes when the configuration has none, kept in the data directory with mode 0600. */
 export type Secrets = {
   notificationTokens: readonly NotificationToken[]
@@ -54,7 +57,7 @@ export const loadSecrets = ({ dataDir, notificationTokens, apiTokens, usersKey }
     apiTokens: apiTokens.some(isAdmin)
       ? [...apiTokens].sort((a, b) => Number(includesScope(b.scope, a.scope)) - Number(includesScope(a.scope, b.scope)))
       : [{ token: made(TOKEN_FILES.api), scope: 'admin' }, ...apiTokens],
-    usersKey: usersKey ?? kept('users.key'),
+    usersKey: usersKey ?? kept(USERS_KEY_FILE),
     unshown,
     made: files,
   }

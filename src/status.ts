@@ -186,7 +186,7 @@ const LONGEST_SILENCE_SECONDS = 60
 /** Only the holder of the lock reads the embedded database, and a service adds itself to its status. */
 const serviceOn = async ({ lock, database }: Core['stores']): Promise<Status['service']> => {
   if (lock) return { isRunning: false }
-  const seconds = await readServiceSign(database)
+  const seconds = await readServiceSign(database.sql)
   return seconds === undefined
     ? { isRunning: false }
     : { isRunning: seconds <= LONGEST_SILENCE_SECONDS, lastSignSecondsAgo: seconds }

@@ -89,11 +89,12 @@ export const importFrom = async (file: string, { otherUsers }: { otherUsers?: bo
   const config = configNow()
   warnOfEmbedded(config)
   return readLines(file, async (lines) =>
-    withCore(config, async ({ stores, fingerprint }) => {
+    withCore(config, async ({ stores, fingerprint, claimUsersKey }) => {
       const progress = progressLine()
       const done = await importCounters(stores, lines, {
         fingerprint: otherUsers ? undefined : fingerprint,
         now: clock(),
+        onAccepted: claimUsersKey,
         onProgress: (count) => {
           progress.show(`${count} lines`)
         },

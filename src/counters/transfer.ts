@@ -132,6 +132,8 @@ export type ImportOptions = {
   /** Of the users key that the export must have; undefined accepts any. */
   fingerprint: string | undefined
   now: Date
+  /** Called when the heading is right, before anything is taken in. */
+  onAccepted?: () => Promise<void> | undefined
   /** Called now and then with the number of lines so far. */
   onProgress?: (lines: number) => void
 }
@@ -145,7 +147,7 @@ export type ImportOptions = {
 export const importCounters = async (
   { database, sketches }: Stores,
   lines: AsyncIterable<string>,
-  { fingerprint, now, onProgress }: ImportOptions,
+  { fingerprint, now, onAccepted, onProgress }: ImportOptions,
 ): Promise<Transferred> => {
   const latest = microsOf(now) + TOLERANCE
   const done = noLines()
@@ -185,6 +187,7 @@ export const importCounters = async (
     if (ended) throw new ImportError(`line ${number}: comes after the end of the export`)
     if (number === 1) {
       registryIdentity = checkHeading(text, fingerprint)
+      await onAccepted?.()
       continue
     }
     if (number % ROWS_PER_PAGE === 0) onProgress?.(number)

@@ -1,19 +1,24 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Database } from './database.js'
+import { OtherUsersKey, renewUsersKey } from './users-key.js'
 
 /** This installation: all processes on one database. */
 export type Installation = { uuid: string; installedAt: Date }
 
-/** The database was filled by an installation with another users key. */
-export class OtherUsersKey extends Error {}
-
 /**
  * Who we are; made at the first start.
  * @param fingerprint of the key that names are hashed with. With another key everybody would be counted twice.
+ * @param hasSketches whether the store of sketches has counters. Without this parameter, the key is not renewed in a database in
+ *   which nothing was counted: a key that was made just now is no key that somebody chose.
  * @throws OtherUsersKey
  */
-export const installationIn = async (database: Database, fingerprint: string, now: Date): Promise<Installation> => {
+export const installationIn = async (
+  database: Database,
+  fingerprint: string,
+  now: Date,
+  hasSketches?: () => Promise<boolean>,
+): Promise<Installation> => {
   await sql`
     insert into installation (uuid, installed_at, users_key_fingerprint)
     values (${randomUUID()}::uuid, ${now.toISOString()}::timestamptz, ${fingerprint}) on conflict do nothing
@@ -24,10 +29,8 @@ export const installationIn = async (database: Database, fingerprint: string, no
   const [row] = rows
   if (!row) throw new Error('the table installation is empty')
   if (row.users_key_fingerprint !== fingerprint) {
-    throw new OtherUsersKey(
-      'users were counted with another key in this database, so everybody would count twice; ' +
-        'copy users.key from the data directory of the first instance, or set TALLYMAN_USERS_KEY to the same text everywhere',
-    )
+    const isRenewed = hasSketches !== undefined && (await renewUsersKey(database, fingerprint, hasSketches))
+    if (!isRenewed) throw new OtherUsersKey()
   }
   return { uuid: row.uuid, installedAt: row.installed_at }
 }

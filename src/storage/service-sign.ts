@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Database } from './database.js'
+import type { Database, Sql } from './database.js'
 
 /** The row of `leases` whose `until` is when a service last gave a sign. It is no lease: each service writes it. */
 const NAME = 'sign of a service'
@@ -13,9 +13,9 @@ export const writeServiceSign = async (database: Database, holder: string): Prom
 }
 
 /** How many seconds ago a service gave its newest sign; undefined if none did in the last day. */
-export const readServiceSign = async (database: Database): Promise<number | undefined> => {
+export const readServiceSign = async (db: Sql): Promise<number | undefined> => {
   const { rows } = await sql<{ seconds: number }>`
     select extract(epoch from now() - until)::float8 as seconds from leases where name = ${NAME}
-  `.execute(database.sql)
+  `.execute(db)
   return rows[0] && Math.max(0, Math.round(rows[0].seconds))
 }
