@@ -11,6 +11,7 @@ import { readRegistries, RegistriesError } from './inventory/registry/read-regis
 import type { Registry } from './inventory/registry/registries.js'
 import type { Windows } from './pulls/fold/windows.js'
 import { environmentName, readSettings, SETTINGS, type Settings, type SettingProblem } from './settings.js'
+import { unreadableFiles } from './unreadable-files.js'
 import { unknownVariables } from './unknown-variables.js'
 import { readPublicKey } from './users/public-key.js'
 
@@ -83,7 +84,10 @@ const FILE = 'config'
  */
 const NOT_GIVEN: ReadonlySet<unknown> = new Set([null, undefined, '', '~', 'null'])
 
-const configFile = (environment: Environment): string => environment.TALLYMAN_CONFIG ?? 'tallyman.yml'
+/** The file that TALLYMAN_CONFIG names; like any variable, an empty one is the same as none. */
+const namedFile = ({ TALLYMAN_CONFIG: name }: Environment): string | undefined => (name === '' ? undefined : name)
+
+const configFile = (environment: Environment): string => namedFile(environment) ?? 'tallyman.yml'
 
 /** Bytes of a file of the configuration, and of one that has a single value, as a secret. */
 const [LARGEST_CONFIG, LARGEST_VALUE] = [4 * 1_048_576, 1_048_576]
@@ -95,7 +99,7 @@ const fileReason = (error: unknown): string | undefined => {
 }
 
 const readFile = (environment: Environment, problems: SettingProblem[]): Given => {
-  const named = environment.TALLYMAN_CONFIG
+  const named = namedFile(environment)
   const name = configFile(environment)
   const places = new Map([[FILE, named === undefined ? name : `${name} (from --config or TALLYMAN_CONFIG)`]])
   const nothing = { values: {}, places }
@@ -146,7 +150,7 @@ const readEnvironment = (environment: Environment, problems: SettingProblem[]): 
  */
 const registriesIn = (
   environment: Environment,
-  { registries_file }: Settings,
+  { registries: inSettings, registries_file }: Settings,
   problems: SettingProblem[],
 ): Pick<Config, 'readRegistries' | 'registriesFiles'> => {
   const own = configFile(environment)
@@ -173,7 +177,8 @@ const registriesIn = (
     if (!problems.some(({ key }) => key === FILE)) read()
   } catch (error) {
     const found = error instanceof RegistriesError ? error.problems : [yamlProblem(error)]
-    problems.push(...found.map((message) => ({ key: 'registries', message })))
+    const isOfFile = error instanceof RegistriesFileError || inSettings === undefined
+    problems.push(...found.map((message) => ({ key: isOfFile ? 'registries_file' : 'registries', message })))
   }
   return { readRegistries: read, registriesFiles: files }
 }
@@ -183,11 +188,14 @@ const LOST = 'is empty or gone, and was not before; restart Tallyman if that is 
 
 const isWritten = (file: string): boolean => existsSync(file) && statSync(file).size > 0
 
+/** The file that registries_file names cannot be read. */
+class RegistriesFileError extends RegistriesError {}
+
 const documentIn = (file: string): unknown => {
   try {
     return parseYaml(readTextFile(file, { bytes: LARGEST_CONFIG }), { schema: 'failsafe' }) ?? {}
   } catch (error) {
-    throw new RegistriesError([`${file}: ${fileReason(error) ?? yamlProblem(error)}`])
+    throw new RegistriesFileError([`${file}: ${fileReason(error) ?? yamlProblem(error)}`])
   }
 }
 
@@ -212,6 +220,8 @@ const complete = (
   const rules_file = /^[\w-]+$/.test(event_rules) ? shipped : resolve(event_rules)
   const missingRules = problemOfRules(rules_file)
   if (missingRules !== undefined) problems.push({ key: 'event_rules', message: missingRules })
+  const isFileUsed = user_directory === 'file'
+  problems.push(...unreadableFiles({ ...settings, ...(!isFileUsed && { users_file: undefined }) }))
   const user_token_key = keyFile === undefined ? undefined : readKeyFile(keyFile, problems)
 
   return {

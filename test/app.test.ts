@@ -20,6 +20,7 @@ afterEach(() => {
 
 test('a start that fails closes what it opened, so that the next one can work', async () => {
   const users = join(folder.path, 'users.yml')
+  writeFileSync(users, '- alice\n')
   const config = readConfig({ TALLYMAN_DATA_DIR: folder.path, TALLYMAN_USERS_FILE: users }, ROOT)
   const start = async (): ReturnType<typeof createApp> => createApp(config, pino({ level: 'silent' }), fixedClock)
   await expect(start()).rejects.toThrow(UserFileError)

@@ -96,7 +96,7 @@ describe('the configuration', () => {
 
   test('a users file chooses the directory; tokens are a list; an empty variable is none', () => {
     const environment = {
-      TALLYMAN_USERS_FILE: '/x/users.csv',
+      TALLYMAN_USERS_FILE: '/dev/null',
       TALLYMAN_API_TOKENS: 'first-token, second-token,,third-token',
       REDIS_URL: '',
     }
@@ -265,6 +265,45 @@ describe('the configuration', () => {
     expect(problemsOf(environment as Record<string, string>)).toEqual(expected)
   })
 
+  test('an empty TALLYMAN_CONFIG is the same as none', () => {
+    const from = process.cwd()
+    process.chdir(folder.path)
+    try {
+      rmSync('tallyman.yml', { force: true })
+      expect(problemsOf({ TALLYMAN_CONFIG: '' })).toEqual([])
+      file('listen: 127.0.0.1:4000')
+      expect(readConfig({ TALLYMAN_CONFIG: '' }, ROOT).listen.port).toBe(4000)
+    } finally {
+      process.chdir(from)
+    }
+  })
+
+  test('files that cannot be read are told with all other problems, each with its key or variable', () => {
+    const keys = ['country_file', 'network_file', 'clients_file', 'metrics_dir', 'docker_config', 'users_file']
+    const own = file(['event_rules: nope', ...keys.map((key) => `${key}: /nope/${key}`)].join('\n'))
+    const problems = problemsOf({ TALLYMAN_CONFIG: own, TALLYMAN_NETWORK_FILE: folder.path, TALLYMAN_METRICS_DIR: own })
+    expect([...problems].sort()).toEqual([
+      `TALLYMAN_METRICS_DIR: ${own} cannot be read: it is a file, expected a directory (ENOTDIR)`,
+      `TALLYMAN_NETWORK_FILE: ${folder.path} cannot be read: it is a directory, expected a file (EISDIR)`,
+      ...['clients_file', 'country_file', 'docker_config'].map((key) =>
+        expect.stringMatching(new RegExp(`^${key} \\(in .*\\): /nope/${key} cannot be read: there is no such file`)),
+      ),
+      expect.stringMatching(/^event_rules \(in .*\): .*nope\.yml does not exist/),
+      expect.stringMatching(/^users_file \(in .*\): \/nope\/users_file cannot be read: there is no such file/),
+    ])
+  })
+
+  test('a file of registries is told by the key that names it, and so is what is wrong in it', () => {
+    expect(problemsOf({ TALLYMAN_CONFIG: file('registries_file: /nope.yml\ncountry_file: /nope.mmdb') })).toEqual([
+      expect.stringMatching(/^country_file \(in .*\): \/nope\.mmdb cannot be read/),
+      expect.stringMatching(/^registries_file \(in .*\): \/nope\.yml: there is no such file$/),
+    ])
+    const apart = file('a.example: {url: nonsense}', 'registries.yml')
+    expect(problemsOf({ TALLYMAN_REGISTRIES_FILE: apart })).toEqual([
+      expect.stringMatching(/^TALLYMAN_REGISTRIES_FILE: a\.example/),
+    ])
+  })
+
   test('a file that is no map is told', () => {
     expect(problemsOf({ TALLYMAN_CONFIG: file('- listen') })[0]).toMatch(/expected keys and values/)
   })
@@ -301,7 +340,7 @@ describe('the configuration', () => {
       problemsOf({ TALLYMAN_CONFIG: own, TALLYMAN_REGISTRIES_FILE: file('b.example: [x]', 'registries.yml') }),
     ).toEqual([expect.stringMatching(/^registries \(in .*\): x: is an alias of a.example and an alias of b.example$/)])
     expect(problemsOf({ TALLYMAN_REGISTRIES_FILE: '/nowhere.json' })).toEqual([
-      'TALLYMAN_REGISTRIES: /nowhere.json: there is no such file',
+      'TALLYMAN_REGISTRIES_FILE: /nowhere.json: there is no such file',
     ])
   })
 

@@ -13,9 +13,9 @@ test('a setting that another keeps from having an effect is named', () => {
   const gitlab = { TALLYMAN_GITLAB_URL: 'https://gitlab.example/api/v4', TALLYMAN_GITLAB_TOKEN: 't' }
   expect(ineffective(gitlab)).toEqual(['gitlab_url', 'gitlab_token'])
   expect(ineffective({ ...gitlab, TALLYMAN_USER_DIRECTORY: 'gitlab' })).toEqual([])
-  expect(ineffective({ TALLYMAN_USERS_FILE: 'users.yml' })).toEqual([])
-  expect(ineffective({ TALLYMAN_USERS_FILE: 'users.yml', TALLYMAN_USER_DIRECTORY: 'hash' })).toEqual(['users_file'])
-  const reconcile = { TALLYMAN_RECONCILE_CRON: '0 2 * * 0', TALLYMAN_DOCKER_CONFIG: 'config.json' }
+  expect(ineffective({ TALLYMAN_USERS_FILE: '/dev/null' })).toEqual([])
+  expect(ineffective({ TALLYMAN_USERS_FILE: '/dev/null', TALLYMAN_USER_DIRECTORY: 'hash' })).toEqual(['users_file'])
+  const reconcile = { TALLYMAN_RECONCILE_CRON: '0 2 * * 0', TALLYMAN_DOCKER_CONFIG: '/dev/null' }
   expect(ineffective(reconcile)).toEqual(['docker_config', 'reconcile_cron'])
   const registries = JSON.stringify({ 'registry.example.com': { url: 'https://registry.example.com' } })
   expect(ineffective({ ...reconcile, TALLYMAN_REGISTRIES: registries, TALLYMAN_RECONCILE_APPLY: 'yes' })).toEqual([])
