@@ -1,5 +1,6 @@
 import { pipeline } from 'node:stream/promises'
 import { keysFor, listCounters, uniqueUsers, type CounterRow } from '../counters/read.js'
+import { notUnique } from '../counters/not-unique.js'
 import { createRepositories } from '../counters/repositories.js'
 import { exportCounters, importCounters } from '../counters/transfer.js'
 import { parseTimestamp, type Micros } from '../events/calendar.js'
@@ -7,6 +8,7 @@ import { CommandError } from './failure.js'
 import { askOrOpen, clock, configNow, warnOfEmbedded, withCore } from './open.js'
 import { printJson, printLine, printTable } from './print.js'
 import { progressLine } from './progress.js'
+import { ServiceError } from './service-client.js'
 import { readLines, writeWhole } from './transfer-file.js'
 
 type Unique = { events: string; start: string; end: string; monthly?: boolean; json?: boolean }
@@ -14,17 +16,18 @@ type Unique = { events: string; start: string; end: string; monthly?: boolean; j
 export const unique = async ({ events, start, end, monthly, json }: Unique): Promise<void> => {
   const names = events.split(',').map((name) => name.trim())
   const range = { start: dayOf('--start', start), end: dayOf('--end', end) }
+  if (range.end < range.start) throw new CommandError('--end: expected a day that is not before --start')
   const aggregation = monthly ? 'monthly' : 'weekly'
   const found = await askOrOpen(
     configNow(),
     async (service) => {
       const query = new URLSearchParams({ event_names: names.join(), start_date: start, end_date: end, aggregation })
-      return (await service.get(`/usage_data/unique_events?${query.toString()}`)) as { value: number; keys: string[] }
+      const answer = service.get(`/usage_data/unique_events?${query.toString()}`).catch(byOption)
+      return (await answer) as { value: number; keys: string[] }
     },
     async ({ rules, stores }) => {
-      const unknown = names.find((name) => !rules.events.get(name)?.unique)
-      if (unknown !== undefined)
-        throw new CommandError(`--events: "${unknown}" is not an event with unique users; see docs/metrics.md`)
+      const problem = notUnique(rules, names)
+      if (problem !== undefined) throw new CommandError(`--events: ${problem}`)
       return uniqueUsers(stores.sketches, keysFor(names, aggregation, range))
     },
   )
@@ -45,6 +48,12 @@ export const unique = async ({ events, start, end, monthly, json }: Unique): Pro
       ? `no complete ${monthly ? 'month' : 'week'} lies between these days`
       : `unique users (estimated, standard error 0.81 %) from ${found.keys.join(', ')}`,
   )
+}
+
+/** What the service says of its parameter is said of the option. */
+const byOption = (error: unknown): never => {
+  if (error instanceof ServiceError) throw new CommandError(error.message.replace(/^event_names: /, '--events: '))
+  throw error
 }
 
 const dayOf = (option: string, text: string): Micros => {

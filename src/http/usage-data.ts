@@ -4,6 +4,7 @@ import { isNativeError } from 'node:util/types'
 import { Router, type Request } from 'express'
 import { stringify } from 'yaml'
 import { z } from 'zod'
+import { notUnique } from '../counters/not-unique.js'
 import { keysFor, uniqueUsers, type CounterRow } from '../counters/read.js'
 import type { Rules } from '../counters/rules.js'
 import { MICROS_PER_DAY, parseTimestamp, type Micros } from '../events/calendar.js'
@@ -118,10 +119,11 @@ const uniqueEventsQuery = ({ query }: Request, rules: Rules): UniqueEventsQuery 
     event_names: names.join(','),
   })
   const events = [...new Set(event_names.split(',').map((name) => name.trim()))]
-  const unknown = events.find((name) => !rules.events.get(name)?.unique)
-  if (unknown !== undefined)
-    throw new BadRequest(`400 Bad Request: event_names: "${unknown}" is not an event with unique users`)
+  const problem = notUnique(rules, events)
+  if (problem !== undefined) throw new BadRequest(`400 Bad Request: event_names: ${problem}`)
   const range = { start: startOfDay(start_date), end: startOfDay(end_date) }
+  if (range.end < range.start)
+    throw new BadRequest('400 Bad Request: end_date: expected a day that is not before start_date')
   if (range.end - range.start > LONGEST_RANGE)
     throw new BadRequest('400 Bad Request: the range is longer than 20 years')
   return { events, aggregation, start_date, end_date, ...range }

@@ -171,7 +171,14 @@ describe.each([
     )
     expect(wrongEvent).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/"poems" is not an event with unique users/),
+      err: expect.stringMatching(
+        /^tallyman: --events: "poems" is not an event with unique users; "tallyman metrics docs"/,
+      ),
+    })
+    expect(await unique('2026-12-23', '2026-12-01')).toMatchObject({
+      code: 1,
+      out: '',
+      err: 'tallyman: --end: expected a day that is not before --start\n',
     })
   })
 
