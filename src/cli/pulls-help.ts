@@ -1,5 +1,6 @@
 import { DEFAULT_MEASURES } from '../pulls/read/asked.js'
 import { DIMENSION_NAMES, dimension, type DimensionName } from '../pulls/read/dimensions.js'
+import { TIME_EXAMPLES } from '../pulls/read/time-values.js'
 import { MEASURE_NAMES } from '../pulls/read/measures.js'
 
 /** Under which heading the help lists each dimension. A new dimension needs its line here before it compiles. */
@@ -36,6 +37,10 @@ const WIDTH = 80
 /** The option that filters by a dimension. */
 export const flagOf = (name: string): string => `--${name.replaceAll('_', '-')}`
 
+const TIMES = Object.entries(TIME_EXAMPLES)
+  .map(([name, example]) => `${flagOf(name)} ${example}`)
+  .join('; ')
+
 /**
  * The filters of a query about pulls as one list for its help: the options by subject, how to write their values, and the
  * values of the filters that take only some.
@@ -57,6 +62,7 @@ export const filterHelp = (note?: string): string => {
     ...aligned(lists),
     "Values: names separated by commas; * at the end matches any ending: 'team/*'.",
     '--tag - is a pull by digest; --weekday 1 is Monday; --signed-in anonymous.',
+    `${TIMES}.`,
     ...aligned(closed),
   ].join('\n')
 }

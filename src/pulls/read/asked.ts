@@ -4,6 +4,7 @@ import { isStorableText } from '../../events/storable-text.js'
 import { DIMENSION_NAMES, DIMENSIONS, type DimensionName } from './dimensions.js'
 import { MEASURE_NAMES, type MeasureName } from './measures.js'
 import { addDays, isDay, localDay, PeriodError, periodOf, type Period } from './period.js'
+import { isTimeName, isTimeValue, TIME_EXAMPLES } from './time-values.js'
 
 /** What is asked of pulls, with everything told. */
 export type Asked = {
@@ -169,7 +170,7 @@ const digestValue = (value: string): string => {
   )
 }
 
-/** What is misspelt would be answered with nothing. @throws PullsError */
+/** What is misspelt, or is no time, would be answered with nothing. @throws PullsError */
 const refuseUnknown = (name: DimensionName, values: readonly string[]): void => {
   const { values: known } = DIMENSIONS[name]
   const isKnown = (value: string): boolean =>
@@ -177,6 +178,11 @@ const refuseUnknown = (name: DimensionName, values: readonly string[]): void => 
   const unknown = values.find((value) => !isKnown(value))
   if (known && unknown !== undefined)
     throw new PullsError(`${name}: "${excerpt(unknown)}" is not known, expected ${known.join(', ')}`)
+  const unfit = isTimeName(name) ? values.find((value) => !isTimeValue(name, value)) : undefined
+  if (isTimeName(name) && unfit !== undefined)
+    throw new PullsError(
+      `${name}: "${excerpt(unfit)}" is not ${name === 'hour' ? 'an' : 'a'} ${name}; expected one as ${TIME_EXAMPLES[name]}, or its beginning with * behind`,
+    )
 }
 
 const periodIn = (texts: ReadonlyMap<string, string>, today: string): Period => {

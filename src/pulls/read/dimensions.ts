@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { LIKELY, PATTERNS } from '../behaviour.js'
 import { CLIENT_KINDS } from '../../events/client-kinds.js'
+import { TIME_EXAMPLES } from './time-values.js'
 
 /** By what outcomes, or days of them, `o` can be grouped and filtered. */
 export type Dimension = {
@@ -45,10 +46,10 @@ const reading = (name: string, help: string, values: readonly string[]): Dimensi
   summarized({ ...oneOf(name, help, values), isRead: true })
 
 const DIMENSION_TABLE = {
-  hour: time('YYYY-MM-DD"T"HH24:00', 'hour of the time zone'),
-  day: time('YYYY-MM-DD', 'day of the time zone'),
-  week: time('IYYY-"W"IW', 'ISO week, from Monday'),
-  month: time('YYYY-MM', 'calendar month'),
+  hour: time('YYYY-MM-DD"T"HH24:00', `hour of the time zone, as ${TIME_EXAMPLES.hour}`),
+  day: time('YYYY-MM-DD', `day of the time zone, as ${TIME_EXAMPLES.day}`),
+  week: time('IYYY-"W"IW', `ISO week, from Monday, as ${TIME_EXAMPLES.week}`),
+  month: time('YYYY-MM', `calendar month, as ${TIME_EXAMPLES.month}`),
   weekday: { ...time('ID', 'day of the week: 1 is Monday'), values: ['1', '2', '3', '4', '5', '6', '7'] },
   registry: column('registry', 'registry'),
   repository: summarized(column('repository', 'repository')),

@@ -13,8 +13,8 @@ export class PeriodError extends Error {}
 
 const WEEKDAYS = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday']
 const EXPECTED =
-  'expected today, yesterday, last-7-days, this-week, last-week, this-month, last-month, last-3-months, last-quarter, this-year, a day ' +
-  '(2026-03-10), an ISO week (2026-W11), a month (2026-03), a quarter (2026-Q1), a year (2026), or one of them after "every tuesday of"'
+  'expected today, yesterday, 7d or 28d (so many days up to yesterday), last-7-days, this-week, last-week, this-month, last-month, ' +
+  'last-3-months, last-quarter, this-year, a day (2026-03-10), an ISO week (2026-W11), a month (2026-03), a quarter (2026-Q1), a year (2026), or one of them after "every tuesday of"'
 
 /**
  * What people call a period, by the calendar of a time zone: "last 7 days" are the seven before today, "30d" is short for
@@ -113,8 +113,8 @@ const quarterOfYear = (words: string): Period | undefined => {
   return { from, to: addMonths(from, 3) }
 }
 
-/** An ISO week: the first one of a year has its 4 January. */
-const isoWeek = (words: string): Period | undefined => {
+/** An ISO week, as 2026-w48: the first one of a year has its 4 January. */
+export const isoWeek = (words: string): Period | undefined => {
   const [, year, number] = /^(\d{4})-w(\d{2})$/.exec(words) ?? []
   const fourth = `${year ?? ''}-01-04`
   if (number === undefined || !isDay(fourth)) return undefined

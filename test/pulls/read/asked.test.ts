@@ -79,6 +79,18 @@ describe('a question about pulls', () => {
     [{ kind: 'runtim' }, /^kind: "runtim" is not known, expected runtime, builder, /],
     [{ signed_in: 'yes' }, /^signed_in: "yes" is not known, expected signed-in, anonymous$/],
     [{ weekday: 'x*' }, /^weekday: "x\*" is not known/],
+    [{ hour: '18' }, /^hour: "18" is not an hour; expected one as 2026-11-28T18:00, or its beginning with \* behind$/],
+    [{ hour: '2026-11-28T25:00' }, /^hour: "2026-11-28T25:00" is not an hour/],
+    [{ hour: '2026-11-28T18:30' }, /^hour: .* is not an hour/],
+    [{ day: '2026-11-99' }, /^day: "2026-11-99" is not a day; expected one as 2026-11-28/],
+    [{ day: '2026-11-28,28' }, /^day: "28" is not a day/],
+    [{ week: '48' }, /^week: "48" is not a week; expected one as 2026-W48/],
+    [{ week: '2026-W54' }, /^week: .* is not a week/],
+    [{ week: '2026-w48' }, /^week: .* is not a week/],
+    [{ month: '11' }, /^month: "11" is not a month; expected one as 2026-11/],
+    [{ month: '2026-13' }, /^month: .* is not a month/],
+    [{ month: 'nov*' }, /^month: "nov\*" is not a month/],
+    [{ period: 'someday' }, /^period: unknown period "someday"; expected today, yesterday, 7d or 28d /],
     [{ tag: ['a', 'b'] }, /^tag: expected one value/],
     [{ tag: 'x'.repeat(301) }, /^tag: expected at most 100 values/],
     [{ digest: 'latest' }, /^digest: "latest" is not a digest; expected one as sha256:…, at least its first 12/],
@@ -107,4 +119,11 @@ test('a digest can be given as tables shorten it', () => {
       values: ['sha256:4bcff63911fc*', 'sha512:4bcff63911fc*', digests[2], digests[2], 'sha256:*', 'unknown'],
     },
   ])
+})
+
+test('times are given whole, or as their beginnings', () => {
+  const times = { hour: '2026-11-20T00:00,2026-11-2*', day: '2026-11-*', week: '2026-W47,2026*', month: '2026-11,*' }
+  expect(askedIn(times, new Date('2026-11-21T12:00:00Z')).filters).toEqual(
+    Object.entries(times).map(([dimension, text]) => ({ dimension, values: text.split(',') })),
+  )
 })
