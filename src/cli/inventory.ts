@@ -14,6 +14,7 @@ import { summarize } from '../inventory/summary/summarize.js'
 import { shownBytes } from './bytes.js'
 import { context } from './command-context.js'
 import { CommandError } from './failure.js'
+import { NO_SUMMARY } from './no-summary.js'
 import { askOrOpen, clock, configNow } from './open.js'
 import { writeCsv, writeError } from './output.js'
 import { parametersOf } from './parameters.js'
@@ -100,8 +101,6 @@ const withNotesOf = (before: Answer, next: Answer): Answer => {
   const unknown = { ...before.unknown, ...next.unknown, ...(platforms > 0 && { platforms }) }
   return notes.length === 0 ? next : { ...next, unknown, notes }
 }
-
-const NO_SUMMARY = 'no summary has been made yet: tallyman inventory refresh'
 
 type Shown = TableOptions & { items: readonly Item[] }
 

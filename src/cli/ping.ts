@@ -1,27 +1,47 @@
-import { askOrOpen, configNow } from './open.js'
-import { printJson } from './print.js'
+import { asOf } from '../inventory/summary/as-of.js'
+import type { Core } from '../core.js'
 import { CommandError } from './failure.js'
+import { NO_SUMMARY } from './no-summary.js'
+import { askOrOpen, configNow } from './open.js'
+import { printJson, printNotes } from './print.js'
+import type { ServiceClient } from './service-client.js'
+
+/** A payload, and whether there is a summary of the inventory for its metrics. */
+type Made = { payload: unknown; isSummarized: boolean }
 
 export const ping = async ({ send }: { send?: boolean }): Promise<void> => {
-  const config = configNow()
-  if (send) {
-    const { sent, payload } = await askOrOpen(
-      config,
-      async (service) => (await service.post('/usage_data/service_ping')) as { sent: boolean; payload: unknown },
-      async ({ pings }) => {
-        const made = await pings.sendNow()
-        return { sent: made.sent, payload: made.ping.payload }
-      },
-    )
-    printJson(payload)
-    if (!sent) throw new CommandError('the ping was made and kept, but sent nowhere: set TALLYMAN_PING_URL')
-    return
-  }
-  printJson(
-    await askOrOpen(
-      config,
-      async (service) => service.get('/usage_data/service_ping'),
-      async ({ pings }) => (await pings.build()).payload,
-    ),
-  )
+  const { sent, ...made } = await askOrOpen(configNow(), send ? sendBy : printBy, send ? sendFrom : printFrom)
+  printJson(made.payload)
+  if (!made.isSummarized && lacksInventory(made.payload)) printNotes([NO_SUMMARY])
+  if (send && !sent) throw new CommandError('the ping was made and kept, but sent nowhere: set TALLYMAN_PING_URL')
+}
+
+const sendBy = async (service: ServiceClient): Promise<Made & { sent: boolean }> => {
+  const { sent, payload } = (await service.post('/usage_data/service_ping')) as { sent: boolean; payload: unknown }
+  return { sent, payload, isSummarized: await isSummarizedBy(service, payload) }
+}
+
+const printBy = async (service: ServiceClient): Promise<Made & { sent: boolean }> => {
+  const payload = await service.get('/usage_data/service_ping')
+  return { sent: false, payload, isSummarized: await isSummarizedBy(service, payload) }
+}
+
+const sendFrom = async ({ pings, stores }: Core): Promise<Made & { sent: boolean }> => {
+  const { sent, ping: made } = await pings.sendNow()
+  return { sent, payload: made.payload, isSummarized: (await asOf(stores.database.sql)) !== null }
+}
+
+const printFrom = async ({ pings, stores }: Core): Promise<Made & { sent: boolean }> => {
+  const { payload } = await pings.build()
+  return { sent: false, payload, isSummarized: (await asOf(stores.database.sql)) !== null }
+}
+
+/** Asks only if the answer matters. */
+const isSummarizedBy = async (service: ServiceClient, payload: unknown): Promise<boolean> =>
+  !lacksInventory(payload) || ((await service.get('/inventory/totals')) as { as_of: string | null }).as_of !== null
+
+/** Whether a metric of the inventory is -1. */
+const lacksInventory = (payload: unknown): boolean => {
+  const { counts = {} } = payload as { counts?: Record<string, unknown> }
+  return Object.entries(counts).some(([name, value]) => name.startsWith('inventory_') && value === -1)
 }
