@@ -204,6 +204,10 @@ const createProgram = ({ env, stdout }: CommandContext): Command => {
 /** Lets each command end its errors with the way to its own help. */
 const pointToHelp = (command: Command, path: string): void => {
   command.showHelpAfterError(`(see ${path} --help)`)
+  // A command may take the options of one below it, and then reports what is wrong with them.
+  command.hook('preSubcommand', (_, below) => {
+    command.showHelpAfterError(`(see ${path} ${below.name()} --help)`)
+  })
   for (const below of command.commands) pointToHelp(below, `${path} ${below.name()}`)
 }
 

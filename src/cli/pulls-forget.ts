@@ -48,5 +48,9 @@ const notRecorded = ({
     ...(origin === undefined ? [] : [`the origin "${origin}"`]),
     ...(repository === undefined ? [] : [`the repository "${repository}"`]),
   ]
-  return `Nothing is recorded for ${named.join(' and ')}; check the spelling. "tallyman pulls pullers" lists origins.`
+  const lists = [
+    ...(origin === undefined ? [] : ['"tallyman pulls pullers" lists origins.']),
+    ...(repository === undefined ? [] : ['"tallyman pulls --group-by repository" lists repositories.']),
+  ]
+  return `Nothing is recorded for ${named.join(' and ')}; check the spelling. ${lists.join(' ')}`
 }

@@ -162,14 +162,15 @@ describe('tallyman pulls', () => {
   })
 
   test.each([
-    [['--origin', 'typo'], 'the origin "typo"'],
-    [['--repository', 'team/ap', '--json'], 'the repository "team/ap"'],
-  ])('says that nothing is recorded for what is to be forgotten: %j', async (args, named) => {
+    [['--origin', 'typo'], 'the origin "typo"', '"tallyman pulls pullers" lists origins.'],
+    [
+      ['--repository', 'team/ap', '--json'],
+      'the repository "team/ap"',
+      '"tallyman pulls --group-by repository" lists repositories.',
+    ],
+  ])('says that nothing is recorded for what is to be forgotten: %j', async (args, named, lists) => {
     const { code, err } = await pulls('forget', ...args)
-    expect([code, err]).toEqual([
-      0,
-      expect.stringMatching(`^note: Nothing is recorded for ${named}; check the spelling`),
-    ])
+    expect([code, err]).toEqual([0, `note: Nothing is recorded for ${named}; check the spelling. ${lists}\n`])
   })
 
   test('prints a comparison without groups in every format', async () => {
@@ -229,6 +230,14 @@ describe('tallyman pulls', () => {
     const { code, out, err } = await pulls(...args)
     expect([code, out]).toEqual([1, ''])
     expect(err).toMatch(message)
+  })
+
+  test.each([
+    [['last-used', '--csv', '--json'], '(see tallyman pulls last-used --help)'],
+    [['--csv', '--json'], '(see tallyman pulls --help)'],
+    [['forget', '--tag', '1.0'], '(see tallyman pulls forget --help)'],
+  ])('points to the help of the command that was given: %j', async (args, advice) => {
+    expect((await pulls(...args)).err).toContain(`${advice}\n`)
   })
 
   test('forgets an origin', async () => {
