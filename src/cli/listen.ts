@@ -1,4 +1,4 @@
-import type { Server } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Config } from '../config.js'
 import { CommandError } from './failure.js'
@@ -34,6 +34,13 @@ export const listen = async (http: Server, { host, port }: Config['listen']): Pr
   }
   const { address, port: chosen } = http.address() as AddressInfo
   return `http://${hostInUrl(address)}:${chosen}`
+}
+
+/** Checks that a server can listen, without keeping the address. @throws CommandError like `listen` */
+export const checkListen = async (address: Config['listen']): Promise<void> => {
+  const probe = createServer()
+  await listen(probe, address)
+  await new Promise((resolve) => probe.close(resolve))
 }
 
 const hostInUrl = (host: string): string => (host.includes(':') ? `[${host}]` : host)

@@ -10,13 +10,14 @@ import { markPostgres, otherStoreWarnings } from '../other-store.js'
 import { nextPing } from '../status.js'
 import { isStorageAway } from '../storage/away.js'
 import { isRefusal } from '../storage/database.js'
+import { hasEmbeddedDatabase } from '../storage/embedded-files.js'
 import { keepHeapSmall } from '../storage/small-heap.js'
 import { settingWarnings } from '../warnings.js'
 import { storeOf } from '../storage/store-of-error.js'
 import { startWatchdog } from '../watchdog.js'
 import { within } from '../storage/within.js'
 import { CommandError } from './failure.js'
-import { listen } from './listen.js'
+import { checkListen, listen } from './listen.js'
 import { clock, configNow } from './open.js'
 import { write } from './output.js'
 import { watchdogLines } from './watchdog-lines.js'
@@ -46,6 +47,8 @@ export const serve = async (): Promise<void> => {
   const log = createLog(config.log_level)
   for (const setting of ineffectiveSettings(config)) log.warn({ setting }, 'a setting has no effect')
   for (const warning of otherStoreWarnings(config)) log.warn(warning)
+  // To create the database takes long. Of a directory that is in use, its lock says more than the address.
+  if (config.database_url === undefined && !hasEmbeddedDatabase(config.data_dir)) await checkListen(config.listen)
   if (config.database_url === undefined) keepHeapSmall()
   const app = await createPatiently(config, log)
   try {

@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, test } from '@jest/globals'
 import { CommandError, explain } from '../../src/cli/failure.js'
-import { listen } from '../../src/cli/listen.js'
+import { checkListen, listen } from '../../src/cli/listen.js'
 
 const refusal = async (host: string, port: number): Promise<string> => {
   const error: unknown = await listen(createServer(), { host, port }).catch((reason: unknown) => reason)
@@ -31,6 +31,17 @@ test.each([
     )
   },
 )
+
+test('an address that was only checked is free afterwards', async () => {
+  const [first, http] = [createServer(), createServer()]
+  await listen(first, { host: '127.0.0.1', port: 0 })
+  const { port } = first.address() as AddressInfo
+  await expect(checkListen({ host: '127.0.0.1', port })).rejects.toThrow(CommandError)
+  await new Promise((resolve) => first.close(resolve))
+  await checkListen({ host: '127.0.0.1', port })
+  await listen(http, { host: '127.0.0.1', port })
+  http.close()
+})
 
 test('so is an address in use', async () => {
   const other = createServer()

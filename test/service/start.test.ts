@@ -33,6 +33,26 @@ test('a service that keeps nothing in its data directory starts without one', as
   }
 })
 
+test('a first start on an address in use creates no database', async () => {
+  const other = createServer()
+  await new Promise<void>((resolve) => {
+    other.listen(0, '127.0.0.1', resolve)
+  })
+  const data = join(folder.path, 'never')
+  const listen = `127.0.0.1:${(other.address() as AddressInfo).port}`
+  const [command, ...args] = SERVE
+  const env = { ...inherited(), TALLYMAN_DATA_DIR: data, TALLYMAN_LISTEN: listen }
+  const started = startProcess(command, args, { cwd: folder.path, env })
+  try {
+    await eventually('the process ends by itself', async () => Promise.resolve(started.child.exitCode !== null))
+    expect(started.output()).toContain(`cannot listen on ${listen}: another program listens there`)
+    expect(existsSync(data)).toBe(false)
+  } finally {
+    await started.end()
+    other.close()
+  }
+})
+
 test('a start that fails when its stores are open ends, and does not keep its connections', async () => {
   const other = createServer()
   await new Promise<void>((resolve) => {
