@@ -177,8 +177,9 @@ const registriesIn = (
     if (!problems.some(({ key }) => key === FILE)) read()
   } catch (error) {
     const found = error instanceof RegistriesError ? error.problems : [yamlProblem(error)]
-    const isOfFile = error instanceof RegistriesFileError || inSettings === undefined
-    problems.push(...found.map((message) => ({ key: isOfFile ? 'registries_file' : 'registries', message })))
+    const isOnlyFile = registries_file !== undefined && inSettings === undefined
+    const key = error instanceof RegistriesFileError || isOnlyFile ? 'registries_file' : 'registries'
+    problems.push(...found.map((message) => ({ key, message })))
   }
   return { readRegistries: read, registriesFiles: files }
 }

@@ -32,7 +32,7 @@ const NOWHERE: Place = Object.freeze({})
  */
 export const openPlaces = ({ country, network }: Files): Places => {
   const countryFile = country ?? packagedCountries()
-  const countries = countryFile === undefined ? undefined : openMmdb(countryFile)
+  const countries = countryFile === undefined ? undefined : openMmdb(countryFile, 'country_file')
   const networks = network === undefined ? undefined : openNetworks(network)
   return {
     of: (address) => {
@@ -61,12 +61,13 @@ const LARGEST_FILE = 1_073_741_824
 /** Bytes: one string has at most 512 MiB. */
 const LARGEST_CSV = 268_435_456
 
-const openMmdb = (file: string): Reader<Response> => {
+/** @param setting what names the file */
+const openMmdb = (file: string, setting: 'country_file' | 'network_file'): Reader<Response> => {
   try {
     return new Reader<Response>(readBoundedFile(file, { bytes: LARGEST_FILE }))
   } catch (error) {
-    if (error instanceof FileError) throw new PlacesError(`${error.message}; expected a MaxMind DB (.mmdb)`)
-    throw new PlacesError(`${file} cannot be read, expected a MaxMind DB (.mmdb)`)
+    if (error instanceof FileError) throw new PlacesError(`${setting}: ${error.message}; expected a MaxMind DB (.mmdb)`)
+    throw new PlacesError(`${setting}: ${file} cannot be read, expected a MaxMind DB (.mmdb)`)
   }
 }
 
@@ -81,15 +82,15 @@ const recordOf = (reader: Reader<Response>, address: string): unknown => {
 
 const openNetworks = (file: string): { of: (address: string) => Partial<Network>; stamp: string } => {
   if (!file.endsWith('.csv')) {
-    const reader = openMmdb(file)
+    const reader = openMmdb(file, 'network_file')
     return { of: (address) => networkIn(recordOf(reader, address)), stamp: dayOf(reader.metadata.buildEpoch) }
   }
   try {
     const networkOf = networksInCsv(readTextFile(file, { bytes: LARGEST_CSV }))
     return { of: (address) => networkOf(address) ?? NOWHERE, stamp: dayOf(statSync(file).mtime) }
   } catch (error) {
-    if (error instanceof FileError) throw new PlacesError(error.message)
-    throw new PlacesError(`${file} cannot be used: ${(error as Error).message}`)
+    if (error instanceof FileError) throw new PlacesError(`network_file: ${error.message}`)
+    throw new PlacesError(`network_file: ${file} cannot be used: ${(error as Error).message}`)
   }
 }
 

@@ -66,5 +66,6 @@ describe('the place of an address', () => {
     ['a file that is not there', { country: join(folder.path, 'gone.mmdb') }],
   ])('cannot be told by %s', (_, files) => {
     expect(() => openPlaces(files)).toThrow(PlacesError)
+    expect(() => openPlaces(files)).toThrow(/^(?:country|network)_file: /)
   })
 })
