@@ -148,7 +148,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     const needs = { database, registries, clientFor, now, signal: stopping.signal }
     return scheduledReconcile(needs, config.reconcile_apply, due)
   }
-  const { now: summarizeNow, whenDue: summarize } = createSummarize(stores.database, now)
+  const { now: summarizeNow, whenDue: summarize, stop: stopSummary } = createSummarize(stores.database, now)
   const work = { receptions, rebuildStale, resolve, readBack: readBack.run, reconcile, summarize, pulls }
   const allJobs = jobsFor(core, work)
   await deleteOtherSchedules(
@@ -275,7 +275,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       await core.identity.flush().catch(() => undefined)
       // A dump may take longer; it is made again another day, and a job that is cut off does all that is due next time.
       await within(JOBS_PATIENCE_MS, Promise.all([stopped, replacing])).catch(() => undefined)
-      await within(JOBS_PATIENCE_MS, pulls.releaseProvisional()).catch(() => undefined)
+      await within(JOBS_PATIENCE_MS, Promise.all([pulls.releaseProvisional(), stopSummary()])).catch(() => undefined)
       directory.close()
       unwatch()
       await stores.close()

@@ -40,7 +40,7 @@ const renewLease = async (database: Database, name: string, holder: string, seco
 }
 
 /** Gives a lease back, so that no process has to wait for its end. */
-const releaseLease = async (database: Database, name: string, holder: string): Promise<void> => {
+export const releaseLease = async (database: Database, name: string, holder: string): Promise<void> => {
   await sql`delete from leases where name = ${name} and holder = ${holder}`.execute(database.sql)
 }
 

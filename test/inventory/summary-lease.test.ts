@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, describe, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { createSummarize } from '../../src/inventory/summary/summarize.js'
+import type { Sql } from '../../src/storage/database.js'
 import { takeLease } from '../../src/storage/leases.js'
 import { fixedClock } from '../servers/clock.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
@@ -37,6 +38,33 @@ describe.each(STORE_PAIRS)('the summary of the inventory on %s', (_, open) => {
     time = new Date(time.getTime() + 3_600_000)
     await whenDue()
     expect(await count('inventory.totals')).toBe(1)
+  })
+
+  test('leaves no lease behind when the service stops meanwhile', async () => {
+    const { database } = stores
+    await sql`delete from inventory.totals`.execute(database.sql)
+    const names = async (): Promise<unknown[]> =>
+      (await sql<{ name: string }>`select name from leases order by 1`.execute(database.sql)).rows.map(
+        ({ name }) => name,
+      )
+    const seen: unknown[] = []
+    /** Stops when the summary begins its first transaction. */
+    const execute = async (work: (tx: Sql) => Promise<unknown>): Promise<unknown> => {
+      seen.push(await names())
+      await summary.stop()
+      seen.push(await names())
+      return database.jobs.transaction().execute(work)
+    }
+    const jobs = new Proxy(database.jobs, {
+      get: (target, name) => {
+        if (name === 'transaction') return () => ({ execute })
+        const value: unknown = Reflect.get(target, name, target)
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value
+      },
+    })
+    const summary = createSummarize({ ...database, jobs }, fixedClock)
+    await summary.whenDue()
+    expect(seen.slice(0, 2)).toEqual([['summarize', 'summarize-attempt'], []])
   })
 
   test('rests after a process that died while it made one', async () => {

@@ -17,8 +17,8 @@ export const hasIndexAbove = (repositoryId: Part, digest: Part, found: Part): Pa
       select manifest_digest from inventory.manifest_children where manifest_children.digest = ${of} offset 0
     ) c
     left join lateral (
-      select o.live from inventory.repository_manifests o
-      where o.repository_id = ${repositoryId} and o.digest = c.manifest_digest offset 0
+      select listing_index.live from inventory.repository_manifests listing_index
+      where listing_index.repository_id = ${repositoryId} and listing_index.digest = c.manifest_digest offset 0
     ) parent on true`
   return sql`case
   -- Most manifests are in no index, which one look-up says.

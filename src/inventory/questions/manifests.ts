@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { mediaTypeIn } from '../known-in.js'
 import { isMoving } from '../moving.js'
+import { areLayersReadSince } from './layer-reads.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
 import { endOfPortion } from './portions.js'
 import { DIGEST, PLACE, type Asked, type Key, type PortionSize, type Question } from './question.js'
@@ -82,6 +83,10 @@ const looksUnused = ({ unused_for, now }: Asked): RawBuilder<unknown> =>
         and coalesce(greatest(o.pulled_at, o.checked_at), '-infinity') < ${now}::timestamptz - ${PULLED_LATELY}`
     : sql`coalesce(greatest(o.pushed_at, o.pulled_at, o.checked_at), o.first_seen_at) < ${unused_for}::timestamptz`
 
+/** A fetch of a layer since then is a use. */
+const sinceUsed = ({ unused_for, now }: Asked): RawBuilder<unknown> =>
+  unused_for === undefined ? sql`(${now}::timestamptz - ${PULLED_LATELY})` : sql`${unused_for}::timestamptz`
+
 /** What an index lists and pending checks (`u.requested_at`) are looked up only for rows that look unused. */
 const isUnused = (asked: Asked): RawBuilder<unknown> =>
   sql`${looksUnused(asked)} and ${
@@ -129,6 +134,7 @@ const untagged: Question = {
         where u.unknown_contents > 0 and u.unknown_indexes > 0 and ${placedIn(sql`u.repository_id`, asked)}
       ))
       and ${nothingLeadsTo} and ${allThatLeadsIsKnown}
+      and not ${areLayersReadSince(sql`o.repository_id`, sql`o.digest`, sinceUsed(asked))}
     order by o.repository_id, o.digest
     limit ${limit}`,
 }

@@ -3,6 +3,7 @@ import { isKnownIn, mediaTypeIn, registryOf } from '../known-in.js'
 import { isMoving } from '../moving.js'
 import { digestChangedAt, imageChangedAt, imagePushedAt, isImagePushedAgain } from './changed.js'
 import { hasIndexAbove, isListedByLive, mayBeIndex } from './indexes-above.js'
+import { areLayersReadSince } from './layer-reads.js'
 import type { Asked } from './question.js'
 import { IS_CUT, refersToLiveManifest } from './sql-parts.js'
 import { unknownIndexes } from './unknown-indexes.js'
@@ -111,6 +112,7 @@ export const unusedSince = (moment: Part, asked: Asked): Part => sql`
 export const mayDigestBeUsedSince = (moment: Part, asked: Asked): Part => sql`(
   ${asked.without_kind === undefined ? sql`coalesce(t.times[2] >= ${moment}, false)` : sql`false`}
   or ${hasUnknownParts} or ${isNeededByIndex(sql`t.repository_id`, sql`t.digest`, moment, asked)}
+  or ${areLayersReadSince(sql`t.repository_id`, sql`t.digest`, moment)}
 )`
 
 /**

@@ -48,8 +48,15 @@ export const carryOutRenames = async (
 ): Promise<void> => {
   const errors: unknown[] = []
   const queues = new Map<string, Parts>()
-  for (const registry of await renamingRegistries(database.sql, since)) {
-    queues.set(registry, renamesOf({ database, registry, since, turns, isOver, errors }))
+  const registries = new Set(await renamingRegistries(database.sql, since))
+  for (const registry of turns.positions.keys()) if (!registries.has(registry)) turns.positions.delete(registry)
+  for (const registry of registries) {
+    const queue = { database, registry, since, turns, isOver, errors }
+    // Read first: a rename of this run is not late.
+    const late = await lateRenames(database.sql, registry, since)
+    queues.set(registry, pendingOf(queue))
+    // What comes late does not wait for all that is new: no path is marked for it.
+    queues.set(`${registry} late`, carryOutAll(queue, 'late', late))
   }
   errors.push(...(await takeTurns(queues, turns, isOver)))
   if (errors.length > 0) throw new AggregateError(errors, `${errors.length} failed; the others were done`)
@@ -57,30 +64,27 @@ export const carryOutRenames = async (
 
 type Queue = Required<Limits> & { database: Database; registry: string; errors: unknown[] }
 
-async function* renamesOf(queue: Queue): Parts {
-  const { database, registry, since, turns, isOver, errors } = queue
+const positionsOf = ({ turns, registry }: Queue): Positions => {
   const positions = turns.positions.get(registry) ?? { open: 0 }
   turns.positions.set(registry, positions)
+  return positions
+}
+
+async function* pendingOf(queue: Queue): Parts {
+  const { database, registry, isOver, errors } = queue
+  const positions = positionsOf(queue)
   for (const move of await readOpenMoves(database.sql, { renamesOf: registry, after: positions.open })) {
     const end = await finishMove(database, move, isOver).catch((error: unknown) => errors.push(error))
     if (end !== 'over') positions.open = move.from_id
     yield
   }
   positions.open = 0
-  // Read first: a rename of this run is not late.
-  const late = await lateRenames(database.sql, registry, since)
-  yield* carryOutAll(
-    queue,
-    positions,
-    'pending',
-    await pendingRenames(database.sql, registry, positions.pending?.event),
-  )
-  yield* carryOutAll(queue, positions, 'late', late)
-  turns.positions.delete(registry)
+  yield* carryOutAll(queue, 'pending', await pendingRenames(database.sql, registry, positions.pending?.event))
 }
 
 /** Carries out renames from the position on, and then those before it. */
-async function* carryOutAll(queue: Queue, positions: Positions, kind: Kind, renames: readonly KeptRename[]): Parts {
+async function* carryOutAll(queue: Queue, kind: Kind, renames: readonly KeptRename[]): Parts {
+  const positions = positionsOf(queue)
   const begin = positions[kind]
   const first = Math.max(
     renames.findIndex(({ event }) => event === begin?.event),

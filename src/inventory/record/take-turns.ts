@@ -22,16 +22,20 @@ export const takeTurns = async (
   const { last = '' } = turns
   const sorted = [...queues].sort(([a], [b]) => (a < b ? -1 : 1))
   const open = new Map([...sorted.filter(([name]) => name > last), ...sorted.filter(([name]) => name <= last)])
+  let isBegun = false
   while (open.size > 0) {
     for (const [name, parts] of open) {
       turns.last = name
       try {
         if ((await parts.next()).done === true) open.delete(name)
+        else isBegun = true
       } catch (error) {
         errors.push(error)
         open.delete(name)
+        isBegun = true
       }
-      if (isOver()) return errors
+      // A queue without anything takes no turn.
+      if (isBegun && isOver()) return errors
     }
   }
   return errors

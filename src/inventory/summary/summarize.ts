@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
-import { holdLease, type Lease } from '../../storage/leases.js'
+import { holdLease, releaseLease, type Lease } from '../../storage/leases.js'
 import { refreshFindings } from './findings.js'
 import { sumBlobs, writeRepositoryTotals, writeTotals } from './sums.js'
 
@@ -41,12 +41,15 @@ const LEASE_SECONDS = 2 * 60
  */
 const REST_AFTER_DEATH_SECONDS = 20 * 60
 const ATTEMPT = 'summarize-attempt'
+const JOB = 'summarize'
 
 export type Summarize = {
   /** Makes it now, whoever else does. */
   now: () => Promise<void>
   /** Makes it if it is due and no other process is making it. */
   whenDue: () => Promise<void>
+  /** Gives back what this process has taken, so that nobody waits for it after a stop. */
+  stop: () => Promise<void>
 }
 
 export const createSummarize = (database: Database, now: () => Date): Summarize => {
@@ -72,10 +75,13 @@ export const createSummarize = (database: Database, now: () => Date): Summarize 
     }
   }
   return {
+    stop: async () => {
+      await Promise.all([ATTEMPT, JOB].map(async (name) => releaseLease(database, name, holder)))
+    },
     now: async () => make(await attempt()),
     whenDue: async () => {
       if (now().getTime() < retryAt || !(await isSummaryDue(database.sql, now()))) return
-      const lease = await holdLease(database, 'summarize', { holder, seconds: LEASE_SECONDS })
+      const lease = await holdLease(database, JOB, { holder, seconds: LEASE_SECONDS })
       if (!lease) return
       try {
         // Who had the lease a moment ago may have made it.

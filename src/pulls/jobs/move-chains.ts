@@ -36,23 +36,30 @@ const unite = async (
   for (const { chain } of await loadChains(tx, from, needs)) others.set(chain.place, chain)
   const chains = (await loadChains(tx, to, needs)).map(({ chain, who }) => {
     const other = others.get(chain.place)
-    return { chain: other ? united(chain, other) : chain, who }
+    return { chain: other ? united(chain, other, windows) : chain, who }
   })
   await saveChains(tx, to, { chains, windows })
 }
 
 /** What either has open goes on. Of two sessions of layers the older one ends. */
-const united = (one: Chain, other: Chain): Chain => {
+const united = (one: Chain, other: Chain, windows: Windows): Chain => {
   const heard = Math.max(one.heard ?? -Infinity, other.heard ?? -Infinity)
   const orphan = [one.orphan, other.orphan].reduce((a, b) => (a && b ? (a.active < b.active ? b : a) : (a ?? b)))
   return {
     place: one.place,
     open: [...one.open, ...other.open].sort((a, b) => a.at - b.at),
     artifacts: [...one.artifacts, ...other.artifacts].sort((a, b) => a.at - b.at),
-    awaitsSession: one.awaitsSession && other.awaitsSession,
+    awaitsSession: awaitsSession(one, other, windows),
     requests: [...one.requests, ...other.requests],
     quietUntil: 0,
     ...(Number.isFinite(heard) && { heard }),
     ...(orphan && { orphan }),
   }
+}
+
+/** As the later of both says, unless the earlier one belongs to the same session. */
+const awaitsSession = (one: Chain, other: Chain, { session }: Windows): boolean => {
+  const [earlier, later] = (one.heard ?? -Infinity) < (other.heard ?? -Infinity) ? [one, other] : [other, one]
+  const isSameSession = (later.heard ?? -Infinity) - (earlier.heard ?? -Infinity) <= session
+  return later.awaitsSession && (!isSameSession || earlier.awaitsSession)
 }

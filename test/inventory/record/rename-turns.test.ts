@@ -86,6 +86,21 @@ describe.each(STORE_PAIRS)('a run of renames that is over, on %s', (_, open) => 
     expect(await pending()).toBe(0)
   })
 
+  test('moves what comes late for a rename of before, however many renames are pending', async () => {
+    const turns = createRenameTurns()
+    await ingest(pushed('old', 1), renamed('repository', 'old', 'new', { second: 30 }))
+    await run(undefined, turns)
+    await ingest(
+      ...REPOSITORIES.map((name) => pushed(`n0/${name}`, 1)),
+      ...Array.from({ length: 6 }, (_, i) => renamed('namespace', `n${i}`, `n${i + 1}`, { second: 40 + i })),
+    )
+    await run(after(3), turns)
+    await ingest(pushed('old', 20))
+    await run(after(6), turns)
+    expect(await pending()).toBeGreaterThan(3)
+    expect(await names()).not.toContain('registry.example/old')
+  })
+
   test('begins with another registry the next time, however large the repository is with which it ended', async () => {
     await ingest(
       pushed('old', 1, { registry: 'a.example' }),

@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import type { Descriptor } from '../../src/events/target.js'
+import { ask } from '../../src/inventory/questions/ask.js'
+import { QUESTIONS } from '../../src/inventory/questions/questions.js'
+import { createCounting } from '../servers/counting.js'
+import { anEvent } from '../servers/events.js'
+import { digestOf } from '../servers/history.js'
+import { OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
+import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+
+const NOW = new Date('2026-11-21T12:00:00Z')
+const OLD = '2026-01-10T10:00:00Z'
+const LATELY = '2026-11-20T10:00:00Z'
+const CONFIG = 'application/vnd.oci.image.config.v1+json'
+const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
+
+type Wanted = NonNullable<Parameters<typeof anEvent>[0]>
+
+const entry = (name: string, mediaType: string): Descriptor => ({ digest: digestOf(name), mediaType, size: 20 })
+/** An image of its own layer, beside `shared` ones. */
+const image = (name: string, shared: string[] = [], more: Wanted = {}): Wanted => ({
+  digest: digestOf(name),
+  references: [
+    entry(`config of ${name}`, CONFIG),
+    ...[`layer of ${name}`, ...shared].map((layer) => entry(layer, LAYER)),
+  ],
+  ...more,
+})
+const index = (name: string, images: string[], more: Wanted = {}): Wanted => ({
+  ...{ digest: digestOf(name), mediaType: OCI_INDEX },
+  references: images.map((one) => entry(one, OCI_IMAGE)),
+  ...more,
+})
+const get = (at: string, name: string, more: Wanted = {}): Wanted => ({
+  ...{ action: 'pull', method: 'GET', at, digest: digestOf(name) },
+  ...more,
+})
+const getLayer = (at: string, name: string): Wanted => get(at, name, { object: 'blob', mediaType: LAYER })
+
+describe.each(STORE_PAIRS)('a layer that is fetched, on %s', (_, open) => {
+  let stores: TestStores
+  beforeAll(async () => {
+    stores = await open()
+  })
+  afterAll(async () => stores.close())
+  beforeEach(async () => stores.clear())
+
+  const happened = async (...wanted: Wanted[]): Promise<void> => {
+    const { ingest } = createCounting(stores, () => NOW)
+    for (const [i, one] of wanted.entries())
+      await ingest([anEvent({ id: i + 1, object: 'manifest', mediaType: OCI_IMAGE, size: 20, at: OLD, ...one })])
+  }
+  const listed = async (name: string, column: string): Promise<unknown[]> => {
+    const question = QUESTIONS.find((one) => one.name === name)
+    if (!question) throw new Error(`no question ${name}`)
+    const { items } = await ask(stores.database.sql, question, { unused_for: '90d' }, NOW)
+    return items.map((item) => item[column]).sort()
+  }
+  /** By both questions, which never differ. */
+  const unused = async (): Promise<unknown[]> => {
+    const tags = await listed('unused-images', 'tag')
+    expect(await listed('last-used', 'tag')).toEqual(tags)
+    return tags
+  }
+
+  test('without its manifest is a use of the image: a lazy snapshotter fetches layers for months', async () => {
+    await happened(image('a', [], { tag: 'a' }), image('b', [], { tag: 'b' }), getLayer(LATELY, 'layer of a'))
+    expect(await unused()).toEqual(['b'])
+  })
+
+  test('of an image is a use of the index that lists the image', async () => {
+    await happened(image('a'), index('i', ['a'], { tag: 'i' }), image('b', [], { tag: 'b' }))
+    expect(await unused()).toEqual(['b', 'i'])
+    await stores.clear()
+    await happened(
+      ...[image('a'), index('i', ['a'], { tag: 'i' }), image('b', [], { tag: 'b' })],
+      getLayer(LATELY, 'layer of a'),
+    )
+    expect(await unused()).toEqual(['b'])
+  })
+
+  test('after the manifest of another image that lists it is no use of this one', async () => {
+    await happened(
+      image('a', ['base'], { tag: 'a' }),
+      image('b', ['base'], { tag: 'b' }),
+      get('2026-11-20T08:00:00Z', 'b', { tag: 'b' }),
+      getLayer(LATELY, 'base'),
+    )
+    expect(await unused()).toEqual(['a'])
+  })
+
+  test('that 300 manifests or more list says nothing about one of them', async () => {
+    const images = Array.from({ length: 300 }, (__, i) => image(`image ${i}`, ['base'], { tag: `t${i}` }))
+    await happened(...images, getLayer(LATELY, 'base'))
+    expect(await unused()).toHaveLength(100)
+  })
+
+  test('long ago is no use any more', async () => {
+    await happened(image('a', [], { tag: 'a' }), getLayer('2026-03-01T00:00:00Z', 'layer of a'))
+    expect(await unused()).toEqual(['a'])
+  })
+
+  test('is a use of a manifest without a tag', async () => {
+    await happened(image('a'), image('b'), getLayer(LATELY, 'layer of a'))
+    expect(await listed('untagged-manifests', 'digest')).toEqual([digestOf('b')])
+  })
+})
