@@ -22,7 +22,7 @@ const COLUMNS = {
 
 /** What the size of an image is, for a definition. */
 export const SIZE =
-  'size is the number of bytes of the manifest and its blobs, and for an index also of its images; shared blobs count once, and layers that may not be distributed do not count, as they are stored elsewhere; it is null while the contents of the manifest, or of an image in the index, are unknown, and if the index leads to more than 1,000 manifests or 2,000 manifests and blobs, or over more than 4 levels.'
+  'size is the number of bytes of the manifest and its blobs, and for an index also of its images; shared blobs count once, and layers that may not be distributed do not count, as they are stored elsewhere; it is null while the contents of the manifest, or of an image in the index, are unknown, and if the index leads to more than 1,000 manifests or 5,000 manifests and blobs, or over more than 4 levels.'
 export const REFERRERS =
   'Tags of signatures and other referrers (sha256-…) are left out unless their subject was deleted: without them, an image in use fails its policy.'
 export const PUSHED =

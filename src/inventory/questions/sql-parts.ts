@@ -85,7 +85,7 @@ export const IS_CUT = sql`coalesce(
 /** Manifests of one index whose sizes are added up. */
 const MOST_ADDED_UP = 1_000
 /** The same of manifests, entries of indexes and blobs, all together. */
-const MOST_SIZES = 2_000
+const MOST_SIZES = 5_000
 
 /**
  * Bytes of all that `digest` names in a repository: an image with its blobs, an index with its images and their blobs, each
