@@ -6,7 +6,6 @@ export function examples(...lines: string[]): string {
 }
 
 /** Of every command that prints a table. */
-export const wide = (): Option =>
-  new Option('--wide', 'print names and digests whole, also where the table is wider than the terminal')
+export const wide = (): Option => new Option('--wide', 'print names and digests whole, however wide')
 
 export const json = (): Option => new Option('--json', 'print JSON instead of a table')
