@@ -28,9 +28,10 @@ const MOST_IN_ALL = 50_000
 
 /**
  * Rows of `found (repository_id, entries, …)` with `is_cut`: whether these are beyond what is read. All of one repository are, or none.
+ * @param mostInAll entries that are read of all repositories together
  */
-const withCut = (found: Part): Part => sql`
-    select *, of_repository > ${MOST_IN_REPOSITORY} or of_all > ${MOST_IN_ALL} as is_cut
+export const withCut = (found: Part, mostInAll: number = MOST_IN_ALL): Part => sql`
+    select *, of_repository > ${MOST_IN_REPOSITORY} or of_all > ${mostInAll} as is_cut
     from (
       select *, sum(case when of_repository <= ${MOST_IN_REPOSITORY} then entries end) over (order by repository_id) as of_all
       from (select *, sum(entries) over (partition by repository_id) as of_repository from (${found}) found) each

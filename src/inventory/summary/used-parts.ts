@@ -3,7 +3,7 @@ import { isKnownIn, mediaTypeIn } from '../known-in.js'
 import { isMoving } from '../moving.js'
 import { mayBeIndex } from '../questions/indexes-above.js'
 import { blobUsedAt, isManifestType } from '../questions/sql-parts.js'
-import { MOST_IN_REPOSITORY, MOST_NESTED } from '../questions/unknown-indexes.js'
+import { MOST_IN_REPOSITORY, MOST_NESTED, withCut } from '../questions/unknown-indexes.js'
 import { blobsOf, childrenOf } from './list-lengths.js'
 import type { Range } from './ranges.js'
 
@@ -37,7 +37,7 @@ const isUnheardOf = (repositoryId: string, digest: string): RawBuilder<unknown> 
  * Of all such lists of a repository, MOST_IN_REPOSITORY entries are read, and of those of a range `mostUnheard`: beyond, all are cut.
  * @param isTooMuch a condition on the row, besides these bounds
  */
-const withCut = (
+const eachWithCut = (
   name: string,
   { found, isTooMuch, range }: { found: RawBuilder<unknown>; isTooMuch: RawBuilder<unknown>; range: Range },
 ): Ctes => sql`
@@ -55,15 +55,8 @@ const withCut = (
   ), ${sql.ref(name)} as materialized (
     select repository_id, digest, children, false as is_cut from ${sql.ref(`measured_${name}`)} where entries = 0
     union all
-    select repository_id, digest, children,
-      of_repository > ${MOST_IN_REPOSITORY} or of_all > ${range.mostUnheard} or ${isTooMuch}
-    from (
-      select *, sum(case when of_repository <= ${MOST_IN_REPOSITORY} then entries end) over (order by repository_id) as of_all
-      from (
-        select *, sum(entries) over (partition by repository_id) as of_repository
-        from ${sql.ref(`measured_${name}`)} where entries > 0
-      ) each
-    ) summed
+    select repository_id, digest, children, is_cut or ${isTooMuch}
+    from (${withCut(sql`select * from ${sql.ref(`measured_${name}`)} where entries > 0`, range.mostUnheard)}) long
   )`
 
 /**
@@ -77,7 +70,7 @@ export const namedManifests = (range: Range): Ctes => sql`
     from inventory.repository_manifests i
       ${isWhole(range) ? sql`join inventory.manifest_children c on c.manifest_digest = i.digest` : listOf(sql`i.digest`)}
     where i.live and ${isReadIn('i.repository_id', range)}
-  ), ${withCut('named', {
+  ), ${eachWithCut('named', {
     found: sql`
             select t.repository_id, t.digest from inventory.tags t
             where t.live and ${isReadIn('t.repository_id', range)} and ${isUnheardOf('t.repository_id', 't.digest')}
@@ -101,7 +94,7 @@ export const listOf = (digest: RawBuilder<unknown>): RawBuilder<unknown> => sql`
  * `unknown`: how many of all these are of unknown contents, cut or unread, and may be indexes, by repository.
  */
 export const usedManifests = (range: Range): Ctes => sql`
-  ${namedManifests(range)}, ${withCut('nested', {
+  ${namedManifests(range)}, ${eachWithCut('nested', {
     found: sql`
             select n.repository_id, c.digest
             from named n ${listOf(sql`n.digest`)}
