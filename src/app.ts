@@ -106,7 +106,14 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     log.warn({ notice }, 'files of the embedded database need attention')
   })
   await stores.dumps?.finishErasures()
-  const { claimUsersKey } = core
+  /** Work that counts users, after the database is bound to the users key. */
+  const claimed =
+    <Given extends unknown[], Result>(work: (...given: Given) => Promise<Result>) =>
+    async (...given: Given): Promise<Result> => {
+      const claiming = core.claimUsersKey()
+      if (claiming) await claiming
+      return work(...given)
+    }
   const { ingest, idle } = createIngest({
     database,
     sketches,
@@ -121,7 +128,6 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     onBatch: prometheus.batch,
   })
 
-  const track = createTrack({ database, sketches, rules, lifetimes, now })
   const receptions = createReceptions(database, now)
   const isToBeTold = onceAMinute(now)
   const onError = (error: unknown, status: number): void => {
@@ -227,20 +233,14 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       operatorSqlRoutes({ queryCopy: stores.queryCopy, isOn: config.sql_route }),
       ...(stores.dumps ? [dumpRoutes(stores.dumps)] : []),
       trackRoutes({
-        track: async (events) => {
-          await claimUsersKey()
-          return track(events)
-        },
+        track: claimed(createTrack({ database, sketches, rules, lifetimes, now })),
         ...{ rules, identifyName, hashed },
       }),
     ],
   }
   const http = createHttpServer({
     notifications: createNotificationHandler({
-      ingest: async (events, sender) => {
-        await claimUsersKey()
-        return ingest(events, sender)
-      },
+      ingest: claimed(ingest),
       authorize,
       authorizeApi,
       resolve: core.identity.resolve,
