@@ -22,6 +22,11 @@ export type WantedTags = {
 /** Live tags of which the manifest was not deleted. */
 const IS_LIVE = sql`t.pointed_at > coalesce(m.deleted_at, '-infinity')`
 
+/** Live tags `t` of the repositories that are asked for, with manifest `m`, which may be deleted. */
+const tagsWhere = (asked: Asked, condition: Part): Part => sql`
+    from inventory.tags t left join lateral ${manifestOf} m on true
+    where t.live and ${placedIn(sql`t.repository_id`, asked)} and ${condition}`
+
 /** The next tags in their order, whether they look wanted or not. */
 export const endOfTags = (
   asked: Asked,
@@ -31,8 +36,7 @@ export const endOfTags = (
   const scan = scans.map(
     (condition) => sql`
     select ${order} as place, t.repository_id, t.name, t.digest, ${key} as key, coalesce(${IS_LIVE} and ${looksWanted}, false) as is_candidate
-    from inventory.tags t left join lateral ${manifestOf} m on true
-    where t.live and ${placedIn(sql`t.repository_id`, asked)} and ${condition}
+    ${tagsWhere(asked, condition)}
     order by ${order}, t.repository_id, t.name
     limit ${size.scanned}`,
   )
@@ -54,8 +58,7 @@ export const chosenTags = (
   const chosen = scans.map(
     (condition) => sql`
     select t.*, ${order} as place, ${key} as key, ${isImagePushedAgain} as is_image_pushed_again
-    from inventory.tags t left join lateral ${manifestOf} m on true
-    where t.live and ${IS_LIVE} and ${placedIn(sql`t.repository_id`, asked)} and ${condition} and ${looksWanted}`,
+    ${tagsWhere(asked, condition)} and ${IS_LIVE} and ${looksWanted}`,
   )
   const byDigest =
     asked.without_kind === undefined
