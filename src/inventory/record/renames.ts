@@ -52,11 +52,9 @@ export const carryOutRenames = async (
   for (const registry of turns.positions.keys()) if (!registries.has(registry)) turns.positions.delete(registry)
   for (const registry of registries) {
     const queue = { database, registry, since, turns, isOver, errors }
-    // Read first: a rename of this run is not late.
-    const late = await lateRenames(database.sql, registry, since)
     queues.set(registry, pendingOf(queue))
     // What comes late does not wait for all that is new: no path is marked for it.
-    queues.set(`${registry} late`, carryOutAll(queue, 'late', late))
+    queues.set(`${registry} late`, lateOf(queue))
   }
   errors.push(...(await takeTurns(queues, turns, isOver)))
   if (errors.length > 0) throw new AggregateError(errors, `${errors.length} failed; the others were done`)
@@ -80,6 +78,11 @@ async function* pendingOf(queue: Queue): Parts {
   }
   positions.open = 0
   yield* carryOutAll(queue, 'pending', await pendingRenames(database.sql, registry, positions.pending?.event))
+}
+
+async function* lateOf(queue: Queue): Parts {
+  const { database, registry, since } = queue
+  yield* carryOutAll(queue, 'late', await lateRenames(database.sql, registry, since))
 }
 
 /** Carries out renames from the position on, and then those before it. */
