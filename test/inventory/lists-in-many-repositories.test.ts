@@ -3,8 +3,6 @@ import type { Descriptor } from '../../src/events/target.js'
 import { refreshFindings } from '../../src/inventory/summary/findings.js'
 import { LIMITS, rangesOf, weighRepositories, type Limits } from '../../src/inventory/summary/ranges.js'
 import { blob, createAsking, short, type Asking, type Wanted } from '../servers/asking.js'
-import { createCounting } from '../servers/counting.js'
-import { anEvent } from '../servers/events.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
@@ -35,7 +33,6 @@ const withFindings = (repository: string): Wanted[] => [
 describe.each(STORE_PAIRS)('long lists in many repositories, on %s', (_, open) => {
   let stores: TestStores
   let asking: Asking
-  let ids = 0
   beforeAll(async () => {
     stores = await open()
   })
@@ -43,15 +40,7 @@ describe.each(STORE_PAIRS)('long lists in many repositories, on %s', (_, open) =
   beforeEach(async () => {
     await stores.clear()
     asking = createAsking(stores, NOW)
-    ids = 1_000_000
   })
-  /** In one envelope for so many events. */
-  const ingest = async (...events: Wanted[]): Promise<void> => {
-    const { ingest: send } = createCounting(stores, () => NOW)
-    for (let from = 0; from < events.length; from += 25) {
-      await send(events.slice(from, from + 25).map((one) => anEvent({ id: ++ids, ...one })))
-    }
-  }
   /** The repositories in which a question offers something, with what it offers. */
   const offered = async (question: string): Promise<Record<string, string[]>> => {
     const found: Record<string, string[]> = {}
@@ -68,7 +57,7 @@ describe.each(STORE_PAIRS)('long lists in many repositories, on %s', (_, open) =
     const repositories = Array.from({ length: 8 }, (_, i) => `team/r${i}`)
     const limits = (some: Partial<Limits>): Limits => ({ ...LIMITS.pglite, ...some })
     beforeEach(async () => {
-      await ingest(
+      await asking.ingestMany(
         ...withFindings('base'),
         index('d1', times(entries, part('f1', OCI_IMAGE)), { repository: 'base' }),
         ...repositories.flatMap((repository) => [
@@ -124,7 +113,7 @@ describe.each(STORE_PAIRS)('long lists in many repositories, on %s', (_, open) =
 
     test('leave a repository unknown that has no live manifest and is not read', async () => {
       const repository = 'team/gone'
-      await ingest(image('f1', { repository }), blob('0e', { at: OLD, repository }), {
+      await asking.ingestMany(image('f1', { repository }), blob('0e', { at: OLD, repository }), {
         action: 'delete',
         digest: digestOf('f1'),
         at: '2026-01-11T10:00:00Z',
@@ -142,7 +131,7 @@ describe.each(STORE_PAIRS)('long lists in many repositories, on %s', (_, open) =
     /** So many that a live index lists: each lists one image. */
     const unheard = (count: number): string[] => Array.from({ length: count }, (_, i) => `1d${i}`)
     const pushElsewhere = async (count: number): Promise<void> =>
-      ingest(
+      asking.ingestMany(
         image('f1', { repository: 'elsewhere', tag: '1' }),
         ...unheard(count).map((name, i) =>
           index(name, times(entries, part('f1', OCI_IMAGE)), { repository: 'elsewhere', tag: `i${i}` }),
@@ -159,7 +148,7 @@ describe.each(STORE_PAIRS)('long lists in many repositories, on %s', (_, open) =
 
     test('are read up to a bound for each repository', async () => {
       await pushElsewhere(25)
-      await ingest(...listing('few', 24), ...listing('many', 25))
+      await asking.ingestMany(...listing('few', 24), ...listing('many', 25))
       await asking.summary()
       expect(await offered('orphaned-blobs')).toEqual({ few: ['e'] })
       expect(await offered('untagged-manifests')).toEqual({ few: ['f2'] })
@@ -173,7 +162,7 @@ describe.each(STORE_PAIRS)('long lists in many repositories, on %s', (_, open) =
     test('and for all repositories of a question', async () => {
       await pushElsewhere(24)
       const repositories = Array.from({ length: 7 }, (_, i) => `team/r${i}`)
-      await ingest(...repositories.flatMap((repository) => listing(repository, 24)))
+      await asking.ingestMany(...repositories.flatMap((repository) => listing(repository, 24)))
       await asking.summary()
       await refreshFindings(stores.database, NOW, LIMITS.postgresql)
       expect(await offered('untagged-manifests')).toEqual(inEach(repositories.slice(0, 5), 'f2'))

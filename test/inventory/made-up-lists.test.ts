@@ -4,8 +4,6 @@ import { type Item } from '../../src/inventory/questions/ask.js'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
 import type { Question } from '../../src/inventory/questions/question.js'
 import { blob, createAsking, short, type Asking, type Wanted } from '../servers/asking.js'
-import { createCounting } from '../servers/counting.js'
-import { anEvent } from '../servers/events.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
@@ -83,7 +81,6 @@ describe.each(STORE_PAIRS)('indexes that list each other, on %s', (pair, open) =
 
   let stores: TestStores
   let asking: Asking
-  let ids = 0
   beforeAll(async () => {
     stores = await open()
   })
@@ -91,16 +88,8 @@ describe.each(STORE_PAIRS)('indexes that list each other, on %s', (pair, open) =
   beforeEach(async () => {
     await stores.clear()
     asking = createAsking(stores, NOW)
-    ids = 1_000_000
     await asking.ingest(...ORDINARY)
   })
-  /** In few envelopes. */
-  const ingest = async (events: readonly Wanted[]): Promise<void> => {
-    const { ingest: send } = createCounting(stores, () => NOW)
-    for (let from = 0; from < events.length; from += 25) {
-      await send(events.slice(from, from + 25).map((one) => anEvent({ id: ++ids, ...one })))
-    }
-  }
   const shortNames = (items: readonly Item[]): string[] => items.map(({ digest }) => short(digest)).sort()
 
   /** Every question is answered, and those about clean-up offer what the ordinary repository has, and nothing else. */
@@ -126,13 +115,15 @@ describe.each(STORE_PAIRS)('indexes that list each other, on %s', (pair, open) =
 
   test('are counted, and nothing that they list is offered', async () => {
     const all = names('1d', count)
-    await ingest([
-      ...['cf1', 'bf1', 'cf2', 'bf2'].map((name) => blob(name, { at: OLD, ...WEB })),
-      image('f1', WEB),
-      image('f2', WEB),
-      ...all.map((one, i) => index(one, others(all, one), i === 0 ? ['f1', 'f2'] : [], { ...WEB, tag: `tag${i}` })),
-      deleted('bf1', { ...WEB, at: '2026-01-11T10:00:00Z' }),
-    ])
+    await asking.ingestMany(
+      ...[
+        ...['cf1', 'bf1', 'cf2', 'bf2'].map((name) => blob(name, { at: OLD, ...WEB })),
+        image('f1', WEB),
+        image('f2', WEB),
+        ...all.map((one, i) => index(one, others(all, one), i === 0 ? ['f1', 'f2'] : [], { ...WEB, tag: `tag${i}` })),
+        deleted('bf1', { ...WEB, at: '2026-01-11T10:00:00Z' }),
+      ],
+    )
     await expectAnswers()
     // All indexes lack it, as each leads to the one that lists the image.
     const missing = await asking.answer('missing-blobs', { ...WEB, limit: '1000' })
@@ -149,16 +140,18 @@ describe.each(STORE_PAIRS)('indexes that list each other, on %s', (pair, open) =
 
   test('in a chain', async () => {
     const all = names('1d', count)
-    await ingest([
-      ...['cf1', 'bf1', 'cf2', 'bf2'].map((name) => blob(name, { at: OLD, ...WEB })),
-      image('f1', WEB),
-      image('f2', WEB),
-      ...all.map((one, i) =>
-        index(one, all.slice(i + 1, i + 2), i === count - 1 ? ['f1', 'f2'] : [], { ...WEB, tag: `tag${i}` }),
-      ),
-      ...all.map((one) => index(one, [], [], { ...WEB, action: 'pull', at: '2026-11-26T10:00:00Z' })).slice(0, 1),
-      deleted('bf1', { ...WEB, at: '2026-01-11T10:00:00Z' }),
-    ])
+    await asking.ingestMany(
+      ...[
+        ...['cf1', 'bf1', 'cf2', 'bf2'].map((name) => blob(name, { at: OLD, ...WEB })),
+        image('f1', WEB),
+        image('f2', WEB),
+        ...all.map((one, i) =>
+          index(one, all.slice(i + 1, i + 2), i === count - 1 ? ['f1', 'f2'] : [], { ...WEB, tag: `tag${i}` }),
+        ),
+        ...all.map((one) => index(one, [], [], { ...WEB, action: 'pull', at: '2026-11-26T10:00:00Z' })).slice(0, 1),
+        deleted('bf1', { ...WEB, at: '2026-01-11T10:00:00Z' }),
+      ],
+    )
     await expectAnswers(ofAll)
     // The image, and the indexes of the first levels above it; of the others it is not known what they lack.
     const { items, unknown, notes } = await asking.answer('missing-blobs', WEB)
@@ -180,10 +173,12 @@ describe.each(STORE_PAIRS)('indexes that list each other, on %s', (pair, open) =
       ...unheard.map((one) => index(one, [...heard, ...others(unheard, one), ...deeper], ['f1'], elsewhere)),
       ...deeper.map((one) => index(one, [...heard, ...unheard, ...others(deeper, one)], ['f1'], elsewhere)),
     ]
-    await ingest([
-      ...web(WEB, { repository: 'elsewhere' }),
-      ...web({ ...WEB, registry: 'mirror.example' }, { repository: 'elsewhere', registry: 'mirror.example' }),
-    ])
+    await asking.ingestMany(
+      ...[
+        ...web(WEB, { repository: 'elsewhere' }),
+        ...web({ ...WEB, registry: 'mirror.example' }, { repository: 'elsewhere', registry: 'mirror.example' }),
+      ],
+    )
     await asking.summary()
     for (const name of ['orphaned-blobs', 'untagged-manifests']) {
       expect(await asking.digests(name)).toEqual(OFFERED[name])

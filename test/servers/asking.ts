@@ -22,6 +22,8 @@ export const short = (digest: unknown): string => String(digest).replace(/^sha25
 export type Asking = {
   /** Each in an envelope of its own, one after the other. */
   ingest: (...wanted: Wanted[]) => Promise<void>
+  /** In envelopes of 25 events, by a process of its own that remembers nothing. */
+  ingestMany: (...wanted: Wanted[]) => Promise<void>
   summary: () => Promise<void>
   answer: (question: string, parameters?: object) => Promise<Answer>
   items: (question: string, parameters?: object) => Promise<Item[]>
@@ -45,6 +47,12 @@ export const createAsking = (stores: TestStores, now: Date, caches: readonly str
   return {
     ingest: async (...wanted) => {
       for (const one of wanted) await ingest([anEvent({ id: ++id, ...one })])
+    },
+    ingestMany: async (...wanted) => {
+      const { ingest: send } = createCounting(stores, () => now)
+      for (let from = 0; from < wanted.length; from += 25) {
+        await send(wanted.slice(from, from + 25).map((one) => anEvent({ id: ++id, ...one })))
+      }
     },
     summary: async () => summarize(stores.database, () => now),
     answer,
