@@ -6,7 +6,7 @@ const MEBIBYTE = 1024 * 1024
 const AT_ONCE = 48 * MEBIBYTE
 /** Bytes that only small bodies may take, so that the events of other registries pass beside large ones. */
 const FOR_SMALL = 16 * MEBIBYTE
-/** Bytes that only small bodies may take, of senders of which no more than one such body is there: nobody can use them up alone. */
+/** Bytes for small bodies of senders that have less than LARGE here in all: no sender can use them up alone. */
 const FOR_OTHERS = 8 * MEBIBYTE
 /** Bytes from which a body is large. */
 const LARGE = MEBIBYTE

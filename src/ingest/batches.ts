@@ -45,7 +45,7 @@ const afterTurns = (turns: number, then: () => void): void => {
 
 /**
  * Joins what arrives while earlier batches are being written into the next one. No timers: alone, an arrival is written at
- * once; under load, thousands share one transaction. Senders take turns: who sends much keeps nobody else waiting.
+ * once; under load, thousands share one transaction. Senders take turns: a sender with many events does not delay the others.
  */
 export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): Batches<Item, Answer> => {
   const { write, weightOf = () => 1, largestBatch, longestQueue } = settings

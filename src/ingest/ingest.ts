@@ -68,8 +68,8 @@ type Needs = Counting & {
  */
 const LARGEST_BATCH: Record<Database['engine'], number> = { postgresql: 5_000, pglite: 1_000 }
 /**
- * Events from which an arrival is prepared in several turns of the event loop, and such arrivals one after the other: the embedded database
- * answers without a turn, so that those of many arrivals would be one.
+ * Events from which an arrival is prepared in parts, with turns of the event loop between them, and one such arrival after the other. The
+ * embedded database answers without a turn: many arrivals at once would keep the event loop busy until all are prepared.
  */
 const MANY_EVENTS = 250
 const LONGEST_QUEUE = 50_000

@@ -16,7 +16,7 @@ type Queue<Arrival> = { sender: string; arrivals: Arrival[]; weight: number; tak
 /** Rounds in which a batch is filled. In each, a sender may have an equal part of it more. */
 const ROUNDS = 8
 
-/** Keeps the arrivals of each sender in their order, and lets nobody wait for all that another one has sent. */
+/** Keeps the arrivals of each sender in their order. A sender never waits until all arrivals of another sender are taken. */
 export const createTurnsOfSenders = <Arrival extends { weight: number }>(): TurnsOfSenders<Arrival> => {
   /** Senders that have something waiting, in the order of their turns. */
   const queues = new Map<string, Queue<Arrival>>()

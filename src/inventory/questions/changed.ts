@@ -12,7 +12,8 @@ type Run = { repositoryId: Part; tag: Part; digest: Part; last: Part }
  * arrives late may split a run.
  */
 const startOfRun = ({ repositoryId, tag, digest, last }: Run, deletedAt: Part): Part => sql`(
-  -- All changes since then are pushes of the digest. Without the digest, PostgreSQL does not read those of all tags by its index.
+  -- All changes since then are pushes of the digest. With a condition on the digest, PostgreSQL may use the index of digests, and read the
+  -- pushes of all tags.
   select p.at from inventory.changes p
   where p.repository_id = ${repositoryId} and p.tag = ${tag}
     and p.at <= ${last} and p.at > coalesce(greatest(

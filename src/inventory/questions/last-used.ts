@@ -71,7 +71,7 @@ const tagsOf = (group: Group, asked: Asked, { after, until }: Pick<Page, 'after'
 /** With `unused_for`, tags that may be in use are in no group. */
 const lastGroup = (asked: Asked): Group => (asked.unused_for === undefined ? NOT_KNOWN : USED)
 
-/** The next tags of a group, and those of the next group once there are none. Each group looks at all tags. */
+/** The end of the next portion of a group; of the next group if this one has no more tags. Each group looks at all tags. */
 const endOfGroup = (
   asked: Asked,
   after: Key | undefined,
