@@ -3,7 +3,7 @@ import { createApp, type App } from '../../src/app.js'
 import { readConfig } from '../../src/config.js'
 import { createLog } from '../../src/log.js'
 import { fixedClock, NOW } from './clock.js'
-import { ROOT, API_TOKEN, NOTIFICATION_TOKEN } from './service.js'
+import { ROOT, API_TOKEN, NOTIFICATION_TOKEN, putUsersKey } from './service.js'
 import { embeddedFolder } from './stores.js'
 
 export type TestApp = {
@@ -31,6 +31,7 @@ export const openApp = async (
     TALLYMAN_API_TOKENS: API_TOKEN,
     ...environment,
   }
+  putUsersKey(settings.TALLYMAN_DATA_DIR)
   const lines: string[] = []
   const log = createLog('debug', { write: (line: string) => void lines.push(line) })
   const app = await createApp(readConfig(settings, ROOT), log, now)

@@ -5,15 +5,13 @@ import type { SketchStore } from '../../src/storage/sketch-store.js'
 import { createHashedNames } from '../../src/users/hashed-names.js'
 import { notified } from './app.js'
 import { eventually } from './process.js'
-import { API_TOKEN, type Service } from './service.js'
+import { API_TOKEN, USERS_KEY, type Service } from './service.js'
 import { digestNamed } from './stub-registry.js'
 
 /** Answered before and after each disaster, however slow the machine: it strikes under load. */
 const ANSWERED = 200
 /** A request that takes longer hangs: many times what a busy machine needs. */
 const LONGEST_ANSWER_MS = 60_000
-/** The key that names are hashed with, so that a test can tell exactly what a sketch must contain. */
-export const USERS_KEY = 'a key for the tests'
 const PUSHERS = 'i_container_registry_push_tag_user'
 
 /** An envelope, who is behind its events, and the answers to it: 0 stands for none, because the connection ended. */

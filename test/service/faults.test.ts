@@ -14,7 +14,6 @@ import {
   pushOf,
   readTruth,
   sendLikeRegistries,
-  USERS_KEY,
   type Load,
   type Truth,
 } from '../servers/registry-load.js'
@@ -35,7 +34,6 @@ describe('with Redis and PostgreSQL', () => {
   const environment = (): Record<string, string> => ({
     REDIS_URL: redis.url,
     DATABASE_URL: postgres.url,
-    TALLYMAN_USERS_KEY: USERS_KEY,
   })
 
   beforeEach(async () => {
@@ -173,7 +171,7 @@ describe('with the embedded stores', () => {
   let service: Service
   beforeEach(async () => {
     folder = embeddedFolder()
-    service = await startService(folder.path, { TALLYMAN_USERS_KEY: USERS_KEY })
+    service = await startService(folder.path)
   })
   afterEach(async () => {
     abandonLoads()
@@ -186,7 +184,7 @@ describe('with the embedded stores', () => {
     for (let crash = 0; crash < CRASHES; crash++) {
       await load.more()
       await service.process.end('SIGKILL')
-      service = await startService(folder.path, { TALLYMAN_USERS_KEY: USERS_KEY })
+      service = await startService(folder.path)
     }
     await load.more()
     const names = await load.stop()
@@ -199,7 +197,7 @@ describe('with the embedded stores', () => {
   })
 
   test('a second service on the same directory refuses, and says what to do; the first goes on', async () => {
-    const second = startService(folder.path, { TALLYMAN_USERS_KEY: USERS_KEY })
+    const second = startService(folder.path)
     await expect(second).rejects.toThrow(
       /data directory .* is in use by process \d+ on .*; stop it first, or set TALLYMAN_DATA_DIR/,
     )

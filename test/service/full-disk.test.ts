@@ -17,7 +17,6 @@ import {
   expectedTruth,
   readTruth,
   sendLikeRegistries,
-  USERS_KEY,
   type Load,
 } from '../servers/registry-load.js'
 import { runs } from '../servers/runs.js'
@@ -51,7 +50,7 @@ onSmallDisk('an embedded database on a disk that is full', () => {
     disk.remove()
   })
   const data = (): string => join(disk.path, 'data')
-  const start = async (): Promise<Service> => startService(data(), { TALLYMAN_USERS_KEY: USERS_KEY })
+  const start = async (): Promise<Service> => startService(data())
   const copyTemplate = (template: string): void => {
     cpSync(join(process.env.TALLYMAN_TEST_TEMPLATES ?? '', template), data(), { recursive: true })
   }
@@ -168,7 +167,6 @@ onSmallDisk('PostgreSQL on a disk that is full', () => {
     startService(folder.path, {
       REDIS_URL: redis.url,
       DATABASE_URL: postgres.url,
-      TALLYMAN_USERS_KEY: USERS_KEY,
     })
   const expectAllOnce = async (load: Load): Promise<void> => {
     await load.more(20)
