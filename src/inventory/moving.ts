@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
+import type { Sql } from '../storage/database.js'
 
 /**
  * Moves that are not over, as `from_id`, `to_id`, `to_path`: those that have begun, and those of aliases and renames that are known and
@@ -35,3 +36,19 @@ export const MOVES = sql`(
 export const isMoving = (repositoryId: RawBuilder<unknown>): RawBuilder<unknown> => sql`(${repositoryId} = any(array(
   select id from ${MOVES} moves cross join lateral unnest(array[from_id, to_id]) as id where id is not null
 )))`
+
+/** What the registry shows at one path may be recorded at another. */
+export class BeingMoved extends Error {
+  constructor(repository: string) {
+    super(`${repository} is being moved in the inventory; a run after that compares it`)
+  }
+}
+
+/** @throws BeingMoved if a repository is the source or the target of a move that is not over */
+export const refuseMoving = async (db: Sql, place: { registry: string; repository: string }): Promise<void> => {
+  const { rows } = await sql`
+    select from inventory.repositories
+    where registry = ${place.registry} and name = ${place.repository} and ${isMoving(sql`id`)}
+  `.execute(db)
+  if (rows.length > 0) throw new BeingMoved(place.repository)
+}

@@ -69,4 +69,18 @@ describe.each(STORE_PAIRS)('a manifest that another registry calls an image, on 
     await asking.summary()
     await expectNothingOffered()
   })
+
+  test('is no reason to offer the tag of the list', async () => {
+    const entry = { digest: digestOf('2d'), size: 10 }
+    const list: Wanted = { ...INDEX, mediaType: OCI_INDEX, references: [entry] }
+    const elsewhere = { registry: 'b.example', repository: 'other', tag: 'x', at: LATELY }
+    const told: Wanted = { ...list, ...elsewhere, references: [{ ...entry, mediaType: OCI_IMAGE }] }
+    await asking.ingest(image('a1', {}), image('a1', { action: 'pull', at: LATELY }), list)
+    const offered = async (): Promise<unknown> => asking.items('unused-images', { unused_for: '30d' })
+    expect(await offered()).toEqual([])
+    await asking.ingest(told)
+    expect(await offered()).toEqual([])
+    await asking.summary()
+    expect(await offered()).toEqual([])
+  })
 })

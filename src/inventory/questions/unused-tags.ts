@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { isKnownIn, mediaTypeIn, registryOf } from '../known-in.js'
+import { areEntriesKnownIn, isKnownIn, mediaTypeIn, registryOf } from '../known-in.js'
 import { isMoving } from '../moving.js'
 import { digestChangedAt, imageChangedAt, imagePushedAt, isImagePushedAgain } from './changed.js'
 import { hasIndexAbove, isListedByLive, mayBeIndex } from './indexes-above.js'
@@ -73,8 +73,15 @@ const hasUnknownParts = sql`(
     select where ${IS_CUT}
     union all select from parts p
       left join lateral (select * from inventory.manifests where manifests.digest = p.digest offset 0) c on true
-    where ${isKnownIn(sql`c`, registryOf(sql`t.repository_id`))} is not true
-      and ${mayBeIndex(sql`coalesce(${mediaTypeIn(sql`c`, registryOf(sql`t.repository_id`))}, p.media_type)`)}
+    where ${isKnownIn(sql`c`, registryOf(sql`t.repository_id`))} is not true and (
+      ${mayBeIndex(sql`coalesce(${mediaTypeIn(sql`c`, registryOf(sql`t.repository_id`))}, p.media_type)`)}
+      -- Another registry stated fields of the entries: what it calls an image may be an index here.
+      or exists (
+        select from (select t.digest union all select digest from parts) x
+          join inventory.manifests l on l.digest = x.digest
+        where l.completed_by is not null and not ${areEntriesKnownIn(sql`l`, registryOf(sql`t.repository_id`))}
+      )
+    )
   ) end
 )`
 

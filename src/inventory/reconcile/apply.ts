@@ -4,6 +4,7 @@ import type { Micros } from '../../events/calendar.js'
 import { digestToId } from '../../events/event-id.js'
 import { isConflict, type Database, type Transaction } from '../../storage/database.js'
 import { joinParts } from '../../storage/statement-parts.js'
+import { refuseMoving } from '../moving.js'
 import { confirmObjects, markReconciled } from '../record/confirm.js'
 import { expandShown } from '../record/expand.js'
 import { startManifest } from '../record/gather.js'
@@ -33,6 +34,7 @@ const REST_MS = 5
  * is listed but not there leaves a mark, if the inventory has not heard of it yet.
  * Times of a clock that was ahead are moved to before `found.at` first: else they would win over the repair.
  * What is stale also gets a change of the action `gone`, with no actor.
+ * @throws BeingMoved
  */
 export const applyFound = async (
   database: Database,
@@ -77,6 +79,8 @@ const applyChunk = async (
   if (!seen) return
   try {
     await database.transaction(async (tx) => {
+      // A move may have begun since the comparison.
+      await refuseMoving(tx, place)
       const { statement, values } = joinParts(inventoryParts(seen), () => 'select 1')
       await tx.run(statement, values)
       await confirmObjects(tx, {

@@ -1,6 +1,7 @@
 import { microsOf } from '../../events/calendar.js'
 import { isStorageAway } from '../../storage/away.js'
 import type { Database } from '../../storage/database.js'
+import { BeingMoved } from '../moving.js'
 import { arrivalAt } from '../record/state-times.js'
 import type { RegistryClient } from '../registry/registry-client.js'
 import { applyFound } from './apply.js'
@@ -139,7 +140,7 @@ const compare = async (walk: Walk, repository: string): Promise<Compared> => {
   const found = await askFor(walk, repository, firstRequestAt)
   const read = [...found.manifests].flatMap(([digest, manifest]) => (manifest ? [digest] : []))
   const held = await readHeld(database.sql, registry, repository)
-  if (held.isMoving) throw new Error(`${repository} is being moved in the inventory; a run after that compares it`)
+  if (held.isMoving) throw new BeingMoved(repository)
   const latest = microsOf(new Date(walk.now().getTime() + FUTURE_MS))
   const untrusted = await readUntrustedTimes(database.sql, {
     from: found.at,

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { sql } from 'kysely'
 import { ask, type Item } from '../../../src/inventory/questions/ask.js'
 import { QUESTIONS } from '../../../src/inventory/questions/questions.js'
 import { reconcile } from '../../../src/inventory/reconcile/reconcile.js'
@@ -75,6 +76,31 @@ describe.each(STORE_PAIRS)('a repair on %s', (_, open) => {
     expect((await repair(registry, '2026-11-18T12:00:00Z')).failed).toBe(0)
     const again = await repair(registry, '2026-11-18T13:00:00Z')
     expect(again.drift).toEqual({ missing: 0, stale: 0, different: 0 })
+  })
+
+  test('ends where a move begins, and deletes nothing of what is at the other path', async () => {
+    await createCounting(stores).ingest([
+      anEvent({
+        ...{ id: 1, repository: 'team/app', object: 'manifest', tag: 'old', digest: digestNamed('a1') },
+        at: NOW,
+      }),
+    ])
+    let transactions = 0
+    const moved = before(async () => {
+      transactions++
+      if (transactions > 1) return
+      await sql`
+        insert into inventory.renames (event_id, registry, what, from_name, to_name, at)
+        values ('10000000-0000-4000-8000-000000000001', ${REGISTRY}, 'namespace', 'team', 'crew', ${NOW})
+      `.execute(stores.database.sql)
+    })
+    const registry = stubRegistry()
+    registry.repository('team/app')
+    const { failures } = await repair(registry, '2026-11-18T13:00:00Z', moved)
+    expect(failures).toEqual([
+      { repository: 'team/app', error: 'team/app is being moved in the inventory; a run after that compares it' },
+    ])
+    expect((await liveIn(stores.database, REGISTRY))['team/app']?.tags).toEqual({ old: digestNamed('a1') })
   })
 
   test('does not use what it finds', async () => {
