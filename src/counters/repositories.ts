@@ -89,7 +89,7 @@ export const createRepositories = ({ database, sketches, rules, lifetimes }: Cou
 
   return {
     discover: async (events) => {
-      const candidates = earliestPerRepository(events.filter(({ event }) => mayBeFirst(event)))
+      const candidates = earliestPerRepository(events.filter(({ event }) => makesKnown(event) && mayBeFirst(event)))
       if (candidates.length === 0) return
       for (const [name, { at, id }] of await settle(candidates)) firsts.set(name, { at, id })
     },
@@ -97,6 +97,9 @@ export const createRepositories = ({ database, sketches, rules, lifetimes }: Cou
     rebuildStale,
   }
 }
+
+/** A mount makes no repository known: it is a part of a push, which may create the repository. */
+const makesKnown = ({ action }: RegistryEvent): boolean => action !== 'mount'
 
 const isBefore = (a: Place, b: Place): boolean => a.at < b.at || (a.at === b.at && a.id < b.id)
 

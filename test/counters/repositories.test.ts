@@ -31,6 +31,15 @@ describe.each(STORE_PAIRS)('a first event that an older one displaces, on %s', (
     expect(await stale()).toBe(0)
   })
 
+  test('is no mount: the push that follows it creates the repository', async () => {
+    const { ingest } = createCounting(stores)
+    const mount = anEvent({ id: 3, action: 'mount', name: 'alice', type: 'build', at: '2026-11-18T08:59:00Z' })
+    await ingest([mount])
+    await ingest([early, late])
+    expect([await countOf(stores, CREATED), await countOf(stores, PUSHED)]).toEqual([1, 1])
+    expect(await stale()).toBe(0)
+  })
+
   test('keeps nobody waiting: events are recorded while sketches cannot be rebuilt', async () => {
     const replace = async (): Promise<void> => Promise.reject(new Error('no sketch can be replaced'))
     const { ingest, rebuildStale } = createCounting({ ...stores, sketches: { ...stores.sketches, replace } })

@@ -73,7 +73,7 @@ describe.each(STORE_PAIRS)('recorded notifications replayed on %s', (_, open) =>
         .filter((key) => key.includes('_actor-2026-47'))
         .sort(),
     ).toEqual(
-      ['pull_repository', 'pull_tag', 'push_repository', 'push_tag'].map(
+      ['create_repository', 'pull_repository', 'pull_tag', 'push_repository', 'push_tag'].map(
         (event) => `{hll_counters}_i_container_registry_${event}_actor-2026-47`,
       ),
     )
