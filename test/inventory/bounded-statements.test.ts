@@ -14,6 +14,7 @@ import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
 const NOW = new Date('2026-11-27T12:00:00Z')
 const OLD = '2026-01-10T10:00:00Z'
+const LATELY = '2026-11-26T10:00:00Z'
 const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
 
 /** A part of a plan, as PostgreSQL explains it. */
@@ -126,6 +127,52 @@ describe.each(STORE_PAIRS)('questions, on %s', (_, open) => {
     expect(ofEachTag.filter(({ rows }) => !(rows < ENTRIES))).toEqual([])
   })
 
+  /** An image that nobody uses, in a repository with indexes of unknown contents, which so many other indexes list. */
+  const withUnknown = async (unknown: number, listing: number, more: Wanted[] = []): Promise<void> => {
+    await stores.clear()
+    const indexes = names('f', unknown)
+    await ingest([
+      manifest('a0', parts(['b0'], LAYER), { tag: 'unused' }),
+      ...indexes.map((one) => manifest(one, undefined, { mediaType: OCI_INDEX })),
+      ...names('c', listing).map((one) => manifest(one, parts(indexes, OCI_INDEX), { mediaType: OCI_INDEX })),
+      ...more,
+    ])
+  }
+  const UNUSED: [string, Record<string, string>][] = [
+    ['unused-images', { unused_for: '30d' }],
+    ['last-used', { unused_for: '30d' }],
+  ]
+  const tagsOf = async (name: string, parameters: Record<string, string>, db?: Sql): Promise<unknown[]> =>
+    (await readAll(name, parameters, { ...(db && { db }) })).map(({ tag }) => tag)
+
+  test.each(UNUSED)('of %s look at some of the indexes of unknown contents at once', async (name, parameters) => {
+    const most: number[] = []
+    for (const unknown of [30, 90]) {
+      await withUnknown(unknown, 60)
+      const rows: number[] = []
+      expect(await tagsOf(name, parameters, noting(stores.database.sql, rows))).toEqual(['unused'])
+      most.push(Math.max(...rows))
+    }
+    const [few = NaN, many = NaN] = most
+    expect(many).toBeLessThan(few * 1.5)
+  })
+
+  test.each(UNUSED)(
+    'of %s leave out what one of many indexes above may list, and more are not looked at',
+    async (...asked) => {
+      const used: Wanted = {
+        ...index('c59', []),
+        references: parts(names('f', 90), OCI_INDEX),
+        action: 'pull',
+        at: LATELY,
+      }
+      await withUnknown(90, 60, [used])
+      expect(await tagsOf(...asked)).toEqual([])
+      await withUnknown(101, 1)
+      expect(await tagsOf(...asked)).toEqual([])
+    },
+  )
+
   const PAGES: [string, Record<string, string>, (item: Item) => unknown][] = [
     ...ASKED.map(([name, parameters]): (typeof PAGES)[number] => [name, parameters, ({ tag }) => tag]),
     ['manifests', {}, ({ digest }) => digest],
@@ -146,7 +193,7 @@ describe.each(STORE_PAIRS)('questions, on %s', (_, open) => {
       ...names('tag-b', 15).map((tag) => manifest('ab', undefined, { tag })),
       // Used, which is in no list of what is unused.
       ...names('tag-u', 30).map((tag) => manifest('ac', parts(['bac'], LAYER), { tag })),
-      { ...manifest('ac', undefined), action: 'pull', at: '2026-11-26T10:00:00Z' },
+      { ...manifest('ac', undefined), action: 'pull', at: LATELY },
       ...names('d', 20).map((one) => manifest(one, parts([`b${one}`], LAYER))),
       { action: 'delete', object: 'blob', digest: digestOf('bac') },
       { action: 'delete', object: 'blob', digest: digestOf('ba1') },

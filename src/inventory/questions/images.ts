@@ -6,6 +6,7 @@ import { PLACE, type Asked, type Page, type Question } from './question.js'
 import { between, iso, manifestOf, refersToLiveManifest, wholeSizeIfKnown } from './sql-parts.js'
 import { chosenTags, endOfTags, type WantedTags } from './tag-portions.js'
 import { looksUnusedSince, mayDigestBeUsedSince, unusedScans, unusedSince } from './unused-tags.js'
+import { withUsedUnknownIndexes } from './used-unknown-indexes.js'
 import { KNOWN_SINCE, USED_BY, usesOf, WITHOUT } from './uses.js'
 
 const COLUMNS = {
@@ -32,7 +33,7 @@ const USED =
 
 /** What is left out of lists of what nobody uses. */
 export const UNKNOWN_PARTS =
-  'Left out of what is unused are indexes whose contents are not known, or that lead to more than 300 entries, since an image that they list may be in use; images that more indexes lead to; images that an index lists, directly or through others, if that index was used since; and all images of a repository in which an index whose contents are not known was used since.'
+  'Left out of what is unused are indexes whose contents are not known, or that lead to more than 300 entries, since an image that they list may be in use; images that more indexes lead to; images that an index lists, directly or through others, if that index was used since; and all images of a repository in which an index whose contents are not known was used since, or with more of those than are looked at: 10,000, or 100 that other indexes list (300 in all repositories).'
 
 /** In the index by which old images are found. */
 const newestPush = sql`coalesce(t.pushed_at, t.first_seen_at)`
@@ -163,6 +164,7 @@ const unusedImages: Question = {
   columns: COLUMNS,
   columnsWith: KNOWN_SINCE,
   key: ['day', 'id', 'text'],
+  prepare: withUsedUnknownIndexes,
   portion: (asked, after, size) => endOfTags(asked, unusedTags(asked, { after }), size),
   statement: (asked, page) => {
     const moment = sql`${asked.unused_for}::timestamptz`

@@ -13,6 +13,7 @@ import {
   unusedScans,
   unusedSince,
 } from './unused-tags.js'
+import { withUsedUnknownIndexes } from './used-unknown-indexes.js'
 import { isOfOtherKind, KNOWN_SINCE, ownUse, USED_BY, usesOf, WITHOUT, withParts } from './uses.js'
 
 /** No invocation goes on for longer (pulls/fold/state.ts), so one that began earlier did not use a tag last. */
@@ -143,6 +144,7 @@ export const lastUsed: Question = {
   },
   columnsWith: KNOWN_SINCE,
   key: ['id', 'day', 'id', 'text'],
+  prepare: withUsedUnknownIndexes,
   portion: endOfGroup,
   statement: (asked, page) => sql`
     with ${usedTags(asked, page)}, parts as materialized (

@@ -1,4 +1,5 @@
 import type { RawBuilder } from 'kysely'
+import type { Sql } from '../../storage/database.js'
 import type { SummaryKind } from './unknown.js'
 
 /** What a parameter may be. In a statement an age is a moment, and a list of choices a text with commas. */
@@ -20,7 +21,7 @@ export type Key = readonly (string | number)[]
 
 /**
  * The parameters of one question, checked; undefined where nothing was asked. `repository_ids` stand for `repository`; `now` is
- * the time of the answer.
+ * the time of the answer. `prepare` adds what it found.
  */
 export type Asked = Readonly<Record<string, string | undefined>>
 /** Rows behind `after`, up to and with `until`, at most `limit`. `now` is the time of the answer. */
@@ -55,6 +56,8 @@ export type Question = {
    * One row: the `key` of the last row of the portion, and whether the portion `is_last`; no row if nothing is left.
    */
   portion?: (asked: Asked, after: Key | undefined, size: PortionSize) => RawBuilder<{ key: Key; is_last: boolean }>
+  /** Reads once for a page what its statements need, and returns it with what was asked. */
+  prepare?: (db: Sql, asked: Asked) => Promise<Asked>
   /** Rows of the answer that one statement reads, if it reads more for each than look-ups by key. */
   rowsAtOnce?: number
   /** One statement; each of its rows has the columns and, as a JSON array, its `key`. */

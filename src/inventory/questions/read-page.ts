@@ -38,7 +38,8 @@ const LARGEST = 16
  * @returns `next`: what the next page begins behind, undefined if nothing is left. A page may have fewer rows, or none, and a next page
  * all the same: most of what was looked at in LONGEST_MS was not in the answer.
  */
-export const readPage = async (db: Sql, question: Question, asked: Asked, page: Page): Promise<Portion> => {
+export const readPage = async (db: Sql, question: Question, given: Asked, page: Page): Promise<Portion> => {
+  const asked = (await question.prepare?.(db, given)) ?? given
   const readPortion = question.portion ? inPortions(db, question, asked, page) : inRows(db, question, asked, page)
   const pause = createPause()
   const end = performance.now() + LONGEST_MS

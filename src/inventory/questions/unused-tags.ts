@@ -1,63 +1,16 @@
 import { sql, type RawBuilder } from 'kysely'
 import { areEntriesKnownIn, isKnownIn, mediaTypeIn, registryOf } from '../known-in.js'
 import { isMoving } from '../moving.js'
-import { digestChangedAt, imageChangedAt, imagePushedAt, isImagePushedAgain } from './changed.js'
-import { hasIndexAbove, isListedByLive, mayBeIndex } from './indexes-above.js'
+import { imageChangedAt, imagePushedAt, isImagePushedAgain } from './changed.js'
+import { isNeededByIndex } from './index-uses.js'
+import { isListedByLive, mayBeIndex } from './indexes-above.js'
 import { areLayersReadSince } from './layer-reads.js'
 import type { Asked } from './question.js'
 import { IS_CUT, refersToLiveManifest } from './sql-parts.js'
-import { unknownIndexes } from './unknown-indexes.js'
-import { checkedAt, latestUses, ownUse, partsOf, usesWithout } from './uses.js'
+import { hasUsedUnknownIndex } from './used-unknown-indexes.js'
+import { ownUse, partsOf } from './uses.js'
 
 type Part = RawBuilder<unknown>
-
-/**
- * Whether somebody asked for an index since a moment, or a push changed what it is: `i`, a row of repository_manifests. The kinds of
- * clients that do not count are left out. What its own times do not say is not unused.
- */
-const wasIndexUsed = (moment: Part, { without_kind }: Asked): Part => sql`(
-  select case when i.pushed_at is null and u.used_at is null then coalesce(i.first_seen_at >= ${moment}, true)
-    when u.used_at >= ${moment} then true
-    when i.pushed_at >= ${moment} then ${digestChangedAt({
-      repositoryId: sql`i.repository_id`,
-      digest: sql`i.digest`,
-      pushedAt: sql`i.pushed_at`,
-      firstSeenAt: sql`i.first_seen_at`,
-      deletedAt: sql`i.deleted_at`,
-    })} >= ${moment}
-    else false end
-  from ${usesWithout(sql`select greatest(i.pulled_at, ${checkedAt(sql`i`)}) as used_at, i.pulled_at`, {
-    without_kind,
-    repositoryId: sql`i.repository_id`,
-    latest: [latestUses(sql`i.repository_id`, sql`array[i.digest]`, { without_kind })],
-    firstSeenAt: sql`i.first_seen_at`,
-    movedAt: sql`i.moved_at`,
-  })} u
-)`
-
-/**
- * Whether an index that lists a manifest, directly or through others, was used since a moment: the index needs all that it lists.
- * A use of another image that the index lists is none.
- */
-const isNeededByIndex = (repositoryId: Part, digest: Part, moment: Part, asked: Asked): Part =>
-  hasIndexAbove(
-    repositoryId,
-    digest,
-    sql`select from above cross join lateral (
-      select * from inventory.repository_manifests o
-      where o.repository_id = ${repositoryId} and o.digest = above.digest and o.live offset 0
-    ) i where ${wasIndexUsed(moment, asked)}`,
-  )
-
-/**
- * Whether the repository of tag `t` has an index of unknown contents that was used since a moment: it may list any image there. The
- * repositories are found once for all rows.
- */
-const hasUsedUnknownIndex = (moment: Part, asked: Asked): Part => sql`t.repository_id = any(array(
-  select i.repository_id from ${unknownIndexes(asked)} x
-    join inventory.repository_manifests i on i.repository_id = x.repository_id and i.digest = x.digest
-  where ${wasIndexUsed(moment, asked)} or ${isNeededByIndex(sql`i.repository_id`, sql`i.digest`, moment, asked)}
-))`
 
 /**
  * Whether tag `t` leads to an index whose contents are not known, or that no event showed, or to more than is read: somebody may use
@@ -113,7 +66,7 @@ export const unusedSince = (moment: Part, asked: Asked): Part => sql`
   coalesce(${imageChangedAt} < ${moment}, true)
   and case when coalesce(t.pushed_at, m.pushed_at, u.used_at) is null then t.first_seen_at < ${moment}
     else coalesce(u.used_at < ${moment}, true) end
-  and not d.may_be_used and not ${hasUsedUnknownIndex(moment, asked)}`
+  and not d.may_be_used and not ${hasUsedUnknownIndex(asked)}`
 
 /** The part of it that is the same for all tags of a digest: a use of a part is found first, as it takes the least work. */
 export const mayDigestBeUsedSince = (moment: Part, asked: Asked): Part => sql`(

@@ -1,0 +1,72 @@
+import { sql, type RawBuilder } from 'kysely'
+import type { Sql } from '../../storage/database.js'
+import { createPause } from '../../storage/turns.js'
+import { isNeededByIndex, wasIndexUsed } from './index-uses.js'
+import type { Asked } from './question.js'
+import { unknownIndexes } from './unknown-indexes.js'
+
+type Part = RawBuilder<unknown>
+
+/**
+ * Indexes of unknown contents of which it is looked up whether they were used: of one repository, and those among them that other
+ * indexes list, of one repository and of all. Real repositories have few that are listed. What is beyond is taken as used.
+ */
+const MOST_IN_REPOSITORY = 10_000
+const MOST_LISTED = { inRepository: 100, inAll: 300 }
+/** Indexes of one statement that looks up the uses of all indexes above: these may be 300 for each. */
+const LISTED_AT_ONCE = 30
+
+type Found = { repository_id: number; digest: string | null }
+
+/** Repositories with an index that was used itself, without `digest`; and the indexes of the others that other indexes list. */
+const ownUses = (moment: Part, asked: Asked): RawBuilder<Found> => sql`
+  with found as materialized (
+    select *, count(*) over (partition by repository_id) as of_repository
+    from (select distinct repository_id, digest from ${unknownIndexes(asked)} x) x
+  ), looked_up as materialized (
+    select x.repository_id, x.digest,
+      case when of_repository > ${MOST_IN_REPOSITORY} then true else ${wasIndexUsed(moment, asked)} end as is_used,
+      exists (select from inventory.manifest_children c where c.digest = x.digest) as is_listed
+    from found x join inventory.repository_manifests i on i.repository_id = x.repository_id and i.digest = x.digest
+  ), used as materialized (
+    select distinct repository_id from looked_up where is_used
+  ), listed as (
+    select repository_id, digest, count(*) over (partition by repository_id) as of_repository,
+      row_number() over (order by repository_id, digest) as number
+    from looked_up where is_listed and repository_id not in (select repository_id from used)
+  )
+  select repository_id, null as digest from used
+  union
+  select repository_id, case when of_repository <= ${MOST_LISTED.inRepository} and number <= ${MOST_LISTED.inAll} then digest end
+  from listed`
+
+/** Those of the repositories in which an index that lists one of `listed` was used. */
+const usesAbove = (listed: readonly Found[], moment: Part, asked: Asked): RawBuilder<Found> => sql`
+  select distinct i.repository_id, null as digest
+  from unnest(${listed.map(({ repository_id }) => repository_id)}::int[], ${listed.map(({ digest }) => digest)}::text[]) as i (repository_id, digest)
+  where ${isNeededByIndex(sql`i.repository_id`, sql`i.digest`, moment, asked)}`
+
+/**
+ * Adds to what is asked with `unused_for` the repositories in which an index of unknown contents was used since: it may list any image
+ * there. The event loop turns between statements.
+ */
+export const withUsedUnknownIndexes = async (db: Sql, asked: Asked): Promise<Asked> => {
+  if (asked.unused_for === undefined) return asked
+  const moment = sql`${asked.unused_for}::timestamptz`
+  const pause = createPause()
+  const { rows } = await ownUses(moment, asked).execute(db)
+  const used = new Set(rows.flatMap(({ repository_id, digest }) => (digest === null ? [repository_id] : [])))
+  const listed = rows.filter(({ repository_id, digest }) => digest !== null && !used.has(repository_id))
+  for (let i = 0; i < listed.length; i += LISTED_AT_ONCE) {
+    await pause()
+    const found = await usesAbove(listed.slice(i, i + LISTED_AT_ONCE), moment, asked).execute(db)
+    for (const { repository_id } of found.rows) used.add(repository_id)
+  }
+  return { ...asked, used_unknown: [...used].join() }
+}
+
+/** Whether the repository of tag `t` has such an index. Before `withUsedUnknownIndexes` it may. */
+export const hasUsedUnknownIndex = ({ used_unknown }: Asked): Part =>
+  used_unknown === undefined
+    ? sql`true`
+    : sql`t.repository_id = any(${used_unknown.split(',').filter(Boolean).map(Number)}::int[])`
