@@ -41,7 +41,7 @@ export const startService = async (
   environment: Record<string, string> = {},
   [command, ...args]: Command = SERVE,
 ): Promise<Service> => {
-  putUsersKey(dataDir)
+  if (environment.TALLYMAN_USERS_KEY === undefined) putUsersKey(dataDir)
   const started = Date.now()
   const running = startProcess(command, args, {
     cwd: dataDir,

@@ -20,7 +20,7 @@ import {
   type Load,
 } from '../servers/registry-load.js'
 import { runs } from '../servers/runs.js'
-import { startService, type Service } from '../servers/service.js'
+import { startService, USERS_KEY, type Service } from '../servers/service.js'
 import { createSmallDisk, whyNoSmallDisk, type SmallDisk } from '../servers/small-disk.js'
 
 /** As large as the database, a dump and the load need. */
@@ -50,7 +50,7 @@ onSmallDisk('an embedded database on a disk that is full', () => {
     disk.remove()
   })
   const data = (): string => join(disk.path, 'data')
-  const start = async (): Promise<Service> => startService(data())
+  const start = async (): Promise<Service> => startService(data(), { TALLYMAN_USERS_KEY: USERS_KEY })
   const copyTemplate = (template: string): void => {
     cpSync(join(process.env.TALLYMAN_TEST_TEMPLATES ?? '', template), data(), { recursive: true })
   }

@@ -32,7 +32,7 @@ const hasUnknownParts = sql`(
       or exists (
         select from (select t.digest union all select digest from parts) x
           join inventory.manifests l on l.digest = x.digest
-        where l.completed_by is not null and not ${areEntriesKnownIn(sql`l`, registryOf(sql`t.repository_id`))}
+        where not (l.stated_by <@ l.completed_by) and not ${areEntriesKnownIn(sql`l`, registryOf(sql`t.repository_id`))}
       )
     )
   ) end
