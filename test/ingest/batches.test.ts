@@ -155,6 +155,44 @@ describe('batches', () => {
     expect(await next).toEqual(['wrote 4'])
   })
 
+  test('after a failure nothing is written of who was to be the first the next time', async () => {
+    const { batches, written, underWay, turn } = controlled({ largestBatch: 4 })
+    const first = batches.submit([1])
+    const failed = [batches.submit([2, 3, 4, 5], 'passed over'), batches.submit([6, 7, 8], 'served')].map(async (one) =>
+      one.catch(() => 'failed'),
+    )
+    underWay[0]?.finish()
+    await first
+    await turn()
+    underWay[1]?.fail(new Error('the store is away'))
+    expect(await Promise.all(failed)).toEqual(['failed', 'failed'])
+    const next = batches.submit([9])
+    await turn()
+    expect(written).toEqual([[1], [6, 7, 8], [9]])
+    underWay[2]?.finish()
+    expect(await next).toEqual(['wrote 9'])
+  })
+
+  test('who was passed over is the first the next time, one sender after the other, however much others send', async () => {
+    const { batches, written, underWay, turn } = controlled({ largestBatch: 4 })
+    const answers = [
+      batches.submit([1]),
+      batches.submit([2, 3, 4, 5], 'large'),
+      batches.submit([6, 7, 8, 9], 'as large'),
+    ]
+    for (let i = 0; i < 4; i++) {
+      answers.push(batches.submit([10 * i + 10, 10 * i + 11, 10 * i + 12], 'small'))
+      underWay[i]?.finish()
+      await turn()
+    }
+    expect(written.slice(0, 4)).toEqual([[1], [10, 11, 12], [2, 3, 4, 5], [6, 7, 8, 9]])
+    for (let i = 4; i < 7; i++) {
+      underWay[i]?.finish()
+      await turn()
+    }
+    expect((await Promise.all(answers)).flat()).toHaveLength(21)
+  })
+
   test('idle waits for all that was taken', async () => {
     const { batches, underWay, turn } = controlled()
     await batches.idle()
