@@ -55,6 +55,17 @@ describe('whether writes work', () => {
     expect(await writes.check()).toEqual({ ok: true })
   })
 
+  test('is known from a notification that was stored since the last probe, and from the next probe after that', async () => {
+    const { writes, pass, fails } = open()
+    fails(failure('53100'))
+    expect(await writes.check()).toMatchObject({ ok: false })
+    pass(1)
+    writes.succeeded()
+    expect(await writes.check()).toEqual({ ok: true })
+    pass(2_999)
+    expect(await writes.check()).toMatchObject({ ok: false })
+  })
+
   test('is not known from too many notifications, nor from an event that finds a defect', async () => {
     const { writes } = open()
     writes.failed(new Overloaded('too many'))
