@@ -56,6 +56,16 @@ describe('an embedded database that cannot go on', () => {
     await instance.close()
   })
 
+  test.each(['Q', 'S'])('has failed if a message %s is answered in part', async (type) => {
+    const instance = new EmbeddedInstance(data())
+    await instance.opened()
+    instance.execProtocolRaw = async () => Promise.resolve(new Uint8Array())
+    const message = new Uint8Array([type.charCodeAt(0)])
+    await expect(instance.execProtocolStream(message)).rejects.toThrow(/answered in part/)
+    expect(instance.failure).toBeInstanceOf(EmbeddedDatabaseFailed)
+    await instance.close()
+  })
+
   test.each([
     [
       'is damaged',
