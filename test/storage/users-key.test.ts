@@ -54,7 +54,8 @@ describe.each(STORE_PAIRS)('the users key of a database, with %s', (_, open) => 
   test('stays when a process has claimed it, and a process with the previous key cannot claim that', async () => {
     const claim = createKeyClaim(stores.database, 'first')
     await start('second')
-    await expect(claim()).rejects.toThrow(OtherUsersKey)
+    // A claim that failed is made again: nothing is counted without one.
+    for (let tries = 0; tries < 2; tries++) await expect(claim()).rejects.toThrow(OtherUsersKey)
     await createKeyClaim(stores.database, 'second')()
     await expect(start('first')).rejects.toThrow(OtherUsersKey)
   })
