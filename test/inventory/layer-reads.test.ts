@@ -89,10 +89,34 @@ describe.each(STORE_PAIRS)('a layer that is fetched, on %s', (_, open) => {
     expect(await unused()).toEqual(['a'])
   })
 
-  test('that 300 manifests or more list says nothing about one of them', async () => {
-    const images = Array.from({ length: 300 }, (__, i) => image(`image ${i}`, ['base'], { tag: `t${i}` }))
+  test('that many manifests list is a use of each, unless one of them was asked for', async () => {
+    const images = Array.from({ length: 510 }, (__, i) => image(`image ${i}`, ['base'], { tag: `t${i}` }))
     await happened(...images, getLayer(LATELY, 'base'))
+    expect(await unused()).toEqual([])
+    await stores.clear()
+    await happened(...images, get('2026-11-20T08:00:00Z', 'image 505', { tag: 't505' }), getLayer(LATELY, 'base'))
     expect(await unused()).toHaveLength(100)
+  })
+
+  test.each([
+    ['another registry', { registry: 'other.example', repository: 'own' }],
+    ['another repository', { repository: 'own' }],
+  ])('is a use of the image, however many manifests of %s list it', async (__, place) => {
+    const [used, pulled] = [image('a', [], { tag: 'a' }), image('b', [], { tag: 'b' })]
+    const elsewhere = Array.from({ length: 600 }, (___, i) => image(`image ${i}`, ['layer of a'], place))
+    await happened(used, pulled, getLayer(LATELY, 'layer of a'), ...elsewhere)
+    expect(await unused()).toEqual(['b'])
+  })
+
+  test('is not explained by what another registry says of a manifest that was pulled', async () => {
+    const pulled = { digest: digestOf('b'), tag: 'b' }
+    await happened(image('a', [], { tag: 'a' }), pulled, getLayer(LATELY, 'layer of a'), get(LATELY, 'b', { tag: 'b' }))
+    expect(await unused()).toEqual([])
+    const told = image('b', ['layer of a'], { registry: 'other.example' })
+    await createCounting(stores, () => NOW).ingest([
+      anEvent({ id: 100, object: 'manifest', mediaType: OCI_IMAGE, size: 20, at: OLD, ...told }),
+    ])
+    expect(await unused()).toEqual([])
   })
 
   test('long ago is no use any more', async () => {
