@@ -28,16 +28,17 @@ const IMAGE_CONFIGS: ReadonlySet<string | undefined> = new Set([
 export type ReadManifest = Omit<FetchedManifest, 'digest' | 'size'>
 
 /**
- * Reads the bytes of a manifest: an image or an index of OCI or Docker, an artifact, or schema 1. Its shape decides which. Its media
- * type is the one in the bytes. The header is used if the bytes contain none, and only for a type of the same shape: the digest does
+ * Reads the bytes of a manifest: an image or an index of OCI or Docker, an artifact, or schema 1. Its media type is the one in the bytes,
+ * and decides which; without one, its shape does. The header is used if the bytes contain none, and only for a type of the same shape: the digest does
  * not prove the header, and the media type applies to the digest at all registries.
- * @returns undefined when it is none of them, or one of its entries cannot be read.
+ * @returns undefined when it is none of them, when programs may read it differently, or one of its entries cannot be read.
  */
 export const readManifest = (bytes: Buffer, servedAs: string | null): ReadManifest | undefined => {
   const fields = fieldsIn(bytes)
-  if (!fields) return undefined
+  if (!fields || !areReadAlike(fields, MANIFEST_FIELDS)) return undefined
   const { key, entries } = listIn(fields) ?? {}
   if (!entries || !key) return undefined
+  if (![fields.config, fields.subject, ...entries].every((entry) => areReadAlike(entry, ENTRY_FIELDS))) return undefined
   const header = servedAs?.split(';')[0]?.trim()
   const called = [fields.mediaType, ...(header !== undefined && TYPES_OF_SHAPE[key].has(header) ? [header] : [])]
   const nameOr = (usual: string): string => called.find(isImageType) ?? usual
@@ -59,15 +60,33 @@ const TYPES_OF_SHAPE: Readonly<Record<List['key'], ReadonlySet<string>>> = {
   layers: new Set([OCI_IMAGE, DOCKER_IMAGE]),
 }
 
+const TYPES_IN_BYTES: Readonly<Record<List['key'], ReadonlySet<unknown>>> = {
+  ...TYPES_OF_SHAPE,
+  blobs: new Set([ARTIFACT]),
+}
+
+const namesOf = (names: readonly string[]): ReadonlyMap<string, string> =>
+  new Map(names.map((name) => [name.toLowerCase(), name]))
+const MANIFEST_FIELDS = namesOf(['mediaType', 'config', 'subject', 'artifactType', 'architecture', ...LISTS])
+const ENTRY_FIELDS = namesOf(['mediaType', 'digest', 'size', 'platform', 'blobSum', 'urls'])
+
+/** Whether programs in Go read these fields as well: they take a name in any case for a field that they know. */
+const areReadAlike = (value: unknown, known: ReadonlyMap<string, string>): boolean =>
+  !isFields(value) || Object.keys(value).every((name) => (known.get(name.toLowerCase()) ?? name) === name)
+
 /**
- * The list that says what kind of manifest this is. Programs in Go write an empty list as null, and an artifact may leave out
- * its blobs. A list with entries decides before one that is null.
+ * The list that says what kind of manifest this is: that of the media type in the bytes, or, without one, the only list there is. Programs in
+ * Go write an empty list as null, and an artifact may leave out its blobs.
+ * @returns undefined if programs may read different lists: with entries in two of them, or in one that is not of the media type
  */
 const listIn = (fields: Fields): List | undefined => {
-  const key = LISTS.find((list) => Array.isArray(fields[list])) ?? LISTS.find((list) => fields[list] === null)
-  if (key === undefined) return fields.mediaType === ARTIFACT ? { key: 'blobs', entries: [] } : undefined
-  const entries: unknown = fields[key] ?? []
-  return { key, entries: entries as unknown[] }
+  const withEntries = LISTS.filter((list) => Array.isArray(fields[list]) && fields[list].length > 0)
+  const there = LISTS.filter((list) => Array.isArray(fields[list]) || fields[list] === null)
+  const ofType = LISTS.find((list) => TYPES_IN_BYTES[list].has(fields.mediaType))
+  const [key, ...others] = ofType ? [ofType] : withEntries.length > 0 ? withEntries : there
+  if (key === undefined || others.length > 0 || withEntries.some((list) => list !== key)) return undefined
+  if (!there.includes(key) && fields.mediaType !== ARTIFACT) return undefined
+  return { key, entries: (fields[key] ?? []) as unknown[] }
 }
 
 const isIndexType = (value: unknown): value is string => typeof value === 'string' && isIndex(value)
