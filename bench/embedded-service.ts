@@ -38,8 +38,10 @@ startJobs(
     },
     { name: 'forget often', cron: '30 * * * * *', run: async () => forgetOld(database, retentionOf(config), now()) },
   ],
-  (job, error) => {
-    console.error(`${job} failed`, error)
+  {
+    onError: (job, error) => {
+      console.error(`${job} failed`, error)
+    },
   },
 )
 process.on('SIGUSR2', () => {

@@ -2,6 +2,7 @@ import type { Server } from 'node:http'
 import type { Logger } from 'pino'
 import { checkStores } from './check-stores.js'
 import type { Config } from './config.js'
+import { createRunningJobs, readRest, restWarnings, type RunningJobs } from './blocked-jobs.js'
 import { createCore, type Core } from './core.js'
 import { listCounters } from './counters/read.js'
 import { createRepositories } from './counters/repositories.js'
@@ -59,6 +60,7 @@ export type App = {
   http: Server
   /** All routes but the webhook. */
   routes: readonly Route[]
+  running: RunningJobs
   /** Reads the files of registries again. What cannot be read is logged, and those of before stay. */
   reload: () => void
   /** Does what need not be done before the service answers. To be called when `http` listens. */
@@ -166,8 +168,16 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     // Another process may have renewed the key before it could see the sign.
     await checkUsersKey(stores.database.sql, core.fingerprint)
   }
-  const jobs = startJobs(allJobs, (job, error) => {
-    log.error({ err: error, job }, 'a job failed; it will run again at its next time')
+  const running = createRunningJobs()
+  const rest = stores.lock && readRest(config.data_dir, now())
+  for (const warning of restWarnings(rest)) log.warn(warning)
+  const jobs = startJobs(allJobs, {
+    onBegin: running.begin,
+    onEnd: running.end,
+    onError: (job, error) => {
+      log.error({ err: error, job }, 'a job failed; it will run again at its next time')
+    },
+    isResting: (job) => rest !== undefined && rest.until > now() && rest.jobs.includes(job),
   })
   const reload = (): void => {
     try {
@@ -262,6 +272,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   return {
     core,
     http,
+    running,
     routes: routesOf(Object.values(routers).flat()),
     reload,
     afterListening: async () => (replacing = stores.dumps?.replaceMarked() ?? replacing),

@@ -35,18 +35,28 @@ export const keptSchedule = (job: string, { cron, timeZone = 'UTC' }: Schedule):
   next: () => nextTime({ cron, timeZone }),
 })
 
-/** Runs jobs at their times, each one alone: a run that is due while the last one goes on is left out. */
-export const startJobs = (jobs: readonly Job[], onError: (job: string, error: unknown) => void): Jobs => {
+type Watcher = {
+  onBegin?: (job: string) => void
+  onEnd?: (job: string) => void
+  onError: (job: string, error: unknown) => void
+  isResting?: (job: string) => boolean
+}
+
+/** Runs jobs at their times, each one alone: a run that is due while the last one goes on, or while the job rests, is left out. */
+export const startJobs = (jobs: readonly Job[], { onBegin, onEnd, onError, isResting }: Watcher): Jobs => {
   const underWay = new Set<Promise<unknown>>()
   const tasks: ScheduledTask[] = []
   for (const { name, cron, timeZone = 'UTC', run } of jobs) {
     const guarded = async (): Promise<void> => {
+      if (isResting?.(name)) return
+      onBegin?.(name)
       const running = run().catch((error: unknown) => {
         onError(name, error)
       })
       underWay.add(running)
       await running
       underWay.delete(running)
+      onEnd?.(name)
     }
     const task = createTask(cron, guarded, { name, timezone: timeZone, noOverlap: true, unref: true, logger: silent })
     void task.start()

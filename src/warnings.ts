@@ -1,3 +1,4 @@
+import { readRest, restWarnings } from './blocked-jobs.js'
 import type { Core } from './core.js'
 import { openDirectoryWarnings } from './data-directory-mode.js'
 import { otherStoreWarnings } from './other-store.js'
@@ -9,7 +10,7 @@ import { tokenNameWarnings } from './token-name-warnings.js'
 import { tokenWarnings } from './token-warnings.js'
 import { unusedTokenWarnings } from './unused-token.js'
 
-type Warned = Pick<Core, 'config' | 'secrets' | 'tokenNames' | 'identity'> & {
+type Warned = Pick<Core, 'config' | 'secrets' | 'tokenNames' | 'identity' | 'now'> & {
   stores: Pick<Core['stores'], 'database' | 'dumps'>
 }
 
@@ -32,7 +33,8 @@ export const readWarnings = async (core: Warned): Promise<string[]> => {
     largeTables(database).then((names) => names.map(largeTableWarning)),
     usesManyTransactionIds(database).then((isTrue) => (isTrue ? [TRANSACTION_IDS] : [])),
   ])
-  return [...otherStoreWarnings(core.config), ...warnings.flat()]
+  const rest = database.engine === 'pglite' ? readRest(core.config.data_dir, core.now()) : undefined
+  return [...restWarnings(rest), ...otherStoreWarnings(core.config), ...warnings.flat()]
 }
 
 const dumpWarnings = ({ failedAt, error, lastAt }: DumpState): string[] =>

@@ -15,6 +15,8 @@ export type WatchdogLines = {
   late: string
 }
 
+type Watched = { limitMs: number; lines: WatchdogLines; note?: { file: string; names: SharedArrayBuffer } | undefined }
+
 /** Positions in the memory that both threads share. */
 const [BEATS, REMAINING_MS] = [0, 1] as const
 const BEAT_MS = 250
@@ -25,9 +27,18 @@ const BEAT_MS = 250
  * file of its own for the thread.
  */
 const WATCH = `
-  const { workerData: { shared, limit, step, lines } } = require('node:worker_threads')
+  const { workerData: { shared, limit, step, lines, note } } = require('node:worker_threads')
   let beats = -1
   let silent = 0
+  const writeNote = ({ file, names }) => {
+    try {
+      const bytes = Buffer.from(new Uint8Array(names))
+      const jobs = bytes.subarray(0, bytes.indexOf(0)).toString()
+      require('node:fs').writeFileSync(file, JSON.stringify({ at: new Date().toISOString(), jobs }), { mode: 0o600 })
+    } catch {
+      // The process ends all the same.
+    }
+  }
   const end = (line) => {
     try {
       require('node:fs').writeSync(2, line + '\\n')
@@ -41,7 +52,10 @@ const WATCH = `
     beats = now
     const remaining = Atomics.load(shared, ${REMAINING_MS})
     if (remaining > 0 && Atomics.sub(shared, ${REMAINING_MS}, step) <= step) end(lines.late)
-    if (silent >= limit) end(lines.blocked)
+    if (silent >= limit) {
+      if (note) writeNote(note)
+      end(lines.blocked)
+    }
   }, step)
 `
 
@@ -51,12 +65,13 @@ const WATCH = `
  * stored.
  * @param limitMs how long the event loop may stand still
  * @param lines one of them is written to standard error before the process is killed
+ * @param note what was under way while the event loop stood still, and the file that it is written to
  */
-export const startWatchdog = ({ limitMs, lines }: { limitMs: number; lines: WatchdogLines }): Watchdog => {
+export const startWatchdog = ({ limitMs, lines, note }: Watched): Watchdog => {
   // Who debugs the process stops it for as long as they like.
   if (inspector.url() !== undefined) return { endWithin: () => undefined, stop: async () => Promise.resolve() }
   const shared = new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT))
-  const workerData = { shared, limit: limitMs, step: BEAT_MS * 2, lines }
+  const workerData = { shared, limit: limitMs, step: BEAT_MS * 2, lines, note }
   // Options of this process, as --input-type, are not for that source.
   const worker = new Worker(WATCH, { eval: true, execArgv: [], workerData })
   worker.unref()

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
-import { isCronExpression, nextTime } from '../src/jobs.js'
+import { isCronExpression, nextTime, startJobs } from '../src/jobs.js'
+import { eventually } from './servers/process.js'
 
 describe('a schedule', () => {
   beforeEach(() => {
@@ -27,4 +28,38 @@ describe('a schedule', () => {
       false,
     ])
   })
+})
+
+test('jobs run at their times, but those that rest; it is known which are under way', async () => {
+  const known: string[] = []
+  const failed: string[] = []
+  const note =
+    (what: string) =>
+    (job: string): void => {
+      known.push(`${what} ${job}`)
+    }
+  const job = (name: string, run: () => Promise<unknown>): Parameters<typeof startJobs>[0][number] => ({
+    ...{ name, cron: '* * * * * *' },
+    run,
+  })
+  const jobs = startJobs(
+    [
+      job('works', async () => Promise.resolve(known.push('in works'))),
+      job('fails', async () => Promise.reject(new Error('no'))),
+      job('rests', async () => Promise.resolve(known.push('in rests'))),
+    ],
+    {
+      onBegin: note('begin'),
+      onEnd: note('end'),
+      onError: (name) => void failed.push(name),
+      isResting: (name) => name === 'rests',
+    },
+  )
+  await eventually('both have ended', async () =>
+    Promise.resolve(known.includes('end works') && known.includes('end fails')),
+  )
+  await jobs.stop()
+  expect(known.filter((line) => line.endsWith('works')).slice(0, 3)).toEqual(['begin works', 'in works', 'end works'])
+  expect(known.filter((line) => line.endsWith('rests'))).toEqual([])
+  expect(new Set(failed)).toEqual(new Set(['fails']))
 })

@@ -12,6 +12,7 @@ import { isStorageAway } from '../storage/away.js'
 import { isRefusal } from '../storage/database.js'
 import { hasEmbeddedDatabase } from '../storage/embedded-files.js'
 import { keepHeapSmall } from '../storage/small-heap.js'
+import { blockedJobsFile } from '../blocked-jobs.js'
 import { settingWarnings } from '../warnings.js'
 import { storeOf } from '../storage/store-of-error.js'
 import { startWatchdog } from '../watchdog.js'
@@ -64,7 +65,13 @@ const start = async (app: App, config: Config, log: Logger): Promise<void> => {
   for (const warning of await settingWarnings(app.core)) log.warn({ warning }, 'a setting or a right should be changed')
   const address = await listen(app.http, config.listen)
   markPostgres(config)
-  const watchdog = startWatchdog({ limitMs: LONGEST_BLOCK_MS, lines: watchdogLines(app.core.stores.database.engine) })
+  const { engine } = app.core.stores.database
+  const watchdog = startWatchdog({
+    limitMs: LONGEST_BLOCK_MS,
+    lines: watchdogLines(engine),
+    // A statement of PostgreSQL keeps no process busy.
+    note: engine === 'pglite' ? { file: blockedJobsFile(config.data_dir), names: app.running.names } : undefined,
+  })
   app.core.stores.onFailure((failure) => {
     log.fatal({ reason: failure.message }, 'the embedded database failed; the process ends')
     setTimeout(() => process.exit(1), FAILED_PATIENCE_MS)
