@@ -68,12 +68,15 @@ const imagesOf = (
     from (select distinct repository_id, digest from found) t
       left join lateral (select * from inventory.manifests where manifests.digest = t.digest offset 0) m on true
   )
-  select r.registry, r.name as repository, t.name as tag, t.digest, s.os, s.architecture, s.size,
+  select r.registry, r.name as repository, t.name as tag, t.digest, t.os, t.architecture, t.size,
     ${iso(sql`t.pushed`)} as pushed_at, ${iso(sql`t.used`)} as used_at, ${iso(sql`t.kinds_known_since`)} as kinds_known_since,
     t.${sql.ref(IS_PUSH_UNKNOWN)}, t.key
-  from found t
-    join sizes s on s.repository_id = t.repository_id and s.digest = t.digest
-    join inventory.repositories r on r.id = t.repository_id
+  from (
+    -- A full join never compares each row with each, whatever PostgreSQL believes of their number.
+    select t.*, s.os, s.architecture, s.size
+    from found t full join sizes s on s.repository_id = t.repository_id and s.digest = t.digest
+    offset 0
+  ) t join inventory.repositories r on r.id = t.repository_id
   order by t.place, t.repository_id, t.name`
 
 type Bounds = Pick<Page, 'after' | 'until'>

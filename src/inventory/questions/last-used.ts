@@ -156,12 +156,16 @@ export const lastUsed: Question = {
       select t.repository_id, t.digest, l.used_at, l.kind
       from parts t cross join lateral (${kindsOfUses(asked, sql`array(select jsonb_object_keys(t.digests))`)}) l
     )
-    select r.registry, r.name as repository, t.name as tag, t.digest, p.size, ${iso(sql`t.pushed`)} as pushed_at,
+    select r.registry, r.name as repository, t.name as tag, t.digest, t.size, ${iso(sql`t.pushed`)} as pushed_at,
       ${iso(sql`t.last_used`)} as last_used_at, ${iso(sql`t.last_pulled`)} as last_pulled_at, o.client,
       coalesce(used_by.kind, o.kind) as kind, ${iso(sql`t.kinds_known_since`)} as kinds_known_since,
       t.${sql.ref(IS_PUSH_UNKNOWN)}, t.key
-    from found t
-      join parts p on p.repository_id = t.repository_id and p.digest = t.digest
+    from (
+        -- A full join never compares each row with each, whatever PostgreSQL believes of their number.
+        select t.*, p.size, p.digests
+        from found t full join parts p on p.repository_id = t.repository_id and p.digest = t.digest
+        offset 0
+      ) t
       join inventory.repositories r on r.id = t.repository_id
       left join kinds k on k.repository_id = t.repository_id and k.digest = t.digest and k.used_at = t.last_used
       left join lateral (${kindsOfUses(asked, sql`array[t.name]`, sql`l.used_at = t.last_used`)}) n on true
@@ -176,7 +180,7 @@ export const lastUsed: Question = {
             and o.at between t.last_used - ${LONGEST_INVOCATION} and t.last_used
           order by o.at desc, o.id limit ${MOST_OUTCOMES}
         ) o
-        where (o.tag = t.name or p.digests ? o.digest)
+        where (o.tag = t.name or t.digests ? o.digest)
           and (o.kind = used_by.kind or used_by.kind is null and not o.is_settled and ${isOfOtherKind(sql`o.kind`, asked)})
         order by o.at desc, o.id limit 1
       ) o on true

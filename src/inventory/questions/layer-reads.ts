@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { isKnownIn, registryOf } from '../known-in.js'
+import { isKnownIn } from '../known-in.js'
 import { MOST_FOLLOWED } from './sql-parts.js'
 import { withParts } from './uses.js'
 
@@ -8,63 +8,66 @@ type Part = RawBuilder<unknown>
 /** A client fetches layers for so long after the manifest (pulls/fold/state.ts). */
 const LONGEST_PULL = sql`interval '6 hours'`
 
-/** Manifests that list a blob, of all registries, that are looked up in the repository. */
-const MOST_LISTING = 500
-/** If more list it: manifests of the repository of which it is looked up whether they list it. */
-const MOST_IN_REPOSITORY = 3_000
-
-/**
- * Whether somebody asked for a manifest of the repository that lists blob `read_blob` a short time before the blob was fetched, or later. A list
- * that only another registry stated explains nothing here, and what is not found in time neither: then the blob was used by itself.
- */
-const isExplained = (repositoryId: Part): Part => {
-  const asked = sql`greatest(x.pulled_at, x.checked_at) >= read_blob.pulled_at - ${LONGEST_PULL}`
-  const isKnownHere = sql`exists (
-    select from inventory.manifests m where m.digest = x.digest and ${isKnownIn(sql`m`, registryOf(repositoryId))}
-  )`
-  const listing = (most: number): Part => sql`(
-    select manifest_digest from inventory.manifest_blobs where manifest_blobs.digest = read_blob.digest limit ${most}
-  ) read_listing`
-  return sql`(
-    exists (
-      select from ${listing(MOST_LISTING)} cross join lateral (
-        select x.* from inventory.repository_manifests x
-        where x.repository_id = ${repositoryId} and x.digest = read_listing.manifest_digest offset 0
-      ) x
-      where ${asked} and ${isKnownHere}
-    )
-    or case when (select count(*) from ${listing(MOST_LISTING + 1)}) <= ${MOST_LISTING} then false else exists (
-      select from (
-        select x.* from inventory.repository_manifests x where x.repository_id = ${repositoryId} limit ${MOST_IN_REPOSITORY}
-      ) x
-      where ${asked}
-        and exists (select from inventory.manifest_blobs l where l.manifest_digest = x.digest and l.digest = read_blob.digest)
-        and ${isKnownHere}
-    ) end
-  )`
-}
+/** Manifests of a repository that were asked for last, and blobs of each, that may explain a fetch. */
+const MOST_ASKED = 2_000
 
 /** Blobs that were fetched, of which it is found out why: those of the image itself come after those of its base. */
 const MOST_EXPLAINED = 20
 
 /**
- * Whether somebody fetched a blob of an image, or of what an index lists, since a moment, and no fetch or check of a manifest that lists the
- * blob explains it: who runs an image with a lazy snapshotter fetches layers for months. Of the first 300 blobs the last 20 that were
- * fetched are looked at.
+ * Parts of a query, the last of them `layer_reads (repository_id, image)`: images of which somebody fetched a blob since a moment, of their own or
+ * of what an index lists, that no fetch or check of a manifest with the blob explains: who runs an image with a lazy snapshotter fetches layers
+ * for months. Of the first 300 blobs the last 20 that were fetched are looked at. A fetch is explained by a manifest of the repository with the
+ * blob, by what is known here, that was asked for a short time before it, or later: what is not explained is a use.
+ * @param images a query of `repository_id`, `digest`
  */
-export const areLayersReadSince = (repositoryId: Part, digest: Part, moment: Part): Part => sql`exists (
-  select from (
-    select blobs.digest, read_at.pulled_at from (
-      select digest, max(position) as position from (
-        select digest, position from inventory.manifest_blobs
-        where manifest_digest = any(${withParts(digest)}) limit ${MOST_FOLLOWED}
-      ) first group by digest
-    ) blobs
+export const layerReads = (images: Part, moment: Part): Part => sql`
+  fetched as materialized (
+    select i.repository_id, i.digest as image, b.digest, b.pulled_at
+    from (${images}) i cross join lateral (
+      select blobs.digest, read_at.pulled_at from (
+        select digest, max(position) as position from (
+          select b.digest, b.position
+          from unnest(${withParts(sql`i.digest`)}) as part cross join lateral (
+            select digest, position from inventory.manifest_blobs where manifest_digest = part offset 0
+          ) b
+          limit ${MOST_FOLLOWED}
+        ) first group by digest
+      ) blobs
+        cross join lateral (
+          select k.pulled_at from inventory.repository_blobs k
+          where k.repository_id = i.repository_id and k.digest = blobs.digest and k.pulled_at >= ${moment} offset 0
+        ) read_at
+      order by blobs.position desc limit ${MOST_EXPLAINED}
+    ) b
+  ), places as materialized (
+    select repository_id, min(pulled_at) - ${LONGEST_PULL} as since from fetched group by repository_id
+  ), asked as materialized (
+    select o.repository_id, o.digest, o.asked_at
+    from places p
+      join inventory.repositories r on r.id = p.repository_id
       cross join lateral (
-        select k.pulled_at from inventory.repository_blobs k
-        where k.repository_id = ${repositoryId} and k.digest = blobs.digest and k.pulled_at >= ${moment} offset 0
-      ) read_at
-    order by blobs.position desc limit ${MOST_EXPLAINED}
-  ) read_blob
-  where not ${isExplained(repositoryId)}
-)`
+        select repository_id, digest, greatest(pulled_at, checked_at) as asked_at from inventory.repository_manifests
+        where repository_id = p.repository_id and greatest(pulled_at, checked_at) >= p.since
+        order by 3 desc limit ${MOST_ASKED}
+      ) o
+      cross join lateral (
+        select ${isKnownIn(sql`m`, sql`r.registry`)} as is_known from inventory.manifests m where m.digest = o.digest offset 0
+      ) m
+    where m.is_known
+  ), explained as materialized (
+    select a.repository_id, l.digest, max(a.asked_at) as asked_at
+    from asked a cross join lateral (
+      select digest from inventory.manifest_blobs where manifest_digest = a.digest limit ${MOST_FOLLOWED}
+    ) l
+    group by a.repository_id, l.digest
+  ), layer_reads as materialized (
+    -- A full join never compares each row with each, whatever PostgreSQL believes of their number.
+    select distinct f.repository_id, f.image
+    from fetched f full join explained e on e.repository_id = f.repository_id and e.digest = f.digest
+    where f.image is not null and (e.asked_at >= f.pulled_at - ${LONGEST_PULL}) is not true
+  )`
+
+/** Whether an image is in `layer_reads`. */
+export const areLayersRead = (repositoryId: Part, digest: Part): Part =>
+  sql`((${repositoryId}, ${digest}) in (select repository_id, image from layer_reads))`

@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { mediaTypeIn } from '../known-in.js'
 import { isMoving } from '../moving.js'
-import { areLayersReadSince } from './layer-reads.js'
+import { areLayersRead, layerReads } from './layer-reads.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
 import { endOfPortion } from './portions.js'
 import { DIGEST, PLACE, type Asked, type Key, type PortionSize, type Question } from './question.js'
@@ -121,21 +121,31 @@ const untagged: Question = {
     return endOfManifests(asked, { after, looksWanted, ...size })
   },
   statement: (asked, { limit, ...bounds }) => sql`
+    with found as materialized (
+      select o.repository_id, o.digest, u.requested_at
+      from ${placed}
+        cross join lateral (select ${manifestRequestedAt} as requested_at offset 0) u
+      where o.live and ${placedIn(sql`o.repository_id`, asked)} and ${between(bounds, byDigest)}
+        and ${isUnused(asked)}
+        -- Once for the portion: such indexes are few, and an index of the table has them alone.
+        and not o.repository_id = any(array(
+          select i.repository_id from ${unknownIndexes(asked)} i
+          union all
+          select u.repository_id from inventory.repository_totals u
+          where u.unknown_contents > 0 and u.unknown_indexes > 0 and ${placedIn(sql`u.repository_id`, asked)}
+        ))
+        and ${nothingLeadsTo} and ${allThatLeadsIsKnown}
+    ), ${layerReads(sql`select repository_id, digest from found`, sinceUsed(asked))}
     select ${describedWith(sql`greatest(o.pushed_at, u.requested_at)`)}
-    from ${placed}
-      cross join lateral (select ${manifestRequestedAt} as requested_at offset 0) u
-    where o.live and ${placedIn(sql`o.repository_id`, asked)} and ${between(bounds, byDigest)}
-      and ${isUnused(asked)}
-      -- Once for the page: such indexes are few, and an index of the table has them alone.
-      and not o.repository_id = any(array(
-        select i.repository_id from ${unknownIndexes(asked)} i
-        union all
-        select u.repository_id from inventory.repository_totals u
-        where u.unknown_contents > 0 and u.unknown_indexes > 0 and ${placedIn(sql`u.repository_id`, asked)}
-      ))
-      and ${nothingLeadsTo} and ${allThatLeadsIsKnown}
-      and not ${areLayersReadSince(sql`o.repository_id`, sql`o.digest`, sinceUsed(asked))}
-    order by o.repository_id, o.digest
+    from found u
+      cross join lateral (
+        select * from inventory.repository_manifests
+        where repository_id = u.repository_id and repository_manifests.digest = u.digest offset 0
+      ) o
+      join inventory.repositories r on r.id = o.repository_id
+      left join inventory.manifests m on m.digest = o.digest
+    where not ${areLayersRead(sql`u.repository_id`, sql`u.digest`)}
+    order by u.repository_id, u.digest
     limit ${limit}`,
 }
 

@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { imageChangedByTags, isImagePushedAgain } from './changed.js'
+import { layerReads } from './layer-reads.js'
 import { endOfPortion } from './portions.js'
 import type { Asked, Question } from './question.js'
 import { manifestOf, oneAfterTheOther, placedIn } from './sql-parts.js'
@@ -47,7 +48,7 @@ export const endOfTags = (
  * The start of a query of tags `chosen`, those of a portion that look wanted, and of `digests`, to which they point: an index
  * may have any number of tags, so what they have in common is computed once.
  * `chosen` has the columns of inventory.tags, `place` and `key`; `digests` has `repository_id`, `digest`, `times` (usesOfParts),
- * `changed_at` (imageChangedByTags), `by_digest` (latestUses) and `may_be_used`.
+ * `changed_at` (imageChangedByTags), `by_digest` (latestUses) and `may_be_used`. With `unused_for` there is `layer_reads`, see layerReads.
  * @param mayBeUsed a condition on `t`, a digest in a repository with its `times`
  */
 export const chosenTags = (
@@ -64,8 +65,12 @@ export const chosenTags = (
     asked.without_kind === undefined
       ? sql`null::timestamptz[]`
       : latestUses(sql`t.repository_id`, withParts(sql`t.digest`), asked)
+  const reads =
+    asked.unused_for === undefined
+      ? sql``
+      : sql`${layerReads(sql`select distinct repository_id, digest from chosen`, sql`${asked.unused_for}::timestamptz`)},`
   return sql`
-  chosen as materialized (${sql.join(chosen, sql` union all `)}), digests as materialized (
+  chosen as materialized (${sql.join(chosen, sql` union all `)}), ${reads} digests as materialized (
     select t.*, ${mayBeUsed} as may_be_used
     from (
       select t.repository_id, t.digest, ${usesOfParts(sql`t.repository_id`, sql`t.digest`)} as times,

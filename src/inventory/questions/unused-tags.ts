@@ -4,7 +4,7 @@ import { isMoving } from '../moving.js'
 import { imageChangedAt, imagePushedAt, isImagePushedAgain } from './changed.js'
 import { isNeededByIndex } from './index-uses.js'
 import { isListedByLive, mayBeIndex } from './indexes-above.js'
-import { areLayersReadSince } from './layer-reads.js'
+import { areLayersRead } from './layer-reads.js'
 import type { Asked } from './question.js'
 import { IS_CUT, refersToLiveManifest } from './sql-parts.js'
 import { hasUsedUnknownIndex } from './used-unknown-indexes.js'
@@ -72,7 +72,7 @@ export const unusedSince = (moment: Part, asked: Asked): Part => sql`
 export const mayDigestBeUsedSince = (moment: Part, asked: Asked): Part => sql`(
   ${asked.without_kind === undefined ? sql`coalesce(t.times[2] >= ${moment}, false)` : sql`false`}
   or ${hasUnknownParts} or ${isNeededByIndex(sql`t.repository_id`, sql`t.digest`, moment, asked)}
-  or ${areLayersReadSince(sql`t.repository_id`, sql`t.digest`, moment)}
+  or ${areLayersRead(sql`t.repository_id`, sql`t.digest`)}
 )`
 
 /**
