@@ -2,6 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import { isIndex } from '../events/target.js'
 import type { Sql } from '../storage/database.js'
 import { areEntriesKnownIn } from './known-in.js'
+import { entriesListing, MOST_FOLLOWED } from './questions/sql-parts.js'
 
 /** What the inventory knows of a manifest: what it is, and what it holds. */
 export type KnownManifest = {
@@ -75,7 +76,9 @@ export type ListedPlatform = { repository: string; digest: string; platform: str
 
 /**
  * Reads how indexes list manifests: only live indexes of the same repository count, with what is known of them in its registry. An index
- * that somebody pushed elsewhere says nothing about this repository.
+ * that somebody pushed elsewhere says nothing about this repository. Of each digest at most MOST_FOLLOWED entries of indexes are read, those
+ * of other registries included: they are looked up by the digest and sorted afterwards. If more indexes list a digest, its platform may
+ * remain unknown.
  * @param wanted each once
  */
 export const listedPlatforms = async (
@@ -93,7 +96,7 @@ export const listedPlatforms = async (
       ) r
       cross join lateral (
         select concat_ws('/', c.os, c.architecture, c.variant) as platform
-        from inventory.manifest_children c
+        from ${entriesListing(sql`wanted.digest`, MOST_FOLLOWED)} c
           cross join lateral (
             select from inventory.repository_manifests
             where repository_id = r.id and repository_manifests.digest = c.manifest_digest and live offset 0
@@ -102,7 +105,7 @@ export const listedPlatforms = async (
             select from inventory.manifests
             where manifests.digest = c.manifest_digest and ${knownEntries(registry)} offset 0
           ) m
-        where c.digest = wanted.digest and c.os is not null
+        where c.os is not null
         order by c.manifest_digest, c.position limit 1
       ) listed
   `.execute(db)

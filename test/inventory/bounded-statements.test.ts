@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
-import { type QueryExecutor } from 'kysely'
 import type { Descriptor } from '../../src/events/target.js'
 import { ask, type Item } from '../../src/inventory/questions/ask.js'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
@@ -8,6 +7,7 @@ import type { Sql } from '../../src/storage/database.js'
 import type { Wanted } from '../servers/asking.js'
 import { createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
+import { noting } from '../servers/explained-rows.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
@@ -16,30 +16,6 @@ const NOW = new Date('2026-11-27T12:00:00Z')
 const OLD = '2026-01-10T10:00:00Z'
 const LATELY = '2026-11-26T10:00:00Z'
 const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip'
-
-/** A part of a plan, as PostgreSQL explains it. */
-type Plan = { 'Actual Rows': number; 'Actual Loops': number; Plans?: Plan[] }
-const rowsOf = ({ 'Actual Rows': rows, 'Actual Loops': loops, Plans = [] }: Plan): number =>
-  Plans.reduce((sum, part) => sum + rowsOf(part), rows * loops)
-
-/** A database that notes how many rows the parts of each statement read. */
-const noting = (database: TestStores['database']['sql'], rows: number[]): Sql => {
-  const executor = database.getExecutor()
-  const explaining = new Proxy(executor, {
-    get: (target, name) => {
-      const value: unknown = Reflect.get(target, name)
-      if (name !== 'executeQuery') return typeof value === 'function' ? (value.bind(target) as unknown) : value
-      const execute: QueryExecutor['executeQuery'] = async (query, ...rest) => {
-        const explained = { ...query, sql: `explain (analyze, format json) ${query.sql}` }
-        const { rows: plans } = await target.executeQuery<{ 'QUERY PLAN': [{ Plan: Plan }] }>(explained, ...rest)
-        rows.push(plans[0] ? rowsOf(plans[0]['QUERY PLAN'][0].Plan) : NaN)
-        return target.executeQuery(query, ...rest)
-      }
-      return execute
-    },
-  })
-  return { getExecutor: () => explaining }
-}
 
 /** Questions of tags and of manifests, with the parameters that make each look furthest. */
 const ASKED: [string, Record<string, string>][] = [

@@ -1,14 +1,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { readDescriptors } from '../../src/events/target.js'
-import { contentsOfManifests } from '../../src/inventory/contents.js'
+import { contentsOfManifests, listedPlatforms } from '../../src/inventory/contents.js'
 import { sumBlobs } from '../../src/inventory/summary/sums.js'
 import { createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
+import { noting } from '../servers/explained-rows.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
 const digest = (name: string, algorithm = 'sha256', length = 64): string => `${algorithm}:${name.padStart(length, '0')}`
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
+const INDEX = 'application/vnd.oci.image.index.v1+json'
 
 describe.each(STORE_PAIRS)('what a manifest is, on %s', (_, open) => {
   let stores: TestStores
@@ -75,5 +77,57 @@ describe.each(STORE_PAIRS)('what a manifest is, on %s', (_, open) => {
     )
     const { blobs: count, bytes } = await sumBlobs(stores.database.sql)
     expect({ count, bytes }).toEqual({ count: blobs.length, bytes: 60 })
+  })
+
+  /** An index of registry.example lists one manifest in two repositories; so do many indexes of another registry. */
+  const withIndexesElsewhere = async (indexes: number): Promise<void> => {
+    await stores.clear()
+    await createCounting(stores).ingest(
+      ['a', 'b'].map((repository) =>
+        anEvent({
+          ...{ id: ++sequence, action: 'push', object: 'manifest', repository, digest: digest('e'), mediaType: INDEX },
+          references: [
+            { mediaType: MANIFEST, digest: digest('d'), size: 5, platform: { os: 'linux', architecture: 'arm64' } },
+          ],
+        } as never),
+      ),
+    )
+    await sql`
+      with added as (
+        insert into inventory.manifests (digest, media_type, contents_known, stated_by, completed_by)
+        select 'sha256:' || lpad(to_hex(n), 64, '0'), ${INDEX}, false, '{evil.example}', '{evil.example}'
+        from generate_series(1000, 999 + ${indexes}::int) n
+        returning digest
+      )
+      insert into inventory.manifest_children (manifest_digest, position, digest, media_type, os, architecture)
+      select digest, 0, ${digest('d')}, ${MANIFEST}, 'windows', 'amd64' from added
+    `.execute(stores.database.sql)
+    await sql`analyze inventory.manifest_children, inventory.manifests, inventory.repository_manifests`.execute(
+      stores.database.sql,
+    )
+  }
+  const wanted = [
+    { repository: 'a', digest: digest('d') },
+    { repository: 'b', digest: digest('d') },
+    ...Array.from({ length: 20 }, (_, i) => ({ repository: 'a', digest: digest(`f${i}`) })),
+  ]
+
+  test('its platform in an index is found among a bounded number of entries', async () => {
+    const read: number[] = []
+    for (const indexes of [600, 6_000]) {
+      await withIndexesElsewhere(indexes)
+      const rows: number[] = []
+      const found = await listedPlatforms(
+        noting(stores.database.sql, rows, { withRemoved: true }),
+        'registry.example',
+        wanted,
+      )
+      expect(found).toEqual(
+        ['a', 'b'].map((repository) => ({ repository, digest: digest('d'), platform: 'linux/arm64' })),
+      )
+      read.push(...rows)
+    }
+    const [few = NaN, many = NaN] = read
+    expect(many).toBeLessThan(few * 1.5)
   })
 })
