@@ -49,20 +49,15 @@ export const createKinds = ({ database, sketches, countPulls, systemValues, sett
   },
 
   database: async (definitions) =>
-    Promise.all(
-      definitions.map(async ({ options }) => orError(async () => runQuery(database, options.query as string, now()))),
-    ),
+    oneByOne(definitions, async ({ options }) => runQuery(database, options.query as string, now())),
 
   pulls: async (definitions) => {
     const today = microsOf(now())
-    return Promise.all(
-      definitions.map(async ({ options, time_frame }) => {
-        const wanted = {
-          measure: options.measure as string,
-          byKind: options.by === 'kind',
-          days: daysOf(time_frame, today),
-        }
-        return orError(async () => countPulls(wanted))
+    return oneByOne(definitions, async ({ options, time_frame }) =>
+      countPulls({
+        measure: options.measure as string,
+        byKind: options.by === 'kind',
+        days: daysOf(time_frame, today),
       }),
     )
   },
@@ -88,6 +83,16 @@ const named =
         return value ? orError(async () => value()) : new Error(`nothing is known of ${String(options.value)}`)
       }),
     )
+
+/** Statements that were sent together would keep notifications waiting until the last of them ended. */
+const oneByOne = async (
+  definitions: readonly MetricDefinition[],
+  read: (definition: MetricDefinition) => Promise<MetricValue>,
+): Promise<(MetricValue | Error)[]> => {
+  const values: (MetricValue | Error)[] = []
+  for (const definition of definitions) values.push(await orError(async () => read(definition)))
+  return values
+}
 
 const orError = async (read: () => Promise<MetricValue>): Promise<MetricValue | Error> => read().catch(asError)
 
