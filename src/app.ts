@@ -22,6 +22,7 @@ import { BadRequest } from './http/problem.js'
 import { routesOf, type Route } from './http/routes.js'
 import { createHttpServer } from './http/server.js'
 import { pullsRoutes } from './http/pulls.js'
+import { takeQuestionTurns } from './http/question-turns.js'
 import { registriesRoutes } from './http/registries.js'
 import { trackRoutes } from './http/track.js'
 import { publicUsageData, usageData } from './http/usage-data.js'
@@ -259,10 +260,16 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       now,
     }),
     ...routers,
+    questionTurns: takeQuestionTurns(database.engine),
     authorizeApi,
     isSender: (headers) => typeof authorize(headers) === 'object',
     onMisdirected: observer.refused,
     onError,
+    onDropped: (why) => {
+      prometheus.droppedConnection(why)
+      if (isToBeTold('dropped'))
+        log.warn('too many connections are open: new ones, or idle ones without a token, are closed')
+    },
     onUnread: () => {
       if (isToBeTold('unread')) log.warn('connections were closed: their clients left too many bytes of answers unread')
     },

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { DroppedConnection } from './connections.js'
 import type { Total } from '../pulls/read/totals.js'
 
 /** What the service tells Prometheus about itself. */
@@ -9,6 +10,8 @@ export type Prometheus = {
   /** A side field that could not be read, of an event that was new. */
   unreadableField: (field: string) => void
   refused: (status: number) => void
+  /** A connection that was closed, or not taken, because too many are open. */
+  droppedConnection: (reason: DroppedConnection) => void
   lastEvent: (at: Date) => void
   batch: (size: number, seconds: number) => void
   /** Times a store's operation. */
@@ -53,6 +56,12 @@ export const createPrometheus = ({ pingAge, pullTotals, registryConflicts, inven
     name: 'tallyman_refused_requests_total',
     help: 'Notifications that were answered with an error, by HTTP status',
     labelNames: ['status'],
+    registers,
+  })
+  const dropped = new Counter({
+    name: 'tallyman_dropped_connections_total',
+    help: 'Connections that were not taken because all are in use (full), or closed for others while idle and without a token (idle)',
+    labelNames: ['reason'],
     registers,
   })
   const lastEvent = new Gauge({
@@ -132,8 +141,13 @@ export const createPrometheus = ({ pingAge, pullTotals, registryConflicts, inven
     ({ invocations }) => invocations,
   )
 
+  // Requests that arrive while the series are collected have the same answer: collecting reads the database.
+  let collecting: Promise<string> | undefined
+  const collect = async (): Promise<string> =>
+    (collecting ??= registry.metrics().finally(() => (collecting = undefined)))
+
   return {
-    exposition: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+    exposition: async () => ({ contentType: registry.contentType, text: await collect() }),
     events: (action, outcome, count) => {
       events.inc({ action, outcome }, count)
     },
@@ -142,6 +156,9 @@ export const createPrometheus = ({ pingAge, pullTotals, registryConflicts, inven
     },
     refused: (status) => {
       refused.inc({ status })
+    },
+    droppedConnection: (reason) => {
+      dropped.inc({ reason })
     },
     lastEvent: (at) => {
       lastEvent.set(at.getTime() / 1000)

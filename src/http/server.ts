@@ -7,6 +7,7 @@ import {
 } from 'node:http'
 import express, { type ErrorRequestHandler, type RequestHandler, type Router } from 'express'
 import type { Authorize } from './auth.js'
+import { limitConnections, type DroppedConnection } from './connections.js'
 import { WEBHOOK, webhookIn } from './notification-paths.js'
 import type { NotificationHandler } from './notifications.js'
 import { inTurn } from './pipelined-requests.js'
@@ -23,6 +24,8 @@ type Needs = {
   metrics: Router[]
   /** Routers that ask for an API token: for GET one with the scope `read`, for all else one with `admin`. */
   closed: Router[]
+  /** Lets requests to closed routers wait for their turn. */
+  questionTurns: RequestHandler
   authorizeApi: Authorize
   /** Whether a request carries a notification token, which opens the webhook alone. */
   isSender: (headers: IncomingHttpHeaders) => boolean
@@ -30,6 +33,8 @@ type Needs = {
   onMisdirected: (status: number) => void
   /** An error that is our own fault or a store's, for the log. */
   onError: (error: unknown, status: number) => void
+  /** A connection was closed, or not taken, because too many are open. */
+  onDropped: (why: DroppedConnection) => void
   /** A connection was closed because answers that clients do not read took too much memory. */
   onUnread: () => void
 }
@@ -42,14 +47,20 @@ const LIMITS_EVERY_MS = 2_000
 /** Registries and operators have some tens of connections. */
 const MOST_CONNECTIONS = 4_096
 
-/** One server: the webhook beside Express, everything else inside. */
-export const createHttpServer = (needs: Needs): Server => {
+/**
+ * One server: the webhook beside Express, everything else inside.
+ * @param mostConnections at once
+ */
+export const createHttpServer = (needs: Needs, mostConnections = MOST_CONNECTIONS): Server => {
   const app = createExpress(needs)
   const begun = limitUnfinished()
   const unread = limitUnread({ onDropped: needs.onUnread })
   const whenItsTurn = inTurn()
+  const hasToken = ({ headers }: IncomingMessage): boolean =>
+    needs.isSender(headers) || typeof needs.authorizeApi(headers) === 'object'
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     unread(response)
+    noteRequest(response, () => hasToken(request))
     // While it stops, every connection ends with its answer.
     if (!server.listening) response.setHeader('connection', 'close')
     const path = request.url?.split('?', 1)[0] ?? ''
@@ -65,7 +76,7 @@ export const createHttpServer = (needs: Needs): Server => {
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     whenItsTurn(request, response, refuseExpectation)
   })
-  server.maxConnections = MOST_CONNECTIONS
+  const noteRequest = limitConnections(server, { most: mostConnections, onDropped: needs.onDropped })
   server.requestTimeout = REQUEST_LIMIT_MS
   server.headersTimeout = HEADERS_LIMIT_MS
   return server
@@ -75,7 +86,7 @@ const refuseExpectation = (_request: IncomingMessage, response: ServerResponse):
   response.writeHead(417).end()
 }
 
-const createExpress = ({ open, metrics, closed, onError, ...doors }: Needs): express.Express => {
+const createExpress = ({ open, metrics, closed, questionTurns, onError, ...doors }: Needs): express.Express => {
   const app = express()
   app.disable('x-powered-by')
   app.set('etag', false)
@@ -85,6 +96,7 @@ const createExpress = ({ open, metrics, closed, onError, ...doors }: Needs): exp
   for (const router of metrics) app.use(router)
   app.use(requireScopeOfMethod)
   app.use(express.json({ limit: '1mb' }), express.urlencoded({ limit: '1mb', extended: true, parameterLimit: 1_000 }))
+  app.use(questionTurns)
   for (const router of closed) app.use(router)
   app.use((request) => {
     throw new BadRequest(`404 Not Found: there is no ${request.method} ${request.path}`, 404)
@@ -132,7 +144,7 @@ const requireScopeOfMethod: RequestHandler = (request, response, next) => {
   requireScope(isRead ? 'read' : 'admin')(request, response, next)
 }
 
-const answerProblem =
+export const answerProblem =
   (onError: (error: unknown, status: number) => void): ErrorRequestHandler =>
   (error: unknown, _request, response, next) => {
     if (response.headersSent) {

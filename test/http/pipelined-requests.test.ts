@@ -31,10 +31,14 @@ beforeEach(async () => {
     open: [Router().get('/open', answer), Router().get('/small', (_request, response) => response.send('small'))],
     metrics: [],
     closed: [Router().get('/closed', answer)],
+    questionTurns: (_request, _response, next) => {
+      next()
+    },
     authorizeApi: ({ authorization }) => (authorization === 'token' ? { scope: 'read' } : 'missing'),
     isSender: () => false,
     onMisdirected: () => undefined,
     onError: () => undefined,
+    onDropped: () => undefined,
     onUnread: () => dropped++,
   })
   server.on('request', (_request: IncomingMessage, response: ServerResponse) => responses.push(response))
