@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { createPrometheus } from '../../src/http/prometheus.js'
 import { notified, openApp, type TestApp } from '../servers/app.js'
 import { NOTIFICATION_TOKEN } from '../servers/service.js'
 
@@ -25,6 +26,26 @@ describe('GET /metrics', () => {
   test('does not take an empty notification for an event', async () => {
     expect((await app.notify({ events: [] })).status).toBe(200)
     expect(await series()).toMatchObject({ tallyman_last_event_timestamp_seconds: 0 })
+  })
+
+  test('has one answer for requests at the same time', async () => {
+    let reads = 0
+    const never = async (): Promise<undefined> => Promise.resolve(undefined)
+    const { exposition, droppedConnection } = createPrometheus({
+      pingAge: async () => {
+        reads++
+        return never()
+      },
+      pullTotals: async () => Promise.resolve([]),
+      registryConflicts: async () => Promise.resolve(0),
+      inventoryUnknown: never,
+    })
+    droppedConnection('idle')
+    const [first, second] = await Promise.all([exposition(), exposition()])
+    expect(reads).toBe(1)
+    expect(second).toEqual(first)
+    expect((await exposition()).text).toContain('tallyman_dropped_connections_total{reason="idle"} 1')
+    expect(reads).toBe(2)
   })
 
   test('counts events by action and outcome, refused notifications by status, and batches by size', async () => {
