@@ -65,6 +65,7 @@ export const openPulls = async (core: Core, database: Database): Promise<Pulls> 
   })
   await keepWindows(database, windows, now())
   const holder = randomUUID()
+  const turns = {}
   const places = placesBy(config)
   const originOf = createOriginOf({
     key: secrets.usersKey,
@@ -82,6 +83,7 @@ export const openPulls = async (core: Core, database: Database): Promise<Pulls> 
         windows,
         lateness,
         now,
+        turns,
         onFolded: async (tx, { late, beforePush, joined, joinedLate }) => {
           const skipped: Partial<Record<SkipReason, number>> = { late_request: late, check_before_push: beforePush }
           const tallies = {

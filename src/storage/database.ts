@@ -197,6 +197,10 @@ export const lacksResources = (error: unknown): error is Error => (sqlState(erro
 /** PostgreSQL ended a statement that took too long, or somebody who had the right to. */
 export const isCancelled = (error: unknown): boolean => sqlState(error) === '57014'
 
+/** The driver stopped waiting for the answer to a statement (`query_timeout` of pg). */
+export const isReadTimeout = (error: Error): boolean =>
+  error.constructor.name === 'Error' && error.message === 'Query read timeout'
+
 /** A value that PostgreSQL does not know, such as the name of a time zone (SQLSTATE 22023). */
 export const hasInvalidParameter = (error: unknown): boolean => sqlState(error) === '22023'
 

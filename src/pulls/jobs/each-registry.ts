@@ -1,6 +1,6 @@
 import { eachAlone } from '../../storage/each-alone.js'
 import { hasCause, isStorageAway } from '../../storage/away.js'
-import { isCancelled, isConflict } from '../../storage/database.js'
+import { isCancelled, isConflict, isReadTimeout } from '../../storage/database.js'
 
 /** The work for one registry failed; the cause is the reason. */
 export class RegistryFailed extends Error {
@@ -10,9 +10,28 @@ export class RegistryFailed extends Error {
   }
 }
 
-/** Whether a failure concerns all registries: the database is unavailable, ended the statement, or another process interfered. */
+/**
+ * Whether a failure concerns all registries: the database is unavailable, or another process interfered. A statement that took too long
+ * concerns its registry alone, however the database or its driver ended the statement: one registry may have more than others.
+ */
 export const concernsAll = (error: unknown): boolean =>
-  isStorageAway(error) || hasCause(error, (one) => isCancelled(one) || isConflict(one))
+  !hasCause(error, (one) => isCancelled(one) || isReadTimeout(one)) &&
+  (isStorageAway(error) || hasCause(error, isConflict))
+
+/** The registry with which the last run of a process began. */
+export type RegistryTurns = { first?: string }
+
+/** The items in the order of their registries. Each run begins with another registry than the last, so that a slow one is not always first. */
+export const inTurn = <T extends { registry: string }>(items: readonly T[], turns: RegistryTurns): T[] => {
+  const { first = '' } = turns
+  const sorted = [...items].sort((a, b) => (a.registry < b.registry ? -1 : 1))
+  const ordered = [
+    ...sorted.filter(({ registry }) => registry > first),
+    ...sorted.filter(({ registry }) => registry <= first),
+  ]
+  if (ordered[0]) turns.first = ordered[0].registry
+  return ordered
+}
 
 /**
  * Does the same for each item, one after the other. An item that fails is left out, so that no registry stops the others.

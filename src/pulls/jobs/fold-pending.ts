@@ -7,7 +7,7 @@ import { askedIn, askersOf, chainsOf, openIn } from './asked-in.js'
 import { createByAsker } from './by-asker.js'
 import { forgetChains, loadChains, saveChains } from './chains.js'
 import { foldBatch, type Chains } from './fold-batch.js'
-import { eachRegistry } from './each-registry.js'
+import { eachRegistry, inTurn, type RegistryTurns } from './each-registry.js'
 import { createManifests } from './known-manifests.js'
 import { createLastUses } from './last-uses.js'
 import { saveOutcomes } from './outcomes.js'
@@ -26,6 +26,7 @@ type Needs = {
   /** Is told what each transaction has folded. */
   onFolded: (tx: Sql, folded: Folded) => Promise<void>
   sizes?: Sizes
+  turns?: RegistryTurns
 }
 
 /** How a number of requests was folded. */
@@ -63,10 +64,12 @@ const SIZES: Record<Database['engine'], Sizes> = {
  * @throws AggregateError at the end, of registries that failed; what the database throws if it fails for all of them. What was
  * folded by then stays.
  */
-export const foldPending = async (needs: Needs): Promise<void> =>
-  eachRegistry(await pendingRegistries(needs.database.sql), async ({ registry }) => {
-    while (await needs.database.jobTransaction(async (tx) => foldStep(tx, registry, needs)));
+export const foldPending = async (needs: Needs): Promise<void> => {
+  const { database, turns = {} } = needs
+  await eachRegistry(inTurn(await pendingRegistries(database.sql), turns), async ({ registry }) => {
+    while (await database.jobTransaction(async (tx) => foldStep(tx, registry, needs)));
   })
+}
 
 const pendingRegistries = async (db: Sql): Promise<{ registry: string }[]> => {
   const { rows } = await sql<{ registry: string }>`select registry from ${PENDING_REGISTRIES} named`.execute(db)

@@ -4,7 +4,7 @@ import { isoTime } from '../../../src/events/calendar.js'
 import type { Digest, Tag } from '../../../src/events/reference.js'
 import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import { WINDOWS } from '../../../src/pulls/fold/windows.js'
-import { eachRegistry } from '../../../src/pulls/jobs/each-registry.js'
+import { eachRegistry, inTurn } from '../../../src/pulls/jobs/each-registry.js'
 import { createProvisionalFold } from '../../../src/pulls/jobs/fold-provisional.js'
 import { foldPending } from '../../../src/pulls/jobs/fold-pending.js'
 import { rollUp } from '../../../src/pulls/jobs/roll-up.js'
@@ -167,7 +167,6 @@ describe('work for each registry', () => {
   test.each([
     ['the database is unavailable', Object.assign(new Error('away'), { code: 'ECONNREFUSED' })],
     ['the database stops', Object.assign(new Error('away'), { code: '57P01' })],
-    ['the statement was cancelled', Object.assign(new Error('cancelled'), { code: '57014' })],
     ['another process interfered', Object.assign(new Error('conflict'), { code: '40001' })],
   ])('ends at once if %s', async (_what, failure) => {
     const done: string[] = []
@@ -177,5 +176,29 @@ describe('work for each registry', () => {
     })
     await expect(work).rejects.toBe(failure)
     expect(done).toEqual(['a.example'])
+  })
+
+  test.each([
+    ['the database cancels its statement', Object.assign(new Error('cancelled'), { code: '57014' })],
+    ['the driver does not wait for its answer any more', new Error('Query read timeout')],
+    ['one of its parts is too slow', new AggregateError([new Error('x', { cause: new Error('Query read timeout') })])],
+  ])('leaves out one registry if %s', async (_what, failure) => {
+    const done: string[] = []
+    const work = eachRegistry(items, async ({ registry }) => {
+      done.push(registry)
+      return registry === 'hostile.example' ? Promise.reject(failure) : undefined
+    })
+    await expect(work).rejects.toMatchObject({
+      errors: [{ message: 'the pulls of hostile.example were left out', cause: failure }],
+    })
+    expect(done).toEqual(REGISTRIES)
+  })
+
+  test('begins each run with another registry', () => {
+    const turns = {}
+    const runs = [1, 2, 3, 4].map(() => inTurn(items, turns).map(({ registry }) => registry))
+    expect(runs.map(([first]) => first)).toEqual([...REGISTRIES, 'a.example'])
+    for (const run of runs) expect(run.sort()).toEqual(REGISTRIES)
+    expect(inTurn([], turns)).toEqual([])
   })
 })
