@@ -10,6 +10,7 @@ import { anEvent } from '../servers/events.js'
 import { noting } from '../servers/explained-rows.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
+import { noting } from '../servers/rows-read.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
 const NOW = new Date('2026-11-27T12:00:00Z')

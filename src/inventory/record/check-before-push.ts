@@ -15,28 +15,95 @@ const isInTime = (at: RawBuilder<unknown>): RawBuilder<unknown> =>
 const isReference = (reference: RawBuilder<unknown>): RawBuilder<unknown> =>
   sql`hashtext(p.reference) = hashtext(${reference}) and p.reference = ${reference}`
 
-/** The first push of a reference by the client of `l` in time. */
+/**
+ * Rows of one kind that are read to look up one HEAD: pushes of a repository, of a tag or of a digest, and indexes that list a digest. A push
+ * beyond them is not found, so that the HEAD stays a check. Digests in events may be made up: any number of indexes may list one manifest.
+ */
+const MOST_READ = 300
+/** The same of what the indexes list that the client pushed. */
+const MOST_LISTED = 1_000
+
+/** The first push of a reference by the client of `l` in time. `order by` keeps this a look-up, whatever the statistics say. */
 const firstPushOf = (reference: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
-  select p.at from inventory.recent_pushes p
-  where p.repository_id = l.repository_id and ${isReference(reference)} and p.origin = l.origin and ${isInTime(sql`p.at`)}
-  order by p.at limit 1
+  select min(p.at) from (
+    select p.origin, p.at from inventory.recent_pushes p
+    where p.repository_id = l.repository_id and ${isReference(reference)} and ${isInTime(sql`p.at`)}
+    order by p.at limit ${sql.lit(MOST_READ)}
+  ) p
+  where p.origin = l.origin
 )`
 
-/** The same of the manifest of `l` and of the indexes that list it, which may have been pushed by their digests or by tags. */
-const firstPushOfDigest = sql`(
-  with pushed as (
-    select l.digest union select c.manifest_digest from inventory.manifest_children c where c.digest = l.digest
-  )
-  select least(
-    (select min(${firstPushOf(sql`pushed.digest`)}) from pushed),
+/** Of a repository with few pushes in `recent`, which are those of a day: the first in time by the client that pushed the manifest or an index. */
+const firstOfFewPushes = sql`(
+  with own as materialized (
+    select p.reference, p.at from recent p where p.origin = l.origin and ${isInTime(sql`p.at`)}
+  ), pushed as materialized (
+    select reference as digest, at from own
+    union all
     (
-      select min(c.at) from pushed join inventory.changes c on ${isPushOf(sql`pushed.digest`)}
-      where c.repository_id = l.repository_id and ${isInTime(sql`c.at`)} and exists (
-        select from inventory.recent_pushes p
-        where p.repository_id = c.repository_id and ${isReference(sql`c.tag`)} and p.at = c.at and p.origin = l.origin
-      )
+      select c.digest, own.at from own cross join lateral (
+        select c.digest from inventory.changes c
+        where c.repository_id = l.repository_id and c.tag = own.reference and c.at = own.at and c.action = 'push' offset 0
+      ) c limit ${sql.lit(MOST_READ)}
     )
   )
+  select least(
+    (select min(at) from pushed where digest = l.digest),
+    (
+      select min(at) from (
+        select c.digest, pushed.at from pushed cross join lateral (
+          select c.digest from inventory.manifest_children c where c.manifest_digest = pushed.digest offset 0
+        ) c limit ${sql.lit(MOST_LISTED)}
+      ) listed where digest = l.digest
+    )
+  )
+)`
+
+/**
+ * Of a repository with many pushes: the first of the manifest, or of an index of the repository that lists it, by its digest or by a tag.
+ * If more indexes list the manifest than are read, of whatever registry, only pushes of the manifest are looked up.
+ */
+const firstOfManyPushes = sql`(
+  with listing as materialized (
+    select c.manifest_digest as digest from inventory.manifest_children c where c.digest = l.digest limit ${sql.lit(MOST_READ + 1)}
+  ), pushed as materialized (
+    select l.digest
+    union
+    select listing.digest from listing cross join lateral (
+      select from inventory.repository_manifests o
+      where o.repository_id = l.repository_id and o.digest = listing.digest offset 0
+    ) o
+    where (select count(*) from listing) <= ${sql.lit(MOST_READ)}
+  ), changed as materialized (
+    select c.tag, c.at from pushed cross join lateral (
+      select c.tag, c.at from inventory.changes c
+      where c.repository_id = l.repository_id and ${isPushOf(sql`pushed.digest`)} offset 0
+    ) c limit ${sql.lit(MOST_READ)}
+  ), by_digest as materialized (
+    select p.origin, p.at from pushed cross join lateral (
+      select p.origin, p.at from inventory.recent_pushes p
+      where p.repository_id = l.repository_id and ${isReference(sql`pushed.digest`)} and ${isInTime(sql`p.at`)} offset 0
+    ) p limit ${sql.lit(MOST_READ)}
+  ), by_tag as materialized (
+    select p.origin, p.at from (select tag, at from changed where ${isInTime(sql`at`)}) c cross join lateral (
+      select p.origin, p.at from inventory.recent_pushes p
+      where p.repository_id = l.repository_id and ${isReference(sql`c.tag`)} and p.at = c.at offset 0
+    ) p limit ${sql.lit(MOST_READ)}
+  )
+  select min(at) from (select origin, at from by_digest union all select origin, at from by_tag) p where p.origin = l.origin
+)`
+
+/**
+ * The same of the manifest of `l` and of the indexes that list it, which may have been pushed by their digests or by tags. What other
+ * registries list is not read if the repository has few pushes.
+ */
+const firstPushOfDigest = sql`(
+  with recent as materialized (
+    select p.reference, p.origin, p.at from inventory.recent_pushes p
+    where p.repository_id = l.repository_id
+    order by p.repository_id, hashtext(p.reference), p.at limit ${sql.lit(MOST_READ + 1)}
+  )
+  select case when (select count(*) from recent) <= ${sql.lit(MOST_READ)} then ${firstOfFewPushes} else ${firstOfManyPushes} end
 )`
 
 /**
@@ -57,9 +124,19 @@ const isPartOfPush = sql`coalesce((
   where first_push.at is not null
 ), false)`
 
-/** The newest check of rows `l` that is not settled yet, of those for which `which` holds; null without one. */
+/** Pending HEADs of one manifest or tag that are looked up for a question, the newest: one client and its pushes make a few in 15 minutes. */
+const MOST_PENDING = 20
+
+/**
+ * The newest check of rows `l` that is not settled yet, of those for which `which` holds; null without one. If the newest MOST_PENDING
+ * are parts of pushes, the next counts as a check: what may be in use is not offered as unused.
+ */
 export const newestPendingCheck = (which: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
-  select l.at from inventory.tag_lookups l where not l.settled and ${which} and not ${isPartOfPush}
+  select l.at from (
+    select l.repository_id, l.digest, l.tag, l.origin, l.at, row_number() over (order by l.at desc rows unbounded preceding) as number
+    from inventory.tag_lookups l where not l.settled and ${which} order by l.at desc limit ${sql.lit(MOST_PENDING + 1)}
+  ) l
+  where l.number > ${sql.lit(MOST_PENDING)} or not ${isPartOfPush}
   order by l.at desc limit 1
 )`
 
@@ -67,7 +144,7 @@ export const newestPendingCheck = (which: RawBuilder<unknown>): RawBuilder<unkno
 export const mayHavePendingCheck = (moment: RawBuilder<unknown>): RawBuilder<unknown> =>
   sql`${moment} >= (select min(at) from inventory.tag_lookups where not settled)`
 
-/** Checks, of those that are due, with whether each is part of a push. */
+/** Checks, of those that are due, the oldest first, with whether each is part of a push. */
 export const dueChecks = (due: RawBuilder<unknown>, limit: number): RawBuilder<unknown> => sql`
   select l.event_id, l.repository_id, l.digest, l.tag, l.at, ${isPartOfPush} as is_part_of_push
   from inventory.tag_lookups l where not l.settled and ${due}
@@ -77,3 +154,8 @@ export const dueChecks = (due: RawBuilder<unknown>, limit: number): RawBuilder<u
 export const wasCheckBeforePush = (event: RawBuilder<unknown>): RawBuilder<unknown> => sql`exists (
   select from inventory.tag_lookups l where l.event_id = ${event} and l.method = 'HEAD' and ${isPartOfPush}
 )`
+
+/** The same of some events: the ids `id` of those for which it holds. */
+export const checksBeforePush = (events: readonly string[]): RawBuilder<{ id: string }> => sql<{ id: string }>`
+  select l.event_id::text as id from inventory.tag_lookups l
+  where l.event_id = any(${events}::uuid[]) and l.method = 'HEAD' and ${isPartOfPush}`

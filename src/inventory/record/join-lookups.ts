@@ -1,15 +1,20 @@
 import { sql } from 'kysely'
-import type { Database } from '../../storage/database.js'
+import type { Database, Sql } from '../../storage/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
 
 /** On the embedded database a notification waits for the whole statement: 2,000 rows took up to 200 ms under load. */
 const AT_ONCE = 500
+/**
+ * Tags of one manifest that one client asked for by HEAD within a day, of which one GET may be a pull: a client that asks for more made them
+ * up, or copies a repository. Their HEADs are checks.
+ */
+const MOST_TAGS = 100
 
 /**
  * Finds pulls of tags that took two requests: a HEAD by tag, and within 60 s the GET of what it pointed to by digest, from the
  * same client. Each row looks for its other half once, whichever of them came first.
  */
-export const joinLookups = async (database: Database): Promise<void> => {
+export const joinLookups = async (database: { sql: Sql }): Promise<void> => {
   for (let more = true; more;) more = (await joinSome(database)) === AT_ONCE
 }
 
@@ -17,7 +22,7 @@ export const joinLookups = async (database: Database): Promise<void> => {
  * Behind a proxy all clients are one, with hundreds of thousands of rows of one manifest: each row looks up what it needs by
  * an index, the last GET or one HEAD of each tag, and passes by the others.
  */
-const joinSome = async ({ sql: db }: Database): Promise<number> => {
+const joinSome = async ({ sql: db }: { sql: Sql }): Promise<number> => {
   const { rows } = await sql<{ joined: string }>`
     with fresh as materialized (
       select event_id, repository_id, method, digest, tag, origin, at
@@ -50,7 +55,7 @@ const joinSome = async ({ sql: db }: Database): Promise<number> => {
           )
           from named where named.tag is not null
         )
-        select named.tag from named cross join lateral (
+        select named.tag from (select tag from named limit ${MOST_TAGS}) named cross join lateral (
           select from inventory.tag_lookups o
           where (o.repository_id, o.digest, o.origin, o.tag) = (got.repository_id, got.digest, got.origin, named.tag)
             and o.method = 'HEAD' and o.at between got.at - interval '60 seconds' and got.at

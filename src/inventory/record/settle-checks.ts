@@ -4,7 +4,8 @@ import { jobStep } from '../../storage/job-step.js'
 import { isMoving } from '../moving.js'
 import { dueChecks, MINUTES_TO_PUSH } from './check-before-push.js'
 
-const AT_ONCE = 1_000
+/** Of one statement: to look up one may read some hundred rows of pushes and of indexes. */
+const AT_ONCE = 100
 
 /**
  * Makes checks of the HEADs that no push can belong to any more: their time has passed, and so has as long since they arrived.
@@ -12,13 +13,20 @@ const AT_ONCE = 1_000
  * they wait for its end: the rows of what they checked may be at the other path.
  */
 export const settleChecks = async (database: Database, now: Date): Promise<void> => {
-  while ((await jobStep(database, async (tx) => settleSome(tx, now))) === AT_ONCE);
+  for (let from: string | undefined = '-infinity'; from !== undefined;) {
+    const since: string = from
+    from = await jobStep(database, async (tx) => settleSome(tx, now, since))
+  }
 }
 
-/** Manifests before tags, the order in which batches lock them. */
-const settleSome = async (tx: Sql, now: Date): Promise<number> => {
+/**
+ * Manifests before tags, the order in which batches lock them.
+ * @param since those of before are settled, or not due: a step does not pass by them again
+ * @returns where the next step begins; undefined if there is nothing more
+ */
+const settleSome = async (tx: Sql, now: Date, since: string): Promise<string | undefined> => {
   const until = sql`${new Date(now.getTime() - MINUTES_TO_PUSH * 60_000)}::timestamptz`
-  const isDue = sql`l.at < ${until} and l.received_at < ${until} and not ${isMoving(sql`l.repository_id`)}`
+  const isDue = sql`l.at >= ${since}::timestamptz and l.at < ${until} and l.received_at < ${until} and not ${isMoving(sql`l.repository_id`)}`
   const { rows } = await sql<{
     id: string
     repository: number
@@ -28,7 +36,7 @@ const settleSome = async (tx: Sql, now: Date): Promise<number> => {
     isCheck: boolean
   }>`
     select event_id as id, repository_id as repository, digest, tag, at::text, not is_part_of_push as "isCheck"
-    from (${dueChecks(isDue, AT_ONCE)}) due
+    from (${dueChecks(isDue, AT_ONCE)}) due order by due.at
   `.execute(tx)
   const checks = rows.filter(({ isCheck }) => isCheck)
   if (checks.length > 0) {
@@ -50,7 +58,7 @@ const settleSome = async (tx: Sql, now: Date): Promise<number> => {
       update inventory.tag_lookups set settled = true where event_id = any(${rows.map(({ id }) => id)}::uuid[])
     `.execute(tx)
   }
-  return rows.length
+  return rows.length < AT_ONCE ? undefined : rows.at(-1)?.at
 }
 
 type Check = { repository: number; key: string; at: string }

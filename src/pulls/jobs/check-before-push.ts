@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
-import { wasCheckBeforePush } from '../../inventory/record/check-before-push.js'
+import { checksBeforePush, wasCheckBeforePush } from '../../inventory/record/check-before-push.js'
+import type { Sql } from '../../storage/database.js'
 
 /**
  * Whether a pending request is a HEAD that is part of a push: the client pushed the same tag soon after it. A push that arrives
@@ -14,3 +15,20 @@ export const isCheckBeforePush = ({
   request: RawBuilder<unknown>
 }): RawBuilder<unknown> => sql`
   case when strpos(${request}, '"method":"HEAD"') > 0 then ${wasCheckBeforePush(id)} else false end`
+
+/** HEADs of one statement: to look up one may read some hundred rows of pushes and of indexes. */
+const AT_ONCE = 100
+
+/** @returns the ids of those among pending requests for which isCheckBeforePush holds */
+export const readChecksBeforePush = async (
+  tx: Sql,
+  requests: readonly { id: string; request: string }[],
+): Promise<ReadonlySet<string>> => {
+  const heads = requests.filter(({ request }) => request.includes('"method":"HEAD"')).map(({ id }) => id)
+  const found = new Set<string>()
+  for (let from = 0; from < heads.length; from += AT_ONCE) {
+    const { rows } = await checksBeforePush(heads.slice(from, from + AT_ONCE)).execute(tx)
+    for (const { id } of rows) found.add(id)
+  }
+  return found
+}

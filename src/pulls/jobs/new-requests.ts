@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/database.js'
-import { isCheckBeforePush } from './check-before-push.js'
+import { readChecksBeforePush } from './check-before-push.js'
 import type { Shown } from './provisional-run.js'
 import { PENDING_REGISTRIES } from '../record/pending-registries.js'
 import { readPending, type PendingRequest, type PendingRow } from '../record/pending.js'
@@ -48,11 +48,13 @@ export const readNewRequests = async (tx: Sql, wanted: Wanted): Promise<NewReque
     )
     select p.id, p.registry, p.repository, p.origin, p.request, p.who
     from ordered join pulls.pending p on p.ctid = ordered.place
-    where ordered.is_shown and not ${isCheckBeforePush({ id: sql`p.id`, request: sql`p.request` })}
+    where ordered.is_shown
     order by p.registry, p.at, p.id
   `.execute(tx)
+  const before = await readChecksBeforePush(tx, rows)
   const requests = new Map<string, PendingRequest[]>()
   for (const row of rows) {
+    if (before.has(row.id)) continue
     const request = readPending(row, row.registry)
     const known = requests.get(row.registry)
     if (known) known.push(request)

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Database, Sql } from '../../storage/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
-import { isCheckBeforePush } from './check-before-push.js'
+import { readChecksBeforePush } from './check-before-push.js'
 import type { Share } from './share.js'
 import { readPending, type PendingRequest, type PendingRow } from '../record/pending.js'
 
@@ -38,7 +38,7 @@ export const takeRequests = async (
   { foldedTo, share }: { foldedTo: Micros; share: Share },
 ): Promise<Taken> => {
   const isIn = sql`registry = ${registry} and at > ${timeOf(since)}::timestamptz and at <= ${timeOf(until)}::timestamptz`
-  const { rows } = await sql<PendingRow & { isLate: boolean; isBeforePush: boolean }>`
+  const { rows } = await sql<PendingRow & { isLate: boolean }>`
     with last as (
       select at from pulls.pending where ${isIn} order by at offset ${atOnce - 1} limit 1
     ), taken as (
@@ -50,15 +50,16 @@ export const takeRequests = async (
         case when strpos(request, '"previous"') > 0 then (request::jsonb - 'previous')::text else request end, who, is_late
       from taken
     )
-    select id, repository, origin, request, who, is_late as "isLate", ${isCheckBeforePush({ id: sql`id`, request: sql`request` })} as "isBeforePush" from taken
+    select id, repository, origin, request, who, is_late as "isLate" from taken
   `.execute(tx)
+  const before = await readChecksBeforePush(tx, rows)
   const requests: PendingRequest[] = []
   const late: PendingRequest[] = []
   let latest = since
   for (const row of rows) {
     const request = shared(readPending(row, registry), share)
     if (request.at > latest) latest = request.at
-    if (row.isBeforePush) continue
+    if (before.has(row.id)) continue
     if (row.isLate) late.push(request)
     else requests.push(request)
   }
