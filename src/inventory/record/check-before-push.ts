@@ -65,7 +65,9 @@ const firstOfFewPushes = sql`(
  */
 const firstOfManyPushes = sql`(
   with listing as materialized (
-    select c.manifest_digest as digest from inventory.manifest_children c where c.digest = l.digest limit ${sql.lit(MOST_READ + 1)}
+    -- The range and its order keep this a look-up, whatever the statistics say.
+    select c.manifest_digest as digest from inventory.manifest_children c
+    where c.digest between l.digest and l.digest order by c.digest limit ${sql.lit(MOST_READ + 1)}
   ), pushed as materialized (
     select l.digest
     union
