@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { sql } from 'kysely'
 import type { Descriptor } from '../../src/events/target.js'
 import { ask, type Item } from '../../src/inventory/questions/ask.js'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
@@ -102,6 +103,22 @@ describe.each(STORE_PAIRS)('questions, on %s', (_, open) => {
     }
     const ofEachTag = Object.entries(read).map(([asked, [few, many]]) => ({ asked, rows: (many - few) / 50 }))
     expect(ofEachTag.filter(({ rows }) => !(rows < ENTRIES))).toEqual([])
+  })
+
+  test('of manifests read a bounded number of rows for a page, if most indexes list one image', async () => {
+    jest.spyOn(performance, 'now').mockReturnValue(1)
+    const most: number[] = []
+    for (const count of [200, 800]) {
+      await stores.clear()
+      await ingest([manifest('a0', parts(['ba0'], LAYER)), ...names('c', count).map((one) => index(one, ['a0']))])
+      await sql`analyze`.execute(stores.database.sql)
+      const rows: number[] = []
+      const db = noting(stores.database.sql, rows, { isFiltered: true })
+      expect(await readAll('manifests', {}, { db, limit: '100' })).toHaveLength(count + 1)
+      most.push(Math.max(...rows))
+    }
+    const [few = NaN, many = NaN] = most
+    expect(many).toBeLessThan(few * 1.5)
   })
 
   /** An image that nobody uses, in a repository with indexes of unknown contents, which so many other indexes list. */

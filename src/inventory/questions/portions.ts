@@ -12,17 +12,29 @@ const LISTED_FOR_ONE = 5
 const MOST_LISTED = 20
 
 /**
+ * Some entries of indexes by a column. The range and its order keep this a look-up by an index, whatever the statistics say: if most indexes
+ * list one manifest, PostgreSQL would otherwise read all entries to find none of another.
+ */
+const entriesBy = (column: 'digest' | 'manifest_digest', value: Part, most: number): Part => {
+  const by = sql.ref(`e.${column}`)
+  return sql`(
+    select e.digest, e.manifest_digest from inventory.manifest_children e
+    where ${by} between ${value} and ${value} order by ${by} limit ${sql.lit(most)}
+  )`
+}
+
+/**
  * What a candidate costs that is the first of its digest `s.digest`. Indexes of images, as they are in real registries, cost little. What leads
  * further than one level costs the most, without a look at how far.
  */
 const COST_OF_DIGEST = sql`(
   select case when listed > ${sql.lit(MOST_LISTED)} or listed > 0 and (
       exists (
-        select from inventory.manifest_children c join inventory.manifest_children below on below.manifest_digest = c.digest
-        where c.manifest_digest = s.digest
+        select from ${entriesBy('manifest_digest', sql`s.digest`, MOST_LISTED)} c
+          cross join lateral ${entriesBy('manifest_digest', sql`c.digest`, 1)} below
       ) or exists (
-        select from inventory.manifest_children c join inventory.manifest_children above on above.digest = c.manifest_digest
-        where c.digest = s.digest
+        select from ${entriesBy('digest', sql`s.digest`, MOST_LISTED)} c
+          cross join lateral ${entriesBy('digest', sql`c.manifest_digest`, 1)} above
       )
     ) then ${sql.lit(MOST_OF_DIGEST)}
     else 1 + listed / ${sql.lit(LISTED_FOR_ONE)} + (select count(*) from (
@@ -30,8 +42,8 @@ const COST_OF_DIGEST = sql`(
     ) b) / ${sql.lit(BLOBS_FOR_ONE)} end
   from (
     select count(*) as listed from (
-      (select from inventory.manifest_children where manifest_digest = s.digest limit ${sql.lit(MOST_LISTED + 1)})
-      union all (select from inventory.manifest_children c where c.digest = s.digest limit ${sql.lit(MOST_LISTED + 1)})
+      select from ${entriesBy('manifest_digest', sql`s.digest`, MOST_LISTED + 1)} listed
+      union all select from ${entriesBy('digest', sql`s.digest`, MOST_LISTED + 1)} listing
     ) c
   ) counted
 )`
