@@ -11,7 +11,6 @@ import { anEvent } from '../servers/events.js'
 import { noting } from '../servers/explained-rows.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
-import { noting } from '../servers/rows-read.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
 const NOW = new Date('2026-11-27T12:00:00Z')
@@ -113,7 +112,7 @@ describe.each(STORE_PAIRS)('questions, on %s', (_, open) => {
       await ingest([manifest('a0', parts(['ba0'], LAYER)), ...names('c', count).map((one) => index(one, ['a0']))])
       await sql`analyze`.execute(stores.database.sql)
       const rows: number[] = []
-      const db = noting(stores.database.sql, rows, { isFiltered: true })
+      const db = noting(stores.database.sql, rows, { withRemoved: true })
       expect(await readAll('manifests', {}, { db, limit: '100' })).toHaveLength(count + 1)
       most.push(Math.max(...rows))
     }

@@ -5,7 +5,7 @@ import { createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
-import { noting } from '../servers/rows-read.js'
+import { noting } from '../servers/explained-rows.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
 describe.each(STORE_PAIRS)('platforms of what indexes list, on %s', (_, open) => {
@@ -45,7 +45,7 @@ describe.each(STORE_PAIRS)('platforms of what indexes list, on %s', (_, open) =>
       )
       await sql`analyze`.execute(stores.database.sql)
       const rows: number[] = []
-      await listedPlatforms(noting(stores.database.sql, rows, { isFiltered: true }), 'registry.example', wanted)
+      await listedPlatforms(noting(stores.database.sql, rows, { withRemoved: true }), 'registry.example', wanted)
       read.push(...rows)
     }
     const [few = NaN, many = NaN] = read

@@ -7,7 +7,7 @@ import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
 import { digestOf } from '../../servers/history.js'
 import { OCI_IMAGE, OCI_INDEX } from '../../servers/manifests.js'
-import { noting } from '../../servers/rows-read.js'
+import { noting } from '../../servers/explained-rows.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
 type Wanted = NonNullable<Parameters<typeof anEvent>[0]>
@@ -120,7 +120,7 @@ describe.each(STORE_PAIRS)('a HEAD before a push, on %s', (_, open) => {
   const rowsRead = async (ask: (db: ReturnType<typeof noting>) => Promise<unknown>): Promise<number> => {
     await sql`analyze`.execute(stores.database.sql)
     const rows: number[] = []
-    await ask(noting(stores.database.sql, rows, { isFiltered: true }))
+    await ask(noting(stores.database.sql, rows, { withRemoved: true }))
     return Math.max(...rows)
   }
   const heads = (count: number, more: (i: number) => Wanted = () => ({})): Wanted[] =>
