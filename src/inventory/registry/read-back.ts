@@ -17,6 +17,9 @@ const WHOLE_WALK_MS = 60 * 60_000
 const CONFLICT_RETRIES = 3
 /** A registry that asks for a longer pause is asked again after this one all the same. */
 const LONGEST_PAUSE_MS = 60 * 60_000
+/** A registry that takes longer to answer is given a pause of some times as long, in which others are read. */
+const SLOW_MS = 3_000
+const SLOW_PAUSE = { times: 4, longestMs: 60_000 }
 
 export type ReadBack = {
   /** Reads all that is due, and answers how many manifests were learnt. Not to be called while it runs. */
@@ -44,7 +47,7 @@ type Needs = {
  * of registries that nobody may ask, they cost nothing in between.
  *
  * A registry that asks to slow down is not asked until its pause is over: that is no failed attempt. A registry that does not answer in
- * time is given a pause, too, so that others do not wait for it. The manifests of a registry that pauses are passed over meanwhile, and a run after the pause begins where the first run that passed over them began.
+ * time, or slowly, is given a pause, too, so that others do not wait for it. The manifests of a registry that pauses are passed over meanwhile, and a run after the pause begins where the first run that passed over them began.
  */
 export const createReadBack = ({ database, registries, clientFor, now, random = Math.random }: Needs): ReadBack => {
   let after = BEGINNING
@@ -65,15 +68,25 @@ export const createReadBack = ({ database, registries, clientFor, now, random = 
     pauses.set(registry, { until: now().getTime() + ms, refusals, reason })
   }
 
+  const pauseIfSlow = (registry: string, tookMs: number): void => {
+    if (tookMs <= SLOW_MS) {
+      pauses.delete(registry)
+      return
+    }
+    const until = now().getTime() + Math.min(tookMs * SLOW_PAUSE.times, SLOW_PAUSE.longestMs)
+    pauses.set(registry, { until, refusals: 0, reason: 'the registry answers slowly' })
+  }
+
   const read = async (due: DueManifest): Promise<boolean> => {
     const name = registries.nameOf(due.registry)
+    const since = now().getTime()
     const found = pauseLeft(name) > 0 ? { busy: true } : await fetchDue(due)
     if ('busy' in found) {
       const reason = pauses.get(name)?.reason ?? ''
       await putBack(database.sql, due, { pauseMs: Math.max(0, pauseLeft(name)), reason })
       return false
     }
-    if (!('isSilent' in found)) pauses.delete(name)
+    if (!('isSilent' in found)) pauseIfSlow(name, now().getTime() - since)
     const problem = 'problem' in found ? found.problem : await store(found.manifest)
     // Should the database be away, this fails too, and ends the run.
     if (problem !== undefined) await postpone(database.sql, due, problem)

@@ -238,6 +238,37 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
     ])
   })
 
+  test('of one registry while another one answers slowly, which is asked for eight between two pauses', async () => {
+    let time = fixedClock().getTime()
+    const slow = await startStub((__, response) => {
+      time += 5_000
+      response.writeHead(404).end()
+    })
+    const list = [{ name: 'slow.example', aliases: [], url: slow.url }, named()]
+    const reading = createReadBack({
+      database: stores.database,
+      registries: createRegistries(() => list),
+      clientFor: (wanted) => {
+        const found = list.find(({ name }) => name === wanted)
+        return found && createRegistryClient(found, { userAgent: 'x', now: fixedClock })
+      },
+      now: () => new Date(time),
+    })
+    const unread = Array.from({ length: 70 }, (___, i) => anImage(`slow ${i}`))
+    await ingest(...unread.map(({ digest }) => pushed({ digest, registry: 'slow.example' })))
+    await run(`update inventory.manifests set next_attempt_at = now() - interval '10 minutes'`)
+    await ingest(pushed())
+    expect(await reading.run()).toBe(1)
+    expect(slow.requests.length).toBe(8)
+    time += 60_000
+    await run(
+      `update inventory.manifests set next_attempt_at = now() - interval '10 minutes' where next_attempt_at is not null`,
+    )
+    await reading.run()
+    expect(slow.requests.length).toBe(16)
+    await slow.stop()
+  })
+
   test('again when somebody asks for it, after they were given up', async () => {
     await ingest(pushed(), pushed({ digest: digestOf('another') }))
     serves.clear()
