@@ -10,7 +10,7 @@ import { createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
 import { noting } from '../servers/explained-rows.js'
 import { digestOf } from '../servers/history.js'
-import { OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
+import { OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
 const NOW = new Date('2026-11-27T12:00:00Z')
@@ -119,6 +119,34 @@ describe.each(STORE_PAIRS)('questions, on %s', (_, open) => {
     const [few = NaN, many = NaN] = most
     expect(many).toBeLessThan(few * 1.5)
   })
+
+  test.each<[string, Record<string, string>]>([
+    ['unused-images', { unused_for: '30d' }],
+    ['last-used', {}],
+    ['untagged-manifests', { unused_for: '30d' }],
+  ])(
+    'of %s read a bounded number of rows, if most indexes of another registry list one image',
+    async (name, parameters) => {
+      jest.spyOn(performance, 'now').mockReturnValue(1)
+      const most: number[] = []
+      for (const count of [400, 1_600]) {
+        await stores.clear()
+        await ingest([
+          ...names('a', 30).map((one) => manifest(one, parts([`b${one}`], LAYER), { tag: one })),
+          ...names('d', 30).map((one) => manifest(one, [...parts(['f0'], OCI_CONFIG), ...parts([`b${one}`], LAYER)])),
+          ...names('c', count).map((one) => index(one, ['e0'], { registry: 'other.example' })),
+        ])
+        await summarize(stores.database, () => NOW)
+        await sql`analyze`.execute(stores.database.sql)
+        const rows: number[] = []
+        const db = noting(stores.database.sql, rows, { withRemoved: true })
+        expect(await readAll(name, { ...parameters, registry: 'registry.example' }, { db })).toHaveLength(30)
+        most.push(Math.max(...rows))
+      }
+      const [few = NaN, many = NaN] = most
+      expect(many).toBeLessThan(few * 1.5)
+    },
+  )
 
   /** An image that nobody uses, in a repository with indexes of unknown contents, which so many other indexes list. */
   const withUnknown = async (unknown: number, listing: number, more: Wanted[] = []): Promise<void> => {

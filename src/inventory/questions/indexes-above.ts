@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { DEEPEST, IS_CUT, isIndexType, MOST_FOLLOWED } from './sql-parts.js'
+import { DEEPEST, entriesListing, IS_CUT, isIndexType, isListed, MOST_FOLLOWED } from './sql-parts.js'
 
 type Part = RawBuilder<unknown>
 
@@ -14,7 +14,7 @@ export const mayBeIndex = (mediaType: Part): Part => sql`(${mediaType} is null o
  */
 export const hasIndexAbove = (repositoryId: Part, digest: Part, found: Part): Part => {
   const parents = (of: Part): Part => sql`(
-      select manifest_digest from inventory.manifest_children where manifest_children.digest = ${of} offset 0
+      select manifest_digest from ${entriesListing(of, MOST_FOLLOWED + 1)} e offset 0
     ) c
     left join lateral (
       select listing_index.live from inventory.repository_manifests listing_index
@@ -22,7 +22,7 @@ export const hasIndexAbove = (repositoryId: Part, digest: Part, found: Part): Pa
     ) parent on true`
   return sql`case
   -- Most manifests are in no index, which one look-up says.
-  when not exists (select from inventory.manifest_children where manifest_children.digest = ${digest}) then false
+  when not ${isListed(digest)} then false
   else exists (
   with recursive listing (digest, live, level) as (
     select c.manifest_digest, parent.live, 1 from ${parents(digest)}
@@ -43,6 +43,6 @@ export const isListedByLive = (repositoryId: Part, digest: Part): Part =>
 /** Whether so many indexes list a manifest, in whatever repositories and deleted ones among them, that they are not read. */
 export const isInTooManyIndexes = (digest: Part): Part => sql`((
   select count(*) from (
-    select from inventory.manifest_children where manifest_children.digest = ${digest} limit ${MOST_FOLLOWED + 1}
+    select from ${entriesListing(digest, MOST_FOLLOWED + 1)} e
   ) p
 ) > ${MOST_FOLLOWED})`

@@ -89,6 +89,9 @@ export const entriesListing = (digest: Part, most: number): Part => sql`(
   order by digest limit ${sql.lit(most)}
 )`
 
+/** Whether an index lists a digest, of whatever registry. */
+export const isListed = (digest: Part): Part => sql`exists (select from ${entriesListing(digest, 1)} e)`
+
 /** Whether indexes lead to more than MOST_FOLLOWED entries, or deeper than DEEPEST: of a query of `followed` with its `level`. */
 export const IS_CUT = sql`coalesce(
   (select count(*) > ${sql.lit(MOST_FOLLOWED)} or max(followed.level) > ${sql.lit(DEEPEST)} from followed), false)`

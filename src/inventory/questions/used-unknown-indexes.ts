@@ -3,6 +3,7 @@ import type { Sql } from '../../storage/database.js'
 import { createPause } from '../../storage/turns.js'
 import { isNeededByIndex, wasIndexUsed } from './index-uses.js'
 import type { Asked } from './question.js'
+import { isListed } from './sql-parts.js'
 import { unknownIndexes } from './unknown-indexes.js'
 
 type Part = RawBuilder<unknown>
@@ -26,7 +27,7 @@ const ownUses = (moment: Part, asked: Asked): RawBuilder<Found> => sql`
   ), looked_up as materialized (
     select x.repository_id, x.digest,
       case when of_repository > ${MOST_IN_REPOSITORY} then true else ${wasIndexUsed(moment, asked)} end as is_used,
-      exists (select from inventory.manifest_children c where c.digest = x.digest) as is_listed
+      ${isListed(sql`x.digest`)} as is_listed
     from found x join inventory.repository_manifests i on i.repository_id = x.repository_id and i.digest = x.digest
   ), used as materialized (
     select distinct repository_id from looked_up where is_used

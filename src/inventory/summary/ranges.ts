@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
-import { MOST_FOLLOWED } from '../questions/sql-parts.js'
+import { entriesListing, MOST_FOLLOWED } from '../questions/sql-parts.js'
 import { inDigestParts } from './digest-parts.js'
 import { blobsOf, childrenOf } from './list-lengths.js'
 
@@ -82,7 +82,7 @@ export const weighRepositories = async (db: Sql): Promise<Weights> => {
         from (
           select *, ${childrenOf(sql`d.digest`)} as children, ${blobsOf(sql`d.digest`)} as blobs, (
             select count(*) from (
-              select from inventory.manifest_children where manifest_children.digest = d.digest limit ${MOST_FOLLOWED + 1}
+              select from ${entriesListing(sql`d.digest`, MOST_FOLLOWED + 1)} e
             ) p
           ) as parents
           from (
