@@ -130,8 +130,8 @@ async function* carryOut(queue: Queue, kept: KeptRename, after: string): AsyncGe
 }
 
 /**
- * Moves a repository by a rename, and before that by the renames before it: what each row belongs to does not depend on the order in
- * which renames are carried out.
+ * Moves a repository by a rename, and before that by the renames before it, of the old path and of the new one: what each row belongs to
+ * does not depend on the order in which renames are carried out.
  * @returns whether it was done.
  */
 const moveBy = async (queue: Queue, kept: KeptRename, name: string): Promise<boolean> => {
@@ -141,8 +141,12 @@ const moveBy = async (queue: Queue, kept: KeptRename, name: string): Promise<boo
     if (!(await moveBy(queue, before, name))) return false
     if (!(await isLeftFor(database.sql, name, kept))) return true
   }
-  await reopenFrom(database.sql, kept)
   const { registry, from, to, at } = kept
-  const move = { from: { registry, name }, to: { registry, name: to + name.slice(from.length) }, until: at }
+  const target = to + name.slice(from.length)
+  // What was at the new path moves on first: rows that came together cannot be told apart any more.
+  const beforeAtTarget = await renameBefore(database.sql, target, kept, since)
+  if (beforeAtTarget && !(await moveBy(queue, beforeAtTarget, target))) return false
+  await reopenFrom(database.sql, kept)
+  const move = { from: { registry, name }, to: { registry, name: target }, until: at }
   return (await moveRepository(database, move, isOver)) === 'done'
 }

@@ -170,6 +170,27 @@ describe.each(STORE_PAIRS)('a run of renames that is over, on %s', (_, open) => 
     })
   })
 
+  test('moves on what was at the new path before it moves there what came late', async () => {
+    await ingest(
+      pushed('n/a', 0),
+      renamed('namespace', 'n', 'o/n', { second: 1 }),
+      renamed('namespace', 'n', 'o/n', { second: 30 }),
+    )
+    const turns = createRenameTurns()
+    const finish = async (): Promise<void> => {
+      for (let runs = 0; (await pending()) > 0 && runs < 200; runs++) await run(after(1), turns)
+    }
+    await finish()
+    await ingest(renamed('namespace', 'o', 'p', { second: 10 }), pushed('n/a', 20))
+    await run(after(1), turns)
+    await finish()
+    await run(undefined, turns)
+    expect(await liveIn(stores.database, 'registry.example')).toMatchObject({
+      'p/n/a': { tags: { latest: digest('a') } },
+      'o/n/a': { tags: { latest: digest('a') } },
+    })
+  })
+
   const PATHS = ['n/a', 'n/b', 'm/a', 'm/b', 'k']
   const RENAMES = [
     ['namespace', 'n', 'm'],
