@@ -19,7 +19,7 @@ type QuestionTurnsOptions = {
 export type QuestionTurns = {
   /**
    * Waits for a turn, in order of arrival.
-   * @param gone aborts when nobody waits for the answer any more: the place in the queue is free then.
+   * @param gone aborts when the client has left: the request then leaves the queue
    * @returns ends the turn; calls after the first do nothing
    * @throws BadRequest 503 if too many wait, or after the longest wait; the reason of `gone`
    */

@@ -2,7 +2,8 @@ import { sql, type RawBuilder } from 'kysely'
 import { isIndex } from '../events/target.js'
 import type { Sql } from '../storage/database.js'
 import { areEntriesKnownIn } from './known-in.js'
-import { entriesListing, MOST_FOLLOWED } from './questions/sql-parts.js'
+import { entriesListing } from './index-entries.js'
+import { MOST_FOLLOWED } from './questions/sql-parts.js'
 
 /** What the inventory knows of a manifest: what it is, and what it holds. */
 export type KnownManifest = {

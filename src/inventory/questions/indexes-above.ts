@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
-import { DEEPEST, entriesListing, IS_CUT, isIndexType, isListed, MOST_FOLLOWED } from './sql-parts.js'
+import { entriesListing, isListed } from '../index-entries.js'
+import { DEEPEST, IS_CUT, isIndexType, MOST_FOLLOWED } from './sql-parts.js'
 
 type Part = RawBuilder<unknown>
 

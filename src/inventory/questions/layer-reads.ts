@@ -63,9 +63,12 @@ export const layerReads = (images: Part, moment: Part): Part => sql`
     group by a.repository_id, l.digest
   ), layer_reads as materialized (
     -- A full join never compares each row with each, whatever PostgreSQL believes of their number.
-    select distinct f.repository_id, f.image
-    from fetched f full join explained e on e.repository_id = f.repository_id and e.digest = f.digest
-    where f.image is not null and (e.asked_at >= f.pulled_at - ${LONGEST_PULL}) is not true
+    select distinct repository_id, image from (
+      select f.repository_id, f.image, f.pulled_at, e.asked_at
+      from fetched f full join explained e on e.repository_id = f.repository_id and e.digest = f.digest
+      offset 0
+    ) f
+    where image is not null and (asked_at >= pulled_at - ${LONGEST_PULL}) is not true
   )`
 
 /** Whether an image is in `layer_reads`. */

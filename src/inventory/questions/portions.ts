@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
+import { entriesListing, entriesOf } from '../index-entries.js'
 import type { Key, PortionSize } from './question.js'
 
 type Part = RawBuilder<unknown>
@@ -12,29 +13,17 @@ const LISTED_FOR_ONE = 5
 const MOST_LISTED = 20
 
 /**
- * Some entries of indexes by a column. The range and its order keep this a look-up by an index, whatever the statistics say: if most indexes
- * list one manifest, PostgreSQL would otherwise read all entries to find none of another.
- */
-const entriesBy = (column: 'digest' | 'manifest_digest', value: Part, most: number): Part => {
-  const by = sql.ref(`e.${column}`)
-  return sql`(
-    select e.digest, e.manifest_digest from inventory.manifest_children e
-    where ${by} between ${value} and ${value} order by ${by} limit ${sql.lit(most)}
-  )`
-}
-
-/**
  * What a candidate costs that is the first of its digest `s.digest`. Indexes of images, as they are in real registries, cost little. What leads
  * further than one level costs the most, without a look at how far.
  */
 const COST_OF_DIGEST = sql`(
   select case when listed > ${sql.lit(MOST_LISTED)} or listed > 0 and (
       exists (
-        select from ${entriesBy('manifest_digest', sql`s.digest`, MOST_LISTED)} c
-          cross join lateral ${entriesBy('manifest_digest', sql`c.digest`, 1)} below
+        select from ${entriesOf(sql`s.digest`, MOST_LISTED)} c
+          cross join lateral ${entriesOf(sql`c.digest`, 1)} below
       ) or exists (
-        select from ${entriesBy('digest', sql`s.digest`, MOST_LISTED)} c
-          cross join lateral ${entriesBy('digest', sql`c.manifest_digest`, 1)} above
+        select from ${entriesListing(sql`s.digest`, MOST_LISTED)} c
+          cross join lateral ${entriesListing(sql`c.manifest_digest`, 1)} above
       )
     ) then ${sql.lit(MOST_OF_DIGEST)}
     else 1 + listed / ${sql.lit(LISTED_FOR_ONE)} + (select count(*) from (
@@ -42,8 +31,8 @@ const COST_OF_DIGEST = sql`(
     ) b) / ${sql.lit(BLOBS_FOR_ONE)} end
   from (
     select count(*) as listed from (
-      select from ${entriesBy('manifest_digest', sql`s.digest`, MOST_LISTED + 1)} listed
-      union all select from ${entriesBy('digest', sql`s.digest`, MOST_LISTED + 1)} listing
+      select from ${entriesOf(sql`s.digest`, MOST_LISTED + 1)} listed
+      union all select from ${entriesListing(sql`s.digest`, MOST_LISTED + 1)} listing
     ) c
   ) counted
 )`

@@ -78,20 +78,6 @@ export const DEEPEST = 4
  */
 export const MOST_FOLLOWED = 300
 
-/**
- * At most `most` entries of indexes, of all registries, that list a digest. The condition is `digest = …` in other words: PostgreSQL
- * cannot tell how many rows the row comparison leaves, and therefore reads the index on `digest` in its order, up to the limit. With `=`
- * PostgreSQL reads the whole table for each digest if many indexes list one digest.
- */
-export const entriesListing = (digest: Part, most: number): Part => sql`(
-  select * from inventory.manifest_children
-  where digest >= ${digest} and (digest, digest) <= (${digest}, ${digest})
-  order by digest limit ${sql.lit(most)}
-)`
-
-/** Whether an index lists a digest, of whatever registry. */
-export const isListed = (digest: Part): Part => sql`exists (select from ${entriesListing(digest, 1)} e)`
-
 /** Whether indexes lead to more than MOST_FOLLOWED entries, or deeper than DEEPEST: of a query of `followed` with its `level`. */
 export const IS_CUT = sql`coalesce(
   (select count(*) > ${sql.lit(MOST_FOLLOWED)} or max(followed.level) > ${sql.lit(DEEPEST)} from followed), false)`

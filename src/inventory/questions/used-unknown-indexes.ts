@@ -1,9 +1,9 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import { createPause } from '../../storage/turns.js'
+import { isListed } from '../index-entries.js'
 import { isNeededByIndex, wasIndexUsed } from './index-uses.js'
 import type { Asked } from './question.js'
-import { isListed } from './sql-parts.js'
 import { unknownIndexes } from './unknown-indexes.js'
 
 type Part = RawBuilder<unknown>
@@ -41,7 +41,7 @@ const ownUses = (moment: Part, asked: Asked): RawBuilder<Found> => sql`
   select repository_id, case when of_repository <= ${MOST_LISTED.inRepository} and number <= ${MOST_LISTED.inAll} then digest end
   from listed`
 
-/** Those of the repositories in which an index that lists one of `listed` was used. */
+/** The repositories in which an index was used that lists one of `listed`, directly or through others. */
 const usesAbove = (listed: readonly Found[], moment: Part, asked: Asked): RawBuilder<Found> => sql`
   select distinct i.repository_id, null as digest
   from unnest(${listed.map(({ repository_id }) => repository_id)}::int[], ${listed.map(({ digest }) => digest)}::text[]) as i (repository_id, digest)

@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
+import { entriesListing } from '../index-entries.js'
 import { isPushOf } from '../is-push-of.js'
 
 /**
@@ -33,7 +34,7 @@ const firstPushOf = (reference: RawBuilder<unknown>): RawBuilder<unknown> => sql
   where p.origin = l.origin
 )`
 
-/** Of a repository with few pushes in `recent`, which are those of a day: the first in time by the client that pushed the manifest or an index. */
+/** If a repository has few pushes in `recent`, the pushes of a day: when the client of `l` first pushed the manifest, or an index that lists it. */
 const firstOfFewPushes = sql`(
   with own as materialized (
     select p.reference, p.at from recent p where p.origin = l.origin and ${isInTime(sql`p.at`)}
@@ -65,9 +66,7 @@ const firstOfFewPushes = sql`(
  */
 const firstOfManyPushes = sql`(
   with listing as materialized (
-    -- The range and its order keep this a look-up, whatever the statistics say.
-    select c.manifest_digest as digest from inventory.manifest_children c
-    where c.digest between l.digest and l.digest order by c.digest limit ${sql.lit(MOST_READ + 1)}
+    select c.manifest_digest as digest from ${entriesListing(sql`l.digest`, MOST_READ + 1)} c
   ), pushed as materialized (
     select l.digest
     union

@@ -143,7 +143,7 @@ const moveBy = async (queue: Queue, kept: KeptRename, name: string): Promise<boo
   }
   const { registry, from, to, at } = kept
   const target = to + name.slice(from.length)
-  // What was at the new path moves on first: rows that came together cannot be told apart any more.
+  // What was at the new path moves on first: once rows are merged, they cannot be separated.
   const beforeAtTarget = await renameBefore(database.sql, target, kept, since)
   if (beforeAtTarget && !(await moveBy(queue, beforeAtTarget, target))) return false
   await reopenFrom(database.sql, kept)

@@ -21,7 +21,7 @@ export const settleChecks = async (database: Database, now: Date): Promise<void>
 
 /**
  * Manifests before tags, the order in which batches lock them.
- * @param since those of before are settled, or not due: a step does not pass by them again
+ * @param since where this step begins: earlier checks are settled, or not due yet
  * @returns where the next step begins; undefined if there is nothing more
  */
 const settleSome = async (tx: Sql, now: Date, since: string): Promise<string | undefined> => {
