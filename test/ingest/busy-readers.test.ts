@@ -9,7 +9,8 @@ import { eventually } from '../servers/process.js'
 import { openServerStores, type TestStores } from '../servers/stores.js'
 
 const LOCK = 4711
-/** Connections of the pool for reports, and more. */
+/** Connections of the pool for reports. */
+const READERS = 6
 const REPORTS = 10
 
 let stores: TestStores
@@ -29,29 +30,31 @@ test.each([
   const released = new Promise<void>((resolve) => {
     release = resolve
   })
+  const locks = async (granted: boolean): Promise<number> => {
+    const { rows } =
+      await sql`select from pg_locks where locktype = 'advisory' and objid = ${LOCK} and granted = ${granted}`.execute(
+        stores.database.jobs,
+      )
+    return rows.length
+  }
   const holder = stores.database.jobTransaction(async (tx) => {
     await sql`select pg_advisory_xact_lock(${LOCK})`.execute(tx)
     await released
   })
-  const isWaiting = async (): Promise<boolean> => {
-    const { rows } =
-      await sql`select from pg_locks where locktype = 'advisory' and objid = ${LOCK} and not granted`.execute(
-        stores.database.jobs,
-      )
-    return rows.length > 0
-  }
-  const reports = Array.from({ length: REPORTS }, async () =>
-    sql`select pg_advisory_lock_shared(${LOCK}), pg_advisory_unlock_shared(${LOCK})`
-      .execute(stores.database.sql)
-      .catch(() => undefined),
-  )
-  await eventually('reports wait', isWaiting)
-  const event = anEvent({ id: lead + 10, action: 'push', instance: 'one', at, tag: '1.0' })
-  if (what === 'without a UUID') {
-    event.contentsHash = event.id
-    scopeId(event, event.registry, () => ['alias.example'])
-  }
+  let reports: Promise<unknown>[] = []
   try {
+    await eventually('the lock is held', async () => (await locks(true)) === 1)
+    reports = Array.from({ length: REPORTS }, async () =>
+      sql`select pg_advisory_lock_shared(${LOCK}), pg_advisory_unlock_shared(${LOCK})`
+        .execute(stores.database.sql)
+        .catch(() => undefined),
+    )
+    await eventually('reports wait', async () => (await locks(false)) === READERS)
+    const event = anEvent({ id: lead + 10, action: 'push', instance: 'one', at, tag: '1.0' })
+    if (what === 'without a UUID') {
+      event.contentsHash = event.id
+      scopeId(event, event.registry, () => ['alias.example'])
+    }
     expect(await ingest([event])).toEqual(['recorded'])
   } finally {
     release()
