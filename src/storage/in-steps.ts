@@ -5,14 +5,15 @@ import type { Sql } from './database.js'
 export const ROWS_AT_ONCE = 10_000
 
 /**
- * Runs a statement again and again until nothing is left for it.
+ * Runs a statement again and again until nothing is left for it: a step that finds fewer rows than it may is not the last one, as others
+ * may remove or change rows at the same time.
  * @param statement deletes or changes rows, at most ROWS_AT_ONCE of those that are left.
  * @returns rows removed or changed.
  */
 export const inSteps = async (db: Sql, statement: RawBuilder<unknown>): Promise<number> => {
   for (let total = 0; ;) {
     const rows = Number((await statement.execute(db)).numAffectedRows ?? 0)
+    if (rows === 0) return total
     total += rows
-    if (rows < ROWS_AT_ONCE) return total
   }
 }

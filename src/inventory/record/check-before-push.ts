@@ -151,12 +151,7 @@ export const dueChecks = (due: RawBuilder<unknown>, limit: number): RawBuilder<u
   from inventory.tag_lookups l where not l.settled and ${due}
   order by l.at limit ${limit} for update skip locked`
 
-/** Whether the request of an event was a HEAD that is part of a push; also long after it was settled, for a day. */
-export const wasCheckBeforePush = (event: RawBuilder<unknown>): RawBuilder<unknown> => sql`exists (
-  select from inventory.tag_lookups l where l.event_id = ${event} and l.method = 'HEAD' and ${isPartOfPush}
-)`
-
-/** The same of some events: the ids `id` of those for which it holds. */
+/** The ids of events whose request was a HEAD that is part of a push; also long after it was settled, for a day. */
 export const checksBeforePush = (events: readonly string[]): RawBuilder<{ id: string }> => sql<{ id: string }>`
   select l.event_id::text as id from inventory.tag_lookups l
   where l.event_id = any(${events}::uuid[]) and l.method = 'HEAD' and ${isPartOfPush}`

@@ -1,25 +1,15 @@
-import { sql, type RawBuilder } from 'kysely'
-import { checksBeforePush, wasCheckBeforePush } from '../../inventory/record/check-before-push.js'
+import { checksBeforePush } from '../../inventory/record/check-before-push.js'
 import type { Sql } from '../../storage/database.js'
-
-/**
- * Whether a pending request is a HEAD that is part of a push: the client pushed the same tag soon after it. A push that arrives
- * before the HEAD is folded is seen whatever the order, which is certain if the push follows within the lateness.
- * @param columns of the request: its id, and its text as in pulls.pending.
- */
-export const isCheckBeforePush = ({
-  id,
-  request,
-}: {
-  id: RawBuilder<unknown>
-  request: RawBuilder<unknown>
-}): RawBuilder<unknown> => sql`
-  case when strpos(${request}, '"method":"HEAD"') > 0 then ${wasCheckBeforePush(id)} else false end`
 
 /** HEADs of one statement: to look up one may read some hundred rows of pushes and of indexes. */
 const AT_ONCE = 100
 
-/** @returns the ids of those among pending requests for which isCheckBeforePush holds */
+/**
+ * Pending requests with HEAD that are parts of pushes: the client pushed the same tag soon after it. A push that arrives before the
+ * HEAD is folded is seen whatever the order, which is certain if the push follows within the lateness.
+ * @param requests each with its text as in pulls.pending
+ * @returns their ids
+ */
 export const readChecksBeforePush = async (
   tx: Sql,
   requests: readonly { id: string; request: string }[],

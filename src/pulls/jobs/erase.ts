@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
-import type { Database } from '../../storage/database.js'
+import type { Database, Sql } from '../../storage/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
-import { isCheckBeforePush } from './check-before-push.js'
+import { readChecksBeforePush } from './check-before-push.js'
 import { keepNewest } from './last-uses.js'
 import { restartProvisional } from './provisional-run.js'
 import { doubtSummaries, forgetSummaries } from './forget-summaries.js'
@@ -92,31 +92,45 @@ const deleteRows = async (
   return { invocations, requests, days }
 }
 
+/** Requests that are erased at once: each HEAD among them is looked up. */
+const PENDING_AT_ONCE = 1_000
+
+/** @returns how many requests were erased */
+const erasePending = async (jobs: Database['jobs'], where: RawBuilder<unknown>): Promise<number> => {
+  for (let total = 0; ;) {
+    const erased = await jobs.transaction().execute(async (tx) => eraseSomePending(tx, where))
+    if (erased === 0) return total
+    total += erased
+  }
+}
+
 /**
  * Uses keep their times and kinds, as the uses of requests that were folded before do: the inventory has the time of the use, and
  * a query without some kinds would otherwise count a use whose kind is lost.
- * @returns how many requests were erased
  */
-const erasePending = async (jobs: Database['jobs'], where: RawBuilder<unknown>): Promise<number> => {
-  const { rows } = await sql<{ erased: number }>`
+const eraseSomePending = async (tx: Sql, where: RawBuilder<unknown>): Promise<number> => {
+  const { rows } = await sql<{ place: string; id: string; request: string }>`
+    select ctid as place, id, request from pulls.pending where ${where}
+    order by registry, at limit ${PENDING_AT_ONCE} for update
+  `.execute(tx)
+  const beforePush = [...(await readChecksBeforePush(tx, rows))]
+  await sql`
     with erased as (
-      delete from pulls.pending where ${where} returning id, registry, repository, at, request, who
+      delete from pulls.pending where ctid = any(${rows.map(({ place }) => place)}::tid[])
+      returning id, registry, repository, at, request, who
     ), uses as (
       select registry, repository, reference, who::jsonb->>'kind' as kind, max(at) as used_at,
         max(at) filter (where request::jsonb->>'method' = 'GET') as pulled_at
       from erased cross join lateral (values (request::jsonb->>'tag'), (request::jsonb->>'digest')) named (reference)
-      where reference is not null and request::jsonb->>'object' = 'manifest'
-        and not ${isCheckBeforePush({ id: sql`id`, request: sql`request` })}
+      where reference is not null and request::jsonb->>'object' = 'manifest' and not id = any(${beforePush}::uuid[])
       group by registry, repository, reference, kind
-    ), kept as (
-      insert into pulls.last_uses as u (registry, repository, reference, kind, used_at, pulled_at)
-      select registry, repository, reference, kind, used_at, pulled_at from uses
-      order by registry, repository, reference, kind
-      ${keepNewest}
     )
-    select count(*)::int as erased from erased
-  `.execute(jobs)
-  return rows[0]?.erased ?? 0
+    insert into pulls.last_uses as u (registry, repository, reference, kind, used_at, pulled_at)
+    select registry, repository, reference, kind, used_at, pulled_at from uses
+    order by registry, repository, reference, kind
+    ${keepNewest}
+  `.execute(tx)
+  return rows.length
 }
 
 /** Those of what a registry has stay, without any trace of who it was: else a clean-up would take for unused what is in use. */

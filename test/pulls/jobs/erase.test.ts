@@ -70,6 +70,25 @@ describe.each(STORE_PAIRS)('the erasure of a repository, on %s', (_, open) => {
     await erase(stores.database, { repository: 'b' })
     expect([await references('a'), await references('b')]).toEqual([[], []])
   })
+
+  test('erases all requests that are not folded yet, and keeps what they used: not what their clients then pushed', async () => {
+    const image = { tag: '1.0', digest: digest('a') }
+    const checked = { tag: '2.0', digest: digest('b') }
+    const { ingest } = createCounting(stores)
+    await ingest([
+      on(0, { action: 'push', ...image, address: '192.0.2.7' }),
+      on(10, { action: 'pull', method: 'HEAD', ...checked }),
+    ])
+    await ingest([on(11, { action: 'push', ...checked })])
+    await ingest(
+      Array.from({ length: 1_100 }, (_, i) =>
+        on(20 + i / 1_000, { id: 100 + i, action: 'pull', method: 'HEAD', ...image, address: '192.0.2.2' }),
+      ),
+    )
+    expect((await erase(stores.database, { repository: 'a' })).requests).toBe(1_101)
+    expect((await sql`select from pulls.pending`.execute(stores.database.sql)).rows).toEqual([])
+    expect(await references('a')).toEqual(['1.0', digest('a')])
+  })
 })
 
 /** A day of twenty invocations of two repositories, folded and not rolled up. */
