@@ -10,6 +10,9 @@ type Portion = { rows: Row[]; next: Key | undefined }
 /** Reads the next portion behind `after`, with at most `limit` rows. */
 type ReadPortion = (after: Key | undefined, limit: number) => Promise<Portion>
 
+/** Milliseconds since some moment. */
+type Clock = () => number
+
 /** Milliseconds after which an answer ends with the rows that it has, in portions that take some hundred milliseconds. */
 const LONGEST_MS = 10_000
 
@@ -38,11 +41,19 @@ const LARGEST = 16
  * @returns `next`: what the next page begins behind, undefined if nothing is left. A page may have fewer rows, or none, and a next page
  * all the same: most of what was looked at in LONGEST_MS was not in the answer.
  */
-export const readPage = async (db: Sql, question: Question, given: Asked, page: Page): Promise<Portion> => {
+export const readPage = async (
+  db: Sql,
+  question: Question,
+  given: Asked,
+  page: Page,
+  clock: Clock = () => performance.now(),
+): Promise<Portion> => {
   const asked = (await question.prepare?.(db, given)) ?? given
-  const readPortion = question.portion ? inPortions(db, question, asked, page) : inRows(db, question, asked, page)
+  const readPortion = question.portion
+    ? inPortions(db, question, asked, page, clock)
+    : inRows(db, question, asked, page)
   const pause = createPause()
-  const end = performance.now() + LONGEST_MS
+  const end = clock() + LONGEST_MS
   const rows: Row[] = []
   let next = page.after
   do {
@@ -51,7 +62,7 @@ export const readPage = async (db: Sql, question: Question, given: Asked, page: 
     if (rows.length > page.limit) return { rows: rows.slice(0, page.limit), next: rows[page.limit - 1]?.key as Key }
     next = portion.next
     await pause()
-  } while (next !== undefined && performance.now() < end)
+  } while (next !== undefined && clock() < end)
   return { rows, next }
 }
 
@@ -66,7 +77,7 @@ const inRows = (db: Sql, question: Question, asked: Asked, page: Page): ReadPort
 }
 
 /** Portions that end at a row of the table, whether that one is in the answer or not. */
-const inPortions = (db: Sql, question: Question, asked: Asked, page: Page): ReadPortion => {
+const inPortions = (db: Sql, question: Question, asked: Asked, page: Page, clock: Clock): ReadPortion => {
   const first = Math.min(MOST_CANDIDATES, Math.max(FEWEST_CANDIDATES, page.limit + 1))
   let factor = 1
   let scannedForOne = SCANNED_FOR_ONE.first
@@ -76,9 +87,9 @@ const inPortions = (db: Sql, question: Question, asked: Asked, page: Page): Read
     scannedForOne = SCANNED_FOR_ONE.later
     const until = (await question.portion?.(asked, after, size).execute(db))?.rows[0]
     if (!until) return { rows: [], next: undefined }
-    const begin = performance.now()
+    const begin = clock()
     const { rows } = await question.statement(asked, { ...page, after, until: until.key, limit }).execute(db)
-    factor = nextFactor(factor, performance.now() - begin)
+    factor = nextFactor(factor, clock() - begin)
     return { rows, next: until.is_last ? undefined : until.key }
   }
 }
