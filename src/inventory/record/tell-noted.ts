@@ -53,7 +53,7 @@ const tellStep = async (tx: Step, last: string, counted: ReadonlySet<string>): P
   const manifest = (await nextNoted(tx, last)) ?? (await nextNoted(tx, ''))
   if (!manifest) return undefined
   const { digest, after } = manifest
-  if (!counted.has(digest)) await withholdIfTooMuch(tx, digest)
+  if (!counted.has(digest) && (await withholdIfTooMuch(tx, digest))) return digest
   const { rows: places } = await sql<{ id: number }>`
     select repository_id as id from inventory.repository_manifests
     where digest = ${digest} and repository_id > ${after}

@@ -18,8 +18,9 @@ export const mayBeTooMuch = (digest: string, entries: string): string => `
 /**
  * Counts the repositories of a manifest. In a registry where its list makes too many rows, its contents are unknown from now on: a pull is
  * some 150 bytes, and would add a row for each entry. A list that a registry has shown to Tallyman is propagated to the end.
+ * @returns whether the contents are now unknown in all registries that stated them: there is nothing to propagate
  */
-export const withholdIfTooMuch = async (tx: Sql, digest: string): Promise<void> => {
+export const withholdIfTooMuch = async (tx: Sql, digest: string): Promise<boolean> => {
   await sql`
     with list as materialized (
       select count(*) as entries from inventory.manifest_blobs where manifest_digest = ${digest}
@@ -45,7 +46,8 @@ export const withholdIfTooMuch = async (tx: Sql, digest: string): Promise<void> 
     from withheld
     where m.digest = ${digest} and cardinality(withheld.registries) > coalesce(cardinality(m.withheld_in), 0)
   `.execute(tx)
-  await sql`
+  const { numAffectedRows } = await sql`
     update inventory.manifests set tell_after = null where digest = ${digest} and stated_by <@ withheld_in
   `.execute(tx)
+  return Number(numAffectedRows) > 0
 }

@@ -57,10 +57,10 @@ describe.each(STORE_PAIRS)('a list of entries in many repositories, on %s', (_, 
     await asking.summary()
     return (await asking.answer('images')).unknown?.contents
   }
-  /** Whether the list is known in the registry. */
-  const isKnown = async (): Promise<unknown> => {
+  /** Whether the list is known in a registry. */
+  const isKnown = async (registry = REGISTRY): Promise<unknown> => {
     const { rows } = await sql<{ known: boolean }>`
-      select ${isKnownIn(sql`m`, sql.lit(REGISTRY))} as known from inventory.manifests m
+      select ${isKnownIn(sql`m`, sql.lit(registry))} as known from inventory.manifests m
     `.execute(stores.database.sql)
     return rows[0]?.known
   }
@@ -110,6 +110,22 @@ describe.each(STORE_PAIRS)('a list of entries in many repositories, on %s', (_, 
     await tellAll()
     expect(await rows()).toBe(20_000)
     expect(await isKnown()).toBe(true)
+  })
+
+  test('goes on to the repositories of another registry that stated it', async () => {
+    const elsewhere = { registry: 'other.example' }
+    for (const where of [{}, elsewhere]) await ingest(image('a', 'r0', { ...where, references: layers(10_000) }))
+    await ingest(...repositories(101).map((name) => image('a', name)), image('a', 'r1', elsewhere))
+    await tellAll()
+    const { rows: told } = await sql`
+      select r.name, count(*)::int as blobs from inventory.repository_blobs b join inventory.repositories r on r.id = b.repository_id
+      where r.registry = 'other.example' group by r.name order by r.name
+    `.execute(stores.database.sql)
+    expect(told).toEqual([
+      { name: 'r0', blobs: 10_000 },
+      { name: 'r1', blobs: 10_000 },
+    ])
+    expect([await isKnown(), await isKnown('other.example')]).toEqual([false, true])
   })
 
   test.each([
