@@ -28,9 +28,11 @@ const layer = (name: string): Descriptor => part(name, 'application/vnd.oci.imag
 const manifest = (name: string, references: Descriptor[], more: Wanted = {}): Wanted => ({
   ...{ object: 'manifest', digest: digestOf(name), mediaType: OCI_IMAGE, size: 500, references, ...more },
 })
-const rename = (from: string, to: string, at: string): Wanted => ({
+type Renamed = NonNullable<Wanted['rename']>['what']
+
+const rename = (from: string, to: string, at: string, what: Renamed = 'repository'): Wanted => ({
   ...{ action: 'rename', repository: from, at },
-  rename: { what: 'repository', from: from as RepositoryPath, to: to as RepositoryPath },
+  rename: { what, from: from as RepositoryPath, to: to as RepositoryPath },
 })
 
 type Place = { registry: string; repository: string }
@@ -264,6 +266,20 @@ describe.each(STORE_PAIRS)('a repository that is being moved, on %s', (_, open) 
     expect(await noteOf('images', { repository: 'other' })).toBeUndefined()
     expect(await noteOf('repositories', { prefix: 'ot' })).toBeUndefined()
     expect(await noteOf('repositories', { prefix: 'team/n' })).toBeDefined()
+  })
+
+  test.each<[Renamed, string]>([
+    ['repository', 'team/old'],
+    ['namespace', 'team'],
+  ])('is not one that came to the old path after the rename of the %s', async (what, from) => {
+    const place = { repository: 'team/old' }
+    await asking.ingest(rename(from, 'new', '2026-11-25T10:00:00Z', what))
+    await asking.ingest(image('1', { ...place, at: '2026-11-26T10:00:00Z', tag: 'v1' }))
+    expect(await noteOf('images', place)).toBeUndefined()
+    await asking.ingest(image('2', { ...place, at: JANUARY, tag: 'v2' }))
+    expect(await noteOf('images', place)).toMatch(
+      /^registry.example\/team\/old is being moved to registry.example\/new/,
+    )
   })
 
   test('comes last among those that may be in use all the same', async () => {
