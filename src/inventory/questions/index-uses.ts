@@ -2,7 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import { digestChangedAt } from './changed.js'
 import { hasIndexAbove } from './indexes-above.js'
 import type { Asked } from './question.js'
-import { checkedAt, latestUses, usesWithout } from './uses.js'
+import { headAt, latestUses, usesWithout } from './uses.js'
 
 type Part = RawBuilder<unknown>
 
@@ -21,7 +21,7 @@ export const wasIndexUsed = (moment: Part, { without_kind }: Asked): Part => sql
       deletedAt: sql`i.deleted_at`,
     })} >= ${moment}
     else false end
-  from ${usesWithout(sql`select greatest(i.pulled_at, ${checkedAt(sql`i`)}) as used_at, i.pulled_at`, {
+  from ${usesWithout(sql`select greatest(i.pulled_at, ${headAt(sql`i`)}) as used_at, i.pulled_at`, {
     without_kind,
     repositoryId: sql`i.repository_id`,
     latest: [latestUses(sql`i.repository_id`, sql`array[i.digest]`, { without_kind })],

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { CLIENT_KINDS } from '../../events/client-kinds.js'
-import { mayHavePendingCheck, newestPendingCheck } from '../record/check-before-push.js'
+import { mayHavePendingCheck, newestPendingCheck, newestPendingHead } from '../record/check-before-push.js'
 import type { Asked, Parameter } from './question.js'
 import { DEEPEST, IS_CUT, MOST_FOLLOWED } from './sql-parts.js'
 
@@ -11,6 +11,12 @@ export const checkedAt = (
   o: Part,
 ): Part => sql`greatest(${o}.checked_at, case when ${mayHavePendingCheck(sql`${o}.seen_at`)} then
   ${newestPendingCheck(sql`l.repository_id = ${o}.repository_id and l.digest = ${o}.digest`)} end)`
+
+/** The same of manifests of which many may belong to one row: what is not settled yet counts, also if it is part of a push. */
+export const headAt = (
+  o: Part,
+): Part => sql`greatest(${o}.checked_at, case when ${mayHavePendingCheck(sql`${o}.seen_at`)} then
+  ${newestPendingHead(sql`l.repository_id = ${o}.repository_id and l.digest = ${o}.digest`)} end)`
 
 /** The newest check of tag `t` by its name, also one that is not settled yet. */
 export const tagCheckedAt = sql`greatest(t.checked_at, case when ${mayHavePendingCheck(sql`t.pointed_at`)} then
@@ -40,7 +46,7 @@ export const hasTooManyParts = (digest: Part): Part => sql`(${partsOf(digest)} s
 export const usesOfParts = (repositoryId: Part, digest: Part): Part => sql`(
   case when exists (select from inventory.manifest_children where manifest_digest = ${digest}) then (
     ${partsOf(digest)}
-    select array[max(o.pulled_at), max(greatest(o.pulled_at, ${checkedAt(sql`o`)}))]
+    select array[max(o.pulled_at), max(greatest(o.pulled_at, ${headAt(sql`o`)}))]
     from parts cross join lateral (
       select * from inventory.repository_manifests
       where repository_id = ${repositoryId} and repository_manifests.digest = parts.digest offset 0

@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { entriesListing } from '../index-entries.js'
 import { isPushOf } from '../is-push-of.js'
+import { isKnownIn, registryOf } from '../known-in.js'
 
 /**
  * How long after its HEAD a client may still push, for the HEAD to be part of the push. Clients ask for the tag first, upload
@@ -22,14 +23,19 @@ const isReference = (reference: RawBuilder<unknown>): RawBuilder<unknown> =>
  */
 const MOST_READ = 300
 /** The same of what the indexes list that the client pushed. */
-const MOST_LISTED = 1_000
+const MOST_LISTED = 500
 
-/** The first push of a reference by the client of `l` in time. `order by` keeps this a look-up, whatever the statistics say. */
-const firstPushOf = (reference: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
+/** Whether the registry of `l` stated what an index lists: what another one states does not make a HEAD a part of a push. */
+const isListKnown = (digest: RawBuilder<unknown>): RawBuilder<unknown> => sql`exists (
+  select from inventory.manifests m where m.digest = ${digest} and ${isKnownIn(sql`m`, registryOf(sql`l.repository_id`))}
+)`
+
+/** The first push of the tag of `l` by its client in time. `order by` keeps this a look-up, whatever the statistics say. */
+const firstPushOfTag = (most: number): RawBuilder<unknown> => sql`(
   select min(p.at) from (
     select p.origin, p.at from inventory.recent_pushes p
-    where p.repository_id = l.repository_id and ${isReference(reference)} and ${isInTime(sql`p.at`)}
-    order by p.at limit ${sql.lit(MOST_READ)}
+    where p.repository_id = l.repository_id and ${isReference(sql`l.tag`)} and ${isInTime(sql`p.at`)}
+    order by p.at limit ${sql.lit(most)}
   ) p
   where p.origin = l.origin
 )`
@@ -52,10 +58,10 @@ const firstOfFewPushes = sql`(
     (select min(at) from pushed where digest = l.digest),
     (
       select min(at) from (
-        select c.digest, pushed.at from pushed cross join lateral (
+        select c.digest, pushed.digest as listed_by, pushed.at from pushed cross join lateral (
           select c.digest from inventory.manifest_children c where c.manifest_digest = pushed.digest offset 0
         ) c limit ${sql.lit(MOST_LISTED)}
-      ) listed where digest = l.digest
+      ) listed where digest = l.digest and ${isListKnown(sql`listed.listed_by`)}
     )
   )
 )`
@@ -74,7 +80,7 @@ const firstOfManyPushes = sql`(
       select from inventory.repository_manifests o
       where o.repository_id = l.repository_id and o.digest = listing.digest offset 0
     ) o
-    where (select count(*) from listing) <= ${sql.lit(MOST_READ)}
+    where (select count(*) from listing) <= ${sql.lit(MOST_READ)} and ${isListKnown(sql`listing.digest`)}
   ), changed as materialized (
     select c.tag, c.at from pushed cross join lateral (
       select c.tag, c.at from inventory.changes c
@@ -113,31 +119,39 @@ const firstPushOfDigest = sql`(
  * client fetched within a minute, and before it pushed, is part of a pull. If no GET lies between the HEAD and the first push,
  * the later pushes do not matter. Whatever is not known leaves the HEAD a check, which is a use.
  */
-const isPartOfPush = sql`coalesce((
+const isPartOf = (firstPush: RawBuilder<unknown>): RawBuilder<unknown> => sql`coalesce((
   select not exists (
     select from inventory.tag_lookups g
     where g.method = 'GET' and g.repository_id = l.repository_id and g.digest = l.digest and g.origin = l.origin
       and g.at >= l.at and g.at <= least(first_push.at, l.at + interval '60 seconds')
   )
-  from (
-    select case when l.tag is not null then ${firstPushOf(sql`l.tag`)} else ${firstPushOfDigest} end as at
-  ) first_push
+  from (select ${firstPush} as at offset 0) first_push
   where first_push.at is not null
 ), false)`
 
-/** Pending HEADs of one manifest or tag that are looked up for a question, the newest: one client and its pushes make a few in 15 minutes. */
-const MOST_PENDING = 20
+const isPartOfPush = isPartOf(
+  sql`case when l.tag is not null then ${firstPushOfTag(MOST_READ)} else ${firstPushOfDigest} end`,
+)
+
+/** Pending HEADs of one manifest or tag that are looked up for a question, the newest, and pushes that are read for each. */
+const MOST_PENDING = 5
+const MOST_READ_FOR_PENDING = 20
+
+/** The newest HEAD, of rows `l`, that is not settled yet, of those for which `which` holds; null without one. It may be part of a push. */
+export const newestPendingHead = (which: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
+  select l.at from inventory.tag_lookups l where not l.settled and ${which} order by l.at desc limit 1
+)`
 
 /**
- * The newest check of rows `l` that is not settled yet, of those for which `which` holds; null without one. If the newest MOST_PENDING
- * are parts of pushes, the next counts as a check: what may be in use is not offered as unused.
+ * The same without HEADs of tags that are part of a push. HEADs of digests are not looked up, which may take much longer: they count as checks
+ * until they are settled. So does the next one if the newest MOST_PENDING are parts of pushes: what may be in use is not offered as unused.
  */
 export const newestPendingCheck = (which: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
   select l.at from (
     select l.repository_id, l.digest, l.tag, l.origin, l.at, row_number() over (order by l.at desc rows unbounded preceding) as number
     from inventory.tag_lookups l where not l.settled and ${which} order by l.at desc limit ${sql.lit(MOST_PENDING + 1)}
   ) l
-  where l.number > ${sql.lit(MOST_PENDING)} or not ${isPartOfPush}
+  where l.number > ${sql.lit(MOST_PENDING)} or l.tag is null or not ${isPartOf(firstPushOfTag(MOST_READ_FOR_PENDING))}
   order by l.at desc limit 1
 )`
 

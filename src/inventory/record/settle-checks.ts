@@ -4,8 +4,8 @@ import { jobStep } from '../../storage/job-step.js'
 import { isMoving } from '../moving.js'
 import { dueChecks, MINUTES_TO_PUSH } from './check-before-push.js'
 
-/** Of one statement: to look up one may read some hundred rows of pushes and of indexes. */
-const AT_ONCE = 100
+/** Of one statement: to look up one may read more than a thousand rows of pushes and of indexes. */
+const AT_ONCE = 25
 
 /**
  * Makes checks of the HEADs that no push can belong to any more: their time has passed, and so has as long since they arrived.

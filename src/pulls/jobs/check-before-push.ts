@@ -1,24 +1,50 @@
+import { sql } from 'kysely'
+import { isoTime, type Micros } from '../../events/calendar.js'
 import { checksBeforePush } from '../../inventory/record/check-before-push.js'
 import type { Sql } from '../../storage/database.js'
+import { createPause } from '../../storage/turns.js'
 
-/** HEADs of one statement: to look up one may read some hundred rows of pushes and of indexes. */
-const AT_ONCE = 100
+/** HEADs of one statement: to look up one may read more than a thousand rows of pushes and of indexes. */
+const AT_ONCE = 25
+
+/** Whether HEADs are parts of pushes, by the ids of their events, as far as they were looked up. */
+export type LookedUp = ReadonlyMap<string, boolean>
 
 /**
- * Pending requests with HEAD that are parts of pushes: the client pushed the same tag soon after it. A push that arrives before the
- * HEAD is folded is seen whatever the order, which is certain if the push follows within the lateness.
- * @param requests each with its text as in pulls.pending
- * @returns their ids
+ * Looks up which pending requests with HEAD are parts of pushes: the client pushed the same tag soon after it. A push that arrives
+ * before the HEAD is folded is seen whatever the order, which is certain if the push follows within the lateness.
+ * @param heads ids of their events
+ * @param isOver ends the look-ups between two statements
  */
-export const readChecksBeforePush = async (
-  tx: Sql,
-  requests: readonly { id: string; request: string }[],
-): Promise<ReadonlySet<string>> => {
-  const heads = requests.filter(({ request }) => request.includes('"method":"HEAD"')).map(({ id }) => id)
-  const found = new Set<string>()
-  for (let from = 0; from < heads.length; from += AT_ONCE) {
-    const { rows } = await checksBeforePush(heads.slice(from, from + AT_ONCE)).execute(tx)
-    for (const { id } of rows) found.add(id)
+export const lookUpHeads = async (
+  db: Sql,
+  heads: readonly string[],
+  isOver: () => boolean = () => false,
+): Promise<LookedUp> => {
+  const found = new Map<string, boolean>()
+  const pause = createPause()
+  for (let from = 0; from < heads.length && !isOver(); from += AT_ONCE) {
+    const ids = heads.slice(from, from + AT_ONCE)
+    const { rows } = await checksBeforePush(ids).execute(db)
+    const parts = new Set(rows.map(({ id }) => id))
+    for (const id of ids) found.set(id, parts.has(id))
+    await pause()
   }
   return found
+}
+
+/** @param requests with their texts as in pulls.pending */
+export const headsAmong = (requests: readonly { id: string; request: string }[]): string[] =>
+  requests.filter(({ request }) => request.includes('"method":"HEAD"')).map(({ id }) => id)
+
+/** Pending requests that are looked up ahead of the transaction that takes them. */
+const AHEAD = 1_000
+
+/** Looks up the first HEADs of a registry that wait to be folded. The embedded database does other work between two statements, but not in a transaction. */
+export const lookUpAhead = async (db: Sql, registry: string, until: Micros): Promise<LookedUp> => {
+  const { rows } = await sql<{ id: string; request: string }>`
+    select id, request from pulls.pending where registry = ${registry} and at <= ${isoTime(until)}::timestamptz
+    order by at limit ${AHEAD}
+  `.execute(db)
+  return lookUpHeads(db, headsAmong(rows))
 }

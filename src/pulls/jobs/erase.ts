@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
-import { readChecksBeforePush } from './check-before-push.js'
+import { headsAmong, lookUpHeads } from './check-before-push.js'
 import { keepNewest } from './last-uses.js'
 import { restartProvisional } from './provisional-run.js'
 import { doubtSummaries, forgetSummaries } from './forget-summaries.js'
@@ -93,7 +93,7 @@ const deleteRows = async (
 }
 
 /** Requests that are erased at once: each HEAD among them is looked up. */
-const PENDING_AT_ONCE = 1_000
+const PENDING_AT_ONCE = 100
 
 /** @returns how many requests were erased */
 const erasePending = async (jobs: Database['jobs'], where: RawBuilder<unknown>): Promise<number> => {
@@ -113,7 +113,7 @@ const eraseSomePending = async (tx: Sql, where: RawBuilder<unknown>): Promise<nu
     select ctid as place, id, request from pulls.pending where ${where}
     order by registry, at limit ${PENDING_AT_ONCE} for update
   `.execute(tx)
-  const beforePush = [...(await readChecksBeforePush(tx, rows))]
+  const beforePush = [...(await lookUpHeads(tx, headsAmong(rows)))].filter(([, isPart]) => isPart).map(([id]) => id)
   await sql`
     with erased as (
       delete from pulls.pending where ctid = any(${rows.map(({ place }) => place)}::tid[])

@@ -1,10 +1,11 @@
 import { sql } from 'kysely'
-import type { Micros } from '../../events/calendar.js'
+import { microsOf, type Micros } from '../../events/calendar.js'
 import { toldByCommit, type Database, type Sql, type Transaction } from '../../storage/database.js'
 import type { Windows } from '../fold/windows.js'
 import { PENDING_REGISTRIES } from '../record/pending-registries.js'
 import { askedIn, askersOf, chainsOf, openIn } from './asked-in.js'
 import { createByAsker } from './by-asker.js'
+import { lookUpAhead, type LookedUp } from './check-before-push.js'
 import { forgetChains, loadChains, saveChains } from './chains.js'
 import { foldBatch, type Chains } from './fold-batch.js'
 import { eachRegistry, inTurn, type RegistryTurns } from './each-registry.js'
@@ -67,7 +68,11 @@ const SIZES: Record<Database['engine'], Sizes> = {
 export const foldPending = async (needs: Needs): Promise<void> => {
   const { database, turns = {} } = needs
   await eachRegistry(inTurn(await pendingRegistries(database.sql), turns), async ({ registry }) => {
-    while (await database.jobTransaction(async (tx) => foldStep(tx, registry, needs)));
+    const step = async (): Promise<boolean> => {
+      const known = await lookUpAhead(database.jobs, registry, microsOf(needs.now()) - needs.lateness)
+      return database.jobTransaction(async (tx) => foldStep(tx, registry, { ...needs, known }))
+    }
+    while (await step());
   })
 }
 
@@ -80,8 +85,8 @@ const pendingRegistries = async (db: Sql): Promise<{ registry: string }[]> => {
  * While PostgreSQL works on one statement, the next are on their way: it keeps what came of a batch while the next is read.
  * @returns whether there is more.
  */
-const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promise<boolean> => {
-  const { database, windows, sizes = SIZES[database.engine] } = needs
+const foldStep = async (tx: Transaction, registry: string, needs: Needs & { known: LookedUp }): Promise<boolean> => {
+  const { database, windows, known, sizes = SIZES[database.engine] } = needs
   const mark = await watermarkOf(tx, registry, needs)
   if (!mark) return false
   const chains: Chains = createByAsker()
@@ -92,7 +97,7 @@ const foldStep = async (tx: Transaction, registry: string, needs: Needs): Promis
   const showsBlobs = createTellsOfBlobs(registry, mark.blobsAt)
   const { foldedTo, until } = mark
   const take = async (since: Micros): Promise<Taken> =>
-    takeRequests(tx, { registry, since, until, atOnce: sizes.batch }, { foldedTo, share })
+    takeRequests(tx, { registry, since, until, atOnce: sizes.batch }, { foldedTo, share, known })
 
   await lockNumbers(tx)
   let next: Promise<Taken> | undefined = take(-Infinity)

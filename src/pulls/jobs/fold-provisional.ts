@@ -7,6 +7,7 @@ import type { Windows } from '../fold/windows.js'
 import type { PendingRequest } from '../record/pending.js'
 import { askedIn, askersOf, chainsOf, openIn } from './asked-in.js'
 import { createByAsker } from './by-asker.js'
+import { lookUpHeads } from './check-before-push.js'
 import { loadChains } from './chains.js'
 import { foldBatch, type Chains } from './fold-batch.js'
 import { concernsAll, RegistryFailed } from './each-registry.js'
@@ -43,6 +44,9 @@ const SIZES: Record<Database['engine'], ProvisionalSizes> = {
 
 /** Entries of manifests that are in memory as a whole, during one batch. */
 const MOST_IN_MEMORY = 100_000
+
+/** So long one registry may keep the others of a run waiting: its clients may make look-ups slow. */
+const LONGEST_LOOK_UPS_MS = 1_000
 
 /** What the process remembers of a registry. */
 type Remembered = {
@@ -113,8 +117,9 @@ const foldNew = async (needs: Needs, run: HeldRun, state: State, failures: unkno
   state.isCleared = true
   for (const [registry, requests] of found.requests) {
     const foldAll = async (): Promise<boolean> => {
-      for (let from = 0; from < requests.length; from += sizes.batch) {
-        const batch = requests.slice(from, from + sizes.batch)
+      const uses = await withoutPushes(needs, requests)
+      for (let from = 0; from < uses.length; from += sizes.batch) {
+        const batch = uses.slice(from, from + sizes.batch)
         const isHeld = await inTransaction(
           async (tx) => (await lockRun(tx, run)) && foldSome(tx, { ...needs, registry, batch, state }),
         )
@@ -134,6 +139,20 @@ const foldNew = async (needs: Needs, run: HeldRun, state: State, failures: unkno
   }
   await setShown(database.jobs, run, found.shown)
   return true
+}
+
+/**
+ * Without HEADs that are known to be parts of pushes. One whose push arrives later, or that is not looked up in time, is shown as a
+ * check until it is settled.
+ */
+const withoutPushes = async (
+  { database, now }: Needs,
+  requests: readonly PendingRequest[],
+): Promise<readonly PendingRequest[]> => {
+  const end = now().getTime() + LONGEST_LOOK_UPS_MS
+  const heads = requests.filter(({ method }) => method === 'HEAD').map(({ id }) => id)
+  const isPart = await lookUpHeads(database.jobs, heads, () => now().getTime() > end)
+  return requests.filter(({ id }) => isPart.get(id) !== true)
 }
 
 /** Shows the pulls of a registry as pending: its provisional rows, and requests that could not be folded. */

@@ -1,7 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/database.js'
-import { readChecksBeforePush } from './check-before-push.js'
 import type { Shown } from './provisional-run.js'
 import { PENDING_REGISTRIES } from '../record/pending-registries.js'
 import { readPending, type PendingRequest, type PendingRow } from '../record/pending.js'
@@ -27,8 +26,7 @@ type Row = PendingRow & { registry: string }
 
 /**
  * Reads pending requests that are new since a snapshot, each once, in whatever order transactions end. Of those that are more
- * than wanted, the earliest of each registry are read; from when to when the others are is kept in provisional.hidden. A HEAD
- * that is known to be part of a push is left out; one whose push arrives later is shown as a check until it is settled.
+ * than wanted, the earliest of each registry are read; from when to when the others are is kept in provisional.hidden.
  */
 export const readNewRequests = async (tx: Sql, wanted: Wanted): Promise<NewRequests> => {
   const { shown, until, most, mostOfRegistry } = wanted
@@ -51,10 +49,8 @@ export const readNewRequests = async (tx: Sql, wanted: Wanted): Promise<NewReque
     where ordered.is_shown
     order by p.registry, p.at, p.id
   `.execute(tx)
-  const before = await readChecksBeforePush(tx, rows)
   const requests = new Map<string, PendingRequest[]>()
   for (const row of rows) {
-    if (before.has(row.id)) continue
     const request = readPending(row, row.registry)
     const known = requests.get(row.registry)
     if (known) known.push(request)

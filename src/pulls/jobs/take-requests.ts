@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Database, Sql } from '../../storage/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
-import { readChecksBeforePush } from './check-before-push.js'
+import { headsAmong, lookUpHeads, type LookedUp } from './check-before-push.js'
 import type { Share } from './share.js'
 import { readPending, type PendingRequest, type PendingRow } from '../record/pending.js'
 
@@ -31,11 +31,12 @@ export type Taken = {
  * in the order in which transactions end, so that who has read up to a number has missed none before it.
  * @param stretch what was taken before it in the same transaction is not looked at again: its index entries stay until it ends.
  * @param foldedTo up to when requests were folded before.
+ * @param known HEADs that were looked up before
  */
 export const takeRequests = async (
   tx: Sql,
   { registry, since, until, atOnce }: Stretch,
-  { foldedTo, share }: { foldedTo: Micros; share: Share },
+  { foldedTo, share, known }: { foldedTo: Micros; share: Share; known: LookedUp },
 ): Promise<Taken> => {
   const isIn = sql`registry = ${registry} and at > ${timeOf(since)}::timestamptz and at <= ${timeOf(until)}::timestamptz`
   const { rows } = await sql<PendingRow & { isLate: boolean }>`
@@ -52,14 +53,15 @@ export const takeRequests = async (
     )
     select id, repository, origin, request, who, is_late as "isLate" from taken
   `.execute(tx)
-  const before = await readChecksBeforePush(tx, rows)
+  const unknown = headsAmong(rows).filter((id) => !known.has(id))
+  const heads = new Map([...known, ...(await lookUpHeads(tx, unknown))])
   const requests: PendingRequest[] = []
   const late: PendingRequest[] = []
   let latest = since
   for (const row of rows) {
     const request = shared(readPending(row, registry), share)
     if (request.at > latest) latest = request.at
-    if (before.has(row.id)) continue
+    if (heads.get(row.id) === true) continue
     if (row.isLate) late.push(request)
     else requests.push(request)
   }

@@ -101,6 +101,33 @@ describe.each(STORE_PAIRS)('a HEAD before a push, on %s', (_, open) => {
     }
   })
 
+  test('stays a check if only another registry states that the index which was pushed lists its manifest', async () => {
+    for (const others of [5, MANY]) {
+      await stores.clear()
+      const elsewhere = { registry: 'other.example', action: 'pull', method: 'GET' } as const
+      await happened(index(0, 'own', elsewhere), head(0), ...otherPushes(others))
+      await happened(push(2, 'own', { mediaType: OCI_INDEX }))
+      expect(await partsOfPush()).toBe(0)
+    }
+  })
+
+  test('counts as a check in answers until it is settled, unless it asked for a tag that was pushed', async () => {
+    const pending = async (which: RawBuilder<unknown>): Promise<boolean> => {
+      const { rows } = await sql<{ at: string | null }>`
+        select ${newestPendingCheck(which)} as at
+      `.execute(stores.database.sql)
+      return rows[0]?.at !== null
+    }
+    await happened(head(0), head(1, { tag: 'v1', digest: digestOf('b') }), push(2, 'image', { tag: 'v1' }))
+    expect([await pending(sql`l.digest = ${IMAGE}`), await pending(sql`l.tag = 'v1'`)]).toEqual([true, false])
+    await settleChecks(stores.database, LATER)
+    expect(await pending(sql`true`)).toBe(false)
+    const { rows } = await sql`
+      select from inventory.repository_manifests where checked_at is not null
+    `.execute(stores.database.sql)
+    expect(rows).toEqual([])
+  })
+
   test('stays a check if the repository has many pushes and many indexes list the manifest', async () => {
     await happened(head(0), ...otherPushes(MANY), ...othersList(MANY), index(2, 'own'))
     expect(await partsOfPush()).toBe(0)
@@ -147,6 +174,11 @@ describe.each(STORE_PAIRS)('a HEAD before a push, on %s', (_, open) => {
       'tags have its manifest',
       due,
       (count) => [...heads(20), ...each(count, (i) => push(1, 'image', { tag: `t${i}`, address: '192.0.2.254' }))],
+    ],
+    [
+      'pending HEADs of a tag are parts of a push',
+      newest(sql`l.repository_id = (select id from inventory.repositories) and l.tag = 'v1'`),
+      (count) => [...each(count, () => head(0, { tag: 'v1' })), push(1, 'image', { tag: 'v1' })],
     ],
     [
       'pending HEADs of one client are parts of its push',
