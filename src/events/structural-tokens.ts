@@ -15,8 +15,8 @@ export const hasMoreStructuralTokens = (json: Uint8Array, most: number): boolean
   return false
 }
 
-/** Where the string that begins at `from` has its closing quote. */
-const endOfString = (json: Uint8Array, from: number): number => {
+/** Where the string that begins at `from` has its closing quote; the end of the text if it has none. */
+export const endOfString = (json: Uint8Array, from: number): number => {
   let i = from + 1
   for (; i < json.length && json[i] !== QUOTE; i++) if (json[i] === BACKSLASH) i++
   return i

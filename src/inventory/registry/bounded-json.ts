@@ -1,5 +1,6 @@
 import { isFields, type Fields } from '../../events/excerpt.js'
 import { hasMoreStructuralTokens } from '../../events/structural-tokens.js'
+import { hasRepeatedName } from './repeated-names.js'
 
 /**
  * Structural tokens (`,`, `{`, `[`) of an answer of a registry. A parsed token takes 20 to 100 bytes of memory. The largest legal
@@ -16,4 +17,10 @@ export const fieldsIn = (json: Buffer): Fields | undefined => {
   } catch {
     return undefined
   }
+}
+
+/** The same for bytes that users of a registry choose: undefined also if one of its objects has a name twice, as programs differ in what they read. */
+export const unambiguousFieldsIn = (json: Buffer): Fields | undefined => {
+  const fields = fieldsIn(json)
+  return fields && !hasRepeatedName(json) ? fields : undefined
 }

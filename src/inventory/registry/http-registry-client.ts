@@ -135,12 +135,14 @@ export const createRegistryClient = (registry: Registry, needs: Needs): Registry
     const answer = await askManifest(ask, repository, reference)
     if (!answer) return undefined
     const bytes = digestedBytes(answer.body)
+    const unreadable = `${base.host} answered with no manifest for ${reference} of ${repository}`
+    if (!bytes) throw new UnreadableManifest(unreadable)
     const digest = provenDigest(bytes, isDigest(reference) ? reference : answer.headers.get('docker-content-digest'))
     if (digest === undefined) {
       throw new RegistryError(`${base.host} answered with other bytes than those of ${reference} of ${repository}`)
     }
     const read = readManifest(bytes, answer.headers.get('content-type'))
-    if (!read) throw new UnreadableManifest(`${base.host} answered with no manifest for ${reference} of ${repository}`)
+    if (!read) throw new UnreadableManifest(unreadable)
     const platform =
       read.platform ?? (await platformOf(repository, read.config === undefined ? undefined : read.contents[0]))
     return { ...read, digest, size: bytes.length, ...(platform && { platform }) }

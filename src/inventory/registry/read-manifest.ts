@@ -10,8 +10,9 @@ import {
   type Descriptor,
   type Platform,
 } from '../../events/target.js'
-import { fieldsIn } from './bounded-json.js'
+import { fieldsIn, unambiguousFieldsIn } from './bounded-json.js'
 import type { FetchedManifest } from './registry-client.js'
+import { hasRepeatedName } from './repeated-names.js'
 
 const OCI_IMAGE = 'application/vnd.oci.image.manifest.v1+json'
 const OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
@@ -34,11 +35,11 @@ export type ReadManifest = Omit<FetchedManifest, 'digest' | 'size'>
  * @returns undefined when it is none of them, when programs may read it differently, or one of its entries cannot be read.
  */
 export const readManifest = (bytes: Buffer, servedAs: string | null): ReadManifest | undefined => {
-  const fields = fieldsIn(bytes)
+  const fields = unambiguousFieldsIn(bytes)
   if (!fields || !areReadAlike(fields, MANIFEST_FIELDS)) return undefined
   const { key, entries } = listIn(fields) ?? {}
   if (!entries || !key) return undefined
-  if (![fields.config, fields.subject, ...entries].every((entry) => areReadAlike(entry, ENTRY_FIELDS))) return undefined
+  if (![fields.config, fields.subject, ...entries].every(isEntryReadAlike)) return undefined
   const header = servedAs?.split(';')[0]?.trim()
   const called = [fields.mediaType, ...(header !== undefined && TYPES_OF_SHAPE[key].has(header) ? [header] : [])]
   const nameOr = (usual: string): string => called.find(isImageType) ?? usual
@@ -66,13 +67,28 @@ const TYPES_IN_BYTES: Readonly<Record<List['key'], ReadonlySet<unknown>>> = {
 }
 
 const namesOf = (names: readonly string[]): ReadonlyMap<string, string> =>
-  new Map(names.map((name) => [name.toLowerCase(), name]))
-const MANIFEST_FIELDS = namesOf(['mediaType', 'config', 'subject', 'artifactType', 'architecture', ...LISTS])
-const ENTRY_FIELDS = namesOf(['mediaType', 'digest', 'size', 'platform', 'blobSum', 'urls'])
+  new Map(names.map((name) => [folded(name), name]))
+
+/**
+ * Two names are one field for programs in Go if they are equal after this ("foldName" of encoding/json, the simple case folding of Unicode). Beyond
+ * ASCII, `ſ` is an s and the Kelvin sign is a k, whose lower case is k as well.
+ */
+const folded = (name: string): string => name.toLowerCase().replaceAll('\u017f', 's')
+
+const MANIFEST_FIELDS = namesOf([
+  ...['mediaType', 'config', 'subject', 'artifactType', 'architecture', 'signatures'],
+  ...LISTS,
+])
+const ENTRY_FIELDS = namesOf(['mediaType', 'digest', 'size', 'platform', 'annotations', 'blobSum', 'urls'])
+const PLATFORM_FIELDS = namesOf(['os', 'architecture', 'variant'])
+const SIGNATURE_FIELDS = namesOf(['protected', 'formatLength', 'formatTail'])
 
 /** Whether programs in Go read these fields as well: they take a name in any case for a field that they know. */
 const areReadAlike = (value: unknown, known: ReadonlyMap<string, string>): boolean =>
-  !isFields(value) || Object.keys(value).every((name) => (known.get(name.toLowerCase()) ?? name) === name)
+  !isFields(value) || Object.keys(value).every((name) => (known.get(folded(name)) ?? name) === name)
+
+const isEntryReadAlike = (entry: unknown): boolean =>
+  areReadAlike(entry, ENTRY_FIELDS) && (!isFields(entry) || areReadAlike(entry.platform, PLATFORM_FIELDS))
 
 /**
  * The list that says what kind of manifest this is: that of the media type in the bytes, or, without one, the only list there is. Programs in
@@ -128,25 +144,35 @@ const schema1 = (fields: Fields, mediaType: string, layers: unknown[]): ReadMani
 /** Whether the config of an image says for which platform it is. */
 export const hasPlatform = (config: Descriptor | undefined): boolean => IMAGE_CONFIGS.has(config?.mediaType)
 
-/** The platform in the config of an image (image-spec 1.1, "Image Configuration"). */
+/** The platform in the config of an image (image-spec 1.1, "Image Configuration"); undefined also when programs may read it differently. */
 export const platformIn = (bytes: Buffer): Platform | undefined => {
-  const fields = fieldsIn(bytes) ?? {}
+  const fields = unambiguousFieldsIn(bytes) ?? {}
+  if (!areReadAlike(fields, PLATFORM_FIELDS)) return undefined
   const [os, architecture, variant] = [shortText(fields.os), shortText(fields.architecture), shortText(fields.variant)]
   return os === undefined && architecture === undefined
     ? undefined
     : { ...(os && { os }), ...(architecture && { architecture }), ...(variant && { variant }) }
 }
 
+/** Bytes without this have no field `signatures`, however programs fold its name. */
+const MAY_BE_SIGNED = /\\u|signatures/iu
+
 /**
  * The bytes that the digest of a manifest is made of: all of them, but of signed schema 1 without the signatures, which say
  * themselves where they were put in (distribution's docs, "Image Manifest Version 2, Schema 1", "Signed Manifests"). Signatures around
  * the bytes of any other manifest are part of what was served, so its digest is wrong.
+ * @returns undefined when programs may find different bytes
  */
-export const digestedBytes = (bytes: Buffer): Buffer => {
-  const signatures = bytes.includes('"signatures"') ? fieldsIn(bytes)?.signatures : undefined
+export const digestedBytes = (bytes: Buffer): Buffer | undefined => {
+  // Of bytes that programs may read differently, `readManifest` reads nothing.
+  const signatures = MAY_BE_SIGNED.test(bytes.toString('utf8')) ? unambiguousFieldsIn(bytes)?.signatures : undefined
   const [signature] = (Array.isArray(signatures) ? signatures : []) as unknown[]
+  if (!areReadAlike(signature, SIGNATURE_FIELDS)) return undefined
   if (!isFields(signature) || typeof signature.protected !== 'string') return bytes
-  const { formatLength, formatTail } = fieldsIn(Buffer.from(signature.protected, 'base64url')) ?? {}
+  const header = Buffer.from(signature.protected, 'base64url')
+  const place = fieldsIn(header)
+  if (place && (hasRepeatedName(header) || !areReadAlike(place, SIGNATURE_FIELDS))) return undefined
+  const { formatLength, formatTail } = place ?? {}
   if (typeof formatLength !== 'number' || typeof formatTail !== 'string') return bytes
   const payload = Buffer.concat([bytes.subarray(0, formatLength), Buffer.from(formatTail, 'base64url')])
   return fieldsIn(payload)?.schemaVersion === 1 ? payload : bytes
