@@ -2,7 +2,7 @@ import type { Server } from 'node:http'
 import type { Logger } from 'pino'
 import { checkStores } from './check-stores.js'
 import type { Config } from './config.js'
-import { createRunningJobs, readRest, restWarnings, type RunningJobs } from './blocked-jobs.js'
+import { createRunningJobs, isResting, readBlockedJobs, restWarnings, type RunningJobs } from './blocked-jobs.js'
 import { createCore, type Core } from './core.js'
 import { listCounters } from './counters/read.js'
 import { createRepositories } from './counters/repositories.js'
@@ -169,16 +169,16 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     // Another process may have renewed the key before it could see the sign.
     await checkUsersKey(stores.database.sql, core.fingerprint)
   }
-  const running = createRunningJobs()
-  const rest = stores.lock && readRest(config.data_dir, now())
-  for (const warning of restWarnings(rest)) log.warn(warning)
+  const blocked = stores.lock ? readBlockedJobs(config.data_dir, now()) : []
+  const running = createRunningJobs(blocked, now)
+  for (const warning of restWarnings(blocked, now())) log.warn(warning)
   const jobs = startJobs(allJobs, {
     onBegin: running.begin,
     onEnd: running.end,
     onError: (job, error) => {
       log.error({ err: error, job }, 'a job failed; it will run again at its next time')
     },
-    isResting: (job) => rest !== undefined && rest.until > now() && rest.jobs.includes(job),
+    isResting: (job) => isResting(blocked, job, now()),
   })
   const reload = (): void => {
     try {

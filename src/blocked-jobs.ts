@@ -4,70 +4,114 @@ import { readTextFile } from './files/read-file.js'
 
 /**
  * A job whose statement kept the embedded database busy for too long would do so again after each start. So the watchdog notes, before it ends the
- * process, which jobs were under way, and these rest after the next start: meanwhile the service takes notifications.
+ * process, which jobs were under way, and these rest after the next start: meanwhile the service takes notifications. A job that blocks again within a day
+ * after its rest, rests twice as long.
  */
-const REST_MS = 20 * 60_000
+export type BlockedJob = {
+  job: string
+  /** When a process was ended while it was under way. */
+  at: Date
+  /** How long it rests from then on. */
+  minutes: number
+}
+
+const FIRST_REST = 20
+const LONGEST_REST = 24 * 60
+const MINUTE_MS = 60_000
+/** Milliseconds. */
+const DAY = 24 * 60 * MINUTE_MS
 
 /** In the data directory. */
 const FILE = 'blocked-jobs.json'
-/** Bytes. */
-const LONGEST_NAMES = 4_000
+/** Bytes of the file, and of what is noted in it. */
 const LARGEST_FILE = 65_536
+const MOST_JOBS = 100
+const JOB_NAME = /^[\w -]{1,100}$/
 
 /** Jobs that are under way, where another thread can read them while this one stands still. */
 export type RunningJobs = {
   begin: (job: string) => void
   end: (job: string) => void
-  /** Their names, one in each line, as UTF-8 that ends with a zero. */
-  names: SharedArrayBuffer
+  /** A `WatchdogNote` as JSON in UTF-8 that ends with a zero. */
+  note: SharedArrayBuffer
 }
 
-export const createRunningJobs = (): RunningJobs => {
-  const names = new SharedArrayBuffer(LONGEST_NAMES)
-  const running = new Set<string>()
+/** What the watchdog writes into the file: `kept` as it is, and all of `blocked` with the time. */
+type WatchdogNote = { kept: readonly BlockedJob[]; blocked: readonly Omit<BlockedJob, 'at'>[] }
+
+/** @param known of previous processes: what is noted contains them still */
+export const createRunningJobs = (known: readonly BlockedJob[], now: () => Date): RunningJobs => {
+  const note = new SharedArrayBuffer(LARGEST_FILE)
+  const running = new Map<string, number>()
   const write = (): void => {
-    const bytes = new Uint8Array(names)
-    const text = Buffer.from([...running].join('\n')).subarray(0, LONGEST_NAMES - 1)
+    const kept = known.filter(({ job }) => !running.has(job))
+    const blocked = [...running].map(([job, minutes]) => ({ job, minutes }))
+    const text = Buffer.from(JSON.stringify({ kept, blocked } satisfies WatchdogNote))
+    const bytes = new Uint8Array(note)
     bytes.set(text)
-    bytes.fill(0, text.length)
+    bytes[text.length] = 0
   }
+  write()
   return {
     begin: (job) => {
-      running.add(job)
+      running.set(job, nextRest(known, job, now()))
       write()
     },
     end: (job) => {
       running.delete(job)
       write()
     },
-    names,
+    note,
   }
 }
 
+/** Minutes. */
+const nextRest = (known: readonly BlockedJob[], job: string, now: Date): number => {
+  const previous = known.find((one) => one.job === job && isRemembered(one, now))
+  return previous ? Math.min(2 * previous.minutes, LONGEST_REST) : FIRST_REST
+}
+
+const endOf = ({ at, minutes }: BlockedJob): Date => new Date(at.getTime() + minutes * MINUTE_MS)
+
+/** Until a day after its rest. A clock that was set back does not make a job rest for longer. */
+const isRemembered = (blocked: BlockedJob, now: Date): boolean =>
+  blocked.at <= now && endOf(blocked).getTime() + DAY > now.getTime()
+
+const isAtRest = (blocked: BlockedJob, now: Date): boolean => blocked.at <= now && endOf(blocked) > now
+
 export const blockedJobsFile = (dataDir: string): string => join(dataDir, FILE)
 
-/** Jobs that rest because the last process stood still while they were under way. */
-export type Rest = { jobs: readonly string[]; until: Date }
-
-/** @returns undefined if no job rests, or what was noted cannot be read */
-export const readRest = (dataDir: string, now: Date): Rest | undefined => {
+/** The jobs that rest, and those whose rest ended in the last day. What was noted and cannot be read is left out. */
+export const readBlockedJobs = (dataDir: string, now: Date): BlockedJob[] => {
   let noted: unknown
   try {
     noted = JSON.parse(readTextFile(blockedJobsFile(dataDir), { bytes: LARGEST_FILE }))
   } catch {
-    return undefined
+    return []
   }
-  if (!isFields(noted) || typeof noted.at !== 'string' || typeof noted.jobs !== 'string' || noted.jobs === '')
-    return undefined
-  const until = new Date(Date.parse(noted.at) + REST_MS)
-  const isUnderWay = until > now && until.getTime() <= now.getTime() + REST_MS
-  return isUnderWay ? { jobs: noted.jobs.split('\n'), until } : undefined
+  const jobs = (Array.isArray(noted) ? noted : []).slice(0, MOST_JOBS).flatMap((one) => blockedJobIn(one) ?? [])
+  return jobs.filter((one) => isRemembered(one, now))
 }
 
-export const restWarnings = (rest: Rest | undefined): string[] =>
-  rest === undefined
+const blockedJobIn = (noted: unknown): BlockedJob | undefined => {
+  if (!isFields(noted)) return undefined
+  const { job, at, minutes } = noted
+  if (typeof job !== 'string' || !JOB_NAME.test(job)) return undefined
+  if (typeof at !== 'string' || Number.isNaN(Date.parse(at))) return undefined
+  if (typeof minutes !== 'number' || !(minutes >= FIRST_REST && minutes <= LONGEST_REST)) return undefined
+  return { job, at: new Date(at), minutes }
+}
+
+export const isResting = (known: readonly BlockedJob[], job: string, now: Date): boolean =>
+  known.some((one) => one.job === job && isAtRest(one, now))
+
+export const restWarnings = (known: readonly BlockedJob[], now: Date): string[] => {
+  const resting = known.filter((one) => isAtRest(one, now))
+  return resting.length === 0
     ? []
     : [
-        `the last process was ended because one statement or computation kept it busy for too long while these jobs were under way: ` +
-          `${rest.jobs.join(', ')}. They rest until ${rest.until.toISOString()}; if it happens again, use PostgreSQL (DATABASE_URL)`,
+        'a process was ended because one statement or computation kept it busy for too long while these jobs were under way. They rest: ' +
+          `${resting.map((one) => `${one.job} until ${endOf(one).toISOString()}`).join(', ')}. ` +
+          'A job that was under way again rests for longer; if that happens, use PostgreSQL (DATABASE_URL)',
       ]
+}

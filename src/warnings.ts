@@ -1,4 +1,4 @@
-import { readRest, restWarnings } from './blocked-jobs.js'
+import { readBlockedJobs, restWarnings } from './blocked-jobs.js'
 import type { Core } from './core.js'
 import { openDirectoryWarnings } from './data-directory-mode.js'
 import { otherStoreWarnings } from './other-store.js'
@@ -33,8 +33,9 @@ export const readWarnings = async (core: Warned): Promise<string[]> => {
     largeTables(database).then((names) => names.map(largeTableWarning)),
     usesManyTransactionIds(database).then((isTrue) => (isTrue ? [TRANSACTION_IDS] : [])),
   ])
-  const rest = database.engine === 'pglite' ? readRest(core.config.data_dir, core.now()) : undefined
-  return [...restWarnings(rest), ...otherStoreWarnings(core.config), ...warnings.flat()]
+  const now = core.now()
+  const blocked = database.engine === 'pglite' ? readBlockedJobs(core.config.data_dir, now) : []
+  return [...restWarnings(blocked, now), ...otherStoreWarnings(core.config), ...warnings.flat()]
 }
 
 const dumpWarnings = ({ failedAt, error, lastAt }: DumpState): string[] =>

@@ -15,7 +15,7 @@ export type WatchdogLines = {
   late: string
 }
 
-type Watched = { limitMs: number; lines: WatchdogLines; note?: { file: string; names: SharedArrayBuffer } | undefined }
+type Watched = { limitMs: number; lines: WatchdogLines; note?: { file: string; text: SharedArrayBuffer } | undefined }
 
 /** Positions in the memory that both threads share. */
 const [BEATS, REMAINING_MS] = [0, 1] as const
@@ -30,11 +30,13 @@ const WATCH = `
   const { workerData: { shared, limit, step, lines, note } } = require('node:worker_threads')
   let beats = -1
   let silent = 0
-  const writeNote = ({ file, names }) => {
+  const writeNote = ({ file, text }) => {
     try {
-      const bytes = Buffer.from(new Uint8Array(names))
-      const jobs = bytes.subarray(0, bytes.indexOf(0)).toString()
-      require('node:fs').writeFileSync(file, JSON.stringify({ at: new Date().toISOString(), jobs }), { mode: 0o600 })
+      const bytes = Buffer.from(new Uint8Array(text))
+      const { kept, blocked } = JSON.parse(bytes.subarray(0, bytes.indexOf(0)).toString())
+      const at = new Date().toISOString()
+      const noted = [...kept, ...blocked.map((one) => ({ ...one, at }))]
+      require('node:fs').writeFileSync(file, JSON.stringify(noted), { mode: 0o600 })
     } catch {
       // The process ends all the same.
     }
@@ -65,7 +67,7 @@ const WATCH = `
  * stored.
  * @param limitMs how long the event loop may stand still
  * @param lines one of them is written to standard error before the process is killed
- * @param note what was under way while the event loop stood still, and the file that it is written to
+ * @param note what was under way while the event loop stood still (`WatchdogNote`), and the file that it is written to
  */
 export const startWatchdog = ({ limitMs, lines, note }: Watched): Watchdog => {
   // Who debugs the process stops it for as long as they like.

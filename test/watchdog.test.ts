@@ -1,11 +1,19 @@
 import { execFile } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { build } from 'esbuild'
-import { blockedJobsFile, createRunningJobs, readRest } from '../src/blocked-jobs.js'
+import {
+  blockedJobsFile,
+  createRunningJobs,
+  isResting,
+  readBlockedJobs,
+  restWarnings,
+  type BlockedJob,
+} from '../src/blocked-jobs.js'
+import { machineClock } from './servers/clock.js'
 import { temporaryFolder } from './servers/process.js'
 import { ROOT } from './servers/service.js'
 
@@ -39,33 +47,86 @@ describe('the watchdog', () => {
     expect(await ended('for (;;);')).toMatchObject({ signal: 'SIGKILL', stderr: 'stood still\n' })
   })
 
-  test('notes what was under way, so that it rests after the next start', async () => {
-    const running = createRunningJobs()
-    for (const job of ['settle', 'fold pulls', 'summarize']) running.begin(job)
-    running.end('fold pulls')
-    const names = JSON.stringify([...new Uint8Array(running.names)])
-    const note = `{ file: ${JSON.stringify(blockedJobsFile(folder.path))}, names: new SharedArrayBuffer(${running.names.byteLength}) }`
+  const MINUTE = 60_000
+  const afterMinutes = (at: Date, minutes: number): Date => new Date(at.getTime() + minutes * MINUTE)
+
+  /** Ends a process that stands still while these jobs are under way. @returns what is known then, and when that was noted */
+  const blockedBy = async (...jobs: string[]): Promise<{ known: BlockedJob[]; at: Date }> => {
+    const started = machineClock()
+    const running = createRunningJobs(readBlockedJobs(folder.path, started), machineClock)
+    for (const job of ['idle', ...jobs]) running.begin(job)
+    running.end('idle')
+    const bytes = Buffer.from(new Uint8Array(running.note))
+    const text = JSON.stringify(bytes.subarray(0, bytes.indexOf(0)).toString())
+    const note = `{ file: ${JSON.stringify(blockedJobsFile(folder.path))}, text: new SharedArrayBuffer(${bytes.length}) }`
     const result = await ended(
-      'new Uint8Array(note.names).set(names); for (;;);',
-      `const names = ${names}; const note = ${note}`,
+      'new Uint8Array(note.text).set(Buffer.from(text)); for (;;);',
+      `const text = ${text}; const note = ${note}`,
     )
     expect(result).toMatchObject({ signal: 'SIGKILL', stderr: 'stood still\n' })
-    const { at } = JSON.parse(readFileSync(blockedJobsFile(folder.path), 'utf8')) as { at: string }
-    const after = (minutes: number): Date => new Date(Date.parse(at) + minutes * 60_000)
-    const until = after(20)
-    expect(readRest(folder.path, after(1))).toEqual({ jobs: ['settle', 'summarize'], until })
-    expect(readRest(folder.path, until)).toBeUndefined()
+    const known = readBlockedJobs(folder.path, machineClock())
+    return { known, at: known.find(({ job }) => job === jobs[0])?.at ?? started }
+  }
+
+  const restsOf = (known: BlockedJob[]): Record<string, number> =>
+    Object.fromEntries(known.map(({ job, minutes }) => [job, minutes]))
+
+  /** What previous processes noted, so many minutes ago each. */
+  const noteBefore = (...noted: [job: string, ago: number, minutes: number][]): void => {
+    const now = machineClock()
+    const known = noted.map(([job, ago, minutes]) => ({ job, minutes, at: afterMinutes(now, -ago) }))
+    writeFileSync(blockedJobsFile(folder.path), JSON.stringify(known))
+  }
+
+  test('notes what was under way, so that it rests after the next start', async () => {
+    writeFileSync(blockedJobsFile(folder.path), '')
+    const { known, at } = await blockedBy('settle', 'summarize')
+    expect(restsOf(known)).toEqual({ settle: 20, summarize: 20 })
+    expect(isResting(known, 'settle', afterMinutes(at, 19))).toBe(true)
+    expect(isResting(known, 'settle', afterMinutes(at, 20))).toBe(false)
+    expect(isResting(known, 'fold pulls', afterMinutes(at, 1))).toBe(false)
     // A clock that was set back does not make them rest for longer.
-    expect(readRest(folder.path, after(-1))).toBeUndefined()
+    expect(isResting(known, 'settle', afterMinutes(at, -1))).toBe(false)
+    expect(readBlockedJobs(folder.path, afterMinutes(at, -1))).toEqual([])
+    expect(restWarnings(known, at)[0]).toContain(`settle until ${afterMinutes(at, 20).toISOString()}, summarize until`)
+    expect(restWarnings(known, afterMinutes(at, 20))).toEqual([])
   })
 
-  test.each(['', '{', '[]', '{"at":"x","jobs":"settle"}', '{"at":"2026-11-28T00:00:00Z","jobs":7}'])(
-    'leaves no job at rest by a note that cannot be read: %s',
-    (text) => {
-      writeFileSync(blockedJobsFile(folder.path), text)
-      expect(readRest(folder.path, new Date('2026-11-28T00:01:00Z'))).toBeUndefined()
-    },
-  )
+  test('keeps the rest of a job when another one blocks, also when none was under way', async () => {
+    noteBefore(['fold provisional pulls', 5, 20])
+    const { known, at } = await blockedBy('settle')
+    expect(restsOf(known)).toEqual({ 'fold provisional pulls': 20, settle: 20 })
+    expect(isResting(known, 'fold provisional pulls', at)).toBe(true)
+    expect(restsOf((await blockedBy()).known)).toEqual({ 'fold provisional pulls': 20, settle: 20 })
+  })
+
+  test('makes a job that blocks again rest for twice as long, a day at most', async () => {
+    const day = 24 * 60
+    noteBefore(
+      ['settle', 25, 20],
+      ['fold pulls', 24 * 60 + 5, day],
+      ['summarize', day + 25, 20],
+      ['forget', 1_000, 800],
+    )
+    const { known } = await blockedBy('settle', 'fold pulls', 'summarize', 'forget')
+    expect(restsOf(known)).toEqual({ settle: 40, 'fold pulls': day, summarize: 20, forget: day })
+  })
+
+  test.each([
+    '',
+    '{',
+    '{}',
+    'null',
+    '[[]]',
+    '{"at":"2026-11-28T00:00:00Z","jobs":"settle"}',
+    '[{"job":"settle","at":"x","minutes":20}]',
+    '[{"job":"settle","at":"2026-11-28T00:00:00Z","minutes":"20"}]',
+    '[{"job":"settle","at":"2026-11-28T00:00:00Z","minutes":1e9}]',
+    '[{"job":7,"at":"2026-11-28T00:00:00Z","minutes":20}]',
+  ])('leaves no job at rest by a note that cannot be read: %s', (text) => {
+    writeFileSync(blockedJobsFile(folder.path), text)
+    expect(readBlockedJobs(folder.path, new Date('2026-11-28T00:01:00Z'))).toEqual([])
+  })
 
   test('ends a process that was to end by now, whatever it does', async () => {
     const stopping = `watchdog.endWithin(1_000); setInterval(() => undefined, 10)`

@@ -70,7 +70,7 @@ const start = async (app: App, config: Config, log: Logger): Promise<void> => {
     limitMs: LONGEST_BLOCK_MS,
     lines: watchdogLines(engine),
     // A statement of PostgreSQL keeps no process busy.
-    note: engine === 'pglite' ? { file: blockedJobsFile(config.data_dir), names: app.running.names } : undefined,
+    note: engine === 'pglite' ? { file: blockedJobsFile(config.data_dir), text: app.running.note } : undefined,
   })
   app.core.stores.onFailure((failure) => {
     log.fatal({ reason: failure.message }, 'the embedded database failed; the process ends')

@@ -12,15 +12,21 @@ afterEach(async () => {
   folder.remove()
 })
 
-test('a service says which jobs rest, as the last process was ended while they were under way', async () => {
-  writeFileSync(
-    blockedJobsFile(folder.path),
-    JSON.stringify({ at: machineClock().toISOString(), jobs: 'summarize\nfold pulls' }),
-  )
+test('a service says which jobs rest, and until when, as a process was ended while they were under way', async () => {
+  const now = machineClock().getTime()
+  const noted = [
+    ['summarize', 5, 20],
+    ['fold pulls', 30, 40],
+    ['settle', 21, 20],
+  ] as const
+  const blocked = noted.map(([job, ago, minutes]) => ({ job, at: new Date(now - ago * 60_000).toISOString(), minutes }))
+  writeFileSync(blockedJobsFile(folder.path), JSON.stringify(blocked))
   service = await startService(folder.path)
   const { warnings } = (await (await service.get('/status')).json()) as { warnings: string[] }
   expect(warnings).toContainEqual(
-    expect.stringMatching(/while these jobs were under way: summarize, fold pulls\. They rest until 20\d\d-/),
+    expect.stringMatching(
+      /while these jobs were under way\. They rest: summarize until 20[^ ]*Z, fold pulls until 20[^ ]*Z\. /,
+    ),
   )
   expect(service.process.output()).toMatch(/"level":"warn".*these jobs were under way/)
 })
