@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { sql } from 'kysely'
 import type { Descriptor } from '../../src/events/target.js'
 import { ask } from '../../src/inventory/questions/ask.js'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
@@ -122,6 +123,53 @@ describe.each(STORE_PAIRS)('a layer that is fetched, on %s', (_, open) => {
   test('long ago is no use any more', async () => {
     await happened(image('a', [], { tag: 'a' }), getLayer('2026-03-01T00:00:00Z', 'layer of a'))
     expect(await unused()).toEqual(['a'])
+  })
+
+  const EARLIER = '2026-11-20T08:00:00Z'
+  /** In each of so many repositories, the base of the unused image `a` was fetched; in the first one, `b` explains it. */
+  const inRepositories = (count: number): Wanted[] => [
+    ...[image('b', ['base'], { tag: 'b' }), get(EARLIER, 'b', { tag: 'b' })],
+    ...Array.from({ length: count }, (__, i) => ({ repository: i === 0 ? 'team/app' : `r${i}` })).flatMap((place) => [
+      image('a', ['base'], { tag: 'a', ...place }),
+      { ...getLayer(LATELY, 'base'), ...place },
+    ]),
+  ]
+  /** So many manifests in each repository were asked for later. */
+  const askedLater = async (digests: string[]): Promise<void> => {
+    await sql`
+      insert into inventory.repository_manifests (repository_id, digest, pulled_at)
+      select id, digest, ${LATELY}::timestamptz from inventory.repositories, unnest(${digests}::text[]) as digest
+    `.execute(stores.database.sql)
+  }
+
+  test('is a use if explaining it takes more than 200,000 entries of all repositories together', async () => {
+    const others = Array.from({ length: 60 }, (__, i) => `other ${i}`)
+    const layers = Array.from({ length: 298 }, (__, i) => `layer ${i}`)
+    const elsewhere = others.map((name) => image(name, layers, { repository: 'elsewhere' }))
+    const unusedAmong = async (count: number): Promise<unknown[]> => {
+      await stores.clear()
+      await happened(...inRepositories(count), ...elsewhere)
+      await sql`delete from inventory.repository_manifests where digest = any(${others.map(digestOf)}::text[])`.execute(
+        stores.database.sql,
+      )
+      await askedLater(others.map(digestOf))
+      return unused()
+    }
+    // 60 manifests of 300 entries.
+    expect(await unusedAmong(11)).toEqual(['a'])
+    expect(await unusedAmong(12)).toEqual([])
+  })
+
+  test('is a use if more than 20,000 manifests of all repositories together were asked for later', async () => {
+    const others = Array.from({ length: 1_900 }, (__, i) => digestOf(`other ${i}`))
+    const unusedAmong = async (count: number): Promise<unknown[]> => {
+      await stores.clear()
+      await happened(...inRepositories(count))
+      await askedLater(others)
+      return unused()
+    }
+    expect(await unusedAmong(10)).toEqual(['a'])
+    expect(await unusedAmong(11)).toEqual([])
   })
 
   test('is a use of a manifest without a tag', async () => {

@@ -8,8 +8,12 @@ type Part = RawBuilder<unknown>
 /** A client fetches layers for so long after the manifest (pulls/fold/state.ts). */
 const LONGEST_PULL = sql`interval '6 hours'`
 
-/** Manifests of a repository that were asked for last, and blobs of each, that may explain a fetch. */
-const MOST_ASKED = 2_000
+/**
+ * Manifests that were asked for last, in a repository and in all repositories of a statement, and their blobs in all, that may explain a
+ * fetch. Each takes some 5 µs on the embedded database. Repositories take turns, so that one with many manifests leaves some for the others.
+ */
+const MOST_ASKED = { inRepository: 2_000, inAll: 20_000 }
+const MOST_BLOBS = 200_000
 
 /** Blobs that were fetched, of which it is found out why: those of the image itself come after those of its base. */
 const MOST_EXPLAINED = 20
@@ -18,7 +22,8 @@ const MOST_EXPLAINED = 20
  * Parts of a query, the last of them `layer_reads (repository_id, image)`: images of which somebody fetched a blob since a moment, of their own or
  * of what an index lists, that no fetch or check of a manifest with the blob explains: who runs an image with a lazy snapshotter fetches layers
  * for months. Of the first 300 blobs the last 20 that were fetched are looked at. A fetch is explained by a manifest of the repository with the
- * blob, by what is known here, that was asked for a short time before it, or later: what is not explained is a use.
+ * blob, by what is known here, that was asked for a short time before it, or later: what is not explained is a use. So what MOST_ASKED and
+ * MOST_BLOBS leave out makes an image used, never unused.
  * @param images a query of `repository_id`, `digest`
  */
 export const layerReads = (images: Part, moment: Part): Part => sql`
@@ -42,25 +47,34 @@ export const layerReads = (images: Part, moment: Part): Part => sql`
     ) b
   ), places as materialized (
     select repository_id, min(pulled_at) - ${LONGEST_PULL} as since from fetched group by repository_id
-  ), asked as materialized (
-    select o.repository_id, o.digest, o.asked_at
-    from places p
-      join inventory.repositories r on r.id = p.repository_id
-      cross join lateral (
+  ), newest as materialized (
+    select o.repository_id, o.digest, o.asked_at, o.turn
+    from places p cross join lateral (
+      select repository_id, digest, asked_at, row_number() over (order by asked_at desc, digest) as turn from (
         select repository_id, digest, greatest(pulled_at, checked_at) as asked_at from inventory.repository_manifests
         where repository_id = p.repository_id and greatest(pulled_at, checked_at) >= p.since
-        order by 3 desc limit ${MOST_ASKED}
+        order by 3 desc, digest limit ${MOST_ASKED.inRepository}
       ) o
+    ) o
+    order by o.turn, o.asked_at desc, o.repository_id limit ${MOST_ASKED.inAll}
+  ), asked as materialized (
+    select o.repository_id, o.digest, o.asked_at, o.turn
+    from newest o
+      join inventory.repositories r on r.id = o.repository_id
       cross join lateral (
         select ${isKnownIn(sql`m`, sql`r.registry`)} as is_known from inventory.manifests m where m.digest = o.digest offset 0
       ) m
     where m.is_known
   ), explained as materialized (
-    select a.repository_id, l.digest, max(a.asked_at) as asked_at
-    from asked a cross join lateral (
-      select digest from inventory.manifest_blobs where manifest_digest = a.digest limit ${MOST_FOLLOWED}
+    select repository_id, digest, max(asked_at) as asked_at
+    from (
+      select a.repository_id, l.digest, a.asked_at
+      from (select * from asked order by turn, asked_at desc, repository_id) a cross join lateral (
+        select digest from inventory.manifest_blobs where manifest_digest = a.digest limit ${MOST_FOLLOWED}
+      ) l
+      limit ${MOST_BLOBS}
     ) l
-    group by a.repository_id, l.digest
+    group by repository_id, digest
   ), layer_reads as materialized (
     -- A full join never compares each row with each, whatever PostgreSQL believes of their number.
     select distinct repository_id, image from (
