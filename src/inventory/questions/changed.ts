@@ -7,6 +7,12 @@ type Part = RawBuilder<unknown>
 type Run = { repositoryId: Part; tag: Part; digest: Part; last: Part }
 
 /**
+ * Pushes of one digest, and changes of one tag, that are read to find whether a push changed something: four months of a push each hour. Of a digest
+ * with more pushes, each push counts as a change. A tag with a longer run points to its digest since the oldest push that is read.
+ */
+const MOST_PUSHES = 3_000
+
+/**
  * Since when a tag has pointed to a digest without a break: the first push of the run of equal pushes that ends with `last`. A
  * push of another digest and a delete of the tag end a run. Computed from inventory.changes at read time, because a push that
  * arrives late may split a run.
@@ -18,9 +24,12 @@ const startOfRun = ({ repositoryId, tag, digest, last }: Run, deletedAt: Part): 
   where p.repository_id = ${repositoryId} and p.tag = ${tag}
     and p.at <= ${last} and p.at > coalesce(greatest(
       (
-        select c.at from inventory.changes c
-        where c.repository_id = ${repositoryId} and c.tag = ${tag} and c.at <= ${last}
-          and (c.action <> 'push' or c.digest is distinct from ${digest})
+        select c.at from (
+          select at, action, digest, row_number() over (order by at desc) as number from inventory.changes
+          where repository_id = ${repositoryId} and tag = ${tag} and at <= ${last}
+          order by at desc limit ${MOST_PUSHES + 1}
+        ) c
+        where c.action <> 'push' or c.digest is distinct from ${digest} or c.number > ${MOST_PUSHES}
         order by c.at desc limit 1
       ),
       case when ${deletedAt} < ${last} then ${deletedAt} end
@@ -48,13 +57,15 @@ const MOST_TAGS = 100
 
 /**
  * When a push of a digest by a tag last changed something, by whatever tag: deleting the digest takes all its tags along. Null if no push
- * by tag is known, and if more than MOST_TAGS pushed it.
+ * by tag is known, if more than MOST_TAGS pushed it, and if there are more than MOST_PUSHES.
  */
 const changedByTags = (repositoryId: Part, digest: Part, deletedAt: Part): Part => sql`(
-  with pushed as materialized (
-    select c.tag, max(c.at) as last from inventory.changes c
+  with pushes as materialized (
+    select c.tag, c.at from inventory.changes c
     where c.repository_id = ${repositoryId} and c.tag is not null and ${isPushOf(digest)}
-    group by c.tag
+    limit ${MOST_PUSHES + 1}
+  ), pushed as materialized (
+    select tag, max(at) as last from pushes where (select count(*) <= ${MOST_PUSHES} from pushes) group by tag
   )
   select max(coalesce(${startOfRun(
     { repositoryId, tag: sql`pushed.tag`, digest, last: sql`pushed.last` },

@@ -2,24 +2,30 @@ import { sql, type RawBuilder } from 'kysely'
 import { digestChangedAt } from './changed.js'
 import { hasIndexAbove } from './indexes-above.js'
 import type { Asked } from './question.js'
+import { isUnchangedIndex } from './unchanged-indexes.js'
 import { headAt, latestUses, usesWithout } from './uses.js'
 
 type Part = RawBuilder<unknown>
 
+/** Whether a push since a moment changed what index `i` is. */
+const isChangedSince = (moment: Part): Part =>
+  sql`${digestChangedAt({
+    repositoryId: sql`i.repository_id`,
+    digest: sql`i.digest`,
+    pushedAt: sql`i.pushed_at`,
+    firstSeenAt: sql`i.first_seen_at`,
+    deletedAt: sql`i.deleted_at`,
+  })} >= ${moment}`
+
 /**
  * Whether somebody asked for an index since a moment, or a push changed what it is: `i`, a row of repository_manifests. The kinds of
  * clients that do not count are left out. What its own times do not say is not unused.
+ * @param isChanged whether a push since the moment changed the index, if it was pushed since then
  */
-export const wasIndexUsed = (moment: Part, { without_kind }: Asked): Part => sql`(
+export const wasIndexUsed = (moment: Part, { without_kind }: Asked, isChanged = isChangedSince(moment)): Part => sql`(
   select case when i.pushed_at is null and u.used_at is null then coalesce(i.first_seen_at >= ${moment}, true)
     when u.used_at >= ${moment} then true
-    when i.pushed_at >= ${moment} then ${digestChangedAt({
-      repositoryId: sql`i.repository_id`,
-      digest: sql`i.digest`,
-      pushedAt: sql`i.pushed_at`,
-      firstSeenAt: sql`i.first_seen_at`,
-      deletedAt: sql`i.deleted_at`,
-    })} >= ${moment}
+    when i.pushed_at >= ${moment} then ${isChanged}
     else false end
   from ${usesWithout(sql`select greatest(i.pulled_at, ${headAt(sql`i`)}) as used_at, i.pulled_at`, {
     without_kind,
@@ -32,7 +38,7 @@ export const wasIndexUsed = (moment: Part, { without_kind }: Asked): Part => sql
 
 /**
  * Whether an index that lists a manifest, directly or through others, was used since a moment: the index needs all that it lists.
- * A use of another image that the index lists is none.
+ * A use of another image that the index lists is none. The query has the parts of `unchangedIndexes`, of all its manifests.
  */
 export const isNeededByIndex = (repositoryId: Part, digest: Part, moment: Part, asked: Asked): Part =>
   hasIndexAbove(
@@ -41,5 +47,5 @@ export const isNeededByIndex = (repositoryId: Part, digest: Part, moment: Part, 
     sql`select from above cross join lateral (
       select * from inventory.repository_manifests o
       where o.repository_id = ${repositoryId} and o.digest = above.digest and o.live offset 0
-    ) i where ${wasIndexUsed(moment, asked)}`,
+    ) i where ${wasIndexUsed(moment, asked, sql`not ${isUnchangedIndex(sql`i.repository_id`, sql`i.digest`)}`)}`,
   )

@@ -4,6 +4,7 @@ import { layerReads } from './layer-reads.js'
 import { endOfPortion } from './portions.js'
 import type { Asked, Question } from './question.js'
 import { manifestOf, oneAfterTheOther, placedIn } from './sql-parts.js'
+import { unchangedIndexes } from './unchanged-indexes.js'
 import { latestUses, usesOfParts, withParts } from './uses.js'
 
 type Part = RawBuilder<unknown>
@@ -48,7 +49,8 @@ export const endOfTags = (
  * The start of a query of tags `chosen`, those of a portion that look wanted, and of `digests`, to which they point: an index
  * may have any number of tags, so what they have in common is computed once.
  * `chosen` has the columns of inventory.tags, `place` and `key`; `digests` has `repository_id`, `digest`, `times` (usesOfParts),
- * `changed_at` (imageChangedByTags), `by_digest` (latestUses) and `may_be_used`. With `unused_for` there is `layer_reads`, see layerReads.
+ * `changed_at` (imageChangedByTags), `by_digest` (latestUses) and `may_be_used`. With `unused_for` there are
+ * `layer_reads` and `unchanged_indexes`, see layerReads and unchangedIndexes.
  * @param mayBeUsed a condition on `t`, a digest in a repository with its `times`
  */
 export const chosenTags = (
@@ -68,7 +70,11 @@ export const chosenTags = (
   const reads =
     asked.unused_for === undefined
       ? sql``
-      : sql`${layerReads(sql`select distinct repository_id, digest from chosen`, sql`${asked.unused_for}::timestamptz`)},`
+      : sql`${sql.join(
+          [layerReads, unchangedIndexes].map((partsOf) =>
+            partsOf(sql`select distinct repository_id, digest from chosen`, sql`${asked.unused_for}::timestamptz`),
+          ),
+        )},`
   return sql`
   chosen as materialized (${sql.join(chosen, sql` union all `)}), ${reads} digests as materialized (
     select t.*, ${mayBeUsed} as may_be_used

@@ -4,6 +4,7 @@ import { createPause } from '../../storage/turns.js'
 import { isListed } from '../index-entries.js'
 import { isNeededByIndex, wasIndexUsed } from './index-uses.js'
 import type { Asked } from './question.js'
+import { unchangedIndexes } from './unchanged-indexes.js'
 import { unknownIndexes } from './unknown-indexes.js'
 
 type Part = RawBuilder<unknown>
@@ -43,8 +44,12 @@ const ownUses = (moment: Part, asked: Asked): RawBuilder<Found> => sql`
 
 /** The repositories in which an index was used that lists one of `listed`, directly or through others. */
 const usesAbove = (listed: readonly Found[], moment: Part, asked: Asked): RawBuilder<Found> => sql`
+  with i as materialized (
+    select * from unnest(${listed.map(({ repository_id }) => repository_id)}::int[], ${listed.map(({ digest }) => digest)}::text[])
+      as i (repository_id, digest)
+  ), ${unchangedIndexes(sql`select * from i`, moment)}
   select distinct i.repository_id, null as digest
-  from unnest(${listed.map(({ repository_id }) => repository_id)}::int[], ${listed.map(({ digest }) => digest)}::text[]) as i (repository_id, digest)
+  from i
   where ${isNeededByIndex(sql`i.repository_id`, sql`i.digest`, moment, asked)}`
 
 /**
