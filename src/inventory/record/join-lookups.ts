@@ -1,9 +1,9 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
 
-/** On the embedded database a notification waits for the whole statement: 2,000 rows took up to 200 ms under load. */
-const AT_ONCE = 500
+/** On the embedded database a notification waits for the whole statement. Each row looks up MOST_TAGS tags at most, twice. */
+const AT_ONCE = 100
 /**
  * Tags of one manifest that one client asked for by HEAD within a day, of which one GET may be a pull: a client that asks for more made them
  * up, or copies a repository. Their HEADs are checks.
@@ -18,15 +18,26 @@ export const joinLookups = async (database: { sql: Sql }): Promise<void> => {
   for (let more = true; more;) more = (await joinSome(database)) === AT_ONCE
 }
 
+/** The last HEAD of `named.tag`, by the client of `got`, that a GET between two times may follow. */
+const lastHead = (oldest: RawBuilder<unknown>, newest: RawBuilder<unknown>): RawBuilder<unknown> => sql`
+  select o.at from inventory.tag_lookups o
+  where (o.repository_id, o.digest, o.origin, o.tag) = (got.repository_id, got.digest, got.origin, named.tag)
+    and o.method = 'HEAD' and o.at between ${oldest} - interval '60 seconds' and ${newest}
+  order by o.at desc limit 1`
+
 /**
  * Behind a proxy all clients are one, with hundreds of thousands of rows of one manifest: each row looks up what it needs by
- * an index, the last GET or one HEAD of each tag, and passes by the others.
+ * an index, the last GET or one HEAD of each tag, and passes by the others. Equal GETs have their tags looked up once, and of each tag
+ * only the last of these GETs that is a pull counts.
  */
 const joinSome = async ({ sql: db }: { sql: Sql }): Promise<number> => {
   const { rows } = await sql<{ joined: string }>`
     with fresh as materialized (
       select event_id, repository_id, method, digest, tag, origin, at
       from inventory.tag_lookups where not joined order by event_id limit ${AT_ONCE} for update skip locked
+    ), gets as materialized (
+      select repository_id, digest, origin, array_agg(at order by at desc) as times, min(at) as oldest, max(at) as newest
+      from fresh where method = 'GET' group by repository_id, digest, origin
     ), pulls as (
       select head.repository_id, head.tag, got.at
       from fresh head cross join lateral (
@@ -37,8 +48,8 @@ const joinSome = async ({ sql: db }: { sql: Sql }): Promise<number> => {
       ) got
       where head.method = 'HEAD' and head.tag is not null
       union all
-      select got.repository_id, head.tag, got.at
-      from fresh got cross join lateral (
+      select got.repository_id, head.tag, head.at
+      from gets got cross join lateral (
         with recursive named as (
           (
             select o.tag from inventory.tag_lookups o
@@ -55,14 +66,15 @@ const joinSome = async ({ sql: db }: { sql: Sql }): Promise<number> => {
           )
           from named where named.tag is not null
         )
-        select named.tag from (select tag from named limit ${MOST_TAGS}) named cross join lateral (
-          select from inventory.tag_lookups o
-          where (o.repository_id, o.digest, o.origin, o.tag) = (got.repository_id, got.digest, got.origin, named.tag)
-            and o.method = 'HEAD' and o.at between got.at - interval '60 seconds' and got.at
-          limit 1
-        ) near
+        select named.tag, pull.at
+        from (select tag from named limit ${MOST_TAGS}) named
+          -- Most tags were asked for at another time, which one look-up shows for all GETs.
+          cross join lateral (${lastHead(sql`got.oldest`, sql`got.newest`)}) any_head
+          cross join lateral (
+            select got_at as at from unnest(got.times) as got_at cross join lateral (${lastHead(sql`got_at`, sql`got_at`)}) near
+            limit 1
+          ) pull
       ) head
-      where got.method = 'GET'
     ), locked as (
       select t.repository_id, t.name, pulls.at
       from inventory.tags t

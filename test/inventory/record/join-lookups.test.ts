@@ -4,6 +4,7 @@ import { sql } from 'kysely'
 import { forgetLookups, joinLookups } from '../../../src/inventory/record/join-lookups.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent, DIGEST } from '../../servers/events.js'
+import { noting } from '../../servers/explained-rows.js'
 import { runs } from '../../servers/runs.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
@@ -58,6 +59,48 @@ describe.each(STORE_PAIRS)('a HEAD of a tag and a GET of its digest, in %s', (_,
       }),
       runs(8),
     )
+  })
+
+  test('are found by one statement as by many: the last GET that follows a HEAD of the tag within a minute', async () => {
+    const seconds = fc.uniqueArray(fc.nat(400), { maxLength: 8 })
+    await fc.assert(
+      fc.asyncProperty(seconds, seconds, seconds, async (gets, latest, other) => {
+        await stores.clear()
+        const heads = { latest, other }
+        const events = [
+          ...Object.keys(heads).map((tag) => ({ ...PUSH, tag })),
+          ...Object.entries(heads).flatMap(([tag, all]) => all.map((second) => ({ ...head(second), tag }))),
+          ...gets.map((second) => get(second)),
+        ]
+        await createCounting(stores).ingest(events.map((one, i) => anEvent({ ...one, id: i + 1 })))
+        await joinLookups(stores.database)
+        const { rows } = await sql<{ name: 'latest' | 'other'; pulled_at: Date | null }>`
+          select name, pulled_at from inventory.tags
+        `.execute(stores.database.sql)
+        for (const { name, pulled_at } of rows) {
+          const pulls = gets.filter((got) => heads[name].some((second) => got - 60 <= second && second <= got))
+          expect(pulled_at?.toISOString()).toBe(pulls.length === 0 ? undefined : at(Math.max(...pulls)))
+        }
+      }),
+      runs(20),
+    )
+  })
+
+  test('are looked for in 100 tags of the client once for all its GETs of the manifest', async () => {
+    const read: number[] = []
+    for (const gets of [10, 90]) {
+      await stores.clear()
+      const { ingest } = createCounting(stores)
+      const tags = Array.from({ length: 100 }, (__, i) => ({ ...head(0), tag: `t${i}` }))
+      await ingest(tags.map((one, i) => anEvent({ ...one, id: i + 1 })))
+      await joinLookups(stores.database)
+      await ingest(Array.from({ length: gets }, (__, i) => anEvent(get(600 + i))))
+      const rows: number[] = []
+      await joinLookups({ sql: noting(stores.database.sql, rows) })
+      read.push(rows.reduce((sum, one) => sum + one, 0))
+    }
+    const [few = NaN, many = NaN] = read
+    expect((many - few) / 80).toBeLessThan(100)
   })
 
   test('leave no address behind', async () => {
