@@ -27,7 +27,7 @@ export const SIZE =
 export const REFERRERS =
   'Tags of signatures and other referrers (sha256-…) are left out unless their subject was deleted: without them, an image in use fails its policy.'
 export const PUSHED =
-  'pushed_at is the push since which the tag points to this digest: pushing the same again changes nothing.'
+  'pushed_at is the push since which the tag points to this digest: pushing the same again changes nothing, up to 3,000 times.'
 const USED =
   'used_at is the newest push, pull or check (HEAD) of the tag, of the manifest it points to, or of an image that this index lists, by tag or by digest; where none is known, the time the tag was first seen. A push that changes nothing is no use, nor is a HEAD by a client that pushed the tag within 15 minutes, nor what reconcile finds.'
 
