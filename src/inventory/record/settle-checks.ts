@@ -5,7 +5,7 @@ import { isMoving } from '../moving.js'
 import { dueChecks, MINUTES_TO_PUSH } from './check-before-push.js'
 
 /** Of one statement: to look up one may read more than a thousand rows of pushes and of indexes. */
-const AT_ONCE = 25
+const AT_ONCE = 10
 
 /**
  * Makes checks of the HEADs that no push can belong to any more: their time has passed, and so has as long since they arrived.

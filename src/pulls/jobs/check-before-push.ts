@@ -4,8 +4,12 @@ import { checksBeforePush } from '../../inventory/record/check-before-push.js'
 import type { Sql } from '../../storage/database.js'
 import { createPause } from '../../storage/turns.js'
 
-/** HEADs of one statement: to look up one may read more than a thousand rows of pushes and of indexes. */
-const AT_ONCE = 25
+/**
+ * HEADs of one statement: to look up one may read more than a thousand rows of pushes and of indexes, which takes 40 ms on the
+ * embedded database. After a statement that was slow, the next has fewer.
+ */
+const AT_ONCE = { usual: 25, afterSlow: 5 }
+const SLOW_MS = 100
 
 /** Whether HEADs are parts of pushes, by the ids of their events, as far as they were looked up. */
 export type LookedUp = ReadonlyMap<string, boolean>
@@ -23,11 +27,15 @@ export const lookUpHeads = async (
 ): Promise<LookedUp> => {
   const found = new Map<string, boolean>()
   const pause = createPause()
-  for (let from = 0; from < heads.length && !isOver(); from += AT_ONCE) {
-    const ids = heads.slice(from, from + AT_ONCE)
+  let atOnce = AT_ONCE.usual
+  for (let from = 0; from < heads.length && !isOver();) {
+    const begin = performance.now()
+    const ids = heads.slice(from, from + atOnce)
     const { rows } = await checksBeforePush(ids).execute(db)
     const parts = new Set(rows.map(({ id }) => id))
     for (const id of ids) found.set(id, parts.has(id))
+    from += ids.length
+    atOnce = performance.now() - begin > SLOW_MS ? AT_ONCE.afterSlow : AT_ONCE.usual
     await pause()
   }
   return found
