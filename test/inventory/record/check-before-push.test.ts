@@ -206,6 +206,7 @@ describe.each(STORE_PAIRS)('a HEAD before a push, on %s', (_, open) => {
       read.push(await rowsRead(async (db) => joinLookups({ sql: db })))
     }
     const [few = NaN, many = NaN] = read
-    expect(many).toBeLessThan(few * 1.3)
+    // PostgreSQL may read each of two small tables as a whole, once; twenty GETs would read the tags twenty times.
+    expect(many).toBeLessThan(few + 2.5 * (VERY_MANY - MANY))
   })
 })
