@@ -80,7 +80,7 @@ describe('the watchdog', () => {
 
   test('notes what was under way, so that it rests after the next start', async () => {
     writeFileSync(blockedJobsFile(folder.path), '')
-    const { known, at } = await blockedBy('settle', 'summarize')
+    const { known, at } = await blockedBy('settle', 'rotate salts', 'summarize')
     expect(restsOf(known)).toEqual({ settle: 20, summarize: 20 })
     expect(isResting(known, 'settle', afterMinutes(at, 19))).toBe(true)
     expect(isResting(known, 'settle', afterMinutes(at, 20))).toBe(false)

@@ -7,7 +7,7 @@ import { DEEPEST, IS_CUT, MOST_FOLLOWED } from './sql-parts.js'
 type Part = RawBuilder<unknown>
 
 /** The newest check of a manifest `o` in a repository, also one that is not settled yet. */
-export const checkedAt = (
+const checkedAt = (
   o: Part,
 ): Part => sql`greatest(${o}.checked_at, case when ${mayHavePendingCheck(sql`${o}.seen_at`)} then
   ${newestPendingCheck(sql`l.repository_id = ${o}.repository_id and l.digest = ${o}.digest`)} end)`
