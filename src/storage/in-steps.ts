@@ -10,9 +10,17 @@ export const ROWS_AT_ONCE = 10_000
  * @param statement deletes or changes rows, at most ROWS_AT_ONCE of those that are left.
  * @returns rows removed or changed.
  */
-export const inSteps = async (db: Sql, statement: RawBuilder<unknown>): Promise<number> => {
+export const inSteps = async (db: Sql, statement: RawBuilder<unknown>): Promise<number> =>
+  untilNoneIsLeft(async () => Number((await statement.execute(db)).numAffectedRows ?? 0))
+
+/**
+ * Does a step again and again until it finds nothing.
+ * @param step its number of rows
+ * @returns rows of all steps
+ */
+export const untilNoneIsLeft = async (step: () => Promise<number>): Promise<number> => {
   for (let total = 0; ;) {
-    const rows = Number((await statement.execute(db)).numAffectedRows ?? 0)
+    const rows = await step()
     if (rows === 0) return total
     total += rows
   }

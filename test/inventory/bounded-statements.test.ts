@@ -2,10 +2,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, tes
 import { sql } from 'kysely'
 import type { Descriptor } from '../../src/events/target.js'
 import { ask, type Item } from '../../src/inventory/questions/ask.js'
-import { QUESTIONS } from '../../src/inventory/questions/questions.js'
 import { summarize } from '../../src/inventory/summary/summarize.js'
 import type { Sql } from '../../src/storage/database.js'
-import type { Wanted } from '../servers/asking.js'
+import { questionNamed, type Wanted } from '../servers/asking.js'
 import { createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
 import { noting } from '../servers/explained-rows.js'
@@ -61,13 +60,11 @@ describe.each(STORE_PAIRS)('questions, on %s', (_, open) => {
     parameters: Record<string, string>,
     { db = stores.database.sql, limit = '1000' }: { db?: Sql; limit?: string } = {},
   ): Promise<Item[]> => {
-    const question = QUESTIONS.find((one) => one.name === name)
-    if (!question) throw new Error(`there is no question ${name}`)
     const items: Item[] = []
     let cursor: string | null = null
     do {
       const all: object = { ...parameters, limit, ...(cursor !== null && { cursor }) }
-      const page = await ask(db, question, all, NOW)
+      const page = await ask(db, questionNamed(name), all, NOW)
       items.push(...page.items)
       cursor = page.next
     } while (cursor !== null)

@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import type { Descriptor } from '../../src/events/target.js'
 import { ask, type Item } from '../../src/inventory/questions/ask.js'
-import { QUESTIONS } from '../../src/inventory/questions/questions.js'
 import { learnManifest } from '../../src/inventory/record/learn-manifest.js'
 import { summarize } from '../../src/inventory/summary/summarize.js'
-import { short } from '../servers/asking.js'
+import { questionNamed, short } from '../servers/asking.js'
 import { createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
 import { digestOf } from '../servers/history.js'
@@ -34,11 +33,8 @@ describe.each(STORE_PAIRS)('what is in use on %s', (_, open) => {
     ({ object: 'manifest', digest: digestOf(name), mediaType: OCI_IMAGE, size: 20, ...more }) as const
   const index = (name: string, more: object = {}) => image(name, { mediaType: OCI_INDEX, ...more })
   const blob = (name: string, size = 10) => ({ object: 'blob', digest: digestOf(name), size }) as const
-  const asked = async (question: string, parameters: object = {}): Promise<Item[]> => {
-    const found = QUESTIONS.find(({ name }) => name === question)
-    if (!found) throw new Error(question)
-    return (await ask(stores.database.sql, found, parameters, NOW)).items
-  }
+  const asked = async (question: string, parameters: object = {}): Promise<Item[]> =>
+    (await ask(stores.database.sql, questionNamed(question), parameters, NOW)).items
   const digests = async (question: string): Promise<string[]> =>
     (await asked(question)).map(({ digest, blob_digest }) => short(digest ?? blob_digest))
   const summary = async (): Promise<void> => summarize(stores.database, () => NOW)

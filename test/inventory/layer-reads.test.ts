@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { sql } from 'kysely'
 import type { Descriptor } from '../../src/events/target.js'
 import { ask } from '../../src/inventory/questions/ask.js'
-import { QUESTIONS } from '../../src/inventory/questions/questions.js'
+import { questionNamed } from '../servers/asking.js'
 import { createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
 import { digestOf } from '../servers/history.js'
@@ -52,9 +52,7 @@ describe.each(STORE_PAIRS)('a layer that is fetched, on %s', (_, open) => {
       await ingest([anEvent({ id: i + 1, object: 'manifest', mediaType: OCI_IMAGE, size: 20, at: OLD, ...one })])
   }
   const listed = async (name: string, column: string): Promise<unknown[]> => {
-    const question = QUESTIONS.find((one) => one.name === name)
-    if (!question) throw new Error(`no question ${name}`)
-    const { items } = await ask(stores.database.sql, question, { unused_for: '90d' }, NOW)
+    const { items } = await ask(stores.database.sql, questionNamed(name), { unused_for: '90d' }, NOW)
     return items.map((item) => item[column]).sort()
   }
   /** By both questions, which never differ. */

@@ -2,9 +2,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, tes
 import { sql } from 'kysely'
 import type { Descriptor } from '../../src/events/target.js'
 import { ask, type Item } from '../../src/inventory/questions/ask.js'
-import { QUESTIONS } from '../../src/inventory/questions/questions.js'
 import type { Sql } from '../../src/storage/database.js'
-import type { Wanted } from '../servers/asking.js'
+import { questionNamed, type Wanted } from '../servers/asking.js'
 import { createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
 import { noting } from '../servers/explained-rows.js'
@@ -54,11 +53,8 @@ describe.each(STORE_PAIRS)('a digest that is pushed again without a change, on %
       where tag = 'i' and at = ${LATELY}
     `.execute(stores.database.sql)
   }
-  const answer = async (name: string, parameters: Record<string, string>, db?: Sql): Promise<readonly Item[]> => {
-    const question = QUESTIONS.find((one) => one.name === name)
-    if (!question) throw new Error(`no question ${name}`)
-    return (await ask(db ?? stores.database.sql, question, parameters, NOW)).items
-  }
+  const answer = async (name: string, parameters: Record<string, string>, db?: Sql): Promise<readonly Item[]> =>
+    (await ask(db ?? stores.database.sql, questionNamed(name), parameters, NOW)).items
   const tags = async (...asked: Parameters<typeof answer>): Promise<unknown[]> =>
     (await answer(...asked)).map(({ tag }) => tag)
 

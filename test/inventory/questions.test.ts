@@ -1,20 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { ask, QuestionError, type Answer, type Item } from '../../src/inventory/questions/ask.js'
 import { lastUsed } from '../../src/inventory/questions/last-used.js'
-import type { Question } from '../../src/inventory/questions/question.js'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
 import { summarize } from '../../src/inventory/summary/summarize.js'
+import { questionNamed } from '../servers/asking.js'
 import { createCounting } from '../servers/counting.js'
 import { digestOf, knownHistory } from '../servers/history.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
 const NOW = new Date('2026-11-21T12:00:00Z')
-
-const questionNamed = (name: string): Question => {
-  const question = QUESTIONS.find((one) => one.name === name)
-  if (!question) throw new Error(`there is no question ${name}`)
-  return question
-}
 
 /** What each question needs to be asked at all. */
 const REQUIRED: Record<string, Record<string, string>> = {

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { sql } from 'kysely'
 import type { Descriptor } from '../../src/events/target.js'
 import { ask, type Item } from '../../src/inventory/questions/ask.js'
-import { QUESTIONS } from '../../src/inventory/questions/questions.js'
-import type { Asked, Question } from '../../src/inventory/questions/question.js'
+import type { Asked } from '../../src/inventory/questions/question.js'
+import { questionNamed } from '../servers/asking.js'
 import { createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
 import { descriptor, digestOf, OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
@@ -12,12 +12,6 @@ import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 const NOW = new Date('2026-11-21T12:00:00Z')
 const TIMES = 200
 const LAYER = 'application/vnd.oci.image.layer.v1.tar'
-
-const questionNamed = (name: string): Question => {
-  const question = QUESTIONS.find((one) => one.name === name)
-  if (!question) throw new Error(`there is no question ${name}`)
-  return question
-}
 
 /** A part of a plan, as PostgreSQL explains it. */
 type Plan = { 'Actual Rows': number; 'Actual Loops': number; Plans?: Plan[] }

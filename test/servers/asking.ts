@@ -1,4 +1,5 @@
 import { ask, type Answer, type Item } from '../../src/inventory/questions/ask.js'
+import type { Question } from '../../src/inventory/questions/question.js'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
 import { summarize } from '../../src/inventory/summary/summarize.js'
 import { createCounting } from './counting.js'
@@ -18,6 +19,12 @@ export const blob = (name: string, more: Wanted = {}): Wanted => ({
 
 /** The name that `digestOf` made a digest of. */
 export const short = (digest: unknown): string => String(digest).replace(/^sha256:0*/, '')
+
+export const questionNamed = (name: string): Question => {
+  const question = QUESTIONS.find((one) => one.name === name)
+  if (!question) throw new Error(`there is no question ${name}`)
+  return question
+}
 
 export type Asking = {
   /** Each in an envelope of its own, one after the other. */
@@ -39,9 +46,7 @@ export const createAsking = (stores: TestStores, now: Date, caches: readonly str
   let id = 0
   const { ingest } = createCounting(stores, () => now)
   const answer = async (name: string, parameters: object = {}): Promise<Answer> => {
-    const question = QUESTIONS.find((one) => one.name === name)
-    if (!question) throw new Error(`there is no question ${name}`)
-    return ask(stores.database.sql, question, parameters, now, caches)
+    return ask(stores.database.sql, questionNamed(name), parameters, now, caches)
   }
   const items = async (name: string, parameters: object = {}): Promise<Item[]> => (await answer(name, parameters)).items
   return {

@@ -49,9 +49,6 @@ export const tagChangedAt = sql`coalesce(
   t.pushed_at, t.first_seen_at
 )`
 
-/** A digest in a repository, its newest push, by a tag or not, and when it was first seen and last deleted. */
-type Pushed = { repositoryId: Part; digest: Part; pushedAt: Part; firstSeenAt: Part; deletedAt: Part }
-
 /** Tags that are followed to find whether pushes of one digest changed something: of more, each push counts as a change. */
 const MOST_TAGS = 100
 
@@ -76,10 +73,14 @@ const changedByTags = (repositoryId: Part, digest: Part, deletedAt: Part): Part 
   from pushed where (select count(*) <= ${MOST_TAGS} from pushed)
 )`
 
-/** When a digest was last pushed so that something changed; the newest push if that is not known, null without one. */
-export const digestChangedAt = ({ repositoryId, digest, pushedAt, firstSeenAt, deletedAt }: Pushed): Part => sql`(
-  case when ${pushedAt} > ${firstSeenAt} then coalesce(${changedByTags(repositoryId, digest, deletedAt)}, ${pushedAt})
-    else ${pushedAt} end
+/**
+ * When row `o` of repository_manifests was last pushed so that something changed; the newest push, by a tag or not, if that is not known,
+ * null without one.
+ */
+export const digestChangedAt = (o: Part): Part => sql`(
+  case when ${o}.pushed_at > ${o}.first_seen_at
+    then coalesce(${changedByTags(sql`${o}.repository_id`, sql`${o}.digest`, sql`${o}.deleted_at`)}, ${o}.pushed_at)
+    else ${o}.pushed_at end
 )`
 
 /** The newest push of what tag `t` points to, manifest `m`. */

@@ -7,22 +7,16 @@ import { headAt, latestUses, usesWithout } from './uses.js'
 
 type Part = RawBuilder<unknown>
 
-/** Whether a push since a moment changed what index `i` is. */
-const isChangedSince = (moment: Part): Part =>
-  sql`${digestChangedAt({
-    repositoryId: sql`i.repository_id`,
-    digest: sql`i.digest`,
-    pushedAt: sql`i.pushed_at`,
-    firstSeenAt: sql`i.first_seen_at`,
-    deletedAt: sql`i.deleted_at`,
-  })} >= ${moment}`
-
 /**
  * Whether somebody asked for an index since a moment, or a push changed what it is: `i`, a row of repository_manifests. The kinds of
  * clients that do not count are left out. What its own times do not say is not unused.
  * @param isChanged whether a push since the moment changed the index, if it was pushed since then
  */
-export const wasIndexUsed = (moment: Part, { without_kind }: Asked, isChanged = isChangedSince(moment)): Part => sql`(
+export const wasIndexUsed = (
+  moment: Part,
+  { without_kind }: Asked,
+  isChanged = sql`${digestChangedAt(sql`i`)} >= ${moment}`,
+): Part => sql`(
   select case when i.pushed_at is null and u.used_at is null then coalesce(i.first_seen_at >= ${moment}, true)
     when u.used_at >= ${moment} then true
     when i.pushed_at >= ${moment} then ${isChanged}

@@ -43,13 +43,7 @@ export const unchangedIndexes = (images: Part, moment: Part): Part => sql`
     limit ${MOST_INDEXES}
   ), unchanged_indexes as materialized (
     select repository_id, digest from (
-      select i.repository_id, i.digest, ${digestChangedAt({
-        repositoryId: sql`i.repository_id`,
-        digest: sql`i.digest`,
-        pushedAt: sql`i.pushed_at`,
-        firstSeenAt: sql`i.first_seen_at`,
-        deletedAt: sql`i.deleted_at`,
-      })} as changed_at
+      select i.repository_id, i.digest, ${digestChangedAt(sql`i`)} as changed_at
       from pushed_again i offset 0
     ) i
     where changed_at < ${moment}

@@ -6,17 +6,17 @@ import { DEEPEST, IS_CUT, MOST_FOLLOWED } from './sql-parts.js'
 
 type Part = RawBuilder<unknown>
 
+const manifestCheckedAt = (o: Part, newestPending: (which: Part) => Part): Part => sql`greatest(
+  ${o}.checked_at,
+  case when ${mayHavePendingCheck(sql`${o}.seen_at`)} then
+    ${newestPending(sql`l.repository_id = ${o}.repository_id and l.digest = ${o}.digest`)} end
+)`
+
 /** The newest check of a manifest `o` in a repository, also one that is not settled yet. */
-const checkedAt = (
-  o: Part,
-): Part => sql`greatest(${o}.checked_at, case when ${mayHavePendingCheck(sql`${o}.seen_at`)} then
-  ${newestPendingCheck(sql`l.repository_id = ${o}.repository_id and l.digest = ${o}.digest`)} end)`
+const checkedAt = (o: Part): Part => manifestCheckedAt(o, newestPendingCheck)
 
 /** The same of manifests of which many may belong to one row: what is not settled yet counts, also if it is part of a push. */
-export const headAt = (
-  o: Part,
-): Part => sql`greatest(${o}.checked_at, case when ${mayHavePendingCheck(sql`${o}.seen_at`)} then
-  ${newestPendingHead(sql`l.repository_id = ${o}.repository_id and l.digest = ${o}.digest`)} end)`
+export const headAt = (o: Part): Part => manifestCheckedAt(o, newestPendingHead)
 
 /** The newest check of tag `t` by its name, also one that is not settled yet. */
 export const tagCheckedAt = sql`greatest(t.checked_at, case when ${mayHavePendingCheck(sql`t.pointed_at`)} then

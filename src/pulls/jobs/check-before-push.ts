@@ -3,6 +3,7 @@ import { isoTime, type Micros } from '../../events/calendar.js'
 import { checksBeforePush } from '../../inventory/record/check-before-push.js'
 import type { Sql } from '../../storage/database.js'
 import { createPause } from '../../storage/turns.js'
+import type { PendingRequest } from '../record/pending.js'
 
 /**
  * HEADs of one statement: to look up one may read more than a thousand rows of pushes and of indexes, which takes 40 ms on the
@@ -39,6 +40,20 @@ export const lookUpHeads = async (
     await pause()
   }
   return found
+}
+
+/**
+ * Requests without the HEADs that are found to be parts of pushes: one whose push arrives later, or that is not looked up, stays.
+ * @param isOver see lookUpHeads
+ */
+export const withoutPushes = async <T extends Pick<PendingRequest, 'id' | 'method'>>(
+  db: Sql,
+  requests: readonly T[],
+  isOver: () => boolean,
+): Promise<T[]> => {
+  const heads = requests.filter(({ method }) => method === 'HEAD').map(({ id }) => id)
+  const isPart = await lookUpHeads(db, heads, isOver)
+  return requests.filter(({ id }) => isPart.get(id) !== true)
 }
 
 /** @param requests with their texts as in pulls.pending */

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
-import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
+import { inSteps, ROWS_AT_ONCE, untilNoneIsLeft } from '../../storage/in-steps.js'
 import { headsAmong, lookUpHeads } from './check-before-push.js'
 import { keepNewest } from './last-uses.js'
 import { restartProvisional } from './provisional-run.js'
@@ -96,13 +96,8 @@ const deleteRows = async (
 const PENDING_AT_ONCE = 100
 
 /** @returns how many requests were erased */
-const erasePending = async (jobs: Database['jobs'], where: RawBuilder<unknown>): Promise<number> => {
-  for (let total = 0; ;) {
-    const erased = await jobs.transaction().execute(async (tx) => eraseSomePending(tx, where))
-    if (erased === 0) return total
-    total += erased
-  }
-}
+const erasePending = async (jobs: Database['jobs'], where: RawBuilder<unknown>): Promise<number> =>
+  untilNoneIsLeft(async () => jobs.transaction().execute(async (tx) => eraseSomePending(tx, where)))
 
 /**
  * Uses keep their times and kinds, as the uses of requests that were folded before do: the inventory has the time of the use, and

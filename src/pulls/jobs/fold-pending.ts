@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { microsOf, type Micros } from '../../events/calendar.js'
+import type { Micros } from '../../events/calendar.js'
 import { toldByCommit, type Database, type Sql, type Transaction } from '../../storage/database.js'
 import type { Windows } from '../fold/windows.js'
 import { PENDING_REGISTRIES } from '../record/pending-registries.js'
@@ -16,7 +16,7 @@ import { createShare } from './share.js'
 import { lockNumbers, takeRequests, type Taken } from './take-requests.js'
 import { createTellsOfBlobs } from './tells-of-blobs.js'
 import { createTotals } from './totals.js'
-import { setFoldedTo, watermarkOf } from './watermark.js'
+import { foldableUntil, setFoldedTo, watermarkOf } from './watermark.js'
 
 type Needs = {
   database: Database
@@ -69,7 +69,8 @@ export const foldPending = async (needs: Needs): Promise<void> => {
   const { database, turns = {} } = needs
   await eachRegistry(inTurn(await pendingRegistries(database.sql), turns), async ({ registry }) => {
     const step = async (): Promise<boolean> => {
-      const known = await lookUpAhead(database.jobs, registry, microsOf(needs.now()) - needs.lateness)
+      const until = await foldableUntil(database.jobs, registry, needs)
+      const known = until === undefined ? new Map() : await lookUpAhead(database.jobs, registry, until)
       return database.jobTransaction(async (tx) => foldStep(tx, registry, { ...needs, known }))
     }
     while (await step());

@@ -7,7 +7,7 @@ import type { Windows } from '../fold/windows.js'
 import type { PendingRequest } from '../record/pending.js'
 import { askedIn, askersOf, chainsOf, openIn } from './asked-in.js'
 import { createByAsker } from './by-asker.js'
-import { lookUpHeads } from './check-before-push.js'
+import { withoutPushes } from './check-before-push.js'
 import { loadChains } from './chains.js'
 import { foldBatch, type Chains } from './fold-batch.js'
 import { concernsAll, RegistryFailed } from './each-registry.js'
@@ -117,7 +117,8 @@ const foldNew = async (needs: Needs, run: HeldRun, state: State, failures: unkno
   state.isCleared = true
   for (const [registry, requests] of found.requests) {
     const foldAll = async (): Promise<boolean> => {
-      const uses = await withoutPushes(needs, requests)
+      const end = now().getTime() + LONGEST_LOOK_UPS_MS
+      const uses = await withoutPushes(database.jobs, requests, () => now().getTime() > end)
       for (let from = 0; from < uses.length; from += sizes.batch) {
         const batch = uses.slice(from, from + sizes.batch)
         const isHeld = await inTransaction(
@@ -139,20 +140,6 @@ const foldNew = async (needs: Needs, run: HeldRun, state: State, failures: unkno
   }
   await setShown(database.jobs, run, found.shown)
   return true
-}
-
-/**
- * Without HEADs that are known to be parts of pushes. One whose push arrives later, or that is not looked up in time, is shown as a
- * check until it is settled.
- */
-const withoutPushes = async (
-  { database, now }: Needs,
-  requests: readonly PendingRequest[],
-): Promise<readonly PendingRequest[]> => {
-  const end = now().getTime() + LONGEST_LOOK_UPS_MS
-  const heads = requests.filter(({ method }) => method === 'HEAD').map(({ id }) => id)
-  const isPart = await lookUpHeads(database.jobs, heads, () => now().getTime() > end)
-  return requests.filter(({ id }) => isPart.get(id) !== true)
 }
 
 /** Shows the pulls of a registry as pending: its provisional rows, and requests that could not be folded. */

@@ -53,15 +53,17 @@ export const takeRequests = async (
     )
     select id, repository, origin, request, who, is_late as "isLate" from taken
   `.execute(tx)
-  const unknown = headsAmong(rows).filter((id) => !known.has(id))
-  const heads = new Map([...known, ...(await lookUpHeads(tx, unknown))])
+  const isPart = await lookUpHeads(
+    tx,
+    headsAmong(rows).filter((id) => !known.has(id)),
+  )
   const requests: PendingRequest[] = []
   const late: PendingRequest[] = []
   let latest = since
   for (const row of rows) {
     const request = shared(readPending(row, registry), share)
     if (request.at > latest) latest = request.at
-    if (heads.get(row.id) === true) continue
+    if (known.get(row.id) ?? isPart.get(row.id)) continue
     if (row.isLate) late.push(request)
     else requests.push(request)
   }

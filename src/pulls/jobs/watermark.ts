@@ -19,39 +19,64 @@ export const watermarkOf = async (
 ): Promise<Watermark | undefined> => {
   const clock = microsOf(now())
   await sql`insert into pulls.registries (registry) values (${registry}) on conflict do nothing`.execute(tx)
-  const { rows } = await sql<{
-    foldedTo: string | null
-    newest: string | null
-    since: string | null
-    blobsAt: string | null
-  }>`
+  const { rows } = await sql<Kept & { foldedTo: string | null; blobsAt: string | null }>`
     select ${micros("nullif(folded_to, '-infinity')")} as "foldedTo", ${micros('newest_at')} as newest,
       ${micros('newest_since')} as since, ${micros('blobs_at')} as "blobsAt"
     from pulls.registries where registry = ${registry} for update skip locked
   `.execute(tx)
   const [row] = rows
   if (!row) return undefined
-  const { rows: ahead } = await sql<{ newest: string | null }>`
-    select ${micros('max(at)')} as newest from pulls.pending
-    where registry = ${registry} and at <= ${isoTime(clock)}::timestamptz
-  `.execute(tx)
-  const told = ahead[0]?.newest ?? null
-  if (told === null) return undefined
-  const before = numberOf(row.newest)
-  const isNewer = before === undefined || Number(told) > before
-  const newest = isNewer ? Number(told) : before
-  const since = isNewer ? clock : (numberOf(row.since) ?? clock)
+  const told = await newestPending(tx, registry, clock)
+  if (told === undefined) return undefined
+  const heard = newestHeard(row, told, clock)
   await sql`
-    update pulls.registries set newest_at = ${isoTime(newest)}::timestamptz, newest_since = ${isoTime(since)}::timestamptz
+    update pulls.registries set newest_at = ${isoTime(heard.newest)}::timestamptz, newest_since = ${isoTime(heard.since)}::timestamptz
     where registry = ${registry}
   `.execute(tx)
   const blobsAt = numberOf(row.blobsAt)
   return {
-    until: clock - since >= lateness ? newest : newest - lateness,
+    until: untilOf(heard, clock, lateness),
     foldedTo: numberOf(row.foldedTo) ?? -Infinity,
     ...(blobsAt !== undefined && { blobsAt }),
   }
 }
+
+/** The `until` of watermarkOf, if nothing arrives before it. Takes nothing, and so shows what can be read ahead. */
+export const foldableUntil = async (
+  db: Sql,
+  registry: string,
+  { lateness, now }: Needs,
+): Promise<Micros | undefined> => {
+  const clock = microsOf(now())
+  const { rows } = await sql<Kept>`
+    select ${micros('newest_at')} as newest, ${micros('newest_since')} as since from pulls.registries where registry = ${registry}
+  `.execute(db)
+  const told = await newestPending(db, registry, clock)
+  if (told === undefined) return undefined
+  return untilOf(newestHeard(rows[0] ?? { newest: null, since: null }, told, clock), clock, lateness)
+}
+
+/** The time of the newest request that was heard of before, and when it was heard of. */
+type Kept = { newest: string | null; since: string | null }
+type Heard = { newest: Micros; since: Micros }
+
+const newestPending = async (db: Sql, registry: string, clock: Micros): Promise<Micros | undefined> => {
+  const { rows } = await sql<{ newest: string | null }>`
+    select ${micros('max(at)')} as newest from pulls.pending
+    where registry = ${registry} and at <= ${isoTime(clock)}::timestamptz
+  `.execute(db)
+  return numberOf(rows[0]?.newest ?? null)
+}
+
+const newestHeard = (kept: Kept, told: Micros, clock: Micros): Heard => {
+  const before = numberOf(kept.newest)
+  return before === undefined || told > before
+    ? { newest: told, since: clock }
+    : { newest: before, since: numberOf(kept.since) ?? clock }
+}
+
+const untilOf = ({ newest, since }: Heard, clock: Micros, lateness: Micros): Micros =>
+  clock - since >= lateness ? newest : newest - lateness
 
 const micros = (time: string): ReturnType<typeof sql.raw> =>
   sql.raw(`(extract(epoch from ${time}) * 1000000)::bigint::text`)
