@@ -2,7 +2,7 @@ import type { Server } from 'node:http'
 import type { Logger } from 'pino'
 import { checkStores } from './check-stores.js'
 import type { Config } from './config.js'
-import { createRunningJobs, isResting, readBlockedJobs, restWarnings, type RunningJobs } from './blocked-jobs.js'
+import { createJobRests, onJobError, readBlockedJobs, restWarnings, type JobRests } from './blocked-jobs.js'
 import { createCore, type Core } from './core.js'
 import { listCounters } from './counters/read.js'
 import { createRepositories } from './counters/repositories.js'
@@ -61,7 +61,8 @@ export type App = {
   http: Server
   /** All routes but the webhook. */
   routes: readonly Route[]
-  running: RunningJobs
+  /** With the embedded database. */
+  rests: JobRests | undefined
   /** Reads the files of registries again. What cannot be read is logged, and those of before stay. */
   reload: () => void
   /** Does what need not be done before the service answers. To be called when `http` listens. */
@@ -169,17 +170,9 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     // Another process may have renewed the key before it could see the sign.
     await checkUsersKey(stores.database.sql, core.fingerprint)
   }
-  const blocked = stores.lock ? readBlockedJobs(config.data_dir, now()) : []
-  const running = createRunningJobs(blocked, now)
-  for (const warning of restWarnings(blocked, now())) log.warn(warning)
-  const jobs = startJobs(allJobs, {
-    onBegin: running.begin,
-    onEnd: running.end,
-    onError: (job, error) => {
-      log.error({ err: error, job }, 'a job failed; it will run again at its next time')
-    },
-    isResting: (job) => isResting(blocked, job, now()),
-  })
+  const rests = stores.lock && createJobRests(config.data_dir, now)
+  if (rests) for (const warning of restWarnings(readBlockedJobs(config.data_dir, now()), now())) log.warn(warning)
+  const jobs = startJobs(allJobs, { ...rests, onError: onJobError(rests, log) })
   const reload = (): void => {
     try {
       registries.reload()
@@ -279,7 +272,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   return {
     core,
     http,
-    running,
+    rests,
     routes: routesOf(Object.values(routers).flat()),
     reload,
     afterListening: async () => (replacing = stores.dumps?.replaceMarked() ?? replacing),

@@ -1,22 +1,27 @@
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Logger } from 'pino'
 import { isFields } from './events/excerpt.js'
 import { readTextFile } from './files/read-file.js'
+import { hasCause } from './storage/away.js'
+import { isCancelled } from './storage/database.js'
 
 /**
- * A job whose statement kept the embedded database busy for too long would do so again after each start. So the watchdog notes, before it ends the
- * process, which jobs were under way, and these rest after the next start: meanwhile the service takes notifications. A job that blocks again within a day
- * after its rest, rests twice as long.
+ * A job whose statement kept the embedded database busy for too long would do so again at its next time. So it rests: meanwhile the service takes
+ * notifications. Most statements can be ended (storage/statement-limit.ts), and their job is known. Before the watchdog ends the process, it notes which
+ * jobs were under way, and these rest after the next start. A job that blocks again within a day after its rest, rests twice as long.
  */
 export type BlockedJob = {
   job: string
-  /** When a process was ended while it was under way. */
+  /** When its statement was ended, or a process while it was under way. */
   at: Date
   /** How long it rests from then on. */
   minutes: number
 }
 
-const FIRST_REST = 20
-const LONGEST_REST = 24 * 60
+/** Minutes of the first rest and of the longest. A statement of 5 s each 5 minutes leaves the database to the others for nearly all the time. */
+const AFTER_STATEMENT = { first: 5, longest: 60 }
+const AFTER_PROCESS = { first: 20, longest: 24 * 60 }
 const MINUTE_MS = 60_000
 /** Milliseconds. */
 const DAY = 24 * 60 * MINUTE_MS
@@ -33,10 +38,13 @@ const LARGEST_FILE = 65_536
 const MOST_JOBS = 100
 const JOB_NAME = /^[\w -]{1,100}$/
 
-/** Jobs that are under way, where another thread can read them while this one stands still. */
-export type RunningJobs = {
-  begin: (job: string) => void
-  end: (job: string) => void
+export type JobRests = {
+  onBegin: (job: string) => void
+  onEnd: (job: string) => void
+  isResting: (job: string) => boolean
+  /** A statement of the job was ended. @returns the rest that begins; undefined for a job that never rests */
+  rest: (job: string) => BlockedJob | undefined
+  /** What the watchdog's thread reads while this one stands still: the jobs under way. */
   /** A `WatchdogNote` as JSON in UTF-8 that ends with a zero. */
   note: SharedArrayBuffer
 }
@@ -44,8 +52,9 @@ export type RunningJobs = {
 /** What the watchdog writes into the file: `kept` as it is, and all of `blocked` with the time. */
 type WatchdogNote = { kept: readonly BlockedJob[]; blocked: readonly Omit<BlockedJob, 'at'>[] }
 
-/** @param known of previous processes: what is noted contains them still */
-export const createRunningJobs = (known: readonly BlockedJob[], now: () => Date): RunningJobs => {
+/** The jobs of a data directory that are under way, and those that rest. */
+export const createJobRests = (dataDir: string, now: () => Date): JobRests => {
+  let known = readBlockedJobs(dataDir, now())
   const note = new SharedArrayBuffer(LARGEST_FILE)
   const running = new Map<string, number>()
   const write = (): void => {
@@ -58,23 +67,38 @@ export const createRunningJobs = (known: readonly BlockedJob[], now: () => Date)
   }
   write()
   return {
-    begin: (job) => {
+    onBegin: (job) => {
       if (NEVER_BLOCK.has(job)) return
-      running.set(job, nextRest(known, job, now()))
+      running.set(job, nextRest(known, job, now(), AFTER_PROCESS))
       write()
     },
-    end: (job) => {
+    onEnd: (job) => {
       running.delete(job)
       write()
+    },
+    isResting: (job) => isResting(known, job, now()),
+    rest: (job) => {
+      if (NEVER_BLOCK.has(job)) return undefined
+      const at = now()
+      const rest = { job, at, minutes: nextRest(known, job, at, AFTER_STATEMENT) }
+      known = [...known.filter((one) => one.job !== job && isRemembered(one, at)), rest]
+      writeFileSync(blockedJobsFile(dataDir), JSON.stringify(known), { mode: 0o600 })
+      write()
+      return rest
     },
     note,
   }
 }
 
 /** Minutes. */
-const nextRest = (known: readonly BlockedJob[], job: string, now: Date): number => {
+const nextRest = (
+  known: readonly BlockedJob[],
+  job: string,
+  now: Date,
+  { first, longest }: typeof AFTER_PROCESS,
+): number => {
   const previous = known.find((one) => one.job === job && isRemembered(one, now))
-  return previous ? Math.min(2 * previous.minutes, LONGEST_REST) : FIRST_REST
+  return previous ? Math.min(Math.max(2 * previous.minutes, first), longest) : first
 }
 
 const endOf = ({ at, minutes }: BlockedJob): Date => new Date(at.getTime() + minutes * MINUTE_MS)
@@ -104,20 +128,34 @@ const blockedJobIn = (noted: unknown): BlockedJob | undefined => {
   const { job, at, minutes } = noted
   if (typeof job !== 'string' || !JOB_NAME.test(job)) return undefined
   if (typeof at !== 'string' || Number.isNaN(Date.parse(at))) return undefined
-  if (typeof minutes !== 'number' || !(minutes >= FIRST_REST && minutes <= LONGEST_REST)) return undefined
+  if (typeof minutes !== 'number' || !(minutes >= AFTER_STATEMENT.first && minutes <= AFTER_PROCESS.longest))
+    return undefined
   return { job, at: new Date(at), minutes }
 }
 
-export const isResting = (known: readonly BlockedJob[], job: string, now: Date): boolean =>
+const isResting = (known: readonly BlockedJob[], job: string, now: Date): boolean =>
   known.some((one) => one.job === job && isAtRest(one, now))
+
+/** Logs why a job failed. A job whose statement was ended rests. */
+export const onJobError =
+  (rests: JobRests | undefined, log: Logger) =>
+  (job: string, error: unknown): void => {
+    const rest = rests && hasCause(error, isCancelled) ? rests.rest(job) : undefined
+    if (rest)
+      log.error(
+        { err: error, job, until: endOf(rest) },
+        'a statement of a job took too long and was ended; the job rests',
+      )
+    else log.error({ err: error, job }, 'a job failed; it will run again at its next time')
+  }
 
 export const restWarnings = (known: readonly BlockedJob[], now: Date): string[] => {
   const resting = known.filter((one) => isAtRest(one, now))
   return resting.length === 0
     ? []
     : [
-        'a process was ended because one statement or computation kept it busy for too long while these jobs were under way. They rest: ' +
+        'these jobs rest, because a statement of theirs, or one while they were under way, kept the embedded database busy for too long: ' +
           `${resting.map((one) => `${one.job} until ${endOf(one).toISOString()}`).join(', ')}. ` +
-          'A job that was under way again rests for longer; if that happens, use PostgreSQL (DATABASE_URL)',
+          'What they do waits until then. A job that takes too long again rests for longer; if that happens, use PostgreSQL (DATABASE_URL)',
       ]
 }

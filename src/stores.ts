@@ -6,6 +6,7 @@ import type { Dumps } from './storage/dumps.js'
 import { hasPendingMigrations, migrate } from './storage/migrate.js'
 import type { QueryCopy } from './storage/query-copy.js'
 import type { SketchStore } from './storage/sketch-store.js'
+import type { RunningStatement } from './storage/statement-limit.js'
 import { createSqlSketches } from './storage/sql-sketches.js'
 
 /** The stores a configuration names, open and with their schema in place. */
@@ -20,6 +21,8 @@ export type Stores = {
   failure: () => EmbeddedDatabaseFailed | undefined
   /** Is called once when the embedded database has failed. */
   onFailure: (then: (failure: EmbeddedDatabaseFailed) => void) => void
+  /** The statement of the embedded database that runs. */
+  statement?: RunningStatement
   /** Of the embedded database. */
   dumps?: Dumps
   /** Keeps the log of the embedded database short. */
@@ -85,11 +88,11 @@ const openEmbedded = async (config: Config, now: () => Date): Promise<Opened> =>
         await database.close()
         lock.release()
       }
-      const { failure, onFailure, queryCopy } = database
+      const { failure, onFailure, queryCopy, statement } = database
       const checkpoint = async (): Promise<boolean> => checkpointIfDue(database.sql)
       const vacuum = async (): Promise<string[]> => vacuumTables(database.sql)
       const jobs = { checkpointIfDue: checkpoint, vacuum }
-      return { database, lock, migrated, failure, onFailure, dumps, ...jobs, queryCopy, close }
+      return { database, lock, migrated, failure, onFailure, statement, dumps, ...jobs, queryCopy, close }
     }
     return await open().catch(async (error: unknown) => {
       await database.close()

@@ -1,5 +1,6 @@
 import inspector from 'node:inspector'
 import { Worker } from 'node:worker_threads'
+import type { RunningStatement } from './storage/statement-limit.js'
 
 export type Watchdog = {
   /** From now on the process may run this long at most, whatever it does. */
@@ -15,7 +16,12 @@ export type WatchdogLines = {
   late: string
 }
 
-type Watched = { limitMs: number; lines: WatchdogLines; note?: { file: string; text: SharedArrayBuffer } | undefined }
+type Watched = {
+  limitMs: number
+  lines: WatchdogLines
+  note?: { file: string; text: SharedArrayBuffer } | undefined
+  statement?: { running: RunningStatement; limitMs: number } | undefined
+}
 
 /** Positions in the memory that both threads share. */
 const [BEATS, REMAINING_MS] = [0, 1] as const
@@ -27,9 +33,17 @@ const BEAT_MS = 250
  * file of its own for the thread.
  */
 const WATCH = `
-  const { workerData: { shared, limit, step, lines, note } } = require('node:worker_threads')
+  const { workerData: { shared, limit, step, lines, note, statement } } = require('node:worker_threads')
   let beats = -1
   let silent = 0
+  let count = 0
+  let running = 0
+  const limitStatement = ({ running: { count: counted, memory, flags }, limitMs }) => {
+    const now = Atomics.load(counted, 0)
+    running = now === count && now % 2 !== 0 ? running + step : 0
+    count = now
+    if (running >= limitMs) for (const flag of flags) Atomics.store(memory, flag, 1)
+  }
   const writeNote = ({ file, text }) => {
     try {
       const bytes = Buffer.from(new Uint8Array(text))
@@ -49,6 +63,7 @@ const WATCH = `
     }
   }
   setInterval(() => {
+    if (statement) limitStatement(statement)
     const now = Atomics.load(shared, ${BEATS})
     silent = now === beats ? silent + step : 0
     beats = now
@@ -62,18 +77,18 @@ const WATCH = `
 `
 
 /**
- * Ends the process if its event loop does not turn for some time. A statement of the embedded database cannot be ended, and
- * while it runs the process answers nothing and hears no SIGTERM. A supervisor starts the process again; what was answered is
- * stored.
+ * Ends a statement of the embedded database that takes too long, and the process if its event loop does not turn for some time all the same. While
+ * it stands still it answers nothing and hears no SIGTERM. A supervisor starts the process again; what was answered is stored.
  * @param limitMs how long the event loop may stand still
  * @param lines one of them is written to standard error before the process is killed
  * @param note what was under way while the event loop stood still (`WatchdogNote`), and the file that it is written to
+ * @param statement the statement that runs, and how long it may; one that begins just when the previous one is ended may be ended in its place
  */
-export const startWatchdog = ({ limitMs, lines, note }: Watched): Watchdog => {
+export const startWatchdog = ({ limitMs, lines, note, statement }: Watched): Watchdog => {
   // Who debugs the process stops it for as long as they like.
   if (inspector.url() !== undefined) return { endWithin: () => undefined, stop: async () => Promise.resolve() }
   const shared = new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT))
-  const workerData = { shared, limit: limitMs, step: BEAT_MS * 2, lines, note }
+  const workerData = { shared, limit: limitMs, step: BEAT_MS * 2, lines, note, statement }
   // Options of this process, as --input-type, are not for that source.
   const worker = new Worker(WATCH, { eval: true, execArgv: [], workerData })
   worker.unref()

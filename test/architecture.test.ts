@@ -90,6 +90,8 @@ describe('the house', () => {
     expect(users(/import [^;]*?\b(readFile(Sync)?|createReadStream)\b[^;]*? from 'node:fs/).sort()).toEqual([
       'core.ts',
       join('pulls', 'record', 'salt-files.ts'),
+      // A file of PGlite.
+      join('storage', 'statement-limit.ts'),
     ])
     // Commands read and write their context: tests run several in one process.
     expect(users(/process\.(env|stdout|stderr)\b|process\.exitCode =|console\./)).toEqual([])

@@ -5,10 +5,11 @@ import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { build } from 'esbuild'
+import pino from 'pino'
 import {
   blockedJobsFile,
-  createRunningJobs,
-  isResting,
+  createJobRests,
+  onJobError,
   readBlockedJobs,
   restWarnings,
   type BlockedJob,
@@ -50,13 +51,15 @@ describe('the watchdog', () => {
   const MINUTE = 60_000
   const afterMinutes = (at: Date, minutes: number): Date => new Date(at.getTime() + minutes * MINUTE)
 
+  const isRestingAt = (job: string, at: Date): boolean => createJobRests(folder.path, () => at).isResting(job)
+
   /** Ends a process that stands still while these jobs are under way. @returns what is known then, and when that was noted */
   const blockedBy = async (...jobs: string[]): Promise<{ known: BlockedJob[]; at: Date }> => {
     const started = machineClock()
-    const running = createRunningJobs(readBlockedJobs(folder.path, started), machineClock)
-    for (const job of ['idle', ...jobs]) running.begin(job)
-    running.end('idle')
-    const bytes = Buffer.from(new Uint8Array(running.note))
+    const rests = createJobRests(folder.path, machineClock)
+    for (const job of ['idle', ...jobs]) rests.onBegin(job)
+    rests.onEnd('idle')
+    const bytes = Buffer.from(new Uint8Array(rests.note))
     const text = JSON.stringify(bytes.subarray(0, bytes.indexOf(0)).toString())
     const note = `{ file: ${JSON.stringify(blockedJobsFile(folder.path))}, text: new SharedArrayBuffer(${bytes.length}) }`
     const result = await ended(
@@ -82,21 +85,51 @@ describe('the watchdog', () => {
     writeFileSync(blockedJobsFile(folder.path), '')
     const { known, at } = await blockedBy('settle', 'rotate salts', 'summarize')
     expect(restsOf(known)).toEqual({ settle: 20, summarize: 20 })
-    expect(isResting(known, 'settle', afterMinutes(at, 19))).toBe(true)
-    expect(isResting(known, 'settle', afterMinutes(at, 20))).toBe(false)
-    expect(isResting(known, 'fold pulls', afterMinutes(at, 1))).toBe(false)
+    expect(isRestingAt('settle', afterMinutes(at, 19))).toBe(true)
+    expect(isRestingAt('settle', afterMinutes(at, 20))).toBe(false)
+    expect(isRestingAt('fold pulls', afterMinutes(at, 1))).toBe(false)
     // A clock that was set back does not make them rest for longer.
-    expect(isResting(known, 'settle', afterMinutes(at, -1))).toBe(false)
+    expect(isRestingAt('settle', afterMinutes(at, -1))).toBe(false)
     expect(readBlockedJobs(folder.path, afterMinutes(at, -1))).toEqual([])
     expect(restWarnings(known, at)[0]).toContain(`settle until ${afterMinutes(at, 20).toISOString()}, summarize until`)
     expect(restWarnings(known, afterMinutes(at, 20))).toEqual([])
+  })
+
+  const cancelled = (): Error => Object.assign(new Error('canceling statement'), { code: '57014', severity: 'ERROR' })
+
+  /** A job's error, logged by a service whose clock stands at a time. @returns what was logged */
+  const failAt = (at: Date, job: string, error: unknown): string => {
+    const lines: string[] = []
+    const log = pino({ base: null }, { write: (line) => lines.push(line) })
+    onJobError(
+      createJobRests(folder.path, () => at),
+      log,
+    )(job, error)
+    return lines.join('')
+  }
+
+  test('a job whose statement was ended rests, for longer each time, an hour at most', () => {
+    writeFileSync(blockedJobsFile(folder.path), '')
+    let at = new Date('2026-11-29T00:00:00Z')
+    for (const minutes of [5, 10, 20, 40, 60, 60]) {
+      const failed = new AggregateError([new Error('the registry was left out', { cause: cancelled() })])
+      expect(failAt(at, 'fold pulls', failed)).toContain('the job rests')
+      expect(isRestingAt('fold pulls', afterMinutes(at, minutes - 1))).toBe(true)
+      expect(isRestingAt('fold pulls', (at = afterMinutes(at, minutes)))).toBe(false)
+    }
+    expect(failAt(at, 'settle', new Error('anything else'))).toContain('it will run again')
+    expect(failAt(at, 'rotate salts', cancelled())).toContain('it will run again')
+    expect(readBlockedJobs(folder.path, at).map(({ job }) => job)).toEqual(['fold pulls'])
+    // A day after its rest it begins anew.
+    failAt(afterMinutes(at, 24 * 60), 'fold pulls', cancelled())
+    expect(readBlockedJobs(folder.path, afterMinutes(at, 24 * 60))).toMatchObject([{ minutes: 5 }])
   })
 
   test('keeps the rest of a job when another one blocks, also when none was under way', async () => {
     noteBefore(['fold provisional pulls', 5, 20])
     const { known, at } = await blockedBy('settle')
     expect(restsOf(known)).toEqual({ 'fold provisional pulls': 20, settle: 20 })
-    expect(isResting(known, 'fold provisional pulls', at)).toBe(true)
+    expect(isRestingAt('fold provisional pulls', at)).toBe(true)
     expect(restsOf((await blockedBy()).known)).toEqual({ 'fold provisional pulls': 20, settle: 20 })
   })
 

@@ -9,7 +9,7 @@ import { markShown } from '../secrets.js'
 import { markPostgres, otherStoreWarnings } from '../other-store.js'
 import { nextPing } from '../status.js'
 import { isStorageAway } from '../storage/away.js'
-import { isRefusal } from '../storage/database.js'
+import { isRefusal, LONGEST_EMBEDDED_MS } from '../storage/database.js'
 import { hasEmbeddedDatabase } from '../storage/embedded-files.js'
 import { keepHeapSmall } from '../storage/small-heap.js'
 import { blockedJobsFile } from '../blocked-jobs.js'
@@ -36,7 +36,7 @@ const CLOSE_PATIENCE_MS = 4_000
 const FAILED_PATIENCE_MS = 1_000
 /**
  * How long the event loop may stand still. While it does, registries get no answer and SIGTERM is not heard, and a process is to
- * be gone 10 s after SIGTERM. No statement of the jobs comes near it.
+ * be gone 10 s after SIGTERM.
  */
 const LONGEST_BLOCK_MS = 8_000
 
@@ -65,12 +65,13 @@ const start = async (app: App, config: Config, log: Logger): Promise<void> => {
   for (const warning of await settingWarnings(app.core)) log.warn({ warning }, 'a setting or a right should be changed')
   const address = await listen(app.http, config.listen)
   markPostgres(config)
-  const { engine } = app.core.stores.database
+  const { database, statement: running } = app.core.stores
   const watchdog = startWatchdog({
     limitMs: LONGEST_BLOCK_MS,
-    lines: watchdogLines(engine),
-    // A statement of PostgreSQL keeps no process busy.
-    note: engine === 'pglite' ? { file: blockedJobsFile(config.data_dir), text: app.running.note } : undefined,
+    lines: watchdogLines(database.engine),
+    // A statement of PostgreSQL keeps no process busy, and has a limit of its own.
+    note: app.rests && { file: blockedJobsFile(config.data_dir), text: app.rests.note },
+    statement: running && { running, limitMs: LONGEST_EMBEDDED_MS },
   })
   app.core.stores.onFailure((failure) => {
     log.fatal({ reason: failure.message }, 'the embedded database failed; the process ends')

@@ -194,6 +194,12 @@ export const isRefusal = (error: unknown): error is Error => sqlState(error) !==
 /** Disk, memory or another limit of the server was not enough (SQLSTATE class 53), such as `temp_file_limit`. */
 export const lacksResources = (error: unknown): error is Error => (sqlState(error) ?? '').startsWith('53')
 
+/** Milliseconds that one statement may take, for which somebody waits; with the embedded database all wait for each. */
+export const [LONGEST_ON_SERVER_MS, LONGEST_EMBEDDED_MS] = [30_000, 5_000] as const
+
+/** For a sentence that says why a statement was ended. */
+export const LONGEST_STATEMENT = `${LONGEST_ON_SERVER_MS / 1000} s with PostgreSQL, ${LONGEST_EMBEDDED_MS / 1000} s with the embedded database`
+
 /** PostgreSQL ended a statement that took too long, or somebody who had the right to. */
 export const isCancelled = (error: unknown): boolean => sqlState(error) === '57014'
 

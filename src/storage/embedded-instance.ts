@@ -2,6 +2,15 @@ import { setFlagsFromString } from 'node:v8'
 import { PGlite } from '@electric-sql/pglite'
 import { messageOf } from './error-message.js'
 import { EmbeddedDatabaseFailed } from './embedded-failure.js'
+import type { SharedMemory } from './shared-memory.js'
+import {
+  countedRun,
+  createSharedMemory,
+  runningStatementOf,
+  sharedOptions,
+  shareLibraries,
+  type RunningStatement,
+} from './statement-limit.js'
 import { createPause } from './turns.js'
 
 /** Milliseconds of statements that follow each other before the event loop turns. */
@@ -38,6 +47,7 @@ type Execute = PGlite['execProtocolStream']
  * The WebAssembly instance of PostgreSQL, with what PGlite lacks.
  * - All its answers come in microtasks, so the statements of a job would follow each other without one turn of the event loop,
  *   and no request would be read until the job is done. Here the event loop turns between two statements.
+ * - Another thread can end a statement that runs (`RunningStatement`).
  * - PGlite swallows the exit of its instance, be it a PANIC of PostgreSQL or an abort: its promises never settle then, or its main
  *   loop spins, also during a start. Here the exit is an error, and every statement after it fails with the same error.
  */
@@ -48,6 +58,8 @@ export class EmbeddedInstance extends PGlite {
   onFailure: (failure: EmbeddedDatabaseFailed) => void = () => undefined
   private readonly pause = createPause(LONGEST_WITHOUT_TURN_MS)
   private readonly reasons: string[]
+  private readonly memory: SharedMemory
+  private statement: RunningStatement | undefined
 
   /**
    * @param directory of the database, with its files
@@ -58,7 +70,9 @@ export class EmbeddedInstance extends PGlite {
     private readonly options: { noAnswerMs: number } = { noAnswerMs: NO_ANSWER_MS },
   ) {
     const reasons: string[] = []
+    const memory = createSharedMemory()
     super(directory, {
+      ...sharedOptions(memory),
       startParams: [...PGlite.defaultStartParams, ...SETTINGS],
       onStderr: (line) => {
         const [, reason] = REASON.exec(line) ?? []
@@ -67,12 +81,14 @@ export class EmbeddedInstance extends PGlite {
       },
     })
     this.reasons = reasons
+    this.memory = memory
   }
 
-  /** Resolves when statements can be executed. @throws EmbeddedDatabaseFailed */
-  async opened(): Promise<void> {
+  /** Resolves when statements can be executed. @returns what ends one of them from another thread @throws EmbeddedDatabaseFailed */
+  async opened(): Promise<RunningStatement> {
     try {
       await this.waitReady
+      return this.watchMainLoop()
     } catch (error) {
       throw this.fail(messageOf(error))
     }
@@ -124,12 +140,15 @@ export class EmbeddedInstance extends PGlite {
   }
 
   /** PGlite's own loop goes on after an exit, for ever if the message was not read to its end. */
-  private watchMainLoop(): void {
+  private watchMainLoop(): RunningStatement {
+    if (this.statement) return this.statement
     const { Module: instance } = this
+    shareLibraries(instance)
+    const statement = (this.statement = runningStatementOf(instance, this.memory))
     const loopOnce = instance._PostgresMainLoopOnce
     instance._PostgresMainLoopOnce = () => {
       try {
-        loopOnce()
+        countedRun(statement, loopOnce)
       } catch (error) {
         if ((error as { status?: unknown }).status !== RECOVERED) {
           const failure = this.fail((error as Error).message)
@@ -143,5 +162,6 @@ export class EmbeddedInstance extends PGlite {
         throw error
       }
     }
+    return statement
   }
 }

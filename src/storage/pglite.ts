@@ -14,11 +14,14 @@ import { freeBytes, hasSpaceIn, RESERVE_BYTES, type HasSpace } from './free-spac
 import { createQueryCopy } from './embedded-query-copy.js'
 import type { QueryCopy } from './query-copy.js'
 import { readOnlyOn } from './read-only.js'
+import type { RunningStatement } from './statement-limit.js'
 import { runOn, serverVersion, surviveLostConnections, transactionOn, type Database } from './database.js'
 
 export type EmbeddedDatabase = Database & {
   /** To be called when the schema is in place: from then on an empty database is refused as a loss. */
   markInitialised: () => void
+  /** The statement that runs: another thread can end it. */
+  statement: RunningStatement
   /** Why the database executes nothing any more. */
   failure: () => EmbeddedDatabaseFailed | undefined
   /** Is called once when the database has failed: then every statement fails, until a new process opens the database. */
@@ -58,7 +61,7 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
   const restoredAt = timeOf(join(data, LABEL))
   await prepareFiles(data)
   const pglite = new EmbeddedInstance(data)
-  await pglite.opened()
+  const statement = await pglite.opened()
   // One session, held for ever: the shim breaks when its client is thrown away and made anew.
   const pool = new pg.Pool(Object.assign({ max: 1, idleTimeoutMillis: 0 }, createPgConfig(pglite)))
   surviveLostConnections(pool)
@@ -91,6 +94,7 @@ export const openPglite = async (directory: string): Promise<EmbeddedDatabase> =
     readOnly: readOnlyOn(pool, 'keep', () => freeBytes(data) - RESERVE_BYTES),
     eraseTraces: eraseTracesOn(kysely, hasSpace),
     version: async () => serverVersion(kysely),
+    statement,
     markInitialised: () => {
       writeFileSync(marker, '', { mode: 0o600 })
     },

@@ -2,13 +2,20 @@ import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { vacuumOn } from './erase-traces.js'
 import { readOnlyOn } from './read-only.js'
-import { runOn, serverVersion, surviveLostConnections, transactionOn, type Database } from './database.js'
+import {
+  LONGEST_ON_SERVER_MS,
+  runOn,
+  serverVersion,
+  surviveLostConnections,
+  transactionOn,
+  type Database,
+} from './database.js'
 import { nameErrorsOf } from './store-of-error.js'
 
 /** A registry gives an answer half a second to a few; two statements and a commit fit or the server is away. */
 const WRITE_TIMEOUT_MS = 2_000
 /** For all else, so that a server that hangs does not hold reports and jobs for ever. */
-const READ_TIMEOUT_MS = 30_000
+const READ_TIMEOUT_MS = LONGEST_ON_SERVER_MS
 /** For jobs that read all there is, which nobody waits for. */
 const JOB_TIMEOUT_MS = 15 * 60_000
 /** Between the one who gives up first and the other: the server on reading, since it says why, and we where a registry waits. */

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import { isoTime, microsOf } from '../../events/calendar.js'
 import { isStorableText } from '../../events/storable-text.js'
-import { isCancelled, type Sql } from '../../storage/database.js'
+import { isCancelled, LONGEST_STATEMENT, type Sql } from '../../storage/database.js'
 import { asOf } from '../summary/as-of.js'
 import { AGES, momentOf } from './age.js'
 import { cursorOf, keyIn } from './cursor.js'
@@ -19,7 +19,7 @@ const LONGEST_TEXT = 1_024
 /** A question cannot be answered as it was asked. The message names each parameter that is wrong, and what it should be. */
 export class QuestionError extends Error {}
 
-/** PostgreSQL gave up after 30 s. The message says what makes the question smaller. */
+/** The database ended a statement that took too long. The message says what makes the question smaller. */
 export class QuestionTooLong extends Error {}
 
 export type Item = Record<string, string | number | null>
@@ -116,7 +116,9 @@ const pageOf = async (db: Sql, question: Question, asked: Asked, page: Page): Re
   } catch (error) {
     if (!isCancelled(error)) throw error
     const smaller = [...Object.keys(question.parameters).filter((key) => asked[key] === undefined), 'a smaller limit']
-    throw new QuestionTooLong(`${question.name}: took longer than 30 s; ask for less with ${smaller.join(', ')}`)
+    throw new QuestionTooLong(
+      `${question.name}: took too long (${LONGEST_STATEMENT}); ask for less with ${smaller.join(', ')}`,
+    )
   }
 }
 
