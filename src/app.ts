@@ -2,7 +2,7 @@ import type { Server } from 'node:http'
 import type { Logger } from 'pino'
 import { checkStores } from './check-stores.js'
 import type { Config } from './config.js'
-import { createJobRests, onJobError, readBlockedJobs, restWarnings, type JobRests } from './blocked-jobs.js'
+import { createJobRests, onJobError, restWarnings, type JobRests } from './blocked-jobs.js'
 import { createCore, type Core } from './core.js'
 import { listCounters } from './counters/read.js'
 import { createRepositories } from './counters/repositories.js'
@@ -171,7 +171,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     await checkUsersKey(stores.database.sql, core.fingerprint)
   }
   const rests = stores.lock && createJobRests(config.data_dir, now)
-  if (rests) for (const warning of restWarnings(readBlockedJobs(config.data_dir, now()), now())) log.warn(warning)
+  for (const warning of restWarnings(rests?.noted ?? [], now())) log.warn(warning)
   const jobs = startJobs(allJobs, { ...rests, onError: onJobError(rests, log) })
   const reload = (): void => {
     try {

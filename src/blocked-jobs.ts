@@ -19,8 +19,8 @@ export type BlockedJob = {
   minutes: number
 }
 
-/** Minutes of the first rest and of the longest. A statement of 5 s each 5 minutes leaves the database to the others for nearly all the time. */
-const AFTER_STATEMENT = { first: 5, longest: 60 }
+/** Minutes of the first rest and of the longest. A job that runs each hour misses no run. */
+const AFTER_STATEMENT = { first: 5, longest: 25 }
 const AFTER_PROCESS = { first: 20, longest: 24 * 60 }
 const MINUTE_MS = 60_000
 /** Milliseconds. */
@@ -39,13 +39,14 @@ const MOST_JOBS = 100
 const JOB_NAME = /^[\w -]{1,100}$/
 
 export type JobRests = {
+  /** What was noted by earlier processes. */
+  noted: readonly BlockedJob[]
   onBegin: (job: string) => void
   onEnd: (job: string) => void
   isResting: (job: string) => boolean
   /** A statement of the job was ended. @returns the rest that begins; undefined for a job that never rests */
   rest: (job: string) => BlockedJob | undefined
-  /** What the watchdog's thread reads while this one stands still: the jobs under way. */
-  /** A `WatchdogNote` as JSON in UTF-8 that ends with a zero. */
+  /** What the watchdog's thread reads while this one stands still: a `WatchdogNote` as JSON in UTF-8 that ends with a zero. */
   note: SharedArrayBuffer
 }
 
@@ -54,7 +55,8 @@ type WatchdogNote = { kept: readonly BlockedJob[]; blocked: readonly Omit<Blocke
 
 /** The jobs of a data directory that are under way, and those that rest. */
 export const createJobRests = (dataDir: string, now: () => Date): JobRests => {
-  let known = readBlockedJobs(dataDir, now())
+  const noted = readBlockedJobs(dataDir, now())
+  let known = noted
   const note = new SharedArrayBuffer(LARGEST_FILE)
   const running = new Map<string, number>()
   const write = (): void => {
@@ -67,6 +69,7 @@ export const createJobRests = (dataDir: string, now: () => Date): JobRests => {
   }
   write()
   return {
+    noted,
     onBegin: (job) => {
       if (NEVER_BLOCK.has(job)) return
       running.set(job, nextRest(known, job, now(), AFTER_PROCESS))
@@ -82,8 +85,12 @@ export const createJobRests = (dataDir: string, now: () => Date): JobRests => {
       const at = now()
       const rest = { job, at, minutes: nextRest(known, job, at, AFTER_STATEMENT) }
       known = [...known.filter((one) => one.job !== job && isRemembered(one, at)), rest]
-      writeFileSync(blockedJobsFile(dataDir), JSON.stringify(known), { mode: 0o600 })
       write()
+      try {
+        writeFileSync(blockedJobsFile(dataDir), JSON.stringify(known), { mode: 0o600 })
+      } catch {
+        // The job rests all the same, as long as this process runs.
+      }
       return rest
     },
     note,

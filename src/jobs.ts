@@ -54,9 +54,12 @@ export const startJobs = (jobs: readonly Job[], { onBegin, onEnd, onError, isRes
         onError(name, error)
       })
       underWay.add(running)
-      await running
-      underWay.delete(running)
-      onEnd?.(name)
+      try {
+        await running
+      } finally {
+        underWay.delete(running)
+        onEnd?.(name)
+      }
     }
     const task = createTask(cron, guarded, { name, timezone: timeZone, noOverlap: true, unref: true, logger: silent })
     void task.start()

@@ -42,7 +42,10 @@ const WATCH = `
     const now = Atomics.load(counted, 0)
     running = now === count && now % 2 !== 0 ? running + step : 0
     count = now
-    if (running >= limitMs) for (const flag of flags) Atomics.store(memory, flag, 1)
+    if (running < limitMs) return
+    for (const flag of flags) Atomics.store(memory, flag, 1)
+    // It ended meanwhile, and the next one is not meant.
+    if (Atomics.load(counted, 0) !== now) for (const flag of flags) Atomics.store(memory, flag, 0)
   }
   const writeNote = ({ file, text }) => {
     try {

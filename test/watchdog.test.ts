@@ -108,10 +108,10 @@ describe('the watchdog', () => {
     return lines.join('')
   }
 
-  test('a job whose statement was ended rests, for longer each time, an hour at most', () => {
+  test('a job whose statement was ended rests, for longer each time, 25 minutes at most', () => {
     writeFileSync(blockedJobsFile(folder.path), '')
     let at = new Date('2026-11-29T00:00:00Z')
-    for (const minutes of [5, 10, 20, 40, 60, 60]) {
+    for (const minutes of [5, 10, 20, 25, 25]) {
       const failed = new AggregateError([new Error('the registry was left out', { cause: cancelled() })])
       expect(failAt(at, 'fold pulls', failed)).toContain('the job rests')
       expect(isRestingAt('fold pulls', afterMinutes(at, minutes - 1))).toBe(true)
@@ -123,6 +123,12 @@ describe('the watchdog', () => {
     // A day after its rest it begins anew.
     failAt(afterMinutes(at, 24 * 60), 'fold pulls', cancelled())
     expect(readBlockedJobs(folder.path, afterMinutes(at, 24 * 60))).toMatchObject([{ minutes: 5 }])
+  })
+
+  test('a job rests also if that cannot be noted', () => {
+    const rests = createJobRests(join(folder.path, 'missing'), machineClock)
+    onJobError(rests, pino({ level: 'silent' }))('settle', cancelled())
+    expect(rests.isResting('settle')).toBe(true)
   })
 
   test('keeps the rest of a job when another one blocks, also when none was under way', async () => {

@@ -11,7 +11,7 @@ type Asked = { statement: string; limits: ReadOnlyLimits }
 type Told = 'open' | { answer: ReadOnlyAnswer } | { failure: string }
 
 /**
- * Runs a statement on the embedded database, which cannot end one (docs/decisions/0011): it is opened in a thread, and the
+ * Runs a statement on the embedded database, which ends none by itself (docs/decisions/0011): it is opened in a thread, and the
  * thread is ended when the time is up. The time to open it does not count.
  */
 export const answerInTime = async (statement: string, limits: ReadOnlyLimits): Promise<ReadOnlyAnswer> => {

@@ -12,7 +12,7 @@ import { PullsError } from '../pulls/read/asked.js'
 import { JoinRefused } from '../registries/join-registries.js'
 import { UnknownRegistry } from '../registries/registry-names.js'
 import { isStorageAway } from '../storage/away.js'
-import { isCancelled, LONGEST_STATEMENT } from '../storage/database.js'
+import { isCancelled, TIME_LIMITS } from '../storage/database.js'
 import { DumpFailed } from '../storage/dump-now.js'
 import { StatementRefused } from '../storage/statement-check.js'
 import { DamagedSketch } from '../storage/sketch-store.js'
@@ -33,7 +33,7 @@ export class BadRequest extends Error {
 /** A store did not answer where nothing tells a request that comes again: it may have counted, or not. */
 export class PossiblyCounted extends Error {}
 
-const TOO_LONG = `the database ended a query that took too long (${LONGEST_STATEMENT}); ask for less`
+const TOO_LONG = `the database ended a query that took too long (${TIME_LIMITS}); ask for less, or send it again`
 
 /** Turns an error into a status and a sentence: the only place that knows. What is not listed is our own fault: 500. */
 export const problemOf = (error: unknown): Problem => {

@@ -11,7 +11,7 @@ import type { Context } from '../pulls/read/notes.js'
 import { requestsAfter } from '../pulls/read/requests.js'
 import { askPullers, pullersAskedIn } from '../pulls/read/pullers.js'
 import type { RegistryNames } from '../registries/registry-names.js'
-import { isCancelled, LONGEST_STATEMENT, type Database } from '../storage/database.js'
+import { isCancelled, TIME_LIMITS, type Database } from '../storage/database.js'
 import { eraseAlsoFrom, type Dumps } from '../storage/dumps.js'
 import { setAnswerHeaders } from './answer-headers.js'
 import { noQuery } from './expected-parameters.js'
@@ -113,4 +113,4 @@ export const orTooLong = async <T>(answer: () => Promise<T>): Promise<T> => {
   }
 }
 
-const TOO_LONG = `it took too long (${LONGEST_STATEMENT}); ask for a shorter period, fewer groups, or one repository`
+const TOO_LONG = `it took too long (${TIME_LIMITS}); ask for a shorter period, fewer groups, or one repository`

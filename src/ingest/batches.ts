@@ -1,3 +1,4 @@
+import { isCancelled } from '../storage/database.js'
 import { createTurnsOfSenders } from './turns-of-senders.js'
 
 /** More is waiting than may wait. The registry keeps the event and sends it again. */
@@ -62,8 +63,9 @@ export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): B
       let from = 0
       for (const { items, resolve } of batch) resolve(answers.slice(from, (from += items.length)))
     } catch (error) {
-      // Whoever waits behind would only wait for the same failure.
-      for (const { reject } of [...batch, ...waiting.takeAll()]) reject(error)
+      // Whoever waits behind would only wait for the same failure, unless the work of this batch alone took too long.
+      const failed = isCancelled(error) ? batch : [...batch, ...waiting.takeAll()]
+      for (const { reject } of failed) reject(error)
     }
   }
 

@@ -197,8 +197,8 @@ export const lacksResources = (error: unknown): error is Error => (sqlState(erro
 /** Milliseconds that one statement may take, for which somebody waits; with the embedded database all wait for each. */
 export const [LONGEST_ON_SERVER_MS, LONGEST_EMBEDDED_MS] = [30_000, 5_000] as const
 
-/** For a sentence that says why a statement was ended. */
-export const LONGEST_STATEMENT = `${LONGEST_ON_SERVER_MS / 1000} s with PostgreSQL, ${LONGEST_EMBEDDED_MS / 1000} s with the embedded database`
+/** The limits of statements, for the sentence that says why one was ended. */
+export const TIME_LIMITS = `${LONGEST_ON_SERVER_MS / 1000} s with PostgreSQL, ${LONGEST_EMBEDDED_MS / 1000} s with the embedded database`
 
 /** PostgreSQL ended a statement that took too long, or somebody who had the right to. */
 export const isCancelled = (error: unknown): boolean => sqlState(error) === '57014'

@@ -26,7 +26,7 @@ type QueryCopyDeps = Omit<CopyDeps, 'signal'> & {
 }
 
 /**
- * Nothing ends a statement of the embedded database (docs/decisions/0011), so a statement of an operator runs on a copy of it, in a
+ * A statement of the embedded database keeps all others waiting (docs/decisions/0011), so that of an operator runs on a copy of it, in a
  * process of its own: the service goes on meanwhile. One statement runs at a time, since each takes the memory and the disk of a copy.
  * @returns `close` ends a statement that runs, and removes its copy
  */

@@ -155,6 +155,17 @@ describe('batches', () => {
     expect(await next).toEqual(['wrote 4'])
   })
 
+  test('a batch that took too long fails alone: who waits behind it may be quick', async () => {
+    const { batches, underWay, turn } = controlled()
+    const slow = batches.submit([1]).catch(() => 'failed')
+    const behind = batches.submit([2])
+    underWay[0]?.fail(Object.assign(new Error('canceling statement'), { code: '57014' }))
+    expect(await slow).toBe('failed')
+    await turn()
+    underWay[1]?.finish()
+    expect(await behind).toEqual(['wrote 2'])
+  })
+
   test('after a failure nothing is written of who was to be the first the next time', async () => {
     const { batches, written, underWay, turn } = controlled({ largestBatch: 4 })
     const first = batches.submit([1])

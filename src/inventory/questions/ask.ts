@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import { isoTime, microsOf } from '../../events/calendar.js'
 import { isStorableText } from '../../events/storable-text.js'
-import { isCancelled, LONGEST_STATEMENT, type Sql } from '../../storage/database.js'
+import { isCancelled, TIME_LIMITS, type Sql } from '../../storage/database.js'
 import { asOf } from '../summary/as-of.js'
 import { AGES, momentOf } from './age.js'
 import { cursorOf, keyIn } from './cursor.js'
@@ -117,7 +117,7 @@ const pageOf = async (db: Sql, question: Question, asked: Asked, page: Page): Re
     if (!isCancelled(error)) throw error
     const smaller = [...Object.keys(question.parameters).filter((key) => asked[key] === undefined), 'a smaller limit']
     throw new QuestionTooLong(
-      `${question.name}: took too long (${LONGEST_STATEMENT}); ask for less with ${smaller.join(', ')}`,
+      `${question.name}: took too long (${TIME_LIMITS}); ask for less with ${smaller.join(', ')}`,
     )
   }
 }

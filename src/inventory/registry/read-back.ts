@@ -53,6 +53,8 @@ export const createReadBack = ({ database, registries, clientFor, now, random = 
   let after = BEGINNING
   let wholeWalkAt = -Infinity
   let stopped = false
+  /** Why the database ended a statement of this run. */
+  let ended: unknown
   /** Registries whose manifests were passed over because of a pause, and the beginning of the first walk that did so. */
   let passedOver: { registries: Set<string>; from: Position } | undefined
   /** Registries that asked to slow down or did not answer, and when they may be asked again. */
@@ -87,19 +89,20 @@ export const createReadBack = ({ database, registries, clientFor, now, random = 
       return false
     }
     if (!('isSilent' in found)) pauseIfSlow(name, now().getTime() - since)
+    if (ended !== undefined) return false
     const problem = 'problem' in found ? found.problem : await store(found.manifest)
     // Should the database be away, this fails too, and ends the run.
     if (problem !== undefined) await postpone(database.sql, due, problem)
     return problem === undefined
   }
 
-  /** @returns how many were learnt. What was claimed and not begun when it is stopped, is read when the claim has run out. */
+  /** @returns how many were learnt. What was claimed and not stored when the run ends, is read when the claim has run out. */
   const readAll = async (claimed: readonly DueManifest[]): Promise<number> => {
     const names = [...new Set(claimed.map(({ registry }) => registries.nameOf(registry)))]
     let learnt = 0
     const worker = async (waiting: Iterable<DueManifest>): Promise<void> => {
       for (const due of waiting) {
-        if (stopped) return
+        if (stopped || ended !== undefined) return
         if (await read(due)) learnt++
       }
     }
@@ -141,7 +144,10 @@ export const createReadBack = ({ database, registries, clientFor, now, random = 
       await database.transaction(async (tx) => learnManifest(tx, manifest))
       return undefined
     } catch (error) {
-      return isConflict(error) && attempt < CONFLICT_RETRIES ? store(manifest, attempt + 1) : whyNotStored(error)
+      if (isConflict(error) && attempt < CONFLICT_RETRIES) return store(manifest, attempt + 1)
+      // The embedded database did nothing else meanwhile.
+      if (database.engine === 'pglite' && isCancelled(error)) ended = error
+      return whyNotStored(error)
     }
   }
 
@@ -153,7 +159,13 @@ export const createReadBack = ({ database, registries, clientFor, now, random = 
     return hosts.filter((host) => pauseLeft(registries.nameOf(host)) <= 0)
   }
 
-  /** From a position to the end of what is due. */
+  const takeEnded = (): unknown => {
+    const error = ended
+    ended = undefined
+    return error
+  }
+
+  /** From a position to the end of what is due. @throws why a statement was ended: the others of the run would keep all waiting, too. */
   const walk = async (hosts: readonly string[]): Promise<number> => {
     let learnt = 0
     let resume: Position | undefined
@@ -163,6 +175,7 @@ export const createReadBack = ({ database, registries, clientFor, now, random = 
       const step = await claimDue(database, { registries: askable, after: position, most: CLAIM })
       resume ??= step.resume
       learnt += await readAll(step.claimed)
+      if (ended !== undefined) throw takeEnded()
       position = step.next
     }
     // Only now: a walk that fails is begun again where it began.

@@ -404,6 +404,31 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
     expect(await readBack().run()).toBe(1)
   })
 
+  test('no more with the embedded store when a statement was ended, and the run says so', async () => {
+    const digests = ['b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'].map((name) => {
+      const { digest, bytes } = anImage(name)
+      serves.set(`/v2/team/app/manifests/${digest}`, bytes)
+      return digest
+    })
+    await ingest(...digests.map((digest) => pushed({ digest })))
+    const ended = Object.assign(new Error('canceling statement'), { code: '57014' })
+    let attempts = 0
+    const transaction: Database['transaction'] = async () => {
+      attempts++
+      return Promise.reject(ended)
+    }
+    const result = await readBack([named()], undefined, { ...stores.database, transaction })
+      .run()
+      .catch((error: unknown) => error)
+    if (stores.database.engine === 'postgresql') expect([result, attempts]).toEqual([0, digests.length])
+    else {
+      expect(result).toBe(ended)
+      expect(attempts).toBeLessThan(digests.length)
+    }
+    await run(`update inventory.manifests set next_attempt_at = now() - interval '1 hour'`)
+    expect(await readBack().run()).toBe(digests.length)
+  })
+
   test('no more when the database is away, and the run says so', async () => {
     await ingest(pushed())
     const away = new Error('Connection terminated')
