@@ -1,5 +1,7 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
+import { isStorageAway } from '../storage/away.js'
 import type { Database } from '../storage/database.js'
+import { eachAlone } from '../storage/each-alone.js'
 import { inSteps, ROWS_AT_ONCE } from '../storage/in-steps.js'
 
 export type Retention = {
@@ -20,40 +22,32 @@ const UNRESOLVED = '$[*].member ? (@ starts with "?")'
 
 const DAY_MS = 86_400_000
 
+/** A sketch may have 12 kB, which are deleted with its row. */
+const SKETCHES_AT_ONCE = 1_000
+
 /**
  * Removes what is older than its time, in small steps that block no writer. Rows whose time the database wrote are compared
  * with the database's clock, and so is `event_clocks`, which has times of the service: its rows live as long as `event_times`.
  * All others are compared with `now`.
  * @returns rows removed or changed.
+ * @throws AggregateError at the end, of the statements that failed; at once if the database is unavailable.
  */
 export const forgetOld = async ({ sql: db }: Database, retention: Retention, now: Date): Promise<number> => {
   const { eventIdDays, rejectedEventDays, rejectedEvents, unresolvedUserDays, receptionDays, receptions } = retention
   const daysAgo = (days: number): string => new Date(now.getTime() - days * DAY_MS).toISOString()
   const unresolvedFrom = daysAgo(unresolvedUserDays).slice(0, 10)
   const statements = [
+    deleteSome('event_ids', sql`seen_on < current_date - ${eventIdDays}::int`),
+    deleteSome('event_times', sql`seen_on < current_date - ${eventIdDays}::int`),
+    deleteSome('event_clocks', sql`greatest(floor_at, ahead_until) < now() - ${eventIdDays} * interval '1 day'`),
+    deleteSome('rejected_events', sql`received_at < now() - ${rejectedEventDays} * interval '1 day'`),
     sql`
-      delete from event_ids where ctid = any(array(
-        select ctid from event_ids where seen_on < current_date - ${eventIdDays}::int limit ${ROWS_AT_ONCE}
+      delete from rejected_events where ctid = any(array(
+        select ctid from rejected_events order by received_at desc offset ${rejectedEvents} limit ${ROWS_AT_ONCE}
       ))
-    `,
-    sql`
-      delete from event_times where ctid = any(array(
-        select ctid from event_times where seen_on < current_date - ${eventIdDays}::int limit ${ROWS_AT_ONCE}
-      ))
-    `,
-    sql`
-      delete from event_clocks where ctid = any(array(
-        select ctid from event_clocks
-        where greatest(floor_at, ahead_until) < now() - ${eventIdDays} * interval '1 day' limit ${ROWS_AT_ONCE}
-      ))
-    `,
-    sql`
-      delete from rejected_events
-      where received_at < now() - ${rejectedEventDays} * interval '1 day'
-        or received_at <= (select received_at from rejected_events order by received_at desc offset ${rejectedEvents} limit 1)
     `,
     // A name in clear is kept no longer than the weekly sketches that its bearer would be counted in.
-    sql`delete from unresolved_users where day < ${unresolvedFrom}::date`,
+    deleteSome('unresolved_users', sql`day < ${unresolvedFrom}::date`),
     sql`
       update repositories
       set if_first = jsonb_path_query_array(if_first, ${RESOLVED}::jsonpath),
@@ -72,10 +66,20 @@ export const forgetOld = async ({ sql: db }: Database, retention: Retention, now
         limit ${ROWS_AT_ONCE}
       )
     `,
-    sql`delete from sketches where expires_at < now()`,
-    sql`delete from leases where until < now() - interval '1 day'`,
+    deleteSome('sketches', sql`expires_at < now()`, SKETCHES_AT_ONCE),
+    deleteSome('leases', sql`until < now() - interval '1 day'`),
   ]
   let removed = 0
-  for (const statement of statements) removed += await inSteps(db, statement)
+  const removeBy = async (statement: RawBuilder<unknown>): Promise<void> => {
+    removed += await inSteps(db, statement)
+  }
+  await eachAlone(statements, removeBy, isStorageAway)
   return removed
 }
+
+/** If another process changes a row meanwhile, PostgreSQL checks the outer condition for the new version of the row. */
+const deleteSome = (table: string, isOld: RawBuilder<unknown>, atOnce = ROWS_AT_ONCE): RawBuilder<unknown> => sql`
+  delete from ${sql.table(table)} where ctid = any(array(
+    select ctid from ${sql.table(table)} where ${isOld} limit ${atOnce}
+  )) and ${isOld}
+`
