@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
-import { inSteps, ROWS_AT_ONCE, untilNoneIsLeft } from '../../storage/in-steps.js'
+import { inBlocks } from '../../storage/in-blocks.js'
+import { untilNoneIsLeft } from '../../storage/in-steps.js'
 import { headsAmong, lookUpHeads } from './check-before-push.js'
 import { keepNewest } from './last-uses.js'
 import { restartProvisional } from './provisional-run.js'
@@ -39,19 +40,22 @@ const TABLES = [
 /**
  * Erases what is kept of an origin or a repository, as people may ask for. Last uses keep their times and kinds of clients. Days that were rolled up keep their numbers when an
  * origin is erased: a sketch does not contain who is in it. With a repository, its days go as well, and what was summarized from them is
- * summarized again; and the last uses of what the registry no longer has.
+ * summarized again; and the last uses of what the registry no longer has. Each statement reads a bounded part of a table.
+ * @param blocksAtOnce blocks of a table that a statement reads at most
  */
 export const erase = async (
   { jobs, eraseTraces }: Pick<Database, 'jobs' | 'eraseTraces'>,
   erasure: Erasure,
+  blocksAtOnce?: number,
 ): Promise<Erased> => {
-  const deleted = await deleteRows(jobs, erasure)
+  const deleted = await deleteRows(jobs, erasure, blocksAtOnce)
   return { ...deleted, not_rewritten: await eraseTraces(TABLES) }
 }
 
 const deleteRows = async (
   jobs: Database['jobs'],
   { origin, repository, registries }: Erasure,
+  blocksAtOnce?: number,
 ): Promise<Omit<Erased, 'not_rewritten'>> => {
   if (origin === undefined && repository === undefined) throw new Error('an erasure needs an origin or a repository')
   const where = sql.join(
@@ -62,35 +66,31 @@ const deleteRows = async (
     ],
     sql` and `,
   )
-  // Those that wait first, so that they do not become outcomes of what is erased after it.
-  const requests = await erasePending(jobs, where)
-  await sql`delete from pulls.chains where ${where}`.execute(jobs)
-  await jobs.transaction().execute(restartProvisional)
-  await inSteps(
-    jobs,
-    sql`delete from pulls.requests where number = any(array(
-      select number from pulls.requests where ${where} limit ${ROWS_AT_ONCE}
-    ))`,
-  )
+  const inParts = async (table: string, step: (where: RawBuilder<unknown>) => Promise<number>): Promise<number> =>
+    inBlocks(jobs, table, async (isInPart) => step(sql`${isInPart} and ${where}`), blocksAtOnce)
   const eraseFrom = async (table: string): Promise<number> =>
-    inSteps(
-      jobs,
-      sql`delete from ${sql.table(table)} where ctid = any(array(
-        select ctid from ${sql.table(table)} where ${where} limit ${ROWS_AT_ONCE}
-      ))`,
-    )
+    inParts(table, async (isErased) => deletedBy(jobs, sql`delete from ${sql.table(table)} where ${isErased}`))
+
+  // Those that wait first, so that they do not become outcomes of what is erased after it.
+  const requests = await inParts('pulls.pending', async (isErased) => erasePending(jobs, isErased))
+  await eraseFrom('pulls.chains')
+  await jobs.transaction().execute(restartProvisional)
+  await eraseFrom('pulls.requests')
   const invocations = await eraseFrom('pulls.outcomes')
   // A roll-up may have read the outcomes before: this waits until its rows are there to be erased. Later roll-ups find no outcomes.
   await jobs.transaction().execute(lockDays)
   await eraseFrom('pulls.behaviours')
   if (origin !== undefined || repository === undefined) return { invocations, requests, days: 0 }
-  await sql`delete from pulls.totals where ${where}`.execute(jobs)
-  await eraseLastUses(jobs, where, registries)
+  await eraseFrom('pulls.totals')
+  await inParts('pulls.last_uses', async (isErased) => eraseLastUses(jobs, isErased, registries))
   await doubtSummaries(jobs, { repository, registries })
   const days = await eraseFrom('pulls.days')
   await forgetSummaries(jobs, { repository, registries })
   return { invocations, requests, days }
 }
+
+const deletedBy = async (db: Sql, statement: RawBuilder<unknown>): Promise<number> =>
+  Number((await statement.execute(db)).numAffectedRows ?? 0)
 
 /** Requests that are erased at once: each HEAD among them is looked up. */
 const PENDING_AT_ONCE = 100
@@ -133,20 +133,18 @@ const eraseLastUses = async (
   jobs: Database['jobs'],
   where: RawBuilder<unknown>,
   registries: readonly string[] = [],
-): Promise<void> => {
-  await inSteps(
+): Promise<number> =>
+  deletedBy(
     jobs,
-    sql`delete from pulls.last_uses where ctid = any(array(
-      select ctid from pulls.last_uses u where ${where} and not exists (
-        select from inventory.repositories r
-        where (r.registry = u.registry or r.registry = any(${registries}::text[])) and r.name = u.repository and (
-          exists (select from inventory.live_tags t where t.repository_id = r.id and t.name = u.reference)
-          or exists (
-            select from inventory.repository_manifests m
-            where m.repository_id = r.id and m.digest = u.reference and m.live
-          )
+    sql`delete from pulls.last_uses u where ${where} and not exists (
+      select from inventory.repositories r
+      where (r.registry = u.registry or r.registry = any(${registries}::text[])) and r.name = u.repository and (
+        -- Each is looked up by its index: without "offset", PostgreSQL may read all tags instead.
+        exists (select from inventory.live_tags t where t.repository_id = r.id and t.name = u.reference offset 0)
+        or exists (
+          select from inventory.repository_manifests m
+          where m.repository_id = r.id and m.digest = u.reference and m.live offset 0
         )
-      ) limit ${ROWS_AT_ONCE}
-    ))`,
+      )
+    )`,
   )
-}

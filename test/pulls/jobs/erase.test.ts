@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
 import { sql } from 'kysely'
 import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import { WINDOWS } from '../../../src/pulls/fold/windows.js'
@@ -11,6 +12,9 @@ import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
 import { keepOutcomes, OUTCOME } from '../../servers/outcomes.js'
 import { eventually } from '../../servers/process.js'
+import { noting } from '../../servers/explained-rows.js'
+import { runsOn } from '../../servers/runs.js'
+import { withExecutor } from '../../servers/seen-statements.js'
 import { openServerStores, STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
 const START = Date.parse('2026-11-18T12:00:00Z')
@@ -173,5 +177,92 @@ describe('an erasure while a transaction of PostgreSQL rolls up what it has read
     })
     await Promise.all([rolling, erasing])
     expect(await leftOf(stores)).toEqual(nothing)
+  })
+})
+
+/** All tables with an origin, which an erasure of an origin or a repository reads. */
+const TABLES = ['pending', 'chains', 'requests', 'outcomes', 'behaviours'].map((table) => `pulls.${table}`)
+
+describe.each(STORE_PAIRS)('an erasure in portions, on %s', (_, open) => {
+  let stores: TestStores
+  beforeAll(async () => {
+    stores = await open()
+  })
+  afterAll(async () => stores.close())
+
+  /** Rows of three origins and two repositories in turns, some hundred of them in a block. */
+  const fill = async (rows: number): Promise<void> => {
+    await stores.clear()
+    const who = sql`'r' || n % 5 % 2 as registry, 'p' || n % 7 % 2 as repository, 'o' || n % 11 % 3 as origin`
+    const filled = sql`
+      create temporary table filled as
+      select n, ${who}, timestamptz '2026-11-18' + n * interval '1 second' as at, gen_random_uuid() as id
+      from generate_series(1, ${rows}::int) as n
+    `
+    const statements = [
+      filled,
+      sql`insert into pulls.pending (id, registry, at, request, repository, origin, who)
+        select id, registry, at, '{"object":"blob","method":"GET"}', repository, origin, '{}' from filled`,
+      sql`insert into pulls.chains select * from (
+        select distinct on (registry, repository, origin) registry, repository, origin, at, '', '' from filled) one`,
+      sql`insert into pulls.requests (id, at, registry, repository, origin, is_late, request, who)
+        select id, at, registry, repository, origin, false, '{}', '' from filled`,
+      sql`insert into pulls.outcomes
+        select o.* from filled f cross join lateral jsonb_populate_record(null::pulls.outcomes, ${JSON.stringify(OUTCOME)}::jsonb
+          || jsonb_build_object('id', n::text, 'at', f.at, 'registry', f.registry, 'repository', f.repository, 'origin', f.origin)) o`,
+      sql`insert into pulls.behaviours
+        select distinct on (day, registry, repository, origin) date '2026-11-18' + n / 50 as day, registry, repository, origin, 'b', 'l'
+        from filled`,
+      sql`drop table filled`,
+    ]
+    await stores.database.jobs.transaction().execute(async (tx) => {
+      for (const statement of statements) await statement.execute(tx)
+    })
+  }
+  const rowsOf = async (table: string, erased = sql`true`): Promise<number> => {
+    const { rows } = await sql<{ count: number }>`
+      select count(*)::int as count from ${sql.table(table)} where ${erased}
+    `.execute(stores.database.sql)
+    return rows[0]?.count ?? NaN
+  }
+
+  test('erases the same rows, whatever the portions', async () => {
+    const erasures = fc
+      .record({
+        origin: fc.option(fc.constantFrom('o0', 'o1', 'none'), { nil: undefined }),
+        repository: fc.option(fc.constantFrom('p0', 'p1'), { nil: undefined }),
+        registries: fc.option(fc.subarray(['r0', 'r1']), { nil: undefined }),
+      })
+      .filter(({ origin, repository }) => origin !== undefined || repository !== undefined)
+    await fc.assert(
+      fc.asyncProperty(erasures, fc.integer({ min: 1, max: 4 }), async (erasure, blocksAtOnce) => {
+        await fill(400)
+        const { origin, repository, registries } = erasure
+        const isErased = sql`(${origin ?? null}::text is null or origin = ${origin ?? null})
+          and (${repository ?? null}::text is null or repository = ${repository ?? null})
+          and (${registries ?? null}::text[] is null or registry = any(${registries ?? null}::text[]))`
+        const kept = await Promise.all(TABLES.map(async (table) => rowsOf(table, sql`not (${isErased})`)))
+        const invocations = await rowsOf('pulls.outcomes', isErased)
+        const requests = await rowsOf('pulls.pending', isErased)
+        expect(await erase(stores.database, erasure, blocksAtOnce)).toMatchObject({ invocations, requests })
+        expect(await Promise.all(TABLES.map(async (table) => rowsOf(table)))).toEqual(kept)
+        for (const table of TABLES) expect(await rowsOf(table, isErased)).toBe(0)
+      }),
+      runsOn(stores.database, { postgresql: 12, pglite: 4 }),
+    )
+  })
+
+  test('reads a bounded number of rows in one statement', async () => {
+    await fill(12_000)
+    await sql`delete from pulls.pending`.execute(stores.database.sql)
+    const { jobs } = stores.database
+    const read: number[] = []
+    const noted = withExecutor(jobs, noting(jobs, read, { withRemoved: true }).getExecutor())
+    await erase({ jobs: noted, eraseTraces: async () => Promise.resolve([]) }, { origin: 'o1' }, 32)
+    expect(await rowsOf('pulls.outcomes', sql`origin = 'o1'`)).toBe(0)
+    // Of each table at most 32 blocks.
+    expect(await rowsOf('pulls.outcomes')).toBeGreaterThan(6_000)
+    expect(Math.max(...read)).toBeGreaterThan(500)
+    expect(Math.max(...read)).toBeLessThan(6_000)
   })
 })
