@@ -22,6 +22,7 @@ import { createSaltTable, moveSalts } from './pulls/record/salt-table.js'
 import { createSalts, saltWindow, type Salts, type SaltStore } from './pulls/record/salts.js'
 import { keepWindows } from './pulls/record/windows.js'
 import type { Database } from './storage/database.js'
+import { createStepSizes } from './storage/step-sizes.js'
 
 /** What the service does for pulls: keeps requests as they come, and folds them. */
 export type Pulls = {
@@ -66,6 +67,7 @@ export const openPulls = async (core: Core, database: Database): Promise<Pulls> 
   await keepWindows(database, windows, now())
   const holder = randomUUID()
   const turns = {}
+  const stepSizes = createStepSizes()
   const places = placesBy(config)
   const originOf = createOriginOf({
     key: secrets.usersKey,
@@ -84,6 +86,7 @@ export const openPulls = async (core: Core, database: Database): Promise<Pulls> 
         lateness,
         now,
         turns,
+        stepSizes,
         onFolded: async (tx, { late, beforePush, joined, joinedLate }) => {
           const skipped: Partial<Record<SkipReason, number>> = { late_request: late, check_before_push: beforePush }
           const tallies = {

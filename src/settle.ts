@@ -2,6 +2,7 @@ import type { Counting } from './counters/additions.js'
 import { mergeRepositories } from './counters/merge-repositories.js'
 import { mergeReceptions } from './ingest/receptions.js'
 import { eachAlone } from './storage/each-alone.js'
+import { createStepSizes, type StepSizes } from './storage/step-sizes.js'
 import { endDeleted } from './inventory/record/end-deleted.js'
 import { tellNoted } from './inventory/record/tell-noted.js'
 import { finishAliasMoves } from './inventory/record/finish-moves.js'
@@ -18,9 +19,13 @@ const LATE_DAYS = 14
 const RENAMES_MS = 4_000
 
 /** Where the last run of this process ended. */
-export type SettleTurns = { renames: RenameTurns; told: { digest?: string } }
+export type SettleTurns = { renames: RenameTurns; told: { digest?: string }; stepSizes: StepSizes }
 
-export const createSettleTurns = (): SettleTurns => ({ renames: createRenameTurns(), told: {} })
+export const createSettleTurns = (): SettleTurns => ({
+  renames: createRenameTurns(),
+  told: {},
+  stepSizes: createStepSizes(),
+})
 
 type SettleDeps = Counting & {
   /** Of registries, each with the name of its registry. */
@@ -37,7 +42,7 @@ type SettleDeps = Counting & {
  */
 export const settle = async ({ aliases, now, turns = createSettleTurns(), ...counting }: SettleDeps): Promise<void> => {
   const { database } = counting
-  const { renames, told } = turns
+  const { renames, told, stepSizes } = turns
   const since = new Date(now().getTime() - LATE_DAYS * 86_400_000)
   const parts = [
     async () => finishAliasMoves(database),
@@ -51,7 +56,7 @@ export const settle = async ({ aliases, now, turns = createSettleTurns(), ...cou
     async () => endDeleted(database),
     async () => tellNoted(database, told),
     async () => retractEntries(database),
-    async () => joinLookups(database),
+    async () => joinLookups(database, stepSizes),
     async () => settleChecks(database, now()),
     // Last: there may be any number of them.
     async () => {

@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
+import { createStepSizes, doStep, partOf } from '../../storage/step-sizes.js'
 
 /** On the embedded database a notification waits for the whole statement. Each row looks up MOST_TAGS tags at most, twice. */
 const AT_ONCE = 100
@@ -13,9 +14,14 @@ const MOST_TAGS = 100
 /**
  * Finds pulls of tags that took two requests: a HEAD by tag, and within 60 s the GET of what it pointed to by digest, from the
  * same client. Each row looks for its other half once, whichever of them came first.
+ * @param sizes of the steps, for the next run: a step that was ended is repeated with fewer rows
  */
-export const joinLookups = async (database: { sql: Sql }): Promise<void> => {
-  for (let more = true; more;) more = (await joinSome(database)) === AT_ONCE
+export const joinLookups = async (database: { sql: Sql }, sizes = createStepSizes()): Promise<void> => {
+  const joinStep = async (divisor: number): Promise<boolean> => {
+    const atOnce = partOf(AT_ONCE, divisor)
+    return (await joinSome(database, atOnce)) === atOnce
+  }
+  while (await doStep(sizes, { kind: 'lookups', size: AT_ONCE }, joinStep));
 }
 
 /** The last HEAD of `named.tag`, by the client of `got`, that a GET between two times may follow. */
@@ -30,11 +36,11 @@ const lastHead = (oldest: RawBuilder<unknown>, newest: RawBuilder<unknown>): Raw
  * an index, the last GET or one HEAD of each tag, and passes by the others. Equal GETs have their tags looked up once, and of each tag
  * only the last of these GETs that is a pull counts.
  */
-const joinSome = async ({ sql: db }: { sql: Sql }): Promise<number> => {
+const joinSome = async ({ sql: db }: { sql: Sql }, atOnce: number): Promise<number> => {
   const { rows } = await sql<{ joined: string }>`
     with fresh as materialized (
       select event_id, repository_id, method, digest, tag, origin, at
-      from inventory.tag_lookups where not joined order by event_id limit ${AT_ONCE} for update skip locked
+      from inventory.tag_lookups where not joined order by event_id limit ${atOnce} for update skip locked
     ), gets as materialized (
       select repository_id, digest, origin, array_agg(at order by at desc) as times, min(at) as oldest, max(at) as newest
       from fresh where method = 'GET' group by repository_id, digest, origin

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Micros } from '../../events/calendar.js'
 import { toldByCommit, type Database, type Sql, type Transaction } from '../../storage/database.js'
+import { createStepSizes, doStep, partOf, type StepSizes } from '../../storage/step-sizes.js'
 import type { Windows } from '../fold/windows.js'
 import { PENDING_REGISTRIES } from '../record/pending-registries.js'
 import { askedIn, askersOf, chainsOf, openIn } from './asked-in.js'
@@ -28,6 +29,8 @@ type Needs = {
   onFolded: (tx: Sql, folded: Folded) => Promise<void>
   sizes?: Sizes
   turns?: RegistryTurns
+  /** By registry, for the next run of the process. */
+  stepSizes?: StepSizes
 }
 
 /** How a number of requests was folded. */
@@ -61,21 +64,32 @@ const SIZES: Record<Database['engine'], Sizes> = {
 
 /**
  * Folds the requests that have waited long enough, registry by registry; each registry is folded by one process at a time. What
- * is open yet is kept as it stands, and kept again when more was heard.
+ * is open yet is kept as it stands, and kept again when more was heard. If a statement of a step was ended because it took too long, the
+ * step is repeated with fewer requests.
  * @throws AggregateError at the end, of registries that failed; what the database throws if it fails for all of them. What was
  * folded by then stays.
  */
 export const foldPending = async (needs: Needs): Promise<void> => {
-  const { database, turns = {} } = needs
+  const { database, turns = {}, sizes = SIZES[database.engine], stepSizes = createStepSizes() } = needs
   await eachRegistry(inTurn(await pendingRegistries(database.sql), turns), async ({ registry }) => {
     const step = async (): Promise<boolean> => {
       const until = await foldableUntil(database.jobs, registry, needs)
       const known = until === undefined ? new Map() : await lookUpAhead(database.jobs, registry, until)
-      return database.jobTransaction(async (tx) => foldStep(tx, registry, { ...needs, known }))
+      return doStep(stepSizes, { kind: registry, size: sizes.requests }, async (divisor) =>
+        database.jobTransaction(async (tx) =>
+          foldStep(tx, registry, { ...needs, known, sizes: smaller(sizes, divisor) }),
+        ),
+      )
     }
     while (await step());
   })
 }
+
+const smaller = (sizes: Sizes, divisor: number): Sizes => ({
+  ...sizes,
+  batch: partOf(sizes.batch, divisor),
+  requests: partOf(sizes.requests, divisor),
+})
 
 const pendingRegistries = async (db: Sql): Promise<{ registry: string }[]> => {
   const { rows } = await sql<{ registry: string }>`select registry from ${PENDING_REGISTRIES} named`.execute(db)
@@ -86,8 +100,12 @@ const pendingRegistries = async (db: Sql): Promise<{ registry: string }[]> => {
  * While PostgreSQL works on one statement, the next are on their way: it keeps what came of a batch while the next is read.
  * @returns whether there is more.
  */
-const foldStep = async (tx: Transaction, registry: string, needs: Needs & { known: LookedUp }): Promise<boolean> => {
-  const { database, windows, known, sizes = SIZES[database.engine] } = needs
+const foldStep = async (
+  tx: Transaction,
+  registry: string,
+  needs: Needs & { known: LookedUp; sizes: Sizes },
+): Promise<boolean> => {
+  const { windows, known, sizes } = needs
   const mark = await watermarkOf(tx, registry, needs)
   if (!mark) return false
   const chains: Chains = createByAsker()

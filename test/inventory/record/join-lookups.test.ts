@@ -6,6 +6,8 @@ import { createCounting } from '../../servers/counting.js'
 import { anEvent, DIGEST } from '../../servers/events.js'
 import { noting } from '../../servers/explained-rows.js'
 import { runs } from '../../servers/runs.js'
+import { seeing, StatementEnded } from '../../servers/seen-statements.js'
+import { createStepSizes } from '../../../src/storage/step-sizes.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
 const CONTAINERD = { address: '192.0.2.7', userAgent: 'containerd/1.7', object: 'manifest', digest: DIGEST } as const
@@ -101,6 +103,30 @@ describe.each(STORE_PAIRS)('a HEAD of a tag and a GET of its digest, in %s', (_,
     }
     const [few = NaN, many = NaN] = read
     expect((many - few) / 80).toBeLessThan(100)
+  })
+
+  test('are found in smaller steps if large ones are ended, also by the next run', async () => {
+    await stores.clear()
+    const sizes = createStepSizes()
+    const attempts: number[] = []
+    const failing = seeing(stores.database.sql, async (execute, _text, parameters) => {
+      const size = Number(parameters.find((one) => typeof one === 'number'))
+      attempts.push(size)
+      if (size > 20) throw new StatementEnded()
+      return execute()
+    })
+    for (const run of [0, 1]) {
+      const events = Array.from({ length: 60 }, (__, i) => anEvent({ ...head(i), id: 100 * run + i + 1 }))
+      await createCounting(stores).ingest([anEvent({ ...PUSH, id: 1_000 + run }), ...events])
+      await createCounting(stores).ingest([anEvent({ ...get(90 + run), id: 2_000 + run })])
+      await joinLookups({ sql: failing }, sizes)
+    }
+    const { rows } = await sql`
+      select pulled_at, (select count(*)::int from inventory.tag_lookups where not joined) as fresh from inventory.tags
+    `.execute(stores.database.sql)
+    expect(rows).toEqual([{ pulled_at: new Date(at(91)), fresh: 0 }])
+    // Each run has 61 requests. The second one grows once, after eight steps in all.
+    expect(attempts).toEqual([100, ...Array<number>(8).fill(12), 100, ...Array<number>(4).fill(12)])
   })
 
   test('leave no address behind', async () => {

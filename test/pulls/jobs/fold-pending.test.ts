@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { sql } from 'kysely'
+import { sql, type QueryResult } from 'kysely'
 import type { Digest, Tag } from '../../../src/events/reference.js'
 import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import { WINDOWS } from '../../../src/pulls/fold/windows.js'
@@ -10,6 +10,9 @@ import { requestsAfter } from '../../../src/pulls/read/requests.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
 import { runs, runsOn } from '../../servers/runs.js'
+import { seenBy, StatementEnded } from '../../servers/seen-statements.js'
+import { createStepSizes } from '../../../src/storage/step-sizes.js'
+import type { Database } from '../../../src/storage/database.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
 const SECOND = 1_000_000
@@ -154,6 +157,53 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
     await foldWith(2, START + 7_200_000)
     expect(transactions).toBeGreaterThanOrEqual(4)
     expect(await outcomes()).toHaveLength(8)
+  })
+
+  test('is the same if large steps are ended: they are repeated with fewer requests, also by the next run', async () => {
+    const stepSizes = createStepSizes()
+    const attempts: number[] = []
+    const endLarge = async (
+      execute: () => Promise<QueryResult<unknown>>,
+      text: string,
+      parameters: readonly unknown[],
+    ) => {
+      if (!text.includes('delete from pulls.pending')) return execute()
+      const size = Number(parameters.find((one) => typeof one === 'number')) + 1
+      attempts.push(size)
+      if (size > 5) throw new StatementEnded()
+      return execute()
+    }
+    const { database } = stores
+    const failing: Database = {
+      ...database,
+      jobTransaction: async (work) =>
+        database.jobTransaction(async (tx) => {
+          const executor = seenBy(tx.getExecutor(), endLarge)
+          return work({ ...tx, getExecutor: () => executor })
+        }),
+    }
+    const foldWith = async (from: Database, now: number): Promise<void> =>
+      foldPending({
+        ...{ database: from, windows: WINDOWS, lateness: LATENESS, now: () => new Date(now), stepSizes },
+        onFolded: async () => Promise.resolve(),
+        sizes: { batch: 32, requests: 64, chains: 1_000, entries: 1_000 },
+      })
+    const foldAll = async (from: Database): Promise<unknown[]> => {
+      await stores.clear()
+      await createCounting(stores).ingest(Array.from({ length: 40 }, (_one, i) => ask(i + 1, i * 25)))
+      for (const hour of [1, 2]) await foldWith(from, START + hour * 3_600_000)
+      return outcomes()
+    }
+    const expected = await foldAll(database)
+    expect(attempts).toEqual([])
+    expect(expected.length).toBeGreaterThan(5)
+    expect(await foldAll(failing)).toEqual(expected)
+    // Two batches of four in each transaction.
+    expect(attempts[0]).toBe(32)
+    expect(new Set(attempts.slice(1))).toEqual(new Set([4]))
+    attempts.length = 0
+    expect(await foldAll(failing)).toEqual(expected)
+    expect(attempts[0]).toBe(4)
   })
 
   test('forgets the name that an origin had before, once a request is folded', async () => {
