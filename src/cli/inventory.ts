@@ -137,7 +137,9 @@ export const refresh = async (): Promise<void> => {
     async (service) => {
       await service.post('/inventory/summary')
     },
-    async ({ stores }) => summarize(stores.database, clock),
+    async ({ stores }) => {
+      await summarize(stores.database, clock)
+    },
   )
   printLine('the summary is made')
 }

@@ -37,7 +37,7 @@ describe.each(STORE_PAIRS)('what is in use on %s', (_, open) => {
     (await ask(stores.database.sql, questionNamed(question), parameters, NOW)).items
   const digests = async (question: string): Promise<string[]> =>
     (await asked(question)).map(({ digest, blob_digest }) => short(digest ?? blob_digest))
-  const summary = async (): Promise<void> => summarize(stores.database, () => NOW)
+  const summary = async (): Promise<unknown> => summarize(stores.database, () => NOW)
 
   const CACHE = [part('cac1', LAYER), part('cac2', 'application/vnd.buildkit.cacheconfig.v0')]
   const IMAGE = [part('c1', OCI_CONFIG), part('b1', LAYER)]

@@ -2,9 +2,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import type { Descriptor } from '../../src/events/target.js'
 import { refreshFindings } from '../../src/inventory/summary/findings.js'
 import { LIMITS, rangesOf, weighRepositories, type Limits } from '../../src/inventory/summary/ranges.js'
+import type { Database } from '../../src/storage/database.js'
 import { blob, createAsking, short, type Asking, type Wanted } from '../servers/asking.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'
+import { seeingTransactions, StatementEnded } from '../servers/seen-statements.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
 const NOW = new Date('2026-11-27T12:00:00Z')
@@ -109,6 +111,54 @@ describe.each(STORE_PAIRS)('long lists in many repositories, on %s', (_, open) =
       }
       await asking.summary()
       expect(Object.keys(await offered('orphaned-blobs'))).toHaveLength(9)
+    })
+
+    test('are unknown in the repositories of a range whose statement was ended; the other ranges are read', async () => {
+      const ofRange = 2_000
+      const ranges = rangesOf(await weighRepositories(stores.database.jobs), limits({ ofRange }))
+      const { after = NaN, to = NaN } = ranges[1] ?? {}
+      const { database } = stores
+      const ending = (isEnded: (attempt: number) => boolean): Pick<Database, 'engine' | 'jobs'> => {
+        let attempt = 0
+        return {
+          engine: 'pglite',
+          jobs: seeingTransactions(database.jobs, async (execute, text, parameters) => {
+            const isOfSecond = text.includes('found_orphans') && parameters.includes(after) && parameters.includes(to)
+            if (isOfSecond && isEnded(attempt++)) throw new StatementEnded()
+            return execute()
+          }),
+        }
+      }
+      const ids = [...(await weighRepositories(database.jobs))].map(([id]) => id)
+      const isInSecond = (id: number): boolean => id > after && id <= to
+      const all = ['base', ...repositories]
+      const read = all.filter((_one, i) => !isInSecond([...ids].sort((a, b) => a - b)[i] ?? NaN))
+      expect(read.length).toBeGreaterThan(1)
+      expect(read.length).toBeLessThan(all.length)
+
+      const ended = await refreshFindings(
+        ending((attempt) => attempt === 0),
+        NOW,
+        limits({ ofRange }),
+      )
+      expect(ended).toHaveLength(1)
+      expect(await offered('orphaned-blobs')).toEqual(inEach(read, 'e'))
+      expect(Object.keys(await offered('untagged-manifests')).sort()).toEqual([...read].sort())
+      const unread = all.length - read.length
+      expect((await asking.answer('orphaned-blobs')).unknown).toEqual({ contents: 3 * unread, blobs: 5 * unread })
+
+      // A second time: the others are refreshed, and the caller learns of it.
+      const failed = refreshFindings(
+        ending(() => true),
+        NOW,
+        limits({ ofRange }),
+      )
+      await expect(failed).rejects.toThrow('1 failed; the others were done')
+      // On PostgreSQL, where a stop ends statements too, nothing becomes unknown.
+      const stopped = refreshFindings({ ...ending(() => true), engine: 'postgresql' }, NOW, limits({ ofRange }))
+      await expect(stopped).rejects.toThrow(StatementEnded)
+      expect(await refreshFindings(database, NOW, limits({ ofRange }))).toEqual([])
+      expect(await offered('orphaned-blobs')).toEqual(inEach(all, 'e'))
     })
 
     test('leave a repository unknown that has no live manifest and is not read', async () => {

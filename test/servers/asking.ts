@@ -59,7 +59,9 @@ export const createAsking = (stores: TestStores, now: Date, caches: readonly str
         await send(wanted.slice(from, from + 25).map((one) => anEvent({ id: ++id, ...one })))
       }
     },
-    summary: async () => summarize(stores.database, () => now),
+    summary: async () => {
+      await summarize(stores.database, () => now)
+    },
     answer,
     items,
     digests: async (name, parameters) => (await items(name, parameters)).map(({ digest }) => short(digest)).sort(),

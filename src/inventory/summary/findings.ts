@@ -1,28 +1,57 @@
 import { sql, type RawBuilder } from 'kysely'
-import type { Database, Sql } from '../../storage/database.js'
+import { isCancelled, type Database, type Sql } from '../../storage/database.js'
+import { eachAlone } from '../../storage/each-alone.js'
 import { isInTooManyIndexes } from '../questions/indexes-above.js'
 import { allThatLeadsIsKnown, areUntagged, isNoReferrer, refersToNothingHere } from '../questions/unused-manifests.js'
 import { missingParts } from './missing-parts.js'
-import { LIMITS, rangesOf, weighRepositories, type Range } from './ranges.js'
+import { LIMITS, rangesOf, unreadRange, weighRepositories, type Range } from './ranges.js'
 import { heldIn, listOf, namedManifests, orphans, usedManifests, within } from './used-parts.js'
 
-/** Brings the findings up to date, range by range. */
+/**
+ * Brings the findings up to date, range by range. If the embedded database ended a statement of a range because it took too long, what the
+ * repositories of the range contain is unknown, as in repositories that are too large. PostgreSQL has one range, and half an hour for it: what
+ * ends a statement there also ends the run.
+ * @returns the errors of the ranges whose contents are unknown
+ * @throws AggregateError at the end, of ranges with a statement that was ended a second time: the findings of these are not up to date
+ */
 export const refreshFindings = async (
   { engine, jobs }: Pick<Database, 'engine' | 'jobs'>,
   at: Date,
   limits = LIMITS[engine],
+): Promise<unknown[]> => {
+  const refresh = async (range: Range): Promise<void> =>
+    jobs.transaction().execute(async (tx) => refreshRange(tx, engine, { range, at }))
+  const mayGoOn = (error: unknown): boolean => engine === 'pglite' && isCancelled(error)
+  const weights = await weighRepositories(jobs)
+  const ended: unknown[] = []
+  await eachAlone(
+    rangesOf(weights, limits),
+    async (range) => {
+      try {
+        await refresh(range)
+      } catch (error) {
+        if (!mayGoOn(error)) throw error
+        await refresh(unreadRange(range, weights))
+        ended.push(error)
+      }
+    },
+    (error) => !mayGoOn(error),
+  )
+  return ended
+}
+
+const refreshRange = async (
+  tx: Sql,
+  engine: Database['engine'],
+  { range, at }: { range: Range; at: Date },
 ): Promise<void> => {
-  for (const range of rangesOf(await weighRepositories(jobs), limits)) {
-    await jobs.transaction().execute(async (tx) => {
-      await sql
-        .raw(`set local work_mem = '${WORK_MEM[engine]}'; set local statement_timeout = '${LONGEST_STATEMENT}'`)
-        .execute(tx)
-      await refreshBlobFindings(tx, range, at)
-      await refreshUndecidedManifests(tx, range)
-      await refreshUnknownSubjects(tx, range)
-      await refreshMostTagged(tx, range)
-    })
-  }
+  await sql
+    .raw(`set local work_mem = '${WORK_MEM[engine]}'; set local statement_timeout = '${LONGEST_STATEMENT}'`)
+    .execute(tx)
+  await refreshBlobFindings(tx, range, at)
+  await refreshUndecidedManifests(tx, range)
+  await refreshUnknownSubjects(tx, range)
+  await refreshMostTagged(tx, range)
 }
 
 /**

@@ -129,3 +129,10 @@ export const rangesOf = (weights: Weights, limits: Limits): Range[] => {
   }
   return [...ranges, { after, to: undefined, unread, mostUnheard }]
 }
+
+/** The same range, of which no repository is read that has something. */
+export const unreadRange = (range: Range, weights: Weights): Range => {
+  const { after = -Infinity, to = Infinity } = range
+  const ids = [...weights].filter(([id, { own }]) => id > after && id <= to && own > 0).map(([id]) => id)
+  return { ...range, unread: ids }
+}

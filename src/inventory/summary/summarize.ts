@@ -13,15 +13,17 @@ const restSeconds = (took: number): number => Math.max(SHORTEST_REST_SECONDS, to
 /**
  * Makes the summary: sizes by repository, totals, orphaned and missing blobs, images by tags, and what is not known. What is stored meanwhile
  * may be in one part and not in the other; the next summary has it.
+ * @returns the errors of statements that took too long and were ended: what some repositories contain is unknown in this summary
  */
-export const summarize = async (database: Pick<Database, 'engine' | 'jobs'>, now: () => Date): Promise<void> => {
+export const summarize = async (database: Pick<Database, 'engine' | 'jobs'>, now: () => Date): Promise<unknown[]> => {
   const db = database.jobs
   const started = now()
   const start = performance.now()
   const sums = await sumBlobs(db)
   await writeRepositoryTotals(db, sums)
-  await refreshFindings(database, started)
+  const ended = await refreshFindings(database, started)
   await writeTotals(db, sums, started, (performance.now() - start) / 1000)
+  return ended
 }
 
 /** Whether the last summary is older than it has to be. */
@@ -56,19 +58,24 @@ export const createSummarize = (database: Database, now: () => Date): Summarize 
   const holder = randomUUID()
   const attempt = async (): Promise<Lease | undefined> =>
     holdLease(database, ATTEMPT, { holder, seconds: REST_AFTER_DEATH_SECONDS })
-  const make = async (attempted: Lease | undefined): Promise<void> => {
+  const make = async (attempted: Lease | undefined): Promise<unknown[]> => {
     try {
-      await summarize(database, now)
+      return await summarize(database, now)
     } finally {
       await attempted?.release()
     }
   }
   let retryAt = -Infinity
-  /** One that fails rests as long as one that succeeded: it may have taken an hour, and may fail each time. */
+  /**
+   * One that fails rests as long as one that succeeded: it may have taken an hour, and may fail each time. If statements were ended, the
+   * summary is stored, and the job fails all the same, so that it is logged and rests.
+   */
   const makeOrRest = async (attempted: Lease): Promise<void> => {
     const start = performance.now()
     try {
-      await make(attempted)
+      const ended = await make(attempted)
+      if (ended.length > 0)
+        throw new AggregateError(ended, 'the contents of some repositories are unknown in the summary')
     } catch (error) {
       retryAt = now().getTime() + restSeconds((performance.now() - start) / 1000) * 1000
       throw error
@@ -78,7 +85,9 @@ export const createSummarize = (database: Database, now: () => Date): Summarize 
     stop: async () => {
       await Promise.all([ATTEMPT, JOB].map(async (name) => releaseLease(database, name, holder)))
     },
-    now: async () => make(await attempt()),
+    now: async () => {
+      await make(await attempt())
+    },
     whenDue: async () => {
       if (now().getTime() < retryAt || !(await isSummaryDue(database.sql, now()))) return
       const lease = await holdLease(database, JOB, { holder, seconds: LEASE_SECONDS })
