@@ -2,13 +2,20 @@ import { statSync } from 'node:fs'
 
 const LOOK_EVERY_MS = 2_000
 
-/** Calls back when one of the files has changed, come or gone, or when other files are to be watched. @returns how to stop. */
+/**
+ * Calls back when one of the files has changed, come or gone, or when other files are to be watched. A file that is being written is not read in the
+ * middle: two looks in turn must find the same.
+ * @returns how to stop.
+ */
 export const watchFiles = (files: () => readonly string[], onChange: () => void): (() => void) => {
   // Noted at once: a change while the files are being read for the first time is then seen at the next look.
   let version = versionOf(files())
+  let seen = version
   const look = (): void => {
     const found = versionOf(files())
-    if (found === version) return
+    const isStill = found === seen
+    seen = found
+    if (!isStill || found === version) return
     version = found
     onChange()
   }

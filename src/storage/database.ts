@@ -96,12 +96,17 @@ export const transactionOn =
       return result
     } catch (error) {
       open = false
-      if (!isDoubtful(client, failures)) await query('rollback').catch(() => undefined)
+      if (!isDoubtful(client, failures)) await rollBack(query)
       throw causeOf(error, failures)
     } finally {
       client.release(isDoubtful(client, failures))
     }
   }
+
+/** Who ends a statement that takes too long may meet its rollback: a second one finds nothing in its way. */
+const rollBack = async (query: Query): Promise<void> => {
+  await query('rollback').catch(async () => query('rollback').catch(() => undefined))
+}
 
 /** The first statement that failed takes those after it along, with the connection or without: theirs say less. */
 const causeOf = (error: unknown, failures: readonly unknown[]): unknown => {

@@ -31,6 +31,33 @@ test('an answer is computed once in its time, and says how long it stays', async
   expect(computed).toEqual(['a', 'a'])
 })
 
+test('after an answer that took long no other is computed for nine times as long, and kept ones go on', async () => {
+  const { cache, computed, get, pass } = open()
+  const slow = async (): Promise<string> => {
+    pass(2)
+    return Promise.reject(new Error('took too long'))
+  }
+  await get('kept')
+  await expect(cache.get('slow', slow)).rejects.toThrow('took too long')
+  for (const key of ['slow', 'other']) await expect(get(key)).rejects.toThrow(/^503 .*try again in a minute/)
+  expect(await get('kept')).toMatchObject({ value: 'kept1' })
+  pass(17)
+  await expect(get('other')).rejects.toThrow(/^503 /)
+  pass(1)
+  expect(await get('other')).toMatchObject({ value: 'other2' })
+  expect(computed).toEqual(['kept', 'other'])
+})
+
+test('a clock that is set back pauses nothing', async () => {
+  const { cache, get, pass } = open()
+  await cache.get('slow', async () => {
+    pass(5)
+    return Promise.resolve('slow')
+  })
+  pass(-86_400)
+  expect(await get('other')).toMatchObject({ value: 'other1' })
+})
+
 test('a clock that is set back keeps no answer for longer', async () => {
   const { get, pass } = open()
   await get('a')

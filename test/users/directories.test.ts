@@ -77,12 +77,31 @@ describe('a users file', () => {
     writeFileSync(path, 'alice: 2\n')
     touch(path, 5)
     nextLook()
+    nextLook()
     expect(directory.idOf('alice')).toBe('2')
     writeFileSync(path, 'alice: [')
     touch(path, 10)
     nextLook()
+    nextLook()
     expect(directory.idOf('alice')).toBe('2')
     expect(problems.map(({ message }) => message)).toEqual([expect.stringMatching(/changing\.yml: not YAML/)])
+  })
+
+  test('that is being written is not read until it stays as it is', () => {
+    const path = file('written.yml', 'alice: 1\n')
+    directory = createUserFile(path, watchFiles, fail)
+    for (const [seconds, text] of [
+      [5, ''],
+      [10, 'alice: '],
+      [15, 'alice: 2\n'],
+    ] as const) {
+      writeFileSync(path, text)
+      touch(path, seconds)
+      nextLook()
+      expect(directory.idOf('alice')).toBe('1')
+    }
+    nextLook()
+    expect(directory.idOf('alice')).toBe('2')
   })
 
   test('that cannot be read is reported once, and the previous ids stay', () => {
