@@ -3,7 +3,7 @@ import type { Sql } from './database.js'
 import { untilNoneIsLeft } from './in-steps.js'
 
 /** Blocks of 8 kB that a statement reads at most: some ten thousand small rows. */
-export const BLOCKS_AT_ONCE = 256
+const BLOCKS_AT_ONCE = 256
 
 /**
  * Does a step for each part of a table, for rows that no index finds. A part is a range of the table's blocks, so that one statement reads a
