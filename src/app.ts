@@ -75,8 +75,13 @@ export type App = {
 const JOBS_PATIENCE_MS = 1_500
 
 /** Joins the whole service. The caller lets `http` listen. What was opened is closed again when it fails. */
-export const createApp = async (config: Config, log: Logger, now: () => Date): Promise<App> => {
-  const core = await createCore(config, now, true)
+export const createApp = async (
+  config: Config,
+  log: Logger,
+  now: () => Date,
+  canEndStatements = false,
+): Promise<App> => {
+  const core = await createCore(config, now, true, canEndStatements)
   try {
     return await joinApp(core, log)
   } catch (error) {

@@ -94,7 +94,12 @@ export const loadDeclared = (config: Config): Declared => {
  * Opens the stores and joins what works on them.
  * @param isService whether this process is a service, whose uptime a ping contains; a command is none
  */
-export const createCore = async (config: Config, now: () => Date, isService = false): Promise<Core> => {
+export const createCore = async (
+  config: Config,
+  now: () => Date,
+  isService = false,
+  canEndStatements = false,
+): Promise<Core> => {
   const declared = loadDeclared(config)
   const secrets = loadSecrets({
     dataDir: config.data_dir,
@@ -103,7 +108,7 @@ export const createCore = async (config: Config, now: () => Date, isService = fa
     usersKey: config.users_key,
   })
   const fingerprint = fingerprintOf(secrets.usersKey)
-  const stores = await openStores(config, now)
+  const stores = await openStores(config, now, canEndStatements)
   try {
     const hasSketches = async (): Promise<boolean> => hasCounters(stores.sketches)
     const renewal = secrets.made.includes(USERS_KEY_FILE) ? undefined : hasSketches

@@ -22,7 +22,7 @@ export type Stores = {
   /** Is called once when the embedded database has failed. */
   onFailure: (then: (failure: EmbeddedDatabaseFailed) => void) => void
   /** The statement of the embedded database that runs. */
-  statement?: RunningStatement
+  statement?: RunningStatement | undefined
   /** Of the embedded database. */
   dumps?: Dumps
   /** Keeps the log of the embedded database short. */
@@ -37,11 +37,14 @@ export type Stores = {
 /**
  * Opens PostgreSQL or the embedded database, and Redis or the table of sketches. The drivers are loaded only when needed:
  * that is most of the time a command takes to start.
+ * @param canEndStatements whether another thread can end a statement of the embedded database; for an instance that lives as long as its process
  * @throws DirectoryInUse, DatabaseLost, EmbeddedDatabaseFailed, or the error of a server that does not answer.
  */
-export const openStores = async (config: Config, now: () => Date): Promise<Stores> => {
+export const openStores = async (config: Config, now: () => Date, canEndStatements = false): Promise<Stores> => {
   const opened =
-    config.database_url === undefined ? await openEmbedded(config, now) : await openServer(config.database_url)
+    config.database_url === undefined
+      ? await openEmbedded(config, now, canEndStatements)
+      : await openServer(config.database_url)
   try {
     const sketches =
       config.redis_url === undefined ? createSqlSketches(opened.database) : await openRedis(config.redis_url)
@@ -68,7 +71,7 @@ const openServer = async (url: string): Promise<Opened> => {
   return { database, migrated, failure: () => undefined, onFailure: () => undefined, close: database.close }
 }
 
-const openEmbedded = async (config: Config, now: () => Date): Promise<Opened> => {
+const openEmbedded = async (config: Config, now: () => Date, canEndStatements: boolean): Promise<Opened> => {
   const lock = await lockDirectory(config.data_dir)
   try {
     const { openPglite } = await import('./storage/pglite.js')
@@ -76,7 +79,7 @@ const openEmbedded = async (config: Config, now: () => Date): Promise<Opened> =>
     const { vacuumTables } = await import('./storage/embedded-vacuum.js')
     const { createDumps } = await import('./storage/dumps.js')
     const { limitMarks, markLogIfPossible } = await import('./storage/erasure-marks.js')
-    const database = await openPglite(config.data_dir)
+    const database = await openPglite(config.data_dir, canEndStatements)
     const open = async (): Promise<Opened> => {
       // A migration that rewrites tables leaves their previous rows in the log.
       if (await hasPendingMigrations(database.sql)) await markLogIfPossible(database.sql)

@@ -97,7 +97,7 @@ const createPatiently = async (config: Config, log: Logger): Promise<App> => {
   const end = Date.now() + START_PATIENCE_MS
   for (let attempt = 0; ; attempt++) {
     try {
-      return await createApp(config, log, clock)
+      return await createApp(config, log, clock, true)
     } catch (error) {
       if (config.database_url === undefined && isRefusal(error)) throw embeddedRefusal(error, config)
       if (!isStorageAway(error) || Date.now() > end) throw error

@@ -105,7 +105,9 @@ export const transactionOn =
 
 /** Who ends a statement that takes too long may meet its rollback: a second one finds nothing in its way. */
 const rollBack = async (query: Query): Promise<void> => {
-  await query('rollback').catch(async () => query('rollback').catch(() => undefined))
+  await query('rollback').catch(async (error: unknown) => {
+    if (isCancelled(error)) await query('rollback').catch(() => undefined)
+  })
 }
 
 /** The first statement that failed takes those after it along, with the connection or without: theirs say less. */

@@ -5,6 +5,7 @@ import { EmbeddedDatabaseFailed } from './embedded-failure.js'
 import type { SharedMemory } from './shared-memory.js'
 import {
   countedRun,
+  createClearFlags,
   createSharedMemory,
   runningStatementOf,
   sharedOptions,
@@ -47,7 +48,7 @@ type Execute = PGlite['execProtocolStream']
  * The WebAssembly instance of PostgreSQL, with what PGlite lacks.
  * - All its answers come in microtasks, so the statements of a job would follow each other without one turn of the event loop,
  *   and no request would be read until the job is done. Here the event loop turns between two statements.
- * - Another thread can end a statement that runs (`RunningStatement`).
+ * - Another thread can end a statement that runs (`RunningStatement`), if that is wanted.
  * - PGlite swallows the exit of its instance, be it a PANIC of PostgreSQL or an abort: its promises never settle then, or its main
  *   loop spins, also during a start. Here the exit is an error, and every statement after it fails with the same error.
  */
@@ -58,21 +59,24 @@ export class EmbeddedInstance extends PGlite {
   onFailure: (failure: EmbeddedDatabaseFailed) => void = () => undefined
   private readonly pause = createPause(LONGEST_WITHOUT_TURN_MS)
   private readonly reasons: string[]
-  private readonly memory: SharedMemory
+  private readonly memory: SharedMemory | undefined
+  private isWatched = false
   private statement: RunningStatement | undefined
 
   /**
    * @param directory of the database, with its files
-   * @param options `noAnswerMs`: how long a statement may take to be answered, without the time in which it runs
+   * @param options `noAnswerMs`: how long a statement may take to be answered, without the time in which it runs; `canEndStatements`: another
+   * thread can end a statement. V8 does not count the memory that this takes when it decides when to collect garbage: for an instance that lives as
+   * long as its process.
    */
   constructor(
     readonly directory: string,
-    private readonly options: { noAnswerMs: number } = { noAnswerMs: NO_ANSWER_MS },
+    private readonly options: { noAnswerMs?: number; canEndStatements?: boolean } = {},
   ) {
     const reasons: string[] = []
-    const memory = createSharedMemory()
+    const memory = options.canEndStatements === true ? createSharedMemory() : undefined
     super(directory, {
-      ...sharedOptions(memory),
+      ...(memory && sharedOptions(memory)),
       startParams: [...PGlite.defaultStartParams, ...SETTINGS],
       onStderr: (line) => {
         const [, reason] = REASON.exec(line) ?? []
@@ -85,10 +89,11 @@ export class EmbeddedInstance extends PGlite {
   }
 
   /** Resolves when statements can be executed. @returns what ends one of them from another thread @throws EmbeddedDatabaseFailed */
-  async opened(): Promise<RunningStatement> {
+  async opened(): Promise<RunningStatement | undefined> {
     try {
       await this.waitReady
-      return this.watchMainLoop()
+      this.watchMainLoop()
+      return this.statement
     } catch (error) {
       throw this.fail(messageOf(error))
     }
@@ -103,7 +108,7 @@ export class EmbeddedInstance extends PGlite {
     const silence = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
         reject(this.fail('a statement was never answered'))
-      }, this.options.noAnswerMs)
+      }, this.options.noAnswerMs ?? NO_ANSWER_MS)
     })
     try {
       const answer = await Promise.race([super.execProtocolStream(message, options), silence])
@@ -140,15 +145,22 @@ export class EmbeddedInstance extends PGlite {
   }
 
   /** PGlite's own loop goes on after an exit, for ever if the message was not read to its end. */
-  private watchMainLoop(): RunningStatement {
-    if (this.statement) return this.statement
+  private watchMainLoop(): void {
+    if (this.isWatched) return
+    this.isWatched = true
     const { Module: instance } = this
-    shareLibraries(instance)
-    const statement = (this.statement = runningStatementOf(instance, this.memory))
+    if (this.memory) {
+      shareLibraries(instance)
+      this.statement = runningStatementOf(instance, this.memory)
+    }
+    const { statement } = this
+    const clearFlags = createClearFlags(instance)
     const loopOnce = instance._PostgresMainLoopOnce
     instance._PostgresMainLoopOnce = () => {
       try {
-        countedRun(statement, loopOnce)
+        clearFlags()
+        if (statement) countedRun(statement, loopOnce)
+        else loopOnce()
       } catch (error) {
         if ((error as { status?: unknown }).status !== RECOVERED) {
           const failure = this.fail((error as Error).message)
@@ -162,6 +174,5 @@ export class EmbeddedInstance extends PGlite {
         throw error
       }
     }
-    return statement
   }
 }

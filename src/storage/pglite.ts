@@ -20,8 +20,8 @@ import { runOn, serverVersion, surviveLostConnections, transactionOn, type Datab
 export type EmbeddedDatabase = Database & {
   /** To be called when the schema is in place: from then on an empty database is refused as a loss. */
   markInitialised: () => void
-  /** The statement that runs: another thread can end it. */
-  statement: RunningStatement
+  /** The statement that runs, where another thread can end it. */
+  statement: RunningStatement | undefined
   /** Why the database executes nothing any more. */
   failure: () => EmbeddedDatabaseFailed | undefined
   /** Is called once when the database has failed: then every statement fails, until a new process opens the database. */
@@ -55,12 +55,12 @@ export class DatabaseLost extends Error {
  * PGlite has no fsync: a kill -9 loses nothing, a power cut may.
  * @throws DatabaseLost, EmbeddedDatabaseFailed
  */
-export const openPglite = async (directory: string): Promise<EmbeddedDatabase> => {
+export const openPglite = async (directory: string, canEndStatements = false): Promise<EmbeddedDatabase> => {
   const { data, marker, dumps, scratch } = embeddedFiles(directory)
   if (existsSync(marker) && !existsSync(join(data, 'PG_VERSION'))) throw lost(data, marker, dumps)
   const restoredAt = timeOf(join(data, LABEL))
   await prepareFiles(data)
-  const pglite = new EmbeddedInstance(data)
+  const pglite = new EmbeddedInstance(data, { canEndStatements })
   const statement = await pglite.opened()
   // One session, held for ever: the shim breaks when its client is thrown away and made anew.
   const pool = new pg.Pool(Object.assign({ max: 1, idleTimeoutMillis: 0 }, createPgConfig(pglite)))

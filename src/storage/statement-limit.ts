@@ -63,23 +63,38 @@ export const shareLibraries = (instance: Module): void => {
   }
 }
 
-/** @param instance one that has started */
-export const runningStatementOf = (instance: Module, memory: SharedMemory): RunningStatement => {
+/** Places of the flags in the memory of an instance that has started, in words of 32 bits. */
+const flagsOf = (instance: Module): number[] => {
   const { _QueryCancelPending: cancel, _InterruptPending: interrupt } = instance as unknown as Record<string, number>
   if (cancel === undefined || interrupt === undefined) throw new Error('PGlite has other flags than expected')
-  return {
-    count: new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)),
-    memory: new Int32Array(memory.buffer),
-    flags: [cancel, interrupt].map((address) => address / Int32Array.BYTES_PER_ELEMENT),
+  return [cancel, interrupt].map((address) => address / Int32Array.BYTES_PER_ELEMENT)
+}
+
+/** @param instance one that has started with this memory */
+export const runningStatementOf = (instance: Module, memory: SharedMemory): RunningStatement => ({
+  count: new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)),
+  memory: new Int32Array(memory.buffer),
+  flags: flagsOf(instance),
+})
+
+/**
+ * What was asked of another message ends with it: PGlite's timer of `statement_timeout` may fire between two messages, and would
+ * end whatever comes next, also a rollback.
+ * @returns what is to be called before each message
+ */
+export const createClearFlags = (instance: Module): (() => void) => {
+  const flags = flagsOf(instance)
+  let words = new Int32Array(0)
+  return () => {
+    // A memory that has grown has another buffer.
+    const { buffer } = (instance as unknown as { HEAPU8: Uint8Array<ArrayBuffer> }).HEAPU8
+    if (words.buffer !== buffer) words = new Int32Array(buffer)
+    for (const flag of flags) words[flag] = 0
   }
 }
 
-/**
- * Runs what executes one message. What was asked of another message ends with it: PGlite's timer of `statement_timeout` may fire
- * between two messages, and would end whatever comes next, also a rollback.
- */
-export const countedRun = ({ count, memory, flags }: RunningStatement, run: () => void): void => {
-  for (const flag of flags) Atomics.store(memory, flag, 0)
+/** Runs what executes one message. */
+export const countedRun = ({ count }: RunningStatement, run: () => void): void => {
   Atomics.add(count, 0, 1)
   try {
     run()
