@@ -19,11 +19,11 @@ const LATE_DAYS = 14
 const RENAMES_MS = 4_000
 
 /** Where the last run of this process ended. */
-export type SettleTurns = { renames: RenameTurns; told: { digest?: string }; stepSizes: StepSizes }
+export type SettleTurns = { renames: RenameTurns; noted: { digest?: string }; stepSizes: StepSizes }
 
 export const createSettleTurns = (): SettleTurns => ({
   renames: createRenameTurns(),
-  told: {},
+  noted: {},
   stepSizes: createStepSizes(),
 })
 
@@ -42,7 +42,7 @@ type SettleDeps = Counting & {
  */
 export const settle = async ({ aliases, now, turns = createSettleTurns(), ...counting }: SettleDeps): Promise<void> => {
   const { database } = counting
-  const { renames, told, stepSizes } = turns
+  const { renames, noted, stepSizes } = turns
   const since = new Date(now().getTime() - LATE_DAYS * 86_400_000)
   const parts = [
     async () => finishAliasMoves(database),
@@ -54,7 +54,7 @@ export const settle = async ({ aliases, now, turns = createSettleTurns(), ...cou
         ]
       : [async () => storeAliases(database.sql, aliases)]),
     async () => endDeleted(database),
-    async () => tellNoted(database, told),
+    async () => tellNoted(database, noted),
     async () => retractEntries(database),
     async () => joinLookups(database, stepSizes),
     async () => settleChecks(database, now()),

@@ -16,6 +16,7 @@ import {
 } from '../src/blocked-jobs.js'
 import { machineClock } from './servers/clock.js'
 import { temporaryFolder } from './servers/process.js'
+import { StatementEnded } from './servers/seen-statements.js'
 import { ROOT } from './servers/service.js'
 
 const run = promisify(execFile)
@@ -95,8 +96,6 @@ describe('the watchdog', () => {
     expect(restWarnings(known, afterMinutes(at, 20))).toEqual([])
   })
 
-  const cancelled = (): Error => Object.assign(new Error('canceling statement'), { code: '57014', severity: 'ERROR' })
-
   /** A job's error, logged by a service whose clock stands at a time. @returns what was logged */
   const failAt = (at: Date, job: string, error: unknown): string => {
     const lines: string[] = []
@@ -112,22 +111,22 @@ describe('the watchdog', () => {
     writeFileSync(blockedJobsFile(folder.path), '')
     let at = new Date('2026-11-29T00:00:00Z')
     for (const minutes of [5, 10, 20, 25, 25]) {
-      const failed = new AggregateError([new Error('the registry was left out', { cause: cancelled() })])
+      const failed = new AggregateError([new Error('the registry was left out', { cause: new StatementEnded() })])
       expect(failAt(at, 'fold pulls', failed)).toContain('the job rests')
       expect(isRestingAt('fold pulls', afterMinutes(at, minutes - 1))).toBe(true)
       expect(isRestingAt('fold pulls', (at = afterMinutes(at, minutes)))).toBe(false)
     }
     expect(failAt(at, 'settle', new Error('anything else'))).toContain('it will run again')
-    expect(failAt(at, 'rotate salts', cancelled())).toContain('it will run again')
+    expect(failAt(at, 'rotate salts', new StatementEnded())).toContain('it will run again')
     expect(readBlockedJobs(folder.path, at).map(({ job }) => job)).toEqual(['fold pulls'])
     // A day after its rest it begins anew.
-    failAt(afterMinutes(at, 24 * 60), 'fold pulls', cancelled())
+    failAt(afterMinutes(at, 24 * 60), 'fold pulls', new StatementEnded())
     expect(readBlockedJobs(folder.path, afterMinutes(at, 24 * 60))).toMatchObject([{ minutes: 5 }])
   })
 
   test('a job rests also if that cannot be noted', () => {
     const rests = createJobRests(join(folder.path, 'missing'), machineClock)
-    onJobError(rests, pino({ level: 'silent' }))('settle', cancelled())
+    onJobError(rests, pino({ level: 'silent' }))('settle', new StatementEnded())
     expect(rests.isResting('settle')).toBe(true)
   })
 

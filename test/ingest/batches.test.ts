@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { createBatches, Overloaded, type Batches } from '../../src/ingest/batches.js'
 import { runs } from '../servers/runs.js'
+import { StatementEnded } from '../servers/seen-statements.js'
 
 /** Batches whose writing a test ends when it wants. */
 const controlled = (
@@ -159,7 +160,7 @@ describe('batches', () => {
     const { batches, underWay, turn } = controlled()
     const slow = batches.submit([1]).catch(() => 'failed')
     const behind = batches.submit([2])
-    underWay[0]?.fail(Object.assign(new Error('canceling statement'), { code: '57014' }))
+    underWay[0]?.fail(new StatementEnded())
     expect(await slow).toBe('failed')
     await turn()
     underWay[1]?.finish()

@@ -19,37 +19,33 @@ export const seeing = (database: Kysely<unknown>, see: See): Kysely<unknown> =>
 
 /** The executor of a database or a transaction, whose statements are seen first. */
 export const seenBy = (executor: QueryExecutor, see: See): QueryExecutor =>
-  new Proxy(executor, {
-    get: (target, name) => {
-      const value: unknown = Reflect.get(target, name)
-      if (name !== 'executeQuery') return typeof value === 'function' ? (value.bind(target) as unknown) : value
-      const execute: QueryExecutor['executeQuery'] = async (query, ...rest) =>
-        (await see(async () => target.executeQuery(query, ...rest), query.sql, query.parameters)) as never
-      return execute
-    },
-  })
+  replacing(
+    executor,
+    'executeQuery',
+    async (query, ...rest) =>
+      (await see(async () => executor.executeQuery(query, ...rest), query.sql, query.parameters)) as never,
+  )
 
 /** A database whose statements outside of transactions have another executor. */
 export const withExecutor = (database: Kysely<unknown>, executor: QueryExecutor): Kysely<unknown> =>
-  new Proxy(database, {
-    get: (target, name) => {
-      if (name === 'getExecutor') return () => executor
-      const value: unknown = Reflect.get(target, name)
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value
-    },
-  })
+  replacing(database, 'getExecutor', () => executor)
 
 /** A database of which the statements in its transactions are seen first. */
-export const seeingTransactions = (database: Kysely<unknown>, see: See): Kysely<unknown> =>
-  new Proxy(database, {
+export const seeingTransactions = (database: Kysely<unknown>, see: See): Kysely<unknown> => {
+  const execute = async <T>(work: (tx: Sql) => Promise<T>): Promise<T> =>
+    database.transaction().execute(async (tx) => {
+      const executor = seenBy(tx.getExecutor(), see)
+      return work({ getExecutor: () => executor })
+    })
+  return replacing(database, 'transaction', (() => ({ execute })) as unknown as Kysely<unknown>['transaction'])
+}
+
+/** The same object with another function under one name. */
+const replacing = <T extends object, Name extends keyof T>(object: T, replaced: Name, by: T[Name]): T =>
+  new Proxy(object, {
     get: (target, name) => {
+      if (name === replaced) return by
       const value: unknown = Reflect.get(target, name)
-      if (name !== 'transaction') return typeof value === 'function' ? (value.bind(target) as unknown) : value
-      const execute = async <T>(work: (tx: Sql) => Promise<T>): Promise<T> =>
-        target.transaction().execute(async (tx) => {
-          const executor = seenBy(tx.getExecutor(), see)
-          return work({ getExecutor: () => executor })
-        })
-      return () => ({ execute })
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
     },
   })

@@ -1,14 +1,13 @@
 import { expect, test } from '@jest/globals'
 import { eachAlone } from '../../src/storage/each-alone.js'
-
-const ended = (): Error => Object.assign(new Error('canceling statement'), { code: '57014' })
+import { StatementEnded } from '../servers/seen-statements.js'
 
 /** Does what fails for some items. @returns which were begun, and how many errors it ended with */
 const run = async (items: string): Promise<[begun: string, errors: number]> => {
   let begun = ''
   const failure = await eachAlone(Array.from(items), async (item) => {
     begun += item
-    if (item === 'e') throw new Error('left out', { cause: ended() })
+    if (item === 'e') throw new Error('left out', { cause: new StatementEnded() })
     if (item === 'f') throw new Error('another failure')
     return Promise.resolve()
   }).catch((error: unknown) => error)

@@ -13,6 +13,7 @@ import { anEvent } from '../../servers/events.js'
 import { inventoryOf } from '../../servers/inventory.js'
 import { aManifest, anImage, descriptor, digestOf, OCI_IMAGE, OCI_INDEX } from '../../servers/manifests.js'
 import { eventually } from '../../servers/process.js'
+import { StatementEnded } from '../../servers/seen-statements.js'
 import { openServerStores, STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 import { startStub, type Stub } from '../../servers/stub.js'
 
@@ -411,7 +412,7 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
       return digest
     })
     await ingest(...digests.map((digest) => pushed({ digest })))
-    const ended = Object.assign(new Error('canceling statement'), { code: '57014' })
+    const ended = new StatementEnded()
     let attempts = 0
     const transaction: Database['transaction'] = async () => {
       attempts++
