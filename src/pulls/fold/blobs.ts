@@ -151,12 +151,12 @@ const take = (open: OpenAside, request: Folded, needs: BlobNeeds): void => {
 }
 
 const takeWithoutManifest = (chain: Chain, request: Folded, needs: ChainNeeds): void => {
-  const { at } = request
-  if (chain.orphan && mayChange(chain.orphan, at, needs)) {
-    take(chain.orphan, request, needs)
+  const { orphan } = chain
+  if (orphan && request.at >= orphan.at && mayChange(orphan, request.at, needs)) {
+    take(orphan, request, needs)
     return
   }
-  if (chain.orphan) needs.emit(chain.orphan)
+  if (orphan) needs.emit(orphan)
   chain.orphan = openAside(asideOf(chain.place, 'orphan', { ...request, bytes: 0 }))
   take(chain.orphan, request, needs)
 }

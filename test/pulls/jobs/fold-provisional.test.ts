@@ -393,6 +393,19 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     )
   })
 
+  test('count no byte twice if a blob that arrives late is settled before the one of an earlier look', async () => {
+    const { ingest } = createCounting(stores)
+    const fold = provisionalFold()
+    await ingest([blob(1, 1)])
+    await fold()
+    await ingest([{ ...blob(2, 0), digest: digest('b2') }])
+    await fold()
+    await ingest([ask(3, 300, { repository: 'b' as RepositoryPath })])
+    await settle(300)
+    await fold()
+    expect((await answer({ repository: 'a' })).total).toMatchObject({ bytes: 20 })
+  })
+
   test('end in the same settled numbers in any order, and are never more than requests', async () => {
     const one = fc.record({ request: anyRequest, second: fc.integer({ min: 0, max: 900 }) })
     const outcomes = async (): Promise<unknown> =>
