@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/database.js'
+import { createInTurn } from '../../storage/in-turn.js'
 import { IN_SUMMARIES } from '../read/dimensions.js'
 
 type Erased = { repository: string; registries?: readonly string[] | undefined }
@@ -21,8 +22,14 @@ export const doubtSummaries = async (db: Sql, erased: Erased): Promise<void> => 
   `.execute(db)
 }
 
+/** Turns of a process: a summary that is made in steps is either as a whole before what is forgotten, or behind it. */
+export const whenNoneIsMade = createInTurn()
+
 /** Deletes what was summarized with a repository that is gone from pulls.days, day by day. */
-export const forgetSummaries = async (db: Sql, erased: Erased): Promise<void> => {
+export const forgetSummaries = async (db: Sql, erased: Erased): Promise<void> =>
+  whenNoneIsMade(async () => forgetNow(db, erased))
+
+const forgetNow = async (db: Sql, erased: Erased): Promise<void> => {
   // Some may have been summarized while its days were deleted.
   await doubtSummaries(db, erased)
   const { rows } = await sql<{ registry: string; grain: string; start: string }>`

@@ -1,12 +1,14 @@
-import { sql, type RawBuilder } from 'kysely'
+import { sql } from 'kysely'
 import { eachAlone } from '../../storage/each-alone.js'
 import type { Database, Sql } from '../../storage/database.js'
 import { jobStep } from '../../storage/job-step.js'
-import { COUNTED_NUMBERS, COUNTED_SKETCHES } from '../read/counted.js'
-import { ALL, dimension, IN_SUMMARIES, SUMMARIZED } from '../read/dimensions.js'
-import { addMonths } from '../read/period.js'
+import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
+import { IN_SUMMARIES } from '../read/dimensions.js'
 import { concernsAll, eachRegistry } from './each-registry.js'
+import { whenNoneIsMade } from './forget-summaries.js'
+import { byPages, versionsOf, type Versions } from './summary-pages.js'
 import { writeSummaries, type Summary } from './summary-rows.js'
+import { byCursor, sourcesOf, type Source } from './summary-source.js'
 
 type Stretch = { registry: string; start: string }
 
@@ -15,17 +17,15 @@ type Stretch = { registry: string; start: string }
  * (docs/decisions/0013). Doing it again ends in the same rows.
  * @throws AggregateError at the end, of the days and months that failed; the others were done
  */
-export const summarizePulls = async ({ jobs }: Pick<Database, 'jobs'>): Promise<void> => {
-  const grains = [
-    { grain: 'day', left: DAYS_LEFT, summarizeOne: summarizeDay },
-    { grain: 'month', left: MONTHS_LEFT, summarizeOne: summarizeMonth },
-  ] as const
+export const summarizePulls = async ({ jobs, engine }: Pick<Database, 'jobs' | 'engine'>): Promise<void> => {
+  // Nothing else would be answered while a transaction has the only session of the embedded database.
+  const summarizeOne = engine === 'pglite' ? inShortSteps : inOneTransaction
   await eachAlone(
-    grains,
-    async ({ grain, left, summarizeOne }) => {
-      await jobStep({ sql: jobs }, async (tx) => markEmpty(tx, grain, left))
-      const { rows } = await left.execute(jobs)
-      await eachRegistry(rows, async (one) => jobStep({ sql: jobs }, async (tx) => summarizeOne(tx, one)))
+    ['day', 'month'] as const,
+    async (grain) => {
+      await jobStep({ sql: jobs }, async (tx) => markEmpty(tx, grain))
+      const { rows } = await LEFT[grain].execute(jobs)
+      await eachRegistry(rows, async (stretch) => summarizeOne(jobs, { grain, ...stretch }))
     },
     concernsAll,
   )
@@ -54,6 +54,8 @@ const MONTHS_LEFT = sql<Stretch>`
     except select registry, date_trunc('month', start::timestamp)::date from (${DAYS_LEFT}) d
   ) m order by registry, start`
 
+const LEFT = { day: DAYS_LEFT, month: MONTHS_LEFT }
+
 /** What stands in the way of writers of marks, and of no reader: an erasure or a move tells its days after this, or before. */
 export const LOCK_SUMMARIES = sql`lock table pulls.summarized in share row exclusive mode`
 
@@ -61,12 +63,12 @@ export const LOCK_SUMMARIES = sql`lock table pulls.summarized in share row exclu
  * Marks days or months in which there was nothing, all at once: of a registry that told of something long ago they are thousands.
  * What an erasure left of them goes.
  */
-const markEmpty = async (tx: Sql, grain: Summary['grain'], left: RawBuilder<Stretch>): Promise<void> => {
+const markEmpty = async (tx: Sql, grain: Summary['grain']): Promise<void> => {
   await LOCK_SUMMARIES.execute(tx)
   await sql`
     with marked as (
       insert into pulls.summarized (registry, grain, start)
-      select l.registry, ${grain}, l.start::date from (${left}) l
+      select l.registry, ${grain}, l.start::date from (${LEFT[grain]}) l
       where not exists (
         select from pulls.days o where o.registry = l.registry
           and o.day >= l.start::date and o.day < l.start::date + interval '1 ${sql.raw(grain)}'
@@ -79,53 +81,74 @@ const markEmpty = async (tx: Sql, grain: Summary['grain'], left: RawBuilder<Stre
   `.execute(tx)
 }
 
-const summarizeDay = async (tx: Sql, stretch: Stretch): Promise<void> =>
-  anew(tx, { grain: 'day', ...stretch }, async (summary) => {
-    const { registry, start } = summary
-    const values = SUMMARIZED.map((name) => sql`${dimension(name).value(sql`o.day`)} as ${sql.ref(name)}`)
-    const counted = [...COUNTED_NUMBERS, ...COUNTED_SKETCHES].map((name) => sql.ref(`o.${name}`))
-    await writeSummaries(tx, summary, {
-      from: sql`(
-        select '' as ${sql.ref(ALL)}, ${sql.join([...values, ...counted])} from pulls.days o
-        where o.registry = ${registry} and o.day = ${start}::date order by o.repository
-      ) o`,
-      dimensions: IN_SUMMARIES,
-      ordered: 'repository',
-      atOnce: 500,
-    })
+const inOneTransaction = async (jobs: Database['jobs'], summary: Summary): Promise<void> =>
+  jobStep({ sql: jobs }, async (tx) => {
+    await LOCK_SUMMARIES.execute(tx)
+    if (!(await mark(tx, summary))) return
+    await deleteRows(tx, summary)
+    for (const source of sourcesOf(summary))
+      await writeSummaries(tx, summary, { ...source, batches: byCursor(tx, source) })
   })
 
-const summarizeMonth = async (tx: Sql, stretch: Stretch): Promise<void> =>
-  anew(tx, { grain: 'month', ...stretch }, async (summary) => {
-    const { registry, start } = summary
-    for (const name of IN_SUMMARIES) {
-      await writeSummaries(tx, summary, {
-        from: sql`(
-          select o.*, o.value as ${sql.ref(name)} from pulls.summaries o
-          where o.registry = ${registry} and o.dimension = ${name} and o.grain = 'day'
-            and o.start >= ${start}::date and o.start < ${addMonths(start, 1)}::date
-          order by o.value
-        ) o`,
-        dimensions: [name],
-        ordered: name,
-        atOnce: 50,
-      })
+/**
+ * As inOneTransaction, in statements of their own, between which others have their turn. Readers look at rows that are marked alone:
+ * the mark comes last, if what was read is still there.
+ */
+const inShortSteps = async (jobs: Database['jobs'], summary: Summary): Promise<void> =>
+  whenNoneIsMade(async () => {
+    if (await isKnown(jobs, summary)) return
+    await deleteRows(jobs, summary)
+    const read: [Source, Versions][] = []
+    for (const source of sourcesOf(summary)) {
+      const seen = { rows: 0, sum: 0 }
+      await writeSummaries(jobs, summary, { ...source, batches: byPages(jobs, source, seen) })
+      read.push([source, seen])
     }
+    const isMarked = await jobStep({ sql: jobs }, async (tx) => {
+      await LOCK_SUMMARIES.execute(tx)
+      // Those of a month are of days whose marks are looked at with its own.
+      if (summary.grain === 'day') {
+        for (const [source, seen] of read) if (!isSame(seen, await versionsOf(tx, source))) return false
+      }
+      return mark(tx, summary)
+    })
+    if (!isMarked) await deleteRows(jobs, summary)
   })
 
-/** Writes a summary and marks it, unless another process just did. */
-const anew = async (tx: Sql, summary: Summary, work: (summary: Summary) => Promise<void>): Promise<void> => {
-  const { registry, grain, start } = summary
-  await LOCK_SUMMARIES.execute(tx)
-  const { rows: known } = await sql`
-    insert into pulls.summarized (registry, grain, start) values (${registry}, ${grain}, ${start}::date)
+const isKnown = async (db: Sql, { registry, grain, start }: Summary): Promise<boolean> => {
+  const { rows } = await sql`
+    select from pulls.summarized where registry = ${registry} and grain = ${grain} and start = ${start}::date
+  `.execute(db)
+  return rows.length > 0
+}
+
+const isSame = (a: Versions, b: Versions): boolean => a.rows === b.rows && a.sum === b.sum
+
+/**
+ * Marks a summary, unless another process just did, or the mark of a day of the month was taken off meanwhile.
+ * @returns whether it is marked by this
+ */
+const mark = async (tx: Sql, { registry, grain, start }: Summary): Promise<boolean> => {
+  const isLeft =
+    grain === 'day'
+      ? sql`true`
+      : sql`exists (select from (${LEFT[grain]}) l where registry = ${registry} and start = ${start})`
+  const { rows } = await sql`
+    insert into pulls.summarized (registry, grain, start) select ${registry}, ${grain}, ${start}::date where ${isLeft}
     on conflict do nothing returning 1
   `.execute(tx)
-  if (known.length === 0) return
-  await sql`
-    delete from pulls.summaries
-    where registry = ${registry} and dimension = any(${IN_SUMMARIES}::text[]) and grain = ${grain}
-      and start = ${start}::date
-  `.execute(tx)
-  await work(summary)
+  return rows.length > 0
+}
+
+const deleteRows = async (db: Sql, { registry, grain, start }: Summary): Promise<void> => {
+  await inSteps(
+    db,
+    sql`
+      delete from pulls.summaries where ctid = any(array(
+        select ctid from pulls.summaries
+        where registry = ${registry} and dimension = any(${IN_SUMMARIES}::text[]) and grain = ${grain} and start = ${start}::date
+        limit ${ROWS_AT_ONCE}
+      ))
+    `,
+  )
 }

@@ -1,5 +1,4 @@
-import { sql, type RawBuilder } from 'kysely'
-import { batchesOf } from '../../storage/cursor.js'
+import { sql } from 'kysely'
 import { addClamped } from '../../storage/clamped-sum.js'
 import type { Sql } from '../../storage/database.js'
 import { pairsIn } from '../../storage/hyperloglog/pairs.js'
@@ -9,31 +8,31 @@ import { createPause } from '../../storage/turns.js'
 
 /** Of what summaries are made. */
 export type Parts = {
-  /** Rows with numbers, sketches and a value of each dimension. */
-  from: RawBuilder<unknown>
+  /** Rows with numbers, sketches and a value of each dimension, so many at a time. */
+  batches: AsyncIterable<readonly Row[]>
   dimensions: readonly string[]
   /** The dimension whose values come one after the other. */
   ordered: string
-  /** Rows that are read at once. */
-  atOnce: number
 }
 
 /** What the rows are of. */
 export type Summary = { registry: string; grain: 'day' | 'month'; start: string }
 
-type Row = Record<string, unknown>
+export type Row = Record<string, unknown>
 type Sum = { dimension: string; value: string; numbers: number[]; unions: Union[] }
 
 /** So many large sketches are two mebibytes. */
 const WRITTEN_AT_ONCE = 50
 
 /**
- * Adds rows up by each of the dimensions, and writes the sums to pulls.summaries. Reads through a cursor and writes what is
- * over, so that memory holds the values of a day, but one of those that come in order; and lets others have their turn.
+ * Adds rows up by each of the dimensions, and writes the sums to pulls.summaries. Writes what is over, so that memory holds the
+ * values of a day, but one of those that come in order; and lets others have their turn.
  */
-export const writeSummaries = async (tx: Sql, summary: Summary, parts: Parts): Promise<void> => {
-  const { from, dimensions, ordered, atOnce } = parts
-  const columns = [...dimensions, ...COUNTED_NUMBERS, ...COUNTED_SKETCHES].map((name) => sql.ref(name))
+export const writeSummaries = async (
+  tx: Sql,
+  summary: Summary,
+  { batches, dimensions, ordered }: Parts,
+): Promise<void> => {
   const pause = createPause()
   const known = dimensions.map((dimension) => ({ dimension, sums: new Map<string, Sum>() }))
   const over: Sum[] = []
@@ -49,7 +48,7 @@ export const writeSummaries = async (tx: Sql, summary: Summary, parts: Parts): P
       sums.set(value, (sum = emptySum(dimension, value)))
       return sum
     })
-  for await (const rows of batchesOf(tx, sql<Row>`select ${sql.join(columns)} from ${from}`, atOnce)) {
+  for await (const rows of batches) {
     for (const row of rows) {
       add(row, sumsFor(row))
       await pause()

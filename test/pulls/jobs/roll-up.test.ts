@@ -233,7 +233,7 @@ describe.each(STORE_PAIRS)('days that are over, on %s', (_, open) => {
     )
     const { jobs, statements } = counted(stores.database)
     await rollUp({ database: { ...stores.database, jobs }, windows: WINDOWS })
-    await summarizePulls({ jobs })
+    await summarizePulls({ jobs, engine: stores.database.engine })
     expect(statements()).toBeLessThan(500)
     const { rows: borders } = await sql`select rolled_to::text as to from pulls.registries`.execute(stores.database.sql)
     expect(borders).toEqual([{ to: '2026-11-21' }])

@@ -305,6 +305,79 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
     expect(total).toEqual({ pulls: 0, unique_origins: 0 })
   })
 
+  describe('in short steps and in one transaction', () => {
+    /** Each day has more rows of one repository, and a month more repositories, than are read at once. */
+    beforeAll(async () => {
+      await keepPulls(['2026-10-01', '2026-10-02', '2026-10-31'])
+      await sql`
+        insert into pulls.days select d.* from pulls.days o cross join generate_series(1, 1200) n
+          cross join lateral jsonb_populate_record(o, jsonb_build_object(
+            'repository', case when n > 1050 then 'heavy' else 'app' || n end, 'tag', n::text, 'country', 'c' || n % 7, 'pulls', n
+          )) d
+        where n <= 1050 or o.day = '2026-10-01'
+      `.execute(stores.database.sql)
+      await sql`
+        insert into pulls.days select d.* from pulls.days o cross join generate_series(1, 10) n
+          cross join lateral jsonb_populate_record(o, jsonb_build_object('country', 'd' || n)) d
+        where o.repository = 'heavy'
+      `.execute(stores.database.sql)
+    })
+    const made = async (engine: 'pglite' | 'postgresql', jobs = stores.database.jobs): Promise<unknown[]> => {
+      await unmark()
+      await summarizePulls({ jobs, engine })
+      return [await rowsOf('pulls.summaries'), await rowsOf('pulls.summarized')]
+    }
+
+    test('are the same', async () => {
+      const expected = await made('postgresql')
+      expect(await made('pglite')).toEqual(expected)
+      expect(await made('postgresql')).toEqual(expected)
+    })
+
+    test('keep nobody waiting until a day is done', async () => {
+      await unmark()
+      const state = { isMade: false }
+      const making = summarizePulls({ jobs: stores.database.jobs, engine: 'pglite' }).finally(
+        () => (state.isMade = true),
+      )
+      let answers = 0
+      for (; !state.isMade; answers++) await sql`select 1`.execute(stores.database.sql)
+      await making
+      // More than there are days and months, and transactions for them.
+      expect(answers).toBeGreaterThan(50)
+    })
+
+    test('are not marked if a row of their day changed meanwhile, and are made again', async () => {
+      const expected = await made('postgresql')
+      await unmark()
+      const making = summarizePulls({ jobs: stores.database.jobs, engine: 'pglite' })
+      await eventually('the first rows of a day are written', async () => {
+        const { rows } = await sql`
+          select from pulls.summaries where grain = 'day' and start = '2026-10-01' and dimension = 'repository'
+            and not exists (select from pulls.summarized where start = '2026-10-01')
+          having count(*) between 1 and 900
+        `.execute(stores.database.sql)
+        return rows.length > 0
+      })
+      await sql`update pulls.days set pulls = pulls + 1 where day = '2026-10-01' and repository = 'a'`.execute(
+        stores.database.sql,
+      )
+      await making
+      const marked = await rowsOf('pulls.summarized')
+      expect(marked).not.toContainEqual(expect.objectContaining({ start: '2026-10-01' }))
+      expect(marked).toContainEqual(expect.objectContaining({ grain: 'day', start: '2026-10-31' }))
+      const { rows } = await sql`select from pulls.summaries where grain = 'day' and start = '2026-10-01'`.execute(
+        stores.database.sql,
+      )
+      expect(rows).toHaveLength(0)
+      await sql`update pulls.days set pulls = pulls - 1 where day = '2026-10-01' and repository = 'a'`.execute(
+        stores.database.sql,
+      )
+      await summarizePulls({ jobs: stores.database.jobs, engine: 'pglite' })
+      expect([await rowsOf('pulls.summaries'), await rowsOf('pulls.summarized')]).toEqual(expected)
+    })
+  })
+
   test('make a day of any time zone the day of UTC once its detail is gone', async () => {
     await keepPulls(['2026-10-01', '2026-10-31'])
     await forgetOutcomes(stores.database, 1, NOW)
