@@ -78,16 +78,6 @@ export const renameBefore = async (
   return before && (await isLeftFor(db, name, before)) ? before : undefined
 }
 
-/** The renames of the moment of one, by their event ids; that one is among them. */
-export const renamesOfMoment = async (db: Sql, { registry, at }: KeptRename): Promise<KeptRename[]> =>
-  read(
-    db,
-    sql`
-      select ${KEPT} from inventory.renames n
-      where registry = ${registry} and n.at = ${isoTime(at)}::timestamptz order by event_id limit ${MOST}
-    `,
-  )
-
 /** Whether a rename has something to move from a repository. */
 export const isLeftFor = async (db: Sql, name: string, { registry, at }: KeptRename): Promise<boolean> => {
   const { rows } = await sql`

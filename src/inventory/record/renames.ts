@@ -13,7 +13,6 @@ import {
   type KeptRename,
 } from './read-renames.js'
 import { takeTurns, type Parts } from './take-turns.js'
-import { tiedBefore } from './tied-renames.js'
 
 /** A rename and a repository up to which the last run came. */
 type Position = { event: string; name: string }
@@ -145,8 +144,7 @@ const moveBy = async (queue: Queue, kept: KeptRename, name: string): Promise<boo
   const { registry, from, to, at } = kept
   const target = to + name.slice(from.length)
   // What was at the new path moves on first: once rows are merged, they cannot be separated.
-  const beforeAtTarget =
-    (await tiedBefore(database.sql, target, kept)) ?? (await renameBefore(database.sql, target, kept, since))
+  const beforeAtTarget = await renameBefore(database.sql, target, kept, since)
   if (beforeAtTarget && !(await moveBy(queue, beforeAtTarget, target))) return false
   await reopenFrom(database.sql, kept)
   const move = { from: { registry, name }, to: { registry, name: target }, until: at }

@@ -152,12 +152,15 @@ const take = (open: OpenAside, request: Folded, needs: BlobNeeds): void => {
 
 const takeWithoutManifest = (chain: Chain, request: Folded, needs: ChainNeeds): void => {
   const { orphan } = chain
-  if (orphan && request.at >= orphan.at && mayChange(orphan, request.at, needs)) {
+  const isEarlier = orphan !== undefined && request.at < orphan.at
+  if (orphan && !isEarlier && mayChange(orphan, request.at, needs)) {
     take(orphan, request, needs)
     return
   }
   if (orphan) needs.emit(orphan)
   chain.orphan = openAside(asideOf(chain.place, 'orphan', { ...request, bytes: 0 }))
+  // A layer of which the bytes are counted in the session that began later counts there alone.
+  if (isEarlier) chain.orphan.blobs = [...orphan.blobs]
   take(chain.orphan, request, needs)
 }
 

@@ -5,7 +5,7 @@ import { untilNoneIsLeft } from '../../storage/in-steps.js'
 import { headsAmong, lookUpHeads } from './check-before-push.js'
 import { keepNewest } from './last-uses.js'
 import { restartProvisional } from './provisional-run.js'
-import { doubtSummaries, forgetSummaries } from './forget-summaries.js'
+import { doubtSummaries, forgetSummaries, runSummaryStep } from './forget-summaries.js'
 import { lockDays } from './roll-up.js'
 
 /** Whose pulls are to be erased: of an origin, of a repository, or of an origin in a repository. */
@@ -49,7 +49,7 @@ export const erase = async (
   blocksAtOnce?: number,
 ): Promise<Erased> => {
   const deleted = await deleteRows(jobs, erasure, blocksAtOnce)
-  return { ...deleted, not_rewritten: await eraseTraces(TABLES) }
+  return { ...deleted, not_rewritten: await runSummaryStep(async () => eraseTraces(TABLES)) }
 }
 
 const deleteRows = async (

@@ -13,7 +13,7 @@ const stretchesOf = ({ repository, registries }: Erased): RawBuilder<unknown> =>
 
 /**
  * Takes the marks off the days and months that hold something of a repository: they are answered from their detail, until they
- * are summarized again. Waits for a summary that is being made, so that it is seen, too.
+ * are summarized again. With PostgreSQL it waits for a summary that is being made, so that its mark is seen, too.
  */
 export const doubtSummaries = async (db: Sql, erased: Erased): Promise<void> => {
   await sql`
@@ -22,12 +22,15 @@ export const doubtSummaries = async (db: Sql, erased: Erased): Promise<void> => 
   `.execute(db)
 }
 
-/** Turns of a process: a summary that is made in steps is either as a whole before what is forgotten, or behind it. */
-export const whenNoneIsMade = createInTurn()
+/**
+ * Runs what must not happen between two statements of a summary that is made in steps: no erasure or move of a registry does, and row ids stay
+ * valid. It waits for the summary under way.
+ */
+export const runSummaryStep = createInTurn()
 
 /** Deletes what was summarized with a repository that is gone from pulls.days, day by day. */
 export const forgetSummaries = async (db: Sql, erased: Erased): Promise<void> =>
-  whenNoneIsMade(async () => forgetNow(db, erased))
+  runSummaryStep(async () => forgetNow(db, erased))
 
 const forgetNow = async (db: Sql, erased: Erased): Promise<void> => {
   // Some may have been summarized while its days were deleted.

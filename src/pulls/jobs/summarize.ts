@@ -1,12 +1,13 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import { eachAlone } from '../../storage/each-alone.js'
 import type { Database, Sql } from '../../storage/database.js'
 import { jobStep } from '../../storage/job-step.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
 import { IN_SUMMARIES } from '../read/dimensions.js'
+import { addDays, addMonths } from '../read/period.js'
 import { concernsAll, eachRegistry } from './each-registry.js'
-import { whenNoneIsMade } from './forget-summaries.js'
-import { byPages, versionsOf, type Versions } from './summary-pages.js'
+import { runSummaryStep } from './forget-summaries.js'
+import { beginRead, byPages, isUnchanged, type Read } from './summary-pages.js'
 import { writeSummaries, type Summary } from './summary-rows.js'
 import { byCursor, sourcesOf, type Source } from './summary-source.js'
 
@@ -18,13 +19,15 @@ type Stretch = { registry: string; start: string }
  * @throws AggregateError at the end, of the days and months that failed; the others were done
  */
 export const summarizePulls = async ({ jobs, engine }: Pick<Database, 'jobs' | 'engine'>): Promise<void> => {
-  // Nothing else would be answered while a transaction has the only session of the embedded database.
+  // A transaction would occupy the only session of the embedded database.
   const summarizeOne = engine === 'pglite' ? inShortSteps : inOneTransaction
   await eachAlone(
     ['day', 'month'] as const,
     async (grain) => {
       await jobStep({ sql: jobs }, async (tx) => markEmpty(tx, grain))
       const { rows } = await LEFT[grain].execute(jobs)
+      // Without statistics, each page of a month would read and sort all of the month.
+      if (grain === 'month' && engine === 'pglite' && rows.length > 0) await ANALYZE.execute(jobs)
       await eachRegistry(rows, async (stretch) => summarizeOne(jobs, { grain, ...stretch }))
     },
     concernsAll,
@@ -55,6 +58,9 @@ const MONTHS_LEFT = sql<Stretch>`
   ) m order by registry, start`
 
 const LEFT = { day: DAYS_LEFT, month: MONTHS_LEFT }
+
+/** Nothing else collects statistics in the embedded database. */
+const ANALYZE = sql`analyze pulls.summaries (registry, dimension, value, grain, start)`
 
 /** What stands in the way of writers of marks, and of no reader: an erasure or a move tells its days after this, or before. */
 export const LOCK_SUMMARIES = sql`lock table pulls.summarized in share row exclusive mode`
@@ -91,25 +97,22 @@ const inOneTransaction = async (jobs: Database['jobs'], summary: Summary): Promi
   })
 
 /**
- * As inOneTransaction, in statements of their own, between which others have their turn. Readers look at rows that are marked alone:
- * the mark comes last, if what was read is still there.
+ * The same in short statements, between which others use the database. Readers use only rows with a mark: the mark is written last, and
+ * only if all that was read is unchanged.
  */
 const inShortSteps = async (jobs: Database['jobs'], summary: Summary): Promise<void> =>
-  whenNoneIsMade(async () => {
+  runSummaryStep(async () => {
     if (await isKnown(jobs, summary)) return
     await deleteRows(jobs, summary)
-    const read: [Source, Versions][] = []
+    const all: [Source, Read][] = []
     for (const source of sourcesOf(summary)) {
-      const seen = { rows: 0, sum: 0 }
-      await writeSummaries(jobs, summary, { ...source, batches: byPages(jobs, source, seen) })
-      read.push([source, seen])
+      const read = await beginRead(jobs, source)
+      all.push([source, read])
+      await writeSummaries(jobs, summary, { ...source, batches: byPages(jobs, source, read) })
     }
     const isMarked = await jobStep({ sql: jobs }, async (tx) => {
       await LOCK_SUMMARIES.execute(tx)
-      // Those of a month are of days whose marks are looked at with its own.
-      if (summary.grain === 'day') {
-        for (const [source, seen] of read) if (!isSame(seen, await versionsOf(tx, source))) return false
-      }
+      for (const [source, read] of all) if (!(await isUnchanged(tx, source, read))) return false
       return mark(tx, summary)
     })
     if (!isMarked) await deleteRows(jobs, summary)
@@ -122,23 +125,32 @@ const isKnown = async (db: Sql, { registry, grain, start }: Summary): Promise<bo
   return rows.length > 0
 }
 
-const isSame = (a: Versions, b: Versions): boolean => a.rows === b.rows && a.sum === b.sum
-
 /**
- * Marks a summary, unless another process just did, or the mark of a day of the month was taken off meanwhile.
- * @returns whether it is marked by this
+ * Marks a summary, unless another process just did, its registry is gone, or a day of the month has no mark any more.
+ * @returns whether it was marked
  */
 const mark = async (tx: Sql, { registry, grain, start }: Summary): Promise<boolean> => {
-  const isLeft =
-    grain === 'day'
-      ? sql`true`
-      : sql`exists (select from (${LEFT[grain]}) l where registry = ${registry} and start = ${start})`
+  const last = grain === 'day' ? start : addDays(addMonths(start, 1), -1)
   const { rows } = await sql`
-    insert into pulls.summarized (registry, grain, start) select ${registry}, ${grain}, ${start}::date where ${isLeft}
+    insert into pulls.summarized (registry, grain, start)
+    select registry, ${grain}, ${start}::date from pulls.registries
+    where registry = ${registry} and rolled_to > ${last}::date and ${grain === 'day' ? sql`true` : hasAllDays(registry, { start, last })}
     on conflict do nothing returning 1
   `.execute(tx)
   return rows.length > 0
 }
+
+/** Whether all days of a month are marked, from the first day of the registry on. */
+const hasAllDays = (
+  registry: string,
+  { start, last }: { start: string; last: string },
+): RawBuilder<unknown> => sql`not exists (
+  select from generate_series(
+    greatest(${start}::timestamp, (select min(day) from pulls.days where registry = ${registry})), ${last}::timestamp, interval '1 day'
+  ) of (at) where not exists (
+    select from pulls.summarized where registry = ${registry} and grain = 'day' and start = of.at::date
+  )
+)`
 
 const deleteRows = async (db: Sql, { registry, grain, start }: Summary): Promise<void> => {
   await inSteps(

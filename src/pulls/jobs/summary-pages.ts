@@ -3,58 +3,85 @@ import type { Sql } from '../../storage/database.js'
 import type { Row } from './summary-rows.js'
 import type { Source } from './summary-source.js'
 
-/** Which rows there are: their number, and the sum of a hash of each one's place and version. A row that changes gets another place. */
-export type Versions = { rows: number; sum: number }
+/** Which rows were read: their number, the sum of a hash of each row's id and version, and the file that contained them. */
+export type Read = { rows: number; sum: number; file: string }
 
 const VERSION = sql`hashtext(o.ctid::text || ' ' || o.xmin::text)`
 
-export const versionsOf = async (db: Sql, { table, where }: Source): Promise<Versions> => {
+/** Begins to read a source. `vacuum full` gives a table another file, in which rows have other ids. */
+export const beginRead = async (db: Sql, source: Source): Promise<Read> => ({
+  rows: 0,
+  sum: 0,
+  file: await fileOf(db, source),
+})
+
+/**
+ * Whether the rows of a source are those that were read, unchanged.
+ * @param tx the transaction that marks the summary
+ */
+export const isUnchanged = async (tx: Sql, source: Source, read: Read): Promise<boolean> => {
+  if ((await fileOf(tx, source)) !== read.file) return false
+  // Rows of days change only together with the marks of their days, which the mark of a month needs.
+  if (source.table === 'pulls.summaries') return true
   const { rows } = await sql<{ rows: string; sum: string }>`
-    select count(*) as rows, coalesce(sum(${VERSION}::bigint), 0) as sum from ${sql.table(table)} o where ${where}
-  `.execute(db)
-  return { rows: Number(rows[0]?.rows), sum: Number(rows[0]?.sum) }
+    select count(*) as rows, coalesce(sum(${VERSION}::bigint), 0) as sum from pulls.days o where ${source.where}
+  `.execute(tx)
+  return Number(rows[0]?.rows) === read.rows && Number(rows[0]?.sum) === read.sum
+}
+
+const fileOf = async (db: Sql, { table }: Source): Promise<string> => {
+  const { rows } = await sql<{ file: string }>`select pg_relation_filenode(${table}::regclass)::text as file`.execute(
+    db,
+  )
+  return rows[0]?.file ?? ''
 }
 
 /**
- * Reads a source in statements of their own, between which others have their turn, so that rows may change meanwhile: whoever
- * wants them to be of one moment compares the versions with those of all rows.
- * @param seen counts the rows that were read
+ * Reads a source in short statements, between which others use the database. Rows may change meanwhile: isUnchanged tells.
+ * @param read adds up what was read
  */
-export async function* byPages(db: Sql, source: Source, seen: Versions): AsyncGenerator<Row[]> {
+export async function* byPages(db: Sql, source: Source, read: Read): AsyncGenerator<Row[]> {
   const { atOnce } = source
   const page: string[] = []
-  for await (const places of placesOf(db, source)) {
-    page.push(...places)
-    while (page.length >= atOnce) yield readPage(db, source, { places: page.splice(0, atOnce), seen })
+  for await (const ids of rowIdsOf(db, source)) {
+    for (const id of ids) {
+      page.push(id)
+      if (page.length === atOnce) yield readPage(db, source, { ids: page.splice(0), read })
+    }
   }
-  if (page.length > 0) yield readPage(db, source, { places: page, seen })
+  if (page.length > 0) yield readPage(db, source, { ids: page, read })
 }
 
-/** By the places of the rows, whatever indexes and statistics there are. */
+type PagedRow = Row & { row_id: string; version: number }
+
+/** By the ids of the rows, whatever indexes and statistics there are. @returns the rows in the order of their ids in the page. */
 const readPage = async (
   db: Sql,
-  { table, where, columns, ordered }: Source,
-  { places, seen }: { places: readonly string[]; seen: Versions },
+  { table, where, columns }: Source,
+  { ids, read }: { ids: readonly string[]; read: Read },
 ): Promise<Row[]> => {
-  const { rows } = await sql<Row & { version: number }>`
-    select ${columns}, ${VERSION} as version from ${sql.table(table)} o where o.ctid = any(${places}::tid[]) and ${where}
+  const { rows } = await sql<PagedRow>`
+    select ${columns}, o.ctid::text as row_id, ${VERSION} as version
+    from ${sql.table(table)} o where o.ctid = any(${ids}::tid[]) and ${where}
   `.execute(db)
-  seen.rows += rows.length
-  for (const { version } of rows) seen.sum += version
-  return rows.sort((a, b) => (String(a[ordered]) < String(b[ordered]) ? -1 : 1))
+  read.rows += rows.length
+  for (const { version } of rows) read.sum += version
+  const order = new Map(ids.map((id, i) => [id, i]))
+  const placeOf = ({ row_id }: PagedRow): number => order.get(row_id) ?? 0
+  return rows.sort((a, b) => placeOf(a) - placeOf(b))
 }
 
 const KEYS_AT_ONCE = 1_000
 
-/** The places of the rows of each key, in the order of the keys. */
-async function* placesOf(db: Sql, { table, where, key, isKeyIndexed }: Source): AsyncGenerator<string[]> {
+/** The ids of the rows of each key, in the order of the keys. */
+async function* rowIdsOf(db: Sql, { table, where, key, isKeyIndexed }: Source): AsyncGenerator<string[]> {
   const column = sql.ref(`o.${key}`)
   for (let behind: RawBuilder<unknown> | undefined = sql`true`; behind;) {
-    const { rows }: { rows: { value: string; places: string }[] } = await sql<{ value: string; places: string }>`
-      select ${column} as value, string_agg(o.ctid::text, ' ') as places from ${sql.table(table)} o where ${where} and ${behind}
+    const { rows }: { rows: { value: string; ids: string }[] } = await sql<{ value: string; ids: string }>`
+      select ${column} as value, string_agg(o.ctid::text, ' ') as ids from ${sql.table(table)} o where ${where} and ${behind}
       group by ${column} order by ${column} ${isKeyIndexed ? sql`limit ${KEYS_AT_ONCE}` : sql``}
     `.execute(db)
-    for (const { places } of rows) yield places.split(' ')
+    for (const { ids } of rows) yield ids.split(' ')
     behind = isKeyIndexed && rows.length === KEYS_AT_ONCE ? sql`${column} > ${rows.at(-1)?.value}` : undefined
   }
 }

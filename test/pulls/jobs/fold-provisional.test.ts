@@ -406,6 +406,19 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     expect((await answer({ repository: 'a' })).total).toMatchObject({ bytes: 20 })
   })
 
+  test('count the bytes of a layer once if a request for it arrives late', async () => {
+    const { ingest } = createCounting(stores)
+    const fold = provisionalFold()
+    await ingest([blob(1, 1)])
+    await fold()
+    await ingest([blob(2, 0)])
+    await fold()
+    expect((await answer()).total).toMatchObject({ bytes: 10 })
+    await ingest([{ ...blob(3, 2), digest: digest('b2') }, blob(4, 3)])
+    await fold()
+    expect((await answer()).total).toMatchObject({ bytes: 20 })
+  })
+
   test('end in the same settled numbers in any order, and are never more than requests', async () => {
     const one = fc.record({ request: anyRequest, second: fc.integer({ min: 0, max: 900 }) })
     const outcomes = async (): Promise<unknown> =>

@@ -15,6 +15,7 @@ import { HyperLogLog } from '../../../src/storage/hyperloglog/hyperloglog.js'
 import { eventually } from '../../servers/process.js'
 import { keepOutcomes } from '../../servers/outcomes.js'
 import { runsOn } from '../../servers/runs.js'
+import { seeing } from '../../servers/seen-statements.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
 /** A history with pulls on the first and last days. */
@@ -347,22 +348,30 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
       expect(answers).toBeGreaterThan(50)
     })
 
+    /** Makes all summaries in short steps; something happens before the third statement that writes some of one grain. */
+    const madeWhile = async (grain: 'day' | 'month', happens: () => Promise<unknown>): Promise<void> => {
+      await unmark()
+      let writes = 0
+      const jobs = seeing(stores.database.jobs, async (execute, text, parameters) => {
+        if (text.includes('insert into pulls.summaries') && parameters[1] === grain && ++writes === 3) await happens()
+        return execute()
+      })
+      await summarizePulls({ jobs, engine: 'pglite' })
+      expect(writes).toBeGreaterThan(3)
+    }
+    const rowsAndMarks = async (): Promise<unknown[]> => [
+      await rowsOf('pulls.summaries'),
+      await rowsOf('pulls.summarized'),
+    ]
+
     test('are not marked if a row of their day changed meanwhile, and are made again', async () => {
       const expected = await made('postgresql')
-      await unmark()
-      const making = summarizePulls({ jobs: stores.database.jobs, engine: 'pglite' })
-      await eventually('the first rows of a day are written', async () => {
-        const { rows } = await sql`
-          select from pulls.summaries where grain = 'day' and start = '2026-10-01' and dimension = 'repository'
-            and not exists (select from pulls.summarized where start = '2026-10-01')
-          having count(*) between 1 and 900
-        `.execute(stores.database.sql)
-        return rows.length > 0
-      })
-      await sql`update pulls.days set pulls = pulls + 1 where day = '2026-10-01' and repository = 'a'`.execute(
-        stores.database.sql,
-      )
-      await making
+      const change = async (by: number): Promise<void> => {
+        await sql`update pulls.days set pulls = pulls + ${by} where day = '2026-10-01' and repository = 'a'`.execute(
+          stores.database.sql,
+        )
+      }
+      await madeWhile('day', async () => change(1))
       const marked = await rowsOf('pulls.summarized')
       expect(marked).not.toContainEqual(expect.objectContaining({ start: '2026-10-01' }))
       expect(marked).toContainEqual(expect.objectContaining({ grain: 'day', start: '2026-10-31' }))
@@ -370,11 +379,35 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
         stores.database.sql,
       )
       expect(rows).toHaveLength(0)
-      await sql`update pulls.days set pulls = pulls - 1 where day = '2026-10-01' and repository = 'a'`.execute(
-        stores.database.sql,
-      )
+      await change(-1)
       await summarizePulls({ jobs: stores.database.jobs, engine: 'pglite' })
-      expect([await rowsOf('pulls.summaries'), await rowsOf('pulls.summarized')]).toEqual(expected)
+      expect(await rowsAndMarks()).toEqual(expected)
+    })
+
+    test('are not marked if their rows were written elsewhere meanwhile, and are made again', async () => {
+      const expected = await made('postgresql')
+      await madeWhile('month', async () => sql`vacuum full pulls.summaries`.execute(stores.database.sql))
+      expect(await rowsOf('pulls.summarized')).not.toContainEqual(expect.objectContaining({ grain: 'month' }))
+      await summarizePulls({ jobs: stores.database.jobs, engine: 'pglite' })
+      expect(await rowsAndMarks()).toEqual(expected)
+    })
+
+    test('are not marked if a day of their month lost its mark, or their registry is gone', async () => {
+      const expected = await made('postgresql')
+      await madeWhile('month', async () =>
+        sql`delete from pulls.summarized where start = '2026-10-02'`.execute(stores.database.sql),
+      )
+      expect(await rowsOf('pulls.summarized')).not.toContainEqual(expect.objectContaining({ grain: 'month' }))
+      await summarizePulls({ jobs: stores.database.jobs, engine: 'pglite' })
+      expect(await rowsAndMarks()).toEqual(expected)
+
+      await sql`create table pulls.aside as select * from pulls.registries`.execute(stores.database.sql)
+      await madeWhile('day', async () => sql`delete from pulls.registries`.execute(stores.database.sql))
+      const marked = await rowsOf('pulls.summarized')
+      for (const start of ['2026-10-01', '2026-10-31'])
+        expect(marked).not.toContainEqual(expect.objectContaining({ start }))
+      await sql`insert into pulls.registries select * from pulls.aside`.execute(stores.database.sql)
+      await sql`drop table pulls.aside`.execute(stores.database.sql)
     })
   })
 
