@@ -39,6 +39,7 @@ import { openMoves } from './migrations/0042-open-moves.js'
 import { markedEventIds } from './migrations/0043-marked-event-ids.js'
 import { typedUnknowns } from './migrations/0045-typed-unknowns.js'
 import { boundedSettling } from './migrations/0048-bounded-settling.js'
+import { rollingDays } from './migrations/0049-rolling-days.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -80,6 +81,7 @@ export const MIGRATIONS = {
   '0043-marked-event-ids': markedEventIds,
   '0045-typed-unknowns': typedUnknowns,
   '0048-bounded-settling': boundedSettling,
+  '0049-rolling-days': rollingDays,
 }
 
 const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }

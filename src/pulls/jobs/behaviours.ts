@@ -4,16 +4,10 @@ import type { Sql } from '../../storage/database.js'
 import { behaviourOf, FEWEST, MOST_TIMES, type Behaviour } from '../behaviour.js'
 import { LOCAL_TOOL_IN_CLOUD } from '../read/local-tool.js'
 import { createPause } from '../../storage/turns.js'
+import type { RepositoryDay } from './repository-day.js'
 
-/** A repository on a UTC day: from when and until when it lasts, and when the days begin that are looked at. */
-export type RepositoryDay = {
-  registry: string
-  repository: string
-  day: string
-  start: string
-  end: string
-  lookFrom: string
-}
+/** How an origin asked. */
+export type Reading = Behaviour & { origin: string }
 
 type Row = { origin: string; times: string; references: string; local: boolean }
 
@@ -47,18 +41,26 @@ export const readBehaviours = async (tx: Sql, of: RepositoryDay): Promise<void> 
   `
   const pause = createPause()
   for await (const rows of batchesOf(tx, origins, AT_ONCE)) {
-    const readings: (Behaviour & { origin: string })[] = []
+    const readings: Reading[] = []
     for (const { origin, times, references, local } of rows) {
       const needs = { times: times.split(' ').map(Number), references: Number(references), isLocalToolInCloud: local }
       readings.push({ origin, ...behaviourOf(needs) })
       await pause()
     }
-    await sql`
-      insert into pulls.behaviours (day, registry, repository, origin, behaviour, likely)
-      select ${day}::date, ${registry}, ${repository}, * from unnest(
-        ${readings.map(({ origin }) => origin)}::text[], ${readings.map(({ pattern }) => pattern)}::text[],
-        ${readings.map(({ likely }) => likely)}::text[]
-      )
-    `.execute(tx)
+    await insertReadings(tx, of, readings)
   }
+}
+
+export const insertReadings = async (
+  tx: Sql,
+  { registry, repository, day }: RepositoryDay,
+  readings: readonly Reading[],
+): Promise<void> => {
+  await sql`
+    insert into pulls.behaviours (day, registry, repository, origin, behaviour, likely)
+    select ${day}::date, ${registry}, ${repository}, * from unnest(
+      ${readings.map(({ origin }) => origin)}::text[], ${readings.map(({ pattern }) => pattern)}::text[],
+      ${readings.map(({ likely }) => likely)}::text[]
+    )
+  `.execute(tx)
 }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/database.js'
-import { lockDays } from './roll-up.js'
+import { lockDays } from './rolling-days.js'
 
 /** A host under which pulls were recorded, and the name of the registry that it is. */
 export type Move = { from: string; to: string }

@@ -6,7 +6,7 @@ import { headsAmong, lookUpHeads } from './check-before-push.js'
 import { keepNewest } from './last-uses.js'
 import { restartProvisional } from './provisional-run.js'
 import { doubtSummaries, forgetSummaries, runSummaryStep } from './forget-summaries.js'
-import { lockDays } from './roll-up.js'
+import { restartRollingDays } from './rolling-days.js'
 
 /** Whose pulls are to be erased: of an origin, of a repository, or of an origin in a repository. */
 type Erasure = {
@@ -31,9 +31,18 @@ export type Erased = {
 
 /** All that contains an origin, or a repository that was pulled from. */
 const TABLES = [
-  ...['pending', 'chains', 'requests', 'outcomes', 'behaviours', 'last_uses', 'totals', 'days', 'summaries'].map(
-    (table) => `pulls.${table}`,
-  ),
+  ...[
+    'pending',
+    'chains',
+    'requests',
+    'outcomes',
+    'behaviours',
+    'last_uses',
+    'totals',
+    'days',
+    'summaries',
+    'rolling_days',
+  ].map((table) => `pulls.${table}`),
   'provisional.outcomes',
 ]
 
@@ -77,8 +86,9 @@ const deleteRows = async (
   await jobs.transaction().execute(restartProvisional)
   await eraseFrom('pulls.requests')
   const invocations = await eraseFrom('pulls.outcomes')
-  // A roll-up may have read the outcomes before: this waits until its rows are there to be erased. Later roll-ups find no outcomes.
-  await jobs.transaction().execute(lockDays)
+  // A roll-up may have read the outcomes before: this waits until its rows are there to be erased, and it drops what it remembers. Later
+  // roll-ups find no outcomes.
+  await jobs.transaction().execute(async (tx) => restartRollingDays(tx))
   await eraseFrom('pulls.behaviours')
   if (origin !== undefined || repository === undefined) return { invocations, requests, days: 0 }
   await eraseFrom('pulls.totals')

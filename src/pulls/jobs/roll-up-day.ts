@@ -1,0 +1,97 @@
+import { sql, type RawBuilder } from 'kysely'
+import type { Database, Sql } from '../../storage/database.js'
+import { jobStep } from '../../storage/job-step.js'
+import { doStep, partOf, type StepSizes } from '../../storage/step-sizes.js'
+import { readBehaviours } from './behaviours.js'
+import { readBehavioursInParts } from './behaviours-in-parts.js'
+import { addDayRows } from './day-rows.js'
+import { nextRange, wholeDay, type RepositoryDay } from './repository-day.js'
+import {
+  advanceRollingDay,
+  beginRollingDay,
+  findRollingDay,
+  lockDays,
+  lockRollingDay,
+  type RollingDay,
+} from './rolling-days.js'
+
+export type DayNeeds = {
+  jobs: Database['jobs']
+  /** Outcomes that a statement reads at most. */
+  most: number
+  /** What is remembered of origins at once while their readings are made (see readBehavioursInParts). */
+  remembered?: number | undefined
+  stepSizes: StepSizes
+}
+
+/**
+ * Rolls up a repository's day, unless the day of its registry is rolled up already. A day whose week has few outcomes takes one
+ * transaction; a larger one takes many short ones, and a run that broke off is gone on with.
+ */
+export const rollUpDay = async (needs: DayNeeds, of: RepositoryDay): Promise<void> => {
+  const { jobs, most } = needs
+  let rolling = await jobStep({ sql: jobs }, async (tx) => beginDay(tx, of, most))
+  while (rolling && rolling.stage !== 'done') {
+    if (rolling.stage === 'behaviours') await readBehavioursInParts(needs, of, rolling)
+    else await rollUpPortion(needs, of, rolling)
+    rolling = await findRollingDay(jobs, of)
+  }
+}
+
+/** @returns undefined if nothing is left to do: most days are small, and are rolled up at once. */
+const beginDay = async (tx: Sql, of: RepositoryDay, most: number): Promise<RollingDay | undefined> => {
+  await lockDays(tx)
+  const { rows: open } = await sql`
+    select 1 from pulls.registries where registry = ${of.registry} and rolled_to <= ${of.day}::date
+  `.execute(tx)
+  if (open.length === 0) return undefined
+  const rolling = await findRollingDay(tx, of)
+  if (rolling) return rolling
+  const { upTo: beyond } = await nextRange(tx, of, { from: of.lookFrom, after: undefined, most: most + 1 })
+  if (beyond) {
+    await beginRollingDay(tx, of)
+    return findRollingDay(tx, of)
+  }
+  await readBehaviours(tx, of)
+  await sql`delete from pulls.days where ${isOfDay(of)}`.execute(tx)
+  await addDayRows(tx, of, wholeDay(of))
+  return undefined
+}
+
+const rollUpPortion = async (
+  { jobs, most, stepSizes }: DayNeeds,
+  of: RepositoryDay,
+  rolling: RollingDay,
+): Promise<void> =>
+  doStep(stepSizes, { kind: 'roll up', size: most }, async (divisor) =>
+    jobStep({ sql: jobs }, async (tx) => {
+      if (!(await lockRollingDay(tx, rolling))) return
+      const work = rolling.stage === 'clear' ? clearDay : addPortion
+      await advanceRollingDay(tx, await work(tx, of, { rolling, most: partOf(most, divisor) }))
+    }),
+  )
+
+type Portion = { rolling: RollingDay; most: number }
+
+/** Deletes what an earlier run made of the day. */
+const clearDay = async (tx: Sql, of: RepositoryDay, { rolling, most }: Portion): Promise<RollingDay> => {
+  const deletedFrom = async (table: string): Promise<number> => {
+    const { numAffectedRows } = await sql`
+      delete from ${sql.table(table)} where ctid = any(array(
+        select ctid from ${sql.table(table)} where ${isOfDay(of)} limit ${most}
+      ))
+    `.execute(tx)
+    return Number(numAffectedRows ?? 0)
+  }
+  const isLeft = (await deletedFrom('pulls.days')) > 0 || (await deletedFrom('pulls.behaviours')) > 0
+  return isLeft ? rolling : { ...rolling, stage: 'behaviours' }
+}
+
+const addPortion = async (tx: Sql, of: RepositoryDay, { rolling, most }: Portion): Promise<RollingDay> => {
+  const range = await nextRange(tx, of, { from: of.start, after: rolling.readTo, most })
+  await addDayRows(tx, of, range)
+  return range.upTo ? { ...rolling, readTo: range.upTo } : { ...rolling, stage: 'done' }
+}
+
+const isOfDay = ({ registry, repository, day }: RepositoryDay): RawBuilder<unknown> =>
+  sql`registry = ${registry} and repository = ${repository} and day = ${day}::date`

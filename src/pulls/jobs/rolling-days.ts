@@ -1,0 +1,91 @@
+import { sql } from 'kysely'
+import type { Sql } from '../../storage/database.js'
+import type { OutcomeKey, RepositoryDay } from './repository-day.js'
+
+/** What is done with the day of a large repository, in this order. */
+type Stage = 'clear' | 'behaviours' | 'rows' | 'done'
+
+/** How far the day of a large repository has come. */
+export type RollingDay = {
+  /** A day that is begun anew has another number. */
+  number: string
+  stage: Stage
+  /** Origins with a smaller hash have their readings. */
+  hashedTo: number
+  /** The last outcome that is in a row. */
+  readTo: OutcomeKey | undefined
+}
+
+/** The smallest value of `hashtext`. */
+const FIRST_HASH = -(2 ** 31)
+/** The first beyond the largest. */
+export const END_OF_HASHES = 2 ** 31
+
+/** Of the lock under which days are rolled up. */
+const ROLLING = 7_231_506
+
+/** Nobody else rolls up days until the transaction ends. */
+export const lockDays = async (tx: Sql): Promise<void> => {
+  await sql`select pg_advisory_xact_lock(${ROLLING})`.execute(tx)
+}
+
+type Row = { number: string; stage: Stage; hashedTo: string; at: string | null; id: string | null }
+
+const COLUMNS = sql`number, stage, hashed_to as "hashedTo", read_to_at::text as at, read_to_id as id`
+
+const rollingDayOf = ({ number, stage, hashedTo, at, id }: Row): RollingDay => ({
+  ...{ number, stage, hashedTo: Number(hashedTo) },
+  readTo: at === null || id === null ? undefined : { at, id },
+})
+
+/** The day of a repository that was begun. */
+export const findRollingDay = async (
+  tx: Sql,
+  { registry, day, repository }: RepositoryDay,
+): Promise<RollingDay | undefined> => {
+  const { rows } = await sql<Row>`
+    select ${COLUMNS} from pulls.rolling_days
+    where registry = ${registry} and day = ${day}::date and repository = ${repository}
+  `.execute(tx)
+  return rows.map(rollingDayOf)[0]
+}
+
+export const beginRollingDay = async (tx: Sql, { registry, day, repository }: RepositoryDay): Promise<void> => {
+  await sql`
+    insert into pulls.rolling_days (registry, day, repository, stage, hashed_to)
+    values (${registry}, ${day}::date, ${repository}, 'clear', ${FIRST_HASH})
+  `.execute(tx)
+}
+
+/**
+ * Locks days, if a day has come exactly so far: another process may have gone on with it, or somebody may have been erased since it
+ * was read.
+ * @returns whether the transaction may go on with the day
+ */
+export const lockRollingDay = async (tx: Sql, { number, stage, hashedTo, readTo }: RollingDay): Promise<boolean> => {
+  await lockDays(tx)
+  const { rows } = await sql`
+    select from pulls.rolling_days
+    where number = ${number} and stage = ${stage} and hashed_to = ${hashedTo}
+      and read_to_at is not distinct from ${readTo?.at ?? null}::timestamptz
+      and read_to_id is not distinct from ${readTo?.id ?? null}
+  `.execute(tx)
+  return rows.length > 0
+}
+
+/** Stores how far a day has come; in a transaction that has it locked. */
+export const advanceRollingDay = async (tx: Sql, { number, stage, hashedTo, readTo }: RollingDay): Promise<void> => {
+  await sql`
+    update pulls.rolling_days set stage = ${stage}, hashed_to = ${hashedTo}, read_to_at = ${readTo?.at ?? null}::timestamptz,
+      read_to_id = ${readTo?.id ?? null}
+    where number = ${number}
+  `.execute(tx)
+}
+
+/** Days of registries are begun anew: outcomes were added to them, or taken away. Waits for what is under way. */
+export const restartRollingDays = async (tx: Sql, registries?: readonly string[]): Promise<void> => {
+  await lockDays(tx)
+  await sql`
+    delete from pulls.rolling_days ${registries ? sql`where registry = any(${registries}::text[])` : sql``}
+  `.execute(tx)
+}
