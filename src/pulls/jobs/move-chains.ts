@@ -1,44 +1,107 @@
 import { sql } from 'kysely'
+import { isoTime } from '../../events/calendar.js'
+import { arrayText } from '../../storage/array-text.js'
 import type { Sql } from '../../storage/database.js'
 import type { Chain } from '../fold/state.js'
 import type { Windows } from '../fold/windows.js'
 import type { Move } from './both-registries.js'
 import { createByAsker, type Asker } from './by-asker.js'
-import { loadChains, saveChains } from './chains.js'
+import { loadChains, saveChains, type KeptChain } from './chains.js'
 import { createShare } from './share.js'
 
-/** Chains that are united in one go. */
+/** Askers whose chains are moved in one go. */
 const AT_ONCE = 500
 
-/** Moves the chains of a registry. Where an origin has one in the same repository of the other, both become one. */
-export const moveChains = async (tx: Sql, { from, to }: Move, windows: Windows): Promise<void> => {
-  const { rows } = await sql<Asker>`
-    select repository, origin from pulls.chains a where registry = ${from} and exists (
-      select from pulls.chains n where n.registry = ${to} and n.repository = a.repository and n.origin = a.origin
-    )
+type Portion = { windows: Windows; border: string; most: number }
+
+/**
+ * Moves some askers: what each of them has pending, its chain, and the outcomes that its chain may change yet, so that the fold finds all of
+ * it under one name. If an origin has a chain in the same repository of the other registry, both become one.
+ * @param border the first day that is not rolled up; an outcome of an earlier day goes with its day
+ * @returns how many rows were moved: none if no chain is left
+ */
+export const moveChains = async (tx: Sql, move: Move, { windows, border, most }: Portion): Promise<number> => {
+  const { from, to } = move
+  const { rows: askers } = await sql<Asker>`
+    select repository, origin from pulls.chains where registry = ${from}
+    order by repository, origin limit ${Math.min(AT_ONCE, most)}
   `.execute(tx)
-  for (let first = 0; first < rows.length; first += AT_ONCE)
-    await unite(tx, { from, to }, { askers: rows.slice(first, first + AT_ONCE), windows })
+  if (askers.length === 0) return 0
+  const needs = { wanted: askers, share: createShare() }
+  const chains = await loadChains(tx, from, needs)
+  const others = await loadChains(tx, to, needs)
+  await saveChains(tx, to, { chains: unite(others, chains, windows), windows })
   await sql`
-    delete from pulls.chains a using pulls.chains n
-    where a.registry = ${from} and n.registry = ${to} and n.repository = a.repository and n.origin = a.origin
+    delete from pulls.chains a using pulls.chains n, ${listOf(askers)}
+    where a.registry = ${from} and a.repository = asker.repository and a.origin = asker.origin
+      and n.registry = ${to} and n.repository = a.repository and n.origin = a.origin
   `.execute(tx)
-  await sql`update pulls.chains set registry = ${to} where registry = ${from}`.execute(tx)
+  await sql`
+    update pulls.chains a set registry = ${to} from ${listOf(askers)}
+    where a.registry = ${from} and a.repository = asker.repository and a.origin = asker.origin
+  `.execute(tx)
+  await moveOpen(tx, move, { chains, border, most })
+  return askers.length + (await movePendingOf(tx, move, askers))
 }
 
-const unite = async (
+/**
+ * Moves some of what is pending of askers without a chain: all of an asker.
+ * @returns how many rows were moved
+ */
+export const movePending = async (tx: Sql, move: Move, most: number): Promise<number> => {
+  const { rows: askers } = await sql<Asker>`
+    select distinct repository, origin from (
+      select repository, origin from pulls.pending where registry = ${move.from} order by at limit ${most}
+    ) oldest
+  `.execute(tx)
+  return askers.length === 0 ? 0 : movePendingOf(tx, move, askers)
+}
+
+const listOf = (askers: readonly Asker[]) => sql`unnest(
+  ${arrayText(askers.map(({ repository }) => repository))}::text[], ${arrayText(askers.map(({ origin }) => origin))}::text[]
+) as asker (repository, origin)`
+
+const movePendingOf = async (tx: Sql, { from, to }: Move, askers: readonly Asker[]): Promise<number> => {
+  const { numAffectedRows } = await sql`
+    update pulls.pending p set registry = ${to} from ${listOf(askers)}
+    where p.registry = ${from} and p.repository = asker.repository and p.origin = asker.origin
+  `.execute(tx)
+  return Number(numAffectedRows ?? 0)
+}
+
+/** Moves the outcomes that chains may change yet. */
+const moveOpen = async (
   tx: Sql,
   { from, to }: Move,
-  { askers, windows }: { askers: readonly Asker[]; windows: Windows },
+  { chains, border, most }: { chains: readonly KeptChain[]; border: string; most: number },
 ): Promise<void> => {
-  const needs = { wanted: askers, share: createShare() }
+  const open = chains.flatMap(({ chain }) => [
+    ...chain.open,
+    ...chain.artifacts,
+    ...(chain.orphan ? [chain.orphan] : []),
+  ])
+  for (let first = 0; first < open.length; first += most) {
+    const some = open.slice(first, first + most)
+    await sql`
+      update pulls.outcomes o set registry = ${to}
+      from unnest(
+        ${arrayText(some.map(({ repository }) => repository))}::text[],
+        ${arrayText(some.map(({ at }) => isoTime(at)))}::timestamptz[], ${arrayText(some.map(({ id }) => id))}::text[]
+      ) as open (repository, at, id)
+      where o.registry = ${from} and o.repository = open.repository and o.at = open.at and o.id = open.id
+        and o.at >= (${border}::date::timestamp at time zone 'UTC')
+    `.execute(tx)
+  }
+}
+
+/** @returns the chains of which there are two, as one each */
+const unite = (chains: readonly KeptChain[], moved: readonly KeptChain[], windows: Windows): KeptChain[] => {
   const others = createByAsker<Chain>()
-  for (const { chain } of await loadChains(tx, from, needs)) others.set(chain.place, chain)
-  const chains = (await loadChains(tx, to, needs)).map(({ chain, who }) => {
+  for (const { chain } of moved) others.set(chain.place, chain)
+  return chains.map(({ chain, who }) => {
     const other = others.get(chain.place)
     return { chain: other ? united(chain, other, windows) : chain, who }
   })
-  await saveChains(tx, to, { chains, windows })
 }
 
 /** What either has open goes on. Of two sessions of layers the older one ends. */

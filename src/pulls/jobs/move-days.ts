@@ -1,31 +1,32 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import { lockBoth, type Move } from './both-registries.js'
+import { firstOutcomesOf } from './outcomes-of.js'
 import { LOCK_SUMMARIES } from './summarize.js'
 
-/** The days of a registry that were rolled up, the oldest first. */
-export const daysToMove = async (db: Sql, { from }: Move): Promise<string[]> => {
-  const { rows: borders } = await sql<{ border: string }>`
-    select rolled_to::text as border from pulls.registries where registry = ${from} and isfinite(rolled_to)
-  `.execute(db)
-  const [first] = borders
-  if (!first) return []
+/** The next day of a registry that was rolled up, after another one, of which anything is left. */
+export const nextDayToMove = async (db: Sql, { from }: Move, after: string): Promise<string | undefined> => {
+  const next = (table: string): RawBuilder<unknown> =>
+    sql`(select min(day) from ${sql.table(table)} where registry = ${from} and day > ${after}::date)`
+  const behind = sql`((${after}::date + 1)::timestamp at time zone 'UTC')`
   const { rows } = await sql<{ day: string }>`
     select day::text from (
-      select day from pulls.days where registry = ${from}
-      union select day from pulls.behaviours where registry = ${from}
-      union select (at at time zone 'UTC')::date from pulls.outcomes where registry = ${from}
-    ) d
-    where day < ${first.border}::date order by 1
+      select least(
+        ${next('pulls.days')}, ${next('pulls.behaviours')},
+        (select (min(at) at time zone 'UTC')::date from (${firstOutcomesOf(from, { from: behind, most: 1 })}) first)
+      ) as day
+    ) next
+    where day < (select rolled_to from pulls.registries where registry = ${from} and isfinite(rolled_to))
   `.execute(db)
-  return rows.map(({ day }) => day)
+  return rows[0]?.day
 }
 
 /**
- * Moves a day that both have rolled up, with what is kept of its detail. Its rows stand beside those that are there, and are
- * added up with them; it is summarized again, and its month.
+ * Moves some rows of a day that both have rolled up, with what is kept of its detail. They stand beside those that are there, and are
+ * added up with them; the day is summarized again, and its month.
+ * @returns how many: none if nothing is left
  */
-export const moveDay = async (tx: Sql, move: Move, day: string): Promise<void> => {
+export const moveDay = async (tx: Sql, move: Move, { day, most }: { day: string; most: number }): Promise<number> => {
   const { from, to } = move
   await lockBoth(tx, move)
   await LOCK_SUMMARIES.execute(tx)
@@ -33,37 +34,77 @@ export const moveDay = async (tx: Sql, move: Move, day: string): Promise<void> =
     select bool_and(rolled_to > ${day}::date) as "isRolled" from pulls.registries
     where registry = any(${[from, to]}::text[])
   `.execute(tx)
-  if (rows[0]?.isRolled !== true) return
+  if (rows[0]?.isRolled !== true) return 0
   // Where detail was forgotten of one, the day is told by its rows.
   await sql`
     update pulls.registries n set kept_from = a.kept_from from pulls.registries a
     where n.registry = ${to} and a.registry = ${from} and n.kept_from < a.kept_from
   `.execute(tx)
-  await moveDetail(tx, move, day)
-  await sql`update pulls.days set registry = ${to} where registry = ${from} and day = ${day}::date`.execute(tx)
+  // It may have been summarized since the last rows were moved.
   await sql`
     delete from pulls.summarized where registry = any(${[from, to]}::text[]) and (
       grain = 'day' and start = ${day}::date or grain = 'month' and start = date_trunc('month', ${day}::timestamp)::date
     )
   `.execute(tx)
+  let moved = 0
+  for (const part of [moveOutcomes, moveReadings, moveRows]) {
+    moved += await part(tx, move, { day, most: most - moved })
+    if (moved >= most) break
+  }
+  return moved
 }
 
-const moveDetail = async (tx: Sql, { from, to }: Move, day: string): Promise<void> => {
-  const onDay = sql`a.at >= ${day}::timestamp at time zone 'UTC' and a.at < (${day}::timestamp + interval '1 day') at time zone 'UTC'`
+type Portion = { day: string; most: number }
+
+/** Each with how its origin asked: it may be read at once. */
+const moveOutcomes = async (tx: Sql, { from, to }: Move, { day, most }: Portion): Promise<number> => {
+  const start = sql`(${day}::timestamp at time zone 'UTC')`
+  const end = sql`((${day}::timestamp + interval '1 day') at time zone 'UTC')`
+  const { rows } = await sql<{ place: string }>`
+    select ctid as place from (${firstOutcomesOf(from, { from: start, until: end, most })}) first limit ${most}
+  `.execute(tx)
+  if (rows.length === 0) return 0
+  const isMoved = sql`a.ctid = any(${rows.map(({ place }) => place)}::tid[])`
+  await sql`
+    insert into pulls.behaviours (day, registry, repository, origin, behaviour, likely)
+    select b.day, ${to}, b.repository, b.origin, b.behaviour, b.likely
+    from (select distinct repository, origin from pulls.outcomes a where ${isMoved}) asker
+      join pulls.behaviours b on b.registry = ${from} and b.day = ${day}::date
+        and b.repository = asker.repository and b.origin = asker.origin
+    on conflict do nothing
+  `.execute(tx)
   // A session of layers that began on a day that is over, and went on under the name.
   await sql`
     delete from pulls.outcomes a using pulls.outcomes n
-    where a.registry = ${from} and n.registry = ${to} and n.repository = a.repository and n.at = a.at and n.id = a.id
-      and ${onDay}
+    where ${isMoved} and n.registry = ${to} and n.repository = a.repository and n.at = a.at and n.id = a.id
   `.execute(tx)
-  await sql`update pulls.outcomes a set registry = ${to} where registry = ${from} and ${onDay}`.execute(tx)
-  await sql`
+  await sql`update pulls.outcomes a set registry = ${to} where ${isMoved}`.execute(tx)
+  return rows.length
+}
+
+/** Those whose outcomes were moved, and those whose outcomes were deleted. */
+const moveReadings = async (tx: Sql, { from, to }: Move, { day, most }: Portion): Promise<number> => {
+  const { rows } = await sql<{ moved: number }>`
     with moved as (
-      delete from pulls.behaviours where registry = ${from} and day = ${day}::date
+      delete from pulls.behaviours where ctid = any(array(
+        select ctid from pulls.behaviours where registry = ${from} and day = ${day}::date limit ${most}
+      ))
       returning day, repository, origin, behaviour, likely
+    ), kept as (
+      insert into pulls.behaviours (day, registry, repository, origin, behaviour, likely)
+      select day, ${to}, repository, origin, behaviour, likely from moved
+      on conflict do nothing
     )
-    insert into pulls.behaviours (day, registry, repository, origin, behaviour, likely)
-    select day, ${to}, repository, origin, behaviour, likely from moved
-    on conflict do nothing
+    select count(*)::int as moved from moved
   `.execute(tx)
+  return rows[0]?.moved ?? 0
+}
+
+const moveRows = async (tx: Sql, { from, to }: Move, { day, most }: Portion): Promise<number> => {
+  const { numAffectedRows } = await sql`
+    update pulls.days set registry = ${to} where ctid = any(array(
+      select ctid from pulls.days where registry = ${from} and day = ${day}::date limit ${most}
+    ))
+  `.execute(tx)
+  return Number(numAffectedRows ?? 0)
 }

@@ -15,6 +15,7 @@ import { MEASURE_NAMES } from '../../../src/pulls/read/measures.js'
 import { pullTotals } from '../../../src/pulls/read/totals.js'
 import type { Ingest } from '../../../src/ingest/ingest.js'
 import { createCounting } from '../../servers/counting.js'
+import { failAt } from '../../servers/fail-at.js'
 import { anEvent } from '../../servers/events.js'
 import { runsOn } from '../../servers/runs.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
@@ -81,14 +82,19 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
     await fold(second + LATENESS)
   }
   const rolled = async (): Promise<void> => rollUp({ database: stores.database, windows: WINDOWS })
-  const moved = async (): Promise<void> => moveAliases({ database: stores.database, windows: WINDOWS }, ALIASES)
+  const moved = async (most?: number, database = stores.database): Promise<void> =>
+    moveAliases({ database, windows: WINDOWS, ...(most !== undefined && { most }) }, ALIASES)
   const forgotten = async (second: number): Promise<void> => forgetOutcomes(stores.database, 1, timeOf(second))
 
   /** Over both names together. */
-  const answers = async (measures: readonly string[] = MEASURE_NAMES): Promise<unknown[]> => {
+  const answers = async (
+    measures: readonly string[] = MEASURE_NAMES,
+    others: readonly string[] = [],
+  ): Promise<unknown[]> => {
     const all = []
-    for (const group_by of ['', 'day', 'month', 'repository', 'client', 'day,repository,client', 'tag']) {
-      const parameters = { measures: measures.join(), period: '2026', limit: '10000', ...(group_by && { group_by }) }
+    for (const group_by of ['', 'day', 'month', 'repository', 'client', 'day,repository,client', 'tag', ...others]) {
+      const period = group_by === 'hour' ? '2026-11-18' : '2026'
+      const parameters = { measures: measures.join(), period, limit: '10000', ...(group_by && { group_by }) }
       const asked = askedIn(parameters, timeOf(10 * DAY))
       const { total, rows } = await askPulls(stores.database.sql, asked, { rotation: 'never', stamps: {} })
       all.push({ group_by, total, rows })
@@ -150,6 +156,9 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
 
   test('are those of its registry, in every table, and no number changes', async () => {
     await record()
+    await sql`
+      insert into pulls.rolling_days (registry, day, repository, stage, hashed_to) values (${ALIAS}, '2026-11-19', 'a', 'rows', 0)
+    `.execute(stores.database.sql)
     const before = await rowsOfAlias()
     expect(Object.entries(before).filter(([, count]) => count === 0)).toEqual([])
     const [told, summed] = [await answers(), await totals()]
@@ -309,13 +318,17 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
   })
   type History = typeof history extends fc.Arbitrary<infer T> ? T : never
 
-  /** @param known from which request on the alias is configured; from then on, what comes under it moves at once. */
-  const live = async (all: History, known = Infinity): Promise<void> => {
+  /**
+   * @param known from which request on the alias is configured; from then on, what comes under it moves at once, unless the move breaks off
+   * @param broken in portions of how many rows, and at which of its statements
+   */
+  const live = async (all: History, known = Infinity, broken?: { most: number; at: number }): Promise<void> => {
     for (const [i, { event, second, then }] of all.entries()) {
       await ingest([event])
       if (i >= known) {
         const before = then === 'compare' && (await answers())
-        await moved()
+        if (broken) await moved(broken.most, failAt(stores.database, broken.at + i)).catch(() => undefined)
+        else await moved()
         if (before) expect(await answers()).toEqual(before)
       }
       if (then === 'fold') await fold(second)
@@ -327,15 +340,22 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
     await foldAll((all.at(-1)?.second ?? 0) + 1)
   }
 
-  test('end in the numbers that they have under two names, whatever happens in between', async () => {
+  const broken = fc.option(fc.record({ most: fc.constantFrom(1, 2, 10_000), at: fc.nat(80) }), { nil: undefined })
+
+  test('end in the numbers that they have under two names, whatever happens in between, also to a move in portions', async () => {
     await fc.assert(
-      fc.asyncProperty(history, fc.nat(20), async (all, known) => {
+      fc.asyncProperty(history, fc.nat(20), broken, async (all, known, breaks) => {
         await begin()
         await live(all)
         const expected = [await answers(), await totals()]
         await begin()
-        await live(all, known)
-        await moved()
+        await live(all, known, breaks)
+        await moved(breaks?.most)
+        // A name under which a request waits may have to be folded first.
+        if (breaks) {
+          await foldAll((all.at(-1)?.second ?? 0) + 1 + LATENESS)
+          await moved(breaks.most)
+        }
         expect([await answers(), await totals()]).toEqual(expected)
         expect(late).toBe(0)
         expect(Object.values(await rowsOfAlias()).every((count) => count === 0)).toBe(true)
@@ -343,6 +363,49 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
         await summarizePulls(stores.database)
         expect(await answers()).toEqual(expected[0])
       }),
+      runsOn(stores.database, { postgresql: 4, pglite: 2 }),
+    )
+  })
+
+  test('a pull that goes on between two portions of a move is one pull', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 15, max: 90 }), async (most, at) => {
+        await begin()
+        const all = (second: number, method: 'GET' | 'HEAD') =>
+          [1, 2, 3].map((origin) => request(second * 10 + origin, { second, method, origin }))
+        await ingest(all(0, 'HEAD'))
+        await foldAll(1)
+        await ingest(all(30, 'GET'))
+        await moved(most, failAt(stores.database, at)).catch(() => undefined)
+        await foldAll(400)
+        await moved(most)
+        await foldAll(800)
+        await moved(most)
+        expect(await outcomes()).toEqual(all(0, 'GET').map(() => ({ registry: NAME, gets: 1, tag: 'latest' })))
+        expect(await totals()).toEqual({ a: 3_003 })
+      }),
+      runsOn(stores.database, { postgresql: 20, pglite: 10 }),
+    )
+  })
+
+  test('no number changes between two portions of a move', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 4 }),
+        fc.array(fc.integer({ min: 10, max: 300 }), { maxLength: 4 }),
+        async (most, breaks) => {
+          await begin()
+          await record()
+          const expected = [await answers(MEASURE_NAMES, ['behaviour', 'hour']), await totals()]
+          for (const [i, at] of [...breaks, Infinity].entries()) {
+            await moved(most, failAt(stores.database, at)).catch(() => undefined)
+            expect([await answers(MEASURE_NAMES, ['behaviour', 'hour']), await totals()]).toEqual(expected)
+            if (i % 2 === 0) await summarizePulls(stores.database)
+            expect([await answers(MEASURE_NAMES, ['behaviour', 'hour']), await totals()]).toEqual(expected)
+          }
+          expect(Object.values(await rowsOfAlias()).every((count) => count === 0)).toBe(true)
+        },
+      ),
       runsOn(stores.database, { postgresql: 4, pglite: 2 }),
     )
   })

@@ -1,0 +1,36 @@
+import { sql } from 'kysely'
+import type { Sql } from '../../storage/database.js'
+import type { Windows } from '../fold/windows.js'
+import { NEWEST_DAYS } from '../read/outcomes.js'
+import type { Move } from './both-registries.js'
+import { lockJoint } from './move-live.js'
+
+/** A reading of how an origin asked, among those of a registry, which are in this order. */
+export type ReadingKey = { day: string; repository: string; origin: string }
+
+/**
+ * Copies some of how origins asked on the newest days, which is read for days that are not rolled up, too: before their outcomes are moved.
+ * @returns the last that was copied; undefined if none is left, or if nothing can be moved yet
+ */
+export const copyNewestReadings = async (
+  tx: Sql,
+  move: Move,
+  { windows, after, most }: { windows: Windows; after: ReadingKey | undefined; most: number },
+): Promise<ReadingKey | undefined> => {
+  const joint = await lockJoint(tx, move, windows)
+  if (!joint) return undefined
+  const { rows } = await sql<ReadingKey>`
+    with portion as materialized (
+      select day, repository, origin, behaviour, likely from pulls.behaviours
+      where registry = ${move.from} and day >= ${joint.border}::date - ${sql.lit(NEWEST_DAYS)}::int
+        ${after ? sql`and (day, repository, origin) > (${after.day}::date, ${after.repository}, ${after.origin})` : sql``}
+      order by day, repository, origin limit ${most}
+    ), copied as (
+      insert into pulls.behaviours (day, registry, repository, origin, behaviour, likely)
+      select day, ${move.to}, repository, origin, behaviour, likely from portion
+      on conflict do nothing
+    )
+    select day::text, repository, origin from portion p order by p.day desc, repository desc, origin desc limit 1
+  `.execute(tx)
+  return rows[0]
+}

@@ -1,0 +1,76 @@
+import { sql, type RawBuilder } from 'kysely'
+import type { Sql } from '../../storage/database.js'
+import type { Move } from './both-registries.js'
+import { keepNewest } from './last-uses.js'
+import { firstOutcomesOf } from './outcomes-of.js'
+
+type Portion = { border: string; most: number }
+
+const affected = async (tx: Sql, statement: RawBuilder<unknown>): Promise<number> =>
+  Number((await statement.execute(tx)).numAffectedRows ?? 0)
+
+/**
+ * Deletes some rows of days that were being rolled up: of the alias they have gone, of the other they would be told from now on.
+ * @returns how many
+ */
+export const dropUnfinished = async (tx: Sql, { from, to }: Move, { border, most }: Portion): Promise<number> => {
+  const isUnfinished = (registry: string): RawBuilder<unknown> =>
+    sql`registry = ${registry} and day >= (select rolled_to from pulls.registries where registry = ${registry})`
+  let dropped = 0
+  for (const table of ['pulls.days', 'pulls.behaviours']) {
+    for (const which of [isUnfinished(from), sql`${isUnfinished(to)} and day < ${border}::date`]) {
+      dropped += await affected(
+        tx,
+        sql`delete from ${sql.table(table)} where ctid = any(array(
+          select ctid from ${sql.table(table)} where ${which} limit ${most - dropped}
+        ))`,
+      )
+    }
+  }
+  return dropped
+}
+
+/** Moves some outcomes of days that are not rolled up. @returns how many */
+export const moveOutcomes = async (tx: Sql, { from, to }: Move, { border, most }: Portion): Promise<number> => {
+  const first = firstOutcomesOf(from, { from: sql`(${border}::date::timestamp at time zone 'UTC')`, most })
+  return affected(
+    tx,
+    sql`update pulls.outcomes set registry = ${to} where ctid = any(array(
+      select ctid from (${first}) first limit ${most}
+    ))`,
+  )
+}
+
+/** Adds the totals of some repositories to those of the name. @returns of how many */
+export const moveTotals = async (tx: Sql, { from, to }: Move, most: number): Promise<number> =>
+  affected(
+    tx,
+    sql`
+      with moved as (
+        delete from pulls.totals where ctid = any(array(
+          select ctid from pulls.totals where registry = ${from} limit ${most}
+        )) returning *
+      )
+      insert into pulls.totals as t (registry, repository, invocations, pulls)
+      select ${to}, repository, invocations, pulls from moved order by repository
+      on conflict (registry, repository) do update
+        set invocations = t.invocations + excluded.invocations, pulls = t.pulls + excluded.pulls
+    `,
+  )
+
+/** Moves some last uses; of those that both have the newest times stay. @returns how many */
+export const moveLastUses = async (tx: Sql, { from, to }: Move, most: number): Promise<number> =>
+  affected(
+    tx,
+    sql`
+      with moved as (
+        delete from pulls.last_uses where ctid = any(array(
+          select ctid from pulls.last_uses where registry = ${from} limit ${most}
+        )) returning *
+      )
+      insert into pulls.last_uses as u (registry, repository, reference, kind, used_at, pulled_at)
+      select ${to}, repository, reference, kind, used_at, pulled_at from moved
+      order by repository, reference, kind
+      ${keepNewest}
+    `,
+  )

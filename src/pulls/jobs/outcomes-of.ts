@@ -1,0 +1,26 @@
+import { sql, type RawBuilder } from 'kysely'
+
+/** The repositories of a registry's outcomes, each found by one look into the key: many outcomes of few repositories take no time. */
+const repositoriesOf = (registry: string): RawBuilder<unknown> => sql`
+  with recursive names as (
+    (select repository from pulls.outcomes where registry = ${registry} order by repository limit 1)
+    union all
+    select (
+      select o.repository from pulls.outcomes o where o.registry = ${registry} and o.repository > names.repository
+      order by o.repository limit 1
+    )
+    from names where names.repository is not null
+  )
+  select repository from names where repository is not null`
+
+/** The first outcomes of a registry from a time on, with the columns `ctid` and `at`: of each repository so many at most. */
+export const firstOutcomesOf = (
+  registry: string,
+  { from, until, most }: { from: RawBuilder<unknown>; until?: RawBuilder<unknown>; most: number },
+): RawBuilder<unknown> => sql`
+  select o.ctid, o.at from (${repositoriesOf(registry)}) names cross join lateral (
+    select o.ctid, o.at from pulls.outcomes o
+    where o.registry = ${registry} and o.repository = names.repository and o.at >= ${from}
+      ${until ? sql`and o.at < ${until}` : sql``}
+    order by o.at limit ${most}
+  ) o`
