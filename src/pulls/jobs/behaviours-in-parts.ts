@@ -18,7 +18,7 @@ type Needs = {
 }
 
 /** Times of invocations that are in memory at once, about; an origin weighs as much as ten of them. */
-const REMEMBERED = 500_000
+const REMEMBERED = 1_000_000
 const WEIGHT_OF_ORIGIN = 10
 
 /** What was read of an origin so far. */

@@ -75,8 +75,11 @@ const moveOutcomes = async (tx: Sql, { from, to }: Move, { day, most }: Portion)
   `.execute(tx)
   // A session of layers that began on a day that is over, and went on under the name.
   await sql`
-    delete from pulls.outcomes a using pulls.outcomes n
-    where ${isMoved} and n.registry = ${to} and n.repository = a.repository and n.at = a.at and n.id = a.id
+    delete from pulls.outcomes a where ${isMoved} and exists (
+      -- Each is looked up by the key: without "offset", all outcomes of the name may be read instead.
+      select from pulls.outcomes n
+      where n.registry = ${to} and n.repository = a.repository and n.at = a.at and n.id = a.id offset 0
+    )
   `.execute(tx)
   await sql`update pulls.outcomes a set registry = ${to} where ${isMoved}`.execute(tx)
   return rows.length
