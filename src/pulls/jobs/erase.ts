@@ -88,7 +88,7 @@ const deleteRows = async (
   const invocations = await eraseFrom('pulls.outcomes')
   // A roll-up may have read the outcomes before: this waits until its rows are there to be erased, and it drops what it remembers. Later
   // roll-ups find no outcomes.
-  await jobs.transaction().execute(async (tx) => restartRollingDays(tx))
+  await jobs.transaction().execute(async (tx) => restartRollingDays(tx, registries))
   await eraseFrom('pulls.behaviours')
   if (origin !== undefined || repository === undefined) return { invocations, requests, days: 0 }
   await eraseFrom('pulls.totals')
