@@ -5,6 +5,7 @@ import { jobStep, type Step } from '../../storage/job-step.js'
 import { createStepSizes, doStep, partOf } from '../../storage/step-sizes.js'
 import type { Windows } from '../fold/windows.js'
 import type { Move } from './both-registries.js'
+import { runSummaryStep } from './forget-summaries.js'
 import { moveDay, nextDayToMove } from './move-days.js'
 import { moveLive } from './move-live.js'
 import { copyNewestReadings, type ReadingKey } from './move-readings.js'
@@ -73,6 +74,8 @@ const moveRegistry = async ({ database, windows, most = MOST }: Needs, move: Mov
     after = day
   }
   const last = await moveRequests(jobs, move)
-  await forgetSummariesOf(jobs, move)
-  await jobStep({ sql: jobs }, async (tx) => dropRegistry(tx, move, last))
+  await runSummaryStep(async () => {
+    await forgetSummariesOf(jobs, move)
+    await jobStep({ sql: jobs }, async (tx) => dropRegistry(tx, move, last))
+  })
 }
