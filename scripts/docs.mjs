@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { bundle } from './build.mjs'
+import { bundleService } from './build.mjs'
 import { root } from './install.mjs'
 
 const printed = (...command) => {
@@ -33,7 +33,7 @@ const QUESTIONS = /(?<=\n## The questions\n\n)[^]*?(?=\n## )/
 /** Measures and dimensions, up to what is told of them by hand. */
 const MEASURES = /(?<=\n### Measures\n\n)[^]*?(?=\n### By example)/
 
-await bundle(['src/main.ts'], 'dist')
+await bundleService()
 keep('metrics.md', () => printed('metrics'))
 keep('inventory.md', (page) => page.replace(QUESTIONS, () => printed('inventory')))
 keep('definitions-of-numbers.md', (page) => page.replace(MEASURES, () => printed('pulls')))

@@ -19,8 +19,8 @@ const isCurrent = () =>
 installDependencies('run')
 if (!isCurrent()) {
   console.error('Building …')
-  const { bundle } = await import('./build.mjs')
-  await bundle(['src/main.ts'], 'dist')
+  const { bundleService } = await import('./build.mjs')
+  await bundleService()
 }
 console.error('Starting … (a first start also creates the database)')
 process.argv.splice(1, 1, main, 'serve')

@@ -67,8 +67,8 @@ const jestArguments = isShift ? others : process.argv.slice(2)
 
 installServers(['faketime'])
 if (jestArguments.length > 0) installServers()
-const { bundle } = await import('./build.mjs')
-await bundle(['src/main.ts'], 'dist')
+const { bundleService } = await import('./build.mjs')
+await bundleService()
 
 const passed = names.map((name) => {
   if (jestArguments.length > 0) return run(name, jestArguments.join(' '), jestArguments, { stdio: 'inherit' })

@@ -7,8 +7,8 @@ import { temporaryFiles } from './temporary-files.mjs'
 
 installServers()
 installDependencies('develop')
-const { bundle } = await import('./build.mjs')
-await bundle(['src/main.ts'], 'dist')
+const { bundleService } = await import('./build.mjs')
+await bundleService()
 const { status } = spawnSync(process.execPath, [...JEST, ...process.argv.slice(2)], {
   cwd: root,
   env: { ...process.env, ...temporaryFiles() },

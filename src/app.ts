@@ -1,9 +1,10 @@
 import type { Server } from 'node:http'
+import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { checkStores } from './check-stores.js'
 import type { Config } from './config.js'
 import { createJobRests, onJobError, restWarnings, type JobRests } from './blocked-jobs.js'
-import { createCore, type Core } from './core.js'
+import { createCore, home, type Core } from './core.js'
 import { listCounters } from './counters/read.js'
 import { createRepositories } from './counters/repositories.js'
 import { resolveUsers } from './counters/resolve-users.js'
@@ -43,7 +44,8 @@ import type { UserDirectory } from './users/directory.js'
 import { createGitlabUsers } from './users/gitlab-users.js'
 import { createHashedNames } from './users/hashed-names.js'
 import { createIdentify, createIdentifyName } from './users/identify.js'
-import { createUserFile } from './users/user-file.js'
+import { readInThread } from './users/read-in-thread.js'
+import { openUserFile } from './users/user-file.js'
 import { createUserTokenVerifier } from './users/user-token.js'
 import { readConflicts } from './registries/conflicts.js'
 import type { Occurrence } from './storage/kept-job.js'
@@ -106,7 +108,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   await rebuildStale()
 
   const hashed = createHashedNames(secrets.usersKey)
-  const directory = openDirectory(core, hashed, log)
+  const directory = await openDirectory(core, hashed, log)
   const hasUserTokens = config.user_token_key !== undefined
   const identifyName = createIdentifyName({ directory, deployTokens: hashed, hasUserTokens })
   const identify = createIdentify({ identifyName, ...tokenVerifier(config) })
@@ -299,10 +301,17 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   }
 }
 
-const openDirectory = ({ config, now }: Core, hashed: UserDirectory, log: Logger): UserDirectory => {
+/** The built source of the thread that reads the users file. */
+const USER_FILE_THREAD = join(home, 'dist', 'users', 'user-file-thread.js')
+
+const openDirectory = async ({ config, now }: Core, hashed: UserDirectory, log: Logger): Promise<UserDirectory> => {
   if (config.user_directory === 'file') {
-    return createUserFile(config.users_file ?? '', watchFiles, (error) => {
-      log.warn({ reason: error.message }, 'the users file cannot be read again; the previous ids stay in use')
+    return openUserFile(config.users_file ?? '', {
+      read: async (file, signal) => readInThread(USER_FILE_THREAD, file, signal),
+      watchFiles,
+      onProblem: (error) => {
+        log.warn({ reason: error.message }, 'the users file cannot be read again; the previous ids stay in use')
+      },
     })
   }
   if (config.user_directory === 'gitlab') {

@@ -1,11 +1,11 @@
 import type { KeyObject } from 'node:crypto'
 import { existsSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { parse as parseYaml } from 'yaml'
 import { MICROS_PER_SECOND } from './events/calendar.js'
 import { exists } from './files/exists.js'
 import { FileError } from './files/file-error.js'
 import { readTextFile } from './files/read-file.js'
+import { parseYaml } from './files/parse-yaml.js'
 import { yamlProblem } from './files/yaml-problem.js'
 import { readRegistries, RegistriesError } from './inventory/registry/read-registries.js'
 import type { Registry } from './inventory/registry/registries.js'
@@ -89,8 +89,10 @@ const namedFile = ({ TALLYMAN_CONFIG: name }: Environment): string | undefined =
 
 const configFile = (environment: Environment): string => namedFile(environment) ?? 'tallyman.yml'
 
-/** Bytes of a file of the configuration, and of one that has a single value, as a secret. */
-const [LARGEST_CONFIG, LARGEST_VALUE] = [4 * 1_048_576, 1_048_576]
+/** Bytes of a file of the configuration: it is read again while the service runs, and 1 MiB takes half a second. */
+const LARGEST_CONFIG = 1_048_576
+/** Bytes of a file that has a single value, as a secret. */
+const LARGEST_VALUE = 1_048_576
 
 /** What keeps a file from being read; undefined if its content is wrong. */
 const fileReason = (error: unknown): string | undefined => {
@@ -105,7 +107,7 @@ const readFile = (environment: Environment, problems: SettingProblem[]): Given =
   const nothing = { values: {}, places }
   if (named === undefined && !exists(name)) return nothing
   try {
-    const document: unknown = parseYaml(readTextFile(name, { bytes: LARGEST_CONFIG }), { schema: 'failsafe' })
+    const document: unknown = parseYaml(readTextFile(name, { bytes: LARGEST_CONFIG }))
     if (NOT_GIVEN.has(document)) return nothing
     if (typeof document === 'object' && document !== null && !Array.isArray(document)) {
       const given = Object.entries(document).filter(([, value]) => !NOT_GIVEN.has(value))
@@ -167,7 +169,7 @@ const registriesIn = (
     const unread = [...lost.map((name) => `${name}: ${LOST}`), ...found.map(({ message }) => `${own}: ${message}`)]
     if (unread.length > 0) throw new RegistriesError(unread)
     const { registries } = given
-    const inline: unknown = typeof registries === 'string' ? parseYaml(registries, { schema: 'failsafe' }) : registries
+    const inline: unknown = typeof registries === 'string' ? parseYaml(registries) : registries
     const all = readRegistries([inline ?? {}, ...(apart === undefined ? [] : [documentIn(apart)])])
     written = files().filter(isWritten)
     return all
@@ -194,7 +196,7 @@ class RegistriesFileError extends RegistriesError {}
 
 const documentIn = (file: string): unknown => {
   try {
-    return parseYaml(readTextFile(file, { bytes: LARGEST_CONFIG }), { schema: 'failsafe' }) ?? {}
+    return parseYaml(readTextFile(file, { bytes: LARGEST_CONFIG })) ?? {}
   } catch (error) {
     throw new RegistriesFileError([`${file}: ${fileReason(error) ?? yamlProblem(error)}`])
   }

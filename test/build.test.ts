@@ -10,8 +10,8 @@ afterAll(() => {
 
 test('no process of the bundler stays beside a service that was built by its start', async () => {
   const script = `
-    const { bundle } = await import(${JSON.stringify(join(ROOT, 'scripts', 'build.mjs'))})
-    await bundle(['src/main.ts'], ${JSON.stringify(join(folder.path, 'dist'))})
+    const { bundleService } = await import(${JSON.stringify(join(ROOT, 'scripts', 'build.mjs'))})
+    await bundleService(${JSON.stringify(join(folder.path, 'dist'))})
     setInterval(() => console.log(process.getActiveResourcesInfo().includes('ProcessWrap') ? 'beside' : 'alone'), 100)
   `
   const running = startProcess(process.execPath, ['--input-type=module', '--eval', script], {

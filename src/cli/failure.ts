@@ -21,7 +21,7 @@ import { StatementRefused } from '../storage/statement-check.js'
 import { DirectoryInUse } from '../storage/directory-lock.js'
 import { DamagedSketch } from '../storage/sketch-store.js'
 import { OtherUsersKey } from '../storage/users-key.js'
-import { UserFileError } from '../users/user-file.js'
+import { UserFileError } from '../users/read-user-file.js'
 import { ServiceError } from './service-client.js'
 
 /** A command cannot go on. The message says why, and what to do. */

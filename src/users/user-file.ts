@@ -1,111 +1,58 @@
-import { parse as parseCsv } from 'csv-parse/sync'
-import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
-import { FileError } from '../files/file-error.js'
-import { readTextFile } from '../files/read-file.js'
 import { comparable, type UserDirectory } from './directory.js'
+import type { UserIds } from './read-user-file.js'
 
-/** The file cannot be used. The message names the file and the line or key. */
-export class UserFileError extends Error {}
-
-/** Bytes. */
-const LARGEST_FILE = 64 * 1_048_576
-
-/** Calls back when one of the files has changed. @returns how to stop. */
-type WatchFiles = (files: () => readonly string[], onChange: () => void) => () => void
+type UserFileDeps = {
+  /** Reads the file, and lets the event loop turn meanwhile. @throws UserFileError */
+  read: (file: string, signal: AbortSignal) => Promise<UserIds>
+  /** Calls back when one of the files has changed. @returns how to stop. */
+  watchFiles: (files: () => readonly string[], onChange: () => void) => () => void
+  /** The file changed, and cannot be used any more. */
+  onProblem: (error: Error) => void
+}
 
 /**
- * Takes ids from a file of names: YAML (`alice: 17`) or CSV (`alice,17`, with or without the heading `name,id`).
- * Read again when it changes; a file that became unreadable is reported and the ids of before stay.
+ * Takes ids from a file of names. The file is read again when it changes. The previous ids stay until all of it is read, and if it is
+ * unreadable.
  * @throws UserFileError at the first reading.
  */
-export const createUserFile = (
+export const openUserFile = async (
   file: string,
-  watchFiles: WatchFiles,
-  onProblem: (error: Error) => void,
-): UserDirectory => {
-  let ids: Map<string, string> | undefined
+  { read, watchFiles, onProblem }: UserFileDeps,
+): Promise<UserDirectory> => {
+  const closing = new AbortController()
+  const { signal } = closing
+  let ids: UserIds
+  let isQueued = false
+  const readAgain = async (): Promise<void> => {
+    isQueued = false
+    try {
+      if (!signal.aborted) ids = await read(file, signal)
+    } catch (error) {
+      if (!signal.aborted) onProblem(error as Error)
+    }
+  }
   const unwatch = watchFiles(
     () => [file],
     () => {
-      try {
-        ids = readUserFile(file)
-      } catch (error) {
-        onProblem(error as Error)
-      }
+      // A change during a reading is read after it; further changes until then are part of that.
+      if (!isQueued) reading = reading.then(readAgain)
+      isQueued = true
     },
   )
-  try {
-    ids = readUserFile(file)
-  } catch (error) {
+  const close = (): void => {
+    closing.abort()
     unwatch()
+  }
+  const first = read(file, signal)
+  let reading: Promise<void> = first.then(
+    () => undefined,
+    () => undefined,
+  )
+  try {
+    ids = await first
+  } catch (error) {
+    close()
     throw error
   }
-  return { kind: 'file', idOf: (name) => ids?.get(comparable(name)), close: unwatch }
-}
-
-/** What a file says, and where: problems name the place, since a name must not reach the log. */
-type Entries = { entries: [name: string, id: string][]; placeOf: (entry: number) => string }
-
-const readUserFile = (file: string): Map<string, string> => {
-  const { entries, placeOf } = entriesOf(file)
-  const ids = new Map<string, string>()
-  entries.forEach(([name, id], i) => {
-    const compared = comparable(name)
-    if (ids.has(compared) && ids.get(compared) !== id) {
-      const first = placeOf(entries.findIndex(([other]) => comparable(other) === compared))
-      throw new UserFileError(
-        `${file}: ${placeOf(i)} gives the name of ${first} another id (names compare without case)`,
-      )
-    }
-    ids.set(compared, id)
-  })
-  return ids
-}
-
-const entriesOf = (file: string): Entries => {
-  let source
-  try {
-    source = readTextFile(file, { bytes: LARGEST_FILE })
-  } catch (error) {
-    if (error instanceof FileError) throw new UserFileError(`${file}: ${error.reason}`)
-    throw error
-  }
-  return /\.csv$/i.test(file) ? csvEntries(file, source) : yamlEntries(file, source)
-}
-
-const csvEntries = (file: string, source: string): Entries => {
-  let rows: string[][]
-  try {
-    rows = parseCsv(source, { bom: true, trim: true, skip_empty_lines: true, relax_column_count: true })
-  } catch (error) {
-    throw new UserFileError(`${file}: not CSV at line ${String((error as { lines?: number }).lines)}`)
-  }
-  const [first] = rows
-  const body = first?.[0]?.toLowerCase() === 'name' && first[1]?.toLowerCase() === 'id' ? rows.slice(1) : rows
-  const placeOf = (entry: number): string => `row ${entry + 1 + (rows.length - body.length)}`
-  const entries = body.map(([name, id], i): [string, string] => {
-    if (!name || !id) throw new UserFileError(`${file}: ${placeOf(i)} is not "name,id"`)
-    return [name, id]
-  })
-  return { entries, placeOf }
-}
-
-const yamlEntries = (file: string, source: string): Entries => {
-  const lines = new LineCounter()
-  // Names are compared below, in one pass: the parser would compare each with all others.
-  const document = parseDocument(source, { lineCounter: lines, uniqueKeys: false })
-  const [broken] = document.errors
-  if (broken) throw new UserFileError(`${file}: not YAML at line ${lines.linePos(broken.pos[0]).line}`)
-  if (document.contents === null) return { entries: [], placeOf: () => file }
-  if (!isMap(document.contents)) throw new UserFileError(`${file}: expected a map "name: id"`)
-  const { items } = document.contents
-  const placeOf = (entry: number): string => `line ${lines.linePos(items[entry]?.key.range[0] ?? 0).line}`
-  const entries = items.map(({ key, value }, i): [string, string] => {
-    if (isScalar(key) && isScalar(value) && (typeof value.value === 'string' || typeof value.value === 'number')) {
-      // As it is written: the user 007 is not 7, and 1e5 is not 100000.
-      return [key.source, value.source]
-    }
-    throw new UserFileError(`${file}: ${placeOf(i)} is not "name: id"`)
-  })
-  return { entries, placeOf }
+  return { kind: 'file', idOf: (name) => ids.get(comparable(name)), close }
 }

@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { createUserFile, UserFileError } from '../../src/users/user-file.js'
+import { readUserFile, UserFileError } from '../../src/users/read-user-file.js'
 import { shellEnvironment, temporaryFolder } from '../servers/process.js'
 import { ROOT } from '../servers/service.js'
 import { embeddedFolder } from '../servers/stores.js'
@@ -60,12 +60,7 @@ describe.each(VARIABLES)('%s that names', (variable, command) => {
 })
 
 test.each(UNUSABLE)('a users file that is %s ends in a sentence', (_, path, problem) => {
-  const open = (): unknown =>
-    createUserFile(
-      path,
-      () => () => undefined,
-      () => undefined,
-    )
+  const open = (): unknown => readUserFile(path)
   expect(open).toThrow(UserFileError)
   expect(open).toThrow(path)
   expect(open).toThrow(problem)

@@ -1,27 +1,9 @@
-import { mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { DirectoryAway, type UserDirectory } from '../../src/users/directory.js'
 import { createGitlabUsers } from '../../src/users/gitlab-users.js'
 import { createHashedNames } from '../../src/users/hashed-names.js'
-import { watchFiles } from '../../src/watch-files.js'
-import { createUserFile, UserFileError } from '../../src/users/user-file.js'
-import { fixedClock, NOW } from '../servers/clock.js'
+import { fixedClock } from '../servers/clock.js'
 import { startStub, type Stub } from '../servers/stub.js'
-
-const folder = mkdtempSync(join(tmpdir(), 'tallyman-users-'))
-afterAll(() => {
-  rmSync(folder, { recursive: true })
-})
-const file = (name: string, text: string): string => {
-  const path = join(folder, name)
-  writeFileSync(path, text)
-  return path
-}
-const fail = (error: Error): void => {
-  throw error
-}
 
 describe('hashed names', () => {
   test('one person has one id, whatever the case, and another key gives another', () => {
@@ -30,118 +12,6 @@ describe('hashed names', () => {
     expect(directory.idOf('alice')).not.toBe(directory.idOf('bob'))
     expect(directory.idOf('alice')).not.toBe(createHashedNames('another key').idOf('alice'))
     expect(directory.idOf('alice')).toMatch(/^[\w-]{22}$/)
-  })
-})
-
-describe('a users file', () => {
-  let directory: UserDirectory | undefined
-  beforeEach(() => {
-    jest.useFakeTimers()
-  })
-  afterEach(() => {
-    directory?.close()
-    jest.useRealTimers()
-  })
-  const nextLook = (): void => {
-    jest.advanceTimersByTime(2_000)
-  }
-  /** Sets the time of change: the clock of a file system may be too coarse to tell two writes apart. */
-  const touch = (path: string, seconds: number): void => {
-    utimesSync(path, NOW, new Date(NOW.getTime() + seconds * 1_000))
-  }
-
-  test.each([
-    ['users.yml', 'alice: 17\nBob: u-18\n"007": 19\n'],
-    ['users.csv', 'alice,17\nBob,u-18\n007,19\n'],
-    ['heading.csv', '\ufeffName,ID,mail\r\n"alice","17",a@x\r\nBob , u-18,\r\n007,19\r\n'],
-  ])('%s gives ids to names, whatever the case, and none to others', (name, text) => {
-    directory = createUserFile(file(name, text), watchFiles, fail)
-    const ids = ['ALICE', 'bob', '007', 'carol'].map((person) => directory?.idOf(person))
-    expect(ids).toEqual(['17', 'u-18', '19', undefined])
-  })
-
-  test('takes names and ids as they are written, though YAML reads some as numbers', () => {
-    directory = createUserFile(
-      file('written.yml', '1e5: 0017\n0x1f: 1_0\n007: 1.0\ntrue: 5\n"a\\x62": "0x11"\n'),
-      watchFiles,
-      fail,
-    )
-    const ids = ['1e5', '0x1f', '007', 'true', 'ab', '100000', '31', '7'].map((person) => directory?.idOf(person))
-    expect(ids).toEqual(['0017', '1_0', '1.0', '5', '0x11', undefined, undefined, undefined])
-  })
-
-  test('is read again when it changes, and stays as it was when it breaks', () => {
-    const problems: Error[] = []
-    const path = file('changing.yml', 'alice: 1\n')
-    directory = createUserFile(path, watchFiles, (error) => problems.push(error))
-    writeFileSync(path, 'alice: 2\n')
-    touch(path, 5)
-    nextLook()
-    nextLook()
-    expect(directory.idOf('alice')).toBe('2')
-    writeFileSync(path, 'alice: [')
-    touch(path, 10)
-    nextLook()
-    nextLook()
-    expect(directory.idOf('alice')).toBe('2')
-    expect(problems.map(({ message }) => message)).toEqual([expect.stringMatching(/changing\.yml: not YAML/)])
-  })
-
-  test('that is being written is not read until it stays as it is', () => {
-    const path = file('written.yml', 'alice: 1\n')
-    directory = createUserFile(path, watchFiles, fail)
-    for (const [seconds, text] of [
-      [5, ''],
-      [10, 'alice: '],
-      [15, 'alice: 2\n'],
-    ] as const) {
-      writeFileSync(path, text)
-      touch(path, seconds)
-      nextLook()
-      expect(directory.idOf('alice')).toBe('1')
-    }
-    nextLook()
-    expect(directory.idOf('alice')).toBe('2')
-  })
-
-  test('that cannot be read is reported once, and the previous ids stay', () => {
-    const problems: Error[] = []
-    const path = file('circling.yml', 'alice: 1\n')
-    directory = createUserFile(path, watchFiles, (error) => problems.push(error))
-    rmSync(path)
-    symlinkSync('circling.yml', path)
-    for (let look = 1; look <= 3; look++) nextLook()
-    expect(problems.map(({ message }) => message)).toEqual([expect.stringMatching(/circling\.yml: cannot be read/)])
-    expect(directory.idOf('alice')).toBe('1')
-  })
-
-  test.each([
-    ['two-ids.yml', '# ours\nalice: 1\nbob: 1\nALICE: 2\n', /line 4 gives the name of line 2 another id/],
-    ['same.yml', 'alice: 1\nalice: 2\n', /line 2 gives the name of line 1 another id/],
-    ['two-ids.csv', 'name,id\nalice,1\nAlice,2\n', /row 3 gives the name of row 2 another id/],
-    ['list.yml', '- alice\n', /expected a map "name: id"/],
-    ['nested.yml', 'bob: 1\nalice: { id: 1 }\n', /line 2 is not "name: id"/],
-    ['alias.yml', 'bob: 1\nalice: *alice\n', /line 2 is not "name: id"/],
-    ['open.yml', 'bob: 1\nalice: "1\n', /not YAML at line \d/],
-    ['short.csv', 'bob,1\nalice\n', /row 2 is not "name,id"/],
-    ['open.csv', 'bob,1\nalice,"1\n', /not CSV at line 2/],
-    ['quotes.csv', 'alice"x",1\n', /not CSV at line 1/],
-  ])('%s is refused, naming the file and the place, but nobody', (name, text, message) => {
-    const path = file(name, text)
-    expect(() => createUserFile(path, watchFiles, fail)).toThrow(UserFileError)
-    expect(() => createUserFile(path, watchFiles, fail)).toThrow(message)
-    expect(() => createUserFile(path, watchFiles, fail)).toThrow(name)
-    expect(() => createUserFile(path, watchFiles, fail)).not.toThrow(/alice/i)
-  })
-
-  test('of a hundred thousand people is read to its end', () => {
-    const people = Array.from({ length: 100_000 }, (_, i) => `person-${i}: ${i}\n`)
-    directory = createUserFile(file('many.yml', people.join('')), watchFiles, fail)
-    expect(directory.idOf('person-99999')).toBe('99999')
-  })
-
-  test('a file that is not there is refused', () => {
-    expect(() => createUserFile(join(folder, 'nowhere.yml'), watchFiles, fail)).toThrow(/cannot be read/)
   })
 })
 
