@@ -2,7 +2,8 @@ import { pipeline } from 'node:stream/promises'
 import { keysFor, listCounters, uniqueUsers, type CounterRow } from '../counters/read.js'
 import { notUnique } from '../counters/not-unique.js'
 import { createRepositories } from '../counters/repositories.js'
-import { exportCounters, importCounters } from '../counters/transfer.js'
+import { exportCounters } from '../counters/export-counters.js'
+import { importCounters } from '../counters/import-counters.js'
 import { parseTimestamp, type Micros } from '../events/calendar.js'
 import { CommandError } from './failure.js'
 import { askOrOpen, clock, configNow, warnOfEmbedded, withCore } from './open.js'
@@ -83,7 +84,7 @@ export const exportTo = async (file: string): Promise<void> =>
   writeWhole(file, async (target) =>
     askOrOpen(
       configNow(),
-      async (service) => pipeline(service.lines('/usage_data/counters/export'), target),
+      async (service) => pipeline(service.lines('/usage_data/counters/export'), target).catch(byService),
       async ({ stores, rules, config, fingerprint, identity }) => {
         const { rebuildStale } = createRepositories({ ...stores, rules, lifetimes: config.lifetimes })
         await pipeline(
@@ -93,6 +94,12 @@ export const exportTo = async (file: string): Promise<void> =>
       },
     ),
   )
+
+/** The service can only end an answer that it began. */
+const byService = (error: unknown): never => {
+  if (!(error instanceof TypeError) || error.message !== 'terminated') throw error
+  throw new CommandError('the service ended the export before its end, and its log says why; export again')
+}
 
 export const importFrom = async (file: string, { otherUsers }: { otherUsers?: boolean }): Promise<void> => {
   const config = configNow()

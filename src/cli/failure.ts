@@ -1,6 +1,7 @@
 import { isNativeError } from 'node:util/types'
 import { ConfigError } from '../config.js'
 import { ImportError } from '../counters/export-lines.js'
+import { ExportStopped } from '../counters/export-counters.js'
 import { DefinitionError } from '../definitions/definition-file.js'
 import { FileError, fileSentence } from '../files/file-error.js'
 import { NotAsked } from '../inventory/reconcile/asked-registries.js'
@@ -31,6 +32,7 @@ const TOLD = [
   ConfigError,
   DefinitionError,
   ImportError,
+  ExportStopped,
   DeliveryError,
   DamagedSketch,
   DirectoryInUse,

@@ -3,6 +3,7 @@ import type { EventId } from '../events/registry-event.js'
 import type { Sql, Transaction } from '../storage/database.js'
 import { createAdditions, type Contribution, type Counting } from './additions.js'
 import { lockRepositories, markStale, type FirstEvent } from './first-events.js'
+import { countMerge } from './repository-merges.js'
 import { keepUnresolved } from './unresolved-users.js'
 
 /** Repositories renamed or merged in one transaction, for which first events of new repositories wait. */
@@ -52,6 +53,7 @@ const mergePage = async (counting: Counting, page: Page): Promise<string | undef
     const unknown = rows.filter(({ ofName }) => ofName === null)
     await mergeKnown(tx, counting, { ...page, pairs })
     await rename(tx, page, unknown)
+    if (rows.length > 0) await countMerge(tx)
     return rows.length < AT_ONCE ? undefined : rows.at(-1)?.name
   })
 

@@ -1,3 +1,4 @@
+import { ExportStopped } from '../counters/export-counters.js'
 import { Overloaded } from '../ingest/batches.js'
 import { NotAnEnvelope, TooManyValues } from '../events/envelope.js'
 import { NotAsked } from '../inventory/reconcile/asked-registries.js'
@@ -46,6 +47,7 @@ export const problemOf = (error: unknown): Problem => {
   if (error instanceof JoinRefused) return { status: 400, message: `400 Bad Request: ${error.message}` }
   if (error instanceof Overloaded)
     return { status: 503, message: `503 Service Unavailable: ${error.message}; send it again` }
+  if (error instanceof ExportStopped) return { status: 503, message: `503 Service Unavailable: ${error.message}` }
   if (error instanceof DeliveryError) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
   if (error instanceof DamagedSketch) return { status: 502, message: `502 Bad Gateway: ${error.message}` }
   if (error instanceof NotAllReconciled) return { status: 502, message: `502 Bad Gateway: ${error.message}` }

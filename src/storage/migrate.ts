@@ -40,6 +40,7 @@ import { markedEventIds } from './migrations/0043-marked-event-ids.js'
 import { typedUnknowns } from './migrations/0045-typed-unknowns.js'
 import { boundedSettling } from './migrations/0048-bounded-settling.js'
 import { rollingDays } from './migrations/0049-rolling-days.js'
+import { repositoryMerges } from './migrations/0050-repository-merges.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -82,6 +83,7 @@ export const MIGRATIONS = {
   '0045-typed-unknowns': typedUnknowns,
   '0048-bounded-settling': boundedSettling,
   '0049-rolling-days': rollingDays,
+  '0050-repository-merges': repositoryMerges,
 }
 
 const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }

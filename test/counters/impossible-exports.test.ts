@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { ImportError } from '../../src/counters/export-lines.js'
-import { importCounters, type ImportOptions } from '../../src/counters/transfer.js'
+import { importCounters, type ImportOptions } from '../../src/counters/import-counters.js'
 import { NOW } from '../servers/clock.js'
 import { counted } from '../servers/counting.js'
 import { denseOf } from '../servers/sketches.js'

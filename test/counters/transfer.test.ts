@@ -1,15 +1,17 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { KEY_PREFIX } from '../../src/counters/keys.js'
+import { mergeRepositories } from '../../src/counters/merge-repositories.js'
 import { forgetOld } from '../../src/counters/retention.js'
 import { ImportError } from '../../src/counters/export-lines.js'
-import { exportCounters, importCounters } from '../../src/counters/transfer.js'
+import { exportCounters, ExportStopped } from '../../src/counters/export-counters.js'
+import { importCounters } from '../../src/counters/import-counters.js'
 import { createRegistries } from '../../src/inventory/registry/registries.js'
 import { createRegistryIdentity } from '../../src/registries/registry-identity.js'
 import { NOW } from '../servers/clock.js'
-import { counted, countOf, createCounting } from '../servers/counting.js'
+import { counted, countOf, createCounting, LIFETIMES, RULES } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
-import { openEmbeddedStores, openServerStores, type TestStores } from '../servers/stores.js'
+import { openEmbeddedStores, openServerStores, STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
 let embedded: TestStores
 let servers: TestStores
@@ -232,4 +234,60 @@ test('what is older than its time is forgotten, and nothing else', async () => {
   expect(await count('tallies')).toBe(1)
   expect(await count('leases')).toBe(1)
   expect(await forgetOld(database, retention, NOW)).toBe(0)
+})
+
+describe.each(STORE_PAIRS)('an export from %s', (_, open) => {
+  let stores: TestStores
+  beforeAll(async () => {
+    stores = await open()
+  })
+  beforeEach(async () => stores.clear())
+  afterAll(async () => stores.close())
+
+  const create = async (registry: string, count: number): Promise<void> => {
+    await sql`
+      insert into repositories (registry, name, first_at, first_event, if_first, if_known)
+      select ${registry}, 'app-' || n, '2026-11-20'::timestamptz, gen_random_uuid(), '[]'::jsonb, '[]'::jsonb
+      from generate_series(1, ${count}::int) n
+    `.execute(stores.database.sql)
+  }
+  const merge = async (alias: string, registry: string): Promise<void> =>
+    mergeRepositories({ ...stores, rules: RULES, lifetimes: LIFETIMES }, new Map([[alias, registry]]))
+  const begin = (): AsyncGenerator<string> => {
+    const { rebuildStale } = createCounting(stores)
+    return exportCounters({ ...stores, rebuildStale }, { fingerprint: 'fingerprint', registryIdentity: 'process' })
+  }
+  /** The lines, after each of which something may happen. */
+  const linesWith = async (lines: string[], onLine: (line: string) => Promise<void>): Promise<void> => {
+    for await (const line of begin()) {
+      lines.push(line)
+      await onLine(line)
+    }
+  }
+
+  test('ends without its closing line if repositories pass behind its position', async () => {
+    await create('m', 1_500)
+    await create('z', 3)
+    const lines: string[] = []
+    let isMerged = false
+    const exporting = linesWith(lines, async (line) => {
+      if (isMerged || !line.includes('"repository"')) return
+      isMerged = true
+      await merge('z', 'a')
+    })
+    await expect(exporting).rejects.toThrow(ExportStopped)
+    await expect(exporting).rejects.toThrow(/export again/)
+    await expect(importCounters(stores, given(lines), { fingerprint: undefined, now: NOW })).rejects.toThrow(
+      /is cut off/,
+    )
+  })
+
+  test('is whole if repositories were merged before it', async () => {
+    await create('z', 3)
+    await merge('z', 'a')
+    const lines: string[] = []
+    await linesWith(lines, async () => Promise.resolve())
+    expect(lines.filter((line) => line.includes('"registry":"a"'))).toHaveLength(3)
+    expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ kind: 'end', lines: { repository: 3 } })
+  })
 })

@@ -7,9 +7,6 @@ import { possibleSketch } from '../storage/hyperloglog/possible-sketch.js'
 import type { SketchStore } from '../storage/sketch-store.js'
 import {
   checkHeading,
-  closingLine,
-  counterLine,
-  headingLine,
   ImportError,
   noLines,
   parseLine,
@@ -17,116 +14,10 @@ import {
   type Heading,
   type Transferred,
 } from './export-lines.js'
-import { TOLERANCE, type LineKind } from './export-values.js'
-import { KEY_PREFIX } from './keys.js'
-import type { Repositories } from './repositories.js'
-
-type Row = Record<string, unknown>
+import { TOLERANCE } from './export-values.js'
+import { ROWS_PER_PAGE, TABLE_KINDS, TABLES, type Row } from './transfer-tables.js'
 
 type Stores = { database: Database; sketches: SketchStore }
-
-const ROWS_PER_PAGE = 1_000
-
-type Table = {
-  /** The rows after one, in the order of the key; JSON numbers and text only. */
-  page: (db: Sql, after: Row | undefined) => Promise<Row[]>
-  /** Takes rows in so that doing it twice changes nothing. */
-  take: (db: Sql, rows: string) => Promise<unknown>
-}
-
-/** The tables whose rows move with the sketches, by the kind of their lines. */
-const TABLES: Record<Exclude<LineKind, 'sketch'>, Table> = {
-  tally: {
-    page: async (db, after) =>
-      pageOf(
-        sql`
-        select name, day::text, value::float8 from tallies
-        where (name, day) > (${after?.name ?? ''}, ${after?.day ?? '-infinity'}::date)
-        order by name, day limit ${ROWS_PER_PAGE}
-      `,
-        db,
-      ),
-    take: async (db, rows) =>
-      sql`
-        insert into tallies (name, day, value)
-        select name, day, value from json_to_recordset(${rows}::json) as arriving (name text, day date, value bigint)
-        on conflict (name, day) do update set value = greatest(tallies.value, excluded.value)
-      `.execute(db),
-  },
-  repository: {
-    page: async (db, after) =>
-      pageOf(
-        sql`
-        select registry, name, to_char(first_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as first_at,
-               first_event, if_first, if_known
-        from repositories where (registry, name) > (${after?.registry ?? ''}, ${after?.name ?? ''})
-        order by registry, name limit ${ROWS_PER_PAGE}
-      `,
-        db,
-      ),
-    take: async (db, rows) =>
-      sql`
-        insert into repositories (registry, name, first_at, first_event, if_first, if_known)
-        select * from json_to_recordset(${rows}::json) as arriving (
-          registry text, name text, first_at timestamptz, first_event uuid, if_first jsonb, if_known jsonb
-        )
-        on conflict (registry, name) do update
-          set first_at = excluded.first_at, first_event = excluded.first_event,
-              if_first = excluded.if_first, if_known = excluded.if_known
-          where (excluded.first_at, excluded.first_event) < (repositories.first_at, repositories.first_event)
-      `.execute(db),
-  },
-  unresolved_user: {
-    page: async (db, after) =>
-      pageOf(
-        sql`
-        select name, event, day::text from unresolved_users
-        where (name, event, day) > (${after?.name ?? ''}, ${after?.event ?? ''}, ${after?.day ?? '-infinity'}::date)
-        order by name, event, day limit ${ROWS_PER_PAGE}
-      `,
-        db,
-      ),
-    take: async (db, rows) =>
-      sql`
-        insert into unresolved_users (name, event, day)
-        select * from json_to_recordset(${rows}::json) as arriving (name text, event text, day date)
-        on conflict do nothing
-      `.execute(db),
-  },
-}
-
-const TABLE_KINDS = ['tally', 'repository', 'unresolved_user'] as const
-
-const pageOf = async (query: { execute: (db: Sql) => Promise<{ rows: unknown[] }> }, db: Sql): Promise<Row[]> =>
-  (await query.execute(db)).rows as Row[]
-
-/**
- * All counters as lines of JSON: sketches in Redis's bytes, tallies, and what is known of repositories. The last line says
- * how many there were.
- */
-export async function* exportCounters(
-  { database, sketches, rebuildStale }: Stores & Pick<Repositories, 'rebuildStale'>,
-  heading: Heading,
-): AsyncGenerator<string> {
-  // A first event may have been displaced a moment ago, and its sketch not have been made anew yet.
-  await rebuildStale()
-  const lines = noLines()
-  yield headingLine(heading)
-  for await (const { key, bytes, seconds } of sketches.entries(KEY_PREFIX)) {
-    lines.sketch++
-    yield counterLine('sketch', { key, seconds, bytes: Buffer.from(bytes).toString('base64') })
-  }
-  for (const kind of TABLE_KINDS) {
-    const { page } = TABLES[kind]
-    let rows = await page(database.sql, undefined)
-    while (rows.length > 0) {
-      lines[kind] += rows.length
-      for (const row of rows) yield counterLine(kind, row)
-      rows = await page(database.sql, rows.at(-1))
-    }
-  }
-  yield closingLine(lines)
-}
 
 export type ImportOptions = {
   /** Of the users key that the export must have; undefined accepts any. */

@@ -1,0 +1,48 @@
+import type { Database } from '../storage/database.js'
+import type { SketchStore } from '../storage/sketch-store.js'
+import { closingLine, counterLine, headingLine, noLines, type Heading } from './export-lines.js'
+import { KEY_PREFIX } from './keys.js'
+import type { Repositories } from './repositories.js'
+import { mergesSoFar } from './repository-merges.js'
+import { TABLE_KINDS, TABLES } from './transfer-tables.js'
+
+const MERGED =
+  'repositories of two registries were merged during the export, so that some of them may be missing; export again'
+
+/** An export ends without its closing line, and is not imported as if it were whole. The message says what to do. */
+export class ExportStopped extends Error {}
+
+/**
+ * All counters as lines of JSON: what is known of repositories, tallies, and sketches in Redis's bytes. The last line says
+ * how many there were.
+ * @throws ExportStopped if repositories got another registry meanwhile: some of them may be missing then
+ */
+export async function* exportCounters(
+  {
+    database,
+    sketches,
+    rebuildStale,
+  }: { database: Database; sketches: SketchStore } & Pick<Repositories, 'rebuildStale'>,
+  heading: Heading,
+): AsyncGenerator<string> {
+  const lines = noLines()
+  const merges = await mergesSoFar(database.sql)
+  yield headingLine(heading)
+  for (const kind of TABLE_KINDS) {
+    const { page } = TABLES[kind]
+    let rows = await page(database.sql, undefined)
+    while (rows.length > 0) {
+      lines[kind] += rows.length
+      for (const row of rows) yield counterLine(kind, row)
+      rows = await page(database.sql, rows.at(-1))
+    }
+    if (kind === 'repository' && (await mergesSoFar(database.sql)) !== merges) throw new ExportStopped(MERGED)
+  }
+  // A first event may have been displaced a moment ago, and its sketch not have been made anew yet.
+  await rebuildStale()
+  for await (const { key, bytes, seconds } of sketches.entries(KEY_PREFIX)) {
+    lines.sketch++
+    yield counterLine('sketch', { key, seconds, bytes: Buffer.from(bytes).toString('base64') })
+  }
+  yield closingLine(lines)
+}

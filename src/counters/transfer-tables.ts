@@ -1,0 +1,81 @@
+import { sql } from 'kysely'
+import type { Sql } from '../storage/database.js'
+import type { LineKind } from './export-values.js'
+
+export type Row = Record<string, unknown>
+
+export const ROWS_PER_PAGE = 1_000
+
+type Table = {
+  /** The rows after one, in the order of the key; JSON numbers and text only. */
+  page: (db: Sql, after: Row | undefined) => Promise<Row[]>
+  /** Takes rows in so that doing it twice changes nothing. */
+  take: (db: Sql, rows: string) => Promise<unknown>
+}
+
+/** The tables whose rows move with the sketches, by the kind of their lines. */
+export const TABLES: Record<Exclude<LineKind, 'sketch'>, Table> = {
+  tally: {
+    page: async (db, after) =>
+      pageOf(
+        sql`
+        select name, day::text, value::float8 from tallies
+        where (name, day) > (${after?.name ?? ''}, ${after?.day ?? '-infinity'}::date)
+        order by name, day limit ${ROWS_PER_PAGE}
+      `,
+        db,
+      ),
+    take: async (db, rows) =>
+      sql`
+        insert into tallies (name, day, value)
+        select name, day, value from json_to_recordset(${rows}::json) as arriving (name text, day date, value bigint)
+        on conflict (name, day) do update set value = greatest(tallies.value, excluded.value)
+      `.execute(db),
+  },
+  repository: {
+    page: async (db, after) =>
+      pageOf(
+        sql`
+        select registry, name, to_char(first_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as first_at,
+               first_event, if_first, if_known
+        from repositories where (registry, name) > (${after?.registry ?? ''}, ${after?.name ?? ''})
+        order by registry, name limit ${ROWS_PER_PAGE}
+      `,
+        db,
+      ),
+    take: async (db, rows) =>
+      sql`
+        insert into repositories (registry, name, first_at, first_event, if_first, if_known)
+        select * from json_to_recordset(${rows}::json) as arriving (
+          registry text, name text, first_at timestamptz, first_event uuid, if_first jsonb, if_known jsonb
+        )
+        on conflict (registry, name) do update
+          set first_at = excluded.first_at, first_event = excluded.first_event,
+              if_first = excluded.if_first, if_known = excluded.if_known
+          where (excluded.first_at, excluded.first_event) < (repositories.first_at, repositories.first_event)
+      `.execute(db),
+  },
+  unresolved_user: {
+    page: async (db, after) =>
+      pageOf(
+        sql`
+        select name, event, day::text from unresolved_users
+        where (name, event, day) > (${after?.name ?? ''}, ${after?.event ?? ''}, ${after?.day ?? '-infinity'}::date)
+        order by name, event, day limit ${ROWS_PER_PAGE}
+      `,
+        db,
+      ),
+    take: async (db, rows) =>
+      sql`
+        insert into unresolved_users (name, event, day)
+        select * from json_to_recordset(${rows}::json) as arriving (name text, event text, day date)
+        on conflict do nothing
+      `.execute(db),
+  },
+}
+
+/** A name is resolved into what is known of a repository, and that into sketches: what moves on during an export is found further on. */
+export const TABLE_KINDS = ['unresolved_user', 'repository', 'tally'] as const
+
+const pageOf = async (query: { execute: (db: Sql) => Promise<{ rows: unknown[] }> }, db: Sql): Promise<Row[]> =>
+  (await query.execute(db)).rows as Row[]
