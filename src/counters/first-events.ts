@@ -80,15 +80,48 @@ export const markStale = async (tx: Sql, firsts: Pick<FirstEvent, 'at' | 'ifFirs
   await sql`insert into stale_sketches select distinct unnest(${keys}::text[]) on conflict do nothing`.execute(tx)
 }
 
-/** The members that first events contributed to a sketch. */
-export const firstMembers = async (tx: Sql, key: string): Promise<string[]> => {
+/** Repositories that one statement reads. */
+export const REPOSITORIES_AT_ONCE = 10_000
+
+type Position = { at: string; registry: string; name: string }
+
+/**
+ * The members that first events contributed to a sketch, in portions: so that no statement takes long, however many repositories a month has.
+ * To be read under the lock, in one transaction.
+ */
+export async function* firstMembers(tx: Sql, key: string): AsyncGenerator<string[]> {
   const parsed = parseSketchKey(key)
-  if (!parsed) return []
-  const { rows } = await sql<{ member: string }>`
-    select distinct contribution ->> 'member' as member
-    from repositories, jsonb_array_elements(if_first) as contribution
-    where contribution ->> 'event' = ${parsed.event} and contribution ->> 'member' not like '?%'
-      and first_at >= ${isoTime(parsed.start)}::timestamptz and first_at < ${isoTime(parsed.end)}::timestamptz
+  if (!parsed) return
+  let after: Position | undefined = { at: isoTime(parsed.start), registry: '', name: '' }
+  while (after) {
+    const { members, last } = await readMembers(tx, parsed.event, after, isoTime(parsed.end))
+    yield members
+    after = last
+  }
+}
+
+/** @returns `last` is undefined if no repositories follow */
+const readMembers = async (
+  tx: Sql,
+  event: string,
+  after: Position,
+  end: string,
+): Promise<{ members: string[]; last: Position | undefined }> => {
+  const { rows } = await sql<{ members: string[]; last: Position | null }>`
+    with portion as (
+      select first_at, registry, name, if_first from repositories
+      where first_at >= ${after.at}::timestamptz and first_at < ${end}::timestamptz
+        and (first_at, registry, name) > (${after.at}::timestamptz, ${after.registry}, ${after.name})
+      order by first_at, registry, name limit ${REPOSITORIES_AT_ONCE}
+    )
+    select array(
+        select distinct contribution ->> 'member' from portion, jsonb_array_elements(if_first) as contribution
+        where contribution ->> 'event' = ${event} and contribution ->> 'member' not like '?%'
+      ) as members,
+      (
+        select json_build_object('at', first_at::text, 'registry', registry, 'name', name)
+        from portion order by first_at desc, registry desc, name desc limit 1
+      ) as last
   `.execute(tx)
-  return rows.map(({ member }) => member)
+  return { members: rows[0]?.members ?? [], last: rows[0]?.last ?? undefined }
 }

@@ -1,5 +1,7 @@
 import { sql } from 'kysely'
 import type { RegistryEvent } from '../events/registry-event.js'
+import { isStorageAway } from '../storage/away.js'
+import { eachAlone } from '../storage/each-alone.js'
 import { HyperLogLog } from '../storage/hyperloglog/hyperloglog.js'
 import { createRecentMap } from '../storage/recent-map.js'
 import { contributionsOf, createAdditions, type CountedEvent, type Counting } from './additions.js'
@@ -73,18 +75,24 @@ export const createRepositories = ({ database, sketches, rules, lifetimes }: Cou
   const rebuild = async (key: SketchKey): Promise<void> =>
     database.transaction(async (tx) => {
       await lockRepositories(tx)
-      const members = await firstMembers(tx, key)
-      const sketch = new HyperLogLog()
-      for (const member of members) sketch.add(member)
+      let sketch: HyperLogLog | undefined
+      for await (const members of firstMembers(tx, key)) {
+        if (members.length > 0) sketch ??= new HyperLogLog()
+        for (const member of members) sketch?.add(member)
+      }
       const aggregation = parseSketchKey(key)?.aggregation ?? 'weekly'
-      await sketches.replace(key, members.length > 0 ? sketch : undefined, lifetimes[aggregation], tx)
+      await sketches.replace(key, sketch, lifetimes[aggregation], tx)
       await sql`delete from stale_sketches where key = ${key}`.execute(tx)
     })
 
   const rebuildStale = async (): Promise<void> => {
     const { rows } = await sql<{ key: SketchKey }>`select key from stale_sketches order by key`.execute(database.sql)
     // Each under a lock of its own, so that new repositories wait for one sketch and not for all.
-    for (const { key } of rows) await rebuild(key)
+    await eachAlone(
+      rows.map(({ key }) => key),
+      rebuild,
+      isStorageAway,
+    )
   }
 
   return {
