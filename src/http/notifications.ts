@@ -10,7 +10,7 @@ import { createInTurn } from '../storage/in-turn.js'
 import type { Authorize, AuthorizeSender, TokenOfSender } from './auth.js'
 import { createBodyBudget, type BodyBudget } from './body-budget.js'
 import { WEBHOOK } from './notification-paths.js'
-import { problemOf, type Problem } from './problem.js'
+import { problemOfNotification, type Problem } from './problem.js'
 
 /** The answer to a notification: each event is counted in exactly one place. */
 type Report = { recorded: number; repeated: number; skipped: Partial<Record<SkipReason, number>> }
@@ -41,6 +41,9 @@ type Needs = {
 /** Bytes from which a body is read in a turn of its own: each takes some milliseconds, and many may arrive at once. */
 const READ_ALONE = 64 * 1024
 
+/** After what time a notification is to be sent again. What took the database too long once may do so again, and others wait meanwhile. */
+const RETRY_AFTER_SECONDS: Readonly<Record<number, string>> = { 503: '1', 504: '30' }
+
 /** Answers a request to the webhook, or to a path that was meant to be the webhook's. */
 export type NotificationHandler = (
   request: IncomingMessage,
@@ -67,7 +70,8 @@ export const createNotificationHandler = (needs: Needs): NotificationHandler => 
   const refuse = (response: ServerResponse, { status, message }: Problem, error?: unknown): void => {
     observer.refused(status, error)
     if (status === 401) response.setHeader('www-authenticate', 'Bearer')
-    if (status === 503) response.setHeader('retry-after', '1')
+    const retryAfter = RETRY_AFTER_SECONDS[status]
+    if (retryAfter !== undefined) response.setHeader('retry-after', retryAfter)
     answer(response, status, { message })
   }
 
@@ -79,7 +83,7 @@ export const createNotificationHandler = (needs: Needs): NotificationHandler => 
       observer.stored(events, outcomes)
       answer(response, 200, reportOf(outcomes))
     } catch (error) {
-      refuse(response, problemOf(error), error)
+      refuse(response, problemOfNotification(error), error)
     }
   }
 
@@ -99,7 +103,7 @@ export const createNotificationHandler = (needs: Needs): NotificationHandler => 
   /** The body itself goes no further than its events: nothing of it is kept while they wait. */
   const read = (body: Buffer, response: ServerResponse, sender: TokenOfSender): Promise<void> | undefined => {
     const refuseBody = (error: unknown): void => {
-      refuse(response, problemOf(error), error)
+      refuse(response, problemOfNotification(error), error)
     }
     try {
       const reported = parse(body)

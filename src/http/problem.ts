@@ -80,3 +80,9 @@ export const problemOf = (error: unknown): Problem => {
   }
   return { status: 500, message: '500 Internal Server Error: see the log of Tallyman' }
 }
+
+/** The same for a notification, of which its sender cannot ask for less. */
+export const problemOfNotification = (error: unknown): Problem =>
+  isCancelled(error) ? { status: 504, message: `504 Gateway Timeout: ${STORED_TOO_LONG}` } : problemOf(error)
+
+const STORED_TOO_LONG = `to store it took the database too long (${TIME_LIMITS}); it may be stored in part, send it again: nothing counts twice`

@@ -1,7 +1,13 @@
-import { connect, type Socket } from 'node:net'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { connect, type AddressInfo, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
+import { createNotificationHandler } from '../../src/http/notifications.js'
+import { resolveByHost } from '../../src/registries/registry-identity.js'
 import { notified, openApp, type TestApp } from '../servers/app.js'
+import { fixedClock } from '../servers/clock.js'
+import { StatementEnded } from '../servers/seen-statements.js'
 import { NOTIFICATION_TOKEN } from '../servers/service.js'
 import { digestNamed } from '../servers/stub-registry.js'
 
@@ -286,4 +292,35 @@ test("the merge request's own example: a delete, a push, and both without their 
   const unknown = sent.replace('delete', 'push').replace(',"tag":"latest"', '').replace('library/test', 'library/new')
   await app.notify(unknown)
   expect(await unique('create_repository')).toBe(1)
+})
+
+describe('a notification that took the database too long', () => {
+  test('is answered 504, and when to send it again', async () => {
+    const statuses: number[] = []
+    const handle = createNotificationHandler({
+      ingest: async () => Promise.reject(new StatementEnded()),
+      authorize: () => ({ token: 0 }),
+      authorizeApi: () => 'wrong',
+      resolve: (events) => resolveByHost(events, (host) => host),
+      largestBody: 1_000_000,
+      observer: { stored: () => undefined, refused: (status) => statuses.push(status) },
+      now: fixedClock,
+    })
+    const server = createServer((request, response) => {
+      handle(request, response, 'webhook')
+    }).listen(0, '127.0.0.1')
+    try {
+      await once(server, 'listening')
+      const { port } = server.address() as AddressInfo
+      const body = JSON.stringify({ events: [notified()] })
+      const response = await fetch(`http://127.0.0.1:${port}`, { method: 'POST', body })
+      const { message } = (await response.json()) as { message: string }
+      expect([response.status, response.headers.get('retry-after'), statuses]).toEqual([504, '30', [504]])
+      expect(message).toMatch(/send it again: nothing counts twice$/)
+      expect(message).not.toContain('ask for less')
+    } finally {
+      server.close()
+      server.closeAllConnections()
+    }
+  })
 })
