@@ -2,11 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { PGlite } from '@electric-sql/pglite'
-import { createPgConfig } from '@electric-sql/pglite/node-postgres'
-import pg from 'pg'
 import { LARGEST_ANSWER } from './answer-size.js'
-import { surviveLostConnections } from './database.js'
 import { copyDatabase, sizeOfFiles, type CopyDeps } from './embedded-dump.js'
+import { createEmbeddedPool } from './embedded-pool.js'
 import { messageOf } from './error-message.js'
 import { freeBytes, hasSpaceIn, RESERVE_BYTES } from './free-space.js'
 import { QueryCopyUnavailable, QueryTimedOut, type QueryCopy } from './query-copy.js'
@@ -109,8 +107,7 @@ const answerFrom = async (
     timer = setTimeout(() => {
       copy.end(timedOut(limits))
     }, limits.seconds * 1000)
-    const pool = new pg.Pool(Object.assign({ max: 1, idleTimeoutMillis: 0 }, createPgConfig(copy as unknown as PGlite)))
-    surviveLostConnections(pool)
+    const pool = createEmbeddedPool(copy as unknown as PGlite)
     return readOnlyOn(pool, 'keep', () => freeBytes(directory) - RESERVE_BYTES)(statement, limits)
   }
   try {

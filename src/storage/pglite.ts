@@ -1,21 +1,20 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createPgConfig } from '@electric-sql/pglite/node-postgres'
 import { Kysely, PostgresDialect, sql } from 'kysely'
-import pg from 'pg'
 import { duringBackupOn } from './embedded-backup.js'
 import { dumpsIn, LABEL, sizeOfFiles, writeDump } from './embedded-dump.js'
 import { EmbeddedDatabaseFailed } from './embedded-failure.js'
 import { embeddedFiles } from './embedded-files.js'
 import { createDatabaseFiles } from './embedded-initdb.js'
 import { EmbeddedInstance } from './embedded-instance.js'
+import { createEmbeddedPool } from './embedded-pool.js'
 import { eraseTracesOn } from './erase-traces.js'
 import { freeBytes, hasSpaceIn, RESERVE_BYTES, type HasSpace } from './free-space.js'
 import { createQueryCopy } from './embedded-query-copy.js'
 import type { QueryCopy } from './query-copy.js'
 import { readOnlyOn } from './read-only.js'
 import type { RunningStatement } from './statement-limit.js'
-import { runOn, serverVersion, surviveLostConnections, transactionOn, type Database } from './database.js'
+import { runOn, serverVersion, transactionOn, type Database } from './database.js'
 
 export type EmbeddedDatabase = Database & {
   /** To be called when the schema is in place: from then on an empty database is refused as a loss. */
@@ -62,9 +61,7 @@ export const openPglite = async (directory: string, canEndStatements = false): P
   await prepareFiles(data)
   const pglite = new EmbeddedInstance(data, { canEndStatements })
   const statement = await pglite.opened()
-  // One session, held for ever: the shim breaks when its client is thrown away and made anew.
-  const pool = new pg.Pool(Object.assign({ max: 1, idleTimeoutMillis: 0 }, createPgConfig(pglite)))
-  surviveLostConnections(pool)
+  const pool = createEmbeddedPool(pglite)
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
   const duringBackup = duringBackupOn(async (statement) => pool.query(statement))
   // A dump takes up to twice the size of the database.
