@@ -69,7 +69,7 @@ export const weighRepositories = async (db: Sql): Promise<Weights> => {
     select repository_id, tags + blobs as own from inventory.repository_totals
   `.execute(db)
   for (const total of totals) add(total.repository_id, Number(total.own), 0, 0)
-  for (const isInPart of inDigestParts(sql`digest`)) {
+  await inDigestParts(db, { table: 'repository_manifests', where: sql`true` }, async (isInPart) => {
     const { rows } = await sql<{ repository_id: number; own: string; entries: string; long: string }>`
       select o.repository_id, count(*) as own,
         sum(l.parents + case when o.live then l.children * ${OF_CHILD} + l.blobs + l.followed else 0 end)::bigint as entries,
@@ -98,7 +98,7 @@ export const weighRepositories = async (db: Sql): Promise<Weights> => {
       group by o.repository_id
     `.execute(db)
     for (const row of rows) add(row.repository_id, Number(row.own), Number(row.entries), Number(row.long))
-  }
+  })
   return weights
 }
 

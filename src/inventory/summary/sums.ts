@@ -26,7 +26,7 @@ type Row = {
  */
 export const sumBlobs = async (db: Sql): Promise<Sums> => {
   const sums: Sums = { blobs: 0, bytes: 0, unsized: 0, byRepository: new Map() }
-  for (const isInPart of inDigestParts(sql`digest`)) {
+  await inDigestParts(db, { table: 'repository_blobs', where: sql`live` }, async (isInPart) => {
     const { rows } = await sql<Row>`
       select repository_id, count(*) as blobs,
         ${clampedSum(sql`bytes`, sql`repositories = 1`)} as unique_bytes,
@@ -43,7 +43,7 @@ export const sumBlobs = async (db: Sql): Promise<Sums> => {
       group by repository_id
     `.execute(db)
     for (const row of rows) add(sums, row)
-  }
+  })
   return sums
 }
 

@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/database.js'
+import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
 import { createInTurn } from '../../storage/in-turn.js'
 import { IN_SUMMARIES } from '../read/dimensions.js'
 
@@ -28,7 +29,7 @@ export const doubtSummaries = async (db: Sql, erased: Erased): Promise<void> => 
  */
 export const runSummaryStep = createInTurn()
 
-/** Deletes what was summarized with a repository that is gone from pulls.days, day by day. */
+/** Deletes what was summarized with a repository that is gone from pulls.days, day by day and in steps. */
 export const forgetSummaries = async (db: Sql, erased: Erased): Promise<void> =>
   runSummaryStep(async () => forgetNow(db, erased))
 
@@ -39,13 +40,17 @@ const forgetNow = async (db: Sql, erased: Erased): Promise<void> => {
     select registry, grain, start::text as start from (${stretchesOf(erased)}) e
   `.execute(db)
   for (const { registry, grain, start } of rows) {
-    await sql`
-      delete from pulls.summaries s
-      where registry = ${registry} and dimension = any(${IN_SUMMARIES}::text[]) and grain = ${grain}
-        and start = ${start}::date
-        and not exists (
-          select from pulls.summarized m where m.registry = s.registry and m.grain = s.grain and m.start = s.start
-        )
-    `.execute(db)
+    await inSteps(
+      db,
+      sql`delete from pulls.summaries where ctid = any(array(
+        select ctid from pulls.summaries s
+        where registry = ${registry} and dimension = any(${IN_SUMMARIES}::text[]) and grain = ${grain}
+          and start = ${start}::date
+          and not exists (
+            select from pulls.summarized m where m.registry = s.registry and m.grain = s.grain and m.start = s.start
+          )
+        limit ${ROWS_AT_ONCE}
+      ))`,
+    )
   }
 }

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/database.js'
+import { inBlocks } from '../../storage/in-blocks.js'
 import { isForeignSnapshot, SHOWN_RUN } from '../record/shown-run.js'
 
 /** What a process knows of the run that it holds. */
@@ -92,6 +93,10 @@ export const restartProvisional = async (tx: Sql): Promise<void> => {
 /** Deletes all provisional rows. Until `setShown`, answers say that requests are pending. */
 export const clearProvisional = async (tx: Sql): Promise<void> => {
   await sql`update provisional.run set snapshot = null`.execute(tx)
-  await sql`delete from provisional.outcomes`.execute(tx)
+  // There may be a row for each request that is pending.
+  await inBlocks(tx, 'provisional.outcomes', async (isInPart) => {
+    const { numAffectedRows } = await sql`delete from provisional.outcomes where ${isInPart}`.execute(tx)
+    return Number(numAffectedRows ?? 0)
+  })
   await sql`delete from provisional.hidden`.execute(tx)
 }
