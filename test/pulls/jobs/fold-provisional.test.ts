@@ -451,7 +451,8 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
             expect(pulls).toBeGreaterThanOrEqual(Math.min(1, whole.pulls))
             expect(pulls).toBeLessThanOrEqual(alone.pulls)
             expect(checks).toBeLessThanOrEqual(alone.checks)
-            expect(bytes).toBeLessThanOrEqual(alone.bytes)
+            // One that is settled may take a layer from a pull that still has it provisionally.
+            expect(bytes).toBeLessThanOrEqual(2 * alone.bytes)
           }
         }
         await show()
