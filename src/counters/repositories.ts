@@ -32,7 +32,7 @@ export type Repositories = {
   discover: (events: readonly CountedEvent[]) => Promise<void>
   /** Whether this event is the first known of its repository; after `discover`. */
   stateFor: (event: RegistryEvent) => RepositoryState
-  /** Makes stale sketches anew. Nothing waits for it: one of a busy month takes as long as many batches. */
+  /** Rebuilds stale sketches. New repositories, the export and the start wait for one that is being rebuilt. */
   rebuildStale: () => Promise<void>
 }
 

@@ -85,4 +85,5 @@ export const problemOf = (error: unknown): Problem => {
 export const problemOfNotification = (error: unknown): Problem =>
   isCancelled(error) ? { status: 504, message: `504 Gateway Timeout: ${STORED_TOO_LONG}` } : problemOf(error)
 
-const STORED_TOO_LONG = `to store it took the database too long (${TIME_LIMITS}); it may be stored in part, send it again: nothing counts twice`
+const STORED_TOO_LONG =
+  'the database took too long to store the notification, and the statement was ended; send it again: nothing counts twice'

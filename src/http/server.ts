@@ -147,11 +147,12 @@ const requireScopeOfMethod: RequestHandler = (request, response, next) => {
 export const answerProblem =
   (onError: (error: unknown, status: number) => void): ErrorRequestHandler =>
   (error: unknown, _request, response, next) => {
+    const { status, message } = problemOf(error)
+    if (status >= 500 || response.headersSent) onError(error, status)
     if (response.headersSent) {
-      next(error)
+      // Express closes the connection; with the error, it would write that to standard error as well.
+      next()
       return
     }
-    const { status, message } = problemOf(error)
-    if (status >= 500) onError(error, status)
     response.status(status).json({ message })
   }

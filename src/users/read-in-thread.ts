@@ -67,5 +67,5 @@ const isOutOfMemory = (error: unknown): boolean =>
 
 const tooLarge = (file: string): UserFileError =>
   new UserFileError(
-    `${file}: to read it takes more than ${LARGEST_HEAP_MB} MiB of memory; list fewer names, or use CSV, which takes half as much`,
+    `${file}: reading the file needs more than ${LARGEST_HEAP_MB} MiB of memory, or than --max-old-space-size allows; list fewer names, or use CSV, which takes half as much`,
   )

@@ -5,6 +5,7 @@ import { problemOf } from '../../src/http/problem.js'
 import { QuestionTooLong } from '../../src/inventory/questions/ask.js'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
 import { notified, openApp, type TestApp } from '../servers/app.js'
+import { machineClock } from '../servers/clock.js'
 import { digestOf } from '../servers/history.js'
 
 let app: TestApp
@@ -98,12 +99,19 @@ test('the summary can be made now, and the ping reads it', async () => {
 })
 
 test('before the first summary the sums of the ping are not known, and not none', async () => {
-  const fresh = await openApp()
-  const body = (await (await fresh.get('/usage_data/service_ping')).json()) as { counts: Record<string, number> }
-  const orphans = await fresh.get('/inventory/orphaned-blobs?format=csv')
-  expect(orphans.headers.get('tallyman-as-of')).toBe('never')
-  await fresh.close()
-  expect(body.counts).toMatchObject({ inventory_tags: -1, inventory_bytes: -1 })
+  /** A summary may be made at the beginning of each quarter of a minute. */
+  const quarter = (): number => Math.floor(machineClock().getTime() / 15_000)
+  for (let isTold = false; !isTold;) {
+    const begun = quarter()
+    const fresh = await openApp()
+    const body = (await (await fresh.get('/usage_data/service_ping')).json()) as { counts: Record<string, number> }
+    const orphans = await fresh.get('/inventory/orphaned-blobs?format=csv')
+    isTold = quarter() === begun
+    await fresh.close()
+    if (!isTold) continue
+    expect(orphans.headers.get('tallyman-as-of')).toBe('never')
+    expect(body.counts).toMatchObject({ inventory_tags: -1, inventory_bytes: -1 })
+  }
 })
 
 test('what is not known is counted beside the answer, in the status, the metrics and the ping, with what makes it known', async () => {

@@ -5,7 +5,7 @@ import { lockDays } from './rolling-days.js'
 /** A host under which pulls were recorded, and the name of the registry that it is. */
 export type Move = { from: string; to: string }
 
-/** Until the transaction ends, neither is folded, and neither is rolled up. Days first: who rolls them up waits for no registry. */
+/** Until the transaction ends, neither is folded, and neither is rolled up. Days before registries, as in the roll-up. */
 export const lockBoth = async (tx: Sql, { from, to }: Move): Promise<void> => {
   await lockDays(tx)
   await sql`

@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
 import { inBlocks } from '../../storage/in-blocks.js'
-import { untilNoneIsLeft } from '../../storage/in-steps.js'
+import { ROWS_AT_ONCE, untilNoneIsLeft } from '../../storage/in-steps.js'
 import { headsAmong, lookUpHeads } from './check-before-push.js'
 import { keepNewest } from './last-uses.js'
 import { restartProvisional } from './provisional-run.js'
@@ -90,6 +90,7 @@ const deleteRows = async (
   // roll-ups find no outcomes.
   await jobs.transaction().execute(async (tx) => restartRollingDays(tx, registries))
   await eraseFrom('pulls.behaviours')
+  if (origin !== undefined) await eraseUnfinishedDays(jobs, registries)
   if (origin !== undefined || repository === undefined) return { invocations, requests, days: 0 }
   await eraseFrom('pulls.totals')
   await inParts('pulls.last_uses', async (isErased) => eraseLastUses(jobs, isErased, registries))
@@ -98,6 +99,22 @@ const deleteRows = async (
   await forgetSummaries(jobs, { repository, registries })
   return { invocations, requests, days }
 }
+
+/** Some rows of a day that is being rolled up in portions are of outcomes that are erased: the day is rolled up anew. Nobody reads its rows. */
+const eraseUnfinishedDays = async (jobs: Database['jobs'], registries?: readonly string[]): Promise<number> =>
+  untilNoneIsLeft(async () =>
+    jobs.transaction().execute(async (tx) => {
+      await restartRollingDays(tx, registries)
+      const isOf = registries ? sql`r.registry = any(${registries}::text[])` : sql`true`
+      return deletedBy(
+        tx,
+        sql`delete from pulls.days where ctid = any(array(
+          select d.ctid from pulls.registries r join pulls.days d on d.registry = r.registry and d.day >= r.rolled_to
+          where ${isOf} limit ${ROWS_AT_ONCE}
+        ))`,
+      )
+    }),
+  )
 
 const deletedBy = async (db: Sql, statement: RawBuilder<unknown>): Promise<number> =>
   Number((await statement.execute(db)).numAffectedRows ?? 0)

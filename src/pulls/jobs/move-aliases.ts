@@ -26,7 +26,7 @@ const NO_DAY = '-infinity'
 
 /**
  * Gives registries the pulls that were recorded under one of their aliases: before it was configured, or by a process that did
- * not know of it yet. It goes in portions, each a transaction of its own, between which every pull is told once; doing it again
+ * not know of it yet. It goes in portions, each a transaction of its own, after each of which every pull counts once; doing it again
  * finishes what broke off.
  * @param aliases each with the name of its registry.
  * @throws AggregateError when registries failed; the others were moved.

@@ -28,8 +28,9 @@ export const nextDayToMove = async (db: Sql, { from }: Move, after: string): Pro
  */
 export const moveDay = async (tx: Sql, move: Move, { day, most }: { day: string; most: number }): Promise<number> => {
   const { from, to } = move
-  await lockBoth(tx, move)
+  // First: a summary that is being made may take long, and waits for nothing else.
   await LOCK_SUMMARIES.execute(tx)
+  await lockBoth(tx, move)
   const { rows } = await sql<{ isRolled: boolean }>`
     select bool_and(rolled_to > ${day}::date) as "isRolled" from pulls.registries
     where registry = any(${[from, to]}::text[])
@@ -37,8 +38,9 @@ export const moveDay = async (tx: Sql, move: Move, { day, most }: { day: string;
   if (rows[0]?.isRolled !== true) return 0
   // Where detail was forgotten of one, the day is told by its rows.
   await sql`
-    update pulls.registries n set kept_from = a.kept_from from pulls.registries a
-    where n.registry = ${to} and a.registry = ${from} and n.kept_from < a.kept_from
+    update pulls.registries set kept_from = latest.kept_from
+    from (select max(kept_from) as kept_from from pulls.registries where registry = any(${[from, to]}::text[])) latest
+    where registry = any(${[from, to]}::text[]) and pulls.registries.kept_from < latest.kept_from
   `.execute(tx)
   // It may have been summarized since the last rows were moved.
   await sql`
@@ -64,7 +66,7 @@ const moveOutcomes = async (tx: Sql, { from, to }: Move, { day, most }: Portion)
     select ctid as place from (${firstOutcomesOf(from, { from: start, until: end, most })}) first limit ${most}
   `.execute(tx)
   if (rows.length === 0) return 0
-  const isMoved = sql`a.ctid = any(${rows.map(({ place }) => place)}::tid[])`
+  const isMoved = sql`a.registry = ${from} and a.ctid = any(${rows.map(({ place }) => place)}::tid[])`
   await sql`
     insert into pulls.behaviours (day, registry, repository, origin, behaviour, likely)
     select b.day, ${to}, b.repository, b.origin, b.behaviour, b.likely

@@ -23,6 +23,7 @@ export const copyNewestReadings = async (
     with portion as materialized (
       select day, repository, origin, behaviour, likely from pulls.behaviours
       where registry = ${move.from} and day >= ${joint.border}::date - ${sql.lit(NEWEST_DAYS)}::int
+        and day < ${joint.border}::date
         ${after ? sql`and (day, repository, origin) > (${after.day}::date, ${after.repository}, ${after.origin})` : sql``}
       order by day, repository, origin limit ${most}
     ), copied as (

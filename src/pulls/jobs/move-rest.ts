@@ -61,8 +61,8 @@ const LEAST = {
  */
 export const dropRegistry = async (tx: Sql, move: Move, after: number): Promise<void> => {
   const { from, to } = move
-  await lockBoth(tx, move)
   await LOCK_SUMMARIES.execute(tx)
+  await lockBoth(tx, move)
   const least = Object.entries(LEAST).map(
     ([table, column]) =>
       sql`(select min(${sql.ref(column)}) from ${sql.table(`pulls.${table}`)} where registry = ${from}) is not null`,
@@ -70,6 +70,6 @@ export const dropRegistry = async (tx: Sql, move: Move, after: number): Promise<
   const { rows } = await sql<{ isLeft: boolean }>`select ${sql.join(least, sql` or `)} as "isLeft"`.execute(tx)
   if (rows[0]?.isLeft === true) return
   await sql`update pulls.requests set registry = ${to} where registry = ${from} and number > ${after}`.execute(tx)
-  for (const table of ['summarized', 'summaries', 'registries'])
+  for (const table of ['summarized', 'summaries', 'rolling_days', 'registries'])
     await sql`delete from ${sql.table(`pulls.${table}`)} where registry = ${from}`.execute(tx)
 }

@@ -10,7 +10,8 @@ const affected = async (tx: Sql, statement: RawBuilder<unknown>): Promise<number
   Number((await statement.execute(tx)).numAffectedRows ?? 0)
 
 /**
- * Deletes some rows of days that were being rolled up: of the alias they have gone, of the other they would be told from now on.
+ * Deletes some rows of days that were being rolled up. Outcomes of the alias move away; rows of the name would count as soon as its `rolled_to`
+ * is behind them.
  * @returns how many
  */
 export const dropUnfinished = async (tx: Sql, { from, to }: Move, { border, most }: Portion): Promise<number> => {
@@ -41,22 +42,29 @@ export const moveOutcomes = async (tx: Sql, { from, to }: Move, { border, most }
   )
 }
 
-/** Adds the totals of some repositories to those of the name. @returns of how many */
-export const moveTotals = async (tx: Sql, { from, to }: Move, most: number): Promise<number> =>
-  affected(
-    tx,
-    sql`
-      with moved as (
-        delete from pulls.totals where ctid = any(array(
-          select ctid from pulls.totals where registry = ${from} limit ${most}
-        )) returning *
-      )
-      insert into pulls.totals as t (registry, repository, invocations, pulls)
-      select ${to}, repository, invocations, pulls from moved order by repository
-      on conflict (registry, repository) do update
-        set invocations = t.invocations + excluded.invocations, pulls = t.pulls + excluded.pulls
-    `,
-  )
+/**
+ * Adds the totals of some repositories to those of the name. A repository that only one of both knows keeps its number, so that no series of
+ * `/metrics` falls.
+ * @returns of how many
+ */
+export const moveTotals = async (tx: Sql, { from, to }: Move, most: number): Promise<number> => {
+  const { rows } = await sql<{ moved: number }>`
+    with chosen as materialized (
+      select repository, invocations, pulls from pulls.totals where registry = ${from} limit ${most}
+    ), added as (
+      update pulls.totals t set invocations = t.invocations + chosen.invocations, pulls = t.pulls + chosen.pulls
+      from chosen where t.registry = ${to} and t.repository = chosen.repository
+      returning t.repository
+    ), deleted as (
+      delete from pulls.totals where registry = ${from} and repository in (select repository from added)
+    ), renamed as (
+      update pulls.totals set registry = ${to}
+      where registry = ${from} and repository in (select repository from chosen except select repository from added)
+    )
+    select count(*)::int as moved from chosen
+  `.execute(tx)
+  return rows[0]?.moved ?? 0
+}
 
 /** Moves some last uses; of those that both have the newest times stay. @returns how many */
 export const moveLastUses = async (tx: Sql, { from, to }: Move, most: number): Promise<number> =>

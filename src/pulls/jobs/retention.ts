@@ -8,8 +8,11 @@ export const forgetOutcomes = async ({ jobs }: Pick<Database, 'jobs'>, days: num
   const oldest = new Date(now.getTime() - days * 86_400_000).toISOString().slice(0, 10)
   // First the border, from which answers are read, then what is behind it.
   await sql`
-    update pulls.registries set kept_from = least(rolled_to, ${oldest}::date)
-    where kept_from < least(rolled_to, ${oldest}::date)
+    with locked as (
+      select registry, least(rolled_to, ${oldest}::date) as border from pulls.registries
+      where kept_from < least(rolled_to, ${oldest}::date) order by registry for update
+    )
+    update pulls.registries r set kept_from = locked.border from locked where r.registry = locked.registry
   `.execute(jobs)
   await inSteps(
     jobs,

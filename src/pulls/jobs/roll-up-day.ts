@@ -26,7 +26,7 @@ export type DayNeeds = {
 
 /**
  * Rolls up a repository's day, unless the day of its registry is rolled up already. A day whose week has few outcomes takes one
- * transaction; a larger one takes many short ones, and a run that broke off is gone on with.
+ * transaction; a larger one takes many short ones, and an interrupted run is resumed.
  */
 export const rollUpDay = async (needs: DayNeeds, of: RepositoryDay): Promise<void> => {
   const { jobs, most } = needs

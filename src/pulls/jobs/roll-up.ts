@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import { MICROS_PER_SECOND, type Micros } from '../../events/calendar.js'
 import type { Database, Sql } from '../../storage/database.js'
 import { jobStep } from '../../storage/job-step.js'
@@ -17,15 +17,18 @@ type Needs = {
   sizes?: { most: number; remembered?: number }
 }
 
-/** So many outcomes are rolled up in a second by the embedded database. */
-const SIZES = { most: 20_000 }
+/** Each portion adds rows of its own. The embedded database rolls up so many outcomes in a second; with PostgreSQL nobody waits. */
+const SIZES: Record<Database['engine'], { most: number }> = {
+  postgresql: { most: 500_000 },
+  pglite: { most: 20_000 },
+}
 
 /**
  * Rolls up the days that are over: whatever comes now, no invocation that began on them changes any more. What is rolled up
  * already is left alone; rolling a day up again ends in the same numbers.
  * @throws AggregateError at the end, of registries that failed: theirs ends at that day, and is tried again at the next run
  */
-export const rollUp = async ({ database, windows, sizes = SIZES }: Needs): Promise<void> => {
+export const rollUp = async ({ database, windows, sizes = SIZES[database.engine] }: Needs): Promise<void> => {
   const { jobs } = database
   const needs = { jobs, ...sizes, stepSizes: createStepSizes() }
   await eachRegistry(await daysToRoll(jobs, windows), async ({ registry, from, until }) => {
@@ -34,7 +37,7 @@ export const rollUp = async ({ database, windows, sizes = SIZES }: Needs): Promi
       const stretches = repositories.map((repository) => repositoryDay(registry, repository, day))
       await eachRegistry(stretches, async (of) => rollUpDay(needs, of))
       const days = { first: day, next: await nextDay(jobs, registry, { after: day, until }) }
-      if (!(await jobStep({ sql: jobs }, async (tx) => setRolledTo(tx, registry, days)))) break
+      if (!(await jobStep({ sql: jobs }, async (tx) => setRolledTo(tx, registry, { ...days, windows })))) break
       day = days.next
     }
   })
@@ -42,9 +45,14 @@ export const rollUp = async ({ database, windows, sizes = SIZES }: Needs): Promi
 
 /**
  * Days are told by their rows from now on, unless these lack an outcome that came from another name of the registry meanwhile, or
- * have one that was erased: then they are rolled up again at the next run. Each outcome is counted in one of four numbers.
+ * have one that was erased, or are not over any more, as the other name has told of earlier requests: then they are rolled up at a later run.
+ * Each outcome is counted in one of four numbers.
  */
-const setRolledTo = async (tx: Sql, registry: string, days: { first: string; next: string }): Promise<boolean> => {
+const setRolledTo = async (
+  tx: Sql,
+  registry: string,
+  { windows, ...days }: { first: string; next: string; windows: Windows },
+): Promise<boolean> => {
   // Nobody may begin a day when it is told by its rows, or go on with it.
   await lockDays(tx)
   await sql`select from pulls.registries where registry = ${registry} for update`.execute(tx)
@@ -54,7 +62,7 @@ const setRolledTo = async (tx: Sql, registry: string, days: { first: string; nex
   `.execute(tx)
   const { rows } = await sql`
     update pulls.registries set rolled_to = greatest(rolled_to, ${days.next}::date)
-    where registry = ${registry} and not exists (
+    where registry = ${registry} and ${firstOpenDay(windows)} >= ${days.next}::date and not exists (
       select repository, (at at time zone 'UTC')::date, count(*) from pulls.outcomes
       where registry = ${registry} and at >= ${startOf(days.first)}::timestamptz and at < ${startOf(days.next)}::timestamptz
       group by 1, 2
@@ -72,6 +80,10 @@ const setRolledTo = async (tx: Sql, registry: string, days: { first: string; nex
 export const settledAfter = (windows: Windows): Micros =>
   Math.max(LONGEST + Math.max(windows.join, windows.blobs), longestBlobs(windows))
 
+/** The first day of a registry that is not over. */
+const firstOpenDay = (windows: Windows): RawBuilder<unknown> =>
+  sql`((folded_to - ${settledAfter(windows) / MICROS_PER_SECOND} * interval '1 second') at time zone 'UTC')::date`
+
 /** Of each registry the first day that is to be rolled up, and the first after them that is not over. */
 const daysToRoll = async (db: Sql, windows: Windows): Promise<{ registry: string; from: string; until: string }[]> => {
   const { rows } = await sql<{ registry: string; from: string; until: string }>`
@@ -82,9 +94,7 @@ const daysToRoll = async (db: Sql, windows: Windows): Promise<{ registry: string
         where o.registry = r.registry
           and o.at >= case when isfinite(r.rolled_to) then r.rolled_to::timestamp at time zone 'UTC' else '-infinity' end
       ) first
-      cross join lateral (
-        select ((r.folded_to - ${settledAfter(windows) / MICROS_PER_SECOND} * interval '1 second') at time zone 'UTC')::date as day
-      ) until
+      cross join lateral (select ${firstOpenDay(windows)} as day) until
     where isfinite(r.folded_to) and first.day < until.day
     order by registry
   `.execute(db)

@@ -7,7 +7,7 @@ type Stage = 'clear' | 'behaviours' | 'rows' | 'done'
 
 /** How far the day of a large repository has come. */
 export type RollingDay = {
-  /** A day that is begun anew has another number. */
+  /** A restarted day gets a new number. */
   number: string
   stage: Stage
   /** Origins with a smaller hash have their readings. */
@@ -82,7 +82,7 @@ export const advanceRollingDay = async (tx: Sql, { number, stage, hashedTo, read
   `.execute(tx)
 }
 
-/** Days of registries are begun anew: outcomes were added to them, or taken away. Waits for what is under way. */
+/** Restarts the roll-up of days of registries, because their outcomes changed. Waits for the transaction that has the lock. */
 export const restartRollingDays = async (tx: Sql, registries?: readonly string[]): Promise<void> => {
   await lockDays(tx)
   await sql`

@@ -115,12 +115,6 @@ describe.each(STORE_PAIRS)('days that are rolled up in portions, on %s', (_, ope
           // Days that were told by their rows keep their numbers.
           await sql`update pulls.registries set rolled_to = '-infinity'`.execute(stores.database.sql)
           await erase(stores.database, { origin: 'o1' })
-          // So do rows of a repository without any outcome that is left.
-          await sql`
-            delete from pulls.days where (repository, day) not in (
-              select repository, (at at time zone 'UTC')::date from pulls.outcomes
-            )
-          `.execute(stores.database.sql)
         }
         // The first of them may find that a day has lost outcomes.
         for (let times = 0; times < DAYS + 1; times++) await rolled(SMALL)
