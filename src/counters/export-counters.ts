@@ -38,7 +38,7 @@ export async function* exportCounters(
     }
     if (kind === 'repository' && (await mergesSoFar(database.sql)) !== merges) throw new ExportStopped(MERGED)
   }
-  // A first event may have been displaced a moment ago, and its sketch not have been made anew yet.
+  // An earlier first event may have arrived a moment ago, so that the sketch of the previous one is still to be rebuilt.
   await rebuildStale()
   for await (const { key, bytes, seconds } of sketches.entries(KEY_PREFIX)) {
     lines.sketch++

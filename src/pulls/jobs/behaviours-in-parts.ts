@@ -9,10 +9,12 @@ import { insertReadings, type Reading } from './behaviours.js'
 import { isInRange, nextRange, type OutcomeKey, type RepositoryDay } from './repository-day.js'
 import { advanceRollingDay, END_OF_HASHES, lockRollingDay, type RollingDay } from './rolling-days.js'
 
-type Needs = {
+/** What rolling up a day needs. */
+export type DayNeeds = {
   jobs: Database['jobs']
   /** Outcomes that a statement reads at most. */
   most: number
+  /** What is remembered of origins at once while their readings are made (see readBehavioursInParts). */
   remembered?: number | undefined
   stepSizes: StepSizes
 }
@@ -40,9 +42,9 @@ type Hashes = { from: number; to: number }
 /**
  * Reads how the origins of a large repository asked, as `readBehaviours` does: as many at a time as memory takes, in the order of
  * their hashes. Each part reads the outcomes of the week in portions, outside of any transaction, and is written in one of its own. It is
- * dropped if the day was begun anew meanwhile: somebody whose outcomes were read may have been erased.
+ * dropped if the day was restarted meanwhile: an origin whose outcomes were read may have been erased.
  */
-export const readBehavioursInParts = async (needs: Needs, of: RepositoryDay, begun: RollingDay): Promise<void> => {
+export const readBehavioursInParts = async (needs: DayNeeds, of: RepositoryDay, begun: RollingDay): Promise<void> => {
   let rolling = begun
   for (let width = END_OF_HASHES - begun.hashedTo; rolling.stage === 'behaviours';) {
     const from = rolling.hashedTo
@@ -57,14 +59,14 @@ export const readBehavioursInParts = async (needs: Needs, of: RepositoryDay, beg
       return true
     })
     if (!isWritten) return
-    // More than that is read in vain at most once.
+    // A part that is too wide is halved, so the width at most doubles.
     ;[rolling, width] = [next, 2 * (to - from)]
   }
 }
 
 /** Reads the week of as many origins as fit into memory. */
 const readPart = async (
-  { jobs, most, remembered = REMEMBERED, stepSizes }: Needs,
+  { jobs, most, remembered = REMEMBERED, stepSizes }: DayNeeds,
   of: RepositoryDay,
   hashes: Hashes,
 ): Promise<{ asking: Map<string, Asking>; to: number }> => {

@@ -100,7 +100,10 @@ const deleteRows = async (
   return { invocations, requests, days }
 }
 
-/** Some rows of a day that is being rolled up in portions are of outcomes that are erased: the day is rolled up anew. Nobody reads its rows. */
+/**
+ * Deletes the rows of days that are not rolled up completely: they may include outcomes that were erased. No answer reads these rows, and
+ * the next run restarts the days.
+ */
 const eraseUnfinishedDays = async (jobs: Database['jobs'], registries?: readonly string[]): Promise<number> =>
   untilNoneIsLeft(async () =>
     jobs.transaction().execute(async (tx) => {

@@ -5,7 +5,7 @@ import { NEWEST_DAYS } from '../read/outcomes.js'
 import type { Move } from './both-registries.js'
 import { lockJoint } from './move-live.js'
 
-/** A reading of how an origin asked, among those of a registry, which are in this order. */
+/** Identifies a reading of how an origin asked. The readings of a registry are sorted by it. */
 export type ReadingKey = { day: string; repository: string; origin: string }
 
 /**

@@ -43,8 +43,8 @@ export const moveOutcomes = async (tx: Sql, { from, to }: Move, { border, most }
 }
 
 /**
- * Adds the totals of some repositories to those of the name. A repository that only one of both knows keeps its number, so that no series of
- * `/metrics` falls.
+ * Adds the totals of some repositories to those of the name. A repository of which only one of the two registries has totals keeps its
+ * number, so that no series of `/metrics` falls.
  * @returns of how many
  */
 export const moveTotals = async (tx: Sql, { from, to }: Move, most: number): Promise<number> => {

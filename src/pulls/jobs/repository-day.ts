@@ -13,7 +13,7 @@ export type RepositoryDay = {
   lookFrom: string
 }
 
-/** An outcome among those of a repository, which are in this order. Many may have the same time. */
+/** Identifies an outcome. The outcomes of a repository are sorted by it: several may have the same time. */
 export type OutcomeKey = { at: string; id: string }
 
 /** Outcomes of a repository in a stretch of time, behind one of them, and up to another: without it, to the end of the day. */

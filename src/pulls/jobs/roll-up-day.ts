@@ -1,9 +1,9 @@
 import { sql, type RawBuilder } from 'kysely'
-import type { Database, Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/database.js'
 import { jobStep } from '../../storage/job-step.js'
-import { doStep, partOf, type StepSizes } from '../../storage/step-sizes.js'
+import { doStep, partOf } from '../../storage/step-sizes.js'
 import { readBehaviours } from './behaviours.js'
-import { readBehavioursInParts } from './behaviours-in-parts.js'
+import { readBehavioursInParts, type DayNeeds } from './behaviours-in-parts.js'
 import { addDayRows } from './day-rows.js'
 import { nextRange, wholeDay, type RepositoryDay } from './repository-day.js'
 import {
@@ -14,15 +14,6 @@ import {
   lockRollingDay,
   type RollingDay,
 } from './rolling-days.js'
-
-export type DayNeeds = {
-  jobs: Database['jobs']
-  /** Outcomes that a statement reads at most. */
-  most: number
-  /** What is remembered of origins at once while their readings are made (see readBehavioursInParts). */
-  remembered?: number | undefined
-  stepSizes: StepSizes
-}
 
 /**
  * Rolls up a repository's day, unless the day of its registry is rolled up already. A day whose week has few outcomes takes one

@@ -17,7 +17,10 @@ type Needs = {
   sizes?: { most: number; remembered?: number }
 }
 
-/** Each portion adds rows of its own. The embedded database rolls up so many outcomes in a second; with PostgreSQL nobody waits. */
+/**
+ * Outcomes of a portion, which adds rows of its own. The embedded database needs about a second for one, and does nothing else meanwhile;
+ * PostgreSQL does.
+ */
 const SIZES: Record<Database['engine'], { most: number }> = {
   postgresql: { most: 500_000 },
   pglite: { most: 20_000 },
@@ -45,7 +48,7 @@ export const rollUp = async ({ database, windows, sizes = SIZES[database.engine]
 
 /**
  * Days are told by their rows from now on, unless these lack an outcome that came from another name of the registry meanwhile, or
- * have one that was erased, or are not over any more, as the other name has told of earlier requests: then they are rolled up at a later run.
+ * have one that was erased, or earlier requests arrived under another name of the registry meanwhile: a later run rolls them up.
  * Each outcome is counted in one of four numbers.
  */
 const setRolledTo = async (
@@ -53,7 +56,7 @@ const setRolledTo = async (
   registry: string,
   { windows, ...days }: { first: string; next: string; windows: Windows },
 ): Promise<boolean> => {
-  // Nobody may begin a day when it is told by its rows, or go on with it.
+  // Once answers read the rows of a day, no other process may start or resume its roll-up.
   await lockDays(tx)
   await sql`select from pulls.registries where registry = ${registry} for update`.execute(tx)
   await sql`
