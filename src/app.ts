@@ -48,6 +48,7 @@ import { readInThread } from './users/read-in-thread.js'
 import { openUserFile } from './users/user-file.js'
 import { createUserTokenVerifier } from './users/user-token.js'
 import { readConflicts } from './registries/conflicts.js'
+import { isStorageAway } from './storage/away.js'
 import type { Occurrence } from './storage/kept-job.js'
 import { deleteOtherSchedules } from './storage/schedules.js'
 import { writeServiceSign } from './storage/service-sign.js'
@@ -105,7 +106,14 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   const { database, sketches } = observed(stores, prometheus)
   const repositories = createRepositories({ database, sketches, rules, lifetimes })
   const { rebuildStale } = repositories
-  await rebuildStale()
+  await rebuildStale().catch((error: unknown) => {
+    if (isStorageAway(error)) throw error
+    // The job tries again.
+    log.error(
+      { err: error },
+      'some sketches cannot be rebuilt yet: their counts may include first events that were not the first',
+    )
+  })
 
   const hashed = createHashedNames(secrets.usersKey)
   const directory = await openDirectory(core, hashed, log)

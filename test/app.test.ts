@@ -5,8 +5,10 @@ import { sql } from 'kysely'
 import { pino } from 'pino'
 import { createApp } from '../src/app.js'
 import { readConfig } from '../src/config.js'
+import { sketchKey } from '../src/counters/keys.js'
+import { microsOf } from '../src/events/calendar.js'
 import { UserFileError } from '../src/users/read-user-file.js'
-import { fixedClock } from './servers/clock.js'
+import { fixedClock, NOW } from './servers/clock.js'
 import { ROOT } from './servers/service.js'
 import { embeddedFolder } from './servers/stores.js'
 
@@ -45,4 +47,22 @@ test('a start deletes the schedule of a job that is not configured any more', as
   await app.close()
   expect(await isKept({ TALLYMAN_RECONCILE_CRON: '30 2 * * 0' })).toBe(true)
   expect(await isKept({})).toBe(false)
+})
+
+test('a sketch that cannot be rebuilt does not keep the service from starting', async () => {
+  const lines: string[] = []
+  const log = pino({ level: 'error' }, { write: (line: string) => void lines.push(line) })
+  const start = async (): ReturnType<typeof createApp> =>
+    createApp(readConfig({ TALLYMAN_DATA_DIR: folder.path }, ROOT), log, fixedClock)
+  const app = await start()
+  const { sql: db } = app.core.stores.database
+  const key = sketchKey('i_container_registry_create_repository_user', 'monthly', microsOf(NOW))
+  await sql`insert into stale_sketches values (${key})`.execute(db)
+  await sql`
+    insert into repositories (registry, name, first_at, first_event, if_first, if_known)
+    values ('registry.example', 'a', ${NOW.toISOString()}::timestamptz, gen_random_uuid(), '{}', '[]')
+  `.execute(db)
+  await app.close()
+  await (await start()).close()
+  expect(lines.join('')).toMatch(/cannot extract elements from an object.*cannot be rebuilt yet/s)
 })

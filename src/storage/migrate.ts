@@ -41,6 +41,7 @@ import { typedUnknowns } from './migrations/0045-typed-unknowns.js'
 import { boundedSettling } from './migrations/0048-bounded-settling.js'
 import { rollingDays } from './migrations/0049-rolling-days.js'
 import { repositoryMerges } from './migrations/0050-repository-merges.js'
+import { movedPortions } from './migrations/0051-moved-portions.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -84,6 +85,7 @@ export const MIGRATIONS = {
   '0048-bounded-settling': boundedSettling,
   '0049-rolling-days': rollingDays,
   '0050-repository-merges': repositoryMerges,
+  '0051-moved-portions': movedPortions,
 }
 
 const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }

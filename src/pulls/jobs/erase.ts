@@ -3,6 +3,7 @@ import type { Database, Sql } from '../../storage/database.js'
 import { inBlocks } from '../../storage/in-blocks.js'
 import { ROWS_AT_ONCE, untilNoneIsLeft } from '../../storage/in-steps.js'
 import { headsAmong, lookUpHeads } from './check-before-push.js'
+import { portionsSoFar } from './both-registries.js'
 import { keepNewest } from './last-uses.js'
 import { restartProvisional } from './provisional-run.js'
 import { doubtSummaries, forgetSummaries, runSummaryStep } from './forget-summaries.js'
@@ -57,7 +58,14 @@ export const erase = async (
   erasure: Erasure,
   blocksAtOnce?: number,
 ): Promise<Erased> => {
-  const deleted = await deleteRows(jobs, erasure, blocksAtOnce)
+  const deleted = { invocations: 0, requests: 0, days: 0 }
+  // A move of a registry may put rows where this has been already.
+  for (let portions = ''; portions !== (portions = await jobs.transaction().execute(portionsSoFar));) {
+    const { invocations, requests, days } = await deleteRows(jobs, erasure, blocksAtOnce)
+    deleted.invocations += invocations
+    deleted.requests += requests
+    deleted.days += days
+  }
   return { ...deleted, not_rewritten: await runSummaryStep(async () => eraseTraces(TABLES)) }
 }
 

@@ -8,7 +8,7 @@ import type { Move } from './both-registries.js'
 import { runSummaryStep } from './forget-summaries.js'
 import { moveDay, nextDayToMove } from './move-days.js'
 import { moveLive } from './move-live.js'
-import { copyNewestReadings, type ReadingKey } from './move-readings.js'
+import { copyNewestReadings, type CopiedTo } from './move-readings.js'
 import { dropRegistry, forgetSummariesOf, moveRequests } from './move-rest.js'
 import { rollUp } from './roll-up.js'
 
@@ -50,12 +50,12 @@ const moveRegistry = async ({ database, windows, most = MOST }: Needs, move: Mov
     doStep(stepSizes, { kind, size: most }, async (divisor) =>
       jobStep({ sql: jobs }, async (tx) => work(tx, partOf(most, divisor))),
     )
+  const copyReadings = async (after: Exclude<CopiedTo, 'end'>): Promise<CopiedTo | 'waits'> =>
+    portion('readings', async (tx, rows) => copyNewestReadings(tx, move, { windows, after, most: rows }))
   const live = async (): Promise<boolean> => {
-    for (let after: ReadingKey | undefined, isFirst = true; isFirst || after; isFirst = false) {
-      const last = after
-      after = await portion('readings', async (tx, rows) =>
-        copyNewestReadings(tx, move, { windows, after: last, most: rows }),
-      )
+    for (let after: CopiedTo | 'waits' = 'nothing'; after !== 'end';) {
+      if (after === 'waits') return false
+      after = await copyReadings(after)
     }
     for (;;) {
       const state = await portion('live', async (tx, rows) => moveLive(tx, move, { windows, most: rows }))
@@ -63,7 +63,7 @@ const moveRegistry = async ({ database, windows, most = MOST }: Needs, move: Mov
     }
   }
   if (!(await live())) {
-    await rollUp({ database, windows })
+    await rollUp({ database, windows, registries: [move.from, move.to] })
     // What is to be folded first is, by the time of another run.
     if (!(await live())) return
   }

@@ -22,11 +22,12 @@ type Portion = { windows: Windows; border: string; most: number }
  */
 export const moveChains = async (tx: Sql, move: Move, { windows, border, most }: Portion): Promise<number> => {
   const { from, to } = move
-  const { rows: askers } = await sql<Asker>`
+  const { rows: first } = await sql<Asker>`
     select repository, origin from pulls.chains where registry = ${from}
     order by repository, origin limit ${Math.min(AT_ONCE, most)}
   `.execute(tx)
-  if (askers.length === 0) return 0
+  if (first.length === 0) return 0
+  const askers = await withOtherNames(tx, from, first)
   const needs = { wanted: askers, share: createShare() }
   const chains = await loadChains(tx, from, needs)
   const others = await loadChains(tx, to, needs)
@@ -45,7 +46,7 @@ export const moveChains = async (tx: Sql, move: Move, { windows, border, most }:
 }
 
 /**
- * Moves some of what is pending of askers without a chain: all of an asker.
+ * Moves some of what is pending of askers without a chain: all of an asker. No chain is left by then.
  * @returns how many rows were moved
  */
 export const movePending = async (tx: Sql, move: Move, most: number): Promise<number> => {
@@ -54,7 +55,33 @@ export const movePending = async (tx: Sql, move: Move, most: number): Promise<nu
       select repository, origin from pulls.pending where registry = ${move.from} order by at limit ${most}
     ) oldest
   `.execute(tx)
-  return askers.length === 0 ? 0 : movePendingOf(tx, move, askers)
+  return askers.length === 0 ? 0 : movePendingOf(tx, move, await withOtherNames(tx, move.from, askers))
+}
+
+/**
+ * Adds the names that the askers have under other salts, as far as requests that wait say so: such a request goes on with the chain of
+ * the previous name.
+ */
+const withOtherNames = async (tx: Sql, registry: string, askers: readonly Asker[]): Promise<Asker[]> => {
+  const all = createByAsker<Asker>()
+  for (const asker of askers) all.set(asker, asker)
+  for (let known = 0; known < all.size();) {
+    known = all.size()
+    const { rows } = await sql<Asker & { previous: string }>`
+      with renamed as materialized (
+        select distinct repository, origin, request::jsonb ->> 'previous' as previous from pulls.pending
+        where registry = ${registry} and strpos(request, '"previous"') > 0
+      )
+      select repository, origin, previous from renamed p
+      where previous is not null and exists (
+        select from ${listOf(all.values())}
+        where asker.repository = p.repository and asker.origin in (p.origin, p.previous)
+      )
+    `.execute(tx)
+    for (const { repository, origin, previous } of rows)
+      for (const name of [origin, previous]) all.set({ repository, origin: name }, { repository, origin: name })
+  }
+  return all.values()
 }
 
 const listOf = (askers: readonly Asker[]) => sql`unnest(

@@ -1,7 +1,8 @@
 import { sql } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Database, Sql } from '../../storage/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
-import { lockBoth, type Move } from './both-registries.js'
+import { jobStep } from '../../storage/job-step.js'
+import { countPortion, lockBoth, type Move } from './both-registries.js'
 import { LOCK_SUMMARIES } from './summarize.js'
 
 /**
@@ -9,7 +10,7 @@ import { LOCK_SUMMARIES } from './summarize.js'
  * none was folded under the alias.
  * @returns the number of the last one that was looked at.
  */
-export const moveRequests = async (db: Sql, { from, to }: Move): Promise<number> => {
+export const moveRequests = async (db: Database['jobs'], { from, to }: Move): Promise<number> => {
   const { rows: all } = await sql<{ last: string; wasFolded: boolean }>`
     select coalesce((select max(number) from pulls.requests), 0) as last, exists (
       select from pulls.registries where registry = ${from} and isfinite(folded_to)
@@ -23,9 +24,12 @@ export const moveRequests = async (db: Sql, { from, to }: Move): Promise<number>
       ) next
     `.execute(db)
     const until = Number(rows[0]?.number ?? last)
-    await sql`
-      update pulls.requests set registry = ${to} where registry = ${from} and number > ${after} and number <= ${until}
-    `.execute(db)
+    await jobStep({ sql: db }, async (tx) => {
+      await countPortion(tx)
+      await sql`
+        update pulls.requests set registry = ${to} where registry = ${from} and number > ${after} and number <= ${until}
+      `.execute(tx)
+    })
     after = until
   }
   return last

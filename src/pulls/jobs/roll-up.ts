@@ -13,6 +13,8 @@ import { lockDays } from './rolling-days.js'
 type Needs = {
   database: Database
   windows: Windows
+  /** All if left out. */
+  registries?: readonly string[]
   /** How much of a large repository is read, and remembered, at once (see rollUpDay). */
   sizes?: { most: number; remembered?: number }
 }
@@ -31,10 +33,15 @@ const SIZES: Record<Database['engine'], { most: number }> = {
  * already is left alone; rolling a day up again ends in the same numbers.
  * @throws AggregateError at the end, of registries that failed: theirs ends at that day, and is tried again at the next run
  */
-export const rollUp = async ({ database, windows, sizes = SIZES[database.engine] }: Needs): Promise<void> => {
+export const rollUp = async ({
+  database,
+  windows,
+  registries,
+  sizes = SIZES[database.engine],
+}: Needs): Promise<void> => {
   const { jobs } = database
   const needs = { jobs, ...sizes, stepSizes: createStepSizes() }
-  await eachRegistry(await daysToRoll(jobs, windows), async ({ registry, from, until }) => {
+  await eachRegistry(await daysToRoll(jobs, windows, registries), async ({ registry, from, until }) => {
     for (let day = from; day < until;) {
       const repositories = await repositoriesOf(jobs, registry, day)
       const stretches = repositories.map((repository) => repositoryDay(registry, repository, day))
@@ -88,7 +95,11 @@ const firstOpenDay = (windows: Windows): RawBuilder<unknown> =>
   sql`((folded_to - ${settledAfter(windows) / MICROS_PER_SECOND} * interval '1 second') at time zone 'UTC')::date`
 
 /** Of each registry the first day that is to be rolled up, and the first after them that is not over. */
-const daysToRoll = async (db: Sql, windows: Windows): Promise<{ registry: string; from: string; until: string }[]> => {
+const daysToRoll = async (
+  db: Sql,
+  windows: Windows,
+  registries?: readonly string[],
+): Promise<{ registry: string; from: string; until: string }[]> => {
   const { rows } = await sql<{ registry: string; from: string; until: string }>`
     select registry, first.day::text as from, until.day::text as until
     from pulls.registries r
@@ -99,6 +110,7 @@ const daysToRoll = async (db: Sql, windows: Windows): Promise<{ registry: string
       ) first
       cross join lateral (select ${firstOpenDay(windows)} as day) until
     where isfinite(r.folded_to) and first.day < until.day
+      ${registries ? sql`and registry = any(${registries}::text[])` : sql``}
     order by registry
   `.execute(db)
   return rows

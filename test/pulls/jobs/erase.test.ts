@@ -5,6 +5,7 @@ import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import { WINDOWS } from '../../../src/pulls/fold/windows.js'
 import { erase } from '../../../src/pulls/jobs/erase.js'
 import { foldPending } from '../../../src/pulls/jobs/fold-pending.js'
+import { moveAliases } from '../../../src/pulls/jobs/move-aliases.js'
 import { rollUp } from '../../../src/pulls/jobs/roll-up.js'
 import type { Database } from '../../../src/storage/database.js'
 import { openPostgres } from '../../../src/storage/postgres.js'
@@ -14,7 +15,7 @@ import { keepOutcomes, OUTCOME } from '../../servers/outcomes.js'
 import { eventually } from '../../servers/process.js'
 import { noting } from '../../servers/explained-rows.js'
 import { runsOn } from '../../servers/runs.js'
-import { withExecutor } from '../../servers/seen-statements.js'
+import { seeing, withExecutor } from '../../servers/seen-statements.js'
 import { openServerStores, STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
 const START = Date.parse('2026-11-18T12:00:00Z')
@@ -125,6 +126,38 @@ test.each(STORE_PAIRS)('an erasure and a roll-up at the same time leave nothing,
       erase(stores.database, { repository: 'a' }),
     ])
     expect(await leftOf(stores)).toEqual({ outcomes: 0, days: 0, behaviours: 0 })
+  } finally {
+    await stores.close()
+  }
+})
+
+test.each(STORE_PAIRS)('an erasure beside a move of the registry leaves nothing, on %s', async (_, open) => {
+  const stores = await open()
+  const names = ['alias.example', 'registry.example']
+  try {
+    const { sql: db, jobs } = stores.database
+    await sql`insert into pulls.registries (registry) select unnest(${names}::text[])`.execute(db)
+    // Each row fills a block. The first blocks become free, and the erasure has read them when the last row moves there.
+    await sql`alter table pulls.outcomes alter tag set storage plain`.execute(db)
+    const origins = ['gone', 'gone', 'gone', 'somebody']
+    await keepOutcomes(
+      stores.database,
+      origins.map((origin, i) => ({
+        ...{ ...OUTCOME, registry: 'alias.example', origin, id: String(i), tag: 'x'.repeat(6_000) },
+        at: new Date(START).toISOString(),
+      })),
+    )
+    await sql`delete from pulls.outcomes where origin = 'gone'`.execute(db)
+    await sql`vacuum pulls.outcomes`.execute(db)
+    let seen = 0
+    const slow = seeing(jobs, async (execute, text) => {
+      if (text.includes('delete from "pulls"."outcomes"') && ++seen === origins.length)
+        await moveAliases({ database: stores.database, windows: WINDOWS }, new Map([['alias.example', names[1] ?? '']]))
+      return execute()
+    })
+    const erased = await erase({ ...stores.database, jobs: slow }, { origin: 'somebody', registries: names }, 1)
+    const { rows } = await sql`select from pulls.outcomes where origin = 'somebody'`.execute(db)
+    expect([seen > origins.length, erased.invocations, rows.length]).toEqual([true, 1, 0])
   } finally {
     await stores.close()
   }

@@ -194,6 +194,26 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
     expect([await answers(), await totals()]).toEqual([told, summed])
   })
 
+  test('a move that waits for a roll-up does not wait for another registry, whose roll-up fails', async () => {
+    const broken = 'broken.example'
+    const { sql: db, jobs } = stores.database
+    const each = (id: number, second: number) =>
+      [ALIAS, NAME, broken].map((registry, i) => request(id + i, { second, registry }))
+    await ingest([...each(1, 0), ...each(4, 5 * DAY)])
+    await foldAll(5 * DAY)
+    await rollUp({ database: stores.database, windows: WINDOWS, registries: [ALIAS] })
+    await sql`alter table pulls.days add constraint broken check (registry <> ${sql.lit(broken)})`.execute(jobs)
+    try {
+      await expect(rolled()).rejects.toThrow(AggregateError)
+      await sql`delete from pulls.days where registry = ${NAME}`.execute(db)
+      await sql`update pulls.registries set rolled_to = '-infinity' where registry = ${NAME}`.execute(db)
+      await moved()
+    } finally {
+      await sql`alter table pulls.days drop constraint broken`.execute(jobs)
+    }
+    expect((await rowsOfAlias()).registries).toBe(0)
+  })
+
   test('a pull that began under the alias goes on under the name', async () => {
     await ingest([request(1, { second: 0, method: 'HEAD' })])
     await foldAll(1)
@@ -367,7 +387,18 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
     )
   })
 
-  test('a pull that goes on between two portions of a move is one pull', async () => {
+  /** The salt changed after what was folded, and before what waits. */
+  const renameOrigins = async (): Promise<void> => {
+    await sql`
+      update pulls.pending set origin = 'new ' || origin,
+        request = (request::jsonb || jsonb_build_object('previous', origin))::text
+    `.execute(stores.database.sql)
+  }
+
+  test.each([
+    ['goes on', async () => Promise.resolve()],
+    ['goes on under the next salt', renameOrigins],
+  ])('a pull that %s between two portions of a move is one pull', async (_how, between) => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 15, max: 90 }), async (most, at) => {
         await begin()
@@ -376,6 +407,7 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
         await ingest(all(0, 'HEAD'))
         await foldAll(1)
         await ingest(all(30, 'GET'))
+        await between()
         await moved(most, failAt(stores.database, at)).catch(() => undefined)
         await foldAll(400)
         await moved(most)
