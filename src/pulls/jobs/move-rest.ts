@@ -2,7 +2,8 @@ import { sql } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
 import { jobStep } from '../../storage/job-step.js'
-import { countPortion, lockBoth, type Move } from './both-registries.js'
+import { lockBoth, type Move } from './both-registries.js'
+import { countPortion } from './moved-portions.js'
 import { LOCK_SUMMARIES } from './summarize.js'
 
 /**
