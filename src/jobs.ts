@@ -20,12 +20,18 @@ export type Jobs = {
 export const isCronExpression = (text: string): boolean => validate(text)
 
 /** When a schedule comes round next, by the clock that jobs run by: the machine's. */
-export const nextTime = ({ cron, timeZone = 'UTC' }: Schedule): Date | undefined => {
-  const task = createTask(cron, nothing, { timezone: timeZone })
-  const [next] = task.getNextRuns(1)
+export const nextTime = (schedule: Schedule): Date | undefined => nextTimes(schedule, 1)[0]
+
+const nextTimes = (schedule: Schedule, count: number): readonly (Date | undefined)[] => {
+  const task = timetableOf(schedule)
+  const times = task.getNextRuns(count)
   void task.destroy()
-  return next
+  return times
 }
+
+/** Is never started: node-cron would wait after the clock was set back, and make up for each run that the clock was set ahead of. */
+const timetableOf = ({ cron, timeZone = 'UTC' }: Schedule): ScheduledTask =>
+  createTask(cron, () => undefined, { timezone: timeZone })
 
 /** A schedule whose times must not be missed (storage/kept-job.ts). */
 export const keptSchedule = (job: string, { cron, timeZone = 'UTC' }: Schedule): KeptSchedule => ({
@@ -33,6 +39,7 @@ export const keptSchedule = (job: string, { cron, timeZone = 'UTC' }: Schedule):
   cron,
   timeZone,
   next: () => nextTime({ cron, timeZone }),
+  following: () => nextTimes({ cron, timeZone }, 2)[1],
 })
 
 type Watcher = {
@@ -42,37 +49,47 @@ type Watcher = {
   isResting?: (job: string) => boolean
 }
 
-/** Runs jobs at their times, each one alone: a run that is due while the last one goes on, or while the job rests, is left out. */
+/** How often is looked at the clock. */
+const LOOK_MS = 250
+
+/**
+ * Runs jobs at their times, each one alone: a run that is due while the last one goes on, or while the job rests, is left out. So are those
+ * that the clock was set ahead of: every job does all that is due, and storage/kept-job.ts keeps times. After the clock was set back,
+ * the next time is the next one by the clock.
+ */
 export const startJobs = (jobs: readonly Job[], { onBegin, onEnd, onError, isResting }: Watcher): Jobs => {
-  const underWay = new Set<Promise<unknown>>()
-  const tasks: ScheduledTask[] = []
-  for (const { name, cron, timeZone = 'UTC', run } of jobs) {
-    const guarded = async (): Promise<void> => {
-      if (isResting?.(name)) return
-      onBegin?.(name)
-      const running = run().catch((error: unknown) => {
-        onError(name, error)
-      })
-      underWay.add(running)
-      try {
-        await running
-      } finally {
-        underWay.delete(running)
-        onEnd?.(name)
-      }
-    }
-    const task = createTask(cron, guarded, { name, timezone: timeZone, noOverlap: true, unref: true, logger: silent })
-    void task.start()
-    tasks.push(task)
+  const underWay = new Map<string, Promise<unknown>>()
+  const start = async ({ name, run }: Job): Promise<void> => {
+    if (underWay.has(name) || isResting?.(name)) return
+    onBegin?.(name)
+    const running = run().catch((error: unknown) => {
+      onError(name, error)
+    })
+    underWay.set(name, running)
+    await running
+    underWay.delete(name)
+    onEnd?.(name)
   }
+  const timetables = jobs.map((job) => ({ job, timetable: timetableOf(job) }))
+  const nextOf = (timetable: ScheduledTask): number => timetable.getNextRuns(1)[0]?.getTime() ?? Infinity
+  const due = timetables.map(({ timetable }) => nextOf(timetable))
+  let lookedAt = Date.now()
+  const look = (): void => {
+    const now = Date.now()
+    const isSetBack = now < lookedAt
+    lookedAt = now
+    for (const [i, { job, timetable }] of timetables.entries()) {
+      const isDue = now >= (due[i] ?? Infinity)
+      if (isDue || isSetBack) due[i] = nextOf(timetable)
+      if (isDue) void start(job)
+    }
+  }
+  const looking = setInterval(look, LOOK_MS).unref()
   return {
     stop: async () => {
-      for (const task of tasks) await task.destroy()
-      await Promise.all(underWay)
+      clearInterval(looking)
+      for (const { timetable } of timetables) await timetable.destroy()
+      await Promise.all(underWay.values())
     },
   }
 }
-
-const nothing = (): void => undefined
-/** Missed and overlapping runs are of no interest: every job does all that is due, and storage/kept-job.ts keeps times. */
-const silent = { info: nothing, warn: nothing, error: nothing, debug: nothing }

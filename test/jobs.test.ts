@@ -63,3 +63,36 @@ test('jobs run at their times, but those that rest; it is known which are under 
   expect(known.filter((line) => line.endsWith('rests'))).toEqual([])
   expect(new Set(failed)).toEqual(new Set(['fails']))
 })
+
+describe('jobs while the clock is set', () => {
+  const DAY_MS = 86_400_000
+  const NOON = Date.parse('2026-11-21T12:00:00Z')
+  let runs = 0
+  let jobs: ReturnType<typeof startJobs>
+  beforeEach(() => {
+    jest.useFakeTimers({ now: NOON, doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'performance'] })
+    runs = 0
+    const run = async (): Promise<number> => Promise.resolve(++runs)
+    jobs = startJobs([{ name: 'often', cron: '*/10 * * * * *', run }], { onError: () => undefined })
+  })
+  afterEach(async () => {
+    await jobs.stop()
+    jest.useRealTimers()
+  })
+
+  test.each([
+    ['back by a day', -DAY_MS],
+    ['back by a minute', -60_000],
+    ['ahead by a day', DAY_MS],
+    ['ahead by 60 days', 60 * DAY_MS],
+  ])('%s run at their times, and make up for nothing', async (_, by) => {
+    await jest.advanceTimersByTimeAsync(60_000)
+    expect(runs).toBe(6)
+    jest.setSystemTime(NOON + 60_000 + by)
+    const before = process.cpuUsage()
+    await jest.advanceTimersByTimeAsync(60_000)
+    expect(process.cpuUsage(before).user).toBeLessThan(1_000_000)
+    expect(runs).toBeGreaterThanOrEqual(12)
+    expect(runs).toBeLessThanOrEqual(13)
+  })
+})

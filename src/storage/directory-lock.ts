@@ -1,18 +1,37 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, realpathSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
 import { readTextFile } from '../files/read-file.js'
 
 /** Another process holds the directory. The message says which, and what to do. */
 export class DirectoryInUse extends Error {}
 
-export type DirectoryHolder = { pid: number; host: string; listen?: string }
+export type DirectoryHolder = {
+  pid: number
+  host: string
+  /** In which the pid means that process: see `pidNamespace`. */
+  namespace?: string | undefined
+  listen?: string
+}
 export type DirectoryLock = {
   /** Notes where the holder listens, for the command line of the same directory. */
   announce: (listen: string) => void
+  /** False if this process was suspended for so long that another one has taken the directory: nothing may be written any more. */
+  isHeld: () => boolean
   release: () => void
 }
 
@@ -22,11 +41,27 @@ const LARGEST_LOCK = 65_536
 const HEARTBEAT_MS = 5_000
 /** Without a heartbeat for this long a holder is dead, also one in another container, whose processes we cannot see. */
 const SILENCE_MS = 20_000
+const LOOK_MS = 1_000
+
+/** Beats in a thread of its own, as one statement may keep the other one busy for longer than SILENCE_MS. Source, as a bundle has no file for it. */
+const BEAT = `
+  const { workerData: { file, lock, ms } } = require('node:worker_threads')
+  const { readFileSync, utimesSync } = require('node:fs')
+  setInterval(() => {
+    try {
+      const now = new Date()
+      if (JSON.parse(readFileSync(file, 'utf8')).lock === lock) utimesSync(file, now, now)
+    } catch {
+      // The next one tries again.
+    }
+  }, ms)
+`
 
 /**
  * Takes a data directory for this process alone, because two PGlites in one directory lose rows without an error.
  * Two locks together: an abstract socket, which the kernel frees whatever kills us but which other containers do not see,
- * and a file with a heartbeat, which they do see.
+ * and a file with a heartbeat, which they do see. After the crash of a container, the next one with its name waits until the heartbeat
+ * has been missing for SILENCE_MS.
  * @param wait waits milliseconds
  * @throws DirectoryInUse; the error of the file system if the directory cannot be written
  */
@@ -37,19 +72,26 @@ export const lockDirectory = async (
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const file = join(directory, FILE)
   const holder = directoryHolder(directory)
-  if (holder && !(await isStill(file, wait))) throw inUse(directory, holder)
+  if (holder && !(mayBeDead(file, holder) && (await isSilent(file, wait)))) throw inUse(directory, holder)
   const socket = await listenOn(socketName(directory)).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
     throw inUse(directory, directoryHolder(directory))
   })
 
-  let content = JSON.stringify({ pid: process.pid, host: hostname(), lock: randomUUID() })
+  const lock = randomUUID()
+  let content = JSON.stringify({ pid: process.pid, host: hostname(), namespace: pidNamespace(), lock })
   const write = (): void => {
     writeFileSync(file, content, { mode: 0o600 })
   }
   write()
+  let isLost = false
+  let checkedAt = Date.now()
   // Whoever was suspended for longer than SILENCE_MS may find another holder's file in place of its own.
-  const isTaken = (): boolean => ![content, undefined].includes(readIfThere(file))
+  const isTaken = (): boolean => {
+    checkedAt = Date.now()
+    isLost ||= ![content, undefined].includes(readIfThere(file))
+    return isLost
+  }
   const heartbeat = setInterval(() => {
     try {
       const now = new Date()
@@ -60,14 +102,19 @@ export const lockDirectory = async (
       // A full disk or a folder that is gone must not end the process; the next heartbeat tries again.
     }
   }, HEARTBEAT_MS).unref()
+  // Options of this process, as --input-type, are not for that source.
+  const beating = new Worker(BEAT, { eval: true, execArgv: [], workerData: { file, lock, ms: HEARTBEAT_MS } })
+  beating.unref()
   return {
     announce: (listen) => {
       if (isTaken()) return
       content = JSON.stringify({ ...(JSON.parse(content) as DirectoryHolder), listen })
       write()
     },
+    isHeld: () => !(Math.abs(Date.now() - checkedAt) > 2 * HEARTBEAT_MS ? isTaken() : isLost),
     release: () => {
       clearInterval(heartbeat)
+      void beating.terminate()
       socket?.close()
       if (!isTaken()) rmSync(file, { force: true })
     },
@@ -83,25 +130,49 @@ const readIfThere = (file: string): string | undefined => {
 }
 
 /**
- * Whether the time of a lock is ahead of the clock and no heartbeat changes the lock: the clock was set back, or the holder was in a
- * container on a machine whose clock is ahead. How old such a lock is cannot be known from its time.
+ * Whether only a heartbeat can tell that a holder lives: it has the name of this machine, but its processes cannot be seen from here, as after
+ * the restart of a container; or the time of its lock is ahead of the clock, which was set back or is not that of the holder.
  */
-const isStill = async (file: string, wait: (milliseconds: number) => Promise<unknown>): Promise<boolean> => {
-  const { mtimeMs } = statSync(file)
-  if (mtimeMs - Date.now() <= SILENCE_MS) return false
-  await wait(SILENCE_MS)
-  return statSync(file, { throwIfNoEntry: false })?.mtimeMs === mtimeMs
+const mayBeDead = (file: string, holder: DirectoryHolder): boolean =>
+  (holder.host === hostname() && holder.namespace !== pidNamespace()) || ageOf(file) < -SILENCE_MS
+
+/** Waits until a lock had no heartbeat for SILENCE_MS, or has one. How old a lock of the future is cannot be known from its time. */
+const isSilent = async (file: string, wait: (milliseconds: number) => Promise<unknown>): Promise<boolean> => {
+  const before = statSync(file).mtimeMs
+  const age = ageOf(file)
+  for (let left = age < 0 ? SILENCE_MS : Math.max(SILENCE_MS - age, 2 * HEARTBEAT_MS); left > 0; left -= LOOK_MS) {
+    await wait(LOOK_MS)
+    const { mtimeMs } = statSync(file, { throwIfNoEntry: false }) ?? {}
+    if (mtimeMs === undefined) return true
+    if (mtimeMs !== before) return false
+  }
+  return true
 }
+
+const ageOf = (file: string): number => Date.now() - statSync(file).mtimeMs
 
 /** Who holds a directory now; undefined when nobody does, or when its holder died. */
 export const directoryHolder = (directory: string): DirectoryHolder | undefined => {
   const file = join(directory, FILE)
   try {
     const holder = JSON.parse(readTextFile(file, { bytes: LARGEST_LOCK, patience: 0 })) as DirectoryHolder
-    if (Date.now() - statSync(file).mtimeMs > SILENCE_MS) return undefined
-    return holder.host !== hostname() || isAlive(holder.pid) ? holder : undefined
+    if (ageOf(file) > SILENCE_MS) return undefined
+    const isHere = holder.host === hostname() && holder.namespace === pidNamespace()
+    return isHere && !isAlive(holder.pid) ? undefined : holder
   } catch {
     return undefined
+  }
+}
+
+/** Where a pid means one process: the boot and the PID namespace of Linux, of which each container has its own. Elsewhere the host. */
+export const pidNamespace = (): string | undefined => {
+  if (process.platform !== 'linux') return undefined
+  try {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+    return `${boot} ${readlinkSync('/proc/self/ns/pid')}`
+  } catch {
+    // Without /proc nothing is known of other processes.
+    return randomUUID()
   }
 }
 

@@ -42,6 +42,9 @@ const SETTINGS = [
   ...['-c', 'wal_recycle=off'],
 ]
 
+const ADVICE =
+  'What was answered is stored: free space on its disk if that is full, and start again; if it fails again, put the newest dump back (docs/operations.md)'
+
 type Execute = PGlite['execProtocolStream']
 
 /**
@@ -66,12 +69,12 @@ export class EmbeddedInstance extends PGlite {
   /**
    * @param directory of the database, with its files
    * @param options `noAnswerMs`: how long a statement may take to be answered, without the time in which it runs; `canEndStatements`: another
-   * thread can end a statement. V8 does not count the memory that this takes when it decides when to collect garbage: for an instance that lives as
+   * thread can end a statement; `isHeld`: whether the directory is still this process's. V8 does not count the memory that this takes when it decides when to collect garbage: for an instance that lives as
    * long as its process.
    */
   constructor(
     readonly directory: string,
-    private readonly options: { noAnswerMs?: number; canEndStatements?: boolean } = {},
+    private readonly options: { noAnswerMs?: number; canEndStatements?: boolean; isHeld?: () => boolean } = {},
   ) {
     const reasons: string[] = []
     const memory = options.canEndStatements === true ? createSharedMemory() : undefined
@@ -104,6 +107,10 @@ export class EmbeddedInstance extends PGlite {
     // The last message of a pool says that its connection ends, and may come after the pause in which the instance was closed.
     if (this.closed) return []
     if (this.failure) throw this.failure
+    if (this.options.isHeld?.() === false) {
+      const advice = 'Use a data directory for one process alone'
+      throw this.fail('another process has taken its directory while this one was suspended', advice)
+    }
     let timer: NodeJS.Timeout | undefined
     const silence = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
@@ -133,13 +140,10 @@ export class EmbeddedInstance extends PGlite {
     if (!this.failure) await super.close()
   }
 
-  private fail(what: string): EmbeddedDatabaseFailed {
+  private fail(what: string, advice = ADVICE): EmbeddedDatabaseFailed {
     if (this.failure) return this.failure
-    const reason = this.reasons.at(-1) ?? what
-    this.failure = new EmbeddedDatabaseFailed(
-      `the embedded database in ${this.directory} failed: ${reason}. What was answered is stored: ` +
-        'free space on its disk if that is full, and start again; if it fails again, put the newest dump back (docs/operations.md)',
-    )
+    const reason = advice === ADVICE ? (this.reasons.at(-1) ?? what) : what
+    this.failure = new EmbeddedDatabaseFailed(`the embedded database in ${this.directory} failed: ${reason}. ${advice}`)
     this.onFailure(this.failure)
     return this.failure
   }

@@ -7,6 +7,8 @@ export class LeaseTaken extends Error {}
 /** A lease that this process has. It is renewed until it is released. */
 export type Lease = { release: () => Promise<void> }
 
+/** A lease that lasts this much longer than it was taken for is not one: the clock was ahead when its holder took it, and ended. */
+const AHEAD_SECONDS = 3_600
 /** Renewals while a lease lasts: a process that cannot renew it a few times in a row still has it. */
 const RENEWALS = 4
 
@@ -25,6 +27,7 @@ export const takeLease = async (
     insert into leases (name, holder, until) values (${name}, ${holder}, now() + ${seconds} * interval '1 second')
     on conflict (name) do update set holder = excluded.holder, until = excluded.until
       where leases.until < now() or leases.holder = excluded.holder
+        or leases.until > now() + ${seconds + AHEAD_SECONDS} * interval '1 second'
     returning name
   `.execute(database.sql)
   return rows.length > 0

@@ -52,14 +52,19 @@ export class DatabaseLost extends Error {
 /**
  * Opens the embedded PostgreSQL in `<directory>/db`. The caller holds the directory's lock.
  * PGlite has no fsync: a kill -9 loses nothing, a power cut may.
+ * @param isHeld whether the caller still holds the lock: without it the database fails before its next statement
  * @throws DatabaseLost, EmbeddedDatabaseFailed
  */
-export const openPglite = async (directory: string, canEndStatements = false): Promise<EmbeddedDatabase> => {
+export const openPglite = async (
+  directory: string,
+  canEndStatements = false,
+  isHeld = (): boolean => true,
+): Promise<EmbeddedDatabase> => {
   const { data, marker, dumps, scratch } = embeddedFiles(directory)
   if (existsSync(marker) && !existsSync(join(data, 'PG_VERSION'))) throw lost(data, marker, dumps)
   const restoredAt = timeOf(join(data, LABEL))
   await prepareFiles(data)
-  const pglite = new EmbeddedInstance(data, { canEndStatements })
+  const pglite = new EmbeddedInstance(data, { canEndStatements, isHeld })
   const statement = await pglite.opened()
   const pool = createEmbeddedPool(pglite)
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })

@@ -10,15 +10,18 @@ export type KeptSchedule = {
   timeZone: string
   /** The first time of the schedule after now; undefined if there is none. */
   next: () => Date | undefined
+  /** The time after `next`. */
+  following: () => Date | undefined
 }
 
 /**
  * When a job is due, by SQL: the time stays in the past until the job is done, whatever stops or fails meanwhile. A schedule
- * that is new begins with its next time; one that was changed replaces a time that is yet to come, and keeps one that has passed.
+ * that is new begins with its next time; one that was changed replaces a time that is yet to come, and keeps one that has passed. So does
+ * one whose time is later than it can be: the clock was ahead when it was stored.
  */
 export const dueTime = async (
   db: Sql,
-  { job, cron, timeZone, next }: KeptSchedule,
+  { job, cron, timeZone, next, following }: KeptSchedule,
   now: Date,
 ): Promise<Date | undefined> => {
   const at = next()
@@ -29,7 +32,9 @@ export const dueTime = async (
       values (${job}, ${cron}, ${timeZone}, ${at.toISOString()}::timestamptz)
       on conflict (job) do update set cron = excluded.cron, time_zone = excluded.time_zone, due_at = excluded.due_at
       where (s.cron, s.time_zone) is distinct from (excluded.cron, excluded.time_zone)
-        and s.due_at > ${now.toISOString()}::timestamptz
+          and s.due_at > ${now.toISOString()}::timestamptz
+        -- The next time of a process whose clock is behind may be one that is done.
+        or s.due_at > ${following()?.toISOString() ?? 'infinity'}::timestamptz
       returning due_at
     )
     select due_at from changed

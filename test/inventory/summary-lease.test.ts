@@ -40,6 +40,15 @@ describe.each(STORE_PAIRS)('the summary of the inventory on %s', (_, open) => {
     expect(await count('inventory.totals')).toBe(1)
   })
 
+  test('is made again if the last one was made with a clock that was years ahead', async () => {
+    const { database } = stores
+    const ahead = new Date('2030-03-14T00:00:00Z')
+    await createSummarize(database, () => ahead).now()
+    await createSummarize(database, fixedClock).whenDue()
+    const { rows } = await sql<{ as_of: Date }>`select as_of from inventory.totals`.execute(database.sql)
+    expect(rows).toEqual([{ as_of: fixedClock() }])
+  })
+
   test('leaves no lease behind when the service stops meanwhile', async () => {
     const { database } = stores
     await sql`delete from inventory.totals`.execute(database.sql)

@@ -77,7 +77,7 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
     random: () => 0,
     sleep: async () => Promise.resolve(),
     stopping: stopping.signal,
-    schedule: { job: 'ping', cron, timeZone: 'UTC', next: () => next(clock) },
+    schedule: { job: 'ping', cron, timeZone: 'UTC', next: () => next(clock), following: () => undefined },
     storesAnswer: async () => Promise.resolve(areStoresThere),
   })
   const instance = (holder: string, to?: Deliver): ServicePings =>

@@ -7,6 +7,7 @@ import { createDefinitionReader } from '../../src/definitions/definition-file.js
 import { createOrigins } from '../../src/inventory/record/origins.js'
 import type { RegistryEvent } from '../../src/events/registry-event.js'
 import { createIngest, type Ingest } from '../../src/ingest/ingest.js'
+import { createReceptions } from '../../src/ingest/receptions.js'
 import { loadClients } from '../../src/pulls/client.js'
 import { WINDOWS } from '../../src/pulls/fold/windows.js'
 import { PREFIXES } from '../../src/pulls/record/address.js'
@@ -53,7 +54,18 @@ export const createCounting = (
   const originOf = createOrigins('a key for tests only', () => SALT)
   const pendingOf = createPendingOf({ originOf: ORIGIN_OF, clientOf: CLIENT_OF, placeOf: () => ({}) })
   const { rebuildStale } = repositories
-  return { ...createIngest({ ...needs, identify, repositories, originOf, pendingOf }), rebuildStale }
+  const { ingest, ...others } = createIngest({ ...needs, identify, repositories, originOf, pendingOf })
+  const receptions = createReceptions(database, now)
+  return {
+    ...others,
+    rebuildStale,
+    ingest: async (events, ...more) => {
+      const told = await ingest(events, ...more)
+      receptions.heard(events.filter((event) => 'action' in event))
+      await receptions.flush()
+      return told
+    },
+  }
 }
 
 /** All that was counted: each sketch's registers, each tally, and what is known of each repository. */

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { openPglite } from '../../src/storage/pglite.js'
@@ -51,6 +52,29 @@ describe('the service with the embedded database', () => {
     const { rows } = await sql<{ count: number }>`select count(*)::int as count from event_ids`.execute(database.sql)
     await database.close()
     expect(rows[0]?.count).toBeGreaterThan(answered)
+  })
+
+  test('writes nothing after a pause in which another process took its directory, and ends', async () => {
+    const service = await startService(folder.path)
+    const { child } = service.process
+    const exit = new Promise((resolve) => child.once('exit', resolve))
+    expect((await service.notify({ events: [notified()] })).status).toBe(200)
+    child.kill('SIGSTOP')
+    writeFileSync(
+      join(folder.path, 'tallyman.lock'),
+      JSON.stringify({ pid: 1, host: 'another-container', lock: 'its' }),
+    )
+    // Longer than between two heartbeats: the process has to look before it writes.
+    await new Promise((resolve) => setTimeout(resolve, 11_000))
+    child.kill('SIGCONT')
+    const status = await service.notify({ events: [notified()] }).then(
+      (answer) => answer.status,
+      () => 0,
+    )
+    expect([503, 0]).toContain(status)
+    expect(await exit).toBe(1)
+    expect(service.process.output()).toContain('another process has taken its directory while this one was suspended')
+    expect(readFileSync(join(folder.path, 'tallyman.lock'), 'utf8')).toContain('another-container')
   })
 
   test('goes on while a statement of an operator runs that would never end, and ends it', async () => {

@@ -14,13 +14,16 @@ import { join } from 'node:path'
 import { execFileSync } from 'node:child_process'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { sql } from 'kysely'
-import { DirectoryInUse, directoryHolder, lockDirectory } from '../../src/storage/directory-lock.js'
+import { DirectoryInUse, directoryHolder, lockDirectory, pidNamespace } from '../../src/storage/directory-lock.js'
 import { checkpointIfDue } from '../../src/storage/embedded-checkpoint.js'
 import { migrate } from '../../src/storage/migrate.js'
 import { DatabaseLost, openPglite, type EmbeddedDatabase } from '../../src/storage/pglite.js'
 import { machineClock } from '../servers/clock.js'
 import { temporaryFolder } from '../servers/process.js'
 import { embeddedFolder } from '../servers/stores.js'
+
+/** Where a pid in a lock is looked up. */
+const HERE = { host: hostname(), namespace: pidNamespace() }
 
 describe('a data directory', () => {
   let folder: ReturnType<typeof temporaryFolder>
@@ -49,7 +52,7 @@ describe('a data directory', () => {
   })
 
   test('tells who holds it and where it listens', async () => {
-    pretend({ pid: process.ppid, host: hostname(), listen: 'http://127.0.0.1:3000' })
+    pretend({ ...HERE, pid: process.ppid, listen: 'http://127.0.0.1:3000' })
     expect(directoryHolder(folder.path)).toMatchObject({ pid: process.ppid, listen: 'http://127.0.0.1:3000' })
     await expect(lockDirectory(folder.path)).rejects.toThrow(
       new RegExp(`in use by process ${process.ppid} on .*TALLYMAN_DATA_DIR`),
@@ -77,18 +80,19 @@ describe('a data directory', () => {
 
     test('that comes too late leaves the lock of the next holder alone', async () => {
       const lock = await lockDirectory(folder.path)
-      pretend({ pid: process.pid, host: hostname() }, 10_000)
+      expect(lock.isHeld()).toBe(true)
+      pretend({ ...HERE, pid: process.pid }, 10_000)
       const before = statSync(file()).mtimeMs
       jest.advanceTimersByTime(5_000)
       lock.announce('http://127.0.0.1:3000')
-      expect(statSync(file()).mtimeMs).toBe(before)
+      expect([statSync(file()).mtimeMs, lock.isHeld()]).toEqual([before, false])
       lock.release()
       expect(existsSync(file())).toBe(true)
     })
   })
 
   test('is free when its holder is dead, also in another container', async () => {
-    pretend({ pid: 2 ** 22 + 1, host: hostname() })
+    pretend({ ...HERE, pid: 2 ** 22 + 1 })
     ;(await lockDirectory(folder.path)).release()
     pretend({ pid: 1, host: 'another-container' })
     await expect(lockDirectory(folder.path)).rejects.toThrow(/process 1 on another-container/)
@@ -96,6 +100,50 @@ describe('a data directory', () => {
     ;(await lockDirectory(folder.path)).release()
     writeFileSync(file(), 'nonsense')
     ;(await lockDirectory(folder.path)).release()
+  })
+
+  test('of a holder with the same name and pid in another container is free if no heartbeat comes, and else in use', async () => {
+    const holder = { ...HERE, pid: process.pid, namespace: 'another' }
+    let waited = 0
+    const lock = async (then: (ms: number) => void = () => undefined): Promise<void> => {
+      waited = 0
+      const taken = await lockDirectory(folder.path, async (ms) => {
+        waited += ms
+        then(waited)
+        return Promise.resolve()
+      })
+      taken.release()
+    }
+    pretend(holder)
+    expect(directoryHolder(folder.path)).toEqual(holder)
+    await lock()
+    expect(waited).toBe(20_000)
+    pretend(holder, 15_000)
+    await lock()
+    expect(waited).toBe(10_000)
+    pretend(holder)
+    const heartbeat = (ms: number): void => {
+      if (ms === 5_000) pretend(holder)
+    }
+    await expect(lock(heartbeat)).rejects.toThrow(DirectoryInUse)
+    pretend(holder)
+    const release = (ms: number): void => {
+      if (ms === 3_000) rmSync(file())
+    }
+    await lock(release)
+    expect(waited).toBe(3_000)
+    pretend({ ...HERE, pid: process.pid })
+    await lock()
+    expect(waited).toBe(0)
+  })
+
+  test('keeps its heartbeat while a statement keeps the process busy', async () => {
+    const lock = await lockDirectory(folder.path)
+    const { mtimeMs } = statSync(file())
+    const until = machineClock().getTime() + 60_000
+    while (statSync(file()).mtimeMs === mtimeMs && machineClock().getTime() < until);
+    expect(statSync(file()).mtimeMs).toBeGreaterThan(mtimeMs)
+    lock.release()
   })
 
   test('with a time ahead of the clock is free unless a heartbeat changes it', async () => {
@@ -110,7 +158,7 @@ describe('a data directory', () => {
     }
     pretend({ pid: 1, host: 'another-container' }, -3_600_000)
     await lock()
-    expect(waits).toEqual([20_000])
+    expect(waits).toHaveLength(20)
     for (const age of [-3_599_000, -5_000, 0]) {
       pretend({ pid: 1, host: 'another-container' }, -3_600_000)
       const heartbeat = (): void => {
@@ -118,10 +166,10 @@ describe('a data directory', () => {
       }
       await expect(lock(heartbeat)).rejects.toThrow(DirectoryInUse)
     }
-    expect(waits).toHaveLength(4)
+    expect(waits).toHaveLength(23)
     pretend({ pid: 1, host: 'another-container' }, -10_000)
     await expect(lock()).rejects.toThrow(DirectoryInUse)
-    expect(waits).toHaveLength(4)
+    expect(waits).toHaveLength(23)
   })
 })
 

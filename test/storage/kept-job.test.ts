@@ -33,6 +33,7 @@ describe.each(STORE_PAIRS)('a job whose time is kept, on %s', (_, open) => {
     jest.useRealTimers()
   })
 
+  const nextWeek = (after: number): Date => new Date(DUE + Math.ceil((after - DUE + 1) / WEEK) * WEEK)
   const run = async (holder: string, work: Work, isReady?: () => Promise<boolean>): Promise<boolean> =>
     runIfDue(
       { database: stores.database, holder, now: () => new Date(clock), ...(isReady && { isReady }) },
@@ -40,7 +41,8 @@ describe.each(STORE_PAIRS)('a job whose time is kept, on %s', (_, open) => {
         job: 'weekly',
         cron: 'Thursdays at 10',
         timeZone: 'UTC',
-        next: () => new Date(DUE + Math.ceil((clock - DUE + 1) / WEEK) * WEEK),
+        next: () => nextWeek(clock),
+        following: () => nextWeek(clock + WEEK),
       },
       work,
     )
@@ -71,6 +73,30 @@ describe.each(STORE_PAIRS)('a job whose time is kept, on %s', (_, open) => {
   test('is done at once by another process if the first one cannot do it now', async () => {
     expect(await run('a', later)).toBe(false)
     expect(await run('b', done)).toBe(true)
+  })
+
+  test('is done once if the clocks of two processes differ by a second', async () => {
+    expect(await run('a', done)).toBe(true)
+    clock = DUE - 1_000
+    expect(await run('b', done)).toBe(false)
+    clock = DUE
+    expect(await run('b', done)).toBe(false)
+  })
+
+  test('is done at its next time after it was done with a clock that was years ahead', async () => {
+    clock = DUE + 200 * WEEK
+    expect(await run('a', done)).toBe(true)
+    clock = DUE + MINUTE
+    expect(await run('a', done)).toBe(false)
+    clock = DUE + WEEK
+    expect(await run('a', done)).toBe(true)
+  })
+
+  test('is done although its lease was taken with a clock that was years ahead', async () => {
+    await sql`insert into leases values ('weekly', 'one that ended', now() + interval '3 years')`.execute(
+      stores.database.sql,
+    )
+    expect(await run('a', done)).toBe(true)
   })
 
   test('is left to the others by a process that is not ready for it', async () => {

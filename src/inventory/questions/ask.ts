@@ -9,6 +9,7 @@ import { cursorOf, keyIn } from './cursor.js'
 import { openMoveNotes, recentDeleteNotes, unknownObjectNotes, unknownPushNotes } from './notes.js'
 import { columnsOf, type Asked, type Page, type Parameter, type Question } from './question.js'
 import { readPage } from './read-page.js'
+import { silencesIn } from './silent-registries.js'
 import { unknownRepository } from './unknown-repository.js'
 import { joinCounted, notesOf, unknownIn, unknownPlatformsIn, type Unknown } from './unknown.js'
 
@@ -60,8 +61,16 @@ export const ask = async (
       'cursor: is not one of this question; send "next" of the previous page unchanged, or leave the parameter out to start with the first page',
     )
   }
-  const wanted: Asked = { ...(await placed(db, asked)), now: now.toISOString() }
-  const { rows: items, next } = await pageOf(db, question, wanted, { after, limit, now })
+  const located = await placed(db, asked)
+  const { silent, isAll: isAllSilent, notes: silences } = await silencesIn(db, question, located, now)
+  const wanted: Asked = {
+    ...located,
+    now: now.toISOString(),
+    ...(silent.length > 0 && { silent: JSON.stringify(silent) }),
+  }
+  const { rows: items, next } = isAllSilent
+    ? { rows: [], next: undefined }
+    : await pageOf(db, question, wanted, { after, limit, now })
   const unknown = joinCounted([
     await unknownIn(db, question, wanted, caches),
     await unknownPlatformsIn(db, items, caches),
@@ -71,6 +80,7 @@ export const ask = async (
     ...unknownPushNotes(items),
     ...(after ? [] : unknownObjectNotes(question, wanted, items)),
     ...(after ? [] : await recentDeleteNotes(db, question, wanted)),
+    ...silences,
     ...(await openMoveNotes(db, wanted)),
     ...(wanted.repository !== undefined && wanted.repository_ids === '' ? [unknownRepository(wanted.repository)] : []),
   ]

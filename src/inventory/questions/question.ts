@@ -21,7 +21,7 @@ export type Key = readonly (string | number)[]
 
 /**
  * The parameters of one question, checked; undefined where nothing was asked. `repository_ids` stand for `repository`; `now` is
- * the time of the answer. `prepare` adds what it found.
+ * the time of the answer; `silent` are registries, as JSON, of which there are to be no rows. `prepare` adds what it found.
  */
 export type Asked = Readonly<Record<string, string | undefined>>
 /** Rows behind `after`, up to and with `until`, at most `limit`. `now` is the time of the answer. */
@@ -49,6 +49,8 @@ export type Question = {
   unknown?: readonly SummaryKind[]
   /** The parameter that names the one object of which the rows are: no rows mean that no such object is known. */
   object?: 'reference'
+  /** If rows are offered for clean-up, as nothing uses them: always, or with a parameter. Those of registries that are silent are left out. */
+  offersUnused?: 'always' | 'with unused_for'
   /** If what a delete leaves behind is listed only after some days: what is left out until then, unless `unused_for` is given. */
   afterDelete?: { days: number; leftOut: string }
   /**

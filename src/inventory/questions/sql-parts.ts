@@ -14,7 +14,14 @@ export const iso = (moment: Part): Part => sql`to_char(${moment} at time zone 'U
  * Whether a row is in the repository or registry that was asked for. A repository is told by its ids: PostgreSQL plans a page
  * of a large one well only when it sees which it is. A registry has many, so rows are read in order until the page is full.
  */
-export const placedIn = (repositoryId: Part, { registry, repository_ids }: Asked): Part => {
+export const placedIn = (repositoryId: Part, { silent, ...asked }: Asked): Part =>
+  silent === undefined
+    ? inAsked(repositoryId, asked)
+    : sql`${inAsked(repositoryId, asked)} and not exists (
+        select from inventory.repositories where id = ${repositoryId} and registry = any(${JSON.parse(silent) as string[]}::text[])
+      )`
+
+const inAsked = (repositoryId: Part, { registry, repository_ids }: Asked): Part => {
   if (repository_ids !== undefined) {
     const ids = repository_ids.split(',').filter(Boolean).map(Number)
     return ids.length === 1 ? sql`${repositoryId} = ${ids[0]}::int` : sql`${repositoryId} = any(${ids}::int[])`

@@ -26,12 +26,12 @@ export const summarize = async (database: Pick<Database, 'engine' | 'jobs'>, now
   return ended
 }
 
-/** Whether the last summary is older than it has to be. */
+/** Whether the last summary is older than it has to be, or of a clock that was ahead. */
 const isSummaryDue = async (db: Sql, now: Date): Promise<boolean> => {
   const { rows } = await sql<{ as_of: Date; seconds: number }>`select as_of, seconds from inventory.totals`.execute(db)
   const [last] = rows
   if (!last) return true
-  return now.getTime() - last.as_of.getTime() >= restSeconds(last.seconds) * 1000
+  return Math.abs(now.getTime() - last.as_of.getTime()) >= restSeconds(last.seconds) * 1000
 }
 
 /** After this time another process makes the summary of one that died. */

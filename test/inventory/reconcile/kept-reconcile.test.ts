@@ -64,7 +64,9 @@ describe.each(STORE_PAIRS)('a scheduled reconcile on %s', (_, open) => {
     }
     const next = (): Date => new Date(DUE + Math.ceil((clock - DUE + 1) / WEEK) * WEEK)
     const work = async ({ due }: Occurrence): Promise<'done' | 'later'> => scheduledReconcile(needs, false, due)
-    return runIfDue({ database, holder, now }, { job: 'reconcile', cron: '30 2 * * 0', timeZone: 'UTC', next }, work)
+    const following = (): undefined => undefined
+    const schedule = { job: 'reconcile', cron: '30 2 * * 0', timeZone: 'UTC', next, following }
+    return runIfDue({ database, holder, now }, schedule, work)
   }
   const finished = async (): Promise<string[]> =>
     (
