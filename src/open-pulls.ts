@@ -12,6 +12,7 @@ import { stepAside } from './pulls/jobs/step-aside.js'
 import { forgetRequests } from './pulls/jobs/take-requests.js'
 import { forgetOutcomes } from './pulls/jobs/retention.js'
 import { rollUp } from './pulls/jobs/roll-up.js'
+import { settleSilent } from './pulls/jobs/settle-silent.js'
 import { summarizePulls } from './pulls/jobs/summarize.js'
 import { openPlaces, type Places } from './pulls/place/places.js'
 import type { Context } from './pulls/read/notes.js'
@@ -103,8 +104,12 @@ export const openPulls = async (core: Core, database: Database): Promise<Pulls> 
     foldProvisional: stepAside(createProvisionalFold({ database, windows, now, holder })),
     releaseProvisional: async () => releaseRun(database.jobs, holder),
     rollUp: async () => {
-      await rollUp({ database, windows })
-      await summarizePulls(database)
+      try {
+        await settleSilent(database, { windows, lateness, days: config.pulls_detail_days, now: now() })
+      } finally {
+        await rollUp({ database, windows })
+        await summarizePulls(database)
+      }
     },
     context: contextBy(config, places),
     forget: async () => {

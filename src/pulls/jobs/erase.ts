@@ -2,6 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import type { Database, Sql } from '../../storage/database.js'
 import { inBlocks } from '../../storage/in-blocks.js'
 import { ROWS_AT_ONCE, untilNoneIsLeft } from '../../storage/in-steps.js'
+import { jobStep } from '../../storage/job-step.js'
 import { headsAmong, lookUpHeads } from './check-before-push.js'
 import { keepNewest } from './last-uses.js'
 import { portionsSoFar } from './moved-portions.js'
@@ -90,7 +91,7 @@ const deleteRows = async (
 
   // Those that wait first, so that they do not become outcomes of what is erased after it.
   const requests = await inParts('pulls.pending', async (isErased) => erasePending(jobs, isErased))
-  await eraseFrom('pulls.chains')
+  await eraseChains(jobs, where, { registries, blocksAtOnce })
   await jobs.transaction().execute(restartProvisional)
   await eraseFrom('pulls.requests')
   const invocations = await eraseFrom('pulls.outcomes')
@@ -106,6 +107,27 @@ const deleteRows = async (
   const days = await eraseFrom('pulls.days')
   await forgetSummaries(jobs, { repository, registries })
   return { invocations, requests, days }
+}
+
+/**
+ * Erases chains while no registry is folded. A fold under way may have read a chain, and stores it again with what it goes on with: this
+ * waits until the chain is there to be erased. Later folds find no chain, and so change no outcome that is erased after it. Registries are locked
+ * in the order of their names, as a move locks them.
+ */
+const eraseChains = async (
+  jobs: Database['jobs'],
+  where: RawBuilder<unknown>,
+  { registries, blocksAtOnce }: { registries: readonly string[] | undefined; blocksAtOnce: number | undefined },
+): Promise<void> => {
+  await jobStep({ sql: jobs }, async (tx) => {
+    await sql`
+      select from pulls.registries ${registries ? sql`where registry = any(${registries}::text[])` : sql``}
+      order by registry for update
+    `.execute(tx)
+    const step = async (isInPart: RawBuilder<unknown>): Promise<number> =>
+      deletedBy(tx, sql`delete from pulls.chains where ${isInPart} and ${where}`)
+    await inBlocks(tx, 'pulls.chains', step, blocksAtOnce)
+  })
 }
 
 /**

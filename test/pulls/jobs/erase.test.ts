@@ -15,7 +15,7 @@ import { keepOutcomes, OUTCOME } from '../../servers/outcomes.js'
 import { eventually } from '../../servers/process.js'
 import { noting } from '../../servers/explained-rows.js'
 import { runsOn } from '../../servers/runs.js'
-import { seeing, withExecutor } from '../../servers/seen-statements.js'
+import { seeing, seeingTransactions, withExecutor } from '../../servers/seen-statements.js'
 import { openServerStores, STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
 const START = Date.parse('2026-11-18T12:00:00Z')
@@ -163,7 +163,7 @@ test.each(STORE_PAIRS)('an erasure beside a move of the registry leaves nothing,
   }
 })
 
-describe('an erasure while a transaction of PostgreSQL rolls up what it has read', () => {
+describe('an erasure while a transaction of PostgreSQL writes what it has read', () => {
   const GATE = 42
   let stores: TestStores
   let others: Database
@@ -174,7 +174,7 @@ describe('an erasure while a transaction of PostgreSQL rolls up what it has read
       create function slow() returns trigger language plpgsql as
         $$ begin perform pg_advisory_xact_lock_shared(${sql.lit(GATE)}); return null; end $$
     `.execute(stores.database.sql)
-    for (const table of ['days', 'behaviours'])
+    for (const table of ['days', 'behaviours', 'chains'])
       await sql`
         create trigger slow before insert on ${sql.table(`pulls.${table}`)} for each statement execute function slow()
       `.execute(stores.database.sql)
@@ -187,8 +187,8 @@ describe('an erasure while a transaction of PostgreSQL rolls up what it has read
 
   const waiting = async (): Promise<number> => {
     const { rows } = await sql<{ waiting: number }>`
-      select count(*)::int as waiting from pg_locks
-      where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())
+      select count(*)::int as waiting from pg_stat_activity
+      where wait_event_type = 'Lock' and datname = current_database()
     `.execute(stores.database.sql)
     return rows[0]?.waiting ?? 0
   }
@@ -196,7 +196,7 @@ describe('an erasure while a transaction of PostgreSQL rolls up what it has read
   test.each([
     ['repository', { repository: 'a' }, { outcomes: 0, days: 0, behaviours: 0 }],
     ['origin', { origin: 'somebody' }, { outcomes: 0, days: expect.any(Number), behaviours: 0 }],
-  ])('leaves nothing of a %s', async (_, erasure, nothing) => {
+  ])('leaves nothing of the %s if a day is rolled up', async (_, erasure, nothing) => {
     await keepDay(stores)
     let rolling: Promise<void> = Promise.resolve()
     let erasing: Promise<unknown> = Promise.resolve()
@@ -210,6 +210,60 @@ describe('an erasure while a transaction of PostgreSQL rolls up what it has read
     })
     await Promise.all([rolling, erasing])
     expect(await leftOf(stores)).toEqual(nothing)
+  })
+
+  test('leaves nothing of an origin if requests are folded that go on with its chain', async () => {
+    const { sql: db } = stores.database
+    const { ingest } = createCounting(stores)
+    const ask = (second: number, method: string): RegistryEvent => ({
+      ...anEvent({ id: second, action: 'pull', at: new Date(START + second * 1_000).toISOString(), method, tag: '1' }),
+      ...{ object: 'manifest', address: '192.0.2.1' },
+    })
+    const foldAt = async (minute: number): Promise<void> =>
+      foldPending({
+        ...{ database: stores.database, windows: WINDOWS, lateness: 1 },
+        ...{ now: () => new Date(START + minute * 60_000), onFolded: async () => Promise.resolve() },
+      })
+    await ingest([ask(0, 'HEAD')])
+    for (const minute of [10, 20]) await foldAt(minute)
+    const { rows: chains } = await sql<{ origin: string }>`select origin from pulls.chains`.execute(db)
+    const origin = chains[0]?.origin ?? ''
+    const left = async (): Promise<unknown> => {
+      const of = sql`where origin = ${origin}`
+      const { rows } = await sql`
+        select (select count(*) from pulls.chains ${of})::int as chains, (select count(*) from pulls.outcomes ${of})::int as outcomes,
+          (select count(*) from pulls.requests ${of})::int as requests
+      `.execute(db)
+      return rows[0]
+    }
+    expect(await left()).toEqual({ chains: 1, outcomes: 1, requests: 1 })
+
+    let folding: Promise<void> = Promise.resolve()
+    let erasing: Promise<unknown> = Promise.resolve()
+    const beginFold = async (): Promise<void> => {
+      await ingest([ask(30, 'GET')])
+      await foldAt(30)
+      folding = foldAt(40)
+      await eventually('the fold writes the chain', async () => (await waiting()) === 1)
+    }
+    let isBegun = false
+    const see: Parameters<typeof seeing>[1] = async (execute, text, parameters) => {
+      const isAtChains = parameters.includes('pulls.chains') || /from pulls.registries\s.*for update/s.test(text)
+      if (isAtChains && !isBegun) {
+        isBegun = true
+        await beginFold()
+      }
+      return execute()
+    }
+    await others.jobs.transaction().execute(async (tx) => {
+      await sql`select pg_advisory_xact_lock(${GATE})`.execute(tx)
+      let isErased = false
+      const jobs = seeing(seeingTransactions(others.jobs, see), see)
+      erasing = erase({ ...others, jobs }, { origin }).finally(() => (isErased = true))
+      await eventually('the erasure waits or ends', async () => isErased || (await waiting()) === 2)
+    })
+    await Promise.all([folding, erasing])
+    expect([isBegun, await left()]).toEqual([true, { chains: 0, outcomes: 0, requests: 0 }])
   })
 })
 

@@ -8,6 +8,7 @@ import { foldPending } from '../../../src/pulls/jobs/fold-pending.js'
 import { moveAliases } from '../../../src/pulls/jobs/move-aliases.js'
 import { forgetOutcomes } from '../../../src/pulls/jobs/retention.js'
 import { rollUp } from '../../../src/pulls/jobs/roll-up.js'
+import { settleSilent } from '../../../src/pulls/jobs/settle-silent.js'
 import { summarizePulls } from '../../../src/pulls/jobs/summarize.js'
 import { askedIn } from '../../../src/pulls/read/asked.js'
 import { askPulls } from '../../../src/pulls/read/ask-pulls.js'
@@ -247,6 +248,24 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
     await moved()
     await foldAll(3 * HOUR)
     expect(await outcomes()).toHaveLength(4)
+    expect(late).toBe(0)
+  })
+
+  test('what waits under the alias is not late, although the name was settled because it was silent', async () => {
+    await ingest([request(1, { second: HOUR, registry: NAME })])
+    await foldAll(HOUR)
+    const lateness = LATENESS * 1_000_000
+    await settleSilent(stores.database, { windows: WINDOWS, lateness, days: 1, now: timeOf(3 * DAY) })
+    const { rows: settled } = await sql`
+      select from pulls.registries where folded_to > ${timeOf(2 * HOUR).toISOString()}::timestamptz
+    `.execute(stores.database.sql)
+    expect(settled).toHaveLength(1)
+    await rolled()
+    await ingest([request(2, { second: 2 * HOUR })])
+    await moved()
+    await foldAll(3 * DAY)
+    await moved()
+    expect(await outcomes()).toMatchObject([{ registry: NAME }, { registry: NAME }])
     expect(late).toBe(0)
   })
 
