@@ -79,7 +79,7 @@ const openEmbedded = async (config: Config, now: () => Date, canEndStatements: b
     const { vacuumTables } = await import('./storage/embedded-vacuum.js')
     const { createDumps } = await import('./storage/dumps.js')
     const { limitMarks, markLogIfPossible } = await import('./storage/erasure-marks.js')
-    const database = await openPglite(config.data_dir, canEndStatements, lock.isHeld)
+    const database = await openPglite(config.data_dir, { canEndStatements, isHeld: lock.isHeld, now })
     const open = async (): Promise<Opened> => {
       // A migration that rewrites tables leaves their previous rows in the log.
       if (await hasPendingMigrations(database.sql)) await markLogIfPossible(database.sql)

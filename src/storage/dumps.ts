@@ -38,6 +38,17 @@ export type Dumps = {
 }
 
 const DUMPS_KEPT = 3
+/** Files that a notice names. */
+const MOST_NAMED = 10
+
+const foreignNotice = (files: readonly string[]): string => {
+  const rest = files.length - MOST_NAMED
+  const more = rest > 0 ? ` and ${rest} more` : ''
+  return (
+    `Tallyman did not write these files and does not remove them: ${files.slice(0, MOST_NAMED).join(', ')}${more}. ` +
+    'If they are copies of the database, they may contain what was erased'
+  )
+}
 
 /** Runs an erasure, also of dumps if there are any: PostgreSQL has none. */
 export const eraseAlsoFrom = async <T>(dumps: Dumps | undefined, erase: () => Promise<T>): Promise<T> =>
@@ -52,7 +63,7 @@ export const createDumps = (database: EmbeddedDatabase, now: () => Date): Dumps 
 
   const attempt = async (): Promise<string> => {
     try {
-      const file = await database.dump(`tallyman-${now().toISOString().slice(0, 10)}`, DUMPS_KEPT)
+      const file = await database.dump(now(), DUMPS_KEPT)
       await sql`delete from dump_failures`.execute(db)
       return file
     } catch (error) {
@@ -96,7 +107,10 @@ export const createDumps = (database: EmbeddedDatabase, now: () => Date): Dumps 
   }
   // A dump that is written during an erasure may contain erased rows.
   const clearMarkOf = async (number: string | undefined): Promise<void> => {
-    if (erasures === 0) await clearMark(db, 'dumps', number)
+    if (erasures > 0 || number === undefined) return
+    await clearMark(db, 'dumps', number)
+    const foreign = database.foreignFiles()
+    if (foreign.length > 0) notify(foreignNotice(foreign))
   }
 
   // A dump that was begun during the erasure may end later: the new number keeps it from removing the mark.

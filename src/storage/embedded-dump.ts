@@ -15,6 +15,7 @@ import {
 import { chmod, copyFile, rm } from 'node:fs/promises'
 import { basename, join, relative } from 'node:path'
 import { promisify } from 'node:util'
+import { dumpNames, findDumps } from './dump-files.js'
 import type { DuringBackup } from './embedded-backup.js'
 import { freeBytes, RESERVE_BYTES } from './free-space.js'
 
@@ -34,9 +35,24 @@ export type CopyDeps = {
   signal?: AbortSignal
 }
 
+/** How a copy is packed. */
+type Packing = {
+  /** Takes the arguments of `tar`. */
+  program: string
+  /** Milliseconds for a copy of so many bytes, after which the program is ended. */
+  longestMs: (bytes: number) => number
+}
+
+/** Even a slow disk takes less than a second for 10 MiB; ten minutes more are for a busy one. */
+export const TAR: Packing = {
+  program: 'tar',
+  longestMs: (bytes) => 600_000 + Math.ceil(bytes / (10 * 2 ** 20)) * 1000,
+}
+
 type DumpDeps = CopyDeps & {
   /** The directory of dumps. */
   dumps: string
+  packing?: Packing
 }
 
 /** A checkpoint during the copy removes segments of the log; then the copy is made again. */
@@ -50,29 +66,23 @@ const AT_ONCE = 64
  */
 export const LABEL = 'backup_label'
 
-/** The names of the dumps in a folder, the oldest first: each is named after its day. */
-export const dumpsIn = (dumps: string): string[] =>
-  readdirSync(dumps)
-    .filter((entry) => entry.endsWith('.tar.gz'))
-    .sort()
-
 /**
- * Writes `<name>.tar.gz` with the files of the database, and removes all but the newest `keep` dumps. The files are copied while
+ * Writes a dump with the files of the database, and removes all but the newest `keep` dumps. The files are copied while
  * the database works. A copy on a file system with reflinks takes no space. The copy is packed by another process, so memory does
  * not grow with the database. The time of change of the dump is that of its state.
+ * @param at names the dump; a dump of the same UTC day is replaced
  * @returns the path of the dump.
  */
-export const writeDump = async (deps: DumpDeps, name: string, keep: number): Promise<string> => {
+export const writeDump = async (deps: DumpDeps, at: Date, keep: number): Promise<string> => {
   const { data, dumps } = deps
   mkdirSync(dumps, { recursive: true, mode: 0o700 })
-  for (const left of readdirSync(dumps).filter((entry) => entry.endsWith('.part')))
-    rmSync(join(dumps, left), { recursive: true, force: true })
-  const file = join(dumps, `${name}.tar.gz`)
-  const [packed, copy] = [`${file}.part`, join(dumps, `${name}.copy.part`)]
+  for (const left of findDumps(dumps, at).parts) rmSync(join(dumps, left), { recursive: true, force: true })
+  const names = dumpNames(at)
+  const [file, packed, copy] = [join(dumps, names.dump), join(dumps, names.packed), join(dumps, names.copy)]
   try {
     checkSpace(data, dumps)
     await copyDatabase(deps, copy)
-    await run('tar', ['-czf', packed, '-C', copy, '.'])
+    await pack(copy, packed, deps.packing ?? TAR)
     await chmod(packed, 0o600)
     const { mtime } = statSync(join(copy, LABEL))
     utimesSync(packed, mtime, mtime)
@@ -82,8 +92,19 @@ export const writeDump = async (deps: DumpDeps, name: string, keep: number): Pro
   } finally {
     await Promise.all([packed, copy].map(async (path) => rm(path, { recursive: true, force: true })))
   }
-  for (const old of dumpsIn(dumps).slice(0, -keep)) rmSync(join(dumps, old))
+  // The new dump is the last one, whatever the days of the others are.
+  for (const old of findDumps(dumps, at).dumps.slice(0, -keep)) rmSync(join(dumps, old))
   return file
+}
+
+const pack = async (copy: string, packed: string, { program, longestMs }: Packing): Promise<void> => {
+  const timeout = longestMs(sizeOfFiles(copy))
+  try {
+    await run(program, ['-czf', packed, '-C', copy, '.'], { timeout, killSignal: 'SIGKILL' })
+  } catch (error) {
+    if ((error as { killed?: boolean }).killed !== true) throw error
+    throw new Error(`${program} was ended: it did not pack the dump within ${timeout / 1000} s`, { cause: error })
+  }
 }
 
 /** A copy and its archive, which may be as large, must not fill the disk. */

@@ -1,8 +1,9 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Kysely, PostgresDialect, sql } from 'kysely'
+import { findDumps } from './dump-files.js'
 import { duringBackupOn } from './embedded-backup.js'
-import { dumpsIn, LABEL, sizeOfFiles, writeDump } from './embedded-dump.js'
+import { LABEL, sizeOfFiles, writeDump } from './embedded-dump.js'
 import { EmbeddedDatabaseFailed } from './embedded-failure.js'
 import { embeddedFiles } from './embedded-files.js'
 import { createDatabaseFiles } from './embedded-initdb.js'
@@ -25,11 +26,19 @@ export type EmbeddedDatabase = Database & {
   failure: () => EmbeddedDatabaseFailed | undefined
   /** Is called once when the database has failed: then every statement fails, until a new process opens the database. */
   onFailure: (then: (failure: EmbeddedDatabaseFailed) => void) => void
-  /** Writes a dump (a tar of the database directory) into `dumps/`, and removes all but the newest `keep`. */
-  dump: (name: string, keep: number) => Promise<string>
+  /**
+   * Writes the dump of a UTC day (a tar of the database directory) into `dumps/`, and removes all but the newest `keep`.
+   * @returns the path of the dump
+   */
+  dump: (at: Date, keep: number) => Promise<string>
   /** Also of dumps that were not finished. */
   hasDumps: () => boolean
-  /** Removes all dumps of states until a time but one, as `dump` returned it. Without a time, of all states. */
+  /** The paths of other files in the folder of dumps: they are never removed. */
+  foreignFiles: () => string[]
+  /**
+   * Removes all dumps of states until a time but one, as `dump` returned it. Without a time, of all states.
+   * @throws if that one does not exist; then none is removed
+   */
   removeDumpsBut: (file: string, until?: Date) => void
   /** @returns the path of the dump that was removed; undefined if there is none of a state until the time */
   removeOldestDump: (until?: Date) => string | undefined
@@ -43,6 +52,13 @@ export type EmbeddedDatabase = Database & {
   queryCopy: QueryCopy
 }
 
+type Opening = {
+  /** Whether another thread can end a statement. */
+  canEndStatements?: boolean
+  isHeld?: () => boolean
+  now?: () => Date
+}
+
 /** The directory held data once and is empty now. PGlite would silently begin anew. */
 export class DatabaseLost extends Error {
   // Known by its name where PGlite, which takes long to load, is not needed otherwise.
@@ -52,16 +68,19 @@ export class DatabaseLost extends Error {
 /**
  * Opens the embedded PostgreSQL in `<directory>/db`. The caller holds the directory's lock.
  * PGlite has no fsync: a kill -9 loses nothing, a power cut may.
- * @param isHeld whether the caller still holds the lock: without it the database fails before its next statement
+ * @param options `now` tells dumps of a clock that was ahead; `isHeld`: whether the caller still holds the lock. Without it the database fails before
+ * its next statement
  * @throws DatabaseLost, EmbeddedDatabaseFailed
  */
 export const openPglite = async (
   directory: string,
-  canEndStatements = false,
-  isHeld = (): boolean => true,
+  { canEndStatements = false, isHeld = () => true, now = () => new Date() }: Opening = {},
 ): Promise<EmbeddedDatabase> => {
   const { data, marker, dumps, scratch } = embeddedFiles(directory)
-  if (existsSync(marker) && !existsSync(join(data, 'PG_VERSION'))) throw lost(data, marker, dumps)
+  const found = (): ReturnType<typeof findDumps> => findDumps(dumps, now())
+  const dumpFiles = (): string[] => found().dumps.map((name) => join(dumps, name))
+  const lost = (): DatabaseLost => databaseLost(data, marker, restoring(data, dumps, dumpFiles().at(-1)))
+  if (existsSync(marker) && !existsSync(join(data, 'PG_VERSION'))) throw lost()
   const restoredAt = timeOf(join(data, LABEL))
   await prepareFiles(data)
   const pglite = new EmbeddedInstance(data, { canEndStatements, isHeld })
@@ -82,10 +101,9 @@ export const openPglite = async (
   }
   if (existsSync(marker) && !(await hasTables(kysely))) {
     await close()
-    throw lost(data, marker, dumps)
+    throw lost()
   }
   const hasSpace = hasSpaceIn(data)
-  const dumpFiles = (): string[] => (existsSync(dumps) ? dumpsIn(dumps).map((name) => join(dumps, name)) : [])
   return {
     engine: 'pglite',
     sql: kysely,
@@ -105,14 +123,17 @@ export const openPglite = async (
       if (pglite.failure) then(pglite.failure)
       else pglite.onFailure = then
     },
-    dump: async (name, keep) => {
+    dump: async (at, keep) => {
       dumpBytes = 2 * sizeOfFiles(data)
-      return writeDump({ data, dumps, duringBackup }, name, keep).finally(() => (dumpBytes = 0))
+      return writeDump({ data, dumps, duringBackup }, at, keep).finally(() => (dumpBytes = 0))
     },
-    hasDumps: () => existsSync(dumps) && readdirSync(dumps).length > 0,
+    hasDumps: () => found().dumps.length + found().parts.length > 0,
+    foreignFiles: () => found().foreign.map((name) => join(dumps, name)),
     restoredAt,
     removeDumpsBut: (file, until) => {
-      for (const dump of dumpFiles()) if (dump !== file && isUntil(dump, until)) rmSync(dump)
+      if (!existsSync(file)) throw new Error(`${file} was removed by another program; older dumps stay`)
+      // A dump of a later day was written while the clock was ahead: the time of its state is unknown.
+      for (const dump of dumpFiles()) if (dump !== file && (dump > file || isUntil(dump, until))) rmSync(dump)
     },
     removeOldestDump: (until) => {
       const oldest = dumpFiles().find((dump) => isUntil(dump, until))
@@ -157,16 +178,15 @@ const hasTables = async (kysely: Kysely<unknown>): Promise<boolean> => {
   return rows.length > 0
 }
 
-const lost = (data: string, marker: string, dumps: string): DatabaseLost =>
+const databaseLost = (data: string, marker: string, restoring: string): DatabaseLost =>
   new DatabaseLost(
-    `the embedded database in ${data} is gone, although it held data before; ${restoring(data, dumps)}` +
+    `the embedded database in ${data} is gone, although it held data before; ${restoring}` +
       `or remove ${marker} to begin with nothing`,
   )
 
-const restoring = (data: string, dumps: string): string => {
-  const newest = existsSync(dumps) ? dumpsIn(dumps).at(-1) : undefined
+const restoring = (data: string, dumps: string, newest: string | undefined): string => {
   if (newest === undefined) return `there is no dump in ${dumps}: put a copy of the directory back, `
   const aside = existsSync(data) ? [`mv '${data}' '${data}.lost'`] : []
-  const commands = [...aside, `mkdir '${data}'`, `tar -xzf '${join(dumps, newest)}' -C '${data}'`]
+  const commands = [...aside, `mkdir '${data}'`, `tar -xzf '${newest}' -C '${data}'`]
   return `put the newest dump back with\n  ${commands.join(' && ')}\n`
 }

@@ -1,13 +1,16 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, rmSync, utimesSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
+import { dumpNow } from '../../src/storage/dump-now.js'
 import { createDumps } from '../../src/storage/dumps.js'
+import { duringBackupOn } from '../../src/storage/embedded-backup.js'
+import { TAR, writeDump } from '../../src/storage/embedded-dump.js'
 import { markErasure, readMark } from '../../src/storage/erasure-marks.js'
 import { openPglite, type EmbeddedDatabase } from '../../src/storage/pglite.js'
 import { openStores } from '../../src/stores.js'
-import { fixedClock } from '../servers/clock.js'
+import { fixedClock, NOW } from '../servers/clock.js'
 import { readConfig } from '../../src/config.js'
 import { ROOT } from '../servers/service.js'
 import { embeddedFolder } from '../servers/stores.js'
@@ -33,9 +36,9 @@ const signal = (): { given: Promise<void>; give: () => void } => {
 test('a dump that is written during a whole erasure leaves the mark of the erasure', async () => {
   const [isCopied, isErased] = [signal(), signal()]
   let attempts = 0
-  const dump: EmbeddedDatabase['dump'] = async (name, keep) => {
+  const dump: EmbeddedDatabase['dump'] = async (at, keep) => {
     if (++attempts > 1) throw new Error('killed')
-    const file = await database.dump(name, keep)
+    const file = await database.dump(at, keep)
     isCopied.give()
     await isErased.given
     return file
@@ -61,9 +64,9 @@ test('a restored dump that contains the mark of an erasure has older dumps remov
   await dumps.write()
   day = 2
   await markErasure(database.sql, ['dumps'])
-  await database.dump('tallyman-2026-11-02', 3)
+  await database.dump(clock(), 3)
   day = 3
-  await database.dump('tallyman-2026-11-03', 3)
+  await database.dump(clock(), 3)
   for (const [n, year] of [
     [1, 2025],
     [3, 2125],
@@ -92,4 +95,114 @@ test('the log is marked before a migration, which may be the last that the proce
   )
   database = await openPglite(folder.path)
   expect(await readMark(database.sql, 'log')).toBeDefined()
+})
+
+const inDumps = (): string[] => readdirSync(join(folder.path, 'dumps')).sort()
+/** Files of an operator, of which some look like dumps and some sort before or after them. */
+const FOREIGN = [
+  '0.tar.gz',
+  'data.part',
+  'notes.txt',
+  'tallyman-2026-11-19-copy.tar.gz',
+  'tallyman-before-upgrade.tar.gz',
+  'z.tar.gz',
+]
+const fileOf = (day: string): string => `tallyman-${day}.tar.gz`
+const put = (names: readonly string[]): void => {
+  mkdirSync(join(folder.path, 'dumps'), { recursive: true })
+  for (const name of names) writeFileSync(join(folder.path, 'dumps', name), 'x')
+}
+
+test('a dump keeps all files that Tallyman did not write, and counts none of them', async () => {
+  const old = ['2026-11-17', '2026-11-18', '2026-11-19'].map(fileOf)
+  put([...FOREIGN, ...old])
+  await createDumps(database, fixedClock).write()
+  expect(inDumps()).toEqual([...FOREIGN, ...old.slice(1), fileOf('2026-11-21')].sort())
+})
+
+test('a dump is kept and the newest, although earlier dumps are of later days: the clock was ahead', async () => {
+  database = await database.close().then(async () => openPglite(folder.path, { now: fixedClock }))
+  const ahead = ['2027-01-01', '2027-01-02', '2127-01-03'].map(fileOf)
+  put(['2026-11-20'].map(fileOf))
+  put(ahead)
+  const past = new Date('2020-01-01')
+  for (const name of inDumps()) utimesSync(join(folder.path, 'dumps', name), past, past)
+  const { lastAt } = await dumpNow(createDumps(database, fixedClock))
+  expect(lastAt).not.toEqual(past)
+  expect(inDumps()).toEqual([fileOf('2026-11-20'), fileOf('2026-11-21'), fileOf('2127-01-03')])
+})
+
+test('an erasure leaves its new dump alone of all dumps, and names files that Tallyman did not write', async () => {
+  const notices: string[] = []
+  const dumps = createDumps(database, fixedClock)
+  dumps.onNotice((notice) => notices.push(notice))
+  put([...FOREIGN, fileOf('2026-11-20'), fileOf('2127-01-01'), fileOf('2127-01-02'), fileOf('2127-01-03')])
+  await dumps.replaceAfter(async () => Promise.resolve())
+  expect(inDumps()).toEqual([...FOREIGN, fileOf('2026-11-21')].sort())
+  expect(notices).toEqual([
+    expect.stringMatching(/^Tallyman did not write these files .*dumps\/0\.tar\.gz, .* may contain what was erased$/),
+  ])
+  for (const name of FOREIGN) expect(notices[0]).toContain(`/${name}`)
+  expect(await readMark(database.sql, 'dumps')).toBeUndefined()
+})
+
+test('an erasure names at most ten files that Tallyman did not write, and makes no first dump because of them', async () => {
+  const notices: string[] = []
+  const dumps = createDumps(database, fixedClock)
+  dumps.onNotice((notice) => notices.push(notice))
+  put(Array.from({ length: 12 }, (_, i) => `${100 + i}.tgz`))
+  symlinkSync('nowhere', join(folder.path, 'dumps', fileOf('2026-11-20')))
+  await dumps.replaceAfter(async () => Promise.resolve())
+  expect(inDumps()).toHaveLength(13)
+  expect(notices).toEqual([expect.stringMatching(/109\.tgz and 3 more\. If/)])
+})
+
+test('an erasure whose new dump is gone removes no other dump, and stays marked', async () => {
+  put([fileOf('2026-11-19'), fileOf('2026-11-20')])
+  const dump: EmbeddedDatabase['dump'] = async (at, keep) => {
+    const file = await database.dump(at, keep)
+    rmSync(file)
+    return file
+  }
+  const dumps = createDumps({ ...database, dump }, fixedClock)
+  await expect(dumps.replaceAfter(async () => Promise.resolve())).rejects.toThrow(/2026-11-21.* was removed/)
+  expect(inDumps()).toEqual([fileOf('2026-11-19'), fileOf('2026-11-20')])
+  expect(await readMark(database.sql, 'dumps')).toBeDefined()
+})
+
+test('a restored mark has dumps of a clock that was ahead removed: the time of their state is unknown', async () => {
+  const [later, ahead] = [fileOf('2026-11-20'), fileOf('2127-01-01')]
+  put([later, ahead])
+  const restoredAt = new Date('2026-11-19')
+  await markErasure(database.sql, ['dumps'])
+  await sql`update erasure_marks set restored_at = ${restoredAt}`.execute(database.sql)
+  for (const name of [later, ahead]) utimesSync(join(folder.path, 'dumps', name), NOW, NOW)
+  await createDumps(database, fixedClock).replaceMarked()
+  expect(inDumps()).toEqual([later, fileOf('2026-11-21')])
+})
+
+test('a tar that does not end is killed after its time: the dump has failed, and the next one is written', async () => {
+  const program = join(folder.path, 'tar-that-hangs')
+  writeFileSync(program, "#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 1; done\n", { mode: 0o700 })
+  const deps = {
+    data: join(folder.path, 'db'),
+    dumps: join(folder.path, 'dumps'),
+    duringBackup: duringBackupOn(async (statement) => sql.raw(statement).execute(database.sql)),
+    packing: { program, longestMs: () => 100 },
+  }
+  const hanging = createDumps({ ...database, dump: async (at, keep) => writeDump(deps, at, keep) }, fixedClock)
+  await expect(dumpNow(hanging)).rejects.toThrow(
+    /^the dump could not be written: .*tar-that-hangs was ended: it did not pack the dump within 0\.1 s$/,
+  )
+  expect(inDumps()).toEqual([])
+  expect(await hanging.state()).toMatchObject({ failedAt: NOW, error: expect.stringContaining('was ended') })
+  const dumps = createDumps(database, fixedClock)
+  await dumps.write()
+  expect(inDumps()).toEqual([fileOf('2026-11-21')])
+  expect(await dumps.state()).toMatchObject({ failedAt: null, error: null })
+})
+
+test('tar has ten minutes, and a second for each 10 MiB', () => {
+  expect(TAR.longestMs(0)).toBe(600_000)
+  expect(TAR.longestMs(50 * 2 ** 30)).toBe(600_000 + 5_120_000)
 })

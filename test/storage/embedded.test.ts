@@ -18,7 +18,7 @@ import { DirectoryInUse, directoryHolder, lockDirectory, pidNamespace } from '..
 import { checkpointIfDue } from '../../src/storage/embedded-checkpoint.js'
 import { migrate } from '../../src/storage/migrate.js'
 import { DatabaseLost, openPglite, type EmbeddedDatabase } from '../../src/storage/pglite.js'
-import { machineClock } from '../servers/clock.js'
+import { fixedClock, machineClock } from '../servers/clock.js'
 import { temporaryFolder } from '../servers/process.js'
 import { embeddedFolder } from '../servers/stores.js'
 
@@ -182,6 +182,9 @@ describe('the embedded database', () => {
     folder.remove()
   })
 
+  const day = (n: number): Date => new Date(`2026-11-0${n}T03:41:00Z`)
+  const dumpOf = (n: number): string => `tallyman-2026-11-0${n}.tar.gz`
+
   const openInitialised = async (): Promise<EmbeddedDatabase> => {
     const database = await openPglite(folder.path)
     await migrate(database.sql)
@@ -214,10 +217,10 @@ describe('the embedded database', () => {
   test('is dumped while it runs; the dump can be put back; only the newest are kept', async () => {
     const database = await openInitialised()
     await sql`insert into leases values ('dumped', 'x', now())`.execute(database.sql)
-    const dump = await database.dump('tallyman-3', 2)
-    for (const name of ['tallyman-1', 'tallyman-2']) writeFileSync(join(folder.path, 'dumps', `${name}.tar.gz`), '')
-    await database.dump('tallyman-4', 2)
-    expect(readdirSync(join(folder.path, 'dumps')).sort()).toEqual(['tallyman-3.tar.gz', 'tallyman-4.tar.gz'])
+    const dump = await database.dump(day(3), 2)
+    for (const n of [1, 2]) writeFileSync(join(folder.path, 'dumps', dumpOf(n)), '')
+    await database.dump(day(4), 2)
+    expect(readdirSync(join(folder.path, 'dumps')).sort()).toEqual([dumpOf(3), dumpOf(4)])
     expect(statSync(dump).mode & 0o777).toBe(0o600)
     await database.close()
   })
@@ -250,7 +253,7 @@ describe('the embedded database', () => {
       }
     }
     const working = work()
-    const dump = await database.dump('tallyman-1', 2)
+    const dump = await database.dump(day(1), 2)
     isOver = true
     await working
     await database.close()
@@ -267,7 +270,7 @@ describe('the embedded database', () => {
     expect(rows).toEqual([{ pairs: expect.any(Number), least: 2, most: 2 }])
     await back.close()
     restored.remove()
-    expect(readdirSync(join(folder.path, 'dumps'))).toEqual(['tallyman-1.tar.gz'])
+    expect(readdirSync(join(folder.path, 'dumps'))).toEqual([dumpOf(1)])
   })
 
   test('is dumped with all of its log from the last checkpoint on, also across the end of a segment', async () => {
@@ -286,7 +289,7 @@ describe('the embedded database', () => {
     await sql`checkpoint`.execute(database.sql)
     // What a checkpoint writes takes more than 100 bytes.
     for (let rest = await left(); rest > 100; rest = await left()) await emit(Math.max(1, Math.floor(rest * 0.9) - 150))
-    const dump = await database.dump('tallyman-1', 2)
+    const dump = await database.dump(day(1), 2)
     await database.close()
     const restored = temporaryFolder('restored')
     mkdirSync(join(restored.path, 'db'))
@@ -300,11 +303,12 @@ describe('the embedded database', () => {
   test('leaves nothing of a dump that failed, and the next one removes what a killed process left', async () => {
     const database = await openInitialised()
     const dumps = join(folder.path, 'dumps')
-    mkdirSync(join(dumps, 'tallyman-0.copy.part'), { recursive: true })
-    writeFileSync(join(dumps, 'tallyman-0.tar.gz.part'), '')
-    mkdirSync(join(dumps, 'tallyman-1.tar.gz', 'in the way'), { recursive: true })
-    await expect(database.dump('tallyman-1', 2)).rejects.toThrow(/tallyman-1/)
-    expect(readdirSync(dumps)).toEqual(['tallyman-1.tar.gz'])
+    mkdirSync(join(dumps, 'tallyman-2026-11-02.copy.part'), { recursive: true })
+    writeFileSync(join(dumps, `${dumpOf(2)}.part`), '')
+    writeFileSync(join(dumps, 'download.part'), 'not ours')
+    mkdirSync(join(dumps, dumpOf(1), 'in the way'), { recursive: true })
+    await expect(database.dump(day(1), 2)).rejects.toThrow(/tallyman-2026-11-01/)
+    expect(readdirSync(dumps).sort()).toEqual(['download.part', dumpOf(1)])
     await database.close()
   })
 
@@ -324,14 +328,16 @@ describe('the embedded database', () => {
   ])('that is %s comes back when the command in the message is run', async (_, lose) => {
     const database = await openInitialised()
     await sql`insert into leases values ('dumped', 'x', now())`.execute(database.sql)
-    await database.dump('tallyman-1', 2)
+    await database.dump(day(1), 2)
+    writeFileSync(join(folder.path, 'dumps', 'tallyman-before-upgrade.tar.gz'), 'not ours')
+    writeFileSync(join(folder.path, 'dumps', 'tallyman-2126-01-01.tar.gz'), 'of a clock that was ahead')
     await database.close()
     const data = join(folder.path, 'db')
     rmSync(data, { recursive: true })
     mkdirSync(data)
     lose(data)
 
-    const lost = await openPglite(folder.path).then(undefined, (error: unknown) => error)
+    const lost = await openPglite(folder.path, { now: fixedClock }).then(undefined, (error: unknown) => error)
     expect(lost).toBeInstanceOf(DatabaseLost)
     const [, command = ''] = /\n {2}(.*)\n/.exec((lost as DatabaseLost).message) ?? []
     execFileSync('sh', ['-c', command])

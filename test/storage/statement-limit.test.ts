@@ -25,7 +25,7 @@ describe('a statement of the embedded database', () => {
   let database: EmbeddedDatabase
   beforeEach(async () => {
     folder = embeddedFolder('empty')
-    database = await openPglite(folder.path, true)
+    database = await openPglite(folder.path, { canEndStatements: true })
   })
   afterEach(async () => {
     await database.close()
