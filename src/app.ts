@@ -283,6 +283,12 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     },
   })
 
+  const finishErasures = async (): Promise<void> => {
+    await pulls.finishErasures().catch((error: unknown) => {
+      log.error({ err: error }, 'an erasure is not finished; the service tries again within two hours')
+    })
+    await stores.dumps?.replaceMarked()
+  }
   let replacing = Promise.resolve()
   return {
     core,
@@ -290,7 +296,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     rests,
     routes: routesOf(Object.values(routers).flat()),
     reload,
-    afterListening: async () => (replacing = stores.dumps?.replaceMarked() ?? replacing),
+    afterListening: async () => (replacing = finishErasures()),
     close: async () => {
       core.giveUpPings()
       readBack.stop()

@@ -5,8 +5,10 @@ import type { Core } from './core.js'
 import { addTallies, JOINED, JOINED_LATE, SKIP_PREFIX } from './counters/tallies.js'
 import { MICROS_PER_SECOND, microsOf, utcDay } from './events/calendar.js'
 import type { SkipReason } from './events/skip-reason.js'
+import { finishErasures } from './pulls/jobs/erase.js'
 import { foldPending } from './pulls/jobs/fold-pending.js'
 import { createProvisionalFold } from './pulls/jobs/fold-provisional.js'
+import { unfinishedErasures } from './pulls/jobs/noted-erasures.js'
 import { releaseRun } from './pulls/jobs/provisional-run.js'
 import { stepAside } from './pulls/jobs/step-aside.js'
 import { forgetRequests } from './pulls/jobs/take-requests.js'
@@ -23,6 +25,7 @@ import { createSaltTable, moveSalts } from './pulls/record/salt-table.js'
 import { createSalts, saltWindow, type Salts, type SaltStore } from './pulls/record/salts.js'
 import { keepWindows } from './pulls/record/windows.js'
 import type { Database } from './storage/database.js'
+import { eraseAlsoFrom } from './storage/dumps.js'
 import { createStepSizes } from './storage/step-sizes.js'
 
 /** What the service does for pulls: keeps requests as they come, and folds them. */
@@ -38,9 +41,14 @@ export type Pulls = {
   releaseProvisional: () => Promise<void>
   rollUp: () => Promise<void>
   forget: () => Promise<void>
+  /** Finishes erasures that ended early. */
+  finishErasures: () => Promise<void>
   /** What the numbers depend on beside the requests. */
   context: Context
 }
+
+/** An erasure that began longer ago is not under way any more. */
+const LONGEST_ERASURE_MINUTES = 60
 
 const placesBy = ({ country_file: country, network_file: network }: Config): Places =>
   openPlaces({ ...(country !== undefined && { country }), ...(network !== undefined && { network }) })
@@ -76,6 +84,10 @@ export const openPulls = async (core: Core, database: Database): Promise<Pulls> 
     prefixes: { ipv4: config.pulls_ipv4_prefix, ipv6: config.pulls_ipv6_prefix },
     window,
   })
+  const finish = async (minutes: number): Promise<void> => {
+    if ((await unfinishedErasures(database.jobs, minutes)).length > 0)
+      await eraseAlsoFrom(core.stores.dumps, async () => finishErasures(database, minutes))
+  }
   return {
     pendingOf: createPendingOf({ originOf, clientOf, placeOf: places.of }),
     saltAt: salts.at,
@@ -115,7 +127,9 @@ export const openPulls = async (core: Core, database: Database): Promise<Pulls> 
     forget: async () => {
       await forgetRequests(database, config.pulls_request_days, now())
       await forgetOutcomes(database, config.pulls_detail_days, now())
+      await finish(LONGEST_ERASURE_MINUTES)
     },
+    finishErasures: async () => finish(0),
   }
 }
 

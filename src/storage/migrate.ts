@@ -42,6 +42,7 @@ import { boundedSettling } from './migrations/0048-bounded-settling.js'
 import { rollingDays } from './migrations/0049-rolling-days.js'
 import { repositoryMerges } from './migrations/0050-repository-merges.js'
 import { movedPortions } from './migrations/0051-moved-portions.js'
+import { notedErasures } from './migrations/0052-noted-erasures.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -86,6 +87,7 @@ export const MIGRATIONS = {
   '0049-rolling-days': rollingDays,
   '0050-repository-merges': repositoryMerges,
   '0051-moved-portions': movedPortions,
+  '0052-noted-erasures': notedErasures,
 }
 
 const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }

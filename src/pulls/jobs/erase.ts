@@ -6,17 +6,17 @@ import { jobStep } from '../../storage/job-step.js'
 import { headsAmong, lookUpHeads } from './check-before-push.js'
 import { keepNewest } from './last-uses.js'
 import { portionsSoFar } from './moved-portions.js'
+import {
+  ERASURES,
+  noteErasure,
+  removeNote,
+  unfinishedErasures,
+  type Erasure,
+  type NotedErasure,
+} from './noted-erasures.js'
 import { restartProvisional } from './provisional-run.js'
 import { doubtSummaries, forgetSummaries, runSummaryStep } from './forget-summaries.js'
 import { restartRollingDays } from './rolling-days.js'
-
-/** Whose pulls are to be erased: of an origin, of a repository, or of an origin in a repository. */
-type Erasure = {
-  origin?: string | undefined
-  repository?: string | undefined
-  /** All names under which pulls of the registry may be recorded: rows under an alias are moved later. */
-  registries?: readonly string[] | undefined
-}
 
 export type Erased = {
   invocations: number
@@ -51,12 +51,32 @@ const TABLES = [
 /**
  * Erases what is kept of an origin or a repository, as people may ask for. Last uses keep their times and kinds of clients. Days that were rolled up keep their numbers when an
  * origin is erased: a sketch does not contain who is in it. With a repository, its days go as well, and what was summarized from them is
- * summarized again; and the last uses of what the registry no longer has. Each statement reads a bounded part of a table.
+ * summarized again; and the last uses of what the registry no longer has. Each statement reads a bounded part of a table. If it ends early,
+ * `finishErasures` finishes it.
  * @param blocksAtOnce blocks of a table that a statement reads at most
  */
-export const erase = async (
-  { jobs, eraseTraces }: Pick<Database, 'jobs' | 'eraseTraces'>,
-  erasure: Erasure,
+export const erase = async (database: Erasing, erasure: Erasure, blocksAtOnce?: number): Promise<Erased> => {
+  if (erasure.origin === undefined && erasure.repository === undefined)
+    throw new Error('an erasure needs an origin or a repository')
+  return eraseNoted(database, await noteErasure(database.jobs, erasure), blocksAtOnce)
+}
+
+type Erasing = Pick<Database, 'jobs' | 'eraseTraces'>
+
+/**
+ * Finishes erasures that ended early. One that is under way is done twice, which changes nothing.
+ * @param minutes those that began at least so many minutes ago
+ * @returns how many
+ */
+export const finishErasures = async (database: Erasing, minutes: number): Promise<number> => {
+  const erasures = await unfinishedErasures(database.jobs, minutes)
+  for (const erasure of erasures) await eraseNoted(database, erasure)
+  return erasures.length
+}
+
+const eraseNoted = async (
+  { jobs, eraseTraces }: Erasing,
+  erasure: NotedErasure,
   blocksAtOnce?: number,
 ): Promise<Erased> => {
   const deleted = { invocations: 0, requests: 0, days: 0 }
@@ -67,7 +87,10 @@ export const erase = async (
     deleted.requests += requests
     deleted.days += days
   }
-  return { ...deleted, not_rewritten: await runSummaryStep(async () => eraseTraces(TABLES)) }
+  const not_rewritten = await runSummaryStep(async () => eraseTraces(TABLES))
+  await removeNote(jobs, erasure)
+  await eraseTraces([ERASURES])
+  return { ...deleted, not_rewritten }
 }
 
 const deleteRows = async (
@@ -75,7 +98,6 @@ const deleteRows = async (
   { origin, repository, registries }: Erasure,
   blocksAtOnce?: number,
 ): Promise<Omit<Erased, 'not_rewritten'>> => {
-  if (origin === undefined && repository === undefined) throw new Error('an erasure needs an origin or a repository')
   const where = sql.join(
     [
       ...(origin === undefined ? [] : [sql`origin = ${origin}`]),

@@ -3,12 +3,13 @@ import fc from 'fast-check'
 import { sql } from 'kysely'
 import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import { WINDOWS } from '../../../src/pulls/fold/windows.js'
-import { erase } from '../../../src/pulls/jobs/erase.js'
+import { erase, finishErasures } from '../../../src/pulls/jobs/erase.js'
 import { foldPending } from '../../../src/pulls/jobs/fold-pending.js'
 import { moveAliases } from '../../../src/pulls/jobs/move-aliases.js'
 import { rollUp } from '../../../src/pulls/jobs/roll-up.js'
 import type { Database } from '../../../src/storage/database.js'
 import { openPostgres } from '../../../src/storage/postgres.js'
+import { failAt } from '../../servers/fail-at.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
 import { keepOutcomes, OUTCOME } from '../../servers/outcomes.js'
@@ -126,6 +127,35 @@ test.each(STORE_PAIRS)('an erasure and a roll-up at the same time leave nothing,
       erase(stores.database, { repository: 'a' }),
     ])
     expect(await leftOf(stores)).toEqual({ outcomes: 0, days: 0, behaviours: 0 })
+  } finally {
+    await stores.close()
+  }
+})
+
+test.each(STORE_PAIRS)('an erasure that ended at any statement is finished, on %s', async (_, open) => {
+  const stores = await open()
+  try {
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 40 }), async (at) => {
+        await stores.clear()
+        await keepDay(stores)
+        await rollUp({ database: stores.database, windows: WINDOWS })
+        const failing = failAt(stores.database, at)
+        const isFinished = await erase(failing, { repository: 'a' }).then(
+          () => true,
+          () => false,
+        )
+        const { rows: noted } = await sql`select from pulls.erasures`.execute(stores.database.sql)
+        // The first statement is the note itself, the last one its removal.
+        if (at === 1 || isFinished) expect(noted).toEqual([])
+        else expect(await finishErasures(stores.database, 60)).toBe(0)
+        const count = await finishErasures(stores.database, 0)
+        expect(count).toBe(noted.length)
+        if (at > 1) expect(await leftOf(stores)).toEqual({ outcomes: 0, days: 0, behaviours: 0 })
+        expect((await sql`select from pulls.erasures`.execute(stores.database.sql)).rows).toEqual([])
+      }),
+      runsOn(stores.database, { postgresql: 15, pglite: 8 }),
+    )
   } finally {
     await stores.close()
   }

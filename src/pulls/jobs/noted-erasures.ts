@@ -1,0 +1,47 @@
+import { sql } from 'kysely'
+import type { Sql } from '../../storage/database.js'
+
+/** Whose pulls are to be erased: of an origin, of a repository, or of an origin in a repository. */
+export type Erasure = {
+  origin?: string | undefined
+  repository?: string | undefined
+  /** All names under which pulls of the registry may be recorded: rows under an alias are moved later. */
+  registries?: readonly string[] | undefined
+}
+
+/** An erasure that is stored until it is finished, as its process may end meanwhile. */
+export type NotedErasure = Erasure & { number: string }
+
+/** The table of noted erasures, whose file contains origins, too. */
+export const ERASURES = 'pulls.erasures'
+
+/** To be committed before the erasure begins. */
+export const noteErasure = async (db: Sql, erasure: Erasure): Promise<NotedErasure> => {
+  const { origin = null, repository = null, registries = null } = erasure
+  const { rows } = await sql<{ number: string }>`
+    insert into pulls.erasures (origin, repository, registries)
+    values (${origin}, ${repository}, ${registries}::text[]) returning number
+  `.execute(db)
+  return { ...erasure, number: rows[0]?.number ?? '' }
+}
+
+export const removeNote = async (db: Sql, { number }: NotedErasure): Promise<void> => {
+  await sql`delete from pulls.erasures where number = ${number}`.execute(db)
+}
+
+/** The erasures that began at least so many minutes ago and are not finished; they may be under way. */
+export const unfinishedErasures = async (db: Sql, minutes: number): Promise<NotedErasure[]> => {
+  const { rows } = await sql<{
+    number: string
+    origin: string | null
+    repository: string | null
+    registries: string[] | null
+  }>`
+    select number, origin, repository, registries from pulls.erasures
+    where noted_at <= now() - ${minutes} * interval '1 minute' order by number
+  `.execute(db)
+  return rows.map(({ number, origin, repository, registries }) => ({
+    ...{ number, origin: origin ?? undefined, repository: repository ?? undefined },
+    registries: registries ?? undefined,
+  }))
+}
