@@ -53,11 +53,11 @@ const MOST_CONNECTIONS = 4_096
  */
 export const createHttpServer = (needs: Needs, mostConnections = MOST_CONNECTIONS): Server => {
   const app = createExpress(needs)
-  const begun = limitUnfinished()
-  const unread = limitUnread({ onDropped: needs.onUnread })
-  const whenItsTurn = inTurn()
   const hasToken = ({ headers }: IncomingMessage): boolean =>
     needs.isSender(headers) || typeof needs.authorizeApi(headers) === 'object'
+  const begun = limitUnfinished({ hasToken })
+  const unread = limitUnread({ onDropped: needs.onUnread })
+  const whenItsTurn = inTurn()
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     unread(response)
     noteRequest(response, () => hasToken(request))

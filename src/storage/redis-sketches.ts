@@ -69,7 +69,10 @@ const add = async (
     additions.filter(({ key, seconds, replaceable }) => replaceable === true || expiring.get(key) !== seconds),
   )
   for (const { key, seconds } of renewed) pipeline.expire(key, seconds)
-  const answers = await execute(pipeline)
+  const answers = await execute(
+    pipeline,
+    [...added, ...renewed].map(({ key }) => key),
+  )
   for (const { key, seconds } of renewed) expiring.set(key, seconds)
   const changed = added.filter((addition, i) => answers[i] === 1 && !renewed.has(addition))
   if (changed.length > 0) giveLifetimes(redis, changed, expiring)
@@ -87,7 +90,10 @@ const giveLifetimes = (
 ): void => {
   const pipeline = redis.pipeline()
   for (const { key, seconds } of changed) pipeline.expire(key, seconds, 'NX')
-  execute(pipeline).catch(() => {
+  execute(
+    pipeline,
+    changed.map(({ key }) => key),
+  ).catch(() => {
     for (const { key } of changed) expiring.delete(key)
   })
 }
@@ -126,7 +132,12 @@ const commandsOf = (redis: Redis | Cluster): Omit<SketchStore, 'add' | 'addAlone
     if ((await redis.set(key, Buffer.from(bytes), 'EX', seconds, 'NX')) === 'OK') return
     const arriving = `${key}:${randomUUID()}`
     const pipeline = redis.pipeline().set(arriving, Buffer.from(bytes), 'EX', 60)
-    await execute(pipeline.pfmerge(key, arriving).expire(key, seconds, 'GT').del(arriving))
+    await execute(pipeline.pfmerge(key, arriving).expire(key, seconds, 'GT').del(arriving), [
+      arriving,
+      key,
+      key,
+      arriving,
+    ])
   },
 
   probeWrite: async () => {
@@ -152,7 +163,10 @@ const NO_SKETCH = /^(?:WRONGTYPE|INVALIDOBJ) /
 const readAll = async (node: Redis, keys: string[]): Promise<StoredSketch[]> => {
   const pipeline = node.pipeline()
   for (const key of keys) pipeline.getBuffer(key).ttl(key)
-  const answers = await execute(pipeline)
+  const answers = await execute(
+    pipeline,
+    keys.flatMap((key) => [key, key]),
+  )
   return keys.flatMap((key, i) => {
     const [bytes, seconds] = answers.slice(2 * i, 2 * i + 2) as [Buffer | null, number]
     return bytes ? [{ key, bytes, seconds: Math.max(seconds, 1) }] : []
@@ -171,9 +185,12 @@ const replies = async (pipeline: ChainableCommander): Promise<[Error | null, unk
   return answers
 }
 
-/** Runs a pipeline; the first error of any command is thrown. */
-const execute = async (pipeline: ChainableCommander): Promise<unknown[]> =>
-  (await replies(pipeline)).map(([error, answer]) => {
-    if (error) throw error
+/**
+ * Runs a pipeline; the first error of any command is thrown.
+ * @param keys of the commands, in their order
+ */
+const execute = async (pipeline: ChainableCommander, keys: readonly string[]): Promise<unknown[]> =>
+  (await replies(pipeline)).map(([error, answer], i) => {
+    if (error) throw NO_SKETCH.test(error.message) ? new DamagedSketch(keys.slice(i, i + 1)) : error
     return answer
   })

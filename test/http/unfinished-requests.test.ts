@@ -10,7 +10,11 @@ let clock: number
 beforeEach(async () => {
   begun = []
   clock = 0
-  const limit = limitUnfinished({ most: 2, elapsed: () => clock })
+  const limit = limitUnfinished({
+    most: 2,
+    elapsed: () => clock,
+    hasToken: ({ url = '' }) => url.startsWith('/token'),
+  })
   server = createServer((request, response) => {
     limit(request)
     begun.push(request.url ?? '')
@@ -43,6 +47,20 @@ test('of bodies that do not end the oldest are closed; complete requests and new
   const answer = once(await send('/whole', '0123456789'), 'data')
   await Promise.all([answer, closed[1]])
   expect(waiting.destroyed).toBe(false)
+})
+
+test('those with a token are closed last', async () => {
+  const known = await send('/token', 'half')
+  const strangers = [await send('/1', 'half')]
+  for (const path of ['/2', '/3', '/4']) {
+    clock += 2_000
+    const closed = once(strangers.at(-1) ?? known, 'close')
+    strangers.push(await send(path, 'half'))
+    await closed
+  }
+  const answered = once(known.resume(), 'data')
+  known.write('456789')
+  await answered
 })
 
 test('each body has two seconds, however many there are', async () => {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import type { Redis } from 'ioredis'
 import { connectRedis } from '../../src/storage/redis-connection.js'
 import { createRedisSketches } from '../../src/storage/redis-sketches.js'
+import { DamagedSketch } from '../../src/storage/sketch-store.js'
 import { eventually } from '../servers/process.js'
 import { startRedis, type RedisServer } from '../servers/redis.js'
 
@@ -36,6 +37,24 @@ test('who was added a moment ago is not sent again, until the connection breaks 
     await sketches.replace('{t}a', undefined, 100, undefined as never)
     await add('alice')
     expect(await sketches.count([['{t}a']])).toEqual([1])
+  } finally {
+    await sketches.close()
+    other.disconnect()
+  }
+})
+
+test('a key of another type is named, whatever it is used for', async () => {
+  const [client, other] = [connectRedis(redis.url), connectRedis(redis.url) as Redis]
+  const sketches = createRedisSketches(client)
+  const addition = { members: new Set(['alice']), seconds: 100 }
+  try {
+    await other.lpush('{u}list', 'x')
+    const adding = sketches.addAlone(['{u}a', '{u}list'].map((key) => ({ key, ...addition })))
+    await expect(adding).rejects.toThrow(new DamagedSketch(['{u}list']))
+    const reading = async (): Promise<void> => {
+      for await (const { key } of sketches.entries('{u}')) expect(key).toBe('{u}a')
+    }
+    await expect(reading()).rejects.toThrow(new DamagedSketch(['{u}list']))
   } finally {
     await sketches.close()
     other.disconnect()
