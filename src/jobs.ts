@@ -59,16 +59,20 @@ const LOOK_MS = 250
  */
 export const startJobs = (jobs: readonly Job[], { onBegin, onEnd, onError, isResting }: Watcher): Jobs => {
   const underWay = new Map<string, Promise<unknown>>()
-  const start = async ({ name, run }: Job): Promise<void> => {
-    if (underWay.has(name) || isResting?.(name)) return
-    onBegin?.(name)
-    const running = run().catch((error: unknown) => {
+  const start = (job: Job): void => {
+    if (underWay.has(job.name) || isResting?.(job.name)) return
+    onBegin?.(job.name)
+    underWay.set(job.name, finish(job))
+  }
+  const finish = async ({ name, run }: Job): Promise<void> => {
+    try {
+      await Promise.resolve().then(run)
+    } catch (error) {
       onError(name, error)
-    })
-    underWay.set(name, running)
-    await running
-    underWay.delete(name)
-    onEnd?.(name)
+    } finally {
+      underWay.delete(name)
+      onEnd?.(name)
+    }
   }
   const timetables = jobs.map((job) => ({ job, timetable: timetableOf(job) }))
   const nextOf = (timetable: ScheduledTask): number => timetable.getNextRuns(1)[0]?.getTime() ?? Infinity
@@ -81,7 +85,7 @@ export const startJobs = (jobs: readonly Job[], { onBegin, onEnd, onError, isRes
     for (const [i, { job, timetable }] of timetables.entries()) {
       const isDue = now >= (due[i] ?? Infinity)
       if (isDue || isSetBack) due[i] = nextOf(timetable)
-      if (isDue) void start(job)
+      if (isDue) start(job)
     }
   }
   const looking = setInterval(look, LOOK_MS).unref()

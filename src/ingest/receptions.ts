@@ -72,6 +72,9 @@ export const createReceptions = (database: Database, now: () => Date): Reception
 type News = { lastEventAt: Micros; lastReceivedAt: Micros; events: number }
 type Heard = Map<string, News>
 
+/** What is stored is of a clock that was ahead. */
+const IS_AHEAD = sql`receptions.last_received_at > excluded.last_received_at + interval '1 hour'`
+
 const write = async (database: Database, heard: Heard, refused: Map<string, number>, day: string): Promise<void> =>
   database.transaction(async (tx) => {
     await addTallies(
@@ -89,8 +92,10 @@ const write = async (database: Database, heard: Heard, refused: Map<string, numb
       ) as news (registry, last_event_at, last_received_at, events)
       order by registry
       on conflict (registry) do update
-        set last_event_at = greatest(receptions.last_event_at, excluded.last_event_at),
-            last_received_at = greatest(receptions.last_received_at, excluded.last_received_at),
+        set last_event_at = case when ${IS_AHEAD} then excluded.last_event_at
+              else greatest(receptions.last_event_at, excluded.last_event_at) end,
+            last_received_at = case when ${IS_AHEAD} then excluded.last_received_at
+              else greatest(receptions.last_received_at, excluded.last_received_at) end,
             events = receptions.events + excluded.events
     `.execute(tx)
   })

@@ -73,6 +73,7 @@ export const lockDirectory = async (
   const file = join(directory, FILE)
   const holder = directoryHolder(directory)
   if (holder && !(mayBeDead(file, holder) && (await isSilent(file, wait)))) throw inUse(directory, holder)
+  const hasWaited = holder !== undefined
   const socket = await listenOn(socketName(directory)).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
     throw inUse(directory, directoryHolder(directory))
@@ -86,10 +87,12 @@ export const lockDirectory = async (
   write()
   let isLost = false
   let checkedAt = Date.now()
-  // Whoever was suspended for longer than SILENCE_MS may find another holder's file in place of its own.
+  // Whoever was suspended for longer than SILENCE_MS may find another holder's file in place of its own, or none if that one has ended.
   const isTaken = (): boolean => {
+    const wasSuspended = Math.abs(Date.now() - checkedAt) > SILENCE_MS
     checkedAt = Date.now()
-    isLost ||= ![content, undefined].includes(readIfThere(file))
+    const found = lockIn(file)
+    isLost ||= found === undefined ? wasSuspended && !existsSync(file) : found !== lock
     return isLost
   }
   const heartbeat = setInterval(() => {
@@ -102,9 +105,20 @@ export const lockDirectory = async (
       // A full disk or a folder that is gone must not end the process; the next heartbeat tries again.
     }
   }, HEARTBEAT_MS).unref()
-  // Options of this process, as --input-type, are not for that source.
-  const beating = new Worker(BEAT, { eval: true, execArgv: [], workerData: { file, lock, ms: HEARTBEAT_MS } })
-  beating.unref()
+  const stopThread = beatInThread(file, lock)
+  const stop = (): void => {
+    clearInterval(heartbeat)
+    stopThread()
+    socket?.close()
+  }
+  // Of several that waited for the same silence, the last one that wrote its file has the lock.
+  if (hasWaited) {
+    await wait(LOOK_MS)
+    if (isTaken()) {
+      stop()
+      throw inUse(directory, directoryHolder(directory))
+    }
+  }
   return {
     announce: (listen) => {
       if (isTaken()) return
@@ -113,17 +127,29 @@ export const lockDirectory = async (
     },
     isHeld: () => !(Math.abs(Date.now() - checkedAt) > 2 * HEARTBEAT_MS ? isTaken() : isLost),
     release: () => {
-      clearInterval(heartbeat)
-      void beating.terminate()
-      socket?.close()
+      stop()
       if (!isTaken()) rmSync(file, { force: true })
     },
   }
 }
 
-const readIfThere = (file: string): string | undefined => {
+/** @returns how to stop it. Without the thread the heartbeat of the process has to do. */
+const beatInThread = (file: string, lock: string): (() => void) => {
   try {
-    return readTextFile(file, { bytes: LARGEST_LOCK, patience: 0 })
+    // Options of this process, as --input-type, are not for that source.
+    const thread = new Worker(BEAT, { eval: true, execArgv: [], workerData: { file, lock, ms: HEARTBEAT_MS } })
+    thread.on('error', () => undefined).unref()
+    return () => void thread.terminate()
+  } catch {
+    return () => undefined
+  }
+}
+
+/** The name of the lock in a file; undefined if it cannot be read, as while it is written. */
+const lockIn = (file: string): string | undefined => {
+  try {
+    const text = readTextFile(file, { bytes: LARGEST_LOCK, patience: 0 })
+    return (JSON.parse(text) as { lock?: string }).lock ?? ''
   } catch {
     return undefined
   }
@@ -138,18 +164,20 @@ const mayBeDead = (file: string, holder: DirectoryHolder): boolean =>
 
 /** Waits until a lock had no heartbeat for SILENCE_MS, or has one. How old a lock of the future is cannot be known from its time. */
 const isSilent = async (file: string, wait: (milliseconds: number) => Promise<unknown>): Promise<boolean> => {
-  const before = statSync(file).mtimeMs
+  const before = statSync(file, { throwIfNoEntry: false })?.mtimeMs
   const age = ageOf(file)
   for (let left = age < 0 ? SILENCE_MS : Math.max(SILENCE_MS - age, 2 * HEARTBEAT_MS); left > 0; left -= LOOK_MS) {
     await wait(LOOK_MS)
     const { mtimeMs } = statSync(file, { throwIfNoEntry: false }) ?? {}
+    // It was released.
     if (mtimeMs === undefined) return true
     if (mtimeMs !== before) return false
   }
   return true
 }
 
-const ageOf = (file: string): number => Date.now() - statSync(file).mtimeMs
+/** Without a file, that of one that is being written. */
+const ageOf = (file: string): number => Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
 
 /** Who holds a directory now; undefined when nobody does, or when its holder died. */
 export const directoryHolder = (directory: string): DirectoryHolder | undefined => {

@@ -136,8 +136,8 @@ export class EmbeddedInstance extends PGlite {
   }
 
   override async close(): Promise<void> {
-    // A failed instance spins when it is asked to shut down.
-    if (!this.failure) await super.close()
+    // A failed instance spins when it is asked to shut down, and one without its directory would write there.
+    if (!this.failure && this.options.isHeld?.() !== false) await super.close()
   }
 
   private fail(what: string, advice = ADVICE): EmbeddedDatabaseFailed {

@@ -7,7 +7,10 @@ export class LeaseTaken extends Error {}
 /** A lease that this process has. It is renewed until it is released. */
 export type Lease = { release: () => Promise<void> }
 
-/** A lease that lasts this much longer than it was taken for is not one: the clock was ahead when its holder took it, and ended. */
+/**
+ * A lease that lasts this much longer than it was taken for is not one: the clock was ahead when its holder took it, and ended. If the
+ * database's clock is set back further while the holder works, another process may take it.
+ */
 const AHEAD_SECONDS = 3_600
 /** Renewals while a lease lasts: a process that cannot renew it a few times in a row still has it. */
 const RENEWALS = 4

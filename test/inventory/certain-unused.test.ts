@@ -138,10 +138,10 @@ describe.each(STORE_PAIRS)('what may be in use is not listed as unused, on %s', 
       await repaired(withTag('a2'))
       await asking.ingest({ action: 'delete', tag: 'v1', at: '2026-11-27T12:00:00Z' })
       const later = createAsking(stores, new Date('2026-12-20T12:00:00Z'))
-      await later.ingest(manifest('a3', { id: 901, at: '2026-12-20T12:00:00Z', repository: 'other' }))
+      await later.ingest(blob('b8', { id: 901, at: '2026-12-20T12:00:00Z', repository: 'other' }))
       expect((await later.items('untagged-manifests')).map(({ digest }) => short(digest))).toEqual(['a2'])
       const muchLater = createAsking(stores, new Date('2026-12-29T12:00:00Z'))
-      await muchLater.ingest(manifest('a4', { id: 902, at: '2026-12-29T12:00:00Z', repository: 'other' }))
+      await muchLater.ingest(blob('b9', { id: 902, at: '2026-12-29T12:00:00Z', repository: 'other' }))
       expect(await muchLater.items('untagged-manifests')).toHaveLength(2)
     })
 

@@ -81,6 +81,15 @@ describe.each(STORE_PAIRS)('of a registry of which nothing was heard lately, on 
     expect(items.map(({ registry }) => registry)).toEqual(['b.example'])
   })
 
+  test('nothing is offered of one that was heard with a clock that was ahead, until it is heard again', async () => {
+    await heard('a.example', daysAgo(-60))
+    const offered = async (): Promise<unknown[]> =>
+      (await asking.items('unused-images', { unused_for: '90d' })).map(({ registry }) => registry).sort()
+    expect(await offered()).toEqual(['b.example'])
+    await asking.ingest(blob('heard', { registry: 'a.example' }))
+    expect(await offered()).toEqual(['a.example', 'b.example'])
+  })
+
   test('what does not offer anything is answered', async () => {
     await heard('a.example', undefined)
     await heard('b.example', undefined)

@@ -91,6 +91,33 @@ describe('a data directory', () => {
     })
   })
 
+  test('is lost if the file is gone after a pause: another holder may have ended meanwhile', async () => {
+    jest.useFakeTimers({ doNotFake: ['setInterval', 'nextTick', 'setImmediate', 'setTimeout', 'queueMicrotask'] })
+    try {
+      const lock = await lockDirectory(folder.path)
+      rmSync(file())
+      jest.setSystemTime(machineClock().getTime() + 15_000)
+      expect(lock.isHeld()).toBe(true)
+      jest.setSystemTime(machineClock().getTime() + 36_000)
+      expect(lock.isHeld()).toBe(false)
+      lock.release()
+    } finally {
+      jest.useRealTimers()
+    }
+  })
+
+  test('has one holder, of two in containers that waited for the same silence', async () => {
+    pretend({ ...HERE, pid: process.pid, namespace: 'another' })
+    const other = { ...HERE, pid: process.pid, namespace: 'a third', lock: 'its' }
+    let waits = 0
+    const locking = lockDirectory(folder.path, async () => {
+      if (++waits === 21) pretend(other)
+      return Promise.resolve()
+    })
+    await expect(locking).rejects.toThrow(DirectoryInUse)
+    expect(directoryHolder(folder.path)).toEqual(other)
+  })
+
   test('is free when its holder is dead, also in another container', async () => {
     pretend({ ...HERE, pid: 2 ** 22 + 1 })
     ;(await lockDirectory(folder.path)).release()
@@ -117,13 +144,14 @@ describe('a data directory', () => {
     pretend(holder)
     expect(directoryHolder(folder.path)).toEqual(holder)
     await lock()
-    expect(waited).toBe(20_000)
+    // The last second is for others that waited.
+    expect(waited).toBe(21_000)
     pretend(holder, 15_000)
     await lock()
-    expect(waited).toBe(10_000)
+    expect(waited).toBe(11_000)
     pretend(holder)
     const heartbeat = (ms: number): void => {
-      if (ms === 5_000) pretend(holder)
+      if (ms === 5_000) pretend(holder, 1_000)
     }
     await expect(lock(heartbeat)).rejects.toThrow(DirectoryInUse)
     pretend(holder)
@@ -131,7 +159,7 @@ describe('a data directory', () => {
       if (ms === 3_000) rmSync(file())
     }
     await lock(release)
-    expect(waited).toBe(3_000)
+    expect(waited).toBe(4_000)
     pretend({ ...HERE, pid: process.pid })
     await lock()
     expect(waited).toBe(0)
@@ -158,7 +186,7 @@ describe('a data directory', () => {
     }
     pretend({ pid: 1, host: 'another-container' }, -3_600_000)
     await lock()
-    expect(waits).toHaveLength(20)
+    expect(waits).toHaveLength(21)
     for (const age of [-3_599_000, -5_000, 0]) {
       pretend({ pid: 1, host: 'another-container' }, -3_600_000)
       const heartbeat = (): void => {
@@ -166,10 +194,10 @@ describe('a data directory', () => {
       }
       await expect(lock(heartbeat)).rejects.toThrow(DirectoryInUse)
     }
-    expect(waits).toHaveLength(23)
+    expect(waits).toHaveLength(24)
     pretend({ pid: 1, host: 'another-container' }, -10_000)
     await expect(lock()).rejects.toThrow(DirectoryInUse)
-    expect(waits).toHaveLength(23)
+    expect(waits).toHaveLength(24)
   })
 })
 

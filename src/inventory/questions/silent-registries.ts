@@ -3,7 +3,8 @@ import { isoTime, microsOf } from '../../events/calendar.js'
 import type { Sql } from '../../storage/database.js'
 import type { Asked, Question } from './question.js'
 
-const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
 /** Small registries are not used on some days. If nothing is heard of one for longer, its notifications may not arrive any more. */
 const LONGEST_SILENCE_MS = 7 * DAY_MS
 /** After this time a note says since when nothing was heard. */
@@ -32,7 +33,11 @@ export const silencesIn = async (db: Sql, { offersUnused }: Question, asked: Ask
   const registries = await lastHeard(db, asked)
   const askedFor = unused_for === undefined ? Infinity : now.getTime() - Date.parse(unused_for)
   const longest = Math.min(LONGEST_SILENCE_MS, askedFor)
-  const silenceOf = (heardAt: Date | null): number => (heardAt ? now.getTime() - heardAt.getTime() : Infinity)
+  const silenceOf = (heardAt: Date | null): number => {
+    const silence = heardAt ? now.getTime() - heardAt.getTime() : Infinity
+    // The clock was ahead.
+    return silence < -HOUR_MS ? Infinity : silence
+  }
   const silent = registries.filter(({ heardAt }) => silenceOf(heardAt) > longest)
   const quiet = registries.filter((one) => silenceOf(one.heardAt) > NOTED_SILENCE_MS && !silent.includes(one))
   return {

@@ -26,12 +26,16 @@ export const summarize = async (database: Pick<Database, 'engine' | 'jobs'>, now
   return ended
 }
 
+/** Clocks of two processes differ by less. */
+const MOST_AHEAD_MS = 3_600_000
+
 /** Whether the last summary is older than it has to be, or of a clock that was ahead. */
 const isSummaryDue = async (db: Sql, now: Date): Promise<boolean> => {
   const { rows } = await sql<{ as_of: Date; seconds: number }>`select as_of, seconds from inventory.totals`.execute(db)
   const [last] = rows
   if (!last) return true
-  return Math.abs(now.getTime() - last.as_of.getTime()) >= restSeconds(last.seconds) * 1000
+  const age = now.getTime() - last.as_of.getTime()
+  return age >= restSeconds(last.seconds) * 1000 || age < -MOST_AHEAD_MS
 }
 
 /** After this time another process makes the summary of one that died. */

@@ -1,13 +1,13 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/database.js'
-import { countPortion } from './moved-portions.js'
+import { lockDays } from './rolling-days.js'
 
 /** A host under which pulls were recorded, and the name of the registry that it is. */
 export type Move = { from: string; to: string }
 
-/** Until the transaction ends, neither is folded, and neither is rolled up. It counts as a portion of the move: that locks days, which come before registries. */
+/** Until the transaction ends, neither is folded, and neither is rolled up. Days before registries, as in the roll-up. */
 export const lockBoth = async (tx: Sql, { from, to }: Move): Promise<void> => {
-  await countPortion(tx)
+  await lockDays(tx)
   await sql`
     insert into pulls.registries (registry) select unnest(${[from, to].sort()}::text[]) on conflict do nothing
   `.execute(tx)

@@ -71,11 +71,11 @@ const withOtherNames = async (tx: Sql, registry: string, askers: readonly Asker[
       with renamed as materialized (
         select distinct repository, origin, request::jsonb ->> 'previous' as previous from pulls.pending
         where registry = ${registry} and strpos(request, '"previous"') > 0
-      )
+      ), asker as materialized (select repository, origin from ${listOf(all.values())})
       select repository, origin, previous from renamed p
-      where previous is not null and exists (
-        select from ${listOf(all.values())}
-        where asker.repository = p.repository and asker.origin in (p.origin, p.previous)
+      where previous is not null and (
+        (p.repository, p.origin) in (select repository, origin from asker)
+        or (p.repository, p.previous) in (select repository, origin from asker)
       )
     `.execute(tx)
     for (const { repository, origin, previous } of rows)

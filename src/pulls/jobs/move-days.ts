@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import { lockBoth, type Move } from './both-registries.js'
+import { countPortion } from './moved-portions.js'
 import { firstOutcomesOf } from './outcomes-of.js'
 import { LOCK_SUMMARIES } from './summarize.js'
 
@@ -53,6 +54,7 @@ export const moveDay = async (tx: Sql, move: Move, { day, most }: { day: string;
     moved += await part(tx, move, { day, most: most - moved })
     if (moved >= most) break
   }
+  if (moved > 0) await countPortion(tx)
   return moved
 }
 

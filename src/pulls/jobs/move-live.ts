@@ -4,6 +4,7 @@ import type { Sql } from '../../storage/database.js'
 import type { Windows } from '../fold/windows.js'
 import { lockBoth, type Move } from './both-registries.js'
 import { moveChains, movePending } from './move-chains.js'
+import { countPortion } from './moved-portions.js'
 import { dropUnfinished, moveLastUses, moveOutcomes, moveTotals } from './move-settled.js'
 import { restartProvisional } from './provisional-run.js'
 import { restartRollingDays } from './rolling-days.js'
@@ -44,10 +45,12 @@ export const moveLive = async (
     for (let moved = 1; moved > 0;) {
       moved = await part(room)
       room -= moved
-      if (room <= 0) return 'more'
+      if (room <= 0) break
     }
+    if (room <= 0) break
   }
-  return 'done'
+  if (room < most) await countPortion(tx)
+  return room <= 0 ? 'more' : 'done'
 }
 
 /**

@@ -4,6 +4,7 @@ import type { Windows } from '../fold/windows.js'
 import { NEWEST_DAYS } from '../read/outcomes.js'
 import type { Move } from './both-registries.js'
 import { lockJoint } from './move-live.js'
+import { countPortion } from './moved-portions.js'
 
 /** Identifies a reading of how an origin asked. The readings of a registry are sorted by it. */
 type ReadingKey = { day: string; repository: string; origin: string }
@@ -36,5 +37,7 @@ export const copyNewestReadings = async (
     )
     select day::text, repository, origin from portion p order by p.day desc, repository desc, origin desc limit 1
   `.execute(tx)
-  return rows[0] ?? 'end'
+  if (!rows[0]) return 'end'
+  await countPortion(tx)
+  return rows[0]
 }

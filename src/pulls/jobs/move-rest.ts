@@ -4,6 +4,7 @@ import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
 import { jobStep } from '../../storage/job-step.js'
 import { lockBoth, type Move } from './both-registries.js'
 import { countPortion } from './moved-portions.js'
+import { lockDays } from './rolling-days.js'
 import { LOCK_SUMMARIES } from './summarize.js'
 
 /**
@@ -26,10 +27,11 @@ export const moveRequests = async (db: Database['jobs'], { from, to }: Move): Pr
     `.execute(db)
     const until = Number(rows[0]?.number ?? last)
     await jobStep({ sql: db }, async (tx) => {
-      await countPortion(tx)
-      await sql`
+      await lockDays(tx)
+      const { numAffectedRows = 0n } = await sql`
         update pulls.requests set registry = ${to} where registry = ${from} and number > ${after} and number <= ${until}
       `.execute(tx)
+      if (numAffectedRows > 0n) await countPortion(tx)
     })
     after = until
   }
@@ -75,6 +77,7 @@ export const dropRegistry = async (tx: Sql, move: Move, after: number): Promise<
   const { rows } = await sql<{ isLeft: boolean }>`select ${sql.join(least, sql` or `)} as "isLeft"`.execute(tx)
   if (rows[0]?.isLeft === true) return
   await sql`update pulls.requests set registry = ${to} where registry = ${from} and number > ${after}`.execute(tx)
+  await countPortion(tx)
   for (const table of ['summarized', 'summaries', 'rolling_days', 'registries'])
     await sql`delete from ${sql.table(`pulls.${table}`)} where registry = ${from}`.execute(tx)
 }

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import { lockDays } from './rolling-days.js'
 
-/** Counts a portion of a move, in its transaction. */
+/** Counts a portion of a move that moved or copied rows, in its transaction. One that found none is not counted: an erasure would wait for it. */
 export const countPortion = async (tx: Sql): Promise<void> => {
   await lockDays(tx)
   await sql`select nextval('pulls.portions')`.execute(tx)

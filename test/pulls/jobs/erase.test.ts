@@ -193,6 +193,43 @@ test.each(STORE_PAIRS)('an erasure beside a move of the registry leaves nothing,
   }
 })
 
+test.each(STORE_PAIRS)(
+  'an erasure ends although a move of the registry is tried all the time and waits, on %s',
+  async (_, open) => {
+    const stores = await open()
+    const aliases = new Map([['alias.example', 'registry.example']])
+    try {
+      const { sql: db, jobs } = stores.database
+      await sql`
+      insert into pulls.registries (registry, folded_to, rolled_to) values
+        ('alias.example', '2026-11-18 12:00Z', '-infinity'), ('registry.example', '2026-11-25', '2026-11-24')
+    `.execute(db)
+      await keepOutcomes(stores.database, [
+        { ...OUTCOME, registry: 'alias.example', origin: 'somebody', at: new Date(START).toISOString(), id: '1' },
+      ])
+      await sql`
+      insert into pulls.pending (id, registry, at, repository, origin, request, who)
+      values (gen_random_uuid(), 'alias.example', '2026-11-18 12:00:01Z', 'a', 'another', '{}', '{}')
+    `.execute(db)
+      let moves = 0
+      const beside = seeing(jobs, async (execute, text) => {
+        if (text.includes('delete from "pulls"."outcomes"')) {
+          moves++
+          await moveAliases({ database: stores.database, windows: WINDOWS }, aliases)
+        }
+        return execute()
+      })
+      await erase({ ...stores.database, jobs: beside }, { origin: 'somebody' }, 1)
+      expect(moves).toBeGreaterThan(0)
+      expect(moves).toBeLessThan(10)
+      const { rows } = await sql`select from pulls.outcomes where origin = 'somebody'`.execute(db)
+      expect(rows).toEqual([])
+    } finally {
+      await stores.close()
+    }
+  },
+)
+
 describe('an erasure while a transaction of PostgreSQL writes what it has read', () => {
   const GATE = 42
   let stores: TestStores
