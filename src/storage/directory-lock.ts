@@ -1,15 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readlinkSync,
-  realpathSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, readlinkSync, realpathSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -196,7 +186,7 @@ export const directoryHolder = (directory: string): DirectoryHolder | undefined 
 export const pidNamespace = (): string | undefined => {
   if (process.platform !== 'linux') return undefined
   try {
-    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+    const boot = readTextFile('/proc/sys/kernel/random/boot_id', { bytes: 100, patience: 0 }).trim()
     return `${boot} ${readlinkSync('/proc/self/ns/pid')}`
   } catch {
     // Without /proc nothing is known of other processes.
