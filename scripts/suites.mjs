@@ -13,7 +13,7 @@ const SERVERS = new Set([
   'test/servers/shared.ts',
 ])
 /** What opens the embedded database, which takes seconds. */
-const STORES = new Set(['src/storage/pglite.ts', 'src/core.ts', 'src/app.ts'])
+const STORES = new Set(['src/storage/pglite.ts', 'src/service/core.ts', 'src/service/app.ts'])
 
 /** Top-level declarations of a file and the names that each mentions, and where imported names come from. */
 const parsed = new Map()

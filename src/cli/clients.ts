@@ -1,4 +1,4 @@
-import { loadDeclared } from '../core.js'
+import { loadDeclared } from '../service/core.js'
 import { configNow } from './open.js'
 import { printJson, printTable } from './print.js'
 

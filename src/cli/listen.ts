@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Config } from '../config.js'
+import type { Config } from '../config/config.js'
 import { CommandError } from './failure.js'
 
 /** What the codes of the operating system mean for an address to listen on. */

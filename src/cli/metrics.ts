@@ -1,4 +1,4 @@
-import { loadDeclared } from '../core.js'
+import { loadDeclared } from '../service/core.js'
 import { metricsDictionary } from '../metrics/dictionary.js'
 import { configNow } from './open.js'
 import { write } from './output.js'

@@ -1,4 +1,4 @@
-import { openStores } from '../stores.js'
+import { openStores } from '../service/stores.js'
 import { clock, configNow, warnOfEmbedded } from './open.js'
 import { printLine } from './print.js'
 

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream'
 import { csvLine } from '../http/csv.js'
-import { printable, printableLines } from '../printable.js'
+import { printable, printableLines } from '../runtime/printable.js'
 import { context } from './command-context.js'
 
 /**

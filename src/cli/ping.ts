@@ -1,5 +1,5 @@
 import { asOf } from '../inventory/summary/as-of.js'
-import type { Core } from '../core.js'
+import type { Core } from '../service/core.js'
 import { CommandError } from './failure.js'
 import { NO_SUMMARY } from './no-summary.js'
 import { askOrOpen, configNow } from './open.js'

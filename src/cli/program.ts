@@ -1,6 +1,6 @@
 import { Command, CommanderError, Option } from 'commander'
-import { version } from '../core.js'
-import { fileProblem } from '../files/file-error.js'
+import { version } from '../home.js'
+import { fileProblem } from '../runtime/file-error.js'
 import { runInContext, type CommandContext } from './command-context.js'
 import { examples, json, wide } from './command-help.js'
 import { addInventoryCommands } from './inventory-commands.js'
@@ -58,7 +58,7 @@ const createProgram = ({ env, stdout }: CommandContext): Command => {
       if (config !== undefined) env.TALLYMAN_CONFIG = config
       // A service goes on; an answer that nobody reads any more, as behind head, is at its end.
       if (its.name() !== 'serve') stdout.on('error', endWithReader)
-      const { unknownVariables } = await import('../unknown-variables.js')
+      const { unknownVariables } = await import('../config/unknown-variables.js')
       for (const warning of unknownVariables(env)) writeError(`tallyman: warning: ${warning}`)
     })
     .addHelpText(
@@ -215,7 +215,7 @@ const pointToHelp = (command: Command, path: string): void => {
 const adviceOn = async ({ code, message }: CommanderError): Promise<string | undefined> => {
   const [, option] = /'--([\w-]+)/.exec(message) ?? []
   if (code !== 'commander.unknownOption' || option === undefined) return undefined
-  const { environmentName, SETTINGS } = await import('../settings.js')
+  const { environmentName, SETTINGS } = await import('../config/settings.js')
   const key = option.replaceAll('-', '_')
   return SETTINGS.some((setting) => setting === key)
     ? `${key} is a setting: set ${environmentName(key)}, or ${key} in tallyman.yml`

@@ -1,4 +1,4 @@
-import { printable } from '../printable.js'
+import { printable } from '../runtime/printable.js'
 import { context, type CommandContext } from './command-context.js'
 /** Where progress is told: a stream that may be a terminal. */
 type Target = Pick<CommandContext['stderr'], 'write' | 'isTTY' | 'columns'>

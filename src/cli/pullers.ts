@@ -1,4 +1,4 @@
-import { contextBy } from '../open-pulls.js'
+import { contextBy } from '../service/open-pulls.js'
 import { wholeNumber, withRegistryNames } from '../pulls/read/asked.js'
 import { askBehaviours, type BehavioursAnswer } from '../pulls/read/behaviours.js'
 import { askPullers, pullersAskedIn, type PullersAnswer } from '../pulls/read/pullers.js'

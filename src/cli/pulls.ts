@@ -1,4 +1,4 @@
-import { contextBy } from '../open-pulls.js'
+import { contextBy } from '../service/open-pulls.js'
 import { askedIn, withRegistryNames, type ToldPeriod } from '../pulls/read/asked.js'
 import { askPulls, type PullsAnswer, type PullsRow } from '../pulls/read/ask-pulls.js'
 import { previousNotes } from '../pulls/read/previous-notes.js'

@@ -1,4 +1,4 @@
-import type { Core } from '../core.js'
+import type { Core } from '../service/core.js'
 import { joinRegistries, type JoinReport } from '../registries/join-registries.js'
 import { listRegistries, type IdentifiedBy, type RegistrySummary } from '../registries/list-registries.js'
 import { askOrOpen, configNow } from './open.js'

@@ -1,6 +1,6 @@
-import type { Config } from '../config.js'
-import { isSendable } from '../registries/token-text.js'
-import { loadSecrets } from '../secrets.js'
+import type { Config } from '../config/config.js'
+import { isSendable } from '../tokens/token-text.js'
+import { loadSecrets } from '../config/secrets.js'
 import { directoryHolder } from '../storage/directory-lock.js'
 
 /** The running service refused a command. */

@@ -1,6 +1,6 @@
-import type { Config } from '../config.js'
+import type { Config } from '../config/config.js'
 import { WEBHOOK } from '../http/notification-paths.js'
-import { readStatus, type Status } from '../status.js'
+import { readStatus, type Status } from '../service/status.js'
 import { context } from './command-context.js'
 import { askOrOpenQuietly, clock, configNow } from './open.js'
 import { printJson, printLine, printTable, printTitle, type TableOptions } from './print.js'

@@ -1,7 +1,7 @@
 import { lstatSync, realpathSync, statSync, type Stats } from 'node:fs'
 import { open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { isNativeError } from 'node:util/types'
-import { fileProblem } from '../files/file-error.js'
+import { fileProblem } from '../runtime/file-error.js'
 import { isStorageAway } from '../storage/away.js'
 import { CommandError } from './failure.js'
 import { standardOutput } from './output.js'

@@ -1,5 +1,5 @@
 import type { Database } from '../storage/database.js'
-import type { WatchdogLines } from '../watchdog.js'
+import type { WatchdogLines } from '../service/watchdog.js'
 
 const RESTART = 'start it again: what was answered is stored'
 

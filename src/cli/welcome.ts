@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import type { Core } from '../core.js'
-import { isAdmin } from '../http/api-tokens.js'
+import type { Core } from '../service/core.js'
+import { isAdmin } from '../tokens/api-tokens.js'
 
 /**
  * What a start prints: tokens that were made and not shown yet, or where the tokens are; the lines for a registry; and, until a

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import { parse } from 'yaml'
-import { FileError } from '../files/file-error.js'
-import { readTextFile } from '../files/read-file.js'
+import { FileError } from '../runtime/file-error.js'
+import { readTextFile } from '../runtime/read-file.js'
 
 /** Bytes of a file of rules, metrics or clients: those that are shipped have at most 40,000. */
 const LARGEST_FILE = 1_048_576

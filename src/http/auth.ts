@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
-import type { NotificationToken } from '../registries/notification-tokens.js'
-import type { ApiToken, Scope } from './api-tokens.js'
+import type { NotificationToken } from '../tokens/notification-tokens.js'
+import type { ApiToken, Scope } from '../tokens/api-tokens.js'
 
 type Refused = 'missing' | 'wrong'
 

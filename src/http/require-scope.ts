@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express'
-import { includesScope, type Scope } from './api-tokens.js'
+import { includesScope, type Scope } from '../tokens/api-tokens.js'
 import { BadRequest } from './problem.js'
 
 /** Refuses a request whose API token has a narrower scope. The scope of the token is `response.locals.scope`. */

@@ -20,7 +20,7 @@ import { arrivalAt, createStateTimes, type Arrived, type StateTimes } from '../i
 import type { PendingRequest } from '../pulls/record/pending.js'
 import { isConflict, isContentError, type Database } from '../storage/database.js'
 import { createInTurn } from '../storage/in-turn.js'
-import { createPause } from '../storage/turns.js'
+import { createPause } from '../runtime/yield.js'
 import type { Identify, Identity } from '../users/identify.js'
 import { createBatches } from './batches.js'
 import { useEarlierIds } from './earlier-ids.js'

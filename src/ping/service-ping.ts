@@ -1,6 +1,6 @@
 import type { Database } from '../storage/database.js'
 import { runIfDue, type Occurrence } from '../storage/kept-job.js'
-import type { KeptSchedule } from '../storage/schedules.js'
+import type { KeptSchedule } from '../runtime/jobs.js'
 import { inHandUntil, type Deliver } from './deliver.js'
 import { keepPing, type KeptPing } from './history.js'
 import { isComplete, type PingKind, type ServicePing } from './payload.js'

@@ -5,7 +5,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import { readTextFile } from '../files/read-file.js'
+import { readTextFile } from '../runtime/read-file.js'
 
 /** Another process holds the directory. The message says which, and what to do. */
 export class DirectoryInUse extends Error {}

@@ -1,4 +1,4 @@
-import { messageOf } from './error-message.js'
+import { messageOf } from '../runtime/error-message.js'
 import type { Dumps } from './dumps.js'
 
 /** A dump that was asked for could not be written. The message says why. */

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { messageOf } from './error-message.js'
+import { messageOf } from '../runtime/error-message.js'
 import { NoSpaceForDump } from './embedded-dump.js'
 import { discardMarkedLog, rewritePending } from './erase-traces.js'
 import { clearMark, markErasure, readMark, readRestoredAt } from './erasure-marks.js'

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { exists } from '../files/exists.js'
+import { exists } from '../runtime/exists.js'
 
 /** What the embedded database has in a data directory. */
 export type EmbeddedFiles = {

@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8'
 import { PGlite } from '@electric-sql/pglite'
-import { messageOf } from './error-message.js'
+import { messageOf } from '../runtime/error-message.js'
 import { EmbeddedDatabaseFailed } from './embedded-failure.js'
 import type { SharedMemory } from './shared-memory.js'
 import {
@@ -12,7 +12,7 @@ import {
   shareLibraries,
   type RunningStatement,
 } from './statement-limit.js'
-import { createPause } from './turns.js'
+import { createPause } from '../runtime/yield.js'
 
 /** Milliseconds of statements that follow each other before the event loop turns. */
 const LONGEST_WITHOUT_TURN_MS = 5

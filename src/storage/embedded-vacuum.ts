@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Database, Sql } from './database.js'
-import { createPause } from './turns.js'
+import { createPause } from '../runtime/yield.js'
 
 /** Dead rows of a table, below which a vacuum is not worth its time. */
 const FEW_DEAD = 1_000

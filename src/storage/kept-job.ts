@@ -1,7 +1,8 @@
 import { hasCause, isStorageAway } from './away.js'
 import { isCancelled, isConflict, type Database, type Sql } from './database.js'
 import { holdLease, LeaseTaken } from './leases.js'
-import { completeDue, dueTime, readDueTime, type KeptSchedule } from './schedules.js'
+import type { KeptSchedule } from '../runtime/jobs.js'
+import { completeDue, dueTime, readDueTime } from './schedules.js'
 
 /** The time for which a job is done. */
 export type Occurrence = {

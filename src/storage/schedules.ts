@@ -1,18 +1,6 @@
 import { sql } from 'kysely'
+import type { KeptSchedule } from '../runtime/jobs.js'
 import type { Sql } from './database.js'
-
-/** A job whose time must not be missed: it is done once by all processes, late if it must be. */
-export type KeptSchedule = {
-  job: string
-  /** A cron expression. */
-  cron: string
-  /** An IANA time zone. */
-  timeZone: string
-  /** The first time of the schedule after now; undefined if there is none. */
-  next: () => Date | undefined
-  /** The time after `next`. */
-  following: () => Date | undefined
-}
 
 /**
  * When a job is due, by SQL: the time stays in the past until the job is done, whatever stops or fails meanwhile. A schedule

@@ -1,7 +1,7 @@
 import { parse as parseCsv } from 'csv-parse/sync'
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
-import { FileError } from '../files/file-error.js'
-import { readTextFile } from '../files/read-file.js'
+import { FileError } from '../runtime/file-error.js'
+import { readTextFile } from '../runtime/read-file.js'
 import { comparable } from './directory.js'
 
 /** The file cannot be used. The message names the file and the line or key. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import type { ApiToken } from '../../src/http/api-tokens.js'
+import type { ApiToken } from '../../src/tokens/api-tokens.js'
 import { createAuthorize } from '../../src/http/auth.js'
 import { runs } from '../servers/runs.js'
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { includesScope, SCOPES, type Scope } from '../../src/http/api-tokens.js'
+import { includesScope, SCOPES, type Scope } from '../../src/tokens/api-tokens.js'
 import type { Route } from '../../src/http/routes.js'
 import { openApp, type TestApp } from '../servers/app.js'
 import { ROOT } from '../servers/service.js'

@@ -6,7 +6,7 @@ import { createRegistries, type Registry } from '../../src/inventory/registry/re
 import { WINDOWS } from '../../src/pulls/fold/windows.js'
 import { moveAliases } from '../../src/pulls/jobs/move-aliases.js'
 import { createRegistryIdentity, type RegistryIdentity } from '../../src/registries/registry-identity.js'
-import { settle } from '../../src/settle.js'
+import { settle } from '../../src/service/reorder.js'
 import { counted, createCounting, LIFETIMES, RULES } from '../servers/counting.js'
 import { reportedEvent } from '../servers/events.js'
 import { digestOf } from '../servers/history.js'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { createAuthorizeSender } from '../../src/http/auth.js'
-import { NotificationTokensError, readNotificationTokens } from '../../src/registries/notification-tokens.js'
+import { NotificationTokensError, readNotificationTokens } from '../../src/tokens/notification-tokens.js'
 
 describe('notification tokens', () => {
   test.each<[string, unknown, unknown]>([

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from '@jest/globals'
 import { writeFileSync } from 'node:fs'
-import { blockedJobsFile } from '../../src/blocked-jobs.js'
+import { blockedJobsFile } from '../../src/service/job-rests.js'
 import { machineClock } from '../servers/clock.js'
 import { startService, type Service } from '../servers/service.js'
 import { embeddedFolder } from '../servers/stores.js'

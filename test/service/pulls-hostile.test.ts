@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
-import { openPulls, type Pulls } from '../../src/open-pulls.js'
+import { openPulls, type Pulls } from '../../src/service/open-pulls.js'
 import type { PullsAnswer } from '../../src/pulls/read/ask-pulls.js'
 import { notified, openApp, type TestApp } from '../servers/app.js'
 import { digestOf } from '../servers/history.js'

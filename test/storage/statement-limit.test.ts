@@ -9,7 +9,7 @@ import { EmbeddedInstance } from '../../src/storage/embedded-instance.js'
 import { openPglite, type EmbeddedDatabase } from '../../src/storage/pglite.js'
 import { WebAssembly, withSharedMemory } from '../../src/storage/shared-memory.js'
 import type { RunningStatement } from '../../src/storage/statement-limit.js'
-import { startWatchdog } from '../../src/watchdog.js'
+import { startWatchdog } from '../../src/service/watchdog.js'
 import { temporaryFolder } from '../servers/process.js'
 import { embeddedFolder } from '../servers/stores.js'
 

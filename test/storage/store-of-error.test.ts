@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import pg from 'pg'
-import { createLog } from '../../src/log.js'
+import { createLog } from '../../src/service/log.js'
 import { isStorageAway } from '../../src/storage/away.js'
 import { migrate } from '../../src/storage/migrate.js'
 import { openPostgres, unhurried } from '../../src/storage/postgres.js'

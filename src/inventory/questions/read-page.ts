@@ -1,5 +1,5 @@
 import type { Sql } from '../../storage/database.js'
-import { createPause } from '../../storage/turns.js'
+import { createPause } from '../../runtime/yield.js'
 import type { Asked, Key, Page, Question } from './question.js'
 
 type Row = Record<string, unknown>

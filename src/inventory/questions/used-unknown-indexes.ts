@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/database.js'
-import { createPause } from '../../storage/turns.js'
+import { createPause } from '../../runtime/yield.js'
 import { isListed } from '../index-entries.js'
 import { isNeededByIndex, wasIndexUsed } from './index-uses.js'
 import type { Asked } from './question.js'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Database } from '../../storage/database.js'
-import { messageOf } from '../../storage/error-message.js'
+import { messageOf } from '../../runtime/error-message.js'
 import { holdLease, LeaseTaken } from '../../storage/leases.js'
 import { RegistryAway, RegistryBusy } from '../registry/exchange.js'
 import { ListTooLarge } from '../registry/list-pages.js'

@@ -1,6 +1,6 @@
 import { isFields, type Fields } from '../../events/excerpt.js'
-import { FileError } from '../../files/file-error.js'
-import { readTextFile } from '../../files/read-file.js'
+import { FileError } from '../../runtime/file-error.js'
+import { readTextFile } from '../../runtime/read-file.js'
 import { askCredentialHelper } from './credential-helper.js'
 import type { Credentials, FindCredentials } from './credentials.js'
 import { RegistryError } from './exchange.js'

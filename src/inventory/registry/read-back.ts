@@ -1,7 +1,7 @@
 import { pauseMs } from '../../events/retry-after.js'
 import { isStorageAway } from '../../storage/away.js'
 import { isCancelled, isConflict, isContentError, type Database } from '../../storage/database.js'
-import { messageOf } from '../../storage/error-message.js'
+import { messageOf } from '../../runtime/error-message.js'
 import { learnManifest } from '../record/learn-manifest.js'
 import { BEGINNING, claimDue, postpone, putBack, type DueManifest, type Position } from './due-manifests.js'
 import { RegistryBusy, RegistryError, RegistrySilent } from './exchange.js'

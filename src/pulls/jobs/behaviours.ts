@@ -3,7 +3,7 @@ import { batchesOf } from '../../storage/cursor.js'
 import type { Sql } from '../../storage/database.js'
 import { behaviourOf, FEWEST, MOST_TIMES, type Behaviour } from '../behaviour.js'
 import { LOCAL_TOOL_IN_CLOUD } from '../read/local-tool.js'
-import { createPause } from '../../storage/turns.js'
+import { createPause } from '../../runtime/yield.js'
 import type { RepositoryDay } from './repository-day.js'
 
 /** How an origin asked. */

@@ -4,7 +4,7 @@ import type { Sql } from '../../storage/database.js'
 import { pairsIn } from '../../storage/hyperloglog/pairs.js'
 import { Union } from '../../storage/hyperloglog/union.js'
 import { COUNTED_NUMBERS, COUNTED_SKETCHES } from '../read/counted.js'
-import { createPause } from '../../storage/turns.js'
+import { createPause } from '../../runtime/yield.js'
 
 /** Of what summaries are made. */
 export type Parts = {

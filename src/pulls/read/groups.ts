@@ -1,5 +1,5 @@
 import type { Sql } from '../../storage/database.js'
-import { createPause } from '../../storage/turns.js'
+import { createPause } from '../../runtime/yield.js'
 import { dimension, type DimensionName } from './dimensions.js'
 import type { Extent } from './extents.js'
 import { addPart, emptyPart, groupRows, mostOf, numbersOf, partIn, places, type GroupQuestion } from './group-rows.js'

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { batchesOf } from '../../storage/cursor.js'
 import type { Sql } from '../../storage/database.js'
-import { createPause } from '../../storage/turns.js'
+import { createPause } from '../../runtime/yield.js'
 import { PullsError, type Asked } from './asked.js'
 import { dimension } from './dimensions.js'
 import type { Extent } from './extents.js'

@@ -1,0 +1,111 @@
+import { createTask, validate, type ScheduledTask } from 'node-cron'
+
+/** Set times. */
+export type Schedule = {
+  /** Five or six fields of cron. */
+  cron: string
+  /** An IANA time zone; UTC unless said. */
+  timeZone?: string
+}
+
+/** A job whose time must not be missed: it is done once by all processes, late if it must be (storage/kept-job.ts). */
+export type KeptSchedule = {
+  job: string
+  /** A cron expression. */
+  cron: string
+  /** An IANA time zone. */
+  timeZone: string
+  /** The first time of the schedule after now; undefined if there is none. */
+  next: () => Date | undefined
+  /** The time after `next`. */
+  following: () => Date | undefined
+}
+
+/** Something that is done at set times. */
+export type Job = Schedule & { name: string; run: () => Promise<unknown> }
+
+export type Jobs = {
+  /** Ends the schedule and waits for what is under way. */
+  stop: () => Promise<void>
+}
+
+export const isCronExpression = (text: string): boolean => validate(text)
+
+/** When a schedule comes round next, by the clock that jobs run by: the machine's. */
+export const nextTime = (schedule: Schedule): Date | undefined => nextTimes(schedule, 1)[0]
+
+const nextTimes = (schedule: Schedule, count: number): readonly (Date | undefined)[] => {
+  const task = timetableOf(schedule)
+  const times = task.getNextRuns(count)
+  void task.destroy()
+  return times
+}
+
+/** Is never started: node-cron would wait after the clock was set back, and make up for each run that the clock was set ahead of. */
+const timetableOf = ({ cron, timeZone = 'UTC' }: Schedule): ScheduledTask =>
+  createTask(cron, () => undefined, { timezone: timeZone })
+
+/** A schedule whose times must not be missed. */
+export const keptSchedule = (job: string, { cron, timeZone = 'UTC' }: Schedule): KeptSchedule => ({
+  job,
+  cron,
+  timeZone,
+  next: () => nextTime({ cron, timeZone }),
+  following: () => nextTimes({ cron, timeZone }, 2)[1],
+})
+
+type Watcher = {
+  onBegin?: (job: string) => void
+  onEnd?: (job: string) => void
+  onError: (job: string, error: unknown) => void
+  isResting?: (job: string) => boolean
+}
+
+/** How often is looked at the clock. */
+const LOOK_MS = 250
+
+/**
+ * Runs jobs at their times, each one alone: a run that is due while the last one goes on, or while the job rests, is left out. So are those
+ * that the clock was set ahead of: every job does all that is due, and storage/kept-job.ts keeps times. After the clock was set back,
+ * the next time is the next one by the clock.
+ */
+export const startJobs = (jobs: readonly Job[], { onBegin, onEnd, onError, isResting }: Watcher): Jobs => {
+  const underWay = new Map<string, Promise<unknown>>()
+  const start = (job: Job): void => {
+    if (underWay.has(job.name) || isResting?.(job.name)) return
+    onBegin?.(job.name)
+    underWay.set(job.name, finish(job))
+  }
+  const finish = async ({ name, run }: Job): Promise<void> => {
+    try {
+      await Promise.resolve().then(run)
+    } catch (error) {
+      onError(name, error)
+    } finally {
+      underWay.delete(name)
+      onEnd?.(name)
+    }
+  }
+  const timetables = jobs.map((job) => ({ job, timetable: timetableOf(job) }))
+  const nextOf = (timetable: ScheduledTask): number => timetable.getNextRuns(1)[0]?.getTime() ?? Infinity
+  const due = timetables.map(({ timetable }) => nextOf(timetable))
+  let lookedAt = Date.now()
+  const look = (): void => {
+    const now = Date.now()
+    const isSetBack = now < lookedAt
+    lookedAt = now
+    for (const [i, { job, timetable }] of timetables.entries()) {
+      const isDue = now >= (due[i] ?? Infinity)
+      if (isDue || isSetBack) due[i] = nextOf(timetable)
+      if (isDue) start(job)
+    }
+  }
+  const looking = setInterval(look, LOOK_MS).unref()
+  return {
+    stop: async () => {
+      clearInterval(looking)
+      for (const { timetable } of timetables) await timetable.destroy()
+      await Promise.all(underWay.values())
+    },
+  }
+}

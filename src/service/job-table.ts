@@ -1,0 +1,109 @@
+import type { Config } from '../config/config.js'
+import type { Core } from './core.js'
+import { forgetOld, type Retention } from '../counters/retention.js'
+import type { Receptions } from '../ingest/receptions.js'
+import { eraseActors } from '../inventory/record/erase-actors.js'
+import { forgetLookups } from '../inventory/record/join-lookups.js'
+import { keptSchedule, type Job } from '../runtime/jobs.js'
+import type { Pulls } from './open-pulls.js'
+import { PING } from '../ping/service-ping.js'
+import { moveAliases } from '../pulls/jobs/move-aliases.js'
+import { createSettleTurns, settle } from './reorder.js'
+import { runIfDue, type Occurrence } from '../storage/kept-job.js'
+import { writeServiceSign } from '../storage/service-sign.js'
+
+const EVERY_MINUTE = '* * * * *'
+
+/** What jobs do that has to be joined with other parts first. */
+type Work = {
+  receptions: Receptions
+  rebuildStale: () => Promise<void>
+  resolve: () => Promise<number>
+  readBack: () => Promise<number>
+  /** Answers `later` if another process reconciles a registry, or because the process stops. */
+  reconcile: (occurrence: Occurrence) => Promise<'done' | 'later'>
+  summarize: () => Promise<void>
+  pulls: Pulls
+}
+
+/** How long rows are stored that only the door and the counters need. */
+export const retentionOf = (config: Config): Retention => ({
+  eventIdDays: config.event_id_days,
+  rejectedEventDays: config.rejected_event_days,
+  rejectedEvents: 100_000,
+  receptionDays: 365,
+  receptions: 10_000,
+  unresolvedUserDays: config.weekly_lifetime_days,
+})
+
+/** All that is done at set times; docs/architecture.md explains each. */
+export const jobsFor = (
+  { config, stores, rules, identity, registries, pings, holder, now }: Core,
+  { receptions, rebuildStale, resolve, readBack, reconcile, summarize, pulls }: Work,
+): Job[] => {
+  const retention = retentionOf(config)
+  const { database } = stores
+  const turns = createSettleTurns()
+  /** Of jobs that come seldom a missed time would be missed for long, or each time where the process is stopped at night. */
+  const kept = (name: string, cron: string, run: (occurrence: Occurrence) => Promise<unknown>): Job => ({
+    name,
+    cron: EVERY_MINUTE,
+    run: async () =>
+      runIfDue({ database, holder, now }, keptSchedule(name, { cron }), async (occurrence) =>
+        (await run(occurrence)) === 'later' ? 'later' : 'done',
+      ),
+  })
+  return [
+    ...(config.ping_enabled ? [{ name: PING, cron: EVERY_MINUTE, run: pings.makeDue }] : []),
+    { name: 'deliver pings', cron: EVERY_MINUTE, run: pings.retry },
+    { name: 'write receptions', cron: '*/10 * * * * *', run: receptions.flush },
+    { name: 'write senders', cron: '*/10 * * * * *', run: identity.flush },
+    { name: 'refresh registries', cron: '*/10 * * * * *', run: identity.refresh },
+    // A service with the embedded database has the lock of the data directory.
+    ...(stores.lock
+      ? []
+      : [{ name: 'show service', cron: '*/10 * * * * *', run: async () => writeServiceSign(database, holder) }]),
+    { name: 'resolve users', cron: '*/15 * * * * *', run: resolve },
+    { name: 'read manifests', cron: '*/5 * * * * *', run: readBack },
+    { name: 'rebuild stale sketches', cron: '*/10 * * * * *', run: rebuildStale },
+    {
+      name: 'settle',
+      cron: '*/10 * * * * *',
+      run: async () => {
+        await identity.refresh()
+        const { database, sketches } = stores
+        await settle({
+          database,
+          sketches,
+          rules,
+          lifetimes: config.lifetimes,
+          aliases: registries.aliases(),
+          now,
+          turns,
+        })
+      },
+    },
+    {
+      name: 'move pulls',
+      cron: '*/10 * * * * *',
+      run: async () => {
+        await identity.refresh()
+        await moveAliases({ database, windows: config.windows }, registries.aliases())
+      },
+    },
+    { name: 'fold pulls', cron: '*/10 * * * * *', run: pulls.fold },
+    { name: 'fold provisional pulls', cron: '*/5 * * * * *', run: pulls.foldProvisional },
+    { name: 'rotate salts', cron: '* * * * *', run: pulls.rotateSalts },
+    { name: 'roll up pulls', cron: '*/10 * * * *', run: pulls.rollUp },
+    { name: 'forget pulls', cron: '31 * * * *', run: pulls.forget },
+    { name: 'summarize', cron: '*/15 * * * * *', run: summarize },
+    { name: 'forget', cron: '23 * * * *', run: async () => forgetOld(stores.database, retention, now()) },
+    { name: 'forget senders', cron: '24 * * * *', run: identity.forget },
+    { name: 'forget lookups', cron: '26 * * * *', run: async () => forgetLookups(stores.database, now()) },
+    kept('forget actors', '29 3 * * *', async () => eraseActors(database, config.actor_days, now())),
+    ...(config.reconcile_cron === undefined ? [] : [kept('reconcile', config.reconcile_cron, reconcile)]),
+    ...(stores.checkpointIfDue ? [{ name: 'checkpoint', cron: EVERY_MINUTE, run: stores.checkpointIfDue }] : []),
+    ...(stores.vacuum ? [kept('vacuum', '53 3 * * *', stores.vacuum)] : []),
+    ...(stores.dumps ? [kept('dump', '41 3 * * *', stores.dumps.write)] : []),
+  ]
+}

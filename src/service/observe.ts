@@ -1,0 +1,74 @@
+import type { Logger } from 'pino'
+import { WEBHOOK } from '../http/notification-paths.js'
+import type { NotificationObserver } from '../http/notifications.js'
+import type { Prometheus } from '../http/prometheus.js'
+import type { Receptions } from '../ingest/receptions.js'
+import { messageOf } from '../runtime/error-message.js'
+import type { WriteCheck } from './write-check.js'
+
+/** A wrong token comes a thousand times a minute, and so does a store that is away; one line a minute tells it. */
+const TELL_EVERY_MS = 60_000
+
+/** Answers whether a failure is to be logged: the first of a kind, such as a status, in a minute. */
+export const onceAMinute = (now: () => Date): ((kind: number | string) => boolean) => {
+  const toldAt = new Map<number | string, number>()
+  return (kind) => {
+    const at = now().getTime()
+    if (at - (toldAt.get(kind) ?? 0) < TELL_EVERY_MS) return false
+    toldAt.set(kind, at)
+    return true
+  }
+}
+
+type Needs = {
+  receptions: Receptions
+  prometheus: Prometheus
+  writes: Pick<WriteCheck, 'succeeded' | 'failed'>
+  log: Logger
+  now: () => Date
+}
+
+/** Tells what became of notifications: to Prometheus, to those who ask for the status, and, where something is amiss, to the log. */
+export const observeNotifications = ({ receptions, prometheus, writes, log, now }: Needs): NotificationObserver => {
+  const isToBeTold = onceAMinute(now)
+  const warn = (status: number, error: unknown): void => {
+    if (!isToBeTold(status)) return
+    if (status === 401) {
+      log.warn(
+        'a notification had no valid token; compare the registry’s Authorization header with the notification tokens',
+      )
+      return
+    }
+    if (status === 404) {
+      log.warn(`a notification came to a wrong path; registries send them to ${WEBHOOK}`)
+      return
+    }
+    // What is wrong with a request is its message. Where it was found tells only about a defect of our own, or a store.
+    const reason = error !== undefined && (status < 500 ? { reason: messageOf(error) } : { err: error })
+    log.warn({ status, ...reason }, 'a notification was refused; the registry will send it again')
+  }
+
+  return {
+    stored: (events, outcomes) => {
+      if (events.length > 0) writes.succeeded()
+      receptions.heard(events.filter((event) => 'action' in event))
+      if (events.length > 0) prometheus.lastEvent(now())
+      const counts = new Map<string, { action: string; outcome: string; count: number }>()
+      events.forEach((event, i) => {
+        const action = 'action' in event ? event.action : 'unreadable'
+        const outcome = outcomes[i] ?? 'recorded'
+        const count = counts.get(`${action} ${outcome}`) ?? { action, outcome, count: 0 }
+        count.count++
+        if ('action' in event && outcome !== 'repeated') event.unreadableFields?.forEach(prometheus.unreadableField)
+        counts.set(`${action} ${outcome}`, count)
+      })
+      for (const { action, outcome, count } of counts.values()) prometheus.events(action, outcome, count)
+    },
+    refused: (status, error) => {
+      receptions.refused(status)
+      prometheus.refused(status)
+      if (status >= 500 && error !== undefined) writes.failed(error)
+      warn(status, error)
+    },
+  }
+}

@@ -1,0 +1,142 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import type { Config } from '../config/config.js'
+import type { Core } from './core.js'
+import { addTallies, JOINED, JOINED_LATE, SKIP_PREFIX } from '../counters/tallies.js'
+import { MICROS_PER_SECOND, microsOf, utcDay } from '../events/calendar.js'
+import type { SkipReason } from '../events/skip-reason.js'
+import { finishErasures } from '../pulls/jobs/erase.js'
+import { foldPending } from '../pulls/jobs/fold-pending.js'
+import { createProvisionalFold } from '../pulls/jobs/fold-provisional.js'
+import { unfinishedErasures } from '../pulls/jobs/noted-erasures.js'
+import { releaseRun } from '../pulls/jobs/provisional-run.js'
+import { stepAside } from '../pulls/jobs/step-aside.js'
+import { forgetRequests } from '../pulls/jobs/take-requests.js'
+import { forgetOutcomes } from '../pulls/jobs/retention.js'
+import { rollUp } from '../pulls/jobs/roll-up.js'
+import { settleSilent } from '../pulls/jobs/settle-silent.js'
+import { summarizePulls } from '../pulls/jobs/summarize.js'
+import { openPlaces, type Places } from '../pulls/place/places.js'
+import type { Context } from '../pulls/read/notes.js'
+import { createOriginOf } from '../pulls/record/origins.js'
+import { createPendingOf, type PendingOf } from '../pulls/record/requests.js'
+import { createSaltFiles } from '../pulls/record/salt-files.js'
+import { createSaltTable, moveSalts } from '../pulls/record/salt-table.js'
+import { createSalts, saltWindow, type Salts, type SaltStore } from '../pulls/record/salts.js'
+import { keepWindows } from '../pulls/record/windows.js'
+import type { Database } from '../storage/database.js'
+import { eraseAlsoFrom } from '../storage/dumps.js'
+import { createStepSizes } from '../storage/step-sizes.js'
+
+/** What the service does for pulls: keeps requests as they come, and folds them. */
+export type Pulls = {
+  pendingOf: PendingOf
+  /** The secret of a moment, for keyed hashes of clients. */
+  saltAt: Salts['at']
+  rotateSalts: () => Promise<void>
+  fold: () => Promise<void>
+  /** Folds what arrived since the last call, so that it is shown before it is settled. */
+  foldProvisional: () => Promise<void>
+  /** Lets another process fold provisionally at once. */
+  releaseProvisional: () => Promise<void>
+  rollUp: () => Promise<void>
+  forget: () => Promise<void>
+  /** Finishes erasures that ended early. */
+  finishErasures: () => Promise<void>
+  /** What the numbers depend on beside the requests. */
+  context: Context
+}
+
+/** An erasure that began longer ago is not under way any more. */
+const LONGEST_ERASURE_MINUTES = 60
+
+const placesBy = ({ country_file: country, network_file: network }: Config): Places =>
+  openPlaces({ ...(country !== undefined && { country }), ...(network !== undefined && { network }) })
+
+/** What the numbers depend on beside the requests. @throws PlacesError */
+export const contextBy = (config: Config, { stamps } = placesBy(config)): Context => ({
+  rotation: config.pulls_salt_rotation,
+  stamps,
+  leastPullers: config.pulls_least_pullers,
+  lateness: config.pulls_lateness_seconds * MICROS_PER_SECOND,
+})
+
+export const openPulls = async (core: Core, database: Database): Promise<Pulls> => {
+  const { config, secrets, clientOf, now } = core
+  const { windows } = config
+  const lateness = config.pulls_lateness_seconds * MICROS_PER_SECOND
+  const window = saltWindow(windows, lateness)
+  const salts = await createSalts({
+    store: await openSaltStore(core, database),
+    rotation: config.pulls_salt_rotation,
+    window,
+    now,
+    random: () => randomBytes(32).toString('base64url'),
+  })
+  await keepWindows(database, windows, now())
+  const holder = randomUUID()
+  const turns = {}
+  const stepSizes = createStepSizes()
+  const places = placesBy(config)
+  const originOf = createOriginOf({
+    key: secrets.usersKey,
+    salts,
+    prefixes: { ipv4: config.pulls_ipv4_prefix, ipv6: config.pulls_ipv6_prefix },
+    window,
+  })
+  const finish = async (minutes: number): Promise<void> => {
+    if ((await unfinishedErasures(database.jobs, minutes)).length > 0)
+      await eraseAlsoFrom(core.stores.dumps, async () => finishErasures(database, minutes))
+  }
+  return {
+    pendingOf: createPendingOf({ originOf, clientOf, placeOf: places.of }),
+    saltAt: salts.at,
+    rotateSalts: salts.rotate,
+    fold: async () =>
+      foldPending({
+        database,
+        windows,
+        lateness,
+        now,
+        turns,
+        stepSizes,
+        onFolded: async (tx, { late, beforePush, joined, joinedLate }) => {
+          const skipped: Partial<Record<SkipReason, number>> = { late_request: late, check_before_push: beforePush }
+          const tallies = {
+            ...Object.fromEntries(Object.entries(skipped).map(([reason, count]) => [SKIP_PREFIX + reason, count])),
+            ...{ [JOINED]: joined, [JOINED_LATE]: joinedLate },
+          }
+          const day = utcDay(microsOf(now()))
+          await addTallies(
+            tx,
+            Object.entries(tallies).flatMap(([name, value]) => (value > 0 ? [{ name, day, value }] : [])),
+          )
+        },
+      }),
+    foldProvisional: stepAside(createProvisionalFold({ database, windows, now, holder })),
+    releaseProvisional: async () => releaseRun(database.jobs, holder),
+    rollUp: async () => {
+      try {
+        await settleSilent(database, { windows, lateness, days: config.pulls_detail_days, now: now() })
+      } finally {
+        await rollUp({ database, windows })
+        await summarizePulls(database)
+      }
+    },
+    context: contextBy(config, places),
+    forget: async () => {
+      await forgetRequests(database, config.pulls_request_days, now())
+      await forgetOutcomes(database, config.pulls_detail_days, now())
+      await finish(LONGEST_ERASURE_MINUTES)
+    },
+    finishErasures: async () => finish(0),
+  }
+}
+
+/** Files beside the embedded database, which one process uses; else the table that processes share. */
+const openSaltStore = async ({ config }: Core, database: Database): Promise<SaltStore> => {
+  if (database.engine === 'postgresql') return createSaltTable(database)
+  const files = createSaltFiles(join(config.data_dir, 'salts'))
+  await moveSalts(database, files)
+  return files
+}

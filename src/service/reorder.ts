@@ -1,0 +1,68 @@
+import type { Counting } from '../counters/additions.js'
+import { mergeRepositories } from '../counters/merge-repositories.js'
+import { mergeReceptions } from '../ingest/receptions.js'
+import { eachAlone } from '../storage/each-alone.js'
+import { createStepSizes, type StepSizes } from '../storage/step-sizes.js'
+import { endDeleted } from '../inventory/record/end-deleted.js'
+import { tellNoted } from '../inventory/record/tell-noted.js'
+import { finishAliasMoves } from '../inventory/record/finish-moves.js'
+import { joinLookups } from '../inventory/record/join-lookups.js'
+import { mergeAliases } from '../inventory/record/merge-aliases.js'
+import { storeAliases } from '../inventory/record/registry-aliases.js'
+import { carryOutRenames, createRenameTurns, type RenameTurns } from '../inventory/record/renames.js'
+import { retractEntries } from '../inventory/record/retract-entries.js'
+import { settleChecks } from '../inventory/record/settle-checks.js'
+
+/** How long after a rename events of before it are still moved; none comes later than its id is remembered. */
+const LATE_DAYS = 14
+/** Milliseconds of one run for renames: less than half of the time until the next run, since a rename may take hours. */
+const RENAMES_MS = 4_000
+
+/** Where the last run of this process ended. */
+export type SettleTurns = { renames: RenameTurns; noted: { digest?: string }; stepSizes: StepSizes }
+
+export const createSettleTurns = (): SettleTurns => ({
+  renames: createRenameTurns(),
+  noted: {},
+  stepSizes: createStepSizes(),
+})
+
+type SettleDeps = Counting & {
+  /** Of registries, each with the name of its registry. */
+  aliases: ReadonlyMap<string, string>
+  now: () => Date
+  turns?: SettleTurns
+}
+
+/**
+ * What an event alone does not tell: what belongs to another name, what ended with its repository, what large manifests
+ * hold in many repositories, which pulls by digest were of a tag, and which HEADs were no part of a push. Pulls of an alias are
+ * moved by a job of their own (pulls/jobs/move-aliases.ts): years of them take an hour.
+ * @throws AggregateError when parts failed; the others were done.
+ */
+export const settle = async ({ aliases, now, turns = createSettleTurns(), ...counting }: SettleDeps): Promise<void> => {
+  const { database } = counting
+  const { renames, noted, stepSizes } = turns
+  const since = new Date(now().getTime() - LATE_DAYS * 86_400_000)
+  const parts = [
+    async () => finishAliasMoves(database),
+    ...(aliases.size > 0
+      ? [
+          async () => mergeReceptions(database, aliases),
+          async () => mergeRepositories(counting, aliases),
+          async () => mergeAliases(database, aliases),
+        ]
+      : [async () => storeAliases(database.sql, aliases)]),
+    async () => endDeleted(database),
+    async () => tellNoted(database, noted),
+    async () => retractEntries(database),
+    async () => joinLookups(database, stepSizes),
+    async () => settleChecks(database, now()),
+    // Last: there may be any number of them.
+    async () => {
+      const end = now().getTime() + RENAMES_MS
+      await carryOutRenames(database, { since, turns: renames, isOver: () => now().getTime() >= end })
+    },
+  ]
+  await eachAlone(parts, async (part) => part())
+}

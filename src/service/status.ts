@@ -1,0 +1,244 @@
+import { sql } from 'kysely'
+import { checkStores } from './check-stores.js'
+import { version } from '../home.js'
+import type { Core } from './core.js'
+import {
+  JOINED,
+  JOINED_LATE,
+  SKIP_PREFIX,
+  sumTallies,
+  UNREADABLE_FIELD_PREFIX,
+  WITHOUT_USER,
+} from '../counters/tallies.js'
+import { countUnresolved } from '../counters/unresolved-users.js'
+import { MICROS_PER_DAY, microsOf, utcDay } from '../events/calendar.js'
+import type { StoreCheck } from '../http/health.js'
+import { readReceptions, REFUSED_PREFIX, type Reception } from '../ingest/receptions.js'
+import { lastReconciliations, type Reconciliation } from '../inventory/reconcile/reports.js'
+import { HOW_TO_KNOW_CONTENTS, HOW_TO_KNOW_CONTENTS_OF_CACHE } from '../inventory/questions/unknown.js'
+import {
+  countUnread,
+  unknownContentsByRegistry,
+  type UnknownContents,
+  type UnreadManifests,
+} from '../inventory/registry/unread-manifests.js'
+import type { Registry } from '../inventory/registry/registries.js'
+import { nextTime } from '../runtime/jobs.js'
+import { PING } from '../ping/service-ping.js'
+import { newestPing } from '../ping/history.js'
+import { readConflicts, type OpenConflict } from '../registries/conflicts.js'
+import { MOST_HOSTS, MOST_PROCESSES } from '../registries/learned.js'
+import type { Identity } from '../registries/registry-identity.js'
+import type { Database } from '../storage/database.js'
+import type { DumpState } from '../storage/dumps.js'
+import { readServiceSign } from '../storage/service-sign.js'
+import { readDueTime } from '../storage/schedules.js'
+import { readWarnings } from './warnings.js'
+import type { WriteState } from './write-check.js'
+
+/** What someone who looks after the service wants to know. Times are ISO 8601 in UTC. */
+export type Status = {
+  version: string
+  uuid: string
+  installedAt: Date
+  stores: StoreCheck
+  /** Whether a service runs on these stores; on servers by the newest sign of one, so many seconds ago, if there was any. */
+  service: { isRunning: boolean; lastSignSecondsAgo?: number }
+  /** Whether the stores take writes; missing if no service was asked. */
+  writes?: WriteState
+  /** The dumps of the embedded database; missing with PostgreSQL. */
+  dumps?: DumpState
+  /** What an operator should change, in sentences. */
+  warnings: string[]
+  /** Registries heard of, the last one first; empty when no notification ever came. */
+  registries: Reception[]
+  /** What decides which registry an event is of, and where that is in doubt. */
+  identity: Identity & {
+    conflicts: OpenConflict[]
+    /** What has reached its bound, as hosts, processes or hosts of registry.example.com: no more of them are learned. */
+    full: string[]
+    advice?: string
+  }
+  /** Events that were not counted, by reason, over the last seven days. */
+  skips: Record<string, number>
+  /** Fields of events that could not be read and are unknown, by field, over the last seven days. The events were counted. */
+  unreadableFields: Record<string, number>
+  /**
+   * Events of the last seven days that count for no user, because the registry did not say who it was: it has no login, or the
+   * client used none. Totals count them.
+   */
+  eventsWithoutUser: number
+  /** People whose id the user directory could not tell yet; they are counted when it can. */
+  unresolvedUsers: number
+  /** Requests that were refused, by HTTP status, over the last seven days: a 401 is a wrong token. */
+  refused: Record<string, number>
+  /**
+   * Requests for manifests that joined a pull or check over the last seven days, and those of them that came after more than half
+   * the join window: when they are many, it is too short.
+   */
+  joins: { joined: number; joinedLate: number }
+  /** Manifests whose contents are not known; each count ends at 10,000. */
+  unreadManifests: UnreadManifests
+  /** Registries that have some of them, with what makes them known; `isRead`: the registry has a url, is no cache, and is asked for them. */
+  unknownContents: (UnknownContents & { isRead: boolean; note: string })[]
+  /** The last comparison of the inventory with each registry. */
+  reconciliations: Reconciliation[]
+  ping: {
+    enabled: boolean
+    destination: boolean
+    /** When it is made; in the past while stores do not answer. */
+    next?: Date
+    last?: {
+      recordedAt: Date
+      sentAt: Date | null
+      attempts: number
+      nextAttemptAt: Date | null
+      lastError: string | null
+    }
+  }
+}
+
+const REGISTRIES_SHOWN = 20
+/** When the next Service Ping is made by the schedule; undefined when the configuration wants none. */
+export const nextPing = ({ config, pingSchedule }: Pick<Core, 'config' | 'pingSchedule'>): Date | undefined =>
+  config.ping_enabled ? nextTime(pingSchedule) : undefined
+
+/** Gathers the status. @throws when the SQL database is away. */
+export const readStatus = async (core: Core): Promise<Status> => {
+  const { config, installation, now } = core
+  const { database } = core.stores
+  const today = microsOf(now())
+  const weekAgo = utcDay(today - 6 * MICROS_PER_DAY)
+  const [
+    stores,
+    service,
+    registries,
+    conflicts,
+    skips,
+    unreadableFields,
+    refused,
+    unresolvedUsers,
+    [eventsWithoutUser = 0],
+    joins,
+    unreadManifests,
+    unknown,
+    reconciliations,
+    last,
+    warnings,
+    dumps,
+  ] = await Promise.all([
+    checkStores(core.stores),
+    serviceOn(core.stores),
+    readReceptions(database, REGISTRIES_SHOWN),
+    readConflicts({ database, identity: core.identity, now }),
+    tallied(database, SKIP_PREFIX, weekAgo),
+    tallied(database, UNREADABLE_FIELD_PREFIX, weekAgo),
+    tallied(database, REFUSED_PREFIX, weekAgo),
+    countUnresolved(database),
+    sumTallies(database.sql, [{ name: WITHOUT_USER, days: { from: weekAgo } }]),
+    joinsSince(database, weekAgo),
+    countUnread(database.sql),
+    unknownContentsByRegistry(database.sql),
+    lastReconciliations(database.sql),
+    newestPing(database),
+    readWarnings(core),
+    core.stores.dumps?.state(),
+  ])
+  const next = config.ping_enabled ? ((await readDueTime(database.sql, PING)) ?? nextPing(core)) : undefined
+  return {
+    version,
+    uuid: installation.uuid,
+    installedAt: installation.installedAt,
+    stores,
+    service,
+    ...(dumps && { dumps }),
+    warnings,
+    registries,
+    identity: identityOf(core, registries.length, conflicts),
+    skips,
+    unreadableFields,
+    eventsWithoutUser,
+    unresolvedUsers,
+    refused,
+    joins,
+    unreadManifests,
+    unknownContents: unknown.map((one) => withNote(one, core.registries.list())),
+    reconciliations,
+    ping: {
+      enabled: config.ping_enabled,
+      destination: config.ping_url !== undefined,
+      ...(next && { next }),
+      ...(last && {
+        last: {
+          recordedAt: last.recordedAt,
+          sentAt: last.sentAt,
+          attempts: last.attempts,
+          nextAttemptAt: last.nextAttemptAt,
+          lastError: last.lastError,
+        },
+      }),
+    },
+  }
+}
+
+/** Services give a sign every 10 s. */
+const LONGEST_SILENCE_SECONDS = 60
+
+/** Only the holder of the lock reads the embedded database, and a service adds itself to its status. */
+const serviceOn = async ({ lock, database }: Core['stores']): Promise<Status['service']> => {
+  if (lock) return { isRunning: false }
+  const seconds = await readServiceSign(database.sql)
+  return seconds === undefined
+    ? { isRunning: false }
+    : { isRunning: seconds <= LONGEST_SILENCE_SECONDS, lastSignSecondsAgo: seconds }
+}
+
+const identityOf = (
+  { identity: { mode, because, learned }, secrets }: Core,
+  registries: number,
+  conflicts: OpenConflict[],
+): Status['identity'] => {
+  const { hosts, processes, fullRegistries } = learned()
+  const hasUnnamed = secrets.notificationTokens.some(({ registry }) => registry === undefined)
+  return {
+    mode,
+    because,
+    conflicts,
+    full: [
+      ...(hosts.size >= MOST_HOSTS ? ['hosts'] : []),
+      ...(processes.size >= MOST_PROCESSES ? ['processes'] : []),
+      ...fullRegistries().map((name) => `hosts of ${name}`),
+    ],
+    ...(hasUnnamed && (registries > 1 || conflicts.length > 0) && { advice: ADVICE }),
+  }
+}
+
+const ADVICE =
+  'clients choose the hosts that registries report: give each registry a token of its own, with its name, as ' +
+  'notification_tokens: { registry.example.com: TOKEN }'
+
+const withNote = (
+  { registry, manifests }: UnknownContents,
+  registries: readonly Registry[],
+): Status['unknownContents'][number] => {
+  const named = registries.find(({ name }) => name === registry)
+  const isCache = named?.cache === true
+  const isRead = named?.url !== undefined && !isCache
+  const remedy = isCache ? HOW_TO_KNOW_CONTENTS_OF_CACHE : HOW_TO_KNOW_CONTENTS
+  const how = isRead ? 'they are read from the url of the registry' : remedy
+  return { registry, manifests, isRead, note: `contents of ${manifests} manifests are unknown: ${how}` }
+}
+
+const joinsSince = async (database: Database, from: string): Promise<Status['joins']> => {
+  const wanted = [JOINED, JOINED_LATE].map((name) => ({ name, days: { from } }))
+  const [joined = 0, joinedLate = 0] = await sumTallies(database.sql, wanted)
+  return { joined, joinedLate }
+}
+
+const tallied = async (database: Database, prefix: string, since: string): Promise<Record<string, number>> => {
+  const { rows } = await sql<{ name: string; value: string }>`
+    select name, sum(value) as value from tallies
+    where starts_with(name, ${prefix}) and day >= ${since}::date group by name order by 2 desc
+  `.execute(database.sql)
+  return Object.fromEntries(rows.map(({ name, value }) => [name.slice(prefix.length), Number(value)]))
+}

@@ -1,0 +1,114 @@
+import type { Config } from '../config/config.js'
+import type { Database } from '../storage/database.js'
+import type { EmbeddedDatabaseFailed } from '../storage/embedded-failure.js'
+import { lockDirectory, type DirectoryLock } from '../storage/directory-lock.js'
+import type { Dumps } from '../storage/dumps.js'
+import { hasPendingMigrations, migrate } from '../storage/migrate.js'
+import type { QueryCopy } from '../storage/query-copy.js'
+import type { SketchStore } from '../storage/sketch-store.js'
+import type { RunningStatement } from '../storage/statement-limit.js'
+import { createSqlSketches } from '../storage/sql-sketches.js'
+
+/** The stores a configuration names, open and with their schema in place. */
+export type Stores = {
+  database: Database
+  sketches: SketchStore
+  /** The lock of the data directory, where the database is embedded. */
+  lock?: DirectoryLock
+  /** The migrations that were applied just now. */
+  migrated: readonly string[]
+  /** Why the embedded database executes nothing any more; a new process opens it again. */
+  failure: () => EmbeddedDatabaseFailed | undefined
+  /** Is called once when the embedded database has failed. */
+  onFailure: (then: (failure: EmbeddedDatabaseFailed) => void) => void
+  /** The statement of the embedded database that runs. */
+  statement?: RunningStatement | undefined
+  /** Of the embedded database. */
+  dumps?: Dumps
+  /** Keeps the log of the embedded database short. */
+  checkpointIfDue?: () => Promise<boolean>
+  /** Frees the space of updated and deleted rows in the embedded database. */
+  vacuum?: () => Promise<unknown>
+  /** Runs a statement of an operator on a copy of the embedded database. */
+  queryCopy?: QueryCopy
+  close: () => Promise<void>
+}
+
+/**
+ * Opens PostgreSQL or the embedded database, and Redis or the table of sketches. The drivers are loaded only when needed:
+ * that is most of the time a command takes to start.
+ * @param canEndStatements whether another thread can end a statement of the embedded database; for an instance that lives as long as its process
+ * @throws DirectoryInUse, DatabaseLost, EmbeddedDatabaseFailed, or the error of a server that does not answer.
+ */
+export const openStores = async (config: Config, now: () => Date, canEndStatements = false): Promise<Stores> => {
+  const opened =
+    config.database_url === undefined
+      ? await openEmbedded(config, now, canEndStatements)
+      : await openServer(config.database_url)
+  try {
+    const sketches =
+      config.redis_url === undefined ? createSqlSketches(opened.database) : await openRedis(config.redis_url)
+    return {
+      ...opened,
+      sketches,
+      close: async () => {
+        await sketches.close()
+        await opened.close()
+      },
+    }
+  } catch (error) {
+    await opened.close()
+    throw error
+  }
+}
+
+type Opened = Omit<Stores, 'sketches'>
+
+const openServer = async (url: string): Promise<Opened> => {
+  const { openPostgres, unhurried } = await import('../storage/postgres.js')
+  const migrated = await unhurried(url, migrate)
+  const database = openPostgres(url)
+  return { database, migrated, failure: () => undefined, onFailure: () => undefined, close: database.close }
+}
+
+const openEmbedded = async (config: Config, now: () => Date, canEndStatements: boolean): Promise<Opened> => {
+  const lock = await lockDirectory(config.data_dir)
+  try {
+    const { openPglite } = await import('../storage/pglite.js')
+    const { checkpointIfDue } = await import('../storage/embedded-checkpoint.js')
+    const { vacuumTables } = await import('../storage/embedded-vacuum.js')
+    const { createDumps } = await import('../storage/dumps.js')
+    const { limitMarks, markLogIfPossible } = await import('../storage/erasure-marks.js')
+    const database = await openPglite(config.data_dir, { canEndStatements, isHeld: lock.isHeld, now })
+    const open = async (): Promise<Opened> => {
+      // A migration that rewrites tables leaves their previous rows in the log.
+      if (await hasPendingMigrations(database.sql)) await markLogIfPossible(database.sql)
+      const migrated = await migrate(database.sql)
+      database.markInitialised()
+      if (database.restoredAt) await limitMarks(database.sql, database.restoredAt)
+      const dumps = createDumps(database, now)
+      const close = async (): Promise<void> => {
+        await database.close()
+        lock.release()
+      }
+      const { failure, onFailure, queryCopy, statement } = database
+      const checkpoint = async (): Promise<boolean> => checkpointIfDue(database.sql)
+      const vacuum = async (): Promise<string[]> => vacuumTables(database.sql)
+      const jobs = { checkpointIfDue: checkpoint, vacuum }
+      return { database, lock, migrated, failure, onFailure, statement, dumps, ...jobs, queryCopy, close }
+    }
+    return await open().catch(async (error: unknown) => {
+      await database.close()
+      throw error
+    })
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+const openRedis = async (url: string): Promise<SketchStore> => {
+  const { connectRedis } = await import('../storage/redis-connection.js')
+  const { createRedisSketches } = await import('../storage/redis-sketches.js')
+  return createRedisSketches(connectRedis(url))
+}

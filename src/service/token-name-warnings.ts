@@ -1,0 +1,27 @@
+import { nearestName } from '../runtime/nearest-name.js'
+import type { RegistryIdentity } from '../registries/registry-identity.js'
+
+type Named = { tokenNames: readonly string[]; identity: Pick<RegistryIdentity, 'configured'> }
+
+/** Letters in which two hosts differ by a typo: two swapped letters are two changes. */
+const MOST_CHANGES = 2
+
+/**
+ * Names of notification tokens that are not under `registries` while other registries are, one sentence each. A mistyped name is a
+ * registry of its own, to which all events with the token belong.
+ */
+export const tokenNameWarnings = ({ tokenNames, identity }: Named): string[] => {
+  const registries = identity.configured.list().map(({ name }) => name)
+  const known = new Set([...registries, ...identity.configured.aliases().keys()])
+  if (known.size === 0) return []
+  return [...new Set(tokenNames)]
+    .filter((name) => !known.has(name))
+    .map((name) => {
+      const nearest = nearestName(name, [...known], MOST_CHANGES)
+      const meant = nearest === undefined ? '' : ` (did you mean ${nearest}?)`
+      return (
+        `notification_tokens: ${name}${meant} is not under registries, so events with its token are of a registry of this name: ` +
+        `correct the name, or add ${name} to registries`
+      )
+    })
+}

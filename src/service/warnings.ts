@@ -1,0 +1,53 @@
+import { readBlockedJobs, restWarnings } from './job-rests.js'
+import type { Core } from './core.js'
+import { openDirectoryWarnings } from './data-directory-mode.js'
+import { otherStoreWarnings } from './other-store.js'
+import type { DumpState } from '../storage/dumps.js'
+import { largeTables, usesManyTransactionIds } from '../storage/embedded-vacuum.js'
+import { erasureWarnings } from '../storage/erasure-warnings.js'
+import { warningsOfRole } from '../storage/read-only-role.js'
+import { tokenNameWarnings } from './token-name-warnings.js'
+import { tokenWarnings } from './token-warnings.js'
+import { unusedTokenWarnings } from './unused-token.js'
+
+type Warned = Pick<Core, 'config' | 'secrets' | 'tokenNames' | 'identity' | 'now'> & {
+  stores: Pick<Core['stores'], 'database' | 'dumps'>
+}
+
+/** What an operator should change in the settings and the rights of this installation, one sentence each. */
+export const settingWarnings = async (core: Warned): Promise<string[]> => [
+  ...tokenWarnings(core),
+  ...tokenNameWarnings(core),
+  ...openDirectoryWarnings(core.config.data_dir),
+  ...unusedTokenWarnings(core.config),
+  ...(await warningsOfRole(core.stores.database)),
+]
+
+/** All that an operator should do something about, one sentence each: settings and rights first, then what is stored. */
+export const readWarnings = async (core: Warned): Promise<string[]> => {
+  const { database, dumps } = core.stores
+  const warnings = await Promise.all([
+    settingWarnings(core),
+    erasureWarnings(database),
+    dumps?.state().then(dumpWarnings) ?? [],
+    largeTables(database).then((names) => names.map(largeTableWarning)),
+    usesManyTransactionIds(database).then((isTrue) => (isTrue ? [TRANSACTION_IDS] : [])),
+  ])
+  const now = core.now()
+  const blocked = database.engine === 'pglite' ? readBlockedJobs(core.config.data_dir, now) : []
+  return [...restWarnings(blocked, now), ...otherStoreWarnings(core.config), ...warnings.flat()]
+}
+
+const dumpWarnings = ({ failedAt, error, lastAt }: DumpState): string[] =>
+  failedAt === null
+    ? []
+    : [
+        `the newest dump is of ${lastAt?.toISOString() ?? 'no time: there is none'}; ` +
+          `the attempt of ${failedAt.toISOString()} failed: ${error ?? ''}`,
+      ]
+
+const TRANSACTION_IDS =
+  'the embedded database has used half of its transaction ids, and takes no writes when it has used all of them: use PostgreSQL'
+
+const largeTableWarning = (name: string): string =>
+  `the table ${name} is too large to be vacuumed by the embedded database, so space of deleted rows is not used again: use PostgreSQL`
