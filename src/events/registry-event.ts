@@ -1,6 +1,6 @@
 import type { Micros } from './calendar.js'
 import type { Digest, RepositoryPath, Tag } from './reference.js'
-import type { Descriptor, ObjectKind } from './target.js'
+import type { Descriptor, ObjectKind } from './descriptor.js'
 import type { SideField } from './side-fields.js'
 import type { UnreadableReason } from './skip-reason.js'
 

@@ -1,7 +1,7 @@
 const MEBIBYTE = 1024 * 1024
 /**
  * Bytes of all notifications at once. They are parsed one after the other. Beside its bytes a body of 16 MiB then takes 50 MiB
- * of heap if it has events, and 120 MiB at most, as its values are bounded (events/notification.ts).
+ * of heap if it has events, and 120 MiB at most, as its values are bounded (sources/distribution/notification.ts).
  */
 const AT_ONCE = 48 * MEBIBYTE
 /** Bytes that only small bodies may take, so that the events of other registries pass beside large ones. */

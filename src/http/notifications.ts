@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setImmediate } from 'node:timers/promises'
 import { microsOf } from '../events/calendar.js'
-import { readEnvelopeInTurns } from '../events/envelope.js'
+import { readEnvelopeInTurns } from '../sources/distribution/envelope.js'
 import type { RegistryEvent, ReportedEvent, UnreadableEvent } from '../events/registry-event.js'
 import type { SkipReason } from '../events/skip-reason.js'
 import type { Ingest, Outcome } from '../ingest/ingest.js'

@@ -1,6 +1,6 @@
 import { ExportStopped } from '../counters/export-counters.js'
 import { Overloaded } from '../ingest/batches.js'
-import { NotAnEnvelope, TooManyValues } from '../events/envelope.js'
+import { NotAnEnvelope, TooManyValues } from '../sources/distribution/envelope.js'
 import { NotAsked } from '../inventory/reconcile/asked-registries.js'
 import { NotAllReconciled } from '../inventory/reconcile/each-registry.js'
 import { AliasNotMoved, MaybeCache } from '../inventory/reconcile/reconcile-registry.js'

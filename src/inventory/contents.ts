@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { isIndex } from '../events/target.js'
+import { isIndex } from '../events/descriptor.js'
 import type { Sql } from '../storage/database.js'
 import { areEntriesKnownIn } from './known-in.js'
 import { entriesListing } from './index-entries.js'

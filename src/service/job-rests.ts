@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import { isFields } from '../events/excerpt.js'
+import { isFields } from '../events/json.js'
 import { readTextFile } from '../runtime/read-file.js'
 import { hasCause } from '../storage/away.js'
 import { isCancelled } from '../storage/database.js'

@@ -1,4 +1,4 @@
-import { isFields } from '../events/excerpt.js'
+import { isFields } from '../events/json.js'
 import { tokensIn } from './token-text.js'
 
 /** What a token of the API may do, the least first: each scope includes those before it. */

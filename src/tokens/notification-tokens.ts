@@ -1,4 +1,4 @@
-import { isFields } from '../events/excerpt.js'
+import { isFields } from '../events/json.js'
 import { isHost } from '../events/registry-host.js'
 import { tokensIn } from './token-text.js'
 

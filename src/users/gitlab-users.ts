@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { isFields } from '../events/excerpt.js'
+import { isFields } from '../events/json.js'
 import { pauseIn } from '../events/retry-after.js'
 import { comparable, DirectoryAway, type UserDirectory } from './directory.js'
 import { userIdIn } from './user-id.js'

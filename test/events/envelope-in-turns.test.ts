@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { microsOf } from '../../src/events/calendar.js'
-import { readEnvelope, readEnvelopeInTurns } from '../../src/events/envelope.js'
+import { readEnvelope, readEnvelopeInTurns } from '../../src/sources/distribution/envelope.js'
 import { fixedClock } from '../servers/clock.js'
 import { notified } from '../servers/app.js'
 import { turnsOf } from '../servers/turns.js'

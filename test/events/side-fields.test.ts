@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { microsOf } from '../../src/events/calendar.js'
-import { readEnvelope } from '../../src/events/envelope.js'
+import { readEnvelope } from '../../src/sources/distribution/envelope.js'
 import type { ReportedEvent } from '../../src/events/registry-event.js'
 import { SIDE_FIELDS, type SideField } from '../../src/events/side-fields.js'
 import { digestNamed } from '../servers/stub-registry.js'

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
 import { microsOf } from '../../src/events/calendar.js'
-import { readEnvelope } from '../../src/events/envelope.js'
+import { readEnvelope } from '../../src/sources/distribution/envelope.js'
 import type { Outcome } from '../../src/ingest/ingest.js'
 import { createRegistries, type Registry } from '../../src/inventory/registry/registries.js'
 import { createRegistryIdentity } from '../../src/registries/registry-identity.js'

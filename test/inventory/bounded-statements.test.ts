@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { sql } from 'kysely'
-import type { Descriptor } from '../../src/events/target.js'
+import type { Descriptor } from '../../src/events/descriptor.js'
 import { ask, type Item } from '../../src/inventory/questions/ask.js'
 import { summarize } from '../../src/inventory/summary/summarize.js'
 import type { Sql } from '../../src/storage/database.js'

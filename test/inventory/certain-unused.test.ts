@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import type { Descriptor } from '../../src/events/target.js'
+import type { Descriptor } from '../../src/events/descriptor.js'
 import { mergeAliases } from '../../src/inventory/record/merge-aliases.js'
 import { moveRepository } from '../../src/inventory/record/move.js'
 import { settleChecks } from '../../src/inventory/record/settle-checks.js'

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
-import { readDescriptors } from '../../src/events/target.js'
+import { readDescriptors } from '../../src/events/descriptor.js'
 import { contentsOfManifests, listedPlatforms } from '../../src/inventory/contents.js'
 import { sumBlobs } from '../../src/inventory/summary/sums.js'
 import { createCounting } from '../servers/counting.js'

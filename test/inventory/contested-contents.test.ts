@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import type { RegistryEvent } from '../../src/events/registry-event.js'
-import type { Descriptor } from '../../src/events/target.js'
+import type { Descriptor } from '../../src/events/descriptor.js'
 import { learnManifest } from '../../src/inventory/record/learn-manifest.js'
 import { mergeAliases } from '../../src/inventory/record/merge-aliases.js'
 import { retractEntries } from '../../src/inventory/record/retract-entries.js'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import type { Descriptor } from '../../src/events/target.js'
+import type { Descriptor } from '../../src/events/descriptor.js'
 import { createAsking, type Asking } from '../servers/asking.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_IMAGE } from '../servers/manifests.js'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import type { Descriptor } from '../../src/events/target.js'
+import type { Descriptor } from '../../src/events/descriptor.js'
 import { ask, type Item } from '../../src/inventory/questions/ask.js'
 import { learnManifest } from '../../src/inventory/record/learn-manifest.js'
 import { summarize } from '../../src/inventory/summary/summarize.js'

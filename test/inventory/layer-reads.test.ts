@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
-import type { Descriptor } from '../../src/events/target.js'
+import type { Descriptor } from '../../src/events/descriptor.js'
 import { ask } from '../../src/inventory/questions/ask.js'
 import { questionNamed } from '../servers/asking.js'
 import { createCounting } from '../servers/counting.js'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import type { Descriptor } from '../../src/events/target.js'
+import type { Descriptor } from '../../src/events/descriptor.js'
 import { refreshFindings } from '../../src/inventory/summary/findings.js'
 import { LIMITS, rangesOf, weighRepositories, type Limits } from '../../src/inventory/summary/ranges.js'
 import type { Database } from '../../src/storage/database.js'

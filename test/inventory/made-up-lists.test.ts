@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import type { Descriptor } from '../../src/events/target.js'
+import type { Descriptor } from '../../src/events/descriptor.js'
 import { type Item } from '../../src/inventory/questions/ask.js'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
 import type { Question } from '../../src/inventory/questions/question.js'

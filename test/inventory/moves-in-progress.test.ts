@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import type { RepositoryPath } from '../../src/events/reference.js'
-import type { Descriptor } from '../../src/events/target.js'
+import type { Descriptor } from '../../src/events/descriptor.js'
 import { finishAliasMoves } from '../../src/inventory/record/finish-moves.js'
 import { mergeAliases } from '../../src/inventory/record/merge-aliases.js'
 import { carryOutRenames } from '../../src/inventory/record/renames.js'

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import type { Descriptor } from '../../src/events/target.js'
+import type { Descriptor } from '../../src/events/descriptor.js'
 import { settleChecks } from '../../src/inventory/record/settle-checks.js'
 import { reconcile } from '../../src/inventory/reconcile/reconcile.js'
 import type { Database } from '../../src/storage/database.js'

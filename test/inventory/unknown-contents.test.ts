@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { DIGEST_ALGORITHMS } from '../../src/events/reference.js'
-import type { Descriptor } from '../../src/events/target.js'
+import type { Descriptor } from '../../src/events/descriptor.js'
 import { refersToLiveManifest } from '../../src/inventory/questions/sql-parts.js'
 import { mergeAliases } from '../../src/inventory/record/merge-aliases.js'
 import { learnManifest } from '../../src/inventory/record/learn-manifest.js'

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { sql } from 'kysely'
-import type { Descriptor } from '../../src/events/target.js'
+import type { Descriptor } from '../../src/events/descriptor.js'
 import { ask, type Item } from '../../src/inventory/questions/ask.js'
 import { imageQuestions } from '../../src/inventory/questions/images.js'
 import { lastUsed } from '../../src/inventory/questions/last-used.js'

@@ -1,6 +1,6 @@
 import { parseTimestamp, type Micros } from '../../src/events/calendar.js'
 import type { Digest, RepositoryPath, Tag } from '../../src/events/reference.js'
-import { readEnvelope } from '../../src/events/envelope.js'
+import { readEnvelope } from '../../src/sources/distribution/envelope.js'
 import type {
   Action,
   EventId,
@@ -9,7 +9,7 @@ import type {
   ReportedEvent,
   UnreadableEvent,
 } from '../../src/events/registry-event.js'
-import type { Descriptor, ObjectKind } from '../../src/events/target.js'
+import type { Descriptor, ObjectKind } from '../../src/events/descriptor.js'
 import { resolveByHost } from '../../src/registries/registry-identity.js'
 
 export const DIGEST = 'sha256:7216c4a0c7c0e8c3686277aac4b76ae23cc2a76d00fe6bf57661ff7fa5c9dfc4'

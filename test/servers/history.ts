@@ -1,6 +1,6 @@
 import type { Digest } from '../../src/events/reference.js'
 import type { RegistryEvent } from '../../src/events/registry-event.js'
-import type { Descriptor } from '../../src/events/target.js'
+import type { Descriptor } from '../../src/events/descriptor.js'
 import { anEvent } from './events.js'
 
 const IMAGE = 'application/vnd.oci.image.manifest.v1+json'

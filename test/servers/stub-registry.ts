@@ -1,4 +1,4 @@
-import { isIndex, type Descriptor } from '../../src/events/target.js'
+import { isIndex, type Descriptor } from '../../src/events/descriptor.js'
 import type { FetchedManifest, ListPage, RegistryClient } from '../../src/inventory/registry/registry-client.js'
 
 export type StubRepository = {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { NotAnEnvelope } from '../../src/events/envelope.js'
+import { NotAnEnvelope } from '../../src/sources/distribution/envelope.js'
 import { createLog } from '../../src/service/log.js'
 import { observeNotifications, onceAMinute } from '../../src/service/observe.js'
 

@@ -1,4 +1,4 @@
-import { FOREIGN_LAYER } from '../../events/target.js'
+import { FOREIGN_LAYER } from '../../events/descriptor.js'
 import type { HotStatement, Run } from '../../storage/database.js'
 import { lockManifests } from './lock-manifests.js'
 import { settleContents } from './settle-contents.js'

@@ -1,6 +1,6 @@
 import { microsOf, type Micros } from '../../events/calendar.js'
 import type { EventId, RegistryEvent } from '../../events/registry-event.js'
-import { isImplied, isIndex, type Descriptor } from '../../events/target.js'
+import { isImplied, isIndex, type Descriptor } from '../../events/descriptor.js'
 import type { Actors } from './actors.js'
 import { isLarge } from './manifest-entries.js'
 import { isComplete, joinStatements } from './manifest-statements.js'

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { isIndex } from '../../events/target.js'
+import { isIndex } from '../../events/descriptor.js'
 import type { Sql, Transaction } from '../../storage/database.js'
 import type { FetchedManifest } from '../registry/registry-client.js'
 import { expandManifests } from './expand.js'

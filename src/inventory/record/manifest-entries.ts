@@ -1,4 +1,4 @@
-import { isIndex, type Descriptor } from '../../events/target.js'
+import { isIndex, type Descriptor } from '../../events/descriptor.js'
 
 /** What one manifest holds at one position. */
 export type Entry = Descriptor & { manifest: string; position: number }

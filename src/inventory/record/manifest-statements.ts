@@ -1,4 +1,4 @@
-import { isIndex, type Descriptor } from '../../events/target.js'
+import { isIndex, type Descriptor } from '../../events/descriptor.js'
 
 /** What events state about the content of a digest; a field that is missing is not known. */
 export type ManifestStatement = {

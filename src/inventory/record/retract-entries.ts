@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { FOREIGN_LAYER } from '../../events/target.js'
+import { FOREIGN_LAYER } from '../../events/descriptor.js'
 import type { Database, HotStatement, Run, Sql } from '../../storage/database.js'
 import { jobStep } from '../../storage/job-step.js'
 import { isKnownIn } from '../known-in.js'

@@ -1,5 +1,5 @@
 import type { Digest } from '../../events/reference.js'
-import type { Descriptor } from '../../events/target.js'
+import type { Descriptor } from '../../events/descriptor.js'
 import { arrayText } from '../../storage/array-text.js'
 import type { HotStatement, Run } from '../../storage/database.js'
 import { hasList } from '../known-in.js'

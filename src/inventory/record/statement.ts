@@ -1,4 +1,4 @@
-import { INDEXES } from '../../events/target.js'
+import { INDEXES } from '../../events/descriptor.js'
 import { arrayText } from '../../storage/array-text.js'
 import type { StatementPart } from '../../storage/statement-parts.js'
 import { hasList } from '../known-in.js'

@@ -1,5 +1,5 @@
-import { isFields, type Fields } from '../../events/excerpt.js'
-import { hasMoreStructuralTokens } from '../../events/structural-tokens.js'
+import { isFields, type Fields } from '../../events/json.js'
+import { hasMoreStructuralTokens } from '../../runtime/structural-tokens.js'
 import { hasRepeatedName } from './repeated-names.js'
 
 /**

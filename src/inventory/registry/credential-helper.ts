@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { isFields, type Fields } from '../../events/excerpt.js'
+import { isFields, type Fields } from '../../events/json.js'
 import type { Credentials } from './credentials.js'
 import { RegistryError } from './exchange.js'
 

@@ -1,4 +1,4 @@
-import { isFields, type Fields } from '../../events/excerpt.js'
+import { isFields, type Fields } from '../../events/json.js'
 import { FileError } from '../../runtime/file-error.js'
 import { readTextFile } from '../../runtime/read-file.js'
 import { askCredentialHelper } from './credential-helper.js'

@@ -1,5 +1,5 @@
-import type { Fields } from '../../events/excerpt.js'
-import { hasMoreStructuralTokens } from '../../events/structural-tokens.js'
+import type { Fields } from '../../events/json.js'
+import { hasMoreStructuralTokens } from '../../runtime/structural-tokens.js'
 import { fieldsIn, MOST_TOKENS } from './bounded-json.js'
 import { RegistryError, type Answer } from './exchange.js'
 import type { ListPage } from './registry-client.js'

@@ -1,4 +1,4 @@
-import { isFields, type Fields } from '../../events/excerpt.js'
+import { isFields, type Fields } from '../../events/json.js'
 import { isDigest } from '../../events/reference.js'
 import { shortText } from '../../events/side-fields.js'
 import {
@@ -9,7 +9,7 @@ import {
   readDescriptors,
   type Descriptor,
   type Platform,
-} from '../../events/target.js'
+} from '../../events/descriptor.js'
 import { fieldsIn, unambiguousFieldsIn } from './bounded-json.js'
 import type { FetchedManifest } from './registry-client.js'
 import { hasRepeatedName } from './repeated-names.js'

@@ -1,4 +1,4 @@
-import { isFields } from '../../events/excerpt.js'
+import { isFields } from '../../events/json.js'
 import { isHost } from '../../events/registry-host.js'
 import { FileError } from '../../runtime/file-error.js'
 import { readTextFile } from '../../runtime/read-file.js'

@@ -1,4 +1,4 @@
-import type { Descriptor, Platform } from '../../events/target.js'
+import type { Descriptor, Platform } from '../../events/descriptor.js'
 
 /** A manifest as a registry served it, its digest verified. */
 export type FetchedManifest = {

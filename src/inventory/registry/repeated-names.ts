@@ -1,4 +1,4 @@
-import { endOfString } from '../../events/structural-tokens.js'
+import { endOfString } from '../../runtime/structural-tokens.js'
 
 const [QUOTE, COLON, BRACKET, BACKSLASH, CLOSING_BRACKET, BRACE, CLOSING_BRACE] = [
   0x22, 0x3a, 0x5b, 0x5c, 0x5d, 0x7b, 0x7d,

@@ -1,5 +1,5 @@
 import { isReferrerTag } from '../../events/reference.js'
-import { ARTIFACT, isIndex } from '../../events/target.js'
+import { ARTIFACT, isIndex } from '../../events/descriptor.js'
 import { openAside } from './blobs.js'
 import { listsManifest, type ContentsOf } from './contents.js'
 import {

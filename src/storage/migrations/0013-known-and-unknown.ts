@@ -8,7 +8,7 @@ const statements = [
   // Whether a registry showed the manifest to Tallyman, so that a missing subject means that there is none. Notifications do
   // not contain subjects.
   sql`alter table inventory.manifests add column subject_known boolean not null default false`,
-  // An index of fewer bytes than one entry needs lists nothing (events/target.ts).
+  // An index of fewer bytes than one entry needs lists nothing (events/descriptor.ts).
   sql`update inventory.manifests set contents_known = true
     where not contents_known and size between 1 and 144 and media_type in
       ('application/vnd.oci.image.index.v1+json', 'application/vnd.docker.distribution.manifest.list.v2+json')`,

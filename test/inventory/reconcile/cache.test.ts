@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import type { Descriptor } from '../../../src/events/target.js'
+import type { Descriptor } from '../../../src/events/descriptor.js'
 import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import { createRegistryClient } from '../../../src/inventory/registry/http-registry-client.js'
 import { createReadBack } from '../../../src/inventory/registry/read-back.js'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { createRegistryClient } from '../../../src/inventory/registry/http-registry-client.js'
-import { ARTIFACT } from '../../../src/events/target.js'
+import { ARTIFACT } from '../../../src/events/descriptor.js'
 import type { RegistryClient } from '../../../src/inventory/registry/registry-client.js'
 import { fixedClock } from '../../servers/clock.js'
 import { aManifest, anImage, descriptor, digestOf, OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../../servers/manifests.js'

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import type { Digest } from '../../../src/events/reference.js'
-import { readDescriptors } from '../../../src/events/target.js'
+import { readDescriptors } from '../../../src/events/descriptor.js'
 import { MOST_ENTRIES } from '../../../src/inventory/contents.js'
 import { learnManifest } from '../../../src/inventory/record/learn-manifest.js'
 import type { Contents } from '../../../src/pulls/fold/contents.js'

@@ -1,6 +1,7 @@
-import { MICROS_PER_DAY, parseTimestamp, type Micros } from './calendar.js'
-import { givenIdentity, identityOfContents } from './event-id.js'
-import { isFields, jsonOf, type Fields } from './excerpt.js'
+import { MICROS_PER_DAY, parseTimestamp, type Micros } from '../../events/calendar.js'
+import { givenIdentity, identityOfContents } from '../../events/event-id.js'
+import { isFields, type Fields } from '../../events/json.js'
+import { jsonOf } from './excerpt.js'
 import {
   isDigest,
   isRepositoryPath,
@@ -12,7 +13,7 @@ import {
   type Digest,
   type RepositoryPath,
   type Tag,
-} from './reference.js'
+} from '../../events/reference.js'
 import {
   ACTIONS,
   UNKNOWN_REGISTRY,
@@ -20,11 +21,11 @@ import {
   type Actor,
   type EventIdentity,
   type ReportedEvent,
-} from './registry-event.js'
-import { isHost } from './registry-host.js'
-import type { UnreadableReason } from './skip-reason.js'
+} from '../../events/registry-event.js'
+import { isHost } from '../../events/registry-host.js'
+import type { UnreadableReason } from '../../events/skip-reason.js'
 import { addClient, addObject } from './notified-object.js'
-import { exactText, isMissing, type SideField, type UnreadableFields } from './side-fields.js'
+import { exactText, isMissing, type SideField, type UnreadableFields } from '../../events/side-fields.js'
 
 const LONGEST_TEXT = 1_024
 const LONGEST_TOKEN = 16_384

@@ -1,9 +1,9 @@
 import { isIP } from 'node:net'
-import { isFields, type Fields } from './excerpt.js'
-import { isRepositoryPath } from './reference.js'
-import type { Rename, ReportedEvent } from './registry-event.js'
-import { exactText, freeText, isMissing, type UnreadableFields } from './side-fields.js'
-import { isEmptyIndex, objectKindOf, readDescriptors, sizeOf } from './target.js'
+import { isFields, type Fields } from '../../events/json.js'
+import { isRepositoryPath } from '../../events/reference.js'
+import type { Rename, ReportedEvent } from '../../events/registry-event.js'
+import { exactText, freeText, isMissing, type UnreadableFields } from '../../events/side-fields.js'
+import { isEmptyIndex, objectKindOf, readDescriptors, sizeOf } from '../../events/descriptor.js'
 
 /** Characters of a URL, of which only the last part is read: a host and a prefix of any length may come before it. */
 const LONGEST_URL = 16_384

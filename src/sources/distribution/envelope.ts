@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
-import type { Micros } from './calendar.js'
-import { identityOfContents } from './event-id.js'
-import { excerptOf, isFields } from './excerpt.js'
+import type { Micros } from '../../events/calendar.js'
+import { identityOfContents } from '../../events/event-id.js'
+import { isFields } from '../../events/json.js'
+import { excerptOf } from './excerpt.js'
 import { identityOfUnreadable, toRegistryEvent, Unreadable } from './notification.js'
-import type { ReportedEvent, UnreadableEvent } from './registry-event.js'
-import { hasMoreStructuralTokens } from './structural-tokens.js'
+import type { ReportedEvent, UnreadableEvent } from '../../events/registry-event.js'
+import { hasMoreStructuralTokens } from '../../runtime/structural-tokens.js'
 
 /** The body is not a notification envelope: the one case in which content is answered 400. */
 export class NotAnEnvelope extends Error {}

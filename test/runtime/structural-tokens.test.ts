@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { hasMoreStructuralTokens } from '../../src/events/structural-tokens.js'
+import { hasMoreStructuralTokens } from '../../src/runtime/structural-tokens.js'
 import { runs } from '../servers/runs.js'
 
 /** The tokens of a value by its definition, without its text. */

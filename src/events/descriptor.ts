@@ -1,4 +1,4 @@
-import { isFields } from './excerpt.js'
+import { isFields } from './json.js'
 import { parseObjectUrl, type ObjectKind } from './object-url.js'
 import { isDigest, type Digest } from './reference.js'
 import { isMissing, shortText } from './side-fields.js'

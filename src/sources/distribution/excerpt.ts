@@ -1,12 +1,7 @@
-import { parseTimestamp } from './calendar.js'
-import { isDigest, isRepositoryPath, isTag, isUuid } from './reference.js'
-import { ACTIONS } from './registry-event.js'
-
-/** An object of JSON whose fields are not known. */
-export type Fields = Record<string, unknown>
-
-export const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+import { isFields, type Fields } from '../../events/json.js'
+import { parseTimestamp } from '../../events/calendar.js'
+import { isDigest, isRepositoryPath, isTag, isUuid } from '../../events/reference.js'
+import { ACTIONS } from '../../events/registry-event.js'
 
 /** Characters: a time has as many digits behind its second as somebody likes. */
 const LONGEST_TIME = 40
