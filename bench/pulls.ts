@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { createDefinitionReader } from '../src/definitions/definition-file.js'
 import { createFold } from '../src/pulls/fold/fold.js'
 import { WINDOWS } from '../src/pulls/fold/windows.js'
-import { loadClients } from '../src/pulls/client.js'
+import { loadClients } from '../src/requesters/client.js'
 import { contentsOfAll, pullsOf } from './pull-requests.js'
 import { sampleOf, type Row } from './sample.js'
 

@@ -16,12 +16,13 @@ const MAY_IMPORT: Record<string, string[]> = {
   users: ['events', 'runtime', 'storage'],
   counters: ['definitions', 'events', 'storage'],
   inventory: ['events', 'runtime', 'storage'],
-  pulls: ['definitions', 'events', 'inventory', 'runtime', 'storage'],
+  requesters: ['definitions', 'events', 'runtime', 'storage'],
+  pulls: ['events', 'inventory', 'requesters', 'runtime', 'storage'],
   registries: ['events', 'inventory', 'storage'],
   ingest: ['counters', 'events', 'inventory', 'pulls', 'runtime', 'storage', 'users'],
   metrics: ['counters', 'definitions', 'events', 'storage'],
   ping: ['metrics', 'runtime', 'storage'],
-  config: ['events', 'inventory', 'pulls', 'registries', 'runtime', 'storage', 'tokens', 'users'],
+  config: ['events', 'inventory', 'pulls', 'registries', 'requesters', 'runtime', 'storage', 'tokens', 'users'],
   http: [
     'counters',
     'events',
@@ -31,6 +32,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'ping',
     'pulls',
     'registries',
+    'requesters',
     'sources',
     'storage',
     'tokens',
@@ -105,7 +107,7 @@ describe('the house', () => {
     // A file that an operator names may have no end: it is read with a bound.
     expect(users(/import [^;]*?\b(readFile(Sync)?|createReadStream)\b[^;]*? from 'node:fs/).sort()).toEqual([
       'home.ts',
-      join('pulls', 'record', 'salt-files.ts'),
+      join('requesters', 'salt-files.ts'),
       // A file of PGlite.
       join('storage', 'statement-limit.ts'),
     ])

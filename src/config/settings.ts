@@ -5,9 +5,9 @@ import { ApiTokensError, readApiTokens } from '../tokens/api-tokens.js'
 import { isCronExpression } from '../runtime/jobs.js'
 import { nearestName } from '../runtime/nearest-name.js'
 import { WINDOWS } from '../pulls/fold/windows.js'
-import { PREFIXES } from '../pulls/record/address.js'
+import { PREFIXES } from '../requesters/address.js'
 import { NotificationTokensError, readNotificationTokens } from '../tokens/notification-tokens.js'
-import { ROTATIONS } from '../pulls/record/salts.js'
+import { ROTATIONS } from '../requesters/salts.js'
 import { readRedisUrl } from '../storage/redis-url.js'
 
 const list = z.preprocess(

@@ -57,6 +57,13 @@ const LONGEST_BLOBS: Micros = 6 * 3_600_000_000
 /** How long after its first request a blob may change an outcome, in microseconds. */
 export const longestBlobs = ({ blobs }: Pick<Windows, 'blobs'>): Micros => Math.max(LONGEST_BLOBS, LONGEST + blobs)
 
+/**
+ * How long after its end a salt is needed, in microseconds: requests that belong together have one origin, also the blobs of a
+ * pull that a lazy snapshotter reads for hours, however late they arrive.
+ */
+export const saltWindow = (windows: Windows, lateness: Micros): Micros =>
+  Math.max(windows.join, longestBlobs(windows)) + lateness
+
 export const startChain = (place: Place): Chain => ({
   place,
   open: [],

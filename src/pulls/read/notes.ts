@@ -1,6 +1,6 @@
 import { dateOf, type Micros } from '../../events/calendar.js'
-import type { Places } from '../place/places.js'
-import { periodOf, type Rotation } from '../record/salts.js'
+import type { Places } from '../../requesters/location/places.js'
+import { periodOf, type Rotation } from '../../requesters/salts.js'
 import { namesIn, type Asked } from './asked.js'
 import { measure } from './measures.js'
 import { localDay } from './period.js'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { askedIn } from '../../../src/pulls/read/asked.js'
 import { notesOn } from '../../../src/pulls/read/notes.js'
-import type { Rotation } from '../../../src/pulls/record/salts.js'
+import type { Rotation } from '../../../src/requesters/salts.js'
 
 const NOW = new Date('2026-11-21T12:00:00Z')
 

@@ -1,6 +1,6 @@
 import { chmod, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { microsOf, utcDay } from '../../events/calendar.js'
+import { microsOf, utcDay } from '../events/calendar.js'
 import { isRotation, periodOf, type SaltStore, type StoredSalt } from './salts.js'
 
 const PART = '.part'

@@ -1,7 +1,7 @@
 import { DefinitionError, type ReadDefinition } from '../definitions/definition-file.js'
 import type { ClientKind } from '../events/client-kinds.js'
-import { NotBounded } from './pattern/positions.js'
-import { stepsOf } from './pattern/steps.js'
+import { NotBounded } from './pattern-cost/positions.js'
+import { stepsOf } from './pattern-cost/steps.js'
 
 /** What a user agent says of itself; anybody can say anything. */
 type Client = {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
-import { PREFIXES } from '../../../src/pulls/record/address.js'
-import { createOriginOf, type OriginOf } from '../../../src/pulls/record/origins.js'
-import { periodOf, type Salt } from '../../../src/pulls/record/salts.js'
+import { PREFIXES } from '../../src/requesters/address.js'
+import { createOriginOf, type OriginOf } from '../../src/requesters/origins.js'
+import { periodOf, type Salt } from '../../src/requesters/salts.js'
 
 const MINUTE = 60_000_000
 const MIDNIGHT = Date.parse('2026-12-01T00:00:00Z') * 1_000

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from '@jest/globals'
 import { stringify } from 'yaml'
 import { createDefinitionReader } from '../../src/definitions/definition-file.js'
-import { LONGEST_AGENT, loadClients, type ClientOf } from '../../src/pulls/client.js'
+import { LONGEST_AGENT, loadClients, type ClientOf } from '../../src/requesters/client.js'
 import { temporaryFolder } from '../servers/process.js'
 
 const path = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url))

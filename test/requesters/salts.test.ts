@@ -1,12 +1,12 @@
 import { linkSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { microsOf } from '../../../src/events/calendar.js'
-import { createSaltFiles } from '../../../src/pulls/record/salt-files.js'
-import { createSaltTable } from '../../../src/pulls/record/salt-table.js'
-import { createSalts, type Rotation, type Salts, type SaltStore } from '../../../src/pulls/record/salts.js'
-import { temporaryFolder } from '../../servers/process.js'
-import { openEmbeddedStores, openServerStores } from '../../servers/stores.js'
+import { microsOf } from '../../src/events/calendar.js'
+import { createSaltFiles } from '../../src/requesters/salt-files.js'
+import { createSaltTable } from '../../src/requesters/salt-table.js'
+import { createSalts, type Rotation, type Salts, type SaltStore } from '../../src/requesters/salts.js'
+import { temporaryFolder } from '../servers/process.js'
+import { openEmbeddedStores, openServerStores } from '../servers/stores.js'
 
 type Opened = { store: () => SaltStore; close: () => Promise<void> }
 

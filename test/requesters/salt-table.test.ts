@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
-import { microsOf } from '../../../src/events/calendar.js'
-import { createSaltTable } from '../../../src/pulls/record/salt-table.js'
-import { periodOf, type StoredSalt } from '../../../src/pulls/record/salts.js'
-import { openServerStores, type TestStores } from '../../servers/stores.js'
+import { microsOf } from '../../src/events/calendar.js'
+import { createSaltTable } from '../../src/requesters/salt-table.js'
+import { periodOf, type StoredSalt } from '../../src/requesters/salts.js'
+import { openServerStores, type TestStores } from '../servers/stores.js'
 
 const at = (time: string): number => microsOf(new Date(time))
 const saltOf = (time: string, text: string): StoredSalt => ({

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
-import { createOrigins } from '../../../src/inventory/record/origins.js'
-import { anEvent } from '../../servers/events.js'
+import { createOrigins } from '../../src/requesters/lookup-origins.js'
+import { anEvent } from '../servers/events.js'
 
 test('the hash of a client cannot be made from its address and the key once the salt is destroyed', () => {
   const event = anEvent({ address: '192.0.2.1', at: '2026-11-30T23:59:00Z' })

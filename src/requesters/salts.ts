@@ -1,6 +1,4 @@
-import { microsOf, type Micros } from '../../events/calendar.js'
-import { longestBlobs } from '../fold/state.js'
-import type { Windows } from '../fold/windows.js'
+import { microsOf, type Micros } from '../events/calendar.js'
 
 /** How long an origin has the same name. */
 export const ROTATIONS = ['monthly', 'daily', 'never'] as const
@@ -36,19 +34,12 @@ export type Salts = {
 type Needs = {
   store: SaltStore
   rotation: Rotation
-  /** How long after its end a salt is needed, in microseconds: see `saltWindow`. */
+  /** How long after its end a salt is needed, in microseconds: `saltWindow` of the fold. */
   window: Micros
   now: () => Date
   /** A new secret. */
   random: () => string
 }
-
-/**
- * How long after its end a salt is needed, in microseconds: requests that belong together have one origin, also the blobs of a
- * pull that a lazy snapshotter reads for hours, however late they arrive.
- */
-export const saltWindow = (windows: Windows, lateness: Micros): Micros =>
-  Math.max(windows.join, longestBlobs(windows)) + lateness
 
 /** The salts of all processes on one store. Without the key of the installation they are worth nothing. */
 export const createSalts = async ({ store, rotation, window, now, random }: Needs): Promise<Salts> => {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { networkIn } from '../../../src/pulls/place/network-record.js'
+import { networkIn } from '../../../src/requesters/location/network-record.js'
 
 test.each([
   ["MaxMind's", { autonomous_system_number: 64496, autonomous_system_organization: 'Example' }, undefined],

@@ -2,8 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from '@jest/globals'
-import { PlacesError } from '../../../src/pulls/place/places-error.js'
-import { openPlaces } from '../../../src/pulls/place/places.js'
+import { PlacesError } from '../../../src/requesters/location/places-error.js'
+import { openPlaces } from '../../../src/requesters/location/places.js'
 import { temporaryFolder } from '../../servers/process.js'
 
 const folder = temporaryFolder('places')

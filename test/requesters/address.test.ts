@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { clientAddress, networkOf, PREFIXES, trustIn } from '../../../src/pulls/record/address.js'
+import { clientAddress, networkOf, PREFIXES, trustIn } from '../../src/requesters/address.js'
 
 describe('the network of an address', () => {
   test.each([
