@@ -8,8 +8,8 @@ import {
   type Item,
 } from '../inventory/questions/ask.js'
 import { columnsOf, type ColumnKind, type Question } from '../inventory/questions/question.js'
-import { cachesIn } from '../inventory/registry/registries.js'
-import { retryReads } from '../inventory/registry/unread-manifests.js'
+import { cachesIn } from '../registries/registries.js'
+import { retryReads } from '../inventory/read-back/unread-manifests.js'
 import { summarize } from '../inventory/summary/summarize.js'
 import { shownBytes } from './bytes.js'
 import { context } from './command-context.js'

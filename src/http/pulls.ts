@@ -1,7 +1,7 @@
 import { Router } from 'express'
 import { z } from 'zod'
 import { lastUsed } from '../inventory/questions/last-used.js'
-import type { Registries } from '../inventory/registry/registries.js'
+import type { Registries } from '../registries/registries.js'
 import { erase } from '../pulls/jobs/erase.js'
 import { askedIn, wholeNumber, withRegistryNames, type Asked } from '../pulls/read/asked.js'
 import { askPulls } from '../pulls/read/ask-pulls.js'

@@ -1,4 +1,4 @@
-import type { ConfiguredRegistries } from '../inventory/registry/registries.js'
+import type { ConfiguredRegistries } from './registries.js'
 
 export type Configured = Pick<ConfiguredRegistries, 'configuredName'>
 

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { isRegistryName } from '../events/registry-host.js'
-import { aliasesOfRegistry } from '../inventory/registry/registries.js'
+import { aliasesOfRegistry } from './registries.js'
 import type { Database } from '../storage/database.js'
 import { recordedIn } from './learned-tables.js'
 import type { RegistryIdentity } from './registry-identity.js'

@@ -21,8 +21,8 @@ import {
   unknownContentsByRegistry,
   type UnknownContents,
   type UnreadManifests,
-} from '../inventory/registry/unread-manifests.js'
-import type { Registry } from '../inventory/registry/registries.js'
+} from '../inventory/read-back/unread-manifests.js'
+import type { Registry } from '../registries/registries.js'
 import { nextTime } from '../runtime/jobs.js'
 import { PING } from '../ping/service-ping.js'
 import { newestPing } from '../ping/history.js'

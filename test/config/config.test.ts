@@ -3,7 +3,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from '@jest/globals'
 import { ConfigError, readConfig } from '../../src/config/config.js'
-import { RegistriesError } from '../../src/inventory/registry/read-registries.js'
+import { RegistriesError } from '../../src/registries/read-registries.js'
 import { temporaryFolder } from '../servers/process.js'
 import { ROOT } from '../servers/service.js'
 

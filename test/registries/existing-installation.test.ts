@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Migrator, sql } from 'kysely'
-import { createRegistries } from '../../src/inventory/registry/registries.js'
+import { createRegistries } from '../../src/registries/registries.js'
 import { createRegistryIdentity, type Identity } from '../../src/registries/registry-identity.js'
 import { migrate, MIGRATIONS } from '../../src/storage/migrate.js'
 import { EMPTY_DATABASES, type OpenedDatabase } from '../servers/empty-databases.js'

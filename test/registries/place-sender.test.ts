@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import type { Sender } from '../../src/events/registry-event.js'
-import { createRegistries } from '../../src/inventory/registry/registries.js'
+import { createRegistries } from '../../src/registries/registries.js'
 import {
   createLearned,
   MOST_HOSTS,

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import type { RegistryEvent, ReportedEvent, Sender } from '../../src/events/registry-event.js'
-import { createRegistries, type Registry } from '../../src/inventory/registry/registries.js'
+import { createRegistries, type Registry } from '../../src/registries/registries.js'
 import { readConflicts } from '../../src/registries/conflicts.js'
 import { joinRegistries, JoinRefused } from '../../src/registries/join-registries.js'
 import { listRegistries } from '../../src/registries/list-registries.js'

@@ -1,5 +1,5 @@
 import { isIndex, type Descriptor } from '../../src/events/descriptor.js'
-import type { FetchedManifest, ListPage, RegistryClient } from '../../src/inventory/registry/registry-client.js'
+import type { FetchedManifest, ListPage, RegistryClient } from '../../src/registries/client/registry-client.js'
 
 export type StubRepository = {
   tags: Map<string, string>

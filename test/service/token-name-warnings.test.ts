@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { createRegistries } from '../../src/inventory/registry/registries.js'
+import { createRegistries } from '../../src/registries/registries.js'
 import { tokenNameWarnings } from '../../src/service/token-name-warnings.js'
 import { openApp, type TestApp } from '../servers/app.js'
 

@@ -1,5 +1,5 @@
-import { ListTooLarge } from '../registry/list-pages.js'
-import type { ListPage } from '../registry/registry-client.js'
+import { ListTooLarge } from '../../registries/client/list-pages.js'
+import type { ListPage } from '../../registries/client/registry-client.js'
 
 /** Names of one list. All of them are in memory at once, and each tag is one request at least. */
 const MOST_NAMES = 500_000

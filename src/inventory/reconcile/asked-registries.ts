@@ -1,4 +1,4 @@
-import type { Registries, Registry } from '../registry/registries.js'
+import type { Registries, Registry } from '../../registries/registries.js'
 
 /** A registry that is not configured to be asked. The message says how it would be. */
 export class NotAsked extends Error {}

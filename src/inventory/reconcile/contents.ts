@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/database.js'
 import { isIndex } from '../../events/descriptor.js'
-import type { FetchedManifest } from '../registry/registry-client.js'
+import type { FetchedManifest } from '../../registries/client/registry-client.js'
 import { isKnownIn } from '../known-in.js'
 import { createRecentMap } from '../../storage/recent-map.js'
 

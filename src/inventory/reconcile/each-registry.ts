@@ -1,5 +1,5 @@
 import { isStorageAway } from '../../storage/away.js'
-import type { Registry } from '../registry/registries.js'
+import type { Registry } from '../../registries/registries.js'
 
 /** Some of several registries were not reconciled. The message has each with its reason. */
 export class NotAllReconciled extends Error {}

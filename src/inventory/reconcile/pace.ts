@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import { pauseMs } from '../../events/retry-after.js'
-import { RegistryBusy } from '../registry/exchange.js'
+import { RegistryBusy } from '../../registries/client/exchange.js'
 
 /** Lets a request begin when it is its turn, and counts it. */
 export type Pace = {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/database.js'
-import { aliasesOfRegistry, type Registries, type Registry } from '../registry/registries.js'
+import { aliasesOfRegistry, type Registries, type Registry } from '../../registries/registries.js'
 import { reconcile, type ReconcileDeps, type ReconcileOptions } from './reconcile.js'
 import type { ReconciliationReport } from './reports.js'
 

@@ -1,4 +1,4 @@
-import { RegistryError } from '../registry/exchange.js'
+import { RegistryError } from '../../registries/client/exchange.js'
 
 /**
  * What one repository of a registry may fill memory with: manifests that were read, their entries, and blobs. 250 bytes each.

@@ -1,6 +1,6 @@
 import type { Micros } from '../../events/calendar.js'
-import { UnreadableManifest } from '../registry/exchange.js'
-import type { FetchedManifest, RegistryClient } from '../registry/registry-client.js'
+import { UnreadableManifest } from '../../registries/client/exchange.js'
+import type { FetchedManifest, RegistryClient } from '../../registries/client/registry-client.js'
 import { allNames } from './all-names.js'
 import type { Contents, KnownContents } from './contents.js'
 import { isDoubtful, type Held } from './held.js'

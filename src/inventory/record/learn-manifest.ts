@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { isIndex } from '../../events/descriptor.js'
 import type { Sql, Transaction } from '../../storage/database.js'
-import type { FetchedManifest } from '../registry/registry-client.js'
+import type { FetchedManifest } from '../../registries/client/registry-client.js'
 import { expandManifests } from './expand.js'
 import { entriesOf, inStatements, type Entry } from './manifest-entries.js'
 import { noteDisproved } from './retract-entries.js'

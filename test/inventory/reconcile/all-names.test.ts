@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import { allNames } from '../../../src/inventory/reconcile/all-names.js'
 import { createRoom } from '../../../src/inventory/reconcile/room.js'
-import { RegistryError } from '../../../src/inventory/registry/exchange.js'
-import { ListTooLarge } from '../../../src/inventory/registry/list-pages.js'
-import type { ListPage } from '../../../src/inventory/registry/registry-client.js'
+import { RegistryError } from '../../../src/registries/client/exchange.js'
+import { ListTooLarge } from '../../../src/registries/client/list-pages.js'
+import type { ListPage } from '../../../src/registries/client/registry-client.js'
 
 /** Pages without an end, each as `page` makes it. */
 const endless = (page: (number: number) => string[]): ((next?: string) => Promise<ListPage>) => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { createRegistryClient } from '../../../src/inventory/registry/http-registry-client.js'
-import type { RegistryClient } from '../../../src/inventory/registry/registry-client.js'
+import { createRegistryClient } from '../../../src/registries/client/http-registry-client.js'
+import type { RegistryClient } from '../../../src/registries/client/registry-client.js'
 import { reconcile } from '../../../src/inventory/reconcile/reconcile.js'
 import type { ReconciliationReport } from '../../../src/inventory/reconcile/reports.js'
 import { machineClock } from '../../servers/clock.js'

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { createRegistryClient } from '../../../src/inventory/registry/http-registry-client.js'
+import { createRegistryClient } from '../../../src/registries/client/http-registry-client.js'
 import { lastReconciliations, type ReconciliationReport } from '../../../src/inventory/reconcile/reports.js'
 import { reconcile } from '../../../src/inventory/reconcile/reconcile.js'
 import { createCounting } from '../../servers/counting.js'

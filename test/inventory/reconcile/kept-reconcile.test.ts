@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, tes
 import { sql } from 'kysely'
 import { lastReconciliations } from '../../../src/inventory/reconcile/reports.js'
 import { scheduledReconcile } from '../../../src/inventory/reconcile/scheduled.js'
-import { createRegistries } from '../../../src/inventory/registry/registries.js'
+import { createRegistries } from '../../../src/registries/registries.js'
 import { runIfDue, type Occurrence } from '../../../src/storage/kept-job.js'
 import { takeLease } from '../../../src/storage/leases.js'
 import { eventually } from '../../servers/process.js'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { createPace, type Timing } from '../../../src/inventory/reconcile/pace.js'
-import { RegistryBusy, RegistryError } from '../../../src/inventory/registry/exchange.js'
+import { RegistryBusy, RegistryError } from '../../../src/registries/client/exchange.js'
 
 /** A clock that moves by sleeping alone. */
 const fakeTime = (): Timing & { slept: number[] } => {

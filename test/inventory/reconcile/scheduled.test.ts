@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { lastReconciliations } from '../../../src/inventory/reconcile/reports.js'
 import { scheduledReconcile } from '../../../src/inventory/reconcile/scheduled.js'
-import { createRegistries } from '../../../src/inventory/registry/registries.js'
+import { createRegistries } from '../../../src/registries/registries.js'
 import { takeLease } from '../../../src/storage/leases.js'
 import { fixedClock } from '../../servers/clock.js'
 import { openEmbeddedStores, type TestStores } from '../../servers/stores.js'

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import type { Digest } from '../../../src/events/reference.js'
 import { walkRepository } from '../../../src/inventory/reconcile/walk.js'
-import type { RegistryClient } from '../../../src/inventory/registry/registry-client.js'
+import type { RegistryClient } from '../../../src/registries/client/registry-client.js'
 
 const digestOf = (name: string): string => `sha256:${name.padStart(64, '0')}`
 const ENTRIES = Array.from({ length: 50_000 }, () => ({ digest: digestOf('b') as Digest }))

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { digestedBytes, platformIn, readManifest } from '../../../src/inventory/registry/read-manifest.js'
+import { digestedBytes, platformIn, readManifest } from '../../../src/registries/client/read-manifest.js'
 import { digestOf } from '../../servers/history.js'
 import { OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../../servers/manifests.js'
 import { runs } from '../../servers/runs.js'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { RegistryError } from '../../../src/inventory/registry/exchange.js'
-import { tokenRealm } from '../../../src/inventory/registry/token-realm.js'
+import { RegistryError } from '../../../src/registries/client/exchange.js'
+import { tokenRealm } from '../../../src/registries/client/token-realm.js'
 
 const realmOf = (url: string, realm: string, tokenHost?: string): string => {
   try {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { createIsOwnRead, ownReadAgent, userAgentOf } from '../../../src/inventory/registry/own-reads.js'
-import { createRegistries, type Registry } from '../../../src/inventory/registry/registries.js'
+import { createIsOwnRead, ownReadAgent, userAgentOf } from '../../src/registries/own-reads.js'
+import { createRegistries, type Registry } from '../../src/registries/registries.js'
 
 const A: Registry = { name: 'a.example', aliases: ['a.internal'], url: 'https://a.example' }
 const B: Registry = { name: 'b.example', aliases: [], url: 'https://b.internal:5000' }

@@ -19,7 +19,7 @@ import { digestedBytes, hasPlatform, platformIn, readManifest } from './read-man
 import type { FetchedManifest, RegistryClient } from './registry-client.js'
 import { CATALOG, createRegistryAuth, remedy } from './registry-auth.js'
 import { LARGEST_PAGE, ListTooLarge, pageIn, pathOfPage } from './list-pages.js'
-import type { Registry } from './registries.js'
+import type { Registry } from '../registries.js'
 
 /** All that there are: without one of them, a registry hides such manifests or writes others in their place. */
 const MANIFEST_TYPES = [

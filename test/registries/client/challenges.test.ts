@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { challengesIn } from '../../../src/inventory/registry/challenges.js'
+import { challengesIn } from '../../../src/registries/client/challenges.js'
 
 describe('the challenges of a server', () => {
   test.each([

@@ -1,8 +1,8 @@
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import type { Credentials } from '../../../src/inventory/registry/credentials.js'
-import { createDockerCredentials } from '../../../src/inventory/registry/docker-config.js'
+import type { Credentials } from '../../../src/registries/client/credentials.js'
+import { createDockerCredentials } from '../../../src/registries/client/docker-config.js'
 import { temporaryFolder } from '../../servers/process.js'
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64')

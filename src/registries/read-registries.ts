@@ -1,8 +1,8 @@
-import { isFields } from '../../events/json.js'
-import { isHost } from '../../events/registry-host.js'
-import { FileError } from '../../runtime/file-error.js'
-import { readTextFile } from '../../runtime/read-file.js'
-import { readYesOrNo } from '../../runtime/yes-or-no.js'
+import { isFields } from '../events/json.js'
+import { isHost } from '../events/registry-host.js'
+import { FileError } from '../runtime/file-error.js'
+import { readTextFile } from '../runtime/read-file.js'
+import { readYesOrNo } from '../runtime/yes-or-no.js'
 import type { Registry } from './registries.js'
 
 /** What is wrong, one sentence each, naming the registry and the key. Values are not quoted where they may be secret. */

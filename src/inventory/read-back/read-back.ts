@@ -4,9 +4,9 @@ import { isCancelled, isConflict, isContentError, type Database } from '../../st
 import { messageOf } from '../../runtime/error-message.js'
 import { learnManifest } from '../record/learn-manifest.js'
 import { BEGINNING, claimDue, postpone, putBack, type DueManifest, type Position } from './due-manifests.js'
-import { RegistryBusy, RegistryError, RegistrySilent } from './exchange.js'
-import type { Registries } from './registries.js'
-import type { FetchedManifest, RegistryClient } from './registry-client.js'
+import { RegistryBusy, RegistryError, RegistrySilent } from '../../registries/client/exchange.js'
+import type { Registries } from '../../registries/registries.js'
+import type { FetchedManifest, RegistryClient } from '../../registries/client/registry-client.js'
 
 /** Requests at once to a registry. */
 const AT_ONCE = 8

@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from '@jest/globals'
-import { readRegistries, RegistriesError } from '../../../src/inventory/registry/read-registries.js'
-import { createRegistries } from '../../../src/inventory/registry/registries.js'
-import { temporaryFolder } from '../../servers/process.js'
+import { readRegistries, RegistriesError } from '../../src/registries/read-registries.js'
+import { createRegistries } from '../../src/registries/registries.js'
+import { temporaryFolder } from '../servers/process.js'
 
 const folder = temporaryFolder('registries')
 afterAll(folder.remove)

@@ -1,4 +1,4 @@
-import type { Registry } from './registries.js'
+import type { Registry } from '../registries.js'
 
 /** A user with a password, or a refresh token of the token flow (`identitytoken` in Docker's configuration). */
 export type Credentials = { username: string; password: string } | { identityToken: string }
