@@ -10,8 +10,8 @@ import { forgetOld } from '../src/counters/retention.js'
 import { retentionOf } from '../src/service/job-table.js'
 import { startJobs } from '../src/runtime/jobs.js'
 import { createLog } from '../src/service/log.js'
-import { rollUp } from '../src/pulls/jobs/roll-up.js'
-import { summarizePulls } from '../src/pulls/jobs/summarize.js'
+import { rollUp } from '../src/pulls/roll-up/roll-up.js'
+import { summarizePulls } from '../src/pulls/roll-up/summarize.js'
 import { keepHeapSmall } from '../src/storage/small-heap.js'
 
 const config = readConfig(process.env, home)

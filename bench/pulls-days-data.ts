@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import { COUNTED_NUMBERS, COUNTED_SKETCHES, PLACES } from '../src/pulls/read/counted.js'
-import { addDays } from '../src/pulls/read/period.js'
+import { COUNTED_NUMBERS, COUNTED_SKETCHES, PLACES } from '../src/pulls/model/counted.js'
+import { addDays } from '../src/pulls/model/period.js'
 import { HyperLogLog } from '../src/storage/hyperloglog/hyperloglog.js'
 import type { Sql } from '../src/storage/database.js'
 

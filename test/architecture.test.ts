@@ -47,6 +47,20 @@ MAY_IMPORT.cli = [...FOLDERS, 'service', 'home.ts']
 MAY_IMPORT['main.ts'] = ['cli']
 MAY_IMPORT['home.ts'] = []
 
+/** The rooms of a folder: which may import which of its other rooms. */
+const ROOMS: Record<string, Record<string, string[]>> = {
+  pulls: {
+    model: [],
+    fold: ['model'],
+    requests: ['fold', 'model'],
+    'fold-job': ['fold', 'model', 'requests'],
+    provisional: ['fold', 'fold-job', 'model', 'requests'],
+    'roll-up': ['fold', 'fold-job', 'model', 'provisional'],
+    aliases: ['fold', 'fold-job', 'model', 'provisional', 'roll-up'],
+    query: ['model', 'requests'],
+  },
+}
+
 type Import = { file: string; from: string; to: string; target: string }
 
 const folderOf = (file: string): string => file.split('/')[0] ?? ''
@@ -74,6 +88,19 @@ describe('the house', () => {
       .map(({ file, target }) => `${file} imports ${target}`)
     expect(found.length).toBeGreaterThan(150)
     expect(broken).toEqual([])
+  })
+
+  test.each(Object.keys(ROOMS))('every room of %s imports only what its table allows', (folder) => {
+    const rooms = ROOMS[folder] ?? {}
+    const roomOf = (file: string): string => file.split('/')[1] ?? ''
+    const within = found.filter(
+      ({ from, to, file, target }) => from === folder && to === folder && roomOf(file) !== roomOf(target),
+    )
+    const broken = within.filter(({ file, target }) => !(rooms[roomOf(file)] ?? []).includes(roomOf(target)))
+    expect(broken.map(({ file, target }) => `${file} imports ${target}`)).toEqual([])
+    expect(within.length).toBeGreaterThan(20)
+    const listed = readdirSync(join(SRC, folder), { withFileTypes: true }).map(({ name }) => name)
+    expect(listed.filter((name) => !(name in rooms))).toEqual([])
   })
 
   test('users take a cache from storage, and nothing else', () => {

@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander'
-import { PARAMETERS } from '../pulls/read/asked.js'
-import { DIMENSIONS } from '../pulls/read/dimensions.js'
+import { PARAMETERS } from '../pulls/query/parameters.js'
+import { DIMENSIONS } from '../pulls/model/dimensions.js'
 import { lastUsed } from '../inventory/questions/last-used.js'
 import { examples, json, wide } from './command-help.js'
 import { addQuestion } from './inventory-commands.js'

@@ -1,5 +1,5 @@
-import { DIMENSIONS } from '../pulls/read/dimensions.js'
-import { measure, MEASURE_NAMES } from '../pulls/read/measures.js'
+import { DIMENSIONS } from '../pulls/model/dimensions.js'
+import { measure, MEASURE_NAMES } from '../pulls/model/measures.js'
 import { markdownTable } from './markdown-table.js'
 import { write } from './output.js'
 

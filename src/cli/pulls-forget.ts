@@ -1,4 +1,4 @@
-import { erase, type Erased } from '../pulls/jobs/erase.js'
+import { erase, type Erased } from '../pulls/roll-up/erase.js'
 import { eraseAlsoFrom } from '../storage/dumps.js'
 import { CommandError } from './failure.js'
 import { askOrOpen, configNow } from './open.js'

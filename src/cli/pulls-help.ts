@@ -1,7 +1,7 @@
-import { DEFAULT_MEASURES } from '../pulls/read/asked.js'
-import { DIMENSION_NAMES, dimension, type DimensionName } from '../pulls/read/dimensions.js'
-import { TIME_EXAMPLES } from '../pulls/read/time-values.js'
-import { MEASURE_NAMES } from '../pulls/read/measures.js'
+import { DEFAULT_MEASURES } from '../pulls/query/parameters.js'
+import { DIMENSION_NAMES, dimension, type DimensionName } from '../pulls/model/dimensions.js'
+import { TIME_EXAMPLES } from '../pulls/model/time-values.js'
+import { MEASURE_NAMES } from '../pulls/model/measures.js'
 
 /** Under which heading the help lists each dimension. A new dimension needs its line here before it compiles. */
 const SUBJECT_OF: Record<DimensionName, 'what' | 'who' | 'where' | 'when' | 'how'> = {

@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { DroppedConnection } from './connections.js'
-import type { Total } from '../pulls/read/totals.js'
+import type { Total } from '../pulls/query/totals.js'
 
 /** What the service tells Prometheus about itself. */
 export type Prometheus = {

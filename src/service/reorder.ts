@@ -37,7 +37,7 @@ type SettleDeps = Counting & {
 /**
  * What an event alone does not tell: what belongs to another name, what ended with its repository, what large manifests
  * hold in many repositories, which pulls by digest were of a tag, and which HEADs were no part of a push. Pulls of an alias are
- * moved by a job of their own (pulls/jobs/move-aliases.ts): years of them take an hour.
+ * moved by a job of their own (pulls/aliases/move-aliases.ts): years of them take an hour.
  * @throws AggregateError when parts failed; the others were done.
  */
 export const settle = async ({ aliases, now, turns = createSettleTurns(), ...counting }: SettleDeps): Promise<void> => {

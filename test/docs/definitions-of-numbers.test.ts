@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import { DIMENSION_NAMES } from '../../src/pulls/read/dimensions.js'
-import { MEASURE_NAMES, type MeasureName } from '../../src/pulls/read/measures.js'
+import { DIMENSION_NAMES } from '../../src/pulls/model/dimensions.js'
+import { MEASURE_NAMES, type MeasureName } from '../../src/pulls/model/measures.js'
 import { ROOT } from '../servers/service.js'
 
 const PAGE = readFileSync(join(ROOT, 'docs', 'definitions-of-numbers.md'), 'utf8')

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
-import { PARAMETERS } from '../../src/pulls/read/asked.js'
-import { DIMENSION_NAMES } from '../../src/pulls/read/dimensions.js'
+import { PARAMETERS } from '../../src/pulls/query/parameters.js'
+import { DIMENSION_NAMES } from '../../src/pulls/model/dimensions.js'
 import { cursorOf } from '../../src/inventory/questions/cursor.js'
 import { openApp, type TestApp } from '../servers/app.js'
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import type { MetricDefinition } from '../../src/metrics/definition.js'
-import { countPulls } from '../../src/pulls/read/count-pulls.js'
+import { countPulls } from '../../src/pulls/query/count-pulls.js'
 import { createKinds } from '../../src/metrics/kinds.js'
 import { buildPing, type ServicePing } from '../../src/ping/payload.js'
 import { LIFETIMES } from '../servers/counting.js'

@@ -3,7 +3,7 @@ import type { Contents } from '../../src/pulls/fold/contents.js'
 import { createFold } from '../../src/pulls/fold/fold.js'
 import type { Outcome } from '../../src/pulls/fold/outcome.js'
 import type { Folded } from '../../src/pulls/fold/state.js'
-import { WINDOWS } from '../../src/pulls/fold/windows.js'
+import { WINDOWS } from '../../src/pulls/model/join-windows.js'
 
 const GET = {
   registry: 'r',

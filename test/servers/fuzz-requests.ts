@@ -1,9 +1,9 @@
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
-import { PARAMETERS } from '../../src/pulls/read/asked.js'
-import { DIMENSION_NAMES } from '../../src/pulls/read/dimensions.js'
-import { MEASURE_NAMES } from '../../src/pulls/read/measures.js'
+import { PARAMETERS } from '../../src/pulls/query/parameters.js'
+import { DIMENSION_NAMES } from '../../src/pulls/model/dimensions.js'
+import { MEASURE_NAMES } from '../../src/pulls/model/measures.js'
 import { escaped, hostileText, type RawRequest } from './fuzz.js'
 import { API_TOKEN, NOTIFICATION_TOKEN } from './service.js'
 

@@ -4,7 +4,7 @@ import { addManifest, joinedBy } from './manifests.js'
 import { LARGEST_WEIGHT, NOWHERE, weightOf, type OpenInvocation } from './open-invocation.js'
 import { asideOf } from './outcome.js'
 import { isGet, MOST_OPEN, MOST_REMEMBERED, type Chain, type ChainNeeds, type Folded } from './state.js'
-import type { Windows } from './windows.js'
+import type { Windows } from '../model/join-windows.js'
 
 const ANSWERED: ReadonlySet<number> = new Set([200, 206, 301, 302, 303, 304, 307, 308])
 

@@ -3,7 +3,7 @@ import type { RegistryRequest } from '../../events/registry-request.js'
 import type { ContentsOf } from './contents.js'
 import type { OpenAside, OpenInvocation } from './open-invocation.js'
 import type { Outcome, Place } from './outcome.js'
-import type { Windows } from './windows.js'
+import type { Windows } from '../model/join-windows.js'
 
 /** A request, and what the fold has to know of who made it. */
 export type Folded = RegistryRequest & {

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals'
 import type { Digest, RepositoryPath, Tag } from '../../../src/events/reference.js'
 import { createFold } from '../../../src/pulls/fold/fold.js'
 import type { Outcome } from '../../../src/pulls/fold/outcome.js'
-import { WINDOWS } from '../../../src/pulls/fold/windows.js'
+import { WINDOWS } from '../../../src/pulls/model/join-windows.js'
 import { fold } from '../../servers/folding.js'
 
 test('an artifact is known by its media type, also where nobody has read what it holds', () => {

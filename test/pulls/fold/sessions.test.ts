@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import type { Digest, Tag } from '../../../src/events/reference.js'
 import type { Folded } from '../../../src/pulls/fold/state.js'
-import { WINDOWS } from '../../../src/pulls/fold/windows.js'
+import { WINDOWS } from '../../../src/pulls/model/join-windows.js'
 import { fold } from '../../servers/folding.js'
 import { runs } from '../../servers/runs.js'
 

@@ -2,13 +2,13 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from '@jest/globals'
 import { parseTimestamp } from '../../../src/events/calendar.js'
 import { isDigest, type RepositoryPath, type Tag } from '../../../src/events/reference.js'
-import { behaviourOf } from '../../../src/pulls/behaviour.js'
+import { behaviourOf } from '../../../src/pulls/model/behaviour.js'
 import type { Folded } from '../../../src/pulls/fold/state.js'
 import type { Contents } from '../../../src/pulls/fold/contents.js'
 import { createFold } from '../../../src/pulls/fold/fold.js'
 import { MEASURES, measuresOf, type Measures } from '../../../src/pulls/fold/measures.js'
 import type { Outcome } from '../../../src/pulls/fold/outcome.js'
-import { WINDOWS } from '../../../src/pulls/fold/windows.js'
+import { WINDOWS } from '../../../src/pulls/model/join-windows.js'
 
 type Known =
   | { kind: 'index'; children: string[] }

@@ -1,0 +1,81 @@
+import { sql } from 'kysely'
+import { eachAlone } from '../../storage/each-alone.js'
+import type { Database } from '../../storage/database.js'
+import { jobStep, type Step } from '../../storage/job-step.js'
+import { createStepSizes, doStep, partOf } from '../../storage/step-sizes.js'
+import type { Windows } from '../model/join-windows.js'
+import type { Move } from './both-registries.js'
+import { runSummaryStep } from '../roll-up/forget-summaries.js'
+import { moveDay, nextDayToMove } from './move-days.js'
+import { moveLive } from './move-live.js'
+import { copyNewestReadings, type CopiedTo } from './move-readings.js'
+import { dropRegistry, forgetSummariesOf, moveRequests } from './move-rest.js'
+import { rollUp } from '../roll-up/roll-up.js'
+
+type Needs = {
+  database: Database
+  windows: Windows
+  /** Rows that a transaction moves, about. */
+  most?: number
+}
+
+/** The embedded database moves so many in half a second. */
+const MOST = 10_000
+/** Before any day that has pulls. */
+const NO_DAY = '-infinity'
+
+/**
+ * Gives registries the pulls that were recorded under one of their aliases: before it was configured, or by a process that did
+ * not know of it yet. It goes in portions, each a transaction of its own, after each of which every pull counts once; doing it again
+ * finishes what broke off.
+ * @param aliases each with the name of its registry.
+ * @throws AggregateError when registries failed; the others were moved.
+ */
+export const moveAliases = async (needs: Needs, aliases: ReadonlyMap<string, string>): Promise<void> => {
+  const { rows } = await sql<Move>`
+    select alias as from, name as to
+    from unnest(${[...aliases.keys()]}::text[], ${[...aliases.values()]}::text[]) as aliases (alias, name)
+    where exists (select from pulls.registries where registry = alias)
+      or exists (select from pulls.pending where registry = alias)
+    order by alias
+  `.execute(needs.database.sql)
+  await eachAlone(rows, async (move) => moveRegistry(needs, move))
+}
+
+const moveRegistry = async ({ database, windows, most = MOST }: Needs, move: Move): Promise<void> => {
+  const { jobs } = database
+  const stepSizes = createStepSizes()
+  /** One transaction; one that took too long is done again with fewer rows. */
+  const portion = async <T>(kind: string, work: (tx: Step, rows: number) => Promise<T>): Promise<T> =>
+    doStep(stepSizes, { kind, size: most }, async (divisor) =>
+      jobStep({ sql: jobs }, async (tx) => work(tx, partOf(most, divisor))),
+    )
+  const copyReadings = async (after: Exclude<CopiedTo, 'end'>): Promise<CopiedTo | 'waits'> =>
+    portion('readings', async (tx, rows) => copyNewestReadings(tx, move, { windows, after, most: rows }))
+  const live = async (): Promise<boolean> => {
+    for (let after: CopiedTo | 'waits' = 'nothing'; after !== 'end';) {
+      if (after === 'waits') return false
+      after = await copyReadings(after)
+    }
+    for (;;) {
+      const state = await portion('live', async (tx, rows) => moveLive(tx, move, { windows, most: rows }))
+      if (state !== 'more') return state === 'done'
+    }
+  }
+  if (!(await live())) {
+    await rollUp({ database, windows, registries: [move.from, move.to] })
+    // What is to be folded first is, by the time of another run.
+    if (!(await live())) return
+  }
+  for (let after = NO_DAY; ;) {
+    const day = await nextDayToMove(jobs, move, after)
+    if (day === undefined) break
+    while ((await portion('day', async (tx, rows) => moveDay(tx, move, { day, most: rows }))) > 0);
+    after = day
+  }
+  const last = await moveRequests(jobs, move)
+  await runSummaryStep(async () => {
+    await forgetSummariesOf(jobs, move)
+    await jobStep({ sql: jobs }, async (tx) => dropRegistry(tx, move, last))
+  })
+}

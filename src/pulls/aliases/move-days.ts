@@ -1,0 +1,117 @@
+import { sql, type RawBuilder } from 'kysely'
+import type { Sql } from '../../storage/database.js'
+import { lockBoth, type Move } from './both-registries.js'
+import { countPortion } from '../roll-up/moved-portions.js'
+import { firstOutcomesOf } from '../roll-up/outcomes-of.js'
+import { LOCK_SUMMARIES } from '../roll-up/summarize.js'
+
+/** The next day of a registry that was rolled up, after another one, of which anything is left. */
+export const nextDayToMove = async (db: Sql, { from }: Move, after: string): Promise<string | undefined> => {
+  const next = (table: string): RawBuilder<unknown> =>
+    sql`(select min(day) from ${sql.table(table)} where registry = ${from} and day > ${after}::date)`
+  const behind = sql`((${after}::date + 1)::timestamp at time zone 'UTC')`
+  const { rows } = await sql<{ day: string }>`
+    select day::text from (
+      select least(
+        ${next('pulls.days')}, ${next('pulls.behaviours')},
+        (select (min(at) at time zone 'UTC')::date from (${firstOutcomesOf(from, { from: behind, most: 1 })}) first)
+      ) as day
+    ) next
+    where day < (select rolled_to from pulls.registries where registry = ${from} and isfinite(rolled_to))
+  `.execute(db)
+  return rows[0]?.day
+}
+
+/**
+ * Moves some rows of a day that both have rolled up, with what is kept of its detail. They stand beside those that are there, and are
+ * added up with them; the day is summarized again, and its month.
+ * @returns how many: none if nothing is left
+ */
+export const moveDay = async (tx: Sql, move: Move, { day, most }: { day: string; most: number }): Promise<number> => {
+  const { from, to } = move
+  // First: a summary that is being made may take long, and waits for nothing else.
+  await LOCK_SUMMARIES.execute(tx)
+  await lockBoth(tx, move)
+  const { rows } = await sql<{ isRolled: boolean }>`
+    select bool_and(rolled_to > ${day}::date) as "isRolled" from pulls.registries
+    where registry = any(${[from, to]}::text[])
+  `.execute(tx)
+  if (rows[0]?.isRolled !== true) return 0
+  // Where detail was forgotten of one, the day is told by its rows.
+  await sql`
+    update pulls.registries set kept_from = latest.kept_from
+    from (select max(kept_from) as kept_from from pulls.registries where registry = any(${[from, to]}::text[])) latest
+    where registry = any(${[from, to]}::text[]) and pulls.registries.kept_from < latest.kept_from
+  `.execute(tx)
+  // It may have been summarized since the last rows were moved.
+  await sql`
+    delete from pulls.summarized where registry = any(${[from, to]}::text[]) and (
+      grain = 'day' and start = ${day}::date or grain = 'month' and start = date_trunc('month', ${day}::timestamp)::date
+    )
+  `.execute(tx)
+  let moved = 0
+  for (const part of [moveOutcomes, moveReadings, moveRows]) {
+    moved += await part(tx, move, { day, most: most - moved })
+    if (moved >= most) break
+  }
+  if (moved > 0) await countPortion(tx)
+  return moved
+}
+
+type Portion = { day: string; most: number }
+
+/** Each with how its origin asked: it may be read at once. */
+const moveOutcomes = async (tx: Sql, { from, to }: Move, { day, most }: Portion): Promise<number> => {
+  const start = sql`(${day}::timestamp at time zone 'UTC')`
+  const end = sql`((${day}::timestamp + interval '1 day') at time zone 'UTC')`
+  const { rows } = await sql<{ place: string }>`
+    select ctid as place from (${firstOutcomesOf(from, { from: start, until: end, most })}) first limit ${most}
+  `.execute(tx)
+  if (rows.length === 0) return 0
+  const isMoved = sql`a.registry = ${from} and a.ctid = any(${rows.map(({ place }) => place)}::tid[])`
+  await sql`
+    insert into pulls.behaviours (day, registry, repository, origin, behaviour, likely)
+    select b.day, ${to}, b.repository, b.origin, b.behaviour, b.likely
+    from (select distinct repository, origin from pulls.outcomes a where ${isMoved}) asker
+      join pulls.behaviours b on b.registry = ${from} and b.day = ${day}::date
+        and b.repository = asker.repository and b.origin = asker.origin
+    on conflict do nothing
+  `.execute(tx)
+  // A session of layers that began on a day that is over, and went on under the name.
+  await sql`
+    delete from pulls.outcomes a where ${isMoved} and exists (
+      -- Each is looked up by the key: without "offset", all outcomes of the name may be read instead.
+      select from pulls.outcomes n
+      where n.registry = ${to} and n.repository = a.repository and n.at = a.at and n.id = a.id offset 0
+    )
+  `.execute(tx)
+  await sql`update pulls.outcomes a set registry = ${to} where ${isMoved}`.execute(tx)
+  return rows.length
+}
+
+/** Those whose outcomes were moved, and those whose outcomes were deleted. */
+const moveReadings = async (tx: Sql, { from, to }: Move, { day, most }: Portion): Promise<number> => {
+  const { rows } = await sql<{ moved: number }>`
+    with moved as (
+      delete from pulls.behaviours where ctid = any(array(
+        select ctid from pulls.behaviours where registry = ${from} and day = ${day}::date limit ${most}
+      ))
+      returning day, repository, origin, behaviour, likely
+    ), kept as (
+      insert into pulls.behaviours (day, registry, repository, origin, behaviour, likely)
+      select day, ${to}, repository, origin, behaviour, likely from moved
+      on conflict do nothing
+    )
+    select count(*)::int as moved from moved
+  `.execute(tx)
+  return rows[0]?.moved ?? 0
+}
+
+const moveRows = async (tx: Sql, { from, to }: Move, { day, most }: Portion): Promise<number> => {
+  const { numAffectedRows } = await sql`
+    update pulls.days set registry = ${to} where ctid = any(array(
+      select ctid from pulls.days where registry = ${from} and day = ${day}::date limit ${most}
+    ))
+  `.execute(tx)
+  return Number(numAffectedRows ?? 0)
+}

@@ -1,0 +1,138 @@
+import { sql, type RawBuilder } from 'kysely'
+import { MICROS_PER_SECOND } from '../../events/calendar.js'
+import type { Sql } from '../../storage/database.js'
+import type { Windows } from '../model/join-windows.js'
+import { lockBoth, type Move } from './both-registries.js'
+import { moveChains, movePending } from './move-chains.js'
+import { countPortion } from '../roll-up/moved-portions.js'
+import { dropUnfinished, moveLastUses, moveOutcomes, moveTotals } from './move-settled.js'
+import { restartProvisional } from '../provisional/provisional-run.js'
+import { restartRollingDays } from '../roll-up/rolling-days.js'
+import { settledAfter } from '../roll-up/roll-up.js'
+
+/**
+ * `waits` as long as one of both has yet to fold, or to roll up, what the other has rolled up; `more` if there may be more to move.
+ */
+type State = 'waits' | 'more' | 'done'
+
+/**
+ * Moves some of what is not over: requests that wait, chains, outcomes of days that are not rolled up, and totals. The fold goes on with
+ * them as if they had been recorded under the name. Between two calls either name may be folded and rolled up: each call looks at what
+ * both have become, and no outcome that a request may change yet is apart from its chain.
+ * @param most rows that are moved, about
+ */
+export const moveLive = async (
+  tx: Sql,
+  move: Move,
+  { windows, most }: { windows: Windows; most: number },
+): Promise<State> => {
+  const joint = await lockJoint(tx, move, windows)
+  if (!joint) return 'waits'
+  const { border } = joint
+  await restartRollingDays(tx, [move.from, move.to])
+  const parts = [
+    async (room: number) => dropUnfinished(tx, move, { border, most: room }),
+    async () => setJoint(tx, move, joint),
+    async (room: number) => moveChains(tx, move, { windows, border, most: room }),
+    async (room: number) => movePending(tx, move, room),
+    async (room: number) => moveOutcomes(tx, move, { border, most: room }),
+    async (room: number) => moveTotals(tx, move, room),
+    async (room: number) => moveLastUses(tx, move, room),
+  ]
+  await restartProvisional(tx)
+  let room = most
+  for (const part of parts) {
+    for (let moved = 1; moved > 0;) {
+      moved = await part(room)
+      room -= moved
+      if (room <= 0) break
+    }
+    if (room <= 0) break
+  }
+  if (room < most) await countPortion(tx)
+  return room <= 0 ? 'more' : 'done'
+}
+
+/**
+ * Locks both registries.
+ * @returns what both are as one; undefined as long as one of them has something to do first
+ */
+export const lockJoint = async (tx: Sql, move: Move, windows: Windows): Promise<Joint | undefined> => {
+  await lockBoth(tx, move)
+  const { isRolled, isFolded, ...joint } = await jointOf(tx, move, windows)
+  if (!isRolled) await letRollUp(tx, move)
+  return isRolled && isFolded ? joint : undefined
+}
+
+/** What both are as one. */
+type Joint = {
+  /** The first day that is not rolled up. */
+  border: string
+  /** Up to when both were folded, as far as nothing of before waits: nothing that waits becomes late. */
+  foldedTo: string
+}
+
+type Readiness = {
+  /** Whether neither has an outcome of a day before the border that is not rolled up. */
+  isRolled: boolean
+  /** Whether nothing that waits can change a day before the border. */
+  isFolded: boolean
+}
+
+const both = ({ from, to }: Move): RawBuilder<unknown> => sql`registry = any(${[from, to]}::text[])`
+
+/** Outcomes are looked for in the order of their key: that there is none takes no longer than that there is one. */
+const jointOf = async (tx: Sql, move: Move, windows: Windows): Promise<Joint & Readiness> => {
+  const settled = sql`${settledAfter(windows) / MICROS_PER_SECOND} * interval '1 second'`
+  const { rows } = await sql<Joint & Readiness>`
+    with two as (select * from pulls.registries where ${both(move)}),
+    latest as (select max(rolled_to) as border, max(folded_to) as folded_to from two),
+    waiting as (
+      select min(p.at) as at from two cross join lateral (
+        select min(at) as at from pulls.pending where registry = two.registry and at > two.folded_to
+      ) p
+    ),
+    joint as (
+      select border, least(folded_to, waiting.at - interval '1 microsecond') as folded_to from latest cross join waiting
+    )
+    select border::text, folded_to::text as "foldedTo",
+      not isfinite(border) or folded_to >= ${start(sql`border`)} + ${settled} as "isFolded",
+      not exists (
+        select from two cross join lateral (
+          select from pulls.outcomes
+          where registry = two.registry and at >= ${start(sql`two.rolled_to`)} and at < ${start(sql`border`)}
+          order by repository limit 1
+        ) o
+        where two.rolled_to < border
+      ) as "isRolled"
+    from joint
+  `.execute(tx)
+  const [joint] = rows
+  if (!joint) throw new Error(`${move.from} and ${move.to} are not there`)
+  return joint
+}
+
+const start = (day: RawBuilder<unknown>): RawBuilder<unknown> => sql`(${day}::timestamp at time zone 'UTC')`
+
+/** Both are one registry: where nothing waits, what was folded of one is as far as the other has come, and its days are over. */
+const letRollUp = async (tx: Sql, move: Move): Promise<void> => {
+  await sql`
+    update pulls.registries r set folded_to = latest.at
+    from (select max(folded_to) as at from pulls.registries where ${both(move)}) latest
+    where ${both(move)} and folded_to < latest.at and not exists (
+      select from pulls.pending p where p.registry = r.registry and p.at > r.folded_to and p.at <= latest.at
+    )
+  `.execute(tx)
+}
+
+/** The name is as far as both are. Nothing is moved by it. */
+const setJoint = async (tx: Sql, { from, to }: Move, { border, foldedTo }: Joint): Promise<number> => {
+  await sql`
+    update pulls.registries n
+    set folded_to = ${foldedTo}::timestamptz, rolled_to = ${border}::date,
+      newest_at = greatest(n.newest_at, a.newest_at), newest_since = greatest(n.newest_since, a.newest_since),
+      blobs_at = greatest(n.blobs_at, a.blobs_at), kept_from = greatest(n.kept_from, a.kept_from)
+    from pulls.registries a where n.registry = ${to} and a.registry = ${from}
+  `.execute(tx)
+  return 0
+}

@@ -1,0 +1,43 @@
+import { sql } from 'kysely'
+import type { Sql } from '../../storage/database.js'
+import type { Windows } from '../model/join-windows.js'
+import { NEWEST_DAYS } from '../model/behaviour.js'
+import type { Move } from './both-registries.js'
+import { lockJoint } from './move-live.js'
+import { countPortion } from '../roll-up/moved-portions.js'
+
+/** Identifies a reading of how an origin asked. The readings of a registry are sorted by it. */
+type ReadingKey = { day: string; repository: string; origin: string }
+
+/** The last reading that was copied. */
+export type CopiedTo = ReadingKey | 'nothing' | 'end'
+
+/**
+ * Copies some of how origins asked on the newest days, which is read for days that are not rolled up, too: before their outcomes are moved.
+ * @returns `waits` if nothing can be moved yet
+ */
+export const copyNewestReadings = async (
+  tx: Sql,
+  move: Move,
+  { windows, after, most }: { windows: Windows; after: Exclude<CopiedTo, 'end'>; most: number },
+): Promise<CopiedTo | 'waits'> => {
+  const joint = await lockJoint(tx, move, windows)
+  if (!joint) return 'waits'
+  const { rows } = await sql<ReadingKey>`
+    with portion as materialized (
+      select day, repository, origin, behaviour, likely from pulls.behaviours
+      where registry = ${move.from} and day >= ${joint.border}::date - ${sql.lit(NEWEST_DAYS)}::int
+        and day < ${joint.border}::date
+        ${after !== 'nothing' ? sql`and (day, repository, origin) > (${after.day}::date, ${after.repository}, ${after.origin})` : sql``}
+      order by day, repository, origin limit ${most}
+    ), copied as (
+      insert into pulls.behaviours (day, registry, repository, origin, behaviour, likely)
+      select day, ${move.to}, repository, origin, behaviour, likely from portion
+      on conflict do nothing
+    )
+    select day::text, repository, origin from portion p order by p.day desc, repository desc, origin desc limit 1
+  `.execute(tx)
+  if (!rows[0]) return 'end'
+  await countPortion(tx)
+  return rows[0]
+}

@@ -1,0 +1,188 @@
+import {
+  contentsOfManifests,
+  listedAmong,
+  listedPlatforms,
+  MOST_ENTRIES,
+  type KnownManifest,
+} from '../../inventory/contents.js'
+import type { Sql } from '../../storage/database.js'
+import type { Contents, ContentsOf, Digests } from '../fold/contents.js'
+import type { PendingRequest } from '../requests/pending.js'
+import type { RequestedManifest } from './asked-in.js'
+import type { Platform, PlatformsOf } from './platform.js'
+
+/** What the inventory knows of manifests, as the fold asks for it. */
+export type Manifests = {
+  contentsIn: (repository: string) => ContentsOf
+  platforms: PlatformsOf
+  /** How many entries of manifests are in memory; a manifest of which only a part is there counts as MOST_ENTRIES. */
+  entries: () => number
+  /**
+   * Looks up manifests that were not looked up yet, each with how indexes of the repository list it.
+   * @param manifests that the fold of the next batch can ask for
+   * @param requests the next batch: of those manifests that are not in memory as a whole, `contentsIn` knows what lists the digests
+   * of these requests, and nothing else
+   */
+  learn: (tx: Sql, manifests: Iterable<RequestedManifest>, requests: readonly PendingRequest[]) => Promise<void>
+}
+
+/** Manifests that one statement reads: at most 125,000 entries. */
+const AT_ONCE = 500
+/** Large manifests that one statement searches: at most some 400,000 entries, which takes a fraction of a second. */
+const LARGE_AT_ONCE = 10
+
+/** The digests that requests of one batch are for, each with its position. */
+type Requested = { digests: readonly string[]; positions: ReadonlyMap<string, number> }
+
+/** A manifest of which only a part is in memory, and for which requests that part was looked up. */
+type Part = Omit<KnownManifest, 'layers' | 'children'> & {
+  hasLayers: boolean
+  hasChildren: boolean
+  requests?: readonly PendingRequest[]
+}
+
+/**
+ * Contents of manifests, in bounded memory. A manifest is in memory as a whole if it has at most MOST_ENTRIES entries, and as long
+ * as there is room. Of others, a batch looks up which digests of its requests they list: the fold asks for nothing else. It looks at
+ * manifests that the batch names, so time does not grow with all that earlier batches named.
+ * @param registry what its events stated is known, and what a registry showed to Tallyman
+ * @param room entries of manifests that are kept as a whole
+ */
+export const createManifests = (registry: string, room: number): Manifests => {
+  const asked = new Set<string>()
+  const contents = new Map<string, Contents>()
+  /** By digest, as the configuration has it. */
+  const configured = new Map<string, string>()
+  /** By repository and digest, as an index of the repository has it; undefined if none lists the manifest. */
+  const listed = new Map<string, Map<string, string | undefined>>()
+  const parts = new Map<string, Part>()
+  let entries = 0
+
+  const add = (manifest: KnownManifest): void => {
+    const { layers, children, ...rest } = manifest
+    const { digest, platform, isCut } = rest
+    if (platform !== undefined) configured.set(digest, platform)
+    const size = layers.length + children.length
+    if (isCut || entries + size > room) {
+      entries += MOST_ENTRIES
+      parts.set(digest, { ...rest, hasLayers: layers.length > 0, hasChildren: children.length > 0 })
+      return
+    }
+    entries += size
+    contents.set(digest, contentsFrom(manifest, new Set(layers), new Set(children)))
+  }
+
+  const learnParts = async (
+    tx: Sql,
+    digests: ReadonlySet<string>,
+    requests: readonly PendingRequest[],
+  ): Promise<void> => {
+    const old = [...digests].flatMap((digest) => parts.get(digest) ?? []).filter((part) => part.requests !== requests)
+    if (old.length === 0) return
+    const requested = requestedIn(requests)
+    for (let from = 0; from < old.length; from += LARGE_AT_ONCE) {
+      const some = old.slice(from, from + LARGE_AT_ONCE)
+      const searched = some.map(({ digest }) => digest)
+      const found = await listedAmong(tx, searched, requested.digests)
+      const listedBy = new Map(found.map((one) => [one.manifest, one]))
+      for (const part of some) {
+        const { blobs = [], children = [] } = listedBy.get(part.digest) ?? {}
+        const layers = part.hasLayers ? blobs.filter((digest) => digest !== part.config) : []
+        const its = part.hasChildren ? children : []
+        contents.set(part.digest, contentsFrom(part, digestsOf(requested, layers), digestsOf(requested, its)))
+        part.requests = requests
+      }
+    }
+  }
+
+  const learnContents = async (tx: Sql, manifests: readonly RequestedManifest[]): Promise<void> => {
+    const fresh = [...new Set(manifests.map(({ digest }) => digest))].filter((digest) => !asked.has(digest))
+    for (const digest of fresh) asked.add(digest)
+    for (let from = 0; from < fresh.length; from += AT_ONCE) {
+      for (const manifest of await contentsOfManifests(tx, registry, fresh.slice(from, from + AT_ONCE))) add(manifest)
+    }
+  }
+
+  const learnListed = async (tx: Sql, manifests: readonly RequestedManifest[]): Promise<void> => {
+    const fresh = manifests.filter(({ repository, digest }) => {
+      const here = listed.get(repository) ?? new Map<string, string | undefined>()
+      listed.set(repository, here)
+      if (here.has(digest)) return false
+      here.set(digest, undefined)
+      return true
+    })
+    for (let from = 0; from < fresh.length; from += AT_ONCE) {
+      const found = await listedPlatforms(tx, registry, fresh.slice(from, from + AT_ONCE))
+      for (const { repository, digest, platform } of found) listed.get(repository)?.set(digest, platform)
+    }
+  }
+
+  return {
+    contentsIn: (repository) => {
+      const here = listed.get(repository)
+      return (digest) => {
+        const known = contents.get(digest)
+        if (known?.kind !== 'image') return known
+        const { platform } = platformFrom(here?.get(digest), configured.get(digest)) ?? {}
+        return isAttestation(platform) ? asArtifact(known) : known
+      }
+    },
+    platforms: (digest, repository) =>
+      contents.has(digest) ? platformFrom(listed.get(repository)?.get(digest), configured.get(digest)) : undefined,
+    entries: () => entries,
+    learn: async (tx, manifests, requests) => {
+      const wanted = [...manifests]
+      await Promise.all([learnContents(tx, wanted), learnListed(tx, wanted)])
+      await learnParts(tx, new Set(wanted.map(({ digest }) => digest)), requests)
+    },
+  }
+}
+
+/** An index names the variant, which a configuration may lack. That an image is an attestation is disproved by its configuration. */
+const platformFrom = (byIndex: string | undefined, byConfig: string | undefined): Platform | undefined => {
+  if (byIndex !== undefined && (byConfig === undefined || !isAttestation(byIndex))) {
+    return { platform: byIndex, from: 'index' }
+  }
+  return byConfig === undefined ? undefined : { platform: byConfig, from: 'config' }
+}
+
+/** What BuildKit calls the platform of an attestation, in an index and in its configuration. */
+const isAttestation = (platform: string | undefined): boolean => platform?.startsWith('unknown/unknown') === true
+
+const asArtifact = ({ layers, config }: Contents & { kind: 'image' }): Contents => ({
+  kind: 'artifact',
+  blobs: { has: (digest) => digest === config || layers.has(digest) },
+})
+
+const contentsFrom = (
+  { kind, config }: Pick<KnownManifest, 'kind' | 'config'>,
+  layers: Digests,
+  children: Digests,
+): Contents => {
+  if (kind === 'index') return { kind, children }
+  if (kind === 'artifact') {
+    const blobs = { has: (digest: string) => digest === config || layers.has(digest) }
+    return { kind, blobs, children }
+  }
+  return { kind, layers, ...(config !== undefined && { config }) }
+}
+
+const requestedIn = (requests: readonly PendingRequest[]): Requested => {
+  const digests = [...new Set(requests.flatMap(({ digest }) => digest ?? []))]
+  return { digests, positions: new Map(digests.map((digest, position) => [digest, position])) }
+}
+
+/** A byte for each requested digest: a hostile batch asks thousands of large manifests for a thousand digests each. */
+const digestsOf = ({ digests, positions }: Requested, listed: readonly string[]): Digests => {
+  const isListed = new Uint8Array(digests.length)
+  for (const digest of listed) {
+    const position = positions.get(digest)
+    if (position !== undefined) isListed[position] = 1
+  }
+  return {
+    has: (digest) => {
+      const position = positions.get(digest)
+      return position !== undefined && isListed[position] === 1
+    },
+  }
+}

@@ -1,0 +1,92 @@
+import { sql } from 'kysely'
+import { isoTime, type Micros } from '../../events/calendar.js'
+import { arrayText } from '../../storage/array-text.js'
+import type { Sql } from '../../storage/database.js'
+import { platformPullsOf } from '../fold/measures.js'
+import type { Invocation, Outcome } from '../fold/outcome.js'
+import type { Who } from '../requests/pending.js'
+import { platformOf, type PlatformsOf } from './platform.js'
+import type { ToldOutcome } from './fold-batch.js'
+
+type Saved = {
+  showsBlobs: (at: Micros) => boolean
+  platforms: PlatformsOf
+}
+
+/** Where outcomes are kept: settled ones for good, provisional ones with the last request that changed them. */
+type Target = { table: 'pulls.outcomes' | 'provisional.outcomes'; lastAt?: (outcome: Outcome) => Micros }
+
+const SETTLED: Target = { table: 'pulls.outcomes' }
+
+/**
+ * Keeps outcomes, each as it is known now: one that goes on is kept again when it has.
+ * All of it is sent before it returns to whoever called it, so that what is open may go on meanwhile.
+ * @param outcomes each once.
+ */
+export const saveOutcomes = async (
+  tx: Sql,
+  outcomes: readonly ToldOutcome[],
+  { showsBlobs, platforms }: Saved,
+  { table, lastAt }: Target = SETTLED,
+): Promise<void> => {
+  const whoOf = readOnce(outcomes)
+  const rows = outcomes
+    .map(({ outcome, who }) => ({ outcome, who: whoOf(who) }))
+    .sort((a, b) => (isBefore(a.outcome, b.outcome) ? -1 : 1))
+  if (rows.length === 0) return
+  const shows = rows.map(({ outcome }) => showsBlobs(outcome.at))
+  const places = rows.map(({ outcome, who }) => platformOf(outcome, who, platforms))
+  const invocation = <T>(read: (one: Invocation) => T, other: T): T[] =>
+    rows.map(({ outcome }) => (outcome.what === 'invocation' ? read(outcome) : other))
+  await sql`
+    insert into ${sql.table(table)} as kept (id, what, at, registry, repository, tag, digest, bytes,
+      by_tag, gets, layers, starts_session, shows_blobs, platform, platform_from, platform_pulls,
+      origin, endpoint, source, client, client_version, kind, os, arch, country, network, network_kind, signed_in
+      ${lastAt ? sql`, last_at` : sql``})
+    select * from unnest(
+      ${arrayText(rows.map(({ outcome }) => outcome.id))}::text[],
+      ${arrayText(rows.map(({ outcome }) => outcome.what))}::text[],
+      ${arrayText(rows.map(({ outcome }) => isoTime(outcome.at)))}::timestamptz[],
+      ${arrayText(rows.map(({ outcome }) => outcome.registry))}::text[],
+      ${arrayText(rows.map(({ outcome }) => outcome.repository))}::text[],
+      ${arrayText(rows.map(({ outcome }) => outcome.tag ?? null))}::text[],
+      ${arrayText(rows.map(({ outcome }) => outcome.digest ?? null))}::text[],
+      ${arrayText(rows.map(({ outcome }) => outcome.bytes))}::bigint[],
+      ${arrayText(invocation(({ by }) => by === 'tag', false))}::boolean[],
+      ${arrayText(invocation(({ gets }) => gets, 0))}::int[],
+      ${arrayText(invocation(({ layers }) => layers, 0))}::int[],
+      ${arrayText(invocation(({ startsSession }) => startsSession, false))}::boolean[],
+      ${arrayText(shows)}::boolean[],
+      ${arrayText(places.map(({ platform }) => platform))}::text[],
+      ${arrayText(places.map(({ from }) => from ?? null))}::text[],
+      ${arrayText(invocation(platformPullsOf, 0))}::int[],
+      ${arrayText(rows.map(({ outcome }) => outcome.origin))}::text[],
+      ${arrayText(rows.map(({ who }) => who.endpoint))}::text[],
+      ${arrayText(rows.map(({ who }) => who.source))}::text[],
+      ${arrayText(rows.map(({ who }) => who.client))}::text[],
+      ${arrayText(rows.map(({ who }) => who.version ?? null))}::text[],
+      ${arrayText(rows.map(({ who }) => who.kind))}::text[],
+      ${arrayText(rows.map(({ who }) => who.os ?? null))}::text[],
+      ${arrayText(rows.map(({ who }) => who.arch ?? null))}::text[],
+      ${arrayText(rows.map(({ who }) => who.country ?? null))}::text[],
+      ${arrayText(rows.map(({ who }) => who.network ?? null))}::text[],
+      ${arrayText(rows.map(({ who }) => who.networkKind ?? null))}::text[],
+      ${arrayText(rows.map(({ who }) => who.signedIn))}::boolean[]
+      ${lastAt ? sql`, ${arrayText(rows.map(({ outcome }) => isoTime(lastAt(outcome))))}::timestamptz[]` : sql``}
+    )
+    on conflict (registry, repository, at, id) do update
+      set digest = excluded.digest, bytes = excluded.bytes, gets = excluded.gets, layers = excluded.layers,
+          shows_blobs = kept.shows_blobs or excluded.shows_blobs, platform = excluded.platform, platform_from = excluded.platform_from,
+          platform_pulls = excluded.platform_pulls ${lastAt ? sql`, last_at = excluded.last_at` : sql``}
+  `.execute(tx)
+}
+
+/** In the order of the key, in which all processes lock them. */
+const isBefore = (a: Outcome, b: Outcome): boolean =>
+  a.repository < b.repository || (a.repository === b.repository && (a.at < b.at || (a.at === b.at && a.id < b.id)))
+
+/** Each text of a `Who` is read once. */
+const readOnce = (outcomes: readonly ToldOutcome[]): ((text: string) => Who) => {
+  const read = new Map([...new Set(outcomes.map(({ who }) => who))].map((text) => [text, JSON.parse(text) as Who]))
+  return (text) => read.get(text) ?? (JSON.parse(text) as Who)
+}

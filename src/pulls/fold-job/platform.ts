@@ -1,0 +1,21 @@
+import type { Outcome } from '../fold/outcome.js'
+import type { Who } from '../requests/pending.js'
+
+/** What an outcome was for, and how that is known: the best that there is (docs/definitions-of-numbers.md, "Platform"). */
+export type Platform = { platform: string; from?: 'index' | 'config' | 'client' }
+
+/** The platform of an image in a repository; undefined if the inventory does not know it. */
+export type PlatformsOf = (digest: string, repository: string) => Platform | undefined
+
+const UNKNOWN: Platform = { platform: 'unknown' }
+/** Of a pull of images for more than one platform, as mirrors make them. */
+const SEVERAL = 'several'
+
+export const platformOf = (outcome: Outcome, { os, arch }: Who, platforms: PlatformsOf): Platform => {
+  if (outcome.what !== 'invocation') return UNKNOWN
+  const known = outcome.images.flatMap((digest) => platforms(digest, outcome.repository) ?? [])
+  const [first] = known
+  if (first) return known.some(({ platform }) => platform !== first.platform) ? { ...first, platform: SEVERAL } : first
+  if (outcome.gets > 0 && os !== undefined && arch !== undefined) return { platform: `${os}/${arch}`, from: 'client' }
+  return UNKNOWN
+}

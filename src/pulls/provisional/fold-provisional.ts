@@ -1,0 +1,242 @@
+import { setImmediate } from 'node:timers/promises'
+import { sql, type Kysely } from 'kysely'
+import { isoTime, microsOf, type Micros } from '../../events/calendar.js'
+import { isConflict, type Database, type Sql } from '../../storage/database.js'
+import type { Outcome } from '../fold/outcome.js'
+import type { Windows } from '../model/join-windows.js'
+import type { PendingRequest } from '../requests/pending.js'
+import { askedIn, askersOf, chainsOf, openIn } from '../fold-job/asked-in.js'
+import { createByAsker } from '../fold-job/by-asker.js'
+import { withoutPushes } from '../fold-job/check-before-push.js'
+import { loadChains } from '../fold-job/chains.js'
+import { foldBatch, type Chains } from '../fold-job/fold-batch.js'
+import { concernsAll, RegistryFailed } from '../fold-job/each-registry.js'
+import { createManifests } from '../fold-job/known-manifests.js'
+import { readNewRequests } from './new-requests.js'
+import { saveOutcomes } from '../fold-job/outcomes.js'
+import { clearProvisional, hasProvisionalWork, lockRun, setShown, takeRun, type HeldRun } from './provisional-run.js'
+import { createShare } from '../fold-job/share.js'
+import { createTellsOfBlobs, type TellsOfBlobs } from '../fold-job/tells-of-blobs.js'
+
+type Needs = {
+  database: Database
+  windows: Windows
+  now: () => Date
+  /** The name of this process among all on the database. */
+  holder: string
+  sizes?: ProvisionalSizes
+}
+
+export type ProvisionalSizes = {
+  /** Requests of one transaction: the embedded database does nothing else meanwhile. */
+  batch: number
+  /** Requests of one run, in all and of one registry. */
+  run: number
+  registry: number
+  /** Requests that are folded and not settled: what the process remembers grows with them. */
+  unsettled: number
+}
+
+const SIZES: Record<Database['engine'], ProvisionalSizes> = {
+  postgresql: { batch: 1_000, run: 20_000, registry: 10_000, unsettled: 100_000 },
+  pglite: { batch: 100, run: 2_000, registry: 1_000, unsettled: 20_000 },
+}
+
+/** Entries of manifests that are in memory as a whole, during one batch. */
+const MOST_IN_MEMORY = 100_000
+
+/** So long one registry may keep the others of a run waiting: its clients may make look-ups slow. */
+const LONGEST_LOOK_UPS_MS = 1_000
+
+/** What the process remembers of a registry. */
+type Remembered = {
+  chains: Chains
+  showsBlobs: TellsOfBlobs
+  /** How many requests each run folded, and the last one of them. */
+  folded: { last: Micros; count: number }[]
+}
+
+type State = { epoch: string; registries: Map<string, Remembered>; isCleared: boolean }
+
+type Mark = { registry: string; foldedTo: Micros; blobsAt: Micros | undefined }
+
+/**
+ * Folds requests that are pending into `provisional.outcomes`, on top of what the fold keeps and without changing it, so that they
+ * are shown until they are settled. Each request is folded once, soon after it arrived; the numbers are approximate, as requests
+ * that arrive later may belong before. One process at a time does it, and remembers what is open.
+ * @returns a function that folds what is new. It throws what the database throws; the next call begins with nothing remembered.
+ * If one registry fails, its pulls are shown as pending, the others go on, and the function throws an AggregateError at its end.
+ */
+export const createProvisionalFold = (needs: Needs): (() => Promise<void>) => {
+  const { database, holder } = needs
+  let state: State | undefined
+  return async () => {
+    if (!(await hasProvisionalWork(database.jobs, microsOf(needs.now())))) return
+    const run = await takeRun(database.jobs, holder)
+    if (!run) {
+      state = undefined
+      return
+    }
+    const isGoingOn = state?.epoch === run.epoch
+    const remembered: State = isGoingOn && state ? state : { epoch: run.epoch, registries: new Map(), isCleared: false }
+    state = undefined
+    const failures: unknown[] = []
+    try {
+      if (await foldNew(needs, run, remembered, failures)) state = remembered
+    } catch (error) {
+      // An erasure or another process came between: the next run begins anew.
+      if (!isConflict(error)) throw error
+    }
+    if (failures.length > 0) throw new AggregateError(failures, 'registries failed; the others were folded')
+  }
+}
+
+/**
+ * @param failures receives the failures of single registries
+ * @returns false if an erasure or another process ended the run
+ */
+const foldNew = async (needs: Needs, run: HeldRun, state: State, failures: unknown[]): Promise<boolean> => {
+  const { database, now, sizes = SIZES[database.engine] } = needs
+  const inTransaction = transactionsOf(database.jobs)
+  const unsettled = await forgetSettled(database.jobs, state)
+  const most = Math.max(0, Math.min(sizes.run, sizes.unsettled - unsettled))
+  const isFirst = !state.isCleared
+  const shown = isFirst ? undefined : run.shown
+  // A clock that is set back makes no request new again.
+  const until = Math.max(shown?.until ?? -Infinity, microsOf(now()))
+  const found = await inTransaction(async (tx) => {
+    if (!(await lockRun(tx, run))) return undefined
+    if (isFirst) await clearProvisional(tx)
+    else await deleteSettled(tx)
+    const requests = await readNewRequests(tx, { shown, until, most, mostOfRegistry: sizes.registry })
+    // The read may have taken longer than the lease.
+    await lockRun(tx, run)
+    return requests
+  })
+  if (!found) return false
+  state.isCleared = true
+  for (const [registry, requests] of found.requests) {
+    const foldAll = async (): Promise<boolean> => {
+      const end = now().getTime() + LONGEST_LOOK_UPS_MS
+      const uses = await withoutPushes(database.jobs, requests, () => now().getTime() > end)
+      for (let from = 0; from < uses.length; from += sizes.batch) {
+        const batch = uses.slice(from, from + sizes.batch)
+        const isHeld = await inTransaction(
+          async (tx) => (await lockRun(tx, run)) && foldSome(tx, { ...needs, registry, batch, state }),
+        )
+        if (!isHeld) return false
+        // Whoever waits for the database has a turn.
+        await setImmediate()
+      }
+      return true
+    }
+    const isHeld = await foldAll().catch(async (error: unknown) => {
+      if (concernsAll(error)) throw error
+      failures.push(new RegistryFailed(registry, error))
+      state.registries.delete(registry)
+      return inTransaction(async (tx) => (await lockRun(tx, run)) && hide(tx, registry, requests))
+    })
+    if (!isHeld) return false
+  }
+  await setShown(database.jobs, run, found.shown)
+  return true
+}
+
+/** Shows the pulls of a registry as pending: its provisional rows, and requests that could not be folded. */
+const hide = async (tx: Sql, registry: string, requests: readonly PendingRequest[]): Promise<true> => {
+  const times = requests.map(({ at }) => isoTime(at))
+  await sql`
+    with gone as (
+      delete from provisional.outcomes where registry = ${registry} returning at, last_at
+    ), hidden as (
+      select at as from_at, last_at as to_at from gone union all select at, at from unnest(${times}::timestamptz[]) as of (at)
+    )
+    insert into provisional.hidden as kept (registry, from_at, to_at)
+    select ${registry}, min(from_at), max(to_at) from hidden
+    on conflict (registry) do update
+      set from_at = least(kept.from_at, excluded.from_at), to_at = greatest(kept.to_at, excluded.to_at)
+  `.execute(tx)
+  return true
+}
+
+/** All of a transaction sees one moment: chains are as far as the fold is. */
+const transactionsOf =
+  (db: Kysely<unknown>) =>
+  async <T>(work: (tx: Sql) => Promise<T>): Promise<T> =>
+    db.transaction().setIsolationLevel('repeatable read').execute(work)
+
+type Some = Pick<Needs, 'windows'> & { registry: string; batch: readonly PendingRequest[]; state: State }
+
+const foldSome = async (tx: Sql, { windows, registry, batch, state }: Some): Promise<true> => {
+  const [mark] = await marksOf(tx, [registry])
+  if (!mark) await sql`insert into pulls.registries (registry) values (${registry}) on conflict do nothing`.execute(tx)
+  const { foldedTo = -Infinity, blobsAt } = mark ?? {}
+  const requests = batch.filter(({ at }) => at > foldedTo)
+  if (requests.length === 0) return true
+  const known = state.registries.get(registry)
+  const remembered = known ?? {
+    chains: createByAsker(),
+    showsBlobs: createTellsOfBlobs(registry, blobsAt),
+    folded: [],
+  }
+  state.registries.set(registry, remembered)
+  const { chains, showsBlobs } = remembered
+  const manifests = createManifests(registry, MOST_IN_MEMORY)
+  const loaded = await loadChains(tx, registry, { wanted: askersOf(requests, chains), share: createShare() })
+  for (const kept of loaded) chains.set(kept.chain.place, kept)
+  await manifests.learn(tx, [...askedIn(requests), ...openIn(chainsOf(requests, chains))], requests)
+  const outcomes = foldBatch({ requests, chains }, { contentsIn: manifests.contentsIn, windows })
+  await showsBlobs.learn(tx, requests, 'provisional.outcomes')
+  await saveOutcomes(
+    tx,
+    outcomes,
+    { showsBlobs: showsBlobs.at, platforms: manifests.platforms },
+    { table: 'provisional.outcomes', lastAt: lastOf },
+  )
+  remembered.folded.push({ last: Math.max(...requests.map(({ at }) => at)), count: requests.length })
+  return true
+}
+
+/** The last request that an outcome has taken. */
+const lastOf = (outcome: Outcome): Micros => ('active' in outcome ? (outcome.active as Micros) : outcome.at)
+
+/** Forgets chains of which the fold has all. @returns how many requests are not settled. */
+const forgetSettled = async (db: Sql, { registries }: State): Promise<number> => {
+  let unsettled = 0
+  for (const { registry, foldedTo } of await marksOf(db, [...registries.keys()])) {
+    const remembered = registries.get(registry)
+    if (!remembered) continue
+    const { chains } = remembered
+    const kept: Chains = createByAsker()
+    for (const one of chains.values()) if ((one.chain.heard ?? -Infinity) > foldedTo) kept.set(one.chain.place, one)
+    remembered.chains = kept
+    remembered.folded = remembered.folded.filter(({ last }) => last > foldedTo)
+    for (const { count } of remembered.folded) unsettled += count
+    if (kept.size() === 0 && remembered.folded.length === 0) registries.delete(registry)
+  }
+  return unsettled
+}
+
+/** Rows of which the fold has all requests are shown no more. */
+const deleteSettled = async (tx: Sql): Promise<void> => {
+  await sql`
+    delete from provisional.outcomes p using pulls.registries r where r.registry = p.registry and r.folded_to >= p.last_at
+  `.execute(tx)
+  await sql`
+    delete from provisional.hidden h using pulls.registries r where r.registry = h.registry and r.folded_to >= h.to_at
+  `.execute(tx)
+}
+
+const marksOf = async (db: Sql, registries: readonly string[]): Promise<Mark[]> => {
+  if (registries.length === 0) return []
+  const { rows } = await sql<{ registry: string; foldedTo: string | null; blobsAt: string | null }>`
+    select registry, (extract(epoch from nullif(folded_to, '-infinity')) * 1000000)::bigint::text as "foldedTo",
+      (extract(epoch from blobs_at) * 1000000)::bigint::text as "blobsAt"
+    from pulls.registries where registry = any(${registries}::text[])
+  `.execute(db)
+  return rows.map(({ registry, foldedTo, blobsAt }) => ({
+    registry,
+    foldedTo: foldedTo === null ? -Infinity : Number(foldedTo),
+    blobsAt: blobsAt === null ? undefined : Number(blobsAt),
+  }))
+}

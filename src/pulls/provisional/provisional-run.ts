@@ -1,0 +1,102 @@
+import { sql } from 'kysely'
+import { isoTime, type Micros } from '../../events/calendar.js'
+import type { Sql } from '../../storage/database.js'
+import { inBlocks } from '../../storage/in-blocks.js'
+import { isForeignSnapshot, SHOWN_RUN } from '../model/shown-run.js'
+
+/** What a process knows of the run that it holds. */
+export type HeldRun = { holder: string; epoch: string; shown: Shown | undefined }
+
+/** What was looked at: the requests that a snapshot showed, up to a moment. */
+export type Shown = { snapshot: string; until: Micros }
+
+/** A process that does not come back for so long has ended: another one goes on. A busy one comes back every 15 s. */
+const LEASE = sql`interval '45 seconds'`
+
+/**
+ * Whether there is anything to do: requests that are new, or whose time has come, or rows that may be settled. Writes nothing.
+ * @param until the clock: a request that is ahead of it waits for its time.
+ */
+export const hasProvisionalWork = async (db: Sql, until: Micros): Promise<boolean> => {
+  const { rows } = await sql<{ isWork: boolean }>`
+    with run as (${SHOWN_RUN})
+    select exists (select from provisional.outcomes) or exists (select from provisional.hidden)
+      or run.snapshot is null and exists (select from pulls.pending)
+      or exists (
+        select from pulls.pending p
+        where p.xact >= pg_snapshot_xmin(run.snapshot) and not pg_visible_in_snapshot(p.xact, run.snapshot)
+      )
+      or exists (
+        select from pulls.registries r join pulls.pending p
+          on p.registry = r.registry and p.at > run.shown_to and p.at <= ${isoTime(until)}::timestamptz
+      ) as "isWork"
+    from run
+  `.execute(db)
+  return rows[0]?.isWork === true
+}
+
+/**
+ * Takes the run, or prolongs it: one process at a time folds provisionally.
+ * @returns undefined while another process holds the run.
+ */
+export const takeRun = async (db: Sql, holder: string): Promise<HeldRun | undefined> => {
+  const { rows } = await sql<{ epoch: string; snapshot: string | null; until: string | null }>`
+    insert into provisional.run as run (holder, until) values (${holder}, now() + ${LEASE})
+    on conflict (number) do update set holder = excluded.holder, until = excluded.until,
+        epoch = case when run.holder = excluded.holder and not ${isForeignSnapshot} then run.epoch else run.epoch + 1 end,
+        snapshot = case when not ${isForeignSnapshot} then run.snapshot end
+      where run.holder is null or run.holder = excluded.holder or run.until < now()
+    returning epoch::text, snapshot, (extract(epoch from shown_to) * 1000000)::bigint::text as until
+  `.execute(db)
+  const [row] = rows
+  if (!row) return undefined
+  const { epoch, snapshot, until } = row
+  return { holder, epoch, shown: snapshot === null || until === null ? undefined : { snapshot, until: Number(until) } }
+}
+
+/** Gives the run up, so that another process need not wait until the lease is over. */
+export const releaseRun = async (db: Sql, holder: string): Promise<void> => {
+  await sql`update provisional.run set holder = null where holder = ${holder}`.execute(db)
+}
+
+/**
+ * Prolongs the run. Until the transaction ends, no other process folds provisionally, and no erasure begins.
+ * @returns whether this process still has the run.
+ */
+export const lockRun = async (tx: Sql, { holder, epoch }: HeldRun): Promise<boolean> => {
+  const { rows } = await sql`
+    update provisional.run set until = clock_timestamp() + ${LEASE}
+    where holder = ${holder} and epoch = ${epoch}::bigint returning 1
+  `.execute(tx)
+  return rows.length > 0
+}
+
+/** Keeps which requests are shown, or known to be hidden. */
+export const setShown = async (tx: Sql, { holder, epoch }: HeldRun, { snapshot, until }: Shown): Promise<void> => {
+  await sql`
+    update provisional.run set snapshot = ${snapshot}, shown_to = ${isoTime(until)}::timestamptz where holder = ${holder} and epoch = ${epoch}::bigint
+  `.execute(tx)
+}
+
+/**
+ * Deletes all provisional rows; they are folded again from the requests that are pending then. The process that folds
+ * provisionally gives up what it remembers, so that nothing comes back that was erased or moved.
+ */
+export const restartProvisional = async (tx: Sql): Promise<void> => {
+  await sql`
+    insert into provisional.run as run (epoch) values (1)
+    on conflict (number) do update set epoch = run.epoch + 1
+  `.execute(tx)
+  await clearProvisional(tx)
+}
+
+/** Deletes all provisional rows. Until `setShown`, answers say that requests are pending. */
+export const clearProvisional = async (tx: Sql): Promise<void> => {
+  await sql`update provisional.run set snapshot = null`.execute(tx)
+  // There may be a row for each request that is pending.
+  await inBlocks(tx, 'provisional.outcomes', async (isInPart) => {
+    const { numAffectedRows } = await sql`delete from provisional.outcomes where ${isInPart}`.execute(tx)
+    return Number(numAffectedRows ?? 0)
+  })
+  await sql`delete from provisional.hidden`.execute(tx)
+}

@@ -1,0 +1,38 @@
+import type { Kysely } from 'kysely'
+import { askPulls } from './answer.js'
+import type { Asked } from './parameters.js'
+import { MEASURE_NAMES } from '../model/measures.js'
+import { addDays } from '../model/period.js'
+
+type Wanted = {
+  /** A name of MEASURE_NAMES. */
+  measure: string
+  /** For each kind of client. */
+  byKind: boolean
+  /** The first and the last UTC day. */
+  days: { from?: string; to?: string }
+}
+
+/** One measure over whole UTC days: a number, or one of each kind of client. */
+export const countPulls = async (
+  db: Kysely<unknown>,
+  { measure, byKind, days }: Wanted,
+): Promise<number | Record<string, number>> => {
+  const name = MEASURE_NAMES.find((one) => one === measure)
+  const { from, to } = days
+  if (name === undefined || from === undefined || to === undefined) throw new Error(`there is no measure ${measure}`)
+  const asked: Asked = {
+    measures: [name],
+    groupBy: byKind ? ['kind'] : [],
+    filters: [],
+    period: { from, to: addDays(to, 1) },
+    timeZone: 'UTC',
+    compare: false,
+    limit: MOST_KINDS,
+  }
+  const { rows, total } = await askPulls(db, asked, { rotation: 'never', stamps: {}, isSettledOnly: true })
+  if (!byKind) return total[name] ?? 0
+  return Object.fromEntries(rows.map((row) => [row.kind ?? 'unknown', row[name] ?? 0]))
+}
+
+const MOST_KINDS = 100

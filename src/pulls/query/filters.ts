@@ -1,0 +1,38 @@
+import { sql, type RawBuilder } from 'kysely'
+import type { Asked } from './parameters.js'
+import type { DimensionName } from '../model/dimensions.js'
+import type { Period } from '../model/period.js'
+
+/** How a row tells what it is asked for. */
+export type Told = {
+  /** Its time in the time zone that was asked for. */
+  local: RawBuilder<unknown>
+  value: (name: DimensionName) => RawBuilder<unknown>
+}
+
+/** The moments at which a period begins and is over. */
+export const momentsOf = (
+  { from, to }: Period,
+  timeZone: string,
+): { from: RawBuilder<unknown>; to: RawBuilder<unknown> } => ({
+  from: sql`(${from}::timestamp at time zone ${timeZone}::text)`,
+  to: sql`(${to}::timestamp at time zone ${timeZone}::text)`,
+})
+
+/** What has to hold of a row beside its time. */
+export const conditionsOn = (
+  { local, value }: Told,
+  { filters }: Pick<Asked, 'filters'>,
+  { weekday }: Period,
+): RawBuilder<unknown>[] => [
+  ...(weekday === undefined ? [] : [sql`extract(isodow from ${local}) = ${weekday}`]),
+  ...filters.map(({ dimension, values }) => isAnyOf(value(dimension), values)),
+]
+
+/** Whether a value is one of those that are wanted; one that ends in `*` stands for all that begin so. */
+export const isAnyOf = (value: RawBuilder<unknown>, wanted: readonly string[]): RawBuilder<unknown> => {
+  const exact = wanted.filter((one) => !one.endsWith('*'))
+  const beginnings = wanted.filter((one) => one.endsWith('*')).map((one) => one.slice(0, -1))
+  const starts = beginnings.map((one) => sql`starts_with(${value}, ${one}::text)`)
+  return sql`(${sql.join([sql`${value} = any(${exact}::text[])`, ...starts], sql` or `)})`
+}

@@ -1,0 +1,112 @@
+import { sql, type RawBuilder } from 'kysely'
+import { Union } from '../../storage/hyperloglog/union.js'
+import type { Asked } from './parameters.js'
+import type { CountedNumber, CountedSketch } from '../model/counted.js'
+import type { DimensionName } from '../model/dimensions.js'
+import type { Extent } from './time-ranges.js'
+import { measure, type MeasureName } from '../model/measures.js'
+import { rowsIn, type Columns, type Question } from './rows.js'
+
+/** What is asked of a group: everything but its columns follows from the question. */
+export type GroupQuestion = Omit<Question, 'columns'>
+
+/** What has the same names, with what each measure is made of. */
+export type Part = {
+  names: Partial<Record<DimensionName, string>>
+  sums: Partial<Record<MeasureName, number>>
+  unions: Partial<Record<MeasureName, Union>>
+}
+
+type Order = { order: readonly RawBuilder<unknown>[]; limit?: number }
+
+/** The statement of which each row is a group. */
+export const groupRows = (
+  extents: readonly Extent[],
+  question: GroupQuestion,
+  { order, limit }: Order,
+): RawBuilder<Record<string, unknown>> => {
+  const { measures, groupBy } = question.asked
+  const columns = columnsFor(question.asked)
+  const grouped = sql`
+    group by ${sql.join(places(groupBy))}
+    ${order.length === 0 ? sql`` : sql`order by ${sql.join(order)}`}
+    ${limit === undefined ? sql`` : sql`limit ${limit}`}`
+  return sql`
+    select ${sql.join([...groupBy.map((name) => sql.ref(`o.${name}`)), ...measures.flatMap((name) => readFor(name))])}
+    from ${rowsIn(extents, { ...question, columns })} o
+    ${groupBy.length === 0 ? sql`` : grouped}
+  `
+}
+
+/** Where the names of groups stand in a row. */
+export const places = (groupBy: Asked['groupBy']): RawBuilder<unknown>[] => groupBy.map((_, i) => sql.lit(i + 1))
+
+const columnsFor = ({ measures, groupBy }: Asked): Columns => {
+  const numbers = new Set<CountedNumber>(['invocations'])
+  const sketches = new Set<CountedSketch>()
+  for (const made of measures.map(measure)) {
+    if ('distinct' in made) sketches.add(made.distinct)
+    else for (const one of [...made.add, ...(made.subtract ?? [])]) numbers.add(one)
+  }
+  return { groups: groupBy, numbers: [...numbers], sketches: [...sketches] }
+}
+
+const SKETCHES = '_sketches'
+
+/** Sketches come as one value, each after its length: the driver would take a list of them apart character by character. */
+const readFor = (name: MeasureName): RawBuilder<unknown>[] => {
+  const made = measure(name)
+  if (!('distinct' in made)) return [sql`${sumOf(made)} as ${sql.ref(name)}`]
+  const member = sql.ref(`o.${made.distinct}_member`)
+  const sketch = sql.ref(`o.${made.distinct}_sketch`)
+  return [
+    sql`array_agg(distinct ${member}) filter (where ${member} is not null) as ${sql.ref(name)}`,
+    sql`string_agg(int4send(length(${sketch})) || ${sketch}, ''::bytea) as ${sql.ref(name + SKETCHES)}`,
+  ]
+}
+
+const sumOf = ({ add, subtract = [] }: { add: readonly string[]; subtract?: readonly string[] }): RawBuilder<unknown> =>
+  sql.raw(`coalesce(sum(${[...add.map((one) => `+ o.${one}`), ...subtract.map((one) => `- o.${one}`)].join(' ')}), 0)`)
+
+/** The largest first, by the first number; by how much there is where it is no sum. */
+export const mostOf = ([first]: readonly MeasureName[]): RawBuilder<unknown> => {
+  const made = first && measure(first)
+  return !made || 'distinct' in made ? sql`sum(o.invocations) desc` : sql`${sumOf(made)} desc`
+}
+
+/** Reads a row of `groupRows`. */
+export const partIn = (row: Record<string, unknown>, { measures, groupBy }: Asked): Part => {
+  const part: Part = { names: Object.fromEntries(groupBy.map((one) => [one, String(row[one])])), sums: {}, unions: {} }
+  for (const name of measures) {
+    if ('distinct' in measure(name)) part.unions[name] = unionOf(row[name], row[name + SKETCHES])
+    else part.sums[name] = Number(row[name])
+  }
+  return part
+}
+
+export const emptyPart = (): Part => ({ names: {}, sums: {}, unions: {} })
+
+/** Adds to a part what another has, but its names. */
+export const addPart = (to: Part, { sums, unions }: Part): void => {
+  for (const name of Object.keys(sums) as MeasureName[]) to.sums[name] = (to.sums[name] ?? 0) + (sums[name] ?? 0)
+  for (const name of Object.keys(unions) as MeasureName[]) {
+    const union = unions[name]
+    if (union) (to.unions[name] ??= new Union()).unite(union)
+  }
+}
+
+export const numbersOf = (part: Part, measures: readonly MeasureName[]): Partial<Record<MeasureName, number>> =>
+  Object.fromEntries(measures.map((name) => [name, part.sums[name] ?? part.unions[name]?.count() ?? 0]))
+
+/** Distinct members are estimated by the sketch that they would make, so that a number stays the same once they are gone. */
+const unionOf = (members: unknown, sketches: unknown): Union => {
+  const union = new Union()
+  for (const member of (members ?? []) as string[]) union.add(member)
+  const bytes = (sketches ?? Buffer.alloc(0)) as Buffer
+  for (let at = 0; at < bytes.length;) {
+    const end = at + 4 + bytes.readUInt32BE(at)
+    union.take(bytes.subarray(at + 4, end))
+    at = end
+  }
+  return union
+}

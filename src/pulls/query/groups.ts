@@ -1,0 +1,37 @@
+import type { Sql } from '../../storage/database.js'
+import { createPause } from '../../runtime/yield.js'
+import { dimension, type DimensionName } from '../model/dimensions.js'
+import type { Extent } from './time-ranges.js'
+import { addPart, emptyPart, groupRows, mostOf, numbersOf, partIn, places, type GroupQuestion } from './group-rows.js'
+import type { MeasureName } from '../model/measures.js'
+
+/** What has the same names, and its numbers. */
+export type Group = {
+  names: Partial<Record<DimensionName, string>>
+  numbers: Partial<Record<MeasureName, number>>
+}
+
+/**
+ * The groups of an answer, one more of them than are wanted where there are more, and the numbers of all these together.
+ */
+export const groupsOf = async (
+  db: Sql,
+  extents: readonly Extent[],
+  question: GroupQuestion,
+): Promise<{ groups: Group[]; together: Group['numbers'] }> => {
+  const { asked } = question
+  const { measures, groupBy, limit } = asked
+  const isTime = groupBy.some((name) => dimension(name).isTime)
+  const order = isTime ? places(groupBy) : [mostOf(measures), ...places(groupBy)]
+  const { rows } = await groupRows(extents, question, { order, limit: limit + 1 }).execute(db)
+  const all = emptyPart()
+  const groups: Group[] = []
+  const pause = createPause()
+  for (const row of rows) {
+    const part = partIn(row, asked)
+    groups.push({ names: part.names, numbers: numbersOf(part, measures) })
+    addPart(all, part)
+    await pause()
+  }
+  return { groups, together: numbersOf(all, measures) }
+}

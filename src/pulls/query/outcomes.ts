@@ -1,0 +1,43 @@
+import { sql, type RawBuilder } from 'kysely'
+import { namesIn, type Asked } from './parameters.js'
+import { NEWEST_DAYS } from '../model/behaviour.js'
+import { dimension } from '../model/dimensions.js'
+import type { Told } from './filters.js'
+
+/** Outcomes that no request changes any more, but one that is pending. */
+export const SETTLED = sql`pulls.outcomes`
+
+/**
+ * The table of outcomes that a question needs, to be named `o`: with how their origins ask only where it names that.
+ * @param outcomes a table with the columns of pulls.outcomes.
+ */
+export const outcomesFor = (
+  asked: Pick<Asked, 'groupBy' | 'filters'>,
+  outcomes: RawBuilder<unknown>,
+): RawBuilder<unknown> => (namesIn(asked).some((name) => dimension(name).isRead) ? withReadings(outcomes) : outcomes)
+
+/** How an outcome `o` tells what it is asked for. */
+export const toldByOutcomes = ({ timeZone }: Pick<Asked, 'timeZone'>): Told => {
+  const local = sql`(o.at at time zone ${timeZone}::text)`
+  return { local, value: (name) => dimension(name).value(local) }
+}
+
+/** One by one, so that each is found by the key. */
+const NEWEST = Array.from({ length: NEWEST_DAYS }, (_, i) => sql.raw(`r.rolled_to - ${i + 1}`))
+
+/** Each outcome has the reading of its own day; on a day that is not rolled up yet, the newest of its origin. */
+const withReadings = (outcomes: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
+  select o.*, coalesce(own.behaviour, newest.behaviour, 'insufficient') as behaviour,
+    coalesce(own.likely, newest.likely, 'unknown') as likely
+  from ${outcomes} o
+    left join pulls.registries r on r.registry = o.registry
+    left join pulls.behaviours own on own.registry = o.registry and own.repository = o.repository
+      and own.origin = o.origin and own.day = (o.at at time zone 'UTC')::date
+    left join lateral (
+      select b.behaviour, b.likely from pulls.behaviours b
+      where b.registry = o.registry and b.repository = o.repository and b.origin = o.origin
+        and (o.at at time zone 'UTC')::date >= r.rolled_to
+        and b.day = any(array[${sql.join(NEWEST)}])
+      order by b.day desc limit 1
+    ) newest on true
+)`

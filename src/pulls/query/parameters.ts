@@ -1,0 +1,223 @@
+import { isTimeZone, microsOf, type Micros } from '../../events/calendar.js'
+import { DIGEST_ALGORITHMS, isDigest } from '../../events/reference.js'
+import { isStorableText } from '../../events/storable-text.js'
+import { DIMENSION_NAMES, DIMENSIONS, type DimensionName } from '../model/dimensions.js'
+import { MEASURE_NAMES, type MeasureName } from '../model/measures.js'
+import { addDays, isDay, localDay, PeriodError, periodOf, type Period } from '../model/period.js'
+import { isTimeName, isTimeValue, TIME_EXAMPLES } from '../model/time-values.js'
+
+/** What is asked of pulls, with everything told. */
+export type Asked = {
+  measures: MeasureName[]
+  groupBy: DimensionName[]
+  /** Of each dimension the values that count; one that ends in `*` stands for all that begin so. */
+  filters: { dimension: DimensionName; values: string[] }[]
+  period: Period
+  timeZone: string
+  compare: boolean
+  limit: number
+  /** The clock when it was asked; undefined of a question about numbers that are settled. */
+  askedAt?: Micros
+}
+
+/** A period as answers tell it: its first and last day in the time zone. */
+export type ToldPeriod = { since: string; until: string; time_zone: string; weekday?: number }
+
+export const toldPeriod = ({ period, timeZone }: Pick<Asked, 'period' | 'timeZone'>): ToldPeriod => ({
+  since: period.from,
+  until: addDays(period.to, -1),
+  time_zone: timeZone,
+  ...(period.weekday !== undefined && { weekday: period.weekday }),
+})
+
+/** The dimensions that a question names. */
+export const namesIn = ({ groupBy, filters }: Pick<Asked, 'groupBy' | 'filters'>): DimensionName[] => [
+  ...groupBy,
+  ...filters.map(({ dimension }) => dimension),
+]
+
+/** A question about pulls cannot be answered as it was asked. The message names the parameter, and what it should be. */
+export class PullsError extends Error {}
+
+const MOST_GROUPS = 3
+const MOST_ROWS = 10_000
+const USUAL_ROWS = 1_000
+const MOST_VALUES = 100
+const LONGEST_VALUE = 300
+
+/** The measures of a query that names none, separated by commas. */
+export const DEFAULT_MEASURES = 'pulls,checks,downloads,unique_origins,unique_endpoints'
+const DEFAULTS = {
+  measures: DEFAULT_MEASURES,
+  period: 'last-28-days',
+  tz: 'UTC',
+}
+const COUNTRY = /^[a-z]{2}$/
+/** One in a value has a backslash before it. */
+const COMMA = /(?<!\\),/
+/**
+ * Names that JavaScript and PostgreSQL read as different zones. Of three letters PostgreSQL has abbreviations without summer time,
+ * and JavaScript zones of its own (IST: Israel or India); the names here are the same in both. Offsets are what is west of Greenwich
+ * in PostgreSQL.
+ */
+const READ_OTHERWISE = /^(?!(?:UTC|UCT|GMT|EST|MST|HST|PRC|ROC|ROK)$)[a-z]{3}$|^[+-]/i
+const WORDS = new Set<string>(['measures', 'group_by', 'period', 'since', 'until', 'tz', 'compare', 'limit'])
+
+/** Parameters of a question beside its filters, with what they are. */
+export const PARAMETERS = {
+  measures: 'what to count, separated by commas',
+  group_by: `what to group by: up to ${MOST_GROUPS}, separated by commas`,
+  period: 'today, 7d (up to yesterday), 2026-03 (default: 28d)',
+  since: 'first day, instead of a period',
+  until: 'last day, with since (default: today)',
+  tz: 'IANA time zone of hours and days (default: UTC)',
+  compare: 'previous: the period before beside it',
+  limit: `rows (default: ${USUAL_ROWS}, at most ${MOST_ROWS})`,
+}
+
+/**
+ * Reads a question from texts by name, as they stand in a query string.
+ * @throws PullsError
+ */
+export const askedIn = (parameters: Readonly<Record<string, unknown>>, now: Date): Asked => {
+  const texts = new Map<string, string>()
+  for (const [name, value] of Object.entries(parameters)) {
+    if (typeof value !== 'string' || value === '') throw new PullsError(`${name}: expected one value`)
+    texts.set(name, value)
+  }
+  const text = (name: string): string | undefined => texts.get(name)
+  const timeZone = text('tz') ?? DEFAULTS.tz
+  if (!isTimeZone(timeZone) || READ_OTHERWISE.test(timeZone))
+    throw new PullsError(`tz: "${excerpt(timeZone)}" is not a time zone; expected an IANA name, as Europe/Berlin`)
+  const today = localDay(now, timeZone)
+  const groupBy = names(text('group_by') ?? '', 'group_by', DIMENSION_NAMES)
+  if (groupBy.length > MOST_GROUPS) throw new PullsError(`group_by: expected at most ${MOST_GROUPS}`)
+  const measures = names(text('measures') ?? DEFAULTS.measures, 'measures', MEASURE_NAMES)
+  if (measures.length === 0) throw new PullsError(`measures: expected at least one of ${MEASURE_NAMES.join(', ')}`)
+  const compare = text('compare')
+  if (compare !== undefined && compare !== 'previous') throw new PullsError('compare: expected previous')
+  return {
+    measures,
+    groupBy,
+    filters: filtersIn(texts),
+    period: refuseFuture(texts, periodIn(texts, today), today),
+    timeZone,
+    compare: compare !== undefined,
+    limit: wholeNumber('limit', text('limit') ?? String(USUAL_ROWS), MOST_ROWS),
+    askedAt: microsOf(now),
+  }
+}
+
+/**
+ * The same with the names of registries in the place of what names them: hosts, or names in another case.
+ * @param valuesOf throws if there is no such registry.
+ */
+export const withRegistryNames = async (
+  asked: Asked,
+  valuesOf: (given: readonly string[]) => Promise<string[]>,
+): Promise<Asked> => {
+  const filters: Asked['filters'] = []
+  for (const filter of asked.filters)
+    filters.push(filter.dimension === 'registry' ? { ...filter, values: await valuesOf(filter.values) } : filter)
+  return { ...asked, filters }
+}
+
+const names = <Name extends string>(text: string, parameter: string, known: readonly Name[]): Name[] => {
+  const wanted = [...new Set(text.split(',').map((one) => one.trim()))].filter((one) => one !== '')
+  const unknown = wanted.find((one) => !(known as readonly string[]).includes(one))
+  if (unknown !== undefined)
+    throw new PullsError(`${parameter}: "${excerpt(unknown)}" is not known, expected ${known.join(', ')}`)
+  return wanted as Name[]
+}
+
+const excerpt = (text: string): string => text.slice(0, 40)
+
+const isDimension = (name: string): name is DimensionName => Object.hasOwn(DIMENSIONS, name)
+
+const filtersIn = (texts: ReadonlyMap<string, string>): Asked['filters'] => {
+  const given = [...texts].filter(([name]) => !WORDS.has(name))
+  return given.map(([name, text]) => {
+    if (!isDimension(name))
+      throw new PullsError(
+        `"${excerpt(name)}" is not a parameter; expected ${[...WORDS, ...DIMENSION_NAMES].join(', ')}`,
+      )
+    const values = text.split(COMMA).map((one) => one.trim().replaceAll('\\,', ','))
+    if (values.length > MOST_VALUES || values.some((value) => value.length > LONGEST_VALUE))
+      throw new PullsError(`${name}: expected at most ${MOST_VALUES} values of at most ${LONGEST_VALUE} characters`)
+    if (!values.every(isStorableText)) throw new PullsError(`${name}: contains characters that no name has`)
+    refuseUnknown(name, values)
+    if (name === 'digest') return { dimension: name, values: values.map(digestValue) }
+    // Countries are written large.
+    return {
+      dimension: name,
+      values: name === 'country' ? values.map((value) => (COUNTRY.test(value) ? value.toUpperCase() : value)) : values,
+    }
+  })
+}
+
+/** A digest that was shortened as tables show it: 12 hexadecimal digits or more, with the algorithm unless it is sha256. */
+const SHORT_DIGEST = /^(?:([a-z0-9]+):)?([0-9a-f]{12,})$/
+
+/** A digest, or what stands for all that begin as a shortened one. @throws PullsError */
+const digestValue = (value: string): string => {
+  const [, algorithm = 'sha256', hex = ''] = SHORT_DIGEST.exec(value) ?? []
+  const length = DIGEST_ALGORITHMS.get(algorithm)
+  if (length !== undefined && hex.length > 0 && hex.length < length) return `${algorithm}:${hex}*`
+  if (length !== undefined && hex.length === length) return `${algorithm}:${hex}`
+  if (value === 'unknown' || value.endsWith('*') || isDigest(value)) return value
+  throw new PullsError(
+    `digest: "${excerpt(value)}" is not a digest; expected one as sha256:…, at least its first 12 hexadecimal digits, or unknown`,
+  )
+}
+
+/** What is misspelt, or is no time, would be answered with nothing. @throws PullsError */
+const refuseUnknown = (name: DimensionName, values: readonly string[]): void => {
+  const { values: known } = DIMENSIONS[name]
+  const isKnown = (value: string): boolean =>
+    known?.some((one) => (value.endsWith('*') ? one.startsWith(value.slice(0, -1)) : one === value)) !== false
+  const unknown = values.find((value) => !isKnown(value))
+  if (known && unknown !== undefined)
+    throw new PullsError(`${name}: "${excerpt(unknown)}" is not known, expected ${known.join(', ')}`)
+  const unfit = isTimeName(name) ? values.find((value) => !isTimeValue(name, value)) : undefined
+  if (isTimeName(name) && unfit !== undefined)
+    throw new PullsError(
+      `${name}: "${excerpt(unfit)}" is not ${name === 'hour' ? 'an' : 'a'} ${name}; expected one as ${TIME_EXAMPLES[name]}, or its beginning with * behind`,
+    )
+}
+
+const periodIn = (texts: ReadonlyMap<string, string>, today: string): Period => {
+  const [period, since, until] = [texts.get('period'), texts.get('since'), texts.get('until')]
+  if (since === undefined && until !== undefined) throw new PullsError('until: expected since beside it')
+  if (since !== undefined) {
+    if (period !== undefined) throw new PullsError('period: expected either period, or since and until')
+    const last = until ?? today
+    for (const [name, day] of [
+      ['since', since],
+      ['until', last],
+    ] as const)
+      if (!isDay(day))
+        throw new PullsError(`${name}: "${excerpt(day)}" is not a day from 1970 to 2999; expected one as 2026-03-10`)
+    if (until !== undefined && last < since) throw new PullsError('until: expected a day that is not before since')
+    return { from: since, to: addDays(last, 1) }
+  }
+  try {
+    return periodOf(period ?? DEFAULTS.period, today)
+  } catch (error) {
+    if (error instanceof PeriodError) throw new PullsError(`period: ${error.message}`)
+    throw error
+  }
+}
+
+/** A period that begins after today has no pulls, and its zeros look like numbers. @throws PullsError */
+const refuseFuture = (texts: ReadonlyMap<string, string>, period: Period, today: string): Period => {
+  if (period.from <= today) return period
+  const name = texts.has('since') ? 'since' : 'period'
+  throw new PullsError(`${name}: begins on ${period.from}, after today (${today}); expected today or before`)
+}
+
+/** @throws PullsError */
+export const wholeNumber = (name: string, text: unknown, most: number): number => {
+  const number = Number(text)
+  if (typeof text === 'string' && /^\d{1,15}$/.test(text) && number >= 1 && number <= most) return number
+  throw new PullsError(`${name}: expected a whole number from 1 to ${most}`)
+}

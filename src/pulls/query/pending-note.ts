@@ -1,0 +1,47 @@
+import { sql } from 'kysely'
+import type { Sql } from '../../storage/database.js'
+import { SHOWN_RUN } from '../model/shown-run.js'
+import type { Asked } from './parameters.js'
+import { momentsOf } from './filters.js'
+import { wholeHours } from './minimum-group-size.js'
+import type { Context } from './notes.js'
+
+/**
+ * A sentence on requests of the period that are in no number yet, neither settled nor provisional: they arrived a moment ago, are
+ * ahead of the clock, were too many to be shown at once, or no process folds. What lies before the end of the fold is late itself, and has left
+ * index entries behind that are not to be walked through.
+ */
+export const waitingNotes = async (
+  db: Sql,
+  { period, timeZone }: Asked,
+  context: Pick<Context, 'leastPullers'>,
+): Promise<string[]> => {
+  const { from, to } = momentsOf(period, timeZone)
+  const isIn = sql`p.at >= ${from} and p.at > r.folded_to and p.at < ${to}`
+  const { rows } = await sql<{ since: string | null }>`
+    with run as (${SHOWN_RUN}),
+    waiting as (
+      select first.at from run cross join pulls.registries r cross join lateral (
+        select min(p.at) as at from pulls.pending p where p.registry = r.registry and ${isIn}
+      ) first
+      where run.snapshot is null
+      union all
+      select first.at from run cross join pulls.registries r cross join lateral (
+        select min(p.at) as at from pulls.pending p where p.registry = r.registry and p.at > run.shown_to and ${isIn}
+      ) first
+      union all
+      select p.at from run, pulls.pending p left join pulls.registries r on r.registry = p.registry
+      where p.xact >= pg_snapshot_xmin(run.snapshot) and not pg_visible_in_snapshot(p.xact, run.snapshot)
+        and p.at >= ${from} and p.at > coalesce(r.folded_to, '-infinity') and p.at < ${to}
+      union all
+      select greatest(h.from_at, r.folded_to, ${from}) from provisional.hidden h
+        join pulls.registries r on r.registry = h.registry
+      where h.to_at > r.folded_to and h.from_at < ${to} and h.to_at >= ${from}
+    )
+    select to_char(${wholeHours(context, sql`min(at)`)} at time zone ${timeZone}::text, 'YYYY-MM-DD HH24:MI:SS') as since from waiting
+  `.execute(db)
+  const since = rows[0]?.since ?? null
+  return since === null
+    ? []
+    : [`Requests since ${since} (${timeZone}) wait to be folded, and are not all in these numbers yet.`]
+}

@@ -1,0 +1,112 @@
+import { sql, type RawBuilder } from 'kysely'
+import { dateOf, isoTime, MICROS_PER_SECOND, type Micros } from '../../events/calendar.js'
+import type { Sql } from '../../storage/database.js'
+import { PENDING_REGISTRIES } from '../requests/pending-registries.js'
+import type { Asked } from './parameters.js'
+import { VISIBLE } from './current-outcomes.js'
+import { conditionsOn, isAnyOf, momentsOf } from './filters.js'
+import { leastOf, wholeHours } from './minimum-group-size.js'
+import type { Context } from './notes.js'
+import { outcomesFor, toldByOutcomes } from './outcomes.js'
+import { localDay } from '../model/period.js'
+
+/** What of an answer may change yet. */
+export type Provisional = {
+  /** Numbers before it are settled, in UTC: those of all pulls of the registries, whatever else the question is about. */
+  since: string
+  /** Pulls and checks in the answer that are not settled; not shown if numbers have to be of a minimum of origins. */
+  invocations?: number
+  pulls?: number
+}
+
+type Question = Pick<Asked, 'groupBy' | 'filters' | 'period' | 'timeZone' | 'askedAt'>
+
+/**
+ * What of an answer is provisional; undefined if all of it is settled. `since` depends on no single pull: numbers may grow by a
+ * request that is yet to arrive.
+ */
+export const provisionalIn = async (
+  tx: Sql,
+  asked: Question,
+  context: Pick<Context, 'leastPullers' | 'lateness'>,
+): Promise<Provisional | undefined> => {
+  const since = await settledEnd(tx, asked, context)
+  if (since === undefined) return undefined
+  return { since: isoTime(since), ...(leastOf(context) === undefined && (await unsettledIn(tx, asked))) }
+}
+
+/**
+ * Up to when all registries of a question are settled, if its period reaches beyond. A registry of which requests are pending is
+ * settled up to the end of the fold. Of another one, requests of the last `lateness` may still arrive: that is worth a word if
+ * the period is over, so that its numbers look final.
+ */
+const settledEnd = async (
+  tx: Sql,
+  { filters, period, timeZone, askedAt }: Question,
+  { leastPullers, lateness = 0 }: Pick<Context, 'leastPullers' | 'lateness'>,
+): Promise<Micros | undefined> => {
+  const { from, to } = momentsOf(period, timeZone)
+  const now = askedAt === undefined ? sql`now()` : sql`${isoTime(askedAt)}::timestamptz`
+  const wanted = filters.filter(({ dimension }) => dimension === 'registry')
+  const isAsked = wanted.map(({ values }) => sql` and ${isAnyOf(sql`named.registry`, values)}`)
+  const { rows } = await sql<{ since: string | null }>`
+    with ends as (
+      select coalesce(r.folded_to, '-infinity') as folded_to, exists (
+        select from pulls.pending p
+        where p.registry = named.registry and p.at > coalesce(r.folded_to, '-infinity') and p.at <= ${now}
+      ) as is_pending
+      from (select registry from pulls.registries union select registry from ${PENDING_REGISTRIES} pending) named
+        left join pulls.registries r on r.registry = named.registry
+      where true ${sql.join(isAsked, sql``)}
+    ), settled as (
+      select case when is_pending then folded_to
+        else greatest(folded_to, ${now} - ${lateness / MICROS_PER_SECOND} * interval '1 second') end as at
+      from ends where is_pending or ${to} <= ${now}
+    )
+    select (extract(epoch from min(greatest(${wholeHours({ leastPullers }, sql`at`)}, ${from}))) * 1000000)::bigint::text as since
+    from settled where at < ${to}
+  `.execute(tx)
+  const since = rows[0]?.since ?? null
+  return since === null ? undefined : Number(since)
+}
+
+const unsettledIn = async (tx: Sql, asked: Question): Promise<{ invocations: number; pulls: number }> => {
+  const { from, to } = momentsOf(asked.period, asked.timeZone)
+  const conditions: RawBuilder<unknown>[] = conditionsOn(toldByOutcomes(asked), asked, asked.period)
+  const { rows } = await sql<{ invocations: string; pulls: string }>`
+    select count(*) filter (where o.what = 'invocation') as invocations,
+      count(*) filter (where o.what = 'invocation' and o.gets > 0) as pulls
+    from ${outcomesFor(asked, VISIBLE)} o
+    where ${sql.join([sql`o.at >= ${from}`, sql`o.at < ${to}`, ...conditions], sql` and `)}
+  `.execute(tx)
+  return { invocations: Number(rows[0]?.invocations ?? 0), pulls: Number(rows[0]?.pulls ?? 0) }
+}
+
+/** Sentences on what of an answer is provisional. */
+export const provisionalNotes = (
+  provisional: Provisional | undefined,
+  { period, timeZone }: Pick<Asked, 'period' | 'timeZone'>,
+  { lateness }: { lateness?: Micros },
+): string[] => {
+  if (!provisional) return []
+  const seconds = lateness === undefined ? undefined : lateness / MICROS_PER_SECOND
+  // As of a new installation, of which nothing is settled.
+  const isAll = localDay(new Date(Date.parse(provisional.since) - 1), timeZone) < period.from
+  const what = isAll ? 'All numbers' : `Numbers since ${provisional.since}`
+  const why = isAll
+    ? `no time of this period is settled for every registry${seconds === undefined ? '' : `, and requests may arrive up to ${seconds} s late`}`
+    : seconds === undefined
+      ? undefined
+      : `requests of the last ${seconds} s may still arrive`
+  const { pulls = 0 } = provisional
+  return [
+    `${what} are provisional${why === undefined ? '' : `: ${why}`}.`,
+    ...(pulls > 0 ? [`Pulls in this answer that are not settled yet: ${pulls.toLocaleString('en-US')}.`] : []),
+  ]
+}
+
+/** A sentence for an answer without numbers of the last days, which end yesterday: what was pulled today is not in it. */
+export const todayNotes = ({ period, timeZone, askedAt }: Pick<Asked, 'period' | 'timeZone' | 'askedAt'>): string[] =>
+  period.isDays === true && askedAt !== undefined && period.to === localDay(dateOf(askedAt), timeZone)
+    ? ['Today is not in this period: --period today (period=today) has it.']
+    : []

@@ -1,0 +1,46 @@
+import { sql } from 'kysely'
+import { isoTime } from '../../events/calendar.js'
+import type { Sql } from '../../storage/database.js'
+import { readPending, type PendingRequest, type PendingRow, type Who } from '../requests/pending.js'
+
+/** One request, with the number to go on after. */
+export type ToldRequest = {
+  cursor: number
+  registry: string
+  repository: string
+  origin: string
+  is_late: boolean
+} & Record<string, unknown>
+
+/** Requests in the order in which they were folded, after a number. */
+export const requestsAfter = async (db: Sql, after: number, limit: number): Promise<ToldRequest[]> => {
+  const { rows } = await sql<PendingRow & { registry: string; number: string; isLate: boolean }>`
+    select number, id, registry, repository, origin, is_late as "isLate", request, who from pulls.requests
+    where number > ${after} order by number limit ${limit}
+  `.execute(db)
+  return rows.map(({ number, isLate, registry, ...row }) => {
+    const { id, repository, origin } = row
+    return {
+      cursor: Number(number),
+      id,
+      registry,
+      repository,
+      origin,
+      is_late: isLate,
+      ...detailsOf(readPending(row, registry)),
+    }
+  })
+}
+
+/** Who asked is an origin, as everywhere. */
+const detailsOf = ({ at, method, object, status, tag, digest, mediaType, bytes, who }: PendingRequest): object => {
+  const { endpoint, source, client, version, kind, os, arch, country, network, networkKind, signedIn } = JSON.parse(
+    who,
+  ) as Who
+  return {
+    at: isoTime(at),
+    ...{ method, object, status, tag, digest, media_type: mediaType, bytes },
+    ...{ endpoint, source, client, client_version: version, kind, os, arch },
+    ...{ country, network, network_kind: networkKind, signed_in: signedIn },
+  }
+}

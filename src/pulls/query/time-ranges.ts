@@ -1,0 +1,91 @@
+import { sql } from 'kysely'
+import type { Sql } from '../../storage/database.js'
+import { addDays, addMonths, localDay, type Period } from '../model/period.js'
+
+/** Days from the first up to, and without, another. */
+export type Range = { from: string; to: string }
+
+/** Where a period of a registry is told: each of its days in one place. */
+export type Extent = {
+  registry: string
+  months: Range[]
+  days: Range[]
+  detail: Range[]
+  /** The first day that outcomes tell; undefined for all of them. */
+  outcomes: string | undefined
+}
+
+export type Wanted = {
+  period: Period
+  timeZone: string
+  /** Whether UTC days will do as far as there are any; else single outcomes tell as far back as they are kept. */
+  byDay: boolean
+  /** The coarsest summaries that will do. */
+  grain: 'month' | 'day' | undefined
+}
+
+type State = { registry: string; border: string; days: string | null; months: string | null }
+
+/** How each registry's part of a period is told: by summaries as far as there are any, else by days, what is newer by outcomes. */
+export const extentsOf = async (db: Sql, wanted: Wanted): Promise<Extent[]> => {
+  const { from, to } = wanted.period
+  const { rows } = await sql<State>`
+    select r.registry, ${sql.ref(wanted.byDay ? 'r.rolled_to' : 'r.kept_from')}::text as border,
+      string_agg(s.start::text, ' ') filter (where s.grain = 'day') as days,
+      string_agg(s.start::text, ' ') filter (where s.grain = 'month') as months
+    from pulls.registries r
+      left join pulls.summarized s on s.registry = r.registry and s.start >= ${from}::date and s.start < ${to}::date
+    group by r.registry order by r.registry
+  `.execute(db)
+  return rows.map((state) => extentOf(state, wanted))
+}
+
+/**
+ * The first day of the time zone of which single invocations tell all, where a period reaches back beyond it and days of UTC do
+ * not do.
+ */
+export const detailFrom = (extents: readonly Extent[], { period, timeZone, byDay }: Wanted): string | undefined =>
+  byDay
+    ? undefined
+    : extents
+        .flatMap(({ outcomes }) => outcomes ?? [])
+        // East of UTC that day began before, when nothing was kept yet.
+        .map((day) => addDays(localDay(new Date(Date.parse(day) - 1), timeZone), 1))
+        .filter((day) => day > period.from)
+        .sort()
+        .at(-1)
+
+const extentOf = ({ registry, border, days, months }: State, { period, grain }: Wanted): Extent => {
+  const hasDays = border !== '-infinity'
+  const end = hasDays && border < period.to ? border : period.to
+  const known = new Set(grain === undefined ? [] : days?.split(' '))
+  const whole = new Set(grain === 'month' ? months?.split(' ') : [])
+  const extent: Extent = { registry, months: [], days: [], detail: [], outcomes: hasDays ? border : undefined }
+  const nextKnown = nextOf([...known, ...whole])
+  for (let day = period.from; hasDays && day < end;) {
+    const month = addMonths(day, 1)
+    const isWhole = whole.has(day) && month <= end
+    const next = isWhole ? month : known.has(day) ? addDays(day, 1) : earlier(nextKnown(day) ?? end, end)
+    lengthen(isWhole ? extent.months : known.has(day) ? extent.days : extent.detail, { from: day, to: next })
+    day = next
+  }
+  return extent
+}
+
+/** The next of some days after another; asked in their order. A period of a century is not gone through day by day. */
+const nextOf = (days: string[]): ((day: string) => string | undefined) => {
+  const sorted = days.sort()
+  let i = 0
+  return (day) => {
+    while (i < sorted.length && (sorted[i] ?? '') <= day) i++
+    return sorted[i]
+  }
+}
+
+const earlier = (a: string, b: string): string => (a < b ? a : b)
+
+const lengthen = (ranges: Range[], { from, to }: Range): void => {
+  const last = ranges.at(-1)
+  if (last?.to === from) last.to = to
+  else ranges.push({ from, to })
+}

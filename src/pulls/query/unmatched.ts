@@ -1,0 +1,36 @@
+import { sql } from 'kysely'
+import type { Sql } from '../../storage/database.js'
+import { unknownRepository } from '../../inventory/questions/unknown-repository.js'
+import type { Asked } from './parameters.js'
+
+/** Filters of which the values were typed: those of other dimensions are checked against a list. */
+type Filters = Asked['filters']
+
+/** Values that a note repeats. */
+const MOST_VALUES = 3
+
+/**
+ * Sentences on an answer without numbers: a filter may be misspelt. Repositories are looked up; nothing proves
+ * that a tag or a client does not exist.
+ */
+export const unmatchedNotes = async (db: Sql, filters: Filters): Promise<string[]> => {
+  if (filters.length === 0) return []
+  const notes = [`There are no numbers for ${filters.map(inWords).join(', ')} in this period; check the spelling.`]
+  const names = filters
+    .filter(({ dimension }) => dimension === 'repository')
+    .flatMap(({ values }) => values.filter((value) => !value.endsWith('*')))
+  if (names.length === 0) return notes
+  const { rows } = await sql<{ name: string }>`
+    select distinct name from inventory.repositories where name = any(${names}::text[])
+  `.execute(db)
+  const unknown = names.filter((name) => !rows.some((row) => row.name === name))
+  return [...notes, ...unknown.slice(0, MOST_VALUES).map(unknownRepository)]
+}
+
+const inWords = ({ dimension, values }: Filters[number]): string => {
+  const more = values.length > MOST_VALUES ? ` or ${values.length - MOST_VALUES} more` : ''
+  return `${dimension} ${values
+    .slice(0, MOST_VALUES)
+    .map((value) => `"${value}"`)
+    .join(' or ')}${more}`
+}

@@ -1,0 +1,66 @@
+import { sql } from 'kysely'
+import { batchesOf } from '../../storage/cursor.js'
+import type { Sql } from '../../storage/database.js'
+import { behaviourOf, FEWEST, MOST_TIMES, type Behaviour } from '../model/behaviour.js'
+import { LOCAL_TOOL_IN_CLOUD } from '../model/local-tool.js'
+import { createPause } from '../../runtime/yield.js'
+import type { RepositoryDay } from './repository-day.js'
+
+/** How an origin asked. */
+export type Reading = Behaviour & { origin: string }
+
+type Row = { origin: string; times: string; references: string; local: boolean }
+
+/** Origins whose times are in memory at once. */
+const AT_ONCE = 50
+
+/**
+ * Reads how each origin of a repository asked in the days that end with a day, and keeps what is more than insufficient. Reads
+ * through a cursor, and lets others have their turn.
+ */
+export const readBehaviours = async (tx: Sql, of: RepositoryDay): Promise<void> => {
+  const { registry, repository, day, start, end, lookFrom } = of
+  await sql`
+    delete from pulls.behaviours where registry = ${registry} and repository = ${repository} and day = ${day}::date
+  `.execute(tx)
+  const origins = sql<Row>`
+    select origin, count(distinct name) filter (where is_invocation) as references,
+      bool_or(local) filter (where is_invocation) as local,
+      string_agg((extract(epoch from at) * 1000000)::bigint::text, ' ' order by at)
+        filter (where is_invocation and newest <= ${sql.lit(MOST_TIMES)}) as times
+    from (
+      select o.origin, o.at, coalesce(o.tag, o.digest) as name, ${LOCAL_TOOL_IN_CLOUD} as local,
+        o.what = 'invocation' as is_invocation,
+        row_number() over (partition by o.origin, o.what = 'invocation' order by o.at desc) as newest
+      from pulls.outcomes o
+      where o.registry = ${registry} and o.repository = ${repository}
+        and o.at >= ${lookFrom}::timestamptz and o.at < ${end}::timestamptz
+    ) o
+    group by origin
+    having count(*) filter (where is_invocation) >= ${sql.lit(FEWEST)} and max(at) >= ${start}::timestamptz
+  `
+  const pause = createPause()
+  for await (const rows of batchesOf(tx, origins, AT_ONCE)) {
+    const readings: Reading[] = []
+    for (const { origin, times, references, local } of rows) {
+      const needs = { times: times.split(' ').map(Number), references: Number(references), isLocalToolInCloud: local }
+      readings.push({ origin, ...behaviourOf(needs) })
+      await pause()
+    }
+    await insertReadings(tx, of, readings)
+  }
+}
+
+export const insertReadings = async (
+  tx: Sql,
+  { registry, repository, day }: RepositoryDay,
+  readings: readonly Reading[],
+): Promise<void> => {
+  await sql`
+    insert into pulls.behaviours (day, registry, repository, origin, behaviour, likely)
+    select ${day}::date, ${registry}, ${repository}, * from unnest(
+      ${readings.map(({ origin }) => origin)}::text[], ${readings.map(({ pattern }) => pattern)}::text[],
+      ${readings.map(({ likely }) => likely)}::text[]
+    )
+  `.execute(tx)
+}

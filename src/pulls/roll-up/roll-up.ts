@@ -1,0 +1,138 @@
+import { sql, type RawBuilder } from 'kysely'
+import { MICROS_PER_SECOND, type Micros } from '../../events/calendar.js'
+import type { Database, Sql } from '../../storage/database.js'
+import { jobStep } from '../../storage/job-step.js'
+import { createStepSizes } from '../../storage/step-sizes.js'
+import { LONGEST, longestBlobs } from '../fold/state.js'
+import type { Windows } from '../model/join-windows.js'
+import { eachRegistry } from '../fold-job/each-registry.js'
+import { endOf, repositoryDay, startOf } from './repository-day.js'
+import { rollUpDay } from './roll-up-day.js'
+import { lockDays } from './rolling-days.js'
+
+type Needs = {
+  database: Database
+  windows: Windows
+  /** All if left out. */
+  registries?: readonly string[]
+  /** How much of a large repository is read, and remembered, at once (see rollUpDay). */
+  sizes?: { most: number; remembered?: number }
+}
+
+/**
+ * Outcomes of a portion, which adds rows of its own. The embedded database needs about a second for one, and does nothing else meanwhile;
+ * PostgreSQL does.
+ */
+const SIZES: Record<Database['engine'], { most: number }> = {
+  postgresql: { most: 500_000 },
+  pglite: { most: 20_000 },
+}
+
+/**
+ * Rolls up the days that are over: whatever comes now, no invocation that began on them changes any more. What is rolled up
+ * already is left alone; rolling a day up again ends in the same numbers.
+ * @throws AggregateError at the end, of registries that failed: theirs ends at that day, and is tried again at the next run
+ */
+export const rollUp = async ({
+  database,
+  windows,
+  registries,
+  sizes = SIZES[database.engine],
+}: Needs): Promise<void> => {
+  const { jobs } = database
+  const needs = { jobs, ...sizes, stepSizes: createStepSizes() }
+  await eachRegistry(await daysToRoll(jobs, windows, registries), async ({ registry, from, until }) => {
+    for (let day = from; day < until;) {
+      const repositories = await repositoriesOf(jobs, registry, day)
+      const stretches = repositories.map((repository) => repositoryDay(registry, repository, day))
+      await eachRegistry(stretches, async (of) => rollUpDay(needs, of))
+      const days = { first: day, next: await nextDay(jobs, registry, { after: day, until }) }
+      if (!(await jobStep({ sql: jobs }, async (tx) => setRolledTo(tx, registry, { ...days, windows })))) break
+      day = days.next
+    }
+  })
+}
+
+/**
+ * Days are told by their rows from now on, unless these lack an outcome that came from another name of the registry meanwhile, or
+ * have one that was erased, or earlier requests arrived under another name of the registry meanwhile: a later run rolls them up.
+ * Each outcome is counted in one of four numbers.
+ */
+const setRolledTo = async (
+  tx: Sql,
+  registry: string,
+  { windows, ...days }: { first: string; next: string; windows: Windows },
+): Promise<boolean> => {
+  // Once answers read the rows of a day, no other process may start or resume its roll-up.
+  await lockDays(tx)
+  await sql`select from pulls.registries where registry = ${registry} for update`.execute(tx)
+  await sql`
+    delete from pulls.rolling_days
+    where registry = ${registry} and day >= ${days.first}::date and day < ${days.next}::date
+  `.execute(tx)
+  const { rows } = await sql`
+    update pulls.registries set rolled_to = greatest(rolled_to, ${days.next}::date)
+    where registry = ${registry} and ${firstOpenDay(windows)} >= ${days.next}::date and not exists (
+      select repository, (at at time zone 'UTC')::date, count(*) from pulls.outcomes
+      where registry = ${registry} and at >= ${startOf(days.first)}::timestamptz and at < ${startOf(days.next)}::timestamptz
+      group by 1, 2
+      except
+      select repository, day, sum(invocations + artifact_fetches + orphan_blob_sessions + failed_requests)::bigint
+      from pulls.days
+      where registry = ${registry} and day >= ${days.first}::date and day < ${days.next}::date group by 1, 2
+    )
+    returning 1
+  `.execute(tx)
+  return rows.length > 0
+}
+
+/** How long after a moment nothing that comes changes an invocation that began before it. */
+export const settledAfter = (windows: Windows): Micros =>
+  Math.max(LONGEST + Math.max(windows.join, windows.blobs), longestBlobs(windows))
+
+/** The first day of a registry that is not over. */
+const firstOpenDay = (windows: Windows): RawBuilder<unknown> =>
+  sql`((folded_to - ${settledAfter(windows) / MICROS_PER_SECOND} * interval '1 second') at time zone 'UTC')::date`
+
+/** Of each registry the first day that is to be rolled up, and the first after them that is not over. */
+const daysToRoll = async (
+  db: Sql,
+  windows: Windows,
+  registries?: readonly string[],
+): Promise<{ registry: string; from: string; until: string }[]> => {
+  const { rows } = await sql<{ registry: string; from: string; until: string }>`
+    select registry, first.day::text as from, until.day::text as until
+    from pulls.registries r
+      cross join lateral (
+        select (min(at) at time zone 'UTC')::date as day from pulls.outcomes o
+        where o.registry = r.registry
+          and o.at >= case when isfinite(r.rolled_to) then r.rolled_to::timestamp at time zone 'UTC' else '-infinity' end
+      ) first
+      cross join lateral (select ${firstOpenDay(windows)} as day) until
+    where isfinite(r.folded_to) and first.day < until.day
+      ${registries ? sql`and registry = any(${registries}::text[])` : sql``}
+    order by registry
+  `.execute(db)
+  return rows
+}
+
+/** The next day with an outcome, before another: one event of long ago is not to make a step for each day since. */
+const nextDay = async (
+  db: Sql,
+  registry: string,
+  { after, until }: { after: string; until: string },
+): Promise<string> => {
+  const { rows } = await sql<{ day: string | null }>`
+    select (min(at) at time zone 'UTC')::date::text as day from pulls.outcomes
+    where registry = ${registry} and at >= ${endOf(after)}::timestamptz and at < ${startOf(until)}::timestamptz
+  `.execute(db)
+  return rows[0]?.day ?? until
+}
+
+const repositoriesOf = async (db: Sql, registry: string, day: string): Promise<string[]> => {
+  const { rows } = await sql<{ repository: string }>`
+    select distinct repository from pulls.outcomes
+    where registry = ${registry} and at >= ${startOf(day)}::timestamptz and at < ${endOf(day)}::timestamptz order by 1
+  `.execute(db)
+  return rows.map(({ repository }) => repository)
+}

@@ -1,0 +1,87 @@
+import { sql, type RawBuilder } from 'kysely'
+import { isoTime, microsOf, MICROS_PER_SECOND, type Micros } from '../../events/calendar.js'
+import type { Database, Sql } from '../../storage/database.js'
+import { ROWS_AT_ONCE, untilNoneIsLeft } from '../../storage/in-steps.js'
+import { jobStep } from '../../storage/job-step.js'
+import type { Windows } from '../model/join-windows.js'
+import { eachRegistry } from '../fold-job/each-registry.js'
+import { oldestDay } from './retention.js'
+import { settledAfter } from './roll-up.js'
+
+/** A registry that reported nothing newer for so long is silent: one that delivers a backlog pauses for less. */
+const SILENCE: Micros = 12 * 3600 * MICROS_PER_SECOND
+
+type Needs = {
+  windows: Windows
+  /** How long a request may be behind others of its registry and still count. */
+  lateness: Micros
+  /** How many days single invocations are kept. */
+  days: number
+  now: Date
+}
+
+/**
+ * Settles registries that fell silent. The watermark follows the requests of a registry: without newer requests its last day would never be
+ * rolled up, and its last invocations and chains would be kept for ever.
+ *
+ * A registry is silent if it reported no newer request for 12 hours, or for the lateness if that is longer. Once the day of its newest
+ * request is older than the days of single invocations, its fold ends after that day and the hours in which a request may still change
+ * an invocation of that day. If only earlier days are so old, the fold ends in the same way after the last of them. Then the roll-up finds
+ * these days over, and their invocations are deleted. Chains that no later request can go on with are deleted here.
+ *
+ * A request up to the new end that arrives afterwards is late: of about 30 hours at most, however long the registry was silent. Requests
+ * after the end count as usual, whenever the registry delivers them. The end is never within the last 12 hours.
+ * @throws AggregateError at the end, of registries that failed
+ */
+export const settleSilent = async ({ jobs }: Pick<Database, 'jobs'>, needs: Needs): Promise<void> => {
+  const end = endOfFold(needs)
+  const { rows } = await sql<{ registry: string }>`
+    select registry from pulls.registries r where ${isSilent(needs)} and (
+      ${isToSettle(end, needs)} or exists (select from pulls.chains c where ${isOver} limit 1)
+    )
+    order by registry
+  `.execute(jobs)
+  await eachRegistry(rows, async ({ registry }) => {
+    await untilNoneIsLeft(async () => jobStep({ sql: jobs }, async (tx) => settle(tx, registry, needs)))
+  })
+}
+
+/** @returns how many chains were deleted; there may be more */
+const settle = async (tx: Sql, registry: string, needs: Needs): Promise<number> => {
+  // No fold has the registry until the transaction ends, so no chain that is over goes on.
+  const { rows } = await sql`
+    select from pulls.registries r where registry = ${registry} and ${isSilent(needs)} for update skip locked
+  `.execute(tx)
+  if (rows.length === 0) return 0
+  const end = endOfFold(needs)
+  await sql`
+    update pulls.registries r set folded_to = ${end} where registry = ${registry} and ${isToSettle(end, needs)}
+  `.execute(tx)
+  const { numAffectedRows } = await sql`
+    delete from pulls.chains where ctid = any(array(
+      select c.ctid from pulls.registries r join pulls.chains c on ${isOver}
+      where r.registry = ${registry} limit ${ROWS_AT_ONCE}
+    ))
+  `.execute(tx)
+  return Number(numAffectedRows ?? 0)
+}
+
+/** The end of the fold of a registry `r` with which all days that are too old are over, and their chains as well. */
+const endOfFold = ({ windows, days, now }: Needs): RawBuilder<unknown> => sql`(
+  least((r.newest_at at time zone 'UTC')::date + 1, ${oldestDay(days, now)}::date)::timestamp at time zone 'UTC'
+  + ${Math.max(settledAfter(windows), windows.session) / MICROS_PER_SECOND} * interval '1 second'
+)`
+
+const isSilent = (needs: Needs): RawBuilder<unknown> => sql`r.newest_since <= ${silentSince(needs)}::timestamptz`
+
+/** Whether the fold has not come to the end, no request of the last hours becomes late by it, and none is pending that would. */
+const isToSettle = (end: RawBuilder<unknown>, needs: Needs): RawBuilder<unknown> => sql`(
+  ${end} > r.folded_to and ${end} <= ${silentSince(needs)}::timestamptz and not exists (
+    select from pulls.pending p where p.registry = r.registry and p.at > r.folded_to and p.at <= ${end}
+  )
+)`
+
+const silentSince = ({ lateness, now }: Needs): string => isoTime(microsOf(now) - Math.max(SILENCE, lateness))
+
+/** No request after the end of the fold can go on with such a chain. */
+const isOver = sql`c.registry = r.registry and c.over_at < r.folded_to`

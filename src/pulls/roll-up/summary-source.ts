@@ -1,0 +1,62 @@
+import { sql, type RawBuilder } from 'kysely'
+import { batchesOf } from '../../storage/cursor.js'
+import type { Sql } from '../../storage/database.js'
+import { COUNTED_NUMBERS, COUNTED_SKETCHES } from '../model/counted.js'
+import { ALL, dimension, IN_SUMMARIES, SUMMARIZED } from '../model/dimensions.js'
+import { addMonths } from '../model/period.js'
+import type { Row, Summary } from './summary-rows.js'
+
+/** Rows `o` that are added up, in the order of one of their columns. */
+export type Source = {
+  table: 'pulls.days' | 'pulls.summaries'
+  where: RawBuilder<unknown>
+  /** The column whose values come one after the other. */
+  key: 'repository' | 'value'
+  /** Whether an index has the keys in their order, so that a part of them is found without the others. */
+  isKeyIndexed: boolean
+  columns: RawBuilder<unknown>
+  dimensions: readonly string[]
+  /** The dimension that the key is. */
+  ordered: string
+  /** Rows that are read at once. */
+  atOnce: number
+}
+
+const COUNTED = sql.join([...COUNTED_NUMBERS, ...COUNTED_SKETCHES].map((name) => sql.ref(`o.${name}`)))
+
+export const sourcesOf = ({ registry, grain, start }: Summary): Source[] =>
+  grain === 'day' ? [daySource(registry, start)] : IN_SUMMARIES.map((name) => monthSource(registry, start, name))
+
+const daySource = (registry: string, start: string): Source => {
+  const values = SUMMARIZED.map((name) => sql`${dimension(name).value(sql`o.day`)} as ${sql.ref(name)}`)
+  return {
+    table: 'pulls.days',
+    where: sql`o.registry = ${registry} and o.day = ${start}::date`,
+    key: 'repository',
+    isKeyIndexed: false,
+    columns: sql`'' as ${sql.ref(ALL)}, ${sql.join([...values, COUNTED])}`,
+    dimensions: IN_SUMMARIES,
+    ordered: 'repository',
+    atOnce: 200,
+  }
+}
+
+const monthSource = (registry: string, start: string, name: string): Source => ({
+  table: 'pulls.summaries',
+  where: sql`o.registry = ${registry} and o.dimension = ${name} and o.grain = 'day'
+    and o.start >= ${start}::date and o.start < ${addMonths(start, 1)}::date`,
+  key: 'value',
+  isKeyIndexed: true,
+  columns: sql`o.value as ${sql.ref(name)}, ${COUNTED}`,
+  dimensions: [name],
+  ordered: name,
+  atOnce: 50,
+})
+
+/** Reads a source through a cursor. @param tx a transaction, which sees one moment. */
+export const byCursor = (tx: Sql, { table, where, key, columns, atOnce }: Source): AsyncIterable<Row[]> =>
+  batchesOf(
+    tx,
+    sql<Row>`select ${columns} from ${sql.table(table)} o where ${where} order by ${sql.ref(`o.${key}`)}`,
+    atOnce,
+  )

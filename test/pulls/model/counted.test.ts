@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { sql } from 'kysely'
+import { measuresOf, MEASURES } from '../../../src/pulls/fold/measures.js'
+import type { Outcome } from '../../../src/pulls/fold/outcome.js'
+import type { ToldOutcome } from '../../../src/pulls/fold-job/fold-batch.js'
+import { saveOutcomes } from '../../../src/pulls/fold-job/outcomes.js'
+import { askedIn } from '../../../src/pulls/query/parameters.js'
+import { askPulls } from '../../../src/pulls/query/answer.js'
+import { runsOn } from '../../servers/runs.js'
+import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
+
+const NOW = new Date('2026-11-21T12:00:00Z')
+const START = Date.parse('2026-11-01T00:00:00Z') * 1_000
+const DAY = 86_400_000_000
+
+const place = fc.record({
+  registry: fc.constant('registry.example'),
+  repository: fc.constantFrom('a', 'team/b'),
+  origin: fc.constantFrom('o1', 'o2', 'o3'),
+  at: fc.integer({ min: START, max: START + 14 * DAY }),
+  bytes: fc.integer({ min: 0, max: 1_000 }),
+})
+const count = fc.integer({ min: 0, max: 3 })
+const invocation = fc.record({
+  what: fc.constant('invocation' as const),
+  by: fc.constantFrom('tag' as const, 'digest' as const),
+  gets: count,
+  images: fc.uniqueArray(fc.constantFrom('sha256:a', 'sha256:b', 'sha256:c')),
+  layers: count,
+  startsSession: fc.boolean(),
+})
+const other = fc.record({ what: fc.constantFrom('artifact' as const, 'orphan' as const, 'failure' as const) })
+
+const told = fc.array(fc.tuple(place, fc.oneof(invocation, other)), { maxLength: 30 }).map((all) =>
+  all.map(([where, what], i): ToldOutcome => ({
+    outcome: { id: String(i), tag: 'latest', digest: 'sha256:a', last: where.at, ...where, ...what } as Outcome,
+    who: JSON.stringify(WHO),
+  })),
+)
+const WHO = {
+  endpoint: 'e',
+  source: 'notification' as const,
+  client: 'containerd',
+  kind: 'runtime',
+  signedIn: false,
+}
+
+describe.each(STORE_PAIRS)('what is counted of outcomes that are kept, on %s', (_, open) => {
+  let stores: TestStores
+  beforeAll(async () => {
+    stores = await open()
+  })
+  afterAll(async () => stores.close())
+
+  test('is the sum of what each of them adds', async () => {
+    await fc.assert(
+      fc.asyncProperty(told, fc.integer({ min: 0, max: 15 }), async (outcomes, days) => {
+        await stores.clear()
+        const showsBlobs = (at: number): boolean => at >= START + days * DAY
+        await sql`insert into pulls.registries (registry) values ('registry.example')`.execute(stores.database.sql)
+        await saveOutcomes(stores.database.sql, outcomes, { showsBlobs, platforms: () => undefined })
+        const asked = askedIn({ measures: MEASURES.join(), period: '2026-11' }, NOW)
+        const { total } = await askPulls(stores.database.sql, asked, { rotation: 'never', stamps: {} })
+        const expected = outcomes.map(({ outcome }) => measuresOf(outcome, showsBlobs(outcome.at)))
+        for (const name of MEASURES)
+          expect([name, total[name]]).toEqual([name, expected.reduce((sum, one) => sum + one[name], 0)])
+      }),
+      runsOn(stores.database, { postgresql: 40, pglite: 15 }),
+    )
+  })
+})
