@@ -12,7 +12,7 @@ import { startJobs } from '../src/runtime/jobs.js'
 import { createLog } from '../src/service/log.js'
 import { rollUp } from '../src/pulls/roll-up/roll-up.js'
 import { summarizePulls } from '../src/pulls/roll-up/summarize.js'
-import { keepHeapSmall } from '../src/storage/small-heap.js'
+import { keepHeapSmall } from '../src/runtime/small-heap.js'
 
 const config = readConfig(process.env, home)
 const now = (): Date => new Date()

@@ -1,6 +1,6 @@
 import { summarize } from '../src/inventory/summary/summarize.js'
-import { migrate } from '../src/storage/migrate.js'
-import { openPostgres, unhurried } from '../src/storage/postgres.js'
+import { migrate } from '../src/schema/migrate.js'
+import { openPostgres, unhurried } from '../src/storage/sql/postgres.js'
 import { fillInventory, FULL_SIZE } from './inventory-data.js'
 import { query } from './servers.js'
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { HyperLogLog } from '../src/storage/hyperloglog/hyperloglog.js'
-import { locate } from '../src/storage/hyperloglog/murmur.js'
+import { HyperLogLog } from '../src/storage/sketches/hyperloglog/hyperloglog.js'
+import { locate } from '../src/storage/sketches/hyperloglog/murmur.js'
 import { sampleOf, type Row } from './sample.js'
 
 const IDS = 500_000

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
 import { COUNTED_NUMBERS, COUNTED_SKETCHES, PLACES } from '../src/pulls/model/counted.js'
 import { addDays } from '../src/pulls/model/period.js'
-import { HyperLogLog } from '../src/storage/hyperloglog/hyperloglog.js'
-import type { Sql } from '../src/storage/database.js'
+import { HyperLogLog } from '../src/storage/sketches/hyperloglog/hyperloglog.js'
+import type { Sql } from '../src/storage/sql/database.js'
 
 export const REGISTRY = 'registry.example'
 /** The first of two years, of which the last month is not over. */

@@ -7,13 +7,13 @@ import { root } from './install.mjs'
 /** What only a suite with a server uses: Node's way to start a program, and the clients of Redis and PostgreSQL. */
 const SERVERS = new Set([
   'node:child_process',
-  'src/storage/postgres.ts',
-  'src/storage/redis-connection.ts',
+  'src/storage/sql/postgres.ts',
+  'src/storage/sketches/redis-connection.ts',
   // The servers that all suites of a run share.
   'test/servers/shared.ts',
 ])
 /** What opens the embedded database, which takes seconds. */
-const STORES = new Set(['src/storage/pglite.ts', 'src/service/core.ts', 'src/service/app.ts'])
+const STORES = new Set(['src/storage/embedded/pglite.ts', 'src/service/core.ts', 'src/service/app.ts'])
 
 /** Top-level declarations of a file and the names that each mentions, and where imported names come from. */
 const parsed = new Map()

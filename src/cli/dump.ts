@@ -1,5 +1,5 @@
-import { dumpNow as writeDump, type NewestDump } from '../storage/dump-now.js'
-import { embeddedFiles } from '../storage/embedded-files.js'
+import { dumpNow as writeDump, type NewestDump } from '../storage/embedded/dump-now.js'
+import { embeddedFiles } from '../storage/embedded/files.js'
 import { CommandError } from './failure.js'
 import { askOrOpen, configNow } from './open.js'
 import { printLine } from './print.js'

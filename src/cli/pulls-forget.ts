@@ -1,5 +1,5 @@
 import { erase, type Erased } from '../pulls/roll-up/erase.js'
-import { eraseAlsoFrom } from '../storage/dumps.js'
+import { eraseAlsoFrom } from '../storage/embedded/dumps.js'
 import { CommandError } from './failure.js'
 import { askOrOpen, configNow } from './open.js'
 import { printJson, printLine, printNotes } from './print.js'

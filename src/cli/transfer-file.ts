@@ -2,7 +2,7 @@ import { lstatSync, realpathSync, statSync, type Stats } from 'node:fs'
 import { open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { isNativeError } from 'node:util/types'
 import { fileProblem } from '../runtime/file-error.js'
-import { isStorageAway } from '../storage/away.js'
+import { isStorageAway } from '../storage/unavailable.js'
 import { CommandError } from './failure.js'
 import { standardOutput } from './output.js'
 

@@ -1,4 +1,4 @@
-import type { Database } from '../storage/database.js'
+import type { Database } from '../storage/sql/database.js'
 import type { WatchdogLines } from '../service/watchdog.js'
 
 const RESTART = 'start it again: what was answered is stored'

@@ -8,7 +8,7 @@ import { WINDOWS } from '../pulls/model/join-windows.js'
 import { PREFIXES } from '../requesters/address.js'
 import { NotificationTokensError, readNotificationTokens } from '../tokens/notification-tokens.js'
 import { ROTATIONS } from '../requesters/salts.js'
-import { readRedisUrl } from '../storage/redis-url.js'
+import { readRedisUrl } from '../storage/sketches/redis-url.js'
 
 const list = z.preprocess(
   (value) =>

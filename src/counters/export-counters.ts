@@ -1,5 +1,5 @@
-import type { Database } from '../storage/database.js'
-import type { SketchStore } from '../storage/sketch-store.js'
+import type { Database } from '../storage/sql/database.js'
+import type { SketchStore } from '../storage/sketches/sketch-store.js'
 import { closingLine, counterLine, headingLine, noLines, type Heading } from './export-lines.js'
 import { KEY_PREFIX } from './keys.js'
 import type { Repositories } from './repositories.js'

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../events/calendar.js'
 import type { EventId, RegistryEvent } from '../events/registry-event.js'
-import type { Sql } from '../storage/database.js'
+import type { Sql } from '../storage/sql/database.js'
 import { contributionsOf, sketchAggregations, type Contribution, type CountedEvent } from './additions.js'
 import { parseSketchKey, sketchKey } from './keys.js'
 import type { Rules } from './rules.js'

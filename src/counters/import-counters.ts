@@ -1,10 +1,10 @@
 import { isNativeError } from 'node:util/types'
 import { sql } from 'kysely'
 import { microsOf } from '../events/calendar.js'
-import { isStorageAway } from '../storage/away.js'
-import { isContentError, type Database, type Sql } from '../storage/database.js'
-import { possibleSketch } from '../storage/hyperloglog/possible-sketch.js'
-import type { SketchStore } from '../storage/sketch-store.js'
+import { isStorageAway } from '../storage/unavailable.js'
+import { isContentError, type Database, type Sql } from '../storage/sql/database.js'
+import { possibleSketch } from '../storage/sketches/hyperloglog/possible-sketch.js'
+import type { SketchStore } from '../storage/sketches/sketch-store.js'
 import {
   checkHeading,
   ImportError,

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { EventId } from '../events/registry-event.js'
-import type { Sql, Transaction } from '../storage/database.js'
+import type { Sql, Transaction } from '../storage/sql/database.js'
 import { createAdditions, type Contribution, type Counting } from './additions.js'
 import { lockRepositories, markStale, type FirstEvent } from './first-events.js'
 import { countMerge } from './repository-merges.js'

@@ -1,5 +1,5 @@
 import type { Micros } from '../events/calendar.js'
-import type { SketchStore } from '../storage/sketch-store.js'
+import type { SketchStore } from '../storage/sketches/sketch-store.js'
 import { KEY_PREFIX, monthlyKey, parseSketchKey, weeklyKey, type SketchKey } from './keys.js'
 import { completeWeeks, rangeOf, wholeMonths, type DayRange, type TimeFrame } from './windows.js'
 

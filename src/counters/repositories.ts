@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
 import type { RegistryEvent } from '../events/registry-event.js'
-import { isStorageAway } from '../storage/away.js'
+import { isStorageAway } from '../storage/unavailable.js'
 import { eachAlone } from '../storage/each-alone.js'
-import { HyperLogLog } from '../storage/hyperloglog/hyperloglog.js'
-import { createRecentMap } from '../storage/recent-map.js'
+import { HyperLogLog } from '../storage/sketches/hyperloglog/hyperloglog.js'
+import { createRecentMap } from '../runtime/recent-map.js'
 import { contributionsOf, createAdditions, type CountedEvent, type Counting } from './additions.js'
 import {
   firstMembers,

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sql, Transaction } from '../storage/database.js'
+import type { Sql, Transaction } from '../storage/sql/database.js'
 
 /** Counts a merge of repositories, in its transaction and as its last statement: registries that are learned update the same row. */
 export const countMerge = async (tx: Transaction): Promise<void> => {

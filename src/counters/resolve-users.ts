@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { microsOf, parseTimestamp, utcDay } from '../events/calendar.js'
-import type { Sql } from '../storage/database.js'
+import type { Sql } from '../storage/sql/database.js'
 import { createAdditions, unresolvedMember, type Contribution, type Counting } from './additions.js'
 import { lockRepositories, markStale, type FirstEvent } from './first-events.js'
 import type { Repositories } from './repositories.js'

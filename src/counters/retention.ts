@@ -1,8 +1,8 @@
 import { sql, type RawBuilder } from 'kysely'
-import { isStorageAway } from '../storage/away.js'
-import type { Database } from '../storage/database.js'
+import { isStorageAway } from '../storage/unavailable.js'
+import type { Database } from '../storage/sql/database.js'
 import { eachAlone } from '../storage/each-alone.js'
-import { inSteps, ROWS_AT_ONCE } from '../storage/in-steps.js'
+import { inSteps, ROWS_AT_ONCE } from '../storage/sql/batched.js'
 
 export type Retention = {
   /** How long a repeated delivery is recognised. */

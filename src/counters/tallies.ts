@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { EventId } from '../events/registry-event.js'
-import type { Sql } from '../storage/database.js'
-import type { StatementPart } from '../storage/statement-parts.js'
+import type { Sql } from '../storage/sql/database.js'
+import type { StatementPart } from '../storage/sql/statement-parts.js'
 
 /** Something that happened, by name and UTC day: an event with the aggregation `total`, a skip, or an unreadable field. */
 export type Tally = { name: string; day: string }

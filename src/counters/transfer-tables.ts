@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sql } from '../storage/database.js'
+import type { Sql } from '../storage/sql/database.js'
 import type { LineKind } from './export-values.js'
 
 export type Row = Record<string, unknown>

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { utcDay, type Micros } from '../events/calendar.js'
-import type { Database, Sql } from '../storage/database.js'
+import type { Database, Sql } from '../storage/sql/database.js'
 import { isResolved, type Contribution } from './additions.js'
 
 /** In the place of an event: what the person is counted for stands in the table of repositories. */

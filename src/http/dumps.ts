@@ -1,6 +1,6 @@
 import { Router } from 'express'
-import { dumpNow } from '../storage/dump-now.js'
-import type { Dumps } from '../storage/dumps.js'
+import { dumpNow } from '../storage/embedded/dump-now.js'
+import type { Dumps } from '../storage/embedded/dumps.js'
 import { noBody, noQuery } from './expected-parameters.js'
 
 /** `POST /dump`: writes a dump of the embedded database now. A PostgreSQL server has tools of its own: there is no such route. */

@@ -1,5 +1,5 @@
 import type { Response } from 'express'
-import { LARGEST_ANSWER, sizeOf } from '../storage/answer-size.js'
+import { LARGEST_ANSWER, sizeOf } from '../storage/sql/answer-size.js'
 import { csvOf } from './csv.js'
 import { BadRequest } from './problem.js'
 

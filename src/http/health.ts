@@ -1,5 +1,5 @@
 import { Router } from 'express'
-import { isStorageAway } from '../storage/away.js'
+import { isStorageAway } from '../storage/unavailable.js'
 import type { Prometheus } from './prometheus.js'
 
 /** Whether each store answers. */

@@ -6,7 +6,7 @@ import type { RegistryEvent, ReportedEvent, UnreadableEvent } from '../events/re
 import type { SkipReason } from '../events/skip-reason.js'
 import type { Ingest, Outcome } from '../ingest/ingest.js'
 import type { RegistryIdentity } from '../registries/registry-identity.js'
-import { createInTurn } from '../storage/in-turn.js'
+import { createInTurn } from '../runtime/in-turn.js'
 import type { Authorize, AuthorizeSender, TokenOfSender } from './auth.js'
 import { createBodyBudget, type BodyBudget } from './body-budget.js'
 import { WEBHOOK } from './notification-paths.js'

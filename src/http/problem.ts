@@ -12,11 +12,11 @@ import { DeliveryError } from '../ping/deliver.js'
 import { PullsError } from '../pulls/query/parameters.js'
 import { JoinRefused } from '../registries/join-registries.js'
 import { UnknownRegistry } from '../registries/registry-names.js'
-import { isStorageAway } from '../storage/away.js'
-import { isCancelled, TIME_LIMITS } from '../storage/database.js'
-import { DumpFailed } from '../storage/dump-now.js'
-import { StatementRefused } from '../storage/statement-check.js'
-import { DamagedSketch } from '../storage/sketch-store.js'
+import { isStorageAway } from '../storage/unavailable.js'
+import { isCancelled, TIME_LIMITS } from '../storage/sql/database.js'
+import { DumpFailed } from '../storage/embedded/dump-now.js'
+import { StatementRefused } from '../storage/sql/statement-check.js'
+import { DamagedSketch } from '../storage/sketches/sketch-store.js'
 
 /** A failure as it is answered. */
 export type Problem = { status: number; message: string }

@@ -1,5 +1,5 @@
 import type { Request, RequestHandler, Response } from 'express'
-import type { Database } from '../storage/database.js'
+import type { Database } from '../storage/sql/database.js'
 import { BadRequest } from './problem.js'
 
 /** The embedded store runs one statement at a time; with PostgreSQL half of the connections for reading are left to jobs. */

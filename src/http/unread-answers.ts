@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { LARGEST_ANSWER } from '../storage/answer-size.js'
+import { LARGEST_ANSWER } from '../storage/sql/answer-size.js'
 
 const MEBIBYTE = 1024 * 1024
 /** Bytes of all answers that wait for their clients. The largest answer fits beside the others. */

@@ -1,4 +1,4 @@
-import { isCancelled } from '../storage/database.js'
+import { isCancelled } from '../storage/sql/database.js'
 import { createTurnsOfSenders } from './turns-of-senders.js'
 
 /** More is waiting than may wait. The registry keeps the event and sends it again. */

@@ -1,6 +1,6 @@
 import type { EarlierIds, EventId, RegistryEvent, UnreadableEvent } from '../events/registry-event.js'
-import { arrayText } from '../storage/array-text.js'
-import type { HotStatement, Run } from '../storage/database.js'
+import { arrayText } from '../storage/sql/array-text.js'
+import type { HotStatement, Run } from '../storage/sql/database.js'
 
 /** Ids of one statement, so that the events of a large body keep no other notification waiting. */
 const IDS_AT_ONCE = 5_000

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { addTallies } from '../counters/tallies.js'
 import { isoTime, microsOf, utcDay, type Micros } from '../events/calendar.js'
 import type { RegistryEvent } from '../events/registry-event.js'
-import type { Database } from '../storage/database.js'
+import type { Database } from '../storage/sql/database.js'
 
 /** Tallies of requests that were refused are named with this prefix and the HTTP status. */
 export const REFUSED_PREFIX = 'refused:'

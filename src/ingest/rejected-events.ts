@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { UnreadableEvent } from '../events/registry-event.js'
-import type { Sql } from '../storage/database.js'
+import type { Sql } from '../storage/sql/database.js'
 
 /** Sets events aside that could not be read, with the reason, for a human to look at. */
 export const keepRejected = async (tx: Sql, events: readonly UnreadableEvent[]): Promise<void> => {

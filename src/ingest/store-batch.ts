@@ -9,9 +9,9 @@ import type { Shown, Sightings } from '../inventory/record/sightings.js'
 import { keepRenames } from '../inventory/record/keep-renames.js'
 import { inventoryParts } from '../inventory/record/statement.js'
 import { pendingPart, type PendingRequest } from '../pulls/requests/pending.js'
-import type { Database, Run } from '../storage/database.js'
-import type { SketchStore } from '../storage/sketch-store.js'
-import { joinParts } from '../storage/statement-parts.js'
+import type { Database, Run } from '../storage/sql/database.js'
+import type { SketchStore } from '../storage/sketches/sketch-store.js'
+import { joinParts } from '../storage/sql/statement-parts.js'
 import { keepRejected } from './rejected-events.js'
 
 type Batch = {

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isIndex } from '../events/descriptor.js'
-import type { Sql } from '../storage/database.js'
+import type { Sql } from '../storage/sql/database.js'
 import { areEntriesKnownIn } from './known-in.js'
 import { entriesListing } from './index-entries.js'
 import { MOST_FOLLOWED } from './questions/sql-parts.js'

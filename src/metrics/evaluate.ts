@@ -1,5 +1,5 @@
 import { isNativeError } from 'node:util/types'
-import { isStorageAway } from '../storage/away.js'
+import { isStorageAway } from '../storage/unavailable.js'
 import type { MetricDefinition } from './definition.js'
 
 export type MetricValue = string | number | boolean | object | null

@@ -1,4 +1,4 @@
-import type { Database } from '../storage/database.js'
+import type { Database } from '../storage/sql/database.js'
 import { claimDuePing, markFailed, markSent, postponePings, type KeptPing } from './history.js'
 
 const MINUTE = 60_000

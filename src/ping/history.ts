@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Database, Sql } from '../storage/database.js'
+import type { Database, Sql } from '../storage/sql/database.js'
 import type { ServicePing } from './payload.js'
 
 /** A kept ping and what became of its delivery. */

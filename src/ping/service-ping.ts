@@ -1,4 +1,4 @@
-import type { Database } from '../storage/database.js'
+import type { Database } from '../storage/sql/database.js'
 import { runIfDue, type Occurrence } from '../storage/kept-job.js'
 import type { KeptSchedule } from '../runtime/jobs.js'
 import { inHandUntil, type Deliver } from './deliver.js'

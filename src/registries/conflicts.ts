@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Database } from '../storage/database.js'
+import type { Database } from '../storage/sql/database.js'
 import { MOST_CONFLICTS, type Conflict } from './heard-senders.js'
 import type { RegistryIdentity } from './registry-identity.js'
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sql } from '../storage/database.js'
+import type { Sql } from '../storage/sql/database.js'
 import { MOST_HOSTS, type Configured, type Learned } from './learned.js'
 
 const PROCESS_DAYS = 90

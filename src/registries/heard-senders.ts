@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Sender } from '../events/registry-event.js'
-import type { Database } from '../storage/database.js'
+import type { Database } from '../storage/sql/database.js'
 
 /** A process of one registry reported a host of another. */
 export type Conflict = { registry: string; other: string; host: string }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { isRegistryName } from '../events/registry-host.js'
-import type { Database } from '../storage/database.js'
+import type { Database } from '../storage/sql/database.js'
 import type { Learned } from './learned.js'
 import type { Learnings } from './learned-tables.js'
 import type { RegistryIdentity } from './registry-identity.js'

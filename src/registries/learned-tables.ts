@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sql } from '../storage/database.js'
+import type { Sql } from '../storage/sql/database.js'
 
 /** The advisory lock under which hosts and processes are learned and registries are joined. Any number, never changed. */
 const LOCK = 7_261_412

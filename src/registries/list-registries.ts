@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Database } from '../storage/database.js'
+import type { Database } from '../storage/sql/database.js'
 import type { RegistryIdentity } from './registry-identity.js'
 
 /** What says which registry an event is of. */

@@ -3,7 +3,7 @@ import { UNKNOWN_REGISTRY, type RegistryEvent, type ReportedEvent, type Sender }
 import type { UnreadableEvent } from '../events/registry-event.js'
 import { scopeId } from '../events/scoped-id.js'
 import { aliasesOfRegistry, type ConfiguredRegistries, type Registries } from './registries.js'
-import type { Database, Sql } from '../storage/database.js'
+import type { Database, Sql } from '../storage/sql/database.js'
 import { forgetSenders } from './forget-senders.js'
 import { createHeardSenders, type HeardSenders } from './heard-senders.js'
 import { learnFrom, learnsSomething, namesToLookUp } from './learn-senders.js'

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { isRegistryName } from '../events/registry-host.js'
 import { aliasesOfRegistry } from './registries.js'
-import type { Database } from '../storage/database.js'
+import type { Database } from '../storage/sql/database.js'
 import { recordedIn } from './learned-tables.js'
 import type { RegistryIdentity } from './registry-identity.js'
 

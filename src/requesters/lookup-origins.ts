@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { Micros } from '../events/calendar.js'
 import type { RegistryEvent } from '../events/registry-event.js'
-import { createRecentMap } from '../storage/recent-map.js'
+import { createRecentMap } from '../runtime/recent-map.js'
 
 const CHARACTERS = 22
 /** Clients whose hash is remembered: making it takes longer than all else that is kept of most events. */

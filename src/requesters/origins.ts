@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import type { Micros } from '../events/calendar.js'
-import { createRecentMap } from '../storage/recent-map.js'
+import { createRecentMap } from '../runtime/recent-map.js'
 import { networkOf, type Prefixes } from './address.js'
 import type { Salts } from './salts.js'
 

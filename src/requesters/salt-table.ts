@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { isoTime } from '../events/calendar.js'
-import { isLockRefused, type Database, type Sql } from '../storage/database.js'
-import { markErasure } from '../storage/erasure-marks.js'
+import { isLockRefused, type Database, type Sql } from '../storage/sql/database.js'
+import { markErasure } from '../storage/sql/erasure-marks.js'
 import type { SaltStore, StoredSalt } from './salts.js'
 
 /** How long a rewrite waits for a reader of the table, as a backup, before it is left to the next minute. */

@@ -3,12 +3,12 @@ import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { isFields } from '../events/json.js'
 import { readTextFile } from '../runtime/read-file.js'
-import { hasCause } from '../storage/away.js'
-import { isCancelled } from '../storage/database.js'
+import { hasCause } from '../storage/unavailable.js'
+import { isCancelled } from '../storage/sql/database.js'
 
 /**
  * A job whose statement kept the embedded database busy for too long would do so again at its next time. So it rests: meanwhile the service takes
- * notifications. Most statements can be ended (storage/statement-limit.ts), and their job is known. Before the watchdog ends the process, it notes which
+ * notifications. Most statements can be ended (storage/embedded/statement-limit.ts), and their job is known. Before the watchdog ends the process, it notes which
  * jobs were under way, and these rest after the next start. A job that blocks again within a day after its rest, rests twice as long.
  */
 export type BlockedJob = {

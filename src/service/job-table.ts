@@ -10,7 +10,7 @@ import { PING } from '../ping/service-ping.js'
 import { moveAliases } from '../pulls/aliases/move-aliases.js'
 import { createSettleTurns, settle } from './reorder.js'
 import { runIfDue, type Occurrence } from '../storage/kept-job.js'
-import { writeServiceSign } from '../storage/service-sign.js'
+import { writeServiceSign } from '../schema/service-sign.js'
 
 const EVERY_MINUTE = '* * * * *'
 

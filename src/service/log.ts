@@ -1,6 +1,6 @@
 import { isNativeError } from 'node:util/types'
 import { printableLines } from '../runtime/printable.js'
-import { storeOf } from '../storage/store-of-error.js'
+import { storeOf } from '../storage/sql/store-of-error.js'
 import { pino, type DestinationStream, type Logger } from 'pino'
 
 /** Addresses of clients, and of stores: neither belongs into a log that many may read. */

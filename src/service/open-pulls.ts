@@ -25,9 +25,9 @@ import { createSaltTable, moveSalts } from '../requesters/salt-table.js'
 import { saltWindow } from '../pulls/fold/state.js'
 import { createSalts, type Salts, type SaltStore } from '../requesters/salts.js'
 import { keepWindows } from '../pulls/requests/join-window-history.js'
-import type { Database } from '../storage/database.js'
-import { eraseAlsoFrom } from '../storage/dumps.js'
-import { createStepSizes } from '../storage/step-sizes.js'
+import type { Database } from '../storage/sql/database.js'
+import { eraseAlsoFrom } from '../storage/embedded/dumps.js'
+import { createStepSizes } from '../storage/sql/step-sizes.js'
 
 /** What the service does for pulls: keeps requests as they come, and folds them. */
 export type Pulls = {

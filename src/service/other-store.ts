@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Config } from '../config/config.js'
-import { embeddedFiles } from '../storage/embedded-files.js'
+import { embeddedFiles } from '../storage/embedded/files.js'
 
 type StoreConfig = Pick<Config, 'database_url' | 'data_dir'>
 

@@ -1,13 +1,13 @@
 import type { Config } from '../config/config.js'
-import type { Database } from '../storage/database.js'
-import type { EmbeddedDatabaseFailed } from '../storage/embedded-failure.js'
+import type { Database } from '../storage/sql/database.js'
+import type { EmbeddedDatabaseFailed } from '../storage/embedded/failure.js'
 import { lockDirectory, type DirectoryLock } from '../storage/directory-lock.js'
-import type { Dumps } from '../storage/dumps.js'
-import { hasPendingMigrations, migrate } from '../storage/migrate.js'
-import type { QueryCopy } from '../storage/query-copy.js'
-import type { SketchStore } from '../storage/sketch-store.js'
-import type { RunningStatement } from '../storage/statement-limit.js'
-import { createSqlSketches } from '../storage/sql-sketches.js'
+import type { Dumps } from '../storage/embedded/dumps.js'
+import { hasPendingMigrations, migrate } from '../schema/migrate.js'
+import type { QueryCopy } from '../storage/sql/query-copy.js'
+import type { SketchStore } from '../storage/sketches/sketch-store.js'
+import type { RunningStatement } from '../storage/embedded/statement-limit.js'
+import { createSqlSketches } from '../storage/sketches/sql-sketches.js'
 
 /** The stores a configuration names, open and with their schema in place. */
 export type Stores = {
@@ -65,7 +65,7 @@ export const openStores = async (config: Config, now: () => Date, canEndStatemen
 type Opened = Omit<Stores, 'sketches'>
 
 const openServer = async (url: string): Promise<Opened> => {
-  const { openPostgres, unhurried } = await import('../storage/postgres.js')
+  const { openPostgres, unhurried } = await import('../storage/sql/postgres.js')
   const migrated = await unhurried(url, migrate)
   const database = openPostgres(url)
   return { database, migrated, failure: () => undefined, onFailure: () => undefined, close: database.close }
@@ -74,11 +74,11 @@ const openServer = async (url: string): Promise<Opened> => {
 const openEmbedded = async (config: Config, now: () => Date, canEndStatements: boolean): Promise<Opened> => {
   const lock = await lockDirectory(config.data_dir)
   try {
-    const { openPglite } = await import('../storage/pglite.js')
-    const { checkpointIfDue } = await import('../storage/embedded-checkpoint.js')
-    const { vacuumTables } = await import('../storage/embedded-vacuum.js')
-    const { createDumps } = await import('../storage/dumps.js')
-    const { limitMarks, markLogIfPossible } = await import('../storage/erasure-marks.js')
+    const { openPglite } = await import('../storage/embedded/pglite.js')
+    const { checkpointIfDue } = await import('../storage/embedded/checkpoint.js')
+    const { vacuumTables } = await import('../storage/embedded/vacuum.js')
+    const { createDumps } = await import('../storage/embedded/dumps.js')
+    const { limitMarks, markLogIfPossible } = await import('../storage/sql/erasure-marks.js')
     const database = await openPglite(config.data_dir, { canEndStatements, isHeld: lock.isHeld, now })
     const open = async (): Promise<Opened> => {
       // A migration that rewrites tables leaves their previous rows in the log.
@@ -108,7 +108,7 @@ const openEmbedded = async (config: Config, now: () => Date, canEndStatements: b
 }
 
 const openRedis = async (url: string): Promise<SketchStore> => {
-  const { connectRedis } = await import('../storage/redis-connection.js')
-  const { createRedisSketches } = await import('../storage/redis-sketches.js')
+  const { connectRedis } = await import('../storage/sketches/redis-connection.js')
+  const { createRedisSketches } = await import('../storage/sketches/redis-sketches.js')
   return createRedisSketches(connectRedis(url))
 }

@@ -1,6 +1,6 @@
 import inspector from 'node:inspector'
 import { Worker } from 'node:worker_threads'
-import type { RunningStatement } from '../storage/statement-limit.js'
+import type { RunningStatement } from '../storage/embedded/statement-limit.js'
 
 export type Watchdog = {
   /** From now on the process may run this long at most, whatever it does. */

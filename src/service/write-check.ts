@@ -1,6 +1,6 @@
-import { hasCause, isStorageAway } from '../storage/away.js'
-import { isConflict, isContentError, sqlState, type Database } from '../storage/database.js'
-import type { SketchStore } from '../storage/sketch-store.js'
+import { hasCause, isStorageAway } from '../storage/unavailable.js'
+import { isConflict, isContentError, sqlState, type Database } from '../storage/sql/database.js'
+import type { SketchStore } from '../storage/sketches/sketch-store.js'
 import { within } from '../runtime/timeout.js'
 
 /** Whether the stores take writes; if not, why, in words that quote nothing that was sent. */

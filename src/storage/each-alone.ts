@@ -1,5 +1,5 @@
-import { hasCause } from './away.js'
-import { isCancelled } from './database.js'
+import { hasCause } from './unavailable.js'
+import { isCancelled } from './sql/database.js'
 
 /** Statements that the database ended in one run, because they took too long: the rest of the run would keep it busy for as long again. */
 const MOST_ENDED = 5

@@ -1,8 +1,8 @@
-import { hasCause, isStorageAway } from './away.js'
-import { isCancelled, isConflict, type Database, type Sql } from './database.js'
-import { holdLease, LeaseTaken } from './leases.js'
+import { hasCause, isStorageAway } from './unavailable.js'
+import { isCancelled, isConflict, type Database, type Sql } from './sql/database.js'
+import { holdLease, LeaseTaken } from './sql/leases.js'
 import type { KeptSchedule } from '../runtime/jobs.js'
-import { completeDue, dueTime, readDueTime } from './schedules.js'
+import { completeDue, dueTime, readDueTime } from './sql/schedules.js'
 
 /** The time for which a job is done. */
 export type Occurrence = {

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto'
-import { createRecentMap } from '../storage/recent-map.js'
+import { createRecentMap } from '../runtime/recent-map.js'
 import { comparable, type UserDirectory } from './directory.js'
 
 const REMEMBERED_NAMES = 20_000

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { machineClock } from '../servers/clock.js'
 import { embeddedFolder, openServers } from '../servers/stores.js'
 import { tallyman, type Result } from '../servers/tallyman.js'
-import { openPostgres } from '../../src/storage/postgres.js'
+import { openPostgres } from '../../src/storage/sql/postgres.js'
 import { sql } from 'kysely'
 
 describe('tallyman clients test', () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
-import { openPglite } from '../../src/storage/pglite.js'
+import { openPglite } from '../../src/storage/embedded/pglite.js'
 import { embeddedFolder } from '../servers/stores.js'
 import { tallyman, type Result } from '../servers/tallyman.js'
 

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
-import { openPostgres } from '../../src/storage/postgres.js'
+import { openPostgres } from '../../src/storage/sql/postgres.js'
 import { API_TOKEN, startService } from '../servers/service.js'
 import { embeddedFolder, openServers } from '../servers/stores.js'
 import { tallyman } from '../servers/tallyman.js'

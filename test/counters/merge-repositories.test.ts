@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { AT_ONCE, mergeRepositories } from '../../src/counters/merge-repositories.js'
-import type { Database } from '../../src/storage/database.js'
+import type { Database } from '../../src/storage/sql/database.js'
 import { LIFETIMES, RULES } from '../servers/counting.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 

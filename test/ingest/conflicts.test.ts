@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import type { RegistryEvent } from '../../src/events/registry-event.js'
-import type { Transaction } from '../../src/storage/database.js'
+import type { Transaction } from '../../src/storage/sql/database.js'
 import { createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { createReceptions, readReceptions, type Receptions } from '../../src/ingest/receptions.js'
-import type { Database } from '../../src/storage/database.js'
+import type { Database } from '../../src/storage/sql/database.js'
 import { anEvent } from '../servers/events.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import type { Descriptor } from '../../src/events/descriptor.js'
 import { refreshFindings } from '../../src/inventory/summary/findings.js'
 import { LIMITS, rangesOf, weighRepositories, type Limits } from '../../src/inventory/summary/ranges.js'
-import type { Database } from '../../src/storage/database.js'
+import type { Database } from '../../src/storage/sql/database.js'
 import { blob, createAsking, short, type Asking, type Wanted } from '../servers/asking.js'
 import { digestOf } from '../servers/history.js'
 import { OCI_CONFIG, OCI_IMAGE, OCI_INDEX } from '../servers/manifests.js'

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, tes
 import { sql } from 'kysely'
 import type { Descriptor } from '../../src/events/descriptor.js'
 import { ask, type Item } from '../../src/inventory/questions/ask.js'
-import type { Sql } from '../../src/storage/database.js'
+import type { Sql } from '../../src/storage/sql/database.js'
 import { questionNamed, type Wanted } from '../servers/asking.js'
 import { createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'

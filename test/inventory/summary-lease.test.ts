@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, describe, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { createSummarize } from '../../src/inventory/summary/summarize.js'
-import type { Sql } from '../../src/storage/database.js'
-import { takeLease } from '../../src/storage/leases.js'
+import type { Sql } from '../../src/storage/sql/database.js'
+import { takeLease } from '../../src/storage/sql/leases.js'
 import { fixedClock } from '../servers/clock.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Migrator, sql } from 'kysely'
 import { createRegistries } from '../../src/registries/registries.js'
 import { createRegistryIdentity, type Identity } from '../../src/registries/registry-identity.js'
-import { migrate, MIGRATIONS } from '../../src/storage/migrate.js'
+import { migrate, MIGRATIONS } from '../../src/schema/migrate.js'
 import { EMPTY_DATABASES, type OpenedDatabase } from '../servers/empty-databases.js'
 
 describe.each(EMPTY_DATABASES)('an installation from before registries had an identity, on %s', (_, open) => {

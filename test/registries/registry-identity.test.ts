@@ -8,7 +8,7 @@ import { joinRegistries, JoinRefused } from '../../src/registries/join-registrie
 import { listRegistries } from '../../src/registries/list-registries.js'
 import { MOST_HOSTS_OF_REGISTRY } from '../../src/registries/learned.js'
 import { createRegistryIdentity, type RegistryIdentity } from '../../src/registries/registry-identity.js'
-import type { Database } from '../../src/storage/database.js'
+import type { Database } from '../../src/storage/sql/database.js'
 import { reportedEvent } from '../servers/events.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 import { runs } from '../servers/runs.js'

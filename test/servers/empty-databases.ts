@@ -1,6 +1,6 @@
-import type { Database } from '../../src/storage/database.js'
-import { openPglite } from '../../src/storage/pglite.js'
-import { openPostgres } from '../../src/storage/postgres.js'
+import type { Database } from '../../src/storage/sql/database.js'
+import { openPglite } from '../../src/storage/embedded/pglite.js'
+import { openPostgres } from '../../src/storage/sql/postgres.js'
 import { createDatabase } from './shared.js'
 import { embeddedFolder } from './stores.js'
 

@@ -1,5 +1,5 @@
 import { type QueryExecutor } from 'kysely'
-import type { Sql } from '../../src/storage/database.js'
+import type { Sql } from '../../src/storage/sql/database.js'
 import type { TestStores } from './stores.js'
 
 /** A part of a plan, as PostgreSQL explains it. */

@@ -1,5 +1,5 @@
 import type { KyselyPlugin } from 'kysely'
-import type { Database } from '../../src/storage/database.js'
+import type { Database } from '../../src/storage/sql/database.js'
 
 /** A database of which the jobs' statement with this number fails, before it is sent. The first one has the number 1. Only those that contain a text are counted. */
 export const failAt = (database: Database, number: number, text = ''): Database => {

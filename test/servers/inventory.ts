@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Database } from '../../src/storage/database.js'
+import type { Database } from '../../src/storage/sql/database.js'
 
 const PLACED = ['repository_manifests', 'repository_blobs', 'tags', 'changes']
 const ALONE = ['manifests', 'manifest_blobs', 'manifest_children']

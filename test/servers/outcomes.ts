@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Database } from '../../src/storage/database.js'
+import type { Database } from '../../src/storage/sql/database.js'
 
 /** An invocation as the fold keeps it; tests name what matters to them. */
 export const OUTCOME = {

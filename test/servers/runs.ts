@@ -1,4 +1,4 @@
-import type { Database } from '../../src/storage/database.js'
+import type { Database } from '../../src/storage/sql/database.js'
 
 /** How many times the usual number of random cases are tried; the long run is RUNS_FACTOR=10. */
 const FACTOR = Number(process.env.RUNS_FACTOR ?? 1)

@@ -1,5 +1,5 @@
 import type { Kysely, QueryExecutor, QueryResult } from 'kysely'
-import type { Sql } from '../../src/storage/database.js'
+import type { Sql } from '../../src/storage/sql/database.js'
 
 /** What PostgreSQL reports of a statement that took too long. */
 export class StatementEnded extends Error {

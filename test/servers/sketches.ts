@@ -5,7 +5,7 @@ import {
   ENCODING,
   HEADER_BYTES,
   REGISTERS,
-} from '../../src/storage/hyperloglog/format.js'
+} from '../../src/storage/sketches/hyperloglog/format.js'
 
 /** A dense sketch with any ranks from 0 to 63, as nothing but an attacker or a broken disk makes one. */
 export const denseOf = (rankOf: (register: number) => number): Uint8Array => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
-import { openPglite } from '../../src/storage/pglite.js'
+import { openPglite } from '../../src/storage/embedded/pglite.js'
 import { notified } from '../servers/app.js'
 import { eventually } from '../servers/process.js'
 import { startService, type Service } from '../servers/service.js'

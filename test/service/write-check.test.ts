@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { Overloaded } from '../../src/ingest/batches.js'
-import { connectRedis } from '../../src/storage/redis-connection.js'
+import { connectRedis } from '../../src/storage/sketches/redis-connection.js'
 import { createWriteCheck, type WriteCheck } from '../../src/service/write-check.js'
 import { notified, openApp, type TestApp } from '../servers/app.js'
 import { startPostgres, type PostgresServer } from '../servers/postgres.js'

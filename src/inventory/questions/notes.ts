@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { MOVES } from '../moving.js'
 import type { Asked, Question } from './question.js'
 import { placedIn } from './sql-parts.js'

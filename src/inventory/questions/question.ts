@@ -1,5 +1,5 @@
 import type { RawBuilder } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import type { SummaryKind } from './unknown.js'
 
 /** What a parameter may be. In a statement an age is a moment, and a list of choices a text with commas. */

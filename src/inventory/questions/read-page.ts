@@ -1,4 +1,4 @@
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { createPause } from '../../runtime/yield.js'
 import type { Asked, Key, Page, Question } from './question.js'
 

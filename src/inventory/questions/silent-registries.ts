@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { isoTime, microsOf } from '../../events/calendar.js'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import type { Asked, Question } from './question.js'
 
 const HOUR_MS = 3_600_000

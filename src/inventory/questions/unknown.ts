@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import type { Asked, Question } from './question.js'
 import { hasImageConfig } from './unused-manifests.js'
 

@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { createPause } from '../../runtime/yield.js'
 import { isListed } from '../index-entries.js'
 import { isNeededByIndex, wasIndexUsed } from './index-uses.js'

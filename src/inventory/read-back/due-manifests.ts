@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Database, Sql } from '../../storage/database.js'
+import type { Database, Sql } from '../../storage/sql/database.js'
 
 /** A manifest to read, and a place where it can be had. */
 export type DueManifest = { digest: string; attempts: number; registry: string; repository: string }

@@ -1,6 +1,6 @@
 import { pauseMs } from '../../events/retry-after.js'
-import { isStorageAway } from '../../storage/away.js'
-import { isCancelled, isConflict, isContentError, type Database } from '../../storage/database.js'
+import { isStorageAway } from '../../storage/unavailable.js'
+import { isCancelled, isConflict, isContentError, type Database } from '../../storage/sql/database.js'
 import { messageOf } from '../../runtime/error-message.js'
 import { learnManifest } from '../record/learn-manifest.js'
 import { BEGINNING, claimDue, postpone, putBack, type DueManifest, type Position } from './due-manifests.js'

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Database, Sql } from '../../storage/database.js'
+import type { Database, Sql } from '../../storage/sql/database.js'
 import { isKnownIn } from '../known-in.js'
 
 /** Manifests whose contents were in no event and have not been read from a registry yet: those that will be asked for, and those that will not. */

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import type { Held } from './held.js'
 import { nothingAt, type Found } from './walk.js'
 

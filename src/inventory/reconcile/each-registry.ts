@@ -1,4 +1,4 @@
-import { isStorageAway } from '../../storage/away.js'
+import { isStorageAway } from '../../storage/unavailable.js'
 import type { Registry } from '../../registries/registries.js'
 
 /** Some of several registries were not reconciled. The message has each with its reason. */

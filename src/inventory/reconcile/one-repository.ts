@@ -1,6 +1,6 @@
 import { microsOf } from '../../events/calendar.js'
-import { isStorageAway } from '../../storage/away.js'
-import type { Database } from '../../storage/database.js'
+import { isStorageAway } from '../../storage/unavailable.js'
+import type { Database } from '../../storage/sql/database.js'
 import { BeingMoved } from '../moving.js'
 import { arrivalAt } from '../record/state-times.js'
 import type { RegistryClient } from '../../registries/client/registry-client.js'

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { aliasesOfRegistry, type Registries, type Registry } from '../../registries/registries.js'
 import { reconcile, type ReconcileDeps, type ReconcileOptions } from './reconcile.js'
 import type { ReconciliationReport } from './reports.js'

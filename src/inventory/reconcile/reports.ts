@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import type { NotChecked } from './cache.js'
 import type { Difference, DriftKind } from './drift.js'
 import type { Filled } from './filled.js'

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
-import type { Database, Sql } from '../../storage/database.js'
+import type { Database, Sql } from '../../storage/sql/database.js'
 import type { NotChecked } from './cache.js'
 import type { Difference, DriftKind } from './drift.js'
 import type { Filled } from './filled.js'

@@ -1,5 +1,5 @@
-import { isStorageAway } from '../../storage/away.js'
-import type { Database } from '../../storage/database.js'
+import { isStorageAway } from '../../storage/unavailable.js'
+import type { Database } from '../../storage/sql/database.js'
 import type { Registries, Registry } from '../../registries/registries.js'
 import type { RegistryClient } from '../../registries/client/registry-client.js'
 import { askedRegistries } from './asked-registries.js'

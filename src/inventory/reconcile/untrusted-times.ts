@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { isoTime, parseTimestamp, type Micros } from '../../events/calendar.js'
-import type { Database, Sql } from '../../storage/database.js'
+import type { Database, Sql } from '../../storage/sql/database.js'
 import type { Held } from './held.js'
 
 /**

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 
 /** A repair would delete most of a registry from the inventory. The message says what was found, and what to do. */
 export class TooMuchGone extends Error {}

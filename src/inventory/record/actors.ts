@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import { utcDay, type Micros } from '../../events/calendar.js'
-import type { Sql } from '../../storage/database.js'
-import { createRecentMap } from '../../storage/recent-map.js'
-import type { StatementPart } from '../../storage/statement-parts.js'
+import type { Sql } from '../../storage/sql/database.js'
+import { createRecentMap } from '../../runtime/recent-map.js'
+import type { StatementPart } from '../../storage/sql/statement-parts.js'
 
 /** A name of `inventory.actors`. Changes contain the id alone. */
 export type SeenActor = { id: string; day: string; name: string; isStored: boolean }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { BLOB, MANIFEST, unitedWith } from './united-rows.js'
 
 /** What a registry that was asked has shown of one repository. */

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { Database } from '../../storage/database.js'
-import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
+import type { Database } from '../../storage/sql/database.js'
+import { inSteps, ROWS_AT_ONCE } from '../../storage/sql/batched.js'
 
 const DAY_MS = 86_400_000
 

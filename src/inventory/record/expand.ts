@@ -1,5 +1,5 @@
 import { FOREIGN_LAYER } from '../../events/descriptor.js'
-import type { HotStatement, Run } from '../../storage/database.js'
+import type { HotStatement, Run } from '../../storage/sql/database.js'
 import { lockManifests } from './lock-manifests.js'
 import { settleContents } from './settle-contents.js'
 import type { SeenManifest, Shown } from './sightings.js'

@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
-import type { Database, Sql } from '../../storage/database.js'
-import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
-import { createStepSizes, doStep, partOf } from '../../storage/step-sizes.js'
+import type { Database, Sql } from '../../storage/sql/database.js'
+import { inSteps, ROWS_AT_ONCE } from '../../storage/sql/batched.js'
+import { createStepSizes, doStep, partOf } from '../../storage/sql/step-sizes.js'
 
 /** On the embedded database a notification waits for the whole statement. Each row looks up MOST_TAGS tags at most, twice. */
 const AT_ONCE = 100

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { isoTime } from '../../events/calendar.js'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { storeActors } from './actors.js'
 import type { SeenRename } from './sightings.js'
 

@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import type { HotStatement, Run, Sql } from '../../storage/database.js'
+import type { HotStatement, Run, Sql } from '../../storage/sql/database.js'
 
 /**
  * Waits for those who learn what these manifests of a repository hold, and lets them wait until the transaction ends: they tell

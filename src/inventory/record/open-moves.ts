@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { hasRest, IS_EMPTY } from './moved-rows.js'
 
 /** The repositories of a move, both locked. */

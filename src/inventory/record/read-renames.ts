@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isoTime } from '../../events/calendar.js'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { hasRest, isToBeMoved } from './moved-rows.js'
 import type { SeenRename } from './sightings.js'
 

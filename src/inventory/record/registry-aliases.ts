@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 
 /**
  * Stores the aliases of registries for SQL: while data moves from an alias to its registry, uses are recorded under both. Aliases that

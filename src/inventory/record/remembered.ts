@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { RegistryEvent } from '../../events/registry-event.js'
 import type { Descriptor } from '../../events/descriptor.js'
-import { createRecentMap } from '../../storage/recent-map.js'
+import { createRecentMap } from '../../runtime/recent-map.js'
 import { createActors, type Actors } from './actors.js'
 import type { Sightings } from './sightings.js'
 

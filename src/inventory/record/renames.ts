@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Database } from '../../storage/database.js'
+import type { Database } from '../../storage/sql/database.js'
 import { finishMove, readOpenMoves } from './finish-moves.js'
 import { moveRepository } from './move.js'
 import {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { Database, Sql } from '../../storage/database.js'
-import { jobStep } from '../../storage/job-step.js'
+import type { Database, Sql } from '../../storage/sql/database.js'
+import { jobStep } from '../../storage/sql/retried-transaction.js'
 import { isMoving } from '../moving.js'
 import { dueChecks, MINUTES_TO_PUSH } from './check-before-push.js'
 

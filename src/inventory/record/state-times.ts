@@ -1,8 +1,8 @@
 import { isoTime, MICROS_PER_SECOND, microsOf, type Micros } from '../../events/calendar.js'
 import type { EventId, RegistryEvent } from '../../events/registry-event.js'
-import { arrayText } from '../../storage/array-text.js'
-import type { Database, HotStatement, Run } from '../../storage/database.js'
-import { createRecentMap } from '../../storage/recent-map.js'
+import { arrayText } from '../../storage/sql/array-text.js'
+import type { Database, HotStatement, Run } from '../../storage/sql/database.js'
+import { createRecentMap } from '../../runtime/recent-map.js'
 
 /** An event and the moment when this delivery of it arrived, by the clock of the service. */
 export type Arrived = { event: RegistryEvent; arrivedAt: Micros }

@@ -1,6 +1,6 @@
 import { INDEXES } from '../../events/descriptor.js'
-import { arrayText } from '../../storage/array-text.js'
-import type { StatementPart } from '../../storage/statement-parts.js'
+import { arrayText } from '../../storage/sql/array-text.js'
+import type { StatementPart } from '../../storage/sql/statement-parts.js'
 import { hasList } from '../known-in.js'
 import { actorParts } from './actors.js'
 import { isLarge } from './manifest-entries.js'

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { Database, HotStatement } from '../../storage/database.js'
-import { jobStep, type Step } from '../../storage/job-step.js'
+import type { Database, HotStatement } from '../../storage/sql/database.js'
+import { jobStep, type Step } from '../../storage/sql/retried-transaction.js'
 import { adding, AT_ONCE, isKnownThere, lackedBy, PLACES } from './expand.js'
 import { withholdIfTooMuch } from './withhold.js'
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 
 /** Entries of a manifest that all its repositories get, however many they are: an image has at most 127 layers. */
 const SHORT_LIST = 250

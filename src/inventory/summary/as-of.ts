@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 
 /** When the summary was made, as ISO 8601 in UTC; null before the first. */
 export const asOf = async (db: Sql): Promise<string | null> => {

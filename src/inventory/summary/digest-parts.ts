@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
-import type { Sql } from '../../storage/database.js'
-import { createStepSizes, doStep, partOf } from '../../storage/step-sizes.js'
+import type { Sql } from '../../storage/sql/database.js'
+import { createStepSizes, doStep, partOf } from '../../storage/sql/step-sizes.js'
 
 /** Rows of a part: some tenths of a second of the embedded database, in which others wait. */
 const ROWS_AT_ONCE = 20_000

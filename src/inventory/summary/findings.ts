@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { isCancelled, type Database, type Sql } from '../../storage/database.js'
+import { isCancelled, type Database, type Sql } from '../../storage/sql/database.js'
 import { eachAlone } from '../../storage/each-alone.js'
 import { isInTooManyIndexes } from '../questions/indexes-above.js'
 import { allThatLeadsIsKnown, areUntagged, isNoReferrer, refersToNothingHere } from '../questions/unused-manifests.js'

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Database, Sql } from '../../storage/database.js'
+import type { Database, Sql } from '../../storage/sql/database.js'
 import { entriesListing } from '../index-entries.js'
 import { MOST_FOLLOWED } from '../questions/sql-parts.js'
 import { inDigestParts } from './digest-parts.js'

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
-import type { Database, Sql } from '../../storage/database.js'
-import { holdLease, releaseLease, type Lease } from '../../storage/leases.js'
+import type { Database, Sql } from '../../storage/sql/database.js'
+import { holdLease, releaseLease, type Lease } from '../../storage/sql/leases.js'
 import { refreshFindings } from './findings.js'
 import { sumBlobs, writeRepositoryTotals, writeTotals } from './sums.js'
 

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import { addClamped, clampedSum } from '../../storage/clamped-sum.js'
-import type { Sql } from '../../storage/database.js'
+import { addClamped, clampedSum } from '../../storage/sql/clamped-sum.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { inDigestParts } from './digest-parts.js'
 
 /** What the blobs of one repository come to; `unsized` are those whose size is not known, and so in no sum of bytes. */

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { lockDays } from '../roll-up/rolling-days.js'
 
 /** A host under which pulls were recorded, and the name of the registry that it is. */

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { MICROS_PER_SECOND } from '../../events/calendar.js'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import type { Windows } from '../model/join-windows.js'
 import { lockBoth, type Move } from './both-registries.js'
 import { moveChains, movePending } from './move-chains.js'

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import type { Windows } from '../model/join-windows.js'
 import { NEWEST_DAYS } from '../model/behaviour.js'
 import type { Move } from './both-registries.js'

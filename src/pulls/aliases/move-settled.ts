@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import type { Move } from './both-registries.js'
 import { keepNewest } from '../fold-job/last-uses.js'
 import { firstOutcomesOf } from '../roll-up/outcomes-of.js'

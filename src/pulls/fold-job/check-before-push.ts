@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import { checksBeforePush } from '../../inventory/record/check-before-push.js'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { createPause } from '../../runtime/yield.js'
 import type { PendingRequest } from '../requests/pending.js'
 

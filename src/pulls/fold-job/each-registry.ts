@@ -1,6 +1,6 @@
 import { eachAlone } from '../../storage/each-alone.js'
-import { hasCause, isStorageAway } from '../../storage/away.js'
-import { isCancelled, isConflict, isReadTimeout } from '../../storage/database.js'
+import { hasCause, isStorageAway } from '../../storage/unavailable.js'
+import { isCancelled, isConflict, isReadTimeout } from '../../storage/sql/database.js'
 
 /** The work for one registry failed; the cause is the reason. */
 export class RegistryFailed extends Error {

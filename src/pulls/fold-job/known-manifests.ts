@@ -5,7 +5,7 @@ import {
   MOST_ENTRIES,
   type KnownManifest,
 } from '../../inventory/contents.js'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import type { Contents, ContentsOf, Digests } from '../fold/contents.js'
 import type { PendingRequest } from '../requests/pending.js'
 import type { RequestedManifest } from './asked-in.js'

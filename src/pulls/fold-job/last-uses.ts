@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import type { PendingRequest, Who } from '../requests/pending.js'
 
 type Use = { repository: string; reference: string; kind: string; used: Micros; pulled?: Micros }

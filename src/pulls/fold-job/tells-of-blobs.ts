@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { isoTime, MICROS_PER_DAY, type Micros } from '../../events/calendar.js'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import type { PendingRequest } from '../requests/pending.js'
 
 /** After so long without a request for a blob, a registry is taken for one that does not tell of them. */

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import type { ToldOutcome } from './fold-batch.js'
 
 type Growth = { registry: string; repository: string; invocations: number; pulls: number }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { isoTime, microsOf, type Micros } from '../../events/calendar.js'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 
 /** Until when requests of a registry may be folded, and what was folded of it before. */
 export type Watermark = { until: Micros; foldedTo: Micros; blobsAt?: Micros }

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { sql, type Kysely } from 'kysely'
 import { isoTime, microsOf, type Micros } from '../../events/calendar.js'
-import { isConflict, type Database, type Sql } from '../../storage/database.js'
+import { isConflict, type Database, type Sql } from '../../storage/sql/database.js'
 import type { Outcome } from '../fold/outcome.js'
 import type { Windows } from '../model/join-windows.js'
 import type { PendingRequest } from '../requests/pending.js'

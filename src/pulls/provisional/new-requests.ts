@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import type { Shown } from './provisional-run.js'
 import { PENDING_REGISTRIES } from '../requests/pending-registries.js'
 import { readPending, type PendingRequest, type PendingRow } from '../requests/pending.js'

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
-import type { Sql } from '../../storage/database.js'
-import { inBlocks } from '../../storage/in-blocks.js'
+import type { Sql } from '../../storage/sql/database.js'
+import { inBlocks } from '../../storage/sql/in-blocks.js'
 import { isForeignSnapshot, SHOWN_RUN } from '../model/shown-run.js'
 
 /** What a process knows of the run that it holds. */

@@ -1,5 +1,5 @@
 import type { Kysely, RawBuilder } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { namesIn, toldPeriod, type Asked, type ToldPeriod } from './parameters.js'
 import { atOneMoment } from './at-one-moment.js'
 import { beforeOf, beforeOfAll, isComparable, onlyGroups, type Before } from './compare.js'

@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely'
 import { microsOf } from '../../events/calendar.js'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { behaviourOf, MOST_TIMES, type Behaviour } from '../model/behaviour.js'
 import { atOneMoment } from './at-one-moment.js'
 import { currentOutcomes } from './current-outcomes.js'

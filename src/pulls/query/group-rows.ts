@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { Union } from '../../storage/hyperloglog/union.js'
+import { Union } from '../../storage/sketches/hyperloglog/union.js'
 import type { Asked } from './parameters.js'
 import type { CountedNumber, CountedSketch } from '../model/counted.js'
 import type { DimensionName } from '../model/dimensions.js'

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import { batchesOf } from '../../storage/cursor.js'
-import type { Sql } from '../../storage/database.js'
+import { batchesOf } from '../../storage/sql/cursor.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { createPause } from '../../runtime/yield.js'
 import { PullsError, type Asked } from './parameters.js'
 import { dimension } from '../model/dimensions.js'

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { SHOWN_RUN } from '../model/shown-run.js'
 import type { Asked } from './parameters.js'
 import { momentsOf } from './filters.js'

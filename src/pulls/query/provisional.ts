@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { dateOf, isoTime, MICROS_PER_SECOND, type Micros } from '../../events/calendar.js'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { PENDING_REGISTRIES } from '../requests/pending-registries.js'
 import type { Asked } from './parameters.js'
 import { VISIBLE } from './current-outcomes.js'

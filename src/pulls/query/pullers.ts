@@ -1,5 +1,5 @@
 import { sql, type Kysely, type RawBuilder } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { atOneMoment } from './at-one-moment.js'
 import { currentOutcomes } from './current-outcomes.js'
 import { askedIn, PullsError, toldPeriod, type Asked, type ToldPeriod } from './parameters.js'

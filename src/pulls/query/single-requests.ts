@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { isoTime } from '../../events/calendar.js'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { readPending, type PendingRequest, type PendingRow, type Who } from '../requests/pending.js'
 
 /** One request, with the number to go on after. */

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { addDays, addMonths, localDay, type Period } from '../model/period.js'
 
 /** Days from the first up to, and without, another. */

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { hasInvalidParameter, type Sql } from '../../storage/database.js'
+import { hasInvalidParameter, type Sql } from '../../storage/sql/database.js'
 import { PullsError } from './parameters.js'
 
 /** The zones that a database knows. There are no more than JavaScript knows, as only those are asked for. */

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 
 /** All invocations and pulls of a repository since it was first heard of. */
 export type Total = { registry: string; repository: string; invocations: number; pulls: number }

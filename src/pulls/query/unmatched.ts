@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { unknownRepository } from '../../inventory/questions/unknown-repository.js'
 import type { Asked } from './parameters.js'
 

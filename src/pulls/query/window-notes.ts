@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { MICROS_PER_SECOND } from '../../events/calendar.js'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { WINDOWS, type Windows } from '../model/join-windows.js'
 import type { Asked } from './parameters.js'
 import { momentsOf } from './filters.js'

@@ -1,5 +1,5 @@
 import { MICROS_PER_SECOND } from '../../events/calendar.js'
-import type { Database } from '../../storage/database.js'
+import type { Database } from '../../storage/sql/database.js'
 import type { Windows } from '../model/join-windows.js'
 
 /** Keeps since when requests are joined by these windows, where they are others than before. The first ones were always so. */

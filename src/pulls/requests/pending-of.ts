@@ -2,7 +2,7 @@ import type { RegistryEvent } from '../../events/registry-event.js'
 import { requestOf } from '../../events/registry-request.js'
 import type { ClientOf } from '../../requesters/client.js'
 import type { Place } from '../../requesters/location/places.js'
-import { createRecentMap } from '../../storage/recent-map.js'
+import { createRecentMap } from '../../runtime/recent-map.js'
 import type { Origin, OriginOf } from '../../requesters/origins.js'
 import type { PendingRequest, Who } from './pending.js'
 

@@ -1,6 +1,6 @@
 import { isoTime } from '../../events/calendar.js'
 import type { RepositoryPath } from '../../events/reference.js'
-import type { StatementPart } from '../../storage/statement-parts.js'
+import type { StatementPart } from '../../storage/sql/statement-parts.js'
 import type { Folded } from '../fold/state.js'
 
 /** Who made a request, without a name or an address: the same for all requests of one origin. */

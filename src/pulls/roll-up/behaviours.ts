@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import { batchesOf } from '../../storage/cursor.js'
-import type { Sql } from '../../storage/database.js'
+import { batchesOf } from '../../storage/sql/cursor.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { behaviourOf, FEWEST, MOST_TIMES, type Behaviour } from '../model/behaviour.js'
 import { LOCAL_TOOL_IN_CLOUD } from '../model/local-tool.js'
 import { createPause } from '../../runtime/yield.js'

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import { clampedSum } from '../../storage/clamped-sum.js'
-import type { Sql } from '../../storage/database.js'
-import { HyperLogLog } from '../../storage/hyperloglog/hyperloglog.js'
+import { clampedSum } from '../../storage/sql/clamped-sum.js'
+import type { Sql } from '../../storage/sql/database.js'
+import { HyperLogLog } from '../../storage/sketches/hyperloglog/hyperloglog.js'
 import { COUNTED_NUMBERS, COUNTED_SKETCHES, MEMBERS, NUMBERS, PLACES, READINGS } from '../model/counted.js'
 import { isInRange, type OutcomeRange, type RepositoryDay } from './repository-day.js'
 

@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
-import type { Sql } from '../../storage/database.js'
-import { inSteps, ROWS_AT_ONCE } from '../../storage/in-steps.js'
-import { createInTurn } from '../../storage/in-turn.js'
+import type { Sql } from '../../storage/sql/database.js'
+import { inSteps, ROWS_AT_ONCE } from '../../storage/sql/batched.js'
+import { createInTurn } from '../../runtime/in-turn.js'
 import { IN_SUMMARIES } from '../model/dimensions.js'
 
 type Erased = { repository: string; registries?: readonly string[] | undefined }

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { lockDays } from './rolling-days.js'
 
 /** Counts a portion of a move that moved or copied rows, in its transaction. One that found none is not counted: an erasure would wait for it. */

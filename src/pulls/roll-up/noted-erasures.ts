@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 
 /** Whose pulls are to be erased: of an origin, of a repository, or of an origin in a repository. */
 export type Erasure = {

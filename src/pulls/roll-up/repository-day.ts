@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isoTime } from '../../events/calendar.js'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { addDays } from '../model/period.js'
 
 /** A repository on a UTC day: from when and until when it lasts, and when the days begin that are looked at. */

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sql } from '../../storage/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 import type { OutcomeKey, RepositoryDay } from './repository-day.js'
 
 /** What is done with the day of a large repository, in this order. */

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import { addClamped } from '../../storage/clamped-sum.js'
-import type { Sql } from '../../storage/database.js'
-import { pairsIn } from '../../storage/hyperloglog/pairs.js'
-import { Union } from '../../storage/hyperloglog/union.js'
+import { addClamped } from '../../storage/sql/clamped-sum.js'
+import type { Sql } from '../../storage/sql/database.js'
+import { pairsIn } from '../../storage/sketches/hyperloglog/pairs.js'
+import { Union } from '../../storage/sketches/hyperloglog/union.js'
 import { COUNTED_NUMBERS, COUNTED_SKETCHES } from '../model/counted.js'
 import { createPause } from '../../runtime/yield.js'
 

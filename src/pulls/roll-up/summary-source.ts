@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
-import { batchesOf } from '../../storage/cursor.js'
-import type { Sql } from '../../storage/database.js'
+import { batchesOf } from '../../storage/sql/cursor.js'
+import type { Sql } from '../../storage/sql/database.js'
 import { COUNTED_NUMBERS, COUNTED_SKETCHES } from '../model/counted.js'
 import { ALL, dimension, IN_SUMMARIES, SUMMARIZED } from '../model/dimensions.js'
 import { addMonths } from '../model/period.js'

@@ -6,7 +6,7 @@ import { createReadBack, type ReadBack } from '../../../src/inventory/read-back/
 import { createRegistries, type Registry } from '../../../src/registries/registries.js'
 import type { RegistryClient } from '../../../src/registries/client/registry-client.js'
 import { countUnread, retryReads } from '../../../src/inventory/read-back/unread-manifests.js'
-import type { Database } from '../../../src/storage/database.js'
+import type { Database } from '../../../src/storage/sql/database.js'
 import { fixedClock, NOW } from '../../servers/clock.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'

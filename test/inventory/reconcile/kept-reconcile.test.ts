@@ -4,7 +4,7 @@ import { lastReconciliations } from '../../../src/inventory/reconcile/reports.js
 import { scheduledReconcile } from '../../../src/inventory/reconcile/scheduled.js'
 import { createRegistries } from '../../../src/registries/registries.js'
 import { runIfDue, type Occurrence } from '../../../src/storage/kept-job.js'
-import { takeLease } from '../../../src/storage/leases.js'
+import { takeLease } from '../../../src/storage/sql/leases.js'
 import { eventually } from '../../servers/process.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 import { imageNamed, put, stubRegistry, type StubRegistry } from '../../servers/stub-registry.js'

@@ -9,7 +9,7 @@ import { createKnownContents } from '../../../src/inventory/reconcile/contents.j
 import { readHeld } from '../../../src/inventory/reconcile/held.js'
 import { walkRepository } from '../../../src/inventory/reconcile/walk.js'
 import { microsOf } from '../../../src/events/calendar.js'
-import { takeLease } from '../../../src/storage/leases.js'
+import { takeLease } from '../../../src/storage/sql/leases.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
 import { liveIn } from '../../servers/inventory.js'

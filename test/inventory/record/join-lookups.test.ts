@@ -7,7 +7,7 @@ import { anEvent, DIGEST } from '../../servers/events.js'
 import { noting } from '../../servers/explained-rows.js'
 import { runs } from '../../servers/runs.js'
 import { seeing, StatementEnded } from '../../servers/seen-statements.js'
-import { createStepSizes } from '../../../src/storage/step-sizes.js'
+import { createStepSizes } from '../../../src/storage/sql/step-sizes.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
 const CONTAINERD = { address: '192.0.2.7', userAgent: 'containerd/1.7', object: 'manifest', digest: DIGEST } as const

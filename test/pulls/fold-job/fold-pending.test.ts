@@ -11,8 +11,8 @@ import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
 import { runs, runsOn } from '../../servers/runs.js'
 import { seenBy, StatementEnded } from '../../servers/seen-statements.js'
-import { createStepSizes } from '../../../src/storage/step-sizes.js'
-import type { Database } from '../../../src/storage/database.js'
+import { createStepSizes } from '../../../src/storage/sql/step-sizes.js'
+import type { Database } from '../../../src/storage/sql/database.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
 const SECOND = 1_000_000

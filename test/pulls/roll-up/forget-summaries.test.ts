@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { forgetSummaries } from '../../../src/pulls/roll-up/forget-summaries.js'
-import { ROWS_AT_ONCE } from '../../../src/storage/in-steps.js'
+import { ROWS_AT_ONCE } from '../../../src/storage/sql/batched.js'
 import { seeing } from '../../servers/seen-statements.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 

@@ -1,0 +1,23 @@
+import { messageOf } from '../../runtime/error-message.js'
+import type { Dumps } from './dumps.js'
+
+/** A dump that was asked for could not be written. The message says why. */
+export class DumpFailed extends Error {}
+
+/** The newest dump. Times are UTC. */
+export type NewestDump = { lastAt: Date | string }
+
+/**
+ * Writes a dump. A dump of the same day is replaced.
+ * @throws DumpFailed
+ */
+export const dumpNow = async (dumps: Pick<Dumps, 'write' | 'state'>): Promise<NewestDump> => {
+  try {
+    await dumps.write()
+  } catch (error) {
+    throw new DumpFailed(`the dump could not be written: ${messageOf(error)}`, { cause: error })
+  }
+  const { lastAt } = await dumps.state()
+  if (lastAt === null) throw new DumpFailed('the dump could not be written; the log of the service has the reason')
+  return { lastAt }
+}

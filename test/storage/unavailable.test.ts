@@ -1,0 +1,89 @@
+import { readFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { describe, expect, test } from '@jest/globals'
+import { isStorageAway } from '../../src/storage/unavailable.js'
+import { connectRedis } from '../../src/storage/sketches/redis-connection.js'
+import { startRedis } from '../servers/redis.js'
+
+const failureOf = async (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+
+test('a socket that is not there is a store that is away; a file that is not there is not', async () => {
+  const connecting = new Promise((resolve, reject) => {
+    connect('/nowhere/.s.PGSQL.5432').once('connect', resolve).once('error', reject)
+  })
+  const [socket, file] = await Promise.all([failureOf(connecting), failureOf(readFile('/nowhere/key.pem'))])
+  expect([socket, file]).toMatchObject([{ code: 'ENOENT' }, { code: 'ENOENT' }])
+  expect([isStorageAway(socket), isStorageAway(file)]).toEqual([true, false])
+})
+
+test('a refusal of PostgreSQL is none, whatever text it quotes', () => {
+  const refusal = (code: string): Error =>
+    Object.assign(new Error('invalid input syntax for type uuid: "LOADING Connection is closed "'), { code })
+  expect(['22P02', '23505', '54000', '08006', '57P01'].map((code) => isStorageAway(refusal(code)))).toEqual([
+    false,
+    false,
+    false,
+    true,
+    true,
+  ])
+  expect(isStorageAway(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))).toBe(true)
+})
+
+test('a Redis that is full, or wants a password, is a store that is away; one that is asked nonsense is not', async () => {
+  const redis = await startRedis()
+  const client = connectRedis(redis.url)
+  await client.set('text', 'x')
+  const wrongType = await failureOf(client.lpush('text', 'y'))
+  await client.config('SET', 'maxmemory', '1')
+  const full = await failureOf(client.pfadd('sketch', 'alice'))
+  await client.config('SET', 'maxmemory', '0')
+  await client.acl('SETUSER', 'default', '-pfadd')
+  const forbidden = await failureOf(client.pfadd('sketch', 'alice'))
+  await client.config('SET', 'requirepass', 'secret')
+  const stranger = connectRedis(redis.url)
+  const locked = await failureOf(stranger.pfadd('sketch', 'alice'))
+  stranger.disconnect()
+  client.disconnect()
+  await redis.stop()
+  const failures = [wrongType, full, forbidden, locked]
+  expect(failures.map((failure) => (failure as Error).message.split(' ')[0])).toEqual([
+    'WRONGTYPE',
+    'OOM',
+    'NOPERM',
+    'NOAUTH',
+  ])
+  expect(failures.map(isStorageAway)).toEqual([false, true, true, true])
+})
+
+describe('an error that has a store that is away behind it', () => {
+  const refused = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:5432'), { code: 'ECONNREFUSED' })
+  const ended = Object.assign(new Error('terminating connection due to administrator command'), { code: '57P01' })
+  const deep = (error: Error, levels: number): Error =>
+    levels === 0 ? error : deep(new Error('it broke off', { cause: error }), levels - 1)
+
+  test.each([refused, ended, new Error('Connection terminated unexpectedly')])('is one, as with %s', (error) => {
+    expect(isStorageAway(new Error('it broke off', { cause: error }))).toBe(true)
+    expect(isStorageAway(new AggregateError([new Error('404'), error], 'two failed'))).toBe(true)
+    expect(isStorageAway(new AggregateError([new Error('404'), deep(error, 3)], 'two failed'))).toBe(true)
+  })
+
+  test('is none if there is only a failure of something else, whatever its text', () => {
+    class RegistryError extends Error {}
+    const quoting = new RegistryError('registry.example answered 503: READONLY mode, Connection terminated')
+    expect(isStorageAway(quoting)).toBe(false)
+    expect(isStorageAway(new AggregateError([quoting, 'text', undefined], 'not reconciled'))).toBe(false)
+  })
+
+  test('is looked at as deep as errors are, also in a circle and among very many', () => {
+    const circle = new Error('round')
+    circle.cause = new AggregateError([circle, new Error('and round', { cause: circle })])
+    expect(isStorageAway(circle)).toBe(false)
+    expect(isStorageAway(deep(refused, 100))).toBe(false)
+    const many = Array.from({ length: 10_000 }, () => new AggregateError([circle, circle]))
+    expect(isStorageAway(new AggregateError(many))).toBe(false)
+  })
+})
