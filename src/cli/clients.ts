@@ -1,6 +1,6 @@
 import { loadDeclared } from '../service/core.js'
-import { configNow } from './open.js'
-import { printJson, printTable } from './print.js'
+import { configNow } from './terminal/open.js'
+import { printJson, printTable } from './terminal/print.js'
 
 /** Shows which client each user agent is of. */
 export const testClients = (agents: readonly string[], { json, wide }: { json?: boolean; wide?: boolean }): void => {

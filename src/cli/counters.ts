@@ -5,12 +5,12 @@ import { createRepositories } from '../counters/repositories.js'
 import { exportCounters } from '../counters/export-counters.js'
 import { importCounters } from '../counters/import-counters.js'
 import { parseTimestamp, type Micros } from '../events/calendar.js'
-import { CommandError } from './failure.js'
-import { askOrOpen, clock, configNow, warnOfEmbedded, withCore } from './open.js'
-import { printJson, printLine, printTable } from './print.js'
-import { progressLine } from './progress.js'
-import { ServiceError } from './service-client.js'
-import { readLines, writeWhole } from './transfer-file.js'
+import { CommandError } from './terminal/failure.js'
+import { askOrOpen, clock, configNow, warnOfEmbedded, withCore } from './terminal/open.js'
+import { printJson, printLine, printTable } from './terminal/print.js'
+import { progressLine } from './terminal/progress.js'
+import { ServiceError } from './terminal/service-client.js'
+import { readLines, writeWhole } from './terminal/transfer-file.js'
 
 type Unique = { events: string; start: string; end: string; monthly?: boolean; json?: boolean }
 

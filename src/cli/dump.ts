@@ -1,9 +1,9 @@
 import { dumpNow as writeDump, type NewestDump } from '../storage/embedded/dump-now.js'
 import { embeddedFiles } from '../storage/embedded/files.js'
-import { CommandError } from './failure.js'
-import { askOrOpen, configNow } from './open.js'
-import { printLine } from './print.js'
-import { when } from './when.js'
+import { CommandError } from './terminal/failure.js'
+import { askOrOpen, configNow } from './terminal/open.js'
+import { printLine } from './terminal/print.js'
+import { when } from './terminal/when.js'
 
 /** Writes a dump of the embedded database, through the running service if there is one. */
 export const dumpNow = async (): Promise<void> => {

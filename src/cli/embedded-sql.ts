@@ -4,8 +4,8 @@ import { lockDirectory } from '../storage/directory-lock.js'
 import type { ReadOnlyAnswer, ReadOnlyLimits } from '../storage/sql/read-only.js'
 import { refusalOf } from '../storage/sql/statement-check.js'
 import { context } from './command-context.js'
-import { CommandError, explain } from './failure.js'
-import { configNow, withInstallation } from './open.js'
+import { CommandError, explain } from './terminal/failure.js'
+import { configNow, withInstallation } from './terminal/open.js'
 
 type Asked = { statement: string; limits: ReadOnlyLimits }
 type Told = 'open' | { answer: ReadOnlyAnswer } | { failure: string }

@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander'
 import type { Parameter, Question } from '../inventory/questions/question.js'
 import { QUESTIONS } from '../inventory/questions/questions.js'
-import { examples, json, wide } from './command-help.js'
+import { examples, json, wide } from './terminal/command-help.js'
 import type { InventoryOptions } from './inventory.js'
 import type { ReconcileCommand } from './inventory-reconcile.js'
 import type { SqlOptions } from './sql.js'

@@ -1,8 +1,8 @@
 import type { Question } from '../inventory/questions/question.js'
 import { QUESTIONS_BY_FILE } from '../inventory/questions/questions.js'
 import { exampleOf } from './inventory-commands.js'
-import { markdownTable } from './markdown-table.js'
-import { write } from './output.js'
+import { markdownTable } from './terminal/markdown-table.js'
+import { write } from './terminal/output.js'
 
 /** Prints what docs/inventory.md has of each question. */
 export const inventoryDocs = (): void => {

@@ -11,14 +11,14 @@ import { columnsOf, type ColumnKind, type Question } from '../inventory/question
 import { cachesIn } from '../registries/registries.js'
 import { retryReads } from '../inventory/read-back/unread-manifests.js'
 import { summarize } from '../inventory/summary/summarize.js'
-import { shownBytes } from './bytes.js'
+import { shownBytes } from './terminal/bytes.js'
 import { context } from './command-context.js'
-import { CommandError } from './failure.js'
+import { CommandError } from './terminal/failure.js'
 import { NO_SUMMARY } from './no-summary.js'
-import { askOrOpen, clock, configNow } from './open.js'
-import { writeCsv, writeError } from './output.js'
-import { parametersOf } from './parameters.js'
-import { printJson, printLine, printNotes, printTable, type TableOptions } from './print.js'
+import { askOrOpen, clock, configNow } from './terminal/open.js'
+import { writeCsv, writeError } from './terminal/output.js'
+import { parametersOf } from './terminal/parameters.js'
+import { printJson, printLine, printNotes, printTable, type TableOptions } from './terminal/print.js'
 
 export type InventoryOptions = {
   json?: boolean

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Config } from '../config/config.js'
-import { CommandError } from './failure.js'
+import { CommandError } from './terminal/failure.js'
 
 /** What the codes of the operating system mean for an address to listen on. */
 const MEANINGS: Readonly<Record<string, string>> = {

@@ -1,8 +1,8 @@
 import { loadDeclared } from '../service/core.js'
 import { metricsDictionary } from '../metrics/dictionary.js'
-import { configNow } from './open.js'
-import { write } from './output.js'
-import { printLine } from './print.js'
+import { configNow } from './terminal/open.js'
+import { write } from './terminal/output.js'
+import { printLine } from './terminal/print.js'
 
 export const check = (): void => {
   const { rules, metrics } = loadDeclared(configNow())

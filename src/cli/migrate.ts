@@ -1,6 +1,6 @@
 import { openStores } from '../service/stores.js'
-import { clock, configNow, warnOfEmbedded } from './open.js'
-import { printLine } from './print.js'
+import { clock, configNow, warnOfEmbedded } from './terminal/open.js'
+import { printLine } from './terminal/print.js'
 
 export const migrateNow = async (): Promise<void> => {
   const config = configNow()

@@ -1,10 +1,10 @@
-import { asOf } from '../inventory/summary/as-of.js'
+import { asOf } from '../inventory/model/as-of.js'
 import type { Core } from '../service/core.js'
-import { CommandError } from './failure.js'
+import { CommandError } from './terminal/failure.js'
 import { NO_SUMMARY } from './no-summary.js'
-import { askOrOpen, configNow } from './open.js'
-import { printJson, printNotes } from './print.js'
-import type { ServiceClient } from './service-client.js'
+import { askOrOpen, configNow } from './terminal/open.js'
+import { printJson, printNotes } from './terminal/print.js'
+import type { ServiceClient } from './terminal/service-client.js'
 
 /** A payload, and whether there is a summary of the inventory for its metrics. */
 type Made = { payload: unknown; isSummarized: boolean }

@@ -1,7 +1,7 @@
 import type { ReconciliationReport } from '../inventory/reconcile/reports.js'
 import type { NotChecked } from '../inventory/reconcile/cache.js'
 import type { FilledKind } from '../inventory/reconcile/filled.js'
-import { printLine, printTable, printTitle, type TableOptions } from './print.js'
+import { printLine, printTable, printTitle, type TableOptions } from './terminal/print.js'
 
 const MOST_REPOSITORIES = 50
 

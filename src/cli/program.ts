@@ -2,9 +2,9 @@ import { Command, CommanderError, Option } from 'commander'
 import { version } from '../home.js'
 import { fileProblem } from '../runtime/file-error.js'
 import { runInContext, type CommandContext } from './command-context.js'
-import { examples, json, wide } from './command-help.js'
+import { examples, json, wide } from './terminal/command-help.js'
 import { addInventoryCommands } from './inventory-commands.js'
-import { writeError, writeHelp } from './output.js'
+import { writeError, writeHelp } from './terminal/output.js'
 import { addPullsCommands } from './pulls-commands.js'
 import { addRegistriesCommands } from './registries-commands.js'
 
@@ -33,7 +33,7 @@ export const runCommand = async (args: readonly string[], on: CommandContext): P
         on.exitCode = error.exitCode
         return
       }
-      const { explain } = await import('./failure.js')
+      const { explain } = await import('./terminal/failure.js')
       writeError(explain(error))
       on.exitCode = 1
     }

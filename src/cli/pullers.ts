@@ -2,9 +2,9 @@ import { contextBy } from '../service/open-pulls.js'
 import { wholeNumber, withRegistryNames } from '../pulls/query/parameters.js'
 import { askBehaviours, type BehavioursAnswer } from '../pulls/query/behaviours.js'
 import { askPullers, pullersAskedIn, type PullersAnswer } from '../pulls/query/pullers.js'
-import { askOrOpen, clock, configNow } from './open.js'
-import { parametersOf } from './parameters.js'
-import { printJson, printLine, printNotes, printTable, type TableOptions } from './print.js'
+import { askOrOpen, clock, configNow } from './terminal/open.js'
+import { parametersOf } from './terminal/parameters.js'
+import { printJson, printLine, printNotes, printTable, type TableOptions } from './terminal/print.js'
 import { printPeriod, type PullsOptions } from './pulls.js'
 
 /** Shows who pulls most, and what is left without them. */

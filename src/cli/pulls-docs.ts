@@ -1,7 +1,7 @@
 import { DIMENSIONS } from '../pulls/model/dimensions.js'
 import { measure, MEASURE_NAMES } from '../pulls/model/measures.js'
-import { markdownTable } from './markdown-table.js'
-import { write } from './output.js'
+import { markdownTable } from './terminal/markdown-table.js'
+import { write } from './terminal/output.js'
 
 /** Prints what docs/definitions-of-numbers.md has of measures and dimensions. */
 export const pullsDocs = (): void => {

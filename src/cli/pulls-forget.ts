@@ -1,9 +1,9 @@
 import { erase, type Erased } from '../pulls/roll-up/erase.js'
 import { eraseAlsoFrom } from '../storage/embedded/dumps.js'
-import { CommandError } from './failure.js'
-import { askOrOpen, configNow } from './open.js'
-import { printJson, printLine, printNotes } from './print.js'
-import { parametersOf } from './parameters.js'
+import { CommandError } from './terminal/failure.js'
+import { askOrOpen, configNow } from './terminal/open.js'
+import { printJson, printLine, printNotes } from './terminal/print.js'
+import { parametersOf } from './terminal/parameters.js'
 import type { PullsOptions } from './pulls.js'
 
 /** Erases what is kept of an origin or a repository. */

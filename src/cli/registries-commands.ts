@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { examples, json, wide } from './command-help.js'
+import { examples, json, wide } from './terminal/command-help.js'
 
 /** Adds `registries`, which lists them, and `registries join`. */
 export const addRegistriesCommands = (program: Command): void => {

@@ -1,9 +1,9 @@
 import type { Core } from '../service/core.js'
 import { joinRegistries, type JoinReport } from '../registries/join-registries.js'
 import { listRegistries, type IdentifiedBy, type RegistrySummary } from '../registries/list-registries.js'
-import { askOrOpen, configNow } from './open.js'
-import { printJson, printLine, printTable } from './print.js'
-import { when } from './when.js'
+import { askOrOpen, configNow } from './terminal/open.js'
+import { printJson, printLine, printTable } from './terminal/print.js'
+import { when } from './terminal/when.js'
 
 const registriesDeps = ({ stores, identity, tokenNames }: Core): Parameters<typeof listRegistries>[0] => ({
   database: stores.database,

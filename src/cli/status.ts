@@ -2,9 +2,9 @@ import type { Config } from '../config/config.js'
 import { WEBHOOK } from '../http/notification-paths.js'
 import { readStatus, type Status } from '../service/status.js'
 import { context } from './command-context.js'
-import { askOrOpenQuietly, clock, configNow } from './open.js'
-import { printJson, printLine, printTable, printTitle, type TableOptions } from './print.js'
-import { when } from './when.js'
+import { askOrOpenQuietly, clock, configNow } from './terminal/open.js'
+import { printJson, printLine, printTable, printTitle, type TableOptions } from './terminal/print.js'
+import { when } from './terminal/when.js'
 
 export const status = async ({ json, wide }: { json?: boolean; wide?: boolean }): Promise<void> => {
   const config = configNow()

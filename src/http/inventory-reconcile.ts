@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Router, type Response } from 'express'
 import { z } from 'zod'
-import { wantedRegistries } from '../inventory/reconcile/asked-registries.js'
+import { wantedRegistries } from '../inventory/reconcile/selected-registries.js'
 import { reconcileEach } from '../inventory/reconcile/each-registry.js'
 import { isRate, RATE_TEXT } from '../inventory/reconcile/rate.js'
 import type { Progress } from '../inventory/reconcile/reconcile.js'

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, test } from '@jest/globals'
-import { CommandError, explain } from '../../src/cli/failure.js'
+import { CommandError, explain } from '../../src/cli/terminal/failure.js'
 import { checkListen, listen } from '../../src/cli/listen.js'
 
 const refusal = async (host: string, port: number): Promise<string> => {

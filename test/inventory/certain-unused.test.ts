@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import type { Descriptor } from '../../src/events/descriptor.js'
 import { mergeAliases } from '../../src/inventory/record/merge-aliases.js'
-import { moveRepository } from '../../src/inventory/record/move.js'
+import { moveRepository } from '../../src/inventory/record/move-repository.js'
 import { settleChecks } from '../../src/inventory/record/settle-checks.js'
 import { reconcile } from '../../src/inventory/reconcile/reconcile.js'
 import { WINDOWS } from '../../src/pulls/model/join-windows.js'

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
-import { listedPlatforms } from '../../src/inventory/contents.js'
+import { listedPlatforms } from '../../src/inventory/questions/manifest-contents.js'
 import { createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
 import { digestOf } from '../servers/history.js'

@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { isPushOf } from '../is-push-of.js'
+import { isPushOf } from '../model/is-push-of.js'
 
 type Part = RawBuilder<unknown>
 

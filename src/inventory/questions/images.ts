@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { isMoving } from '../moving.js'
+import { isMoving } from '../model/moving.js'
 import { imageChangedAt, tagChangedAt } from './changed.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
 import { PLACE, type Asked, type Page, type Question } from './question.js'

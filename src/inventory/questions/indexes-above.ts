@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { entriesListing, isListed } from '../index-entries.js'
+import { entriesListing, isListed } from '../model/index-entries.js'
 import { DEEPEST, IS_CUT, isIndexType, MOST_FOLLOWED } from './sql-parts.js'
 
 type Part = RawBuilder<unknown>

@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { isKnownIn } from '../known-in.js'
+import { isKnownIn } from '../model/known-in.js'
 import { MOST_FOLLOWED } from './sql-parts.js'
 import { withParts } from './uses.js'
 

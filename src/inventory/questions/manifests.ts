@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
-import { mediaTypeIn } from '../known-in.js'
-import { isMoving } from '../moving.js'
+import { mediaTypeIn } from '../model/known-in.js'
+import { isMoving } from '../model/moving.js'
 import { areLayersRead, layerReads } from './layer-reads.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
 import { endOfPortion } from './portions.js'

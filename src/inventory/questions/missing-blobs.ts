@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { isMoving } from '../moving.js'
+import { isMoving } from '../model/moving.js'
 import { PLACE, type Question } from './question.js'
 import { behind, iso, placedIn } from './sql-parts.js'
 

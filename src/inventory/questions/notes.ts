@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
-import { MOVES } from '../moving.js'
+import { MOVES } from '../model/moving.js'
 import type { Asked, Question } from './question.js'
 import { placedIn } from './sql-parts.js'
 

@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { entriesListing, entriesOf } from '../index-entries.js'
+import { entriesListing, entriesOf } from '../model/index-entries.js'
 import type { Key, PortionSize } from './question.js'
 
 type Part = RawBuilder<unknown>

@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { SUBJECT_IN_TAG } from '../../events/reference.js'
 import { FOREIGN_LAYER, INDEXES, MANIFESTS, SMALLEST_LISTING_INDEX } from '../../events/descriptor.js'
-import { isKnownIn, registryOf } from '../known-in.js'
+import { isKnownIn, registryOf } from '../model/known-in.js'
 import { clampedSum } from '../../storage/sql/clamped-sum.js'
 import type { Asked, Key, Page } from './question.js'
 

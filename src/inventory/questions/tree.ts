@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { isKnownIn, mediaTypeIn, registryOf } from '../known-in.js'
+import { isKnownIn, mediaTypeIn, registryOf } from '../model/known-in.js'
 import { mayBeIndex } from './indexes-above.js'
 import { REGISTRY, type Question } from './question.js'
 import { behind, DEEPEST, isForeignLayer, isIndexType, isManifestType, placedIn } from './sql-parts.js'

@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { entriesListing } from '../index-entries.js'
+import { entriesListing } from '../model/index-entries.js'
 import { digestChangedAt } from './changed.js'
 import { DEEPEST, MOST_FOLLOWED } from './sql-parts.js'
 

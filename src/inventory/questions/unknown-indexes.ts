@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { areEntriesKnownIn, isKnownIn, mediaTypeIn, registryOf } from '../known-in.js'
+import { areEntriesKnownIn, isKnownIn, mediaTypeIn, registryOf } from '../model/known-in.js'
 import { mayBeIndex } from './indexes-above.js'
 import type { Asked } from './question.js'
 import { isIndexType, placedIn } from './sql-parts.js'

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
-import { areEntriesKnownIn, mediaTypeIn } from '../known-in.js'
-import { isMoving } from '../moving.js'
+import { areEntriesKnownIn, mediaTypeIn } from '../model/known-in.js'
+import { isMoving } from '../model/moving.js'
 import { isListedByLive } from './indexes-above.js'
 import { isEmptyIndexSize, isIndexType } from './sql-parts.js'
 import { hasTooManyParts } from './uses.js'

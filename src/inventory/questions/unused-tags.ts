@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
-import { areEntriesKnownIn, isKnownIn, mediaTypeIn, registryOf } from '../known-in.js'
-import { isMoving } from '../moving.js'
+import { areEntriesKnownIn, isKnownIn, mediaTypeIn, registryOf } from '../model/known-in.js'
+import { isMoving } from '../model/moving.js'
 import { imageChangedAt, imagePushedAt, isImagePushedAgain } from './changed.js'
 import { isNeededByIndex } from './index-uses.js'
 import { isListedByLive, mayBeIndex } from './indexes-above.js'

@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 import { createPause } from '../../runtime/yield.js'
-import { isListed } from '../index-entries.js'
+import { isListed } from '../model/index-entries.js'
 import { isNeededByIndex, wasIndexUsed } from './index-uses.js'
 import type { Asked } from './question.js'
 import { unchangedIndexes } from './unchanged-indexes.js'

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Database, Sql } from '../../storage/sql/database.js'
-import { isKnownIn } from '../known-in.js'
+import { isKnownIn } from '../model/known-in.js'
 
 /** Manifests whose contents were in no event and have not been read from a registry yet: those that will be asked for, and those that will not. */
 export type UnreadManifests = { waiting: number; givenUp: number }

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
-import type { Held } from './held.js'
-import { nothingAt, type Found } from './walk.js'
+import type { Held } from './recorded-state.js'
+import { nothingAt, type Found } from './read-repository.js'
 
 /** What a reconciliation of a pull-through cache did not check, because the cache would have fetched it from its upstream. */
 export type NotChecked = { repositories: number; tags: number; manifests: number; blobs: number }

@@ -1,5 +1,5 @@
 import type { Difference } from './drift.js'
-import { nothingAt, type Found } from './walk.js'
+import { nothingAt, type Found } from './read-repository.js'
 
 /** A part of what was found in a repository, and of its drift. */
 export type Chunk = { found: Found; drift: readonly Difference[] }

@@ -1,6 +1,6 @@
-import { isDoubtful, type Described, type Held, type HeldObject, type HeldTag } from './held.js'
+import { isDoubtful, type Described, type Held, type HeldObject, type HeldTag } from './recorded-state.js'
 import { isUntrusted, NO_UNTRUSTED_TIMES, type UntrustedTimes } from './untrusted-times.js'
-import type { Found } from './walk.js'
+import type { Found } from './read-repository.js'
 
 /** `missing`: the registry has it, the inventory does not. `stale`: the inventory has it, the registry does not. */
 export type DriftKind = 'missing' | 'stale' | 'different'

@@ -1,5 +1,5 @@
-import type { Described, Held } from './held.js'
-import type { Found } from './walk.js'
+import type { Described, Held } from './recorded-state.js'
+import type { Found } from './read-repository.js'
 
 /**
  * What the inventory did not know of objects that it contains, and the registry showed: no drift, since nothing known was wrong.

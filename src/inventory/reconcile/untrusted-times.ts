@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { isoTime, parseTimestamp, type Micros } from '../../events/calendar.js'
 import type { Database, Sql } from '../../storage/sql/database.js'
-import type { Held } from './held.js'
+import type { Held } from './recorded-state.js'
 
 /**
  * Which times of the inventory came from a clock that was ahead, as far as they could hide drift. Such a time is not "recent":

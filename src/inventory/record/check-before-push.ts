@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
-import { entriesListing } from '../index-entries.js'
-import { isPushOf } from '../is-push-of.js'
-import { isKnownIn, registryOf } from '../known-in.js'
+import { entriesListing } from '../model/index-entries.js'
+import { isPushOf } from '../model/is-push-of.js'
+import { isKnownIn, registryOf } from '../model/known-in.js'
 
 /**
  * How long after its HEAD a client may still push, for the HEAD to be part of the push. Clients ask for the tag first, upload

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
-import { BLOB, MANIFEST, unitedWith } from './united-rows.js'
+import { BLOB, MANIFEST, unitedWith } from './merge-rows.js'
 
 /** What a registry that was asked has shown of one repository. */
 type Confirmed = {

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Database, Sql } from '../../storage/sql/database.js'
 import { eachAlone } from '../../storage/each-alone.js'
-import { moveRepository } from './move.js'
+import { moveRepository } from './move-repository.js'
 
 type Open = {
   from_id: number

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { isoTime } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
 import { storeActors } from './actors.js'
-import type { SeenRename } from './sightings.js'
+import type { SeenRename } from './observations.js'
 
 /** Keeps renames, for carryOutRenames. */
 export const keepRenames = async (tx: Sql, renames: readonly SeenRename[]): Promise<void> => {

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { isIndex } from '../../events/descriptor.js'
 import type { Sql, Transaction } from '../../storage/sql/database.js'
 import type { FetchedManifest } from '../../registries/client/registry-client.js'
-import { expandManifests } from './expand.js'
+import { expandManifests } from './propagate-blobs.js'
 import { entriesOf, inStatements, type Entry } from './manifest-entries.js'
 import { noteDisproved } from './retract-entries.js'
 

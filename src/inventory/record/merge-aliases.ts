@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Database } from '../../storage/sql/database.js'
 import { eachAlone } from '../../storage/each-alone.js'
-import { moveRepository } from './move.js'
+import { moveRepository } from './move-repository.js'
 import { storeAliases } from './registry-aliases.js'
 
 /**

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
-import { BLOB, MANIFEST, TAG, type Keyed } from './united-rows.js'
+import { BLOB, MANIFEST, TAG, type Keyed } from './merge-rows.js'
 
 type Dated = Pick<Keyed, 'newest' | 'held'>
 /** The time of a rename; missing for an alias. */

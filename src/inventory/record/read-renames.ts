@@ -2,7 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import { isoTime } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
 import { hasRest, isToBeMoved } from './moved-rows.js'
-import type { SeenRename } from './sightings.js'
+import type { SeenRename } from './observations.js'
 
 export type KeptRename = Pick<SeenRename, 'event' | 'registry' | 'what' | 'from' | 'to' | 'at'>
 

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Database } from '../../storage/sql/database.js'
 import { finishMove, readOpenMoves } from './finish-moves.js'
-import { moveRepository } from './move.js'
+import { moveRepository } from './move-repository.js'
 import {
   isLeftFor,
   lateRenames,

@@ -2,9 +2,9 @@ import { sql } from 'kysely'
 import { FOREIGN_LAYER } from '../../events/descriptor.js'
 import type { Database, HotStatement, Run, Sql } from '../../storage/sql/database.js'
 import { jobStep } from '../../storage/sql/retried-transaction.js'
-import { isKnownIn } from '../known-in.js'
+import { isKnownIn } from '../model/known-in.js'
 import { inStatements } from './manifest-entries.js'
-import type { SeenManifest } from './sightings.js'
+import type { SeenManifest } from './observations.js'
 
 type Rejected = {
   /** Manifests whose stored list is about to be removed. */

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Database, Sql } from '../../storage/sql/database.js'
 import { jobStep } from '../../storage/sql/retried-transaction.js'
-import { isMoving } from '../moving.js'
+import { isMoving } from '../model/moving.js'
 import { dueChecks, MINUTES_TO_PUSH } from './check-before-push.js'
 
 /** Of one statement: to look up one may read more than a thousand rows of pushes and of indexes. */

@@ -2,11 +2,11 @@ import type { Digest } from '../../events/reference.js'
 import type { Descriptor } from '../../events/descriptor.js'
 import { arrayText } from '../../storage/sql/array-text.js'
 import type { HotStatement, Run } from '../../storage/sql/database.js'
-import { hasList } from '../known-in.js'
+import { hasList } from '../model/known-in.js'
 import { isComplete, joinStatements, type ManifestStatement } from './manifest-statements.js'
 import { noteRejected } from './retract-entries.js'
-import type { SeenManifest } from './sightings.js'
-import { storeEntries } from './statement-contents.js'
+import type { SeenManifest } from './observations.js'
+import { storeEntries } from './contents-statement.js'
 
 /**
  * Compares what events state about manifests that were known before with what is stored. Contents that were not known are stored, with

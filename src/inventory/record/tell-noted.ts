@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Database, HotStatement } from '../../storage/sql/database.js'
 import { jobStep, type Step } from '../../storage/sql/retried-transaction.js'
-import { adding, AT_ONCE, isKnownThere, lackedBy, PLACES } from './expand.js'
+import { adding, AT_ONCE, isKnownThere, lackedBy, PLACES } from './propagate-blobs.js'
 import { withholdIfTooMuch } from './withhold.js'
 
 /** As many blobs as one step may add, of manifests in places. Those that are there already are passed over. */

@@ -1,5 +1,5 @@
 import { isoTime, type Micros } from '../../events/calendar.js'
-import type { Times } from './sightings.js'
+import type { Times } from './observations.js'
 
 /** A column of times for each that is named. */
 export const times = (rows: readonly Times[], columns: readonly (keyof Times)[]): (string | null)[][] =>

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
-import { isKnownIn, registryOf } from '../known-in.js'
-import { isMoving } from '../moving.js'
+import { isKnownIn, registryOf } from '../model/known-in.js'
+import { isMoving } from '../model/moving.js'
 import type { Range } from './ranges.js'
 import { within, type Ctes } from './used-parts.js'
 

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Database, Sql } from '../../storage/sql/database.js'
-import { entriesListing } from '../index-entries.js'
+import { entriesListing } from '../model/index-entries.js'
 import { MOST_FOLLOWED } from '../questions/sql-parts.js'
 import { inDigestParts } from './digest-parts.js'
 import { blobsOf, childrenOf } from './list-lengths.js'

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
-import { isKnownIn, mediaTypeIn } from '../known-in.js'
-import { isMoving } from '../moving.js'
+import { isKnownIn, mediaTypeIn } from '../model/known-in.js'
+import { isMoving } from '../model/moving.js'
 import { mayBeIndex } from '../questions/indexes-above.js'
 import { blobUsedAt, isManifestType } from '../questions/sql-parts.js'
 import { MOST_IN_REPOSITORY, MOST_NESTED, withCut } from '../questions/unknown-indexes.js'

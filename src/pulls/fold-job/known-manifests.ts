@@ -4,7 +4,7 @@ import {
   listedPlatforms,
   MOST_ENTRIES,
   type KnownManifest,
-} from '../../inventory/contents.js'
+} from '../../inventory/questions/manifest-contents.js'
 import type { Sql } from '../../storage/sql/database.js'
 import type { Contents, ContentsOf, Digests } from '../fold/contents.js'
 import type { PendingRequest } from '../requests/pending.js'

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import { setTimeout } from 'node:timers/promises'
-import { endDeleted } from '../../../src/inventory/record/end-deleted.js'
+import { endDeleted } from '../../../src/inventory/record/close-deleted.js'
 import { joinLookups } from '../../../src/inventory/record/join-lookups.js'
 import { learnManifest } from '../../../src/inventory/record/learn-manifest.js'
 import { mergeAliases } from '../../../src/inventory/record/merge-aliases.js'

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import type { Descriptor } from '../../../src/events/descriptor.js'
-import { isKnownIn } from '../../../src/inventory/known-in.js'
+import { isKnownIn } from '../../../src/inventory/model/known-in.js'
 import { learnManifest } from '../../../src/inventory/record/learn-manifest.js'
 import { tellNoted } from '../../../src/inventory/record/tell-noted.js'
 import { createAsking, type Asking, type Wanted } from '../../servers/asking.js'

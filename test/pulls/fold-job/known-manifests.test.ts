@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import type { Digest } from '../../../src/events/reference.js'
 import { readDescriptors } from '../../../src/events/descriptor.js'
-import { MOST_ENTRIES } from '../../../src/inventory/contents.js'
+import { MOST_ENTRIES } from '../../../src/inventory/questions/manifest-contents.js'
 import { learnManifest } from '../../../src/inventory/record/learn-manifest.js'
 import type { Contents } from '../../../src/pulls/fold/contents.js'
 import { createManifests, type Manifests } from '../../../src/pulls/fold-job/known-manifests.js'

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
-import { explain } from '../../../src/cli/failure.js'
+import { explain } from '../../../src/cli/terminal/failure.js'
 import { ask, QuestionTooLong } from '../../../src/inventory/questions/ask.js'
 import { deletionQuestions } from '../../../src/inventory/questions/deletions.js'
 import { migrate } from '../../../src/schema/migrate.js'

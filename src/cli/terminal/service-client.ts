@@ -1,7 +1,7 @@
-import type { Config } from '../config/config.js'
-import { isSendable } from '../tokens/token-text.js'
-import { loadSecrets } from '../config/secrets.js'
-import { directoryHolder } from '../storage/directory-lock.js'
+import type { Config } from '../../config/config.js'
+import { isSendable } from '../../tokens/token-text.js'
+import { loadSecrets } from '../../config/secrets.js'
+import { directoryHolder } from '../../storage/directory-lock.js'
 
 /** The running service refused a command. */
 export class ServiceError extends Error {}

@@ -4,7 +4,7 @@ import { isImplied, isIndex, type Descriptor } from '../../events/descriptor.js'
 import type { Actors } from './actors.js'
 import { isLarge } from './manifest-entries.js'
 import { isComplete, joinStatements } from './manifest-statements.js'
-import type { Remembered } from './remembered.js'
+import type { Remembered } from './recently-stored.js'
 import type {
   Change,
   Happening,
@@ -18,7 +18,7 @@ import type {
   Shown,
   Sightings,
   Times,
-} from './sightings.js'
+} from './observations.js'
 
 type Needs = {
   remembered: Remembered

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import type { Digest } from '../../../src/events/reference.js'
-import { walkRepository } from '../../../src/inventory/reconcile/walk.js'
+import { walkRepository } from '../../../src/inventory/reconcile/read-repository.js'
 import type { RegistryClient } from '../../../src/registries/client/registry-client.js'
 
 const digestOf = (name: string): string => `sha256:${name.padStart(64, '0')}`

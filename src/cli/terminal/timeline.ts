@@ -1,6 +1,6 @@
-import { isoWeekOf, microsOf } from '../events/calendar.js'
-import type { ToldPeriod } from '../pulls/query/parameters.js'
-import { addDays, localDay, weekdayOf } from '../pulls/model/period.js'
+import { isoWeekOf, microsOf } from '../../events/calendar.js'
+import type { ToldPeriod } from '../../pulls/query/parameters.js'
+import { addDays, localDay, weekdayOf } from '../../pulls/model/period.js'
 
 const weekOf = (day: string): string => {
   const { year, week } = isoWeekOf(microsOf(new Date(day)))

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 import { isIndex } from '../../events/descriptor.js'
 import type { FetchedManifest } from '../../registries/client/registry-client.js'
-import { isKnownIn } from '../known-in.js'
+import { isKnownIn } from '../model/known-in.js'
 import { createRecentMap } from '../../runtime/recent-map.js'
 
 /** What a manifest lists: blobs of an image, or manifests of an index. */

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream'
-import { csvLine } from '../http/csv.js'
-import { printable, printableLines } from '../runtime/printable.js'
-import { context } from './command-context.js'
+import { csvLine } from '../../http/csv.js'
+import { printable, printableLines } from '../../runtime/printable.js'
+import { context } from '../command-context.js'
 
 /**
  * The only place that writes to standard output and standard error (and progress.ts, which draws over its own line): names of

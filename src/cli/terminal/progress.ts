@@ -1,5 +1,5 @@
-import { printable } from '../runtime/printable.js'
-import { context, type CommandContext } from './command-context.js'
+import { printable } from '../../runtime/printable.js'
+import { context, type CommandContext } from '../command-context.js'
 /** Where progress is told: a stream that may be a terminal. */
 type Target = Pick<CommandContext['stderr'], 'write' | 'isTTY' | 'columns'>
 

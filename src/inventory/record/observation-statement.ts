@@ -1,13 +1,13 @@
 import { INDEXES } from '../../events/descriptor.js'
 import { arrayText } from '../../storage/sql/array-text.js'
 import type { StatementPart } from '../../storage/sql/statement-parts.js'
-import { hasList } from '../known-in.js'
+import { hasList } from '../model/known-in.js'
 import { actorParts } from './actors.js'
 import { isLarge } from './manifest-entries.js'
-import type { SeenManifest, Sightings } from './sightings.js'
-import { changes, contents, lookups, pushes } from './statement-contents.js'
+import type { SeenManifest, Sightings } from './observations.js'
+import { changes, contents, lookups, pushes } from './contents-statement.js'
 import { time, times } from './times.js'
-import { BLOB, MANIFEST, TAG, unitedWith } from './united-rows.js'
+import { BLOB, MANIFEST, TAG, unitedWith } from './merge-rows.js'
 
 /**
  * The parts of a batch's statement that keep the inventory. Each row is united with what is stored: of every time the

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import type { Digest } from '../../../src/events/reference.js'
-import { createKnownContents } from '../../../src/inventory/reconcile/contents.js'
+import { createKnownContents } from '../../../src/inventory/reconcile/known-contents.js'
 import { openEmbeddedStores } from '../../servers/stores.js'
 
 test('a run remembers manifests by their entries: a few large ones take the place of many small ones', async () => {

@@ -1,7 +1,7 @@
 import type { Run } from '../../storage/sql/database.js'
 import { joinParts, type Column, type StatementPart } from '../../storage/sql/statement-parts.js'
 import { entriesOf, inStatements, isLarge, type Entry } from './manifest-entries.js'
-import type { SeenManifest, Sightings } from './sightings.js'
+import type { SeenManifest, Sightings } from './observations.js'
 import { time } from './times.js'
 
 /**

@@ -1,5 +1,5 @@
 import Table from 'cli-table3'
-import { printable } from '../runtime/printable.js'
+import { printable } from '../../runtime/printable.js'
 import { fitTable, GAP, recordsOf, type TextTable } from './fit-table.js'
 import { terminalWidth, write, writeError } from './output.js'
 

@@ -3,7 +3,7 @@ import type { RegistryEvent } from '../../events/registry-event.js'
 import type { Descriptor } from '../../events/descriptor.js'
 import { createRecentMap } from '../../runtime/recent-map.js'
 import { createActors, type Actors } from './actors.js'
-import type { Sightings } from './sightings.js'
+import type { Sightings } from './observations.js'
 
 /** Manifests this process remembers; a busy registry's manifests of a day. */
 const MOST = 50_000

@@ -2,9 +2,9 @@ import { FOREIGN_LAYER } from '../../events/descriptor.js'
 import type { HotStatement, Run } from '../../storage/sql/database.js'
 import { lockManifests } from './lock-manifests.js'
 import { settleContents } from './settle-contents.js'
-import type { SeenManifest, Shown } from './sightings.js'
+import type { SeenManifest, Shown } from './observations.js'
 import { mayBeTooMuch } from './withhold.js'
-import { DELETED_WITH_MANIFEST } from './united-rows.js'
+import { DELETED_WITH_MANIFEST } from './merge-rows.js'
 
 /** Blobs in repositories that one statement adds. What is more, a job adds in steps. */
 export const AT_ONCE = 5_000

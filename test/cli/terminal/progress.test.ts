@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { bar, progressLine } from '../../src/cli/progress.js'
+import { bar, progressLine } from '../../../src/cli/terminal/progress.js'
 
 const shownOn = (isTTY: boolean, times: number[]): string[] => {
   const written: string[] = []

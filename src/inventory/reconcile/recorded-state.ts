@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { parseTimestamp, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
-import { isMoving } from '../moving.js'
+import { isMoving } from '../model/moving.js'
 
 /** What the inventory holds of an object or a tag, alive or not. */
 export type HeldObject = {

@@ -1,9 +1,9 @@
 import { sql, type RawBuilder } from 'kysely'
-import { isIndex } from '../events/descriptor.js'
-import type { Sql } from '../storage/sql/database.js'
-import { areEntriesKnownIn } from './known-in.js'
-import { entriesListing } from './index-entries.js'
-import { MOST_FOLLOWED } from './questions/sql-parts.js'
+import { isIndex } from '../../events/descriptor.js'
+import type { Sql } from '../../storage/sql/database.js'
+import { areEntriesKnownIn } from '../model/known-in.js'
+import { entriesListing } from '../model/index-entries.js'
+import { MOST_FOLLOWED } from './sql-parts.js'
 
 /** What the inventory knows of a manifest: what it is, and what it holds. */
 export type KnownManifest = {

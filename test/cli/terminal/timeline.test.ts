@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { timesOf } from '../../src/cli/timeline.js'
+import { timesOf } from '../../../src/cli/terminal/timeline.js'
 
 const NOW = new Date('2026-11-20T23:30:00Z')
 const period = { since: '2026-11-14', until: '2026-12-31', time_zone: 'Europe/Berlin' }

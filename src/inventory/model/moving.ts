@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import type { Sql } from '../storage/sql/database.js'
+import type { Sql } from '../../storage/sql/database.js'
 
 /**
  * Moves that are not over, as `from_id`, `to_id`, `to_path`: those that have begun, and those of aliases and renames that are known and

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import stringWidth from 'string-width'
-import { cutMiddle, fitTable, GAP, recordsOf, shortenDigests } from '../../src/cli/fit-table.js'
-import { runs } from '../servers/runs.js'
+import { cutMiddle, fitTable, GAP, recordsOf, shortenDigests } from '../../../src/cli/terminal/fit-table.js'
+import { runs } from '../../servers/runs.js'
 
 const HEX = '4bcff63911fcb4448bd4fdacec207030997caf25e9bea4045fa6c8c44de311d1'
 

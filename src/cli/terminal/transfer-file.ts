@@ -1,8 +1,8 @@
 import { lstatSync, realpathSync, statSync, type Stats } from 'node:fs'
 import { open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { isNativeError } from 'node:util/types'
-import { fileProblem } from '../runtime/file-error.js'
-import { isStorageAway } from '../storage/unavailable.js'
+import { fileProblem } from '../../runtime/file-error.js'
+import { isStorageAway } from '../../storage/unavailable.js'
 import { CommandError } from './failure.js'
 import { standardOutput } from './output.js'
 

@@ -1,5 +1,5 @@
 import stringWidth from 'string-width'
-import { DIGEST_ALGORITHMS } from '../events/reference.js'
+import { DIGEST_ALGORITHMS } from '../../events/reference.js'
 
 /** The text of a table: a heading, and as many cells in each row. */
 export type TextTable = { heading: string[]; rows: string[][] }

@@ -2,11 +2,11 @@ import { sql, type RawBuilder } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Database, Sql } from '../../storage/sql/database.js'
 import { jobStep, type Step } from '../../storage/sql/retried-transaction.js'
-import { expandManifests, expandShown } from './expand.js'
+import { expandManifests, expandShown } from './propagate-blobs.js'
 import { lockManifestsOf } from './lock-manifests.js'
 import { CHANGES, isMoved, isToldMoved, LOOKUPS, PUSHES, type Told } from './moved-rows.js'
 import { closeMove, MoveHasToWait, openMove, waitForOthers, type Ids } from './open-moves.js'
-import { BLOB, MANIFEST, TAG, unitedWith, type Keyed } from './united-rows.js'
+import { BLOB, MANIFEST, TAG, unitedWith, type Keyed } from './merge-rows.js'
 
 /** A repository, and where all that is known of it belongs. */
 export type Move = {
