@@ -130,6 +130,21 @@ describe('the house', () => {
     expect(Object.keys(MAY_IMPORT).flatMap((folder) => reaches(folder, []))).toEqual([])
   })
 
+  test('docs/architecture.md has the same tables', () => {
+    const text = readFileSync(join(SRC, '..', 'docs', 'architecture.md'), 'utf8')
+    const rows = [...text.matchAll(/^\| `([\w/-]+)` +\|[^|]+\| ([^|]+?) +\|$/gm)].map(([, name = '', may = '']) => [
+      name,
+      [...may.matchAll(/`([\w-]+)`/g)].map(([, one]) => one),
+    ])
+    const rooms = Object.entries(ROOMS).flatMap(([folder, of]) =>
+      Object.entries(of)
+        .filter(([room]) => !room.endsWith('.ts'))
+        .map(([room, may]) => [`${folder}/${room}`, may]),
+    )
+    const expected = [...FOLDERS.map((folder) => [folder, MAY_IMPORT[folder]]), ['service', []], ['cli', []], ...rooms]
+    expect(rows).toEqual(expected)
+  })
+
   test('only runtime/jobs.ts knows node-cron, only storage the drivers and leases, only the command line the environment', () => {
     const users = (pattern: RegExp): string[] =>
       readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter(
