@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { addTallies } from '../counters/tallies.js'
 import { isoTime, microsOf, utcDay, type Micros } from '../events/calendar.js'
 import type { RegistryEvent } from '../events/registry-event.js'
+import { LONGEST_SILENCE_DAYS } from '../inventory/questions/silent-registries.js'
 import type { Database } from '../storage/sql/database.js'
 
 /** Tallies of requests that were refused are named with this prefix and the HTTP status. */
@@ -33,6 +34,7 @@ export const createReceptions = (database: Database, now: () => Date): Reception
     const name = heard.has(registry) || heard.size < REGISTRIES_AT_ONCE ? registry : OTHERS
     const before = heard.get(name)
     heard.set(name, {
+      firstEventAt: Math.min(before?.firstEventAt ?? Infinity, news.firstEventAt),
       lastEventAt: Math.max(before?.lastEventAt ?? 0, news.lastEventAt),
       lastReceivedAt: Math.max(before?.lastReceivedAt ?? 0, news.lastReceivedAt),
       events: (before?.events ?? 0) + news.events,
@@ -47,7 +49,8 @@ export const createReceptions = (database: Database, now: () => Date): Reception
       const lastReceivedAt = microsOf(now())
       for (const { registry, at } of events) {
         // The clock of a registry may be ahead; no event is later than its arrival.
-        add(registry, { lastEventAt: Math.min(at, lastReceivedAt), lastReceivedAt, events: 1 })
+        const eventAt = Math.min(at, lastReceivedAt)
+        add(registry, { firstEventAt: eventAt, lastEventAt: eventAt, lastReceivedAt, events: 1 })
       }
     },
     refused: (status) => {
@@ -69,11 +72,14 @@ export const createReceptions = (database: Database, now: () => Date): Reception
   }
 }
 
-type News = { lastEventAt: Micros; lastReceivedAt: Micros; events: number }
+type News = { firstEventAt: Micros; lastEventAt: Micros; lastReceivedAt: Micros; events: number }
 type Heard = Map<string, News>
 
 /** What is stored is of a clock that was ahead. */
 const IS_AHEAD = sql`receptions.last_received_at > excluded.last_received_at + interval '1 hour'`
+
+const WAS_SILENT = sql`not ${IS_AHEAD}
+  and news.first_event_at > receptions.last_event_at + ${sql.lit(LONGEST_SILENCE_DAYS)} * interval '1 day'`
 
 const write = async (database: Database, heard: Heard, refused: Map<string, number>, day: string): Promise<void> =>
   database.transaction(async (tx) => {
@@ -83,20 +89,29 @@ const write = async (database: Database, heard: Heard, refused: Map<string, numb
     )
     const news = [...heard.values()]
     await sql`
+      with news as materialized (
+        select * from unnest(
+          ${[...heard.keys()]}::text[],
+          ${news.map(({ firstEventAt }) => isoTime(firstEventAt))}::timestamptz[],
+          ${news.map(({ lastEventAt }) => isoTime(lastEventAt))}::timestamptz[],
+          ${news.map(({ lastReceivedAt }) => isoTime(lastReceivedAt))}::timestamptz[],
+          ${news.map(({ events }) => events)}::bigint[]
+        ) as news (registry, first_event_at, last_event_at, last_received_at, events)
+      )
       insert into receptions (registry, last_event_at, last_received_at, events)
-      select * from unnest(
-        ${[...heard.keys()]}::text[],
-        ${news.map(({ lastEventAt }) => isoTime(lastEventAt))}::timestamptz[],
-        ${news.map(({ lastReceivedAt }) => isoTime(lastReceivedAt))}::timestamptz[],
-        ${news.map(({ events }) => events)}::bigint[]
-      ) as news (registry, last_event_at, last_received_at, events)
+      select registry, last_event_at, last_received_at, events from news
       order by registry
       on conflict (registry) do update
         set last_event_at = case when ${IS_AHEAD} then excluded.last_event_at
               else greatest(receptions.last_event_at, excluded.last_event_at) end,
             last_received_at = case when ${IS_AHEAD} then excluded.last_received_at
               else greatest(receptions.last_received_at, excluded.last_received_at) end,
-            events = receptions.events + excluded.events
+            events = receptions.events + excluded.events,
+            (silent_from, silent_to) = (
+              select case when ${WAS_SILENT} then receptions.last_event_at else receptions.silent_from end,
+                case when ${WAS_SILENT} then news.first_event_at else receptions.silent_to end
+              from news where news.registry = receptions.registry
+            )
     `.execute(tx)
   })
 
@@ -110,14 +125,19 @@ export const mergeReceptions = async (database: Database, aliases: ReadonlyMap<s
       delete from receptions r using unnest(${[...aliases.keys()]}::text[], ${[...aliases.values()]}::text[])
         as aliases (alias, name)
       where r.registry = aliases.alias
-      returning aliases.name, r.last_event_at, r.last_received_at, r.events
+      returning aliases.name, r.last_event_at, r.last_received_at, r.events, r.silent_from, r.silent_to
     )
-    insert into receptions as stored (registry, last_event_at, last_received_at, events)
-    select name, max(last_event_at), max(last_received_at), sum(events) from moved group by name order by name
+    insert into receptions as stored (registry, last_event_at, last_received_at, events, silent_from, silent_to)
+    select name, max(last_event_at), max(last_received_at), sum(events),
+      (array_agg(silent_from order by silent_to desc nulls last))[1], max(silent_to)
+    from moved group by name order by name
     on conflict (registry) do update
       set last_event_at = greatest(stored.last_event_at, excluded.last_event_at),
           last_received_at = greatest(stored.last_received_at, excluded.last_received_at),
-          events = stored.events + excluded.events
+          events = stored.events + excluded.events,
+          silent_from = case when excluded.silent_to < stored.silent_to then stored.silent_from
+            else coalesce(excluded.silent_from, stored.silent_from) end,
+          silent_to = greatest(stored.silent_to, excluded.silent_to)
   `.execute(database.sql)
 }
 

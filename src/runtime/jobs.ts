@@ -22,7 +22,12 @@ export type KeptSchedule = {
 }
 
 /** Something that is done at set times. */
-export type Job = Schedule & { name: string; run: () => Promise<unknown> }
+export type Job = Schedule & {
+  name: string
+  run: () => Promise<unknown>
+  /** It deletes what is old by the clock, and waits until the clock can be trusted. */
+  deletesOld?: boolean
+}
 
 export type Jobs = {
   /** Ends the schedule and waits for what is under way. */
@@ -63,16 +68,22 @@ type Watcher = {
 
 /** How often is looked at the clock. */
 const LOOK_MS = 250
+/** A clock that was set ahead by more than the first may be set back: nothing old is deleted until it was right for as long as the second. */
+const LARGEST_STEP_MS = 60_000
+const STEADY_MS = 600_000
 
 /**
  * Runs jobs at their times, each one alone: a run that is due while the last one goes on, or while the job rests, is left out. So are those
  * that the clock was set ahead of: every job does all that is due, and storage/kept-job.ts keeps times. After the clock was set back,
- * the next time is the next one by the clock.
+ * the next time is the next one by the clock. After it was set ahead by more than a minute, as by an error or because the machine was
+ * suspended, jobs that delete what is old wait for ten minutes.
  */
 export const startJobs = (jobs: readonly Job[], { onBegin, onEnd, onError, isResting }: Watcher): Jobs => {
   const underWay = new Map<string, Promise<unknown>>()
+  let steadyAt = -Infinity
   const start = (job: Job): void => {
     if (underWay.has(job.name) || isResting?.(job.name)) return
+    if (job.deletesOld && performance.now() < steadyAt) return
     onBegin?.(job.name)
     underWay.set(job.name, finish(job))
   }
@@ -90,10 +101,14 @@ export const startJobs = (jobs: readonly Job[], { onBegin, onEnd, onError, isRes
   const nextOf = (timetable: ScheduledTask): number => timetable.getNextRuns(1)[0]?.getTime() ?? Infinity
   const due = timetables.map(({ timetable }) => nextOf(timetable))
   let lookedAt = Date.now()
+  let elapsed = performance.now()
   const look = (): void => {
     const now = Date.now()
     const isSetBack = now < lookedAt
+    const step = now - lookedAt - (performance.now() - elapsed)
     lookedAt = now
+    elapsed = performance.now()
+    if (step > LARGEST_STEP_MS) steadyAt = elapsed + STEADY_MS
     for (const [i, { job, timetable }] of timetables.entries()) {
       const isDue = now >= (due[i] ?? Infinity)
       if (isDue || isSetBack) due[i] = nextOf(timetable)

@@ -43,6 +43,7 @@ import { rollingDays } from './migrations/0049-rolling-days.js'
 import { repositoryMerges } from './migrations/0050-repository-merges.js'
 import { movedPortions } from './migrations/0051-moved-portions.js'
 import { notedErasures } from './migrations/0052-noted-erasures.js'
+import { silences } from './migrations/0053-silences.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -88,6 +89,7 @@ export const MIGRATIONS = {
   '0050-repository-merges': repositoryMerges,
   '0051-moved-portions': movedPortions,
   '0052-noted-erasures': notedErasures,
+  '0053-silences': silences,
 }
 
 const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }

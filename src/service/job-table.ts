@@ -13,6 +13,7 @@ import { runIfDue, type Occurrence } from '../storage/kept-job.js'
 import { writeServiceSign } from '../schema/service-sign.js'
 
 const EVERY_MINUTE = '* * * * *'
+const OLD = { deletesOld: true }
 
 /** What jobs do that has to be joined with other parts first. */
 type Work = {
@@ -93,14 +94,14 @@ export const jobsFor = (
     },
     { name: 'fold pulls', cron: '*/10 * * * * *', run: pulls.fold },
     { name: 'fold provisional pulls', cron: '*/5 * * * * *', run: pulls.foldProvisional },
-    { name: 'rotate salts', cron: '* * * * *', run: pulls.rotateSalts },
-    { name: 'roll up pulls', cron: '*/10 * * * *', run: pulls.rollUp },
-    { name: 'forget pulls', cron: '31 * * * *', run: pulls.forget },
+    { ...OLD, name: 'rotate salts', cron: '* * * * *', run: pulls.rotateSalts },
+    { ...OLD, name: 'roll up pulls', cron: '*/10 * * * *', run: pulls.rollUp },
+    { ...OLD, name: 'forget pulls', cron: '31 * * * *', run: pulls.forget },
     { name: 'summarize', cron: '*/15 * * * * *', run: summarize },
-    { name: 'forget', cron: '23 * * * *', run: async () => forgetOld(stores.database, retention, now()) },
-    { name: 'forget senders', cron: '24 * * * *', run: identity.forget },
-    { name: 'forget lookups', cron: '26 * * * *', run: async () => forgetLookups(stores.database, now()) },
-    kept('forget actors', '29 3 * * *', async () => eraseActors(database, config.actor_days, now())),
+    { ...OLD, name: 'forget', cron: '23 * * * *', run: async () => forgetOld(stores.database, retention, now()) },
+    { ...OLD, name: 'forget senders', cron: '24 * * * *', run: identity.forget },
+    { ...OLD, name: 'forget lookups', cron: '26 * * * *', run: async () => forgetLookups(stores.database, now()) },
+    { ...OLD, ...kept('forget actors', '29 3 * * *', async () => eraseActors(database, config.actor_days, now())) },
     ...(config.reconcile_cron === undefined ? [] : [kept('reconcile', config.reconcile_cron, reconcile)]),
     ...(stores.checkpointIfDue ? [{ name: 'checkpoint', cron: EVERY_MINUTE, run: stores.checkpointIfDue }] : []),
     ...(stores.vacuum ? [kept('vacuum', '53 3 * * *', stores.vacuum)] : []),

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
-import { createReceptions, readReceptions, type Receptions } from '../../src/ingest/receptions.js'
+import { createReceptions, mergeReceptions, readReceptions, type Receptions } from '../../src/ingest/receptions.js'
 import type { Database } from '../../src/storage/sql/database.js'
 import { anEvent } from '../servers/events.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
@@ -61,6 +61,40 @@ describe.each(STORE_PAIRS)('what was heard of registries, on %s', (_, open) => {
       { name: 'refused:401', day: '2026-11-21', value: 2 },
       { name: 'refused:413', day: '2026-11-21', value: 1 },
     ])
+  })
+
+  const silences = async (): Promise<unknown[]> =>
+    (
+      await sql<{ registry: string; from: Date | null; to: Date | null }>`
+        select registry, silent_from as "from", silent_to as "to" from receptions order by registry
+      `.execute(stores.database.sql)
+    ).rows.map(({ registry, from, to }) => [registry, from?.toISOString(), to?.toISOString()])
+  const hear = async (registry: string, at: string, ...more: string[]): Promise<void> => {
+    clock = at
+    receptions.heard([at, ...more].map((time) => anEvent({ registry, at: time })))
+    await receptions.flush()
+  }
+
+  test('has the newest time of more than seven days without an event, unless the events were late', async () => {
+    await hear('one', '2026-11-01T12:00:00Z')
+    await hear('one', '2026-11-08T11:00:00Z')
+    expect(await silences()).toEqual([['one', undefined, undefined]])
+    // A queue of the registry.
+    await hear('one', '2026-11-28T12:00:00Z', '2026-11-08T12:00:00Z')
+    expect(await silences()).toEqual([['one', undefined, undefined]])
+    await hear('one', '2026-12-20T12:00:00Z')
+    const silence = ['2026-11-28T12:00:00.000Z', '2026-12-20T12:00:00.000Z']
+    expect(await silences()).toEqual([['one', ...silence]])
+    await hear('one', '2026-12-21T12:00:00Z')
+    await hear('two', '2026-12-21T12:00:00Z')
+    expect(await silences()).toEqual([
+      ['one', ...silence],
+      ['two', undefined, undefined],
+    ])
+    await mergeReceptions(stores.database, new Map([['one', 'two']]))
+    expect(await silences()).toEqual([['two', ...silence]])
+    await mergeReceptions(stores.database, new Map([['two', 'three']]))
+    expect(await silences()).toEqual([['three', ...silence]])
   })
 
   test('is kept when it cannot be written, together with what is heard meanwhile, and written once', async () => {

@@ -36,7 +36,10 @@ describe.each(STORE_PAIRS)('of a registry of which nothing was heard lately, on 
   })
   const heard = async (registry: string, at: Date | undefined): Promise<void> => {
     const { sql: db } = stores.database
-    if (at) await sql`update receptions set last_received_at = ${at} where registry = ${registry}`.execute(db)
+    if (at)
+      await sql`update receptions set last_received_at = ${at}, last_event_at = ${at} where registry = ${registry}`.execute(
+        db,
+      )
     else await sql`delete from receptions where registry = ${registry}`.execute(db)
   }
   const QUESTIONS = [
@@ -88,6 +91,50 @@ describe.each(STORE_PAIRS)('of a registry of which nothing was heard lately, on 
     expect(await offered()).toEqual(['b.example'])
     await asking.ingest(blob('heard', { registry: 'a.example' }))
     expect(await offered()).toEqual(['a.example', 'b.example'])
+  })
+
+  const gap = async (from: Date, to: Date): Promise<void> => {
+    await sql`update receptions set silent_from = ${from}, silent_to = ${to} where registry = 'a.example'`.execute(
+      stores.database.sql,
+    )
+  }
+  const offered = async (question: string, parameters: object = {}): Promise<unknown[]> =>
+    (await asking.items(question, parameters)).map(({ registry }) => registry).sort()
+  const BOTH = ['a.example', 'b.example']
+
+  test('after a gap, nothing is offered as unused until the registry was heard for as long', async () => {
+    await gap(daysAgo(25), daysAgo(10))
+    const { notes = [] } = await asking.answer('unused-images', { unused_for: '30d' })
+    expect(notes.join()).toContain(
+      'nothing was heard of a.example from 2026-11-02T12:00:00.000000Z to 2026-11-17T12:00',
+    )
+    for (const question of ['unused-images', 'last-used']) {
+      await gap(daysAgo(25), daysAgo(10))
+      expect(await offered(question, { unused_for: '30d' })).toEqual(['b.example'])
+      // The gap is before the time that was asked for.
+      expect(await offered(question, { unused_for: '9d' })).toEqual(BOTH)
+      await gap(daysAgo(25), daysAgo(13))
+      expect(await offered(question, { unused_for: '30d' })).toEqual(BOTH)
+    }
+  })
+
+  test('after a gap, nothing is offered as unreferenced until what the registry contains was stored', async () => {
+    await gap(daysAgo(60), daysAgo(40))
+    for (const question of ['untagged-manifests', 'orphaned-blobs'])
+      expect(await offered(question)).toEqual(['b.example'])
+    const reconciled = async (applied: boolean, days: number): Promise<void> => {
+      const at = daysAgo(days)
+      await sql`
+        insert into inventory.reconciliations (registry, applied, started_at, updated_at, finished_at)
+        values ('a.example', ${applied}, ${at}, ${at}, ${at})
+      `.execute(stores.database.sql)
+    }
+    await reconciled(false, 5)
+    await reconciled(true, 41)
+    for (const question of ['untagged-manifests', 'orphaned-blobs'])
+      expect(await offered(question)).toEqual(['b.example'])
+    await reconciled(true, 39)
+    for (const question of ['untagged-manifests', 'orphaned-blobs']) expect(await offered(question)).toEqual(BOTH)
   })
 
   test('what does not offer anything is answered', async () => {

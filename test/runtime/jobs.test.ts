@@ -80,6 +80,25 @@ describe('jobs while the clock is set', () => {
     jest.useRealTimers()
   })
 
+  test('ahead, jobs that delete what is old wait for ten minutes', async () => {
+    jest.useFakeTimers({ now: NOON, doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] })
+    let deletions = 0
+    const run = async (): Promise<number> => Promise.resolve(++deletions)
+    const deleting = startJobs([{ name: 'delete', cron: '*/10 * * * * *', run, deletesOld: true }], {
+      onError: () => undefined,
+    })
+    await jest.advanceTimersByTimeAsync(60_000)
+    expect(deletions).toBe(6)
+    jest.setSystemTime(NOON + 40 * DAY_MS)
+    await jest.advanceTimersByTimeAsync(1_000)
+    jest.setSystemTime(NOON + 61_000)
+    await jest.advanceTimersByTimeAsync(598_000)
+    expect(deletions).toBe(6)
+    await jest.advanceTimersByTimeAsync(60_000)
+    expect(deletions).toBeGreaterThan(6)
+    await deleting.stop()
+  })
+
   test.each([
     ['back by a day', -DAY_MS],
     ['back by a minute', -60_000],

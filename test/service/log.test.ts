@@ -46,7 +46,7 @@ describe('the log', () => {
     const error = loggedError(new Error(message)) as { message: string; stack: string }
     expect(error.message).toBe(expected)
     expect(error.stack.split('\n')[0]).toBe(`Error: ${expected}`)
-    expect(error.stack).toMatch(/test\/log\.test\.ts:\d+:\d+/)
+    expect(error.stack).toMatch(/test\/service\/log\.test\.ts:\d+:\d+/)
   })
 
   test('keeps of an error what tells its cause, and nothing of what was sent', () => {

@@ -157,7 +157,7 @@ const oldImages: Question = {
 
 const unusedImages: Question = {
   name: 'unused-images',
-  offersUnused: 'always',
+  offers: 'unused',
   answers: 'Images that have not been used since a moment, those whose tags were used longest ago first.',
   definition: `${USED} A check counts as use: clients that find an image unchanged do not pull it. ${REFERRERS} ${UNKNOWN_PARTS} ${WITHOUT} ${PUSHED} ${SIZE}`,
   parameters: {

@@ -119,7 +119,7 @@ const usedTags = (asked: Asked, page: Page): RawBuilder<unknown> => {
 
 export const lastUsed: Question = {
   name: 'last-used',
-  offersUnused: 'with unused_for',
+  offers: 'unused, with unused_for',
   answers:
     'Every live tag with when it was used last, for tools that clean up: never used ones first, then by the day, last those that may be in use all the same.',
   definition: `last_used_at is the newest pull or check (HEAD) of the tag, of the manifest it points to, or of an image that this index lists, by tag or by digest; empty where none is known. A check counts: clients that find an image unchanged do not pull it. A HEAD is no check if the same client (address, user agent, user) pushed the tag within 15 minutes. last_pulled_at is the newest pull alone. Days are UTC, of the last use or push of the tag itself. Last come the tags of which last_used_at does not say all: indexes whose contents are not known, images that a live index lists, and referrers (sha256-…) of what is there. unused_for leaves out what was pushed since, too, unless the push changed nothing. With unused_for: ${REFERRERS} ${UNKNOWN_PARTS} ${PUSHED} client and kind are of the last use; client is empty if no invocation of that kind is kept, kind if it is not known. ${WITHOUT} ${SIZE}`,

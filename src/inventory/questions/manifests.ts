@@ -97,7 +97,7 @@ const isUnused = (asked: Asked): RawBuilder<unknown> =>
 
 const untagged: Question = {
   name: 'untagged-manifests',
-  offersUnused: 'always',
+  offers: 'unreferenced',
   answers:
     'Live manifests that nothing leads to and that have not been used lately, in the order in which repositories were first seen, and of digests.',
   definition:

@@ -49,8 +49,11 @@ export type Question = {
   unknown?: readonly SummaryKind[]
   /** The parameter that names the one object of which the rows are: no rows mean that no such object is known. */
   object?: 'reference'
-  /** If rows are offered for clean-up, as nothing uses them: always, or with a parameter. Those of registries that are silent are left out. */
-  offersUnused?: 'always' | 'with unused_for'
+  /**
+   * If rows are offered for clean-up: as nobody used them lately (perhaps only with a parameter), or as nothing in the registry refers to
+   * them. Those of registries of which too little was heard are left out.
+   */
+  offers?: 'unused' | 'unused, with unused_for' | 'unreferenced'
   /** If what a delete leaves behind is listed only after some days: what is left out until then, unless `unused_for` is given. */
   afterDelete?: { days: number; leftOut: string }
   /**

@@ -5,8 +5,8 @@ import type { Asked, Question } from './question.js'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
-/** Small registries are not used on some days. If nothing is heard of one for longer, its notifications may not arrive any more. */
-const LONGEST_SILENCE_MS = 7 * DAY_MS
+/** Small registries are not used on some days. Of one without an event for longer, the notifications may not arrive any more. */
+export const LONGEST_SILENCE_DAYS = 7
 /** After this time a note says since when nothing was heard. */
 const NOTED_SILENCE_MS = DAY_MS
 /** So many registries are named in notes. */
@@ -24,48 +24,87 @@ type Silences = {
 const NONE: Silences = { silent: [], isAll: false, notes: [] }
 
 /**
- * Of a question that offers what is unused: the registries of which nothing was heard lately, be it that nobody used them, or that their
- * notifications do not arrive. Lately is in the last seven days, or in the time that was asked for if it is shorter.
+ * Of a question that offers something for clean-up: the registries of which too little was heard, be it that nobody used them, or that their
+ * events were lost. That is
+ * - nothing in the last seven days, or in the time that was asked for if it is shorter;
+ * - nothing for more than seven days within the time that was asked for, until the registry was heard for as long: who used an image all
+ *   the time has used it again by then;
+ * - for what nothing refers to: nothing for more than seven days, until `reconcile --apply` has stored what the registry contains.
  */
-export const silencesIn = async (db: Sql, { offersUnused }: Question, asked: Asked, now: Date): Promise<Silences> => {
+export const silencesIn = async (db: Sql, { offers }: Question, asked: Asked, now: Date): Promise<Silences> => {
   const { unused_for } = asked
-  if (offersUnused === undefined || (offersUnused === 'with unused_for' && unused_for === undefined)) return NONE
+  if (offers === undefined || (offers === 'unused, with unused_for' && unused_for === undefined)) return NONE
   const registries = await lastHeard(db, asked)
-  const askedFor = unused_for === undefined ? Infinity : now.getTime() - Date.parse(unused_for)
-  const longest = Math.min(LONGEST_SILENCE_MS, askedFor)
-  const silenceOf = (heardAt: Date | null): number => {
+  const since = unused_for === undefined ? -Infinity : Date.parse(unused_for)
+  const longest = Math.min(LONGEST_SILENCE_DAYS * DAY_MS, now.getTime() - since)
+  const silenceOf = ({ heardAt }: Heard): number => {
     const silence = heardAt ? now.getTime() - heardAt.getTime() : Infinity
     // The clock was ahead.
     return silence < -HOUR_MS ? Infinity : silence
   }
-  const silent = registries.filter(({ heardAt }) => silenceOf(heardAt) > longest)
-  const quiet = registries.filter((one) => silenceOf(one.heardAt) > NOTED_SILENCE_MS && !silent.includes(one))
+  const silent = registries.filter((one) => silenceOf(one) > longest)
+  const gapsOf = registries.filter((one) => !silent.includes(one) && one.silentTo !== null)
+  const unused = gapsOf.filter((one) => isGapRecent(one, since, now))
+  const unreferenced = gapsOf.filter((one) => offers === 'unreferenced' && !isReconciled(one) && !unused.includes(one))
+  const leftOut = [...silent, ...unused, ...unreferenced]
+  const quiet = registries.filter((one) => silenceOf(one) > NOTED_SILENCE_MS && !leftOut.includes(one))
   return {
-    silent: silent.map(({ registry }) => registry),
-    isAll: registries.length > 0 && silent.length === registries.length,
+    silent: leftOut.map(({ registry }) => registry),
+    isAll: registries.length > 0 && leftOut.length === registries.length,
     notes: [
-      ...named(silent, (registry, since) =>
-        since === undefined
+      ...named(silent, ({ registry, heardAt }) =>
+        heardAt === null
           ? `no event of ${registry} was ever received: what is in use is unknown, so that nothing of it is in this answer; set up its notifications`
-          : `nothing was heard of ${registry} since ${since}: what was used since then is unknown, so that nothing of it is in this answer; check its notifications ("tallyman status")`,
+          : `nothing was heard of ${registry} since ${timeOf(heardAt)}: what was used since then is unknown, so that nothing of it is in this answer; check its notifications ("tallyman status")`,
+      ),
+      ...named(
+        unused,
+        (one) =>
+          `${gapOf(one)}: what was used then is unknown, so that nothing of it is in this answer until it was heard for as long`,
+      ),
+      ...named(
+        unreferenced,
+        (one) =>
+          `${gapOf(one)}: what was pushed then is unknown, so that nothing of it is in this answer; "tallyman inventory reconcile --apply" asks a registry that has a url`,
       ),
       ...named(
         quiet,
-        (registry, since = '') =>
-          `nothing was heard of ${registry} since ${since}: if its notifications do not arrive, uses since then are unknown`,
+        ({ registry, heardAt }) =>
+          `nothing was heard of ${registry} since ${timeOf(heardAt)}: if its notifications do not arrive, uses since then are unknown`,
       ),
     ],
   }
 }
 
-type Heard = { registry: string; heardAt: Date | null }
+type Heard = {
+  registry: string
+  /** When the newest event happened that was received. */
+  heardAt: Date | null
+  /** The newest time of more than seven days without an event. */
+  silentFrom: Date | null
+  silentTo: Date | null
+  /** When the newest complete reconcile began that stored what it found. */
+  reconciledAt: Date | null
+}
 
-const named = (registries: readonly Heard[], sentence: (registry: string, since?: string) => string): string[] => {
+const isGapRecent = ({ silentFrom, silentTo }: Heard, since: number, now: Date): boolean =>
+  silentFrom !== null &&
+  silentTo !== null &&
+  silentTo.getTime() > since &&
+  now.getTime() - silentTo.getTime() < silentTo.getTime() - silentFrom.getTime()
+
+const isReconciled = ({ silentTo, reconciledAt }: Heard): boolean =>
+  silentTo !== null && reconciledAt !== null && reconciledAt > silentTo
+
+const gapOf = ({ registry, silentFrom, silentTo }: Heard): string =>
+  `nothing was heard of ${registry} from ${timeOf(silentFrom)} to ${timeOf(silentTo)}`
+
+const timeOf = (at: Date | null): string => (at ? isoTime(microsOf(at)) : '')
+
+const named = (registries: readonly Heard[], sentence: (heard: Heard) => string): string[] => {
   const more = registries.length - MOST_NAMED
   return [
-    ...registries
-      .slice(0, MOST_NAMED)
-      .map(({ registry, heardAt }) => sentence(registry, heardAt ? isoTime(microsOf(heardAt)) : undefined)),
+    ...registries.slice(0, MOST_NAMED).map(sentence),
     ...(more > 0 ? [`the same is true of ${more} more registries ("tallyman registries")`] : []),
   ]
 }
@@ -88,7 +127,12 @@ const lastHeard = async (db: Sql, { registry, repository_ids }: Asked): Promise<
         )
         select registry from names where registry is not null`
   const { rows } = await sql<Heard>`
-    select n.registry, r.last_received_at as "heardAt" from (${names}) n left join receptions r on r.registry = n.registry
+    select n.registry, least(r.last_received_at, r.last_event_at) as "heardAt", r.silent_from as "silentFrom", r.silent_to as "silentTo",
+      (
+        select max(started_at) from inventory.reconciliations c
+        where c.registry = n.registry and c.applied and c.finished_at is not null
+      ) as "reconciledAt"
+    from (${names}) n left join receptions r on r.registry = n.registry
     order by n.registry
   `.execute(db)
   return rows
