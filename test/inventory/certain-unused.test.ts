@@ -137,11 +137,18 @@ describe.each(STORE_PAIRS)('what may be in use is not listed as unused, on %s', 
       await asking.ingest(manifest('a2', { at: '2026-11-20T10:00:00Z' }))
       await repaired(withTag('a2'))
       await asking.ingest({ action: 'delete', tag: 'v1', at: '2026-11-27T12:00:00Z' })
-      const later = createAsking(stores, new Date('2026-12-20T12:00:00Z'))
-      await later.ingest(blob('b8', { id: 901, at: '2026-12-20T12:00:00Z', repository: 'other' }))
+      // Something is heard of the registry each week.
+      const heardOn = async (day: string, id: number): Promise<Asking> => {
+        const at = `${day}T12:00:00Z`
+        const then = createAsking(stores, new Date(at))
+        await then.ingest(blob(`b${id}`, { id, at, repository: 'other' }))
+        return then
+      }
+      for (const [i, day] of ['2026-12-03', '2026-12-09', '2026-12-15'].entries()) await heardOn(day, 901 + i)
+      const later = await heardOn('2026-12-20', 905)
       expect((await later.items('untagged-manifests')).map(({ digest }) => short(digest))).toEqual(['a2'])
-      const muchLater = createAsking(stores, new Date('2026-12-29T12:00:00Z'))
-      await muchLater.ingest(blob('b9', { id: 902, at: '2026-12-29T12:00:00Z', repository: 'other' }))
+      await heardOn('2026-12-26', 906)
+      const muchLater = await heardOn('2026-12-29', 907)
       expect(await muchLater.items('untagged-manifests')).toHaveLength(2)
     })
 
