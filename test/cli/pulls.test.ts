@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { machineClock } from '../servers/clock.js'
+import { heardAt } from '../servers/heard.js'
 import { embeddedFolder, openServers } from '../servers/stores.js'
 import { tallyman, type Result } from '../servers/tallyman.js'
 import { openPostgres } from '../../src/storage/sql/postgres.js'
@@ -64,6 +65,7 @@ describe('tallyman pulls', () => {
       select id, tag, 'sha256:' || tag, ${now}::timestamptz, ${now}::timestamptz - interval '200 days', pulled_at
       from repository, (values ('1.0', ${now}::timestamptz - interval '1 hour'), ('never', null)) as told (tag, pulled_at)
     `.execute(database.sql)
+    await heardAt(database.sql, new Date(now))
     await sql`
       insert into inventory.manifests (digest, media_type, contents_known)
       select 'sha256:' || tag, 'application/vnd.oci.image.manifest.v1+json', true from unnest(array['1.0', 'never']) tag

@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import { shortNumber } from '../../src/http/badges.js'
 import { notified, openApp, type TestApp } from '../servers/app.js'
 import { createSender } from '../servers/fuzz.js'
+import { heardAt } from '../servers/heard.js'
 import { digestOf } from '../servers/history.js'
 
 const NOW = new Date('2026-11-21T12:00:00Z')
@@ -247,6 +248,7 @@ describe('GET /pulls/last-used', () => {
     await app.notify({
       events: [...pushed, told('2026-11-01T10:00:00Z', '1b', 'HEAD'), told('2026-04-01T10:00:00Z', '1c', 'GET')],
     })
+    await heardAt(app.app.core.stores.database.sql, NOW)
   })
 
   test('asks for an API token', async () => {

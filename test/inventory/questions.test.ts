@@ -5,6 +5,7 @@ import { QUESTIONS } from '../../src/inventory/questions/questions.js'
 import { summarize } from '../../src/inventory/summary/summarize.js'
 import { questionNamed } from '../servers/asking.js'
 import { createCounting } from '../servers/counting.js'
+import { heardAt } from '../servers/heard.js'
 import { digestOf, knownHistory } from '../servers/history.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
@@ -310,8 +311,10 @@ describe.each(STORE_PAIRS)('the questions on %s', (_, open) => {
   })
 
   test('what a delete leaves behind comes later, and a note says so while that is', async () => {
-    const notes = async (question: string, at: string, parameters = {}): Promise<string[]> =>
-      (await ask(stores.database.sql, questionNamed(question), parameters, new Date(at))).notes ?? []
+    const notes = async (question: string, at: string, parameters = {}): Promise<string[]> => {
+      await heardAt(stores.database.sql, new Date(at))
+      return (await ask(stores.database.sql, questionNamed(question), parameters, new Date(at))).notes ?? []
+    }
     const { items: deletes } = await asked('deletions')
     const newest = Date.parse(String(deletes[0]?.at))
     const hours = (count: number): string => new Date(newest + count * 3_600_000).toISOString()

@@ -57,6 +57,7 @@ export const createCounting = (
   const { rebuildStale } = repositories
   const { ingest, ...others } = createIngest({ ...needs, identify, repositories, originOf, pendingOf })
   const receptions = createReceptions(database, now)
+  let flushed = Promise.resolve()
   return {
     ...others,
     rebuildStale,
@@ -64,7 +65,9 @@ export const createCounting = (
       const told = await ingest(events, ...more)
       // As if each registry sent something else at the same time: otherwise nothing of it is offered as unused.
       receptions.heard(events.flatMap((event) => ('action' in event ? [{ ...event, at: microsOf(now()) }] : [])))
-      await receptions.flush()
+      // One after the other, as the job does it: many batches at once would take all connections.
+      flushed = flushed.then(receptions.flush)
+      await flushed
       return told
     },
   }

@@ -10,6 +10,7 @@ import { anEvent } from '../../servers/events.js'
 import { liveIn } from '../../servers/inventory.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 import { digestNamed, imageNamed, put, stubRegistry, type StubRegistry } from '../../servers/stub-registry.js'
+import { heardAt } from '../../servers/heard.js'
 
 const REGISTRY = 'registry.example'
 const NOW = '2026-11-18T11:00:00Z'
@@ -112,6 +113,7 @@ describe.each(STORE_PAIRS)('a repair on %s', (_, open) => {
     await createCounting(stores).ingest([anEvent({ id: 1, ...target, object: 'manifest', at: '2026-01-02T10:00:00Z' })])
     const asked = async (question: string, parameters: object, now: string): Promise<Item[]> => {
       const found = QUESTIONS.find(({ name }) => name === question)
+      await heardAt(stores.database.sql, new Date(now))
       return found ? (await ask(stores.database.sql, found, parameters, new Date(now))).items : []
     }
     const used = { tag: 'old', used_at: '2026-01-02T10:00:00.000000Z' }
