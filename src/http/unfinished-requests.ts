@@ -6,7 +6,7 @@ const MOST_UNFINISHED = 256
 const SHORTEST_PATIENCE = 2_000
 
 type LimitOptions = {
-  /** Whether a request has a valid token. Those of others are closed first. */
+  /** Whether a request has a valid token. Requests without one are closed first. */
   hasToken?: (request: IncomingMessage) => boolean
   most?: number
   /** Milliseconds of a clock that only goes forward. */
@@ -15,8 +15,8 @@ type LimitOptions = {
 
 /**
  * Bounds the connections that wait for the rest of a body, whoever sends it: a body that is begun and never ends holds a connection
- * until the time limit of the server. If there are too many, the oldest ones without a valid token are closed, and at last the oldest
- * ones, so new requests are always taken.
+ * until the time limit of the server. If there are too many, the oldest requests without a valid token are closed, then the oldest of
+ * all, so that new requests are always accepted.
  * @returns takes note of a request that has just begun
  */
 export const limitUnfinished = ({
@@ -25,18 +25,15 @@ export const limitUnfinished = ({
   elapsed = () => performance.now(),
 }: LimitOptions = {}): ((request: IncomingMessage) => void) => {
   /** In the order in which they began. Complete ones are only waiting for their answers. */
-  const unfinished = new Map<IncomingMessage, { begun: number; mayGoFirst?: boolean }>()
-  const close = (now: number, isToClose: (request: IncomingMessage) => boolean): void => {
-    for (const [oldest, { begun }] of unfinished) {
-      if (unfinished.size <= most || now - begun < SHORTEST_PATIENCE) return
-      if (!isToClose(oldest)) continue
+  const unfinished = new Map<IncomingMessage, { begun: number; isKnown?: boolean }>()
+  const closeOldest = (now: number, maySpare: boolean): void => {
+    for (const [oldest, entry] of unfinished) {
+      if (unfinished.size <= most || now - entry.begun < SHORTEST_PATIENCE) return
+      // The token is checked once, and only if there are too many requests.
+      if (maySpare && (entry.isKnown ??= hasToken(oldest))) continue
       unfinished.delete(oldest)
       if (!oldest.complete) oldest.destroy()
     }
-  }
-  const isStrangers = (request: IncomingMessage): boolean => {
-    const known = unfinished.get(request)
-    return known ? (known.mayGoFirst ??= !hasToken(request)) : false
   }
   return (request) => {
     const { 'content-length': length, 'transfer-encoding': encoding } = request.headers
@@ -44,7 +41,7 @@ export const limitUnfinished = ({
     const now = elapsed()
     unfinished.set(request, { begun: now })
     request.once('close', () => unfinished.delete(request))
-    close(now, isStrangers)
-    close(now, () => true)
+    closeOldest(now, true)
+    closeOldest(now, false)
   }
 }

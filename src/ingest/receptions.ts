@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { addTallies } from '../counters/tallies.js'
 import { isoTime, microsOf, utcDay, type Micros } from '../events/calendar.js'
 import type { RegistryEvent } from '../events/registry-event.js'
+import { MOST_AHEAD_SECONDS } from '../runtime/clock-ahead.js'
 import { LONGEST_SILENCE_DAYS } from '../inventory/questions/silent-registries.js'
 import type { Database } from '../storage/sql/database.js'
 
@@ -75,8 +76,9 @@ export const createReceptions = (database: Database, now: () => Date): Reception
 type News = { firstEventAt: Micros; lastEventAt: Micros; lastReceivedAt: Micros; events: number }
 type Heard = Map<string, News>
 
-/** What is stored is of a clock that was ahead. */
-const IS_AHEAD = sql`receptions.last_received_at > excluded.last_received_at + interval '1 hour'`
+/** Whether the stored time is of a clock that was ahead. */
+const IS_AHEAD = sql`
+  receptions.last_received_at > excluded.last_received_at + ${sql.lit(MOST_AHEAD_SECONDS)} * interval '1 second'`
 
 const WAS_SILENT = sql`not ${IS_AHEAD}
   and news.first_event_at > receptions.last_event_at + ${sql.lit(LONGEST_SILENCE_DAYS)} * interval '1 day'`

@@ -50,8 +50,8 @@ export type Question = {
   /** The parameter that names the one object of which the rows are: no rows mean that no such object is known. */
   object?: 'reference'
   /**
-   * If rows are offered for clean-up: as nobody used them lately (perhaps only with a parameter), or as nothing in the registry refers to
-   * them. Those of registries of which too little was heard are left out.
+   * Why rows are offered for clean-up, if they are: nobody used them lately (perhaps only with a parameter), or nothing in the registry
+   * refers to them. Rows of some registries are left out: see `silencesIn`.
    */
   offers?: 'unused' | 'unused, with unused_for' | 'unreferenced'
   /** If what a delete leaves behind is listed only after some days: what is left out until then, unless `unused_for` is given. */

@@ -21,9 +21,14 @@ export const placedIn = (repositoryId: Part, { silent, ...asked }: Asked): Part 
         select from inventory.repositories where id = ${repositoryId} and registry = any(${JSON.parse(silent) as string[]}::text[])
       )`
 
-const inAsked = (repositoryId: Part, { registry, repository_ids }: Asked): Part => {
-  if (repository_ids !== undefined) {
-    const ids = repository_ids.split(',').filter(Boolean).map(Number)
+/** The ids of the repository that was asked for; undefined if none was. */
+export const repositoryIdsOf = ({ repository_ids }: Asked): number[] | undefined =>
+  repository_ids?.split(',').filter(Boolean).map(Number)
+
+const inAsked = (repositoryId: Part, asked: Asked): Part => {
+  const { registry } = asked
+  const ids = repositoryIdsOf(asked)
+  if (ids) {
     return ids.length === 1 ? sql`${repositoryId} = ${ids[0]}::int` : sql`${repositoryId} = any(${ids}::int[])`
   }
   if (registry === undefined) return sql`true`

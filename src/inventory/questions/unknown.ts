@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 import type { Asked, Question } from './question.js'
+import { repositoryIdsOf } from './sql-parts.js'
 import { hasImageConfig } from './unused-manifests.js'
 
 /**
@@ -74,13 +75,14 @@ type Counted = { all: Partial<Unknown>; ofCaches: Partial<Unknown> }
 export const unknownIn = async (
   db: Sql,
   question: Question,
-  { registry, repository_ids, prefix }: Asked,
+  asked: Asked,
   caches: readonly string[],
 ): Promise<Counted | undefined> => {
   const kinds = kindsOf(question)
   if (kinds.length === 0) return undefined
   const sums = kinds.map((kind) => sql`coalesce(sum(${sql.raw(COLUMNS[kind])}), 0)::bigint as ${sql.raw(kind)}`)
-  const ids = repository_ids?.split(',').filter(Boolean).map(Number)
+  const { registry, prefix } = asked
+  const ids = repositoryIdsOf(asked)
   const { rows } = await sql<Partial<Record<SummaryKind, string>> & { is_cache: boolean }>`
     select r.registry = any(${caches}::text[]) as is_cache, ${sql.join(sums)}
     from inventory.repository_totals u join inventory.repositories r on r.id = u.repository_id

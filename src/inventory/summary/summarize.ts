@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
+import { MOST_AHEAD_SECONDS } from '../../runtime/clock-ahead.js'
 import type { Database, Sql } from '../../storage/sql/database.js'
 import { holdLease, releaseLease, type Lease } from '../../storage/sql/leases.js'
 import { refreshFindings } from './findings.js'
@@ -26,16 +27,13 @@ export const summarize = async (database: Pick<Database, 'engine' | 'jobs'>, now
   return ended
 }
 
-/** Clocks of two processes differ by less. */
-const MOST_AHEAD_MS = 3_600_000
-
 /** Whether the last summary is older than it has to be, or of a clock that was ahead. */
 const isSummaryDue = async (db: Sql, now: Date): Promise<boolean> => {
   const { rows } = await sql<{ as_of: Date; seconds: number }>`select as_of, seconds from inventory.totals`.execute(db)
   const [last] = rows
   if (!last) return true
   const age = now.getTime() - last.as_of.getTime()
-  return age >= restSeconds(last.seconds) * 1000 || age < -MOST_AHEAD_MS
+  return age >= restSeconds(last.seconds) * 1000 || age < -MOST_AHEAD_SECONDS * 1000
 }
 
 /** After this time another process makes the summary of one that died. */

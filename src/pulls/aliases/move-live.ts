@@ -41,14 +41,7 @@ export const moveLive = async (
   ]
   await restartProvisional(tx)
   let room = most
-  for (const part of parts) {
-    for (let moved = 1; moved > 0;) {
-      moved = await part(room)
-      room -= moved
-      if (room <= 0) break
-    }
-    if (room <= 0) break
-  }
+  for (const part of parts) for (let moved = 1; moved > 0 && room > 0; room -= moved) moved = await part(room)
   if (room < most) await countPortion(tx)
   return room <= 0 ? 'more' : 'done'
 }

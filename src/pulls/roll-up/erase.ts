@@ -80,13 +80,18 @@ const eraseNoted = async (
   blocksAtOnce?: number,
 ): Promise<Erased> => {
   const deleted = { invocations: 0, requests: 0, days: 0 }
-  // A move of a registry may put rows where this has been already.
-  for (let portions = ''; portions !== (portions = await jobs.transaction().execute(portionsSoFar));) {
+  const readPortions = async (): Promise<string> => jobs.transaction().execute(portionsSoFar)
+  let portions = await readPortions()
+  let before: string
+  // If a registry was moved meanwhile, some of its rows may be in a part of a table that was read before.
+  do {
     const { invocations, requests, days } = await deleteRows(jobs, erasure, blocksAtOnce)
     deleted.invocations += invocations
     deleted.requests += requests
     deleted.days += days
-  }
+    before = portions
+    portions = await readPortions()
+  } while (portions !== before)
   const not_rewritten = await runSummaryStep(async () => eraseTraces(TABLES))
   await removeNote(jobs, erasure)
   await eraseTraces([ERASURES])

@@ -34,10 +34,9 @@ type Needs = {
  * @throws AggregateError at the end, of registries that failed
  */
 export const settleSilent = async ({ jobs }: Pick<Database, 'jobs'>, needs: Needs): Promise<void> => {
-  const end = endOfFold(needs)
   const { rows } = await sql<{ registry: string }>`
     select registry from pulls.registries r where ${isSilent(needs)} and (
-      ${isToSettle(end, needs)} or exists (select from pulls.chains c where ${isOver} limit 1)
+      ${isToSettle(needs)} or exists (select from pulls.chains c where ${isOver} limit 1)
     )
     order by registry
   `.execute(jobs)
@@ -53,9 +52,8 @@ const settle = async (tx: Sql, registry: string, needs: Needs): Promise<number> 
     select from pulls.registries r where registry = ${registry} and ${isSilent(needs)} for update skip locked
   `.execute(tx)
   if (rows.length === 0) return 0
-  const end = endOfFold(needs)
   await sql`
-    update pulls.registries r set folded_to = ${end} where registry = ${registry} and ${isToSettle(end, needs)}
+    update pulls.registries r set folded_to = ${endOfFold(needs)} where registry = ${registry} and ${isToSettle(needs)}
   `.execute(tx)
   const { numAffectedRows } = await sql`
     delete from pulls.chains where ctid = any(array(
@@ -75,11 +73,14 @@ const endOfFold = ({ windows, days, now }: Needs): RawBuilder<unknown> => sql`(
 const isSilent = (needs: Needs): RawBuilder<unknown> => sql`r.newest_since <= ${silentSince(needs)}::timestamptz`
 
 /** Whether the fold has not come to the end, no request of the last hours becomes late by it, and none is pending that would. */
-const isToSettle = (end: RawBuilder<unknown>, needs: Needs): RawBuilder<unknown> => sql`(
-  ${end} > r.folded_to and ${end} <= ${silentSince(needs)}::timestamptz and not exists (
-    select from pulls.pending p where p.registry = r.registry and p.at > r.folded_to and p.at <= ${end}
-  )
-)`
+const isToSettle = (needs: Needs): RawBuilder<unknown> => {
+  const end = endOfFold(needs)
+  return sql`(
+    ${end} > r.folded_to and ${end} <= ${silentSince(needs)}::timestamptz and not exists (
+      select from pulls.pending p where p.registry = r.registry and p.at > r.folded_to and p.at <= ${end}
+    )
+  )`
+}
 
 const silentSince = ({ lateness, now }: Needs): string => isoTime(microsOf(now) - Math.max(SILENCE, lateness))
 

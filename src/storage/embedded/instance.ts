@@ -68,9 +68,11 @@ export class EmbeddedInstance extends PGlite {
 
   /**
    * @param directory of the database, with its files
-   * @param options `noAnswerMs`: how long a statement may take to be answered, without the time in which it runs; `canEndStatements`: another
-   * thread can end a statement; `isHeld`: whether the directory is still this process's. V8 does not count the memory that this takes when it decides when to collect garbage: for an instance that lives as
-   * long as its process.
+   * @param options
+   * - `noAnswerMs`: how long a statement may take to be answered, without the time in which it runs
+   * - `canEndStatements`: another thread can end a statement. V8 does not count the memory that this takes when it decides when to
+   *   collect garbage: for an instance that lives as long as its process
+   * - `isHeld`: whether the directory is still this process's
    */
   constructor(
     readonly directory: string,

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { MOST_AHEAD_SECONDS } from '../../runtime/clock-ahead.js'
 import type { Database } from './database.js'
 
 /** Another process does the same work now. Later it may be free, or need not be done any more. */
@@ -7,11 +8,6 @@ export class LeaseTaken extends Error {}
 /** A lease that this process has. It is renewed until it is released. */
 export type Lease = { release: () => Promise<void> }
 
-/**
- * A lease that lasts this much longer than it was taken for is not one: the clock was ahead when its holder took it, and ended. If the
- * database's clock is set back further while the holder works, another process may take it.
- */
-const AHEAD_SECONDS = 3_600
 /** Renewals while a lease lasts: a process that cannot renew it a few times in a row still has it. */
 const RENEWALS = 4
 
@@ -30,7 +26,8 @@ export const takeLease = async (
     insert into leases (name, holder, until) values (${name}, ${holder}, now() + ${seconds} * interval '1 second')
     on conflict (name) do update set holder = excluded.holder, until = excluded.until
       where leases.until < now() or leases.holder = excluded.holder
-        or leases.until > now() + ${seconds + AHEAD_SECONDS} * interval '1 second'
+        -- The clock was ahead when its holder took it, and ended. A living holder may lose it if the database's clock is set back by more.
+        or leases.until > now() + ${seconds + MOST_AHEAD_SECONDS} * interval '1 second'
     returning name
   `.execute(database.sql)
   return rows.length > 0
