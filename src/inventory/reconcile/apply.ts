@@ -14,7 +14,7 @@ import { inventoryParts } from '../record/observation-statement.js'
 import type { FetchedManifest } from '../../registries/client/registry-client.js'
 import { chunksOf, type Chunk } from './chunks.js'
 import type { Difference } from './drift.js'
-import type { Held } from './recorded-state.js'
+import type { RecordedState } from './recorded-state.js'
 import { hasUntrusted, lowerUntrusted, NO_UNTRUSTED_TIMES, type UntrustedTimes } from './untrusted-times.js'
 import type { Found } from './read-repository.js'
 
@@ -40,9 +40,9 @@ export const applyFound = async (
   database: Database,
   place: Place,
   found: Found,
-  { held, drift, untrusted = NO_UNTRUSTED_TIMES, isComplete = false }: Repair,
+  { recorded, drift, untrusted = NO_UNTRUSTED_TIMES, isComplete = false }: Repair,
 ): Promise<void> => {
-  if (hasUntrusted(held, untrusted)) {
+  if (hasUntrusted(recorded, untrusted)) {
     const drifted = {
       manifests: namesOf(drift, 'manifest'),
       blobs: namesOf(drift, 'blob'),
@@ -51,7 +51,7 @@ export const applyFound = async (
     await lowerUntrusted(database, place, { times: untrusted, drifted, before: found.at })
   }
   for (const chunk of chunksOf(found, drift)) {
-    await applyChunk(database, place, chunk, held)
+    await applyChunk(database, place, chunk, recorded)
     // The embedded database works in this thread: what came in meanwhile is read only when nothing is asked of it.
     await setTimeout(REST_MS)
   }
@@ -59,7 +59,7 @@ export const applyFound = async (
 }
 
 type Repair = {
-  held: Held
+  recorded: RecordedState
   drift: readonly Difference[]
   /** Times that a repair would lose against, and is not to. */
   untrusted?: UntrustedTimes
@@ -72,10 +72,10 @@ const applyChunk = async (
   database: Database,
   place: Place,
   { found, drift }: Chunk,
-  held: Held,
+  recorded: RecordedState,
   attempt = 0,
 ): Promise<void> => {
-  const seen = sightingsOf(place, found, { held, drift })
+  const seen = sightingsOf(place, found, { recorded, drift })
   if (!seen) return
   try {
     await database.transaction(async (tx) => {
@@ -95,7 +95,7 @@ const applyChunk = async (
     })
   } catch (error) {
     if (!isConflict(error) || attempt >= CONFLICT_RETRIES) throw error
-    await applyChunk(database, place, { found, drift }, held, attempt + 1)
+    await applyChunk(database, place, { found, drift }, recorded, attempt + 1)
   }
 }
 
@@ -103,7 +103,7 @@ const applyChunk = async (
 const sightingsOf = (
   { registry, repository }: Place,
   found: Found,
-  { held, drift }: { held: Held; drift: readonly Difference[] },
+  { recorded, drift }: { recorded: RecordedState; drift: readonly Difference[] },
 ): Sightings | undefined => {
   const { at, tags, manifests, blobs } = found
   const stale = drift.filter(({ kind }) => kind === 'stale')
@@ -115,8 +115,8 @@ const sightingsOf = (
     ...[...tags].map(([name, digest]): SeenTag => ({ repository: 1, name, digest, pointed: at, first: at })),
     ...gone('tag').map((name): SeenTag => ({ repository: 1, name, deleted: at })),
   ]
-  const manifestsGone = [...gone('manifest'), ...unheard(found.absentManifests, held.manifests)].map(deleted)
-  const blobsGone = [...gone('blob'), ...unheard(found.absentBlobs, held.blobs)].map(deleted)
+  const manifestsGone = [...gone('manifest'), ...unheard(found.absentManifests, recorded.manifests)].map(deleted)
+  const blobsGone = [...gone('blob'), ...unheard(found.absentBlobs, recorded.blobs)].map(deleted)
   if (tagsSeen.length + manifests.size + blobs.size + manifestsGone.length + blobsGone.length === 0) return undefined
   return {
     repositories: [{ number: 1, registry, name: repository, first: at, last: at }],

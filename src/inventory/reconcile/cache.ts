@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
-import type { Held } from './recorded-state.js'
+import type { RecordedState } from './recorded-state.js'
 import { nothingAt, type Found } from './read-repository.js'
 
 /** What a reconciliation of a pull-through cache did not check, because the cache would have fetched it from its upstream. */
@@ -13,12 +13,17 @@ export type NotChecked = { repositories: number; tags: number; manifests: number
  * that the catalog lists is not asked for, and of one that is not listed nothing is stored.
  * @param shown digests of manifests and blobs that manifests seen since `at` list: they are there, whatever their own times say
  */
-export const foundInCache = (isListed: boolean, held: Held, at: Micros, shown: ReadonlySet<string>): Found => {
+export const foundInCache = (
+  isListed: boolean,
+  recorded: RecordedState,
+  at: Micros,
+  shown: ReadonlySet<string>,
+): Found => {
   const found = nothingAt(at)
   if (isListed) return found
-  const absent = (objects: Held['blobs']): Set<string> =>
+  const absent = (objects: RecordedState['blobs']): Set<string> =>
     new Set([...objects].flatMap(([digest, object]) => (object.live && !shown.has(digest) ? [digest] : [])))
-  return { ...found, absentManifests: absent(held.manifests), absentBlobs: absent(held.blobs) }
+  return { ...found, absentManifests: absent(recorded.manifests), absentBlobs: absent(recorded.blobs) }
 }
 
 /**

@@ -1,4 +1,10 @@
-import { isDoubtful, type Described, type Held, type HeldObject, type HeldTag } from './recorded-state.js'
+import {
+  isDoubtful,
+  type Described,
+  type RecordedState,
+  type RecordedObject,
+  type RecordedTag,
+} from './recorded-state.js'
 import { isUntrusted, NO_UNTRUSTED_TIMES, type UntrustedTimes } from './untrusted-times.js'
 import type { Found } from './read-repository.js'
 
@@ -29,32 +35,32 @@ type Compared = Found & { untrusted: UntrustedTimes }
  */
 export const driftOf = (
   all: Found,
-  held: Held,
+  recorded: RecordedState,
   described: ReadonlyMap<string, Described>,
   untrusted = NO_UNTRUSTED_TIMES,
 ): Difference[] => {
   const found = { ...all, untrusted }
   return [
-    ...missingTags(found, held),
-    ...staleTags(found, held),
-    ...objectDrift('manifest', found, held.manifests, { there: found.manifests, absent: found.absentManifests }),
+    ...missingTags(found, recorded),
+    ...staleTags(found, recorded),
+    ...objectDrift('manifest', found, recorded.manifests, { there: found.manifests, absent: found.absentManifests }),
     ...differentManifests(found, described),
-    ...objectDrift('blob', found, held.blobs, { there: shownBlobs(found, held), absent: found.absentBlobs }),
-    ...differentBlobs(found, held),
+    ...objectDrift('blob', found, recorded.blobs, { there: shownBlobs(found, recorded), absent: found.absentBlobs }),
+    ...differentBlobs(found, recorded),
   ]
 }
 
-const missingTags = ({ tags, ...moments }: Compared, held: Held): Difference[] =>
+const missingTags = ({ tags, ...moments }: Compared, recorded: RecordedState): Difference[] =>
   [...tags].flatMap(([name, digest]): Difference[] => {
-    const tag = held.tags.get(name)
+    const tag = recorded.tags.get(name)
     if (isRecent(tag, moments)) return []
     if (!tag?.live) return [{ kind: 'missing', object: 'tag', name, registry: digest }]
     if (tag.digest === digest) return []
     return [{ kind: 'different', object: 'tag', name, inventory: tag.digest ?? '', registry: digest }]
   })
 
-const staleTags = ({ tags, ...moments }: Compared, held: Held): Difference[] =>
-  [...held.tags].flatMap(([name, tag]): Difference[] =>
+const staleTags = ({ tags, ...moments }: Compared, recorded: RecordedState): Difference[] =>
+  [...recorded.tags].flatMap(([name, tag]): Difference[] =>
     !tag.live || tags.has(name) || isRecent(tag, moments)
       ? []
       : [{ kind: 'stale', object: 'tag', name, inventory: tag.digest ?? '' }],
@@ -63,20 +69,20 @@ const staleTags = ({ tags, ...moments }: Compared, held: Held): Difference[] =>
 const objectDrift = (
   object: 'manifest' | 'blob',
   moments: Compared,
-  held: Held['manifests'],
+  recorded: RecordedState['manifests'],
   { there, absent }: { there: ReadonlyMap<string, unknown>; absent: ReadonlySet<string> },
 ): Difference[] => [
   ...[...there.keys()]
-    .filter((digest) => !held.get(digest)?.live && !isRecent(held.get(digest), moments))
+    .filter((digest) => !recorded.get(digest)?.live && !isRecent(recorded.get(digest), moments))
     .map((name): Difference => ({ kind: 'missing', object, name })),
   ...[...absent]
-    .filter((digest) => held.get(digest)?.live && !isRecent(held.get(digest), moments))
+    .filter((digest) => recorded.get(digest)?.live && !isRecent(recorded.get(digest), moments))
     .map((name): Difference => ({ kind: 'stale', object, name })),
 ]
 
 /** What was not asked for is there if a manifest lists it, unless a delete of it is known: then nobody can tell. */
-const shownBlobs = ({ blobs }: Found, held: Held): ReadonlyMap<string, unknown> =>
-  new Map([...blobs].filter(([digest, { asked }]) => asked || !isDoubtful(held, digest)))
+const shownBlobs = ({ blobs }: Found, recorded: RecordedState): ReadonlyMap<string, unknown> =>
+  new Map([...blobs].filter(([digest, { asked }]) => asked || !isDoubtful(recorded, digest)))
 
 const differentManifests = ({ manifests }: Found, described: ReadonlyMap<string, Described>): Difference[] =>
   [...manifests].flatMap(([name, read]): Difference[] => {
@@ -88,9 +94,9 @@ const differentManifests = ({ manifests }: Found, described: ReadonlyMap<string,
     ]
   })
 
-const differentBlobs = ({ blobs }: Found, held: Held): Difference[] =>
+const differentBlobs = ({ blobs }: Found, recorded: RecordedState): Difference[] =>
   [...blobs].flatMap(([name, { size }]) => {
-    const known = held.blobs.get(name)
+    const known = recorded.blobs.get(name)
     return known?.live ? differs('blob', name, sizeText(known.size), sizeText(size)) : []
   })
 
@@ -109,7 +115,7 @@ const sizeText = (size: number | undefined): string | undefined => (size === und
 const typeText = (type: string | undefined): string | undefined => (type === undefined ? undefined : `type ${type}`)
 
 const isRecent = (
-  held: HeldObject | HeldTag | undefined,
+  recorded: RecordedObject | RecordedTag | undefined,
   { at, untrusted }: Pick<Compared, 'at' | 'untrusted'>,
 ): boolean =>
-  [held?.seen, held?.deleted].some((time) => time !== undefined && time >= at && !isUntrusted(untrusted, time))
+  [recorded?.seen, recorded?.deleted].some((time) => time !== undefined && time >= at && !isUntrusted(untrusted, time))

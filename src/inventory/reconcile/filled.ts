@@ -1,4 +1,4 @@
-import type { Described, Held } from './recorded-state.js'
+import type { Described, RecordedState } from './recorded-state.js'
 import type { Found } from './read-repository.js'
 
 /**
@@ -12,20 +12,20 @@ export const NOTHING_FILLED: Filled = { contents: 0, platforms: 0, subjects: 0, 
 
 /**
  * Counts what a repair fills in.
- * @param held what the inventory contains of the repository. An object that is missing there is drift, and not counted here.
+ * @param recorded what the inventory contains of the repository. An object that is missing there is drift, and not counted here.
  * @param described what the inventory contains of the manifests that were read
  */
-export const filledBy = (found: Found, held: Held, described: ReadonlyMap<string, Described>): Filled => {
+export const filledBy = (found: Found, recorded: RecordedState, described: ReadonlyMap<string, Described>): Filled => {
   const filled = { ...NOTHING_FILLED }
   for (const [digest, read] of found.manifests) {
-    if (!read || !held.manifests.get(digest)?.live) continue
+    if (!read || !recorded.manifests.get(digest)?.live) continue
     const { contentsKnown = false, subjectKnown = false, hasPlatform = false } = described.get(digest) ?? {}
     if (!contentsKnown) filled.contents++
     if (!subjectKnown) filled.subjects++
     if (!hasPlatform && read.platform !== undefined) filled.platforms++
   }
   for (const [digest, { size }] of found.blobs) {
-    const known = held.blobs.get(digest)
+    const known = recorded.blobs.get(digest)
     if (known?.live && known.size === undefined && size !== undefined) filled.sizes++
   }
   return filled

@@ -3,7 +3,7 @@ import { UnreadableManifest } from '../../registries/client/exchange.js'
 import type { FetchedManifest, RegistryClient } from '../../registries/client/registry-client.js'
 import { allNames } from './all-names.js'
 import type { Contents, KnownContents } from './known-contents.js'
-import { isDoubtful, type Held } from './recorded-state.js'
+import { isDoubtful, type RecordedState } from './recorded-state.js'
 import { inPortions } from './in-portions.js'
 import type { Pace, Timing } from './pace.js'
 import { createRoom, type Room } from './room.js'
@@ -37,7 +37,7 @@ export type WalkNeeds = {
   pace: Pick<Pace, 'ask'>
   contents: KnownContents
   /** What the inventory holds of the repository. */
-  held: () => Promise<Held>
+  recorded: () => Promise<RecordedState>
   blobChecks: BlobChecks
   /** Reads manifests also where their contents are known. */
   reread: boolean
@@ -71,15 +71,15 @@ export const walkRepository = async (given: WalkNeeds, repository: string, at: M
   await findTags(needs, repository, found)
   const tagged = new Set(found.tags.values())
   await findManifests(needs, repository, found, [...tagged], tagged)
-  const held = await needs.held()
-  const untagged = [...held.manifests].filter(([digest, { live }]) => live && !isAnswered(found, digest))
+  const recorded = await needs.recorded()
+  const untagged = [...recorded.manifests].filter(([digest, { live }]) => live && !isAnswered(found, digest))
   await findManifests(
     needs,
     repository,
     found,
     untagged.map(([digest]) => digest),
   )
-  await askForBlobs(needs, repository, found, held)
+  await askForBlobs(needs, repository, found, recorded)
   return found
 }
 
@@ -186,9 +186,9 @@ const askForBlobs = async (
   { client, pace, blobChecks }: WalkNeeds,
   repository: string,
   found: Found,
-  held: Held,
+  recorded: RecordedState,
 ): Promise<void> => {
-  const wanted = blobChecks === 'none' ? [] : blobsToAsk(found, held, blobChecks)
+  const wanted = blobChecks === 'none' ? [] : blobsToAsk(found, recorded, blobChecks)
   found.unchecked = Math.max(0, wanted.length - MOST_BLOBS)
   await inPortions(wanted.slice(0, MOST_BLOBS), async (digest) => {
     const blob = await pace.ask(async () => client.blob(repository, digest))
@@ -201,9 +201,12 @@ const askForBlobs = async (
 }
 
 /** A manifest that is there may list a blob that was deleted since: where a delete is known, only the registry can tell. */
-const blobsToAsk = (found: Found, held: Held, checks: BlobChecks): string[] => {
-  const live = [...held.blobs].filter(([, { live }]) => live).map(([digest]) => digest)
+const blobsToAsk = (found: Found, recorded: RecordedState, checks: BlobChecks): string[] => {
+  const live = [...recorded.blobs].filter(([, { live }]) => live).map(([digest]) => digest)
   const listed = [...found.blobs.keys()]
   if (checks === 'all') return [...new Set([...live, ...listed])]
-  return [...live.filter((digest) => !found.blobs.has(digest)), ...listed.filter((digest) => isDoubtful(held, digest))]
+  return [
+    ...live.filter((digest) => !found.blobs.has(digest)),
+    ...listed.filter((digest) => isDoubtful(recorded, digest)),
+  ]
 }

@@ -9,7 +9,7 @@ import { foundInCache, shownSince } from './cache.js'
 import type { KnownContents } from './known-contents.js'
 import { driftOf, type Difference, type DriftKind } from './drift.js'
 import { filledBy, NOTHING_FILLED, type Filled } from './filled.js'
-import { readDescribed, readHeld, type Held } from './recorded-state.js'
+import { readDescribed, readRecordedState, type RecordedState } from './recorded-state.js'
 import type { Pace, Timing } from './pace.js'
 import { keepRepository, type RepositoryResult, type Run, type Seen } from './runs.js'
 import type { Vanishing, Weights } from './mass-deletion-guard.js'
@@ -55,7 +55,7 @@ export type Walk = {
 type Outcome = { result: RepositoryResult; failure?: unknown }
 type Compared = {
   found: Found
-  held: Held
+  recorded: RecordedState
   drift: readonly Difference[]
   filled: Filled
   untrusted: UntrustedTimes
@@ -75,13 +75,13 @@ export const oneRepository = async (walk: Walk, repository: string): Promise<Out
   signal.throwIfAborted()
   const requests = pace.asked() - before
   if ('failure' in compared) return keepFailure(walk, repository, requests, compared.failure)
-  const { found, held, drift, untrusted, filled } = compared
+  const { found, recorded, drift, untrusted, filled } = compared
   const result = { repository, ...countByKind(drift), differences: drift }
   const seen = seenIn(found, filled, requests)
   if (!walk.apply) return keepResult(walk, result, seen)
 
   const gone = drift.filter(({ kind }) => kind === 'stale')
-  walk.vanishing.add(weightsOf({ found, held, gone, isUnasked: isUnasked(walk, repository) }))
+  walk.vanishing.add(weightsOf({ found, recorded, gone, isUnasked: isUnasked(walk, repository) }))
   const repair = async (some: Compared): Promise<Outcome> => {
     const failed = await applyFound(walk.database, { registry: walk.registry, repository }, some.found, some).then(
       () => undefined,
@@ -96,7 +96,7 @@ export const oneRepository = async (walk: Walk, repository: string): Promise<Out
   const outcome = await repair({ ...compared, drift: drift.filter(({ kind }) => kind !== 'stale') })
   if ('failure' in outcome) return outcome
   const stale = {
-    ...{ found: nothingAt(found.at), held, untrusted, filled: NOTHING_FILLED, isComplete: false },
+    ...{ found: nothingAt(found.at), recorded, untrusted, filled: NOTHING_FILLED, isComplete: false },
     drift: gone,
   }
   walk.heldBack.push(async () => {
@@ -108,18 +108,18 @@ export const oneRepository = async (walk: Walk, repository: string): Promise<Out
 /** What the registry has lost and kept of a repository. */
 const weightsOf = ({
   found,
-  held,
+  recorded,
   gone,
   isUnasked,
-}: Pick<Compared, 'found' | 'held'> & { gone: readonly Difference[]; isUnasked: boolean }): Weights => {
+}: Pick<Compared, 'found' | 'recorded'> & { gone: readonly Difference[]; isUnasked: boolean }): Weights => {
   const countGone = (wanted: Difference['object']): number => gone.filter(({ object }) => object === wanted).length
   const countKept = (
     inInventory: ReadonlyMap<string, { live: boolean }>,
     there: ReadonlyMap<string, unknown>,
   ): number => [...inInventory].filter(([name, { live }]) => live && (isUnasked || there.has(name))).length
   return {
-    tags: { gone: countGone('tag'), kept: countKept(held.tags, found.tags) },
-    manifests: { gone: countGone('manifest'), kept: countKept(held.manifests, found.manifests) },
+    tags: { gone: countGone('tag'), kept: countKept(recorded.tags, found.tags) },
+    manifests: { gone: countGone('manifest'), kept: countKept(recorded.manifests, found.manifests) },
   }
 }
 
@@ -139,8 +139,8 @@ const compare = async (walk: Walk, repository: string): Promise<Compared> => {
   const firstRequestAt = walk.cache?.readFrom ?? walk.now()
   const found = await askFor(walk, repository, firstRequestAt)
   const read = [...found.manifests].flatMap(([digest, manifest]) => (manifest ? [digest] : []))
-  const held = await readHeld(database.sql, registry, repository)
-  if (held.isMoving) throw new BeingMoved(repository)
+  const recorded = await readRecordedState(database.sql, registry, repository)
+  if (recorded.isMoving) throw new BeingMoved(repository)
   const latest = microsOf(new Date(walk.now().getTime() + FUTURE_MS))
   const untrusted = await readUntrustedTimes(database.sql, {
     from: found.at,
@@ -149,9 +149,9 @@ const compare = async (walk: Walk, repository: string): Promise<Compared> => {
   })
   // What was not asked for is no drift: an empty list of tags would make them all stale.
   const described = await readDescribed(database.sql, read)
-  const drift = isUnasked(walk, repository) ? [] : driftOf(found, held, described, untrusted)
-  const filled = filledBy(found, held, described)
-  return { found, held, drift, filled, untrusted, isComplete: walk.cache === undefined }
+  const drift = isUnasked(walk, repository) ? [] : driftOf(found, recorded, described, untrusted)
+  const filled = filledBy(found, recorded, described)
+  return { found, recorded, drift, filled, untrusted, isComplete: walk.cache === undefined }
 }
 
 const seenIn = ({ tags, manifests, blobs, unchecked }: Found, filled: Filled, requests: number): Seen => ({
@@ -178,14 +178,15 @@ const keepFailure = async (walk: Walk, repository: string, requests: number, fai
 
 const askFor = async (walk: Walk, repository: string, firstRequestAt: Date): Promise<Found> => {
   const { database, registry, toleranceMs = TOLERANCE_MS, blobChecks = 'doubtful', reread = false } = walk
-  const held = async (): ReturnType<typeof readHeld> => readHeld(database.sql, registry, repository)
+  const recorded = async (): ReturnType<typeof readRecordedState> =>
+    readRecordedState(database.sql, registry, repository)
   const at = microsOf(new Date(firstRequestAt.getTime() - toleranceMs))
   if (walk.cache) {
-    const stored = await held()
+    const stored = await recorded()
     const shown = await shownSince(database.sql, { registry, repository, at })
     return foundInCache(isUnasked(walk, repository), stored, at, shown)
   }
-  return walkRepository({ ...walk, pace: walk.pace.together(), held, blobChecks, reread }, repository, at)
+  return walkRepository({ ...walk, pace: walk.pace.together(), recorded, blobChecks, reread }, repository, at)
 }
 
 const countByKind = (drift: readonly Difference[]): Record<DriftKind, number> => {

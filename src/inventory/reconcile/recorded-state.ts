@@ -4,28 +4,28 @@ import type { Sql } from '../../storage/sql/database.js'
 import { isMoving } from '../model/moving.js'
 
 /** What the inventory holds of an object or a tag, alive or not. */
-export type HeldObject = {
+export type RecordedObject = {
   live: boolean
   /** When it was last told to be there, and to be deleted; missing for what no event told. */
   seen?: Micros | undefined
   deleted?: Micros | undefined
   size?: number | undefined
 }
-export type HeldTag = Omit<HeldObject, 'size'> & { digest?: string | undefined }
+export type RecordedTag = Omit<RecordedObject, 'size'> & { digest?: string | undefined }
 
 /** What the inventory holds of one repository. */
-export type Held = {
+export type RecordedState = {
   /** When the whole repository was deleted. */
   deleted?: Micros | undefined
   /** Whether a part of it may be at another path. */
   isMoving?: true
-  manifests: Map<string, HeldObject>
-  blobs: Map<string, HeldObject>
-  tags: Map<string, HeldTag>
+  manifests: Map<string, RecordedObject>
+  blobs: Map<string, RecordedObject>
+  tags: Map<string, RecordedTag>
 }
 
 /** Whether a delete of this blob is known: that a manifest lists it does not tell then that it is there. */
-export const isDoubtful = ({ blobs, deleted }: Held, digest: string): boolean => {
+export const isDoubtful = ({ blobs, deleted }: RecordedState, digest: string): boolean => {
   const blob = blobs.get(digest)
   return blob ? !blob.live : deleted !== undefined
 }
@@ -41,7 +41,7 @@ type Row = {
 }
 
 /** Reads all that is known of a repository in one statement, which is one moment. */
-export const readHeld = async (db: Sql, registry: string, repository: string): Promise<Held> => {
+export const readRecordedState = async (db: Sql, registry: string, repository: string): Promise<RecordedState> => {
   const { rows } = await sql<Row>`
     with place as (
       select id, deleted_at, ${isMoving(sql`id`)} as is_moving from inventory.repositories where registry = ${registry} and name = ${repository}
@@ -69,19 +69,19 @@ export const readHeld = async (db: Sql, registry: string, repository: string): P
       to_char(deleted at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as deleted
     from found
   `.execute(db)
-  const held: Held = { manifests: new Map(), blobs: new Map(), tags: new Map() }
-  for (const row of rows) keep(held, row)
-  return held
+  const recorded: RecordedState = { manifests: new Map(), blobs: new Map(), tags: new Map() }
+  for (const row of rows) keep(recorded, row)
+  return recorded
 }
 
-const keep = (held: Held, { what, name, digest, live, seen, deleted, size }: Row): void => {
+const keep = (recorded: RecordedState, { what, name, digest, live, seen, deleted, size }: Row): void => {
   const times = { live, seen: micros(seen), deleted: micros(deleted) }
-  if (what === 'repository') held.deleted = times.deleted
-  else if (what === 'move') held.isMoving = true
-  else if (what === 'tag') held.tags.set(name, { ...times, digest: digest ?? undefined })
+  if (what === 'repository') recorded.deleted = times.deleted
+  else if (what === 'move') recorded.isMoving = true
+  else if (what === 'tag') recorded.tags.set(name, { ...times, digest: digest ?? undefined })
   else {
     const object = { ...times, size: size === null ? undefined : Number(size) }
-    held[what === 'manifest' ? 'manifests' : 'blobs'].set(name, object)
+    recorded[what === 'manifest' ? 'manifests' : 'blobs'].set(name, object)
   }
 }
 

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { isoTime, parseTimestamp, type Micros } from '../../events/calendar.js'
 import type { Database, Sql } from '../../storage/sql/database.js'
-import type { Held } from './recorded-state.js'
+import type { RecordedState } from './recorded-state.js'
 
 /**
  * Which times of the inventory came from a clock that was ahead, as far as they could hide drift. Such a time is not "recent":
@@ -50,12 +50,12 @@ const TABLES = {
 } as const
 
 /** Whether a repository has untrusted times that a repair at this moment would lose against. */
-export const hasUntrusted = (held: Held, times: UntrustedTimes): boolean =>
+export const hasUntrusted = (recorded: RecordedState, times: UntrustedTimes): boolean =>
   [
-    { deleted: held.deleted, seen: undefined },
-    ...held.manifests.values(),
-    ...held.blobs.values(),
-    ...held.tags.values(),
+    { deleted: recorded.deleted, seen: undefined },
+    ...recorded.manifests.values(),
+    ...recorded.blobs.values(),
+    ...recorded.tags.values(),
   ]
     .flatMap(({ seen, deleted }) => [seen, deleted])
     .some((time) => time !== undefined && isUntrusted(times, time))

@@ -22,7 +22,7 @@ test.each([
       client,
       pace: { ask: async (question) => question() },
       contents: { of: async () => Promise.resolve(new Map()), learn: () => ({ kind: 'image', entries: [] }) },
-      held: async () => Promise.resolve({ tags: new Map(), manifests: new Map(), blobs: new Map() }),
+      recorded: async () => Promise.resolve({ tags: new Map(), manifests: new Map(), blobs: new Map() }),
       blobChecks: 'none',
       reread: false,
     },

@@ -6,7 +6,7 @@ import { TooMuchGone } from '../../../src/inventory/reconcile/mass-deletion-guar
 import { lastReconciliations, type ReconciliationReport } from '../../../src/inventory/reconcile/reports.js'
 import { RegistryAway, RegistryError, UnreadableManifest } from '../../../src/registries/client/exchange.js'
 import { createKnownContents } from '../../../src/inventory/reconcile/known-contents.js'
-import { readHeld } from '../../../src/inventory/reconcile/recorded-state.js'
+import { readRecordedState } from '../../../src/inventory/reconcile/recorded-state.js'
 import { walkRepository } from '../../../src/inventory/reconcile/read-repository.js'
 import { microsOf } from '../../../src/events/calendar.js'
 import { takeLease } from '../../../src/storage/sql/leases.js'
@@ -460,9 +460,10 @@ describe('a run', () => {
         return request().finally(() => underWay--)
       },
     }
-    const held = async (): ReturnType<typeof readHeld> => readHeld(stores.database.sql, REGISTRY, 'team/app')
+    const recorded = async (): ReturnType<typeof readRecordedState> =>
+      readRecordedState(stores.database.sql, REGISTRY, 'team/app')
     const contents = createKnownContents(stores.database.sql, REGISTRY)
-    const needs = { client: registry, pace, contents, held, blobChecks: 'none' as const, reread: false }
+    const needs = { client: registry, pace, contents, recorded, blobChecks: 'none' as const, reread: false }
     const found = await walkRepository(needs, 'team/app', microsOf(new Date(NOW)))
     expect(found.tags.size).toBe(2_500)
     expect(most).toBeLessThanOrEqual(1_000)
