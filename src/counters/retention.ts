@@ -11,9 +11,6 @@ export type Retention = {
   unresolvedUserDays: number
   /** Newest rejected events kept, so that a broken sender cannot fill the disk. */
   rejectedEvents: number
-  receptionDays: number
-  /** Registries heard of last that are kept, since clients choose the names of registries. */
-  receptions: number
 }
 
 /** In the contributions of a repository: those of people whose id was told, and the mark of those that were not. */
@@ -33,7 +30,7 @@ const SKETCHES_AT_ONCE = 1_000
  * @throws AggregateError at the end, of the statements that failed; at once if the database is unavailable.
  */
 export const forgetOld = async ({ sql: db }: Database, retention: Retention, now: Date): Promise<number> => {
-  const { eventIdDays, rejectedEventDays, rejectedEvents, unresolvedUserDays, receptionDays, receptions } = retention
+  const { eventIdDays, rejectedEventDays, rejectedEvents, unresolvedUserDays } = retention
   const daysAgo = (days: number): string => new Date(now.getTime() - days * DAY_MS).toISOString()
   const unresolvedFrom = daysAgo(unresolvedUserDays).slice(0, 10)
   const statements = [
@@ -56,13 +53,6 @@ export const forgetOld = async ({ sql: db }: Database, retention: Retention, now
         select registry, name from repositories
         where first_at < ${`${unresolvedFrom}T00:00:00Z`}::timestamptz
           and (jsonb_path_exists(if_first, ${UNRESOLVED}::jsonpath) or jsonb_path_exists(if_known, ${UNRESOLVED}::jsonpath))
-        limit ${ROWS_AT_ONCE}
-      )
-    `,
-    sql`
-      delete from receptions where registry in (
-        select registry from receptions where last_received_at < ${daysAgo(receptionDays)}::timestamptz
-        union (select registry from receptions order by last_received_at desc, registry offset ${receptions})
         limit ${ROWS_AT_ONCE}
       )
     `,

@@ -44,6 +44,7 @@ import { repositoryMerges } from './migrations/0050-repository-merges.js'
 import { movedPortions } from './migrations/0051-moved-portions.js'
 import { notedErasures } from './migrations/0052-noted-erasures.js'
 import { silences } from './migrations/0053-silences.js'
+import { heardDays } from './migrations/0054-heard-days.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -90,6 +91,7 @@ export const MIGRATIONS = {
   '0051-moved-portions': movedPortions,
   '0052-noted-erasures': notedErasures,
   '0053-silences': silences,
+  '0054-heard-days': heardDays,
 }
 
 const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }

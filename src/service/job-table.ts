@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.js'
 import type { Core } from './core.js'
 import { forgetOld, type Retention } from '../counters/retention.js'
+import { expireReceptions } from '../ingest/receptions-table.js'
 import type { Receptions } from '../ingest/receptions.js'
 import { eraseActors } from '../inventory/record/erase-actors.js'
 import { forgetLookups } from '../inventory/record/join-lookups.js'
@@ -32,10 +33,10 @@ export const retentionOf = (config: Config): Retention => ({
   eventIdDays: config.event_id_days,
   rejectedEventDays: config.rejected_event_days,
   rejectedEvents: 100_000,
-  receptionDays: 365,
-  receptions: 10_000,
   unresolvedUserDays: config.weekly_lifetime_days,
 })
+
+const RECEPTIONS = { days: 365, most: 10_000 }
 
 /** All that is done at set times; docs/architecture.md explains each. */
 export const jobsFor = (
@@ -99,6 +100,12 @@ export const jobsFor = (
     { ...OLD, name: 'forget pulls', cron: '31 * * * *', run: pulls.forget },
     { name: 'summarize', cron: '*/15 * * * * *', run: summarize },
     { ...OLD, name: 'forget', cron: '23 * * * *', run: async () => forgetOld(stores.database, retention, now()) },
+    {
+      ...OLD,
+      name: 'forget receptions',
+      cron: '25 * * * *',
+      run: async () => expireReceptions(stores.database, RECEPTIONS, now()),
+    },
     { ...OLD, name: 'forget senders', cron: '24 * * * *', run: identity.forget },
     { ...OLD, name: 'forget lookups', cron: '26 * * * *', run: async () => forgetLookups(stores.database, now()) },
     { ...OLD, ...kept('forget actors', '29 3 * * *', async () => eraseActors(database, config.actor_days, now())) },

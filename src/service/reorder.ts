@@ -1,6 +1,6 @@
 import type { Counting } from '../counters/additions.js'
 import { mergeRepositories } from '../counters/merge-repositories.js'
-import { mergeReceptions } from '../ingest/receptions.js'
+import { mergeReceptions } from '../ingest/receptions-table.js'
 import { eachAlone } from '../storage/each-alone.js'
 import { createStepSizes, type StepSizes } from '../storage/sql/step-sizes.js'
 import { endDeleted } from '../inventory/record/close-deleted.js'

@@ -13,7 +13,8 @@ import {
 import { countUnresolved } from '../counters/unresolved-users.js'
 import { MICROS_PER_DAY, microsOf, utcDay } from '../events/calendar.js'
 import type { StoreCheck } from '../http/health.js'
-import { readReceptions, REFUSED_PREFIX, type Reception } from '../ingest/receptions.js'
+import { readReceptions, type Reception } from '../ingest/receptions-table.js'
+import { REFUSED_PREFIX } from '../ingest/receptions.js'
 import { lastReconciliations, type Reconciliation } from '../inventory/reconcile/reports.js'
 import { HOW_TO_KNOW_CONTENTS, HOW_TO_KNOW_CONTENTS_OF_CACHE } from '../inventory/questions/unknown.js'
 import {

@@ -13,8 +13,6 @@ const RETENTION = {
   rejectedEventDays: 30,
   rejectedEvents: 100,
   unresolvedUserDays: 42,
-  receptionDays: 365,
-  receptions: 10_000,
 }
 
 describe.each(STORE_PAIRS)('names that wait for the user directory, on %s', (_, open) => {
@@ -60,42 +58,6 @@ describe.each(STORE_PAIRS)('names that wait for the user directory, on %s', (_, 
     const { rows } = await sql`select name from unresolved_users`.execute(stores.database.sql)
     expect(rows).toEqual([{ name: 'carol' }])
     expect(await forgetOld(stores.database, RETENTION, NOW)).toBe(0)
-  })
-})
-
-describe.each(STORE_PAIRS)('registries, whose names clients choose, on %s', (_, open) => {
-  let stores: TestStores
-  beforeAll(async () => {
-    stores = await open()
-  })
-  afterAll(async () => stores.close())
-  beforeEach(async () => stores.clear())
-
-  const heard = async (count: number, days: number, name: string): Promise<unknown> =>
-    sql`
-      insert into receptions
-      select ${name} || n, ${daysAgo(days)}::timestamptz, ${daysAgo(days)}::timestamptz, 1 from generate_series(1, ${count}::int) as n
-    `.execute(stores.database.sql)
-  const kept = async (): Promise<Record<string, number>> => {
-    const { rows } = await sql<{ name: string; count: number }>`
-      select rtrim(registry, '0123456789') as name, count(*)::int as count from receptions group by 1
-    `.execute(stores.database.sql)
-    return Object.fromEntries(rows.map(({ name, count }) => [name, count]))
-  }
-
-  test('are forgotten when nothing was heard of them for a year', async () => {
-    await heard(3, 366, 'silent')
-    await heard(2, 364, 'seldom')
-    expect(await forgetOld(stores.database, RETENTION, NOW)).toBe(3)
-    expect(await kept()).toEqual({ seldom: 2 })
-  })
-
-  test('are kept up to a number, those heard of last, also where many were heard of at once', async () => {
-    await heard(25_000, 2, 'forged')
-    await heard(10, 1, 'registry')
-    expect(await forgetOld(stores.database, { ...RETENTION, receptions: 100 }, NOW)).toBe(24_910)
-    expect(await kept()).toEqual({ forged: 90, registry: 10 })
-    expect(await forgetOld(stores.database, { ...RETENTION, receptions: 100 }, NOW)).toBe(0)
   })
 })
 

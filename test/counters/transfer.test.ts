@@ -222,8 +222,6 @@ test('what is older than its time is forgotten, and nothing else', async () => {
     rejectedEventDays: 3,
     rejectedEvents: 50,
     unresolvedUserDays: 42,
-    receptionDays: 365,
-    receptions: 10_000,
   }
   await forgetOld(database, retention, NOW)
   const count = async (table: string): Promise<number> =>

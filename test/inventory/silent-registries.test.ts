@@ -34,12 +34,24 @@ describe.each(STORE_PAIRS)('of a registry of which nothing was heard lately, on 
     await asking.ingest(...pushes('a.example'), ...pushes('b.example'))
     await asking.summary()
   })
+  const day = (days: number): number => Math.floor(daysAgo(days).getTime() / 86_400_000)
+  /** Sets on which days before now something was heard, the newest first: each from one to another. */
+  const heardOn = async (
+    registry: string,
+    column: 'heard_on' | 'pulls_on',
+    ...spans: [from: number, to: number][]
+  ): Promise<void> => {
+    const days = `{${spans.map(([from, to]) => `[${day(from)},${day(to) + 1})`).join()}}`
+    await sql`
+      update receptions set ${sql.ref(column)} = ${days}::int4multirange where registry = ${registry}
+    `.execute(stores.database.sql)
+  }
   const heard = async (registry: string, at: Date | undefined): Promise<void> => {
     const { sql: db } = stores.database
     if (at)
-      await sql`update receptions set last_received_at = ${at}, last_event_at = ${at} where registry = ${registry}`.execute(
-        db,
-      )
+      await sql`
+        update receptions set last_received_at = ${at}, last_event_at = ${at}, last_pull_at = ${at} where registry = ${registry}
+      `.execute(db)
     else await sql`delete from receptions where registry = ${registry}`.execute(db)
   }
   const QUESTIONS = [
@@ -93,48 +105,130 @@ describe.each(STORE_PAIRS)('of a registry of which nothing was heard lately, on 
     expect(await offered()).toEqual(['a.example', 'b.example'])
   })
 
-  const gap = async (from: Date, to: Date): Promise<void> => {
-    await sql`update receptions set silent_from = ${from}, silent_to = ${to} where registry = 'a.example'`.execute(
-      stores.database.sql,
-    )
-  }
   const offered = async (question: string, parameters: object = {}): Promise<unknown[]> =>
     (await asking.items(question, parameters)).map(({ registry }) => registry).sort()
+  const notesOf = async (question: string, parameters: object = {}): Promise<string> => {
+    const { notes = [] } = await asking.answer(question, parameters)
+    return notes.join('; ')
+  }
   const BOTH = ['a.example', 'b.example']
+  const OF_USES = ['unused-images', 'last-used', 'untagged-manifests'] as const
 
-  test('after a gap, nothing is offered as unused until the registry was heard for as long', async () => {
-    await gap(daysAgo(25), daysAgo(10))
-    const { notes = [] } = await asking.answer('unused-images', { unused_for: '30d' })
-    expect(notes.join()).toContain(
-      'nothing was heard of a.example from 2026-11-02T12:00:00.000000Z to 2026-11-17T12:00',
+  test.each(['heard_on', 'pulls_on'] as const)(
+    'after a gap in %s, nothing is offered as unused until the registry was heard for as long',
+    async (column) => {
+      for (const question of OF_USES) {
+        await heardOn('a.example', column, [400, 26], [9, 0])
+        if (column === 'heard_on')
+          await sql`update inventory.repositories set reconciled_at = ${NOW}`.execute(stores.database.sql)
+        expect(await offered(question, { unused_for: '30d' })).toEqual(['b.example'])
+        expect(await notesOf(question, { unused_for: '30d' })).toContain(
+          `a.example from 2026-11-02T00:00:00.000000Z to 2026-11-18T00:00:00.000000Z: what was used then is unknown`,
+        )
+        // The gap is before the time that was asked for.
+        expect(await offered(question, { unused_for: '9d' })).toEqual(BOTH)
+        await heardOn('a.example', column, [400, 26], [13, 0])
+        expect(await offered(question, { unused_for: '30d' })).toEqual(BOTH)
+        // A short one between them does not end the protection of the long one, nor does its time count as heard.
+        await heardOn('a.example', column, [400, 90], [29, 16], [8, 0])
+        expect(await offered(question, { unused_for: '90d' })).toEqual(['b.example'])
+      }
+    },
+  )
+
+  test('a registry that reports pushes and no pulls is not one that nobody uses', async () => {
+    await sql`update receptions set last_pull_at = null, pulls_on = '{}' where registry = 'a.example'`.execute(
+      stores.database.sql,
     )
-    for (const question of ['unused-images', 'last-used']) {
-      await gap(daysAgo(25), daysAgo(10))
-      expect(await offered(question, { unused_for: '30d' })).toEqual(['b.example'])
-      // The gap is before the time that was asked for.
-      expect(await offered(question, { unused_for: '9d' })).toEqual(BOTH)
-      await gap(daysAgo(25), daysAgo(13))
-      expect(await offered(question, { unused_for: '30d' })).toEqual(BOTH)
+    for (const question of OF_USES) {
+      expect(await offered(question, { unused_for: '90d' })).toEqual(['b.example'])
+      expect(await notesOf(question, { unused_for: '90d' })).toContain(
+        'no pull of a.example was ever reported: uses since then are unknown, so that nothing of it is in this answer; if its notifications leave out pulls (ignore.actions)',
+      )
     }
+    expect(await offered('untagged-manifests')).toEqual(['b.example'])
+    expect(await offered('orphaned-blobs')).toEqual(BOTH)
+    await sql`update receptions set last_pull_at = ${daysAgo(8)} where registry = 'a.example'`.execute(
+      stores.database.sql,
+    )
+    expect(await notesOf('unused-images', { unused_for: '90d' })).toContain(
+      'no pull of a.example was reported since 2026-11-19',
+    )
   })
 
-  test('after a gap, nothing is offered as unreferenced until what the registry contains was stored', async () => {
-    await gap(daysAgo(60), daysAgo(40))
-    for (const question of ['untagged-manifests', 'orphaned-blobs'])
-      expect(await offered(question)).toEqual(['b.example'])
-    const reconciled = async (applied: boolean, days: number): Promise<void> => {
-      const at = daysAgo(days)
-      await sql`
-        insert into inventory.reconciliations (registry, applied, started_at, updated_at, finished_at)
-        values ('a.example', ${applied}, ${at}, ${at}, ${at})
-      `.execute(stores.database.sql)
+  test('what was not heard before the first event is not unused', async () => {
+    await heardOn('a.example', 'heard_on', [20, 0])
+    expect(await offered('unused-images', { unused_for: '21d' })).toEqual(['b.example'])
+    expect(await notesOf('unused-images', { unused_for: '21d' })).toContain(
+      'nothing was heard of a.example before 2026-11-07T00:00:00.000000Z: what was used then is unknown',
+    )
+    expect(await offered('unused-images', { unused_for: '20d' })).toEqual(BOTH)
+  })
+
+  test('for a short time, a gap of half of it is too long', async () => {
+    await heardOn('a.example', 'heard_on', [400, 6], [2, 0])
+    expect(await offered('unused-images', { unused_for: '6d' })).toEqual(['b.example'])
+    expect(await offered('unused-images', { unused_for: '30d' })).toEqual(BOTH)
+  })
+
+  test('after a gap, nothing is offered as unreferenced in repositories that were not stored since', async () => {
+    const reconciled = async (at: Date | null): Promise<void> => {
+      await sql`update inventory.repositories set reconciled_at = ${at} where registry = 'a.example'`.execute(
+        stores.database.sql,
+      )
     }
-    await reconciled(false, 5)
-    await reconciled(true, 41)
-    for (const question of ['untagged-manifests', 'orphaned-blobs'])
+    await heardOn('a.example', 'heard_on', [400, 60], [40, 0])
+    for (const question of ['untagged-manifests', 'orphaned-blobs']) {
+      for (const at of [null, daysAgo(41)]) {
+        await reconciled(at)
+        expect(await offered(question)).toEqual(['b.example'])
+        expect(await notesOf(question)).toContain(
+          'its repositories that were not reconciled since are not in this answer',
+        )
+      }
+      await reconciled(daysAgo(39))
+      expect(await offered(question)).toEqual(BOTH)
+      expect(await notesOf(question)).not.toContain('nothing was heard')
+    }
+    // A run that could not read a repository leaves it as it was.
+    await asking.ingest({ ...blob('other', { at: OLD, registry: 'a.example' }), repository: 'team/other' })
+    await asking.summary()
+    await heardOn('a.example', 'heard_on', [400, 60], [40, 0])
+    const repositories = (await asking.items('orphaned-blobs')).map(
+      ({ registry, repository }) => `${registry}/${repository}`,
+    )
+    expect(repositories.sort()).toEqual(['a.example/team/app', 'b.example/team/app'])
+  })
+
+  test('nothing is offered as unreferenced while delayed events arrive', async () => {
+    const late = async (at: Date): Promise<unknown> =>
+      sql`update receptions set late_at = ${at} where registry = 'a.example'`.execute(stores.database.sql)
+    await late(daysAgo(0.9))
+    for (const question of ['untagged-manifests', 'orphaned-blobs']) {
       expect(await offered(question)).toEqual(['b.example'])
-    await reconciled(true, 39)
+      expect(await notesOf(question)).toContain(
+        'events of a.example arrived more than twelve hours late, the last at 2026-11-26',
+      )
+    }
+    expect(await offered('unused-images', { unused_for: '90d' })).toEqual(BOTH)
+    await late(daysAgo(1.1))
     for (const question of ['untagged-manifests', 'orphaned-blobs']) expect(await offered(question)).toEqual(BOTH)
+  })
+
+  test('half of a push is not offered as unreferenced while the other half may be in a queue of the registry', async () => {
+    const [, manifest, layer] = pushes('a.example').map((wanted) => ({ ...wanted, repository: 'team/new' }))
+    const pushedAt = daysAgo(2.5).toISOString()
+    await asking.ingest({ ...manifest, at: pushedAt }, { ...layer, at: pushedAt })
+    const found = async (): Promise<unknown[]> => {
+      await asking.summary()
+      const items = [...(await asking.items('untagged-manifests')), ...(await asking.items('orphaned-blobs'))]
+      return items.map(({ repository }) => repository).filter((name) => name === 'team/new')
+    }
+    // Since then Tallyman did not take events: the newest one of the registry is of that time.
+    await heard('a.example', daysAgo(2.4))
+    expect(await found()).toEqual([])
+    await heard('a.example', daysAgo(1.4))
+    expect(await found()).toEqual(['team/new', 'team/new'])
   })
 
   test('what does not offer anything is answered', async () => {

@@ -5,10 +5,8 @@ import { createRepositories, type Repositories } from '../../src/counters/reposi
 import { loadRules } from '../../src/counters/rules.js'
 import { createDefinitionReader } from '../../src/definitions/definition-file.js'
 import { createOrigins } from '../../src/requesters/lookup-origins.js'
-import { microsOf } from '../../src/events/calendar.js'
 import type { RegistryEvent } from '../../src/events/registry-event.js'
 import { createIngest, type Ingest } from '../../src/ingest/ingest.js'
-import { createReceptions } from '../../src/ingest/receptions.js'
 import { loadClients } from '../../src/requesters/client.js'
 import { WINDOWS } from '../../src/pulls/model/join-windows.js'
 import { PREFIXES } from '../../src/requesters/address.js'
@@ -18,6 +16,7 @@ import { HyperLogLog } from '../../src/storage/sketches/hyperloglog/hyperloglog.
 import { createHashedNames } from '../../src/users/hashed-names.js'
 import { createIdentify, createIdentifyName, type Identify } from '../../src/users/identify.js'
 import { fixedClock } from './clock.js'
+import { heardAt } from './heard.js'
 import { ROOT } from './service.js'
 import type { TestStores } from './stores.js'
 
@@ -56,18 +55,15 @@ export const createCounting = (
   const pendingOf = createPendingOf({ originOf: ORIGIN_OF, clientOf: CLIENT_OF, placeOf: () => ({}) })
   const { rebuildStale } = repositories
   const { ingest, ...others } = createIngest({ ...needs, identify, repositories, originOf, pendingOf })
-  const receptions = createReceptions(database, now)
-  let flushed = Promise.resolve()
+  let heard = Promise.resolve()
   return {
     ...others,
     rebuildStale,
     ingest: async (events, ...more) => {
       const told = await ingest(events, ...more)
-      // As if each registry sent something else at the same time: otherwise nothing of it is offered as unused.
-      receptions.heard(events.flatMap((event) => ('action' in event ? [{ ...event, at: microsOf(now()) }] : [])))
-      // One after the other, as the job does it: many batches at once would take all connections.
-      flushed = flushed.then(receptions.flush)
-      await flushed
+      // One after the other: many batches at once would take all connections.
+      heard = heard.then(async () => heardAt(database.sql, now()))
+      await heard
       return told
     },
   }

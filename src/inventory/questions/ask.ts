@@ -62,11 +62,12 @@ export const ask = async (
     )
   }
   const located = await placed(db, asked)
-  const { silent, isAll: isAllSilent, notes: silences } = await silencesIn(db, question, located, now)
+  const { silent, unreconciled, isAll: isAllSilent, notes: silences } = await silencesIn(db, question, located, now)
   const wanted: Asked = {
     ...located,
     now: now.toISOString(),
     ...(silent.length > 0 && { silent: JSON.stringify(silent) }),
+    ...(unreconciled.length > 0 && { unreconciled: JSON.stringify(unreconciled) }),
   }
   const { rows: items, next } = isAllSilent
     ? { rows: [], next: undefined }

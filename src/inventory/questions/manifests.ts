@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { mediaTypeIn } from '../model/known-in.js'
+import { isHeardSince } from '../model/heard-since.js'
 import { isMoving } from '../model/moving.js'
 import { areLayersRead, layerReads } from './layer-reads.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
@@ -97,11 +98,11 @@ const isUnused = (asked: Asked): RawBuilder<unknown> =>
 
 const untagged: Question = {
   name: 'untagged-manifests',
-  offers: 'unreferenced',
+  offers: 'unreferenced and unused',
   answers:
     'Live manifests that nothing leads to and that have not been used lately, in the order in which repositories were first seen, and of digests.',
   definition:
-    'No live tag of the repository points to the manifest, no live index there lists it, and what it refers to (its subject) is not there. Left out is what may be in use: all of a repository with a live index whose contents are not known; an index that leads to more than 300 entries; a manifest that more than 300 indexes list; a manifest of which no push is known, since a tag from before the first event may point to it, until reconcile --apply has stored all tags of the repository; and, since notifications do not contain subjects, whatever may be a signature, an SBOM or another referrer. Images of Docker and OCI (the configuration and the layers of an image, and nothing else) and indexes of such images are taken for none. A manifest that refers to another one is listed once that was deleted. Without unused_for, what was pulled or checked (HEAD) by digest in the last 30 days, by itself or as a part of the index, or pushed in the last day, or first seen without a push in the last 30 days, is left out, too.',
+    'No live tag of the repository points to the manifest, no live index there lists it, and what it refers to (its subject) is not there. Left out is what may be in use: all of a repository with a live index whose contents are not known; an index that leads to more than 300 entries; a manifest that more than 300 indexes list; a manifest of which no push is known, since a tag from before the first event may point to it, until reconcile --apply has stored all tags of the repository; and, since notifications do not contain subjects, whatever may be a signature, an SBOM or another referrer. Images of Docker and OCI (the configuration and the layers of an image, and nothing else) and indexes of such images are taken for none. A manifest that refers to another one is listed once that was deleted. Without unused_for, what was pulled or checked (HEAD) by digest in the last 30 days, by itself or as a part of the index, or pushed in the last day before the newest event of the registry, or first seen without a push in the last 30 days, is left out, too.',
   parameters: {
     unused_for: {
       kind: 'age',
@@ -127,7 +128,7 @@ const untagged: Question = {
       from ${placed}
         cross join lateral (select ${manifestRequestedAt} as requested_at offset 0) u
       where o.live and ${placedIn(sql`o.repository_id`, asked)} and ${between(bounds, byDigest)}
-        and ${isUnused(asked)}
+        and ${isUnused(asked)} and ${isHeardSince(sql`coalesce(o.pushed_at, o.first_seen_at)`, sql`r.registry`, PUSHED_LATELY)}
         -- Once for the portion: such indexes are few, and an index of the table has them alone.
         and not o.repository_id = any(array(
           select i.repository_id from ${unknownIndexes(asked)} i

@@ -21,7 +21,8 @@ export type Key = readonly (string | number)[]
 
 /**
  * The parameters of one question, checked; undefined where nothing was asked. `repository_ids` stand for `repository`; `now` is
- * the time of the answer; `silent` are registries, as JSON, of which there are to be no rows. `prepare` adds what it found.
+ * the time of the answer; `silent` are registries, and `unreconciled` describes repositories, both as JSON, of which there are to be no
+ * rows. `prepare` adds what it found.
  */
 export type Asked = Readonly<Record<string, string | undefined>>
 /** Rows behind `after`, up to and with `until`, at most `limit`. `now` is the time of the answer. */
@@ -50,10 +51,10 @@ export type Question = {
   /** The parameter that names the one object of which the rows are: no rows mean that no such object is known. */
   object?: 'reference'
   /**
-   * Why rows are offered for clean-up, if they are: nobody used them lately (perhaps only with a parameter), or nothing in the registry
-   * refers to them. Rows of some registries are left out: see `silencesIn`.
+   * Why rows are offered for clean-up, if they are: nobody used them lately (perhaps only with a parameter), nothing in the registry
+   * refers to them, or both. Rows of some registries are left out: see `silencesIn`.
    */
-  offers?: 'unused' | 'unused, with unused_for' | 'unreferenced'
+  offers?: 'unused' | 'unused, with unused_for' | 'unreferenced' | 'unreferenced and unused'
   /** If what a delete leaves behind is listed only after some days: what is left out until then, unless `unused_for` is given. */
   afterDelete?: { days: number; leftOut: string }
   /**

@@ -3,20 +3,25 @@ import { isoTime, microsOf } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
 import { MOST_AHEAD_SECONDS } from '../../runtime/clock-ahead.js'
 import type { Asked, Question } from './question.js'
-import { repositoryIdsOf } from './sql-parts.js'
+import { IS_UNRECONCILED, repositoryIdsOf, unreconciledIn, type Unreconciled } from './sql-parts.js'
+import { gapsBetween, longestSilence, LONGEST_SILENCE_DAYS, newestLongGap, openGap, type Gap } from './unheard-times.js'
 
 const DAY_MS = 86_400_000
-/** Small registries are not used on some days. If a registry has no event for longer, its notifications may not arrive any more. */
-export const LONGEST_SILENCE_DAYS = 7
 /** After this time a note says since when a registry has no event. */
 const NOTED_SILENCE_MS = DAY_MS
+/** After a delayed event: its registry may have a queue, or another of its processes may. */
+const BACKLOG_MS = DAY_MS
+/** What `untagged-manifests` looks at without `unused_for`: see PULLED_LATELY. */
+const USES_MS = 30 * DAY_MS
 /** Registries that notes name, of each kind. */
 const MOST_NAMED = 3
 
-/** Which registries are left out of an answer, and notes about these and others. */
+/** What is left out of an answer because it may be in use, and notes about it. */
 type Silences = {
   /** Names of the registries that are left out. */
   silent: readonly string[]
+  /** Registries of which the repositories are left out that were not reconciled since. */
+  unreconciled: readonly Unreconciled[]
   /** Whether all registries of the query are left out. */
   isAll: boolean
   notes: readonly string[]
@@ -24,87 +29,187 @@ type Silences = {
 
 type Heard = {
   registry: string
-  /** When the newest event happened that was received. */
+  /** When the newest event, and the newest pull, happened that were received. */
   heardAt: Date | null
-  /** The newest time of more than seven days without an event. */
-  silentFrom: Date | null
-  silentTo: Date | null
-  /** When the newest complete reconcile began that stored what it found. */
-  reconciledAt: Date | null
+  pullAt: Date | null
+  /** When an event was received that had happened long before. */
+  lateAt: Date | null
+  /** Days with an event, and with a pull, as multiranges. */
+  heardOn: string | null
+  pullsOn: string | null
 }
 
-/** What is doubtful of a registry. All but `quiet` leave the registry out. */
-type Doubt = 'silent' | 'uses' | 'pushes' | 'quiet'
+/** What is doubtful of a registry, and what a note says of it. `quiet` and `heard again` leave nothing out. */
+type Doubt = {
+  kind: 'silent' | 'no pulls' | 'uses' | 'pushes' | 'backlog' | 'quiet' | 'heard again'
+  note: string
+  gap?: Gap
+}
 
-const SENTENCES: Record<Doubt, (heard: Heard) => string> = {
-  silent: ({ registry, heardAt }) =>
-    heardAt === null
-      ? `no event of ${registry} was ever received: what is in use is unknown, so that nothing of it is in this answer; set up its notifications`
-      : `nothing was heard of ${registry} since ${timeOf(heardAt)}: what was used since then is unknown, so that nothing of it is in this answer; check its notifications ("tallyman status")`,
-  uses: (heard) =>
-    `${gapOf(heard)}: what was used then is unknown, so that nothing of it is in this answer until it was heard for as long`,
-  pushes: (heard) =>
-    `${gapOf(heard)}: what was pushed then is unknown, so that nothing of it is in this answer; "tallyman inventory reconcile --apply" asks a registry that has a url`,
-  quiet: ({ registry, heardAt }) =>
-    `nothing was heard of ${registry} since ${timeOf(heardAt)}: if its notifications do not arrive, uses since then are unknown`,
+/** What a query is about. Times are milliseconds since 1970. */
+type Aim = {
+  now: number
+  /** Since when uses count, if the query offers what nobody used. */
+  usedSince?: number
+  /** Whether the query offers what nothing refers to. */
+  isOfPushes: boolean
+}
+
+const aimOf = ({ offers }: Question, { unused_for }: Asked, now: number): Aim | undefined => {
+  if (offers === undefined || (offers === 'unused, with unused_for' && unused_for === undefined)) return undefined
+  const isOfPushes = offers === 'unreferenced' || offers === 'unreferenced and unused'
+  if (offers === 'unreferenced') return { now, isOfPushes }
+  return { now, isOfPushes, usedSince: unused_for === undefined ? now - USES_MS : Date.parse(unused_for) }
 }
 
 /**
- * Finds the registries whose rows a query may not offer for clean-up. Their events may have been lost, or nobody used them:
- * - `silent`: no event in the last seven days, or in the time of `unused_for` if that is shorter;
- * - `uses`: more than seven days without an event, within the time of `unused_for`, until the registry was heard for as long. An image
- *   that is always in use has been used again by then;
- * - `pushes`, if the query offers what nothing refers to: more than seven days without an event, until `reconcile --apply` has stored what
- *   the registry contains.
+ * Finds of which registries and repositories a query may offer nothing for clean-up, because their events may have been lost:
+ * - `silent`: no event in the last seven days, or in half of the time that the query is about if that is shorter;
+ * - `no pulls`: the same for pulls, if the query is about uses: a registry need not report them (`ignore.actions`);
+ * - `uses`: as long a time without an event, or without a pull, until the registry was heard for as long;
+ * - `backlog`, if the query offers what nothing refers to: an event was received that had happened long before, within the last day;
+ * - `pushes`, for such a query: seven days without an event, in repositories that `reconcile --apply` has not stored since then.
  */
-export const silencesIn = async (db: Sql, { offers }: Question, asked: Asked, now: Date): Promise<Silences> => {
-  const { unused_for } = asked
-  if (offers === undefined || (offers === 'unused, with unused_for' && unused_for === undefined))
-    return { silent: [], isAll: false, notes: [] }
-  const since = unused_for === undefined ? -Infinity : Date.parse(unused_for)
+export const silencesIn = async (db: Sql, question: Question, asked: Asked, now: Date): Promise<Silences> => {
+  const aim = aimOf(question, asked, now.getTime())
+  if (!aim) return { silent: [], unreconciled: [], isAll: false, notes: [] }
   const registries = await lastHeard(db, asked)
-  const byDoubt: Record<Doubt, Heard[]> = { silent: [], uses: [], pushes: [], quiet: [] }
-  for (const heard of registries) {
-    const doubt = doubtOf(heard, { since, now: now.getTime(), isOfPushes: offers === 'unreferenced' })
-    if (doubt) byDoubt[doubt].push(heard)
-  }
-  const { silent, uses, pushes } = byDoubt
-  const leftOut = [...silent, ...uses, ...pushes]
+  const doubts = registries.flatMap((heard) =>
+    doubtsOf(heard, aim).map((doubt) => ({ registry: heard.registry, ...doubt })),
+  )
+  const leftOut = doubts.filter(({ kind }) => LEAVES_OUT_ALL.has(kind))
+  const unreconciled = await withRepositories(
+    db,
+    doubts.flatMap(({ kind, registry, gap }) => (kind === 'pushes' && gap ? [{ registry, ...affectedBy(gap) }] : [])),
+  )
+  const affected = new Set(unreconciled.map(({ registry }) => registry))
   return {
     silent: leftOut.map(({ registry }) => registry),
+    unreconciled,
     isAll: registries.length > 0 && leftOut.length === registries.length,
-    notes: (Object.keys(byDoubt) as Doubt[]).flatMap((doubt) => notesOf(byDoubt[doubt], SENTENCES[doubt])),
+    notes: notesOf(doubts.filter(({ kind, registry }) => kind !== 'pushes' || affected.has(registry))),
   }
 }
 
-/** `since`, the time of `unused_for`, and `now` are milliseconds since 1970. */
-const doubtOf = (
-  { heardAt, silentFrom, silentTo, reconciledAt }: Heard,
-  { since, now, isOfPushes }: { since: number; now: number; isOfPushes: boolean },
+const LEAVES_OUT_ALL: ReadonlySet<Doubt['kind']> = new Set(['silent', 'no pulls', 'uses', 'backlog'])
+
+/** Those of which there are such repositories. */
+const withRepositories = async (db: Sql, all: readonly Unreconciled[]): Promise<Unreconciled[]> => {
+  if (all.length === 0) return []
+  const { rows } = await sql<{ registry: string }>`
+    select silence.registry from ${unreconciledIn(all)}
+    where exists (select from inventory.repositories affected where ${IS_UNRECONCILED})
+  `.execute(db)
+  return all.filter(({ registry }) => rows.some((row) => row.registry === registry))
+}
+
+const doubtsOf = (heard: Heard, aim: Aim): Doubt[] => {
+  const ofAll = silenceOf(heard, aim) ?? unheardUses(heard, aim) ?? backlogOf(heard, aim)
+  return ofAll ? [ofAll] : [unheardPushes(heard, aim), quietOf(heard, aim)].filter((doubt) => doubt !== undefined)
+}
+
+const silenceOf = ({ registry, heardAt }: Heard, { now, usedSince = -Infinity }: Aim): Doubt | undefined => {
+  if (heardAt === null)
+    return {
+      kind: 'silent',
+      note: `no event of ${registry} was ever received: what is in use is unknown, so that nothing of it is in this answer; set up its notifications`,
+    }
+  if (!isSilent(heardAt, now, longestSilence(usedSince, now))) return undefined
+  return {
+    kind: 'silent',
+    note: `nothing was heard of ${registry} since ${timeOf(heardAt.getTime())}: what was used since then is unknown, so that nothing of it is in this answer; check its notifications ("tallyman status")`,
+  }
+}
+
+/** Also if the clock was ahead when the time was stored. */
+const isSilent = (at: Date, now: number, longest: number): boolean =>
+  now - at.getTime() > longest || now - at.getTime() < -MOST_AHEAD_SECONDS * 1000
+
+const unheardUses = (
+  { registry, pullAt, heardOn, pullsOn }: Heard,
+  { now, usedSince: since }: Aim,
 ): Doubt | undefined => {
-  const silence = heardAt ? now - heardAt.getTime() : Infinity
-  if (silence > Math.min(LONGEST_SILENCE_DAYS * DAY_MS, now - since)) return 'silent'
-  // The clock was ahead when it was stored.
-  if (silence < -MOST_AHEAD_SECONDS * 1000) return 'silent'
-  if (silentFrom && silentTo) {
-    const [from, to] = [silentFrom.getTime(), silentTo.getTime()]
-    if (to > since && now - to < to - from) return 'uses'
-    if (isOfPushes && !(reconciledAt && reconciledAt.getTime() > to)) return 'pushes'
+  if (since === undefined) return undefined
+  if (pullAt === null || isSilent(pullAt, now, longestSilence(since, now)))
+    return {
+      kind: 'no pulls',
+      note: `${pullAt === null ? `no pull of ${registry} was ever reported` : `no pull of ${registry} was reported since ${timeOf(pullAt.getTime())}`}: uses since then are unknown, so that nothing of it is in this answer; if its notifications leave out pulls (ignore.actions), let them in; a pull of any image shows that they arrive`,
+    }
+  for (const [days, what] of [
+    [heardOn, 'nothing was heard of'],
+    [pullsOn, 'no pull was reported of'],
+  ] as const) {
+    const gap = openGap(gapsBetween(days ?? ''), { since, now })
+    if (gap)
+      return {
+        kind: 'uses',
+        gap,
+        note: `${what} ${registry} ${spanOf(gap)}: what was used then is unknown, so that nothing of it is in this answer ${Number.isFinite(gap.from) ? 'until it was heard for as long' : 'for a time that begins before that'}`,
+      }
   }
-  return silence > NOTED_SILENCE_MS ? 'quiet' : undefined
+  return undefined
 }
 
-const gapOf = ({ registry, silentFrom, silentTo }: Heard): string =>
-  `nothing was heard of ${registry} from ${timeOf(silentFrom)} to ${timeOf(silentTo)}`
+const backlogOf = ({ registry, lateAt }: Heard, { now, isOfPushes }: Aim): Doubt | undefined =>
+  isOfPushes && lateAt && now - lateAt.getTime() < BACKLOG_MS
+    ? {
+        kind: 'backlog',
+        note: `events of ${registry} arrived more than twelve hours late, the last at ${timeOf(lateAt.getTime())}: others may be on their way, so that nothing of it is in this answer for a day`,
+      }
+    : undefined
 
-const timeOf = (at: Date | null): string => (at ? isoTime(microsOf(at)) : '')
+const unheardPushes = ({ registry, heardOn }: Heard, { isOfPushes }: Aim): Doubt | undefined => {
+  if (!isOfPushes) return undefined
+  const gap = newestLongGap(gapsBetween(heardOn ?? ''))
+  return (
+    gap && {
+      kind: 'pushes',
+      gap,
+      note: `nothing was heard of ${registry} ${spanOf(gap)}: what was pushed then is unknown, so that its repositories that were not reconciled since are not in this answer; "tallyman inventory reconcile --apply" reads a registry that has a url`,
+    }
+  )
+}
 
-const notesOf = (registries: readonly Heard[], sentence: (heard: Heard) => string): string[] => {
-  const more = registries.length - MOST_NAMED
-  return [
-    ...registries.slice(0, MOST_NAMED).map(sentence),
-    ...(more > 0 ? [`the same is true of ${more} more registries ("tallyman registries")`] : []),
-  ]
+const quietOf = ({ registry, heardAt, heardOn }: Heard, { now, usedSince }: Aim): Doubt | undefined => {
+  if (heardAt && now - heardAt.getTime() > NOTED_SILENCE_MS)
+    return {
+      kind: 'quiet',
+      note: `nothing was heard of ${registry} since ${timeOf(heardAt.getTime())}: if its notifications do not arrive, uses since then are unknown`,
+    }
+  const gap = newestLongGap(gapsBetween(heardOn ?? ''))
+  return usedSince !== undefined && gap && gap.to > usedSince
+    ? {
+        kind: 'heard again',
+        note: `nothing was heard of ${registry} ${spanOf(gap)}: what was used only then is in this answer`,
+      }
+    : undefined
+}
+
+/**
+ * A repository that was first seen when the gap was over is not affected by it; nor, before the first event of all, one that was seen
+ * less than a week before.
+ */
+const affectedBy = ({ from, to }: Gap): Omit<Unreconciled, 'registry'> => ({
+  since: new Date(to).toISOString(),
+  seenBefore: new Date(Number.isFinite(from) ? to : to - LONGEST_SILENCE_DAYS * DAY_MS).toISOString(),
+})
+
+const spanOf = ({ from, to }: Gap): string =>
+  Number.isFinite(from) ? `from ${timeOf(from)} to ${timeOf(to)}` : `before ${timeOf(to)}`
+
+const timeOf = (ms: number): string => isoTime(microsOf(new Date(ms)))
+
+/** The sentences of each kind, of the first registries that it is true of. */
+const notesOf = (doubts: readonly Doubt[]): string[] => {
+  const kinds = [...new Set(doubts.map(({ kind }) => kind))]
+  return kinds.flatMap((kind) => {
+    const notes = doubts.flatMap((doubt) => (doubt.kind === kind ? [doubt.note] : []))
+    const more = notes.length - MOST_NAMED
+    return [
+      ...notes.slice(0, MOST_NAMED),
+      ...(more > 0 ? [`the same is true of ${more} more registries ("tallyman registries")`] : []),
+    ]
+  })
 }
 
 /** When each registry of the query was last heard. Without a registry in the query, names are found by one look into the index each. */
@@ -117,11 +222,9 @@ const lastHeard = async (db: Sql, asked: Asked): Promise<Heard[]> => {
       ? sql`select registry from inventory.repositories where registry = ${registry} limit 1`
       : ALL_NAMES
   const { rows } = await sql<Heard>`
-    select n.registry, least(r.last_received_at, r.last_event_at) as "heardAt", r.silent_from as "silentFrom", r.silent_to as "silentTo",
-      (
-        select max(started_at) from inventory.reconciliations c
-        where c.registry = n.registry and c.applied and c.finished_at is not null
-      ) as "reconciledAt"
+    select n.registry, least(r.last_received_at, r.last_event_at) as "heardAt", 
+      case when r.last_pull_at is not null then least(r.last_received_at, r.last_pull_at) end as "pullAt",
+      r.late_at as "lateAt", r.heard_on::text as "heardOn", r.pulls_on::text as "pullsOn"
     from (${names}) n left join receptions r on r.registry = n.registry
     order by n.registry
   `.execute(db)

@@ -14,12 +14,33 @@ export const iso = (moment: Part): Part => sql`to_char(${moment} at time zone 'U
  * Whether a row is in the repository or registry that was asked for. A repository is told by its ids: PostgreSQL plans a page
  * of a large one well only when it sees which it is. A registry has many, so rows are read in order until the page is full.
  */
-export const placedIn = (repositoryId: Part, { silent, ...asked }: Asked): Part =>
-  silent === undefined
-    ? inAsked(repositoryId, asked)
-    : sql`${inAsked(repositoryId, asked)} and not exists (
+export const placedIn = (repositoryId: Part, { silent, unreconciled, ...asked }: Asked): Part => {
+  const conditions = [inAsked(repositoryId, asked)]
+  if (silent !== undefined)
+    conditions.push(sql`not exists (
         select from inventory.repositories where id = ${repositoryId} and registry = any(${JSON.parse(silent) as string[]}::text[])
-      )`
+      )`)
+  if (unreconciled !== undefined)
+    conditions.push(sql`not exists (
+        select from inventory.repositories affected join ${unreconciledIn(JSON.parse(unreconciled) as Unreconciled[])} on ${IS_UNRECONCILED}
+        where affected.id = ${repositoryId}
+      )`)
+  return sql.join(conditions, sql` and `)
+}
+
+/** Repositories of a registry that were seen before a time, and not stored by `reconcile --apply` since another. ISO 8601. */
+export type Unreconciled = { registry: string; seenBefore: string; since: string }
+
+/** A table `silence`. */
+export const unreconciledIn = (all: readonly Unreconciled[]): Part => sql`unnest(
+          ${all.map(({ registry }) => registry)}::text[],
+          ${all.map(({ seenBefore }) => seenBefore)}::timestamptz[],
+          ${all.map(({ since }) => since)}::timestamptz[]
+        ) as silence (registry, seen_before, since)`
+
+/** Joins `affected`, repositories, with `silence`. */
+export const IS_UNRECONCILED = sql`affected.registry = silence.registry
+          and affected.first_seen_at < silence.seen_before and coalesce(affected.reconciled_at, '-infinity') <= silence.since`
 
 /** The ids of the repository that was asked for; undefined if none was. */
 export const repositoryIdsOf = ({ repository_ids }: Asked): number[] | undefined =>

@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isKnownIn, mediaTypeIn } from '../model/known-in.js'
+import { isHeardSince, registryOfRepository } from '../model/heard-since.js'
 import { isMoving } from '../model/moving.js'
 import { mayBeIndex } from '../questions/indexes-above.js'
 import { blobUsedAt, isManifestType } from '../questions/sql-parts.js'
@@ -173,7 +174,8 @@ export const orphans = (at: Date): Ctes => sql`
     select b.repository_id, b.digest, coalesce(b.size, 0) as size, b.manifest_at, b.implied, ${blobUsedAt} as used_at,
       coalesce(b.pushed_at, b.mounted_at) is not null
         and not exists (select from unknown u where u.repository_id = b.repository_id) as is_decided,
-      coalesce(${blobUsedAt}, b.first_seen_at, '-infinity') <= ${at}::timestamptz - ${LONGEST_PUSH} as is_old
+      coalesce(${blobUsedAt}, b.first_seen_at, '-infinity') <= ${at}::timestamptz - ${LONGEST_PUSH}
+        and ${isHeardSince(sql`coalesce(${blobUsedAt}, b.first_seen_at, '-infinity')`, registryOfRepository(sql`b.repository_id`), LONGEST_PUSH)} as is_old
     from (
       -- PostgreSQL never compares each row with each for a full join, whatever it believes of their number.
       select b.*, h.digest as held_digest
