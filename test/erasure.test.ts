@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { createApp, type App } from '../src/service/app.js'
 import { readConfig } from '../src/config/config.js'
+import { requestOf } from '../src/events/registry-request.js'
 import { createCore } from '../src/service/core.js'
 import { eraseActors } from '../src/inventory/record/erase-actors.js'
 import { createLog } from '../src/service/log.js'
@@ -122,7 +123,9 @@ describe('a salt of the embedded store', () => {
   test('gives an origin one name across restarts, also after a crash while the file was written', async () => {
     const originNow = async (): Promise<PendingRequest | undefined> => {
       const { pendingOf } = await openPulls(app.core, app.core.stores.database)
-      return pendingOf({ ...anEvent({ action: 'pull', at: now.toISOString() }), object: 'blob', address: '192.0.2.1' })
+      const pull = anEvent({ action: 'pull', at: now.toISOString(), object: 'blob', address: '192.0.2.1' })
+      const request = requestOf(pull)
+      return request && pendingOf(request)
     }
     await start()
     const first = await originNow()

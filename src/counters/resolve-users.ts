@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
-import { microsOf, parseTimestamp, utcDay } from '../events/calendar.js'
+import { parseTimestamp } from '../events/calendar.js'
 import type { Sql } from '../storage/sql/database.js'
 import { createAdditions, unresolvedMember, type Contribution, type Counting } from './additions.js'
 import { lockRepositories, markStale, type FirstEvent } from './first-events.js'
 import type { Repositories } from './repositories.js'
-import { addTallies, SKIP_PREFIX } from './tallies.js'
+import { addTallies, reasonTally } from './tallies.js'
 
 const NAMES_AT_ONCE = 500
 
@@ -67,8 +67,7 @@ const settle = async (
       delete from unresolved_users where name = ${name} returning event, day::text
     `.execute(tx)
     if (id === undefined) {
-      const day = utcDay(microsOf(now()))
-      await addTallies(tx, [{ name: `${SKIP_PREFIX}unknown_user`, day, value: rows.length }])
+      await addTallies(tx, [{ ...reasonTally('unknown_user', now()), value: rows.length }])
       return
     }
     const additions = createAdditions(rules, lifetimes)

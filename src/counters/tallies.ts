@@ -1,4 +1,6 @@
 import { sql } from 'kysely'
+import { microsOf, utcDay } from '../events/calendar.js'
+import type { OutcomeReason } from '../events/outcome-reason.js'
 import type { EventId } from '../events/registry-event.js'
 import type { Sql } from '../storage/sql/database.js'
 import type { StatementPart } from '../storage/sql/statement-parts.js'
@@ -9,7 +11,8 @@ export type Tally = { name: string; day: string }
 /** An event as the database remembers it: its id, and what it adds one to. */
 export type Arrival = { id: EventId; tallies: readonly Tally[] }
 
-export const SKIP_PREFIX = 'skip:'
+/** Tallies of items that got a reason are named with this prefix and the reason. */
+export const REASON_PREFIX = 'skip:'
 /** Tallies of side fields that could not be read are named with this prefix and the field. */
 export const UNREADABLE_FIELD_PREFIX = 'unreadable_field:'
 /** Events that would count for a user, if the registry had said who it was. Their totals count. */
@@ -17,6 +20,12 @@ export const WITHOUT_USER = 'events:without_user'
 /** Requests that joined an invocation, and those of them that did after more than half the time they had. */
 export const JOINED = 'pulls:joined'
 export const JOINED_LATE = 'pulls:joined_late'
+
+/** Counts an item under its reason: no other code writes such a tally. */
+export const reasonTally = (reason: OutcomeReason, now: Date): Tally => ({
+  name: REASON_PREFIX + reason,
+  day: utcDay(microsOf(now)),
+})
 
 /**
  * The part of a batch's statement that remembers events and counts their tallies, each event once however often it is

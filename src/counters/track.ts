@@ -1,8 +1,8 @@
 import { microsOf, utcDay } from '../events/calendar.js'
-import type { UncountedUserReason } from '../events/skip-reason.js'
+import type { UncountedUserReason } from '../events/outcome-reason.js'
 import { createAdditions, type Counting } from './additions.js'
 import type { EventDefinition } from './rules.js'
-import { addTallies, SKIP_PREFIX, type Tally } from './tallies.js'
+import { addTallies, reasonTally, type Tally } from './tallies.js'
 import { keepUnresolved } from './unresolved-users.js'
 
 /**
@@ -44,7 +44,7 @@ export const createTrack =
       if (skip) report.skipped[skip] = (report.skipped[skip] ?? 0) + 1
       else report.recorded++
       if (skip === 'unknown_event') continue
-      if (skip) tallies.push({ name: SKIP_PREFIX + skip, day, value: 1 })
+      if (skip) tallies.push({ ...reasonTally(skip, now()), value: 1 })
       if (as !== 'total' && member !== undefined) additions.add([{ event, member }], at)
       if (as !== 'unique' && counts(rules.events.get(event), 'total')) tallies.push({ name: event, day, value: 1 })
     }

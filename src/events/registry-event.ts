@@ -2,7 +2,7 @@ import type { Micros } from './calendar.js'
 import type { Digest, RepositoryPath, Tag } from './reference.js'
 import type { Descriptor, ObjectKind } from './descriptor.js'
 import type { SideField } from './side-fields.js'
-import type { UnreadableReason } from './skip-reason.js'
+import type { IgnoredReason, UnreadableReason } from './outcome-reason.js'
 
 export const ACTIONS = ['push', 'pull', 'mount', 'delete', 'rename'] as const
 export type Action = (typeof ACTIONS)[number]
@@ -90,7 +90,7 @@ export type Sender = {
 /** An event as it was reported, before its registry is resolved. */
 export type ReportedEvent = Omit<RegistryEvent, 'registry' | keyof Sender> & Sender
 
-/** An item of an envelope that is not an event we can read. */
+/** An item that a sender reports, and that cannot be read as an event. */
 export type UnreadableEvent = EventIdentity & {
   unreadable: UnreadableReason
   /** Which field, and what is wrong with it. Holds no value from the event. */
@@ -98,3 +98,12 @@ export type UnreadableEvent = EventIdentity & {
   /** The item's harmless fields as JSON, cut short: no address, no token, no user agent. */
   excerpt: string
 }
+
+/** An item that a sender reports, and that concerns no push, pull or delete. */
+export type IgnoredEvent = EventIdentity & { ignored: IgnoredReason }
+
+/** What a source makes of one item of a delivery. */
+export type ReportedItem = ReportedEvent | UnreadableEvent | IgnoredEvent
+
+/** The same, after the registry of its sender was resolved. */
+export type ResolvedItem = RegistryEvent | UnreadableEvent | IgnoredEvent

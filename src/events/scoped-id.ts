@@ -1,5 +1,5 @@
 import { digestToId, hashOf } from './event-id.js'
-import type { ReportedEvent, UnreadableEvent } from './registry-event.js'
+import type { ReportedItem } from './registry-event.js'
 
 /**
  * Makes the registry that a notification token names part of ids that are made of an event's contents. Two registries may report
@@ -7,11 +7,7 @@ import type { ReportedEvent, UnreadableEvent } from './registry-event.js'
  * @param registry the name of the registry, not an alias
  * @param aliases of the registry: the same event may have been recorded under one of them, before it was an alias
  */
-export const scopeId = (
-  event: ReportedEvent | UnreadableEvent,
-  registry: string,
-  aliases: () => readonly string[],
-): void => {
+export const scopeId = (event: ReportedItem, registry: string, aliases: () => readonly string[]): void => {
   const { contentsHash } = event
   if (contentsHash === undefined) return
   event.id = digestToId([registry, contentsHash])

@@ -2,9 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setImmediate } from 'node:timers/promises'
 import { microsOf } from '../events/calendar.js'
 import { readEnvelopeInTurns } from '../sources/distribution/envelope.js'
-import type { RegistryEvent, ReportedEvent, UnreadableEvent } from '../events/registry-event.js'
-import type { SkipReason } from '../events/skip-reason.js'
-import type { Ingest, Outcome } from '../ingest/ingest.js'
+import type { ReportedItem, ResolvedItem } from '../events/registry-event.js'
+import type { OutcomeReason } from '../events/outcome-reason.js'
+import type { Ingest } from '../ingest/ingest.js'
+import type { ItemOutcome } from '../ingest/item.js'
 import type { RegistryIdentity } from '../registries/registry-identity.js'
 import { createInTurn } from '../runtime/in-turn.js'
 import type { Authorize, AuthorizeSender, TokenOfSender } from './auth.js'
@@ -13,15 +14,15 @@ import { WEBHOOK } from './notification-paths.js'
 import { problemOfNotification, type Problem } from './problem.js'
 
 /** The answer to a notification: each event is counted in exactly one place. */
-type Report = { recorded: number; repeated: number; skipped: Partial<Record<SkipReason, number>> }
+type Report = { recorded: number; repeated: number; skipped: Partial<Record<OutcomeReason, number>> }
 
 /** What others want to know of each notification. */
 export type NotificationObserver = {
-  stored: (events: readonly (RegistryEvent | UnreadableEvent)[], outcomes: readonly Outcome[]) => void
+  stored: (events: readonly ResolvedItem[], outcomes: readonly ItemOutcome[]) => void
   refused: (status: number, error?: unknown) => void
 }
 
-type Reported = readonly (ReportedEvent | UnreadableEvent)[]
+type Reported = readonly ReportedItem[]
 
 type Needs = {
   ingest: Ingest['ingest']
@@ -161,7 +162,7 @@ export const createNotificationHandler = (needs: Needs): NotificationHandler => 
 }
 
 /** Who takes turns with others: the holder of a token, and of a token without a name each registry, as far as it says which it is. */
-const queueOf = ({ token, registry }: TokenOfSender, [first]: readonly (RegistryEvent | UnreadableEvent)[]): string =>
+const queueOf = ({ token, registry }: TokenOfSender, [first]: readonly ResolvedItem[]): string =>
   `${token} ${registry ?? (first && 'registry' in first ? first.registry : '')}`
 
 /** Who sent it, or why it is refused. */
@@ -199,7 +200,7 @@ const tooLarge = (largestBody: number): Problem => ({
 
 const busy: Problem = { status: 503, message: '503 Service Unavailable: too many notifications at once; send it again' }
 
-const reportOf = (outcomes: readonly Outcome[]): Report => {
+const reportOf = (outcomes: readonly ItemOutcome[]): Report => {
   const report: Report = { recorded: 0, repeated: 0, skipped: {} }
   for (const outcome of outcomes) {
     if (outcome === 'recorded' || outcome === 'repeated') report[outcome]++

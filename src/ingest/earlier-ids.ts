@@ -1,4 +1,4 @@
-import type { EarlierIds, EventId, RegistryEvent, UnreadableEvent } from '../events/registry-event.js'
+import type { EarlierIds, EventId, EventIdentity } from '../events/registry-event.js'
 import { arrayText } from '../storage/sql/array-text.js'
 import type { HotStatement, Run } from '../storage/sql/database.js'
 
@@ -9,7 +9,7 @@ const IDS_AT_ONCE = 5_000
  * Gives events the ids under which they are recorded already: by a version that made other ids, or under a name of the registry that is
  * an alias now. So they are repeated and count once. Only events without a UUID cost a query.
  */
-export const useEarlierIds = async (run: Run, events: readonly (RegistryEvent | UnreadableEvent)[]): Promise<void> => {
+export const useEarlierIds = async (run: Run, events: readonly EventIdentity[]): Promise<void> => {
   const wantedBy = events.map(({ earlierIds }) => (earlierIds ? wantedOf(earlierIds()) : []))
   const wanted = wantedBy.flat()
   const recorded = new Set<EventId>()

@@ -1,6 +1,12 @@
 import { sql } from 'kysely'
-import { UNKNOWN_REGISTRY, type RegistryEvent, type ReportedEvent, type Sender } from '../events/registry-event.js'
-import type { UnreadableEvent } from '../events/registry-event.js'
+import {
+  UNKNOWN_REGISTRY,
+  type RegistryEvent,
+  type ReportedEvent,
+  type ReportedItem,
+  type ResolvedItem,
+  type Sender,
+} from '../events/registry-event.js'
 import { scopeId } from '../events/scoped-id.js'
 import { aliasesOfRegistry, type ConfiguredRegistries, type Registries } from './registries.js'
 import type { Database, Sql } from '../storage/sql/database.js'
@@ -33,7 +39,7 @@ export type RegistryIdentity = Identity & {
    * Synchronous if all senders are known; a sender that is new is learned in SQL first.
    * @throws what the database throws; then no event may count as stored.
    */
-  resolve: (events: readonly Incoming[], named?: string) => Resolved[] | Promise<Resolved[]>
+  resolve: (events: readonly ReportedItem[], named?: string) => ResolvedItem[] | Promise<ResolvedItem[]>
   /** The registries of the configuration, with what was learned about their hosts. */
   registries: Registries & { reload: () => void }
   /** The registries of the configuration alone. */
@@ -52,9 +58,6 @@ export type RegistryIdentity = Identity & {
    */
   forget: () => Promise<void>
 }
-
-type Incoming = ReportedEvent | UnreadableEvent
-type Resolved = RegistryEvent | UnreadableEvent
 
 type IdentityDeps = {
   database: Database
@@ -120,20 +123,20 @@ export const createRegistryIdentity = async ({
   const learnTogether = oneAtATime(learn)
   const isNew = (sender: Sender): boolean => learnsSomething(placeSender(learned, sender))
 
-  const assign = (events: readonly Incoming[]): Resolved[] => {
+  const assign = (events: readonly ReportedItem[]): ResolvedItem[] => {
     const place = rememberingLast((sender) => {
       senders.heard(sender)
       const { key, conflict } = placeSender(learned, sender)
       return { registry: learned.nameOf(key), conflict }
     })
     for (const event of events) {
-      if ('unreadable' in event) continue
+      if (!('action' in event)) continue
       const { registry, conflict } = place(event)
       const resolved = event as RegistryEvent
       resolved.registry = registry
       if (conflict !== undefined) senders.inConflict({ registry, other: conflict, host: event.host ?? '' })
     }
-    return events as Resolved[]
+    return events as ResolvedItem[]
   }
 
   /**
@@ -141,16 +144,16 @@ export const createRegistryIdentity = async ({
    * and registries that are quiet at that moment are known to exist.
    */
   const afterLearning = (
-    events: readonly Incoming[],
-    assignAll: (events: readonly Incoming[]) => Resolved[],
-  ): Resolved[] | Promise<Resolved[]> => {
+    events: readonly ReportedItem[],
+    assignAll: (events: readonly ReportedItem[]) => ResolvedItem[],
+  ): ResolvedItem[] | Promise<ResolvedItem[]> => {
     const isNewSender = rememberingLast(isNew)
-    const unknown = events.filter((event): event is ReportedEvent => !('unreadable' in event) && isNewSender(event))
+    const unknown = events.filter((event): event is ReportedEvent => 'action' in event && isNewSender(event))
     return unknown.length === 0 ? assignAll(events) : learnTogether(unknown).then(() => assignAll(events))
   }
-  const assignByHost = (events: readonly Incoming[]): Resolved[] => {
+  const assignByHost = (events: readonly ReportedItem[]): ResolvedItem[] => {
     const hear = rememberingLast(senders.heard)
-    for (const event of events) if (!('unreadable' in event)) hear(event)
+    for (const event of events) if ('action' in event) hear(event)
     return resolveByHost(events, configured.nameOf)
   }
 
@@ -193,17 +196,17 @@ export const createRegistryIdentity = async ({
 }
 
 /** Gives each event the registry of its host alone. */
-export const resolveByHost = (events: readonly Incoming[], nameOf: (host: string) => string): Resolved[] =>
+export const resolveByHost = (events: readonly ReportedItem[], nameOf: (host: string) => string): ResolvedItem[] =>
   withRegistry(events, ({ host }) => nameOf(host ?? UNKNOWN_REGISTRY))
 
 /** Events are fresh from the parser, so they become what they lack instead of being copied. */
-const withRegistry = (events: readonly Incoming[], registryOf: (sender: Sender) => string): Resolved[] => {
+const withRegistry = (events: readonly ReportedItem[], registryOf: (sender: Sender) => string): ResolvedItem[] => {
   for (const event of events) {
-    if ('unreadable' in event) continue
+    if (!('action' in event)) continue
     const resolved = event as RegistryEvent
     resolved.registry = registryOf(event)
   }
-  return events as Resolved[]
+  return events as ResolvedItem[]
 }
 
 const NOTHING: Learnings = { hosts: new Map(), processes: new Map() }

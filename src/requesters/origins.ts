@@ -1,11 +1,9 @@
 import { createHmac } from 'node:crypto'
 import type { Micros } from '../events/calendar.js'
+import type { Requester } from '../events/registry-request.js'
 import { createRecentMap } from '../runtime/recent-map.js'
 import { networkOf, type Prefixes } from './address.js'
 import type { Salts } from './salts.js'
-
-/** Who makes a request, as far as it tells. */
-type Requester = { address?: string; userAgent?: string; name?: string }
 
 /** Names that tell clients apart, and tell nobody who they are. */
 export type Origin = {
@@ -35,12 +33,12 @@ export const createOriginOf = ({ key, salts, prefixes, window }: Needs): OriginO
   return (requester, at) => {
     const salt = salts.at(at)
     const before = at - salt.from <= window ? salts.before(salt) : undefined
-    const { address = '', userAgent = '', name = '' } = requester
-    const asked = `${salt.from} ${before ? 1 : 0} ${address} ${name.length} ${name}${userAgent}`
-    const found = known.get(asked)
+    const { address = '', userAgent = '', user = '' } = requester
+    const hashed = `${salt.from} ${before ? 1 : 0} ${address} ${user.length} ${user}${userAgent}`
+    const found = known.get(hashed)
     if (found) return found
     const network = networkOf(address, prefixes) ?? ''
-    const who = JSON.stringify([network, userAgent.trim().replace(/\s+/g, ' '), name])
+    const who = JSON.stringify([network, userAgent.trim().replace(/\s+/g, ' '), user])
     const hash = (text: string, what: string): string =>
       createHmac('sha256', `${key} pulls ${text}`)
         .update(`${what} `)
@@ -52,7 +50,7 @@ export const createOriginOf = ({ key, salts, prefixes, window }: Needs): OriginO
       endpoint: hash(salt.text, 'endpoint'),
       ...(before && { previous: hash(before.text, 'origin') }),
     }
-    known.set(asked, made)
+    known.set(hashed, made)
     return made
   }
 }

@@ -2,9 +2,8 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { Config } from '../config/config.js'
 import type { Core } from './core.js'
-import { addTallies, JOINED, JOINED_LATE, SKIP_PREFIX } from '../counters/tallies.js'
+import { addTallies, JOINED, JOINED_LATE, reasonTally } from '../counters/tallies.js'
 import { MICROS_PER_SECOND, microsOf, utcDay } from '../events/calendar.js'
-import type { SkipReason } from '../events/skip-reason.js'
 import { finishErasures } from '../pulls/roll-up/erase.js'
 import { foldPending } from '../pulls/fold-job/fold-pending.js'
 import { createProvisionalFold } from '../pulls/provisional/fold-provisional.js'
@@ -102,15 +101,16 @@ export const openPulls = async (core: Core, database: Database): Promise<Pulls> 
         turns,
         stepSizes,
         onFolded: async (tx, { late, beforePush, joined, joinedLate }) => {
-          const skipped: Partial<Record<SkipReason, number>> = { late_request: late, check_before_push: beforePush }
-          const tallies = {
-            ...Object.fromEntries(Object.entries(skipped).map(([reason, count]) => [SKIP_PREFIX + reason, count])),
-            ...{ [JOINED]: joined, [JOINED_LATE]: joinedLate },
-          }
           const day = utcDay(microsOf(now()))
+          const tallies = [
+            { ...reasonTally('late_request', now()), value: late },
+            { ...reasonTally('check_before_push', now()), value: beforePush },
+            { name: JOINED, day, value: joined },
+            { name: JOINED_LATE, day, value: joinedLate },
+          ]
           await addTallies(
             tx,
-            Object.entries(tallies).flatMap(([name, value]) => (value > 0 ? [{ name, day, value }] : [])),
+            tallies.filter(({ value }) => value > 0),
           )
         },
       }),

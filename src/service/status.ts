@@ -5,7 +5,7 @@ import type { Core } from './core.js'
 import {
   JOINED,
   JOINED_LATE,
-  SKIP_PREFIX,
+  REASON_PREFIX,
   sumTallies,
   UNREADABLE_FIELD_PREFIX,
   WITHOUT_USER,
@@ -132,7 +132,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     serviceOn(core.stores),
     readReceptions(database, REGISTRIES_SHOWN),
     readConflicts({ database, identity: core.identity, now }),
-    tallied(database, SKIP_PREFIX, weekAgo),
+    tallied(database, REASON_PREFIX, weekAgo),
     tallied(database, UNREADABLE_FIELD_PREFIX, weekAgo),
     tallied(database, REFUSED_PREFIX, weekAgo),
     countUnresolved(database),

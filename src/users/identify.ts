@@ -1,5 +1,5 @@
 import type { RegistryEvent } from '../events/registry-event.js'
-import type { UncountedUserReason } from '../events/skip-reason.js'
+import type { UncountedUserReason } from '../events/outcome-reason.js'
 import { comparable, DirectoryAway, type UserDirectory } from './directory.js'
 import type { VerifyUserToken } from './user-token.js'
 

@@ -59,7 +59,9 @@ describe.each(STORE_PAIRS)('people the directory could not tell, on %s', (_, ope
       identify,
       repositories,
       originOf: () => undefined,
-      pendingOf: () => undefined,
+      pendingOf: () => {
+        throw new Error('this history has no pull')
+      },
     })
     const resolve = async (): Promise<number> => resolveUsers({ ...needs, repositories, idOf: directory.idOf })
     return { ingest, resolve, rebuildStale: repositories.rebuildStale }

@@ -6,7 +6,7 @@ import { resolveByHost } from '../../src/registries/registry-identity.js'
 import fc from 'fast-check'
 import { createBodyBudget, type BodyShare } from '../../src/http/body-budget.js'
 import { createNotificationHandler } from '../../src/http/notifications.js'
-import type { Outcome } from '../../src/ingest/ingest.js'
+import type { ItemOutcome } from '../../src/ingest/item.js'
 import { runs } from '../servers/runs.js'
 
 const MEBIBYTE = 1024 * 1024
@@ -81,7 +81,7 @@ describe('fifty connections that send 16 MiB at once', () => {
         // Whatever is taken waits to be stored until all have been answered or taken.
         ingest: async (events) => {
           await new Promise<void>((resolve) => waiting.push(resolve))
-          return events.map((): Outcome => 'recorded')
+          return events.map((): ItemOutcome => 'recorded')
         },
         authorize: () => ({ token: 0 }),
         authorizeApi: () => 'wrong',

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import type { RegistryEvent } from '../../src/events/registry-event.js'
-import type { Outcome } from '../../src/ingest/ingest.js'
+import type { ItemOutcome } from '../../src/ingest/item.js'
 import { counted, createCounting } from '../servers/counting.js'
 import { anEvent, DIGEST } from '../servers/events.js'
 import { runsOn } from '../servers/runs.js'
@@ -76,7 +76,7 @@ describe.each(STORE_PAIRS)('counting converges on %s', (_, open) => {
         const outcomes = await Promise.all(
           both.map(async ({ ingest }, lane) => {
             const theirs = envelopes.filter((_, i) => processes[i % processes.length] === lane)
-            const answers: Outcome[] = []
+            const answers: ItemOutcome[] = []
             for (const envelope of theirs) answers.push(...(await ingest(envelope)))
             return answers
           }),

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
 import { microsOf } from '../../src/events/calendar.js'
 import { readEnvelope } from '../../src/sources/distribution/envelope.js'
-import type { Outcome } from '../../src/ingest/ingest.js'
+import type { ItemOutcome } from '../../src/ingest/item.js'
 import { createRegistries, type Registry } from '../../src/registries/registries.js'
 import { createRegistryIdentity } from '../../src/registries/registry-identity.js'
 import { fixedClock } from '../servers/clock.js'
@@ -39,7 +39,7 @@ describe.each(STORE_PAIRS)('an event without a UUID, on %s', (_, open) => {
   const deliver = async (
     named: string | undefined,
     { events = [EVENT] as object[], registries = [] as Registry[], database = stores.database } = {},
-  ): Promise<Outcome[]> => {
+  ): Promise<ItemOutcome[]> => {
     const configured = createRegistries(() => registries)
     const identity = await createRegistryIdentity({ database, configured, setting: 'host', now: fixedClock })
     const reported = readEnvelope(Buffer.from(JSON.stringify({ events })), NOW)

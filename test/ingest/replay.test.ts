@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { microsOf } from '../../src/events/calendar.js'
-import type { RegistryEvent, UnreadableEvent } from '../../src/events/registry-event.js'
+import type { ResolvedItem } from '../../src/events/registry-event.js'
 import { readByHost } from '../servers/events.js'
 import { counted, createCounting } from '../servers/counting.js'
 import { runsOn } from '../servers/runs.js'
@@ -86,7 +86,7 @@ describe.each(STORE_PAIRS)('recorded notifications replayed on %s', (_, open) =>
       fc.asyncProperty(
         shuffled,
         fc.integer({ min: 1, max: 400 }),
-        async (order: (RegistryEvent | UnreadableEvent)[], size) => {
+        async (order: ResolvedItem[], size) => {
           await stores.clear()
           const { ingest, rebuildStale } = createCounting(stores)
           const waiting = []

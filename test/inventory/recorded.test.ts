@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import { microsOf } from '../../src/events/calendar.js'
-import type { RegistryEvent, UnreadableEvent } from '../../src/events/registry-event.js'
+import type { ResolvedItem } from '../../src/events/registry-event.js'
 import { readByHost } from '../servers/events.js'
 import { createCounting } from '../servers/counting.js'
 import { inventoryOf } from '../servers/inventory.js'
@@ -14,7 +14,7 @@ const NOW = microsOf(new Date('2026-11-22T00:00:00Z'))
 type Line = { registry: string; part: string; body: string }
 
 /** What a registry sent while 43 steps pushed, copied, moved, pulled and deleted images, indexes, lists and artifacts. */
-const eventsOf = (registry: string): (RegistryEvent | UnreadableEvent)[] =>
+const eventsOf = (registry: string): ResolvedItem[] =>
   fixture('registry-notifications.jsonl')
     .trim()
     .split('\n')
@@ -37,7 +37,7 @@ describe.each(STORE_PAIRS)('43 recorded steps in %s', (_, open) => {
     const { rows } = await sql<{ one: string }>`${sql.raw(query)}`.execute(stores.database.sql)
     return rows.map(({ one }) => one)
   }
-  const replay = async (events: readonly (RegistryEvent | UnreadableEvent)[], size: number): Promise<void> => {
+  const replay = async (events: readonly ResolvedItem[], size: number): Promise<void> => {
     const { ingest } = createCounting(stores)
     for (let i = 0; i < events.length; i += size) await ingest(events.slice(i, i + size))
   }

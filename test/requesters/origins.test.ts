@@ -18,7 +18,7 @@ const originWith = (key = 'a key', ipv4 = 32): OriginOf =>
     prefixes: { ...PREFIXES, ipv4 },
     window: 30 * MINUTE,
   })
-const WHO = { address: '192.0.2.17', userAgent: 'containerd/1.7.0', name: 'alice' }
+const WHO = { address: '192.0.2.17', userAgent: 'containerd/1.7.0', user: 'alice' }
 
 describe('an origin', () => {
   test('tells neither address nor agent nor name', () => {
@@ -31,11 +31,11 @@ describe('an origin', () => {
   test.each([
     ['another address', { ...WHO, address: '192.0.2.18' }, true, true],
     ['another agent', { ...WHO, userAgent: 'docker/27.0.0' }, true, false],
-    ['another name', { ...WHO, name: 'bob' }, true, false],
+    ['another name', { ...WHO, user: 'bob' }, true, false],
     ['no name', { address: WHO.address, userAgent: WHO.userAgent }, true, false],
     ['more space in the agent', { ...WHO, userAgent: ' containerd/1.7.0  ' }, false, false],
     // Where the name ends and the agent begins is part of what is hashed.
-    ['a name that runs into the agent', { ...WHO, userAgent: 'lice containerd/1.7.0', name: 'a' }, true, false],
+    ['a name that runs into the agent', { ...WHO, userAgent: 'lice containerd/1.7.0', user: 'a' }, true, false],
   ])('of %s', (_, who, isOther, isElsewhere) => {
     const originOf = originWith()
     const [one, other] = [originOf(WHO, MIDNIGHT - MINUTE), originOf(who, MIDNIGHT - MINUTE)]

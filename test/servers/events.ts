@@ -7,7 +7,7 @@ import type {
   RegistryEvent,
   Rename,
   ReportedEvent,
-  UnreadableEvent,
+  ResolvedItem,
 } from '../../src/events/registry-event.js'
 import type { Descriptor, ObjectKind } from '../../src/events/descriptor.js'
 import { resolveByHost } from '../../src/registries/registry-identity.js'
@@ -37,7 +37,7 @@ type Wanted = {
 }
 
 /** The events of an envelope, each of the registry that its host names. */
-export const readByHost = (body: string, now: Micros): (RegistryEvent | UnreadableEvent)[] =>
+export const readByHost = (body: string, now: Micros): ResolvedItem[] =>
   resolveByHost(readEnvelope(Buffer.from(body), now), (host) => host)
 
 /** An event as it is inside, with what a test cares about. */

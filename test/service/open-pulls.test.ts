@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { readConfig } from '../../src/config/config.js'
+import { requestOf } from '../../src/events/registry-request.js'
 import { createCore, type Core } from '../../src/service/core.js'
 import { openPulls } from '../../src/service/open-pulls.js'
 import type { PendingRequest } from '../../src/pulls/requests/pending.js'
@@ -30,7 +31,9 @@ test('the origin of a pull is known for as long as its blobs may come, across th
   const requestAt = async (time: string): Promise<PendingRequest | undefined> => {
     now = new Date(time)
     await rotateSalts()
-    return pendingOf({ ...anEvent({ action: 'pull', at: now.toISOString() }), object: 'blob', address: '192.0.2.1' })
+    const pull = anEvent({ action: 'pull', at: now.toISOString(), object: 'blob', address: '192.0.2.1' })
+    const request = requestOf(pull)
+    return request && pendingOf(request)
   }
   const begun = await requestAt('2026-11-30T23:50:00Z')
   for (const time of ['2026-12-01T00:15:00Z', '2026-12-01T01:00:00Z', '2026-12-01T05:50:00Z'])

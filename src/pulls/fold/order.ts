@@ -1,6 +1,6 @@
 import type { RegistryRequest } from '../../events/registry-request.js'
 
-type Ordered = Pick<RegistryRequest, 'at' | 'id' | 'object' | 'method' | 'tag'>
+type Ordered = Pick<RegistryRequest, 'at' | 'object' | 'method' | 'tag'> & { id: string }
 
 /**
  * The order in which requests are folded: by time. Sources with a resolution of a second have many at the same one; there, what

@@ -48,7 +48,7 @@ export const addBytes = (sum: number, bytes = 0): number => Math.min(Number.MAX_
 export const asideOf = (
   place: Place,
   what: Aside['what'],
-  { id, at, tag, digest, bytes = 0 }: RegistryRequest,
+  { id, at, tag, digest, bytes = 0 }: Pick<RegistryRequest, 'at' | 'tag' | 'digest' | 'bytes'> & { id: string },
 ): Aside => ({
   ...place,
   what,

@@ -6,7 +6,8 @@ import type { Outcome, Place } from './outcome.js'
 import type { Windows } from '../model/join-windows.js'
 
 /** A request, and what the fold has to know of who made it. */
-export type Folded = RegistryRequest & {
+export type Folded = Omit<RegistryRequest, 'id' | 'source' | 'requester'> & {
+  id: string
   origin: string
   /** Whether its client is one of those that fetch each manifest twice. */
   fetchesTwice?: boolean

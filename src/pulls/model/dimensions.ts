@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { LIKELY, PATTERNS } from './behaviour.js'
 import { CLIENT_KINDS } from '../../events/client-kinds.js'
+import { REQUEST_SOURCES } from '../../events/registry-request.js'
 import { TIME_EXAMPLES } from './time-values.js'
 
 /** By what outcomes, or days of them, `o` can be grouped and filtered. */
@@ -70,7 +71,7 @@ const DIMENSION_TABLE = {
     value: () => sql`case when o.signed_in then 'signed-in' else 'anonymous' end`,
     values: ['signed-in', 'anonymous'],
   }),
-  source: summarized(oneOf('source', 'how it was reported', ['notification'])),
+  source: summarized(oneOf('source', 'how it was reported', REQUEST_SOURCES)),
   behaviour: reading('behaviour', 'how the origin asks over a week', PATTERNS),
   likely: reading('likely', 'what that makes likely', LIKELY),
 } as const satisfies Record<string, Dimension>

@@ -1,13 +1,13 @@
 import { isoTime } from '../../events/calendar.js'
 import type { RepositoryPath } from '../../events/reference.js'
+import type { RequestSource } from '../../events/registry-request.js'
 import type { StatementPart } from '../../storage/sql/statement-parts.js'
 import type { Folded } from '../fold/state.js'
 
 /** Who made a request, without a name or an address: the same for all requests of one origin. */
 export type Who = {
   endpoint: string
-  /** Where the request was heard of. */
-  source: 'notification'
+  source: RequestSource
   client: string
   version?: string
   kind: string

@@ -23,7 +23,7 @@ import {
   type ReportedEvent,
 } from '../../events/registry-event.js'
 import { isHost } from '../../events/registry-host.js'
-import type { UnreadableReason } from '../../events/skip-reason.js'
+import type { UnreadableReason } from '../../events/outcome-reason.js'
 import { addClient, addObject } from './notified-object.js'
 import { exactText, isMissing, type SideField, type UnreadableFields } from '../../events/side-fields.js'
 

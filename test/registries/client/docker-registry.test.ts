@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { microsOf } from '../../../src/events/calendar.js'
-import type { Outcome } from '../../../src/ingest/ingest.js'
+import type { ItemOutcome } from '../../../src/ingest/item.js'
 import { createDockerCredentials } from '../../../src/registries/client/docker-config.js'
 import { createRegistryClient } from '../../../src/registries/client/http-registry-client.js'
 import { createIsOwnRead, ownReadAgent } from '../../../src/registries/own-reads.js'
@@ -29,7 +29,7 @@ describe.each(STORE_PAIRS)('a real registry that tells no contents is read back 
   let docker: DockerRegistry
   let client: RegistryClient
   let readBack: () => Promise<number>
-  const outcomes: Outcome[] = []
+  const outcomes: ItemOutcome[] = []
 
   beforeAll(async () => {
     stores = await open()

@@ -1,0 +1,114 @@
+import { talliesOf, uniqueKinds, unresolvedMember, type CountedEvent, type Members } from '../counters/additions.js'
+import type { Rules, UniqueKind } from '../counters/rules.js'
+import { reasonTally, UNREADABLE_FIELD_PREFIX, WITHOUT_USER, type Tally } from '../counters/tallies.js'
+import { microsOf, utcDay, type Micros } from '../events/calendar.js'
+import type { IgnoredReason, OutcomeReason } from '../events/outcome-reason.js'
+import type { EventId, EventIdentity, RegistryEvent, ResolvedItem, UnreadableEvent } from '../events/registry-event.js'
+import { requestOf, type RegistryRequest } from '../events/registry-request.js'
+import type { Arrived } from '../inventory/record/state-times.js'
+import type { Identify, Identity } from '../users/identify.js'
+
+/** What became of one item: exactly one of these. */
+export type ItemOutcome = 'recorded' | 'repeated' | OutcomeReason
+
+/** What arrives: what a sender reported, or a request that another source reported. */
+export type Arriving = ResolvedItem | RegistryRequest
+
+/** An item on its way into the database. */
+export type Item = {
+  id: EventId
+  outcome: Exclude<ItemOutcome, 'repeated'>
+  tallies: readonly Tally[]
+  /** Missing if the item counts for nothing, or is a request alone. */
+  counted?: CountedEvent & Arrived
+  /** To be folded into pulls. */
+  request?: RegistryRequest
+  unreadable?: UnreadableEvent
+}
+
+export type ItemDeps = {
+  rules: Rules
+  identify: Identify
+  /** Whether Tallyman caused the event itself: its id is stored, but it counts for nothing. */
+  isOwnRead?: (event: RegistryEvent) => boolean
+  now: () => Date
+}
+
+export type ToItem = (arriving: Arriving, arrivedAt: Micros) => Item | Promise<Item>
+
+/** Decides what an item counts for, and for whom. Asynchronous only if the user directory has to be asked. */
+export const createToItem = ({ rules, identify, isOwnRead = () => false, now }: ItemDeps): ToItem => {
+  const tallyToday = (name: string): Tally => ({ name, day: utcDay(microsOf(now())) })
+  const ignoredItem = ({ id }: EventIdentity, reason: IgnoredReason): Item => ({
+    id,
+    outcome: reason,
+    tallies: [reasonTally(reason, now())],
+  })
+  const requestItem = (request: RegistryRequest): Item => ({
+    id: request.id,
+    outcome: 'recorded',
+    tallies: [],
+    request,
+  })
+
+  const eventItem = ({ event, arrivedAt }: Arrived, { members, uncounted, isAnonymous }: Identified): Item => {
+    const unreadable = (event.unreadableFields ?? []).map((field) => tallyToday(UNREADABLE_FIELD_PREFIX + field))
+    const tallies = [...talliesOf(rules, event), ...unreadable]
+    if (uncounted) tallies.push(reasonTally(uncounted, now()))
+    if (isAnonymous) tallies.push(tallyToday(WITHOUT_USER))
+    const request = requestOf(event)
+    const counted = { event, members, arrivedAt }
+    return { id: event.id, outcome: uncounted ?? 'recorded', tallies, counted, ...(request && { request }) }
+  }
+
+  const identifyUser = (event: RegistryEvent): Identified | Promise<Identified> => {
+    const kinds = [...uniqueKinds(rules, event)]
+    const identities = together(kinds.map((kind) => identify(event, kind)))
+    return identities instanceof Promise
+      ? identities.then((found) => identified(kinds, found))
+      : identified(kinds, identities)
+  }
+
+  return (arriving, arrivedAt) => {
+    if ('unreadable' in arriving) return unreadableItem(arriving, now())
+    if ('ignored' in arriving) return ignoredItem(arriving, arriving.ignored)
+    if ('requester' in arriving) return requestItem(arriving)
+    if (isOwnRead(arriving)) return ignoredItem(arriving, 'own_read')
+    const who = identifyUser(arriving)
+    const arrived = { event: arriving, arrivedAt }
+    return who instanceof Promise ? who.then((found) => eventItem(arrived, found)) : eventItem(arrived, who)
+  }
+}
+
+/** An item that is set aside with its reason. */
+export const unreadableItem = (unreadable: UnreadableEvent, now: Date): Item => ({
+  id: unreadable.id,
+  outcome: unreadable.unreadable,
+  tallies: [reasonTally(unreadable.unreadable, now)],
+  unreadable,
+})
+
+/** Who is behind an event. */
+type Identified = {
+  members: Members
+  /** Why its user does not count. */
+  uncounted?: Exclude<ItemOutcome, 'recorded' | 'repeated'>
+  /** Whether it would count for a user, if the registry had said who it was. */
+  isAnonymous: boolean
+}
+
+const identified = (kinds: readonly UniqueKind[], identities: readonly (Identity | undefined)[]): Identified => {
+  const found: Identified = { members: {}, isAnonymous: kinds.length > 0 }
+  for (const [i, kind] of kinds.entries()) {
+    const identity = identities[i]
+    if (!identity) continue
+    found.isAnonymous = false
+    if ('uncounted' in identity) found.uncounted = identity.uncounted
+    else found.members[kind] = 'member' in identity ? identity.member : unresolvedMember(identity.unresolved)
+  }
+  return found
+}
+
+/** All answers: at once if all are there, as each wait lets every other event pass. */
+export const together = <T>(answers: (T | Promise<T>)[]): T[] | Promise<T[]> =>
+  answers.some((answer) => answer instanceof Promise) ? Promise.all(answers as Promise<T>[]) : (answers as T[])

@@ -1,0 +1,83 @@
+import {
+  contributionsOf,
+  createAdditions,
+  type Additions,
+  type CountedEvent,
+  type Counting,
+} from '../counters/additions.js'
+import type { Repositories } from '../counters/repositories.js'
+import type { EventId, RegistryEvent } from '../events/registry-event.js'
+import type { RegistryRequest } from '../events/registry-request.js'
+import type { Sightings } from '../inventory/record/observations.js'
+import { sightingsIn } from '../inventory/record/observe.js'
+import type { Remembered } from '../inventory/record/recently-stored.js'
+import type { Arrived, StateTimes } from '../inventory/record/state-times.js'
+import type { PendingRequest } from '../pulls/requests/pending.js'
+import type { Item, ItemOutcome } from './item.js'
+import { storeBatch } from './store-batch.js'
+
+export type BatchDeps = Counting & {
+  repositories: Repositories
+  /** A keyed hash that tells clients apart; undefined if the event does not say which client it was. */
+  originOf: (event: RegistryEvent) => string | undefined
+  /** What is stored of a request until it is folded into pulls. */
+  pendingOf: (request: RegistryRequest) => PendingRequest
+  remembered: Remembered
+  stateTimes: StateTimes
+  now: () => Date
+}
+
+/**
+ * Records a batch, step by step (docs/architecture.md, "The path of one notification").
+ * @param recorded ids that an attempt which failed has stored: the next attempt finds them, but they are no repeats
+ * @returns the outcomes of the items, in their order
+ */
+export const recordBatch = async (deps: BatchDeps, items: Item[], recorded: Set<EventId>): Promise<ItemOutcome[]> => {
+  const { database, sketches, repositories, remembered } = deps
+  const firsts = firstOfEachId(items)
+  const arrivals = [...firsts.values()]
+  const counted = arrivals.flatMap((item) => item.counted ?? [])
+
+  await repositories.discover(counted)
+  const additions = countMembers(deps, counted)
+  const sightings = await observeInventory(deps, counted)
+  const requests = arrivals.flatMap(({ request }) => (request ? [deps.pendingOf(request)] : []))
+  const unreadable = arrivals.flatMap((item) => item.unreadable ?? [])
+  const repeated = await storeBatch(
+    { database, sketches },
+    { arrivals, recorded, additions, sightings, requests, unreadable },
+  )
+  remembered.learn(
+    counted.map(({ event }) => event),
+    sightings,
+  )
+  // Each id is recorded once, also if a batch that was split has it in both halves.
+  const isFirst = (item: Item): boolean =>
+    firsts.get(item.id) === item && (recorded.delete(item.id) || !repeated.has(item.id))
+  return items.map((item) => (isFirst(item) ? item.outcome : 'repeated'))
+}
+
+const firstOfEachId = (items: readonly Item[]): Map<EventId, Item> => {
+  const firsts = new Map<EventId, Item>()
+  for (const item of items) if (!firsts.has(item.id)) firsts.set(item.id, item)
+  return firsts
+}
+
+/** Who is added to which sketch. `repositories` must know by now whether an event is the first of its repository. */
+const countMembers = ({ rules, lifetimes, repositories }: BatchDeps, counted: readonly CountedEvent[]): Additions => {
+  const additions = createAdditions(rules, lifetimes)
+  for (const { event, members } of counted) {
+    const { always, if: conditional } = contributionsOf(rules, { event, members })
+    additions.add(always, event.at)
+    if (repositories.stateFor(event) === 'known') additions.add(conditional.known, event.at)
+  }
+  return additions
+}
+
+const observeInventory = async (
+  { stateTimes, remembered, originOf, now }: BatchDeps,
+  counted: readonly Arrived[],
+): Promise<Sightings> => {
+  const observed = stateTimes(counted)
+  return sightingsIn(observed instanceof Promise ? await observed : observed, { remembered, originOf, now })
+}
