@@ -2,17 +2,13 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { NotificationToken } from '../tokens/notification-tokens.js'
 import type { ApiToken, Scope } from '../tokens/api-tokens.js'
+import { tokenIn } from '../sources/authorization-header.js'
+import type { FindToken } from '../sources/sender.js'
 
 type Refused = 'missing' | 'wrong'
 
 /** Says whether a request carries one of the API tokens, and the scope of that one. */
 export type Authorize = (headers: IncomingHttpHeaders) => Refused | { scope: Scope }
-
-/** Who sent a notification: the number of its token in the configuration, and the registry that the token names, if it does. */
-export type TokenOfSender = { token: number; registry?: string }
-
-/** Says whether a request carries one of the notification tokens, and which. */
-export type AuthorizeSender = (headers: IncomingHttpHeaders) => Refused | TokenOfSender
 
 const USUAL_BYTES = 256
 
@@ -27,15 +23,14 @@ const comparable = (token: string): Buffer => {
   return bytes
 }
 
-/**
- * Accepts `Authorization: Bearer <token>`, the bare token (as GitLab's registry sends it), and GitLab's `Private-Token`.
- * Every token is compared, in constant time, so the time taken tells nothing.
- */
-export const createAuthorize = (tokens: readonly ApiToken[]): Authorize =>
-  createFind(tokens.map(({ token, scope }) => ({ token, found: { scope } })))
+/** Every token is compared, in constant time, so the time taken tells nothing. */
+export const createAuthorize = (tokens: readonly ApiToken[]): Authorize => {
+  const find = createFind(tokens.map(({ token, scope }) => ({ token, found: { scope } })))
+  return (headers) => find(tokenIn(headers))
+}
 
-/** The same for tokens of which each may name a registry. */
-export const createAuthorizeSender = (tokens: readonly NotificationToken[]): AuthorizeSender =>
+/** The same for notification tokens, of which each may name a registry. */
+export const createFindToken = (tokens: readonly NotificationToken[]): FindToken =>
   createFind(
     tokens.map(({ token, registry }, i) => ({
       token,
@@ -43,25 +38,19 @@ export const createAuthorizeSender = (tokens: readonly NotificationToken[]): Aut
     })),
   )
 
-/** Finds what is known of the token that a request carries. */
+/** Finds what is known of a token. */
 const createFind = <Found>(
   tokens: readonly { token: string; found: Found }[],
-): ((headers: IncomingHttpHeaders) => Refused | Found) => {
+): ((given: string | undefined) => Refused | Found) => {
   const accepted = tokens.map(({ token }) => comparable(token))
-  return (headers) => {
-    const given = tokenIn(headers)
+  return (given) => {
     if (given === undefined) return 'missing'
-    const asked = comparable(given)
+    const compared = comparable(given)
     // Counted from 1, and computed without a branch that depends on the comparison.
-    const at = accepted.reduce((last, token, i) => Math.max(last, Number(timingSafeEqual(token, asked)) * (i + 1)), 0)
+    const at = accepted.reduce(
+      (last, token, i) => Math.max(last, Number(timingSafeEqual(token, compared)) * (i + 1)),
+      0,
+    )
     return tokens[at - 1]?.found ?? 'wrong'
   }
-}
-
-/** The token a request carries, checked or not. */
-export const tokenIn = (headers: IncomingHttpHeaders): string | undefined => {
-  const privateToken = headers['private-token']
-  const given =
-    headers.authorization?.replace(/^Bearer +/i, '') ?? (typeof privateToken === 'string' ? privateToken : '')
-  return given === '' ? undefined : given
 }

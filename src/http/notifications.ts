@@ -1,14 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setImmediate } from 'node:timers/promises'
 import { microsOf } from '../events/calendar.js'
-import { readEnvelopeInTurns } from '../sources/distribution/envelope.js'
 import type { ReportedItem, ResolvedItem } from '../events/registry-event.js'
 import type { OutcomeReason } from '../events/outcome-reason.js'
 import type { Ingest } from '../ingest/ingest.js'
 import type { ItemOutcome } from '../ingest/item.js'
 import type { RegistryIdentity } from '../registries/registry-identity.js'
 import { createInTurn } from '../runtime/in-turn.js'
-import type { Authorize, AuthorizeSender, TokenOfSender } from './auth.js'
+import type { Delivery, FindToken, Sender, TokenOfSender, Verified } from '../sources/sender.js'
+import type { Authorize } from './auth.js'
 import { createBodyBudget, type BodyBudget } from './body-budget.js'
 import { WEBHOOK } from './notification-paths.js'
 import { problemOfNotification, type Problem } from './problem.js'
@@ -24,9 +24,10 @@ export type NotificationObserver = {
 
 type Reported = readonly ReportedItem[]
 
-type Needs = {
+type NotificationDeps = {
   ingest: Ingest['ingest']
-  authorize: AuthorizeSender
+  /** Looks up notification tokens. */
+  findToken: FindToken
   /** Recognises an API token that is sent here by mistake. */
   authorizeApi: Authorize
   /** Gives each event its registry, which a notification token may name. */
@@ -45,28 +46,24 @@ const READ_ALONE = 64 * 1024
 /** After what time a notification is to be sent again. What took the database too long once may do so again, and others wait meanwhile. */
 const RETRY_AFTER_SECONDS: Readonly<Record<number, string>> = { 503: '1', 504: '30' }
 
-/** Answers a request to the webhook, or to a path that was meant to be the webhook's. */
-export type NotificationHandler = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  webhook: 'webhook' | 'near',
-) => void
+/** Answers a request to the webhook of a sender, or to a path that was meant to be one. */
+export type NotificationHandler = (request: IncomingMessage, response: ServerResponse, sender: Sender | 'near') => void
 
 /**
  * The webhook. A registry sends one event at a time and waits for the answer, so this is the hot path: it stands beside
  * Express, not inside, and does nothing but read, check, parse and ingest.
  */
-export const createNotificationHandler = (needs: Needs): NotificationHandler => {
+export const createNotificationHandler = (deps: NotificationDeps): NotificationHandler => {
   const {
     ingest,
-    authorize,
+    findToken,
     authorizeApi,
     resolve,
     largestBody,
     observer,
     now,
     budget = createBodyBudget(largestBody),
-  } = needs
+  } = deps
 
   const refuse = (response: ServerResponse, { status, message }: Problem, error?: unknown): void => {
     observer.refused(status, error)
@@ -76,11 +73,11 @@ export const createNotificationHandler = (needs: Needs): NotificationHandler => 
     answer(response, status, { message })
   }
 
-  const store = async (reported: Reported, response: ServerResponse, sender: TokenOfSender): Promise<void> => {
+  const store = async (reported: Reported, response: ServerResponse, token: TokenOfSender): Promise<void> => {
     try {
-      const resolved = resolve(reported, sender.registry)
+      const resolved = resolve(reported, token.registry)
       const events = resolved instanceof Promise ? await resolved : resolved
-      const outcomes = await ingest(events, queueOf(sender, events))
+      const outcomes = await ingest(events, queueOf(token, events))
       observer.stored(events, outcomes)
       answer(response, 200, reportOf(outcomes))
     } catch (error) {
@@ -91,43 +88,54 @@ export const createNotificationHandler = (needs: Needs): NotificationHandler => 
   /** Bodies that are not small are read one after the other: what is parsed takes more memory than the body. */
   const inTurn = createInTurn()
   let readAlone = 0
-  const parse = (body: Buffer): Reported | Promise<Reported> => {
-    if (body.length < READ_ALONE) return readEnvelopeInTurns(body, microsOf(now()))
+  const parse = (sender: Sender, delivery: Omit<Delivery, 'now'>): Reported | Promise<Reported> => {
+    if (delivery.body.length < READ_ALONE) return sender.read({ ...delivery, now: microsOf(now()) })
     const isBehind = readAlone++ > 0
     return inTurn(async () => {
       // The events of the previous body are taken in the turn in which its reading ends.
       if (isBehind) await setImmediate()
-      return readEnvelopeInTurns(body, microsOf(now()))
+      return sender.read({ ...delivery, now: microsOf(now()) })
     }).finally(() => readAlone--)
   }
 
   /** The body itself goes no further than its events: nothing of it is kept while they wait. */
-  const read = (body: Buffer, response: ServerResponse, sender: TokenOfSender): Promise<void> | undefined => {
+  const read = (
+    { sender, token, ...delivery }: Omit<Delivery, 'now'> & { sender: Sender; token: TokenOfSender },
+    response: ServerResponse,
+  ): Promise<void> | undefined => {
     const refuseBody = (error: unknown): void => {
       refuse(response, problemOfNotification(error), error)
     }
     try {
-      const reported = parse(body)
-      if (!(reported instanceof Promise)) return store(reported, response, sender)
-      return reported.then(async (all) => store(all, response, sender), refuseBody)
+      const reported = parse(sender, delivery)
+      if (!(reported instanceof Promise)) return store(reported, response, token)
+      return reported.then(async (all) => store(all, response, token), refuseBody)
     } catch (error) {
       refuseBody(error)
       return undefined
     }
   }
 
-  return (request, response, webhook) => {
-    const authorization = authorize(request.headers)
-    const sender = webhook === 'near' ? wrongPath : senderOf(request, { authorization, authorizeApi, largestBody })
-    if ('status' in sender) {
-      // A body of a known, bearable length is read to its end, so that the connection can go on; any other is cut off.
-      if (!(Number(request.headers['content-length']) <= largestBody)) response.setHeader('connection', 'close')
-      request.resume()
-      refuse(response, sender)
+  const refuseUnread = (request: IncomingMessage, response: ServerResponse, problem: Problem): void => {
+    // A body of a known, bearable length is read to its end, so that the connection can go on; any other is cut off.
+    if (!(Number(request.headers['content-length']) <= largestBody)) response.setHeader('connection', 'close')
+    request.resume()
+    refuse(response, problem)
+  }
+
+  return (request, response, sender) => {
+    if (sender === 'near') {
+      refuseUnread(request, response, wrongPath)
+      return
+    }
+    const { headers } = request
+    const token = tokenOf(request, { verified: sender.verify(headers, findToken), authorizeApi, largestBody })
+    if ('status' in token) {
+      refuseUnread(request, response, token)
       return
     }
     const chunks: Buffer[] = []
-    const share = budget.open(sender.token)
+    const share = budget.open(token.token)
     let size = 0
     let over = false
     request.on('data', (chunk: Buffer) => {
@@ -149,7 +157,7 @@ export const createNotificationHandler = (needs: Needs): NotificationHandler => 
       const body = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)
       chunks.length = 0
       // Until it is answered, or nobody would count what waits to be stored.
-      void Promise.resolve(read(body, response, sender)).finally(share.release)
+      void Promise.resolve(read({ sender, token, body, headers }, response)).finally(share.release)
     })
     const giveUp = (): void => {
       if (request.complete) return
@@ -165,27 +173,23 @@ export const createNotificationHandler = (needs: Needs): NotificationHandler => 
 const queueOf = ({ token, registry }: TokenOfSender, [first]: readonly ResolvedItem[]): string =>
   `${token} ${registry ?? (first && 'registry' in first ? first.registry : '')}`
 
-/** Who sent it, or why it is refused. */
-const senderOf = (
+/** The token of a request, or why it is refused. */
+const tokenOf = (
   request: IncomingMessage,
-  {
-    authorization,
-    authorizeApi,
-    largestBody,
-  }: { authorization: ReturnType<AuthorizeSender>; authorizeApi: Authorize; largestBody: number },
+  { verified, authorizeApi, largestBody }: { verified: Verified; authorizeApi: Authorize; largestBody: number },
 ): TokenOfSender | Problem => {
   if (request.method !== 'POST') return { status: 405, message: '405 Method Not Allowed: notifications are POSTed' }
-  if (authorization === 'missing') {
+  if (verified === 'missing') {
     return {
       status: 401,
       message: '401 Unauthorized: the Authorization header is missing; send "Bearer <token>" or the token alone',
     }
   }
-  if (authorization === 'wrong') {
+  if (verified === 'wrong') {
     const what = typeof authorizeApi(request.headers) === 'string' ? '' : ', but one of the API tokens'
     return { status: 401, message: `401 Unauthorized: the token is not one of the notification tokens${what}` }
   }
-  return Number(request.headers['content-length'] ?? 0) > largestBody ? tooLarge(largestBody) : authorization
+  return Number(request.headers['content-length'] ?? 0) > largestBody ? tooLarge(largestBody) : verified
 }
 
 const wrongPath: Problem = {

@@ -1,6 +1,6 @@
 import { ExportStopped } from '../counters/export-counters.js'
 import { Overloaded } from '../ingest/batches.js'
-import { NotAnEnvelope, TooManyValues } from '../sources/distribution/envelope.js'
+import { NotADelivery, TooManyValues } from '../sources/sender.js'
 import { NotAsked } from '../inventory/reconcile/selected-registries.js'
 import { NotAllReconciled } from '../inventory/reconcile/each-registry.js'
 import { AliasNotMoved, MaybeCache } from '../inventory/reconcile/reconcile-registry.js'
@@ -39,7 +39,7 @@ const TOO_LONG = `the database ended a query that took too long (${TIME_LIMITS})
 /** Turns an error into a status and a sentence: the only place that knows. What is not listed is our own fault: 500. */
 export const problemOf = (error: unknown): Problem => {
   if (error instanceof BadRequest) return { status: error.status, message: error.message }
-  if (error instanceof NotAnEnvelope) return { status: 400, message: `400 Bad Request: ${error.message}` }
+  if (error instanceof NotADelivery) return { status: 400, message: `400 Bad Request: ${error.message}` }
   if (error instanceof TooManyValues) return { status: 413, message: `413 Content Too Large: ${error.message}` }
   if (error instanceof PullsError) return { status: 400, message: `400 Bad Request: ${error.message}` }
   if (error instanceof UnknownRegistry) return { status: 400, message: `400 Bad Request: ${error.message}` }

@@ -8,7 +8,7 @@ import {
 import express, { type ErrorRequestHandler, type RequestHandler, type Router } from 'express'
 import type { Authorize } from './auth.js'
 import { limitConnections, type DroppedConnection } from './connections.js'
-import { WEBHOOK, webhookIn } from './notification-paths.js'
+import { senderAt, WEBHOOK } from './notification-paths.js'
 import type { NotificationHandler } from './notifications.js'
 import { inTurn } from './pipelined-requests.js'
 import { BadRequest, problemOf } from './problem.js'
@@ -64,8 +64,8 @@ export const createHttpServer = (needs: Needs, mostConnections = MOST_CONNECTION
     // While it stops, every connection ends with its answer.
     if (!server.listening) response.setHeader('connection', 'close')
     const path = request.url?.split('?', 1)[0] ?? ''
-    const webhook = webhookIn(path)
-    if (webhook) needs.notifications(request, response, webhook)
+    const sender = senderAt(path)
+    if (sender) needs.notifications(request, response, sender)
     else app(request, response)
   }
   const server = createServer({ connectionsCheckingInterval: LIMITS_EVERY_MS }, (request, response) => {

@@ -11,7 +11,7 @@ import { createRepositories } from '../counters/repositories.js'
 import { resolveUsers } from '../counters/resolve-users.js'
 import { createTrack } from '../counters/track.js'
 import { exportCounters } from '../counters/export-counters.js'
-import { createAuthorize, createAuthorizeSender } from '../http/auth.js'
+import { createAuthorize, createFindToken } from '../http/auth.js'
 import { badgeRoutes } from '../http/badges.js'
 import { dumpRoutes } from '../http/dumps.js'
 import { healthRoutes, prometheusRoutes, statusRoutes, type StoreCheck } from '../http/health.js'
@@ -27,6 +27,7 @@ import { pullsRoutes } from '../http/pulls.js'
 import { takeQuestionTurns } from '../http/question-turns.js'
 import { registriesRoutes } from '../http/registries.js'
 import { trackRoutes } from '../http/track.js'
+import { tokenIn } from '../sources/authorization-header.js'
 import { publicUsageData, usageData } from '../http/usage-data.js'
 import { createOrigins } from '../requesters/lookup-origins.js'
 import { scheduledReconcile } from '../inventory/reconcile/scheduled.js'
@@ -215,7 +216,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   })
   const check = async (): Promise<StoreCheck> => checkStores({ database, sketches })
   const metricsRoutes = prometheusRoutes(prometheus)
-  const authorize = createAuthorizeSender(secrets.notificationTokens)
+  const findToken = createFindToken(secrets.notificationTokens)
   const authorizeApi = createAuthorize(secrets.apiTokens)
   const observer = observeNotifications({ receptions, prometheus, writes, log, now })
   const routers = {
@@ -261,7 +262,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   const http = createHttpServer({
     notifications: createNotificationHandler({
       ingest: claimed(ingest),
-      authorize,
+      findToken,
       authorizeApi,
       resolve: core.identity.resolve,
       largestBody: config.largest_body_bytes,
@@ -271,7 +272,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     ...routers,
     questionTurns: takeQuestionTurns(database.engine),
     authorizeApi,
-    isSender: (headers) => typeof authorize(headers) === 'object',
+    isSender: (headers) => typeof findToken(tokenIn(headers)) === 'object',
     onMisdirected: observer.refused,
     onError,
     onDropped: (why) => {

@@ -55,7 +55,7 @@ export const observeNotifications = ({ receptions, prometheus, writes, log, now 
       if (events.length > 0) prometheus.lastEvent(now())
       const counts = new Map<string, { action: string; outcome: string; count: number }>()
       events.forEach((event, i) => {
-        const action = 'action' in event ? event.action : 'unreadable'
+        const action = 'action' in event ? event.action : 'ignored' in event ? 'ignored' : 'unreadable'
         const outcome = outcomes[i] ?? 'recorded'
         const count = counts.get(`${action} ${outcome}`) ?? { action, outcome, count: 0 }
         count.count++

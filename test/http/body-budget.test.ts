@@ -6,6 +6,7 @@ import { resolveByHost } from '../../src/registries/registry-identity.js'
 import fc from 'fast-check'
 import { createBodyBudget, type BodyShare } from '../../src/http/body-budget.js'
 import { createNotificationHandler } from '../../src/http/notifications.js'
+import { distribution } from '../../src/sources/distribution/sender.js'
 import type { ItemOutcome } from '../../src/ingest/item.js'
 import { runs } from '../servers/runs.js'
 
@@ -83,7 +84,7 @@ describe('fifty connections that send 16 MiB at once', () => {
           await new Promise<void>((resolve) => waiting.push(resolve))
           return events.map((): ItemOutcome => 'recorded')
         },
-        authorize: () => ({ token: 0 }),
+        findToken: () => ({ token: 0 }),
         authorizeApi: () => 'wrong',
         resolve: (events) => resolveByHost(events, (host) => host),
         largestBody: LARGEST,
@@ -105,7 +106,7 @@ describe('fifty connections that send 16 MiB at once', () => {
         },
       })
       const server = createServer((request, response) => {
-        handle(request, response, 'webhook')
+        handle(request, response, distribution)
       }).listen(0, '127.0.0.1')
       await once(server, 'listening')
       const { port } = server.address() as AddressInfo

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { webhookIn } from '../../src/http/notification-paths.js'
+import { senderAt } from '../../src/http/notification-paths.js'
+import { distribution } from '../../src/sources/distribution/sender.js'
 import { notified, openApp, type TestApp } from '../servers/app.js'
 import { createSender } from '../servers/fuzz.js'
 import { API_TOKEN, NOTIFICATION_TOKEN } from '../servers/service.js'
@@ -87,15 +88,15 @@ test('a token of the other kind is named', async () => {
 })
 
 test.each([
-  ['/container_registry_event/events', 'webhook'],
+  ['/container_registry_event/events', distribution],
   [`/container_registry_event/events${'/'.repeat(600)}`, 'near'],
   [`/container_registry_event/events${'/'.repeat(481)}x`, 'near'],
   ['/pulls', undefined],
   ['/', undefined],
   ['', undefined],
   ['/inventory/container_registry_event/events', undefined],
-])('%s is %s', (path, expected) => {
-  expect(webhookIn(path)).toBe(expected)
+])('the sender at %s', (path, expected) => {
+  expect(senderAt(path)).toBe(expected)
 })
 
 test.each([200, 400, 401, 404, 405])(

@@ -4,6 +4,7 @@ import { connect, type AddressInfo, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { createNotificationHandler } from '../../src/http/notifications.js'
+import { distribution } from '../../src/sources/distribution/sender.js'
 import { resolveByHost } from '../../src/registries/registry-identity.js'
 import { notified, openApp, type TestApp } from '../servers/app.js'
 import { fixedClock } from '../servers/clock.js'
@@ -299,7 +300,7 @@ describe('a notification that took the database too long', () => {
     const statuses: number[] = []
     const handle = createNotificationHandler({
       ingest: async () => Promise.reject(new StatementEnded()),
-      authorize: () => ({ token: 0 }),
+      findToken: () => ({ token: 0 }),
       authorizeApi: () => 'wrong',
       resolve: (events) => resolveByHost(events, (host) => host),
       largestBody: 1_000_000,
@@ -307,7 +308,7 @@ describe('a notification that took the database too long', () => {
       now: fixedClock,
     })
     const server = createServer((request, response) => {
-      handle(request, response, 'webhook')
+      handle(request, response, distribution)
     }).listen(0, '127.0.0.1')
     try {
       await once(server, 'listening')

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { NotAnEnvelope } from '../../src/sources/distribution/envelope.js'
+import { NotADelivery } from '../../src/sources/sender.js'
 import { createLog } from '../../src/service/log.js'
 import { observeNotifications, onceAMinute } from '../../src/service/observe.js'
 
@@ -20,7 +20,7 @@ test('a refused request is logged with its reason, a defect with its stack', () 
     log: createLog('info', { write: (line: string) => void lines.push(line) }),
     now: () => new Date('2026-11-23T09:00:00Z'),
   } as unknown as Parameters<typeof observeNotifications>[0])
-  refused(400, new NotAnEnvelope('the body is not JSON'))
+  refused(400, new NotADelivery('the body is not JSON'))
   refused(500, new Error('a defect'))
   const [wrong, defect] = lines.map((line) => JSON.parse(line) as { reason?: string; err?: { stack?: string } })
   expect([wrong?.reason, wrong?.err]).toEqual(['the body is not JSON', undefined])

@@ -6,13 +6,8 @@ import { isFields } from '../../events/json.js'
 import { excerptOf } from './excerpt.js'
 import { identityOfUnreadable, toRegistryEvent, Unreadable } from './notification.js'
 import type { ReportedEvent, UnreadableEvent } from '../../events/registry-event.js'
+import { NotADelivery, TooManyValues } from '../sender.js'
 import { hasMoreStructuralTokens } from '../../runtime/structural-tokens.js'
-
-/** The body is not a notification envelope: the one case in which content is answered 400. */
-export class NotAnEnvelope extends Error {}
-
-/** The body has more JSON values than its bytes can mean. Parsing it would take the memory that others need. */
-export class TooManyValues extends Error {}
 
 /** Unreadable items of one envelope that are set aside each for itself: an item without contents costs as much as an event. */
 const MOST_UNREADABLE = 10_000
@@ -41,7 +36,7 @@ type Events = (ReportedEvent | UnreadableEvent)[]
  * Each item is an event or says why it is none; one broken item never harms its neighbours. Of more items than a registry can
  * mean, those that are too many are one unreadable event: broken ones beyond 10,000, and all beyond 50,000, or more in a body
  * that has room for more events.
- * @throws NotAnEnvelope when the body is not JSON or has no list of events; TooManyValues when a large body has more values than
+ * @throws NotADelivery when the body is not JSON or has no list of events; TooManyValues when a large body has more values than
  * contents.
  */
 export const readEnvelope = (body: Buffer, now: Micros): Events => {
@@ -74,7 +69,7 @@ const finish = async (reading: Generator<undefined, Events>): Promise<Events> =>
 function* readInParts(body: Buffer, now: Micros): Generator<undefined, Events> {
   const envelope = parseJson(body)
   const items = isFields(envelope) ? envelope.events : undefined
-  if (!Array.isArray(items)) throw new NotAnEnvelope('the body is JSON, but has no list named "events"')
+  if (!Array.isArray(items)) throw new NotADelivery('the body is JSON, but has no list named "events"')
   const most = Math.min(items.length, Math.max(MOST_ITEMS, Math.ceil(body.length / SHORT_EVENT)))
   const events: Events = []
   let unreadable = 0
@@ -111,7 +106,7 @@ const parseJson = (body: Buffer): unknown => {
   try {
     return JSON.parse(body.toString('utf8'))
   } catch {
-    throw new NotAnEnvelope('the body is not JSON')
+    throw new NotADelivery('the body is not JSON')
   }
 }
 

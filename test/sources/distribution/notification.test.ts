@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { microsOf, parseTimestamp } from '../../../src/events/calendar.js'
-import { NotAnEnvelope, readEnvelope, TooManyValues } from '../../../src/sources/distribution/envelope.js'
+import { readEnvelope } from '../../../src/sources/distribution/envelope.js'
+import { NotADelivery, TooManyValues } from '../../../src/sources/sender.js'
 import { isRepositoryPath, isTag } from '../../../src/events/reference.js'
 import type { ReportedEvent, UnreadableEvent } from '../../../src/events/registry-event.js'
 import { reasonsWith } from '../../../src/events/outcome-reason.js'
@@ -502,7 +503,7 @@ describe('a large body that a registry may send is read:', () => {
 
 describe('a body that is no envelope', () => {
   test.each(['', 'not json', '[]', '{}', '{"events":{}}', '{"events":null}', 'null', '"events"'])('%s', (body) => {
-    expect(() => readEnvelope(Buffer.from(body), NOW)).toThrow(NotAnEnvelope)
+    expect(() => readEnvelope(Buffer.from(body), NOW)).toThrow(NotADelivery)
   })
 
   test('an empty envelope is one', () => {
