@@ -24,12 +24,12 @@ export const RULES = loadRules(
   join(ROOT, 'definitions', 'events', 'registry.yml'),
   createDefinitionReader(join(ROOT, 'definitions', 'schema')),
 )
-const CLIENT_OF = loadClients(
+export const CLIENT_OF = loadClients(
   [join(ROOT, 'definitions', 'clients.yml')],
   createDefinitionReader(join(ROOT, 'definitions', 'schema')),
 )
 const SALT = { from: 0, until: Infinity, text: 'a salt for tests only' }
-const ORIGIN_OF = createOriginOf({
+export const ORIGIN_OF = createOriginOf({
   key: 'a key for tests only',
   salts: { at: () => SALT, before: () => undefined },
   prefixes: PREFIXES,

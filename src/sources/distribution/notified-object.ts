@@ -3,6 +3,7 @@ import { isFields, type Fields } from '../../events/json.js'
 import { isRepositoryPath } from '../../events/reference.js'
 import type { Rename, ReportedEvent } from '../../events/registry-event.js'
 import { exactText, freeText, isMissing, type UnreadableFields } from '../../events/side-fields.js'
+import { flatCopy } from '../../runtime/flat-copy.js'
 import { isEmptyIndex, objectKindOf, readDescriptors, sizeOf } from '../../events/descriptor.js'
 
 /** Characters of a URL, of which only the last part is read: a host and a prefix of any length may come before it. */
@@ -49,7 +50,7 @@ const renameIn = (value: unknown): Rename | undefined => {
 const LONGEST_AGENT = 512
 
 const beginningOf = (text: string): string =>
-  text.length <= LONGEST_AGENT ? text : text.slice(0, LONGEST_AGENT).replace(/[\ud800-\udbff]$/, '')
+  text.length <= LONGEST_AGENT ? text : flatCopy(text.slice(0, LONGEST_AGENT).replace(/[\ud800-\udbff]$/, ''))
 
 /**
  * Adds who asked, as far as it can be read. `addr` has a port, unless a proxy sent the address. The zone of an IPv6 address
