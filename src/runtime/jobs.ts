@@ -64,6 +64,8 @@ type Watcher = {
   onEnd?: (job: string) => void
   onError: (job: string, error: unknown) => void
   isResting?: (job: string) => boolean
+  /** Milliseconds from the start on in which the clock is not trusted. */
+  unsteadyMs?: number
 }
 
 /** How often is looked at the clock. */
@@ -76,11 +78,11 @@ const STEADY_MS = 600_000
  * Runs jobs at their times, each one alone: a run that is due while the last one goes on, or while the job rests, is left out. So are those
  * that the clock was set ahead of: every job does all that is due, and storage/kept-job.ts keeps times. After the clock was set back,
  * the next time is the next one by the clock. After it was set ahead by more than a minute, as by an error or because the machine was
- * suspended, jobs that delete what is old wait for ten minutes.
+ * suspended, jobs that delete what is old wait for ten minutes; so they do in the time `unsteadyMs` after the start.
  */
-export const startJobs = (jobs: readonly Job[], { onBegin, onEnd, onError, isResting }: Watcher): Jobs => {
+export const startJobs = (jobs: readonly Job[], { onBegin, onEnd, onError, isResting, unsteadyMs = 0 }: Watcher): Jobs => {
   const underWay = new Map<string, Promise<unknown>>()
-  let steadyAt = -Infinity
+  let steadyAt = performance.now() + unsteadyMs
   const start = (job: Job): void => {
     if (underWay.has(job.name) || isResting?.(job.name)) return
     if (job.deletesOld && performance.now() < steadyAt) return
@@ -108,7 +110,7 @@ export const startJobs = (jobs: readonly Job[], { onBegin, onEnd, onError, isRes
     const step = now - lookedAt - (performance.now() - elapsed)
     lookedAt = now
     elapsed = performance.now()
-    if (step > LARGEST_STEP_MS) steadyAt = elapsed + STEADY_MS
+    if (step > LARGEST_STEP_MS) steadyAt = Math.max(steadyAt, elapsed + STEADY_MS)
     for (const [i, { job, timetable }] of timetables.entries()) {
       const isDue = now >= (due[i] ?? Infinity)
       if (isDue || isSetBack) due[i] = nextOf(timetable)

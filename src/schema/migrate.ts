@@ -45,6 +45,7 @@ import { movedPortions } from './migrations/0051-moved-portions.js'
 import { notedErasures } from './migrations/0052-noted-erasures.js'
 import { silences } from './migrations/0053-silences.js'
 import { heardDays } from './migrations/0054-heard-days.js'
+import { seenAt } from './migrations/0056-seen-at.js'
 
 /** All migrations, in the order of their names. A name never changes once it was released. */
 export const MIGRATIONS = {
@@ -92,6 +93,7 @@ export const MIGRATIONS = {
   '0052-noted-erasures': notedErasures,
   '0053-silences': silences,
   '0054-heard-days': heardDays,
+  '0056-seen-at': seenAt,
 }
 
 const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }

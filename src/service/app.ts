@@ -53,6 +53,7 @@ import { readConflicts } from '../registries/conflicts.js'
 import { isStorageAway } from '../storage/unavailable.js'
 import type { Occurrence } from '../storage/kept-job.js'
 import { deleteOtherSchedules } from '../storage/sql/schedules.js'
+import { trustIn } from '../schema/seen-at.js'
 import { writeServiceSign } from '../schema/service-sign.js'
 import { checkUsersKey } from '../schema/users-key.js'
 import { unknownInTotals } from '../inventory/model/as-of.js'
@@ -189,7 +190,13 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   }
   const rests = stores.lock && createJobRests(config.data_dir, now)
   for (const warning of restWarnings(rests?.noted ?? [], now())) log.warn(warning)
-  const jobs = startJobs(allJobs, { ...rests, onError: onJobError(rests, log) })
+  const { waitMs: unsteadyMs, lastSeenAt } = await trustIn(stores.database.sql, now())
+  if (lastSeenAt)
+    log.warn(
+      { lastSeenAt },
+      'no service ran for more than a day, or the clock is ahead: nothing old is deleted for a day',
+    )
+  const jobs = startJobs(allJobs, { ...rests, unsteadyMs, onError: onJobError(rests, log) })
   const reload = (): void => {
     try {
       registries.reload()

@@ -11,6 +11,7 @@ import { PING } from '../ping/service-ping.js'
 import { moveAliases } from '../pulls/aliases/move-aliases.js'
 import { createSettleTurns, settle } from './reorder.js'
 import { runIfDue, type Occurrence } from '../storage/kept-job.js'
+import { noteSeen } from '../schema/seen-at.js'
 import { writeServiceSign } from '../schema/service-sign.js'
 
 const EVERY_MINUTE = '* * * * *'
@@ -95,6 +96,7 @@ export const jobsFor = (
     },
     { name: 'fold pulls', cron: '*/10 * * * * *', run: pulls.fold },
     { name: 'fold provisional pulls', cron: '*/5 * * * * *', run: pulls.foldProvisional },
+    { ...OLD, name: 'note time', cron: EVERY_MINUTE, run: async () => noteSeen(database.sql, now()) },
     { ...OLD, name: 'rotate salts', cron: '* * * * *', run: pulls.rotateSalts },
     { ...OLD, name: 'roll up pulls', cron: '*/10 * * * *', run: pulls.rollUp },
     { ...OLD, name: 'forget pulls', cron: '31 * * * *', run: pulls.forget },

@@ -99,6 +99,23 @@ describe('jobs while the clock is set', () => {
     await deleting.stop()
   })
 
+  test('that delete what is old wait for the time after the start that they are given', async () => {
+    jest.useFakeTimers({ now: NOON, doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] })
+    let deletions = 0
+    const run = async (): Promise<number> => Promise.resolve(++deletions)
+    const deleting = startJobs([{ name: 'delete', cron: '*/10 * * * * *', run, deletesOld: true }], {
+      onError: () => undefined,
+      unsteadyMs: DAY_MS,
+    })
+    // A step of the clock does not make it shorter.
+    jest.setSystemTime(NOON + 120_000)
+    await jest.advanceTimersByTimeAsync(DAY_MS - 1_000)
+    expect(deletions).toBe(0)
+    await jest.advanceTimersByTimeAsync(20_000)
+    expect(deletions).toBeGreaterThan(0)
+    await deleting.stop()
+  })
+
   test.each([
     ['back by a day', -DAY_MS],
     ['back by a minute', -60_000],
