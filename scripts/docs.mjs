@@ -1,5 +1,5 @@
-// npm run docs: writes docs/metrics.md from the definitions, the questions of docs/inventory.md from their statements, and the
-// measures of docs/definitions-of-numbers.md from the code. With --check it only says whether these pages are current.
+// npm run docs: writes docs/metrics.md from the definitions, the questions of docs/inventory.md from their statements, the reasons
+// of docs/operations.md and the measures of docs/definitions-of-numbers.md from the code. With --check it only says whether these pages are current.
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -30,10 +30,13 @@ const keep = (name, made) => {
 
 /** From this heading to the next of the same level. */
 const QUESTIONS = /(?<=\n## The questions\n\n)[^]*?(?=\n## )/
+/** From this heading to the next one. */
+const REASONS = /(?<=\n### Reasons\n\n)[^]*?(?=\n### )/
 /** Measures and dimensions, up to what is told of them by hand. */
 const MEASURES = /(?<=\n### Measures\n\n)[^]*?(?=\n### By example)/
 
 await bundleService()
 keep('metrics.md', () => printed('metrics'))
 keep('inventory.md', (page) => page.replace(QUESTIONS, () => printed('inventory')))
+keep('operations.md', (page) => page.replace(REASONS, () => printed('reasons')))
 keep('definitions-of-numbers.md', (page) => page.replace(MEASURES, () => printed('pulls')))

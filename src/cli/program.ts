@@ -186,6 +186,14 @@ const createProgram = ({ env, stdout }: CommandContext): Command => {
   addRegistriesCommands(program)
 
   program
+    .command('reasons', { hidden: true })
+    .command('docs')
+    .action(async () => {
+      const { reasonsDocs } = await import('./reasons-docs.js')
+      reasonsDocs()
+    })
+
+  program
     .command('dump')
     .description('write a dump of the embedded database now; serve does it every day')
     .addHelpText('after', examples('tallyman dump'))

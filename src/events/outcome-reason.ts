@@ -26,12 +26,12 @@ export const OUTCOME_REASONS = {
   not_an_object: {
     consequence: 'set_aside',
     cause: 'an item of `events` is not a JSON object',
-    remedy: 'the sender is not a registry, or a proxy changed the body',
+    remedy: 'the sender is no registry, or a proxy changed the body',
   },
   no_target: {
     consequence: 'set_aside',
     cause: '`target` is missing or null',
-    remedy: 'see what sends it; registries always have a target',
+    remedy: 'find the sender; registries always send a target',
   },
   wrong_type: {
     consequence: 'set_aside',
@@ -40,7 +40,7 @@ export const OUTCOME_REASONS = {
   },
   nul_character: {
     consequence: 'set_aside',
-    cause: 'one of these texts contains a NUL character',
+    cause: 'one of these texts contains a NUL',
     remedy: 'a client sent it; no action needed, unless there are many',
   },
   broken_utf8: {
@@ -85,12 +85,13 @@ export const OUTCOME_REASONS = {
   },
   too_many_events: {
     consequence: 'set_aside',
-    cause: 'unreadable items beyond 10,000, any beyond 50,000 (more in a body of 16 MB); all are one',
-    remedy: 'no registry sends so many; see what does',
+    cause:
+      'unreadable items beyond 10,000, any items beyond 50,000 (more in a body of 16 MB); together they are one rejected event',
+    remedy: 'no registry sends so many; find the sender',
   },
   not_storable: {
     consequence: 'set_aside',
-    cause: 'the database refused this event alone; the detail has the SQLSTATE',
+    cause: 'the database refused this one event; the detail has the SQLSTATE',
     remedy: 'report it with the detail',
   },
   unknown_user: {
@@ -101,9 +102,9 @@ export const OUTCOME_REASONS = {
   no_user_token: {
     consequence: 'user_not_counted',
     cause:
-      '`user_token_key` is set, and the event (or API call) has only a name, which could only be hashed: of a user with the directory `hash`, or of a deploy token',
+      '`user_token_key` is set, and the event (or API call) has only a name that could only be hashed: the name of a user with the directory `hash`, or of a deploy token',
     remedy:
-      'expected for blobs; use the directory `gitlab` or `file` to count them; see [Who is counted](#who-is-counted)',
+      'normal for blobs; use the directory `gitlab` or `file` to count them; see [Who is counted](#who-is-counted)',
   },
   bad_user_token: {
     consequence: 'user_not_counted',
@@ -112,25 +113,25 @@ export const OUTCOME_REASONS = {
   },
   own_read: {
     consequence: 'ignored',
-    cause: 'the registry reports that Tallyman itself read something (its User-Agent, with the key of this registry)',
-    remedy: 'none; it is not counted',
+    cause: 'the registry reports a read by Tallyman itself (its User-Agent has the key of this registry)',
+    remedy: 'none; Tallyman does not count itself',
   },
   unrelated_event: {
     consequence: 'ignored',
     cause: 'the sender reports something other than a push, pull or delete of an image: a scan, a quota, a test',
-    remedy: 'none; turn the event off in the sender if there are many',
+    remedy: 'none; if there are many, turn them off in the sender',
   },
   late_request: {
     consequence: 'in_no_pull',
     cause:
-      'it came more than `pulls_lateness_seconds` after newer ones of its registry, whose time was folded by then; or its registry was silent for longer than `pulls_detail_days` before it',
-    remedy: 'if there are many: one of several registries behind one name could not deliver; raise the setting',
+      'the request arrived more than `pulls_lateness_seconds` after newer requests of its registry, so the fold had passed its time; or its registry was silent for longer than `pulls_detail_days` before',
+    remedy: 'if there are many, one of several registries behind one name could not deliver; raise the setting',
   },
   check_before_push: {
     consequence: 'in_no_pull',
     cause:
       'a HEAD by a client that pushed the same tag within 15 minutes ([What is a use](definitions-of-numbers.md#what-is-a-use))',
-    remedy: 'none; it is not a use of the image',
+    remedy: 'none; the HEAD is no use of the image',
   },
 } as const satisfies Record<string, Reason>
 
@@ -143,7 +144,6 @@ type ReasonWith<C extends Consequence> = {
 export type UnreadableReason = ReasonWith<'set_aside'>
 export type UncountedUserReason = ReasonWith<'user_not_counted'>
 export type IgnoredReason = ReasonWith<'ignored'>
-export type UnfoldedReason = ReasonWith<'in_no_pull'>
 
 /** The reasons with one consequence, in the order of the list. */
 export const reasonsWith = <C extends Consequence>(consequence: C): ReasonWith<C>[] =>

@@ -100,7 +100,7 @@ export type UnreadableEvent = EventIdentity & {
 }
 
 /** An item that a sender reports, and that concerns no push, pull or delete. */
-export type IgnoredEvent = EventIdentity & { ignored: IgnoredReason }
+type IgnoredEvent = EventIdentity & { ignored: IgnoredReason }
 
 /** What a source makes of one item of a delivery. */
 export type ReportedItem = ReportedEvent | UnreadableEvent | IgnoredEvent
