@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Digest, RepositoryPath, Tag } from '../src/events/reference.js'
-import type { Contents } from '../src/pulls/fold/contents.js'
-import type { Folded } from '../src/pulls/fold/state.js'
+import type { ManifestContents } from '../src/pulls/fold/contents.js'
+import type { FoldRequest } from '../src/pulls/fold/state.js'
 
 const REPOSITORIES = 500
 const ORIGINS = 20_000
@@ -21,8 +21,8 @@ const digestOf = (kind: string, number: number): Digest =>
   text(`sha256:${createHash('sha256').update(`${kind}${number}`).digest('hex')}`) as Digest
 
 /** What every manifest holds. */
-export const contentsOfAll = (): Map<string, Contents> => {
-  const known = new Map<string, Contents>()
+export const contentsOfAll = (): Map<string, ManifestContents> => {
+  const known = new Map<string, ManifestContents>()
   for (let repository = 0; repository < REPOSITORIES; repository++) {
     const image = digestOf('a', repository)
     const layers = Array.from({ length: LAYERS }, (_, i) => digestOf('d', repository * LAYERS + i))
@@ -33,8 +33,8 @@ export const contentsOfAll = (): Map<string, Contents> => {
 }
 
 /** Pulls as containerd makes them, HEAD, index, manifest, configuration and layers, among checks: three of four. */
-export const pullsOf = (count: number): Folded[] => {
-  const requests: Folded[] = []
+export const pullsOf = (count: number): FoldRequest[] => {
+  const requests: FoldRequest[] = []
   for (let n = 0; requests.length < count; n++) {
     const number = (n * 7_919) % REPOSITORIES
     const place = {
@@ -44,7 +44,7 @@ export const pullsOf = (count: number): Folded[] => {
       status: 200,
     }
     const [index, image] = [digestOf('1', number), digestOf('a', number)]
-    const add = (request: Pick<Folded, 'object' | 'method'> & Partial<Folded>): void => {
+    const add = (request: Pick<FoldRequest, 'object' | 'method'> & Partial<FoldRequest>): void => {
       requests.push({ ...place, ...request, id: String(requests.length), at: n * 20_000 + requests.length })
     }
     add({ object: 'manifest', method: 'HEAD', tag: 'latest' as Tag, digest: index })

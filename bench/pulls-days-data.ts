@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { COUNTED_NUMBERS, COUNTED_SKETCHES, PLACES } from '../src/pulls/model/counted.js'
+import { COUNTED_NUMBERS, COUNTED_SKETCHES, DIMENSION_COLUMNS } from '../src/pulls/model/counted.js'
 import { addDays } from '../src/pulls/model/period.js'
 import { HyperLogLog } from '../src/storage/sketches/hyperloglog/hyperloglog.js'
 import type { Sql } from '../src/storage/sql/database.js'
@@ -156,7 +156,7 @@ const fillFrom = async (db: Sql, day: string, { origins, rowsPerDay }: Size): Pr
 }
 
 const copyDay = async (db: Sql, day: string): Promise<void> => {
-  const columns = [...PLACES, ...COUNTED_NUMBERS, ...COUNTED_SKETCHES].join(', ')
+  const columns = [...DIMENSION_COLUMNS, ...COUNTED_NUMBERS, ...COUNTED_SKETCHES].join(', ')
   await sql`
     insert into pulls.days (day, ${sql.raw(columns)})
     select ${day}::date, ${sql.raw(columns)} from pulls.days where day = ${addDays(day, -DICED_DAYS)}::date

@@ -1,8 +1,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { sql, type RawBuilder } from 'kysely'
 import { summarizePulls } from '../src/pulls/roll-up/summarize.js'
-import { askedIn } from '../src/pulls/query/parameters.js'
-import { askPulls } from '../src/pulls/query/answer.js'
+import { parsePullsQuery } from '../src/pulls/query/parameters.js'
+import { queryPulls } from '../src/pulls/query/query-pulls.js'
 import { addDays } from '../src/pulls/model/period.js'
 import type { Database } from '../src/storage/sql/database.js'
 import { migrate } from '../src/schema/migrate.js'
@@ -198,9 +198,9 @@ const questions = async (database: Database, times: number): Promise<Row[]> => {
 const timesOf = async ({ sql: db }: Database, parameters: Asked['parameters'], times: number): Promise<number[]> => {
   const taken: number[] = []
   for (let i = 0; i < times; i++) {
-    const asked = askedIn({ measures: MEASURES, limit: '1000', ...parameters[i % parameters.length] }, NOW)
+    const asked = parsePullsQuery({ measures: MEASURES, limit: '1000', ...parameters[i % parameters.length] }, NOW)
     const start = performance.now()
-    const { rows } = await askPulls(db, asked, { rotation: 'never', stamps: {} })
+    const { rows } = await queryPulls(db, asked, { rotation: 'never', stamps: {} })
     taken.push(performance.now() - start)
     if (rows.length < 2 || !rows.every((one) => (one.unique_origins ?? 0) > 0 || one.pulls === 0))
       throw new Error(`nothing was answered to ${JSON.stringify(asked)}`)

@@ -1,7 +1,7 @@
 import { contextBy } from '../service/open-pulls.js'
 import { wholeNumber, withRegistryNames } from '../pulls/query/parameters.js'
-import { askBehaviours, type BehavioursAnswer } from '../pulls/query/behaviours.js'
-import { askPullers, pullersAskedIn, type PullersAnswer } from '../pulls/query/pullers.js'
+import { queryBehaviours, type BehavioursAnswer } from '../pulls/query/query-behaviours.js'
+import { queryPullers, parsePullersQuery, type PullersAnswer } from '../pulls/query/query-pullers.js'
 import { askOrOpen, clock, configNow } from './terminal/open.js'
 import { parametersOf } from './terminal/parameters.js'
 import { printJson, printLine, printNotes, printTable, type TableOptions } from './terminal/print.js'
@@ -15,9 +15,9 @@ export const pullers = async ({ json, wide, ...options }: PullsOptions): Promise
     async (service) =>
       (await service.get(`/pulls/pullers?${new URLSearchParams({ ...parameters, top }).toString()}`)) as PullersAnswer,
     async ({ stores, config, registryNames }) => {
-      const query = await withRegistryNames(pullersAskedIn(parameters, clock()), registryNames.valuesOf)
+      const query = await withRegistryNames(parsePullersQuery(parameters, clock()), registryNames.valuesOf)
       const named = wholeNumber('--top', top, 1_000)
-      return askPullers(stores.database.sql, query, named, contextBy(config))
+      return queryPullers(stores.database.sql, query, named, contextBy(config))
     },
   )
   if (json === true) {
@@ -73,7 +73,7 @@ export const behaviours = async ({ json, wide, ...options }: PullsOptions): Prom
       )) as BehavioursAnswer,
     async ({ stores, config }) => {
       const look = { now: clock(), days: wholeNumber('--days', days, 90), limit: wholeNumber('--limit', limit, 1_000) }
-      return askBehaviours(stores.database.sql, { ...look, ...named }, contextBy(config))
+      return queryBehaviours(stores.database.sql, { ...look, ...named }, contextBy(config))
     },
   )
   if (json === true) {

@@ -1,6 +1,6 @@
 import { contextBy } from '../service/open-pulls.js'
-import { askedIn, withRegistryNames, type ToldPeriod } from '../pulls/query/parameters.js'
-import { askPulls, type PullsAnswer, type PullsRow } from '../pulls/query/answer.js'
+import { parsePullsQuery, withRegistryNames, type ReportedPeriod } from '../pulls/query/parameters.js'
+import { queryPulls, type PullsAnswer, type PullsRow } from '../pulls/query/query-pulls.js'
 import { previousNotes } from '../pulls/query/previous-notes.js'
 import { shownBytes } from './terminal/bytes.js'
 import { askOrOpen, clock, configNow } from './terminal/open.js'
@@ -18,14 +18,14 @@ export type PullsOptions = { json?: boolean; csv?: boolean; ndjson?: boolean; wi
 
 /** Answers a question about pulls, through the running service where only that can reach the database. */
 export const pulls = async (options: PullsOptions): Promise<void> => {
-  const { json, csv, ndjson, wide, ...asked } = options
-  const parameters = parametersOf(asked)
+  const { json, csv, ndjson, wide, ...filters } = options
+  const parameters = parametersOf(filters)
   const answer = await askOrOpen(
     configNow(),
     async (service) => (await service.get(`/pulls?${new URLSearchParams(parameters).toString()}`)) as PullsAnswer,
     async ({ stores, config, registryNames }) => {
-      const query = await withRegistryNames(askedIn(parameters, clock()), registryNames.valuesOf)
-      return askPulls(stores.database.sql, query, contextBy(config))
+      const query = await withRegistryNames(parsePullsQuery(parameters, clock()), registryNames.valuesOf)
+      return queryPulls(stores.database.sql, query, contextBy(config))
     },
   )
   if (json === true) printJson(answer)
@@ -45,13 +45,13 @@ const MORE_GROUPS = 'There are more groups; --limit shows more of them.'
 const TIMES: ReadonlySet<string> = new Set(['hour', 'day', 'week', 'month'])
 
 /** A row for each time of a period, also for those without pulls. Times of few pullers are together, in no place of the line. */
-const inLine = (rows: readonly PullsRow[], time: keyof PullsRow, period: ToldPeriod): PullsRow[] => {
-  const told = new Map(rows.map((row) => [row[time], row]))
-  if (told.delete('other')) return [...told.values()]
-  return (timesOf(time, period, clock()) ?? []).map((name) => told.get(name) ?? {})
+const seriesOf = (rows: readonly PullsRow[], time: keyof PullsRow, period: ReportedPeriod): PullsRow[] => {
+  const byTime = new Map(rows.map((row) => [row[time], row]))
+  if (byTime.delete('other')) return [...byTime.values()]
+  return (timesOf(time, period, clock()) ?? []).map((name) => byTime.get(name) ?? {})
 }
 
-export const printPeriod = ({ since, until, time_zone, weekday }: ToldPeriod): void => {
+export const printPeriod = ({ since, until, time_zone, weekday }: ReportedPeriod): void => {
   const only = weekday === undefined ? '' : `, only day ${weekday} of each week`
   printLine(`${since} to ${until} (${time_zone}${only})`)
   printLine()
@@ -85,7 +85,7 @@ const printAnswer = (answer: PullsAnswer, { isNarrowed, wide }: Printed): void =
   const [time = 'day'] = columns
   if (rows.length > 1 && TIMES.has(time) && columns.length === measures.length + 1) {
     printLine()
-    const series = is_cut || isNarrowed ? rows : inLine(rows, time, period)
+    const series = is_cut || isNarrowed ? rows : seriesOf(rows, time, period)
     for (const name of measures) printLine(`${sparkline(series.map((row) => Number(row[name] ?? 0)))}  ${name}`)
   }
   if (isGrouped) {

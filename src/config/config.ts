@@ -9,7 +9,7 @@ import { parseYaml } from '../runtime/parse-yaml.js'
 import { yamlProblem } from '../runtime/yaml-problem.js'
 import { readRegistries, RegistriesError } from '../registries/read-registries.js'
 import type { Registry } from '../registries/registries.js'
-import type { Windows } from '../pulls/model/join-windows.js'
+import type { JoinWindows } from '../pulls/model/join-windows.js'
 import { environmentName, readSettings, SETTINGS, type Settings, type SettingProblem } from './settings.js'
 import { unreadableFiles } from './unreadable-files.js'
 import { unknownVariables } from './unknown-variables.js'
@@ -44,7 +44,7 @@ export type Config = Readonly<
     /** The files of rules for user agents, those of the installation first. */
     clients_files: readonly string[]
     /** How long requests belong together. */
-    windows: Windows
+    windows: JoinWindows
   }
 >
 

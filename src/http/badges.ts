@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { Router } from 'express'
 import { isRepositoryPath } from '../events/reference.js'
-import { askedIn, PullsError, type Asked } from '../pulls/query/parameters.js'
-import { askPulls } from '../pulls/query/answer.js'
-import type { Context } from '../pulls/query/notes.js'
+import { parsePullsQuery, PullsError, type PullsQuery } from '../pulls/query/parameters.js'
+import { queryPulls } from '../pulls/query/query-pulls.js'
+import type { PullsContext } from '../pulls/query/notes.js'
 import type { Database } from '../storage/sql/database.js'
 import { createAnswerCache } from './answer-cache.js'
 import { BadRequest } from './problem.js'
@@ -11,7 +11,7 @@ import { orTooLong } from './pulls.js'
 
 type Needs = {
   database: Database
-  context: Context
+  context: PullsContext
   /** Of which badges are public; one that ends in `*` stands for all that begin so. */
   repositories: readonly string[]
   now: () => Date
@@ -41,7 +41,7 @@ export const badgeRoutes = ({ database, context, repositories, now }: Needs): Ro
       throw new BadRequest(`400 Bad Request: period: expected at most ${LONGEST_PERIOD} characters`)
     const [name = ''] = asked.measures
     const { value: svg, seconds } = await answers.get(JSON.stringify([repository, name, period]), async () => {
-      const { total, period: days } = await orTooLong(async () => askPulls(database.sql, asked, context))
+      const { total, period: days } = await orTooLong(async () => queryPulls(database.sql, asked, context))
       const [value] = Object.values(total)
       return badge(
         `${name.replaceAll('_', ' ')} (${period})`,
@@ -60,9 +60,9 @@ export const badgeRoutes = ({ database, context, repositories, now }: Needs): Ro
 }
 
 /** The query of a badge. A problem of its one measure has the name of the parameter of badges. @throws PullsError */
-const queryOf = (parameters: Parameters<typeof askedIn>[0], at: Date): Asked => {
+const queryOf = (parameters: Parameters<typeof parsePullsQuery>[0], at: Date): PullsQuery => {
   try {
-    return askedIn(parameters, at)
+    return parsePullsQuery(parameters, at)
   } catch (error) {
     throw error instanceof PullsError ? new PullsError(error.message.replace(/^measures: /, 'measure: ')) : error
   }

@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { DroppedConnection } from './connections.js'
-import type { Total } from '../pulls/query/totals.js'
+import type { PullTotal } from '../pulls/query/pull-totals.js'
 
 /** What the service tells Prometheus about itself. */
 export type Prometheus = {
@@ -29,7 +29,7 @@ type Needs = {
   /** Seconds since the newest ping was made; undefined before the first. */
   pingAge: () => Promise<number | undefined>
   /** What was pulled of each repository since the beginning. */
-  pullTotals: () => Promise<readonly Total[]>
+  pullTotals: () => Promise<readonly PullTotal[]>
   /** Open conflicts between registries. */
   registryConflicts: () => Promise<number>
   /** What the sums of the inventory lack; undefined before the first summary. */
@@ -116,12 +116,12 @@ export const createPrometheus = ({ pingAge, pullTotals, registryConflicts, inven
     },
   })
   // Both series are collected at once, and need one answer.
-  let asked: Promise<readonly Total[]> | undefined
-  const totalsNow = async (): Promise<readonly Total[]> =>
+  let asked: Promise<readonly PullTotal[]> | undefined
+  const totalsNow = async (): Promise<readonly PullTotal[]> =>
     (asked ??= pullTotals()
       .catch(() => [])
       .finally(() => (asked = undefined)))
-  const ofRepositories = (name: string, help: string, read: (total: Total) => number): void => {
+  const ofRepositories = (name: string, help: string, read: (total: PullTotal) => number): void => {
     new Counter({
       name,
       help,

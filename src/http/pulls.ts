@@ -3,13 +3,13 @@ import { z } from 'zod'
 import { lastUsed } from '../inventory/questions/last-used.js'
 import type { Registries } from '../registries/registries.js'
 import { erase } from '../pulls/roll-up/erase.js'
-import { askedIn, wholeNumber, withRegistryNames, type Asked } from '../pulls/query/parameters.js'
-import { askPulls } from '../pulls/query/answer.js'
-import { askBehaviours } from '../pulls/query/behaviours.js'
+import { parsePullsQuery, wholeNumber, withRegistryNames, type PullsQuery } from '../pulls/query/parameters.js'
+import { queryPulls } from '../pulls/query/query-pulls.js'
+import { queryBehaviours } from '../pulls/query/query-behaviours.js'
 import { previousNotes } from '../pulls/query/previous-notes.js'
-import type { Context } from '../pulls/query/notes.js'
-import { requestsAfter } from '../pulls/query/single-requests.js'
-import { askPullers, pullersAskedIn } from '../pulls/query/pullers.js'
+import type { PullsContext } from '../pulls/query/notes.js'
+import { requestsAfter } from '../pulls/query/requests-after.js'
+import { queryPullers, parsePullersQuery } from '../pulls/query/query-pullers.js'
 import type { RegistryNames } from '../registries/registry-names.js'
 import { isCancelled, TIME_LIMITS, type Database } from '../storage/sql/database.js'
 import { eraseAlsoFrom, type Dumps } from '../storage/embedded/dumps.js'
@@ -21,25 +21,25 @@ import { nameText } from './name-text.js'
 import { BadRequest } from './problem.js'
 import { checked } from './usage-data.js'
 
-type Needs = {
+type PullsRoutesDeps = {
   database: Database
   registries: Pick<Registries, 'list'>
   registryNames: RegistryNames
-  context: Context
+  context: PullsContext
   /** Of the embedded store. */
   dumps?: Dumps | undefined
   now: () => Date
 }
 
 /** `GET /pulls` and what is below it: see docs/api.md. */
-export const pullsRoutes = ({ database, registries, registryNames, context, dumps, now }: Needs): Router => {
+export const pullsRoutes = ({ database, registries, registryNames, context, dumps, now }: PullsRoutesDeps): Router => {
   const router = Router()
-  const named = async (asked: Asked): Promise<Asked> => withRegistryNames(asked, registryNames.valuesOf)
+  const withNames = async (query: PullsQuery): Promise<PullsQuery> => withRegistryNames(query, registryNames.valuesOf)
   router.get('/pulls', async (request, response) => {
-    const { format, ...query } = request.query
+    const { format, ...parameters } = request.query
     const send = formatOf(format)
-    const asked = await named(askedIn(query, now()))
-    const answer = await orTooLong(async () => askPulls(database.sql, asked, context))
+    const query = await withNames(parsePullsQuery(parameters, now()))
+    const answer = await orTooLong(async () => queryPulls(database.sql, query, context))
     const notes = [...previousNotes(answer), ...answer.notes, ...(answer.is_cut ? [MORE_GROUPS] : [])]
     setAnswerHeaders(response, { provisional: answer.provisional, notes })
     send(response, { whole: answer, columns: answer.columns, rows: answer.rows })
@@ -49,10 +49,10 @@ export const pullsRoutes = ({ database, registries, registryNames, context, dump
     await answerQuestion(lastUsed, { database, registries, registryNames, request, response, now, pages: 'after' })
   })
   router.get('/pulls/pullers', async (request, response) => {
-    const { top = '10', ...query } = request.query
+    const { top = '10', ...parameters } = request.query
     const most = wholeNumber('top', top, 1_000)
-    const asked = await named(pullersAskedIn(query, now()))
-    const answer = await orTooLong(async () => askPullers(database.sql, asked, most, context))
+    const query = await withNames(parsePullersQuery(parameters, now()))
+    const answer = await orTooLong(async () => queryPullers(database.sql, query, most, context))
     setAnswerHeaders(response, answer)
     response.json(answer)
   })
@@ -61,8 +61,8 @@ export const pullsRoutes = ({ database, registries, registryNames, context, dump
     refuseOthers(others, 'repository, days, limit')
     const { repository } = checked(z.object({ repository: NAME.optional() }), { repository: wanted })
     const look = { now: now(), days: wholeNumber('days', days, 90), limit: wholeNumber('limit', limit, 1_000) }
-    const placed = { ...look, ...(repository !== undefined && { repository }) }
-    const answer = await orTooLong(async () => askBehaviours(database.sql, placed, context))
+    const behavioursQuery = { ...look, ...(repository !== undefined && { repository }) }
+    const answer = await orTooLong(async () => queryBehaviours(database.sql, behavioursQuery, context))
     setAnswerHeaders(response, answer)
     response.json({ ...answer, days: look.days })
   })

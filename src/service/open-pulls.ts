@@ -10,13 +10,13 @@ import { createProvisionalFold } from '../pulls/provisional/fold-provisional.js'
 import { unfinishedErasures } from '../pulls/roll-up/noted-erasures.js'
 import { releaseRun } from '../pulls/provisional/provisional-run.js'
 import { stepAside } from '../pulls/fold-job/step-aside.js'
-import { forgetRequests } from '../pulls/fold-job/take-requests.js'
-import { forgetOutcomes } from '../pulls/roll-up/retention.js'
+import { expireRequests } from '../pulls/fold-job/take-requests.js'
+import { expireOutcomes } from '../pulls/roll-up/expire-outcomes.js'
 import { rollUp } from '../pulls/roll-up/roll-up.js'
 import { settleSilent } from '../pulls/roll-up/settle-silent.js'
 import { summarizePulls } from '../pulls/roll-up/summarize.js'
 import { openPlaces, type Places } from '../requesters/location/places.js'
-import type { Context } from '../pulls/query/notes.js'
+import type { PullsContext } from '../pulls/query/notes.js'
 import { createOriginOf } from '../requesters/origins.js'
 import { createPendingOf, type PendingOf } from '../pulls/requests/pending-of.js'
 import { createSaltFiles } from '../requesters/salt-files.js'
@@ -44,7 +44,7 @@ export type Pulls = {
   /** Finishes erasures that ended early. */
   finishErasures: () => Promise<void>
   /** What the numbers depend on beside the requests. */
-  context: Context
+  context: PullsContext
 }
 
 /** An erasure that began longer ago is not under way any more. */
@@ -54,10 +54,10 @@ const placesBy = ({ country_file: country, network_file: network }: Config): Pla
   openPlaces({ ...(country !== undefined && { country }), ...(network !== undefined && { network }) })
 
 /** What the numbers depend on beside the requests. @throws PlacesError */
-export const contextBy = (config: Config, { stamps } = placesBy(config)): Context => ({
+export const contextBy = (config: Config, { stamps } = placesBy(config)): PullsContext => ({
   rotation: config.pulls_salt_rotation,
   stamps,
-  leastPullers: config.pulls_least_pullers,
+  minimumGroupSize: config.pulls_least_pullers,
   lateness: config.pulls_lateness_seconds * MICROS_PER_SECOND,
 })
 
@@ -126,8 +126,8 @@ export const openPulls = async (core: Core, database: Database): Promise<Pulls> 
     },
     context: contextBy(config, places),
     forget: async () => {
-      await forgetRequests(database, config.pulls_request_days, now())
-      await forgetOutcomes(database, config.pulls_detail_days, now())
+      await expireRequests(database, config.pulls_request_days, now())
+      await expireOutcomes(database, config.pulls_detail_days, now())
       await finish(LONGEST_ERASURE_MINUTES)
     },
     finishErasures: async () => finish(0),

@@ -1,8 +1,8 @@
 import type { RepositoryPath } from '../../src/events/reference.js'
-import type { Contents } from '../../src/pulls/fold/contents.js'
+import type { ManifestContents } from '../../src/pulls/fold/contents.js'
 import { createFold } from '../../src/pulls/fold/fold.js'
-import type { Outcome } from '../../src/pulls/fold/outcome.js'
-import type { Folded } from '../../src/pulls/fold/state.js'
+import type { PullOutcome } from '../../src/pulls/fold/outcome.js'
+import type { FoldRequest } from '../../src/pulls/fold/state.js'
 import { WINDOWS } from '../../src/pulls/model/join-windows.js'
 
 const GET = {
@@ -16,10 +16,10 @@ const GET = {
 
 /** What becomes of requests, each a GET of a manifest if it says nothing else, in the order in which the fold ends them. */
 export const fold = (
-  requests: readonly Partial<Folded>[],
-  contents: Readonly<Record<string, Contents>> = {},
-): Outcome[] => {
-  const outcomes: Outcome[] = []
+  requests: readonly Partial<FoldRequest>[],
+  contents: Readonly<Record<string, ManifestContents>> = {},
+): PullOutcome[] => {
+  const outcomes: PullOutcome[] = []
   const { add, end } = createFold({
     contentsOf: (digest) => contents[digest],
     windows: WINDOWS,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import type { PullsAnswer } from '../../src/pulls/query/answer.js'
+import type { PullsAnswer } from '../../src/pulls/query/query-pulls.js'
 import { machineClock } from '../servers/clock.js'
 import { startPostgres } from '../servers/postgres.js'
 import { eventually } from '../servers/process.js'

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { openPulls, type Pulls } from '../../src/service/open-pulls.js'
-import type { PullsAnswer } from '../../src/pulls/query/answer.js'
+import type { PullsAnswer } from '../../src/pulls/query/query-pulls.js'
 import { notified, openApp, type TestApp } from '../servers/app.js'
 import { digestOf } from '../servers/history.js'
 import { openServers } from '../servers/stores.js'

@@ -1,5 +1,5 @@
 import { isoWeekOf, microsOf } from '../../events/calendar.js'
-import type { ToldPeriod } from '../../pulls/query/parameters.js'
+import type { ReportedPeriod } from '../../pulls/query/parameters.js'
 import { addDays, localDay, weekdayOf } from '../../pulls/model/period.js'
 
 const weekOf = (day: string): string => {
@@ -19,7 +19,7 @@ const hourNow = (now: Date, timeZone: string): string =>
   new Intl.DateTimeFormat('en', { timeZone, hour: '2-digit', hourCycle: 'h23' }).format(now)
 
 /** All times of a period that have begun, also those without pulls; undefined where the dimension is none of time. */
-export const timesOf = (dimension: string, period: ToldPeriod, now: Date): string[] | undefined => {
+export const timesOf = (dimension: string, period: ReportedPeriod, now: Date): string[] | undefined => {
   const namesOf = NAMES[dimension]
   if (!namesOf) return undefined
   const { since, until, time_zone: timeZone, weekday } = period

@@ -3,18 +3,18 @@ import { eachAlone } from '../../storage/each-alone.js'
 import type { Database } from '../../storage/sql/database.js'
 import { jobStep, type Step } from '../../storage/sql/retried-transaction.js'
 import { createStepSizes, doStep, partOf } from '../../storage/sql/step-sizes.js'
-import type { Windows } from '../model/join-windows.js'
-import type { Move } from './both-registries.js'
-import { runSummaryStep } from '../roll-up/forget-summaries.js'
+import type { JoinWindows } from '../model/join-windows.js'
+import type { AliasMove } from './alias-move.js'
+import { runSummaryStep } from '../roll-up/erase-summaries.js'
 import { moveDay, nextDayToMove } from './move-days.js'
 import { moveLive } from './move-live.js'
 import { copyNewestReadings, type CopiedTo } from './move-readings.js'
-import { dropRegistry, forgetSummariesOf, moveRequests } from './move-rest.js'
+import { dropRegistry, deleteSummariesOf, moveRequests } from './move-rest.js'
 import { rollUp } from '../roll-up/roll-up.js'
 
-type Needs = {
+type MoveAliasesDeps = {
   database: Database
-  windows: Windows
+  windows: JoinWindows
   /** Rows that a transaction moves, about. */
   most?: number
 }
@@ -31,18 +31,18 @@ const NO_DAY = '-infinity'
  * @param aliases each with the name of its registry.
  * @throws AggregateError when registries failed; the others were moved.
  */
-export const moveAliases = async (needs: Needs, aliases: ReadonlyMap<string, string>): Promise<void> => {
-  const { rows } = await sql<Move>`
+export const moveAliases = async (deps: MoveAliasesDeps, aliases: ReadonlyMap<string, string>): Promise<void> => {
+  const { rows } = await sql<AliasMove>`
     select alias as from, name as to
     from unnest(${[...aliases.keys()]}::text[], ${[...aliases.values()]}::text[]) as aliases (alias, name)
     where exists (select from pulls.registries where registry = alias)
       or exists (select from pulls.pending where registry = alias)
     order by alias
-  `.execute(needs.database.sql)
-  await eachAlone(rows, async (move) => moveRegistry(needs, move))
+  `.execute(deps.database.sql)
+  await eachAlone(rows, async (move) => moveRegistry(deps, move))
 }
 
-const moveRegistry = async ({ database, windows, most = MOST }: Needs, move: Move): Promise<void> => {
+const moveRegistry = async ({ database, windows, most = MOST }: MoveAliasesDeps, move: AliasMove): Promise<void> => {
   const { jobs } = database
   const stepSizes = createStepSizes()
   /** One transaction; one that took too long is done again with fewer rows. */
@@ -75,7 +75,7 @@ const moveRegistry = async ({ database, windows, most = MOST }: Needs, move: Mov
   }
   const last = await moveRequests(jobs, move)
   await runSummaryStep(async () => {
-    await forgetSummariesOf(jobs, move)
+    await deleteSummariesOf(jobs, move)
     await jobStep({ sql: jobs }, async (tx) => dropRegistry(tx, move, last))
   })
 }

@@ -1,12 +1,12 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
-import { lockBoth, type Move } from './both-registries.js'
+import { lockBoth, type AliasMove } from './alias-move.js'
 import { countPortion } from '../roll-up/moved-portions.js'
-import { firstOutcomesOf } from '../roll-up/outcomes-of.js'
+import { firstOutcomesOf } from '../roll-up/first-outcomes.js'
 import { LOCK_SUMMARIES } from '../roll-up/summarize.js'
 
 /** The next day of a registry that was rolled up, after another one, of which anything is left. */
-export const nextDayToMove = async (db: Sql, { from }: Move, after: string): Promise<string | undefined> => {
+export const nextDayToMove = async (db: Sql, { from }: AliasMove, after: string): Promise<string | undefined> => {
   const next = (table: string): RawBuilder<unknown> =>
     sql`(select min(day) from ${sql.table(table)} where registry = ${from} and day > ${after}::date)`
   const behind = sql`((${after}::date + 1)::timestamp at time zone 'UTC')`
@@ -27,7 +27,11 @@ export const nextDayToMove = async (db: Sql, { from }: Move, after: string): Pro
  * added up with them; the day is summarized again, and its month.
  * @returns how many: none if nothing is left
  */
-export const moveDay = async (tx: Sql, move: Move, { day, most }: { day: string; most: number }): Promise<number> => {
+export const moveDay = async (
+  tx: Sql,
+  move: AliasMove,
+  { day, most }: { day: string; most: number },
+): Promise<number> => {
   const { from, to } = move
   // First: a summary that is being made may take long, and waits for nothing else.
   await LOCK_SUMMARIES.execute(tx)
@@ -61,7 +65,7 @@ export const moveDay = async (tx: Sql, move: Move, { day, most }: { day: string;
 type Portion = { day: string; most: number }
 
 /** Each with how its origin asked: it may be read at once. */
-const moveOutcomes = async (tx: Sql, { from, to }: Move, { day, most }: Portion): Promise<number> => {
+const moveOutcomes = async (tx: Sql, { from, to }: AliasMove, { day, most }: Portion): Promise<number> => {
   const start = sql`(${day}::timestamp at time zone 'UTC')`
   const end = sql`((${day}::timestamp + interval '1 day') at time zone 'UTC')`
   const { rows } = await sql<{ place: string }>`
@@ -90,7 +94,7 @@ const moveOutcomes = async (tx: Sql, { from, to }: Move, { day, most }: Portion)
 }
 
 /** Those whose outcomes were moved, and those whose outcomes were deleted. */
-const moveReadings = async (tx: Sql, { from, to }: Move, { day, most }: Portion): Promise<number> => {
+const moveReadings = async (tx: Sql, { from, to }: AliasMove, { day, most }: Portion): Promise<number> => {
   const { rows } = await sql<{ moved: number }>`
     with moved as (
       delete from pulls.behaviours where ctid = any(array(
@@ -107,7 +111,7 @@ const moveReadings = async (tx: Sql, { from, to }: Move, { day, most }: Portion)
   return rows[0]?.moved ?? 0
 }
 
-const moveRows = async (tx: Sql, { from, to }: Move, { day, most }: Portion): Promise<number> => {
+const moveRows = async (tx: Sql, { from, to }: AliasMove, { day, most }: Portion): Promise<number> => {
   const { numAffectedRows } = await sql`
     update pulls.days set registry = ${to} where ctid = any(array(
       select ctid from pulls.days where registry = ${from} and day = ${day}::date limit ${most}

@@ -1,8 +1,8 @@
 import { sql, type RawBuilder } from 'kysely'
 import { MICROS_PER_SECOND } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
-import type { Windows } from '../model/join-windows.js'
-import { lockBoth, type Move } from './both-registries.js'
+import type { JoinWindows } from '../model/join-windows.js'
+import { lockBoth, type AliasMove } from './alias-move.js'
 import { moveChains, movePending } from './move-chains.js'
 import { countPortion } from '../roll-up/moved-portions.js'
 import { dropUnfinished, moveLastUses, moveOutcomes, moveTotals } from './move-settled.js'
@@ -13,7 +13,7 @@ import { settledAfter } from '../roll-up/roll-up.js'
 /**
  * `waits` as long as one of both has yet to fold, or to roll up, what the other has rolled up; `more` if there may be more to move.
  */
-type State = 'waits' | 'more' | 'done'
+type LiveState = 'waits' | 'more' | 'done'
 
 /**
  * Moves some of what is not over: requests that wait, chains, outcomes of days that are not rolled up, and totals. The fold goes on with
@@ -23,9 +23,9 @@ type State = 'waits' | 'more' | 'done'
  */
 export const moveLive = async (
   tx: Sql,
-  move: Move,
-  { windows, most }: { windows: Windows; most: number },
-): Promise<State> => {
+  move: AliasMove,
+  { windows, most }: { windows: JoinWindows; most: number },
+): Promise<LiveState> => {
   const joint = await lockJoint(tx, move, windows)
   if (!joint) return 'waits'
   const { border } = joint
@@ -50,10 +50,10 @@ export const moveLive = async (
  * Locks both registries.
  * @returns what both are as one; undefined as long as one of them has something to do first
  */
-export const lockJoint = async (tx: Sql, move: Move, windows: Windows): Promise<Joint | undefined> => {
+export const lockJoint = async (tx: Sql, move: AliasMove, windows: JoinWindows): Promise<Joint | undefined> => {
   await lockBoth(tx, move)
   const { isRolled, isFolded, ...joint } = await jointOf(tx, move, windows)
-  if (!isRolled) await letRollUp(tx, move)
+  if (!isRolled) await alignFoldedTo(tx, move)
   return isRolled && isFolded ? joint : undefined
 }
 
@@ -72,13 +72,13 @@ type Readiness = {
   isFolded: boolean
 }
 
-const both = ({ from, to }: Move): RawBuilder<unknown> => sql`registry = any(${[from, to]}::text[])`
+const isEither = ({ from, to }: AliasMove): RawBuilder<unknown> => sql`registry = any(${[from, to]}::text[])`
 
 /** Outcomes are looked for in the order of their key: that there is none takes no longer than that there is one. */
-const jointOf = async (tx: Sql, move: Move, windows: Windows): Promise<Joint & Readiness> => {
+const jointOf = async (tx: Sql, move: AliasMove, windows: JoinWindows): Promise<Joint & Readiness> => {
   const settled = sql`${settledAfter(windows) / MICROS_PER_SECOND} * interval '1 second'`
   const { rows } = await sql<Joint & Readiness>`
-    with two as (select * from pulls.registries where ${both(move)}),
+    with two as (select * from pulls.registries where ${isEither(move)}),
     latest as (select max(rolled_to) as border, max(folded_to) as folded_to from two),
     waiting as (
       select min(p.at) as at from two cross join lateral (
@@ -108,18 +108,18 @@ const jointOf = async (tx: Sql, move: Move, windows: Windows): Promise<Joint & R
 const start = (day: RawBuilder<unknown>): RawBuilder<unknown> => sql`(${day}::timestamp at time zone 'UTC')`
 
 /** Both are one registry: where nothing waits, what was folded of one is as far as the other has come, and its days are over. */
-const letRollUp = async (tx: Sql, move: Move): Promise<void> => {
+const alignFoldedTo = async (tx: Sql, move: AliasMove): Promise<void> => {
   await sql`
     update pulls.registries r set folded_to = latest.at
-    from (select max(folded_to) as at from pulls.registries where ${both(move)}) latest
-    where ${both(move)} and folded_to < latest.at and not exists (
+    from (select max(folded_to) as at from pulls.registries where ${isEither(move)}) latest
+    where ${isEither(move)} and folded_to < latest.at and not exists (
       select from pulls.pending p where p.registry = r.registry and p.at > r.folded_to and p.at <= latest.at
     )
   `.execute(tx)
 }
 
 /** The name is as far as both are. Nothing is moved by it. */
-const setJoint = async (tx: Sql, { from, to }: Move, { border, foldedTo }: Joint): Promise<number> => {
+const setJoint = async (tx: Sql, { from, to }: AliasMove, { border, foldedTo }: Joint): Promise<number> => {
   await sql`
     update pulls.registries n
     set folded_to = ${foldedTo}::timestamptz, rolled_to = ${border}::date,

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
-import type { Windows } from '../model/join-windows.js'
+import type { JoinWindows } from '../model/join-windows.js'
 import { NEWEST_DAYS } from '../model/behaviour.js'
-import type { Move } from './both-registries.js'
+import type { AliasMove } from './alias-move.js'
 import { lockJoint } from './move-live.js'
 import { countPortion } from '../roll-up/moved-portions.js'
 
@@ -18,8 +18,8 @@ export type CopiedTo = ReadingKey | 'nothing' | 'end'
  */
 export const copyNewestReadings = async (
   tx: Sql,
-  move: Move,
-  { windows, after, most }: { windows: Windows; after: Exclude<CopiedTo, 'end'>; most: number },
+  move: AliasMove,
+  { windows, after, most }: { windows: JoinWindows; after: Exclude<CopiedTo, 'end'>; most: number },
 ): Promise<CopiedTo | 'waits'> => {
   const joint = await lockJoint(tx, move, windows)
   if (!joint) return 'waits'

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Database, Sql } from '../../storage/sql/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/sql/batched.js'
 import { jobStep } from '../../storage/sql/retried-transaction.js'
-import { lockBoth, type Move } from './both-registries.js'
+import { lockBoth, type AliasMove } from './alias-move.js'
 import { countPortion } from '../roll-up/moved-portions.js'
 import { lockDays } from '../roll-up/rolling-days.js'
 import { LOCK_SUMMARIES } from '../roll-up/summarize.js'
@@ -12,7 +12,7 @@ import { LOCK_SUMMARIES } from '../roll-up/summarize.js'
  * none was folded under the alias.
  * @returns the number of the last one that was looked at.
  */
-export const moveRequests = async (db: Database['jobs'], { from, to }: Move): Promise<number> => {
+export const moveRequests = async (db: Database['jobs'], { from, to }: AliasMove): Promise<number> => {
   const { rows: all } = await sql<{ last: string; wasFolded: boolean }>`
     select coalesce((select max(number) from pulls.requests), 0) as last, exists (
       select from pulls.registries where registry = ${from} and isfinite(folded_to)
@@ -39,7 +39,7 @@ export const moveRequests = async (db: Database['jobs'], { from, to }: Move): Pr
 }
 
 /** Forgets what was summarized of a registry: without its marks nobody reads it. What is summarized again meanwhile stays. */
-export const forgetSummariesOf = async (db: Sql, { from }: Move): Promise<void> => {
+export const deleteSummariesOf = async (db: Sql, { from }: AliasMove): Promise<void> => {
   await sql`delete from pulls.summarized where registry = ${from}`.execute(db)
   await inSteps(
     db,
@@ -52,7 +52,7 @@ export const forgetSummariesOf = async (db: Sql, { from }: Move): Promise<void> 
 }
 
 /** What has to be gone, and the column after the registry in an index of it: whether there is a row is one look. */
-const LEAST = {
+const INDEXED_COLUMNS = {
   pending: 'at',
   chains: 'repository',
   outcomes: 'repository',
@@ -66,15 +66,15 @@ const LEAST = {
  * Drops what is left of the alias, unless something was folded under it meanwhile.
  * @param after the number of the last request that was moved.
  */
-export const dropRegistry = async (tx: Sql, move: Move, after: number): Promise<void> => {
+export const dropRegistry = async (tx: Sql, move: AliasMove, after: number): Promise<void> => {
   const { from, to } = move
   await LOCK_SUMMARIES.execute(tx)
   await lockBoth(tx, move)
-  const least = Object.entries(LEAST).map(
+  const remains = Object.entries(INDEXED_COLUMNS).map(
     ([table, column]) =>
       sql`(select min(${sql.ref(column)}) from ${sql.table(`pulls.${table}`)} where registry = ${from}) is not null`,
   )
-  const { rows } = await sql<{ isLeft: boolean }>`select ${sql.join(least, sql` or `)} as "isLeft"`.execute(tx)
+  const { rows } = await sql<{ isLeft: boolean }>`select ${sql.join(remains, sql` or `)} as "isLeft"`.execute(tx)
   if (rows[0]?.isLeft === true) return
   await sql`update pulls.requests set registry = ${to} where registry = ${from} and number > ${after}`.execute(tx)
   await countPortion(tx)

@@ -1,8 +1,8 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
-import type { Move } from './both-registries.js'
+import type { AliasMove } from './alias-move.js'
 import { keepNewest } from '../fold-job/last-uses.js'
-import { firstOutcomesOf } from '../roll-up/outcomes-of.js'
+import { firstOutcomesOf } from '../roll-up/first-outcomes.js'
 
 type Portion = { border: string; most: number }
 
@@ -14,7 +14,7 @@ const affected = async (tx: Sql, statement: RawBuilder<unknown>): Promise<number
  * is behind them.
  * @returns how many
  */
-export const dropUnfinished = async (tx: Sql, { from, to }: Move, { border, most }: Portion): Promise<number> => {
+export const dropUnfinished = async (tx: Sql, { from, to }: AliasMove, { border, most }: Portion): Promise<number> => {
   const isUnfinished = (registry: string): RawBuilder<unknown> =>
     sql`registry = ${registry} and day >= (select rolled_to from pulls.registries where registry = ${registry})`
   let dropped = 0
@@ -32,7 +32,7 @@ export const dropUnfinished = async (tx: Sql, { from, to }: Move, { border, most
 }
 
 /** Moves some outcomes of days that are not rolled up. @returns how many */
-export const moveOutcomes = async (tx: Sql, { from, to }: Move, { border, most }: Portion): Promise<number> => {
+export const moveOutcomes = async (tx: Sql, { from, to }: AliasMove, { border, most }: Portion): Promise<number> => {
   const first = firstOutcomesOf(from, { from: sql`(${border}::date::timestamp at time zone 'UTC')`, most })
   return affected(
     tx,
@@ -47,7 +47,7 @@ export const moveOutcomes = async (tx: Sql, { from, to }: Move, { border, most }
  * number, so that no series of `/metrics` falls.
  * @returns of how many
  */
-export const moveTotals = async (tx: Sql, { from, to }: Move, most: number): Promise<number> => {
+export const moveTotals = async (tx: Sql, { from, to }: AliasMove, most: number): Promise<number> => {
   const { rows } = await sql<{ moved: number }>`
     with chosen as materialized (
       select repository, invocations, pulls from pulls.totals where registry = ${from} limit ${most}
@@ -67,7 +67,7 @@ export const moveTotals = async (tx: Sql, { from, to }: Move, most: number): Pro
 }
 
 /** Moves some last uses; of those that both have the newest times stay. @returns how many */
-export const moveLastUses = async (tx: Sql, { from, to }: Move, most: number): Promise<number> =>
+export const moveLastUses = async (tx: Sql, { from, to }: AliasMove, most: number): Promise<number> =>
   affected(
     tx,
     sql`

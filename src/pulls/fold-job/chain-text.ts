@@ -1,12 +1,12 @@
 import type { Micros } from '../../events/calendar.js'
-import { NONE, type Kind, type OpenAside, type OpenInvocation } from '../fold/open-invocation.js'
-import type { Aside, Place } from '../fold/outcome.js'
+import { NONE, type ManifestKind, type OpenAside, type OpenInvocation } from '../fold/open-invocation.js'
+import type { Aside, ChainKey } from '../fold/outcome.js'
 import type { Chain } from '../fold/state.js'
 import type { Share } from './share.js'
 
 /** A text is told once in a chain, and after that by its number: digests are long, and stand in many places. */
 type Ordinal = number
-type Open = [
+type StoredInvocation = [
   id: string,
   at: Micros,
   last: Micros,
@@ -16,7 +16,7 @@ type Open = [
   gets: number,
   bytes: number,
   startsSession: 0 | 1,
-  lastKind: Kind | null,
+  lastKind: ManifestKind | null,
   lastDigest: Ordinal | null,
   images: Ordinal[],
   named: Ordinal[],
@@ -26,19 +26,19 @@ type Open = [
   layers: Ordinal[],
   ...added: [] | [activeAfterLast: Micros, configured: Ordinal[]],
 ]
-type KeptAside = [aside: Omit<Aside, keyof Place>, active: Micros, ...added: [] | [blobs: Ordinal[]]]
+type StoredAside = [aside: Omit<Aside, keyof ChainKey>, active: Micros, ...added: [] | [blobs: Ordinal[]]]
 /** What was `added` is missing in chains that an earlier version kept. */
-type Kept = [
+type StoredState = [
   heard: Micros | null,
   texts: string[],
-  open: Open[],
+  open: StoredInvocation[],
   requests: Chain['requests'],
-  orphan: KeptAside | null,
-  ...added: [] | [artifacts: KeptAside[]] | [artifacts: KeptAside[], awaitsSession: 1],
+  orphan: StoredAside | null,
+  ...added: [] | [artifacts: StoredAside[]] | [artifacts: StoredAside[], awaitsSession: 1],
 ]
 
 /** A chain as it is kept: short, as it is written with each batch that goes on with it. */
-export const textOf = ({ heard, open, artifacts, awaitsSession, requests, orphan }: Chain): string => {
+export const textOf = ({ lastAt, open, artifacts, awaitsSession, requests, orphan }: Chain): string => {
   const numbers = new Map<string, Ordinal>()
   const numberOf = (text: string): Ordinal => {
     const known = numbers.get(text)
@@ -46,13 +46,13 @@ export const textOf = ({ heard, open, artifacts, awaitsSession, requests, orphan
     numbers.set(text, numbers.size)
     return numbers.size - 1
   }
-  const numbersOf = (texts: readonly string[]): Ordinal[] => (texts.length === 0 ? NOTHING : texts.map(numberOf))
-  const keptAside = (aside: OpenAside): KeptAside => {
+  const numbersOf = (texts: readonly string[]): Ordinal[] => (texts.length === 0 ? NO_NUMBERS : texts.map(numberOf))
+  const storedAside = (aside: OpenAside): StoredAside => {
     const { what, id, at, tag, digest, bytes, active, blobs } = aside
-    const kept = { what, id, at, bytes, ...(tag !== undefined && { tag }), ...(digest !== undefined && { digest }) }
-    return [kept, active, numbersOf(blobs)]
+    const stored = { what, id, at, bytes, ...(tag !== undefined && { tag }), ...(digest !== undefined && { digest }) }
+    return [stored, active, numbersOf(blobs)]
   }
-  const all = open.map((one): Open => [
+  const all = open.map((one): StoredInvocation => [
     one.id,
     one.at,
     one.last,
@@ -73,39 +73,39 @@ export const textOf = ({ heard, open, artifacts, awaitsSession, requests, orphan
     one.active - one.last,
     numbersOf(one.configured),
   ])
-  const others = artifacts.map(keptAside)
-  const session = orphan ? keptAside(orphan) : null
-  const kept: Kept = [
-    heard ?? null,
+  const others = artifacts.map(storedAside)
+  const session = orphan ? storedAside(orphan) : null
+  const stored: StoredState = [
+    lastAt ?? null,
     [...numbers.keys()],
     all,
     requests,
     session,
     ...(others.length > 0 || awaitsSession ? [others] : []),
     ...(awaitsSession ? [1] : []),
-  ] as Kept
-  return JSON.stringify(kept)
+  ] as StoredState
+  return JSON.stringify(stored)
 }
 
 /** The same chain again. */
-export const chainIn = (text: string, place: Place, share: Share): Chain => {
-  const [heard, own, open, requests, orphan, artifacts = [], awaitsSession] = JSON.parse(text) as Kept
+export const chainIn = (text: string, key: ChainKey, share: Share): Chain => {
+  const [lastAt, own, open, requests, orphan, artifacts = [], awaitsSession] = JSON.parse(text) as StoredState
   const texts = own.map(share)
   const textAt = (number: Ordinal): string => texts[number] ?? ''
   const textsAt = (numbers: Ordinal[]): readonly string[] => (numbers.length === 0 ? NONE : numbers.map(textAt))
-  const asideIn = ([aside, active, blobs = NOTHING]: KeptAside): OpenAside => ({
+  const asideIn = ([aside, active, blobs = NO_NUMBERS]: StoredAside): OpenAside => ({
     ...aside,
-    ...place,
+    ...key,
     active,
     blobs: textsAt(blobs),
   })
   return {
-    place,
+    key,
     open: open.map(
       ([id, at, last, byTag, tag, digest, gets, bytes, starts, lastKind, lastDigest, ...lists]): OpenInvocation => ({
-        registry: place.registry,
-        repository: place.repository,
-        origin: place.origin,
+        registry: key.registry,
+        repository: key.repository,
+        origin: key.origin,
         what: 'invocation',
         id,
         at,
@@ -126,17 +126,17 @@ export const chainIn = (text: string, place: Place, share: Share): Chain => {
         lastDigest: lastDigest === null ? undefined : textAt(lastDigest),
         fetchedLayers: textsAt(lists[5]),
         active: last + (lists[6] ?? 0),
-        configured: textsAt(lists[7] ?? NOTHING),
+        configured: textsAt(lists[7] ?? NO_NUMBERS),
       }),
     ),
     artifacts: artifacts.map(asideIn),
     // An earlier version took whatever was heard for the beginning of a session.
-    awaitsSession: heard === null || awaitsSession === 1,
+    awaitsSession: lastAt === null || awaitsSession === 1,
     requests,
     quietUntil: 0,
-    ...(heard !== null && { heard }),
+    ...(lastAt !== null && { lastAt }),
     ...(orphan && { orphan: asideIn(orphan) }),
   }
 }
 
-const NOTHING: Ordinal[] = []
+const NO_NUMBERS: Ordinal[] = []

@@ -2,27 +2,27 @@ import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import { arrayText } from '../../storage/sql/array-text.js'
 import { toldByCommit, type Sql } from '../../storage/sql/database.js'
-import { endOf } from '../fold/chain.js'
+import { closesAt } from '../fold/chain.js'
 import type { Chain } from '../fold/state.js'
-import type { Windows } from '../model/join-windows.js'
+import type { JoinWindows } from '../model/join-windows.js'
 import { chainIn, textOf } from './chain-text.js'
 import type { Share } from './share.js'
 
 /** A chain as it is kept between two runs, with who its origin is: a `Who` as text. */
-export type KeptChain = { chain: Chain; who: string }
+export type StoredChain = { chain: Chain; who: string }
 
-type Wanted = { repository: string; origin: string }
+type StoredKey = { repository: string; origin: string }
 
 /** Chains that are written in one go: a few milliseconds, in which the process does nothing else. */
-const AT_ONCE = 500
+const CHAINS_AT_ONCE = 500
 
 /** The chains of one registry that requests may go on with. */
 export const loadChains = async (
   tx: Sql,
   registry: string,
-  { wanted, share }: { wanted: readonly Wanted[]; share: Share },
-): Promise<KeptChain[]> => {
-  const { rows } = await sql<Wanted & { who: string; state: string }>`
+  { wanted, share }: { wanted: readonly StoredKey[]; share: Share },
+): Promise<StoredChain[]> => {
+  const { rows } = await sql<StoredKey & { who: string; state: string }>`
     select c.repository, c.origin, c.who, c.state
     from unnest(${arrayText(wanted.map(({ repository }) => repository))}::text[], ${arrayText(wanted.map(({ origin }) => origin))}::text[])
       as wanted (repository, origin)
@@ -41,15 +41,15 @@ export const loadChains = async (
 export const saveChains = async (
   tx: Sql,
   registry: string,
-  { chains, windows }: { chains: readonly KeptChain[]; windows: Windows },
+  { chains, windows }: { chains: readonly StoredChain[]; windows: JoinWindows },
 ): Promise<void> => {
   const sorted = chains
-    .map((kept) => ({ ...kept, overAt: overAt(kept.chain, windows) }))
+    .map((stored) => ({ ...stored, overAt: closesAfter(stored.chain, windows) }))
     .filter(({ overAt: end }) => Number.isFinite(end))
     .sort((a, b) => (isBefore(a.chain, b.chain) ? -1 : 1))
   let written = Promise.resolve()
-  for (let from = 0; from < sorted.length; from += AT_ONCE) {
-    const writing = toldByCommit(write(tx, registry, sorted.slice(from, from + AT_ONCE)))
+  for (let from = 0; from < sorted.length; from += CHAINS_AT_ONCE) {
+    const writing = toldByCommit(write(tx, registry, sorted.slice(from, from + CHAINS_AT_ONCE)))
     await written
     written = writing
   }
@@ -57,12 +57,12 @@ export const saveChains = async (
 }
 
 /** What is JSON holds no line feed, and many quotes, each of which an array would escape. */
-const write = async (tx: Sql, registry: string, some: readonly (KeptChain & { overAt: Micros })[]): Promise<void> => {
+const write = async (tx: Sql, registry: string, some: readonly (StoredChain & { overAt: Micros })[]): Promise<void> => {
   await sql`
     insert into pulls.chains (registry, repository, origin, over_at, who, state)
     select ${registry}, * from unnest(
-      ${arrayText(some.map(({ chain }) => chain.place.repository))}::text[],
-      ${arrayText(some.map(({ chain }) => chain.place.origin))}::text[],
+      ${arrayText(some.map(({ chain }) => chain.key.repository))}::text[],
+      ${arrayText(some.map(({ chain }) => chain.key.origin))}::text[],
       ${arrayText(some.map(({ overAt }) => isoTime(overAt)))}::timestamptz[],
       string_to_array(${some.map(({ who }) => who).join('\n')}, E'\\n'),
       string_to_array(${some.map(({ chain }) => textOf(chain)).join('\n')}, E'\\n')
@@ -72,19 +72,19 @@ const write = async (tx: Sql, registry: string, some: readonly (KeptChain & { ov
   `.execute(tx)
 }
 
-const isBefore = ({ place: a }: Chain, { place: b }: Chain): boolean =>
+const isBefore = ({ key: a }: Chain, { key: b }: Chain): boolean =>
   a.repository < b.repository || (a.repository === b.repository && a.origin < b.origin)
 
 /** Forgets chains that no request after a moment can go on with. */
-export const forgetChains = async (tx: Sql, registry: string, at: Micros): Promise<void> => {
+export const deleteClosedChains = async (tx: Sql, registry: string, at: Micros): Promise<void> => {
   await sql`delete from pulls.chains where registry = ${registry} and over_at < ${isoTime(at)}::timestamptz`.execute(tx)
 }
 
 /** After which no request can tell that a chain was there. */
-const overAt = ({ open, artifacts, orphan, heard = -Infinity }: Chain, windows: Windows): Micros =>
+const closesAfter = ({ open, artifacts, orphan, lastAt = -Infinity }: Chain, windows: JoinWindows): Micros =>
   Math.max(
-    heard + Math.max(windows.session, windows.join),
+    lastAt + Math.max(windows.session, windows.join),
     (orphan?.active ?? -Infinity) + windows.session,
     ...artifacts.map(({ active }) => active + windows.blobs),
-    ...open.map((one) => endOf(one, windows)),
+    ...open.map((one) => closesAt(one, windows)),
   )

@@ -1,15 +1,15 @@
-import { addToChain, goesOnWithEarlier } from '../fold/chain.js'
+import { addToChain, continuesEarlier } from '../fold/chain.js'
 import type { ContentsOf } from '../fold/contents.js'
 import { inOrder } from '../fold/order.js'
-import type { Outcome } from '../fold/outcome.js'
-import { startChain, type Chain, type ChainNeeds } from '../fold/state.js'
+import type { PullOutcome } from '../fold/outcome.js'
+import { startChain, type Chain, type FoldDeps } from '../fold/state.js'
 import type { PendingRequest } from '../requests/pending.js'
-import type { ByAsker } from './by-asker.js'
-import type { KeptChain } from './chains.js'
+import type { ByOrigin } from './by-origin.js'
+import type { StoredChain } from './chains.js'
 
 /** What became of an origin's requests, with who it is: a `Who` as text. */
-export type ToldOutcome = {
-  outcome: Outcome
+export type ChangedOutcome = {
+  outcome: PullOutcome
   who: string
   /** What was kept of it by an earlier batch. */
   before?: Counted
@@ -19,10 +19,10 @@ export type ToldOutcome = {
 type Counted = { gets: number; layers: number; bytes: number }
 
 /** Chains of one registry. */
-export type Chains = ByAsker<KeptChain>
+export type Chains = ByOrigin<StoredChain>
 
 /** `contentsIn`: what is known of manifests in a repository. */
-type BatchNeeds = Omit<ChainNeeds, 'emit' | 'contentsOf'> & { contentsIn: (repository: string) => ContentsOf }
+type BatchDeps = Omit<FoldDeps, 'emit' | 'contentsOf'> & { contentsIn: (repository: string) => ContentsOf }
 
 /**
  * Folds a batch of requests of one registry onto what was open before it: every split of requests into batches ends in the same.
@@ -31,66 +31,66 @@ type BatchNeeds = Omit<ChainNeeds, 'emit' | 'contentsOf'> & { contentsIn: (repos
  */
 export const foldBatch = (
   { requests, chains }: { requests: readonly PendingRequest[]; chains: Chains },
-  { contentsIn, ...told }: BatchNeeds,
-): ToldOutcome[] => {
-  const touched = new Set<KeptChain>()
-  const before = new Map<Outcome, Counted>()
-  const outcomes: ToldOutcome[] = []
-  const tell = (outcome: Outcome, who: string): void => {
-    const kept = before.get(outcome)
-    if (!kept) outcomes.push({ outcome, who })
-    else if (hasGrown(outcome, kept)) outcomes.push({ outcome, who, before: kept })
+  { contentsIn, ...rest }: BatchDeps,
+): ChangedOutcome[] => {
+  const touched = new Set<StoredChain>()
+  const before = new Map<PullOutcome, Counted>()
+  const outcomes: ChangedOutcome[] = []
+  const report = (outcome: PullOutcome, who: string): void => {
+    const stored = before.get(outcome)
+    if (!stored) outcomes.push({ outcome, who })
+    else if (hasGrown(outcome, stored)) outcomes.push({ outcome, who, before: stored })
   }
   let who = ''
-  const emit = (outcome: Outcome): void => {
-    tell(outcome, who)
+  const emit = (outcome: PullOutcome): void => {
+    report(outcome, who)
   }
-  const needsIn = new Map<string, ChainNeeds>()
-  const needsOf = (repository: string): ChainNeeds => {
-    const known = needsIn.get(repository)
+  const depsIn = new Map<string, FoldDeps>()
+  const depsFor = (repository: string): FoldDeps => {
+    const known = depsIn.get(repository)
     if (known) return known
-    const needs = { ...told, contentsOf: contentsIn(repository), emit }
-    needsIn.set(repository, needs)
-    return needs
+    const deps = { ...rest, contentsOf: contentsIn(repository), emit }
+    depsIn.set(repository, deps)
+    return deps
   }
 
   for (const request of [...requests].sort(inOrder)) {
-    const needs = needsOf(request.repository)
-    const kept = goesOnWith(chains, request, needs) ?? begin(chains, request)
-    if (!touched.has(kept)) {
-      touched.add(kept)
-      for (const outcome of outcomesOf(kept.chain)) before.set(outcome, countedIn(outcome))
+    const deps = depsFor(request.repository)
+    const stored = continuedChain(chains, request, deps) ?? startNewChain(chains, request)
+    if (!touched.has(stored)) {
+      touched.add(stored)
+      for (const outcome of outcomesOf(stored.chain)) before.set(outcome, countedIn(outcome))
     }
-    who = kept.who
-    addToChain(kept.chain, request, needs)
+    who = stored.who
+    addToChain(stored.chain, request, deps)
   }
 
-  for (const kept of touched) for (const outcome of outcomesOf(kept.chain)) tell(outcome, kept.who)
+  for (const stored of touched) for (const outcome of outcomesOf(stored.chain)) report(outcome, stored.who)
   return outcomes
 }
 
-const goesOnWith = (chains: Chains, request: PendingRequest, needs: ChainNeeds): KeptChain | undefined => {
+const continuedChain = (chains: Chains, request: PendingRequest, deps: FoldDeps): StoredChain | undefined => {
   const { repository, previous } = request
   const current = chains.get(request)
   const earlier = previous === undefined ? undefined : chains.get({ repository, origin: previous })
-  return earlier && goesOnWithEarlier(earlier.chain, current?.chain, request, needs) ? earlier : current
+  return earlier && continuesEarlier(earlier.chain, current?.chain, request, deps) ? earlier : current
 }
 
-const begin = (chains: Chains, { registry, repository, origin, who }: PendingRequest): KeptChain => {
-  const kept = { chain: startChain({ registry, repository, origin }), who }
-  chains.set({ repository, origin }, kept)
-  return kept
+const startNewChain = (chains: Chains, { registry, repository, origin, who }: PendingRequest): StoredChain => {
+  const stored = { chain: startChain({ registry, repository, origin }), who }
+  chains.set({ repository, origin }, stored)
+  return stored
 }
 
-const outcomesOf = ({ open, artifacts, orphan }: Chain): Outcome[] =>
+const outcomesOf = ({ open, artifacts, orphan }: Chain): PullOutcome[] =>
   orphan || artifacts.length > 0 ? [...open, ...artifacts, ...(orphan ? [orphan] : [])] : open
 
-const countedIn = (outcome: Outcome): Counted =>
+const countedIn = (outcome: PullOutcome): Counted =>
   outcome.what === 'invocation'
     ? { gets: outcome.gets, layers: outcome.layers, bytes: outcome.bytes }
     : { gets: 0, layers: 0, bytes: outcome.bytes }
 
-const hasGrown = (outcome: Outcome, before: Counted): boolean => {
+const hasGrown = (outcome: PullOutcome, before: Counted): boolean => {
   const { gets, layers, bytes } = countedIn(outcome)
   return gets > before.gets || layers > before.layers || bytes > before.bytes
 }

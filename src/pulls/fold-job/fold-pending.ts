@@ -2,31 +2,31 @@ import { sql } from 'kysely'
 import type { Micros } from '../../events/calendar.js'
 import { toldByCommit, type Database, type Sql, type Transaction } from '../../storage/sql/database.js'
 import { createStepSizes, doStep, partOf, type StepSizes } from '../../storage/sql/step-sizes.js'
-import type { Windows } from '../model/join-windows.js'
+import type { JoinWindows } from '../model/join-windows.js'
 import { PENDING_REGISTRIES } from '../requests/pending-registries.js'
-import { askedIn, askersOf, chainsOf, openIn } from './asked-in.js'
-import { createByAsker } from './by-asker.js'
-import { lookUpAhead, type LookedUp } from './check-before-push.js'
-import { forgetChains, loadChains, saveChains } from './chains.js'
+import { requestedManifests, missingOrigins, chainsFor, openManifests } from './batch-inputs.js'
+import { createByOrigin } from './by-origin.js'
+import { lookUpAhead, type LookedUp } from './look-up-heads.js'
+import { deleteClosedChains, loadChains, saveChains } from './chains.js'
 import { foldBatch, type Chains } from './fold-batch.js'
 import { eachRegistry, inTurn, type RegistryTurns } from './each-registry.js'
-import { createManifests } from './known-manifests.js'
+import { createKnownManifests } from './known-manifests.js'
 import { createLastUses } from './last-uses.js'
-import { saveOutcomes } from './outcomes.js'
+import { saveOutcomes } from './save-outcomes.js'
 import { createShare } from './share.js'
-import { lockNumbers, takeRequests, type Taken } from './take-requests.js'
-import { createTellsOfBlobs } from './tells-of-blobs.js'
+import { lockNumbers, takeRequests, type TakenRequests } from './take-requests.js'
+import { createBlobReports } from './blob-reports.js'
 import { createTotals } from './totals.js'
 import { foldableUntil, setFoldedTo, watermarkOf } from './watermark.js'
 
-type Needs = {
+type FoldPendingDeps = {
   database: Database
-  windows: Windows
+  windows: JoinWindows
   /** How long a request may be behind others of its registry and still count, in microseconds. */
   lateness: Micros
   now: () => Date
   /** Is told what each transaction has folded. */
-  onFolded: (tx: Sql, folded: Folded) => Promise<void>
+  onFolded: (tx: Sql, folded: FoldCounts) => Promise<void>
   sizes?: Sizes
   turns?: RegistryTurns
   /** By registry, for the next run of the process. */
@@ -34,7 +34,7 @@ type Needs = {
 }
 
 /** How a number of requests was folded. */
-type Folded = {
+type FoldCounts = {
   /** Those that came too late to be folded. */
   late: number
   /** HEADs that were part of a push, and so no invocations. */
@@ -69,15 +69,15 @@ const SIZES: Record<Database['engine'], Sizes> = {
  * @throws AggregateError at the end, of registries that failed; what the database throws if it fails for all of them. What was
  * folded by then stays.
  */
-export const foldPending = async (needs: Needs): Promise<void> => {
-  const { database, turns = {}, sizes = SIZES[database.engine], stepSizes = createStepSizes() } = needs
+export const foldPending = async (deps: FoldPendingDeps): Promise<void> => {
+  const { database, turns = {}, sizes = SIZES[database.engine], stepSizes = createStepSizes() } = deps
   await eachRegistry(inTurn(await pendingRegistries(database.sql), turns), async ({ registry }) => {
     const step = async (): Promise<boolean> => {
-      const until = await foldableUntil(database.jobs, registry, needs)
+      const until = await foldableUntil(database.jobs, registry, deps)
       const known = until === undefined ? new Map() : await lookUpAhead(database.jobs, registry, until)
       return doStep(stepSizes, { kind: registry, size: sizes.requests }, async (divisor) =>
         database.jobTransaction(async (tx) =>
-          foldStep(tx, registry, { ...needs, known, sizes: smaller(sizes, divisor) }),
+          foldStep(tx, registry, { ...deps, known, sizes: smaller(sizes, divisor) }),
         ),
       )
     }
@@ -103,30 +103,30 @@ const pendingRegistries = async (db: Sql): Promise<{ registry: string }[]> => {
 const foldStep = async (
   tx: Transaction,
   registry: string,
-  needs: Needs & { known: LookedUp; sizes: Sizes },
+  deps: FoldPendingDeps & { known: LookedUp; sizes: Sizes },
 ): Promise<boolean> => {
-  const { windows, known, sizes } = needs
-  const mark = await watermarkOf(tx, registry, needs)
-  if (!mark) return false
-  const chains: Chains = createByAsker()
-  const manifests = createManifests(registry, sizes.entries)
+  const { windows, known, sizes } = deps
+  const watermark = await watermarkOf(tx, registry, deps)
+  if (!watermark) return false
+  const chains: Chains = createByOrigin()
+  const manifests = createKnownManifests(registry, sizes.entries)
   const share = createShare()
   const totals = createTotals()
   const lastUses = createLastUses(registry)
-  const showsBlobs = createTellsOfBlobs(registry, mark.blobsAt)
-  const { foldedTo, until } = mark
-  const take = async (since: Micros): Promise<Taken> =>
+  const blobReports = createBlobReports(registry, watermark.blobsAt)
+  const { foldedTo, until } = watermark
+  const take = async (since: Micros): Promise<TakenRequests> =>
     takeRequests(tx, { registry, since, until, atOnce: sizes.batch }, { foldedTo, share, known })
 
   await lockNumbers(tx)
-  let next: Promise<Taken> | undefined = take(-Infinity)
+  let next: Promise<TakenRequests> | undefined = take(-Infinity)
   let taken = 0
-  const folded: Folded = { late: 0, beforePush: 0, joined: 0, joinedLate: 0 }
+  const folded: FoldCounts = { late: 0, beforePush: 0, joined: 0, joinedLate: 0 }
   const onJoin = (after: Micros): void => {
     folded.joined++
     if (after > windows.join / 2) folded.joinedLate++
   }
-  let batch: Taken
+  let batch: TakenRequests
   do {
     batch = await next
     const { requests, late } = batch
@@ -135,29 +135,31 @@ const foldStep = async (
     folded.beforePush += batch.beforePush
     lastUses.add(requests)
     lastUses.add(late)
-    const askers = askersOf(requests, createByAsker())
-    const wanted = askers.filter((asker) => !chains.get(asker))
+    const origins = missingOrigins(requests, createByOrigin())
+    const wanted = origins.filter((key) => !chains.get(key))
     const loading = loadChains(tx, registry, { wanted, share })
-    const learning = manifests.learn(tx, askedIn(requests), requests)
+    const learning = manifests.learn(tx, requestedManifests(requests), requests)
     const hasRoom = taken < sizes.requests && chains.size() < sizes.chains && manifests.entries() < sizes.entries
-    const goesOn = batch.isMore && hasRoom
-    next = goesOn ? toldByCommit(take(batch.until)) : undefined
+    const continues = batch.isMore && hasRoom
+    next = continues ? toldByCommit(take(batch.until)) : undefined
     const [loaded] = await Promise.all([loading, learning])
-    for (const kept of loaded) chains.set(kept.chain.place, kept)
-    await manifests.learn(tx, openIn(chainsOf(requests, chains)), requests)
+    for (const stored of loaded) chains.set(stored.chain.key, stored)
+    await manifests.learn(tx, openManifests(chainsFor(requests, chains)), requests)
     const outcomes = foldBatch({ requests, chains }, { contentsIn: manifests.contentsIn, windows, onJoin })
     totals.add(outcomes)
-    const tells = showsBlobs.learn(tx, requests)
-    void toldByCommit(saveOutcomes(tx, outcomes, { showsBlobs: showsBlobs.at, platforms: manifests.platforms }))
-    await tells
+    const learningBlobs = blobReports.learn(tx, requests)
+    void toldByCommit(
+      saveOutcomes(tx, outcomes, { reportsBlobs: blobReports.isReportedAt, platforms: manifests.platforms }),
+    )
+    await learningBlobs
   } while (next)
 
   if (taken === 0) return false
-  await needs.onFolded(tx, folded)
+  await deps.onFolded(tx, folded)
   await totals.save(tx)
   await lastUses.save(tx)
   await saveChains(tx, registry, { chains: chains.values(), windows })
-  if (!batch.isMore) await forgetChains(tx, registry, batch.until)
-  await setFoldedTo(tx, registry, { foldedTo: Math.max(foldedTo, batch.until), blobsAt: showsBlobs.last() })
+  if (!batch.isMore) await deleteClosedChains(tx, registry, batch.until)
+  await setFoldedTo(tx, registry, { foldedTo: Math.max(foldedTo, batch.until), blobsAt: blobReports.lastAt() })
   return batch.isMore
 }

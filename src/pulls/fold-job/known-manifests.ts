@@ -6,13 +6,13 @@ import {
   type KnownManifest,
 } from '../../inventory/questions/manifest-contents.js'
 import type { Sql } from '../../storage/sql/database.js'
-import type { Contents, ContentsOf, Digests } from '../fold/contents.js'
+import type { ManifestContents, ContentsOf, DigestSet } from '../fold/contents.js'
 import type { PendingRequest } from '../requests/pending.js'
-import type { RequestedManifest } from './asked-in.js'
+import type { RequestedManifest } from './batch-inputs.js'
 import type { Platform, PlatformsOf } from './platform.js'
 
 /** What the inventory knows of manifests, as the fold asks for it. */
-export type Manifests = {
+export type KnownManifests = {
   contentsIn: (repository: string) => ContentsOf
   platforms: PlatformsOf
   /** How many entries of manifests are in memory; a manifest of which only a part is there counts as MOST_ENTRIES. */
@@ -48,9 +48,9 @@ type Part = Omit<KnownManifest, 'layers' | 'children'> & {
  * @param registry what its events stated is known, and what a registry showed to Tallyman
  * @param room entries of manifests that are kept as a whole
  */
-export const createManifests = (registry: string, room: number): Manifests => {
-  const asked = new Set<string>()
-  const contents = new Map<string, Contents>()
+export const createKnownManifests = (registry: string, room: number): KnownManifests => {
+  const lookedUp = new Set<string>()
+  const contents = new Map<string, ManifestContents>()
   /** By digest, as the configuration has it. */
   const configured = new Map<string, string>()
   /** By repository and digest, as an index of the repository has it; undefined if none lists the manifest. */
@@ -96,8 +96,8 @@ export const createManifests = (registry: string, room: number): Manifests => {
   }
 
   const learnContents = async (tx: Sql, manifests: readonly RequestedManifest[]): Promise<void> => {
-    const fresh = [...new Set(manifests.map(({ digest }) => digest))].filter((digest) => !asked.has(digest))
-    for (const digest of fresh) asked.add(digest)
+    const fresh = [...new Set(manifests.map(({ digest }) => digest))].filter((digest) => !lookedUp.has(digest))
+    for (const digest of fresh) lookedUp.add(digest)
     for (let from = 0; from < fresh.length; from += AT_ONCE) {
       for (const manifest of await contentsOfManifests(tx, registry, fresh.slice(from, from + AT_ONCE))) add(manifest)
     }
@@ -149,16 +149,16 @@ const platformFrom = (byIndex: string | undefined, byConfig: string | undefined)
 /** What BuildKit calls the platform of an attestation, in an index and in its configuration. */
 const isAttestation = (platform: string | undefined): boolean => platform?.startsWith('unknown/unknown') === true
 
-const asArtifact = ({ layers, config }: Contents & { kind: 'image' }): Contents => ({
+const asArtifact = ({ layers, config }: ManifestContents & { kind: 'image' }): ManifestContents => ({
   kind: 'artifact',
   blobs: { has: (digest) => digest === config || layers.has(digest) },
 })
 
 const contentsFrom = (
   { kind, config }: Pick<KnownManifest, 'kind' | 'config'>,
-  layers: Digests,
-  children: Digests,
-): Contents => {
+  layers: DigestSet,
+  children: DigestSet,
+): ManifestContents => {
   if (kind === 'index') return { kind, children }
   if (kind === 'artifact') {
     const blobs = { has: (digest: string) => digest === config || layers.has(digest) }
@@ -173,7 +173,7 @@ const requestedIn = (requests: readonly PendingRequest[]): Requested => {
 }
 
 /** A byte for each requested digest: a hostile batch asks thousands of large manifests for a thousand digests each. */
-const digestsOf = ({ digests, positions }: Requested, listed: readonly string[]): Digests => {
+const digestsOf = ({ digests, positions }: Requested, listed: readonly string[]): DigestSet => {
   const isListed = new Uint8Array(digests.length)
   for (const digest of listed) {
     const position = positions.get(digest)

@@ -1,4 +1,4 @@
-import type { Outcome } from '../fold/outcome.js'
+import type { PullOutcome } from '../fold/outcome.js'
 import type { Who } from '../requests/pending.js'
 
 /** What an outcome was for, and how that is known: the best that there is (docs/definitions-of-numbers.md, "Platform"). */
@@ -11,7 +11,7 @@ const UNKNOWN: Platform = { platform: 'unknown' }
 /** Of a pull of images for more than one platform, as mirrors make them. */
 const SEVERAL = 'several'
 
-export const platformOf = (outcome: Outcome, { os, arch }: Who, platforms: PlatformsOf): Platform => {
+export const platformOf = (outcome: PullOutcome, { os, arch }: Who, platforms: PlatformsOf): Platform => {
   if (outcome.what !== 'invocation') return UNKNOWN
   const known = outcome.images.flatMap((digest) => platforms(digest, outcome.repository) ?? [])
   const [first] = known

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Database, Sql } from '../../storage/sql/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/sql/batched.js'
-import { headsAmong, lookUpHeads, type LookedUp } from './check-before-push.js'
+import { headsAmong, lookUpHeads, type LookedUp } from './look-up-heads.js'
 import type { Share } from './share.js'
 import { readPending, type PendingRequest, type PendingRow } from '../requests/pending.js'
 
@@ -10,9 +10,9 @@ import { readPending, type PendingRequest, type PendingRow } from '../requests/p
 const NUMBERING = 7_231_505
 
 /** Requests of a registry after a moment, up to another, or as many of them as are to be taken at once. */
-type Stretch = { registry: string; since: Micros; until: Micros; atOnce: number }
+type PendingRange = { registry: string; since: Micros; until: Micros; atOnce: number }
 
-export type Taken = {
+export type TakenRequests = {
   requests: PendingRequest[]
   /** Those that came too late to be folded; they are not among the requests. */
   late: PendingRequest[]
@@ -35,9 +35,9 @@ export type Taken = {
  */
 export const takeRequests = async (
   tx: Sql,
-  { registry, since, until, atOnce }: Stretch,
+  { registry, since, until, atOnce }: PendingRange,
   { foldedTo, share, known }: { foldedTo: Micros; share: Share; known: LookedUp },
-): Promise<Taken> => {
+): Promise<TakenRequests> => {
   const isIn = sql`registry = ${registry} and at > ${timeOf(since)}::timestamptz and at <= ${timeOf(until)}::timestamptz`
   const { rows } = await sql<PendingRow & { isLate: boolean }>`
     with last as (
@@ -88,7 +88,7 @@ const shared = (request: PendingRequest, share: Share): PendingRequest => {
 }
 
 /** Forgets requests that are older than so many days. */
-export const forgetRequests = async ({ jobs }: Pick<Database, 'jobs'>, days: number, now: Date): Promise<void> => {
+export const expireRequests = async ({ jobs }: Pick<Database, 'jobs'>, days: number, now: Date): Promise<void> => {
   const oldest = new Date(now.getTime() - days * 86_400_000)
   await inSteps(
     jobs,

@@ -1,13 +1,13 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
-import type { ToldOutcome } from './fold-batch.js'
+import type { ChangedOutcome } from './fold-batch.js'
 
 type Growth = { registry: string; repository: string; invocations: number; pulls: number }
 
 /** What outcomes add to the totals of repositories: written once in a transaction, as each writing leaves an old row behind. */
 export type Totals = {
   /** An invocation counts once, and as a pull from its first GET on. */
-  add: (outcomes: readonly ToldOutcome[]) => void
+  add: (outcomes: readonly ChangedOutcome[]) => void
   /** Adds it to what is kept. Neither number ever falls. */
   save: (tx: Sql) => Promise<void>
 }

@@ -5,7 +5,7 @@ import type { Sql } from '../../storage/sql/database.js'
 /** Until when requests of a registry may be folded, and what was folded of it before. */
 export type Watermark = { until: Micros; foldedTo: Micros; blobsAt?: Micros }
 
-type Needs = { lateness: Micros; now: () => Date }
+type WatermarkDeps = { lateness: Micros; now: () => Date }
 
 /**
  * The watermark follows the requests and not the clock: a registry that could not deliver for an hour tells of that hour in its
@@ -15,27 +15,27 @@ type Needs = { lateness: Micros; now: () => Date }
 export const watermarkOf = async (
   tx: Sql,
   registry: string,
-  { lateness, now }: Needs,
+  { lateness, now }: WatermarkDeps,
 ): Promise<Watermark | undefined> => {
   const clock = microsOf(now())
   await sql`insert into pulls.registries (registry) values (${registry}) on conflict do nothing`.execute(tx)
-  const { rows } = await sql<Kept & { foldedTo: string | null; blobsAt: string | null }>`
+  const { rows } = await sql<StoredNewest & { foldedTo: string | null; blobsAt: string | null }>`
     select ${micros("nullif(folded_to, '-infinity')")} as "foldedTo", ${micros('newest_at')} as newest,
       ${micros('newest_since')} as since, ${micros('blobs_at')} as "blobsAt"
     from pulls.registries where registry = ${registry} for update skip locked
   `.execute(tx)
   const [row] = rows
   if (!row) return undefined
-  const told = await newestPending(tx, registry, clock)
-  if (told === undefined) return undefined
-  const heard = newestHeard(row, told, clock)
+  const pending = await newestPending(tx, registry, clock)
+  if (pending === undefined) return undefined
+  const newest = newestOf(row, pending, clock)
   await sql`
-    update pulls.registries set newest_at = ${isoTime(heard.newest)}::timestamptz, newest_since = ${isoTime(heard.since)}::timestamptz
+    update pulls.registries set newest_at = ${isoTime(newest.newest)}::timestamptz, newest_since = ${isoTime(newest.since)}::timestamptz
     where registry = ${registry}
   `.execute(tx)
   const blobsAt = numberOf(row.blobsAt)
   return {
-    until: untilOf(heard, clock, lateness),
+    until: untilOf(newest, clock, lateness),
     foldedTo: numberOf(row.foldedTo) ?? -Infinity,
     ...(blobsAt !== undefined && { blobsAt }),
   }
@@ -45,20 +45,20 @@ export const watermarkOf = async (
 export const foldableUntil = async (
   db: Sql,
   registry: string,
-  { lateness, now }: Needs,
+  { lateness, now }: WatermarkDeps,
 ): Promise<Micros | undefined> => {
   const clock = microsOf(now())
-  const { rows } = await sql<Kept>`
+  const { rows } = await sql<StoredNewest>`
     select ${micros('newest_at')} as newest, ${micros('newest_since')} as since from pulls.registries where registry = ${registry}
   `.execute(db)
-  const told = await newestPending(db, registry, clock)
-  if (told === undefined) return undefined
-  return untilOf(newestHeard(rows[0] ?? { newest: null, since: null }, told, clock), clock, lateness)
+  const pending = await newestPending(db, registry, clock)
+  if (pending === undefined) return undefined
+  return untilOf(newestOf(rows[0] ?? { newest: null, since: null }, pending, clock), clock, lateness)
 }
 
 /** The time of the newest request that was heard of before, and when it was heard of. */
-type Kept = { newest: string | null; since: string | null }
-type Heard = { newest: Micros; since: Micros }
+type StoredNewest = { newest: string | null; since: string | null }
+type NewestRequest = { newest: Micros; since: Micros }
 
 const newestPending = async (db: Sql, registry: string, clock: Micros): Promise<Micros | undefined> => {
   const { rows } = await sql<{ newest: string | null }>`
@@ -68,14 +68,14 @@ const newestPending = async (db: Sql, registry: string, clock: Micros): Promise<
   return numberOf(rows[0]?.newest ?? null)
 }
 
-const newestHeard = (kept: Kept, told: Micros, clock: Micros): Heard => {
-  const before = numberOf(kept.newest)
-  return before === undefined || told > before
-    ? { newest: told, since: clock }
-    : { newest: before, since: numberOf(kept.since) ?? clock }
+const newestOf = (stored: StoredNewest, pending: Micros, clock: Micros): NewestRequest => {
+  const before = numberOf(stored.newest)
+  return before === undefined || pending > before
+    ? { newest: pending, since: clock }
+    : { newest: before, since: numberOf(stored.since) ?? clock }
 }
 
-const untilOf = ({ newest, since }: Heard, clock: Micros, lateness: Micros): Micros =>
+const untilOf = ({ newest, since }: NewestRequest, clock: Micros, lateness: Micros): Micros =>
   clock - since >= lateness ? newest : newest - lateness
 
 const micros = (time: string): ReturnType<typeof sql.raw> =>

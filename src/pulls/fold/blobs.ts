@@ -2,18 +2,18 @@ import type { Micros } from '../../events/calendar.js'
 import { listsBlob } from './contents.js'
 import {
   blobIn,
-  isRead,
+  hasKnownContents,
   NONE,
-  NOWHERE,
+  NO_FIT,
   remember,
   type OpenAside,
   type OpenInvocation,
-  type Part,
+  type BlobPart,
 } from './open-invocation.js'
 import { addBytes, asideOf } from './outcome.js'
-import { longestBlobs, type Chain, type ChainNeeds, type Folded } from './state.js'
+import { longestBlobs, type Chain, type FoldDeps, type FoldRequest } from './state.js'
 
-type BlobNeeds = Pick<ChainNeeds, 'contentsOf' | 'windows'>
+type BlobDeps = Pick<FoldDeps, 'contentsOf' | 'windows'>
 
 /** What may take a blob. */
 type Candidates<Taker> = {
@@ -27,28 +27,28 @@ type Candidates<Taker> = {
 }
 
 /** Gives a blob to the pull or the artifact fetch that it belongs to, else to a session without a manifest. */
-export const addBlob = (chain: Chain, request: Folded, needs: ChainNeeds): void => {
+export const addBlob = (chain: Chain, request: FoldRequest, deps: FoldDeps): void => {
   const { at, digest } = request
   if (digest === undefined) return
-  const pulls = pullsFor(chain, at, digest, needs)
-  const taker = takerOf(chain, pulls, at, digest, needs)
-  if (!taker) takeWithoutManifest(chain, request, needs)
-  else if (taker.what !== 'invocation') take(taker, request, needs)
-  else takeForPull(taker, request, taker === pulls.missing ? pulls.missingPart : pulls.listedPart, needs)
+  const pulls = pullsFor(chain, at, digest, deps)
+  const taker = takerOf(chain, pulls, at, digest, deps)
+  if (!taker) takeWithoutManifest(chain, request, deps)
+  else if (taker.what !== 'invocation') take(taker, request, deps)
+  else takeForPull(taker, request, taker === pulls.missing ? pulls.missingPart : pulls.listedPart, deps)
 }
 
 /** How well a blob fits a chain: 0 if an outcome lists and lacks the blob; the lower the better. */
-export const blobFit = (chain: Chain, { at, digest }: Folded, needs: BlobNeeds): number => {
-  if (digest === undefined) return NOWHERE
-  const pulls = pullsFor(chain, at, digest, needs)
-  const artifacts = artifactsFor(chain, at, digest, needs)
+export const blobFit = (chain: Chain, { at, digest }: FoldRequest, deps: BlobDeps): number => {
+  if (digest === undefined) return NO_FIT
+  const pulls = pullsFor(chain, at, digest, deps)
+  const artifacts = artifactsFor(chain, at, digest, deps)
   if (pulls.missing ?? artifacts.missing) return 0
   if (pulls.listed ?? artifacts.listed) return 1
   if (pulls.unread ?? artifacts.unread) {
     const isTaken = pulls.unread?.fetchedLayers.includes(digest) ?? artifacts.unread?.blobs.includes(digest)
     return isTaken === true ? 3 : 2
   }
-  return (pulls.latest ?? artifacts.latest) ? 4 : NOWHERE
+  return (pulls.latest ?? artifacts.latest) ? 4 : NO_FIT
 }
 
 const takerOf = (
@@ -56,46 +56,46 @@ const takerOf = (
   { missing, listed, unread, latest }: Pulls,
   at: Micros,
   digest: string,
-  needs: BlobNeeds,
+  deps: BlobDeps,
 ): OpenInvocation | OpenAside | undefined => {
   if (missing || chain.artifacts.length === 0) return missing ?? listed ?? unread ?? latest
-  const artifacts = artifactsFor(chain, at, digest, needs)
+  const artifacts = artifactsFor(chain, at, digest, deps)
   // A blob that a pull whose contents are all known does not list is more likely part of the unknown artifact.
   return artifacts.missing ?? listed ?? artifacts.listed ?? unread ?? artifacts.unread ?? latest ?? artifacts.latest
 }
 
 /** With what the blob is to each: nothing is known of it to a pull that does not list it. */
-type Pulls = Candidates<OpenInvocation> & { missingPart: Part | undefined; listedPart: Part | undefined }
+type Pulls = Candidates<OpenInvocation> & { missingPart: BlobPart | undefined; listedPart: BlobPart | undefined }
 
-const pullsFor = (chain: Chain, at: Micros, digest: string, needs: BlobNeeds): Pulls => {
-  const { contentsOf, windows } = needs
+const pullsFor = (chain: Chain, at: Micros, digest: string, deps: BlobDeps): Pulls => {
+  const { contentsOf, windows } = deps
   let missing: OpenInvocation | undefined
   let listed: OpenInvocation | undefined
   let latestUnread: OpenInvocation | undefined
   let oldestLacking: OpenInvocation | undefined
   let latest: OpenInvocation | undefined
-  let missingPart: Part | undefined
-  let listedPart: Part | undefined
+  let missingPart: BlobPart | undefined
+  let listedPart: BlobPart | undefined
   for (const open of chain.open) {
     if (open.gets === 0 || !isWithin(open, at, windows.blobs)) continue
     latest = open
     const part = blobIn(open, digest, contentsOf)
     if (part === undefined) {
-      if (isRead(open, contentsOf)) continue
+      if (hasKnownContents(open, contentsOf)) continue
       latestUnread = open
-      if (!oldestLacking && lacks(open, at, digest, part, needs)) oldestLacking = open
+      if (!oldestLacking && lacks(open, at, digest, part, deps)) oldestLacking = open
       continue
     }
     listed = open
     listedPart = part
     // Several nodes behind one address fetch the same layers: each pull gets its own.
-    if (!missing && lacks(open, at, digest, part, needs)) {
+    if (!missing && lacks(open, at, digest, part, deps)) {
       missing = open
       missingPart = part
     }
   }
   // The latest pull is the most likely one; if it has the blob already, another node behind the same address fetches the blob.
-  const isLatest = latestUnread !== undefined && lacks(latestUnread, at, digest, undefined, needs)
+  const isLatest = latestUnread !== undefined && lacks(latestUnread, at, digest, undefined, deps)
   const unread = isLatest ? latestUnread : (oldestLacking ?? latestUnread)
   return { missing, listed, unread, latest, missingPart, listedPart }
 }
@@ -104,35 +104,35 @@ const pullsFor = (chain: Chain, at: Micros, digest: string, needs: BlobNeeds): P
 const isWithin = ({ at: began, active }: { at: Micros; active: Micros }, at: Micros, window: Micros): boolean =>
   at >= began && at - active <= window
 
-const lacks = (open: OpenInvocation, at: Micros, digest: string, part: Part | undefined, needs: BlobNeeds): boolean =>
-  !hasTaken(open, digest, part) && mayChange(open, at, needs)
+const lacks = (open: OpenInvocation, at: Micros, digest: string, part: BlobPart | undefined, deps: BlobDeps): boolean =>
+  !hasTaken(open, digest, part) && mayChange(open, at, deps)
 
-const hasTaken = (open: OpenInvocation, digest: string, part: Part | undefined): boolean =>
+const hasTaken = (open: OpenInvocation, digest: string, part: BlobPart | undefined): boolean =>
   typeof part === 'object' ? open.configured.includes(part.configOf) : open.fetchedLayers.includes(digest)
 
-const artifactsFor = (chain: Chain, at: Micros, digest: string, needs: BlobNeeds): Candidates<OpenAside> => {
+const artifactsFor = (chain: Chain, at: Micros, digest: string, deps: BlobDeps): Candidates<OpenAside> => {
   const found: Candidates<OpenAside> = { missing: undefined, listed: undefined, unread: undefined, latest: undefined }
   for (const open of chain.artifacts) {
-    if (!isWithin(open, at, needs.windows.blobs)) continue
+    if (!isWithin(open, at, deps.windows.blobs)) continue
     found.latest = open
-    const contents = open.digest === undefined ? undefined : needs.contentsOf(open.digest)
+    const contents = open.digest === undefined ? undefined : deps.contentsOf(open.digest)
     if (!contents) found.unread = open
     if (!listsBlob(contents, digest)) continue
     found.listed = open
-    if (!open.blobs.includes(digest) && mayChange(open, at, needs)) found.missing ??= open
+    if (!open.blobs.includes(digest) && mayChange(open, at, deps)) found.missing ??= open
   }
   return found
 }
 
 /** What began too long ago takes blobs without a change, so that they are in no session without a manifest. */
-const mayChange = ({ at: began }: { at: Micros }, at: Micros, { windows }: Pick<ChainNeeds, 'windows'>): boolean =>
+const mayChange = ({ at: began }: { at: Micros }, at: Micros, { windows }: Pick<FoldDeps, 'windows'>): boolean =>
   at - began <= longestBlobs(windows)
 
-const takeForPull = (open: OpenInvocation, request: Folded, part: Part | undefined, needs: BlobNeeds): void => {
+const takeForPull = (open: OpenInvocation, request: FoldRequest, part: BlobPart | undefined, deps: BlobDeps): void => {
   const { digest = '', at, bytes } = request
   open.active = Math.max(open.active, at)
   // However often a blob is requested, its bytes count once.
-  if (!lacks(open, at, digest, part, needs)) return
+  if (!lacks(open, at, digest, part, deps)) return
   open.bytes = addBytes(open.bytes, bytes)
   if (typeof part === 'object') {
     open.configured = remember(open.configured, part.configOf)
@@ -142,26 +142,26 @@ const takeForPull = (open: OpenInvocation, request: Folded, part: Part | undefin
   open.layers = open.fetchedLayers.length
 }
 
-const take = (open: OpenAside, request: Folded, needs: BlobNeeds): void => {
+const take = (open: OpenAside, request: FoldRequest, deps: BlobDeps): void => {
   const { digest = '', at, bytes } = request
   open.active = Math.max(open.active, at)
-  if (open.blobs.includes(digest) || !mayChange(open, at, needs)) return
+  if (open.blobs.includes(digest) || !mayChange(open, at, deps)) return
   open.bytes = addBytes(open.bytes, bytes)
   open.blobs = remember(open.blobs, digest)
 }
 
-const takeWithoutManifest = (chain: Chain, request: Folded, needs: ChainNeeds): void => {
+const takeWithoutManifest = (chain: Chain, request: FoldRequest, deps: FoldDeps): void => {
   const { orphan } = chain
   const isEarlier = orphan !== undefined && request.at < orphan.at
-  if (orphan && !isEarlier && mayChange(orphan, request.at, needs)) {
-    take(orphan, request, needs)
+  if (orphan && !isEarlier && mayChange(orphan, request.at, deps)) {
+    take(orphan, request, deps)
     return
   }
-  if (orphan) needs.emit(orphan)
-  chain.orphan = openAside(asideOf(chain.place, 'orphan', { ...request, bytes: 0 }))
+  if (orphan) deps.emit(orphan)
+  chain.orphan = openAside(asideOf(chain.key, 'orphan', { ...request, bytes: 0 }))
   // A layer of which the bytes are counted in the session that began later counts there alone.
   if (isEarlier) chain.orphan.blobs = [...orphan.blobs]
-  take(chain.orphan, request, needs)
+  take(chain.orphan, request, deps)
 }
 
 /** An artifact fetch or a session without a manifest, of which blobs are to come. */

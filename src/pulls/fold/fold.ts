@@ -1,10 +1,10 @@
 import type { Micros } from '../../events/calendar.js'
-import { addToChain, endChain, endUntil } from './chain.js'
-import { startChain, type Chain, type ChainNeeds, type Folded } from './state.js'
+import { addToChain, closeChain, closeUntil } from './chain.js'
+import { startChain, type Chain, type FoldDeps, type FoldRequest } from './state.js'
 
 export type Fold = {
   /** Adds the next request. Requests come in the order of `inOrder`, at least those of one origin in one repository. */
-  add: (request: Folded) => void
+  add: (request: FoldRequest) => void
   /** Emits all that is open. */
   end: () => void
 }
@@ -16,18 +16,17 @@ const SWEEP_AFTER = 100_000
  * Folds requests into invocations and what is counted beside them: a function of the requests and their order alone
  * (docs/definitions-of-numbers.md). Origins and repositories have nothing to do with each other.
  */
-export const createFold = (needs: ChainNeeds): Fold => {
+export const createFold = (deps: FoldDeps): Fold => {
   const registries = new Map<string, Map<string, Map<string, Chain>>>()
   let added = 0
   let latest: Micros = -Infinity
 
   let current: Chain | undefined
 
-  const chainOf = ({ registry, repository, origin }: Folded): Chain => {
+  const chainOf = ({ registry, repository, origin }: FoldRequest): Chain => {
     // A pull is several requests in a row.
-    const place = current?.place
-    if (current && place?.origin === origin && place.repository === repository && place.registry === registry)
-      return current
+    const key = current?.key
+    if (current && key?.origin === origin && key.repository === repository && key.registry === registry) return current
     let repositories = registries.get(registry)
     if (!repositories) registries.set(registry, (repositories = new Map<string, Map<string, Chain>>()))
     let chains = repositories.get(repository)
@@ -44,20 +43,20 @@ export const createFold = (needs: ChainNeeds): Fold => {
     current = undefined
     for (const chains of all()) {
       for (const [origin, chain] of chains) {
-        endUntil(chain, latest, needs)
-        if (isOver(chain, latest, needs)) chains.delete(origin)
+        closeUntil(chain, latest, deps)
+        if (isOver(chain, latest, deps)) chains.delete(origin)
       }
     }
   }
 
   return {
     add: (request) => {
-      addToChain(chainOf(request), request, needs)
+      addToChain(chainOf(request), request, deps)
       if (request.at > latest) latest = request.at
       if (++added % SWEEP_AFTER === 0) sweep()
     },
     end: () => {
-      for (const chains of all()) for (const chain of chains.values()) endChain(chain, needs)
+      for (const chains of all()) for (const chain of chains.values()) closeChain(chain, deps)
       registries.clear()
       current = undefined
     },
@@ -66,12 +65,12 @@ export const createFold = (needs: ChainNeeds): Fold => {
 
 /** Whether nothing that comes after a moment could tell that this chain was there. */
 const isOver = (
-  { open, artifacts, orphan, heard, requests }: Chain,
+  { open, artifacts, orphan, lastAt, requests }: Chain,
   at: Micros,
-  { windows }: Pick<ChainNeeds, 'windows'>,
+  { windows }: Pick<FoldDeps, 'windows'>,
 ): boolean =>
   open.length === 0 &&
   artifacts.length === 0 &&
   !orphan &&
   requests.length === 0 &&
-  (heard === undefined || at - heard > windows.session)
+  (lastAt === undefined || at - lastAt > windows.session)

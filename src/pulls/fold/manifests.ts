@@ -7,20 +7,32 @@ import {
   isNamed,
   lists,
   NONE,
-  NOWHERE,
+  NO_FIT,
   remember,
-  type Kind,
+  type ManifestKind,
   type OpenAside,
   type OpenInvocation,
 } from './open-invocation.js'
 import { addBytes, asideOf } from './outcome.js'
-import { isGet, LONGEST, MOST_OPEN, MOST_OPEN_ARTIFACTS, type Chain, type ChainNeeds, type Folded } from './state.js'
+import {
+  isGet,
+  MAX_INVOCATION,
+  MAX_OPEN,
+  MAX_OPEN_ARTIFACTS,
+  type Chain,
+  type FoldDeps,
+  type FoldRequest,
+} from './state.js'
 
 /**
  * What is requested: an artifact is what a referrer tag names or what such a list lists, and what is known to refer to another
  * manifest. Of anything else somebody wants itself.
  */
-const kindOf = ({ artifacts }: Chain, { tag, digest, mediaType }: Folded, contentsOf: ContentsOf): Kind => {
+const kindOf = (
+  { artifacts }: Chain,
+  { tag, digest, mediaType }: FoldRequest,
+  contentsOf: ContentsOf,
+): ManifestKind => {
   if (tag !== undefined && isReferrerTag(tag)) return 'artifact'
   if (artifacts.length > 0 && tag === undefined && isListedIn(artifacts, digest, contentsOf)) return 'artifact'
   const known = digest === undefined ? undefined : contentsOf(digest)
@@ -35,15 +47,15 @@ const isListedIn = (artifacts: readonly OpenAside[], digest: string | undefined,
   digest !== undefined &&
   artifacts.some(({ digest: list }) => list !== undefined && listsManifest(contentsOf(list), digest))
 
-export const addManifest = (chain: Chain, request: Folded, needs: ChainNeeds): void => {
-  const kind = kindOf(chain, request, needs.contentsOf)
+export const addManifest = (chain: Chain, request: FoldRequest, deps: FoldDeps): void => {
+  const kind = kindOf(chain, request, deps.contentsOf)
   if (kind === 'artifact') {
-    if (isGet(request)) startArtifact(chain, request, needs)
+    if (isGet(request)) startArtifact(chain, request, deps)
     return
   }
-  const joined = joinedBy(chain, request, needs)
-  if (joined) needs.onJoin?.(request.at - joined.last)
-  const open = joined ?? start(chain, request, needs)
+  const joined = joinedBy(chain, request, deps)
+  if (joined) deps.onJoin?.(request.at - joined.last)
+  const open = joined ?? start(chain, request, deps)
   open.last = Math.max(open.last, request.at)
   open.active = Math.max(open.active, request.at)
   if (isGet(request)) fetch(open, request, kind)
@@ -52,13 +64,13 @@ export const addManifest = (chain: Chain, request: Folded, needs: ChainNeeds): v
 
 export const joinedBy = (
   chain: Chain,
-  request: Folded,
-  needs: Pick<ChainNeeds, 'contentsOf' | 'windows'>,
+  request: FoldRequest,
+  deps: Pick<FoldDeps, 'contentsOf' | 'windows'>,
 ): OpenInvocation | undefined => {
   const { tag, digest, at, fetchesTwice } = request
-  const { contentsOf, windows } = needs
+  const { contentsOf, windows } = deps
   const isNear = (open: OpenInvocation): boolean =>
-    at >= open.at && at - open.last <= windows.join && at - open.at <= LONGEST
+    at >= open.at && at - open.last <= windows.join && at - open.at <= MAX_INVOCATION
   if (!isGet(request)) {
     if (tag !== undefined || digest === undefined) return undefined
     return chain.open.find((open) => isNear(open) && (isNamed(open, digest) || lists(open, digest, contentsOf)))
@@ -74,7 +86,7 @@ export const joinedBy = (
   if (digest === undefined) return undefined
   // The oldest of those that fit best.
   let found: OpenInvocation | undefined
-  let fit = NOWHERE
+  let fit = NO_FIT
   for (const open of chain.open) {
     if (!isNear(open)) continue
     const its = fitOf(open, digest, contentsOf)
@@ -86,15 +98,15 @@ export const joinedBy = (
   return found
 }
 
-const startArtifact = (chain: Chain, request: Folded, { emit }: ChainNeeds): void => {
-  chain.artifacts.push(openAside(asideOf(chain.place, 'artifact', request)))
-  const oldest = chain.artifacts.length > MOST_OPEN_ARTIFACTS ? chain.artifacts.shift() : undefined
+const startArtifact = (chain: Chain, request: FoldRequest, { emit }: FoldDeps): void => {
+  chain.artifacts.push(openAside(asideOf(chain.key, 'artifact', request)))
+  const oldest = chain.artifacts.length > MAX_OPEN_ARTIFACTS ? chain.artifacts.shift() : undefined
   if (oldest) emit(oldest)
 }
 
-const start = (chain: Chain, request: Folded, { emit }: ChainNeeds): OpenInvocation => {
+const start = (chain: Chain, request: FoldRequest, { emit }: FoldDeps): OpenInvocation => {
   const { id, at, tag, digest } = request
-  const { registry, repository, origin } = chain.place
+  const { registry, repository, origin } = chain.key
   // Written out: spreading takes most of the time that a request takes in all.
   const open: OpenInvocation = {
     registry,
@@ -124,12 +136,12 @@ const start = (chain: Chain, request: Folded, { emit }: ChainNeeds): OpenInvocat
   }
   chain.awaitsSession = false
   chain.open.push(open)
-  const oldest = chain.open.length > MOST_OPEN ? chain.open.shift() : undefined
+  const oldest = chain.open.length > MAX_OPEN ? chain.open.shift() : undefined
   if (oldest) emit(oldest)
   return open
 }
 
-const fetch = (open: OpenInvocation, { tag, digest, bytes, fetchesTwice }: Folded, kind: Kind): void => {
+const fetch = (open: OpenInvocation, { tag, digest, bytes, fetchesTwice }: FoldRequest, kind: ManifestKind): void => {
   const reference = tag ?? digest
   const isRepeated =
     (digest !== undefined && open.fetched.includes(digest)) ||

@@ -1,9 +1,9 @@
 import type { Micros } from '../../events/calendar.js'
-import { listsManifest, type Contents, type ContentsOf } from './contents.js'
+import { listsManifest, type ManifestContents, type ContentsOf } from './contents.js'
 import type { Aside, Invocation } from './outcome.js'
 
 /** What a manifest that was fetched is, as far as anybody knows. */
-export type Kind = Contents['kind'] | 'unknown'
+export type ManifestKind = ManifestContents['kind'] | 'unknown'
 
 /** What blobs may still belong to. */
 type Open = {
@@ -25,28 +25,28 @@ export type OpenInvocation = Invocation &
     references: readonly string[]
     repeated: readonly string[]
     /** The last manifest that was fetched. */
-    lastKind: Kind | undefined
+    lastKind: ManifestKind | undefined
     lastDigest: string | undefined
     fetchedLayers: readonly string[]
     /** The manifests of which the configuration was fetched. */
     configured: readonly string[]
   }
 
-const MOST_IN_ONE = 1_000
+const MAX_LIST = 1_000
 /** Most invocations are one request: they share what they do not need. */
 export const NONE: readonly string[] = Object.freeze([])
 
 /** What is too much to remember is not. */
 export const remember = (list: readonly string[], one: string): readonly string[] => {
   if (list.length === 0) return [one]
-  if (list.length < MOST_IN_ONE && !list.includes(one)) (list as string[]).push(one)
+  if (list.length < MAX_LIST && !list.includes(one)) (list as string[]).push(one)
   return list
 }
 
 /** What a manifest weighs: to look its contents up takes as long as to compare ten digests. */
 const MANIFEST = 10
 /** No invocation weighs more: each of its lists is bounded. */
-export const LARGEST_WEIGHT = MOST_IN_ONE * (2 * MANIFEST + 4)
+export const LARGEST_WEIGHT = MAX_LIST * (2 * MANIFEST + 4)
 
 /** How much of an invocation a request is compared with. */
 export const weightOf = ({ fetched, named, references, repeated, fetchedLayers, configured }: OpenInvocation): number =>
@@ -57,20 +57,20 @@ export const weightOf = ({ fetched, named, references, repeated, fetchedLayers, 
   configured.length
 
 /** A request that fits nowhere. */
-export const NOWHERE = 5
+export const NO_FIT = 5
 
 /**
  * How well the GET of a manifest by its digest fits an invocation: the lower the better (docs/definitions-of-numbers.md, "Which
  * requests belong together").
  */
 export const fitOf = (open: OpenInvocation, digest: string, contentsOf: ContentsOf): number => {
-  if (open.fetched.includes(digest)) return NOWHERE
+  if (open.fetched.includes(digest)) return NO_FIT
   if (isNamed(open, digest)) return 0
   if (lists(open, digest, contentsOf)) return 1
   if (open.lastKind === 'index' && isUnread(open.lastDigest, contentsOf)) return 2
   if (open.lastKind === 'unknown' && open.gets === 1) return 3
   if (open.gets === 0 && open.digest === undefined) return 4
-  return NOWHERE
+  return NO_FIT
 }
 
 export const isNamed = ({ digest: first, named }: OpenInvocation, digest: string): boolean =>
@@ -86,10 +86,10 @@ const isUnread = (index: string | undefined, contentsOf: ContentsOf): boolean =>
   index === undefined || contentsOf(index) === undefined
 
 /** A layer, or the configuration of a manifest. */
-export type Part = 'layer' | { configOf: string }
+export type BlobPart = 'layer' | { configOf: string }
 
 /** What a blob is to an invocation; undefined when no manifest that it fetched is known to list the blob. */
-export const blobIn = ({ fetched }: OpenInvocation, digest: string, contentsOf: ContentsOf): Part | undefined => {
+export const blobIn = ({ fetched }: OpenInvocation, digest: string, contentsOf: ContentsOf): BlobPart | undefined => {
   for (const manifest of fetched) {
     const contents = contentsOf(manifest)
     if (contents?.kind !== 'image') continue
@@ -100,5 +100,5 @@ export const blobIn = ({ fetched }: OpenInvocation, digest: string, contentsOf: 
 }
 
 /** Whether the contents of all manifests that it fetched are known. */
-export const isRead = ({ fetched, repeated, gets }: OpenInvocation, contentsOf: ContentsOf): boolean =>
+export const hasKnownContents = ({ fetched, repeated, gets }: OpenInvocation, contentsOf: ContentsOf): boolean =>
   fetched.length + repeated.length >= gets && fetched.every((digest) => contentsOf(digest) !== undefined)

@@ -2,10 +2,10 @@ import type { Micros } from '../../events/calendar.js'
 import type { RegistryRequest } from '../../events/registry-request.js'
 
 /** Who asks for what, as far as requests belong together. */
-export type Place = { registry: string; repository: string; origin: string }
+export type ChainKey = { registry: string; repository: string; origin: string }
 
 /** One intent to obtain or to verify an image (docs/definitions-of-numbers.md, "Invocation"). */
-export type Invocation = Place & {
+export type Invocation = ChainKey & {
   what: 'invocation'
   /** The id of its first request. */
   id: string
@@ -30,7 +30,7 @@ export type Invocation = Place & {
 }
 
 /** What is counted apart from invocations. */
-export type Aside = Place & {
+export type Aside = ChainKey & {
   /** `artifact`: a signature or the like was fetched; `orphan`: layers without a manifest; `failure`: a 4xx or 5xx. */
   what: 'artifact' | 'orphan' | 'failure'
   id: string
@@ -40,17 +40,17 @@ export type Aside = Place & {
   bytes: number
 }
 
-export type Outcome = Invocation | Aside
+export type PullOutcome = Invocation | Aside
 
 /** Adds the bytes of a request. What is beyond 2^53 is not counted: JavaScript would round it, and the order would matter. */
 export const addBytes = (sum: number, bytes = 0): number => Math.min(Number.MAX_SAFE_INTEGER, sum + bytes)
 
 export const asideOf = (
-  place: Place,
+  key: ChainKey,
   what: Aside['what'],
   { id, at, tag, digest, bytes = 0 }: Pick<RegistryRequest, 'at' | 'tag' | 'digest' | 'bytes'> & { id: string },
 ): Aside => ({
-  ...place,
+  ...key,
   what,
   id,
   at,

@@ -21,7 +21,7 @@ export type Behaviour = {
   confidence: number
 }
 
-export type BehaviourNeeds = {
+export type Intervals = {
   /** When its invocations began, in order. */
   times: readonly Micros[]
   /** Different tags and digests that it asked for. */
@@ -31,23 +31,23 @@ export type BehaviourNeeds = {
 }
 
 /** Invocations without which there is nothing to read. */
-export const FEWEST = 5
+export const MIN_INVOCATIONS = 5
 /** Invocations of an origin in a repository that are looked at: the newest. */
-export const MOST_TIMES = 500
+export const MAX_TIMES = 500
 /** An interval fits when it is this near to one, two or three times the median. */
 const TOLERANCE = 0.1
-const LEAST_TOLERANCE = 30 * MICROS_PER_SECOND
+const MIN_TOLERANCE = 30 * MICROS_PER_SECOND
 const MULTIPLES = [1, 2, 3]
-const SHARE = 0.8
-const SHORTEST = 60 * MICROS_PER_SECOND
-const SCHEDULED = 20 * 3_600 * MICROS_PER_SECOND
+const MIN_FITTING = 0.8
+const MIN_PERIOD = 60 * MICROS_PER_SECOND
+const MIN_SCHEDULED_PERIOD = 20 * 3_600 * MICROS_PER_SECOND
 /** Intervals after which as many more would say little. */
-const HALF_SURE = 10
+const HALF_CONFIDENCE = 10
 
-export const behaviourOf = ({ times, references, isLocalToolInCloud = false }: BehaviourNeeds): Behaviour => {
+export const behaviourOf = ({ times, references, isLocalToolInCloud = false }: Intervals): Behaviour => {
   const invocations = times.length
   const intervals = times.slice(1).map((at, i) => at - (times[i] ?? at))
-  if (invocations < FEWEST)
+  if (invocations < MIN_INVOCATIONS)
     return {
       pattern: 'insufficient',
       likely: 'unknown',
@@ -55,17 +55,28 @@ export const behaviourOf = ({ times, references, isLocalToolInCloud = false }: B
       confidence: 0,
     }
   const base = medianOf(intervals)
-  const tolerance = Math.max(TOLERANCE * base, LEAST_TOLERANCE)
+  const tolerance = Math.max(TOLERANCE * base, MIN_TOLERANCE)
   const fitting =
     intervals.filter((one) => MULTIPLES.some((n) => Math.abs(one - n * base) <= tolerance)).length / intervals.length
   const evidence = { invocations, references, fitting }
-  const sure = intervals.length / (intervals.length + HALF_SURE)
-  if (fitting >= SHARE && base >= SHORTEST) {
-    const pattern = base >= SCHEDULED ? 'scheduled' : 'regular_poller'
-    return { pattern, likely: 'deployment', period: base / MICROS_PER_SECOND, evidence, confidence: sure * fitting }
+  const confidence = intervals.length / (intervals.length + HALF_CONFIDENCE)
+  if (fitting >= MIN_FITTING && base >= MIN_PERIOD) {
+    const pattern = base >= MIN_SCHEDULED_PERIOD ? 'scheduled' : 'regular_poller'
+    return {
+      pattern,
+      likely: 'deployment',
+      period: base / MICROS_PER_SECOND,
+      evidence,
+      confidence: confidence * fitting,
+    }
   }
   const likely = isLocalToolInCloud ? 'ci' : references > 1 ? 'local-development' : 'unknown'
-  return { pattern: 'irregular', likely, evidence, confidence: likely === 'unknown' ? 0 : sure * (1 - fitting / 2) }
+  return {
+    pattern: 'irregular',
+    likely,
+    evidence,
+    confidence: likely === 'unknown' ? 0 : confidence * (1 - fitting / 2),
+  }
 }
 
 const medianOf = (values: readonly number[]): number => {

@@ -1,5 +1,5 @@
 /** Columns by which outcomes are told apart, beside their time. */
-export const PLACES = [
+export const DIMENSION_COLUMNS = [
   'registry',
   'repository',
   'tag',
@@ -19,13 +19,13 @@ export const PLACES = [
 ] as const
 
 /** What else outcomes are told apart by once it was read how their origins ask. */
-export const READINGS = ['behaviour', 'likely'] as const
+export const READING_COLUMNS = ['behaviour', 'likely'] as const
 
 const INVOCATION = `o.what = 'invocation'`
 const PULL = `(${INVOCATION} and o.gets > 0)`
 const number = (condition: string): string => `(${condition})::int`
 
-/** What each outcome `o` adds to a number: the same as fold/measures.ts says. The rest follows from these (see measures.ts). */
+/** What each outcome `o` adds to a number: fold/outcome-measures.ts computes the same. measures.ts derives the rest. */
 export const NUMBERS = {
   invocations: number(INVOCATION),
   pulls: number(PULL),

@@ -17,7 +17,7 @@ export type Dimension = {
    */
   isSummarized?: true
   /** Whether it is read from how an origin asks over time: single outcomes do not have it themselves. */
-  isRead?: true
+  isReading?: true
   /** All the values that there can be. */
   values?: readonly string[]
 }
@@ -44,7 +44,7 @@ const oneOf = (name: string, help: string, values: readonly string[]): Dimension
 })
 
 const reading = (name: string, help: string, values: readonly string[]): Dimension =>
-  summarized({ ...oneOf(name, help, values), isRead: true })
+  summarized({ ...oneOf(name, help, values), isReading: true })
 
 const DIMENSION_TABLE = {
   hour: time('YYYY-MM-DD"T"HH24:00', `hour of the time zone, as ${TIME_EXAMPLES.hour}`),

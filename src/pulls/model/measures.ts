@@ -1,11 +1,11 @@
 import type { CountedNumber, CountedSketch } from './counted.js'
 
 /** What a number means, and how it follows from what is counted: a sum of numbers, or the distinct members of sketches. */
-export type ReadMeasure = { definition: string } & (
+export type Measure = { definition: string } & (
   { add: readonly CountedNumber[]; subtract?: readonly CountedNumber[] } | { distinct: CountedSketch }
 )
 
-const READ_MEASURES = {
+const MEASURE_TABLE = {
   invocations: { definition: 'intents to obtain or verify an image: pulls and checks', add: ['invocations'] },
   pulls: { definition: 'invocations with at least one GET of a manifest that was answered with one', add: ['pulls'] },
   checks: {
@@ -65,8 +65,8 @@ const READ_MEASURES = {
     distinct: 'endpoints',
   },
   unique_sources: { definition: 'distinct origins with an invocation, checks too', distinct: 'sources' },
-} as const satisfies Record<string, ReadMeasure>
+} as const satisfies Record<string, Measure>
 
-export type MeasureName = keyof typeof READ_MEASURES
-export const MEASURE_NAMES = Object.keys(READ_MEASURES) as MeasureName[]
-export const measure = (name: MeasureName): ReadMeasure => READ_MEASURES[name]
+export type MeasureName = keyof typeof MEASURE_TABLE
+export const MEASURE_NAMES = Object.keys(MEASURE_TABLE) as MeasureName[]
+export const measure = (name: MeasureName): Measure => MEASURE_TABLE[name]

@@ -2,25 +2,25 @@ import { setImmediate } from 'node:timers/promises'
 import { sql, type Kysely } from 'kysely'
 import { isoTime, microsOf, type Micros } from '../../events/calendar.js'
 import { isConflict, type Database, type Sql } from '../../storage/sql/database.js'
-import type { Outcome } from '../fold/outcome.js'
-import type { Windows } from '../model/join-windows.js'
+import type { PullOutcome } from '../fold/outcome.js'
+import type { JoinWindows } from '../model/join-windows.js'
 import type { PendingRequest } from '../requests/pending.js'
-import { askedIn, askersOf, chainsOf, openIn } from '../fold-job/asked-in.js'
-import { createByAsker } from '../fold-job/by-asker.js'
-import { withoutPushes } from '../fold-job/check-before-push.js'
+import { requestedManifests, missingOrigins, chainsFor, openManifests } from '../fold-job/batch-inputs.js'
+import { createByOrigin } from '../fold-job/by-origin.js'
+import { withoutPushChecks } from '../fold-job/look-up-heads.js'
 import { loadChains } from '../fold-job/chains.js'
 import { foldBatch, type Chains } from '../fold-job/fold-batch.js'
 import { concernsAll, RegistryFailed } from '../fold-job/each-registry.js'
-import { createManifests } from '../fold-job/known-manifests.js'
+import { createKnownManifests } from '../fold-job/known-manifests.js'
 import { readNewRequests } from './new-requests.js'
-import { saveOutcomes } from '../fold-job/outcomes.js'
-import { clearProvisional, hasProvisionalWork, lockRun, setShown, takeRun, type HeldRun } from './provisional-run.js'
+import { saveOutcomes } from '../fold-job/save-outcomes.js'
+import { clearProvisional, hasProvisionalWork, lockRun, setShown, takeRun, type LeasedRun } from './provisional-run.js'
 import { createShare } from '../fold-job/share.js'
-import { createTellsOfBlobs, type TellsOfBlobs } from '../fold-job/tells-of-blobs.js'
+import { createBlobReports, type BlobReports } from '../fold-job/blob-reports.js'
 
-type Needs = {
+type ProvisionalFoldDeps = {
   database: Database
-  windows: Windows
+  windows: JoinWindows
   now: () => Date
   /** The name of this process among all on the database. */
   holder: string
@@ -49,14 +49,14 @@ const MOST_IN_MEMORY = 100_000
 const LONGEST_LOOK_UPS_MS = 1_000
 
 /** What the process remembers of a registry. */
-type Remembered = {
+type RegistryState = {
   chains: Chains
-  showsBlobs: TellsOfBlobs
+  blobReports: BlobReports
   /** How many requests each run folded, and the last one of them. */
   folded: { last: Micros; count: number }[]
 }
 
-type State = { epoch: string; registries: Map<string, Remembered>; isCleared: boolean }
+type FoldedState = { epoch: string; registries: Map<string, RegistryState>; isCleared: boolean }
 
 type Mark = { registry: string; foldedTo: Micros; blobsAt: Micros | undefined }
 
@@ -67,22 +67,23 @@ type Mark = { registry: string; foldedTo: Micros; blobsAt: Micros | undefined }
  * @returns a function that folds what is new. It throws what the database throws; the next call begins with nothing remembered.
  * If one registry fails, its pulls are shown as pending, the others go on, and the function throws an AggregateError at its end.
  */
-export const createProvisionalFold = (needs: Needs): (() => Promise<void>) => {
-  const { database, holder } = needs
-  let state: State | undefined
+export const createProvisionalFold = (deps: ProvisionalFoldDeps): (() => Promise<void>) => {
+  const { database, holder } = deps
+  let state: FoldedState | undefined
   return async () => {
-    if (!(await hasProvisionalWork(database.jobs, microsOf(needs.now())))) return
+    if (!(await hasProvisionalWork(database.jobs, microsOf(deps.now())))) return
     const run = await takeRun(database.jobs, holder)
     if (!run) {
       state = undefined
       return
     }
-    const isGoingOn = state?.epoch === run.epoch
-    const remembered: State = isGoingOn && state ? state : { epoch: run.epoch, registries: new Map(), isCleared: false }
+    const isSameEpoch = state?.epoch === run.epoch
+    const remembered: FoldedState =
+      isSameEpoch && state ? state : { epoch: run.epoch, registries: new Map(), isCleared: false }
     state = undefined
     const failures: unknown[] = []
     try {
-      if (await foldNew(needs, run, remembered, failures)) state = remembered
+      if (await foldNew(deps, run, remembered, failures)) state = remembered
     } catch (error) {
       // An erasure or another process came between: the next run begins anew.
       if (!isConflict(error)) throw error
@@ -95,10 +96,15 @@ export const createProvisionalFold = (needs: Needs): (() => Promise<void>) => {
  * @param failures receives the failures of single registries
  * @returns false if an erasure or another process ended the run
  */
-const foldNew = async (needs: Needs, run: HeldRun, state: State, failures: unknown[]): Promise<boolean> => {
-  const { database, now, sizes = SIZES[database.engine] } = needs
+const foldNew = async (
+  deps: ProvisionalFoldDeps,
+  run: LeasedRun,
+  state: FoldedState,
+  failures: unknown[],
+): Promise<boolean> => {
+  const { database, now, sizes = SIZES[database.engine] } = deps
   const inTransaction = transactionsOf(database.jobs)
-  const unsettled = await forgetSettled(database.jobs, state)
+  const unsettled = await dropSettled(database.jobs, state)
   const most = Math.max(0, Math.min(sizes.run, sizes.unsettled - unsettled))
   const isFirst = !state.isCleared
   const shown = isFirst ? undefined : run.shown
@@ -118,25 +124,25 @@ const foldNew = async (needs: Needs, run: HeldRun, state: State, failures: unkno
   for (const [registry, requests] of found.requests) {
     const foldAll = async (): Promise<boolean> => {
       const end = now().getTime() + LONGEST_LOOK_UPS_MS
-      const uses = await withoutPushes(database.jobs, requests, () => now().getTime() > end)
+      const uses = await withoutPushChecks(database.jobs, requests, () => now().getTime() > end)
       for (let from = 0; from < uses.length; from += sizes.batch) {
         const batch = uses.slice(from, from + sizes.batch)
-        const isHeld = await inTransaction(
-          async (tx) => (await lockRun(tx, run)) && foldSome(tx, { ...needs, registry, batch, state }),
+        const isOwner = await inTransaction(
+          async (tx) => (await lockRun(tx, run)) && foldSome(tx, { ...deps, registry, batch, state }),
         )
-        if (!isHeld) return false
+        if (!isOwner) return false
         // Whoever waits for the database has a turn.
         await setImmediate()
       }
       return true
     }
-    const isHeld = await foldAll().catch(async (error: unknown) => {
+    const isOwner = await foldAll().catch(async (error: unknown) => {
       if (concernsAll(error)) throw error
       failures.push(new RegistryFailed(registry, error))
       state.registries.delete(registry)
       return inTransaction(async (tx) => (await lockRun(tx, run)) && hide(tx, registry, requests))
     })
-    if (!isHeld) return false
+    if (!isOwner) return false
   }
   await setShown(database.jobs, run, found.shown)
   return true
@@ -165,9 +171,13 @@ const transactionsOf =
   async <T>(work: (tx: Sql) => Promise<T>): Promise<T> =>
     db.transaction().setIsolationLevel('repeatable read').execute(work)
 
-type Some = Pick<Needs, 'windows'> & { registry: string; batch: readonly PendingRequest[]; state: State }
+type ProvisionalBatch = Pick<ProvisionalFoldDeps, 'windows'> & {
+  registry: string
+  batch: readonly PendingRequest[]
+  state: FoldedState
+}
 
-const foldSome = async (tx: Sql, { windows, registry, batch, state }: Some): Promise<true> => {
+const foldSome = async (tx: Sql, { windows, registry, batch, state }: ProvisionalBatch): Promise<true> => {
   const [mark] = await marksOf(tx, [registry])
   if (!mark) await sql`insert into pulls.registries (registry) values (${registry}) on conflict do nothing`.execute(tx)
   const { foldedTo = -Infinity, blobsAt } = mark ?? {}
@@ -175,22 +185,22 @@ const foldSome = async (tx: Sql, { windows, registry, batch, state }: Some): Pro
   if (requests.length === 0) return true
   const known = state.registries.get(registry)
   const remembered = known ?? {
-    chains: createByAsker(),
-    showsBlobs: createTellsOfBlobs(registry, blobsAt),
+    chains: createByOrigin(),
+    blobReports: createBlobReports(registry, blobsAt),
     folded: [],
   }
   state.registries.set(registry, remembered)
-  const { chains, showsBlobs } = remembered
-  const manifests = createManifests(registry, MOST_IN_MEMORY)
-  const loaded = await loadChains(tx, registry, { wanted: askersOf(requests, chains), share: createShare() })
-  for (const kept of loaded) chains.set(kept.chain.place, kept)
-  await manifests.learn(tx, [...askedIn(requests), ...openIn(chainsOf(requests, chains))], requests)
+  const { chains, blobReports } = remembered
+  const manifests = createKnownManifests(registry, MOST_IN_MEMORY)
+  const loaded = await loadChains(tx, registry, { wanted: missingOrigins(requests, chains), share: createShare() })
+  for (const kept of loaded) chains.set(kept.chain.key, kept)
+  await manifests.learn(tx, [...requestedManifests(requests), ...openManifests(chainsFor(requests, chains))], requests)
   const outcomes = foldBatch({ requests, chains }, { contentsIn: manifests.contentsIn, windows })
-  await showsBlobs.learn(tx, requests, 'provisional.outcomes')
+  await blobReports.learn(tx, requests, 'provisional.outcomes')
   await saveOutcomes(
     tx,
     outcomes,
-    { showsBlobs: showsBlobs.at, platforms: manifests.platforms },
+    { reportsBlobs: blobReports.isReportedAt, platforms: manifests.platforms },
     { table: 'provisional.outcomes', lastAt: lastOf },
   )
   remembered.folded.push({ last: Math.max(...requests.map(({ at }) => at)), count: requests.length })
@@ -198,17 +208,17 @@ const foldSome = async (tx: Sql, { windows, registry, batch, state }: Some): Pro
 }
 
 /** The last request that an outcome has taken. */
-const lastOf = (outcome: Outcome): Micros => ('active' in outcome ? (outcome.active as Micros) : outcome.at)
+const lastOf = (outcome: PullOutcome): Micros => ('active' in outcome ? (outcome.active as Micros) : outcome.at)
 
 /** Forgets chains of which the fold has all. @returns how many requests are not settled. */
-const forgetSettled = async (db: Sql, { registries }: State): Promise<number> => {
+const dropSettled = async (db: Sql, { registries }: FoldedState): Promise<number> => {
   let unsettled = 0
   for (const { registry, foldedTo } of await marksOf(db, [...registries.keys()])) {
     const remembered = registries.get(registry)
     if (!remembered) continue
     const { chains } = remembered
-    const kept: Chains = createByAsker()
-    for (const one of chains.values()) if ((one.chain.heard ?? -Infinity) > foldedTo) kept.set(one.chain.place, one)
+    const kept: Chains = createByOrigin()
+    for (const one of chains.values()) if ((one.chain.lastAt ?? -Infinity) > foldedTo) kept.set(one.chain.key, one)
     remembered.chains = kept
     remembered.folded = remembered.folded.filter(({ last }) => last > foldedTo)
     for (const { count } of remembered.folded) unsettled += count

@@ -5,7 +5,7 @@ import { inBlocks } from '../../storage/sql/in-blocks.js'
 import { isForeignSnapshot, SHOWN_RUN } from '../model/shown-run.js'
 
 /** What a process knows of the run that it holds. */
-export type HeldRun = { holder: string; epoch: string; shown: Shown | undefined }
+export type LeasedRun = { holder: string; epoch: string; shown: Shown | undefined }
 
 /** What was looked at: the requests that a snapshot showed, up to a moment. */
 export type Shown = { snapshot: string; until: Micros }
@@ -39,7 +39,7 @@ export const hasProvisionalWork = async (db: Sql, until: Micros): Promise<boolea
  * Takes the run, or prolongs it: one process at a time folds provisionally.
  * @returns undefined while another process holds the run.
  */
-export const takeRun = async (db: Sql, holder: string): Promise<HeldRun | undefined> => {
+export const takeRun = async (db: Sql, holder: string): Promise<LeasedRun | undefined> => {
   const { rows } = await sql<{ epoch: string; snapshot: string | null; until: string | null }>`
     insert into provisional.run as run (holder, until) values (${holder}, now() + ${LEASE})
     on conflict (number) do update set holder = excluded.holder, until = excluded.until,
@@ -63,7 +63,7 @@ export const releaseRun = async (db: Sql, holder: string): Promise<void> => {
  * Prolongs the run. Until the transaction ends, no other process folds provisionally, and no erasure begins.
  * @returns whether this process still has the run.
  */
-export const lockRun = async (tx: Sql, { holder, epoch }: HeldRun): Promise<boolean> => {
+export const lockRun = async (tx: Sql, { holder, epoch }: LeasedRun): Promise<boolean> => {
   const { rows } = await sql`
     update provisional.run set until = clock_timestamp() + ${LEASE}
     where holder = ${holder} and epoch = ${epoch}::bigint returning 1
@@ -72,7 +72,7 @@ export const lockRun = async (tx: Sql, { holder, epoch }: HeldRun): Promise<bool
 }
 
 /** Keeps which requests are shown, or known to be hidden. */
-export const setShown = async (tx: Sql, { holder, epoch }: HeldRun, { snapshot, until }: Shown): Promise<void> => {
+export const setShown = async (tx: Sql, { holder, epoch }: LeasedRun, { snapshot, until }: Shown): Promise<void> => {
   await sql`
     update provisional.run set snapshot = ${snapshot}, shown_to = ${isoTime(until)}::timestamptz where holder = ${holder} and epoch = ${epoch}::bigint
   `.execute(tx)

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
-import { askPulls } from './answer.js'
-import type { Asked } from './parameters.js'
+import { queryPulls } from './query-pulls.js'
+import type { PullsQuery } from './parameters.js'
 import { MEASURE_NAMES } from '../model/measures.js'
 import { addDays } from '../model/period.js'
 
@@ -21,7 +21,7 @@ export const countPulls = async (
   const name = MEASURE_NAMES.find((one) => one === measure)
   const { from, to } = days
   if (name === undefined || from === undefined || to === undefined) throw new Error(`there is no measure ${measure}`)
-  const asked: Asked = {
+  const query: PullsQuery = {
     measures: [name],
     groupBy: byKind ? ['kind'] : [],
     filters: [],
@@ -30,7 +30,7 @@ export const countPulls = async (
     compare: false,
     limit: MOST_KINDS,
   }
-  const { rows, total } = await askPulls(db, asked, { rotation: 'never', stamps: {}, isSettledOnly: true })
+  const { rows, total } = await queryPulls(db, query, { rotation: 'never', stamps: {}, isSettledOnly: true })
   if (!byKind) return total[name] ?? 0
   return Object.fromEntries(rows.map((row) => [row.kind ?? 'unknown', row[name] ?? 0]))
 }

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
-import { SETTLED } from './outcomes.js'
+import { SETTLED_OUTCOMES } from './outcomes-table.js'
 
 /** The columns of pulls.outcomes. */
 const COLUMNS = sql.raw(
@@ -45,7 +45,7 @@ export const VISIBLE = sql`(
 export const currentOutcomes = async (tx: Sql): Promise<RawBuilder<unknown>> => {
   const { rows } = await sql<{ since: string | null }>`select min(at)::text as since from ${VISIBLE} o`.execute(tx)
   const since = rows[0]?.since ?? null
-  if (since === null) return SETTLED
+  if (since === null) return SETTLED_OUTCOMES
   // Most outcomes are older than all that is provisional: only the others are looked up one by one.
   return sql`(
     select ${COLUMNS} from pulls.outcomes o where o.at < ${since}::timestamptz

@@ -1,10 +1,10 @@
 import { sql, type RawBuilder } from 'kysely'
-import type { Asked } from './parameters.js'
+import type { PullsQuery } from './parameters.js'
 import type { DimensionName } from '../model/dimensions.js'
 import type { Period } from '../model/period.js'
 
 /** How a row tells what it is asked for. */
-export type Told = {
+export type RowExpressions = {
   /** Its time in the time zone that was asked for. */
   local: RawBuilder<unknown>
   value: (name: DimensionName) => RawBuilder<unknown>
@@ -21,8 +21,8 @@ export const momentsOf = (
 
 /** What has to hold of a row beside its time. */
 export const conditionsOn = (
-  { local, value }: Told,
-  { filters }: Pick<Asked, 'filters'>,
+  { local, value }: RowExpressions,
+  { filters }: Pick<PullsQuery, 'filters'>,
   { weekday }: Period,
 ): RawBuilder<unknown>[] => [
   ...(weekday === undefined ? [] : [sql`extract(isodow from ${local}) = ${weekday}`]),

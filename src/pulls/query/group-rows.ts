@@ -1,17 +1,17 @@
 import { sql, type RawBuilder } from 'kysely'
 import { Union } from '../../storage/sketches/hyperloglog/union.js'
-import type { Asked } from './parameters.js'
+import type { PullsQuery } from './parameters.js'
 import type { CountedNumber, CountedSketch } from '../model/counted.js'
 import type { DimensionName } from '../model/dimensions.js'
-import type { Extent } from './time-ranges.js'
+import type { RangePlan } from './plan-ranges.js'
 import { measure, type MeasureName } from '../model/measures.js'
-import { rowsIn, type Columns, type Question } from './rows.js'
+import { sourceRows, type RowColumns, type RowsQuery } from './source-rows.js'
 
 /** What is asked of a group: everything but its columns follows from the question. */
-export type GroupQuestion = Omit<Question, 'columns'>
+export type GroupQuery = Omit<RowsQuery, 'columns'>
 
 /** What has the same names, with what each measure is made of. */
-export type Part = {
+export type GroupPart = {
   names: Partial<Record<DimensionName, string>>
   sums: Partial<Record<MeasureName, number>>
   unions: Partial<Record<MeasureName, Union>>
@@ -21,27 +21,28 @@ type Order = { order: readonly RawBuilder<unknown>[]; limit?: number }
 
 /** The statement of which each row is a group. */
 export const groupRows = (
-  extents: readonly Extent[],
-  question: GroupQuestion,
+  plans: readonly RangePlan[],
+  groupQuery: GroupQuery,
   { order, limit }: Order,
 ): RawBuilder<Record<string, unknown>> => {
-  const { measures, groupBy } = question.asked
-  const columns = columnsFor(question.asked)
+  const { measures, groupBy } = groupQuery.query
+  const columns = columnsFor(groupQuery.query)
   const grouped = sql`
-    group by ${sql.join(places(groupBy))}
+    group by ${sql.join(ordinalsOf(groupBy))}
     ${order.length === 0 ? sql`` : sql`order by ${sql.join(order)}`}
     ${limit === undefined ? sql`` : sql`limit ${limit}`}`
   return sql`
     select ${sql.join([...groupBy.map((name) => sql.ref(`o.${name}`)), ...measures.flatMap((name) => readFor(name))])}
-    from ${rowsIn(extents, { ...question, columns })} o
+    from ${sourceRows(plans, { ...groupQuery, columns })} o
     ${groupBy.length === 0 ? sql`` : grouped}
   `
 }
 
 /** Where the names of groups stand in a row. */
-export const places = (groupBy: Asked['groupBy']): RawBuilder<unknown>[] => groupBy.map((_, i) => sql.lit(i + 1))
+export const ordinalsOf = (groupBy: PullsQuery['groupBy']): RawBuilder<unknown>[] =>
+  groupBy.map((_, i) => sql.lit(i + 1))
 
-const columnsFor = ({ measures, groupBy }: Asked): Columns => {
+const columnsFor = ({ measures, groupBy }: PullsQuery): RowColumns => {
   const numbers = new Set<CountedNumber>(['invocations'])
   const sketches = new Set<CountedSketch>()
   for (const made of measures.map(measure)) {
@@ -75,8 +76,12 @@ export const mostOf = ([first]: readonly MeasureName[]): RawBuilder<unknown> => 
 }
 
 /** Reads a row of `groupRows`. */
-export const partIn = (row: Record<string, unknown>, { measures, groupBy }: Asked): Part => {
-  const part: Part = { names: Object.fromEntries(groupBy.map((one) => [one, String(row[one])])), sums: {}, unions: {} }
+export const partIn = (row: Record<string, unknown>, { measures, groupBy }: PullsQuery): GroupPart => {
+  const part: GroupPart = {
+    names: Object.fromEntries(groupBy.map((one) => [one, String(row[one])])),
+    sums: {},
+    unions: {},
+  }
   for (const name of measures) {
     if ('distinct' in measure(name)) part.unions[name] = unionOf(row[name], row[name + SKETCHES])
     else part.sums[name] = Number(row[name])
@@ -84,10 +89,10 @@ export const partIn = (row: Record<string, unknown>, { measures, groupBy }: Aske
   return part
 }
 
-export const emptyPart = (): Part => ({ names: {}, sums: {}, unions: {} })
+export const emptyPart = (): GroupPart => ({ names: {}, sums: {}, unions: {} })
 
 /** Adds to a part what another has, but its names. */
-export const addPart = (to: Part, { sums, unions }: Part): void => {
+export const addPart = (to: GroupPart, { sums, unions }: GroupPart): void => {
   for (const name of Object.keys(sums) as MeasureName[]) to.sums[name] = (to.sums[name] ?? 0) + (sums[name] ?? 0)
   for (const name of Object.keys(unions) as MeasureName[]) {
     const union = unions[name]
@@ -95,7 +100,7 @@ export const addPart = (to: Part, { sums, unions }: Part): void => {
   }
 }
 
-export const numbersOf = (part: Part, measures: readonly MeasureName[]): Partial<Record<MeasureName, number>> =>
+export const numbersOf = (part: GroupPart, measures: readonly MeasureName[]): Partial<Record<MeasureName, number>> =>
   Object.fromEntries(measures.map((name) => [name, part.sums[name] ?? part.unions[name]?.count() ?? 0]))
 
 /** Distinct members are estimated by the sketch that they would make, so that a number stays the same once they are gone. */

@@ -7,7 +7,7 @@ import { addDays, isDay, localDay, PeriodError, periodOf, type Period } from '..
 import { isTimeName, isTimeValue, TIME_EXAMPLES } from '../model/time-values.js'
 
 /** What is asked of pulls, with everything told. */
-export type Asked = {
+export type PullsQuery = {
   measures: MeasureName[]
   groupBy: DimensionName[]
   /** Of each dimension the values that count; one that ends in `*` stands for all that begin so. */
@@ -17,13 +17,13 @@ export type Asked = {
   compare: boolean
   limit: number
   /** The clock when it was asked; undefined of a question about numbers that are settled. */
-  askedAt?: Micros
+  queriedAt?: Micros
 }
 
 /** A period as answers tell it: its first and last day in the time zone. */
-export type ToldPeriod = { since: string; until: string; time_zone: string; weekday?: number }
+export type ReportedPeriod = { since: string; until: string; time_zone: string; weekday?: number }
 
-export const toldPeriod = ({ period, timeZone }: Pick<Asked, 'period' | 'timeZone'>): ToldPeriod => ({
+export const reportedPeriod = ({ period, timeZone }: Pick<PullsQuery, 'period' | 'timeZone'>): ReportedPeriod => ({
   since: period.from,
   until: addDays(period.to, -1),
   time_zone: timeZone,
@@ -31,7 +31,7 @@ export const toldPeriod = ({ period, timeZone }: Pick<Asked, 'period' | 'timeZon
 })
 
 /** The dimensions that a question names. */
-export const namesIn = ({ groupBy, filters }: Pick<Asked, 'groupBy' | 'filters'>): DimensionName[] => [
+export const dimensionsOf = ({ groupBy, filters }: Pick<PullsQuery, 'groupBy' | 'filters'>): DimensionName[] => [
   ...groupBy,
   ...filters.map(({ dimension }) => dimension),
 ]
@@ -60,7 +60,7 @@ const COMMA = /(?<!\\),/
  * and JavaScript zones of its own (IST: Israel or India); the names here are the same in both. Offsets are what is west of Greenwich
  * in PostgreSQL.
  */
-const READ_OTHERWISE = /^(?!(?:UTC|UCT|GMT|EST|MST|HST|PRC|ROC|ROK)$)[a-z]{3}$|^[+-]/i
+const AMBIGUOUS_ZONE = /^(?!(?:UTC|UCT|GMT|EST|MST|HST|PRC|ROC|ROK)$)[a-z]{3}$|^[+-]/i
 const WORDS = new Set<string>(['measures', 'group_by', 'period', 'since', 'until', 'tz', 'compare', 'limit'])
 
 /** Parameters of a question beside its filters, with what they are. */
@@ -79,7 +79,7 @@ export const PARAMETERS = {
  * Reads a question from texts by name, as they stand in a query string.
  * @throws PullsError
  */
-export const askedIn = (parameters: Readonly<Record<string, unknown>>, now: Date): Asked => {
+export const parsePullsQuery = (parameters: Readonly<Record<string, unknown>>, now: Date): PullsQuery => {
   const texts = new Map<string, string>()
   for (const [name, value] of Object.entries(parameters)) {
     if (typeof value !== 'string' || value === '') throw new PullsError(`${name}: expected one value`)
@@ -87,7 +87,7 @@ export const askedIn = (parameters: Readonly<Record<string, unknown>>, now: Date
   }
   const text = (name: string): string | undefined => texts.get(name)
   const timeZone = text('tz') ?? DEFAULTS.tz
-  if (!isTimeZone(timeZone) || READ_OTHERWISE.test(timeZone))
+  if (!isTimeZone(timeZone) || AMBIGUOUS_ZONE.test(timeZone))
     throw new PullsError(`tz: "${excerpt(timeZone)}" is not a time zone; expected an IANA name, as Europe/Berlin`)
   const today = localDay(now, timeZone)
   const groupBy = names(text('group_by') ?? '', 'group_by', DIMENSION_NAMES)
@@ -104,7 +104,7 @@ export const askedIn = (parameters: Readonly<Record<string, unknown>>, now: Date
     timeZone,
     compare: compare !== undefined,
     limit: wholeNumber('limit', text('limit') ?? String(USUAL_ROWS), MOST_ROWS),
-    askedAt: microsOf(now),
+    queriedAt: microsOf(now),
   }
 }
 
@@ -113,13 +113,13 @@ export const askedIn = (parameters: Readonly<Record<string, unknown>>, now: Date
  * @param valuesOf throws if there is no such registry.
  */
 export const withRegistryNames = async (
-  asked: Asked,
+  query: PullsQuery,
   valuesOf: (given: readonly string[]) => Promise<string[]>,
-): Promise<Asked> => {
-  const filters: Asked['filters'] = []
-  for (const filter of asked.filters)
+): Promise<PullsQuery> => {
+  const filters: PullsQuery['filters'] = []
+  for (const filter of query.filters)
     filters.push(filter.dimension === 'registry' ? { ...filter, values: await valuesOf(filter.values) } : filter)
-  return { ...asked, filters }
+  return { ...query, filters }
 }
 
 const names = <Name extends string>(text: string, parameter: string, known: readonly Name[]): Name[] => {
@@ -134,7 +134,7 @@ const excerpt = (text: string): string => text.slice(0, 40)
 
 const isDimension = (name: string): name is DimensionName => Object.hasOwn(DIMENSIONS, name)
 
-const filtersIn = (texts: ReadonlyMap<string, string>): Asked['filters'] => {
+const filtersIn = (texts: ReadonlyMap<string, string>): PullsQuery['filters'] => {
   const given = [...texts].filter(([name]) => !WORDS.has(name))
   return given.map(([name, text]) => {
     if (!isDimension(name))

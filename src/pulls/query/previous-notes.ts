@@ -1,4 +1,4 @@
-import type { PullsAnswer } from './answer.js'
+import type { PullsAnswer } from './query-pulls.js'
 
 /**
  * The total of the period before, for formats that have the rows alone: rows of times have no column for it. For the header of

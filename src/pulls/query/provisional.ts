@@ -2,12 +2,12 @@ import { sql, type RawBuilder } from 'kysely'
 import { dateOf, isoTime, MICROS_PER_SECOND, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
 import { PENDING_REGISTRIES } from '../requests/pending-registries.js'
-import type { Asked } from './parameters.js'
+import type { PullsQuery } from './parameters.js'
 import { VISIBLE } from './current-outcomes.js'
 import { conditionsOn, isAnyOf, momentsOf } from './filters.js'
-import { leastOf, wholeHours } from './minimum-group-size.js'
-import type { Context } from './notes.js'
-import { outcomesFor, toldByOutcomes } from './outcomes.js'
+import { minimumOf, wholeHours } from './minimum-group-size.js'
+import type { PullsContext } from './notes.js'
+import { outcomesTable, outcomeExpressions } from './outcomes-table.js'
 import { localDay } from '../model/period.js'
 
 /** What of an answer may change yet. */
@@ -19,7 +19,7 @@ export type Provisional = {
   pulls?: number
 }
 
-type Question = Pick<Asked, 'groupBy' | 'filters' | 'period' | 'timeZone' | 'askedAt'>
+type ProvisionalQuery = Pick<PullsQuery, 'groupBy' | 'filters' | 'period' | 'timeZone' | 'queriedAt'>
 
 /**
  * What of an answer is provisional; undefined if all of it is settled. `since` depends on no single pull: numbers may grow by a
@@ -27,12 +27,12 @@ type Question = Pick<Asked, 'groupBy' | 'filters' | 'period' | 'timeZone' | 'ask
  */
 export const provisionalIn = async (
   tx: Sql,
-  asked: Question,
-  context: Pick<Context, 'leastPullers' | 'lateness'>,
+  query: ProvisionalQuery,
+  context: Pick<PullsContext, 'minimumGroupSize' | 'lateness'>,
 ): Promise<Provisional | undefined> => {
-  const since = await settledEnd(tx, asked, context)
+  const since = await settledEnd(tx, query, context)
   if (since === undefined) return undefined
-  return { since: isoTime(since), ...(leastOf(context) === undefined && (await unsettledIn(tx, asked))) }
+  return { since: isoTime(since), ...(minimumOf(context) === undefined && (await unsettledIn(tx, query))) }
 }
 
 /**
@@ -42,13 +42,13 @@ export const provisionalIn = async (
  */
 const settledEnd = async (
   tx: Sql,
-  { filters, period, timeZone, askedAt }: Question,
-  { leastPullers, lateness = 0 }: Pick<Context, 'leastPullers' | 'lateness'>,
+  { filters, period, timeZone, queriedAt }: ProvisionalQuery,
+  { minimumGroupSize, lateness = 0 }: Pick<PullsContext, 'minimumGroupSize' | 'lateness'>,
 ): Promise<Micros | undefined> => {
   const { from, to } = momentsOf(period, timeZone)
-  const now = askedAt === undefined ? sql`now()` : sql`${isoTime(askedAt)}::timestamptz`
+  const now = queriedAt === undefined ? sql`now()` : sql`${isoTime(queriedAt)}::timestamptz`
   const wanted = filters.filter(({ dimension }) => dimension === 'registry')
-  const isAsked = wanted.map(({ values }) => sql` and ${isAnyOf(sql`named.registry`, values)}`)
+  const isWanted = wanted.map(({ values }) => sql` and ${isAnyOf(sql`named.registry`, values)}`)
   const { rows } = await sql<{ since: string | null }>`
     with ends as (
       select coalesce(r.folded_to, '-infinity') as folded_to, exists (
@@ -57,26 +57,26 @@ const settledEnd = async (
       ) as is_pending
       from (select registry from pulls.registries union select registry from ${PENDING_REGISTRIES} pending) named
         left join pulls.registries r on r.registry = named.registry
-      where true ${sql.join(isAsked, sql``)}
+      where true ${sql.join(isWanted, sql``)}
     ), settled as (
       select case when is_pending then folded_to
         else greatest(folded_to, ${now} - ${lateness / MICROS_PER_SECOND} * interval '1 second') end as at
       from ends where is_pending or ${to} <= ${now}
     )
-    select (extract(epoch from min(greatest(${wholeHours({ leastPullers }, sql`at`)}, ${from}))) * 1000000)::bigint::text as since
+    select (extract(epoch from min(greatest(${wholeHours({ minimumGroupSize }, sql`at`)}, ${from}))) * 1000000)::bigint::text as since
     from settled where at < ${to}
   `.execute(tx)
   const since = rows[0]?.since ?? null
   return since === null ? undefined : Number(since)
 }
 
-const unsettledIn = async (tx: Sql, asked: Question): Promise<{ invocations: number; pulls: number }> => {
-  const { from, to } = momentsOf(asked.period, asked.timeZone)
-  const conditions: RawBuilder<unknown>[] = conditionsOn(toldByOutcomes(asked), asked, asked.period)
+const unsettledIn = async (tx: Sql, query: ProvisionalQuery): Promise<{ invocations: number; pulls: number }> => {
+  const { from, to } = momentsOf(query.period, query.timeZone)
+  const conditions: RawBuilder<unknown>[] = conditionsOn(outcomeExpressions(query), query, query.period)
   const { rows } = await sql<{ invocations: string; pulls: string }>`
     select count(*) filter (where o.what = 'invocation') as invocations,
       count(*) filter (where o.what = 'invocation' and o.gets > 0) as pulls
-    from ${outcomesFor(asked, VISIBLE)} o
+    from ${outcomesTable(query, VISIBLE)} o
     where ${sql.join([sql`o.at >= ${from}`, sql`o.at < ${to}`, ...conditions], sql` and `)}
   `.execute(tx)
   return { invocations: Number(rows[0]?.invocations ?? 0), pulls: Number(rows[0]?.pulls ?? 0) }
@@ -85,7 +85,7 @@ const unsettledIn = async (tx: Sql, asked: Question): Promise<{ invocations: num
 /** Sentences on what of an answer is provisional. */
 export const provisionalNotes = (
   provisional: Provisional | undefined,
-  { period, timeZone }: Pick<Asked, 'period' | 'timeZone'>,
+  { period, timeZone }: Pick<PullsQuery, 'period' | 'timeZone'>,
   { lateness }: { lateness?: Micros },
 ): string[] => {
   if (!provisional) return []
@@ -106,7 +106,11 @@ export const provisionalNotes = (
 }
 
 /** A sentence for an answer without numbers of the last days, which end yesterday: what was pulled today is not in it. */
-export const todayNotes = ({ period, timeZone, askedAt }: Pick<Asked, 'period' | 'timeZone' | 'askedAt'>): string[] =>
-  period.isDays === true && askedAt !== undefined && period.to === localDay(dateOf(askedAt), timeZone)
+export const todayNotes = ({
+  period,
+  timeZone,
+  queriedAt,
+}: Pick<PullsQuery, 'period' | 'timeZone' | 'queriedAt'>): string[] =>
+  period.isDays === true && queriedAt !== undefined && period.to === localDay(dateOf(queriedAt), timeZone)
     ? ['Today is not in this period: --period today (period=today) has it.']
     : []

@@ -1,15 +1,15 @@
 import { sql } from 'kysely'
 import { MICROS_PER_SECOND } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
-import { WINDOWS, type Windows } from '../model/join-windows.js'
-import type { Asked } from './parameters.js'
+import { WINDOWS, type JoinWindows } from '../model/join-windows.js'
+import type { PullsQuery } from './parameters.js'
 import { momentsOf } from './filters.js'
 import type { MeasureName } from '../model/measures.js'
 
 type Row = { day: string; join: number; blobs: number; session: number }
 
 /** What each window does, and which measures depend on it; the first one all. */
-const EFFECTS: { window: keyof Windows; what: string; how: string; measures?: readonly MeasureName[] }[] = [
+const EFFECTS: { window: keyof JoinWindows; what: string; how: string; measures?: readonly MeasureName[] }[] = [
   { window: 'join', what: 'requests were joined', how: 'within' },
   {
     window: 'blobs',
@@ -21,7 +21,7 @@ const EFFECTS: { window: keyof Windows; what: string; how: string; measures?: re
 ]
 
 /** Sentences on the windows by which requests of a period were joined: when they changed, and where they are not the usual ones. */
-export const windowNotes = async (db: Sql, { measures, period, timeZone }: Asked): Promise<string[]> => {
+export const windowNotes = async (db: Sql, { measures, period, timeZone }: PullsQuery): Promise<string[]> => {
   const { from, to } = momentsOf(period, timeZone)
   const { rows } = await sql<Row>`
     select (from_at at time zone ${timeZone}::text)::date::text as day,
@@ -33,13 +33,13 @@ export const windowNotes = async (db: Sql, { measures, period, timeZone }: Asked
   return EFFECTS.filter(
     (one) => one.measures === undefined || one.measures.some((name) => measures.includes(name)),
   ).flatMap(({ window, what, how }) => {
-    const told = rows.filter((row, i) => row[window] !== rows[i - 1]?.[window])
-    const values = told.map((row) => `${how} ${row[window]} s`)
+    const changes = rows.filter((row, i) => row[window] !== rows[i - 1]?.[window])
+    const values = changes.map((row) => `${how} ${row[window]} s`)
     const [first = '', ...others] = values
     const usual = WINDOWS[window] / MICROS_PER_SECOND
-    if (told.length < 2)
-      return told[0] && told[0][window] !== usual ? [`${capital(what)} ${first}, not ${usual} s.`] : []
-    const untils = told.slice(1).map(({ day }) => day)
+    if (changes.length < 2)
+      return changes[0] && changes[0][window] !== usual ? [`${capital(what)} ${first}, not ${usual} s.`] : []
+    const untils = changes.slice(1).map(({ day }) => day)
     const middle = others.slice(0, -1).map((value, i) => `, until ${untils[i + 1] ?? ''} ${value}`)
     return [`Until ${untils[0] ?? ''} ${what} ${first}${middle.join('')}, since then ${others.at(-1) ?? ''}.`]
   })

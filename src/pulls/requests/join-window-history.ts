@@ -1,11 +1,11 @@
 import { MICROS_PER_SECOND } from '../../events/calendar.js'
 import type { Database } from '../../storage/sql/database.js'
-import type { Windows } from '../model/join-windows.js'
+import type { JoinWindows } from '../model/join-windows.js'
 
 /** Keeps since when requests are joined by these windows, where they are others than before. The first ones were always so. */
 export const keepWindows = async (
   { run }: Pick<Database, 'run'>,
-  { join, blobs, session }: Windows,
+  { join, blobs, session }: JoinWindows,
   now: Date,
 ): Promise<void> => {
   await run(KEEP_WINDOWS, [now, ...[join, blobs, session].map((window) => window / MICROS_PER_SECOND)])

@@ -2,7 +2,7 @@ import { isoTime } from '../../events/calendar.js'
 import type { RepositoryPath } from '../../events/reference.js'
 import type { RequestSource } from '../../events/registry-request.js'
 import type { StatementPart } from '../../storage/sql/statement-parts.js'
-import type { Folded } from '../fold/state.js'
+import type { FoldRequest } from '../fold/state.js'
 
 /** Who made a request, without a name or an address: the same for all requests of one origin. */
 export type Who = {
@@ -20,7 +20,7 @@ export type Who = {
 }
 
 /** A request as it waits to be folded. */
-export type PendingRequest = Folded & {
+export type PendingRequest = FoldRequest & {
   /** A `Who` as text: many requests have the same, so that it is written and read once. */
   who: string
   /** Just after the salt changed: the origin by the one before. */

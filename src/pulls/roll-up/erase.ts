@@ -3,7 +3,7 @@ import type { Database, Sql } from '../../storage/sql/database.js'
 import { inBlocks } from '../../storage/sql/in-blocks.js'
 import { ROWS_AT_ONCE, untilNoneIsLeft } from '../../storage/sql/batched.js'
 import { jobStep } from '../../storage/sql/retried-transaction.js'
-import { headsAmong, lookUpHeads } from '../fold-job/check-before-push.js'
+import { headsAmong, lookUpHeads } from '../fold-job/look-up-heads.js'
 import { keepNewest } from '../fold-job/last-uses.js'
 import { portionsSoFar } from './moved-portions.js'
 import {
@@ -15,7 +15,7 @@ import {
   type NotedErasure,
 } from './noted-erasures.js'
 import { restartProvisional } from '../provisional/provisional-run.js'
-import { doubtSummaries, forgetSummaries, runSummaryStep } from './forget-summaries.js'
+import { unmarkSummaries, eraseSummaries, runSummaryStep } from './erase-summaries.js'
 import { restartRollingDays } from './rolling-days.js'
 
 export type Erased = {
@@ -55,27 +55,27 @@ const TABLES = [
  * `finishErasures` finishes it.
  * @param blocksAtOnce blocks of a table that a statement reads at most
  */
-export const erase = async (database: Erasing, erasure: Erasure, blocksAtOnce?: number): Promise<Erased> => {
+export const erase = async (database: ErasingDatabase, erasure: Erasure, blocksAtOnce?: number): Promise<Erased> => {
   if (erasure.origin === undefined && erasure.repository === undefined)
     throw new Error('an erasure needs an origin or a repository')
   return eraseNoted(database, await noteErasure(database.jobs, erasure), blocksAtOnce)
 }
 
-type Erasing = Pick<Database, 'jobs' | 'eraseTraces'>
+type ErasingDatabase = Pick<Database, 'jobs' | 'eraseTraces'>
 
 /**
  * Finishes erasures that ended early. One that is under way is done twice, which changes nothing.
  * @param minutes those that began at least so many minutes ago
  * @returns how many
  */
-export const finishErasures = async (database: Erasing, minutes: number): Promise<number> => {
+export const finishErasures = async (database: ErasingDatabase, minutes: number): Promise<number> => {
   const erasures = await unfinishedErasures(database.jobs, minutes)
   for (const erasure of erasures) await eraseNoted(database, erasure)
   return erasures.length
 }
 
 const eraseNoted = async (
-  { jobs, eraseTraces }: Erasing,
+  { jobs, eraseTraces }: ErasingDatabase,
   erasure: NotedErasure,
   blocksAtOnce?: number,
 ): Promise<Erased> => {
@@ -130,9 +130,9 @@ const deleteRows = async (
   if (origin !== undefined || repository === undefined) return { invocations, requests, days: 0 }
   await eraseFrom('pulls.totals')
   await inParts('pulls.last_uses', async (isErased) => eraseLastUses(jobs, isErased, registries))
-  await doubtSummaries(jobs, { repository, registries })
+  await unmarkSummaries(jobs, { repository, registries })
   const days = await eraseFrom('pulls.days')
-  await forgetSummaries(jobs, { repository, registries })
+  await eraseSummaries(jobs, { repository, registries })
   return { invocations, requests, days }
 }
 

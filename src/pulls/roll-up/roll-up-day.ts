@@ -2,8 +2,8 @@ import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 import { jobStep } from '../../storage/sql/retried-transaction.js'
 import { doStep, partOf } from '../../storage/sql/step-sizes.js'
-import { readBehaviours } from './behaviours.js'
-import { readBehavioursInParts, type DayNeeds } from './behaviours-in-parts.js'
+import { readBehaviours } from './read-behaviours.js'
+import { readBehavioursInParts, type RollUpDayDeps } from './read-behaviours-in-parts.js'
 import { addDayRows } from './day-rows.js'
 import { nextRange, wholeDay, type RepositoryDay } from './repository-day.js'
 import {
@@ -19,12 +19,12 @@ import {
  * Rolls up a repository's day, unless the day of its registry is rolled up already. A day whose week has few outcomes takes one
  * transaction; a larger one takes many short ones, and an interrupted run is resumed.
  */
-export const rollUpDay = async (needs: DayNeeds, of: RepositoryDay): Promise<void> => {
-  const { jobs, most } = needs
+export const rollUpDay = async (deps: RollUpDayDeps, of: RepositoryDay): Promise<void> => {
+  const { jobs, most } = deps
   let rolling = await jobStep({ sql: jobs }, async (tx) => beginDay(tx, of, most))
   while (rolling && rolling.stage !== 'done') {
-    if (rolling.stage === 'behaviours') await readBehavioursInParts(needs, of, rolling)
-    else await rollUpPortion(needs, of, rolling)
+    if (rolling.stage === 'behaviours') await readBehavioursInParts(deps, of, rolling)
+    else await rollUpPortion(deps, of, rolling)
     rolling = await findRollingDay(jobs, of)
   }
 }
@@ -50,7 +50,7 @@ const beginDay = async (tx: Sql, of: RepositoryDay, most: number): Promise<Rolli
 }
 
 const rollUpPortion = async (
-  { jobs, most, stepSizes }: DayNeeds,
+  { jobs, most, stepSizes }: RollUpDayDeps,
   of: RepositoryDay,
   rolling: RollingDay,
 ): Promise<void> =>

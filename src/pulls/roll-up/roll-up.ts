@@ -3,16 +3,16 @@ import { MICROS_PER_SECOND, type Micros } from '../../events/calendar.js'
 import type { Database, Sql } from '../../storage/sql/database.js'
 import { jobStep } from '../../storage/sql/retried-transaction.js'
 import { createStepSizes } from '../../storage/sql/step-sizes.js'
-import { LONGEST, longestBlobs } from '../fold/state.js'
-import type { Windows } from '../model/join-windows.js'
+import { MAX_INVOCATION, longestBlobs } from '../fold/state.js'
+import type { JoinWindows } from '../model/join-windows.js'
 import { eachRegistry } from '../fold-job/each-registry.js'
 import { endOf, repositoryDay, startOf } from './repository-day.js'
 import { rollUpDay } from './roll-up-day.js'
 import { lockDays } from './rolling-days.js'
 
-type Needs = {
+type RollUpDeps = {
   database: Database
-  windows: Windows
+  windows: JoinWindows
   /** All if left out. */
   registries?: readonly string[]
   /** How much of a large repository is read, and remembered, at once (see rollUpDay). */
@@ -38,14 +38,14 @@ export const rollUp = async ({
   windows,
   registries,
   sizes = SIZES[database.engine],
-}: Needs): Promise<void> => {
+}: RollUpDeps): Promise<void> => {
   const { jobs } = database
-  const needs = { jobs, ...sizes, stepSizes: createStepSizes() }
+  const deps = { jobs, ...sizes, stepSizes: createStepSizes() }
   await eachRegistry(await daysToRoll(jobs, windows, registries), async ({ registry, from, until }) => {
     for (let day = from; day < until;) {
       const repositories = await repositoriesOf(jobs, registry, day)
-      const stretches = repositories.map((repository) => repositoryDay(registry, repository, day))
-      await eachRegistry(stretches, async (of) => rollUpDay(needs, of))
+      const repositoryDays = repositories.map((repository) => repositoryDay(registry, repository, day))
+      await eachRegistry(repositoryDays, async (of) => rollUpDay(deps, of))
       const days = { first: day, next: await nextDay(jobs, registry, { after: day, until }) }
       if (!(await jobStep({ sql: jobs }, async (tx) => setRolledTo(tx, registry, { ...days, windows })))) break
       day = days.next
@@ -61,7 +61,7 @@ export const rollUp = async ({
 const setRolledTo = async (
   tx: Sql,
   registry: string,
-  { windows, ...days }: { first: string; next: string; windows: Windows },
+  { windows, ...days }: { first: string; next: string; windows: JoinWindows },
 ): Promise<boolean> => {
   // Once answers read the rows of a day, no other process may start or resume its roll-up.
   await lockDays(tx)
@@ -87,17 +87,17 @@ const setRolledTo = async (
 }
 
 /** How long after a moment nothing that comes changes an invocation that began before it. */
-export const settledAfter = (windows: Windows): Micros =>
-  Math.max(LONGEST + Math.max(windows.join, windows.blobs), longestBlobs(windows))
+export const settledAfter = (windows: JoinWindows): Micros =>
+  Math.max(MAX_INVOCATION + Math.max(windows.join, windows.blobs), longestBlobs(windows))
 
 /** The first day of a registry that is not over. */
-const firstOpenDay = (windows: Windows): RawBuilder<unknown> =>
+const firstOpenDay = (windows: JoinWindows): RawBuilder<unknown> =>
   sql`((folded_to - ${settledAfter(windows) / MICROS_PER_SECOND} * interval '1 second') at time zone 'UTC')::date`
 
 /** Of each registry the first day that is to be rolled up, and the first after them that is not over. */
 const daysToRoll = async (
   db: Sql,
-  windows: Windows,
+  windows: JoinWindows,
   registries?: readonly string[],
 ): Promise<{ registry: string; from: string; until: string }[]> => {
   const { rows } = await sql<{ registry: string; from: string; until: string }>`

@@ -3,16 +3,16 @@ import { isoTime, microsOf, MICROS_PER_SECOND, type Micros } from '../../events/
 import type { Database, Sql } from '../../storage/sql/database.js'
 import { ROWS_AT_ONCE, untilNoneIsLeft } from '../../storage/sql/batched.js'
 import { jobStep } from '../../storage/sql/retried-transaction.js'
-import type { Windows } from '../model/join-windows.js'
+import type { JoinWindows } from '../model/join-windows.js'
 import { eachRegistry } from '../fold-job/each-registry.js'
-import { oldestDay } from './retention.js'
+import { oldestDay } from './expire-outcomes.js'
 import { settledAfter } from './roll-up.js'
 
 /** A registry that reported nothing newer for so long is silent: one that delivers a backlog pauses for less. */
 const SILENCE: Micros = 12 * 3600 * MICROS_PER_SECOND
 
-type Needs = {
-  windows: Windows
+type SettleSilentDeps = {
+  windows: JoinWindows
   /** How long a request may be behind others of its registry and still count. */
   lateness: Micros
   /** How many days single invocations are kept. */
@@ -33,27 +33,27 @@ type Needs = {
  * after the end count as usual, whenever the registry delivers them. The end is never within the last 12 hours.
  * @throws AggregateError at the end, of registries that failed
  */
-export const settleSilent = async ({ jobs }: Pick<Database, 'jobs'>, needs: Needs): Promise<void> => {
+export const settleSilent = async ({ jobs }: Pick<Database, 'jobs'>, deps: SettleSilentDeps): Promise<void> => {
   const { rows } = await sql<{ registry: string }>`
-    select registry from pulls.registries r where ${isSilent(needs)} and (
-      ${isToSettle(needs)} or exists (select from pulls.chains c where ${isOver} limit 1)
+    select registry from pulls.registries r where ${isSilent(deps)} and (
+      ${isToSettle(deps)} or exists (select from pulls.chains c where ${isOver} limit 1)
     )
     order by registry
   `.execute(jobs)
   await eachRegistry(rows, async ({ registry }) => {
-    await untilNoneIsLeft(async () => jobStep({ sql: jobs }, async (tx) => settle(tx, registry, needs)))
+    await untilNoneIsLeft(async () => jobStep({ sql: jobs }, async (tx) => settle(tx, registry, deps)))
   })
 }
 
 /** @returns how many chains were deleted; there may be more */
-const settle = async (tx: Sql, registry: string, needs: Needs): Promise<number> => {
+const settle = async (tx: Sql, registry: string, deps: SettleSilentDeps): Promise<number> => {
   // No fold has the registry until the transaction ends, so no chain that is over goes on.
   const { rows } = await sql`
-    select from pulls.registries r where registry = ${registry} and ${isSilent(needs)} for update skip locked
+    select from pulls.registries r where registry = ${registry} and ${isSilent(deps)} for update skip locked
   `.execute(tx)
   if (rows.length === 0) return 0
   await sql`
-    update pulls.registries r set folded_to = ${endOfFold(needs)} where registry = ${registry} and ${isToSettle(needs)}
+    update pulls.registries r set folded_to = ${endOfFold(deps)} where registry = ${registry} and ${isToSettle(deps)}
   `.execute(tx)
   const { numAffectedRows } = await sql`
     delete from pulls.chains where ctid = any(array(
@@ -65,24 +65,26 @@ const settle = async (tx: Sql, registry: string, needs: Needs): Promise<number> 
 }
 
 /** The end of the fold of a registry `r` with which all days that are too old are over, and their chains as well. */
-const endOfFold = ({ windows, days, now }: Needs): RawBuilder<unknown> => sql`(
+const endOfFold = ({ windows, days, now }: SettleSilentDeps): RawBuilder<unknown> => sql`(
   least((r.newest_at at time zone 'UTC')::date + 1, ${oldestDay(days, now)}::date)::timestamp at time zone 'UTC'
   + ${Math.max(settledAfter(windows), windows.session) / MICROS_PER_SECOND} * interval '1 second'
 )`
 
-const isSilent = (needs: Needs): RawBuilder<unknown> => sql`r.newest_since <= ${silentSince(needs)}::timestamptz`
+const isSilent = (deps: SettleSilentDeps): RawBuilder<unknown> =>
+  sql`r.newest_since <= ${silentSince(deps)}::timestamptz`
 
 /** Whether the fold has not come to the end, no request of the last hours becomes late by it, and none is pending that would. */
-const isToSettle = (needs: Needs): RawBuilder<unknown> => {
-  const end = endOfFold(needs)
+const isToSettle = (deps: SettleSilentDeps): RawBuilder<unknown> => {
+  const end = endOfFold(deps)
   return sql`(
-    ${end} > r.folded_to and ${end} <= ${silentSince(needs)}::timestamptz and not exists (
+    ${end} > r.folded_to and ${end} <= ${silentSince(deps)}::timestamptz and not exists (
       select from pulls.pending p where p.registry = r.registry and p.at > r.folded_to and p.at <= ${end}
     )
   )`
 }
 
-const silentSince = ({ lateness, now }: Needs): string => isoTime(microsOf(now) - Math.max(SILENCE, lateness))
+const silentSince = ({ lateness, now }: SettleSilentDeps): string =>
+  isoTime(microsOf(now) - Math.max(SILENCE, lateness))
 
 /** No request after the end of the fold can go on with such a chain. */
 const isOver = sql`c.registry = r.registry and c.over_at < r.folded_to`

@@ -6,12 +6,12 @@ import { inSteps, ROWS_AT_ONCE } from '../../storage/sql/batched.js'
 import { IN_SUMMARIES } from '../model/dimensions.js'
 import { addDays, addMonths } from '../model/period.js'
 import { concernsAll, eachRegistry } from '../fold-job/each-registry.js'
-import { runSummaryStep } from './forget-summaries.js'
-import { beginRead, byPages, isUnchanged, type Read } from './summary-pages.js'
+import { runSummaryStep } from './erase-summaries.js'
+import { beginRead, byPages, isUnchanged, type SourceRead } from './summary-pages.js'
 import { writeSummaries, type Summary } from './summary-rows.js'
-import { byCursor, sourcesOf, type Source } from './summary-source.js'
+import { byCursor, sourcesOf, type SummarySource } from './summary-source.js'
 
-type Stretch = { registry: string; start: string }
+type GrainStart = { registry: string; start: string }
 
 /**
  * Summarizes days that were rolled up, and months of which all days were summarized, as far as that was not done yet
@@ -28,7 +28,7 @@ export const summarizePulls = async ({ jobs, engine }: Pick<Database, 'jobs' | '
       const { rows } = await LEFT[grain].execute(jobs)
       // Without statistics, each page of a month would read and sort all of the month.
       if (grain === 'month' && engine === 'pglite' && rows.length > 0) await ANALYZE.execute(jobs)
-      await eachRegistry(rows, async (stretch) => summarizeOne(jobs, { grain, ...stretch }))
+      await eachRegistry(rows, async (grainStart) => summarizeOne(jobs, { grain, ...grainStart }))
     },
     concernsAll,
   )
@@ -43,13 +43,13 @@ const DAYS = `
   where isfinite(r.rolled_to)`
 
 // Set operations: thousands of days are not to be looked for one by one.
-const DAYS_LEFT = sql<Stretch>`
+const DAYS_LEFT = sql<GrainStart>`
   select registry, day::text as start from (
     ${sql.raw(DAYS)} except select registry, start from pulls.summarized where grain = 'day'
   ) d order by registry, day`
 
 /** A month that began before the first row of its registry is whole, too. */
-const MONTHS_LEFT = sql<Stretch>`
+const MONTHS_LEFT = sql<GrainStart>`
   select registry, start::text from (
     select registry, date_trunc('month', day::timestamp)::date as start from (${sql.raw(DAYS)}) d
     group by 1, 2 having max(day) = (date_trunc('month', max(day)::timestamp) + interval '1 month - 1 day')::date
@@ -104,7 +104,7 @@ const inShortSteps = async (jobs: Database['jobs'], summary: Summary): Promise<v
   runSummaryStep(async () => {
     if (await isKnown(jobs, summary)) return
     await deleteRows(jobs, summary)
-    const all: [Source, Read][] = []
+    const all: [SummarySource, SourceRead][] = []
     for (const source of sourcesOf(summary)) {
       const read = await beginRead(jobs, source)
       all.push([source, read])

@@ -1,15 +1,15 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
-import type { Row } from './summary-rows.js'
-import type { Source } from './summary-source.js'
+import type { SummaryRow } from './summary-rows.js'
+import type { SummarySource } from './summary-source.js'
 
 /** Which rows were read: their number, the sum of a hash of each row's id and version, and the file that contained them. */
-export type Read = { rows: number; sum: number; file: string }
+export type SourceRead = { rows: number; sum: number; file: string }
 
 const VERSION = sql`hashtext(o.ctid::text || ' ' || o.xmin::text)`
 
 /** Begins to read a source. `vacuum full` gives a table another file, in which rows have other ids. */
-export const beginRead = async (db: Sql, source: Source): Promise<Read> => ({
+export const beginRead = async (db: Sql, source: SummarySource): Promise<SourceRead> => ({
   rows: 0,
   sum: 0,
   file: await fileOf(db, source),
@@ -19,7 +19,7 @@ export const beginRead = async (db: Sql, source: Source): Promise<Read> => ({
  * Whether the rows of a source are those that were read, unchanged.
  * @param tx the transaction that marks the summary
  */
-export const isUnchanged = async (tx: Sql, source: Source, read: Read): Promise<boolean> => {
+export const isUnchanged = async (tx: Sql, source: SummarySource, read: SourceRead): Promise<boolean> => {
   if ((await fileOf(tx, source)) !== read.file) return false
   // Rows of days change only together with the marks of their days, which the mark of a month needs.
   if (source.table === 'pulls.summaries') return true
@@ -29,7 +29,7 @@ export const isUnchanged = async (tx: Sql, source: Source, read: Read): Promise<
   return Number(rows[0]?.rows) === read.rows && Number(rows[0]?.sum) === read.sum
 }
 
-const fileOf = async (db: Sql, { table }: Source): Promise<string> => {
+const fileOf = async (db: Sql, { table }: SummarySource): Promise<string> => {
   const { rows } = await sql<{ file: string }>`select pg_relation_filenode(${table}::regclass)::text as file`.execute(
     db,
   )
@@ -40,7 +40,7 @@ const fileOf = async (db: Sql, { table }: Source): Promise<string> => {
  * Reads a source in short statements, between which others use the database. Rows may change meanwhile: isUnchanged tells.
  * @param read adds up what was read
  */
-export async function* byPages(db: Sql, source: Source, read: Read): AsyncGenerator<Row[]> {
+export async function* byPages(db: Sql, source: SummarySource, read: SourceRead): AsyncGenerator<SummaryRow[]> {
   const { atOnce } = source
   const page: string[] = []
   for await (const ids of rowIdsOf(db, source)) {
@@ -52,14 +52,14 @@ export async function* byPages(db: Sql, source: Source, read: Read): AsyncGenera
   if (page.length > 0) yield readPage(db, source, { ids: page, read })
 }
 
-type PagedRow = Row & { row_id: string; version: number }
+type PagedRow = SummaryRow & { row_id: string; version: number }
 
 /** By the ids of the rows, whatever indexes and statistics there are. @returns the rows in the order of their ids in the page. */
 const readPage = async (
   db: Sql,
-  { table, where, columns }: Source,
-  { ids, read }: { ids: readonly string[]; read: Read },
-): Promise<Row[]> => {
+  { table, where, columns }: SummarySource,
+  { ids, read }: { ids: readonly string[]; read: SourceRead },
+): Promise<SummaryRow[]> => {
   const { rows } = await sql<PagedRow>`
     select ${columns}, o.ctid::text as row_id, ${VERSION} as version
     from ${sql.table(table)} o where o.ctid = any(${ids}::tid[]) and ${where}
@@ -67,14 +67,14 @@ const readPage = async (
   read.rows += rows.length
   for (const { version } of rows) read.sum += version
   const order = new Map(ids.map((id, i) => [id, i]))
-  const placeOf = ({ row_id }: PagedRow): number => order.get(row_id) ?? 0
-  return rows.sort((a, b) => placeOf(a) - placeOf(b))
+  const positionOf = ({ row_id }: PagedRow): number => order.get(row_id) ?? 0
+  return rows.sort((a, b) => positionOf(a) - positionOf(b))
 }
 
 const KEYS_AT_ONCE = 1_000
 
 /** The ids of the rows of each key, in the order of the keys. */
-async function* rowIdsOf(db: Sql, { table, where, key, isKeyIndexed }: Source): AsyncGenerator<string[]> {
+async function* rowIdsOf(db: Sql, { table, where, key, isKeyIndexed }: SummarySource): AsyncGenerator<string[]> {
   const column = sql.ref(`o.${key}`)
   for (let behind: RawBuilder<unknown> | undefined = sql`true`; behind;) {
     const { rows }: { rows: { value: string; ids: string }[] } = await sql<{ value: string; ids: string }>`

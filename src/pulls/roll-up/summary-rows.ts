@@ -7,9 +7,9 @@ import { COUNTED_NUMBERS, COUNTED_SKETCHES } from '../model/counted.js'
 import { createPause } from '../../runtime/yield.js'
 
 /** Of what summaries are made. */
-export type Parts = {
+export type SummaryInput = {
   /** Rows with numbers, sketches and a value of each dimension, so many at a time. */
-  batches: AsyncIterable<readonly Row[]>
+  batches: AsyncIterable<readonly SummaryRow[]>
   dimensions: readonly string[]
   /** The dimension whose values come one after the other. */
   ordered: string
@@ -18,7 +18,7 @@ export type Parts = {
 /** What the rows are of. */
 export type Summary = { registry: string; grain: 'day' | 'month'; start: string }
 
-export type Row = Record<string, unknown>
+export type SummaryRow = Record<string, unknown>
 type Sum = { dimension: string; value: string; numbers: number[]; unions: Union[] }
 
 /** So many large sketches are two mebibytes. */
@@ -31,12 +31,12 @@ const WRITTEN_AT_ONCE = 50
 export const writeSummaries = async (
   tx: Sql,
   summary: Summary,
-  { batches, dimensions, ordered }: Parts,
+  { batches, dimensions, ordered }: SummaryInput,
 ): Promise<void> => {
   const pause = createPause()
   const known = dimensions.map((dimension) => ({ dimension, sums: new Map<string, Sum>() }))
   const over: Sum[] = []
-  const sumsFor = (row: Row): Sum[] =>
+  const sumsFor = (row: SummaryRow): Sum[] =>
     known.map(({ dimension, sums }) => {
       const value = String(row[dimension])
       let sum = sums.get(value)
@@ -67,7 +67,7 @@ const emptySum = (dimension: string, value: string): Sum => ({
 })
 
 /** Each sketch is taken apart once for all sums. */
-const add = (row: Row, sums: readonly Sum[]): void => {
+const add = (row: SummaryRow, sums: readonly Sum[]): void => {
   for (const [i, name] of COUNTED_NUMBERS.entries()) {
     const number = Number(row[name])
     if (number > 0) for (const { numbers } of sums) numbers[i] = addClamped(numbers[i] ?? 0, number)

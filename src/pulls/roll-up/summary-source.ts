@@ -4,10 +4,10 @@ import type { Sql } from '../../storage/sql/database.js'
 import { COUNTED_NUMBERS, COUNTED_SKETCHES } from '../model/counted.js'
 import { ALL, dimension, IN_SUMMARIES, SUMMARIZED } from '../model/dimensions.js'
 import { addMonths } from '../model/period.js'
-import type { Row, Summary } from './summary-rows.js'
+import type { SummaryRow, Summary } from './summary-rows.js'
 
 /** Rows `o` that are added up, in the order of one of their columns. */
-export type Source = {
+export type SummarySource = {
   table: 'pulls.days' | 'pulls.summaries'
   where: RawBuilder<unknown>
   /** The column whose values come one after the other. */
@@ -24,10 +24,10 @@ export type Source = {
 
 const COUNTED = sql.join([...COUNTED_NUMBERS, ...COUNTED_SKETCHES].map((name) => sql.ref(`o.${name}`)))
 
-export const sourcesOf = ({ registry, grain, start }: Summary): Source[] =>
+export const sourcesOf = ({ registry, grain, start }: Summary): SummarySource[] =>
   grain === 'day' ? [daySource(registry, start)] : IN_SUMMARIES.map((name) => monthSource(registry, start, name))
 
-const daySource = (registry: string, start: string): Source => {
+const daySource = (registry: string, start: string): SummarySource => {
   const values = SUMMARIZED.map((name) => sql`${dimension(name).value(sql`o.day`)} as ${sql.ref(name)}`)
   return {
     table: 'pulls.days',
@@ -41,7 +41,7 @@ const daySource = (registry: string, start: string): Source => {
   }
 }
 
-const monthSource = (registry: string, start: string, name: string): Source => ({
+const monthSource = (registry: string, start: string, name: string): SummarySource => ({
   table: 'pulls.summaries',
   where: sql`o.registry = ${registry} and o.dimension = ${name} and o.grain = 'day'
     and o.start >= ${start}::date and o.start < ${addMonths(start, 1)}::date`,
@@ -54,9 +54,9 @@ const monthSource = (registry: string, start: string, name: string): Source => (
 })
 
 /** Reads a source through a cursor. @param tx a transaction, which sees one moment. */
-export const byCursor = (tx: Sql, { table, where, key, columns, atOnce }: Source): AsyncIterable<Row[]> =>
+export const byCursor = (tx: Sql, { table, where, key, columns, atOnce }: SummarySource): AsyncIterable<SummaryRow[]> =>
   batchesOf(
     tx,
-    sql<Row>`select ${columns} from ${sql.table(table)} o where ${where} order by ${sql.ref(`o.${key}`)}`,
+    sql<SummaryRow>`select ${columns} from ${sql.table(table)} o where ${where} order by ${sql.ref(`o.${key}`)}`,
     atOnce,
   )

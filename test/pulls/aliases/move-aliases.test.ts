@@ -6,14 +6,14 @@ import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import { WINDOWS } from '../../../src/pulls/model/join-windows.js'
 import { foldPending } from '../../../src/pulls/fold-job/fold-pending.js'
 import { moveAliases } from '../../../src/pulls/aliases/move-aliases.js'
-import { forgetOutcomes } from '../../../src/pulls/roll-up/retention.js'
+import { expireOutcomes } from '../../../src/pulls/roll-up/expire-outcomes.js'
 import { rollUp } from '../../../src/pulls/roll-up/roll-up.js'
 import { settleSilent } from '../../../src/pulls/roll-up/settle-silent.js'
 import { summarizePulls } from '../../../src/pulls/roll-up/summarize.js'
-import { askedIn } from '../../../src/pulls/query/parameters.js'
-import { askPulls } from '../../../src/pulls/query/answer.js'
+import { parsePullsQuery } from '../../../src/pulls/query/parameters.js'
+import { queryPulls } from '../../../src/pulls/query/query-pulls.js'
 import { MEASURE_NAMES } from '../../../src/pulls/model/measures.js'
-import { pullTotals } from '../../../src/pulls/query/totals.js'
+import { pullTotals } from '../../../src/pulls/query/pull-totals.js'
 import type { Ingest } from '../../../src/ingest/ingest.js'
 import { createCounting } from '../../servers/counting.js'
 import { failAt } from '../../servers/fail-at.js'
@@ -85,7 +85,7 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
   const rolled = async (): Promise<void> => rollUp({ database: stores.database, windows: WINDOWS })
   const moved = async (most?: number, database = stores.database): Promise<void> =>
     moveAliases({ database, windows: WINDOWS, ...(most !== undefined && { most }) }, ALIASES)
-  const forgotten = async (second: number): Promise<void> => forgetOutcomes(stores.database, 1, timeOf(second))
+  const forgotten = async (second: number): Promise<void> => expireOutcomes(stores.database, 1, timeOf(second))
 
   /** Over both names together. */
   const answers = async (
@@ -96,8 +96,8 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
     for (const group_by of ['', 'day', 'month', 'repository', 'client', 'day,repository,client', 'tag', ...others]) {
       const period = group_by === 'hour' ? '2026-11-18' : '2026'
       const parameters = { measures: measures.join(), period, limit: '10000', ...(group_by && { group_by }) }
-      const asked = askedIn(parameters, timeOf(10 * DAY))
-      const { total, rows } = await askPulls(stores.database.sql, asked, { rotation: 'never', stamps: {} })
+      const asked = parsePullsQuery(parameters, timeOf(10 * DAY))
+      const { total, rows } = await queryPulls(stores.database.sql, asked, { rotation: 'never', stamps: {} })
       all.push({ group_by, total, rows })
     }
     return all

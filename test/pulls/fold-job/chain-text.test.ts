@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import type { Digest, RepositoryPath, Tag } from '../../../src/events/reference.js'
 import { addToChain } from '../../../src/pulls/fold/chain.js'
-import { startChain, type Folded } from '../../../src/pulls/fold/state.js'
+import { startChain, type FoldRequest } from '../../../src/pulls/fold/state.js'
 import { WINDOWS } from '../../../src/pulls/model/join-windows.js'
 import { chainIn, textOf } from '../../../src/pulls/fold-job/chain-text.js'
 import { createShare } from '../../../src/pulls/fold-job/share.js'
@@ -69,7 +69,12 @@ test('a chain is the same after it was kept', () => {
       let second = 0
       for (const [wait, one] of asked) {
         second += wait
-        const folded: Folded = { ...PLACE, ...one, repository: PLACE.repository as RepositoryPath, at: second * SECOND }
+        const folded: FoldRequest = {
+          ...PLACE,
+          ...one,
+          repository: PLACE.repository as RepositoryPath,
+          at: second * SECOND,
+        }
         addToChain(chain, folded, { contentsOf: () => undefined, windows: WINDOWS, emit: () => undefined })
       }
       open += chain.open.length

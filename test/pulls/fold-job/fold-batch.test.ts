@@ -3,8 +3,8 @@ import { parseTimestamp } from '../../../src/events/calendar.js'
 import type { Digest, RepositoryPath, Tag } from '../../../src/events/reference.js'
 import { WINDOWS } from '../../../src/pulls/model/join-windows.js'
 import { chainIn, textOf } from '../../../src/pulls/fold-job/chain-text.js'
-import type { Contents } from '../../../src/pulls/fold/contents.js'
-import { createByAsker } from '../../../src/pulls/fold-job/by-asker.js'
+import type { ManifestContents } from '../../../src/pulls/fold/contents.js'
+import { createByOrigin } from '../../../src/pulls/fold-job/by-origin.js'
 import { foldBatch, type Chains } from '../../../src/pulls/fold-job/fold-batch.js'
 import { createShare } from '../../../src/pulls/fold-job/share.js'
 import type { PendingRequest } from '../../../src/pulls/requests/pending.js'
@@ -33,9 +33,9 @@ const request = (
 
 /** As another process finds them. */
 const keptAndRead = (chains: Chains): Chains => {
-  const read: Chains = createByAsker()
+  const read: Chains = createByOrigin()
   for (const { chain, who } of chains.values())
-    read.set(chain.place, { chain: chainIn(textOf(chain), chain.place, createShare()), who })
+    read.set(chain.key, { chain: chainIn(textOf(chain), chain.key, createShare()), who })
   return read
 }
 
@@ -45,19 +45,19 @@ describe('a pull across the change of the salt', () => {
   const later = request('3', '2026-12-01T00:10:00Z', { origin: 'december', previous: 'november' })
 
   test('is one, of the origin that began it', () => {
-    const outcomes = foldBatch({ requests: [head, get], chains: createByAsker() }, NEEDS)
+    const outcomes = foldBatch({ requests: [head, get], chains: createByOrigin() }, NEEDS)
     expect(outcomes).toMatchObject([{ outcome: { id: '1', gets: 1, origin: 'november' }, who: 'who november is' }])
   })
 
   test('is one when the salt changes between two batches', () => {
-    const chains: Chains = createByAsker()
+    const chains: Chains = createByOrigin()
     foldBatch({ requests: [head], chains }, NEEDS)
     const outcomes = foldBatch({ requests: [get], chains: keptAndRead(chains) }, NEEDS)
     expect(outcomes).toMatchObject([{ outcome: { id: '1', gets: 1, origin: 'november' }, before: { gets: 0 } }])
   })
 
   test('leaves what belongs to nothing before to the new origin', () => {
-    const outcomes = foldBatch({ requests: [later, get, head], chains: createByAsker() }, NEEDS)
+    const outcomes = foldBatch({ requests: [later, get, head], chains: createByOrigin() }, NEEDS)
     expect(outcomes.map(({ outcome: { id, origin } }) => [id, origin])).toEqual(
       expect.arrayContaining([
         ['1', 'november'],
@@ -73,7 +73,7 @@ describe('a lazy pull across the change of the salt', () => {
   const layer = (id: string, time: string, name: string): PendingRequest =>
     request(id, time, { ...later, object: 'blob', digest: name as Digest, bytes: 10 })
   const final = (requests: PendingRequest[]): unknown[] =>
-    foldBatch({ requests, chains: createByAsker() }, NEEDS).map(({ outcome }) => [outcome.id, outcome.what, outcome])
+    foldBatch({ requests, chains: createByOrigin() }, NEEDS).map(({ outcome }) => [outcome.id, outcome.what, outcome])
 
   test('takes its blobs for as long as they come', () => {
     const blobs = Array.from({ length: 12 }, (_, i) =>
@@ -99,7 +99,7 @@ describe('what is open', () => {
   const other = request('4', '2026-11-18T10:00:03Z', { origin: 'two', method: 'HEAD', tag: '1.0' as Tag })
 
   test('is told again only when it has grown', () => {
-    const chains: Chains = createByAsker()
+    const chains: Chains = createByOrigin()
     const told = [[head], [get], [again], [other]].map((requests) =>
       foldBatch({ requests, chains }, NEEDS).map(({ outcome, before }) => [outcome.id, before?.gets]),
     )
@@ -116,7 +116,7 @@ describe('an origin that begins more than can stay open', () => {
         tag: 'latest' as Tag,
       }),
     )
-    const outcomes = foldBatch({ requests, chains: createByAsker() }, NEEDS)
+    const outcomes = foldBatch({ requests, chains: createByOrigin() }, NEEDS)
     expect(new Set(outcomes.map(({ outcome }) => outcome.id)).size).toBe(5_000)
   })
 })
@@ -125,7 +125,7 @@ describe('a client that fetches more manifests than are remembered', () => {
   const INDEXES = 20
   const CHILDREN = 1_000
   const digestAt = (index: number, child: number): Digest => `sha256:${`${index}.${child}`.padStart(64, '0')}` as Digest
-  const contents = new Map<string, Contents>(
+  const contents = new Map<string, ManifestContents>(
     Array.from({ length: INDEXES }, (_one, index) => [
       digestAt(index, CHILDREN),
       { kind: 'index', children: new Set(Array.from({ length: CHILDREN }, (_child, i) => digestAt(index, i))) },
@@ -150,14 +150,14 @@ describe('a client that fetches more manifests than are remembered', () => {
     windows: WINDOWS,
     contentsIn:
       () =>
-      (digest: string): Contents | undefined => {
+      (digest: string): ManifestContents | undefined => {
         lookups++
         return contents.get(digest)
       },
   }
 
   test('is compared with a bounded number of them, and ends in the same however it is split', () => {
-    const chains: Chains = createByAsker()
+    const chains: Chains = createByOrigin()
     const whole = foldBatch({ requests: manifests, chains }, needs)
     lookups = 0
     whole.push(...foldBatch({ requests: blobs, chains }, needs))
@@ -165,7 +165,7 @@ describe('a client that fetches more manifests than are remembered', () => {
     expect(whole).toHaveLength(INDEXES + 1)
 
     const split: typeof whole = []
-    let kept: Chains = createByAsker()
+    let kept: Chains = createByOrigin()
     const all = [...manifests, ...blobs]
     for (let from = 0; from < all.length; from += 5_001) {
       split.push(...foldBatch({ requests: all.slice(from, from + 5_001), chains: kept }, needs))

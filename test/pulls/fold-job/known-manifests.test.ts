@@ -3,8 +3,8 @@ import type { Digest } from '../../../src/events/reference.js'
 import { readDescriptors } from '../../../src/events/descriptor.js'
 import { MOST_ENTRIES } from '../../../src/inventory/questions/manifest-contents.js'
 import { learnManifest } from '../../../src/inventory/record/learn-manifest.js'
-import type { Contents } from '../../../src/pulls/fold/contents.js'
-import { createManifests, type Manifests } from '../../../src/pulls/fold-job/known-manifests.js'
+import type { ManifestContents } from '../../../src/pulls/fold/contents.js'
+import { createKnownManifests, type KnownManifests } from '../../../src/pulls/fold-job/known-manifests.js'
 import type { PendingRequest } from '../../../src/pulls/requests/pending.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
@@ -54,7 +54,7 @@ describe.each(STORE_PAIRS)('manifests of a fold on %s', (_, open) => {
   }
   /** The kind and the platform of an image in repository a of the registry. */
   const knownAs = async (name: string): Promise<unknown[]> => {
-    const manifests = createManifests('registry.example', ROOM)
+    const manifests = createKnownManifests('registry.example', ROOM)
     const [contents] = await learned(manifests, [name])
     return [contents?.kind, manifests.platforms(digest(name), 'a')]
   }
@@ -136,21 +136,21 @@ describe.each(STORE_PAIRS)('manifests of a fold on %s', (_, open) => {
   const requestsFor = (...digests: Digest[]): PendingRequest[] =>
     digests.map((one) => ({ object: 'blob', digest: one }) as PendingRequest)
   const learned = async (
-    manifests: Manifests,
+    manifests: KnownManifests,
     names: string[],
     ...digests: Digest[]
-  ): Promise<(Contents | undefined)[]> => {
+  ): Promise<(ManifestContents | undefined)[]> => {
     const wanted = names.map((name) => ({ repository: 'a', digest: digest(name) }))
     await manifests.learn(stores.database.sql, wanted, requestsFor(...digests))
     return names.map((name) => manifests.contentsIn('a')(digest(name)))
   }
-  const layersOf = (contents: Contents | undefined): { has: (digest: string) => boolean } =>
+  const layersOf = (contents: ManifestContents | undefined): { has: (digest: string) => boolean } =>
     contents?.kind === 'image' ? contents.layers : { has: () => false }
 
   test('of many entries are in memory as far as a batch asks for them', async () => {
     await pushImage('a1', LARGE)
     await pushImage('a2', 2)
-    const manifests = createManifests('registry.example', ROOM)
+    const manifests = createKnownManifests('registry.example', ROOM)
     const wanted = digest(`b${LARGE - 1}`)
     const [large, small] = await learned(manifests, ['a1', 'a2'], wanted, digest('d'))
     expect(['b0', 'd', `b${LARGE - 1}`].map((name) => layersOf(large).has(digest(name)))).toEqual([false, false, true])
@@ -166,7 +166,7 @@ describe.each(STORE_PAIRS)('manifests of a fold on %s', (_, open) => {
   test('are not searched for a batch that does not name them: its work does not grow with those of earlier batches', async () => {
     await pushImage('a1', LARGE)
     await pushImage('a2', 2)
-    const manifests = createManifests('registry.example', ROOM)
+    const manifests = createKnownManifests('registry.example', ROOM)
     await learned(manifests, ['a1'], digest('b0'))
     await learned(manifests, ['a2'], digest('b1'))
     const listsNext = (): boolean => layersOf(manifests.contentsIn('a')(digest('a1'))).has(digest('b1'))
@@ -178,7 +178,7 @@ describe.each(STORE_PAIRS)('manifests of a fold on %s', (_, open) => {
   test('are in memory as far as a batch asks for them once memory is full', async () => {
     const names = ['a1', 'a2', 'a3', 'a4', 'a5', 'a6']
     for (const name of names) await pushImage(name, 240)
-    const manifests = createManifests('registry.example', ROOM)
+    const manifests = createKnownManifests('registry.example', ROOM)
     const known = await learned(manifests, names, digest('b1'))
     expect(known.map((one) => layersOf(one).has(digest('b1')))).toEqual(names.map(() => true))
     expect(known.filter((one) => layersOf(one).has(digest('b2')))).toHaveLength(4)
@@ -197,7 +197,7 @@ describe.each(STORE_PAIRS)('manifests of a fold on %s', (_, open) => {
     await push('a5', INDEX, [{ digest: digest('a1'), mediaType: MANIFEST }])
     const asked = [CONFIGURATION, digest('b1'), digest(`e${LARGE - 1}`), digest('a1')]
     const names = ['a1', 'a2', 'a3', 'a4', 'a5']
-    const known = await learned(createManifests('registry.example', room), names, ...asked)
+    const known = await learned(createKnownManifests('registry.example', room), names, ...asked)
     const listed = (some: { has: (digest: string) => boolean } | undefined): boolean[] =>
       asked.map((one) => some?.has(one) === true)
     const nothing = [false, false, false, false]

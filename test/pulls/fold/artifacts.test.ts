@@ -1,14 +1,17 @@
 import { describe, expect, test } from '@jest/globals'
 import { DIGEST_ALGORITHMS, isReferrerTag, type Digest, type Tag } from '../../../src/events/reference.js'
-import type { Contents } from '../../../src/pulls/fold/contents.js'
-import type { Folded } from '../../../src/pulls/fold/state.js'
+import type { ManifestContents } from '../../../src/pulls/fold/contents.js'
+import type { FoldRequest } from '../../../src/pulls/fold/state.js'
 import { fold } from '../../servers/folding.js'
 
 const ORAS = 'application/vnd.oci.artifact.manifest.v1+json'
 const HEX = '0123456789abcdef'.repeat(4)
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
-const kindsOf = (requests: readonly Partial<Folded>[], contents: Record<string, Contents> = {}): string[] =>
+const kindsOf = (
+  requests: readonly Partial<FoldRequest>[],
+  contents: Record<string, ManifestContents> = {},
+): string[] =>
   fold(
     requests.map((request) => ({ mediaType: MANIFEST, ...request })),
     contents,

@@ -1,17 +1,17 @@
 import { describe, expect, test } from '@jest/globals'
 import type { Digest, Tag } from '../../../src/events/reference.js'
-import type { Contents } from '../../../src/pulls/fold/contents.js'
-import type { Outcome } from '../../../src/pulls/fold/outcome.js'
-import type { Folded } from '../../../src/pulls/fold/state.js'
+import type { ManifestContents } from '../../../src/pulls/fold/contents.js'
+import type { PullOutcome } from '../../../src/pulls/fold/outcome.js'
+import type { FoldRequest } from '../../../src/pulls/fold/state.js'
 import { fold } from '../../servers/folding.js'
 
 const MINUTE = 60_000_000
 const HOUR = 60 * MINUTE
 const IMAGE = 'application/vnd.oci.image.manifest.v1+json'
 
-type Wanted = Partial<Omit<Folded, 'digest' | 'tag'>> & { at: number; digest?: string; tag?: string }
+type Wanted = Partial<Omit<FoldRequest, 'digest' | 'tag'>> & { at: number; digest?: string; tag?: string }
 
-const folded = (requests: readonly Wanted[], contents: Record<string, Contents> = {}): Outcome[] =>
+const folded = (requests: readonly Wanted[], contents: Record<string, ManifestContents> = {}): PullOutcome[] =>
   fold(
     requests.map(({ digest, tag, ...request }) => ({
       bytes: 100,
@@ -28,7 +28,7 @@ const blob = (at: number, digest: string, more: Partial<Wanted> = {}): Wanted =>
   ...more,
 })
 const SIGNATURE = `sha256-${'0'.repeat(64)}.sig`
-const image: Contents = { kind: 'image', layers: new Set(['l1', 'l2']), config: 'c' }
+const image: ManifestContents = { kind: 'image', layers: new Set(['l1', 'l2']), config: 'c' }
 
 describe.each([
   ['known', { m: image }],

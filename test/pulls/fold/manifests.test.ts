@@ -1,12 +1,12 @@
 import { expect, test } from '@jest/globals'
 import type { Digest, RepositoryPath, Tag } from '../../../src/events/reference.js'
 import { createFold } from '../../../src/pulls/fold/fold.js'
-import type { Outcome } from '../../../src/pulls/fold/outcome.js'
+import type { PullOutcome } from '../../../src/pulls/fold/outcome.js'
 import { WINDOWS } from '../../../src/pulls/model/join-windows.js'
 import { fold } from '../../servers/folding.js'
 
 test('an artifact is known by its media type, also where nobody has read what it holds', () => {
-  const outcomes: Outcome[] = []
+  const outcomes: PullOutcome[] = []
   const { add, end } = createFold({ contentsOf: () => undefined, windows: WINDOWS, emit: (one) => outcomes.push(one) })
   const request = { registry: 'r', repository: 'a' as RepositoryPath, origin: 'o', status: 200, method: 'GET' } as const
   const types = ['application/vnd.oci.artifact.manifest.v1+json', 'application/vnd.oci.image.manifest.v1+json']

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import type { Digest, Tag } from '../../../src/events/reference.js'
-import type { Folded } from '../../../src/pulls/fold/state.js'
+import type { FoldRequest } from '../../../src/pulls/fold/state.js'
 import { WINDOWS } from '../../../src/pulls/model/join-windows.js'
 import { fold } from '../../servers/folding.js'
 import { runs } from '../../servers/runs.js'
@@ -10,7 +10,7 @@ const MINUTE = 60_000_000
 const IMAGE = 'application/vnd.oci.image.manifest.v1+json'
 const digest = (name: string): Digest => name as Digest
 
-type Request = Partial<Folded> & { at: number }
+type Request = Partial<FoldRequest> & { at: number }
 
 const sessionsOf = (requests: readonly Request[]): number =>
   fold(requests).filter((outcome) => outcome.what === 'invocation' && outcome.startsSession).length
@@ -30,7 +30,7 @@ test.each<[string, Request]>([
 test('there are as many sessions as runs of requests in which somebody asks for an image', () => {
   const request = fc.record({
     wait: fc.integer({ min: 0, max: 60 * MINUTE }),
-    object: fc.constantFrom<Folded['object']>('manifest', 'blob'),
+    object: fc.constantFrom<FoldRequest['object']>('manifest', 'blob'),
     method: fc.constantFrom('GET', 'HEAD'),
     digest: fc.constantFrom('a', 'b', 'c').map(digest),
   })

@@ -3,11 +3,11 @@ import { expect, test } from '@jest/globals'
 import { parseTimestamp } from '../../../src/events/calendar.js'
 import { isDigest, type RepositoryPath, type Tag } from '../../../src/events/reference.js'
 import { behaviourOf } from '../../../src/pulls/model/behaviour.js'
-import type { Folded } from '../../../src/pulls/fold/state.js'
-import type { Contents } from '../../../src/pulls/fold/contents.js'
+import type { FoldRequest } from '../../../src/pulls/fold/state.js'
+import type { ManifestContents } from '../../../src/pulls/fold/contents.js'
 import { createFold } from '../../../src/pulls/fold/fold.js'
-import { MEASURES, measuresOf, type Measures } from '../../../src/pulls/fold/measures.js'
-import type { Outcome } from '../../../src/pulls/fold/outcome.js'
+import { MEASURES, measuresOf, type Measures } from '../../../src/pulls/fold/outcome-measures.js'
+import type { PullOutcome } from '../../../src/pulls/fold/outcome.js'
 import { WINDOWS } from '../../../src/pulls/model/join-windows.js'
 
 type Known =
@@ -42,7 +42,7 @@ const { defaults, vectors } = JSON.parse(
 ) as Vectors
 const TWICE = defaults.double_fetch_clients.map((pattern) => new RegExp(pattern))
 
-const requestOf = (wanted: Vector['requests'][number], i: number): Folded => {
+const requestOf = (wanted: Vector['requests'][number], i: number): FoldRequest => {
   const [, repository = '', part = '', reference = ''] =
     /^\/v2\/(.+)\/(manifests|blobs|tags|referrers)\/(.+)$/.exec(wanted.path) ?? []
   const digest = isDigest(reference) ? reference : wanted.digest
@@ -63,10 +63,10 @@ const requestOf = (wanted: Vector['requests'][number], i: number): Folded => {
   }
 }
 
-const contentsIn = ({ catalog = {} }: Vector): Map<string, Contents> =>
+const contentsIn = ({ catalog = {} }: Vector): Map<string, ManifestContents> =>
   new Map(
     Object.values(catalog).flatMap((manifests) =>
-      Object.entries(manifests).map(([digest, known]): [string, Contents] => {
+      Object.entries(manifests).map(([digest, known]): [string, ManifestContents] => {
         if (known.kind === 'index') return [digest, { kind: 'index', children: new Set(known.children) }]
         if (known.kind === 'artifact') return [digest, known]
         const { layers, config, platform } = known
@@ -75,8 +75,8 @@ const contentsIn = ({ catalog = {} }: Vector): Map<string, Contents> =>
     ),
   )
 
-const fold = (vector: Vector): { outcomes: Outcome[]; sums: Measures; contents: Map<string, Contents> } => {
-  const outcomes: Outcome[] = []
+const fold = (vector: Vector): { outcomes: PullOutcome[]; sums: Measures; contents: Map<string, ManifestContents> } => {
+  const outcomes: PullOutcome[] = []
   const contents = contentsIn(vector)
   const { add, end } = createFold({
     contentsOf: (digest) => contents.get(digest),

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { sql } from 'kysely'
-import { measuresOf, MEASURES } from '../../../src/pulls/fold/measures.js'
-import type { Outcome } from '../../../src/pulls/fold/outcome.js'
-import type { ToldOutcome } from '../../../src/pulls/fold-job/fold-batch.js'
-import { saveOutcomes } from '../../../src/pulls/fold-job/outcomes.js'
-import { askedIn } from '../../../src/pulls/query/parameters.js'
-import { askPulls } from '../../../src/pulls/query/answer.js'
+import { measuresOf, MEASURES } from '../../../src/pulls/fold/outcome-measures.js'
+import type { PullOutcome } from '../../../src/pulls/fold/outcome.js'
+import type { ChangedOutcome } from '../../../src/pulls/fold-job/fold-batch.js'
+import { saveOutcomes } from '../../../src/pulls/fold-job/save-outcomes.js'
+import { parsePullsQuery } from '../../../src/pulls/query/parameters.js'
+import { queryPulls } from '../../../src/pulls/query/query-pulls.js'
 import { runsOn } from '../../servers/runs.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
@@ -33,8 +33,8 @@ const invocation = fc.record({
 const other = fc.record({ what: fc.constantFrom('artifact' as const, 'orphan' as const, 'failure' as const) })
 
 const told = fc.array(fc.tuple(place, fc.oneof(invocation, other)), { maxLength: 30 }).map((all) =>
-  all.map(([where, what], i): ToldOutcome => ({
-    outcome: { id: String(i), tag: 'latest', digest: 'sha256:a', last: where.at, ...where, ...what } as Outcome,
+  all.map(([where, what], i): ChangedOutcome => ({
+    outcome: { id: String(i), tag: 'latest', digest: 'sha256:a', last: where.at, ...where, ...what } as PullOutcome,
     who: JSON.stringify(WHO),
   })),
 )
@@ -59,9 +59,9 @@ describe.each(STORE_PAIRS)('what is counted of outcomes that are kept, on %s', (
         await stores.clear()
         const showsBlobs = (at: number): boolean => at >= START + days * DAY
         await sql`insert into pulls.registries (registry) values ('registry.example')`.execute(stores.database.sql)
-        await saveOutcomes(stores.database.sql, outcomes, { showsBlobs, platforms: () => undefined })
-        const asked = askedIn({ measures: MEASURES.join(), period: '2026-11' }, NOW)
-        const { total } = await askPulls(stores.database.sql, asked, { rotation: 'never', stamps: {} })
+        await saveOutcomes(stores.database.sql, outcomes, { reportsBlobs: showsBlobs, platforms: () => undefined })
+        const asked = parsePullsQuery({ measures: MEASURES.join(), period: '2026-11' }, NOW)
+        const { total } = await queryPulls(stores.database.sql, asked, { rotation: 'never', stamps: {} })
         const expected = outcomes.map(({ outcome }) => measuresOf(outcome, showsBlobs(outcome.at)))
         for (const name of MEASURES)
           expect([name, total[name]]).toEqual([name, expected.reduce((sum, one) => sum + one[name], 0)])

@@ -5,18 +5,18 @@ import { isoTime } from '../../../src/events/calendar.js'
 import type { Digest, RepositoryPath } from '../../../src/events/reference.js'
 import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import { requestOf } from '../../../src/events/registry-request.js'
-import { measuresOf } from '../../../src/pulls/fold/measures.js'
+import { measuresOf } from '../../../src/pulls/fold/outcome-measures.js'
 import { inOrder } from '../../../src/pulls/fold/order.js'
 import { WINDOWS } from '../../../src/pulls/model/join-windows.js'
 import { erase } from '../../../src/pulls/roll-up/erase.js'
 import { createProvisionalFold, type ProvisionalSizes } from '../../../src/pulls/provisional/fold-provisional.js'
 import { foldPending } from '../../../src/pulls/fold-job/fold-pending.js'
 import { moveAliases } from '../../../src/pulls/aliases/move-aliases.js'
-import { askedIn } from '../../../src/pulls/query/parameters.js'
-import { askBehaviours } from '../../../src/pulls/query/behaviours.js'
-import { askPullers } from '../../../src/pulls/query/pullers.js'
-import { askPulls, type PullsAnswer } from '../../../src/pulls/query/answer.js'
-import { pullTotals } from '../../../src/pulls/query/totals.js'
+import { parsePullsQuery } from '../../../src/pulls/query/parameters.js'
+import { queryBehaviours } from '../../../src/pulls/query/query-behaviours.js'
+import { queryPullers } from '../../../src/pulls/query/query-pullers.js'
+import { queryPulls, type PullsAnswer } from '../../../src/pulls/query/query-pulls.js'
+import { pullTotals } from '../../../src/pulls/query/pull-totals.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
 import { fold } from '../../servers/folding.js'
@@ -88,9 +88,9 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
       ...(sizes && { sizes }),
     })
   const answer = async (parameters: Record<string, string> = {}, context = {}): Promise<PullsAnswer> =>
-    askPulls(
+    queryPulls(
       stores.database.sql,
-      askedIn(
+      parsePullsQuery(
         {
           measures: 'pulls,checks,downloads,bytes,unique_origins',
           since: '2026-11-18',
@@ -221,11 +221,11 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     const { ingest } = createCounting(stores)
     await ingest([ask(1, 0), ask(2, 100)])
     await provisionalFold()()
-    const asked = askedIn({ since: '2026-11-18', until: '2026-11-19' }, new Date(START))
-    const pullers = await askPullers(stores.database.sql, asked, 10, CONTEXT)
+    const asked = parsePullsQuery({ since: '2026-11-18', until: '2026-11-19' }, new Date(START))
+    const pullers = await queryPullers(stores.database.sql, asked, 10, CONTEXT)
     expect(pullers).toMatchObject({ pulls: 2, pullers: 1, provisional: { pulls: 2 } })
     const look = { now: new Date(START + 200_000), days: 1, limit: 10 }
-    expect(await askBehaviours(stores.database.sql, look, {})).toMatchObject({
+    expect(await queryBehaviours(stores.database.sql, look, {})).toMatchObject({
       items: [{ repository: 'a' }],
       provisional: { invocations: 2 },
       notes: [expect.stringMatching(/^All numbers are provisional/), expect.stringMatching(/ not settled yet: 2\.$/)],

@@ -5,8 +5,8 @@ import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import { WINDOWS } from '../../../src/pulls/model/join-windows.js'
 import { createProvisionalFold } from '../../../src/pulls/provisional/fold-provisional.js'
 import { clearProvisional, lockRun, releaseRun, takeRun } from '../../../src/pulls/provisional/provisional-run.js'
-import { askedIn } from '../../../src/pulls/query/parameters.js'
-import { askPulls } from '../../../src/pulls/query/answer.js'
+import { parsePullsQuery } from '../../../src/pulls/query/parameters.js'
+import { queryPulls } from '../../../src/pulls/query/query-pulls.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
@@ -41,11 +41,11 @@ describe.each(STORE_PAIRS)('the run that shows provisional pulls, on %s', (_, op
       holder,
     })
   const shown = async (): Promise<{ pulls: number | undefined; checks: number | undefined; isWaiting: boolean }> => {
-    const asked = askedIn(
+    const asked = parsePullsQuery(
       { measures: 'pulls,checks', since: '2026-11-18', until: '2026-11-18' },
       new Date(START + 600_000),
     )
-    const { total, notes } = await askPulls(stores.database.sql, asked, { rotation: 'never', stamps: {} })
+    const { total, notes } = await queryPulls(stores.database.sql, asked, { rotation: 'never', stamps: {} })
     return { pulls: total.pulls, checks: total.checks, isWaiting: notes.some((note) => WAITING.test(note)) }
   }
   const expireLease = async (): Promise<void> => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { askedIn } from '../../../src/pulls/query/parameters.js'
+import { parsePullsQuery } from '../../../src/pulls/query/parameters.js'
 import { notesOn } from '../../../src/pulls/query/notes.js'
 import type { Rotation } from '../../../src/requesters/salts.js'
 
@@ -20,7 +20,7 @@ describe('uniques of a period in which origins get new names', () => {
     ['daily', '2026-10-31', 'America/New_York', true],
     ['never', '2026', 'Europe/Berlin', false],
   ])('%s, %s in %s: %s', (rotation, period, tz, isTold) => {
-    const asked = askedIn({ measures: 'unique_origins', period, tz }, NOW)
+    const asked = parsePullsQuery({ measures: 'unique_origins', period, tz }, NOW)
     const notes = notesOn(asked, { rotation, stamps: {} })
     expect(notes.some((note) => note.startsWith('Origins get new names'))).toBe(isTold)
   })

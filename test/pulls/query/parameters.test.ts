@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals'
-import { askedIn, PullsError } from '../../../src/pulls/query/parameters.js'
+import { parsePullsQuery, PullsError } from '../../../src/pulls/query/parameters.js'
 
 const NOW = new Date('2026-11-21T12:00:00Z')
 
 describe('a question about pulls', () => {
   test('asks for the usual when nothing is said', () => {
-    expect(askedIn({}, NOW)).toMatchObject({
+    expect(parsePullsQuery({}, NOW)).toMatchObject({
       measures: ['pulls', 'checks', 'downloads', 'unique_origins', 'unique_endpoints'],
       groupBy: [],
       filters: [],
@@ -17,15 +17,15 @@ describe('a question about pulls', () => {
 
   test('has days by the clock of its time zone', () => {
     const late = new Date('2026-11-20T23:30:00Z')
-    expect(askedIn({ period: 'today', tz: 'Europe/Berlin' }, late).period.from).toBe('2026-11-21')
-    expect(askedIn({ since: '2026-11-01', tz: 'Europe/Berlin' }, late).period).toEqual({
+    expect(parsePullsQuery({ period: 'today', tz: 'Europe/Berlin' }, late).period.from).toBe('2026-11-21')
+    expect(parsePullsQuery({ since: '2026-11-01', tz: 'Europe/Berlin' }, late).period).toEqual({
       from: '2026-11-01',
       to: '2026-11-22',
     })
   })
 
   test('filters by any dimension, by several values', () => {
-    const { filters } = askedIn({ repository: 'team/*, other', kind: 'runtime' }, NOW)
+    const { filters } = parsePullsQuery({ repository: 'team/*, other', kind: 'runtime' }, NOW)
     expect(filters).toEqual([
       { dimension: 'repository', values: ['team/*', 'other'] },
       { dimension: 'kind', values: ['runtime'] },
@@ -33,18 +33,18 @@ describe('a question about pulls', () => {
   })
 
   test('a comma in a value has a backslash before it', () => {
-    const { filters } = askedIn({ network: 'AS64496 Example\\, Inc.,AS64497*' }, NOW)
+    const { filters } = parsePullsQuery({ network: 'AS64496 Example\\, Inc.,AS64497*' }, NOW)
     expect(filters).toEqual([{ dimension: 'network', values: ['AS64496 Example, Inc.', 'AS64497*'] }])
   })
 
   test('countries may be written small', () => {
-    expect(askedIn({ country: 'de,unknown' }, NOW).filters).toEqual([
+    expect(parsePullsQuery({ country: 'de,unknown' }, NOW).filters).toEqual([
       { dimension: 'country', values: ['DE', 'unknown'] },
     ])
   })
 
   test('what is one of a few may be told by its beginning', () => {
-    const { filters } = askedIn({ signed_in: 'anon*', kind: 'cli,unknown' }, NOW)
+    const { filters } = parsePullsQuery({ signed_in: 'anon*', kind: 'cli,unknown' }, NOW)
     expect(filters.map(({ values }) => values)).toEqual([['anon*'], ['cli', 'unknown']])
   })
 
@@ -97,7 +97,7 @@ describe('a question about pulls', () => {
     [{ digest: '4bcff63911f' }, /^digest: "4bcff63911f" is not a digest/],
     [{ tag: 'a\0b' }, /^tag: contains characters that no name has/],
   ])('is refused with a reason: %j', (parameters, message) => {
-    const ask = (): unknown => askedIn(parameters, NOW)
+    const ask = (): unknown => parsePullsQuery(parameters, NOW)
     expect(ask).toThrow(PullsError)
     expect(ask).toThrow(message)
   })
@@ -113,7 +113,7 @@ test('a digest can be given as tables shorten it', () => {
     'sha256:*',
     'unknown',
   ]
-  expect(askedIn({ digest: digests.join() }, new Date('2026-11-21T12:00:00Z')).filters).toEqual([
+  expect(parsePullsQuery({ digest: digests.join() }, new Date('2026-11-21T12:00:00Z')).filters).toEqual([
     {
       dimension: 'digest',
       values: ['sha256:4bcff63911fc*', 'sha512:4bcff63911fc*', digests[2], digests[2], 'sha256:*', 'unknown'],
@@ -123,7 +123,7 @@ test('a digest can be given as tables shorten it', () => {
 
 test('times are given whole, or as their beginnings', () => {
   const times = { hour: '2026-11-20T00:00,2026-11-2*', day: '2026-11-*', week: '2026-W47,2026*', month: '2026-11,*' }
-  expect(askedIn(times, new Date('2026-11-21T12:00:00Z')).filters).toEqual(
+  expect(parsePullsQuery(times, new Date('2026-11-21T12:00:00Z')).filters).toEqual(
     Object.entries(times).map(([dimension, text]) => ({ dimension, values: text.split(',') })),
   )
 })

@@ -34,7 +34,7 @@ test.each([
   ['UTC', '2026-11-27T23:59:59Z', 0],
   ['Europe/Berlin', '2026-11-27T23:00:00Z', 1],
 ])('in %s at %s, today is missing from a period that ended yesterday: %i notes', (timeZone, at, count) => {
-  expect(todayNotes({ period: { ...period, isDays: true }, timeZone, askedAt: Date.parse(at) * 1000 })).toHaveLength(
+  expect(todayNotes({ period: { ...period, isDays: true }, timeZone, queriedAt: Date.parse(at) * 1000 })).toHaveLength(
     count,
   )
 })

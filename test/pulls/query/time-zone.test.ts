@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { isTimeZone } from '../../../src/events/calendar.js'
-import { askedIn, PullsError } from '../../../src/pulls/query/parameters.js'
+import { parsePullsQuery, PullsError } from '../../../src/pulls/query/parameters.js'
 import { refuseUnknownTimeZone } from '../../../src/pulls/query/time-zone.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
@@ -32,7 +32,7 @@ describe.each(STORE_PAIRS)('time zones on %s', (_, open) => {
     const accepted: string[] = []
     for (const zone of zones) {
       try {
-        const { timeZone } = askedIn({ tz: zone }, NOW)
+        const { timeZone } = parsePullsQuery({ tz: zone }, NOW)
         await refuseUnknownTimeZone(db, timeZone)
         accepted.push(timeZone)
       } catch (error) {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { WINDOWS, type Windows } from '../../../src/pulls/model/join-windows.js'
-import { askedIn } from '../../../src/pulls/query/parameters.js'
-import { askPulls } from '../../../src/pulls/query/answer.js'
+import { WINDOWS, type JoinWindows } from '../../../src/pulls/model/join-windows.js'
+import { parsePullsQuery } from '../../../src/pulls/query/parameters.js'
+import { queryPulls } from '../../../src/pulls/query/query-pulls.js'
 import { keepWindows } from '../../../src/pulls/requests/join-window-history.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
@@ -16,11 +16,11 @@ describe.each(STORE_PAIRS)('the windows by which requests were joined, on %s', (
   afterAll(async () => stores.close())
   beforeEach(async () => stores.clear())
 
-  const opened = async (at: string, windows: Partial<Windows> = {}): Promise<void> =>
+  const opened = async (at: string, windows: Partial<JoinWindows> = {}): Promise<void> =>
     keepWindows(stores.database, { ...WINDOWS, ...windows }, new Date(at))
   const notes = async (period: string, measures = 'pulls,downloads,sessions'): Promise<string[]> => {
-    const asked = askedIn({ measures, period }, NOW)
-    return (await askPulls(stores.database.sql, asked, { rotation: 'never', stamps: {} })).notes
+    const asked = parsePullsQuery({ measures, period }, NOW)
+    return (await queryPulls(stores.database.sql, asked, { rotation: 'never', stamps: {} })).notes
   }
 
   test('are told of no answer as long as they are the usual ones', async () => {

@@ -4,11 +4,11 @@ import type { Digest } from '../../../src/events/reference.js'
 import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import { WINDOWS } from '../../../src/pulls/model/join-windows.js'
 import { foldPending } from '../../../src/pulls/fold-job/fold-pending.js'
-import { forgetOutcomes } from '../../../src/pulls/roll-up/retention.js'
+import { expireOutcomes } from '../../../src/pulls/roll-up/expire-outcomes.js'
 import { rollUp } from '../../../src/pulls/roll-up/roll-up.js'
 import { summarizePulls } from '../../../src/pulls/roll-up/summarize.js'
-import { askedIn } from '../../../src/pulls/query/parameters.js'
-import { askPulls, type PullsAnswer } from '../../../src/pulls/query/answer.js'
+import { parsePullsQuery } from '../../../src/pulls/query/parameters.js'
+import { queryPulls, type PullsAnswer } from '../../../src/pulls/query/query-pulls.js'
 import { dimension, DIMENSION_NAMES } from '../../../src/pulls/model/dimensions.js'
 import { MEASURE_NAMES } from '../../../src/pulls/model/measures.js'
 import type { Database } from '../../../src/storage/sql/database.js'
@@ -91,7 +91,10 @@ describe.each(STORE_PAIRS)('days that are over, on %s', (_, open) => {
 
   const rolled = async (): Promise<void> => rollUp({ database: stores.database, windows: WINDOWS })
   const ask = async (parameters: Record<string, string>): Promise<PullsAnswer> =>
-    askPulls(stores.database.sql, askedIn({ ...HISTORY, ...parameters }, NOW), { rotation: 'monthly', stamps: {} })
+    queryPulls(stores.database.sql, parsePullsQuery({ ...HISTORY, ...parameters }, NOW), {
+      rotation: 'monthly',
+      stamps: {},
+    })
   const rows = async (): Promise<unknown[]> => {
     const { rows: all } = await sql<{ row: unknown }>`
       select to_jsonb(d) as row from pulls.days d union all select to_jsonb(b) from pulls.behaviours b order by 1
@@ -171,7 +174,7 @@ describe.each(STORE_PAIRS)('days that are over, on %s', (_, open) => {
 
   test('say the same before they are rolled up, after it, and when their detail is gone', async () => {
     await unrolled()
-    const plain = DIMENSION_NAMES.filter((name) => !dimension(name).isRead)
+    const plain = DIMENSION_NAMES.filter((name) => !dimension(name).isReading)
     const before = await everything(plain)
     const hour = await ask({ hour: '2026-11-18T05:00' })
     expect(hour.total.invocations).toBeGreaterThan(0)
@@ -180,7 +183,7 @@ describe.each(STORE_PAIRS)('days that are over, on %s', (_, open) => {
     expect((await rows()).length).toBeGreaterThan(50)
     expect(await everything(plain)).toEqual(before)
     const whole = await everything()
-    await forgetOutcomes(stores.database, 1, NOW)
+    await expireOutcomes(stores.database, 1, NOW)
     const { rows: left } = await sql`select from pulls.outcomes where at < '2026-11-20T00:00:00Z'`.execute(
       stores.database.sql,
     )

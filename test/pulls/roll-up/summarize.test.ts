@@ -3,11 +3,11 @@ import fc from 'fast-check'
 import { sql } from 'kysely'
 import { WINDOWS } from '../../../src/pulls/model/join-windows.js'
 import { erase } from '../../../src/pulls/roll-up/erase.js'
-import { forgetOutcomes } from '../../../src/pulls/roll-up/retention.js'
+import { expireOutcomes } from '../../../src/pulls/roll-up/expire-outcomes.js'
 import { rollUp } from '../../../src/pulls/roll-up/roll-up.js'
 import { summarizePulls } from '../../../src/pulls/roll-up/summarize.js'
-import { askedIn, type Asked } from '../../../src/pulls/query/parameters.js'
-import { askPulls, type PullsAnswer } from '../../../src/pulls/query/answer.js'
+import { parsePullsQuery, type PullsQuery } from '../../../src/pulls/query/parameters.js'
+import { queryPulls, type PullsAnswer } from '../../../src/pulls/query/query-pulls.js'
 import { dimension, DIMENSION_NAMES, SUMMARIZED } from '../../../src/pulls/model/dimensions.js'
 import { MEASURE_NAMES } from '../../../src/pulls/model/measures.js'
 import { addDays } from '../../../src/pulls/model/period.js'
@@ -108,8 +108,8 @@ const groups = fc
   .map((names) => ({ group_by: names.join() }))
 const question = fc
   .record({ period, filter, groups, compare: yes, limit: fc.constantFrom('2', '10000') })
-  .map(({ period: when, filter: only, groups: by, compare, limit }): Asked =>
-    askedIn(
+  .map(({ period: when, filter: only, groups: by, compare, limit }): PullsQuery =>
+    parsePullsQuery(
       {
         measures: MEASURE_NAMES.join(),
         limit,
@@ -122,8 +122,8 @@ const question = fc
     ),
   )
 
-const isRead = ({ groupBy, filters }: Asked): boolean =>
-  [...groupBy, ...filters.map((one) => one.dimension)].some((name) => dimension(name).isRead)
+const isRead = ({ groupBy, filters }: PullsQuery): boolean =>
+  [...groupBy, ...filters.map((one) => one.dimension)].some((name) => dimension(name).isReading)
 
 describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) => {
   let stores: TestStores
@@ -132,9 +132,9 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
   })
   afterAll(async () => stores.close())
 
-  const ask = async (asked: Asked): Promise<PullsAnswer> =>
-    askPulls(stores.database.sql, asked, { rotation: 'never', stamps: {} })
-  const askAll = async (questions: readonly Asked[]): Promise<PullsAnswer[]> => {
+  const ask = async (asked: PullsQuery): Promise<PullsAnswer> =>
+    queryPulls(stores.database.sql, asked, { rotation: 'never', stamps: {} })
+  const askAll = async (questions: readonly PullsQuery[]): Promise<PullsAnswer[]> => {
     const answers = []
     for (const one of questions) answers.push(await ask(one))
     return answers
@@ -175,7 +175,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
         expected = found
         await summarizePulls(stores.database)
         expect(await askAll(asked)).toEqual(expected)
-        await forgetOutcomes(stores.database, 1, NOW)
+        await expireOutcomes(stores.database, 1, NOW)
         expect(await askAll(asked)).toEqual(expected)
       }),
       runsOn(stores.database, { postgresql: 4, pglite: 2 }),
@@ -186,7 +186,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
     const [outcomes = []] = fc.sample(history, EXAMPLE)
     const everything = [...SUMMARIZED, 'registry', 'month', 'day'].flatMap((name) =>
       ['2026', '2026-10', 'every monday of 2026-10'].map((when) =>
-        askedIn({ measures: MEASURE_NAMES.join(), period: when, group_by: name }, NOW),
+        parsePullsQuery({ measures: MEASURE_NAMES.join(), period: when, group_by: name }, NOW),
       ),
     )
     beforeAll(async () => {
@@ -302,7 +302,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
     await (erasing ?? erase(stores.database, { repository: 'a' }))
     expect(await rowsOf('pulls.summarized')).toEqual([])
     expect(await rowsOf('pulls.summaries')).toEqual([])
-    const { total } = await ask(askedIn({ measures: 'pulls,unique_origins', period: '2026' }, NOW))
+    const { total } = await ask(parsePullsQuery({ measures: 'pulls,unique_origins', period: '2026' }, NOW))
     expect(total).toEqual({ pulls: 0, unique_origins: 0 })
   })
 
@@ -413,28 +413,30 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
 
   test('make a day of any time zone the day of UTC once its detail is gone', async () => {
     await keepPulls(['2026-10-01', '2026-10-31'])
-    await forgetOutcomes(stores.database, 1, NOW)
+    await expireOutcomes(stores.database, 1, NOW)
     const ownDays = [
       ['Asia/Tokyo', '2026-11-05'],
       ['America/New_York', '2026-11-04'],
     ] as const
     for (const [tz, since] of ownDays) {
-      const { rows, notes } = await ask(askedIn({ measures: 'pulls', group_by: 'day', period: '2026-10', tz }, NOW))
+      const { rows, notes } = await ask(
+        parsePullsQuery({ measures: 'pulls', group_by: 'day', period: '2026-10', tz }, NOW),
+      )
       expect(notes).toEqual([`Days of ${tz} are known since ${since}: earlier days are days of UTC.`])
       expect(rows).toEqual([
         { day: '2026-10-01', pulls: 1 },
         { day: '2026-10-31', pulls: 1 },
       ])
       // Of the day on which single invocations begin, Tokyo lacks its first nine hours.
-      const first = await ask(askedIn({ measures: 'pulls', since: '2026-11-04', tz }, NOW))
+      const first = await ask(parsePullsQuery({ measures: 'pulls', since: '2026-11-04', tz }, NOW))
       expect(first.notes).toHaveLength(since === '2026-11-04' ? 0 : 1)
     }
-    const hours = askedIn({ measures: 'pulls', group_by: 'hour', period: '2026-10' }, NOW)
+    const hours = parsePullsQuery({ measures: 'pulls', group_by: 'hour', period: '2026-10' }, NOW)
     expect(await ask(hours)).toMatchObject({
       rows: [{ hour: '2026-10-01T00:00' }, { hour: '2026-10-31T00:00' }],
       notes: ['Hours are known since 2026-11-04: of earlier days, all of a UTC day is in its first hour.'],
     })
-    expect((await ask(askedIn({ group_by: 'hour', period: '2026-11-05' }, NOW))).notes).toEqual([])
-    expect((await ask(askedIn({ group_by: 'day', period: '2026-10' }, NOW))).notes).toEqual([])
+    expect((await ask(parsePullsQuery({ group_by: 'hour', period: '2026-11-05' }, NOW))).notes).toEqual([])
+    expect((await ask(parsePullsQuery({ group_by: 'day', period: '2026-10' }, NOW))).notes).toEqual([])
   })
 })

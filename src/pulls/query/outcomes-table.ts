@@ -1,23 +1,24 @@
 import { sql, type RawBuilder } from 'kysely'
-import { namesIn, type Asked } from './parameters.js'
+import { dimensionsOf, type PullsQuery } from './parameters.js'
 import { NEWEST_DAYS } from '../model/behaviour.js'
 import { dimension } from '../model/dimensions.js'
-import type { Told } from './filters.js'
+import type { RowExpressions } from './filters.js'
 
 /** Outcomes that no request changes any more, but one that is pending. */
-export const SETTLED = sql`pulls.outcomes`
+export const SETTLED_OUTCOMES = sql`pulls.outcomes`
 
 /**
  * The table of outcomes that a question needs, to be named `o`: with how their origins ask only where it names that.
  * @param outcomes a table with the columns of pulls.outcomes.
  */
-export const outcomesFor = (
-  asked: Pick<Asked, 'groupBy' | 'filters'>,
+export const outcomesTable = (
+  query: Pick<PullsQuery, 'groupBy' | 'filters'>,
   outcomes: RawBuilder<unknown>,
-): RawBuilder<unknown> => (namesIn(asked).some((name) => dimension(name).isRead) ? withReadings(outcomes) : outcomes)
+): RawBuilder<unknown> =>
+  dimensionsOf(query).some((name) => dimension(name).isReading) ? withReadings(outcomes) : outcomes
 
 /** How an outcome `o` tells what it is asked for. */
-export const toldByOutcomes = ({ timeZone }: Pick<Asked, 'timeZone'>): Told => {
+export const outcomeExpressions = ({ timeZone }: Pick<PullsQuery, 'timeZone'>): RowExpressions => {
   const local = sql`(o.at at time zone ${timeZone}::text)`
   return { local, value: (name) => dimension(name).value(local) }
 }

@@ -2,19 +2,19 @@ import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import { arrayText } from '../../storage/sql/array-text.js'
 import type { Sql } from '../../storage/sql/database.js'
-import { platformPullsOf } from '../fold/measures.js'
-import type { Invocation, Outcome } from '../fold/outcome.js'
+import { platformPullsOf } from '../fold/outcome-measures.js'
+import type { Invocation, PullOutcome } from '../fold/outcome.js'
 import type { Who } from '../requests/pending.js'
 import { platformOf, type PlatformsOf } from './platform.js'
-import type { ToldOutcome } from './fold-batch.js'
+import type { ChangedOutcome } from './fold-batch.js'
 
-type Saved = {
-  showsBlobs: (at: Micros) => boolean
+type OutcomeLookups = {
+  reportsBlobs: (at: Micros) => boolean
   platforms: PlatformsOf
 }
 
 /** Where outcomes are kept: settled ones for good, provisional ones with the last request that changed them. */
-type Target = { table: 'pulls.outcomes' | 'provisional.outcomes'; lastAt?: (outcome: Outcome) => Micros }
+type Target = { table: 'pulls.outcomes' | 'provisional.outcomes'; lastAt?: (outcome: PullOutcome) => Micros }
 
 const SETTLED: Target = { table: 'pulls.outcomes' }
 
@@ -25,8 +25,8 @@ const SETTLED: Target = { table: 'pulls.outcomes' }
  */
 export const saveOutcomes = async (
   tx: Sql,
-  outcomes: readonly ToldOutcome[],
-  { showsBlobs, platforms }: Saved,
+  outcomes: readonly ChangedOutcome[],
+  { reportsBlobs, platforms }: OutcomeLookups,
   { table, lastAt }: Target = SETTLED,
 ): Promise<void> => {
   const whoOf = readOnce(outcomes)
@@ -34,8 +34,8 @@ export const saveOutcomes = async (
     .map(({ outcome, who }) => ({ outcome, who: whoOf(who) }))
     .sort((a, b) => (isBefore(a.outcome, b.outcome) ? -1 : 1))
   if (rows.length === 0) return
-  const shows = rows.map(({ outcome }) => showsBlobs(outcome.at))
-  const places = rows.map(({ outcome, who }) => platformOf(outcome, who, platforms))
+  const shows = rows.map(({ outcome }) => reportsBlobs(outcome.at))
+  const platformsOfRows = rows.map(({ outcome, who }) => platformOf(outcome, who, platforms))
   const invocation = <T>(read: (one: Invocation) => T, other: T): T[] =>
     rows.map(({ outcome }) => (outcome.what === 'invocation' ? read(outcome) : other))
   await sql`
@@ -57,8 +57,8 @@ export const saveOutcomes = async (
       ${arrayText(invocation(({ layers }) => layers, 0))}::int[],
       ${arrayText(invocation(({ startsSession }) => startsSession, false))}::boolean[],
       ${arrayText(shows)}::boolean[],
-      ${arrayText(places.map(({ platform }) => platform))}::text[],
-      ${arrayText(places.map(({ from }) => from ?? null))}::text[],
+      ${arrayText(platformsOfRows.map(({ platform }) => platform))}::text[],
+      ${arrayText(platformsOfRows.map(({ from }) => from ?? null))}::text[],
       ${arrayText(invocation(platformPullsOf, 0))}::int[],
       ${arrayText(rows.map(({ outcome }) => outcome.origin))}::text[],
       ${arrayText(rows.map(({ who }) => who.endpoint))}::text[],
@@ -82,11 +82,11 @@ export const saveOutcomes = async (
 }
 
 /** In the order of the key, in which all processes lock them. */
-const isBefore = (a: Outcome, b: Outcome): boolean =>
+const isBefore = (a: PullOutcome, b: PullOutcome): boolean =>
   a.repository < b.repository || (a.repository === b.repository && (a.at < b.at || (a.at === b.at && a.id < b.id)))
 
 /** Each text of a `Who` is read once. */
-const readOnce = (outcomes: readonly ToldOutcome[]): ((text: string) => Who) => {
+const readOnce = (outcomes: readonly ChangedOutcome[]): ((text: string) => Who) => {
   const read = new Map([...new Set(outcomes.map(({ who }) => who))].map((text) => [text, JSON.parse(text) as Who]))
   return (text) => read.get(text) ?? (JSON.parse(text) as Who)
 }

@@ -4,7 +4,7 @@ import type { Sql } from '../../storage/sql/database.js'
 import { readPending, type PendingRequest, type PendingRow, type Who } from '../requests/pending.js'
 
 /** One request, with the number to go on after. */
-export type ToldRequest = {
+export type StoredRequest = {
   cursor: number
   registry: string
   repository: string
@@ -13,7 +13,7 @@ export type ToldRequest = {
 } & Record<string, unknown>
 
 /** Requests in the order in which they were folded, after a number. */
-export const requestsAfter = async (db: Sql, after: number, limit: number): Promise<ToldRequest[]> => {
+export const requestsAfter = async (db: Sql, after: number, limit: number): Promise<StoredRequest[]> => {
   const { rows } = await sql<PendingRow & { registry: string; number: string; isLate: boolean }>`
     select number, id, registry, repository, origin, is_late as "isLate", request, who from pulls.requests
     where number > ${after} order by number limit ${limit}

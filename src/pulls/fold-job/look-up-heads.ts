@@ -46,7 +46,7 @@ export const lookUpHeads = async (
  * Requests without the HEADs that are found to be parts of pushes: one whose push arrives later, or that is not looked up, stays.
  * @param isOver see lookUpHeads
  */
-export const withoutPushes = async <T extends Pick<PendingRequest, 'id' | 'method'>>(
+export const withoutPushChecks = async <T extends Pick<PendingRequest, 'id' | 'method'>>(
   db: Sql,
   requests: readonly T[],
   isOver: () => boolean,

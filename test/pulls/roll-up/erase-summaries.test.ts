@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
-import { forgetSummaries } from '../../../src/pulls/roll-up/forget-summaries.js'
+import { eraseSummaries } from '../../../src/pulls/roll-up/erase-summaries.js'
 import { ROWS_AT_ONCE } from '../../../src/storage/sql/batched.js'
 import { seeing } from '../../servers/seen-statements.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
@@ -30,7 +30,7 @@ describe.each(STORE_PAIRS)('what was summarized with an erased repository, on %s
       if (text.includes('delete from pulls.summaries ')) deleted.push(Number(result.numAffectedRows))
       return result
     })
-    await forgetSummaries(seen, { repository: 'app-1', registries: ['a'] })
+    await eraseSummaries(seen, { repository: 'app-1', registries: ['a'] })
     expect(deleted).toEqual([ROWS_AT_ONCE, 5, 0])
     const { rows } = await sql`select registry, count(*)::int as left from pulls.summaries group by registry`.execute(
       stores.database.sql,

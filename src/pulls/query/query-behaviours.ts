@@ -1,15 +1,15 @@
 import { sql, type Kysely } from 'kysely'
 import { microsOf } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
-import { behaviourOf, MOST_TIMES, type Behaviour } from '../model/behaviour.js'
-import { atOneMoment } from './at-one-moment.js'
+import { behaviourOf, MAX_TIMES, type Behaviour } from '../model/behaviour.js'
+import { inOneSnapshot } from './in-one-snapshot.js'
 import { currentOutcomes } from './current-outcomes.js'
-import { allowSingleOrigins } from './minimum-group-size.js'
+import { requireSingleOrigins } from './minimum-group-size.js'
 import { LOCAL_TOOL_IN_CLOUD } from '../model/local-tool.js'
-import type { Context } from './notes.js'
+import type { PullsContext } from './notes.js'
 import { addDays, localDay } from '../model/period.js'
 import { provisionalIn, provisionalNotes, type Provisional } from './provisional.js'
-import { unmatchedNotes } from './unmatched.js'
+import { unmatchedNotes } from './unmatched-notes.js'
 
 type OriginBehaviour = Behaviour & {
   registry: string
@@ -33,7 +33,7 @@ type Row = {
   local: boolean
 }
 
-type Look = {
+type BehavioursQuery = {
   now: Date
   /** Look-back. */
   days: number
@@ -45,35 +45,35 @@ type Look = {
  * How origins ask for repositories, those that ask most first.
  * @throws PullsError where single origins are not to be shown.
  */
-export const askBehaviours = async (
+export const queryBehaviours = async (
   db: Kysely<unknown>,
-  look: Look,
-  context: Pick<Context, 'leastPullers' | 'lateness'>,
+  behavioursQuery: BehavioursQuery,
+  context: Pick<PullsContext, 'minimumGroupSize' | 'lateness'>,
 ): Promise<BehavioursAnswer> => {
-  allowSingleOrigins(context)
-  return atOneMoment(db, async (tx) => {
-    const items = await behavioursOn(tx, look)
-    const asked = askedBy(look)
-    const provisional = await provisionalIn(tx, asked, context)
-    const unmatched = items.length === 0 ? await unmatchedNotes(tx, asked.filters) : []
-    const notes = [...provisionalNotes(provisional, asked, context), ...unmatched]
+  requireSingleOrigins(context)
+  return inOneSnapshot(db, async (tx) => {
+    const items = await behavioursIn(tx, behavioursQuery)
+    const query = pullsQueryOf(behavioursQuery)
+    const provisional = await provisionalIn(tx, query, context)
+    const unmatched = items.length === 0 ? await unmatchedNotes(tx, query.filters) : []
+    const notes = [...provisionalNotes(provisional, query, context), ...unmatched]
     return { items, ...(provisional && { provisional }), notes }
   })
 }
 
 /** The days of UTC that a look back touches, as a query about pulls has them. */
-const askedBy = ({ now, days, repository }: Look): Parameters<typeof provisionalIn>[1] => {
+const pullsQueryOf = ({ now, days, repository }: BehavioursQuery): Parameters<typeof provisionalIn>[1] => {
   const today = localDay(now, 'UTC')
   return {
     groupBy: [],
     filters: repository === undefined ? [] : [{ dimension: 'repository', values: [repository] }],
     period: { from: addDays(today, -days), to: addDays(today, 1) },
     timeZone: 'UTC',
-    askedAt: microsOf(now),
+    queriedAt: microsOf(now),
   }
 }
 
-const behavioursOn = async (tx: Sql, { now, days, repository, limit }: Look): Promise<OriginBehaviour[]> => {
+const behavioursIn = async (tx: Sql, { now, days, repository, limit }: BehavioursQuery): Promise<OriginBehaviour[]> => {
   const outcomes = await currentOutcomes(tx)
   const since = new Date(now.getTime() - days * 86_400_000)
   const { rows } = await sql<Row>`
@@ -92,7 +92,7 @@ const behavioursOn = async (tx: Sql, { now, days, repository, limit }: Look): Pr
         select at from ${outcomes} o
         where o.registry = b.registry and o.repository = b.repository and o.origin = b.origin
           and o.what = 'invocation' and o.at >= ${since} and o.at <= ${now}
-        order by at desc limit ${MOST_TIMES}
+        order by at desc limit ${MAX_TIMES}
       ) newest
     ) o
     order by b.invocations desc, b.registry, b.repository, b.origin

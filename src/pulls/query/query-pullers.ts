@@ -1,15 +1,15 @@
 import { sql, type Kysely, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
-import { atOneMoment } from './at-one-moment.js'
+import { inOneSnapshot } from './in-one-snapshot.js'
 import { currentOutcomes } from './current-outcomes.js'
-import { askedIn, PullsError, toldPeriod, type Asked, type ToldPeriod } from './parameters.js'
+import { parsePullsQuery, PullsError, reportedPeriod, type PullsQuery, type ReportedPeriod } from './parameters.js'
 import { conditionsOn, momentsOf } from './filters.js'
-import { leastOf, noSingleOrigins } from './minimum-group-size.js'
-import { notesOn, type Context } from './notes.js'
-import { outcomesFor, toldByOutcomes } from './outcomes.js'
+import { minimumOf, singleOriginsNote } from './minimum-group-size.js'
+import { notesOn, type PullsContext } from './notes.js'
+import { outcomesTable, outcomeExpressions } from './outcomes-table.js'
 import { provisionalIn, provisionalNotes, type Provisional } from './provisional.js'
 import { refuseUnknownTimeZone } from './time-zone.js'
-import { unmatchedNotes } from './unmatched.js'
+import { unmatchedNotes } from './unmatched-notes.js'
 
 /** Kinds of clients that pull because they were told to once, not because somebody wants the image now. */
 const AUTOMATIC = ['updater', 'scanner', 'mirror']
@@ -17,7 +17,7 @@ const AUTOMATIC = ['updater', 'scanner', 'mirror']
 type Puller = { origin: string; client: string; kind: string; pulls: number; share: number }
 
 export type PullersAnswer = {
-  period: ToldPeriod
+  period: ReportedPeriod
   /** What is told of all pullers is left out where they are fewer than pulls_least_pullers. */
   pulls?: number
   pullers?: number
@@ -46,10 +46,10 @@ const OF_PULLS_ONLY = ['measures', 'group_by', 'compare', 'limit']
  * Reads a question about pullers: a period and filters.
  * @throws PullsError
  */
-export const pullersAskedIn = (parameters: Readonly<Record<string, unknown>>, now: Date): Asked => {
+export const parsePullersQuery = (parameters: Readonly<Record<string, unknown>>, now: Date): PullsQuery => {
   const other = OF_PULLS_ONLY.find((name) => name in parameters)
   if (other !== undefined) throw new PullsError(`${other}: is not a parameter of pullers`)
-  return askedIn(parameters, now)
+  return parsePullsQuery(parameters, now)
 }
 
 /**
@@ -57,18 +57,18 @@ export const pullersAskedIn = (parameters: Readonly<Record<string, unknown>>, no
  * invocations, as far back as these are kept.
  * @param top how many pullers to name.
  */
-export const askPullers = async (
+export const queryPullers = async (
   db: Kysely<unknown>,
-  asked: Asked,
+  query: PullsQuery,
   top: number,
-  context: Context,
+  context: PullsContext,
 ): Promise<PullersAnswer> => {
-  await refuseUnknownTimeZone(db, asked.timeZone)
-  return atOneMoment(db, async (tx) => pullersOn(tx, asked, top, context))
+  await refuseUnknownTimeZone(db, query.timeZone)
+  return inOneSnapshot(db, async (tx) => pullersIn(tx, query, top, context))
 }
 
-const pullersOn = async (tx: Sql, asked: Asked, top: number, context: Context): Promise<PullersAnswer> => {
-  const each = pullsOfEach(asked, await currentOutcomes(tx))
+const pullersIn = async (tx: Sql, query: PullsQuery, top: number, context: PullsContext): Promise<PullersAnswer> => {
+  const each = pullsOfEach(query, await currentOutcomes(tx))
   const [all, most, since, provisional] = [
     await sql<Row>`
       select coalesce(sum(pulls), 0) as pulls, count(*) as pullers,
@@ -80,44 +80,45 @@ const pullersOn = async (tx: Sql, asked: Asked, top: number, context: Context): 
     await sql<{ origin: string; client: string; kind: string; pulls: string }>`
       select origin, client, kind, pulls from (${each}) e order by pulls desc, origin limit ${top}
     `.execute(tx),
-    await keptSince(tx, asked),
-    await provisionalIn(tx, asked, context),
+    await keptSince(tx, query),
+    await provisionalIn(tx, query, context),
   ]
   const [row] = all.rows
   const [pulls, pullers] = [Number(row?.pulls ?? 0), Number(row?.pullers ?? 0)]
-  const named = most.rows.map((one) => ({ ...one, pulls: Number(one.pulls), share: part(Number(one.pulls), pulls) }))
+  const named = most.rows.map((one) => ({ ...one, pulls: Number(one.pulls), share: shareOf(Number(one.pulls), pulls) }))
   const topPulls = named.reduce((sum, one) => sum + one.pulls, 0)
   const people = { pulls: Number(row?.people_pulls ?? 0), pullers: Number(row?.people ?? 0) }
-  const least = leastOf(context)
-  const unmatched = pullers === 0 && least === undefined ? await unmatchedNotes(tx, asked.filters) : []
+  const minimum = minimumOf(context)
+  const unmatched = pullers === 0 && minimum === undefined ? await unmatchedNotes(tx, query.filters) : []
   /** Of what is left out, too, nobody is to learn by taking it from the rest. */
-  const isTold = (some: number): boolean => least === undefined || (some >= least && isNoneOr(least, pullers - some))
+  const isReportable = (some: number): boolean =>
+    minimum === undefined || (some >= minimum && isZeroOrEnough(minimum, pullers - some))
   return {
-    period: toldPeriod(asked),
-    ...(isTold(pullers) && {
-      ...{ pulls, pullers, median_pulls: Number(row?.median ?? 0), mean_pulls: part(pulls, pullers) },
-      ...(isTold(named.length) && {
-        top_share: part(topPulls, pulls),
+    period: reportedPeriod(query),
+    ...(isReportable(pullers) && {
+      ...{ pulls, pullers, median_pulls: Number(row?.median ?? 0), mean_pulls: shareOf(pulls, pullers) },
+      ...(isReportable(named.length) && {
+        top_share: shareOf(topPulls, pulls),
         without_top: { pulls: pulls - topPulls, pullers: pullers - named.length },
       }),
-      ...(isTold(people.pullers) && { without_automatic: { ...people, kinds: AUTOMATIC } }),
+      ...(isReportable(people.pullers) && { without_automatic: { ...people, kinds: AUTOMATIC } }),
     }),
-    top: least === undefined ? named : [],
+    top: minimum === undefined ? named : [],
     ...(provisional && { provisional }),
     notes: [
-      ...notesOn({ ...asked, measures: ['unique_origins'] }, context),
-      ...provisionalNotes(provisional, asked, context),
+      ...notesOn({ ...query, measures: ['unique_origins'] }, context),
+      ...provisionalNotes(provisional, query, context),
       ...(since === undefined
         ? []
         : [`Single invocations are kept since ${since}: what is older is not in these numbers.`]),
-      ...(least === undefined ? [] : [noSingleOrigins(context)]),
+      ...(minimum === undefined ? [] : [singleOriginsNote(context)]),
       ...unmatched,
     ],
   }
 }
 
 /** The first UTC day of which all single invocations are kept, where a period reaches back beyond it. */
-const keptSince = async (db: Sql, { period, timeZone }: Asked): Promise<string | undefined> => {
+const keptSince = async (db: Sql, { period, timeZone }: PullsQuery): Promise<string | undefined> => {
   const { rows } = await sql<{ day: string | null }>`
     select max(kept_from)::text as day from pulls.registries
     where isfinite(kept_from) and kept_from::timestamp at time zone 'UTC' > ${momentsOf(period, timeZone).from}
@@ -125,15 +126,15 @@ const keptSince = async (db: Sql, { period, timeZone }: Asked): Promise<string |
   return rows[0]?.day ?? undefined
 }
 
-const isNoneOr = (least: number, some: number): boolean => some === 0 || some >= least
+const isZeroOrEnough = (minimum: number, some: number): boolean => some === 0 || some >= minimum
 
-const part = (some: number, all: number): number => (all === 0 ? 0 : some / all)
+const shareOf = (some: number, all: number): number => (all === 0 ? 0 : some / all)
 
-const pullsOfEach = (asked: Asked, outcomes: RawBuilder<unknown>): RawBuilder<unknown> => {
-  const { from, to } = momentsOf(asked.period, asked.timeZone)
-  const conditions = conditionsOn(toldByOutcomes(asked), asked, asked.period)
+const pullsOfEach = (query: PullsQuery, outcomes: RawBuilder<unknown>): RawBuilder<unknown> => {
+  const { from, to } = momentsOf(query.period, query.timeZone)
+  const conditions = conditionsOn(outcomeExpressions(query), query, query.period)
   const wanted = [sql`o.what = 'invocation' and o.gets > 0`, sql`o.at >= ${from}`, sql`o.at < ${to}`, ...conditions]
   return sql`
     select o.origin, min(o.client) as client, min(o.kind) as kind, count(*) as pulls
-    from ${outcomesFor(asked, outcomes)} o where ${sql.join(wanted, sql` and `)} group by o.origin`
+    from ${outcomesTable(query, outcomes)} o where ${sql.join(wanted, sql` and `)} group by o.origin`
 }

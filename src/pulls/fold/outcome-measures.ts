@@ -1,4 +1,4 @@
-import type { Invocation, Outcome } from './outcome.js'
+import type { Invocation, PullOutcome } from './outcome.js'
 
 /** What is counted, of one outcome or of many: they add up (docs/definitions-of-numbers.md has each). */
 export const MEASURES = [
@@ -28,7 +28,7 @@ const NONE = Object.freeze(Object.fromEntries(MEASURES.map((name) => [name, 0]))
  * What an outcome adds to each measure.
  * @param showsBlobs whether its source tells of requests for blobs; without them, each pull is taken for a download.
  */
-export const measuresOf = (outcome: Outcome, showsBlobs: boolean): Measures => {
+export const measuresOf = (outcome: PullOutcome, showsBlobs: boolean): Measures => {
   switch (outcome.what) {
     case 'artifact':
       return { ...NONE, artifact_fetches: 1, manifest_gets: 1, bytes: outcome.bytes }

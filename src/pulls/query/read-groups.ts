@@ -1,8 +1,8 @@
 import type { Sql } from '../../storage/sql/database.js'
 import { createPause } from '../../runtime/yield.js'
 import { dimension, type DimensionName } from '../model/dimensions.js'
-import type { Extent } from './time-ranges.js'
-import { addPart, emptyPart, groupRows, mostOf, numbersOf, partIn, places, type GroupQuestion } from './group-rows.js'
+import type { RangePlan } from './plan-ranges.js'
+import { addPart, emptyPart, groupRows, mostOf, numbersOf, partIn, ordinalsOf, type GroupQuery } from './group-rows.js'
 import type { MeasureName } from '../model/measures.js'
 
 /** What has the same names, and its numbers. */
@@ -14,21 +14,21 @@ export type Group = {
 /**
  * The groups of an answer, one more of them than are wanted where there are more, and the numbers of all these together.
  */
-export const groupsOf = async (
+export const readGroups = async (
   db: Sql,
-  extents: readonly Extent[],
-  question: GroupQuestion,
+  plans: readonly RangePlan[],
+  groupQuery: GroupQuery,
 ): Promise<{ groups: Group[]; together: Group['numbers'] }> => {
-  const { asked } = question
-  const { measures, groupBy, limit } = asked
+  const { query } = groupQuery
+  const { measures, groupBy, limit } = query
   const isTime = groupBy.some((name) => dimension(name).isTime)
-  const order = isTime ? places(groupBy) : [mostOf(measures), ...places(groupBy)]
-  const { rows } = await groupRows(extents, question, { order, limit: limit + 1 }).execute(db)
+  const order = isTime ? ordinalsOf(groupBy) : [mostOf(measures), ...ordinalsOf(groupBy)]
+  const { rows } = await groupRows(plans, groupQuery, { order, limit: limit + 1 }).execute(db)
   const all = emptyPart()
   const groups: Group[] = []
   const pause = createPause()
   for (const row of rows) {
-    const part = partIn(row, asked)
+    const part = partIn(row, query)
     groups.push({ names: part.names, numbers: numbersOf(part, measures) })
     addPart(all, part)
     await pause()

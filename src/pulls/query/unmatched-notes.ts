@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 import { unknownRepository } from '../../inventory/questions/unknown-repository.js'
-import type { Asked } from './parameters.js'
+import type { PullsQuery } from './parameters.js'
 
 /** Filters of which the values were typed: those of other dimensions are checked against a list. */
-type Filters = Asked['filters']
+type Filters = PullsQuery['filters']
 
 /** Values that a note repeats. */
 const MOST_VALUES = 3
@@ -15,7 +15,7 @@ const MOST_VALUES = 3
  */
 export const unmatchedNotes = async (db: Sql, filters: Filters): Promise<string[]> => {
   if (filters.length === 0) return []
-  const notes = [`There are no numbers for ${filters.map(inWords).join(', ')} in this period; check the spelling.`]
+  const notes = [`There are no numbers for ${filters.map(filterText).join(', ')} in this period; check the spelling.`]
   const names = filters
     .filter(({ dimension }) => dimension === 'repository')
     .flatMap(({ values }) => values.filter((value) => !value.endsWith('*')))
@@ -27,7 +27,7 @@ export const unmatchedNotes = async (db: Sql, filters: Filters): Promise<string[
   return [...notes, ...unknown.slice(0, MOST_VALUES).map(unknownRepository)]
 }
 
-const inWords = ({ dimension, values }: Filters[number]): string => {
+const filterText = ({ dimension, values }: Filters[number]): string => {
   const more = values.length > MOST_VALUES ? ` or ${values.length - MOST_VALUES} more` : ''
   return `${dimension} ${values
     .slice(0, MOST_VALUES)

@@ -3,19 +3,19 @@ import type { Sql } from '../../storage/sql/database.js'
 import { addDays, addMonths, localDay, type Period } from '../model/period.js'
 
 /** Days from the first up to, and without, another. */
-export type Range = { from: string; to: string }
+export type DayRange = { from: string; to: string }
 
 /** Where a period of a registry is told: each of its days in one place. */
-export type Extent = {
+export type RangePlan = {
   registry: string
-  months: Range[]
-  days: Range[]
-  detail: Range[]
+  months: DayRange[]
+  days: DayRange[]
+  detail: DayRange[]
   /** The first day that outcomes tell; undefined for all of them. */
   outcomes: string | undefined
 }
 
-export type Wanted = {
+export type RangeQuery = {
   period: Period
   timeZone: string
   /** Whether UTC days will do as far as there are any; else single outcomes tell as far back as they are kept. */
@@ -27,7 +27,7 @@ export type Wanted = {
 type State = { registry: string; border: string; days: string | null; months: string | null }
 
 /** How each registry's part of a period is told: by summaries as far as there are any, else by days, what is newer by outcomes. */
-export const extentsOf = async (db: Sql, wanted: Wanted): Promise<Extent[]> => {
+export const planRanges = async (db: Sql, wanted: RangeQuery): Promise<RangePlan[]> => {
   const { from, to } = wanted.period
   const { rows } = await sql<State>`
     select r.registry, ${sql.ref(wanted.byDay ? 'r.rolled_to' : 'r.kept_from')}::text as border,
@@ -37,17 +37,20 @@ export const extentsOf = async (db: Sql, wanted: Wanted): Promise<Extent[]> => {
       left join pulls.summarized s on s.registry = r.registry and s.start >= ${from}::date and s.start < ${to}::date
     group by r.registry order by r.registry
   `.execute(db)
-  return rows.map((state) => extentOf(state, wanted))
+  return rows.map((state) => planOf(state, wanted))
 }
 
 /**
  * The first day of the time zone of which single invocations tell all, where a period reaches back beyond it and days of UTC do
  * not do.
  */
-export const detailFrom = (extents: readonly Extent[], { period, timeZone, byDay }: Wanted): string | undefined =>
+export const detailStart = (
+  plans: readonly RangePlan[],
+  { period, timeZone, byDay }: RangeQuery,
+): string | undefined =>
   byDay
     ? undefined
-    : extents
+    : plans
         .flatMap(({ outcomes }) => outcomes ?? [])
         // East of UTC that day began before, when nothing was kept yet.
         .map((day) => addDays(localDay(new Date(Date.parse(day) - 1), timeZone), 1))
@@ -55,21 +58,21 @@ export const detailFrom = (extents: readonly Extent[], { period, timeZone, byDay
         .sort()
         .at(-1)
 
-const extentOf = ({ registry, border, days, months }: State, { period, grain }: Wanted): Extent => {
+const planOf = ({ registry, border, days, months }: State, { period, grain }: RangeQuery): RangePlan => {
   const hasDays = border !== '-infinity'
   const end = hasDays && border < period.to ? border : period.to
   const known = new Set(grain === undefined ? [] : days?.split(' '))
   const whole = new Set(grain === 'month' ? months?.split(' ') : [])
-  const extent: Extent = { registry, months: [], days: [], detail: [], outcomes: hasDays ? border : undefined }
+  const plan: RangePlan = { registry, months: [], days: [], detail: [], outcomes: hasDays ? border : undefined }
   const nextKnown = nextOf([...known, ...whole])
   for (let day = period.from; hasDays && day < end;) {
     const month = addMonths(day, 1)
     const isWhole = whole.has(day) && month <= end
     const next = isWhole ? month : known.has(day) ? addDays(day, 1) : earlier(nextKnown(day) ?? end, end)
-    lengthen(isWhole ? extent.months : known.has(day) ? extent.days : extent.detail, { from: day, to: next })
+    lengthen(isWhole ? plan.months : known.has(day) ? plan.days : plan.detail, { from: day, to: next })
     day = next
   }
-  return extent
+  return plan
 }
 
 /** The next of some days after another; asked in their order. A period of a century is not gone through day by day. */
@@ -84,7 +87,7 @@ const nextOf = (days: string[]): ((day: string) => string | undefined) => {
 
 const earlier = (a: string, b: string): string => (a < b ? a : b)
 
-const lengthen = (ranges: Range[], { from, to }: Range): void => {
+const lengthen = (ranges: DayRange[], { from, to }: DayRange): void => {
   const last = ranges.at(-1)
   if (last?.to === from) last.to = to
   else ranges.push({ from, to })

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { batchesOf } from '../../storage/sql/cursor.js'
 import type { Sql } from '../../storage/sql/database.js'
-import { behaviourOf, FEWEST, MOST_TIMES, type Behaviour } from '../model/behaviour.js'
+import { behaviourOf, MIN_INVOCATIONS, MAX_TIMES, type Behaviour } from '../model/behaviour.js'
 import { LOCAL_TOOL_IN_CLOUD } from '../model/local-tool.js'
 import { createPause } from '../../runtime/yield.js'
 import type { RepositoryDay } from './repository-day.js'
@@ -27,7 +27,7 @@ export const readBehaviours = async (tx: Sql, of: RepositoryDay): Promise<void> 
     select origin, count(distinct name) filter (where is_invocation) as references,
       bool_or(local) filter (where is_invocation) as local,
       string_agg((extract(epoch from at) * 1000000)::bigint::text, ' ' order by at)
-        filter (where is_invocation and newest <= ${sql.lit(MOST_TIMES)}) as times
+        filter (where is_invocation and newest <= ${sql.lit(MAX_TIMES)}) as times
     from (
       select o.origin, o.at, coalesce(o.tag, o.digest) as name, ${LOCAL_TOOL_IN_CLOUD} as local,
         o.what = 'invocation' as is_invocation,
@@ -37,14 +37,14 @@ export const readBehaviours = async (tx: Sql, of: RepositoryDay): Promise<void> 
         and o.at >= ${lookFrom}::timestamptz and o.at < ${end}::timestamptz
     ) o
     group by origin
-    having count(*) filter (where is_invocation) >= ${sql.lit(FEWEST)} and max(at) >= ${start}::timestamptz
+    having count(*) filter (where is_invocation) >= ${sql.lit(MIN_INVOCATIONS)} and max(at) >= ${start}::timestamptz
   `
   const pause = createPause()
   for await (const rows of batchesOf(tx, origins, AT_ONCE)) {
     const readings: Reading[] = []
     for (const { origin, times, references, local } of rows) {
-      const needs = { times: times.split(' ').map(Number), references: Number(references), isLocalToolInCloud: local }
-      readings.push({ origin, ...behaviourOf(needs) })
+      const deps = { times: times.split(' ').map(Number), references: Number(references), isLocalToolInCloud: local }
+      readings.push({ origin, ...behaviourOf(deps) })
       await pause()
     }
     await insertReadings(tx, of, readings)

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { sql } from 'kysely'
-import { askedIn } from '../../../src/pulls/query/parameters.js'
-import { askPulls, type PullsAnswer } from '../../../src/pulls/query/answer.js'
+import { parsePullsQuery } from '../../../src/pulls/query/parameters.js'
+import { queryPulls, type PullsAnswer } from '../../../src/pulls/query/query-pulls.js'
 import { keepOutcomes, OUTCOME } from '../../servers/outcomes.js'
 import { runsOn } from '../../servers/runs.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
@@ -37,10 +37,10 @@ describe.each(STORE_PAIRS)('rows compared with the period before, on %s', (_, op
     `.execute(stores.database.sql)
   }
   const ask = async (parameters: Record<string, string>, leastPullers = 0): Promise<PullsAnswer> =>
-    askPulls(
+    queryPulls(
       stores.database.sql,
-      askedIn({ measures: 'pulls,invocations,unique_sources', group_by: 'repository,tag', ...parameters }, NOW),
-      { rotation: 'never', stamps: {}, leastPullers },
+      parsePullsQuery({ measures: 'pulls,invocations,unique_sources', group_by: 'repository,tag', ...parameters }, NOW),
+      { rotation: 'never', stamps: {}, minimumGroupSize: leastPullers },
     )
 
   test('have what they had when that period is asked for itself', async () => {
@@ -78,7 +78,10 @@ describe.each(STORE_PAIRS)('rows compared with the period before, on %s', (_, op
     ])
     const question = { period: '2026-10', compare: 'previous', measures: 'pulls' }
     expect((await ask({ ...question, group_by: 'month,repository' })).columns).toEqual(['month', 'repository', 'pulls'])
-    const whole = await askPulls(stores.database.sql, askedIn(question, NOW), { rotation: 'never', stamps: {} })
+    const whole = await queryPulls(stores.database.sql, parsePullsQuery(question, NOW), {
+      rotation: 'never',
+      stamps: {},
+    })
     expect({ columns: whole.columns, rows: whole.rows }).toEqual({
       columns: ['pulls', 'previous_pulls'],
       rows: [{ pulls: 4, previous_pulls: 3 }],

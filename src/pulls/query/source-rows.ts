@@ -1,27 +1,27 @@
 import { sql, type RawBuilder } from 'kysely'
-import type { Asked } from './parameters.js'
+import type { PullsQuery } from './parameters.js'
 import { MEMBERS, NUMBERS, type CountedNumber, type CountedSketch } from '../model/counted.js'
 import { dimension, type ALL, type DimensionName } from '../model/dimensions.js'
-import type { Extent, Range } from './time-ranges.js'
-import { conditionsOn, momentsOf, type Told } from './filters.js'
-import { outcomesFor, toldByOutcomes } from './outcomes.js'
+import type { RangePlan, DayRange } from './plan-ranges.js'
+import { conditionsOn, momentsOf, type RowExpressions } from './filters.js'
+import { outcomesTable, outcomeExpressions } from './outcomes-table.js'
 import type { Period } from '../model/period.js'
 
 /** What is wanted of each row: its groups, its numbers, and who is told apart in it. Nothing else is read. */
-export type Columns = { groups: readonly DimensionName[]; numbers: CountedNumber[]; sketches: CountedSketch[] }
+export type RowColumns = { groups: readonly DimensionName[]; numbers: CountedNumber[]; sketches: CountedSketch[] }
 
-export type Question = {
-  asked: Asked
+export type RowsQuery = {
+  query: PullsQuery
   /** The table of outcomes, with the columns of pulls.outcomes. */
   outcomes: RawBuilder<unknown>
   period: Period
-  columns: Columns
+  columns: RowColumns
   /** The dimension of summaries that answers it, where one does. */
   summary: DimensionName | typeof ALL | undefined
 }
 
 /** One of the tables that tell of pulls, as `o`. */
-type Source = Told & {
+type Source = RowExpressions & {
   table: RawBuilder<unknown>
   number: (name: CountedNumber) => string
   member: (name: CountedSketch) => string
@@ -29,62 +29,62 @@ type Source = Told & {
 }
 
 /** Of all extents the rows that a question wants, each told once, as a table with the columns it wants. */
-export const rowsIn = (extents: readonly Extent[], question: Question): RawBuilder<unknown> => {
-  const { asked, period, summary } = question
-  const { from, to } = momentsOf(period, asked.timeZone)
-  const single = outcomesSource(asked, question.outcomes)
+export const sourceRows = (plans: readonly RangePlan[], rowsQuery: RowsQuery): RawBuilder<unknown> => {
+  const { query, period, summary } = rowsQuery
+  const { from, to } = momentsOf(period, query.timeZone)
+  const single = outcomesSource(query, rowsQuery.outcomes)
   const days = daysOf('pulls.days', 'day', (name) => dimension(name).value(sql`o.day::timestamp`))
   const summaries = daysOf('pulls.summaries', 'start', (name) => summaryValue(name))
-  const ofGrain = (grain: string, { from: first, to: end }: Range): RawBuilder<unknown>[] => [
+  const ofGrain = (grain: string, { from: first, to: end }: DayRange): RawBuilder<unknown>[] => [
     sql`o.dimension = ${summary} and o.grain = ${grain} and o.start >= ${first}::date and o.start < ${end}::date`,
   ]
   const selects = [
-    ...each(extents, ({ months }) => months).map(([where, range]) =>
-      selectFrom(summaries, question, [where, ...ofGrain('month', range)]),
+    ...groupByRange(plans, ({ months }) => months).map(([where, range]) =>
+      selectFrom(summaries, rowsQuery, [where, ...ofGrain('month', range)]),
     ),
-    ...each(extents, (extent) => extent.days).map(([where, range]) =>
-      selectFrom(summaries, question, [where, ...ofGrain('day', range)]),
+    ...groupByRange(plans, (plan) => plan.days).map(([where, range]) =>
+      selectFrom(summaries, rowsQuery, [where, ...ofGrain('day', range)]),
     ),
-    ...each(extents, ({ detail }) => detail).map(([where, range]) =>
-      selectFrom(days, question, [where, sql`o.day >= ${range.from}::date and o.day < ${range.to}::date`]),
+    ...groupByRange(plans, ({ detail }) => detail).map(([where, range]) =>
+      selectFrom(days, rowsQuery, [where, sql`o.day >= ${range.from}::date and o.day < ${range.to}::date`]),
     ),
-    ...each(extents, (extent) => [extent.outcomes]).map(([where, first]) => {
+    ...groupByRange(plans, (plan) => [plan.outcomes]).map(([where, first]) => {
       const begin = first === undefined ? from : sql`greatest(${from}, ${first}::timestamp at time zone 'UTC')`
-      return selectFrom(single, question, [where, sql`o.at >= ${begin} and o.at < ${to}`])
+      return selectFrom(single, rowsQuery, [where, sql`o.at >= ${begin} and o.at < ${to}`])
     }),
   ]
-  const all = selects.length > 0 ? selects : [selectFrom(single, question, [sql`false`])]
+  const all = selects.length > 0 ? selects : [selectFrom(single, rowsQuery, [sql`false`])]
   return sql`(${sql.join(all, sql` union all `)})`
 }
 
 /** Registries that have the same in one place are read together. */
-const each = <T>(
-  extents: readonly Extent[],
-  read: (extent: Extent) => T[],
+const groupByRange = <T>(
+  plans: readonly RangePlan[],
+  read: (plan: RangePlan) => T[],
 ): (readonly [registries: RawBuilder<unknown>, one: T])[] => {
   const together = new Map<string, { registries: string[]; all: T[] }>()
-  for (const extent of extents) {
-    const all = read(extent)
+  for (const plan of plans) {
+    const all = read(plan)
     const key = JSON.stringify(all)
     const known = together.get(key)
-    if (known) known.registries.push(extent.registry)
-    else together.set(key, { registries: [extent.registry], all })
+    if (known) known.registries.push(plan.registry)
+    else together.set(key, { registries: [plan.registry], all })
   }
   return [...together.values()].flatMap(({ registries, all }) =>
     all.map((one) => [sql`o.registry = any(${registries}::text[])`, one] as const),
   )
 }
 
-const outcomesSource = (asked: Asked, outcomes: RawBuilder<unknown>): Source => ({
-  ...toldByOutcomes(asked),
-  table: outcomesFor(asked, outcomes),
+const outcomesSource = (query: PullsQuery, outcomes: RawBuilder<unknown>): Source => ({
+  ...outcomeExpressions(query),
+  table: outcomesTable(query, outcomes),
   number: (name) => NUMBERS[name],
   member: (name) => MEMBERS[name],
   sketch: () => 'null::bytea',
 })
 
 /** A day of UTC stands for that day, whatever the time zone. */
-const daysOf = (table: string, day: 'day' | 'start', value: Told['value']): Source => ({
+const daysOf = (table: string, day: 'day' | 'start', value: RowExpressions['value']): Source => ({
   table: sql.table(table),
   local: sql`${sql.ref(`o.${day}`)}::timestamp`,
   value,
@@ -100,7 +100,7 @@ const summaryValue = (name: DimensionName): RawBuilder<unknown> => {
 
 const selectFrom = (
   source: Source,
-  { asked, period, columns: { groups, numbers, sketches } }: Question,
+  { query, period, columns: { groups, numbers, sketches } }: RowsQuery,
   where: RawBuilder<unknown>[],
 ): RawBuilder<unknown> => {
   const columns = [
@@ -110,6 +110,6 @@ const selectFrom = (
       sql.raw(`${source.member(name)} as ${name}_member, ${source.sketch(name)} as ${name}_sketch`),
     ),
   ]
-  const conditions = [...where, ...conditionsOn(source, asked, period)]
+  const conditions = [...where, ...conditionsOn(source, query, period)]
   return sql`select ${sql.join(columns)} from ${source.table} o where ${sql.join(conditions, sql` and `)}`
 }

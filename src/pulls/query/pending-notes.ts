@@ -1,20 +1,20 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 import { SHOWN_RUN } from '../model/shown-run.js'
-import type { Asked } from './parameters.js'
+import type { PullsQuery } from './parameters.js'
 import { momentsOf } from './filters.js'
 import { wholeHours } from './minimum-group-size.js'
-import type { Context } from './notes.js'
+import type { PullsContext } from './notes.js'
 
 /**
  * A sentence on requests of the period that are in no number yet, neither settled nor provisional: they arrived a moment ago, are
  * ahead of the clock, were too many to be shown at once, or no process folds. What lies before the end of the fold is late itself, and has left
  * index entries behind that are not to be walked through.
  */
-export const waitingNotes = async (
+export const pendingNotes = async (
   db: Sql,
-  { period, timeZone }: Asked,
-  context: Pick<Context, 'leastPullers'>,
+  { period, timeZone }: PullsQuery,
+  context: Pick<PullsContext, 'minimumGroupSize'>,
 ): Promise<string[]> => {
   const { from, to } = momentsOf(period, timeZone)
   const isIn = sql`p.at >= ${from} and p.at > r.folded_to and p.at < ${to}`

@@ -1,15 +1,15 @@
 /** Who asks in which repository of one registry. */
-export type Asker = { repository: string; origin: string }
+export type OriginKey = { repository: string; origin: string }
 
 /** Values by repository and origin: looking up two texts that are there takes less than making one of both. */
-export type ByAsker<Value> = {
-  get: (asker: Asker) => Value | undefined
-  set: (asker: Asker, value: Value) => void
+export type ByOrigin<Value> = {
+  get: (key: OriginKey) => Value | undefined
+  set: (key: OriginKey, value: Value) => void
   values: () => Value[]
   size: () => number
 }
 
-export const createByAsker = <Value>(): ByAsker<Value> => {
+export const createByOrigin = <Value>(): ByOrigin<Value> => {
   const repositories = new Map<string, Map<string, Value>>()
   let size = 0
   return {

@@ -6,10 +6,10 @@ import { WINDOWS } from '../../../src/pulls/model/join-windows.js'
 import { erase } from '../../../src/pulls/roll-up/erase.js'
 import { foldPending } from '../../../src/pulls/fold-job/fold-pending.js'
 import { rollUp } from '../../../src/pulls/roll-up/roll-up.js'
-import { askedIn } from '../../../src/pulls/query/parameters.js'
-import { askPullers } from '../../../src/pulls/query/pullers.js'
-import { askPulls, type PullsAnswer } from '../../../src/pulls/query/answer.js'
-import { askBehaviours } from '../../../src/pulls/query/behaviours.js'
+import { parsePullsQuery } from '../../../src/pulls/query/parameters.js'
+import { queryPullers } from '../../../src/pulls/query/query-pullers.js'
+import { queryPulls, type PullsAnswer } from '../../../src/pulls/query/query-pulls.js'
+import { queryBehaviours } from '../../../src/pulls/query/query-behaviours.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
@@ -37,10 +37,14 @@ describe.each(STORE_PAIRS)('how origins ask, on %s', (_, open) => {
     await rollUp({ database: stores.database, windows: WINDOWS })
   }
   const ask = async (group_by: string, others: Record<string, string> = {}, now = NOW): Promise<PullsAnswer> =>
-    askPulls(stores.database.sql, askedIn({ measures: 'invocations', period: '2026-03', group_by, ...others }, now), {
-      rotation: 'never',
-      stamps: {},
-    })
+    queryPulls(
+      stores.database.sql,
+      parsePullsQuery({ measures: 'invocations', period: '2026-03', group_by, ...others }, now),
+      {
+        rotation: 'never',
+        stamps: {},
+      },
+    )
   type Invocations = { origin?: string; client?: string; kind?: string; network?: string; at: string[] }
   const keep = async ({ origin = 'o', client = 'curl', kind = 'cli', network, at }: Invocations): Promise<void> => {
     await sql`
@@ -128,8 +132,8 @@ describe.each(STORE_PAIRS)('how origins ask, on %s', (_, open) => {
     const hours = await ask('hour', { behaviour: 'irregular' })
     expect(hours.rows).toHaveLength(3)
     expect(hours.total).toEqual({ invocations: 6 })
-    const asked = askedIn({ period: '2026-03', behaviour: 'irregular' }, NOW)
-    expect(await askPullers(stores.database.sql, asked, 10, { rotation: 'never', stamps: {} })).toMatchObject({
+    const asked = parsePullsQuery({ period: '2026-03', behaviour: 'irregular' }, NOW)
+    expect(await queryPullers(stores.database.sql, asked, 10, { rotation: 'never', stamps: {} })).toMatchObject({
       pulls: 6,
       top: [{ origin: 'person' }],
     })
@@ -146,7 +150,9 @@ describe.each(STORE_PAIRS)('how origins ask, on %s', (_, open) => {
   ])('irregularly from network kind %s by %s (%s) is likely %s', async (network, client, kind, likely) => {
     await keep({ at: on('2026-03-12', IRREGULAR), client, kind, ...(network !== undefined && { network }) })
     const look = { now: NOW, days: 7, limit: 10 }
-    expect((await askBehaviours(stores.database.sql, look, {})).items).toMatchObject([{ pattern: 'irregular', likely }])
+    expect((await queryBehaviours(stores.database.sql, look, {})).items).toMatchObject([
+      { pattern: 'irregular', likely },
+    ])
     await rolledTo('2026-03-14')
     expect((await ask('likely')).rows).toEqual([{ likely, invocations: 6 }])
   })

@@ -3,14 +3,14 @@ import type { Database, Sql } from '../../storage/sql/database.js'
 import { jobStep } from '../../storage/sql/retried-transaction.js'
 import { doStep, partOf, type StepSizes } from '../../storage/sql/step-sizes.js'
 import { createPause } from '../../runtime/yield.js'
-import { behaviourOf, FEWEST, MOST_TIMES } from '../model/behaviour.js'
+import { behaviourOf, MIN_INVOCATIONS, MAX_TIMES } from '../model/behaviour.js'
 import { LOCAL_TOOL_IN_CLOUD } from '../model/local-tool.js'
-import { insertReadings, type Reading } from './behaviours.js'
+import { insertReadings, type Reading } from './read-behaviours.js'
 import { isInRange, nextRange, type OutcomeKey, type RepositoryDay } from './repository-day.js'
 import { advanceRollingDay, END_OF_HASHES, lockRollingDay, type RollingDay } from './rolling-days.js'
 
 /** What rolling up a day needs. */
-export type DayNeeds = {
+export type RollUpDayDeps = {
   jobs: Database['jobs']
   /** Outcomes that a statement reads at most. */
   most: number
@@ -24,7 +24,7 @@ const REMEMBERED = 1_000_000
 const WEIGHT_OF_ORIGIN = 10
 
 /** What was read of an origin so far. */
-type Asking = {
+type OriginTimes = {
   hash: number
   invocations: number
   /** The newest ones, in order. */
@@ -44,17 +44,21 @@ type Hashes = { from: number; to: number }
  * their hashes. Each part reads the outcomes of the week in portions, outside of any transaction, and is written in one of its own. It is
  * dropped if the day was restarted meanwhile: an origin whose outcomes were read may have been erased.
  */
-export const readBehavioursInParts = async (needs: DayNeeds, of: RepositoryDay, begun: RollingDay): Promise<void> => {
+export const readBehavioursInParts = async (
+  deps: RollUpDayDeps,
+  of: RepositoryDay,
+  begun: RollingDay,
+): Promise<void> => {
   let rolling = begun
   for (let width = END_OF_HASHES - begun.hashedTo; rolling.stage === 'behaviours';) {
     const from = rolling.hashedTo
-    const { asking, to } = await readPart(needs, of, { from, to: Math.min(END_OF_HASHES, from + width) })
+    const { byOrigin, to } = await readPart(deps, of, { from, to: Math.min(END_OF_HASHES, from + width) })
     const next: RollingDay = { ...rolling, hashedTo: to, stage: to < END_OF_HASHES ? 'behaviours' : 'rows' }
-    const readings = await readingsOf(asking)
-    const isWritten = await jobStep({ sql: needs.jobs }, async (tx) => {
+    const readings = await readingsOf(byOrigin)
+    const isWritten = await jobStep({ sql: deps.jobs }, async (tx) => {
       if (!(await lockRollingDay(tx, rolling))) return false
-      for (let first = 0; first < readings.length; first += needs.most)
-        await insertReadings(tx, of, readings.slice(first, first + needs.most))
+      for (let first = 0; first < readings.length; first += deps.most)
+        await insertReadings(tx, of, readings.slice(first, first + deps.most))
       await advanceRollingDay(tx, next)
       return true
     })
@@ -66,11 +70,11 @@ export const readBehavioursInParts = async (needs: DayNeeds, of: RepositoryDay, 
 
 /** Reads the week of as many origins as fit into memory. */
 const readPart = async (
-  { jobs, most, remembered = REMEMBERED, stepSizes }: DayNeeds,
+  { jobs, most, remembered = REMEMBERED, stepSizes }: RollUpDayDeps,
   of: RepositoryDay,
   hashes: Hashes,
-): Promise<{ asking: Map<string, Asking>; to: number }> => {
-  const asking = new Map<string, Asking>()
+): Promise<{ byOrigin: Map<string, OriginTimes>; to: number }> => {
+  const byOrigin = new Map<string, OriginTimes>()
   const pause = createPause()
   let { to } = hashes
   for (let after: OutcomeKey | undefined, isLast = false; !isLast;) {
@@ -79,13 +83,13 @@ const readPart = async (
       readPage(jobs, of, { after: behind, most: partOf(most, divisor), hashes: { ...hashes, to } }),
     )
     for (const row of page.rows) {
-      add(asking, row)
+      add(byOrigin, row)
       await pause()
     }
-    to = dropSome(asking, { ...hashes, to }, remembered)
+    to = dropSome(byOrigin, { ...hashes, to }, remembered)
     ;[after, isLast] = [page.last, page.last === undefined]
   }
-  return { asking, to }
+  return { byOrigin, to }
 }
 
 type Row = {
@@ -123,17 +127,17 @@ const readPage = async (
 }
 
 /** Rows come in the order of their times. */
-const add = (asking: Map<string, Asking>, row: Row): void => {
-  const known = asking.get(row.origin) ?? {
+const add = (byOrigin: Map<string, OriginTimes>, row: Row): void => {
+  const known = byOrigin.get(row.origin) ?? {
     ...{ hash: Number(row.hash), invocations: 0, times: [], names: undefined },
     ...{ isLocalToolInCloud: false, isOnDay: false },
   }
-  const times = [...known.times, ...(row.times?.split(' ').map(Number) ?? [])].slice(-MOST_TIMES)
+  const times = [...known.times, ...(row.times?.split(' ').map(Number) ?? [])].slice(-MAX_TIMES)
   const { first, last } = row
   const names = first === null || last === null ? [] : [first, last]
   const sorted = [...(known.names ? [known.names.first, known.names.last] : []), ...names].sort()
   const [least, greatest] = [sorted[0], sorted.at(-1)]
-  asking.set(row.origin, {
+  byOrigin.set(row.origin, {
     ...{ hash: known.hash, times, invocations: known.invocations + Number(row.invocations) },
     names: least === undefined || greatest === undefined ? undefined : { first: least, last: greatest },
     isLocalToolInCloud: known.isLocalToolInCloud || row.local === true,
@@ -145,20 +149,20 @@ const add = (asking: Map<string, Asking>, row: Row): void => {
  * Drops the origins with the larger hashes if there are too many: they are read later.
  * @returns the first hash that was dropped
  */
-const dropSome = (asking: Map<string, Asking>, { from, to }: Hashes, most: number): number => {
+const dropSome = (byOrigin: Map<string, OriginTimes>, { from, to }: Hashes, most: number): number => {
   let weight = 0
-  for (const { times } of asking.values()) weight += WEIGHT_OF_ORIGIN + times.length
-  if (weight <= most || asking.size <= 1 || to - from <= 1) return to
+  for (const { times } of byOrigin.values()) weight += WEIGHT_OF_ORIGIN + times.length
+  if (weight <= most || byOrigin.size <= 1 || to - from <= 1) return to
   const middle = from + Math.ceil((to - from) / 2)
-  for (const [origin, { hash }] of asking) if (hash >= middle) asking.delete(origin)
-  return dropSome(asking, { from, to: middle }, most)
+  for (const [origin, { hash }] of byOrigin) if (hash >= middle) byOrigin.delete(origin)
+  return dropSome(byOrigin, { from, to: middle }, most)
 }
 
-const readingsOf = async (asking: Map<string, Asking>): Promise<Reading[]> => {
+const readingsOf = async (byOrigin: Map<string, OriginTimes>): Promise<Reading[]> => {
   const readings: Reading[] = []
   const pause = createPause()
-  for (const [origin, { invocations, times, names, isLocalToolInCloud, isOnDay }] of asking) {
-    if (!isOnDay || invocations < FEWEST) continue
+  for (const [origin, { invocations, times, names, isLocalToolInCloud, isOnDay }] of byOrigin) {
+    if (!isOnDay || invocations < MIN_INVOCATIONS) continue
     // A reading does not depend on how many names there are, beyond two.
     const references = names === undefined ? 0 : names.first === names.last ? 1 : 2
     readings.push({ origin, ...behaviourOf({ times, references, isLocalToolInCloud }) })

@@ -14,7 +14,7 @@ export const oldestDay = (days: number, now: Date): string =>
   new Date(now.getTime() - days * 86_400_000).toISOString().slice(0, 10)
 
 /** Forgets outcomes of days that were rolled up, and how their origins asked, once they are older than so many days. No number changes by it. */
-export const forgetOutcomes = async ({ jobs }: Pick<Database, 'jobs'>, days: number, now: Date): Promise<void> => {
+export const expireOutcomes = async ({ jobs }: Pick<Database, 'jobs'>, days: number, now: Date): Promise<void> => {
   const oldest = oldestDay(days, now)
   const readFrom = sql`greatest(r.rolled_to - ${sql.lit(NEWEST_DAYS)}::int, ${oldestDay(LONGEST_READING_DAYS, now)}::date)`
   // First the border, from which answers are read, then what is behind it.

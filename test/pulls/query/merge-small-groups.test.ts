@@ -4,10 +4,10 @@ import { sql } from 'kysely'
 import { WINDOWS } from '../../../src/pulls/model/join-windows.js'
 import { rollUp } from '../../../src/pulls/roll-up/roll-up.js'
 import { summarizePulls } from '../../../src/pulls/roll-up/summarize.js'
-import { askedIn } from '../../../src/pulls/query/parameters.js'
-import { askBehaviours } from '../../../src/pulls/query/behaviours.js'
-import { askPullers, type PullersAnswer } from '../../../src/pulls/query/pullers.js'
-import { askPulls, type PullsAnswer } from '../../../src/pulls/query/answer.js'
+import { parsePullsQuery } from '../../../src/pulls/query/parameters.js'
+import { queryBehaviours } from '../../../src/pulls/query/query-behaviours.js'
+import { queryPullers, type PullersAnswer } from '../../../src/pulls/query/query-pullers.js'
+import { queryPulls, type PullsAnswer } from '../../../src/pulls/query/query-pulls.js'
 import { DIMENSION_NAMES } from '../../../src/pulls/model/dimensions.js'
 import { keepOutcomes, OUTCOME } from '../../servers/outcomes.js'
 import { runsOn } from '../../servers/runs.js'
@@ -52,10 +52,10 @@ describe.each(STORE_PAIRS)('numbers of at least so many origins, on %s', (_, ope
     `.execute(stores.database.sql)
   }
   const ask = async (leastPullers: number, parameters: Record<string, string> = {}): Promise<PullsAnswer> =>
-    askPulls(
+    queryPulls(
       stores.database.sql,
-      askedIn({ measures: [...SUMS, 'unique_sources'].join(), period: '2026-11', ...parameters }, NOW),
-      { rotation: 'never', stamps: {}, leastPullers },
+      parsePullsQuery({ measures: [...SUMS, 'unique_sources'].join(), period: '2026-11', ...parameters }, NOW),
+      { rotation: 'never', stamps: {}, minimumGroupSize: leastPullers },
     )
 
   test('add up to what they are without the limit, and none is of fewer', async () => {
@@ -138,10 +138,10 @@ describe.each(STORE_PAIRS)('numbers of at least so many origins, on %s', (_, ope
   test('are no single origins', async () => {
     await keep([...of(6, { kind: 'runtime' }), { origin: 'scanner', kind: 'scanner' }])
     const pullers = async (top: number, leastPullers: number): Promise<PullersAnswer> =>
-      askPullers(stores.database.sql, askedIn({ period: '2026-11' }, NOW), top, {
+      queryPullers(stores.database.sql, parsePullsQuery({ period: '2026-11' }, NOW), top, {
         rotation: 'never',
         stamps: {},
-        leastPullers,
+        minimumGroupSize: leastPullers,
       })
     const note = 'Single origins are not shown, nor what is left without fewer than 3 (pulls_least_pullers).'
     const period = { since: '2026-11-01', until: '2026-11-30', time_zone: 'UTC' }
@@ -154,7 +154,7 @@ describe.each(STORE_PAIRS)('numbers of at least so many origins, on %s', (_, ope
     expect(await pullers(2, 8)).not.toHaveProperty('pulls')
     expect((await pullers(2, 0)).top).toHaveLength(2)
     await expect(
-      askBehaviours(stores.database.sql, { now: NOW, days: 7, limit: 10 }, { leastPullers: 3 }),
+      queryBehaviours(stores.database.sql, { now: NOW, days: 7, limit: 10 }, { minimumGroupSize: 3 }),
     ).rejects.toThrow(/^pulls_least_pullers is 3, and this shows single origins; group_by=behaviour/)
   })
 })
@@ -171,9 +171,9 @@ test('groups that are all large enough are refused where they are too many to ho
   await sql`insert into pulls.registries (registry, folded_to) values ('registry.example', ${NOW})`.execute(
     database.sql,
   )
-  const question = askedIn({ measures: 'pulls', group_by: 'repository', period: '2026-11' }, NOW)
-  await expect(askPulls(database.sql, question, { rotation: 'never', stamps: {}, leastPullers: 2 })).rejects.toThrow(
-    /^group_by: expected at most 100000 groups, as pulls_least_pullers is set/,
-  )
+  const question = parsePullsQuery({ measures: 'pulls', group_by: 'repository', period: '2026-11' }, NOW)
+  await expect(
+    queryPulls(database.sql, question, { rotation: 'never', stamps: {}, minimumGroupSize: 2 }),
+  ).rejects.toThrow(/^group_by: expected at most 100000 groups, as pulls_least_pullers is set/)
   await close()
 })

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { microsOf } from '../../../src/events/calendar.js'
-import { lookUpAhead, lookUpHeads, type LookedUp } from '../../../src/pulls/fold-job/check-before-push.js'
+import { lookUpAhead, lookUpHeads, type LookedUp } from '../../../src/pulls/fold-job/look-up-heads.js'
 import { createShare } from '../../../src/pulls/fold-job/share.js'
 import { takeRequests } from '../../../src/pulls/fold-job/take-requests.js'
 import { createCounting } from '../../servers/counting.js'

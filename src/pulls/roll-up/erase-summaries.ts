@@ -4,10 +4,10 @@ import { inSteps, ROWS_AT_ONCE } from '../../storage/sql/batched.js'
 import { createInTurn } from '../../runtime/in-turn.js'
 import { IN_SUMMARIES } from '../model/dimensions.js'
 
-type Erased = { repository: string; registries?: readonly string[] | undefined }
+type ErasedRepository = { repository: string; registries?: readonly string[] | undefined }
 
 /** The days and months that hold something of a repository: each has a row of it. */
-const stretchesOf = ({ repository, registries }: Erased): RawBuilder<unknown> => sql`
+const summariesOf = ({ repository, registries }: ErasedRepository): RawBuilder<unknown> => sql`
   select registry, grain, start from pulls.summaries
   where registry = any(${registries === undefined ? sql`array(select registry from pulls.registries)` : sql`${registries}::text[]`})
     and dimension = 'repository' and value = ${repository}`
@@ -16,9 +16,9 @@ const stretchesOf = ({ repository, registries }: Erased): RawBuilder<unknown> =>
  * Takes the marks off the days and months that hold something of a repository: they are answered from their detail, until they
  * are summarized again. With PostgreSQL it waits for a summary that is being made, so that its mark is seen, too.
  */
-export const doubtSummaries = async (db: Sql, erased: Erased): Promise<void> => {
+export const unmarkSummaries = async (db: Sql, erased: ErasedRepository): Promise<void> => {
   await sql`
-    delete from pulls.summarized s using (${stretchesOf(erased)}) e
+    delete from pulls.summarized s using (${summariesOf(erased)}) e
     where s.registry = e.registry and s.grain = e.grain and s.start = e.start
   `.execute(db)
 }
@@ -30,14 +30,14 @@ export const doubtSummaries = async (db: Sql, erased: Erased): Promise<void> => 
 export const runSummaryStep = createInTurn()
 
 /** Deletes what was summarized with a repository that is gone from pulls.days, day by day and in steps. */
-export const forgetSummaries = async (db: Sql, erased: Erased): Promise<void> =>
-  runSummaryStep(async () => forgetNow(db, erased))
+export const eraseSummaries = async (db: Sql, erased: ErasedRepository): Promise<void> =>
+  runSummaryStep(async () => eraseNow(db, erased))
 
-const forgetNow = async (db: Sql, erased: Erased): Promise<void> => {
+const eraseNow = async (db: Sql, erased: ErasedRepository): Promise<void> => {
   // Some may have been summarized while its days were deleted.
-  await doubtSummaries(db, erased)
+  await unmarkSummaries(db, erased)
   const { rows } = await sql<{ registry: string; grain: string; start: string }>`
-    select registry, grain, start::text as start from (${stretchesOf(erased)}) e
+    select registry, grain, start::text as start from (${summariesOf(erased)}) e
   `.execute(db)
   for (const { registry, grain, start } of rows) {
     await inSteps(

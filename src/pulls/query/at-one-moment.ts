@@ -1,5 +1,0 @@
-import type { Kysely, Transaction } from 'kysely'
-
-/** Reads in one transaction, all of whose statements see the same moment: days move from table to table meanwhile. */
-export const atOneMoment = async <T>(db: Kysely<unknown>, read: (tx: Transaction<unknown>) => Promise<T>): Promise<T> =>
-  db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(read)
