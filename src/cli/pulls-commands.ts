@@ -12,7 +12,7 @@ const option = (name: string): string => `${flagOf(name)} <${PLACEHOLDERS[name] 
 /** Shorter than the name of the option, so that its line is not wrapped. */
 const PLACEHOLDERS: Record<string, string> = { measures: 'names', group_by: 'names', since: 'day', until: 'day' }
 
-/** Commander lets `pulls` take its options from behind a command below it: one that `forget` lacks would seem to narrow it. */
+/** Commander accepts options of `pulls` after a subcommand. An option that `forget` lacks would be ignored, but seem to restrict it. */
 const refuseOthers = (pulls: Command, its: Command): void => {
   const known = new Set(its.options.map(({ long }) => long))
   const other = pulls.options.find(
@@ -21,7 +21,7 @@ const refuseOthers = (pulls: Command, its: Command): void => {
   if (other) its.error(`error: unknown option '${other.long ?? other.flags}' of ${its.name()}`)
 }
 
-/** One option for each filter. The help lists them together, as all take their values in the same form. */
+/** Adds one option for each filter. The help lists them together, because all take values in the same form. */
 const addFilters = (command: Command, note?: string): void => {
   for (const [name, { help }] of Object.entries(DIMENSIONS))
     command.addOption(new Option(option(name), `only ${help}`).hideHelp())

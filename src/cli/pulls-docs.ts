@@ -3,7 +3,7 @@ import { measure, MEASURE_NAMES } from '../pulls/model/measures.js'
 import { markdownTable } from './terminal/markdown-table.js'
 import { write } from './terminal/output.js'
 
-/** Prints what docs/definitions-of-numbers.md has of measures and dimensions. */
+/** Prints the tables of measures and dimensions for docs/definitions-of-numbers.md. */
 export const pullsDocs = (): void => {
   const measures = MEASURE_NAMES.map((name) => {
     const { definition } = measure(name)

@@ -6,7 +6,7 @@ import { printJson, printLine, printNotes } from './terminal/print.js'
 import { parametersOf } from './terminal/parameters.js'
 import type { PullsOptions } from './pulls.js'
 
-/** Erases what is kept of an origin or a repository. */
+/** Erases the data of an origin or a repository. */
 export const forgetPulls = async ({ json, ...options }: PullsOptions): Promise<void> => {
   const { origin, repository, registry } = parametersOf(options)
   if (origin === undefined && repository === undefined)

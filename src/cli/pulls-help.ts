@@ -3,7 +3,7 @@ import { DIMENSION_NAMES, dimension, type DimensionName } from '../pulls/model/d
 import { TIME_EXAMPLES } from '../pulls/model/time-values.js'
 import { MEASURE_NAMES } from '../pulls/model/measures.js'
 
-/** Under which heading the help lists each dimension. A new dimension needs its line here before it compiles. */
+/** The heading under which the help lists each dimension. A new dimension does not compile without its line here. */
 const SUBJECT_OF: Record<DimensionName, 'what' | 'who' | 'where' | 'when' | 'how'> = {
   registry: 'what',
   repository: 'what',
@@ -31,7 +31,7 @@ const SUBJECT_OF: Record<DimensionName, 'what' | 'who' | 'where' | 'when' | 'how
 }
 
 const INDENT = '  '
-/** Columns of a terminal that the help is written for. */
+/** The width of the help, in terminal columns. */
 const WIDTH = 80
 
 /** The option that filters by a dimension. */
@@ -44,7 +44,7 @@ const TIMES = Object.entries(TIME_EXAMPLES)
 /**
  * The filters of a query about pulls as one list for its help: the options by subject, how to write their values, and the
  * values of the filters that take only some.
- * @param note what else is to be known of their names, for the heading
+ * @param note a remark on the names of the filters, for the heading
  */
 export const filterHelp = (note?: string): string => {
   const subjects = [...new Set(DIMENSION_NAMES.map((name) => SUBJECT_OF[name]))].sort()
@@ -67,14 +67,14 @@ export const filterHelp = (note?: string): string => {
   ].join('\n')
 }
 
-/** All measures, for the help of a query about pulls; an asterisk marks those of a query that names none. */
+/** All measures, for the help of a query about pulls; an asterisk marks the default measures. */
 export const measureHelp = (): string => {
   const defaults = new Set(DEFAULT_MEASURES.split(','))
   const names = MEASURE_NAMES.map((name) => (defaults.has(name) ? `${name}*` : name))
   return ['\nMeasures (* without --measures):', ...aligned([['', names]], '')].join('\n')
 }
 
-/** A line for each name, with what belongs to it behind, wrapped between its parts. */
+/** Formats one line for each name, followed by its parts and wrapped between parts. */
 const aligned = (rows: readonly [string, readonly string[]][], indent = INDENT): string[] => {
   const column = Math.max(...rows.map(([name]) => name.length)) + 2
   return rows.flatMap(([name, parts]) => {

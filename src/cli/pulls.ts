@@ -16,7 +16,7 @@ export type PullsOptions = { json?: boolean; csv?: boolean; ndjson?: boolean; wi
   string | boolean | undefined
 >
 
-/** Answers a question about pulls, through the running service where only that can reach the database. */
+/** Answers a query about pulls, through the running service if only the service can reach the database. */
 export const pulls = async (options: PullsOptions): Promise<void> => {
   const { json, csv, ndjson, wide, ...filters } = options
   const parameters = parametersOf(filters)
@@ -44,7 +44,10 @@ const MORE_GROUPS = 'There are more groups; --limit shows more of them.'
 
 const TIMES: ReadonlySet<string> = new Set(['hour', 'day', 'week', 'month'])
 
-/** A row for each time of a period, also for those without pulls. Times of few pullers are together, in no place of the line. */
+/**
+ * One row for each time of a period, including times without pulls. If small times were merged into `other`, which has no time, only
+ * the rows of the other times.
+ */
 const seriesOf = (rows: readonly PullsRow[], time: keyof PullsRow, period: ReportedPeriod): PullsRow[] => {
   const byTime = new Map(rows.map((row) => [row[time], row]))
   if (byTime.delete('other')) return [...byTime.values()]
@@ -64,7 +67,7 @@ const cellOf = (row: PullsRow, name: keyof PullsRow): string | number | undefine
 }
 
 type Printed = TableOptions & {
-  /** Whether only some times of the period were asked for. */
+  /** Whether a filter selects only some times of the period. */
   isNarrowed: boolean
 }
 
@@ -73,7 +76,7 @@ const printAnswer = (answer: PullsAnswer, { isNarrowed, wide }: Printed): void =
   const measures = Object.keys(definitions) as (keyof PullsRow)[]
   printPeriod(period)
   const isGrouped = columns.some((name) => name in DIMENSIONS)
-  // Without groups, the period before has a table of its own below.
+  // Without groups, the previous period has a table of its own below.
   const shown = isGrouped ? columns : measures
   if (rows.length === 0) printLine('no rows')
   else

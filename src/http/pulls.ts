@@ -26,7 +26,7 @@ type PullsRoutesDeps = {
   registries: Pick<Registries, 'list'>
   registryNames: RegistryNames
   context: PullsContext
-  /** Of the embedded store. */
+  /** The dumps of the embedded store. */
   dumps?: Dumps | undefined
   now: () => Date
 }
@@ -44,7 +44,7 @@ export const pullsRoutes = ({ database, registries, registryNames, context, dump
     setAnswerHeaders(response, { provisional: answer.provisional, notes })
     send(response, { whole: answer, columns: answer.columns, rows: answer.rows })
   })
-  // One of the inventory's questions, where those look for it who ask for pulls.
+  // A query about the inventory, offered here because it depends on pulls.
   router.get('/pulls/last-used', async (request, response) => {
     await answerQuestion(lastUsed, { database, registries, registryNames, request, response, now, pages: 'after' })
   })
@@ -103,7 +103,7 @@ const cursorIn = (value: unknown): number => {
   throw new BadRequest('400 Bad Request: since: expected the cursor of the last request that you have')
 }
 
-/** A question that PostgreSQL gave up is too large; anything else it gave up is its own affair. */
+/** Turns the cancellation of a query by the database into a 504: the query was too large. Other errors are passed on. */
 export const orTooLong = async <T>(answer: () => Promise<T>): Promise<T> => {
   try {
     return await answer()

@@ -2,10 +2,13 @@ import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 import { lockDays } from '../roll-up/rolling-days.js'
 
-/** A host under which pulls were recorded, and the name of the registry that it is. */
+/** A move of pulls from the alias under which they were recorded to the name of the registry. */
 export type AliasMove = { from: string; to: string }
 
-/** Until the transaction ends, neither is folded, and neither is rolled up. Days before registries, as in the roll-up. */
+/**
+ * Locks both names: until the transaction ends, neither is folded or rolled up. Days are locked before registries, in the same order
+ * as in the roll-up.
+ */
 export const lockBoth = async (tx: Sql, { from, to }: AliasMove): Promise<void> => {
   await lockDays(tx)
   await sql`

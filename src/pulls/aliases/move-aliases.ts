@@ -15,21 +15,21 @@ import { rollUp } from '../roll-up/roll-up.js'
 type MoveAliasesDeps = {
   database: Database
   windows: JoinWindows
-  /** Rows that a transaction moves, about. */
+  /** Approximate number of rows that a transaction moves. */
   most?: number
 }
 
-/** The embedded database moves so many in half a second. */
+/** The embedded database moves so many rows in half a second. */
 const MOST = 10_000
 /** Before any day that has pulls. */
 const NO_DAY = '-infinity'
 
 /**
- * Gives registries the pulls that were recorded under one of their aliases: before it was configured, or by a process that did
- * not know of it yet. It goes in portions, each a transaction of its own, after each of which every pull counts once; doing it again
- * finishes what broke off.
- * @param aliases each with the name of its registry.
- * @throws AggregateError when registries failed; the others were moved.
+ * Moves pulls that were recorded under an alias to the name of its registry. Such pulls were recorded before the alias was configured,
+ * or by a process that did not know the alias yet. Each portion is a transaction of its own, after which every pull counts once. A
+ * repetition finishes an interrupted move.
+ * @param aliases each alias with the name of its registry
+ * @throws AggregateError if registries failed; the others were moved
  */
 export const moveAliases = async (deps: MoveAliasesDeps, aliases: ReadonlyMap<string, string>): Promise<void> => {
   const { rows } = await sql<AliasMove>`
@@ -45,16 +45,16 @@ export const moveAliases = async (deps: MoveAliasesDeps, aliases: ReadonlyMap<st
 const moveRegistry = async ({ database, windows, most = MOST }: MoveAliasesDeps, move: AliasMove): Promise<void> => {
   const { jobs } = database
   const stepSizes = createStepSizes()
-  /** One transaction; one that took too long is done again with fewer rows. */
+  /** Runs one transaction, and repeats it with fewer rows if it took too long. */
   const portion = async <T>(kind: string, work: (tx: Step, rows: number) => Promise<T>): Promise<T> =>
     doStep(stepSizes, { kind, size: most }, async (divisor) =>
       jobStep({ sql: jobs }, async (tx) => work(tx, partOf(most, divisor))),
     )
-  const copyReadings = async (after: Exclude<CopiedTo, 'end'>): Promise<CopiedTo | 'waits'> =>
+  const copyReadings = async (after: Exclude<CopiedTo, 'end'>): Promise<CopiedTo | 'blocked'> =>
     portion('readings', async (tx, rows) => copyNewestReadings(tx, move, { windows, after, most: rows }))
   const live = async (): Promise<boolean> => {
-    for (let after: CopiedTo | 'waits' = 'nothing'; after !== 'end';) {
-      if (after === 'waits') return false
+    for (let after: CopiedTo | 'blocked' = 'nothing'; after !== 'end';) {
+      if (after === 'blocked') return false
       after = await copyReadings(after)
     }
     for (;;) {
@@ -64,7 +64,7 @@ const moveRegistry = async ({ database, windows, most = MOST }: MoveAliasesDeps,
   }
   if (!(await live())) {
     await rollUp({ database, windows, registries: [move.from, move.to] })
-    // What is to be folded first is, by the time of another run.
+    // Requests that have to be folded first will be folded by the next run.
     if (!(await live())) return
   }
   for (let after = NO_DAY; ;) {

@@ -9,16 +9,16 @@ import { createByOrigin, type OriginKey } from '../fold-job/by-origin.js'
 import { loadChains, saveChains, type StoredChain } from '../fold-job/chains.js'
 import { createShare } from '../fold-job/share.js'
 
-/** Askers whose chains are moved in one go. */
+/** Origins whose chains one transaction moves. */
 const ORIGINS_AT_ONCE = 500
 
 type Portion = { windows: JoinWindows; border: string; most: number }
 
 /**
- * Moves some askers: what each of them has pending, its chain, and the outcomes that its chain may change yet, so that the fold finds all of
- * it under one name. If an origin has a chain in the same repository of the other registry, both become one.
- * @param border the first day that is not rolled up; an outcome of an earlier day goes with its day
- * @returns how many rows were moved: none if no chain is left
+ * Moves some origins: their pending requests, their chains, and the outcomes that a chain may still change, so that the fold finds all
+ * of them under one name. If an origin has a chain under both names in the same repository, the chains are merged.
+ * @param border the first day that is not rolled up; an outcome of an earlier day is moved with its day
+ * @returns the number of moved rows: 0 if no chain is left
  */
 export const moveChains = async (tx: Sql, move: AliasMove, { windows, border, most }: Portion): Promise<number> => {
   const { from, to } = move
@@ -46,8 +46,8 @@ export const moveChains = async (tx: Sql, move: AliasMove, { windows, border, mo
 }
 
 /**
- * Moves some of what is pending of askers without a chain: all of an asker. No chain is left by then.
- * @returns how many rows were moved
+ * Moves pending requests of some origins without a chain, all requests of each origin. It runs when no chain is left.
+ * @returns the number of moved rows
  */
 export const movePending = async (tx: Sql, move: AliasMove, most: number): Promise<number> => {
   const { rows: origins } = await sql<OriginKey>`
@@ -59,8 +59,8 @@ export const movePending = async (tx: Sql, move: AliasMove, most: number): Promi
 }
 
 /**
- * Adds the names that the askers have under other salts, as far as requests that wait say so: such a request goes on with the chain of
- * the previous name.
+ * Adds the names of the origins under other salts, if a pending request contains both names: such a request continues the chain of the
+ * previous name.
  */
 const withOtherNames = async (tx: Sql, registry: string, origins: readonly OriginKey[]): Promise<OriginKey[]> => {
   const all = createByOrigin<OriginKey>()
@@ -96,7 +96,7 @@ const movePendingOf = async (tx: Sql, { from, to }: AliasMove, origins: readonly
   return Number(numAffectedRows ?? 0)
 }
 
-/** Moves the outcomes that chains may change yet. */
+/** Moves the outcomes that chains may still change. */
 const moveOpen = async (
   tx: Sql,
   { from, to }: AliasMove,
@@ -121,7 +121,7 @@ const moveOpen = async (
   }
 }
 
-/** @returns the chains of which there are two, as one each */
+/** Merges each chain with the moved chain of the same key, if there is one. @param moved the chains of the alias */
 const mergeChains = (
   chains: readonly StoredChain[],
   moved: readonly StoredChain[],
@@ -135,7 +135,7 @@ const mergeChains = (
   })
 }
 
-/** What either has open goes on. Of two sessions of layers the older one ends. */
+/** Merges two chains: all open invocations and artifact fetches stay open. Of two sessions without a manifest, the older one closes. */
 const mergePair = (one: Chain, other: Chain, windows: JoinWindows): Chain => {
   const lastAt = Math.max(one.lastAt ?? -Infinity, other.lastAt ?? -Infinity)
   const orphan = [one.orphan, other.orphan].reduce((a, b) => (a && b ? (a.active < b.active ? b : a) : (a ?? b)))
@@ -151,7 +151,7 @@ const mergePair = (one: Chain, other: Chain, windows: JoinWindows): Chain => {
   }
 }
 
-/** As the later of both says, unless the earlier one belongs to the same session. */
+/** The value of the later chain; but if both belong to one session, an invocation of either has begun it. */
 const awaitsSession = (one: Chain, other: Chain, { session }: JoinWindows): boolean => {
   const [earlier, later] = (one.lastAt ?? -Infinity) < (other.lastAt ?? -Infinity) ? [one, other] : [other, one]
   const isSameSession = (later.lastAt ?? -Infinity) - (earlier.lastAt ?? -Infinity) <= session

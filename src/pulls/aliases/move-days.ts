@@ -5,7 +5,7 @@ import { countPortion } from '../roll-up/moved-portions.js'
 import { firstOutcomesOf } from '../roll-up/first-outcomes.js'
 import { LOCK_SUMMARIES } from '../roll-up/summarize.js'
 
-/** The next day of a registry that was rolled up, after another one, of which anything is left. */
+/** The next rolled-up day of an alias, after another day, that has rows to move. */
 export const nextDayToMove = async (db: Sql, { from }: AliasMove, after: string): Promise<string | undefined> => {
   const next = (table: string): RawBuilder<unknown> =>
     sql`(select min(day) from ${sql.table(table)} where registry = ${from} and day > ${after}::date)`
@@ -23,9 +23,9 @@ export const nextDayToMove = async (db: Sql, { from }: AliasMove, after: string)
 }
 
 /**
- * Moves some rows of a day that both have rolled up, with what is kept of its detail. They stand beside those that are there, and are
- * added up with them; the day is summarized again, and its month.
- * @returns how many: none if nothing is left
+ * Moves some rows of a day that is rolled up under both names, with its outcomes and readings. Moved rows exist beside the existing
+ * rows, and readers add them up. The day and its month are summarized again.
+ * @returns the number of moved rows: 0 if none are left
  */
 export const moveDay = async (
   tx: Sql,
@@ -33,7 +33,7 @@ export const moveDay = async (
   { day, most }: { day: string; most: number },
 ): Promise<number> => {
   const { from, to } = move
-  // First: a summary that is being made may take long, and waits for nothing else.
+  // This lock comes first: a running summary may take long, and does not wait for other locks.
   await LOCK_SUMMARIES.execute(tx)
   await lockBoth(tx, move)
   const { rows } = await sql<{ isRolled: boolean }>`
@@ -41,13 +41,13 @@ export const moveDay = async (
     where registry = any(${[from, to]}::text[])
   `.execute(tx)
   if (rows[0]?.isRolled !== true) return 0
-  // Where detail was forgotten of one, the day is told by its rows.
+  // If the outcomes of one name were deleted after their retention, answers read the rows of the day.
   await sql`
     update pulls.registries set kept_from = latest.kept_from
     from (select max(kept_from) as kept_from from pulls.registries where registry = any(${[from, to]}::text[])) latest
     where registry = any(${[from, to]}::text[]) and pulls.registries.kept_from < latest.kept_from
   `.execute(tx)
-  // It may have been summarized since the last rows were moved.
+  // The day may have been summarized since the previous portion.
   await sql`
     delete from pulls.summarized where registry = any(${[from, to]}::text[]) and (
       grain = 'day' and start = ${day}::date or grain = 'month' and start = date_trunc('month', ${day}::timestamp)::date
@@ -64,7 +64,7 @@ export const moveDay = async (
 
 type Portion = { day: string; most: number }
 
-/** Each with how its origin asked: it may be read at once. */
+/** Moves outcomes, and copies the readings of their origins, because answers may read them at once. */
 const moveOutcomes = async (tx: Sql, { from, to }: AliasMove, { day, most }: Portion): Promise<number> => {
   const start = sql`(${day}::timestamp at time zone 'UTC')`
   const end = sql`((${day}::timestamp + interval '1 day') at time zone 'UTC')`
@@ -81,7 +81,7 @@ const moveOutcomes = async (tx: Sql, { from, to }: AliasMove, { day, most }: Por
         and b.repository = asker.repository and b.origin = asker.origin
     on conflict do nothing
   `.execute(tx)
-  // A session of layers that began on a day that is over, and went on under the name.
+  // A session without a manifest may have begun on a day that is over, and continued under the name.
   await sql`
     delete from pulls.outcomes a where ${isMoved} and exists (
       -- Each is looked up by the key: without "offset", all outcomes of the name may be read instead.
@@ -93,7 +93,7 @@ const moveOutcomes = async (tx: Sql, { from, to }: AliasMove, { day, most }: Por
   return rows.length
 }
 
-/** Those whose outcomes were moved, and those whose outcomes were deleted. */
+/** Moves the remaining readings of a day. Their outcomes were moved, or were deleted after their retention. */
 const moveReadings = async (tx: Sql, { from, to }: AliasMove, { day, most }: Portion): Promise<number> => {
   const { rows } = await sql<{ moved: number }>`
     with moved as (

@@ -11,15 +11,15 @@ import { restartRollingDays } from '../roll-up/rolling-days.js'
 import { settledAfter } from '../roll-up/roll-up.js'
 
 /**
- * `waits` as long as one of both has yet to fold, or to roll up, what the other has rolled up; `more` if there may be more to move.
+ * `blocked`: one name has yet to fold or roll up days that the other has rolled up; `more`: there may be more rows to move.
  */
-type LiveState = 'waits' | 'more' | 'done'
+type LiveState = 'blocked' | 'more' | 'done'
 
 /**
- * Moves some of what is not over: requests that wait, chains, outcomes of days that are not rolled up, and totals. The fold goes on with
- * them as if they had been recorded under the name. Between two calls either name may be folded and rolled up: each call looks at what
- * both have become, and no outcome that a request may change yet is apart from its chain.
- * @param most rows that are moved, about
+ * Moves some of the live state: pending requests, chains, outcomes of days that are not rolled up, and totals. The fold continues them
+ * as if they had been recorded under the name. Between two calls, either name may be folded and rolled up, so each call reads the
+ * state of both again. An outcome that a request may still change always stays with its chain.
+ * @param most approximate number of rows to move
  */
 export const moveLive = async (
   tx: Sql,
@@ -27,7 +27,7 @@ export const moveLive = async (
   { windows, most }: { windows: JoinWindows; most: number },
 ): Promise<LiveState> => {
   const joint = await lockJoint(tx, move, windows)
-  if (!joint) return 'waits'
+  if (!joint) return 'blocked'
   const { border } = joint
   await restartRollingDays(tx, [move.from, move.to])
   const parts = [
@@ -47,8 +47,8 @@ export const moveLive = async (
 }
 
 /**
- * Locks both registries.
- * @returns what both are as one; undefined as long as one of them has something to do first
+ * Locks both names.
+ * @returns their joint state; undefined if one of them has to be folded or rolled up first
  */
 export const lockJoint = async (tx: Sql, move: AliasMove, windows: JoinWindows): Promise<Joint | undefined> => {
   await lockBoth(tx, move)
@@ -57,24 +57,24 @@ export const lockJoint = async (tx: Sql, move: AliasMove, windows: JoinWindows):
   return isRolled && isFolded ? joint : undefined
 }
 
-/** What both are as one. */
+/** The joint state of both names. */
 type Joint = {
   /** The first day that is not rolled up. */
   border: string
-  /** Up to when both were folded, as far as nothing of before waits: nothing that waits becomes late. */
+  /** The newest end of a fold, but before any pending request, so that no pending request becomes late. */
   foldedTo: string
 }
 
 type Readiness = {
-  /** Whether neither has an outcome of a day before the border that is not rolled up. */
+  /** Whether neither name has an outcome before the border on a day that is not rolled up. */
   isRolled: boolean
-  /** Whether nothing that waits can change a day before the border. */
+  /** Whether no pending request can change a day before the border. */
   isFolded: boolean
 }
 
 const isEither = ({ from, to }: AliasMove): RawBuilder<unknown> => sql`registry = any(${[from, to]}::text[])`
 
-/** Outcomes are looked for in the order of their key: that there is none takes no longer than that there is one. */
+/** Outcomes are searched in the order of their key, so that the search is fast even if there are none. */
 const jointOf = async (tx: Sql, move: AliasMove, windows: JoinWindows): Promise<Joint & Readiness> => {
   const settled = sql`${settledAfter(windows) / MICROS_PER_SECOND} * interval '1 second'`
   const { rows } = await sql<Joint & Readiness>`
@@ -107,7 +107,7 @@ const jointOf = async (tx: Sql, move: AliasMove, windows: JoinWindows): Promise<
 
 const start = (day: RawBuilder<unknown>): RawBuilder<unknown> => sql`(${day}::timestamp at time zone 'UTC')`
 
-/** Both are one registry: where nothing waits, what was folded of one is as far as the other has come, and its days are over. */
+/** Both names are one registry: if one has no pending requests, its fold is set to the end of the other, so that its days are over. */
 const alignFoldedTo = async (tx: Sql, move: AliasMove): Promise<void> => {
   await sql`
     update pulls.registries r set folded_to = latest.at
@@ -118,7 +118,7 @@ const alignFoldedTo = async (tx: Sql, move: AliasMove): Promise<void> => {
   `.execute(tx)
 }
 
-/** The name is as far as both are. Nothing is moved by it. */
+/** Sets the state of the name to the joint state. @returns 0: no rows are moved */
 const setJoint = async (tx: Sql, { from, to }: AliasMove, { border, foldedTo }: Joint): Promise<number> => {
   await sql`
     update pulls.registries n

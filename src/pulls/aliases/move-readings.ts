@@ -6,23 +6,23 @@ import type { AliasMove } from './alias-move.js'
 import { lockJoint } from './move-live.js'
 import { countPortion } from '../roll-up/moved-portions.js'
 
-/** Identifies a reading of how an origin asked. The readings of a registry are sorted by it. */
+/** Identifies a reading of an origin's behaviour, and is the sort key of the readings of a registry. */
 type ReadingKey = { day: string; repository: string; origin: string }
 
 /** The last reading that was copied. */
 export type CopiedTo = ReadingKey | 'nothing' | 'end'
 
 /**
- * Copies some of how origins asked on the newest days, which is read for days that are not rolled up, too: before their outcomes are moved.
- * @returns `waits` if nothing can be moved yet
+ * Copies some readings of the newest rolled-up days, before outcomes are moved: days that are not rolled up use these readings, too.
+ * @returns `blocked` if no row can be moved yet
  */
 export const copyNewestReadings = async (
   tx: Sql,
   move: AliasMove,
   { windows, after, most }: { windows: JoinWindows; after: Exclude<CopiedTo, 'end'>; most: number },
-): Promise<CopiedTo | 'waits'> => {
+): Promise<CopiedTo | 'blocked'> => {
   const joint = await lockJoint(tx, move, windows)
-  if (!joint) return 'waits'
+  if (!joint) return 'blocked'
   const { rows } = await sql<ReadingKey>`
     with portion as materialized (
       select day, repository, origin, behaviour, likely from pulls.behaviours

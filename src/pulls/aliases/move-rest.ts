@@ -8,9 +8,8 @@ import { lockDays } from '../roll-up/rolling-days.js'
 import { LOCK_SUMMARIES } from '../roll-up/summarize.js'
 
 /**
- * Moves requests that were folded, which nobody finds by their registry: they are looked through once, and not at all where
- * none was folded under the alias.
- * @returns the number of the last one that was looked at.
+ * Moves folded requests. No index finds them by registry, so all requests are scanned once, unless none was folded under the alias.
+ * @returns the number of the last request that was scanned
  */
 export const moveRequests = async (db: Database['jobs'], { from, to }: AliasMove): Promise<number> => {
   const { rows: all } = await sql<{ last: string; wasFolded: boolean }>`
@@ -38,7 +37,7 @@ export const moveRequests = async (db: Database['jobs'], { from, to }: AliasMove
   return last
 }
 
-/** Forgets what was summarized of a registry: without its marks nobody reads it. What is summarized again meanwhile stays. */
+/** Deletes the summaries of the alias: without marks, no query reads them. Summaries that get a new mark meanwhile stay. */
 export const deleteSummariesOf = async (db: Sql, { from }: AliasMove): Promise<void> => {
   await sql`delete from pulls.summarized where registry = ${from}`.execute(db)
   await inSteps(
@@ -51,7 +50,7 @@ export const deleteSummariesOf = async (db: Sql, { from }: AliasMove): Promise<v
   )
 }
 
-/** What has to be gone, and the column after the registry in an index of it: whether there is a row is one look. */
+/** Tables that must not have rows of the alias, each with the column that follows the registry in an index: one look-up finds a row. */
 const INDEXED_COLUMNS = {
   pending: 'at',
   chains: 'repository',
@@ -63,8 +62,8 @@ const INDEXED_COLUMNS = {
 } as const
 
 /**
- * Drops what is left of the alias, unless something was folded under it meanwhile.
- * @param after the number of the last request that was moved.
+ * Deletes the remaining rows of the alias, unless requests were recorded or folded under it meanwhile.
+ * @param after the number of the last request that `moveRequests` scanned
  */
 export const dropRegistry = async (tx: Sql, move: AliasMove, after: number): Promise<void> => {
   const { from, to } = move

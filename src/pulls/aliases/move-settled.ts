@@ -10,9 +10,9 @@ const affected = async (tx: Sql, statement: RawBuilder<unknown>): Promise<number
   Number((await statement.execute(tx)).numAffectedRows ?? 0)
 
 /**
- * Deletes some rows of days that were being rolled up. Outcomes of the alias move away; rows of the name would count as soon as its `rolled_to`
- * is behind them.
- * @returns how many
+ * Deletes some rows of days whose roll-up was not completed. The outcomes of the alias are moved, and rows of the name would count as
+ * soon as its `rolled_to` passes them.
+ * @returns the number of deleted rows
  */
 export const dropUnfinished = async (tx: Sql, { from, to }: AliasMove, { border, most }: Portion): Promise<number> => {
   const isUnfinished = (registry: string): RawBuilder<unknown> =>
@@ -31,7 +31,7 @@ export const dropUnfinished = async (tx: Sql, { from, to }: AliasMove, { border,
   return dropped
 }
 
-/** Moves some outcomes of days that are not rolled up. @returns how many */
+/** Moves some outcomes of days that are not rolled up. @returns the number of moved rows */
 export const moveOutcomes = async (tx: Sql, { from, to }: AliasMove, { border, most }: Portion): Promise<number> => {
   const first = firstOutcomesOf(from, { from: sql`(${border}::date::timestamp at time zone 'UTC')`, most })
   return affected(
@@ -43,9 +43,9 @@ export const moveOutcomes = async (tx: Sql, { from, to }: AliasMove, { border, m
 }
 
 /**
- * Adds the totals of some repositories to those of the name. A repository of which only one of the two registries has totals keeps its
- * number, so that no series of `/metrics` falls.
- * @returns of how many
+ * Adds the totals of some repositories to the totals of the name. If only the alias has totals of a repository, the row keeps its
+ * `number`, so that no series of `/metrics` falls.
+ * @returns the number of repositories
  */
 export const moveTotals = async (tx: Sql, { from, to }: AliasMove, most: number): Promise<number> => {
   const { rows } = await sql<{ moved: number }>`
@@ -66,7 +66,7 @@ export const moveTotals = async (tx: Sql, { from, to }: AliasMove, most: number)
   return rows[0]?.moved ?? 0
 }
 
-/** Moves some last uses; of those that both have the newest times stay. @returns how many */
+/** Moves some last uses; if both names have one, the newer times win. @returns the number of moved rows */
 export const moveLastUses = async (tx: Sql, { from, to }: AliasMove, most: number): Promise<number> =>
   affected(
     tx,

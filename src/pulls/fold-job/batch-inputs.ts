@@ -3,7 +3,7 @@ import { createByOrigin, type OriginKey } from './by-origin.js'
 import type { StoredChain } from './chains.js'
 import type { Chains } from './fold-batch.js'
 
-/** Whose chains requests need that are not in memory yet. */
+/** The keys of the chains that requests may continue and that are not in memory yet. */
 export const missingOrigins = (requests: readonly PendingRequest[], chains: Chains): OriginKey[] => {
   const origins = createByOrigin<OriginKey>()
   const add = (key: OriginKey): void => {
@@ -20,17 +20,17 @@ export const missingOrigins = (requests: readonly PendingRequest[], chains: Chai
 /** A manifest, and the repository in which it was requested. */
 export type RequestedManifest = { repository: string; digest: string }
 
-/** The chains in memory that requests may continue. */
+/** The chains in memory that the requests may continue. */
 export const chainsFor = (requests: readonly PendingRequest[], chains: Chains): StoredChain[] =>
   missingOrigins(requests, createByOrigin()).flatMap((key) => chains.get(key) ?? [])
 
-/** The manifests that requests are for. */
+/** The manifests that are requested by digest, or whose tags resolved to one. */
 export const requestedManifests = (requests: readonly PendingRequest[]): RequestedManifest[] =>
   requests.flatMap(({ object, repository, digest }) =>
     object === 'manifest' && digest !== undefined ? [{ repository, digest }] : [],
   )
 
-/** The manifests that were requested by what is open. */
+/** The manifests of open invocations and open artifact fetches. */
 export const openManifests = (chains: readonly StoredChain[]): RequestedManifest[] =>
   chains.flatMap(({ chain }) => {
     const { repository } = chain.key

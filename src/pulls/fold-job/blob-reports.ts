@@ -3,24 +3,24 @@ import { isoTime, MICROS_PER_DAY, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
 import type { PendingRequest } from '../requests/pending.js'
 
-/** After so long without a request for a blob, a registry is taken for one that does not tell of them. */
+/** After so long without a report of a blob request, a registry is treated as one that does not report any. */
 const MAX_GAP = 30 * MICROS_PER_DAY
 
-/** Whether a registry tells of requests for blobs: some are configured not to. */
+/** Whether a registry reports requests for blobs: some registries are configured not to. */
 export type BlobReports = {
-  /** Whether it told of them at a moment: when it told of one on the same UTC day, or not long before. */
+  /** Whether the registry reported blobs at a moment: it reported one on the same UTC day, or in the 30 days before. */
   isReportedAt: (moment: Micros) => boolean
-  /** Hears of the next requests; puts right what was kept of a day before it told first on it. */
+  /** Reads the next requests. Corrects the outcomes that were stored for a day before the first report of a blob on it. */
   learn: (
     tx: Sql,
     requests: readonly PendingRequest[],
     table?: 'pulls.outcomes' | 'provisional.outcomes',
   ) => Promise<void>
-  /** When it told last. */
+  /** The time of the newest reported blob request. */
   lastAt: () => Micros | undefined
 }
 
-/** @param before when it told last before what it is going to hear of. */
+/** @param before the time of the newest blob request that was reported earlier */
 export const createBlobReports = (registry: string, before: Micros | undefined): BlobReports => {
   const days = new Set<Micros>(before === undefined ? [] : [dayOf(before)])
   let lastAt = before ?? -Infinity

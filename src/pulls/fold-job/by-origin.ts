@@ -1,7 +1,7 @@
-/** Who asks in which repository of one registry. */
+/** An origin in a repository. The registry is the same for all keys of a map. */
 export type OriginKey = { repository: string; origin: string }
 
-/** Values by repository and origin: looking up two texts that are there takes less than making one of both. */
+/** Values by repository and origin. Two look-ups of existing strings take less time than joining the strings. */
 export type ByOrigin<Value> = {
   get: (key: OriginKey) => Value | undefined
   set: (key: OriginKey, value: Value) => void

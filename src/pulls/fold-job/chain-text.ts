@@ -4,7 +4,7 @@ import type { Aside, ChainKey } from '../fold/outcome.js'
 import type { Chain } from '../fold/state.js'
 import type { Share } from './share.js'
 
-/** A text is told once in a chain, and after that by its number: digests are long, and stand in many places. */
+/** The position of a text in the list of texts. Each text is stored once: digests are long and occur often. */
 type Ordinal = number
 type StoredInvocation = [
   id: string,
@@ -27,9 +27,9 @@ type StoredInvocation = [
   ...added: [] | [activeAfterLast: Micros, configured: Ordinal[]],
 ]
 type StoredAside = [aside: Omit<Aside, keyof ChainKey>, active: Micros, ...added: [] | [blobs: Ordinal[]]]
-/** What was `added` is missing in chains that an earlier version kept. */
+/** Chains that an earlier version stored lack the values in `added`. */
 type StoredState = [
-  heard: Micros | null,
+  lastAt: Micros | null,
   texts: string[],
   open: StoredInvocation[],
   requests: Chain['requests'],
@@ -37,7 +37,7 @@ type StoredState = [
   ...added: [] | [artifacts: StoredAside[]] | [artifacts: StoredAside[], awaitsSession: 1],
 ]
 
-/** A chain as it is kept: short, as it is written with each batch that goes on with it. */
+/** Serializes a chain for storage. The text is short, because each fold that continues the chain writes it again. */
 export const textOf = ({ lastAt, open, artifacts, awaitsSession, requests, orphan }: Chain): string => {
   const numbers = new Map<string, Ordinal>()
   const numberOf = (text: string): Ordinal => {
@@ -87,7 +87,7 @@ export const textOf = ({ lastAt, open, artifacts, awaitsSession, requests, orpha
   return JSON.stringify(stored)
 }
 
-/** The same chain again. */
+/** Parses a stored chain. */
 export const chainIn = (text: string, key: ChainKey, share: Share): Chain => {
   const [lastAt, own, open, requests, orphan, artifacts = [], awaitsSession] = JSON.parse(text) as StoredState
   const texts = own.map(share)
@@ -130,7 +130,7 @@ export const chainIn = (text: string, key: ChainKey, share: Share): Chain => {
       }),
     ),
     artifacts: artifacts.map(asideIn),
-    // An earlier version took whatever was heard for the beginning of a session.
+    // In an earlier version, any request began a session.
     awaitsSession: lastAt === null || awaitsSession === 1,
     requests,
     quietUntil: 0,

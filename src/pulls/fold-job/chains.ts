@@ -8,15 +8,15 @@ import type { JoinWindows } from '../model/join-windows.js'
 import { chainIn, textOf } from './chain-text.js'
 import type { Share } from './share.js'
 
-/** A chain as it is kept between two runs, with who its origin is: a `Who` as text. */
+/** A chain as a row of `pulls.chains` contains it between two runs, with a `Who` of its origin as text. */
 export type StoredChain = { chain: Chain; who: string }
 
 type StoredKey = { repository: string; origin: string }
 
-/** Chains that are written in one go: a few milliseconds, in which the process does nothing else. */
+/** Chains that one statement writes. To serialize them takes a few milliseconds, in which the process does nothing else. */
 const CHAINS_AT_ONCE = 500
 
-/** The chains of one registry that requests may go on with. */
+/** Loads chains of one registry that requests may continue. */
 export const loadChains = async (
   tx: Sql,
   registry: string,
@@ -37,7 +37,7 @@ export const loadChains = async (
   }))
 }
 
-/** Keeps chains of one registry that go on. */
+/** Stores the chains of one registry that later requests may continue. */
 export const saveChains = async (
   tx: Sql,
   registry: string,
@@ -56,7 +56,7 @@ export const saveChains = async (
   await written
 }
 
-/** What is JSON holds no line feed, and many quotes, each of which an array would escape. */
+/** JSON contains no line feeds, so the texts are joined by them. An array literal would escape each quote. */
 const write = async (tx: Sql, registry: string, some: readonly (StoredChain & { overAt: Micros })[]): Promise<void> => {
   await sql`
     insert into pulls.chains (registry, repository, origin, over_at, who, state)
@@ -75,12 +75,12 @@ const write = async (tx: Sql, registry: string, some: readonly (StoredChain & { 
 const isBefore = ({ key: a }: Chain, { key: b }: Chain): boolean =>
   a.repository < b.repository || (a.repository === b.repository && a.origin < b.origin)
 
-/** Forgets chains that no request after a moment can go on with. */
+/** Deletes the chains that no request after a moment can continue. */
 export const deleteClosedChains = async (tx: Sql, registry: string, at: Micros): Promise<void> => {
   await sql`delete from pulls.chains where registry = ${registry} and over_at < ${isoTime(at)}::timestamptz`.execute(tx)
 }
 
-/** After which no request can tell that a chain was there. */
+/** The moment after which no request depends on a chain. */
 const closesAfter = ({ open, artifacts, orphan, lastAt = -Infinity }: Chain, windows: JoinWindows): Micros =>
   Math.max(
     lastAt + Math.max(windows.session, windows.join),

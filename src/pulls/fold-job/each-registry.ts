@@ -11,8 +11,8 @@ export class RegistryFailed extends Error {
 }
 
 /**
- * Whether a failure concerns all registries: the database is unavailable, or another process interfered. A statement that took too long
- * concerns its registry alone, however the database or its driver ended the statement: one registry may have more than others.
+ * Whether a failure concerns all registries: the database is unavailable, or another process interfered. A statement that took too
+ * long concerns only its registry, whether the database or the driver ended it: one registry may have more data than others.
  */
 export const concernsAll = (error: unknown): boolean =>
   !hasCause(error, (one) => isCancelled(one) || isReadTimeout(one)) &&
@@ -21,7 +21,7 @@ export const concernsAll = (error: unknown): boolean =>
 /** The registry with which the last run of a process began. */
 export type RegistryTurns = { first?: string }
 
-/** The items in the order of their registries. Each run begins with another registry than the last, so that a slow one is not always first. */
+/** Sorts items by registry. Each run begins with another registry than the previous run, so that a slow one is not always first. */
 export const inTurn = <T extends { registry: string }>(items: readonly T[], turns: RegistryTurns): T[] => {
   const { first = '' } = turns
   const sorted = [...items].sort((a, b) => (a.registry < b.registry ? -1 : 1))
@@ -34,8 +34,8 @@ export const inTurn = <T extends { registry: string }>(items: readonly T[], turn
 }
 
 /**
- * Does the same for each item, one after the other. An item that fails is left out, so that no registry stops the others.
- * @throws AggregateError at the end, of all that failed, each with its registry; at once what concerns all registries.
+ * Does the work for each item, one after the other. An item that fails is skipped, so that no registry stops the others.
+ * @throws AggregateError at the end, with all failures and their registries; at once a failure that concerns all registries
  */
 export const eachRegistry = async <T extends { registry: string }>(
   items: Iterable<T>,

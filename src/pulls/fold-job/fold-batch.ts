@@ -7,27 +7,27 @@ import type { PendingRequest } from '../requests/pending.js'
 import type { ByOrigin } from './by-origin.js'
 import type { StoredChain } from './chains.js'
 
-/** What became of an origin's requests, with who it is: a `Who` as text. */
+/** An outcome that is new or has grown in a batch, with a `Who` of its origin as text. */
 export type ChangedOutcome = {
   outcome: PullOutcome
   who: string
-  /** What was kept of it by an earlier batch. */
+  /** The numbers that an earlier batch stored; undefined if the outcome is new. */
   before?: Counted
 }
 
-/** What grows of an outcome: as long as none of it did, it is as it was. */
+/** The numbers of an outcome that can grow. If none has grown, the outcome is unchanged. */
 type Counted = { gets: number; layers: number; bytes: number }
 
-/** Chains of one registry. */
+/** The chains of one registry that are in memory. */
 export type Chains = ByOrigin<StoredChain>
 
-/** `contentsIn`: what is known of manifests in a repository. */
+/** `contentsIn` looks up the known contents of manifests in a repository. */
 type BatchDeps = Omit<FoldDeps, 'emit' | 'contentsOf'> & { contentsIn: (repository: string) => ContentsOf }
 
 /**
- * Folds a batch of requests of one registry onto what was open before it: every split of requests into batches ends in the same.
- * @param chains those that the requests may go on with; they go on, and new ones are added.
- * @returns what is over and what is open, as far as it is new or has grown.
+ * Folds a batch of requests of one registry onto the open chains. The result does not depend on how requests are split into batches.
+ * @param chains the chains that the requests may continue; they are changed in memory, and new chains are added
+ * @returns the closed and open outcomes that are new or have grown
  */
 export const foldBatch = (
   { requests, chains }: { requests: readonly PendingRequest[]; chains: Chains },

@@ -22,10 +22,10 @@ import { foldableUntil, setFoldedTo, watermarkOf } from './watermark.js'
 type FoldPendingDeps = {
   database: Database
   windows: JoinWindows
-  /** How long a request may be behind others of its registry and still count, in microseconds. */
+  /** How late a request may arrive, relative to the newest one of its registry, and still count; in microseconds. */
   lateness: Micros
   now: () => Date
-  /** Is told what each transaction has folded. */
+  /** Called in each transaction with the counts of what it has folded. */
   onFolded: (tx: Sql, folded: FoldCounts) => Promise<void>
   sizes?: Sizes
   turns?: RegistryTurns
@@ -33,41 +33,41 @@ type FoldPendingDeps = {
   stepSizes?: StepSizes
 }
 
-/** How a number of requests was folded. */
+/** How the requests of a transaction were folded. */
 type FoldCounts = {
-  /** Those that came too late to be folded. */
+  /** Requests that arrived too late to be folded. */
   late: number
-  /** HEADs that were part of a push, and so no invocations. */
+  /** HEADs that were part of a push, and so start no invocation. */
   beforePush: number
-  /** Those that joined an invocation, and those of them that came after more than half the window. */
+  /** Requests that joined an invocation, and how many of these came after more than half of the window. */
   joined: number
   joinedLate: number
 }
 
 type Sizes = {
-  /** Requests that are folded in one go: so many take a few milliseconds, in which the process does nothing else. */
+  /** Requests of one batch. It takes a few milliseconds, in which the process does nothing else. */
   batch: number
-  /** What one transaction folds and remembers at most. */
+  /** Maximum number of requests and chains of one transaction. */
   requests: number
   chains: number
   /**
-   * Entries of manifests that are in memory as a whole, about 120 bytes each. With as many, a transaction takes no further batch.
+   * Entries of the manifests that are completely in memory, about 120 bytes each. Beyond it, a transaction takes no further batch.
    */
   entries: number
 }
 
-/** Chains are kept once in a transaction, so long ones are faster; PGlite does nothing else meanwhile. */
+/** Chains are stored once in each transaction, so long transactions are faster; but PGlite does nothing else meanwhile. */
 const SIZES: Record<Database['engine'], Sizes> = {
   postgresql: { batch: 2_000, requests: 200_000, chains: 50_000, entries: 500_000 },
   pglite: { batch: 500, requests: 1_000, chains: 1_000, entries: 500_000 },
 }
 
 /**
- * Folds the requests that have waited long enough, registry by registry; each registry is folded by one process at a time. What
- * is open yet is kept as it stands, and kept again when more was heard. If a statement of a step was ended because it took too long, the
+ * Folds the requests up to the watermark of each registry, one registry after the other; one process at a time folds a registry.
+ * An open outcome is stored in its current state, and stored again when it has grown. If a statement of a step took too long, the
  * step is repeated with fewer requests.
- * @throws AggregateError at the end, of registries that failed; what the database throws if it fails for all of them. What was
- * folded by then stays.
+ * @throws AggregateError at the end, of registries that failed; at once the error of a database that fails for all of them. Steps
+ * that were committed by then stay.
  */
 export const foldPending = async (deps: FoldPendingDeps): Promise<void> => {
   const { database, turns = {}, sizes = SIZES[database.engine], stepSizes = createStepSizes() } = deps
@@ -97,8 +97,8 @@ const pendingRegistries = async (db: Sql): Promise<{ registry: string }[]> => {
 }
 
 /**
- * While PostgreSQL works on one statement, the next are on their way: it keeps what came of a batch while the next is read.
- * @returns whether there is more.
+ * Statements are pipelined: PostgreSQL stores the outcomes of one batch while the next batch is being read.
+ * @returns whether more requests can be folded
  */
 const foldStep = async (
   tx: Transaction,

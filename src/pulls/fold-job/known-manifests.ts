@@ -11,30 +11,30 @@ import type { PendingRequest } from '../requests/pending.js'
 import type { RequestedManifest } from './batch-inputs.js'
 import type { Platform, PlatformsOf } from './platform.js'
 
-/** What the inventory knows of manifests, as the fold asks for it. */
+/** Contents and platforms of manifests from the inventory, as the fold needs them. */
 export type KnownManifests = {
   contentsIn: (repository: string) => ContentsOf
   platforms: PlatformsOf
-  /** How many entries of manifests are in memory; a manifest of which only a part is there counts as MOST_ENTRIES. */
+  /** The number of entries of manifests in memory; a manifest of which only a part is in memory counts as MOST_ENTRIES. */
   entries: () => number
   /**
-   * Looks up manifests that were not looked up yet, each with how indexes of the repository list it.
-   * @param manifests that the fold of the next batch can ask for
-   * @param requests the next batch: of those manifests that are not in memory as a whole, `contentsIn` knows what lists the digests
-   * of these requests, and nothing else
+   * Looks up manifests that were not looked up yet, and their platforms in the indexes of the repository.
+   * @param manifests all manifests whose contents the fold of the next batch may need
+   * @param requests the next batch. Of manifests that are not completely in memory, `contentsIn` knows only whether they list the
+   * digests of these requests
    */
   learn: (tx: Sql, manifests: Iterable<RequestedManifest>, requests: readonly PendingRequest[]) => Promise<void>
 }
 
 /** Manifests that one statement reads: at most 125,000 entries. */
 const AT_ONCE = 500
-/** Large manifests that one statement searches: at most some 400,000 entries, which takes a fraction of a second. */
+/** Large manifests that one statement searches: at most about 400,000 entries, which takes a fraction of a second. */
 const LARGE_AT_ONCE = 10
 
-/** The digests that requests of one batch are for, each with its position. */
+/** The digests that the requests of one batch are for, each with its position. */
 type Requested = { digests: readonly string[]; positions: ReadonlyMap<string, number> }
 
-/** A manifest of which only a part is in memory, and for which requests that part was looked up. */
+/** A manifest that is not completely in memory. `requests` are the batch for which its part was looked up. */
 type Part = Omit<KnownManifest, 'layers' | 'children'> & {
   hasLayers: boolean
   hasChildren: boolean
@@ -42,18 +42,18 @@ type Part = Omit<KnownManifest, 'layers' | 'children'> & {
 }
 
 /**
- * Contents of manifests, in bounded memory. A manifest is in memory as a whole if it has at most MOST_ENTRIES entries, and as long
- * as there is room. Of others, a batch looks up which digests of its requests they list: the fold asks for nothing else. It looks at
- * manifests that the batch names, so time does not grow with all that earlier batches named.
- * @param registry what its events stated is known, and what a registry showed to Tallyman
- * @param room entries of manifests that are kept as a whole
+ * Keeps contents of manifests in bounded memory. A manifest is completely in memory if it has at most MOST_ENTRIES entries and there
+ * is room. Of other manifests, each batch looks up which digests of its requests they list: the fold needs no other entries. A batch
+ * looks up only the manifests that it names, so its time does not grow with the number of earlier batches.
+ * @param registry contents are known if its events stated them, or if a registry showed the manifest to Tallyman
+ * @param room maximum number of entries in memory of complete manifests
  */
 export const createKnownManifests = (registry: string, room: number): KnownManifests => {
   const lookedUp = new Set<string>()
   const contents = new Map<string, ManifestContents>()
-  /** By digest, as the configuration has it. */
+  /** Platforms from configurations, by digest. */
   const configured = new Map<string, string>()
-  /** By repository and digest, as an index of the repository has it; undefined if none lists the manifest. */
+  /** Platforms from indexes, by repository and digest; undefined if no index of the repository lists the manifest. */
   const listed = new Map<string, Map<string, string | undefined>>()
   const parts = new Map<string, Part>()
   let entries = 0
@@ -138,7 +138,7 @@ export const createKnownManifests = (registry: string, room: number): KnownManif
   }
 }
 
-/** An index names the variant, which a configuration may lack. That an image is an attestation is disproved by its configuration. */
+/** An index states the variant, which a configuration may lack. But a configuration can disprove that an image is an attestation. */
 const platformFrom = (byIndex: string | undefined, byConfig: string | undefined): Platform | undefined => {
   if (byIndex !== undefined && (byConfig === undefined || !isAttestation(byIndex))) {
     return { platform: byIndex, from: 'index' }
@@ -146,7 +146,7 @@ const platformFrom = (byIndex: string | undefined, byConfig: string | undefined)
   return byConfig === undefined ? undefined : { platform: byConfig, from: 'config' }
 }
 
-/** What BuildKit calls the platform of an attestation, in an index and in its configuration. */
+/** BuildKit gives an attestation this platform, in the index and in its configuration. */
 const isAttestation = (platform: string | undefined): boolean => platform?.startsWith('unknown/unknown') === true
 
 const asArtifact = ({ layers, config }: ManifestContents & { kind: 'image' }): ManifestContents => ({
@@ -172,7 +172,7 @@ const requestedIn = (requests: readonly PendingRequest[]): Requested => {
   return { digests, positions: new Map(digests.map((digest, position) => [digest, position])) }
 }
 
-/** A byte for each requested digest: a hostile batch asks thousands of large manifests for a thousand digests each. */
+/** One byte for each requested digest: a hostile batch names thousands of large manifests, each with a thousand digests. */
 const digestsOf = ({ digests, positions }: Requested, listed: readonly string[]): DigestSet => {
   const isListed = new Uint8Array(digests.length)
   for (const digest of listed) {

@@ -5,15 +5,15 @@ import type { PendingRequest, Who } from '../requests/pending.js'
 
 type Use = { repository: string; reference: string; kind: string; used: Micros; pulled?: Micros }
 
-/** When tags and digests of a registry were used last, by each kind of client: written once in a transaction. */
+/** The last uses of tags and digests of a registry, by kind of client. They are written once in each transaction. */
 export type LastUses = {
-  /** Adds requests, also those that came too late to be folded: a use is a use. */
+  /** Adds requests, including requests that arrived too late to be folded: they are uses, too. */
   add: (requests: readonly PendingRequest[]) => void
-  /** Merges the times with those that are stored: of each the newest stays, so no order of requests matters. */
+  /** Merges the times into the stored ones. The newest time wins, so the order of requests does not matter. */
   save: (tx: Sql) => Promise<void>
 }
 
-/** Of a use that is in pulls.last_uses, as `u`, the newest times stay. */
+/** If a use exists in pulls.last_uses `u` already, the newer times win. */
 export const keepNewest = sql`
   on conflict (registry, repository, reference, kind) do update
     set used_at = greatest(u.used_at, excluded.used_at), pulled_at = greatest(u.pulled_at, excluded.pulled_at)

@@ -6,18 +6,18 @@ import { createPause } from '../../runtime/yield.js'
 import type { PendingRequest } from '../requests/pending.js'
 
 /**
- * HEADs of one statement: to look up one may read more than a thousand rows of pushes and of indexes, which takes 40 ms on the
- * embedded database. After a statement that was slow, the next has fewer.
+ * HEADs that one statement looks up. A look-up may read more than a thousand rows of pushes and indexes, which takes 40 ms on the
+ * embedded database. After a slow statement, the next one has fewer HEADs.
  */
 const AT_ONCE = { usual: 25, afterSlow: 5 }
 const SLOW_MS = 100
 
-/** Whether HEADs are parts of pushes, by the ids of their events, as far as they were looked up. */
+/** Whether a HEAD is part of a push, by the id of its event. It contains only the HEADs that were looked up. */
 export type LookedUp = ReadonlyMap<string, boolean>
 
 /**
- * Looks up which pending requests with HEAD are parts of pushes: the client pushed the same tag soon after it. A push that arrives
- * before the HEAD is folded is seen whatever the order, which is certain if the push follows within the lateness.
+ * Looks up which pending HEADs are part of a push: the client pushed the same tag soon after the HEAD. A push is found in any order
+ * of arrival, if it arrives before the HEAD is folded. That is certain if the push follows within the lateness.
  * @param heads ids of their events
  * @param isOver ends the look-ups between two statements
  */
@@ -43,7 +43,7 @@ export const lookUpHeads = async (
 }
 
 /**
- * Requests without the HEADs that are found to be parts of pushes: one whose push arrives later, or that is not looked up, stays.
+ * Removes the HEADs that are found to be part of a push. A HEAD whose push arrives later, or that is not looked up, stays.
  * @param isOver see lookUpHeads
  */
 export const withoutPushChecks = async <T extends Pick<PendingRequest, 'id' | 'method'>>(
@@ -63,7 +63,10 @@ export const headsAmong = (requests: readonly { id: string; request: string }[])
 /** Pending requests that are looked up ahead of the transaction that takes them. */
 const AHEAD = 1_000
 
-/** Looks up the first HEADs of a registry that wait to be folded. The embedded database does other work between two statements, but not in a transaction. */
+/**
+ * Looks up the first pending HEADs of a registry. It runs before the transaction, because the embedded database does other work
+ * between two statements, but not within a transaction.
+ */
 export const lookUpAhead = async (db: Sql, registry: string, until: Micros): Promise<LookedUp> => {
   const { rows } = await sql<{ id: string; request: string }>`
     select id, request from pulls.pending where registry = ${registry} and at <= ${isoTime(until)}::timestamptz

@@ -1,14 +1,14 @@
 import type { PullOutcome } from '../fold/outcome.js'
 import type { Who } from '../requests/pending.js'
 
-/** What an outcome was for, and how that is known: the best that there is (docs/definitions-of-numbers.md, "Platform"). */
+/** The platform of an outcome, from the best available source (docs/definitions-of-numbers.md, "Platform"). */
 export type Platform = { platform: string; from?: 'index' | 'config' | 'client' }
 
 /** The platform of an image in a repository; undefined if the inventory does not know it. */
 export type PlatformsOf = (digest: string, repository: string) => Platform | undefined
 
 const UNKNOWN: Platform = { platform: 'unknown' }
-/** Of a pull of images for more than one platform, as mirrors make them. */
+/** The platform of a pull of images for several platforms, as mirrors pull them. */
 const SEVERAL = 'several'
 
 export const platformOf = (outcome: PullOutcome, { os, arch }: Who, platforms: PlatformsOf): Platform => {

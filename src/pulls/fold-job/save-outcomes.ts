@@ -13,15 +13,15 @@ type OutcomeLookups = {
   platforms: PlatformsOf
 }
 
-/** Where outcomes are kept: settled ones for good, provisional ones with the last request that changed them. */
+/** The table of settled outcomes, or of provisional ones, which also contains the time of the last request of each. */
 type Target = { table: 'pulls.outcomes' | 'provisional.outcomes'; lastAt?: (outcome: PullOutcome) => Micros }
 
 const SETTLED: Target = { table: 'pulls.outcomes' }
 
 /**
- * Keeps outcomes, each as it is known now: one that goes on is kept again when it has.
- * All of it is sent before it returns to whoever called it, so that what is open may go on meanwhile.
- * @param outcomes each once.
+ * Inserts outcomes in their current state, or updates those that were stored before.
+ * All values are read before the first await, so the caller may continue to change open outcomes meanwhile.
+ * @param outcomes each outcome at most once
  */
 export const saveOutcomes = async (
   tx: Sql,
@@ -81,11 +81,11 @@ export const saveOutcomes = async (
   `.execute(tx)
 }
 
-/** In the order of the key, in which all processes lock them. */
+/** Sorts outcomes by key, the order in which all processes lock them. */
 const isBefore = (a: PullOutcome, b: PullOutcome): boolean =>
   a.repository < b.repository || (a.repository === b.repository && (a.at < b.at || (a.at === b.at && a.id < b.id)))
 
-/** Each text of a `Who` is read once. */
+/** Parses each text of a `Who` once. */
 const readOnce = (outcomes: readonly ChangedOutcome[]): ((text: string) => Who) => {
   const read = new Map([...new Set(outcomes.map(({ who }) => who))].map((text) => [text, JSON.parse(text) as Who]))
   return (text) => read.get(text) ?? (JSON.parse(text) as Who)

@@ -1,4 +1,4 @@
-/** Gives one and the same text for all that are equal, so that what is remembered of many requests takes little room. */
+/** Returns the same string object for all equal strings, so that many requests in memory take little room. */
 export type Share = <Text extends string>(text: Text) => Text
 
 export const createShare = (): Share => {

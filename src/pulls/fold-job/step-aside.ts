@@ -1,9 +1,9 @@
-/** Of the time, the share in which the event loop is in use, from which on a job that can wait does. */
+/** The utilization of the event loop above which a run is skipped. */
 const BUSY = 0.8
-/** Runs that are left out one after the other. */
+/** Maximum number of consecutive runs that are skipped. */
 const MOST_LEFT_OUT = 2
 
-/** @returns a function that answers the share of the time since its last call in which the event loop was in use. */
+/** @returns a function that returns the utilization of the event loop since its previous call */
 const utilizationSinceLast = (): (() => number) => {
   let last = performance.eventLoopUtilization()
   return () => {
@@ -14,8 +14,8 @@ const utilizationSinceLast = (): (() => number) => {
 }
 
 /**
- * A job that leaves its processor time to notifications: while the process is busy, two of three runs are left out. What they
- * would have done is left to the next run, which has a limit of its own.
+ * Wraps a job so that it leaves processor time to notifications: while the process is busy, two of three runs are skipped. The next
+ * run does their work, up to its own limit.
  */
 export const stepAside = (job: () => Promise<void>, utilization = utilizationSinceLast()): (() => Promise<void>) => {
   let leftOut = 0

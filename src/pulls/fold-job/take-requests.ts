@@ -6,32 +6,32 @@ import { headsAmong, lookUpHeads, type LookedUp } from './look-up-heads.js'
 import type { Share } from './share.js'
 import { readPending, type PendingRequest, type PendingRow } from '../requests/pending.js'
 
-/** Of the lock under which requests get their numbers. */
+/** The key of the advisory lock under which requests get their numbers. */
 const NUMBERING = 7_231_505
 
-/** Requests of a registry after a moment, up to another, or as many of them as are to be taken at once. */
+/** Pending requests of a registry after `since` and up to `until`, of which the first `atOnce` are taken. */
 type PendingRange = { registry: string; since: Micros; until: Micros; atOnce: number }
 
 export type TakenRequests = {
   requests: PendingRequest[]
-  /** Those that came too late to be folded; they are not among the requests. */
+  /** Requests that arrived too late to be folded; `requests` does not contain them. */
   late: PendingRequest[]
-  /** How many HEADs were part of a push, and so no use; they are in neither list. */
+  /** The number of HEADs that were part of a push, and so no use; neither list contains them. */
   beforePush: number
-  /** How many were taken in all. */
+  /** The total number of requests that were taken. */
   taken: number
-  /** Up to when all were taken; what happened at one moment stays together. */
+  /** All requests up to this moment were taken; requests with equal times are taken together. */
   until: Micros
   isMore: boolean
 }
 
 /**
- * Takes requests of a registry that wait, and keeps them for those who process them themselves (`GET /requests`), without the
- * name of before that an origin had, which nobody is to know once its salt is gone. Numbers are given
- * in the order in which transactions end, so that who has read up to a number has missed none before it.
- * @param stretch what was taken before it in the same transaction is not looked at again: its index entries stay until it ends.
- * @param foldedTo up to when requests were folded before.
- * @param known HEADs that were looked up before
+ * Takes pending requests of a registry, and stores them in `pulls.requests` for clients of `GET /requests`. The previous name of an
+ * origin is removed: no one may know it once its salt is erased. Numbers are assigned in the order of commits, so a client that has
+ * read up to a number has missed no smaller number.
+ * @param range begins after the requests that the same transaction took before: their index entries exist until it ends
+ * @param foldedTo the moment up to which requests were folded before
+ * @param known the HEADs that were looked up before
  */
 export const takeRequests = async (
   tx: Sql,
@@ -72,7 +72,7 @@ export const takeRequests = async (
   return { requests, late, beforePush, taken: rows.length, until: isMore ? latest : until, isMore }
 }
 
-/** Requests get their numbers from one process at a time. */
+/** Until the transaction ends, no other process assigns numbers to requests. */
 export const lockNumbers = async (tx: Sql): Promise<void> => {
   await sql`select pg_advisory_xact_lock(${NUMBERING})`.execute(tx)
 }
@@ -87,7 +87,7 @@ const shared = (request: PendingRequest, share: Share): PendingRequest => {
   return request
 }
 
-/** Forgets requests that are older than so many days. */
+/** Deletes the folded requests that are older than so many days. */
 export const expireRequests = async ({ jobs }: Pick<Database, 'jobs'>, days: number, now: Date): Promise<void> => {
   const oldest = new Date(now.getTime() - days * 86_400_000)
   await inSteps(

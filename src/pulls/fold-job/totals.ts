@@ -4,11 +4,11 @@ import type { ChangedOutcome } from './fold-batch.js'
 
 type Growth = { registry: string; repository: string; invocations: number; pulls: number }
 
-/** What outcomes add to the totals of repositories: written once in a transaction, as each writing leaves an old row behind. */
+/** What outcomes add to the totals of repositories. It is written once in each transaction, because each update leaves a dead row. */
 export type Totals = {
-  /** An invocation counts once, and as a pull from its first GET on. */
+  /** An invocation counts once, and counts as a pull as soon as it has a GET. */
   add: (outcomes: readonly ChangedOutcome[]) => void
-  /** Adds it to what is kept. Neither number ever falls. */
+  /** Adds the growth to the stored totals. Neither number ever falls. */
   save: (tx: Sql) => Promise<void>
 }
 

@@ -2,15 +2,15 @@ import { sql } from 'kysely'
 import { isoTime, microsOf, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
 
-/** Until when requests of a registry may be folded, and what was folded of it before. */
+/** `until`: the moment up to which requests of a registry may be folded; `foldedTo`: the moment up to which they were folded. */
 export type Watermark = { until: Micros; foldedTo: Micros; blobsAt?: Micros }
 
 type WatermarkDeps = { lateness: Micros; now: () => Date }
 
 /**
- * The watermark follows the requests and not the clock: a registry that could not deliver for an hour tells of that hour in its
- * order, and none of it is late. Once a registry has told of nothing newer for as long as a request may be late, all is folded.
- * @returns undefined when there is nothing to fold, or another process is folding it.
+ * The watermark follows the requests and not the clock: if a registry could not deliver for an hour, it delivers that hour in order
+ * later, and no request of it is late. If a registry reported no newer request for the lateness, all its requests are folded.
+ * @returns undefined if no request can be folded, or another process is folding the registry
  */
 export const watermarkOf = async (
   tx: Sql,
@@ -41,7 +41,7 @@ export const watermarkOf = async (
   }
 }
 
-/** The `until` of watermarkOf, if nothing arrives before it. Takes nothing, and so shows what can be read ahead. */
+/** The `until` that `watermarkOf` will return if no request arrives meanwhile. It takes no lock, and serves to read ahead. */
 export const foldableUntil = async (
   db: Sql,
   registry: string,
@@ -56,7 +56,7 @@ export const foldableUntil = async (
   return untilOf(newestOf(rows[0] ?? { newest: null, since: null }, pending, clock), clock, lateness)
 }
 
-/** The time of the newest request that was heard of before, and when it was heard of. */
+/** The time of the newest request that was reported, and when it was first seen. */
 type StoredNewest = { newest: string | null; since: string | null }
 type NewestRequest = { newest: Micros; since: Micros }
 
@@ -83,7 +83,7 @@ const micros = (time: string): ReturnType<typeof sql.raw> =>
 
 const numberOf = (text: string | null): number | undefined => (text === null ? undefined : Number(text))
 
-/** Keeps up to when a registry was folded, and when it last told of a blob. */
+/** Stores up to when a registry was folded, and when it last reported a request for a blob. */
 export const setFoldedTo = async (
   tx: Sql,
   registry: string,

@@ -15,13 +15,13 @@ import { longestBlobs, type Chain, type FoldDeps, type FoldRequest } from './sta
 
 type BlobDeps = Pick<FoldDeps, 'contentsOf' | 'windows'>
 
-/** What may take a blob. */
+/** The open pulls, or artifact fetches, that may take a blob. */
 type Candidates<Taker> = {
-  /** The oldest that lists the blob and has not taken it. */
+  /** The oldest one that lists the blob and has not taken the blob. */
   missing: Taker | undefined
-  /** The latest that lists the blob. */
+  /** The latest one that lists the blob. */
   listed: Taker | undefined
-  /** One of which some contents are unknown, so that it may list the blob. */
+  /** One with some unknown contents, so that it may list the blob. */
   unread: Taker | undefined
   latest: Taker | undefined
 }
@@ -64,7 +64,7 @@ const takerOf = (
   return artifacts.missing ?? listed ?? artifacts.listed ?? unread ?? artifacts.unread ?? latest ?? artifacts.latest
 }
 
-/** With what the blob is to each: nothing is known of it to a pull that does not list it. */
+/** The candidates, and which part of the pull the blob is: only a pull that lists the blob determines that. */
 type Pulls = Candidates<OpenInvocation> & { missingPart: BlobPart | undefined; listedPart: BlobPart | undefined }
 
 const pullsFor = (chain: Chain, at: Micros, digest: string, deps: BlobDeps): Pulls => {
@@ -100,7 +100,7 @@ const pullsFor = (chain: Chain, at: Micros, digest: string, deps: BlobDeps): Pul
   return { missing, listed, unread, latest, missingPart, listedPart }
 }
 
-/** A blob belongs to nothing that began later; no request in order does. */
+/** A blob belongs to no outcome that began later. Requests in order never cause such a case. */
 const isWithin = ({ at: began, active }: { at: Micros; active: Micros }, at: Micros, window: Micros): boolean =>
   at >= began && at - active <= window
 
@@ -124,7 +124,10 @@ const artifactsFor = (chain: Chain, at: Micros, digest: string, deps: BlobDeps):
   return found
 }
 
-/** What began too long ago takes blobs without a change, so that they are in no session without a manifest. */
+/**
+ * Whether a blob may still change an outcome. An outcome that began too long ago takes the blob without a change, so that the
+ * blob starts no session without a manifest.
+ */
 const mayChange = ({ at: began }: { at: Micros }, at: Micros, { windows }: Pick<FoldDeps, 'windows'>): boolean =>
   at - began <= longestBlobs(windows)
 
@@ -164,7 +167,7 @@ const takeWithoutManifest = (chain: Chain, request: FoldRequest, deps: FoldDeps)
   take(chain.orphan, request, deps)
 }
 
-/** An artifact fetch or a session without a manifest, of which blobs are to come. */
+/** Starts an artifact fetch or a session without a manifest, which may take blobs. */
 export const openAside = (aside: ReturnType<typeof asideOf>): OpenAside => ({
   ...aside,
   active: aside.at,

@@ -8,7 +8,7 @@ import type { JoinWindows } from '../model/join-windows.js'
 
 const ANSWERED: ReadonlySet<number> = new Set([200, 206, 301, 302, 303, 304, 307, 308])
 
-/** Adds the next request, in the order of `inOrder`. What no later request can change any more is emitted. */
+/** Adds the next request, in the order of `inOrder`. Emits the outcomes that no later request can change. */
 export const addToChain = (chain: Chain, request: FoldRequest, deps: FoldDeps): void => {
   const { at, status, object } = request
   closeUntil(chain, at, deps)
@@ -22,13 +22,13 @@ export const addToChain = (chain: Chain, request: FoldRequest, deps: FoldDeps): 
   if (object === 'manifest') addManifest(chain, request, deps)
   else if (object === 'blob' && isGet(request)) addBlob(chain, request, deps)
   closeOldest(chain, deps)
-  // Requests that are not settled may be out of order.
+  // Unsettled requests may be out of order.
   chain.lastAt = Math.max(chain.lastAt ?? -Infinity, at)
 }
 
 /**
- * Whether a request goes on with an earlier chain of its client, rather than with the one under the client's current name.
- * @param current the latter, if there is one.
+ * Whether a request continues the earlier chain of its client, rather than the chain under the client's current name.
+ * @param current the chain under the current name, if one exists
  */
 export const continuesEarlier = (
   earlier: Chain,
@@ -43,11 +43,11 @@ export const continuesEarlier = (
   return fit < currentFit || (fit === 0 && currentFit === 0)
 }
 
-/** Emits what nothing after this moment can change. */
+/** Closes and emits the outcomes that no request after a moment can change. */
 export const closeUntil = (chain: Chain, at: Micros, { windows, emit }: FoldDeps): void => {
   if (at <= chain.quietUntil) return
   const { join, blobs } = windows
-  // What begins now, too, stays at least for the shortest window.
+  // An outcome that begins now also stays open, at least for the shortest window.
   let quietUntil = at + Math.min(join, windows.session)
   let closed = 0
   for (const open of chain.open) {
@@ -78,7 +78,7 @@ export const closeUntil = (chain: Chain, at: Micros, { windows, emit }: FoldDeps
   chain.quietUntil = quietUntil
 }
 
-/** Ends the oldest invocations while all that are open remember too much. */
+/** Closes the oldest invocations while the open invocations together exceed MAX_WEIGHT. */
 const closeOldest = (chain: Chain, { emit }: FoldDeps): void => {
   if (chain.open.length * LARGEST_WEIGHT <= MAX_WEIGHT) return
   let weight = 0
@@ -91,13 +91,13 @@ const closeOldest = (chain: Chain, { emit }: FoldDeps): void => {
   }
 }
 
-/** After which moment no request can join an invocation, nor a blob belong to it. */
+/** The moment after which no request can join an invocation, and no blob can belong to it. */
 export const closesAt = (
   { gets, last, active }: Pick<OpenInvocation, 'gets' | 'last' | 'active'>,
   { join, blobs }: JoinWindows,
 ): Micros => (gets > 0 ? Math.max(last + join, active + blobs) : last + join)
 
-/** Emits all that is open. */
+/** Closes and emits all open outcomes. */
 export const closeChain = (chain: Chain, { emit }: Pick<FoldDeps, 'emit'>): void => {
   for (const open of [...chain.artifacts, ...chain.open]) emit(open)
   chain.open = []
@@ -111,7 +111,7 @@ const closeOrphan = (chain: Chain, emit: FoldDeps['emit']): void => {
   delete chain.orphan
 }
 
-/** Whether another part of the same HTTP request was folded already: registries that rewrite an index tell of both. */
+/** Whether another part of the same HTTP request was folded already: a registry that rewrites an index reports both manifests. */
 const isRepeated = (chain: Chain, { requestId, at }: FoldRequest): boolean => {
   if (requestId === undefined) return false
   if (chain.requests.some(([known]) => known === requestId)) return true

@@ -1,14 +1,14 @@
-/** Digests of which only the membership is asked for: of a large manifest, not all are in memory. */
+/** A set of digests that can only be tested for membership: not all digests of a large manifest are in memory. */
 export type DigestSet = Pick<ReadonlySet<string>, 'has'>
 
-/** What is known of a manifest in a repository. Events that contradict each other, or a reading of the manifest, may change it. */
+/** The known contents of a manifest in a repository. Contradicting events, or a read of the manifest, may change them. */
 export type ManifestContents =
   | { kind: 'index'; children: DigestSet }
   | { kind: 'image'; layers: DigestSet; config?: string; platform?: string }
   /** A signature, an attestation, a bill of materials: never an image. */
   | { kind: 'artifact'; blobs?: DigestSet; children?: DigestSet }
 
-/** Looks up a manifest by its digest; undefined when nobody has read it yet. */
+/** Looks up the contents of a manifest by its digest; undefined if they are unknown. */
 export type ContentsOf = (digest: string) => ManifestContents | undefined
 
 /** Whether a manifest is known to list another one. */

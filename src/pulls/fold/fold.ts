@@ -5,16 +5,16 @@ import { startChain, type Chain, type FoldDeps, type FoldRequest } from './state
 export type Fold = {
   /** Adds the next request. Requests come in the order of `inOrder`, at least those of one origin in one repository. */
   add: (request: FoldRequest) => void
-  /** Emits all that is open. */
+  /** Emits all open outcomes. */
   end: () => void
 }
 
-/** Chains are looked through for those that are over after so many requests, so that a stream of years needs no more memory. */
+/** After so many requests, closed chains are removed, so that memory does not grow with the length of the stream. */
 const SWEEP_AFTER = 100_000
 
 /**
- * Folds requests into invocations and what is counted beside them: a function of the requests and their order alone
- * (docs/definitions-of-numbers.md). Origins and repositories have nothing to do with each other.
+ * Folds requests into invocations and the outcomes counted beside them. The result depends only on the requests and their order
+ * (docs/definitions-of-numbers.md). Each origin in each repository is folded independently.
  */
 export const createFold = (deps: FoldDeps): Fold => {
   const registries = new Map<string, Map<string, Map<string, Chain>>>()
@@ -24,7 +24,7 @@ export const createFold = (deps: FoldDeps): Fold => {
   let current: Chain | undefined
 
   const chainOf = ({ registry, repository, origin }: FoldRequest): Chain => {
-    // A pull is several requests in a row.
+    // A pull consists of several consecutive requests.
     const key = current?.key
     if (current && key?.origin === origin && key.repository === repository && key.registry === registry) return current
     let repositories = registries.get(registry)
@@ -63,7 +63,7 @@ export const createFold = (deps: FoldDeps): Fold => {
   }
 }
 
-/** Whether nothing that comes after a moment could tell that this chain was there. */
+/** Whether a chain can be removed: no request after a moment depends on it. */
 const isOver = (
   { open, artifacts, orphan, lastAt, requests }: Chain,
   at: Micros,

@@ -25,8 +25,8 @@ import {
 } from './state.js'
 
 /**
- * What is requested: an artifact is what a referrer tag names or what such a list lists, and what is known to refer to another
- * manifest. Of anything else somebody wants itself.
+ * The kind of the requested manifest. A manifest is an artifact if a referrer tag names it, if a fetched list of referrers lists
+ * it, or if it is known to refer to another manifest.
  */
 const kindOf = (
   { artifacts }: Chain,
@@ -84,7 +84,7 @@ export const joinedBy = (
   }
   if (tag !== undefined) return chain.open.find((open) => open.gets === 0 && open.tag === tag && isNear(open))
   if (digest === undefined) return undefined
-  // The oldest of those that fit best.
+  // Of equal fits, the oldest invocation wins.
   let found: OpenInvocation | undefined
   let fit = NO_FIT
   for (const open of chain.open) {
@@ -107,7 +107,7 @@ const startArtifact = (chain: Chain, request: FoldRequest, { emit }: FoldDeps): 
 const start = (chain: Chain, request: FoldRequest, { emit }: FoldDeps): OpenInvocation => {
   const { id, at, tag, digest } = request
   const { registry, repository, origin } = chain.key
-  // Written out: spreading takes most of the time that a request takes in all.
+  // Every property is written out: a spread would take most of the time of a request.
   const open: OpenInvocation = {
     registry,
     repository,

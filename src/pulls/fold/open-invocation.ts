@@ -2,53 +2,53 @@ import type { Micros } from '../../events/calendar.js'
 import { listsManifest, type ManifestContents, type ContentsOf } from './contents.js'
 import type { Aside, Invocation } from './outcome.js'
 
-/** What a manifest that was fetched is, as far as anybody knows. */
+/** The kind of a fetched manifest, if it is known. */
 export type ManifestKind = ManifestContents['kind'] | 'unknown'
 
-/** What blobs may still belong to. */
+/** An outcome that blobs may still belong to. */
 type Open = {
   /** The last request for a manifest or a blob. */
   active: Micros
 }
 
-/** An artifact fetch or a session without a manifest, and the blobs that it has taken. */
+/** An artifact fetch, or a session without a manifest, with the blobs that it has taken. */
 export type OpenAside = Aside & Open & { blobs: readonly string[] }
 
-/** An invocation that more requests may join, and what is needed to tell which. */
+/** An invocation that more requests may join, with the state that decides which requests join. */
 export type OpenInvocation = Invocation &
   Open & {
-    /** Digests that it asked for, or that its tag was answered with, beside the first. */
+    /** Digests that were requested, or that the tag resolved to, beside the first one. */
     named: readonly string[]
     /** Digests that were fetched. */
     fetched: readonly string[]
-    /** References (tags and digests) that were fetched, and those that were fetched twice by a client that does so. */
+    /** References (tags and digests) that were fetched by a client that fetches each manifest twice, and those fetched twice so far. */
     references: readonly string[]
     repeated: readonly string[]
     /** The last manifest that was fetched. */
     lastKind: ManifestKind | undefined
     lastDigest: string | undefined
     fetchedLayers: readonly string[]
-    /** The manifests of which the configuration was fetched. */
+    /** Manifests whose configuration was fetched. */
     configured: readonly string[]
   }
 
 const MAX_LIST = 1_000
-/** Most invocations are one request: they share what they do not need. */
+/** Most invocations are one request: they share one empty list. */
 export const NONE: readonly string[] = Object.freeze([])
 
-/** What is too much to remember is not. */
+/** Adds an item to a list, unless the list contains the item or is full. */
 export const remember = (list: readonly string[], one: string): readonly string[] => {
   if (list.length === 0) return [one]
   if (list.length < MAX_LIST && !list.includes(one)) (list as string[]).push(one)
   return list
 }
 
-/** What a manifest weighs: to look its contents up takes as long as to compare ten digests. */
+/** The weight of a manifest: a look-up of its contents takes as long as ten comparisons of digests. */
 const MANIFEST = 10
-/** No invocation weighs more: each of its lists is bounded. */
+/** No invocation has a larger weight: each list of an invocation is bounded. */
 export const LARGEST_WEIGHT = MAX_LIST * (2 * MANIFEST + 4)
 
-/** How much of an invocation a request is compared with. */
+/** The weight of an invocation: how many comparisons a request needs with it. */
 export const weightOf = ({ fetched, named, references, repeated, fetchedLayers, configured }: OpenInvocation): number =>
   MANIFEST * (fetched.length + named.length) +
   references.length +
@@ -56,7 +56,7 @@ export const weightOf = ({ fetched, named, references, repeated, fetchedLayers, 
   fetchedLayers.length +
   configured.length
 
-/** A request that fits nowhere. */
+/** The fit of a request that does not belong to an outcome. */
 export const NO_FIT = 5
 
 /**
@@ -76,7 +76,7 @@ export const fitOf = (open: OpenInvocation, digest: string, contentsOf: Contents
 export const isNamed = ({ digest: first, named }: OpenInvocation, digest: string): boolean =>
   first === digest || named.includes(digest)
 
-/** Whether an index that it asked for is known to list a manifest. */
+/** Whether an index that the invocation requested is known to list a manifest. */
 export const lists = ({ digest: first, named }: OpenInvocation, digest: string, contentsOf: ContentsOf): boolean => {
   const isListedIn = (index: string): boolean => listsManifest(contentsOf(index), digest)
   return (first !== undefined && isListedIn(first)) || named.some(isListedIn)
@@ -85,10 +85,10 @@ export const lists = ({ digest: first, named }: OpenInvocation, digest: string, 
 const isUnread = (index: string | undefined, contentsOf: ContentsOf): boolean =>
   index === undefined || contentsOf(index) === undefined
 
-/** A layer, or the configuration of a manifest. */
+/** The part of an invocation that a blob is: a layer, or the configuration of a manifest. */
 export type BlobPart = 'layer' | { configOf: string }
 
-/** What a blob is to an invocation; undefined when no manifest that it fetched is known to list the blob. */
+/** The part of an invocation that a blob is; undefined if no fetched manifest is known to list the blob. */
 export const blobIn = ({ fetched }: OpenInvocation, digest: string, contentsOf: ContentsOf): BlobPart | undefined => {
   for (const manifest of fetched) {
     const contents = contentsOf(manifest)
@@ -99,6 +99,6 @@ export const blobIn = ({ fetched }: OpenInvocation, digest: string, contentsOf: 
   return undefined
 }
 
-/** Whether the contents of all manifests that it fetched are known. */
+/** Whether the contents of all fetched manifests are known. */
 export const hasKnownContents = ({ fetched, repeated, gets }: OpenInvocation, contentsOf: ContentsOf): boolean =>
   fetched.length + repeated.length >= gets && fetched.every((digest) => contentsOf(digest) !== undefined)

@@ -1,6 +1,6 @@
 import type { Invocation, PullOutcome } from './outcome.js'
 
-/** What is counted, of one outcome or of many: they add up (docs/definitions-of-numbers.md has each). */
+/** The measures of one outcome or of many: each is a sum over outcomes (docs/definitions-of-numbers.md defines each). */
 export const MEASURES = [
   'invocations',
   'pulls',
@@ -25,8 +25,8 @@ export type Measures = Record<Measure, number>
 const NONE = Object.freeze(Object.fromEntries(MEASURES.map((name) => [name, 0])) as Measures)
 
 /**
- * What an outcome adds to each measure.
- * @param showsBlobs whether its source tells of requests for blobs; without them, each pull is taken for a download.
+ * The numbers that an outcome adds to each measure.
+ * @param showsBlobs whether the source reports requests for blobs; if not, each pull counts as a download
  */
 export const measuresOf = (outcome: PullOutcome, showsBlobs: boolean): Measures => {
   switch (outcome.what) {
@@ -58,7 +58,7 @@ const ofInvocation = (
     platform_pulls: platformPullsOf({ gets, images }),
     manifest_gets: gets,
     sessions: Number(startsSession),
-    // Docker takes a HEAD by digest alone for a pull (docs.docker.com, "Insights and analytics").
+    // Docker counts a HEAD by digest alone as a pull (docs.docker.com, "Insights and analytics").
     pull_by_tag: Number(by === 'tag' && isPull),
     pull_by_digest: Number(by === 'digest'),
     version_check: Number(by === 'tag' && !isPull),
@@ -66,6 +66,6 @@ const ofInvocation = (
   }
 }
 
-/** One for each image that was fetched; a pull of what nobody has read is one. */
+/** One for each image that was fetched; one for a pull of unknown contents. */
 export const platformPullsOf = ({ gets, images }: Pick<Invocation, 'gets' | 'images'>): number =>
   gets > 0 ? Math.max(1, images.length) : 0

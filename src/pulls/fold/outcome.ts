@@ -1,7 +1,7 @@
 import type { Micros } from '../../events/calendar.js'
 import type { RegistryRequest } from '../../events/registry-request.js'
 
-/** Who asks for what, as far as requests belong together. */
+/** Requests can only belong together if they have the same key: one origin in one repository. */
 export type ChainKey = { registry: string; repository: string; origin: string }
 
 /** One intent to obtain or to verify an image (docs/definitions-of-numbers.md, "Invocation"). */
@@ -9,15 +9,15 @@ export type Invocation = ChainKey & {
   what: 'invocation'
   /** The id of its first request. */
   id: string
-  /** When it began: its first request. */
+  /** The time of its first request. */
   at: Micros
-  /** The last request for a manifest. */
+  /** The time of the last request for a manifest. */
   last: Micros
   by: 'tag' | 'digest'
   tag: string | undefined
-  /** What it began with, or what its tag was answered with first. */
+  /** The digest that was requested first, or that the tag resolved to first. */
   digest: string | undefined
-  /** Requests for manifests that were answered with one. */
+  /** Number of GETs that were answered with a manifest. */
   gets: number
   /** Different manifests of images that were fetched, in their order. */
   images: readonly string[]
@@ -25,11 +25,11 @@ export type Invocation = ChainKey & {
   layers: number
   /** Bytes of manifests and blobs, if the source reports them. */
   bytes: number
-  /** Whether nothing was heard of this origin in this repository for the session gap before. */
+  /** Whether this origin made no request in this repository for the session gap before the invocation. */
   startsSession: boolean
 }
 
-/** What is counted apart from invocations. */
+/** An outcome that is counted apart from invocations. */
 export type Aside = ChainKey & {
   /** `artifact`: a signature or the like was fetched; `orphan`: layers without a manifest; `failure`: a 4xx or 5xx. */
   what: 'artifact' | 'orphan' | 'failure'
@@ -42,7 +42,7 @@ export type Aside = ChainKey & {
 
 export type PullOutcome = Invocation | Aside
 
-/** Adds the bytes of a request. What is beyond 2^53 is not counted: JavaScript would round it, and the order would matter. */
+/** Adds the bytes of a request, up to 2^53 - 1. Beyond that JavaScript rounds, and the sum would depend on the order. */
 export const addBytes = (sum: number, bytes = 0): number => Math.min(Number.MAX_SAFE_INTEGER, sum + bytes)
 
 export const asideOf = (

@@ -9,26 +9,29 @@ import type { JoinWindows } from '../model/join-windows.js'
 export type FoldRequest = Omit<RegistryRequest, 'id' | 'source' | 'requester'> & {
   id: string
   origin: string
-  /** Whether its client is one of those that fetch each manifest twice. */
+  /** Whether the client is known to fetch each manifest twice. */
   fetchesTwice?: boolean
 }
 
-/** What one origin does in one repository, up to a moment. Plain data, so that it can be kept and gone on with. */
+/**
+ * The open outcomes of one origin in one repository: its invocations, artifact fetches and session without a manifest that later
+ * requests may change. A row of `pulls.chains` contains one chain. It is plain data, so that it can be stored and continued.
+ */
 export type Chain = {
   key: ChainKey
-  /** In the order in which they began. */
+  /** Open invocations, in the order in which they began. */
   open: OpenInvocation[]
-  /** Artifact fetches that blobs may belong to yet, in the order in which they began. */
+  /** Artifact fetches that blobs may still belong to, in the order in which they began. */
   artifacts: OpenAside[]
-  /** The session of blobs that no manifest was requested for. */
+  /** The session of blobs without a request for a manifest. */
   orphan?: OpenAside
-  /** When it was last heard of. */
+  /** The time of the newest request. */
   lastAt?: Micros
-  /** Whether no invocation has begun the session that goes on: requests of blobs alone are none. */
+  /** Whether the current session has no invocation yet: requests for blobs alone start none. */
   awaitsSession: boolean
-  /** The registry's names of requests that were folded lately, and when. */
+  /** The registry's ids of HTTP requests that were folded recently, and when. */
   requests: [string, Micros][]
-  /** Until when nothing of it ends, so that it need not be looked through for each request. */
+  /** Until when no outcome closes, so that not every request has to check all of them. */
   quietUntil: Micros
 }
 
@@ -36,23 +39,25 @@ export type FoldDeps = {
   contentsOf: ContentsOf
   windows: JoinWindows
   emit: (outcome: PullOutcome) => void
-  /** Is told how long after the one before it each request came that joined an invocation. */
+  /** Called for each request that joined an invocation. @param after the time since the previous request for a manifest */
   onJoin?: (after: Micros) => void
 }
 
-/** Invocations that stay open at a time; an origin that begins more ends the oldest early. */
+/** Maximum number of open invocations. If an origin begins more, the oldest one closes early. */
 export const MAX_OPEN = 2_000
 /**
- * What the open invocations of a chain remember at most, as `weightOf` adds it up: 5,000 to 10,000 manifests. Each request is
- * compared with all of it, so a client that fetches ever more would take the time of all others. With more, the oldest
- * invocation ends early.
+ * The maximum weight of the open invocations of a chain (see `weightOf`): 5,000 to 10,000 manifests. Each request is compared
+ * with all of them, so a client that fetches ever more would slow down all others. Beyond it, the oldest invocation closes early.
  */
 export const MAX_WEIGHT = 100_000
-/** Artifact fetches that stay open at a time: few blobs follow each. */
+/** Maximum number of open artifact fetches: few blobs follow each. */
 export const MAX_OPEN_ARTIFACTS = 100
-/** No invocation takes manifests for longer, so that a day is over some time. */
+/** An invocation takes manifests for at most so long, so that every day ends. */
 export const MAX_INVOCATION: Micros = 3_600_000_000
-/** No blob changes an invocation that began earlier, nor a session without a manifest: lazy snapshotters read for hours. */
+/**
+ * A blob changes neither an invocation nor a session without a manifest that began more than so long ago. It is hours, because
+ * lazy snapshotters read for hours.
+ */
 const MAX_BLOBS: Micros = 6 * 3_600_000_000
 
 /** How long after its first request a blob may change an outcome, in microseconds. */
@@ -60,8 +65,8 @@ export const longestBlobs = ({ blobs }: Pick<JoinWindows, 'blobs'>): Micros =>
   Math.max(MAX_BLOBS, MAX_INVOCATION + blobs)
 
 /**
- * How long after its end a salt is needed, in microseconds: requests that belong together have one origin, also the blobs of a
- * pull that a lazy snapshotter reads for hours, however late they arrive.
+ * How long a salt is needed after its period, in microseconds. Requests that belong together need one origin, even the blobs
+ * that a lazy snapshotter reads for hours and that arrive late.
  */
 export const saltWindow = (windows: JoinWindows, lateness: Micros): Micros =>
   Math.max(windows.join, longestBlobs(windows)) + lateness
@@ -75,5 +80,5 @@ export const startChain = (key: ChainKey): Chain => ({
   quietUntil: 0,
 })
 
-/** Whether it obtained what it asked for; 304 says that the client has it already. */
+/** Whether the request obtained its object; 304 means that the client has the object already. */
 export const isGet = ({ method, status }: FoldRequest): boolean => method === 'GET' && status !== 304

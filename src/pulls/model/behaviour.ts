@@ -1,50 +1,50 @@
 import { MICROS_PER_SECOND, type Micros } from '../../events/calendar.js'
 
-/** Days whose readings stand for days that are not rolled up yet. */
+/** A day that is not rolled up yet takes the newest reading of the last so many days that are. */
 export const NEWEST_DAYS = 7
 
-/** How an origin asks for a repository over time (docs/definitions-of-numbers.md, "Behaviour"). */
+/** How an origin requests a repository over time (docs/definitions-of-numbers.md, "Behaviour"). */
 export const PATTERNS = ['regular_poller', 'scheduled', 'irregular', 'insufficient'] as const
 type Pattern = (typeof PATTERNS)[number]
-/** What that makes likely; never certain. */
+/** What a pattern makes likely; never certain. */
 export const LIKELY = ['deployment', 'local-development', 'ci', 'unknown'] as const
 type Likely = (typeof LIKELY)[number]
 
 export type Behaviour = {
   pattern: Pattern
   likely: Likely
-  /** The median interval between invocations, in seconds; of a pattern that has one. */
+  /** The median interval between invocations, in seconds; only of regular_poller and scheduled. */
   period?: number
-  /** What the reading rests on. */
+  /** The evidence for the reading. */
   evidence: { invocations: number; references: number; fitting: number }
-  /** From 0 to 1; five invocations are the fewest, and weak. */
+  /** From 0 to 1. The minimum of five invocations gives a low value. */
   confidence: number
 }
 
-export type Intervals = {
-  /** When its invocations began, in order. */
+export type BehaviourInput = {
+  /** When the invocations of the origin began, in order. */
   times: readonly Micros[]
-  /** Different tags and digests that it asked for. */
+  /** Number of distinct tags and digests that the origin requested. */
   references: number
   /** Whether a tool that people use by hand is used from a cloud provider's network. */
   isLocalToolInCloud?: boolean
 }
 
-/** Invocations without which there is nothing to read. */
+/** With fewer invocations, no pattern can be read. */
 export const MIN_INVOCATIONS = 5
-/** Invocations of an origin in a repository that are looked at: the newest. */
+/** The reading uses at most so many invocations of an origin in a repository: the newest. */
 export const MAX_TIMES = 500
-/** An interval fits when it is this near to one, two or three times the median. */
+/** An interval fits if its distance from one, two or three times the median is at most this share of the median. */
 const TOLERANCE = 0.1
 const MIN_TOLERANCE = 30 * MICROS_PER_SECOND
 const MULTIPLES = [1, 2, 3]
 const MIN_FITTING = 0.8
 const MIN_PERIOD = 60 * MICROS_PER_SECOND
 const MIN_SCHEDULED_PERIOD = 20 * 3_600 * MICROS_PER_SECOND
-/** Intervals after which as many more would say little. */
+/** With so many intervals, the confidence is half of its maximum. */
 const HALF_CONFIDENCE = 10
 
-export const behaviourOf = ({ times, references, isLocalToolInCloud = false }: Intervals): Behaviour => {
+export const behaviourOf = ({ times, references, isLocalToolInCloud = false }: BehaviourInput): Behaviour => {
   const invocations = times.length
   const intervals = times.slice(1).map((at, i) => at - (times[i] ?? at))
   if (invocations < MIN_INVOCATIONS)

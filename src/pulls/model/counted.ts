@@ -1,4 +1,4 @@
-/** Columns by which outcomes are told apart, beside their time. */
+/** Columns by which outcomes are grouped, beside their time. */
 export const DIMENSION_COLUMNS = [
   'registry',
   'repository',
@@ -18,7 +18,7 @@ export const DIMENSION_COLUMNS = [
   'source',
 ] as const
 
-/** What else outcomes are told apart by once it was read how their origins ask. */
+/** Further columns by which outcomes are grouped, once the behaviour of their origins was read. */
 export const READING_COLUMNS = ['behaviour', 'likely'] as const
 
 const INVOCATION = `o.what = 'invocation'`
@@ -46,7 +46,7 @@ export const NUMBERS = {
 export type CountedNumber = keyof typeof NUMBERS
 export const COUNTED_NUMBERS = Object.keys(NUMBERS) as CountedNumber[]
 
-/** Who is told apart: the member that an outcome adds to a sketch. Days and summaries have sketches of these names. */
+/** The member that an outcome `o` adds to each sketch. Days and summaries have sketches of these names. */
 export const MEMBERS = {
   origins: `case when ${PULL} then o.origin end`,
   endpoints: `case when ${PULL} then o.endpoint end`,

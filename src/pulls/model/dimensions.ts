@@ -4,25 +4,25 @@ import { CLIENT_KINDS } from '../../events/client-kinds.js'
 import { REQUEST_SOURCES } from '../../events/registry-request.js'
 import { TIME_EXAMPLES } from './time-values.js'
 
-/** By what outcomes, or days of them, `o` can be grouped and filtered. */
+/** A dimension by which outcomes `o`, or rows of days `o`, can be grouped and filtered. */
 export type Dimension = {
   help: string
-  /** @param local the time in the time zone that was asked for. */
+  /** @param local the time of the row in the time zone of the query */
   value: (local: RawBuilder<unknown>) => RawBuilder<unknown>
-  /** Groups of times are shown in their order, all others with the largest first. */
+  /** Groups of times are sorted by time, all other groups by size, the largest first. */
   isTime?: true
   /**
-   * Whether pulls.summaries has it. One that is added to it is in new days only, until pulls.summarized is emptied, unless a
-   * migration adds what those before have of it.
+   * Whether pulls.summaries contains the dimension. A dimension that is added later is only in the summaries of new days, until
+   * pulls.summarized is emptied or a migration adds the dimension to the existing summaries.
    */
   isSummarized?: true
-  /** Whether it is read from how an origin asks over time: single outcomes do not have it themselves. */
+  /** Whether the value comes from the reading of an origin's behaviour: single outcomes do not contain it. */
   isReading?: true
-  /** All the values that there can be. */
+  /** All possible values. */
   values?: readonly string[]
 }
 
-/** A column that always has a value, as itself: an index is found by it. */
+/** A column that is never null. It is used without an expression around it, so that an index applies. */
 const column = (name: string, help: string): Dimension => ({ help, value: () => sql.ref(`o.${name}`) })
 
 const orUnknown = (name: string, help: string): Dimension => ({
@@ -81,12 +81,12 @@ export const DIMENSIONS: Record<DimensionName, Dimension> = DIMENSION_TABLE
 export const DIMENSION_NAMES = Object.keys(DIMENSIONS) as DimensionName[]
 export const dimension = (name: DimensionName): Dimension => DIMENSIONS[name]
 
-/** Each has the whole of a registry by its values in pulls.summaries; the whole itself is there under ALL. */
+/** Dimensions by whose values pulls.summaries divides all pulls of a registry. The undivided total is recorded under ALL. */
 export const SUMMARIZED = DIMENSION_NAMES.filter((name) => dimension(name).isSummarized)
 export const ALL = 'all'
 export const IN_SUMMARIES = [ALL, ...SUMMARIZED] as const
 
-/** The dimension of pulls.summaries that tells these apart beside registries and times; undefined where none alone does. */
+/** The dimension of pulls.summaries that suffices for a query by these dimensions; undefined if one dimension does not suffice. */
 export const summaryFor = (names: readonly DimensionName[]): DimensionName | typeof ALL | undefined => {
   const others = new Set(names.filter((name) => !dimension(name).isTime && name !== 'registry'))
   const [only = ALL] = others

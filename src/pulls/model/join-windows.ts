@@ -1,12 +1,12 @@
 import { MICROS_PER_SECOND, type Micros } from '../../events/calendar.js'
 
-/** How long requests belong together, in microseconds. */
+/** How long requests belong together, in microseconds, since the previous request. */
 export type JoinWindows = {
-  /** Since the last request for a manifest of an invocation, for the next one. */
+  /** Between two requests for manifests of one invocation. */
   join: Micros
-  /** The same, for its blobs. */
+  /** Before a request for a blob of an invocation. */
   blobs: Micros
-  /** Of silence between two sessions. */
+  /** The silence that separates two sessions. */
   session: Micros
 }
 

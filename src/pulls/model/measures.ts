@@ -1,6 +1,6 @@
 import type { CountedNumber, CountedSketch } from './counted.js'
 
-/** What a number means, and how it follows from what is counted: a sum of numbers, or the distinct members of sketches. */
+/** The definition of a measure, and how it is computed: as a sum of counted numbers, or as the distinct members of sketches. */
 export type Measure = { definition: string } & (
   { add: readonly CountedNumber[]; subtract?: readonly CountedNumber[] } | { distinct: CountedSketch }
 )

@@ -1,14 +1,14 @@
-/** A stretch of local days: from the first one up to, and without, another. Days are YYYY-MM-DD. */
+/** A range of local days, as YYYY-MM-DD: `from` is included, `to` is not. */
 export type Period = {
   from: string
   to: string
   /** Only this day of the week: 1 is Monday. */
   weekday?: number
-  /** Whether it was asked for as so many days: they may be a whole month by chance. */
+  /** Whether the query gave a number of days. Such a period may cover a whole month by chance. */
   isDays?: true
 }
 
-/** The words do not name a period. The message says which do. */
+/** A text does not name a period. The message lists the valid forms. */
 export class PeriodError extends Error {}
 
 const WEEKDAYS = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday']
@@ -17,8 +17,8 @@ const EXPECTED =
   'last-3-months, last-quarter, this-year, a day (2026-03-10), an ISO week (2026-W11), a month (2026-03), a quarter (2026-Q1), a year (2026), or one of them after "every tuesday of"'
 
 /**
- * What people call a period, by the calendar of a time zone: "last 7 days" are the seven before today, "30d" is short for
- * them; weeks begin on Monday (ISO 8601).
+ * Parses the name of a period, by the calendar of a time zone: "last 7 days" are the seven days before today, "7d" is the
+ * short form; weeks begin on Monday (ISO 8601).
  * @param today the local day, as YYYY-MM-DD.
  * @throws PeriodError
  */
@@ -60,7 +60,7 @@ const lastDays = (words: string, today: string): Period | undefined => {
 const MONTHS = { month: 1, quarter: 3, year: 12 }
 const MOST_MONTHS = 1_200
 
-/** Whole ones, before the one that is not over. */
+/** Whole months, quarters or years before the current one. */
 const lastMonths = (words: string, today: string): Period | undefined => {
   const [, count, unit] = /^last-(\d{1,4})-(month|quarter|year)s?$/.exec(words) ?? []
   if (count === undefined || unit === undefined) return undefined
@@ -113,13 +113,13 @@ const quarterOfYear = (words: string): Period | undefined => {
   return { from, to: addMonths(from, 3) }
 }
 
-/** An ISO week, as 2026-w48: the first one of a year has its 4 January. */
+/** An ISO week, as 2026-w48: the first week of a year contains 4 January. */
 export const isoWeek = (words: string): Period | undefined => {
   const [, year, number] = /^(\d{4})-w(\d{2})$/.exec(words) ?? []
   const fourth = `${year ?? ''}-01-04`
   if (number === undefined || !isDay(fourth)) return undefined
   const from = addDays(fourth, 1 - weekdayOf(fourth) + (Number(number) - 1) * 7)
-  // Its Thursday tells the year of a week.
+  // A week belongs to the year of its Thursday.
   return addDays(from, 3).startsWith(year ?? '') ? { from, to: addDays(from, 7) } : undefined
 }
 
@@ -132,7 +132,7 @@ const calendar = (words: string): Period | undefined => {
   return { from, to: addMonths(from, month === undefined ? 12 : 1) }
 }
 
-/** The period of the same kind before this one: whole months stay whole months, and so many days as many. */
+/** The previous period of the same length: as many whole months, or as many days. */
 export const periodBefore = ({ from, to, ...rest }: Period): Period => {
   const months =
     (Number(to.slice(0, 4)) - Number(from.slice(0, 4))) * 12 + Number(to.slice(5, 7)) - Number(from.slice(5, 7))
@@ -141,7 +141,7 @@ export const periodBefore = ({ from, to, ...rest }: Period): Period => {
   return { ...rest, from: addDays(from, -daysBetween(from, to)), to: from }
 }
 
-/** Whether a text is a day that can be asked for, as 2026-02-28: events are told since 1970, and databases read four digits. */
+/** Whether a text is a valid day, as 2026-02-28. No event is older than 1970, and databases read years of four digits. */
 export const isDay = (text: string): boolean =>
   /^(?:19[7-9]|2\d\d)\d-\d{2}-\d{2}$/.test(text) &&
   !Number.isNaN(Date.parse(text)) &&

@@ -1,6 +1,6 @@
 import { isDay, isoWeek } from './period.js'
 
-/** One value of each time that pulls are grouped and filtered by. */
+/** An example value of each time dimension. */
 export const TIME_EXAMPLES = {
   hour: '2026-11-28T18:00',
   day: '2026-11-28',
@@ -21,6 +21,6 @@ const IS_TIME: Record<TimeName, (value: string) => boolean> = {
 
 const shapeOf = (text: string): string => text.replace(/\d/g, '0')
 
-/** Whether a text is a value of a time, as `2026-W48`, or, with `*` at its end, can be how values begin. */
+/** Whether a text is a value of a time dimension, as `2026-W48`, or, if it ends in `*`, a possible beginning of one. */
 export const isTimeValue = (name: TimeName, text: string): boolean =>
   text.endsWith('*') ? shapeOf(TIME_EXAMPLES[name]).startsWith(shapeOf(text.slice(0, -1))) : IS_TIME[name](text)

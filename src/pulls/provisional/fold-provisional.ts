@@ -22,18 +22,18 @@ type ProvisionalFoldDeps = {
   database: Database
   windows: JoinWindows
   now: () => Date
-  /** The name of this process among all on the database. */
+  /** A name of this process that is unique on the database. */
   holder: string
   sizes?: ProvisionalSizes
 }
 
 export type ProvisionalSizes = {
-  /** Requests of one transaction: the embedded database does nothing else meanwhile. */
+  /** Requests of one transaction. The embedded database does nothing else meanwhile. */
   batch: number
-  /** Requests of one run, in all and of one registry. */
+  /** Maximum number of requests of one run, in total and of one registry. */
   run: number
   registry: number
-  /** Requests that are folded and not settled: what the process remembers grows with them. */
+  /** Maximum number of requests that are folded and not settled: the memory of the process grows with it. */
   unsettled: number
 }
 
@@ -42,17 +42,17 @@ const SIZES: Record<Database['engine'], ProvisionalSizes> = {
   pglite: { batch: 100, run: 2_000, registry: 1_000, unsettled: 20_000 },
 }
 
-/** Entries of manifests that are in memory as a whole, during one batch. */
+/** Maximum number of entries of complete manifests in memory during one batch. */
 const MOST_IN_MEMORY = 100_000
 
-/** So long one registry may keep the others of a run waiting: its clients may make look-ups slow. */
+/** The time limit for look-ups of one registry in a run: its clients may make look-ups slow, and other registries would wait. */
 const LONGEST_LOOK_UPS_MS = 1_000
 
-/** What the process remembers of a registry. */
+/** The state of a registry in the memory of the process. */
 type RegistryState = {
   chains: Chains
   blobReports: BlobReports
-  /** How many requests each run folded, and the last one of them. */
+  /** For each run the number of requests that it folded, and the time of the last one. */
   folded: { last: Micros; count: number }[]
 }
 
@@ -61,11 +61,11 @@ type FoldedState = { epoch: string; registries: Map<string, RegistryState>; isCl
 type Mark = { registry: string; foldedTo: Micros; blobsAt: Micros | undefined }
 
 /**
- * Folds requests that are pending into `provisional.outcomes`, on top of what the fold keeps and without changing it, so that they
- * are shown until they are settled. Each request is folded once, soon after it arrived; the numbers are approximate, as requests
- * that arrive later may belong before. One process at a time does it, and remembers what is open.
- * @returns a function that folds what is new. It throws what the database throws; the next call begins with nothing remembered.
- * If one registry fails, its pulls are shown as pending, the others go on, and the function throws an AggregateError at its end.
+ * Folds pending requests into `provisional.outcomes`, so that they are shown until they are settled. It continues copies of the chains
+ * that the fold stored, and does not change these. Each request is folded once, soon after its arrival. The numbers are approximate,
+ * because requests that arrive later may be earlier in time. One process at a time does it, with its open chains in memory.
+ * @returns a function that folds new requests. It throws the errors of the database; the next call then begins with an empty state.
+ * If a registry fails, its pulls are shown as pending, the others are folded, and the function throws an AggregateError at its end.
  */
 export const createProvisionalFold = (deps: ProvisionalFoldDeps): (() => Promise<void>) => {
   const { database, holder } = deps
@@ -85,7 +85,7 @@ export const createProvisionalFold = (deps: ProvisionalFoldDeps): (() => Promise
     try {
       if (await foldNew(deps, run, remembered, failures)) state = remembered
     } catch (error) {
-      // An erasure or another process came between: the next run begins anew.
+      // An erasure or another process interfered: the next run begins with an empty state.
       if (!isConflict(error)) throw error
     }
     if (failures.length > 0) throw new AggregateError(failures, 'registries failed; the others were folded')
@@ -108,7 +108,7 @@ const foldNew = async (
   const most = Math.max(0, Math.min(sizes.run, sizes.unsettled - unsettled))
   const isFirst = !state.isCleared
   const shown = isFirst ? undefined : run.shown
-  // A clock that is set back makes no request new again.
+  // If the clock is set back, no request is read twice.
   const until = Math.max(shown?.until ?? -Infinity, microsOf(now()))
   const found = await inTransaction(async (tx) => {
     if (!(await lockRun(tx, run))) return undefined
@@ -131,7 +131,7 @@ const foldNew = async (
           async (tx) => (await lockRun(tx, run)) && foldSome(tx, { ...deps, registry, batch, state }),
         )
         if (!isOwner) return false
-        // Whoever waits for the database has a turn.
+        // Other work on the database gets a turn.
         await setImmediate()
       }
       return true
@@ -148,7 +148,7 @@ const foldNew = async (
   return true
 }
 
-/** Shows the pulls of a registry as pending: its provisional rows, and requests that could not be folded. */
+/** Shows the pulls of a registry as pending, not as provisional: its provisional rows, and requests that could not be folded. */
 const hide = async (tx: Sql, registry: string, requests: readonly PendingRequest[]): Promise<true> => {
   const times = requests.map(({ at }) => isoTime(at))
   await sql`
@@ -165,7 +165,7 @@ const hide = async (tx: Sql, registry: string, requests: readonly PendingRequest
   return true
 }
 
-/** All of a transaction sees one moment: chains are as far as the fold is. */
+/** Transactions with one snapshot for all statements, so that chains and the end of the fold match. */
 const transactionsOf =
   (db: Kysely<unknown>) =>
   async <T>(work: (tx: Sql) => Promise<T>): Promise<T> =>
@@ -207,10 +207,10 @@ const foldSome = async (tx: Sql, { windows, registry, batch, state }: Provisiona
   return true
 }
 
-/** The last request that an outcome has taken. */
+/** The time of the last request that an outcome has taken. */
 const lastOf = (outcome: PullOutcome): Micros => ('active' in outcome ? (outcome.active as Micros) : outcome.at)
 
-/** Forgets chains of which the fold has all. @returns how many requests are not settled. */
+/** Drops chains from memory if the fold has taken all their requests. @returns the number of unsettled requests */
 const dropSettled = async (db: Sql, { registries }: FoldedState): Promise<number> => {
   let unsettled = 0
   for (const { registry, foldedTo } of await marksOf(db, [...registries.keys()])) {
@@ -227,7 +227,7 @@ const dropSettled = async (db: Sql, { registries }: FoldedState): Promise<number
   return unsettled
 }
 
-/** Rows of which the fold has all requests are shown no more. */
+/** Deletes the provisional rows whose requests the fold has all taken. */
 const deleteSettled = async (tx: Sql): Promise<void> => {
   await sql`
     delete from provisional.outcomes p using pulls.registries r where r.registry = p.registry and r.folded_to >= p.last_at

@@ -5,28 +5,28 @@ import type { Shown } from './provisional-run.js'
 import { PENDING_REGISTRIES } from '../requests/pending-registries.js'
 import { readPending, type PendingRequest, type PendingRow } from '../requests/pending.js'
 
-/** What to read, and how many requests at most. */
+/** Which requests to read, and how many at most. */
 type Wanted = {
-  /** What was read before; undefined for all requests. */
+  /** The requests that were read before; undefined to read all requests. */
   shown: Shown | undefined
-  /** The clock: a request that is ahead of it is read when its time has come. */
+  /** The clock. A request that is ahead of it is read when its time is reached. */
   until: Micros
   most: number
   mostOfRegistry: number
 }
 
 export type NewRequests = {
-  /** By registry, in the order of their times. */
+  /** By registry, sorted by time. */
   requests: ReadonlyMap<string, PendingRequest[]>
-  /** What is read now. */
+  /** All requests that were read, including this time. */
   shown: Shown
 }
 
 type Row = PendingRow & { registry: string }
 
 /**
- * Reads pending requests that are new since a snapshot, each once, in whatever order transactions end. Of those that are more
- * than wanted, the earliest of each registry are read; from when to when the others are is kept in provisional.hidden.
+ * Reads pending requests that are new since a snapshot. Each is read once, whatever the order in which transactions end. If there are
+ * too many, the earliest ones of each registry are read, and the range of times of the others is stored in provisional.hidden.
  */
 export const readNewRequests = async (tx: Sql, wanted: Wanted): Promise<NewRequests> => {
   const { shown, until, most, mostOfRegistry } = wanted
@@ -59,15 +59,15 @@ export const readNewRequests = async (tx: Sql, wanted: Wanted): Promise<NewReque
   return { requests, shown: { snapshot: now[0]?.snapshot ?? '', until } }
 }
 
-/** The CTE `candidates`, and the times from which to which requests of registries are not shown. */
+/** The CTE `candidates`, and a query for the ranges of times in which requests of registries are not shown. */
 type Read = { candidates: RawBuilder<unknown>; beyond: RawBuilder<unknown> }
 
 const ROW = sql`p.ctid as place, p.id, p.registry, p.at`
 
-/** A row of a database that was restored may have a transaction of the future: it would be new each time. */
+/** A row of a restored database may have the number of a future transaction: such a row would be new in each run. */
 const IS_OURS = sql`p.xact < pg_snapshot_xmax(pg_current_snapshot())`
 
-/** Requests that arrived since, and those that were ahead of the clock when they arrived. */
+/** Requests that arrived after the snapshot, and requests that were ahead of the clock when they arrived. */
 const since = (shown: Shown, until: Micros): Read => {
   const snapshot = sql`${shown.snapshot}::pg_snapshot`
   return {
@@ -88,7 +88,7 @@ const since = (shown: Shown, until: Micros): Read => {
   }
 }
 
-/** The first requests of each registry, by the index: all that are pending may be a million. */
+/** The first requests of each registry, found by the index: a million requests may be pending. */
 const first = (until: Micros, mostOfRegistry: number): Read => {
   const isPending = sql`p.registry = named.registry and p.at > named.folded_to and p.at <= ${isoTime(until)}::timestamptz and ${IS_OURS}`
   return {
@@ -101,7 +101,7 @@ const first = (until: Micros, mostOfRegistry: number): Read => {
           select ${ROW} from pulls.pending p where ${isPending} order by p.at, p.id limit ${mostOfRegistry}
         ) p
       )`,
-    // What is shown of a registry is the beginning of what is pending.
+    // The requests shown of a registry are the first of its pending requests.
     beyond: sql`
       select named.registry, next.at, last.at
       from named

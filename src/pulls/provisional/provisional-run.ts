@@ -4,18 +4,18 @@ import type { Sql } from '../../storage/sql/database.js'
 import { inBlocks } from '../../storage/sql/in-blocks.js'
 import { isForeignSnapshot, SHOWN_RUN } from '../model/shown-run.js'
 
-/** What a process knows of the run that it holds. */
+/** The run of the provisional fold, as the process with its lease knows it. */
 export type LeasedRun = { holder: string; epoch: string; shown: Shown | undefined }
 
-/** What was looked at: the requests that a snapshot showed, up to a moment. */
+/** The requests that were read: the ones visible in a snapshot, up to a moment. */
 export type Shown = { snapshot: string; until: Micros }
 
-/** A process that does not come back for so long has ended: another one goes on. A busy one comes back every 15 s. */
+/** If a process does not renew its lease for so long, another process takes over. A busy process renews it every 15 s. */
 const LEASE = sql`interval '45 seconds'`
 
 /**
- * Whether there is anything to do: requests that are new, or whose time has come, or rows that may be settled. Writes nothing.
- * @param until the clock: a request that is ahead of it waits for its time.
+ * Whether the provisional fold has work: new requests, requests whose time is reached, or rows that may be settled. It writes nothing.
+ * @param until the clock; requests ahead of it are left for later
  */
 export const hasProvisionalWork = async (db: Sql, until: Micros): Promise<boolean> => {
   const { rows } = await sql<{ isWork: boolean }>`
@@ -36,8 +36,8 @@ export const hasProvisionalWork = async (db: Sql, until: Micros): Promise<boolea
 }
 
 /**
- * Takes the run, or prolongs it: one process at a time folds provisionally.
- * @returns undefined while another process holds the run.
+ * Takes the lease of the run, or renews it: one process at a time folds provisionally.
+ * @returns undefined if another process has the lease
  */
 export const takeRun = async (db: Sql, holder: string): Promise<LeasedRun | undefined> => {
   const { rows } = await sql<{ epoch: string; snapshot: string | null; until: string | null }>`
@@ -54,14 +54,14 @@ export const takeRun = async (db: Sql, holder: string): Promise<LeasedRun | unde
   return { holder, epoch, shown: snapshot === null || until === null ? undefined : { snapshot, until: Number(until) } }
 }
 
-/** Gives the run up, so that another process need not wait until the lease is over. */
+/** Releases the lease, so that another process need not wait until it expires. */
 export const releaseRun = async (db: Sql, holder: string): Promise<void> => {
   await sql`update provisional.run set holder = null where holder = ${holder}`.execute(db)
 }
 
 /**
- * Prolongs the run. Until the transaction ends, no other process folds provisionally, and no erasure begins.
- * @returns whether this process still has the run.
+ * Renews the lease. Until the transaction ends, no other process folds provisionally, and no erasure begins.
+ * @returns whether this process still has the lease
  */
 export const lockRun = async (tx: Sql, { holder, epoch }: LeasedRun): Promise<boolean> => {
   const { rows } = await sql`
@@ -71,7 +71,7 @@ export const lockRun = async (tx: Sql, { holder, epoch }: LeasedRun): Promise<bo
   return rows.length > 0
 }
 
-/** Keeps which requests are shown, or known to be hidden. */
+/** Stores which requests are shown, or known to be hidden. */
 export const setShown = async (tx: Sql, { holder, epoch }: LeasedRun, { snapshot, until }: Shown): Promise<void> => {
   await sql`
     update provisional.run set snapshot = ${snapshot}, shown_to = ${isoTime(until)}::timestamptz where holder = ${holder} and epoch = ${epoch}::bigint
@@ -79,8 +79,8 @@ export const setShown = async (tx: Sql, { holder, epoch }: LeasedRun, { snapshot
 }
 
 /**
- * Deletes all provisional rows; they are folded again from the requests that are pending then. The process that folds
- * provisionally gives up what it remembers, so that nothing comes back that was erased or moved.
+ * Deletes all provisional rows; the requests that are pending then are folded again. The process that folds provisionally drops its
+ * state, so that no erased or moved row is written again.
  */
 export const restartProvisional = async (tx: Sql): Promise<void> => {
   await sql`
@@ -93,7 +93,7 @@ export const restartProvisional = async (tx: Sql): Promise<void> => {
 /** Deletes all provisional rows. Until `setShown`, answers say that requests are pending. */
 export const clearProvisional = async (tx: Sql): Promise<void> => {
   await sql`update provisional.run set snapshot = null`.execute(tx)
-  // There may be a row for each request that is pending.
+  // There may be one row for each pending request.
   await inBlocks(tx, 'provisional.outcomes', async (isInPart) => {
     const { numAffectedRows } = await sql`delete from provisional.outcomes where ${isInPart}`.execute(tx)
     return Number(numAffectedRows ?? 0)

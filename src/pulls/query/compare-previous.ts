@@ -4,21 +4,21 @@ import type { Group } from './read-groups.js'
 import { OTHER } from './merge-small-groups.js'
 import type { MeasureName } from '../model/measures.js'
 
-/** What a group had in the period before, beside what it has now. */
+/** The numbers of a group in the previous period. */
 export type PreviousNumbers = Partial<Record<`previous_${MeasureName}`, number>>
 
-/** Groups of the period before that are looked through. */
+/** Maximum number of groups of the previous period that are read. */
 const MOST_GROUPS = 100_000
 
-/** The numbers of the period before beside those of the whole period: an answer without groups has one row. */
+/** The numbers of the whole previous period, for the single row of an answer without groups. */
 export const previousOfTotal = (previous: Group['numbers']): PreviousNumbers =>
   Object.fromEntries(Object.entries(previous).map(([name, number]) => [`previous_${name}`, number]))
 
-/** Whether the groups of a question can be found in the period before: times cannot. */
+/** Whether the groups of a query can exist in the previous period: groups by time cannot. */
 export const isComparable = ({ compare, groupBy }: PullsQuery): boolean =>
   compare && !groupBy.some((name) => dimension(name).isTime)
 
-/** Asks for these groups alone, and perhaps for more. A value that ends in `*` asks for all that begin so. */
+/** Restricts a query to these groups. It may return more groups, because a value that ends in `*` is a prefix. */
 export const onlyGroups = (query: PullsQuery, groups: readonly Group[]): PullsQuery => ({
   ...query,
   filters: [
@@ -32,8 +32,9 @@ export const onlyGroups = (query: PullsQuery, groups: readonly Group[]): PullsQu
 })
 
 /**
- * What each group had before. One that was not there had nothing, unless some were not told: then nobody knows.
- * @param isAll whether all groups of before are told.
+ * The previous numbers of each group. A group that is missing in the previous period has zeros. If not all previous groups are
+ * shown, its numbers are unknown, and left out.
+ * @param isAll whether all groups of the previous period are shown
  */
 export const previousOfGroups = (
   { measures, groupBy }: Pick<PullsQuery, 'measures' | 'groupBy'>,
@@ -42,10 +43,10 @@ export const previousOfGroups = (
 ): ((names: Group['names']) => PreviousNumbers) => {
   const keyOf = (names: Group['names']): string => JSON.stringify(groupBy.map((name) => names[name]))
   const known = new Map(previous.map(({ names, numbers }) => [keyOf(names), numbers]))
-  // What is together now is not what was together then.
-  const isTogether = (names: Group['names']): boolean => !isAll && groupBy.every((name) => names[name] === OTHER)
+  // The group `other` merges different groups in each period.
+  const isOther = (names: Group['names']): boolean => !isAll && groupBy.every((name) => names[name] === OTHER)
   return (names) => {
-    if (isTogether(names)) return {}
+    if (isOther(names)) return {}
     const numbers = known.get(keyOf(names))
     if (!numbers && (!isAll || previous.length > MOST_GROUPS)) return {}
     return Object.fromEntries(measures.map((name) => [`previous_${name}`, numbers?.[name] ?? 0]))

@@ -7,13 +7,13 @@ import { addDays } from '../model/period.js'
 type Wanted = {
   /** A name of MEASURE_NAMES. */
   measure: string
-  /** For each kind of client. */
+  /** Whether to count each kind of client separately. */
   byKind: boolean
   /** The first and the last UTC day. */
   days: { from?: string; to?: string }
 }
 
-/** One measure over whole UTC days: a number, or one of each kind of client. */
+/** One measure over whole UTC days: one number, or one for each kind of client. Counts settled outcomes only. */
 export const countPulls = async (
   db: Kysely<unknown>,
   { measure, byKind, days }: Wanted,

@@ -29,8 +29,8 @@ const COLUMNS = sql.raw(
 const SAME = sql.raw('s.registry = o.registry and s.repository = o.repository and s.at = o.at and s.id = o.id')
 
 /**
- * Provisional outcomes `o` that count: those with a request that the fold has not taken. One that began before the end of the
- * fold goes on with a settled one, else the fold has joined its first request to another.
+ * Provisional outcomes `o` that count: they have a request that the fold has not taken. An outcome that began before the end of the
+ * fold counts only if it continues a settled outcome. If not, the fold joined its first request to another outcome.
  */
 export const VISIBLE = sql`(
   select o.* from provisional.outcomes o join pulls.registries r on r.registry = o.registry
@@ -39,14 +39,15 @@ export const VISIBLE = sql`(
 )`
 
 /**
- * The table of outcomes as of now, with the columns of pulls.outcomes: settled ones, and provisional ones, which stand in the
- * place of those that they go on with. To be read in the transaction in which the table is used, which sees one moment.
+ * The current outcomes as a table with the columns of pulls.outcomes: settled outcomes, and provisional ones. A provisional outcome
+ * replaces the settled outcome that it continues.
+ * @param tx the transaction that uses the table, with one snapshot for all statements
  */
 export const currentOutcomes = async (tx: Sql): Promise<RawBuilder<unknown>> => {
   const { rows } = await sql<{ since: string | null }>`select min(at)::text as since from ${VISIBLE} o`.execute(tx)
   const since = rows[0]?.since ?? null
   if (since === null) return SETTLED_OUTCOMES
-  // Most outcomes are older than all that is provisional: only the others are looked up one by one.
+  // Most outcomes are older than every provisional one. Only the newer outcomes are looked up one by one.
   return sql`(
     select ${COLUMNS} from pulls.outcomes o where o.at < ${since}::timestamptz
     union all

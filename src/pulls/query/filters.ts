@@ -3,14 +3,14 @@ import type { PullsQuery } from './parameters.js'
 import type { DimensionName } from '../model/dimensions.js'
 import type { Period } from '../model/period.js'
 
-/** How a row tells what it is asked for. */
+/** SQL expressions for the time and the dimensions of a row. */
 export type RowExpressions = {
-  /** Its time in the time zone that was asked for. */
+  /** The time of the row in the time zone of the query. */
   local: RawBuilder<unknown>
   value: (name: DimensionName) => RawBuilder<unknown>
 }
 
-/** The moments at which a period begins and is over. */
+/** The moments at which a period begins (inclusive) and ends (exclusive). */
 export const momentsOf = (
   { from, to }: Period,
   timeZone: string,
@@ -19,7 +19,7 @@ export const momentsOf = (
   to: sql`(${to}::timestamp at time zone ${timeZone}::text)`,
 })
 
-/** What has to hold of a row beside its time. */
+/** The conditions on a row, except for the range of its time. */
 export const conditionsOn = (
   { local, value }: RowExpressions,
   { filters }: Pick<PullsQuery, 'filters'>,
@@ -29,7 +29,7 @@ export const conditionsOn = (
   ...filters.map(({ dimension, values }) => isAnyOf(value(dimension), values)),
 ]
 
-/** Whether a value is one of those that are wanted; one that ends in `*` stands for all that begin so. */
+/** Whether a value is in a list; an item that ends in `*` matches all values with that prefix. */
 export const isAnyOf = (value: RawBuilder<unknown>, wanted: readonly string[]): RawBuilder<unknown> => {
   const exact = wanted.filter((one) => !one.endsWith('*'))
   const beginnings = wanted.filter((one) => one.endsWith('*')).map((one) => one.slice(0, -1))

@@ -7,10 +7,10 @@ import type { RangePlan } from './plan-ranges.js'
 import { measure, type MeasureName } from '../model/measures.js'
 import { sourceRows, type RowColumns, type RowsQuery } from './source-rows.js'
 
-/** What is asked of a group: everything but its columns follows from the question. */
+/** A query for groups. Its columns follow from the measures and dimensions of the query. */
 export type GroupQuery = Omit<RowsQuery, 'columns'>
 
-/** What has the same names, with what each measure is made of. */
+/** A group, or a part of one, with the sums and sketches from which its measures are computed. */
 export type GroupPart = {
   names: Partial<Record<DimensionName, string>>
   sums: Partial<Record<MeasureName, number>>
@@ -19,7 +19,7 @@ export type GroupPart = {
 
 type Order = { order: readonly RawBuilder<unknown>[]; limit?: number }
 
-/** The statement of which each row is a group. */
+/** The statement that returns one row for each group. */
 export const groupRows = (
   plans: readonly RangePlan[],
   groupQuery: GroupQuery,
@@ -38,7 +38,7 @@ export const groupRows = (
   `
 }
 
-/** Where the names of groups stand in a row. */
+/** The ordinals of the group columns, for `group by` and `order by`. */
 export const ordinalsOf = (groupBy: PullsQuery['groupBy']): RawBuilder<unknown>[] =>
   groupBy.map((_, i) => sql.lit(i + 1))
 
@@ -54,7 +54,7 @@ const columnsFor = ({ measures, groupBy }: PullsQuery): RowColumns => {
 
 const SKETCHES = '_sketches'
 
-/** Sketches come as one value, each after its length: the driver would take a list of them apart character by character. */
+/** All sketches are one value, each after its length: the driver would parse an array of them character by character. */
 const readFor = (name: MeasureName): RawBuilder<unknown>[] => {
   const made = measure(name)
   if (!('distinct' in made)) return [sql`${sumOf(made)} as ${sql.ref(name)}`]
@@ -69,7 +69,7 @@ const readFor = (name: MeasureName): RawBuilder<unknown>[] => {
 const sumOf = ({ add, subtract = [] }: { add: readonly string[]; subtract?: readonly string[] }): RawBuilder<unknown> =>
   sql.raw(`coalesce(sum(${[...add.map((one) => `+ o.${one}`), ...subtract.map((one) => `- o.${one}`)].join(' ')}), 0)`)
 
-/** The largest first, by the first number; by how much there is where it is no sum. */
+/** Sorts by the first measure, the largest first. If that measure is not a sum, sorts by the number of invocations. */
 export const mostOf = ([first]: readonly MeasureName[]): RawBuilder<unknown> => {
   const made = first && measure(first)
   return !made || 'distinct' in made ? sql`sum(o.invocations) desc` : sql`${sumOf(made)} desc`
@@ -91,7 +91,7 @@ export const partIn = (row: Record<string, unknown>, { measures, groupBy }: Pull
 
 export const emptyPart = (): GroupPart => ({ names: {}, sums: {}, unions: {} })
 
-/** Adds to a part what another has, but its names. */
+/** Adds the numbers of one part to another; the names stay. */
 export const addPart = (to: GroupPart, { sums, unions }: GroupPart): void => {
   for (const name of Object.keys(sums) as MeasureName[]) to.sums[name] = (to.sums[name] ?? 0) + (sums[name] ?? 0)
   for (const name of Object.keys(unions) as MeasureName[]) {
@@ -103,7 +103,7 @@ export const addPart = (to: GroupPart, { sums, unions }: GroupPart): void => {
 export const numbersOf = (part: GroupPart, measures: readonly MeasureName[]): Partial<Record<MeasureName, number>> =>
   Object.fromEntries(measures.map((name) => [name, part.sums[name] ?? part.unions[name]?.count() ?? 0]))
 
-/** Distinct members are estimated by the sketch that they would make, so that a number stays the same once they are gone. */
+/** Distinct members are estimated by their sketch, so that a number stays the same when the members are deleted. */
 const unionOf = (members: unknown, sketches: unknown): Union => {
   const union = new Union()
   for (const member of (members ?? []) as string[]) union.add(member)

@@ -1,6 +1,6 @@
 import type { Kysely, Transaction } from 'kysely'
 
-/** Reads in one transaction, all of whose statements see the same moment: days move from table to table meanwhile. */
+/** Reads in one transaction whose statements all see the same snapshot, because jobs move days between tables meanwhile. */
 export const inOneSnapshot = async <T>(
   db: Kysely<unknown>,
   read: (tx: Transaction<unknown>) => Promise<T>,

@@ -9,26 +9,26 @@ import { addPart, emptyPart, groupRows, numbersOf, partIn, type GroupQuery, type
 import type { Group } from './read-groups.js'
 import { measure, type MeasureName } from '../model/measures.js'
 
-/** What groups are called that are too small to be shown alone. */
+/** The name of the group that merges groups which are too small to be shown alone. */
 export const OTHER = 'other'
-/** By whom a group is large enough: checks count, too. */
+/** The measure that has to reach the minimum. It includes origins that only check. */
 const SIZE_MEASURE = 'unique_sources'
 const ROWS_AT_ONCE = 500
-/** All groups are held until the smallest are known. */
+/** All groups are in memory until the smallest ones are known. */
 const MOST_GROUPS = 100_000
 
 export type MergedGroups = {
   groups: Group[]
-  /** Of all; without any number where all are too few. */
+  /** The numbers of all groups together; empty if even these come from too few origins. */
   together: Group['numbers']
-  /** Whether some were put together. */
+  /** Whether any groups were merged. */
   isMerged: boolean
 }
 
 /**
- * The groups of an answer of which each has so many origins. Smaller ones of one time become `other`, with the smallest of the
- * large ones where they are still too small. Where a whole time is too small, it becomes `other` as well, together with all such times. The
- * sum over the groups stays what it was.
+ * Reads the groups of an answer, each with at least a minimum of origins. The smaller groups of one time are merged into `other`. If
+ * `other` is still too small, the smallest large group of that time joins it. A time that is too small as a whole is merged with all
+ * such times into `other`. The sum over the groups does not change.
  */
 export const readMergedGroups = async (
   tx: Sql,
@@ -65,16 +65,16 @@ const pullersOf = ({ unions }: GroupPart): number => unions[SIZE_MEASURE]?.count
 
 type Merge = { add: (part: GroupPart) => void; end: () => { shown: Group[]; isMerged: boolean } }
 
-/** Takes parts time after time. Of those that are shown only the smallest keeps its sketches: it may be needed yet. */
+/** Takes parts sorted by time. Of the shown groups, only the smallest one keeps its sketches, because it may be merged later. */
 const createMerge = ({ groupBy, measures }: PullsQuery, minimum: number): Merge => {
   const others = groupBy.filter((name) => !dimension(name).isTime)
   const shown: Group[] = []
   let isMerged = false
   let time = ''
-  /** Of this time: all that are too small, and the smallest that is not. */
+  /** Of the current time: the merged small groups, and the smallest large group. */
   let few: GroupPart | undefined
   let smallest: GroupPart | undefined
-  /** Times that are too small, and of all that are shown the smallest. */
+  /** The merged times that are too small, and the smallest of all shown groups. */
   let rest: GroupPart | undefined
   let smallestShown: GroupPart | undefined
 
@@ -112,7 +112,7 @@ const createMerge = ({ groupBy, measures }: PullsQuery, minimum: number): Merge 
       const its = groupBy.flatMap((name) => (dimension(name).isTime ? [part.names[name]] : [])).join()
       if (its !== time) closeTime()
       time = its
-      // What is really called so is not to stand beside it.
+      // A real value named `other` joins the merged group: two groups must not have one name.
       const isOther = others.length > 0 && others.every((name) => part.names[name] === OTHER)
       if (!isOther && pullersOf(part) >= minimum) {
         smallest = smallerOf(smallest, part, keep)
@@ -134,7 +134,7 @@ const createMerge = ({ groupBy, measures }: PullsQuery, minimum: number): Merge 
   }
 }
 
-/** Times in their order, all else with the largest first; what was put together stands last among its like. */
+/** Sorts by time, or else the largest group first. Among equals, the merged group is last. */
 const inOrderOf = ({ groupBy, measures: [first] }: PullsQuery): ((a: Group, b: Group) => number) => {
   const isTime = groupBy.some((name) => dimension(name).isTime)
   const by: MeasureName = first === undefined || 'distinct' in measure(first) ? 'invocations' : first

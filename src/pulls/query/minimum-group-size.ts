@@ -2,19 +2,19 @@ import { sql, type RawBuilder } from 'kysely'
 import { PullsError } from './parameters.js'
 import type { PullsContext } from './notes.js'
 
-/** The setting that says of how many pullers a number has to be. */
+/** The minimum number of distinct origins behind each number. */
 type GroupSizeSetting = { minimumGroupSize?: PullsContext['minimumGroupSize'] | undefined }
 const SETTING = 'pulls_least_pullers'
 
-/** Of how many origins numbers have to be; undefined where those of one may be told. */
+/** The minimum number of distinct origins behind a number; undefined if numbers of a single origin may be shown. */
 export const minimumOf = ({ minimumGroupSize = 0 }: GroupSizeSetting): number | undefined =>
   minimumGroupSize > 1 ? minimumGroupSize : undefined
 
-/** A time that may be that of a single request: by the hour if those of one origin may not be told. */
+/** Truncates a time, which may belong to a single request, to the hour if a minimum is set. */
 export const wholeHours = (setting: GroupSizeSetting, time: RawBuilder<unknown>): RawBuilder<unknown> =>
   minimumOf(setting) === undefined ? time : sql`date_trunc('hour', ${time}, 'UTC')`
 
-/** @throws PullsError where nothing is to be told of single origins. */
+/** @throws PullsError if single origins must not be shown */
 export const requireSingleOrigins = (setting: GroupSizeSetting): void => {
   const minimum = minimumOf(setting)
   if (minimum !== undefined)
@@ -24,12 +24,12 @@ export const requireSingleOrigins = (setting: GroupSizeSetting): void => {
 }
 
 type ShownGroups = {
-  /** Whether groups were put together. */
+  /** Whether groups were merged. */
   isMerged: boolean
   totals: readonly object[]
 }
 
-/** What somebody has to know of an answer that does not show all there is. */
+/** Notes on an answer in which groups are merged, or numbers are left out, because they come from too few origins. */
 export const groupSizeNotes = ({ minimumGroupSize }: GroupSizeSetting, { isMerged, totals }: ShownGroups): string[] => [
   ...(isMerged && totals.some((total) => Object.keys(total).length > 0)
     ? [`Groups of fewer than ${minimumGroupSize} origins, checks counted, are together as other (${SETTING}).`]
@@ -39,6 +39,6 @@ export const groupSizeNotes = ({ minimumGroupSize }: GroupSizeSetting, { isMerge
     : []),
 ]
 
-/** The same of an answer about single origins. */
+/** The note on an answer that would otherwise show single origins. */
 export const singleOriginsNote = ({ minimumGroupSize }: GroupSizeSetting): string =>
   `Single origins are not shown, nor what is left without fewer than ${minimumGroupSize} (${SETTING}).`

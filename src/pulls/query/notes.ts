@@ -5,15 +5,15 @@ import { dimensionsOf, type PullsQuery } from './parameters.js'
 import { measure } from '../model/measures.js'
 import { localDay } from '../model/period.js'
 
-/** What numbers depend on beside the requests. */
+/** The settings and data that numbers depend on, beside the requests. */
 export type PullsContext = {
   rotation: Rotation
   stamps: Places['stamps']
-  /** Of how many origins each number has to be; one where it is not said. */
+  /** Minimum number of distinct origins behind each number; no minimum if undefined. */
   minimumGroupSize?: number
   /** How long requests may arrive late, in microseconds. */
   lateness?: Micros
-  /** Whether provisional outcomes are left out: numbers that are reported once are not to change. */
+  /** Whether provisional outcomes are left out, because a number that is reported once must not change. */
   isSettledOnly?: boolean
 }
 
@@ -28,7 +28,7 @@ const READ =
   'yet take the newest reading of the last seven that are, and are insufficient without one.'
 const INFERRED = 'What is likely is inferred from that, never certain: pulls behaviour shows the evidence.'
 
-/** What somebody has to know who defends the numbers of an answer. */
+/** Notes that a reader needs to defend the numbers of an answer. */
 export const notesOn = (query: PullsQuery, { rotation, stamps }: PullsContext): string[] => {
   const { measures } = query
   const names = new Set<string>(dimensionsOf(query))
@@ -41,13 +41,16 @@ export const notesOn = (query: PullsQuery, { rotation, stamps }: PullsContext): 
   return notes
 }
 
-/** Addresses are not kept, so what was looked up by a file before stays as it was. */
+/** Addresses are not stored, so earlier look-ups keep the result of an earlier file. */
 const lookedUp = (what: string, stamp: string | undefined): string =>
   stamp === undefined
     ? `There is no file of ${what} now: only earlier requests have any.`
     : `Requests get their ${what} when they come, now by a file as of ${stamp}.`
 
-/** What somebody has to know of uniques: a month of Berlin begins an hour before that of UTC, or two, and sees the names of both. */
+/**
+ * The note on uniques if origins get new names within a period. A month in Berlin begins 1 or 2 hours before the UTC month, and so
+ * contains both names.
+ */
 const newNames = ({ period, timeZone }: Pick<PullsQuery, 'period' | 'timeZone'>, rotation: Rotation): string[] => {
   const { from, until } = periodOf(Date.parse(period.from) * 1_000, rotation)
   const isWithin = (change: Micros): boolean =>
@@ -57,7 +60,7 @@ const newNames = ({ period, timeZone }: Pick<PullsQuery, 'period' | 'timeZone'>,
     : []
 }
 
-/** What somebody has to know who asks for hours, or days of a time zone, of times of which only days of UTC are kept. */
+/** The note on a query by hour, or in another time zone, that begins when only UTC days are stored. */
 export const daysOnly = (query: PullsQuery, since: string | undefined): string[] => {
   if (since === undefined) return []
   const isByHour = dimensionsOf(query).includes('hour')

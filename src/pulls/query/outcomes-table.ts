@@ -4,12 +4,12 @@ import { NEWEST_DAYS } from '../model/behaviour.js'
 import { dimension } from '../model/dimensions.js'
 import type { RowExpressions } from './filters.js'
 
-/** Outcomes that no request changes any more, but one that is pending. */
+/** Settled outcomes: only pending requests can change them. */
 export const SETTLED_OUTCOMES = sql`pulls.outcomes`
 
 /**
- * The table of outcomes that a question needs, to be named `o`: with how their origins ask only where it names that.
- * @param outcomes a table with the columns of pulls.outcomes.
+ * The table of outcomes that a query needs, for the alias `o`. It contains the behaviour of origins only if the query uses it.
+ * @param outcomes a table with the columns of pulls.outcomes
  */
 export const outcomesTable = (
   query: Pick<PullsQuery, 'groupBy' | 'filters'>,
@@ -17,16 +17,16 @@ export const outcomesTable = (
 ): RawBuilder<unknown> =>
   dimensionsOf(query).some((name) => dimension(name).isReading) ? withReadings(outcomes) : outcomes
 
-/** How an outcome `o` tells what it is asked for. */
+/** SQL expressions for the time and the dimensions of an outcome `o`. */
 export const outcomeExpressions = ({ timeZone }: Pick<PullsQuery, 'timeZone'>): RowExpressions => {
   const local = sql`(o.at at time zone ${timeZone}::text)`
   return { local, value: (name) => dimension(name).value(local) }
 }
 
-/** One by one, so that each is found by the key. */
+/** The newest rolled-up days as a list, so that each is found by the key. */
 const NEWEST = Array.from({ length: NEWEST_DAYS }, (_, i) => sql.raw(`r.rolled_to - ${i + 1}`))
 
-/** Each outcome has the reading of its own day; on a day that is not rolled up yet, the newest of its origin. */
+/** Adds the reading of its day to each outcome; on a day that is not rolled up yet, the newest reading of its origin. */
 const withReadings = (outcomes: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
   select o.*, coalesce(own.behaviour, newest.behaviour, 'insufficient') as behaviour,
     coalesce(own.likely, newest.likely, 'unknown') as likely

@@ -6,21 +6,21 @@ import { MEASURE_NAMES, type MeasureName } from '../model/measures.js'
 import { addDays, isDay, localDay, PeriodError, periodOf, type Period } from '../model/period.js'
 import { isTimeName, isTimeValue, TIME_EXAMPLES } from '../model/time-values.js'
 
-/** What is asked of pulls, with everything told. */
+/** A query about pulls, with all defaults filled in. */
 export type PullsQuery = {
   measures: MeasureName[]
   groupBy: DimensionName[]
-  /** Of each dimension the values that count; one that ends in `*` stands for all that begin so. */
+  /** For each dimension the values that count; a value that ends in `*` matches all values with that prefix. */
   filters: { dimension: DimensionName; values: string[] }[]
   period: Period
   timeZone: string
   compare: boolean
   limit: number
-  /** The clock when it was asked; undefined of a question about numbers that are settled. */
+  /** The clock at the time of the query; undefined if the query is only about settled numbers. */
   queriedAt?: Micros
 }
 
-/** A period as answers tell it: its first and last day in the time zone. */
+/** A period as answers contain it: its first and last day in the time zone. */
 export type ReportedPeriod = { since: string; until: string; time_zone: string; weekday?: number }
 
 export const reportedPeriod = ({ period, timeZone }: Pick<PullsQuery, 'period' | 'timeZone'>): ReportedPeriod => ({
@@ -30,13 +30,13 @@ export const reportedPeriod = ({ period, timeZone }: Pick<PullsQuery, 'period' |
   ...(period.weekday !== undefined && { weekday: period.weekday }),
 })
 
-/** The dimensions that a question names. */
+/** The dimensions by which a query groups or filters. */
 export const dimensionsOf = ({ groupBy, filters }: Pick<PullsQuery, 'groupBy' | 'filters'>): DimensionName[] => [
   ...groupBy,
   ...filters.map(({ dimension }) => dimension),
 ]
 
-/** A question about pulls cannot be answered as it was asked. The message names the parameter, and what it should be. */
+/** A parameter of a query about pulls is invalid. The message names the parameter and the expected value. */
 export class PullsError extends Error {}
 
 const MOST_GROUPS = 3
@@ -53,17 +53,17 @@ const DEFAULTS = {
   tz: 'UTC',
 }
 const COUNTRY = /^[a-z]{2}$/
-/** One in a value has a backslash before it. */
+/** Separates values; a comma within a value is escaped with a backslash. */
 const COMMA = /(?<!\\),/
 /**
- * Names that JavaScript and PostgreSQL read as different zones. Of three letters PostgreSQL has abbreviations without summer time,
- * and JavaScript zones of its own (IST: Israel or India); the names here are the same in both. Offsets are what is west of Greenwich
- * in PostgreSQL.
+ * Names that JavaScript and PostgreSQL interpret as different zones. PostgreSQL reads three letters as abbreviations without summer
+ * time, JavaScript as zones of its own (IST: Israel or India); the excepted names mean the same in both. In PostgreSQL, positive
+ * offsets are west of Greenwich.
  */
 const AMBIGUOUS_ZONE = /^(?!(?:UTC|UCT|GMT|EST|MST|HST|PRC|ROC|ROK)$)[a-z]{3}$|^[+-]/i
 const WORDS = new Set<string>(['measures', 'group_by', 'period', 'since', 'until', 'tz', 'compare', 'limit'])
 
-/** Parameters of a question beside its filters, with what they are. */
+/** The parameters of a query except its filters, with their descriptions. */
 export const PARAMETERS = {
   measures: 'what to count, separated by commas',
   group_by: `what to group by: up to ${MOST_GROUPS}, separated by commas`,
@@ -76,7 +76,7 @@ export const PARAMETERS = {
 }
 
 /**
- * Reads a question from texts by name, as they stand in a query string.
+ * Parses a query from its parameters, as a query string contains them.
  * @throws PullsError
  */
 export const parsePullsQuery = (parameters: Readonly<Record<string, unknown>>, now: Date): PullsQuery => {
@@ -109,8 +109,8 @@ export const parsePullsQuery = (parameters: Readonly<Record<string, unknown>>, n
 }
 
 /**
- * The same with the names of registries in the place of what names them: hosts, or names in another case.
- * @param valuesOf throws if there is no such registry.
+ * Replaces the values of registry filters, such as hosts or names in another case, by the names of the registries.
+ * @param valuesOf throws if there is no such registry
  */
 export const withRegistryNames = async (
   query: PullsQuery,
@@ -147,7 +147,7 @@ const filtersIn = (texts: ReadonlyMap<string, string>): PullsQuery['filters'] =>
     if (!values.every(isStorableText)) throw new PullsError(`${name}: contains characters that no name has`)
     refuseUnknown(name, values)
     if (name === 'digest') return { dimension: name, values: values.map(digestValue) }
-    // Countries are written large.
+    // Country codes are stored in upper case.
     return {
       dimension: name,
       values: name === 'country' ? values.map((value) => (COUNTRY.test(value) ? value.toUpperCase() : value)) : values,
@@ -155,10 +155,10 @@ const filtersIn = (texts: ReadonlyMap<string, string>): PullsQuery['filters'] =>
   })
 }
 
-/** A digest that was shortened as tables show it: 12 hexadecimal digits or more, with the algorithm unless it is sha256. */
+/** A digest shortened as in tables: at least 12 hexadecimal digits, with the algorithm unless it is sha256. */
 const SHORT_DIGEST = /^(?:([a-z0-9]+):)?([0-9a-f]{12,})$/
 
-/** A digest, or what stands for all that begin as a shortened one. @throws PullsError */
+/** Returns a digest unchanged, and a shortened one as a prefix with `*`. @throws PullsError */
 const digestValue = (value: string): string => {
   const [, algorithm = 'sha256', hex = ''] = SHORT_DIGEST.exec(value) ?? []
   const length = DIGEST_ALGORITHMS.get(algorithm)
@@ -170,7 +170,7 @@ const digestValue = (value: string): string => {
   )
 }
 
-/** What is misspelt, or is no time, would be answered with nothing. @throws PullsError */
+/** Refuses values that no row can have: a misspelt value would give an answer without rows. @throws PullsError */
 const refuseUnknown = (name: DimensionName, values: readonly string[]): void => {
   const { values: known } = DIMENSIONS[name]
   const isKnown = (value: string): boolean =>

@@ -7,9 +7,9 @@ import { wholeHours } from './minimum-group-size.js'
 import type { PullsContext } from './notes.js'
 
 /**
- * A sentence on requests of the period that are in no number yet, neither settled nor provisional: they arrived a moment ago, are
- * ahead of the clock, were too many to be shown at once, or no process folds. What lies before the end of the fold is late itself, and has left
- * index entries behind that are not to be walked through.
+ * A note on pending requests of the period that no number includes, neither settled nor provisional. Such requests arrived a moment
+ * ago, are ahead of the clock, were too many to be shown at once, or no process folds. Requests before the end of the fold are late
+ * and not searched: deleted requests left index entries there, and reading these would take long.
  */
 export const pendingNotes = async (
   db: Sql,

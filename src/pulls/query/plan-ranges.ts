@@ -2,31 +2,31 @@ import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 import { addDays, addMonths, localDay, type Period } from '../model/period.js'
 
-/** Days from the first up to, and without, another. */
+/** A range of days: `from` is included, `to` is not. */
 export type DayRange = { from: string; to: string }
 
-/** Where a period of a registry is told: each of its days in one place. */
+/** The tables from which a period of a registry is read: each day comes from exactly one of them. */
 export type RangePlan = {
   registry: string
   months: DayRange[]
   days: DayRange[]
   detail: DayRange[]
-  /** The first day that outcomes tell; undefined for all of them. */
+  /** The first day that is read from outcomes; undefined if all days are. */
   outcomes: string | undefined
 }
 
 export type RangeQuery = {
   period: Period
   timeZone: string
-  /** Whether UTC days will do as far as there are any; else single outcomes tell as far back as they are kept. */
+  /** Whether UTC days suffice. If not, single outcomes are read as far back as they are stored. */
   byDay: boolean
-  /** The coarsest summaries that will do. */
+  /** The coarsest summaries that suffice; undefined if none do. */
   grain: 'month' | 'day' | undefined
 }
 
 type State = { registry: string; border: string; days: string | null; months: string | null }
 
-/** How each registry's part of a period is told: by summaries as far as there are any, else by days, what is newer by outcomes. */
+/** Plans how to read a period of each registry: from summaries if they exist, else from days, and the newest part from outcomes. */
 export const planRanges = async (db: Sql, wanted: RangeQuery): Promise<RangePlan[]> => {
   const { from, to } = wanted.period
   const { rows } = await sql<State>`
@@ -41,8 +41,8 @@ export const planRanges = async (db: Sql, wanted: RangeQuery): Promise<RangePlan
 }
 
 /**
- * The first day of the time zone of which single invocations tell all, where a period reaches back beyond it and days of UTC do
- * not do.
+ * The first local day that is completely read from single invocations; undefined if the period begins later, or if UTC days
+ * suffice.
  */
 export const detailStart = (
   plans: readonly RangePlan[],
@@ -52,7 +52,7 @@ export const detailStart = (
     ? undefined
     : plans
         .flatMap(({ outcomes }) => outcomes ?? [])
-        // East of UTC that day began before, when nothing was kept yet.
+        // East of UTC, the local day of the same date began earlier, when no single invocations were stored yet.
         .map((day) => addDays(localDay(new Date(Date.parse(day) - 1), timeZone), 1))
         .filter((day) => day > period.from)
         .sort()
@@ -75,7 +75,7 @@ const planOf = ({ registry, border, days, months }: State, { period, grain }: Ra
   return plan
 }
 
-/** The next of some days after another; asked in their order. A period of a century is not gone through day by day. */
+/** Finds the next day of a list; calls must have ascending days. It avoids a loop over each day of a long period. */
 const nextOf = (days: string[]): ((day: string) => string | undefined) => {
   const sorted = days.sort()
   let i = 0

@@ -1,8 +1,8 @@
 import type { PullsAnswer } from './query-pulls.js'
 
 /**
- * The total of the period before, for formats that have the rows alone: rows of times have no column for it. For the header of
- * every format, as that of a whole answer.
+ * A note with the total of the previous period, for formats that contain only rows: rows grouped by time have no column for the
+ * previous period. The response header contains the note in every format.
  */
 export const previousNotes = ({ columns, previous }: PullsAnswer): string[] => {
   if (!previous || columns.some((name) => name.startsWith('previous_'))) return []

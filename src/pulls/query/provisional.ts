@@ -10,11 +10,11 @@ import type { PullsContext } from './notes.js'
 import { outcomesTable, outcomeExpressions } from './outcomes-table.js'
 import { localDay } from '../model/period.js'
 
-/** What of an answer may change yet. */
+/** The part of an answer that may still change. */
 export type Provisional = {
-  /** Numbers before it are settled, in UTC: those of all pulls of the registries, whatever else the question is about. */
+  /** Numbers before this time (UTC) are settled. It covers all pulls of the registries, whatever the other filters are. */
   since: string
-  /** Pulls and checks in the answer that are not settled; not shown if numbers have to be of a minimum of origins. */
+  /** Unsettled pulls and checks in the answer; left out if a minimum number of origins is set. */
   invocations?: number
   pulls?: number
 }
@@ -22,8 +22,8 @@ export type Provisional = {
 type ProvisionalQuery = Pick<PullsQuery, 'groupBy' | 'filters' | 'period' | 'timeZone' | 'queriedAt'>
 
 /**
- * What of an answer is provisional; undefined if all of it is settled. `since` depends on no single pull: numbers may grow by a
- * request that is yet to arrive.
+ * The provisional part of an answer; undefined if all numbers are settled. `since` does not depend on existing pulls, because a
+ * request that has yet to arrive may increase numbers.
  */
 export const provisionalIn = async (
   tx: Sql,
@@ -36,9 +36,9 @@ export const provisionalIn = async (
 }
 
 /**
- * Up to when all registries of a question are settled, if its period reaches beyond. A registry of which requests are pending is
- * settled up to the end of the fold. Of another one, requests of the last `lateness` may still arrive: that is worth a word if
- * the period is over, so that its numbers look final.
+ * The time up to which all registries of a query are settled; undefined if the period ends earlier. A registry with pending requests
+ * is settled up to the end of its fold. For a registry without, requests of the last `lateness` may still arrive; that is reported
+ * only if the period is over, because its numbers look final then.
  */
 const settledEnd = async (
   tx: Sql,
@@ -82,7 +82,7 @@ const unsettledIn = async (tx: Sql, query: ProvisionalQuery): Promise<{ invocati
   return { invocations: Number(rows[0]?.invocations ?? 0), pulls: Number(rows[0]?.pulls ?? 0) }
 }
 
-/** Sentences on what of an answer is provisional. */
+/** Notes on the provisional part of an answer. */
 export const provisionalNotes = (
   provisional: Provisional | undefined,
   { period, timeZone }: Pick<PullsQuery, 'period' | 'timeZone'>,
@@ -90,7 +90,7 @@ export const provisionalNotes = (
 ): string[] => {
   if (!provisional) return []
   const seconds = lateness === undefined ? undefined : lateness / MICROS_PER_SECOND
-  // As of a new installation, of which nothing is settled.
+  // On a new installation, for example, no number is settled.
   const isAll = localDay(new Date(Date.parse(provisional.since) - 1), timeZone) < period.from
   const what = isAll ? 'All numbers' : `Numbers since ${provisional.since}`
   const why = isAll
@@ -105,7 +105,7 @@ export const provisionalNotes = (
   ]
 }
 
-/** A sentence for an answer without numbers of the last days, which end yesterday: what was pulled today is not in it. */
+/** A note on an answer without numbers for a number of days: these end yesterday, so the pulls of today are not included. */
 export const todayNotes = ({
   period,
   timeZone,

@@ -1,15 +1,15 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 
-/** All invocations and pulls of a repository since it was first heard of. */
+/** All invocations and pulls of a repository since its first one. */
 export type PullTotal = { registry: string; repository: string; invocations: number; pulls: number }
 
-/** Repositories that are told by name: each is a series of its own wherever numbers are collected. */
+/** Repositories with totals of their own. The number is bounded, because each is a separate series of metrics. */
 const MOST = 500
-/** Stands for all other repositories. */
+/** The name for all other repositories together. */
 const OTHER = 'other'
 
-/** The totals of the repositories that were heard of first, and of all others together, so that no series ever falls. */
+/** The totals of the repositories that were recorded first, and of all others together. A fixed order ensures that no series falls. */
 export const pullTotals = async (db: Sql): Promise<PullTotal[]> => {
   const { rows } = await sql<Record<keyof PullTotal, string>>`
     with ranked as (select *, row_number() over (order by number) <= ${MOST} as is_named from pulls.totals)

@@ -19,7 +19,7 @@ type OriginBehaviour = Behaviour & {
   kind: string
 }
 
-/** How origins ask, and what of it may change yet. */
+/** The behaviour of origins, and which part of it may still change. */
 export type BehavioursAnswer = { items: OriginBehaviour[]; provisional?: Provisional; notes: string[] }
 
 type Row = {
@@ -35,15 +35,15 @@ type Row = {
 
 type BehavioursQuery = {
   now: Date
-  /** Look-back. */
+  /** How many days to look back. */
   days: number
   repository?: string
   limit: number
 }
 
 /**
- * How origins ask for repositories, those that ask most first.
- * @throws PullsError where single origins are not to be shown.
+ * The behaviour of origins in repositories, sorted by their number of invocations, the largest first.
+ * @throws PullsError if single origins must not be shown
  */
 export const queryBehaviours = async (
   db: Kysely<unknown>,
@@ -61,7 +61,7 @@ export const queryBehaviours = async (
   })
 }
 
-/** The days of UTC that a look back touches, as a query about pulls has them. */
+/** The same repository and UTC days as a query about pulls. */
 const pullsQueryOf = ({ now, days, repository }: BehavioursQuery): Parameters<typeof provisionalIn>[1] => {
   const today = localDay(now, 'UTC')
   return {

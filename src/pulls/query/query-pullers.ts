@@ -11,39 +11,39 @@ import { provisionalIn, provisionalNotes, type Provisional } from './provisional
 import { refuseUnknownTimeZone } from './time-zone.js'
 import { unmatchedNotes } from './unmatched-notes.js'
 
-/** Kinds of clients that pull because they were told to once, not because somebody wants the image now. */
+/** Kinds of clients that pull automatically, not because a person or a machine needs the image now. */
 const AUTOMATIC = ['updater', 'scanner', 'mirror']
 
 type Puller = { origin: string; client: string; kind: string; pulls: number; share: number }
 
 export type PullersAnswer = {
   period: ReportedPeriod
-  /** What is told of all pullers is left out where they are fewer than pulls_least_pullers. */
+  /** The numbers of all pullers are left out if there are fewer pullers than pulls_least_pullers. */
   pulls?: number
   pullers?: number
-  /** Pulls of the puller in the middle: half pull less, half pull more. */
+  /** The median number of pulls of a puller. */
   median_pulls?: number
   mean_pulls?: number
-  /** Those who pull most. */
+  /** The pullers with the most pulls. */
   top: Puller[]
-  /** Their part of all pulls, from 0 to 1. */
+  /** The share of `top` in all pulls, from 0 to 1. */
   top_share?: number
   without_top?: { pulls: number; pullers: number }
   /** Without updaters, scanners and mirrors. */
   without_automatic?: { pulls: number; pullers: number; kinds: string[] }
-  /** What of it may change yet, where anything may. */
+  /** The part of the answer that may still change; undefined if all numbers are settled. */
   provisional?: Provisional
-  /** What else is to be known of these numbers, in sentences. */
+  /** Sentences that qualify the numbers. */
   notes: string[]
 }
 
 type Row = Record<'pulls' | 'pullers' | 'median' | 'people_pulls' | 'people', string | null>
 
-/** What pullers cannot be asked by: they are what is grouped, and their pulls what is measured. */
+/** Parameters that a query about pullers lacks: it always groups by puller and counts pulls. */
 const OF_PULLS_ONLY = ['measures', 'group_by', 'compare', 'limit']
 
 /**
- * Reads a question about pullers: a period and filters.
+ * Parses a query about pullers: a period and filters.
  * @throws PullsError
  */
 export const parsePullersQuery = (parameters: Readonly<Record<string, unknown>>, now: Date): PullsQuery => {
@@ -53,9 +53,9 @@ export const parsePullersQuery = (parameters: Readonly<Record<string, unknown>>,
 }
 
 /**
- * How pulls are spread over those who pull: a total alone may be the work of two machines. Counted by origin in single
- * invocations, as far back as these are kept.
- * @param top how many pullers to name.
+ * The distribution of pulls over pullers: two machines may cause most of a total. Pulls are counted by origin from single
+ * invocations, and so only as far back as these are stored.
+ * @param top how many pullers to list
  */
 export const queryPullers = async (
   db: Kysely<unknown>,
@@ -90,7 +90,7 @@ const pullersIn = async (tx: Sql, query: PullsQuery, top: number, context: Pulls
   const people = { pulls: Number(row?.people_pulls ?? 0), pullers: Number(row?.people ?? 0) }
   const minimum = minimumOf(context)
   const unmatched = pullers === 0 && minimum === undefined ? await unmatchedNotes(tx, query.filters) : []
-  /** Of what is left out, too, nobody is to learn by taking it from the rest. */
+  /** Both a group and the remainder must reach the minimum: a difference of two numbers must not reveal a small group. */
   const isReportable = (some: number): boolean =>
     minimum === undefined || (some >= minimum && isZeroOrEnough(minimum, pullers - some))
   return {
@@ -117,7 +117,7 @@ const pullersIn = async (tx: Sql, query: PullsQuery, top: number, context: Pulls
   }
 }
 
-/** The first UTC day of which all single invocations are kept, where a period reaches back beyond it. */
+/** The first UTC day of which all single invocations are stored; undefined if the period begins later. */
 const keptSince = async (db: Sql, { period, timeZone }: PullsQuery): Promise<string | undefined> => {
   const { rows } = await sql<{ day: string | null }>`
     select max(kept_from)::text as day from pulls.registries

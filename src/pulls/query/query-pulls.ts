@@ -28,70 +28,73 @@ import { windowNotes } from './window-notes.js'
 export type PullsRow = Partial<Record<DimensionName, string>> & Partial<Record<MeasureName, number>> & PreviousNumbers
 
 export type PullsAnswer = {
-  /** What each row has, in this order, also where there is none. */
+  /** The columns of each row, in this order; present even if there are no rows. */
   columns: (DimensionName | MeasureName | keyof PreviousNumbers)[]
   rows: PullsRow[]
-  /** Of the whole period, whatever the groups; without numbers where they are of too few pullers. */
+  /** The numbers of the whole period over all groups; empty if they come from too few origins. */
   total: PullsRow
   period: ReportedPeriod
-  /** What was in the period before, where that was asked for. */
+  /** The numbers of the previous period, if the query compares. */
   previous?: { period: { since: string; until: string }; total: PullsRow }
-  /** What of it may change yet, where anything may: it was requested a moment ago. */
+  /** The numbers that may still change, because the requests are recent; undefined if all numbers are settled. */
   provisional?: Provisional
-  /** What each number is, and whether it was counted or estimated. */
+  /** The definition of each measure, and whether it was counted or estimated. */
   definitions: Record<string, { definition: string; made: 'counted' | 'estimated' }>
   /** Whether there are more groups than rows. */
   is_cut: boolean
-  /** What else is to be known of these numbers, in sentences. */
+  /** Sentences that qualify the numbers. */
   notes: string[]
 }
 
-/** Answers a question about pulls, all of it as of one moment. */
+/** Answers a query about pulls. All numbers come from one snapshot of the database. */
 export const queryPulls = async (db: Kysely<unknown>, query: PullsQuery, given: PullsContext): Promise<PullsAnswer> => {
   const { measures, groupBy, period, limit } = query
   await refuseUnknownTimeZone(db, query.timeZone)
-  const before = periodBefore(period)
-  const whole = query.compare ? { ...query, period: { ...period, from: before.from } } : query
+  const previousPeriod = periodBefore(period)
+  const bothPeriods = query.compare ? { ...query, period: { ...period, from: previousPeriod.from } } : query
   const {
     groups,
-    before: had,
+    previousOf,
     total,
     isMerged,
     detailFrom: since,
-    windows,
-    waiting,
+    onWindows,
+    onPending,
     provisional,
     previous,
-    unmatched,
+    onUnmatched,
   } = await inOneSnapshot(db, async (tx) => {
     const isSettled = given.isSettledOnly === true
     const context: SnapshotContext = { ...given, outcomes: isSettled ? SETTLED_OUTCOMES : await currentOutcomes(tx) }
     const answer = await groupsAndTotal(tx, query, context)
-    const previous = query.compare ? await withoutGroups(tx, { ...query, period: before }, context) : undefined
+    const previous = query.compare ? await withoutGroups(tx, { ...query, period: previousPeriod }, context) : undefined
     return {
       ...answer,
-      unmatched: hasNumbers(answer) ? [] : [...todayNotes(query), ...(await unmatchedNotes(tx, query.filters))],
-      windows: await windowNotes(tx, whole),
-      waiting: await pendingNotes(tx, query, given),
+      onUnmatched: hasNumbers(answer) ? [] : [...todayNotes(query), ...(await unmatchedNotes(tx, query.filters))],
+      onWindows: await windowNotes(tx, bothPeriods),
+      onPending: await pendingNotes(tx, query, given),
       provisional: isSettled ? undefined : await provisionalIn(tx, query, context),
       previous,
       ...(isComparable(query) && {
-        before:
+        previousOf:
           previous !== undefined && query.groupBy.length === 0
             ? () => previousOfTotal(previous.together)
-            : await previousIn(tx, { ...query, period: before }, { groups: answer.groups, context }),
+            : await previousIn(tx, { ...query, period: previousPeriod }, { groups: answer.groups, context }),
       }),
     }
   })
-  const periods = query.compare ? [period, before] : [period]
+  const periods = query.compare ? [period, previousPeriod] : [period]
   const totals = [total, ...(previous ? [previous.together] : [])]
   return {
-    columns: [...groupBy, ...measures, ...(had ? measures.map((name) => `previous_${name}` as const) : [])],
-    rows: groups.slice(0, limit).map(({ names, numbers }) => ({ ...names, ...numbers, ...had?.(names) })),
+    columns: [...groupBy, ...measures, ...(previousOf ? measures.map((name) => `previous_${name}` as const) : [])],
+    rows: groups.slice(0, limit).map(({ names, numbers }) => ({ ...names, ...numbers, ...previousOf?.(names) })),
     total,
     period: reportedPeriod(query),
     ...(previous && {
-      previous: { period: { since: before.from, until: addDays(before.to, -1) }, total: previous.together },
+      previous: {
+        period: { since: previousPeriod.from, until: addDays(previousPeriod.to, -1) },
+        total: previous.together,
+      },
     }),
     ...(provisional && { provisional }),
     definitions: Object.fromEntries(
@@ -103,34 +106,34 @@ export const queryPulls = async (db: Kysely<unknown>, query: PullsQuery, given: 
     is_cut: groups.length > limit,
     notes: [
       ...new Set(periods.flatMap((one) => notesOn({ ...query, period: one }, given))),
-      ...windows,
+      ...onWindows,
       ...daysOnly(query, previous?.detailFrom ?? since),
       ...provisionalNotes(provisional, query, given),
-      ...waiting,
+      ...onPending,
       ...groupSizeNotes(given, { isMerged, totals }),
-      ...unmatched,
+      ...onUnmatched,
     ],
   }
 }
 
-/** Whether a number of an answer is more than 0, or hidden because it is of too few pullers. */
+/** Whether a number of an answer is above 0, or hidden because it comes from too few origins. */
 const hasNumbers = ({ total }: { total: PullsRow }): boolean => {
   const numbers = Object.values(total)
   return numbers.length === 0 || numbers.some((number) => number !== 0)
 }
 
-/** What an answer depends on, and the table of outcomes that it reads. */
+/** The settings of an answer, and the table of outcomes that it reads. */
 type SnapshotContext = PullsContext & { outcomes: RawBuilder<unknown> }
 
 type GroupsResult = {
   groups: Group[]
   together: Group['numbers']
   isMerged: boolean
-  /** The first day of which more is known than a day of UTC, where more was asked for. */
+  /** The first day with single invocations, if the query needs more than UTC days and begins earlier. */
   detailFrom?: string
 }
 
-/** The total is what all groups have together; only where there are more of them than were read it is read for itself. */
+/** The total is the sum over all groups. If not all groups were read, it is read separately. */
 const groupsAndTotal = async (
   tx: Sql,
   query: PullsQuery,
@@ -141,7 +144,7 @@ const groupsAndTotal = async (
   return { groups, total: isAll ? together : (await withoutGroups(tx, query, context)).together, ...rest }
 }
 
-/** What groups had in the period before: where small ones are together, all are looked at, and not all are told. */
+/** The numbers of groups in the previous period. If small groups are merged, all groups are read, and some numbers stay unknown. */
 const previousIn = async (
   tx: Sql,
   query: PullsQuery,

@@ -5,15 +5,13 @@ import type { RangePlan } from './plan-ranges.js'
 import { addPart, emptyPart, groupRows, mostOf, numbersOf, partIn, ordinalsOf, type GroupQuery } from './group-rows.js'
 import type { MeasureName } from '../model/measures.js'
 
-/** What has the same names, and its numbers. */
+/** A group of an answer: its dimension values and its numbers. */
 export type Group = {
   names: Partial<Record<DimensionName, string>>
   numbers: Partial<Record<MeasureName, number>>
 }
 
-/**
- * The groups of an answer, one more of them than are wanted where there are more, and the numbers of all these together.
- */
+/** Reads the groups of an answer, at most `limit` and one more, and the sum over the groups that were read. */
 export const readGroups = async (
   db: Sql,
   plans: readonly RangePlan[],

@@ -3,7 +3,7 @@ import { isoTime } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
 import { readPending, type PendingRequest, type PendingRow, type Who } from '../requests/pending.js'
 
-/** One request, with the number to go on after. */
+/** A folded request. `cursor` is its number, after which the next query continues. */
 export type StoredRequest = {
   cursor: number
   registry: string
@@ -12,7 +12,7 @@ export type StoredRequest = {
   is_late: boolean
 } & Record<string, unknown>
 
-/** Requests in the order in which they were folded, after a number. */
+/** Reads the requests after a number, in the order in which they were folded. */
 export const requestsAfter = async (db: Sql, after: number, limit: number): Promise<StoredRequest[]> => {
   const { rows } = await sql<PendingRow & { registry: string; number: string; isLate: boolean }>`
     select number, id, registry, repository, origin, is_late as "isLate", request, who from pulls.requests
@@ -32,7 +32,7 @@ export const requestsAfter = async (db: Sql, after: number, limit: number): Prom
   })
 }
 
-/** Who asked is an origin, as everywhere. */
+/** The requester is given as an origin, as in all answers. */
 const detailsOf = ({ at, method, object, status, tag, digest, mediaType, bytes, who }: PendingRequest): object => {
   const { endpoint, source, client, version, kind, os, arch, country, network, networkKind, signedIn } = JSON.parse(
     who,

@@ -7,7 +7,7 @@ import { conditionsOn, momentsOf, type RowExpressions } from './filters.js'
 import { outcomesTable, outcomeExpressions } from './outcomes-table.js'
 import type { Period } from '../model/period.js'
 
-/** What is wanted of each row: its groups, its numbers, and who is told apart in it. Nothing else is read. */
+/** The columns of each row: its groups, its numbers, and its sketches or members. No other column is read. */
 export type RowColumns = { groups: readonly DimensionName[]; numbers: CountedNumber[]; sketches: CountedSketch[] }
 
 export type RowsQuery = {
@@ -16,11 +16,11 @@ export type RowsQuery = {
   outcomes: RawBuilder<unknown>
   period: Period
   columns: RowColumns
-  /** The dimension of summaries that answers it, where one does. */
+  /** The dimension of summaries that answers the query; undefined if none does. */
   summary: DimensionName | typeof ALL | undefined
 }
 
-/** One of the tables that tell of pulls, as `o`. */
+/** A table with pulls, for the alias `o`, and the SQL expressions for its columns. */
 type Source = RowExpressions & {
   table: RawBuilder<unknown>
   number: (name: CountedNumber) => string
@@ -28,7 +28,7 @@ type Source = RowExpressions & {
   sketch: (name: CountedSketch) => string
 }
 
-/** Of all extents the rows that a question wants, each told once, as a table with the columns it wants. */
+/** A table of the rows of all planned ranges, with the columns of the query. Each pull is in exactly one row. */
 export const sourceRows = (plans: readonly RangePlan[], rowsQuery: RowsQuery): RawBuilder<unknown> => {
   const { query, period, summary } = rowsQuery
   const { from, to } = momentsOf(period, query.timeZone)
@@ -57,7 +57,7 @@ export const sourceRows = (plans: readonly RangePlan[], rowsQuery: RowsQuery): R
   return sql`(${sql.join(all, sql` union all `)})`
 }
 
-/** Registries that have the same in one place are read together. */
+/** Groups registries with equal ranges, so that one statement reads them together. */
 const groupByRange = <T>(
   plans: readonly RangePlan[],
   read: (plan: RangePlan) => T[],
@@ -83,7 +83,7 @@ const outcomesSource = (query: PullsQuery, outcomes: RawBuilder<unknown>): Sourc
   sketch: () => 'null::bytea',
 })
 
-/** A day of UTC stands for that day, whatever the time zone. */
+/** A row of a UTC day counts for the local day of the same date, in every time zone. */
 const daysOf = (table: string, day: 'day' | 'start', value: RowExpressions['value']): Source => ({
   table: sql.table(table),
   local: sql`${sql.ref(`o.${day}`)}::timestamp`,

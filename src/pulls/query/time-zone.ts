@@ -2,12 +2,12 @@ import { sql } from 'kysely'
 import { hasInvalidParameter, type Sql } from '../../storage/sql/database.js'
 import { PullsError } from './parameters.js'
 
-/** The zones that a database knows. There are no more than JavaScript knows, as only those are asked for. */
+/** The zones that a database is known to have. The set is bounded: JavaScript has checked each name before. */
 const known = new WeakMap<object, Set<string>>()
 
 /**
- * The database has a list of time zones of its own, which lacks some that JavaScript knows.
- * @throws PullsError if it does not know one
+ * Checks a time zone against the database, whose list lacks some zones that JavaScript knows.
+ * @throws PullsError if the database does not know the time zone
  */
 export const refuseUnknownTimeZone = async (db: Sql, timeZone: string): Promise<void> => {
   const name = timeZone.toLowerCase()

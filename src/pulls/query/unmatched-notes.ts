@@ -3,15 +3,15 @@ import type { Sql } from '../../storage/sql/database.js'
 import { unknownRepository } from '../../inventory/questions/unknown-repository.js'
 import type { PullsQuery } from './parameters.js'
 
-/** Filters of which the values were typed: those of other dimensions are checked against a list. */
+/** The filters of a query; dimensions with a closed list of values were checked before. */
 type Filters = PullsQuery['filters']
 
-/** Values that a note repeats. */
+/** Maximum number of values that a note repeats. */
 const MOST_VALUES = 3
 
 /**
- * Sentences on an answer without numbers: a filter may be misspelt. Repositories are looked up; nothing proves
- * that a tag or a client does not exist.
+ * Notes on an answer without numbers: a filter may be misspelt. Repositories are looked up; whether a tag or a client exists cannot
+ * be proved.
  */
 export const unmatchedNotes = async (db: Sql, filters: Filters): Promise<string[]> => {
   if (filters.length === 0) return []

@@ -8,7 +8,7 @@ import type { MeasureName } from '../model/measures.js'
 
 type Row = { day: string; join: number; blobs: number; session: number }
 
-/** What each window does, and which measures depend on it; the first one all. */
+/** The effect of each window, and the measures that depend on it: all measures if undefined. */
 const EFFECTS: { window: keyof JoinWindows; what: string; how: string; measures?: readonly MeasureName[] }[] = [
   { window: 'join', what: 'requests were joined', how: 'within' },
   {
@@ -20,7 +20,7 @@ const EFFECTS: { window: keyof JoinWindows; what: string; how: string; measures?
   { window: 'session', what: 'sessions were ended', how: 'by a silence of', measures: ['sessions'] },
 ]
 
-/** Sentences on the windows by which requests of a period were joined: when they changed, and where they are not the usual ones. */
+/** Notes on the windows by which requests of a period were joined, if they changed within the period or differ from the defaults. */
 export const windowNotes = async (db: Sql, { measures, period, timeZone }: PullsQuery): Promise<string[]> => {
   const { from, to } = momentsOf(period, timeZone)
   const { rows } = await sql<Row>`

@@ -15,8 +15,8 @@ import { isInRange, type OutcomeRange, type RepositoryDay } from './repository-d
 const GROUP_COLUMNS = [...DIMENSION_COLUMNS, ...READING_COLUMNS]
 
 /**
- * Adds rows to pulls.days: the sums and sketches of a range of outcomes, with how their origins ask. Rows of several ranges are added up by
- * whoever reads them.
+ * Adds rows to pulls.days: the sums and sketches of a range of outcomes, by the behaviour of their origins, too. If a day has several
+ * ranges, its readers add up their rows.
  */
 export const addDayRows = async (tx: Sql, of: RepositoryDay, range: OutcomeRange): Promise<void> => {
   const { registry, repository, day } = of
@@ -52,7 +52,7 @@ export const addDayRows = async (tx: Sql, of: RepositoryDay, range: OutcomeRange
   `.execute(tx)
 }
 
-/** In Redis's format: the bytes that PFADD makes of these members in this order. */
+/** A sketch in the format of Redis: the bytes that PFADD creates for these members in this order. */
 const sketchOf = (members: unknown): Buffer => {
   const sketch = new HyperLogLog()
   for (const member of (members ?? []) as string[]) sketch.add(member)

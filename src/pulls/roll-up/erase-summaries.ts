@@ -6,15 +6,15 @@ import { IN_SUMMARIES } from '../model/dimensions.js'
 
 type ErasedRepository = { repository: string; registries?: readonly string[] | undefined }
 
-/** The days and months that hold something of a repository: each has a row of it. */
+/** The days and months whose summaries include a repository: each has a row for the repository. */
 const summariesOf = ({ repository, registries }: ErasedRepository): RawBuilder<unknown> => sql`
   select registry, grain, start from pulls.summaries
   where registry = any(${registries === undefined ? sql`array(select registry from pulls.registries)` : sql`${registries}::text[]`})
     and dimension = 'repository' and value = ${repository}`
 
 /**
- * Takes the marks off the days and months that hold something of a repository: they are answered from their detail, until they
- * are summarized again. With PostgreSQL it waits for a summary that is being made, so that its mark is seen, too.
+ * Removes the marks of the days and months whose summaries include a repository. Queries read their detail until they are summarized
+ * again. With PostgreSQL it waits for a running summary, so that the mark of that one is removed, too.
  */
 export const unmarkSummaries = async (db: Sql, erased: ErasedRepository): Promise<void> => {
   await sql`
@@ -24,17 +24,17 @@ export const unmarkSummaries = async (db: Sql, erased: ErasedRepository): Promis
 }
 
 /**
- * Runs what must not happen between two statements of a summary that is made in steps: no erasure or move of a registry does, and row ids stay
- * valid. It waits for the summary under way.
+ * Runs one at a time: a summary in short statements, or a step of an erasure or a move of a registry. So no such step happens between
+ * two statements of a summary, and row ids stay valid. A step waits for the running summary.
  */
 export const runSummaryStep = createInTurn()
 
-/** Deletes what was summarized with a repository that is gone from pulls.days, day by day and in steps. */
+/** Deletes the summaries that include a repository which was erased from pulls.days, one day or month after the other, in steps. */
 export const eraseSummaries = async (db: Sql, erased: ErasedRepository): Promise<void> =>
   runSummaryStep(async () => eraseNow(db, erased))
 
 const eraseNow = async (db: Sql, erased: ErasedRepository): Promise<void> => {
-  // Some may have been summarized while its days were deleted.
+  // Some days may have been summarized while the days of the repository were deleted.
   await unmarkSummaries(db, erased)
   const { rows } = await sql<{ registry: string; grain: string; start: string }>`
     select registry, grain, start::text as start from (${summariesOf(erased)}) e

@@ -20,7 +20,7 @@ import { restartRollingDays } from './rolling-days.js'
 
 export type Erased = {
   invocations: number
-  /** Requests that were not folded into invocations yet. */
+  /** Pending requests: they were not folded into invocations yet. */
   requests: number
   /** Rows of pulls.days. */
   days: number
@@ -31,7 +31,7 @@ export type Erased = {
   not_rewritten: string[]
 }
 
-/** All that contains an origin, or a repository that was pulled from. */
+/** All tables that contain origins, or repositories of pulls. */
 const TABLES = [
   ...[
     'pending',
@@ -49,10 +49,10 @@ const TABLES = [
 ]
 
 /**
- * Erases what is kept of an origin or a repository, as people may ask for. Last uses keep their times and kinds of clients. Days that were rolled up keep their numbers when an
- * origin is erased: a sketch does not contain who is in it. With a repository, its days go as well, and what was summarized from them is
- * summarized again; and the last uses of what the registry no longer has. Each statement reads a bounded part of a table. If it ends early,
- * `finishErasures` finishes it.
+ * Erases the data of an origin or a repository on request. For an origin, rolled-up days keep their numbers, because a sketch does not
+ * contain its members; last uses keep their times and kinds of clients. For a repository, its days are erased, their summaries are
+ * rebuilt, and the last uses of objects that the registry no longer has are erased. Each statement reads a bounded part of a table.
+ * If an erasure is interrupted, `finishErasures` finishes it.
  * @param blocksAtOnce blocks of a table that a statement reads at most
  */
 export const erase = async (database: ErasingDatabase, erasure: Erasure, blocksAtOnce?: number): Promise<Erased> => {
@@ -64,9 +64,9 @@ export const erase = async (database: ErasingDatabase, erasure: Erasure, blocksA
 type ErasingDatabase = Pick<Database, 'jobs' | 'eraseTraces'>
 
 /**
- * Finishes erasures that ended early. One that is under way is done twice, which changes nothing.
- * @param minutes those that began at least so many minutes ago
- * @returns how many
+ * Finishes erasures that were interrupted. An erasure that is still running is repeated, which does no harm.
+ * @param minutes only erasures that began at least so many minutes ago
+ * @returns the number of erasures
  */
 export const finishErasures = async (database: ErasingDatabase, minutes: number): Promise<number> => {
   const erasures = await unfinishedErasures(database.jobs, minutes)
@@ -83,7 +83,7 @@ const eraseNoted = async (
   const readPortions = async (): Promise<string> => jobs.transaction().execute(portionsSoFar)
   let portions = await readPortions()
   let before: string
-  // If a registry was moved meanwhile, some of its rows may be in a part of a table that was read before.
+  // If an alias was moved meanwhile, some of its rows may now be in a part of a table that was read before.
   do {
     const { invocations, requests, days } = await deleteRows(jobs, erasure, blocksAtOnce)
     deleted.invocations += invocations
@@ -116,14 +116,14 @@ const deleteRows = async (
   const eraseFrom = async (table: string): Promise<number> =>
     inParts(table, async (isErased) => deletedBy(jobs, sql`delete from ${sql.table(table)} where ${isErased}`))
 
-  // Those that wait first, so that they do not become outcomes of what is erased after it.
+  // Pending requests first, so that they do not become outcomes after the outcomes were erased.
   const requests = await inParts('pulls.pending', async (isErased) => erasePending(jobs, isErased))
   await eraseChains(jobs, where, { registries, blocksAtOnce })
   await jobs.transaction().execute(restartProvisional)
   await eraseFrom('pulls.requests')
   const invocations = await eraseFrom('pulls.outcomes')
-  // A roll-up may have read the outcomes before: this waits until its rows are there to be erased, and it drops what it remembers. Later
-  // roll-ups find no outcomes.
+  // A running roll-up may have read the outcomes. This waits until its rows are written, so that they are erased, and the roll-up drops
+  // the readings in its memory. Later roll-ups find no outcomes.
   await jobs.transaction().execute(async (tx) => restartRollingDays(tx, registries))
   await eraseFrom('pulls.behaviours')
   if (origin !== undefined) await eraseUnfinishedDays(jobs, registries)
@@ -137,8 +137,8 @@ const deleteRows = async (
 }
 
 /**
- * Erases chains while no registry is folded. A fold under way may have read a chain, and stores it again with what it goes on with: this
- * waits until the chain is there to be erased. Later folds find no chain, and so change no outcome that is erased after it. Registries are locked
+ * Erases chains while no registry is folded. A running fold may have read a chain and stores it again: this waits until the chain is
+ * stored, and erases it. Later folds find no chain, so they do not change outcomes that are erased afterwards. Registries are locked
  * in the order of their names, as a move locks them.
  */
 const eraseChains = async (
@@ -158,8 +158,8 @@ const eraseChains = async (
 }
 
 /**
- * Deletes the rows of days that are not rolled up completely: they may include outcomes that were erased. No answer reads these rows, and
- * the next run restarts the days.
+ * Deletes the rows of days that are not completely rolled up: they may include erased outcomes. No answer reads these rows, and the
+ * next roll-up restarts the days.
  */
 const eraseUnfinishedDays = async (jobs: Database['jobs'], registries?: readonly string[]): Promise<number> =>
   untilNoneIsLeft(async () =>
@@ -179,7 +179,7 @@ const eraseUnfinishedDays = async (jobs: Database['jobs'], registries?: readonly
 const deletedBy = async (db: Sql, statement: RawBuilder<unknown>): Promise<number> =>
   Number((await statement.execute(db)).numAffectedRows ?? 0)
 
-/** Requests that are erased at once: each HEAD among them is looked up. */
+/** Pending requests that one transaction erases. The number is small, because each HEAD is looked up. */
 const PENDING_AT_ONCE = 100
 
 /** @returns how many requests were erased */
@@ -187,8 +187,8 @@ const erasePending = async (jobs: Database['jobs'], where: RawBuilder<unknown>):
   untilNoneIsLeft(async () => jobs.transaction().execute(async (tx) => eraseSomePending(tx, where)))
 
 /**
- * Uses keep their times and kinds, as the uses of requests that were folded before do: the inventory has the time of the use, and
- * a query without some kinds would otherwise count a use whose kind is lost.
+ * Erases some pending requests, but stores their last uses with times and kinds of clients, as the fold does. The inventory has the
+ * time of each use: without its kind, a query that excludes kinds of clients would count the use.
  */
 const eraseSomePending = async (tx: Sql, where: RawBuilder<unknown>): Promise<number> => {
   const { rows } = await sql<{ place: string; id: string; request: string }>`
@@ -215,7 +215,10 @@ const eraseSomePending = async (tx: Sql, where: RawBuilder<unknown>): Promise<nu
   return rows.length
 }
 
-/** Those of what a registry has stay, without any trace of who it was: else a clean-up would take for unused what is in use. */
+/**
+ * Erases the last uses of objects that the registry no longer has. The other last uses stay: they contain no origin, and without them
+ * a clean-up would treat used objects as unused.
+ */
 const eraseLastUses = async (
   jobs: Database['jobs'],
   where: RawBuilder<unknown>,

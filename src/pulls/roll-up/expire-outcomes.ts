@@ -4,7 +4,7 @@ import { inSteps, ROWS_AT_ONCE } from '../../storage/sql/batched.js'
 import { NEWEST_DAYS } from '../model/behaviour.js'
 
 /**
- * How origins asked on the newest days is also read for days that are not rolled up yet. Readings older than so many days are read no more,
+ * Days that are not rolled up yet use the readings of the newest rolled-up days. Readings older than so many days are no longer used,
  * even if the registry was silent since.
  */
 const LONGEST_READING_DAYS = 2 * NEWEST_DAYS
@@ -13,11 +13,11 @@ const LONGEST_READING_DAYS = 2 * NEWEST_DAYS
 export const oldestDay = (days: number, now: Date): string =>
   new Date(now.getTime() - days * 86_400_000).toISOString().slice(0, 10)
 
-/** Forgets outcomes of days that were rolled up, and how their origins asked, once they are older than so many days. No number changes by it. */
+/** Deletes the outcomes and readings of rolled-up days that are older than so many days. No number changes by it. */
 export const expireOutcomes = async ({ jobs }: Pick<Database, 'jobs'>, days: number, now: Date): Promise<void> => {
   const oldest = oldestDay(days, now)
   const readFrom = sql`greatest(r.rolled_to - ${sql.lit(NEWEST_DAYS)}::int, ${oldestDay(LONGEST_READING_DAYS, now)}::date)`
-  // First the border, from which answers are read, then what is behind it.
+  // First the border, from which answers read outcomes, then the rows before it.
   await sql`
     with locked as (
       select registry, least(rolled_to, ${oldest}::date) as border from pulls.registries

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 
-/** The repositories of a registry's outcomes, each found by one look into the key: many outcomes of few repositories take no time. */
+/** The repositories of a registry's outcomes. Each is found by one look-up in the key, however many outcomes it has. */
 const repositoriesOf = (registry: string): RawBuilder<unknown> => sql`
   with recursive names as (
     (select repository from pulls.outcomes where registry = ${registry} order by repository limit 1)
@@ -13,7 +13,7 @@ const repositoriesOf = (registry: string): RawBuilder<unknown> => sql`
   )
   select repository from names where repository is not null`
 
-/** The first outcomes of a registry from a time on, with the columns `ctid` and `at`: of each repository so many at most. */
+/** The first outcomes of each repository of a registry from a time on, at most `most` of each; columns `ctid` and `at`. */
 export const firstOutcomesOf = (
   registry: string,
   { from, until, most }: { from: RawBuilder<unknown>; until?: RawBuilder<unknown>; most: number },

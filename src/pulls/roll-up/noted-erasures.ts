@@ -1,21 +1,21 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 
-/** Whose pulls are to be erased: of an origin, of a repository, or of an origin in a repository. */
+/** The pulls to erase: of an origin, of a repository, or of an origin in a repository. */
 export type Erasure = {
   origin?: string | undefined
   repository?: string | undefined
-  /** All names under which pulls of the registry may be recorded: rows under an alias are moved later. */
+  /** All names under which pulls of the registry may be recorded, because rows under an alias are moved later; all registries if undefined. */
   registries?: readonly string[] | undefined
 }
 
-/** An erasure that is stored until it is finished, as its process may end meanwhile. */
+/** An erasure that is stored until it is finished, because its process may end meanwhile. */
 export type NotedErasure = Erasure & { number: string }
 
-/** The table of noted erasures, whose file contains origins, too. */
+/** The table of unfinished erasures, whose file contains origins, too. */
 export const ERASURES = 'pulls.erasures'
 
-/** To be committed before the erasure begins. */
+/** Stores an erasure. The caller must commit before the erasure begins. */
 export const noteErasure = async (db: Sql, erasure: Erasure): Promise<NotedErasure> => {
   const { origin = null, repository = null, registries = null } = erasure
   const { rows } = await sql<{ number: string }>`
@@ -29,7 +29,7 @@ export const removeNote = async (db: Sql, { number }: NotedErasure): Promise<voi
   await sql`delete from pulls.erasures where number = ${number}`.execute(db)
 }
 
-/** The erasures that began at least so many minutes ago and are not finished; they may be under way. */
+/** The unfinished erasures that began at least so many minutes ago; they may still be running. */
 export const unfinishedErasures = async (db: Sql, minutes: number): Promise<NotedErasure[]> => {
   const { rows } = await sql<{
     number: string

@@ -9,40 +9,40 @@ import { insertReadings, type Reading } from './read-behaviours.js'
 import { isInRange, nextRange, type OutcomeKey, type RepositoryDay } from './repository-day.js'
 import { advanceRollingDay, END_OF_HASHES, lockRollingDay, type RollingDay } from './rolling-days.js'
 
-/** What rolling up a day needs. */
+/** The dependencies and limits of rolling up a day. */
 export type RollUpDayDeps = {
   jobs: Database['jobs']
-  /** Outcomes that a statement reads at most. */
+  /** Maximum number of outcomes that a statement reads. */
   most: number
-  /** What is remembered of origins at once while their readings are made (see readBehavioursInParts). */
+  /** Maximum weight of the origins in memory while their behaviour is read (see readBehavioursInParts). */
   remembered?: number | undefined
   stepSizes: StepSizes
 }
 
-/** Times of invocations that are in memory at once, about; an origin weighs as much as ten of them. */
+/** Approximate maximum number of invocation times in memory; an origin weighs as much as ten times. */
 const REMEMBERED = 1_000_000
 const WEIGHT_OF_ORIGIN = 10
 
-/** What was read of an origin so far. */
+/** The outcomes of an origin that were read so far. */
 type OriginTimes = {
   hash: number
   invocations: number
-  /** The newest ones, in order. */
+  /** The times of its newest invocations, in order. */
   times: number[]
-  /** The first of the names that it asked for in their order, and the last. */
+  /** The first and the last of the requested tags and digests, in sort order. */
   names: { first: string; last: string } | undefined
   isLocalToolInCloud: boolean
-  /** Whether it has an outcome on the day itself. */
+  /** Whether the origin has an outcome on the day itself. */
   isOnDay: boolean
 }
 
-/** Origins with a hash from one up to, and without, another. */
+/** A range of hashes of origins: `from` is included, `to` is not. */
 type Hashes = { from: number; to: number }
 
 /**
- * Reads how the origins of a large repository asked, as `readBehaviours` does: as many at a time as memory takes, in the order of
- * their hashes. Each part reads the outcomes of the week in portions, outside of any transaction, and is written in one of its own. It is
- * dropped if the day was restarted meanwhile: an origin whose outcomes were read may have been erased.
+ * Reads the behaviour of the origins of a large repository, like `readBehaviours`. The origins are divided into parts that fit into
+ * memory, in the order of their hashes. A part reads the outcomes of the week in portions, outside of any transaction, and writes its
+ * readings in one transaction. A part is dropped if the day was restarted meanwhile, because one of its origins may have been erased.
  */
 export const readBehavioursInParts = async (
   deps: RollUpDayDeps,
@@ -63,12 +63,12 @@ export const readBehavioursInParts = async (
       return true
     })
     if (!isWritten) return
-    // A part that is too wide is halved, so the width at most doubles.
+    // readPart narrows a part that is too wide, so the next part may try twice the width.
     ;[rolling, width] = [next, 2 * (to - from)]
   }
 }
 
-/** Reads the week of as many origins as fit into memory. */
+/** Reads the week of the origins with the first hashes, as many as fit into memory. */
 const readPart = async (
   { jobs, most, remembered = REMEMBERED, stepSizes }: RollUpDayDeps,
   of: RepositoryDay,
@@ -126,7 +126,7 @@ const readPage = async (
   return { rows, last: range.upTo }
 }
 
-/** Rows come in the order of their times. */
+/** Adds a row to its origin. Rows must come in the order of their times. */
 const add = (byOrigin: Map<string, OriginTimes>, row: Row): void => {
   const known = byOrigin.get(row.origin) ?? {
     ...{ hash: Number(row.hash), invocations: 0, times: [], names: undefined },
@@ -146,7 +146,7 @@ const add = (byOrigin: Map<string, OriginTimes>, row: Row): void => {
 }
 
 /**
- * Drops the origins with the larger hashes if there are too many: they are read later.
+ * If the origins exceed the maximum weight, drops the ones with the larger hashes; a later part reads them.
  * @returns the first hash that was dropped
  */
 const dropSome = (byOrigin: Map<string, OriginTimes>, { from, to }: Hashes, most: number): number => {
@@ -163,7 +163,7 @@ const readingsOf = async (byOrigin: Map<string, OriginTimes>): Promise<Reading[]
   const pause = createPause()
   for (const [origin, { invocations, times, names, isLocalToolInCloud, isOnDay }] of byOrigin) {
     if (!isOnDay || invocations < MIN_INVOCATIONS) continue
-    // A reading does not depend on how many names there are, beyond two.
+    // A reading depends only on whether the origin requested more than one name.
     const references = names === undefined ? 0 : names.first === names.last ? 1 : 2
     readings.push({ origin, ...behaviourOf({ times, references, isLocalToolInCloud }) })
     await pause()

@@ -6,7 +6,7 @@ import { LOCAL_TOOL_IN_CLOUD } from '../model/local-tool.js'
 import { createPause } from '../../runtime/yield.js'
 import type { RepositoryDay } from './repository-day.js'
 
-/** How an origin asked. */
+/** The behaviour of an origin. */
 export type Reading = Behaviour & { origin: string }
 
 type Row = { origin: string; times: string; references: string; local: boolean }
@@ -15,8 +15,8 @@ type Row = { origin: string; times: string; references: string; local: boolean }
 const AT_ONCE = 50
 
 /**
- * Reads how each origin of a repository asked in the days that end with a day, and keeps what is more than insufficient. Reads
- * through a cursor, and lets others have their turn.
+ * Reads the behaviour of each origin of a repository in the week that ends with a day, and stores the readings that are not
+ * insufficient. It reads through a cursor, and yields to other work between rows.
  */
 export const readBehaviours = async (tx: Sql, of: RepositoryDay): Promise<void> => {
   const { registry, repository, day, start, end, lookFrom } = of

@@ -3,7 +3,7 @@ import { isoTime } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
 import { addDays } from '../model/period.js'
 
-/** A repository on a UTC day: from when and until when it lasts, and when the days begin that are looked at. */
+/** A repository on a UTC day, with the begin and end of the day, and the begin of the days from which behaviour is read. */
 export type RepositoryDay = {
   registry: string
   repository: string
@@ -13,13 +13,13 @@ export type RepositoryDay = {
   lookFrom: string
 }
 
-/** Identifies an outcome. The outcomes of a repository are sorted by it: several may have the same time. */
+/** Identifies an outcome of a repository, and is its sort key: several outcomes may have the same time. */
 export type OutcomeKey = { at: string; id: string }
 
-/** Outcomes of a repository in a stretch of time, behind one of them, and up to another: without it, to the end of the day. */
+/** Outcomes of a repository from a time on, after the outcome `after` and up to `upTo`; to the end of the day if that is undefined. */
 export type OutcomeRange = { from: string; after: OutcomeKey | undefined; upTo: OutcomeKey | undefined }
 
-/** How an origin asks is read from the days that end with one. */
+/** Behaviour is read from so many days, of which the last one is the day itself. */
 const LOOK_BACK_DAYS = 7
 
 export const startOf = (day: string): string => isoTime(Date.parse(day) * 1_000)
@@ -35,7 +35,7 @@ export const repositoryDay = (registry: string, repository: string, day: string)
 /** All outcomes of a day. */
 export const wholeDay = ({ start }: RepositoryDay): OutcomeRange => ({ from: start, after: undefined, upTo: undefined })
 
-/** The condition on outcomes `o` of a range. It is a range of the table's key. */
+/** The condition that outcomes `o` are in a range. It selects a range of the table's key. */
 export const isInRange = (
   { registry, repository, end }: RepositoryDay,
   { from, after, upTo }: OutcomeRange,
@@ -45,7 +45,7 @@ export const isInRange = (
   ${upTo ? sql`and (o.at, o.id) <= (${upTo.at}::timestamptz, ${upTo.id})` : sql``}
 `
 
-/** The next range of so many outcomes, or of all that are left until the end of the day. */
+/** The next range of at most so many outcomes; the last range goes to the end of the day. */
 export const nextRange = async (
   db: Sql,
   of: RepositoryDay,

@@ -16,8 +16,8 @@ import {
 } from './rolling-days.js'
 
 /**
- * Rolls up a repository's day, unless the day of its registry is rolled up already. A day whose week has few outcomes takes one
- * transaction; a larger one takes many short ones, and an interrupted run is resumed.
+ * Rolls up a repository's day, unless the day of its registry is rolled up already. If its week has few outcomes, it takes one
+ * transaction. A larger day takes many short transactions, and is resumed after an interruption.
  */
 export const rollUpDay = async (deps: RollUpDayDeps, of: RepositoryDay): Promise<void> => {
   const { jobs, most } = deps
@@ -29,7 +29,7 @@ export const rollUpDay = async (deps: RollUpDayDeps, of: RepositoryDay): Promise
   }
 }
 
-/** @returns undefined if nothing is left to do: most days are small, and are rolled up at once. */
+/** @returns undefined if the day is finished: most days are small, and are rolled up here in one transaction */
 const beginDay = async (tx: Sql, of: RepositoryDay, most: number): Promise<RollingDay | undefined> => {
   await lockDays(tx)
   const { rows: open } = await sql`
@@ -64,7 +64,7 @@ const rollUpPortion = async (
 
 type Portion = { rolling: RollingDay; most: number }
 
-/** Deletes what an earlier run made of the day. */
+/** Deletes the rows that an earlier run wrote for the day. */
 const clearDay = async (tx: Sql, of: RepositoryDay, { rolling, most }: Portion): Promise<RollingDay> => {
   const deletedFrom = async (table: string): Promise<number> => {
     const { numAffectedRows } = await sql`

@@ -13,15 +13,15 @@ import { lockDays } from './rolling-days.js'
 type RollUpDeps = {
   database: Database
   windows: JoinWindows
-  /** All if left out. */
+  /** All registries if undefined. */
   registries?: readonly string[]
-  /** How much of a large repository is read, and remembered, at once (see rollUpDay). */
+  /** Limits for a large repository: outcomes that are read at once, and the weight of origins in memory (see RollUpDayDeps). */
   sizes?: { most: number; remembered?: number }
 }
 
 /**
- * Outcomes of a portion, which adds rows of its own. The embedded database needs about a second for one, and does nothing else meanwhile;
- * PostgreSQL does.
+ * Outcomes of a portion, which adds rows of its own. The embedded database needs about one second for a portion, and does nothing else
+ * meanwhile; PostgreSQL serves other queries.
  */
 const SIZES: Record<Database['engine'], { most: number }> = {
   postgresql: { most: 500_000 },
@@ -29,9 +29,9 @@ const SIZES: Record<Database['engine'], { most: number }> = {
 }
 
 /**
- * Rolls up the days that are over: whatever comes now, no invocation that began on them changes any more. What is rolled up
- * already is left alone; rolling a day up again ends in the same numbers.
- * @throws AggregateError at the end, of registries that failed: theirs ends at that day, and is tried again at the next run
+ * Rolls up the days that are over: no later request can change an invocation that began on them. Days that are rolled up already are
+ * skipped. The roll-up of a day is repeatable: it gives the same numbers.
+ * @throws AggregateError at the end, of registries that failed: their roll-up stops at that day, and the next run retries it
  */
 export const rollUp = async ({
   database,
@@ -54,9 +54,9 @@ export const rollUp = async ({
 }
 
 /**
- * Days are told by their rows from now on, unless these lack an outcome that came from another name of the registry meanwhile, or
- * have one that was erased, or earlier requests arrived under another name of the registry meanwhile: a later run rolls them up.
- * Each outcome is counted in one of four numbers.
+ * Marks days as rolled up: from now on answers read their rows. It does nothing if the rows differ from the outcomes, because an
+ * outcome was moved from an alias or erased meanwhile, or if earlier requests arrived under an alias meanwhile; a later run rolls the
+ * days up then. Each outcome is counted in exactly one of four numbers, so their sum is the number of outcomes.
  */
 const setRolledTo = async (
   tx: Sql,
@@ -86,15 +86,15 @@ const setRolledTo = async (
   return rows.length > 0
 }
 
-/** How long after a moment nothing that comes changes an invocation that began before it. */
+/** How long after its begin an invocation can still change. */
 export const settledAfter = (windows: JoinWindows): Micros =>
   Math.max(MAX_INVOCATION + Math.max(windows.join, windows.blobs), longestBlobs(windows))
 
-/** The first day of a registry that is not over. */
+/** The first day of a registry that is not over yet. */
 const firstOpenDay = (windows: JoinWindows): RawBuilder<unknown> =>
   sql`((folded_to - ${settledAfter(windows) / MICROS_PER_SECOND} * interval '1 second') at time zone 'UTC')::date`
 
-/** Of each registry the first day that is to be rolled up, and the first after them that is not over. */
+/** For each registry the first day to roll up, and the first day that is not over yet. */
 const daysToRoll = async (
   db: Sql,
   windows: JoinWindows,
@@ -116,7 +116,7 @@ const daysToRoll = async (
   return rows
 }
 
-/** The next day with an outcome, before another: one event of long ago is not to make a step for each day since. */
+/** The next day with an outcome, or `until`. It skips empty days, so that one old event does not cause a step for each day since. */
 const nextDay = async (
   db: Sql,
   registry: string,

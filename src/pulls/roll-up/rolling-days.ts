@@ -2,29 +2,29 @@ import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 import type { OutcomeKey, RepositoryDay } from './repository-day.js'
 
-/** What is done with the day of a large repository, in this order. */
+/** The stages of rolling up the day of a large repository, in this order. */
 type Stage = 'clear' | 'behaviours' | 'rows' | 'done'
 
-/** How far the day of a large repository has come. */
+/** The progress of rolling up the day of a large repository. */
 export type RollingDay = {
   /** A restarted day gets a new number. */
   number: string
   stage: Stage
-  /** Origins with a smaller hash have their readings. */
+  /** The readings of all origins with a smaller hash are stored. */
   hashedTo: number
-  /** The last outcome that is in a row. */
+  /** The last outcome that is counted in a row. */
   readTo: OutcomeKey | undefined
 }
 
 /** The smallest value of `hashtext`. */
 const FIRST_HASH = -(2 ** 31)
-/** The first beyond the largest. */
+/** One more than the largest value of `hashtext`. */
 export const END_OF_HASHES = 2 ** 31
 
-/** Of the lock under which days are rolled up. */
+/** The key of the advisory lock under which days are rolled up. */
 const ROLLING = 7_231_506
 
-/** Nobody else rolls up days until the transaction ends. */
+/** Until the transaction ends, no other process rolls up days. */
 export const lockDays = async (tx: Sql): Promise<void> => {
   await sql`select pg_advisory_xact_lock(${ROLLING})`.execute(tx)
 }
@@ -38,7 +38,7 @@ const rollingDayOf = ({ number, stage, hashedTo, at, id }: Row): RollingDay => (
   readTo: at === null || id === null ? undefined : { at, id },
 })
 
-/** The day of a repository that was begun. */
+/** The progress of a repository's day; undefined if it was not begun. */
 export const findRollingDay = async (
   tx: Sql,
   { registry, day, repository }: RepositoryDay,
@@ -58,9 +58,9 @@ export const beginRollingDay = async (tx: Sql, { registry, day, repository }: Re
 }
 
 /**
- * Locks days, if a day has come exactly so far: another process may have gone on with it, or somebody may have been erased since it
- * was read.
- * @returns whether the transaction may go on with the day
+ * Locks days and checks that the progress of a day is unchanged: since it was read, another process may have continued the day, or an
+ * erasure may have restarted it.
+ * @returns whether the transaction may continue the day
  */
 export const lockRollingDay = async (tx: Sql, { number, stage, hashedTo, readTo }: RollingDay): Promise<boolean> => {
   await lockDays(tx)
@@ -73,7 +73,7 @@ export const lockRollingDay = async (tx: Sql, { number, stage, hashedTo, readTo 
   return rows.length > 0
 }
 
-/** Stores how far a day has come; in a transaction that has it locked. */
+/** Stores the progress of a day, in the transaction that locked it. */
 export const advanceRollingDay = async (tx: Sql, { number, stage, hashedTo, readTo }: RollingDay): Promise<void> => {
   await sql`
     update pulls.rolling_days set stage = ${stage}, hashed_to = ${hashedTo}, read_to_at = ${readTo?.at ?? null}::timestamptz,

@@ -13,24 +13,24 @@ const SILENCE: Micros = 12 * 3600 * MICROS_PER_SECOND
 
 type SettleSilentDeps = {
   windows: JoinWindows
-  /** How long a request may be behind others of its registry and still count. */
+  /** How late a request may arrive, relative to the newest one of its registry, and still count. */
   lateness: Micros
-  /** How many days single invocations are kept. */
+  /** The retention of single invocations, in days. */
   days: number
   now: Date
 }
 
 /**
- * Settles registries that fell silent. The watermark follows the requests of a registry: without newer requests its last day would never be
- * rolled up, and its last invocations and chains would be kept for ever.
+ * Settles registries that fell silent. The watermark follows the requests of a registry: without newer requests its last day would
+ * never be rolled up, and its last invocations and chains would never be deleted.
  *
  * A registry is silent if it reported no newer request for 12 hours, or for the lateness if that is longer. Once the day of its newest
- * request is older than the days of single invocations, its fold ends after that day and the hours in which a request may still change
- * an invocation of that day. If only earlier days are so old, the fold ends in the same way after the last of them. Then the roll-up finds
- * these days over, and their invocations are deleted. Chains that no later request can go on with are deleted here.
+ * request exceeds the retention of single invocations, the end of its fold is set after that day, plus the hours in which a request may
+ * still change an invocation of that day. If only earlier days are so old, the end is set in the same way after the last of them. Then
+ * the roll-up finds these days over, and their invocations are deleted. Chains that no later request can continue are deleted here.
  *
- * A request up to the new end that arrives afterwards is late: of about 30 hours at most, however long the registry was silent. Requests
- * after the end count as usual, whenever the registry delivers them. The end is never within the last 12 hours.
+ * A request up to the new end that arrives afterwards is late. This affects requests of at most about 30 hours, however long the
+ * registry was silent. Later requests count as usual, whenever they arrive. The end is never within the last 12 hours.
  * @throws AggregateError at the end, of registries that failed
  */
 export const settleSilent = async ({ jobs }: Pick<Database, 'jobs'>, deps: SettleSilentDeps): Promise<void> => {
@@ -47,7 +47,7 @@ export const settleSilent = async ({ jobs }: Pick<Database, 'jobs'>, deps: Settl
 
 /** @returns how many chains were deleted; there may be more */
 const settle = async (tx: Sql, registry: string, deps: SettleSilentDeps): Promise<number> => {
-  // No fold has the registry until the transaction ends, so no chain that is over goes on.
+  // No process folds the registry until the transaction ends, so no closed chain is continued.
   const { rows } = await sql`
     select from pulls.registries r where registry = ${registry} and ${isSilent(deps)} for update skip locked
   `.execute(tx)
@@ -64,7 +64,7 @@ const settle = async (tx: Sql, registry: string, deps: SettleSilentDeps): Promis
   return Number(numAffectedRows ?? 0)
 }
 
-/** The end of the fold of a registry `r` with which all days that are too old are over, and their chains as well. */
+/** The end of the fold of a registry `r` after which all days beyond the retention are over, and their chains closed. */
 const endOfFold = ({ windows, days, now }: SettleSilentDeps): RawBuilder<unknown> => sql`(
   least((r.newest_at at time zone 'UTC')::date + 1, ${oldestDay(days, now)}::date)::timestamp at time zone 'UTC'
   + ${Math.max(settledAfter(windows), windows.session) / MICROS_PER_SECOND} * interval '1 second'
@@ -73,7 +73,7 @@ const endOfFold = ({ windows, days, now }: SettleSilentDeps): RawBuilder<unknown
 const isSilent = (deps: SettleSilentDeps): RawBuilder<unknown> =>
   sql`r.newest_since <= ${silentSince(deps)}::timestamptz`
 
-/** Whether the fold has not come to the end, no request of the last hours becomes late by it, and none is pending that would. */
+/** Whether the fold has not reached the new end, and the new end makes no pending request late, and no request of the last hours. */
 const isToSettle = (deps: SettleSilentDeps): RawBuilder<unknown> => {
   const end = endOfFold(deps)
   return sql`(
@@ -86,5 +86,5 @@ const isToSettle = (deps: SettleSilentDeps): RawBuilder<unknown> => {
 const silentSince = ({ lateness, now }: SettleSilentDeps): string =>
   isoTime(microsOf(now) - Math.max(SILENCE, lateness))
 
-/** No request after the end of the fold can go on with such a chain. */
+/** Whether a chain `c` is closed: no request after the end of the fold can continue it. */
 const isOver = sql`c.registry = r.registry and c.over_at < r.folded_to`

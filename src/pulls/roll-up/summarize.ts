@@ -14,9 +14,9 @@ import { byCursor, sourcesOf, type SummarySource } from './summary-source.js'
 type GrainStart = { registry: string; start: string }
 
 /**
- * Summarizes days that were rolled up, and months of which all days were summarized, as far as that was not done yet
- * (docs/decisions/0013). Doing it again ends in the same rows.
- * @throws AggregateError at the end, of the days and months that failed; the others were done
+ * Summarizes rolled-up days, and months whose days are all summarized, unless they are summarized already (docs/decisions/0013). A
+ * repetition gives the same rows.
+ * @throws AggregateError at the end, of the days and months that failed; the others were summarized
  */
 export const summarizePulls = async ({ jobs, engine }: Pick<Database, 'jobs' | 'engine'>): Promise<void> => {
   // A transaction would occupy the only session of the embedded database.
@@ -34,7 +34,7 @@ export const summarizePulls = async ({ jobs, engine }: Pick<Database, 'jobs' | '
   )
 }
 
-/** All days of each registry from its first row on, also those without any. */
+/** All rolled-up days of each registry from its first row on, including days without rows. */
 const DAYS = `
   select r.registry, series.at::date as day
   from pulls.registries r
@@ -42,13 +42,13 @@ const DAYS = `
     cross join lateral generate_series(first.day::timestamp, (r.rolled_to - 1)::timestamp, interval '1 day') series (at)
   where isfinite(r.rolled_to)`
 
-// Set operations: thousands of days are not to be looked for one by one.
+// Set operations, because thousands of single look-ups would take long.
 const DAYS_LEFT = sql<GrainStart>`
   select registry, day::text as start from (
     ${sql.raw(DAYS)} except select registry, start from pulls.summarized where grain = 'day'
   ) d order by registry, day`
 
-/** A month that began before the first row of its registry is whole, too. */
+/** The month of the first row of a registry counts as complete, even if the row is not on its first day. */
 const MONTHS_LEFT = sql<GrainStart>`
   select registry, start::text from (
     select registry, date_trunc('month', day::timestamp)::date as start from (${sql.raw(DAYS)}) d
@@ -59,15 +59,15 @@ const MONTHS_LEFT = sql<GrainStart>`
 
 const LEFT = { day: DAYS_LEFT, month: MONTHS_LEFT }
 
-/** Nothing else collects statistics in the embedded database. */
+/** The embedded database has no autovacuum, which would collect statistics. */
 const ANALYZE = sql`analyze pulls.summaries (registry, dimension, value, grain, start)`
 
-/** What stands in the way of writers of marks, and of no reader: an erasure or a move tells its days after this, or before. */
+/** A lock that conflicts with writers of marks, but with no reader: an erasure or a move removes marks either before or after. */
 export const LOCK_SUMMARIES = sql`lock table pulls.summarized in share row exclusive mode`
 
 /**
- * Marks days or months in which there was nothing, all at once: of a registry that told of something long ago they are thousands.
- * What an erasure left of them goes.
+ * Marks all days or months without pulls in one statement: a registry with one old event has thousands of them. Deletes the summaries
+ * that an erasure left for them.
  */
 const markEmpty = async (tx: Sql, grain: Summary['grain']): Promise<void> => {
   await LOCK_SUMMARIES.execute(tx)
@@ -97,8 +97,8 @@ const inOneTransaction = async (jobs: Database['jobs'], summary: Summary): Promi
   })
 
 /**
- * The same in short statements, between which others use the database. Readers use only rows with a mark: the mark is written last, and
- * only if all that was read is unchanged.
+ * Summarizes in short statements, between which other work uses the database. Readers use only rows with a mark. The mark is written
+ * last, and only if all rows that were read are unchanged.
  */
 const inShortSteps = async (jobs: Database['jobs'], summary: Summary): Promise<void> =>
   runSummaryStep(async () => {
@@ -126,7 +126,7 @@ const isKnown = async (db: Sql, { registry, grain, start }: Summary): Promise<bo
 }
 
 /**
- * Marks a summary, unless another process just did, its registry is gone, or a day of the month has no mark any more.
+ * Marks a summary, unless another process just marked it, its registry was removed, or a day of the month lost its mark.
  * @returns whether it was marked
  */
 const mark = async (tx: Sql, { registry, grain, start }: Summary): Promise<boolean> => {

@@ -3,12 +3,12 @@ import type { Sql } from '../../storage/sql/database.js'
 import type { SummaryRow } from './summary-rows.js'
 import type { SummarySource } from './summary-source.js'
 
-/** Which rows were read: their number, the sum of a hash of each row's id and version, and the file that contained them. */
+/** Identifies the rows that were read: their number, the sum of a hash of each row's id and version, and the file of the table. */
 export type SourceRead = { rows: number; sum: number; file: string }
 
 const VERSION = sql`hashtext(o.ctid::text || ' ' || o.xmin::text)`
 
-/** Begins to read a source. `vacuum full` gives a table another file, in which rows have other ids. */
+/** Begins to read a source. It stores the file, because `vacuum full` moves rows to another file with other ids. */
 export const beginRead = async (db: Sql, source: SummarySource): Promise<SourceRead> => ({
   rows: 0,
   sum: 0,
@@ -16,12 +16,12 @@ export const beginRead = async (db: Sql, source: SummarySource): Promise<SourceR
 })
 
 /**
- * Whether the rows of a source are those that were read, unchanged.
+ * Whether the rows of a source have not changed since they were read.
  * @param tx the transaction that marks the summary
  */
 export const isUnchanged = async (tx: Sql, source: SummarySource, read: SourceRead): Promise<boolean> => {
   if ((await fileOf(tx, source)) !== read.file) return false
-  // Rows of days change only together with the marks of their days, which the mark of a month needs.
+  // Summaries of days change only together with their marks, and a month is marked only if all its days have marks.
   if (source.table === 'pulls.summaries') return true
   const { rows } = await sql<{ rows: string; sum: string }>`
     select count(*) as rows, coalesce(sum(${VERSION}::bigint), 0) as sum from pulls.days o where ${source.where}
@@ -37,7 +37,7 @@ const fileOf = async (db: Sql, { table }: SummarySource): Promise<string> => {
 }
 
 /**
- * Reads a source in short statements, between which others use the database. Rows may change meanwhile: isUnchanged tells.
+ * Reads a source in short statements, between which other work uses the database. Rows may change meanwhile; see isUnchanged.
  * @param read adds up what was read
  */
 export async function* byPages(db: Sql, source: SummarySource, read: SourceRead): AsyncGenerator<SummaryRow[]> {
@@ -54,7 +54,7 @@ export async function* byPages(db: Sql, source: SummarySource, read: SourceRead)
 
 type PagedRow = SummaryRow & { row_id: string; version: number }
 
-/** By the ids of the rows, whatever indexes and statistics there are. @returns the rows in the order of their ids in the page. */
+/** Reads rows by id, so that the plan depends on no index or statistics. @returns the rows in the order of `ids` */
 const readPage = async (
   db: Sql,
   { table, where, columns }: SummarySource,

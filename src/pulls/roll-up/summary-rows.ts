@@ -6,27 +6,27 @@ import { Union } from '../../storage/sketches/hyperloglog/union.js'
 import { COUNTED_NUMBERS, COUNTED_SKETCHES } from '../model/counted.js'
 import { createPause } from '../../runtime/yield.js'
 
-/** Of what summaries are made. */
+/** The rows from which summaries are computed. */
 export type SummaryInput = {
-  /** Rows with numbers, sketches and a value of each dimension, so many at a time. */
+  /** Rows with numbers, sketches and a value of each dimension, in batches. */
   batches: AsyncIterable<readonly SummaryRow[]>
   dimensions: readonly string[]
-  /** The dimension whose values come one after the other. */
+  /** The dimension by which the rows are sorted. */
   ordered: string
 }
 
-/** What the rows are of. */
+/** A day or month of a registry that is summarized. */
 export type Summary = { registry: string; grain: 'day' | 'month'; start: string }
 
 export type SummaryRow = Record<string, unknown>
 type Sum = { dimension: string; value: string; numbers: number[]; unions: Union[] }
 
-/** So many large sketches are two mebibytes. */
+/** Rows of one statement: with large sketches, so many rows take two mebibytes. */
 const WRITTEN_AT_ONCE = 50
 
 /**
- * Adds rows up by each of the dimensions, and writes the sums to pulls.summaries. Writes what is over, so that memory holds the
- * values of a day, but one of those that come in order; and lets others have their turn.
+ * Adds rows up by each dimension, and writes the sums to pulls.summaries. It writes the sum of a sorted value as soon as the value is
+ * complete, so memory contains only one value of the sorted dimension. It yields to other work between rows.
  */
 export const writeSummaries = async (
   tx: Sql,
@@ -66,7 +66,7 @@ const emptySum = (dimension: string, value: string): Sum => ({
   unions: COUNTED_SKETCHES.map(() => new Union()),
 })
 
-/** Each sketch is taken apart once for all sums. */
+/** Adds a row to sums. Each sketch is parsed once for all sums. */
 const add = (row: SummaryRow, sums: readonly Sum[]): void => {
   for (const [i, name] of COUNTED_NUMBERS.entries()) {
     const number = Number(row[name])

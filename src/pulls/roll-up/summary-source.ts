@@ -6,19 +6,19 @@ import { ALL, dimension, IN_SUMMARIES, SUMMARIZED } from '../model/dimensions.js
 import { addMonths } from '../model/period.js'
 import type { SummaryRow, Summary } from './summary-rows.js'
 
-/** Rows `o` that are added up, in the order of one of their columns. */
+/** Rows `o` from which a summary is computed, sorted by one of their columns. */
 export type SummarySource = {
   table: 'pulls.days' | 'pulls.summaries'
   where: RawBuilder<unknown>
-  /** The column whose values come one after the other. */
+  /** The column by which the rows are sorted. */
   key: 'repository' | 'value'
-  /** Whether an index has the keys in their order, so that a part of them is found without the others. */
+  /** Whether an index is sorted by the key, so that some keys are found without reading the others. */
   isKeyIndexed: boolean
   columns: RawBuilder<unknown>
   dimensions: readonly string[]
-  /** The dimension that the key is. */
+  /** The dimension of the key. */
   ordered: string
-  /** Rows that are read at once. */
+  /** Rows that one statement reads. */
   atOnce: number
 }
 
@@ -53,7 +53,7 @@ const monthSource = (registry: string, start: string, name: string): SummarySour
   atOnce: 50,
 })
 
-/** Reads a source through a cursor. @param tx a transaction, which sees one moment. */
+/** Reads a source through a cursor. @param tx a transaction, in which the cursor reads one snapshot */
 export const byCursor = (tx: Sql, { table, where, key, columns, atOnce }: SummarySource): AsyncIterable<SummaryRow[]> =>
   batchesOf(
     tx,
