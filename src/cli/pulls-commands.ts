@@ -32,7 +32,7 @@ const addFilters = (command: Command, note?: string): void => {
 export const addPullsCommands = (program: Command): void => {
   const pulls = program
     .command('pulls')
-    .description('ask who pulls what, with what, and how often')
+    .description('show who pulls what, with what, and how often')
     .hook('preSubcommand', refuseOthers)
   for (const [name, help] of Object.entries(PARAMETERS)) pulls.option(option(name), help)
   addFilters(pulls, 'their names without -- are for --group-by')
@@ -79,7 +79,7 @@ export const addPullsCommands = (program: Command): void => {
     .description('show which origins poll regularly, and what that makes likely: deployment, local development, CI')
     .option('--repository <repository>', 'only this repository')
     .option('--days <days>', 'how far to look back (default: 7)')
-    .option('--limit <rows>', 'rows, those that ask most first (default: 100)')
+    .option('--limit <rows>', 'maximum rows, most active origins first (default: 100)')
     .addOption(json())
     .addOption(wide())
     .addHelpText(
@@ -103,7 +103,7 @@ export const addPullsCommands = (program: Command): void => {
   pulls
     .command('forget')
     .summary('erase an origin or a repository')
-    .description('erase what is kept of an origin or a repository; days that are over keep their numbers without names')
+    .description('erase the data of an origin or a repository; past days keep their numbers without names')
     .option('--origin <origin>', 'as tallyman pulls pullers shows it')
     .option('--repository <repository>', 'a repository, with its days')
     .option('--registry <registry>', 'only of this registry')

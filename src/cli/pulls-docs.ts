@@ -14,7 +14,7 @@ export const pullsDocs = (): void => {
     [
       markdownTable([['Measure', 'What it is', 'Made'], ...measures]),
       '### Dimensions',
-      'What numbers are grouped by, and filtered by. What is not known is `unknown`.',
+      'Numbers can be grouped and filtered by these dimensions. A value that is not known is `unknown`.',
       `${markdownTable([['Dimension', 'What it is'], ...dimensions])}\n`,
     ].join('\n\n'),
   )

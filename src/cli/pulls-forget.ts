@@ -10,7 +10,7 @@ import type { PullsOptions } from './pulls.js'
 export const forgetPulls = async ({ json, ...options }: PullsOptions): Promise<void> => {
   const { origin, repository, registry } = parametersOf(options)
   if (origin === undefined && repository === undefined)
-    throw new CommandError('name what to forget: --origin, --repository, or both')
+    throw new CommandError('name what to erase: --origin, --repository, or both')
   const erasure = { origin, repository, registry }
   const erased = await askOrOpen(
     configNow(),
@@ -25,9 +25,7 @@ export const forgetPulls = async ({ json, ...options }: PullsOptions): Promise<v
   if (json === true) printJson(erased)
   else {
     const { invocations, requests, days, not_rewritten } = erased
-    printLine(
-      `${invocations} invocations, ${requests} requests that were not settled yet and ${days} rows of days were erased`,
-    )
+    printLine(`Erased: ${invocations} invocations, ${requests} pending requests, ${days} rows of days`)
     if (not_rewritten.length > 0)
       printLine(
         `The files of ${not_rewritten.join(', ')} still contain what was erased: the embedded store rewrites them at its next ` +

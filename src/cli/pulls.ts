@@ -40,7 +40,7 @@ export const pulls = async (options: PullsOptions): Promise<void> => {
     })
 }
 
-const MORE_GROUPS = 'There are more groups; --limit shows more of them.'
+const MORE_GROUPS = 'More groups exist; raise --limit.'
 
 const TIMES: ReadonlySet<string> = new Set(['hour', 'day', 'week', 'month'])
 

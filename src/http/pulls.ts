@@ -81,7 +81,7 @@ export const pullsRoutes = ({ database, registries, registryNames, context, dump
   return router
 }
 
-const MORE_GROUPS = 'There are more groups; a larger limit answers more of them.'
+const MORE_GROUPS = 'More groups exist; raise limit.'
 
 const NAME = nameText(300)
 
@@ -113,4 +113,4 @@ export const orTooLong = async <T>(answer: () => Promise<T>): Promise<T> => {
   }
 }
 
-const TOO_LONG = `it took too long (${TIME_LIMITS}); ask for a shorter period, fewer groups, or one repository`
+const TOO_LONG = `it took too long (${TIME_LIMITS}); choose a shorter period, fewer groups, or one repository`

@@ -114,9 +114,9 @@ describe('tallyman pulls', () => {
   test.each(['--csv', '--ndjson'])('writes what else is to be known to standard error: %s', async (format) => {
     const asked = ['--since', days, '--group-by', 'country,hour', '--measures', 'pulls', '--limit', '1', format]
     const { out, err } = await pulls(...asked)
-    expect(out).not.toMatch(/countries|more groups/)
-    expect(err).toMatch(/^note: Requests get their countries when they come/m)
-    expect(err).toMatch(/^note: There are more groups; --limit shows more of them\.$/m)
+    expect(out).not.toMatch(/countries|More groups/)
+    expect(err).toMatch(/^note: Requests get their countries on arrival/m)
+    expect(err).toMatch(/^note: More groups exist; raise --limit\.$/m)
   })
 
   test.each([
@@ -244,7 +244,7 @@ describe('tallyman pulls', () => {
 
   test('forgets an origin', async () => {
     expect((await pulls('forget', '--origin', 'origin2')).out).toBe(
-      '20 invocations, 0 requests that were not settled yet and 0 rows of days were erased\n',
+      'Erased: 20 invocations, 0 pending requests, 0 rows of days\n',
     )
     expect(JSON.parse((await pulls('--since', days, '--measures', 'invocations', '--json')).out)).toMatchObject({
       total: { invocations: 40 },
@@ -254,7 +254,7 @@ describe('tallyman pulls', () => {
   test.each([
     [['--group-by', 'colour'], /group_by: "colour" is not known, expected hour, day/],
     [['--period', 'soon'], /period: unknown period "soon"; expected today/],
-    [['forget'], /name what to forget: --origin, --repository/],
+    [['forget'], /name what to erase: --origin, --repository/],
     [['last-used', '--unused-for', 'long'], /unused_for: is an age as 90d/],
     [['pullers', '--top', 'all'], /--top: expected a whole number from 1 to 1000/],
   ])('says what is wrong: %j', async (args, message) => {

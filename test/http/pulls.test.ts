@@ -47,7 +47,9 @@ describe('GET /pulls', () => {
     })
     expect(body.notes).toEqual([
       expect.stringMatching(/^Origins get new names on the first of each month/),
-      expect.stringMatching(/^Requests get their countries when they come, now by a file as of 20\d\d-\d\d-\d\d\.$/),
+      expect.stringMatching(
+        /^Requests get their countries on arrival, currently from a file as of 20\d\d-\d\d-\d\d\.$/,
+      ),
     ])
   })
 
@@ -101,7 +103,7 @@ describe('GET /pulls', () => {
     const { notes } = (await get(query)).body as { notes: string[] }
     expect(notes).toHaveLength(2)
     const sent = JSON.parse(headers.get('tallyman-notes') ?? '') as string[]
-    expect(sent).toEqual([...notes, 'There are more groups; a larger limit answers more of them.'])
+    expect(sent).toEqual([...notes, 'More groups exist; raise limit.'])
   })
 
   test.each([
@@ -154,7 +156,7 @@ describe('GET /pulls', () => {
     const later = new Date(NOW.getTime() + 1)
     await app.notify({ events: [notified({ timestamp: later.toISOString(), action: 'pull', target, request })] })
     const note =
-      'Requests since 2026-11-21 13:00:00 (Europe/Berlin) wait to be folded, and are not all in these numbers yet.'
+      'Requests since 2026-11-21 13:00:00 (Europe/Berlin) are pending, and not all included in these numbers yet.'
     expect((await get('/pulls?period=today&tz=Europe/Berlin')).body.notes).toContainEqual(note)
     expect((await get('/pulls?period=yesterday&tz=Europe/Berlin')).body.notes).toEqual([])
   })
@@ -197,7 +199,7 @@ describe('GET /pulls', () => {
     const db = app.app.core.stores.database.sql
     const notes = async (query: string): Promise<unknown> => (await get(`/pulls/pullers?${query}`)).body.notes
     await sql`update pulls.registries set kept_from = '2026-11-08'`.execute(db)
-    const note = 'Single invocations are kept since 2026-11-08: what is older is not in these numbers.'
+    const note = 'Single invocations are stored since 2026-11-08: these numbers do not include older ones.'
     expect(await notes('since=2026-11-07')).toEqual([note])
     expect(await notes('since=2026-11-08')).toEqual([])
     // It begins an hour earlier there.
@@ -214,7 +216,7 @@ describe('GET /pulls', () => {
       period: { since: '2026-10-24', until: '2026-11-20', time_zone: 'Asia/Tokyo' },
       notes: [
         expect.stringMatching(/^Origins get new names on the first of each month/),
-        'Single invocations are kept since 2026-10-26: what is older is not in these numbers.',
+        'Single invocations are stored since 2026-10-26: these numbers do not include older ones.',
       ],
     })
   })

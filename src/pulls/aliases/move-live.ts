@@ -80,13 +80,13 @@ const jointOf = async (tx: Sql, move: AliasMove, windows: JoinWindows): Promise<
   const { rows } = await sql<Joint & Readiness>`
     with two as (select * from pulls.registries where ${isEither(move)}),
     latest as (select max(rolled_to) as border, max(folded_to) as folded_to from two),
-    waiting as (
+    first_pending as (
       select min(p.at) as at from two cross join lateral (
         select min(at) as at from pulls.pending where registry = two.registry and at > two.folded_to
       ) p
     ),
     joint as (
-      select border, least(folded_to, waiting.at - interval '1 microsecond') as folded_to from latest cross join waiting
+      select border, least(folded_to, first_pending.at - interval '1 microsecond') as folded_to from latest cross join first_pending
     )
     select border::text, folded_to::text as "foldedTo",
       not isfinite(border) or folded_to >= ${start(sql`border`)} + ${settled} as "isFolded",
@@ -101,7 +101,7 @@ const jointOf = async (tx: Sql, move: AliasMove, windows: JoinWindows): Promise<
     from joint
   `.execute(tx)
   const [joint] = rows
-  if (!joint) throw new Error(`${move.from} and ${move.to} are not there`)
+  if (!joint) throw new Error(`registries ${move.from} and ${move.to} are not recorded`)
   return joint
 }
 

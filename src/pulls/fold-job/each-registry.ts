@@ -6,7 +6,7 @@ import { isCancelled, isConflict, isReadTimeout } from '../../storage/sql/databa
 export class RegistryFailed extends Error {
   override name = 'RegistryFailed'
   constructor(registry: string, cause: unknown) {
-    super(`the pulls of ${registry} were left out`, { cause })
+    super(`the pulls of ${registry} were skipped`, { cause })
   }
 }
 

@@ -5,7 +5,7 @@ import type { OpenAside, OpenInvocation } from './open-invocation.js'
 import type { PullOutcome, ChainKey } from './outcome.js'
 import type { JoinWindows } from '../model/join-windows.js'
 
-/** A request, and what the fold has to know of who made it. */
+/** A request with its origin, as the fold needs it. */
 export type FoldRequest = Omit<RegistryRequest, 'id' | 'source' | 'requester'> & {
   id: string
   origin: string

@@ -54,8 +54,8 @@ const DIMENSION_TABLE = {
   weekday: { ...time('ID', 'day of the week: 1 is Monday'), values: ['1', '2', '3', '4', '5', '6', '7'] },
   registry: column('registry', 'registry'),
   repository: summarized(column('repository', 'repository')),
-  tag: { help: 'tag that was asked for; - of what was asked for by digest', value: () => sql`coalesce(o.tag, '-')` },
-  digest: orUnknown('digest', 'digest of what was asked for'),
+  tag: { help: 'requested tag; - for requests by digest', value: () => sql`coalesce(o.tag, '-')` },
+  digest: orUnknown('digest', 'requested digest'),
   platform: summarized(column('platform', 'platform of the image, as linux/arm64')),
   platform_from: orUnknown('platform_from', 'how the platform is known: index, config or client'),
   os: summarized(orUnknown('os', 'operating system of the client')),
@@ -71,9 +71,9 @@ const DIMENSION_TABLE = {
     value: () => sql`case when o.signed_in then 'signed-in' else 'anonymous' end`,
     values: ['signed-in', 'anonymous'],
   }),
-  source: summarized(oneOf('source', 'how it was reported', REQUEST_SOURCES)),
-  behaviour: reading('behaviour', 'how the origin asks over a week', PATTERNS),
-  likely: reading('likely', 'what that makes likely', LIKELY),
+  source: summarized(oneOf('source', 'how the request was reported', REQUEST_SOURCES)),
+  behaviour: reading('behaviour', 'request pattern of the origin over a week', PATTERNS),
+  likely: reading('likely', 'what the pattern makes likely', LIKELY),
 } as const satisfies Record<string, Dimension>
 
 export type DimensionName = keyof typeof DIMENSION_TABLE

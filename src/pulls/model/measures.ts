@@ -7,9 +7,9 @@ export type Measure = { definition: string } & (
 
 const MEASURE_TABLE = {
   invocations: { definition: 'intents to obtain or verify an image: pulls and checks', add: ['invocations'] },
-  pulls: { definition: 'invocations with at least one GET of a manifest that was answered with one', add: ['pulls'] },
+  pulls: { definition: 'invocations with at least one GET that was answered with a manifest', add: ['pulls'] },
   checks: {
-    definition: 'invocations that only asked whether something changed (HEAD, or 304)',
+    definition: 'invocations that only checked for changes (HEAD, or 304)',
     add: ['invocations'],
     subtract: ['pulls'],
   },
@@ -29,12 +29,11 @@ const MEASURE_TABLE = {
     add: ['platform_pulls'],
   },
   manifest_gets: {
-    definition: 'GETs of manifests that were answered with one, as Harbor and Quay count',
+    definition: 'GETs that were answered with a manifest, as Harbor and Quay count',
     add: ['manifest_gets'],
   },
   sessions: {
-    definition:
-      'runs of requests of an origin in a repository, apart from each other by the session gap, with an invocation',
+    definition: 'runs of requests of an origin in a repository with an invocation, separated by the session gap',
     add: ['sessions'],
   },
   pull_by_tag: { definition: "Docker's pull_by_tag: pulls that began with a tag", add: ['pull_by_tag'] },
@@ -57,11 +56,11 @@ const MEASURE_TABLE = {
   },
   bytes: { definition: 'bytes of manifests and blobs, if the source reports them', add: ['bytes'] },
   unique_origins: {
-    definition: 'distinct pullers by address, client and name: too many when people use several tools',
+    definition: 'distinct pullers by address, client and name: too high if people use several tools',
     distinct: 'origins',
   },
   unique_endpoints: {
-    definition: 'distinct pullers by address: too few when people share one',
+    definition: 'distinct pullers by address: too low if people share an address',
     distinct: 'endpoints',
   },
   unique_sources: { definition: 'distinct origins with an invocation, checks too', distinct: 'sources' },

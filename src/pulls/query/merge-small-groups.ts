@@ -81,7 +81,7 @@ const createMerge = ({ groupBy, measures }: PullsQuery, minimum: number): Merge 
   const show = (part: GroupPart): void => {
     if (shown.length >= MOST_GROUPS)
       throw new PullsError(
-        `group_by: expected at most ${MOST_GROUPS} groups, as pulls_least_pullers is set; ask for a shorter period`,
+        `group_by: expected at most ${MOST_GROUPS} groups, because pulls_least_pullers is set; choose a shorter period`,
       )
     shown.push({ names: part.names, numbers: numbersOf(part, measures) })
   }
@@ -91,7 +91,7 @@ const createMerge = ({ groupBy, measures }: PullsQuery, minimum: number): Merge 
     over(larger)
     return smaller
   }
-  const keep = (part: GroupPart): void => {
+  const addLarge = (part: GroupPart): void => {
     smallestShown = smallerOf(smallestShown, part, show)
   }
   const closeTime = (): void => {
@@ -99,9 +99,9 @@ const createMerge = ({ groupBy, measures }: PullsQuery, minimum: number): Merge 
       addPart(few, smallest)
       smallest = undefined
     }
-    if (few && pullersOf(few) >= minimum) keep(few)
+    if (few && pullersOf(few) >= minimum) addLarge(few)
     else if (few) addPart((rest ??= { ...emptyPart(), names: named(groupBy) }), few)
-    if (smallest) keep(smallest)
+    if (smallest) addLarge(smallest)
     few = undefined
     smallest = undefined
   }
@@ -115,7 +115,7 @@ const createMerge = ({ groupBy, measures }: PullsQuery, minimum: number): Merge 
       // A real value named `other` joins the merged group: two groups must not have one name.
       const isOther = others.length > 0 && others.every((name) => part.names[name] === OTHER)
       if (!isOther && pullersOf(part) >= minimum) {
-        smallest = smallerOf(smallest, part, keep)
+        smallest = smallerOf(smallest, part, addLarge)
         return
       }
       isMerged = true

@@ -19,7 +19,7 @@ export const requireSingleOrigins = (setting: GroupSizeSetting): void => {
   const minimum = minimumOf(setting)
   if (minimum !== undefined)
     throw new PullsError(
-      `${SETTING} is ${minimum}, and this shows single origins; group_by=behaviour of GET /pulls shows many`,
+      `${SETTING} is ${minimum}, and this answer would show single origins; use group_by=behaviour of GET /pulls`,
     )
 }
 
@@ -32,13 +32,17 @@ type ShownGroups = {
 /** Notes on an answer in which groups are merged, or numbers are left out, because they come from too few origins. */
 export const groupSizeNotes = ({ minimumGroupSize }: GroupSizeSetting, { isMerged, totals }: ShownGroups): string[] => [
   ...(isMerged && totals.some((total) => Object.keys(total).length > 0)
-    ? [`Groups of fewer than ${minimumGroupSize} origins, checks counted, are together as other (${SETTING}).`]
+    ? [
+        `Groups of fewer than ${minimumGroupSize} origins, including origins that only check, are merged into other (${SETTING}).`,
+      ]
     : []),
   ...(totals.some((total) => Object.keys(total).length === 0)
-    ? [`What has no number is of fewer than ${minimumGroupSize} origins, checks counted (${SETTING}).`]
+    ? [
+        `Missing numbers come from fewer than ${minimumGroupSize} origins, including origins that only check (${SETTING}).`,
+      ]
     : []),
 ]
 
 /** The note on an answer that would otherwise show single origins. */
 export const singleOriginsNote = ({ minimumGroupSize }: GroupSizeSetting): string =>
-  `Single origins are not shown, nor what is left without fewer than ${minimumGroupSize} (${SETTING}).`
+  `Single origins are not shown, nor numbers without a group of fewer than ${minimumGroupSize} origins (${SETTING}).`

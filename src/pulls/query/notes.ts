@@ -24,9 +24,10 @@ const LIVES: Record<Rotation, string> = {
 }
 
 const READ =
-  'How an origin asks is read for each UTC day from its invocations in the seven days that end with it. Days that are not rolled up ' +
-  'yet take the newest reading of the last seven that are, and are insufficient without one.'
-const INFERRED = 'What is likely is inferred from that, never certain: pulls behaviour shows the evidence.'
+  'The behaviour of an origin is read for each UTC day from its invocations in the seven days that end with it. Days that are not ' +
+  'rolled up yet use the newest reading of the last seven rolled-up days; without one they are insufficient.'
+const INFERRED =
+  'The value of likely is inferred from the behaviour, never certain: pulls behaviour shows the evidence.'
 
 /** Notes that a reader needs to defend the numbers of an answer. */
 export const notesOn = (query: PullsQuery, { rotation, stamps }: PullsContext): string[] => {
@@ -44,8 +45,8 @@ export const notesOn = (query: PullsQuery, { rotation, stamps }: PullsContext): 
 /** Addresses are not stored, so earlier look-ups keep the result of an earlier file. */
 const lookedUp = (what: string, stamp: string | undefined): string =>
   stamp === undefined
-    ? `There is no file of ${what} now: only earlier requests have any.`
-    : `Requests get their ${what} when they come, now by a file as of ${stamp}.`
+    ? `No file of ${what} is loaded: only earlier requests have any.`
+    : `Requests get their ${what} on arrival, currently from a file as of ${stamp}.`
 
 /**
  * The note on uniques if origins get new names within a period. A month in Berlin begins 1 or 2 hours before the UTC month, and so
@@ -66,7 +67,7 @@ export const daysOnly = (query: PullsQuery, since: string | undefined): string[]
   const isByHour = dimensionsOf(query).includes('hour')
   return [
     isByHour
-      ? `Hours are known since ${since}: of earlier days, all of a UTC day is in its first hour.`
-      : `Days of ${query.timeZone} are known since ${since}: earlier days are days of UTC.`,
+      ? `Hours are known since ${since}: an earlier UTC day is shown completely at its first hour.`
+      : `Days of ${query.timeZone} are known since ${since}: earlier days are UTC days.`,
   ]
 }

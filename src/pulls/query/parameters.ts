@@ -71,7 +71,7 @@ export const PARAMETERS = {
   since: 'first day, instead of a period',
   until: 'last day, with since (default: today)',
   tz: 'IANA time zone of hours and days (default: UTC)',
-  compare: 'previous: the period before beside it',
+  compare: 'previous: show the previous period, too',
   limit: `rows (default: ${USUAL_ROWS}, at most ${MOST_ROWS})`,
 }
 
@@ -181,7 +181,7 @@ const refuseUnknown = (name: DimensionName, values: readonly string[]): void => 
   const unfit = isTimeName(name) ? values.find((value) => !isTimeValue(name, value)) : undefined
   if (isTimeName(name) && unfit !== undefined)
     throw new PullsError(
-      `${name}: "${excerpt(unfit)}" is not ${name === 'hour' ? 'an' : 'a'} ${name}; expected one as ${TIME_EXAMPLES[name]}, or its beginning with * behind`,
+      `${name}: "${excerpt(unfit)}" is not ${name === 'hour' ? 'an' : 'a'} ${name}; expected one as ${TIME_EXAMPLES[name]}, or a prefix followed by *`,
     )
 }
 

@@ -20,7 +20,7 @@ export const pendingNotes = async (
   const isIn = sql`p.at >= ${from} and p.at > r.folded_to and p.at < ${to}`
   const { rows } = await sql<{ since: string | null }>`
     with run as (${SHOWN_RUN}),
-    waiting as (
+    not_included as (
       select first.at from run cross join pulls.registries r cross join lateral (
         select min(p.at) as at from pulls.pending p where p.registry = r.registry and ${isIn}
       ) first
@@ -38,10 +38,10 @@ export const pendingNotes = async (
         join pulls.registries r on r.registry = h.registry
       where h.to_at > r.folded_to and h.from_at < ${to} and h.to_at >= ${from}
     )
-    select to_char(${wholeHours(context, sql`min(at)`)} at time zone ${timeZone}::text, 'YYYY-MM-DD HH24:MI:SS') as since from waiting
+    select to_char(${wholeHours(context, sql`min(at)`)} at time zone ${timeZone}::text, 'YYYY-MM-DD HH24:MI:SS') as since from not_included
   `.execute(db)
   const since = rows[0]?.since ?? null
   return since === null
     ? []
-    : [`Requests since ${since} (${timeZone}) wait to be folded, and are not all in these numbers yet.`]
+    : [`Requests since ${since} (${timeZone}) are pending, and not all included in these numbers yet.`]
 }

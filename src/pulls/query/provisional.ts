@@ -101,7 +101,7 @@ export const provisionalNotes = (
   const { pulls = 0 } = provisional
   return [
     `${what} are provisional${why === undefined ? '' : `: ${why}`}.`,
-    ...(pulls > 0 ? [`Pulls in this answer that are not settled yet: ${pulls.toLocaleString('en-US')}.`] : []),
+    ...(pulls > 0 ? [`Unsettled pulls in this answer: ${pulls.toLocaleString('en-US')}.`] : []),
   ]
 }
 
@@ -112,5 +112,5 @@ export const todayNotes = ({
   queriedAt,
 }: Pick<PullsQuery, 'period' | 'timeZone' | 'queriedAt'>): string[] =>
   period.isDays === true && queriedAt !== undefined && period.to === localDay(dateOf(queriedAt), timeZone)
-    ? ['Today is not in this period: --period today (period=today) has it.']
+    ? ['This period does not include today: use --period today (period=today).']
     : []

@@ -110,7 +110,7 @@ const pullersIn = async (tx: Sql, query: PullsQuery, top: number, context: Pulls
       ...provisionalNotes(provisional, query, context),
       ...(since === undefined
         ? []
-        : [`Single invocations are kept since ${since}: what is older is not in these numbers.`]),
+        : [`Single invocations are stored since ${since}: these numbers do not include older ones.`]),
       ...(minimum === undefined ? [] : [singleOriginsNote(context)]),
       ...unmatched,
     ],

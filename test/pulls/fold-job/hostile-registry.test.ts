@@ -118,7 +118,7 @@ describe.each(STORE_PAIRS)('a hostile registry on %s', (_, open) => {
       await ingest(REGISTRIES.map((registry) => pull(registry)))
       await fold(1)
       const error = await refusing('pulls.outcomes', async () => fold(30))
-      expect(namesIn(error)).toMatch(/^[^.]*the pulls of hostile\.example were left out$/)
+      expect(namesIn(error)).toMatch(/^[^.]*the pulls of hostile\.example were skipped$/)
       expect(await registriesIn('pulls.outcomes')).toEqual(OTHERS)
       await fold(31)
       expect(await registriesIn('pulls.outcomes')).toEqual(REGISTRIES)
@@ -128,7 +128,7 @@ describe.each(STORE_PAIRS)('a hostile registry on %s', (_, open) => {
       await ingest(REGISTRIES.map((registry) => pull(registry)))
       const foldNew = createProvisional()
       const error = await refusing('provisional.outcomes', foldNew)
-      expect(namesIn(error)).toMatch(/^[^.]*the pulls of hostile\.example were left out$/)
+      expect(namesIn(error)).toMatch(/^[^.]*the pulls of hostile\.example were skipped$/)
       expect(await registriesIn('provisional.outcomes')).toEqual(OTHERS)
       expect(await registriesIn('provisional.hidden')).toEqual(['hostile.example'])
       // The next run goes on with what is new, of all registries.
@@ -189,7 +189,7 @@ describe('work for each registry', () => {
       return registry === 'hostile.example' ? Promise.reject(failure) : undefined
     })
     await expect(work).rejects.toMatchObject({
-      errors: [{ message: 'the pulls of hostile.example were left out', cause: failure }],
+      errors: [{ message: 'the pulls of hostile.example were skipped', cause: failure }],
     })
     expect(done).toEqual(REGISTRIES)
   })

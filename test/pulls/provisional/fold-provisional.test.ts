@@ -112,7 +112,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     expect(shown.provisional).toEqual({ since: '2026-11-18T00:00:00.000000Z', invocations: 1, pulls: 1 })
     expect(shown.notes).toEqual([
       'All numbers are provisional: no time of this period is settled for every registry, and requests may arrive up to 300 s late.',
-      'Pulls in this answer that are not settled yet: 1.',
+      'Unsettled pulls in this answer: 1.',
     ])
     expect(await pullTotals(stores.database.sql)).toEqual([])
 
@@ -180,7 +180,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     await fold()
     expect((await answer({ repository: 'a' })).total).toMatchObject({ pulls: 3 })
     expect((await answer({ repository: 'b' })).total).toMatchObject({ pulls: 1 })
-    const waiting = 'Requests since 2026-11-18 23:50:03 (UTC) wait to be folded, and are not all in these numbers yet.'
+    const waiting = 'Requests since 2026-11-18 23:50:03 (UTC) are pending, and not all included in these numbers yet.'
     expect((await answer()).notes).toContainEqual(waiting)
     // A flood that goes on is bounded by what the process remembers.
     for (let i = 0; i < 5; i++) {
@@ -228,7 +228,10 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     expect(await queryBehaviours(stores.database.sql, look, {})).toMatchObject({
       items: [{ repository: 'a' }],
       provisional: { invocations: 2 },
-      notes: [expect.stringMatching(/^All numbers are provisional/), expect.stringMatching(/ not settled yet: 2\.$/)],
+      notes: [
+        expect.stringMatching(/^All numbers are provisional/),
+        expect.stringMatching(/^Unsettled pulls .*: 2\.$/),
+      ],
     })
     expect((await answer({ group_by: 'behaviour', behaviour: 'insufficient' })).rows).toMatchObject([{ pulls: 2 }])
   })
@@ -278,7 +281,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     const shown = await answer({ since: '2026-11-18', until: '2026-11-19' }, { leastPullers: 2 })
     expect(shown.provisional).toEqual({ since: '2026-11-18T23:00:00.000000Z' })
     for (const note of shown.notes) expect(note).not.toMatch(/\d\d:5\d:\d\d/)
-    expect(shown.notes).toContainEqual(expect.stringContaining('wait to be folded'))
+    expect(shown.notes).toContainEqual(expect.stringContaining('are pending, and not all included'))
   })
 
   test('show no group of few origins, nor how many of it are provisional', async () => {

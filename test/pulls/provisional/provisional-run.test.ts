@@ -12,7 +12,7 @@ import { anEvent } from '../../servers/events.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
 const START = Date.parse('2026-11-18T12:00:00Z')
-const WAITING = /^Requests since 2026-11-18 12:0\d:\d\d \(UTC\) wait to be folded/
+const WAITING = /^Requests since 2026-11-18 12:0\d:\d\d \(UTC\) are pending/
 
 const ask = (id: number, second: number, method = 'GET', tag = 'latest'): RegistryEvent => ({
   ...anEvent({ id, action: 'pull', at: new Date(START + second * 1_000).toISOString(), method, tag }),

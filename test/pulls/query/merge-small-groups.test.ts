@@ -118,7 +118,7 @@ describe.each(STORE_PAIRS)('numbers of at least so many origins, on %s', (_, ope
       { day: 'other', repository: 'other', unique_sources: 3, pulls: 3 },
     ])
     expect(notes).toEqual([
-      'Groups of fewer than 3 origins, checks counted, are together as other (pulls_least_pullers).',
+      'Groups of fewer than 3 origins, including origins that only check, are merged into other (pulls_least_pullers).',
     ])
     const first = await ask(3, { group_by: 'repository', measures: 'pulls', limit: '1' })
     expect(first).toMatchObject({ rows: [{ repository: 'other', pulls: 11 }], total: { pulls: 20 }, is_cut: true })
@@ -129,7 +129,7 @@ describe.each(STORE_PAIRS)('numbers of at least so many origins, on %s', (_, ope
     const answer = await ask(3, { group_by: 'repository', period: '2026-11', compare: 'previous' })
     expect(answer).toMatchObject({ rows: [], total: {}, previous: { total: {} }, is_cut: false })
     expect(answer.notes).toEqual([
-      'What has no number is of fewer than 3 origins, checks counted (pulls_least_pullers).',
+      'Missing numbers come from fewer than 3 origins, including origins that only check (pulls_least_pullers).',
     ])
     expect((await ask(3)).rows).toEqual([])
     expect((await ask(2)).rows).toMatchObject([{ pulls: 2 }])
@@ -143,7 +143,8 @@ describe.each(STORE_PAIRS)('numbers of at least so many origins, on %s', (_, ope
         stamps: {},
         minimumGroupSize: leastPullers,
       })
-    const note = 'Single origins are not shown, nor what is left without fewer than 3 (pulls_least_pullers).'
+    const note =
+      'Single origins are not shown, nor numbers without a group of fewer than 3 origins (pulls_least_pullers).'
     const period = { since: '2026-11-01', until: '2026-11-30', time_zone: 'UTC' }
     const all = { period, pulls: 7, pullers: 7, median_pulls: 1, mean_pulls: 1 }
     // Two, or the scanner alone, could be told by what is left without them.
@@ -155,7 +156,7 @@ describe.each(STORE_PAIRS)('numbers of at least so many origins, on %s', (_, ope
     expect((await pullers(2, 0)).top).toHaveLength(2)
     await expect(
       queryBehaviours(stores.database.sql, { now: NOW, days: 7, limit: 10 }, { minimumGroupSize: 3 }),
-    ).rejects.toThrow(/^pulls_least_pullers is 3, and this shows single origins; group_by=behaviour/)
+    ).rejects.toThrow(/^pulls_least_pullers is 3, and this answer would show single origins; use group_by=behaviour/)
   })
 })
 

@@ -79,7 +79,7 @@ describe('a question about pulls', () => {
     [{ kind: 'runtim' }, /^kind: "runtim" is not known, expected runtime, builder, /],
     [{ signed_in: 'yes' }, /^signed_in: "yes" is not known, expected signed-in, anonymous$/],
     [{ weekday: 'x*' }, /^weekday: "x\*" is not known/],
-    [{ hour: '18' }, /^hour: "18" is not an hour; expected one as 2026-11-28T18:00, or its beginning with \* behind$/],
+    [{ hour: '18' }, /^hour: "18" is not an hour; expected one as 2026-11-28T18:00, or a prefix followed by \*$/],
     [{ hour: '2026-11-28T25:00' }, /^hour: "2026-11-28T25:00" is not an hour/],
     [{ hour: '2026-11-28T18:30' }, /^hour: .* is not an hour/],
     [{ day: '2026-11-99' }, /^day: "2026-11-99" is not a day; expected one as 2026-11-28/],

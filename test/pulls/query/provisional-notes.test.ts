@@ -24,7 +24,7 @@ test('pulls that are not settled are counted', () => {
   )
   expect(notes).toEqual([
     'Numbers since 2026-11-20T10:00:00.000000Z are provisional.',
-    'Pulls in this answer that are not settled yet: 1,200.',
+    'Unsettled pulls in this answer: 1,200.',
   ])
 })
 

@@ -94,8 +94,8 @@ describe.each(STORE_PAIRS)('how origins ask, on %s', (_, open) => {
     const { rows, notes } = await ask('behaviour,likely')
     expect(rows).toEqual(expected)
     expect(notes).toEqual([
-      expect.stringMatching(/^How an origin asks is read for each UTC day/),
-      expect.stringMatching(/^What is likely is inferred .*: pulls behaviour shows the evidence\.$/),
+      expect.stringMatching(/^The behaviour of an origin is read for each UTC day/),
+      expect.stringMatching(/^The value of likely is inferred .*: pulls behaviour shows the evidence\.$/),
     ])
   })
 

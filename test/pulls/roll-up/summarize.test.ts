@@ -422,7 +422,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
       const { rows, notes } = await ask(
         parsePullsQuery({ measures: 'pulls', group_by: 'day', period: '2026-10', tz }, NOW),
       )
-      expect(notes).toEqual([`Days of ${tz} are known since ${since}: earlier days are days of UTC.`])
+      expect(notes).toEqual([`Days of ${tz} are known since ${since}: earlier days are UTC days.`])
       expect(rows).toEqual([
         { day: '2026-10-01', pulls: 1 },
         { day: '2026-10-31', pulls: 1 },
@@ -434,7 +434,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
     const hours = parsePullsQuery({ measures: 'pulls', group_by: 'hour', period: '2026-10' }, NOW)
     expect(await ask(hours)).toMatchObject({
       rows: [{ hour: '2026-10-01T00:00' }, { hour: '2026-10-31T00:00' }],
-      notes: ['Hours are known since 2026-11-04: of earlier days, all of a UTC day is in its first hour.'],
+      notes: ['Hours are known since 2026-11-04: an earlier UTC day is shown completely at its first hour.'],
     })
     expect((await ask(parsePullsQuery({ group_by: 'hour', period: '2026-11-05' }, NOW))).notes).toEqual([])
     expect((await ask(parsePullsQuery({ group_by: 'day', period: '2026-10' }, NOW))).notes).toEqual([])
