@@ -68,11 +68,11 @@ type Portion = { day: string; most: number }
 const moveOutcomes = async (tx: Sql, { from, to }: AliasMove, { day, most }: Portion): Promise<number> => {
   const start = sql`(${day}::timestamp at time zone 'UTC')`
   const end = sql`((${day}::timestamp + interval '1 day') at time zone 'UTC')`
-  const { rows } = await sql<{ place: string }>`
-    select ctid as place from (${firstOutcomesOf(from, { from: start, until: end, most })}) first limit ${most}
+  const { rows } = await sql<{ row_id: string }>`
+    select ctid as row_id from (${firstOutcomesOf(from, { from: start, until: end, most })}) first limit ${most}
   `.execute(tx)
   if (rows.length === 0) return 0
-  const isMoved = sql`a.registry = ${from} and a.ctid = any(${rows.map(({ place }) => place)}::tid[])`
+  const isMoved = sql`a.registry = ${from} and a.ctid = any(${rows.map(({ row_id }) => row_id)}::tid[])`
   await sql`
     insert into pulls.behaviours (day, registry, repository, origin, behaviour, likely)
     select b.day, ${to}, b.repository, b.origin, b.behaviour, b.likely
@@ -101,7 +101,7 @@ const moveReadings = async (tx: Sql, { from, to }: AliasMove, { day, most }: Por
         select ctid from pulls.behaviours where registry = ${from} and day = ${day}::date limit ${most}
       ))
       returning day, repository, origin, behaviour, likely
-    ), kept as (
+    ), stored as (
       insert into pulls.behaviours (day, registry, repository, origin, behaviour, likely)
       select day, ${to}, repository, origin, behaviour, likely from moved
       on conflict do nothing

@@ -1,5 +1,5 @@
 import type { Micros } from '../../events/calendar.js'
-import { NONE, type ManifestKind, type OpenAside, type OpenInvocation } from '../fold/open-invocation.js'
+import { EMPTY, type ManifestKind, type OpenAside, type OpenInvocation } from '../fold/open-invocation.js'
 import type { Aside, ChainKey } from '../fold/outcome.js'
 import type { Chain } from '../fold/state.js'
 import type { Share } from './share.js'
@@ -92,7 +92,7 @@ export const chainIn = (text: string, key: ChainKey, share: Share): Chain => {
   const [lastAt, own, open, requests, orphan, artifacts = [], awaitsSession] = JSON.parse(text) as StoredState
   const texts = own.map(share)
   const textAt = (number: Ordinal): string => texts[number] ?? ''
-  const textsAt = (numbers: Ordinal[]): readonly string[] => (numbers.length === 0 ? NONE : numbers.map(textAt))
+  const textsAt = (numbers: Ordinal[]): readonly string[] => (numbers.length === 0 ? EMPTY : numbers.map(textAt))
   const asideIn = ([aside, active, blobs = NO_NUMBERS]: StoredAside): OpenAside => ({
     ...aside,
     ...key,

@@ -39,7 +39,7 @@ export const saveOutcomes = async (
   const invocation = <T>(read: (one: Invocation) => T, other: T): T[] =>
     rows.map(({ outcome }) => (outcome.what === 'invocation' ? read(outcome) : other))
   await sql`
-    insert into ${sql.table(table)} as kept (id, what, at, registry, repository, tag, digest, bytes,
+    insert into ${sql.table(table)} as stored (id, what, at, registry, repository, tag, digest, bytes,
       by_tag, gets, layers, starts_session, shows_blobs, platform, platform_from, platform_pulls,
       origin, endpoint, source, client, client_version, kind, os, arch, country, network, network_kind, signed_in
       ${lastAt ? sql`, last_at` : sql``})
@@ -76,7 +76,7 @@ export const saveOutcomes = async (
     )
     on conflict (registry, repository, at, id) do update
       set digest = excluded.digest, bytes = excluded.bytes, gets = excluded.gets, layers = excluded.layers,
-          shows_blobs = kept.shows_blobs or excluded.shows_blobs, platform = excluded.platform, platform_from = excluded.platform_from,
+          shows_blobs = stored.shows_blobs or excluded.shows_blobs, platform = excluded.platform, platform_from = excluded.platform_from,
           platform_pulls = excluded.platform_pulls ${lastAt ? sql`, last_at = excluded.last_at` : sql``}
   `.execute(tx)
 }

@@ -45,7 +45,7 @@ export const takeRequests = async (
     ), taken as (
       delete from pulls.pending where ${isIn} and at <= coalesce((select at from last), 'infinity')
       returning id, registry, at, repository, origin, request, who, at <= ${timeOf(foldedTo)}::timestamptz as is_late
-    ), kept as (
+    ), stored as (
       insert into pulls.requests (id, registry, at, repository, origin, request, who, is_late)
       select id, registry, at, repository, origin,
         case when strpos(request, '"previous"') > 0 then (request::jsonb - 'previous')::text else request end, who, is_late

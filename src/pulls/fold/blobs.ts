@@ -3,7 +3,7 @@ import { listsBlob } from './contents.js'
 import {
   blobIn,
   hasKnownContents,
-  NONE,
+  EMPTY,
   NO_FIT,
   remember,
   type OpenAside,
@@ -171,5 +171,5 @@ const takeWithoutManifest = (chain: Chain, request: FoldRequest, deps: FoldDeps)
 export const openAside = (aside: ReturnType<typeof asideOf>): OpenAside => ({
   ...aside,
   active: aside.at,
-  blobs: NONE,
+  blobs: EMPTY,
 })

@@ -34,7 +34,7 @@ export type OpenInvocation = Invocation &
 
 const MAX_LIST = 1_000
 /** Most invocations are one request: they share one empty list. */
-export const NONE: readonly string[] = Object.freeze([])
+export const EMPTY: readonly string[] = Object.freeze([])
 
 /** Adds an item to a list, unless the list contains the item or is full. */
 export const remember = (list: readonly string[], one: string): readonly string[] => {

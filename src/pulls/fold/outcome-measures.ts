@@ -22,7 +22,7 @@ export const MEASURES = [
 type Measure = (typeof MEASURES)[number]
 export type Measures = Record<Measure, number>
 
-const NONE = Object.freeze(Object.fromEntries(MEASURES.map((name) => [name, 0])) as Measures)
+const ZEROS = Object.freeze(Object.fromEntries(MEASURES.map((name) => [name, 0])) as Measures)
 
 /**
  * The numbers that an outcome adds to each measure.
@@ -31,11 +31,11 @@ const NONE = Object.freeze(Object.fromEntries(MEASURES.map((name) => [name, 0]))
 export const measuresOf = (outcome: PullOutcome, showsBlobs: boolean): Measures => {
   switch (outcome.what) {
     case 'artifact':
-      return { ...NONE, artifact_fetches: 1, manifest_gets: 1, bytes: outcome.bytes }
+      return { ...ZEROS, artifact_fetches: 1, manifest_gets: 1, bytes: outcome.bytes }
     case 'orphan':
-      return { ...NONE, orphan_blob_sessions: 1, bytes: outcome.bytes }
+      return { ...ZEROS, orphan_blob_sessions: 1, bytes: outcome.bytes }
     case 'failure':
-      return { ...NONE, failed_requests: 1 }
+      return { ...ZEROS, failed_requests: 1 }
     case 'invocation':
       return ofInvocation(outcome, showsBlobs)
   }
@@ -48,7 +48,7 @@ const ofInvocation = (
   const isPull = gets > 0
   const pulls = Number(isPull)
   return {
-    ...NONE,
+    ...ZEROS,
     invocations: 1,
     pulls,
     checks: 1 - pulls,

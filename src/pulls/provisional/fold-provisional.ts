@@ -157,10 +157,10 @@ const hide = async (tx: Sql, registry: string, requests: readonly PendingRequest
     ), hidden as (
       select at as from_at, last_at as to_at from gone union all select at, at from unnest(${times}::timestamptz[]) as of (at)
     )
-    insert into provisional.hidden as kept (registry, from_at, to_at)
+    insert into provisional.hidden as stored (registry, from_at, to_at)
     select ${registry}, min(from_at), max(to_at) from hidden
     on conflict (registry) do update
-      set from_at = least(kept.from_at, excluded.from_at), to_at = greatest(kept.to_at, excluded.to_at)
+      set from_at = least(stored.from_at, excluded.from_at), to_at = greatest(stored.to_at, excluded.to_at)
   `.execute(tx)
   return true
 }
@@ -193,7 +193,7 @@ const foldSome = async (tx: Sql, { windows, registry, batch, state }: Provisiona
   const { chains, blobReports } = remembered
   const manifests = createKnownManifests(registry, MOST_IN_MEMORY)
   const loaded = await loadChains(tx, registry, { wanted: missingOrigins(requests, chains), share: createShare() })
-  for (const kept of loaded) chains.set(kept.chain.key, kept)
+  for (const stored of loaded) chains.set(stored.chain.key, stored)
   await manifests.learn(tx, [...requestedManifests(requests), ...openManifests(chainsFor(requests, chains))], requests)
   const outcomes = foldBatch({ requests, chains }, { contentsIn: manifests.contentsIn, windows })
   await blobReports.learn(tx, requests, 'provisional.outcomes')
@@ -217,12 +217,13 @@ const dropSettled = async (db: Sql, { registries }: FoldedState): Promise<number
     const remembered = registries.get(registry)
     if (!remembered) continue
     const { chains } = remembered
-    const kept: Chains = createByOrigin()
-    for (const one of chains.values()) if ((one.chain.lastAt ?? -Infinity) > foldedTo) kept.set(one.chain.key, one)
-    remembered.chains = kept
+    const unsettledChains: Chains = createByOrigin()
+    for (const one of chains.values())
+      if ((one.chain.lastAt ?? -Infinity) > foldedTo) unsettledChains.set(one.chain.key, one)
+    remembered.chains = unsettledChains
     remembered.folded = remembered.folded.filter(({ last }) => last > foldedTo)
     for (const { count } of remembered.folded) unsettled += count
-    if (kept.size() === 0 && remembered.folded.length === 0) registries.delete(registry)
+    if (unsettledChains.size() === 0 && remembered.folded.length === 0) registries.delete(registry)
   }
   return unsettled
 }

@@ -40,12 +40,12 @@ export const readNewRequests = async (tx: Sql, wanted: Wanted): Promise<NewReque
         select *, row_number() over (partition by registry order by at, id) as turn from candidates
       ) new
     ), hidden as (
-      insert into provisional.hidden as kept (registry, from_at, to_at) ${beyond}
+      insert into provisional.hidden as stored (registry, from_at, to_at) ${beyond}
       on conflict (registry) do update
-        set from_at = least(kept.from_at, excluded.from_at), to_at = greatest(kept.to_at, excluded.to_at)
+        set from_at = least(stored.from_at, excluded.from_at), to_at = greatest(stored.to_at, excluded.to_at)
     )
     select p.id, p.registry, p.repository, p.origin, p.request, p.who
-    from ordered join pulls.pending p on p.ctid = ordered.place
+    from ordered join pulls.pending p on p.ctid = ordered.row_id
     where ordered.is_shown
     order by p.registry, p.at, p.id
   `.execute(tx)
@@ -62,7 +62,7 @@ export const readNewRequests = async (tx: Sql, wanted: Wanted): Promise<NewReque
 /** The CTE `candidates`, and a query for the ranges of times in which requests of registries are not shown. */
 type Read = { candidates: RawBuilder<unknown>; beyond: RawBuilder<unknown> }
 
-const ROW = sql`p.ctid as place, p.id, p.registry, p.at`
+const ROW = sql`p.ctid as row_id, p.id, p.registry, p.at`
 
 /** A row of a restored database may have the number of a future transaction: such a row would be new in each run. */
 const IS_OURS = sql`p.xact < pg_snapshot_xmax(pg_current_snapshot())`
@@ -73,7 +73,7 @@ const since = (shown: Shown, until: Micros): Read => {
   return {
     candidates: sql`
       candidates as materialized (
-        select p.place, p.id, p.registry, p.at
+        select p.row_id, p.id, p.registry, p.at
         from (
           select ${ROW}, p.xact from pulls.pending p
           where p.xact >= pg_snapshot_xmin(${snapshot}) and not pg_visible_in_snapshot(p.xact, ${snapshot})

@@ -191,14 +191,14 @@ const erasePending = async (jobs: Database['jobs'], where: RawBuilder<unknown>):
  * time of each use: without its kind, a query that excludes kinds of clients would count the use.
  */
 const eraseSomePending = async (tx: Sql, where: RawBuilder<unknown>): Promise<number> => {
-  const { rows } = await sql<{ place: string; id: string; request: string }>`
-    select ctid as place, id, request from pulls.pending where ${where}
+  const { rows } = await sql<{ row_id: string; id: string; request: string }>`
+    select ctid as row_id, id, request from pulls.pending where ${where}
     order by registry, at limit ${PENDING_AT_ONCE} for update
   `.execute(tx)
   const beforePush = [...(await lookUpHeads(tx, headsAmong(rows)))].filter(([, isPart]) => isPart).map(([id]) => id)
   await sql`
     with erased as (
-      delete from pulls.pending where ctid = any(${rows.map(({ place }) => place)}::tid[])
+      delete from pulls.pending where ctid = any(${rows.map(({ row_id }) => row_id)}::tid[])
       returning id, registry, repository, at, request, who
     ), uses as (
       select registry, repository, reference, who::jsonb->>'kind' as kind, max(at) as used_at,
