@@ -278,7 +278,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     await ingest([ask(2, 400), ask(3, 401)])
     await settle(401)
     await provisionalFold('one', sizes)()
-    const shown = await answer({ since: '2026-11-18', until: '2026-11-19' }, { leastPullers: 2 })
+    const shown = await answer({ since: '2026-11-18', until: '2026-11-19' }, { minimumGroupSize: 2 })
     expect(shown.provisional).toEqual({ since: '2026-11-18T23:00:00.000000Z' })
     for (const note of shown.notes) expect(note).not.toMatch(/\d\d:5\d:\d\d/)
     expect(shown.notes).toContainEqual(expect.stringContaining('are pending, and not all included'))
@@ -288,7 +288,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     const { ingest } = createCounting(stores)
     await ingest([ask(1, 0)])
     await provisionalFold()()
-    const shown = await answer({ group_by: 'repository' }, { leastPullers: 2 })
+    const shown = await answer({ group_by: 'repository' }, { minimumGroupSize: 2 })
     expect([shown.rows, shown.total, Object.keys(shown.provisional ?? {})]).toEqual([[], {}, ['since']])
   })
 

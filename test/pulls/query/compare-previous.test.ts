@@ -36,11 +36,11 @@ describe.each(STORE_PAIRS)('rows compared with the period before, on %s', (_, op
       insert into pulls.registries (registry, folded_to) values ('registry.example', ${NOW})
     `.execute(stores.database.sql)
   }
-  const ask = async (parameters: Record<string, string>, leastPullers = 0): Promise<PullsAnswer> =>
+  const ask = async (parameters: Record<string, string>, minimumGroupSize = 0): Promise<PullsAnswer> =>
     queryPulls(
       stores.database.sql,
       parsePullsQuery({ measures: 'pulls,invocations,unique_sources', group_by: 'repository,tag', ...parameters }, NOW),
-      { rotation: 'never', stamps: {}, minimumGroupSize: leastPullers },
+      { rotation: 'never', stamps: {}, minimumGroupSize },
     )
 
   test('have what they had when that period is asked for itself', async () => {

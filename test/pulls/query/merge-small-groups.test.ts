@@ -51,11 +51,11 @@ describe.each(STORE_PAIRS)('numbers of at least so many origins, on %s', (_, ope
       insert into pulls.registries (registry, folded_to) values ('registry.example', '2026-11-04T12:00:00Z')
     `.execute(stores.database.sql)
   }
-  const ask = async (leastPullers: number, parameters: Record<string, string> = {}): Promise<PullsAnswer> =>
+  const ask = async (minimumGroupSize: number, parameters: Record<string, string> = {}): Promise<PullsAnswer> =>
     queryPulls(
       stores.database.sql,
       parsePullsQuery({ measures: [...SUMS, 'unique_sources'].join(), period: '2026-11', ...parameters }, NOW),
-      { rotation: 'never', stamps: {}, minimumGroupSize: leastPullers },
+      { rotation: 'never', stamps: {}, minimumGroupSize },
     )
 
   test('add up to what they are without the limit, and none is of fewer', async () => {
@@ -137,11 +137,11 @@ describe.each(STORE_PAIRS)('numbers of at least so many origins, on %s', (_, ope
 
   test('are no single origins', async () => {
     await keep([...of(6, { kind: 'runtime' }), { origin: 'scanner', kind: 'scanner' }])
-    const pullers = async (top: number, leastPullers: number): Promise<PullersAnswer> =>
+    const pullers = async (top: number, minimumGroupSize: number): Promise<PullersAnswer> =>
       queryPullers(stores.database.sql, parsePullsQuery({ period: '2026-11' }, NOW), top, {
         rotation: 'never',
         stamps: {},
-        minimumGroupSize: leastPullers,
+        minimumGroupSize,
       })
     const note =
       'Single origins are not shown, nor numbers without a group of fewer than 3 origins (pulls_least_pullers).'
@@ -175,6 +175,6 @@ test('groups that are all large enough are refused where they are too many to ho
   const question = parsePullsQuery({ measures: 'pulls', group_by: 'repository', period: '2026-11' }, NOW)
   await expect(
     queryPulls(database.sql, question, { rotation: 'never', stamps: {}, minimumGroupSize: 2 }),
-  ).rejects.toThrow(/^group_by: expected at most 100000 groups, as pulls_least_pullers is set/)
+  ).rejects.toThrow(/^group_by: expected at most 100000 groups, because pulls_least_pullers is set/)
   await close()
 })
