@@ -7,7 +7,7 @@ import { openPostgres } from '../../src/storage/sql/postgres.js'
 import { sql } from 'kysely'
 
 describe('tallyman clients test', () => {
-  test('shows what user agents become', async () => {
+  test('shows the clients of user agents', async () => {
     const { code, out } = await tallyman({}, 'clients', 'test', 'containerd/v1.7.21-k3s2', 'acme/2')
     expect(code).toBe(0)
     expect(out).toMatch(/containerd +1\.7\.21-k3s2 +runtime/)
@@ -83,7 +83,7 @@ describe('tallyman pulls', () => {
     tallyman({ TALLYMAN_DATA_DIR: folder.path, ...servers.environment }, 'pulls', ...args)
   const days = new Date(machineClock().getTime() - 4 * 86_400_000).toISOString().slice(0, 10)
 
-  test('answers in a table, with bars and what each number is', async () => {
+  test('answers in a table, with bars and the definition of each number', async () => {
     const { code, out } = await pulls('--since', days, '--group-by', 'day', '--measures', 'pulls,checks')
     expect(code).toBe(0)
     expect(out).toMatch(/^\S+ to \S+ \(UTC\)\n/)
@@ -92,28 +92,28 @@ describe('tallyman pulls', () => {
     expect(out).toMatch(/pulls \(counted\): invocations with at least one GET/)
   })
 
-  test('has a bar also for times without pulls', async () => {
+  test('has a bar for times without pulls, too', async () => {
     const since = new Date(machineClock().getTime() - 9 * 86_400_000).toISOString().slice(0, 10)
     const { out } = await pulls('--since', since, '--group-by', 'day', '--measures', 'pulls')
     expect(out).toMatch(/^▁{6}[▁-█]{4} {2}pulls$/m)
   })
 
   test('answers as JSON, CSV and NDJSON', async () => {
-    const asked = ['--since', days, '--group-by', 'repository', '--measures', 'invocations,unique_origins']
-    expect(JSON.parse((await pulls(...asked, '--json')).out)).toMatchObject({
+    const parameters = ['--since', days, '--group-by', 'repository', '--measures', 'invocations,unique_origins']
+    expect(JSON.parse((await pulls(...parameters, '--json')).out)).toMatchObject({
       rows: [{ repository: 'team/app', invocations: 60, unique_origins: 3 }],
     })
-    expect((await pulls(...asked, '--csv')).out).toBe('repository,invocations,unique_origins\r\nteam/app,60,3\r\n')
-    expect(JSON.parse((await pulls(...asked, '--ndjson')).out)).toEqual({
+    expect((await pulls(...parameters, '--csv')).out).toBe('repository,invocations,unique_origins\r\nteam/app,60,3\r\n')
+    expect(JSON.parse((await pulls(...parameters, '--ndjson')).out)).toEqual({
       repository: 'team/app',
       invocations: 60,
       unique_origins: 3,
     })
   })
 
-  test.each(['--csv', '--ndjson'])('writes what else is to be known to standard error: %s', async (format) => {
-    const asked = ['--since', days, '--group-by', 'country,hour', '--measures', 'pulls', '--limit', '1', format]
-    const { out, err } = await pulls(...asked)
+  test.each(['--csv', '--ndjson'])('writes notes to standard error: %s', async (format) => {
+    const parameters = ['--since', days, '--group-by', 'country,hour', '--measures', 'pulls', '--limit', '1', format]
+    const { out, err } = await pulls(...parameters)
     expect(out).not.toMatch(/countries|More groups/)
     expect(err).toMatch(/^note: Requests get their countries on arrival/m)
     expect(err).toMatch(/^note: More groups exist; raise --limit\.$/m)
@@ -151,15 +151,15 @@ describe('tallyman pulls', () => {
   })
 
   test('rounds bytes in tables, and not in CSV', async () => {
-    const asked = ['--since', days, '--measures', 'bytes', '--compare', 'previous']
-    expect((await pulls(...asked)).out).toMatch(/\n *bytes *\n0 B *\nbefore +bytes *\n\S+ +0 B *\n/)
-    expect((await pulls(...asked, '--csv')).out).toBe('bytes,previous_bytes\r\n0,0\r\n')
+    const parameters = ['--since', days, '--measures', 'bytes', '--compare', 'previous']
+    expect((await pulls(...parameters)).out).toMatch(/\n *bytes *\n0 B *\nbefore +bytes *\n\S+ +0 B *\n/)
+    expect((await pulls(...parameters, '--csv')).out).toBe('bytes,previous_bytes\r\n0,0\r\n')
   })
 
-  test('says that there is nothing, and what was asked for', async () => {
-    const asked = ['--group-by', 'day', '--measures', 'pulls', '--repository', 'team/none']
-    expect((await pulls(...asked, '--csv')).out).toBe('day,pulls\r\n')
-    expect((await pulls(...asked)).out).toMatch(/\(UTC\)\n\nno rows\n\n +pulls\ntotal +0\n/)
+  test('says that there are no rows, and repeats the filters', async () => {
+    const parameters = ['--group-by', 'day', '--measures', 'pulls', '--repository', 'team/none']
+    expect((await pulls(...parameters, '--csv')).out).toBe('day,pulls\r\n')
+    expect((await pulls(...parameters)).out).toMatch(/\(UTC\)\n\nno rows\n\n +pulls\ntotal +0\n/)
     expect((await pulls('--csv', '--ndjson')).err).toMatch(/'--csv' cannot be used with option '--ndjson'/)
   })
 
@@ -170,15 +170,15 @@ describe('tallyman pulls', () => {
       'the repository "team/ap"',
       '"tallyman pulls --group-by repository" lists repositories.',
     ],
-  ])('says that nothing is recorded for what is to be forgotten: %j', async (args, named, lists) => {
+  ])('says that no rows are recorded for the erasure: %j', async (args, named, lists) => {
     const { code, err } = await pulls('forget', ...args)
     expect([code, err]).toEqual([0, `note: Nothing is recorded for ${named}; check the spelling. ${lists}\n`])
   })
 
   test('prints a comparison without groups in every format', async () => {
-    const asked = ['--period', '2020-01', '--compare', 'previous', '--measures', 'pulls']
-    expect((await pulls(...asked, '--csv')).out).toBe('pulls,previous_pulls\r\n0,0\r\n')
-    expect((await pulls(...asked)).out).toMatch(/\npulls\n +0\nbefore +pulls\n2019-12-01 +0\n/)
+    const parameters = ['--period', '2020-01', '--compare', 'previous', '--measures', 'pulls']
+    expect((await pulls(...parameters, '--csv')).out).toBe('pulls,previous_pulls\r\n0,0\r\n')
+    expect((await pulls(...parameters)).out).toMatch(/\npulls\n +0\nbefore +pulls\n2019-12-01 +0\n/)
   })
 
   test('shows who pulls most, and how', async () => {
@@ -202,19 +202,19 @@ describe('tallyman pulls', () => {
   })
 
   test('shows when each tag was used last, as a table, JSON, CSV and NDJSON', async () => {
-    const asked = ['last-used', '--repository', 'team/app']
-    expect((await pulls(...asked)).out).toMatch(
+    const parameters = ['last-used', '--repository', 'team/app']
+    expect((await pulls(...parameters)).out).toMatch(
       /^registry +repository +tag +digest .* last used at +last pulled at +client +kind\n/,
     )
-    const { items } = JSON.parse((await pulls(...asked, '--json')).out) as { items: object[] }
+    const { items } = JSON.parse((await pulls(...parameters, '--json')).out) as { items: object[] }
     expect(items).toMatchObject([
       { tag: 'never', last_used_at: null },
       { tag: '1.0', client: 'containerd', kind: 'runtime' },
     ])
-    const first = await pulls(...asked, '--csv', '--limit', '1')
+    const first = await pulls(...parameters, '--csv', '--limit', '1')
     expect(first.out).toMatch(/^registry,repository,tag,[^\n]*,kind\r\nregistry\.example,team\/app,never,[^\n]*\r\n$/)
     expect(first.err).toMatch(/^there is more: --cursor /)
-    const old = await pulls(...asked, '--unused-for', '90d', '--ndjson', '--all')
+    const old = await pulls(...parameters, '--unused-for', '90d', '--ndjson', '--all')
     expect(
       old.out
         .split('\n')
@@ -228,7 +228,7 @@ describe('tallyman pulls', () => {
     [['--tag', '1.0', 'forget', '--repository', 'team/app'], /unknown option '--tag' of forget/],
     [['pullers', '--group-by', 'client'], /unknown option '--group-by'/],
     [['behaviour', '--kind', 'runtime'], /unknown option '--kind'/],
-  ])('does not leave out what it cannot do: %j', async (args, message) => {
+  ])('refuses options that it does not support: %j', async (args, message) => {
     const { code, out, err } = await pulls(...args)
     expect([code, out]).toEqual([1, ''])
     expect(err).toMatch(message)
@@ -242,7 +242,7 @@ describe('tallyman pulls', () => {
     expect((await pulls(...args)).err).toContain(`${advice}\n`)
   })
 
-  test('forgets an origin', async () => {
+  test('erases an origin', async () => {
     expect((await pulls('forget', '--origin', 'origin2')).out).toBe(
       'Erased: 20 invocations, 0 pending requests, 0 rows of days\n',
     )

@@ -28,12 +28,12 @@ const get = async (path: string): Promise<{ status: number; body: Record<string,
 }
 
 describe('GET /pulls', () => {
-  test.each(['/pulls', '/pulls/pullers', '/pulls/behaviour'])('%s asks for an API token', async (path) => {
+  test.each(['/pulls', '/pulls/pullers', '/pulls/behaviour'])('%s requires an API token', async (path) => {
     for (const headers of [{}, { authorization: 'Bearer notification-token' }])
       expect((await app.get(path, headers)).status).toBe(401)
   })
 
-  test('answers with rows, the total, the period, what each number is, and what else is to be known', async () => {
+  test('answers with rows, the total, the period, the definitions, and notes', async () => {
     const query = 'measures=pulls,unique_origins&group_by=country&period=last-28-days&compare=previous&tz=Europe/Berlin'
     const { status, body } = await get(`/pulls?${query}`)
     expect(status).toBe(200)
@@ -53,7 +53,7 @@ describe('GET /pulls', () => {
     ])
   })
 
-  test('says what is to be known of the period before, too', async () => {
+  test('has notes on the previous period, too', async () => {
     const week = 'measures=unique_origins&since=2026-11-03&until=2026-11-09&compare=previous'
     const { body } = await get(`/pulls?${week}`)
     expect(body.notes).toEqual([expect.stringMatching(/^Origins get new names/)])
@@ -74,7 +74,7 @@ describe('GET /pulls', () => {
     ['/pulls?repository=team/ap&group_by=day', ['repository "team/ap"'], true],
     ['/pulls/pullers?tag=nowhere&client=typo', ['tag "nowhere", client "typo"'], false],
     ['/pulls/behaviour?repository=team/ap', ['repository "team/ap"'], true],
-  ])('%s has a note that nothing matches', async (path, [filters], isUnknown) => {
+  ])('%s has a note that no row matches', async (path, [filters], isUnknown) => {
     const { status, body } = await get(path)
     expect(status).toBe(200)
     const notes = body.notes as string[]
@@ -82,7 +82,7 @@ describe('GET /pulls', () => {
     expect(notes.some((note) => note.startsWith('The inventory has no repository "team/ap"'))).toBe(isUnknown)
   })
 
-  test('has no such note if something matches, or nothing was asked for', async () => {
+  test('has no such note if a row matches, or without filters', async () => {
     for (const path of ['/pulls?client=<b>*', '/pulls?period=2020-01'])
       expect(JSON.stringify((await get(path)).body.notes)).not.toContain('There are no numbers')
   })
@@ -97,7 +97,7 @@ describe('GET /pulls', () => {
     expect(lines.map((line) => JSON.parse(line) as unknown)).toHaveLength(2)
   })
 
-  test.each(['csv', 'ndjson'])('sends in a header of %s what else is to be known', async (format) => {
+  test.each(['csv', 'ndjson'])('sends notes in a header of %s', async (format) => {
     const query = '/pulls?measures=pulls,unique_origins&group_by=country,hour&period=last-28-days&limit=1'
     const { headers } = await app.get(`${query}&format=${format}`)
     const { notes } = (await get(query)).body as { notes: string[] }
@@ -136,7 +136,7 @@ describe('GET /pulls', () => {
     expect((await app.get(path)).headers.get('tallyman-provisional-since')).toBeNull()
   })
 
-  test('has its heading also where there are no groups', async () => {
+  test('has its heading even if there are no groups', async () => {
     const query = '/pulls?measures=pulls,checks&group_by=day,client&repository=team/none'
     expect((await get(query)).body).toMatchObject({ rows: [], columns: ['day', 'client', 'pulls', 'checks'] })
     expect(await (await app.get(`${query}&format=csv`)).text()).toBe('day,client,pulls,checks\r\n')
@@ -150,7 +150,7 @@ describe('GET /pulls', () => {
     expect(body.rows).toContainEqual({ hour: '2026-11-20T00:00', pulls: 3 })
   })
 
-  test('says since when requests wait to be folded', async () => {
+  test('says since when requests are pending', async () => {
     const target = { repository: 'team/new', tag: '1.0', mediaType: 'application/vnd.oci.image.manifest.v1+json' }
     const request = { addr: '192.0.2.1', host: 'registry.example', method: 'GET', useragent: 'curl/8.0' }
     const later = new Date(NOW.getTime() + 1)
@@ -182,7 +182,7 @@ describe('GET /pulls', () => {
     expect(body.message).toMatch(message)
   })
 
-  test('tells who pulls most, and what is left without them', async () => {
+  test('reports who pulls most, and the numbers without them', async () => {
     const { body } = await get('/pulls/pullers?period=last-28-days&repository=team/app&top=2')
     expect(body).toMatchObject({
       pulls: 750,
@@ -195,7 +195,7 @@ describe('GET /pulls', () => {
     expect(body.notes).toEqual([expect.stringMatching(/^Origins get new names on the first of each month/)])
   })
 
-  test('says of those who pull since when they are known', async () => {
+  test('says since when single invocations are stored', async () => {
     const db = app.app.core.stores.database.sql
     const notes = async (query: string): Promise<unknown> => (await get(`/pulls/pullers?${query}`)).body.notes
     await sql`update pulls.registries set kept_from = '2026-11-08'`.execute(db)
@@ -207,7 +207,7 @@ describe('GET /pulls', () => {
     await sql`update pulls.registries set kept_from = '-infinity'`.execute(db)
   })
 
-  test('tells of which period, and what else is to be known of pullers', async () => {
+  test('reports the period, and notes on pullers', async () => {
     const db = app.app.core.stores.database.sql
     await sql`update pulls.registries set kept_from = '2026-10-26'`.execute(db)
     const { body } = await get('/pulls/pullers?period=last-28-days&tz=Asia/Tokyo')
@@ -221,7 +221,7 @@ describe('GET /pulls', () => {
     })
   })
 
-  test('tells how origins ask, as likely with its evidence', async () => {
+  test('reports the behaviour of origins with its evidence', async () => {
     const { body } = await get('/pulls/behaviour?repository=team/app&days=7')
     expect(body.items).toHaveLength(5)
     expect(body.items).toContainEqual(
@@ -234,7 +234,7 @@ describe('GET /pulls/last-used', () => {
   const HEADING = 'registry,repository,tag,digest,size,pushed_at,last_used_at,last_pulled_at,client,kind'
 
   beforeAll(async () => {
-    const told = (at: string, tag: string, method: string, action = 'pull'): object =>
+    const anEventAt = (at: string, tag: string, method: string, action = 'pull'): object =>
       notified({
         timestamp: at,
         action,
@@ -246,18 +246,22 @@ describe('GET /pulls/last-used', () => {
         },
         request: { addr: '192.0.2.1', host: 'registry.example', method, useragent: 'containerd/1.7.0' },
       })
-    const pushed = ['1a', '1b', '1c'].map((tag) => told('2026-02-10T10:00:00Z', tag, 'PUT', 'push'))
+    const pushed = ['1a', '1b', '1c'].map((tag) => anEventAt('2026-02-10T10:00:00Z', tag, 'PUT', 'push'))
     await app.notify({
-      events: [...pushed, told('2026-11-01T10:00:00Z', '1b', 'HEAD'), told('2026-04-01T10:00:00Z', '1c', 'GET')],
+      events: [
+        ...pushed,
+        anEventAt('2026-11-01T10:00:00Z', '1b', 'HEAD'),
+        anEventAt('2026-04-01T10:00:00Z', '1c', 'GET'),
+      ],
     })
     await heardAt(app.app.core.stores.database.sql, NOW)
   })
 
-  test('asks for an API token', async () => {
+  test('requires an API token', async () => {
     expect((await app.get('/pulls/last-used', {})).status).toBe(401)
   })
 
-  test('answers page after page, those that were never used first', async () => {
+  test('answers in pages, with never-used tags first', async () => {
     const { body } = await get('/pulls/last-used?limit=2')
     expect(body).toMatchObject({
       items: [
@@ -270,7 +274,7 @@ describe('GET /pulls/last-used', () => {
     expect(last.body).toMatchObject({ items: [{ tag: '1b', last_pulled_at: null }], next: null })
   })
 
-  test('gives a clean-up what nobody has used, as CSV', async () => {
+  test('lists unused tags for a clean-up, as CSV', async () => {
     const csv = await app.get('/pulls/last-used?unused_for=90d&repository=team/old&format=csv&limit=1')
     expect(csv.headers.get('content-type')).toMatch(/^text\/csv/)
     expect(await csv.text()).toBe(
@@ -434,7 +438,7 @@ describe('with pulls_least_pullers', () => {
   const text = async (path: string, headers?: Record<string, string>): Promise<string> =>
     (await limited.get(path, headers)).text()
 
-  test('nothing is told of fewer, in any format', async () => {
+  test('numbers of fewer pullers are not shown, in any format', async () => {
     const query = '/pulls?measures=pulls&group_by=repository,day&period=last-28-days'
     const rows = [{ repository: 'other', day: '2026-11-20', pulls: 7 }]
     expect(JSON.parse(await text(query))).toMatchObject({ rows, total: { pulls: 7 } })
@@ -445,7 +449,7 @@ describe('with pulls_least_pullers', () => {
     expect(await text('/badge/b.svg', {})).toMatch(/<title>pulls \(30d\): few<\/title>/)
   })
 
-  test('nobody is told alone', async () => {
+  test('single origins are not shown', async () => {
     expect(JSON.parse(await text('/pulls/pullers?period=last-28-days'))).toMatchObject({ pulls: 7, top: [] })
     const refused = await limited.get('/pulls/behaviour')
     expect([refused.status, await refused.text()]).toEqual([400, expect.stringMatching(/pulls_least_pullers is 3/)])

@@ -20,7 +20,7 @@ type MoveAliasesDeps = {
 }
 
 /** The embedded database moves so many rows in half a second. */
-const MOST = 10_000
+const DEFAULT_MOST = 10_000
 /** Before any day that has pulls. */
 const NO_DAY = '-infinity'
 
@@ -42,7 +42,10 @@ export const moveAliases = async (deps: MoveAliasesDeps, aliases: ReadonlyMap<st
   await eachAlone(rows, async (move) => moveRegistry(deps, move))
 }
 
-const moveRegistry = async ({ database, windows, most = MOST }: MoveAliasesDeps, move: AliasMove): Promise<void> => {
+const moveRegistry = async (
+  { database, windows, most = DEFAULT_MOST }: MoveAliasesDeps,
+  move: AliasMove,
+): Promise<void> => {
   const { jobs } = database
   const stepSizes = createStepSizes()
   /** Runs one transaction, and repeats it with fewer rows if it took too long. */

@@ -1,7 +1,7 @@
 /** The utilization of the event loop above which a run is skipped. */
 const BUSY = 0.8
 /** Maximum number of consecutive runs that are skipped. */
-const MOST_LEFT_OUT = 2
+const MAX_SKIPPED = 2
 
 /** @returns a function that returns the utilization of the event loop since its previous call */
 const utilizationSinceLast = (): (() => number) => {
@@ -18,13 +18,13 @@ const utilizationSinceLast = (): (() => number) => {
  * run does their work, up to its own limit.
  */
 export const stepAside = (job: () => Promise<void>, utilization = utilizationSinceLast()): (() => Promise<void>) => {
-  let leftOut = 0
+  let skipped = 0
   return async () => {
-    if (utilization() > BUSY && leftOut < MOST_LEFT_OUT) {
-      leftOut++
+    if (utilization() > BUSY && skipped < MAX_SKIPPED) {
+      skipped++
       return
     }
-    leftOut = 0
+    skipped = 0
     await job()
   }
 }

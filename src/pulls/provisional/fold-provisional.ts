@@ -43,10 +43,10 @@ const SIZES: Record<Database['engine'], ProvisionalSizes> = {
 }
 
 /** Maximum number of entries of complete manifests in memory during one batch. */
-const MOST_IN_MEMORY = 100_000
+const MAX_ENTRIES = 100_000
 
 /** The time limit for look-ups of one registry in a run: its clients may make look-ups slow, and other registries would wait. */
-const LONGEST_LOOK_UPS_MS = 1_000
+const MAX_LOOK_UPS_MS = 1_000
 
 /** The state of a registry in the memory of the process. */
 type RegistryState = {
@@ -123,7 +123,7 @@ const foldNew = async (
   state.isCleared = true
   for (const [registry, requests] of found.requests) {
     const foldAll = async (): Promise<boolean> => {
-      const end = now().getTime() + LONGEST_LOOK_UPS_MS
+      const end = now().getTime() + MAX_LOOK_UPS_MS
       const uses = await withoutPushChecks(database.jobs, requests, () => now().getTime() > end)
       for (let from = 0; from < uses.length; from += sizes.batch) {
         const batch = uses.slice(from, from + sizes.batch)
@@ -191,7 +191,7 @@ const foldSome = async (tx: Sql, { windows, registry, batch, state }: Provisiona
   }
   state.registries.set(registry, remembered)
   const { chains, blobReports } = remembered
-  const manifests = createKnownManifests(registry, MOST_IN_MEMORY)
+  const manifests = createKnownManifests(registry, MAX_ENTRIES)
   const loaded = await loadChains(tx, registry, { wanted: missingOrigins(requests, chains), share: createShare() })
   for (const stored of loaded) chains.set(stored.chain.key, stored)
   await manifests.learn(tx, [...requestedManifests(requests), ...openManifests(chainsFor(requests, chains))], requests)

@@ -8,7 +8,7 @@ import type { MeasureName } from '../model/measures.js'
 export type PreviousNumbers = Partial<Record<`previous_${MeasureName}`, number>>
 
 /** Maximum number of groups of the previous period that are read. */
-const MOST_GROUPS = 100_000
+const MAX_GROUPS = 100_000
 
 /** The numbers of the whole previous period, for the single row of an answer without groups. */
 export const previousOfTotal = (previous: Group['numbers']): PreviousNumbers =>
@@ -28,7 +28,7 @@ export const onlyGroups = (query: PullsQuery, groups: readonly Group[]): PullsQu
       values: [...new Set(groups.map(({ names }) => names[name] ?? ''))],
     })),
   ],
-  limit: MOST_GROUPS,
+  limit: MAX_GROUPS,
 })
 
 /**
@@ -48,7 +48,7 @@ export const previousOfGroups = (
   return (names) => {
     if (isOther(names)) return {}
     const numbers = known.get(keyOf(names))
-    if (!numbers && (!isAll || previous.length > MOST_GROUPS)) return {}
+    if (!numbers && (!isAll || previous.length > MAX_GROUPS)) return {}
     return Object.fromEntries(measures.map((name) => [`previous_${name}`, numbers?.[name] ?? 0]))
   }
 }

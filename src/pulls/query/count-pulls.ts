@@ -28,11 +28,11 @@ export const countPulls = async (
     period: { from, to: addDays(to, 1) },
     timeZone: 'UTC',
     compare: false,
-    limit: MOST_KINDS,
+    limit: MAX_KINDS,
   }
   const { rows, total } = await queryPulls(db, query, { rotation: 'never', stamps: {}, isSettledOnly: true })
   if (!byKind) return total[name] ?? 0
   return Object.fromEntries(rows.map((row) => [row.kind ?? 'unknown', row[name] ?? 0]))
 }
 
-const MOST_KINDS = 100
+const MAX_KINDS = 100

@@ -15,7 +15,7 @@ export const OTHER = 'other'
 const SIZE_MEASURE = 'unique_sources'
 const ROWS_AT_ONCE = 500
 /** All groups are in memory until the smallest ones are known. */
-const MOST_GROUPS = 100_000
+const MAX_GROUPS = 100_000
 
 export type MergedGroups = {
   groups: Group[]
@@ -79,9 +79,9 @@ const createMerge = ({ groupBy, measures }: PullsQuery, minimum: number): Merge 
   let smallestShown: GroupPart | undefined
 
   const show = (part: GroupPart): void => {
-    if (shown.length >= MOST_GROUPS)
+    if (shown.length >= MAX_GROUPS)
       throw new PullsError(
-        `group_by: expected at most ${MOST_GROUPS} groups, because pulls_least_pullers is set; choose a shorter period`,
+        `group_by: expected at most ${MAX_GROUPS} groups, because pulls_least_pullers is set; choose a shorter period`,
       )
     shown.push({ names: part.names, numbers: numbersOf(part, measures) })
   }

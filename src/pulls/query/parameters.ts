@@ -39,11 +39,11 @@ export const dimensionsOf = ({ groupBy, filters }: Pick<PullsQuery, 'groupBy' | 
 /** A parameter of a query about pulls is invalid. The message names the parameter and the expected value. */
 export class PullsError extends Error {}
 
-const MOST_GROUPS = 3
-const MOST_ROWS = 10_000
-const USUAL_ROWS = 1_000
-const MOST_VALUES = 100
-const LONGEST_VALUE = 300
+const MAX_GROUPS = 3
+const MAX_ROWS = 10_000
+const DEFAULT_ROWS = 1_000
+const MAX_VALUES = 100
+const MAX_VALUE_LENGTH = 300
 
 /** The measures of a query that names none, separated by commas. */
 export const DEFAULT_MEASURES = 'pulls,checks,downloads,unique_origins,unique_endpoints'
@@ -61,18 +61,18 @@ const COMMA = /(?<!\\),/
  * offsets are west of Greenwich.
  */
 const AMBIGUOUS_ZONE = /^(?!(?:UTC|UCT|GMT|EST|MST|HST|PRC|ROC|ROK)$)[a-z]{3}$|^[+-]/i
-const WORDS = new Set<string>(['measures', 'group_by', 'period', 'since', 'until', 'tz', 'compare', 'limit'])
+const PARAMETER_NAMES = new Set<string>(['measures', 'group_by', 'period', 'since', 'until', 'tz', 'compare', 'limit'])
 
 /** The parameters of a query except its filters, with their descriptions. */
 export const PARAMETERS = {
   measures: 'what to count, separated by commas',
-  group_by: `what to group by: up to ${MOST_GROUPS}, separated by commas`,
+  group_by: `what to group by: up to ${MAX_GROUPS}, separated by commas`,
   period: 'today, 7d (up to yesterday), 2026-03 (default: 28d)',
   since: 'first day, instead of a period',
   until: 'last day, with since (default: today)',
   tz: 'IANA time zone of hours and days (default: UTC)',
   compare: 'previous: show the previous period, too',
-  limit: `rows (default: ${USUAL_ROWS}, at most ${MOST_ROWS})`,
+  limit: `rows (default: ${DEFAULT_ROWS}, at most ${MAX_ROWS})`,
 }
 
 /**
@@ -91,7 +91,7 @@ export const parsePullsQuery = (parameters: Readonly<Record<string, unknown>>, n
     throw new PullsError(`tz: "${excerpt(timeZone)}" is not a time zone; expected an IANA name, as Europe/Berlin`)
   const today = localDay(now, timeZone)
   const groupBy = names(text('group_by') ?? '', 'group_by', DIMENSION_NAMES)
-  if (groupBy.length > MOST_GROUPS) throw new PullsError(`group_by: expected at most ${MOST_GROUPS}`)
+  if (groupBy.length > MAX_GROUPS) throw new PullsError(`group_by: expected at most ${MAX_GROUPS}`)
   const measures = names(text('measures') ?? DEFAULTS.measures, 'measures', MEASURE_NAMES)
   if (measures.length === 0) throw new PullsError(`measures: expected at least one of ${MEASURE_NAMES.join(', ')}`)
   const compare = text('compare')
@@ -103,7 +103,7 @@ export const parsePullsQuery = (parameters: Readonly<Record<string, unknown>>, n
     period: refuseFuture(texts, periodIn(texts, today), today),
     timeZone,
     compare: compare !== undefined,
-    limit: wholeNumber('limit', text('limit') ?? String(USUAL_ROWS), MOST_ROWS),
+    limit: wholeNumber('limit', text('limit') ?? String(DEFAULT_ROWS), MAX_ROWS),
     queriedAt: microsOf(now),
   }
 }
@@ -135,15 +135,15 @@ const excerpt = (text: string): string => text.slice(0, 40)
 const isDimension = (name: string): name is DimensionName => Object.hasOwn(DIMENSIONS, name)
 
 const filtersIn = (texts: ReadonlyMap<string, string>): PullsQuery['filters'] => {
-  const given = [...texts].filter(([name]) => !WORDS.has(name))
+  const given = [...texts].filter(([name]) => !PARAMETER_NAMES.has(name))
   return given.map(([name, text]) => {
     if (!isDimension(name))
       throw new PullsError(
-        `"${excerpt(name)}" is not a parameter; expected ${[...WORDS, ...DIMENSION_NAMES].join(', ')}`,
+        `"${excerpt(name)}" is not a parameter; expected ${[...PARAMETER_NAMES, ...DIMENSION_NAMES].join(', ')}`,
       )
     const values = text.split(COMMA).map((one) => one.trim().replaceAll('\\,', ','))
-    if (values.length > MOST_VALUES || values.some((value) => value.length > LONGEST_VALUE))
-      throw new PullsError(`${name}: expected at most ${MOST_VALUES} values of at most ${LONGEST_VALUE} characters`)
+    if (values.length > MAX_VALUES || values.some((value) => value.length > MAX_VALUE_LENGTH))
+      throw new PullsError(`${name}: expected at most ${MAX_VALUES} values of at most ${MAX_VALUE_LENGTH} characters`)
     if (!values.every(isStorableText)) throw new PullsError(`${name}: contains characters that no name has`)
     refuseUnknown(name, values)
     if (name === 'digest') return { dimension: name, values: values.map(digestValue) }

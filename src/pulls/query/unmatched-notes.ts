@@ -7,7 +7,7 @@ import type { PullsQuery } from './parameters.js'
 type Filters = PullsQuery['filters']
 
 /** Maximum number of values that a note repeats. */
-const MOST_VALUES = 3
+const MAX_VALUES = 3
 
 /**
  * Notes on an answer without numbers: a filter may be misspelt. Repositories are looked up; whether a tag or a client exists cannot
@@ -24,13 +24,13 @@ export const unmatchedNotes = async (db: Sql, filters: Filters): Promise<string[
     select distinct name from inventory.repositories where name = any(${names}::text[])
   `.execute(db)
   const unknown = names.filter((name) => !rows.some((row) => row.name === name))
-  return [...notes, ...unknown.slice(0, MOST_VALUES).map(unknownRepository)]
+  return [...notes, ...unknown.slice(0, MAX_VALUES).map(unknownRepository)]
 }
 
 const filterText = ({ dimension, values }: Filters[number]): string => {
-  const more = values.length > MOST_VALUES ? ` or ${values.length - MOST_VALUES} more` : ''
+  const more = values.length > MAX_VALUES ? ` or ${values.length - MAX_VALUES} more` : ''
   return `${dimension} ${values
-    .slice(0, MOST_VALUES)
+    .slice(0, MAX_VALUES)
     .map((value) => `"${value}"`)
     .join(' or ')}${more}`
 }

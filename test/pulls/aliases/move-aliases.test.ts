@@ -26,7 +26,7 @@ const NAME = 'registry.example'
 const ALIASES = new Map([
   [ALIAS, NAME],
   ['other.example', NAME],
-  // Behind the name in the order of registries.
+  // Sorted after the name in the order of registries.
   ['z.example', NAME],
 ])
 const LATENESS = 300
@@ -35,10 +35,10 @@ const HOUR = 3_600
 const DAY = 86_400
 const DIGEST = `sha256:${'a1'.padStart(64, '0')}` as Digest
 
-type Asked = { second: number; registry?: string; method?: 'GET' | 'HEAD'; repository?: string; origin?: number }
+type RequestCase = { second: number; registry?: string; method?: 'GET' | 'HEAD'; repository?: string; origin?: number }
 
 /** A request for a tag, so many seconds after the start. */
-const request = (id: number, { second, registry = ALIAS, method = 'GET', repository = 'a', origin = 1 }: Asked) =>
+const request = (id: number, { second, registry = ALIAS, method = 'GET', repository = 'a', origin = 1 }: RequestCase) =>
   ({
     ...anEvent({ id, action: 'pull', at: timeOf(second).toISOString(), registry, repository, method }),
     object: 'manifest',
@@ -77,7 +77,7 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
         return Promise.resolve()
       },
     })
-  /** All that waits, as nothing newer comes. */
+  /** Folds all pending requests, as if no newer one arrives. */
   const foldAll = async (second: number): Promise<void> => {
     await fold(second)
     await fold(second + LATENESS)
@@ -96,8 +96,8 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
     for (const group_by of ['', 'day', 'month', 'repository', 'client', 'day,repository,client', 'tag', ...others]) {
       const period = group_by === 'hour' ? '2026-11-18' : '2026'
       const parameters = { measures: measures.join(), period, limit: '10000', ...(group_by && { group_by }) }
-      const asked = parsePullsQuery(parameters, timeOf(10 * DAY))
-      const { total, rows } = await queryPulls(stores.database.sql, asked, { rotation: 'never', stamps: {} })
+      const query = parsePullsQuery(parameters, timeOf(10 * DAY))
+      const { total, rows } = await queryPulls(stores.database.sql, query, { rotation: 'never', stamps: {} })
       all.push({ group_by, total, rows })
     }
     return all
@@ -130,7 +130,7 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
     return rows
   }
 
-  /** Four days of both names, of which the first has no detail any more; the last requests wait, and some chains are open. */
+  /** Four days of both names. The first has no detail any more; the last requests are pending, and some chains are open. */
   const record = async (): Promise<void> => {
     const events = Array.from({ length: 120 }, (_one, i) =>
       request(i + 1, {
@@ -155,30 +155,30 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
     await ingest([request(301, { second: end + 800 }), request(302, { second: end + 850, registry: NAME })])
   }
 
-  test('are those of its registry, in every table, and no number changes', async () => {
+  test('are moved to its registry, in every table, and no number changes', async () => {
     await record()
     await sql`
       insert into pulls.rolling_days (registry, day, repository, stage, hashed_to) values (${ALIAS}, '2026-11-19', 'a', 'rows', 0)
     `.execute(stores.database.sql)
     const before = await rowsOfAlias()
     expect(Object.entries(before).filter(([, count]) => count === 0)).toEqual([])
-    const [told, summed] = [await answers(), await totals()]
+    const [requestCases, summed] = [await answers(), await totals()]
     await moved()
     const after = await rowsOfAlias()
     expect(after).toEqual(Object.fromEntries(Object.keys(before).map((table) => [table, 0])))
-    expect(await answers()).toEqual(told)
+    expect(await answers()).toEqual(requestCases)
     expect(await totals()).toEqual(summed)
     // And summarized again under the one name.
     await rolled()
     await summarizePulls(stores.database)
-    expect(await answers()).toEqual(told)
+    expect(await answers()).toEqual(requestCases)
     await moved()
-    expect(await answers()).toEqual(told)
+    expect(await answers()).toEqual(requestCases)
   })
 
-  test('a move that breaks off half way has changed no number, and goes on', async () => {
+  test('a move that is interrupted has changed no number, and is resumed', async () => {
     await record()
-    const [told, summed] = [await answers(), await totals()]
+    const [requestCases, summed] = [await answers(), await totals()]
     const db = stores.database.sql
     for (const table of ['behaviours', 'summarized', 'requests']) {
       await sql`alter table ${sql.table(`pulls.${table}`)} rename to elsewhere`.execute(db)
@@ -187,12 +187,12 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
       } finally {
         await sql`alter table pulls.elsewhere rename to ${sql.raw(table)}`.execute(db)
       }
-      expect(await answers()).toEqual(told)
+      expect(await answers()).toEqual(requestCases)
     }
     expect((await rowsOfAlias()).registries).toBe(1)
     await moved()
     expect(Object.values(await rowsOfAlias()).every((count) => count === 0)).toBe(true)
-    expect([await answers(), await totals()]).toEqual([told, summed])
+    expect([await answers(), await totals()]).toEqual([requestCases, summed])
   })
 
   test('a move that waits for a roll-up does not wait for another registry, whose roll-up fails', async () => {
@@ -215,7 +215,7 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
     expect((await rowsOfAlias()).registries).toBe(0)
   })
 
-  test('a pull that began under the alias goes on under the name', async () => {
+  test('a pull that began under the alias continues under the name', async () => {
     await ingest([request(1, { second: 0, method: 'HEAD' })])
     await foldAll(1)
     await moved()
@@ -225,7 +225,7 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
     expect(await totals()).toEqual({ a: 1_001 })
   })
 
-  test('a pull goes on that either name has open for one origin', async () => {
+  test('an open pull of one origin continues, whichever name has it', async () => {
     await ingest([
       request(1, { second: 0, method: 'HEAD' }),
       request(2, { second: 10, method: 'HEAD', registry: NAME }),
@@ -241,7 +241,7 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
     expect(late).toBe(0)
   })
 
-  test('what waits under either name is not late, however far the other was folded', async () => {
+  test('pending requests under either name are not late, however far the other was folded', async () => {
     await ingest([request(1, { second: HOUR, registry: NAME }), request(2, { second: 2 * HOUR, registry: NAME })])
     await foldAll(2 * HOUR)
     await ingest([request(3, { second: HOUR }), request(4, { second: 2 * HOUR + 100, registry: NAME })])
@@ -251,7 +251,7 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
     expect(late).toBe(0)
   })
 
-  test('what waits under the alias is not late, although the name was settled because it was silent', async () => {
+  test('pending requests under the alias are not late, even if the name was settled as silent', async () => {
     await ingest([request(1, { second: HOUR, registry: NAME })])
     await foldAll(HOUR)
     const lateness = LATENESS * 1_000_000
@@ -269,7 +269,7 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
     expect(late).toBe(0)
   })
 
-  test('what comes under the alias later is counted once, also on days that are rolled up', async () => {
+  test('requests that arrive later under the alias are counted once, also on rolled-up days', async () => {
     await record()
     await moved()
     const [{ total }] = (await answers(['invocations'])) as [{ total: { invocations: number } }]
@@ -282,11 +282,11 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
     await moved()
     expect(Object.values(await rowsOfAlias()).every((count) => count === 0)).toBe(true)
     const [after] = (await answers(['invocations'])) as [{ total: { invocations: number } }]
-    // With the two that waited.
+    // Including the two pending requests.
     expect([after.total.invocations - total.invocations, late]).toEqual([4, 0])
   })
 
-  test('a day that is being rolled up has what comes to it meanwhile', async () => {
+  test('a day that is being rolled up includes rows that are moved to it meanwhile', async () => {
     await ingest([
       ...[0, 2 * DAY].map((second, i) => request(i + 1, { second, registry: NAME })),
       ...[60, 2 * DAY].map((second, i) =>
@@ -302,7 +302,7 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
         return node
       },
       transformResult: async ({ result, queryId }) => {
-        // All rows of the day are there, and it is not told by them yet.
+        // All rows of the day are written, but answers do not read them yet.
         if (isNextDay.has(queryId) && moves++ === 0) await moved()
         return result
       },
@@ -321,7 +321,7 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
     }
   })
 
-  test('none of them is one look, and waits for nobody', async () => {
+  test('an alias without pulls takes one query, and waits for no lock', async () => {
     await ingest([request(1, { second: 0, registry: NAME })])
     await foldAll(1)
     let statements = 0
@@ -338,7 +338,7 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
   })
 
   const OPERATIONS = ['nothing', 'fold', 'fold all', 'fold all', 'roll up', 'summarize', 'forget', 'compare'] as const
-  const told = fc.record({
+  const requestCases = fc.record({
     gap: fc.constantFrom(5, 40, 400, 2 * HOUR, 9 * HOUR, 30 * HOUR),
     registry: fc.constantFrom(ALIAS, NAME, 'other.example'),
     method: fc.constantFrom<'GET' | 'HEAD'>('GET', 'GET', 'HEAD'),
@@ -346,11 +346,11 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
     origin: fc.nat(2),
     then: fc.constantFrom(...OPERATIONS),
   })
-  const history = fc.array(told, { minLength: 10, maxLength: 30 }).map((all) => {
+  const history = fc.array(requestCases, { minLength: 10, maxLength: 30 }).map((all) => {
     let second = 0
     return all.map(({ gap, origin, then, ...one }, i) => {
       second += gap
-      // Nobody uses both names: what belongs together is the same before they are known to be one.
+      // No client uses both names, so the same requests belong together before the alias is known.
       const person = origin + 3 * [ALIAS, NAME, 'other.example'].indexOf(one.registry)
       return { event: request(i + 1, { ...one, second, origin: person }), second, then }
     })
@@ -358,8 +358,8 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
   type History = typeof history extends fc.Arbitrary<infer T> ? T : never
 
   /**
-   * @param known from which request on the alias is configured; from then on, what comes under it moves at once, unless the move breaks off
-   * @param broken in portions of how many rows, and at which of its statements
+   * @param known the request from which on the alias is configured; from then on its requests move at once, unless the move is interrupted
+   * @param broken the number of rows of a portion, and the statement at which the move is interrupted
    */
   const live = async (all: History, known = Infinity, broken?: { most: number; at: number }): Promise<void> => {
     for (const [i, { event, second, then }] of all.entries()) {
@@ -390,7 +390,7 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
         await begin()
         await live(all, known, breaks)
         await moved(breaks?.most)
-        // A name under which a request waits may have to be folded first.
+        // A name with a pending request may have to be folded first.
         if (breaks) {
           await foldAll((all.at(-1)?.second ?? 0) + 1 + LATENESS)
           await moved(breaks.most)
@@ -406,7 +406,7 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
     )
   })
 
-  /** The salt changed after what was folded, and before what waits. */
+  /** The salt changed after the folded requests, and before the pending ones. */
   const renameOrigins = async (): Promise<void> => {
     await sql`
       update pulls.pending set origin = 'new ' || origin,
@@ -461,7 +461,7 @@ describe.each(STORE_PAIRS)('pulls under an alias, on %s', (_, open) => {
     )
   })
 
-  test('are counted once while they are folded, rolled up, summarized and forgotten elsewhere', async () => {
+  test('are counted once while another process folds, rolls up, summarizes and expires them', async () => {
     const all = Array.from({ length: 8 }, (_one, day) =>
       Array.from({ length: 40 }, (_two, i) => {
         const registry = i % 2 === 0 ? ALIAS : NAME

@@ -33,7 +33,7 @@ const request = fc.record(
   { requiredKeys: ['id', 'object', 'method', 'status'] },
 )
 
-test('a chain that an earlier version kept is read', () => {
+test('a chain that an earlier version stored can be read', () => {
   const at = 1_000 * SECOND
   const text = JSON.stringify([
     at,
@@ -59,15 +59,15 @@ test('a chain that an earlier version kept is read', () => {
   })
 })
 
-test('a chain is the same after it was kept', () => {
+test('a chain is the same after it was stored and loaded', () => {
   let open = 0
   let orphans = 0
   let artifacts = 0
   fc.assert(
-    fc.property(fc.array(fc.tuple(fc.nat({ max: 400 }), request), { maxLength: 30 }), (asked) => {
+    fc.property(fc.array(fc.tuple(fc.nat({ max: 400 }), request), { maxLength: 30 }), (requests) => {
       const chain = startChain(PLACE)
       let second = 0
-      for (const [wait, one] of asked) {
+      for (const [wait, one] of requests) {
         second += wait
         const folded: FoldRequest = {
           ...PLACE,

@@ -31,7 +31,7 @@ const request = (
   ...more,
 })
 
-/** As another process finds them. */
+/** The chains as another process loads them. */
 const keptAndRead = (chains: Chains): Chains => {
   const read: Chains = createByOrigin()
   for (const { chain, who } of chains.values())
@@ -44,19 +44,19 @@ describe('a pull across the change of the salt', () => {
   const get = request('2', '2026-12-01T00:00:01Z', { origin: 'december', previous: 'november' })
   const later = request('3', '2026-12-01T00:10:00Z', { origin: 'december', previous: 'november' })
 
-  test('is one, of the origin that began it', () => {
+  test('is one pull, of the origin that began it', () => {
     const outcomes = foldBatch({ requests: [head, get], chains: createByOrigin() }, NEEDS)
     expect(outcomes).toMatchObject([{ outcome: { id: '1', gets: 1, origin: 'november' }, who: 'who november is' }])
   })
 
-  test('is one when the salt changes between two batches', () => {
+  test('is one pull if the salt changes between two batches', () => {
     const chains: Chains = createByOrigin()
     foldBatch({ requests: [head], chains }, NEEDS)
     const outcomes = foldBatch({ requests: [get], chains: keptAndRead(chains) }, NEEDS)
     expect(outcomes).toMatchObject([{ outcome: { id: '1', gets: 1, origin: 'november' }, before: { gets: 0 } }])
   })
 
-  test('leaves what belongs to nothing before to the new origin', () => {
+  test('leaves requests that continue no earlier pull to the new origin', () => {
     const outcomes = foldBatch({ requests: [later, get, head], chains: createByOrigin() }, NEEDS)
     expect(outcomes.map(({ outcome: { id, origin } }) => [id, origin])).toEqual(
       expect.arrayContaining([
@@ -75,7 +75,7 @@ describe('a lazy pull across the change of the salt', () => {
   const final = (requests: PendingRequest[]): unknown[] =>
     foldBatch({ requests, chains: createByOrigin() }, NEEDS).map(({ outcome }) => [outcome.id, outcome.what, outcome])
 
-  test('takes its blobs for as long as they come', () => {
+  test('takes its blobs as long as they arrive', () => {
     const blobs = Array.from({ length: 12 }, (_, i) =>
       layer(String(i + 2), new Date(Date.parse('2026-12-01T00:15:00Z') + i * 25 * 60_000).toISOString(), `l${i}`),
     )
@@ -92,18 +92,18 @@ describe('a lazy pull across the change of the salt', () => {
   })
 })
 
-describe('what is open', () => {
+describe('an open outcome', () => {
   const head = request('1', '2026-11-18T10:00:00Z', { origin: 'one', method: 'HEAD', tag: '1.0' as Tag })
   const get = request('2', '2026-11-18T10:00:01Z', { origin: 'one', tag: '1.0' as Tag })
   const again = request('3', '2026-11-18T10:00:02Z', { origin: 'one', method: 'HEAD' })
   const other = request('4', '2026-11-18T10:00:03Z', { origin: 'two', method: 'HEAD', tag: '1.0' as Tag })
 
-  test('is told again only when it has grown', () => {
+  test('is returned again only if it has grown', () => {
     const chains: Chains = createByOrigin()
-    const told = [[head], [get], [again], [other]].map((requests) =>
+    const returned = [[head], [get], [again], [other]].map((requests) =>
       foldBatch({ requests, chains }, NEEDS).map(({ outcome, before }) => [outcome.id, before?.gets]),
     )
-    expect(told).toEqual([[['1', undefined]], [['1', 0]], [], [['4', undefined]]])
+    expect(returned).toEqual([[['1', undefined]], [['1', 0]], [], [['4', undefined]]])
   })
 })
 
@@ -121,7 +121,7 @@ describe('an origin that begins more than can stay open', () => {
   })
 })
 
-describe('a client that fetches more manifests than are remembered', () => {
+describe('a client that fetches more manifests than a chain may contain', () => {
   const INDEXES = 20
   const CHILDREN = 1_000
   const digestAt = (index: number, child: number): Digest => `sha256:${`${index}.${child}`.padStart(64, '0')}` as Digest
@@ -156,7 +156,7 @@ describe('a client that fetches more manifests than are remembered', () => {
       },
   }
 
-  test('is compared with a bounded number of them, and ends in the same however it is split', () => {
+  test('is compared with a bounded number of them, and has the same result however the requests are split', () => {
     const chains: Chains = createByOrigin()
     const whole = foldBatch({ requests: manifests, chains }, needs)
     lookups = 0

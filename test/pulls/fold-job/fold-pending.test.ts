@@ -97,7 +97,7 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
         joins.joinedLate += folded.joinedLate
         return Promise.resolve()
       },
-      // Each batch in a transaction of its own, or all in one; with all contents of manifests in memory, or the least of them.
+      // Each batch in a transaction of its own, or all in one; with all contents of manifests in memory, or as few as possible.
       ...(atOnce !== undefined && {
         sizes: {
           batch: atOnce,
@@ -113,18 +113,18 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
     `.execute(stores.database.sql)
     return rows.map(({ row }) => row)
   }
-  /** Long enough after the last request for all to be folded. */
+  /** A time at which all requests can be folded. */
   const finish = async (): Promise<void> => {
     await fold(START + 3_600_000)
     await fold(START + 7_200_000)
   }
 
-  test('shows what is open, and shows it again when it went on', async () => {
+  test('stores open outcomes, and updates them when they continue', async () => {
     await stores.clear()
     const { ingest } = createCounting(stores)
     await ingest([ask(1, 0, 'HEAD')])
     await fold(START + 1_000)
-    // A registry of which nothing newer comes is folded to its end once that has lasted as long as requests may be late.
+    // If a registry reports no newer request for the lateness, all its requests are folded.
     expect(await outcomes()).toHaveLength(0)
     await fold(START + 302_000)
     expect(await outcomes()).toMatchObject([{ what: 'invocation', gets: 0, tag: 'latest' }])
@@ -159,7 +159,7 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
     expect(await outcomes()).toHaveLength(8)
   })
 
-  test('is the same if large steps are ended: they are repeated with fewer requests, also by the next run', async () => {
+  test('is the same if large steps are cancelled: they are repeated with fewer requests, also by the next run', async () => {
     const stepSizes = createStepSizes()
     const attempts: number[] = []
     const endLarge = async (
@@ -206,7 +206,7 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
     expect(attempts[0]).toBe(4)
   })
 
-  test('forgets the name that an origin had before, once a request is folded', async () => {
+  test('removes the previous name of an origin when a request is folded', async () => {
     await stores.clear()
     const { ingest } = createCounting(stores)
     await ingest([ask(1, 0)])
@@ -219,17 +219,17 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
     expect(rows.map(({ request }) => request).join()).not.toContain('november')
   })
 
-  test('tells how many requests joined others, and how many of them only just', async () => {
+  test('reports how many requests joined others, and how many of them late', async () => {
     await stores.clear()
     const { ingest } = createCounting(stores)
-    // A GET after half the window, one after more, and one that begins anew.
+    // A GET after half the window, one after more, and one that begins another pull.
     await ingest([ask(1, 0, 'HEAD'), ask(2, 30), ask(3, 100, 'HEAD'), ask(4, 131), ask(5, 300)])
     joins = { joined: 0, joinedLate: 0 }
     await finish()
     expect(joins).toEqual({ joined: 2, joinedLate: 1 })
   })
 
-  test('counts what comes too late as late, and leaves it out', async () => {
+  test('counts requests that arrive too late, and does not fold them', async () => {
     await stores.clear()
     late = 0
     const { ingest } = createCounting(stores)
@@ -247,7 +247,7 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
     expect(await requestsAfter(stores.database.sql, first?.cursor ?? 0, 10)).toEqual([second])
   })
 
-  test('takes an hour that a registry could not deliver as it was', async () => {
+  test('folds an hour that a registry delivered later, in its order', async () => {
     await stores.clear()
     late = 0
     const { ingest } = createCounting(stores)
@@ -263,7 +263,7 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
     expect(late).toBe(0)
   })
 
-  /** An index, an image that it lists, and a layer of that: some histories ask for all three. */
+  /** An index, an image that it lists, and a layer of the image: some histories request all three. */
   const pushes: RegistryEvent[] = [
     { name: 'a3', mediaType: INDEX, lists: 'a1' },
     { name: 'a1', mediaType: IMAGE, lists: 'b1' },
@@ -273,8 +273,8 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
     return { ...anEvent({ ...push, digest: digest(name) }), references: [{ digest: digest(lists) }] }
   })
 
-  test('is the same whatever the order within the window, and however it is split', async () => {
-    const told = history.chain((events) =>
+  test('is the same in any order within the window, and in any split', async () => {
+    const deliveries = history.chain((events) =>
       fc.record({
         events: fc.constant(events),
         known: fc.subarray(pushes),
@@ -285,14 +285,14 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
       }),
     )
     await fc.assert(
-      fc.asyncProperty(told, async ({ events, known, order, atOnce, folds, delays }) => {
+      fc.asyncProperty(deliveries, async ({ events, known, order, atOnce, folds, delays }) => {
         await stores.clear()
         await createCounting(stores).ingest([...known, ...events])
         late = 0
         await finish()
         const expected = await outcomes()
 
-        // Each as late as it may be, with the fold close behind.
+        // Each request is as late as allowed, and the fold runs soon after it.
         await stores.clear()
         const delayed = createCounting(stores)
         await delayed.ingest(known)
@@ -340,7 +340,7 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
   )
 
   test('counts no HEAD that is part of a push, whatever the order and the split, if the push comes before the fold', async () => {
-    const told = builds.chain((events) =>
+    const deliveries = builds.chain((events) =>
       fc.record({
         events: fc.constant(events),
         order: fc.shuffledSubarray(events, { minLength: events.length }),
@@ -351,7 +351,7 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
       }),
     )
     await fc.assert(
-      fc.asyncProperty(told, async ({ events, order, atOnce, folds, delays }) => {
+      fc.asyncProperty(deliveries, async ({ events, order, atOnce, folds, delays }) => {
         await stores.clear()
         await createCounting(stores).ingest(events)
         beforePush = 0
@@ -388,7 +388,7 @@ describe.each(STORE_PAIRS)('the fold on %s', (_, open) => {
     )
   })
 
-  test('keeps the last use of each tag and digest by kind of client, also of what comes too late', async () => {
+  test('stores the last use of each tag and digest by kind of client, also from requests that arrive too late', async () => {
     await stores.clear()
     const { ingest } = createCounting(stores)
     const agent = (event: RegistryEvent, userAgent: string): RegistryEvent => ({ ...event, userAgent })

@@ -18,7 +18,7 @@ const START = Date.parse('2026-11-18T10:00:00Z')
 const MINUTE = 60_000
 /** The largest size that installations may have stored. */
 const HUGE = Number.MAX_SAFE_INTEGER
-/** In the order in which registries have their turn, the hostile one is neither first nor last. */
+/** Registries are folded in this order; the hostile one is neither first nor last. */
 const REGISTRIES = ['a.example', 'hostile.example', 'z.example'] as const
 const OTHERS = ['a.example', 'z.example']
 
@@ -96,7 +96,7 @@ describe.each(STORE_PAIRS)('a hostile registry on %s', (_, open) => {
   })
 
   describe('whose work fails', () => {
-    /** The table takes no row of the hostile registry, whatever the reason. */
+    /** Makes a table refuse the rows of the hostile registry. */
     const refusing = async (table: string, work: () => Promise<void>): Promise<unknown> => {
       await run(`alter table ${table} add constraint refused check (registry <> 'hostile.example') not valid`)
       try {
@@ -108,13 +108,13 @@ describe.each(STORE_PAIRS)('a hostile registry on %s', (_, open) => {
         await run(`alter table ${table} drop constraint refused`)
       }
     }
-    /** The messages of an error and of those that it joins. */
+    /** The messages of an error, and of the errors that it contains. */
     const namesIn = (error: unknown): string => {
       const { message, errors = [] } = error as { message: string; errors?: unknown[] }
       return [message, ...errors.map(namesIn)].join()
     }
 
-    test('in the fold is left out, and reported at the end', async () => {
+    test('in the fold is skipped, and reported at the end', async () => {
       await ingest(REGISTRIES.map((registry) => pull(registry)))
       await fold(1)
       const error = await refusing('pulls.outcomes', async () => fold(30))
@@ -131,7 +131,7 @@ describe.each(STORE_PAIRS)('a hostile registry on %s', (_, open) => {
       expect(namesIn(error)).toMatch(/^[^.]*the pulls of hostile\.example were skipped$/)
       expect(await registriesIn('provisional.outcomes')).toEqual(OTHERS)
       expect(await registriesIn('provisional.hidden')).toEqual(['hostile.example'])
-      // The next run goes on with what is new, of all registries.
+      // The next run folds the new requests of all registries.
       await ingest(REGISTRIES.map((registry) => pull(registry, { address: '192.0.2.9' })))
       await foldNew()
       expect(await registriesIn('provisional.outcomes')).toEqual(REGISTRIES)
@@ -142,7 +142,7 @@ describe.each(STORE_PAIRS)('a hostile registry on %s', (_, open) => {
     test.each([
       ['the roll-up', 'pulls.days', roll],
       ['the summary', 'pulls.summaries', async (): Promise<void> => summarizePulls(stores.database)],
-    ])('in %s is left out, and reported at the end', async (_what, table, work) => {
+    ])('in %s is skipped, and reported at the end', async (_what, table, work) => {
       const outcomes = REGISTRIES.map((registry, i) => ({
         ...{ ...OUTCOME, id: String(i), origin: 'o', registry },
         at: isoTime(START * 1_000),

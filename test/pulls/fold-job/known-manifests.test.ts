@@ -40,14 +40,14 @@ describe.each(STORE_PAIRS)('manifests of a fold on %s', (_, open) => {
     ])
   }
   const pushTo = async (
-    place: { registry?: string; repository?: string },
+    owner: { registry?: string; repository?: string },
     name: string,
     more: object,
   ): Promise<void> => {
     const { descriptors } = readDescriptors((more as { references?: unknown[] }).references ?? [])
     await createCounting(stores).ingest([
       anEvent({
-        ...{ id: ++sequence, action: 'push', object: 'manifest', repository: 'a', digest: digest(name), ...place },
+        ...{ id: ++sequence, action: 'push', object: 'manifest', repository: 'a', digest: digest(name), ...owner },
         ...{ mediaType: MANIFEST, ...more, ...(descriptors && { references: descriptors }) },
       } as never),
     ])
@@ -78,8 +78,8 @@ describe.each(STORE_PAIRS)('manifests of a fold on %s', (_, open) => {
     { annotations: { 'vnd.docker.reference.type': 'attestation-manifest' } },
     { annotations: { 'vnd.docker.reference.type': 'attestation-manifest' }, platform: { os: 'linux' } },
   ]
-  const pushIndex = async (place: object, marks: object, name = 'e'): Promise<void> =>
-    pushTo(place, name, { mediaType: INDEX, references: [{ mediaType: MANIFEST, digest: digest('a1'), ...marks }] })
+  const pushIndex = async (owner: object, marks: object, name = 'e'): Promise<void> =>
+    pushTo(owner, name, { mediaType: INDEX, references: [{ mediaType: MANIFEST, digest: digest('a1'), ...marks }] })
 
   test.each(MARKS)('listed by an index of the repository with %j are attestations', async (marks) => {
     await pushTo({}, 'a1', IMAGE)
@@ -93,11 +93,11 @@ describe.each(STORE_PAIRS)('manifests of a fold on %s', (_, open) => {
     ['another registry', { registry: 'b.example', repository: 'user/own' }],
     ['the repository of this name of another registry', { registry: 'b.example' }],
     ['another repository of the registry', { repository: 'user/own' }],
-  ])('an index of %s', (__, place) => {
+  ])('an index of %s', (__, owner) => {
     test.each([...MARKS, WINDOWS_S390X])('that lists an image with %j changes nothing', async (marks) => {
       await pushTo({}, 'a1', IMAGE)
-      await pushTo(place, 'a1', IMAGE)
-      await pushIndex(place, marks)
+      await pushTo(owner, 'a1', IMAGE)
+      await pushIndex(owner, marks)
       expect(await knownAs('a1')).toEqual(['image', undefined])
       await learnConfig('a1', { os: 'linux', architecture: 'amd64' })
       expect(await knownAs('a1')).toEqual(['image', { platform: 'linux/amd64', from: 'config' }])
@@ -147,7 +147,7 @@ describe.each(STORE_PAIRS)('manifests of a fold on %s', (_, open) => {
   const layersOf = (contents: ManifestContents | undefined): { has: (digest: string) => boolean } =>
     contents?.kind === 'image' ? contents.layers : { has: () => false }
 
-  test('of many entries are in memory as far as a batch asks for them', async () => {
+  test('with many entries are in memory as far as a batch needs them', async () => {
     await pushImage('a1', LARGE)
     await pushImage('a2', 2)
     const manifests = createKnownManifests('registry.example', ROOM)
@@ -156,14 +156,14 @@ describe.each(STORE_PAIRS)('manifests of a fold on %s', (_, open) => {
     expect(['b0', 'd', `b${LARGE - 1}`].map((name) => layersOf(large).has(digest(name)))).toEqual([false, false, true])
     expect(['b0', 'b1', 'b2'].map((name) => layersOf(small).has(digest(name)))).toEqual([true, true, false])
     expect(manifests.entries()).toBe(MOST_ENTRIES + 2)
-    // The next batch asks for others, of manifests that it names.
+    // The next batch needs other entries, of the manifests that it names.
     await learned(manifests, ['a1'], digest('b0'))
     const again = manifests.contentsIn('a')(digest('a1'))
     expect(layersOf(again).has(digest('b0'))).toBe(true)
     expect(layersOf(again).has(wanted)).toBe(false)
   })
 
-  test('are not searched for a batch that does not name them: its work does not grow with those of earlier batches', async () => {
+  test('are not searched for a batch that does not name them: its work does not grow with the manifests of earlier batches', async () => {
     await pushImage('a1', LARGE)
     await pushImage('a2', 2)
     const manifests = createKnownManifests('registry.example', ROOM)
@@ -175,7 +175,7 @@ describe.each(STORE_PAIRS)('manifests of a fold on %s', (_, open) => {
     expect(listsNext()).toBe(true)
   })
 
-  test('are in memory as far as a batch asks for them once memory is full', async () => {
+  test('are in memory as far as a batch needs them when memory is full', async () => {
     const names = ['a1', 'a2', 'a3', 'a4', 'a5', 'a6']
     for (const name of names) await pushImage(name, 240)
     const manifests = createKnownManifests('registry.example', ROOM)
@@ -195,11 +195,11 @@ describe.each(STORE_PAIRS)('manifests of a fold on %s', (_, open) => {
       children.map((child) => ({ digest: child, mediaType: MANIFEST })),
     )
     await push('a5', INDEX, [{ digest: digest('a1'), mediaType: MANIFEST }])
-    const asked = [CONFIGURATION, digest('b1'), digest(`e${LARGE - 1}`), digest('a1')]
+    const wanted = [CONFIGURATION, digest('b1'), digest(`e${LARGE - 1}`), digest('a1')]
     const names = ['a1', 'a2', 'a3', 'a4', 'a5']
-    const known = await learned(createKnownManifests('registry.example', room), names, ...asked)
+    const known = await learned(createKnownManifests('registry.example', room), names, ...wanted)
     const listed = (some: { has: (digest: string) => boolean } | undefined): boolean[] =>
-      asked.map((one) => some?.has(one) === true)
+      wanted.map((one) => some?.has(one) === true)
     const nothing = [false, false, false, false]
     expect(
       known.map((one) =>

@@ -13,7 +13,7 @@ const REGISTRY = 'registry.example'
 const HEADS = 60
 const UNTIL = microsOf(new Date('2026-11-18T13:00:00Z'))
 
-describe.each(STORE_PAIRS)('HEADs of a push that wait to be folded, on %s', (_, open) => {
+describe.each(STORE_PAIRS)('pending HEADs of a push, on %s', (_, open) => {
   let stores: TestStores
   beforeAll(async () => {
     stores = await open()
@@ -46,7 +46,7 @@ describe.each(STORE_PAIRS)('HEADs of a push that wait to be folded, on %s', (_, 
       return (await takeRequests(tx, stretch, { foldedTo: -Infinity, share: createShare(), known })).beforePush
     })
 
-  test('are looked up until the time is over', async () => {
+  test('are looked up until the time limit', async () => {
     let statements = 0
     const found = await lookUpHeads(stores.database.sql, await idsOfHeads(), () => statements++ > 0)
     expect([...found.values()]).toEqual(Array.from({ length: 25 }, () => true))

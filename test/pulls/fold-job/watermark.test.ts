@@ -10,7 +10,7 @@ const LATENESS = 300_000_000
 const at = (time: string): string => `2026-11-18T${time}Z`
 const microsAt = (time: string): Micros => microsOf(new Date(at(time)))
 
-describe.each(STORE_PAIRS)('until when requests are folded, on %s', (_, open) => {
+describe.each(STORE_PAIRS)('the watermark, on %s', (_, open) => {
   let stores: TestStores
   beforeAll(async () => {
     stores = await open()
@@ -24,12 +24,12 @@ describe.each(STORE_PAIRS)('until when requests are folded, on %s', (_, open) =>
     return [ahead, mark?.until]
   }
 
-  test('is known before the transaction that folds them', async () => {
+  test('is known before the transaction that folds the requests', async () => {
     expect(await untilAt('12:00:00')).toEqual([undefined, undefined])
     await createCounting(stores).ingest([
       anEvent({ action: 'pull', method: 'GET', object: 'manifest', tag: '1.0', at: at('12:00:00') }),
     ])
-    // Others may be as late as five minutes, until the registry has told nothing newer for as long.
+    // Other requests may be five minutes late, until the registry has reported no newer request for as long.
     const early = microsAt('11:55:00')
     expect(await untilAt('12:00:10')).toEqual([early, early])
     expect(await untilAt('12:05:09')).toEqual([early, early])

@@ -20,7 +20,7 @@ const kindsOf = (
     .map(({ what }) => what)
 
 describe('referrer tags', () => {
-  test('are of every registered digest algorithm', () => {
+  test('exist for every registered digest algorithm', () => {
     for (const algorithm of DIGEST_ALGORITHMS.keys())
       for (const suffix of ['', '.sig', '.att', '.sbom']) {
         const tag = `${algorithm}-${HEX}${suffix}`
@@ -41,14 +41,14 @@ describe('referrer tags', () => {
     expect(kindsOf([{ tag: tag as Tag }])).toEqual(['invocation'])
   })
 
-  test('make artifacts of what their list lists', () => {
+  test('turn the manifests that they list into artifacts', () => {
     const contents = { i: { kind: 'index', children: new Set(['s']) } as const }
     const requests = [{ tag: `sha512-${HEX}` as Tag, digest: 'i' as Digest }, { digest: 's' as Digest }]
     expect(kindsOf(requests, contents)).toEqual(['artifact', 'artifact'])
   })
 })
 
-test('a manifest of the type of artifacts is a pull by its tag, or where it is known to refer to nothing', () => {
+test('a manifest with the media type of artifacts is a pull by its tag, or if it is known to refer to no manifest', () => {
   const digest = 'o' as Digest
   expect(kindsOf([{ mediaType: ORAS, tag: '1.0' as Tag, digest }])).toEqual(['invocation'])
   expect(kindsOf([{ mediaType: ORAS, digest }])).toEqual(['artifact'])

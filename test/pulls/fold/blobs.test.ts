@@ -33,13 +33,13 @@ const image: ManifestContents = { kind: 'image', layers: new Set(['l1', 'l2']), 
 describe.each([
   ['known', { m: image }],
   ['not known', {}],
-])('a pull of which the contents are %s', (_, contents) => {
+])('a pull whose contents are %s', (_, contents) => {
   test('counts the bytes of each blob once, however often they are requested', () => {
     const requests = ['c', 'l1', 'l1', 'l2', 'c', 'l1'].map((digest, i) => blob(i * MINUTE + 1, digest))
     expect(folded([manifest(0, { tag: '1.0' }), ...requests], contents)).toMatchObject([{ gets: 1, bytes: 3_100 }])
   })
 
-  test('lasts as long as its blobs come, for days', () => {
+  test('lasts as long as its blobs arrive, even for days', () => {
     const requests = Array.from({ length: 150 }, (_, i) => blob((i + 1) * 29 * MINUTE, 'l1'))
     expect(folded([manifest(0, { tag: '1.0' }), ...requests], contents)).toMatchObject([
       { what: 'invocation', layers: 1, bytes: 1_100 },
@@ -54,7 +54,7 @@ describe.each([
     ])
   })
 
-  test('changes no more six hours after it began, so that its day is over', () => {
+  test('no longer changes six hours after it began, so that its day ends', () => {
     const requests = Array.from({ length: 30 }, (_, i) => blob((i + 1) * 20 * MINUTE, i < 17 ? 'l1' : 'l2'))
     const [early] = folded([manifest(0, { tag: '1.0' }), ...requests], contents)
     expect(early).toMatchObject({ layers: 2, bytes: 2_100 })
@@ -125,7 +125,7 @@ describe('an artifact fetch', () => {
       ])
   })
 
-  test('leaves a layer to the pull that lists it, and takes what no pull lists', () => {
+  test('leaves a layer to the pull that lists the layer, and takes layers that no pull lists', () => {
     const requests = [
       manifest(0, { tag: '1.0' }),
       manifest(1, { tag: SIGNATURE, digest: 's' }),
@@ -137,7 +137,7 @@ describe('an artifact fetch', () => {
     expect(outcomes.find(({ what }) => what === 'invocation')).toMatchObject({ layers: 1, bytes: 1_100 })
   })
 
-  test('leaves all blobs to a pull of which nothing is known: a download is no manifest-only pull', () => {
+  test('leaves all blobs to a pull with unknown contents: a download is no manifest-only pull', () => {
     const requests = [manifest(0, { tag: '1.0' }), manifest(1, { tag: SIGNATURE, digest: 's' }), blob(2, 'l1')]
     expect(folded(requests).find(({ what }) => what === 'invocation')).toMatchObject({ layers: 1 })
   })

@@ -5,7 +5,7 @@ import type { PullOutcome } from '../../../src/pulls/fold/outcome.js'
 import { WINDOWS } from '../../../src/pulls/model/join-windows.js'
 import { fold } from '../../servers/folding.js'
 
-test('an artifact is known by its media type, also where nobody has read what it holds', () => {
+test('an artifact is known by its media type, even if its contents are unknown', () => {
   const outcomes: PullOutcome[] = []
   const { add, end } = createFold({ contentsOf: () => undefined, windows: WINDOWS, emit: (one) => outcomes.push(one) })
   const request = { registry: 'r', repository: 'a' as RepositoryPath, origin: 'o', status: 200, method: 'GET' } as const
@@ -19,8 +19,8 @@ test('an artifact is known by its media type, also where nobody has read what it
   ])
 })
 
-/** As requests that are not settled may be: each is folded when it arrives. */
-test('a request that arrives late neither ends nor shortens what is open', () => {
+/** Unsettled requests are folded when they arrive. */
+test('a request that arrives late neither closes nor shortens open outcomes', () => {
   const SECOND = 1_000_000
   const tag = '1.0' as Tag
   const blob = { object: 'blob', digest: 'l' as Digest } as const

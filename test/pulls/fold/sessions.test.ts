@@ -20,14 +20,14 @@ test.each<[string, Request]>([
   ['a HEAD of a blob, as before a push', { at: 0, object: 'blob', method: 'HEAD', digest: digest('l') }],
   ['a layer without a manifest', { at: 0, object: 'blob', digest: digest('l') }],
   ['a signature', { at: 0, tag: `sha256-${'0'.repeat(64)}.sig` as Tag, digest: digest('s') }],
-])('a session that begins with %s counts once somebody asks for an image in it', (_, first) => {
+])('a session that begins with %s counts once an image is requested in it', (_, first) => {
   expect(sessionsOf([first])).toBe(0)
   expect(sessionsOf([first, pull(MINUTE), pull(10 * MINUTE)])).toBe(1)
   expect(sessionsOf([first, pull(MINUTE), { ...first, at: 20 * MINUTE }, pull(45 * MINUTE)])).toBe(1)
   expect(sessionsOf([first, pull(MINUTE), { ...first, at: 60 * MINUTE }, pull(61 * MINUTE)])).toBe(2)
 })
 
-test('there are as many sessions as runs of requests in which somebody asks for an image', () => {
+test('there are as many sessions as runs of requests with a request for an image', () => {
   const request = fc.record({
     wait: fc.integer({ min: 0, max: 60 * MINUTE }),
     object: fc.constantFrom<FoldRequest['object']>('manifest', 'blob'),
@@ -35,11 +35,11 @@ test('there are as many sessions as runs of requests in which somebody asks for 
     digest: fc.constantFrom('a', 'b', 'c').map(digest),
   })
   fc.assert(
-    fc.property(fc.array(request, { maxLength: 30 }), (asked) => {
+    fc.property(fc.array(request, { maxLength: 30 }), (cases) => {
       let at = 0
       let expected = 0
       let isCounted = false
-      const requests = asked.map(({ wait, ...one }) => {
+      const requests = cases.map(({ wait, ...one }) => {
         at += wait
         if (wait > WINDOWS.session) isCounted = false
         if (one.object === 'manifest' && !isCounted) {

@@ -14,7 +14,7 @@ const NOW = new Date('2026-11-21T12:00:00Z')
 const START = Date.parse('2026-11-01T00:00:00Z') * 1_000
 const DAY = 86_400_000_000
 
-const place = fc.record({
+const dimensions = fc.record({
   registry: fc.constant('registry.example'),
   repository: fc.constantFrom('a', 'team/b'),
   origin: fc.constantFrom('o1', 'o2', 'o3'),
@@ -32,7 +32,7 @@ const invocation = fc.record({
 })
 const other = fc.record({ what: fc.constantFrom('artifact' as const, 'orphan' as const, 'failure' as const) })
 
-const told = fc.array(fc.tuple(place, fc.oneof(invocation, other)), { maxLength: 30 }).map((all) =>
+const stored = fc.array(fc.tuple(dimensions, fc.oneof(invocation, other)), { maxLength: 30 }).map((all) =>
   all.map(([where, what], i): ChangedOutcome => ({
     outcome: { id: String(i), tag: 'latest', digest: 'sha256:a', last: where.at, ...where, ...what } as PullOutcome,
     who: JSON.stringify(WHO),
@@ -46,22 +46,22 @@ const WHO = {
   signedIn: false,
 }
 
-describe.each(STORE_PAIRS)('what is counted of outcomes that are kept, on %s', (_, open) => {
+describe.each(STORE_PAIRS)('the counted numbers of stored outcomes, on %s', (_, open) => {
   let stores: TestStores
   beforeAll(async () => {
     stores = await open()
   })
   afterAll(async () => stores.close())
 
-  test('is the sum of what each of them adds', async () => {
+  test('are the sum of what each outcome adds', async () => {
     await fc.assert(
-      fc.asyncProperty(told, fc.integer({ min: 0, max: 15 }), async (outcomes, days) => {
+      fc.asyncProperty(stored, fc.integer({ min: 0, max: 15 }), async (outcomes, days) => {
         await stores.clear()
         const showsBlobs = (at: number): boolean => at >= START + days * DAY
         await sql`insert into pulls.registries (registry) values ('registry.example')`.execute(stores.database.sql)
         await saveOutcomes(stores.database.sql, outcomes, { reportsBlobs: showsBlobs, platforms: () => undefined })
-        const asked = parsePullsQuery({ measures: MEASURES.join(), period: '2026-11' }, NOW)
-        const { total } = await queryPulls(stores.database.sql, asked, { rotation: 'never', stamps: {} })
+        const query = parsePullsQuery({ measures: MEASURES.join(), period: '2026-11' }, NOW)
+        const { total } = await queryPulls(stores.database.sql, query, { rotation: 'never', stamps: {} })
         const expected = outcomes.map(({ outcome }) => measuresOf(outcome, showsBlobs(outcome.at)))
         for (const name of MEASURES)
           expect([name, total[name]]).toEqual([name, expected.reduce((sum, one) => sum + one[name], 0)])

@@ -70,7 +70,7 @@ describe('a period', () => {
     expect(periodBefore(periodOf(text, TODAY))).toMatchObject({ from, to })
   })
 
-  test('of days is compared with as many days, also where they are a whole month', () => {
+  test('of days is compared with as many days, even if they are a whole month', () => {
     expect(periodBefore(periodOf('last-28-days', '2026-03-01'))).toMatchObject({ from: '2026-01-04', to: '2026-02-01' })
     expect(periodBefore(periodOf('30d', '2026-10-01'))).toMatchObject({ from: '2026-08-02', to: '2026-09-01' })
     expect(periodBefore(periodOf('every monday of last-28-days', '2026-03-01'))).toMatchObject({
@@ -79,7 +79,7 @@ describe('a period', () => {
     expect(periodBefore(periodOf('last-month', '2026-03-01'))).toMatchObject({ from: '2026-01-01', to: '2026-02-01' })
   })
 
-  test('begins when the day does where people are', () => {
+  test('begins when the local day begins', () => {
     const now = new Date('2026-11-21T23:30:00Z')
     expect(localDay(now, 'UTC')).toBe('2026-11-21')
     expect(localDay(now, 'Europe/Berlin')).toBe('2026-11-22')

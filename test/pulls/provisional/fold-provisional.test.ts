@@ -137,7 +137,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     expect(rows).toHaveLength(0)
   })
 
-  test('stand in the place of the settled outcome that they go on with', async () => {
+  test('replace the settled outcome that they continue', async () => {
     const { ingest } = createCounting(stores)
     const fold = provisionalFold()
     await ingest([ask(1, 0, HEAD)])
@@ -160,7 +160,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     await two()
     await one()
     expect((await answer()).total).toMatchObject({ pulls: 2 })
-    // A process that ends gives way to the other.
+    // When one process ends, the other takes over.
     await sql`update provisional.run set until = now() - interval '1 second'`.execute(stores.database.sql)
     await ingest([ask(3, 150)])
     await two()
@@ -171,7 +171,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     expect((await answer()).total).toMatchObject({ pulls: 4 })
   })
 
-  test('are as many as one run takes: of the others, answers say since when they wait', async () => {
+  test('are bounded in one run: for the other requests, answers say since when they are pending', async () => {
     const { ingest } = createCounting(stores)
     const sizes = { batch: 2, run: 5, registry: 3, unsettled: 7 }
     const fold = provisionalFold('one', sizes)
@@ -182,7 +182,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     expect((await answer({ repository: 'b' })).total).toMatchObject({ pulls: 1 })
     const waiting = 'Requests since 2026-11-18 23:50:03 (UTC) are pending, and not all included in these numbers yet.'
     expect((await answer()).notes).toContainEqual(waiting)
-    // A flood that goes on is bounded by what the process remembers.
+    // A continuing flood is bounded by the memory of the process.
     for (let i = 0; i < 5; i++) {
       await ingest([ask(20 + i, 100 + i), ask(30 + i, 100 + i)])
       await fold()
@@ -198,7 +198,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     expect((await answer()).total).toMatchObject({ pulls: 22 })
   })
 
-  test('of a clock that is ahead are shown when their time has come', async () => {
+  test('of a clock that is ahead are shown when their time is reached', async () => {
     const { ingest } = createCounting(stores)
     const fold = provisionalFold()
     clock = 100
@@ -217,12 +217,12 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     expect((await answer()).total).toMatchObject({ pulls: 2 })
   })
 
-  test('are in the answers about pullers, and how they behave', async () => {
+  test('are in the answers about pullers and about behaviour', async () => {
     const { ingest } = createCounting(stores)
     await ingest([ask(1, 0), ask(2, 100)])
     await provisionalFold()()
-    const asked = parsePullsQuery({ since: '2026-11-18', until: '2026-11-19' }, new Date(START))
-    const pullers = await queryPullers(stores.database.sql, asked, 10, CONTEXT)
+    const query = parsePullsQuery({ since: '2026-11-18', until: '2026-11-19' }, new Date(START))
+    const pullers = await queryPullers(stores.database.sql, query, 10, CONTEXT)
     expect(pullers).toMatchObject({ pulls: 2, pullers: 1, provisional: { pulls: 2 } })
     const look = { now: new Date(START + 200_000), days: 1, limit: 10 }
     expect(await queryBehaviours(stores.database.sql, look, {})).toMatchObject({
@@ -236,7 +236,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     expect((await answer({ group_by: 'behaviour', behaviour: 'insufficient' })).rows).toMatchObject([{ pulls: 2 }])
   })
 
-  test('leave numbers provisional that a request may still change, of whatever repository the question is', async () => {
+  test('leave numbers provisional that a request may still change, whatever the repository of the query', async () => {
     const { ingest } = createCounting(stores)
     await ingest([ask(1, 0)])
     await settle(0)
@@ -292,7 +292,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     expect([shown.rows, shown.total, Object.keys(shown.provisional ?? {})]).toEqual([[], {}, ['since']])
   })
 
-  test('are gone with what is erased, and do not come back', async () => {
+  test('are erased with their origin, and do not return', async () => {
     const { ingest } = createCounting(stores)
     const fold = provisionalFold()
     await ingest([ask(1, 0, HEAD), ask(2, 0, { repository: 'b' as RepositoryPath })])
@@ -309,7 +309,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     expect(rows).toHaveLength(1)
   })
 
-  test('move with the registry of which they are', async () => {
+  test('move with their registry', async () => {
     const { ingest } = createCounting(stores)
     const fold = provisionalFold()
     await ingest([ask(1, 0, { registry: 'alias.example' })])
@@ -341,7 +341,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
   const anyRequest = fc.record({
     what: fc.constantFrom('head', 'index', 'image', 'digest', 'blob', 'other blob'),
     repository: fc.constantFrom('a', 'b'),
-    /** After it arrived: p shows, s settles. */
+    /** The step after the arrival of a request: p folds provisionally, s settles. */
     steps: fc.constantFrom('', 'p', 'p', 's', 'sp', 'ps'),
   })
   type AnyRequest = { second: number; what: string; repository: string }
@@ -356,7 +356,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
   }
 
   type Counts = { pulls: number; checks: number; bytes: number }
-  /** What requests come to when all of them are there. */
+  /** The numbers of requests after all have arrived. */
   const wholeFold = (events: readonly RegistryEvent[]): Counts => {
     const requests = events.flatMap((event) => requestOf(event) ?? []).sort(inOrder)
     const counts = { pulls: 0, checks: 0, bytes: 0 }
@@ -445,7 +445,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
           latest = Math.max(latest, all[i]?.second ?? 0)
           for (const step of all[i]?.request.steps ?? '') {
             if (step === 'p') await show()
-            // Nothing is late: the fold goes no further than the earliest request that is to come.
+            // No request is late: the fold stops at the earliest request that is yet to arrive.
             else if (all.slice(i + 1).every(({ second }) => second > latest - 300)) await settle(latest)
             if (step !== 'p') continue
             const { pulls = NaN, checks = NaN, bytes = NaN } = (await answer()).total
@@ -454,7 +454,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
             expect(pulls).toBeGreaterThanOrEqual(Math.min(1, whole.pulls))
             expect(pulls).toBeLessThanOrEqual(alone.pulls)
             expect(checks).toBeLessThanOrEqual(alone.checks)
-            // One that is settled may take a layer from a pull that still has it provisionally.
+            // A settled pull may take a layer from a pull that still has the layer provisionally.
             expect(bytes).toBeLessThanOrEqual(2 * alone.bytes)
           }
         }
@@ -470,7 +470,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
   })
 })
 
-/** What requests come to if none of them belong together. */
+/** The numbers of requests if no two of them belong together. */
 const eachAlone = (events: readonly RegistryEvent[]): { pulls: number; checks: number; bytes: number } => {
   const manifests = events.filter(({ object }) => object === 'manifest')
   const gets = events.filter(({ method }) => method !== 'HEAD')

@@ -41,18 +41,18 @@ describe.each(STORE_PAIRS)('the run that shows provisional pulls, on %s', (_, op
       holder,
     })
   const shown = async (): Promise<{ pulls: number | undefined; checks: number | undefined; isWaiting: boolean }> => {
-    const asked = parsePullsQuery(
+    const query = parsePullsQuery(
       { measures: 'pulls,checks', since: '2026-11-18', until: '2026-11-18' },
       new Date(START + 600_000),
     )
-    const { total, notes } = await queryPulls(stores.database.sql, asked, { rotation: 'never', stamps: {} })
+    const { total, notes } = await queryPulls(stores.database.sql, query, { rotation: 'never', stamps: {} })
     return { pulls: total.pulls, checks: total.checks, isWaiting: notes.some((note) => WAITING.test(note)) }
   }
   const expireLease = async (): Promise<void> => {
     await sql`update provisional.run set until = now() - interval '1 second'`.execute(stores.database.jobs)
   }
 
-  test('says that requests wait while a process that takes over has shown nothing yet', async () => {
+  test('reports pending requests while a process that takes over has not shown them yet', async () => {
     await createCounting(stores).ingest([ask(1, 0), ask(2, 100)])
     await foldBy('one')()
     expect(await shown()).toMatchObject({ pulls: 2, isWaiting: false })
@@ -76,7 +76,7 @@ describe.each(STORE_PAIRS)('the run that shows provisional pulls, on %s', (_, op
     expect(await jobs.transaction().execute(async (tx) => lockRun(tx, run))).toBe(false)
   })
 
-  test('goes on at once in another process if the first one ends', async () => {
+  test('continues at once in another process if the first one ends', async () => {
     const { ingest } = createCounting(stores)
     await ingest([ask(1, 0)])
     await foldBy('one')()
@@ -99,7 +99,7 @@ describe.each(STORE_PAIRS)('the run that shows provisional pulls, on %s', (_, op
     expect(await shown()).toMatchObject({ pulls: 1, checks: 1 })
   })
 
-  test('begins again if the snapshot is of another database, as of a dump that was restored', async () => {
+  test('restarts if the snapshot is of another database, for example of a restored dump', async () => {
     const { ingest } = createCounting(stores)
     const fold = foldBy('one')
     await ingest([ask(1, 0)])

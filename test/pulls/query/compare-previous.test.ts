@@ -18,7 +18,7 @@ const outcome = fc.record({
 })
 type Outcome = { month: number; repository: string; tag: string | null; origin: string; gets: number }
 
-describe.each(STORE_PAIRS)('rows compared with the period before, on %s', (_, open) => {
+describe.each(STORE_PAIRS)('rows compared with the previous period, on %s', (_, open) => {
   let stores: TestStores
   beforeAll(async () => {
     stores = await open()
@@ -36,22 +36,22 @@ describe.each(STORE_PAIRS)('rows compared with the period before, on %s', (_, op
       insert into pulls.registries (registry, folded_to) values ('registry.example', ${NOW})
     `.execute(stores.database.sql)
   }
-  const ask = async (parameters: Record<string, string>, minimumGroupSize = 0): Promise<PullsAnswer> =>
+  const answerTo = async (parameters: Record<string, string>, minimumGroupSize = 0): Promise<PullsAnswer> =>
     queryPulls(
       stores.database.sql,
       parsePullsQuery({ measures: 'pulls,invocations,unique_sources', group_by: 'repository,tag', ...parameters }, NOW),
       { rotation: 'never', stamps: {}, minimumGroupSize },
     )
 
-  test('have what they had when that period is asked for itself', async () => {
+  test('have the same numbers as a query for that period', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(outcome, { maxLength: 30 }),
         fc.integer({ min: 1, max: 6 }),
         async (outcomes, limit) => {
           await keep(outcomes)
-          const { rows: before } = await ask({ period: '2026-09' })
-          const { rows, columns } = await ask({ period: '2026-10', compare: 'previous', limit: String(limit) })
+          const { rows: before } = await answerTo({ period: '2026-09' })
+          const { rows, columns } = await answerTo({ period: '2026-10', compare: 'previous', limit: String(limit) })
           expect(columns.slice(-3)).toEqual(['previous_pulls', 'previous_invocations', 'previous_unique_sources'])
           for (const row of rows) {
             const had = before.find(({ repository, tag }) => repository === row.repository && tag === row.tag)
@@ -67,7 +67,7 @@ describe.each(STORE_PAIRS)('rows compared with the period before, on %s', (_, op
     )
   })
 
-  test('have none where times are grouped, and where few pullers are not told', async () => {
+  test('have no previous numbers if times are grouped, or if there are too few pullers', async () => {
     const of = (month: number, repository: string, origins: string[]): Outcome[] =>
       origins.map((origin) => ({ month, repository, tag: '1', origin, gets: 1 }))
     await keep([
@@ -77,7 +77,11 @@ describe.each(STORE_PAIRS)('rows compared with the period before, on %s', (_, op
       ...of(10, 'team/b', ['x', 'y']),
     ])
     const question = { period: '2026-10', compare: 'previous', measures: 'pulls' }
-    expect((await ask({ ...question, group_by: 'month,repository' })).columns).toEqual(['month', 'repository', 'pulls'])
+    expect((await answerTo({ ...question, group_by: 'month,repository' })).columns).toEqual([
+      'month',
+      'repository',
+      'pulls',
+    ])
     const whole = await queryPulls(stores.database.sql, parsePullsQuery(question, NOW), {
       rotation: 'never',
       stamps: {},
@@ -86,12 +90,12 @@ describe.each(STORE_PAIRS)('rows compared with the period before, on %s', (_, op
       columns: ['pulls', 'previous_pulls'],
       rows: [{ pulls: 4, previous_pulls: 3 }],
     })
-    expect((await ask({ ...question, group_by: 'repository' })).rows).toEqual([
+    expect((await answerTo({ ...question, group_by: 'repository' })).rows).toEqual([
       { repository: 'a', pulls: 2, previous_pulls: 1 },
       { repository: 'team/b', pulls: 2, previous_pulls: 2 },
     ])
-    // With the one who pulled the first of them, all of September is together.
-    expect((await ask({ ...question, group_by: 'repository' }, 2)).rows).toEqual([
+    // Together with the one who pulled first, all of September is merged.
+    expect((await answerTo({ ...question, group_by: 'repository' }, 2)).rows).toEqual([
       { repository: 'a', pulls: 2 },
       { repository: 'team/b', pulls: 2 },
     ])

@@ -51,29 +51,29 @@ describe.each(STORE_PAIRS)('numbers of at least so many origins, on %s', (_, ope
       insert into pulls.registries (registry, folded_to) values ('registry.example', '2026-11-04T12:00:00Z')
     `.execute(stores.database.sql)
   }
-  const ask = async (minimumGroupSize: number, parameters: Record<string, string> = {}): Promise<PullsAnswer> =>
+  const answerTo = async (minimumGroupSize: number, parameters: Record<string, string> = {}): Promise<PullsAnswer> =>
     queryPulls(
       stores.database.sql,
       parsePullsQuery({ measures: [...SUMS, 'unique_sources'].join(), period: '2026-11', ...parameters }, NOW),
       { rotation: 'never', stamps: {}, minimumGroupSize },
     )
 
-  test('add up to what they are without the limit, and none is of fewer', async () => {
-    const question = fc.record({ group_by: groupBy, least: fc.integer({ min: 2, max: 9 }) })
-    const questions = fc.array(question, { minLength: 8, maxLength: 8, size: 'max' })
+  test('add up to the numbers without the limit, and each comes from enough origins', async () => {
+    const question = fc.record({ group_by: groupBy, minimum: fc.integer({ min: 2, max: 9 }) })
+    const queryCases = fc.array(question, { minLength: 8, maxLength: 8, size: 'max' })
     await fc.assert(
-      fc.asyncProperty(history, questions, async (outcomes, asked) => {
+      fc.asyncProperty(history, queryCases, async (outcomes, queries) => {
         await keep(outcomes)
         for (const work of [async () => Promise.resolve(), rolled]) {
           await work()
-          for (const { group_by, least } of asked) {
+          for (const { group_by, minimum } of queries) {
             const parameters = group_by === '' ? {} : { group_by }
-            const { total } = await ask(0, parameters)
-            const limited = await ask(least, parameters)
-            const isShown = (total.unique_sources ?? 0) >= least
+            const { total } = await answerTo(0, parameters)
+            const limited = await answerTo(minimum, parameters)
+            const isShown = (total.unique_sources ?? 0) >= minimum
             expect(limited.total).toEqual(isShown ? total : {})
             expect(limited.rows.length > 0).toBe(isShown)
-            for (const row of limited.rows) expect(row.unique_sources).toBeGreaterThanOrEqual(least)
+            for (const row of limited.rows) expect(row.unique_sources).toBeGreaterThanOrEqual(minimum)
             if (!isShown) continue
             for (const name of SUMS)
               expect(limited.rows.reduce((sum, row) => sum + (row[name] ?? 0), 0)).toBe(total[name])
@@ -97,7 +97,7 @@ describe.each(STORE_PAIRS)('numbers of at least so many origins, on %s', (_, ope
   const of = (origins: number, rest: Outcome): Outcome[] =>
     Array.from({ length: origins }, (_none, i) => ({ ...rest, origin: `${rest.repository ?? ''}${i}` }))
 
-  test('put small groups of a time together, times that are too small as well, and say so', async () => {
+  test('merge small groups of a time, and times that are too small, and say so', async () => {
     await keep([
       ...of(4, { repository: 'a', day: 1 }),
       ...of(2, { repository: 'team/b', day: 1 }),
@@ -108,11 +108,11 @@ describe.each(STORE_PAIRS)('numbers of at least so many origins, on %s', (_, ope
       ...of(1, { repository: 'a', day: 3 }),
       ...of(2, { repository: 'team/b', day: 4 }),
     ])
-    const { rows, notes } = await ask(3, { group_by: 'day,repository', measures: 'unique_sources,pulls' })
+    const { rows, notes } = await answerTo(3, { group_by: 'day,repository', measures: 'unique_sources,pulls' })
     expect(rows).toEqual([
       { day: '2026-11-01', repository: 'a', unique_sources: 4, pulls: 4 },
       { day: '2026-11-01', repository: 'other', unique_sources: 4, pulls: 4 },
-      // What was put together had one: the smallest that is left joins.
+      // The merged group had one origin: the smallest remaining group joins.
       { day: '2026-11-02', repository: 'team/b', unique_sources: 5, pulls: 5 },
       { day: '2026-11-02', repository: 'other', unique_sources: 4, pulls: 4 },
       { day: 'other', repository: 'other', unique_sources: 3, pulls: 3 },
@@ -120,22 +120,22 @@ describe.each(STORE_PAIRS)('numbers of at least so many origins, on %s', (_, ope
     expect(notes).toEqual([
       'Groups of fewer than 3 origins, including origins that only check, are merged into other (pulls_least_pullers).',
     ])
-    const first = await ask(3, { group_by: 'repository', measures: 'pulls', limit: '1' })
+    const first = await answerTo(3, { group_by: 'repository', measures: 'pulls', limit: '1' })
     expect(first).toMatchObject({ rows: [{ repository: 'other', pulls: 11 }], total: { pulls: 20 }, is_cut: true })
   })
 
-  test('are none where all are too few, before as well', async () => {
+  test('are left out if all origins are too few, in the previous period as well', async () => {
     await keep(of(2, {}))
-    const answer = await ask(3, { group_by: 'repository', period: '2026-11', compare: 'previous' })
+    const answer = await answerTo(3, { group_by: 'repository', period: '2026-11', compare: 'previous' })
     expect(answer).toMatchObject({ rows: [], total: {}, previous: { total: {} }, is_cut: false })
     expect(answer.notes).toEqual([
       'Missing numbers come from fewer than 3 origins, including origins that only check (pulls_least_pullers).',
     ])
-    expect((await ask(3)).rows).toEqual([])
-    expect((await ask(2)).rows).toMatchObject([{ pulls: 2 }])
+    expect((await answerTo(3)).rows).toEqual([])
+    expect((await answerTo(2)).rows).toMatchObject([{ pulls: 2 }])
   })
 
-  test('are no single origins', async () => {
+  test('never show single origins', async () => {
     await keep([...of(6, { kind: 'runtime' }), { origin: 'scanner', kind: 'scanner' }])
     const pullers = async (top: number, minimumGroupSize: number): Promise<PullersAnswer> =>
       queryPullers(stores.database.sql, parsePullsQuery({ period: '2026-11' }, NOW), top, {
@@ -147,7 +147,7 @@ describe.each(STORE_PAIRS)('numbers of at least so many origins, on %s', (_, ope
       'Single origins are not shown, nor numbers without a group of fewer than 3 origins (pulls_least_pullers).'
     const period = { since: '2026-11-01', until: '2026-11-30', time_zone: 'UTC' }
     const all = { period, pulls: 7, pullers: 7, median_pulls: 1, mean_pulls: 1 }
-    // Two, or the scanner alone, could be told by what is left without them.
+    // The remainder would reveal two origins, or the scanner alone.
     expect(await pullers(2, 3)).toEqual({ ...all, top: [], notes: [note] })
     expect(await pullers(3, 3)).toMatchObject({ top: [], top_share: 3 / 7, without_top: { pulls: 4, pullers: 4 } })
     expect(await pullers(5, 3)).toEqual({ ...all, top: [], notes: [note] })
@@ -160,7 +160,7 @@ describe.each(STORE_PAIRS)('numbers of at least so many origins, on %s', (_, ope
   })
 })
 
-test('groups that are all large enough are refused where they are too many to hold', async () => {
+test('groups that are all large enough are refused if there are too many for memory', async () => {
   const { database, close } = await openServerStores()
   const outcome = { ...OUTCOME, at: '2026-11-01T10:00:00Z' }
   await sql`

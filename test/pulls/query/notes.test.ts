@@ -19,9 +19,9 @@ describe('uniques of a period in which origins get new names', () => {
     ['daily', '2026-10-31', 'Asia/Tokyo', true],
     ['daily', '2026-10-31', 'America/New_York', true],
     ['never', '2026', 'Europe/Berlin', false],
-  ])('%s, %s in %s: %s', (rotation, period, tz, isTold) => {
-    const asked = parsePullsQuery({ measures: 'unique_origins', period, tz }, NOW)
-    const notes = notesOn(asked, { rotation, stamps: {} })
-    expect(notes.some((note) => note.startsWith('Origins get new names'))).toBe(isTold)
+  ])('%s, %s in %s: %s', (rotation, period, tz, hasNote) => {
+    const query = parsePullsQuery({ measures: 'unique_origins', period, tz }, NOW)
+    const notes = notesOn(query, { rotation, stamps: {} })
+    expect(notes.some((note) => note.startsWith('Origins get new names'))).toBe(hasNote)
   })
 })

@@ -3,8 +3,8 @@ import { parsePullsQuery, PullsError } from '../../../src/pulls/query/parameters
 
 const NOW = new Date('2026-11-21T12:00:00Z')
 
-describe('a question about pulls', () => {
-  test('asks for the usual when nothing is said', () => {
+describe('a query about pulls', () => {
+  test('has defaults for all parameters', () => {
     expect(parsePullsQuery({}, NOW)).toMatchObject({
       measures: ['pulls', 'checks', 'downloads', 'unique_origins', 'unique_endpoints'],
       groupBy: [],
@@ -15,7 +15,7 @@ describe('a question about pulls', () => {
     })
   })
 
-  test('has days by the clock of its time zone', () => {
+  test('has the days of its time zone', () => {
     const late = new Date('2026-11-20T23:30:00Z')
     expect(parsePullsQuery({ period: 'today', tz: 'Europe/Berlin' }, late).period.from).toBe('2026-11-21')
     expect(parsePullsQuery({ since: '2026-11-01', tz: 'Europe/Berlin' }, late).period).toEqual({
@@ -32,18 +32,18 @@ describe('a question about pulls', () => {
     ])
   })
 
-  test('a comma in a value has a backslash before it', () => {
+  test('a comma in a value is escaped with a backslash', () => {
     const { filters } = parsePullsQuery({ network: 'AS64496 Example\\, Inc.,AS64497*' }, NOW)
     expect(filters).toEqual([{ dimension: 'network', values: ['AS64496 Example, Inc.', 'AS64497*'] }])
   })
 
-  test('countries may be written small', () => {
+  test('country codes may be in lower case', () => {
     expect(parsePullsQuery({ country: 'de,unknown' }, NOW).filters).toEqual([
       { dimension: 'country', values: ['DE', 'unknown'] },
     ])
   })
 
-  test('what is one of a few may be told by its beginning', () => {
+  test('a value from a closed list may be given as a prefix', () => {
     const { filters } = parsePullsQuery({ signed_in: 'anon*', kind: 'cli,unknown' }, NOW)
     expect(filters.map(({ values }) => values)).toEqual([['anon*'], ['cli', 'unknown']])
   })
@@ -97,9 +97,9 @@ describe('a question about pulls', () => {
     [{ digest: '4bcff63911f' }, /^digest: "4bcff63911f" is not a digest/],
     [{ tag: 'a\0b' }, /^tag: contains characters that no name has/],
   ])('is refused with a reason: %j', (parameters, message) => {
-    const ask = (): unknown => parsePullsQuery(parameters, NOW)
-    expect(ask).toThrow(PullsError)
-    expect(ask).toThrow(message)
+    const parse = (): unknown => parsePullsQuery(parameters, NOW)
+    expect(parse).toThrow(PullsError)
+    expect(parse).toThrow(message)
   })
 })
 

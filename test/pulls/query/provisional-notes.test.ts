@@ -7,12 +7,12 @@ const ALL =
 const ARRIVE = 'are provisional: requests of the last 300 s may still arrive.'
 
 test.each([
-  // Of a new installation nothing is settled, whatever the period.
+  // On a new installation no number is settled, whatever the period.
   ['UTC', '2026-10-31T00:00:00.000000Z', ALL],
   ['Europe/Berlin', '2026-10-30T23:00:00.000000Z', ALL],
   ['UTC', '2026-10-31T00:00:01.000000Z', `Numbers since 2026-10-31T00:00:01.000000Z ${ARRIVE}`],
   ['UTC', '2026-11-20T10:00:00.000000Z', `Numbers since 2026-11-20T10:00:00.000000Z ${ARRIVE}`],
-])('in %s, what is provisional since %s is named', (timeZone, since, note) => {
+])('in %s, the note names the numbers that are provisional since %s', (timeZone, since, note) => {
   expect(provisionalNotes({ since }, { period, timeZone }, { lateness: 300_000_000 })).toEqual([note])
 })
 

@@ -22,7 +22,7 @@ describe.each(STORE_PAIRS)('time zones on %s', (_, open) => {
   })
   afterAll(async () => stores.close())
 
-  test('each that a query may name is read the same by JavaScript and by the database', async () => {
+  test('each zone that a query may name means the same in JavaScript and in the database', async () => {
     const db = stores.database.sql
     const { rows: names } = await sql<{ name: string }>`
       select name from pg_timezone_names union select abbrev from pg_timezone_abbrevs
@@ -47,7 +47,7 @@ describe.each(STORE_PAIRS)('time zones on %s', (_, open) => {
     expect(rows.filter(({ zone, at, local }) => local !== localTime(zone, at))).toEqual([])
   })
 
-  test('one that only JavaScript knows is refused with a sentence', async () => {
+  test('a zone that only JavaScript knows is refused with a sentence', async () => {
     await expect(refuseUnknownTimeZone(stores.database.sql, 'SST')).rejects.toThrow(
       new PullsError('tz: the database has no time zone "SST"; expected an IANA name, as Europe/Berlin'),
     )

@@ -19,18 +19,18 @@ describe.each(STORE_PAIRS)('the windows by which requests were joined, on %s', (
   const opened = async (at: string, windows: Partial<JoinWindows> = {}): Promise<void> =>
     keepWindows(stores.database, { ...WINDOWS, ...windows }, new Date(at))
   const notes = async (period: string, measures = 'pulls,downloads,sessions'): Promise<string[]> => {
-    const asked = parsePullsQuery({ measures, period }, NOW)
-    return (await queryPulls(stores.database.sql, asked, { rotation: 'never', stamps: {} })).notes
+    const query = parsePullsQuery({ measures, period }, NOW)
+    return (await queryPulls(stores.database.sql, query, { rotation: 'never', stamps: {} })).notes
   }
 
-  test('are told of no answer as long as they are the usual ones', async () => {
+  test('are in no note if they are the defaults', async () => {
     expect(await notes('2026')).toEqual([])
     await opened('2026-03-01T00:00:00Z')
     await opened('2026-04-01T00:00:00Z')
     expect(await notes('2026')).toEqual([])
   })
 
-  test('are told of answers that saw them change, and of those that saw no usual ones', async () => {
+  test('are in notes of answers during which they changed or were not the defaults', async () => {
     await opened('2026-03-01T00:00:00Z')
     await opened('2026-11-20T08:00:00Z', { join: 120 * SECOND })
     await opened('2026-11-21T08:00:00Z', { join: 120 * SECOND })
@@ -46,7 +46,7 @@ describe.each(STORE_PAIRS)('the windows by which requests were joined, on %s', (
       'Until 2026-12-10 layers were joined to pulls within 1800 s, since then within 90 s.',
       'Until 2026-12-05 sessions were ended by a silence of 1800 s, since then by a silence of 60 s.',
     ])
-    // Of what was not asked for they say nothing.
+    // Measures that the query does not name get no note.
     expect(await notes('2026-12-20', 'pulls')).toEqual([])
   })
 })

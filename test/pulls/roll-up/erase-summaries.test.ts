@@ -5,7 +5,7 @@ import { ROWS_AT_ONCE } from '../../../src/storage/sql/batched.js'
 import { seeing } from '../../servers/seen-statements.js'
 import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 
-describe.each(STORE_PAIRS)('what was summarized with an erased repository, on %s', (_, open) => {
+describe.each(STORE_PAIRS)('the summaries of an erased repository, on %s', (_, open) => {
   let stores: TestStores
   beforeAll(async () => {
     stores = await open()
@@ -21,7 +21,7 @@ describe.each(STORE_PAIRS)('what was summarized with an erased repository, on %s
     `.execute(stores.database.sql)
   }
 
-  test('is deleted in steps of a bounded size, and that of other registries stays', async () => {
+  test('are deleted in steps of a bounded size, and the summaries of other registries stay', async () => {
     await summarize('a', ROWS_AT_ONCE + 5)
     await summarize('b', 3)
     const deleted: number[] = []

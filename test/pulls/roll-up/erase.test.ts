@@ -43,7 +43,7 @@ describe.each(STORE_PAIRS)('the erasure of a repository, on %s', (_, open) => {
     return rows.map(({ reference }) => reference)
   }
 
-  test('erases when it was used, except what the registry still has: a clean-up would take that for unused', async () => {
+  test('erases last uses, except those of existing objects: a clean-up would treat these as unused', async () => {
     const image = { tag: '1.0', digest: digest('a') }
     const gone = { tag: '2.0', digest: digest('b') }
     await createCounting(stores).ingest([
@@ -77,7 +77,7 @@ describe.each(STORE_PAIRS)('the erasure of a repository, on %s', (_, open) => {
     expect([await references('a'), await references('b')]).toEqual([[], []])
   })
 
-  test('erases all requests that are not folded yet, and keeps what they used: not what their clients then pushed', async () => {
+  test('erases all pending requests, and stores their last uses: except checks before a push', async () => {
     const image = { tag: '1.0', digest: digest('a') }
     const checked = { tag: '2.0', digest: digest('b') }
     const { ingest } = createCounting(stores)
@@ -108,7 +108,7 @@ const keepDay = async ({ database }: TestStores): Promise<void> => {
   }))
   await keepOutcomes(database, invocations)
 }
-/** In which tables something of a repository or an origin is left. */
+/** The tables that still contain a repository or an origin. */
 const leftOf = async ({ database: { sql: db } }: TestStores): Promise<unknown> => {
   const { rows } = await sql`
     select (select count(*) from pulls.outcomes where repository = 'a')::int as outcomes,
@@ -132,7 +132,7 @@ test.each(STORE_PAIRS)('an erasure and a roll-up at the same time leave nothing,
   }
 })
 
-test.each(STORE_PAIRS)('an erasure that ended at any statement is finished, on %s', async (_, open) => {
+test.each(STORE_PAIRS)('an erasure that was interrupted at any statement is finished, on %s', async (_, open) => {
   const stores = await open()
   try {
     await fc.assert(
@@ -146,7 +146,7 @@ test.each(STORE_PAIRS)('an erasure that ended at any statement is finished, on %
           () => false,
         )
         const { rows: noted } = await sql`select from pulls.erasures`.execute(stores.database.sql)
-        // The first statement is the note itself, the last one its removal.
+        // The first statement stores the erasure, the last one removes it.
         if (at === 1 || isFinished) expect(noted).toEqual([])
         else expect(await finishErasures(stores.database, 60)).toBe(0)
         const count = await finishErasures(stores.database, 0)
@@ -263,7 +263,7 @@ describe('an erasure while a transaction of PostgreSQL writes what it has read',
   test.each([
     ['repository', { repository: 'a' }, { outcomes: 0, days: 0, behaviours: 0 }],
     ['origin', { origin: 'somebody' }, { outcomes: 0, days: expect.any(Number), behaviours: 0 }],
-  ])('leaves nothing of the %s if a day is rolled up', async (_, erasure, nothing) => {
+  ])('leaves no row of the %s if a day is rolled up', async (_, erasure, nothing) => {
     await keepDay(stores)
     let rolling: Promise<void> = Promise.resolve()
     let erasing: Promise<unknown> = Promise.resolve()
@@ -279,7 +279,7 @@ describe('an erasure while a transaction of PostgreSQL writes what it has read',
     expect(await leftOf(stores)).toEqual(nothing)
   })
 
-  test('leaves nothing of an origin if requests are folded that go on with its chain', async () => {
+  test('leaves no row of an origin if requests are folded that continue its chain', async () => {
     const { sql: db } = stores.database
     const { ingest } = createCounting(stores)
     const ask = (second: number, method: string): RegistryEvent => ({
@@ -344,7 +344,7 @@ describe.each(STORE_PAIRS)('an erasure in portions, on %s', (_, open) => {
   })
   afterAll(async () => stores.close())
 
-  /** Rows of three origins and two repositories in turns, some hundred of them in a block. */
+  /** Rows of three origins and two repositories in turns, about a hundred in a block. */
   const fill = async (rows: number): Promise<void> => {
     await stores.clear()
     const who = sql`'r' || n % 5 % 2 as registry, 'p' || n % 7 % 2 as repository, 'o' || n % 11 % 3 as origin`

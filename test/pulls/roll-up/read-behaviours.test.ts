@@ -20,7 +20,7 @@ const { vectors } = JSON.parse(readFileSync(new URL('../../fixtures/pull-vectors
   vectors: Vector[]
 }
 
-describe.each(STORE_PAIRS)('how origins ask, on %s', (_, open) => {
+describe.each(STORE_PAIRS)('the behaviour of origins, on %s', (_, open) => {
   let stores: TestStores
   beforeAll(async () => {
     stores = await open()
@@ -28,7 +28,7 @@ describe.each(STORE_PAIRS)('how origins ask, on %s', (_, open) => {
   afterAll(async () => stores.close())
   beforeEach(async () => stores.clear())
 
-  /** Rolls up all days before one. */
+  /** Rolls up all days before a day. */
   const rolledTo = async (day: string): Promise<void> => {
     await sql`
       insert into pulls.registries (registry, folded_to) values ('registry.example', ${`${day}T06:00:00Z`})
@@ -67,7 +67,7 @@ describe.each(STORE_PAIRS)('how origins ask, on %s', (_, open) => {
         { behaviour: 'irregular', likely: 'local-development', invocations: 3 },
       ],
     ],
-  ])('%s is told by behaviour, each day by the week that ends with it', async (id, expected) => {
+  ])('%s has its behaviour, read for each day from the week that ends with it', async (id, expected) => {
     const { requests = [] } = vectors.find((one) => one.id === id) ?? {}
     await createCounting(stores).ingest(
       requests.map(({ t, method, path }, i) => {
@@ -99,7 +99,7 @@ describe.each(STORE_PAIRS)('how origins ask, on %s', (_, open) => {
     ])
   })
 
-  test('is the newest reading on days that are not rolled up, and none of an origin without', async () => {
+  test('is the newest reading on days that are not rolled up, and insufficient for an origin without one', async () => {
     await keep({ origin: 'poller', at: [...on('2026-03-06', HOURLY), ...on('2026-03-12', HOURLY.slice(0, 2))] })
     await keep({ origin: 'new', at: on('2026-03-12', IRREGULAR) })
     await rolledTo('2026-03-01')
@@ -132,8 +132,8 @@ describe.each(STORE_PAIRS)('how origins ask, on %s', (_, open) => {
     const hours = await ask('hour', { behaviour: 'irregular' })
     expect(hours.rows).toHaveLength(3)
     expect(hours.total).toEqual({ invocations: 6 })
-    const asked = parsePullsQuery({ period: '2026-03', behaviour: 'irregular' }, NOW)
-    expect(await queryPullers(stores.database.sql, asked, 10, { rotation: 'never', stamps: {} })).toMatchObject({
+    const query = parsePullsQuery({ period: '2026-03', behaviour: 'irregular' }, NOW)
+    expect(await queryPullers(stores.database.sql, query, 10, { rotation: 'never', stamps: {} })).toMatchObject({
       pulls: 6,
       top: [{ origin: 'person' }],
     })
@@ -157,7 +157,7 @@ describe.each(STORE_PAIRS)('how origins ask, on %s', (_, open) => {
     expect((await ask('likely')).rows).toEqual([{ likely, invocations: 6 }])
   })
 
-  test('is forgotten with its origin and its repository', async () => {
+  test('is erased with its origin and its repository', async () => {
     for (const erasure of [{ origin: 'o' }, { repository: 'a' }]) {
       await stores.clear()
       await keep({ at: on('2026-03-10', HOURLY) })

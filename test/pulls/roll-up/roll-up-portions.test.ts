@@ -112,7 +112,7 @@ describe.each(STORE_PAIRS)('days that are rolled up in portions, on %s', (_, ope
         const database = failAt(stores.database, failing)
         await rolled(SMALL, database).catch(() => undefined)
         if (isErased) {
-          // Days that were told by their rows keep their numbers.
+          // Days that were answered from their rows keep their numbers.
           await sql`update pulls.registries set rolled_to = '-infinity'`.execute(stores.database.sql)
           await erase(stores.database, { origin: 'o1' })
         }
@@ -124,7 +124,7 @@ describe.each(STORE_PAIRS)('days that are rolled up in portions, on %s', (_, ope
     )
   })
 
-  test('take several rows for what one row would tell, and one transaction only if they are small', async () => {
+  test('take several rows for what one row would contain, and one transaction only if they are small', async () => {
     await begin(many(20))
     await rolled(SMALL)
     expect(await rows('pulls.days')).toBeGreaterThan(10)
@@ -133,7 +133,7 @@ describe.each(STORE_PAIRS)('days that are rolled up in portions, on %s', (_, ope
     expect(await rows('pulls.days')).toBe(2)
   })
 
-  test('are gone on with, not begun anew, after a run that failed', async () => {
+  test('are continued, not restarted, after a run that failed', async () => {
     await begin(many(60))
     await expect(rolled(SMALL, failAt(stores.database, 4, 'insert into pulls.days'))).rejects.toThrow(AggregateError)
     const rolling = async (): Promise<unknown> =>

@@ -172,7 +172,7 @@ describe.each(STORE_PAIRS)('days that are over, on %s', (_, open) => {
     }
   })
 
-  test('say the same before they are rolled up, after it, and when their detail is gone', async () => {
+  test('have the same numbers before they are rolled up, after it, and without their detail', async () => {
     await unrolled()
     const plain = DIMENSION_NAMES.filter((name) => !dimension(name).isReading)
     const before = await everything(plain)
@@ -191,7 +191,7 @@ describe.each(STORE_PAIRS)('days that are over, on %s', (_, open) => {
     expect(await everything()).toEqual(whole)
   })
 
-  test('have all bytes of layers that are fetched without a manifest on and on, across midnight', async () => {
+  test('have all bytes of layers that are continuously fetched without a manifest, across midnight', async () => {
     await stores.clear()
     const start = Date.parse('2026-11-18T22:00:00Z')
     const layers = Array.from({ length: 42 }, (_, i) => ({
@@ -224,7 +224,7 @@ describe.each(STORE_PAIRS)('days that are over, on %s', (_, open) => {
     expect((await ask({ measures: 'bytes,orphan_blob_sessions' })).total.bytes).toBe(42_000)
   })
 
-  test('are those with outcomes: no step is made for all days since one of long ago', async () => {
+  test('are only days with outcomes: one old day does not cause a step for each day since', async () => {
     await stores.clear()
     await sql`
       insert into pulls.outcomes (id, what, at, registry, repository, origin, endpoint, source, gets, client, kind)

@@ -53,7 +53,7 @@ describe.each(STORE_PAIRS)('the pulls of a registry that falls silent, on %s', (
     await createCounting(stores, () => now).ingest(requests.map(pull))
     await pulls.fold()
   }
-  /** The jobs as they are due, once each. */
+  /** Runs each job once, in the order in which they are due. */
   const runJobs = async (time: string, { fold, rollUp, forget } = pulls): Promise<void> => {
     now = new Date(time)
     for (const job of [fold, rollUp, forget]) await job()
@@ -89,7 +89,7 @@ describe.each(STORE_PAIRS)('the pulls of a registry that falls silent, on %s', (
     expect(await timesIn(sql`pulls.outcomes`)).toEqual(['2026-11-19T11:50Z'])
   })
 
-  test('have no readings of how their origins asked for more than two weeks', async () => {
+  test('have no readings of behaviour for more than two weeks', async () => {
     await deliver(
       '2026-11-18T12:00Z',
       Array.from({ length: 20 }, (_one, i) => `2026-11-18T0${Math.floor(i / 4)}:${10 + (i % 4) * 10}Z`),

@@ -22,7 +22,7 @@ import { STORE_PAIRS, type TestStores } from '../../servers/stores.js'
 const EXAMPLE = { seed: 20_261_122, numRuns: 1 }
 const TODAY = '2026-11-05'
 const NOW = new Date(`${TODAY}T12:00:00Z`)
-/** One whole month between two of which only a part is there. */
+/** One whole month between two partial ones. */
 const FIRST = '2026-09-24'
 const DAYS = 41
 
@@ -57,7 +57,7 @@ const outcome = fc.record({
   network_kind: orNull(fc.constantFrom('cloud', 'isp')),
   signed_in: yes,
 })
-/** An origin that asks often enough for its behaviour to be read, up to the days that are not over. */
+/** An origin with enough requests for a reading of its behaviour, up to the days that are not over. */
 const poller = fc
   .record({ like: outcome, times: fc.integer({ min: 5, max: 8 }), step: fc.constantFrom(300, 30_000, 86_400) })
   .map(({ like, times, step }) =>
@@ -100,7 +100,7 @@ const filter = fc.constantFrom<Record<string, string>>(
   { repository: 'a', client: 'docker' },
   { behaviour: 'insufficient' },
 )
-/** Mostly those that summaries answer. */
+/** Queries, most of which summaries can answer. */
 const groups = fc
   .uniqueArray(fc.constantFrom(...DIMENSION_NAMES.filter((name) => name !== 'hour'), 'day', 'month', 'registry'), {
     maxLength: 2,
@@ -122,7 +122,7 @@ const question = fc
     ),
   )
 
-const isRead = ({ groupBy, filters }: PullsQuery): boolean =>
+const usesReadings = ({ groupBy, filters }: PullsQuery): boolean =>
   [...groupBy, ...filters.map((one) => one.dimension)].some((name) => dimension(name).isReading)
 
 describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) => {
@@ -132,11 +132,11 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
   })
   afterAll(async () => stores.close())
 
-  const ask = async (asked: PullsQuery): Promise<PullsAnswer> =>
+  const answerTo = async (asked: PullsQuery): Promise<PullsAnswer> =>
     queryPulls(stores.database.sql, asked, { rotation: 'never', stamps: {} })
-  const askAll = async (questions: readonly PullsQuery[]): Promise<PullsAnswer[]> => {
+  const answersTo = async (queries: readonly PullsQuery[]): Promise<PullsAnswer[]> => {
     const answers = []
-    for (const one of questions) answers.push(await ask(one))
+    for (const one of queries) answers.push(await answerTo(one))
     return answers
   }
   const keep = async (outcomes: History): Promise<void> => {
@@ -159,24 +159,24 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
     await sql`delete from pulls.summarized`.execute(stores.database.sql)
   }
 
-  test('answer as single outcomes and as days do, whatever is asked', async () => {
-    const questions = fc.array(question, { minLength: 15, maxLength: 15, size: 'max' })
+  test('answer any query as single outcomes and days do', async () => {
+    const queries = fc.array(question, { minLength: 15, maxLength: 15, size: 'max' })
     await fc.assert(
-      fc.asyncProperty(history, questions, async (outcomes, asked) => {
+      fc.asyncProperty(history, queries, async (outcomes, asked) => {
         await keep(outcomes)
-        let expected = await askAll(asked)
+        let expected = await answersTo(asked)
         await rolled()
-        const found = await askAll(asked)
+        const found = await answersTo(asked)
         for (const [i, one] of asked.entries()) {
-          // How origins ask is read when a day is rolled up.
-          if (!isRead(one)) expect(found[i]).toEqual(expected[i])
+          // The behaviour of origins is read when a day is rolled up.
+          if (!usesReadings(one)) expect(found[i]).toEqual(expected[i])
           else if (one.filters.length === 0) expect(found[i]?.total).toEqual(expected[i]?.total)
         }
         expected = found
         await summarizePulls(stores.database)
-        expect(await askAll(asked)).toEqual(expected)
+        expect(await answersTo(asked)).toEqual(expected)
         await expireOutcomes(stores.database, 1, NOW)
-        expect(await askAll(asked)).toEqual(expected)
+        expect(await answersTo(asked)).toEqual(expected)
       }),
       runsOn(stores.database, { postgresql: 4, pglite: 2 }),
     )
@@ -195,8 +195,8 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
       await summarizePulls(stores.database)
     })
 
-    test('are of each whole day and month, and need no days', async () => {
-      const expected = await askAll(everything)
+    test('exist for each whole day and month, and are read without days', async () => {
+      const expected = await answersTo(everything)
       const { rows } = await sql<{ registry: string; grain: string; first: string; last: string; count: string }>`
         select registry, grain, min(start)::text as first, max(start)::text as last, count(*) from pulls.summarized
         group by registry, grain order by registry, grain
@@ -209,7 +209,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
       ])
       await sql`create table pulls.aside as select * from pulls.days`.execute(stores.database.sql)
       await sql`delete from pulls.days`.execute(stores.database.sql)
-      expect(await askAll(everything)).toEqual(expected)
+      expect(await answersTo(everything)).toEqual(expected)
       await sql`insert into pulls.days select * from pulls.aside`.execute(stores.database.sql)
       await sql`drop table pulls.aside`.execute(stores.database.sql)
     })
@@ -240,7 +240,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
       }
     })
 
-    test('are the same when they are made again, and by two processes at once', async () => {
+    test('are the same when they are rebuilt, also by two processes at once', async () => {
       const first = [await rowsOf('pulls.summaries'), await rowsOf('pulls.summarized')]
       await summarizePulls(stores.database)
       expect([await rowsOf('pulls.summaries'), await rowsOf('pulls.summarized')]).toEqual(first)
@@ -249,7 +249,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
       expect([await rowsOf('pulls.summaries'), await rowsOf('pulls.summarized')]).toEqual(first)
     })
 
-    test('know nothing of a repository that was erased, at once and when they were made again', async () => {
+    test('contain no repository that was erased, both at once and after they are rebuilt', async () => {
       const marks = await rowsOf('pulls.summarized')
       const where = { repository: 'team/rare', registries: ['one.example'] }
       expect((await erase(stores.database, where)).days).toBeGreaterThan(0)
@@ -260,12 +260,12 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
       const kept = await rowsOf('pulls.summarized')
       expect(kept.length).toBeGreaterThan(40)
       expect(kept.length).toBeLessThan(marks.length)
-      const atOnce = await askAll(everything)
+      const atOnce = await answersTo(everything)
       await summarizePulls(stores.database)
       expect(await rowsOf('pulls.summarized')).toEqual(marks)
-      expect(await askAll(everything)).toEqual(atOnce)
+      expect(await answersTo(everything)).toEqual(atOnce)
       await unmark()
-      expect(await askAll(everything)).toEqual(atOnce)
+      expect(await answersTo(everything)).toEqual(atOnce)
     })
   })
 
@@ -279,13 +279,13 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
     await summarizePulls(stores.database)
   }
 
-  test('that are being made when their repository is erased are made again', async () => {
+  test('that are being built while their repository is erased are rebuilt', async () => {
     const { jobs, engine, sql: other } = stores.database
     await keepPulls(['2026-10-05'])
     await unmark()
     let erasing: Promise<unknown> | undefined
     await jobs.transaction().execute(async (tx) => {
-      // As the job does: what it read is written and marked, but nobody sees it yet.
+      // As in the job, the rows are written and marked, but not committed yet.
       await sql`lock table pulls.summarized in share row exclusive mode`.execute(tx)
       await sql`insert into pulls.summarized values ('one.example', 'day', '2026-10-05')`.execute(tx)
       // The embedded database has one connection: nothing goes on beside a transaction.
@@ -302,7 +302,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
     await (erasing ?? erase(stores.database, { repository: 'a' }))
     expect(await rowsOf('pulls.summarized')).toEqual([])
     expect(await rowsOf('pulls.summaries')).toEqual([])
-    const { total } = await ask(parsePullsQuery({ measures: 'pulls,unique_origins', period: '2026' }, NOW))
+    const { total } = await answerTo(parsePullsQuery({ measures: 'pulls,unique_origins', period: '2026' }, NOW))
     expect(total).toEqual({ pulls: 0, unique_origins: 0 })
   })
 
@@ -335,7 +335,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
       expect(await made('postgresql')).toEqual(expected)
     })
 
-    test('keep nobody waiting until a day is done', async () => {
+    test('let other statements run before a day is finished', async () => {
       await unmark()
       const state = { isMade: false }
       const making = summarizePulls({ jobs: stores.database.jobs, engine: 'pglite' }).finally(
@@ -348,7 +348,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
       expect(answers).toBeGreaterThan(50)
     })
 
-    /** Makes all summaries in short steps; something happens before the third statement that writes some of one grain. */
+    /** Builds all summaries in short steps; `happens` runs before the third statement that writes summaries of a grain. */
     const madeWhile = async (grain: 'day' | 'month', happens: () => Promise<unknown>): Promise<void> => {
       await unmark()
       let writes = 0
@@ -364,7 +364,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
       await rowsOf('pulls.summarized'),
     ]
 
-    test('are not marked if a row of their day changed meanwhile, and are made again', async () => {
+    test('are not marked if a row of their day changed meanwhile, and are rebuilt', async () => {
       const expected = await made('postgresql')
       const change = async (by: number): Promise<void> => {
         await sql`update pulls.days set pulls = pulls + ${by} where day = '2026-10-01' and repository = 'a'`.execute(
@@ -384,7 +384,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
       expect(await rowsAndMarks()).toEqual(expected)
     })
 
-    test('are not marked if their rows were written elsewhere meanwhile, and are made again', async () => {
+    test('are not marked if their rows were moved to another file meanwhile, and are rebuilt', async () => {
       const expected = await made('postgresql')
       await madeWhile('month', async () => sql`vacuum full pulls.summaries`.execute(stores.database.sql))
       expect(await rowsOf('pulls.summarized')).not.toContainEqual(expect.objectContaining({ grain: 'month' }))
@@ -392,7 +392,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
       expect(await rowsAndMarks()).toEqual(expected)
     })
 
-    test('are not marked if a day of their month lost its mark, or their registry is gone', async () => {
+    test('are not marked if a day of their month lost its mark, or their registry was removed', async () => {
       const expected = await made('postgresql')
       await madeWhile('month', async () =>
         sql`delete from pulls.summarized where start = '2026-10-02'`.execute(stores.database.sql),
@@ -411,7 +411,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
     })
   })
 
-  test('make a day of any time zone the day of UTC once its detail is gone', async () => {
+  test('answer a day of any time zone with the UTC day once its detail is deleted', async () => {
     await keepPulls(['2026-10-01', '2026-10-31'])
     await expireOutcomes(stores.database, 1, NOW)
     const ownDays = [
@@ -419,7 +419,7 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
       ['America/New_York', '2026-11-04'],
     ] as const
     for (const [tz, since] of ownDays) {
-      const { rows, notes } = await ask(
+      const { rows, notes } = await answerTo(
         parsePullsQuery({ measures: 'pulls', group_by: 'day', period: '2026-10', tz }, NOW),
       )
       expect(notes).toEqual([`Days of ${tz} are known since ${since}: earlier days are UTC days.`])
@@ -428,15 +428,15 @@ describe.each(STORE_PAIRS)('summaries of days that are over, on %s', (_, open) =
         { day: '2026-10-31', pulls: 1 },
       ])
       // Of the day on which single invocations begin, Tokyo lacks its first nine hours.
-      const first = await ask(parsePullsQuery({ measures: 'pulls', since: '2026-11-04', tz }, NOW))
+      const first = await answerTo(parsePullsQuery({ measures: 'pulls', since: '2026-11-04', tz }, NOW))
       expect(first.notes).toHaveLength(since === '2026-11-04' ? 0 : 1)
     }
     const hours = parsePullsQuery({ measures: 'pulls', group_by: 'hour', period: '2026-10' }, NOW)
-    expect(await ask(hours)).toMatchObject({
+    expect(await answerTo(hours)).toMatchObject({
       rows: [{ hour: '2026-10-01T00:00' }, { hour: '2026-10-31T00:00' }],
       notes: ['Hours are known since 2026-11-04: an earlier UTC day is shown completely at its first hour.'],
     })
-    expect((await ask(parsePullsQuery({ group_by: 'hour', period: '2026-11-05' }, NOW))).notes).toEqual([])
-    expect((await ask(parsePullsQuery({ group_by: 'day', period: '2026-10' }, NOW))).notes).toEqual([])
+    expect((await answerTo(parsePullsQuery({ group_by: 'hour', period: '2026-11-05' }, NOW))).notes).toEqual([])
+    expect((await answerTo(parsePullsQuery({ group_by: 'day', period: '2026-10' }, NOW))).notes).toEqual([])
   })
 })
