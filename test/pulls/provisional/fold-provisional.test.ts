@@ -207,7 +207,7 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
     await fold()
     expect((await answer()).total).toMatchObject({ pulls: 1 })
     expect((await answer()).notes).toContainEqual(
-      expect.stringContaining('Requests since 2026-11-18 23:51:42 (UTC) wait'),
+      expect.stringContaining('Requests since 2026-11-18 23:51:42 (UTC) are pending'),
     )
     clock = 103
     await fold()
