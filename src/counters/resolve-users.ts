@@ -8,7 +8,7 @@ import { addTallies, reasonTally } from './tallies.js'
 
 const NAMES_AT_ONCE = 500
 
-type Needs = Counting & {
+type ResolveUsersDeps = Counting & {
   repositories: Repositories
   /** The id of a name, or undefined when nobody has it; throws while it cannot be told. */
   idOf: (name: string) => string | undefined | Promise<string | undefined>
@@ -19,27 +19,27 @@ type Needs = Counting & {
  * Asks again for people that could not be told apart, and counts what waited for them.
  * @returns how many people were resolved; those that still cannot be asked for go on waiting.
  */
-export const resolveUsers = async (needs: Needs): Promise<number> => {
+export const resolveUsers = async (deps: ResolveUsersDeps): Promise<number> => {
   const { rows } = await sql<{ name: string }>`
     select name from unresolved_users group by name order by max(asked_at) nulls first, name limit ${NAMES_AT_ONCE}
-  `.execute(needs.database.sql)
+  `.execute(deps.database.sql)
   let resolved = 0
   let failed: string | undefined
   for (const { name } of rows) {
-    const answer = await askFor(needs, name)
+    const answer = await askFor(deps, name)
     if (!answer) {
       failed ??= name
       continue
     }
-    await settle(needs, name, answer.id)
+    await settle(deps, name, answer.id)
     resolved++
   }
-  if (failed !== undefined) await putBehind(needs, failed)
-  if (resolved > 0) await needs.repositories.rebuildStale()
+  if (failed !== undefined) await putBehind(deps, failed)
+  if (resolved > 0) await deps.repositories.rebuildStale()
   return resolved
 }
 
-const askFor = async ({ idOf }: Needs, name: string): Promise<{ id: string | undefined } | undefined> => {
+const askFor = async ({ idOf }: ResolveUsersDeps, name: string): Promise<{ id: string | undefined } | undefined> => {
   try {
     return { id: await idOf(name) }
   } catch {
@@ -51,12 +51,12 @@ const askFor = async ({ idOf }: Needs, name: string): Promise<{ id: string | und
  * The next round begins with others. Only the first name of a round that could not be told goes back: after a failure the
  * directory rests, so that those behind it may not have been asked for at all.
  */
-const putBehind = async ({ database, now }: Needs, name: string): Promise<void> => {
+const putBehind = async ({ database, now }: ResolveUsersDeps, name: string): Promise<void> => {
   await sql`update unresolved_users set asked_at = ${now().toISOString()} where name = ${name}`.execute(database.sql)
 }
 
 const settle = async (
-  { database, sketches, rules, lifetimes, now }: Needs,
+  { database, sketches, rules, lifetimes, now }: ResolveUsersDeps,
   name: string,
   id: string | undefined,
 ): Promise<void> =>

@@ -17,7 +17,7 @@ export type TrackedEvent = {
   as: 'total' | 'unique' | 'both'
 }
 
-type Needs = Counting & { now: () => Date }
+type TrackDeps = Counting & { now: () => Date }
 
 type TrackSkip = 'unknown_event' | UncountedUserReason
 
@@ -31,7 +31,7 @@ type Tracked = { recorded: number; skipped: Partial<Record<TrackSkip, number>> }
 export type Track = (events: readonly TrackedEvent[]) => Promise<Tracked>
 
 export const createTrack =
-  ({ database, sketches, rules, lifetimes, now }: Needs): Track =>
+  ({ database, sketches, rules, lifetimes, now }: TrackDeps): Track =>
   async (events) => {
     const at = microsOf(now())
     const day = utcDay(at)

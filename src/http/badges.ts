@@ -9,7 +9,7 @@ import { createAnswerCache } from './answer-cache.js'
 import { BadRequest } from './problem.js'
 import { orTooLong } from './pulls.js'
 
-type Needs = {
+type BadgesDeps = {
   database: Database
   context: PullsContext
   /** Of which badges are public; one that ends in `*` stands for all that begin so. */
@@ -23,7 +23,7 @@ const SECONDS = 300
 const LONGEST_PERIOD = 60
 
 /** `GET /badge/<repository>.svg?measure=pulls&period=30d`: one number as an image, for pages of others. */
-export const badgeRoutes = ({ database, context, repositories, now }: Needs): Router => {
+export const badgeRoutes = ({ database, context, repositories, now }: BadgesDeps): Router => {
   const answers = createAnswerCache<string>({ seconds: SECONDS, now })
   const router = Router()
   router.get('/badge/*path', async (request, response) => {

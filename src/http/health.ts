@@ -5,10 +5,8 @@ import type { Prometheus } from './prometheus.js'
 /** Whether each store answers. */
 export type StoreCheck = Record<string, { ok: boolean; version?: string; error?: string }>
 
-type Needs = {
+type HealthDeps = {
   checkStores: () => Promise<StoreCheck>
-}
-type HealthDeps = Needs & {
   /** Whether the stores take writes. */
   checkWrites: () => Promise<{ ok: boolean }>
   /** Whether a store failed in a way that only a restart of the process repairs. */
@@ -46,7 +44,7 @@ export const prometheusRoutes = (prometheus: Prometheus): Router =>
 export const statusRoutes = ({
   status,
   checkStores,
-}: Pick<Needs, 'checkStores'> & { status: () => Promise<object> }): Router =>
+}: Pick<HealthDeps, 'checkStores'> & { status: () => Promise<object> }): Router =>
   Router().get('/status', async (_request, response) => {
     try {
       response.json(await status())

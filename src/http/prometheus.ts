@@ -25,7 +25,7 @@ export type Prometheus = {
 const LATENCIES = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
 const BATCH_SIZES = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000]
 
-type Needs = {
+type PrometheusDeps = {
   /** Seconds since the newest ping was made; undefined before the first. */
   pingAge: () => Promise<number | undefined>
   /** What was pulled of each repository since the beginning. */
@@ -36,7 +36,7 @@ type Needs = {
   inventoryUnknown: () => Promise<{ contents: number; sizes: number } | undefined>
 }
 
-export const createPrometheus = ({ pingAge, pullTotals, registryConflicts, inventoryUnknown }: Needs): Prometheus => {
+export const createPrometheus = ({ pingAge, pullTotals, registryConflicts, inventoryUnknown }: PrometheusDeps): Prometheus => {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })

@@ -10,7 +10,7 @@ import { nameText } from './name-text.js'
 import { BadRequest, PossiblyCounted } from './problem.js'
 import { checked, paths } from './usage-data.js'
 
-type Needs = {
+type TrackRoutesDeps = {
   track: Track
   rules: Rules
   identifyName: IdentifyName
@@ -44,7 +44,7 @@ const tracked = counted
  * stands, or `username` as notifications would count it, or else the caller, known by its API token. If the user directory
  * does not answer, the name waits, as those of notifications do.
  */
-export const trackRoutes = ({ track: record, rules, identifyName, hashed }: Needs): Router => {
+export const trackRoutes = ({ track: record, rules, identifyName, hashed }: TrackRoutesDeps): Router => {
   const track: Track = async (events) => {
     try {
       return await record(events)

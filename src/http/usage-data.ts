@@ -15,7 +15,7 @@ import { noBody, noQuery } from './expected-parameters.js'
 import { BadRequest } from './problem.js'
 import { requireScope } from './require-scope.js'
 
-type Needs = {
+type UsageDataDeps = {
   rules: Rules
   sketches: SketchStore
   metrics: readonly LoadedMetric[]
@@ -32,7 +32,7 @@ const LONGEST_RANGE = 20 * 366 * MICROS_PER_DAY
 export const paths = (path: string): string[] => PREFIXES.map((prefix) => `${prefix}${path}`)
 
 /** What anybody may read: how the numbers are made. */
-export const publicUsageData = ({ metrics }: Pick<Needs, 'metrics'>): Router => {
+export const publicUsageData = ({ metrics }: Pick<UsageDataDeps, 'metrics'>): Router => {
   // Made once: anybody may ask, and the text takes a while to make.
   const without = stringify(metrics.map(({ definition }) => definition))
   const withPaths = stringify(metrics.map(({ definition, file }) => ({ ...definition, file_path: `metrics/${file}` })))
@@ -43,8 +43,8 @@ export const publicUsageData = ({ metrics }: Pick<Needs, 'metrics'>): Router => 
 }
 
 /** The numbers themselves. */
-export const usageData = (needs: Needs): Router => {
-  const { sketches, rules, pings } = needs
+export const usageData = (deps: UsageDataDeps): Router => {
+  const { sketches, rules, pings } = deps
   return Router()
     .get(paths('/unique_events'), async (request, response) => {
       const query = uniqueEventsQuery(request, rules)
@@ -65,12 +65,12 @@ export const usageData = (needs: Needs): Router => {
       })
     })
     .get(paths('/counters'), async (_request, response) => {
-      response.json({ counters: await needs.listCounters() })
+      response.json({ counters: await deps.listCounters() })
     })
     .get(paths('/counters/export'), requireScope('admin'), async (_request, response) => {
       response.type('application/x-ndjson')
       try {
-        await pipeline(Readable.from(needs.exportCounters()), response)
+        await pipeline(Readable.from(deps.exportCounters()), response)
       } catch (error) {
         // Who asked went away, which is no failure.
         if (!isNativeError(error) || !('code' in error) || error.code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error

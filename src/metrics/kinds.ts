@@ -16,7 +16,7 @@ export type NamedValues = Readonly<Record<string, () => MetricValue | Promise<Me
 type PullsWanted = { measure: string; byKind: boolean; days: Days }
 type CountPulls = (wanted: PullsWanted) => Promise<MetricValue>
 
-type Needs = {
+type KindsDeps = {
   database: Database
   sketches: SketchStore
   countPulls: CountPulls
@@ -26,7 +26,7 @@ type Needs = {
 }
 
 /** How each data source turns definitions into values. */
-export const createKinds = ({ database, sketches, countPulls, systemValues, settingValues, now }: Needs): Kinds => ({
+export const createKinds = ({ database, sketches, countPulls, systemValues, settingValues, now }: KindsDeps): Kinds => ({
   redis_hll: async (definitions) => {
     const today = microsOf(now())
     return countKeys(

@@ -21,7 +21,7 @@ export const inHandUntil = (now: Date): Date => new Date(now.getTime() + IN_HAND
 /** A ping could not be delivered. The message says what becomes of it, and holds no address. */
 export class DeliveryError extends Error {}
 
-type Needs = {
+type DeliverDeps = {
   database: Database
   /** Where payloads are POSTed; metadata and error reports go to its siblings `usage_ping_metadata` and `usage_ping_errors`. */
   destination: URL
@@ -41,7 +41,7 @@ export type Deliver = {
   now: (ping: KeptPing) => Promise<KeptPing>
 }
 
-export const createDeliver = ({ database, destination, sender, now, stopping, pauseIn }: Needs): Deliver => {
+export const createDeliver = ({ database, destination, sender, now, stopping, pauseIn }: DeliverDeps): Deliver => {
   const post = postUntil(stopping, (answer) => pauseIn?.(answer, now()))
   const attempt = async (ping: KeptPing): Promise<KeptPing> => {
     const start = now()
@@ -97,7 +97,7 @@ export const createDeliver = ({ database, destination, sender, now, stopping, pa
   }
 }
 
-type Pause = ReturnType<Exclude<Needs['pauseIn'], undefined>>
+type Pause = ReturnType<Exclude<DeliverDeps['pauseIn'], undefined>>
 type Failure = { message: string; pause?: Pause }
 
 /** The pause that is kept, in milliseconds. */

@@ -16,7 +16,7 @@ const NOT_ASKED = -3
 /** All values, the SQL texts instead of values, or all values but those from SQL. */
 export type PingKind = 'all' | 'queries' | 'non_sql'
 
-type Needs = {
+type BuildPingDeps = {
   definitions: readonly MetricDefinition[]
   kinds: Kinds
   uuid: string
@@ -25,14 +25,14 @@ type Needs = {
 }
 
 /** Evaluates all metrics that may be told and puts them together. A metric that fails is -1 and named in the metadata. */
-export const buildPing = async (needs: Needs, kind: PingKind = 'all'): Promise<ServicePing> => {
-  const { definitions, categories, uuid, now } = needs
+export const buildPing = async (deps: BuildPingDeps, kind: PingKind = 'all'): Promise<ServicePing> => {
+  const { definitions, categories, uuid, now } = deps
   const recordedAt = now().toISOString()
   const told = definitions.filter(
     ({ status, data_category, data_source }) =>
       status !== 'removed' && categories.has(data_category) && (kind !== 'queries' || data_source === 'database'),
   )
-  const evaluated = await evaluate(told, kindsFor(needs, kind))
+  const evaluated = await evaluate(told, kindsFor(deps, kind))
   return { payload: { recorded_at: recordedAt, ...nest(evaluated) }, metadata: metadataOf(uuid, evaluated) }
 }
 
@@ -40,7 +40,7 @@ export const buildPing = async (needs: Needs, kind: PingKind = 'all'): Promise<S
 export const isComplete = ({ metadata }: ServicePing): boolean =>
   !metadata.metrics.some(({ error }) => error === NO_ANSWER)
 
-const kindsFor = ({ kinds, now }: Needs, kind: PingKind): Kinds => {
+const kindsFor = ({ kinds, now }: BuildPingDeps, kind: PingKind): Kinds => {
   if (kind === 'queries') return { ...kinds, database: queryTexts(now) }
   if (kind === 'non_sql')
     return { ...kinds, database: async (metrics) => Promise.resolve(metrics.map(() => NOT_ASKED)) }

@@ -15,7 +15,7 @@ const SPLAY_MS = 60_000
  */
 const REBUILD_MS = 24 * 60 * 60_000
 
-type Needs = {
+type ServicePingsDeps = {
   database: Database
   build: (kind?: PingKind) => Promise<ServicePing>
   /** Missing where no destination is configured: pings are then made and kept, and sent nowhere. */
@@ -46,8 +46,8 @@ export type ServicePings = {
   retry: () => Promise<void>
 }
 
-export const createServicePings = (needs: Needs): ServicePings => {
-  const { database, build, deliver, holder, now, random, sleep, stopping, schedule, storesAnswer } = needs
+export const createServicePings = (deps: ServicePingsDeps): ServicePings => {
+  const { database, build, deliver, holder, now, random, sleep, stopping, schedule, storesAnswer } = deps
 
   const retry = async (): Promise<void> => {
     await deliver?.due()

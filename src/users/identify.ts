@@ -48,14 +48,14 @@ export const createIdentifyName = ({ directory, deployTokens, hasUserTokens }: N
   }
 }
 
-type Needs = {
+type IdentifyDeps = {
   identifyName: IdentifyName
   /** Set where the registry sends GitLab's JWT in `actor.user`. */
   verifyUserToken?: VerifyUserToken
 }
 
 export const createIdentify =
-  ({ identifyName, verifyUserToken }: Needs): Identify =>
+  ({ identifyName, verifyUserToken }: IdentifyDeps): Identify =>
   ({ actor, at }, kind) => {
     if (verifyUserToken && actor.token !== undefined) {
       return verifyUserToken(actor.token, at).then((claims) => {

@@ -32,7 +32,7 @@ const MANIFEST_TYPES = [
 const MOST_REDIRECTS = 5
 const TIME_LIMIT_MS = 10_000
 
-type Needs = {
+type RegistryClientDeps = {
   /** For registries that have no credentials of their own. */
   findCredentials?: FindCredentials
   /** By which our own reads are known again in the notifications of the registry. */
@@ -52,8 +52,8 @@ type Asked = { area: string; path: string; method?: 'GET' | 'HEAD'; accept?: str
  * a RegistryBusy if the registry or its token service asks to slow down.
  * @throws RegistryError for a registry without an address.
  */
-export const createRegistryClient = (registry: Registry, needs: Needs): RegistryClient => {
-  const { userAgent, tokenUserAgent = 'tallyman', now, findCredentials, timeLimitMs = TIME_LIMIT_MS } = needs
+export const createRegistryClient = (registry: Registry, deps: RegistryClientDeps): RegistryClient => {
+  const { userAgent, tokenUserAgent = 'tallyman', now, findCredentials, timeLimitMs = TIME_LIMIT_MS } = deps
   const base = baseOf(registry)
   const exchange = createExchange(userAgent)
   const credentials = credentialsOf(registry, { find: findCredentials, now })

@@ -32,7 +32,7 @@ export type RegistryAuth = {
   ) => Promise<string | undefined>
 }
 
-type Needs = {
+type RegistryAuthDeps = {
   registry: TokenRealmOf
   credentials: () => Promise<Credentials | undefined>
   /** Asks the token server, which learns nothing about the registry's own requests. */
@@ -44,7 +44,7 @@ type TokenRequest = { realm: URL; service: string; scope: string }
 type Token = { value: string; until: number }
 
 /** Basic authentication and the token flow (distribution's docs, "Token Authentication Specification" and "OAuth2"). */
-export const createRegistryAuth = ({ registry, credentials, exchange, now }: Needs): RegistryAuth => {
+export const createRegistryAuth = ({ registry, credentials, exchange, now }: RegistryAuthDeps): RegistryAuth => {
   const answered = new LRUCache<string, TokenRequest>({ max: MOST_TOKENS })
   const tokens = new LRUCache<string, Token>({ max: MOST_TOKENS })
   const underWay = new Map<string, Promise<Token>>()
