@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { createApp } from '../src/service/app.js'
 import { readConfig } from '../src/config/config.js'
 import { home } from '../src/home.js'
-import { forgetOld } from '../src/counters/retention.js'
+import { deleteExpired } from '../src/counters/retention.js'
 import { retentionOf } from '../src/service/job-table.js'
 import { startJobs } from '../src/runtime/jobs.js'
 import { createLog } from '../src/service/log.js'
@@ -36,7 +36,7 @@ startJobs(
         say('rolled up', since)
       },
     },
-    { name: 'forget often', cron: '30 * * * * *', run: async () => forgetOld(database, retentionOf(config), now()) },
+    { name: 'forget often', cron: '30 * * * * *', run: async () => deleteExpired(database, retentionOf(config), now()) },
   ],
   {
     onError: (job, error) => {

@@ -6,21 +6,21 @@ import { sketchKey, type Aggregation, type Lifetimes, type SketchKey } from './k
 import type { EventDefinition, RepositoryState, Rules, UniqueKind } from './rules.js'
 import type { Tally } from './tallies.js'
 
-/** What all counting needs: where it is stored, what counts, and for how long. */
-export type Counting = { database: Database; sketches: SketchStore; rules: Rules; lifetimes: Lifetimes }
+/** The dependencies of all counting: the stores, the rules, and the lifetimes of sketches. */
+export type CountingDeps = { database: Database; sketches: SketchStore; rules: Rules; lifetimes: Lifetimes }
 
-/** Who is behind an event, as far as it could be told. */
+/** The user and the deploy token of an event, if they are known. */
 export type Members = Partial<Record<UniqueKind, string>>
 
-/** One unique for one event of the rules. */
+/** A member that counts as one unique of one event of the rules. */
 export type Contribution = { event: string; member: string }
 
-/** Stands for a person whose id the user directory could not tell yet: no id begins with a question mark. */
+/** Marks the name of a person whose id the user directory has not returned yet. No id begins with a question mark. */
 const UNRESOLVED = '?'
 export const unresolvedMember = (name: string): string => UNRESOLVED + name
 export const isResolved = ({ member }: Pick<Contribution, 'member'>): boolean => !member.startsWith(UNRESOLVED)
 
-/** A registry event with all that counting needs to know of it. */
+/** A registry event with the members that it counts for. */
 export type CountedEvent = { event: RegistryEvent; members: Members }
 
 const isCounted = (definition: EventDefinition): boolean =>
@@ -54,7 +54,7 @@ export const contributionsOf = (
   return { always, if: conditional }
 }
 
-/** What an event adds one to. */
+/** The tallies that an event increases by one. */
 export const talliesOf = (rules: Rules, event: RegistryEvent): Tally[] =>
   rules
     .matching(event, 'known')
@@ -63,9 +63,9 @@ export const talliesOf = (rules: Rules, event: RegistryEvent): Tally[] =>
 
 export type Additions = {
   add: (contributions: readonly Contribution[], at: Micros) => void
-  /** What goes into the sketches. */
+  /** The additions to sketches. */
   list: () => SketchAddition[]
-  /** What cannot go there yet, because its user is not resolved. */
+  /** The contributions that cannot be added to a sketch yet, because their user is not resolved. */
   unresolved: () => (Contribution & { at: Micros })[]
 }
 
@@ -94,6 +94,6 @@ export const createAdditions = (rules: Rules, lifetimes: Lifetimes): Additions =
   }
 }
 
-/** The periods for which an event has sketches; none when the rules no longer declare it. */
+/** The periods for which an event has sketches; an empty list if the rules no longer declare the event. */
 export const sketchAggregations = (rules: Rules, event: string): ('weekly' | 'monthly')[] =>
   (rules.events.get(event)?.aggregations ?? []).filter((aggregation: Aggregation) => aggregation !== 'total')

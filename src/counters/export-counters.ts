@@ -1,6 +1,6 @@
 import type { Database } from '../storage/sql/database.js'
 import type { SketchStore } from '../storage/sketches/sketch-store.js'
-import { closingLine, counterLine, headingLine, noLines, type Heading } from './export-lines.js'
+import { closingLine, counterLine, headingLine, noLines, type ExportHeading } from './export-lines.js'
 import { KEY_PREFIX } from './keys.js'
 import type { Repositories } from './repositories.js'
 import { mergesSoFar } from './repository-merges.js'
@@ -9,13 +9,13 @@ import { TABLE_KINDS, TABLES } from './transfer-tables.js'
 const MERGED =
   'repositories of two registries were merged during the export, so that some of them may be missing; export again'
 
-/** An export ends without its closing line, and is not imported as if it were whole. The message says what to do. */
+/** An export ended without its closing line, so that no import accepts it as complete. The message says what to do. */
 export class ExportStopped extends Error {}
 
 /**
- * All counters as lines of JSON: what is known of repositories, tallies, and sketches in Redis's bytes. The last line says
- * how many there were.
- * @throws ExportStopped if repositories got another registry meanwhile: some of them may be missing then
+ * All counters as lines of JSON: unresolved users, repositories, tallies, and sketches in Redis's format. The last line
+ * contains the number of lines of each kind.
+ * @throws ExportStopped if repositories moved to another registry during the export: some of them may be missing then
  */
 export async function* exportCounters(
   {
@@ -23,7 +23,7 @@ export async function* exportCounters(
     sketches,
     rebuildStale,
   }: { database: Database; sketches: SketchStore } & Pick<Repositories, 'rebuildStale'>,
-  heading: Heading,
+  heading: ExportHeading,
 ): AsyncGenerator<string> {
   const lines = noLines()
   const merges = await mergesSoFar(database.sql)

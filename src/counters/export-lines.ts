@@ -1,32 +1,32 @@
 import type { Micros } from '../events/calendar.js'
 import { LINES, timeIn, type LineKind, type LineValue } from './export-values.js'
 
-/** An export cannot be taken in. The message says which line, and why. */
+/** An export cannot be imported. The message contains the line and the reason. */
 export class ImportError extends Error {}
 
 const VERSION = 1
 
 type LineOf = { [kind in LineKind]: { kind: kind; value: LineValue<kind> } }
 
-/** A line that holds counters. */
+/** A line that contains counters. */
 export type CounterLine = LineOf[LineKind]
 
-/** How many lines there are of each kind. */
-export type Transferred = Record<LineKind, number>
+/** The number of lines of each kind. */
+export type LineCounts = Record<LineKind, number>
 
-export const noLines = (): Transferred => ({ sketch: 0, tally: 0, repository: 0, unresolved_user: 0 })
+export const noLines = (): LineCounts => ({ sketch: 0, tally: 0, repository: 0, unresolved_user: 0 })
 
 const lineOf = (kind: string, values: object): string => `${JSON.stringify({ kind, ...values })}\n`
 
-/** What the first line says about the installation that was exported. */
-export type Heading = {
-  /** Of the key that names are hashed with: elsewhere the same people would have other ids. */
+/** The first line of an export: properties of the installation that was exported. */
+export type ExportHeading = {
+  /** Fingerprint of the users key. An installation with another key gives the same people other ids. */
   fingerprint: string
-  /** By which registries were identified, as repositories are recorded by registry. */
+  /** How registries were identified: repositories are recorded by registry. */
   registryIdentity: 'host' | 'process'
 }
 
-export const headingLine = ({ fingerprint, registryIdentity }: Heading): string =>
+export const headingLine = ({ fingerprint, registryIdentity }: ExportHeading): string =>
   lineOf('tallyman-counters', {
     version: VERSION,
     users_key_fingerprint: fingerprint,
@@ -35,15 +35,15 @@ export const headingLine = ({ fingerprint, registryIdentity }: Heading): string 
 
 export const counterLine = (kind: LineKind, value: object): string => lineOf(kind, value)
 
-/** An export without it is cut off. */
-export const closingLine = (lines: Transferred): string => lineOf('end', { lines })
+/** The last line. An export without it is incomplete. */
+export const closingLine = (lines: LineCounts): string => lineOf('end', { lines })
 
 /**
  * Checks the first line.
- * @returns by which registries were identified; exports from before the setting do not say it, and were by host.
+ * @returns how registries were identified; exports older than the setting lack the field and identify registries by host.
  * @throws ImportError
  */
-export const checkHeading = (line: string, fingerprint: string | undefined): Heading['registryIdentity'] => {
+export const checkHeading = (line: string, fingerprint: string | undefined): ExportHeading['registryIdentity'] => {
   const { kind, version, users_key_fingerprint, registry_identity = 'host' } = parseObject(line, 1)
   if (kind !== 'tallyman-counters') throw new ImportError('line 1: not an export of Tallyman')
   if (version !== VERSION) {
@@ -62,9 +62,9 @@ export const checkHeading = (line: string, fingerprint: string | undefined): Hea
 }
 
 /**
- * Reads any line but the first; `end` says how many lines of counters there were.
- * @param latest a moment after which no export has counted.
- * @throws ImportError for a line that no export has
+ * Reads any line but the first; the line `end` contains the number of lines of counters.
+ * @param latest no export contains counts after this moment
+ * @throws ImportError for a line that no export contains
  */
 export const parseLine = (
   line: string,
@@ -88,7 +88,7 @@ export const parseLine = (
   throw new ImportError(`line ${number}: ${field}: is in the future; check the clock of this machine`)
 }
 
-/** A foreign value in a sentence. */
+/** A value of the export, shortened for a message. */
 const shown = (value: unknown): string => {
   const text = String(value)
   return text.length <= LONGEST_SHOWN ? text : `${text.slice(0, LONGEST_SHOWN)}…`

@@ -5,9 +5,9 @@ import { isRegistryName } from '../events/registry-host.js'
 import { isStorableText } from '../events/storable-text.js'
 import { parseSketchKey } from './keys.js'
 
-/** An index of PostgreSQL takes entries of 2,704 bytes; the longest names of actors that are stored have 2,048. */
+/** PostgreSQL limits index entries to 2,704 bytes; the longest stored names of actors have 2,048. */
 const LONGEST_NAME_BYTES = 2_600
-/** Of one first event: as many as there are rules that match it. */
+/** Contributions of one first event. It has at most one for each rule that matches it. */
 const MOST_CONTRIBUTIONS = 10_000
 /** Seconds of 100 years, the longest lifetime that can be configured. */
 const LONGEST_LIFETIME = 36_500 * 86_400
@@ -44,7 +44,7 @@ const contributions = z.array(z.object({ event, member: text })).max(MOST_CONTRI
 
 const isSince1970 = (found: string): boolean => (parseTimestamp(found) ?? -1) >= 0
 
-/** What a line of an export contains, by its kind; the first line and the last are no counters. */
+/** The schema of each kind of line, except the first and the last line, which are no counters. */
 export const LINES = {
   sketch: z.object({ key: sketchKey, seconds, bytes: base64 }),
   tally: z.object({ name: tallyName, day, value: count }),
@@ -64,7 +64,7 @@ export type LineValue<Kind extends LineKind> = z.infer<(typeof LINES)[Kind]>
 
 type Line = { [kind in LineKind]: { kind: kind; value: LineValue<kind> } }[LineKind]
 
-/** The field of a line that is a time, and when that time begins. */
+/** The field of a line that contains a time, and the first moment of that time. */
 export const timeIn = (line: Line): { field: string; begin: Micros } => {
   if (line.kind === 'sketch') return { field: 'key', begin: parseSketchKey(line.value.key)?.start ?? NaN }
   if (line.kind === 'repository') return { field: 'first_at', begin: parseTimestamp(line.value.first_at) ?? NaN }

@@ -6,24 +6,24 @@ import { contributionsOf, sketchAggregations, type Contribution, type CountedEve
 import { parseSketchKey, sketchKey } from './keys.js'
 import type { Rules } from './rules.js'
 
-/** An event's place in a history: earlier by time, then by id. */
-export type Place = { at: Micros; id: EventId }
+/** The position of an event in the history of its repository, ordered by time, then by id. */
+export type EventPosition = { at: Micros; id: EventId }
 
-/** The advisory lock under which first events are decided and their sketches rebuilt. Any number, never changed. */
+/** Key of the advisory lock for deciding first events and rebuilding their sketches. Arbitrary, but it must never change. */
 const LOCK = 7_261_401
 
 export const nameOf = ({ registry, repository }: Pick<RegistryEvent, 'registry' | 'repository'>): string =>
   `${registry}/${repository}`
 
-/** Nobody else decides first events, or rebuilds their sketches, until the transaction ends. */
+/** Until the transaction ends, no other transaction decides first events or rebuilds their sketches. */
 export const lockRepositories = async (tx: Sql): Promise<void> => {
   await sql`select pg_advisory_xact_lock(${LOCK})`.execute(tx)
 }
 
-/** The first event of a repository, as the table keeps it. */
-export type FirstEvent = Place & { ifFirst: Contribution[]; ifKnown: Contribution[] }
+/** The first event of a repository, as stored in the table `repositories`. */
+export type FirstEvent = EventPosition & { ifFirst: Contribution[]; ifKnown: Contribution[] }
 
-/** The first events known of the candidates' repositories. */
+/** The known first events of the candidates' repositories. */
 export const readFirstEvents = async (tx: Sql, candidates: CountedEvent[]): Promise<Map<string, FirstEvent>> => {
   const { rows } = await sql<{
     registry: string
@@ -49,7 +49,7 @@ export const readFirstEvents = async (tx: Sql, candidates: CountedEvent[]): Prom
   )
 }
 
-/** Makes these the first events of their repositories. */
+/** Stores events as the first events of their repositories. */
 export const writeFirstEvents = async (tx: Sql, firsts: CountedEvent[], rules: Rules): Promise<void> => {
   if (firsts.length === 0) return
   const contributions = firsts.map((counted) => contributionsOf(rules, counted).if)
@@ -69,7 +69,7 @@ export const writeFirstEvents = async (tx: Sql, firsts: CountedEvent[], rules: R
   `.execute(tx)
 }
 
-/** Notes the sketches that first events contributed to as out of date. */
+/** Marks the sketches that first events contributed to as out of date. */
 export const markStale = async (tx: Sql, firsts: Pick<FirstEvent, 'at' | 'ifFirst'>[], rules: Rules): Promise<void> => {
   const keys = firsts.flatMap(({ at, ifFirst }) =>
     ifFirst.flatMap(({ event }) =>
@@ -80,19 +80,19 @@ export const markStale = async (tx: Sql, firsts: Pick<FirstEvent, 'at' | 'ifFirs
   await sql`insert into stale_sketches select distinct unnest(${keys}::text[]) on conflict do nothing`.execute(tx)
 }
 
-/** Repositories that one statement reads. */
+/** The largest number of repositories that one statement reads. */
 export const REPOSITORIES_AT_ONCE = 10_000
 
-type Position = { at: string; registry: string; name: string }
+type RepositoryCursor = { at: string; registry: string; name: string }
 
 /**
- * The members that first events contributed to a sketch, in portions: so that no statement takes long, however many repositories a month has.
- * To be read under the lock, in one transaction.
+ * The members that first events contributed to a sketch, in portions. No statement takes long, however many repositories a month has.
+ * Requires the lock of `lockRepositories` in the same transaction.
  */
 export async function* firstMembers(tx: Sql, key: string): AsyncGenerator<string[]> {
   const parsed = parseSketchKey(key)
   if (!parsed) return
-  let after: Position | undefined = { at: isoTime(parsed.start), registry: '', name: '' }
+  let after: RepositoryCursor | undefined = { at: isoTime(parsed.start), registry: '', name: '' }
   while (after) {
     const { members, last } = await readMembers(tx, parsed.event, after, isoTime(parsed.end))
     yield members
@@ -100,14 +100,14 @@ export async function* firstMembers(tx: Sql, key: string): AsyncGenerator<string
   }
 }
 
-/** @returns `last` is undefined if no repositories follow */
+/** @returns a portion of members; `last` is undefined if no repositories follow */
 const readMembers = async (
   tx: Sql,
   event: string,
-  after: Position,
+  after: RepositoryCursor,
   end: string,
-): Promise<{ members: string[]; last: Position | undefined }> => {
-  const { rows } = await sql<{ members: string[]; last: Position | null }>`
+): Promise<{ members: string[]; last: RepositoryCursor | undefined }> => {
+  const { rows } = await sql<{ members: string[]; last: RepositoryCursor | null }>`
     with portion as (
       select first_at, registry, name, if_first from repositories
       where first_at >= ${after.at}::timestamptz and first_at < ${end}::timestamptz

@@ -11,46 +11,46 @@ import {
   noLines,
   parseLine,
   type CounterLine,
-  type Heading,
-  type Transferred,
+  type ExportHeading,
+  type LineCounts,
 } from './export-lines.js'
 import { TOLERANCE } from './export-values.js'
-import { ROWS_PER_PAGE, TABLE_KINDS, TABLES, type Row } from './transfer-tables.js'
+import { ROWS_PER_PAGE, TABLE_KINDS, TABLES, type TransferRow } from './transfer-tables.js'
 
 type Stores = { database: Database; sketches: SketchStore }
 
 export type ImportOptions = {
-  /** Of the users key that the export must have; undefined accepts any. */
+  /** Fingerprint of the users key that the export must have; undefined accepts any key. */
   fingerprint: string | undefined
   now: Date
-  /** Called when the heading is right, before anything is taken in. */
+  /** Called when the heading is valid, before the first counter is imported. */
   onAccepted?: () => Promise<void> | undefined
-  /** Called now and then with the number of lines so far. */
+  /** Called after every `ROWS_PER_PAGE` lines with the number of lines so far. */
   onProgress?: (lines: number) => void
 }
 
 /**
- * Takes an export in. Doing it twice changes nothing: sketches are united, the greater tally stays, the earlier first event
- * of a repository stays. It moves counters to a new store; it does not add up two stores that counted side by side. A store that
- * has heard of no registry goes on as the exported installation did: by host, if that did.
- * @throws ImportError for a line that no export has; what precedes it may have been taken in
+ * Imports an export. A second import changes nothing: sketches are merged, the greater tally stays, and the earlier first event
+ * of a repository stays. An import moves counters to a new store; it does not add up two stores that counted side by side. A store
+ * without registries identifies registries by host if the exported installation did.
+ * @throws ImportError for a line that no export contains; the lines before it may have been imported
  */
 export const importCounters = async (
   { database, sketches }: Stores,
   lines: AsyncIterable<string>,
   { fingerprint, now, onAccepted, onProgress }: ImportOptions,
-): Promise<Transferred> => {
+): Promise<LineCounts> => {
   const latest = microsOf(now) + TOLERANCE
   const done = noLines()
-  const waiting: Record<keyof typeof TABLES, Map<string, Row>> = {
+  const pending: Record<keyof typeof TABLES, Map<string, TransferRow>> = {
     tally: new Map(),
     repository: new Map(),
     unresolved_user: new Map(),
   }
   let number = 0
   const flush = async (kind: keyof typeof TABLES): Promise<void> => {
-    const rows = waiting[kind]
-    waiting[kind] = new Map()
+    const rows = pending[kind]
+    pending[kind] = new Map()
     if (rows.size === 0) return
     try {
       await TABLES[kind].take(database.sql, JSON.stringify([...rows.values()]))
@@ -67,12 +67,12 @@ export const importCounters = async (
     const { kind, value } = line
     const key = rowKey(value)
     // A statement cannot upsert one row twice.
-    if (waiting[kind].has(key)) await flush(kind)
-    if (waiting[kind].set(key, value).size === ROWS_PER_PAGE) await flush(kind)
+    if (pending[kind].has(key)) await flush(kind)
+    if (pending[kind].set(key, value).size === ROWS_PER_PAGE) await flush(kind)
   }
 
   let ended = false
-  let registryIdentity: Heading['registryIdentity'] = 'host'
+  let registryIdentity: ExportHeading['registryIdentity'] = 'host'
   for await (const text of lines) {
     number++
     if (ended) throw new ImportError(`line ${number}: comes after the end of the export`)
@@ -89,15 +89,15 @@ export const importCounters = async (
     } else await take(line)
   }
   if (number === 0) throw new ImportError('the export is empty')
-  if (!ended) throw new ImportError(`the export is cut off behind line ${number}: ${ANOTHER_EXPORT}`)
+  if (!ended) throw new ImportError(`the export is cut off after line ${number}: ${ANOTHER_EXPORT}`)
   for (const kind of TABLE_KINDS) await flush(kind)
   if (registryIdentity === 'host') await keepIdentityByHost(database.sql)
   return done
 }
 
-const rowKey = ({ registry, name, event, day }: Row): string => JSON.stringify([registry, name, event, day])
+const rowKey = ({ registry, name, event, day }: TransferRow): string => JSON.stringify([registry, name, event, day])
 
-/** An installation with data from before goes by host until the setting registry_identity says otherwise. */
+/** An installation with imported data identifies registries by host until the setting registry_identity changes that. */
 const keepIdentityByHost = async (db: Sql): Promise<void> => {
   await sql`
     update registry_identity set had_data = true
@@ -105,10 +105,10 @@ const keepIdentityByHost = async (db: Sql): Promise<void> => {
   `.execute(db)
 }
 
-const ANOTHER_EXPORT = 'export again and import that; what was taken in already does no harm'
+const ANOTHER_EXPORT = 'export again and import the new file; lines that were already imported do no harm'
 
-const checkCounts = (announced: unknown, done: Transferred, number: number): void => {
-  const counts = (announced ?? {}) as Partial<Transferred>
+const checkCounts = (announced: unknown, done: LineCounts, number: number): void => {
+  const counts = (announced ?? {}) as Partial<LineCounts>
   for (const kind of ['sketch', ...TABLE_KINDS] as const) {
     const count = Object.hasOwn(counts, kind) ? counts[kind] : undefined
     if (count === done[kind]) continue

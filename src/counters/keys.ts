@@ -10,8 +10,8 @@ import {
 } from '../events/calendar.js'
 
 /**
- * The one place that spells the keys of sketches. The weekly form is GitLab's; the month carries an M, because
- * `2023-05` alone could be a week. The braces put all keys into one slot of a Redis Cluster, so that they can be united.
+ * Only this file spells the keys of sketches. The weekly form is GitLab's; the month has an M, because `2023-05` alone
+ * could be a week. The braces put all keys into one slot of a Redis Cluster, so that unions of sketches can be counted.
  */
 export const KEY_PREFIX = '{hll_counters}_'
 
@@ -32,21 +32,21 @@ export type Aggregation = 'weekly' | 'monthly' | 'total'
 export const sketchKey = (event: string, aggregation: 'weekly' | 'monthly', at: Micros): SketchKey =>
   `${KEY_PREFIX}${event}-${periodsOf(at)[aggregation]}`
 
-// Events come in the order of time, so nearly all of them ask for the periods of one day.
+// Events arrive roughly in the order of time, so nearly all of them need the periods of the same day.
 let day = NaN
 let periods = { weekly: '', monthly: '' }
 const periodsOf = (at: Micros): { weekly: string; monthly: string } => {
-  const asked = Math.floor(at / MICROS_PER_DAY)
-  if (asked !== day) {
+  const dayOfAt = Math.floor(at / MICROS_PER_DAY)
+  if (dayOfAt !== day) {
     periods = { weekly: weekName(isoWeekOf(at)), monthly: monthName(monthOf(at)) }
-    day = asked
+    day = dayOfAt
   }
   return periods
 }
 
 const KEY = /^\{hll_counters\}_([a-z][a-z0-9_]*)-(\d{4})-(?:(\d\d)|M(\d\d))$/
 
-/** What a sketch key says: the event, and the period from `start` to before `end`. */
+/** The parts of a sketch key: the event, and the period from `start` up to, but not including, `end`. */
 export type SketchName = {
   event: string
   aggregation: 'weekly' | 'monthly'
@@ -55,7 +55,7 @@ export type SketchName = {
   end: Micros
 }
 
-/** The parts of a sketch key; undefined for a key that is not ours, also if the year has no such week or month. */
+/** The parts of a sketch key; undefined for a key that is not Tallyman's, or if the year has no such week or month. */
 export const parseSketchKey = (key: SketchKey): SketchName | undefined => {
   const [, event, year, week, month] = KEY.exec(key) ?? []
   if (event === undefined || year === undefined) return undefined
@@ -70,5 +70,5 @@ export const parseSketchKey = (key: SketchKey): SketchName | undefined => {
   return { event, aggregation: 'monthly', period: monthName(first), start: startOfMonth(first), end }
 }
 
-/** Seconds that a sketch is kept after its last write. */
+/** Seconds for which a sketch is stored after its last write. */
 export type Lifetimes = { weekly: number; monthly: number }

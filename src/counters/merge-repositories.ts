@@ -1,20 +1,20 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { EventId } from '../events/registry-event.js'
 import type { Sql, Transaction } from '../storage/sql/database.js'
-import { createAdditions, type Contribution, type Counting } from './additions.js'
+import { createAdditions, type Contribution, type CountingDeps } from './additions.js'
 import { lockRepositories, markStale, type FirstEvent } from './first-events.js'
 import { countMerge } from './repository-merges.js'
 import { keepUnresolved } from './unresolved-users.js'
 
-/** Repositories renamed or merged in one transaction, for which first events of new repositories wait. */
+/** Repositories renamed or merged in one transaction. First events of new repositories wait for the lock of that transaction. */
 export const AT_ONCE = 200
 
 /**
- * Gives registries the repositories that were known under one of their aliases. If the registry knows a repository of the same
- * name, the earlier of both first events is the first, and the later one counts as an event of a known repository.
- * @param aliases each with the name of its registry.
+ * Moves the repositories of aliases to their registries. If the registry has a repository of the same name, the earlier of
+ * both first events is the first event, and the later one counts as an event of a known repository.
+ * @param aliases aliases with the names of their registries
  */
-export const mergeRepositories = async (counting: Counting, aliases: ReadonlyMap<string, string>): Promise<void> => {
+export const mergeRepositories = async (counting: CountingDeps, aliases: ReadonlyMap<string, string>): Promise<void> => {
   const { database } = counting
   for (const { alias, registry } of await aliasesWithRepositories(database.sql, aliases)) {
     let last: string | undefined = ''
@@ -22,7 +22,7 @@ export const mergeRepositories = async (counting: Counting, aliases: ReadonlyMap
   }
 }
 
-/** First events wait for the lock, and there is hardly ever something to merge. */
+/** Avoids taking the lock in vain: first events wait for it, and aliases seldom have repositories. */
 const aliasesWithRepositories = async (
   db: Sql,
   aliases: ReadonlyMap<string, string>,
@@ -36,20 +36,20 @@ const aliasesWithRepositories = async (
   return rows
 }
 
-type Page = { alias: string; registry: string; after: string }
+type MergePage = { alias: string; registry: string; after: string }
 type StoredFirst = { at: string; id: EventId; ifFirst: Contribution[]; ifKnown: Contribution[] }
-type Known = { name: string; ofAlias: StoredFirst; ofName: StoredFirst | null }
-type Pair = Known & { ofName: StoredFirst }
+type AliasRepository = { name: string; ofAlias: StoredFirst; ofName: StoredFirst | null }
+type RepositoryPair = AliasRepository & { ofName: StoredFirst }
 
 /**
  * Renames or merges the next repositories of an alias, in one transaction.
- * @returns the last name of the page; undefined when there are no more.
+ * @returns the last name of the page; undefined if no repositories follow
  */
-const mergePage = async (counting: Counting, page: Page): Promise<string | undefined> =>
+const mergePage = async (counting: CountingDeps, page: MergePage): Promise<string | undefined> =>
   counting.database.transaction(async (tx) => {
     await lockRepositories(tx)
     const rows = await readPage(tx, page)
-    const pairs = rows.filter((row): row is Pair => row.ofName !== null)
+    const pairs = rows.filter((row): row is RepositoryPair => row.ofName !== null)
     const unknown = rows.filter(({ ofName }) => ofName === null)
     await mergeKnown(tx, counting, { ...page, pairs })
     await rename(tx, page, unknown)
@@ -57,13 +57,13 @@ const mergePage = async (counting: Counting, page: Page): Promise<string | undef
     return rows.length < AT_ONCE ? undefined : rows.at(-1)?.name
   })
 
-/** By key, so that each page reads its own rows alone, however many there are. */
-const readPage = async (tx: Sql, { alias, registry, after }: Page): Promise<Known[]> => {
+/** Reads the next page by key, so that each page reads only its own rows. */
+const readPage = async (tx: Sql, { alias, registry, after }: MergePage): Promise<AliasRepository[]> => {
   const first = (table: string): RawBuilder<unknown> => sql`json_build_object(
     'at', (extract(epoch from ${sql.ref(`${table}.first_at`)}) * 1000000)::bigint::text,
     'id', ${sql.ref(`${table}.first_event`)},
     'ifFirst', ${sql.ref(`${table}.if_first`)}, 'ifKnown', ${sql.ref(`${table}.if_known`)})`
-  const { rows } = await sql<Known>`
+  const { rows } = await sql<AliasRepository>`
     select known.name, ${first('known')} as "ofAlias",
       case when kept.name is not null then ${first('kept')} end as "ofName"
     from (
@@ -75,15 +75,15 @@ const readPage = async (tx: Sql, { alias, registry, after }: Page): Promise<Know
   return rows
 }
 
-/** Merges repositories that both an alias and its name know. */
+/** Merges repositories that exist under both an alias and the registry's name. */
 const mergeKnown = async (
   tx: Transaction,
-  { sketches, rules, lifetimes }: Counting,
-  { pairs, ...page }: Page & { pairs: readonly Pair[] },
+  { sketches, rules, lifetimes }: CountingDeps,
+  { pairs, ...page }: MergePage & { pairs: readonly RepositoryPair[] },
 ): Promise<void> => {
   if (pairs.length === 0) return
   const later: FirstEvent[] = []
-  const earlier: Pair[] = []
+  const earlier: RepositoryPair[] = []
   for (const pair of pairs) {
     const [ofAlias, ofName] = [parsed(pair.ofAlias), parsed(pair.ofName)]
     if (ofAlias.id === ofName.id) continue
@@ -103,7 +103,7 @@ const mergeKnown = async (
 
 const parsed = ({ at, ...first }: StoredFirst): FirstEvent => ({ ...first, at: Number(at) })
 
-const rename = async (tx: Sql, { alias, registry }: Page, known: readonly Known[]): Promise<void> => {
+const rename = async (tx: Sql, { alias, registry }: MergePage, known: readonly AliasRepository[]): Promise<void> => {
   if (known.length === 0) return
   await sql`
     update repositories set registry = ${registry}
@@ -111,7 +111,7 @@ const rename = async (tx: Sql, { alias, registry }: Page, known: readonly Known[
   `.execute(tx)
 }
 
-const remove = async (tx: Sql, registry: string, known: readonly Known[]): Promise<void> => {
+const remove = async (tx: Sql, registry: string, known: readonly AliasRepository[]): Promise<void> => {
   if (known.length === 0) return
   await sql`
     delete from repositories where registry = ${registry} and name = any(${known.map(({ name }) => name)}::text[])

@@ -1,12 +1,12 @@
 import type { Micros } from '../events/calendar.js'
 import type { SketchStore } from '../storage/sketches/sketch-store.js'
 import { KEY_PREFIX, monthlyKey, parseSketchKey, weeklyKey, type SketchKey } from './keys.js'
-import { completeWeeks, rangeOf, wholeMonths, type DayRange, type TimeFrame } from './windows.js'
+import { completeWeeks, rangeOf, wholeMonths, type DayRange, type TimeFrame } from './time-frames.js'
 
-/** Distinct users, or -1 where no complete period lies in the range. Estimated: standard error 0.81 %. */
+/** Distinct users, or -1 if no complete period lies in the range. Estimated with a standard error of 0.81 %. */
 export type UniqueCount = { value: number; keys: SketchKey[] }
 
-/** One sketch as it is now. */
+/** One sketch in its current state. */
 export type CounterRow = { key: SketchKey; event: string; period: string; count: number; seconds: number }
 
 const NO_KEYS = -1
@@ -21,13 +21,13 @@ export const keysFor = (events: readonly string[], aggregation: 'weekly' | 'mont
 export const keysForTimeFrame = (events: readonly string[], timeFrame: TimeFrame, today: Micros): SketchKey[] =>
   keysFor(events, timeFrame === 'month' ? 'monthly' : 'weekly', rangeOf(timeFrame, today))
 
-/** Distinct users of several unions of keys, in one round trip. A union that fails answers its error. */
+/** Distinct users of several unions of keys, in one round trip; for a union that fails, its error. */
 export const countKeys = async (
   sketches: SketchStore,
   unions: readonly (readonly SketchKey[])[],
 ): Promise<(number | Error)[]> => {
-  const asked = unions.filter((keys) => keys.length > 0)
-  const counts = asked.length > 0 ? await sketches.count(asked) : []
+  const nonEmpty = unions.filter((keys) => keys.length > 0)
+  const counts = nonEmpty.length > 0 ? await sketches.count(nonEmpty) : []
   return unions.map((keys) => (keys.length > 0 ? (counts.shift() ?? NO_KEYS) : NO_KEYS))
 }
 
@@ -38,7 +38,7 @@ export const uniqueUsers = async (sketches: SketchStore, keys: SketchKey[]): Pro
   return { value, keys }
 }
 
-/** All sketches with their counts, the current periods too; sorted by key. */
+/** All sketches with their counts, including the current periods; sorted by key. */
 export const listCounters = async (sketches: SketchStore): Promise<CounterRow[]> => {
   const found = []
   for await (const { key, seconds } of sketches.entries(KEY_PREFIX)) {

@@ -4,7 +4,7 @@ import { isStorageAway } from '../storage/unavailable.js'
 import { eachAlone } from '../storage/each-alone.js'
 import { HyperLogLog } from '../storage/sketches/hyperloglog/hyperloglog.js'
 import { createRecentMap } from '../runtime/recent-map.js'
-import { contributionsOf, createAdditions, type CountedEvent, type Counting } from './additions.js'
+import { contributionsOf, createAdditions, type CountedEvent, type CountingDeps } from './additions.js'
 import {
   firstMembers,
   lockRepositories,
@@ -12,7 +12,7 @@ import {
   nameOf,
   readFirstEvents,
   writeFirstEvents,
-  type Place,
+  type EventPosition,
 } from './first-events.js'
 import { parseSketchKey, type SketchKey } from './keys.js'
 import type { RepositoryState } from './rules.js'
@@ -21,31 +21,31 @@ import { IN_REPOSITORIES, keepUnresolved } from './unresolved-users.js'
 const REMEMBERED_REPOSITORIES = 100_000
 
 /**
- * Which event was the first known of its repository.
+ * Decides which event is the first known event of its repository.
  *
- * Events arrive in any order, so an older one may displace the first that was already counted. A sketch cannot forget a
- * member; therefore what a first event counted for is also kept in SQL, and after displacement the sketches concerned are made
- * anew from there. That keeps counts the same for every order of arrival (docs/decisions/0003).
+ * Events arrive in any order, so an older event may displace a first event that was already counted. No member can be removed
+ * from a sketch. Therefore the contributions of each first event are also stored in SQL, and after a displacement the affected
+ * sketches are rebuilt from them. So counts are the same for every order of arrival (docs/decisions/0003).
  */
 export type Repositories = {
-  /** Settles who was first, and notes the sketches that are stale by it. To be called before the batch is written. */
+  /** Decides first events, and marks the sketches that become stale. To be called before the batch is written. */
   discover: (events: readonly CountedEvent[]) => Promise<void>
-  /** Whether this event is the first known of its repository; after `discover`. */
+  /** `unknown` if this event is the first known event of its repository. Requires `discover`. */
   stateFor: (event: RegistryEvent) => RepositoryState
-  /** Rebuilds stale sketches. New repositories, the export and the start wait for one that is being rebuilt. */
+  /** Rebuilds stale sketches. First events of new repositories wait while a sketch is rebuilt. */
   rebuildStale: () => Promise<void>
 }
 
-export const createRepositories = ({ database, sketches, rules, lifetimes }: Counting): Repositories => {
-  // What is remembered may be later than the truth, never earlier: an event after it is surely not the first.
-  const firsts = createRecentMap<Place>(REMEMBERED_REPOSITORIES)
+export const createRepositories = ({ database, sketches, rules, lifetimes }: CountingDeps): Repositories => {
+  // A cached position may be later than the real one, never earlier: an event after it cannot be the first event.
+  const firsts = createRecentMap<EventPosition>(REMEMBERED_REPOSITORIES)
 
   const mayBeFirst = (event: RegistryEvent): boolean => {
     const first = firsts.get(nameOf(event))
     return !first || isBefore(event, first)
   }
 
-  const settle = async (candidates: CountedEvent[]): Promise<Map<string, Place>> =>
+  const decideFirst = async (candidates: CountedEvent[]): Promise<Map<string, EventPosition>> =>
     database.transaction(async (tx) => {
       await lockRepositories(tx)
       const known = await readFirstEvents(tx, candidates)
@@ -69,7 +69,7 @@ export const createRepositories = ({ database, sketches, rules, lifetimes }: Cou
       )
       await sketches.add(notFirst.list(), tx)
 
-      return new Map<string, Place>([...known, ...firstNow.map(({ event }) => [nameOf(event), event] as const)])
+      return new Map<string, EventPosition>([...known, ...firstNow.map(({ event }) => [nameOf(event), event] as const)])
     })
 
   const rebuild = async (key: SketchKey): Promise<void> =>
@@ -87,7 +87,7 @@ export const createRepositories = ({ database, sketches, rules, lifetimes }: Cou
 
   const rebuildStale = async (): Promise<void> => {
     const { rows } = await sql<{ key: SketchKey }>`select key from stale_sketches order by key`.execute(database.sql)
-    // Each under a lock of its own, so that new repositories wait for one sketch and not for all.
+    // Each rebuild takes the lock separately, so that new repositories wait for one sketch and not for all.
     await eachAlone(
       rows.map(({ key }) => key),
       rebuild,
@@ -99,17 +99,17 @@ export const createRepositories = ({ database, sketches, rules, lifetimes }: Cou
     discover: async (events) => {
       const candidates = earliestPerRepository(events.filter(({ event }) => makesKnown(event) && mayBeFirst(event)))
       if (candidates.length === 0) return
-      for (const [name, { at, id }] of await settle(candidates)) firsts.set(name, { at, id })
+      for (const [name, { at, id }] of await decideFirst(candidates)) firsts.set(name, { at, id })
     },
     stateFor: (event) => (firsts.get(nameOf(event))?.id === event.id ? 'unknown' : 'known'),
     rebuildStale,
   }
 }
 
-/** A mount makes no repository known: it is a part of a push, which may create the repository. */
+/** A mount is never a first event: it is part of a push, which may create the repository. */
 const makesKnown = ({ action }: RegistryEvent): boolean => action !== 'mount'
 
-const isBefore = (a: Place, b: Place): boolean => a.at < b.at || (a.at === b.at && a.id < b.id)
+const isBefore = (a: EventPosition, b: EventPosition): boolean => a.at < b.at || (a.at === b.at && a.id < b.id)
 
 const earliestPerRepository = (events: readonly CountedEvent[]): CountedEvent[] => {
   const earliest = new Map<string, CountedEvent>()

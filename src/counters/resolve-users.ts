@@ -1,23 +1,23 @@
 import { sql } from 'kysely'
 import { parseTimestamp } from '../events/calendar.js'
 import type { Sql } from '../storage/sql/database.js'
-import { createAdditions, unresolvedMember, type Contribution, type Counting } from './additions.js'
+import { createAdditions, unresolvedMember, type Contribution, type CountingDeps } from './additions.js'
 import { lockRepositories, markStale, type FirstEvent } from './first-events.js'
 import type { Repositories } from './repositories.js'
 import { addTallies, reasonTally } from './tallies.js'
 
 const NAMES_AT_ONCE = 500
 
-type ResolveUsersDeps = Counting & {
+type ResolveUsersDeps = CountingDeps & {
   repositories: Repositories
-  /** The id of a name, or undefined when nobody has it; throws while it cannot be told. */
+  /** The id of a name, or undefined if no user has the name; throws while the user directory is unavailable. */
   idOf: (name: string) => string | undefined | Promise<string | undefined>
   now: () => Date
 }
 
 /**
- * Asks again for people that could not be told apart, and counts what waited for them.
- * @returns how many people were resolved; those that still cannot be asked for go on waiting.
+ * Looks up the names that the user directory did not resolve before, and counts their pending contributions.
+ * @returns the number of resolved names; the other names stay unresolved
  */
 export const resolveUsers = async (deps: ResolveUsersDeps): Promise<number> => {
   const { rows } = await sql<{ name: string }>`
@@ -26,20 +26,20 @@ export const resolveUsers = async (deps: ResolveUsersDeps): Promise<number> => {
   let resolved = 0
   let failed: string | undefined
   for (const { name } of rows) {
-    const answer = await askFor(deps, name)
+    const answer = await lookUp(deps, name)
     if (!answer) {
       failed ??= name
       continue
     }
-    await settle(deps, name, answer.id)
+    await storeResolved(deps, name, answer.id)
     resolved++
   }
-  if (failed !== undefined) await putBehind(deps, failed)
+  if (failed !== undefined) await noteFailedLookup(deps, failed)
   if (resolved > 0) await deps.repositories.rebuildStale()
   return resolved
 }
 
-const askFor = async ({ idOf }: ResolveUsersDeps, name: string): Promise<{ id: string | undefined } | undefined> => {
+const lookUp = async ({ idOf }: ResolveUsersDeps, name: string): Promise<{ id: string | undefined } | undefined> => {
   try {
     return { id: await idOf(name) }
   } catch {
@@ -48,14 +48,14 @@ const askFor = async ({ idOf }: ResolveUsersDeps, name: string): Promise<{ id: s
 }
 
 /**
- * The next round begins with others. Only the first name of a round that could not be told goes back: after a failure the
- * directory rests, so that those behind it may not have been asked for at all.
+ * Moves a name to the end of the queue, so that the next round begins with other names. Only the first failed name of a round
+ * moves: after a failure the directory pauses, so the directory may not have been asked for the later names at all.
  */
-const putBehind = async ({ database, now }: ResolveUsersDeps, name: string): Promise<void> => {
+const noteFailedLookup = async ({ database, now }: ResolveUsersDeps, name: string): Promise<void> => {
   await sql`update unresolved_users set asked_at = ${now().toISOString()} where name = ${name}`.execute(database.sql)
 }
 
-const settle = async (
+const storeResolved = async (
   { database, sketches, rules, lifetimes, now }: ResolveUsersDeps,
   name: string,
   id: string | undefined,
@@ -75,7 +75,7 @@ const settle = async (
     await sketches.add(additions.list(), tx)
   })
 
-/** Puts the id in the place of the name wherever a first event waits for it; nobody's contributions are dropped. */
+/** Replaces the name by the id in the contributions of first events; without an id it removes these contributions. */
 const nameInRepositories = async (
   tx: Sql,
   name: string,

@@ -5,29 +5,29 @@ import { eachAlone } from '../storage/each-alone.js'
 import { inSteps, ROWS_AT_ONCE } from '../storage/sql/batched.js'
 
 export type Retention = {
-  /** How long a repeated delivery is recognised. */
+  /** Days for which a repeated delivery is recognised. */
   eventIdDays: number
   rejectedEventDays: number
   unresolvedUserDays: number
-  /** Newest rejected events kept, so that a broken sender cannot fill the disk. */
+  /** The number of newest rejected events that are kept, so that a broken sender cannot fill the disk. */
   rejectedEvents: number
 }
 
-/** In the contributions of a repository: those of people whose id was told, and the mark of those that were not. */
+/** JSON paths in the contributions of a repository: contributions of resolved users, and members that are unresolved. */
 const RESOLVED = '$[*] ? (!(@.member starts with "?"))'
 const UNRESOLVED = '$[*].member ? (@ starts with "?")'
 
 const DAY_MS = 86_400_000
 
-/** A sketch may have 12 kB, which are deleted with its row. */
+/** Fewer rows than elsewhere: a sketch may have 12 kB. */
 const SKETCHES_AT_ONCE = 1_000
 
 /**
- * Removes what is older than its time, in small steps that block no writer. Rows whose time the database wrote are compared
- * with the database's clock, and so is `event_clocks`, which has times of the service: its rows live as long as `event_times`.
- * All others are compared with `now`.
- * @returns rows removed or changed.
- * @throws AggregateError at the end, of the statements that failed; at once if the database is unavailable.
+ * Deletes rows whose retention time is over, in small steps that block no writer. Rows with a time that the database wrote are
+ * compared with the database's clock. So is `event_clocks`, which has times of the service: its rows live as long as `event_times`.
+ * All other rows are compared with `now`.
+ * @returns the number of rows that were deleted or changed
+ * @throws AggregateError at the end, with the errors of all failed statements; at once if the database is unavailable
  */
 export const forgetOld = async ({ sql: db }: Database, retention: Retention, now: Date): Promise<number> => {
   const { eventIdDays, rejectedEventDays, rejectedEvents, unresolvedUserDays } = retention
@@ -43,7 +43,7 @@ export const forgetOld = async ({ sql: db }: Database, retention: Retention, now
         select ctid from rejected_events order by received_at desc offset ${rejectedEvents} limit ${ROWS_AT_ONCE}
       ))
     `,
-    // A name in clear is kept no longer than the weekly sketches that its bearer would be counted in.
+    // A name in clear is kept no longer than the weekly sketches that the person would be counted in.
     deleteSome('unresolved_users', sql`day < ${unresolvedFrom}::date`),
     sql`
       update repositories

@@ -3,9 +3,9 @@ import { DefinitionError, type ReadDefinition } from '../definitions/definition-
 import type { Action, RegistryEvent } from '../events/registry-event.js'
 import type { Aggregation } from './keys.js'
 
-/** What identifies a unique: the user directory's id, or the deploy token. */
+/** The kind of member that a rule counts: the user directory's id, or the deploy token. */
 export type UniqueKind = 'user' | 'deploy_token'
-/** Whether an earlier event told of the repository. */
+/** `known` if an earlier event of the repository is known. */
 export type RepositoryState = 'known' | 'unknown'
 
 type Presence = 'present' | 'absent'
@@ -17,7 +17,7 @@ type Condition = {
   actor_types?: string[]
 }
 
-/** One counted event, as definitions/schema/events.json describes it. */
+/** One event of the rules, as definitions/schema/events.json describes it. */
 export type EventDefinition = {
   name: string
   description: string
@@ -74,15 +74,15 @@ const compileRules = (definitions: EventDefinition[]): Rules => {
   const actorMatches = (types: string[], type: string): boolean =>
     named.has(type) ? types.includes(type) : types.includes(ANY_OTHER_TYPE)
 
-  const holds = (when: Condition, event: RegistryEvent, repository: RepositoryState): boolean =>
+  const conditionMatches = (when: Condition, event: RegistryEvent, repository: RepositoryState): boolean =>
     when.action === countedAction(event) &&
-    presenceHolds(when.tag, event.tag) &&
-    presenceHolds(when.digest, event.digest) &&
+    presenceMatches(when.tag, event.tag) &&
+    presenceMatches(when.digest, event.digest) &&
     (when.repository === undefined || when.repository === repository) &&
     (when.actor_types === undefined || actorMatches(when.actor_types, event.actor.type ?? ANY_OTHER_TYPE))
 
-  // Rules look at nothing but the parts of this key, so there are few distinct answers.
-  const answers = new Map<string, readonly EventDefinition[]>()
+  // Rules depend only on the parts of this key, so there are few distinct results.
+  const matchesByShape = new Map<string, readonly EventDefinition[]>()
   const shapeOf = (event: RegistryEvent, repository: RepositoryState): string => {
     const type = event.actor.type !== undefined && named.has(event.actor.type) ? event.actor.type : ANY_OTHER_TYPE
     return `${countedAction(event)} ${event.tag !== undefined} ${event.digest !== undefined} ${repository} ${type}`
@@ -92,10 +92,10 @@ const compileRules = (definitions: EventDefinition[]): Rules => {
     events: new Map(definitions.map((definition) => [definition.name, definition])),
     matching: (event, repository) => {
       const shape = shapeOf(event, repository)
-      const known = answers.get(shape)
+      const known = matchesByShape.get(shape)
       if (known) return known
-      const answer = definitions.filter(({ when }) => when && holds(when, event, repository))
-      answers.set(shape, answer)
+      const answer = definitions.filter(({ when }) => when && conditionMatches(when, event, repository))
+      matchesByShape.set(shape, answer)
       return answer
     },
   }
@@ -105,5 +105,5 @@ const compileRules = (definitions: EventDefinition[]): Rules => {
 const countedAction = ({ action, method }: RegistryEvent): Action | 'check' =>
   action === 'pull' && method === 'HEAD' ? 'check' : action
 
-const presenceHolds = (wanted: Presence | undefined, value: string | undefined): boolean =>
+const presenceMatches = (wanted: Presence | undefined, value: string | undefined): boolean =>
   wanted === undefined || (wanted === 'present') === (value !== undefined)

@@ -5,19 +5,19 @@ import type { EventId } from '../events/registry-event.js'
 import type { Sql } from '../storage/sql/database.js'
 import type { StatementPart } from '../storage/sql/statement-parts.js'
 
-/** Something that happened, by name and UTC day: an event with the aggregation `total`, a skip, or an unreadable field. */
+/** The name and UTC day of a tally. It counts events with the aggregation `total`, skips, or unreadable fields. */
 export type Tally = { name: string; day: string }
 
-/** An event as the database remembers it: its id, and what it adds one to. */
+/** The id of an event, by which the database recognises it, and the tallies that the event increases by one. */
 export type Arrival = { id: EventId; tallies: readonly Tally[] }
 
 /** Tallies of items that got a reason are named with this prefix and the reason. */
 export const REASON_PREFIX = 'skip:'
 /** Tallies of side fields that could not be read are named with this prefix and the field. */
 export const UNREADABLE_FIELD_PREFIX = 'unreadable_field:'
-/** Events that would count for a user, if the registry had said who it was. Their totals count. */
+/** Events that would count for a user if the registry had sent the user. Their totals count. */
 export const WITHOUT_USER = 'events:without_user'
-/** Requests that joined an invocation, and those of them that did after more than half the time they had. */
+/** Requests that joined an invocation, and the late ones among them: after more than half of the join window. */
 export const JOINED = 'pulls:joined'
 export const JOINED_LATE = 'pulls:joined_late'
 
@@ -28,9 +28,9 @@ export const reasonTally = (reason: OutcomeReason, now: Date): Tally => ({
 })
 
 /**
- * The part of a batch's statement that remembers events and counts their tallies, each event once however often it is
- * delivered. Rows are locked in the order of their keys, so processes that write side by side do not block each other for good.
- * @param arrivals with no id twice.
+ * The part of a batch's statement that stores event ids and increases tallies, once for each event, however often the event is
+ * delivered. Rows are locked in the order of their keys, so that processes that write side by side cannot deadlock.
+ * @param arrivals must not contain an id twice
  */
 export const talliesPart = (arrivals: readonly Arrival[]): StatementPart => {
   const sorted = [...arrivals].sort((a, b) => (a.id < b.id ? -1 : 1))
@@ -60,13 +60,13 @@ export const talliesPart = (arrivals: readonly Arrival[]): StatementPart => {
   }
 }
 
-/** Closes a statement whose first part is `talliesPart`: the ids that were known before. */
+/** The last part of a statement whose first part is `talliesPart`: selects the ids that were already known. */
 export const KNOWN_BEFORE = (p: (number: number) => string): string => `
     select arrived.id from unnest(${p(1)}::uuid[]) as arrived (id) left join fresh using (id) where fresh.id is null`
 
 /**
- * The kind of each arrival, and what each kind adds one to. Events of one kind count the same; there are few kinds, so the
- * statement is told of each once.
+ * The kind of each arrival, and the tallies of each kind. Events of one kind increase the same tallies. There are few kinds,
+ * so the statement contains the tallies of each kind once.
  */
 const kindsOf = (arrivals: readonly Arrival[]): { kinds: number[]; added: (Tally & { kind: number })[] } => {
   const known = new Map<string, number>()
@@ -83,7 +83,7 @@ const kindsOf = (arrivals: readonly Arrival[]): { kinds: number[]; added: (Tally
   return { kinds, added }
 }
 
-/** Adds to tallies that belong to no event, such as calls of the API. */
+/** Increases tallies that belong to no registry event, such as calls of the API. */
 export const addTallies = async (tx: Sql, tallies: readonly (Tally & { value: number })[]): Promise<void> => {
   if (tallies.length === 0) return
   await sql`
@@ -98,10 +98,10 @@ export const addTallies = async (tx: Sql, tallies: readonly (Tally & { value: nu
   `.execute(tx)
 }
 
-/** A span of UTC days, both included; open at the side that is missing. */
+/** A range of UTC days, both ends included. A missing end means no limit. */
 export type Days = { from?: string; to?: string }
 
-/** The sum of each tally over its span of days, in one round trip. */
+/** The sum of each tally over its range of days, in one round trip. */
 export const sumTallies = async (db: Sql, wanted: readonly { name: string; days: Days }[]): Promise<number[]> => {
   const { rows } = await sql<{ value: string }>`
     select coalesce(sum(tallies.value), 0) as value

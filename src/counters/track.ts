@@ -6,9 +6,9 @@ import { addTallies, reasonTally, type Tally } from './tallies.js'
 import { keepUnresolved } from './unresolved-users.js'
 
 /**
- * Something that another part of an operator's system saw: an event of the rules, who did it, and what to count it as.
- * Without a member it is not known who did it, and `uncounted` says why; an `unresolvedMember` is counted when the user
- * directory answers.
+ * An event that another part of an operator's system reports: an event of the rules, its user, and the aggregations to increase.
+ * Without a member the user is unknown, and `uncounted` is the reason. An `unresolvedMember` is counted when the user directory
+ * answers.
  */
 export type TrackedEvent = {
   event: string
@@ -17,16 +17,16 @@ export type TrackedEvent = {
   as: 'total' | 'unique' | 'both'
 }
 
-type TrackDeps = Counting & { now: () => Date }
+type TrackDeps = CountingDeps & { now: () => Date }
 
 type TrackSkip = 'unknown_event' | UncountedUserReason
 
-/** What became of tracked events: each is counted in exactly one place. */
+/** The outcomes of tracked events: each event is in exactly one of these numbers. */
 type Tracked = { recorded: number; skipped: Partial<Record<TrackSkip, number>> }
 
 /**
- * Counts tracked events now, all of them or none. What no rule declares to be counted that way is skipped; where only the
- * user is unknown, the total counts all the same.
+ * Counts tracked events at the current time, all of them or none. An event is skipped if no rule declares it with the wanted
+ * aggregation. If only the user is unknown, the total still counts.
  */
 export type Track = (events: readonly TrackedEvent[]) => Promise<Tracked>
 

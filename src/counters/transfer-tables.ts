@@ -2,19 +2,19 @@ import { sql } from 'kysely'
 import type { Sql } from '../storage/sql/database.js'
 import type { LineKind } from './export-values.js'
 
-export type Row = Record<string, unknown>
+export type TransferRow = Record<string, unknown>
 
 export const ROWS_PER_PAGE = 1_000
 
-type Table = {
-  /** The rows after one, in the order of the key; JSON numbers and text only. */
-  page: (db: Sql, after: Row | undefined) => Promise<Row[]>
-  /** Takes rows in so that doing it twice changes nothing. */
+type TransferTable = {
+  /** The rows after a given row, in the order of the key. Values are JSON numbers and text only. */
+  page: (db: Sql, after: TransferRow | undefined) => Promise<TransferRow[]>
+  /** Imports rows; a second import of the same rows changes nothing. */
   take: (db: Sql, rows: string) => Promise<unknown>
 }
 
 /** The tables whose rows move with the sketches, by the kind of their lines. */
-export const TABLES: Record<Exclude<LineKind, 'sketch'>, Table> = {
+export const TABLES: Record<Exclude<LineKind, 'sketch'>, TransferTable> = {
   tally: {
     page: async (db, after) =>
       pageOf(
@@ -74,8 +74,11 @@ export const TABLES: Record<Exclude<LineKind, 'sketch'>, Table> = {
   },
 }
 
-/** A name is resolved into what is known of a repository, and that into sketches: what moves on during an export is found further on. */
+/**
+ * The order of export. Resolving a name moves its contributions to a repository or a sketch, so data that moves during an
+ * export moves to a part that is exported later.
+ */
 export const TABLE_KINDS = ['unresolved_user', 'repository', 'tally'] as const
 
-const pageOf = async (query: { execute: (db: Sql) => Promise<{ rows: unknown[] }> }, db: Sql): Promise<Row[]> =>
-  (await query.execute(db)).rows as Row[]
+const pageOf = async (query: { execute: (db: Sql) => Promise<{ rows: unknown[] }> }, db: Sql): Promise<TransferRow[]> =>
+  (await query.execute(db)).rows as TransferRow[]

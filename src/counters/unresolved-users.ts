@@ -3,10 +3,10 @@ import { utcDay, type Micros } from '../events/calendar.js'
 import type { Database, Sql } from '../storage/sql/database.js'
 import { isResolved, type Contribution } from './additions.js'
 
-/** In the place of an event: what the person is counted for stands in the table of repositories. */
+/** Stored instead of an event: the contributions of the person are in the table `repositories`. */
 export const IN_REPOSITORIES = ''
 
-/** Keeps contributions of people whose id could not be asked for, until it can. Contributions of others are left out. */
+/** Stores the contributions of unresolved users until the user directory answers. Other contributions are ignored. */
 export const keepUnresolved = async (
   tx: Sql,
   contributions: readonly (Contribution & { at: Micros })[],
@@ -25,7 +25,7 @@ export const keepUnresolved = async (
   `.execute(tx)
 }
 
-/** How many people wait. */
+/** The number of unresolved users. */
 export const countUnresolved = async (database: Database): Promise<number> => {
   const { rows } = await sql<{ count: string }>`select count(distinct name) from unresolved_users`.execute(database.sql)
   return Number(rows[0]?.count ?? 0)

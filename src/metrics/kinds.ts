@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { countKeys, keysForTimeFrame } from '../counters/read.js'
 import { sumTallies, type Days } from '../counters/tallies.js'
-import { completeWeeks, daysOfWeeks, rangeOf, type TimeFrame } from '../counters/windows.js'
+import { completeWeeks, daysOfWeeks, rangeOf, type TimeFrame } from '../counters/time-frames.js'
 import { microsOf, utcDay, type Micros } from '../events/calendar.js'
 import type { Database } from '../storage/sql/database.js'
 import type { SketchStore } from '../storage/sketches/sketch-store.js'

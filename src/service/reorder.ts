@@ -1,4 +1,4 @@
-import type { Counting } from '../counters/additions.js'
+import type { CountingDeps } from '../counters/additions.js'
 import { mergeRepositories } from '../counters/merge-repositories.js'
 import { mergeReceptions } from '../ingest/receptions-table.js'
 import { eachAlone } from '../storage/each-alone.js'
@@ -27,7 +27,7 @@ export const createSettleTurns = (): SettleTurns => ({
   stepSizes: createStepSizes(),
 })
 
-type SettleDeps = Counting & {
+type SettleDeps = CountingDeps & {
   /** Of registries, each with the name of its registry. */
   aliases: ReadonlyMap<string, string>
   now: () => Date

@@ -10,14 +10,14 @@ import {
   type Month,
 } from '../events/calendar.js'
 
-/** A span of UTC days as moments: the start of its first and of its last day, both included. */
+/** A range of UTC days as moments: the start of the first and of the last day, both included. */
 export type DayRange = { start: Micros; end: Micros }
 
 const WEEK = 7 * MICROS_PER_DAY
 
 /**
- * The ISO weeks that GitLab counts for a range: every week that a day from `start` on falls into, up to the week before that
- * of `end`. The week of `end` never counts, not even on its Sunday, because it may not be over.
+ * The ISO weeks that GitLab counts for a range: from the week that contains `start` to the week before the one that contains
+ * `end`. The week of `end` never counts, not even on its Sunday, because it may not be over.
  */
 export const completeWeeks = ({ start, end }: DayRange): IsoWeek[] => {
   const weeks = []
@@ -38,7 +38,7 @@ export const wholeMonths = ({ start, end }: DayRange): Month[] => {
 
 export type TimeFrame = '7d' | '28d' | 'month'
 
-/** The range that a time frame of a metric stands for: GitLab's for 7d and 28d, the last complete month for `month`. */
+/** The range of a metric's time frame: GitLab's definition for 7d and 28d, the last complete month for `month`. */
 export const rangeOf = (timeFrame: TimeFrame, today: Micros): DayRange => {
   if (timeFrame === '7d') return { start: today - WEEK, end: today }
   if (timeFrame === '28d') return { start: today - 4 * WEEK, end: today }
@@ -49,7 +49,7 @@ export const rangeOf = (timeFrame: TimeFrame, today: Micros): DayRange => {
   }
 }
 
-/** First and last UTC day of a run of complete weeks; undefined for none. */
+/** The first and last UTC day of consecutive complete weeks; undefined for an empty list. */
 export const daysOfWeeks = (weeks: readonly IsoWeek[]): DayRange | undefined => {
   const first = weeks[0]
   const last = weeks.at(-1)

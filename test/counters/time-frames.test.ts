@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { weekName, monthName } from '../../src/counters/keys.js'
-import { completeWeeks, rangeOf, wholeMonths, type TimeFrame } from '../../src/counters/windows.js'
+import { completeWeeks, rangeOf, wholeMonths, type TimeFrame } from '../../src/counters/time-frames.js'
 import { microsOf } from '../../src/events/calendar.js'
 
 const day = (text: string): number => microsOf(new Date(`${text}T00:00:00Z`))
