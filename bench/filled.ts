@@ -1,12 +1,12 @@
 import { summarize } from '../src/inventory/summary/summarize.js'
 import { migrate } from '../src/schema/migrate.js'
-import { openPostgres, unhurried } from '../src/storage/sql/postgres.js'
+import { openPostgres, withoutTimeLimit } from '../src/storage/sql/postgres.js'
 import { fillInventory, FULL_SIZE } from './inventory-data.js'
 import { query } from './servers.js'
 
 /** Fills a database that is empty; one that was filled by an earlier run stays as it is. */
 export const fillOnce = async (url: string): Promise<void> => {
-  await unhurried(url, migrate)
+  await withoutTimeLimit(url, migrate)
   const [row] = await query<{ filled: boolean }>(url, 'select exists (select from inventory.repositories) as filled')
   if (row?.filled === true) return
   await fillInventory(url, FULL_SIZE, (line) => {

@@ -6,7 +6,7 @@ import { queryPulls } from '../src/pulls/query/query-pulls.js'
 import { addDays } from '../src/pulls/model/period.js'
 import type { Database } from '../src/storage/sql/database.js'
 import { migrate } from '../src/schema/migrate.js'
-import { openPostgres, unhurried } from '../src/storage/sql/postgres.js'
+import { openPostgres, withoutTimeLimit } from '../src/storage/sql/postgres.js'
 import { DAYS, fillDays, FULL, LAST_DAY, REGISTRY } from './pulls-days-data.js'
 import { percentile, sampleOf, type Row } from './sample.js'
 
@@ -84,7 +84,7 @@ const QUESTIONS: Asked[] = [
  * @param part of the full size to fill an empty database with.
  */
 export const benchPullsDays = async (url: string, { times, part }: { times: number; part: number }): Promise<Row[]> => {
-  await unhurried(url, migrate)
+  await withoutTimeLimit(url, migrate)
   await fillOnce(url, part)
   const database = openPostgres(url)
   try {
@@ -95,7 +95,7 @@ export const benchPullsDays = async (url: string, { times, part }: { times: numb
 }
 
 const fillOnce = async (url: string, part: number): Promise<void> =>
-  unhurried(url, async (db) => {
+  withoutTimeLimit(url, async (db) => {
     const { rows } = await sql`select from pulls.registries`.execute(db)
     if (rows.length > 0) return
     await fillDays(db, { ...FULL, rowsPerDay: Math.round(FULL.rowsPerDay * part) }, (line) => {

@@ -8,7 +8,7 @@ import { createLog, reasonOf } from '../service/log.js'
 import { markShown } from '../config/secrets.js'
 import { markPostgres, otherStoreWarnings } from '../service/other-store.js'
 import { nextPing } from '../service/status.js'
-import { isStorageAway } from '../storage/unavailable.js'
+import { isStorageUnavailable } from '../storage/unavailable.js'
 import { isRefusal, LONGEST_EMBEDDED_MS } from '../storage/sql/database.js'
 import { hasEmbeddedDatabase } from '../storage/embedded/files.js'
 import { keepHeapSmall } from '../runtime/small-heap.js'
@@ -100,7 +100,7 @@ const createPatiently = async (config: Config, log: Logger): Promise<App> => {
       return await createApp(config, log, clock, true)
     } catch (error) {
       if (config.database_url === undefined && isRefusal(error)) throw embeddedRefusal(error, config)
-      if (!isStorageAway(error) || Date.now() > end) throw error
+      if (!isStorageUnavailable(error) || Date.now() > end) throw error
       if (attempt % 10 === 0)
         log.warn({ reason: reasonOf(error) }, `${storeOf(error) ?? 'a store'} does not answer yet; waiting for it`)
       await new Promise((resolve) => setTimeout(resolve, START_RETRY_MS))

@@ -1,7 +1,7 @@
 import { isNativeError } from 'node:util/types'
 import { sql } from 'kysely'
 import { microsOf } from '../events/calendar.js'
-import { isStorageAway } from '../storage/unavailable.js'
+import { isStorageUnavailable } from '../storage/unavailable.js'
 import { isContentError, type Database, type Sql } from '../storage/sql/database.js'
 import { possibleSketch } from '../storage/sketches/hyperloglog/possible-sketch.js'
 import type { SketchStore } from '../storage/sketches/sketch-store.js'
@@ -128,7 +128,7 @@ const importSketch = async (
   try {
     await sketches.merge({ key, bytes: possibleSketch(Buffer.from(bytes, 'base64')), seconds })
   } catch (error) {
-    if (isStorageAway(error)) throw error
+    if (isStorageUnavailable(error)) throw error
     throw new ImportError(`line ${number}: ${key}: ${isNativeError(error) ? error.message : 'cannot be stored'}`)
   }
 }

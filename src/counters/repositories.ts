@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { RegistryEvent } from '../events/registry-event.js'
-import { isStorageAway } from '../storage/unavailable.js'
+import { isStorageUnavailable } from '../storage/unavailable.js'
 import { eachAlone } from '../storage/each-alone.js'
 import { HyperLogLog } from '../storage/sketches/hyperloglog/hyperloglog.js'
 import { createRecentMap } from '../runtime/recent-map.js'
@@ -91,7 +91,7 @@ export const createRepositories = ({ database, sketches, rules, lifetimes }: Cou
     await eachAlone(
       rows.map(({ key }) => key),
       rebuild,
-      isStorageAway,
+      isStorageUnavailable,
     )
   }
 

@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { isStorageAway } from '../storage/unavailable.js'
+import { isStorageUnavailable } from '../storage/unavailable.js'
 import type { Database } from '../storage/sql/database.js'
 import { eachAlone } from '../storage/each-alone.js'
 import { inSteps, ROWS_AT_ONCE } from '../storage/sql/batched.js'
@@ -63,7 +63,7 @@ export const forgetOld = async ({ sql: db }: Database, retention: Retention, now
   const removeBy = async (statement: RawBuilder<unknown>): Promise<void> => {
     removed += await inSteps(db, statement)
   }
-  await eachAlone(statements, removeBy, isStorageAway)
+  await eachAlone(statements, removeBy, isStorageUnavailable)
   return removed
 }
 

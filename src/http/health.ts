@@ -1,5 +1,5 @@
 import { Router } from 'express'
-import { isStorageAway } from '../storage/unavailable.js'
+import { isStorageUnavailable } from '../storage/unavailable.js'
 import type { Prometheus } from './prometheus.js'
 
 /** Whether each store answers. */
@@ -49,7 +49,7 @@ export const statusRoutes = ({
     try {
       response.json(await status())
     } catch (error) {
-      if (!isStorageAway(error)) throw error
+      if (!isStorageUnavailable(error)) throw error
       const stores = await checkStores()
       const away = Object.keys(stores).filter((name) => stores[name]?.ok === false)
       if (away.length === 0) throw error

@@ -12,7 +12,7 @@ import { DeliveryError } from '../ping/deliver.js'
 import { PullsError } from '../pulls/query/parameters.js'
 import { JoinRefused } from '../registries/join-registries.js'
 import { UnknownRegistry } from '../registries/registry-names.js'
-import { isStorageAway } from '../storage/unavailable.js'
+import { isStorageUnavailable } from '../storage/unavailable.js'
 import { isCancelled, TIME_LIMITS } from '../storage/sql/database.js'
 import { DumpFailed } from '../storage/embedded/dump-now.js'
 import { StatementRefused } from '../storage/sql/statement-check.js'
@@ -67,7 +67,7 @@ export const problemOf = (error: unknown): Problem => {
         '503 Service Unavailable: a store does not answer; it may have counted, and sent again totals may count twice',
     }
   }
-  if (isStorageAway(error)) {
+  if (isStorageUnavailable(error)) {
     return {
       status: 503,
       message:

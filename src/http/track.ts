@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { isResolved, unresolvedMember } from '../counters/additions.js'
 import type { Rules, UniqueKind } from '../counters/rules.js'
 import type { Track, TrackedEvent } from '../counters/track.js'
-import { isStorageAway } from '../storage/unavailable.js'
+import { isStorageUnavailable } from '../storage/unavailable.js'
 import type { IdentifyName } from '../users/identify.js'
 import { tokenIn } from '../sources/authorization-header.js'
 import { nameText } from './name-text.js'
@@ -49,7 +49,7 @@ export const trackRoutes = ({ track: record, rules, identifyName, hashed }: Trac
     try {
       return await record(events)
     } catch (error) {
-      throw isStorageAway(error) ? new PossiblyCounted('a store does not answer', { cause: error }) : error
+      throw isStorageUnavailable(error) ? new PossiblyCounted('a store does not answer', { cause: error }) : error
     }
   }
   const whoOf = async (

@@ -1,5 +1,5 @@
 import { isNativeError } from 'node:util/types'
-import { isStorageAway } from '../storage/unavailable.js'
+import { isStorageUnavailable } from '../storage/unavailable.js'
 import type { MetricDefinition } from './definition.js'
 
 export type MetricValue = string | number | boolean | object | null
@@ -52,6 +52,7 @@ const evaluateSource = async (definitions: readonly MetricDefinition[], kind: Ki
 }
 
 /** Errors leave the house with the ping, so a store that is away is not named with its address. */
-const reasonOf = (error: Error): string => (isStorageAway(error) ? NO_ANSWER : error.message.slice(0, LONGEST_REASON))
+const reasonOf = (error: Error): string =>
+  isStorageUnavailable(error) ? NO_ANSWER : error.message.slice(0, LONGEST_REASON)
 
 export const asError = (error: unknown): Error => (isNativeError(error) ? error : new Error('failed'))

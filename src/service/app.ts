@@ -50,7 +50,7 @@ import { readInThread } from '../users/read-in-thread.js'
 import { openUserFile } from '../users/user-file.js'
 import { createUserTokenVerifier } from '../users/user-token.js'
 import { readConflicts } from '../registries/conflicts.js'
-import { isStorageAway } from '../storage/unavailable.js'
+import { isStorageUnavailable } from '../storage/unavailable.js'
 import type { Occurrence } from '../storage/kept-job.js'
 import { deleteOtherSchedules } from '../storage/sql/schedules.js'
 import { trustIn } from '../schema/seen-at.js'
@@ -110,7 +110,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   const repositories = createRepositories({ database, sketches, rules, lifetimes })
   const { rebuildStale } = repositories
   await rebuildStale().catch((error: unknown) => {
-    if (isStorageAway(error)) throw error
+    if (isStorageUnavailable(error)) throw error
     // The job tries again.
     log.error(
       { err: error },

@@ -65,8 +65,8 @@ export const openStores = async (config: Config, now: () => Date, canEndStatemen
 type Opened = Omit<Stores, 'sketches'>
 
 const openServer = async (url: string): Promise<Opened> => {
-  const { openPostgres, unhurried } = await import('../storage/sql/postgres.js')
-  const migrated = await unhurried(url, migrate)
+  const { openPostgres, withoutTimeLimit } = await import('../storage/sql/postgres.js')
+  const migrated = await withoutTimeLimit(url, migrate)
   const database = openPostgres(url)
   return { database, migrated, failure: () => undefined, onFailure: () => undefined, close: database.close }
 }

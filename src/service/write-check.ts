@@ -1,4 +1,4 @@
-import { hasCause, isStorageAway } from '../storage/unavailable.js'
+import { hasCause, isStorageUnavailable } from '../storage/unavailable.js'
 import { isConflict, isContentError, sqlState, type Database } from '../storage/sql/database.js'
 import type { SketchStore } from '../storage/sketches/sketch-store.js'
 import { within } from '../runtime/timeout.js'
@@ -85,7 +85,7 @@ const PROBE = {
 }
 
 /** What one notification contains, or a conflict of two, stops no other one: neither is a store that takes no writes. */
-const isOfStore = (error: unknown): boolean => isStorageAway(error) || hasCause(error, isRefusalOfWrites)
+const isOfStore = (error: unknown): boolean => isStorageUnavailable(error) || hasCause(error, isRefusalOfWrites)
 
 const isRefusalOfWrites = (error: Error): boolean =>
   sqlState(error) !== undefined && !isContentError(error) && !isConflict(error)

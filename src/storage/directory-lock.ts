@@ -7,20 +7,20 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { readTextFile } from '../runtime/read-file.js'
 
-/** Another process holds the directory. The message says which, and what to do. */
+/** Another process uses the directory. The message names the process and says what to do. */
 export class DirectoryInUse extends Error {}
 
 export type DirectoryHolder = {
   pid: number
   host: string
-  /** In which the pid means that process: see `pidNamespace`. */
+  /** The namespace in which the pid is valid: see `pidNamespace`. */
   namespace?: string | undefined
   listen?: string
 }
 export type DirectoryLock = {
-  /** Notes where the holder listens, for the command line of the same directory. */
+  /** Stores the holder's address in the lock, for commands on the same directory. */
   announce: (listen: string) => void
-  /** False if this process was suspended for so long that another one has taken the directory: nothing may be written any more. */
+  /** False if another process took the directory while this one was suspended: this process must not write any more. */
   isHeld: () => boolean
   release: () => void
 }
@@ -29,11 +29,14 @@ const FILE = 'tallyman.lock'
 /** Bytes. */
 const LARGEST_LOCK = 65_536
 const HEARTBEAT_MS = 5_000
-/** Without a heartbeat for this long a holder is dead, also one in another container, whose processes we cannot see. */
+/** A holder without a heartbeat for this long is dead. Processes in other containers are invisible, so only the heartbeat counts. */
 const SILENCE_MS = 20_000
 const LOOK_MS = 1_000
 
-/** Beats in a thread of its own, as one statement may keep the other one busy for longer than SILENCE_MS. Source, as a bundle has no file for it. */
+/**
+ * Writes the heartbeat in a separate thread, because one statement may keep the main thread busy for longer than SILENCE_MS.
+ * As source text, because a bundle has no file for it.
+ */
 const BEAT = `
   const { workerData: { file, lock, ms } } = require('node:worker_threads')
   const { readFileSync, utimesSync } = require('node:fs')
@@ -48,10 +51,10 @@ const BEAT = `
 `
 
 /**
- * Takes a data directory for this process alone, because two PGlites in one directory lose rows without an error.
- * Two locks together: an abstract socket, which the kernel frees whatever kills us but which other containers do not see,
- * and a file with a heartbeat, which they do see. After the crash of a container, the next one with its name waits until the heartbeat
- * has been missing for SILENCE_MS.
+ * Locks a data directory for this process, because two PGlites in one directory lose rows without an error.
+ * There are two locks. The kernel frees an abstract socket however the process ends, but other containers do not see the socket.
+ * They see a file with a heartbeat. After the crash of a container, the next container with its name waits until the
+ * heartbeat has been missing for SILENCE_MS.
  * @param wait waits milliseconds
  * @throws DirectoryInUse; the error of the file system if the directory cannot be written
  */
@@ -77,7 +80,7 @@ export const lockDirectory = async (
   write()
   let isLost = false
   let checkedAt = Date.now()
-  // Whoever was suspended for longer than SILENCE_MS may find another holder's file in place of its own, or none if that one has ended.
+  // After a suspension longer than SILENCE_MS, the file may be another holder's, or missing if that holder has ended.
   const isTaken = (): boolean => {
     const wasSuspended = Math.abs(Date.now() - checkedAt) > SILENCE_MS
     checkedAt = Date.now()
@@ -92,7 +95,7 @@ export const lockDirectory = async (
       if (existsSync(file)) utimesSync(file, now, now)
       else write()
     } catch {
-      // A full disk or a folder that is gone must not end the process; the next heartbeat tries again.
+      // A full disk or a missing directory must not end the process; the next heartbeat tries again.
     }
   }, HEARTBEAT_MS).unref()
   const stopThread = beatInThread(file, lock)
@@ -101,7 +104,7 @@ export const lockDirectory = async (
     stopThread()
     socket?.close()
   }
-  // Of several that waited for the same silence, the last one that wrote its file has the lock.
+  // If several processes waited for the same holder, the last one that wrote its file has the lock.
   if (hasWaited) {
     await wait(LOOK_MS)
     if (isTaken()) {
@@ -123,10 +126,10 @@ export const lockDirectory = async (
   }
 }
 
-/** @returns how to stop it. Without the thread the heartbeat of the process has to do. */
+/** @returns a function that stops the thread. If the thread cannot start, the heartbeat of the main thread must suffice. */
 const beatInThread = (file: string, lock: string): (() => void) => {
   try {
-    // Options of this process, as --input-type, are not for that source.
+    // Options of this process, such as --input-type, do not fit that source.
     const thread = new Worker(BEAT, { eval: true, execArgv: [], workerData: { file, lock, ms: HEARTBEAT_MS } })
     thread.on('error', () => undefined).unref()
     return () => void thread.terminate()
@@ -135,7 +138,7 @@ const beatInThread = (file: string, lock: string): (() => void) => {
   }
 }
 
-/** The name of the lock in a file; undefined if it cannot be read, as while it is written. */
+/** The id of the lock in a file; undefined if the file cannot be read, for example while it is written. */
 const lockIn = (file: string): string | undefined => {
   try {
     const text = readTextFile(file, { bytes: LARGEST_LOCK, patience: 0 })
@@ -146,30 +149,30 @@ const lockIn = (file: string): string | undefined => {
 }
 
 /**
- * Whether only a heartbeat can tell that a holder lives: it has the name of this machine, but its processes cannot be seen from here, as after
- * the restart of a container; or the time of its lock is ahead of the clock, which was set back or is not that of the holder.
+ * Whether only a heartbeat can show that a holder lives. Either the holder has this machine's name, but its processes are invisible
+ * from here, for example after the restart of a container. Or the time of its lock is ahead of this machine's clock.
  */
 const mayBeDead = (file: string, holder: DirectoryHolder): boolean =>
   (holder.host === hostname() && holder.namespace !== pidNamespace()) || ageOf(file) < -SILENCE_MS
 
-/** Waits until a lock had no heartbeat for SILENCE_MS, or has one. How old a lock of the future is cannot be known from its time. */
+/** Waits until a lock had no heartbeat for SILENCE_MS, or has one. The age of a lock from the future cannot be computed. */
 const isSilent = async (file: string, wait: (milliseconds: number) => Promise<unknown>): Promise<boolean> => {
   const before = statSync(file, { throwIfNoEntry: false })?.mtimeMs
   const age = ageOf(file)
   for (let left = age < 0 ? SILENCE_MS : Math.max(SILENCE_MS - age, 2 * HEARTBEAT_MS); left > 0; left -= LOOK_MS) {
     await wait(LOOK_MS)
     const { mtimeMs } = statSync(file, { throwIfNoEntry: false }) ?? {}
-    // It was released.
+    // The lock was released.
     if (mtimeMs === undefined) return true
     if (mtimeMs !== before) return false
   }
   return true
 }
 
-/** Without a file, that of one that is being written. */
+/** The age of a lock file; about 0 without a file, because a holder may be writing it. */
 const ageOf = (file: string): number => Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
 
-/** Who holds a directory now; undefined when nobody does, or when its holder died. */
+/** The current holder of a directory; undefined if there is no holder, or if the holder died. */
 export const directoryHolder = (directory: string): DirectoryHolder | undefined => {
   const file = join(directory, FILE)
   try {
@@ -182,14 +185,14 @@ export const directoryHolder = (directory: string): DirectoryHolder | undefined 
   }
 }
 
-/** Where a pid means one process: the boot and the PID namespace of Linux, of which each container has its own. Elsewhere the host. */
+/** The scope in which a pid is unique: on Linux the boot and the PID namespace, which each container has. Elsewhere the host. */
 export const pidNamespace = (): string | undefined => {
   if (process.platform !== 'linux') return undefined
   try {
     const boot = readTextFile('/proc/sys/kernel/random/boot_id', { bytes: 100, patience: 0 }).trim()
     return `${boot} ${readlinkSync('/proc/self/ns/pid')}`
   } catch {
-    // Without /proc nothing is known of other processes.
+    // Without /proc, other processes are unknown.
     return randomUUID()
   }
 }
@@ -211,7 +214,7 @@ const inUse = (directory: string, holder: DirectoryHolder | undefined): Director
   )
 }
 
-/** Linux only: elsewhere the file alone must do. */
+/** Linux only: elsewhere the file is the only lock. */
 const socketName = (directory: string): string | undefined =>
   process.platform === 'linux'
     ? `\0tallyman-${createHash('sha256').update(realpathSync(directory)).digest('hex').slice(0, 32)}`

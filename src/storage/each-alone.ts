@@ -1,13 +1,14 @@
 import { hasCause } from './unavailable.js'
 import { isCancelled } from './sql/database.js'
 
-/** Statements that the database ended in one run, because they took too long: the rest of the run would keep it busy for as long again. */
+/** A run ends after so many statements that the database ended for taking too long: the rest could keep it busy for as long again. */
 const MOST_ENDED = 5
 
 /**
- * Does the same with each, one after the other; one that fails does not keep those behind it waiting.
- * @param endsAll whether an error ends the run at once, because all that follow would fail, too. So does the fifth statement that took too long.
- * @throws AggregateError at the end, of all that failed; an error that ends the run as it is, or with those before it.
+ * Runs the same work for each item, one after the other. If one item fails, the next ones are still processed.
+ * @param endsAll whether an error ends the run at once, because all following items would fail, too. The fifth statement that took
+ * too long also ends the run.
+ * @throws AggregateError at the end, with all errors. An error that ends the run is thrown alone, or together with the earlier errors.
  */
 export const eachAlone = async <T>(
   items: Iterable<T>,

@@ -1,38 +1,38 @@
-import { hasCause, isStorageAway } from './unavailable.js'
+import { hasCause, isStorageUnavailable } from './unavailable.js'
 import { isCancelled, isConflict, type Database, type Sql } from './sql/database.js'
 import { holdLease, LeaseTaken } from './sql/leases.js'
 import type { KeptSchedule } from '../runtime/jobs.js'
 import { completeDue, dueTime, readDueTime } from './sql/schedules.js'
 
-/** The time for which a job is done. */
+/** One scheduled time of a job. */
 export type Occurrence = {
-  /** When it was due: now, or earlier if it is made up for. */
+  /** The scheduled time: now, or earlier if the job makes up for a missed time. */
   due: Date
   /**
-   * Notes that the job was done for this time. In the transaction that stores what it made, so that neither is without the other.
-   * @returns whether no other process did before
+   * Records that the job was done for this time. Called in the transaction that stores the job's result, so that both are committed
+   * or neither.
+   * @returns false if another process recorded it before
    */
   complete: (tx: Sql) => Promise<boolean>
 }
 
 type KeptJobDeps = {
   database: Database
-  /** This process, for leases. */
+  /** The name of this process in leases. */
   holder: string
   now: () => Date
-  /** Whether this process can do the job now. A process that cannot leaves the lease to those that can. */
+  /** Whether this process can do the job now. A process that cannot does not take the lease. */
   isReady?: () => Promise<boolean>
 }
 
-/** After this time another process does the job of one that died. */
+/** After this time, another process takes over the job of a process that died. */
 const LEASE_SECONDS = 2 * 60
 
 /**
- * Does a job that is due. To be called every minute: a time that was missed because no process ran, because a store did not
- * answer, or because another process does the same work, is made up for as soon as it can be. Other failures are the job's own,
- * and wait for its next time.
- * @param work answers `later` if it could not be done now, for any reason that passes; any process may then do it
- * @returns whether this process did it
+ * Runs a job that is due. To be called every minute. A time is made up for as soon as possible if it was missed because no process
+ * ran, a store was unavailable, or another process did the same work. After any other failure, the job runs at its next time.
+ * @param work returns `later` if the work is not possible now for a temporary reason; then any process may do it
+ * @returns whether this process did the job
  */
 export const runIfDue = async (
   { database, holder, now, isReady }: KeptJobDeps,
@@ -47,20 +47,21 @@ export const runIfDue = async (
   let isCompleted: boolean | undefined
   const complete = async (tx: Sql): Promise<boolean> => (isCompleted = await completeDue(tx, schedule, due))
   try {
-    // Who had the lease a moment ago may have done the job.
+    // The previous holder of the lease may have done the job.
     const stillDue = await readDueTime(database.sql, schedule.job)
     if (stillDue?.getTime() !== due.getTime()) return false
     if ((await work({ due, complete })) === 'later') return false
     return isCompleted ?? (await complete(database.sql))
   } catch (error) {
-    // If this cannot be noted, the job stays due.
-    if (!isPassing(error)) await complete(database.sql).catch(() => undefined)
+    // If this cannot be recorded, the job stays due.
+    if (!isTemporary(error)) await complete(database.sql).catch(() => undefined)
     throw error
   } finally {
     await lease.release()
   }
 }
 
-/** Failures that are not the job's own: the same work may succeed in a minute. */
-const isPassing = (error: unknown): boolean =>
-  isStorageAway(error) || hasCause(error, (one) => isCancelled(one) || isConflict(one) || one instanceof LeaseTaken)
+/** Failures with a cause outside the job: the same work may succeed in a minute. */
+const isTemporary = (error: unknown): boolean =>
+  isStorageUnavailable(error) ||
+  hasCause(error, (one) => isCancelled(one) || isConflict(one) || one instanceof LeaseTaken)

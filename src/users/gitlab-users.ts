@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { isFields } from '../events/json.js'
 import { pauseIn } from '../events/retry-after.js'
-import { comparable, DirectoryAway, type UserDirectory } from './directory.js'
+import { comparable, DirectoryUnavailable, type UserDirectory } from './directory.js'
 import { userIdIn } from './user-id.js'
 
 const REMEMBERED_USERS = 50_000
@@ -66,8 +66,8 @@ export const createGitlabUsers = ({ url, token, now, patienceMs = PATIENCE_MS }:
   const askOnce = async (name: string): Promise<Answer> => {
     const underWay = asking.get(name)
     if (underWay) return underWay
-    if (now().getTime() < restUntil) throw new DirectoryAway('GitLab did not answer a moment ago')
-    if (asking.size >= REQUESTS_AT_ONCE) throw new DirectoryAway('too many questions to GitLab at once')
+    if (now().getTime() < restUntil) throw new DirectoryUnavailable('GitLab did not answer a moment ago')
+    if (asking.size >= REQUESTS_AT_ONCE) throw new DirectoryUnavailable('too many questions to GitLab at once')
     const question = ask(name)
     asking.set(name, question)
     return question
@@ -88,7 +88,7 @@ const patiently = async <T>(question: Promise<T>, patienceMs: number): Promise<T
   let timer
   const limit = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      reject(new DirectoryAway('GitLab takes too long'))
+      reject(new DirectoryUnavailable('GitLab takes too long'))
     }, patienceMs)
   })
   try {
@@ -100,7 +100,7 @@ const patiently = async <T>(question: Promise<T>, patienceMs: number): Promise<T
 }
 
 /** GitLab asks to slow down. */
-class GitlabBusy extends DirectoryAway {
+class GitlabBusy extends DirectoryUnavailable {
   constructor(
     status: number,
     readonly retryAfterMs: number | undefined,
@@ -116,14 +116,14 @@ const requestId = async ({ url, token, now }: Settings, name: string): Promise<A
     redirect: 'error',
     signal: AbortSignal.timeout(REQUEST_LIMIT_MS),
   }).catch((error: unknown) => {
-    throw new DirectoryAway(`GitLab cannot be reached: ${error instanceof Error ? error.name : 'error'}`)
+    throw new DirectoryUnavailable(`GitLab cannot be reached: ${error instanceof Error ? error.name : 'error'}`)
   })
   if (!response.ok) {
     await response.body?.cancel()
     if (REFUSED_NAME.has(response.status)) return NOBODY
     const pause = pauseIn(response, now())
     if (pause) throw new GitlabBusy(response.status, pause.retryAfterMs)
-    throw new DirectoryAway(`GitLab answered ${response.status}`)
+    throw new DirectoryUnavailable(`GitLab answered ${response.status}`)
   }
   return idIn(await boundedText(response), name)
 }
@@ -133,7 +133,7 @@ const boundedText = async (response: Response): Promise<string> => {
   let size = 0
   for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
     size += chunk.length
-    if (size > LARGEST_ANSWER) throw new DirectoryAway('the answer of GitLab is too large')
+    if (size > LARGEST_ANSWER) throw new DirectoryUnavailable('the answer of GitLab is too large')
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')
@@ -144,14 +144,14 @@ const idIn = (body: string, name: string): Answer => {
   try {
     users = JSON.parse(body)
   } catch {
-    throw new DirectoryAway('the answer of GitLab is not JSON')
+    throw new DirectoryUnavailable('the answer of GitLab is not JSON')
   }
-  if (!Array.isArray(users)) throw new DirectoryAway('the answer of GitLab is not a list of users')
+  if (!Array.isArray(users)) throw new DirectoryUnavailable('the answer of GitLab is not a list of users')
   const user = users
     .filter(isFields)
     .find(({ username }) => typeof username === 'string' && comparable(username) === name)
   if (!user) return NOBODY
   const id = userIdIn(user.id)
-  if (id === undefined) throw new DirectoryAway('the answer of GitLab contains a user without an id')
+  if (id === undefined) throw new DirectoryUnavailable('the answer of GitLab contains a user without an id')
   return id
 }

@@ -36,7 +36,7 @@ export const createIdentifyName = ({ directory, deployTokens, hasUserTokens }: N
     if (hasUserTokens && isHashed) return { uncounted: 'no_user_token' }
     if (kind === 'deploy_token') return { member: deployTokens.idOf(name) }
     const failed = (error: unknown): Identity => {
-      if (error instanceof DirectoryAway) return { unresolved: comparable(name) }
+      if (error instanceof DirectoryUnavailable) return { unresolved: comparable(name) }
       throw error
     }
     try {

@@ -468,7 +468,7 @@ describe('commands without a service', () => {
     writeFileSync(join(folder.path, 'initialised'), '')
     const { code, err } = await tallyman({ TALLYMAN_DATA_DIR: folder.path }, 'status')
     expect(code).toBe(1)
-    expect(err).toMatch(/^tallyman: the embedded database in .* is gone, although it held data before/)
+    expect(err).toMatch(/^tallyman: the embedded database in .* is gone, although it contained data before/)
     expect(err).not.toMatch(/\n +at /)
     folder.remove()
   })

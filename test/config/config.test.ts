@@ -229,9 +229,9 @@ describe('the configuration', () => {
 
   test.each([
     ['redis-sentinel://:secret@host:26379', /^REDIS_URL: after the sentinels comes the name of the master: /],
-    ['redis-cluster://:secret@host:one,host:2', /^REDIS_URL: a host is none, expected host:port/],
+    ['redis-cluster://:secret@host:one,host:2', /^REDIS_URL: a host is not valid, expected host:port/],
     ['redis-sentinel://:secret%x@host:26379/main', /^REDIS_URL: it is not percent-encoded/],
-    ['redis://:secret@host:port', /^REDIS_URL: a host is none/],
+    ['redis://:secret@host:port', /^REDIS_URL: a host is not valid/],
     ['redis://:secret@one,two', /^REDIS_URL: expected redis:\/\/host:6379/],
     ['redis://host:6379/secret', /^REDIS_URL: its database is not a number/],
     ['rediss-sentinel://host/main?db=secret', /^REDIS_URL: its database is not a number/],

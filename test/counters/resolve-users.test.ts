@@ -3,7 +3,7 @@ import { createRepositories } from '../../src/counters/repositories.js'
 import { resolveUsers } from '../../src/counters/resolve-users.js'
 import { countUnresolved } from '../../src/counters/unresolved-users.js'
 import { createIngest, type Ingest } from '../../src/ingest/ingest.js'
-import { DirectoryAway, type UserDirectory } from '../../src/users/directory.js'
+import { DirectoryUnavailable, type UserDirectory } from '../../src/users/directory.js'
 import { createHashedNames } from '../../src/users/hashed-names.js'
 import { createIdentify, createIdentifyName } from '../../src/users/identify.js'
 import { counted, countOf, LIFETIMES, RULES } from '../servers/counting.js'
@@ -22,10 +22,10 @@ describe.each(STORE_PAIRS)('people the directory could not tell, on %s', (_, ope
   const directory: UserDirectory = {
     kind: 'gitlab',
     idOf: (name) => {
-      if (away || resting) throw new DirectoryAway('x')
+      if (away || resting) throw new DirectoryUnavailable('x')
       if (refused.includes(name)) {
         resting = true
-        throw new DirectoryAway('x')
+        throw new DirectoryUnavailable('x')
       }
       return IDS[name.toLowerCase()]
     },

@@ -2,7 +2,7 @@ import { cpSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { migrate } from '../../src/schema/migrate.js'
 import { openPglite } from '../../src/storage/embedded/pglite.js'
-import { unhurried } from '../../src/storage/sql/postgres.js'
+import { withoutTimeLimit } from '../../src/storage/sql/postgres.js'
 import { startPostgres, type PostgresServer } from './postgres.js'
 import { temporaryFolder } from './process.js'
 import { startRedis, type RedisServer } from './redis.js'
@@ -41,7 +41,7 @@ const startServer = async (): Promise<PostgresServer> => {
   const postgres = await startPostgres({
     settings: ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_connections=300', 'autovacuum=off'],
   })
-  await unhurried(await postgres.database('migrated'), migrate)
+  await withoutTimeLimit(await postgres.database('migrated'), migrate)
   return postgres
 }
 

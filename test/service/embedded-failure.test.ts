@@ -43,7 +43,7 @@ describe('the service with the embedded database', () => {
       .output()
       .split('\n')
       .filter((line) => line.includes('"level":"fatal"'))
-    expect(lines).toEqual([expect.stringContaining('What was answered is stored')])
+    expect(lines).toEqual([expect.stringContaining('All confirmed writes are stored')])
 
     const again = await startService(folder.path)
     expect((await again.notify({ events: [notified()] })).status).toBe(200)

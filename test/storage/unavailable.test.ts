@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
-import { isStorageAway } from '../../src/storage/unavailable.js'
+import { isStorageUnavailable } from '../../src/storage/unavailable.js'
 import { connectRedis } from '../../src/storage/sketches/redis-connection.js'
 import { startRedis } from '../servers/redis.js'
 
@@ -17,20 +17,20 @@ test('a socket that is not there is a store that is away; a file that is not the
   })
   const [socket, file] = await Promise.all([failureOf(connecting), failureOf(readFile('/nowhere/key.pem'))])
   expect([socket, file]).toMatchObject([{ code: 'ENOENT' }, { code: 'ENOENT' }])
-  expect([isStorageAway(socket), isStorageAway(file)]).toEqual([true, false])
+  expect([isStorageUnavailable(socket), isStorageUnavailable(file)]).toEqual([true, false])
 })
 
 test('a refusal of PostgreSQL is none, whatever text it quotes', () => {
   const refusal = (code: string): Error =>
     Object.assign(new Error('invalid input syntax for type uuid: "LOADING Connection is closed "'), { code })
-  expect(['22P02', '23505', '54000', '08006', '57P01'].map((code) => isStorageAway(refusal(code)))).toEqual([
+  expect(['22P02', '23505', '54000', '08006', '57P01'].map((code) => isStorageUnavailable(refusal(code)))).toEqual([
     false,
     false,
     false,
     true,
     true,
   ])
-  expect(isStorageAway(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))).toBe(true)
+  expect(isStorageUnavailable(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))).toBe(true)
 })
 
 test('a Redis that is full, or wants a password, is a store that is away; one that is asked nonsense is not', async () => {
@@ -56,7 +56,7 @@ test('a Redis that is full, or wants a password, is a store that is away; one th
     'NOPERM',
     'NOAUTH',
   ])
-  expect(failures.map(isStorageAway)).toEqual([false, true, true, true])
+  expect(failures.map(isStorageUnavailable)).toEqual([false, true, true, true])
 })
 
 describe('an error that has a store that is away behind it', () => {
@@ -66,24 +66,24 @@ describe('an error that has a store that is away behind it', () => {
     levels === 0 ? error : deep(new Error('it broke off', { cause: error }), levels - 1)
 
   test.each([refused, ended, new Error('Connection terminated unexpectedly')])('is one, as with %s', (error) => {
-    expect(isStorageAway(new Error('it broke off', { cause: error }))).toBe(true)
-    expect(isStorageAway(new AggregateError([new Error('404'), error], 'two failed'))).toBe(true)
-    expect(isStorageAway(new AggregateError([new Error('404'), deep(error, 3)], 'two failed'))).toBe(true)
+    expect(isStorageUnavailable(new Error('it broke off', { cause: error }))).toBe(true)
+    expect(isStorageUnavailable(new AggregateError([new Error('404'), error], 'two failed'))).toBe(true)
+    expect(isStorageUnavailable(new AggregateError([new Error('404'), deep(error, 3)], 'two failed'))).toBe(true)
   })
 
   test('is none if there is only a failure of something else, whatever its text', () => {
     class RegistryError extends Error {}
     const quoting = new RegistryError('registry.example answered 503: READONLY mode, Connection terminated')
-    expect(isStorageAway(quoting)).toBe(false)
-    expect(isStorageAway(new AggregateError([quoting, 'text', undefined], 'not reconciled'))).toBe(false)
+    expect(isStorageUnavailable(quoting)).toBe(false)
+    expect(isStorageUnavailable(new AggregateError([quoting, 'text', undefined], 'not reconciled'))).toBe(false)
   })
 
   test('is looked at as deep as errors are, also in a circle and among very many', () => {
     const circle = new Error('round')
     circle.cause = new AggregateError([circle, new Error('and round', { cause: circle })])
-    expect(isStorageAway(circle)).toBe(false)
-    expect(isStorageAway(deep(refused, 100))).toBe(false)
+    expect(isStorageUnavailable(circle)).toBe(false)
+    expect(isStorageUnavailable(deep(refused, 100))).toBe(false)
     const many = Array.from({ length: 10_000 }, () => new AggregateError([circle, circle]))
-    expect(isStorageAway(new AggregateError(many))).toBe(false)
+    expect(isStorageUnavailable(new AggregateError(many))).toBe(false)
   })
 })

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { DirectoryAway, type UserDirectory } from '../../src/users/directory.js'
+import { DirectoryUnavailable, type UserDirectory } from '../../src/users/directory.js'
 import { createGitlabUsers } from '../../src/users/gitlab-users.js'
 import { createHashedNames } from '../../src/users/hashed-names.js'
 import { fixedClock } from '../servers/clock.js'
@@ -71,7 +71,7 @@ describe('a GitLab', () => {
 
   test.each(['fail', 'lie'] as const)('when it does %s, it is left alone for ten seconds', async (what) => {
     behave = what
-    await expect(directory.idOf('alice')).rejects.toThrow(DirectoryAway)
+    await expect(directory.idOf('alice')).rejects.toThrow(DirectoryUnavailable)
     behave = 'answer'
     await expect(directory.idOf('alice')).rejects.toThrow(/a moment ago/)
     clock += 11_000
@@ -97,7 +97,7 @@ describe('a GitLab', () => {
 
   test.each([401, 403, 404, 429])('that answers %d says nothing about the name, which waits', async (status) => {
     refusal = status
-    await expect(directory.idOf('refused')).rejects.toThrow(DirectoryAway)
+    await expect(directory.idOf('refused')).rejects.toThrow(DirectoryUnavailable)
     await expect(directory.idOf('alice')).rejects.toThrow(/a moment ago/)
   })
 
@@ -116,7 +116,7 @@ describe('a GitLab', () => {
     await stub.stop()
     stub = await startStub((_, response) => response.end(`[null, 7, {"id": ${id}, "username": "alice"}]`))
     const hostile = createGitlabUsers({ url: stub.url, token: 'glpat', now: fixedClock })
-    await expect(hostile.idOf('alice')).rejects.toThrow(DirectoryAway)
+    await expect(hostile.idOf('alice')).rejects.toThrow(DirectoryUnavailable)
   })
 
   test.each([
@@ -148,7 +148,7 @@ describe('a GitLab', () => {
     const other = await startStub((_, response) => response.end('[{"id":1,"username":"alice"}]'))
     stub = await startStub((_, response) => response.writeHead(302, { location: other.url }).end())
     const redirected = createGitlabUsers({ url: stub.url, token: 'glpat', now: fixedClock, patienceMs: PATIENT })
-    await expect(redirected.idOf('alice')).rejects.toThrow(DirectoryAway)
+    await expect(redirected.idOf('alice')).rejects.toThrow(DirectoryUnavailable)
     expect(other.requests).toEqual([])
     await other.stop()
   })

@@ -2,7 +2,7 @@ import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:cryp
 import { describe, expect, test } from '@jest/globals'
 import { SignJWT } from 'jose'
 import { parseTimestamp } from '../../src/events/calendar.js'
-import { DirectoryAway, type UserDirectory } from '../../src/users/directory.js'
+import { DirectoryUnavailable, type UserDirectory } from '../../src/users/directory.js'
 import { createHashedNames } from '../../src/users/hashed-names.js'
 import { createIdentify, createIdentifyName, type Identify } from '../../src/users/identify.js'
 import { readPublicKey } from '../../src/users/public-key.js'
@@ -56,7 +56,9 @@ describe('who is behind an event, by name', () => {
 
   test('a directory that is away leaves the name to be asked for later; a bug in it is not hidden', async () => {
     const failing = (error: Error): Identify => withoutTokens({ ...gitlab, idOf: async () => Promise.reject(error) })
-    expect(await failing(new DirectoryAway('x'))(anEvent({ name: 'Alice' }), 'user')).toEqual({ unresolved: 'alice' })
+    expect(await failing(new DirectoryUnavailable('x'))(anEvent({ name: 'Alice' }), 'user')).toEqual({
+      unresolved: 'alice',
+    })
     await expect(failing(new TypeError('bug'))(anEvent({ name: 'alice' }), 'user')).rejects.toThrow('bug')
   })
 })

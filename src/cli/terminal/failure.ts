@@ -16,7 +16,7 @@ import { PlacesError } from '../../requesters/location/places-error.js'
 import { RegistriesError } from '../../registries/read-registries.js'
 import { JoinRefused } from '../../registries/join-registries.js'
 import { UnknownRegistry } from '../../registries/registry-names.js'
-import { isStorageAway } from '../../storage/unavailable.js'
+import { isStorageUnavailable } from '../../storage/unavailable.js'
 import { DumpFailed } from '../../storage/embedded/dump-now.js'
 import { StatementRefused } from '../../storage/sql/statement-check.js'
 import { DirectoryInUse } from '../../storage/directory-lock.js'
@@ -75,7 +75,7 @@ export const explain = (error: unknown): string => {
   if (TOLD.some((kind) => error instanceof kind) || EMBEDDED.has(error.name)) return `tallyman: ${error.message}`
   const sentence = fileSentence(error)
   if (sentence !== undefined) return `tallyman: ${sentence}`
-  if (isStorageAway(error)) {
+  if (isStorageUnavailable(error)) {
     return `tallyman: a store does not answer (${error.message}); check DATABASE_URL and REDIS_URL, and that the servers run`
   }
   const remedy = 'code' in error ? REMEDIES[String(error.code)] : undefined

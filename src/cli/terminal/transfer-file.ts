@@ -2,7 +2,7 @@ import { lstatSync, realpathSync, statSync, type Stats } from 'node:fs'
 import { open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { isNativeError } from 'node:util/types'
 import { fileProblem } from '../../runtime/file-error.js'
-import { isStorageAway } from '../../storage/unavailable.js'
+import { isStorageUnavailable } from '../../storage/unavailable.js'
 import { CommandError } from './failure.js'
 import { standardOutput } from './output.js'
 
@@ -60,7 +60,8 @@ const fill = async (
     await write(target)
   } catch (error) {
     // Of a full disk, say; errors of sockets are those of stores.
-    if (isNativeError(error) && 'syscall' in error && !isStorageAway(error)) throw unusable(file, 'written', error)
+    if (isNativeError(error) && 'syscall' in error && !isStorageUnavailable(error))
+      throw unusable(file, 'written', error)
     throw error
   } finally {
     target.destroy()

@@ -1,5 +1,5 @@
 import { pauseMs } from '../../events/retry-after.js'
-import { isStorageAway } from '../../storage/unavailable.js'
+import { isStorageUnavailable } from '../../storage/unavailable.js'
 import { isCancelled, isConflict, isContentError, type Database } from '../../storage/sql/database.js'
 import { messageOf } from '../../runtime/error-message.js'
 import { learnManifest } from '../record/learn-manifest.js'
@@ -205,7 +205,7 @@ export const createReadBack = ({ database, registries, clientFor, now, random = 
 
 const whyNotStored = (error: unknown): string => {
   if (isContentError(error)) return 'the database refused what the manifest says'
-  if (isStorageAway(error) || isCancelled(error)) return 'the manifest could not be stored in time'
+  if (isStorageUnavailable(error) || isCancelled(error)) return 'the manifest could not be stored in time'
   return `the manifest could not be stored: ${messageOf(error)}`
 }
 

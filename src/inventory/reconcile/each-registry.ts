@@ -1,4 +1,4 @@
-import { isStorageAway } from '../../storage/unavailable.js'
+import { isStorageUnavailable } from '../../storage/unavailable.js'
 import type { Registry } from '../../registries/registries.js'
 
 /** Some of several registries were not reconciled. The message has each with its reason. */
@@ -26,7 +26,7 @@ export const reconcileEach = async (
     try {
       await reconcileOne(registry)
     } catch (error) {
-      if (registries.length === 1 || signal.aborted || isStorageAway(error)) throw error
+      if (registries.length === 1 || signal.aborted || isStorageUnavailable(error)) throw error
       failures.push(`${registry.name}: ${reasonOf(error)}`)
     }
   }

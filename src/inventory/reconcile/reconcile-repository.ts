@@ -1,5 +1,5 @@
 import { microsOf } from '../../events/calendar.js'
-import { isStorageAway } from '../../storage/unavailable.js'
+import { isStorageUnavailable } from '../../storage/unavailable.js'
 import type { Database } from '../../storage/sql/database.js'
 import { BeingMoved } from '../model/moving.js'
 import { arrivalAt } from '../record/state-times.js'
@@ -169,7 +169,7 @@ const keepResult = async ({ database, begun, now }: Walk, result: RepositoryResu
 }
 
 const keepFailure = async (walk: Walk, repository: string, requests: number, failure: unknown): Promise<Outcome> => {
-  if (isStorageAway(failure)) throw failure
+  if (isStorageUnavailable(failure)) throw failure
   const error = failure instanceof Error ? failure.message : 'failed'
   const result = { repository, missing: 0, stale: 0, different: 0, differences: [], error }
   const none = { tags: 0, manifests: 0, blobs: 0, unchecked: 0, requests, filled: NOTHING_FILLED }

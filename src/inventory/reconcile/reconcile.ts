@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Database } from '../../storage/sql/database.js'
 import { messageOf } from '../../runtime/error-message.js'
 import { holdLease, LeaseTaken } from '../../storage/sql/leases.js'
-import { RegistryAway, RegistryBusy } from '../../registries/client/exchange.js'
+import { RegistryUnavailable, RegistryBusy } from '../../registries/client/exchange.js'
 import { ListTooLarge } from '../../registries/client/list-pages.js'
 import type { RegistryClient } from '../../registries/client/registry-client.js'
 import { allNames } from './all-names.js'
@@ -78,7 +78,7 @@ const FAILURES_IN_A_ROW = 5
 /**
  * Compares the inventory of one registry with the registry itself, repository by repository, and repairs it where it is told
  * to. A run that broke off goes on where it was.
- * @throws ReconcileBusy when another run is under way; RegistryAway when the registry is away, or asks for a longer pause than
+ * @throws ReconcileBusy when another run is under way; RegistryUnavailable when the registry is away, or asks for a longer pause than
  * a run waits; TooMuchGone when a repair would delete most of it from the inventory; the signal's reason
  */
 export const reconcile = async (needs: ReconcileDeps, options: ReconcileOptions): Promise<ReconciliationReport> => {
@@ -162,15 +162,15 @@ const run = async (
   of = repositories.length
 
   /** @returns what the registry said when it was away for too many of them; the rest was not walked then */
-  const walkAll = async (some: readonly string[]): Promise<RegistryAway | undefined> => {
+  const walkAll = async (some: readonly string[]): Promise<RegistryUnavailable | undefined> => {
     let failures = 0
     for (const repository of some) {
       tell(repository)
       const { result, failure } = await oneRepository(walk, repository)
       drift += result.missing + result.stale + result.different
-      failures = failure instanceof RegistryAway ? failures + 1 : 0
+      failures = failure instanceof RegistryUnavailable ? failures + 1 : 0
       const isAway = failure instanceof RegistryBusy || failures >= FAILURES_IN_A_ROW
-      if (failure instanceof RegistryAway && isAway) return failure
+      if (failure instanceof RegistryUnavailable && isAway) return failure
       if (vanishing.isHarmless()) await repairHeldBack(walk)
       done++
     }

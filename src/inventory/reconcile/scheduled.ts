@@ -1,4 +1,4 @@
-import { isStorageAway } from '../../storage/unavailable.js'
+import { isStorageUnavailable } from '../../storage/unavailable.js'
 import type { Database } from '../../storage/sql/database.js'
 import type { Registries, Registry } from '../../registries/registries.js'
 import type { RegistryClient } from '../../registries/client/registry-client.js'
@@ -67,7 +67,7 @@ export const scheduledReconcile = async (needs: Needs, apply: boolean, due?: Dat
       const failure = new NotReconciled(`${registry.name}: ${reason}`, { cause: error })
       if (error instanceof ReconcileBusy || error instanceof AliasNotMoved) busy.push(failure)
       else failures.push(failure)
-      if (isStorageAway(error)) break
+      if (isStorageUnavailable(error)) break
     }
   }
   if (failures.length > 0) {

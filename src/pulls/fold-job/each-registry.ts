@@ -1,5 +1,5 @@
 import { eachAlone } from '../../storage/each-alone.js'
-import { hasCause, isStorageAway } from '../../storage/unavailable.js'
+import { hasCause, isStorageUnavailable } from '../../storage/unavailable.js'
 import { isCancelled, isConflict, isReadTimeout } from '../../storage/sql/database.js'
 
 /** The work for one registry failed; the cause is the reason. */
@@ -16,7 +16,7 @@ export class RegistryFailed extends Error {
  */
 export const concernsAll = (error: unknown): boolean =>
   !hasCause(error, (one) => isCancelled(one) || isReadTimeout(one)) &&
-  (isStorageAway(error) || hasCause(error, isConflict))
+  (isStorageUnavailable(error) || hasCause(error, isConflict))
 
 /** The registry with which the last run of a process began. */
 export type RegistryTurns = { first?: string }

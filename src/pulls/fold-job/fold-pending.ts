@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Micros } from '../../events/calendar.js'
-import { toldByCommit, type Database, type Sql, type Transaction } from '../../storage/sql/database.js'
+import { awaitedByCommit, type Database, type Sql, type Transaction } from '../../storage/sql/database.js'
 import { createStepSizes, doStep, partOf, type StepSizes } from '../../storage/sql/step-sizes.js'
 import type { JoinWindows } from '../model/join-windows.js'
 import { PENDING_REGISTRIES } from '../requests/pending-registries.js'

@@ -96,7 +96,7 @@ export const addPart = (to: GroupPart, { sums, unions }: GroupPart): void => {
   for (const name of Object.keys(sums) as MeasureName[]) to.sums[name] = (to.sums[name] ?? 0) + (sums[name] ?? 0)
   for (const name of Object.keys(unions) as MeasureName[]) {
     const union = unions[name]
-    if (union) (to.unions[name] ??= new Union()).unite(union)
+    if (union) (to.unions[name] ??= new Union()).merge(union)
   }
 }
 

@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Database, Sql } from '../../storage/sql/database.js'
 import { inBlocks } from '../../storage/sql/in-blocks.js'
-import { ROWS_AT_ONCE, untilNoneIsLeft } from '../../storage/sql/batched.js'
+import { ROWS_AT_ONCE, repeatUntilEmpty } from '../../storage/sql/batched.js'
 import { jobStep } from '../../storage/sql/retried-transaction.js'
 import { headsAmong, lookUpHeads } from '../fold-job/look-up-heads.js'
 import { keepNewest } from '../fold-job/last-uses.js'
@@ -162,7 +162,7 @@ const eraseChains = async (
  * next roll-up restarts the days.
  */
 const eraseUnfinishedDays = async (jobs: Database['jobs'], registries?: readonly string[]): Promise<number> =>
-  untilNoneIsLeft(async () =>
+  repeatUntilEmpty(async () =>
     jobs.transaction().execute(async (tx) => {
       await restartRollingDays(tx, registries)
       const isOf = registries ? sql`r.registry = any(${registries}::text[])` : sql`true`
@@ -184,7 +184,7 @@ const PENDING_AT_ONCE = 100
 
 /** @returns how many requests were erased */
 const erasePending = async (jobs: Database['jobs'], where: RawBuilder<unknown>): Promise<number> =>
-  untilNoneIsLeft(async () => jobs.transaction().execute(async (tx) => eraseSomePending(tx, where)))
+  repeatUntilEmpty(async () => jobs.transaction().execute(async (tx) => eraseSomePending(tx, where)))
 
 /**
  * Erases some pending requests, but stores their last uses with times and kinds of clients, as the fold does. The inventory has the

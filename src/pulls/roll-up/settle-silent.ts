@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isoTime, microsOf, MICROS_PER_SECOND, type Micros } from '../../events/calendar.js'
 import type { Database, Sql } from '../../storage/sql/database.js'
-import { ROWS_AT_ONCE, untilNoneIsLeft } from '../../storage/sql/batched.js'
+import { ROWS_AT_ONCE, repeatUntilEmpty } from '../../storage/sql/batched.js'
 import { jobStep } from '../../storage/sql/retried-transaction.js'
 import type { JoinWindows } from '../model/join-windows.js'
 import { eachRegistry } from '../fold-job/each-registry.js'

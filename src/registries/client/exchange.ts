@@ -10,13 +10,13 @@ export class UnreadableManifest extends RegistryError {}
 export class AnswerTooLarge extends RegistryError {}
 
 /** The registry, or what it needs to answer, is away: nobody would get an answer now, whatever is asked. */
-export class RegistryAway extends RegistryError {}
+export class RegistryUnavailable extends RegistryError {}
 
 /** The registry, or its token service, did not answer in time. */
-export class RegistrySilent extends RegistryAway {}
+export class RegistrySilent extends RegistryUnavailable {}
 
 /** The registry, or its token service, asks to slow down: the same request is welcome later. */
-export class RegistryBusy extends RegistryAway {
+export class RegistryBusy extends RegistryUnavailable {
   constructor(
     message: string,
     /** How long it asks to wait, in milliseconds; undefined if it does not say. */
@@ -30,7 +30,7 @@ export class RegistryBusy extends RegistryAway {
 export const statusError = (answer: Pick<Answer, 'status' | 'headers'>, message: string, now: Date): RegistryError => {
   const pause = pauseIn(answer, now)
   if (pause) return new RegistryBusy(`${message}: it asks to slow down`, pause.retryAfterMs)
-  return answer.status >= 500 ? new RegistryAway(message) : new RegistryError(message)
+  return answer.status >= 500 ? new RegistryUnavailable(message) : new RegistryError(message)
 }
 
 /** Bytes of an answer that are read: what registries themselves take for a manifest (distribution-spec 1.1 asks for 4 MiB). */
@@ -51,7 +51,7 @@ export type Answer = { status: number; headers: Headers; body: Buffer }
 /**
  * One request and its whole answer, whatever its status. Redirects are answers as well: nobody is sent where he does not want
  * to go.
- * @throws RegistryAway when the host does not answer, or not in time; AnswerTooLarge when it answers with more bytes.
+ * @throws RegistryUnavailable when the host does not answer, or not in time; AnswerTooLarge when it answers with more bytes.
  */
 export type Exchange = (question: Question) => Promise<Answer>
 
@@ -71,7 +71,7 @@ export const createExchange =
     } catch (error) {
       if (error instanceof TooLarge) throw new AnswerTooLarge(`${url.host} ${error.message}`)
       if (signal.aborted) throw new RegistrySilent(`${url.host} did not answer in time`)
-      throw new RegistryAway(`${url.host} ${failureOf(error)}`)
+      throw new RegistryUnavailable(`${url.host} ${failureOf(error)}`)
     }
   }
 

@@ -1,17 +1,17 @@
 import { createInTurn } from '../../runtime/in-turn.js'
 
-/** What PostgreSQL says of a backup when it ends. */
+/** The result of a backup of PostgreSQL. */
 type Backup = {
   /** The names of the first and the last segment of the write-ahead log that a restore replays. */
   first: string
   last: string
-  /** The content of the file `backup_label`, which says from where the log is replayed. */
+  /** The content of the file `backup_label`, which contains the start of the replay of the log. */
   label: string
 }
 
 /**
- * Runs work during a backup: pages that change meanwhile are in the log as a whole, so files may be copied while statements are
- * executed. A backup belongs to the session, which all statements share, so one is made at a time.
+ * Runs work during a backup. Pages that change during a backup are completely in the log, so files may be copied while statements
+ * run. A backup belongs to the one session, which all statements share, so only one backup runs at a time.
  */
 export type DuringBackup = (work: () => Promise<void>) => Promise<Backup>
 

@@ -5,8 +5,8 @@ import type { Sql } from '../sql/database.js'
 const LONGEST_LOG_BYTES = 128 * 2 ** 20
 
 /**
- * Makes a checkpoint if the write-ahead log since the last one is long. The embedded database makes none by itself, except at its
- * start and its end: PostgreSQL asks another process for them, and here there is none. Without checkpoints the log grows without end.
+ * Makes a checkpoint if the write-ahead log since the last one is long. The embedded database makes checkpoints only when it starts
+ * and ends: PostgreSQL asks another process for them, and here there is no other process. Without checkpoints the log grows for ever.
  * @returns whether a checkpoint was made
  */
 export const checkpointIfDue = async (db: Sql, longest = LONGEST_LOG_BYTES): Promise<boolean> => {

@@ -5,24 +5,24 @@ const nameOf = (at: Date): string => `tallyman-${at.toISOString().slice(0, 10)}`
 const DUMP = /^tallyman-\d{4}-\d{2}-\d{2}\.tar\.gz$/
 const PART = /^tallyman-\d{4}-\d{2}-\d{2}\.(?:tar\.gz|copy)\.part$/
 
-/** The names of a dump and of what it is made from, in the folder of dumps. */
+/** The file names of a dump, its unfinished archive, and the copy of the database, in the directory of dumps. */
 export const dumpNames = (at: Date): { dump: string; packed: string; copy: string } => {
   const name = nameOf(at)
   return { dump: `${name}.tar.gz`, packed: `${name}.tar.gz.part`, copy: `${name}.copy.part` }
 }
 
 type Found = {
-  /** The oldest first. */
+  /** Names of dumps, the oldest first. */
   dumps: string[]
-  /** What unfinished dumps left. */
+  /** Names of files that unfinished dumps left. */
   parts: string[]
-  /** What Tallyman did not write, and must not remove. Hidden files are left out. */
+  /** Names of files that Tallyman did not write, and must not remove. Hidden files are left out. */
   foreign: string[]
 }
 
 /**
- * The names of what is in the folder of dumps. A dump of a day after `now` was written while the clock was ahead. The time of its state
- * is unknown, so the dump counts as older than all others.
+ * The names of the files in the directory of dumps. A dump of a day after `now` was written while the clock was ahead. The time of
+ * its state is unknown, so the dump counts as older than all others.
  */
 export const findDumps = (folder: string, now: Date): Found => {
   const found: Found = { dumps: [], parts: [], foreign: [] }

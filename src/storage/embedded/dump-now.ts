@@ -1,7 +1,7 @@
 import { messageOf } from '../../runtime/error-message.js'
 import type { Dumps } from './dumps.js'
 
-/** A dump that was asked for could not be written. The message says why. */
+/** A requested dump could not be written. The message contains the reason. */
 export class DumpFailed extends Error {}
 
 /** The newest dump. Times are UTC. */

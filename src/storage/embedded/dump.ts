@@ -26,7 +26,7 @@ export class NoSpaceForDump extends Error {
   override readonly name = 'NoSpaceForDump'
 }
 
-/** What a copy of the database is made from. */
+/** The source of a copy of the database. */
 export type CopyDeps = {
   /** The directory of the database. */
   data: string
@@ -43,7 +43,7 @@ type Packing = {
   longestMs: (bytes: number) => number
 }
 
-/** With a tenth of a processor, "tar" packs more than 1 MiB a second. The limit is for one that hangs. */
+/** With a tenth of a processor, "tar" packs more than 1 MiB a second. The limit is for a process that hangs. */
 export const TAR: Packing = {
   program: 'tar',
   longestMs: (bytes) => 600_000 + Math.ceil(bytes / 2 ** 20) * 1000,
@@ -55,21 +55,21 @@ type DumpDeps = CopyDeps & {
   packing?: Packing
 }
 
-/** A checkpoint during the copy removes segments of the log; then the copy is made again. */
+/** Attempts to copy: if a checkpoint during the copy removes segments of the log, the copy is repeated. */
 const MOST_ATTEMPTS = 3
 /** Files that are copied at once. */
 const AT_ONCE = 64
 
 /**
- * The file that PostgreSQL reads when it first starts from a copy, and then renames. Its time of change is that of the state in the
- * copy.
+ * The file that PostgreSQL reads when it first starts from a copy, and then renames. Its modification time is the time of the state
+ * in the copy.
  */
 export const LABEL = 'backup_label'
 
 /**
  * Writes a dump with the files of the database, and removes all but the newest `keep` dumps. The files are copied while
- * the database works. A copy on a file system with reflinks takes no space. The copy is packed by another process, so memory does
- * not grow with the database. The time of change of the dump is that of its state.
+ * the database works. A copy on a file system with reflinks takes no space. Another process packs the copy, so memory does not grow
+ * with the database. The modification time of the dump is the time of its state.
  * @param at names the dump; a dump of the same UTC day is replaced
  * @returns the path of the dump.
  */
@@ -92,7 +92,7 @@ export const writeDump = async (deps: DumpDeps, at: Date, keep: number): Promise
   } finally {
     await Promise.all([packed, copy].map(async (path) => rm(path, { recursive: true, force: true })))
   }
-  // The new dump is the last one, whatever the days of the others are.
+  // The new dump is the last one of the list, whatever the days of the other dumps are.
   for (const old of findDumps(dumps, at).dumps.slice(0, -keep)) rmSync(join(dumps, old))
   return file
 }
@@ -151,11 +151,11 @@ const isBetween = (segment: string, first: string, last: string): boolean => seg
 /** Segments of the write-ahead log. */
 const isLog = (path: string): boolean => /^pg_wal[\\/][0-9A-F]{24}$/.test(path)
 
-/** Files of the running process, caches and temporary files: PostgreSQL leaves the same out of a backup. */
+/** Files of the running process, caches and temporary files: PostgreSQL's own backup skips the same files. */
 const isTransient = (path: string): boolean =>
   /^postmaster\.(?:pid|opts)$|(?:^|[\\/])(?:pg_internal\.init|pgsql_tmp)/.test(path)
 
-/** Copies files, and makes all directories, as PostgreSQL wants those without files, too. */
+/** Copies files, and creates all directories, because PostgreSQL also needs the empty ones. */
 const copyFiles = async (from: string, to: string, paths: readonly string[], signal?: AbortSignal): Promise<void> => {
   for (const directory of ['.', ...directoriesOf(from)])
     mkdirSync(join(to, directory), { recursive: true, mode: 0o700 })
@@ -163,7 +163,7 @@ const copyFiles = async (from: string, to: string, paths: readonly string[], sig
     signal?.throwIfAborted()
     const some = paths.slice(i, i + AT_ONCE)
     await Promise.all(
-      // A table may be dropped meanwhile.
+      // A table may be dropped during the copy.
       some.map(async (path) =>
         copyFile(join(from, path), join(to, path), constants.COPYFILE_FICLONE).catch(ignoreMissing),
       ),
@@ -181,7 +181,7 @@ const entriesOf = (directory: string): { path: string; entry: Dirent }[] =>
     entry,
   }))
 
-/** The files below a directory by their paths in it. At once: a turn of the event loop for each would take seconds under load. */
+/** The files below a directory, by relative path. Synchronous: under load, a turn of the event loop for each file takes seconds. */
 const filesOf = (directory: string): Map<string, Stats> =>
   new Map(
     entriesOf(directory)

@@ -7,7 +7,7 @@ import { erasureWarnings } from '../sql/erasure-warnings.js'
 import { createInTurn } from '../../runtime/in-turn.js'
 import type { EmbeddedDatabase } from './pglite.js'
 
-/** What an operator wants to know about the dumps of the embedded database. Times are UTC. */
+/** The state of the dumps of the embedded database, for operators. Times are UTC. */
 export type DumpState = {
   /** The time of the state in the newest dump; null if there is none. */
   lastAt: Date | null
@@ -16,7 +16,7 @@ export type DumpState = {
   error: string | null
 }
 
-/** The dumps of the embedded database, one made at a time, and the erasures that they depend on. */
+/** The dumps of the embedded database, written one at a time, and the erasures on which they depend. */
 export type Dumps = {
   /** Writes a dump and keeps the newest three, or only the new one if older dumps may contain erased rows. */
   write: () => Promise<void>
@@ -26,14 +26,14 @@ export type Dumps = {
    */
   replaceAfter: <T>(erase: () => Promise<T>) => Promise<T>
   /**
-   * Erases what the previous process could not erase from tables and the log. What fails again is reported and left to the next
-   * start. To be called before the service answers requests: no statement is executed meanwhile.
+   * Finishes the erasures from tables and the log that the previous process could not finish. An erasure that fails again is reported
+   * and left to the next start. To be called before the service answers requests: no other statement may run at the same time.
    */
   finishErasures: () => Promise<void>
-  /** Replaces dumps that may contain erased rows, and reports what could not be erased. Statements are executed meanwhile. */
+  /** Replaces dumps that may contain erased rows, and reports unfinished erasures. Other statements may run at the same time. */
   replaceMarked: () => Promise<void>
   state: () => Promise<DumpState>
-  /** Is called with sentences for the operator. */
+  /** Registers the function that gets sentences for the operator. */
   onNotice: (then: (notice: string) => void) => void
 }
 
@@ -50,7 +50,7 @@ const foreignNotice = (files: readonly string[]): string => {
   )
 }
 
-/** Runs an erasure, also of dumps if there are any: PostgreSQL has none. */
+/** Runs an erasure that includes dumps, if the engine has them: PostgreSQL has no dumps. */
 export const eraseAlsoFrom = async <T>(dumps: Dumps | undefined, erase: () => Promise<T>): Promise<T> =>
   dumps ? dumps.replaceAfter(erase) : erase()
 
@@ -58,7 +58,7 @@ export const createDumps = (database: EmbeddedDatabase, now: () => Date): Dumps 
   const { sql: db, hasSpace } = database
   let notify: (notice: string) => void = () => undefined
   let erasures = 0
-  // A dump removes what an unfinished one left, so no two run at the same time.
+  // A dump removes the files of unfinished dumps, so no two dumps run at the same time.
   const afterLast = createInTurn()
 
   const attempt = async (): Promise<string> => {
@@ -113,7 +113,7 @@ export const createDumps = (database: EmbeddedDatabase, now: () => Date): Dumps 
     if (foreign.length > 0) notify(foreignNotice(foreign))
   }
 
-  // A dump that was begun during the erasure may end later: the new number keeps it from removing the mark.
+  // A dump that began during the erasure may end later. Because of the new number it does not remove the mark.
   const endErasure = async (): Promise<void> => {
     await markErasure(db, ['dumps']).finally(() => erasures--)
   }

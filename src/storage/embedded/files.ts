@@ -1,11 +1,11 @@
 import { join } from 'node:path'
 import { exists } from '../../runtime/exists.js'
 
-/** What the embedded database has in a data directory. */
+/** The paths of the embedded database in a data directory. */
 export type EmbeddedFiles = {
   /** The directory of the database. */
   data: string
-  /** A file that exists once the schema is in place: an empty database is then a loss. */
+  /** A file that exists after the schema was created: from then on, an empty database means lost data. */
   marker: string
   /** The directory of dumps. */
   dumps: string
@@ -21,8 +21,8 @@ export const embeddedFiles = (directory: string): EmbeddedFiles => ({
 })
 
 /**
- * Whether an embedded database is in a data directory, or was: then opening it says what was lost.
- * @throws FileError if the directory cannot be looked into
+ * Whether a data directory contains an embedded database, or contained one: then opening it reports the loss.
+ * @throws FileError if the directory cannot be read
  */
 export const hasEmbeddedDatabase = (directory: string): boolean => {
   const { data, marker } = embeddedFiles(directory)

@@ -9,12 +9,12 @@ import { freeBytes } from '../../runtime/free-space.js'
 
 const run = promisify(execFile)
 
-/** A creation takes some seconds; one that cannot write may spin. */
+/** A creation takes some seconds. If initdb cannot write, it may spin. */
 const LONGEST_MS = 120_000
-/** What initdb takes, with Node.js itself: 0.9 GB were measured. */
+/** The memory of initdb, including Node.js: 0.9 GB were measured. */
 const MEMORY_MB = 900
 
-/** Is run by another Node.js with the file of PGlite and the directory of the new database. */
+/** The source of another Node.js process. Its arguments are the file of PGlite and the directory of the new database. */
 const CREATE = `
   const [, pglite, directory] = process.argv
   ${END_WITH_PARENT}
@@ -28,8 +28,8 @@ const CREATE = `
 `
 
 /**
- * Makes the files of a new, empty database. PostgreSQL's initdb takes 800 MB, which a process returns late if at all, so it
- * runs in a process of its own. The files appear at `data` at once and complete, whatever ends this process meanwhile.
+ * Creates the files of a new, empty database. PostgreSQL's initdb takes 800 MB, which a process returns late or never to the system,
+ * so it runs in a separate process. The files appear at `data` all at once, even if this process ends early.
  * @param data the directory of the database: missing or empty
  * @throws EmbeddedDatabaseFailed
  */
@@ -52,7 +52,7 @@ export const createDatabaseFiles = async (data: string): Promise<void> => {
   }
 }
 
-/** Best effort: another process may still write there, and each draft has a name of its own. */
+/** Best effort: another process may still write there, and each draft has its own name. */
 const remove = (draft: string): void => {
   try {
     rmSync(draft, { recursive: true, force: true })
@@ -61,7 +61,7 @@ const remove = (draft: string): void => {
   }
 }
 
-/** Why a process ended: its signal, the last line that it wrote, or what kept it from starting. */
+/** Why a process ended: its signal, its last line of output, or the error of its start. */
 const reasonOf = (error: unknown): string => {
   const { message, stderr, killed, signal } = error as Error & { stderr?: string; killed?: boolean; signal?: string }
   if (killed === true) return `no answer within ${LONGEST_MS / 1000} s`

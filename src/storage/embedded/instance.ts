@@ -14,49 +14,49 @@ import {
 } from './statement-limit.js'
 import { createPause } from '../../runtime/yield.js'
 
-/** Milliseconds of statements that follow each other before the event loop turns. */
+/** Milliseconds of consecutive statements before the event loop turns. */
 const LONGEST_WITHOUT_TURN_MS = 5
-/** An answer comes in the microtasks of its statement, or never; the time is a reserve. */
+/** An answer arrives in the microtasks of its statement, or never. The time is a margin. */
 const NO_ANSWER_MS = 5_000
-/** The status with which PGlite leaves its main loop after an error that PostgreSQL recovers from. */
+/** The status with which PGlite leaves its main loop after an error from which PostgreSQL recovers. */
 const RECOVERED = 100
-/** Messages of the protocol that PostgreSQL answers with ReadyForQuery, whatever it did: Query and Sync. */
+/** The messages of the protocol that PostgreSQL always answers with ReadyForQuery: Query and Sync. */
 const ANSWERED_BY_READY: ReadonlySet<number | undefined> = new Set(['Q', 'S'].map((type) => type.charCodeAt(0)))
-/** Lines of PostgreSQL's log that say why an instance ended. */
+/** The lines of PostgreSQL's log that contain the reason why an instance ended. */
 const REASON = /^(?:\S+ \S+ \S+ \[\d+\] )?(?:PANIC|FATAL): +(.*)/
 
 /**
- * Functions of the WebAssembly module are compiled when they are first called, by one thread. Node.js keeps the memory of each
- * thread that compiled: the whole module on all threads takes 60 MB more for as long as the process runs.
+ * One thread compiles a function of the WebAssembly module when it is first called. Node.js never frees the memory of compiling
+ * threads: compiling the whole module on all threads takes 60 MB more for as long as the process runs.
  */
 setFlagsFromString('--wasm-lazy-compilation')
 setFlagsFromString('--wasm-num-compilation-tasks=1')
 
 /**
  * PostgreSQL's defaults are for a server: 128 MB of buffers, all of them in the memory of this process. A limit of the log has no
- * effect here (embedded-checkpoint.ts).
+ * effect here (checkpoint.ts).
  */
 const SETTINGS = [
   ...['-c', 'shared_buffers=64MB'],
-  // A recycled segment of the log is an old one under a new name: it contains what was deleted.
+  // A recycled segment of the log is an old segment under a new name: it contains deleted rows.
   ...['-c', 'wal_recycle=off'],
 ]
 
 const ADVICE =
-  'What was answered is stored: free space on its disk if that is full, and start again; if it fails again, put the newest dump back (docs/operations.md)'
+  'All confirmed writes are stored: free space on its disk if that is full, and start again; if it fails again, restore the newest dump (docs/operations.md)'
 
 type Execute = PGlite['execProtocolStream']
 
 /**
- * The WebAssembly instance of PostgreSQL, with what PGlite lacks.
- * - All its answers come in microtasks, so the statements of a job would follow each other without one turn of the event loop,
- *   and no request would be read until the job is done. Here the event loop turns between two statements.
- * - Another thread can end a statement that runs (`RunningStatement`), if that is wanted.
- * - PGlite swallows the exit of its instance, be it a PANIC of PostgreSQL or an abort: its promises never settle then, or its main
- *   loop spins, also during a start. Here the exit is an error, and every statement after it fails with the same error.
+ * The WebAssembly instance of PostgreSQL, with features that PGlite lacks.
+ * - All answers arrive in microtasks, so the statements of a job would run without a turn of the event loop, and no request would be
+ *   read until the end of the job. Here the event loop turns between statements.
+ * - Another thread can end a running statement (`RunningStatement`), if `canEndStatements` is set.
+ * - PGlite swallows the exit of its instance (a PANIC of PostgreSQL or an abort): its promises then never settle, or its main
+ *   loop spins, also during a start. Here the exit is an error, and every later statement fails with the same error.
  */
 export class EmbeddedInstance extends PGlite {
-  /** Why the instance executes nothing any more. */
+  /** The reason why the instance executes no more statements. */
   failure: EmbeddedDatabaseFailed | undefined
   /** Is called once when the instance has failed. */
   onFailure: (failure: EmbeddedDatabaseFailed) => void = () => undefined
@@ -69,10 +69,10 @@ export class EmbeddedInstance extends PGlite {
   /**
    * @param directory of the database, with its files
    * @param options
-   * - `noAnswerMs`: how long a statement may take to be answered, without the time in which it runs
-   * - `canEndStatements`: another thread can end a statement. V8 does not count the memory that this takes when it decides when to
-   *   collect garbage: for an instance that lives as long as its process
-   * - `isHeld`: whether the directory is still this process's
+   * - `noAnswerMs`: how long the answer to a statement may take, without the time in which the statement runs
+   * - `canEndStatements`: another thread can end a statement. Only for an instance that lives as long as its process, because V8's
+   *   garbage collector ignores the memory that this takes
+   * - `isHeld`: whether this process still has the lock of the directory
    */
   constructor(
     readonly directory: string,
@@ -93,7 +93,11 @@ export class EmbeddedInstance extends PGlite {
     this.memory = memory
   }
 
-  /** Resolves when statements can be executed. @returns what ends one of them from another thread @throws EmbeddedDatabaseFailed */
+  /**
+   * Resolves when statements can be executed.
+   * @returns the state by which another thread can end a statement; undefined without `canEndStatements`
+   * @throws EmbeddedDatabaseFailed
+   */
   async opened(): Promise<RunningStatement | undefined> {
     try {
       await this.waitReady
@@ -106,7 +110,7 @@ export class EmbeddedInstance extends PGlite {
 
   override async execProtocolStream(...[message, options]: Parameters<Execute>): ReturnType<Execute> {
     await this.pause()
-    // The last message of a pool says that its connection ends, and may come after the pause in which the instance was closed.
+    // The last message of a pool ends its connection, and may arrive after the instance was closed during the pause.
     if (this.closed) return []
     if (this.failure) throw this.failure
     if (this.options.isHeld?.() === false) {
@@ -131,14 +135,14 @@ export class EmbeddedInstance extends PGlite {
     }
   }
 
-  // The first that PGlite does with an instance that has started.
+  // PGlite calls this first after an instance has started.
   override async _initArrayTypes(options?: { force?: boolean }): Promise<void> {
     this.watchMainLoop()
     return super._initArrayTypes(options)
   }
 
   override async close(): Promise<void> {
-    // A failed instance spins when it is asked to shut down, and one without its directory would write there.
+    // A failed instance spins during a shutdown, and an instance without the lock would write into another process's directory.
     if (!this.failure && this.options.isHeld?.() !== false) await super.close()
   }
 
@@ -150,7 +154,7 @@ export class EmbeddedInstance extends PGlite {
     return this.failure
   }
 
-  /** PGlite's own loop goes on after an exit, for ever if the message was not read to its end. */
+  /** Makes the exit of the instance an error: PGlite's own loop continues after an exit, for ever if a message was not read to its end. */
   private watchMainLoop(): void {
     if (this.isWatched) return
     this.isWatched = true
@@ -170,7 +174,7 @@ export class EmbeddedInstance extends PGlite {
       } catch (error) {
         if ((error as { status?: unknown }).status !== RECOVERED) {
           const failure = this.fail((error as Error).message)
-          // The loop calls these next, and catches what the first of its calls throws, but not what the second does.
+          // The loop calls these functions next. It catches an error of the first call, but not of the second.
           instance._PostgresSendReadyForQueryIfNecessary = () => undefined
           instance._pgl_pq_flush = () => undefined
           instance.stackRestore = () => {

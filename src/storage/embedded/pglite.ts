@@ -18,11 +18,11 @@ import type { RunningStatement } from './statement-limit.js'
 import { runOn, serverVersion, transactionOn, type Database } from '../sql/database.js'
 
 export type EmbeddedDatabase = Database & {
-  /** To be called when the schema is in place: from then on an empty database is refused as a loss. */
+  /** To be called after the schema was created: from then on, an empty database is reported as lost data. */
   markInitialised: () => void
-  /** The statement that runs, where another thread can end it. */
+  /** The running statement, if another thread can end statements. */
   statement: RunningStatement | undefined
-  /** Why the database executes nothing any more. */
+  /** The reason why the database executes no more statements. */
   failure: () => EmbeddedDatabaseFailed | undefined
   /** Is called once when the database has failed: then every statement fails, until a new process opens the database. */
   onFailure: (then: (failure: EmbeddedDatabaseFailed) => void) => void
@@ -31,22 +31,23 @@ export type EmbeddedDatabase = Database & {
    * @returns the path of the dump
    */
   dump: (at: Date, keep: number) => Promise<string>
-  /** Also of dumps that were not finished. */
+  /** Whether there are dumps, including unfinished ones. */
   hasDumps: () => boolean
-  /** The paths of other files in the folder of dumps: they are never removed. */
+  /** The paths of other files in the directory of dumps. They are never removed. */
   foreignFiles: () => string[]
   /**
-   * Removes all dumps of states until a time but one, as `dump` returned it. Without a time, of all states.
-   * @throws if that one does not exist; then none is removed
+   * Removes all dumps of states until a time, or without a time all dumps, except one file.
+   * @param file the dump to keep, as `dump` returned it
+   * @throws if `file` does not exist; then no dump is removed
    */
   removeDumpsBut: (file: string, until?: Date) => void
-  /** @returns the path of the dump that was removed; undefined if there is none of a state until the time */
+  /** @returns the path of the removed dump; undefined if there is no dump of a state until the time */
   removeOldestDump: (until?: Date) => string | undefined
   /** The time of the state that was restored from a dump before this process opened it. */
   restoredAt: Date | undefined
   /** The time of the state in the newest dump; null if there is none. */
   newestDumpAt: () => Date | null
-  /** Whether the disk of the database has space. */
+  /** Whether the disk of the database has a number of bytes free. */
   hasSpace: HasSpace
   /** Runs a statement on a copy of the database. */
   queryCopy: QueryCopy
@@ -59,17 +60,17 @@ type Opening = {
   now?: () => Date
 }
 
-/** The directory held data once and is empty now. PGlite would silently begin anew. */
+/** The directory contained data once and is empty now. PGlite would silently create a new database. */
 export class DatabaseLost extends Error {
-  // Known by its name where PGlite, which takes long to load, is not needed otherwise.
+  // Recognised by its name, so that other code need not load PGlite, which takes long.
   override readonly name = 'DatabaseLost'
 }
 
 /**
- * Opens the embedded PostgreSQL in `<directory>/db`. The caller holds the directory's lock.
- * PGlite has no fsync: a kill -9 loses nothing, a power cut may.
- * @param options `now` tells dumps of a clock that was ahead; `isHeld`: whether the caller still holds the lock. Without it the database fails before
- * its next statement
+ * Opens the embedded PostgreSQL in `<directory>/db`. The caller must have the directory's lock.
+ * PGlite has no fsync: a kill -9 loses no data, a power cut may.
+ * @param options `now` shows which dumps were written while the clock was ahead; `isHeld`: whether the caller still has the lock. Without
+ * the lock, the database fails before its next statement
  * @throws DatabaseLost, EmbeddedDatabaseFailed
  */
 export const openPglite = async (
@@ -156,18 +157,18 @@ const timeOf = (file: string): Date | undefined => statSync(file, { throwIfNoEnt
 const isUntil = (dump: string, until: Date | undefined): boolean =>
   until === undefined || Math.floor(statSync(dump).mtimeMs / 1000) <= Math.floor(until.getTime() / 1000)
 
-/** PGlite makes files that everyone may read and write: the directory keeps others out, whoever made it and its parent. */
+/** PGlite creates files that every user may read and write. So the directory gets a mode that keeps other users out. */
 const prepareFiles = async (data: string): Promise<void> => {
   mkdirSync(data, { recursive: true, mode: 0o700 })
   try {
     chmodSync(data, 0o700)
   } catch {
-    // Of another owner, who can enter in any case.
+    // The directory has another owner, who can enter in any case.
   }
   if (existsSync(join(data, 'PG_VERSION'))) return
   if (readdirSync(data).length > 0) {
     throw new EmbeddedDatabaseFailed(
-      `${data} contains files but no database (PG_VERSION is missing): put a dump back, or move the directory away to begin with nothing`,
+      `${data} contains files but no database (PG_VERSION is missing): restore a dump, or move the directory to begin with an empty database`,
     )
   }
   await createDatabaseFiles(data)
@@ -180,13 +181,13 @@ const hasTables = async (kysely: Kysely<unknown>): Promise<boolean> => {
 
 const databaseLost = (data: string, marker: string, restoring: string): DatabaseLost =>
   new DatabaseLost(
-    `the embedded database in ${data} is gone, although it held data before; ${restoring}` +
-      `or remove ${marker} to begin with nothing`,
+    `the embedded database in ${data} is gone, although it contained data before; ${restoring}` +
+      `or remove ${marker} to begin with an empty database`,
   )
 
 const restoring = (data: string, dumps: string, newest: string | undefined): string => {
-  if (newest === undefined) return `there is no dump in ${dumps}: put a copy of the directory back, `
+  if (newest === undefined) return `there is no dump in ${dumps}: restore a copy of the directory, `
   const aside = existsSync(data) ? [`mv '${data}' '${data}.lost'`] : []
   const commands = [...aside, `mkdir '${data}'`, `tar -xzf '${newest}' -C '${data}'`]
-  return `put the newest dump back with\n  ${commands.join(' && ')}\n`
+  return `restore the newest dump with\n  ${commands.join(' && ')}\n`
 }

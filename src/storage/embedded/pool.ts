@@ -4,8 +4,8 @@ import pg from 'pg'
 import { surviveLostConnections } from '../sql/database.js'
 
 /**
- * A pool of the one session of an embedded database. The session is held for ever: PGlite's adapter for the driver breaks when its client
- * is thrown away and made anew.
+ * A pool of the one session of an embedded database. The session never ends: PGlite's adapter for the driver breaks if its
+ * client is replaced.
  */
 export const createEmbeddedPool = (embedded: PGlite): pg.Pool => {
   const config = createPgConfig(embedded)
@@ -16,8 +16,8 @@ export const createEmbeddedPool = (embedded: PGlite): pg.Pool => {
 }
 
 /**
- * A statement is several messages. If the database fails at one of them, the driver ends the connection, which removes its listeners, and
- * those behind it fail, too. Without a listener each error would be thrown, in a promise that has no handler: that ends the process.
+ * A statement is several messages. If one of them fails, the driver ends the connection, which removes its listeners, and the
+ * following messages fail, too. Without a listener, each of these errors would become an unhandled rejection and end the process.
  */
 const surviveFailedMessages = (connection: ReturnType<typeof createPgConfig>['connection']): void => {
   const end = connection.end.bind(connection)

@@ -13,20 +13,21 @@ import { readOnlyOn, type ReadOnlyAnswer, type ReadOnlyLimits } from '../sql/rea
 
 /** Milliseconds. To open a copy takes one to three seconds. */
 const LONGEST_OPENING_MS = 60_000
-/** Milliseconds between two looks at the free space, in which a disk can be written some tens of megabytes. */
+/** Milliseconds between two checks of the free space. In that time some tens of megabytes can be written. */
 const WATCH_EVERY_MS = 250
 
 type QueryCopyDeps = Omit<CopyDeps, 'signal'> & {
-  /** A directory for copies; what a process left there that was ended is removed. */
+  /** A directory for copies. Files that a killed process left there are removed. */
   scratch: string
   /** Bytes that other work is about to write to the same disk. */
   reservedBytes: () => number
 }
 
 /**
- * A statement of the embedded database keeps all others waiting (docs/decisions/0011), so that of an operator runs on a copy of it, in a
- * process of its own: the service goes on meanwhile. One statement runs at a time, since each takes the memory and the disk of a copy.
- * @returns `close` ends a statement that runs, and removes its copy
+ * A statement of the embedded database blocks all others (docs/decisions/0011). So an operator's statement runs on a copy of the
+ * database, in a separate process, while the service continues. Only one runs at a time, because each takes the memory and the disk
+ * space of a copy.
+ * @returns `close` ends a running statement, and removes its copy
  */
 export const createQueryCopy = (deps: QueryCopyDeps): { queryCopy: QueryCopy; close: () => Promise<void> } => {
   rmSync(deps.scratch, { recursive: true, force: true })
@@ -77,7 +78,7 @@ const makeCopy = async (
   return copy
 }
 
-/** What keeps a copy from being made may be over at the next attempt. */
+/** An error of the copy may be temporary, so it is reported as unavailable. */
 const unavailable = (error: unknown): Error =>
   error instanceof QueryCopyUnavailable
     ? error

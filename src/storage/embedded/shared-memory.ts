@@ -1,4 +1,4 @@
-/** The parts of WebAssembly that are used here: the types of Node.js know none. */
+/** The parts of WebAssembly that are used here: the types of Node.js do not declare them. */
 type WebAssemblyApi = {
   Memory: new (pages: { initial: number; maximum: number; shared: true }) => SharedMemory
   Module: {
@@ -21,18 +21,19 @@ const [HAS_MAXIMUM, IS_SHARED] = [1, 2] as const
 const HEADER = 8
 
 /**
- * The same module for a memory that other threads can reach: the memory it imports becomes shared. It keeps its code, which runs on either.
+ * Changes the memory that a module imports to a shared one, which other threads can reach. The code of the module stays the same:
+ * it runs on both kinds of memory.
  * @param module a WebAssembly module that imports one memory
- * @param maximum pages of 64 KiB; a shared memory has one
+ * @param maximum pages of 64 KiB; a shared memory must have a maximum
  * @throws Error if the module imports no memory
  */
 export const withSharedMemory = (module: Uint8Array, maximum: number): Uint8Array<ArrayBuffer> => {
   const read = readerOf(module, HEADER)
-  while (read.place() < module.length) {
-    const start = read.place()
+  while (read.position() < module.length) {
+    const start = read.position()
     const section = read.byte()
     const size = read.number()
-    const content = read.place()
+    const content = read.position()
     if (section !== IMPORTS) {
       read.skip(size)
       continue
@@ -50,7 +51,7 @@ export const withSharedMemory = (module: Uint8Array, maximum: number): Uint8Arra
   throw new Error('the WebAssembly module imports no memory')
 }
 
-type Reader = { place: () => number; skip: (bytes: number) => void; byte: () => number; number: () => number }
+type Reader = { position: () => number; skip: (bytes: number) => void; byte: () => number; number: () => number }
 
 const readerOf = (bytes: Uint8Array, start: number): Reader => {
   let at = start
@@ -60,7 +61,7 @@ const readerOf = (bytes: Uint8Array, start: number): Reader => {
     return value
   }
   return {
-    place: () => at,
+    position: () => at,
     skip: (count) => {
       at += count
     },
@@ -79,11 +80,11 @@ const readerOf = (bytes: Uint8Array, start: number): Reader => {
 type Limits = { start: number; end: number; minimum: number }
 
 const limitsOf = (read: Reader): Limits => {
-  const start = read.place()
+  const start = read.position()
   const flags = read.byte()
   const minimum = read.number()
   if (flags & HAS_MAXIMUM) read.number()
-  return { start, end: read.place(), minimum }
+  return { start, end: read.position(), minimum }
 }
 
 /** Reads imports up to the memory. */
@@ -107,7 +108,7 @@ const limitsOfMemory = (read: Reader): Limits => {
   throw new Error('the WebAssembly module imports no memory')
 }
 
-/** In LEB128. */
+/** A number in LEB128. */
 const encoded = (value: number): number[] => {
   const bytes: number[] = []
   let rest = value

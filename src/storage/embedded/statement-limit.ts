@@ -4,19 +4,19 @@ import { dirname, join } from 'node:path'
 import type { Extension, PGlite, PGliteOptions } from '@electric-sql/pglite'
 import { WebAssembly, withSharedMemory, type SharedMemory } from './shared-memory.js'
 
-/** What another thread needs to end a statement that runs: this one does nothing else meanwhile. */
+/** The data by which another thread can end a running statement. The thread that runs the statement is blocked. */
 export type RunningStatement = {
-  /** Counts beginnings and ends of messages of the protocol: odd while one runs. */
+  /** Counts the beginnings and ends of messages of the protocol: odd while a message is executed. */
   count: Int32Array
   /** The memory of the instance. */
   memory: Int32Array
-  /** Places in it: not zero asks PostgreSQL to end the statement (`QueryCancelPending`, `InterruptPending` of its globals.c). */
+  /** Indexes in `memory`: a value other than 0 makes PostgreSQL end the statement (`QueryCancelPending`, `InterruptPending`). */
   flags: readonly number[]
 }
 
-/** Pages of 64 KiB, as PGlite's own memory has them. */
+/** Pages of 64 KiB, the same numbers as in PGlite's own memory. */
 const [FIRST_PAGES, MOST_PAGES] = [2_048, 32_768] as const
-/** In the file system of the instance. */
+/** A path in the file system of the instance. */
 const LIBRARIES = '/pglite/lib/postgresql'
 
 type Options = {
@@ -24,11 +24,11 @@ type Options = {
   extensions: { sharedMemory: Extension }
 }
 
-/** PGlite's module as it is, but for a memory that threads share. It is the same for all instances of a process. */
+/** PGlite's module, changed only to use a shared memory. All instances of a process use the same module. */
 let sharedModule: Options['pgliteWasmModule'] | undefined
 const loadModule = (): Options['pgliteWasmModule'] => {
-  const folder = dirname(createRequire(import.meta.url).resolve('@electric-sql/pglite'))
-  return new WebAssembly.Module(withSharedMemory(readFileSync(join(folder, 'pglite.wasm')), MOST_PAGES))
+  const directory = dirname(createRequire(import.meta.url).resolve('@electric-sql/pglite'))
+  return new WebAssembly.Module(withSharedMemory(readFileSync(join(directory, 'pglite.wasm')), MOST_PAGES))
 }
 
 /** Options with which PGlite runs on a memory that other threads can reach. */
@@ -46,14 +46,14 @@ export const createSharedMemory = (): SharedMemory =>
   new WebAssembly.Memory({ initial: FIRST_PAGES, maximum: MOST_PAGES, shared: true })
 
 type Module = PGlite['Module']
-/** What is used of the file system of an instance. */
+/** The used functions of the file system of an instance. */
 type Files = {
   readdir: (path: string) => string[]
   readFile: (path: string) => Uint8Array
   writeFile: (path: string, content: Uint8Array) => void
 }
 
-/** Libraries that PostgreSQL loads when they are needed, as that of PL/pgSQL, must take the same memory. */
+/** Libraries that PostgreSQL loads on demand, such as PL/pgSQL, must accept the same memory. */
 export const shareLibraries = (instance: Module): void => {
   const { FS: files } = instance as unknown as { FS: Files }
   for (const name of files.readdir(LIBRARIES)) {
@@ -63,14 +63,14 @@ export const shareLibraries = (instance: Module): void => {
   }
 }
 
-/** Places of the flags in the memory of an instance that has started, in words of 32 bits. */
+/** Indexes of the flags in the memory of a started instance, in words of 32 bits. */
 const flagsOf = (instance: Module): number[] => {
   const { _QueryCancelPending: cancel, _InterruptPending: interrupt } = instance as unknown as Record<string, number>
   if (cancel === undefined || interrupt === undefined) throw new Error('PGlite has other flags than expected')
   return [cancel, interrupt].map((address) => address / Int32Array.BYTES_PER_ELEMENT)
 }
 
-/** @param instance one that has started with this memory */
+/** @param instance started with this memory */
 export const runningStatementOf = (instance: Module, memory: SharedMemory): RunningStatement => ({
   count: new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)),
   memory: new Int32Array(memory.buffer),
@@ -78,9 +78,9 @@ export const runningStatementOf = (instance: Module, memory: SharedMemory): Runn
 })
 
 /**
- * What was asked of another message ends with it: PGlite's timer of `statement_timeout` may fire between two messages, and would
- * end whatever comes next, also a rollback.
- * @returns what is to be called before each message
+ * A request to end one message must not end the next one: PGlite's timer of `statement_timeout` may fire between two messages, and
+ * would then end the next message, for example a rollback.
+ * @returns a function that clears the flags, to be called before each message
  */
 export const createClearFlags = (instance: Module): (() => void) => {
   const flags = flagsOf(instance)
@@ -93,7 +93,7 @@ export const createClearFlags = (instance: Module): (() => void) => {
   }
 }
 
-/** Runs what executes one message. */
+/** Runs a function that executes one message, and counts its beginning and end. */
 export const countedRun = ({ count }: RunningStatement, run: () => void): void => {
   Atomics.add(count, 0, 1)
   try {

@@ -2,13 +2,13 @@ import { sql } from 'kysely'
 import type { Database, Sql } from '../sql/database.js'
 import { createPause } from '../../runtime/yield.js'
 
-/** Dead rows of a table, below which a vacuum is not worth its time. */
+/** A table with fewer dead rows is not worth a vacuum. */
 const FEW_DEAD = 1_000
-/** The share of dead rows, below which a vacuum is not worth its time; the same as of autovacuum. */
+/** A table with a smaller share of dead rows is not worth a vacuum. Autovacuum's default is the same. */
 const SMALL_SHARE = 0.2
 /** Bytes of a table without indexes. The bloat of a smaller table is harmless. */
 const SMALL_BYTES = 1_048_576
-/** Bytes of a table with its indexes. The database answers nothing while one table is vacuumed: 520 MB took 2.3 s. */
+/** Bytes of a table with its indexes. The database is blocked while a table is vacuumed: 520 MB took 2.3 s. */
 const LARGEST_BYTES = 256 * 1_048_576
 
 /** Half of the transaction ids that may be in use at once. */
@@ -16,7 +16,7 @@ const HALF_OF_IDS = 1_000_000_000
 
 /**
  * Vacuums tables of the embedded database, so that the space of rows that were updated or deleted is used again. PostgreSQL's
- * autovacuum needs other processes, and here there is none. The event loop turns between two tables.
+ * autovacuum needs other processes, and here there are none. The event loop turns between two tables.
  *
  * The counts of dead rows begin with the process. So a table that this process has not vacuumed yet is vacuumed whatever its count.
  * @param largestBytes tables that are larger, with their indexes, are left out

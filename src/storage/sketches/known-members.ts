@@ -1,18 +1,18 @@
 import { createRecentMap } from '../../runtime/recent-map.js'
 import type { SketchAddition } from './sketch-store.js'
 
-/** Members that a process knows to be in their sketches: adding them again would change nothing. */
+/** Members that are known to be in their sketches: adding them again would change nothing. */
 export type KnownMembers = {
-  /** What of these additions is not known to be there. */
+  /** The additions without the known members. */
   without: (additions: readonly SketchAddition[]) => SketchAddition[]
-  /** Is called with additions that were stored. Sketches that any process may replace are not remembered. */
+  /** Remembers stored additions, except those to sketches that any process may replace. */
   learn: (additions: readonly SketchAddition[]) => void
-  forget: () => void
+  clear: () => void
 }
 
 const MOST = 50_000
 
-/** @param ttl milliseconds for which a member is known; also how late the lifetime of its sketch may be renewed. */
+/** @param ttl milliseconds for which a member is known; the renewal of its sketch's lifetime may be late by as much */
 export const createKnownMembers = (ttl: number): KnownMembers => {
   /** The time of the monotonic clock until which each member is known. */
   const known = createRecentMap<number>(MOST)
@@ -35,7 +35,7 @@ export const createKnownMembers = (ttl: number): KnownMembers => {
         for (const member of members) known.set(`${key} ${member}`, until)
       }
     },
-    forget: () => {
+    clear: () => {
       known.clear()
     },
   }

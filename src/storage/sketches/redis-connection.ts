@@ -1,10 +1,10 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { readRedisUrl } from './redis-url.js'
 
-/** A registry waits for us: better an error soon than an answer late. ioredis's own defaults wait for over a minute. */
+/** A registry waits for Tallyman's answer: a quick error is better than a late answer. ioredis's defaults exceed a minute. */
 const COMMAND_TIMEOUT_MS = 2_000
 const CONNECT_TIMEOUT_MS = 1_500
-/** A connection that answers nothing for this long is made anew: nobody closes one that a firewall forgot or whose host died. */
+/** A connection without an answer for this long is replaced: one that a firewall dropped, or whose host died, is never closed. */
 const SILENCE_MS = 3_000
 
 const options = {
@@ -18,23 +18,23 @@ const options = {
 } satisfies RedisOptions
 
 /**
- * Connects to where a URL says, in one of the forms that `readRedisUrl` knows.
- * @throws TypeError when it has none of them.
+ * Connects to the Redis of a URL, in one of the forms that `readRedisUrl` reads.
+ * @throws TypeError if the URL has another form
  */
 export const connectRedis = (url: string): Redis | Cluster => {
   const client = clientFor(url)
-  // Without a listener every failed reconnect is printed. What matters reaches the caller of a command.
+  // Without a listener, ioredis prints every failed reconnect. The caller of a command gets its error in any case.
   client.on('error', () => undefined)
   return client
 }
 
 const clientFor = (url: string): Redis | Cluster => {
-  const place = readRedisUrl(url)
-  if (place.kind === 'server') return new Redis(place.url, options)
+  const address = readRedisUrl(url)
+  if (address.kind === 'server') return new Redis(address.url, options)
 
-  const { hosts, login } = place
-  const tls = place.tls ? { tls: {} } : {}
-  if (place.kind === 'cluster') {
+  const { hosts, login } = address
+  const tls = address.tls ? { tls: {} } : {}
+  if (address.kind === 'cluster') {
     return new Cluster(hosts, {
       redisOptions: { ...options, ...login, ...tls },
       clusterRetryStrategy: (attempt) => Math.min(100 * attempt, 1_000),
@@ -45,9 +45,9 @@ const clientFor = (url: string): Redis | Cluster => {
     ...options,
     ...login,
     ...tls,
-    ...(place.tls && { sentinelTLS: {}, enableTLSForSentinelMode: true }),
+    ...(address.tls && { sentinelTLS: {}, enableTLSForSentinelMode: true }),
     sentinels: hosts,
-    name: place.master,
-    db: place.database,
+    name: address.master,
+    db: address.database,
   })
 }

@@ -10,27 +10,27 @@ import {
   type StoredSketch,
 } from './sketch-store.js'
 
-/** Members in one PFADD: larger ones keep Redis from its other clients for too long. */
+/** Members in one PFADD: a larger command blocks Redis's other clients for too long. */
 const MEMBERS_PER_COMMAND = 1_000
 const KEYS_PER_SCAN = 500
-/** Lifetimes are weeks, so a minute more or less does no harm, and half of all commands need not be sent. */
+/** Lifetimes are weeks, so a minute does not matter, and half of all commands are saved. */
 const EXPIRE_AGAIN_AFTER_MS = 60_000
 const REMEMBERED_KEYS = 1_000
-/** Who did something does mostly more in the same minute, and a registry waits for each round trip. */
+/** Most users do more within the same minute, and a registry waits for each round trip. */
 const KNOWN_FOR_MS = 60_000
 
 /**
- * Sketches in Redis: stand-alone, behind Sentinel, or a Cluster. Keys that are united must lie in one slot, so callers
- * give them one hash tag.
+ * Sketches in Redis: stand-alone, behind Sentinel, or a Cluster. The keys of one union must be in one slot, so callers give
+ * them the same hash tag.
  */
 export const createRedisSketches = (redis: Redis | Cluster): SketchStore => {
   const expiring = new LRUCache<string, number>({ max: REMEMBERED_KEYS, ttl: EXPIRE_AGAIN_AFTER_MS })
   const known = createKnownMembers(KNOWN_FOR_MS)
-  // What answers after a break may be another server, or the same with less in it.
+  // After a lost connection, Redis may be another server, or the same server with less data.
   for (const broken of redis instanceof Cluster ? ['close', '+node', '-node', 'node error'] : ['close']) {
     redis.on(broken, () => {
       expiring.clear()
-      known.forget()
+      known.clear()
     })
   }
   const addAlone = async (additions: readonly SketchAddition[]): Promise<void> => {
@@ -44,7 +44,7 @@ export const createRedisSketches = (redis: Redis | Cluster): SketchStore => {
     add: addAlone,
     addAlone,
     replace: async (...replacement) => {
-      known.forget()
+      known.clear()
       await commands.replace(...replacement)
     },
   }
@@ -79,9 +79,8 @@ const add = async (
 }
 
 /**
- * A sketch that is remembered to have a lifetime may be a new one, if somebody removed it meanwhile. PFADD answers 1 for it
- * as for any sketch that changed, so these are given a lifetime if they have none. Nobody waits for that: it would cost each
- * new user a round trip.
+ * Gives changed sketches a lifetime if they have none. A sketch with a remembered lifetime may have been removed and created again;
+ * PFADD returns 1 for it, as for any changed sketch. The caller does not wait, because that would cost a round trip for each new user.
  */
 const giveLifetimes = (
   redis: Redis | Cluster,
@@ -98,7 +97,7 @@ const giveLifetimes = (
   })
 }
 
-/** Beside all sketches, whose keys begin with a hash tag. */
+/** Cannot be the key of a sketch, which begins with a hash tag. */
 const PROBE_KEY = 'tallyman:write-probe'
 
 const commandsOf = (redis: Redis | Cluster): Omit<SketchStore, 'add' | 'addAlone'> => ({
@@ -150,14 +149,14 @@ const commandsOf = (redis: Redis | Cluster): Omit<SketchStore, 'add' | 'addAlone
   },
 
   close: async () => {
-    // QUIT waits for what is under way; a server that is away gets no second chance.
+    // QUIT waits for running commands; an unavailable server is not retried.
     await redis.quit().catch(() => {
       redis.disconnect()
     })
   },
 })
 
-/** Redis on a key of another type, on a text that is no sketch, and on a sketch whose runs do not add up. */
+/** Redis's errors for a key of another type, a text that is no sketch, and a sketch with an invalid number of registers. */
 const NO_SKETCH = /^(?:WRONGTYPE|INVALIDOBJ) /
 
 const readAll = async (node: Redis, keys: string[]): Promise<StoredSketch[]> => {
@@ -186,8 +185,8 @@ const replies = async (pipeline: ChainableCommander): Promise<[Error | null, unk
 }
 
 /**
- * Runs a pipeline; the first error of any command is thrown.
- * @param keys of the commands, in their order
+ * Runs a pipeline. Throws the first error of its commands.
+ * @param keys the key of each command, in the order of the commands
  */
 const execute = async (pipeline: ChainableCommander, keys: readonly string[]): Promise<unknown[]> =>
   (await replies(pipeline)).map(([error, answer], i) => {

@@ -1,8 +1,8 @@
 type Host = { host: string; port: number }
 type Login = { username?: string; password?: string }
 
-/** Where Redis is. One server is left to the driver, which reads the same URL. */
-export type RedisPlace =
+/** The address of Redis. The driver itself reads the URL of a single server. */
+export type RedisAddress =
   | { kind: 'server'; url: string }
   | { kind: 'cluster'; tls: boolean; hosts: Host[]; login: Login }
   | { kind: 'sentinel'; tls: boolean; hosts: Host[]; login: Login; master: string; database: number }
@@ -15,10 +15,10 @@ const FORMS =
  * Reads
  * `redis://[user:password@]host[:port][/database]`, `rediss://…` for TLS;
  * `redis-cluster://[user:password@]host:port,host:port`, `rediss-cluster://…`;
- * `redis-sentinel://[user:password@]host:port,host:port/master-name[?db=1]`, where user and password are those of the master.
- * @throws TypeError with a sentence that says what was expected, and quotes nothing: it may be a password.
+ * `redis-sentinel://[user:password@]host:port,host:port/master-name[?db=1]`, with the user and the password of the master.
+ * @throws TypeError with the expected form. The message does not quote the URL, which may contain a password.
  */
-export const readRedisUrl = (url: string): RedisPlace => {
+export const readRedisUrl = (url: string): RedisAddress => {
   const [, s, kind, login = '', hosts = '', path = '', query = ''] = FORM.exec(url) ?? []
   if (s === undefined) throw new TypeError(FORMS)
   const parts = { tls: s === 's', hosts: hosts.split(',').map(readHost), login: readLogin(login) }
@@ -37,7 +37,7 @@ export const readRedisUrl = (url: string): RedisPlace => {
 
 const readHost = (text: string): Host => {
   const address = `redis://${text}`
-  if (!URL.canParse(address)) throw new TypeError('a host is none, expected host:port, as redis.example.com:6379')
+  if (!URL.canParse(address)) throw new TypeError('a host is not valid, expected host:port, as redis.example.com:6379')
   const { hostname, port } = new URL(address)
   return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 6379) }
 }

@@ -1,7 +1,7 @@
 import type { Transaction } from '../sql/database.js'
 import type { HyperLogLog } from './hyperloglog/hyperloglog.js'
 
-/** What is stored under one of the keys is no sketch, or one that no members can have made. The message has a key and what to do. */
+/** A key contains no sketch, or one that no set of members can produce. The message names a key and says what to do. */
 export class DamagedSketch extends Error {
   constructor(keys: readonly string[]) {
     super(
@@ -11,46 +11,49 @@ export class DamagedSketch extends Error {
   }
 }
 
-/** The answer for a union of keys, if it can be one. */
+/** The count of a union of keys, or an error if no set of members can have it. */
 export const possibleCount = (keys: readonly string[], count: number): number | DamagedSketch =>
   count >= 0 && count < Number.MAX_SAFE_INTEGER ? count : new DamagedSketch(keys)
 
-/** Members for one sketch. Adding what is there already changes nothing. */
+/** Members to add to one sketch. Adding a member again changes nothing. */
 export type SketchAddition = {
   key: string
   members: ReadonlySet<string>
   /** Seconds to keep the sketch, counted from this write. */
   seconds: number
-  /** The sketch may be replaced by any process, so what was added must not be taken for granted later. */
+  /** Any process may replace the sketch, so the added members must not be assumed to stay in it. */
   replaceable?: boolean
 }
 
-/** A sketch as it is stored: bytes in Redis's format, and the seconds it still has. */
+/** A stored sketch: bytes in Redis's format, and the remaining seconds of its lifetime. */
 export type StoredSketch = { key: string; bytes: Uint8Array; seconds: number }
 
 /**
- * Where sketches (HyperLogLog) are kept. Two implementations: Redis, and a table of the SQL database.
- * The SQL one works in the transaction it is given, Redis at once; adding twice is harmless, so both are safe.
+ * A store of sketches (HyperLogLog), with two implementations: Redis, and a table of the SQL database.
+ * SQL writes in the caller's transaction, Redis writes at once. Both are safe, because adding a member twice changes nothing.
  */
 export type SketchStore = {
   name: 'redis' | 'sql'
   add: (additions: readonly SketchAddition[], tx: Transaction) => Promise<void>
   /**
-   * Adds where that needs no transaction: the store has no part in them, or knows that all members are there.
-   * Undefined where it does need one.
+   * Adds members without a transaction if that is possible: the store is not in the SQL database, or all members are known to be
+   * stored. Returns undefined if a transaction is needed.
    */
   addAlone: (additions: readonly SketchAddition[]) => Promise<void> | undefined
-  /** Puts a sketch in the place of what was there; without a sketch removes the key. */
+  /** Replaces the sketch under a key; without a sketch, removes the key. */
   replace: (key: string, sketch: HyperLogLog | undefined, seconds: number, tx: Transaction) => Promise<void>
-  /** Distinct members of each union of keys, in one round trip; keys that do not exist are empty. One that fails does not harm the others: a `DamagedSketch`, or the store's error. */
+  /**
+   * Distinct members of each union of keys, in one round trip; keys that do not exist count as empty. For a union that fails, a
+   * `DamagedSketch` or the store's error; the others are still counted.
+   */
   count: (unions: readonly (readonly string[])[]) => Promise<(number | Error)[]>
-  /** All sketches whose key begins with a prefix, in no order. */
+  /** All sketches whose key begins with a prefix, in any order. */
   entries: (prefix: string) => AsyncIterable<StoredSketch>
-  /** Unites a sketch with what is stored under its key; takes it over byte for byte where nothing is. */
+  /** Merges a sketch into the stored one with its key; without a stored one, stores it byte for byte. */
   merge: (sketch: StoredSketch) => Promise<void>
-  /** Writes something that counts nowhere. Fails when the store takes no writes; a part of the SQL database answers at once. */
+  /** Writes a key that counts nowhere. Fails if the store accepts no writes. Does nothing for a store in the SQL database. */
   probeWrite: () => Promise<void>
-  /** The server's version. Fails when it does not answer. */
+  /** The server's version. Fails if the server does not answer. */
   version: () => Promise<string>
   close: () => Promise<void>
 }

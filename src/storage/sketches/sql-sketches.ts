@@ -5,14 +5,14 @@ import { createKnownMembers } from './known-members.js'
 import { DamagedSketch, possibleCount, type SketchStore, type StoredSketch } from './sketch-store.js'
 
 const KEYS_PER_PAGE = 500
-/** Bounds how late a lifetime is renewed. */
+/** Limits how late a lifetime is renewed. */
 const REMEMBERED_MS = 24 * 60 * 60 * 1000
 
 type Row = { key: string; value: Buffer }
 
 /**
  * Sketches in the table `sketches` of the SQL database, written in the caller's transaction. Rows are locked in the order
- * of their keys, so several processes may write at once.
+ * of their keys, so that several processes may write at once without a deadlock.
  */
 export const createSqlSketches = (database: Database): SketchStore => {
   const known = createKnownMembers(REMEMBERED_MS)
@@ -39,7 +39,7 @@ export const createSqlSketches = (database: Database): SketchStore => {
     },
 
     replace: async (key, sketch, seconds, tx) => {
-      known.forget()
+      known.clear()
       if (sketch) await writeSketches(tx, [{ key, bytes: sketch.toBytes(), seconds }])
       else await sql`delete from sketches where key = ${key}`.execute(tx)
     },
@@ -58,7 +58,7 @@ export const createSqlSketches = (database: Database): SketchStore => {
     merge: async ({ key, bytes, seconds }) =>
       database.transaction(async (tx) => {
         const before = (await lockSketches(tx, [key])).get(key)
-        await writeSketches(tx, [{ key, bytes: before && !isEmpty(before) ? united(before, bytes) : bytes, seconds }])
+        await writeSketches(tx, [{ key, bytes: before && !isEmpty(before) ? merged(before, bytes) : bytes, seconds }])
       }),
 
     probeWrite: async () => Promise.resolve(),
@@ -67,7 +67,7 @@ export const createSqlSketches = (database: Database): SketchStore => {
   }
 }
 
-/** The sketches under the keys, locked until the transaction ends; keys without a row get an empty one first. */
+/** The sketches under the keys, locked until the transaction ends. Keys without a row first get an empty sketch. */
 const lockSketches = async (tx: Sql, keys: string[]): Promise<Map<string, Uint8Array>> => {
   const select = async (wanted: string[]): Promise<Row[]> =>
     (
@@ -112,13 +112,13 @@ const withMembers = (stored: Uint8Array | undefined, members: ReadonlySet<string
 
 const isEmpty = (bytes: Uint8Array): boolean => countUnion([new HyperLogLog(bytes)]) === 0
 
-const united = (before: Uint8Array, arriving: Uint8Array): Uint8Array => {
+const merged = (before: Uint8Array, arriving: Uint8Array): Uint8Array => {
   const sketch = new HyperLogLog(before)
   sketch.merge(new HyperLogLog(arriving))
   return sketch.toBytes()
 }
 
-/** A row that is no sketch harms only the unions it is part of. */
+/** A row that is no sketch affects only the unions that contain it. */
 const readSketch = (key: string, value: Uint8Array): HyperLogLog | DamagedSketch => {
   try {
     return new HyperLogLog(value)

@@ -1,7 +1,7 @@
-/** Bytes of an answer. As objects of JavaScript it takes a few times as many. */
+/** Bytes of an answer. As JavaScript objects it takes a few times as much memory. */
 export const LARGEST_ANSWER = 32 * 1024 * 1024
 
-/** Bytes that a value takes in an answer, about. */
+/** The approximate number of bytes of a value in an answer. */
 export const sizeOf = (value: unknown): number => {
   if (typeof value === 'string') return 8 + Buffer.byteLength(value)
   if (Buffer.isBuffer(value)) return 8 + value.length

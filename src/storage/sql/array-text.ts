@@ -1,10 +1,10 @@
 /**
- * An array as PostgreSQL reads it (its manual, "Array Input and Output Syntax"), for a parameter with a cast as `::text[]`. The
- * driver writes arrays of any kind of value, which takes several times as long.
- * @param values numbers among them are finite.
+ * An array in PostgreSQL's input syntax (its manual, "Array Input and Output Syntax"), for a parameter with a cast such as
+ * `::text[]`. The driver's own function accepts more types of values and takes several times as long.
+ * @param values numbers must be finite
  */
 export const arrayText = (values: readonly (string | number | boolean | null)[]): string => {
-  // JSON escapes more than an array does, and is written much faster: where nothing is escaped, they differ in their brackets alone.
+  // JSON escapes more characters than an array, but is written much faster. Without escapes, both differ only in their brackets.
   const json = JSON.stringify(values)
   if (!json.includes('\\')) return `{${json.slice(1, -1)}}`
   let text = '{'

@@ -2,28 +2,28 @@ import { Kysely, PostgresDialect, sql, type QueryExecutorProvider } from 'kysely
 import type pg from 'pg'
 import type { ReadOnlyAnswer, ReadOnlyLimits } from './read-only.js'
 
-/** What a statement of Kysely's `sql` template is executed on: the database or a transaction. */
+/** The target of a statement of Kysely's `sql` template: the database or a transaction. */
 export type Sql = QueryExecutorProvider
 
 /** A statement for the hot path: its text never changes, so the server prepares it once per connection under its name. */
 export type HotStatement = { name: string; text: string }
 
-/** Runs a statement without the cost of building it, which is a fifth of a transaction (docs/decisions/0005). */
+/** Runs a statement without the cost of building its text, which is a fifth of a transaction (docs/decisions/0005). */
 export type Run = <Row>(statement: HotStatement, values: unknown[]) => Promise<Row[]>
 
 /** An open transaction. */
 export type Transaction = Sql & {
-  /** Work need not wait for the answer: should the statement fail, nothing is committed. */
+  /** The caller need not await the result: if the statement fails, the transaction is not committed. */
   run: Run
-  /** Calls back once the transaction has been committed; never when it was rolled back. */
+  /** Registers a callback that runs after the commit, and does not run after a rollback. */
   afterCommit: (then: () => void) => void
 }
 
 /**
- * For the answer of a statement that work does not wait for: should it fail, the transaction fails, and nobody has to look at
- * the answer itself.
+ * Marks the result of a statement as awaited by the commit, so that the caller need not await it. If the statement fails, the
+ * transaction fails with its error; without this mark, the rejected promise would be unhandled and end the process.
  */
-export const toldByCommit = <T>(answer: Promise<T>): Promise<T> => {
+export const awaitedByCommit = <T>(answer: Promise<T>): Promise<T> => {
   answer.catch(() => undefined)
   return answer
 }
@@ -33,20 +33,21 @@ export type Database = {
   engine: 'postgresql' | 'pglite'
   /** For statements outside a transaction. */
   sql: Kysely<unknown>
-  /** The same for jobs whose statements may take minutes. */
+  /** As `sql`, for jobs whose statements may take minutes. */
   jobs: Kysely<unknown>
-  /** Runs work in one transaction, for which a registry waits: all of it holds, or none. */
+  /** Runs work in one transaction, with the short time limit of requests of a registry. */
   transaction: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>
-  /** The same for a job, for which nobody waits. */
+  /** As `transaction`, with the longer time limit of a job. */
   jobTransaction: Database['transaction']
-  /** Runs one statement in a transaction of its own, for which a registry waits. */
+  /** Runs one statement in its own transaction, with the short time limit of requests of a registry. */
   run: Run
-  /** Runs one query of an operator in a transaction that can write nothing. */
+  /** Runs one query of an operator in a transaction that cannot write. */
   readOnly: (text: string, limits: ReadOnlyLimits) => Promise<ReadOnlyAnswer>
   /**
-   * Removes what deleted and replaced rows of tables (`schema.name`) left in the files of the database, as far as the engine can:
-   * the embedded database completely, its log included; PostgreSQL only frees the space for other rows.
-   * @returns the tables that are too large: the embedded database rewrites them at its next start, autovacuum treats them
+   * Removes the bytes of deleted and replaced rows of tables (`schema.name`) from the files of the database, as far as the engine
+   * can. The embedded database removes them completely, also from its log; PostgreSQL only frees the space for other rows.
+   * @returns the tables that are too large: the embedded database rewrites them at its next start, and PostgreSQL's autovacuum
+   * frees their space
    */
   eraseTraces: (tables: readonly string[]) => Promise<string[]>
   /** The server's version, as `15.18`. */
@@ -57,9 +58,9 @@ export type Database = {
 type Query = (query: string | pg.QueryConfig) => Promise<pg.QueryResult>
 
 /**
- * A transaction on one connection of the pool. `begin` and `commit` are sent without waiting for the answers of what went
- * before: on a pipelining connection that saves two round trips of three, and a registry waits for each of them. A statement
- * that fails makes PostgreSQL turn the commit into a rollback.
+ * A transaction on one connection of the pool. `begin` and `commit` are sent without waiting for the previous answers. On a
+ * pipelining connection that saves two of three round trips, and a registry waits for each. If a statement fails, PostgreSQL
+ * turns the commit into a rollback.
  */
 export const transactionOn =
   (pool: pg.Pool): Database['transaction'] =>
@@ -70,10 +71,10 @@ export const transactionOn =
     const failures: unknown[] = []
     const committed: (() => void)[] = []
     let open = true
-    const send: Query = (asked) => {
-      // Work that failed in one part may go on in another; the connection is somebody else's by then.
+    const send: Query = (config) => {
+      // If one part of the work fails, another part may still run, when another transaction already uses the connection.
       if (!open) return Promise.reject(new Error('the transaction has ended'))
-      const answer = query(asked)
+      const answer = query(config)
       answer.catch((error: unknown) => failures.push(error))
       sent.push(answer)
       return answer
@@ -82,7 +83,7 @@ export const transactionOn =
     const tx: Transaction = {
       getExecutor: () => (kysely ??= kyselyOn(send)).getExecutor(),
       run: <Row>({ name, text }: HotStatement, values: unknown[]) =>
-        toldByCommit(send({ name, text, values }).then(({ rows }) => rows as Row[])),
+        awaitedByCommit(send({ name, text, values }).then(({ rows }) => rows as Row[])),
       afterCommit: (then) => void committed.push(then),
     }
     try {
@@ -103,14 +104,14 @@ export const transactionOn =
     }
   }
 
-/** Who ends a statement that takes too long may meet its rollback: a second one finds nothing in its way. */
+/** A cancellation that is meant for a slow statement may hit the rollback instead. Then the rollback is repeated once. */
 const rollBack = async (query: Query): Promise<void> => {
   await query('rollback').catch(async (error: unknown) => {
     if (isCancelled(error)) await query('rollback').catch(() => undefined)
   })
 }
 
-/** The first statement that failed takes those after it along, with the connection or without: theirs say less. */
+/** The error of the first failed statement: all later statements of the transaction fail, too, with less specific errors. */
 const causeOf = (error: unknown, failures: readonly unknown[]): unknown => {
   if (failures.length > 0 && (failures.includes(error) || sqlState(error) === ABORTED)) {
     return failures.find((failure) => sqlState(failure) !== ABORTED) ?? error
@@ -119,13 +120,13 @@ const causeOf = (error: unknown, failures: readonly unknown[]): unknown => {
 }
 
 /**
- * After a failure that PostgreSQL did not tell itself, such as a time that ran out, nobody knows what a connection will say
- * next: it is not used again. The embedded database has only the one, and it cannot break.
+ * After a failure that PostgreSQL did not report, such as a timeout, the state of the connection is unknown, so the connection is
+ * not used again. The embedded database has only one connection, and it cannot break.
  */
 const isDoubtful = (client: pg.PoolClient, failures: readonly unknown[]): boolean =>
   client.pipeline && failures.some((failure) => sqlState(failure) === undefined)
 
-/** One statement on a connection of the pool: PostgreSQL begins and commits for it. */
+/** Runs one statement on a connection of the pool. PostgreSQL itself begins and commits the transaction. */
 export const runOn =
   (pool: pg.Pool): Run =>
   async <Row>({ name, text }: HotStatement, values: unknown[]) => {
@@ -141,7 +142,7 @@ export const runOn =
     }
   }
 
-/** Kysely on one transaction, for its statements that are not hot. */
+/** Kysely on one transaction, for statements that are not on the hot path. */
 const kyselyOn = (query: Query): Kysely<unknown> => {
   const connection = {
     query: async (text: string, values: readonly unknown[]) => query({ text, values: [...values] }),
@@ -153,14 +154,14 @@ const kyselyOn = (query: Query): Kysely<unknown> => {
 
 const queues = new WeakMap<pg.PoolClient, Query>()
 
-/** A connection that does not pipeline takes its next query when it has answered the last. */
+/** A connection without pipelining gets its next query after the answer to the previous one. */
 const queryOn = (client: pg.PoolClient): Query => {
-  if (client.pipeline) return (asked) => client.query(asked)
+  if (client.pipeline) return (config) => client.query(config)
   const known = queues.get(client)
   if (known) return known
   let last: Promise<unknown> = Promise.resolve()
-  const queue: Query = (asked) => {
-    const answer = last.then(() => client.query(asked))
+  const queue: Query = (config) => {
+    const answer = last.then(() => client.query(config))
     last = answer.catch(() => undefined)
     return answer
   }
@@ -169,8 +170,8 @@ const queryOn = (client: pg.PoolClient): Query => {
 }
 
 /**
- * A connection that breaks fails its statements and is dropped by its pool. It also emits an error, which would end the
- * process if nobody listened.
+ * Keeps the process alive when a connection breaks. The statements of the connection fail and the pool drops it, but it also emits
+ * an error, which would end the process without a listener.
  */
 export const surviveLostConnections = (pool: pg.Pool): void => {
   const ignore = (): void => undefined
@@ -183,7 +184,7 @@ export const serverVersion = async (db: Sql): Promise<string> => {
   return rows[0]?.version.split(' ')[0] ?? 'unknown'
 }
 
-/** What a statement is told after another has failed in its transaction; the other has the reason. */
+/** The SQLSTATE of a statement after another one failed in its transaction. The error of the other one has the reason. */
 const ABORTED = '25P02'
 
 /** Codes of Node.js for files and sockets, as EROFS or EPIPE, begin with an E; no class of PostgreSQL does. */
@@ -195,33 +196,33 @@ export const sqlState = (error: unknown): string | undefined => {
   return typeof code === 'string' && SQLSTATE.test(code) ? code : undefined
 }
 
-/** A refusal of PostgreSQL itself, as for a statement that is wrong. */
+/** An error that PostgreSQL itself reported, for example for an invalid statement. */
 export const isRefusal = (error: unknown): error is Error => sqlState(error) !== undefined
 
-/** Disk, memory or another limit of the server was not enough (SQLSTATE class 53), such as `temp_file_limit`. */
+/** The server lacked disk, memory, or another resource (SQLSTATE class 53), or a limit such as `temp_file_limit` was reached. */
 export const lacksResources = (error: unknown): error is Error => (sqlState(error) ?? '').startsWith('53')
 
-/** Milliseconds that one statement may take, for which somebody waits; with the embedded database all wait for each. */
+/** The time limit of one statement of a request, in milliseconds. In the embedded database all other statements wait for it. */
 export const [LONGEST_ON_SERVER_MS, LONGEST_EMBEDDED_MS] = [30_000, 5_000] as const
 
-/** The limits of statements, for the sentence that says why one was ended. */
+/** The time limits of statements, as text for error messages. */
 export const TIME_LIMITS = `${LONGEST_ON_SERVER_MS / 1000} s with PostgreSQL, ${LONGEST_EMBEDDED_MS / 1000} s with the embedded database`
 
-/** PostgreSQL ended a statement that took too long, or somebody who had the right to. */
+/** PostgreSQL ended a statement because it took too long, or because an authorised user cancelled it. */
 export const isCancelled = (error: unknown): boolean => sqlState(error) === '57014'
 
-/** The driver stopped waiting for the answer to a statement (`query_timeout` of pg). */
+/** The driver stopped waiting for the answer to a statement (`query_timeout` in pg). */
 export const isReadTimeout = (error: Error): boolean =>
   error.constructor.name === 'Error' && error.message === 'Query read timeout'
 
 /** A value that PostgreSQL does not know, such as the name of a time zone (SQLSTATE 22023). */
 export const hasInvalidParameter = (error: unknown): boolean => sqlState(error) === '22023'
 
-/** The data itself cannot be stored (SQLSTATE classes 21 to 23 and 54): sending it again will never work. */
+/** The data itself cannot be stored (SQLSTATE classes 21 to 23 and 54), so a retry can never succeed. */
 export const isContentError = (error: unknown): boolean => /^(21|22|23|54)/.test(sqlState(error) ?? '')
 
-/** A table could not be locked: others use it for longer than `lock_timeout`, or the role of the connection may not. */
+/** A table could not be locked: it was in use for longer than `lock_timeout`, or the role has no right to lock it. */
 export const isLockRefused = (error: unknown): boolean => ['55P03', '42501'].includes(sqlState(error) ?? '')
 
-/** A serialization failure or a deadlock (class 40): the same transaction may well work now. */
+/** A serialization failure or a deadlock (class 40): a retry of the same transaction may succeed. */
 export const isConflict = (error: unknown): boolean => (sqlState(error) ?? '').startsWith('40')

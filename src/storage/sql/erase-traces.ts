@@ -15,8 +15,8 @@ const SEGMENT_BYTES = 16 * 2 ** 20
 
 /**
  * `Database.eraseTraces` of the embedded database. `delete` and `update` leave the old row in its page, and vacuum leaves the
- * bytes, so a table is written to a new file; the write-ahead log so far is removed. What is to be done is recorded first: the
- * next start does what this process could not.
+ * bytes, so a table is written to a new file; the write-ahead log so far is removed. The pending work is recorded first, so that
+ * the next start does what this process could not do.
  */
 export const eraseTracesOn =
   (db: Sql, hasSpace: HasSpace): Database['eraseTraces'] =>
@@ -51,7 +51,7 @@ export const readPendingRewrites = async (db: Sql): Promise<string[]> => {
   return rows.map(({ name }) => name)
 }
 
-/** The copy of a table, and the same once more in the write-ahead log. */
+/** Space for the copy of a table, and for the same data in the write-ahead log. */
 const hasSpaceToRewrite = (hasSpace: HasSpace, bytes: number): boolean => hasSpace(2 * bytes)
 
 const rewrite = async (db: Sql, table: string): Promise<void> => {
@@ -72,7 +72,7 @@ export const discardMarkedLog = async (db: Sql, hasSpace: HasSpace): Promise<voi
  * that were recycled without that setting contain old text until they are written to, so each of them is filled.
  */
 const discardLog = async (db: Sql): Promise<void> => {
-  // A replication slot, which nothing here uses, would keep all segments.
+  // A replication slot would keep all segments. Tallyman uses none.
   await sql`select pg_drop_replication_slot(slot_name) from pg_replication_slots where not active`.execute(db)
   for (let n = 0; n < MOST_SEGMENTS; n++) {
     // At the start of a segment, a switch does nothing.
@@ -88,7 +88,7 @@ const discardLog = async (db: Sql): Promise<void> => {
 }
 
 /**
- * `Database.eraseTraces` of a PostgreSQL server: frees the pages, whose bytes stay until something else is written there
+ * `Database.eraseTraces` of a PostgreSQL server: frees the space in pages, whose bytes stay until PostgreSQL overwrites them
  * (docs/operations.md, "What deleting leaves behind").
  */
 export const vacuumOn =

@@ -5,8 +5,8 @@ import type { Sql } from './database.js'
 type Marked = 'log' | 'dumps'
 
 /**
- * Records that files may contain rows that are about to be erased, so that a later start replaces the files if this process ends
- * before it has done so. To be committed before the erasure, or with it.
+ * Records that files may contain rows that are about to be erased. If this process ends before it replaced the files, a later start
+ * replaces them. To be committed before the erasure, or with it.
  */
 export const markErasure = async (db: Sql, what: readonly Marked[]): Promise<void> => {
   await sql`

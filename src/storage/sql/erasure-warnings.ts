@@ -2,7 +2,7 @@ import type { Database } from './database.js'
 import { readMark } from './erasure-marks.js'
 import { readPendingRewrites } from './erase-traces.js'
 
-/** Which files of the embedded database still contain what was erased, and what an operator can do, one sentence each. */
+/** The files of the embedded database that still contain erased rows, and what an operator can do, one sentence each. */
 export const erasureWarnings = async ({ engine, sql: db }: Database): Promise<string[]> => {
   if (engine === 'postgresql') return []
   const tables = await readPendingRewrites(db)

@@ -1,17 +1,17 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from './database.js'
-import { untilNoneIsLeft } from './batched.js'
+import { repeatUntilEmpty } from './batched.js'
 
-/** Blocks of 8 kB that a statement reads at most: some ten thousand small rows. */
+/** The largest number of 8 kB blocks that a statement reads: some ten thousand small rows. */
 const BLOCKS_AT_ONCE = 256
 
 /**
- * Does a step for each part of a table, for rows that no index finds. A part is a range of the table's blocks, so that one statement reads a
- * bounded number of rows. A row that is changed moves to another block, maybe to one that was read before: the table is read again
- * until no step finds a row.
+ * Runs a step for each part of a table, for rows that no index finds. A part is a range of the table's blocks, so that one
+ * statement reads a bounded number of rows. A changed row moves to another block, maybe to one that was already read. So the
+ * table is read again until no step finds a row.
  * @param table as `schema.name`
- * @param step gets the condition of its part, and answers how many rows it deleted
- * @returns rows of all steps
+ * @param step gets the condition of its part, and returns the number of rows that it deleted
+ * @returns the number of rows of all steps
  */
 export const inBlocks = async (
   db: Sql,
@@ -19,9 +19,9 @@ export const inBlocks = async (
   step: (isInPart: RawBuilder<unknown>) => Promise<number>,
   atOnce = BLOCKS_AT_ONCE,
 ): Promise<number> =>
-  untilNoneIsLeft(async () => {
+  repeatUntilEmpty(async () => {
     let rows = 0
-    // The table may grow meanwhile.
+    // The table may grow during the loop.
     for (let from = 0; from < (await blocksOf(db, table)); from += atOnce)
       rows += await step(sql`ctid >= ${`(${from},0)`}::tid and ctid < ${`(${from + atOnce},0)`}::tid`)
     return rows

@@ -2,19 +2,19 @@ import { sql } from 'kysely'
 import { MOST_AHEAD_SECONDS } from '../../runtime/clock-ahead.js'
 import type { Database } from './database.js'
 
-/** Another process does the same work now. Later it may be free, or need not be done any more. */
+/** Another process does the same work now. Later the lease may be free, or the work may be done. */
 export class LeaseTaken extends Error {}
 
-/** A lease that this process has. It is renewed until it is released. */
+/** A lease of this process. It is renewed until it is released. */
 export type Lease = { release: () => Promise<void> }
 
-/** Renewals while a lease lasts: a process that cannot renew it a few times in a row still has it. */
+/** Renewals during the time of a lease: a few failed renewals in a row do not lose the lease. */
 const RENEWALS = 4
 
 /**
- * Takes a lease: at most one holder at a time across all processes on one database, by the database's clock. Whoever holds
- * it may take it again, which prolongs it.
- * @returns whether it was taken.
+ * Takes a lease: at most one holder at a time across all processes on one database, by the database's clock. The holder may
+ * take the lease again, which prolongs it.
+ * @returns whether the lease was taken
  */
 export const takeLease = async (
   database: Database,
@@ -33,7 +33,7 @@ export const takeLease = async (
   return rows.length > 0
 }
 
-/** Unlike `takeLease`, does not take again what was released while the statement was on its way. @returns whether it is ours */
+/** Unlike `takeLease`, does not take a lease that was released in the meantime. @returns whether the lease is still this holder's */
 const renewLease = async (database: Database, name: string, holder: string, seconds: number): Promise<boolean> => {
   const { rows } = await sql`
     update leases set until = now() + ${seconds} * interval '1 second' where name = ${name} and holder = ${holder}
@@ -42,17 +42,16 @@ const renewLease = async (database: Database, name: string, holder: string, seco
   return rows.length > 0
 }
 
-/** Gives a lease back, so that no process has to wait for its end. */
+/** Releases a lease, so that other processes need not wait until it expires. */
 export const releaseLease = async (database: Database, name: string, holder: string): Promise<void> => {
   await sql`delete from leases where name = ${name} and holder = ${holder}`.execute(database.sql)
 }
 
 /**
- * Takes a lease and renews it until it is released, however long the work takes. Should the process die, the lease ends by
- * itself.
+ * Takes a lease and renews it until it is released, however long the work takes. If the process dies, the lease expires.
  * @param seconds how long another process waits for the lease of a process that died
- * @param onLost is called when another process has taken it, because it could not be renewed in time
- * @returns undefined if another holder has it
+ * @param onLost is called if another process has taken the lease, because it could not be renewed in time
+ * @returns undefined if another holder has the lease
  */
 export const holdLease = async (
   database: Database,
@@ -76,7 +75,7 @@ export const holdLease = async (
   return {
     release: async () => {
       clearInterval(renewal)
-      // Of a database that is unavailable, the lease ends by itself.
+      // If the database is unavailable, the lease expires.
       await releaseLease(database, name, holder).catch(() => undefined)
     },
   }

@@ -12,17 +12,20 @@ import {
 } from './database.js'
 import { nameErrorsOf } from './store-of-error.js'
 
-/** A registry gives an answer half a second to a few; two statements and a commit fit or the server is away. */
+/** Registries wait half a second to a few seconds for an answer. If two statements and a commit take longer, the server is unavailable. */
 const WRITE_TIMEOUT_MS = 2_000
-/** For all else, so that a server that hangs does not hold reports and jobs for ever. */
+/** For all other statements, so that a server that hangs does not block reports and jobs for ever. */
 const READ_TIMEOUT_MS = LONGEST_ON_SERVER_MS
-/** For jobs that read all there is, which nobody waits for. */
+/** For jobs that read all data. No client waits for them. */
 const JOB_TIMEOUT_MS = 15 * 60_000
-/** Between the one who gives up first and the other: the server on reading, since it says why, and we where a registry waits. */
+/**
+ * The time between the two limits of a statement. The client's limit is the shorter one if a registry waits. Otherwise the
+ * server's limit is the shorter one, because its error has the reason.
+ */
 const GRACE_MS = 500
 /**
- * The server gives up, too, or it would go on with what nobody waits for and hold its locks. Compiling a statement takes longer
- * than any of ours. Not as parameters of the connection, which poolers refuse.
+ * The server has a limit, too: otherwise it would continue a statement that no client waits for, and keep its locks. `jit` is off
+ * because compiling takes longer than any of our statements. These are statements, because poolers refuse connection parameters.
  */
 const settingsFor = (timeoutMs: number): string => `set statement_timeout = ${timeoutMs}; set jit = off`
 const CONNECT_TIMEOUT_MS = 1_500
@@ -35,26 +38,26 @@ const connectTo = (url: string): pg.PoolConfig => ({
 })
 
 /**
- * Opens a pool for what a registry waits for, with a short limit for each statement, and one for everything else, so that a
- * long report cannot hold up a notification. Connections are made when they are needed.
+ * Opens a pool for the requests of registries, with a short time limit for each statement, and other pools for other work, so
+ * that a long report cannot delay a notification. Connections are opened when they are needed.
  * @param url `postgres://…`, or `postgresql://…`
  */
 export const openPostgres = (url: string): Database => {
   const connect = connectTo(url)
   const writers = new pg.Pool({ ...connect, max: 4, pipeline: true, query_timeout: WRITE_TIMEOUT_MS })
   const readers = new pg.Pool({ ...connect, max: 6, query_timeout: READ_TIMEOUT_MS + GRACE_MS })
-  const folders = new pg.Pool({ ...connect, max: 1, pipeline: true, query_timeout: READ_TIMEOUT_MS + GRACE_MS })
+  const jobWriters = new pg.Pool({ ...connect, max: 1, pipeline: true, query_timeout: READ_TIMEOUT_MS + GRACE_MS })
   const jobs = new pg.Pool({ ...connect, max: 2, query_timeout: JOB_TIMEOUT_MS + GRACE_MS })
-  // Statements of operators have a limit of their own, and may leave things behind in their session.
-  const guests = new pg.Pool({ ...connect, max: 2 })
+  // Statements of operators have their own time limit, and may change the state of their session.
+  const operators = new pg.Pool({ ...connect, max: 2 })
   const limit = (pool: pg.Pool, timeoutMs: number): void => {
     pool.on('connect', (client) => void client.query(settingsFor(timeoutMs)).catch(() => undefined))
   }
   limit(writers, WRITE_TIMEOUT_MS + GRACE_MS)
   limit(readers, READ_TIMEOUT_MS)
-  limit(folders, READ_TIMEOUT_MS)
+  limit(jobWriters, READ_TIMEOUT_MS)
   limit(jobs, JOB_TIMEOUT_MS)
-  const pools = [writers, readers, folders, jobs, guests]
+  const pools = [writers, readers, jobWriters, jobs, operators]
   for (const pool of pools) {
     surviveLostConnections(pool)
     nameErrorsOf(pool)
@@ -62,25 +65,31 @@ export const openPostgres = (url: string): Database => {
   const running = runningOn(pools)
 
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: readers }) })
-  const unhurriedly = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: jobs }) })
+  const jobQueries = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: jobs }) })
   return {
     engine: 'postgresql',
     sql: kysely,
-    jobs: unhurriedly,
+    jobs: jobQueries,
     transaction: transactionOn(writers),
-    jobTransaction: transactionOn(folders),
+    jobTransaction: transactionOn(jobWriters),
     run: runOn(writers),
-    readOnly: readOnlyOn(guests, 'drop'),
-    eraseTraces: vacuumOn(unhurriedly),
+    readOnly: readOnlyOn(operators, 'drop'),
+    eraseTraces: vacuumOn(jobQueries),
     version: async () => serverVersion(kysely),
     close: async () => {
-      const ended = Promise.all([kysely.destroy(), unhurriedly.destroy(), writers.end(), folders.end(), guests.end()])
+      const ended = Promise.all([
+        kysely.destroy(),
+        jobQueries.destroy(),
+        writers.end(),
+        jobWriters.end(),
+        operators.end(),
+      ])
       await cancelUntil(ended, connect, running)
     },
   }
 }
 
-/** The connections of pools that somebody uses. */
+/** The connections of pools that are in use. */
 const runningOn = (pools: readonly pg.Pool[]): ReadonlySet<pg.PoolClient> => {
   const running = new Set<pg.PoolClient>()
   for (const pool of pools) {
@@ -90,12 +99,12 @@ const runningOn = (pools: readonly pg.Pool[]): ReadonlySet<pg.PoolClient> => {
   return running
 }
 
-/** What runs may end by itself for so long; it is cancelled as often, since work that goes on may begin its next statement. */
+/** The time in which running statements may end before they are cancelled. Repeated, because work may start its next statement. */
 const CANCEL_EVERY_MS = 500
 
 /**
- * Cancels what runs on connections until they have ended. A process that exits does not end its statements: the server would go
- * on with them, and keep their locks, for up to JOB_TIMEOUT_MS.
+ * Cancels the statements of connections until the connections have ended. The exit of a process does not end its statements:
+ * the server would continue them, and keep their locks, for up to JOB_TIMEOUT_MS.
  */
 const cancelUntil = async (
   ended: Promise<unknown>,
@@ -112,7 +121,7 @@ const cancelUntil = async (
       await canceller.query(CANCEL, [[...running].map(processIdOf)])
     }
   } catch {
-    // The server does not answer: what runs there is out of reach.
+    // The server does not answer, so its statements cannot be cancelled.
     await ended
   } finally {
     if (isConnected) await canceller.end().catch(() => undefined)
@@ -132,13 +141,13 @@ const endsIn = async (milliseconds: number, ended: Promise<unknown>): Promise<bo
 const processIdOf = (client: pg.PoolClient): number | null =>
   (client as unknown as { processID: number | null }).processID
 
-/** Behind a pooler a process id may be that of somebody else's connection. */
+/** The conditions matter behind a pooler: there, a process id may belong to another client's connection. */
 const CANCEL = `
   select pg_cancel_backend(pid) from pg_stat_activity
   where pid = any ($1::int[]) and usename = current_user and datname = current_database() and application_name = 'tallyman'`
 
-/** Runs work that may take as long as it needs, as a migration of large tables does. */
-export const unhurried = async <T>(url: string, work: (db: Kysely<unknown>) => Promise<T>): Promise<T> => {
+/** Runs work without a time limit, such as a migration of large tables. */
+export const withoutTimeLimit = async <T>(url: string, work: (db: Kysely<unknown>) => Promise<T>): Promise<T> => {
   const pool = new pg.Pool({ ...connectTo(url), max: 1 })
   surviveLostConnections(pool)
   nameErrorsOf(pool)

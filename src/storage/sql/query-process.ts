@@ -6,9 +6,9 @@ import { QueryCopyUnavailable } from './query-copy.js'
 import { answerTooLarge } from './read-only.js'
 
 /**
- * Is run by another Node.js with the file of PGlite, the directory of the copy and the bytes of the largest answer: executes messages
- * of PostgreSQL's protocol. As a process, it can be ended whatever its statement does, and if memory is short, it ends and not the
- * service. An answer that is too large is counted and neither kept nor sent.
+ * The source of a process that executes messages of PostgreSQL's protocol. Its arguments are the file of PGlite, the directory of the
+ * copy, and the bytes of the largest answer. A process can be ended whatever its statement does, and if memory is short, the system
+ * ends it instead of the service. An answer that is too large is neither kept nor sent; only its bytes are counted.
  */
 const EXECUTE = `
   const [, pglite, directory, most] = process.argv
@@ -38,11 +38,11 @@ const EXECUTE = `
 
 type Reply = { isOpen?: true; answer?: Uint8Array; isTooLarge?: true; error?: string }
 
-/** A copy of the database that a process has opened, and what the driver of PostgreSQL uses of a PGlite. */
+/** A process with an open copy of the database. It has the methods of PGlite that PostgreSQL's driver uses. */
 export type QueryProcess = {
   waitReady: Promise<void>
   /**
-   * Executes a message of the protocol. Never settles if the process has ended: the driver may have no listener for its error then.
+   * Executes a message of the protocol. Never settles if the process has ended, because the driver may have no listener for the error.
    * @returns the messages of the answer
    */
   execProtocolStream: (message: Uint8Array) => Promise<{ name: string }[]>
@@ -61,10 +61,10 @@ export const startQueryProcess = (directory: string, largestAnswer: number): Que
   const child = spawn(process.execPath, ['--eval', EXECUTE, pglite, directory, String(largestAnswer)], {
     stdio: ['pipe', 'ignore', 'ignore', 'ipc'],
     serialization: 'advanced',
-    // The environment of the service has secrets.
+    // The environment of the service contains secrets.
     env: {},
   })
-  // One message is executed at a time, and answers come in the order of messages.
+  // The process executes one message at a time, so answers arrive in the order of messages.
   const pending: ((reply: Reply) => void)[] = []
   const nextReply = async (): Promise<Reply> => new Promise((resolve) => pending.push(resolve))
   let reject: (reason: Error) => void = () => undefined

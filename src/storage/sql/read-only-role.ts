@@ -1,21 +1,21 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from './database.js'
 
-/** The role that statements of operators run as. Roles belong to the whole server: all databases of a server share this one. */
+/** The role for statements of operators. Roles belong to the server, so all databases of a server share this role. */
 export const READ_ONLY_ROLE = 'tallyman_sql'
 
 /** The schemas that the role reads. */
 const SCHEMAS = ['inventory', 'pulls', 'regstat']
 
-/** Tables of other schemas that it reads: what operators look into, and nothing in them is secret (ingest/rejected-events.ts). */
+/** Tables of other schemas that the role reads. They contain no secrets (ingest/rejected-events.ts). */
 const TABLES = ['public.rejected_events']
 
-/** With the salt of a month and `users_key`, the address of an origin can be found by trial. */
+/** With the salt of a period and `users_key`, the address of an origin can be found by trying all addresses. */
 const SECRET_TABLES = ['pulls.salts']
 
 /**
- * Functions that PostgreSQL calls volatile and that change nothing: they read the clock, chance, or the size of a table. Every
- * other volatile function may have an effect that a rollback does not undo, and is refused.
+ * Functions that PostgreSQL calls volatile but that have no effects: they read the clock, a random number, or the size of a table.
+ * Every other volatile function may have an effect that a rollback does not undo, and is refused.
  */
 export const HARMLESS_FUNCTIONS: readonly string[] = [
   'array_sample',
@@ -39,15 +39,15 @@ export const HARMLESS_FUNCTIONS: readonly string[] = [
   'uuidv7',
 ]
 
-/** The advisory lock under which rights are granted: two grants at once on one table fail. Any number, never changed. */
+/** Key of the advisory lock for granting rights: two concurrent grants on one table fail. Arbitrary, but it must never change. */
 const LOCK = 7_391_028
 
 const list = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(', ')
 
 /**
- * Creates the role of operators' statements and lets it read all tables and views of SCHEMAS but the secret ones, and TABLES. It
- * does so at each start, since a role is no part of a database: an administrator may create it later, and a migration may add a table.
- * What the role of DATABASE_URL may not create or grant is left out (docs/operations.md has what an administrator runs).
+ * Creates the role for operators' statements, and lets it read TABLES and all tables and views of SCHEMAS except the secret ones.
+ * It runs at each start, because an administrator may create the role later, and a migration may add a table. It skips rights that
+ * the role of DATABASE_URL cannot grant (docs/operations.md lists the statements for an administrator).
  *
  * In the embedded database, which has no other users, the role also loses the right to execute functions with effects.
  */
@@ -59,8 +59,8 @@ export const prepareReadOnlyRole = async (db: Kysely<unknown>): Promise<void> =>
 const SET_PRIVILEGE = `case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end`
 
 /**
- * What this user may not grant, what another database of the server creates at the same time, and what an administrator changes at
- * the same time ("tuple concurrently updated"). One such statement undoes none of the others.
+ * Errors that are ignored: the user lacks the right, another database of the server creates the role at the same time, or an
+ * administrator changes the same row at the same time ("tuple concurrently updated"). The other statements still take effect.
  */
 const SKIPPED = `insufficient_privilege or duplicate_object or unique_violation or internal_error`
 
@@ -108,7 +108,7 @@ begin
   end loop;
 end $do$`
 
-/** What a statement must not name if the role does not exist, and the statement runs with the rights of DATABASE_URL. */
+/** Names that a statement must not contain if the role does not exist, because it then runs with the rights of DATABASE_URL. */
 export const SECRET_NAMES: readonly string[] = [
   'pg_authid',
   'pg_largeobject',
@@ -119,7 +119,7 @@ export const SECRET_NAMES: readonly string[] = [
   'unresolved_users',
 ]
 
-/** What is wrong with the rights of the role in DATABASE_URL, as a sentence each. The embedded database has no roles to choose. */
+/** Problems with the rights of the role in DATABASE_URL, one sentence each. The embedded database has no choice of roles. */
 export const warningsOfRole = async ({ engine, sql: db }: Database): Promise<string[]> => {
   if (engine === 'pglite') return []
   const { rows } = await sql<Rights>`

@@ -5,43 +5,43 @@ import { isRefusal, type Database } from './database.js'
 import { READ_ONLY_ROLE } from './read-only-role.js'
 import { refusedWords, refusedWordValues, StatementRefused, toStatement, wordsIn } from './statement-check.js'
 
-/** What a statement answered: names of columns, and rows of values in their order. */
+/** The result of a statement: names of columns, and rows with values in the order of the columns. */
 export type ReadOnlyAnswer = {
   columns: string[]
   rows: unknown[][]
-  /** There are more rows than were asked for. */
+  /** Whether there are more rows than the limit. */
   more: boolean
 }
 
 export type ReadOnlyLimits = {
   rows: number
-  /** For the whole statement, whatever the number of its parts. */
+  /** Time limit of the whole statement, whatever the number of its parts. */
   seconds: number
-  /** Of all values together; LARGEST_ANSWER if not given. */
+  /** Limit of the size of all values together; default LARGEST_ANSWER. */
   bytes?: number
 }
 
-/** Rows of one part, and the bytes that a part should have: memory holds an answer of allowed size and one part. */
+/** The rows of one part, and its approximate bytes. Memory contains at most an answer of the allowed size and one part. */
 const PART = { rows: 100, bytes: 1024 * 1024 }
 
-/** Between the server, which ends a statement in its time, and the client of a server that does not answer. */
+/** The time between the server's limit of a statement and the client's limit, which is for a server that does not answer. */
 const GRACE_MS = 2_000
 
 type Extended = pg.QueryConfig & { queryMode: 'extended'; rowMode: 'array'; query_timeout: number }
 type RunArrays = (text: string, values?: unknown[]) => Promise<pg.QueryArrayResult>
 
 /**
- * Runs one statement of an operator in a transaction that is read only, and rolls it back. The statement can neither write nor
- * leave anything behind:
- * - The extended protocol takes a single statement, and a cursor takes only queries.
+ * Runs one statement of an operator in a read-only transaction, and rolls it back. The statement can neither write nor change
+ * the state of its session:
+ * - The extended protocol accepts a single statement, and a cursor accepts only queries.
  * - It runs as a role that may only read (read-only-role.ts), and cannot call the functions that would change the role.
  * - It cannot name functions with effects, such as locks, nor functions that run a text as a statement.
- * - On PostgreSQL its session ends with it; that of the embedded database is cleaned.
+ * - On PostgreSQL its session ends with it; the session of the embedded database is cleaned.
  *
  * Names without a schema are found in `regstat` first, so that SQL written for RegStat runs as it is.
- * The time limit is the server's: PGlite takes the setting and does not heed it (docs/decisions/0011).
- * @param reuse `drop`: the connection is closed after the statement; `keep`: it is the only one, of the embedded database
- * @param freeBytes with `keep`: what temporary files of the statement may take of the disk now
+ * The server enforces the time limit: PGlite accepts the setting but ignores it (docs/decisions/0011).
+ * @param reuse `drop`: the connection is closed after the statement; `keep`: it is the only connection, of the embedded database
+ * @param freeBytes with `keep`: the bytes of the disk that temporary files of the statement may use now
  */
 export const readOnlyOn =
   (pool: pg.Pool, reuse: 'keep' | 'drop', freeBytes = (): number => MOST_TEMPORARY_BYTES): Database['readOnly'] =>
@@ -85,7 +85,7 @@ export const readOnlyOn =
     }
   }
 
-/** All that a session may keep after a statement. Prepared statements of the service stay. */
+/** Resets all state of a session that a statement may change. Prepared statements of the service stay. */
 const CLEANING = [
   'rollback',
   'reset session authorization',
@@ -99,13 +99,13 @@ const CLEANING = [
 /** Bytes of temporary files of one statement. */
 const MOST_TEMPORARY_BYTES = 2 * 2 ** 30
 
-/** Only a superuser may set it, as the user of the embedded database is: its temporary files are on the disk of the service. */
+/** For the embedded database, whose temporary files are on the disk of the service, and whose user is a superuser, as this needs. */
 const temporaryLimit = (freeBytes: number): string => {
   const bytes = Math.max(0, Math.min(freeBytes, MOST_TEMPORARY_BYTES))
   return `set local temp_file_limit = '${Math.floor(bytes / 1024)}kB'`
 }
 
-/** Begins the transaction. @returns whether it runs as the role that may only read; not every server has it. */
+/** Begins the transaction. @returns whether it runs as the read-only role, which not every server has */
 const begin = async (run: RunArrays, settings: readonly string[]): Promise<boolean> => {
   await run('begin transaction read only')
   for (const setting of settings) await run(setting)
@@ -139,7 +139,7 @@ const answerOf = async (run: RunArrays, text: string, bounds: Bounds): Promise<R
     await declare(run, statement.text)
     return fetchRows(run, bounds)
   }
-  // Only what a cursor takes may be explained: "explain analyze" of anything else would run it.
+  // Only a statement that a cursor accepts may be explained: "explain analyze" executes its statement.
   await declare(run, statement.query)
   await run('close answer')
   await bounds.beforePart()
@@ -183,7 +183,7 @@ export const answerTooLarge = (bytes: number): StatementRefused =>
     `the answer has more than ${Math.floor(bytes / 1024 / 1024)} MiB: ask for fewer rows with a limit, for fewer columns, or for the beginnings of long texts with left(column, 100)`,
   )
 
-/** Ends a connection that receives more bytes than are wanted, before they are one row in memory. */
+/** Ends a connection that receives too many bytes, before the driver makes a row of them in memory. */
 const countReceived = (client: pg.PoolClient, most: number): { isTooMuch: () => boolean; stop: () => void } => {
   const { stream } = (client as unknown as { connection: { stream: Socket } }).connection
   let received = 0

@@ -3,12 +3,12 @@ import { isConflict, type Database, type HotStatement, type Run, type Sql } from
 
 const CONFLICT_RETRIES = 3
 
-/** A transaction for which nobody waits. */
+/** A transaction of a job. */
 export type Step = Sql & { run: Run }
 
 /**
- * Runs one step of a job in a transaction of its own, on a connection without the short limit of what a registry waits for.
- * After a conflict it is tried again. A step locks rows that batches want, too, so it is to do a bounded amount of work.
+ * Runs one step of a job in its own transaction, on a connection without the short time limit of requests of a registry. After a
+ * conflict the step is retried. A step locks rows that batches also lock, so it must do a bounded amount of work.
  */
 export const jobStep = async <T>(
   { sql: kysely }: Pick<Database, 'sql'>,

@@ -3,9 +3,9 @@ import type { KeptSchedule } from '../../runtime/jobs.js'
 import type { Sql } from './database.js'
 
 /**
- * When a job is due, by SQL: the time stays in the past until the job is done, whatever stops or fails meanwhile. A schedule
- * that is new begins with its next time; one that was changed replaces a time that is yet to come, and keeps one that has passed. So does
- * one whose time is later than it can be: the clock was ahead when it was stored.
+ * The stored time at which a job is due. It stays in the past until the job is done, whatever stops or fails. A new schedule
+ * begins with its next time. A changed schedule replaces a future time and keeps a past one. A future time is also replaced if it
+ * is later than the schedule allows: the clock was ahead when it was stored.
  */
 export const dueTime = async (
   db: Sql,
@@ -33,8 +33,8 @@ export const dueTime = async (
 }
 
 /**
- * Notes that a job was done for a time, so that the schedule goes on.
- * @returns whether no other process did before
+ * Records that a job was done for a time, and stores its next time.
+ * @returns false if another process recorded it before
  */
 export const completeDue = async (
   db: Sql,
@@ -51,8 +51,8 @@ export const completeDue = async (
 }
 
 /**
- * Deletes the schedules of jobs that are not configured any more. Otherwise a job that is configured again after months would
- * be made up for at once. A job that another process does at the moment keeps its schedule.
+ * Deletes the schedules of jobs that are no longer configured. Otherwise a job that is configured again after months would run at
+ * once, to make up for its old time. A job that another process runs at the moment keeps its schedule.
  * @param configured the names of all jobs that this process runs
  */
 export const deleteOtherSchedules = async (db: Sql, configured: readonly string[]): Promise<void> => {
@@ -63,7 +63,7 @@ export const deleteOtherSchedules = async (db: Sql, configured: readonly string[
   `.execute(db)
 }
 
-/** When a job is due; undefined if that is not known yet. */
+/** The time at which a job is due; undefined if no time is stored. */
 export const readDueTime = async (db: Sql, job: string): Promise<Date | undefined> => {
   const { rows } = await sql<{ due_at: Date }>`
     select due_at from schedules where job = ${job} and due_at < 'infinity'

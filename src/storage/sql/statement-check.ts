@@ -1,20 +1,20 @@
 import { HARMLESS_FUNCTIONS, SECRET_NAMES } from './read-only-role.js'
 
-/** The statement of an operator was refused or ended by Tallyman itself. The message says why, and what helps. */
+/** Tallyman itself refused or ended the statement of an operator. The message says why, and what helps. */
 export class StatementRefused extends Error {}
 
 /** A statement of an operator by its kind. A query is read through a cursor; `explain` and `show` have none. */
 export type OperatorStatement =
   | { kind: 'query'; text: string }
   | { kind: 'show'; text: string }
-  /** `query` is what is explained, `options` is `analyze`, `(analyze, format json)` or empty. */
+  /** `query` is the explained query; `options` is `analyze`, `(analyze, format json)` or empty. */
   | { kind: 'explain'; options: string; query: string }
 
 /** The first words of an option list of `explain`. Other parentheses begin a query. */
 const EXPLAIN_OPTIONS =
   /^\(\s*(?:analyze|analyse|verbose|costs|settings|generic_plan|buffers|serialize|wal|timing|summary|memory|format)\b[\w\s,]*$/i
 
-/** Tells the kinds of statements apart, in time that is linear in the length of the text. */
+/** Finds the kind of a statement, in time linear in the length of the text. */
 export const toStatement = (text: string): OperatorStatement => {
   const query = withoutEnd(text)
   const start = afterBlank(query, 0)
@@ -25,12 +25,12 @@ export const toStatement = (text: string): OperatorStatement => {
   return { kind: 'query', text: query }
 }
 
-/** The first words of what can be run. */
+/** The first words of allowed statements. */
 const FIRST_WORDS: ReadonlySet<string> = new Set(['select', 'with', 'values', 'table', 'show', 'explain'])
 
 /**
- * The sentence for a statement that the database refused. A cursor takes only queries, so for any other statement the database
- * reports no more than a syntax error.
+ * The message for a statement that the database refused. A cursor accepts only queries, so for any other statement the database
+ * reports only a syntax error.
  */
 export const refusalOf = (text: string, error: Error): string => {
   const statement = toStatement(text)
@@ -41,12 +41,12 @@ export const refusalOf = (text: string, error: Error): string => {
   return `"${word.slice(0, 40)}" is refused: a statement can only read, so it begins with ${[...FIRST_WORDS].join(', ')}`
 }
 
-/** Of a table, a column or a schema (SQLSTATE of PostgreSQL). */
+/** Whether a table, a column or a schema is unknown, by PostgreSQL's SQLSTATE. */
 const isUnknownName = (error: Error): boolean =>
   'code' in error && ['42P01', '42703', '3F000'].includes(String(error.code))
 const LISTED = '; docs/inventory.md ("The schema") lists the tables and columns'
 
-/** Options are written anew, without the comments between them: what is run has no text that was not looked at. */
+/** Rebuilds the options without the comments between them, so that the executed statement contains no unchecked text. */
 const explained = (text: string, from: number): OperatorStatement => {
   const close = text.indexOf(')', from)
   if (text[from] === '(' && close > 0 && EXPLAIN_OPTIONS.test(text.slice(from, close)))
@@ -62,7 +62,7 @@ const explained = (text: string, from: number): OperatorStatement => {
 
 const EXPLAIN_WORDS: ReadonlySet<string> = new Set(['analyze', 'analyse', 'verbose'])
 
-/** Semicolons may follow a statement, but not a query in a cursor. */
+/** Removes semicolons at the end, which the query of a cursor must not have. */
 const withoutEnd = (text: string): string => {
   let end = text.length
   while (/[\s;]/.test(text[end - 1] ?? '')) end--
@@ -75,7 +75,7 @@ const wordAt = (text: string, at: number): string => {
   return (word.exec(text)?.[0] ?? '').toLowerCase()
 }
 
-/** Skips white space and comments; those between slashes may be nested. */
+/** Skips white space and comments; block comments may be nested. */
 const afterBlank = (text: string, from: number): number => {
   let at = from
   let depth = 0
@@ -96,8 +96,8 @@ const afterBlank = (text: string, from: number): number => {
 }
 
 /**
- * All words of a text that may be names, in lower case: those in strings, comments and quotes as well. A name cannot be hidden
- * from a search that knows no syntax; only escapes (`U&"\\0073alts"`) can hide one, and are refused.
+ * All words of a text that may be names, in lower case, including words in strings, comments and quotes. This search ignores
+ * syntax, so only an escape (`U&"\\0073alts"`) can hide a name from it. Escapes are refused.
  * @throws StatementRefused
  */
 export const wordsIn = (text: string): string[] => {
@@ -107,8 +107,8 @@ export const wordsIn = (text: string): string[] => {
 }
 
 /**
- * The query for words, `$1`, that no statement may contain: functions that have effects, or run a text as a statement. PostgreSQL
- * calls functions with effects volatile.
+ * A query that selects from the words `$1` those that no statement may contain: functions that have effects (which PostgreSQL calls
+ * volatile) or run a text as a statement.
  * @param isRestricted whether the statement runs as the role that cannot read secrets
  */
 export const refusedWords = (isRestricted: boolean): string => `

@@ -2,25 +2,25 @@ import { arrayText } from './array-text.js'
 import type { HotStatement } from './database.js'
 
 /**
- * A part of a statement: one or more common table expressions. A batch is stored by one statement made of the parts it needs,
- * which PostgreSQL takes as one transaction and one round trip.
+ * A part of a statement: one or more common table expressions. One statement, joined from the necessary parts, stores a batch in
+ * one transaction and one round trip.
  */
 export type StatementPart = {
-  /** Tells parts from each other in the name of the statement. */
+  /** Identifies the part in the name of the statement. */
   key: string
-  /** @param p the placeholder of this part's parameter with a number, counted from 1. */
+  /** @param p the placeholder of this part's parameter with a number, counted from 1 */
   text: (p: (number: number) => string) => string
   /** Columns of rows for `unnest`, and single values. */
   values: readonly (Column | string | null)[]
 }
 
-/** Numbers in it are finite. */
+/** Numbers must be finite. */
 export type Column = readonly (string | number | boolean | null)[]
 
 const known = new Map<string, HotStatement>()
 
 /**
- * Joins parts in front of a closing `select`, which belongs to the first of them. There are few combinations, so each is
+ * Joins parts in front of a final `select`, which uses the parameters of the first part. There are few combinations, and each is
  * prepared once per connection.
  */
 export const joinParts = (
@@ -33,7 +33,7 @@ export const joinParts = (
   return { statement, values: parts.flatMap(({ values }) => values.map(asParameter)) }
 }
 
-/** The driver writes arrays itself, but takes several times as long. */
+/** The driver can write arrays, too, but takes several times as long. */
 const asParameter = (value: Column | string | null): string | null =>
   value === null || typeof value === 'string' ? value : arrayText(value)
 

@@ -1,24 +1,24 @@
 import { isCancelled } from './database.js'
 
 /** The usual size of a step is divided by `divisor` until so many steps of that size have succeeded. */
-type Smaller = { divisor: number; remaining: number; successes: number }
+type ReducedSize = { divisor: number; remaining: number; successes: number }
 
-/** Of each kind of step that was ended: how much smaller its steps are. */
-export type StepSizes = Map<string, Smaller>
+/** The reduced size of each kind of step whose statement was ended. */
+export type StepSizes = Map<string, ReducedSize>
 
 export const createStepSizes = (): StepSizes => new Map()
 
-/** By how much a step becomes smaller if it was ended, and larger after as many successes. */
+/** The factor by which a step shrinks after it was ended, and grows after enough successes. */
 const FACTOR = 8
-/** Each step that is ended again doubles the number of successes before a larger step is tried. */
+/** Each step that is ended again doubles the number of successes that a larger step needs. This is its limit. */
 const MOST_SUCCESSES = 1_024
 
 /**
- * Does one step. A step whose statement took too long, and was ended, would be ended again: it is repeated with an eighth of its size, down to one
- * row. The next steps are as small, until enough of them have succeeded.
+ * Runs one step. If its statement took too long and was ended, the step is repeated with an eighth of its size, down to one row.
+ * The next steps keep the smaller size until enough of them have succeeded.
  * @param size of a usual step
- * @param step gets the number by which its size is to be divided
- * @throws what the smallest step throws, and any other error at once
+ * @param step gets the divisor of its size
+ * @throws the error of the smallest step, or at once any error other than a cancellation
  */
 export const doStep = async <T>(
   sizes: StepSizes,
@@ -47,7 +47,7 @@ const shrink = (sizes: StepSizes, kind: string): void => {
   sizes.set(kind, { divisor: divisor * FACTOR, remaining: needed, successes: needed })
 }
 
-/** A step of the usual size has to succeed once before the smaller ones are forgotten. */
+/** Only after a step of the usual size has succeeded once is the reduced size dropped. */
 const grow = (sizes: StepSizes, kind: string): void => {
   const smaller = sizes.get(kind)
   if (smaller?.divisor === 1) sizes.delete(kind)

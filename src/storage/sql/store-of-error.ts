@@ -2,10 +2,10 @@ import { isNativeError } from 'node:util/types'
 import type pg from 'pg'
 import { sqlState } from './database.js'
 
-/** A store, as a log names it. */
+/** The name of a store in logs. */
 export type StoreName = 'PostgreSQL' | 'Redis'
 
-/** Errors of connections to PostgreSQL: one of a socket does not say what was connected to. */
+/** Errors of connections to PostgreSQL: the error of a socket does not name its server. */
 const ofPostgres = new WeakSet()
 
 const note = (error: unknown): void => {
@@ -18,7 +18,7 @@ type Connected = (
   done: (release?: unknown) => void,
 ) => void
 
-/** Notes of which store the errors of a pool are, so that `storeOf` can name it. */
+/** Records the errors of a pool as errors of PostgreSQL, so that `storeOf` can name the store. */
 export const nameErrorsOf = (pool: pg.Pool): void => {
   const connect = pool.connect.bind(pool)
   const connectNoting = async (): Promise<pg.PoolClient> =>
@@ -38,23 +38,23 @@ export const nameErrorsOf = (pool: pg.Pool): void => {
   pool.on('connect', (client) => client.on('error', note))
 }
 
-/** The SQLSTATEs with which PostgreSQL says that it does not work at the moment. */
-export const SERVER_AWAY = /^(08|53|57P|58)[0-9A-Z]*$|^25006$/
-/** What pg says of a server that does not answer. */
-export const POSTGRES_AWAY =
+/** The SQLSTATEs with which PostgreSQL reports that it is unavailable. */
+export const SERVER_UNAVAILABLE = /^(08|53|57P|58)[0-9A-Z]*$|^25006$/
+/** Error messages of pg for a server that does not answer. */
+export const POSTGRES_UNAVAILABLE =
   /Query read timeout|Connection terminated|timeout exceeded when trying to connect|not queryable/
-/** What ioredis and Redis say if the server does not answer, or takes nothing at the moment. */
-export const REDIS_AWAY =
+/** Error messages of ioredis and Redis if the server does not answer or accepts no writes. */
+export const REDIS_UNAVAILABLE =
   /Connection is closed|Command timed out|Stream isn't writeable|\b(?:LOADING|BUSY|CLUSTERDOWN|MASTERDOWN|READONLY|TRYAGAIN|NOREPLICAS|OOM|MISCONF|NOAUTH|WRONGPASS|NOPERM) /
 const REDIS_NAMES: ReadonlySet<string> = new Set(['MaxRetriesPerRequestError', 'ClusterAllFailedError', 'ReplyError'])
 
-/** The store that does not answer, or takes nothing at the moment; undefined for any other error. Errors behind it (`cause`) are not looked at. */
+/** The store that an error reports as unavailable; undefined for any other error. Does not look at the `cause` of the error. */
 export const storeOf = (error: unknown): StoreName | undefined => {
   if (!isNativeError(error)) return undefined
-  if (ofPostgres.has(error) || SERVER_AWAY.test(sqlState(error) ?? '')) return 'PostgreSQL'
+  if (ofPostgres.has(error) || SERVER_UNAVAILABLE.test(sqlState(error) ?? '')) return 'PostgreSQL'
   if (REDIS_NAMES.has(error.name)) return 'Redis'
   // The drivers throw plain errors; errors of other kinds may quote any text.
   if (error.constructor.name !== 'Error') return undefined
-  if (POSTGRES_AWAY.test(error.message)) return 'PostgreSQL'
-  return REDIS_AWAY.test(error.message) ? 'Redis' : undefined
+  if (POSTGRES_UNAVAILABLE.test(error.message)) return 'PostgreSQL'
+  return REDIS_UNAVAILABLE.test(error.message) ? 'Redis' : undefined
 }

@@ -4,7 +4,7 @@ import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import { reconcile, ReconcileBusy, type ReconcileOptions } from '../../../src/inventory/reconcile/reconcile.js'
 import { TooMuchGone } from '../../../src/inventory/reconcile/mass-deletion-guard.js'
 import { lastReconciliations, type ReconciliationReport } from '../../../src/inventory/reconcile/reports.js'
-import { RegistryAway, RegistryError, UnreadableManifest } from '../../../src/registries/client/exchange.js'
+import { RegistryUnavailable, RegistryError, UnreadableManifest } from '../../../src/registries/client/exchange.js'
 import { createKnownContents } from '../../../src/inventory/reconcile/known-contents.js'
 import { readRecordedState } from '../../../src/inventory/reconcile/recorded-state.js'
 import { walkRepository } from '../../../src/inventory/reconcile/read-repository.js'
@@ -471,7 +471,7 @@ describe('a run', () => {
 
   test('gives up when the registry is away', async () => {
     const registry = stubRegistry(10, (request) => {
-      if (request.startsWith('tags ')) throw new RegistryAway('away')
+      if (request.startsWith('tags ')) throw new RegistryUnavailable('away')
     })
     for (let i = 0; i < 20; i++) put(registry.repository(`r${i}`), first, 'one')
     await expect(run(registry)).rejects.toThrow('away')
@@ -489,7 +489,7 @@ describe('a run', () => {
 
   test('that gave up goes on behind those that failed, tries them last, and comes to its end', async () => {
     const registry = stubRegistry(10, (request) => {
-      if (/^tags r\d$/.test(request)) throw new RegistryAway('it answered 500')
+      if (/^tags r\d$/.test(request)) throw new RegistryUnavailable('it answered 500')
     })
     for (let i = 0; i < 6; i++) put(registry.repository(`r${i}`), first, 'one')
     put(registry.repository('team/app'), first, 'one')

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } fr
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
-import { isStorageAway } from '../../../src/storage/unavailable.js'
+import { isStorageUnavailable } from '../../../src/storage/unavailable.js'
 import { EmbeddedDatabaseFailed } from '../../../src/storage/embedded/failure.js'
 import { EmbeddedInstance } from '../../../src/storage/embedded/instance.js'
 import { openPglite } from '../../../src/storage/embedded/pglite.js'
@@ -40,8 +40,8 @@ describe('an embedded database that cannot go on', () => {
       database.version(),
     ])
     expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
-    await expect(database.version()).rejects.toThrow(/pg_wal.*What was answered is stored/s)
-    expect(isStorageAway(await database.version().catch((error: unknown) => error))).toBe(true)
+    await expect(database.version()).rejects.toThrow(/pg_wal.*All confirmed writes are stored/s)
+    expect(isStorageUnavailable(await database.version().catch((error: unknown) => error))).toBe(true)
     expect(failures).toEqual([expect.any(EmbeddedDatabaseFailed)])
     expect(database.failure()).toBe(failures[0])
     await database.close()

@@ -229,7 +229,7 @@ describe('the embedded database', () => {
     await second.close()
   })
 
-  test('that is gone or empty although it held data stops the start', async () => {
+  test('that is gone or empty although it contained data stops the start', async () => {
     const database = await openInitialised()
     await database.close()
     rmSync(join(folder.path, 'db'), { recursive: true })

@@ -29,7 +29,7 @@ describe('a union of sketches', () => {
         for (const one of [...sketches].reverse()) {
           const other = new Union()
           other.take(sketchOf(one).toBytes())
-          backwards.unite(other)
+          backwards.merge(other)
         }
         expect(union.count()).toBe(expected.count())
         const bytes = union.toBytes()

@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { Migrator, sql } from 'kysely'
-import { isStorageAway } from '../../../src/storage/unavailable.js'
+import { isStorageUnavailable } from '../../../src/storage/unavailable.js'
 import { isConflict, isContentError, isRefusal, sqlState, type Database } from '../../../src/storage/sql/database.js'
 import { installationIn } from '../../../src/schema/installation.js'
 import { takeLease } from '../../../src/storage/sql/leases.js'
@@ -113,18 +113,26 @@ describe.each(STORE_PAIRS)('the SQL database of %s', (_, open) => {
       sql`insert into leases select 'x', 'y', now() from generate_series(1, 2)`.execute(database.sql),
     )
     for (const error of [wrongDay, duplicate]) {
-      expect([isContentError(error), isConflict(error), isStorageAway(error)]).toEqual([true, false, false])
+      expect([isContentError(error), isConflict(error), isStorageUnavailable(error)]).toEqual([true, false, false])
     }
     const conflict = await failure(
       sql`do $$ begin raise exception using errcode = '40P01'; end $$`.execute(database.sql),
     )
-    expect([isContentError(conflict), isConflict(conflict), isStorageAway(conflict)]).toEqual([false, true, false])
+    expect([isContentError(conflict), isConflict(conflict), isStorageUnavailable(conflict)]).toEqual([
+      false,
+      true,
+      false,
+    ])
     const shutdown = await failure(
       sql`do $$ begin raise exception using errcode = '57P03'; end $$`.execute(database.sql),
     )
-    expect([isContentError(shutdown), isConflict(shutdown), isStorageAway(shutdown)]).toEqual([false, false, true])
+    expect([isContentError(shutdown), isConflict(shutdown), isStorageUnavailable(shutdown)]).toEqual([
+      false,
+      false,
+      true,
+    ])
     const bug = await failure(sql`select nonsense`.execute(database.sql))
-    expect([isContentError(bug), isConflict(bug), isStorageAway(bug)]).toEqual([false, false, false])
+    expect([isContentError(bug), isConflict(bug), isStorageUnavailable(bug)]).toEqual([false, false, false])
   })
 
   test('a lease has one holder, who may prolong it, until its time is over', async () => {

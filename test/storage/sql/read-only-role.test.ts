@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import pg from 'pg'
 import { migrate } from '../../../src/schema/migrate.js'
-import { openPostgres, unhurried } from '../../../src/storage/sql/postgres.js'
+import { openPostgres, withoutTimeLimit } from '../../../src/storage/sql/postgres.js'
 import { warningsOfRole } from '../../../src/storage/sql/read-only-role.js'
 import { eventually } from '../../servers/process.js'
 import { startPostgres, type PostgresServer } from '../../servers/postgres.js'
@@ -39,7 +39,7 @@ describe('a PostgreSQL server on which Tallyman may not create roles', () => {
       'create role plain login; grant create on database tallyman to plain; grant create on schema public to plain',
     )
     url = server.url.replace('postgres@', 'plain@')
-    await unhurried(url, migrate)
+    await withoutTimeLimit(url, migrate)
   })
   afterAll(async () => server.stop())
 
@@ -61,7 +61,7 @@ describe('a PostgreSQL server on which Tallyman may not create roles', () => {
 
   test('warns while the role is there, as of another installation on the server, and not granted', async () => {
     await admin('create role tallyman_sql')
-    await unhurried(url, migrate)
+    await withoutTimeLimit(url, migrate)
     expect(await run('select current_user::text')).toEqual([['plain']])
     expect(await warnings()).toEqual([
       expect.stringMatching(/has all rights of DATABASE_URL.*"grant tallyman_sql to plain", then restart/),
@@ -70,7 +70,7 @@ describe('a PostgreSQL server on which Tallyman may not create roles', () => {
 
   test('runs statements as the role that may only read, once an administrator has created and granted it', async () => {
     await admin('grant tallyman_sql to plain')
-    await unhurried(url, migrate)
+    await withoutTimeLimit(url, migrate)
     expect(await run('select current_user::text, count(*)::int from inventory.tags')).toEqual([['tallyman_sql', 0]])
     expect(await run('select reason, detail, excerpt from rejected_events')).toEqual([])
     await expect(run('select * from pulls.salts')).rejects.toMatchObject({ code: '42501' })
@@ -80,7 +80,7 @@ describe('a PostgreSQL server on which Tallyman may not create roles', () => {
     expect(await warnings()).toEqual([
       expect.stringContaining('grant usage on schema inventory, pulls, regstat to tallyman_sql'),
     ])
-    await unhurried(url, migrate)
+    await withoutTimeLimit(url, migrate)
     expect(await warnings()).toEqual([])
   })
 
@@ -88,7 +88,7 @@ describe('a PostgreSQL server on which Tallyman may not create roles', () => {
     await admin('create view inventory.of_another as select 1 as one')
     await admin('revoke all on all tables in schema inventory from tallyman_sql')
     await admin('revoke usage on schema inventory from tallyman_sql')
-    await unhurried(url, migrate)
+    await withoutTimeLimit(url, migrate)
     expect(await readable()).toEqual(READABLE)
     await admin('drop view inventory.of_another')
   })
@@ -101,7 +101,7 @@ describe('a PostgreSQL server on which Tallyman may not create roles', () => {
     await other.query('begin')
     await other.query('create role tallyman_sql; grant tallyman_sql to plain')
     await admin('alter role plain createrole')
-    const migrating = unhurried(url, migrate)
+    const migrating = withoutTimeLimit(url, migrate)
     await eventually('the start waits for the other one', async () => {
       const rows = await admin("select from pg_stat_activity where usename = 'plain' and wait_event_type = 'Lock'")
       return rows.length > 0
@@ -116,7 +116,7 @@ describe('a PostgreSQL server on which Tallyman may not create roles', () => {
 
   test('a start of each of several instances may grant at the same time', async () => {
     await admin('revoke all on all tables in schema inventory from tallyman_sql')
-    await Promise.all(Array.from({ length: 4 }, async () => unhurried(url, migrate)))
+    await Promise.all(Array.from({ length: 4 }, async () => withoutTimeLimit(url, migrate)))
     expect(await run('select current_user::text, count(*)::int from inventory.tags')).toEqual([['tallyman_sql', 0]])
   })
 })

@@ -2,9 +2,9 @@ import { describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import pg from 'pg'
 import { createLog } from '../../../src/service/log.js'
-import { isStorageAway } from '../../../src/storage/unavailable.js'
+import { isStorageUnavailable } from '../../../src/storage/unavailable.js'
 import { migrate } from '../../../src/schema/migrate.js'
-import { openPostgres, unhurried } from '../../../src/storage/sql/postgres.js'
+import { openPostgres, withoutTimeLimit } from '../../../src/storage/sql/postgres.js'
 import { connectRedis } from '../../../src/storage/sketches/redis-connection.js'
 import { nameErrorsOf, storeOf } from '../../../src/storage/sql/store-of-error.js'
 import { startPostgres } from '../../servers/postgres.js'
@@ -33,10 +33,10 @@ describe('an error of a store that is away', () => {
       await failureOf(database.jobTransaction(async (tx) => tx.run(statement, []))),
       await failureOf(sql`select 1`.execute(database.jobs)),
       await failureOf(database.readOnly('select 1', { rows: 1, seconds: 1 })),
-      await failureOf(unhurried(url, migrate)),
+      await failureOf(withoutTimeLimit(url, migrate)),
     ]
     await database.close()
-    expect(failures.map(isStorageAway)).toEqual(failures.map(() => true))
+    expect(failures.map(isStorageUnavailable)).toEqual(failures.map(() => true))
     expect(failures.map(logged)).toEqual(failures.map(() => 'PostgreSQL'))
   })
 
@@ -62,7 +62,7 @@ describe('an error of a store that is away', () => {
     const client = connectRedis(`redis://127.0.0.1:${await freePort()}`)
     const failure = await failureOf(client.pfadd('sketch', 'alice'))
     client.disconnect()
-    expect([isStorageAway(failure), logged(failure)]).toEqual([true, 'Redis'])
+    expect([isStorageUnavailable(failure), logged(failure)]).toEqual([true, 'Redis'])
     expect(logged(await failureOf(client.pfadd('sketch', 'alice')))).toBe('Redis')
   })
 

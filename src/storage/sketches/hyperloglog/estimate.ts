@@ -39,8 +39,8 @@ const tau = (start: number): number => {
 }
 
 /**
- * Distinct members behind a histogram of register values: `histogram[rank]` registers hold that rank (0 to 51). Registers that
- * no members can have made may give any number up to 2^53 - 1, never Infinity.
+ * Distinct members for a histogram of register values: `histogram[rank]` registers have that rank (0 to 51). Registers that
+ * no set of members can produce may give any number up to 2^53 - 1, never Infinity.
  */
 export const estimate = (histogram: Int32Array): number => {
   let z = REGISTERS * tau((REGISTERS - histogram[MAX_RANK + 1]!) / REGISTERS)

@@ -14,13 +14,13 @@ import {
 import { locate } from './murmur.js'
 import { forEachRun, raise } from './sparse.js'
 
-/** The highest bit of the cached cardinality says that it is out of date. */
+/** The highest bit of the cached cardinality marks it as out of date. */
 export const STALE_BYTE = 15
 export const STALE_BIT = 0x80
 
 /**
  * A HyperLogLog sketch in Redis's own format: 16,384 registers, standard error 0.81 %.
- * The same members in the same order give the bytes that PFADD gives (Redis 7.0), and `count` what PFCOUNT answers.
+ * The same members in the same order give the same bytes as PFADD (Redis 7.0), and `count` gives the result of PFCOUNT.
  */
 export class HyperLogLog {
   #header: Uint8Array
@@ -35,15 +35,15 @@ export class HyperLogLog {
     this.#body = bytes ? bytes.slice(HEADER_BYTES) : emptyBody()
   }
 
-  /** Adds a member; true when that changed the sketch. */
+  /** Adds a member. @returns whether the sketch changed */
   add(member: string | Uint8Array): boolean {
-    const place = locate(member)
-    if (!this.#raise(place & 0x3fff, place >>> 14)) return false
+    const located = locate(member)
+    if (!this.#raise(located & 0x3fff, located >>> 14)) return false
     this.#header[STALE_BYTE]! |= STALE_BIT
     return true
   }
 
-  /** Distinct members, estimated, at most 2^53 - 1. Like PFCOUNT it keeps the answer in the header until the next change. */
+  /** Distinct members, estimated, at most 2^53 - 1. Like PFCOUNT, it caches the result in the header until the next change. */
   count(): number {
     const view = new DataView(this.#header.buffer, this.#header.byteOffset)
     if ((this.#header[STALE_BYTE]! & STALE_BIT) === 0) {
@@ -54,7 +54,7 @@ export class HyperLogLog {
     return count
   }
 
-  /** Takes in all members of the others, as PFMERGE does: dense as soon as one of them is. */
+  /** Adds all members of other sketches, as PFMERGE does: the result is dense if one of them is. */
   merge(...others: HyperLogLog[]): void {
     const highest = highestRegisters([this, ...others])
     if (others.some((other) => other.#dense)) this.#toDense()
@@ -80,7 +80,7 @@ export class HyperLogLog {
     return registers
   }
 
-  /** Raises each of 16,384 ranks to that of this sketch where it is lower. */
+  /** Raises each of 16,384 ranks to the rank of this sketch if that is higher. */
   raiseInto(highest: Uint8Array): void {
     if (this.#dense) {
       for (let register = 0; register < REGISTERS; register++) {
@@ -120,7 +120,7 @@ export class HyperLogLog {
   }
 }
 
-/** Distinct members of all sketches together, as PFCOUNT with several keys, at most 2^53 - 1; 0 for none. */
+/** Distinct members of all sketches together, as PFCOUNT with several keys, at most 2^53 - 1; 0 without sketches. */
 export const countUnion = (sketches: readonly HyperLogLog[]): number =>
   estimate(histogramOf(highestRegisters(sketches)))
 
@@ -139,7 +139,7 @@ const histogramOf = (registers: Uint8Array): Int32Array => {
 /** One run of 16,384 zeros. */
 const emptyBody = (): Uint8Array => new Uint8Array([0x7f, 0xff])
 
-/** A dense register: six bits, the lowest first, so one in three crosses into the next byte. */
+/** Reads a dense register: six bits, the lowest first, so that many registers extend into the next byte. */
 const denseGet = (body: Uint8Array, register: number): number => {
   const at = (register * 6) >> 3
   const shift = (register * 6) & 7

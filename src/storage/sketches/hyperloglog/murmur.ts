@@ -11,19 +11,19 @@ const M_LOW_1 = 0x5bd1
 const encoder = new TextEncoder()
 
 /**
- * Where a member lands in a sketch of 2^14 registers, packed as `register | rank << 14`.
+ * The register and the rank of a member in a sketch of 2^14 registers, packed as `register | rank << 14`.
  * The register is the low 14 bits of the hash; the rank (1 to 51) is one more than the zeros that follow them.
  * A string is hashed as its UTF-8 bytes, as Redis clients send it.
  */
 export const locate = (member: string | Uint8Array): number => {
   if (typeof member !== 'string') return locateBytes(member)
-  const place = locateAscii(member)
-  return place === NOT_ASCII ? locateBytes(encoder.encode(member)) : place
+  const located = locateAscii(member)
+  return located === NOT_ASCII ? locateBytes(encoder.encode(member)) : located
 }
 
 const NOT_ASCII = -1
 
-/** The same as `locateBytes` without a copy into bytes, which would cost more than the hash. */
+/** As `locateBytes`, without encoding the text as bytes, which would take longer than the hash. */
 const locateAscii = (text: string): number => {
   let bits = 0
   start(text.length)
@@ -61,7 +61,7 @@ const locateBytes = (bytes: Uint8Array): number => {
   return finish(blocksEnd < bytes.length)
 }
 
-/** The hash under way, in two halves. One hash at a time: nothing here waits. */
+/** The hash in progress, in two halves. One hash at a time is enough: the functions here are synchronous. */
 let low = 0
 let high = 0
 

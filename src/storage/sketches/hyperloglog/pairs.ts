@@ -27,8 +27,8 @@ export const pair = (register: number, rank: number): number => (register << 6) 
 const unpacked = new Uint32Array(REGISTERS)
 
 /**
- * The registers of a sketch that are not 0, each as a pair. They stand there until the next call: it is for many sketches one
- * after the other.
+ * The registers of a sketch that are not 0, each as a pair. The next call overwrites the result, so that many sketches can be read
+ * one after the other in the same memory.
  * @param bytes a sketch in Redis's format.
  * @throws SketchFormatError for bytes that Redis would refuse.
  */
@@ -45,7 +45,7 @@ export const isDense = (bytes: Uint8Array): boolean =>
 const isSketch = (bytes: Uint8Array): boolean =>
   bytes[0] === 0x48 && bytes[1] === 0x59 && bytes[2] === 0x4c && bytes[3] === 0x4c
 
-/** Raises ranks to those of a dense sketch where they are lower. Four registers stand in three bytes. */
+/** Raises ranks to the ranks of a dense sketch if those are higher. Three bytes contain four registers. */
 export const raiseByDense = (registers: Uint8Array, bytes: Uint8Array): void => {
   for (let at = HEADER_BYTES, i = 0; i < REGISTERS; at += 3, i += 4) {
     const three = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16)
@@ -86,10 +86,10 @@ const unpackSparse = (bytes: Uint8Array): number => {
 }
 
 /**
- * A sketch in Redis's format with these registers: the same ranks always give the same bytes, dense where sparse ones would be
- * more than Redis keeps.
- * @param pairs each register once, in their order.
- * @param count of its members, which the header keeps.
+ * A sketch in Redis's format with these registers. The same ranks always give the same bytes. The sketch is dense if a sparse one
+ * would exceed Redis's limit.
+ * @param pairs each register once, in ascending order
+ * @param count the number of members, for the header
  */
 export const bytesOf = (pairs: Uint32Array, count: number): Uint8Array => {
   const body = sparseBody(pairs) ?? denseBody(pairs)
@@ -119,7 +119,7 @@ const sparseBody = (pairs: Uint32Array): number[] | undefined => {
   return runs.length > LARGEST_SPARSE_BYTES - HEADER_BYTES ? undefined : runs
 }
 
-/** Four registers stand in three bytes. */
+/** Three bytes contain four registers. */
 const denseBody = (pairs: Uint32Array): Uint8Array => {
   const body = new Uint8Array(DENSE_BYTES - HEADER_BYTES)
   for (const one of pairs) {

@@ -2,10 +2,10 @@ import { CARDINALITY, HIGHEST_RANK, SketchFormatError } from './format.js'
 import { countUnion, HyperLogLog, STALE_BIT, STALE_BYTE } from './hyperloglog.js'
 
 /**
- * A sketch of another installation, if members can have made it. A cached cardinality that its registers do not give is marked
- * as out of date, since PFCOUNT would answer it.
- * @param bytes in Redis's format.
- * @throws SketchFormatError for bytes that Redis would refuse, for a rank that no hash has, and for more members than 2^53 - 1.
+ * Checks that a set of members can produce a sketch of another installation. If the cached cardinality does not match the
+ * registers, it is marked as out of date, because PFCOUNT would return it.
+ * @param bytes in Redis's format
+ * @throws SketchFormatError for bytes that Redis would refuse, for a rank that no hash has, and for more members than 2^53 - 1
  */
 export const possibleSketch = (bytes: Uint8Array): Uint8Array => {
   const sketch = new HyperLogLog(bytes)

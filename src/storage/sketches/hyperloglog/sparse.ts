@@ -1,13 +1,13 @@
 /**
- * The sparse body of a sketch: 16,384 registers as runs. One byte or two each:
+ * The sparse body of a sketch: 16,384 registers as runs of one or two bytes:
  * `00xxxxxx` a run of 1 to 64 zeros, `01xxxxxx xxxxxxxx` one of 1 to 16,384 zeros, `1vvvvvll` 1 to 4 times the value 1 to 32.
- * Which runs stand there depends on the history of a sketch, not only on its registers, so the edits below follow
- * Redis 7.0 (hyperloglog.c, BSD-3-Clause, Salvatore Sanfilippo) step by step; that makes the bytes equal.
+ * The runs depend on the history of a sketch, not only on its registers. So the edits below follow Redis 7.0 (hyperloglog.c,
+ * BSD-3-Clause, Salvatore Sanfilippo) step by step, and give equal bytes.
  */
 export const LARGEST_SPARSE_VALUE = 32
 const LONGEST_SHORT_ZEROS = 64
 export const LONGEST_VALUE_RUN = 4
-/** How many runs Redis looks at for neighbours of the same value after an edit. */
+/** The number of runs that Redis checks after an edit for neighbours of the same value. */
 const MERGE_WINDOW = 5
 
 const isZeros = (byte: number): boolean => byte < 0x40
@@ -52,12 +52,12 @@ export const forEachRun = (
   return { registers: first, complete: true }
 }
 
-/** What raising a register did: nothing, a body changed in place, a new body, or too much for this encoding. */
+/** The result of raising a register: no change, the body (changed in place, or new), or a body too large for this encoding. */
 export type Raised = 'unchanged' | 'too_large' | Uint8Array
 
 /**
  * Raises `register` to `value` if it is lower.
- * @param largestBody bytes the body may grow to; beyond it the answer is `too_large` and nothing was changed.
+ * @param largestBody bytes to which the body may grow; beyond that the result is `too_large` and the body is unchanged
  */
 export const raise = (body: Uint8Array, register: number, value: number, largestBody: number): Raised => {
   if (value > LARGEST_SPARSE_VALUE) return 'too_large'

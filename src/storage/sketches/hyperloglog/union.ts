@@ -3,36 +3,36 @@ import { REGISTERS } from './format.js'
 import { locate } from './murmur.js'
 import { bytesOf, isDense, pair, pairsIn, raiseByDense } from './pairs.js'
 
-/** So many pairs take a quarter of the room of all registers. */
+/** So many pairs take a quarter of the memory of all registers. */
 const MOST_PAIRS = 1_024
 const FEWEST_PAIRS = 8
 
-/** All registers 0 between two uses. */
+/** All registers are 0 between two uses. */
 const scratch = new Uint8Array(REGISTERS)
 
 /**
- * What many sketches have together. Thousands of them may be made at once: one with few members takes little room and time, and
- * none more than 16 KiB.
+ * The union of many sketches. Thousands of unions may exist at once: a union with few members takes little memory and time, and
+ * no union takes more than 16 KiB.
  */
 export class Union {
   #pairs = new Uint32Array(FEWEST_PAIRS)
   #length = 0
   #registers: Uint8Array | undefined
 
-  /** Takes in a member. */
+  /** Adds a member. */
   add(member: string): void {
-    const place = locate(member)
-    this.#raise(pair(place & 0x3fff, place >>> 14))
+    const located = locate(member)
+    this.#raise(pair(located & 0x3fff, located >>> 14))
   }
 
-  /** Takes in a sketch in Redis's format. @throws SketchFormatError */
+  /** Adds all members of a sketch in Redis's format. @throws SketchFormatError */
   take(sketch: Uint8Array): void {
     if (isDense(sketch)) raiseByDense((this.#registers ??= this.#toRegisters()), sketch)
     else this.raise(pairsIn(sketch))
   }
 
-  /** Takes in all of another. */
-  unite(other: Union): void {
+  /** Adds all members of another union. */
+  merge(other: Union): void {
     const others = other.#registers
     if (!others) {
       this.raise(other.#pairs.subarray(0, other.#length))
@@ -42,7 +42,7 @@ export class Union {
     for (let i = 0; i < REGISTERS; i++) if (others[i]! > registers[i]!) registers[i] = others[i]!
   }
 
-  /** Takes in the registers of a sketch, as `pairsIn` tells them. */
+  /** Raises registers to the ranks of a sketch, given as the result of `pairsIn`. */
   raise(pairs: Uint32Array): void {
     if (!this.#registers && this.#length + pairs.length > MOST_PAIRS) this.#registers = this.#toRegisters()
     if (this.#registers) raiseIn(this.#registers, pairs)
@@ -94,7 +94,7 @@ export class Union {
     let found = 0
     for (let i = 0; i < sorted.length; i++) {
       const one = this.#registers ? pair(i, this.#registers[i]!) : sorted[i]!
-      // Of one register the highest rank stands last, and takes the place of those before.
+      // Pairs of one register are sorted by rank: the last one, with the highest rank, replaces the previous ones.
       if (found > 0 && sorted[found - 1]! >> 6 === one >> 6) found--
       if ((one & 63) > 0) sorted[found++] = one
     }
