@@ -5,18 +5,18 @@ import type { RegistryIdentity } from './registry-identity.js'
 
 const DAYS_OPEN = 7
 
-/** A conflict that was seen in the last seven days. Times are when events arrived. */
+/** A conflict of the last seven days. Times are arrival times of events. */
 export type OpenConflict = Conflict & {
   firstAt: Date
   lastAt: Date
   events: number
-  /** What joins both, if they are one registry: a command, or a setting. */
+  /** The command or the setting that joins both, if they are one registry. */
   remedy: string
 }
 
 type ConflictDeps = { database: Database; identity: RegistryIdentity; now: () => Date }
 
-/** The open conflicts, the one seen last first, at most 1,000. Registries that were joined since are in none. */
+/** The open conflicts, the most recent first, at most 1,000. Conflicts between registries that were joined are left out. */
 export const readConflicts = async ({ database, identity, now }: ConflictDeps): Promise<OpenConflict[]> => {
   const { nameOf } = identity.registries
   const { rows } = await sql<Omit<OpenConflict, 'events'> & { events: string }>`
@@ -31,7 +31,7 @@ export const readConflicts = async ({ database, identity, now }: ConflictDeps): 
   })
 }
 
-/** What the configuration names can be joined with nothing but the configuration. */
+/** Only the configuration can join registries that the configuration names. */
 const remedyFor = ({ configured }: RegistryIdentity, registry: string, other: string): string => {
   const isNamed = (name: string): boolean => configured.configuredName(name) !== undefined
   if (!isNamed(registry)) return `tallyman registries join ${registry} ${other}`

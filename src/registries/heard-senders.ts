@@ -6,8 +6,8 @@ import type { Database } from '../storage/sql/database.js'
 export type Conflict = { registry: string; other: string; host: string }
 
 /**
- * Counts in memory when senders were heard and which of them are in conflict, and writes that down now and then: people who look
- * after the service read it, so the last seconds before a crash may be lost.
+ * Collects in memory the times of senders and their conflicts, and stores them from time to time. Only operators read this data, so the
+ * last seconds before a crash may be lost.
  */
 export type HeardSenders = {
   heard: (sender: Sender) => void
@@ -15,9 +15,9 @@ export type HeardSenders = {
   flush: () => Promise<void>
 }
 
-/** Conflicts between two writes, and in the table; further ones are not recorded. */
+/** The largest number of conflicts in memory, and in the table. Further conflicts are not recorded. */
 export const MOST_CONFLICTS = 1_000
-/** Senders in mind between two writes. */
+/** The largest number of senders in memory. */
 const MOST_SENDERS = 20_000
 const WRITTEN_EVERY_SECONDS = 60
 
@@ -69,7 +69,7 @@ export const createHeardSenders = (database: Database, now: () => Date): HeardSe
   }
 }
 
-/** When each was heard last. */
+/** The time at which each sender was last heard. */
 type Times = Map<string, Date>
 type CountedConflict = Conflict & { events: number; first: Date; last: Date }
 

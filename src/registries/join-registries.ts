@@ -6,17 +6,17 @@ import type { Learnings } from './learned-tables.js'
 import type { RegistryIdentity } from './registry-identity.js'
 import { isKnownRegistry } from './registry-names.js'
 
-/** Registries cannot be joined so. The message says why, and what to do. */
+/** A join of registries is refused. The message says why, and what to do. */
 export class JoinRefused extends Error {}
 
 export type Join = { from: string; into: string; dryRun: boolean }
 
-/** What a join does, or would do. */
+/** The effects of a join, or with `dryRun` its expected effects. */
 export type JoinReport = Join & {
-  /** Names under which the first was heard, all aliases of the second from now on. */
+  /** Names of the first registry, which all become aliases of the second. */
   hosts: string[]
   processes: number
-  /** Repositories whose data moves, and those of them that both registries have. */
+  /** The number of repositories whose data moves, and how many of them exist in both registries. */
   repositories: number
   inBoth: number
 }
@@ -24,8 +24,8 @@ export type JoinReport = Join & {
 type JoinDeps = { database: Database; identity: RegistryIdentity }
 
 /**
- * Makes a registry an alias of another: its hosts and processes belong to the other from now on, and what was recorded of it
- * moves behind that. It cannot be undone.
+ * Makes a registry an alias of another. Its hosts and processes belong to the other registry at once, and its recorded data moves
+ * later. A join cannot be undone.
  * @throws JoinRefused
  */
 export const joinRegistries = async ({ database, identity }: JoinDeps, join: Join): Promise<JoinReport> => {

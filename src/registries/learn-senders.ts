@@ -1,21 +1,21 @@
 import type { Sender } from '../events/registry-event.js'
 import type { Learned } from './learned.js'
 import type { Learnings } from './learned-tables.js'
-import { placeSender, type Placement } from './place-sender.js'
+import { resolveSender, type ResolvedSender } from './resolve-sender.js'
 
-/** Whether a sender teaches a host or a process. */
-export const learnsSomething = ({ learnsHost, learnsProcess }: Placement): boolean =>
+/** Whether a sender has a new host or a new process. */
+export const learnsSomething = ({ learnsHost, learnsProcess }: ResolvedSender): boolean =>
   learnsHost === true || learnsProcess === true
 
-/** The names under which data may exist that senders would take into the registry of their process. */
+/** The names whose existing data decides whether the hosts of senders may join the registries of their processes. */
 export const namesToLookUp = (learned: Learned, senders: readonly Sender[]): string[] => [
   ...new Set(senders.flatMap(({ host }) => (host === undefined ? [] : [host, learned.ownerOf(host) ?? host]))),
 ]
 
 /**
- * Applies what senders teach, in their order.
- * @param recorded names under which something was recorded. Such a host is a registry that exists, although no process of it was
- *   heard: it is learned as a registry of its own, and never joins another by itself.
+ * Learns the new hosts and processes of senders, in order.
+ * @param recorded names with recorded data. Such a host is an existing registry, even if none of its processes was heard: it is
+ *   learned as a separate registry, and never joins another one automatically
  */
 export const learnFrom = (learned: Learned, senders: readonly Sender[], recorded: ReadonlySet<string>): Learnings => {
   const hosts = new Map<string, string>()
@@ -26,7 +26,7 @@ export const learnFrom = (learned: Learned, senders: readonly Sender[], recorded
   }
   for (const sender of senders) {
     const { host, instance } = sender
-    const { key, learnsHost, learnsProcess, formerKey } = placeSender(learned, sender)
+    const { key, learnsHost, learnsProcess, formerKey } = resolveSender(learned, sender)
     if (learnsHost === true && host !== undefined) {
       const own = learned.ownerOf(host) ?? host
       addHost(host, recorded.has(host) || recorded.has(own) ? own : key)
@@ -35,7 +35,7 @@ export const learnFrom = (learned: Learned, senders: readonly Sender[], recorded
       learned.setProcess(instance, key)
       processes.set(instance, key)
     }
-    // What was recorded under the provisional name goes along, as from an alias.
+    // Data under the provisional name moves to the new registry, as from an alias.
     if (formerKey !== undefined) addHost(formerKey, key)
   }
   return { hosts, processes }

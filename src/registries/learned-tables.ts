@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
 import type { Sql } from '../storage/sql/database.js'
 
-/** The advisory lock under which hosts and processes are learned and registries are joined. Any number, never changed. */
+/** Key of the advisory lock for learning hosts and processes and joining registries. Arbitrary, but it must never change. */
 const LOCK = 7_261_412
 
-/** No other process changes the tables of hosts and processes until the transaction ends. */
+/** Until the transaction ends, no other process changes the tables of hosts and processes. */
 export const lockLearned = async (tx: Sql): Promise<void> => {
   await sql`select pg_advisory_xact_lock(${LOCK})`.execute(tx)
 }
@@ -14,11 +14,11 @@ export type Learnings = { hosts: Map<string, string>; processes: Map<string, str
 
 export type LearnedChanges = Learnings & {
   revision: number
-  /** These are all hosts and processes, because some were removed after the revision that was asked for. */
+  /** Whether these are all hosts and processes, because some were removed after the given revision. */
   isWhole: boolean
 }
 
-/** What changed in the tables after a revision (0: everything), and the revision that they have now. */
+/** The changes of the tables after a revision (0: all rows), and their current revision. */
 export const readLearned = async (db: Sql, after: number): Promise<LearnedChanges> => {
   const { rows } = await sql<{ kind: 'host' | 'process' | 'revision'; name: string; registry: string }>`
     with read as (
@@ -44,19 +44,19 @@ export const readLearned = async (db: Sql, after: number): Promise<LearnedChange
   return read
 }
 
-type Written = {
-  /** The next one. */
+type WriteOptions = {
+  /** The next revision. */
   revision: number
   now: Date
   /** Whether the hosts are never removed. */
   isPermanent: boolean
 }
 
-/** Stores what was learned, under the lock. */
+/** Stores learned hosts and processes. Requires the lock of `lockLearned`. */
 export const writeLearned = async (
   tx: Sql,
   { hosts, processes }: Learnings,
-  { revision, now, isPermanent }: Written,
+  { revision, now, isPermanent }: WriteOptions,
 ): Promise<void> => {
   await sql`update registry_identity set revision = ${revision}`.execute(tx)
   for (const [table, column, rows] of [
@@ -79,14 +79,14 @@ export const writeLearned = async (
   `.execute(tx)
 }
 
-/** Notes, under the lock, that rows were removed: every copy is read again as a whole. */
+/** Records that rows were removed, so that every process reads all rows again. Requires the lock of `lockLearned`. */
 export const noteRemoval = async (tx: Sql): Promise<void> => {
   await sql`update registry_identity set revision = revision + 1, removal_revision = revision + 1`.execute(tx)
 }
 
 /**
- * Those of the names under which anything was recorded. Counters alone do not tell: an import brings them without the hosts that were
- * learned, and every event leaves more than counters.
+ * The names with recorded data. Counters do not matter: an import may add counters without the learned hosts, and every event records
+ * more than counters.
  */
 export const recordedIn = async (db: Sql, names: readonly string[]): Promise<ReadonlySet<string>> => {
   if (names.length === 0) return new Set()

@@ -2,51 +2,51 @@ import type { ConfiguredRegistries } from './registries.js'
 
 export type Configured = Pick<ConfiguredRegistries, 'configuredName'>
 
-/** Hosts learned of all registries together, of one registry, and processes: senders are hostile, and tables do not grow for ever. */
+/** The largest numbers of learned hosts, of hosts of one registry, and of processes: hostile senders must not fill the tables. */
 export const MOST_HOSTS = 10_000
 export const MOST_HOSTS_OF_REGISTRY = 1_000
 export const MOST_PROCESSES = 10_000
 
 /**
- * What was learned about registries: a copy of the tables registry_hosts and registry_processes, seen through the configuration.
- * A registry is learned under a *key*, mostly the first host heard of it; its *name* is what the configuration makes of the key.
+ * Learned hosts and processes of registries: a copy of the tables registry_hosts and registry_processes, with configured names applied.
+ * A registry is learned under a *key*, usually its first host. Its *name* is the key, or the name that the configuration gives it.
  */
 export type Learned = {
   readonly hosts: ReadonlyMap<string, string>
   readonly processes: ReadonlyMap<string, string>
   setHost: (host: string, key: string) => void
   setProcess: (instance: string, key: string) => void
-  /** The key, or the name, of the registry that a host belongs to: the configuration's word first. */
+  /** The registry of a host: its configured name, else its learned key. */
   ownerOf: (host: string) => string | undefined
   /** The name of the registry with a key. */
   nameOf: (key: string) => string
-  /** Whether a host or process was learned of a registry of this name. */
+  /** Whether a registry with this name has a learned host or process. */
   exists: (name: string) => boolean
-  /** Whether the configuration contains neither the key nor one of the hosts that were learned of it. */
+  /** Whether the configuration contains neither the key of a registry nor one of its learned hosts. */
   isUnnamed: (key: string) => boolean
   hasRoomForHost: (key: string) => boolean
-  /** The names of registries of which no more hosts are learned. */
+  /** The names of registries that have reached the limit of hosts. */
   fullRegistries: () => string[]
   keys: () => Iterable<string>
-  /** The same with some hosts and processes more, or changed; seen through the configuration as it is now. */
+  /** A copy with added or changed hosts and processes, and with the current configuration applied. */
   with: (changed: Pick<Learned, 'hosts' | 'processes'>) => Learned
 }
 
-/** What is known of one registry. */
-type Known = {
+/** The numbers and configured names of one registry. */
+type LearnedRegistry = {
   hosts: number
   processes: number
-  /** The names that the configuration gives to its hosts, and to how many of them. */
+  /** The configured names of its hosts, and the number of hosts with each name. */
   configured: Map<string, number>
 }
 
 export const createLearned = (configured: Configured): Learned => {
   const hosts = new Map<string, string>()
   const processes = new Map<string, string>()
-  const registries = new Map<string, Known>()
+  const registries = new Map<string, LearnedRegistry>()
   let names: ReadonlySet<string> | undefined
 
-  const knownOf = (key: string): Known => {
+  const knownOf = (key: string): LearnedRegistry => {
     let known = registries.get(key)
     if (!known) registries.set(key, (known = { hosts: 0, processes: 0, configured: new Map() }))
     return known
@@ -86,7 +86,7 @@ export const createLearned = (configured: Configured): Learned => {
     const own = configured.configuredName(key)
     if (own !== undefined) return own
     const given = registries.get(key)?.configured
-    // Where the configuration gives the hosts of one registry to several, the key stays.
+    // If the configuration gives different names to the hosts of one registry, the name is the key.
     const [name = key] = given?.size === 1 ? given.keys() : []
     return name
   }

@@ -2,30 +2,30 @@ import { sql } from 'kysely'
 import type { Database } from '../storage/sql/database.js'
 import type { RegistryIdentity } from './registry-identity.js'
 
-/** What says which registry an event is of. */
+/** How the registry of an event is identified. */
 export type IdentifiedBy = 'token' | 'process' | 'configuration' | 'host'
 
-/** A registry, and how Tallyman knows it. Times are when events arrived. */
+/** A registry, and how it is identified. Times are arrival times of events. */
 export type RegistrySummary = {
   name: string
   identifiedBy: IdentifiedBy
-  /** Hosts under which clients reach it, its name among them if it was heard; at most 100. */
+  /** Hosts under which clients reach the registry, including its name if that was heard; at most 100. */
   hosts: string[]
   hostCount: number
-  /** Processes heard in the last 90 days: each start of a registry is one. */
+  /** Processes heard in the last 90 days: each start of a registry is a process. */
   processes: number
-  /** Deliveries, repeated ones too. */
+  /** The number of deliveries of events, including repeated ones. */
   events: number
-  /** Null if it is not known, as of a registry that its token names. */
+  /** Null if unknown, as for a registry that its token identifies. */
   firstHeardAt: Date | null
-  /** The arrival of its last event. A host or a process of it may be heard later, in an event of another registry. */
+  /** The arrival of its last event. One of its hosts or processes may be heard later, in an event of another registry. */
   lastHeardAt: Date | null
 }
 
 type ListDeps = {
   database: Database
   identity: RegistryIdentity
-  /** The names that notification tokens have. */
+  /** The names of notification tokens. */
   tokenNames: readonly string[]
 }
 
@@ -37,8 +37,8 @@ export const listRegistries = async ({ database, identity, tokenNames }: ListDep
   await identity.refresh()
   const { registries, configured } = identity
   const ofTokens = new Set(tokenNames.map(configured.nameOf))
-  const found = new Map<string, Gathered>()
-  const summaryOf = (key: string): Gathered => {
+  const found = new Map<string, SummaryDraft>()
+  const summaryOf = (key: string): SummaryDraft => {
     const name = registries.nameOf(key)
     let summary = found.get(name)
     if (!summary) {
@@ -74,7 +74,7 @@ export const listRegistries = async ({ database, identity, tokenNames }: ListDep
     .sort((a, b) => (b.lastHeardAt?.getTime() ?? 0) - (a.lastHeardAt?.getTime() ?? 0) || (a.name < b.name ? -1 : 1))
 }
 
-type Gathered = Omit<RegistrySummary, 'hosts' | 'hostCount'> & { all: Set<string>; senderHeardAt: Date | null }
+type SummaryDraft = Omit<RegistrySummary, 'hosts' | 'hostCount'> & { all: Set<string>; senderHeardAt: Date | null }
 
 type KnownRow = {
   key: string
@@ -83,11 +83,11 @@ type KnownRow = {
   events: string
   first: Date | null
   last: Date
-  /** Whether the times are those of a host or a process, and not of the registry. */
+  /** Whether the times belong to a host or a process, and not to the registry. */
   isOfSender: boolean
 }
 
-/** By host, what was learned of processes is not in force yet. */
+/** In the mode `host`, learned hosts and processes are recorded but not used yet. */
 const readKnown = async ({ sql: db }: Database, { mode }: RegistryIdentity): Promise<KnownRow[]> => {
   const isInForce = mode === 'process'
   const { rows } = await sql<KnownRow>`

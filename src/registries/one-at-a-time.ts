@@ -1,4 +1,4 @@
-/** Runs one call of the work at a time; what arrives meanwhile goes together into the next call. */
+/** Runs one call of the work at a time. Items that arrive during a call go together into the next call. */
 export const oneAtATime = <Item>(
   work: (items: readonly Item[]) => Promise<void>,
 ): ((items: readonly Item[]) => Promise<void>) => {

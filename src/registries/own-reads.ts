@@ -1,18 +1,17 @@
 import { createHmac } from 'node:crypto'
 import type { Registries, Registry } from './registries.js'
 
-/** How the User-Agent of all requests of Tallyman begins. */
+/** The beginning of the User-Agent of all requests of Tallyman. */
 const PRODUCT = 'tallyman/'
 const KEYS_AT_END = / (?:\(([0-9a-f]{16})\) )?\(([0-9a-f]{16})\)$/
 
-/** The User-Agent of requests to servers that send no notifications, as token servers. */
+/** The User-Agent of requests to servers that send no notifications, such as token servers. */
 export const userAgentOf = (version: string): string => PRODUCT + version
 
 /**
- * The User-Agent of our own requests to a registry. It has a key of the registry's name, and before that one a key of the host of
- * its `url` if that is another. Keys are those of this registry alone, and the same in all processes and versions of an
- * installation. A registry and its logs contain them, so whoever reads them can pull without being counted, from this registry and
- * from no other.
+ * The User-Agent of our own requests to a registry. It contains a key for the registry's name, preceded by a key for the host of its
+ * `url` if that differs. Each registry has its own keys, which are the same in all processes and versions of an installation. The
+ * registry and its logs contain the keys, so a reader of them can pull uncounted, but only from this registry.
  */
 export const ownReadAgent = (
   version: string,
@@ -27,12 +26,12 @@ export const ownReadAgent = (
 type ReadEvent = { registry: string; host?: string; userAgent?: string }
 
 /**
- * Recognizes the events that our own requests to a registry caused: they are no pulls. A key counts for events of the registry
- * that was asked with it: the one of its name, or the one that the host of its `url` is resolved to. Keys of aliases count for
- * it, too, as a registry that was renamed may report requests from before.
+ * Recognises the events of our own requests to a registry, which are no pulls. A key is valid for events of the registry that got
+ * the request: the registry with the key's name, or the one to which the host of its `url` resolves. Keys of aliases are valid, too,
+ * because a renamed registry may report requests from before its renaming.
  *
- * A command may ask a registry that this process does not know, because the configuration changed or is another. Therefore keys of
- * the registry and of the host that an event reports count as well, whether a registry is configured or not.
+ * A command may read from a registry that this process does not know, because the command has another configuration. Therefore keys of
+ * the event's registry and of its host are also valid, whether the registry is configured or not.
  */
 export const createIsOwnRead = (
   secret: string,
@@ -58,10 +57,10 @@ export const createIsOwnRead = (
   }
 }
 
-/** Characters at the end of a User-Agent that have its keys in them. */
+/** The keys are within so many characters at the end of a User-Agent. */
 const MOST_OF_AGENT = 48
 
-/** The registry that a key is of, and the host where it is asked. */
+/** The registry of a key, and the host of its address. */
 type Owner = { name: string; host: string }
 
 const ownersIn = (registries: readonly Registry[], secret: string): Map<string, Owner> =>
@@ -73,6 +72,6 @@ const ownersIn = (registries: readonly Registry[], secret: string): Map<string, 
     ),
   )
 
-/** The HMAC has a key of its own: user names are hashed with the secret itself, and a user may have any name. */
+/** The HMAC has a separate key: user names are hashed with the secret itself, and a user may have any name. */
 const keyOf = (secret: string, registry: string): string =>
   createHmac('sha256', `${secret} own reads`).update(registry).digest('hex').slice(0, 16)

@@ -5,7 +5,7 @@ import { readTextFile } from '../runtime/read-file.js'
 import { readYesOrNo } from '../runtime/yes-or-no.js'
 import type { Registry } from './registries.js'
 
-/** What is wrong, one sentence each, naming the registry and the key. Values are not quoted where they may be secret. */
+/** All errors in the registries, one sentence each, with the registry and the key. Values that may be secret are not quoted. */
 export class RegistriesError extends Error {
   constructor(readonly problems: readonly string[]) {
     super(problems.join('; '))
@@ -16,10 +16,10 @@ const MOST_REGISTRIES = 1_000
 const KEYS = ['url', 'token_host', 'aliases', 'username', 'password', 'password_file', 'cache']
 
 /**
- * Reads registries from a map of names: to a list of aliases, as RegStat's file of equivalent registries has it, or to `url`,
- * `token_host`, `aliases`, `username`, `password` or `password_file`, and `cache`. Hosts compare without case.
- * @param documents maps as parsed from YAML or JSON; a name may stand in one of them only.
- * @throws RegistriesError with every problem.
+ * Reads registries from a map by name. A value is a list of aliases, as in RegStat's file of equivalent registries, or a map with
+ * `url`, `token_host`, `aliases`, `username`, `password` or `password_file`, and `cache`. Hosts are compared without case.
+ * @param documents maps as parsed from YAML or JSON; each name may be in only one of them
+ * @throws RegistriesError with all errors
  */
 export const readRegistries = (documents: readonly unknown[]): Registry[] => {
   const problems: string[] = []
@@ -36,19 +36,19 @@ export const readRegistries = (documents: readonly unknown[]): Registry[] => {
 
 const registryOf = (given: string, value: unknown, problems: string[]): Registry => {
   const name = given.toLowerCase()
-  const tell = (problem: string): void => void problems.push(`${given}: ${problem}`)
-  if (!isHost(name)) tell(`is not the host of a registry: ${HOSTS}`)
+  const report = (problem: string): void => void problems.push(`${given}: ${problem}`)
+  if (!isHost(name)) report(`is not the host of a registry: ${HOSTS}`)
   const fields: Record<string, unknown> = isFields(value) ? value : { aliases: value }
-  for (const key of Object.keys(fields)) if (!KEYS.includes(key)) tell(`${key} is none of ${KEYS.join(', ')}`)
-  const url = urlOf(fields.url, tell)
-  const tokenHost = tokenHostOf(fields, tell)
-  const username = textOf(fields, 'username', tell)
-  const password = passwordOf(fields, tell)
-  const cache = yesOrNo(fields.cache, tell)
-  if ((username === undefined) !== (password === undefined)) tell('username and password go together')
+  for (const key of Object.keys(fields)) if (!KEYS.includes(key)) report(`${key} is none of ${KEYS.join(', ')}`)
+  const url = urlOf(fields.url, report)
+  const tokenHost = tokenHostOf(fields, report)
+  const username = textOf(fields, 'username', report)
+  const password = passwordOf(fields, report)
+  const cache = yesOrNo(fields.cache, report)
+  if ((username === undefined) !== (password === undefined)) report('username and password go together')
   return {
     name,
-    aliases: aliasesOf(fields.aliases, tell),
+    aliases: aliasesOf(fields.aliases, report),
     ...(url !== undefined && { url }),
     ...(tokenHost !== undefined && { tokenHost }),
     ...(username !== undefined && { username }),
@@ -57,20 +57,20 @@ const registryOf = (given: string, value: unknown, problems: string[]): Registry
   }
 }
 
-type Tell = (problem: string) => void
+type Report = (problem: string) => void
 
 const HOSTS = 'a host name, an IPv4 address or an IPv6 address in brackets, with a port or without'
 
-const aliasesOf = (value: unknown, tell: Tell): string[] => {
+const aliasesOf = (value: unknown, report: Report): string[] => {
   if (isMissing(value)) return []
   const list: unknown[] = Array.isArray(value) ? value : [value]
   const aliases = list.map((alias) => (typeof alias === 'string' ? alias.toLowerCase() : ''))
   const wrong = aliases.find((alias) => !isHost(alias))
-  if (wrong !== undefined) tell(`aliases: "${wrong.slice(0, 255)}" is not ${HOSTS}`)
+  if (wrong !== undefined) report(`aliases: "${wrong.slice(0, 255)}" is not ${HOSTS}`)
   return aliases
 }
 
-const urlOf = (value: unknown, tell: Tell): string | undefined => {
+const urlOf = (value: unknown, report: Report): string | undefined => {
   if (isMissing(value)) return undefined
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined
   if (
@@ -84,53 +84,53 @@ const urlOf = (value: unknown, tell: Tell): string | undefined => {
   ) {
     return url.href.replace(/\/+$/, '')
   }
-  tell('url is an address like https://registry.example.com:5000, without user and password')
+  report('url is an address like https://registry.example.com:5000, without user and password')
   return undefined
 }
 
-/** A name with a dot at its end is complete, for a resolver that would try the names of a search list first. */
+/** A trailing dot is allowed: it marks a fully qualified name, for which the resolver does not use its search list. */
 const isHostOfUrl = ({ hostname, port }: URL): boolean =>
   isHost(hostname.replace(/\.$/, '') + (port === '' ? '' : `:${port}`))
 
-const tokenHostOf = (fields: Record<string, unknown>, tell: Tell): string | undefined => {
-  const host = textOf(fields, 'token_host', tell)?.toLowerCase()
+const tokenHostOf = (fields: Record<string, unknown>, report: Report): string | undefined => {
+  const host = textOf(fields, 'token_host', report)?.toLowerCase()
   if (host === undefined) return undefined
-  if (!isHost(host) || !URL.canParse(`https://${host}`)) tell(`token_host is ${HOSTS}`)
-  if (isMissing(fields.url)) tell('token_host needs url: without it, the registry is never asked')
+  if (!isHost(host) || !URL.canParse(`https://${host}`)) report(`token_host is ${HOSTS}`)
+  if (isMissing(fields.url)) report('token_host needs url: without it, the registry is never asked')
   return host
 }
 
 /** Bytes. */
 const LARGEST_PASSWORD_FILE = 65_536
 
-const passwordOf = (fields: Record<string, unknown>, tell: Tell): string | undefined => {
-  const file = textOf(fields, 'password_file', tell)
-  if (file === undefined) return textOf(fields, 'password', tell)
+const passwordOf = (fields: Record<string, unknown>, report: Report): string | undefined => {
+  const file = textOf(fields, 'password_file', report)
+  if (file === undefined) return textOf(fields, 'password', report)
   try {
     return readTextFile(file, { bytes: LARGEST_PASSWORD_FILE }).trim()
   } catch (error) {
     if (!(error instanceof FileError)) throw error
-    tell(`password_file: ${error.message}`)
+    report(`password_file: ${error.message}`)
     return undefined
   }
 }
 
-const yesOrNo = (value: unknown, tell: Tell): boolean | undefined => {
+const yesOrNo = (value: unknown, report: Report): boolean | undefined => {
   if (isMissing(value)) return undefined
   const known = readYesOrNo(value)
-  if (known === undefined) tell('cache is true or false')
+  if (known === undefined) report('cache is true or false')
   return known
 }
 
-const textOf = (fields: Record<string, unknown>, key: string, tell: Tell): string | undefined => {
+const textOf = (fields: Record<string, unknown>, key: string, report: Report): string | undefined => {
   const value = fields[key]
   if (isMissing(value)) return undefined
   if (typeof value === 'string') return value
-  tell(`${key} is text`)
+  report(`${key} is text`)
   return undefined
 }
 
-/** Each host is one registry: were it two, it would be chance which of them an event belongs to. */
+/** Each host must belong to one registry. Otherwise the registry of an event would be arbitrary. */
 const checkHosts = (registries: readonly Registry[], problems: string[]): void => {
   const owners = new Map<string, string>()
   for (const { name } of registries) {

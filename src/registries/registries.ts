@@ -1,33 +1,33 @@
 /** A registry that the operator named. */
 export type Registry = {
-  /** What it is called in every table and answer: mostly the host of its images' names. */
+  /** The name in all tables and answers: usually the host in the names of its images. */
   name: string
   /** Other hosts under which clients reach it. */
   aliases: readonly string[]
-  /** Where it is asked, as https://host:port; without one it is never asked. */
+  /** Its address, as https://host:port. Without an address, Tallyman sends no requests to it. */
   url?: string
-  /** The host of its token server, if that is on another site than `url`; with a port unless it is that of the scheme. */
+  /** The host of its token server, if that is on another site than `url`; with a port unless that is the scheme's default. */
   tokenHost?: string
-  /** For basic authentication, or to get a token with. */
+  /** For basic authentication, or for requests to the token server. */
   username?: string
   password?: string
   /**
-   * Whether it is a pull-through cache, which fetches from its upstream what it is asked for: then it is never asked for tags,
-   * manifests or blobs. Missing if the operator did not say.
+   * Whether it is a pull-through cache, which fetches requested objects from its upstream. Tallyman never requests tags, manifests or
+   * blobs from a cache. Missing if it is not configured.
    */
   cache?: boolean
 }
 
-/** The names of those that are pull-through caches. */
+/** The names of the pull-through caches among registries. */
 export const cachesIn = (registries: readonly Registry[]): string[] =>
   registries.flatMap(({ name, cache }) => (cache === true ? [name] : []))
 
-/** The registries that the operator named; what events and questions say of a host is said of its registry. */
+/** The registries that the operator named. A host in an event or a query means the registry of the host. */
 export type Registries = {
-  /** The name of the registry that is reached as this host; a host that nobody named is its own registry. */
+  /** The name of a host's registry. A host without a configured or learned registry is a registry itself. */
   nameOf: (host: string) => string
   list: () => readonly Registry[]
-  /** Each alias, and the name of its registry. */
+  /** All aliases, with the name of their registry. */
   aliases: () => ReadonlyMap<string, string>
 }
 
@@ -35,15 +35,15 @@ export type Registries = {
 export const aliasesOfRegistry = ({ aliases }: Pick<Registries, 'aliases'>, registry: string): string[] =>
   [...aliases()].flatMap(([alias, name]) => (name === registry ? [alias] : []))
 
-/** The registries of the configuration, which may be read again. */
+/** The registries of the configuration, which can be reloaded. */
 export type ConfiguredRegistries = Registries & {
-  /** The name of the registry that the configuration gives a host to; undefined if the configuration does not contain it. */
+  /** The configured registry of a host; undefined if the configuration does not contain the host. */
   configuredName: (host: string) => string | undefined
-  /** Reads the registries again. @throws what reading throws; the previous ones then stay. */
+  /** Reads the registries again. @throws the error of `read`; the previous registries then stay */
   reload: () => void
 }
 
-/** @param names further names that the operator chose, as those of notification tokens; aliases apply to them, too. */
+/** @param names further names that the operator chose, such as the names of notification tokens; aliases apply to them, too */
 export const createRegistries = (
   read: () => readonly Registry[],
   names: readonly string[] = [],

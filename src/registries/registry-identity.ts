@@ -10,7 +10,7 @@ import {
 import { scopeId } from '../events/scoped-id.js'
 import { aliasesOfRegistry, type ConfiguredRegistries, type Registries } from './registries.js'
 import type { Database, Sql } from '../storage/sql/database.js'
-import { forgetSenders } from './forget-senders.js'
+import { expireSenders } from './expire-senders.js'
 import { createHeardSenders, type HeardSenders } from './heard-senders.js'
 import { learnFrom, learnsSomething, namesToLookUp } from './learn-senders.js'
 import { createLearned, type Learned } from './learned.js'
@@ -24,50 +24,50 @@ import {
   type Learnings,
 } from './learned-tables.js'
 import { oneAtATime } from './one-at-a-time.js'
-import { placeSender } from './place-sender.js'
+import { resolveSender } from './resolve-sender.js'
 
-/** What decides which registry an event without a named token is of: the registry process, or the host alone. */
+/** What identifies the registry of an event without a named token: the registry process, or only the host. */
 type IdentityMode = 'host' | 'process'
 
-/** The mode in force, and why it is. */
-export type Identity = { mode: IdentityMode; because: 'setting' | 'new installation' | 'existing installation' }
+/** The mode in force, and its reason. */
+export type IdentityInForce = { mode: IdentityMode; because: 'setting' | 'new installation' | 'existing installation' }
 
-/** Which registry a sender is. */
-export type RegistryIdentity = Identity & {
+/** Identifies the registry of a sender. */
+export type RegistryIdentity = IdentityInForce & {
   /**
-   * Gives each event its registry: the one that the notification token names, else that of its process, else that of its host.
-   * Synchronous if all senders are known; a sender that is new is learned in SQL first.
-   * @throws what the database throws; then no event may count as stored.
+   * Sets the registry of each event: the registry of the notification token, else of the process, else of the host.
+   * Synchronous if all senders are known; new senders are first learned in SQL.
+   * @throws the error of the database; then no event may count as stored
    */
   resolve: (events: readonly ReportedItem[], named?: string) => ResolvedItem[] | Promise<ResolvedItem[]>
   /** The registries of the configuration, with what was learned about their hosts. */
   registries: Registries & { reload: () => void }
-  /** The registries of the configuration alone. */
+  /** Only the registries of the configuration. */
   configured: ConfiguredRegistries
-  /** What was learned, as far as this process knows. */
+  /** This process's copy of the learned hosts and processes. */
   learned: () => Learned
-  /** Joins what an operator says is one registry, across all processes; it stays. @param decide what to store, by all that is known. */
+  /** Joins registries permanently, for all processes. @param decide returns what to store, given all learned hosts and processes */
   join: (decide: (current: Learned) => Learnings) => Promise<void>
-  /** Takes over what other processes have learned, joined and removed. */
+  /** Applies the changes that other processes have stored. */
   refresh: () => Promise<void>
-  /** Writes down when senders were heard, and conflicts. */
+  /** Stores the times of senders, and conflicts. */
   flush: HeardSenders['flush']
   /**
-   * Expires processes that have not been heard for 90 days, conflicts after 30, and, of registries that are full, hosts that were
-   * heard once and not for days.
+   * Expires processes that have not been heard for 90 days, and conflicts after 30 days. From full registries, it also removes hosts
+   * that were heard once and then not for some days.
    */
-  forget: () => Promise<void>
+  expire: () => Promise<void>
 }
 
 type IdentityDeps = {
   database: Database
   configured: ConfiguredRegistries
-  /** The setting; without it, installations that had data before the setting existed stay with the host. */
+  /** The setting; without it, installations with data from before the setting existed keep the mode `host`. */
   setting?: IdentityMode | undefined
   now: () => Date
 }
 
-/** Reads what was learned, and decides the mode. */
+/** Reads learned hosts and processes, and decides the mode. */
 export const createRegistryIdentity = async ({
   database,
   configured,
@@ -79,9 +79,9 @@ export const createRegistryIdentity = async ({
   let learned = createLearned(configured)
   let revision = 0
 
-  /** Takes over changes that follow a revision which this process has seen. Applied twice, they change nothing. */
+  /** Applies changes after a revision that this process has. Applying them twice changes nothing. */
   const take = (changes: LearnedChanges): void => {
-    // What this process has learned meanwhile is newer.
+    // This process has already applied newer changes.
     if (changes.revision <= revision) return
     learned = updated(changes)
     revision = changes.revision
@@ -92,7 +92,7 @@ export const createRegistryIdentity = async ({
     take(await readLearned(database.sql, revision))
   }
 
-  /** Changes what was learned in one transaction, in which no other process changes it. */
+  /** Changes the learned hosts and processes in one transaction, under their lock. */
   const change = async (
     decide: (current: Learned, tx: Sql) => Learnings | Promise<Learnings>,
     { isPermanent }: { isPermanent: boolean },
@@ -121,12 +121,12 @@ export const createRegistryIdentity = async ({
     )
   }
   const learnTogether = oneAtATime(learn)
-  const isNew = (sender: Sender): boolean => learnsSomething(placeSender(learned, sender))
+  const isNew = (sender: Sender): boolean => learnsSomething(resolveSender(learned, sender))
 
   const assign = (events: readonly ReportedItem[]): ResolvedItem[] => {
     const place = rememberingLast((sender) => {
       senders.heard(sender)
-      const { key, conflict } = placeSender(learned, sender)
+      const { key, conflict } = resolveSender(learned, sender)
       return { registry: learned.nameOf(key), conflict }
     })
     for (const event of events) {
@@ -140,8 +140,8 @@ export const createRegistryIdentity = async ({
   }
 
   /**
-   * Learns the senders of events first. By host, too: when the setting changes to process, hosts of one process are one registry,
-   * and registries that are quiet at that moment are known to exist.
+   * Learns the senders of events first, also in the mode `host`. When the setting changes to `process`, the hosts of one process are
+   * then one registry, and registries that send no events at that moment are known.
    */
   const afterLearning = (
     events: readonly ReportedItem[],
@@ -184,11 +184,11 @@ export const createRegistryIdentity = async ({
     join: async (decide) => change(decide, { isPermanent: true }),
     refresh,
     flush: senders.flush,
-    forget: async () => {
+    expire: async () => {
       await refresh()
       await database.transaction(async (tx) => {
         await lockLearned(tx)
-        if (await forgetSenders(tx, { learned, configured, now: now() })) await noteRemoval(tx)
+        if (await expireSenders(tx, { learned, configured, now: now() })) await noteRemoval(tx)
       })
       await refresh()
     },
@@ -211,7 +211,7 @@ const withRegistry = (events: readonly ReportedItem[], registryOf: (sender: Send
 
 const NOTHING: Learnings = { hosts: new Map(), processes: new Map() }
 
-/** Each name under which data may be recorded that is not the name of its registry, and that name. */
+/** All names with possible data that are not the name of their registry, with the name of the registry. */
 const aliasesOf = (learned: Learned, configured: ConfiguredRegistries): ReadonlyMap<string, string> => {
   const aliases = new Map(configured.aliases())
   const add = (host: string, name: string): void => {
@@ -222,7 +222,7 @@ const aliasesOf = (learned: Learned, configured: ConfiguredRegistries): Readonly
   return aliases
 }
 
-/** Answers for the same sender as before from memory: most envelopes have one. */
+/** Caches the result for the last sender: most envelopes have only one. */
 const rememberingLast = <T>(answer: (sender: Sender) => T): ((sender: Sender) => T) => {
   let last: { sender: Sender; answer: T } | undefined
   return (sender) => {
@@ -232,7 +232,7 @@ const rememberingLast = <T>(answer: (sender: Sender) => T): ((sender: Sender) =>
   }
 }
 
-const identityIn = async ({ sql: db }: Database, setting: IdentityMode | undefined): Promise<Identity> => {
+const identityIn = async ({ sql: db }: Database, setting: IdentityMode | undefined): Promise<IdentityInForce> => {
   if (setting !== undefined) return { mode: setting, because: 'setting' }
   const { rows } = await sql<{ had_data: boolean }>`select had_data from registry_identity`.execute(db)
   return rows[0]?.had_data === true

@@ -5,23 +5,23 @@ import type { Database } from '../storage/sql/database.js'
 import { recordedIn } from './learned-tables.js'
 import type { RegistryIdentity } from './registry-identity.js'
 
-/** A query or a request names a registry that was never heard. The message says which, and how to list those that were. */
+/** A query or a request contains an unknown registry. The message names it, and says how to list the known ones. */
 export class UnknownRegistry extends Error {}
 
 /**
- * The registries that people name in queries, filters and requests: by the name or by any host of the registry, in any case.
- * Every name from outside is resolved here once, before it is compared with what is recorded.
+ * Resolves registries in queries, filters and requests: users write the name or any host of the registry, in any case. Each
+ * name from outside is resolved here once, before it is compared with recorded names.
  */
 export type RegistryNames = {
   /** The name of a registry. @throws UnknownRegistry */
   nameOf: (given: string) => Promise<string>
   /**
-   * All names under which rows of a registry may be recorded, its own first: rows under an alias are moved later.
+   * All names under which rows of a registry may be recorded, its own name first. Rows under an alias move later.
    * @throws UnknownRegistry
    */
   recordedAs: (given: string) => Promise<string[]>
   /**
-   * The values of a filter as they are recorded. A pattern, as registry.*, stands for names alone, as clients choose hosts.
+   * The recorded values of a filter. A pattern such as registry.* matches only names, because clients choose hosts.
    * @throws UnknownRegistry
    */
   valuesOf: (given: readonly string[]) => Promise<string[]>
@@ -59,7 +59,7 @@ export const createRegistryNames = ({ database, identity }: NamesDeps): Registry
   }
 }
 
-/** Whether anything was ever recorded under a name, learned of it, or configured. */
+/** Whether a name has recorded data, or is learned or configured. */
 export const isKnownRegistry = async (
   database: Database,
   identity: RegistryIdentity,

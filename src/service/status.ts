@@ -29,7 +29,7 @@ import { PING } from '../ping/service-ping.js'
 import { newestPing } from '../ping/history.js'
 import { readConflicts, type OpenConflict } from '../registries/conflicts.js'
 import { MOST_HOSTS, MOST_PROCESSES } from '../registries/learned.js'
-import type { Identity } from '../registries/registry-identity.js'
+import type { IdentityInForce } from '../registries/registry-identity.js'
 import type { Database } from '../storage/sql/database.js'
 import type { DumpState } from '../storage/embedded/dumps.js'
 import { readServiceSign } from '../schema/service-sign.js'
@@ -54,7 +54,7 @@ export type Status = {
   /** Registries heard of, the last one first; empty when no notification ever came. */
   registries: Reception[]
   /** What decides which registry an event is of, and where that is in doubt. */
-  identity: Identity & {
+  identity: IdentityInForce & {
     conflicts: OpenConflict[]
     /** What has reached its bound, as hosts, processes or hosts of registry.example.com: no more of them are learned. */
     full: string[]

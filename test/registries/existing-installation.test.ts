@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Migrator, sql } from 'kysely'
 import { createRegistries } from '../../src/registries/registries.js'
-import { createRegistryIdentity, type Identity } from '../../src/registries/registry-identity.js'
+import { createRegistryIdentity, type IdentityInForce } from '../../src/registries/registry-identity.js'
 import { migrate, MIGRATIONS } from '../../src/schema/migrate.js'
 import { EMPTY_DATABASES, type OpenedDatabase } from '../servers/empty-databases.js'
 
@@ -15,7 +15,7 @@ describe.each(EMPTY_DATABASES)('an installation from before registries had an id
   })
   afterEach(async () => opened.close())
 
-  const identified = async (setting?: 'host' | 'process'): Promise<Identity> => {
+  const identified = async (setting?: 'host' | 'process'): Promise<IdentityInForce> => {
     const { database } = opened
     const configured = createRegistries(() => [])
     const { mode, because } = await createRegistryIdentity({ database, configured, setting, now: () => new Date(0) })

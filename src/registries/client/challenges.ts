@@ -1,16 +1,16 @@
-/** One way in that a server offers: the scheme in lower case, and its parameters by their names in lower case. */
+/** An authentication method that a server offers: the scheme in lower case, and the parameters by their names in lower case. */
 export type Challenge = { scheme: string; parameters: Readonly<Record<string, string>> }
 
 const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 const SCHEME = new RegExp(`(?:^|[ \\t]*,)[\\s,]*(${TOKEN})`, 'y')
-/** Such as Negotiate sends it: no parameters, but one value. */
+/** The form that Negotiate uses: one value instead of parameters. */
 const TOKEN_68 = /[ \t]+[A-Za-z0-9._~+/-]+=*[ \t]*(?=,|$)/y
-/** A value without quotes may be more than the RFC allows: registries send whole addresses so. */
+/** A value without quotes may have more characters than the RFC allows, because registries send whole addresses this way. */
 const PARAMETER = new RegExp(`[\\s,]*(${TOKEN})[ \\t]*=[ \\t]*(?:"((?:[^"\\\\]|\\\\.)*)"|([^\\s,"]+))`, 'y')
 
 /**
- * The challenges of a WWW-Authenticate header (RFC 9110, 11.6.1), several of them in one header or in headers that were
- * joined with a comma. What follows something unreadable is left out.
+ * The challenges of a WWW-Authenticate header (RFC 9110, 11.6.1). One header, or several headers joined with commas, may contain
+ * several challenges. The rest of a header after an unreadable part is ignored.
  */
 export const challengesIn = (header: string): Challenge[] => {
   const challenges: Challenge[] = []

@@ -5,17 +5,17 @@ import { RegistryError } from './exchange.js'
 
 const TIME_LIMIT_MS = 10_000
 const LARGEST_OUTPUT = 64 * 1024
-/** What helpers say, and exit 1, when they have nothing for a server. */
+/** The message of helpers, with exit status 1, if they have no credentials for a server. */
 const NOT_FOUND = /credentials not found/i
-/** The user name that stands beside a refresh token. */
+/** The user name that marks the secret as a refresh token. */
 const TOKEN_USER = '<token>'
 
 /**
  * Asks `docker-credential-NAME get` for the credentials of a server (docker-credential-helpers, "Development"). The program
- * runs without a shell, for 10 s at most.
- * @param name letters, digits, `.`, `_` and `-`; the program is looked for in the PATH of `env`.
- * @returns undefined when it has none.
- * @throws RegistryError that names the program; what it printed may hold secrets.
+ * runs without a shell, for at most 10 s.
+ * @param name letters, digits, `.`, `_` and `-`; the program is searched in the PATH of `env`
+ * @returns undefined if the helper has no credentials for the server
+ * @throws RegistryError that names the program, without its output, which may contain secrets
  */
 export const askCredentialHelper = async (
   name: string,
@@ -45,7 +45,7 @@ const run = async (
     const child = execFile(program, ['get'], { ...options, ...(env && { env }) }, (error, stdout) => {
       resolve(error ? { output: stdout, failed: failureOf(error) } : { output: stdout })
     })
-    // It may end without having read the question.
+    // The program may end without reading its input.
     child.stdin?.on('error', () => undefined)
     child.stdin?.end(input)
   })

@@ -3,13 +3,13 @@ import type { Registry } from '../registries.js'
 /** A user with a password, or a refresh token of the token flow (`identitytoken` in Docker's configuration). */
 export type Credentials = { username: string; password: string } | { identityToken: string }
 
-/** Finds credentials for a registry that is known under these hosts, the first that has any. */
+/** Finds credentials for a registry with several hosts: those of the first host that has any. */
 export type FindCredentials = (hosts: readonly string[]) => Promise<Credentials | undefined>
 
-/** Passwords change, and programs that tell them take their time. */
+/** Not for ever, because passwords change. Not each time, because credential helpers are slow. */
 const REMEMBERED_MS = 5 * 60_000
 
-/** The registry's own credentials, else those found under its address, its name or its aliases; asked for every 5 minutes. */
+/** The registry's own credentials, else those found for its address, its name or its aliases, which are looked up every 5 minutes. */
 export const credentialsOf = (
   { username, password, url, name, aliases }: Registry,
   { find, now }: { find?: FindCredentials | undefined; now: () => Date },

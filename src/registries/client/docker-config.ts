@@ -5,31 +5,31 @@ import { askCredentialHelper } from './credential-helper.js'
 import type { Credentials, FindCredentials } from './credentials.js'
 import { RegistryError } from './exchange.js'
 
-/** Docker Hub's key in `auths`, and what its helpers know it as. */
+/** Docker Hub's key in `auths`, and its server name for helpers. */
 const DOCKER_HUB = 'https://index.docker.io/v1/'
 const DOCKER_HUB_HOSTS: ReadonlySet<string> = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io'])
 
-type Settings = {
+type DockerCredentialsOptions = {
   /** A config.json as `docker login` writes it. */
   file: string
-  /** The environment that helpers run in; ours, unless said. */
+  /** The environment of helpers; default: the environment of this process. */
   env?: NodeJS.ProcessEnv
 }
 
 /**
- * Finds credentials in Docker's configuration (Docker's docs, "docker login"): of a host's own helper (`credHelpers`), of the
- * helper for all (`credsStore`), of `auths`. The file is read each time, as others write it.
- * The function throws a RegistryError that names the file and the key, and nothing secret.
+ * Finds credentials in Docker's configuration (Docker's docs, "docker login"): from a host's own helper (`credHelpers`), from the
+ * helper for all hosts (`credsStore`), then from `auths`. The file is read each time, because other programs write it.
+ * The function throws a RegistryError that names the file and the key, and contains no secret.
  */
 export const createDockerCredentials =
-  ({ file, env }: Settings): FindCredentials =>
+  ({ file, env }: DockerCredentialsOptions): FindCredentials =>
   async (hosts) => {
     const config = parseConfig(textOf(file), file)
     for (const host of hosts.map(hostOfKey)) {
       const { helpers, entry } = sourcesFor(config, host, file)
       for (const { name, server } of helpers) {
-        const told = await askCredentialHelper(name, server, env)
-        if (told) return told
+        const found = await askCredentialHelper(name, server, env)
+        if (found) return found
       }
       const credentials = entry && credentialsIn(entry.fields, `${file}: auths["${entry.key}"]`)
       if (credentials) return credentials
@@ -40,7 +40,7 @@ export const createDockerCredentials =
 /** Bytes. */
 const LARGEST_CONFIG = 4 * 1_048_576
 
-/** Never waits for a pipe: the service that reads the file would answer nothing else meanwhile. */
+/** Reads the file without waiting for a pipe: the read is synchronous, and the service would answer no requests meanwhile. */
 const textOf = (file: string): string => {
   try {
     return readTextFile(file, { bytes: LARGEST_CONFIG, patience: 0 })
@@ -55,17 +55,17 @@ const parseConfig = (text: string, file: string): Fields => {
   try {
     value = JSON.parse(text)
   } catch {
-    // The parser's own message may quote a password.
+    // The parser's message may quote a password.
     throw new RegistryError(`${file} is not JSON`)
   }
   if (!isFields(value)) throw new RegistryError(`${file} is not an object of JSON`)
   return value
 }
 
-type Sources = { helpers: { name: string; server: string }[]; entry?: { key: string; fields: Fields } }
+type CredentialSources = { helpers: { name: string; server: string }[]; entry?: { key: string; fields: Fields } }
 
-/** Where credentials for a host may come from, in the order to try. A helper is asked for the key as it stands in the file. */
-const sourcesFor = (config: Fields, host: string, file: string): Sources => {
+/** The sources of credentials for a host, in the order to try. A helper gets the key exactly as the file contains it. */
+const sourcesFor = (config: Fields, host: string, file: string): CredentialSources => {
   const own = entryFor(objectAt(config, 'credHelpers', file), host)
   const entry = entryFor(objectAt(config, 'auths', file), host)
   const { credsStore } = config
@@ -92,14 +92,14 @@ const objectAt = (config: Fields, key: string, file: string): Fields => {
   return value
 }
 
-/** The key that is the host itself goes before those that only stand for it. */
+/** The entry whose key is the host itself, else the first one whose key means that host. */
 const entryFor = (entries: Fields, host: string): { key: string; value: unknown } | undefined => {
   const keys = Object.keys(entries).filter((key) => hostOfKey(key) === host)
   const key = keys.find((one) => one === host) ?? keys[0]
   return key === undefined ? undefined : { key, value: entries[key] }
 }
 
-/** `https://Host:5000/v1/`, `host:5000/v2`, `host:443`: the host, with its port if it is not the usual one. */
+/** The host of a key such as `https://Host:5000/v1/`, `host:5000/v2` or `host:443`, with its port unless that is the default one. */
 const hostOfKey = (key: string): string => {
   const host = key
     .toLowerCase()
@@ -109,7 +109,7 @@ const hostOfKey = (key: string): string => {
   return DOCKER_HUB_HOSTS.has(host) ? 'docker.io' : host
 }
 
-/** What an entry of `auths` holds; undefined when it is empty, as beside a helper. */
+/** The credentials in an entry of `auths`; undefined if the entry is empty, as it is with a helper. */
 const credentialsIn = (entry: Fields, where: string): Credentials | undefined => {
   const text = (key: string): string => {
     const value = entry[key] ?? ''
@@ -123,7 +123,7 @@ const credentialsIn = (entry: Fields, where: string): Credentials | undefined =>
     const [username, password] = [text('username'), text('password')]
     return username === '' ? undefined : { username, password }
   }
-  // Docker itself fills the end with NULs at times.
+  // Docker sometimes pads the end with NULs.
   const decoded = Buffer.from(auth, 'base64').toString('utf8').replace(/\0+$/, '')
   const colon = decoded.indexOf(':')
   if (colon < 1) throw new RegistryError(`${where}.auth is not the base64 of user:password`)

@@ -1,61 +1,64 @@
 import { pauseIn } from '../../events/retry-after.js'
 
-/** What went wrong with a registry, as one sentence that names it and holds no secret. */
+/** An error of a registry. The message is one sentence that names the registry and contains no secret. */
 export class RegistryError extends Error {}
 
-/** The registry has a manifest of this digest, but the bytes are no manifest that can be read: nothing but its contents is unknown. */
+/** The registry has a manifest of this digest, but the bytes are not a readable manifest. Only its contents are unknown. */
 export class UnreadableManifest extends RegistryError {}
 
-/** An answer has more bytes than are read. */
+/** An answer exceeds the size limit. */
 export class AnswerTooLarge extends RegistryError {}
 
-/** The registry, or what it needs to answer, is away: nobody would get an answer now, whatever is asked. */
+/** The registry, or a service that it needs, is unavailable: no request would succeed now. */
 export class RegistryUnavailable extends RegistryError {}
 
 /** The registry, or its token service, did not answer in time. */
 export class RegistrySilent extends RegistryUnavailable {}
 
-/** The registry, or its token service, asks to slow down: the same request is welcome later. */
+/** The registry, or its token service, asks to slow down: the same request may be sent later. */
 export class RegistryBusy extends RegistryUnavailable {
   constructor(
     message: string,
-    /** How long it asks to wait, in milliseconds; undefined if it does not say. */
+    /** The requested pause in milliseconds; undefined if the answer has none. */
     readonly retryAfterMs: number | undefined,
   ) {
     super(message)
   }
 }
 
-/** The error of an answer that is not the expected one. */
-export const statusError = (answer: Pick<Answer, 'status' | 'headers'>, message: string, now: Date): RegistryError => {
+/** The error for an answer with an unexpected status. */
+export const statusError = (
+  answer: Pick<RegistryResponse, 'status' | 'headers'>,
+  message: string,
+  now: Date,
+): RegistryError => {
   const pause = pauseIn(answer, now)
   if (pause) return new RegistryBusy(`${message}: it asks to slow down`, pause.retryAfterMs)
   return answer.status >= 500 ? new RegistryUnavailable(message) : new RegistryError(message)
 }
 
-/** Bytes of an answer that are read: what registries themselves take for a manifest (distribution-spec 1.1 asks for 4 MiB). */
+/** The size limit of an answer in bytes: the size of manifests that registries accept (4 MiB in distribution-spec 1.1). */
 const LARGEST_ANSWER = 4 * 1024 * 1024
 
-type Question = {
+type ExchangeRequest = {
   url: URL
   method?: 'GET' | 'HEAD' | 'POST'
   headers?: Record<string, string>
   form?: URLSearchParams
-  /** Ends the exchange, the answer's body included. */
+  /** Ends the exchange, also while the body of the answer is read. */
   signal: AbortSignal
-  /** Bytes of the answer that are read; those of a manifest unless said. */
+  /** The size limit of the answer in bytes; default: the limit of a manifest. */
   largestAnswer?: number
 }
-export type Answer = { status: number; headers: Headers; body: Buffer }
+export type RegistryResponse = { status: number; headers: Headers; body: Buffer }
 
 /**
- * One request and its whole answer, whatever its status. Redirects are answers as well: nobody is sent where he does not want
- * to go.
- * @throws RegistryUnavailable when the host does not answer, or not in time; AnswerTooLarge when it answers with more bytes.
+ * Sends one request and returns the whole answer, whatever its status. Redirects are returned as answers and not followed.
+ * @throws RegistryUnavailable if the host does not answer, or not in time; AnswerTooLarge if the answer exceeds the size limit
  */
-export type Exchange = (question: Question) => Promise<Answer>
+export type Exchange = (request: ExchangeRequest) => Promise<RegistryResponse>
 
-/** @param userAgent by which our own reads are known again in the notifications of the registry. */
+/** @param userAgent identifies our own reads in the notifications of the registry */
 export const createExchange =
   (userAgent: string): Exchange =>
   async ({ url, method = 'GET', headers = {}, form, signal, largestAnswer = LARGEST_ANSWER }) => {
@@ -81,7 +84,7 @@ class TooLarge extends Error {
   }
 }
 
-/** Counted as it comes, unpacked: neither a length that lies nor a small archive of zeros fills the memory. */
+/** Counts the decompressed bytes as they arrive: neither a false content-length nor a compressed run of zeros can fill the memory. */
 const wholeBody = async (response: Response, largest: number): Promise<Buffer> => {
   const chunks: Uint8Array[] = []
   let size = 0

@@ -13,7 +13,7 @@ import {
   RegistryError,
   statusError,
   UnreadableManifest,
-  type Answer,
+  type RegistryResponse,
 } from './exchange.js'
 import { digestedBytes, hasPlatform, platformIn, readManifest } from './read-manifest.js'
 import type { FetchedManifest, RegistryClient } from './registry-client.js'
@@ -21,7 +21,7 @@ import { CATALOG, createRegistryAuth, remedy } from './registry-auth.js'
 import { LARGEST_PAGE, ListTooLarge, pageIn, pathOfPage } from './list-pages.js'
 import type { Registry } from '../registries.js'
 
-/** All that there are: without one of them, a registry hides such manifests or writes others in their place. */
+/** All media types of manifests: a registry hides manifests of a type that is not accepted, or converts them. */
 const MANIFEST_TYPES = [
   'application/vnd.oci.image.manifest.v1+json',
   'application/vnd.oci.image.index.v1+json',
@@ -33,24 +33,24 @@ const MOST_REDIRECTS = 5
 const TIME_LIMIT_MS = 10_000
 
 type RegistryClientDeps = {
-  /** For registries that have no credentials of their own. */
+  /** Finds credentials for registries without configured ones. */
   findCredentials?: FindCredentials
-  /** By which our own reads are known again in the notifications of the registry. */
+  /** Identifies our own reads in the notifications of the registry. */
   userAgent: string
-  /** For requests to token servers, which get no key of our own reads. */
+  /** For requests to token servers, which do not get the key of our own reads. */
   tokenUserAgent?: string
   now: () => Date
-  /** For one question with all that belongs to it: redirects, tokens, the body of the answer. */
+  /** The time limit of one request with its redirects, token requests and the body of the answer. */
   timeLimitMs?: number
 }
-type Asked = { area: string; path: string; method?: 'GET' | 'HEAD'; accept?: string; largestAnswer?: number }
+type ClientRequest = { area: string; path: string; method?: 'GET' | 'HEAD'; accept?: string; largestAnswer?: number }
 
 /**
- * Asks a registry at the address that the operator gave, and nothing else: a redirect to another host is not followed, as
- * nobody knows whose it is. A manifest has at most 4 MiB, a page of a list 32 MiB, and each answer comes within 10 s. Manifests
- * and configs are those of their digest. Every method throws a RegistryError when there is no answer, or not the expected one:
- * a RegistryBusy if the registry or its token service asks to slow down.
- * @throws RegistryError for a registry without an address.
+ * Sends requests to a registry at the configured address only. It does not follow redirects to another host, whose owner is unknown.
+ * A manifest has at most 4 MiB, a page of a list 32 MiB, and each answer must arrive within 10 s. The digests of manifests and
+ * configs are verified. Every method throws a RegistryError without an answer or for an unexpected one, and a RegistryBusy if the
+ * registry or its token service asks to slow down.
+ * @throws RegistryError for a registry without an address
  */
 export const createRegistryClient = (registry: Registry, deps: RegistryClientDeps): RegistryClient => {
   const { userAgent, tokenUserAgent = 'tallyman', now, findCredentials, timeLimitMs = TIME_LIMIT_MS } = deps
@@ -64,11 +64,11 @@ export const createRegistryClient = (registry: Registry, deps: RegistryClientDep
     now,
   })
 
-  /** Follows redirects as long as they stay where they began. */
+  /** Follows redirects that stay on the registry's origin. */
   const follow = async (
-    { path, method = 'GET', accept = 'application/json', largestAnswer }: Asked,
+    { path, method = 'GET', accept = 'application/json', largestAnswer }: ClientRequest,
     { authorization, signal }: { authorization: string | undefined; signal: AbortSignal },
-  ): Promise<Answer> => {
+  ): Promise<RegistryResponse> => {
     const headers = { accept, ...(authorization !== undefined && { authorization }) }
     let url = new URL(base.pathname.replace(/\/+$/, '') + path, base)
     for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
@@ -86,39 +86,38 @@ export const createRegistryClient = (registry: Registry, deps: RegistryClientDep
     throw new RegistryError(`${base.host} redirects more than ${MOST_REDIRECTS} times`)
   }
 
-  const ask = async (asked: Asked): Promise<Answer> => {
+  const ask = async (request: ClientRequest): Promise<RegistryResponse> => {
     const signal = AbortSignal.timeout(timeLimitMs)
-    const authorization = await auth.known(asked.area)
-    const answer = await follow(asked, { authorization, signal })
+    const authorization = await auth.known(request.area)
+    const answer = await follow(request, { authorization, signal })
     if (answer.status !== 401) return answer
     const challenges = challengesIn(answer.headers.get('www-authenticate') ?? '')
-    const better = await auth.answer(asked.area, { challenges, refused: authorization, signal })
-    return better === undefined ? answer : follow(asked, { authorization: better, signal })
+    const better = await auth.answer(request.area, { challenges, refused: authorization, signal })
+    return better === undefined ? answer : follow(request, { authorization: better, signal })
   }
 
-  const failure = (answer: Answer, what: string): RegistryError => {
+  const failure = (answer: RegistryResponse, what: string): RegistryError => {
     const { status } = answer
     const message = isRedirect(status)
-      ? `${base.host} sends to another host for ${what}, which is not followed`
+      ? `${base.host} redirects to another host for ${what}, which is not followed`
       : `${base.host} answered ${status} when asked for ${what}${remedy(status)}`
     return statusError(answer, message, now())
   }
 
-  /** Whoever has not what is asked for answers 404, a web server at a wrong address too: only a registry names what it lacks. */
-  const expected = (answer: Answer, what: string): Answer | undefined => {
+  /** A web server at a wrong address also answers 404. Only a registry's 404 contains an error code for the missing object. */
+  const expected = (answer: RegistryResponse, what: string): RegistryResponse | undefined => {
     if (answer.status === 200) return answer
     if (answer.status !== 404) throw failure(answer, what)
     if (isLackedBy(answer)) return undefined
     throw new RegistryError(
-      `${base.host} answered 404 when asked for ${what}, and not as a registry does: look whether its address in the ` +
-        'configuration is right',
+      `${base.host} answered 404 when asked for ${what}, but not as a registry does: check its address in the configuration`,
     )
   }
 
-  /** The answer to HEAD has no body, so nobody knows who lacks something: GET tells. */
-  const askHead = async (asked: Asked): Promise<Answer> => {
-    const answer = await ask({ ...asked, method: 'HEAD' })
-    return answer.status === 404 ? ask({ ...asked, method: 'GET' }) : answer
+  /** The answer to HEAD has no body, so a 404 has no error code. Then a GET shows whether the registry itself lacks the object. */
+  const askHead = async (request: ClientRequest): Promise<RegistryResponse> => {
+    const answer = await ask({ ...request, method: 'HEAD' })
+    return answer.status === 404 ? ask({ ...request, method: 'GET' }) : answer
   }
 
   const askManifest = async (by: typeof ask, repository: string, reference: string) =>
@@ -148,7 +147,7 @@ export const createRegistryClient = (registry: Registry, deps: RegistryClientDep
     return { ...read, digest, size: bytes.length, ...(platform && { platform }) }
   }
 
-  /** Nice to know, so a failure is none of the manifest's; but what is only refused for now is asked for again. */
+  /** The platform is optional, so a failure does not fail the manifest. If the registry asks to slow down, the manifest is read later. */
   const platformOf = async (repository: string, config: Descriptor | undefined): Promise<Platform | undefined> => {
     if (!config || !hasPlatform(config)) return undefined
     const path = `/v2/${repository}/blobs/${config.digest}`
@@ -160,7 +159,7 @@ export const createRegistryClient = (registry: Registry, deps: RegistryClientDep
     return answer?.status === 200 && isDigestOf(config.digest, answer.body) ? platformIn(answer.body) : undefined
   }
 
-  const list = async (area: string, path: string, next: string | undefined): Promise<Answer> =>
+  const list = async (area: string, path: string, next: string | undefined): Promise<RegistryResponse> =>
     ask({ area, path: pathOfPage(path, next), largestAnswer: LARGEST_PAGE }).catch((error: unknown) => {
       if (!(error instanceof AnswerTooLarge)) throw error
       throw new ListTooLarge(area === CATALOG ? 'repositories' : `tags of ${area}`, 'a page of more than 32 MiB')
@@ -171,12 +170,12 @@ export const createRegistryClient = (registry: Registry, deps: RegistryClientDep
     catalog: async (next) => {
       const answer = await list(CATALOG, '/v2/_catalog', next)
       if (answer.status !== 200) throw failure(answer, 'its catalog')
-      return pageIn(answer, { host: base.host, list: 'repositories', isName: isRepositoryPath, asked: next })
+      return pageIn(answer, { host: base.host, list: 'repositories', isName: isRepositoryPath, after: next })
     },
     tags: async (repository, next) => {
       const what = `the tags of ${checkedRepository(repository)}`
       const answer = expected(await list(repository, `/v2/${repository}/tags/list`, next), what)
-      return answer ? pageIn(answer, { host: base.host, list: 'tags', isName: isTag, asked: next }) : { names: [] }
+      return answer ? pageIn(answer, { host: base.host, list: 'tags', isName: isTag, after: next }) : { names: [] }
     },
     digestOf: async (repository, tag) => {
       const answer = await askManifest(askHead, repository, tag)
@@ -187,7 +186,7 @@ export const createRegistryClient = (registry: Registry, deps: RegistryClientDep
     blob: async (repository, digest) => {
       const path = `/v2/${checkedRepository(repository)}/blobs/${checkedReference(digest)}`
       const answer = await askHead({ area: repository, path, accept: '*/*' })
-      // A registry that keeps its blobs elsewhere sends there only for those that it has.
+      // A registry that stores its blobs elsewhere redirects only for existing blobs.
       if (isRedirect(answer.status)) return {}
       const found = expected(answer, `blob ${digest} of ${repository}`)
       const size = sizeOf(Number(found?.headers.get('content-length') ?? NaN))
@@ -197,28 +196,29 @@ export const createRegistryClient = (registry: Registry, deps: RegistryClientDep
 }
 
 const baseOf = ({ name, url }: Registry): URL => {
-  if (url === undefined || !URL.canParse(url)) throw new RegistryError(`${name} has no address to be asked at`)
+  if (url === undefined || !URL.canParse(url))
+    throw new RegistryError(`${name} has no address: give it a url in the configuration`)
   const { origin, pathname } = new URL(url)
   return new URL(pathname, origin)
 }
 
-/** Codes of the distribution-spec 1.1, and what Harbor says instead of all three. */
+/** Error codes of the distribution-spec 1.1, and Harbor's code for all three. */
 const LACKING: ReadonlySet<unknown> = new Set(['NAME_UNKNOWN', 'MANIFEST_UNKNOWN', 'BLOB_UNKNOWN', 'NOT_FOUND'])
 
-/** Whether a registry says itself that it does not have what it was asked for (distribution-spec 1.1, "Error Codes"). */
-const isLackedBy = ({ body }: Answer): boolean => {
+/** Whether the answer has a registry's error code for a missing object (distribution-spec 1.1, "Error Codes"). */
+const isLackedBy = ({ body }: RegistryResponse): boolean => {
   const errors = fieldsIn(body)?.errors
   return Array.isArray(errors) && errors.some((error) => isFields(error) && LACKING.has(error.code))
 }
 
 const isRedirect = (status: number): boolean => [301, 302, 303, 307, 308].includes(status)
 
-const redirectOf = ({ status, headers }: Answer, from: URL): URL | undefined => {
+const redirectOf = ({ status, headers }: RegistryResponse, from: URL): URL | undefined => {
   const location = isRedirect(status) ? headers.get('location') : null
   return location !== null && URL.canParse(location, from.href) ? new URL(location, from) : undefined
 }
 
-/** The digest that bytes have: the one that was promised, or one of our own when none was that can be proven. */
+/** The digest of bytes: the promised one if it is correct, or a computed one if none was promised. */
 const provenDigest = (bytes: Buffer, promised: string | null): string | undefined => {
   if (promised === null) return digestOf(bytes)
   if (!isVerifiable(promised)) return undefined
@@ -227,7 +227,7 @@ const provenDigest = (bytes: Buffer, promised: string | null): string | undefine
 
 const isText = (digest: string | null | undefined): digest is string => typeof digest === 'string' && isDigest(digest)
 
-/** What stands in a path was checked at the door; nothing else may be asked for. */
+/** Only valid repositories and references may be part of a request's path. */
 const checkedRepository = (repository: string): string => {
   if (!isRepositoryPath(repository)) throw new RegistryError('a repository has a name that registries do not have')
   return repository

@@ -1,51 +1,51 @@
 import type { Fields } from '../../events/json.js'
 import { hasMoreStructuralTokens } from '../../runtime/structural-tokens.js'
 import { fieldsIn, MOST_TOKENS } from './bounded-json.js'
-import { RegistryError, type Answer } from './exchange.js'
+import { RegistryError, type RegistryResponse } from './exchange.js'
 import type { ListPage } from './registry-client.js'
 
-/** Names asked for at once. */
+/** The requested number of names on a page. */
 const PAGE = 1_000
 /**
- * Bytes of one page. Registries may send more names than they were asked for: distribution 2.8 and others send all tags of a
- * repository at once, and one that a build system fills has hundreds of thousands.
+ * The size limit of one page in bytes. Registries may send more names than requested: distribution 2.8 and others send all tags of a
+ * repository at once, which may be hundreds of thousands if a build system pushes them.
  */
 export const LARGEST_PAGE = 32 * 1024 * 1024
 const LONGEST_NEXT = 1_024
-/** Characters of a Link header that are read: the path of a list, and where the next page begins. */
+/** Only so many characters of a Link header are read: the path of a list, and the start of the next page. */
 const LONGEST_LINK = 4_096
 
-/** A registry lists more than is read, or does not end. The message says which bound it met, and what to do. */
+/** A list of a registry exceeds a limit, or does not end. The message contains the limit, and what to do. */
 export class ListTooLarge extends RegistryError {
-  /** @param what the list contains, as "tags of team/app" @param met the bound */
-  constructor(what: string, met: string) {
+  /** @param what the list contains, for example "tags of team/app" @param reason the limit */
+  constructor(what: string, reason: string) {
     super(
-      `the registry answers a list of ${what} with ${met}, and no more is read: delete there what is not needed, or look ` +
-        'whether a proxy before the registry repeats its pages',
+      `the registry answers a list of ${what} with ${reason}, so the rest is not read: delete unneeded items in the registry, ` +
+        'or check whether a proxy in front of the registry repeats its pages',
     )
   }
 }
 
-/** The path of a page of a list (distribution-spec 1.1, "Listing Tags"); `next` is what the page before it said. */
+/** The path of a page of a list (distribution-spec 1.1, "Listing Tags"); `next` comes from the previous page. */
 export const pathOfPage = (path: string, next: string | undefined): string =>
   `${path}?n=${PAGE}${next === undefined ? '' : `&last=${encodeURIComponent(next)}`}`
 
-type Expected = {
+type ExpectedPage = {
   host: string
-  /** The key under which the names stand. */
+  /** The key of the names in the answer. */
   list: 'tags' | 'repositories'
   isName: (text: string) => boolean
-  /** What this page was asked with. */
-  asked: string | undefined
+  /** The name after which this page was requested. */
+  after: string | undefined
 }
 
 /**
- * The names of a page, and the name behind which the next page begins: the one in the Link header, else the last of this page. The
- * address in that header is not requested. Names that no repository or tag can have are left out.
- * @throws ListTooLarge for a page with more values than are read, or one that repeats the page before; RegistryError for what is
- *   no page
+ * The names of a page, and the name after which the next page begins: the one in the Link header, else the last name of this page.
+ * The address in that header is not requested. Invalid names of repositories or tags are left out.
+ * @throws ListTooLarge for a page with too many values, or a page that repeats the previous one; RegistryError if the answer is not a
+ *   page
  */
-export const pageIn = ({ body, headers }: Answer, { host, list, isName, asked }: Expected): ListPage => {
+export const pageIn = ({ body, headers }: RegistryResponse, { host, list, isName, after }: ExpectedPage): ListPage => {
   const fields = fieldsIn(body)
   if (!fields && hasMoreStructuralTokens(body, MOST_TOKENS)) {
     throw new ListTooLarge(list, `more than ${MOST_TOKENS.toLocaleString('en-US')} values on one page`)
@@ -56,12 +56,12 @@ export const pageIn = ({ body, headers }: Answer, { host, list, isName, asked }:
   const link = nextLinkIn(headers.get('link') ?? '')
   if (link === undefined) return { names }
   const next = lastIn(link) ?? names.at(-1)
-  if (next === undefined || next === asked) throw new ListTooLarge(list, 'the same page again')
+  if (next === undefined || next === after) throw new ListTooLarge(list, 'the same page again')
   return { names, next }
 }
 
-const namesIn = (fields: Fields | undefined, list: Expected['list']): unknown[] | undefined => {
-  // A repository without tags has null.
+const namesIn = (fields: Fields | undefined, list: ExpectedPage['list']): unknown[] | undefined => {
+  // The list of a repository without tags may be null.
   const found = fields && (fields[list] ?? [])
   return Array.isArray(found) ? found : undefined
 }

@@ -19,7 +19,7 @@ const OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
 const DOCKER_IMAGE = 'application/vnd.docker.distribution.manifest.v2+json'
 const SCHEMA_1 = 'application/vnd.docker.distribution.manifest.v1+json'
 const SIGNED_SCHEMA_1 = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
-/** What distribution calls the layers of schema 1 in its notifications. */
+/** The media type of schema 1 layers in distribution's notifications. */
 const SCHEMA_1_LAYER = 'application/vnd.docker.container.image.rootfs.diff+x-gtar'
 const IMAGE_CONFIGS: ReadonlySet<string | undefined> = new Set([
   'application/vnd.oci.image.config.v1+json',
@@ -29,10 +29,10 @@ const IMAGE_CONFIGS: ReadonlySet<string | undefined> = new Set([
 export type ReadManifest = Omit<FetchedManifest, 'digest' | 'size'>
 
 /**
- * Reads the bytes of a manifest: an image or an index of OCI or Docker, an artifact, or schema 1. Its media type is the one in the bytes,
- * and decides which; without one, its shape does. The header is used if the bytes contain none, and only for a type of the same shape: the digest does
- * not prove the header, and the media type applies to the digest at all registries.
- * @returns undefined when it is none of them, when programs may read it differently, or one of its entries cannot be read.
+ * Reads the bytes of a manifest: an image or an index of OCI or Docker, an artifact, or schema 1. The media type in the bytes decides
+ * the kind, or without one the shape. If the bytes contain no media type, the header is used, but only for a type of the same shape:
+ * the digest does not prove the header, and the media type applies to the digest at all registries.
+ * @returns undefined for another kind of document, if programs may read the bytes differently, or if an entry cannot be read
  */
 export const readManifest = (bytes: Buffer, servedAs: string | null): ReadManifest | undefined => {
   const fields = unambiguousFieldsIn(bytes)
@@ -53,7 +53,7 @@ export const readManifest = (bytes: Buffer, servedAs: string | null): ReadManife
 const LISTS = ['manifests', 'fsLayers', 'blobs', 'layers'] as const
 type List = { key: (typeof LISTS)[number]; entries: unknown[] }
 
-/** Media types that a manifest with a list may be served as if it does not contain its type. An artifact has to contain it. */
+/** The allowed media types in the header, by the list of the manifest, if the bytes contain no type. An artifact must contain its type. */
 const TYPES_OF_SHAPE: Readonly<Record<List['key'], ReadonlySet<string>>> = {
   manifests: INDEXES,
   fsLayers: new Set([SCHEMA_1, SIGNED_SCHEMA_1]),
@@ -70,8 +70,8 @@ const namesOf = (names: readonly string[]): ReadonlyMap<string, string> =>
   new Map(names.map((name) => [folded(name), name]))
 
 /**
- * Two names are one field for programs in Go if they are equal after this ("foldName" of encoding/json, the simple case folding of Unicode). Beyond
- * ASCII, `ſ` is an s and the Kelvin sign is a k, whose lower case is k as well.
+ * Folds a name like Go's encoding/json ("foldName", the simple case folding of Unicode): names that are equal after this are the same
+ * field for programs in Go. Beyond ASCII, only `ſ` (as s) and the Kelvin sign (as k, also by `toLowerCase`) matter.
  */
 const folded = (name: string): string => name.toLowerCase().replaceAll('\u017f', 's')
 
@@ -83,7 +83,7 @@ const ENTRY_FIELDS = namesOf(['mediaType', 'digest', 'size', 'platform', 'annota
 const PLATFORM_FIELDS = namesOf(['os', 'architecture', 'variant'])
 const SIGNATURE_FIELDS = namesOf(['protected', 'formatLength', 'formatTail'])
 
-/** Whether programs in Go read these fields as well: they take a name in any case for a field that they know. */
+/** Whether programs in Go read the same fields: they accept a known field's name in any case. */
 const areReadAlike = (value: unknown, known: ReadonlyMap<string, string>): boolean =>
   !isFields(value) || Object.keys(value).every((name) => (known.get(folded(name)) ?? name) === name)
 
@@ -91,9 +91,9 @@ const isEntryReadAlike = (entry: unknown): boolean =>
   areReadAlike(entry, ENTRY_FIELDS) && (!isFields(entry) || areReadAlike(entry.platform, PLATFORM_FIELDS))
 
 /**
- * The list that says what kind of manifest this is: that of the media type in the bytes, or, without one, the only list there is. Programs in
- * Go write an empty list as null, and an artifact may leave out its blobs.
- * @returns undefined if programs may read different lists: with entries in two of them, or in one that is not of the media type
+ * The list that decides the kind of the manifest: the list of the media type in the bytes, or without a media type the only list.
+ * Programs in Go write an empty list as null, and an artifact may omit its blobs.
+ * @returns undefined if programs may read different lists: two lists have entries, or a list that does not belong to the media type
  */
 const listIn = (fields: Fields): List | undefined => {
   const withEntries = LISTS.filter((list) => Array.isArray(fields[list]) && fields[list].length > 0)
@@ -122,7 +122,7 @@ const described = (fields: Fields, mediaType: string, entries: unknown[]): ReadM
   }
 }
 
-/** What is no image is of the type of its config, unless it names one (image-spec 1.1, "artifactType"). */
+/** A manifest that is no image and has no artifactType has the type of its config (image-spec 1.1, "artifactType"). */
 const withConfig = (read: ReadManifest): ReadManifest => {
   const [config] = read.contents
   if (!config) return read
@@ -130,7 +130,7 @@ const withConfig = (read: ReadManifest): ReadManifest => {
   return { ...(artifactType !== undefined && { artifactType }), ...read, config: config.digest }
 }
 
-/** Schema 1 names its layers alone, each as often as it is used, and the architecture. */
+/** Schema 1 contains only its layers, each as often as it is used, and the architecture. */
 const schema1 = (fields: Fields, mediaType: string, layers: unknown[]): ReadManifest | undefined => {
   const entries = layers.map((layer) => ({
     digest: isFields(layer) ? layer.blobSum : undefined,
@@ -141,10 +141,10 @@ const schema1 = (fields: Fields, mediaType: string, layers: unknown[]): ReadMani
   return read && { ...read, ...(architecture !== undefined && { platform: { architecture } }) }
 }
 
-/** Whether the config of an image says for which platform it is. */
+/** Whether a config contains the platform of its image. */
 export const hasPlatform = (config: Descriptor | undefined): boolean => IMAGE_CONFIGS.has(config?.mediaType)
 
-/** The platform in the config of an image (image-spec 1.1, "Image Configuration"); undefined also when programs may read it differently. */
+/** The platform in an image's config (image-spec 1.1, "Image Configuration"); also undefined if programs may read it differently. */
 export const platformIn = (bytes: Buffer): Platform | undefined => {
   const fields = unambiguousFieldsIn(bytes) ?? {}
   if (!areReadAlike(fields, PLATFORM_FIELDS)) return undefined
@@ -154,25 +154,25 @@ export const platformIn = (bytes: Buffer): Platform | undefined => {
     : { ...(os && { os }), ...(architecture && { architecture }), ...(variant && { variant }) }
 }
 
-/** Bytes without this have no field `signatures`, however programs fold its name. */
+/** Bytes without a match have no field `signatures`, however programs fold names. */
 const MAY_BE_SIGNED = /\\u|signatures/iu
 
 /**
- * The bytes that the digest of a manifest is made of: all of them, but of signed schema 1 without the signatures, which say
- * themselves where they were put in (distribution's docs, "Image Manifest Version 2, Schema 1", "Signed Manifests"). Signatures around
- * the bytes of any other manifest are part of what was served, so its digest is wrong.
- * @returns undefined when programs may find different bytes
+ * The bytes from which the digest of a manifest is computed: all bytes, but for signed schema 1 without the signatures. These contain
+ * their own position (distribution's docs, "Image Manifest Version 2, Schema 1", "Signed Manifests"). For any other manifest,
+ * signatures are part of the bytes, so its digest is wrong.
+ * @returns undefined if programs may find different bytes
  */
 export const digestedBytes = (bytes: Buffer): Buffer | undefined => {
-  // Of bytes that programs may read differently, `readManifest` reads nothing.
+  // `readManifest` rejects bytes that programs may read differently.
   const signatures = MAY_BE_SIGNED.test(bytes.toString('utf8')) ? unambiguousFieldsIn(bytes)?.signatures : undefined
   const [signature] = (Array.isArray(signatures) ? signatures : []) as unknown[]
   if (!areReadAlike(signature, SIGNATURE_FIELDS)) return undefined
   if (!isFields(signature) || typeof signature.protected !== 'string') return bytes
   const header = Buffer.from(signature.protected, 'base64url')
-  const place = fieldsIn(header)
-  if (place && (hasRepeatedName(header) || !areReadAlike(place, SIGNATURE_FIELDS))) return undefined
-  const { formatLength, formatTail } = place ?? {}
+  const protectedHeader = fieldsIn(header)
+  if (protectedHeader && (hasRepeatedName(header) || !areReadAlike(protectedHeader, SIGNATURE_FIELDS))) return undefined
+  const { formatLength, formatTail } = protectedHeader ?? {}
   if (typeof formatLength !== 'number' || typeof formatTail !== 'string') return bytes
   const payload = Buffer.concat([bytes.subarray(0, formatLength), Buffer.from(formatTail, 'base64url')])
   return fieldsIn(payload)?.schemaVersion === 1 ? payload : bytes

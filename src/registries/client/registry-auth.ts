@@ -5,26 +5,26 @@ import type { Credentials } from './credentials.js'
 import { RegistryError, statusError, type Exchange } from './exchange.js'
 import { tokenRealm, type TokenRealmOf } from './token-realm.js'
 
-/** Bytes of the answer of a token server: a token stands in it twice at most. */
+/** The size limit of a token server's answer in bytes: it contains a token at most twice. */
 const LARGEST_ANSWER = 256 * 1024
 const LONGEST_SERVICE = 1_000
-/** What tokens live when the server does not say (distribution's docs, "Token Authentication Specification"). */
+/** The default lifetime of a token (distribution's docs, "Token Authentication Specification"). */
 const DEFAULT_SECONDS = 60
 const MOST_SECONDS = 86_400
-/** A token that is about to expire is not used: it would expire on its way. */
+/** A token is used for this part of its lifetime, so that it does not expire during a request. */
 const USED_OF_ITS_LIFE = 0.9
 const MOST_TOKENS = 1_000
 const TOKEN = /^[\x21-\x7e]{1,12000}$/
 
-/** The area of the catalog; that of a repository is its name. */
+/** The area of the catalog. The area of a repository is its name. */
 export const CATALOG = ''
 
 export type RegistryAuth = {
-  /** The Authorization header that was right for this area (a repository, or the catalog) the last time. */
+  /** The Authorization header that the registry last accepted for this area (a repository, or the catalog). */
   known: (area: string) => Promise<string | undefined>
   /**
-   * The Authorization header to ask again with after a 401; undefined when there is nothing better than what was refused.
-   * @throws RegistryError when a token cannot be had.
+   * The Authorization header for a retry after a 401; undefined if there is no other header than the refused one.
+   * @throws RegistryError if the token server returns no token
    */
   answer: (
     area: string,
@@ -35,19 +35,19 @@ export type RegistryAuth = {
 type RegistryAuthDeps = {
   registry: TokenRealmOf
   credentials: () => Promise<Credentials | undefined>
-  /** Asks the token server, which learns nothing about the registry's own requests. */
+  /** Sends requests to the token server, without the key of our own reads. */
   exchange: Exchange
   now: () => Date
 }
-/** What a token is asked for with. */
+/** The parameters of a token request. */
 type TokenRequest = { realm: URL; service: string; scope: string }
 type Token = { value: string; until: number }
 
 /** Basic authentication and the token flow (distribution's docs, "Token Authentication Specification" and "OAuth2"). */
 export const createRegistryAuth = ({ registry, credentials, exchange, now }: RegistryAuthDeps): RegistryAuth => {
-  const answered = new LRUCache<string, TokenRequest>({ max: MOST_TOKENS })
+  const lastRequests = new LRUCache<string, TokenRequest>({ max: MOST_TOKENS })
   const tokens = new LRUCache<string, Token>({ max: MOST_TOKENS })
-  const underWay = new Map<string, Promise<Token>>()
+  const pendingRequests = new Map<string, Promise<Token>>()
   let takesBasic = false
 
   const basic = async (): Promise<string | undefined> => {
@@ -62,23 +62,23 @@ export const createRegistryAuth = ({ registry, credentials, exchange, now }: Reg
 
   const newToken = async (wanted: TokenRequest, signal: AbortSignal): Promise<string> => {
     const key = keyOf(wanted)
-    const asking = underWay.get(key) ?? requestToken(wanted, signal).finally(() => underWay.delete(key))
-    underWay.set(key, asking)
-    const token = await asking
+    const pending = pendingRequests.get(key) ?? requestToken(wanted, signal).finally(() => pendingRequests.delete(key))
+    pendingRequests.set(key, pending)
+    const token = await pending
     tokens.set(key, token)
     return `Bearer ${token.value}`
   }
 
   const requestToken = async (wanted: TokenRequest, signal: AbortSignal): Promise<Token> => {
     const { realm } = wanted
-    const asked = now().getTime()
-    const question = tokenQuestion(wanted, await credentials())
-    const answer = await exchange({ ...question, signal, largestAnswer: LARGEST_ANSWER })
+    const requestedAt = now().getTime()
+    const request = tokenHttpRequest(wanted, await credentials())
+    const answer = await exchange({ ...request, signal, largestAnswer: LARGEST_ANSWER })
     const { status } = answer
     if (status !== 200)
       throw statusError(answer, `${realm.host} answered ${status} when asked for a token${remedy(status)}`, now())
     const { value, seconds } = tokenIn(answer.body, realm)
-    return { value, until: asked + seconds * 1000 * USED_OF_ITS_LIFE }
+    return { value, until: requestedAt + seconds * 1000 * USED_OF_ITS_LIFE }
   }
 
   const requestFor = (area: string, { realm = '', service = '' }: Challenge['parameters']): TokenRequest => ({
@@ -90,14 +90,14 @@ export const createRegistryAuth = ({ registry, credentials, exchange, now }: Reg
   return {
     known: async (area) => {
       if (takesBasic) return basic()
-      const wanted = answered.get(area)
+      const wanted = lastRequests.get(area)
       return wanted && keptToken(wanted)
     },
     answer: async (area, { challenges, refused, signal }) => {
       const bearer = challenges.find(({ scheme, parameters }) => scheme === 'bearer' && parameters.realm)
       if (bearer) {
         const wanted = requestFor(area, bearer.parameters)
-        answered.set(area, wanted)
+        lastRequests.set(area, wanted)
         const kept = keptToken(wanted)
         return kept !== undefined && kept !== refused ? kept : newToken(wanted, signal)
       }
@@ -113,27 +113,27 @@ export const createRegistryAuth = ({ registry, credentials, exchange, now }: Reg
 const keyOf = ({ realm, service, scope }: TokenRequest): string => JSON.stringify([realm.href, service, scope])
 
 /**
- * What a token is for (distribution's docs, "Token Scope Documentation"): to read a repository, or the catalog. The scope of the
- * challenge is not used: a registry that is not honest would get a token that may push.
+ * The scope of a token (distribution's docs, "Token Scope Documentation"): to read a repository, or the catalog. The scope of the
+ * challenge is not used, because a dishonest registry could get a token that may push.
  */
 const scopeOf = (area: string, registry: URL): string => {
   if (area === CATALOG) return 'registry:catalog:*'
   return `repository:${area}:${AZURE.test(registry.hostname) ? 'pull,metadata_read' : 'pull'}`
 }
 
-/** Azure Container Registry has an action of its own for lists of tags. */
+/** Azure Container Registry has a special action for lists of tags. */
 const AZURE = /\.azurecr\.(io|cn|us)$/
 
 const basicHeader = (username: string, password: string): string =>
   `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
 
-/** With a refresh token a POST (OAuth2), else a GET, without credentials if there are none: public images need them not. */
-const tokenQuestion = (
+/** With a refresh token a POST (OAuth2), else a GET. Without credentials the GET has none, which suffices for public images. */
+const tokenHttpRequest = (
   { realm, service, scope }: TokenRequest,
   credentials: Credentials | undefined,
 ): Omit<Parameters<Exchange>[0], 'signal'> => {
   const url = new URL(realm)
-  // The registry writes the address, and a scope in it would count as well.
+  // The registry chooses the address, and a scope in it would be granted, too.
   for (const name of ['service', 'scope']) url.searchParams.delete(name)
   if (credentials && 'identityToken' in credentials) {
     const form = new URLSearchParams({ grant_type: 'refresh_token', client_id: 'tallyman', service, scope })
@@ -153,6 +153,6 @@ const tokenIn = (body: Buffer, realm: URL): { value: string; seconds: number } =
   return { value, seconds: Math.min(seconds, MOST_SECONDS) }
 }
 
-/** What to do about a refusal. */
+/** The advice for a refusal. */
 export const remedy = (status: number): string =>
   status === 401 || status === 403 ? ': give the registry credentials in the configuration that may pull' : ''

@@ -1,33 +1,33 @@
 import type { Descriptor, Platform } from '../../events/descriptor.js'
 
-/** A manifest as a registry served it, its digest verified. */
+/** A manifest from a registry, with a verified digest. */
 export type FetchedManifest = {
   digest: string
   mediaType: string
-  /** Bytes of the manifest itself: of those that the digest is of. */
+  /** The number of bytes from which the digest is computed. */
   size: number
   artifactType?: string
-  /** The digest that it refers to (OCI image-spec 1.1, "subject"). */
+  /** The digest of the manifest's subject (OCI image-spec 1.1, "subject"). */
   subject?: string
   /** The digest of the config of an image. */
   config?: string
-  /** Blobs of an image, the config first and then the layers in their order; manifests of an index. */
+  /** The blobs of an image, first the config and then the layers in order; or the manifests of an index. */
   contents: readonly Descriptor[]
-  /** What the config of an image says; an index says it in its contents. */
+  /** The platform in the config of an image. An index has platforms in its contents. */
   platform?: Platform
 }
 
-/** One page of a list, and what to ask the next one with; undefined when it was the last. */
+/** One page of a list, and the parameter for the next page; undefined on the last page. */
 export type ListPage = { names: string[]; next?: string }
 
-/** Asks one registry (OCI distribution-spec 1.1). */
+/** Reads from one registry (OCI distribution-spec 1.1). */
 export type RegistryClient = {
   catalog: (next?: string) => Promise<ListPage>
   tags: (repository: string, next?: string) => Promise<ListPage>
-  /** @returns undefined when the registry does not have it. */
+  /** @returns undefined if the registry does not have the manifest */
   manifest: (repository: string, reference: string) => Promise<FetchedManifest | undefined>
-  /** The digest a tag points to. @returns undefined when the registry does not have it. */
+  /** The digest that a tag points to. @returns undefined if the registry does not have the tag */
   digestOf: (repository: string, tag: string) => Promise<string | undefined>
-  /** Whether the repository has the blob, and its bytes. */
+  /** The size of a blob in bytes, if it is known. @returns undefined if the repository does not have the blob */
   blob: (repository: string, digest: string) => Promise<{ size?: number } | undefined>
 }

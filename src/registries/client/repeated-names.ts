@@ -3,13 +3,13 @@ import { endOfString } from '../../runtime/structural-tokens.js'
 const [QUOTE, COLON, BRACKET, BACKSLASH, CLOSING_BRACKET, BRACE, CLOSING_BRACE] = [
   0x22, 0x3a, 0x5b, 0x5c, 0x5d, 0x7b, 0x7d,
 ]
-/** Objects and lists inside each other that programs in Go read ("maxNestingDepth" of encoding/json). It bounds the names in memory. */
+/** The nesting depth that programs in Go accept ("maxNestingDepth" of encoding/json). It limits the names in memory. */
 const DEEPEST = 10_000
 
 /**
- * Whether programs may read different values in a JSON text because one of its objects has a name twice: JSON.parse keeps the last value,
- * others the first, or merge both. A text that is too deep for programs in Go counts as well.
- * @param json a text that JSON.parse takes, as UTF-8
+ * Whether programs may read different values in a JSON text because one of its objects has a name twice. JSON.parse keeps the last
+ * value; other programs keep the first, or merge both. Also true for a text that is too deep for programs in Go.
+ * @param json a text that JSON.parse accepts, as UTF-8
  */
 export const hasRepeatedName = (json: Buffer): boolean => {
   /** The names of each open object; undefined for a list. */
@@ -33,7 +33,7 @@ export const hasRepeatedName = (json: Buffer): boolean => {
 
 const SPACES: ReadonlySet<number | undefined> = new Set(Buffer.from(' \t\r\n'))
 
-/** Whether the string that ends here is a name. */
+/** Whether the string that ends at a position is a name. */
 const isBeforeColon = (json: Buffer, end: number): boolean => {
   let i = end + 1
   while (SPACES.has(json[i])) i++

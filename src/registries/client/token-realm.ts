@@ -5,13 +5,13 @@ import { RegistryError } from './exchange.js'
 export type TokenRealmOf = {
   /** The name of the registry in the configuration, for the message. */
   name: string
-  /** Where the registry is asked. */
+  /** The address of the registry. */
   url: URL
-  /** The host of its token server, with a port unless it is that of the scheme, if the operator named one. */
+  /** The configured host of its token server, with a port unless that is the scheme's default. */
   tokenHost?: string | undefined
 }
 
-/** Token servers of public registries that are on another site than the registry. */
+/** Token servers of public registries that are on another site than their registry. */
 const KNOWN_TOKEN_HOSTS: ReadonlyMap<string, string> = new Map([
   ['docker.io', 'auth.docker.io'],
   ['index.docker.io', 'auth.docker.io'],
@@ -21,29 +21,29 @@ const KNOWN_TOKEN_HOSTS: ReadonlyMap<string, string> = new Map([
 
 /**
  * The address of the token server that a registry names in a challenge (distribution's docs, "Token Authentication
- * Specification"). The registry writes it, and Tallyman sends the credentials of the registry there: so it is one of
+ * Specification"). The registry chooses the address, and Tallyman sends the registry's credentials there. So it must be one of
  *
- * - the host of the registry, on any port; on a loopback address only on the same port, where another port is another program;
+ * - the host of the registry, on any port; on a loopback address only on the same port, because another port is another program;
  * - a parent domain of that host with at least two labels (`gitlab.example` for `registry.gitlab.example`), or a subdomain of it
- *   (`auth.registry.example` for `registry.example`): who has a domain has the names below it, too. Two names below one parent
- *   may have two owners;
+ *   (`auth.registry.example` for `registry.example`): the owner of a domain also owns the names below it. Two names below one
+ *   parent may have two owners;
  * - the token server of a public registry from the table above;
  * - the `token_host` of the registry in the configuration.
  *
- * It is https, or http on the host of a registry that is asked without TLS itself.
- * @throws RegistryError for any other address, with the line that the configuration lacks
+ * It must be https, or http on the host of a registry that is itself configured with http.
+ * @throws RegistryError for any other address, with the line to add to the configuration
  */
 export const tokenRealm = (text: string, registry: TokenRealmOf): URL => {
   const realm = URL.canParse(text) ? new URL(text) : undefined
   const refuse = (reason: string): never => {
-    throw new RegistryError(`${registry.url.host} sends for a token to ${reason}`)
+    throw new RegistryError(`${registry.url.host} refers to a token server at ${reason}`)
   }
   if (!realm || !['http:', 'https:'].includes(realm.protocol) || !isHost(realm.host)) {
     return refuse('an address that is not an http or https address')
   }
-  if (realm.username !== '' || realm.password !== '') return refuse('an address that holds credentials')
+  if (realm.username !== '' || realm.password !== '') return refuse('an address that contains credentials')
   if (realm.protocol === 'http:' && !isPlainAsTheRegistry(realm, registry.url)) {
-    return refuse(`${realm.host}, to an address that is not https`)
+    return refuse(`${realm.host}, an address that is not https`)
   }
   if (!isSameSite(realm, registry.url) && !isKnown(realm, registry)) {
     return refuse(
@@ -62,7 +62,7 @@ const isSameSite = (realm: URL, url: URL): boolean => {
   return isBelow(url.hostname, realm.hostname) || isBelow(realm.hostname, url.hostname)
 }
 
-/** Whether a name is below a domain. A name of one label, as `com` or `localhost`, is no domain that one owner has. */
+/** Whether a name is below a domain. A name of one label, such as `com` or `localhost`, does not belong to one owner. */
 const isBelow = (name: string, domain: string): boolean =>
   /^[^.]+(\.[^.]+)+$/.test(domain) && !IP_ADDRESS.test(domain) && name.endsWith(`.${domain}`)
 
@@ -70,6 +70,6 @@ const isKnown = (realm: URL, { url, tokenHost }: TokenRealmOf): boolean =>
   (realm.protocol === 'https:' && KNOWN_TOKEN_HOSTS.get(url.host) === realm.host) ||
   (tokenHost !== undefined && new URL(`${realm.protocol}//${tokenHost}`).host === realm.host)
 
-/** As the host of a URL is written: that of an IPv4 address ends in a number, and that of IPv6 is in brackets. */
+/** Matches the host of a URL: an IPv4 address ends in a number, and an IPv6 address is in brackets. */
 const IP_ADDRESS = /^\[|\.\d+$/
 const isLoopback = ({ hostname }: URL): boolean => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)

@@ -442,7 +442,8 @@ describe('a run', () => {
     })
     const errors = async (client: StubRegistry): Promise<unknown> =>
       (await run(client, { rate: 1e9 })).failures.map(({ error }) => error)
-    const tooMany = (most: string): unknown => expect.stringContaining(`with more than ${most}, and no more is read`)
+    const tooMany = (most: string): unknown =>
+      expect.stringContaining(`with more than ${most}, so the rest is not read`)
     expect(await errors(endless(50_000))).toContainEqual(tooMany('500,000 names'))
     expect(await errors(endless(1))).toContainEqual(tooMany('10,000 pages'))
   })

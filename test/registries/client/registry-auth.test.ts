@@ -201,14 +201,14 @@ describe('a registry that wants to know who asks', () => {
   test.each([
     ['no address', '/token', 'is not an http or https address'],
     ['a file', 'file:///etc/passwd', 'is not an http or https address'],
-    ['an address with credentials', 'https://u:p@auth.example/', 'holds credentials'],
+    ['an address with credentials', 'https://u:p@auth.example/', 'contains credentials'],
     ['another host without TLS', 'http://auth.example/token', 'is not https'],
     ['the address of a cloud', 'http://169.254.169.254/token', 'is not https'],
     ['another site', 'https://auth.example/token', 'token_host: "auth.example"'],
   ])('that sends to %s for a token gets no answer', async (_, realm, reason) => {
     challenge = () => `Bearer realm="${realm}"`
     const problem = await problemOf(client())
-    expect(problem).toContain('sends for a token to ')
+    expect(problem).toContain('refers to a token server at ')
     expect(problem).toContain(reason)
   })
 

@@ -292,7 +292,9 @@ describe('a registry', () => {
       'file:///etc/passwd',
     ]) {
       serves({ [PATH + image.digest]: { status: 302, headers: { location } } })
-      await expect(client().manifest('team/app', image.digest)).rejects.toThrow('sends to another host for manifest')
+      await expect(client().manifest('team/app', image.digest)).rejects.toThrow(
+        'redirects to another host for manifest',
+      )
     }
     expect(paths()).toHaveLength(4)
   })

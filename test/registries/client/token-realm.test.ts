@@ -69,7 +69,7 @@ describe('a registry sends for a token', () => {
 
   test('to another site: the message has the host, and the line that the configuration lacks', () => {
     expect(realmOf('https://registry.corp.example:5000', 'https://gitlab.corp.example:8443/jwt/auth?x=secret')).toBe(
-      'refused: registry.corp.example:5000 sends for a token to gitlab.corp.example:8443, another site, which gets no ' +
+      'refused: registry.corp.example:5000 refers to a token server at gitlab.corp.example:8443, another site, which gets no ' +
         'credentials. If that is its token server, add to the configuration: ' +
         'registries: { "registry.example": { token_host: "gitlab.corp.example:8443" } }',
     )

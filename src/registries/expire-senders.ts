@@ -4,16 +4,16 @@ import { MOST_HOSTS, type Configured, type Learned } from './learned.js'
 
 const PROCESS_DAYS = 90
 const CONFLICT_DAYS = 30
-/** A host that was heard within an hour alone, and not for this long after it, makes room where no more hosts are learned. */
+/** A host that was only heard within one hour, and not since, is removed after so many days if no more hosts can be learned. */
 const SEEN_ONCE_DAYS = 3
 
-type ForgetDeps = { learned: Learned; configured: Configured; now: Date }
+type ExpireDeps = { learned: Learned; configured: Configured; now: Date }
 
 /**
- * Expires senders that have not been heard for a long time, under the lock of what was learned.
- * @returns whether hosts or processes were removed.
+ * Expires senders that have not been heard for a long time. Requires the lock of `lockLearned`.
+ * @returns whether hosts or processes were removed
  */
-export const forgetSenders = async (tx: Sql, { learned, configured, now }: ForgetDeps): Promise<boolean> => {
+export const expireSenders = async (tx: Sql, { learned, configured, now }: ExpireDeps): Promise<boolean> => {
   await sql`
     delete from registry_conflicts where last_at < ${now}::timestamptz - ${CONFLICT_DAYS} * interval '1 day'
   `.execute(tx)
@@ -25,10 +25,10 @@ export const forgetSenders = async (tx: Sql, { learned, configured, now }: Forge
 }
 
 /**
- * Removes hosts of full registries that were heard once: clients invent hosts, and a real one must find room. The name of a registry,
- * what the configuration contains and what an operator joined stay.
+ * Removes hosts of full registries that were heard once: clients invent hosts, and there must be space for real ones. Names of
+ * registries, configured hosts, and hosts that an operator joined stay.
  */
-const makeRoom = async (tx: Sql, { learned, configured, now }: ForgetDeps): Promise<bigint> => {
+const makeRoom = async (tx: Sql, { learned, configured, now }: ExpireDeps): Promise<bigint> => {
   const isFull = learned.hosts.size >= MOST_HOSTS
   const full = new Set(learned.fullRegistries())
   if (!isFull && full.size === 0) return 0n

@@ -8,7 +8,7 @@ import {
   MOST_PROCESSES,
   type Learned,
 } from '../../src/registries/learned.js'
-import { placeSender } from '../../src/registries/place-sender.js'
+import { resolveSender } from '../../src/registries/resolve-sender.js'
 
 const learnedWith = (configured: Record<string, string[]> = {}): Learned =>
   createLearned(createRegistries(() => Object.entries(configured).map(([name, aliases]) => ({ name, aliases }))))
@@ -17,7 +17,7 @@ const learnedWith = (configured: Record<string, string[]> = {}): Learned =>
 const placed = (learned: Learned, senders: Sender[]): string[] =>
   senders
     .map((sender) => {
-      const { key, learnsHost, learnsProcess, formerKey } = placeSender(learned, sender)
+      const { key, learnsHost, learnsProcess, formerKey } = resolveSender(learned, sender)
       if (learnsHost === true && sender.host !== undefined) learned.setHost(sender.host, key)
       if (learnsProcess === true && sender.instance !== undefined) learned.setProcess(sender.instance, key)
       if (formerKey !== undefined) learned.setHost(formerKey, key)
@@ -51,14 +51,14 @@ describe('which registry a sender is', () => {
   test('events without host and process are of the registry that their registry was joined to', () => {
     const learned = learnedWith()
     learned.setHost('unknown', 'a')
-    expect(placeSender(learned, {})).toEqual({ key: 'a' })
+    expect(resolveSender(learned, {})).toEqual({ key: 'a' })
   })
 
   test('two registries that exist are in conflict, and never merge', () => {
     const learned = learnedWith()
     placed(learned, from('p1@a p2@b'))
-    expect(placeSender(learned, { instance: 'p1', host: 'b' })).toEqual({ key: 'a', conflict: 'b' })
-    expect(placeSender(learned, { instance: 'p2', host: 'a' })).toEqual({ key: 'b', conflict: 'a' })
+    expect(resolveSender(learned, { instance: 'p1', host: 'b' })).toEqual({ key: 'a', conflict: 'b' })
+    expect(resolveSender(learned, { instance: 'p2', host: 'a' })).toEqual({ key: 'b', conflict: 'a' })
   })
 
   describe('of which no host can be read', () => {
@@ -110,8 +110,8 @@ describe('which registry a sender is', () => {
       registries.reload()
       const seen = learned.with({ hosts: new Map(), processes: new Map() })
       expect(placed(seen, from('p1@a'))).toEqual(['a'])
-      expect(placeSender(seen, { instance: 'p1', host: 'b' })).toEqual({ key: 'a', conflict: 'b' })
-      expect(placeSender(seen, { instance: 'p1', host: 'c' })).toEqual({ key: 'a', conflict: 'c' })
+      expect(resolveSender(seen, { instance: 'p1', host: 'b' })).toEqual({ key: 'a', conflict: 'b' })
+      expect(resolveSender(seen, { instance: 'p1', host: 'c' })).toEqual({ key: 'a', conflict: 'c' })
     })
   })
 
@@ -120,7 +120,7 @@ describe('which registry a sender is', () => {
       const learned = learnedWith()
       for (let i = 0; i < MOST_HOSTS_OF_REGISTRY + 10; i++) placed(learned, [{ instance: 'p1', host: `h${i}` }])
       expect(learned.hosts.size).toBe(MOST_HOSTS_OF_REGISTRY)
-      expect(placeSender(learned, { instance: 'p1', host: 'another' })).toEqual({ key: 'h0' })
+      expect(resolveSender(learned, { instance: 'p1', host: 'another' })).toEqual({ key: 'h0' })
       expect(placed(learned, from('p2@b'))).toEqual(['b'])
     })
 
@@ -129,10 +129,10 @@ describe('which registry a sender is', () => {
       for (let i = 0; i < MOST_HOSTS + 10; i++) placed(learned, [{ instance: `p${i}`, host: `h${i}` }])
       expect([learned.hosts.size, learned.processes.size]).toEqual([MOST_HOSTS, MOST_PROCESSES])
       // Further processes are of the registry of their host, as if they had said nothing.
-      expect(placeSender(learned, { instance: 'new', host: 'h7' })).toEqual({ key: 'h7' })
-      expect(placeSender(learned, { instance: 'new', host: 'new' })).toEqual({ key: 'new' })
-      expect(placeSender(learned, { instance: 'new' })).toEqual({ key: 'unknown' })
-      expect(placeSender(learned, { instance: 'p7', host: 'new' })).toEqual({ key: 'h7' })
+      expect(resolveSender(learned, { instance: 'new', host: 'h7' })).toEqual({ key: 'h7' })
+      expect(resolveSender(learned, { instance: 'new', host: 'new' })).toEqual({ key: 'new' })
+      expect(resolveSender(learned, { instance: 'new' })).toEqual({ key: 'unknown' })
+      expect(resolveSender(learned, { instance: 'p7', host: 'new' })).toEqual({ key: 'h7' })
     })
   })
 })

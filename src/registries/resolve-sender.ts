@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto'
+import { UNKNOWN_REGISTRY, type Sender } from '../events/registry-event.js'
+import { MOST_PROCESSES, type Learned } from './learned.js'
+
+/** The registry of a sender, and what is new about the sender. */
+export type ResolvedSender = {
+  key: string
+  /** The process is new, and will belong to the registry. */
+  learnsProcess?: boolean
+  /** The host is new, and will belong to the registry. */
+  learnsHost?: boolean
+  /** The previous key of the process, from the time before it reported a host. */
+  formerKey?: string
+  /** The name of the registry of the host, if that is another registry. */
+  conflict?: string
+}
+
+/**
+ * Identifies the registry of a sender. The process decides. A new process joins the registry of the host that it reports, a new
+ * host joins the registry of its process, and a known process stays with its registry whatever host a client sent. Without a
+ * process, the host decides.
+ *
+ * A host is new if it has no recorded data. The learning transaction checks that (learn-senders.ts).
+ */
+export const resolveSender = (learned: Learned, sender: Sender): ResolvedSender => {
+  const { host, instance } = sender
+  if (instance === undefined) return { key: keyOfHost(learned, host) }
+  const known = learned.processes.get(instance)
+  if (known === undefined) return resolveNewProcess(learned, { host, instance })
+  if (host === undefined) return { key: known }
+  // A process that has not reported a host yet joins the registry of its first one, as a new process does.
+  if (isProvisional(known)) return { ...resolveNewProcess(learned, { host, instance }), formerKey: known }
+  const owner = learned.ownerOf(host)
+  if (owner === undefined) return withHost(learned, known, host)
+  const name = learned.nameOf(owner)
+  if (name === learned.nameOf(known)) return { key: known }
+  return canBecome(learned, { key: known, name, host })
+    ? withHost(learned, known, host)
+    : { key: known, conflict: name }
+}
+
+/** Events without a host belong to the registry `unknown`, which may have been joined to another registry, like a host. */
+const keyOfHost = (learned: Learned, host: string = UNKNOWN_REGISTRY): string => learned.ownerOf(host) ?? host
+
+const resolveNewProcess = (
+  learned: Learned,
+  { host, instance }: { host: string | undefined; instance: string },
+): ResolvedSender => {
+  const hasRoom = learned.processes.has(instance) || learned.processes.size < MOST_PROCESSES
+  if (!hasRoom) return { key: keyOfHost(learned, host) }
+  if (host === undefined) return { key: provisionalKey(instance), learnsProcess: true }
+  return { ...withHost(learned, keyOfHost(learned, host), host), learnsProcess: true }
+}
+
+const withHost = (learned: Learned, key: string, host: string): ResolvedSender =>
+  !learned.hosts.has(host) && learned.hasRoomForHost(key) ? { key, learnsHost: true } : { key }
+
+/**
+ * Whether an unnamed registry takes the configured name of one of its hosts. It does if no other registry has that name: otherwise a
+ * client could merge two registries with a header.
+ */
+const canBecome = (learned: Learned, { key, name, host }: { key: string; name: string; host: string }): boolean =>
+  learned.isUnnamed(key) && !learned.hosts.has(host) && learned.hasRoomForHost(key) && !learned.exists(name)
+
+/** No host contains this prefix, so no client can choose such a key. */
+const PROVISIONAL = `${UNKNOWN_REGISTRY}@`
+
+/** The registry of a process that has not reported a readable host yet. */
+const provisionalKey = (instance: string): string =>
+  PROVISIONAL + createHash('sha256').update(instance).digest('hex').slice(0, 16)
+
+const isProvisional = (key: string): boolean => key.startsWith(PROVISIONAL)
