@@ -4,10 +4,10 @@ import { parse } from 'yaml'
 import { FileError } from '../runtime/file-error.js'
 import { readTextFile } from '../runtime/read-file.js'
 
-/** Bytes of a file of rules, metrics or clients: those that are shipped have at most 40,000. */
+/** The size limit in bytes of a file of rules, metrics or clients. The shipped files have at most 40,000. */
 const LARGEST_FILE = 1_048_576
 
-/** A declared file (rules, metrics) is wrong. The message has a line per problem: file, key, what was expected. */
+/** A file of definitions (rules, metrics) is invalid. The message has a line for each error: file, key, and expected value. */
 export class DefinitionError extends Error {
   constructor(
     readonly file: string,
@@ -20,7 +20,7 @@ export class DefinitionError extends Error {
 /** Reads a YAML file and checks it against one of the JSON Schemas in definitions/schema. */
 export type ReadDefinition = (file: string, schema: string) => unknown
 
-/** @param schemaFolder where `<schema>.json` (JSON Schema draft-07) lies. */
+/** @param schemaFolder the directory of the files `<schema>.json` (JSON Schema draft-07) */
 export const createDefinitionReader = (schemaFolder: string): ReadDefinition => {
   const ajv = new Ajv({ allErrors: true, verbose: true })
   const checks = new Map<string, ValidateFunction>()
@@ -74,7 +74,7 @@ const inWords = (error: ErrorObject): string[] => {
     case 'pattern':
       return [`${key} is ${found(error.data)}, expected text like ${String(params.pattern)}`]
     case 'not':
-      // The schema says itself why nothing may be there.
+      // The description in the schema explains why the key is not allowed.
       return [`${key} ${error.parentSchema?.description as string}`]
     default:
       return [`${key} ${error.message ?? 'is wrong'}`]

@@ -20,19 +20,19 @@ type MetricFields = {
   options: Record<string, unknown>
 }
 
-/** A metric as its file says, but with one time frame; definitions/schema/metric.json describes these and all other fields. */
+/** A metric from a file, with one time frame. definitions/schema/metric.json describes these and all other fields. */
 export type MetricDefinition = MetricFields & { time_frame: MetricTimeFrame }
 type MetricDocument = MetricFields & { time_frame: MetricTimeFrame | MetricTimeFrame[] }
 
 export type LoadedMetric = { definition: MetricDefinition; file: string }
 
-/** What a definition may refer to. */
-export type Known = {
+/** The names to which a definition may refer. */
+export type MetricReferences = {
   /** Events with sketches. */
   uniqueEvents: ReadonlySet<string>
   /** Events with totals. */
   totalEvents: ReadonlySet<string>
-  /** Queries, each with the time frames that it counts over. */
+  /** Queries with the time frames over which they count. */
   queries: ReadonlyMap<string, readonly MetricTimeFrame[]>
   /** Measures of pulls. */
   measures: ReadonlySet<string>
@@ -47,15 +47,15 @@ const SUFFIX: Partial<Record<MetricTimeFrame, string>> = {
 }
 
 /**
- * Loads every `*.yml` below a folder and checks it: its fields, what it refers to, and that no two claim one place.
- * @throws DefinitionError with all problems of all files.
+ * Loads every `*.yml` below a directory and checks it: its fields, its references, and that no two metrics claim the same key path.
+ * @throws DefinitionError with all errors of all files
  */
-export const loadMetrics = (folder: string, read: ReadDefinition, known: Known): LoadedMetric[] => {
+export const loadMetrics = (folder: string, read: ReadDefinition, known: MetricReferences): LoadedMetric[] => {
   const problems: string[] = []
   const metrics = filesIn(folder).flatMap((file) => {
     const path = join(folder, file)
     try {
-      return expand(read(path, 'metric') as MetricDocument, file)
+      return perTimeFrame(read(path, 'metric') as MetricDocument, file)
     } catch (error) {
       if (!(error instanceof DefinitionError)) throw error
       problems.push(...error.problems.map((problem) => `${file}: ${problem}`))
@@ -67,7 +67,7 @@ export const loadMetrics = (folder: string, read: ReadDefinition, known: Known):
   return metrics
 }
 
-/** Like DefinitionError, but each problem names its own file below the folder. */
+/** Like DefinitionError, but each error names its own file below the directory. */
 class MetricsError extends DefinitionError {
   constructor(folder: string, problems: string[]) {
     super(folder, problems)
@@ -86,8 +86,8 @@ const filesIn = (folder: string): string[] => {
   }
 }
 
-/** A list of time frames stands for one definition each, told apart by a suffix of the key path, as GitLab does it. */
-const expand = (document: MetricDocument, file: string): LoadedMetric[] => {
+/** Makes one definition for each time frame of a list. As at GitLab, a suffix of the key path distinguishes them. */
+const perTimeFrame = (document: MetricDocument, file: string): LoadedMetric[] => {
   const { time_frame: frames } = document
   if (!Array.isArray(frames)) return [{ definition: { ...document, time_frame: frames }, file }]
   return frames.map((frame) => ({
@@ -96,11 +96,11 @@ const expand = (document: MetricDocument, file: string): LoadedMetric[] => {
   }))
 }
 
-type Options = Partial<Record<'event' | 'query' | 'measure' | 'value' | 'by', string>> & { events?: string[] }
+type MetricOptions = Partial<Record<'event' | 'query' | 'measure' | 'value' | 'by', string>> & { events?: string[] }
 
-const wrongReferences = ({ definition, file }: LoadedMetric, known: Known): string[] => {
+const wrongReferences = ({ definition, file }: LoadedMetric, known: MetricReferences): string[] => {
   if (definition.status === 'removed') return []
-  const { events = [], event, query, measure, value, by } = definition.options as Options
+  const { events = [], event, query, measure, value, by } = definition.options as MetricOptions
   const missing = (
     key: string,
     name = '',
@@ -142,7 +142,7 @@ const wrongReferences = ({ definition, file }: LoadedMetric, known: Known): stri
   }
 }
 
-/** A query counts over the time that is written in it: another time frame in the file would be untrue. */
+/** The time frame is part of a query's text, so another time frame in the file would be false. */
 const wrongTimeFrame = (
   file: string,
   { time_frame, options }: MetricDefinition,

@@ -4,17 +4,17 @@ import type { MetricDefinition } from './definition.js'
 
 export type MetricValue = string | number | boolean | object | null
 
-/** A metric's value, and how it came about. A metric that failed has -1 and its error. */
+/** The value of a metric, and details of its evaluation. A failed metric has -1 and its error. */
 export type Evaluated = {
   definition: MetricDefinition
   value: MetricValue
   /** Why the value is -1. */
   error?: string
-  /** Seconds it took; metrics that were read together share the time. */
+  /** The duration in seconds. Metrics that were read together have the same duration. */
   seconds: number
 }
 
-/** Values for metrics of one data source, in their order; an Error for one that failed. Asks its store as few times as it can. */
+/** Reads the metrics of one data source with as few statements as possible. The result has their order, and an Error for a failed one. */
 export type Kind = (definitions: readonly MetricDefinition[]) => Promise<(MetricValue | Error)[]>
 
 export type Kinds = Record<MetricDefinition['data_source'], Kind>
@@ -24,7 +24,7 @@ const FAILED = -1
 export const NO_ANSWER = 'the store does not answer'
 const LONGEST_REASON = 200
 
-/** Evaluates metrics. One that fails becomes -1 and harms no other; the sources are asked side by side. */
+/** Evaluates metrics, with all data sources in parallel. A failed metric becomes -1 and does not affect the others. */
 export const evaluate = async (definitions: readonly MetricDefinition[], kinds: Kinds): Promise<Evaluated[]> => {
   const sources = [...new Set(definitions.map(({ data_source }) => data_source))]
   const groups = await Promise.all(
@@ -51,7 +51,7 @@ const evaluateSource = async (definitions: readonly MetricDefinition[], kind: Ki
   })
 }
 
-/** Errors leave the house with the ping, so a store that is away is not named with its address. */
+/** Errors are sent with the ping, so the error of an unavailable store must not contain its address. */
 const reasonOf = (error: Error): string =>
   isStorageUnavailable(error) ? NO_ANSWER : error.message.slice(0, LONGEST_REASON)
 

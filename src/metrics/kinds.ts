@@ -9,12 +9,12 @@ import type { MetricDefinition, MetricTimeFrame } from './definition.js'
 import { asError, type Kind, type Kinds, type MetricValue } from './evaluate.js'
 import { queryText } from './queries.js'
 
-/** What the service knows of itself, by name. A value may need to be asked for. */
+/** Values of the service itself, by name. Reading a value may be asynchronous. */
 export type NamedValues = Readonly<Record<string, () => MetricValue | Promise<MetricValue>>>
 
-/** A measure of pulls over whole UTC days, or an object of it by kind of client. */
-type PullsWanted = { measure: string; byKind: boolean; days: Days }
-type CountPulls = (wanted: PullsWanted) => Promise<MetricValue>
+/** A measure of pulls over whole UTC days; with `byKind`, an object with a value for each kind of client. */
+type PullsMeasure = { measure: string; byKind: boolean; days: Days }
+type CountPulls = (wanted: PullsMeasure) => Promise<MetricValue>
 
 type KindsDeps = {
   database: Database
@@ -25,8 +25,15 @@ type KindsDeps = {
   now: () => Date
 }
 
-/** How each data source turns definitions into values. */
-export const createKinds = ({ database, sketches, countPulls, systemValues, settingValues, now }: KindsDeps): Kinds => ({
+/** Creates the reader of each data source, which returns the values of definitions. */
+export const createKinds = ({
+  database,
+  sketches,
+  countPulls,
+  systemValues,
+  settingValues,
+  now,
+}: KindsDeps): Kinds => ({
   redis_hll: async (definitions) => {
     const today = microsOf(now())
     return countKeys(
@@ -66,7 +73,7 @@ export const createKinds = ({ database, sketches, countPulls, systemValues, sett
   setting: named(settingValues),
 })
 
-/** Instead of their values: the text of each query. */
+/** Returns the text of each query instead of its value. */
 export const queryTexts =
   (now: () => Date): Kind =>
   async (definitions) =>
@@ -84,7 +91,7 @@ const named =
       }),
     )
 
-/** Statements that were sent together would keep notifications waiting until the last of them ended. */
+/** Reads values one after the other: statements in parallel would delay notifications until the last of them ended. */
 const oneByOne = async (
   definitions: readonly MetricDefinition[],
   read: (definition: MetricDefinition) => Promise<MetricValue>,
@@ -105,7 +112,7 @@ const runQuery = async (database: Database, name: string, now: Date): Promise<nu
   return Number(value)
 }
 
-/** The complete UTC days of a time frame: the weeks or the month that unique users are counted over, too. */
+/** The complete UTC days of a time frame: the same weeks or month as for unique users. */
 const daysOf = (timeFrame: MetricTimeFrame, today: Micros): Days => {
   if (timeFrame === 'all' || timeFrame === 'none') return {}
   const range =

@@ -3,41 +3,41 @@ import { claimDuePing, markFailed, markSent, postponePings, type KeptPing } from
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
-/** Waits after the first, second, … failed attempt; after the last one a ping is given up. */
-const WAITS = [MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 8 * HOUR, 16 * HOUR, 24 * HOUR]
-/** A destination that asks for a longer pause is tried after this one. */
+/** The delays after the first, second, … failed attempt. After the attempt that follows the last delay, Tallyman gives up. */
+const RETRY_DELAYS = [MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 8 * HOUR, 16 * HOUR, 24 * HOUR]
+/** The longest pause that a destination can ask for. */
 const LONGEST_PAUSE = 24 * HOUR
 const REQUEST_LIMIT_MS = 30_000
 const PINGS_AT_ONCE = 10
 /**
- * Whoever sends a ping has it alone for this long, which is more than its requests can take together. Should the process die
- * meanwhile, the ping is due again afterwards.
+ * How long a process claims a ping that it sends. That is longer than all requests for one ping. If the process dies, the ping is due
+ * again after this time.
  */
-const IN_HAND_MS = 5 * MINUTE
+const CLAIM_MS = 5 * MINUTE
 
-/** Until when a ping belongs to whoever begins to send it now. */
-export const inHandUntil = (now: Date): Date => new Date(now.getTime() + IN_HAND_MS)
+/** The end of a claim that begins now. */
+export const claimedUntil = (now: Date): Date => new Date(now.getTime() + CLAIM_MS)
 
-/** A ping could not be delivered. The message says what becomes of it, and holds no address. */
+/** A ping could not be delivered. The message says what happens next, and contains no address. */
 export class DeliveryError extends Error {}
 
 type DeliverDeps = {
   database: Database
-  /** Where payloads are POSTed; metadata and error reports go to its siblings `usage_ping_metadata` and `usage_ping_errors`. */
+  /** The URL for payloads. Metadata and error reports go to its siblings `usage_ping_metadata` and `usage_ping_errors`. */
   destination: URL
-  /** Who sends, for error reports. */
+  /** The sender in error reports. */
   sender: { uuid: string; hostname: string; version: string }
   now: () => Date
-  /** Ends requests, because the process stops. */
+  /** Aborted when the process stops, which ends requests. */
   stopping: AbortSignal
-  /** The pause that an answer asks for; undefined if it does not ask to slow down. */
+  /** The pause that an answer requests; undefined if it does not ask to slow down. */
   pauseIn?: (answer: Response, now: Date) => { retryAfterMs: number | undefined } | undefined
 }
 
 export type Deliver = {
-  /** Tries all pings that are due, until the destination asks to slow down. @returns how many were sent. */
+  /** Tries all due pings, until the destination asks to slow down. @returns how many were sent, and how many failed */
   due: () => Promise<{ sent: number; failed: number }>
-  /** Tries one ping that the caller has in hand. @returns it as it is kept then. @throws DeliveryError; the next attempt is planned. */
+  /** Tries one ping that the caller has claimed. @returns the stored ping @throws DeliveryError after the next attempt was scheduled */
   now: (ping: KeptPing) => Promise<KeptPing>
 }
 
@@ -46,35 +46,35 @@ export const createDeliver = ({ database, destination, sender, now, stopping, pa
   const attempt = async (ping: KeptPing): Promise<KeptPing> => {
     const start = now()
     const failure = await post(destination, ping.payload).then(() => undefined, failureOf)
-    // Not a failure of the destination: the ping is due again when it is no longer in hand, soon after the next start.
+    // Not a failure of the destination: the ping is due again when its claim ends, soon after the next start.
     if (failure !== undefined && stopping.aborted) throw new DeliveryError('Tallyman stops; the ping is kept')
     if (failure !== undefined) throw await noteFailure(ping, start, failure)
     const sent = await markSent(database, ping, now())
-    // The numbers have arrived; how long each took is worth one try.
+    // The payload has arrived. The metadata is less important, so it is sent without retries.
     await postAside('usage_ping_metadata', { metadata: ping.metadata })
     return sent
   }
 
-  /** Posts what is worth one try. */
+  /** Posts data without retries. */
   const postAside = async (path: string, body: unknown): Promise<void> => {
     const failure = await post(new URL(path, destination), body).then(() => undefined, failureOf)
     if (failure?.pause) await slowDown(failure.pause).catch(() => undefined)
   }
 
-  /** The destination asks for a pause of everything that is sent to it, by any instance. */
+  /** Postpones all pings of all instances, because the destination asks to slow down. */
   const slowDown = async (pause: Exclude<Pause, undefined>): Promise<void> => {
-    await postponePings(database, new Date(now().getTime() + Math.max(keptPauseMs(pause), MINUTE)))
+    await postponePings(database, new Date(now().getTime() + Math.max(boundedPauseMs(pause), MINUTE)))
   }
 
   const noteFailure = async (ping: KeptPing, start: Date, { message, pause }: Failure): Promise<DeliveryError> => {
     const at = now()
-    const wait = WAITS[ping.attempts]
-    const next = wait === undefined ? undefined : new Date(at.getTime() + Math.max(wait, keptPauseMs(pause)))
+    const wait = RETRY_DELAYS[ping.attempts]
+    const next = wait === undefined ? undefined : new Date(at.getTime() + Math.max(wait, boundedPauseMs(pause)))
     await markFailed(database, ping, message, next)
     if (pause) await slowDown(pause)
     const elapsed = Math.round((at.getTime() - start.getTime()) / 100) / 10
     const report = { error: { time: at.toISOString(), ...sender, message, elapsed } }
-    // A destination that asks to slow down is not sent a report of that.
+    // If the destination asks to slow down, it gets no error report about that.
     if (!pause) await postAside('usage_ping_errors', report)
     const fate = next ? `the ping is kept, and tried again at ${next.toISOString()}` : 'the ping is given up'
     return new DeliveryError(`${message}; ${fate}`)
@@ -85,7 +85,7 @@ export const createDeliver = ({ database, destination, sender, now, stopping, pa
     due: async () => {
       const results = { sent: 0, failed: 0 }
       for (let i = 0; i < PINGS_AT_ONCE && !stopping.aborted; i++) {
-        const ping = await claimDuePing(database, now(), inHandUntil(now()))
+        const ping = await claimDuePing(database, now(), claimedUntil(now()))
         if (!ping) break
         await attempt(ping).then(
           () => results.sent++,
@@ -100,8 +100,8 @@ export const createDeliver = ({ database, destination, sender, now, stopping, pa
 type Pause = ReturnType<Exclude<DeliverDeps['pauseIn'], undefined>>
 type Failure = { message: string; pause?: Pause }
 
-/** The pause that is kept, in milliseconds. */
-const keptPauseMs = (pause: Pause): number => Math.min(pause?.retryAfterMs ?? 0, LONGEST_PAUSE)
+/** The requested pause in milliseconds, at most LONGEST_PAUSE. */
+const boundedPauseMs = (pause: Pause): number => Math.min(pause?.retryAfterMs ?? 0, LONGEST_PAUSE)
 
 /** The destination asks to slow down. */
 class Busy extends DeliveryError {

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Database, Sql } from '../storage/sql/database.js'
 import type { ServicePing } from './payload.js'
 
-/** A kept ping and what became of its delivery. */
+/** A stored ping, and the state of its delivery. */
 export type KeptPing = ServicePing & {
   recordedAt: Date
   sentAt: Date | null
@@ -33,7 +33,7 @@ const toKept = (row: Row): KeptPing => ({
   lastError: row.last_error,
 })
 
-/** Keeps a ping. @param due when it is to be sent; undefined for never. @returns the ping as it is kept. */
+/** Stores a ping. @param due the time to send it; undefined for never @returns the stored ping */
 export const keepPing = async (
   db: Sql,
   { payload, metadata }: ServicePing,
@@ -47,10 +47,10 @@ export const keepPing = async (
     on conflict (recorded_at) do update set payload = excluded.payload, metadata = excluded.metadata
     returning ${columns}
   `.execute(db)
-  return theOne(rows)
+  return onlyRow(rows)
 }
 
-/** The newest ping that was kept. */
+/** The newest stored ping. */
 export const newestPing = async (database: Database): Promise<KeptPing | undefined> => {
   const { rows } = await sql<Row>`
     select ${columns} from service_pings order by recorded_at desc limit 1
@@ -59,12 +59,16 @@ export const newestPing = async (database: Database): Promise<KeptPing | undefin
 }
 
 /**
- * Takes the oldest ping that is to be sent by now, and makes it due again only later, so that nobody else sends it meanwhile.
- * @returns undefined when none is due.
+ * Claims the oldest due ping: it is due again only after the claim, so that no other process sends it.
+ * @returns undefined if no ping is due
  */
-export const claimDuePing = async (database: Database, now: Date, dueAgain: Date): Promise<KeptPing | undefined> => {
+export const claimDuePing = async (
+  database: Database,
+  now: Date,
+  claimedUntil: Date,
+): Promise<KeptPing | undefined> => {
   const { rows } = await sql<Row>`
-    update service_pings set next_attempt_at = ${dueAgain.toISOString()}::timestamptz
+    update service_pings set next_attempt_at = ${claimedUntil.toISOString()}::timestamptz
     where recorded_at = (
       select recorded_at from service_pings
       where sent_at is null and next_attempt_at <= ${now.toISOString()}::timestamptz
@@ -75,7 +79,7 @@ export const claimDuePing = async (database: Database, now: Date, dueAgain: Date
   return rows[0] && toKept(rows[0])
 }
 
-/** @returns the ping as it is kept now. */
+/** @returns the stored ping */
 export const markSent = async (database: Database, { recordedAt }: KeptPing, now: Date): Promise<KeptPing> => {
   const { rows } = await sql<Row>`
     update service_pings
@@ -83,10 +87,10 @@ export const markSent = async (database: Database, { recordedAt }: KeptPing, now
     where recorded_at = ${recordedAt.toISOString()}::timestamptz
     returning ${columns}
   `.execute(database.sql)
-  return theOne(rows)
+  return onlyRow(rows)
 }
 
-/** @param next when to try again; undefined to give up. */
+/** @param next the time of the next attempt; undefined to give up */
 export const markFailed = async (
   database: Database,
   { recordedAt }: KeptPing,
@@ -100,7 +104,7 @@ export const markFailed = async (
   `.execute(database.sql)
 }
 
-/** Postpones all pings that are still to be sent, unless they are due later. */
+/** Postpones all unsent pings that are due earlier. */
 export const postponePings = async (database: Database, until: Date): Promise<void> => {
   await sql`
     update service_pings set next_attempt_at = ${until.toISOString()}::timestamptz
@@ -108,7 +112,7 @@ export const postponePings = async (database: Database, until: Date): Promise<vo
   `.execute(database.sql)
 }
 
-const theOne = ([row]: Row[]): KeptPing => {
+const onlyRow = ([row]: Row[]): KeptPing => {
   if (!row) throw new Error('the ping is no longer kept')
   return toKept(row)
 }

@@ -5,13 +5,13 @@ import { queryTexts } from '../metrics/kinds.js'
 /** A Service Ping: `recorded_at` and the metrics, nested by the parts of their key paths. */
 type Payload = { recorded_at: string; [part: string]: unknown }
 
-/** What is told about the making of a payload, apart from it. */
+/** Details of building a payload, which are sent separately. */
 type Metadata = { uuid: string; metrics: { name: string; time_elapsed: number; error?: string }[] }
 
 export type ServicePing = { payload: Payload; metadata: Metadata }
 
-/** The value of a metric that comes from SQL, where SQL was not asked for. */
-const NOT_ASKED = -3
+/** The value of an SQL metric in a ping of the kind `non_sql`. */
+const SKIPPED_VALUE = -3
 
 /** All values, the SQL texts instead of values, or all values but those from SQL. */
 export type PingKind = 'all' | 'queries' | 'non_sql'
@@ -24,15 +24,15 @@ type BuildPingDeps = {
   now: () => Date
 }
 
-/** Evaluates all metrics that may be told and puts them together. A metric that fails is -1 and named in the metadata. */
+/** Evaluates all metrics of the allowed categories. A failed metric is -1, and the metadata contains its error. */
 export const buildPing = async (deps: BuildPingDeps, kind: PingKind = 'all'): Promise<ServicePing> => {
   const { definitions, categories, uuid, now } = deps
   const recordedAt = now().toISOString()
-  const told = definitions.filter(
+  const selected = definitions.filter(
     ({ status, data_category, data_source }) =>
       status !== 'removed' && categories.has(data_category) && (kind !== 'queries' || data_source === 'database'),
   )
-  const evaluated = await evaluate(told, kindsFor(deps, kind))
+  const evaluated = await evaluate(selected, kindsFor(deps, kind))
   return { payload: { recorded_at: recordedAt, ...nest(evaluated) }, metadata: metadataOf(uuid, evaluated) }
 }
 
@@ -43,7 +43,7 @@ export const isComplete = ({ metadata }: ServicePing): boolean =>
 const kindsFor = ({ kinds, now }: BuildPingDeps, kind: PingKind): Kinds => {
   if (kind === 'queries') return { ...kinds, database: queryTexts(now) }
   if (kind === 'non_sql')
-    return { ...kinds, database: async (metrics) => Promise.resolve(metrics.map(() => NOT_ASKED)) }
+    return { ...kinds, database: async (metrics) => Promise.resolve(metrics.map(() => SKIPPED_VALUE)) }
   return kinds
 }
 
@@ -62,7 +62,7 @@ const nest = (evaluated: readonly Evaluated[]): Nested => {
   return root
 }
 
-/** Without a prototype a key path may hold any name, also "constructor". */
+/** An object without a prototype, because a key path may contain any name, even "constructor". */
 const emptyNode = (): Nested => Object.create(null) as Nested
 
 const metadataOf = (uuid: string, evaluated: readonly Evaluated[]): Metadata => ({

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 
 /**
- * When an installation sends its ping: a minute, hour and weekday derived from its uuid, so that installations spread over
- * the week. GitLab's derivation: the SHA-256 of the uuid and a word, read as one big number.
- * @returns a cron expression, as `44 10 * * 4`.
+ * The time of an installation's ping: a minute, an hour and a weekday derived from its uuid, so that installations are spread over
+ * the week. The derivation is GitLab's: the SHA-256 of the uuid and a word, read as one large number.
+ * @returns a cron expression, for example `44 10 * * 4`
  */
 export const pingCron = (uuid: string): string => {
   const minute = modulo(`${uuid}minute`, 60)

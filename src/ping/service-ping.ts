@@ -1,48 +1,49 @@
 import type { Database } from '../storage/sql/database.js'
 import { runIfDue, type Occurrence } from '../storage/kept-job.js'
 import type { KeptSchedule } from '../runtime/jobs.js'
-import { inHandUntil, type Deliver } from './deliver.js'
+import { claimedUntil, type Deliver } from './deliver.js'
 import { keepPing, type KeptPing } from './history.js'
 import { isComplete, type PingKind, type ServicePing } from './payload.js'
 
-/** The name of the job that makes pings. */
+/** The name of the job that builds pings. */
 export const PING = 'ping'
 
 const SPLAY_MS = 60_000
 /**
- * A ping that lacks numbers of a store is made again for so long. After this time it is the store that never answers a metric,
- * although it answers: a ping that says so is better than none.
+ * For this long, a ping with missing numbers is rebuilt. After that, the store evidently answers but always fails for some metric,
+ * and an incomplete ping is better than no ping.
  */
 const REBUILD_MS = 24 * 60 * 60_000
 
 type ServicePingsDeps = {
   database: Database
   build: (kind?: PingKind) => Promise<ServicePing>
-  /** Missing where no destination is configured: pings are then made and kept, and sent nowhere. */
+  /** Missing if no destination is configured: then pings are built and stored, but not sent. */
   deliver?: Deliver
-  /** This process, for leases. */
+  /** The name of this process in leases. */
   holder: string
   now: () => Date
   random: () => number
   /** Ends early when the process stops. */
   sleep: (ms: number) => Promise<void>
   stopping: AbortSignal
-  /** When pings are made. */
+  /** The schedule of pings. */
   schedule: KeptSchedule
-  /** Whether all stores answer: a ping that is made without one of them has -1 in place of its numbers. */
+  /** Whether all stores answer: without a store, a ping has -1 instead of its numbers. */
   storesAnswer: () => Promise<boolean>
 }
 
 export type ServicePings = {
   build: (kind?: PingKind) => Promise<ServicePing>
-  /** Makes a ping, keeps it, and sends it at once. @returns it as it is kept then. @throws DeliveryError */
+  /** Builds and stores a ping, and sends it at once if a destination is configured. @returns the stored ping @throws DeliveryError */
   sendNow: () => Promise<{ ping: KeptPing; sent: boolean }>
   /**
-   * To be called every minute: if a ping is due, one of all instances makes it within the next minute, or as soon as all stores
-   * answer. @returns whether this instance did.
+   * To be called every minute. If a ping is due, one of all instances builds it within the next minute, or as soon as all stores
+   * answer.
+   * @returns whether this instance did
    */
   makeDue: () => Promise<boolean>
-  /** Sends what is due and in nobody's hand. */
+  /** Sends due pings that no process has claimed. */
   retry: () => Promise<void>
 }
 
@@ -53,12 +54,12 @@ export const createServicePings = (deps: ServicePingsDeps): ServicePings => {
     await deliver?.due()
   }
 
-  /** The ping and the note that it was made are one transaction: however often this is tried, there is one ping. */
+  /** Stores the ping and completes the due time in one transaction: however often this is tried, there is only one ping. */
   const makeScheduled = async ({ due, complete }: Occurrence): Promise<'done' | 'later'> => {
     await sleep(random() * SPLAY_MS)
     if (stopping.aborted) return 'later'
     const ping = await build()
-    // A store that did not answer for a moment has left -1 in place of numbers.
+    // A store was briefly unavailable, so some numbers are -1.
     if (!isComplete(ping) && now().getTime() - due.getTime() < REBUILD_MS) return 'later'
     if (!(await storesAnswer())) return 'later'
     await database.transaction(async (tx) => {
@@ -71,7 +72,7 @@ export const createServicePings = (deps: ServicePingsDeps): ServicePings => {
     build,
     retry,
     sendNow: async () => {
-      const ping = await keepPing(database.sql, await build(), deliver && inHandUntil(now()))
+      const ping = await keepPing(database.sql, await build(), deliver && claimedUntil(now()))
       return deliver ? { ping: await deliver.now(ping), sent: true } : { ping, sent: false }
     },
     makeDue: async () => {

@@ -1,5 +1,5 @@
 /**
- * Clocks of two processes differ by less. A stored time that is later than now by more than this was stored while the clock was ahead,
- * and says nothing.
+ * The clocks of two processes differ by less than this. If a stored time is ahead of the current time by more, it was stored while a
+ * clock was ahead, and is ignored.
  */
 export const MOST_AHEAD_SECONDS = 3_600

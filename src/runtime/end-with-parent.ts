@@ -1,6 +1,6 @@
 /**
- * Source that another Node.js begins with to end when this process does, however that happens: its standard input closes then. A
- * thread of its own waits for that, since a statement of the embedded database blocks the event loop, and ends the process.
+ * Source at the start of a child Node.js process, which ends the child when this process ends for any reason: the child's standard
+ * input then closes. A separate thread waits for that, because a statement of the embedded database blocks the event loop.
  */
 export const END_WITH_PARENT = `
   const { Worker } = require('node:worker_threads')

@@ -2,8 +2,8 @@ import { statSync } from 'node:fs'
 import { FileError, fileProblem } from './file-error.js'
 
 /**
- * Whether a file or directory exists. Unlike `existsSync`, a path that this user may not look at is not taken for a missing one.
- * @throws FileError for every other reason than a missing path, as EACCES
+ * Whether a file or directory exists. Unlike `existsSync`, it does not treat an inaccessible path as missing.
+ * @throws FileError for every other reason than a missing path, for example EACCES
  */
 export const exists = (path: string): boolean => {
   try {

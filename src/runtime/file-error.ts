@@ -1,9 +1,9 @@
 import { isNativeError } from 'node:util/types'
 
-/** What the codes of the operating system mean for a file, and what helps. */
+/** The meaning of the operating system's error codes for a file, and what to do. */
 const MEANINGS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file or directory; check the path',
-  EACCES: 'permission denied; check its owner and mode, and those of the directories above it',
+  EACCES: 'permission denied; check its owner and mode, and the modes of the directories above it',
   EPERM: 'the operation is not permitted; check its owner, mode and attributes',
   EROFS: 'the file system is read-only; mount it for writing, or name another path',
   ENOSPC: 'no space is left on the disk',
@@ -25,26 +25,26 @@ const MEANINGS: Readonly<Record<string, string>> = {
   ERR_INVALID_ARG_VALUE: 'the path contains a NUL character',
 }
 
-/** A file or a directory cannot be used. The message is a sentence: the path, what is wrong, and what to do. */
+/** A file or a directory cannot be used. The message is a sentence: the path, the reason, and what to do. */
 export class FileError extends Error {
   constructor(
     readonly path: string,
     /** The sentence without the path. */
     readonly reason: string,
-    /** Of the operating system, as ENOENT; `undefined` for a file that is too large. */
+    /** The error code of the operating system, for example ENOENT; `undefined` for a file that is too large. */
     readonly code?: string,
   ) {
     super(`${path} ${reason}`)
   }
 }
 
-/** What is wrong with a file, by the error of a call of `node:fs`; undefined if the error is none of those. */
+/** The reason for an error of `node:fs`, as text; undefined for other errors. */
 export const fileProblem = (error: unknown): string | undefined => {
   const code = isNativeError(error) && 'code' in error ? String(error.code) : ''
   return MEANINGS[code] === undefined ? undefined : `${MEANINGS[code]} (${code})`
 }
 
-/** The sentence for an error of `node:fs` that reached the end of a command; undefined for other errors, as those of sockets. */
+/** The message for an unhandled error of `node:fs`; undefined for other errors, for example errors of sockets. */
 export const fileSentence = (error: unknown): string | undefined => {
   if (!isNativeError(error)) return undefined
   const problem = fileProblem(error)

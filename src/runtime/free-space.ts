@@ -1,15 +1,15 @@
 import { statfsSync } from 'node:fs'
 
-/** Free space that other work leaves to the embedded database, which fails without any. */
+/** Free space that other work must leave for the embedded database, which fails without free space. */
 export const RESERVE_BYTES = 64 * 2 ** 20
 
-/** Bytes of the file system of a directory that this process may write. */
+/** The free bytes for this process on the file system of a directory. */
 export const freeBytes = (directory: string): number => {
   const { bavail, bsize } = statfsSync(directory)
   return bavail * bsize
 }
 
-/** Whether so many bytes can be written beside a directory's files without harm to the embedded database. */
+/** Whether so many bytes can be written to the file system without taking the reserve of the embedded database. */
 export type HasSpace = (bytes: number) => boolean
 
 export const hasSpaceIn =

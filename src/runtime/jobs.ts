@@ -1,14 +1,14 @@
 import { createTask, validate, type ScheduledTask } from 'node-cron'
 
-/** Set times. */
+/** Recurring times. */
 export type Schedule = {
   /** Five or six fields of cron. */
   cron: string
-  /** An IANA time zone; UTC unless said. */
+  /** An IANA time zone; default UTC. */
   timeZone?: string
 }
 
-/** A job whose time must not be missed: it is done once by all processes, late if it must be (storage/kept-job.ts). */
+/** The schedule of a job that must not miss a time: one of all processes runs it, late if necessary (storage/kept-job.ts). */
 export type KeptSchedule = {
   job: string
   /** A cron expression. */
@@ -21,22 +21,22 @@ export type KeptSchedule = {
   following: () => Date | undefined
 }
 
-/** Something that is done at set times. */
+/** Work that runs at the times of a schedule. */
 export type Job = Schedule & {
   name: string
   run: () => Promise<unknown>
-  /** It deletes what is old by the clock, and waits until the clock can be trusted. */
+  /** Whether the job deletes old data by the clock, so that it must wait until the clock can be trusted. */
   deletesOld?: boolean
 }
 
 export type Jobs = {
-  /** Ends the schedule and waits for what is under way. */
+  /** Ends the schedules and waits for running jobs. */
   stop: () => Promise<void>
 }
 
 export const isCronExpression = (text: string): boolean => validate(text)
 
-/** When a schedule comes round next, by the clock that jobs run by: the machine's. */
+/** The next time of a schedule by the clock of the machine, which also starts jobs. */
 export const nextTime = (schedule: Schedule): Date | undefined => nextTimes(schedule, 1)[0]
 
 const nextTimes = (schedule: Schedule, count: number): readonly (Date | undefined)[] => {
@@ -46,7 +46,7 @@ const nextTimes = (schedule: Schedule, count: number): readonly (Date | undefine
   return times
 }
 
-/** Is never started: node-cron would wait after the clock was set back, and make up for each run that the clock was set ahead of. */
+/** A timetable that is never started: after a change of the clock, node-cron would wait, or make up for each skipped run. */
 const timetableOf = ({ cron, timeZone = 'UTC' }: Schedule): ScheduledTask =>
   createTask(cron, () => undefined, { timezone: timeZone })
 
@@ -68,9 +68,12 @@ type Watcher = {
   unsteadyMs?: number
 }
 
-/** How often is looked at the clock. */
-const LOOK_MS = 250
-/** A clock that was set ahead by more than the first may be set back: nothing old is deleted until it was right for as long as the second. */
+/** Milliseconds between two checks of the clock. */
+const CHECK_MS = 250
+/**
+ * If the clock is set ahead by more than LARGEST_STEP_MS, it may be set back soon. So no job deletes old data until the clock had no
+ * such step for STEADY_MS.
+ */
 const LARGEST_STEP_MS = 60_000
 const STEADY_MS = 600_000
 
@@ -84,10 +87,10 @@ export const startJobs = (jobs: readonly Job[], { onBegin, onEnd, onError, isRes
   const underWay = new Map<string, Promise<unknown>>()
   let steadyAt = performance.now() + unsteadyMs
   const start = (job: Job): void => {
-    if (underWay.has(job.name) || isResting?.(job.name)) return
+    if (running.has(job.name) || isResting?.(job.name)) return
     if (job.deletesOld && performance.now() < steadyAt) return
     onBegin?.(job.name)
-    underWay.set(job.name, finish(job))
+    running.set(job.name, finish(job))
   }
   const finish = async ({ name, run }: Job): Promise<void> => {
     try {
@@ -95,20 +98,20 @@ export const startJobs = (jobs: readonly Job[], { onBegin, onEnd, onError, isRes
     } catch (error) {
       onError(name, error)
     } finally {
-      underWay.delete(name)
+      running.delete(name)
       onEnd?.(name)
     }
   }
   const timetables = jobs.map((job) => ({ job, timetable: timetableOf(job) }))
   const nextOf = (timetable: ScheduledTask): number => timetable.getNextRuns(1)[0]?.getTime() ?? Infinity
   const due = timetables.map(({ timetable }) => nextOf(timetable))
-  let lookedAt = Date.now()
+  let checkedAt = Date.now()
   let elapsed = performance.now()
-  const look = (): void => {
+  const check = (): void => {
     const now = Date.now()
-    const isSetBack = now < lookedAt
-    const step = now - lookedAt - (performance.now() - elapsed)
-    lookedAt = now
+    const isSetBack = now < checkedAt
+    const step = now - checkedAt - (performance.now() - elapsed)
+    checkedAt = now
     elapsed = performance.now()
     if (step > LARGEST_STEP_MS) steadyAt = Math.max(steadyAt, elapsed + STEADY_MS)
     for (const [i, { job, timetable }] of timetables.entries()) {
@@ -117,12 +120,12 @@ export const startJobs = (jobs: readonly Job[], { onBegin, onEnd, onError, isRes
       if (isDue) start(job)
     }
   }
-  const looking = setInterval(look, LOOK_MS).unref()
+  const checking = setInterval(check, CHECK_MS).unref()
   return {
     stop: async () => {
-      clearInterval(looking)
+      clearInterval(checking)
       for (const { timetable } of timetables) await timetable.destroy()
-      await Promise.all(underWay.values())
+      await Promise.all(running.values())
     },
   }
 }

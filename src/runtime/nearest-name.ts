@@ -1,6 +1,6 @@
 /**
- * The name that a mistyped one was probably meant to be: the one with the fewest letters to change, if they are at most `mostChanges`
- * and at most half of what was typed; undefined if no name is so near.
+ * The name that a mistyped one probably means: the name with the fewest changed letters, if these are at most `mostChanges` and at
+ * most half of the typed letters; undefined if no name is so near.
  */
 export const nearestName = (typed: string, names: readonly string[], mostChanges: number): string | undefined => {
   const [first] = names
@@ -9,7 +9,7 @@ export const nearestName = (typed: string, names: readonly string[], mostChanges
   return first && first.distance <= Math.min(mostChanges, typed.length / 2) ? first.name : undefined
 }
 
-/** Letters to insert, to remove or to replace (Levenshtein). */
+/** The number of letters to insert, remove or replace (Levenshtein distance). */
 const distanceOf = (a: string, b: string): number => {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i)
   for (let i = 0; i < a.length; i++) {

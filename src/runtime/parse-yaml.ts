@@ -1,6 +1,6 @@
 import { isScalar, LineCounter, parseDocument } from 'yaml'
 
-/** The parser compares each key of a map with all others. So many comparisons take a tenth of a second. */
+/** The parser compares each key of a map with all others. This number of comparisons takes a tenth of a second. */
 const MOST_COMPARISONS = 5_000_000
 
 /** A map has too many keys. */
@@ -10,13 +10,13 @@ export class TooManyKeys extends Error {
   }
 }
 
-/** A text is not YAML; the message says where, and quotes nothing. */
+/** A text is not YAML. The message contains the position, and does not quote the text. */
 export class NotYaml extends Error {}
 
 /**
- * Parses YAML of an operator; all scalars are text. A map of more than 3,000 keys is refused, since the time to look for equal keys grows with
- * the square of their number: a file that is read while the service runs would keep its event loop.
- * @throws TooManyKeys or an error of the parser; `yamlProblem` has sentences for both
+ * Parses an operator's YAML; all scalars are text. A map with more than 3,000 keys is refused, because the time to find equal keys grows
+ * with the square of their number: reading the file would block the event loop of the service.
+ * @throws TooManyKeys or an error of the parser; `yamlProblem` returns messages for both
  */
 export const parseYaml = (text: string): unknown => {
   let comparisons = 0
@@ -24,10 +24,10 @@ export const parseYaml = (text: string): unknown => {
   const document = parseDocument(text, {
     schema: 'failsafe',
     lineCounter: lines,
-    // The parser would look at the whole line of each error: a line may have 1 MiB, and an error for each key.
+    // Otherwise the parser reads the whole line of each error: a line may have 1 MiB, and an error for each key.
     prettyErrors: false,
     uniqueKeys: (a, b) => {
-      // An answer that ends the comparison: the parser would wrap an error of its own around one that is thrown here.
+      // Returning true ends the comparisons. An error thrown here would be wrapped in an error of the parser.
       if (++comparisons > MOST_COMPARISONS) return true
       return a === b || (isScalar(a) && isScalar(b) && a.value === b.value)
     },

@@ -1,29 +1,29 @@
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs'
 import { FileError, fileProblem } from './file-error.js'
 
-/** A pipe must begin and end within this time: who writes into it runs already, as in `<(command)`. */
+/** A pipe must begin and end within this time: its writer already runs, for example in `<(command)`. */
 const PIPE_PATIENCE_MS = 5_000
 const PIPE_POLL_MS = 10
 const CHUNK_BYTES = 65_536
-/** Of a device or a pipe no more is read, whatever a file may have. */
+/** The size limit of a device or a pipe, even if a file may be larger. */
 const LARGEST_STREAM = 64 * 1_048_576
 
 export type ReadLimits = {
-  /** The file may have so many bytes. */
+  /** The size limit of the file in bytes. */
   bytes: number
-  /** Milliseconds to wait for all of a pipe. */
+  /** Milliseconds to wait for the end of a pipe. */
   patience?: number
 }
 
 /**
- * Reads a file that an operator named. A device without an end, a pipe that stays open and a file of any size end in an error
- * and not in a process that hangs or has no memory left.
+ * Reads a file that an operator named. A device without an end, a pipe that stays open and a file that is too large give an error,
+ * so that the process neither hangs nor runs out of memory.
  * @throws FileError
  */
 export const readBoundedFile = (path: string, limits: ReadLimits): Buffer => {
   let file
   try {
-    // Otherwise a pipe that no process writes into would block.
+    // Otherwise opening a pipe without a writer would block.
     file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
     return readAll(file, path, limits)
   } catch (error) {
@@ -35,7 +35,7 @@ export const readBoundedFile = (path: string, limits: ReadLimits): Buffer => {
   }
 }
 
-/** The same as text in UTF-8. @throws FileError */
+/** Reads a file as text in UTF-8, as `readBoundedFile` does. @throws FileError */
 export const readTextFile = (path: string, limits: ReadLimits): string => readBoundedFile(path, limits).toString('utf8')
 
 const readAll = (file: number, path: string, { bytes, patience = PIPE_PATIENCE_MS }: ReadLimits): Buffer => {
@@ -65,13 +65,13 @@ const readAll = (file: number, path: string, { bytes, patience = PIPE_PATIENCE_M
   }
 }
 
-/** A large file is one chunk, which is not copied. */
+/** Joins chunks. A large file is one chunk, which is not copied. */
 const joined = (chunks: readonly Buffer[]): Buffer => {
   const [only] = chunks
   return only && chunks.length === 1 ? only : Buffer.concat(chunks)
 }
 
-/** Bytes that were read, 0 at the end, -1 if a pipe or a terminal has none yet. */
+/** @returns the number of bytes read; 0 at the end; -1 if a pipe or a terminal has no bytes yet */
 const readSome = (file: number, chunk: Buffer, stats: Stats): number => {
   try {
     return readSync(file, chunk)

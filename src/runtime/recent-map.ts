@@ -1,6 +1,6 @@
-/** A map of a bounded number or weight of entries, which forgets those that were not used for longest. */
+/** A map with a limited number or weight of entries. It drops the least recently used entries. */
 export type RecentMap<Value> = {
-  /** Also makes the entry one that was used. */
+  /** Also marks the entry as recently used. */
   get: (key: string) => Value | undefined
   set: (key: string, value: Value) => void
   clear: () => void

@@ -2,8 +2,8 @@ const [QUOTE, COMMA, BRACKET, BACKSLASH, BRACE] = [0x22, 0x2c, 0x5b, 0x5c, 0x7b]
 
 /**
  * Whether a JSON text (RFC 8259, UTF-8) has more than `most` of `,`, `{` and `[` outside its strings. Each value needs one of
- * them, except the first of a list or an object. So they bound what a parser allocates before the parser starts. A text that
- * is not JSON has the same tokens as a parser sees, up to the place where the parser gives up.
+ * them, except the first value of a list or an object. So their number limits the memory that a parser allocates. In a text that is
+ * not JSON, the tokens are those that a parser reads, up to the position at which the parser fails.
  */
 export const hasMoreStructuralTokens = (json: Uint8Array, most: number): boolean => {
   let tokens = 0
@@ -15,7 +15,7 @@ export const hasMoreStructuralTokens = (json: Uint8Array, most: number): boolean
   return false
 }
 
-/** Where the string that begins at `from` has its closing quote; the end of the text if it has none. */
+/** The position of the closing quote of the string that begins at `from`; the end of the text if there is no closing quote. */
 export const endOfString = (json: Uint8Array, from: number): number => {
   let i = from + 1
   for (; i < json.length && json[i] !== QUOTE; i++) if (json[i] === BACKSLASH) i++

@@ -1,6 +1,6 @@
 /**
- * Waits for a promise, but not for long.
- * @throws when the time is over, what `late` returns; the work goes on
+ * Waits for a promise with a time limit.
+ * @throws the result of `late` after the time limit; the work itself continues
  */
 export const within = async <T>(
   milliseconds: number,

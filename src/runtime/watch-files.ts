@@ -1,17 +1,17 @@
 import { statSync } from 'node:fs'
 
-const LOOK_EVERY_MS = 2_000
+const CHECK_EVERY_MS = 2_000
 
 /**
- * Calls back when one of the files has changed, come or gone, or when other files are to be watched. A file that is being written is not read in the
- * middle: two looks in turn must find the same.
- * @returns how to stop.
+ * Calls back when one of the files was changed, created or removed, or when the list of files changes. Two consecutive checks must
+ * find the same state, so that a file is not read while it is being written.
+ * @returns a function that stops watching
  */
 export const watchFiles = (files: () => readonly string[], onChange: () => void): (() => void) => {
-  // Noted at once: a change while the files are being read for the first time is then seen at the next look.
+  // Read at once, so that the next check finds a change that happens while the caller first reads the files.
   let version = versionOf(files())
   let seen = version
-  const look = (): void => {
+  const check = (): void => {
     const found = versionOf(files())
     const isStill = found === seen
     seen = found
@@ -19,13 +19,13 @@ export const watchFiles = (files: () => readonly string[], onChange: () => void)
     version = found
     onChange()
   }
-  const looking = setInterval(look, LOOK_EVERY_MS).unref()
+  const checking = setInterval(check, CHECK_EVERY_MS).unref()
   return () => {
-    clearInterval(looking)
+    clearInterval(checking)
   }
 }
 
-/** Differs when a file does; Node's own watchFile takes its first look some time later, and misses what changes until then. */
+/** A text that changes when a file changes. Node's own watchFile first checks some time later, and misses changes until then. */
 const versionOf = (files: readonly string[]): string => files.map(versionOfOne).join('\n')
 
 const versionOfOne = (file: string): string => {
@@ -33,7 +33,7 @@ const versionOfOne = (file: string): string => {
     const { ino, size, mtimeNs } = statSync(file, { bigint: true })
     return `${file} ${ino} ${size} ${mtimeNs}`
   } catch (error) {
-    // That it cannot be looked at is a change as well: reading it tells why.
+    // An inaccessible file is a change as well: reading the file then reports the reason.
     return String((error as { code?: string }).code)
   }
 }

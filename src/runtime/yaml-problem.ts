@@ -1,5 +1,5 @@
 import { NotYaml, TooManyKeys } from './parse-yaml.js'
 
-/** Where a text is not YAML, by an error of parseYaml; other errors may quote secrets of the text. */
+/** The message for an error of parseYaml. Other errors are not quoted, because they may contain secrets. */
 export const yamlProblem = (error: unknown): string =>
   error instanceof TooManyKeys || error instanceof NotYaml ? error.message : 'not YAML'

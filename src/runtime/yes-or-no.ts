@@ -3,6 +3,6 @@ const TEXTS: ReadonlyMap<string, boolean> = new Map([
   ...['false', 'no', 'off', '0'].map((text) => [text, false] as const),
 ])
 
-/** The boolean that a value of the configuration is, also as YAML 1.1 and people write it, in any case; undefined if it is none. */
+/** Reads a boolean of the configuration, also in the forms of YAML 1.1, in any case; undefined if the value is no boolean. */
 export const readYesOrNo = (value: unknown): boolean | undefined =>
   typeof value === 'string' ? TEXTS.get(value.toLowerCase()) : typeof value === 'boolean' ? value : undefined

@@ -1,7 +1,7 @@
 import { isFields } from '../events/json.js'
 import { tokensIn } from './token-text.js'
 
-/** What a token of the API may do, the least first: each scope includes those before it. */
+/** The scopes of API tokens, the smallest first: each scope includes the previous ones. */
 export const SCOPES = ['metrics', 'read', 'admin'] as const
 
 /**
@@ -10,7 +10,7 @@ export const SCOPES = ['metrics', 'read', 'admin'] as const
  */
 export type Scope = (typeof SCOPES)[number]
 
-/** A token that opens routes of the API. */
+/** A token for routes of the API. */
 export type ApiToken = { token: string; scope: Scope }
 
 /** The setting cannot be used. The message contains no token. */
@@ -18,12 +18,12 @@ export class ApiTokensError extends Error {}
 
 export const isAdmin = ({ scope }: ApiToken): boolean => scope === 'admin'
 
-/** Whether a token of one scope may do what needs another. */
+/** Whether a scope includes a needed scope. */
 export const includesScope = (scope: Scope, needed: Scope): boolean => SCOPES.indexOf(scope) >= SCOPES.indexOf(needed)
 
 /**
- * Reads the setting `api_tokens`: tokens separated by commas or a list of tokens, which may do everything; or a map of scopes,
- * each to its token or tokens, in the environment as JSON.
+ * Reads the setting `api_tokens`. It is a list of tokens, or a text with tokens separated by commas, all with the scope `admin`; or a map
+ * from scopes to a token or tokens, in the environment as JSON.
  * @throws ApiTokensError
  */
 export const readApiTokens = (value: unknown): ApiToken[] => {
@@ -41,7 +41,7 @@ export const readApiTokens = (value: unknown): ApiToken[] => {
 }
 
 /**
- * A map as JSON. A token may begin with a brace, too, so that only what is JSON, or begins as a map with a quoted name, is one.
+ * Parses a map as JSON. A token may also begin with a brace, so a text is a map only if it is JSON, or begins with a brace and a quote.
  */
 const mapIn = (text: string): unknown => {
   if (!/^\s*\{/.test(text)) return undefined

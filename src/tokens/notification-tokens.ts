@@ -2,10 +2,10 @@ import { isFields } from '../events/json.js'
 import { isHost } from '../events/registry-host.js'
 import { tokensIn } from './token-text.js'
 
-/** A token that opens the webhook. */
+/** A token for the webhook. */
 export type NotificationToken = {
   token: string
-  /** The registry that has it, if the operator named one: all that comes with the token is of this registry. */
+  /** The registry with this token, if the operator named one: all events that arrive with the token belong to this registry. */
   registry?: string
 }
 
@@ -13,9 +13,9 @@ export type NotificationToken = {
 export class NotificationTokensError extends Error {}
 
 /**
- * Reads the setting `notification_tokens`: tokens separated by commas, a list of tokens, or a map of names of registries, each to
- * its token or its tokens; in the environment as JSON. Names compare without case. Tokens under `*` have no name: while registries are
- * given tokens of their own, the previous one stays valid.
+ * Reads the setting `notification_tokens`. It is a list of tokens, a text with tokens separated by commas, or a map from names of
+ * registries to a token or tokens, in the environment as JSON. Names are compared without case. Tokens under `*` belong to no named
+ * registry, so that an old token stays valid while registries get their own tokens.
  * @throws NotificationTokensError
  */
 export const readNotificationTokens = (value: unknown): NotificationToken[] => {
@@ -41,7 +41,7 @@ const parse = (text: string): unknown => {
   }
 }
 
-/** No host is called so. */
+/** No host can have this name. */
 const UNNAMED = '*'
 
 const namedTokens = ([given, value]: [string, unknown]): NotificationToken[] => {

@@ -1,14 +1,14 @@
-/** Visible ASCII, and spaces within: what HTTP carries unchanged, whatever the client. */
+/** Visible ASCII, and spaces between: every HTTP client sends these characters unchanged. */
 const SENDABLE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/
-/** Fewer characters are guessed in little time, also with one request at a time. */
+/** A token with fewer characters can be guessed quickly, even with one request at a time. */
 const VERY_SHORT = 8
-/** Fewer characters can be guessed. */
+/** A token with fewer characters can be guessed. */
 const SHORT = 16
 
 /** Whether a request can carry a token. */
 export const isSendable = (token: string): boolean => SENDABLE.test(token)
 
-/** The tokens of a setting: a list, or a text with commas between them. Undefined if one of them is no text or number. */
+/** The tokens of a setting: a list, or a text with tokens separated by commas. Undefined if a token is neither text nor a number. */
 export const tokensIn = (value: unknown): string[] | undefined => {
   const list: unknown[] = Array.isArray(value) ? value : typeof value === 'string' ? value.split(',') : [value]
   const tokens = list.map((token) => (typeof token === 'number' ? String(token) : token))
@@ -16,12 +16,12 @@ export const tokensIn = (value: unknown): string[] | undefined => {
   return tokens.map((token) => token.trim()).filter((token) => token !== '')
 }
 
-/** A token, and what to call it in a warning: a name that does not contain the token. */
+/** A token, and its name in warnings, which does not contain the token. */
 export type NamedToken = { name: string; token: string }
 
 /**
- * What may be wrong with tokens, one sentence each. None of these tokens ends the start: earlier versions accepted them, and an
- * installation that has one must start.
+ * Warnings about weak tokens, one sentence each. A weak token does not prevent the start, because earlier versions accepted it, and
+ * an existing installation must still start.
  */
 export const weaknessesOf = (tokens: readonly NamedToken[]): string[] =>
   tokens.flatMap(({ name, token }) => weaknessesIn(token).map((sentence) => `${name} ${sentence}`))

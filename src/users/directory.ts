@@ -1,13 +1,13 @@
-/** Knows under which id a person is counted. Names compare without case. */
+/** Returns the id under which a person is counted. Names are compared without case. */
 export type UserDirectory = {
   kind: 'hash' | 'file' | 'gitlab'
-  /** The id of a name; undefined when nobody has it. May throw DirectoryUnavailable. */
+  /** The id of a name; undefined if no user has the name. @throws DirectoryUnavailable */
   idOf: (name: string) => string | undefined | Promise<string | undefined>
   close: () => void
 }
 
-/** The directory cannot be asked now. */
+/** The user directory is unavailable. */
 export class DirectoryUnavailable extends Error {}
 
-/** The form under which names are compared and cached. */
+/** The form in which names are compared and cached. */
 export const comparable = (name: string): string => name.toLowerCase()

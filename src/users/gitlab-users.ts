@@ -7,70 +7,70 @@ import { userIdIn } from './user-id.js'
 const REMEMBERED_USERS = 50_000
 const REMEMBER_FOUND_MS = 60 * 60 * 1000
 const REMEMBER_UNKNOWN_MS = 5 * 60 * 1000
-/** Part of the half second that a registry grants us; what comes later is remembered for the next event. */
+/** A part of the half second that a registry waits. A later answer is cached for the next event. */
 const PATIENCE_MS = 300
 const REQUEST_LIMIT_MS = 5_000
-/** After a failure GitLab is left alone for a while, and events do not wait for it. */
+/** After a failure, no requests are sent for a while, so that events do not wait for GitLab. */
 const REST_MS = 10_000
-/** A longer pause is not waited for, whatever GitLab asks for: its rate limits are per minute. */
+/** The longest pause that GitLab can ask for: its rate limits are per minute. */
 const LONGEST_REST_MS = 10 * 60_000
-/** What is wrong with the question is wrong with the name: the rest of the address is the same for all. */
+/** The statuses of an invalid request. The name must be invalid, because the rest of the address is the same for all names. */
 const REFUSED_NAME = new Set([400, 414, 422])
 const LARGEST_ANSWER = 256 * 1024
 const REQUESTS_AT_ONCE = 8
 
-type Settings = {
+type GitlabUsersOptions = {
   /** The API's root, as `https://gitlab.example.com/api/v4`. */
   url: string
   /** An access token that may read users. */
   token: string
   now: () => Date
-  /** How long an event waits for an answer, in milliseconds. */
+  /** Milliseconds for which an event waits for an answer. */
   patienceMs?: number
 }
 
-/** NOBODY stands for a name that GitLab does not know: a cache cannot hold undefined. */
-const NOBODY = Symbol('nobody')
-type Answer = string | typeof NOBODY
+/** Marks a name that GitLab does not know: a cache cannot contain undefined. */
+const UNKNOWN_USER = Symbol('unknown user')
+type GitlabAnswer = string | typeof UNKNOWN_USER
 
 /**
- * Asks a GitLab for the id of a user name (GET /users?username=, GitLab's Users API). Answers are remembered, questions
- * for one name are asked once, and an event never waits longer than 0.3 s. If GitLab asks to slow down, it is not asked until
- * the pause is over.
+ * Looks up the ids of user names in GitLab (GET /users?username=, GitLab's Users API). Answers are cached, there is one request at a
+ * time for a name, and an event never waits longer than 0.3 s. If GitLab asks to slow down, no requests are sent until the pause is
+ * over.
  */
-export const createGitlabUsers = ({ url, token, now, patienceMs = PATIENCE_MS }: Settings): UserDirectory => {
-  const remembered = new LRUCache<string, Answer>({
-    // Limited by their number, all places were allocated at once.
+export const createGitlabUsers = ({ url, token, now, patienceMs = PATIENCE_MS }: GitlabUsersOptions): UserDirectory => {
+  const remembered = new LRUCache<string, GitlabAnswer>({
+    // With a limit of their number (`max`), the cache would allocate all slots at once.
     maxSize: REMEMBERED_USERS,
     sizeCalculation: () => 1,
     perf: { now: () => now().getTime() },
     ttlResolution: 0,
   })
-  const asking = new Map<string, Promise<Answer>>()
+  const pendingRequests = new Map<string, Promise<GitlabAnswer>>()
   let restUntil = 0
 
-  const ask = async (name: string): Promise<Answer> => {
+  const ask = async (name: string): Promise<GitlabAnswer> => {
     try {
       const answer = await requestId({ url, token, now }, name)
-      remembered.set(name, answer, { ttl: answer === NOBODY ? REMEMBER_UNKNOWN_MS : REMEMBER_FOUND_MS })
+      remembered.set(name, answer, { ttl: answer === UNKNOWN_USER ? REMEMBER_UNKNOWN_MS : REMEMBER_FOUND_MS })
       return answer
     } catch (error) {
-      const asked = error instanceof GitlabBusy ? Math.min(error.retryAfterMs ?? 0, LONGEST_REST_MS) : 0
-      restUntil = Math.max(restUntil, now().getTime() + Math.max(REST_MS, asked))
+      const requestedMs = error instanceof GitlabBusy ? Math.min(error.retryAfterMs ?? 0, LONGEST_REST_MS) : 0
+      restUntil = Math.max(restUntil, now().getTime() + Math.max(REST_MS, requestedMs))
       throw error
     } finally {
-      asking.delete(name)
+      pendingRequests.delete(name)
     }
   }
 
-  const askOnce = async (name: string): Promise<Answer> => {
-    const underWay = asking.get(name)
-    if (underWay) return underWay
+  const askOnce = async (name: string): Promise<GitlabAnswer> => {
+    const pending = pendingRequests.get(name)
+    if (pending) return pending
     if (now().getTime() < restUntil) throw new DirectoryUnavailable('GitLab did not answer a moment ago')
-    if (asking.size >= REQUESTS_AT_ONCE) throw new DirectoryUnavailable('too many questions to GitLab at once')
-    const question = ask(name)
-    asking.set(name, question)
-    return question
+    if (pendingRequests.size >= REQUESTS_AT_ONCE) throw new DirectoryUnavailable('too many requests to GitLab at once')
+    const request = ask(name)
+    pendingRequests.set(name, request)
+    return request
   }
 
   return {
@@ -78,13 +78,13 @@ export const createGitlabUsers = ({ url, token, now, patienceMs = PATIENCE_MS }:
     idOf: async (name) => {
       const compared = comparable(name)
       const known = remembered.get(compared) ?? (await patiently(askOnce(compared), patienceMs))
-      return known === NOBODY ? undefined : known
+      return known === UNKNOWN_USER ? undefined : known
     },
     close: () => undefined,
   }
 }
 
-const patiently = async <T>(question: Promise<T>, patienceMs: number): Promise<T> => {
+const patiently = async <T>(request: Promise<T>, patienceMs: number): Promise<T> => {
   let timer
   const limit = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
@@ -92,10 +92,10 @@ const patiently = async <T>(question: Promise<T>, patienceMs: number): Promise<T
     }, patienceMs)
   })
   try {
-    return await Promise.race([question, limit])
+    return await Promise.race([request, limit])
   } finally {
     clearTimeout(timer)
-    question.catch(() => undefined)
+    request.catch(() => undefined)
   }
 }
 
@@ -109,7 +109,7 @@ class GitlabBusy extends DirectoryUnavailable {
   }
 }
 
-const requestId = async ({ url, token, now }: Settings, name: string): Promise<Answer> => {
+const requestId = async ({ url, token, now }: GitlabUsersOptions, name: string): Promise<GitlabAnswer> => {
   const address = `${url.replace(/\/+$/, '')}/users?username=${encodeURIComponent(name)}`
   const response = await fetch(address, {
     headers: { 'private-token': token, accept: 'application/json' },
@@ -120,7 +120,7 @@ const requestId = async ({ url, token, now }: Settings, name: string): Promise<A
   })
   if (!response.ok) {
     await response.body?.cancel()
-    if (REFUSED_NAME.has(response.status)) return NOBODY
+    if (REFUSED_NAME.has(response.status)) return UNKNOWN_USER
     const pause = pauseIn(response, now())
     if (pause) throw new GitlabBusy(response.status, pause.retryAfterMs)
     throw new DirectoryUnavailable(`GitLab answered ${response.status}`)
@@ -139,7 +139,7 @@ const boundedText = async (response: Response): Promise<string> => {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-const idIn = (body: string, name: string): Answer => {
+const idIn = (body: string, name: string): GitlabAnswer => {
   let users: unknown
   try {
     users = JSON.parse(body)
@@ -150,7 +150,7 @@ const idIn = (body: string, name: string): Answer => {
   const user = users
     .filter(isFields)
     .find(({ username }) => typeof username === 'string' && comparable(username) === name)
-  if (!user) return NOBODY
+  if (!user) return UNKNOWN_USER
   const id = userIdIn(user.id)
   if (id === undefined) throw new DirectoryUnavailable('the answer of GitLab contains a user without an id')
   return id

@@ -6,12 +6,12 @@ const REMEMBERED_NAMES = 20_000
 /** 16 bytes: with a million names the chance of one collision is below 10^-26. */
 const ID_CHARACTERS = 22
 
-/** A directory that always knows an id, at once. */
+/** A directory that returns an id for every name, synchronously. */
 export type HashedNames = Omit<UserDirectory, 'idOf'> & { idOf: (name: string) => string }
 
 /**
- * Counts people by a keyed hash of their name (HMAC-SHA256, 128 bits, base64url): the same person gives the same id, and
- * without the key nobody can tell a name from an id.
+ * Counts people by a keyed hash of their name (HMAC-SHA256, 128 bits, base64url). The same name gives the same id, and without the
+ * key a name cannot be found from an id.
  */
 export const createHashedNames = (key: string): HashedNames => {
   const remembered = createRecentMap<string>(REMEMBERED_NAMES)

@@ -3,39 +3,39 @@ import type { UncountedUserReason } from '../events/outcome-reason.js'
 import { comparable, DirectoryAway, type UserDirectory } from './directory.js'
 import type { VerifyUserToken } from './user-token.js'
 
-/** The id a person or deploy token is counted under, why there is none, or the name to ask for later. */
-export type Identity = { member: string } | { uncounted: UncountedUserReason } | { unresolved: string }
+/** The id under which a person or deploy token is counted, the reason why there is no id, or the name to look up later. */
+export type UserIdentity = { member: string } | { uncounted: UncountedUserReason } | { unresolved: string }
 
-type Answer = Identity | undefined
+type MaybeIdentity = UserIdentity | undefined
 
-/** Whom an event is counted for. */
+/** The kind of member for which an event is counted. */
 type Kind = 'user' | 'deploy_token'
 
-/** Tells who is behind an event; undefined for anonymous ones. Most answers are there at once, and are not waited for. */
-export type Identify = (event: RegistryEvent, kind: Kind) => Answer | Promise<Answer>
+/** Identifies the actor of an event; undefined for an anonymous event. Synchronous in most cases. */
+export type Identify = (event: RegistryEvent, kind: Kind) => MaybeIdentity | Promise<MaybeIdentity>
 
-/** The same of a name alone. */
-export type IdentifyName = (name: string, kind: Kind) => Identity | Promise<Identity>
+/** Identifies a user or deploy token by name only. */
+export type IdentifyName = (name: string, kind: Kind) => UserIdentity | Promise<UserIdentity>
 
-type NameDeps = {
+type IdentifyNameDeps = {
   directory: UserDirectory
-  /** Deploy tokens are no users, so no directory knows them: their name is hashed. */
+  /** Hashes the names of deploy tokens, which are no users and therefore in no directory. */
   deployTokens: { idOf: (name: string) => string }
-  /** Whether ids come from GitLab's JWT where an event has one. */
+  /** Whether ids come from GitLab's JWT if an event has one. */
   hasUserTokens: boolean
 }
 
-/** The one place where a name becomes an id: for events without a JWT, and for the API. */
-export const createIdentifyName = ({ directory, deployTokens, hasUserTokens }: NameDeps): IdentifyName => {
-  const known = (id: string | undefined): Identity =>
+/** Looks up or hashes all names, for events without a JWT and for the API. */
+export const createIdentifyName = ({ directory, deployTokens, hasUserTokens }: IdentifyNameDeps): IdentifyName => {
+  const known = (id: string | undefined): UserIdentity =>
     id === undefined ? { uncounted: 'unknown_user' } : { member: id }
 
   return (name, kind) => {
     const isHashed = kind === 'deploy_token' || directory.kind === 'hash'
-    // Nobody, person or deploy token, must be counted under the id of the JWT here and under a hash of the name there.
+    // A person or deploy token must not be counted both under the id of a JWT and under a hash of the name.
     if (hasUserTokens && isHashed) return { uncounted: 'no_user_token' }
     if (kind === 'deploy_token') return { member: deployTokens.idOf(name) }
-    const failed = (error: unknown): Identity => {
+    const failed = (error: unknown): UserIdentity => {
       if (error instanceof DirectoryUnavailable) return { unresolved: comparable(name) }
       throw error
     }
@@ -50,7 +50,7 @@ export const createIdentifyName = ({ directory, deployTokens, hasUserTokens }: N
 
 type IdentifyDeps = {
   identifyName: IdentifyName
-  /** Set where the registry sends GitLab's JWT in `actor.user`. */
+  /** Set if the registry sends GitLab's JWT in `actor.user`. */
   verifyUserToken?: VerifyUserToken
 }
 

@@ -2,15 +2,15 @@ import { Worker } from 'node:worker_threads'
 import { UserFileError, type UserIds } from './read-user-file.js'
 
 export type ThreadData = { file: string }
-/** Names and their ids, at the same positions; none at the end of the file. */
+/** Names and their ids, at the same positions; empty at the end of the file. */
 export type ThreadReply = { names: string[]; ids: string[] } | { problem: string }
 
 /** MiB of the thread's heap. A file of 600,000 names needs some 700 as YAML, and 300 as CSV. */
 const LARGEST_HEAP_MB = 2_048
 
 /**
- * Reads a file of names in a thread of its own, so that the event loop turns meanwhile. The names come in portions: the next is
- * requested when the previous one was taken, and the event loop turns in between.
+ * Reads a file of names in a separate thread, so that the event loop is not blocked. The names arrive in portions: each portion is
+ * requested after the previous one was stored, and the event loop turns in between.
  * @param thread path of the built `user-file-thread.ts`
  * @param signal ends the thread; the promise is then rejected
  * @throws UserFileError
@@ -18,7 +18,7 @@ const LARGEST_HEAP_MB = 2_048
 export const readInThread = async (thread: string, file: string, signal: AbortSignal): Promise<UserIds> => {
   const worker = new Worker(thread, {
     workerData: { file } satisfies ThreadData,
-    // Options of this process are not for that source, and its environment has secrets.
+    // Options of this process do not fit that source, and its environment contains secrets.
     execArgv: [],
     env: {},
     resourceLimits: { maxOldGenerationSizeMb: LARGEST_HEAP_MB },
@@ -50,7 +50,7 @@ export const readInThread = async (thread: string, file: string, signal: AbortSi
         else if (reply.names.length === 0) resolve(ids)
         else {
           reply.names.forEach((name, i) => ids.set(name, reply.ids[i] ?? ''))
-          // The port gives what arrives meanwhile in the same turn.
+          // Not at once: the port delivers a quick reply in the same turn of the event loop.
           setImmediate(next)
         }
       })

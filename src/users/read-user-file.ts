@@ -7,7 +7,7 @@ import { comparable } from './directory.js'
 /** The file cannot be used. The message names the file and the line or key. */
 export class UserFileError extends Error {}
 
-/** The id of each name, in the form under which names are compared. */
+/** The id of each name. Names are in the form in which they are compared. */
 export type UserIds = ReadonlyMap<string, string>
 
 /** Bytes. */
@@ -19,14 +19,14 @@ const LARGEST_FILE = 64 * 1_048_576
  * @throws UserFileError
  */
 export const readUserFile = (file: string): UserIds => {
-  const { entries, placeOf } = entriesOf(file)
+  const { entries, positionOf } = entriesOf(file)
   const ids = new Map<string, string>()
   entries.forEach(([name, id], i) => {
     const compared = comparable(name)
     if (ids.has(compared) && ids.get(compared) !== id) {
-      const first = placeOf(entries.findIndex(([other]) => comparable(other) === compared))
+      const first = positionOf(entries.findIndex(([other]) => comparable(other) === compared))
       throw new UserFileError(
-        `${file}: ${placeOf(i)} gives the name of ${first} another id (names compare without case)`,
+        `${file}: ${positionOf(i)} gives the name of ${first} another id (names compare without case)`,
       )
     }
     ids.set(compared, id)
@@ -34,8 +34,8 @@ export const readUserFile = (file: string): UserIds => {
   return ids
 }
 
-/** What a file says, and where: problems name the place, since a name must not reach the log. */
-type Entries = { entries: [name: string, id: string][]; placeOf: (entry: number) => string }
+/** The entries of a file, and their positions. Errors contain the position, because a name must not be logged. */
+type Entries = { entries: [name: string, id: string][]; positionOf: (entry: number) => string }
 
 const entriesOf = (file: string): Entries => {
   let source
@@ -57,12 +57,12 @@ const csvEntries = (file: string, source: string): Entries => {
   }
   const [first] = rows
   const body = first?.[0]?.toLowerCase() === 'name' && first[1]?.toLowerCase() === 'id' ? rows.slice(1) : rows
-  const placeOf = (entry: number): string => `row ${entry + 1 + (rows.length - body.length)}`
+  const positionOf = (entry: number): string => `row ${entry + 1 + (rows.length - body.length)}`
   const entries = body.map(([name, id], i): [string, string] => {
-    if (!name || !id) throw new UserFileError(`${file}: ${placeOf(i)} is not "name,id"`)
+    if (!name || !id) throw new UserFileError(`${file}: ${positionOf(i)} is not "name,id"`)
     return [name, id]
   })
-  return { entries, placeOf }
+  return { entries, positionOf }
 }
 
 const yamlEntries = (file: string, source: string): Entries => {
@@ -71,16 +71,16 @@ const yamlEntries = (file: string, source: string): Entries => {
   const document = parseDocument(source, { lineCounter: lines, uniqueKeys: false })
   const [broken] = document.errors
   if (broken) throw new UserFileError(`${file}: not YAML at line ${lines.linePos(broken.pos[0]).line}`)
-  if (document.contents === null) return { entries: [], placeOf: () => file }
+  if (document.contents === null) return { entries: [], positionOf: () => file }
   if (!isMap(document.contents)) throw new UserFileError(`${file}: expected a map "name: id"`)
   const { items } = document.contents
-  const placeOf = (entry: number): string => `line ${lines.linePos(items[entry]?.key.range[0] ?? 0).line}`
+  const positionOf = (entry: number): string => `line ${lines.linePos(items[entry]?.key.range[0] ?? 0).line}`
   const entries = items.map(({ key, value }, i): [string, string] => {
     if (isScalar(key) && isScalar(value) && (typeof value.value === 'string' || typeof value.value === 'number')) {
-      // As it is written: the user 007 is not 7, and 1e5 is not 100000.
+      // The source text, because the user 007 is not 7, and 1e5 is not 100000.
       return [key.source, value.source]
     }
-    throw new UserFileError(`${file}: ${placeOf(i)} is not "name: id"`)
+    throw new UserFileError(`${file}: ${positionOf(i)} is not "name: id"`)
   })
-  return { entries, placeOf }
+  return { entries, positionOf }
 }

@@ -2,12 +2,12 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { ThreadData, ThreadReply } from './read-in-thread.js'
 import { readUserFile, UserFileError } from './read-user-file.js'
 
-/** Names of one reply: to take them costs the event loop of the service some milliseconds. */
+/** Names in one reply. Storing them takes the event loop of the service some milliseconds. */
 const PORTION = 5_000
 
 const answer = (reply: ThreadReply): void => parentPort?.postMessage(reply)
 
-/** Answers each message with the next names of the file, and with none at the end. */
+/** Answers each message with the next names of the file, and with an empty reply at the end. */
 const serveFile = (file: string): void => {
   const ids = readUserFile(file)
   const [names, idsOfNames] = [[...ids.keys()], [...ids.values()]]

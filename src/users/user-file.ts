@@ -2,18 +2,18 @@ import { comparable, type UserDirectory } from './directory.js'
 import type { UserIds } from './read-user-file.js'
 
 type UserFileDeps = {
-  /** Reads the file, and lets the event loop turn meanwhile. @throws UserFileError */
+  /** Reads the file without blocking the event loop. @throws UserFileError */
   read: (file: string, signal: AbortSignal) => Promise<UserIds>
-  /** Calls back when one of the files has changed. @returns how to stop. */
+  /** Calls back when one of the files has changed. @returns a function that stops watching */
   watchFiles: (files: () => readonly string[], onChange: () => void) => () => void
-  /** The file changed, and cannot be used any more. */
+  /** Called if the file changed and is invalid or unreadable. */
   onProblem: (error: Error) => void
 }
 
 /**
- * Takes ids from a file of names. The file is read again when it changes. The previous ids stay until all of it is read, and if it is
- * unreadable.
- * @throws UserFileError at the first reading.
+ * Reads ids from a file of names. The file is read again when it changes. The previous ids stay until the whole file is read, and if
+ * it is invalid or unreadable.
+ * @throws UserFileError from the first reading
  */
 export const openUserFile = async (
   file: string,
@@ -34,7 +34,7 @@ export const openUserFile = async (
   const unwatch = watchFiles(
     () => [file],
     () => {
-      // A change during a reading is read after it; further changes until then are part of that.
+      // A change during a reading is read afterwards. That reading includes all further changes until it begins.
       if (!isQueued) reading = reading.then(readAgain)
       isQueued = true
     },

@@ -3,17 +3,17 @@ import { jwtVerify } from 'jose'
 import { dateOf, type Micros } from '../events/calendar.js'
 import { userIdIn } from './user-id.js'
 
-/** Who GitLab says the client is. */
+/** The client's identity according to GitLab. */
 type UserTokenClaims = { userId?: string; deployTokenId?: string }
 
-/** The claims of a token that was valid at a moment; undefined when it is forged, expired or unreadable. */
+/** Returns the claims of a token that was valid at a given time; undefined if the token is forged, expired or unreadable. */
 export type VerifyUserToken = (token: string, at: Micros) => Promise<UserTokenClaims | undefined>
 
 const CLOCK_TOLERANCE_SECONDS = 5
 
 /**
  * Verifies the JWT that GitLab puts into `actor.user`, signed with RS256 by the key of its registry settings.
- * It is checked against the time of the event, not of its arrival: what a registry delivers late is still true.
+ * The token must be valid at the time of the event, not of its arrival, because a registry may deliver events late.
  */
 export const createUserTokenVerifier =
   (key: KeyObject): VerifyUserToken =>

@@ -222,7 +222,7 @@ describe('the configuration', () => {
       `TALLYMAN_USER_TOKEN_KEY: ${path}: its RSA key has fewer than 2048 bits`,
     ])
     expect(problemsOf({ TALLYMAN_USER_TOKEN_KEY: file('nothing') })).toEqual([
-      expect.stringMatching(/^TALLYMAN_USER_TOKEN_KEY: .*: it holds no key or certificate in PEM form$/),
+      expect.stringMatching(/^TALLYMAN_USER_TOKEN_KEY: .*: it contains no key or certificate in PEM form$/),
     ])
     expect(problemsOf({ TALLYMAN_USER_TOKEN_KEY: folder.path })).toEqual([expect.stringMatching(/cannot be read/)])
   })
