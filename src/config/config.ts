@@ -15,7 +15,7 @@ import { unreadableFiles } from './unreadable-files.js'
 import { unknownVariables } from './unknown-variables.js'
 import { readPublicKey } from '../users/public-key.js'
 
-/** The configuration is wrong. The message has a line for every problem, naming its key. */
+/** The configuration is invalid. The message has a line for each error, with its key. */
 export class ConfigError extends Error {
   constructor(readonly problems: readonly string[]) {
     super(['The configuration cannot be used:', ...problems.map((problem) => `  ${problem}`)].join('\n'))
@@ -25,23 +25,23 @@ export class ConfigError extends Error {
 const DAY_SECONDS = 24 * 60 * 60
 
 export type Config = Readonly<
-  Omit<Settings, 'clients_file' | 'listen' | 'user_directory' | 'user_token_key' | 'registries'> & {
+  Omit<SettingValues, 'clients_file' | 'listen' | 'user_directory' | 'user_token_key' | 'registries'> & {
     listen: { host: string; port: number }
     user_directory: 'hash' | 'file' | 'gitlab'
-    /** What GitLab's user tokens are verified with. */
+    /** The key that verifies GitLab's user tokens. */
     user_token_key?: KeyObject
-    /** Reads the registries, now and when their files changed. @throws RegistriesError */
+    /** Reads the registries, at the start and when their files have changed. @throws RegistriesError */
     readRegistries: () => Registry[]
-    /** The files that may contain them, also those that do not exist yet. `registries_file` of tallyman.yml may change them. */
+    /** The files that may contain registries, including missing ones. `registries_file` in tallyman.yml may change this list. */
     registriesFiles: () => readonly string[]
-    /** Variables of the environment that are no settings, a sentence each. */
+    /** Warnings about environment variables that are no settings, one sentence each. */
     unknown_variables: readonly string[]
-    /** The file of the rules. */
+    /** The file with the rules of events. */
     rules_file: string
     metrics_dir: string
     schema_dir: string
     lifetimes: { weekly: number; monthly: number }
-    /** The files of rules for user agents, those of the installation first. */
+    /** The files with rules for user agents, first the file of the installation. */
     clients_files: readonly string[]
     /** How long requests belong together. */
     windows: JoinWindows
@@ -50,14 +50,14 @@ export type Config = Readonly<
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Values by the keys of their settings, and where each of them stands, as a problem names it. */
-type Given = { values: Record<string, unknown>; places: Map<string, string> }
+/** Values by the keys of their settings, and the source of each value as error messages name it. */
+type SourcedValues = { values: Record<string, unknown>; sources: Map<string, string> }
 
 /**
- * Reads tallyman.yml (or the file TALLYMAN_CONFIG names) and the environment; the environment wins. A variable may also be
- * given as a file, with `_FILE` behind its name, as containers pass secrets.
- * @param home the folder that holds definitions/ and metrics/.
- * @throws ConfigError with every problem found.
+ * Reads tallyman.yml (or the file that TALLYMAN_CONFIG names) and the environment, which takes precedence. A variable with `_FILE`
+ * after its name may name a file with the value, as containers pass secrets.
+ * @param home the directory that contains definitions/ and metrics/
+ * @throws ConfigError with all errors
  */
 export const readConfig = (environment: Environment, home: string): Config => {
   const problems: SettingProblem[] = []
@@ -71,70 +71,70 @@ export const readConfig = (environment: Environment, home: string): Config => {
     unknown_variables: unknownVariables(environment),
   }
   if (problems.length === 0) return Object.freeze(config)
-  const places = new Map([...file.places, ...variables.places])
-  throw new ConfigError(problems.map(({ key, message }) => `${places.get(key) ?? environmentName(key)}: ${message}`))
+  const sources = new Map([...file.sources, ...variables.sources])
+  throw new ConfigError(problems.map(({ key, message }) => `${sources.get(key) ?? environmentName(key)}: ${message}`))
 }
 
-/** The key under which problems of the file itself are told: of the variable that names it. */
+/** The key for errors of the file itself: the key of the variable that names it. */
 const FILE = 'config'
 
 /**
- * Values are texts in the file as in the environment: `listen: 3000` is meant as it stands, and a key of many digits keeps
- * them all. These are how YAML says that there is none.
+ * The forms of a missing value. All values of the file are texts, as in the environment: `listen: 3000` is the text `3000`, and a key
+ * of many digits keeps all of them.
  */
 const NOT_GIVEN: ReadonlySet<unknown> = new Set([null, undefined, '', '~', 'null'])
 
-/** The file that TALLYMAN_CONFIG names; like any variable, an empty one is the same as none. */
+/** The file that TALLYMAN_CONFIG names. As for all variables, empty means missing. */
 const namedFile = ({ TALLYMAN_CONFIG: name }: Environment): string | undefined => (name === '' ? undefined : name)
 
 const configFile = (environment: Environment): string => namedFile(environment) ?? 'tallyman.yml'
 
-/** Bytes of a file of the configuration: it is read again while the service runs, and 1 MiB takes half a second. */
+/** The size limit of a configuration file in bytes. The running service reads it again, and 1 MiB takes half a second. */
 const LARGEST_CONFIG = 1_048_576
-/** Bytes of a file that has a single value, as a secret. */
+/** The size limit in bytes of a file with a single value, such as a secret. */
 const LARGEST_VALUE = 1_048_576
 
-/** What keeps a file from being read; undefined if its content is wrong. */
+/** Why a file cannot be read; undefined if its content is invalid. */
 const fileReason = (error: unknown): string | undefined => {
   if (!(error instanceof FileError)) return undefined
   return error.code === 'ENOENT' ? 'there is no such file' : error.reason
 }
 
-const readFile = (environment: Environment, problems: SettingProblem[]): Given => {
+const readFile = (environment: Environment, problems: SettingProblem[]): SourcedValues => {
   const named = namedFile(environment)
   const name = configFile(environment)
-  const places = new Map([[FILE, named === undefined ? name : `${name} (from --config or TALLYMAN_CONFIG)`]])
-  const nothing = { values: {}, places }
-  if (named === undefined && !exists(name)) return nothing
+  const sources = new Map([[FILE, named === undefined ? name : `${name} (from --config or TALLYMAN_CONFIG)`]])
+  const empty = { values: {}, sources }
+  if (named === undefined && !exists(name)) return empty
   try {
     const document: unknown = parseYaml(readTextFile(name, { bytes: LARGEST_CONFIG }))
-    if (NOT_GIVEN.has(document)) return nothing
+    if (NOT_GIVEN.has(document)) return empty
     if (typeof document === 'object' && document !== null && !Array.isArray(document)) {
       const given = Object.entries(document).filter(([, value]) => !NOT_GIVEN.has(value))
       const values = Object.fromEntries(given)
-      return { values, places: new Map(Object.keys(values).map((key) => [key, `${key} (in ${name})`])) }
+      return { values, sources: new Map(Object.keys(values).map((key) => [key, `${key} (in ${name})`])) }
     }
     problems.push({ key: FILE, message: 'expected keys and values, one per line' })
   } catch (error) {
     problems.push({ key: FILE, message: fileReason(error) ?? yamlProblem(error) })
   }
-  return nothing
+  return empty
 }
 
-const readEnvironment = (environment: Environment, problems: SettingProblem[]): Given => {
-  const given: Given = { values: {}, places: new Map() }
-  const take = (key: string, place: string, value: string): void => {
+const readEnvironment = (environment: Environment, problems: SettingProblem[]): SourcedValues => {
+  const given: SourcedValues = { values: {}, sources: new Map() }
+  const take = (key: string, source: string, value: string): void => {
     given.values[key] = value
-    given.places.set(key, place)
+    given.sources.set(key, source)
   }
   for (const key of SETTINGS) {
     const name = environmentName(key)
     const direct = environment[name]
-    // Where a setting of its own names the file, as for registries, that one is meant.
+    // For some keys, such as registries, the variable with _FILE is a setting itself.
     const path = (SETTINGS as string[]).includes(`${key}_file`) ? undefined : environment[`${name}_FILE`]
     if (direct !== undefined && direct !== '') take(key, name, direct)
     else if (path !== undefined && path !== '') {
-      given.places.set(key, `${name}_FILE`)
+      given.sources.set(key, `${name}_FILE`)
       try {
         given.values[key] = readTextFile(path, { bytes: LARGEST_VALUE }).trim()
       } catch (error) {
@@ -147,35 +147,35 @@ const readEnvironment = (environment: Environment, problems: SettingProblem[]): 
 }
 
 /**
- * Registries stand in the configuration, where they may be texts of YAML or JSON as well, and in a file of their own. Reading
- * them throws when one of the files cannot be read, so that those of before can stay.
+ * Reads the registries of the configuration, which may also be a text in YAML or JSON, and of `registries_file`. Reading them throws
+ * if one of the files cannot be read, so that the caller can keep the previous registries.
  */
 const registriesIn = (
   environment: Environment,
-  { registries: inSettings, registries_file }: Settings,
+  { registries: inSettings, registries_file }: SettingValues,
   problems: SettingProblem[],
 ): Pick<Config, 'readRegistries' | 'registriesFiles'> => {
   const own = configFile(environment)
-  let apart = registries_file
-  const files = (): string[] => [own, ...(apart === undefined ? [] : [apart])]
+  let registriesFile = registries_file
+  const files = (): string[] => [own, ...(registriesFile === undefined ? [] : [registriesFile])]
   let written = files().filter(isWritten)
   const read = (): Registry[] => {
     const found: SettingProblem[] = []
     const file = readFile(environment, found)
     const given = { ...file.values, ...readEnvironment(environment, []).values }
     const isRead = found.length === 0 && (isWritten(own) || !written.includes(own))
-    if (isRead) apart = typeof given.registries_file === 'string' ? given.registries_file : undefined
+    if (isRead) registriesFile = typeof given.registries_file === 'string' ? given.registries_file : undefined
     const lost = files().filter((name) => written.includes(name) && !isWritten(name))
     const unread = [...lost.map((name) => `${name}: ${LOST}`), ...found.map(({ message }) => `${own}: ${message}`)]
     if (unread.length > 0) throw new RegistriesError(unread)
     const { registries } = given
     const inline: unknown = typeof registries === 'string' ? parseYaml(registries) : registries
-    const all = readRegistries([inline ?? {}, ...(apart === undefined ? [] : [documentIn(apart)])])
+    const all = readRegistries([inline ?? {}, ...(registriesFile === undefined ? [] : [documentIn(registriesFile)])])
     written = files().filter(isWritten)
     return all
   }
   try {
-    // What is wrong with the file itself is told already.
+    // Errors of the file itself have already been reported.
     if (!problems.some(({ key }) => key === FILE)) read()
   } catch (error) {
     const found = error instanceof RegistriesError ? error.problems : [yamlProblem(error)]
@@ -186,8 +186,8 @@ const registriesIn = (
   return { readRegistries: read, registriesFiles: files }
 }
 
-/** A file that is being written anew is empty for a moment: its registries are not forgotten for that. */
-const LOST = 'is empty or gone, and was not before; restart Tallyman if that is meant'
+/** A file that is being rewritten is empty for a moment. Its registries must not be lost. */
+const LOST = 'is empty or missing, and was not before; restart Tallyman if that is intended'
 
 const isWritten = (file: string): boolean => existsSync(file) && statSync(file).size > 0
 
@@ -203,21 +203,21 @@ const documentIn = (file: string): unknown => {
 }
 
 const complete = (
-  settings: Settings,
+  settings: SettingValues,
   home: string,
   problems: SettingProblem[],
 ): Omit<Config, 'readRegistries' | 'registriesFiles' | 'unknown_variables'> => {
   const { data_dir, event_rules, clients_file, metrics_dir, users_file, user_token_key: keyFile, ...others } = settings
   const user_directory = settings.user_directory ?? (users_file === undefined ? 'hash' : 'file')
-  // A value that was given and is wrong is told already; it is not missing as well.
-  const needs = (key: keyof Settings): void => {
+  // An invalid value has already been reported, and must not be reported as missing, too.
+  const requireSetting = (key: keyof SettingValues): void => {
     if (settings[key] !== undefined || problems.some((problem) => problem.key === key)) return
     problems.push({ key, message: `is missing, and the user directory "${user_directory}" needs it` })
   }
-  if (user_directory === 'file') needs('users_file')
+  if (user_directory === 'file') requireSetting('users_file')
   if (user_directory === 'gitlab') {
-    needs('gitlab_url')
-    needs('gitlab_token')
+    requireSetting('gitlab_url')
+    requireSetting('gitlab_token')
   }
   const shipped = join(home, 'definitions', 'events', `${event_rules}.yml`)
   const rules_file = /^[\w-]+$/.test(event_rules) ? shipped : resolve(event_rules)

@@ -6,37 +6,37 @@ import { readTextFile } from '../runtime/read-file.js'
 import { includesScope, isAdmin, type ApiToken } from '../tokens/api-tokens.js'
 import type { NotificationToken } from '../tokens/notification-tokens.js'
 
-/** The files of tokens that the first start makes. */
+/** The files of tokens that the first start creates. */
 export const TOKEN_FILES = { notification: 'notification.token', api: 'api.token' } as const
 
-/** The file of the users key that the first start makes. */
+/** The file of the users key that the first start creates. */
 export const USERS_KEY_FILE = 'users.key'
 
-/** Secrets that the first start makes when the configuration has none, kept in the data directory with mode 0600. */
+/** Secrets, from the configuration or created by the first start and stored in the data directory with mode 0600. */
 export type Secrets = {
   notificationTokens: readonly NotificationToken[]
-  /** The one with the widest scope first. */
+  /** The token with the widest scope first. */
   apiTokens: readonly ApiToken[]
-  /** The key that names of people are hashed with. */
+  /** The key of the hash of user names. */
   usersKey: string
-  /** Names of the files with tokens that were made here and that nobody was shown yet. */
+  /** Names of the files with tokens that were created and not shown yet. */
   unshown: readonly string[]
-  /** Names of the files that did not exist before this call. */
+  /** Names of the files that this call created. */
   made: readonly string[]
 }
 
-type Configured = {
+type SecretsConfig = {
   dataDir: string
   notificationTokens: readonly NotificationToken[]
   apiTokens: readonly ApiToken[]
   usersKey?: string | undefined
 }
 
-/** GitLab's registry wants letters and digits, a letter first. */
+/** GitLab's registry requires letters and digits, beginning with a letter. */
 const newToken = (): string => `tm${randomBytes(20).toString('hex')}`
 
-/** The configured secrets; what is missing is read from the data directory, or made and kept there. */
-export const loadSecrets = ({ dataDir, notificationTokens, apiTokens, usersKey }: Configured): Secrets => {
+/** The configured secrets. A missing secret is read from the data directory, or created and stored there. */
+export const loadSecrets = ({ dataDir, notificationTokens, apiTokens, usersKey }: SecretsConfig): Secrets => {
   const unshown: string[] = []
   const files: string[] = []
   const kept = (file: string): string => {
@@ -53,7 +53,7 @@ export const loadSecrets = ({ dataDir, notificationTokens, apiTokens, usersKey }
   return {
     notificationTokens:
       notificationTokens.length > 0 ? notificationTokens : [{ token: made(TOKEN_FILES.notification) }],
-    // A scope that narrows what others may do must not lock out the operator, and the commands ask with this token.
+    // Tokens with a narrow scope must not lock out the operator, and the commands need an admin token.
     apiTokens: apiTokens.some(isAdmin)
       ? [...apiTokens].sort((a, b) => Number(includesScope(b.scope, a.scope)) - Number(includesScope(a.scope, b.scope)))
       : [{ token: made(TOKEN_FILES.api), scope: 'admin' }, ...apiTokens],
@@ -63,12 +63,12 @@ export const loadSecrets = ({ dataDir, notificationTokens, apiTokens, usersKey }
   }
 }
 
-/** Notes that tokens were shown: they are not shown again. */
+/** Marks tokens as shown, so that they are not shown again. */
 export const markShown = (dataDir: string, files: readonly string[]): void => {
   for (const file of files) rmSync(marker(dataDir, file), { force: true })
 }
 
-/** Removes secrets that a start made and cannot use, and the directory if nothing else is in it. */
+/** Removes secrets that a start created and cannot use, and the directory if it is then empty. */
 export const removeMade = (dataDir: string, { made }: Pick<Secrets, 'made'>): void => {
   if (made.length === 0) return
   for (const file of made) rmSync(join(dataDir, file), { force: true })
@@ -80,7 +80,7 @@ export const removeMade = (dataDir: string, { made }: Pick<Secrets, 'made'>): vo
   }
 }
 
-/** Stands beside a token until it was shown: the start that made it may fail before it tells anybody. */
+/** The file that exists beside a token until the token was shown: the start that created it may fail before it shows it. */
 const marker = (dataDir: string, file: string): string => join(dataDir, `${file}.unshown`)
 
 const make = (dataDir: string, file: string): string => {
@@ -91,7 +91,7 @@ const make = (dataDir: string, file: string): string => {
   if (file.endsWith('.token')) writeFileSync(marker(dataDir, file), '', { mode: 0o600 })
   writeFileSync(whole, `${secret}\n`, { mode: 0o600 })
   try {
-    // Fails when another process was first; a file without content is what a crash or a full disk left.
+    // Fails if another process was first, or if a crash or a full disk left an empty file.
     linkSync(whole, path)
   } catch {
     const other = readIfThere(path)
@@ -111,13 +111,13 @@ const readIfThere = (path: string): string | undefined => {
     const secret = readTextFile(path, { bytes: LARGEST_SECRET }).trim()
     return secret === '' ? undefined : secret
   } catch (error) {
-    // A secret that may not be read is not missing.
+    // A secret without read permission is not missing.
     if (error instanceof FileError && error.code === 'ENOENT') return undefined
     throw error
   }
 }
 
-/** The notification token that an earlier start made; undefined if there is none, or if it cannot be read. */
+/** The notification token that an earlier start created; undefined if it does not exist or cannot be read. */
 export const keptToken = (dataDir: string): string | undefined => {
   try {
     return readIfThere(join(dataDir, TOKEN_FILES.notification))
@@ -126,6 +126,6 @@ export const keptToken = (dataDir: string): string | undefined => {
   }
 }
 
-/** Tells two keys apart without telling anything about them. */
+/** A fingerprint that distinguishes keys and reveals nothing about them. */
 export const fingerprintOf = (key: string): string =>
   createHmac('sha256', key).update('tallyman users key').digest('hex').slice(0, 16)

@@ -25,13 +25,13 @@ const wholeNumber = (least: number, most: number): z.ZodType<number> => {
   const expected = `expected a whole number from ${least} to ${most}`
   return z.coerce.number(expected).int(expected).min(least, expected).max(most, expected)
 }
-/** A hundred years: sums with more leave what stores can tell of time. */
+/** At most a hundred years: with more days, times could exceed the range of the stores. */
 const days = wholeNumber(1, 36_500)
-/** Bytes. To parse a body of this size takes up to a gigabyte of heap, which the operator has to provide (docs/operations.md). */
+/** Bytes. Parsing a body of this size takes up to a gigabyte of heap, which the operator must provide (docs/operations.md). */
 const LARGEST_BODY = 128 * 1024 * 1024
 /**
- * Bytes. A registry takes manifests of 4 MiB and repeats all their entries in a notification, indented: with the shortest
- * legal descriptors that is three times as much.
+ * Bytes. A registry accepts manifests of 4 MiB and repeats all their entries in a notification, indented. With the shortest
+ * legal descriptors that is three times as large.
  */
 const USUAL_BODY = 16 * 1024 * 1024
 const webAddress = z.url({ protocol: /^https?$/, error: 'expected an address like https://host/path' })
@@ -44,7 +44,7 @@ const redisUrl = (url: string, context: z.RefinementCtx): void => {
   }
 }
 
-/** A setting of tokens that a function of its own reads. */
+/** A setting with tokens, which `read` parses. */
 const tokens =
   <Token>(read: (value: unknown) => Token[]) =>
   (value: unknown, context: z.RefinementCtx): Token[] => {
@@ -59,7 +59,7 @@ const tokens =
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const
 
-/** Every setting: its key in tallyman.yml, and TALLYMAN_<KEY> in the environment unless ENVIRONMENT says otherwise. */
+/** All settings by their keys in tallyman.yml. In the environment, a key is TALLYMAN_<KEY>, or its name in ENVIRONMENT. */
 const settings = z.strictObject({
   listen: z
     .string()
@@ -79,10 +79,10 @@ const settings = z.strictObject({
   gitlab_url: webAddress.optional(),
   gitlab_token: z.string().min(1).optional(),
   user_token_key: z.string().min(1).optional(),
-  /** Checked with registries_file, which may add to them: see config.ts. */
+  /** Checked together with registries_file, which may add registries: see config.ts. */
   registries: z.unknown().optional(),
   registries_file: z.string().min(1).optional(),
-  /** Without it, installations that are older than the setting stay with `host`: see registries/registry-identity.ts. */
+  /** Default for installations older than the setting: `host`. See registries/registry-identity.ts. */
   registry_identity: z.enum(['host', 'process'], 'expected host or process').optional(),
   docker_config: z.string().min(1).optional(),
   reconcile_cron: z.string().refine(isCronExpression, 'expected a cron expression, as "30 2 * * 0"').optional(),
@@ -120,19 +120,19 @@ const settings = z.strictObject({
   log_level: z.enum(LOG_LEVELS, `expected ${LOG_LEVELS.join(', ')}`).default('info'),
 })
 
-/** All settings as they were given, or their defaults. */
-export type Settings = z.output<typeof settings>
+/** The values of all settings: given values, or defaults. */
+export type SettingValues = z.output<typeof settings>
 
 /** The keys of all settings. */
-export const SETTINGS = Object.keys(settings.shape) as (keyof Settings)[]
+export const SETTINGS = Object.keys(settings.shape) as (keyof SettingValues)[]
 
-/** What is wrong with the value of a key. The message does not quote it: it may be a secret. */
+/** An error of a key's value. The message does not quote the value, which may be a secret. */
 export type SettingProblem = { key: string; message: string }
 
-/** Reads settings from texts or YAML values. What is wrong is told and left at its default, so that all else can be checked. */
+/** Reads settings from texts or YAML values. Returns all errors; an invalid setting has its default, so that the rest can be checked. */
 export const readSettings = (
   values: Readonly<Record<string, unknown>>,
-): { settings: Settings; wrong: SettingProblem[] } => {
+): { settings: SettingValues; wrong: SettingProblem[] } => {
   const unusable = Object.entries(values).filter(([, value]) => typeof value === 'string' && value.includes('\0'))
   const { success, data, error } = settings.safeParse(values)
   if (success && unusable.length === 0) return { settings: data, wrong: [] }
@@ -156,12 +156,12 @@ const remedyFor = (key: string): string => {
   return nearest === undefined ? 'docs/operations.md lists them' : `did you mean ${nearest}?`
 }
 
-/** Names that others have chosen already. */
-const ENVIRONMENT: Partial<Record<keyof Settings, string>> = {
+/** Established names of variables. */
+const ENVIRONMENT: Partial<Record<keyof SettingValues, string>> = {
   database_url: 'DATABASE_URL',
   redis_url: 'REDIS_URL',
 }
 
-/** The variable that a setting has in the environment. */
+/** The name of a setting's environment variable. */
 export const environmentName = (key: string): string =>
   ENVIRONMENT[key as keyof typeof ENVIRONMENT] ?? `TALLYMAN_${key.toUpperCase()}`

@@ -2,8 +2,7 @@ import { nearestName } from '../runtime/nearest-name.js'
 import { environmentName, SETTINGS } from './settings.js'
 
 /**
- * What Kubernetes and Docker set in the containers beside a service that is called tallyman, or tallyman-…: addresses, and no
- * settings.
+ * Variables that Kubernetes and Docker set in other containers for a service named tallyman, or tallyman-…: addresses, and no settings.
  */
 const SERVICE_LINK = /_SERVICE_(?:HOST|PORT(?:_[A-Z0-9_]+)?)$|_PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:ADDR|PORT|PROTO))?$/
 const LINK_ADDRESS = /^(?:tcp|udp|sctp):\/\//
@@ -18,12 +17,12 @@ const KNOWN: ReadonlySet<string> = new Set([
   ...SETTINGS.map(environmentName).flatMap((name) => [name, `${name}_FILE`]),
 ])
 
-/** Letters that have to be changed for a name to be taken for another one that was mistyped. */
+/** The largest number of changed letters for a name to count as mistyped. */
 const MOST_CHANGES = 5
 
 /**
- * Variables whose names look like those of settings and are not, one sentence each with the nearest name; no value is in it. Such a
- * variable has no effect. An empty one is none.
+ * Warnings about variables with the prefix of settings that are no settings and have no effect: one sentence each, with the nearest
+ * name and without the value. Empty variables are ignored.
  */
 export const unknownVariables = (environment: Readonly<Record<string, string | undefined>>): string[] =>
   Object.entries(environment).flatMap(([name, value = '']) => {

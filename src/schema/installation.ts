@@ -7,10 +7,10 @@ import { OtherUsersKey, renewUsersKey } from './users-key.js'
 export type Installation = { uuid: string; installedAt: Date }
 
 /**
- * Who we are; made at the first start.
- * @param fingerprint of the key that names are hashed with. With another key everybody would be counted twice.
- * @param hasSketches whether the store of sketches has counters. Without this parameter, the key is not renewed in a database in
- *   which nothing was counted: a key that was made just now is no key that somebody chose.
+ * The stored installation. The first start creates it.
+ * @param fingerprint of the users key. With another key everybody would be counted twice
+ * @param hasSketches whether the store of sketches has counters. Without this parameter, the key is not replaced even in a database
+ *   without counts: a key that this start created is not a choice of the operator
  * @throws OtherUsersKey
  */
 export const installationIn = async (

@@ -47,7 +47,7 @@ import { silences } from './migrations/0053-silences.js'
 import { heardDays } from './migrations/0054-heard-days.js'
 import { seenAt } from './migrations/0056-seen-at.js'
 
-/** All migrations, in the order of their names. A name never changes once it was released. */
+/** All migrations, in the order of their names. The name of a released migration never changes. */
 export const MIGRATIONS = {
   '0001-counters': counters,
   '0002-inventory': inventory,
@@ -105,9 +105,9 @@ export const hasPendingMigrations = async (db: Kysely<unknown>): Promise<boolean
 }
 
 /**
- * Brings the schema up to date, and lets the role of operators' statements read it. Several processes may call it at once: one works,
- * the others wait.
- * @returns the names of the migrations that were applied now.
+ * Applies all pending migrations, and grants the role for operators' statements the right to read the schema. Several processes may
+ * call it at once: one works, the others wait.
+ * @returns the names of the applied migrations
  */
 export const migrate = async (db: Kysely<unknown>): Promise<string[]> => {
   const { error, results = [] } = await new Migrator({ db, provider }).migrateToLatest()

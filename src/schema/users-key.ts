@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Database, Sql } from '../storage/sql/database.js'
-import { readServiceSign } from './service-sign.js'
+import { readServiceHeartbeat } from './service-heartbeat.js'
 
 /** Users were counted with another key in this database. */
 export class OtherUsersKey extends Error {
@@ -12,13 +12,13 @@ export class OtherUsersKey extends Error {
   }
 }
 
-/** The row of `leases` that exists since a process has counted, or is about to. It is no lease, and has no end. */
+/** The row of `leases` that marks that a process has counted, or is about to. It is no lease, and never expires. */
 const CLAIM = 'users key'
 
-/** Seconds. A running service gives a sign every ten seconds. */
-const SIGN_OF_RUNNING = 120
+/** Seconds. A running service writes a heartbeat every ten seconds. */
+const HEARTBEAT_OF_RUNNING = 120
 
-/** Tables that have a row if something was counted or recorded. */
+/** The tables of which at least one has a row if anything was counted or recorded. */
 const RECORDED = [
   'event_ids',
   'tallies',
@@ -34,22 +34,22 @@ const RECORDED = [
 ]
 
 /**
- * Takes another users key for a database in which nothing was counted, and that no other service uses. The row of the installation is
- * locked meanwhile, so a process that claims its key (`claimUsersKey`) or checks it (`checkUsersKey`) does so before or after.
+ * Replaces the users key of a database that contains no counts, and that no other service uses. The row of the installation is
+ * locked during the replacement, so a process claims (`claimUsersKey`) or checks (`checkUsersKey`) its key before or after.
  * @param hasSketches whether the store of sketches has counters
- * @returns whether the key was taken
+ * @returns whether the key was replaced
  */
 export const renewUsersKey = async (
   database: Database,
   fingerprint: string,
   hasSketches: () => Promise<boolean>,
 ): Promise<boolean> => {
-  // Before the transaction, as the embedded database does one thing at a time. A process claims its key before it adds to a sketch.
+  // Before the transaction, because the embedded database has one session. A process claims its key before it adds to a sketch.
   if (await hasSketches()) return false
   return database.transaction(async (tx) => {
     await sql`select from installation for update`.execute(tx)
-    const sign = await readServiceSign(tx)
-    if ((sign !== undefined && sign < SIGN_OF_RUNNING) || (await isAnythingRecorded(tx))) return false
+    const heartbeat = await readServiceHeartbeat(tx)
+    if ((heartbeat !== undefined && heartbeat < HEARTBEAT_OF_RUNNING) || (await isAnythingRecorded(tx))) return false
     await sql`update installation set users_key_fingerprint = ${fingerprint}`.execute(tx)
     return true
   })
@@ -63,7 +63,7 @@ const isAnythingRecorded = async (db: Sql): Promise<boolean> => {
   return rows[0]?.found ?? true
 }
 
-/** Checks that the database is still bound to a key, after a renewal that is under way. @throws OtherUsersKey */
+/** Checks that the database is still bound to a key. Waits for a replacement in progress. @throws OtherUsersKey */
 export const checkUsersKey = async (db: Sql, fingerprint: string): Promise<void> => {
   const { rows } = await sql<{ users_key_fingerprint: string }>`
     select users_key_fingerprint from installation for share
@@ -72,8 +72,8 @@ export const checkUsersKey = async (db: Sql, fingerprint: string): Promise<void>
 }
 
 /**
- * Binds the database to its key for good, because a user is about to be counted: no renewal follows.
- * @throws OtherUsersKey if another process has renewed the key
+ * Binds the database to its key permanently, because a user is about to be counted. The key is never replaced afterwards.
+ * @throws OtherUsersKey if another process has replaced the key
  */
 export const claimUsersKey = async (database: Database, fingerprint: string): Promise<void> =>
   database.transaction(async (tx) => {
@@ -83,7 +83,7 @@ export const claimUsersKey = async (database: Database, fingerprint: string): Pr
     await checkUsersKey(tx, fingerprint)
   })
 
-/** Claims the key once for this process. @returns undefined when the key is claimed already */
+/** Claims the key once for this process. @returns undefined if the key is already claimed */
 export const createKeyClaim = (database: Database, fingerprint: string): (() => Promise<void> | undefined) => {
   let isClaimed = false
   return () =>

@@ -184,7 +184,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     allJobs.map(({ name }) => name),
   )
   if (!stores.lock) {
-    await writeServiceSign(stores.database, core.holder)
+    await writeServiceHeartbeat(stores.database, core.holder)
     // Another process may have renewed the key before it could see the sign.
     await checkUsersKey(stores.database.sql, core.fingerprint)
   }

@@ -65,7 +65,7 @@ export const jobsFor = (
     // A service with the embedded database has the lock of the data directory.
     ...(stores.lock
       ? []
-      : [{ name: 'show service', cron: '*/10 * * * * *', run: async () => writeServiceSign(database, holder) }]),
+      : [{ name: 'show service', cron: '*/10 * * * * *', run: async () => writeServiceHeartbeat(database, holder) }]),
     { name: 'resolve users', cron: '*/15 * * * * *', run: resolve },
     { name: 'read manifests', cron: '*/5 * * * * *', run: readBack },
     { name: 'rebuild stale sketches', cron: '*/10 * * * * *', run: rebuildStale },

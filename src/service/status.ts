@@ -32,7 +32,7 @@ import { MOST_HOSTS, MOST_PROCESSES } from '../registries/learned.js'
 import type { IdentityInForce } from '../registries/registry-identity.js'
 import type { Database } from '../storage/sql/database.js'
 import type { DumpState } from '../storage/embedded/dumps.js'
-import { readServiceSign } from '../schema/service-sign.js'
+import { readServiceHeartbeat } from '../schema/service-heartbeat.js'
 import { readDueTime } from '../storage/sql/schedules.js'
 import { readWarnings } from './warnings.js'
 import type { WriteState } from './write-check.js'
@@ -188,7 +188,7 @@ const LONGEST_SILENCE_SECONDS = 60
 /** Only the holder of the lock reads the embedded database, and a service adds itself to its status. */
 const serviceOn = async ({ lock, database }: Core['stores']): Promise<Status['service']> => {
   if (lock) return { isRunning: false }
-  const seconds = await readServiceSign(database.sql)
+  const seconds = await readServiceHeartbeat(database.sql)
   return seconds === undefined
     ? { isRunning: false }
     : { isRunning: seconds <= LONGEST_SILENCE_SECONDS, lastSignSecondsAgo: seconds }

@@ -347,7 +347,7 @@ describe('the configuration', () => {
   test.each([
     ['half-written', 'registries: {a.example: [', /tallyman\.yml: not YAML at line 1, column 26$/],
     ['no map', '- a', /tallyman\.yml: expected keys and values/],
-    ['emptied', '', /tallyman\.yml: is empty or gone, and was not before/],
+    ['emptied', '', /tallyman\.yml: is empty or missing, and was not before/],
   ])('a file that is %s is no reason to forget its registries', (_, text, message) => {
     const own = file('registries: {a.example: [a]}\n')
     const { readRegistries } = readConfig({ TALLYMAN_CONFIG: own }, ROOT)
@@ -365,9 +365,9 @@ describe('the configuration', () => {
       const { readRegistries } = readConfig({ TALLYMAN_REGISTRIES_FILE: apart }, ROOT)
       expect(readRegistries()).toHaveLength(2)
       file('', 'registries.yml')
-      expect(readRegistries).toThrow(/registries\.yml: is empty or gone/)
+      expect(readRegistries).toThrow(/registries\.yml: is empty or missing/)
       rmSync(own)
-      expect(readRegistries).toThrow(/tallyman\.yml: is empty or gone/)
+      expect(readRegistries).toThrow(/tallyman\.yml: is empty or missing/)
     } finally {
       process.chdir(from)
     }
@@ -386,7 +386,7 @@ describe('the configuration', () => {
       file('b.example: [b]', 'later.yml')
       expect(readRegistries().map(({ name }) => name)).toEqual(['a.example', 'b.example'])
       file('')
-      expect(readRegistries).toThrow(/tallyman\.yml: is empty or gone/)
+      expect(readRegistries).toThrow(/tallyman\.yml: is empty or missing/)
       file('registries: {a.example: [a]}\n')
       rmSync('later.yml')
       expect(readRegistries().map(({ name }) => name)).toEqual(['a.example'])

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { sql } from 'kysely'
 import { KEY_PREFIX } from '../../src/counters/keys.js'
 import { installationIn } from '../../src/schema/installation.js'
-import { writeServiceSign } from '../../src/schema/service-sign.js'
+import { writeServiceHeartbeat } from '../../src/schema/service-heartbeat.js'
 import { claimUsersKey, createKeyClaim, OtherUsersKey } from '../../src/schema/users-key.js'
 import { NOW } from '../servers/clock.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
@@ -47,7 +47,7 @@ describe.each(STORE_PAIRS)('the users key of a database, with %s', (_, open) => 
   })
 
   test('stays while a service runs, which may count at any time', async () => {
-    await writeServiceSign(stores.database, 'a service')
+    await writeServiceHeartbeat(stores.database, 'a service')
     await expect(start('second')).rejects.toThrow(OtherUsersKey)
   })
 

@@ -1,14 +1,14 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
 const statements = [
-  // Ids of events already taken, so that each counts once. Forgotten after a while: see counters/retention.
+  // Ids of recorded events, so that each event counts once. They expire: see counters/retention.
   sql`create table event_ids (id uuid primary key, seen_on date not null default current_date)`,
   sql`create index event_ids_seen_on on event_ids using brin (seen_on)`,
 
-  // How often something happened, per UTC day: events of the rules, and skips as "skip:<reason>".
+  // Counts per UTC day: events of the rules, and skips as "skip:<reason>".
   sql`create table tallies (name text, day date, value bigint not null, primary key (name, day))`,
 
-  // Events that could not be read, with why. No address, no token.
+  // Events that could not be read, with the reason. No address, no token.
   sql`create table rejected_events (
     id uuid primary key,
     received_at timestamptz not null default now(),
@@ -18,8 +18,8 @@ const statements = [
   )`,
   sql`create index rejected_events_received_at on rejected_events (received_at)`,
 
-  // The first thing known of each repository. if_first is what its first event counted for because it was first,
-  // if_known what it would have counted for otherwise: an older event may still arrive.
+  // The first known event of each repository. if_first: what the event counted for because it was first. if_known: what it
+  // would have counted for otherwise, as an older event may still arrive.
   sql`create table repositories (
     registry text,
     name text,
@@ -31,16 +31,16 @@ const statements = [
   )`,
   sql`create index repositories_first_at on repositories (first_at)`,
 
-  // Sketches that must be made anew from repositories.if_first, because an older first event arrived.
+  // Sketches that must be rebuilt from repositories.if_first, because an older first event arrived.
   sql`create table stale_sketches (key text primary key)`,
 
-  // Names that the user directory could not be asked for, and what their bearers are to be counted for. asked_at is when a
-  // name was last asked for in vain: those that were asked for longest ago come first.
+  // Names that the user directory has not resolved, and what these users are to be counted for. asked_at: the last failed
+  // look-up of the name; the names with the oldest one are looked up first.
   sql`create table unresolved_users (
     name text, event text, day date, asked_at timestamptz, primary key (name, event, day)
   )`,
 
-  // HyperLogLog sketches in Redis's format, where no Redis is configured.
+  // HyperLogLog sketches in Redis's format, if no Redis is configured.
   sql`create table sketches (key text primary key, value bytea not null, expires_at timestamptz not null)`,
   sql`alter table sketches alter column value set storage external`,
 
@@ -61,10 +61,10 @@ const statements = [
     last_error text
   )`,
 
-  // One holder at a time for what must not run twice across instances.
+  // Leases for work that must not run twice at the same time across instances.
   sql`create table leases (name text primary key, holder text not null, until timestamptz not null)`,
 
-  // When each registry was last heard of, so that a silent one is noticed.
+  // When the last event of each registry arrived, to notice a silent registry.
   sql`create table receptions (
     registry text primary key,
     last_event_at timestamptz not null,

@@ -1,17 +1,17 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
 /**
- * What registries hold. Every time in these tables is the greatest (or, for first_seen_at, the least) that any event told, and
- * deletes only leave their time behind: that is why the order of arrival does not matter (docs/decisions/0009). A row that was
- * only ever deleted is a mark for a push that may still arrive. moved_at is the time of the newest rename that brought a row to
- * its repository: only a later one takes it elsewhere.
+ * The contents of registries. Every time in these tables is the greatest (for first_seen_at: the least) of all events, and
+ * a delete only stores its time. So the order of arrival does not matter (docs/decisions/0009). A row with a delete only
+ * is a mark for an older push that may still arrive. moved_at is the time of the newest rename that moved a row to its
+ * repository: only a later rename moves the row again.
  *
- * Pages of what every pull changes keep room for it (fillfactor): a row that stays in its page writes no index again.
+ * Pages of rows that every pull changes have free space (fillfactor): a new version in the same page writes no index entry.
  */
 const statements = [
   sql`create schema inventory`,
 
-  // ended_at: the delete up to which all that was in the repository has been ended.
+  // ended_at: the delete of the repository up to which all its contents have been marked as deleted.
   sql`create table inventory.repositories (
     id int generated always as identity primary key,
     registry text collate "C" not null,
@@ -24,9 +24,9 @@ const statements = [
   ) with (fillfactor = 70)`,
   sql`create index repositories_to_end on inventory.repositories (id) where deleted_at > coalesce(ended_at, '-infinity')`,
 
-  // A manifest in a repository. confirmed_at: when the registry showed it to Tallyman itself, which tells that it is there, and
-  // not that anybody used it. No foreign keys here and below: each would cost a look-up for every event, and rows of one
-  // statement cannot be out of step.
+  // A manifest in a repository. confirmed_at: when Tallyman read it from the registry, which proves that it exists, but is
+  // no use of it. No foreign keys here and below: each would cost a look-up for every event, and the rows of one statement
+  // are consistent.
   sql`create table inventory.repository_manifests (
     repository_id int not null,
     digest text collate "C" not null,
@@ -45,8 +45,8 @@ const statements = [
   ) with (fillfactor = 80)`,
   sql`create index repository_manifests_digest on inventory.repository_manifests (digest)`,
 
-  // A blob in a repository. manifest_at: the newest push of a manifest that has it, which the registry would have refused
-  // without the blob. implied: a manifest there has it, which tells nothing once a delete of the blob is known.
+  // A blob in a repository. manifest_at: the newest push of a manifest with the blob, which the registry would have refused
+  // without the blob. implied: a manifest in the repository has it, which proves nothing after a known delete of the blob.
   sql`create table inventory.repository_blobs (
     repository_id int not null,
     digest text collate "C" not null,
@@ -73,12 +73,12 @@ const statements = [
     ) stored,
     primary key (repository_id, digest)
   )`,
-  // Sums over all blobs read this index alone. None of its columns changes by a pull, so those stay updates in place.
+  // Sums over all blobs read only this index. A pull changes none of its columns, so it stays an update within the page.
   sql`create index repository_blobs_digest on inventory.repository_blobs (digest, repository_id) include (size) where live`,
 
-  // A tag and where it pointed at its newest push or pull. A delete of that digest in the repository ends the tag as well;
-  // live only says that the tag itself was not deleted. used_on changes once a day at most, so it can have an index: one of
-  // the times themselves would cost every pull. Of a tag that only the registry showed, nothing is known but since when.
+  // A tag, and the digest of its newest push or pull. A delete of that digest in the repository deletes the tag as well;
+  // live only means that the tag itself was not deleted. used_on changes at most once a day, so it can have an index: an
+  // index on the times themselves would slow down every pull. If only a reconciliation found a tag, only that time is known.
   sql`create table inventory.tags (
     repository_id int not null,
     name text collate "C" not null,
@@ -100,8 +100,8 @@ const statements = [
   sql`create index tags_used on inventory.tags (used_on, repository_id, name) where live`,
   sql`create index tags_pushed on inventory.tags (coalesce(pushed_at, first_seen_at), repository_id, name) where live`,
 
-  // What does not depend on the repository: a digest has one content. tell_after: repositories up to this id have been told
-  // of its blobs by a job, as they are too many for one transaction; null where nothing is to be told.
+  // The data of a manifest that does not depend on the repository: a digest has one content. tell_after: a job has added its
+  // blobs to the repositories up to this id, as they are too many for one transaction; null if the job has nothing to do.
   sql`create table inventory.manifests (
     digest text collate "C" primary key,
     media_type text collate "C",
@@ -147,7 +147,7 @@ const statements = [
   )`,
   sql`create index manifest_children_digest on inventory.manifest_children (digest)`,
 
-  // What somebody changed: pushes by tag, and deletions. The key is the event's id.
+  // Changes: pushes by tag, and deletions. The key is the event's id.
   sql`create table inventory.changes (
     event_id uuid primary key,
     repository_id int not null,
@@ -159,8 +159,8 @@ const statements = [
     moved_at timestamptz
   )`,
   sql`create index changes_repository on inventory.changes (repository_id, tag, at)`,
-  // Clients ask for a tag by HEAD and then get what it points to by digest: together that is a pull of the tag. Kept for a day;
-  // origin is a keyed hash. A row without tag is the GET.
+  // Clients send a HEAD for a tag and then a GET for its digest: together these are a pull of the tag. Rows are kept for a
+  // day; origin is a keyed hash. A row without a tag is the GET.
   sql`create table inventory.tag_lookups (
     event_id uuid primary key,
     repository_id int not null,
@@ -176,8 +176,8 @@ const statements = [
   sql`create index tag_lookups_to_join on inventory.tag_lookups (event_id) where not joined`,
   sql`create index tag_lookups_at on inventory.tag_lookups using brin (at)`,
 
-  // GitLab's renames. What an event of before it tells of the old path belongs to the new one, also when it comes late.
-  // carried_at: when that was first done, by the clock of the database.
+  // GitLab's renames. The contents of an event before the rename, with the old path, belong to the new path, even if the
+  // event arrives late. carried_at: the first move of data to the new path, by the clock of the database.
   sql`create table inventory.renames (
     event_id uuid primary key,
     registry text collate "C" not null,

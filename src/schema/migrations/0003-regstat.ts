@@ -1,13 +1,13 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
 /**
- * The tables of RegStat (github.com/vleurgat/regstat) as views, so that SQL written for it runs unchanged where the
- * search_path has the schema. Times are `timestamptz`, where RegStat has `timestamp` in the zone of each registry.
+ * The tables of RegStat (github.com/vleurgat/regstat) as views, so that SQL written for it runs unchanged if the
+ * search_path contains the schema. Times are `timestamptz`; RegStat has `timestamp` in the zone of each registry.
  */
 const statements = [
   sql`create schema regstat`,
 
-  // An object is live as long as one repository has it; times are the newest of any of them.
+  // An object is live as long as one repository has it. Its times are the newest of all repositories.
   sql`create view regstat.manifests as
     select digest, max(coalesce(pushed_at, first_seen_at)) as pushed, max(pulled_at) as pulled
     from inventory.repository_manifests where live group by digest`,
@@ -25,7 +25,7 @@ const statements = [
       ) touched on true
     where b.live group by b.digest`,
 
-  // An index lists blobs, too, where BuildKit keeps a cache in it; what it lists and no repository has as a blob is an image.
+  // An index lists blobs, too, if BuildKit stores a cache in it. A listed digest that no repository has as a blob is an image.
   sql`create view regstat.manifest_blob as
     select mb.manifest_digest, mb.digest as blob_digest
     from inventory.manifest_blobs mb
@@ -37,7 +37,7 @@ const statements = [
       join inventory.repository_manifests m on m.digest = c.manifest_digest and m.live
       join inventory.repository_blobs b on b.repository_id = m.repository_id and b.digest = c.digest and b.live`,
 
-  // A tag ends when it is deleted, and when what it points to is deleted by digest.
+  // A tag ends when it is deleted, and when its manifest is deleted by digest.
   sql`create view inventory.live_tags as
     select t.*, r.registry, r.name as repository
     from inventory.tags t
@@ -54,8 +54,8 @@ const statements = [
     select digest, max(coalesce(pushed_at, first_seen_at)) as pushed, max(pulled_at) as pulled, max(deleted_at) as deleted
     from inventory.repository_manifests group by digest having not bool_or(live) and max(seen_at) is not null`,
 
-  // What was neither seen nor is in a manifest is the mark that the delete of a manifest leaves. Where nothing but a manifest
-  // told of a blob, the time of the manifest stands in.
+  // A row that was neither seen nor is in a manifest is the mark of a deleted manifest. If only a manifest contained a blob,
+  // the time of the blob is the time of the manifest.
   sql`create view regstat.deleted_blobs as
     select gone.digest, coalesce(gone.pushed, shown.at) as pushed, gone.pulled, gone.deleted
     from (
@@ -72,7 +72,7 @@ const statements = [
         where mb.digest = gone.digest and gone.pushed is null
       ) shown on true`,
 
-  // Nothing tells a delete of a manifest from that of a blob: what an index lists is a blob only where it was seen as one.
+  // A delete does not show whether it deleted a manifest or a blob: an entry of an index is a blob only if it was seen as one.
   sql`create view regstat.deleted_manifest_blob as
     select p.manifest_digest, p.digest as blob_digest, max(greatest(m.deleted_at, b.deleted_at)) as deleted
     from (

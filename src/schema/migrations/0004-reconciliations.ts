@@ -1,6 +1,6 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
-/** Runs of `inventory reconcile`: where each is, so that it can go on after a crash, and what it found. */
+/** Runs of `inventory reconcile`: the position of each run, so that it can continue after a crash, and its results. */
 const statements = [
   sql`create table inventory.reconciliations (
     id int generated always as identity primary key,
@@ -17,11 +17,11 @@ const statements = [
     requests int not null default 0,
     unchecked int not null default 0
   )`,
-  // One run at a time for each registry: the one that is not finished.
+  // At most one unfinished run for each registry.
   sql`create unique index reconciliations_under_way on inventory.reconciliations (registry) where finished_at is null`,
   sql`create index reconciliations_finished on inventory.reconciliations (registry, finished_at)`,
 
-  // The repositories that a run is done with. Of a finished run only those with something to tell stay.
+  // The repositories that a run has processed. After the run, only repositories with differences or errors stay.
   sql`create table inventory.reconciled_repositories (
     reconciliation_id int not null,
     repository text collate "C" not null,

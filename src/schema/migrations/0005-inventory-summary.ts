@@ -1,11 +1,11 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
 /**
- * Sums and findings over the whole inventory, which take too long to make while somebody waits. A job makes them anew; every
- * answer from them says as of when.
+ * Sums and findings over the whole inventory, which take too long to compute during a request. A job rebuilds them; every
+ * answer from them contains their time.
  */
 const statements = [
-  // Bytes are of live blobs, each once: unique ones are in this repository only, shared ones in others too.
+  // Bytes of live blobs, each counted once: unique blobs are only in this repository, shared blobs also in others.
   sql`create table inventory.repository_totals (
     repository_id int primary key,
     tags bigint not null,
@@ -31,8 +31,8 @@ const statements = [
     seconds double precision not null
   )`,
 
-  // Findings of the job. Whoever reads them looks again whether they still hold: a blob that got a manifest since has another
-  // manifest_at, or is implied.
+  // Findings of the job. A reader must check that a finding is still valid: if a blob has got a manifest since, it has
+  // another manifest_at, or is implied.
   sql`create table inventory.orphaned_blobs (
     repository_id int not null,
     digest text collate "C" not null,

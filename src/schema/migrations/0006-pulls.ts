@@ -1,6 +1,6 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
-/** Requests as they come, what they are folded into, and the secrets that make origins anonymous. */
+/** Requests as they arrive, the results of folding them, and the secrets that make origins anonymous. */
 const statements = [
   sql`create schema pulls`,
 
@@ -12,7 +12,7 @@ const statements = [
     primary key (rotation, starts_at)
   )`,
 
-  // Requests that were not folded yet. What the fold needs of each is one text, which it reads anyway.
+  // Requests that were not folded yet. All data for the fold is one text, which the fold reads in any case.
   sql`create table pulls.pending (
     id uuid not null,
     registry text collate "C" not null,
@@ -21,7 +21,7 @@ const statements = [
   )`,
   sql`create index pending_at on pulls.pending (registry, at)`,
 
-  // Requests that were folded, for a while: numbered in the order in which that was stored.
+  // Requests that were folded, kept for some time. Numbered in the order in which the fold stored them.
   sql`create table pulls.requests (
     number bigint generated always as identity primary key,
     id uuid not null,
@@ -34,9 +34,8 @@ const statements = [
   )`,
   sql`create index requests_at on pulls.requests using brin (at)`,
 
-  // How far each registry was folded; the newest request of it, and since when there is none newer; when it last told of a
-  // request for a blob; the first day that is not
-  // in pulls.days yet, and the first of which the outcomes are still kept.
+  // For each registry: the time up to which it was folded; its newest request, and since when no newer one arrived; its last
+  // request for a blob; the first day that is not in pulls.days yet, and the first day of which the outcomes are still kept.
   sql`create table pulls.registries (
     registry text collate "C" primary key,
     folded_to timestamptz not null default '-infinity',
@@ -47,7 +46,7 @@ const statements = [
     kept_from date not null default '-infinity'
   )`,
 
-  // What each origin was doing in each repository when the fold came to its end.
+  // The open invocations of each origin in each repository at the end of the last fold.
   sql`create table pulls.chains (
     registry text collate "C" not null,
     repository text collate "C" not null,
@@ -59,7 +58,7 @@ const statements = [
   )`,
   sql`create index chains_over on pulls.chains (registry, over_at)`,
 
-  // Invocations, and what is counted beside them: artifacts, layers without a manifest, failures.
+  // Invocations, and other counted outcomes: artifacts, layers without a manifest, failures.
   sql`create table pulls.outcomes (
     id text collate "C" primary key,
     what text not null,
@@ -91,8 +90,8 @@ const statements = [
     signed_in boolean not null default false
   )`,
   sql`create index outcomes_at on pulls.outcomes (at)`,
-  // Outcomes of a UTC day, for ever. Which rows are one is told by all columns up to \`source\`; sketches are in Redis's format,
-  // of the origins and endpoints that pulled, and of the origins of all invocations.
+  // Outcomes of a UTC day, kept for ever. All columns up to \`source\` identify a row. Sketches are in Redis's format: of the
+  // origins and endpoints that pulled, and of the origins of all invocations.
   sql`create table pulls.days (
     day date not null,
     registry text collate "C" not null,

@@ -1,9 +1,9 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
-/** What questions about pulls over years are answered from, so that nobody adds up all days for them. */
+/** Summaries for queries about pulls over years, so that a query need not sum all days. */
 const statements = [
-  // All of a registry on a day or in a month, and its part of each value of one dimension, as it is shown. Made from pulls.days,
-  // with its numbers and sketches, and to be made from it again at any time.
+  // The totals of a registry on a day or in a month, and the part of each displayed value of one dimension. Computed from
+  // pulls.days, with its numbers and sketches, and can be rebuilt from it at any time.
   sql`create table pulls.summaries (
     registry text collate "C" not null,
     dimension text collate "C" not null,
@@ -29,10 +29,10 @@ const statements = [
     sources bytea not null,
     primary key (registry, dimension, value, grain, start)
   )`,
-  // One value over time is the primary key, all values in a stretch of time this.
+  // The primary key finds one value over time; this index finds all values in a range of time.
   sql`create index summaries_start on pulls.summaries (registry, dimension, grain, start)`,
 
-  // Which days and months are in pulls.summaries, also those on which there was nothing.
+  // The days and months that are in pulls.summaries, including empty ones.
   sql`create table pulls.summarized (
     registry text collate "C" not null,
     grain text collate "C" not null,
@@ -40,11 +40,11 @@ const statements = [
     primary key (registry, grain, start)
   )`,
 
-  // Nobody asks for a day of all registries without naming them any more.
+  // No query reads a day of all registries without naming them any more.
   sql`create index days_registry on pulls.days (registry, day)`,
   sql`drop index pulls.days_day`,
 
-  // A GET of the manifest of an artifact is one of a manifest, too. It was left out before.
+  // A GET of an artifact's manifest is also a GET of a manifest. Earlier versions did not count it as one.
   sql`update pulls.days set manifest_gets = manifest_gets + artifact_fetches where artifact_fetches > 0`,
 ]
 

@@ -1,8 +1,8 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
 /**
- * What the fold reads and writes with every batch is smaller: who asked is a text of its own, which is the same for many requests,
- * and chains are kept in a shorter form. Chains that are open and requests that were folded are given up.
+ * Smaller rows for the fold, which reads and writes them with every batch: the requester is a separate text, which is the same for
+ * many requests, and chains have a shorter form. Open chains and folded requests are discarded.
  */
 const statements = [
   sql`alter table pulls.pending
@@ -13,17 +13,17 @@ const statements = [
   sql`alter table pulls.pending
     alter column repository set not null, alter column origin set not null, alter column who set not null`,
 
-  // Requests that were folded are those that waited. Numbers go on.
+  // Folded requests have the columns of pending ones. Numbers continue.
   sql`truncate pulls.requests continue identity`,
   sql`alter table pulls.requests add column who text not null`,
 
-  // No index on what changes with every batch, and room beside each row for its next version.
+  // No index on columns that change with every batch, and free space in each page for the next version of a row.
   sql`drop index pulls.chains_over`,
   sql`truncate pulls.chains`,
   sql`alter table pulls.chains set (fillfactor = 50, toast_tuple_target = 8160)`,
 
-  // What never falls, for those who collect it: numbered in the order in which repositories were heard of. Some
-  // installations have it already.
+  // Totals that never decrease, for monitoring. Numbered in the order in which repositories were first seen. Some
+  // installations have the table already.
   sql`create table if not exists pulls.totals (
     number int generated always as identity,
     registry text collate "C" not null,
@@ -33,7 +33,7 @@ const statements = [
     primary key (registry, repository)
   )`,
 
-  // Found by where and when it began, as answers ask for it.
+  // Queries find invocations by repository and start.
   sql`alter table pulls.outcomes drop constraint outcomes_pkey`,
   sql`drop index pulls.outcomes_repository`,
   sql`alter table pulls.outcomes add primary key (registry, repository, at, id)`,

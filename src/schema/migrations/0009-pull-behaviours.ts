@@ -1,8 +1,8 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
-/** How origins ask becomes something that pulls are grouped by. */
+/** The behaviour of origins, as a dimension by which pulls are grouped. */
 const statements = [
-  // Of each UTC day those that had enough invocations in the seven days that end with it. Found by day, and deleted by it.
+  // For each UTC day, the origins with enough invocations in the seven days that end with it. Read and deleted by day.
   sql`create table pulls.behaviours (
     day date not null,
     registry text collate "C" not null,
@@ -15,7 +15,7 @@ const statements = [
   sql`alter table pulls.days
     add column behaviour text not null default 'insufficient', add column likely text not null default 'unknown'`,
 
-  // Days that were rolled up before have one value of each: their summaries are the whole, and nothing is to be made again.
+  // Days that were rolled up before have only one value: their summaries are the totals, and nothing must be rebuilt.
   sql`insert into pulls.summaries (registry, dimension, value, grain, start, invocations, pulls, downloads_confirmed,
       downloads_assumed, platform_pulls, manifest_gets, sessions, pull_by_tag, pull_by_digest, version_check,
       artifact_fetches, orphan_blob_sessions, failed_requests, bytes, origins, endpoints, sources)

@@ -1,6 +1,6 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
-/** Requests that were folded forget which name their origin had before its salt changed. */
+/** Removes from folded requests the name that their origin had before its salt changed. */
 export const pullPreviousNames: Migration = {
   up: async (db: Kysely<unknown>) => {
     await sql`

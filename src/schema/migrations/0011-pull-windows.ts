@@ -1,6 +1,6 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
-/** It is kept by which windows requests were joined, and since when. Some installations have the table already. */
+/** The windows by which requests were joined, and since when. Some installations have the table already. */
 export const pullWindows: Migration = {
   up: async (db: Kysely<unknown>) => {
     await sql`create table if not exists pulls.windows (

@@ -1,6 +1,6 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
-/** Tables that have a row in every installation that ever took a notification. */
+/** Tables of which at least one has a row in every installation that ever accepted a notification. */
 const WITH_DATA = [
   'event_ids',
   'tallies',
@@ -13,10 +13,10 @@ const WITH_DATA = [
   'pulls.totals',
 ]
 
-/** Which registry a sender is: what was learned from its hosts and processes, the same for all instances. */
+/** The learned hosts and processes of registries, which identify the registry of a sender. Shared by all instances. */
 const statements = [
-  // One row. had_data: whether the installation had data before this migration, and therefore identifies registries by host
-  // until the setting registry_identity says otherwise. revision: counts the changes to the two tables below.
+  // One row. had_data: the installation had data before this migration, and therefore identifies registries by host until
+  // the setting registry_identity changes that. revision: counts the changes to the two tables below.
   sql`create table registry_identity (
     only_row boolean primary key default true check (only_row),
     had_data boolean not null,
@@ -27,7 +27,7 @@ const statements = [
     sql` or `,
   )}`,
 
-  // Each host under which a registry was heard, and its registry. A host other than the registry's name is an alias.
+  // Each host that events of a registry contained, and the registry. A host other than the registry's name is an alias.
   sql`create table registry_hosts (
     host text collate "C" primary key,
     registry text collate "C" not null,
@@ -45,7 +45,7 @@ const statements = [
     revision bigint not null
   )`,
 
-  // A process of one registry reported a host of another. Two registries never merge by themselves.
+  // A process of one registry reported a host of another. Registries are never merged automatically.
   sql`create table registry_conflicts (
     registry text collate "C" not null,
     other text collate "C" not null,

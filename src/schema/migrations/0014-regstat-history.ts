@@ -1,16 +1,16 @@
 import { sql, type Kysely, type Migration, type RawBuilder } from 'kysely'
 
 /**
- * The views of RegStat once more. A live row and an audit row take each column from the same fragment. Audit rows are kept when
- * an object is pushed again: as RegStat has one row for each digest or name, it is the newest of the lives that ended.
+ * The views of RegStat, replaced. A live row and an audit row take each column from the same fragment. Audit rows stay when an
+ * object is pushed again: as RegStat has one row for each digest or name, the row shows the newest life that ended.
  *
- * `create or replace` keeps the rights that roles have on the views.
+ * `create or replace` keeps the rights of roles on the views.
  */
 
 /**
- * One row for each manifest: its times in all repositories, and when it was deleted last (`died_at`). `was_seen`: it was there
- * before. `stayed`: another repository had it at that time, so that it did not end. Where a repository deleted it earlier and
- * has it now, nothing says since when: it is taken for one that stayed.
+ * One row for each manifest: its times in all repositories, and its last delete (`died_at`). `was_seen`: the manifest existed
+ * before. `stayed`: another repository had it at that time, so that it did not end. If a repository deleted it earlier and
+ * has it now, the time of its return is unknown: the manifest counts as one that stayed.
  */
 const lives = (rows: RawBuilder<unknown>): RawBuilder<unknown> => sql`
   select digest, died_at, bool_or(live) as live, max(seen_at) as seen_at, max(pushed_at) as pushed_at, min(first_at) as first_at,
@@ -32,8 +32,8 @@ const manifestLives = lives(sql`
         and c.action = 'push' and c.at <= m.died_at
     ) told on true`)
 
-// RegStat lets a push or pull of an image touch the blobs of the image. A blob of which no event came itself was first seen with
-// the first of its manifests.
+// RegStat lets a push or pull of an image touch the blobs of the image. A blob without an event of its own was first seen with its
+// first manifest.
 const blobLives = lives(sql`
   select b.digest, b.live, b.seen_at, b.pushed_at, b.deleted_at, b.died_at,
     least(b.first_seen_at, touched.first_at) as first_at, greatest(b.pulled_at, touched.at) as pulled_at,
@@ -51,14 +51,14 @@ const blobLives = lives(sql`
       where mb.digest = b.digest
     ) touched on true`)
 
-/** The first time seen stands in where no push is known, and never moves later: of all repositories the first. */
+/** Without a known push, the time of the push is the first time seen in any repository, which never becomes later. */
 const pushed = sql`coalesce(pushed_at, first_at)`
 const liveRows = (rows: RawBuilder<unknown>): RawBuilder<unknown> =>
   sql`select digest, ${pushed} as pushed, pulled_at as pulled from (${rows}) o where live`
 
 /**
- * What ended, and what ended once and is there again. Of the pushes of a life that ended those by tag are kept, one by one; the
- * push of a blob or of a manifest without tag is the one that was seen first.
+ * Objects that ended, and objects that ended once and exist again. Of a life that ended, each push by tag is kept. The push of a
+ * blob, or of a manifest without a tag, is the first one seen.
  */
 const deletedRows = (rows: RawBuilder<unknown>): RawBuilder<unknown> => sql`
   select digest,
@@ -67,13 +67,13 @@ const deletedRows = (rows: RawBuilder<unknown>): RawBuilder<unknown> => sql`
   from (${rows}) o
   where died_at is not null and case when live then was_seen and not stayed else coalesce(seen_at, first_at) is not null end`
 
-/** Manifests that contain blobs, and indexes, which list blobs where BuildKit keeps a cache in them. */
+/** Manifests that contain blobs, and indexes, which list blobs if BuildKit stores a cache in them. */
 const PARTS = sql`(
   select manifest_digest, digest, false as listed from inventory.manifest_blobs
   union all select manifest_digest, digest, true from inventory.manifest_children
 )`
 
-// The tag ended with the first delete after it pointed there: its own, or that of what it pointed to.
+// The tag ended with the first delete after it pointed to the digest: a delete of the tag, or of the digest.
 const ENDED_AT = sql`least(
   case when t.deleted_at >= t.pointed_at then t.deleted_at end, case when m.deleted_at >= t.pointed_at then m.deleted_at end)`
 
@@ -81,11 +81,11 @@ const statements = [
   sql`create or replace view regstat.manifests as ${liveRows(manifestLives)}`,
   sql`create or replace view regstat.blobs as ${liveRows(blobLives)}`,
   sql`create or replace view regstat.deleted_manifests as ${deletedRows(manifestLives)}`,
-  // What was neither seen nor is in a manifest is the mark that the delete of a manifest leaves.
+  // A row that was neither seen nor is in a manifest is the mark of a deleted manifest.
   sql`create or replace view regstat.deleted_blobs as ${deletedRows(blobLives)}`,
 
-  // Nothing says whether a manifest or a blob was deleted: what an index lists is a blob only where it was seen as one. A pair of
-  // which the manifest ended and is there again is kept, unless the blob ended, too: "manifests with missing blobs" would find it.
+  // A delete does not show whether a manifest or a blob was deleted: an entry of an index is a blob only if it was seen as one. A
+  // pair whose manifest ended and exists again is kept, unless the blob ended, too: "manifests with missing blobs" would find it.
   sql`create or replace view regstat.deleted_manifest_blob as
     select p.manifest_digest, p.digest as blob_digest, max(greatest(m.deleted_at, b.deleted_at)) as deleted
     from ${PARTS} p
@@ -96,8 +96,8 @@ const statements = [
     having not bool_or(m.live and b.live)
       or bool_and(m.deleted_at is not null and m.first_seen_at <= m.deleted_at) and not bool_or(b.deleted_at is not null)`,
 
-  // A tag that ended, or the newest life that ended of a tag that is there again: a push by tag, and the first delete between it
-  // and the next push, of the tag, of what it was pushed to, or of the repository.
+  // A tag that ended, or the newest ended life of a tag that exists again: a push by tag, and the first delete between this push
+  // and the next one: of the tag, of the pushed digest, or of the repository.
   sql`create or replace view regstat.deleted_tags as
     select r.registry || '/' || r.name || ':' || o.name as name, r.registry, r.name as repository, o.name as tag,
       o.digest as manifest_digest, o.pushed, o.pulled, o.deleted

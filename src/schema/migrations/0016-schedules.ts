@@ -1,6 +1,6 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
-/** When each job is due next whose time must not be missed, and by which schedule. It can run twice. */
+/** The next time and the schedule of each job that must not miss a time. This migration can run twice. */
 export const schedules: Migration = {
   up: async (db: Kysely<unknown>) => {
     await sql`create table if not exists schedules (

@@ -1,6 +1,6 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
-/** What tells a use from a request that is none: pushes that change nothing, checks before a push, and the kinds of clients. */
+/** Data to distinguish uses from other requests: pushes that change nothing, checks before a push, and the kinds of clients. */
 const statements = [
   // A HEAD of a manifest counts as a check once no push by the same client can follow. Until then the HEAD is pending here, not
   // in the times of the tag and the manifest. Pushes are kept beside the HEADs for a day.
@@ -21,11 +21,11 @@ const statements = [
   sql`create index tag_lookups_pending_digests on inventory.tag_lookups (repository_id, digest, at) where not settled`,
 
   // A tag that was seen before its newest push: that push may have changed nothing. A column, because an index on the condition
-  // itself would cost every pull.
+  // itself would slow down every pull.
   sql`alter table inventory.tags add column is_pushed_again boolean not null
     generated always as (coalesce(pushed_at > first_seen_at, false)) stored`,
-  // The newest HEAD by name, settled or not: a part of the day in the order of which tags are read. A HEAD that is part of a push
-  // makes no day newer than the push does. active_on takes the place of used_on, which stays because a view has it.
+  // The newest HEAD by name, settled or not. Tags are read in the order of a day that includes it. A HEAD that is part of a push
+  // makes no day newer than the push does. active_on replaces used_on, which stays because a view has it.
   sql`alter table inventory.tags add column asked_at timestamptz`,
   sql`alter table inventory.tags add column active_on date generated always as (
     (coalesce(greatest(pushed_at, pulled_at, checked_at, asked_at), first_seen_at) at time zone 'UTC')::date
@@ -35,10 +35,10 @@ const statements = [
   sql`create index tags_pushed_again on inventory.tags (coalesce(pushed_at, first_seen_at), repository_id, name)
     where live and is_pushed_again`,
   sql`create index tags_pushed_again_active on inventory.tags (active_on, repository_id, name) where live and is_pushed_again`,
-  // Since when an image has had a tag.
+  // The time since when an image has had a tag.
   sql`create index changes_digest on inventory.changes (repository_id, digest, tag, at)`,
 
-  // The newest use and pull of each tag and digest by each kind of client, for ever. reference is a tag or a digest.
+  // The newest use and pull of each tag and digest by each kind of client, kept for ever. reference is a tag or a digest.
   sql`create table pulls.last_uses (
     registry text collate "C" not null,
     repository text collate "C" not null,
@@ -48,7 +48,7 @@ const statements = [
     pulled_at timestamptz,
     primary key (registry, repository, reference, kind)
   )`,
-  // Days have no time of day, and outcomes that of their first request. Both err to the later time.
+  // Days have no time of day, and outcomes have the time of their first request. Both are rounded to the later time.
   sql`insert into pulls.last_uses
     select registry, repository, reference, kind, max(at), max(at) filter (where is_pull)
     from (
@@ -61,7 +61,7 @@ const statements = [
     ) uses cross join lateral (values (tag), (digest)) named (reference)
     where reference is not null
     group by registry, repository, reference, kind`,
-  // Since when every use has had a kind: the beginning, unless the installation is older than pull analytics.
+  // The time since when every use has a kind: from the beginning, unless the installation is older than pull analytics.
   sql`create table pulls.kinds_known as
     select case when pulls.at - inventory.at < interval '1 hour' then '-infinity' else pulls.at end as from_at
     from (select max(timestamp)::timestamptz as at from kysely_migration where name = '0006-pulls') pulls,

@@ -1,11 +1,11 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
-/** What must be known before anything is listed as unused. */
+/** Data that must be known before an object is listed as unused. */
 const statements = [
-  // When a reconciliation had stored every tag that the registry lists for the repository. Written after the last part of a
-  // repair: a repair that broke off proves nothing.
+  // When a reconciliation had stored all tags that the registry lists for the repository. Written after the last part of a
+  // repair: an interrupted repair proves nothing.
   sql`alter table inventory.repositories add column reconciled_at timestamptz`,
-  // Indexes that an index lists, and manifests of unknown contents and type: both are few, and looked for at every page.
+  // Indexes that an index lists, and manifests of unknown contents and type: both are few, and every page reads them.
   sql`create index manifest_children_indexes on inventory.manifest_children (digest) where media_type is null or media_type in
     ('application/vnd.oci.image.index.v1+json', 'application/vnd.docker.distribution.manifest.list.v2+json')`,
   sql`create index manifests_untyped on inventory.manifests (digest) where not contents_known and media_type is null`,
@@ -17,9 +17,9 @@ const statements = [
   sql`delete from inventory.orphaned_blobs`,
   sql`delete from inventory.totals`,
 
-  // 0018 filled pulls.last_uses from days and outcomes, which have one digest of each invocation: of an index and the image that
-  // it lists, the first. So the kind of a use before 0018 is not known. An installation that began with 0018 keeps -infinity:
-  // one transaction created the tables and ran 0018. A restored dump has one transaction for all, but keeps the times.
+  // 0018 filled pulls.last_uses from days and outcomes, which have only one digest of each invocation: the first one, of an index
+  // or of the image that it lists. So the kind of a use before 0018 is unknown. An installation that began with 0018 keeps
+  // -infinity: one transaction created the tables and ran 0018. A restored dump also has one transaction, but keeps the times.
   sql`update pulls.kinds_known set from_at = greatest(from_at, uses.at)
     from (select xmin::text as made_by, timestamp::timestamptz as at from kysely_migration where name = '0006-pulls') pulls,
       (select xmin::text as made_by, timestamp::timestamptz as at from kysely_migration where name = '0018-uses') uses

@@ -1,10 +1,10 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
 /**
- * Rows of the previous version in `inventory.tag_lookups`, past lives of tags by look-ups, and how many subjects are not known.
+ * Rows of the previous version in `inventory.tag_lookups`, past lives of tags by look-ups, and the number of unknown subjects.
  */
 
-/** The first delete at or after `life.at` and before `life.next_at`, of those for which a condition holds. */
+/** The first delete at or after `life.at` and before `life.next_at` that meets a condition. */
 const firstDelete = (which: string) =>
   sql.raw(`(
   select e.at from inventory.changes e
@@ -31,10 +31,10 @@ const statements = [
   sql`create index repository_totals_unknown on inventory.repository_totals (repository_id)
     where unknown_contents > 0 or unknown_sizes > 0 or unknown_subjects > 0 or undecided_blobs > 0 or undecided_manifests > 0`,
 
-  // Deletes of whole repositories, of which there are few.
+  // Deletes of whole repositories, which are few.
   sql`create index changes_whole_repositories on inventory.changes (repository_id, at)
     where tag is null and digest is null and action <> 'push'`,
-  // The rows are those of 0014. The newest life that ended is found from the newest push backwards, and the delete that ended a
+  // The rows are the same as in 0014. The newest ended life is found from the newest push backwards, and the delete that ended a
   // life by three look-ups: of the tag, of the digest, of the repository.
   sql`create or replace view regstat.deleted_tags as
     select r.registry || '/' || r.name || ':' || o.name as name, r.registry, r.name as repository, o.name as tag,

@@ -1,9 +1,9 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
-/** The same answers from fewer rows and index entries for each push. */
+/** Fewer rows and index entries for each push, with the same answers. */
 const statements = [
-  // Pushes of the last day, which tell whether a HEAD was part of a push. reference is a tag, or the digest of a manifest that
-  // was pushed without one. A repeat of an event adds a row that says the same.
+  // Pushes of the last day, which show whether a HEAD was part of a push. reference is a tag, or the digest of a manifest that
+  // was pushed without a tag. A repeat of an event adds an equivalent row.
   sql`create table inventory.recent_pushes (
     repository_id int not null,
     reference text collate "C" not null,
@@ -20,11 +20,11 @@ const statements = [
   sql`delete from inventory.tag_lookups where method = 'PUT'`,
   sql`drop index inventory.tag_lookups_pushes`,
 
-  // Of the changes of a digest, few are in other repositories: four bytes of hash find them.
+  // A digest has few changes in other repositories, so four bytes of hash suffice to find its changes.
   sql`drop index inventory.changes_digest`,
   sql`create index changes_digest_hash on inventory.changes using hash (digest) where action = 'push'`,
 
-  // An index entry says itself whether its tag was pushed again, which took an index of its own.
+  // An index entry shows whether its tag was pushed again. Before, that needed a separate index.
   sql`drop index inventory.tags_pushed_again`,
   sql`drop index inventory.tags_pushed_again_active`,
   sql`drop index inventory.tags_active`,
@@ -33,7 +33,7 @@ const statements = [
   sql`create index tags_pushed on inventory.tags (coalesce(pushed_at, first_seen_at), repository_id, name, is_pushed_again)
     where live`,
 
-  // Removing old rows reads them by their day, and read the whole table for each thousand.
+  // Removing old rows reads them by their day. Before, it read the whole table for each thousand rows.
   sql`create index event_times_seen_on on event_times (seen_on)`,
 ]
 

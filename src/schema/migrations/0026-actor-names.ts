@@ -1,12 +1,12 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
 /**
- * Names of actors move to a table of their own, so that erasing one rewrites a small table and not the changes of years. Each
- * name has another number each day, so that a change is no longer a person's once the name of its day is erased.
+ * Names of actors move to a separate table, so that erasing a name rewrites a small table and not the changes of years. Each name
+ * has another number each day, so that a change belongs to no person after the name of its day is erased.
  */
 const statements = [
   sql`create table inventory.actors (id bigint primary key, day date not null, name text not null)`,
-  // The values that statistics of a column contain stay when their rows are deleted.
+  // The values in the statistics of a column stay after their rows are deleted.
   sql`alter table inventory.actors alter column name set statistics 0`,
   sql`insert into inventory.actors
     select row_number() over (order by gen_random_uuid()), day, actor

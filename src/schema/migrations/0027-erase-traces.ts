@@ -3,7 +3,7 @@ import { sql, type Kysely, type Migration } from 'kysely'
 const statements = [
   // Tables whose deleted rows are still in the files of the embedded database, to be rewritten at its next start.
   sql`create table pending_rewrites (name text primary key)`,
-  // The values that statistics of a column contain stay when their rows are deleted: setting the type removes them.
+  // The values in the statistics of a column stay after their rows are deleted. Setting the type removes them.
   sql`alter table pulls.salts alter column salt type text`,
   sql`alter table pulls.salts alter column salt set statistics 0`,
   sql`alter table unresolved_users alter column name type text`,

@@ -1,8 +1,8 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
 /**
- * Excerpts had up to 200 characters of a field that is wrong, so perhaps an address or a secret. Which of them have cannot be
- * told. The reason and the detail stay, which name the field.
+ * Excerpts had up to 200 characters of an invalid field, and so possibly an address or a secret. As no rule finds these excerpts, all
+ * are removed. The reason and the detail stay; they name the field.
  */
 export const cleanExcerpts: Migration = {
   up: async (db: Kysely<unknown>) => {

@@ -6,10 +6,10 @@ const statements = [
     what text primary key check (what in ('log', 'dumps')),
     number bigint not null default 1
   )`,
-  // Earlier versions replaced these files without a mark, so a start that failed left them as they were. An empty database has none.
+  // Earlier versions replaced these files without a mark, so a failed start left them unchanged. An empty database has no such files.
   sql`insert into erasure_marks (what) select what from (values ('log'), ('dumps')) as marks (what)
     where exists (select from event_ids) or exists (select from inventory.repositories)`,
-  // At most one row: why the newest attempt of a dump failed.
+  // At most one row: the reason why the newest attempt of a dump failed.
   sql`create table dump_failures (failed_at timestamptz primary key, error text not null)`,
 ]
 

@@ -1,8 +1,8 @@
 import { sql, type Kysely, type Migration, type RawBuilder } from 'kysely'
 
 /**
- * Indexes of what each push writes contain four bytes of hash instead of a digest, and begin with the repository: an installation
- * whose buffers are small keeps more of them in memory. The views of manifests are those of 0014, with the condition that the new
+ * Indexes that each push writes contain four bytes of hash instead of a digest, and begin with the repository: so an installation
+ * with small buffers keeps more of them in memory. The views of manifests are the same as in 0014, with the condition that the new
  * index needs.
  */
 

@@ -1,8 +1,8 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
 /**
- * The last day on which ids that are made of an event's contents were recorded without the registry that a notification token names.
- * Such an event may be delivered again after the upgrade.
+ * The last day on which ids from an event's contents were recorded without the registry that a notification token names. Such an
+ * event may be delivered again after the upgrade.
  */
 export const eventIdScope: Migration = {
   up: async (db: Kysely<unknown>) => {

@@ -2,11 +2,12 @@ import { sql, type Kysely, type Migration } from 'kysely'
 
 /**
  * `stated_by`: the registries whose events stated the list of a manifest; `typed_by`: those whose events stated its media type. An event
- * proves nothing about what another registry has under the same digest. Null: recorded by an earlier version, which is believed as
- * before, or proven by reading. `completed_by`: of those that stated the list, the registries of which one statement had every field
- * that is stored of the entries: the platform of an entry that another registry added is not known for them. `contents_known` is true only if the contents are known in every registry that has the manifest.
+ * proves nothing about the contents of the same digest in another registry. Null: recorded by an earlier version, and believed as
+ * before, or proven by reading. `completed_by`: the registries in `stated_by` with one statement that had every stored field of the
+ * entries. For them, the platform that another registry added to an entry is unknown. `contents_known` is true only if the contents
+ * are known in every registry that has the manifest.
  *
- * `rejected_entries`: blobs of lists that are not believed, which are still to be removed from the repositories that have the manifest.
+ * `rejected_entries`: blobs of rejected lists, which must still be removed from the repositories that have the manifest.
  */
 export const statedContents: Migration = {
   up: async (db: Kysely<unknown>) => {

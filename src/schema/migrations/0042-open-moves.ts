@@ -1,8 +1,8 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
 /**
- * Moves of repositories that have begun and are not over: rows of the source may be at either repository. `until` is the time of the
- * rename; null for an alias. A row stays after a process was killed, until the move is finished.
+ * Moves of repositories that have begun and not ended: rows of the source may be in either repository. `until` is the time of the
+ * rename; null for an alias. If a process is killed, its row stays until the move is finished.
  */
 export const openMoves: Migration = {
   up: async (db: Kysely<unknown>) => {

@@ -1,8 +1,8 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
 /**
- * The last day on which ids that are made of an event's contents were recorded without a mark, so that any sender could give them. Such
- * an event may be delivered again after the upgrade. Null: there were none.
+ * The last day on which ids from an event's contents were recorded without a mark, so that any sender could send the same ids. Such
+ * an event may be delivered again after the upgrade. Null: there were no such ids.
  */
 export const markedEventIds: Migration = {
   up: async (db: Kysely<unknown>) => {

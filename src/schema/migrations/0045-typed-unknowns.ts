@@ -1,6 +1,6 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
-/** Few manifests: those whose entries have a field that not every registry stated. Each question about unused images reads all of them. */
+/** An index of the few manifests with a field of an entry that not every registry stated. Each query for unused images reads them all. */
 export const typedUnknowns: Migration = {
   up: async (db: Kysely<unknown>) => {
     await sql`create index manifests_completed_elsewhere on inventory.manifests (digest)

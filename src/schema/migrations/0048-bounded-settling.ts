@@ -1,8 +1,8 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
 /**
- * Pending renames, by registry: runs have a time limit, and take turns between registries. The renames of a path, of which earlier
- * ones go first. And the registries in which the list of a manifest makes too many rows, so that its contents are unknown there.
+ * Pending renames by registry: runs have a time limit, and alternate between registries. The renames of a path, of which earlier ones
+ * go first. The registries in which the list of a manifest would give too many rows, so that its contents are unknown there.
  */
 export const boundedSettling: Migration = {
   up: async (db: Kysely<unknown>) => {

@@ -1,8 +1,8 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
 /**
- * Days of large repositories that are being rolled up, in portions: how far each has come. Origins are read in the order of their hashes,
- * outcomes in that of their key. A row has a new number when its day is begun anew.
+ * The progress of days of large repositories that are being rolled up in portions. Origins are read in the order of their hashes,
+ * outcomes in the order of their key. A row gets a new number when its day is restarted.
  */
 export const rollingDays: Migration = {
   up: async (db: Kysely<unknown>) => {

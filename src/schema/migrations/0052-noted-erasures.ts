@@ -1,6 +1,6 @@
 import { sql, type Kysely, type Migration } from 'kysely'
 
-/** Erasures that are under way, or that ended early: whoever finds one that is old finishes it. */
+/** Erasures that are in progress or were interrupted: any process that finds an old one finishes it. */
 export const notedErasures: Migration = {
   up: async (db: Kysely<unknown>) => {
     await sql`
