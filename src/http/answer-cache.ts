@@ -1,26 +1,30 @@
 import { LRUCache } from 'lru-cache'
 import { BadRequest } from './problem.js'
 
-/** Answers that are kept, and requests for others that wait: whoever asks for more is sent away. */
+/** The largest number of cached answers, and of requests that wait for other answers. Further requests are refused. */
 const MOST_KEPT = 1_000
-const MOST_WAITING = 50
+const MOST_QUEUED = 50
 
-/** An answer that takes longer to compute is followed by a pause of so many times its time: anybody may ask, and others need the database. */
+/**
+ * If computing an answer takes at least `ms`, a pause of `pause` times its duration follows: these requests need no token, and other
+ * requests need the database.
+ */
 const SLOW = { ms: 200, pause: 9 }
 
 const LONGEST_PAUSE_MS = 60_000
 
-type Kept<Value> = { value: Promise<Value>; askedAt: number }
+type CachedAnswer<Value> = { value: Promise<Value>; requestedAt: number }
 
 type AnswerCache<Value> = {
   /**
-   * The kept answer, or a new one, and the whole seconds for which it stays.
-   * @throws BadRequest 503 if too many others wait to be computed, or after one that took long; what `compute` throws, which is not kept
+   * The cached answer, or a new one, and the whole seconds for which it stays cached.
+   * @throws BadRequest 503 if too many answers are queued, or during the pause after a slow answer; the error of `compute`, which is
+   *   not cached
    */
   get: (key: string, compute: () => Promise<Value>) => Promise<{ value: Value; seconds: number }>
 }
 
-/** Keeps answers that anybody may ask for. Each is computed once in its time, and only one at once. */
+/** Caches answers to requests without a token. Each answer is computed once in `seconds`, and only one at a time. */
 export const createAnswerCache = <Value>({
   seconds,
   now,
@@ -28,14 +32,14 @@ export const createAnswerCache = <Value>({
   seconds: number
   now: () => Date
 }): AnswerCache<Value> => {
-  const answers = new LRUCache<string, Kept<Value>>({ max: MOST_KEPT })
-  let waiting = 0
+  const answers = new LRUCache<string, CachedAnswer<Value>>({ max: MOST_KEPT })
+  let queued = 0
   let pausedUntil = -Infinity
   let last: Promise<unknown> = Promise.resolve()
 
-  const inItsTime = async (work: () => Promise<Value>): Promise<Value> => {
+  const withPause = async (work: () => Promise<Value>): Promise<Value> => {
     const since = now().getTime()
-    // A clock that was set back by more than any pause pauses nothing.
+    // If the clock was set back by more than the longest pause, the pause is ignored.
     if (since < pausedUntil && since > pausedUntil - LONGEST_PAUSE_MS)
       throw new BadRequest('503 Service Unavailable: badges took too long just now; try again in a minute', 503)
     try {
@@ -46,12 +50,11 @@ export const createAnswerCache = <Value>({
     }
   }
 
-  const compute = (key: string, work: () => Promise<Value>): Kept<Value> => {
-    if (waiting >= MOST_WAITING)
-      throw new BadRequest('503 Service Unavailable: too many badges at once; try again', 503)
-    waiting++
-    const value = last.then(async () => inItsTime(work)).finally(() => waiting--)
-    const answer = { value, askedAt: now().getTime() }
+  const compute = (key: string, work: () => Promise<Value>): CachedAnswer<Value> => {
+    if (queued >= MOST_QUEUED) throw new BadRequest('503 Service Unavailable: too many badges at once; try again', 503)
+    queued++
+    const value = last.then(async () => withPause(work)).finally(() => queued--)
+    const answer = { value, requestedAt: now().getTime() }
     last = value.catch(() => {
       if (answers.get(key) === answer) answers.delete(key)
     })
@@ -59,9 +62,9 @@ export const createAnswerCache = <Value>({
     return answer
   }
 
-  const age = ({ askedAt }: Kept<Value>): number => (now().getTime() - askedAt) / 1_000
-  // An answer of the future is one from before the clock was set back.
-  const isFresh = (answer: Kept<Value>): boolean => age(answer) >= 0 && age(answer) < seconds
+  const age = ({ requestedAt }: CachedAnswer<Value>): number => (now().getTime() - requestedAt) / 1_000
+  // An answer from the future was computed before the clock was set back.
+  const isFresh = (answer: CachedAnswer<Value>): boolean => age(answer) >= 0 && age(answer) < seconds
 
   return {
     get: async (key, work) => {

@@ -1,27 +1,27 @@
 import type { Response } from 'express'
 
-/** Characters of all notes: proxies allow 4 KiB or more for all headers of a response. */
+/** The largest number of characters of all notes: proxies allow at least 4 KiB for all headers of a response. */
 const MOST_CHARACTERS = 2_500
 
-/** What an answer says beside its rows. */
-type Besides = {
-  /** When the summary was made that the rows are from; null before the first. */
+/** The parts of an answer other than its rows. */
+type AnswerMetadata = {
+  /** The time of the summary from which the rows come; null before the first summary. */
   as_of?: string | null | undefined
-  /** What may change yet. */
+  /** The part of the answer that may still change. */
   provisional?: { since: string } | undefined
-  /** Counts of what is not known. */
+  /** Counts of unknown objects. */
   unknown?: object | undefined
   notes?: readonly string[] | undefined
 }
 
 /**
- * Sets headers for what CSV and NDJSON have no room for: `Tallyman-As-Of` (a time, or `never`), `Tallyman-Provisional-Since` (a
- * time), `Tallyman-Unknown` (a JSON object) and `Tallyman-Notes` (a JSON array of sentences). All are ASCII; notes that have no
- * room in 2,500 characters are counted in the last sentence.
+ * Sets headers for the data that CSV and NDJSON cannot contain: `Tallyman-As-Of` (a time, or `never`), `Tallyman-Provisional-Since`
+ * (a time), `Tallyman-Unknown` (a JSON object) and `Tallyman-Notes` (a JSON array of sentences). All are ASCII. The last sentence
+ * contains the number of notes that did not fit into 2,500 characters.
  */
 export const setAnswerHeaders = (
   response: Pick<Response, 'set'>,
-  { as_of, provisional, unknown, notes = [] }: Besides,
+  { as_of, provisional, unknown, notes = [] }: AnswerMetadata,
 ): void => {
   if (as_of !== undefined) response.set('Tallyman-As-Of', as_of ?? 'never')
   if (provisional) response.set('Tallyman-Provisional-Since', provisional.since)
@@ -37,7 +37,7 @@ const bounded = (notes: readonly string[]): readonly string[] => {
   return [...notes.filter((_, i) => isAllowed[i]), `${left} more notes are in the format json.`]
 }
 
-/** JSON in which everything but printable ASCII is escaped. */
+/** JSON in which all characters except printable ASCII are escaped. */
 const asciiJson = (value: unknown): string =>
   JSON.stringify(value).replace(
     /[^\x20-\x7e]/g,

@@ -7,12 +7,12 @@ import type { FindToken } from '../sources/sender.js'
 
 type Refused = 'missing' | 'wrong'
 
-/** Says whether a request carries one of the API tokens, and the scope of that one. */
+/** Checks whether a request carries a valid API token. @returns the scope of the token, or the reason of the refusal */
 export type Authorize = (headers: IncomingHttpHeaders) => Refused | { scope: Scope }
 
 const USUAL_BYTES = 256
 
-/** Bytes of one length for every token, so that comparing them tells nothing, not even how long a token is. */
+/** Bytes of the same length for every token, so that the time of a comparison reveals nothing, not even the length of a token. */
 const comparable = (token: string): Buffer => {
   const bytes = Buffer.alloc(USUAL_BYTES + 4)
   const length = Buffer.byteLength(token)

@@ -17,12 +17,12 @@ type BadgesDeps = {
   now: () => Date
 }
 
-/** Pages show a badge again and again; nobody needs it by the second. */
+/** A badge is cached for so long: pages request it often, and it need not be current to the second. */
 const SECONDS = 300
-/** Characters. It is part of the image, and of what is kept. */
+/** Characters. The period is part of the image and of the key of the cache. */
 const LONGEST_PERIOD = 60
 
-/** `GET /badge/<repository>.svg?measure=pulls&period=30d`: one number as an image, for pages of others. */
+/** `GET /badge/<repository>.svg?measure=pulls&period=30d`: one number as an image, for other web pages. */
 export const badgeRoutes = ({ database, context, repositories, now }: BadgesDeps): Router => {
   const answers = createAnswerCache<string>({ seconds: SECONDS, now })
   const router = Router()
@@ -35,11 +35,11 @@ export const badgeRoutes = ({ database, context, repositories, now }: BadgesDeps
         '404 Not Found: there is no such badge; public_badges names the repositories that have one',
         404,
       )
-    const asked = queryOf({ measures: measure, period, repository }, now())
-    if (asked.measures.length > 1) throw new BadRequest('400 Bad Request: measure: expected one')
+    const query = queryOf({ measures: measure, period, repository }, now())
+    if (query.measures.length > 1) throw new BadRequest('400 Bad Request: measure: expected one')
     if (typeof period !== 'string' || period.length > LONGEST_PERIOD)
       throw new BadRequest(`400 Bad Request: period: expected at most ${LONGEST_PERIOD} characters`)
-    const [name = ''] = asked.measures
+    const [name = ''] = query.measures
     const { value: svg, seconds } = await answers.get(JSON.stringify([repository, name, period]), async () => {
       const { total, period: days } = await orTooLong(async () => queryPulls(database.sql, asked, context))
       const [value] = Object.values(total)
@@ -49,7 +49,7 @@ export const badgeRoutes = ({ database, context, repositories, now }: BadgesDeps
         `${days.since} to ${days.until} (UTC)`,
       )
     })
-    // Express answers 304 to those who have this one.
+    // Express answers 304 if the client has the same image.
     response
       .set('cache-control', `public, max-age=${seconds}`)
       .set('etag', `"${createHash('sha256').update(svg).digest('base64url').slice(0, 22)}"`)
@@ -71,12 +71,12 @@ const queryOf = (parameters: Parameters<typeof parsePullsQuery>[0], at: Date): P
 const isPublic = (repository: string, patterns: readonly string[]): boolean =>
   patterns.some((one) => (one.endsWith('*') ? repository.startsWith(one.slice(0, -1)) : repository === one))
 
-/** In the place of a number of fewer pullers than pulls_least_pullers. */
+/** Shown instead of a number with fewer pullers than pulls_least_pullers. */
 const TOO_FEW = 'few'
 
 const UNITS = ['', 'k', 'M', 'G', 'T']
 
-/** As 950, 1.2k, 34k, 5.6M, 7.8G. */
+/** A number in a short form: 950, 1.2k, 34k, 5.6M, 7.8G. */
 export const shortNumber = (value: number): string => {
   let scaled = value
   let unit = 0
@@ -85,7 +85,7 @@ export const shortNumber = (value: number): string => {
 }
 
 const HEIGHT = 20
-/** Pixels of a character on average, and of the space beside a text. */
+/** The average width of a character, and the space beside a text, in pixels. */
 const CHARACTER = 6.6
 const SPACE = 12
 

@@ -1,41 +1,41 @@
 const MEBIBYTE = 1024 * 1024
 /**
- * Bytes of all notifications at once. They are parsed one after the other. Beside its bytes a body of 16 MiB then takes 50 MiB
- * of heap if it has events, and 120 MiB at most, as its values are bounded (sources/distribution/notification.ts).
+ * Bytes of all notifications in memory. They are parsed one after the other. In addition to its bytes, a body of 16 MiB takes 50 MiB
+ * of heap if it contains events, and at most 120 MiB, because its values are limited (sources/distribution/notification.ts).
  */
 const AT_ONCE = 48 * MEBIBYTE
-/** Bytes that only small bodies may take, so that the events of other registries pass beside large ones. */
+/** Additional bytes for small bodies only, so that large bodies do not block the events of other registries. */
 const FOR_SMALL = 16 * MEBIBYTE
-/** Bytes for small bodies of senders that have less than LARGE here in all: no sender can use them up alone. */
+/** Additional bytes for senders with less than LARGE in total: no single sender can use them up. */
 const FOR_OTHERS = 8 * MEBIBYTE
-/** Bytes from which a body is large. */
+/** A body with at least so many bytes is large. */
 const LARGE = MEBIBYTE
 
-/** The bytes of one body, as far as they have arrived. */
+/** The bytes of one body that have arrived. */
 export type BodyShare = {
-  /** Adds bytes that arrived. @returns false if they are too many at once; the share is then given back. */
+  /** Adds arrived bytes. @returns false if the limit is exceeded; then the share is released */
   add: (bytes: number) => boolean
-  /** Gives all bytes back. To be called once the body is answered, or given up. */
+  /** Releases all bytes. To be called after the body was answered, or given up. */
   release: () => void
 }
 
 export type BodyBudget = {
-  /** @param token the number of the notification token that it came with */
+  /** @param token the number of the body's notification token */
   open: (token: number) => BodyShare
   /** Bytes of all open shares. */
   taken: () => number
 }
 
 /**
- * Bounds the memory of notifications that are read, parsed and waiting to be stored, together. Only bytes that arrived count:
- * a length that is merely announced holds nobody up. Of bodies that are too many, the one that adds the next bytes is refused;
- * the others go on, and a body that is alone always fits.
+ * Limits the total memory of notifications that are being read, parsed or stored. Only arrived bytes count: an announced length
+ * does not block other bodies. If the limit is reached, the body that adds the next bytes is refused and the others continue. A
+ * single body always fits.
  * @param largestBody bytes of the largest body
  */
 export const createBodyBudget = (largestBody: number): BodyBudget => {
   const forAll = Math.max(AT_ONCE, largestBody)
   let taken = 0
-  /** There are as many as tokens of the configuration. */
+  /** Bytes by token. Its size is limited by the number of configured tokens. */
   const takenBy = new Map<number, number>()
   return {
     open: (token) => {

@@ -1,12 +1,12 @@
 import type { Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** Why the server closed a connection, or did not take one: all connections are in use, or nearly all. */
+/** Why the server refused a connection (all connections are in use), or closed an idle one (nearly all are in use). */
 export type DroppedConnection = 'full' | 'idle'
 
-/** The part of the connections above which strangers do not keep theirs. */
+/** If a larger part of the connections is in use, strangers do not keep theirs after an answer. */
 const KEPT_FOR_STRANGERS = 1 / 4
-/** The part of the connections that stays free: as many may arrive in one turn of the event loop as the kernel has ready (511). */
+/** The part of the connections that stays free: in one turn of the event loop, as many may arrive as the kernel has queued (511). */
 const FREE = 1 / 8
 
 /**
@@ -14,7 +14,7 @@ const FREE = 1 / 8
  * quarter of the connections is in use, the answers to strangers close their connections; if less than an eighth is free, the oldest
  * connection of a stranger that waits for no answer is closed for each new one.
  * @param most connections of the server at once
- * @returns takes note of a request, before it is answered
+ * @returns a function to call for each request before it is answered
  */
 export const limitConnections = (
   server: Server,
@@ -22,9 +22,9 @@ export const limitConnections = (
 ): ((response: ServerResponse, hasToken: () => boolean) => void) => {
   server.maxConnections = most
   const open = new Set<Socket>()
-  /** Strangers: the number of requests that wait for answers. */
+  /** Strangers, with the number of their unanswered requests. */
   const strangers = new Map<Socket, number>()
-  /** Strangers without such a request, the longest idle first. */
+  /** Strangers without unanswered requests, the longest idle first. */
   const idle = new Set<Socket>()
 
   const closeOldest = (): void => {

@@ -5,7 +5,7 @@ export const csvLine = (values: readonly unknown[]): string => `${values.map(fie
 export const csvOf = (columns: readonly string[], rows: readonly Readonly<Record<string, unknown>>[]): string =>
   [csvLine(columns), ...rows.map((row) => csvLine(columns.map((name) => row[name])))].join('')
 
-/** A spreadsheet would run a cell that begins so; some take the wide forms (U+FF1D and others) for the narrow ones. */
+/** A spreadsheet runs a cell that begins with such a character. Some programs also accept the wide forms (U+FF1D and others). */
 const FORMULA = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/
 
 const field = (value: unknown): string => {

@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express'
 import { BadRequest } from './problem.js'
 
-/** Refuses a request with a query, of a route whose parameters are in its body or that has none. */
+/** Refuses a query, for a route with parameters in its body or without parameters. */
 export const noQuery: RequestHandler = (request, _response, next) => {
   const [name] = Object.keys(request.query)
   if (name !== undefined) throw new BadRequest(`400 Bad Request: ${name}: is not a parameter of the query here`)
@@ -9,8 +9,8 @@ export const noQuery: RequestHandler = (request, _response, next) => {
 }
 
 /**
- * Refuses a request with a body, of a route whose parameters are in its query or that has none: a parameter that is not read would let
- * the route do more than was asked for. `{}` is no parameter.
+ * Refuses a body, for a route with parameters in its query or without parameters: the route would ignore parameters in the body, and
+ * could do more than the client intended. `{}` contains no parameter.
  */
 export const noBody: RequestHandler = (request, _response, next) => {
   const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers

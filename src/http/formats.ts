@@ -5,17 +5,17 @@ import { BadRequest } from './problem.js'
 
 type Rows = readonly Readonly<Record<string, unknown>>[]
 
-/** An answer that is made of rows: the whole of it for JSON, and what CSV and NDJSON have of it. */
-export type Rowed = { whole: object; columns: readonly string[]; rows: Rows }
+/** An answer with rows: `whole` for JSON, and the columns and rows for CSV and NDJSON. */
+export type RowAnswer = { whole: object; columns: readonly string[]; rows: Rows }
 
-const FORMATS: Record<string, (response: Response, answer: Rowed) => void> = {
+const FORMATS: Record<string, (response: Response, answer: RowAnswer) => void> = {
   json: (response, { whole }) => response.json(whole),
   csv: (response, { columns, rows }) => response.type('text/csv').send(csvOf(columns, rows)),
   ndjson: (response, { rows }) => response.type('application/x-ndjson').send(ndjsonOf(rows)),
 }
 
-/** How to send rows in the format that was asked for. @throws BadRequest */
-export const formatOf = (name: unknown = 'json'): ((response: Response, answer: Rowed) => void) => {
+/** Returns a function that sends rows in a format. @throws BadRequest for an unknown format */
+export const formatOf = (name: unknown = 'json'): ((response: Response, answer: RowAnswer) => void) => {
   const send = typeof name === 'string' && Object.hasOwn(FORMATS, name) ? FORMATS[name] : undefined
   if (!send) throw new BadRequest(`400 Bad Request: format: expected ${Object.keys(FORMATS).join(', ')}`)
   return (response, answer) => {
@@ -24,7 +24,7 @@ export const formatOf = (name: unknown = 'json'): ((response: Response, answer: 
   }
 }
 
-/** @throws BadRequest if rows have more bytes than an answer may have */
+/** @throws BadRequest if rows exceed the size limit of an answer */
 export const checkSize = (rows: Rows): void => {
   let size = 0
   for (const row of rows) size += sizeOf(row)

@@ -7,13 +7,13 @@ export type StoreCheck = Record<string, { ok: boolean; version?: string; error?:
 
 type HealthDeps = {
   checkStores: () => Promise<StoreCheck>
-  /** Whether the stores take writes. */
+  /** Whether the stores accept writes. */
   checkWrites: () => Promise<{ ok: boolean }>
   /** Whether a store failed in a way that only a restart of the process repairs. */
   hasFailed: () => boolean
 }
 
-/** For supervisors: alive, and able to store. */
+/** For supervisors: whether the process is alive, and whether the service can store events. */
 export const healthRoutes = ({ checkStores, checkWrites, hasFailed }: HealthDeps): Router =>
   Router()
     .get('/healthz', (_request, response) => {
@@ -40,7 +40,7 @@ export const prometheusRoutes = (prometheus: Prometheus): Router =>
     response.type(contentType).send(text)
   })
 
-/** For people and `tallyman status`. While it cannot be told, because a store is away, the answer says which. */
+/** For people and `tallyman status`. If a store is unavailable, the answer is 503 and names the store. */
 export const statusRoutes = ({
   status,
   checkStores,
@@ -51,9 +51,9 @@ export const statusRoutes = ({
     } catch (error) {
       if (!isStorageUnavailable(error)) throw error
       const stores = await checkStores()
-      const away = Object.keys(stores).filter((name) => stores[name]?.ok === false)
-      if (away.length === 0) throw error
-      const message = `503 Service Unavailable: ${away.join(' and ')} does not answer; the log has more`
+      const unavailable = Object.keys(stores).filter((name) => stores[name]?.ok === false)
+      if (unavailable.length === 0) throw error
+      const message = `503 Service Unavailable: ${unavailable.join(' and ')} does not answer; the log has more`
       response.status(503).json({ message, stores })
     }
   })

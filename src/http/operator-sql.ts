@@ -9,7 +9,7 @@ import { BadRequest } from './problem.js'
 import { checked } from './usage-data.js'
 
 type OperatorSqlDeps = {
-  /** Of the embedded database; undefined with PostgreSQL. */
+  /** Runs statements on a copy of the embedded database; undefined with PostgreSQL. */
   queryCopy: QueryCopy | undefined
   /** The setting `sql_route`. */
   isOn: boolean
@@ -28,9 +28,9 @@ const sqlRequest = z.strictObject({
 })
 
 /**
- * `POST /inventory/sql`: one read-only statement on a copy of the embedded database, which only the service can reach while it runs
- * (docs/decisions/0011). Off by default, since each statement takes the disk and the memory of a copy. A PostgreSQL server has ways
- * in with rights of their own: there is no such route.
+ * `POST /inventory/sql`: one read-only statement on a copy of the embedded database, which only the running service can access
+ * (docs/decisions/0011). Off by default, because each statement takes the disk space and the memory of a copy. With PostgreSQL, to
+ * which operators can connect with their own rights, the route does not exist.
  */
 export const operatorSqlRoutes = ({ queryCopy, isOn }: OperatorSqlDeps): Router => {
   const router = Router()

@@ -1,24 +1,24 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** Requests of a connection that may wait behind the one that is answered. Registries and browsers send one at a time. */
-const MOST_WAITING = 16
+/** The largest number of queued requests of a connection. Registries and browsers send one request at a time. */
+const MOST_QUEUED = 16
 
 type Handle = (request: IncomingMessage, response: ServerResponse) => void
 
-/** The requests of one connection: the first is being answered. */
-type Waiting = { request: IncomingMessage; response: ServerResponse; handle: Handle }
+/** A request that waits for the answer to the previous request of its connection. */
+type QueuedRequest = { request: IncomingMessage; response: ServerResponse; handle: Handle }
 
 /**
- * Takes the requests of a connection one after the other: each when the answer to the previous one has left this process. So a
- * connection takes the memory of one answer, even if its client sends a thousand requests and reads nothing. A connection with
- * more than 16 waiting requests is closed.
- * @returns calls the handler of a request, at once or later
+ * Handles the requests of a connection one after the other: each when the answer to the previous one has left this process. So a
+ * connection takes the memory of one answer, even if its client sends a thousand requests and reads no answer. A connection with
+ * more than 16 queued requests is closed.
+ * @returns a function that calls the handler of a request, at once or later
  */
 export const inTurn = (): ((request: IncomingMessage, response: ServerResponse, handle: Handle) => void) => {
-  const connections = new WeakMap<Socket, Waiting[]>()
+  const connections = new WeakMap<Socket, QueuedRequest[]>()
 
-  const take = (socket: Socket, { request, response, handle }: Waiting): void => {
+  const take = (socket: Socket, { request, response, handle }: QueuedRequest): void => {
     response.once('close', () => {
       takeNext(socket)
     })
@@ -26,27 +26,27 @@ export const inTurn = (): ((request: IncomingMessage, response: ServerResponse, 
   }
 
   const takeNext = (socket: Socket): void => {
-    const waiting = connections.get(socket)
-    const next = waiting?.shift()
+    const queue = connections.get(socket)
+    const next = queue?.shift()
     if (!next) connections.delete(socket)
     if (!next || socket.destroyed) return
-    // The limit of the previous answer is none of this request.
+    // Removes the time limit of the previous answer.
     socket.setTimeout(0)
     take(socket, next)
   }
 
   return (request, response, handle) => {
     const { socket } = request
-    // Requests of the last chunk are still parsed after their connection was closed.
+    // After a connection was closed, requests in its last chunk are still parsed.
     if (socket.destroyed) return
-    const waiting = connections.get(socket)
-    if (!waiting) {
+    const queue = connections.get(socket)
+    if (!queue) {
       connections.set(socket, [])
       take(socket, { request, response, handle })
-    } else if (waiting.length < MOST_WAITING) {
-      waiting.push({ request, response, handle })
+    } else if (queue.length < MOST_QUEUED) {
+      queue.push({ request, response, handle })
     } else {
-      waiting.length = 0
+      queue.length = 0
       socket.destroy()
     }
   }

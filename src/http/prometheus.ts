@@ -2,19 +2,19 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { DroppedConnection } from './connections.js'
 import type { PullTotal } from '../pulls/query/pull-totals.js'
 
-/** What the service tells Prometheus about itself. */
+/** The metrics of the service for Prometheus. */
 export type Prometheus = {
   /** The text exposition, with its content type. */
   exposition: () => Promise<{ contentType: string; text: string }>
   events: (action: string, outcome: string, count: number) => void
-  /** A side field that could not be read, of an event that was new. */
+  /** Counts an unreadable side field of a new event. */
   unreadableField: (field: string) => void
   refused: (status: number) => void
-  /** A connection that was closed, or not taken, because too many are open. */
+  /** Counts a connection that was closed or refused because too many are open. */
   droppedConnection: (reason: DroppedConnection) => void
   lastEvent: (at: Date) => void
   batch: (size: number, seconds: number) => void
-  /** Times a store's operation. */
+  /** Measures the duration of a store's operation. */
   timed: <Operation extends (...args: never[]) => Promise<unknown>>(
     store: string,
     name: string,
@@ -26,17 +26,22 @@ const LATENCIES = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 
 const BATCH_SIZES = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000]
 
 type PrometheusDeps = {
-  /** Seconds since the newest ping was made; undefined before the first. */
+  /** Seconds since the newest ping; undefined before the first ping. */
   pingAge: () => Promise<number | undefined>
   /** What was pulled of each repository since the beginning. */
   pullTotals: () => Promise<readonly PullTotal[]>
   /** Open conflicts between registries. */
   registryConflicts: () => Promise<number>
-  /** What the sums of the inventory lack; undefined before the first summary. */
+  /** The numbers of unknown contents and sizes in the sums of the inventory; undefined before the first summary. */
   inventoryUnknown: () => Promise<{ contents: number; sizes: number } | undefined>
 }
 
-export const createPrometheus = ({ pingAge, pullTotals, registryConflicts, inventoryUnknown }: PrometheusDeps): Prometheus => {
+export const createPrometheus = ({
+  pingAge,
+  pullTotals,
+  registryConflicts,
+  inventoryUnknown,
+}: PrometheusDeps): Prometheus => {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
@@ -141,7 +146,7 @@ export const createPrometheus = ({ pingAge, pullTotals, registryConflicts, inven
     ({ invocations }) => invocations,
   )
 
-  // Requests that arrive while the series are collected have the same answer: collecting reads the database.
+  // Requests that arrive while the series are collected share the result, because collecting reads the database.
   let collecting: Promise<string> | undefined
   const collect = async (): Promise<string> =>
     (collecting ??= registry.metrics().finally(() => (collecting = undefined)))

@@ -11,7 +11,7 @@ type RegistriesRouteDeps = Parameters<typeof listRegistries>[0]
 const name = nameText(255)
 const join = z.strictObject({ from: name, into: name, dry_run: z.boolean().default(false) })
 
-/** `GET /registries` lists registries and how each is known; `POST /registries/join` makes one an alias of another. */
+/** `GET /registries` lists registries and how each is identified; `POST /registries/join` makes a registry an alias of another. */
 export const registriesRoutes = (deps: RegistriesRouteDeps): Router =>
   Router()
     .get('/registries', async (_request, response) => {

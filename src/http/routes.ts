@@ -3,7 +3,7 @@ import type { Router } from 'express'
 /** A route as it was declared, with the parameters in its path as `:name` or `*name`. */
 export type Route = { method: string; path: string }
 
-/** The routes of routers, each once. */
+/** The routes of routers, without duplicates. */
 export const routesOf = (routers: readonly Router[]): Route[] => {
   const routes = routers.flatMap(({ stack }) =>
     stack.flatMap(({ route }) =>

@@ -25,7 +25,7 @@ type Needs = {
   /** Routers that ask for an API token: for GET one with the scope `read`, for all else one with `admin`. */
   closed: Router[]
   /** Lets requests to closed routers wait for their turn. */
-  questionTurns: RequestHandler
+  queryTurns: RequestHandler
   authorizeApi: Authorize
   /** Whether a request carries a notification token, which opens the webhook alone. */
   isSender: (headers: IncomingHttpHeaders) => boolean
@@ -86,7 +86,7 @@ const refuseExpectation = (_request: IncomingMessage, response: ServerResponse):
   response.writeHead(417).end()
 }
 
-const createExpress = ({ open, metrics, closed, questionTurns, onError, ...doors }: Needs): express.Express => {
+const createExpress = ({ open, metrics, closed, queryTurns, onError, ...doors }: Needs): express.Express => {
   const app = express()
   app.disable('x-powered-by')
   app.set('etag', false)
@@ -96,7 +96,7 @@ const createExpress = ({ open, metrics, closed, questionTurns, onError, ...doors
   for (const router of metrics) app.use(router)
   app.use(requireScopeOfMethod)
   app.use(express.json({ limit: '1mb' }), express.urlencoded({ limit: '1mb', extended: true, parameterLimit: 1_000 }))
-  app.use(questionTurns)
+  app.use(queryTurns)
   for (const router of closed) app.use(router)
   app.use((request) => {
     throw new BadRequest(`404 Not Found: there is no ${request.method} ${request.path}`, 404)

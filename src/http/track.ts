@@ -14,7 +14,7 @@ type TrackRoutesDeps = {
   track: Track
   rules: Rules
   identifyName: IdentifyName
-  /** Hashes what is no name of a user, such as the token of a caller. */
+  /** Hashes texts other than user names, such as the token of a caller. */
   hashed: { idOf: (text: string) => string }
 }
 
@@ -40,9 +40,9 @@ const tracked = counted
   })
 
 /**
- * Counting from outside, with the paths, parameters and codes of GitLab's usage data API. Who is counted is `user_id` as it
- * stands, or `username` as notifications would count it, or else the caller, known by its API token. If the user directory
- * does not answer, the name waits, as those of notifications do.
+ * Counting from outside, with the paths, parameters and status codes of GitLab's usage data API. The counted user is `user_id`
+ * unchanged, or `username` as in a notification, or else the caller, identified by its API token. If the user directory does not
+ * answer, the name stays unresolved, like names in notifications.
  */
 export const trackRoutes = ({ track: record, rules, identifyName, hashed }: TrackRoutesDeps): Router => {
   const track: Track = async (events) => {

@@ -1,30 +1,30 @@
 import type { IncomingMessage } from 'node:http'
 
-/** Requests whose bodies may be unfinished at once. Bodies of registries arrive within milliseconds. */
+/** The largest number of requests with unfinished bodies. Bodies from registries arrive within milliseconds. */
 const MOST_UNFINISHED = 256
-/** Milliseconds that each body has, however many there are. */
+/** Milliseconds that each body has at least, however many there are. */
 const SHORTEST_PATIENCE = 2_000
 
 type LimitOptions = {
   /** Whether a request has a valid token. Requests without one are closed first. */
   hasToken?: (request: IncomingMessage) => boolean
   most?: number
-  /** Milliseconds of a clock that only goes forward. */
+  /** Milliseconds of a monotonic clock. */
   elapsed?: () => number
 }
 
 /**
- * Bounds the connections that wait for the rest of a body, whoever sends it: a body that is begun and never ends holds a connection
- * until the time limit of the server. If there are too many, the oldest requests without a valid token are closed, then the oldest of
- * all, so that new requests are always accepted.
- * @returns takes note of a request that has just begun
+ * Limits the connections with unfinished bodies: a body that never ends occupies a connection until the time limit of the server. If
+ * there are too many, the oldest requests without a valid token are closed, then the oldest of all requests, so that new requests are
+ * always accepted.
+ * @returns a function to call for each request when it begins
  */
 export const limitUnfinished = ({
   hasToken = () => false,
   most = MOST_UNFINISHED,
   elapsed = () => performance.now(),
 }: LimitOptions = {}): ((request: IncomingMessage) => void) => {
-  /** In the order in which they began. Complete ones are only waiting for their answers. */
+  /** In the order of their beginning. May include complete requests that wait for their answers. */
   const unfinished = new Map<IncomingMessage, { begun: number; isKnown?: boolean }>()
   const closeOldest = (now: number, maySpare: boolean): void => {
     for (const [oldest, entry] of unfinished) {

@@ -2,24 +2,23 @@ import type { ServerResponse } from 'node:http'
 import { LARGEST_ANSWER } from '../storage/sql/answer-size.js'
 
 const MEBIBYTE = 1024 * 1024
-/** Bytes of all answers that wait for their clients. The largest answer fits beside the others. */
+/** Bytes of all unread answers. Even the largest answer fits in addition to others. */
 const MOST_UNREAD = 64 * MEBIBYTE + LARGEST_ANSWER
 const UNREAD_LIMIT_MS = 30_000
 
 type LimitOptions = {
-  /** Milliseconds that an answer may make no progress after all of the answer was made. */
+  /** Milliseconds for which a complete answer may make no progress. */
   limitMs?: number
   /** Bytes of all unread answers together. */
   mostBytes?: number
-  /** A connection was closed because the unread answers together have too many bytes. */
+  /** Called when a connection was closed because all unread answers together exceed the limit. */
   onDropped?: () => void
 }
 
 /**
- * Bounds the memory of answers that their clients do not read. An answer that makes no progress is dropped, with its connection.
- * If all unread answers together have too many bytes, the largest ones are dropped. A client that reads slowly is otherwise left
- * alone.
- * @returns watches an answer that is not made yet
+ * Limits the memory of answers that their clients do not read. An answer without progress is dropped with its connection. If all unread
+ * answers together have too many bytes, the largest ones are dropped. Otherwise a client may read slowly.
+ * @returns a function to call for each answer before it is complete
  */
 export const limitUnread = ({ limitMs = UNREAD_LIMIT_MS, mostBytes = MOST_UNREAD, onDropped }: LimitOptions = {}): ((
   response: ServerResponse,
@@ -39,7 +38,7 @@ export const limitUnread = ({ limitMs = UNREAD_LIMIT_MS, mostBytes = MOST_UNREAD
   }
 
   const watch = (response: ServerResponse): void => {
-    // Most often the kernel has taken the whole answer by now.
+    // Usually the kernel has accepted the whole answer by now.
     if (response.writableLength === 0) return
     response.socket?.setTimeout(limitMs)
     unread.add(response)

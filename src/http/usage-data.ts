@@ -31,9 +31,9 @@ const LONGEST_RANGE = 20 * 366 * MICROS_PER_DAY
 /** A route under Tallyman's own path and under GitLab's. */
 export const paths = (path: string): string[] => PREFIXES.map((prefix) => `${prefix}${path}`)
 
-/** What anybody may read: how the numbers are made. */
+/** Routes that need no token: the definitions of the metrics. */
 export const publicUsageData = ({ metrics }: Pick<UsageDataDeps, 'metrics'>): Router => {
-  // Made once: anybody may ask, and the text takes a while to make.
+  // Built once, because the route needs no token, and building the text takes time.
   const without = stringify(metrics.map(({ definition }) => definition))
   const withPaths = stringify(metrics.map(({ definition, file }) => ({ ...definition, file_path: `metrics/${file}` })))
   return Router().get(paths('/metric_definitions'), (request, response) => {
@@ -42,7 +42,7 @@ export const publicUsageData = ({ metrics }: Pick<UsageDataDeps, 'metrics'>): Ro
   })
 }
 
-/** The numbers themselves. */
+/** Routes for counters, unique users and pings. */
 export const usageData = (deps: UsageDataDeps): Router => {
   const { sketches, rules, pings } = deps
   return Router()
@@ -72,7 +72,7 @@ export const usageData = (deps: UsageDataDeps): Router => {
       try {
         await pipeline(Readable.from(deps.exportCounters()), response)
       } catch (error) {
-        // Who asked went away, which is no failure.
+        // A client that disconnects is not an error.
         if (!isNativeError(error) || !('code' in error) || error.code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error
       }
     })
@@ -131,7 +131,7 @@ const uniqueEventsQuery = ({ query }: Request, rules: Rules): UniqueEventsQuery 
 
 const startOfDay = (text: string): Micros => parseTimestamp(`${text}T00:00:00Z`) ?? 0
 
-/** Parameters as a schema wants them. @throws BadRequest naming each that is wrong. */
+/** Parses parameters by a schema. @throws BadRequest that names all invalid parameters */
 export const checked = <T>(schema: z.ZodType<T>, parameters: unknown): T => {
   const { success, data, error } = schema.safeParse(parameters)
   if (success) return data

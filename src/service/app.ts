@@ -24,7 +24,7 @@ import { BadRequest } from '../http/problem.js'
 import { routesOf, type Route } from '../http/routes.js'
 import { createHttpServer } from '../http/server.js'
 import { pullsRoutes } from '../http/pulls.js'
-import { takeQuestionTurns } from '../http/question-turns.js'
+import { takeQueryTurns } from '../http/query-turns.js'
 import { registriesRoutes } from '../http/registries.js'
 import { trackRoutes } from '../http/track.js'
 import { tokenIn } from '../sources/authorization-header.js'
@@ -277,7 +277,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       now,
     }),
     ...routers,
-    questionTurns: takeQuestionTurns(database.engine),
+    queryTurns: takeQueryTurns(database.engine),
     authorizeApi,
     isSender: (headers) => typeof findToken(tokenIn(headers)) === 'object',
     onMisdirected: observer.refused,

@@ -21,7 +21,7 @@ beforeEach(async () => {
       open: [Router().get('/healthz', (_request, response) => response.send('alive'))],
       metrics: [],
       closed: [],
-      questionTurns: (_request, _response, next) => {
+      queryTurns: (_request, _response, next) => {
         next()
       },
       authorizeApi: () => 'missing',

@@ -31,7 +31,7 @@ beforeEach(async () => {
     open: [Router().get('/open', answer), Router().get('/small', (_request, response) => response.send('small'))],
     metrics: [],
     closed: [Router().get('/closed', answer)],
-    questionTurns: (_request, _response, next) => {
+    queryTurns: (_request, _response, next) => {
       next()
     },
     authorizeApi: ({ authorization }) => (authorization === 'token' ? { scope: 'read' } : 'missing'),

@@ -1,12 +1,12 @@
 import { describe, expect, test } from '@jest/globals'
-import { createQuestionTurns } from '../../src/http/question-turns.js'
+import { createQueryTurns } from '../../src/http/query-turns.js'
 
 const STAYS = new AbortController().signal
 const turns = async (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 describe('turns of questions', () => {
   test('are taken in order of arrival, so many at once', async () => {
-    const { take } = createQuestionTurns({ atOnce: 2 })
+    const { take } = createQueryTurns({ atOnce: 2 })
     const begun: number[] = []
     const ends: (() => void)[] = []
     const all = [0, 1, 2, 3].map(async (n) => {
@@ -25,10 +25,13 @@ describe('turns of questions', () => {
   })
 
   test('that too many wait for are refused', async () => {
-    const { take } = createQuestionTurns({ atOnce: 1, mostWaiting: 2 })
+    const { take } = createQueryTurns({ atOnce: 1, mostQueued: 2 })
     const end = await take(STAYS)
     const waiting = [take(STAYS), take(STAYS)]
-    await expect(take(STAYS)).rejects.toMatchObject({ status: 503, message: expect.stringContaining('2 others wait') })
+    await expect(take(STAYS)).rejects.toMatchObject({
+      status: 503,
+      message: expect.stringContaining('2 queries are already queued'),
+    })
     end()
     const endSecond = await waiting[0]
     endSecond?.()
@@ -36,7 +39,7 @@ describe('turns of questions', () => {
   })
 
   test('are left to others by a request whose client went away', async () => {
-    const { take } = createQuestionTurns({ atOnce: 1, mostWaiting: 1 })
+    const { take } = createQueryTurns({ atOnce: 1, mostQueued: 1 })
     const end = await take(STAYS)
     const gone = new AbortController()
     const left = take(gone.signal)
@@ -49,7 +52,7 @@ describe('turns of questions', () => {
   })
 
   test('are waited for only so long', async () => {
-    const { take } = createQuestionTurns({ atOnce: 1, longestWaitMs: 20 })
+    const { take } = createQueryTurns({ atOnce: 1, longestWaitMs: 20 })
     const end = await take(STAYS)
     await expect(take(STAYS)).rejects.toMatchObject({ status: 503 })
     end()

@@ -2,39 +2,39 @@ import type { Request, RequestHandler, Response } from 'express'
 import type { Database } from '../storage/sql/database.js'
 import { BadRequest } from './problem.js'
 
-/** The embedded store runs one statement at a time; with PostgreSQL half of the connections for reading are left to jobs. */
+/** The embedded database runs one statement at a time. With PostgreSQL, half of the connections for reads are left to jobs. */
 const AT_ONCE: Record<Database['engine'], number> = { pglite: 1, postgresql: 3 }
-/** Requests that may wait for their turn; the next one is refused. */
-const MOST_WAITING = 50
+/** The largest number of queued requests. Further ones are refused. */
+const MOST_QUEUED = 50
 const LONGEST_WAIT_MS = 30_000
 const RETRY_AFTER_SECONDS = '5'
 
-type QuestionTurnsOptions = {
-  /** Questions that are answered at once. */
+type QueryTurnsOptions = {
+  /** The number of queries that run at the same time. */
   atOnce: number
-  mostWaiting?: number
+  mostQueued?: number
   longestWaitMs?: number
 }
 
-export type QuestionTurns = {
+export type QueryTurns = {
   /**
    * Waits for a turn, in order of arrival.
-   * @param gone aborts when the client has left: the request then leaves the queue
-   * @returns ends the turn; calls after the first do nothing
-   * @throws BadRequest 503 if too many wait, or after the longest wait; the reason of `gone`
+   * @param gone is aborted when the client disconnects: then the request leaves the queue
+   * @returns a function that ends the turn; further calls do nothing
+   * @throws BadRequest 503 if too many requests are queued, or after the longest wait; the reason of `gone`
    */
   take: (gone: AbortSignal) => Promise<() => void>
 }
 
-/** Bounds how many questions read from the stores at once, so that notifications and jobs find a connection and a free moment. */
-export const createQuestionTurns = ({
+/** Limits how many queries read from the stores at once, so that notifications and jobs get a connection and processor time. */
+export const createQueryTurns = ({
   atOnce,
-  mostWaiting = MOST_WAITING,
+  mostQueued = MOST_QUEUED,
   longestWaitMs = LONGEST_WAIT_MS,
-}: QuestionTurnsOptions): QuestionTurns => {
+}: QueryTurnsOptions): QueryTurns => {
   let running = 0
-  /** In order of arrival; each begins a turn that is free. */
-  const waiting = new Set<() => void>()
+  /** In order of arrival. Each function takes a free turn. */
+  const queued = new Set<() => void>()
 
   const begin = (): (() => void) => {
     running++
@@ -43,7 +43,7 @@ export const createQuestionTurns = ({
       if (isOver) return
       isOver = true
       running--
-      const [next] = waiting
+      const [next] = queued
       next?.()
     }
   }
@@ -53,7 +53,7 @@ export const createQuestionTurns = ({
       const leave = (): void => {
         clearTimeout(timer)
         gone.removeEventListener('abort', giveUp)
-        waiting.delete(enter)
+        queued.delete(enter)
       }
       const enter = (): void => {
         leave()
@@ -65,45 +65,46 @@ export const createQuestionTurns = ({
       }
       const timer = setTimeout(() => {
         leave()
-        reject(busy(`others took their turns for ${longestWaitMs / 1_000} s`))
+        reject(busy(`other queries ran for ${longestWaitMs / 1_000} s`))
       }, longestWaitMs)
       gone.addEventListener('abort', giveUp)
-      waiting.add(enter)
+      queued.add(enter)
     })
 
   return {
     take: async (gone) => {
       gone.throwIfAborted()
       if (running < atOnce) return begin()
-      if (waiting.size >= mostWaiting) throw busy(`${mostWaiting} others wait for their turns`)
+      if (queued.size >= mostQueued) throw busy(`${mostQueued} queries are already queued`)
       return wait(gone)
     },
   }
 }
 
 const busy = (why: string): BadRequest =>
-  new BadRequest(`503 Service Unavailable: too many questions at once: ${why}; ask again later`, 503)
+  new BadRequest(`503 Service Unavailable: too many queries at once: ${why}; try again later`, 503)
 
 /**
- * Lets requests with GET take turns, as their answers may read a lot. `/status` has a turn of its own, so that operators see
- * what is the matter. The export of counters needs no turn: the export goes on only as fast as its client reads.
+ * Makes GET requests take turns, because their answers may read much data. `/status` has a separate turn, so that operators can see
+ * the state under load. The export of counters needs no turn: it proceeds only as fast as its client reads.
  */
-export const takeQuestionTurns = (engine: Database['engine']): RequestHandler => {
-  const questions = createQuestionTurns({ atOnce: AT_ONCE[engine] })
-  const statuses = createQuestionTurns({ atOnce: 1 })
+export const takeQueryTurns = (engine: Database['engine']): RequestHandler => {
+  const queries = createQueryTurns({ atOnce: AT_ONCE[engine] })
+  const statuses = createQueryTurns({ atOnce: 1 })
   return takeTurns(({ method, path }) => {
     if ((method !== 'GET' && method !== 'HEAD') || /\/counters\/export\/?$/i.test(path)) return undefined
-    return path === '/status' ? statuses : questions
+    return path === '/status' ? statuses : queries
   })
 }
 
 /**
- * A turn ends when the answer is made: not when the client has read the answer, which may take long, nor when the client goes away,
- * as the statements run to their end. Events of a response whose connection is closed are not reliable, so `end` is wrapped.
+ * A turn ends when the answer is complete. It does not last until the client has read the answer, which may take long. It does not
+ * end when the client disconnects, because the statements still run. Events of a response with a closed connection are not reliable,
+ * so `end` is wrapped.
  * @param turnsFor undefined for a request that needs no turn
  */
 const takeTurns =
-  (turnsFor: (request: Request) => QuestionTurns | undefined): RequestHandler =>
+  (turnsFor: (request: Request) => QueryTurns | undefined): RequestHandler =>
   async (request, response, next) => {
     const turns = turnsFor(request)
     if (!turns) {
@@ -120,8 +121,8 @@ const takeTurns =
     next()
   }
 
-/** @returns undefined if the client went away before its turn */
-const turnOf = async (turns: QuestionTurns, response: Response): Promise<(() => void) | undefined> => {
+/** @returns undefined if the client disconnected before its turn */
+const turnOf = async (turns: QueryTurns, response: Response): Promise<(() => void) | undefined> => {
   const gone = new AbortController()
   const giveUp = (): void => {
     gone.abort(new Error('the client closed the connection'))

@@ -6,7 +6,7 @@ import express from 'express'
 import type { KyselyPlugin } from 'kysely'
 import { inventoryRoutes } from '../../src/http/inventory.js'
 import { answerProblem } from '../../src/http/server.js'
-import { takeQuestionTurns } from '../../src/http/question-turns.js'
+import { takeQueryTurns } from '../../src/http/query-turns.js'
 import type { RegistryNames } from '../../src/registries/registry-names.js'
 import { fixedClock } from '../servers/clock.js'
 import { eventually } from '../servers/process.js'
@@ -49,7 +49,7 @@ describe.each(STORE_PAIRS)('questions on %s', (_name, open) => {
     stores = await open()
     const { database } = stores
     const app = express()
-    app.use(takeQuestionTurns(database.engine))
+    app.use(takeQueryTurns(database.engine))
     app.use(
       inventoryRoutes({
         database: { ...database, sql: database.sql.withPlugin(counting) },
@@ -101,7 +101,7 @@ describe.each(STORE_PAIRS)('questions on %s', (_name, open) => {
     const refused = answers.filter(({ status }) => status === 503)
     expect(refused).toHaveLength(50 - atOnce())
     expect(refused[0]?.headers.get('retry-after')).toBe('5')
-    expect(await refused[0]?.json()).toEqual({ message: expect.stringContaining('too many questions at once') })
+    expect(await refused[0]?.json()).toEqual({ message: expect.stringContaining('too many queries at once') })
     expect(answers.filter(({ status }) => status === 200).length).toBe(50 + atOnce())
   })
 
