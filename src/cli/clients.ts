@@ -2,7 +2,7 @@ import { loadDeclared } from '../service/core.js'
 import { configNow } from './terminal/open.js'
 import { printJson, printTable } from './terminal/print.js'
 
-/** Shows which client each user agent is of. */
+/** Shows the client of each user agent. */
 export const testClients = (agents: readonly string[], { json, wide }: { json?: boolean; wide?: boolean }): void => {
   const { clientOf } = loadDeclared(configNow())
   const clients = agents.map((agent) => clientOf(agent))

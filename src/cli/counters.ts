@@ -12,9 +12,9 @@ import { progressLine } from './terminal/progress.js'
 import { ServiceError } from './terminal/service-client.js'
 import { readLines, writeWhole } from './terminal/transfer-file.js'
 
-type Unique = { events: string; start: string; end: string; monthly?: boolean; json?: boolean }
+type UniqueOptions = { events: string; start: string; end: string; monthly?: boolean; json?: boolean }
 
-export const unique = async ({ events, start, end, monthly, json }: Unique): Promise<void> => {
+export const unique = async ({ events, start, end, monthly, json }: UniqueOptions): Promise<void> => {
   const names = events.split(',').map((name) => name.trim())
   const range = { start: dayOf('--start', start), end: dayOf('--end', end) }
   if (range.end < range.start) throw new CommandError('--end: expected a day that is not before --start')
@@ -51,7 +51,7 @@ export const unique = async ({ events, start, end, monthly, json }: Unique): Pro
   )
 }
 
-/** What the service says of its parameter is said of the option. */
+/** Replaces the name of the service's parameter in an error by the name of the option. */
 const byOption = (error: unknown): never => {
   if (error instanceof ServiceError) throw new CommandError(error.message.replace(/^event_names: /, '--events: '))
   throw error
@@ -70,7 +70,7 @@ export const list = async ({ json, wide }: { json?: boolean; wide?: boolean }): 
     async ({ stores }) => listCounters(stores.sketches),
   )
   if (json) printJson(rows)
-  else if (rows.length === 0) printLine('no counters yet: no event with a known user has come')
+  else if (rows.length === 0) printLine('no counters yet: no event with a known user has arrived')
   else {
     printTable(
       ['event', 'period', 'unique users'],
@@ -95,10 +95,10 @@ export const exportTo = async (file: string): Promise<void> =>
     ),
   )
 
-/** The service can only end an answer that it began. */
+/** The error of an export that the service ended early: after the beginning of an answer, it can report no other error. */
 const byService = (error: unknown): never => {
   if (!(error instanceof TypeError) || error.message !== 'terminated') throw error
-  throw new CommandError('the service ended the export before its end, and its log says why; export again')
+  throw new CommandError('the service stopped the export before its end, and its log has the reason; export again')
 }
 
 export const importFrom = async (file: string, { otherUsers }: { otherUsers?: boolean }): Promise<void> => {

@@ -7,17 +7,17 @@ import { context } from './command-context.js'
 import { CommandError, explain } from './terminal/failure.js'
 import { configNow, withInstallation } from './terminal/open.js'
 
-type Asked = { statement: string; limits: ReadOnlyLimits }
-type Told = 'open' | { answer: ReadOnlyAnswer } | { failure: string }
+type SqlRequest = { statement: string; limits: ReadOnlyLimits }
+type ThreadMessage = 'open' | { answer: ReadOnlyAnswer } | { failure: string }
 
 /**
- * Runs a statement on the embedded database, which ends none by itself (docs/decisions/0011): it is opened in a thread, and the
- * thread is ended when the time is up. The time to open it does not count.
+ * Runs a statement with a time limit on the embedded database, which has no limit itself (docs/decisions/0011). The database is
+ * opened in a thread, which is ended after the time limit. The time to open the database does not count.
  */
 export const answerInTime = async (statement: string, limits: ReadOnlyLimits): Promise<ReadOnlyAnswer> => {
   const thread = new Worker(new URL(import.meta.url), {
     env: context().env,
-    workerData: { statement, limits } satisfies Asked,
+    workerData: { statement, limits } satisfies SqlRequest,
   })
   let timer: NodeJS.Timeout | undefined
   try {
@@ -26,10 +26,10 @@ export const answerInTime = async (statement: string, limits: ReadOnlyLimits): P
       thread.once('exit', () => {
         reject(new Error('the thread of the embedded database ended without an answer'))
       })
-      thread.on('message', (told: Told) => {
-        if (told === 'open') timer = setTimeout(() => void end(thread, limits).catch(reject), limits.seconds * 1000)
-        else if ('answer' in told) resolve(told.answer)
-        else reject(new CommandError(told.failure))
+      thread.on('message', (message: ThreadMessage) => {
+        if (message === 'open') timer = setTimeout(() => void end(thread, limits).catch(reject), limits.seconds * 1000)
+        else if ('answer' in message) resolve(message.answer)
+        else reject(new CommandError(message.failure))
       })
     })
   } finally {
@@ -40,24 +40,24 @@ export const answerInTime = async (statement: string, limits: ReadOnlyLimits): P
 const end = async (thread: Worker, { seconds }: ReadOnlyLimits): Promise<never> => {
   thread.removeAllListeners('exit')
   await thread.terminate()
-  // The lock is that of a thread which is no more: to take it over is the way to take it away.
+  // The lock belongs to the ended thread: taking it over and releasing it removes it.
   const lock = await lockDirectory(configNow().data_dir)
   lock.release()
   throw new CommandError(`the statement was ended: it took longer than ${seconds} s; --timeout allows more`)
 }
 
-const answerHere = async ({ statement, limits }: Asked): Promise<void> => {
-  const tell = (told: Told): void => parentPort?.postMessage(told)
+const answerHere = async ({ statement, limits }: SqlRequest): Promise<void> => {
+  const post = (message: ThreadMessage): void => parentPort?.postMessage(message)
   try {
     const answer = await withInstallation(configNow(), async ({ stores }) => {
-      tell('open')
+      post('open')
       return stores.database.readOnly(statement, limits)
     })
-    tell({ answer })
+    post({ answer })
   } catch (error) {
     const refused = isRefusal(error) ? refusalOf(statement, error) : undefined
-    tell({ failure: refused ?? explain(error).replace(/^tallyman: /, '') })
+    post({ failure: refused ?? explain(error).replace(/^tallyman: /, '') })
   }
 }
 
-if (!isMainThread) await answerHere(workerData as Asked)
+if (!isMainThread) await answerHere(workerData as SqlRequest)

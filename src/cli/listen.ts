@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import type { Config } from '../config/config.js'
 import { CommandError } from './terminal/failure.js'
 
-/** What the codes of the operating system mean for an address to listen on. */
+/** The meaning of the operating system's error codes for an address to listen on. */
 const MEANINGS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another program listens there; stop it if it should not',
   EADDRNOTAVAIL: 'no network interface of this machine has this address',
@@ -36,7 +36,7 @@ export const listen = async (http: Server, { host, port }: Config['listen']): Pr
   return `http://${hostInUrl(address)}:${chosen}`
 }
 
-/** Checks that a server can listen, without keeping the address. @throws CommandError like `listen` */
+/** Checks that a server can listen on an address, and frees the address. @throws CommandError like `listen` */
 export const checkListen = async (address: Config['listen']): Promise<void> => {
   const probe = createServer()
   await listen(probe, address)

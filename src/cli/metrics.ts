@@ -6,7 +6,7 @@ import { printLine } from './terminal/print.js'
 
 export const check = (): void => {
   const { rules, metrics } = loadDeclared(configNow())
-  printLine(`${rules.events.size} events and ${metrics.length} metrics are declared, and all are right`)
+  printLine(`${rules.events.size} events and ${metrics.length} metrics are declared; all definitions are valid`)
 }
 
 export const docs = (): void => {

@@ -5,7 +5,7 @@ import { printLine, printTable, printTitle, type TableOptions } from './terminal
 
 const MOST_REPOSITORIES = 50
 
-/** Shows a run for people: what was found, where the inventory drifted, and what to do about it. */
+/** Shows the report of a run: the results, the differences of the inventory, and what to do about them. */
 export const printReconciliation = (report: ReconciliationReport, options: TableOptions): void => {
   const { registry, repositories, tags, manifests, blobs, requests, unchecked, notChecked, catalogError } = report
   if (notChecked) printCache(report, notChecked)
@@ -14,11 +14,11 @@ export const printReconciliation = (report: ReconciliationReport, options: Table
       `${registry}: ${repositories} repositories, ${tags} tags, ${manifests} manifests, ${blobs} blobs; ${requests} requests`,
     )
   if (catalogError !== undefined) {
-    printLine(`only partly read: ${catalogError}. Repositories that the inventory does not contain were not looked for`)
+    printLine(`only partly read: ${catalogError}. Repositories that are missing in the inventory were not searched`)
   }
   printDrift(report, options)
   printFilled(report)
-  if (unchecked > 0) printTitle(`${unchecked} blobs were too many to ask for`)
+  if (unchecked > 0) printTitle(`${unchecked} blobs were not checked, because they exceed the limit`)
   printFailures(report)
 }
 
@@ -26,8 +26,8 @@ const printCache = ({ registry, repositories }: ReconciliationReport, notChecked
   const { repositories: listed, tags, manifests, blobs } = notChecked
   printLine(`${registry}: a pull-through cache; the inventory has ${repositories} of its repositories`)
   printLine(
-    `not checked: ${tags} tags, ${manifests} manifests and ${blobs} blobs of ${listed} repositories: a cache cannot be asked ` +
-      'for them without fetching what has expired from its upstream. Only repositories that it no longer lists are stale',
+    `not checked: ${tags} tags, ${manifests} manifests and ${blobs} blobs of ${listed} repositories: reading them ` +
+      'from a cache would fetch expired ones from its upstream. Only repositories that the cache no longer lists are stale',
   )
 }
 
@@ -35,7 +35,7 @@ const printDrift = (report: ReconciliationReport, options: TableOptions): void =
   const { registry, applied, drift, drifted, differences } = report
   const all = drift.missing + drift.stale + drift.different
   if (all === 0) {
-    printLine(`no drift${whereNoDrift(report)}`)
+    printLine(`no drift${scopeOfNoDrift(report)}`)
     return
   }
   printLine()
@@ -65,7 +65,7 @@ const printDrift = (report: ReconciliationReport, options: TableOptions): void =
   printTitle(
     applied
       ? 'the inventory was repaired'
-      : `nothing was changed; to repair the inventory: tallyman inventory reconcile --registry ${registry} --apply`,
+      : `no changes were made; to repair the inventory: tallyman inventory reconcile --registry ${registry} --apply`,
   )
 }
 
@@ -76,7 +76,7 @@ const FILLED: Record<FilledKind, string> = {
   sizes: 'sizes of blobs',
 }
 
-/** No drift, as nothing known was wrong; but what was empty before has a value now. */
+/** Shows the fields that were unknown and have a value now. They are no drift, because no known value was wrong. */
 const printFilled = ({ registry, applied, filled }: ReconciliationReport): void => {
   const parts = Object.entries(FILLED).flatMap(([kind, what]) => {
     const count = filled[kind as FilledKind]
@@ -85,21 +85,19 @@ const printFilled = ({ registry, applied, filled }: ReconciliationReport): void 
   if (parts.length === 0) return
   printTitle(
     applied
-      ? `filled in, as the inventory did not know them: ${parts.join(', ')}`
-      : `not known to the inventory, and read now: ${parts.join(', ')}; to store them: ` +
+      ? `filled in, because they were unknown to the inventory: ${parts.join(', ')}`
+      : `unknown to the inventory, and read now: ${parts.join(', ')}; to store them: ` +
           `tallyman inventory reconcile --registry ${registry} --reread --apply`,
   )
 }
 
-const whereNoDrift = ({ catalogError, notChecked }: ReconciliationReport): string => {
+const scopeOfNoDrift = ({ catalogError, notChecked }: ReconciliationReport): string => {
   if (catalogError !== undefined) return notChecked ? '' : ' in the repositories of the inventory'
-  return notChecked
-    ? ': the cache lists every repository of the inventory'
-    : ': the inventory is what the registry says'
+  return notChecked ? ': the cache lists every repository of the inventory' : ': the inventory matches the registry'
 }
 
 const printFailures = ({ failed, failures }: ReconciliationReport): void => {
   if (failed === 0) return
-  printTitle(`${failed} repositories could not be asked for; the others were. Run it again when this is mended`)
+  printTitle(`${failed} repositories could not be read; all others were. Run the command again when the cause is fixed`)
   for (const { repository, error } of failures) printLine(`  ${repository}: ${error}`)
 }

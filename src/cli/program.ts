@@ -8,7 +8,7 @@ import { writeError, writeHelp } from './terminal/output.js'
 import { addPullsCommands } from './pulls-commands.js'
 import { addRegistriesCommands } from './registries-commands.js'
 
-/** As of what a SIGPIPE ends, which Node.js ignores. */
+/** The exit status of a process that SIGPIPE ends. Node.js ignores SIGPIPE. */
 const READER_GONE = 141
 
 const endWithReader = (error: NodeJS.ErrnoException): void => {
@@ -19,7 +19,7 @@ const endWithReader = (error: NodeJS.ErrnoException): void => {
 
 /**
  * Runs one command. Errors are written to the context's standard error, and set its exit code.
- * @param args what was typed after `tallyman`
+ * @param args the arguments after `tallyman`
  */
 export const runCommand = async (args: readonly string[], on: CommandContext): Promise<void> =>
   runInContext(on, async () => {
@@ -27,7 +27,7 @@ export const runCommand = async (args: readonly string[], on: CommandContext): P
       await createProgram(on).parseAsync(args, { from: 'user' })
     } catch (error) {
       if (error instanceof CommanderError) {
-        // Commander has written the help or the reason already.
+        // Commander has already written the help or the error.
         const advice = await adviceOn(error)
         if (advice !== undefined) writeError(advice)
         on.exitCode = error.exitCode
@@ -53,11 +53,11 @@ const createProgram = ({ env, stdout }: CommandContext): Command => {
     .description('Counts how a container registry is used: who pushes, pulls and deletes, in unique users and totals.')
     .version(version)
     .option('-c, --config <file>', 'configuration file (default: $TALLYMAN_CONFIG, else tallyman.yml)')
-    .hook('preAction', async (command, its) => {
+    .hook('preAction', async (command, subcommand) => {
       const { config } = command.opts<{ config?: string }>()
       if (config !== undefined) env.TALLYMAN_CONFIG = config
-      // A service goes on; an answer that nobody reads any more, as behind head, is at its end.
-      if (its.name() !== 'serve') stdout.on('error', endWithReader)
+      // A service continues without a reader. Another command ends when the reader is gone, for example after head.
+      if (subcommand.name() !== 'serve') stdout.on('error', endWithReader)
       const { unknownVariables } = await import('../config/unknown-variables.js')
       for (const warning of unknownVariables(env)) writeError(`tallyman: warning: ${warning}`)
     })
@@ -100,9 +100,9 @@ const createProgram = ({ env, stdout }: CommandContext): Command => {
 
   program
     .command('ping')
-    .description('make a Service Ping now')
-    .addOption(new Option('--print', 'print the payload; nothing is kept or sent (the default)').conflicts('send'))
-    .option('--send', 'keep it and send it to TALLYMAN_PING_URL')
+    .description('build a Service Ping now')
+    .addOption(new Option('--print', 'print the payload without storing or sending it (the default)').conflicts('send'))
+    .option('--send', 'store the ping and send it to TALLYMAN_PING_URL')
     .addHelpText('after', examples('tallyman ping', 'tallyman ping --send'))
     .action(async (options: { send?: boolean }) => (await import('./ping.js')).ping(options))
 
@@ -132,7 +132,7 @@ const createProgram = ({ env, stdout }: CommandContext): Command => {
 
   counters
     .command('list')
-    .description('list every counter with its count, the current week and month too')
+    .description('list every counter with its count, including the current week and month')
     .addOption(json())
     .addOption(wide())
     .addHelpText('after', examples('tallyman counters list', 'tallyman counters list --json'))
@@ -141,15 +141,15 @@ const createProgram = ({ env, stdout }: CommandContext): Command => {
   counters
     .command('export')
     .description('write all counters into a file, to move them to other stores')
-    .argument('<file>', 'where to write; - for standard output')
+    .argument('<file>', 'the file to write; - for standard output')
     .addHelpText('after', examples('tallyman counters export counters.ndjson'))
     .action(async (file: string) => (await import('./counters.js')).exportTo(file))
 
   counters
     .command('import')
-    .description('take in counters that were exported; doing it twice changes nothing')
-    .argument('<file>', 'what to read; - for standard input')
-    .option('--other-users', 'also when the export was counted with another users key')
+    .description('import exported counters; importing the same file twice changes nothing')
+    .argument('<file>', 'the file to read; - for standard input')
+    .option('--other-users', 'accept an export that was counted with another users key')
     .addHelpText('after', examples('REDIS_URL=redis://localhost:6379 tallyman counters import counters.ndjson'))
     .action(async (file: string, options: { otherUsers?: boolean }) =>
       (await import('./counters.js')).importFrom(file, options),
@@ -195,13 +195,13 @@ const createProgram = ({ env, stdout }: CommandContext): Command => {
 
   program
     .command('dump')
-    .description('write a dump of the embedded database now; serve does it every day')
+    .description('write a dump of the embedded database now; serve writes one every day')
     .addHelpText('after', examples('tallyman dump'))
     .action(async () => (await import('./dump.js')).dumpNow())
 
   program
     .command('migrate')
-    .description('bring the schema of the SQL database up to date; serve does it too')
+    .description('update the schema of the SQL database; serve also does this')
     .addHelpText('after', examples('DATABASE_URL=postgres://… tallyman migrate'))
     .action(async () => (await import('./migrate.js')).migrateNow())
 
@@ -209,17 +209,17 @@ const createProgram = ({ env, stdout }: CommandContext): Command => {
   return program
 }
 
-/** Lets each command end its errors with the way to its own help. */
+/** Makes the errors of each command end with a hint to its own help. */
 const pointToHelp = (command: Command, path: string): void => {
   command.showHelpAfterError(`(see ${path} --help)`)
-  // A command may take the options of one below it, and then reports what is wrong with them.
+  // A command may parse the options of its subcommand, and then reports their errors.
   command.hook('preSubcommand', (_, below) => {
     command.showHelpAfterError(`(see ${path} ${below.name()} --help)`)
   })
   for (const below of command.commands) pointToHelp(below, `${path} ${below.name()}`)
 }
 
-/** An option that does not exist may be a setting, which a command takes from the environment or from the configuration. */
+/** Advice on an unknown option that is a setting, which comes from the environment or the configuration. */
 const adviceOn = async ({ code, message }: CommanderError): Promise<string | undefined> => {
   const [, option] = /'--([\w-]+)/.exec(message) ?? []
   if (code !== 'commander.unknownOption' || option === undefined) return undefined

@@ -7,7 +7,7 @@ import { parametersOf } from './terminal/parameters.js'
 import { printJson, printLine, printNotes, printTable, type TableOptions } from './terminal/print.js'
 import { printPeriod, type PullsOptions } from './pulls.js'
 
-/** Shows who pulls most, and what is left without them. */
+/** Shows the origins with most pulls, and the totals without them. */
 export const pullers = async ({ json, wide, ...options }: PullsOptions): Promise<void> => {
   const { top = '10', ...parameters } = parametersOf(options)
   const answer = await askOrOpen(
@@ -61,7 +61,7 @@ const printTop = (top: PullersAnswer['top'], options: TableOptions): void => {
   printLine()
 }
 
-/** Shows how origins ask for repositories over time. */
+/** Shows the behaviour of origins over time. */
 export const behaviours = async ({ json, wide, ...options }: PullsOptions): Promise<void> => {
   const { repository, days = '7', limit = '100' } = parametersOf(options)
   const named = repository === undefined ? {} : { repository }
@@ -90,7 +90,7 @@ export const behaviours = async ({ json, wide, ...options }: PullsOptions): Prom
     ]),
     { wide },
   )
-  printLine('Readings of behaviour are likely, never certain: several clients behind one address look irregular.')
+  printLine('Behaviours are estimates, never certain: several clients behind one address look irregular.')
   for (const note of notes) printLine(note)
 }
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { examples, json, wide } from './terminal/command-help.js'
 
-/** Adds `registries`, which lists them, and `registries join`. */
+/** Adds the commands `registries`, which lists registries, and `registries join`. */
 export const addRegistriesCommands = (program: Command): void => {
   const registries = program
     .command('registries')
@@ -22,10 +22,10 @@ export const addRegistriesCommands = (program: Command): void => {
 
   registries
     .command('join')
-    .description('make a registry an alias of another, with its hosts and all that was recorded; it cannot be undone')
-    .argument('<from>', 'the registry whose name goes')
-    .argument('<into>', 'the registry whose name stays')
-    .option('--dry-run', 'show what would happen, and change nothing')
+    .description('make a registry an alias of another, with its hosts and its recorded data; this cannot be undone')
+    .argument('<from>', 'the registry that becomes an alias')
+    .argument('<into>', 'the registry that keeps its name')
+    .option('--dry-run', 'show the effects without any change')
     .addOption(json())
     .addHelpText(
       'after',
@@ -34,7 +34,7 @@ export const addRegistriesCommands = (program: Command): void => {
         'tallyman registries join registry:5000 registry.example.com',
       ),
     )
-    // Where the command above it has an option of the same name, that one took what was given.
+    // If the parent command has an option of the same name, the parent has parsed it.
     .action(async (from: string, into: string, _options: object, its: Command) =>
       (await import('./registries.js')).join({
         from,

@@ -31,7 +31,7 @@ export const list = async ({ json, wide }: { json?: boolean; wide?: boolean }): 
     return
   }
   if (registries.length === 0) {
-    printLine('none yet: no notification has come, and the configuration names none')
+    printLine('no registries yet: no notification has arrived, and the configuration names no registry')
     return
   }
   printTable(
@@ -67,6 +67,6 @@ const sentences = ({ from, into, dryRun, hosts, processes, repositories, inBoth 
   `${from} ${dryRun ? 'would become' : 'is'} an alias of ${into}: ${hosts.length} hosts (${hosts.slice(0, 10).join(', ')}${hosts.length > 10 ? ', …' : ''}) and ${processes} processes`,
   `${repositories} repositories ${dryRun ? 'would move' : 'move'}, ${inBoth} of them into one that ${into} has as well`,
   dryRun
-    ? 'nothing was changed; it cannot be undone'
-    : 'a running service moves what was recorded within about 10 s; years of pulls take longer',
+    ? 'no changes were made; a join cannot be undone'
+    : 'a running service moves the recorded data within about 10 s; years of pulls take longer',
 ]

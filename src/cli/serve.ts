@@ -24,31 +24,31 @@ import { write } from './terminal/output.js'
 import { watchdogLines } from './watchdog-lines.js'
 import { welcome } from './welcome.js'
 
-/** How long a start waits for stores that come up at the same time. */
+/** How long a start waits for stores that start at the same time. */
 const START_PATIENCE_MS = 60_000
 const START_RETRY_MS = 500
-/** SIGTERM: what is under way may take this long. */
+/** After SIGTERM, running work may take this long. */
 const STOP_PATIENCE_MS = 9_000
-/** All that was answered is stored by then: stores that do not close in time are left as they are. */
+/** After this time the process ends without closing the stores. All confirmed writes are stored by then. */
 const CLOSE_PATIENCE_MS = 4_000
 
-/** A failed database: requests that wait are answered 503, and /healthz fails, before the process ends. */
+/** After a failure of the database, the process answers pending requests with 503 for this long, and /healthz fails. */
 const FAILED_PATIENCE_MS = 1_000
 /**
- * How long the event loop may stand still. While it does, registries get no answer and SIGTERM is not heard, and a process is to
- * be gone 10 s after SIGTERM.
+ * How long the event loop may be blocked. During that time registries get no answers and SIGTERM is not handled, and a process should
+ * end within 10 s after SIGTERM.
  */
 const LONGEST_BLOCK_MS = 8_000
 
 /** Serves until SIGTERM or SIGINT; SIGHUP reads the registries again. */
 export const serve = async (): Promise<void> => {
-  // What is stored is of people, and of no other user of the machine.
+  // The stored data is about people, so other users of the machine must not read it.
   process.umask(0o077)
   const config = configNow()
   const log = createLog(config.log_level)
   for (const setting of ineffectiveSettings(config)) log.warn({ setting }, 'a setting has no effect')
   for (const warning of otherStoreWarnings(config)) log.warn(warning)
-  // To create the database takes long. Of a directory that is in use, its lock says more than the address.
+  // Creating the database takes long, so the address is checked first. For a directory in use, the error of its lock is clearer.
   if (config.database_url === undefined && !hasEmbeddedDatabase(config.data_dir)) await checkListen(config.listen)
   if (config.database_url === undefined) keepHeapSmall()
   const app = await createPatiently(config, log)
@@ -69,7 +69,7 @@ const start = async (app: App, config: Config, log: Logger): Promise<void> => {
   const watchdog = startWatchdog({
     limitMs: LONGEST_BLOCK_MS,
     lines: watchdogLines(database.engine),
-    // A statement of PostgreSQL keeps no process busy, and has a limit of its own.
+    // A statement of PostgreSQL does not block this process, and has its own time limit.
     note: app.rests && { file: blockedJobsFile(config.data_dir), text: app.rests.note },
     statement: running && { running, limitMs: LONGEST_EMBEDDED_MS },
   })
@@ -108,7 +108,7 @@ const createPatiently = async (config: Config, log: Logger): Promise<App> => {
   }
 }
 
-/** A server may come up yet; what the embedded database refuses, as for want of space, it refuses again. */
+/** A server may still start, but a retry does not help the embedded database, for example if it lacks space. */
 const embeddedRefusal = (error: Error, { data_dir }: Config): Error =>
   error.name === 'EmbeddedDatabaseFailed'
     ? error
@@ -116,11 +116,11 @@ const embeddedRefusal = (error: Error, { data_dir }: Config): Error =>
         `the embedded database in ${data_dir} cannot be used (${error.message}); free space if its disk is full, and start again`,
       )
 
-/** Takes no more, finishes the batch, answers, closes the stores. */
+/** Accepts no more requests, finishes the batch, sends the answers, and closes the stores. */
 const stop = async (app: App, log: Logger, signal: string): Promise<void> => {
   log.info({ signal }, 'stopping')
   const tooLong = setTimeout(() => {
-    log.error('stopping took too long; what was not answered will be sent again')
+    log.error('stopping took too long; registries will send unanswered notifications again')
     process.exit(1)
   }, STOP_PATIENCE_MS)
   try {

@@ -11,7 +11,7 @@ import { findService } from './terminal/service-client.js'
 
 export type SqlOptions = { timeout: string; limit: string; json?: boolean; csv?: boolean; wide?: boolean }
 
-/** Runs one query that can write nothing, and prints its rows. */
+/** Runs one read-only query, and prints its rows. */
 export const sqlNow = async (statement: string, { timeout, limit, json, csv, wide }: SqlOptions): Promise<void> => {
   if (statement.includes('\0')) throw new CommandError('the statement has a NUL character, which SQL cannot contain')
   const limits = { rows: wholeNumber('--limit', limit, 100_000), seconds: wholeNumber('--timeout', timeout, 3_600) }
@@ -36,7 +36,7 @@ const run = async (statement: string, limits: { rows: number; seconds: number })
   const config = configNow()
   warnOfEmbedded(config)
   if (config.database_url !== undefined) {
-    // Not through the stores: those bring the schema up to date, for which a role that may only read has no right.
+    // Not through the stores: opening them updates the schema, for which a read-only role has no right.
     const database = openPostgres(config.database_url)
     return database.readOnly(statement, limits).finally(database.close)
   }

@@ -20,8 +20,8 @@ export const status = async ({ json, wide }: { json?: boolean; wide?: boolean })
     context().exitCode = 1
 }
 
-/** Which store the numbers are from. */
-const placeOf = (name: string, { database_url, data_dir }: Config): string => {
+/** The store of a name, as shown in the report. */
+const storeOf = (name: string, { database_url, data_dir }: Config): string => {
   if (name === 'redis') return 'REDIS_URL'
   return database_url === undefined ? `the embedded database in ${data_dir}` : 'the server of DATABASE_URL'
 }
@@ -29,7 +29,7 @@ const placeOf = (name: string, { database_url, data_dir }: Config): string => {
 const noService = ({ lastSignSecondsAgo }: Status['service'], { database_url, data_dir }: Config): string => {
   if (database_url === undefined) return `no service runs in ${data_dir}`
   const last = lastSignSecondsAgo === undefined ? 'none in the last day' : `${spanOf(lastSignSecondsAgo)} ago`
-  return `no service runs on the server of DATABASE_URL; the newest sign of one: ${last}`
+  return `no service runs on the server of DATABASE_URL; the newest heartbeat of a service: ${last}`
 }
 
 const show = (found: Status, config: Config, options: TableOptions): void => {
@@ -56,13 +56,15 @@ const show = (found: Status, config: Config, options: TableOptions): void => {
   if (!found.service.isRunning) printLine(noService(found.service, config))
   printLine(`Tallyman ${version}, installation ${uuid}`)
   for (const [name, { ok, version: of, error }] of Object.entries(stores)) {
-    printLine(`  ${name} ${ok ? `${of ?? ''} answers` : (error ?? 'does not answer')} (${placeOf(name, config)})`)
+    printLine(`  ${name} ${ok ? `${of ?? ''} answers` : (error ?? 'does not answer')} (${storeOf(name, config)})`)
   }
   if (writes?.ok === false) printLine(`  writes fail: ${writes.reason}`)
   for (const warning of warnings) printLine(`  warning: ${warning}`)
   printTitle('Registries, the most recent first')
   if (registries.length === 0) {
-    printLine('  none yet: no notification has come. Check the url and the token in the configuration of the registry')
+    printLine(
+      '  none yet: no notification has arrived. Check the url and the token in the configuration of the registry',
+    )
   } else {
     printTable(
       ['  registry', 'events', 'last received', 'last event'],
@@ -83,7 +85,7 @@ const show = (found: Status, config: Config, options: TableOptions): void => {
     printLine('    Only a registry with a login reports users (docs/operations.md, "Who is counted")')
   }
   if (unresolvedUsers > 0) {
-    printLine(`  ${unresolvedUsers} people wait for the user directory; they are counted when it answers`)
+    printLine(`  ${unresolvedUsers} people are unresolved; they are counted when the user directory answers`)
   }
   if (Object.keys(unreadableFields).length > 0) {
     printTitle('Unreadable fields of events that were counted, in the last 7 days')
@@ -102,10 +104,10 @@ const show = (found: Status, config: Config, options: TableOptions): void => {
     printLine('  clients are slow here: with a longer pulls_join_window_seconds fewer pulls may be counted twice')
   printTitle('Manifests whose contents are not known')
   printLine(
-    `  ${shownCount(unreadManifests.waiting)} wait to be read, ${shownCount(unreadManifests.givenUp)} were given up`,
+    `  ${shownCount(unreadManifests.waiting)} are queued to be read, ${shownCount(unreadManifests.givenUp)} were given up`,
   )
   if (unreadManifests.givenUp > 0)
-    printLine('  to try those again, when the cause is gone: tallyman inventory retry-reads')
+    printLine('  to retry these after the cause is fixed: tallyman inventory retry-reads')
   for (const { registry, note } of unknownContents) printLine(`  ${registry}  ${note}`)
   if (unknownContents.some(({ isRead }) => !isRead)) for (const line of REFERENCES) printLine(`    ${line}`)
   printTitle('Inventory compared with registries')
@@ -114,7 +116,7 @@ const show = (found: Status, config: Config, options: TableOptions): void => {
   printTitle('Service Ping')
   printLine(`  next    ${ping.next ? when(ping.next) : 'never: ping_enabled is false'}`)
   printLine(`  last    ${ping.last ? `${when(ping.last.recordedAt)}, ${delivery(ping.last)}` : 'none yet'}`)
-  if (!ping.destination) printLine('  sent    nowhere: TALLYMAN_PING_URL is not set')
+  if (!ping.destination) printLine('  sent    never: TALLYMAN_PING_URL is not set')
   if (dumps) showDumps(dumps)
 }
 
@@ -140,31 +142,31 @@ const REASONS: Record<Status['identity']['because'], string> = {
 }
 
 const showIdentity = ({ mode, because, conflicts, full, advice }: Status['identity']): void => {
-  printTitle('Which registry an event is of')
-  printLine(`  decided by the token's name, else by the ${mode} (${REASONS[because]})`)
+  printTitle('How the registry of an event is identified')
+  printLine(`  by the token's name, else by the ${mode} (${REASONS[because]})`)
   for (const { registry, other, host, events, lastAt, remedy } of conflicts.slice(0, CONFLICTS_SHOWN)) {
     printLine(
       `  conflict: ${registry} reported ${host}, a host of ${other}; ${events} events, the last ${when(lastAt)}`,
     )
     printLine(`    if both are one registry: ${remedy}`)
   }
-  if (conflicts.length > CONFLICTS_SHOWN) printLine(`  and ${conflicts.length - CONFLICTS_SHOWN} conflicts more`)
+  if (conflicts.length > CONFLICTS_SHOWN) printLine(`  and ${conflicts.length - CONFLICTS_SHOWN} more conflicts`)
   for (const what of full)
-    printLine(`  so many ${what} are known that no more are learned; their events count all the same`)
+    printLine(`  the limit of learned ${what} is reached, so no more are learned; their events still count`)
   if (advice !== undefined) printLine(`  ${advice}`)
 }
 
 const CONFLICTS_SHOWN = 10
-/** What makes a registry send the contents of manifests with their notifications. */
+/** The setting that makes a registry send the contents of manifests with their notifications. */
 const REFERENCES = ['notifications:', '  events:', '    includereferences: true']
 
-/** Of fewer nothing is to be concluded. */
+/** The smallest number of joins from which a conclusion is drawn. */
 const ENOUGH_JOINS = 100
 
 const shareOf = (part: number, all: number): string =>
   all === 0 ? '0' : `${part} (${((100 * part) / all).toFixed(1)} %)`
 
-/** Counts end at 10,000. */
+/** The status counts at most 10,000. */
 const shownCount = (count: number): string => (count < 10_000 ? String(count) : '10000 or more')
 
 const comparison = (one: Status['reconciliations'][number]): string => {

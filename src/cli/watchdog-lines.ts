@@ -1,7 +1,7 @@
 import type { Database } from '../storage/sql/database.js'
 import type { WatchdogLines } from '../service/watchdog.js'
 
-const RESTART = 'start it again: what was answered is stored'
+const RESTART = 'start it again: all confirmed writes are stored'
 
 /** Only a statement of the embedded database runs in the process itself. */
 const BLOCKED: Record<Database['engine'], string> = {
@@ -13,7 +13,7 @@ const BLOCKED: Record<Database['engine'], string> = {
     'If it happens again, give the process more processor time',
 }
 
-/** What the watchdog of the service prints when it ends the process. */
+/** The messages of the service's watchdog when it ends the process. */
 export const watchdogLines = (engine: Database['engine']): WatchdogLines => ({
   blocked: `tallyman: ${BLOCKED[engine]}`,
   late: `tallyman: the process was ended because it took too long to stop; ${RESTART}`,

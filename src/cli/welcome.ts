@@ -3,14 +3,14 @@ import type { Core } from '../service/core.js'
 import { isAdmin } from '../tokens/api-tokens.js'
 
 /**
- * What a start prints: tokens that were made and not shown yet, or where the tokens are; the lines for a registry; and, until a
- * notification has come, a curl command that counts one push. Configured tokens are never printed.
+ * The text that a start prints: new tokens that were not shown yet, or the files of the tokens; the configuration for a registry; and,
+ * until a notification has arrived, a curl command that counts one push. Configured tokens are never printed.
  */
 export const welcome = (
   { config, secrets, stores, hostname }: Core,
   { address, hasEvents }: { address: string; hasEvents: boolean },
 ): string => {
-  // That it listens on all addresses does not say under which one it is reached.
+  // A wildcard address is no address for clients.
   const reached = address.replace(/\/\/(0\.0\.0\.0|\[::\]):/, `//${hostname}:`)
   const stored = `${stores.database.engine === 'pglite' ? `embedded PostgreSQL in ${config.data_dir}` : 'PostgreSQL'}, sketches in ${stores.sketches.name === 'redis' ? 'Redis' : 'the same database'}`
   const isNew = (file: string): boolean => secrets.unshown.includes(file)
@@ -31,7 +31,7 @@ export const welcome = (
     ],
   }
   const trial = `
-Try it: this counts one push, which cannot be removed (to try it apart, start with TALLYMAN_DATA_DIR=/tmp/try)
+Try it: this counts one push, which cannot be removed (to try it separately, start with TALLYMAN_DATA_DIR=/tmp/try)
   curl -X POST ${reached}/container_registry_event/events -H 'Authorization: Bearer ${notification}' \\
     -H 'Content-Type: application/json' -d '${JSON.stringify(event)}'
   npx tallyman counters list
@@ -53,7 +53,7 @@ Connect a registry (CNCF distribution, GitLab's): add to its configuration
         timeout: 2s
         backoff: 1s
 
-With several registries, give each a token of its own, with its name: notification_tokens in docs/operations.md
+With several registries, give each its own token, with its name: notification_tokens in docs/operations.md
 ${hasEvents ? '' : trial}
 `
 }

@@ -28,7 +28,7 @@ describe('a command in a process of its own', () => {
     const folder = embeddedFolder()
     const { environment, close } = await open()
     const answer = await spawnTallyman({ TALLYMAN_DATA_DIR: folder.path, ...environment }, 'counters', 'list')
-    expect(answer).toEqual({ code: 0, out: 'no counters yet: no event with a known user has come\n', err: '' })
+    expect(answer).toEqual({ code: 0, out: 'no counters yet: no event with a known user has arrived\n', err: '' })
     await close()
     folder.remove()
   })

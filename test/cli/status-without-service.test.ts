@@ -17,13 +17,13 @@ describe('tallyman status while no service runs', () => {
     expect([code, out]).toEqual([1, expect.stringMatching(/^no service runs in \S+\nTallyman /)])
   })
 
-  test('says so first and exits 1, on servers by the newest sign of a service', async () => {
+  test('says so first and exits 1, on servers by the newest heartbeat of a service', async () => {
     const servers = await openServers()
     const status = async (): Promise<[number, string | undefined]> => {
       const { code, out } = await tallyman({ ...environment, ...servers.environment }, 'status')
       return [code, out.split('\n')[0]]
     }
-    const none = 'no service runs on the server of DATABASE_URL; the newest sign of one:'
+    const none = 'no service runs on the server of DATABASE_URL; the newest heartbeat of a service:'
     expect(await status()).toEqual([1, `${none} none in the last day`])
     const service = await startService(folder.path, servers.environment)
     expect(await status()).toEqual([0, expect.stringMatching(/^Tallyman /)])

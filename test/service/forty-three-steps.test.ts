@@ -122,6 +122,6 @@ describe.each([
         },
       },
     )
-    expect(stdout).toContain('no drift: the inventory is what the registry says')
+    expect(stdout).toContain('no drift: the inventory matches the registry')
   })
 })

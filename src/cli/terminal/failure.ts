@@ -25,10 +25,10 @@ import { OtherUsersKey } from '../../schema/users-key.js'
 import { UserFileError } from '../../users/read-user-file.js'
 import { ServiceError } from './service-client.js'
 
-/** A command cannot go on. The message says why, and what to do. */
+/** A command cannot continue. The message says why, and what to do. */
 export class CommandError extends Error {}
 
-const TOLD = [
+const USER_ERRORS = [
   ConfigError,
   DefinitionError,
   ImportError,
@@ -57,10 +57,10 @@ const TOLD = [
   CommandError,
 ]
 
-/** Known by their names: PGlite takes long to load. */
+/** Recognised by their names, because loading PGlite takes long. */
 const EMBEDDED: ReadonlySet<string> = new Set(['DatabaseLost', 'EmbeddedDatabaseFailed'])
 
-/** What to do about PostgreSQL's refusals, by SQLSTATE. */
+/** Advice on errors of PostgreSQL, by SQLSTATE. */
 const REMEDIES: Record<string, string> = {
   '3D000': 'create the database, or name another in DATABASE_URL',
   '28P01': 'check the user and the password in DATABASE_URL',
@@ -69,10 +69,10 @@ const REMEDIES: Record<string, string> = {
     'the user in DATABASE_URL needs the right to create schemas in this database, and tables in its schema public: grant create on database DATABASE to USER',
 }
 
-/** An error as a person at a terminal should see it. */
+/** The message of an error for a user at a terminal. */
 export const explain = (error: unknown): string => {
   if (!(error instanceof Error || isNativeError(error))) return 'tallyman: failed'
-  if (TOLD.some((kind) => error instanceof kind) || EMBEDDED.has(error.name)) return `tallyman: ${error.message}`
+  if (USER_ERRORS.some((kind) => error instanceof kind) || EMBEDDED.has(error.name)) return `tallyman: ${error.message}`
   const sentence = fileSentence(error)
   if (sentence !== undefined) return `tallyman: ${sentence}`
   if (isStorageUnavailable(error)) {

@@ -1,19 +1,19 @@
 import stringWidth from 'string-width'
 import { DIGEST_ALGORITHMS } from '../../events/reference.js'
 
-/** The text of a table: a heading, and as many cells in each row. */
+/** The text of a table: a heading, and rows with the same number of cells. */
 export type TextTable = { heading: string[]; rows: string[][] }
 
-/** A table that fits its terminal; `undefined` if no table of so many columns does, and each row is printed as a record. */
+/** A table that fits its terminal; `undefined` if the terminal is too narrow, so that each row is printed as a record. */
 export type FittedTable = TextTable | undefined
 
 /** Columns of the terminal between two columns of the table. */
 export const GAP = 2
-/** Hexadecimal digits that a digest is shortened to, as in the output of container tools. */
+/** The number of hexadecimal digits of a shortened digest, as in the output of container tools. */
 const DIGEST_DIGITS = 12
-/** No cell that can be cut becomes narrower, so that both ends of a name can still be told from others. */
+/** The smallest width of a cut cell, so that both ends of a name still distinguish it. */
 const NARROWEST = 9
-/** As readers see them: a letter with its accents, an emoji, is one. */
+/** Splits a text into characters as readers see them: a letter with its accents, or an emoji, is one character. */
 const CHARACTERS = new Intl.Segmenter()
 /** A digest of a registered algorithm: any other word with a colon and hexadecimal digits may be something else. */
 const DIGEST = new RegExp(
@@ -69,7 +69,7 @@ const narrowed = (widths: readonly number[], least: readonly number[], available
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0)
 
-/** Digests of registered algorithms as their first 12 hexadecimal digits, which filters by digest take. */
+/** Shortens digests of registered algorithms to their first 12 hexadecimal digits, which filters by digest accept. */
 export const shortenDigests = (text: string): string =>
   text.replace(DIGEST, (digest) => {
     const [algorithm = '', hex = ''] = digest.split(':')
@@ -79,13 +79,13 @@ export const shortenDigests = (text: string): string =>
 
 /** No name of a registry, a repository, a tag or a digest contains one of these. */
 const IN_SENTENCES = /[\s,()[\]{}"]/
-/** A number that a cut went through, at the end of what is before the cut and at the beginning of what is behind. */
+/** The part of a cut number at the end of the text before the cut, and at the beginning of the text after the cut. */
 const NUMBER_AT_END = /[-+]?\d[\d.,:-]*$/
 const NUMBER_AT_BEGINNING = /^[\d.,:-]+/
 
 /**
- * A text of at most `width` columns; a longer one loses its middle, since names differ at both ends. A number in a sentence
- * stays whole or is lost: a part of it would be another number.
+ * Shortens a text to `width` columns by cutting its middle, because names differ at both ends. A number in a sentence stays whole
+ * or is removed: a part of it would be another number.
  */
 export const cutMiddle = (text: string, width: number): string => {
   if (stringWidth(text) <= width) return text
@@ -118,8 +118,8 @@ const endOf = (characters: readonly string[], width: number): string => {
 }
 
 /**
- * Rows one below the other, a line for each of their cells: for terminals that are too narrow for a table. A number or a time
- * that has no room beside its heading is on the next line.
+ * The rows of a table as records, with a line for each cell, for terminals that are too narrow for a table. A number or a time that
+ * does not fit beside its heading is on the next line.
  */
 export const recordsOf = ({ heading, rows }: TextTable, width: number): string => {
   const names = heading.map((name) => cutMiddle(name, Math.max(NARROWEST, Math.floor(width / 2))))

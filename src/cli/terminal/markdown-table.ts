@@ -1,4 +1,4 @@
-/** A table in Markdown, as wide as Prettier makes it. The first row is the heading. */
+/** A table in Markdown, in Prettier's format. The first row is the heading. */
 export const markdownTable = (rows: readonly (readonly string[])[]): string => {
   const [head = [], ...body] = rows
   const widths = head.map((_, column) => Math.max(3, ...rows.map((row) => (row[column] ?? '').length)))

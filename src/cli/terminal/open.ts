@@ -24,8 +24,8 @@ export const withCore = async <T>(config: Config, work: (core: Core) => Promise<
 }
 
 /**
- * Asks the running service if it holds the embedded database, and else opens the stores.
- * @throws CommandError if there is no installation: a query would create one in whatever folder it runs, and answer zeros.
+ * Sends a request to the running service if it has the embedded database open; otherwise opens the stores.
+ * @throws CommandError if there is no installation: a query would create one in the current directory, and print zeros
  */
 export const askOrOpen = async <T>(
   config: Config,
@@ -36,13 +36,13 @@ export const askOrOpen = async <T>(
   return askOrOpenQuietly(config, ask, open)
 }
 
-/** Says on standard error that the embedded database is used although a service of its directory has used PostgreSQL. */
+/** Warns if the embedded database is used although a service of its directory has used PostgreSQL. */
 export const warnOfEmbedded = (config: Config): void => {
   if (config.database_url !== undefined || !hasEmbeddedDatabase(config.data_dir)) return
   for (const warning of otherStoreWarnings(config)) writeError(`tallyman: warning: ${warning}`)
 }
 
-/** The same for a command that shows warnings in its answer. */
+/** As `askOrOpen`, for a command that shows warnings in its output. */
 export const askOrOpenQuietly = async <T>(
   config: Config,
   ask: (service: ServiceClient) => Promise<T>,
@@ -54,7 +54,7 @@ export const askOrOpenQuietly = async <T>(
 
 /**
  * Runs work on the stores of an installation and closes them.
- * @throws CommandError if there is none
+ * @throws CommandError if there is no installation
  */
 export const withInstallation = async <T>(config: Config, work: (core: Core) => Promise<T>): Promise<T> => {
   if (hasInstallation(config)) return withCore(config, work)
@@ -70,8 +70,8 @@ export const withInstallation = async <T>(config: Config, work: (core: Core) => 
 }
 
 /**
- * What a server has is not known before it is asked.
- * @throws CommandError if this user may not look into the data directory
+ * Whether there is an installation. Always true for a database server, which is checked later.
+ * @throws CommandError if this user may not read the data directory
  */
 const hasInstallation = ({ database_url, data_dir }: Config): boolean => {
   try {

@@ -4,21 +4,21 @@ import { printable, printableLines } from '../../runtime/printable.js'
 import { context } from '../command-context.js'
 
 /**
- * The only place that writes to standard output and standard error (and progress.ts, which draws over its own line): names of
- * registries, tags and people come from strangers, and so do the answers of other servers.
+ * Only this file writes to standard output and standard error (and progress.ts, which overwrites its own line), so that all texts are
+ * escaped: names of registries, tags and people, and the answers of other servers, come from strangers.
  */
 
-/** Writes text of several lines to standard output. Values in it that may contain a line feed are to be made `printable` first. */
+/** Writes text of several lines to standard output. Values that may contain a line feed must be passed through `printable` before. */
 export const write = (text: string, done?: (error?: Error | null) => void): void => {
   context().stdout.write(printableLines(text), done)
 }
 
-/** Writes a text to standard error. Its further lines are indented, so that none of them looks like a line of its own. */
+/** Writes a text to standard error. Its further lines are indented, so that they do not look like separate messages. */
 export const writeError = (text: string): void => {
   context().stderr.write(`${printableLines(text).replace(/\n(?!\s|$)/g, '\n  ')}\n`)
 }
 
-/** Writes help and errors of options as they are laid out. */
+/** Writes help and errors of options without a change of their layout. */
 export const writeHelp = (text: string, to: 'stdout' | 'stderr'): void => {
   context()[to].write(printableLines(text))
 }
@@ -38,7 +38,7 @@ const csvLineOnTerminal = (values: readonly unknown[]): string => {
   return printableLines(line.replace(/\r\n$/, '\n'))
 }
 
-/** Standard output for lines of JSON that come in pieces; to escape characters of JSON does not change its meaning. */
+/** Standard output for lines of JSON that arrive in pieces. Escaping characters of JSON does not change its meaning. */
 export const standardOutput = (): Writable => {
   const { stdout } = context()
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -50,10 +50,10 @@ export const standardOutput = (): Writable => {
   })
 }
 
-/** Of a terminal that does not report its width. */
+/** The assumed width of a terminal that does not report one. */
 const USUAL_COLUMNS = 80
 
-/** The columns of the terminal that standard output is; `undefined` if it is none. */
+/** The width of the terminal in columns; `undefined` if standard output is no terminal. */
 export const terminalWidth = (): number | undefined => {
   const { isTTY = false, columns = 0 } = context().stdout
   return isTTY ? columns || USUAL_COLUMNS : undefined

@@ -1,4 +1,4 @@
-/** Options of commander are in camel case, parameters of the API in snake case. Of the program itself there is `config`, read by now. */
+/** Converts options of commander (camel case) to parameters of the API (snake case), without the option `config` of the program. */
 export const parametersOf = (options: Readonly<Record<string, unknown>>): Record<string, string> =>
   Object.fromEntries(
     Object.entries(options)

@@ -7,12 +7,12 @@ type Cell = string | number | null | undefined
 
 const cell = (value: Cell): string => printable(String(value ?? ''))
 
-/** Prints one line. A line feed in it is escaped: it is part of a name. */
+/** Prints one line. A line feed in the text is escaped, because it is part of a name. */
 export const printLine = (text = ''): void => {
   write(`${printable(text)}\n`)
 }
 
-/** Prints a line with an empty one before it. */
+/** Prints an empty line and a line. */
 export const printTitle = (text: string): void => {
   printLine()
   printLine(text)
@@ -22,7 +22,7 @@ export const printJson = (value: unknown): void => {
   write(`${JSON.stringify(value, null, 2)}\n`)
 }
 
-/** Prints notes to standard error, so that standard output is the answer alone. */
+/** Prints notes to standard error, so that standard output contains only the answer. */
 export const printNotes = (notes: readonly string[]): void => {
   for (const note of notes) writeError(printable(`note: ${note}`))
 }
@@ -34,8 +34,8 @@ export type TableOptions = {
 }
 
 /**
- * Prints rows under a heading, columns aligned, numbers to the right. On a terminal the table fits its width; in a pipe or a
- * file nothing is shortened.
+ * Prints rows under a heading, with aligned columns and numbers to the right. On a terminal the table fits its width; in a pipe or a
+ * file no cell is shortened.
  */
 export const printTable = (heading: string[], rows: Cell[][], { wide = false }: TableOptions): void => {
   const text = { heading: heading.map(cell), rows: rows.map((row) => row.map(cell)) }

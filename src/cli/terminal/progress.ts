@@ -1,21 +1,21 @@
 import { printable } from '../../runtime/printable.js'
 import { context, type CommandContext } from '../command-context.js'
-/** Where progress is told: a stream that may be a terminal. */
+/** The stream for progress, which may be a terminal. */
 type Target = Pick<CommandContext['stderr'], 'write' | 'isTTY' | 'columns'>
 
 export type ProgressLine = {
-  /** Tells how far it is; of many texts in a short time, some are left out. */
+  /** Shows the progress. If it is called often, some texts are skipped. */
   show: (text: string) => void
-  /** Leaves the terminal as it was. */
+  /** Removes the line from the terminal. */
   end: () => void
 }
 
 const TERMINAL_EVERY_MS = 100
-/** What is done in less needs no progress; a log needs it seldom. */
+/** In a log, progress begins after LOG_AFTER_MS and is written every LOG_EVERY_MS. */
 const LOG_AFTER_MS = 2_000
 const LOG_EVERY_MS = 5_000
 
-/** One line that is written over on a terminal; elsewhere a line every few seconds. Results go to another stream. */
+/** One line that is overwritten on a terminal; elsewhere a line every few seconds. Results go to another stream. */
 export const progressLine = (
   target: Target = context().stderr,
   clock = (): number => performance.now(),
@@ -45,7 +45,7 @@ export const progressLine = (
 
 const WIDTH = 20
 
-/** A bar for a part of a whole, as `[#####---------------]  25 %`. */
+/** A bar for a part of a whole, for example `[#####---------------]  25 %`. */
 export const bar = (part: number, whole: number): string => {
   const share = whole === 0 ? 1 : part / whole
   const filled = Math.floor(share * WIDTH)

@@ -6,26 +6,26 @@ import { directoryHolder } from '../../storage/directory-lock.js'
 /** The running service refused a command. */
 export class ServiceError extends Error {}
 
-/** The service that holds the embedded database, which nobody else may open. */
+/** The service that has the embedded database open, so that no other process can open it. */
 export type ServiceClient = {
   get: (path: string) => Promise<unknown>
   post: (path: string, body?: unknown) => Promise<unknown>
-  /** The lines of an answer as they come. */
+  /** The chunks of an answer as they arrive. */
   lines: (path: string, method?: 'GET' | 'POST') => AsyncIterable<Uint8Array>
 }
 
-/** What is wrong with a query, not allowed, or takes too long is the same whoever answers. */
+/** The reason in a message about an invalid, forbidden or too slow request, which does not depend on the service. */
 const reasonOf = (message: string | undefined): string | undefined =>
   /^(?:400 Bad Request|403 Forbidden|504 Gateway Timeout): (.+)/.exec(message ?? '')?.[1]
 
-/** Why a request failed: `fetch` puts the error of the socket into `cause`. */
+/** The reason of a failed request: `fetch` stores the error of the socket in `cause`. */
 const codeOf = (error: unknown): string => {
   const { cause = error } = error as { cause?: unknown }
   const { code, message } = cause as NodeJS.ErrnoException
   return code ?? message
 }
 
-/** A way to the running service of this data directory; undefined where the stores can be opened directly. */
+/** A client of the running service of this data directory; undefined if the stores can be opened directly. */
 export const findService = (config: Config): ServiceClient | undefined => {
   if (config.database_url !== undefined) return undefined
   const listen = directoryHolder(config.data_dir)?.listen

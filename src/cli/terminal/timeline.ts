@@ -7,7 +7,7 @@ const weekOf = (day: string): string => {
   return `${year}-W${String(week).padStart(2, '0')}`
 }
 
-/** What a local day has of each dimension of time, as groups are named by it. */
+/** The names of the groups of a local day in each dimension of time. */
 const NAMES: Record<string, (day: string) => string[]> = {
   hour: (day) => Array.from({ length: 24 }, (_, hour) => `${day}T${String(hour).padStart(2, '0')}:00`),
   day: (day) => [day],

@@ -7,9 +7,9 @@ import { CommandError } from './failure.js'
 import { standardOutput } from './output.js'
 
 /**
- * Lets `write` fill a file that only its owner may read (`-` is standard output). A file that is there already keeps its
- * content until the new one is whole: the new one is written beside it and takes its place.
- * @throws CommandError when the file cannot be written; what `write` throws
+ * Lets `write` fill a file that only its owner may read (`-` is standard output). An existing file keeps its content until the new
+ * one is complete: the new file is written beside it, and then replaces it.
+ * @throws CommandError if the file cannot be written; the error of `write`
  */
 export const writeWhole = async (
   file: string,
@@ -21,11 +21,11 @@ export const writeWhole = async (
   }
   const found = statOf(file)
   if (found && !found.isFile()) {
-    // A device or a pipe has no content to keep, and must stay what it is.
+    // A device or a pipe has no content to keep, and must not be replaced by a file.
     await fill(await opened(file, 'w'), file, write)
     return
   }
-  // A link keeps its place, and the file that it leads to is replaced.
+  // A link stays, and its target is replaced.
   const target = found ? realpathSync(file) : file
   const draft = `${target}.${process.pid}.part`
   try {
@@ -39,7 +39,7 @@ export const writeWhole = async (
   }
 }
 
-/** What is there already; undefined if nothing is. @throws CommandError */
+/** The state of an existing file; undefined if there is no file. @throws CommandError */
 const statOf = (file: string): Stats | undefined => {
   try {
     const found = statSync(file, { throwIfNoEntry: false })
@@ -59,7 +59,7 @@ const fill = async (
   try {
     await write(target)
   } catch (error) {
-    // Of a full disk, say; errors of sockets are those of stores.
+    // For example a full disk. Errors of sockets belong to stores.
     if (isNativeError(error) && 'syscall' in error && !isStorageUnavailable(error))
       throw unusable(file, 'written', error)
     throw error
@@ -68,7 +68,7 @@ const fill = async (
   }
 }
 
-/** Opens a file (`-` is standard input) and gives its lines to `read`, as they are read. @throws CommandError */
+/** Opens a file (`-` is standard input) and passes its lines to `read` as they arrive. @throws CommandError */
 export const readLines = async (file: string, read: (lines: AsyncIterable<string>) => Promise<void>): Promise<void> => {
   const input = file === '-' ? process.stdin : (await opened(file, 'r')).createReadStream()
   try {
@@ -87,12 +87,12 @@ async function* linesIn(file: string, input: AsyncIterable<Buffer | string>): As
   }
 }
 
-/** Characters of a line of an export: its longest lines, of repositories and of sketches, have some 17,000. */
+/** The largest number of characters of a line. The longest lines of exports, of repositories and of sketches, have some 17,000. */
 const LONGEST_LINE = 1_048_576
 
 /**
- * The lines of a text in UTF-8 that comes in pieces.
- * @param longest characters that a line may have.
+ * The lines of a text in UTF-8 that arrives in pieces.
+ * @param longest the largest number of characters of a line
  * @throws CommandError for a longer line, and for bytes that are not UTF-8
  */
 export async function* textLines(input: AsyncIterable<Uint8Array | string>, longest: number): AsyncGenerator<string> {
@@ -101,9 +101,7 @@ export async function* textLines(input: AsyncIterable<Uint8Array | string>, long
   let rest = ''
   const checked = (line: string): string => {
     if (line.length <= longest) return line
-    throw new CommandError(
-      `line ${number + 1} is longer than ${longest} characters, which no line is that Tallyman wrote`,
-    )
+    throw new CommandError(`line ${number + 1} is longer than ${longest} characters; Tallyman writes no such lines`)
   }
   const decoded = (chunk?: Uint8Array): string => {
     try {
