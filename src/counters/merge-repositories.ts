@@ -10,11 +10,14 @@ import { keepUnresolved } from './unresolved-users.js'
 export const AT_ONCE = 200
 
 /**
- * Moves the repositories of aliases to their registries. If the registry has a repository of the same name, the earlier of
- * both first events is the first event, and the later one counts as an event of a known repository.
+ * Moves the repositories of aliases to their registries. If the registry has a repository of the same name, the earlier first event
+ * stays the first event. The later one counts as an event of a known repository.
  * @param aliases aliases with the names of their registries
  */
-export const mergeRepositories = async (counting: CountingDeps, aliases: ReadonlyMap<string, string>): Promise<void> => {
+export const mergeRepositories = async (
+  counting: CountingDeps,
+  aliases: ReadonlyMap<string, string>,
+): Promise<void> => {
   const { database } = counting
   for (const { alias, registry } of await aliasesWithRepositories(database.sql, aliases)) {
     let last: string | undefined = ''

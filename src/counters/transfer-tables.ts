@@ -75,8 +75,8 @@ export const TABLES: Record<Exclude<LineKind, 'sketch'>, TransferTable> = {
 }
 
 /**
- * The order of export. Resolving a name moves its contributions to a repository or a sketch, so data that moves during an
- * export moves to a part that is exported later.
+ * The order of export. Resolving a name moves its contributions to a repository or a sketch. So data that moves during an export
+ * moves to a part that is exported later.
  */
 export const TABLE_KINDS = ['unresolved_user', 'repository', 'tally'] as const
 

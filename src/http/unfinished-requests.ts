@@ -15,7 +15,7 @@ type LimitOptions = {
 
 /**
  * Limits the connections with unfinished bodies: a body that never ends occupies a connection until the time limit of the server. If
- * there are too many, the oldest requests without a valid token are closed, then the oldest of all requests, so that new requests are
+ * there are too many, the oldest requests without a valid token are closed, then the oldest of all requests. So new requests are
  * always accepted.
  * @returns a function to call for each request when it begins
  */

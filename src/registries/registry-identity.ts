@@ -140,8 +140,8 @@ export const createRegistryIdentity = async ({
   }
 
   /**
-   * Learns the senders of events first, also in the mode `host`. When the setting changes to `process`, the hosts of one process are
-   * then one registry, and registries that send no events at that moment are known.
+   * Learns the senders of events first, also in the mode `host`. So when the setting changes to `process`, the hosts of one process
+   * are one registry. Registries that send no events at that moment are already known.
    */
   const afterLearning = (
     events: readonly ReportedItem[],

@@ -16,9 +16,9 @@ export type ResolvedSender = {
 }
 
 /**
- * Identifies the registry of a sender. The process decides. A new process joins the registry of the host that it reports, a new
- * host joins the registry of its process, and a known process stays with its registry whatever host a client sent. Without a
- * process, the host decides.
+ * Identifies the registry of a sender. The process decides. A new process joins the registry of the host that it reports. A new
+ * host joins the registry of its process. A known process stays with its registry, whatever host a client sent. Without a process,
+ * the host decides.
  *
  * A host is new if it has no recorded data. The learning transaction checks that (learn-senders.ts).
  */

@@ -16,8 +16,8 @@ export type ReadLimits = {
 }
 
 /**
- * Reads a file that an operator named. A device without an end, a pipe that stays open and a file that is too large give an error,
- * so that the process neither hangs nor runs out of memory.
+ * Reads a file that an operator named. A device without an end, a pipe that stays open and a file that is too large give an error.
+ * So the process neither hangs nor runs out of memory.
  * @throws FileError
  */
 export const readBoundedFile = (path: string, limits: ReadLimits): Buffer => {

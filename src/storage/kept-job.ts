@@ -29,8 +29,8 @@ type KeptJobDeps = {
 const LEASE_SECONDS = 2 * 60
 
 /**
- * Runs a job that is due. To be called every minute. A time is made up for as soon as possible if it was missed because no process
- * ran, a store was unavailable, or another process did the same work. After any other failure, the job runs at its next time.
+ * Runs a job that is due. To be called every minute. A missed time is made up for as soon as possible if no process ran, a store
+ * was unavailable, or another process did the same work. After any other failure, the job runs at its next time.
  * @param work returns `later` if the work is not possible now for a temporary reason; then any process may do it
  * @returns whether this process did the job
  */

@@ -18,7 +18,7 @@ const lastWeek = (): string => new Date(started.getTime() - 7 * 86_400_000).toIS
 const day = (offset: number): string => new Date(started.getTime() + offset * 86_400_000).toISOString().slice(0, 10)
 const TAG_USERS = 'i_container_registry_push_tag_user'
 
-describe('a reader that goes away, as head does', () => {
+describe('a reader that disconnects, like head', () => {
   test('ends a command without a message', async () => {
     const child = spawn(process.execPath, [join(ROOT, 'dist', 'main.js'), 'metrics', 'docs'], {
       cwd: ROOT,
@@ -93,7 +93,7 @@ test.each([
 
 /** What every command answers, whether it asks the running service or opens the stores itself. */
 describe.each([
-  ['the embedded stores, held by the running service', false],
+  ['the embedded stores, in use by the running service', false],
   ['Redis and PostgreSQL, opened beside the running service', true],
 ])('commands on %s', (_, servers) => {
   const folder = embeddedFolder()
@@ -406,12 +406,14 @@ describe('commands without a service', () => {
       out: expect.stringMatching(/^a dump of \d{4}-\d\d-\d\d \S+ UTC is in \S+\/dumps\n$/),
     })
     expect(readdirSync(join(folder.path, 'dumps'))).toEqual([expect.stringMatching(/^tallyman-.*\.tar\.gz$/)])
-    const away = { TALLYMAN_DATA_DIR: folder.path, DATABASE_URL: 'postgres://u:secret@127.0.0.1:1/d' }
-    expect((await tallyman(away, 'dump')).err).toMatch(/^tallyman: only the embedded database .* with pg_dump\n$/)
+    const unavailable = { TALLYMAN_DATA_DIR: folder.path, DATABASE_URL: 'postgres://u:secret@127.0.0.1:1/d' }
+    expect((await tallyman(unavailable, 'dump')).err).toMatch(
+      /^tallyman: only the embedded database .* with pg_dump\n$/,
+    )
     folder.remove()
   })
 
-  test('tell every problem of the configuration, and a store that does not answer', async () => {
+  test('report every error of the configuration, and a store that does not answer', async () => {
     const wrong = await tallyman(
       { TALLYMAN_LISTEN: 'x', TALLYMAN_PING_URL: 'y', TALLYMAN_USER_TOKEN_KEY: '/nowhere.pem' },
       'serve',
@@ -423,15 +425,15 @@ describe('commands without a service', () => {
       ),
     })
     const folder = temporaryFolder('cli')
-    const away = await spawnTallyman(
+    const unavailable = await spawnTallyman(
       { TALLYMAN_DATA_DIR: folder.path, DATABASE_URL: 'postgres://u:secret@127.0.0.1:1/d' },
       'status',
     )
-    expect(away).toMatchObject({
+    expect(unavailable).toMatchObject({
       code: 1,
       err: expect.stringMatching(/a store does not answer .*; check DATABASE_URL and REDIS_URL/),
     })
-    expect(away.err).not.toContain('secret')
+    expect(unavailable.err).not.toContain('secret')
     folder.remove()
   })
 
@@ -453,8 +455,8 @@ describe('commands without a service', () => {
 
     const kept = join(folder.path, 'kept.ndjson')
     writeFileSync(kept, 'the export of yesterday')
-    const away = { ...environment, DATABASE_URL: 'postgres://u@127.0.0.1:1/d' }
-    expect(await tallyman(away, 'counters', 'export', kept)).toMatchObject({ code: 1 })
+    const unavailable = { ...environment, DATABASE_URL: 'postgres://u@127.0.0.1:1/d' }
+    expect(await tallyman(unavailable, 'counters', 'export', kept)).toMatchObject({ code: 1 })
     expect(readFileSync(kept, 'utf8')).toBe('the export of yesterday')
     expect(readdirSync(folder.path).filter((name) => name.endsWith('.part'))).toEqual([])
     expect(await tallyman(environment, 'counters', 'export', kept)).toMatchObject({ code: 0, err: '' })
@@ -463,7 +465,7 @@ describe('commands without a service', () => {
     folder.remove()
   })
 
-  test('tell that the embedded database is lost, and how to get it back', async () => {
+  test('report that the embedded database is lost, and how to restore it', async () => {
     const folder = temporaryFolder('lost')
     writeFileSync(join(folder.path, 'initialised'), '')
     const { code, err } = await tallyman({ TALLYMAN_DATA_DIR: folder.path }, 'status')

@@ -131,7 +131,7 @@ const ARGUMENTS: Record<string, string[]> = {
   sql: [`select name as "a${String.fromCharCode(0x9b)}b", name from inventory.repositories`],
 }
 
-/** Every command with its help. `serve` has the terminal for as long as it runs: its lines are those of the log. */
+/** Every command with its help. `serve` is left out: it runs until it is stopped, and its lines are log lines. */
 const commandsBelow = async (...path: string[]): Promise<{ path: string[]; help: string }[]> => {
   const { out } = await tallyman({}, ...path, '--help')
   const [list = ''] = (out.split('\nCommands:\n')[1] ?? '').split('\n\n')

@@ -68,7 +68,7 @@ describe('what a start prints', () => {
   })
 
   test.each(['http://0.0.0.0:3000', 'http://[::]:3000'])(
-    'where it listens on all addresses (%s), a registry is told the host name',
+    'if it listens on all addresses (%s), the URL for a registry has the host name',
     async (address) => {
       const text = await start({ TALLYMAN_HOSTNAME: 'tallyman.example' }, { address })
       expect(text).toContain('url: http://tallyman.example:3000/container_registry_event/events')

@@ -159,7 +159,7 @@ describe('the configuration', () => {
     ])
   })
 
-  test('every problem is told at once, each with its key and where it stands', () => {
+  test('all errors are reported together, each with its key and its source', () => {
     const path = file('listn: 3000\nlog_level: loud\nping_cron: sometimes\n')
     expect(
       [
@@ -190,7 +190,7 @@ describe('the configuration', () => {
     ])
   })
 
-  test('what is missing, or not where it should be, is told together with what is wrong', () => {
+  test('missing files and settings are reported together with invalid values', () => {
     const path = file('user_directory: gitlab\nevent_rules: poems\ngitlab_url: nonsense\n')
     expect(
       [
@@ -235,7 +235,7 @@ describe('the configuration', () => {
     ['redis://:secret@one,two', /^REDIS_URL: expected redis:\/\/host:6379/],
     ['redis://host:6379/secret', /^REDIS_URL: its database is not a number/],
     ['rediss-sentinel://host/main?db=secret', /^REDIS_URL: its database is not a number/],
-  ])('%s is told, without a word of it', (url, problem) => {
+  ])('%s is reported without being quoted', (url, problem) => {
     expect(problemsOf({ REDIS_URL: url })).toEqual([expect.stringMatching(problem)])
     expect(problemsOf({ REDIS_URL: url })[0]).not.toContain('secret')
   })
@@ -261,7 +261,7 @@ describe('the configuration', () => {
     [{ TALLYMAN_USER_DIRECTORY: 'file' }, ['TALLYMAN_USERS_FILE: is missing, and the user directory "file" needs it']],
     [{ TALLYMAN_LISTEN: 'h:70000' }, ['TALLYMAN_LISTEN: 70000 is not a port, expected at most 65535']],
     [{ TALLYMAN_EVENT_RULES: 'poems' }, [expect.stringMatching(/TALLYMAN_EVENT_RULES: .*poems\.yml does not exist/)]],
-  ])('%j is told', (environment, expected) => {
+  ])('%j is reported', (environment, expected) => {
     expect(problemsOf(environment as Record<string, string>)).toEqual(expected)
   })
 
@@ -278,7 +278,7 @@ describe('the configuration', () => {
     }
   })
 
-  test('files that cannot be read are told with all other problems, each with its key or variable', () => {
+  test('files that cannot be read are reported with all other errors, each with its key or variable', () => {
     const keys = ['country_file', 'network_file', 'clients_file', 'metrics_dir', 'docker_config', 'users_file']
     const own = file(['event_rules: nope', ...keys.map((key) => `${key}: /nope/${key}`)].join('\n'))
     const problems = problemsOf({ TALLYMAN_CONFIG: own, TALLYMAN_NETWORK_FILE: folder.path, TALLYMAN_METRICS_DIR: own })
@@ -293,7 +293,7 @@ describe('the configuration', () => {
     ])
   })
 
-  test('a file of registries is told by the key that names it, and so is what is wrong in it', () => {
+  test('an error of the file of registries names the key of the file', () => {
     expect(problemsOf({ TALLYMAN_CONFIG: file('registries_file: /nope.yml\ncountry_file: /nope.mmdb') })).toEqual([
       expect.stringMatching(/^country_file \(in .*\): \/nope\.mmdb cannot be read/),
       expect.stringMatching(/^registries_file \(in .*\): \/nope\.yml: there is no such file$/),
@@ -304,7 +304,7 @@ describe('the configuration', () => {
     ])
   })
 
-  test('a file that is no map is told', () => {
+  test('a file that is no map is reported', () => {
     expect(problemsOf({ TALLYMAN_CONFIG: file('- listen') })[0]).toMatch(/expected keys and values/)
   })
 
@@ -334,7 +334,7 @@ describe('the configuration', () => {
     expect(inline.readRegistries()).toEqual([{ name: 'd.example', aliases: ['d'] }])
   })
 
-  test('tells what is wrong with registries', () => {
+  test('reports errors in registries', () => {
     const own = file('registries:\n  a.example: [x]\n')
     expect(
       problemsOf({ TALLYMAN_CONFIG: own, TALLYMAN_REGISTRIES_FILE: file('b.example: [x]', 'registries.yml') }),

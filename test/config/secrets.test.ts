@@ -62,7 +62,7 @@ describe('secrets', () => {
     expect(readdirSync(dataDir())).not.toContain('users.key')
   })
 
-  test('are made anew where a crash left an empty file, but not where one may not be read', () => {
+  test('are created again if a crash left an empty file, but not if the file cannot be read', () => {
     load()
     writeFileSync(join(dataDir(), 'api.token'), '')
     const { apiTokens } = load()
@@ -73,7 +73,7 @@ describe('secrets', () => {
     expect(load).toThrow('EISDIR')
   })
 
-  test('that are configured take the place of files', () => {
+  test('that are configured are used instead of files', () => {
     const { notificationTokens, usersKey, unshown } = load({
       notificationTokens: [{ token: 'a' }, { token: 'b' }],
       usersKey: 'ours',
@@ -92,7 +92,7 @@ describe('secrets', () => {
     expect(readFileSync(join(dataDir(), 'api.token'), 'utf8')).toBe('  my api.token\n')
   })
 
-  test('are told apart by a fingerprint that is not the key', () => {
+  test('are distinguished by a fingerprint that is not the key', () => {
     expect(fingerprintOf('one key')).toMatch(/^[0-9a-f]{16}$/)
     expect(fingerprintOf('one key')).toBe(fingerprintOf('one key'))
     expect(fingerprintOf('one key')).not.toBe(fingerprintOf('another key'))

@@ -82,7 +82,7 @@ describe.each(STORE_PAIRS)('a first event that an older one displaces, on %s', (
     expect(await stale()).toBe(0)
   })
 
-  test('keeps nobody waiting: events are recorded while sketches cannot be rebuilt', async () => {
+  test('does not delay events: they are recorded while sketches cannot be rebuilt', async () => {
     const replace = async (): Promise<void> => Promise.reject(new Error('no sketch can be replaced'))
     const { ingest, rebuildStale } = createCounting({ ...stores, sketches: { ...stores.sketches, replace } })
     await ingest([late])

@@ -13,16 +13,16 @@ import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 const now = (): Date => new Date('2026-11-19T00:00:00Z')
 const IDS: Record<string, string | undefined> = { alice: '17', bob: '18' }
 
-describe.each(STORE_PAIRS)('people the directory could not tell, on %s', (_, open) => {
+describe.each(STORE_PAIRS)('people that the directory could not resolve, on %s', (_, open) => {
   let stores: TestStores
-  let away = false
+  let isUnavailable = false
   /** Asking for one of these makes the directory rest until the next round. */
   let refused: string[] = []
   let resting = false
   const directory: UserDirectory = {
     kind: 'gitlab',
     idOf: (name) => {
-      if (away || resting) throw new DirectoryUnavailable('x')
+      if (isUnavailable || resting) throw new DirectoryUnavailable('x')
       if (refused.includes(name)) {
         resting = true
         throw new DirectoryUnavailable('x')
@@ -37,7 +37,7 @@ describe.each(STORE_PAIRS)('people the directory could not tell, on %s', (_, ope
   })
   afterAll(async () => stores.close())
   beforeEach(async () => {
-    away = false
+    isUnavailable = false
     refused = []
     resting = false
     await stores.clear()
@@ -76,31 +76,31 @@ describe.each(STORE_PAIRS)('people the directory could not tell, on %s', (_, ope
     anEvent({ id: 5, name: 'bob', type: 'build', repository: 'a', at: '2026-11-18T10:00:01Z' }),
   ]
 
-  test('are counted when it answers, as if it had never been away', async () => {
+  test('are counted when it answers, as if it had always been available', async () => {
     const { ingest } = counting()
     expect(await ingest(history)).toEqual(['recorded', 'recorded', 'recorded', 'unknown_user', 'recorded'])
     const expected = await counted(stores)
 
     await stores.clear()
     const later = counting()
-    away = true
+    isUnavailable = true
     for (const event of history) expect(await later.ingest([event])).toEqual(['recorded'])
     expect(await countUnresolved(stores.database)).toBe(3)
     expect(await countOf(stores, 'i_container_registry_push_tag_user-2026-47')).toBe(0)
     expect(await later.resolve()).toBe(0)
 
-    away = false
+    isUnavailable = false
     expect(await later.resolve()).toBe(3)
     expect(await counted(stores)).toEqual(expected)
     expect(await countUnresolved(stores.database)).toBe(0)
     expect(await later.resolve()).toBe(0)
   })
 
-  test('resolved between two events, the older first event still takes the place of the younger', async () => {
+  test('resolved between two events, the older first event still displaces the younger one', async () => {
     const { ingest, resolve, rebuildStale } = counting()
-    away = true
+    isUnavailable = true
     await ingest(history.slice(0, 1))
-    away = false
+    isUnavailable = false
     await resolve()
     expect(await countOf(stores, 'i_container_registry_create_repository_user-2026-47')).toBe(1)
     await ingest(history.slice(4))
@@ -108,12 +108,12 @@ describe.each(STORE_PAIRS)('people the directory could not tell, on %s', (_, ope
     expect(await countOf(stores, 'i_container_registry_create_repository_user-2026-47')).toBe(1)
     expect(await countOf(stores, 'i_container_registry_push_repository_user-2026-47')).toBe(1)
   })
-  test('who cannot be told goes behind all others, so that nobody waits for ever', async () => {
+  test('a name that cannot be resolved moves to the end of the queue, so that no name waits for ever', async () => {
     const { ingest, resolve } = counting()
-    away = true
+    isUnavailable = true
     const names = ['aaa', 'aab', 'alice', 'bob']
     await ingest(names.map((name, i) => anEvent({ id: i + 1, name, type: 'build', tag: '1' })))
-    away = false
+    isUnavailable = false
     refused = ['aaa', 'aab']
     const rounds = []
     for (let round = 0; round < 4; round++) {

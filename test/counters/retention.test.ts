@@ -131,14 +131,14 @@ describe.each(STORE_PAIRS)('tables without a bound, on %s', (_, open) => {
   test('end the run at once if the database is unavailable', async () => {
     let statements = 0
     const { database } = stores
-    const away = {
+    const unavailable = {
       ...database,
       sql: seeing(database.sql, async () => {
         statements++
         return Promise.reject(Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }))
       }),
     }
-    await expect(deleteExpired(away, RETENTION, NOW)).rejects.toThrow('connect')
+    await expect(deleteExpired(unavailable, RETENTION, NOW)).rejects.toThrow('connect')
     expect(statements).toBe(1)
   })
 })

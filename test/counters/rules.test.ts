@@ -90,7 +90,7 @@ describe.each([
     },
   )
 
-  test('a pull by tag and one without count for their users; a HEAD is a check and counts for nobody', () => {
+  test('a pull by tag and one without count for their users; a HEAD is a check and counts for no user', () => {
     const names = (event: object): string[] =>
       rules.matching(anEvent({ action: 'pull', name: 'a', ...event }), 'known').map(({ name }) => name)
     expect(names({ tag: '1', type: 'build' })).toEqual([`${X}pull_tag_user`, `${X}pull`])
@@ -169,7 +169,7 @@ events:
     expect(() => loadRules(file, read)).toThrow(file)
   })
 
-  test('all problems are told at once', () => {
+  test('all errors are reported together', () => {
     const file = write('many.yml', 'events:\n  - { name: A, description: d }\n  - 7\n')
     expect(() => loadRules(file, read)).toThrow(
       /events\[0\]\.category is missing[^]*events\[0\]\.name[^]*events\[1\] is 7, expected object/,

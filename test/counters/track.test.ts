@@ -34,7 +34,7 @@ describe.each(STORE_PAIRS)('events from outside, on %s', (_, open) => {
     track = createTrack({ ...stores, rules: RULES, lifetimes: LIFETIMES, now })
   })
 
-  test('whose user nobody knows count in their total, and the answer names them', async () => {
+  test('of unknown users count in their total, and the answer contains the reason', async () => {
     expect(
       await track([
         { event: 'deploys', as: 'both' },

@@ -146,7 +146,7 @@ describe('counters move from one pair of stores to the other, losing nothing', (
     ['an unknown kind', ['HEADING', '{"kind":"poem"}'], /line 2: "poem" is an unknown kind/],
     ['a kind that every object has', ['HEADING', '{"kind":"constructor"}'], /line 2: "constructor" is an unknown kind/],
     ['no object', ['HEADING', 'null'], /line 2: not a JSON object/],
-    ['null in the place of the heading', ['null'], /line 1: not a JSON object/],
+    ['null instead of the heading', ['null'], /line 1: not a JSON object/],
     ['a tally without a day', ['HEADING', '{"kind":"tally","name":"a","value":1}'], /line 2: day: /],
     [
       'a day that is none',

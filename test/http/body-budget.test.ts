@@ -136,7 +136,7 @@ describe('fifty connections that send 16 MiB at once', () => {
       expect(most).toBeLessThanOrEqual(BOUND)
       expect(taken).toBeGreaterThanOrEqual(1)
       expect(all.filter((answer) => answer.startsWith('HTTP/1.1 200'))).toHaveLength(taken)
-      // A connection that is cut while it sends may lose its answer; nobody is told that the body is too large.
+      // A connection that is cut while it sends may lose its answer, so the client may not see that the body is too large.
       expect(all.some((answer) => answer.startsWith('HTTP/1.1 413'))).toBe(false)
       expect(budget.taken()).toBe(0)
       server.close()

@@ -74,7 +74,7 @@ test('a health probe keeps its connection while few are open, and reconnects whi
   expect(await notify(registry)).toContain('Connection: keep-alive')
 })
 
-test('a registry is answered however many connections without a token are held', async () => {
+test('a registry is answered however many connections without a token are open', async () => {
   const registry = await open()
   expect(await notify(registry)).toContain('200 OK')
   const oldest = await open()

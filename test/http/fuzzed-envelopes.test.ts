@@ -22,7 +22,7 @@ test.each([
   ['the embedded stores', 'embedded', 1_000],
   ['Redis and PostgreSQL', 'servers', 100],
 ] as const)(
-  'each item of an envelope is counted in exactly one place, and none is a fault of the service, with %s',
+  'each item of an envelope has exactly one outcome, and none is an error of the service, with %s',
   async (_, stores, usual) => {
     fuzzed = await startFuzzed(stores, {})
     const summary = await fuzzed.fuzz(requests, usual, ({ body = '' }, answer) => {

@@ -34,7 +34,7 @@ describe('the webhook is found in spite of', () => {
     for (const token of [API_TOKEN, 'wrong', '']) expect((await notify(path, token)).status).toBe(401)
   })
 
-  test('a whole URL in the place of the path', async () => {
+  test('a whole URL instead of the path', async () => {
     const sender = createSender(app.url)
     const answer = await sender.send({
       method: 'POST',
@@ -53,7 +53,7 @@ test.each([
   '/container_registry_events/events',
   '/container-registry-event/events',
   '/api/v4/container_registry_event/events/1',
-])('a notification to %s is told the right path, and counted', async (path) => {
+])('a notification to %s is answered with the right path, and counted', async (path) => {
   const before = (await refused())['404'] ?? 0
   expect(await notify(path)).toEqual({
     status: 404,
@@ -64,7 +64,7 @@ test.each([
 })
 
 test.each(['/', '/events', '/api/v4/events', '/inventory/sql', '/nowhere/at/all'])(
-  'a notification to %s is known by its token, told the right path, and counted',
+  'a notification to %s is recognised by its token, answered with the right path, and counted',
   async (path) => {
     const before = (await refused())['404'] ?? 0
     expect(await notify(path)).toEqual({

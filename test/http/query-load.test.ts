@@ -105,7 +105,7 @@ describe.each(STORE_PAIRS)('questions on %s', (_name, open) => {
     expect(answers.filter(({ status }) => status === 200).length).toBe(50 + atOnce())
   })
 
-  test('leave their turns after a refusal, and when their clients go away before the answer', async () => {
+  test('end their turns after a refusal, and when their clients disconnect before the answer', async () => {
     for (let i = 0; i < 5; i++) expect((await fetch(`${url}/inventory/images?limit=x`)).status).toBe(400)
     for (let i = 0; i < 5; i++) {
       mostRunning = 0

@@ -38,7 +38,7 @@ describe('turns of questions', () => {
     await waiting[1]
   })
 
-  test('are left to others by a request whose client went away', async () => {
+  test('are not taken by a request whose client has disconnected', async () => {
     const { take } = createQueryTurns({ atOnce: 1, mostQueued: 1 })
     const end = await take(STAYS)
     const gone = new AbortController()

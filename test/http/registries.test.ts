@@ -138,7 +138,7 @@ test('what was recorded by host moves when the setting changes and hosts turn ou
     await app.close()
 
     app = await open({ ...environment, TALLYMAN_REGISTRY_IDENTITY: 'process' })
-    // Deliveries of before come again, and are repeated, not counted again.
+    // Previous deliveries arrive again: they are repeated events and do not count again.
     expect(await (await app.notify({ events })).json()).toEqual({ recorded: 0, repeated: 4, skipped: {} })
     await eventually(
       'all is of one registry',

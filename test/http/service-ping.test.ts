@@ -47,7 +47,7 @@ describe('POST /usage_data/service_ping', () => {
     expect(await last()).toMatchObject({ sentAt: null, attempts: 1, lastError: 'the destination answered 503' })
   })
 
-  test('tells no address of a destination that is away', async () => {
+  test('does not reveal the address of an unavailable destination', async () => {
     clock += 60 * 60_000
     answer = (response) => response.socket?.destroy()
     const { status, message } = await send()

@@ -17,10 +17,10 @@ const USERS = 'i_container_registry_push_tag_user'
 describe('counting from outside by username, with a GitLab', () => {
   let gitlab: Stub
   let app: TestApp
-  let away = false
+  let isUnavailable = false
   beforeAll(async () => {
     gitlab = await startStub(({ path }, response) => {
-      if (away) response.writeHead(502).end()
+      if (isUnavailable) response.writeHead(502).end()
       else response.end(path.endsWith('=alice') ? '[{"id":17,"username":"alice"}]' : '[]')
     })
     app = await openApp({
@@ -40,7 +40,7 @@ describe('counting from outside by username, with a GitLab', () => {
   const waiting = async (): Promise<unknown> =>
     ((await (await app.get('/status')).json()) as { unresolvedUsers: number }).unresolvedUsers
 
-  test('a name that it does not know is counted for nobody, and the answer says so', async () => {
+  test('a name that it does not know counts for no user, and the answer contains the reason', async () => {
     const skipped = { status: 200, recorded: 0, skipped: { unknown_user: 1 } }
     expect(await post('increment_unique_users', { event: USERS, username: 'nobody' })).toEqual(skipped)
     expect(await post('track_event', { event: USERS, username: 'nobody' })).toEqual(skipped)
@@ -65,8 +65,8 @@ describe('counting from outside by username, with a GitLab', () => {
     })
   })
 
-  test('while it is away the name waits, and the answer is that of success', async () => {
-    away = true
+  test('while it is unavailable the name stays unresolved, and the answer reports success', async () => {
+    isUnavailable = true
     const recorded = { status: 200, recorded: 1, skipped: {} }
     expect(await post('track_event', { event: USERS, username: 'Bob' })).toEqual(recorded)
     expect(await post('increment_unique_users', { event: USERS, username: 'carol' })).toEqual(recorded)
@@ -90,7 +90,7 @@ describe('counting from outside by username, where ids come from the tokens of G
     folder.remove()
   })
 
-  test.each([USERS, DEPLOY_TOKENS])('a name would only be hashed, and counts for nobody: %s', async (event) => {
+  test.each([USERS, DEPLOY_TOKENS])('a name would only be hashed, and counts for no user: %s', async (event) => {
     const answer = await app.post('/usage_data/track_event', { event, username: 'alice' })
     expect(await answer.json()).toEqual({ recorded: 0, skipped: { no_user_token: 1 } })
     const byId = await app.post('/usage_data/track_event', { event, user_id: 17 })

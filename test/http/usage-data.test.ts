@@ -84,7 +84,7 @@ describe('GET /usage_data/unique_events', () => {
     })
   })
 
-  test('unites events: nobody counts twice', async () => {
+  test('merges events: no user counts twice', async () => {
     expect(await unique(`event_names=${TAG},${REPOSITORY}&start_date=2026-11-16&end_date=2026-11-30`)).toMatchObject({
       value: 4,
     })

@@ -89,7 +89,7 @@ describe('metric definitions of an operator', () => {
     ['removed without a milestone', RIGHT.replace('active', 'removed'), /milestone_removed is missing/],
     ['broken without an address', RIGHT.replace('active', 'broken'), /repair_issue_url is missing/],
     [
-      'an event nobody declares',
+      'an undeclared event',
       RIGHT.replace('[pushers]', '[poets]'),
       /options\.events\[0\] is "poets", expected an event with unique users: pushers/,
     ],
@@ -99,17 +99,17 @@ describe('metric definitions of an operator', () => {
       /options\.event is "pushers", expected an event with a total: pushes/,
     ],
     [
-      'a query nobody wrote',
+      'an unknown query',
       RIGHT.replace('7d', 'all').replace('redis_hll', 'database').replace('events: [pushers]', 'query: x'),
       /options\.query is "x", expected a query: repositories/,
     ],
     [
-      'a system value nobody knows',
+      'an unknown system value',
       RIGHT.replace('7d', 'none').replace('redis_hll', 'system').replace('events: [pushers]', 'value: x'),
       /options\.value is "x", expected a system value: uuid/,
     ],
     [
-      'a setting nobody knows',
+      'an unknown setting',
       RIGHT.replace('7d', 'none').replace('redis_hll', 'setting').replace('events: [pushers]', 'value: x'),
       /options\.value is "x", expected a setting: rules/,
     ],
@@ -160,13 +160,13 @@ describe('metric definitions of an operator', () => {
     expect(load).toThrow(join(folder.path, 'counts_7d/wrong.yml'))
   })
 
-  test('all problems of all files are told at once', () => {
+  test('all errors of all files are reported together', () => {
     write('one.yml', RIGHT.replace('active', 'fine'))
     write('two.yml', RIGHT.replace('7d', '9d'))
     expect(load).toThrow(/one\.yml: status is[^]*two\.yml: time_frame is/)
   })
 
-  test('two metrics cannot stand in one place, nor one inside the value of another', () => {
+  test('two metrics cannot have the same key path, nor can one be inside the value of another', () => {
     write('one.yml', RIGHT)
     write('two.yml', RIGHT)
     write('three.yml', RIGHT.replace('counts.pushers', 'counts.pushers.deeper'))
@@ -174,7 +174,7 @@ describe('metric definitions of an operator', () => {
     expect(load).toThrow(/three\.yml: key_path counts\.pushers\.deeper lies inside counts\.pushers/)
   })
 
-  test('a folder that is not there is told', () => {
+  test('a missing directory is reported', () => {
     expect(() => loadMetrics(join(folder.path, 'nowhere'), read, known)).toThrow(/cannot be read/)
   })
 })

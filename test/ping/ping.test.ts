@@ -84,7 +84,7 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
     createServicePings({ ...instanceDeps(holder), ...(to && { deliver: to }) })
   const posted = (): string[] => stub.requests.map(({ method, path }) => `${method} ${path}`)
 
-  test('is POSTed, then what is told about its making, and noted as sent', async () => {
+  test('is POSTed, then its metadata, and marked as sent', async () => {
     const { sent, ping } = await instance('a', deliver()).sendNow()
     expect([sent, ping]).toEqual([true, await newestPing(stores.database)])
     expect(posted()).toEqual(['POST /usage_data', 'POST /usage_ping_metadata'])
@@ -101,7 +101,7 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
     })
   })
 
-  test('without a destination is made and kept, and sent nowhere', async () => {
+  test('without a destination is built and stored, but not sent', async () => {
     expect((await instance('a').sendNow()).sent).toBe(false)
     expect(await newestPing(stores.database)).toMatchObject({ sentAt: null, nextAttemptAt: null, attempts: 0 })
     await instance('a').retry()
@@ -188,7 +188,7 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
   })
 
   test.each([
-    ['what is told about its making', 'usage_ping_metadata', 200, { sent: 1, failed: 0 }],
+    ['its metadata', 'usage_ping_metadata', 200, { sent: 1, failed: 0 }],
     ['the report of a failure', 'usage_ping_errors', 500, { sent: 0, failed: 1 }],
   ])('and all others wait if the destination refuses %s', async (_, refused, status, expected) => {
     await twelveDuePings()
@@ -234,7 +234,7 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
     expect(await newestPing(stores.database)).toMatchObject({ sentAt: now(), attempts: 1 })
   })
 
-  test('is not led elsewhere, and a destination that is away is told without its address', async () => {
+  test('follows no redirect, and the error of an unavailable destination does not contain its address', async () => {
     answer = (_request, response) => response.writeHead(302, { location: '/elsewhere' }).end()
     await expect(instance('a', deliver()).sendNow()).rejects.toThrow('the destination answered 302')
     expect(posted()).not.toContain('GET /elsewhere')
@@ -318,7 +318,7 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
     expect(await pings()).toEqual(['2026-11-28T12:00:00.000Z'])
   })
 
-  test('whose numbers were read while a store went away is made again later', async () => {
+  test('whose numbers were read while a store became unavailable is rebuilt later', async () => {
     await instance('a').makeDue()
     at('2026-11-26T10:00:00Z')
     const losing = createServicePings({
@@ -337,7 +337,7 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
     return { ...ping, metadata: { ...ping.metadata, metrics: [{ name: 'counts.users', time_elapsed: 0, error }] } }
   }
 
-  test('whose numbers lack those of a store that was away and is back is made again later', async () => {
+  test('without the numbers of a store that was unavailable and has recovered is rebuilt later', async () => {
     await instance('a').makeDue()
     at('2026-11-26T10:00:00Z')
     const broken = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })

@@ -45,7 +45,7 @@ describe('registries', () => {
     ])
   })
 
-  test('an alias names one registry: events of it are told of that', () => {
+  test('an alias names one registry: its events belong to that registry', () => {
     const registries = createRegistries(() =>
       readRegistries([{ 'a.example': ['x:1', 'y:2'] }, { 'b.example': ['z:3'] }]),
     )
@@ -118,7 +118,7 @@ describe('registries', () => {
       expect(problemsIn({ a: { url: 'http://a', cache } })).toEqual(['a: cache is true or false'])
   })
 
-  test('read again, what is wrong leaves those of before in use', () => {
+  test('that are invalid when they are read again leave the previous ones in use', () => {
     let documents: unknown[] = [{ a: ['x'] }]
     const registries = createRegistries(() => readRegistries(documents))
     documents = [{ a: ['x'], b: ['x'] }]

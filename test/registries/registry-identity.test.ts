@@ -125,7 +125,7 @@ describe.each(STORE_PAIRS)('which registry a sender is, in %s', (_, open) => {
     expect([...identity.registries.aliases()]).toEqual([['b', 'a']])
   })
 
-  test('the aliases tell what has to move: hosts, provisional names, and what the configuration renames', async () => {
+  test('the aliases contain all names with data to move: hosts, provisional names, and renames of the configuration', async () => {
     const identity = await service([{ name: 'c', aliases: ['y'] }])
     await resolved(identity, 'p1 p1@a p1@b p2@x p2@y')
     const [provisional] = await resolved(await service(), 'p9')
@@ -264,7 +264,7 @@ describe.each(STORE_PAIRS)('which registry a sender is, in %s', (_, open) => {
       expect(await resolved(identity, 'p1@a p1@named')).toEqual(['a', 'a'])
     })
 
-    test('are not those of which counters alone were imported', async () => {
+    test('do not include registries of which only counters were imported', async () => {
       await sql`
         insert into repositories (registry, name, first_at, first_event, if_first, if_known)
         values ('b', 'x', ${clock}, gen_random_uuid(), '[]', '[]')
@@ -308,7 +308,7 @@ describe.each(STORE_PAIRS)('which registry a sender is, in %s', (_, open) => {
     })
   })
 
-  test('events without host and process are joined to a registry as those of a host are', async () => {
+  test('events without host and process are joined to a registry like the events of a host', async () => {
     const identity = await service()
     await resolved(identity, 'p1@a ')
     await sql`insert into receptions values ('unknown', ${clock}, ${clock}, 1)`.execute(stores.database.sql)

@@ -13,7 +13,7 @@ import { resolveSender } from '../../src/registries/resolve-sender.js'
 const learnedWith = (configured: Record<string, string[]> = {}): Learned =>
   createLearned(createRegistries(() => Object.entries(configured).map(([name, aliases]) => ({ name, aliases }))))
 
-/** Places senders one after the other, as they are learned, and answers the registry of each. */
+/** Resolves and learns senders one after the other, and returns the registry of each. */
 const placed = (learned: Learned, senders: Sender[]): string[] =>
   senders
     .map((sender) => {

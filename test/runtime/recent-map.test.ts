@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { createRecentMap } from '../../src/runtime/recent-map.js'
 import { runs } from '../servers/runs.js'
 
-test('an entry is there while fewer than half of the places were used after it', () => {
+test('an entry stays while fewer than half of the slots were used after it', () => {
   const recent = createRecentMap<string>(6)
   for (const key of ['a', 'b', 'c']) recent.set(key, key)
   expect(recent.get('a')).toBe('a')

@@ -10,7 +10,7 @@ describe.each(EMPTY_DATABASES)('names of actors that were stored with each chang
   })
   afterEach(async () => opened.close())
 
-  test('are those of the same changes after the upgrade, under another number each day', async () => {
+  test('belong to the same changes after the upgrade, under another number each day', async () => {
     const db = opened.database.sql
     const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }
     await new Migrator({ db, provider }).migrateTo('0024-narrow-writes')

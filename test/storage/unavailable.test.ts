@@ -11,7 +11,7 @@ const failureOf = async (work: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => error,
   )
 
-test('a socket that is not there is a store that is away; a file that is not there is not', async () => {
+test('a missing socket is an unavailable store; a missing file is not', async () => {
   const connecting = new Promise((resolve, reject) => {
     connect('/nowhere/.s.PGSQL.5432').once('connect', resolve).once('error', reject)
   })
@@ -33,7 +33,7 @@ test('a refusal of PostgreSQL is none, whatever text it quotes', () => {
   expect(isStorageUnavailable(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))).toBe(true)
 })
 
-test('a Redis that is full, or wants a password, is a store that is away; one that is asked nonsense is not', async () => {
+test('a Redis that is full, or wants a password, is an unavailable store; an invalid command is not', async () => {
   const redis = await startRedis()
   const client = connectRedis(redis.url)
   await client.set('text', 'x')
@@ -59,7 +59,7 @@ test('a Redis that is full, or wants a password, is a store that is away; one th
   expect(failures.map(isStorageUnavailable)).toEqual([false, true, true, true])
 })
 
-describe('an error that has a store that is away behind it', () => {
+describe('an error that an unavailable store caused', () => {
   const refused = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:5432'), { code: 'ECONNREFUSED' })
   const ended = Object.assign(new Error('terminating connection due to administrator command'), { code: '57P01' })
   const deep = (error: Error, levels: number): Error =>

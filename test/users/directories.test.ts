@@ -143,7 +143,7 @@ describe('a GitLab', () => {
     expect(await slow.idOf('alice')).toBe('17')
   })
 
-  test('is not followed to another place', async () => {
+  test('is not followed to another address', async () => {
     await stub.stop()
     const other = await startStub((_, response) => response.end('[{"id":1,"username":"alice"}]'))
     stub = await startStub((_, response) => response.writeHead(302, { location: other.url }).end())

@@ -38,7 +38,7 @@ const withoutTokens = (directory: UserDirectory): Identify =>
 const plain = withoutTokens(hashed)
 
 describe('who is behind an event, by name', () => {
-  test('a name is hashed; an anonymous client is nobody', async () => {
+  test('a name is hashed; an anonymous client has no id', async () => {
     expect(await plain(anEvent({ name: 'alice' }), 'user')).toEqual({ member: hashed.idOf('alice') })
     expect(await plain(anEvent(), 'user')).toBeUndefined()
   })
@@ -54,7 +54,7 @@ describe('who is behind an event, by name', () => {
     expect(await identify(anEvent({ name: 'alice' }), 'deploy_token')).toEqual({ member: hashed.idOf('alice') })
   })
 
-  test('a directory that is away leaves the name to be asked for later; a bug in it is not hidden', async () => {
+  test('if the directory is unavailable, the name is looked up later; an error in the directory is not hidden', async () => {
     const failing = (error: Error): Identify => withoutTokens({ ...gitlab, idOf: async () => Promise.reject(error) })
     expect(await failing(new DirectoryUnavailable('x'))(anEvent({ name: 'Alice' }), 'user')).toEqual({
       unresolved: 'alice',
@@ -95,7 +95,7 @@ describe("GitLab's user token", () => {
           .setProtectedHeader({ alg: 'HS256' })
           .sign(new TextEncoder().encode(publicKey.export({ type: 'spki', format: 'pem' }).toString())),
     ],
-  ])('%s counts for nobody', async (_, token) => {
+  ])('%s counts for no user', async (_, token) => {
     expect(await identified(await token())).toEqual({ uncounted: 'bad_user_token' })
   })
 
@@ -103,7 +103,7 @@ describe("GitLab's user token", () => {
     expect(await identified(await sign({ user_id: 42 }, privateKey, seconds + 1))).toEqual({ member: '42' })
   })
 
-  test('is asked for where names could only be hashed: nobody counts twice under two ids', async () => {
+  test('is required if names could only be hashed, so that no user counts twice under two ids', async () => {
     expect(await withTokens(hashed)(anEvent({ name: 'alice' }), 'user')).toEqual({ uncounted: 'no_user_token' })
     expect(await withTokens(gitlab)(anEvent({ name: 'alice' }), 'user')).toEqual({ member: '17' })
   })

@@ -52,7 +52,7 @@ describe('a users file', () => {
     ['short.csv', 'bob,1\nalice\n', /row 2 is not "name,id"/],
     ['open.csv', 'bob,1\nalice,"1\n', /not CSV at line 2/],
     ['quotes.csv', 'alice"x",1\n', /not CSV at line 1/],
-  ])('%s is refused, naming the file and the place, but nobody', (name, text, message) => {
+  ])('%s is refused, with the file and the position, but without a name', (name, text, message) => {
     const path = file(name, text)
     expect(() => readUserFile(path)).toThrow(UserFileError)
     expect(() => readUserFile(path)).toThrow(message)
@@ -80,13 +80,13 @@ describe('a users file that changes', () => {
     directory?.close()
     jest.useRealTimers()
   })
-  /** @param read takes the place of reading in a thread */
+  /** @param read replaces reading in a thread */
   const open = async (path: string, read = async (): Promise<UserIds> => Promise.resolve(readUserFile(path))) => {
     directory = await openUserFile(path, { read, watchFiles, onProblem: (error) => problems.push(error) })
     return directory
   }
   const nextLook = async (): Promise<void> => jest.advanceTimersByTimeAsync(2_000)
-  /** Sets the time of change: the clock of a file system may be too coarse to tell two writes apart. */
+  /** Sets the time of change: the clock of a file system may be too coarse to distinguish two writes. */
   const touch = (path: string, seconds: number): void => {
     utimesSync(path, NOW, new Date(NOW.getTime() + seconds * 1_000))
   }

@@ -48,8 +48,8 @@ type ClientRequest = { area: string; path: string; method?: 'GET' | 'HEAD'; acce
 /**
  * Sends requests to a registry at the configured address only. It does not follow redirects to another host, whose owner is unknown.
  * A manifest has at most 4 MiB, a page of a list 32 MiB, and each answer must arrive within 10 s. The digests of manifests and
- * configs are verified. Every method throws a RegistryError without an answer or for an unexpected one, and a RegistryBusy if the
- * registry or its token service asks to slow down.
+ * configs are verified. Every method throws a RegistryError without an answer, or for an unexpected one. It throws a RegistryBusy if
+ * the registry or its token service asks to slow down.
  * @throws RegistryError for a registry without an address
  */
 export const createRegistryClient = (registry: Registry, deps: RegistryClientDeps): RegistryClient => {

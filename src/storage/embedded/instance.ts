@@ -49,8 +49,8 @@ type Execute = PGlite['execProtocolStream']
 
 /**
  * The WebAssembly instance of PostgreSQL, with features that PGlite lacks.
- * - All answers arrive in microtasks, so the statements of a job would run without a turn of the event loop, and no request would be
- *   read until the end of the job. Here the event loop turns between statements.
+ * - All answers arrive in microtasks, so the statements of a job would run without a turn of the event loop. No request would be read
+ *   until the end of the job. Here the event loop turns between statements.
  * - Another thread can end a running statement (`RunningStatement`), if `canEndStatements` is set.
  * - PGlite swallows the exit of its instance (a PANIC of PostgreSQL or an abort): its promises then never settle, or its main
  *   loop spins, also during a start. Here the exit is an error, and every later statement fails with the same error.

@@ -4,8 +4,8 @@ import { sql, type RawBuilder } from 'kysely'
 export const LARGEST_SUM = 4e18
 
 /**
- * A sum over rows as `bigint`, 0 without rows and at most `LARGEST_SUM`. Clients choose the sizes that they report, and a sum
- * that does not fit (SQLSTATE 22003) would end the statement, and with it the work for all registries.
+ * A sum over rows as `bigint`, 0 without rows and at most `LARGEST_SUM`. Clients choose the sizes that they report. A sum that
+ * does not fit (SQLSTATE 22003) would end the statement, and with it the work for all registries.
  * @param condition selects the rows to sum; without a condition, all rows
  */
 export const clampedSum = (value: RawBuilder<unknown>, condition?: RawBuilder<unknown>): RawBuilder<unknown> =>

@@ -120,7 +120,7 @@ const causeOf = (error: unknown, failures: readonly unknown[]): unknown => {
 }
 
 /**
- * After a failure that PostgreSQL did not report, such as a timeout, the state of the connection is unknown, so the connection is
+ * After a failure that PostgreSQL did not report, such as a timeout, the state of the connection is unknown. So the connection is
  * not used again. The embedded database has only one connection, and it cannot break.
  */
 const isDoubtful = (client: pg.PoolClient, failures: readonly unknown[]): boolean =>

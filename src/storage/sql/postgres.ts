@@ -38,8 +38,8 @@ const connectTo = (url: string): pg.PoolConfig => ({
 })
 
 /**
- * Opens a pool for the requests of registries, with a short time limit for each statement, and other pools for other work, so
- * that a long report cannot delay a notification. Connections are opened when they are needed.
+ * Opens a pool for the requests of registries, with a short time limit for each statement. Other work has other pools, so that a
+ * long report cannot delay a notification. Connections are opened when they are needed.
  * @param url `postgres://…`, or `postgresql://…`
  */
 export const openPostgres = (url: string): Database => {

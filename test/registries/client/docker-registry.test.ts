@@ -22,7 +22,7 @@ import { startStub, type Stub } from '../../servers/stub.js'
 const SCHEMA_2 = 'application/vnd.docker.distribution.manifest.v2+json'
 
 /** Notifications go through a stub into the ingest, as the service's webhook does it. */
-describe.each(STORE_PAIRS)('a real registry that tells no contents is read back on %s', (_, open) => {
+describe.each(STORE_PAIRS)('a real registry that sends no contents is read back on %s', (_, open) => {
   const folder = temporaryFolder('docker-config')
   let stores: TestStores
   let webhook: Stub
@@ -62,7 +62,7 @@ describe.each(STORE_PAIRS)('a real registry that tells no contents is read back 
     await docker.copy('layout:one', 'registry:team/app:one', 'alice')
     await docker.copy('layout:two', 'registry:team/app:schema2', 'alice', '--format', 'v2s2')
     await docker.copy('layout:both', 'registry:team/multi:both', 'alice', '--all')
-    await eventually('all is told', async () => (await rows('select from inventory.tags')).length === 3)
+    await eventually('all events are recorded', async () => (await rows('select from inventory.tags')).length === 3)
   })
   afterAll(async () => {
     await docker.stop()
@@ -104,8 +104,8 @@ describe.each(STORE_PAIRS)('a real registry that tells no contents is read back 
     ])
     expect(await rows('select from inventory.repository_blobs where not implied')).toEqual([])
 
-    // Five manifests and the configs of four: all told by the registry, none counted.
-    await eventually('our own reads are told', async () =>
+    // Five manifests and the configs of four: the registry reports all of them, and none is counted.
+    await eventually('our own reads are reported', async () =>
       Promise.resolve(outcomes.filter((outcome) => outcome === 'own_read').length === 9),
     )
     expect([await tally('i_container_registry_pull'), await tally('skip:own_read')]).toEqual([pulls, 9])

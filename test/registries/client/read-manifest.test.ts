@@ -27,7 +27,7 @@ describe('the bytes of a manifest', () => {
     ['an index without entries', { ...index, manifests: null }, []],
     ['an artifact without blobs', { mediaType: ARTIFACT }, []],
     ['an image that does not say its type', { config, layers: [layer] }, ['c1', 'b1']],
-    ['fields that nobody knows', { ...image, Comment: 'x', layers: [{ ...layer, Note: 'y' }] }, ['c1', 'b1']],
+    ['unknown fields', { ...image, Comment: 'x', layers: [{ ...layer, Note: 'y' }] }, ['c1', 'b1']],
   ])('are read: %s', (_, manifest, names) => {
     expect(digestsIn(manifest)).toEqual(names.map(digestOf))
   })

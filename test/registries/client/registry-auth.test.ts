@@ -175,7 +175,7 @@ describe('a registry that wants to know who asks', () => {
     expect(auth.requests[0]?.headers.authorization).toBeUndefined()
   })
 
-  test('that refuses is told with what to do, and without the secret', async () => {
+  test('that refuses gives an error with advice and without the secret', async () => {
     const remedy = 'give the registry credentials in the configuration that may pull'
     give = () => ({ status: 401, body: {} })
     const problems = [await problemOf(client())]
@@ -212,7 +212,7 @@ describe('a registry that wants to know who asks', () => {
     expect(problem).toContain(reason)
   })
 
-  test('sends nobody to another server on its host that the operator did not name, with or without credentials', async () => {
+  test('gets no request to another server on its host that the operator did not name, with or without credentials', async () => {
     const { tokenHost, ...unnamed } = configured()
     for (const credentials of [ALICE, { identityToken: 'refresh-1' }, undefined]) {
       expect(await problemOf(client(credentials, unnamed))).toContain(`token_host: "${String(tokenHost)}"`)

@@ -75,7 +75,7 @@ describe('a registry', () => {
     })
   })
 
-  test('tells the platform of an image in its config', async () => {
+  test('returns the platform in the config of an image', async () => {
     const config = JSON.stringify({ os: 'linux', architecture: 'arm', variant: 'v7', config: { Env: ['SECRET=1'] } })
     const arm = anImage('arm', { config: { mediaType: OCI_CONFIG, digest: digestOf(config), size: 1 } })
     const blob = `/v2/team/app/blobs/${digestOf(config)}`
@@ -96,7 +96,7 @@ describe('a registry', () => {
     }
   })
 
-  test('tells the children of an index with their platforms, an artifact with its type and subject', async () => {
+  test('returns the children of an index with their platforms, and an artifact with its type and subject', async () => {
     const platform = { os: 'linux', architecture: 'arm64', variant: 'v8' }
     const index = aManifest({ manifests: [descriptor('child', OCI_IMAGE, { platform })] })
     const empty = aManifest({ mediaType: OCI_INDEX, manifests: [] })
@@ -187,7 +187,7 @@ describe('a registry', () => {
     ['401', { status: 401 }, 'answered 401 when asked for manifest sha256:'],
     ['403', { status: 403 }, 'give the registry credentials in the configuration that may pull'],
     ['500', { status: 500 }, 'answered 500 when asked for manifest sha256:'],
-  ])('that answers %s is told by name', async (_, wrong, message) => {
+  ])('that answers %s is named in the error', async (_, wrong, message) => {
     serves({ [PATH + image.digest]: wrong })
     await expect(client().manifest('team/app', image.digest)).rejects.toThrow(message)
     await expect(client().manifest('team/app', image.digest)).rejects.toThrow(new URL(registry.url).host)
@@ -201,7 +201,7 @@ describe('a registry', () => {
     ['children that are none', '{"manifests":[null,1]}'],
     ['50,001 layers', JSON.stringify({ layers: Array(50_000).fill({ digest: 'a:b' }), config: descriptor('b') })],
     ['deep nesting', '['.repeat(100_000)],
-  ])('that answers with %s has told no manifest', async (_, body) => {
+  ])('that answers with %s returns no manifest', async (_, body) => {
     serves({ [PATH + digestOf(body)]: { body } })
     await expect(client().manifest('team/app', digestOf(body))).rejects.toThrow('answered with no manifest')
   })
@@ -317,7 +317,7 @@ describe('a registry', () => {
     await slow.stop()
   })
 
-  test('that is not there is told with the reason', async () => {
+  test('that cannot be reached is reported with the reason', async () => {
     const gone = createRegistryClient(
       { name: 'gone', aliases: [], url: 'http://127.0.0.1:1/' },
       { userAgent: 'x', now: fixedClock },

@@ -24,7 +24,7 @@ describe('an embedded database that cannot go on', () => {
   })
   const data = (): string => join(folder.path, 'db')
 
-  test('fails every statement, also those that wait, tells why once, and closes', async () => {
+  test('fails every statement, including pending ones, reports the reason once, and closes', async () => {
     const database = await openPglite(folder.path)
     const failures: Error[] = []
     database.onFailure((failure) => failures.push(failure))

@@ -51,7 +51,7 @@ describe('a data directory', () => {
     expect(existsSync(file())).toBe(false)
   })
 
-  test('tells who holds it and where it listens', async () => {
+  test('contains the process that uses it, and the address of that process', async () => {
     pretend({ ...HERE, pid: process.ppid, listen: 'http://127.0.0.1:3000' })
     expect(directoryHolder(folder.path)).toMatchObject({ pid: process.ppid, listen: 'http://127.0.0.1:3000' })
     await expect(lockDirectory(folder.path)).rejects.toThrow(
@@ -220,7 +220,7 @@ describe('the embedded database', () => {
     return database
   }
 
-  test('is opened again with what it held', async () => {
+  test('is opened again with its contents', async () => {
     const first = await openInitialised()
     await sql`insert into leases values ('kept', 'x', now())`.execute(first.sql)
     await first.close()

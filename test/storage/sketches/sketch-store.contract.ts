@@ -119,7 +119,7 @@ export const sketchStoreContract = (name: string, open: () => Promise<TestStores
       expect(await entries('{t}a')).toEqual([])
     })
 
-    test('a member that a replacement took away can be added again', async () => {
+    test('a member that a replacement removed can be added again', async () => {
       const addReplaceable = async (): Promise<void> =>
         stores.database.transaction(async (tx) =>
           stores.sketches.add([{ key: '{t}a', members: members(5), seconds: 100, replaceable: true }], tx),
@@ -176,7 +176,7 @@ export const sketchStoreContract = (name: string, open: () => Promise<TestStores
       expect(await stores.sketches.count([['{t}a']])).toEqual([estimated(members(320))])
     })
 
-    test('tells its version', async () => {
+    test('returns its version', async () => {
       expect(await stores.sketches.version()).toMatch(/^\d+\.\d+/)
     })
   })

@@ -11,7 +11,7 @@ const sketchOf = (members: readonly string[]): HyperLogLog => {
   for (const member of members) sketch.add(member)
   return sketch
 }
-/** From nobody to more than a sparse sketch holds, of which some are in several. */
+/** From no members to more than a sparse sketch can contain; some members are in several sketches. */
 const members = fc
   .record({ first: fc.nat(5_000), count: fc.oneof(fc.nat(5), fc.nat(600), fc.nat(3_000)) })
   .map(({ first, count }) => Array.from({ length: count }, (_, i) => `member-${first + i}`))
@@ -54,7 +54,7 @@ describe('a union of sketches', () => {
     }
   })
 
-  test('of nothing is nobody', () => {
+  test('without sketches is empty', () => {
     expect(new Union().count()).toBe(0)
     expect(countUnion([new HyperLogLog(new Union().toBytes())])).toBe(0)
   })

@@ -61,7 +61,7 @@ describe.each(STORE_PAIRS)('the SQL database of %s', (_, open) => {
     expect(calls).toEqual([])
   })
 
-  test('nothing of it holds when a statement fails that nobody waited for, and its error is told', async () => {
+  test('is rolled back if a statement fails that the work did not await, and throws its error', async () => {
     await stores.clear()
     const failed = database.transaction(async (tx) => {
       void tx.run(INSERT, ['a', '2026-11-21', 1])
@@ -107,7 +107,7 @@ describe.each(STORE_PAIRS)('the SQL database of %s', (_, open) => {
     expect(await names()).toHaveLength(40)
   })
 
-  test('tells data that can never be stored from a conflict and from a store that is away', async () => {
+  test('distinguishes data that can never be stored from a conflict and from an unavailable store', async () => {
     const wrongDay = await failure(sql`select 'no day'::date`.execute(database.sql))
     const duplicate = await failure(
       sql`insert into leases select 'x', 'y', now() from generate_series(1, 2)`.execute(database.sql),

@@ -128,7 +128,7 @@ test('a question that the server gives up says what makes it smaller', async () 
   }
 })
 
-test('a role that may not create schemas is told the statement that lets it', async () => {
+test('the error for a role that may not create schemas contains the statement that grants the right', async () => {
   const owner = openPostgres(postgres.url)
   await sql`create role guest login`.execute(owner.sql)
   await sql`create database guarded`.execute(owner.sql)

@@ -21,7 +21,7 @@ const logged = (err: unknown): unknown => {
   return (JSON.parse(lines[0] ?? '') as { err: { store?: string } }).err.store
 }
 
-describe('an error of a store that is away', () => {
+describe('an error of an unavailable store', () => {
   test('names PostgreSQL, whatever was asked of it', async () => {
     const url = `postgres://nobody@localhost:${await freePort()}/none`
     const database = openPostgres(url)
