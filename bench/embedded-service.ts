@@ -36,7 +36,11 @@ startJobs(
         say('rolled up', since)
       },
     },
-    { name: 'forget often', cron: '30 * * * * *', run: async () => deleteExpired(database, retentionOf(config), now()) },
+    {
+      name: 'forget often',
+      cron: '30 * * * * *',
+      run: async () => deleteExpired(database, retentionOf(config), now()),
+    },
   ],
   {
     onError: (job, error) => {

@@ -158,7 +158,7 @@ describe('counters move from one pair of stores to the other, losing nothing', (
       ['HEADING', '{"kind":"unresolved_user","name":"a\\u0000","event":"","day":"2026-02-03"}'],
       /line 2: name: contains characters that are not text/,
     ],
-    ['an export without its last line', ['HEADING', TALLY], /cut off behind line 2: export again/],
+    ['an export without its last line', ['HEADING', TALLY], /cut off after line 2: export again/],
     [
       'an export without its beginning',
       ['HEADING', TALLY, END],

@@ -264,7 +264,7 @@ describe('a registry', () => {
         digest('team/app', 'latest'),
         blob('team/app', image.digest),
       ]) {
-        await expect(asked).rejects.toThrow(/answered 404 .* look whether its address in the configuration is right$/)
+        await expect(asked).rejects.toThrow(/answered 404 .* check its address in the configuration$/)
       }
     },
   )
