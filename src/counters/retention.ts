@@ -29,7 +29,7 @@ const SKETCHES_AT_ONCE = 1_000
  * @returns the number of rows that were deleted or changed
  * @throws AggregateError at the end, with the errors of all failed statements; at once if the database is unavailable
  */
-export const forgetOld = async ({ sql: db }: Database, retention: Retention, now: Date): Promise<number> => {
+export const deleteExpired = async ({ sql: db }: Database, retention: Retention, now: Date): Promise<number> => {
   const { eventIdDays, rejectedEventDays, rejectedEvents, unresolvedUserDays } = retention
   const daysAgo = (days: number): string => new Date(now.getTime() - days * DAY_MS).toISOString()
   const unresolvedFrom = daysAgo(unresolvedUserDays).slice(0, 10)

@@ -1,6 +1,6 @@
 import { microsOf, utcDay } from '../events/calendar.js'
 import type { UncountedUserReason } from '../events/outcome-reason.js'
-import { createAdditions, type Counting } from './additions.js'
+import { createAdditions, type CountingDeps } from './additions.js'
 import type { EventDefinition } from './rules.js'
 import { addTallies, reasonTally, type Tally } from './tallies.js'
 import { keepUnresolved } from './unresolved-users.js'

@@ -41,7 +41,7 @@ export const badgeRoutes = ({ database, context, repositories, now }: BadgesDeps
       throw new BadRequest(`400 Bad Request: period: expected at most ${LONGEST_PERIOD} characters`)
     const [name = ''] = query.measures
     const { value: svg, seconds } = await answers.get(JSON.stringify([repository, name, period]), async () => {
-      const { total, period: days } = await orTooLong(async () => queryPulls(database.sql, asked, context))
+      const { total, period: days } = await orTooLong(async () => queryPulls(database.sql, query, context))
       const [value] = Object.values(total)
       return badge(
         `${name.replaceAll('_', ' ')} (${period})`,

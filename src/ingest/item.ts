@@ -6,7 +6,7 @@ import type { IgnoredReason, OutcomeReason } from '../events/outcome-reason.js'
 import type { EventId, EventIdentity, RegistryEvent, ResolvedItem, UnreadableEvent } from '../events/registry-event.js'
 import { requestOf, type RegistryRequest } from '../events/registry-request.js'
 import type { Arrived } from '../inventory/record/state-times.js'
-import type { Identify, Identity } from '../users/identify.js'
+import type { Identify, UserIdentity } from '../users/identify.js'
 
 /** What became of one item: exactly one of these. */
 export type ItemOutcome = 'recorded' | 'repeated' | OutcomeReason
@@ -97,7 +97,7 @@ type Identified = {
   isAnonymous: boolean
 }
 
-const identified = (kinds: readonly UniqueKind[], identities: readonly (Identity | undefined)[]): Identified => {
+const identified = (kinds: readonly UniqueKind[], identities: readonly (UserIdentity | undefined)[]): Identified => {
   const found: Identified = { members: {}, isAnonymous: kinds.length > 0 }
   for (const [i, kind] of kinds.entries()) {
     const identity = identities[i]

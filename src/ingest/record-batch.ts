@@ -3,7 +3,7 @@ import {
   createAdditions,
   type Additions,
   type CountedEvent,
-  type Counting,
+  type CountingDeps,
 } from '../counters/additions.js'
 import type { Repositories } from '../counters/repositories.js'
 import type { EventId, RegistryEvent } from '../events/registry-event.js'
@@ -16,7 +16,7 @@ import type { PendingRequest } from '../pulls/requests/pending.js'
 import type { Item, ItemOutcome } from './item.js'
 import { storeBatch } from './store-batch.js'
 
-export type BatchDeps = Counting & {
+export type BatchDeps = CountingDeps & {
   repositories: Repositories
   /** A keyed hash that tells clients apart; undefined if the event does not say which client it was. */
   originOf: (event: RegistryEvent) => string | undefined

@@ -83,8 +83,11 @@ const STEADY_MS = 600_000
  * the next time is the next one by the clock. After it was set ahead by more than a minute, as by an error or because the machine was
  * suspended, jobs that delete what is old wait for ten minutes; so they do in the time `unsteadyMs` after the start.
  */
-export const startJobs = (jobs: readonly Job[], { onBegin, onEnd, onError, isResting, unsteadyMs = 0 }: Watcher): Jobs => {
-  const underWay = new Map<string, Promise<unknown>>()
+export const startJobs = (
+  jobs: readonly Job[],
+  { onBegin, onEnd, onError, isResting, unsteadyMs = 0 }: Watcher,
+): Jobs => {
+  const running = new Map<string, Promise<unknown>>()
   let steadyAt = performance.now() + unsteadyMs
   const start = (job: Job): void => {
     if (running.has(job.name) || isResting?.(job.name)) return

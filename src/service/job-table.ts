@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.js'
 import type { Core } from './core.js'
-import { forgetOld, type Retention } from '../counters/retention.js'
+import { deleteExpired, type Retention } from '../counters/retention.js'
 import { expireReceptions } from '../ingest/receptions-table.js'
 import type { Receptions } from '../ingest/receptions.js'
 import { eraseActors } from '../inventory/record/erase-actors.js'
@@ -12,7 +12,7 @@ import { moveAliases } from '../pulls/aliases/move-aliases.js'
 import { createSettleTurns, settle } from './reorder.js'
 import { runIfDue, type Occurrence } from '../storage/kept-job.js'
 import { noteSeen } from '../schema/seen-at.js'
-import { writeServiceSign } from '../schema/service-sign.js'
+import { writeServiceHeartbeat } from '../schema/service-heartbeat.js'
 
 const EVERY_MINUTE = '* * * * *'
 const OLD = { deletesOld: true }
@@ -101,14 +101,14 @@ export const jobsFor = (
     { ...OLD, name: 'roll up pulls', cron: '*/10 * * * *', run: pulls.rollUp },
     { ...OLD, name: 'forget pulls', cron: '31 * * * *', run: pulls.forget },
     { name: 'summarize', cron: '*/15 * * * * *', run: summarize },
-    { ...OLD, name: 'forget', cron: '23 * * * *', run: async () => forgetOld(stores.database, retention, now()) },
+    { ...OLD, name: 'forget', cron: '23 * * * *', run: async () => deleteExpired(stores.database, retention, now()) },
     {
       ...OLD,
       name: 'forget receptions',
       cron: '25 * * * *',
       run: async () => expireReceptions(stores.database, RECEPTIONS, now()),
     },
-    { ...OLD, name: 'forget senders', cron: '24 * * * *', run: identity.forget },
+    { ...OLD, name: 'forget senders', cron: '24 * * * *', run: identity.expire },
     { ...OLD, name: 'forget lookups', cron: '26 * * * *', run: async () => forgetLookups(stores.database, now()) },
     { ...OLD, ...kept('forget actors', '29 3 * * *', async () => eraseActors(database, config.actor_days, now())) },
     ...(config.reconcile_cron === undefined ? [] : [kept('reconcile', config.reconcile_cron, reconcile)]),

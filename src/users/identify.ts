@@ -1,6 +1,6 @@
 import type { RegistryEvent } from '../events/registry-event.js'
 import type { UncountedUserReason } from '../events/outcome-reason.js'
-import { comparable, DirectoryAway, type UserDirectory } from './directory.js'
+import { comparable, DirectoryUnavailable, type UserDirectory } from './directory.js'
 import type { VerifyUserToken } from './user-token.js'
 
 /** The id under which a person or deploy token is counted, the reason why there is no id, or the name to look up later. */

@@ -83,20 +83,16 @@ describe.each(STORE_PAIRS)('recorded notifications replayed on %s', (_, open) =>
     const events = envelopes.flat()
     const shuffled = fc.shuffledSubarray([...events, ...events], { minLength: 2 * events.length })
     await fc.assert(
-      fc.asyncProperty(
-        shuffled,
-        fc.integer({ min: 1, max: 400 }),
-        async (order: ResolvedItem[], size) => {
-          await stores.clear()
-          const { ingest, rebuildStale } = createCounting(stores)
-          const waiting = []
-          for (let i = 0; i < order.length; i += size) waiting.push(ingest(order.slice(i, i + size)))
-          const outcomes = (await Promise.all(waiting)).flat()
-          await rebuildStale()
-          expect(await counted(stores)).toEqual(expected)
-          expect(outcomes.filter((outcome) => outcome === 'recorded')).toHaveLength(sent.size)
-        },
-      ),
+      fc.asyncProperty(shuffled, fc.integer({ min: 1, max: 400 }), async (order: ResolvedItem[], size) => {
+        await stores.clear()
+        const { ingest, rebuildStale } = createCounting(stores)
+        const waiting = []
+        for (let i = 0; i < order.length; i += size) waiting.push(ingest(order.slice(i, i + size)))
+        const outcomes = (await Promise.all(waiting)).flat()
+        await rebuildStale()
+        expect(await counted(stores)).toEqual(expected)
+        expect(outcomes.filter((outcome) => outcome === 'recorded')).toHaveLength(sent.size)
+      }),
       runsOn(stores.database, { postgresql: 40, pglite: 15 }),
     )
   })

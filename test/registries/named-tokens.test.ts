@@ -44,11 +44,7 @@ describe('notification tokens', () => {
   })
 
   test('that match say which registry they name', () => {
-    const find = createFindToken([
-      { token: 'tmA', registry: 'a' },
-      { token: 'tmB', registry: 'b' },
-      { token: 'tmC' },
-    ])
+    const find = createFindToken([{ token: 'tmA', registry: 'a' }, { token: 'tmB', registry: 'b' }, { token: 'tmC' }])
     const answers = ['tmA', 'tmB', 'tmC', 'tmD', undefined].map(find)
     expect(answers).toEqual([
       { token: 0, registry: 'a' },

@@ -91,7 +91,8 @@ test('a sender in a folder of its own and one line counts users, fills the inven
   expect(pushers.map(([, count]) => count)).toEqual([1, 1])
   const tags = (await (await service.get('/inventory/tags?repository=team/app')).json()) as { items: object[] }
   expect(tags.items).toMatchObject([{ registry: 'made-up.example', tag: '1.0' }])
-  const day = (days: number): string => new Date(machineClock().getTime() + days * 86_400_000).toISOString().slice(0, 10)
+  const day = (days: number): string =>
+    new Date(machineClock().getTime() + days * 86_400_000).toISOString().slice(0, 10)
   const query = `/pulls?group_by=source,client&since=${day(-2)}&until=${day(1)}`
   await eventually('the pull is there', async () => {
     const { rows } = (await (await service.get(query)).json()) as { rows: Record<string, unknown>[] }

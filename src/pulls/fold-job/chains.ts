@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import { arrayText } from '../../storage/sql/array-text.js'
-import { toldByCommit, type Sql } from '../../storage/sql/database.js'
+import { awaitedByCommit, type Sql } from '../../storage/sql/database.js'
 import { closesAt } from '../fold/chain.js'
 import type { Chain } from '../fold/state.js'
 import type { JoinWindows } from '../model/join-windows.js'
@@ -49,7 +49,7 @@ export const saveChains = async (
     .sort((a, b) => (isBefore(a.chain, b.chain) ? -1 : 1))
   let written = Promise.resolve()
   for (let from = 0; from < sorted.length; from += CHAINS_AT_ONCE) {
-    const writing = toldByCommit(write(tx, registry, sorted.slice(from, from + CHAINS_AT_ONCE)))
+    const writing = awaitedByCommit(write(tx, registry, sorted.slice(from, from + CHAINS_AT_ONCE)))
     await written
     written = writing
   }

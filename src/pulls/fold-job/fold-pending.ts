@@ -141,14 +141,14 @@ const foldStep = async (
     const learning = manifests.learn(tx, requestedManifests(requests), requests)
     const hasRoom = taken < sizes.requests && chains.size() < sizes.chains && manifests.entries() < sizes.entries
     const continues = batch.isMore && hasRoom
-    next = continues ? toldByCommit(take(batch.until)) : undefined
+    next = continues ? awaitedByCommit(take(batch.until)) : undefined
     const [loaded] = await Promise.all([loading, learning])
     for (const stored of loaded) chains.set(stored.chain.key, stored)
     await manifests.learn(tx, openManifests(chainsFor(requests, chains)), requests)
     const outcomes = foldBatch({ requests, chains }, { contentsIn: manifests.contentsIn, windows, onJoin })
     totals.add(outcomes)
     const learningBlobs = blobReports.learn(tx, requests)
-    void toldByCommit(
+    void awaitedByCommit(
       saveOutcomes(tx, outcomes, { reportsBlobs: blobReports.isReportedAt, platforms: manifests.platforms }),
     )
     await learningBlobs

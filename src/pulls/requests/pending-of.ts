@@ -37,7 +37,10 @@ export const createPendingOf = ({ originOf, clientOf, placeOf }: PendingDeps): P
   /** By origin, address and source, which determine all of it. */
   const written = createRecentMap<string>(MOST)
 
-  const whoOf = ({ source, requester }: RegistryRequest, { origin, endpoint }: Origin): string => {
+  const whoOf = (
+    { source, requester }: Pick<RegistryRequest, 'source' | 'requester'>,
+    { origin, endpoint }: Origin,
+  ): string => {
     const { address, userAgent = '', user } = requester
     const key = `${source} ${origin} ${address ?? ''}`
     const known = written.get(key)
@@ -67,7 +70,7 @@ export const createPendingOf = ({ originOf, clientOf, placeOf }: PendingDeps): P
       origin: origin.origin,
       ...(origin.previous !== undefined && { previous: origin.previous }),
       ...(remembered(requester.userAgent ?? '').fetches_twice === true && { fetchesTwice: true }),
-      who: whoOf(request, origin),
+      who: whoOf({ source, requester }, origin),
     }
   }
 }

@@ -41,7 +41,7 @@ export const settleSilent = async ({ jobs }: Pick<Database, 'jobs'>, deps: Settl
     order by registry
   `.execute(jobs)
   await eachRegistry(rows, async ({ registry }) => {
-    await untilNoneIsLeft(async () => jobStep({ sql: jobs }, async (tx) => settle(tx, registry, deps)))
+    await repeatUntilEmpty(async () => jobStep({ sql: jobs }, async (tx) => settle(tx, registry, deps)))
   })
 }
 
