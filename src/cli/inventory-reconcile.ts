@@ -1,6 +1,6 @@
 import type { Core } from '../service/core.js'
 import type { ReconcileLine } from '../http/inventory-reconcile.js'
-import { wantedRegistries } from '../inventory/reconcile/selected-registries.js'
+import { selectedRegistries } from '../inventory/reconcile/selected-registries.js'
 import { reconcileEach } from '../inventory/reconcile/each-registry.js'
 import { isRate, RATE_TEXT } from '../inventory/reconcile/rate.js'
 import type { Progress } from '../inventory/reconcile/reconcile.js'
@@ -97,7 +97,7 @@ const directly = async (
   }
   const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : 'failed')
   try {
-    await reconcileEach(wantedRegistries(registries, wanted), reconcileOne, { signal, reasonOf })
+    await reconcileEach(selectedRegistries(registries, wanted), reconcileOne, { signal, reasonOf })
     return { reports }
   } catch (error) {
     if (!(error instanceof Error)) throw error

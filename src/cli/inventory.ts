@@ -4,7 +4,7 @@ import {
   QuestionError,
   QuestionTooLong,
   withRegistryName,
-  type Answer,
+  type InventoryAnswer,
   type Item,
 } from '../inventory/questions/ask.js'
 import { columnsOf, type ColumnKind, type Question } from '../inventory/questions/question.js'
@@ -30,7 +30,7 @@ export type InventoryOptions = {
   cursor?: string
 } & Record<string, string | boolean | undefined>
 
-type GetPage = (cursor: string | undefined) => Promise<Answer>
+type GetPage = (cursor: string | undefined) => Promise<InventoryAnswer>
 
 /** Answers one question: a page, or with `all` every row, page after page. */
 export const inventory = async (
@@ -45,7 +45,7 @@ export const inventory = async (
     async (service) =>
       print(question, format, async (cursor) => {
         const query = new URLSearchParams({ ...parameters, ...(cursor !== undefined && { cursor }) })
-        return (await service.get(`/inventory/${question.name}?${query.toString()}`)) as Answer
+        return (await service.get(`/inventory/${question.name}?${query.toString()}`)) as InventoryAnswer
       }),
     async ({ stores, registries, registryNames }) => {
       const named = await withRegistryName(parameters, registryNames.nameOf)
@@ -95,7 +95,7 @@ const print = async (question: Question, { json, csv, ndjson, all, wide }: Forma
 }
 
 /** The next page with what the pages before it lack, too: the summary's counts are the same for all pages. */
-const withNotesOf = (before: Answer, next: Answer): Answer => {
+const withNotesOf = (before: InventoryAnswer, next: InventoryAnswer): InventoryAnswer => {
   const notes = [...new Set([...(before.notes ?? []), ...(next.notes ?? [])])]
   const platforms = (before.unknown?.platforms ?? 0) + (next.unknown?.platforms ?? 0)
   const unknown = { ...before.unknown, ...next.unknown, ...(platforms > 0 && { platforms }) }
@@ -104,7 +104,7 @@ const withNotesOf = (before: Answer, next: Answer): Answer => {
 
 type Shown = TableOptions & { items: readonly Item[] }
 
-const show = (question: Question, answer: Answer, { items, wide }: Shown): void => {
+const show = (question: Question, answer: InventoryAnswer, { items, wide }: Shown): void => {
   if (items.length === 0) printLine(answer.next === null ? 'no rows' : 'no rows so far')
   else {
     const columns = Object.entries(question.columns)
@@ -119,7 +119,7 @@ const show = (question: Question, answer: Answer, { items, wide }: Shown): void 
 }
 
 /** To standard error, so that what is piped on is the answer alone. */
-const hint = ({ next, notes = [] }: Answer): void => {
+const hint = ({ next, notes = [] }: InventoryAnswer): void => {
   printNotes(notes)
   if (next !== null) writeError(`there is more: --cursor ${next}, or --all`)
 }

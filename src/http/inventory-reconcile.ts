@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Router, type Response } from 'express'
 import { z } from 'zod'
-import { wantedRegistries } from '../inventory/reconcile/selected-registries.js'
+import { selectedRegistries } from '../inventory/reconcile/selected-registries.js'
 import { reconcileEach } from '../inventory/reconcile/each-registry.js'
 import { isRate, RATE_TEXT } from '../inventory/reconcile/rate.js'
 import type { Progress } from '../inventory/reconcile/reconcile.js'
@@ -15,7 +15,7 @@ import { nameText } from './name-text.js'
 import { problemOf } from './problem.js'
 import { checked } from './usage-data.js'
 
-type Needs = {
+type ReconcileRouteDeps = {
   database: Database
   registries: Registries
   clientFor: (registry: Registry) => RegistryClient
@@ -55,17 +55,23 @@ const SILENCE_MS = 15_000
  * `POST /inventory/reconcile` compares the inventory with registries while it answers, a line of JSON for each step, and the
  * last one again where a step takes long. Who goes away stops it; asked again, it goes on.
  */
-export const reconcileRoutes = ({ registries, clientFor, database, now, silenceMs = SILENCE_MS }: Needs): Router =>
+export const reconcileRoutes = ({
+  registries,
+  clientFor,
+  database,
+  now,
+  silenceMs = SILENCE_MS,
+}: ReconcileRouteDeps): Router =>
   Router().post('/inventory/reconcile', noBody, async (request, response) => {
     const { registry, blobs: blobChecks, ...options } = checked(query, request.query)
-    const wanted = wantedRegistries(registries, registry)
+    const wanted = selectedRegistries(registries, registry)
     const gone = new AbortController()
     response.once('close', () => {
       gone.abort(new Error('who asked went away'))
     })
     let last: Progress = { registry: '', repository: '', done: 0, of: 0, requests: 0, drift: 0 }
     const repeat = setInterval(() => send(response, { progress: last }), silenceMs)
-    const tell = sparsely((progress) => {
+    const report = sparsely((progress) => {
       send(response, { progress })
       repeat.refresh()
     })
@@ -73,7 +79,7 @@ export const reconcileRoutes = ({ registries, clientFor, database, now, silenceM
       const { notice, ...step } = progress
       last = step
       // A notice is sent once, and always.
-      if (notice === undefined) tell(progress)
+      if (notice === undefined) report(progress)
       else send(response, { progress })
     }
     try {
@@ -100,12 +106,12 @@ const send = (response: Response, line: ReconcileLine): boolean => {
   return response.write(`${JSON.stringify(line)}\n`)
 }
 
-const sparsely = (tell: (progress: Progress) => void): ((progress: Progress) => void) => {
+const sparsely = (report: (progress: Progress) => void): ((progress: Progress) => void) => {
   let last = -Infinity
   return (progress) => {
     const now = performance.now()
     if (now - last < PROGRESS_EVERY_MS) return
     last = now
-    tell(progress)
+    report(progress)
   }
 }

@@ -1,5 +1,5 @@
 import { Router, type Request, type Response } from 'express'
-import { ask, QuestionError, withRegistryName, type Answer } from '../inventory/questions/ask.js'
+import { ask, QuestionError, withRegistryName, type InventoryAnswer } from '../inventory/questions/ask.js'
 import { retryReads } from '../inventory/read-back/unread-manifests.js'
 import { cachesIn, type Registries } from '../registries/registries.js'
 import { columnsOf, type Question } from '../inventory/questions/question.js'
@@ -11,7 +11,7 @@ import { noBody, noQuery } from './expected-parameters.js'
 import { formatOf } from './formats.js'
 import { BadRequest } from './problem.js'
 
-type Needs = {
+type InventoryRouteDeps = {
   database: Database
   registries: Pick<Registries, 'list'>
   registryNames: RegistryNames
@@ -20,7 +20,13 @@ type Needs = {
 }
 
 /** A route for each question, and what recomputes the summary and retries reads. */
-export const inventoryRoutes = ({ database, registries, registryNames, summarize, now }: Needs): Router => {
+export const inventoryRoutes = ({
+  database,
+  registries,
+  registryNames,
+  summarize,
+  now,
+}: InventoryRouteDeps): Router => {
   const router = Router()
   for (const question of QUESTIONS) {
     router.get(`/inventory/${question.name}`, async (request, response) => {
@@ -37,7 +43,7 @@ export const inventoryRoutes = ({ database, registries, registryNames, summarize
   return router
 }
 
-type Asking = Pick<Needs, 'database' | 'registries' | 'registryNames' | 'now'> & {
+type Asking = Pick<InventoryRouteDeps, 'database' | 'registries' | 'registryNames' | 'now'> & {
   request: Request
   response: Response
   /** The parameter that names the next page. */
@@ -76,7 +82,7 @@ const answerTo = async (
     query,
     now,
   }: Omit<Asking, 'request' | 'response' | 'pages'> & { query: object },
-): Promise<Answer> => {
+): Promise<InventoryAnswer> => {
   try {
     const named = await withRegistryName(query, registryNames.nameOf)
     return await ask(database.sql, question, named, now(), cachesIn(registries.list()))

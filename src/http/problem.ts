@@ -55,7 +55,7 @@ export const problemOf = (error: unknown): Problem => {
   if (error instanceof DumpFailed) return { status: 503, message: `503 Service Unavailable: ${error.message}` }
   if (error instanceof QuestionTooLong) return { status: 504, message: `504 Gateway Timeout: ${error.message}` }
   if (isCancelled(error)) return { status: 504, message: `504 Gateway Timeout: ${TOO_LONG}` }
-  if (error instanceof NotAsked) return { status: 404, message: `404 Not Found: ${error.message}` }
+  if (error instanceof RegistryNotReadable) return { status: 404, message: `404 Not Found: ${error.message}` }
   if (error instanceof MaybeCache) return { status: 409, message: `409 Conflict: ${error.message}` }
   if (error instanceof AliasNotMoved) return { status: 409, message: `409 Conflict: ${error.message}` }
   if (error instanceof TooMuchGone) return { status: 409, message: `409 Conflict: ${error.message}` }

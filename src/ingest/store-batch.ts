@@ -2,11 +2,11 @@ import type { Additions } from '../counters/additions.js'
 import { KNOWN_BEFORE, talliesPart, type Arrival } from '../counters/tallies.js'
 import { keepUnresolved } from '../counters/unresolved-users.js'
 import type { EventId, UnreadableEvent } from '../events/registry-event.js'
-import { endSmallDeleted } from '../inventory/record/close-deleted.js'
-import { tellKnown } from '../inventory/record/propagate-blobs.js'
+import { closeSmallDeleted } from '../inventory/record/close-deleted.js'
+import { propagateKnownBlobs } from '../inventory/record/propagate-blobs.js'
 import { isLarge } from '../inventory/record/manifest-entries.js'
-import type { Shown, Sightings } from '../inventory/record/observations.js'
-import { keepRenames } from '../inventory/record/keep-renames.js'
+import type { ShownManifest, Observations } from '../inventory/record/observations.js'
+import { storeRenames } from '../inventory/record/store-renames.js'
 import { inventoryParts } from '../inventory/record/observation-statement.js'
 import { pendingPart, type PendingRequest } from '../pulls/requests/pending.js'
 import type { Database, Run } from '../storage/sql/database.js'
@@ -20,7 +20,7 @@ type Batch = {
   /** Gets the ids that this batch stores for good before its second transaction, which may fail: the batch is then tried again. */
   recorded: Set<EventId>
   additions: Additions
-  sightings: Sightings
+  sightings: Observations
   requests: readonly PendingRequest[]
   unreadable: readonly UnreadableEvent[]
 }
@@ -47,17 +47,17 @@ export const storeBatch = async (
     // Should this fail, the events come again: the inventory takes them as if for the first time.
     if (untold.described.length + untold.shown.length > 0) {
       for (const { id } of batch.arrivals) if (!repeated.has(id)) recorded.add(id)
-      await database.transaction(async (tx) => tellKnown(tx, untold))
+      await database.transaction(async (tx) => propagateKnownBlobs(tx, untold))
     }
     return repeated
   }
   return database.transaction(async (tx) => {
     const { repeated, untold } = await record(tx, batch)
-    await tellKnown(tx, untold)
+    await propagateKnownBlobs(tx, untold)
     await Promise.all([
       sketches.add(additions.list(), tx),
-      endSmallDeleted(tx, ended),
-      keepRenames(tx, sightings.renames),
+      closeSmallDeleted(tx, ended),
+      storeRenames(tx, sightings.renames),
       keepUnresolved(tx, unresolved),
       keepRejected(tx, unreadable),
     ])
@@ -68,7 +68,7 @@ export const storeBatch = async (
 type Recorded = {
   /** Ids that were known before. */
   repeated: ReadonlySet<EventId>
-  untold: Pick<Sightings, 'described' | 'shown'>
+  untold: Pick<Observations, 'described' | 'shown'>
 }
 
 /** Remembers the events, counts their tallies, keeps the inventory and the requests, in one statement. */
@@ -83,7 +83,8 @@ const record = async (
   const isNew = new Set(rows.flatMap(({ digest }) => digest ?? []))
   const wasDeleted = new Set(rows.flatMap(({ number }) => number ?? []))
   // A manifest that nobody knew before is only where this batch saw it; what others learn of it meanwhile, they bring there.
-  const isDone = ({ number, digest, isTold }: Shown): boolean => isTold && isNew.has(digest) && !wasDeleted.has(number)
+  const isDone = ({ number, digest, isCovered }: ShownManifest): boolean =>
+    isCovered && isNew.has(digest) && !wasDeleted.has(number)
   return {
     repeated: new Set(rows.flatMap(({ id }) => id ?? [])),
     untold: {
@@ -97,4 +98,4 @@ const record = async (
 const WITH_MANIFESTS = (p: (number: number) => string): string => `
     select known.id, null as digest, null::int as number from (${KNOWN_BEFORE(p)}) known
     union all select null, digest, null from seen_manifests where is_new
-    union all select null, null, number::int from places where deleted_at is not null`
+    union all select null, null, number::int from batch_repositories where deleted_at is not null`

@@ -3,8 +3,8 @@ import { mergeRepositories } from '../counters/merge-repositories.js'
 import { mergeReceptions } from '../ingest/receptions-table.js'
 import { eachAlone } from '../storage/each-alone.js'
 import { createStepSizes, type StepSizes } from '../storage/sql/step-sizes.js'
-import { endDeleted } from '../inventory/record/close-deleted.js'
-import { tellNoted } from '../inventory/record/tell-noted.js'
+import { closeDeleted } from '../inventory/record/close-deleted.js'
+import { propagateNotedBlobs } from '../inventory/record/propagate-noted-blobs.js'
 import { finishAliasMoves } from '../inventory/record/finish-moves.js'
 import { joinLookups } from '../inventory/record/join-lookups.js'
 import { mergeAliases } from '../inventory/record/merge-aliases.js'
@@ -53,8 +53,8 @@ export const settle = async ({ aliases, now, turns = createSettleTurns(), ...cou
           async () => mergeAliases(database, aliases),
         ]
       : [async () => storeAliases(database.sql, aliases)]),
-    async () => endDeleted(database),
-    async () => tellNoted(database, noted),
+    async () => closeDeleted(database),
+    async () => propagateNotedBlobs(database, noted),
     async () => retractEntries(database),
     async () => joinLookups(database, stepSizes),
     async () => settleChecks(database, now()),

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
-import { ask, type Answer, type Item } from '../../src/inventory/questions/ask.js'
+import { ask, type InventoryAnswer, type Item } from '../../src/inventory/questions/ask.js'
 import { lastUsed } from '../../src/inventory/questions/last-used.js'
 import { joinLookups } from '../../src/inventory/record/join-lookups.js'
 import { WINDOWS } from '../../src/pulls/model/join-windows.js'
@@ -67,7 +67,8 @@ describe.each(STORE_PAIRS)('when each tag was used last, on %s', (_, open) => {
   })
   afterAll(async () => stores.close())
 
-  const answer = async (parameters: object = {}): Promise<Answer> => ask(stores.database.sql, lastUsed, parameters, NOW)
+  const answer = async (parameters: object = {}): Promise<InventoryAnswer> =>
+    ask(stores.database.sql, lastUsed, parameters, NOW)
   const tags = async (parameters: object): Promise<unknown[]> =>
     (await answer(parameters)).items.map(({ repository, tag }) => `${String(repository)}:${String(tag)}`)
 

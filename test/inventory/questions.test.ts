@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { ask, QuestionError, type Answer, type Item } from '../../src/inventory/questions/ask.js'
+import { ask, QuestionError, type InventoryAnswer, type Item } from '../../src/inventory/questions/ask.js'
 import { lastUsed } from '../../src/inventory/questions/last-used.js'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
 import { summarize } from '../../src/inventory/summary/summarize.js'
@@ -32,7 +32,7 @@ describe.each(STORE_PAIRS)('the questions on %s', (_, open) => {
   })
   afterAll(async () => stores.close())
 
-  const asked = async (question: string, parameters: object = {}): Promise<Answer> =>
+  const asked = async (question: string, parameters: object = {}): Promise<InventoryAnswer> =>
     ask(stores.database.sql, questionNamed(question), parameters, NOW)
   const items = async (question: string, parameters: object = {}): Promise<Item[]> =>
     (await asked(question, parameters)).items

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { sql } from 'kysely'
 import type { Descriptor } from '../../src/events/descriptor.js'
 import { ask, type Item } from '../../src/inventory/questions/ask.js'
-import type { Asked } from '../../src/inventory/questions/question.js'
+import type { QueryParameters } from '../../src/inventory/questions/question.js'
 import { questionNamed } from '../servers/asking.js'
 import { createCounting } from '../servers/counting.js'
 import { anEvent } from '../servers/events.js'
@@ -46,14 +46,14 @@ describe.each(STORE_PAIRS)('an index that lists one image many times, on %s', (_
   const index = { mediaType: OCI_INDEX, tag: 'all' }
   const times = (count: number, name: string, mediaType = OCI_IMAGE): Descriptor[] =>
     Array.from({ length: count }, () => described(name, mediaType, 20))
-  const statementOf = async (name: string, asked: Asked = {}) => {
+  const statementOf = async (name: string, asked: QueryParameters = {}) => {
     const { rows } = await sql<{ id: number }>`select id from inventory.repositories`.execute(stores.database.sql)
     return questionNamed(name).statement(
       { ...asked, repository_ids: String(rows[0]?.id) },
       { now: NOW, after: undefined, limit: 20_000 },
     )
   }
-  const lookedAt = async (name: string, asked?: Asked): Promise<number> => {
+  const lookedAt = async (name: string, asked?: QueryParameters): Promise<number> => {
     const explained = sql<{
       'QUERY PLAN': [{ Plan: Plan }]
     }>`explain (analyze, format json) ${await statementOf(name, asked)}`

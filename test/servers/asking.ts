@@ -1,4 +1,4 @@
-import { ask, type Answer, type Item } from '../../src/inventory/questions/ask.js'
+import { ask, type InventoryAnswer, type Item } from '../../src/inventory/questions/ask.js'
 import type { Question } from '../../src/inventory/questions/question.js'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
 import { summarize } from '../../src/inventory/summary/summarize.js'
@@ -32,7 +32,7 @@ export type Asking = {
   /** In envelopes of 25 events, by a process of its own that remembers nothing. */
   ingestMany: (...wanted: Wanted[]) => Promise<void>
   summary: () => Promise<void>
-  answer: (question: string, parameters?: object) => Promise<Answer>
+  answer: (question: string, parameters?: object) => Promise<InventoryAnswer>
   items: (question: string, parameters?: object) => Promise<Item[]>
   /** The short names of the digests of a page, sorted. */
   digests: (question: string, parameters?: object) => Promise<string[]>
@@ -45,7 +45,7 @@ export type Asking = {
 export const createAsking = (stores: TestStores, now: Date, caches: readonly string[] = []): Asking => {
   let id = 0
   const { ingest } = createCounting(stores, () => now)
-  const answer = async (name: string, parameters: object = {}): Promise<Answer> => {
+  const answer = async (name: string, parameters: object = {}): Promise<InventoryAnswer> => {
     return ask(stores.database.sql, questionNamed(name), parameters, now, caches)
   }
   const items = async (name: string, parameters: object = {}): Promise<Item[]> => (await answer(name, parameters)).items

@@ -4,7 +4,7 @@ import { ImportError } from '../../counters/export-lines.js'
 import { ExportStopped } from '../../counters/export-counters.js'
 import { DefinitionError } from '../../definitions/definition-file.js'
 import { FileError, fileSentence } from '../../runtime/file-error.js'
-import { NotAsked } from '../../inventory/reconcile/selected-registries.js'
+import { RegistryNotReadable } from '../../inventory/reconcile/selected-registries.js'
 import { NotAllReconciled } from '../../inventory/reconcile/each-registry.js'
 import { AliasNotMoved, MaybeCache } from '../../inventory/reconcile/reconcile-registry.js'
 import { ReconcileBusy } from '../../inventory/reconcile/reconcile.js'
@@ -44,7 +44,7 @@ const USER_ERRORS = [
   PlacesError,
   PullsError,
   NotAllReconciled,
-  NotAsked,
+  RegistryNotReadable,
   JoinRefused,
   UnknownRegistry,
   AliasNotMoved,

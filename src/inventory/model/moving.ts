@@ -45,10 +45,10 @@ export class BeingMoved extends Error {
 }
 
 /** @throws BeingMoved if a repository is the source or the target of a move that is not over */
-export const refuseMoving = async (db: Sql, place: { registry: string; repository: string }): Promise<void> => {
+export const refuseMoving = async (db: Sql, target: { registry: string; repository: string }): Promise<void> => {
   const { rows } = await sql`
     select from inventory.repositories
-    where registry = ${place.registry} and name = ${place.repository} and ${isMoving(sql`id`)}
+    where registry = ${target.registry} and name = ${target.repository} and ${isMoving(sql`id`)}
   `.execute(db)
-  if (rows.length > 0) throw new BeingMoved(place.repository)
+  if (rows.length > 0) throw new BeingMoved(target.repository)
 }

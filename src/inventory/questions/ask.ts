@@ -7,7 +7,7 @@ import { asOf } from '../model/as-of.js'
 import { AGES, momentOf } from './age.js'
 import { cursorOf, keyIn } from './cursor.js'
 import { openMoveNotes, recentDeleteNotes, unknownObjectNotes, unknownPushNotes } from './notes.js'
-import { columnsOf, type Asked, type Page, type Parameter, type Question } from './question.js'
+import { columnsOf, type QueryParameters, type Page, type Parameter, type Question } from './question.js'
 import { readPage } from './read-page.js'
 import { silencesIn } from './silent-registries.js'
 import { unknownRepository } from './unknown-repository.js'
@@ -25,7 +25,7 @@ export class QuestionTooLong extends Error {}
 
 export type Item = Record<string, string | number | null>
 
-export type Answer = {
+export type InventoryAnswer = {
   items: Item[]
   /** For the parameter `cursor` of the next page; null on the last one. */
   next: string | null
@@ -52,9 +52,9 @@ export const ask = async (
   parameters: object,
   now: Date,
   caches: readonly string[] = [],
-): Promise<Answer> => {
-  const { limit, cursor, ...asked } = checked(question, parameters, now)
-  const columns = columnsOf(question, asked)
+): Promise<InventoryAnswer> => {
+  const { limit, cursor, ...query } = checked(question, parameters, now)
+  const columns = columnsOf(question, query)
   const after = cursor === undefined ? undefined : keyIn(cursor, question.key)
   if (cursor !== undefined && !after) {
     throw new QuestionError(
@@ -111,22 +111,22 @@ export const withRegistryName = async <Parameters extends object>(
 const isName = (value: unknown): value is string => text.safeParse(value).success
 
 /** Adds the ids of the repository that was asked for: one, or one at each of several registries. */
-const placed = async (db: Sql, asked: Asked): Promise<Asked> => {
-  const { repository, registry } = asked
-  if (repository === undefined) return asked
+const withRepositoryIds = async (db: Sql, query: QueryParameters): Promise<QueryParameters> => {
+  const { repository, registry } = query
+  if (repository === undefined) return query
   const { rows } = await sql<{ id: number }>`
     select id from inventory.repositories where name = ${repository}
       and ${registry === undefined ? sql`true` : sql`registry = ${registry}`}
   `.execute(db)
-  return { ...asked, repository_ids: rows.map(({ id }) => id).join() }
+  return { ...query, repository_ids: rows.map(({ id }) => id).join() }
 }
 
-const pageOf = async (db: Sql, question: Question, asked: Asked, page: Page): ReturnType<typeof readPage> => {
+const pageOf = async (db: Sql, question: Question, query: QueryParameters, page: Page): ReturnType<typeof readPage> => {
   try {
-    return await readPage(db, question, asked, page)
+    return await readPage(db, question, query, page)
   } catch (error) {
     if (!isCancelled(error)) throw error
-    const smaller = [...Object.keys(question.parameters).filter((key) => asked[key] === undefined), 'a smaller limit']
+    const smaller = [...Object.keys(question.parameters).filter((key) => query[key] === undefined), 'a smaller limit']
     throw new QuestionTooLong(
       `${question.name}: took too long (${TIME_LIMITS}); ask for less with ${smaller.join(', ')}`,
     )
@@ -195,15 +195,15 @@ const checked = (
   { name, parameters }: Question,
   given: object,
   now: Date,
-): Asked & { limit: number; cursor?: string | undefined } => {
+): QueryParameters & { limit: number; cursor?: string | undefined } => {
   const schemas = Object.entries(parameters).map(([key, parameter]) => [key, schemaOf(parameter, now)])
   const known = [...Object.keys(parameters), 'limit', 'cursor']
   const unknown = Object.keys(given).filter((key) => !known.includes(key))
-  const told = z.object({ ...Object.fromEntries(schemas), limit, cursor: text.optional() }).safeParse(given)
+  const parsed = z.object({ ...Object.fromEntries(schemas), limit, cursor: text.optional() }).safeParse(given)
   const problems = [
     ...unknown.map((key) => `${key.slice(0, 100)}: is not a parameter of ${name}; there are ${known.join(', ')}`),
-    ...(told.error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`),
+    ...(parsed.error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`),
   ]
-  if (!told.success || problems.length > 0) throw new QuestionError(problems.join('; '))
-  return told.data as Asked & { limit: number; cursor?: string }
+  if (!parsed.success || problems.length > 0) throw new QuestionError(problems.join('; '))
+  return parsed.data as QueryParameters & { limit: number; cursor?: string }
 }

@@ -4,7 +4,7 @@ import { isKnownIn } from '../model/known-in.js'
 import { isMoving } from '../model/moving.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
 import { endOfBlobs } from './portions.js'
-import { DIGEST, PLACE, type Asked, type Question } from './question.js'
+import { DIGEST, REPOSITORY_FILTER, type QueryParameters, type Question } from './question.js'
 import {
   behind,
   between,
@@ -13,8 +13,8 @@ import {
   isIndexType,
   isManifestType,
   IS_CUT,
-  placedIn,
-  placedInOrder,
+  isSelected,
+  isSelectedInOrder,
   same,
 } from './sql-parts.js'
 import { partsOf } from './uses.js'
@@ -48,33 +48,33 @@ const byDigest = [
   [sql`b.digest`, 'text'],
 ] as const
 
-const isWanted = (asked: Asked): RawBuilder<unknown> => sql`b.live and ${same(sql`b.digest`, asked.digest)}
-      and ${(asked.digest === undefined ? placedInOrder : placedIn)(sql`b.repository_id`, asked)}`
+const isWanted = (query: QueryParameters): RawBuilder<unknown> => sql`b.live and ${same(sql`b.digest`, query.digest)}
+      and ${(query.digest === undefined ? isSelectedInOrder : isSelected)(sql`b.repository_id`, query)}`
 
 const blobs: Question = {
   name: 'blobs',
   answers: 'Every live blob of every repository, in the order in which repositories were first seen, and of digests.',
   definition:
     'Layers, configurations and whatever else manifests have; one that is in two repositories is two rows. pushed_at is the newest push; where none is known, the time the blob or a manifest that has it was first seen. used_at is the newest push, mount, pull or check of the blob, or push of a manifest that has it. Blobs of manifests whose contents are not known are among them only if an event showed the blob itself.',
-  parameters: { digest: DIGEST, ...PLACE },
+  parameters: { digest: DIGEST, ...REPOSITORY_FILTER },
   columns: COLUMNS,
   key: ['id', 'text'],
   unknown: ['contents', 'sizes'],
-  portion: (asked, after, size) =>
+  portion: (query, after, size) =>
     endOfBlobs(
       (limit) => sql`
-      select 0 as place, b.repository_id, b.digest as name, b.digest, jsonb_build_array(b.repository_id, b.digest) as key, b.pushed_at is null as is_candidate
+      select 0 as sort_key, b.repository_id, b.digest as name, b.digest, jsonb_build_array(b.repository_id, b.digest) as key, b.pushed_at is null as is_candidate
       from inventory.repository_blobs b
-      where ${isWanted(asked)} and ${behind('>', after, byDigest)}
+      where ${isWanted(query)} and ${behind('>', after, byDigest)}
       order by b.repository_id, b.digest
       limit ${limit}`,
       size,
       'asc',
     ),
-  statement: (asked, { limit, ...bounds }) => sql`
+  statement: (query, { limit, ...bounds }) => sql`
     select ${described}, jsonb_build_array(b.repository_id, b.digest) as key
     from inventory.repository_blobs b join inventory.repositories r on r.id = b.repository_id
-    where ${isWanted(asked)} and ${between(bounds, byDigest)}
+    where ${isWanted(query)} and ${between(bounds, byDigest)}
     order by b.repository_id, b.digest
     limit ${limit}`,
 }
@@ -95,20 +95,20 @@ const isInManifest = sql`exists (
  * Repositories to which a manifest of unknown contents came since the summary, which has no finding in a repository with an earlier
  * one. Without a finding, none is read.
  */
-const withUnknownContents = (asked: Asked): RawBuilder<unknown> => sql`array(
+const withUnknownContents = (query: QueryParameters): RawBuilder<unknown> => sql`array(
   select i.repository_id
   from inventory.manifests u
     join inventory.repository_manifests i on i.digest = u.digest
     join inventory.repositories r on r.id = i.repository_id
-  where not u.contents_known and i.live and not ${isKnownIn(sql`u`, sql`r.registry`)} and ${placedIn(sql`i.repository_id`, asked)}
-    and exists (select from inventory.orphaned_blobs f where ${placedIn(sql`f.repository_id`, asked)})
+  where not u.contents_known and i.live and not ${isKnownIn(sql`u`, sql`r.registry`)} and ${isSelected(sql`i.repository_id`, query)}
+    and exists (select from inventory.orphaned_blobs f where ${isSelected(sql`f.repository_id`, query)})
   union all
   select t.repository_id
   from (
     -- An index may have any number of tags.
     select distinct t.repository_id, t.digest from inventory.tags t
     where t.live and coalesce(t.pushed_at, t.first_seen_at) > (select as_of from inventory.totals) - interval '1 day'
-      and ${placedIn(sql`t.repository_id`, asked)}
+      and ${isSelected(sql`t.repository_id`, query)}
   ) t
     join inventory.repositories r on r.id = t.repository_id
     left join lateral (select * from inventory.manifests where digest = t.digest offset 0) m on true
@@ -142,18 +142,18 @@ const orphanedBlobs: Question = {
     leftOut:
       'blobs that an event of that time is about are left out, and are listed 24 hours after it if no manifest has them',
   },
-  portion: (asked, after, size) =>
+  portion: (query, after, size) =>
     endOfBlobs(
       (limit) => sql`
-      select f.size as place, f.repository_id, f.digest as name, f.digest, jsonb_build_array(f.size, f.repository_id, f.digest) as key, true as is_candidate
+      select f.size as sort_key, f.repository_id, f.digest as name, f.digest, jsonb_build_array(f.size, f.repository_id, f.digest) as key, true as is_candidate
       from inventory.orphaned_blobs f
-      where ${placedIn(sql`f.repository_id`, asked)} and ${behind('<', after, bySize)}
+      where ${isSelected(sql`f.repository_id`, query)} and ${behind('<', after, bySize)}
       order by f.size desc, f.repository_id desc, f.digest desc
       limit ${limit}`,
       size,
       'desc',
     ),
-  statement: (asked, { after, until, limit }) => sql`
+  statement: (query, { after, until, limit }) => sql`
     select ${described}, jsonb_build_array(f.size, f.repository_id, f.digest) as key
     from inventory.orphaned_blobs f
       join lateral (
@@ -164,9 +164,9 @@ const orphanedBlobs: Question = {
         offset 0
       ) b on true
       join inventory.repositories r on r.id = f.repository_id
-    where ${placedIn(sql`f.repository_id`, asked)} and not ${isMoving(sql`f.repository_id`)}
+    where ${isSelected(sql`f.repository_id`, query)} and not ${isMoving(sql`f.repository_id`)}
       -- Once for the page.
-      and not f.repository_id = any(${withUnknownContents(asked)})
+      and not f.repository_id = any(${withUnknownContents(query)})
       and ${behind('<', after, bySize)} and ${behind('>=', until, bySize)}
     order by f.size desc, f.repository_id desc, f.digest desc
     limit ${limit}`,

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import { PLACE, type Question } from './question.js'
-import { behind, iso, placedIn, same } from './sql-parts.js'
+import { REPOSITORY_FILTER, type Question } from './question.js'
+import { behind, iso, isSelected, same } from './sql-parts.js'
 
 const deletions: Question = {
   name: 'deletions',
@@ -10,7 +10,7 @@ const deletions: Question = {
   parameters: {
     since: { kind: 'age', help: 'only those since then: an age as 90d, 12w, 6m or 1y, or a day as 2026-05-21' },
     actor: { kind: 'text', help: 'only those of this actor' },
-    ...PLACE,
+    ...REPOSITORY_FILTER,
   },
   columns: {
     at: 'time',
@@ -23,7 +23,7 @@ const deletions: Question = {
     told_by: 'text',
   },
   key: ['time', 'uuid'],
-  statement: (asked, { after, limit }) => sql`
+  statement: (query, { after, limit }) => sql`
     select ${iso(sql`c.at`)} as at,
       case when c.tag is not null then 'tag' when c.digest is null then 'repository'
         when exists (select from inventory.manifests m where m.digest = c.digest) then 'manifest'
@@ -34,8 +34,8 @@ const deletions: Question = {
       case c.action when 'gone' then 'reconcile' else 'registry' end as told_by, jsonb_build_array(${iso(sql`c.at`)}, c.event_id) as key
     from inventory.changes c join inventory.repositories r on r.id = c.repository_id
       left join inventory.actors a on a.id = c.actor_id
-    where c.action <> 'push' and ${placedIn(sql`c.repository_id`, asked)} and ${same(sql`a.name`, asked.actor)}
-      and ${asked.since === undefined ? sql`true` : sql`c.at >= ${asked.since}::timestamptz`}
+    where c.action <> 'push' and ${isSelected(sql`c.repository_id`, query)} and ${same(sql`a.name`, query.actor)}
+      and ${query.since === undefined ? sql`true` : sql`c.at >= ${query.since}::timestamptz`}
       and ${behind('<', after, [
         [sql`c.at`, 'timestamptz'],
         [sql`c.event_id`, 'uuid'],

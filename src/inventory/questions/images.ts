@@ -2,7 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import { isMoving } from '../model/moving.js'
 import { imageChangedAt, tagChangedAt } from './changed.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
-import { PLACE, type Asked, type Page, type Question } from './question.js'
+import { REPOSITORY_FILTER, type QueryParameters, type Page, type Question } from './question.js'
 import { between, iso, manifestOf, refersToLiveManifest, wholeSizeIfKnown } from './sql-parts.js'
 import { chosenTags, endOfTags, type WantedTags } from './tag-portions.js'
 import { looksUnusedSince, mayDigestBeUsedSince, unusedScans, unusedSince } from './unused-tags.js'
@@ -48,20 +48,20 @@ type Conditions = {
 
 /** Finds the tags of the page first: sizes are added up for those alone, once for each digest. */
 const imagesOf = (
-  asked: Asked,
+  query: QueryParameters,
   { limit }: Page,
   wanted: WantedTags,
   { isWanted = sql`true`, mayBeUsed }: Conditions = {},
 ): RawBuilder<Record<string, unknown>> => sql`
-  with ${chosenTags(asked, wanted, mayBeUsed)}, found as materialized (
-    select t.place, t.key, t.repository_id, t.name, t.digest, t.pushed_at is null as ${sql.ref(IS_PUSH_UNKNOWN)},
+  with ${chosenTags(query, wanted, mayBeUsed)}, found as materialized (
+    select t.sort_key, t.key, t.repository_id, t.name, t.digest, t.pushed_at is null as ${sql.ref(IS_PUSH_UNKNOWN)},
       ${tagChangedAt} as pushed, ${usedAt} as used, u.kinds_known_since
     from chosen t
       join digests d on d.repository_id = t.repository_id and d.digest = t.digest
       left join lateral ${manifestOf} m on true
-      cross join lateral ${usesOf(asked)} u
+      cross join lateral ${usesOf(query)} u
     where ${isWanted}
-    order by t.place, t.repository_id, t.name
+    order by t.sort_key, t.repository_id, t.name
     limit ${limit}
   ), sizes as materialized (
     select t.repository_id, t.digest, m.os, m.architecture, ${wholeSizeIfKnown} as size
@@ -77,7 +77,7 @@ const imagesOf = (
     from found t full join sizes s on s.repository_id = t.repository_id and s.digest = t.digest
     offset 0
   ) t join inventory.repositories r on r.id = t.repository_id
-  order by t.place, t.repository_id, t.name`
+  order by t.sort_key, t.repository_id, t.name`
 
 type Bounds = Pick<Page, 'after' | 'until'>
 
@@ -93,8 +93,8 @@ const allTags = (bounds: Bounds): WantedTags => ({
   looksWanted: sql`true`,
 })
 
-const oldTags = (asked: Asked, bounds: Bounds): WantedTags => {
-  const moment = sql`${asked.older_than}::timestamptz`
+const oldTags = (query: QueryParameters, bounds: Bounds): WantedTags => {
+  const moment = sql`${query.older_than}::timestamptz`
   const next = between(bounds, [
     [newestPush, 'timestamptz'],
     [sql`t.repository_id`, 'int'],
@@ -112,18 +112,18 @@ const oldTags = (asked: Asked, bounds: Bounds): WantedTags => {
 }
 
 /** In the order of the day, which has an index: one of the times would have to be kept at every pull. */
-const unusedTags = (asked: Asked, bounds: Bounds): WantedTags => {
-  const moment = sql`${asked.unused_for}::timestamptz`
+const unusedTags = (query: QueryParameters, bounds: Bounds): WantedTags => {
+  const moment = sql`${query.unused_for}::timestamptz`
   const next = between(bounds, [
     [sql`t.active_on`, 'date'],
     [sql`t.repository_id`, 'int'],
     [sql`t.name`, 'text'],
   ])
   return {
-    scans: unusedScans(moment, asked).map((scan) => sql`${scan} and ${next}`),
+    scans: unusedScans(moment, query).map((scan) => sql`${scan} and ${next}`),
     order: sql`t.active_on`,
     key: sql`jsonb_build_array(t.active_on, t.repository_id, t.name)`,
-    looksWanted: looksUnusedSince(moment, asked),
+    looksWanted: looksUnusedSince(moment, query),
   }
 }
 
@@ -131,11 +131,11 @@ const images: Question = {
   name: 'images',
   answers: 'Every image that can be pulled by tag, in the order in which repositories were first seen, and of tags.',
   definition: `An image is a live tag with the manifest or index it points to. ${PUSHED} ${SIZE} ${USED}`,
-  parameters: PLACE,
+  parameters: REPOSITORY_FILTER,
   columns: COLUMNS,
   key: ['id', 'text'],
-  portion: (asked, after, size) => endOfTags(asked, allTags({ after }), size),
-  statement: (asked, page) => imagesOf(asked, page, allTags(page)),
+  portion: (query, after, size) => endOfTags(query, allTags({ after }), size),
+  statement: (query, page) => imagesOf(query, page, allTags(page)),
 }
 
 const oldImages: Question = {
@@ -144,14 +144,14 @@ const oldImages: Question = {
   definition: `${PUSHED} Where no push is known, the time the tag was first seen stands in. Images that are pushed again and again without a change come last. ${REFERRERS} ${SIZE} ${USED}`,
   parameters: {
     older_than: { kind: 'age', required: true, help: 'an age as 90d, 12w, 6m or 1y, or a day as 2026-05-21' },
-    ...PLACE,
+    ...REPOSITORY_FILTER,
   },
   columns: COLUMNS,
   key: ['time', 'id', 'text'],
-  portion: (asked, after, size) => endOfTags(asked, oldTags(asked, { after }), size),
-  statement: (asked, page) =>
-    imagesOf(asked, page, oldTags(asked, page), {
-      isWanted: sql`${tagChangedAt} < ${asked.older_than}::timestamptz`,
+  portion: (query, after, size) => endOfTags(query, oldTags(query, { after }), size),
+  statement: (query, page) =>
+    imagesOf(query, page, oldTags(query, page), {
+      isWanted: sql`${tagChangedAt} < ${query.older_than}::timestamptz`,
     }),
 }
 
@@ -163,18 +163,18 @@ const unusedImages: Question = {
   parameters: {
     unused_for: { kind: 'age', required: true, help: 'an age as 90d, 12w, 6m or 1y, or a day as 2026-05-21' },
     ...USED_BY,
-    ...PLACE,
+    ...REPOSITORY_FILTER,
   },
   columns: COLUMNS,
   columnsWith: KNOWN_SINCE,
   key: ['day', 'id', 'text'],
   prepare: withUsedUnknownIndexes,
-  portion: (asked, after, size) => endOfTags(asked, unusedTags(asked, { after }), size),
-  statement: (asked, page) => {
-    const moment = sql`${asked.unused_for}::timestamptz`
-    return imagesOf(asked, page, unusedTags(asked, page), {
-      isWanted: unusedSince(moment, asked),
-      mayBeUsed: mayDigestBeUsedSince(moment, asked),
+  portion: (query, after, size) => endOfTags(query, unusedTags(query, { after }), size),
+  statement: (query, page) => {
+    const moment = sql`${query.unused_for}::timestamptz`
+    return imagesOf(query, page, unusedTags(query, page), {
+      isWanted: unusedSince(moment, query),
+      mayBeUsed: mayDigestBeUsedSince(moment, query),
     })
   },
 }

@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { digestChangedAt } from './changed.js'
 import { hasIndexAbove } from './indexes-above.js'
-import type { Asked } from './question.js'
+import type { QueryParameters } from './question.js'
 import { isUnchangedIndex } from './unchanged-indexes.js'
 import { headAt, latestUses, usesWithout } from './uses.js'
 
@@ -14,7 +14,7 @@ type Part = RawBuilder<unknown>
  */
 export const wasIndexUsed = (
   moment: Part,
-  { without_kind }: Asked,
+  { without_kind }: QueryParameters,
   isChanged = sql`${digestChangedAt(sql`i`)} >= ${moment}`,
 ): Part => sql`(
   select case when i.pushed_at is null and u.used_at is null then coalesce(i.first_seen_at >= ${moment}, true)
@@ -34,12 +34,12 @@ export const wasIndexUsed = (
  * Whether an index that lists a manifest, directly or through others, was used since a moment: the index needs all that it lists.
  * A use of another image that the index lists is none. The query has the parts of `unchangedIndexes`, of all its manifests.
  */
-export const isNeededByIndex = (repositoryId: Part, digest: Part, moment: Part, asked: Asked): Part =>
+export const isNeededByIndex = (repositoryId: Part, digest: Part, moment: Part, query: QueryParameters): Part =>
   hasIndexAbove(
     repositoryId,
     digest,
     sql`select from above cross join lateral (
       select * from inventory.repository_manifests o
       where o.repository_id = ${repositoryId} and o.digest = above.digest and o.live offset 0
-    ) i where ${wasIndexUsed(moment, asked, sql`not ${isUnchangedIndex(sql`i.repository_id`, sql`i.digest`)}`)}`,
+    ) i where ${wasIndexUsed(moment, query, sql`not ${isUnchangedIndex(sql`i.repository_id`, sql`i.digest`)}`)}`,
   )

@@ -2,7 +2,14 @@ import { sql, type RawBuilder } from 'kysely'
 import { tagChangedAt } from './changed.js'
 import { PUSHED, REFERRERS, SIZE, UNKNOWN_PARTS } from './images.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
-import { PLACE, type Asked, type Key, type Page, type PortionSize, type Question } from './question.js'
+import {
+  REPOSITORY_FILTER,
+  type QueryParameters,
+  type Key,
+  type Page,
+  type PortionSize,
+  type Question,
+} from './question.js'
 import { between, iso, manifestOf, wholeSizeIfKnown } from './sql-parts.js'
 import { chosenTags, endOfTags, type WantedTags } from './tag-portions.js'
 import {
@@ -31,12 +38,16 @@ const MOST_OUTCOMES = 1_000
  * @param references an array of text
  * @param isWanted a condition on `l`, a last use
  */
-const kindsOfUses = (asked: Asked, references: RawBuilder<unknown>, isWanted = sql`true`): RawBuilder<unknown> => sql`
+const kindsOfUses = (
+  query: QueryParameters,
+  references: RawBuilder<unknown>,
+  isWanted = sql`true`,
+): RawBuilder<unknown> => sql`
   select l.used_at, min(l.kind) as kind
   from inventory.repositories r
     join pulls.last_uses l on l.repository = r.name
       and l.registry = any(array(select r.registry union all select alias from inventory.registry_aliases where name = r.registry))
-  where r.id = t.repository_id and l.reference = any(${references}) and ${isOfOtherKind(sql`l.kind`, asked)} and ${isWanted}
+  where r.id = t.repository_id and l.reference = any(${references}) and ${isOfOtherKind(sql`l.kind`, query)} and ${isWanted}
   group by l.used_at`
 
 /** The same as `is not null`, of which PostgreSQL believes that it holds for nearly all rows, and sorts them all. */
@@ -50,69 +61,69 @@ const groupOf = ([first = NEVER_USED]: Key = []): Group =>
   Math.min(Math.max(Number(first), NEVER_USED), NOT_KNOWN) as Group
 
 /** Where tags of a group begin and end. The order of the day has an index; one sort of all tags would be read for each portion. */
-const tagsOf = (group: Group, asked: Asked, { after, until }: Pick<Page, 'after' | 'until'>): WantedTags => {
-  const moment = sql`${asked.unused_for}::timestamptz`
-  const scans = asked.unused_for === undefined ? [sql`true`] : unusedScans(moment, asked)
+const tagsOf = (group: Group, query: QueryParameters, { after, until }: Pick<Page, 'after' | 'until'>): WantedTags => {
+  const moment = sql`${query.unused_for}::timestamptz`
+  const scans = query.unused_for === undefined ? [sql`true`] : unusedScans(moment, query)
   const bounds = { after: after && groupOf(after) === group ? after.slice(1) : undefined, until: until?.slice(1) }
   const next = between(bounds, [
     [sql`t.active_on`, 'date'],
     [sql`t.repository_id`, 'int'],
     [sql`t.name`, 'text'],
   ])
-  const looksNeverUsed = asked.without_kind === undefined ? sql`${isKnown(ownUse)} is not true` : sql`true`
+  const looksNeverUsed = query.without_kind === undefined ? sql`${isKnown(ownUse)} is not true` : sql`true`
   return {
     scans: scans.map((scan) => sql`${scan} and ${next}`),
     order: sql`t.active_on`,
     key: sql`jsonb_build_array(${group}::int, t.active_on, t.repository_id, t.name)`,
     looksWanted: sql`${group === NEVER_USED ? looksNeverUsed : sql`true`}
-      and ${asked.unused_for === undefined ? sql`true` : looksUnusedSince(moment, asked)}`,
+      and ${query.unused_for === undefined ? sql`true` : looksUnusedSince(moment, query)}`,
   }
 }
 
 /** With `unused_for`, tags that may be in use are in no group. */
-const lastGroup = (asked: Asked): Group => (asked.unused_for === undefined ? NOT_KNOWN : USED)
+const lastGroup = (query: QueryParameters): Group => (query.unused_for === undefined ? NOT_KNOWN : USED)
 
 /** The end of the next portion of a group; of the next group if this one has no more tags. Each group looks at all tags. */
 const endOfGroup = (
-  asked: Asked,
+  query: QueryParameters,
   after: Key | undefined,
   size: PortionSize,
 ): RawBuilder<{ key: Key; is_last: boolean }> => {
   const group = groupOf(after)
-  const inGroup = endOfTags(asked, tagsOf(group, asked, { after }), size)
-  if (group >= lastGroup(asked)) return inGroup
-  const next = endOfTags(asked, tagsOf((group + 1) as Group, asked, { after: undefined }), size)
+  const inGroup = endOfTags(query, tagsOf(group, query, { after }), size)
+  if (group >= lastGroup(query)) return inGroup
+  const next = endOfTags(query, tagsOf((group + 1) as Group, query, { after: undefined }), size)
   return sql`
     with here as materialized (${inGroup})
     select key, false as is_last from here
-    union all select key, is_last and ${group + 1 === lastGroup(asked)}::boolean from (${next}) n where not exists (select from here)`
+    union all select key, is_last and ${group + 1 === lastGroup(query)}::boolean from (${next}) n where not exists (select from here)`
 }
 
 /** Tags of a portion, which are of one group, with their uses. */
-const usedTags = (asked: Asked, page: Page): RawBuilder<unknown> => {
+const usedTags = (query: QueryParameters, page: Page): RawBuilder<unknown> => {
   const group = groupOf(page.until ?? page.after)
-  const moment = sql`${asked.unused_for}::timestamptz`
+  const moment = sql`${query.unused_for}::timestamptz`
   const isIn = {
     [NEVER_USED]: sql`${isKnown(sql`u.used_at`)} is not true`,
     [USED]: sql`${isKnown(sql`u.used_at`)} is true`,
     [NOT_KNOWN]: sql`true`,
   }[group]
   const isCertain =
-    asked.unused_for === undefined
+    query.unused_for === undefined
       ? sql`${mayBeUsedElsewhere} is ${group === NOT_KNOWN ? sql`true` : sql`not true`}`
-      : unusedSince(moment, asked)
-  const mayBeUsed = asked.unused_for === undefined ? IS_DIGEST_USED_ELSEWHERE : mayDigestBeUsedSince(moment, asked)
+      : unusedSince(moment, query)
+  const mayBeUsed = query.unused_for === undefined ? IS_DIGEST_USED_ELSEWHERE : mayDigestBeUsedSince(moment, query)
   return sql`
-  ${chosenTags(asked, tagsOf(group, asked, page), mayBeUsed)}, found as materialized (
-    select t.place, t.key, t.repository_id, t.name, t.digest, ${tagChangedAt} as pushed,
+  ${chosenTags(query, tagsOf(group, query, page), mayBeUsed)}, found as materialized (
+    select t.sort_key, t.key, t.repository_id, t.name, t.digest, ${tagChangedAt} as pushed,
       t.pushed_at is null as ${sql.ref(IS_PUSH_UNKNOWN)},
       u.used_at as last_used, u.pulled_at as last_pulled, u.kinds_known_since
     from chosen t
       join digests d on d.repository_id = t.repository_id and d.digest = t.digest
       left join lateral ${manifestOf} m on true
-      cross join lateral ${usesOf(asked)} u
+      cross join lateral ${usesOf(query)} u
     where ${isIn} and ${isCertain}
-    order by t.place, t.repository_id, t.name
+    order by t.sort_key, t.repository_id, t.name
     limit ${page.limit}
   )`
 }
@@ -129,7 +140,7 @@ export const lastUsed: Question = {
       help: 'only what was neither used nor pushed since: an age as 90d, 12w, 6m or 1y, or a day as 2026-05-21',
     },
     ...USED_BY,
-    ...PLACE,
+    ...REPOSITORY_FILTER,
   },
   columns: {
     registry: 'text',
@@ -147,15 +158,15 @@ export const lastUsed: Question = {
   key: ['id', 'day', 'id', 'text'],
   prepare: withUsedUnknownIndexes,
   portion: endOfGroup,
-  statement: (asked, page) => sql`
-    with ${usedTags(asked, page)}, parts as materialized (
+  statement: (query, page) => sql`
+    with ${usedTags(query, page)}, parts as materialized (
       -- As keys of an object: looking one up does not read all.
       select t.repository_id, t.digest, ${wholeSizeIfKnown} as size,
         (select jsonb_object_agg(digest, true) from unnest(${withParts(sql`t.digest`)}) digest) as digests
       from (select distinct repository_id, digest from found) t
     ), kinds as materialized (
       select t.repository_id, t.digest, l.used_at, l.kind
-      from parts t cross join lateral (${kindsOfUses(asked, sql`array(select jsonb_object_keys(t.digests))`)}) l
+      from parts t cross join lateral (${kindsOfUses(query, sql`array(select jsonb_object_keys(t.digests))`)}) l
     )
     select r.registry, r.name as repository, t.name as tag, t.digest, t.size, ${iso(sql`t.pushed`)} as pushed_at,
       ${iso(sql`t.last_used`)} as last_used_at, ${iso(sql`t.last_pulled`)} as last_pulled_at, o.client,
@@ -169,7 +180,7 @@ export const lastUsed: Question = {
       ) t
       join inventory.repositories r on r.id = t.repository_id
       left join kinds k on k.repository_id = t.repository_id and k.digest = t.digest and k.used_at = t.last_used
-      left join lateral (${kindsOfUses(asked, sql`array[t.name]`, sql`l.used_at = t.last_used`)}) n on true
+      left join lateral (${kindsOfUses(query, sql`array[t.name]`, sql`l.used_at = t.last_used`)}) n on true
       cross join lateral (select least(k.kind, n.kind) as kind) used_by
       left join lateral (
         select o.client, o.kind from (
@@ -182,8 +193,8 @@ export const lastUsed: Question = {
           order by o.at desc, o.id limit ${MOST_OUTCOMES}
         ) o
         where (o.tag = t.name or t.digests ? o.digest)
-          and (o.kind = used_by.kind or used_by.kind is null and not o.is_settled and ${isOfOtherKind(sql`o.kind`, asked)})
+          and (o.kind = used_by.kind or used_by.kind is null and not o.is_settled and ${isOfOtherKind(sql`o.kind`, query)})
         order by o.at desc, o.id limit 1
       ) o on true
-    order by t.place, t.repository_id, t.name`,
+    order by t.sort_key, t.repository_id, t.name`,
 }

@@ -12,7 +12,7 @@ const LONGEST_PULL = sql`interval '6 hours'`
  * Manifests that were asked for last, in a repository and in all repositories of a statement, and their blobs in all, that may explain a
  * fetch. Each takes some 5 µs on the embedded database. Repositories take turns, so that one with many manifests leaves some for the others.
  */
-const MOST_ASKED = { inRepository: 2_000, inAll: 20_000 }
+const MOST_REQUESTED = { inRepository: 2_000, inAll: 20_000 }
 const MOST_BLOBS = 200_000
 
 /** Blobs that were fetched, of which it is found out why: those of the image itself come after those of its base. */
@@ -22,7 +22,7 @@ const MOST_EXPLAINED = 20
  * Parts of a query, the last of them `layer_reads (repository_id, image)`: images of which somebody fetched a blob since a moment, of their own or
  * of what an index lists, that no fetch or check of a manifest with the blob explains: who runs an image with a lazy snapshotter fetches layers
  * for months. Of the first 300 blobs the last 20 that were fetched are looked at. A fetch is explained by a manifest of the repository with the
- * blob, by what is known here, that was asked for a short time before it, or later: what is not explained is a use. So what MOST_ASKED and
+ * blob, by what is known here, that was asked for a short time before it, or later: what is not explained is a use. So what MOST_REQUESTED and
  * MOST_BLOBS leave out makes an image used, never unused.
  * @param images a query of `repository_id`, `digest`
  */
@@ -45,20 +45,20 @@ export const layerReads = (images: Part, moment: Part): Part => sql`
         ) read_at
       order by blobs.position desc limit ${MOST_EXPLAINED}
     ) b
-  ), places as materialized (
+  ), fetched_in as materialized (
     select repository_id, min(pulled_at) - ${LONGEST_PULL} as since from fetched group by repository_id
   ), newest as materialized (
-    select o.repository_id, o.digest, o.asked_at, o.turn
-    from places p cross join lateral (
-      select repository_id, digest, asked_at, row_number() over (order by asked_at desc, digest) as turn from (
-        select repository_id, digest, greatest(pulled_at, checked_at) as asked_at from inventory.repository_manifests
+    select o.repository_id, o.digest, o.requested_at, o.turn
+    from fetched_in p cross join lateral (
+      select repository_id, digest, requested_at, row_number() over (order by requested_at desc, digest) as turn from (
+        select repository_id, digest, greatest(pulled_at, checked_at) as requested_at from inventory.repository_manifests
         where repository_id = p.repository_id and greatest(pulled_at, checked_at) >= p.since
-        order by 3 desc, digest limit ${MOST_ASKED.inRepository}
+        order by 3 desc, digest limit ${MOST_REQUESTED.inRepository}
       ) o
     ) o
-    order by o.turn, o.asked_at desc, o.repository_id limit ${MOST_ASKED.inAll}
-  ), asked as materialized (
-    select o.repository_id, o.digest, o.asked_at, o.turn
+    order by o.turn, o.requested_at desc, o.repository_id limit ${MOST_REQUESTED.inAll}
+  ), requested as materialized (
+    select o.repository_id, o.digest, o.requested_at, o.turn
     from newest o
       join inventory.repositories r on r.id = o.repository_id
       cross join lateral (
@@ -66,10 +66,10 @@ export const layerReads = (images: Part, moment: Part): Part => sql`
       ) m
     where m.is_known
   ), explained as materialized (
-    select repository_id, digest, max(asked_at) as asked_at
+    select repository_id, digest, max(requested_at) as requested_at
     from (
-      select a.repository_id, l.digest, a.asked_at
-      from (select * from asked order by turn, asked_at desc, repository_id) a cross join lateral (
+      select a.repository_id, l.digest, a.requested_at
+      from (select * from requested order by turn, requested_at desc, repository_id) a cross join lateral (
         select digest from inventory.manifest_blobs where manifest_digest = a.digest limit ${MOST_FOLLOWED}
       ) l
       limit ${MOST_BLOBS}
@@ -78,11 +78,11 @@ export const layerReads = (images: Part, moment: Part): Part => sql`
   ), layer_reads as materialized (
     -- A full join never compares each row with each, whatever PostgreSQL believes of their number.
     select distinct repository_id, image from (
-      select f.repository_id, f.image, f.pulled_at, e.asked_at
+      select f.repository_id, f.image, f.pulled_at, e.requested_at
       from fetched f full join explained e on e.repository_id = f.repository_id and e.digest = f.digest
       offset 0
     ) f
-    where image is not null and (asked_at >= pulled_at - ${LONGEST_PULL}) is not true
+    where image is not null and (requested_at >= pulled_at - ${LONGEST_PULL}) is not true
   )`
 
 /** Whether an image is in `layer_reads`. */

@@ -5,8 +5,15 @@ import { isMoving } from '../model/moving.js'
 import { areLayersRead, layerReads } from './layer-reads.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
 import { endOfPortion } from './portions.js'
-import { DIGEST, PLACE, type Asked, type Key, type PortionSize, type Question } from './question.js'
-import { behind, between, iso, placedIn, same } from './sql-parts.js'
+import {
+  DIGEST,
+  REPOSITORY_FILTER,
+  type QueryParameters,
+  type Key,
+  type PortionSize,
+  type Question,
+} from './question.js'
+import { behind, between, iso, isSelected, same } from './sql-parts.js'
 import { unknownIndexes } from './unknown-indexes.js'
 import { allThatLeadsIsKnown, isUntagged, nothingLeadsTo } from './unused-manifests.js'
 import { manifestRequestedAt, manifestUsedAt } from './uses.js'
@@ -29,7 +36,7 @@ const describedWith = (
 ): RawBuilder<unknown> => sql`r.registry, r.name as repository, o.digest, ${mediaTypeIn(sql`m`, sql`r.registry`)} as media_type, m.artifact_type, m.subject, m.os, m.architecture, m.size,
       ${iso(sql`coalesce(o.pushed_at, o.first_seen_at)`)} as pushed_at, ${iso(usedAt)} as used_at,
       o.pushed_at is null as ${sql.ref(IS_PUSH_UNKNOWN)}, jsonb_build_array(o.repository_id, o.digest) as key`
-const placed = sql`inventory.repository_manifests o
+const MANIFEST_ROWS = sql`inventory.repository_manifests o
       join inventory.repositories r on r.id = o.repository_id
       left join inventory.manifests m on m.digest = o.digest`
 const byDigest = [
@@ -39,15 +46,15 @@ const byDigest = [
 
 /** The next live manifests in their order, whether they look wanted or not: a condition on `o`. */
 const endOfManifests = (
-  asked: Asked,
+  query: QueryParameters,
   { after, looksWanted, ...size }: PortionSize & { after: Key | undefined; looksWanted: RawBuilder<unknown> },
 ): ReturnType<typeof endOfPortion> =>
   endOfPortion(
     sql`
-    select 0 as place, o.repository_id, o.digest as name, o.digest, jsonb_build_array(o.repository_id, o.digest) as key,
+    select 0 as sort_key, o.repository_id, o.digest as name, o.digest, jsonb_build_array(o.repository_id, o.digest) as key,
       coalesce(${looksWanted}, false) as is_candidate
     from inventory.repository_manifests o
-    where o.live and ${same(sql`o.digest`, asked.digest)} and ${placedIn(sql`o.repository_id`, asked)} and ${behind('>', after, byDigest)}
+    where o.live and ${same(sql`o.digest`, query.digest)} and ${isSelected(sql`o.repository_id`, query)} and ${behind('>', after, byDigest)}
     order by o.repository_id, o.digest
     limit ${size.scanned}`,
     size,
@@ -59,15 +66,15 @@ const manifests: Question = {
     'Every live manifest of every repository, in the order in which repositories were first seen, and of digests.',
   definition:
     'Images, indexes and artifacts; one that is in two repositories is two rows. size is the bytes of the manifest alone. A manifest is live when it was seen after its last delete. used_at is its newest push, pull or check; empty where reconcile alone found it.',
-  parameters: { digest: DIGEST, ...PLACE },
+  parameters: { digest: DIGEST, ...REPOSITORY_FILTER },
   columns: COLUMNS,
   key: ['id', 'text'],
   unknown: ['subjects'],
-  portion: (asked, after, size) => endOfManifests(asked, { after, looksWanted: sql`true`, ...size }),
-  statement: (asked, { limit, ...bounds }) => sql`
+  portion: (query, after, size) => endOfManifests(query, { after, looksWanted: sql`true`, ...size }),
+  statement: (query, { limit, ...bounds }) => sql`
     select ${describedWith(manifestUsedAt)}
-    from ${placed}
-    where o.live and ${same(sql`o.digest`, asked.digest)} and ${placedIn(sql`o.repository_id`, asked)}
+    from ${MANIFEST_ROWS}
+    where o.live and ${same(sql`o.digest`, query.digest)} and ${isSelected(sql`o.repository_id`, query)}
       and ${between(bounds, byDigest)}
     order by o.repository_id, o.digest
     limit ${limit}`,
@@ -78,22 +85,22 @@ const PULLED_LATELY = sql`interval '30 days'`
 const PUSHED_LATELY = sql`interval '1 day'`
 
 /** What was there before the first event may have been used until then. The times of the row come first: see isUnused. */
-const looksUnused = ({ unused_for, now }: Asked): RawBuilder<unknown> =>
+const looksUnused = ({ unused_for, now }: QueryParameters): RawBuilder<unknown> =>
   unused_for === undefined
     ? sql`coalesce(o.pushed_at < ${now}::timestamptz - ${PUSHED_LATELY}, o.first_seen_at < ${now}::timestamptz - ${PULLED_LATELY})
         and coalesce(greatest(o.pulled_at, o.checked_at), '-infinity') < ${now}::timestamptz - ${PULLED_LATELY}`
     : sql`coalesce(greatest(o.pushed_at, o.pulled_at, o.checked_at), o.first_seen_at) < ${unused_for}::timestamptz`
 
 /** A fetch of a layer since then is a use. */
-const sinceUsed = ({ unused_for, now }: Asked): RawBuilder<unknown> =>
+const sinceUsed = ({ unused_for, now }: QueryParameters): RawBuilder<unknown> =>
   unused_for === undefined ? sql`(${now}::timestamptz - ${PULLED_LATELY})` : sql`${unused_for}::timestamptz`
 
 /** What an index lists and pending checks (`u.requested_at`) are looked up only for rows that look unused. */
-const isUnused = (asked: Asked): RawBuilder<unknown> =>
-  sql`${looksUnused(asked)} and ${
-    asked.unused_for === undefined
-      ? sql`coalesce(u.requested_at, '-infinity') < ${asked.now}::timestamptz - ${PULLED_LATELY}`
-      : sql`coalesce(greatest(o.pushed_at, u.requested_at), o.first_seen_at) < ${asked.unused_for}::timestamptz`
+const isUnused = (query: QueryParameters): RawBuilder<unknown> =>
+  sql`${looksUnused(query)} and ${
+    query.unused_for === undefined
+      ? sql`coalesce(u.requested_at, '-infinity') < ${query.now}::timestamptz - ${PULLED_LATELY}`
+      : sql`coalesce(greatest(o.pushed_at, u.requested_at), o.first_seen_at) < ${query.unused_for}::timestamptz`
   }`
 
 const untagged: Question = {
@@ -108,7 +115,7 @@ const untagged: Question = {
       kind: 'age',
       help: 'only what was neither pushed, pulled nor checked since: an age as 90d, 12w, 6m or 1y, or a day as 2026-05-21',
     },
-    ...PLACE,
+    ...REPOSITORY_FILTER,
   },
   columns: COLUMNS,
   key: ['id', 'text'],
@@ -118,26 +125,26 @@ const untagged: Question = {
     leftOut:
       'manifests that were pulled or checked in that time, or pushed in the last 24 hours, are left out; --unused-for (unused_for) lists them earlier',
   },
-  portion: (asked, after, size) => {
-    const looksWanted = sql`${looksUnused(asked)} and ${isUntagged} and not ${isMoving(sql`o.repository_id`)}`
-    return endOfManifests(asked, { after, looksWanted, ...size })
+  portion: (query, after, size) => {
+    const looksWanted = sql`${looksUnused(query)} and ${isUntagged} and not ${isMoving(sql`o.repository_id`)}`
+    return endOfManifests(query, { after, looksWanted, ...size })
   },
-  statement: (asked, { limit, ...bounds }) => sql`
+  statement: (query, { limit, ...bounds }) => sql`
     with found as materialized (
       select o.repository_id, o.digest, u.requested_at
-      from ${placed}
+      from ${MANIFEST_ROWS}
         cross join lateral (select ${manifestRequestedAt} as requested_at offset 0) u
       where o.live and ${placedIn(sql`o.repository_id`, asked)} and ${between(bounds, byDigest)}
         and ${isUnused(asked)} and ${isHeardSince(sql`coalesce(o.pushed_at, o.first_seen_at)`, sql`r.registry`, PUSHED_LATELY)}
         -- Once for the portion: such indexes are few, and an index of the table has them alone.
         and not o.repository_id = any(array(
-          select i.repository_id from ${unknownIndexes(asked)} i
+          select i.repository_id from ${unknownIndexes(query)} i
           union all
           select u.repository_id from inventory.repository_totals u
-          where u.unknown_contents > 0 and u.unknown_indexes > 0 and ${placedIn(sql`u.repository_id`, asked)}
+          where u.unknown_contents > 0 and u.unknown_indexes > 0 and ${isSelected(sql`u.repository_id`, query)}
         ))
         and ${nothingLeadsTo} and ${allThatLeadsIsKnown}
-    ), ${layerReads(sql`select repository_id, digest from found`, sinceUsed(asked))}
+    ), ${layerReads(sql`select repository_id, digest from found`, sinceUsed(query))}
     select ${describedWith(sql`greatest(o.pushed_at, u.requested_at)`)}
     from found u
       cross join lateral (

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { isMoving } from '../model/moving.js'
-import { PLACE, type Question } from './question.js'
-import { behind, iso, placedIn } from './sql-parts.js'
+import { REPOSITORY_FILTER, type Question } from './question.js'
+import { behind, iso, isSelected } from './sql-parts.js'
 
 /** Tags of one row; the count has all. */
 const MOST_TAGS = 10
@@ -24,7 +24,7 @@ const missingBlobs: Question = {
     'Manifests that cannot be pulled, because a blob or a manifest that they need was deleted, with each missing part.',
   definition:
     'The manifest is live in the repository, it needs the part, and the part was deleted there and not seen since. An index needs the manifests that it lists, and what these need: it has a row of its own for each missing part, up to an index of indexes of indexes, at most 20 of one manifest and about 100 in all; indexes above are counted among those of unknown contents. part is blob or manifest. os and architecture are of the entry of the index that lacks the part. tags counts the live tags that point to the manifest, and so are broken; tag_names has the first ten. What was never seen in the repository is not known to be missing: some clients push an index without all its manifests. Found by the summary, and verified for this answer.',
-  parameters: PLACE,
+  parameters: REPOSITORY_FILTER,
   columns: {
     registry: 'text',
     repository: 'text',
@@ -42,7 +42,7 @@ const missingBlobs: Question = {
   fromSummary: true,
   unknown: ['contents'],
   rowsAtOnce: 250,
-  statement: (asked, { after, limit }) => sql`
+  statement: (query, { after, limit }) => sql`
     with found as materialized (
     select f.*, b.size, b.deleted_at
     from inventory.missing_blobs f
@@ -52,7 +52,7 @@ const missingBlobs: Question = {
         offset 0
       ) o on true
       join lateral (${missing} limit 1) b on true
-    where ${placedIn(sql`f.repository_id`, asked)} and not ${isMoving(sql`f.repository_id`)}
+    where ${isSelected(sql`f.repository_id`, query)} and not ${isMoving(sql`f.repository_id`)}
       and ${behind('>', after, [
         [sql`f.repository_id`, 'int'],
         [sql`f.manifest_digest`, 'text'],
@@ -63,9 +63,9 @@ const missingBlobs: Question = {
     ), tagged as materialized (
       select f.repository_id, f.manifest_digest, t.tags, t.tag_names
       from (select distinct repository_id, manifest_digest from found) f cross join lateral (
-        select count(*) as tags, string_agg(t.name, ', ' order by t.name) filter (where t.place <= ${MOST_TAGS}) as tag_names
+        select count(*) as tags, string_agg(t.name, ', ' order by t.name) filter (where t.number <= ${MOST_TAGS}) as tag_names
         from (
-          select t.name, row_number() over (order by t.name) as place from inventory.live_tags t
+          select t.name, row_number() over (order by t.name) as number from inventory.live_tags t
           where t.repository_id = f.repository_id and t.digest = f.manifest_digest
         ) t
       ) t

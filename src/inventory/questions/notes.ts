@@ -1,8 +1,8 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 import { MOVES } from '../model/moving.js'
-import type { Asked, Question } from './question.js'
-import { placedIn } from './sql-parts.js'
+import type { QueryParameters, Question } from './question.js'
+import { isSelected } from './sql-parts.js'
 
 /** A row of a statement has this beside its columns if no push of it is known. */
 export const IS_PUSH_UNKNOWN = 'is_push_unknown'
@@ -16,19 +16,23 @@ export const unknownPushNotes = (rows: readonly Record<string, unknown>[]): stri
     : []
 
 /** A sentence for a question about one object that a known repository does not have. */
-export const unknownObjectNotes = ({ object }: Question, asked: Asked, rows: readonly unknown[]): string[] =>
-  object === undefined || rows.length > 0 || asked.repository_ids === ''
+export const unknownObjectNotes = ({ object }: Question, query: QueryParameters, rows: readonly unknown[]): string[] =>
+  object === undefined || rows.length > 0 || query.repository_ids === ''
     ? []
-    : [`no manifest is known for "${asked[object] ?? ''}" in ${asked.repository ?? ''}; check the spelling`]
+    : [`no manifest is known for "${query[object] ?? ''}" in ${query.repository ?? ''}; check the spelling`]
 
 /** A sentence for questions that list what a delete left only after some time, if something was deleted lately. */
-export const recentDeleteNotes = async (db: Sql, { afterDelete }: Question, asked: Asked): Promise<string[]> => {
-  if (!afterDelete || asked.unused_for !== undefined) return []
+export const recentDeleteNotes = async (
+  db: Sql,
+  { afterDelete }: Question,
+  query: QueryParameters,
+): Promise<string[]> => {
+  if (!afterDelete || query.unused_for !== undefined) return []
   const { days, leftOut } = afterDelete
   const { rows } = await sql`
     select from inventory.changes c
-    where c.action <> 'push' and c.at > ${asked.now}::timestamptz - ${days} * interval '1 day'
-      and ${placedIn(sql`c.repository_id`, asked)}
+    where c.action <> 'push' and c.at > ${query.now}::timestamptz - ${days} * interval '1 day'
+      and ${isSelected(sql`c.repository_id`, query)}
     limit 1
   `.execute(db)
   return rows.length === 0
@@ -40,10 +44,10 @@ export const recentDeleteNotes = async (db: Sql, { afterDelete }: Question, aske
 const MOST_MOVES = 3
 
 /** A sentence for each move that is not over, of the repositories that were asked for. */
-export const openMoveNotes = async (db: Sql, asked: Asked): Promise<string[]> => {
-  const { prefix } = asked
+export const openMoveNotes = async (db: Sql, query: QueryParameters): Promise<string[]> => {
+  const { prefix } = query
   const isWanted = (repository: string): RawBuilder<unknown> => sql`(
-    ${placedIn(sql.ref(`${repository}.id`), asked)}
+    ${isSelected(sql.ref(`${repository}.id`), query)}
     and ${prefix === undefined ? sql`true` : sql`starts_with(${sql.ref(`${repository}.name`)}, ${prefix})`}
   )`
   const { rows } = await sql<{ from: string; to: string }>`

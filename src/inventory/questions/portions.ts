@@ -61,7 +61,7 @@ type Costs = { cost: Part; direction: 'asc' | 'desc' }
 
 /**
  * How far one statement may go. What it computes for a digest is computed once, so that further rows of the digest cost little.
- * @param scan a query of the next rows in their order, at most `scanned`: `place`, `repository_id`, `name`, which are the order, `digest`,
+ * @param scan a query of the next rows in their order, at most `scanned`: `sort_key`, `repository_id`, `name`, which are the order, `digest`,
  * `key`, and `is_candidate`, whether the row passes the conditions that read no more than the row and its manifest
  */
 export const endOfPortion = (
@@ -69,10 +69,10 @@ export const endOfPortion = (
   { candidates, scanned, cost: mostCost }: PortionSize,
   { cost, direction }: Costs = { cost: COST_OF_DIGEST, direction: 'asc' },
 ): RawBuilder<{ key: Key; is_last: boolean }> => {
-  const order = sql.raw(['place', 'repository_id', 'name'].map((column) => `${column} ${direction}`).join())
+  const order = sql.raw(['sort_key', 'repository_id', 'name'].map((column) => `${column} ${direction}`).join())
   return sql`
   with scan as materialized (${scan}), costs as (
-    select place, repository_id, name, key,
+    select sort_key, repository_id, name, key,
       -- Of more, none is in the portion.
       case when not is_candidate or row_number() over (partition by is_candidate order by ${order}) > ${candidates + 1} then 0
         when row_number() over (partition by is_candidate, repository_id, digest order by ${order}) > 1 then 1

@@ -24,7 +24,7 @@ export type Key = readonly (string | number)[]
  * the time of the answer; `silent` are registries, and `unreconciled` describes repositories, both as JSON, of which there are to be no
  * rows. `prepare` adds what it found.
  */
-export type Asked = Readonly<Record<string, string | undefined>>
+export type QueryParameters = Readonly<Record<string, string | undefined>>
 /** Rows behind `after`, up to and with `until`, at most `limit`. `now` is the time of the answer. */
 export type Page = { after: Key | undefined; until?: Key | undefined; limit: number; now: Date }
 
@@ -61,20 +61,24 @@ export type Question = {
    * If the work for one row may be much: a statement that finds with cheap conditions how far the next statement may go from `after`.
    * One row: the `key` of the last row of the portion, and whether the portion `is_last`; no row if nothing is left.
    */
-  portion?: (asked: Asked, after: Key | undefined, size: PortionSize) => RawBuilder<{ key: Key; is_last: boolean }>
+  portion?: (
+    query: QueryParameters,
+    after: Key | undefined,
+    size: PortionSize,
+  ) => RawBuilder<{ key: Key; is_last: boolean }>
   /** Reads once for a page what its statements need, and returns it with what was asked. */
-  prepare?: (db: Sql, asked: Asked) => Promise<Asked>
+  prepare?: (db: Sql, query: QueryParameters) => Promise<QueryParameters>
   /** Rows of the answer that one statement reads, if it reads more for each than look-ups by key. */
   rowsAtOnce?: number
   /** One statement; each of its rows has the columns and, as a JSON array, its `key`. */
-  statement: (asked: Asked, page: Page) => RawBuilder<Record<string, unknown>>
+  statement: (query: QueryParameters, page: Page) => RawBuilder<Record<string, unknown>>
 }
 
 export const REGISTRY: Parameter = { kind: 'text', help: 'only of this registry, as registry.example.com' }
 export const REPOSITORY: Parameter = { kind: 'text', help: 'only of this repository, as team/app' }
 export const DIGEST: Parameter = { kind: 'text', help: 'only this digest, as sha256:…' }
 /** Of questions that can be asked of a part of the registries. */
-export const PLACE = { registry: REGISTRY, repository: REPOSITORY } as const
+export const REPOSITORY_FILTER = { registry: REGISTRY, repository: REPOSITORY } as const
 
 /** The columns of an answer to these parameters. */
 export const columnsOf = (

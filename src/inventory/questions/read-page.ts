@@ -1,6 +1,6 @@
 import type { Sql } from '../../storage/sql/database.js'
 import { createPause } from '../../runtime/yield.js'
-import type { Asked, Key, Page, Question } from './question.js'
+import type { QueryParameters, Key, Page, Question } from './question.js'
 
 type Row = Record<string, unknown>
 
@@ -44,14 +44,14 @@ const LARGEST = 16
 export const readPage = async (
   db: Sql,
   question: Question,
-  given: Asked,
+  given: QueryParameters,
   page: Page,
   clock: Clock = () => performance.now(),
 ): Promise<Portion> => {
-  const asked = (await question.prepare?.(db, given)) ?? given
+  const query = (await question.prepare?.(db, given)) ?? given
   const readPortion = question.portion
-    ? inPortions(db, question, asked, page, clock)
-    : inRows(db, question, asked, page)
+    ? inPortions(db, question, query, page, clock)
+    : inRows(db, question, query, page)
   const pause = createPause()
   const end = clock() + LONGEST_MS
   const rows: Row[] = []
@@ -67,17 +67,17 @@ export const readPage = async (
 }
 
 /** Portions of rows that are all in the answer: the next one begins behind the last row. */
-const inRows = (db: Sql, question: Question, asked: Asked, page: Page): ReadPortion => {
+const inRows = (db: Sql, question: Question, query: QueryParameters, page: Page): ReadPortion => {
   const { rowsAtOnce = Infinity } = question
   return async (after, limit) => {
     const most = Math.min(limit, rowsAtOnce)
-    const { rows } = await question.statement(asked, { ...page, after, limit: most }).execute(db)
+    const { rows } = await question.statement(query, { ...page, after, limit: most }).execute(db)
     return { rows, next: rows.length === most ? (rows.at(-1)?.key as Key) : undefined }
   }
 }
 
 /** Portions that end at a row of the table, whether that one is in the answer or not. */
-const inPortions = (db: Sql, question: Question, asked: Asked, page: Page, clock: Clock): ReadPortion => {
+const inPortions = (db: Sql, question: Question, query: QueryParameters, page: Page, clock: Clock): ReadPortion => {
   const first = Math.min(MOST_CANDIDATES, Math.max(FEWEST_CANDIDATES, page.limit + 1))
   let factor = 1
   let scannedForOne = SCANNED_FOR_ONE.first
@@ -85,10 +85,10 @@ const inPortions = (db: Sql, question: Question, asked: Asked, page: Page, clock
     const candidates = Math.ceil(first * factor)
     const size = { candidates, scanned: candidates * scannedForOne, cost: candidates * COST_OF_ONE }
     scannedForOne = SCANNED_FOR_ONE.later
-    const until = (await question.portion?.(asked, after, size).execute(db))?.rows[0]
+    const until = (await question.portion?.(query, after, size).execute(db))?.rows[0]
     if (!until) return { rows: [], next: undefined }
     const begin = clock()
-    const { rows } = await question.statement(asked, { ...page, after, until: until.key, limit }).execute(db)
+    const { rows } = await question.statement(query, { ...page, after, until: until.key, limit }).execute(db)
     factor = nextFactor(factor, clock() - begin)
     return { rows, next: until.is_last ? undefined : until.key }
   }

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { REGISTRY, REPOSITORY, type Asked, type Question } from './question.js'
+import { REGISTRY, REPOSITORY, type QueryParameters, type Question } from './question.js'
 import { behind, iso, same } from './sql-parts.js'
 
 const DAY_MS = 86_400_000
@@ -29,7 +29,7 @@ const described = sql`r.registry, r.name as repository, t.tags, t.manifests, t.b
       t.unknown_contents, t.unknown_sizes,
       ${iso(sql`r.last_seen_at`)} as last_seen_at`
 /** One that was deleted is none until something is in it again. */
-const wanted = ({ prefix, registry, repository }: Asked) =>
+const wanted = ({ prefix, registry, repository }: QueryParameters) =>
   sql`(r.deleted_at is null
         or exists (select from inventory.repository_manifests o where o.repository_id = r.id and o.live offset 0)
         or exists (select from inventory.repository_blobs o where o.repository_id = r.id and o.live offset 0)) and ${same(sql`r.registry`, registry)}
@@ -44,10 +44,10 @@ const repositories: Question = {
   key: ['text', 'text'],
   fromSummary: true,
   unknown: ['contents', 'sizes'],
-  statement: (asked, { after, limit }) => sql`
+  statement: (query, { after, limit }) => sql`
     select ${described}, jsonb_build_array(r.registry, r.name) as key
     from inventory.repositories r left join inventory.repository_totals t on t.repository_id = r.id
-    where ${wanted(asked)}
+    where ${wanted(query)}
       and ${behind('>', after, [
         [sql`r.registry`, 'text'],
         [sql`r.name`, 'text'],
@@ -65,10 +65,10 @@ const largest: Question = {
   key: ['number', 'id'],
   fromSummary: true,
   unknown: ['contents', 'sizes'],
-  statement: (asked, { after, limit }) => sql`
+  statement: (query, { after, limit }) => sql`
     select ${described}, jsonb_build_array(t.unique_bytes, r.id) as key
     from inventory.repositories r join inventory.repository_totals t on t.repository_id = r.id
-    where ${wanted(asked)}
+    where ${wanted(query)}
       and ${behind('<', after, [
         [sql`t.unique_bytes`, 'bigint'],
         [sql`r.id`, 'int'],

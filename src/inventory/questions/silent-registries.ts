@@ -213,9 +213,9 @@ const notesOf = (doubts: readonly Doubt[]): string[] => {
 }
 
 /** When each registry of the query was last heard. Without a registry in the query, names are found by one look into the index each. */
-const lastHeard = async (db: Sql, asked: Asked): Promise<Heard[]> => {
-  const { registry } = asked
-  const ids = repositoryIdsOf(asked)
+const lastHeard = async (db: Sql, query: QueryParameters): Promise<Heard[]> => {
+  const { registry } = query
+  const ids = repositoryIdsOf(query)
   const names = ids
     ? sql`select distinct registry from inventory.repositories where id = any(${ids}::int[])`
     : registry !== undefined

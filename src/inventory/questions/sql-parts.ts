@@ -3,7 +3,7 @@ import { SUBJECT_IN_TAG } from '../../events/reference.js'
 import { FOREIGN_LAYER, INDEXES, MANIFESTS, SMALLEST_LISTING_INDEX } from '../../events/descriptor.js'
 import { isKnownIn, registryOf } from '../model/known-in.js'
 import { clampedSum } from '../../storage/sql/clamped-sum.js'
-import type { Asked, Key, Page } from './question.js'
+import type { QueryParameters, Key, Page } from './question.js'
 
 type Part = RawBuilder<unknown>
 
@@ -43,12 +43,12 @@ export const IS_UNRECONCILED = sql`affected.registry = silence.registry
           and affected.first_seen_at < silence.seen_before and coalesce(affected.reconciled_at, '-infinity') <= silence.since`
 
 /** The ids of the repository that was asked for; undefined if none was. */
-export const repositoryIdsOf = ({ repository_ids }: Asked): number[] | undefined =>
+export const repositoryIdsOf = ({ repository_ids }: QueryParameters): number[] | undefined =>
   repository_ids?.split(',').filter(Boolean).map(Number)
 
-const inAsked = (repositoryId: Part, asked: Asked): Part => {
-  const { registry } = asked
-  const ids = repositoryIdsOf(asked)
+const matchesQuery = (repositoryId: Part, query: QueryParameters): Part => {
+  const { registry } = query
+  const ids = repositoryIdsOf(query)
   if (ids) {
     return ids.length === 1 ? sql`${repositoryId} = ${ids[0]}::int` : sql`${repositoryId} = any(${ids}::int[])`
   }
@@ -59,10 +59,10 @@ const inAsked = (repositoryId: Part, asked: Asked): Part => {
 }
 
 /** The same for rows that come in the order of repositories: those of other registries are passed over, not read. */
-export const placedInOrder = (repositoryId: Part, asked: Asked): Part =>
-  asked.registry === undefined || asked.repository_ids !== undefined
-    ? placedIn(repositoryId, asked)
-    : sql`${repositoryId} = any(array(select id from inventory.repositories where registry = ${asked.registry}))`
+export const isSelectedInOrder = (repositoryId: Part, query: QueryParameters): Part =>
+  query.registry === undefined || query.repository_ids !== undefined
+    ? isSelected(repositoryId, query)
+    : sql`${repositoryId} = any(array(select id from inventory.repositories where registry = ${query.registry}))`
 
 /** `column = value`, if a value was asked for. */
 export const same = (column: Part, value: string | undefined): Part =>

@@ -2,8 +2,8 @@ import { sql, type RawBuilder } from 'kysely'
 import { imageChangedByTags, isImagePushedAgain } from './changed.js'
 import { layerReads } from './layer-reads.js'
 import { endOfPortion } from './portions.js'
-import type { Asked, Question } from './question.js'
-import { manifestOf, oneAfterTheOther, placedIn } from './sql-parts.js'
+import type { QueryParameters, Question } from './question.js'
+import { manifestOf, oneAfterTheOther, isSelected } from './sql-parts.js'
 import { unchangedIndexes } from './unchanged-indexes.js'
 import { latestUses, usesOfParts, withParts } from './uses.js'
 
@@ -21,24 +21,24 @@ export type WantedTags = {
   looksWanted: Part
 }
 
-/** Live tags of which the manifest was not deleted. */
+/** For a tag with `t.live`: its manifest was not deleted, either. */
 const IS_LIVE = sql`t.pointed_at > coalesce(m.deleted_at, '-infinity')`
 
 /** Live tags `t` of the repositories that are asked for, with manifest `m`, which may be deleted. */
-const tagsWhere = (asked: Asked, condition: Part): Part => sql`
+const tagsWhere = (query: QueryParameters, condition: Part): Part => sql`
     from inventory.tags t left join lateral ${manifestOf} m on true
-    where t.live and ${placedIn(sql`t.repository_id`, asked)} and ${condition}`
+    where t.live and ${isSelected(sql`t.repository_id`, query)} and ${condition}`
 
 /** The next tags in their order, whether they look wanted or not. */
 export const endOfTags = (
-  asked: Asked,
+  query: QueryParameters,
   { scans, order, key, looksWanted }: WantedTags,
   size: Parameters<NonNullable<Question['portion']>>[2],
 ): ReturnType<NonNullable<Question['portion']>> => {
   const scan = scans.map(
     (condition) => sql`
-    select ${order} as place, t.repository_id, t.name, t.digest, ${key} as key, coalesce(${IS_LIVE} and ${looksWanted}, false) as is_candidate
-    ${tagsWhere(asked, condition)}
+    select ${order} as sort_key, t.repository_id, t.name, t.digest, ${key} as key, coalesce(${IS_LIVE} and ${looksWanted}, false) as is_candidate
+    ${tagsWhere(query, condition)}
     order by ${order}, t.repository_id, t.name
     limit ${size.scanned}`,
   )
@@ -48,31 +48,31 @@ export const endOfTags = (
 /**
  * The start of a query of tags `chosen`, those of a portion that look wanted, and of `digests`, to which they point: an index
  * may have any number of tags, so what they have in common is computed once.
- * `chosen` has the columns of inventory.tags, `place` and `key`; `digests` has `repository_id`, `digest`, `times` (usesOfParts),
+ * `chosen` has the columns of inventory.tags, `sort_key` and `key`; `digests` has `repository_id`, `digest`, `times` (usesOfParts),
  * `changed_at` (imageChangedByTags), `by_digest` (latestUses) and `may_be_used`. With `unused_for` there are
  * `layer_reads` and `unchanged_indexes`, see layerReads and unchangedIndexes.
  * @param mayBeUsed a condition on `t`, a digest in a repository with its `times`
  */
 export const chosenTags = (
-  asked: Asked,
+  query: QueryParameters,
   { scans, order, key, looksWanted }: WantedTags,
   mayBeUsed: Part = sql`false`,
 ): Part => {
   const chosen = scans.map(
     (condition) => sql`
-    select t.*, ${order} as place, ${key} as key, ${isImagePushedAgain} as is_image_pushed_again
-    ${tagsWhere(asked, condition)} and ${IS_LIVE} and ${looksWanted}`,
+    select t.*, ${order} as sort_key, ${key} as key, ${isImagePushedAgain} as is_image_pushed_again
+    ${tagsWhere(query, condition)} and ${IS_LIVE} and ${looksWanted}`,
   )
   const byDigest =
-    asked.without_kind === undefined
+    query.without_kind === undefined
       ? sql`null::timestamptz[]`
-      : latestUses(sql`t.repository_id`, withParts(sql`t.digest`), asked)
+      : latestUses(sql`t.repository_id`, withParts(sql`t.digest`), query)
   const reads =
-    asked.unused_for === undefined
+    query.unused_for === undefined
       ? sql``
       : sql`${sql.join(
           [layerReads, unchangedIndexes].map((partsOf) =>
-            partsOf(sql`select distinct repository_id, digest from chosen`, sql`${asked.unused_for}::timestamptz`),
+            partsOf(sql`select distinct repository_id, digest from chosen`, sql`${query.unused_for}::timestamptz`),
           ),
         )},`
   return sql`

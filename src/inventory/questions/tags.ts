@@ -1,16 +1,16 @@
 import { sql } from 'kysely'
 import { IS_PUSH_UNKNOWN } from './notes.js'
-import { PLACE, REGISTRY, type Question } from './question.js'
-import { behind, iso, manifestOf, placedIn } from './sql-parts.js'
+import { REPOSITORY_FILTER, REGISTRY, type Question } from './question.js'
+import { behind, iso, manifestOf, isSelected } from './sql-parts.js'
 import { tagCheckedAt } from './uses.js'
 
-const endedAt = sql`greatest(t.deleted_at, m.deleted_at)`
+const deletedAt = sql`greatest(t.deleted_at, m.deleted_at)`
 /** The first delete after the tag pointed there: its own, or that of what it pointed to. */
-const firstEndedAt = sql`least(case when t.deleted_at >= t.pointed_at then t.deleted_at end,
+const firstDeletedAt = sql`least(case when t.deleted_at >= t.pointed_at then t.deleted_at end,
   case when m.deleted_at >= t.pointed_at then m.deleted_at end)`
 const STATES = {
-  live: sql`t.pointed_at > coalesce(${endedAt}, '-infinity')`,
-  deleted: sql`t.pointed_at <= ${endedAt}`,
+  live: sql`t.pointed_at > coalesce(${deletedAt}, '-infinity')`,
+  deleted: sql`t.pointed_at <= ${deletedAt}`,
   all: sql`t.pointed_at is not null`,
 }
 
@@ -26,7 +26,7 @@ const tags: Question = {
       default: 'live',
       help: 'live (the default), deleted or all',
     },
-    ...PLACE,
+    ...REPOSITORY_FILTER,
   },
   columns: {
     registry: 'text',
@@ -39,15 +39,15 @@ const tags: Question = {
     deleted_at: 'time',
   },
   key: ['id', 'text'],
-  statement: (asked, { after, limit }) => sql`
+  statement: (query, { after, limit }) => sql`
     select r.registry, r.name as repository, t.name as tag, t.digest,
       ${iso(sql`coalesce(t.pushed_at, t.first_seen_at)`)} as pushed_at, ${iso(sql`t.pulled_at`)} as pulled_at,
-      ${iso(tagCheckedAt)} as checked_at, ${iso(firstEndedAt)} as deleted_at,
+      ${iso(tagCheckedAt)} as checked_at, ${iso(firstDeletedAt)} as deleted_at,
       t.pushed_at is null as ${sql.ref(IS_PUSH_UNKNOWN)}, jsonb_build_array(t.repository_id, t.name) as key
     from inventory.tags t
       join inventory.repositories r on r.id = t.repository_id
       left join lateral ${manifestOf} m on true
-    where ${STATES[asked.state as keyof typeof STATES]} and ${placedIn(sql`t.repository_id`, asked)}
+    where ${STATES[query.state as keyof typeof STATES]} and ${isSelected(sql`t.repository_id`, query)}
       and ${behind('>', after, [
         [sql`t.repository_id`, 'int'],
         [sql`t.name`, 'text'],
@@ -60,14 +60,14 @@ const mostTagged: Question = {
   name: 'most-tagged',
   answers: 'Images that two or more live tags of their repository point to, those with the most tags first.',
   definition: 'tags counts the live tags that point to the digest in this repository, as of the summary.',
-  parameters: PLACE,
+  parameters: REPOSITORY_FILTER,
   columns: { registry: 'text', repository: 'text', digest: 'text', tags: 'count' },
   key: ['number', 'id', 'text'],
   fromSummary: true,
-  statement: (asked, { after, limit }) => sql`
+  statement: (query, { after, limit }) => sql`
     select r.registry, r.name as repository, t.digest, t.tags, jsonb_build_array(t.tags, t.repository_id, t.digest) as key
     from inventory.most_tagged t join inventory.repositories r on r.id = t.repository_id
-    where ${placedIn(sql`t.repository_id`, asked)}
+    where ${isSelected(sql`t.repository_id`, query)}
       and ${behind('<', after, [
         [sql`t.tags`, 'bigint'],
         [sql`t.repository_id`, 'int'],
@@ -101,18 +101,18 @@ const tagHistory: Question = {
     actor: 'text',
   },
   key: ['time', 'uuid'],
-  statement: (asked, { after, limit }) => sql`
-    with told as materialized (
-      select * from inventory.changes where ${placedIn(sql`repository_id`, asked)} and tag = ${asked.tag}
+  statement: (query, { after, limit }) => sql`
+    with changes_of_tag as materialized (
+      select * from inventory.changes where ${isSelected(sql`repository_id`, query)} and tag = ${query.tag}
     ), all_changes as (
-      select * from told
+      select * from changes_of_tag
       union all
       select * from inventory.changes c
-      where ${placedIn(sql`c.repository_id`, asked)} and c.action <> 'push' and c.tag is null
+      where ${isSelected(sql`c.repository_id`, query)} and c.action <> 'push' and c.tag is null
         -- Under "or", PostgreSQL puts the pushes into a hash table: comparing each with each would take the square of their number.
-        and (c.digest is null or (c.repository_id, c.digest) in (select repository_id, digest from told where action = 'push'))
+        and (c.digest is null or (c.repository_id, c.digest) in (select repository_id, digest from changes_of_tag where action = 'push'))
     ), timed as (
-      select *, min(at) filter (where tag is not null) over (partition by repository_id) as first_told_at,
+      select *, min(at) filter (where tag is not null) over (partition by repository_id) as first_change_at,
         min(at) filter (where tag is not null and action = 'push') over (partition by repository_id, digest) as first_pushed_at
       from all_changes
     )
@@ -124,9 +124,9 @@ const tagHistory: Question = {
         c.tag is not null
         or case when c.digest is not null then c.first_pushed_at <= c.at
           -- A tag from before the first event, which only pulls have shown.
-          else c.first_told_at <= c.at or exists (
+          else c.first_change_at <= c.at or exists (
             select from inventory.tags t
-            where t.repository_id = c.repository_id and t.name = ${asked.tag} and t.first_seen_at <= c.at
+            where t.repository_id = c.repository_id and t.name = ${query.tag} and t.first_seen_at <= c.at
           ) end
       )
       and ${behind('<', after, [

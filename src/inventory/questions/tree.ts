@@ -2,7 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import { isKnownIn, mediaTypeIn, registryOf } from '../model/known-in.js'
 import { mayBeIndex } from './indexes-above.js'
 import { REGISTRY, type Question } from './question.js'
-import { behind, DEEPEST, isForeignLayer, isIndexType, isManifestType, placedIn } from './sql-parts.js'
+import { behind, DEEPEST, isForeignLayer, isIndexType, isManifestType, isSelected } from './sql-parts.js'
 
 /** Listed by indexes on one level, in one repository: no registry builds so many, but an event may say so. */
 const MOST_LISTED = 10_000
@@ -62,14 +62,14 @@ const tree: Question = {
   },
   key: ['text'],
   object: 'reference',
-  statement: (asked, { after, limit }) => sql`
+  statement: (query, { after, limit }) => sql`
     with recursive named as (
       select o.repository_id, o.digest
       from (
         select r.id, coalesce((
-          select t.digest from inventory.tags t where t.repository_id = r.id and t.name = ${asked.reference}
-        ), ${asked.reference}) as digest
-        from inventory.repositories r where ${placedIn(sql`r.id`, asked)}
+          select t.digest from inventory.tags t where t.repository_id = r.id and t.name = ${query.reference}
+        ), ${query.reference}) as digest
+        from inventory.repositories r where ${isSelected(sql`r.id`, query)}
         offset 0
       ) wanted join inventory.repository_manifests o on o.repository_id = wanted.id and o.digest = wanted.digest
       where o.seen_at is not null

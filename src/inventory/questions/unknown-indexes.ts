@@ -1,12 +1,12 @@
 import { sql, type RawBuilder } from 'kysely'
 import { areEntriesKnownIn, isKnownIn, mediaTypeIn, registryOf } from '../model/known-in.js'
 import { mayBeIndex } from './indexes-above.js'
-import type { Asked } from './question.js'
-import { isIndexType, placedIn } from './sql-parts.js'
+import type { QueryParameters } from './question.js'
+import { isIndexType, isSelected } from './sql-parts.js'
 
 type Part = RawBuilder<unknown>
 
-const isUnheard = (repositoryId: Part, digest: Part): Part => sql`not exists (
+const isNeverObserved = (repositoryId: Part, digest: Part): Part => sql`not exists (
   select from inventory.repository_manifests known
   where known.repository_id = ${repositoryId} and known.digest = ${digest} offset 0
 )`
@@ -56,34 +56,34 @@ const indexesToRead: Part = sql`
  * The start of a query about indexes that no event showed in their repository, and that a live index lists. It reads all entries that
  * may be indexes, which are few, and looks each up:
  * `roots (repository_id, digest, is_cut)`, live indexes with such entries, of which those that are cut are not read;
- * `unheard (repository_id, digest, root)`, with the live index as `root`; `lists (repository_id, digest, is_cut)`, each of these once;
+ * `unobserved (repository_id, digest, root)`, with the live index as `root`; `lists (repository_id, digest, is_cut)`, each of these once;
  * and `nested (repository_id, digest, child, media_type)`, what the lists have that are not cut.
  * They are followed no deeper: digests in events may be made up, so that such indexes list each other.
  */
-const unheardIndexes = (place: (repositoryId: Part) => Part): Part => sql`
+const unobservedIndexes = (isWanted: (repositoryId: Part) => Part): Part => sql`
   with roots as materialized (${withCut(sql`
       select i.repository_id, x.digest, x.completed_by, x.entries
       from (${indexesToRead} offset 0) x
         cross join lateral (
           select o.repository_id from inventory.repository_manifests o
-          where o.digest = x.digest and o.live and ${place(sql`o.repository_id`)} offset 0
+          where o.digest = x.digest and o.live and ${isWanted(sql`o.repository_id`)} offset 0
         ) i
       where x.completed_by is null
         or (select registry from inventory.repositories where id = i.repository_id) <> all(x.completed_by)`)}
-  ), unheard as materialized (
+  ), unobserved as materialized (
     select distinct r.repository_id, c.digest, r.digest as root
     from roots r cross join lateral (
       select digest, media_type from inventory.manifest_children where manifest_digest = r.digest offset 0
     ) c
     where not r.is_cut and (r.completed_by is not null or ${mayBeIndex(sql`c.media_type`)})
-      and ${isUnheard(sql`r.repository_id`, sql`c.digest`)}
+      and ${isNeverObserved(sql`r.repository_id`, sql`c.digest`)}
   ), lists as materialized (${withCut(sql`
       select u.repository_id, u.digest, (
         select count(*) from (
           select from inventory.manifest_children where manifest_digest = u.digest limit ${MOST_NESTED + 1}
         ) c
       ) as entries
-      from (select distinct repository_id, digest from unheard) u`)}
+      from (select distinct repository_id, digest from unobserved) u`)}
   ), nested as materialized (
     select l.repository_id, l.digest, c.digest as child,
       case when (
@@ -98,7 +98,7 @@ const unheardIndexes = (place: (repositoryId: Part) => Part): Part => sql`
   )`
 
 /**
- * Indexes among `unheard` of which it is not known all that they lead to: `repository_id`, `digest`. A full join never compares each
+ * Indexes among `unobserved` of which it is not known all that they lead to: `repository_id`, `digest`. A full join never compares each
  * row with each, whatever PostgreSQL believes of their number.
  */
 const notFollowed = sql`
@@ -110,13 +110,13 @@ const notFollowed = sql`
       from nested n full join lists l on l.repository_id = n.repository_id and l.digest = n.child
       offset 0
     ) n
-    where n.child is not null and n.listed is null and ${mayBeIndex(sql`n.media_type`)} and ${isUnheard(sql`n.repository_id`, sql`n.child`)}`
+    where n.child is not null and n.listed is null and ${mayBeIndex(sql`n.media_type`)} and ${isNeverObserved(sql`n.repository_id`, sql`n.child`)}`
 
 /**
  * Manifests of unknown contents that may be indexes although other registries stated the type of an image. The summary says which
  * repositories have manifests that may be indexes: those of the others are not read.
  */
-const typedElsewhere = (asked: Asked): Part => sql`
+const typedElsewhere = (query: QueryParameters): Part => sql`
     select i.repository_id, i.digest
     from inventory.repository_totals t
       join inventory.repositories r on r.id = t.repository_id
@@ -124,26 +124,26 @@ const typedElsewhere = (asked: Asked): Part => sql`
       join inventory.manifests u on u.digest = i.digest
     where ${hasSeveralRegistries} and t.unknown_indexes > 0 and i.live and not u.contents_known and u.media_type is not null and not ${isIndexType(sql`u.media_type`)}
       and ${mediaTypeIn(sql`u`, sql`r.registry`)} is null and not ${isKnownIn(sql`u`, sql`r.registry`)}
-      and ${placedIn(sql`t.repository_id`, asked)}`
+      and ${isSelected(sql`t.repository_id`, query)}`
 
 /**
  * Live manifests of unknown contents that may be indexes, and live indexes that lead to one: a list of `repository_id`, `digest`.
  * Each may list any manifest of its repository. They are few, and indexes of the tables have them alone.
  */
-export const unknownIndexes = (asked: Asked): Part => {
+export const unknownIndexes = (query: QueryParameters): Part => {
   const unread = (type: Part): Part => sql`
     select i.repository_id, i.digest
     from inventory.manifests u
       join inventory.repository_manifests i on i.digest = u.digest
       join inventory.repositories r on r.id = i.repository_id
     where not u.contents_known and ${type} and i.live and not ${isKnownIn(sql`u`, sql`r.registry`)}
-      and ${placedIn(sql`i.repository_id`, asked)}`
+      and ${isSelected(sql`i.repository_id`, query)}`
   return sql`(
     ${unread(isIndexType(sql`u.media_type`))}
     union all ${unread(sql`u.media_type is null`)}
-    union all ${typedElsewhere(asked)}
+    union all ${typedElsewhere(query)}
     union all (
-      ${unheardIndexes((id) => placedIn(id, asked))}, uncertain as (
+      ${unobservedIndexes((id) => isSelected(id, query))}, uncertain as (
         select u.repository_id, u.digest
         from lists u
           join inventory.repositories r on r.id = u.repository_id
@@ -154,7 +154,7 @@ export const unknownIndexes = (asked: Asked): Part => {
       select distinct repository_id, root
       from (
         select u.repository_id, u.root, x.digest
-        from unheard u full join uncertain x on x.repository_id = u.repository_id and x.digest = u.digest
+        from unobserved u full join uncertain x on x.repository_id = u.repository_id and x.digest = u.digest
         offset 0
       ) u
       where root is not null and digest is not null

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
-import type { Asked, Question } from './question.js'
+import type { QueryParameters, Question } from './question.js'
 import { repositoryIdsOf } from './sql-parts.js'
 import { hasImageConfig } from './unused-manifests.js'
 
@@ -75,14 +75,14 @@ type Counted = { all: Partial<Unknown>; ofCaches: Partial<Unknown> }
 export const unknownIn = async (
   db: Sql,
   question: Question,
-  asked: Asked,
+  query: QueryParameters,
   caches: readonly string[],
 ): Promise<Counted | undefined> => {
   const kinds = kindsOf(question)
   if (kinds.length === 0) return undefined
   const sums = kinds.map((kind) => sql`coalesce(sum(${sql.raw(COLUMNS[kind])}), 0)::bigint as ${sql.raw(kind)}`)
-  const { registry, prefix } = asked
-  const ids = repositoryIdsOf(asked)
+  const { registry, prefix } = query
+  const ids = repositoryIdsOf(query)
   const { rows } = await sql<Partial<Record<SummaryKind, string>> & { is_cache: boolean }>`
     select r.registry = any(${caches}::text[]) as is_cache, ${sql.join(sums)}
     from inventory.repository_totals u join inventory.repositories r on r.id = u.repository_id

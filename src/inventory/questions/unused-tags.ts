@@ -5,7 +5,7 @@ import { imageChangedAt, imagePushedAt, isImagePushedAgain } from './changed.js'
 import { isNeededByIndex } from './index-uses.js'
 import { isListedByLive, mayBeIndex } from './indexes-above.js'
 import { areLayersRead } from './layer-reads.js'
-import type { Asked } from './question.js'
+import type { QueryParameters } from './question.js'
 import { IS_CUT, refersToLiveManifest } from './sql-parts.js'
 import { hasUsedUnknownIndex } from './used-unknown-indexes.js'
 import { ownUse, partsOf } from './uses.js'
@@ -51,9 +51,9 @@ export const mayBeUsedElsewhere = sql`(
 export const IS_DIGEST_USED_ELSEWHERE = sql`(${hasUnknownParts} or ${isListedByLive(sql`t.repository_id`, sql`t.digest`)})`
 
 /** A first look at whether tag `t` with manifest `m` is unused: reads little but these two. */
-export const looksUnusedSince = (moment: Part, asked: Asked): Part => sql`
+export const looksUnusedSince = (moment: Part, query: QueryParameters): Part => sql`
   not ${isMoving(sql`t.repository_id`)}
-  and ${asked.without_kind === undefined ? sql`coalesce(${ownUse} < ${moment}, true)` : sql`true`}
+  and ${query.without_kind === undefined ? sql`coalesce(${ownUse} < ${moment}, true)` : sql`true`}
   and (${isImagePushedAgain} or coalesce(${imagePushedAt} < ${moment}, true))
   and not ${refersToLiveManifest}`
 
@@ -62,16 +62,16 @@ export const looksUnusedSince = (moment: Part, asked: Asked): Part => sql`
  * parts that read no uses, and those that do. What may be in use is not unused. `d` has what all tags of the digest have in common, see
  * mayDigestBeUsedSince.
  */
-export const unusedSince = (moment: Part, asked: Asked): Part => sql`
+export const unusedSince = (moment: Part, query: QueryParameters): Part => sql`
   coalesce(${imageChangedAt} < ${moment}, true)
   and case when coalesce(t.pushed_at, m.pushed_at, u.used_at) is null then t.first_seen_at < ${moment}
     else coalesce(u.used_at < ${moment}, true) end
-  and not d.may_be_used and not ${hasUsedUnknownIndex(asked)}`
+  and not d.may_be_used and not ${hasUsedUnknownIndex(query)}`
 
 /** The part of it that is the same for all tags of a digest: a use of a part is found first, as it takes the least work. */
-export const mayDigestBeUsedSince = (moment: Part, asked: Asked): Part => sql`(
-  ${asked.without_kind === undefined ? sql`coalesce(t.times[2] >= ${moment}, false)` : sql`false`}
-  or ${hasUnknownParts} or ${isNeededByIndex(sql`t.repository_id`, sql`t.digest`, moment, asked)}
+export const mayDigestBeUsedSince = (moment: Part, query: QueryParameters): Part => sql`(
+  ${query.without_kind === undefined ? sql`coalesce(t.times[2] >= ${moment}, false)` : sql`false`}
+  or ${hasUnknownParts} or ${isNeededByIndex(sql`t.repository_id`, sql`t.digest`, moment, query)}
   or ${areLayersRead(sql`t.repository_id`, sql`t.digest`)}
 )`
 
@@ -79,7 +79,7 @@ export const mayDigestBeUsedSince = (moment: Part, asked: Asked): Part => sql`(
  * Where tags that nothing used since a moment are found in the order of `active_on`: those whose day is older, and those whose
  * newest push may have changed nothing. Uses by kinds that do not count make any day newer, so without these all days are read.
  */
-export const unusedScans = (moment: Part, { without_kind }: Asked): Part[] => {
+export const unusedScans = (moment: Part, { without_kind }: QueryParameters): Part[] => {
   const day = sql`(${moment} at time zone 'UTC')::date`
   return without_kind === undefined
     ? [sql`t.active_on <= ${day}`, sql`t.is_pushed_again and t.active_on > ${day}`]

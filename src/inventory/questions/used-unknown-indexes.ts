@@ -3,7 +3,7 @@ import type { Sql } from '../../storage/sql/database.js'
 import { createPause } from '../../runtime/yield.js'
 import { isListed } from '../model/index-entries.js'
 import { isNeededByIndex, wasIndexUsed } from './index-uses.js'
-import type { Asked } from './question.js'
+import type { QueryParameters } from './question.js'
 import { unchangedIndexes } from './unchanged-indexes.js'
 import { unknownIndexes } from './unknown-indexes.js'
 
@@ -21,13 +21,13 @@ const LISTED_AT_ONCE = 30
 type Found = { repository_id: number; digest: string | null }
 
 /** Repositories with an index that was used itself, without `digest`; and the indexes of the others that other indexes list. */
-const ownUses = (moment: Part, asked: Asked): RawBuilder<Found> => sql`
+const ownUses = (moment: Part, query: QueryParameters): RawBuilder<Found> => sql`
   with found as materialized (
     select *, count(*) over (partition by repository_id) as of_repository
-    from (select distinct repository_id, digest from ${unknownIndexes(asked)} x) x
+    from (select distinct repository_id, digest from ${unknownIndexes(query)} x) x
   ), looked_up as materialized (
     select x.repository_id, x.digest,
-      case when of_repository > ${MOST_IN_REPOSITORY} then true else ${wasIndexUsed(moment, asked)} end as is_used,
+      case when of_repository > ${MOST_IN_REPOSITORY} then true else ${wasIndexUsed(moment, query)} end as is_used,
       ${isListed(sql`x.digest`)} as is_listed
     from found x join inventory.repository_manifests i on i.repository_id = x.repository_id and i.digest = x.digest
   ), used as materialized (
@@ -43,36 +43,36 @@ const ownUses = (moment: Part, asked: Asked): RawBuilder<Found> => sql`
   from listed`
 
 /** The repositories in which an index was used that lists one of `listed`, directly or through others. */
-const usesAbove = (listed: readonly Found[], moment: Part, asked: Asked): RawBuilder<Found> => sql`
+const usesAbove = (listed: readonly Found[], moment: Part, query: QueryParameters): RawBuilder<Found> => sql`
   with i as materialized (
     select * from unnest(${listed.map(({ repository_id }) => repository_id)}::int[], ${listed.map(({ digest }) => digest)}::text[])
       as i (repository_id, digest)
   ), ${unchangedIndexes(sql`select * from i`, moment)}
   select distinct i.repository_id, null as digest
   from i
-  where ${isNeededByIndex(sql`i.repository_id`, sql`i.digest`, moment, asked)}`
+  where ${isNeededByIndex(sql`i.repository_id`, sql`i.digest`, moment, query)}`
 
 /**
  * Adds to what is asked with `unused_for` the repositories in which an index of unknown contents was used since: it may list any image
  * there. The event loop turns between statements.
  */
-export const withUsedUnknownIndexes = async (db: Sql, asked: Asked): Promise<Asked> => {
-  if (asked.unused_for === undefined) return asked
-  const moment = sql`${asked.unused_for}::timestamptz`
+export const withUsedUnknownIndexes = async (db: Sql, query: QueryParameters): Promise<QueryParameters> => {
+  if (query.unused_for === undefined) return query
+  const moment = sql`${query.unused_for}::timestamptz`
   const pause = createPause()
-  const { rows } = await ownUses(moment, asked).execute(db)
+  const { rows } = await ownUses(moment, query).execute(db)
   const used = new Set(rows.flatMap(({ repository_id, digest }) => (digest === null ? [repository_id] : [])))
   const listed = rows.filter(({ repository_id, digest }) => digest !== null && !used.has(repository_id))
   for (let i = 0; i < listed.length; i += LISTED_AT_ONCE) {
     await pause()
-    const found = await usesAbove(listed.slice(i, i + LISTED_AT_ONCE), moment, asked).execute(db)
+    const found = await usesAbove(listed.slice(i, i + LISTED_AT_ONCE), moment, query).execute(db)
     for (const { repository_id } of found.rows) used.add(repository_id)
   }
-  return { ...asked, used_unknown: [...used].join() }
+  return { ...query, used_unknown: [...used].join() }
 }
 
 /** Whether the repository of tag `t` has such an index. Before `withUsedUnknownIndexes` it may. */
-export const hasUsedUnknownIndex = ({ used_unknown }: Asked): Part =>
+export const hasUsedUnknownIndex = ({ used_unknown }: QueryParameters): Part =>
   used_unknown === undefined
     ? sql`true`
     : sql`t.repository_id = any(${used_unknown.split(',').filter(Boolean).map(Number)}::int[])`

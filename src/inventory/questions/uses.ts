@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { CLIENT_KINDS } from '../../events/client-kinds.js'
 import { mayHavePendingCheck, newestPendingCheck, newestPendingHead } from '../record/check-before-push.js'
-import type { Asked, Parameter } from './question.js'
+import type { QueryParameters, Parameter } from './question.js'
 import { DEEPEST, IS_CUT, MOST_FOLLOWED } from './sql-parts.js'
 
 type Part = RawBuilder<unknown>
@@ -77,7 +77,7 @@ export const USED_BY = { without_kind: WITHOUT_KIND } as const
 export const KNOWN_SINCE = { without_kind: { kinds_known_since: 'time' } } as const
 
 /** Whether a kind is none of those that do not count. */
-export const isOfOtherKind = (kind: Part, { without_kind }: Asked): Part =>
+export const isOfOtherKind = (kind: Part, { without_kind }: QueryParameters): Part =>
   without_kind === undefined ? sql`true` : sql`not (${kind} = any(${without_kind.split(',')}::text[]))`
 
 /** A digest and all that it leads to, as far as it is read, in an array of text. */
@@ -89,14 +89,14 @@ export const withParts = (digest: Part): Part =>
  * that pass the cheaper conditions. `kinds_known_since` is null if the kind of every use is known, or is not asked for.
  * What the tags of one digest have in common is in `d`: `times` of usesOfParts and, with `without_kind`, `by_digest` of latestUses.
  */
-export const usesOf = (asked: Asked): Part => {
+export const usesOf = (query: QueryParameters): Part => {
   const all = sql`
     select greatest(${ownUse}, ${tagCheckedAt}, ${checkedAt(sql`m`)}, d.times[2]) as used_at,
       greatest(t.pulled_at, m.pulled_at, d.times[1]) as pulled_at`
   return usesWithout(all, {
-    without_kind: asked.without_kind,
+    without_kind: query.without_kind,
     repositoryId: sql`t.repository_id`,
-    latest: [latestUses(sql`t.repository_id`, sql`array[t.name]`, asked), sql`d.by_digest`],
+    latest: [latestUses(sql`t.repository_id`, sql`array[t.name]`, query), sql`d.by_digest`],
     firstSeenAt: sql`t.first_seen_at`,
     movedAt: sql`greatest(t.moved_at, m.moved_at)`,
   })
@@ -126,8 +126,8 @@ const newestPendingOfAlias = (repositoryId: Part): Part => sql`(
  * The newest use and the newest pull by clients of any known kind, and the same by kinds that count: an array of four.
  * @param references tags and digests under which uses are recorded: an array of text
  */
-export const latestUses = (repositoryId: Part, references: Part, asked: Asked): Part => {
-  const isOther = isOfOtherKind(sql`l.kind`, asked)
+export const latestUses = (repositoryId: Part, references: Part, query: QueryParameters): Part => {
+  const isOther = isOfOtherKind(sql`l.kind`, query)
   return sql`(
     select array[max(l.used_at), max(l.pulled_at), max(l.used_at) filter (where ${isOther}), max(l.pulled_at) filter (where ${isOther})]
     from pulls.last_uses l
@@ -147,8 +147,8 @@ export const latestUses = (repositoryId: Part, references: Part, asked: Asked): 
 export const usesWithout = (all: Part, { without_kind, repositoryId, latest, firstSeenAt, movedAt }: Used): Part => {
   if (without_kind === undefined)
     return sql`(select used_at, pulled_at, null::timestamptz as kinds_known_since from (${all}) u offset 0)`
-  const newest = (place: number): Part =>
-    sql`greatest(${sql.join(latest.map((_, i) => sql`${sql.ref(`l.uses_${i}`)}[${sql.lit(place)}]`))})`
+  const newest = (index: number): Part =>
+    sql`greatest(${sql.join(latest.map((_, i) => sql`${sql.ref(`l.uses_${i}`)}[${sql.lit(index)}]`))})`
   const unexplained = (
     time: string,
   ): Part => sql`case when u.${sql.ref(time)} > coalesce(by.${sql.ref(`any_${time}`)}, '-infinity')

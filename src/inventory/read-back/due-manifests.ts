@@ -62,14 +62,14 @@ export const claimDue = async (
       set attempts = m.attempts + 1, next_attempt_at = now() + ${LEASE}::interval
       from free where m.digest = free.digest
       returning m.digest, m.attempts
-    ), placed as (
-      select claimed.digest, attempts, place.registry, place.name
+    ), located as (
+      select claimed.digest, attempts, candidate.registry, candidate.name
       from claimed cross join lateral (
-        select r.registry, r.name, row_number() over (order by o.seen_at desc, r.id) - 1 as number, count(*) over () as places
+        select r.registry, r.name, row_number() over (order by o.seen_at desc, r.id) - 1 as number, count(*) over () as repositories
         from inventory.repository_manifests o join inventory.repositories r on r.id = o.repository_id
         where o.digest = claimed.digest and o.live and r.registry = any(${registries}::text[])
-      ) place
-      where number = (attempts - 1) % places
+      ) candidate
+      where number = (attempts - 1) % repositories
     ), last_readable as (
       select next_attempt_at, digest from readable order by next_attempt_at desc, digest desc limit 1
     ), last_seen as (
@@ -82,7 +82,7 @@ export const claimDue = async (
     )
     select (now() - ${LATE}::interval)::text as resume_at, ends.next_attempt_at::text as next_at, ends.digest as next_digest,
       coalesce((select jsonb_agg(jsonb_build_object(
-        'digest', digest, 'attempts', attempts, 'registry', registry, 'repository', name)) from placed), '[]') as claimed
+        'digest', digest, 'attempts', attempts, 'registry', registry, 'repository', name)) from located), '[]') as claimed
     from (select) as one left join ends on true
   `.execute(db)
   const [row] = rows

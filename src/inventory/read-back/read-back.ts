@@ -28,7 +28,7 @@ export type ReadBack = {
   stop: () => void
 }
 
-type Needs = {
+type ReadBackDeps = {
   database: Database
   registries: Registries
   /** The client of a registry that has an address, by its name. */
@@ -49,7 +49,13 @@ type Needs = {
  * A registry that asks to slow down is not asked until its pause is over: that is no failed attempt. A registry that does not answer in
  * time, or slowly, is given a pause, too, so that others do not wait for it. The manifests of a registry that pauses are passed over meanwhile, and a run after the pause begins where the first run that passed over them began.
  */
-export const createReadBack = ({ database, registries, clientFor, now, random = Math.random }: Needs): ReadBack => {
+export const createReadBack = ({
+  database,
+  registries,
+  clientFor,
+  now,
+  random = Math.random,
+}: ReadBackDeps): ReadBack => {
   let after = BEGINNING
   let wholeWalkAt = -Infinity
   let stopped = false

@@ -6,10 +6,10 @@ import { isConflict, type Database, type Transaction } from '../../storage/sql/d
 import { joinParts } from '../../storage/sql/statement-parts.js'
 import { refuseMoving } from '../model/moving.js'
 import { confirmObjects, markReconciled } from '../record/confirm.js'
-import { expandShown } from '../record/propagate-blobs.js'
-import { startManifest } from '../record/observe.js'
+import { propagateToShown } from '../record/propagate-blobs.js'
+import { startManifest } from '../record/gather-observations.js'
 import { learnManifests } from '../record/learn-manifest.js'
-import type { Change, SeenObject, SeenTag, Sightings } from '../record/observations.js'
+import type { Change, SeenObject, SeenTag, Observations } from '../record/observations.js'
 import { inventoryParts } from '../record/observation-statement.js'
 import type { FetchedManifest } from '../../registries/client/registry-client.js'
 import { chunksOf, type Chunk } from './chunks.js'
@@ -38,7 +38,7 @@ const REST_MS = 5
  */
 export const applyFound = async (
   database: Database,
-  place: Place,
+  target: RepositoryName,
   found: Found,
   { recorded, drift, untrusted = NO_UNTRUSTED_TIMES, isComplete = false }: Repair,
 ): Promise<void> => {
@@ -48,14 +48,14 @@ export const applyFound = async (
       blobs: namesOf(drift, 'blob'),
       tags: namesOf(drift, 'tag'),
     }
-    await lowerUntrusted(database, place, { times: untrusted, drifted, before: found.at })
+    await lowerUntrusted(database, target, { times: untrusted, drifted, before: found.at })
   }
   for (const chunk of chunksOf(found, drift)) {
-    await applyChunk(database, place, chunk, recorded)
+    await applyChunk(database, target, chunk, recorded)
     // The embedded database works in this thread: what came in meanwhile is read only when nothing is asked of it.
     await setTimeout(REST_MS)
   }
-  if (isComplete) await markReconciled(database.sql, { ...place, at: found.at })
+  if (isComplete) await markReconciled(database.sql, { ...target, at: found.at })
 }
 
 type Repair = {
@@ -66,57 +66,57 @@ type Repair = {
   /** Whether `found` has every tag that the registry lists: the repository then counts as reconciled once all is stored. */
   isComplete?: boolean
 }
-type Place = { registry: string; repository: string }
+type RepositoryName = { registry: string; repository: string }
 
 const applyChunk = async (
   database: Database,
-  place: Place,
+  target: RepositoryName,
   { found, drift }: Chunk,
   recorded: RecordedState,
   attempt = 0,
 ): Promise<void> => {
-  const seen = sightingsOf(place, found, { recorded, drift })
+  const seen = observationsOf(target, found, { recorded, drift })
   if (!seen) return
   try {
     await database.transaction(async (tx) => {
       // A move may have begun since the comparison.
-      await refuseMoving(tx, place)
+      await refuseMoving(tx, target)
       const { statement, values } = joinParts(inventoryParts(seen), () => 'select 1')
       await tx.run(statement, values)
       await confirmObjects(tx, {
-        ...place,
+        ...target,
         at: found.at,
         manifests: [...found.manifests.keys()],
-        blobs: [...found.blobs].flatMap(([digest, { size, asked }]) => (asked ? [{ digest, size }] : [])),
+        blobs: [...found.blobs].flatMap(([digest, { size, requested }]) => (requested ? [{ digest, size }] : [])),
       })
       await learnManifests(tx, readIn(found))
-      await expandShown(tx, seen.shown)
-      await correct(tx, place, found, drift)
+      await propagateToShown(tx, seen.shown)
+      await correct(tx, target, found, drift)
     })
   } catch (error) {
     if (!isConflict(error) || attempt >= CONFLICT_RETRIES) throw error
-    await applyChunk(database, place, { found, drift }, recorded, attempt + 1)
+    await applyChunk(database, target, { found, drift }, recorded, attempt + 1)
   }
 }
 
 /** What the registry showed, as if events had told it; undefined where it showed nothing and nothing is stale. */
-const sightingsOf = (
-  { registry, repository }: Place,
+const observationsOf = (
+  { registry, repository }: RepositoryName,
   found: Found,
   { recorded, drift }: { recorded: RecordedState; drift: readonly Difference[] },
-): Sightings | undefined => {
+): Observations | undefined => {
   const { at, tags, manifests, blobs } = found
   const stale = drift.filter(({ kind }) => kind === 'stale')
   const gone = (object: Difference['object']): string[] => namesOf(stale, object)
-  const unheard = (absent: ReadonlySet<string>, known: ReadonlyMap<string, unknown>): string[] =>
+  const unrecorded = (absent: ReadonlySet<string>, known: ReadonlyMap<string, unknown>): string[] =>
     [...absent].filter((digest) => !known.has(digest))
   const deleted = (digest: string): SeenObject => ({ repository: 1, digest, deleted: at })
   const tagsSeen = [
     ...[...tags].map(([name, digest]): SeenTag => ({ repository: 1, name, digest, pointed: at, first: at })),
     ...gone('tag').map((name): SeenTag => ({ repository: 1, name, deleted: at })),
   ]
-  const manifestsGone = [...gone('manifest'), ...unheard(found.absentManifests, recorded.manifests)].map(deleted)
-  const blobsGone = [...gone('blob'), ...unheard(found.absentBlobs, recorded.blobs)].map(deleted)
+  const manifestsGone = [...gone('manifest'), ...unrecorded(found.absentManifests, recorded.manifests)].map(deleted)
+  const blobsGone = [...gone('blob'), ...unrecorded(found.absentBlobs, recorded.blobs)].map(deleted)
   if (tagsSeen.length + manifests.size + blobs.size + manifestsGone.length + blobsGone.length === 0) return undefined
   return {
     repositories: [{ number: 1, registry, name: repository, first: at, last: at }],
@@ -131,7 +131,7 @@ const sightingsOf = (
     pushes: [],
     received: at,
     described: [],
-    shown: [...manifests.keys()].map((digest) => ({ number: 1, registry, name: repository, digest, isTold: false })),
+    shown: [...manifests.keys()].map((digest) => ({ number: 1, registry, name: repository, digest, isCovered: false })),
   }
 }
 
@@ -149,7 +149,7 @@ const goneChange = (registry: string, repository: string, { object, name }: Diff
 /** Of the sizes of blobs that events told, the greatest stays; the registry knows better. */
 const correct = async (
   tx: Transaction,
-  { registry, repository }: Place,
+  { registry, repository }: RepositoryName,
   { blobs }: Found,
   drift: readonly Difference[],
 ): Promise<void> => {
@@ -157,10 +157,10 @@ const correct = async (
   const digests = namesOf(different, 'blob')
   if (digests.length > 0) {
     await sql`
-      update inventory.repository_blobs o set size = told.size
+      update inventory.repository_blobs o set size = incoming.size
       from inventory.repositories r,
-        unnest(${digests}::text[], ${digests.map((digest) => blobs.get(digest)?.size ?? null)}::bigint[]) as told (digest, size)
-      where r.id = o.repository_id and r.registry = ${registry} and r.name = ${repository} and o.digest = told.digest
+        unnest(${digests}::text[], ${digests.map((digest) => blobs.get(digest)?.size ?? null)}::bigint[]) as incoming (digest, size)
+      where r.id = o.repository_id and r.registry = ${registry} and r.name = ${repository} and o.digest = incoming.digest
     `.execute(tx)
   }
 }

@@ -50,14 +50,14 @@ export const shownSince = async (
 /** Counts what the inventory contains of the repositories that a cache lists. */
 export const countNotChecked = async (db: Sql, registry: string, listed: readonly string[]): Promise<NotChecked> => {
   const { rows } = await sql<NotChecked>`
-    with places as materialized (
+    with listed as materialized (
       select id from inventory.repositories where registry = ${registry} and name = any(${listed}::text[])
     ), live as materialized (
-      select 'manifest' as what, id from places join inventory.repository_manifests o on o.repository_id = id where o.live
+      select 'manifest' as what, id from listed join inventory.repository_manifests o on o.repository_id = id where o.live
       union all
-      select 'blob', id from places join inventory.repository_blobs o on o.repository_id = id where o.live
+      select 'blob', id from listed join inventory.repository_blobs o on o.repository_id = id where o.live
       union all
-      select 'tag', id from places join inventory.live_tags t on t.repository_id = id
+      select 'tag', id from listed join inventory.live_tags t on t.repository_id = id
     )
     select count(distinct id)::int as repositories, count(*) filter (where what = 'tag')::int as tags,
       count(*) filter (where what = 'manifest')::int as manifests, count(*) filter (where what = 'blob')::int as blobs

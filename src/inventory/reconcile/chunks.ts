@@ -10,7 +10,7 @@ const CHUNK = 200
 /** Parts of a few hundred objects, of one kind each: manifests, then blobs, then the tags that point there. */
 export const chunksOf = (found: Found, drift: readonly Difference[]): Chunk[] => {
   const { tags, manifests, absentManifests, blobs, absentBlobs } = found
-  const askedBlobs = [...blobs].flatMap(([digest, { asked }]) => (asked ? [digest] : []))
+  const askedBlobs = [...blobs].flatMap(([digest, { requested }]) => (requested ? [digest] : []))
   const nothing = nothingAt(found.at)
   return [
     ...chunksOfOne('manifest', [manifests.keys(), absentManifests], drift, (names) => ({

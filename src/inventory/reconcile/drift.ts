@@ -82,7 +82,7 @@ const objectDrift = (
 
 /** What was not asked for is there if a manifest lists it, unless a delete of it is known: then nobody can tell. */
 const shownBlobs = ({ blobs }: Found, recorded: RecordedState): ReadonlyMap<string, unknown> =>
-  new Map([...blobs].filter(([digest, { asked }]) => asked || !isDoubtful(recorded, digest)))
+  new Map([...blobs].filter(([digest, { requested }]) => requested || !isDoubtful(recorded, digest)))
 
 const differentManifests = ({ manifests }: Found, described: ReadonlyMap<string, Described>): Difference[] =>
   [...manifests].flatMap(([name, read]): Difference[] => {

@@ -12,7 +12,7 @@ type Weight = { gone: number; kept: number }
 export type Weights = { tags: Weight; manifests: Weight }
 
 /** Weighs what a registry has lost against what it has kept, before anything is taken for deleted. */
-export type Vanishing = {
+export type MassDeletionGuard = {
   /** Adds one more repository. @throws TooMuchGone once it is sure that most is gone */
   add: (weights: Weights) => void
   /** All repositories were added: what was neither lost nor kept counts as lost. @throws TooMuchGone */
@@ -27,10 +27,10 @@ export type Vanishing = {
  * garbage collection removes any number of untagged manifests, and reports none.
  * @param done repositories that this run has walked before
  */
-export const createVanishing = async (
+export const createMassDeletionGuard = async (
   db: Sql,
   { registry, done, force }: { registry: string; done: ReadonlySet<string>; force: boolean },
-): Promise<Vanishing> => {
+): Promise<MassDeletionGuard> => {
   const tags = weighing(await liveTags(db, registry), done)
   const manifests = weighing(tags.live > FEW ? [] : await liveManifests(db, registry), done)
   const areTagsThere = (): boolean => tags.live > 0 && tags.kept * 2 >= tags.live

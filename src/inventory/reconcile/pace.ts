@@ -12,7 +12,7 @@ export type Pace = {
   /** Begins a set of requests: once one of them has failed, the rest are not sent. */
   together: () => Pick<Pace, 'ask'>
   /** Requests so far. */
-  asked: () => number
+  requestCount: () => number
 }
 
 type Limits = {
@@ -57,7 +57,7 @@ export const createPace = ({ rate, atOnce, signal, onPause, timing = REAL_TIME }
   const { now, sleep, random } = timing
   const waiting: (() => void)[] = []
   let free = atOnce
-  let asked = 0
+  let requestCount = 0
   let next = -Infinity
   let currentRate = rate
   let pausedSince = -Infinity
@@ -119,7 +119,7 @@ export const createPace = ({ rate, atOnce, signal, onPause, timing = REAL_TIME }
       for (;;) {
         goesOn()
         await turn(goesOn)
-        asked++
+        requestCount++
         const begun = now()
         try {
           const answer = await request()
@@ -152,6 +152,6 @@ export const createPace = ({ rate, atOnce, signal, onPause, timing = REAL_TIME }
           }),
       }
     },
-    asked: () => asked,
+    requestCount: () => requestCount,
   }
 }

@@ -6,7 +6,7 @@ import type { Contents, KnownContents } from './known-contents.js'
 import { isDoubtful, type RecordedState } from './recorded-state.js'
 import { inPortions } from './in-portions.js'
 import type { Pace, Timing } from './pace.js'
-import { createRoom, type Room } from './room.js'
+import { createEntryBudget, type EntryBudget } from './entry-budget.js'
 
 /** What a registry showed of one repository. */
 export type Found = {
@@ -19,7 +19,7 @@ export type Found = {
   /** Manifests that were asked for and are not there. */
   absentManifests: Set<string>
   /** Blobs that are there; those that were not asked for are listed by a manifest that is. */
-  blobs: Map<string, { size?: number | undefined; asked: boolean }>
+  blobs: Map<string, { size?: number | undefined; requested: boolean }>
   /** Blobs that were asked for and are not there. */
   absentBlobs: Set<string>
   /** Blobs that should have been asked for, but were too many. */
@@ -32,7 +32,7 @@ export type Found = {
  */
 export type BlobChecks = 'doubtful' | 'all' | 'none'
 
-export type WalkNeeds = {
+export type WalkDeps = {
   client: RegistryClient
   pace: Pick<Pace, 'ask'>
   contents: KnownContents
@@ -65,27 +65,27 @@ export const nothingAt = (at: Micros): Found => ({
  * lists no manifest without a tag and no blob, so those the inventory believes in are asked for one by one.
  * @throws RegistryError if the registry has more in the repository than is read, or does not answer as expected
  */
-export const walkRepository = async (given: WalkNeeds, repository: string, at: Micros): Promise<Found> => {
+export const walkRepository = async (given: WalkDeps, repository: string, at: Micros): Promise<Found> => {
   const found = nothingAt(at)
-  const needs = { ...given, room: createRoom(repository) }
-  await findTags(needs, repository, found)
+  const deps = { ...given, budget: createEntryBudget(repository) }
+  await findTags(deps, repository, found)
   const tagged = new Set(found.tags.values())
-  await findManifests(needs, repository, found, [...tagged], tagged)
-  const recorded = await needs.recorded()
+  await findManifests(deps, repository, found, [...tagged], tagged)
+  const recorded = await deps.recorded()
   const untagged = [...recorded.manifests].filter(([digest, { live }]) => live && !isAnswered(found, digest))
   await findManifests(
-    needs,
+    deps,
     repository,
     found,
     untagged.map(([digest]) => digest),
   )
-  await askForBlobs(needs, repository, found, recorded)
+  await askForBlobs(deps, repository, found, recorded)
   return found
 }
 
-type BoundedNeeds = WalkNeeds & { room: Room }
+type BoundedWalkDeps = WalkDeps & { budget: EntryBudget }
 
-const findTags = async ({ client, pace, timing }: WalkNeeds, repository: string, found: Found): Promise<void> => {
+const findTags = async ({ client, pace, timing }: WalkDeps, repository: string, found: Found): Promise<void> => {
   const list = `tags of ${repository}`
   const names = await allNames(list, async (next) => pace.ask(async () => client.tags(repository, next)), timing)
   await inPortions(names, async (tag) => {
@@ -99,7 +99,7 @@ const isAnswered = ({ manifests, absentManifests }: Found, digest: string): bool
 
 /** Finds manifests and what they list, level by level. @param there those that are known to be there */
 const findManifests = async (
-  needs: BoundedNeeds,
+  deps: BoundedWalkDeps,
   repository: string,
   found: Found,
   digests: readonly string[],
@@ -108,38 +108,38 @@ const findManifests = async (
   const children = new Set<string>()
   for (let from = 0; from < digests.length; from += PORTION) {
     const some = digests.slice(from, from + PORTION)
-    for (const contents of await contentsOf(needs, repository, found, some, there)) {
+    for (const contents of await contentsOf(deps, repository, found, some, there)) {
       for (const { digest, size } of contents?.entries ?? []) {
         if (contents?.kind === 'index') children.add(digest)
         else if (!found.blobs.has(digest)) {
-          needs.room.take(1)
-          found.blobs.set(digest, { size, asked: false })
+          deps.budget.take(1)
+          found.blobs.set(digest, { size, requested: false })
         }
       }
     }
   }
   const next = [...children].filter((digest) => !isAnswered(found, digest))
-  if (next.length > 0) await findManifests(needs, repository, found, next)
+  if (next.length > 0) await findManifests(deps, repository, found, next)
 }
 
 const contentsOf = async (
-  needs: BoundedNeeds,
+  deps: BoundedWalkDeps,
   repository: string,
   found: Found,
   digests: readonly string[],
   there: ReadonlySet<string>,
 ): Promise<(Contents | undefined)[]> => {
-  const known = needs.reread ? new Map<string, Contents>() : await needs.contents.of(digests)
+  const known = deps.reread ? new Map<string, Contents>() : await deps.contents.of(digests)
   return inPortions(digests, async (digest) => {
     const contents = known.get(digest)
     return contents
-      ? findKnown(needs, repository, found, digest, contents, there.has(digest))
-      : readManifest(needs, repository, found, digest)
+      ? findKnown(deps, repository, found, digest, contents, there.has(digest))
+      : readManifest(deps, repository, found, digest)
   })
 }
 
 const findKnown = async (
-  { client, pace }: WalkNeeds,
+  { client, pace }: WalkDeps,
   repository: string,
   found: Found,
   digest: string,
@@ -155,7 +155,7 @@ const findKnown = async (
 }
 
 const readManifest = async (
-  { client, pace, contents, room }: BoundedNeeds,
+  { client, pace, contents, budget }: BoundedWalkDeps,
   repository: string,
   found: Found,
   digest: string,
@@ -169,7 +169,7 @@ const readManifest = async (
     found.absentManifests.add(digest)
     return undefined
   }
-  room.take(1 + manifest.contents.length)
+  budget.take(1 + manifest.contents.length)
   found.manifests.set(digest, manifest)
   return contents.learn(manifest)
 }
@@ -183,7 +183,7 @@ const notUnreadable = (error: unknown): typeof UNREADABLE => {
 }
 
 const askForBlobs = async (
-  { client, pace, blobChecks }: WalkNeeds,
+  { client, pace, blobChecks }: WalkDeps,
   repository: string,
   found: Found,
   recorded: RecordedState,
@@ -192,7 +192,7 @@ const askForBlobs = async (
   found.unchecked = Math.max(0, wanted.length - MOST_BLOBS)
   await inPortions(wanted.slice(0, MOST_BLOBS), async (digest) => {
     const blob = await pace.ask(async () => client.blob(repository, digest))
-    if (blob) found.blobs.set(digest, { size: blob.size ?? found.blobs.get(digest)?.size, asked: true })
+    if (blob) found.blobs.set(digest, { size: blob.size ?? found.blobs.get(digest)?.size, requested: true })
     else {
       found.blobs.delete(digest)
       found.absentBlobs.add(digest)

@@ -68,17 +68,17 @@ const refuseUnmovedAlias = async (
 /** Whether events reported pushes or deletes, which a cache takes from nobody; or pulls only; or nothing. */
 const reportedUses = async (db: Sql, registry: string): Promise<'pushes' | 'pulls only' | 'nothing'> => {
   const { rows } = await sql<{ pushed: boolean; pulled: boolean }>`
-    with places as materialized (select id from inventory.repositories where registry = ${registry})
+    with of_registry as materialized (select id from inventory.repositories where registry = ${registry})
     select
-      exists (select from places join inventory.repository_manifests o on o.repository_id = id where pushed_at is not null)
+      exists (select from of_registry join inventory.repository_manifests o on o.repository_id = id where pushed_at is not null)
         or exists (
-          select from places join inventory.repository_blobs o on o.repository_id = id
+          select from of_registry join inventory.repository_blobs o on o.repository_id = id
           where pushed_at is not null or mounted_at is not null
         )
-        or exists (select from places join inventory.changes c on c.repository_id = id where action in ('push', 'delete'))
+        or exists (select from of_registry join inventory.changes c on c.repository_id = id where action in ('push', 'delete'))
         as pushed,
       exists (
-        select from places join inventory.repository_manifests o on o.repository_id = id
+        select from of_registry join inventory.repository_manifests o on o.repository_id = id
         where pulled_at is not null or checked_at is not null
       ) as pulled
   `.execute(db)

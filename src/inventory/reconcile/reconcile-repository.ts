@@ -11,8 +11,8 @@ import { driftOf, type Difference, type DriftKind } from './drift.js'
 import { filledBy, NOTHING_FILLED, type Filled } from './filled.js'
 import { readDescribed, readRecordedState, type RecordedState } from './recorded-state.js'
 import type { Pace, Timing } from './pace.js'
-import { keepRepository, type RepositoryResult, type Run, type Seen } from './runs.js'
-import type { Vanishing, Weights } from './mass-deletion-guard.js'
+import { storeRepositoryResult, type RepositoryResult, type ReconcileRun, type RunCounts } from './runs.js'
+import type { MassDeletionGuard, Weights } from './mass-deletion-guard.js'
 import { readUntrustedTimes, type UntrustedTimes } from './untrusted-times.js'
 import { nothingAt, walkRepository, type BlobChecks, type Found } from './read-repository.js'
 
@@ -46,13 +46,13 @@ export type Walk = {
   cache?: CacheCatalog
   pace: Pace
   contents: KnownContents
-  vanishing: Vanishing
+  vanishing: MassDeletionGuard
   signal: AbortSignal
-  begun: Run
+  begun: ReconcileRun
   /** Repositories of which something is gone, which wait until it is sure that most of the registry is not. */
-  heldBack: (() => Promise<unknown>)[]
+  deferred: (() => Promise<unknown>)[]
 }
-type Outcome = { result: RepositoryResult; failure?: unknown }
+type RepositoryOutcome = { result: RepositoryResult; failure?: unknown }
 type Compared = {
   found: Found
   recorded: RecordedState
@@ -68,12 +68,12 @@ type Compared = {
  * walked, or not be repaired, does not harm the others.
  * @throws TooMuchGone; the signal's reason; the error of a store that does not answer, so that the run goes on later
  */
-export const oneRepository = async (walk: Walk, repository: string): Promise<Outcome> => {
+export const reconcileRepository = async (walk: Walk, repository: string): Promise<RepositoryOutcome> => {
   const { pace, signal } = walk
-  const before = pace.asked()
+  const before = pace.requestCount()
   const compared = await compare(walk, repository).catch((failure: unknown) => ({ failure }))
   signal.throwIfAborted()
-  const requests = pace.asked() - before
+  const requests = pace.requestCount() - before
   if ('failure' in compared) return keepFailure(walk, repository, requests, compared.failure)
   const { found, recorded, drift, untrusted, filled } = compared
   const result = { repository, ...countByKind(drift), differences: drift }
@@ -82,7 +82,7 @@ export const oneRepository = async (walk: Walk, repository: string): Promise<Out
 
   const gone = drift.filter(({ kind }) => kind === 'stale')
   walk.vanishing.add(weightsOf({ found, recorded, gone, isUnasked: isUnasked(walk, repository) }))
-  const repair = async (some: Compared): Promise<Outcome> => {
+  const repair = async (some: Compared): Promise<RepositoryOutcome> => {
     const failed = await applyFound(walk.database, { registry: walk.registry, repository }, some.found, some).then(
       () => undefined,
       (failure: unknown) => ({ failure }),
@@ -99,7 +99,7 @@ export const oneRepository = async (walk: Walk, repository: string): Promise<Out
     ...{ found: nothingAt(found.at), recorded, untrusted, filled: NOTHING_FILLED, isComplete: false },
     drift: gone,
   }
-  walk.heldBack.push(async () => {
+  walk.deferred.push(async () => {
     if (!('failure' in (await repair(stale)))) await keepResult(walk, result, seen)
   })
   return outcome
@@ -124,8 +124,8 @@ const weightsOf = ({
 }
 
 /** Deletes from the inventory what had to wait. */
-export const repairHeldBack = async ({ heldBack, signal }: Walk): Promise<void> => {
-  for (const repair of heldBack.splice(0)) {
+export const repairDeferred = async ({ deferred, signal }: Walk): Promise<void> => {
+  for (const repair of deferred.splice(0)) {
     signal.throwIfAborted()
     await repair()
   }
@@ -154,7 +154,7 @@ const compare = async (walk: Walk, repository: string): Promise<Compared> => {
   return { found, recorded, drift, filled, untrusted, isComplete: walk.cache === undefined }
 }
 
-const seenIn = ({ tags, manifests, blobs, unchecked }: Found, filled: Filled, requests: number): Seen => ({
+const seenIn = ({ tags, manifests, blobs, unchecked }: Found, filled: Filled, requests: number): RunCounts => ({
   tags: tags.size,
   manifests: manifests.size,
   blobs: blobs.size,
@@ -163,8 +163,12 @@ const seenIn = ({ tags, manifests, blobs, unchecked }: Found, filled: Filled, re
   filled,
 })
 
-const keepResult = async ({ database, begun, now }: Walk, result: RepositoryResult, seen: Seen): Promise<Outcome> => {
-  await keepRepository(database, begun, result, seen, microsOf(now()))
+const keepResult = async (
+  { database, begun, now }: Walk,
+  result: RepositoryResult,
+  seen: RunCounts,
+): Promise<RepositoryOutcome> => {
+  await storeRepositoryResult(database, begun, result, seen, microsOf(now()))
   return { result }
 }
 

@@ -9,11 +9,11 @@ import { allNames } from './all-names.js'
 import { countNotChecked } from './cache.js'
 import { createKnownContents } from './known-contents.js'
 import { livingRepositories } from './recorded-state.js'
-import { oneRepository, repairHeldBack, type Walk } from './reconcile-repository.js'
+import { reconcileRepository, repairDeferred, type Walk } from './reconcile-repository.js'
 import { createPace, type Pace, type Timing } from './pace.js'
 import { reportOf, type ReconciliationReport } from './reports.js'
-import { beginRun, finishRun, noteStop, type Run } from './runs.js'
-import { createVanishing } from './mass-deletion-guard.js'
+import { beginRun, finishRun, noteStop, type ReconcileRun } from './runs.js'
+import { createMassDeletionGuard } from './mass-deletion-guard.js'
 import type { BlobChecks } from './read-repository.js'
 
 /** A registry is reconciled already. The message says what to do. */
@@ -81,7 +81,7 @@ const FAILURES_IN_A_ROW = 5
  * @throws ReconcileBusy when another run is under way; RegistryUnavailable when the registry is away, or asks for a longer pause than
  * a run waits; TooMuchGone when a repair would delete most of it from the inventory; the signal's reason
  */
-export const reconcile = async (needs: ReconcileDeps, options: ReconcileOptions): Promise<ReconciliationReport> => {
+export const reconcile = async (deps: ReconcileDeps, options: ReconcileOptions): Promise<ReconciliationReport> => {
   const stopping = new AbortController()
   const stop = (): void => {
     stopping.abort(options.signal?.reason)
@@ -92,7 +92,7 @@ export const reconcile = async (needs: ReconcileDeps, options: ReconcileOptions)
     `${options.registry} is being reconciled by another process; wait until it has finished, or, if that one has crashed, ` +
       `${LEASE_SECONDS} s for its lease to end`,
   )
-  const lease = await holdLease(needs.database, `reconcile ${options.registry}`, {
+  const lease = await holdLease(deps.database, `reconcile ${options.registry}`, {
     holder: randomUUID(),
     seconds: LEASE_SECONDS,
     onLost: () => {
@@ -101,10 +101,10 @@ export const reconcile = async (needs: ReconcileDeps, options: ReconcileOptions)
   })
   try {
     if (!lease) throw busy
-    const { database, now } = needs
+    const { database, now } = deps
     const { registry, apply, restart = false } = options
     const begun = await beginRun(database, { registry, apply, restart, now: now() })
-    return await run(needs, options, { begun, signal: stopping.signal }).catch(async (error: unknown) => {
+    return await run(deps, options, { begun, signal: stopping.signal }).catch(async (error: unknown) => {
       // Without the lease, another process may continue the same run.
       const hasLease = stopping.signal.reason !== busy
       // The error says more than a failure to store it.
@@ -118,18 +118,18 @@ export const reconcile = async (needs: ReconcileDeps, options: ReconcileOptions)
 }
 
 const run = async (
-  needs: ReconcileDeps,
+  deps: ReconcileDeps,
   { registry, apply, cache = false, force = false, rate = DEFAULT_RATE, ...options }: ReconcileOptions,
-  { begun, signal }: { begun: Run; signal: AbortSignal },
+  { begun, signal }: { begun: ReconcileRun; signal: AbortSignal },
 ): Promise<ReconciliationReport> => {
-  const { database, now } = needs
+  const { database, now } = deps
   let [current, done, of, drift] = ['', 0, 0, 0]
   let notice = options.notice !== undefined && { notice: options.notice }
-  const tell = (repository: string, pauseMs = 0): void => {
+  const report = (repository: string, pauseMs = 0): void => {
     current = repository
     const pausedSeconds = Math.ceil(pauseMs / 1000)
     const paused = pausedSeconds > 0 && { pausedSeconds }
-    options.onProgress?.({ registry, repository, done, of, requests: pace.asked(), drift, ...notice, ...paused })
+    options.onProgress?.({ registry, repository, done, of, requests: pace.requestCount(), drift, ...notice, ...paused })
     notice = false
   }
   const pace = createPace({
@@ -137,23 +137,23 @@ const run = async (
     atOnce: AT_ONCE,
     signal,
     onPause: (ms) => {
-      tell(current, ms)
+      report(current, ms)
     },
-    timing: needs.timing,
+    timing: deps.timing,
   })
-  if (notice) tell('')
+  if (notice) report('')
   const readFrom = now()
-  const catalog = await readCatalog(needs, pace)
+  const catalog = await readCatalog(deps, pace)
   const living = await livingRepositories(database.sql, registry)
   // Of a catalog that does not end nothing is believed, and no repository is taken for absent: each of the inventory is asked for.
   const listed = 'names' in catalog ? catalog.names : living
   // Of a cache, only repositories that were seen are of interest: the others would have to be fetched.
   const repositories = cache ? living : [...new Set([...listed, ...living])]
   const contents = createKnownContents(database.sql, registry)
-  const vanishing = await createVanishing(database.sql, { registry, done: begun.done, force })
-  const shared = { registry, apply, pace, contents, vanishing, signal, begun, heldBack: [] }
+  const vanishing = await createMassDeletionGuard(database.sql, { registry, done: begun.done, force })
+  const shared = { registry, apply, pace, contents, vanishing, signal, begun, deferred: [] }
   const walk: Walk = {
-    ...needs,
+    ...deps,
     ...options,
     ...shared,
     ...(cache && { cache: { repositories: new Set(listed), readFrom } }),
@@ -165,8 +165,8 @@ const run = async (
   const walkAll = async (some: readonly string[]): Promise<RegistryUnavailable | undefined> => {
     let failures = 0
     for (const repository of some) {
-      tell(repository)
-      const { result, failure } = await oneRepository(walk, repository)
+      report(repository)
+      const { result, failure } = await reconcileRepository(walk, repository)
       drift += result.missing + result.stale + result.different
       failures = failure instanceof RegistryUnavailable ? failures + 1 : 0
       const isAway = failure instanceof RegistryBusy || failures >= FAILURES_IN_A_ROW
@@ -182,8 +182,8 @@ const run = async (
   const busy = await walkAll(repositories.filter((name) => begun.failed.has(name)))
   if (busy instanceof RegistryBusy) throw busy
   vanishing.end()
-  await repairHeldBack(walk)
-  tell('')
+  await repairDeferred(walk)
+  report('')
   const notChecked = cache ? await countNotChecked(database.sql, registry, listed) : undefined
   await finishRun(database, begun, now(), { notChecked, catalogError: catalog.error })
   return reportOf(database.sql, begun.id)

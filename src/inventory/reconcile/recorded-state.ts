@@ -43,26 +43,26 @@ type Row = {
 /** Reads all that is known of a repository in one statement, which is one moment. */
 export const readRecordedState = async (db: Sql, registry: string, repository: string): Promise<RecordedState> => {
   const { rows } = await sql<Row>`
-    with place as (
+    with target as (
       select id, deleted_at, ${isMoving(sql`id`)} as is_moving from inventory.repositories where registry = ${registry} and name = ${repository}
     ), found as (
       select 'repository' as what, '' as name, null as digest, true as live, null::timestamptz as seen,
         deleted_at as deleted, null::bigint as size
-      from place
+      from target
       union all
-      select 'move', '', null, true, null, null, null from place where is_moving
+      select 'move', '', null, true, null, null, null from target where is_moving
       union all
       select 'manifest', o.digest, o.digest, o.live, o.seen_at, o.deleted_at, null
-      from place join inventory.repository_manifests o on o.repository_id = place.id
+      from target join inventory.repository_manifests o on o.repository_id = target.id
       union all
       select 'blob', o.digest, o.digest, o.live, o.seen_at, o.deleted_at, o.size
-      from place join inventory.repository_blobs o on o.repository_id = place.id
+      from target join inventory.repository_blobs o on o.repository_id = target.id
       union all
       select 'tag', t.name, t.digest,
         coalesce(t.pointed_at > coalesce(greatest(t.deleted_at, o.deleted_at), '-infinity'), false),
         t.pointed_at, greatest(t.deleted_at, o.deleted_at), null
-      from place join inventory.tags t on t.repository_id = place.id
-        left join inventory.repository_manifests o on o.repository_id = place.id and o.digest = t.digest
+      from target join inventory.tags t on t.repository_id = target.id
+        left join inventory.repository_manifests o on o.repository_id = target.id and o.digest = t.digest
     )
     select what, name, digest, live, size::text,
       to_char(seen at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as seen,

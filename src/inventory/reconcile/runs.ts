@@ -6,7 +6,7 @@ import type { Difference, DriftKind } from './drift.js'
 import type { Filled } from './filled.js'
 
 /** A run that is under way: a new one, or one that broke off and goes on. */
-export type Run = {
+export type ReconcileRun = {
   id: number
   startedAt: Date
   resumed: boolean
@@ -25,7 +25,7 @@ export type RepositoryResult = Record<DriftKind, number> & {
 }
 
 /** What was found in all repositories of a run so far. */
-export type Seen = {
+export type RunCounts = {
   tags: number
   manifests: number
   blobs: number
@@ -49,7 +49,7 @@ const KEPT_RUNS = 20
 export const beginRun = async (
   { sql: db }: Database,
   { registry, apply, restart, now }: { registry: string; apply: boolean; restart: boolean; now: Date },
-): Promise<Run> => {
+): Promise<ReconcileRun> => {
   const { rows } = await sql<{ id: number; started_at: Date; updated_at: Date; applied: boolean }>`
     select id, started_at, updated_at, applied from inventory.reconciliations where registry = ${registry} and finished_at is null
   `.execute(db)
@@ -59,8 +59,8 @@ export const beginRun = async (
     await sql`update inventory.reconciliations set stopped_because = null where id = ${open.id}`.execute(db)
     return { id: open.id, startedAt: open.started_at, resumed: true, ...(await walkedIn(db, open.id)) }
   }
-  if (open) await forgetRuns(db, [open.id])
-  await forgetOldRuns(db, registry)
+  if (open) await deleteRuns(db, [open.id])
+  await deleteOldRuns(db, registry)
   const begun = await sql<{ id: number }>`
     insert into inventory.reconciliations (registry, applied, started_at, updated_at)
     values (${registry}, ${apply}, ${now}, ${now}) returning id
@@ -68,7 +68,7 @@ export const beginRun = async (
   return { id: begun.rows[0]?.id ?? 0, startedAt: now, resumed: false, done: new Set(), failed: new Set() }
 }
 
-const walkedIn = async (db: Sql, id: number): Promise<Pick<Run, 'done' | 'failed'>> => {
+const walkedIn = async (db: Sql, id: number): Promise<Pick<ReconcileRun, 'done' | 'failed'>> => {
   const { rows } = await sql<{ repository: string; failed: boolean }>`
     select repository, error is not null as failed from inventory.reconciled_repositories where reconciliation_id = ${id}
   `.execute(db)
@@ -77,28 +77,28 @@ const walkedIn = async (db: Sql, id: number): Promise<Pick<Run, 'done' | 'failed
   return { done: names(false), failed: names(true) }
 }
 
-const forgetOldRuns = async (db: Sql, registry: string): Promise<void> => {
+const deleteOldRuns = async (db: Sql, registry: string): Promise<void> => {
   const { rows } = await sql<{ id: number }>`
     select id from inventory.reconciliations where registry = ${registry} order by id desc offset ${KEPT_RUNS}
   `.execute(db)
-  await forgetRuns(
+  await deleteRuns(
     db,
     rows.map(({ id }) => id),
   )
 }
 
-const forgetRuns = async (db: Sql, ids: readonly number[]): Promise<void> => {
+const deleteRuns = async (db: Sql, ids: readonly number[]): Promise<void> => {
   if (ids.length === 0) return
   await sql`delete from inventory.reconciled_repositories where reconciliation_id = any(${ids}::int[])`.execute(db)
   await sql`delete from inventory.reconciliations where id = any(${ids}::int[])`.execute(db)
 }
 
 /** Keeps that a repository is done, so that the run can go on behind it. */
-export const keepRepository = async (
+export const storeRepositoryResult = async (
   database: Database,
-  { id }: Run,
+  { id }: ReconcileRun,
   result: RepositoryResult,
-  seen: Seen,
+  seen: RunCounts,
   at: Micros,
 ): Promise<void> => {
   const { repository, missing, stale, different, differences, error } = result
@@ -132,7 +132,7 @@ export const keepRepository = async (
  */
 export const noteStop = async (
   { sql: db }: Database,
-  { id }: Pick<Run, 'id'>,
+  { id }: Pick<ReconcileRun, 'id'>,
   { because, now }: { because: string; now: Date },
 ): Promise<void> => {
   await sql`
@@ -151,7 +151,7 @@ type Ending = {
 /** Ends a run. What is kept of it is the repositories with something to tell. */
 export const finishRun = async (
   database: Database,
-  { id }: Run,
+  { id }: ReconcileRun,
   now: Date,
   { notChecked, catalogError }: Ending = {},
 ): Promise<void> => {

@@ -2,12 +2,12 @@ import { isStorageUnavailable } from '../../storage/unavailable.js'
 import type { Database } from '../../storage/sql/database.js'
 import type { Registries, Registry } from '../../registries/registries.js'
 import type { RegistryClient } from '../../registries/client/registry-client.js'
-import { askedRegistries } from './selected-registries.js'
+import { readableRegistries } from './selected-registries.js'
 import { AliasNotMoved, reconcileRegistry } from './reconcile-registry.js'
 import { ReconcileBusy } from './reconcile.js'
 import { reconciledSince } from './reports.js'
 
-type Needs = {
+type ScheduledReconcileDeps = {
   database: Database
   registries: Registries
   clientFor: (registry: Registry) => RegistryClient
@@ -44,19 +44,23 @@ const HOURS_IN_ALL = TURNS.reduce((sum, hours) => sum + hours, 0)
  * @throws AggregateError with a NotReconciled for each registry that failed, after the others are done. If another process
  * reconciles a registry, its ReconcileBusy is among their causes. If a store does not answer, the others are not tried.
  */
-export const scheduledReconcile = async (needs: Needs, apply: boolean, due?: Date): Promise<'done' | 'later'> => {
-  const { registries, signal, database } = needs
+export const scheduledReconcile = async (
+  deps: ScheduledReconcileDeps,
+  apply: boolean,
+  due?: Date,
+): Promise<'done' | 'later'> => {
+  const { registries, signal, database } = deps
   const failures: NotReconciled[] = []
   const busy: NotReconciled[] = []
   const reconciled = due && (await reconciledSince(database.sql, { apply, since: due }))
-  const waiting = askedRegistries(registries)
+  const waiting = readableRegistries(registries)
     .filter(({ name }) => !reconciled?.has(name))
     .map((registry) => ({ registry, turn: 0 }))
   // Registries whose turn is over are added at the end.
   for (const { registry, turn } of waiting) {
     if (signal?.aborted) return 'later'
     try {
-      await takeTurn(needs, registry, { apply, hours: TURNS[turn] ?? 0, isLast: turn === TURNS.length - 1 })
+      await takeTurn(deps, registry, { apply, hours: TURNS[turn] ?? 0, isLast: turn === TURNS.length - 1 })
     } catch (error) {
       if (signal?.aborted) return 'later'
       if (error instanceof TurnOver && turn < TURNS.length - 1) {
@@ -81,7 +85,7 @@ type Turn = { apply: boolean; hours: number; isLast: boolean }
 
 /** @throws TurnOver when the time of the turn is over; what reconcileRegistry throws */
 const takeTurn = async (
-  { database, registries, now, clientFor, signal, after = afterTime, rate }: Needs,
+  { database, registries, now, clientFor, signal, after = afterTime, rate }: ScheduledReconcileDeps,
   registry: Registry,
   { apply, hours, isLast }: Turn,
 ): Promise<void> => {

@@ -85,8 +85,8 @@ export const lowerUntrusted = async (
       where registry = ${registry} and name = ${repository}
       returning id
     `.execute(tx)
-    const [place] = rows
-    if (!place) return
+    const [row] = rows
+    if (!row) return
     for (const [table, { key, seen }] of Object.entries(TABLES)) {
       const wrong = (column: string) => sql`(
         o.${sql.ref(column)} > ${latest}::timestamptz
@@ -106,7 +106,7 @@ export const lowerUntrusted = async (
           ...seen.map((column) => lowered(column, winner, loser)),
           sql`first_seen_at = ${late('first_seen_at')}`,
         ])}
-        where o.repository_id = ${place.id} and (${sql.join(all.map(wrong), sql` or `)})
+        where o.repository_id = ${row.id} and (${sql.join(all.map(wrong), sql` or `)})
       `.execute(tx)
     }
   })

@@ -6,15 +6,15 @@ import { lockManifestsOf } from './lock-manifests.js'
 
 const TABLES = { repository_manifests: 'digest', repository_blobs: 'digest', tags: 'name' }
 
-/** Rows of each table that a repository may have to be ended while a registry waits, and repositories of one batch. */
+/** Rows of each table that a repository may have to be closed while a registry waits, and repositories of one batch. */
 const SMALL = 500
 const FEW = 10
 
 /**
- * Ends at once what is in small repositories that a batch deletes; endDeleted follows for all of them. Rows that come later are
+ * Ends at once what is in small repositories that a batch deletes; closeDeleted follows for all of them. Rows that come later are
  * told by the row of the repository.
  */
-export const endSmallDeleted = async (
+export const closeSmallDeleted = async (
   tx: Sql,
   repositories: readonly { registry: string; name: string }[],
 ): Promise<void> => {
@@ -26,7 +26,7 @@ export const endSmallDeleted = async (
     select r.id from inventory.repositories r
       join unnest(
         ${repositories.map(({ registry }) => registry)}::text[], ${repositories.map(({ name }) => name)}::text[]
-      ) as ended (registry, name) using (registry, name)
+      ) as closed (registry, name) using (registry, name)
     where ${sql.join(small, sql` and `)} limit ${FEW}
   `.execute(tx)
   for (const table of rows.length > 0 ? Object.keys(TABLES) : []) {
@@ -40,7 +40,7 @@ export const endSmallDeleted = async (
   }
 }
 
-/** Rows that are ended in one transaction. */
+/** Rows that are closed in one transaction. */
 const AT_ONCE = 1_000
 /** Repositories of one run; the next goes on. */
 const MOST = 1_000
@@ -49,35 +49,35 @@ type Deleted = { id: number; at: string }
 
 /**
  * Ends all that was in repositories when they were deleted, in steps. What a rename brought after the delete stays.
- * @throws AggregateError when repositories failed; the others were ended.
+ * @throws AggregateError when repositories failed; the others were closed.
  */
-export const endDeleted = async (database: Database): Promise<void> => {
+export const closeDeleted = async (database: Database): Promise<void> => {
   const { rows } = await sql<Deleted>`
     select id, deleted_at::text as at from inventory.repositories
     where deleted_at > coalesce(ended_at, '-infinity') order by id limit ${MOST}
   `.execute(database.sql)
   await eachAlone(rows, async (deleted) => {
     // Manifests first: who learnt what they hold, and did not know of the delete, is waited for there.
-    for (const table of Object.keys(TABLES) as (keyof typeof TABLES)[]) await endAll(database, table, deleted)
+    for (const table of Object.keys(TABLES) as (keyof typeof TABLES)[]) await closeAllRows(database, table, deleted)
     await sql`
       update inventory.repositories set ended_at = greatest(ended_at, ${deleted.at}::timestamptz) where id = ${deleted.id}
     `.execute(database.sql)
   })
 }
 
-const endAll = async (database: Database, table: keyof typeof TABLES, deleted: Deleted): Promise<void> => {
+const closeAllRows = async (database: Database, table: keyof typeof TABLES, deleted: Deleted): Promise<void> => {
   for (let after: string | undefined = ''; after !== undefined;) {
     const from: string = after
     after = await jobStep(database, async (tx) => {
       if (table === 'repository_manifests')
         await lockManifestsOf(tx, deleted.id, { which: sql`true`, after: from, most: AT_ONCE })
-      return endPage(tx, table, deleted, from)
+      return closePage(tx, table, deleted, from)
     })
   }
 }
 
 /** @returns after which key to go on; undefined at the end. */
-const endPage = async (
+const closePage = async (
   tx: Sql,
   table: keyof typeof TABLES,
   { id, at }: Deleted,
@@ -88,7 +88,7 @@ const endPage = async (
     with page as materialized (
       select ${key} as key from inventory.${sql.raw(table)}
       where repository_id = ${id} and ${key} > ${after} order by ${key} limit ${AT_ONCE} for update
-    ), ended as (
+    ), closed as (
       update inventory.${sql.raw(table)} o set deleted_at = ${at}::timestamptz
       from page
       where o.repository_id = ${id} and o.${key} = page.key

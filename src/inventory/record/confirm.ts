@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
-import { BLOB, MANIFEST, unitedWith } from './merge-rows.js'
+import { BLOB, MANIFEST, mergeOnConflict } from './merge-rows.js'
 
 /** What a registry that was asked has shown of one repository. */
 type Confirmed = {
@@ -28,7 +28,7 @@ export const confirmObjects = async (
       from inventory.repositories r cross join unnest(${manifests}::text[]) as seen (digest)
       where r.registry = ${registry} and r.name = ${repository}
       order by seen.digest
-      ${sql.raw(unitedWith(MANIFEST))}
+      ${sql.raw(mergeOnConflict(MANIFEST))}
     `.execute(tx)
     // What only other registries stated is not known in every registry that has the manifest.
     await sql`
@@ -45,7 +45,7 @@ export const confirmObjects = async (
           as seen (digest, size)
       where r.registry = ${registry} and r.name = ${repository}
       order by seen.digest
-      ${sql.raw(unitedWith(BLOB))}
+      ${sql.raw(mergeOnConflict(BLOB))}
     `.execute(tx)
   }
 }

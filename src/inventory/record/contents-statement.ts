@@ -1,18 +1,18 @@
 import type { Run } from '../../storage/sql/database.js'
 import { joinParts, type Column, type StatementPart } from '../../storage/sql/statement-parts.js'
 import { entriesOf, inStatements, isLarge, type Entry } from './manifest-entries.js'
-import type { SeenManifest, Sightings } from './observations.js'
+import type { SeenManifest, Observations } from './observations.js'
 import { time } from './times.js'
 
 /**
  * What events said themselves of the contents of manifests (`target.references`): blobs of images, manifests of indexes. Only
  * those of manifests that were not known before: `settleContents` compares the others with what is stored, and stores large ones.
  */
-export const contents = ({ manifests }: Sightings): StatementPart[] => {
-  const told = entriesOf(manifests.filter((manifest) => !isLarge({ contents: manifest.contents })))
+export const contents = ({ manifests }: Observations): StatementPart[] => {
+  const incoming = entriesOf(manifests.filter((manifest) => !isLarge({ contents: manifest.contents })))
   return [
-    ...(told.blobs.length > 0 ? [blobs(told.blobs, OF_NEW)] : []),
-    ...(told.children.length > 0 ? [children(told.children, OF_NEW)] : []),
+    ...(incoming.blobs.length > 0 ? [blobs(incoming.blobs, OF_NEW)] : []),
+    ...(incoming.children.length > 0 ? [children(incoming.children, OF_NEW)] : []),
   ]
 }
 
@@ -21,10 +21,10 @@ export const contents = ({ manifests }: Sightings): StatementPart[] => {
  * them takes long, whatever the manifest. Nobody else may change these manifests meanwhile (lockManifests).
  */
 export const storeEntries = async ({ run }: { run: Run }, manifests: readonly SeenManifest[]): Promise<void> => {
-  const told = entriesOf(manifests)
+  const incoming = entriesOf(manifests)
   const parts = [
-    ...inStatements(told.blobs).map((some) => blobs(some, OF_KNOWN)),
-    ...inStatements(told.children).map((some) => children(some, OF_KNOWN)),
+    ...inStatements(incoming.blobs).map((some) => blobs(some, OF_KNOWN)),
+    ...inStatements(incoming.children).map((some) => children(some, OF_KNOWN)),
   ]
   for (const part of parts) {
     const { statement, values } = joinParts([part], () => 'select')
@@ -37,7 +37,7 @@ type Target = { key: string; from: string; conflict: (columns: readonly string[]
 
 const OF_NEW: Target = {
   key: '',
-  from: 'join seen_manifests m on m.digest = told.manifest_digest and m.is_new',
+  from: 'join seen_manifests m on m.digest = incoming.manifest_digest and m.is_new',
   conflict: () => 'on conflict do nothing',
 }
 const OF_KNOWN: Target = {
@@ -50,10 +50,10 @@ const OF_KNOWN: Target = {
 const blobs = (entries: readonly Entry[], { key, from, conflict }: Target): StatementPart => ({
   key: `i${key}`,
   text: (p) => `
-    told_blobs as (
+    stored_blobs as (
       insert into inventory.manifest_blobs as o (manifest_digest, position, digest, media_type, size)
-      select told.* from unnest(${p(1)}::text[], ${p(2)}::int[], ${p(3)}::text[], ${p(4)}::text[], ${p(5)}::bigint[])
-        as told (manifest_digest, position, digest, media_type, size) ${from}
+      select incoming.* from unnest(${p(1)}::text[], ${p(2)}::int[], ${p(3)}::text[], ${p(4)}::text[], ${p(5)}::bigint[])
+        as incoming (manifest_digest, position, digest, media_type, size) ${from}
       order by manifest_digest, position
       ${conflict(['media_type', 'size'])}
     )`,
@@ -63,12 +63,12 @@ const blobs = (entries: readonly Entry[], { key, from, conflict }: Target): Stat
 const children = (entries: readonly Entry[], { key, from, conflict }: Target): StatementPart => ({
   key: `x${key}`,
   text: (p) => `
-    told_children as (
+    stored_children as (
       insert into inventory.manifest_children as o
         (manifest_digest, position, digest, media_type, size, os, architecture, variant)
-      select told.* from unnest(${p(1)}::text[], ${p(2)}::int[], ${p(3)}::text[], ${p(4)}::text[], ${p(5)}::bigint[],
+      select incoming.* from unnest(${p(1)}::text[], ${p(2)}::int[], ${p(3)}::text[], ${p(4)}::text[], ${p(5)}::bigint[],
         ${p(6)}::text[], ${p(7)}::text[], ${p(8)}::text[])
-        as told (manifest_digest, position, digest, media_type, size, os, architecture, variant) ${from}
+        as incoming (manifest_digest, position, digest, media_type, size, os, architecture, variant) ${from}
       order by manifest_digest, position
       ${conflict(['media_type', 'size', 'os', 'architecture', 'variant'])}
     )`,
@@ -88,15 +88,15 @@ const columnsOf = (entries: readonly Entry[]): Column[] => [
   entries.map(({ size }) => size ?? null),
 ]
 
-export const changes = ({ changes: rows }: Sightings): StatementPart => ({
+export const changes = ({ changes: rows }: Observations): StatementPart => ({
   key: 'c',
   text: (p) => `
-    told_changes as (
+    stored_changes as (
       insert into inventory.changes (event_id, repository_id, at, action, digest, tag, actor_id)
       select event_id, id, at, action, digest, tag, actor_id
       from unnest(${p(1)}::uuid[], ${p(2)}::int[], ${p(3)}::timestamptz[], ${p(4)}::text[], ${p(5)}::text[], ${p(6)}::text[],
-        ${p(7)}::bigint[]) as told (event_id, number, at, action, digest, tag, actor_id)
-      join places using (number)
+        ${p(7)}::bigint[]) as incoming (event_id, number, at, action, digest, tag, actor_id)
+      join batch_repositories using (number)
       order by event_id
       on conflict do nothing
     )`,
@@ -111,16 +111,16 @@ export const changes = ({ changes: rows }: Sightings): StatementPart => ({
   ],
 })
 
-export const lookups = ({ lookups: rows, received }: Sightings): StatementPart => ({
+export const lookups = ({ lookups: rows, received }: Observations): StatementPart => ({
   key: 'l',
   text: (p) => `
-    told_lookups as (
+    stored_lookups as (
       insert into inventory.tag_lookups (event_id, repository_id, method, digest, tag, origin, at, received_at, joined, settled)
       select event_id, id, method, digest, tag, origin, at, ${p(8)}::timestamptz,
         method = 'HEAD' and tag is null, method <> 'HEAD'
       from unnest(${p(1)}::uuid[], ${p(2)}::int[], ${p(3)}::text[], ${p(4)}::text[], ${p(5)}::text[], ${p(6)}::text[],
-        ${p(7)}::timestamptz[]) as told (event_id, number, method, digest, tag, origin, at)
-      join places using (number)
+        ${p(7)}::timestamptz[]) as incoming (event_id, number, method, digest, tag, origin, at)
+      join batch_repositories using (number)
       order by event_id
       on conflict do nothing
     )`,
@@ -137,7 +137,7 @@ export const lookups = ({ lookups: rows, received }: Sightings): StatementPart =
 })
 
 /** A repeat adds a row that says the same: a key that finds it would cost every push more than the row does. */
-export const pushes = ({ pushes: rows, received }: Sightings): StatementPart => ({
+export const pushes = ({ pushes: rows, received }: Observations): StatementPart => ({
   key: 'p',
   text: (p) => `
     recent_pushes as (
@@ -145,7 +145,7 @@ export const pushes = ({ pushes: rows, received }: Sightings): StatementPart => 
       select id, reference, origin, at, ${p(5)}::timestamptz
       from unnest(${p(1)}::int[], ${p(2)}::text[], ${p(3)}::text[], ${p(4)}::timestamptz[])
         as pushed (number, reference, origin, at)
-      join places using (number)
+      join batch_repositories using (number)
     )`,
   values: [
     rows.map(({ repository }) => repository),

@@ -101,7 +101,7 @@ const joinSome = async ({ sql: db }: { sql: Sql }, atOnce: number): Promise<numb
 const KEPT_MS = 86_400_000
 
 /** Deletes what arrived more than a day ago, once nothing is pending: the fold of pulls looks up HEADs and pushes until then. */
-export const forgetLookups = async ({ sql: db }: Database, now: Date): Promise<void> => {
+export const expireLookups = async ({ sql: db }: Database, now: Date): Promise<void> => {
   const oldest = new Date(now.getTime() - KEPT_MS).toISOString()
   for (const [name, isDone] of [
     ['tag_lookups', sql`joined and settled`],

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { isIndex } from '../../events/descriptor.js'
 import type { Sql, Transaction } from '../../storage/sql/database.js'
 import type { FetchedManifest } from '../../registries/client/registry-client.js'
-import { expandManifests } from './propagate-blobs.js'
+import { propagateEverywhere } from './propagate-blobs.js'
 import { entriesOf, inStatements, type Entry } from './manifest-entries.js'
 import { noteDisproved } from './retract-entries.js'
 
@@ -18,7 +18,7 @@ export const learnManifest = async (tx: Transaction, manifest: FetchedManifest):
  */
 export const learnManifests = async (tx: Transaction, manifests: readonly FetchedManifest[]): Promise<void> => {
   if (manifests.length === 0) return
-  // One after the other: the rows first, where events wait for this and this for events (see expandManifests).
+  // One after the other: the rows first, where events wait for this and this for events (see propagateEverywhere).
   await describe(tx, manifests)
   const { blobs, children } = entriesOf(manifests)
   await noteDisproved(
@@ -29,7 +29,7 @@ export const learnManifests = async (tx: Transaction, manifests: readonly Fetche
   await removeEntries(tx, manifests)
   for (const some of inStatements(blobs)) await storeBlobs(tx, some)
   for (const some of inStatements(children)) await storeChildren(tx, some)
-  await expandManifests(
+  await propagateEverywhere(
     tx,
     manifests.map(({ digest }) => digest),
   )
@@ -40,12 +40,12 @@ const describe = async (tx: Sql, manifests: readonly FetchedManifest[]): Promise
   await sql`
     insert into inventory.manifests as m (digest, media_type, size, artifact_type, subject, config_digest,
       os, architecture, variant, contents_known, subject_known)
-    select told.*, true, true from unnest(${column(manifests, 'digest')}::text[], ${column(manifests, 'mediaType')}::text[],
+    select incoming.*, true, true from unnest(${column(manifests, 'digest')}::text[], ${column(manifests, 'mediaType')}::text[],
       ${column(manifests, 'size')}::bigint[], ${column(manifests, 'artifactType')}::text[],
       ${column(manifests, 'subject')}::text[], ${column(manifests, 'config')}::text[],
       ${column(platforms, 'os')}::text[], ${column(platforms, 'architecture')}::text[],
       ${column(platforms, 'variant')}::text[])
-      as told (digest, media_type, size, artifact_type, subject, config_digest, os, architecture, variant)
+      as incoming (digest, media_type, size, artifact_type, subject, config_digest, os, architecture, variant)
     order by digest
     on conflict (digest) do update
       set media_type = excluded.media_type,
@@ -86,9 +86,9 @@ const removeEntries = async (tx: Sql, manifests: readonly FetchedManifest[]): Pr
 const storeBlobs = async (tx: Sql, entries: readonly Entry[]): Promise<void> => {
   await sql`
     insert into inventory.manifest_blobs as b (manifest_digest, position, digest, media_type, size)
-    select told.* from unnest(${column(entries, 'manifest')}::text[], ${column(entries, 'position')}::int[],
+    select incoming.* from unnest(${column(entries, 'manifest')}::text[], ${column(entries, 'position')}::int[],
       ${column(entries, 'digest')}::text[], ${column(entries, 'mediaType')}::text[], ${column(entries, 'size')}::bigint[])
-      as told (manifest_digest, position, digest, media_type, size)
+      as incoming (manifest_digest, position, digest, media_type, size)
     order by manifest_digest, position
     on conflict (manifest_digest, position) do update
       set digest = excluded.digest, media_type = excluded.media_type, size = excluded.size
@@ -100,11 +100,11 @@ const storeChildren = async (tx: Sql, entries: readonly Entry[]): Promise<void> 
   const platforms = entries.map(({ platform }) => platform ?? {})
   await sql`
     insert into inventory.manifest_children as c (manifest_digest, position, digest, media_type, size, os, architecture, variant)
-    select told.* from unnest(${column(entries, 'manifest')}::text[], ${column(entries, 'position')}::int[],
+    select incoming.* from unnest(${column(entries, 'manifest')}::text[], ${column(entries, 'position')}::int[],
       ${column(entries, 'digest')}::text[], ${column(entries, 'mediaType')}::text[], ${column(entries, 'size')}::bigint[],
       ${column(platforms, 'os')}::text[], ${column(platforms, 'architecture')}::text[],
       ${column(platforms, 'variant')}::text[])
-      as told (manifest_digest, position, digest, media_type, size, os, architecture, variant)
+      as incoming (manifest_digest, position, digest, media_type, size, os, architecture, variant)
     order by manifest_digest, position
     on conflict (manifest_digest, position) do update
       set digest = excluded.digest, media_type = excluded.media_type, size = excluded.size,

@@ -3,7 +3,7 @@ import type { HotStatement, Run, Sql } from '../../storage/sql/database.js'
 
 /**
  * Waits for those who learn what these manifests of a repository hold, and lets them wait until the transaction ends: they tell
- * every repository that has one of them (see expandManifests), and must see it before or after what is done to it, never between.
+ * every repository that has one of them (see propagateEverywhere), and must see it before or after what is done to it, never between.
  */
 export const lockManifestsOf = async (
   tx: Sql,

@@ -2,20 +2,20 @@ import { sql, type RawBuilder } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Database, Sql } from '../../storage/sql/database.js'
 import { jobStep, type Step } from '../../storage/sql/retried-transaction.js'
-import { expandManifests, expandShown } from './propagate-blobs.js'
+import { propagateEverywhere, propagateToShown } from './propagate-blobs.js'
 import { lockManifestsOf } from './lock-manifests.js'
-import { CHANGES, isMoved, isToldMoved, LOOKUPS, PUSHES, type Told } from './moved-rows.js'
-import { closeMove, MoveHasToWait, openMove, waitForOthers, type Ids } from './open-moves.js'
-import { BLOB, MANIFEST, TAG, unitedWith, type Keyed } from './merge-rows.js'
+import { CHANGES, isMoved, isEventRowMoved, LOOKUPS, PUSHES, type EventTable } from './moved-rows.js'
+import { closeMove, MoveBlocked, openMove, waitForOthers, type Ids } from './open-moves.js'
+import { BLOB, MANIFEST, TAG, mergeOnConflict, type KeyedTable } from './merge-rows.js'
 
 /** A repository, and where all that is known of it belongs. */
-export type Move = {
-  from: Place
-  to: Place
+export type RepositoryMove = {
+  from: RepositoryPath
+  to: RepositoryPath
   /** The time of a rename. What happened later stays, and what a rename of then or later has brought; without it, everything goes. */
   until?: Micros
 }
-type Place = { registry: string; name: string }
+type RepositoryPath = { registry: string; name: string }
 
 /** Rows that go in one transaction: batches for either repository wait for these, and have 2 s. */
 const AT_ONCE = 1_000
@@ -31,7 +31,7 @@ const MANIFESTS_AT_ONCE = 100
  */
 export const moveRepository = async (
   database: Database,
-  move: Move,
+  move: RepositoryMove,
   isOver: () => boolean = () => false,
 ): Promise<'done' | 'waits' | 'over'> => {
   const inPages = async (most: number, page: Page): Promise<void> => movePages(database, move, { most, page, isOver })
@@ -40,12 +40,12 @@ export const moveRepository = async (
     await inPages(MANIFESTS_AT_ONCE, moveManifests(move))
     await inPages(AT_ONCE, async (tx, ids, after) => moveKeyed(tx, ids, { ...BLOB, move, after }))
     await inPages(AT_ONCE, async (tx, ids, after) => moveKeyed(tx, ids, { ...TAG, move, after }))
-    for (const told of [LOOKUPS, PUSHES, CHANGES])
-      await inPages(AT_ONCE, async (tx, ids) => moveTold(tx, ids, { ...told, move }))
+    for (const eventTable of [LOOKUPS, PUSHES, CHANGES])
+      await inPages(AT_ONCE, async (tx, ids) => moveEventRows(tx, ids, { ...eventTable, move }))
     await step(database, move, async (tx, ids) => closeMove(tx, ids, move))
     return 'done'
   } catch (error) {
-    if (error instanceof MoveHasToWait) return 'waits'
+    if (error instanceof MoveBlocked) return 'waits'
     if (error instanceof RunIsOver) return 'over'
     throw error
   }
@@ -58,7 +58,7 @@ type Page = (tx: Step, ids: Ids, after: string) => Promise<string[]>
 
 const movePages = async (
   database: Database,
-  move: Move,
+  move: RepositoryMove,
   { most, page, isOver }: { most: number; page: Page; isOver: () => boolean },
 ): Promise<void> => {
   for (let after: string | undefined = ''; after !== undefined;) {
@@ -77,7 +77,7 @@ const movePages = async (
 /** @returns undefined if there is nothing to move. */
 const step = async <T>(
   database: Database,
-  move: Move,
+  move: RepositoryMove,
   work: (tx: Step, ids: Ids) => Promise<T>,
 ): Promise<T | undefined> =>
   jobStep(database, async (tx) => {
@@ -88,7 +88,7 @@ const step = async <T>(
   })
 
 /** Batches touch the row of each repository before anything in it, so none is under way in either while both are locked. */
-const lockBoth = async (tx: Sql, { from, to, until }: Move): Promise<Ids | undefined> => {
+const lockBoth = async (tx: Sql, { from, to, until }: RepositoryMove): Promise<Ids | undefined> => {
   const { rows } = await sql<{ id: number; is_source: boolean }>`
     select id, (registry, name) = (${from.registry}, ${from.name}) as is_source
     from inventory.repositories
@@ -123,16 +123,16 @@ const lockBoth = async (tx: Sql, { from, to, until }: Move): Promise<Ids | undef
 }
 
 const moveManifests =
-  (move: Move): Page =>
+  (move: RepositoryMove): Page =>
   async (tx, ids, after) => {
     const which = isMoved(MANIFEST, move)
     await lockManifestsOf(tx, ids.from, { which, after, most: MANIFESTS_AT_ONCE })
     const digests = await moveKeyed(tx, ids, { ...MANIFEST, move, after, most: MANIFESTS_AT_ONCE })
     if (move.from.registry !== move.to.registry) {
       await creditRegistry(tx, digests, move)
-      await expandManifests(tx, await listedOf(tx, digests))
+      await propagateEverywhere(tx, await listedOf(tx, digests))
     }
-    await expandShown(
+    await propagateToShown(
       tx,
       digests.map((digest) => ({ ...move.to, digest })),
     )
@@ -140,7 +140,7 @@ const moveManifests =
   }
 
 /** What an alias stated, its registry stated. */
-const creditRegistry = async (tx: Sql, digests: readonly string[], { from, to }: Move): Promise<void> => {
+const creditRegistry = async (tx: Sql, digests: readonly string[], { from, to }: RepositoryMove): Promise<void> => {
   const credited = (column: string): RawBuilder<unknown> => {
     const registries = sql.ref(column)
     return sql`${registries} = case when ${from.registry} = any(${registries}) and ${to.registry} <> all(${registries})
@@ -164,7 +164,7 @@ const listedOf = async (tx: Sql, digests: readonly string[]): Promise<string[]> 
 const moveKeyed = async (
   tx: Sql,
   { from, to }: Ids,
-  { move, after, most = AT_ONCE, ...keyed }: Keyed & { move: Move; after: string; most?: number },
+  { move, after, most = AT_ONCE, ...keyed }: KeyedTable & { move: RepositoryMove; after: string; most?: number },
 ): Promise<string[]> => {
   const { table, key, newest, others } = keyed
   const copied = [key, ...newest.filter((column) => column !== 'deleted_at'), ...Object.keys(others)].join(', ')
@@ -180,22 +180,22 @@ const moveKeyed = async (
       returning o.*
     )
     insert into inventory.${sql.raw(table)} as o (repository_id, ${sql.raw(copied)}, deleted_at, moved_at)
-    select ${to}::int, ${sql.raw(copied)}, greatest(deleted_at, ended.at), greatest(moved_at, ${at})
+    select ${to}::int, ${sql.raw(copied)}, greatest(deleted_at, closed.at), greatest(moved_at, ${at})
     from moved left join lateral (
       select r.deleted_at as at from inventory.repositories r
       where r.id = ${from} and r.deleted_at > coalesce(moved.moved_at, '-infinity') and r.deleted_at <= ${at}
-    ) ended on true
+    ) closed on true
     order by ${sql.raw(key)}
-    ${sql.raw(unitedWith(keyed, { brought: true }))}
+    ${sql.raw(mergeOnConflict(keyed, { isMoved: true }))}
     returning ${sql.raw(key)} as key
   `.execute(tx)
   return rows.map((row) => row.key)
 }
 
-const moveTold = async (
+const moveEventRows = async (
   tx: Sql,
   { from, to }: Ids,
-  { table, also, move }: Told & { move: Move },
+  { table, also, move }: EventTable & { move: RepositoryMove },
 ): Promise<string[]> => {
   const at = sql`${move.until === undefined ? null : isoTime(move.until)}::timestamptz`
   const { rows } = await sql<{ key: string }>`
@@ -203,7 +203,7 @@ const moveTold = async (
     set repository_id = ${to}, moved_at = greatest(moved_at, ${at}) ${sql.raw(also)}
     where ctid = any(array(
       select ctid from inventory.${sql.raw(table)}
-      where repository_id = ${from} and ${isToldMoved(move)} limit ${AT_ONCE} for update
+      where repository_id = ${from} and ${isEventRowMoved(move)} limit ${AT_ONCE} for update
     ))
     returning ctid::text as key
   `.execute(tx)

@@ -1,8 +1,8 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
-import { BLOB, MANIFEST, TAG, type Keyed } from './merge-rows.js'
+import { BLOB, MANIFEST, TAG, type KeyedTable } from './merge-rows.js'
 
-type Dated = Pick<Keyed, 'newest' | 'held'>
+type Dated = Pick<KeyedTable, 'newest' | 'keptBy'>
 /** The time of a rename; missing for an alias. */
 type Until = { until?: Micros | undefined }
 
@@ -10,24 +10,24 @@ type Until = { until?: Micros | undefined }
  * What a move concerns of the rows `p` of a table. Alias or not, what has nothing but marks goes along. A blob of which no time
  * is known was told of by a manifest alone: it stays where one that has it stays, and the others have told of it where they went.
  */
-export const isMoved = ({ newest, held }: Dated, { until }: Until): RawBuilder<unknown> => {
+export const isMoved = ({ newest, keptBy }: Dated, { until }: Until): RawBuilder<unknown> => {
   if (until === undefined) return sql`true`
   const at = sql`${isoTime(until)}::timestamptz`
   const last = sql.raw(`greatest(${newest.join(', ')})`)
   return sql`coalesce(${last}, '-infinity') <= ${at} and coalesce(moved_at, '-infinity') < ${at}
-        and ${held === undefined ? sql`true` : sql`(${last} is not null or not ${sql.raw(held)})`}`
+        and ${keptBy === undefined ? sql`true` : sql`(${last} is not null or not ${sql.raw(keptBy)})`}`
 }
 
 /** What single events told: each has a place, and no other row to become one with. */
-export type Told = { table: string; also: string }
+export type EventTable = { table: string; also: string }
 const AT: Dated = { newest: ['at'] }
-export const CHANGES: Told = { table: 'changes', also: '' }
+export const CHANGES: EventTable = { table: 'changes', also: '' }
 /** The other half of a pull may be at the new path, and so may the rows of a check that was settled when they had gone. */
-export const LOOKUPS: Told = { table: 'tag_lookups', also: ", joined = false, settled = method <> 'HEAD'" }
-export const PUSHES: Told = { table: 'recent_pushes', also: '' }
+export const LOOKUPS: EventTable = { table: 'tag_lookups', also: ", joined = false, settled = method <> 'HEAD'" }
+export const PUSHES: EventTable = { table: 'recent_pushes', also: '' }
 
 /** Whether a move concerns a row of what single events told. */
-export const isToldMoved = (move: Until): RawBuilder<unknown> => isMoved(AT, move)
+export const isEventRowMoved = (move: Until): RawBuilder<unknown> => isMoved(AT, move)
 
 const ALL: (Dated & { table: string })[] = [
   ...[MANIFEST, BLOB, TAG],

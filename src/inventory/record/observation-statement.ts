@@ -4,17 +4,17 @@ import type { StatementPart } from '../../storage/sql/statement-parts.js'
 import { hasList } from '../model/known-in.js'
 import { actorParts } from './actors.js'
 import { isLarge } from './manifest-entries.js'
-import type { SeenManifest, Sightings } from './observations.js'
+import type { SeenManifest, Observations } from './observations.js'
 import { changes, contents, lookups, pushes } from './contents-statement.js'
 import { time, times } from './times.js'
-import { BLOB, MANIFEST, TAG, unitedWith } from './merge-rows.js'
+import { BLOB, MANIFEST, TAG, mergeOnConflict } from './merge-rows.js'
 
 /**
  * The parts of a batch's statement that keep the inventory. Each row is united with what is stored: of every time the
  * greatest stays, so that neither the order of events nor their repetition matters (docs/decisions/0009).
  * Rows are locked in the order of their keys, so processes that write side by side do not block each other for good.
  */
-export const inventoryParts = (seen: Sightings): StatementPart[] =>
+export const inventoryParts = (seen: Observations): StatementPart[] =>
   seen.repositories.length === 0
     ? []
     : [
@@ -31,7 +31,7 @@ export const inventoryParts = (seen: Sightings): StatementPart[] =>
       ]
 
 /** `places` tells the other parts the id of each repository by its number in the batch. */
-const repositories = ({ repositories: rows }: Sightings): StatementPart => ({
+const repositories = ({ repositories: rows }: Observations): StatementPart => ({
   key: 'r',
   text: (p) => `
     seen_repositories as (
@@ -44,7 +44,7 @@ const repositories = ({ repositories: rows }: Sightings): StatementPart => ({
             last_seen_at = greatest(r.last_seen_at, excluded.last_seen_at),
             deleted_at = greatest(r.deleted_at, excluded.deleted_at)
       returning id, registry, name, deleted_at
-    ), places as (
+    ), batch_repositories as (
       select number, id, deleted_at
       from unnest(${p(1)}::text[], ${p(2)}::text[]) with ordinality as wanted (registry, name, number)
       join seen_repositories using (registry, name)
@@ -67,7 +67,7 @@ const isIndexRow = (row: string): string =>
  * compares what contradicts the row, and stores the contents.
  * Repositories are locked before manifests, as by renames: `places` is read first.
  */
-const manifests = ({ manifests: rows }: Sightings): StatementPart => ({
+const manifests = ({ manifests: rows }: Observations): StatementPart => ({
   key: 'm',
   text: (p) => `
     seen_manifests as (
@@ -76,7 +76,7 @@ const manifests = ({ manifests: rows }: Sightings): StatementPart => ({
       from unnest(${p(1)}::text[], ${p(2)}::text[], ${p(3)}::bigint[], ${p(4)}::boolean[], ${p(5)}::boolean[],
         ${p(6)}::text[], ${p(7)}::text[], ${p(8)}::text[])
         as seen (digest, media_type, size, contents_known, contested, stated_by, completed_by, typed_by)
-      where (select count(*) from places) > 0
+      where (select count(*) from batch_repositories) > 0
       order by digest
       on conflict (digest) do update
         set media_type = greatest(m.media_type, excluded.media_type), size = greatest(m.size, excluded.size),
@@ -107,20 +107,20 @@ const isStoredWithRow = ({ contents, contested }: SeenManifest): boolean =>
 
 const registries = (some: Iterable<string>): string => arrayText([...some].sort())
 
-const manifestsInRepositories = ({ manifestsInRepositories: rows }: Sightings): StatementPart => ({
+const manifestsInRepositories = ({ manifestsInRepositories: rows }: Observations): StatementPart => ({
   key: 'o',
   text: (p) => `
     seen_in_repositories as (
       insert into inventory.repository_manifests as o
         (repository_id, digest, pushed_at, pulled_at, checked_at, confirmed_at, first_seen_at, deleted_at)
       select id, digest, pushed_at, pulled_at, checked_at, confirmed_at, first_seen_at,
-        greatest(seen.deleted_at, places.deleted_at)
+        greatest(seen.deleted_at, batch_repositories.deleted_at)
       from unnest(${p(1)}::int[], ${p(2)}::text[], ${p(3)}::timestamptz[], ${p(4)}::timestamptz[], ${p(5)}::timestamptz[],
         ${p(6)}::timestamptz[], ${p(7)}::timestamptz[], ${p(8)}::timestamptz[])
         as seen (number, digest, pushed_at, pulled_at, checked_at, confirmed_at, first_seen_at, deleted_at)
-      join places using (number)
+      join batch_repositories using (number)
       order by id, digest
-      ${unitedWith(MANIFEST)}
+      ${mergeOnConflict(MANIFEST)}
     )`,
   values: [
     rows.map(({ repository }) => repository),
@@ -130,26 +130,26 @@ const manifestsInRepositories = ({ manifestsInRepositories: rows }: Sightings): 
 })
 
 /**
- * What was implied in a repository that was deleted once is told by tellKnown: a rename may have brought the manifest there
+ * What was implied in a repository that was deleted once is told by propagateKnownBlobs: a rename may have brought the manifest there
  * since.
  */
-const blobsInRepositories = ({ blobsInRepositories: rows }: Sightings): StatementPart => ({
+const blobsInRepositories = ({ blobsInRepositories: rows }: Observations): StatementPart => ({
   key: 'b',
   text: (p) => `
     seen_blobs as (
       insert into inventory.repository_blobs as o
         (repository_id, digest, size, pushed_at, pulled_at, checked_at, mounted_at, manifest_at, first_seen_at, deleted_at, implied)
       select id, digest, size, pushed_at, pulled_at, checked_at, mounted_at,
-        case when places.deleted_at is null then manifest_at end, first_seen_at,
-        greatest(seen.deleted_at, places.deleted_at), implied and places.deleted_at is null
+        case when batch_repositories.deleted_at is null then manifest_at end, first_seen_at,
+        greatest(seen.deleted_at, batch_repositories.deleted_at), implied and batch_repositories.deleted_at is null
       from unnest(${p(1)}::int[], ${p(2)}::text[], ${p(3)}::bigint[], ${p(4)}::timestamptz[], ${p(5)}::timestamptz[],
         ${p(6)}::timestamptz[], ${p(7)}::timestamptz[], ${p(8)}::timestamptz[], ${p(9)}::timestamptz[],
         ${p(10)}::timestamptz[], ${p(11)}::boolean[])
         as seen (number, digest, size, pushed_at, pulled_at, checked_at, mounted_at, manifest_at, first_seen_at, deleted_at, implied)
-      join places using (number)
-      where not implied or places.deleted_at is null or seen.first_seen_at is not null or seen.deleted_at is not null
+      join batch_repositories using (number)
+      where not implied or batch_repositories.deleted_at is null or seen.first_seen_at is not null or seen.deleted_at is not null
       order by id, digest
-      ${unitedWith(BLOB, { without: ['confirmed_at'] })}
+      ${mergeOnConflict(BLOB, { without: ['confirmed_at'] })}
     )`,
   values: [
     rows.map(({ repository }) => repository),
@@ -162,20 +162,20 @@ const blobsInRepositories = ({ blobsInRepositories: rows }: Sightings): Statemen
   ],
 })
 
-const tags = ({ tags: rows }: Sightings): StatementPart => ({
+const tags = ({ tags: rows }: Observations): StatementPart => ({
   key: 't',
   text: (p) => `
     seen_tags as (
       insert into inventory.tags as o
         (repository_id, name, digest, pointed_at, pushed_at, pulled_at, checked_at, asked_at, first_seen_at, deleted_at)
       select id, name, digest, pointed_at, pushed_at, pulled_at, checked_at, asked_at, first_seen_at,
-        greatest(seen.deleted_at, places.deleted_at)
+        greatest(seen.deleted_at, batch_repositories.deleted_at)
       from unnest(${p(1)}::int[], ${p(2)}::text[], ${p(3)}::text[], ${p(4)}::timestamptz[], ${p(5)}::timestamptz[],
         ${p(6)}::timestamptz[], ${p(7)}::timestamptz[], ${p(8)}::timestamptz[], ${p(9)}::timestamptz[], ${p(10)}::timestamptz[])
         as seen (number, name, digest, pointed_at, pushed_at, pulled_at, checked_at, asked_at, first_seen_at, deleted_at)
-      join places using (number)
+      join batch_repositories using (number)
       order by id, name
-      ${unitedWith(TAG)}
+      ${mergeOnConflict(TAG)}
     )`,
   values: [
     rows.map(({ repository }) => repository),

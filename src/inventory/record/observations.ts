@@ -14,7 +14,7 @@ export type Times = {
   deleted?: Micros
   first?: Micros
 }
-export type Happening = Exclude<keyof Times, 'first' | 'confirmed'>
+export type ObservationKind = Exclude<keyof Times, 'first' | 'confirmed'>
 
 export type SeenRepository = {
   number: number
@@ -74,18 +74,18 @@ export type SeenPush = {
 }
 export type SeenRename = Rename & { event: EventId; registry: string; at: Micros; actor?: SeenActor }
 
-export type Shown = {
+export type ShownManifest = {
   /** Of the repository in the batch. */
   number: number
   registry: string
   name: string
   digest: string
   /** What it holds is among the blobs of the batch, or the batch does not know it. */
-  isTold: boolean
+  isCovered: boolean
 }
 
 /** What a batch of events says about registries, each row once, whatever the order of the events. */
-export type Sightings = {
+export type Observations = {
   repositories: SeenRepository[]
   manifestsInRepositories: SeenObject[]
   blobsInRepositories: SeenObject[]
@@ -100,5 +100,5 @@ export type Sightings = {
   /** Manifests about which an event states something that this process has not stored yet. */
   described: SeenManifest[]
   /** Manifests that were pushed, or shown for the first time: what they hold is in that repository, too. */
-  shown: Shown[]
+  shown: ShownManifest[]
 }

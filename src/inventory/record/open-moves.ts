@@ -9,18 +9,18 @@ export type Ids = { from: number; to: number }
 type Until = { until?: Micros | undefined }
 
 /** Another move from or to the source is open: this one would take a part of what belongs elsewhere. */
-export class MoveHasToWait extends Error {}
+export class MoveBlocked extends Error {}
 
 /**
  * Every repository is the source of one open move at most, and of none while something is still on the way to it. A move opens only
  * from a repository to which no open move leads, so open moves never form a circle, and one of them can always go on.
- * @throws MoveHasToWait
+ * @throws MoveBlocked
  */
 export const waitForOthers = async (tx: Sql, { from, to }: Ids): Promise<void> => {
   const { rows } = await sql`
     select from inventory.open_moves where to_id = ${from} or (from_id = ${from} and to_id <> ${to}) limit 1
   `.execute(tx)
-  if (rows.length > 0) throw new MoveHasToWait('another move has to be finished first')
+  if (rows.length > 0) throw new MoveBlocked('another move has to be finished first')
 }
 
 const timeOf = ({ until }: Until): RawBuilder<unknown> =>

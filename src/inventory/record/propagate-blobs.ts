@@ -2,7 +2,7 @@ import { FOREIGN_LAYER } from '../../events/descriptor.js'
 import type { HotStatement, Run } from '../../storage/sql/database.js'
 import { lockManifests } from './lock-manifests.js'
 import { settleContents } from './settle-contents.js'
-import type { SeenManifest, Shown } from './observations.js'
+import type { SeenManifest, ShownManifest } from './observations.js'
 import { mayBeTooMuch } from './withhold.js'
 import { DELETED_WITH_MANIFEST } from './merge-rows.js'
 
@@ -14,8 +14,8 @@ export const AT_ONCE = 5_000
  * say. Layers that may not be distributed are left out: a registry takes manifests without them. Rows that say it already
  * are left alone: to look at them is a write less, and most pulls are of images whose blobs are known.
  */
-export const lackedBy = (m: string): string => `
-    select told.* from (
+export const selectLacked = (m: string): string => `
+    select incoming.* from (
       select m.repository_id, b.digest, max(b.size) as size, max(m.pushed_at) as manifest_at, true as implied,
         max(m.deleted_at) as deleted_at, max(m.moved_at) as moved_at
       from ${m} m
@@ -24,19 +24,19 @@ export const lackedBy = (m: string): string => `
           where manifest_digest = m.digest and (media_type is null or media_type !~ '${FOREIGN_LAYER}') offset 0
         ) b
       group by m.repository_id, b.digest
-    ) told
+    ) incoming
       left join lateral (
         select true as same from inventory.repository_blobs k
-        where k.repository_id = told.repository_id and k.digest = told.digest and k.implied
-          and k.manifest_at is not distinct from greatest(k.manifest_at, told.manifest_at)
-          and k.size is not distinct from greatest(k.size, told.size)
-          and k.moved_at is not distinct from greatest(k.moved_at, told.moved_at)
+        where k.repository_id = incoming.repository_id and k.digest = incoming.digest and k.implied
+          and k.manifest_at is not distinct from greatest(k.manifest_at, incoming.manifest_at)
+          and k.size is not distinct from greatest(k.size, incoming.size)
+          and k.moved_at is not distinct from greatest(k.moved_at, incoming.moved_at)
         offset 0
       ) known on true
     where known.same is null
-    order by told.repository_id, told.digest`
+    order by incoming.repository_id, incoming.digest`
 
-export const adding = (rows: string): string => `
+export const upsertBlobs = (rows: string): string => `
     insert into inventory.repository_blobs as o (repository_id, digest, size, manifest_at, implied, deleted_at, moved_at)
     ${rows}
     on conflict (repository_id, digest) do update
@@ -50,27 +50,27 @@ export const adding = (rows: string): string => `
         or o.size is distinct from greatest(o.size, excluded.size)
         or o.moved_at is distinct from greatest(o.moved_at, excluded.moved_at)`
 
-const expansionOf = (m: string): string => adding(lackedBy(m))
+const insertLacked = (m: string): string => upsertBlobs(selectLacked(m))
 
 /** Manifests in repositories; what a rename brought after the delete of a repository is not ended by it. */
-export const PLACES = `
+export const MANIFEST_ROWS = `
       select o.repository_id, o.digest, o.pushed_at, o.moved_at,
         case when o.moved_at >= r.deleted_at then null else r.deleted_at end as deleted_at`
 
 /** Whether the entries of a row `m` of the manifests are propagated to the repositories of a registry. */
-export const isKnownThere = (m: string, registry: string): string =>
+export const isKnownInRegistry = (m: string, registry: string): string =>
   `(${m}.stated_by is null or (${registry} = any(${m}.stated_by) and ${registry} <> all(coalesce(${m}.withheld_in, '{}'))))`
 
-const everywhere = `
+const propagateEverywhereText = `
     with wanted as materialized (
-      select m.digest, m.stated_by, m.withheld_in, sum(b.entries * o.places) over (order by m.digest) <= ${AT_ONCE} as is_small,
+      select m.digest, m.stated_by, m.withheld_in, sum(b.entries * o.repositories) over (order by m.digest) <= ${AT_ONCE} as is_small,
         m.stated_by is null or not exists (
           select from inventory.repository_manifests other join inventory.repositories r on r.id = other.repository_id
-          where other.digest = m.digest and other.seen_at is not null and not ${isKnownThere('m', 'r.registry')}
+          where other.digest = m.digest and other.seen_at is not null and not ${isKnownInRegistry('m', 'r.registry')}
         ) as is_known
       from inventory.manifests m
         cross join lateral (select count(*) as entries from inventory.manifest_blobs where manifest_digest = m.digest offset 0) b
-        cross join lateral (select count(*) as places from inventory.repository_manifests where digest = m.digest offset 0) o
+        cross join lateral (select count(*) as repositories from inventory.repository_manifests where digest = m.digest offset 0) o
       where m.digest = any($1::text[])
     ), noted as (
       update inventory.manifests m
@@ -78,8 +78,8 @@ const everywhere = `
       from wanted
       where m.digest = wanted.digest and (m.contents_known <> is_known or not is_small)
     )
-    ${expansionOf(`(
-      ${PLACES}
+    ${insertLacked(`(
+      ${MANIFEST_ROWS}
       from wanted
         cross join lateral (
           select repository_id, digest, pushed_at, moved_at from inventory.repository_manifests
@@ -88,19 +88,19 @@ const everywhere = `
         cross join lateral (
           select registry, deleted_at from inventory.repositories where id = o.repository_id offset 0
         ) r
-      where wanted.is_small and ${isKnownThere('wanted', 'r.registry')}
+      where wanted.is_small and ${isKnownInRegistry('wanted', 'r.registry')}
     )`)}`
 
-const EVERYWHERE: HotStatement = { name: 'expand_manifests', text: everywhere }
+const PROPAGATE_EVERYWHERE: HotStatement = { name: 'propagate_everywhere', text: propagateEverywhereText }
 
-const HERE: HotStatement = {
-  name: 'expand_shown_manifests',
+const PROPAGATE_TO_SHOWN: HotStatement = {
+  name: 'propagate_to_shown',
   text: `
-    with places as materialized (
+    with manifest_rows as materialized (
       select p.*, m.is_known,
         sum(b.entries) over (order by p.digest, p.repository_id) <= ${AT_ONCE} and not ${mayBeTooMuch('p.digest', 'b.entries')} as is_small
       from (
-        ${PLACES}, wanted.registry
+        ${MANIFEST_ROWS}, wanted.registry
         from unnest($1::text[], $2::text[], $3::text[]) as wanted (registry, name, digest)
           cross join lateral (
             select id, deleted_at from inventory.repositories
@@ -112,12 +112,12 @@ const HERE: HotStatement = {
           ) o
       ) p
         cross join lateral (
-          select ${isKnownThere('known', 'p.registry')} as is_known from inventory.manifests known where digest = p.digest offset 0
+          select ${isKnownInRegistry('known', 'p.registry')} as is_known from inventory.manifests known where digest = p.digest offset 0
         ) m
         cross join lateral (select count(*) as entries from inventory.manifest_blobs where manifest_digest = p.digest offset 0) b
     ), noticed as (
       select digest, min(repository_id) filter (where is_known and not is_small) as large, bool_or(not is_known) as is_withheld
-      from places group by digest
+      from manifest_rows group by digest
     ), noted as (
       update inventory.manifests m
       set tell_after = least(m.tell_after, large - 1), contents_known = m.contents_known and not is_withheld,
@@ -126,7 +126,7 @@ const HERE: HotStatement = {
       from noticed
       where m.digest = noticed.digest and (large is not null or (is_withheld and m.contents_known))
     )
-    ${expansionOf('(select * from places where is_known and is_small)')}`,
+    ${insertLacked('(select * from manifest_rows where is_known and is_small)')}`,
 }
 
 /**
@@ -135,21 +135,21 @@ const HERE: HotStatement = {
  *
  * To be called in a statement after the one that stored pushes, and after the one that stored contents: both lock the row of
  * the manifest, so whichever comes second sees what the first has written, and no blob is missed. So do moves and ends of
- * repositories. What is too much for one transaction is noted, for tellNoted.
+ * repositories. What is too much for one transaction is noted, for propagateNotedBlobs.
  */
-export const expandManifests = async ({ run }: { run: Run }, digests: readonly string[]): Promise<void> => {
-  if (digests.length > 0) await run(EVERYWHERE, [digests])
+export const propagateEverywhere = async ({ run }: { run: Run }, digests: readonly string[]): Promise<void> => {
+  if (digests.length > 0) await run(PROPAGATE_EVERYWHERE, [digests])
 }
 
-type Place = Pick<Shown, 'registry' | 'name' | 'digest'>
+type Place = Pick<ShownManifest, 'registry' | 'name' | 'digest'>
 
 /**
  * The same for one repository of each manifest, if nothing new is known of its contents. If the registry did not state them, they are
  * not known there, and so not in every registry from now on.
  */
-export const expandShown = async ({ run }: { run: Run }, shown: readonly Place[]): Promise<void> => {
+export const propagateToShown = async ({ run }: { run: Run }, shown: readonly Place[]): Promise<void> => {
   if (shown.length === 0) return
-  await run(HERE, [
+  await run(PROPAGATE_TO_SHOWN, [
     shown.map(({ registry }) => registry),
     shown.map(({ name }) => name),
     shown.map(({ digest }) => digest),
@@ -157,16 +157,16 @@ export const expandShown = async ({ run }: { run: Run }, shown: readonly Place[]
 }
 
 /**
- * Tells what events showed of manifests that were known before: everywhere of those whose contents are known from now on, else
+ * Tells what events showed of manifests that were known before: propagateEverywhereText of those whose contents are known from now on, else
  * where they were shown. In a transaction after the statement that stored the events, or that one's.
  * @param described manifests about which events stated something.
  */
-export const tellKnown = async (
+export const propagateKnownBlobs = async (
   tx: { run: Run },
   { described, shown }: { described: readonly SeenManifest[]; shown: readonly Place[] },
 ): Promise<void> => {
   const digests = [...new Set([...described, ...shown].map(({ digest }) => digest))]
   if (digests.length === 0) return
   const [, learnt] = await Promise.all([lockManifests(tx, digests), settleContents(tx, described)])
-  await Promise.all([expandManifests(tx, learnt), expandShown(tx, shown)])
+  await Promise.all([propagateEverywhere(tx, learnt), propagateToShown(tx, shown)])
 }

@@ -4,7 +4,7 @@ import type { Sql } from '../../storage/sql/database.js'
 import { hasRest, isToBeMoved } from './moved-rows.js'
 import type { SeenRename } from './observations.js'
 
-export type KeptRename = Pick<SeenRename, 'event' | 'registry' | 'what' | 'from' | 'to' | 'at'>
+export type StoredRename = Pick<SeenRename, 'event' | 'registry' | 'what' | 'from' | 'to' | 'at'>
 
 /** Renames of a registry that one run reads; a registry that renames more in the time for late events is not GitLab. */
 const MOST = 1_000
@@ -12,9 +12,9 @@ const MOST = 1_000
 const KEPT = sql`event_id as event, registry, what, from_name as from, to_name as to,
   (extract(epoch from at) * 1000000)::bigint as at`
 
-type Row = Omit<KeptRename, 'at'> & { at: string }
+type Row = Omit<StoredRename, 'at'> & { at: string }
 
-const read = async (db: Sql, query: RawBuilder<Row>): Promise<KeptRename[]> =>
+const read = async (db: Sql, query: RawBuilder<Row>): Promise<StoredRename[]> =>
   (await query.execute(db)).rows.map((row) => ({ ...row, at: Number(row.at) }))
 
 /** Registries with renames that are pending, are from since then, or have an open move. */
@@ -28,7 +28,7 @@ export const renamingRegistries = async (db: Sql, since: Date): Promise<string[]
 }
 
 /** The first pending renames of a registry by their time, from one on, and then those before it. */
-export const pendingRenames = async (db: Sql, registry: string, begin: string | undefined): Promise<KeptRename[]> =>
+export const pendingRenames = async (db: Sql, registry: string, begin: string | undefined): Promise<StoredRename[]> =>
   read(
     db,
     sql`
@@ -41,7 +41,7 @@ export const pendingRenames = async (db: Sql, registry: string, begin: string | 
   )
 
 /** Renames since then that were carried out, the last one of each path: nothing came late for others if nothing did for this one. */
-export const lateRenames = async (db: Sql, registry: string, since: Date): Promise<KeptRename[]> =>
+export const lateRenames = async (db: Sql, registry: string, since: Date): Promise<StoredRename[]> =>
   read(
     db,
     sql`
@@ -60,9 +60,9 @@ export const lateRenames = async (db: Sql, registry: string, since: Date): Promi
 export const renameBefore = async (
   db: Sql,
   name: string,
-  { event, registry, at }: KeptRename,
+  { event, registry, at }: StoredRename,
   since: Date,
-): Promise<KeptRename | undefined> => {
+): Promise<StoredRename | undefined> => {
   const parts = name.split('/')
   const namespaces = parts.slice(1).map((_, i) => parts.slice(0, i + 1).join('/'))
   const [before] = await read(
@@ -79,7 +79,7 @@ export const renameBefore = async (
 }
 
 /** Whether a rename has something to move from a repository. */
-export const isLeftFor = async (db: Sql, name: string, { registry, at }: KeptRename): Promise<boolean> => {
+export const isLeftFor = async (db: Sql, name: string, { registry, at }: StoredRename): Promise<boolean> => {
   const { rows } = await sql`
     select from inventory.repositories r
     where registry = ${registry} and name = ${name} and ${hasRest(sql`r.id`, { until: at })}
@@ -90,7 +90,7 @@ export const isLeftFor = async (db: Sql, name: string, { registry, at }: KeptRen
 /** The paths behind a name that hold something of before a rename: the repository itself, or all below the namespace. */
 export const renamedBy = async (
   db: Sql,
-  { registry, what, from, to, at }: KeptRename,
+  { registry, what, from, to, at }: StoredRename,
   after: string,
 ): Promise<string[]> => {
   if (from === to) return []
@@ -107,7 +107,7 @@ export const renamedBy = async (
 }
 
 /** Marks a rename that has something to move as pending, and those that may move it on: later ones of where it leads to. */
-export const reopenFrom = async (db: Sql, { event, registry, to, at }: KeptRename): Promise<void> => {
+export const reopenFrom = async (db: Sql, { event, registry, to, at }: StoredRename): Promise<void> => {
   await sql`
     update inventory.renames n set carried_at = null
     where registry = ${registry} and carried_at is not null and n.at >= ${isoTime(at)}::timestamptz

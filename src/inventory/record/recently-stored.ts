@@ -3,7 +3,7 @@ import type { RegistryEvent } from '../../events/registry-event.js'
 import type { Descriptor } from '../../events/descriptor.js'
 import { createRecentMap } from '../../runtime/recent-map.js'
 import { createActors, type Actors } from './actors.js'
-import type { Sightings } from './observations.js'
+import type { Observations } from './observations.js'
 
 /** Manifests this process remembers; a busy registry's manifests of a day. */
 const MOST = 50_000
@@ -12,17 +12,17 @@ const MOST = 50_000
  * What this process has stored already, so that the tenth pull of a manifest need not say again what the first has said. It
  * may forget, but never makes up: saying something again changes nothing.
  */
-export type Remembered = {
+export type RecentlyStored = {
   /** Everything that the event states about the manifest itself, as its registry stated it. Only the newest statement is remembered. */
   describes: (event: RegistryEvent) => boolean
   /** That the blobs of the manifest are in the event's repository. */
   implies: (event: RegistryEvent) => boolean
   actors: Actors
-  /** Is called with events, and the sightings in them, when both are stored. */
-  learn: (events: readonly RegistryEvent[], sightings: Sightings) => void
+  /** Is called with events, and the observations in them, when both are stored. */
+  learn: (events: readonly RegistryEvent[], observations: Observations) => void
 }
 
-export const createRemembered = (): Remembered => {
+export const createRecentlyStored = (): RecentlyStored => {
   const described = createRecentMap<Description>(MOST)
   const implied = createRecentMap<true>(MOST)
   const actors = createActors()
@@ -33,21 +33,21 @@ export const createRemembered = (): Remembered => {
     (stated.contents ?? known.contents) === known.contents
   return {
     actors,
-    describes: (event) => contains(described.get(manifestOf(event)), descriptionOf(event)),
-    implies: (event) => implied.get(placeOf(event)) === true,
+    describes: (event) => contains(described.get(manifestKey(event)), descriptionOf(event)),
+    implies: (event) => implied.get(repositoryManifestKey(event)) === true,
     learn: (events, { changes, renames }) => {
       actors.learn(changes)
       actors.learn(renames)
       for (const event of events) {
         if (event.object !== 'manifest' || event.digest === undefined || event.action === 'delete') continue
-        const known = described.get(manifestOf(event))
+        const known = described.get(manifestKey(event))
         const stated = descriptionOf(event)
-        described.set(manifestOf(event), {
+        described.set(manifestKey(event), {
           mediaType: stated.mediaType ?? known?.mediaType,
           size: stated.size ?? known?.size,
           contents: stated.contents ?? known?.contents,
         })
-        implied.set(placeOf(event), true)
+        implied.set(repositoryManifestKey(event), true)
       }
     },
   }
@@ -73,6 +73,7 @@ const fingerprintOf = (references: readonly Descriptor[]): string => {
   return fingerprint
 }
 
-const manifestOf = ({ registry, digest }: RegistryEvent): string => `${registry} ${digest ?? ''}`
+const manifestKey = ({ registry, digest }: RegistryEvent): string => `${registry} ${digest ?? ''}`
 
-const placeOf = ({ registry, repository, digest }: RegistryEvent): string => `${registry} ${repository} ${digest ?? ''}`
+const repositoryManifestKey = ({ registry, repository, digest }: RegistryEvent): string =>
+  `${registry} ${repository} ${digest ?? ''}`

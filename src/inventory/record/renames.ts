@@ -10,7 +10,7 @@ import {
   renamedBy,
   renamingRegistries,
   reopenFrom,
-  type KeptRename,
+  type StoredRename,
 } from './read-renames.js'
 import { takeTurns, type Parts } from './take-turns.js'
 
@@ -86,7 +86,7 @@ async function* lateOf(queue: Queue): Parts {
 }
 
 /** Carries out renames from the position on, and then those before it. */
-async function* carryOutAll(queue: Queue, kind: Kind, renames: readonly KeptRename[]): Parts {
+async function* carryOutAll(queue: Queue, kind: Kind, renames: readonly StoredRename[]): Parts {
   const positions = positionsOf(queue)
   const begin = positions[kind]
   const first = Math.max(
@@ -94,11 +94,11 @@ async function* carryOutAll(queue: Queue, kind: Kind, renames: readonly KeptRena
     0,
   )
   const inTurn = [...renames.slice(first), ...renames.slice(0, first)]
-  for (const [i, kept] of inTurn.entries()) {
-    const parts = carryOut(queue, kept, begin?.event === kept.event ? begin.name : '')
-    positions[kind] = { event: kept.event, name: '' }
+  for (const [i, rename] of inTurn.entries()) {
+    const parts = carryOut(queue, rename, begin?.event === rename.event ? begin.name : '')
+    positions[kind] = { event: rename.event, name: '' }
     for (let next = await parts.next(); next.done !== true; next = await parts.next()) {
-      positions[kind] = { event: kept.event, name: next.value }
+      positions[kind] = { event: rename.event, name: next.value }
       yield
     }
     const following = inTurn[i + 1]
@@ -111,21 +111,21 @@ async function* carryOutAll(queue: Queue, kind: Kind, renames: readonly KeptRena
  * Carries out a rename, for repositories behind a name. It is marked as carried out if nothing of it is left anywhere.
  * @yields each repository that was moved, or has to wait.
  */
-async function* carryOut(queue: Queue, kept: KeptRename, after: string): AsyncGenerator<string, void> {
+async function* carryOut(queue: Queue, rename: StoredRename, after: string): AsyncGenerator<string, void> {
   const { database, errors } = queue
   let isWhole = true
-  for (const name of await renamedBy(database.sql, kept, after)) {
+  for (const name of await renamedBy(database.sql, rename, after)) {
     try {
-      if (!(await moveBy(queue, kept, name))) isWhole = false
+      if (!(await moveBy(queue, rename, name))) isWhole = false
     } catch (error) {
       errors.push(error)
       isWhole = false
     }
     yield name
   }
-  if (!isWhole || (after !== '' && (await renamedBy(database.sql, kept, '')).length > 0)) return
+  if (!isWhole || (after !== '' && (await renamedBy(database.sql, rename, '')).length > 0)) return
   await sql`
-    update inventory.renames set carried_at = now() where event_id = ${kept.event} and carried_at is null
+    update inventory.renames set carried_at = now() where event_id = ${rename.event} and carried_at is null
   `.execute(database.sql)
 }
 
@@ -134,19 +134,19 @@ async function* carryOut(queue: Queue, kept: KeptRename, after: string): AsyncGe
  * does not depend on the order in which renames are carried out.
  * @returns whether it was done.
  */
-const moveBy = async (queue: Queue, kept: KeptRename, name: string): Promise<boolean> => {
+const moveBy = async (queue: Queue, rename: StoredRename, name: string): Promise<boolean> => {
   const { database, since, isOver } = queue
-  const before = await renameBefore(database.sql, name, kept, since)
+  const before = await renameBefore(database.sql, name, rename, since)
   if (before) {
     if (!(await moveBy(queue, before, name))) return false
-    if (!(await isLeftFor(database.sql, name, kept))) return true
+    if (!(await isLeftFor(database.sql, name, rename))) return true
   }
-  const { registry, from, to, at } = kept
+  const { registry, from, to, at } = rename
   const target = to + name.slice(from.length)
   // What was at the new path moves on first: once rows are merged, they cannot be separated.
-  const beforeAtTarget = await renameBefore(database.sql, target, kept, since)
+  const beforeAtTarget = await renameBefore(database.sql, target, rename, since)
   if (beforeAtTarget && !(await moveBy(queue, beforeAtTarget, target))) return false
-  await reopenFrom(database.sql, kept)
+  await reopenFrom(database.sql, rename)
   const move = { from: { registry, name }, to: { registry, name: target }, until: at }
   return (await moveRepository(database, move, isOver)) === 'done'
 }

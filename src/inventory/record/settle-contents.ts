@@ -14,7 +14,7 @@ import { storeEntries } from './contents-statement.js'
  * showed itself is proven by its digest, so that no event changes it, and a contested manifest waits for that proof.
  *
  * In a transaction that has locked the manifests, in a statement after the one that stored their rows.
- * @returns the digests whose contents were stored or completed, or that another registry stated: expandManifests propagates them.
+ * @returns the digests whose contents were stored or completed, or that another registry stated: propagateEverywhere propagates them.
  */
 export const settleContents = async (tx: { run: Run }, stated: readonly SeenManifest[]): Promise<string[]> => {
   if (stated.length === 0) return []

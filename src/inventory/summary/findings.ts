@@ -5,7 +5,7 @@ import { isInTooManyIndexes } from '../questions/indexes-above.js'
 import { allThatLeadsIsKnown, areUntagged, isNoReferrer, refersToNothingHere } from '../questions/unused-manifests.js'
 import { missingParts } from './missing-parts.js'
 import { LIMITS, rangesOf, unreadRange, weighRepositories, type Range } from './ranges.js'
-import { heldIn, listOf, namedManifests, orphans, usedManifests, within } from './used-parts.js'
+import { partsInUse, listOf, namedManifests, orphans, usedManifests, within } from './used-parts.js'
 
 /**
  * Brings the findings up to date, range by range. If the embedded database ended a statement of a range because it took too long, what the
@@ -83,7 +83,7 @@ const MOST_TAGGED: Table = { table: 'most_tagged', key: ['repository_id', 'diges
  */
 const refreshBlobFindings = async (db: Sql, range: Range, at: Date): Promise<void> => {
   await sql`
-    with ${usedManifests(range)}, held as materialized (${heldIn(range)}
+    with ${usedManifests(range)}, used_parts as materialized (${partsInUse(range)}
     ), blobs as not materialized (
       select * from inventory.repository_blobs where ${within('repository_id', range)}
     ), ${orphans(at)}, ${missingParts(range)},

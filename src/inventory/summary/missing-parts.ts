@@ -83,7 +83,7 @@ export const missingParts = (range: Range): Ctes => sql`
     select repository_id, manifest_digest, digest, 'blob' as part, null::text collate "C" as through
     from (
       select h.*, b.seen_at, b.digest as gone
-      from held h full join (
+      from used_parts h full join (
         select * from blobs where not live
       ) b on b.repository_id = h.repository_id and b.digest = h.digest
       offset 0

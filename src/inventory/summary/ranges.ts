@@ -14,7 +14,7 @@ export type Range = {
   to?: number | undefined
   unread: readonly number[]
   /** Entries that are read of what no event showed. */
-  mostUnheard: number
+  mostUnobserved: number
 }
 
 /** What the statements of the findings read of a repository: its own rows, entries of lists, and those of long lists among them. */
@@ -29,7 +29,7 @@ export type Limits = {
   /** Entries of long lists in all repositories. The first repositories are read, others with such lists are not. */
   inLongLists: number
   /** Entries that are read, in one range, of what no event showed. */
-  mostUnheard: number
+  mostUnobserved: number
 }
 
 /**
@@ -38,8 +38,8 @@ export type Limits = {
  * read some seconds.
  */
 export const LIMITS: Record<Database['engine'], Limits> = {
-  postgresql: { ofRange: 100_000_000, ofRepository: 100_000_000, inLongLists: 20_000_000, mostUnheard: 5_000_000 },
-  pglite: { ofRange: 30_000, ofRepository: 300_000, inLongLists: 300_000, mostUnheard: 50_000 },
+  postgresql: { ofRange: 100_000_000, ofRepository: 100_000_000, inLongLists: 20_000_000, mostUnobserved: 5_000_000 },
+  pglite: { ofRange: 30_000, ofRepository: 300_000, inLongLists: 300_000, mostUnobserved: 50_000 },
 }
 
 /** Rows for which an entry of an index counts: it is looked up among the manifests of its repository, too. */
@@ -104,7 +104,7 @@ export const weighRepositories = async (db: Sql): Promise<Weights> => {
 
 /** All repositories, in ranges that take about the same time. What is too much for the limits is unread. */
 export const rangesOf = (weights: Weights, limits: Limits): Range[] => {
-  const { mostUnheard } = limits
+  const { mostUnobserved } = limits
   const ranges: Range[] = []
   let after: number | undefined
   let unread: number[] = []
@@ -122,12 +122,12 @@ export const rangesOf = (weights: Weights, limits: Limits): Range[] => {
       unread.push(id)
     }
     if (inRange < limits.ofRange) continue
-    ranges.push({ after, to: id, unread, mostUnheard })
+    ranges.push({ after, to: id, unread, mostUnobserved })
     after = id
     unread = []
     inRange = 0
   }
-  return [...ranges, { after, to: undefined, unread, mostUnheard }]
+  return [...ranges, { after, to: undefined, unread, mostUnobserved }]
 }
 
 /** The same range, of which no repository is read that has something. */

@@ -31,15 +31,15 @@ export const sumBlobs = async (db: Sql): Promise<Sums> => {
       select repository_id, count(*) as blobs,
         ${clampedSum(sql`bytes`, sql`repositories = 1`)} as unique_bytes,
         ${clampedSum(sql`bytes`, sql`repositories > 1`)} as shared_bytes,
-        count(*) filter (where place = 1) as firsts, ${clampedSum(sql`bytes`, sql`place = 1`)} as first_bytes,
-        count(*) filter (where bytes is null) as unsized, count(*) filter (where bytes is null and place = 1) as first_unsized
+        count(*) filter (where number = 1) as firsts, ${clampedSum(sql`bytes`, sql`number = 1`)} as first_bytes,
+        count(*) filter (where bytes is null) as unsized, count(*) filter (where bytes is null and number = 1) as first_unsized
       from (
         select repository_id, coalesce(size, max(size) over same) as bytes,
-          count(*) over same as repositories, row_number() over (partition by digest) as place
+          count(*) over same as repositories, row_number() over (partition by digest) as number
         from inventory.repository_blobs
         where live and ${isInPart}
         window same as (partition by digest)
-      ) placed
+      ) numbered
       group by repository_id
     `.execute(db)
     for (const row of rows) add(sums, row)

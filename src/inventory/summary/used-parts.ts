@@ -27,7 +27,7 @@ const isReadIn = (column: string, range: Range): RawBuilder<unknown> =>
     ? within(column, range)
     : sql`(${within(column, range)} and ${sql.raw(column)} not in (select unnest(${range.unread}::int[])))`
 
-const isUnheardOf = (repositoryId: string, digest: string): RawBuilder<unknown> => sql`not exists (
+const isNeverObservedIn = (repositoryId: string, digest: string): RawBuilder<unknown> => sql`not exists (
   select from inventory.repository_manifests o
   where o.repository_id = ${sql.raw(repositoryId)} and o.digest = ${sql.raw(digest)}
 )`
@@ -35,7 +35,7 @@ const isUnheardOf = (repositoryId: string, digest: string): RawBuilder<unknown> 
 /**
  * `<name>` has each of `found (repository_id, digest)` once, with how many manifests it lists (`children`), and whether its list is cut.
  * The length of a list is looked up once for all repositories.
- * Of all such lists of a repository, MOST_IN_REPOSITORY entries are read, and of those of a range `mostUnheard`: beyond, all are cut.
+ * Of all such lists of a repository, MOST_IN_REPOSITORY entries are read, and of those of a range `mostUnobserved`: beyond, all are cut.
  * @param isTooMuch a condition on the row, besides these bounds
  */
 const eachWithCut = (
@@ -57,7 +57,7 @@ const eachWithCut = (
     select repository_id, digest, children, false as is_cut from ${sql.ref(`measured_${name}`)} where entries = 0
     union all
     select repository_id, digest, children, is_cut or ${isTooMuch}
-    from (${withCut(sql`select * from ${sql.ref(`measured_${name}`)} where entries > 0`, range.mostUnheard)}) long
+    from (${withCut(sql`select * from ${sql.ref(`measured_${name}`)} where entries > 0`, range.mostUnobserved)}) long
   )`
 
 /**
@@ -74,10 +74,10 @@ export const namedManifests = (range: Range): Ctes => sql`
   ), ${eachWithCut('named', {
     found: sql`
             select t.repository_id, t.digest from inventory.tags t
-            where t.live and ${isReadIn('t.repository_id', range)} and ${isUnheardOf('t.repository_id', 't.digest')}
+            where t.live and ${isReadIn('t.repository_id', range)} and ${isNeverObservedIn('t.repository_id', 't.digest')}
             union all
             select l.repository_id, l.digest from listings l
-            where l.is_manifest and ${isUnheardOf('l.repository_id', 'l.digest')}`,
+            where l.is_manifest and ${isNeverObservedIn('l.repository_id', 'l.digest')}`,
     isTooMuch: sql`children > ${MOST_NESTED}`,
     range,
   })}`
@@ -100,7 +100,7 @@ export const usedManifests = (range: Range): Ctes => sql`
             select n.repository_id, c.digest
             from named n ${listOf(sql`n.digest`)}
             where not n.is_cut and n.children > 0 and ${isManifestType(sql`c.media_type`)}
-              and ${isUnheardOf('n.repository_id', 'c.digest')}
+              and ${isNeverObservedIn('n.repository_id', 'c.digest')}
             except select repository_id, digest from named where exists (select from named where children > 0 and not is_cut)`,
     isTooMuch: sql`children > 0`,
     range,
@@ -139,7 +139,7 @@ export const usedManifests = (range: Range): Ctes => sql`
  * What used manifests have: what live ones list, their blobs, and both of the others. `offset 0` keeps PostgreSQL from reading the blobs
  * of all manifests for each part.
  */
-export const heldIn = (range: Range): Ctes => sql`
+export const partsInUse = (range: Range): Ctes => sql`
       select l.repository_id, l.manifest_digest, true as live, l.digest, true as listed from listings l
       union all
       select m.repository_id, m.digest, true, p.digest, false
@@ -178,11 +178,11 @@ export const orphans = (at: Date): Ctes => sql`
         and ${isHeardSince(sql`coalesce(${blobUsedAt}, b.first_seen_at, '-infinity')`, registryOfRepository(sql`b.repository_id`), LONGEST_PUSH)} as is_old
     from (
       -- PostgreSQL never compares each row with each for a full join, whatever it believes of their number.
-      select b.*, h.digest as held_digest
-      from blobs b full join held h on h.repository_id = b.repository_id and h.digest = b.digest
+      select b.*, h.digest as used_digest
+      from blobs b full join used_parts h on h.repository_id = b.repository_id and h.digest = b.digest
       offset 0
     ) b
-    where b.live and b.held_digest is null and not ${isMoving(sql`b.repository_id`)}
+    where b.live and b.used_digest is null and not ${isMoving(sql`b.repository_id`)}
   ), found_orphans as materialized (
     select repository_id, digest, size, manifest_at, implied, used_at from loose where is_decided and is_old
   ), undecided as materialized (

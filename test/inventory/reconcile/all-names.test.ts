@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { allNames } from '../../../src/inventory/reconcile/all-names.js'
-import { createRoom } from '../../../src/inventory/reconcile/room.js'
+import { createEntryBudget } from '../../../src/inventory/reconcile/entry-budget.js'
 import { RegistryError } from '../../../src/registries/client/exchange.js'
 import { ListTooLarge } from '../../../src/registries/client/list-pages.js'
 import type { ListPage } from '../../../src/registries/client/registry-client.js'
@@ -45,7 +45,7 @@ describe('a list of a registry that does not end', () => {
 })
 
 test('a repository of a registry fills no more memory than there is room for', () => {
-  const room = createRoom('team/app')
+  const room = createEntryBudget('team/app')
   for (let i = 0; i < 20; i++) room.take(50_000)
   expect(() => {
     room.take(1)

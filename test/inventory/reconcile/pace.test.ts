@@ -36,7 +36,7 @@ describe('a registry that asks to slow down', () => {
     const pace = createPace({ rate: 10, atOnce: 1, timing, onPause: (ms) => pauses.push(ms) })
     expect(await pace.ask(refusing(12_000))).toBe('here')
     expect(timing.now()).toBe(12_000)
-    expect(pace.asked()).toBe(2)
+    expect(pace.requestCount()).toBe(2)
     expect(pauses).toEqual([12_000, 7_000, 2_000, 0])
     await pace.ask(refusing())
     // Five a second, and a little more after an answer.
@@ -71,7 +71,7 @@ describe('a registry that asks to slow down', () => {
     )
     await Promise.all(asking)
     expect(timing.now()).toBeLessThan(10_100)
-    expect(pace.asked()).toBe(8)
+    expect(pace.requestCount()).toBe(8)
   })
 
   test.each([
@@ -108,6 +108,6 @@ describe('a registry that asks to slow down', () => {
     const pace = createPace({ rate: 1_000, atOnce: 1, timing: fakeTime() })
     const failing = pace.ask(async () => Promise.reject(new RegistryError('it answered 403')))
     await expect(failing).rejects.toThrow('it answered 403')
-    expect(pace.asked()).toBe(1)
+    expect(pace.requestCount()).toBe(1)
   })
 })

@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import type { Digest } from '../../../src/events/reference.js'
 import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import type { Descriptor } from '../../../src/events/descriptor.js'
-import { endDeleted } from '../../../src/inventory/record/close-deleted.js'
+import { closeDeleted } from '../../../src/inventory/record/close-deleted.js'
 import { joinLookups } from '../../../src/inventory/record/join-lookups.js'
 import { retractEntries } from '../../../src/inventory/record/retract-entries.js'
 import { settleChecks } from '../../../src/inventory/record/settle-checks.js'
@@ -148,7 +148,7 @@ describe.each(STORE_PAIRS)('the inventory converges on %s', (_, open) => {
 
   /** Once the jobs have ended what a batch told to a repository while another batch deleted it, and settled all checks. */
   const settled = async (): Promise<Record<string, unknown[]>> => {
-    await endDeleted(stores.database)
+    await closeDeleted(stores.database)
     await joinLookups(stores.database)
     await settleChecks(stores.database, LATER)
     await retractEntries(stores.database)

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { sql } from 'kysely'
-import { forgetLookups, joinLookups } from '../../../src/inventory/record/join-lookups.js'
+import { expireLookups, joinLookups } from '../../../src/inventory/record/join-lookups.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent, DIGEST } from '../../servers/events.js'
 import { noting } from '../../servers/explained-rows.js'
@@ -166,7 +166,7 @@ describe.each(STORE_PAIRS)('a HEAD of a tag and a GET of its digest, in %s', (_,
       ])
     }
     const left = async (): Promise<number[]> => {
-      await forgetLookups(stores.database, now)
+      await expireLookups(stores.database, now)
       const tables = ['tag_lookups', 'recent_pushes']
       return Promise.all(
         tables.map(

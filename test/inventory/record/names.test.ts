@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import { setTimeout } from 'node:timers/promises'
-import { endDeleted } from '../../../src/inventory/record/close-deleted.js'
+import { closeDeleted } from '../../../src/inventory/record/close-deleted.js'
 import { joinLookups } from '../../../src/inventory/record/join-lookups.js'
 import { learnManifest } from '../../../src/inventory/record/learn-manifest.js'
 import { mergeAliases } from '../../../src/inventory/record/merge-aliases.js'
@@ -225,7 +225,7 @@ describe.each(STORE_PAIRS)('names of registries and repositories in %s', (_, ope
       rename('repository', 'old', 'new', 5),
     )
     await carryOut()
-    await endDeleted(stores.database)
+    await closeDeleted(stores.database)
     expect(await tags()).toEqual(['registry.example/new:one'])
   })
 
@@ -277,7 +277,7 @@ describe.each(STORE_PAIRS)('names of registries and repositories in %s', (_, ope
     await stores.database.transaction(async (tx) => {
       await learnManifest(tx, ONE)
       ending = ingest({ id: 2, action: 'delete', repository: 'old', at: at(5) }).then(async () =>
-        endDeleted(stores.database),
+        closeDeleted(stores.database),
       )
       await setTimeout(300)
     })
@@ -301,7 +301,7 @@ describe.each(STORE_PAIRS)('names of registries and repositories in %s', (_, ope
     })
     await ingest(pulled('one', 4), pulled('two', 5), pushed('late', 7, { repository: 'new', id: 6 }))
     await ingest(pushed('one', 7, { repository: 'new', id: 7 }))
-    await endDeleted(stores.database)
+    await closeDeleted(stores.database)
     expect(await liveBlobs()).toEqual({ new: 1 })
     expect(await tags()).toEqual(['registry.example/new:one', 'registry.example/new:two'])
   })
@@ -359,12 +359,12 @@ describe.each(STORE_PAIRS)('names of registries and repositories in %s', (_, ope
     for (const [i, repository] of ['large', 'small'].entries())
       await ingest({ id: 10 + i, action: 'delete', repository, at: at(5) })
     expect(await liveBlobs()).toEqual({ large: 12_000 })
-    await endDeleted(stores.database)
+    await closeDeleted(stores.database)
     expect(await liveBlobs()).toEqual({})
-    await endDeleted(stores.database)
+    await closeDeleted(stores.database)
     await ingest(pushed('again', 7, { repository: 'large', id: 20 }))
     await ingest({ id: 21, action: 'delete', repository: 'large', at: at(9) })
-    await endDeleted(stores.database)
+    await closeDeleted(stores.database)
     expect(await tags()).toEqual([])
   })
 

@@ -5,9 +5,9 @@ import type { Digest, RepositoryPath } from '../../../src/events/reference.js'
 import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import type { Descriptor } from '../../../src/events/descriptor.js'
 import { createActors } from '../../../src/inventory/record/actors.js'
-import { endDeleted } from '../../../src/inventory/record/close-deleted.js'
-import { tellNoted } from '../../../src/inventory/record/tell-noted.js'
-import { sightingsIn } from '../../../src/inventory/record/observe.js'
+import { closeDeleted } from '../../../src/inventory/record/close-deleted.js'
+import { propagateNotedBlobs } from '../../../src/inventory/record/propagate-noted-blobs.js'
+import { gatherObservations } from '../../../src/inventory/record/gather-observations.js'
 import { learnManifest } from '../../../src/inventory/record/learn-manifest.js'
 import { carryOutRenames } from '../../../src/inventory/record/renames.js'
 import { createCounting } from '../../servers/counting.js'
@@ -50,10 +50,10 @@ test('events that show a manifest in many repositories make no more rows than th
     ...Array.from({ length: 600 }, (_, i) => shown(`other-${i}`, 1)),
     ...Array.from({ length: 50 }, (_, i) => shown(`many-${i}`, 1, { digest: digest('e'), references: layers(1_000) })),
   ]
-  const seen = sightingsIn(events, { remembered: nothing, originOf: () => undefined, now: () => new Date(0) })
+  const seen = gatherObservations(events, { remembered: nothing, originOf: () => undefined, now: () => new Date(0) })
   expect(seen.blobsInRepositories.length).toBeLessThanOrEqual(20_000)
   expect(seen.blobsInRepositories.length).toBeGreaterThan(2_000)
-  expect(seen.shown.filter(({ isTold }) => !isTold).length).toBeGreaterThanOrEqual(600)
+  expect(seen.shown.filter(({ isCovered }) => !isCovered).length).toBeGreaterThanOrEqual(600)
 })
 
 describe.each(STORE_PAIRS)('what manifests hold, on %s', (_, open) => {
@@ -73,7 +73,7 @@ describe.each(STORE_PAIRS)('what manifests hold, on %s', (_, open) => {
     await ingest(repositories.map((name) => shown(name, 1)))
     await ingest([shown('one-more', 2, { references: layers(1_000) })])
     expect(await blobsIn(stores)).toEqual(expected(['one-more']))
-    await tellNoted(stores.database)
+    await propagateNotedBlobs(stores.database)
     expect(await blobsIn(stores)).toEqual(expected([...repositories, 'one-more']))
     // Another process hears it again: nothing is new.
     await createCounting(stores).ingest([shown('one-more', 3, { action: 'pull', references: layers(1_000) })])
@@ -86,12 +86,12 @@ describe.each(STORE_PAIRS)('what manifests hold, on %s', (_, open) => {
   test('of a manifest with more entries than a step adds goes to all its repositories', async () => {
     const { ingest } = createCounting(stores)
     await ingest([shown('first', 1, { references: layers(12_000) }), shown('second', 1)])
-    await tellNoted(stores.database)
+    await propagateNotedBlobs(stores.database)
     expect(await blobsIn(stores)).toEqual({ first: 12_000, second: 12_000 })
-    // Shown again, by this process and another, it is neither stored nor added a second time.
+    // ShownManifest again, by this process and another, it is neither stored nor added a second time.
     await ingest([shown('first', 2, { references: layers(12_000) })])
     await createCounting(stores).ingest([shown('third', 3, { references: layers(12_000) })])
-    await tellNoted(stores.database)
+    await propagateNotedBlobs(stores.database)
     expect(await blobsIn(stores)).toEqual({ first: 12_000, second: 12_000, third: 12_000 })
     const { rows } = await sql<{
       entries: number
@@ -103,7 +103,7 @@ describe.each(STORE_PAIRS)('what manifests hold, on %s', (_, open) => {
     const { ingest } = createCounting(stores)
     await ingest([shown('first', 1, { references: layers(1_000) })])
     await ingest(repositories.map((name) => shown(name, 2)))
-    await tellNoted(stores.database)
+    await propagateNotedBlobs(stores.database)
     expect(await blobsIn(stores)).toEqual(expected([...repositories, 'first']))
   })
 
@@ -113,7 +113,7 @@ describe.each(STORE_PAIRS)('what manifests hold, on %s', (_, open) => {
     await stores.database.transaction(async (tx) =>
       learnManifest(tx, { digest: digest('d'), mediaType: 'an/image', size: 20, contents: layers(1_000) }),
     )
-    await tellNoted(stores.database)
+    await propagateNotedBlobs(stores.database)
     expect(await blobsIn(stores)).toEqual(expected(repositories))
   })
 })
@@ -148,9 +148,9 @@ describe('what events tell of a known manifest while its repositories change', (
       await createCounting(stores).ingest([
         anEvent({ id: ++ids, action: 'delete', repository: 'gone', at: '2026-11-18T10:00:10Z' }),
       ])
-      await endDeleted(stores.database)
+      await closeDeleted(stores.database)
     })
-    await endDeleted(stores.database)
+    await closeDeleted(stores.database)
     expect(await blobsIn(stores)).toEqual({ a: 1, b: 1 })
   })
 

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import type { Digest, RepositoryPath } from '../../../src/events/reference.js'
 import type { Action, RegistryEvent } from '../../../src/events/registry-event.js'
 import type { Descriptor } from '../../../src/events/descriptor.js'
-import { endDeleted } from '../../../src/inventory/record/close-deleted.js'
+import { closeDeleted } from '../../../src/inventory/record/close-deleted.js'
 import { carryOutRenames } from '../../../src/inventory/record/renames.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
@@ -110,7 +110,7 @@ describe.each(STORE_PAIRS)('a rename onto a path that was deleted, on %s', (_, o
   afterAll(async () => stores.close())
 
   const settle = async (): Promise<void> => {
-    await endDeleted(stores.database)
+    await closeDeleted(stores.database)
     await carryOutRenames(stores.database, { since: new Date(0) })
   }
 

@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import type { Descriptor } from '../../../src/events/descriptor.js'
 import { isKnownIn } from '../../../src/inventory/model/known-in.js'
 import { learnManifest } from '../../../src/inventory/record/learn-manifest.js'
-import { tellNoted } from '../../../src/inventory/record/tell-noted.js'
+import { propagateNotedBlobs } from '../../../src/inventory/record/propagate-noted-blobs.js'
 import { createAsking, type Asking, type Wanted } from '../../servers/asking.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
@@ -51,7 +51,7 @@ describe.each(STORE_PAIRS)('a list of entries in many repositories, on %s', (_, 
     0
   const tellAll = async (): Promise<void> => {
     const turns = {}
-    for (let runs = 0; runs < 100 && (await isPending()); runs++) await tellNoted(stores.database, turns)
+    for (let runs = 0; runs < 100 && (await isPending()); runs++) await propagateNotedBlobs(stores.database, turns)
   }
   const unknownContents = async (): Promise<number | undefined> => {
     await asking.summary()
@@ -99,7 +99,7 @@ describe.each(STORE_PAIRS)('a list of entries in many repositories, on %s', (_, 
       learnManifest(tx, { digest: digestOf('a'), mediaType: OCI_IMAGE, size: 500, contents: layers(10_000) }),
     )
     expect(await isKnown()).toBe(true)
-    await tellNoted(stores.database)
+    await propagateNotedBlobs(stores.database)
     expect(await rows()).toBeGreaterThan(50_000)
   })
 
@@ -142,7 +142,7 @@ describe.each(STORE_PAIRS)('a list of entries in many repositories, on %s', (_, 
       select id, ${digestOf('a')}, ${NOW}, ${NOW} from added
     `.execute(stores.database.sql)
     await ingest(image('a', 'r1'))
-    await tellNoted(stores.database)
+    await propagateNotedBlobs(stores.database)
     expect(await isKnown()).toBe(expected)
   })
 
@@ -156,7 +156,7 @@ describe.each(STORE_PAIRS)('a list of entries in many repositories, on %s', (_, 
       await ingest(...places.map((place) => image(name, `${name}/${place}`)))
     }
     const before = await rows()
-    await tellNoted(stores.database)
+    await propagateNotedBlobs(stores.database)
     expect(await rows()).toBeLessThanOrEqual(before + 100_000)
     const { rows: left } = await sql<{ digest: string }>`
       select digest from inventory.manifests where tell_after is not null

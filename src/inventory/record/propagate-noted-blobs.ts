@@ -1,28 +1,28 @@
 import { sql } from 'kysely'
 import type { Database, HotStatement } from '../../storage/sql/database.js'
 import { jobStep, type Step } from '../../storage/sql/retried-transaction.js'
-import { adding, AT_ONCE, isKnownThere, lackedBy, PLACES } from './propagate-blobs.js'
+import { upsertBlobs, AT_ONCE, isKnownInRegistry, selectLacked, MANIFEST_ROWS } from './propagate-blobs.js'
 import { withholdIfTooMuch } from './withhold.js'
 
-/** As many blobs as one step may add, of manifests in places. Those that are there already are passed over. */
+/** As many blobs as one step may add, of manifests in repositories. Those that are there already are passed over. */
 const STEP: HotStatement = {
-  name: 'expand_in_steps',
+  name: 'propagate_in_steps',
   text: `
-    with places as materialized (
-      ${PLACES}
+    with manifest_rows as materialized (
+      ${MANIFEST_ROWS}
       from unnest($1::int[]) as wanted (id)
         cross join lateral (select stated_by, withheld_in from inventory.manifests where digest = $2 offset 0) m
         cross join lateral (
           select id, deleted_at from inventory.repositories
-          where id = wanted.id and ${isKnownThere('m', 'registry')} offset 0
+          where id = wanted.id and ${isKnownInRegistry('m', 'registry')} offset 0
         ) r
         cross join lateral (
           select repository_id, digest, pushed_at, moved_at from inventory.repository_manifests
           where repository_id = r.id and digest = $2 and seen_at is not null offset 0
         ) o
     ), lacked as materialized (
-      ${lackedBy('places')} limit ${AT_ONCE}
-    ), added as (${adding('select * from lacked order by repository_id, digest')})
+      ${selectLacked('manifest_rows')} limit ${AT_ONCE}
+    ), added as (${upsertBlobs('select * from lacked order by repository_id, digest')})
     select count(*)::int as lacked from lacked`,
 }
 
@@ -34,10 +34,10 @@ const STEPS = 20
  * What is left is for the next run.
  * @param turns the manifest of the last step
  */
-export const tellNoted = async (database: Database, turns: { digest?: string } = {}): Promise<void> => {
+export const propagateNotedBlobs = async (database: Database, turns: { digest?: string } = {}): Promise<void> => {
   const counted = new Set<string>()
   for (let step = 0; step < STEPS; step++) {
-    const digest = await jobStep(database, async (tx) => tellStep(tx, turns.digest ?? '', counted))
+    const digest = await jobStep(database, async (tx) => propagateStep(tx, turns.digest ?? '', counted))
     if (digest === undefined) return
     turns.digest = digest
     counted.add(digest)
@@ -49,21 +49,21 @@ export const tellNoted = async (database: Database, turns: { digest?: string } =
  * @param counted manifests of which this run has counted the repositories
  * @returns the manifest of this step; undefined if there was nothing to do.
  */
-const tellStep = async (tx: Step, last: string, counted: ReadonlySet<string>): Promise<string | undefined> => {
+const propagateStep = async (tx: Step, last: string, counted: ReadonlySet<string>): Promise<string | undefined> => {
   const manifest = (await nextNoted(tx, last)) ?? (await nextNoted(tx, ''))
   if (!manifest) return undefined
   const { digest, after } = manifest
   if (!counted.has(digest) && (await withholdIfTooMuch(tx, digest))) return digest
-  const { rows: places } = await sql<{ id: number }>`
+  const { rows: repositories } = await sql<{ id: number }>`
     select repository_id as id from inventory.repository_manifests
     where digest = ${digest} and repository_id > ${after}
     order by repository_id
     limit greatest(1, ${AT_ONCE} / (select 1 + count(*) from inventory.manifest_blobs where manifest_digest = ${digest}))
   `.execute(tx)
-  const [{ lacked }] = (await tx.run(STEP, [places.map(({ id }) => id), digest])) as [{ lacked: number }]
+  const [{ lacked }] = (await tx.run(STEP, [repositories.map(({ id }) => id), digest])) as [{ lacked: number }]
   // Of a manifest that alone is too much for a step, the next step adds what is left.
   if (lacked < AT_ONCE) {
-    const next = places.at(-1)?.id ?? null
+    const next = repositories.at(-1)?.id ?? null
     await sql`update inventory.manifests set tell_after = ${next} where digest = ${digest}`.execute(tx)
   }
   return digest

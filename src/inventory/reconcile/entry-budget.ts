@@ -7,12 +7,12 @@ import { RegistryError } from '../../registries/client/exchange.js'
 const MOST_ENTRIES = 1_000_000
 
 /** The memory that is left for what a registry shows of one repository. */
-export type Room = {
+export type EntryBudget = {
   /** @throws RegistryError if there is no room for so many entries more */
   take: (entries: number) => void
 }
 
-export const createRoom = (repository: string): Room => {
+export const createEntryBudget = (repository: string): EntryBudget => {
   let left = MOST_ENTRIES
   return {
     take: (entries) => {

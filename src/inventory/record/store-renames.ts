@@ -5,7 +5,7 @@ import { storeActors } from './actors.js'
 import type { SeenRename } from './observations.js'
 
 /** Keeps renames, for carryOutRenames. */
-export const keepRenames = async (tx: Sql, renames: readonly SeenRename[]): Promise<void> => {
+export const storeRenames = async (tx: Sql, renames: readonly SeenRename[]): Promise<void> => {
   if (renames.length === 0) return
   await storeActors(tx, renames)
   const sorted = [...renames].sort((a, b) => (a.event < b.event ? -1 : 1))

@@ -4,10 +4,10 @@ import { isImplied, isIndex, type Descriptor } from '../../events/descriptor.js'
 import type { Actors } from './actors.js'
 import { isLarge } from './manifest-entries.js'
 import { isComplete, joinStatements } from './manifest-statements.js'
-import type { Remembered } from './recently-stored.js'
+import type { RecentlyStored } from './recently-stored.js'
 import type {
   Change,
-  Happening,
+  ObservationKind,
   SeenLookup,
   SeenManifest,
   SeenObject,
@@ -15,13 +15,13 @@ import type {
   SeenRename,
   SeenRepository,
   SeenTag,
-  Shown,
-  Sightings,
+  ShownManifest,
+  Observations,
   Times,
 } from './observations.js'
 
-type Needs = {
-  remembered: Remembered
+type GatherDeps = {
+  remembered: RecentlyStored
   /** A keyed hash that tells clients apart; undefined when the event does not say who asked. */
   originOf: (event: RegistryEvent) => string | undefined
   now: () => Date
@@ -29,7 +29,7 @@ type Needs = {
 
 type Observers = 'shownBy' | 'statedBy' | 'completedBy' | 'typedBy'
 type DescribedManifest = SeenManifest & Record<Observers, Set<string>>
-type ShownThere = { shown: Shown; contents?: readonly Descriptor[] }
+type ShownThere = { shown: ShownManifest; contents?: readonly Descriptor[] }
 
 /** Blobs of manifests in one statement; the rest is told after it, in steps. */
 const MOST_IMPLIED = 20_000
@@ -38,7 +38,10 @@ const MOST_IMPLIED = 20_000
  * Gathers what events say, without what is stored already. A statement may touch a row only once, so what they say of one row
  * becomes one here.
  */
-export const sightingsIn = (events: readonly RegistryEvent[], { remembered, originOf, now }: Needs): Sightings => {
+export const gatherObservations = (
+  events: readonly RegistryEvent[],
+  { remembered, originOf, now }: GatherDeps,
+): Observations => {
   const repositories = new Map<string, SeenRepository>()
   const manifestsInRepositories = new Map<string, SeenObject>()
   const blobsInRepositories = new Map<string, SeenObject>()
@@ -90,7 +93,7 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
   }
 
   /** @returns whether the event is a HEAD that is a check only if the same client does not push now (check-before-push.ts). */
-  const lookUp = (event: RegistryEvent, repository: number, digest: string, what: Happening): boolean => {
+  const lookUp = (event: RegistryEvent, repository: number, digest: string, what: ObservationKind): boolean => {
     const { id, at, tag } = event
     if (what === 'mounted' || (what === 'pulled' && tag !== undefined)) return false
     const origin = originOf(event)
@@ -107,7 +110,7 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
     return method === 'HEAD'
   }
 
-  const manifestSeen = (event: RegistryEvent, digest: string, what: Happening): void => {
+  const manifestSeen = (event: RegistryEvent, digest: string, what: ObservationKind): void => {
     const { number, registry, name } = repositoryOf(event)
     const isPendingCheck = lookUp(event, number, digest, what)
     happened(objectIn(manifestsInRepositories, number, digest), isPendingCheck ? 'confirmed' : what, event.at)
@@ -116,10 +119,10 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
     // A list whose blobs are stored is compared again: what this process remembers may have been contested since.
     if (!isDescribed || (!isShown && event.references)) described.add(digest)
     if (!isShown) {
-      const place = entry<ShownThere>(shown, `${number} ${digest}`, () => ({
-        shown: { number, registry, name, digest, isTold: false },
+      const one = entry<ShownThere>(shown, `${number} ${digest}`, () => ({
+        shown: { number, registry, name, digest, isCovered: false },
       }))
-      if (event.references) place.contents ??= event.references
+      if (event.references) one.contents ??= event.references
     }
     // The row of the manifest is what those who expand it wait for each other at, even if it says nothing new.
     if (!isShown || !isDescribed) {
@@ -139,7 +142,7 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
       changes.set(event.id, changeOf(event, { repository: number, action: 'push' }, remembered.actors))
   }
 
-  const blobSeen = (event: RegistryEvent, digest: string, what: Happening): void => {
+  const blobSeen = (event: RegistryEvent, digest: string, what: ObservationKind): void => {
     const blob = objectIn(blobsInRepositories, repositoryOf(event).number, digest)
     happened(blob, what, event.at)
     if (event.size !== undefined) blob.size = Math.max(blob.size ?? 0, event.size)
@@ -150,32 +153,32 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
     if (action === 'delete') deleted(event)
     else if (action === 'rename') renamed(event)
     else if (digest !== undefined && object !== undefined) {
-      const what = happeningOf(event)
+      const what = observationKindOf(event)
       if (object === 'manifest') manifestSeen(event, digest, what)
       else blobSeen(event, digest, what)
     }
   }
   // What a manifest holds is in the repository that showed it.
   let implied = 0
-  for (const [key, { shown: place, contents }] of shown) {
-    const manifest = manifests.get(place.digest)
+  for (const [key, { shown: one, contents }] of shown) {
+    const manifest = manifests.get(one.digest)
     if (manifest?.contested) {
-      place.isTold = true
+      one.isCovered = true
       continue
     }
     if (isLarge({ contents })) continue
     // As all events of the batch complete it: a list that differs is contested.
-    const kept = (contents && (manifest?.contents ?? contents))?.filter(isImplied) ?? []
-    implied += kept.length
+    const impliedEntries = (contents && (manifest?.contents ?? contents))?.filter(isImplied) ?? []
+    implied += impliedEntries.length
     if (contents === undefined) {
-      place.isTold = manifest?.contents === undefined
+      one.isCovered = manifest?.contents === undefined
       continue
     }
     if (implied > MOST_IMPLIED) continue
-    place.isTold = true
+    one.isCovered = true
     if (isIndex(manifest?.mediaType)) continue
-    for (const { digest, size } of kept) {
-      const blob = objectIn(blobsInRepositories, place.number, digest)
+    for (const { digest, size } of impliedEntries) {
+      const blob = objectIn(blobsInRepositories, one.number, digest)
       blob.implied = true
       const pushed = manifestsInRepositories.get(key)?.pushed
       if (pushed !== undefined) blob.manifest = latest(blob.manifest, pushed)
@@ -199,7 +202,7 @@ export const sightingsIn = (events: readonly RegistryEvent[], { remembered, orig
 }
 
 /** A HEAD asks whether something is there: a check, which is no pull, but shows that it is. */
-const happeningOf = ({ action, method }: RegistryEvent): Happening => {
+const observationKindOf = ({ action, method }: RegistryEvent): ObservationKind => {
   if (action === 'push') return 'pushed'
   if (action === 'mount') return 'mounted'
   return method === 'HEAD' ? 'checked' : 'pulled'
@@ -215,7 +218,7 @@ const entry = <T>(map: Map<string, T>, key: string, make: () => T): T => {
 
 const latest = (a: Micros | undefined, b: Micros): Micros => (a === undefined || b > a ? b : a)
 
-const happened = (seen: Times, what: Happening | 'confirmed', at: Micros): void => {
+const happened = (seen: Times, what: ObservationKind | 'confirmed', at: Micros): void => {
   seen[what] = latest(seen[what], at)
   if (what !== 'deleted') seen.first = Math.min(seen.first ?? at, at)
 }
