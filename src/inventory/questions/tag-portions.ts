@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
+import { isLiveTag } from '../model/is-live-tag.js'
 import { imageChangedByTags, isImagePushedAgain } from './changed.js'
 import { layerReads } from './layer-reads.js'
 import { endOfPortion } from './portions.js'
@@ -22,7 +23,7 @@ export type WantedTags = {
 }
 
 /** For a tag with `t.live`: its manifest was not deleted, either. */
-const IS_LIVE = sql`t.pointed_at > coalesce(m.deleted_at, '-infinity')`
+const IS_LIVE = isLiveTag(sql`m.deleted_at`)
 
 /** Live tags `t` of the repositories that are asked for, with manifest `m`, which may be deleted. */
 const tagsWhere = (query: QueryParameters, condition: Part): Part => sql`

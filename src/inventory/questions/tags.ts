@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { isLiveTag } from '../model/is-live-tag.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
 import { REPOSITORY_FILTER, REGISTRY, type Question } from './question.js'
 import { behind, iso, manifestOf, isSelected } from './sql-parts.js'
@@ -9,7 +10,7 @@ const deletedAt = sql`greatest(t.deleted_at, m.deleted_at)`
 const firstDeletedAt = sql`least(case when t.deleted_at >= t.pointed_at then t.deleted_at end,
   case when m.deleted_at >= t.pointed_at then m.deleted_at end)`
 const STATES = {
-  live: sql`t.pointed_at > coalesce(${deletedAt}, '-infinity')`,
+  live: isLiveTag(deletedAt),
   deleted: sql`t.pointed_at <= ${deletedAt}`,
   all: sql`t.pointed_at is not null`,
 }

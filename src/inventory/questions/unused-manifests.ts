@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
+import { isLiveTag } from '../model/is-live-tag.js'
 import { areEntriesKnownIn, mediaTypeIn } from '../model/known-in.js'
 import { isMoving } from '../model/moving.js'
 import { isListedByLive } from './indexes-above.js'
@@ -14,7 +15,7 @@ type Part = RawBuilder<unknown>
 
 const tagPointsTo: Part = sql`from inventory.tags t
   where t.repository_id = o.repository_id and t.digest = o.digest and t.live
-    and t.pointed_at > coalesce(o.deleted_at, '-infinity')`
+    and ${isLiveTag(sql`o.deleted_at`)}`
 
 /** No live tag points to the manifest: a look-up by the index of their digests, which an aggregate makes PostgreSQL choose. */
 export const isUntagged: Part = sql`(select count(*) ${tagPointsTo}) = 0`

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { parseTimestamp, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
+import { isLiveTag } from '../model/is-live-tag.js'
 import { isMoving } from '../model/moving.js'
 
 /** What the inventory holds of an object or a tag, alive or not. */
@@ -59,7 +60,7 @@ export const readRecordedState = async (db: Sql, registry: string, repository: s
       from target join inventory.repository_blobs o on o.repository_id = target.id
       union all
       select 'tag', t.name, t.digest,
-        coalesce(t.pointed_at > coalesce(greatest(t.deleted_at, o.deleted_at), '-infinity'), false),
+        coalesce(${isLiveTag(sql`greatest(t.deleted_at, o.deleted_at)`)}, false),
         t.pointed_at, greatest(t.deleted_at, o.deleted_at), null
       from target join inventory.tags t on t.repository_id = target.id
         left join inventory.repository_manifests o on o.repository_id = target.id and o.digest = t.digest
