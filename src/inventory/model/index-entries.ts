@@ -3,8 +3,9 @@ import { sql, type RawBuilder } from 'kysely'
 type Part = RawBuilder<unknown>
 
 /**
- * At most `most` rows of inventory.manifest_children by a column. The range and its order keep this a look-up by an index, whatever the
- * statistics say: with `column = …` PostgreSQL reads the whole table for each digest if many indexes list one digest.
+ * At most `most` rows of inventory.manifest_children with one value of a column. The range condition and its order make
+ * PostgreSQL use the index, whatever its statistics say. With `column = …` PostgreSQL reads the whole table for each digest if
+ * many indexes list one digest.
  */
 const entriesBy = (column: 'digest' | 'manifest_digest', value: Part, most: number): Part => {
   const by = sql.ref(column)
@@ -14,11 +15,11 @@ const entriesBy = (column: 'digest' | 'manifest_digest', value: Part, most: numb
   )`
 }
 
-/** Entries of indexes, of all registries, that list a digest. */
+/** Entries of indexes that list a digest, in all registries. */
 export const entriesListing = (digest: Part, most: number): Part => entriesBy('digest', digest, most)
 
 /** Entries of an index. */
 export const entriesOf = (digest: Part, most: number): Part => entriesBy('manifest_digest', digest, most)
 
-/** Whether an index lists a digest, of whatever registry. */
+/** Whether an index lists a digest, in any registry. */
 export const isListed = (digest: Part): Part => sql`exists (select from ${entriesListing(digest, 1)} e)`

@@ -2,8 +2,8 @@ import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 
 /**
- * Moves that are not over, as `from_id`, `to_id`, `to_path`: those that have begun, and those of aliases and renames that are known and
- * have not. `to_id` is null if nothing is at the new path; `to_path` is the registry and the repository.
+ * Unfinished moves as `from_id`, `to_id`, `to_path`: open moves, and moves of known aliases and renames that have not begun.
+ * `to_id` is null if no repository exists at the new path; `to_path` is the registry and the repository.
  */
 export const MOVES = sql`(
   select from_id, to_id, registry || '/' || name as to_path from inventory.open_moves join inventory.repositories on id = to_id
@@ -30,21 +30,21 @@ export const MOVES = sql`(
 )`
 
 /**
- * Whether a repository is the source or the target of a move that is not over: its manifests, blobs and tags may be at different
- * paths, so that nothing in it is known to be unused. A statement reads the moves once, whatever its number of rows.
+ * Whether a repository is the source or the target of an unfinished move. Its manifests, blobs and tags may be at different
+ * paths, so nothing in it is known to be unused. A statement reads the moves once, whatever its number of rows.
  */
 export const isMoving = (repositoryId: RawBuilder<unknown>): RawBuilder<unknown> => sql`(${repositoryId} = any(array(
   select id from ${MOVES} moves cross join lateral unnest(array[from_id, to_id]) as id where id is not null
 )))`
 
-/** What the registry shows at one path may be recorded at another. */
+/** Objects that the registry has at one path may be recorded at another path. */
 export class BeingMoved extends Error {
   constructor(repository: string) {
     super(`${repository} is being moved in the inventory; a run after that compares it`)
   }
 }
 
-/** @throws BeingMoved if a repository is the source or the target of a move that is not over */
+/** @throws BeingMoved if a repository is the source or the target of an unfinished move */
 export const refuseMoving = async (db: Sql, target: { registry: string; repository: string }): Promise<void> => {
   const { rows } = await sql`
     select from inventory.repositories

@@ -5,23 +5,23 @@ import type { Sql } from '../../storage/sql/database.js'
 import { createRecentMap } from '../../runtime/recent-map.js'
 import type { StatementPart } from '../../storage/sql/statement-parts.js'
 
-/** A name of `inventory.actors`. Changes contain the id alone. */
+/** A name in `inventory.actors`. Changes contain only the id. */
 export type SeenActor = { id: string; day: string; name: string; isStored: boolean }
 
-/** Names of which the number is remembered, so that each has one row a day in a process. */
+/** Names whose number is remembered, so that a process stores one row per name and day. */
 const REMEMBERED_NAMES = 20_000
 
-/** The numbers that a process gives to names of actors. */
+/** The numbers that a process assigns to names of actors. */
 export type Actors = {
   /** The name with its number for the UTC day of a moment. */
   of: (name: string, at: Micros) => SeenActor
-  /** Is called with what was stored. A name that is erased later is not stored again, since its day is too old. */
+  /** Is called after the names were stored. A name that is erased later is not stored again, because its day is too old. */
   learn: (seen: readonly WithActor[]) => void
 }
 
 /**
- * Gives the name of an actor a number for one UTC day. The number is random and not computed from the name: once the row of
- * `inventory.actors` is erased, a list of names and all keys of the installation do not tell whose number it was.
+ * Assigns a number to the name of an actor for one UTC day. The number is random and not computed from the name. Once the row
+ * of `inventory.actors` is erased, no list of names and no key of the installation reveals whose number it was.
  */
 export const createActors = (): Actors => {
   const remembered = createRecentMap<SeenActor>(REMEMBERED_NAMES)
@@ -55,7 +55,7 @@ const columnsOf = (actors: readonly SeenActor[]): string[][] => [
   actors.map(({ name }) => name),
 ]
 
-/** The part of a batch's statement that stores the names of who made changes: none if all are stored. */
+/** The part of a batch's statement that stores the names of actors; empty if all names are stored. */
 export const actorParts = (seen: readonly WithActor[]): StatementPart[] => {
   const actors = unstored(seen)
   return actors.length === 0 ? [] : [actorPart(actors)]
@@ -72,7 +72,7 @@ const actorPart = (actors: readonly SeenActor[]): StatementPart => ({
   values: columnsOf(actors),
 })
 
-/** The same for what is stored beside the statement of a batch. */
+/** Stores the names of actors of changes that are stored outside the statement of a batch. */
 export const storeActors = async (tx: Sql, seen: readonly WithActor[]): Promise<void> => {
   const actors = unstored(seen)
   if (actors.length === 0) return

@@ -4,33 +4,40 @@ import { isPushOf } from '../model/is-push-of.js'
 import { isKnownIn, registryOf } from '../model/known-in.js'
 
 /**
- * How long after its HEAD a client may still push, for the HEAD to be part of the push. Clients ask for the tag first, upload
- * layers for minutes, and push the manifest last. A longer window would take more checks by those who pull and push from one
- * address for parts of a push.
+ * How many minutes after its HEAD a client may still push, for the HEAD to be part of the push. Clients first check the tag,
+ * then upload layers for minutes, and push the manifest last. With a longer window, more checks would count as part of a push
+ * if one address both pulls and pushes.
  */
 export const MINUTES_TO_PUSH = 15
 
 const isInTime = (at: RawBuilder<unknown>): RawBuilder<unknown> =>
   sql`${at} between l.at and l.at + ${sql.lit(MINUTES_TO_PUSH)}::int * interval '1 minute'`
 
-/** Of a push `p`; the hash is what its index contains. */
+/** A condition on a push `p`. The condition on the hash is there because the database index is on the hash. */
 const isReference = (reference: RawBuilder<unknown>): RawBuilder<unknown> =>
   sql`hashtext(p.reference) = hashtext(${reference}) and p.reference = ${reference}`
 
 /**
- * Rows of one kind that are read to look up one HEAD: pushes of a repository, of a tag or of a digest, and indexes that list a digest. A push
- * beyond them is not found, so that the HEAD stays a check. Digests in events may be made up: any number of indexes may list one manifest.
+ * Rows of one kind that are read to look up one HEAD: pushes of a repository, of a tag or of a digest, and indexes that list a
+ * digest. If the push is beyond them, the HEAD stays a check. The limit is needed because digests in events may be made up: any
+ * number of indexes may list one manifest.
  */
 const MOST_READ = 300
-/** The same of what the indexes list that the client pushed. */
+/** Entries that are read of the indexes that the client pushed. */
 const MOST_LISTED = 500
 
-/** Whether the registry of `l` stated what an index lists: what another one states does not make a HEAD a part of a push. */
+/**
+ * Whether the registry of `l` stated the list of an index. A list that only another registry stated does not make a HEAD part
+ * of a push.
+ */
 const isListKnown = (digest: RawBuilder<unknown>): RawBuilder<unknown> => sql`exists (
   select from inventory.manifests m where m.digest = ${digest} and ${isKnownIn(sql`m`, registryOf(sql`l.repository_id`))}
 )`
 
-/** The first push of the tag of `l` by its client in time. `order by` keeps this a look-up, whatever the statistics say. */
+/**
+ * The first push of the tag of `l` by the same client within the time limit. `order by` makes PostgreSQL use the index,
+ * whatever its statistics say.
+ */
 const firstPushOfTag = (most: number): RawBuilder<unknown> => sql`(
   select min(p.at) from (
     select p.origin, p.at from inventory.recent_pushes p
@@ -40,7 +47,10 @@ const firstPushOfTag = (most: number): RawBuilder<unknown> => sql`(
   where p.origin = l.origin
 )`
 
-/** If a repository has few pushes in `recent`, the pushes of a day: when the client of `l` first pushed the manifest, or an index that lists it. */
+/**
+ * For a repository with few pushes in `recent`, which has the pushes of a day: when the client of `l` first pushed the manifest
+ * or an index that lists it.
+ */
 const firstOfFewPushes = sql`(
   with own as materialized (
     select p.reference, p.at from recent p where p.origin = l.origin and ${isInTime(sql`p.at`)}
@@ -67,8 +77,9 @@ const firstOfFewPushes = sql`(
 )`
 
 /**
- * Of a repository with many pushes: the first of the manifest, or of an index of the repository that lists it, by its digest or by a tag.
- * If more indexes list the manifest than are read, of whatever registry, only pushes of the manifest are looked up.
+ * For a repository with many pushes: when the client first pushed the manifest or an index of the repository that lists it, by
+ * digest or by tag. If more indexes of any registry list the manifest than are read, only pushes of the manifest itself are
+ * looked up.
  */
 const firstOfManyPushes = sql`(
   with listing as materialized (
@@ -101,8 +112,8 @@ const firstOfManyPushes = sql`(
 )`
 
 /**
- * The same of the manifest of `l` and of the indexes that list it, which may have been pushed by their digests or by tags. What other
- * registries list is not read if the repository has few pushes.
+ * When the client of `l` first pushed the manifest of `l` or an index that lists it, by digest or by tag. For a repository with
+ * few pushes, lists of other registries are not read.
  */
 const firstPushOfDigest = sql`(
   with recent as materialized (
@@ -114,10 +125,10 @@ const firstPushOfDigest = sql`(
 )`
 
 /**
- * Whether a row `l` of inventory.tag_lookups, a HEAD, is part of a push: the same client (address, user agent, user) pushed the
- * same tag within 15 minutes, or, after a HEAD by digest, that manifest or an index that lists it. A HEAD whose manifest the
- * client fetched within a minute, and before it pushed, is part of a pull. If no GET lies between the HEAD and the first push,
- * the later pushes do not matter. Whatever is not known leaves the HEAD a check, which is a use.
+ * Whether a row `l` of inventory.tag_lookups, a HEAD, is part of a push. It is if the same client (address, user agent, user)
+ * pushed the same tag within 15 minutes or, after a HEAD by digest, pushed that manifest or an index that lists it. A HEAD is
+ * part of a pull if the client fetched the manifest within a minute and before the push. If no GET lies between the HEAD and
+ * the first push, later pushes do not matter. If anything is unknown, the HEAD stays a check, which is a use.
  */
 const isPartOf = (firstPush: RawBuilder<unknown>): RawBuilder<unknown> => sql`coalesce((
   select not exists (
@@ -133,18 +144,22 @@ const isPartOfPush = isPartOf(
   sql`case when l.tag is not null then ${firstPushOfTag(MOST_READ)} else ${firstPushOfDigest} end`,
 )
 
-/** Pending HEADs of one manifest or tag that are looked up for a question, the newest, and pushes that are read for each. */
+/** The newest pending HEADs of one manifest or tag that a query looks up, and the pushes that are read for each. */
 const MOST_PENDING = 5
 const MOST_READ_FOR_PENDING = 20
 
-/** The newest HEAD, of rows `l`, that is not settled yet, of those for which `which` holds; null without one. It may be part of a push. */
+/**
+ * The newest HEAD in rows `l` that is not settled and meets the condition `which`; null without one. The HEAD may be part of a
+ * push.
+ */
 export const newestPendingHead = (which: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
   select l.at from inventory.tag_lookups l where not l.settled and ${which} order by l.at desc limit 1
 )`
 
 /**
- * The same without HEADs of tags that are part of a push. HEADs of digests are not looked up, which may take much longer: they count as checks
- * until they are settled. So does the next one if the newest MOST_PENDING are parts of pushes: what may be in use is not offered as unused.
+ * As newestPendingHead, without HEADs of tags that are part of a push. HEADs of digests are not looked up, because that may
+ * take much longer: they count as checks until they are settled. If the newest MOST_PENDING HEADs are all parts of pushes, the
+ * next one counts as a check: an image that may be in use must not be offered as unused.
  */
 export const newestPendingCheck = (which: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
   select l.at from (
@@ -155,17 +170,17 @@ export const newestPendingCheck = (which: RawBuilder<unknown>): RawBuilder<unkno
   order by l.at desc limit 1
 )`
 
-/** Whether a pending check may be as new as `moment`: one look at the oldest, so that most rows are not looked up. */
+/** Whether a pending check may be as new as `moment`. The oldest pending check decides, so that most rows need no look-up. */
 export const mayHavePendingCheck = (moment: RawBuilder<unknown>): RawBuilder<unknown> =>
   sql`${moment} >= (select min(at) from inventory.tag_lookups where not settled)`
 
-/** Checks, of those that are due, the oldest first, with whether each is part of a push. */
+/** The oldest of the HEADs that are due, with whether each is part of a push. */
 export const dueChecks = (due: RawBuilder<unknown>, limit: number): RawBuilder<unknown> => sql`
   select l.event_id, l.repository_id, l.digest, l.tag, l.at, ${isPartOfPush} as is_part_of_push
   from inventory.tag_lookups l where not l.settled and ${due}
   order by l.at limit ${limit} for update skip locked`
 
-/** The ids of events whose request was a HEAD that is part of a push; also long after it was settled, for a day. */
+/** The ids of events whose request was a HEAD that is part of a push. Settled HEADs are found for a day, too. */
 export const checksBeforePush = (events: readonly string[]): RawBuilder<{ id: string }> => sql<{ id: string }>`
   select l.event_id::text as id from inventory.tag_lookups l
   where l.event_id = any(${events}::uuid[]) and l.method = 'HEAD' and ${isPartOfPush}`

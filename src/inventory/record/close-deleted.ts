@@ -6,13 +6,16 @@ import { lockManifestsOf } from './lock-manifests.js'
 
 const TABLES = { repository_manifests: 'digest', repository_blobs: 'digest', tags: 'name' }
 
-/** Rows of each table that a repository may have to be closed while a registry waits, and repositories of one batch. */
+/**
+ * The most rows of each table that a repository may have to be closed while a registry waits for its response, and the most
+ * repositories of one batch.
+ */
 const SMALL = 500
 const FEW = 10
 
 /**
- * Ends at once what is in small repositories that a batch deletes; closeDeleted follows for all of them. Rows that come later are
- * told by the row of the repository.
+ * Marks the rows of small repositories that a batch deletes as deleted, in the same transaction; closeDeleted follows for all
+ * repositories. Rows that are inserted later get the time of the delete from the row of the repository.
  */
 export const closeSmallDeleted = async (
   tx: Sql,
@@ -42,14 +45,14 @@ export const closeSmallDeleted = async (
 
 /** Rows that are closed in one transaction. */
 const AT_ONCE = 1_000
-/** Repositories of one run; the next goes on. */
+/** Repositories of one run; the next run continues. */
 const MOST = 1_000
 
 type Deleted = { id: number; at: string }
 
 /**
- * Ends all that was in repositories when they were deleted, in steps. What a rename brought after the delete stays.
- * @throws AggregateError when repositories failed; the others were closed.
+ * Marks all rows of deleted repositories as deleted, in steps. Rows that a rename moved there after the delete stay live.
+ * @throws AggregateError if repositories failed; the others were closed.
  */
 export const closeDeleted = async (database: Database): Promise<void> => {
   const { rows } = await sql<Deleted>`
@@ -57,7 +60,7 @@ export const closeDeleted = async (database: Database): Promise<void> => {
     where deleted_at > coalesce(ended_at, '-infinity') order by id limit ${MOST}
   `.execute(database.sql)
   await eachAlone(rows, async (deleted) => {
-    // Manifests first: who learnt what they hold, and did not know of the delete, is waited for there.
+    // Manifests first: a transaction that stores their contents, and does not see the delete yet, is waited for here.
     for (const table of Object.keys(TABLES) as (keyof typeof TABLES)[]) await closeAllRows(database, table, deleted)
     await sql`
       update inventory.repositories set ended_at = greatest(ended_at, ${deleted.at}::timestamptz) where id = ${deleted.id}
@@ -76,7 +79,7 @@ const closeAllRows = async (database: Database, table: keyof typeof TABLES, dele
   }
 }
 
-/** @returns after which key to go on; undefined at the end. */
+/** @returns the key after which to continue; undefined at the end. */
 const closePage = async (
   tx: Sql,
   table: keyof typeof TABLES,

@@ -3,7 +3,7 @@ import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
 import { BLOB, MANIFEST, mergeOnConflict } from './merge-rows.js'
 
-/** What a registry that was asked has shown of one repository. */
+/** Objects of one repository that a registry showed to Tallyman. */
 type Confirmed = {
   registry: string
   repository: string
@@ -13,8 +13,9 @@ type Confirmed = {
 }
 
 /**
- * Stores that a registry has shown manifests and blobs to Tallyman: they live, and nobody used them. A statement of its own,
- * since no event confirms a blob, and batches of events should not pay for a column. The row of the repository is there.
+ * Stores that a registry showed manifests and blobs to Tallyman: they are live, which is no use of them. This is a separate
+ * statement, because no event confirms a blob, and batches of events should not pay for another column. The row of the
+ * repository exists already.
  */
 export const confirmObjects = async (
   tx: Sql,
@@ -30,7 +31,7 @@ export const confirmObjects = async (
       order by seen.digest
       ${sql.raw(mergeOnConflict(MANIFEST))}
     `.execute(tx)
-    // What only other registries stated is not known in every registry that has the manifest.
+    // Contents that only other registries stated are no longer known in every registry that has the manifest.
     await sql`
       update inventory.manifests set contents_known = false, attempts = 0, next_attempt_at = now()
       where digest = any(${manifests}::text[]) and contents_known and ${registry} <> all(stated_by)
@@ -51,7 +52,7 @@ export const confirmObjects = async (
 }
 
 /**
- * Stores that all tags which the registry lists for a repository are in the inventory. To be called after everything that
+ * Stores that the inventory contains all tags which the registry lists for a repository. Must be called after everything that
  * was found at that moment is stored.
  */
 export const markReconciled = async (

@@ -5,8 +5,8 @@ import type { SeenManifest, Observations } from './observations.js'
 import { time } from './times.js'
 
 /**
- * What events said themselves of the contents of manifests (`target.references`): blobs of images, manifests of indexes. Only
- * those of manifests that were not known before: `settleContents` compares the others with what is stored, and stores large ones.
+ * The contents of manifests that events stated themselves (`target.references`): blobs of images, manifests of indexes. Only
+ * contents of new manifests are stored here: `settleContents` compares the others with the stored ones, and stores large lists.
  */
 export const contents = ({ manifests }: Observations): StatementPart[] => {
   const incoming = entriesOf(manifests.filter((manifest) => !isLarge({ contents: manifest.contents })))
@@ -17,8 +17,8 @@ export const contents = ({ manifests }: Observations): StatementPart[] => {
 }
 
 /**
- * Stores the entries of manifests that were known, and completes those that are stored, one statement after the other: none of
- * them takes long, whatever the manifest. Nobody else may change these manifests meanwhile (lockManifests).
+ * Stores or completes the entries of manifests that existed before. Each statement stores a part, so that no statement takes
+ * long, however large the manifest. The caller must have locked the manifests (lockManifests).
  */
 export const storeEntries = async ({ run }: { run: Run }, manifests: readonly SeenManifest[]): Promise<void> => {
   const incoming = entriesOf(manifests)
@@ -32,7 +32,7 @@ export const storeEntries = async ({ run }: { run: Run }, manifests: readonly Se
   }
 }
 
-/** Which of the entries are stored, and what becomes of a row `o` that is there already. */
+/** Which of the entries are stored, and how an existing row `o` is changed. */
 type Target = { key: string; from: string; conflict: (columns: readonly string[]) => string }
 
 const OF_NEW: Target = {
@@ -136,7 +136,7 @@ export const lookups = ({ lookups: rows, received }: Observations): StatementPar
   ],
 })
 
-/** A repeat adds a row that says the same: a key that finds it would cost every push more than the row does. */
+/** A repeated event adds a duplicate row: a unique key would cost more for each push than the row does. */
 export const pushes = ({ pushes: rows, received }: Observations): StatementPart => ({
   key: 'p',
   text: (p) => `

@@ -5,8 +5,8 @@ import { inSteps, ROWS_AT_ONCE } from '../../storage/sql/batched.js'
 const DAY_MS = 86_400_000
 
 /**
- * Erases the names of actors of UTC days that ended more than some days ago. What changed, and when, stays. The table is
- * rewritten even if no name expired now, so that a run that was interrupted is made up for.
+ * Erases the names of actors of UTC days that ended more than `days` days ago. What changed, and when, stays. The table is
+ * rewritten even if no name expired now, to complete a run that was interrupted.
  */
 export const eraseActors = async ({ sql: db, eraseTraces }: Database, days: number, now: Date): Promise<void> => {
   const before = new Date(now.getTime() - days * DAY_MS).toISOString().slice(0, 10)
@@ -16,6 +16,6 @@ export const eraseActors = async ({ sql: db, eraseTraces }: Database, days: numb
       select id from inventory.actors where day < ${before}::date limit ${ROWS_AT_ONCE}
     ))`,
   )
-  // Names that waited for a user directory, and events that could not be read, were deleted since the last run, too.
+  // Names that were queued for a user directory, and unreadable events, were deleted since the last run, too.
   await eraseTraces(['inventory.actors', 'unresolved_users', 'repositories', 'rejected_events'])
 }

@@ -13,9 +13,9 @@ type Open = {
 }
 
 /**
- * Finishes moves of aliases that broke off, whether or not the configuration still has their alias. Those of renames belong to
- * carryOutRenames, which has a time limit.
- * @throws AggregateError when some failed; the others were finished.
+ * Finishes interrupted moves of aliases, whether or not the configuration still has the alias. carryOutRenames finishes the
+ * moves of renames, because it has a time limit.
+ * @throws AggregateError if moves failed; the others were finished.
  */
 export const finishAliasMoves = async (database: Database): Promise<void> => {
   await eachAlone(await readOpenMoves(database.sql, 'of aliases'), async (open) => {
@@ -23,7 +23,7 @@ export const finishAliasMoves = async (database: Database): Promise<void> => {
   })
 }
 
-/** Moves that began: those of aliases, or those of the renames of a registry, behind an id. */
+/** Open moves of aliases, or open moves of the renames of a registry whose source id is greater than `after`. */
 export const readOpenMoves = async (
   db: Sql,
   which: 'of aliases' | { renamesOf: string; after: number },
@@ -44,7 +44,7 @@ export const readOpenMoves = async (
   return rows
 }
 
-/** @returns as moveRepository does. */
+/** @returns the result of moveRepository. */
 export const finishMove = async (
   database: Database,
   { from_registry, from, to_registry, to, until }: Open,

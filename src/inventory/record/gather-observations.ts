@@ -22,7 +22,7 @@ import type {
 
 type GatherDeps = {
   remembered: RecentlyStored
-  /** A keyed hash that tells clients apart; undefined when the event does not say who asked. */
+  /** A keyed hash that tells clients apart; undefined if the event does not identify the client. */
   originOf: (event: RegistryEvent) => string | undefined
   now: () => Date
 }
@@ -31,12 +31,12 @@ type Observers = 'shownBy' | 'statedBy' | 'completedBy' | 'typedBy'
 type DescribedManifest = SeenManifest & Record<Observers, Set<string>>
 type ShownThere = { shown: ShownManifest; contents?: readonly Descriptor[] }
 
-/** Blobs of manifests in one statement; the rest is told after it, in steps. */
+/** Blobs that the statement of a batch adds because manifests imply them. Further blobs are propagated later, in steps. */
 const MOST_IMPLIED = 20_000
 
 /**
- * Gathers what events say, without what is stored already. A statement may touch a row only once, so what they say of one row
- * becomes one here.
+ * Collects what the events of a batch state, without reading what is stored. A statement may change a row only once, so the
+ * statements about one row are merged here.
  */
 export const gatherObservations = (
   events: readonly RegistryEvent[],
@@ -68,20 +68,20 @@ export const gatherObservations = (
   const tagIn = (repository: number, name: string): SeenTag =>
     entry(tags, `${repository} ${name}`, () => ({ repository, name }))
 
-  const deleted = (event: RegistryEvent): void => {
+  const addDelete = (event: RegistryEvent): void => {
     const repository = repositoryOf(event)
     const { at, digest, tag } = event
     if (digest !== undefined) {
-      // Nothing tells the delete of a manifest from that of a blob: it leaves its mark at both.
-      happened(objectIn(manifestsInRepositories, repository.number, digest), 'deleted', at)
-      happened(objectIn(blobsInRepositories, repository.number, digest), 'deleted', at)
+      // The event does not say whether a manifest or a blob was deleted, so both are marked as deleted.
+      setTime(objectIn(manifestsInRepositories, repository.number, digest), 'deleted', at)
+      setTime(objectIn(blobsInRepositories, repository.number, digest), 'deleted', at)
     }
-    if (tag !== undefined) happened(tagIn(repository.number, tag), 'deleted', at)
+    if (tag !== undefined) setTime(tagIn(repository.number, tag), 'deleted', at)
     if (digest === undefined && tag === undefined) repository.deleted = latest(repository.deleted, at)
     changes.set(event.id, changeOf(event, { repository: repository.number, action: 'delete' }, remembered.actors))
   }
 
-  const renamed = ({ id, registry, at, actor, rename }: RegistryEvent): void => {
+  const addRename = ({ id, registry, at, actor, rename }: RegistryEvent): void => {
     if (rename)
       renames.set(id, {
         ...rename,
@@ -93,7 +93,7 @@ export const gatherObservations = (
   }
 
   /** @returns whether the event is a HEAD that is a check only if the same client does not push now (check-before-push.ts). */
-  const lookUp = (event: RegistryEvent, repository: number, digest: string, what: ObservationKind): boolean => {
+  const addLookup = (event: RegistryEvent, repository: number, digest: string, what: ObservationKind): boolean => {
     const { id, at, tag } = event
     if (what === 'mounted' || (what === 'pulled' && tag !== undefined)) return false
     const origin = originOf(event)
@@ -110,13 +110,13 @@ export const gatherObservations = (
     return method === 'HEAD'
   }
 
-  const manifestSeen = (event: RegistryEvent, digest: string, what: ObservationKind): void => {
+  const addManifest = (event: RegistryEvent, digest: string, what: ObservationKind): void => {
     const { number, registry, name } = repositoryOf(event)
-    const isPendingCheck = lookUp(event, number, digest, what)
-    happened(objectIn(manifestsInRepositories, number, digest), isPendingCheck ? 'confirmed' : what, event.at)
+    const isPendingCheck = addLookup(event, number, digest, what)
+    setTime(objectIn(manifestsInRepositories, number, digest), isPendingCheck ? 'confirmed' : what, event.at)
     const isDescribed = remembered.describes(event)
     const isShown = what !== 'pushed' && remembered.implies(event)
-    // A list whose blobs are stored is compared again: what this process remembers may have been contested since.
+    // Compared again even if its blobs are stored: the list that this process remembers may have been contested since.
     if (!isDescribed || (!isShown && event.references)) described.add(digest)
     if (!isShown) {
       const one = entry<ShownThere>(shown, `${number} ${digest}`, () => ({
@@ -124,7 +124,8 @@ export const gatherObservations = (
       }))
       if (event.references) one.contents ??= event.references
     }
-    // The row of the manifest is what those who expand it wait for each other at, even if it says nothing new.
+    // Even if the event adds nothing new, the row of the manifest is needed: transactions that propagate its blobs wait for
+    // each other at this row.
     if (!isShown || !isDescribed) {
       describe(
         entry(manifests, digest, () => startManifest(digest)),
@@ -136,29 +137,29 @@ export const gatherObservations = (
     if (isPendingCheck) {
       tag.first = Math.min(tag.first ?? event.at, event.at)
       tag.asked = latest(tag.asked, event.at)
-    } else happened(tag, what, event.at)
-    point(tag, digest, event.at)
+    } else setTime(tag, what, event.at)
+    pointTag(tag, digest, event.at)
     if (what === 'pushed')
       changes.set(event.id, changeOf(event, { repository: number, action: 'push' }, remembered.actors))
   }
 
-  const blobSeen = (event: RegistryEvent, digest: string, what: ObservationKind): void => {
+  const addBlob = (event: RegistryEvent, digest: string, what: ObservationKind): void => {
     const blob = objectIn(blobsInRepositories, repositoryOf(event).number, digest)
-    happened(blob, what, event.at)
+    setTime(blob, what, event.at)
     if (event.size !== undefined) blob.size = Math.max(blob.size ?? 0, event.size)
   }
 
   for (const event of events) {
     const { action, digest, object } = event
-    if (action === 'delete') deleted(event)
-    else if (action === 'rename') renamed(event)
+    if (action === 'delete') addDelete(event)
+    else if (action === 'rename') addRename(event)
     else if (digest !== undefined && object !== undefined) {
       const what = observationKindOf(event)
-      if (object === 'manifest') manifestSeen(event, digest, what)
-      else blobSeen(event, digest, what)
+      if (object === 'manifest') addManifest(event, digest, what)
+      else addBlob(event, digest, what)
     }
   }
-  // What a manifest holds is in the repository that showed it.
+  // The blobs of a manifest are in the repository that showed the manifest.
   let implied = 0
   for (const [key, { shown: one, contents }] of shown) {
     const manifest = manifests.get(one.digest)
@@ -167,7 +168,7 @@ export const gatherObservations = (
       continue
     }
     if (isLarge({ contents })) continue
-    // As all events of the batch complete it: a list that differs is contested.
+    // The list as all events of the batch complete it. A list that differs would make the manifest contested.
     const impliedEntries = (contents && (manifest?.contents ?? contents))?.filter(isImplied) ?? []
     implied += impliedEntries.length
     if (contents === undefined) {
@@ -201,7 +202,7 @@ export const gatherObservations = (
   }
 }
 
-/** A HEAD asks whether something is there: a check, which is no pull, but shows that it is. */
+/** A HEAD is a check: it is no pull, but it shows that the object exists. */
 const observationKindOf = ({ action, method }: RegistryEvent): ObservationKind => {
   if (action === 'push') return 'pushed'
   if (action === 'mount') return 'mounted'
@@ -218,20 +219,23 @@ const entry = <T>(map: Map<string, T>, key: string, make: () => T): T => {
 
 const latest = (a: Micros | undefined, b: Micros): Micros => (a === undefined || b > a ? b : a)
 
-const happened = (seen: Times, what: ObservationKind | 'confirmed', at: Micros): void => {
+const setTime = (seen: Times, what: ObservationKind | 'confirmed', at: Micros): void => {
   seen[what] = latest(seen[what], at)
   if (what !== 'deleted') seen.first = Math.min(seen.first ?? at, at)
 }
 
-/** Where a tag points is what was said last; of two at the same moment, the greater digest, so that all agree. */
-const point = (tag: SeenTag, digest: string, at: Micros): void => {
+/**
+ * A tag points to the digest that was stated last. If two times are equal, the greater digest wins, so that the order of events
+ * does not matter.
+ */
+const pointTag = (tag: SeenTag, digest: string, at: Micros): void => {
   const before = tag.pointed ?? -Infinity
   if (at < before || (at === before && digest <= (tag.digest ?? ''))) return
   tag.digest = digest
   tag.pointed = at
 }
 
-/** A manifest about which nothing is stated yet. */
+/** A manifest about which nothing was stated yet. */
 export const startManifest = (digest: string): DescribedManifest => ({
   digest,
   shownBy: new Set(),
@@ -240,7 +244,10 @@ export const startManifest = (digest: string): DescribedManifest => ({
   typedBy: new Set(),
 })
 
-/** Adds the statement of an event. Once two contradict each other, the order of the batch must not decide which one counts. */
+/**
+ * Adds the statement of an event. If two statements contradict each other, the manifest becomes contested, so that the order of
+ * the batch does not decide which one counts.
+ */
 const describe = (manifest: DescribedManifest, { registry, mediaType, size, references }: RegistryEvent): void => {
   manifest.shownBy.add(registry)
   if (references) manifest.statedBy.add(registry)

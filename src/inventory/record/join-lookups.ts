@@ -3,18 +3,18 @@ import type { Database, Sql } from '../../storage/sql/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/sql/batched.js'
 import { createStepSizes, doStep, partOf } from '../../storage/sql/step-sizes.js'
 
-/** On the embedded database a notification waits for the whole statement. Each row looks up MOST_TAGS tags at most, twice. */
+/** On the embedded database, notifications wait for the whole statement. Each row looks up at most MOST_TAGS tags, twice. */
 const AT_ONCE = 100
 /**
- * Tags of one manifest that one client asked for by HEAD within a day, of which one GET may be a pull: a client that asks for more made them
- * up, or copies a repository. Their HEADs are checks.
+ * The most tags of one manifest that one client may check by HEAD within a day so that one GET counts as a pull of the tag. A
+ * client that checks more tags made them up, or copies a repository. Its HEADs are checks.
  */
 const MOST_TAGS = 100
 
 /**
- * Finds pulls of tags that took two requests: a HEAD by tag, and within 60 s the GET of what it pointed to by digest, from the
- * same client. Each row looks for its other half once, whichever of them came first.
- * @param sizes of the steps, for the next run: a step that was ended is repeated with fewer rows
+ * Finds pulls of tags that took two requests: a HEAD by tag, and within 60 s the GET by digest of the manifest that the tag
+ * pointed to, from the same client. Each row looks for its counterpart once, whichever request was stored first.
+ * @param sizes sizes of the steps, kept for the next run: a step that the database cancelled is repeated with fewer rows
  */
 export const joinLookups = async (database: { sql: Sql }, sizes = createStepSizes()): Promise<void> => {
   const joinStep = async (divisor: number): Promise<boolean> => {
@@ -24,7 +24,7 @@ export const joinLookups = async (database: { sql: Sql }, sizes = createStepSize
   while (await doStep(sizes, { kind: 'lookups', size: AT_ONCE }, joinStep));
 }
 
-/** The last HEAD of `named.tag`, by the client of `got`, that a GET between two times may follow. */
+/** The last HEAD of `named.tag` by the client of `got` that precedes a GET between two times. */
 const lastHead = (oldest: RawBuilder<unknown>, newest: RawBuilder<unknown>): RawBuilder<unknown> => sql`
   select o.at from inventory.tag_lookups o
   where (o.repository_id, o.digest, o.origin, o.tag) = (got.repository_id, got.digest, got.origin, named.tag)
@@ -32,9 +32,9 @@ const lastHead = (oldest: RawBuilder<unknown>, newest: RawBuilder<unknown>): Raw
   order by o.at desc limit 1`
 
 /**
- * Behind a proxy all clients are one, with hundreds of thousands of rows of one manifest: each row looks up what it needs by
- * an index, the last GET or one HEAD of each tag, and passes by the others. Equal GETs have their tags looked up once, and of each tag
- * only the last of these GETs that is a pull counts.
+ * Behind a proxy all clients look like one, with hundreds of thousands of rows for one manifest. So each row looks up by index
+ * only the last GET, or one HEAD of each tag. Tags of equal GETs are looked up once, and for each tag only the last of these
+ * GETs that is a pull counts.
  */
 const joinSome = async ({ sql: db }: { sql: Sql }, atOnce: number): Promise<number> => {
   const { rows } = await sql<{ joined: string }>`
@@ -74,7 +74,7 @@ const joinSome = async ({ sql: db }: { sql: Sql }, atOnce: number): Promise<numb
         )
         select named.tag, pull.at
         from (select tag from named limit ${MOST_TAGS}) named
-          -- Most tags were asked for at another time, which one look-up shows for all GETs.
+          -- Most tags were checked at another time, which one look-up shows for all GETs.
           cross join lateral (${lastHead(sql`got.oldest`, sql`got.newest`)}) any_head
           cross join lateral (
             select got_at as at from unnest(got.times) as got_at cross join lateral (${lastHead(sql`got_at`, sql`got_at`)}) near
@@ -100,7 +100,9 @@ const joinSome = async ({ sql: db }: { sql: Sql }, atOnce: number): Promise<numb
 
 const KEPT_MS = 86_400_000
 
-/** Deletes what arrived more than a day ago, once nothing is pending: the fold of pulls looks up HEADs and pushes until then. */
+/**
+ * Deletes rows that arrived more than a day ago and are not pending: the fold of pulls looks up HEADs and pushes until then.
+ */
 export const expireLookups = async ({ sql: db }: Database, now: Date): Promise<void> => {
   const oldest = new Date(now.getTime() - KEPT_MS).toISOString()
   for (const [name, isDone] of [

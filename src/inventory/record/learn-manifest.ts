@@ -6,19 +6,20 @@ import { propagateEverywhere } from './propagate-blobs.js'
 import { entriesOf, inStatements, type Entry } from './manifest-entries.js'
 import { noteDisproved } from './retract-entries.js'
 
-/** As learnManifests, of one. */
+/** As learnManifests, for one manifest. */
 export const learnManifest = async (tx: Transaction, manifest: FetchedManifest): Promise<void> =>
   learnManifests(tx, [manifest])
 
 /**
- * Stores what a registry told of manifests: what they are, their blobs or the manifests they list, and that their blobs are
- * where they were seen. The digest was verified, so this replaces what events stated, ends a contest, and no event changes it
- * afterwards; it makes no difference whether events or this come first, or how often.
+ * Stores manifests that a registry returned: what they are, the blobs or manifests they list, and that their blobs are in the
+ * repositories that have the manifest. The digest was verified, so this replaces what events stated, ends a contest, and no
+ * event changes it afterwards. The result does not depend on whether events or this come first, or how often.
  * @param manifests each once
  */
 export const learnManifests = async (tx: Transaction, manifests: readonly FetchedManifest[]): Promise<void> => {
   if (manifests.length === 0) return
-  // One after the other: the rows first, where events wait for this and this for events (see propagateEverywhere).
+  // Not in parallel: the rows come first, because transactions of events and this one wait for each other there (see
+  // propagateEverywhere).
   await describe(tx, manifests)
   const { blobs, children } = entriesOf(manifests)
   await noteDisproved(
@@ -67,7 +68,7 @@ const describe = async (tx: Sql, manifests: readonly FetchedManifest[]): Promise
   `.execute(tx)
 }
 
-/** Removes the entries that events stated and that these manifests do not have: of the other kind, or beyond the end of the list. */
+/** Removes the entries that events stated and the manifests do not have: of the other kind, or beyond the end of the list. */
 const removeEntries = async (tx: Sql, manifests: readonly FetchedManifest[]): Promise<void> => {
   const digests = column(manifests, 'digest')
   const counts = (ofIndexes: boolean): number[] =>

@@ -2,8 +2,9 @@ import { sql, type RawBuilder } from 'kysely'
 import type { HotStatement, Run, Sql } from '../../storage/sql/database.js'
 
 /**
- * Waits for those who learn what these manifests of a repository hold, and lets them wait until the transaction ends: they tell
- * every repository that has one of them (see propagateEverywhere), and must see it before or after what is done to it, never between.
+ * Locks manifests of a repository until the transaction ends. Transactions that store contents of these manifests propagate the
+ * blobs to every repository that has one of them (see propagateEverywhere). They must see the repository before or after this
+ * transaction, never in between.
  */
 export const lockManifestsOf = async (
   tx: Sql,
@@ -24,7 +25,7 @@ const LOCK: HotStatement = {
   text: 'select from inventory.manifests where digest = any($1::text[]) order by digest for no key update',
 }
 
-/** The same for manifests that are told to repositories in a transaction after the one that stored them. */
+/** Locks manifests whose blobs are propagated in a transaction after the one that stored the manifests. */
 export const lockManifests = async ({ run }: { run: Run }, digests: readonly string[]): Promise<void> => {
   await run(LOCK, [digests])
 }

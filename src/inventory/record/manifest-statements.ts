@@ -1,17 +1,17 @@
 import { isIndex, type Descriptor } from '../../events/descriptor.js'
 
-/** What events state about the content of a digest; a field that is missing is not known. */
+/** What events state about the content of a digest; a missing field is unknown. */
 export type ManifestStatement = {
   mediaType?: string
-  /** Bytes of the manifest; 0 stands for unknown, since no manifest is empty. */
+  /** Bytes of the manifest; 0 means unknown, since no manifest is empty. */
   size?: number
   /** The blobs of an image, or the manifests that an index lists, in their order. */
   contents?: readonly Descriptor[]
 }
 
 /**
- * Joins two statements about one digest, whatever their order. A digest has one content, so one of two statements that differ is
- * wrong: the kind (image or index), the size, or an entry of the list.
+ * Joins two statements about one digest, in either order. A digest has one content, so if two statements differ in kind (image
+ * or index), size or an entry of the list, one of them is wrong.
  * @returns undefined if they contradict each other; with the list of `a` itself if `b` adds nothing to it.
  */
 export const joinStatements = (a: ManifestStatement, b: ManifestStatement): ManifestStatement | undefined => {
@@ -33,7 +33,7 @@ export const isComplete = (list: readonly Descriptor[], joined: readonly Descrip
 
 const knownSize = ({ size }: ManifestStatement): number | undefined => (size === 0 ? undefined : size)
 
-/** A list without a media type is stored as that of an image. */
+/** A list without a media type is stored as the list of an image. */
 const kindOf = ({ mediaType, contents }: ManifestStatement): 'image' | 'index' | undefined => {
   if (mediaType === undefined) return contents && 'image'
   return isIndex(mediaType) ? 'index' : 'image'

@@ -5,14 +5,15 @@ import { moveRepository } from './move-repository.js'
 import { storeAliases } from './registry-aliases.js'
 
 /**
- * Gives registries what was recorded under one of their aliases: before it was configured, or by a process that did not know
- * of it yet.
+ * Moves what was recorded under aliases of registries to the registries. It was recorded before the alias was configured, or by
+ * a process that did not know the alias yet.
  * @param aliases each with the name of its registry.
- * @throws AggregateError when repositories failed; the others were merged.
+ * @throws AggregateError if repositories failed; the others were merged.
  */
 export const mergeAliases = async (database: Database, aliases: ReadonlyMap<string, string>): Promise<void> => {
   await storeAliases(database.sql, aliases)
-  // A rename that was reported under an alias is carried out again: what it renames may be known under the name.
+  // A rename that was reported under an alias is carried out again: the renamed repository may be known under the name of the
+  // registry.
   await sql`
     update inventory.renames r set registry = aliases.name, carried_at = null
     from unnest(${[...aliases.keys()]}::text[], ${[...aliases.values()]}::text[]) as aliases (alias, name)

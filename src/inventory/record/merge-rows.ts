@@ -1,12 +1,12 @@
-/** A table with a row for each key of a repository, and how two rows of one key become one. */
+/** A table with one row per repository and key, and how two rows of one key are merged. */
 export type KeyedTable = {
   table: string
   key: string
-  /** Times of which the greatest stays; of deletes, as said below. */
+  /** Columns of which the greatest time stays; deleted_at has its own rule, see MERGED_DELETE. */
   newest: readonly string[]
-  /** Each other column, and what it becomes of a row `o` and the one it is united with, `excluded`. */
+  /** Each other column, and the expression that merges a stored row `o` with the inserted one, `excluded`. */
   others: Readonly<Record<string, string>>
-  /** Of a row `p` without a time: whether something else in its repository tells of it, and so keeps it there. */
+  /** For a row `p` without a time: whether another row of its repository implies it, so that it stays there. */
   keptBy?: string
 }
 
@@ -43,23 +43,28 @@ export const TAG: KeyedTable = {
 }
 
 /**
- * What was deleted under a path before a rename brought a row there was another: the delete does not end the row, whichever is
- * heard of first.
+ * A delete closes a row only if the row was at the path at the time of the delete. A delete that predates the rename which
+ * brought the row concerns an earlier object, whichever of the two is stored first:
+ *
+ *   08:00  tag 1 of team/old is pushed
+ *   09:00  tag 1 of team/new is deleted           concerns an earlier tag
+ *   10:00  team/old is renamed to team/new        brings the tag: moved_at is 10:00, and the tag is live
+ *   11:00  tag 1 of team/new is deleted           closes the row: deleted_at is 11:00
+ *   12:00  tag 1 of team/new is pushed            the tag is live again
  */
 const STORED_DELETE_PREDATES_MOVE = `when excluded.live and o.deleted_at <= excluded.moved_at and coalesce(o.moved_at, '-infinity') < excluded.moved_at
               then excluded.deleted_at`
 const INCOMING_DELETE_PREDATES_MOVE = 'when o.live and o.moved_at >= excluded.deleted_at then o.deleted_at'
 const GREATEST_DELETE = 'else greatest(o.deleted_at, excluded.deleted_at)'
 
-/** The delete of a row, and of one that a move brings, whose own delete may be from before the move. */
+/** The delete of an inserted row; and of a row that a move inserts, where the stored delete may predate the move. */
 const MERGED_DELETE = `case ${INCOMING_DELETE_PREDATES_MOVE} ${GREATEST_DELETE} end`
 const MERGED_DELETE_OF_MOVED = `case ${STORED_DELETE_PREDATES_MOVE} ${GREATEST_DELETE} end`
-/** The delete of a blob that a manifest implies: it comes to a path with the manifest, and ends with the path. */
+/** The delete of a blob that a manifest implies: it moves to a path with the manifest, and is deleted with the path. */
 export const DELETED_WITH_MANIFEST = `case ${STORED_DELETE_PREDATES_MOVE} ${INCOMING_DELETE_PREDATES_MOVE} ${GREATEST_DELETE} end`
 
 /**
- * Unites rows that are inserted into a table `o` with those that are there, whatever the order of either: the end of an
- * `insert`.
+ * The end of an `insert` into a table `o`: merges inserted rows with stored ones. The result does not depend on their order.
  */
 export const mergeOnConflict = (
   { key, newest, others }: KeyedTable,

@@ -5,38 +5,41 @@ import { jobStep, type Step } from '../../storage/sql/retried-transaction.js'
 import { propagateEverywhere, propagateToShown } from './propagate-blobs.js'
 import { lockManifestsOf } from './lock-manifests.js'
 import { CHANGES, isMoved, isEventRowMoved, LOOKUPS, PUSHES, type EventTable } from './moved-rows.js'
-import { closeMove, MoveBlocked, openMove, waitForOthers, type Ids } from './open-moves.js'
+import { closeMove, MoveBlocked, openMove, assertNoOtherOpenMove, type Ids } from './open-moves.js'
 import { BLOB, MANIFEST, TAG, mergeOnConflict, type KeyedTable } from './merge-rows.js'
 
-/** A repository, and where all that is known of it belongs. */
+/** A repository, and the repository to which everything recorded about it belongs. */
 export type RepositoryMove = {
   from: RepositoryPath
   to: RepositoryPath
-  /** The time of a rename. What happened later stays, and what a rename of then or later has brought; without it, everything goes. */
+  /**
+   * The time of a rename. Rows with later times stay, and so do rows that a rename at this time or later brought. Without it,
+   * all rows move.
+   */
   until?: Micros
 }
 type RepositoryPath = { registry: string; name: string }
 
-/** Rows that go in one transaction: batches for either repository wait for these, and have 2 s. */
+/** Rows that move in one transaction. Batches for either repository wait for it, and have 2 s. */
 const AT_ONCE = 1_000
-/** Fewer, as each brings its blobs along. */
+/** Fewer, because each manifest moves with its blobs. */
 const MANIFESTS_AT_ONCE = 100
 
 /**
- * Moves what is known of a repository to another, which may be there already: rows of both become one as if their events had
- * been told of one repository. It goes in steps, each a transaction of its own; doing it again changes nothing, and finishes
- * what broke off. From the first row that goes until the last, the move is open (see isMoving).
+ * Moves what is recorded about a repository to another one, which may exist already. Rows of both are merged as if all events
+ * had been about one repository. It works in steps, each a transaction; repeating it changes nothing, and finishes an
+ * interrupted move. The move is open from the first row that moves until the last (see isMoving).
  * @param isOver whether to leave the rest to another run; at least one page of rows is moved.
- * @returns `waits` if another open move has to be finished first, `over` if there was no time for the rest.
+ * @returns `blocked` if another open move has to be finished first, `over` if there was no time for the rest.
  */
 export const moveRepository = async (
   database: Database,
   move: RepositoryMove,
   isOver: () => boolean = () => false,
-): Promise<'done' | 'waits' | 'over'> => {
+): Promise<'done' | 'blocked' | 'over'> => {
   const inPages = async (most: number, page: Page): Promise<void> => movePages(database, move, { most, page, isOver })
   try {
-    // Manifests before blobs: who learnt what they hold, and told the old path of it, is waited for there.
+    // Manifests before blobs: a transaction that propagates their blobs to the old path is waited for here.
     await inPages(MANIFESTS_AT_ONCE, moveManifests(move))
     await inPages(AT_ONCE, async (tx, ids, after) => moveKeyed(tx, ids, { ...BLOB, move, after }))
     await inPages(AT_ONCE, async (tx, ids, after) => moveKeyed(tx, ids, { ...TAG, move, after }))
@@ -45,7 +48,7 @@ export const moveRepository = async (
     await step(database, move, async (tx, ids) => closeMove(tx, ids, move))
     return 'done'
   } catch (error) {
-    if (error instanceof MoveBlocked) return 'waits'
+    if (error instanceof MoveBlocked) return 'blocked'
     if (error instanceof RunIsOver) return 'over'
     throw error
   }
@@ -53,7 +56,7 @@ export const moveRepository = async (
 
 class RunIsOver extends Error {}
 
-/** @returns the keys of what went, in their order. */
+/** @returns the keys of the moved rows, in their order. */
 type Page = (tx: Step, ids: Ids, after: string) => Promise<string[]>
 
 const movePages = async (
@@ -83,11 +86,14 @@ const step = async <T>(
   jobStep(database, async (tx) => {
     const ids = await lockBoth(tx, move)
     if (!ids) return undefined
-    await waitForOthers(tx, ids)
+    await assertNoOtherOpenMove(tx, ids)
     return work(tx, ids)
   })
 
-/** Batches touch the row of each repository before anything in it, so none is under way in either while both are locked. */
+/**
+ * Batches lock the row of each repository before anything in it, so no batch is in progress in either repository while both are
+ * locked.
+ */
 const lockBoth = async (tx: Sql, { from, to, until }: RepositoryMove): Promise<Ids | undefined> => {
   const { rows } = await sql<{ id: number; is_source: boolean }>`
     select id, (registry, name) = (${from.registry}, ${from.name}) as is_source
@@ -99,8 +105,8 @@ const lockBoth = async (tx: Sql, { from, to, until }: RepositoryMove): Promise<I
   const source = rows.find(({ is_source }) => is_source)?.id
   if (source === undefined) return undefined
   const at = sql`${until === undefined ? null : isoTime(until)}::timestamptz`
-  // A rename shows the new path, and leaves what was deleted there before; an alias is the same repository. Two repositories
-  // that a rename merges are reconciled if both are.
+  // A rename shows the new path, and leaves objects that were deleted there before; an alias is the same repository. If a
+  // rename merges two repositories, the result counts as reconciled if both were.
   const { rows: targets } = await sql<{ id: number }>`
     insert into inventory.repositories as r (registry, name, first_seen_at, last_seen_at, deleted_at, reconciled_at)
     select ${to.registry}, ${to.name}, first_seen_at, coalesce(${at}, last_seen_at),
@@ -152,7 +158,7 @@ const creditRegistry = async (tx: Sql, digests: readonly string[], { from, to }:
   `.execute(tx)
 }
 
-/** Which of some manifests have a list: it may be known in every registry from now on. */
+/** The manifests that have a list: it may be known in every registry from now on. */
 const listedOf = async (tx: Sql, digests: readonly string[]): Promise<string[]> => {
   const { rows } = await sql<{ digest: string }>`
     select digest from inventory.manifests where digest = any(${digests}::text[]) and cardinality(stated_by) > 0 order by digest
@@ -160,7 +166,10 @@ const listedOf = async (tx: Sql, digests: readonly string[]): Promise<string[]> 
   return rows.map(({ digest }) => digest)
 }
 
-/** By the places of the rows, whatever the statistics say; one that changed in between goes at the next run. */
+/**
+ * Selects rows by their physical position (ctid), so that the statistics of PostgreSQL do not matter. A row that changes in
+ * between moves in the next run.
+ */
 const moveKeyed = async (
   tx: Sql,
   { from, to }: Ids,

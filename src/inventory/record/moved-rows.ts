@@ -7,8 +7,9 @@ type Dated = Pick<KeyedTable, 'newest' | 'keptBy'>
 type Until = { until?: Micros | undefined }
 
 /**
- * What a move concerns of the rows `p` of a table. Alias or not, what has nothing but marks goes along. A blob of which no time
- * is known was told of by a manifest alone: it stays where one that has it stays, and the others have told of it where they went.
+ * Whether a move takes a row `p` of a table. Rows that have only deletes move, too. A blob without a time is known from a
+ * manifest alone: it stays as long as a manifest of the repository that has it stays. For manifests that moved, the blob was
+ * added at their new path.
  */
 export const isMoved = ({ newest, keptBy }: Dated, { until }: Until): RawBuilder<unknown> => {
   if (until === undefined) return sql`true`
@@ -18,15 +19,15 @@ export const isMoved = ({ newest, keptBy }: Dated, { until }: Until): RawBuilder
         and ${keptBy === undefined ? sql`true` : sql`(${last} is not null or not ${sql.raw(keptBy)})`}`
 }
 
-/** What single events told: each has a place, and no other row to become one with. */
+/** A table with one row per event, which needs no merge with another row. */
 export type EventTable = { table: string; also: string }
 const AT: Dated = { newest: ['at'] }
 export const CHANGES: EventTable = { table: 'changes', also: '' }
-/** The other half of a pull may be at the new path, and so may the rows of a check that was settled when they had gone. */
+/** The counterpart of a pull may be at the new path, and so may the rows of a check that was settled after these had moved. */
 export const LOOKUPS: EventTable = { table: 'tag_lookups', also: ", joined = false, settled = method <> 'HEAD'" }
 export const PUSHES: EventTable = { table: 'recent_pushes', also: '' }
 
-/** Whether a move concerns a row of what single events told. */
+/** Whether a move takes a row of an event table. */
 export const isEventRowMoved = (move: Until): RawBuilder<unknown> => isMoved(AT, move)
 
 const ALL: (Dated & { table: string })[] = [
@@ -34,7 +35,7 @@ const ALL: (Dated & { table: string })[] = [
   ...[CHANGES, LOOKUPS, PUSHES].map(({ table }) => ({ table, ...AT })),
 ]
 
-/** Whether a move has something left to move. */
+/** Whether a move has rows left to move. */
 export const hasRest = (repositoryId: RawBuilder<unknown>, move: Until): RawBuilder<unknown> => {
   const some = ALL.map(
     ({ table, ...dated }) => sql`exists (
@@ -44,7 +45,7 @@ export const hasRest = (repositoryId: RawBuilder<unknown>, move: Until): RawBuil
   return sql`(${sql.join(some, sql` or `)})`
 }
 
-/** Whether a repository `r` is for a rename: it has something to move, or lost all to one that broke off before its end. */
+/** Whether a rename takes a repository `r`: the repository has rows to move, or an interrupted move left it empty. */
 export const isToBeMoved = (until: Micros): RawBuilder<unknown> =>
   sql`(${hasRest(sql`r.id`, { until })} or r.deleted_at is null and ${IS_EMPTY})`
 

@@ -10,9 +10,9 @@ import { time, times } from './times.js'
 import { BLOB, MANIFEST, TAG, mergeOnConflict } from './merge-rows.js'
 
 /**
- * The parts of a batch's statement that keep the inventory. Each row is united with what is stored: of every time the
- * greatest stays, so that neither the order of events nor their repetition matters (docs/decisions/0009).
- * Rows are locked in the order of their keys, so processes that write side by side do not block each other for good.
+ * The parts of a batch's statement that update the inventory. Each row is merged with the stored one: the greatest time wins,
+ * so that neither the order of events nor their repetition matters (docs/decisions/0009). Rows are locked in the order of their
+ * keys, so that concurrent processes do not deadlock.
  */
 export const inventoryParts = (seen: Observations): StatementPart[] =>
   seen.repositories.length === 0
@@ -30,7 +30,7 @@ export const inventoryParts = (seen: Observations): StatementPart[] =>
         ...(seen.pushes.length > 0 ? [pushes(seen)] : []),
       ]
 
-/** `places` tells the other parts the id of each repository by its number in the batch. */
+/** `batch_repositories` has the id of each repository by its number in the batch, for the other parts. */
 const repositories = ({ repositories: rows }: Observations): StatementPart => ({
   key: 'r',
   text: (p) => `
@@ -58,14 +58,14 @@ const repositories = ({ repositories: rows }: Observations): StatementPart => ({
   ],
 })
 
-/** Whether a row `m` has the media type of an index: null if its kind is not known. A list without a type is that of an image. */
+/** Whether a row has the media type of an index; null if its kind is unknown. A list without a type is that of an image. */
 const isIndexRow = (row: string): string =>
   `coalesce(${row}.media_type, case when ${hasList(row)} then '' end) in (${[...INDEXES].map((type) => `'${type}'`).join(', ')})`
 
 /**
- * Inserts manifests that were not known. Of one that was, only the type and the size are completed here: `settleContents`
- * compares what contradicts the row, and stores the contents.
- * Repositories are locked before manifests, as by renames: `places` is read first.
+ * Inserts new manifests. For existing ones, only the type and the size are completed here: `settleContents` compares statements
+ * that contradict the row, and stores the contents. As in renames, repositories are locked before manifests:
+ * `batch_repositories` is read first.
  */
 const manifests = ({ manifests: rows }: Observations): StatementPart => ({
   key: 'm',
@@ -80,7 +80,7 @@ const manifests = ({ manifests: rows }: Observations): StatementPart => ({
       order by digest
       on conflict (digest) do update
         set media_type = greatest(m.media_type, excluded.media_type), size = greatest(m.size, excluded.size),
-            -- settleContents adds the registries that state the type: until then, no registry is believed.
+            -- settleContents adds the registries that state the type: until then, the type is known in no registry.
             typed_by = case when m.media_type is distinct from greatest(m.media_type, excluded.media_type) then '{}' else m.typed_by end
         where (m.media_type is distinct from greatest(m.media_type, excluded.media_type)
             or m.size is distinct from greatest(m.size, excluded.size))
@@ -101,7 +101,7 @@ const manifests = ({ manifests: rows }: Observations): StatementPart => ({
   ],
 })
 
-/** Whether the list of a new manifest is stored by the same statement as its row. */
+/** Whether the list of a new manifest is stored in the same statement as its row. */
 const isStoredWithRow = ({ contents, contested }: SeenManifest): boolean =>
   contents !== undefined && contested !== true && !isLarge({ contents })
 
@@ -130,8 +130,8 @@ const manifestsInRepositories = ({ manifestsInRepositories: rows }: Observations
 })
 
 /**
- * What was implied in a repository that was deleted once is told by propagateKnownBlobs: a rename may have brought the manifest there
- * since.
+ * In a repository that was ever deleted, propagateKnownBlobs adds the implied blobs: a rename may have brought the manifest
+ * there since.
  */
 const blobsInRepositories = ({ blobsInRepositories: rows }: Observations): StatementPart => ({
   key: 'b',

@@ -3,12 +3,12 @@ import type { EventId, Rename } from '../../events/registry-event.js'
 import type { SeenActor } from './actors.js'
 import type { ManifestStatement } from './manifest-statements.js'
 
-/** The newest time of each thing that can happen to an object, a tag or a repository, and the oldest time of any. */
+/** The newest time of each kind of observation of an object, a tag or a repository, and the oldest time of any. */
 export type Times = {
   pushed?: Micros
   pulled?: Micros
   checked?: Micros
-  /** Of a manifest: it was there, which is no use. */
+  /** Of a manifest: it existed. That is no use. */
   confirmed?: Micros
   mounted?: Micros
   deleted?: Micros
@@ -30,25 +30,28 @@ export type SeenObject = Times & {
   size?: number
   /** Of a blob: the newest push of a manifest that has it. */
   manifest?: Micros
-  /** Of a blob: a manifest that is there has it. */
+  /** Of a blob: a manifest that exists has it. */
   implied?: boolean
 }
 export type SeenTag = Times & { repository: number; name: string; digest?: string; pointed?: Micros; asked?: Micros }
 export type SeenManifest = ManifestStatement & {
   digest: string
-  /** Registries of the batch that show the manifest, those that state its list, that state it with all that the batch knows of it, and that state its media type. */
+  /**
+   * Registries of the batch that show the manifest (shownBy), state its list (statedBy), state all fields of the list that the
+   * batch knows (completedBy), and state its media type (typedBy).
+   */
   shownBy: ReadonlySet<string>
   statedBy: ReadonlySet<string>
   completedBy: ReadonlySet<string>
   typedBy: ReadonlySet<string>
-  /** Whether events of the batch contradict each other about the manifest, so that nothing else is here. */
+  /** Whether events of the batch contradict each other about the manifest. It has no other statements then. */
   contested?: boolean
 }
 export type Change = {
   event: EventId
   repository: number
   at: Micros
-  /** `gone`: a registry that was asked did not have it any more; nobody told when or by whom it was deleted. */
+  /** `gone`: reconcile found that the registry no longer has it; no event reported when or by whom it was deleted. */
   action: 'push' | 'delete' | 'gone'
   digest?: string
   tag?: string
@@ -64,10 +67,10 @@ export type SeenLookup = {
   origin: string
   at: Micros
 }
-/** A push of a manifest, to be found by the HEAD that a client sends before it. */
+/** A push of a manifest, which is looked up for the HEAD that the client sent before it. */
 export type SeenPush = {
   repository: number
-  /** The tag, or the digest of a manifest that was pushed without one. */
+  /** The tag, or the digest of a manifest that was pushed without a tag. */
   reference: string
   origin: string
   at: Micros
@@ -75,16 +78,16 @@ export type SeenPush = {
 export type SeenRename = Rename & { event: EventId; registry: string; at: Micros; actor?: SeenActor }
 
 export type ShownManifest = {
-  /** Of the repository in the batch. */
+  /** The number of the repository in the batch. */
   number: number
   registry: string
   name: string
   digest: string
-  /** What it holds is among the blobs of the batch, or the batch does not know it. */
+  /** Whether the statement of the batch adds all blobs of the manifest, or the batch does not know its contents. */
   isCovered: boolean
 }
 
-/** What a batch of events says about registries, each row once, whatever the order of the events. */
+/** What a batch of events states about registries, each row once. The order of the events does not matter. */
 export type Observations = {
   repositories: SeenRepository[]
   manifestsInRepositories: SeenObject[]
@@ -99,6 +102,6 @@ export type Observations = {
   received: Micros
   /** Manifests about which an event states something that this process has not stored yet. */
   described: SeenManifest[]
-  /** Manifests that were pushed, or shown for the first time: what they hold is in that repository, too. */
+  /** Manifests that were pushed, or shown for the first time: their blobs are in that repository, too. */
   shown: ShownManifest[]
 }

@@ -8,15 +8,15 @@ export type Ids = { from: number; to: number }
 /** The time of a rename; missing for an alias. */
 type Until = { until?: Micros | undefined }
 
-/** Another move from or to the source is open: this one would take a part of what belongs elsewhere. */
+/** Another move from or to the source is open: this move would take rows that belong elsewhere. */
 export class MoveBlocked extends Error {}
 
 /**
- * Every repository is the source of one open move at most, and of none while something is still on the way to it. A move opens only
- * from a repository to which no open move leads, so open moves never form a circle, and one of them can always go on.
+ * Refuses a move while another one has to be finished first. A repository is the source of at most one open move, and of no
+ * open move while another one leads to it. So open moves never form a cycle, and one of them can always proceed.
  * @throws MoveBlocked
  */
-export const waitForOthers = async (tx: Sql, { from, to }: Ids): Promise<void> => {
+export const assertNoOtherOpenMove = async (tx: Sql, { from, to }: Ids): Promise<void> => {
   const { rows } = await sql`
     select from inventory.open_moves where to_id = ${from} or (from_id = ${from} and to_id <> ${to}) limit 1
   `.execute(tx)
@@ -26,7 +26,10 @@ export const waitForOthers = async (tx: Sql, { from, to }: Ids): Promise<void> =
 const timeOf = ({ until }: Until): RawBuilder<unknown> =>
   sql`${until === undefined ? null : isoTime(until)}::timestamptz`
 
-/** Marks a move as open, in each transaction in which rows go: without the rest, they are not whole. */
+/**
+ * Marks a move as open, in each transaction that moves rows: until the move is finished, either path has only a part of the
+ * rows.
+ */
 export const openMove = async (tx: Sql, { from, to }: Ids, move: Until): Promise<void> => {
   await sql`
     insert into inventory.open_moves as o (from_id, to_id, until) values (${from}, ${to}, ${timeOf(move)})
@@ -35,8 +38,8 @@ export const openMove = async (tx: Sql, { from, to }: Ids, move: Until): Promise
 }
 
 /**
- * Ends a move: deletes a source that is empty now, and the mark if nothing is left to move. What came late leaves the mark until the
- * next run.
+ * Closes a move: deletes the source if it is empty now, and deletes the mark if no rows are left to move. If rows arrived late,
+ * the mark stays until the next run.
  */
 export const closeMove = async (tx: Sql, { from }: Ids, move: Until): Promise<void> => {
   const { rows } = await sql`

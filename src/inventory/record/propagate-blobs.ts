@@ -3,16 +3,16 @@ import type { HotStatement, Run } from '../../storage/sql/database.js'
 import { lockManifests } from './lock-manifests.js'
 import { settleContents } from './settle-contents.js'
 import type { SeenManifest, ShownManifest } from './observations.js'
-import { mayBeTooMuch } from './withhold.js'
+import { mayBeTooLong } from './withhold.js'
 import { DELETED_WITH_MANIFEST } from './merge-rows.js'
 
-/** Blobs in repositories that one statement adds. What is more, a job adds in steps. */
+/** Rows that one statement adds, as blobs times repositories. Above this number, a job adds the rows in steps. */
 export const AT_ONCE = 5_000
 
 /**
- * What `m` has, manifests in repositories, that these repositories do not have yet. Look-ups by key, whatever the statistics
- * say. Layers that may not be distributed are left out: a registry takes manifests without them. Rows that say it already
- * are left alone: to look at them is a write less, and most pulls are of images whose blobs are known.
+ * The blobs of `m`, a query of manifests in repositories, that these repositories lack. Each is a look-up by key, whatever the
+ * statistics of PostgreSQL say. Layers that may not be distributed are left out, because a registry takes manifests without
+ * them. Rows that would not change are left out: a look-up saves a write, and most pulls are of images whose blobs are known.
  */
 export const selectLacked = (m: string): string => `
     select incoming.* from (
@@ -52,16 +52,16 @@ export const upsertBlobs = (rows: string): string => `
 
 const insertLacked = (m: string): string => upsertBlobs(selectLacked(m))
 
-/** Manifests in repositories; what a rename brought after the delete of a repository is not ended by it. */
+/** Manifests in repositories. A manifest that a rename brought after the delete of its repository is not deleted by it. */
 export const MANIFEST_ROWS = `
       select o.repository_id, o.digest, o.pushed_at, o.moved_at,
         case when o.moved_at >= r.deleted_at then null else r.deleted_at end as deleted_at`
 
-/** Whether the entries of a row `m` of the manifests are propagated to the repositories of a registry. */
+/** Whether the entries of a row `m` of inventory.manifests are propagated to the repositories of a registry. */
 export const isKnownInRegistry = (m: string, registry: string): string =>
   `(${m}.stated_by is null or (${registry} = any(${m}.stated_by) and ${registry} <> all(coalesce(${m}.withheld_in, '{}'))))`
 
-const propagateEverywhereText = `
+const PROPAGATE_EVERYWHERE_TEXT = `
     with wanted as materialized (
       select m.digest, m.stated_by, m.withheld_in, sum(b.entries * o.repositories) over (order by m.digest) <= ${AT_ONCE} as is_small,
         m.stated_by is null or not exists (
@@ -91,14 +91,14 @@ const propagateEverywhereText = `
       where wanted.is_small and ${isKnownInRegistry('wanted', 'r.registry')}
     )`)}`
 
-const PROPAGATE_EVERYWHERE: HotStatement = { name: 'propagate_everywhere', text: propagateEverywhereText }
+const PROPAGATE_EVERYWHERE: HotStatement = { name: 'propagate_everywhere', text: PROPAGATE_EVERYWHERE_TEXT }
 
 const PROPAGATE_TO_SHOWN: HotStatement = {
   name: 'propagate_to_shown',
   text: `
     with manifest_rows as materialized (
       select p.*, m.is_known,
-        sum(b.entries) over (order by p.digest, p.repository_id) <= ${AT_ONCE} and not ${mayBeTooMuch('p.digest', 'b.entries')} as is_small
+        sum(b.entries) over (order by p.digest, p.repository_id) <= ${AT_ONCE} and not ${mayBeTooLong('p.digest', 'b.entries')} as is_small
       from (
         ${MANIFEST_ROWS}, wanted.registry
         from unnest($1::text[], $2::text[], $3::text[]) as wanted (registry, name, digest)
@@ -130,12 +130,11 @@ const PROPAGATE_TO_SHOWN: HotStatement = {
 }
 
 /**
- * Tells all repositories that have these manifests of the blobs in them: a registry takes no manifest whose blobs it lacks, so
- * they were there when it was pushed.
- *
- * To be called in a statement after the one that stored pushes, and after the one that stored contents: both lock the row of
- * the manifest, so whichever comes second sees what the first has written, and no blob is missed. So do moves and ends of
- * repositories. What is too much for one transaction is noted, for propagateNotedBlobs.
+ * Adds the blobs of manifests to all repositories that have one of the manifests: a registry takes no manifest whose blobs it
+ * lacks, so the repository had them when the manifest was pushed. Must be called in a statement after the one that stored
+ * pushes, and after the one that stored contents. Both lock the row of the manifest, so the second one sees what the first one
+ * wrote, and no blob is missed. Moves and deletes of repositories lock the row, too. If there are too many rows for one
+ * transaction, the manifest is noted for propagateNotedBlobs.
  */
 export const propagateEverywhere = async ({ run }: { run: Run }, digests: readonly string[]): Promise<void> => {
   if (digests.length > 0) await run(PROPAGATE_EVERYWHERE, [digests])
@@ -144,8 +143,8 @@ export const propagateEverywhere = async ({ run }: { run: Run }, digests: readon
 type Place = Pick<ShownManifest, 'registry' | 'name' | 'digest'>
 
 /**
- * The same for one repository of each manifest, if nothing new is known of its contents. If the registry did not state them, they are
- * not known there, and so not in every registry from now on.
+ * Adds the blobs of each manifest to one repository, if no new contents of the manifest were stored. If the registry did not
+ * state the contents, they are not known there, so they no longer count as known in every registry.
  */
 export const propagateToShown = async ({ run }: { run: Run }, shown: readonly Place[]): Promise<void> => {
   if (shown.length === 0) return
@@ -157,8 +156,9 @@ export const propagateToShown = async ({ run }: { run: Run }, shown: readonly Pl
 }
 
 /**
- * Tells what events showed of manifests that were known before: propagateEverywhereText of those whose contents are known from now on, else
- * where they were shown. In a transaction after the statement that stored the events, or that one's.
+ * Propagates blobs of manifests that existed before the batch: to all repositories if the contents are new, else to the
+ * repositories that showed the manifest. Must run in the transaction that stored the events, after its statement, or in a later
+ * one.
  * @param described manifests about which events stated something.
  */
 export const propagateKnownBlobs = async (

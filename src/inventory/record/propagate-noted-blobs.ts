@@ -2,9 +2,9 @@ import { sql } from 'kysely'
 import type { Database, HotStatement } from '../../storage/sql/database.js'
 import { jobStep, type Step } from '../../storage/sql/retried-transaction.js'
 import { upsertBlobs, AT_ONCE, isKnownInRegistry, selectLacked, MANIFEST_ROWS } from './propagate-blobs.js'
-import { withholdIfTooMuch } from './withhold.js'
+import { withholdIfTooLong } from './withhold.js'
 
-/** As many blobs as one step may add, of manifests in repositories. Those that are there already are passed over. */
+/** Adds the blobs of a manifest to some repositories, as many as one step may add. Rows that exist already are skipped. */
 const STEP: HotStatement = {
   name: 'propagate_in_steps',
   text: `
@@ -26,12 +26,12 @@ const STEP: HotStatement = {
     select count(*)::int as lacked from lacked`,
 }
 
-/** Steps of one run: 100,000 rows at most, so that what else the job does waits for some seconds. */
+/** Steps of one run: 100,000 rows at most, so that the rest of the job is delayed by only some seconds. */
 const STEPS = 20
 
 /**
- * Adds the blobs of manifests that were too much for one statement to all repositories, in steps. Manifests take turns, a step at a time.
- * What is left is for the next run.
+ * Adds the blobs of manifests that are too many for one statement to all repositories, in steps. Manifests take turns, one step
+ * at a time. The next run continues.
  * @param turns the manifest of the last step
  */
 export const propagateNotedBlobs = async (database: Database, turns: { digest?: string } = {}): Promise<void> => {
@@ -53,7 +53,7 @@ const propagateStep = async (tx: Step, last: string, counted: ReadonlySet<string
   const manifest = (await nextNoted(tx, last)) ?? (await nextNoted(tx, ''))
   if (!manifest) return undefined
   const { digest, after } = manifest
-  if (!counted.has(digest) && (await withholdIfTooMuch(tx, digest))) return digest
+  if (!counted.has(digest) && (await withholdIfTooLong(tx, digest))) return digest
   const { rows: repositories } = await sql<{ id: number }>`
     select repository_id as id from inventory.repository_manifests
     where digest = ${digest} and repository_id > ${after}
@@ -61,7 +61,7 @@ const propagateStep = async (tx: Step, last: string, counted: ReadonlySet<string
     limit greatest(1, ${AT_ONCE} / (select 1 + count(*) from inventory.manifest_blobs where manifest_digest = ${digest}))
   `.execute(tx)
   const [{ lacked }] = (await tx.run(STEP, [repositories.map(({ id }) => id), digest])) as [{ lacked: number }]
-  // Of a manifest that alone is too much for a step, the next step adds what is left.
+  // If one manifest in one repository is too much for a step, the next step adds the rest.
   if (lacked < AT_ONCE) {
     const next = repositories.at(-1)?.id ?? null
     await sql`update inventory.manifests set tell_after = ${next} where digest = ${digest}`.execute(tx)

@@ -6,7 +6,7 @@ import type { SeenRename } from './observations.js'
 
 export type StoredRename = Pick<SeenRename, 'event' | 'registry' | 'what' | 'from' | 'to' | 'at'>
 
-/** Renames of a registry that one run reads; a registry that renames more in the time for late events is not GitLab. */
+/** Renames of a registry that one run reads. GitLab does not rename more within the time for late events. */
 const MOST = 1_000
 
 const KEPT = sql`event_id as event, registry, what, from_name as from, to_name as to,
@@ -17,7 +17,7 @@ type Row = Omit<StoredRename, 'at'> & { at: string }
 const read = async (db: Sql, query: RawBuilder<Row>): Promise<StoredRename[]> =>
   (await query.execute(db)).rows.map((row) => ({ ...row, at: Number(row.at) }))
 
-/** Registries with renames that are pending, are from since then, or have an open move. */
+/** Registries that have pending renames, renames since a time, or an open move of a rename. */
 export const renamingRegistries = async (db: Sql, since: Date): Promise<string[]> => {
   const { rows } = await sql<{ registry: string }>`
     select registry from inventory.renames where carried_at is null or at >= ${since}
@@ -27,7 +27,7 @@ export const renamingRegistries = async (db: Sql, since: Date): Promise<string[]
   return rows.map(({ registry }) => registry)
 }
 
-/** The first pending renames of a registry by their time, from one on, and then those before it. */
+/** The first pending renames of a registry in the order of their times: from `begin` on, followed by those before it. */
 export const pendingRenames = async (db: Sql, registry: string, begin: string | undefined): Promise<StoredRename[]> =>
   read(
     db,
@@ -40,7 +40,10 @@ export const pendingRenames = async (db: Sql, registry: string, begin: string | 
     `,
   )
 
-/** Renames since then that were carried out, the last one of each path: nothing came late for others if nothing did for this one. */
+/**
+ * Renames since a time that were carried out, the last one of each path. If no event came late for the last one, none came late
+ * for the others.
+ */
 export const lateRenames = async (db: Sql, registry: string, since: Date): Promise<StoredRename[]> =>
   read(
     db,
@@ -54,8 +57,8 @@ export const lateRenames = async (db: Sql, registry: string, since: Date): Promi
   )
 
 /**
- * The last rename before another one that has something left to move from a repository: pending, or since then. Without it, none
- * before has.
+ * The rename of a repository, before another rename, that has rows left to move: the last one that is pending or not older than
+ * `since`. If it has none, no earlier rename has.
  */
 export const renameBefore = async (
   db: Sql,
@@ -78,7 +81,7 @@ export const renameBefore = async (
   return before && (await isLeftFor(db, name, before)) ? before : undefined
 }
 
-/** Whether a rename has something to move from a repository. */
+/** Whether a rename has rows left to move from a repository. */
 export const isLeftFor = async (db: Sql, name: string, { registry, at }: StoredRename): Promise<boolean> => {
   const { rows } = await sql`
     select from inventory.repositories r
@@ -87,7 +90,9 @@ export const isLeftFor = async (db: Sql, name: string, { registry, at }: StoredR
   return rows.length > 0
 }
 
-/** The paths behind a name that hold something of before a rename: the repository itself, or all below the namespace. */
+/**
+ * The paths after a name that have rows from before a rename: the repository itself, or all repositories below the namespace.
+ */
 export const renamedBy = async (
   db: Sql,
   { registry, what, from, to, at }: StoredRename,
@@ -106,7 +111,10 @@ export const renamedBy = async (
   return rows.map(({ name }) => name)
 }
 
-/** Marks a rename that has something to move as pending, and those that may move it on: later ones of where it leads to. */
+/**
+ * Marks a rename that has rows to move as pending, with the later renames that may move these rows on: those of its target
+ * path.
+ */
 export const reopenFrom = async (db: Sql, { event, registry, to, at }: StoredRename): Promise<void> => {
   await sql`
     update inventory.renames n set carried_at = null

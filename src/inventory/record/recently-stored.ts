@@ -5,20 +5,23 @@ import { createRecentMap } from '../../runtime/recent-map.js'
 import { createActors, type Actors } from './actors.js'
 import type { Observations } from './observations.js'
 
-/** Manifests this process remembers; a busy registry's manifests of a day. */
+/** Manifests that this process remembers: about those of a busy registry in one day. */
 const MOST = 50_000
 
 /**
- * What this process has stored already, so that the tenth pull of a manifest need not say again what the first has said. It
- * may forget, but never makes up: saying something again changes nothing.
+ * What this process stored recently, so that the tenth pull of a manifest need not state again what the first one stated. It
+ * may lack something that is stored, but never contains something that is not: stating something again changes nothing.
  */
 export type RecentlyStored = {
-  /** Everything that the event states about the manifest itself, as its registry stated it. Only the newest statement is remembered. */
+  /**
+   * Whether everything that the event states about the manifest was stated by its registry before. Only the newest statement is
+   * remembered.
+   */
   describes: (event: RegistryEvent) => boolean
-  /** That the blobs of the manifest are in the event's repository. */
+  /** Whether the blobs of the manifest were added to the repository of the event. */
   implies: (event: RegistryEvent) => boolean
   actors: Actors
-  /** Is called with events, and the observations in them, when both are stored. */
+  /** Is called with events and their observations after both were stored. */
   learn: (events: readonly RegistryEvent[], observations: Observations) => void
 }
 
@@ -56,13 +59,13 @@ export const createRecentlyStored = (): RecentlyStored => {
 type Description = { mediaType: string | undefined; size: number | undefined; contents: string | undefined }
 
 const descriptionOf = ({ mediaType, size, references }: RegistryEvent): Description => ({
-  // A list without a media type is one of an image, which may contradict what is remembered.
+  // A list without a media type is the list of an image, which may contradict the remembered one.
   mediaType: mediaType ?? (references && ''),
   size,
   contents: references && fingerprintOf(references),
 })
 
-/** Lists are asked for more than once, and hashed once. */
+/** A list is looked up several times, but hashed once. */
 const fingerprints = new WeakMap<readonly Descriptor[], string>()
 
 const fingerprintOf = (references: readonly Descriptor[]): string => {

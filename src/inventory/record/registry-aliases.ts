@@ -2,8 +2,8 @@ import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 
 /**
- * Stores the aliases of registries for SQL: while data moves from an alias to its registry, uses are recorded under both. Aliases that
- * are no longer configured are removed.
+ * Stores the aliases of registries for SQL: while data moves from an alias to its registry, uses are recorded under both names.
+ * Aliases that are no longer configured are deleted.
  * @param aliases each with the name of its registry.
  */
 export const storeAliases = async (db: Sql, aliases: ReadonlyMap<string, string>): Promise<void> => {

@@ -14,33 +14,34 @@ import {
 } from './read-renames.js'
 import { takeTurns, type Parts } from './take-turns.js'
 
-/** A rename and a repository up to which the last run came. */
+/** The rename and the repository at which the last run stopped. */
 type Position = { event: string; name: string }
 type Kind = 'pending' | 'late'
-/** Where a run ended in a registry; `open` is the id of the source of the last open move. */
+/** Where a run stopped in a registry; `open` is the id of the source of its last open move. */
 type Positions = { pending?: Position | undefined; late?: Position | undefined; open: number }
 
 /**
- * Where runs of a process ended, so that the next one goes on there, behind what failed. Each process has its own, and starts at the
- * beginning.
+ * Where the runs of a process stopped, so that the next run continues after failures. Each process has its own turns, and
+ * starts at the beginning.
  */
 export type RenameTurns = { last?: string; positions: Map<string, Positions> }
 
 export const createRenameTurns = (): RenameTurns => ({ positions: new Map() })
 
 type Limits = {
-  /** Renames since then are looked at again for what came late: events of before a rename that tell of the old path. */
+  /** Renames since this time are checked again for late events: events from before a rename that name the old path. */
   since: Date
   turns?: RenameTurns
-  /** Whether the run has had its time: it ends at the next page of rows. */
+  /** Whether the time of the run is over: the run stops at the next page of rows. */
   isOver?: () => boolean
 }
 
 /**
- * Carries out new renames, and those since a time again for what came late. What a rename has moved, only a later one moves on, so
- * renames that happened before it leave it alone. Registries take turns, a repository at a time: what one registry has renamed holds
- * up no other. What is left when the run is over stays pending, and its repositories are marked (see isMoving).
- * @throws AggregateError when renames failed; the others were carried out, as far as there was time.
+ * Carries out new renames, and recent ones again for rows that came late. Rows that a rename moved are moved on only by a later
+ * rename, so earlier renames leave them alone. Registries take turns, a repository at a time, so that the renames of one
+ * registry do not delay another. When the time of the run is over, the rest stays pending, and its repositories are marked (see
+ * isMoving).
+ * @throws AggregateError if renames failed; the others were carried out, as far as there was time.
  */
 export const carryOutRenames = async (
   database: Database,
@@ -53,7 +54,7 @@ export const carryOutRenames = async (
   for (const registry of registries) {
     const queue = { database, registry, since, turns, isOver, errors }
     queues.set(registry, pendingOf(queue))
-    // What comes late does not wait for all that is new: no path is marked for it.
+    // Late rows have a queue of their own, since their paths are not marked: they should not wait for all new renames.
     queues.set(`${registry} late`, lateOf(queue))
   }
   errors.push(...(await takeTurns(queues, turns, isOver)))
@@ -85,7 +86,7 @@ async function* lateOf(queue: Queue): Parts {
   yield* carryOutAll(queue, 'late', await lateRenames(database.sql, registry, since))
 }
 
-/** Carries out renames from the position on, and then those before it. */
+/** Carries out renames from the position on, followed by those before it. */
 async function* carryOutAll(queue: Queue, kind: Kind, renames: readonly StoredRename[]): Parts {
   const positions = positionsOf(queue)
   const begin = positions[kind]
@@ -108,8 +109,9 @@ async function* carryOutAll(queue: Queue, kind: Kind, renames: readonly StoredRe
 }
 
 /**
- * Carries out a rename, for repositories behind a name. It is marked as carried out if nothing of it is left anywhere.
- * @yields each repository that was moved, or has to wait.
+ * Carries out a rename for the repositories after a name. The rename is marked as carried out if it has no rows left in any
+ * repository.
+ * @yields each repository that was moved, or is blocked.
  */
 async function* carryOut(queue: Queue, rename: StoredRename, after: string): AsyncGenerator<string, void> {
   const { database, errors } = queue
@@ -130,9 +132,9 @@ async function* carryOut(queue: Queue, rename: StoredRename, after: string): Asy
 }
 
 /**
- * Moves a repository by a rename, and before that by the renames before it, of the old path and of the new one: what each row belongs to
+ * Moves a repository by a rename. Earlier renames of the old path and of the new path are carried out first, so that the result
  * does not depend on the order in which renames are carried out.
- * @returns whether it was done.
+ * @returns whether the move is done.
  */
 const moveBy = async (queue: Queue, rename: StoredRename, name: string): Promise<boolean> => {
   const { database, since, isOver } = queue
@@ -143,7 +145,7 @@ const moveBy = async (queue: Queue, rename: StoredRename, name: string): Promise
   }
   const { registry, from, to, at } = rename
   const target = to + name.slice(from.length)
-  // What was at the new path moves on first: once rows are merged, they cannot be separated.
+  // Rows at the new path move on first: once rows are merged, they cannot be separated.
   const beforeAtTarget = await renameBefore(database.sql, target, rename, since)
   if (beforeAtTarget && !(await moveBy(queue, beforeAtTarget, target))) return false
   await reopenFrom(database.sql, rename)

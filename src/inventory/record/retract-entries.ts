@@ -9,13 +9,11 @@ import type { SeenManifest } from './observations.js'
 type Rejected = {
   /** Manifests whose stored list is about to be removed. */
   contested: readonly string[]
-  /** Manifests with a list that is not believed, and whose blobs the batch may have stored already. */
+  /** Manifests with a rejected list whose blobs the batch may have stored already. */
   rejected: readonly SeenManifest[]
 }
 
-/**
- * Records the blobs of lists that are not believed, for retractEntries. In a transaction that has locked the manifests.
- */
+/** Records the blobs of rejected lists for retractEntries. The transaction must have locked the manifests. */
 export const noteRejected = async ({ run }: { run: Run }, { contested, rejected }: Rejected): Promise<void> => {
   if (contested.length > 0) await run(NOTE_STORED, [contested])
   const entries = rejected.flatMap(({ digest, contents = [] }) =>
@@ -26,7 +24,7 @@ export const noteRejected = async ({ run }: { run: Run }, { contested, rejected 
   }
 }
 
-/** The same of stored lists that a registry has just disproved. */
+/** Records the blobs of stored lists that a registry has just disproved. */
 export const noteDisproved = async (
   db: Sql,
   manifests: readonly string[],
@@ -62,21 +60,21 @@ const NOTE_STATED: HotStatement = {
     on conflict (manifest_digest, digest) do update set after_id = 0`,
 }
 
-/** Entries and repositories of one step: each is a look-up of the manifests of a repository that list a blob. */
+/** Entries and repositories of one step. Each pair is a look-up of the manifests of a repository that list a blob. */
 const ENTRIES_AT_ONCE = 100
 const REPOSITORIES_AT_ONCE = 10
-/** Steps of one run; the next one goes on. */
+/** Steps of one run; the next run continues. */
 const STEPS = 100
 
 /**
- * Removes the blobs that only a list which is not believed implied, from the repositories that have the manifest. Blobs that an event
- * showed, or that another manifest of the repository lists, remain.
+ * Deletes blobs that only a rejected list implied from the repositories that have its manifest. Blobs that an event showed, or
+ * that another manifest of the repository lists, stay.
  */
 export const retractEntries = async (database: Database): Promise<void> => {
   for (let step = 0; step < STEPS && (await jobStep(database, retractStep)); step++);
 }
 
-/** @returns whether there was anything to do. */
+/** @returns whether there were entries to retract. */
 const retractStep = async (tx: Sql): Promise<boolean> => {
   const { rows: entries } = await sql<{ manifest: string; digest: string; after: number }>`
     select manifest_digest as manifest, digest, after_id as after from inventory.rejected_entries
@@ -94,7 +92,7 @@ const retractStep = async (tx: Sql): Promise<boolean> => {
     order by repository_id limit ${REPOSITORIES_AT_ONCE}
   `.execute(tx)
   const ids = found.map(({ id }) => id)
-  // Batches lock the row of a repository before anything in it: what they have written is seen by the next statement.
+  // Batches lock the row of a repository before anything in it, so the next statement sees their rows.
   await sql`
     select from inventory.repositories where id = any(${ids}::int[]) order by registry, name for update
   `.execute(tx)

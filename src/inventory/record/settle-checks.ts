@@ -4,13 +4,13 @@ import { jobStep } from '../../storage/sql/retried-transaction.js'
 import { isMoving } from '../model/moving.js'
 import { dueChecks, MINUTES_TO_PUSH } from './check-before-push.js'
 
-/** Of one statement: to look up one may read more than a thousand rows of pushes and of indexes. */
+/** HEADs of one statement: the look-up of one may read more than a thousand rows of pushes and indexes. */
 const AT_ONCE = 10
 
 /**
- * Makes checks of the HEADs that no push can belong to any more: their time has passed, and so has as long since they arrived.
- * HEADs that are part of a push stay without effect, so the times of earlier checks are kept. In a repository that is being moved
- * they wait for its end: the rows of what they checked may be at the other path.
+ * Counts HEADs as checks once no push can belong to them any more: the time limit has passed since they happened, and since
+ * they arrived. HEADs that are part of a push have no effect, so the times of earlier checks stay. In a repository that is
+ * being moved, HEADs stay pending until the move is done: the rows of their manifests and tags may be at the other path.
  */
 export const settleChecks = async (database: Database, now: Date): Promise<void> => {
   for (let from: string | undefined = '-infinity'; from !== undefined;) {
@@ -20,9 +20,9 @@ export const settleChecks = async (database: Database, now: Date): Promise<void>
 }
 
 /**
- * Manifests before tags, the order in which batches lock them.
- * @param since where this step begins: earlier checks are settled, or not due yet
- * @returns where the next step begins; undefined if there is nothing more
+ * Updates manifests before tags, the order in which batches lock them.
+ * @param since where this step begins: earlier HEADs are settled, or not due yet
+ * @returns where the next step begins; undefined if no HEADs are left
  */
 const settleSome = async (tx: Sql, now: Date, since: string): Promise<string | undefined> => {
   const until = sql`${new Date(now.getTime() - MINUTES_TO_PUSH * 60_000)}::timestamptz`
@@ -63,7 +63,7 @@ const settleSome = async (tx: Sql, now: Date, since: string): Promise<string | u
 
 type Check = { repository: number; key: string; at: string }
 
-/** By key: a row for which this had to wait is at another place then. */
+/** Selects rows by key, not by ctid: a row changes its ctid while this statement waits for its lock. */
 const update = async (tx: Sql, table: string, column: string, checks: readonly Check[]): Promise<void> => {
   const key = sql.raw(`o.${column}`)
   await sql`

@@ -9,12 +9,12 @@ import type { SeenManifest } from './observations.js'
 import { storeEntries } from './contents-statement.js'
 
 /**
- * Compares what events state about manifests that were known before with what is stored. Contents that were not known are stored, with
- * the registries that stated them; a manifest about which two statements contradict each other becomes contested. What a registry
- * showed itself is proven by its digest, so that no event changes it, and a contested manifest waits for that proof.
- *
- * In a transaction that has locked the manifests, in a statement after the one that stored their rows.
- * @returns the digests whose contents were stored or completed, or that another registry stated: propagateEverywhere propagates them.
+ * Compares what events state about existing manifests with what is stored. New contents are stored, with the registries that
+ * stated them. If two statements about a manifest contradict each other, it becomes contested. No event changes contents that a
+ * registry showed itself, because the digest proves them. A contested manifest stays contested until a registry shows it. Must
+ * run in a transaction that has locked the manifests, in a statement after the one that stored their rows.
+ * @returns the digests whose contents were stored or completed, or were stated by another registry: propagateEverywhere
+ * propagates them.
  */
 export const settleContents = async (tx: { run: Run }, stated: readonly SeenManifest[]): Promise<string[]> => {
   if (stated.length === 0) return []
@@ -33,7 +33,7 @@ export const settleContents = async (tx: { run: Run }, stated: readonly SeenMani
     const known = stored.get(digest)
     const joined = manifest.contested || !known || known.isOfOtherLength ? undefined : joinStatements(known, manifest)
     if (!known || known.isFinal) {
-      // Proven, or contested already: a statement that differs changes nothing.
+      // Proven, or contested already: a different statement changes nothing.
       if (manifest.contents && joined?.contents !== known?.contents) rejected.push(manifest)
       continue
     }
@@ -54,13 +54,15 @@ export const settleContents = async (tx: { run: Run }, stated: readonly SeenMani
   return [...learnt]
 }
 
-/** The registries that are stored with what they stated about a manifest. */
+/** The registries that are stored as having stated something about a manifest. */
 type Credit = Record<'statedBy' | 'completedBy' | 'typedBy', readonly string[] | null> & {
   digest: string
   isListed: boolean
 }
 
-/** @returns undefined if all registries are stored already; null in a column is believed of every registry. */
+/**
+ * @returns undefined if all registries are stored already. Null in a column means that the column is known in every registry.
+ */
 const creditOf = (
   known: Stored,
   seen: SeenManifest,
@@ -75,13 +77,13 @@ const creditOf = (
   return isListed || isCompleted || isTyped ? { statedBy, completedBy, typedBy, isListed } : undefined
 }
 
-/** Registries that stated the media type that is stored, which is the greatest that any of them stated. */
+/** Registries that stated the stored media type, which is the greatest one that any registry stated. */
 const typedWith = ({ mediaType, typedBy }: Stored, seen: SeenManifest): readonly string[] | null => {
   if (typedBy === null && mediaType !== undefined) return null
   return mediaType === seen.mediaType ? joinedNames(typedBy ?? [], seen.typedBy) : (typedBy ?? [])
 }
 
-/** Registries of which one statement has all that is stored of the list from now on. */
+/** Registries with a single statement that has all stored fields of the list. */
 const completedWith = (
   known: Stored,
   seen: SeenManifest,
@@ -113,8 +115,8 @@ const CREDIT: HotStatement = {
 }
 
 /**
- * What is stored of manifests that were known. Entries are read only if as many are stored as an event states, so that no answer is
- * larger than what was sent.
+ * Reads what is stored about existing manifests. Entries are read only if their number is the one that an event states, so that
+ * a result is not larger than the request.
  */
 const STORED: HotStatement = {
   name: 'stored_statements',
@@ -164,7 +166,7 @@ type Row = {
   typed_by: string[] | null
   /** Whether the manifest is proven or contested: no event changes it. */
   final: boolean
-  /** Whether as many entries are stored as the event states; null without either list. */
+  /** Whether the number of stored entries is the one that the event states; null if either list is missing. */
   entries: boolean | null
   position: number | null
   digest: Digest
@@ -175,7 +177,7 @@ type Row = {
   variant: string | null
 }
 
-/** What is stored of a manifest. Of a list of another length than that of an event, only that it differs is read. */
+/** What is stored about a manifest. If its list has another length than that of the event, no entries are read. */
 type Stored = ManifestStatement & {
   statedBy: readonly string[] | null
   completedBy: readonly string[] | null

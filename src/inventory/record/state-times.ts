@@ -8,31 +8,30 @@ import { createRecentMap } from '../../runtime/recent-map.js'
 export type Arrived = { event: RegistryEvent; arrivedAt: Micros }
 
 /**
- * The events with the times that count for state, in the same order. Most events keep their own time and are returned as they
- * are.
- *
- * The clock of a registry may be ahead. Two rules keep its events from winning over what happens later:
+ * Returns the events with the times that count for state, in the same order. Most events keep their own time and are returned
+ * unchanged. The clock of a registry may be ahead. Two rules keep its events from winning over later ones:
  * - For state, an event that is more than half a second ahead happened when it first arrived. Events of one envelope keep the
  *   order of their own times.
- * - If the clock of a registry process was ahead, an event of that process that arrives later happened later, whatever its
- *   time says: the clock may have been set right in between.
- *
- * The decision for an event is stored with its id before the event is: a repeat that arrives later gets the same time. An event
- * whose time is trusted costs a look-up in memory. Every ten seconds, each clock costs a look-up in the database: for so long,
- * another service may not know that a clock is ahead.
+ * - If the clock of a registry process was ahead, an event of that process that arrives later happened later, whatever its time
+ *   is: the clock may have been set right in between. The decision for an event is stored with its id before the event is
+ *   stored, so a repeat that arrives later gets the same time. An event whose time is trusted costs a look-up in memory. Every
+ *   ten seconds, each clock costs a look-up in the database. Until then, another service may not know that a clock is ahead.
  */
 export type StateTimes = (arrived: readonly Arrived[]) => Promise<RegistryEvent[]> | RegistryEvent[]
 
-/** Clocks that are remembered. For any other, the database is asked. */
+/** Clocks that are remembered. Other clocks are read from the database. */
 const REMEMBERED_CLOCKS = 10_000
-/** Another service may have learnt meanwhile that a clock is ahead. */
+/** After this time, the clock is read again: another service may have found that it is ahead. */
 const REMEMBERED_MICROS = 10 * MICROS_PER_SECOND
-/** Clocks that NTP sets differ by less. An event that is no further ahead keeps its time, which costs no statement. */
+/**
+ * Clocks that are synchronized by NTP differ by less. An event that is no further ahead keeps its time, which costs no
+ * statement.
+ */
 const TRUSTED_LEAD = MICROS_PER_SECOND / 2
-/** What is stored ends in whole microseconds, and the clock in whole milliseconds: an event of this millisecond is not ahead. */
+/** Stored times have microseconds, and the clock has milliseconds: an event of the current millisecond is not ahead. */
 const REST_OF_MILLISECOND = 999
 
-/** The moment of an arrival. */
+/** The time of an arrival. */
 export const arrivalAt = (now: Date): Micros => microsOf(now) + REST_OF_MILLISECOND
 
 const isAhead = ({ event, arrivedAt }: Arrived): boolean => event.at > arrivedAt + TRUSTED_LEAD
@@ -83,7 +82,7 @@ const withTime = (event: RegistryEvent, at: Micros): RegistryEvent => (at === ev
 type Clock = {
   /** The newest time for state of an event whose own time was not trusted. */
   floor: Micros
-  /** The newest own time of an event that was ahead. Up to then, an event may be the repeat of one that was. */
+  /** The newest own time of an event that was ahead. An event up to this time may be a repeat of such an event. */
   aheadUntil: Micros
 }
 
@@ -95,13 +94,14 @@ const later = (a = NEVER_AHEAD, b = NEVER_AHEAD): Clock => ({
 })
 
 /**
- * A process has one clock. Its name contains the registry: a sender of another registry can report any process. Of an event that does
- * not name its process, only the registry is known, which may have several. No process has a line break in its name.
+ * The name of the clock of an event: each process has one clock. The name contains the registry, because a sender of another
+ * registry can report any process. If an event does not name its process, the clock is that of the registry, which may have
+ * several processes. No process name contains a line break.
  */
 const clockOf = ({ instance, registry }: RegistryEvent): string =>
   instance === undefined ? `registry ${registry}` : `${registry}\n${instance}`
 
-/** In the order of arrival; those of one arrival whose clock is ahead in the order of their own times. */
+/** Returns events in the order of arrival. Events of one arrival whose clock is ahead are in the order of their own times. */
 const inOrderOfClock = (arrived: readonly Arrived[]): Arrived[] => {
   const groups = new Map<string, Arrived[]>()
   for (const one of arrived) {
@@ -126,17 +126,19 @@ type Stored = {
 }
 
 type Decided = {
-  /** Of events that arrive for the first time. */
+  /** Times of events that arrive for the first time. */
   times: Map<EventId, Micros>
-  /** Of repeats that were recorded with their own time. It may be in the future if an older version recorded it. */
+  /**
+   * Times of repeats that were recorded with their own time. That time may be in the future if an older version recorded it.
+   */
   recorded: Map<EventId, Micros>
   clocks: Map<string, Clock>
 }
 
-/** @param leadOf the newest time of an event of a clock that was ahead and kept its time */
+/** @param leadOf the newest time of an event of a clock that was ahead within the trusted lead */
 const decideTimes = (arrived: readonly Arrived[], stored: Stored, leadOf: (clock: string) => Micros): Decided => {
   const decided: Decided = { times: new Map(), recorded: new Map(), clocks: new Map() }
-  /** The newest time decided in this batch: also events without a process keep their order in it. */
+  /** The newest time decided in this batch, so that events without a process keep their order, too. */
   const newest = new Map<string, Micros>()
   for (const one of arrived) {
     const { event, arrivedAt } = one
@@ -206,7 +208,7 @@ const CLAIM_TIMES: HotStatement = {
     returning id::text, ${micros('at')} as at`,
 }
 
-/** @returns the times that were decided first: two services that receive one event at the same moment get the same. */
+/** @returns the times that were decided first: two services that receive one event at the same moment use the same time. */
 const claimTimes = async (run: Run, decided: Decided): Promise<Map<EventId, Micros>> => {
   const times = [...decided.times].sort(([a], [b]) => (a < b ? -1 : 1))
   const clocks = [...decided.clocks].sort(([a], [b]) => (a < b ? -1 : 1))

@@ -4,7 +4,7 @@ import type { Sql } from '../../storage/sql/database.js'
 import { storeActors } from './actors.js'
 import type { SeenRename } from './observations.js'
 
-/** Keeps renames, for carryOutRenames. */
+/** Stores renames, for carryOutRenames. */
 export const storeRenames = async (tx: Sql, renames: readonly SeenRename[]): Promise<void> => {
   if (renames.length === 0) return
   await storeActors(tx, renames)

@@ -1,16 +1,16 @@
-/** Work in parts, one for each `yield`: a queue that others must not wait for. */
+/** Work in parts, one for each `yield`: a queue that must not delay other queues. */
 export type Parts = AsyncGenerator<void, void>
 
 type Turns = {
-  /** Whose turn was the last one: the next run begins behind it. */
+  /** The queue of the last turn: the next run begins after it. */
   last?: string
 }
 
 /**
- * Does one part of each queue in turn, until all are empty or the run is over. At least one part is done. An error ends its queue, and
- * no other.
+ * Runs one part of each queue in turn, until all queues are empty or the time of the run is over. At least one part is run. An
+ * error ends its own queue only.
  * @param queues by names, in the order of their turns
- * @param isOver whether the run has had its time
+ * @param isOver whether the time of the run is over
  * @returns the errors.
  */
 export const takeTurns = async (
@@ -34,7 +34,7 @@ export const takeTurns = async (
         open.delete(name)
         isBegun = true
       }
-      // A queue without anything takes no turn.
+      // An empty queue takes no turn.
       if (isBegun && isOver()) return errors
     }
   }

@@ -1,13 +1,13 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 
-/** Entries of a manifest that all its repositories get, however many they are: an image has at most 127 layers. */
+/** A list of at most so many entries is propagated to all repositories of its manifest: an image has at most 127 layers. */
 const SHORT_LIST = 250
-/** Rows, as entries times repositories of one registry, that are made of a longer list which events stated. */
+/** The most rows, as entries times repositories of one registry, that a longer list stated by events may produce. */
 const MOST_ROWS = 1_000_000
 
-/** Whether a list may be too long for the repositories of its manifest, in whatever registries they are. Reads few rows. */
-export const mayBeTooMuch = (digest: string, entries: string): string => `
+/** Whether a list may be too long for the repositories of its manifest, in all registries together. Reads few rows. */
+export const mayBeTooLong = (digest: string, entries: string): string => `
           (case when ${entries} > ${SHORT_LIST} then ${entries} * (
             select count(*) from (
               select from inventory.repository_manifests
@@ -16,11 +16,12 @@ export const mayBeTooMuch = (digest: string, entries: string): string => `
           ) > ${MOST_ROWS} else false end)`
 
 /**
- * Counts the repositories of a manifest. In a registry where its list makes too many rows, its contents are unknown from now on: a pull is
- * some 150 bytes, and would add a row for each entry. A list that a registry has shown to Tallyman is propagated to the end.
- * @returns whether the contents are now unknown in all registries that stated them: there is nothing to propagate
+ * Counts the repositories of a manifest. In a registry where its list would make too many rows, its contents are unknown from
+ * now on: a pull of some 150 bytes would add a row for each entry. A list that a registry showed to Tallyman is always
+ * propagated.
+ * @returns whether the contents are now unknown in all registries that stated them, so that no blobs are propagated
  */
-export const withholdIfTooMuch = async (tx: Sql, digest: string): Promise<boolean> => {
+export const withholdIfTooLong = async (tx: Sql, digest: string): Promise<boolean> => {
   await sql`
     with list as materialized (
       select count(*) as entries from inventory.manifest_blobs where manifest_digest = ${digest}
