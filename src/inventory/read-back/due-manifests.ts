@@ -1,35 +1,40 @@
 import { sql } from 'kysely'
 import type { Database, Sql } from '../../storage/sql/database.js'
 
-/** A manifest to read, and a place where it can be had. */
+/** A manifest to read, and a repository from which it can be read. */
 export type DueManifest = { digest: string; attempts: number; registry: string; repository: string }
 
-/** How far a walk through the to-do has come. */
+/** How far a walk through the due manifests has come. */
 export type Position = { at: string; digest: string }
 export const BEGINNING: Position = { at: '-infinity', digest: '' }
 
-/** Rows that are looked at in one step, most of which may be nobody's to read. */
+/** Rows that one step checks. Most of them may be in registries that cannot be read. */
 const STEP = 2_000
-/** Nobody else reads a manifest for so long: longer than all of one claim take together. A process that dies has it read later. */
+/**
+ * No other process reads a claimed manifest for this time, which is longer than all manifests of one claim take. If a process
+ * dies, its manifests are read later.
+ */
 const LEASE = '5 minutes'
-/** Rows become due in the order of their time, but a transaction that stores some may end later than one that began later. */
+/**
+ * Rows become due in the order of their times, but a transaction that stores some of them may end after one that began later.
+ */
 const LATE = '1 minute'
-/** From the failure before to the next attempt: over two days in all, since registries are away for a night. */
+/** From one failure to the next attempt: more than two days in total, since registries may be unavailable for a night. */
 const DELAYS = ['10 s', '30 s', '1 min', '5 min', '15 min', '1 h', '3 h', '6 h', '12 h', '12 h', '24 h']
 const LONGEST_ERROR = 500
 
 type Step = {
   claimed: DueManifest[]
-  /** Where to go on; undefined at the end of what is due. */
+  /** Where the next step begins; undefined if nothing more is due. */
   next?: Position
-  /** Where a walk that begins now may leave off, so that the next misses nothing. */
+  /** Where the walk after this one may begin without missing a manifest. */
   resume: Position
 }
 
 /**
  * Claims manifests whose contents are to be read, from a position on: those that are now in a repository of one of these
- * registries. The rows of others are passed over, unchanged; who remembers the position passes them once.
- * One attempt after the other asks at another of the repositories that have the manifest.
+ * registries. Rows of other registries are skipped unchanged; a caller that remembers the position skips them once. Each
+ * attempt reads from another of the repositories that have the manifest.
  */
 export const claimDue = async (
   { sql: db }: Database,
@@ -47,7 +52,7 @@ export const claimDue = async (
       where exists (
         select from inventory.repository_manifests o join inventory.repositories r on r.id = o.repository_id
         where o.digest = step.digest and o.live and r.registry = any(${registries}::text[])
-        -- Keeps it a look-up for each row, whatever the statistics say.
+        -- Makes PostgreSQL look up each row, whatever its statistics say.
         offset 0
       )
       order by next_attempt_at, digest
@@ -97,7 +102,7 @@ export const claimDue = async (
 
 type StepRow = { resume_at: string; next_at: string | null; next_digest: string | null; claimed: DueManifest[] }
 
-/** Notes why a manifest could not be read, and when to try again; after twelve attempts never. */
+/** Stores why a manifest could not be read, and when the next attempt is due; none is due after twelve attempts. */
 export const postpone = async (db: Sql, { digest, attempts }: DueManifest, reason: string): Promise<void> => {
   await sql`
     update inventory.manifests
@@ -106,7 +111,7 @@ export const postpone = async (db: Sql, { digest, attempts }: DueManifest, reaso
   `.execute(db)
 }
 
-/** Notes that a manifest was not read because its registry is given a pause: the attempt does not count. */
+/** Stores that a manifest was not read because its registry is paused: the attempt does not count. */
 export const putBack = async (
   db: Sql,
   { digest }: DueManifest,

@@ -8,30 +8,30 @@ import { RegistryBusy, RegistryError, RegistrySilent } from '../../registries/cl
 import type { Registries } from '../../registries/registries.js'
 import type { FetchedManifest, RegistryClient } from '../../registries/client/registry-client.js'
 
-/** Requests at once to a registry. */
+/** Concurrent requests to one registry. */
 const AT_ONCE = 8
-/** Manifests claimed in one go: also the requests at once to all registries together. */
+/** Manifests of one claim: also the most concurrent requests to all registries together. */
 const CLAIM = 32
-/** A manifest that was nobody's to read may have come to a named registry since. */
+/** A manifest that no configured registry had may have come to one since. */
 const WHOLE_WALK_MS = 60 * 60_000
 const CONFLICT_RETRIES = 3
-/** A registry that asks for a longer pause is asked again after this one all the same. */
+/** A registry that asks for a longer pause is read again after this pause. */
 const LONGEST_PAUSE_MS = 60 * 60_000
-/** A registry that takes longer to answer is given a pause of some times as long, in which others are read. */
+/** A registry that takes longer to answer is paused for a multiple of that time, in which others are read. */
 const SLOW_MS = 3_000
 const SLOW_PAUSE = { times: 4, longestMs: 60_000 }
 
 export type ReadBack = {
-  /** Reads all that is due, and answers how many manifests were learnt. Not to be called while it runs. */
+  /** Reads all due manifests and returns how many were stored. Must not be called while a run is in progress. */
   run: () => Promise<number>
-  /** Makes a run that is under way end after the manifests it is reading. */
+  /** Stops the current run after the manifests that are being read. */
   stop: () => void
 }
 
 type ReadBackDeps = {
   database: Database
   registries: Registries
-  /** The client of a registry that has an address, by its name. */
+  /** The client of a registry that has an address, by the name of the registry. */
   clientFor: (registry: string) => RegistryClient | undefined
   now: () => Date
   /** From 0 to 1. */
@@ -39,15 +39,13 @@ type ReadBackDeps = {
 }
 
 /**
- * Reads manifests back from registries when events did not tell what they hold: each digest once, from registries that the
- * operator named, and after the answer to the registry. What is to be read stands in the table inventory.manifests, so a
- * restart forgets nothing, and processes share the work.
- *
- * A run begins a minute before where the last one ended, and once an hour at the beginning: however many manifests there are
- * of registries that nobody may ask, they cost nothing in between.
- *
- * A registry that asks to slow down is not asked until its pause is over: that is no failed attempt. A registry that does not answer in
- * time, or slowly, is given a pause, too, so that others do not wait for it. The manifests of a registry that pauses are passed over meanwhile, and a run after the pause begins where the first run that passed over them began.
+ * Reads manifests from registries if events did not contain their contents: each digest once, from registries that the operator
+ * configured, and after the notification was answered. The queue is in the table inventory.manifests, so that it survives a
+ * restart, and processes share the work. A run begins a minute before the end of the last one, and once an hour at the
+ * beginning. So manifests of registries that cannot be read cost nothing in between, however many there are. A registry that
+ * asks to slow down is not read until its pause is over; this is no failed attempt. A registry that does not answer in time, or
+ * slowly, is paused, too, so that others do not wait for it. Manifests of a paused registry are skipped. A run after the pause
+ * begins where the first run that skipped them began.
  */
 export const createReadBack = ({
   database,
@@ -59,11 +57,11 @@ export const createReadBack = ({
   let after = BEGINNING
   let wholeWalkAt = -Infinity
   let stopped = false
-  /** Why the database ended a statement of this run. */
+  /** Why the database cancelled a statement of this run. */
   let ended: unknown
-  /** Registries whose manifests were passed over because of a pause, and the beginning of the first walk that did so. */
+  /** Registries whose manifests were skipped because of a pause, and the beginning of the first walk that skipped them. */
   let passedOver: { registries: Set<string>; from: Position } | undefined
-  /** Registries that asked to slow down or did not answer, and when they may be asked again. */
+  /** Registries that asked to slow down or did not answer, and when they may be read again. */
   const pauses = new Map<string, { until: number; refusals: number; reason: string }>()
 
   const pauseLeft = (registry: string): number => (pauses.get(registry)?.until ?? 0) - now().getTime()
@@ -97,24 +95,27 @@ export const createReadBack = ({
     if (!('isSilent' in found)) pauseIfSlow(name, now().getTime() - since)
     if (ended !== undefined) return false
     const problem = 'problem' in found ? found.problem : await store(found.manifest)
-    // Should the database be away, this fails too, and ends the run.
+    // If the database is unavailable, this statement fails, too, and ends the run.
     if (problem !== undefined) await postpone(database.sql, due, problem)
     return problem === undefined
   }
 
-  /** @returns how many were learnt. What was claimed and not stored when the run ends, is read when the claim has run out. */
+  /**
+   * @returns how many were stored. Manifests that were claimed and not stored when the run ends are read after the claim has
+   * expired.
+   */
   const readAll = async (claimed: readonly DueManifest[]): Promise<number> => {
     const names = [...new Set(claimed.map(({ registry }) => registries.nameOf(registry)))]
     let learnt = 0
-    const worker = async (waiting: Iterable<DueManifest>): Promise<void> => {
-      for (const due of waiting) {
+    const worker = async (queue: Iterable<DueManifest>): Promise<void> => {
+      for (const due of queue) {
         if (stopped || ended !== undefined) return
         if (await read(due)) learnt++
       }
     }
     const workers = names.flatMap((name) => {
-      const waiting = claimed.filter(({ registry }) => registries.nameOf(registry) === name).values()
-      return Array.from({ length: AT_ONCE }, async () => worker(waiting))
+      const queue = claimed.filter(({ registry }) => registries.nameOf(registry) === name).values()
+      return Array.from({ length: AT_ONCE }, async () => worker(queue))
     })
     await Promise.all(workers)
     return learnt
@@ -139,25 +140,30 @@ export const createReadBack = ({
         pause(name, error)
         return { problem: error.message, isSilent: true }
       }
-      // What nobody foresaw must not keep the others from being read.
+      // An unexpected error must not keep other manifests from being read.
       return { problem: error instanceof RegistryError ? error.message : 'the manifest could not be read' }
     }
   }
 
-  /** @returns why the database did not take it; undefined when it has. One that it never takes must not end every run. */
+  /**
+   * @returns why the database did not store it; undefined if it did. A manifest that can never be stored must not end every
+   * run.
+   */
   const store = async (manifest: FetchedManifest, attempt = 0): Promise<string | undefined> => {
     try {
       await database.transaction(async (tx) => learnManifest(tx, manifest))
       return undefined
     } catch (error) {
       if (isConflict(error) && attempt < CONFLICT_RETRIES) return store(manifest, attempt + 1)
-      // The embedded database did nothing else meanwhile.
+      // The embedded database was blocked meanwhile.
       if (database.engine === 'pglite' && isCancelled(error)) ended = error
       return whyNotStored(error)
     }
   }
 
-  /** The hosts that may be asked now. The others are noted, so that a later walk finds what this one passes over. */
+  /**
+   * The hosts that may be read now. The others are remembered, so that a later walk finds the manifests that this one skips.
+   */
   const withoutPauses = (hosts: readonly string[]): string[] => {
     const paused = hosts.map((host) => registries.nameOf(host)).filter((name) => pauseLeft(name) > 0)
     if (paused.length > 0) passedOver ??= { registries: new Set(), from: after }
@@ -171,27 +177,30 @@ export const createReadBack = ({
     return error
   }
 
-  /** From a position to the end of what is due. @throws why a statement was ended: the others of the run would keep all waiting, too. */
+  /**
+   * Walks from a position to the end of what is due.
+   * @throws why a statement was cancelled: the other manifests of the run would block the database, too.
+   */
   const walk = async (hosts: readonly string[]): Promise<number> => {
     let learnt = 0
     let resume: Position | undefined
     for (let position: Position | undefined = after; position && !stopped;) {
-      const askable = withoutPauses(hosts)
-      if (askable.length === 0) return learnt
-      const step = await claimDue(database, { registries: askable, after: position, most: CLAIM })
+      const readable = withoutPauses(hosts)
+      if (readable.length === 0) return learnt
+      const step = await claimDue(database, { registries: readable, after: position, most: CLAIM })
       resume ??= step.resume
       learnt += await readAll(step.claimed)
       if (ended !== undefined) throw takeEnded()
       position = step.next
     }
-    // Only now: a walk that fails is begun again where it began.
+    // Set last, because a walk that fails is repeated from where it began.
     if (resume) after = resume
     return learnt
   }
 
   return {
     run: async () => {
-      const hosts = askableHosts(registries)
+      const hosts = readableHosts(registries)
       if (hosts.length === 0) return 0
       if (now().getTime() - wholeWalkAt >= WHOLE_WALK_MS) {
         after = BEGINNING
@@ -216,12 +225,12 @@ const whyNotStored = (error: unknown): string => {
 }
 
 /**
- * All hosts under which events may have reported registries that can be asked. A pull-through cache is none: it would fetch
- * from its upstream what has expired, and the config of an image that no client has pulled yet.
+ * All hosts under which events may have reported registries that can be read. Pull-through caches are left out: a cache would
+ * fetch expired content from its upstream, and the configuration of an image that no client has pulled yet.
  */
-const askableHosts = (registries: Registries): string[] => {
-  const asked = registries.list().filter(({ url, cache }) => url !== undefined && cache !== true)
-  const names = new Set(asked.map(({ name }) => name))
+const readableHosts = (registries: Registries): string[] => {
+  const readable = registries.list().filter(({ url, cache }) => url !== undefined && cache !== true)
+  const names = new Set(readable.map(({ name }) => name))
   const aliases = [...registries.aliases()].filter(([, name]) => names.has(name)).map(([alias]) => alias)
   return [...names, ...aliases]
 }

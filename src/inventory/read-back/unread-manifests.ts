@@ -2,14 +2,14 @@ import { sql } from 'kysely'
 import type { Database, Sql } from '../../storage/sql/database.js'
 import { isKnownIn } from '../model/known-in.js'
 
-/** Manifests whose contents were in no event and have not been read from a registry yet: those that will be asked for, and those that will not. */
+/** Manifests whose contents no event contained and no registry has returned yet: `waiting` will be read, `givenUp` will not. */
 export type UnreadManifests = { waiting: number; givenUp: number }
 
-/** Counted to here: whoever looks after the service wants to know whether there are some, or far too many. */
+/** The most that are counted: the operator needs to know whether there are some, or far too many. */
 const MOST_COUNTED = 10_000
 const AT_ONCE = 10_000
 
-/** How many there are, each count 10,000 at most. */
+/** Counts both, each up to 10,000. */
 export const countUnread = async (db: Sql): Promise<UnreadManifests> => {
   const { rows } = await sql<UnreadManifests>`
     select (
@@ -25,10 +25,10 @@ export const countUnread = async (db: Sql): Promise<UnreadManifests> => {
   return rows[0] ?? { waiting: 0, givenUp: 0 }
 }
 
-/** Manifests of unknown contents that a registry has. */
+/** How many manifests of unknown contents a registry has. */
 export type UnknownContents = { registry: string; manifests: number }
 
-/** Where the first 10,000 manifests of unknown contents are, the registry that has most of them first. */
+/** Counts the first 10,000 manifests of unknown contents by registry, the registry with the most of them first. */
 export const unknownContentsByRegistry = async (db: Sql): Promise<UnknownContents[]> => {
   const { rows } = await sql<UnknownContents>`
     select r.registry, count(distinct u.digest)::int as manifests
@@ -41,7 +41,10 @@ export const unknownContentsByRegistry = async (db: Sql): Promise<UnknownContent
   return rows
 }
 
-/** Has manifests read at once that could not be read before, also those that were given up. @returns how many. */
+/**
+ * Makes manifests that could not be read due at once, including those that were given up.
+ * @returns how many.
+ */
 export const retryReads = async ({ sql: db }: Database): Promise<number> => {
   let retried = 0
   for (;;) {

@@ -1,24 +1,24 @@
 import { ListTooLarge } from '../../registries/client/list-pages.js'
 import type { ListPage } from '../../registries/client/registry-client.js'
 
-/** Names of one list. All of them are in memory at once, and each tag is one request at least. */
+/** The most names of one list. All of them are in memory at once, and each tag is at least one request. */
 const MOST_NAMES = 500_000
-/** Characters of all names of one list: a name of 128 characters on average is longer than any registry has. */
+/** The most characters of all names of one list: names of real registries have fewer than 128 characters on average. */
 const MOST_CHARACTERS = 64 * 1024 * 1024
-/** Pages of one list: those of `MOST_NAMES` names from a registry that answers with 50 names at a time. */
+/** The most pages of one list: `MOST_NAMES` names from a registry that returns 50 names at a time. */
 const MOST_PAGES = 10_000
-/** Pages in a row without a new name: names that cannot be are left out, and tags may come while others are listed. */
+/** The most pages in a row without a new name: impossible names are left out, and tags may be added while others are listed. */
 const MOST_IDLE_PAGES = 10
-/** From the first page to the last, pauses that the registry asks for included. */
+/** From the first page to the last, including pauses that the registry asks for. */
 const LONGEST_MS = 2 * 60 * 60_000
 
 type ListClock = {
-  /** In milliseconds, from any beginning. */
+  /** Milliseconds since any moment. */
   now: () => number
 }
 
 /**
- * Every name of a paged list, each once and in the registry's order.
+ * Reads every name of a paged list, each once and in the order of the registry.
  * @param what the list contains, as "tags of team/app"
  * @throws ListTooLarge if the list has more names, characters or pages than are read, takes longer, or repeats the same names
  */

@@ -19,21 +19,18 @@ import { hasUntrusted, lowerUntrusted, NO_UNTRUSTED_TIMES, type UntrustedTimes }
 import type { Found } from './read-repository.js'
 
 const CONFLICT_RETRIES = 3
-/** Between two chunks. */
+/** The pause between two chunks. */
 const REST_MS = 5
 
 /**
  * Repairs the inventory of one repository by the rules of events: what the registry showed was confirmed at `found.at`, a tag
- * pointed there at that moment, and what is stale was deleted by then. So an event that is newer wins whenever it comes, and one
- * that is older undoes nothing.
- *
- * It goes in chunks, each a transaction, and events are stored between them: nobody waits for a large repository. As all of them
- * are of one moment, a chunk that is stored again changes nothing, and a repair that broke off is made again from its start.
- *
- * All that was seen is kept, not only what was missing: a delete from before, which is told later, must not win over it. What
- * is listed but not there leaves a mark, if the inventory has not heard of it yet.
- * Times of a clock that was ahead are moved to before `found.at` first: else they would win over the repair.
- * What is stale also gets a change of the action `gone`, with no actor.
+ * pointed to its digest at that moment, and stale objects were deleted by then. So a newer event wins whenever it arrives, and
+ * an older event undoes nothing. The repair is stored in chunks, one transaction each, and events are stored between them, so
+ * that a large repository delays no one. All chunks have the same time, so storing a chunk again changes nothing. An
+ * interrupted repair is repeated from its start. Everything that the registry showed is stored, not only what was missing: an
+ * earlier delete that is reported later must not win over it. An object that a manifest lists but the registry lacks is marked
+ * as deleted if the inventory does not contain it yet. Times of a clock that was ahead are first moved before `found.at`, since
+ * they would win over the repair. Stale objects also get a change with the action `gone` and no actor.
  * @throws BeingMoved
  */
 export const applyFound = async (
@@ -52,7 +49,7 @@ export const applyFound = async (
   }
   for (const chunk of chunksOf(found, drift)) {
     await applyChunk(database, target, chunk, recorded)
-    // The embedded database works in this thread: what came in meanwhile is read only when nothing is asked of it.
+    // The embedded database works in this thread: incoming requests are read only while it is idle.
     await setTimeout(REST_MS)
   }
   if (isComplete) await markReconciled(database.sql, { ...target, at: found.at })
@@ -61,9 +58,11 @@ export const applyFound = async (
 type Repair = {
   recorded: RecordedState
   drift: readonly Difference[]
-  /** Times that a repair would lose against, and is not to. */
+  /** Times that would win over the repair, and must not. */
   untrusted?: UntrustedTimes
-  /** Whether `found` has every tag that the registry lists: the repository then counts as reconciled once all is stored. */
+  /**
+   * Whether `found` has every tag that the registry lists: the repository then counts as reconciled once everything is stored.
+   */
   isComplete?: boolean
 }
 type RepositoryName = { registry: string; repository: string }
@@ -99,7 +98,7 @@ const applyChunk = async (
   }
 }
 
-/** What the registry showed, as if events had told it; undefined where it showed nothing and nothing is stale. */
+/** What the registry showed, in the form of observations from events; undefined if it showed nothing and nothing is stale. */
 const observationsOf = (
   { registry, repository }: RepositoryName,
   found: Found,
@@ -123,7 +122,8 @@ const observationsOf = (
     tags: tagsSeen,
     manifestsInRepositories: manifestsGone,
     blobsInRepositories: blobsGone,
-    // Before learnManifests, in one order for all: batches and this wait for each other at these rows.
+    // Before learnManifests, and in the order that all transactions use: batches of events and this transaction wait for each
+    // other at these rows.
     manifests: readIn(found).map(({ digest }) => startManifest(digest)),
     changes: stale.map((one) => goneChange(registry, repository, one, at)),
     renames: [],
@@ -137,7 +137,7 @@ const observationsOf = (
 
 const readIn = ({ manifests }: Found): FetchedManifest[] => [...manifests.values()].filter((read) => read !== undefined)
 
-/** Its id is made from what it says, so that it is kept once. */
+/** The id is computed from the contents, so that the change is stored once. */
 const goneChange = (registry: string, repository: string, { object, name }: Difference, at: Micros): Change => ({
   event: digestToId(['gone', registry, repository, object, name, at]),
   repository: 1,
@@ -146,7 +146,7 @@ const goneChange = (registry: string, repository: string, { object, name }: Diff
   ...(object === 'tag' ? { tag: name } : { digest: name }),
 })
 
-/** Of the sizes of blobs that events told, the greatest stays; the registry knows better. */
+/** Corrects sizes of blobs. Of sizes that events stated, the greatest is stored; the size that the registry shows is right. */
 const correct = async (
   tx: Transaction,
   { registry, repository }: RepositoryName,

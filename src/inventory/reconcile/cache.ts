@@ -4,14 +4,15 @@ import type { Sql } from '../../storage/sql/database.js'
 import type { RecordedState } from './recorded-state.js'
 import { nothingAt, type Found } from './read-repository.js'
 
-/** What a reconciliation of a pull-through cache did not check, because the cache would have fetched it from its upstream. */
+/** What a run did not check in a pull-through cache, because the cache would have fetched it from its upstream. */
 export type NotChecked = { repositories: number; tags: number; manifests: number; blobs: number }
 
 /**
- * What a cache shows of one repository. Its catalog is all that it answers by itself: it lists the repositories that something
- * was pulled through. A cache resolves a tag at its upstream, and fetches a manifest or blob that has expired. So a repository
- * that the catalog lists is not asked for, and of one that is not listed nothing is stored.
- * @param shown digests of manifests and blobs that manifests seen since `at` list: they are there, whatever their own times say
+ * What a cache shows of one repository. A cache answers only its catalog by itself: the repositories that clients pulled
+ * through it. It resolves a tag at its upstream, and fetches a manifest or blob that has expired. So a repository in the
+ * catalog is not read, and a repository that is not in the catalog has no stored objects.
+ * @param shown digests of manifests that were seen since `at`, and of all that they list: they exist, whatever their own times
+ * are
  */
 export const foundInCache = (
   isListed: boolean,
@@ -27,8 +28,8 @@ export const foundInCache = (
 }
 
 /**
- * What manifests that were seen since a moment list, down to blobs. An event of a manifest shows its blobs, too, but a pull of
- * the manifest does not change the times of its blobs.
+ * The digests of manifests that were seen since a moment, and of all that they list, down to blobs. A pull of a manifest shows
+ * that its blobs exist, but does not change their times.
  */
 export const shownSince = async (
   db: Sql,
@@ -47,7 +48,7 @@ export const shownSince = async (
   return new Set(rows.map(({ digest }) => digest))
 }
 
-/** Counts what the inventory contains of the repositories that a cache lists. */
+/** Counts what the inventory contains in the repositories that a cache lists. */
 export const countNotChecked = async (db: Sql, registry: string, listed: readonly string[]): Promise<NotChecked> => {
   const { rows } = await sql<NotChecked>`
     with listed as materialized (

@@ -1,16 +1,18 @@
 import type { Difference } from './drift.js'
 import { nothingAt, type Found } from './read-repository.js'
 
-/** A part of what was found in a repository, and of its drift. */
+/** A part of the findings in a repository, and of its drift. */
 export type Chunk = { found: Found; drift: readonly Difference[] }
 
-/** Objects of a chunk: what events of the repository wait for is stored well within a second. */
+/** Objects of a chunk: few enough to be stored well within a second, because events of the repository wait for it. */
 const CHUNK = 200
 
-/** Parts of a few hundred objects, of one kind each: manifests, then blobs, then the tags that point there. */
+/**
+ * Splits findings into chunks of a few hundred objects of one kind: manifests, then blobs, then the tags that point to them.
+ */
 export const chunksOf = (found: Found, drift: readonly Difference[]): Chunk[] => {
   const { tags, manifests, absentManifests, blobs, absentBlobs } = found
-  const askedBlobs = [...blobs].flatMap(([digest, { requested }]) => (requested ? [digest] : []))
+  const requestedBlobs = [...blobs].flatMap(([digest, { requested }]) => (requested ? [digest] : []))
   const nothing = nothingAt(found.at)
   return [
     ...chunksOfOne('manifest', [manifests.keys(), absentManifests], drift, (names) => ({
@@ -18,7 +20,7 @@ export const chunksOf = (found: Found, drift: readonly Difference[]): Chunk[] =>
       manifests: entriesOf(manifests, names),
       absentManifests: membersOf(absentManifests, names),
     })),
-    ...chunksOfOne('blob', [askedBlobs, absentBlobs], drift, (names) => ({
+    ...chunksOfOne('blob', [requestedBlobs, absentBlobs], drift, (names) => ({
       ...nothing,
       blobs: entriesOf(blobs, names),
       absentBlobs: membersOf(absentBlobs, names),
@@ -35,7 +37,7 @@ const chunksOfOne = (
 ): Chunk[] => {
   const differences = new Map<string, Difference[]>()
   for (const one of drift) {
-    // What is missing is among what was found.
+    // Missing objects are among the found ones.
     if (one.object === object && one.kind !== 'missing')
       differences.set(one.name, [...(differences.get(one.name) ?? []), one])
   }

@@ -11,26 +11,25 @@ import type { Found } from './read-repository.js'
 /** `missing`: the registry has it, the inventory does not. `stale`: the inventory has it, the registry does not. */
 export type DriftKind = 'missing' | 'stale' | 'different'
 
-/** One thing on which the inventory and the registry do not agree. */
+/** One difference between the inventory and the registry. */
 export type Difference = {
   kind: DriftKind
   object: 'tag' | 'manifest' | 'blob'
   /** The name of a tag, the digest of a manifest or blob. */
   name: string
-  /** Of what is different, or of a tag that is missing or stale: the digest, `size 12` or `type …`. */
+  /** The digest, `size 12` or `type …`; set for `different`, and for a tag that is missing or stale. */
   inventory?: string
   registry?: string
 }
 
-/** What is compared, and which times of the inventory say nothing. */
+/** What is compared, and which times of the inventory are not trusted. */
 type Compared = Found & { untrusted: UntrustedTimes }
 
 /**
- * Names every difference between what a registry showed of a repository and what the inventory holds of it.
- *
- * What the inventory has heard of since `found.at` is none: a push, pull or delete while the registry was asked is newer than
- * its answers, and whether an answer came before or after it nobody can tell. What was not asked for is none either.
- * @param described what the inventory holds of the manifests that were read
+ * Lists every difference between what a registry showed of a repository and what the inventory contains. Objects with an event
+ * since `found.at` are left out: a push, pull or delete during the run is newer than the responses of the registry, and it is
+ * unknown whether a response came before or after it. Objects that were not requested are left out, too.
+ * @param described what the inventory contains about the manifests that were read
  * @param untrusted times of a clock that was ahead: they do not make an object recent
  */
 export const driftOf = (
@@ -80,7 +79,10 @@ const objectDrift = (
     .map((name): Difference => ({ kind: 'stale', object, name })),
 ]
 
-/** What was not asked for is there if a manifest lists it, unless a delete of it is known: then nobody can tell. */
+/**
+ * A blob that was not requested exists if a manifest lists it, unless a delete of it is known: then only a request would show
+ * it.
+ */
 const shownBlobs = ({ blobs }: Found, recorded: RecordedState): ReadonlyMap<string, unknown> =>
   new Map([...blobs].filter(([digest, { requested }]) => requested || !isDoubtful(recorded, digest)))
 
@@ -100,7 +102,7 @@ const differentBlobs = ({ blobs }: Found, recorded: RecordedState): Difference[]
     return known?.live ? differs('blob', name, sizeText(known.size), sizeText(size)) : []
   })
 
-/** Nothing known is no difference: what was never told is filled in, not repaired. */
+/** An unknown value is no difference: what no event stated is filled in, not repaired. */
 const differs = (
   object: 'manifest' | 'blob',
   name: string,

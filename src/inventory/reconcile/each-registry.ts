@@ -1,20 +1,20 @@
 import { isStorageUnavailable } from '../../storage/unavailable.js'
 import type { Registry } from '../../registries/registries.js'
 
-/** Some of several registries were not reconciled. The message has each with its reason. */
+/** Some of several registries were not reconciled. The message names each with its reason. */
 export class NotAllReconciled extends Error {}
 
 type EachOptions = {
-  /** When it is aborted, no other registry is tried. */
+  /** If it is aborted, no further registry is tried. */
   signal: AbortSignal
-  /** The reason in the message for an error. */
+  /** The reason for an error, for the message. */
   reasonOf: (error: unknown) => string
 }
 
 /**
- * Reconciles registries one after the other. A registry that fails does not keep the others from their turn.
- * @throws NotAllReconciled after the last one; the error itself if there is only one registry, if a store is unavailable, or if the
- * signal is aborted
+ * Reconciles registries one after the other. If one fails, the others are still reconciled.
+ * @throws NotAllReconciled after the last one; the error itself if there is only one registry, if a store is unavailable, or if
+ * the signal is aborted
  */
 export const reconcileEach = async (
   registries: readonly Registry[],

@@ -1,14 +1,14 @@
 import { RegistryError } from '../../registries/client/exchange.js'
 
 /**
- * What one repository of a registry may fill memory with: manifests that were read, their entries, and blobs. 250 bytes each.
- * A repository with 50,000 new images of 12 blobs each has 650,000 entries.
+ * The most entries that one repository of a registry may keep in memory: manifests that were read, their entries, and blobs,
+ * with 250 bytes each. A repository with 50,000 new images of 12 blobs each has 650,000 entries.
  */
 const MOST_ENTRIES = 1_000_000
 
 /** The memory that is left for what a registry shows of one repository. */
 export type EntryBudget = {
-  /** @throws RegistryError if there is no room for so many entries more */
+  /** @throws RegistryError if fewer entries are left */
   take: (entries: number) => void
 }
 

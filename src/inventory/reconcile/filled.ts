@@ -2,8 +2,8 @@ import type { Described, RecordedState } from './recorded-state.js'
 import type { Found } from './read-repository.js'
 
 /**
- * What the inventory did not know of objects that it contains, and the registry showed: no drift, since nothing known was wrong.
- * Of manifests `contents`, `subjects` (whether they have one) and `platforms`; of blobs `sizes`.
+ * What the registry showed and the inventory lacked about objects that it contains. This is no drift, since no known value was
+ * wrong. For manifests: `contents`, `subjects` (whether they have one) and `platforms`; for blobs: `sizes`.
  */
 export type FilledKind = 'contents' | 'platforms' | 'subjects' | 'sizes'
 export type Filled = Record<FilledKind, number>
@@ -12,8 +12,9 @@ export const NOTHING_FILLED: Filled = { contents: 0, platforms: 0, subjects: 0, 
 
 /**
  * Counts what a repair fills in.
- * @param recorded what the inventory contains of the repository. An object that is missing there is drift, and not counted here.
- * @param described what the inventory contains of the manifests that were read
+ * @param recorded what the inventory contains of the repository. An object that is missing there is drift, and not counted
+ * here.
+ * @param described what the inventory contains about the manifests that were read
  */
 export const filledBy = (found: Found, recorded: RecordedState, described: ReadonlyMap<string, Described>): Filled => {
   const filled = { ...NOTHING_FILLED }

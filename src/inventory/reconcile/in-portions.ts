@@ -1,10 +1,10 @@
-/** Requests that are prepared at once: enough for every pace, and few in memory, however many names a registry lists. */
+/** Requests that are prepared at once: enough for every rate, and few in memory, however many names a registry lists. */
 const PORTION = 1_000
 
 /**
- * Does the same for each item, a portion of the items at a time.
+ * Runs `work` for each item, a portion of the items at a time.
  * @returns the results in the order of the items
- * @throws the first failure; later portions are not begun then
+ * @throws the first failure; later portions are not started
  */
 export const inPortions = async <Item, Result>(
   items: readonly Item[],

@@ -11,20 +11,20 @@ export type Contents = {
   entries: readonly { digest: string; size?: number | undefined }[]
 }
 
-/** Contents of manifests that need not be read from the registry any more: a digest never changes what it means. */
+/** Contents of manifests that need not be read from the registry again: the contents of a digest never change. */
 export type KnownContents = {
   of: (digests: readonly string[]) => Promise<Map<string, Contents>>
   learn: (manifest: FetchedManifest) => Contents
 }
 
 /**
- * Entries of manifests that a run remembers beside the inventory, because a run that only reports stores none: about 130 MB. A
- * manifest of its own takes as much memory as some entries.
+ * Entries that a run remembers beside the inventory, because a run that only reports stores none: about 130 MB. A manifest
+ * itself takes as much memory as MANIFEST entries.
  */
 const MOST_ENTRIES = 1_000_000
 const MANIFEST = 50
 
-/** @param registry the registry of the run: what only events of another one stated is not known */
+/** @param registry the registry of the run: contents that only events of another registry stated are not known */
 export const createKnownContents = (db: Sql, registry: string): KnownContents => {
   const learnt = createRecentMap<Contents>(MOST_ENTRIES, ({ entries }) => MANIFEST + entries.length)
   return {

@@ -1,44 +1,50 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 
-/** A repair would delete most of a registry from the inventory. The message says what was found, and what to do. */
+/** A repair would delete most of a registry from the inventory. The message contains the numbers, and what to do. */
 export class TooMuchGone extends Error {}
 
-/** So few may vanish from any registry. */
-const FEW = 20
+/** So many objects may vanish from any registry. */
+const TOLERATED_LOSSES = 20
 
-type Weight = { gone: number; kept: number }
-/** What a repository has lost and kept of the tags and manifests that live in the inventory. */
-export type Weights = { tags: Weight; manifests: Weight }
+type Loss = { gone: number; kept: number }
+/** How many of the live tags and manifests of a repository the registry has lost and kept. */
+export type LossCounts = { tags: Loss; manifests: Loss }
 
-/** Weighs what a registry has lost against what it has kept, before anything is taken for deleted. */
+/** Compares what a registry has lost with what it has kept, before anything is marked as deleted. */
 export type MassDeletionGuard = {
-  /** Adds one more repository. @throws TooMuchGone once it is sure that most is gone */
-  add: (weights: Weights) => void
-  /** All repositories were added: what was neither lost nor kept counts as lost. @throws TooMuchGone */
+  /**
+   * Adds one more repository.
+   * @throws TooMuchGone once it is certain that most is gone
+   */
+  add: (losses: LossCounts) => void
+  /**
+   * Must be called after all repositories were added: what was neither lost nor kept counts as lost.
+   * @throws TooMuchGone
+   */
   end: () => void
-  /** Whether so many were kept that no more than half can vanish any more. */
+  /** Whether so many objects were kept that at most half can be lost. */
   isHarmless: () => boolean
 }
 
 /**
- * A registry with an empty storage, or another one at its address, answers well and has nothing: its inventory should not end
- * with it. Its tags decide. Of a registry with only a few tags, the manifests are weighed, unless half of these tags are there:
- * garbage collection removes any number of untagged manifests, and reports none.
- * @param done repositories that this run has walked before
+ * A registry with an empty storage, or a different registry at its address, answers without errors and has nothing: the
+ * inventory must not be deleted with it. The tags decide. If a registry has only a few tags, the manifests decide, unless half
+ * of these tags exist: garbage collection deletes any number of untagged manifests, and reports none.
+ * @param done repositories that this run has compared before
  */
 export const createMassDeletionGuard = async (
   db: Sql,
   { registry, done, force }: { registry: string; done: ReadonlySet<string>; force: boolean },
 ): Promise<MassDeletionGuard> => {
-  const tags = weighing(await liveTags(db, registry), done)
-  const manifests = weighing(tags.live > FEW ? [] : await liveManifests(db, registry), done)
+  const tags = createTotals(await liveTags(db, registry), done)
+  const manifests = createTotals(tags.live > TOLERATED_LOSSES ? [] : await liveManifests(db, registry), done)
   const areTagsThere = (): boolean => tags.live > 0 && tags.kept * 2 >= tags.live
 
   const refuseIfLost = (tagsToCome: number): void => {
-    const isDecidedByTags = tags.live > FEW
+    const isDecidedByTags = tags.live > TOLERATED_LOSSES
     const weighed = isDecidedByTags ? tags : manifests
-    if (force || weighed.gone <= FEW || weighed.gone * 2 <= weighed.live) return
+    if (force || weighed.gone <= TOLERATED_LOSSES || weighed.gone * 2 <= weighed.live) return
     if (!isDecidedByTags && tags.live > 0 && (tags.kept + tagsToCome) * 2 >= tags.live) return
     const objects = isDecidedByTags ? 'tags' : 'manifests'
     throw new TooMuchGone(
@@ -49,9 +55,9 @@ export const createMassDeletionGuard = async (
   }
 
   return {
-    add: (weights) => {
-      tags.add(weights.tags)
-      manifests.add(weights.manifests)
+    add: (losses) => {
+      tags.add(losses.tags)
+      manifests.add(losses.manifests)
       refuseIfLost(tags.live - tags.kept - tags.gone)
     },
     end: () => {
@@ -59,17 +65,19 @@ export const createMassDeletionGuard = async (
     },
     isHarmless: () => {
       if (force || areTagsThere()) return true
-      return tags.live <= FEW && (manifests.live <= FEW || manifests.kept * 2 >= manifests.live)
+      return (
+        tags.live <= TOLERATED_LOSSES && (manifests.live <= TOLERATED_LOSSES || manifests.kept * 2 >= manifests.live)
+      )
     },
   }
 }
 
-/** The sums of all repositories. */
-type Weighing = Weight & { live: number; add: (weight: Weight) => void }
+/** The sums over all repositories. */
+type Totals = Loss & { live: number; add: (weight: Loss) => void }
 
-const weighing = (counts: readonly Count[], done: ReadonlySet<string>): Weighing => {
+const createTotals = (counts: readonly Count[], done: ReadonlySet<string>): Totals => {
   const sum = (some: readonly Count[]): number => some.reduce((all, { objects }) => all + objects, 0)
-  const all: Weighing = {
+  const all: Totals = {
     live: sum(counts),
     kept: sum(counts.filter(({ repository }) => done.has(repository))),
     gone: 0,
@@ -81,7 +89,7 @@ const weighing = (counts: readonly Count[], done: ReadonlySet<string>): Weighing
   return all
 }
 
-/** Objects that live in one repository. */
+/** Live objects of one repository. */
 type Count = { repository: string; objects: number }
 
 const liveTags = async (db: Sql, registry: string): Promise<Count[]> => {

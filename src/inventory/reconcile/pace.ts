@@ -2,31 +2,32 @@ import { setTimeout } from 'node:timers/promises'
 import { pauseMs } from '../../events/retry-after.js'
 import { RegistryBusy } from '../../registries/client/exchange.js'
 
-/** Lets a request begin when it is its turn, and counts it. */
+/** Starts requests at a limited rate, and counts them. */
 export type Pace = {
   /**
-   * Asks, and asks again if the registry asks to slow down: after the pause that it asks for or a longer one, and slower than before.
-   * @throws the reason of the signal, once that was given; RegistryBusy if the registry would have to be waited for too long
+   * Sends a request, and retries it if the registry asks to slow down: after the pause that the registry asks for or a longer
+   * one, and at a lower rate.
+   * @throws the reason of the signal once it is aborted; RegistryBusy if the pauses would be too long
    */
-  ask: <T>(request: () => Promise<T>) => Promise<T>
+  send: <T>(request: () => Promise<T>) => Promise<T>
   /** Begins a set of requests: once one of them has failed, the rest are not sent. */
-  together: () => Pick<Pace, 'ask'>
+  together: () => Pick<Pace, 'send'>
   /** Requests so far. */
   requestCount: () => number
 }
 
 type Limits = {
-  /** Requests that begin in a second, evenly spread. */
+  /** Requests that begin per second, evenly spread. */
   rate: number
-  /** Requests under way at the same time. */
+  /** Concurrent requests. */
   atOnce: number
   signal?: AbortSignal | undefined
-  /** Called while the registry has to be waited for, every few seconds, and with 0 when requests go on. */
+  /** Called every few seconds during a pause, and with 0 when requests continue. */
   onPause?: ((remainingMs: number) => void) | undefined
   timing?: Timing | undefined
 }
 
-/** The clock (in milliseconds, from any beginning), sleep and chance of a pace. */
+/** The clock (milliseconds since any moment), sleep and randomness of a pace. */
 export type Timing = {
   now: () => number
   /** Ends early, with any error, if the signal is aborted. */
@@ -40,22 +41,25 @@ const REAL_TIME: Timing = {
   random: Math.random,
 }
 
-/** A registry that asks for a longer pause is asked another day. */
+/** A registry that asks for a longer pause is left to a later run. */
 const DAY_MS = 86_400_000
 const LONGEST_PAUSE_MS = 5 * 60_000
-/** All pauses of one run. */
+/** All pauses of one run together. */
 const LONGEST_IN_ALL_MS = 30 * 60_000
-/** Refusals with no answer between them. */
+/** Refusals without a successful response between them. */
 const MOST_REFUSALS = 10
-/** After each pause half as many requests a second, but never fewer than this; each answer makes them a little more again. */
+/** Each pause halves the rate, down to this minimum; each response raises it a little again. */
 const SLOWEST_RATE = 0.2
 const RECOVERY = 1.02
-const NEWS_EVERY_MS = 5_000
+const REPORT_EVERY_MS = 5_000
 
-/** A registry serves others as well: no more requests than it was agreed to bear, and fewer if it asks for that. */
+/**
+ * Limits requests to a registry, which serves other clients as well: no more than the configured rate, and fewer if the
+ * registry asks for that.
+ */
 export const createPace = ({ rate, atOnce, signal, onPause, timing = REAL_TIME }: Limits): Pace => {
   const { now, sleep, random } = timing
-  const waiting: (() => void)[] = []
+  const queue: (() => void)[] = []
   let free = atOnce
   let requestCount = 0
   let next = -Infinity
@@ -67,18 +71,18 @@ export const createPace = ({ rate, atOnce, signal, onPause, timing = REAL_TIME }
 
   const enter = async (): Promise<void> => {
     if (free > 0) free--
-    else await new Promise<void>((resolve) => waiting.push(resolve))
+    else await new Promise<void>((resolve) => queue.push(resolve))
   }
   const leave = (): void => {
-    const first = waiting.shift()
+    const first = queue.shift()
     if (first) first()
     else free++
   }
   const sleepUntil = async (moment: number): Promise<void> => {
     const isPause = pausedUntil > now()
     if (isPause) onPause?.(pausedUntil - now())
-    // The caller looks at the signal itself.
-    await sleep(isPause ? Math.min(moment - now(), NEWS_EVERY_MS) : moment - now(), signal).catch(() => undefined)
+    // The caller checks the signal itself.
+    await sleep(isPause ? Math.min(moment - now(), REPORT_EVERY_MS) : moment - now(), signal).catch(() => undefined)
     if (isPause && pausedUntil <= now()) onPause?.(0)
   }
   const turn = async (goesOn: () => void): Promise<void> => {
@@ -93,9 +97,9 @@ export const createPace = ({ rate, atOnce, signal, onPause, timing = REAL_TIME }
     refusals = 0
     currentRate = Math.min(rate, currentRate * RECOVERY)
   }
-  /** @throws RegistryBusy if the registry would have to be waited for too long */
+  /** @throws RegistryBusy if the pauses would be too long */
   const refused = (busy: RegistryBusy, begun: number): void => {
-    // Requests that were under way when the pause began say nothing new.
+    // A refusal of a request that was sent before the pause began is not new.
     const isNew = begun >= pausedSince
     if (isNew) {
       refusals++
@@ -113,7 +117,7 @@ export const createPace = ({ rate, atOnce, signal, onPause, timing = REAL_TIME }
     pausedUntil = until
   }
 
-  const askWhile = async <T>(goesOn: () => void, request: () => Promise<T>): Promise<T> => {
+  const sendWhile = async <T>(goesOn: () => void, request: () => Promise<T>): Promise<T> => {
     await enter()
     try {
       for (;;) {
@@ -137,7 +141,7 @@ export const createPace = ({ rate, atOnce, signal, onPause, timing = REAL_TIME }
   const notAborted = (): void => signal?.throwIfAborted()
 
   return {
-    ask: async (request) => askWhile(notAborted, request),
+    send: async (request) => sendWhile(notAborted, request),
     together: () => {
       const failures: unknown[] = []
       const goesOn = (): void => {
@@ -145,8 +149,8 @@ export const createPace = ({ rate, atOnce, signal, onPause, timing = REAL_TIME }
         if (failures.length > 0) throw failures[0]
       }
       return {
-        ask: async (request) =>
-          askWhile(goesOn, request).catch((error: unknown) => {
+        send: async (request) =>
+          sendWhile(goesOn, request).catch((error: unknown) => {
             failures.push(error)
             throw error
           }),

@@ -10,46 +10,46 @@ import { createEntryBudget, type EntryBudget } from './entry-budget.js'
 
 /** What a registry showed of one repository. */
 export type Found = {
-  /** The moment all of it counts as seen at: a little before the first question, so that events of meanwhile win. */
+  /** The time at which everything counts as seen: a little before the first request, so that events during the run win. */
   at: Micros
-  /** Each tag with the digest it points to; what is not here, the repository does not have. */
+  /** Each tag with the digest it points to; the repository has no other tags. */
   tags: Map<string, string>
-  /** Manifests that are there, and what was read of them where that was not known. */
+  /** Manifests that exist; with the manifest if it was read because its contents were unknown. */
   manifests: Map<string, FetchedManifest | undefined>
-  /** Manifests that were asked for and are not there. */
+  /** Manifests that were requested and do not exist. */
   absentManifests: Set<string>
-  /** Blobs that are there; those that were not asked for are listed by a manifest that is. */
+  /** Blobs that exist. A blob that was not requested is listed by a manifest that exists. */
   blobs: Map<string, { size?: number | undefined; requested: boolean }>
-  /** Blobs that were asked for and are not there. */
+  /** Blobs that were requested and do not exist. */
   absentBlobs: Set<string>
-  /** Blobs that should have been asked for, but were too many. */
+  /** Blobs that should have been requested, but were too many. */
   unchecked: number
 }
 
 /**
- * Which blobs are asked for one by one: those that the inventory and the found manifests do not agree on (`doubtful`), every
- * blob of the repository (`all`), or none.
+ * Which blobs are requested one by one: those for which the inventory and the found manifests disagree (`doubtful`), every blob
+ * of the repository (`all`), or none.
  */
 export type BlobChecks = 'doubtful' | 'all' | 'none'
 
 export type WalkDeps = {
   client: RegistryClient
-  pace: Pick<Pace, 'ask'>
+  pace: Pick<Pace, 'send'>
   contents: KnownContents
-  /** What the inventory holds of the repository. */
+  /** What the inventory contains of the repository. */
   recorded: () => Promise<RecordedState>
   blobChecks: BlobChecks
-  /** Reads manifests also where their contents are known. */
+  /** Reads manifests even if their contents are known. */
   reread: boolean
   timing?: Timing | undefined
 }
 
 /** Manifests whose contents are in memory at once, beside those that were read. */
 const PORTION = 1_000
-/** Blobs of one repository that are asked for in one run. */
+/** Blobs of one repository that are requested in one run. */
 const MOST_BLOBS = 10_000
 
-/** A repository of which nothing was seen at this moment. */
+/** Findings of a repository in which nothing was seen at this moment. */
 export const nothingAt = (at: Micros): Found => ({
   at,
   tags: new Map(),
@@ -61,9 +61,9 @@ export const nothingAt = (at: Micros): Found => ({
 })
 
 /**
- * Asks a registry for all that it has in one repository: the tags, what they point to, the children of indexes. A registry
- * lists no manifest without a tag and no blob, so those the inventory believes in are asked for one by one.
- * @throws RegistryError if the registry has more in the repository than is read, or does not answer as expected
+ * Reads all that a registry has in one repository: the tags, the manifests they point to, the children of indexes. A registry
+ * lists no untagged manifests and no blobs, so those that are live in the inventory are requested one by one.
+ * @throws RegistryError if the repository has more than is read, or the registry does not answer as expected
  */
 export const walkRepository = async (given: WalkDeps, repository: string, at: Micros): Promise<Found> => {
   const found = nothingAt(at)
@@ -79,7 +79,7 @@ export const walkRepository = async (given: WalkDeps, repository: string, at: Mi
     found,
     untagged.map(([digest]) => digest),
   )
-  await askForBlobs(deps, repository, found, recorded)
+  await requestBlobs(deps, repository, found, recorded)
   return found
 }
 
@@ -87,9 +87,9 @@ type BoundedWalkDeps = WalkDeps & { budget: EntryBudget }
 
 const findTags = async ({ client, pace, timing }: WalkDeps, repository: string, found: Found): Promise<void> => {
   const list = `tags of ${repository}`
-  const names = await allNames(list, async (next) => pace.ask(async () => client.tags(repository, next)), timing)
+  const names = await allNames(list, async (next) => pace.send(async () => client.tags(repository, next)), timing)
   await inPortions(names, async (tag) => {
-    const digest = await pace.ask(async () => client.digestOf(repository, tag))
+    const digest = await pace.send(async () => client.digestOf(repository, tag))
     if (digest !== undefined) found.tags.set(tag, digest)
   })
 }
@@ -97,7 +97,10 @@ const findTags = async ({ client, pace, timing }: WalkDeps, repository: string, 
 const isAnswered = ({ manifests, absentManifests }: Found, digest: string): boolean =>
   manifests.has(digest) || absentManifests.has(digest)
 
-/** Finds manifests and what they list, level by level. @param there those that are known to be there */
+/**
+ * Finds manifests and what they list, level by level.
+ * @param there those that are known to exist
+ */
 const findManifests = async (
   deps: BoundedWalkDeps,
   repository: string,
@@ -146,7 +149,7 @@ const findKnown = async (
   contents: Contents,
   there: boolean,
 ): Promise<Contents | undefined> => {
-  if (there || (await pace.ask(async () => client.digestOf(repository, digest))) !== undefined) {
+  if (there || (await pace.send(async () => client.digestOf(repository, digest))) !== undefined) {
     found.manifests.set(digest, undefined)
     return contents
   }
@@ -160,7 +163,7 @@ const readManifest = async (
   found: Found,
   digest: string,
 ): Promise<Contents | undefined> => {
-  const manifest = await pace.ask(async () => client.manifest(repository, digest).catch(notUnreadable))
+  const manifest = await pace.send(async () => client.manifest(repository, digest).catch(notUnreadable))
   if (manifest === UNREADABLE) {
     found.manifests.set(digest, undefined)
     return undefined
@@ -176,22 +179,22 @@ const readManifest = async (
 
 const UNREADABLE = 'unreadable'
 
-/** A manifest that cannot be read is there, and must not keep the rest of its repository from being compared. */
+/** An unreadable manifest exists, and must not keep the rest of its repository from being compared. */
 const notUnreadable = (error: unknown): typeof UNREADABLE => {
   if (error instanceof UnreadableManifest) return UNREADABLE
   throw error
 }
 
-const askForBlobs = async (
+const requestBlobs = async (
   { client, pace, blobChecks }: WalkDeps,
   repository: string,
   found: Found,
   recorded: RecordedState,
 ): Promise<void> => {
-  const wanted = blobChecks === 'none' ? [] : blobsToAsk(found, recorded, blobChecks)
+  const wanted = blobChecks === 'none' ? [] : blobsToRequest(found, recorded, blobChecks)
   found.unchecked = Math.max(0, wanted.length - MOST_BLOBS)
   await inPortions(wanted.slice(0, MOST_BLOBS), async (digest) => {
-    const blob = await pace.ask(async () => client.blob(repository, digest))
+    const blob = await pace.send(async () => client.blob(repository, digest))
     if (blob) found.blobs.set(digest, { size: blob.size ?? found.blobs.get(digest)?.size, requested: true })
     else {
       found.blobs.delete(digest)
@@ -200,8 +203,11 @@ const askForBlobs = async (
   })
 }
 
-/** A manifest that is there may list a blob that was deleted since: where a delete is known, only the registry can tell. */
-const blobsToAsk = (found: Found, recorded: RecordedState, checks: BlobChecks): string[] => {
+/**
+ * An existing manifest may list a blob that was deleted since: if a delete is known, only a request shows whether the blob
+ * exists.
+ */
+const blobsToRequest = (found: Found, recorded: RecordedState, checks: BlobChecks): string[] => {
   const live = [...recorded.blobs].filter(([, { live }]) => live).map(([digest]) => digest)
   const listed = [...found.blobs.keys()]
   if (checks === 'all') return [...new Set([...live, ...listed])]

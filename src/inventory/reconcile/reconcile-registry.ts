@@ -4,21 +4,22 @@ import { aliasesOfRegistry, type Registries, type Registry } from '../../registr
 import { reconcile, type ReconcileDeps, type ReconcileOptions } from './reconcile.js'
 import type { ReconciliationReport } from './reports.js'
 
-/** A registry behaves like a pull-through cache, and the configuration does not say whether it is one. The message says how. */
+/**
+ * A registry behaves like a pull-through cache, and the configuration does not say whether it is one. The message shows how to
+ * configure it.
+ */
 export class MaybeCache extends Error {}
 
-/** What is recorded under an alias of a registry has not moved to its name yet. The message says what to do. */
+/** Data under an alias of a registry has not moved to the registry yet. The message says what to do. */
 export class AliasNotMoved extends Error {}
 
 /**
- * Reconciles a registry of the configuration, as a pull-through cache if it is declared as one.
- *
- * A cache that is not declared would fetch all tags of its upstream. A registry that reported pulls and never a push or a delete
- * is therefore refused until the configuration says what it is. Of a registry that reported nothing, nobody can know: the
- * progress has a notice before the first request.
- *
- * While data of an alias has not moved, all of the registry would be missing. Either the move is under way, or the running service
- * does not know the alias, records new events under it, and the inventory would have everything twice.
+ * Reconciles a registry of the configuration, as a pull-through cache if it is declared as one. An undeclared cache would fetch
+ * all tags of its upstream. So a registry that reported pulls and never a push or a delete is refused until the configuration
+ * says what it is. If a registry reported nothing, it is unknown whether it is a cache: the progress contains a notice before
+ * the first request. While data of an alias has not moved, all objects of the registry would be missing. Either the move is in
+ * progress, or the running service does not know the alias and records new events under it, so that the inventory would contain
+ * everything twice.
  * @throws MaybeCache; AliasNotMoved; what reconcile throws
  */
 export const reconcileRegistry = async (
@@ -65,7 +66,7 @@ const refuseUnmovedAlias = async (
   )
 }
 
-/** Whether events reported pushes or deletes, which a cache takes from nobody; or pulls only; or nothing. */
+/** Whether events reported pushes or deletes, which a cache does not accept; or only pulls; or nothing. */
 const reportedUses = async (db: Sql, registry: string): Promise<'pushes' | 'pulls only' | 'nothing'> => {
   const { rows } = await sql<{ pushed: boolean; pulled: boolean }>`
     with of_registry as materialized (select id from inventory.repositories where registry = ${registry})

@@ -12,44 +12,44 @@ import { filledBy, NOTHING_FILLED, type Filled } from './filled.js'
 import { readDescribed, readRecordedState, type RecordedState } from './recorded-state.js'
 import type { Pace, Timing } from './pace.js'
 import { storeRepositoryResult, type RepositoryResult, type ReconcileRun, type RunCounts } from './runs.js'
-import type { MassDeletionGuard, Weights } from './mass-deletion-guard.js'
+import type { MassDeletionGuard, LossCounts } from './mass-deletion-guard.js'
 import { readUntrustedTimes, type UntrustedTimes } from './untrusted-times.js'
 import { nothingAt, walkRepository, type BlobChecks, type Found } from './read-repository.js'
 
 const TOLERANCE_MS = 5_000
 /**
- * Times that are later than this cannot be true. Only older versions stored times of the future; one that is not so late passes
- * soon, and the clocks of services that share a database may differ.
+ * Later times cannot be true. Only older versions stored times in the future. A time that is less far ahead is soon in the
+ * past, and the clocks of services that share a database may differ.
  */
 const FUTURE_MS = 2 * 60 * 60_000
 
-/** The catalog of a pull-through cache, which is all that a run reads from it. */
+/** The catalog of a pull-through cache. A run reads nothing else from a cache. */
 type CacheCatalog = {
   repositories: ReadonlySet<string>
-  /** The moment before the first request for the catalog: the catalog says nothing about what was pulled later. */
+  /** The moment before the first request for the catalog: the catalog does not contain what was pulled later. */
   readFrom: Date
 }
 
-/** A run that is under way. */
+/** A run in progress. */
 export type Walk = {
   database: Database
   client: RegistryClient
   now: () => Date
-  /** How far the clocks of registries may be behind or ahead of ours. */
+  /** How far the clocks of registries may be behind or ahead of the clock of the service. */
   toleranceMs?: number
   timing?: Timing
   registry: string
   apply: boolean
   blobChecks?: BlobChecks | undefined
   reread?: boolean | undefined
-  /** Missing for a registry that is asked about each repository. */
+  /** Missing for a registry whose repositories are read. */
   cache?: CacheCatalog
   pace: Pace
   contents: KnownContents
   vanishing: MassDeletionGuard
   signal: AbortSignal
   begun: ReconcileRun
-  /** Repositories of which something is gone, which wait until it is sure that most of the registry is not. */
+  /** Repairs that delete objects. They are deferred until it is certain that the registry has not lost most of its objects. */
   deferred: (() => Promise<unknown>)[]
 }
 type RepositoryOutcome = { result: RepositoryResult; failure?: unknown }
@@ -64,9 +64,9 @@ type Compared = {
 }
 
 /**
- * Compares one repository with the registry, repairs it where it is told to, and keeps what came of it. One that cannot be
- * walked, or not be repaired, does not harm the others.
- * @throws TooMuchGone; the signal's reason; the error of a store that does not answer, so that the run goes on later
+ * Compares one repository with the registry, repairs it if `apply` is set, and stores the result. A repository that cannot be
+ * read or repaired does not affect others.
+ * @throws TooMuchGone; the reason of the signal; the error of an unavailable store, so that the run can continue later
  */
 export const reconcileRepository = async (walk: Walk, repository: string): Promise<RepositoryOutcome> => {
   const { pace, signal } = walk
@@ -81,7 +81,7 @@ export const reconcileRepository = async (walk: Walk, repository: string): Promi
   if (!walk.apply) return keepResult(walk, result, seen)
 
   const gone = drift.filter(({ kind }) => kind === 'stale')
-  walk.vanishing.add(weightsOf({ found, recorded, gone, isUnasked: isUnasked(walk, repository) }))
+  walk.vanishing.add(countLosses({ found, recorded, gone, isNotRequested: isNotRequested(walk, repository) }))
   const repair = async (some: Compared): Promise<RepositoryOutcome> => {
     const failed = await applyFound(walk.database, { registry: walk.registry, repository }, some.found, some).then(
       () => undefined,
@@ -105,25 +105,25 @@ export const reconcileRepository = async (walk: Walk, repository: string): Promi
   return outcome
 }
 
-/** What the registry has lost and kept of a repository. */
-const weightsOf = ({
+/** How many objects of a repository the registry has lost and kept. */
+const countLosses = ({
   found,
   recorded,
   gone,
-  isUnasked,
-}: Pick<Compared, 'found' | 'recorded'> & { gone: readonly Difference[]; isUnasked: boolean }): Weights => {
+  isNotRequested,
+}: Pick<Compared, 'found' | 'recorded'> & { gone: readonly Difference[]; isNotRequested: boolean }): LossCounts => {
   const countGone = (wanted: Difference['object']): number => gone.filter(({ object }) => object === wanted).length
   const countKept = (
     inInventory: ReadonlyMap<string, { live: boolean }>,
     there: ReadonlyMap<string, unknown>,
-  ): number => [...inInventory].filter(([name, { live }]) => live && (isUnasked || there.has(name))).length
+  ): number => [...inInventory].filter(([name, { live }]) => live && (isNotRequested || there.has(name))).length
   return {
     tags: { gone: countGone('tag'), kept: countKept(recorded.tags, found.tags) },
     manifests: { gone: countGone('manifest'), kept: countKept(recorded.manifests, found.manifests) },
   }
 }
 
-/** Deletes from the inventory what had to wait. */
+/** Marks objects as deleted whose repair was deferred. */
 export const repairDeferred = async ({ deferred, signal }: Walk): Promise<void> => {
   for (const repair of deferred.splice(0)) {
     signal.throwIfAborted()
@@ -131,13 +131,13 @@ export const repairDeferred = async ({ deferred, signal }: Walk): Promise<void> 
   }
 }
 
-/** A repository that a cache lists: nothing in it can be asked for. */
-const isUnasked = ({ cache }: Walk, repository: string): boolean => cache?.repositories.has(repository) ?? false
+/** Whether a cache lists the repository: then nothing in it can be requested. */
+const isNotRequested = ({ cache }: Walk, repository: string): boolean => cache?.repositories.has(repository) ?? false
 
 const compare = async (walk: Walk, repository: string): Promise<Compared> => {
   const { database, registry } = walk
   const firstRequestAt = walk.cache?.readFrom ?? walk.now()
-  const found = await askFor(walk, repository, firstRequestAt)
+  const found = await readFound(walk, repository, firstRequestAt)
   const read = [...found.manifests].flatMap(([digest, manifest]) => (manifest ? [digest] : []))
   const recorded = await readRecordedState(database.sql, registry, repository)
   if (recorded.isMoving) throw new BeingMoved(repository)
@@ -147,9 +147,9 @@ const compare = async (walk: Walk, repository: string): Promise<Compared> => {
     startedAt: arrivalAt(firstRequestAt),
     latest,
   })
-  // What was not asked for is no drift: an empty list of tags would make them all stale.
+  // A repository that was not read has no drift: its empty list of tags would make all tags stale.
   const described = await readDescribed(database.sql, read)
-  const drift = isUnasked(walk, repository) ? [] : driftOf(found, recorded, described, untrusted)
+  const drift = isNotRequested(walk, repository) ? [] : driftOf(found, recorded, described, untrusted)
   const filled = filledBy(found, recorded, described)
   return { found, recorded, drift, filled, untrusted, isComplete: walk.cache === undefined }
 }
@@ -180,7 +180,7 @@ const keepFailure = async (walk: Walk, repository: string, requests: number, fai
   return { ...(await keepResult(walk, result, none)), failure }
 }
 
-const askFor = async (walk: Walk, repository: string, firstRequestAt: Date): Promise<Found> => {
+const readFound = async (walk: Walk, repository: string, firstRequestAt: Date): Promise<Found> => {
   const { database, registry, toleranceMs = TOLERANCE_MS, blobChecks = 'doubtful', reread = false } = walk
   const recorded = async (): ReturnType<typeof readRecordedState> =>
     readRecordedState(database.sql, registry, repository)
@@ -188,7 +188,7 @@ const askFor = async (walk: Walk, repository: string, firstRequestAt: Date): Pro
   if (walk.cache) {
     const stored = await recorded()
     const shown = await shownSince(database.sql, { registry, repository, at })
-    return foundInCache(isUnasked(walk, repository), stored, at, shown)
+    return foundInCache(isNotRequested(walk, repository), stored, at, shown)
   }
   return walkRepository({ ...walk, pace: walk.pace.together(), recorded, blobChecks, reread }, repository, at)
 }

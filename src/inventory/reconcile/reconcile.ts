@@ -16,15 +16,15 @@ import { beginRun, finishRun, noteStop, type ReconcileRun } from './runs.js'
 import { createMassDeletionGuard } from './mass-deletion-guard.js'
 import type { BlobChecks } from './read-repository.js'
 
-/** A registry is reconciled already. The message says what to do. */
+/** A registry is being reconciled already. The message says what to do. */
 export class ReconcileBusy extends LeaseTaken {}
 
-/** How far a run is. */
+/** How far a run has come. */
 export type Progress = {
   registry: string
-  /** The one that is walked now. */
+  /** The repository that is being compared. */
   repository: string
-  /** Repositories that are done, of how many. */
+  /** Repositories that are done; `of` is their total number. */
   done: number
   of: number
   requests: number
@@ -32,29 +32,29 @@ export type Progress = {
   drift: number
   /** What the operator should know before the first request. */
   notice?: string
-  /** The registry asks to slow down: the run goes on in so many seconds. */
+  /** The registry asks to slow down: the run continues in so many seconds. */
   pausedSeconds?: number
 }
 
 export type ReconcileOptions = {
-  /** The registry's name in the inventory. */
+  /** The name of the registry in the inventory. */
   registry: string
-  /** Repairs the inventory; else the drift is only shown. */
+  /** Repairs the inventory; otherwise the drift is only reported. */
   apply: boolean
-  /** The registry is a pull-through cache: it is asked for its catalog and nothing else. */
+  /** The registry is a pull-through cache: only its catalog is read. */
   cache?: boolean | undefined
   /** For the first progress. */
   notice?: string | undefined
-  /** Forgets a run that broke off, and begins again. */
+  /** Discards an interrupted run, and starts a new one. */
   restart?: boolean | undefined
-  /** Repairs also where the registry lacks more than half of its tags, or of its manifests if it had only a few tags. */
+  /** Repairs even if the registry lacks more than half of its tags, or of its manifests if it had only a few tags. */
   force?: boolean | undefined
   /** Requests a second. */
   rate?: number | undefined
   blobChecks?: BlobChecks | undefined
-  /** Reads also manifests whose contents are known, and compares their sizes and media types. */
+  /** Also reads manifests whose contents are known, and compares their sizes and media types. */
   reread?: boolean | undefined
-  /** Stops the run between two requests; it can go on later. */
+  /** Stops the run between two requests; it can be continued later. */
   signal?: AbortSignal | undefined
   onProgress?: ((progress: Progress) => void) | undefined
 }
@@ -63,16 +63,16 @@ export type ReconcileDeps = {
   database: Database
   client: RegistryClient
   now: () => Date
-  /** How far the clocks of registries may be behind or ahead of ours. */
+  /** How far the clocks of registries may be behind or ahead of the clock of the service. */
   toleranceMs?: number
   timing?: Timing
 }
 
 const DEFAULT_RATE = 20
 const AT_ONCE = 4
-/** The lease outlives a pause of the process, and a crash not for long. */
+/** The lease survives a short pause of the process, and expires soon after a crash. */
 const LEASE_SECONDS = 60
-/** A registry that fails for so many repositories in a row is away, and more requests would not help it. */
+/** If a registry fails for so many repositories in a row, it is unavailable, and more requests would not help. */
 const FAILURES_IN_A_ROW = 5
 
 /**
@@ -107,7 +107,7 @@ export const reconcile = async (deps: ReconcileDeps, options: ReconcileOptions):
     return await run(deps, options, { begun, signal: stopping.signal }).catch(async (error: unknown) => {
       // Without the lease, another process may continue the same run.
       const hasLease = stopping.signal.reason !== busy
-      // The error says more than a failure to store it.
+      // The original error is more useful than a failure to store it.
       if (hasLease) await noteStop(database, begun, { because: messageOf(error), now: now() }).catch(() => undefined)
       throw error
     })
@@ -145,9 +145,9 @@ const run = async (
   const readFrom = now()
   const catalog = await readCatalog(deps, pace)
   const living = await livingRepositories(database.sql, registry)
-  // Of a catalog that does not end nothing is believed, and no repository is taken for absent: each of the inventory is asked for.
+  // An endless catalog is not trusted: no repository counts as absent, and every repository of the inventory is read.
   const listed = 'names' in catalog ? catalog.names : living
-  // Of a cache, only repositories that were seen are of interest: the others would have to be fetched.
+  // For a cache, only repositories of the inventory matter: others would have to be fetched.
   const repositories = cache ? living : [...new Set([...listed, ...living])]
   const contents = createKnownContents(database.sql, registry)
   const vanishing = await createMassDeletionGuard(database.sql, { registry, done: begun.done, force })
@@ -176,9 +176,10 @@ const run = async (
     }
     return undefined
   }
-  const away = await walkAll(repositories.filter((name) => !begun.done.has(name) && !begun.failed.has(name)))
-  if (away) throw away
-  // Those that failed before come last and end nothing: else what can never be read would keep a run from its end.
+  const unavailable = await walkAll(repositories.filter((name) => !begun.done.has(name) && !begun.failed.has(name)))
+  if (unavailable) throw unavailable
+  // Repositories that failed before come last, and do not end the run: a repository that can never be read would keep a run
+  // from finishing.
   const busy = await walkAll(repositories.filter((name) => begun.failed.has(name)))
   if (busy instanceof RegistryBusy) throw busy
   vanishing.end()
@@ -189,13 +190,13 @@ const run = async (
   return reportOf(database.sql, begun.id)
 }
 
-/** The catalog, or why it was not read to its end. */
+/** Reads the catalog, or returns why it was not read to its end. */
 const readCatalog = async (
   { client, timing }: ReconcileDeps,
-  { ask }: Pace,
+  { send }: Pace,
 ): Promise<{ names: string[]; error?: undefined } | { error: string }> => {
   try {
-    return { names: await allNames('repositories', async (next) => ask(async () => client.catalog(next)), timing) }
+    return { names: await allNames('repositories', async (next) => send(async () => client.catalog(next)), timing) }
   } catch (error) {
     if (error instanceof ListTooLarge) return { error: error.message }
     throw error

@@ -4,28 +4,28 @@ import type { Sql } from '../../storage/sql/database.js'
 import { isLiveTag } from '../model/is-live-tag.js'
 import { isMoving } from '../model/moving.js'
 
-/** What the inventory holds of an object or a tag, alive or not. */
+/** What the inventory contains about an object or a tag, live or not. */
 export type RecordedObject = {
   live: boolean
-  /** When it was last told to be there, and to be deleted; missing for what no event told. */
+  /** When it was last seen, and deleted; missing if no event stated it. */
   seen?: Micros | undefined
   deleted?: Micros | undefined
   size?: number | undefined
 }
 export type RecordedTag = Omit<RecordedObject, 'size'> & { digest?: string | undefined }
 
-/** What the inventory holds of one repository. */
+/** What the inventory contains of one repository. */
 export type RecordedState = {
   /** When the whole repository was deleted. */
   deleted?: Micros | undefined
-  /** Whether a part of it may be at another path. */
+  /** Whether a part of the repository may be at another path. */
   isMoving?: true
   manifests: Map<string, RecordedObject>
   blobs: Map<string, RecordedObject>
   tags: Map<string, RecordedTag>
 }
 
-/** Whether a delete of this blob is known: that a manifest lists it does not tell then that it is there. */
+/** Whether a delete of this blob is known: then a manifest that lists the blob does not show that it exists. */
 export const isDoubtful = ({ blobs, deleted }: RecordedState, digest: string): boolean => {
   const blob = blobs.get(digest)
   return blob ? !blob.live : deleted !== undefined
@@ -41,7 +41,7 @@ type Row = {
   size: string | null
 }
 
-/** Reads all that is known of a repository in one statement, which is one moment. */
+/** Reads all that is recorded of a repository in one statement, so that all rows are of one moment. */
 export const readRecordedState = async (db: Sql, registry: string, repository: string): Promise<RecordedState> => {
   const { rows } = await sql<Row>`
     with target as (
@@ -86,10 +86,10 @@ const keep = (recorded: RecordedState, { what, name, digest, live, seen, deleted
   }
 }
 
-/** Whole microseconds, which a Date would cut. */
+/** Whole microseconds, which a Date would truncate. */
 const micros = (time: string | null): Micros | undefined => (time === null ? undefined : parseTimestamp(time))
 
-/** What the inventory holds of a manifest in whatever repository; missing where nothing told. */
+/** What the inventory contains about a manifest, in any repository; a field is missing if nothing stated it. */
 export type Described = {
   size?: number | undefined
   mediaType?: string | undefined
@@ -128,7 +128,7 @@ export const readDescribed = async (db: Sql, digests: readonly string[]): Promis
   )
 }
 
-/** Names of the repositories of a registry in which something lives. */
+/** Names of the repositories of a registry with live objects. */
 export const livingRepositories = async (db: Sql, registry: string): Promise<string[]> => {
   const { rows } = await sql<{ name: string }>`
     select name from inventory.repositories r

@@ -4,38 +4,38 @@ import type { NotChecked } from './cache.js'
 import type { Difference, DriftKind } from './drift.js'
 import type { Filled } from './filled.js'
 
-/** What a run has found; of a run under way, so far. Its numbers span the parts of a run that broke off and went on. */
+/** What a run has found; for a run in progress, so far. The numbers include the parts before an interruption. */
 export type Reconciliation = {
   id: number
   registry: string
-  /** Whether the inventory was repaired, or the drift only shown. */
+  /** Whether the inventory was repaired, or the drift only reported. */
   applied: boolean
   startedAt: Date
   finishedAt: Date | null
-  /** How many of each were found in the registry, and what it was asked. */
+  /** How many of each were found in the registry, and how many requests were sent. */
   repositories: number
   tags: number
   manifests: number
   blobs: number
   requests: number
-  /** Blobs that were too many to ask for. */
+  /** Blobs that were too many to request. */
   unchecked: number
   drift: Record<DriftKind, number>
   /**
-   * What the inventory did not know and the registry showed, which is no drift; stored if `applied`. Zeros for runs of versions
-   * that did not count it.
+   * What the registry showed and the inventory lacked, which is no drift; stored if `applied`. Zeros for runs of versions that
+   * did not count it.
    */
   filled: Filled
-  /** Repositories that could not be walked. */
+  /** Repositories that could not be read. */
   failed: number
-  /** Of a pull-through cache: what the inventory contains, and the cache cannot be asked for without fetching it. */
+  /** For a pull-through cache: what the inventory contains that cannot be requested without fetching it. */
   notChecked?: NotChecked
   /**
-   * Why the catalog was not read to its end: the run then compared the repositories of the inventory alone, and took none for
-   * absent because the catalog did not list it.
+   * Why the catalog was not read to its end: the run then compared only the repositories of the inventory, and did not count a
+   * repository as absent because the catalog lacked it.
    */
   catalogError?: string
-  /** Why a run that is not finished stopped, or why it waits for its turn. */
+  /** Why an unfinished run stopped, or why it waits for its turn. */
   stoppedBecause?: string
 }
 
@@ -95,7 +95,9 @@ const toReconciliation = (all: Row): Reconciliation => {
   }
 }
 
-/** The registries that a run reconciled which began at a moment or later; with `apply`, one that repaired the inventory. */
+/**
+ * The registries that have a finished run which began at a moment or later; with `apply`, a run that repaired the inventory.
+ */
 export const reconciledSince = async (
   db: Sql,
   { apply, since }: { apply: boolean; since: Date },
@@ -128,7 +130,7 @@ export const lastReconciliations = async (db: Sql): Promise<Reconciliation[]> =>
   return rows.map(toReconciliation)
 }
 
-/** A run with what drifted, the repositories with most of it first. */
+/** The report of a run, the repositories with the most drift first. */
 export const reportOf = async (db: Sql, id: number): Promise<ReconciliationReport> => {
   const { rows } = await sql<Row>`${RUNS} where r.id = ${id}`.execute(db)
   const [row] = rows

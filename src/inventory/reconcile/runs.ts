@@ -5,22 +5,22 @@ import type { NotChecked } from './cache.js'
 import type { Difference, DriftKind } from './drift.js'
 import type { Filled } from './filled.js'
 
-/** A run that is under way: a new one, or one that broke off and goes on. */
+/** A run in progress: a new one, or an interrupted one that is continued. */
 export type ReconcileRun = {
   id: number
   startedAt: Date
   resumed: boolean
   done: ReadonlySet<string>
-  /** Repositories that could not be walked, or not repaired. */
+  /** Repositories that could not be read, or not be repaired. */
   failed: ReadonlySet<string>
 }
 
-/** What was done with one repository. */
+/** The result of one repository. */
 export type RepositoryResult = Record<DriftKind, number> & {
   repository: string
-  /** The first of them. */
+  /** The first differences. */
   differences: readonly Difference[]
-  /** Why it could not be walked. */
+  /** Why the repository could not be read. */
   error?: string
 }
 
@@ -34,17 +34,16 @@ export type RunCounts = {
   filled: Filled
 }
 
-/** Differences that are kept for each repository; all are counted. */
+/** Differences that are stored for each repository; all are counted. */
 const KEPT_DIFFERENCES = 50
-/** What a run found that rested for so long is not true any more. */
+/** After a longer interruption, the findings of a run are out of date. */
 const RESUMED_WITHIN_MS = 24 * 60 * 60_000
-/** Runs that are kept for each registry. */
+/** Runs that are stored for each registry. */
 const KEPT_RUNS = 20
 
 /**
- * Goes on with the run that broke off, unless that one was to do something else, rests for more than a day, or `restart` is
- * asked for; else begins anew.
- * The caller holds the lease of the registry.
+ * Continues the interrupted run, or starts a new one: if the interrupted run had another purpose, stopped more than a day ago,
+ * or `restart` is set. The caller has the lease of the registry.
  */
 export const beginRun = async (
   { sql: db }: Database,
@@ -93,7 +92,7 @@ const deleteRuns = async (db: Sql, ids: readonly number[]): Promise<void> => {
   await sql`delete from inventory.reconciliations where id = any(${ids}::int[])`.execute(db)
 }
 
-/** Keeps that a repository is done, so that the run can go on behind it. */
+/** Stores the result of a repository, so that an interrupted run can continue after it. */
 export const storeRepositoryResult = async (
   database: Database,
   { id }: ReconcileRun,
@@ -127,7 +126,8 @@ export const storeRepositoryResult = async (
 }
 
 /**
- * Stores why and when a run stops. It rests from now on: it may have worked on one repository for hours, and is continued within a day.
+ * Stores why and when a run stops. A run that is continued within a day is measured from this time: it may have worked on one
+ * repository for hours.
  * @param because a sentence for the status
  */
 export const noteStop = async (
@@ -142,13 +142,13 @@ export const noteStop = async (
 }
 
 type Ending = {
-  /** Of a pull-through cache: what it was not asked for. */
+  /** For a pull-through cache: what was not requested. */
   notChecked?: NotChecked | undefined
   /** Why the catalog was not read to its end. */
   catalogError?: string | undefined
 }
 
-/** Ends a run. What is kept of it is the repositories with something to tell. */
+/** Finishes a run. Only repositories with drift or an error stay stored. */
 export const finishRun = async (
   database: Database,
   { id }: ReconcileRun,

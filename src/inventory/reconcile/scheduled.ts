@@ -12,11 +12,11 @@ type ScheduledReconcileDeps = {
   registries: Registries
   clientFor: (registry: Registry) => RegistryClient
   now: () => Date
-  /** Requests a second. */
+  /** Requests per second. */
   rate?: number
-  /** Ends it, because the process stops; the next run goes on. */
+  /** Stops the run because the process stops; the next run continues. */
   signal?: AbortSignal
-  /** Calls a function after so many milliseconds, unless what is returned is called before. */
+  /** Calls a function after so many milliseconds, unless the returned function is called before. */
   after?: (milliseconds: number, run: () => void) => () => void
 }
 
@@ -27,22 +27,22 @@ class NotReconciled extends Error {}
 class TurnOver extends Error {}
 
 /**
- * Hours of the turns of one registry. A turn goes on where the last one stopped, but reads lists again, and a repository of 500,000 tags
- * takes seven hours: so turns become longer.
+ * Hours of the turns of one registry. A turn continues the previous one, but reads lists again, and a repository of 500,000
+ * tags takes seven hours: so turns become longer.
  */
 const TURNS = [1, 2, 4, 8]
 const HOURS_IN_ALL = TURNS.reduce((sum, hours) => sum + hours, 0)
 
 /**
- * Reconciles each registry that can be asked, in turns: one that is slow or does not end delays each of the others by one turn, of an
- * hour at first, and is left to the next scheduled time after 15 hours. Those that were reconciled since the run was due are left
- * out: a run that could not be finished is called again.
- * @param apply whether the inventory is repaired, or the drift only kept for `lastReconciliations`
+ * Reconciles each registry that can be read, in turns. A registry that is slow or does not end delays each of the others by one
+ * turn, at first an hour, and is left to the next scheduled time after 15 hours. Registries that were reconciled since the run
+ * was due are left out: an unfinished run is called again.
+ * @param apply whether the inventory is repaired, or the drift only stored for `lastReconciliations`
  * @param due when the run was due; without it, no registry is left out
- * @returns `later` if another process reconciles a registry, if the data of an alias has not moved yet, or if this process stops: the run
- * is not finished
+ * @returns `later` if another process reconciles a registry, if the data of an alias has not moved yet, or if this process
+ * stops: the run is not finished
  * @throws AggregateError with a NotReconciled for each registry that failed, after the others are done. If another process
- * reconciles a registry, its ReconcileBusy is among their causes. If a store does not answer, the others are not tried.
+ * reconciles a registry, its ReconcileBusy is among their causes. If a store is unavailable, the others are not tried.
  */
 export const scheduledReconcile = async (
   deps: ScheduledReconcileDeps,
@@ -53,18 +53,18 @@ export const scheduledReconcile = async (
   const failures: NotReconciled[] = []
   const busy: NotReconciled[] = []
   const reconciled = due && (await reconciledSince(database.sql, { apply, since: due }))
-  const waiting = readableRegistries(registries)
+  const queue = readableRegistries(registries)
     .filter(({ name }) => !reconciled?.has(name))
     .map((registry) => ({ registry, turn: 0 }))
   // Registries whose turn is over are added at the end.
-  for (const { registry, turn } of waiting) {
+  for (const { registry, turn } of queue) {
     if (signal?.aborted) return 'later'
     try {
       await takeTurn(deps, registry, { apply, hours: TURNS[turn] ?? 0, isLast: turn === TURNS.length - 1 })
     } catch (error) {
       if (signal?.aborted) return 'later'
       if (error instanceof TurnOver && turn < TURNS.length - 1) {
-        waiting.push({ registry, turn: turn + 1 })
+        queue.push({ registry, turn: turn + 1 })
         continue
       }
       const reason = error instanceof Error ? error.message : 'failed'

@@ -1,15 +1,15 @@
 import type { Registries, Registry } from '../../registries/registries.js'
 
-/** A registry that is not configured to be asked. The message says how it would be. */
+/** A registry has no address in the configuration. The message shows how to add one. */
 export class RegistryNotReadable extends Error {}
 
-/** The registries that can be asked: those with an address. */
+/** The registries that can be read: those with an address. */
 export const readableRegistries = (registries: Registries): Registry[] =>
   registries.list().filter(({ url }) => url !== undefined)
 
 /**
- * The registries that somebody wants: the one of a name or an alias, or else all that can be asked.
- * @throws RegistryNotReadable when there is none
+ * The registries that a request selects: one by its name or an alias, or else all that can be read.
+ * @throws RegistryNotReadable if there is none
  */
 export const selectedRegistries = (registries: Registries, wanted: string | undefined): Registry[] => {
   const readable = readableRegistries(registries)

@@ -4,20 +4,20 @@ import type { Database, Sql } from '../../storage/sql/database.js'
 import type { RecordedState } from './recorded-state.js'
 
 /**
- * Which times of the inventory came from a clock that was ahead, as far as they could hide drift. Such a time is not "recent":
- * it says nothing about what happened while the registry was asked.
+ * Which times of the inventory came from a clock that was ahead, as far as they could hide drift. Such a time does not make an
+ * object recent: it says nothing about what happened during the run.
  */
 export type UntrustedTimes = {
   /** The newest time that can be true. An older version of Tallyman stored later ones. */
   latest: Micros
   /**
-   * Times of events that were ahead and arrived before the first request: they are those of the arrival, so the events had
-   * happened.
+   * Times of events that were ahead and arrived before the first request. They are times of arrival, so the events had happened
+   * by then.
    */
   arrivals: ReadonlySet<Micros>
 }
 
-/** Events of one arrival follow each other by a microsecond each. The first answer of a registry takes longer. */
+/** Events of one arrival are a microsecond apart. The first response of a registry takes longer. */
 const FOLLOWING = 1_000
 
 export const NO_UNTRUSTED_TIMES: UntrustedTimes = { latest: Infinity, arrivals: new Set() }
@@ -25,7 +25,9 @@ export const NO_UNTRUSTED_TIMES: UntrustedTimes = { latest: Infinity, arrivals: 
 export const isUntrusted = ({ latest, arrivals }: UntrustedTimes, time: Micros): boolean =>
   time > latest || arrivals.has(time)
 
-/** @param startedAt the moment of the first request; `from` is a little earlier, as clocks of registries may be behind or ahead */
+/**
+ * @param startedAt the time of the first request; `from` is a little earlier, since clocks of registries may be behind or ahead
+ */
 export const readUntrustedTimes = async (
   db: Sql,
   { from, startedAt, latest }: { from: Micros; startedAt: Micros; latest: Micros },
@@ -39,7 +41,7 @@ export const readUntrustedTimes = async (
 
 type Names = { manifests: readonly string[]; blobs: readonly string[]; tags: readonly string[] }
 
-/** The times of each table: of what was seen, and of what else. Deletes stand alone. */
+/** The key of each table, and its times that make an object live. */
 const TABLES = {
   repository_manifests: { key: 'digest', seen: ['pushed_at', 'pulled_at', 'checked_at', 'confirmed_at'] },
   repository_blobs: {
@@ -49,7 +51,7 @@ const TABLES = {
   tags: { key: 'name', seen: ['pointed_at', 'pushed_at', 'pulled_at', 'checked_at'] },
 } as const
 
-/** Whether a repository has untrusted times that a repair at this moment would lose against. */
+/** Whether a repository has untrusted times that would win over a repair at this moment. */
 export const hasUntrusted = (recorded: RecordedState, times: UntrustedTimes): boolean =>
   [
     { deleted: recorded.deleted, seen: undefined },
@@ -61,8 +63,8 @@ export const hasUntrusted = (recorded: RecordedState, times: UntrustedTimes): bo
     .some((time) => time !== undefined && isUntrusted(times, time))
 
 /**
- * Moves untrusted times of a repository to just before a moment, so that a repair of this moment wins. What is live stays live,
- * and what is deleted stays deleted. Times of arrivals are only moved for objects that drifted.
+ * Moves untrusted times of a repository to just before a moment, so that a repair of this moment wins. Live objects stay live,
+ * and deleted objects stay deleted. Times of arrivals are moved only for objects that drifted.
  */
 export const lowerUntrusted = async (
   database: Database,

@@ -34,23 +34,23 @@ describe('a registry that asks to slow down', () => {
     const timing = fakeTime()
     const pauses: number[] = []
     const pace = createPace({ rate: 10, atOnce: 1, timing, onPause: (ms) => pauses.push(ms) })
-    expect(await pace.ask(refusing(12_000))).toBe('here')
+    expect(await pace.send(refusing(12_000))).toBe('here')
     expect(timing.now()).toBe(12_000)
     expect(pace.requestCount()).toBe(2)
     expect(pauses).toEqual([12_000, 7_000, 2_000, 0])
-    await pace.ask(refusing())
+    await pace.send(refusing())
     // Five a second, and a little more after an answer.
     expect(timing.now()).toBeCloseTo(12_000 + 1_000 / 5, 0)
-    for (let i = 0; i < 200; i++) await pace.ask(refusing())
+    for (let i = 0; i < 200; i++) await pace.send(refusing())
     const before = timing.now()
-    await pace.ask(refusing())
+    await pace.send(refusing())
     expect(timing.now() - before).toBeCloseTo(100, 5)
   })
 
   test('that says no time gets twice as long after each refusal', async () => {
     const timing = fakeTime()
     const pace = createPace({ rate: 1_000, atOnce: 1, timing })
-    await pace.ask(refusing(undefined, undefined, undefined))
+    await pace.send(refusing(undefined, undefined, undefined))
     expect(timing.now()).toBeGreaterThanOrEqual(7_000)
     expect(timing.now()).toBeLessThan(7_100)
   })
@@ -63,7 +63,7 @@ describe('a registry that asks to slow down', () => {
     const together = new Promise<void>((resolve) => (allBegun = resolve))
     const request = refusing(10_000, 10_000, 10_000, 10_000)
     const asking = Array.from({ length: 4 }, async () =>
-      pace.ask(async () => {
+      pace.send(async () => {
         if (++begun === 4) allBegun()
         await together
         return request()
@@ -80,7 +80,7 @@ describe('a registry that asks to slow down', () => {
     ['pauses of more than half an hour in all', Array.from({ length: 9 }, () => 290_000)],
   ])('is not waited for any longer: %s', async (_, pauses) => {
     const pace = createPace({ rate: 1_000, atOnce: 1, timing: fakeTime() })
-    const asking = pace.ask(refusing(...pauses))
+    const asking = pace.send(refusing(...pauses))
     await expect(asking).rejects.toThrow(RegistryBusy)
     await expect(asking).rejects.toThrow('run it again: it goes on where it was')
   })
@@ -90,7 +90,7 @@ describe('a registry that asks to slow down', () => {
     [251_606_463_193_000, 'wait more than a day and run it again'],
   ])('is not waited for %d ms, and the message has a time that somebody can wait', async (ms, message) => {
     const pace = createPace({ rate: 1_000, atOnce: 1, timing: fakeTime() })
-    await expect(pace.ask(refusing(ms))).rejects.toThrow(message)
+    await expect(pace.send(refusing(ms))).rejects.toThrow(message)
   })
 
   test('is not waited for when the run is stopped', async () => {
@@ -100,13 +100,13 @@ describe('a registry that asks to slow down', () => {
       stopping.abort(new Error('stopped'))
     }
     const pace = createPace({ rate: 1_000, atOnce: 1, timing, signal: stopping.signal, onPause })
-    await expect(pace.ask(refusing(60_000))).rejects.toThrow('stopped')
+    await expect(pace.send(refusing(60_000))).rejects.toThrow('stopped')
     expect(timing.slept).toEqual([])
   })
 
   test('is told from one that fails: that is not asked again', async () => {
     const pace = createPace({ rate: 1_000, atOnce: 1, timing: fakeTime() })
-    const failing = pace.ask(async () => Promise.reject(new RegistryError('it answered 403')))
+    const failing = pace.send(async () => Promise.reject(new RegistryError('it answered 403')))
     await expect(failing).rejects.toThrow('it answered 403')
     expect(pace.requestCount()).toBe(1)
   })

@@ -20,7 +20,7 @@ test.each([
   const walk = walkRepository(
     {
       client,
-      pace: { ask: async (question) => question() },
+      pace: { send: async (question) => question() },
       contents: { of: async () => Promise.resolve(new Map()), learn: () => ({ kind: 'image', entries: [] }) },
       recorded: async () => Promise.resolve({ tags: new Map(), manifests: new Map(), blobs: new Map() }),
       blobChecks: 'none',

@@ -455,7 +455,7 @@ describe('a run', () => {
     for (let i = 0; i < 2_500; i++) app.tags.set(`t${i}`, first.digest)
     let [underWay, most] = [0, 0]
     const pace = {
-      ask: async <T>(request: () => Promise<T>): Promise<T> => {
+      send: async <T>(request: () => Promise<T>): Promise<T> => {
         most = Math.max(most, ++underWay)
         await new Promise((resolve) => setImmediate(resolve))
         return request().finally(() => underWay--)
