@@ -17,10 +17,10 @@ const USUAL_ROWS = 100
 export const MOST_ROWS = 1_000
 const LONGEST_TEXT = 1_024
 
-/** A question cannot be answered as it was asked. The message names each parameter that is wrong, and what it should be. */
+/** The parameters of a query are invalid. The message names each invalid parameter, and what is expected. */
 export class QuestionError extends Error {}
 
-/** The database ended a statement that took too long. The message says what makes the question smaller. */
+/** The database cancelled a statement that took too long. The message names parameters that make the query smaller. */
 export class QuestionTooLong extends Error {}
 
 export type Item = Record<string, string | number | null>
@@ -31,19 +31,19 @@ export type InventoryAnswer = {
   next: string | null
   /** What the words in the items mean. */
   definition: string
-  /** Of answers from the summary: when it was made, as ISO 8601; null before the first. */
+  /** For answers from the summary: when it was computed, as ISO 8601; null before the first summary. */
   as_of?: string | null
-  /** What the answer lacks because it is not known, counted by the summary, or in the items; missing where all is known. */
+  /** Counts of what the answer lacks because it is unknown, from the summary or the items; missing if everything is known. */
   unknown?: Partial<Unknown>
-  /** The same in sentences, with what makes it known. */
+  /** The same in sentences, with how to make it known. */
   notes?: string[]
 }
 
 /**
- * Answers one page of a question, once it is known which repository is meant. A page may have fewer rows than `limit` and a next page
- * all the same: see `readPage`.
- * @param parameters as they came from outside: text by name; `limit` (1 to 1,000) and `cursor` beside those of the question.
- * @param caches names of registries that are pull-through caches: of these, other things make known what is not
+ * Answers one page of a question, after resolving the repository. A page may have fewer rows than `limit` although there is a
+ * next page: see `readPage`.
+ * @param parameters as received: text by name; `limit` (1 to 1,000) and `cursor` beside those of the question.
+ * @param caches names of registries that are pull-through caches: unknown contents of these become known in another way
  * @throws QuestionError, QuestionTooLong
  */
 export const ask = async (
@@ -96,7 +96,7 @@ export const ask = async (
 }
 
 /**
- * The parameters with the name of the registry in the place of what names it: a host, or the name in another case.
+ * The parameters with the name of the registry instead of a host, or of the name in another case.
  * @param nameOf throws if there is no such registry.
  */
 export const withRegistryName = async <Parameters extends object>(
@@ -107,10 +107,10 @@ export const withRegistryName = async <Parameters extends object>(
   return isName(registry) ? { ...parameters, registry: await nameOf(registry) } : parameters
 }
 
-/** What is no name is refused with the other parameters. */
+/** An invalid name is rejected together with the other parameters. */
 const isName = (value: unknown): value is string => text.safeParse(value).success
 
-/** Adds the ids of the repository that was asked for: one, or one at each of several registries. */
+/** Adds the ids of the repository in the query: one, or one for each of several registries. */
 const withRepositoryIds = async (db: Sql, query: QueryParameters): Promise<QueryParameters> => {
   const { repository, registry } = query
   if (repository === undefined) return query
@@ -133,7 +133,7 @@ const pageOf = async (db: Sql, question: Question, query: QueryParameters, page:
   }
 }
 
-/** bigint comes as text: sums beyond 2^53 bytes, eight million TiB, would be rounded. */
+/** bigint arrives as text: sums beyond 2^53 bytes, eight million TiB, would be rounded. */
 const itemOf = (columns: Question['columns'], row: Record<string, unknown>): Item =>
   Object.fromEntries(
     Object.entries(columns).map(([name, kind]) => {

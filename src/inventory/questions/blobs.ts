@@ -28,8 +28,8 @@ const COLUMNS = {
   used_at: 'time',
 } as const
 /**
- * When the first manifest was seen that has the blob. The blob was there by then, whenever an event first showed it. `offset 0` keeps
- * each a look-up by key.
+ * When the first manifest that has the blob was seen. The blob existed by then, whenever an event first showed it. `offset 0`
+ * makes PostgreSQL look up each row by key.
  */
 const shownAt = sql`(
   select min(m.first_seen_at)
@@ -79,7 +79,7 @@ const blobs: Question = {
     limit ${limit}`,
 }
 
-/** Whether a manifest has blob `f` now: one that is live, or that no event showed and a live index lists. */
+/** Whether a manifest has blob `f` now: a live one, or one that no event showed and a live index lists. */
 const isInManifest = sql`exists (
   select from (
     select manifest_digest from inventory.manifest_blobs where digest = f.digest
@@ -92,8 +92,8 @@ const isInManifest = sql`exists (
 )`
 
 /**
- * Repositories to which a manifest of unknown contents came since the summary, which has no finding in a repository with an earlier
- * one. Without a finding, none is read.
+ * Repositories to which a manifest of unknown contents came since the summary. The summary has no finding in a repository with
+ * an earlier one. If there is no finding, no manifest is read.
  */
 const withUnknownContents = (query: QueryParameters): RawBuilder<unknown> => sql`array(
   select i.repository_id
@@ -125,7 +125,7 @@ const bySize = [
   [sql`f.digest`, 'text'],
 ] as const
 
-/** `offset 0` makes PostgreSQL look each finding up by its key until the page is full, whatever it believes of the tables. */
+/** `offset 0` makes PostgreSQL look up each finding by its key until the page is full, whatever its statistics say. */
 const orphanedBlobs: Question = {
   name: 'orphaned-blobs',
   offers: 'unreferenced',
@@ -165,7 +165,7 @@ const orphanedBlobs: Question = {
       ) b on true
       join inventory.repositories r on r.id = f.repository_id
     where ${isSelected(sql`f.repository_id`, query)} and not ${isMoving(sql`f.repository_id`)}
-      -- Once for the page.
+      -- Evaluated once for the page.
       and not f.repository_id = any(${withUnknownContents(query)})
       and ${behind('<', after, bySize)} and ${behind('>=', until, bySize)}
     order by f.size desc, f.repository_id desc, f.digest desc

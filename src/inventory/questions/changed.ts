@@ -3,23 +3,24 @@ import { isPushOf } from '../model/is-push-of.js'
 
 type Part = RawBuilder<unknown>
 
-/** The tag of a push, the digest, and the newest push of both. */
+/** The tag of a push, its digest, and the newest push of both. */
 type Run = { repositoryId: Part; tag: Part; digest: Part; last: Part }
 
 /**
- * Pushes of one digest, and changes of one tag, that are read to find whether a push changed something: four months of a push each hour. Of a digest
- * with more pushes, each push counts as a change. A tag with a longer run points to its digest since the oldest push that is read.
+ * The most pushes of one digest, and changes of one tag, that are read to find whether a push changed something: four months
+ * with a push each hour. If a digest has more pushes, each push counts as a change. If a tag has a longer run, it points to its
+ * digest since the oldest push that is read.
  */
 const MOST_PUSHES = 3_000
 
 /**
- * Since when a tag has pointed to a digest without a break: the first push of the run of equal pushes that ends with `last`. A
- * push of another digest and a delete of the tag end a run. Computed from inventory.changes at read time, because a push that
- * arrives late may split a run.
+ * Since when a tag has pointed to a digest without interruption: the first push of the run of equal pushes that ends with
+ * `last`. A push of another digest or a delete of the tag ends a run. Computed from inventory.changes at read time, because a
+ * push that arrives late may split a run.
  */
 const startOfRun = ({ repositoryId, tag, digest, last }: Run, deletedAt: Part): Part => sql`(
-  -- All changes since then are pushes of the digest. With a condition on the digest, PostgreSQL may use the index of digests, and read the
-  -- pushes of all tags.
+  -- All later changes are pushes of the digest. With a condition on the digest, PostgreSQL might use the index on digests, and
+  -- read the pushes of all tags.
   select p.at from inventory.changes p
   where p.repository_id = ${repositoryId} and p.tag = ${tag}
     and p.at <= ${last} and p.at > coalesce(greatest(
@@ -38,8 +39,8 @@ const startOfRun = ({ repositoryId, tag, digest, last }: Run, deletedAt: Part): 
 )`
 
 /**
- * When tag `t`, at manifest `m`, was last pushed so that something changed; where no such push is known, its newest push, else
- * the time the tag was first seen.
+ * When a push of tag `t`, with manifest `m`, last changed something; if no such push is known, its newest push, else the time
+ * when the tag was first seen.
  */
 export const tagChangedAt = sql`coalesce(
   case when t.is_pushed_again then ${startOfRun(
@@ -49,12 +50,15 @@ export const tagChangedAt = sql`coalesce(
   t.pushed_at, t.first_seen_at
 )`
 
-/** Tags that are followed to find whether pushes of one digest changed something: of more, each push counts as a change. */
+/**
+ * The most tags that are checked to find whether pushes of one digest changed something. If there are more, each push counts as
+ * a change.
+ */
 const MOST_TAGS = 100
 
 /**
- * When a push of a digest by a tag last changed something, by whatever tag: deleting the digest takes all its tags along. Null if no push
- * by tag is known, if more than MOST_TAGS pushed it, and if there are more than MOST_PUSHES.
+ * When a push of a digest last changed something, by any tag: deleting the digest deletes all its tags. Null if no push by tag
+ * is known, or if the digest has more than MOST_TAGS tags or MOST_PUSHES pushes.
  */
 const changedByTags = (repositoryId: Part, digest: Part, deletedAt: Part): Part => sql`(
   with pushes as materialized (
@@ -74,8 +78,8 @@ const changedByTags = (repositoryId: Part, digest: Part, deletedAt: Part): Part 
 )`
 
 /**
- * When row `o` of repository_manifests was last pushed so that something changed; the newest push, by a tag or not, if that is not known,
- * null without one.
+ * When a push of row `o` of repository_manifests last changed something; if that is unknown, the newest push, by tag or digest;
+ * null without a push.
  */
 export const digestChangedAt = (o: Part): Part => sql`(
   case when ${o}.pushed_at > ${o}.first_seen_at
@@ -83,14 +87,14 @@ export const digestChangedAt = (o: Part): Part => sql`(
     else ${o}.pushed_at end
 )`
 
-/** The newest push of what tag `t` points to, manifest `m`. */
+/** The newest push of tag `t` or its manifest `m`. */
 export const imagePushedAt = sql`greatest(t.pushed_at, m.pushed_at)`
 
-/** Whether what tag `t` points to, manifest `m`, was pushed after the tag was first seen: a push that may have changed nothing. */
+/** Whether tag `t` or its manifest `m` was pushed after the tag was first seen: a push that may have changed nothing. */
 export const isImagePushedAgain = sql`coalesce(${imagePushedAt} > t.first_seen_at, false)`
 
-/** What the tags `t` of one digest, manifest `m`, have in common of imageChangedAt. */
+/** The part of imageChangedAt that is the same for all tags `t` of one digest with manifest `m`. */
 export const imageChangedByTags = changedByTags(sql`t.repository_id`, sql`t.digest`, sql`m.deleted_at`)
 
-/** digestChangedAt of what tag `t` points to, manifest `m`, with `d.changed_at`, which is imageChangedByTags. */
+/** When a push last changed the digest of tag `t` with manifest `m`. Needs `d.changed_at`, which is imageChangedByTags. */
 export const imageChangedAt = sql`(case when ${isImagePushedAgain} then coalesce(d.changed_at, ${imagePushedAt}) else ${imagePushedAt} end)`

@@ -2,13 +2,13 @@ import { parseTimestamp } from '../../events/calendar.js'
 import { isStorableText } from '../../events/storable-text.js'
 import type { Key, KeyKind } from './question.js'
 
-/** Longer than any key: two names and two digests. */
+/** Longer than any key, which has two names and two digests at most. */
 const LONGEST = 2_048
 
-/** Where the next page begins, as text that clients hand back as it is. */
+/** Where the next page begins, as text that clients send back unchanged. */
 export const cursorOf = (key: Key): string => Buffer.from(JSON.stringify(key)).toString('base64url')
 
-/** The key in a cursor; undefined when the text is not a cursor of that question. */
+/** The key in a cursor; undefined if the text is not a cursor of that question. */
 export const keyIn = (cursor: string, kinds: readonly KeyKind[]): Key | undefined => {
   if (cursor.length > LONGEST || !/^[\w-]+$/.test(cursor)) return undefined
   const key = parsed(Buffer.from(cursor, 'base64url').toString())
@@ -26,7 +26,7 @@ const parsed = (text: string): unknown => {
 
 const isText = (value: unknown): value is string => typeof value === 'string' && isStorableText(value)
 
-/** As cursors have it: PostgreSQL takes neither every offset of RFC 3339 nor every number of digits. */
+/** The format of times in cursors: PostgreSQL accepts neither every offset of RFC 3339 nor every number of digits. */
 const TIME = /^[^.]{19}(?:\.\d{1,6})?Z$/
 
 const IS: Record<KeyKind, (value: unknown) => boolean> = {

@@ -21,7 +21,7 @@ const COLUMNS = {
   used_at: 'time',
 } as const
 
-/** What the size of an image is, for a definition. */
+/** How the size of an image is defined. */
 export const SIZE =
   'size is the number of bytes of the manifest and its blobs, and for an index also of its images; shared blobs count once, and layers that may not be distributed do not count, as they are stored elsewhere; it is null while the contents of the manifest, or of an image in the index, are unknown, and if the index leads to more than 1,000 manifests or 5,000 manifests and blobs, or over more than 4 levels.'
 export const REFERRERS =
@@ -31,11 +31,11 @@ export const PUSHED =
 const USED =
   'used_at is the newest push, pull or check (HEAD) of the tag, of the manifest it points to, or of an image that this index lists, by tag or by digest; where none is known, the time the tag was first seen. A push that changes nothing is no use, nor is a HEAD by a client that pushed the tag within 15 minutes, nor what reconcile finds.'
 
-/** What is left out of lists of what nobody uses. */
+/** Which images are left out of lists of unused images. */
 export const UNKNOWN_PARTS =
   'Left out of what is unused are indexes whose contents are not known, or that lead to more than 300 entries, since an image that they list may be in use; images that more indexes lead to; images that an index lists, directly or through others, if that index was used since; and all images of a repository in which an index whose contents are not known was used since, or with more of those than are looked at: 10,000, or 100 that other indexes list (300 in all repositories).'
 
-/** In the index by which old images are found. */
+/** The expression of the index that finds old images. */
 const newestPush = sql`coalesce(t.pushed_at, t.first_seen_at)`
 const usedAt = sql`coalesce(greatest(${imageChangedAt}, u.used_at), t.first_seen_at)`
 
@@ -46,7 +46,7 @@ type Conditions = {
   mayBeUsed?: RawBuilder<unknown>
 }
 
-/** Finds the tags of the page first: sizes are added up for those alone, once for each digest. */
+/** Finds the tags of the page first, so that sizes are computed for those only, once per digest. */
 const imagesOf = (
   query: QueryParameters,
   { limit }: Page,
@@ -72,7 +72,7 @@ const imagesOf = (
     ${iso(sql`t.pushed`)} as pushed_at, ${iso(sql`t.used`)} as used_at, ${iso(sql`t.kinds_known_since`)} as kinds_known_since,
     t.${sql.ref(IS_PUSH_UNKNOWN)}, t.key
   from (
-    -- A full join never compares each row with each, whatever PostgreSQL believes of their number.
+    -- A full join never compares each row with each, whatever the statistics of PostgreSQL say.
     select t.*, s.os, s.architecture, s.size
     from found t full join sizes s on s.repository_id = t.repository_id and s.digest = t.digest
     offset 0
@@ -111,7 +111,7 @@ const oldTags = (query: QueryParameters, bounds: Bounds): WantedTags => {
   }
 }
 
-/** In the order of the day, which has an index: one of the times would have to be kept at every pull. */
+/** In the order of the day, which has an index. An index on a time would have to be updated at every pull. */
 const unusedTags = (query: QueryParameters, bounds: Bounds): WantedTags => {
   const moment = sql`${query.unused_for}::timestamptz`
   const next = between(bounds, [

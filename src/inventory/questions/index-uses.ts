@@ -8,8 +8,8 @@ import { headAt, latestUses, usesWithout } from './uses.js'
 type Part = RawBuilder<unknown>
 
 /**
- * Whether somebody asked for an index since a moment, or a push changed what it is: `i`, a row of repository_manifests. The kinds of
- * clients that do not count are left out. What its own times do not say is not unused.
+ * Whether a client requested an index `i`, a row of repository_manifests, since a moment, or a push changed its digest. Kinds
+ * of clients that do not count are left out. An index without any known time does not count as unused.
  * @param isChanged whether a push since the moment changed the index, if it was pushed since then
  */
 export const wasIndexUsed = (
@@ -31,8 +31,9 @@ export const wasIndexUsed = (
 )`
 
 /**
- * Whether an index that lists a manifest, directly or through others, was used since a moment: the index needs all that it lists.
- * A use of another image that the index lists is none. The query has the parts of `unchangedIndexes`, of all its manifests.
+ * Whether an index that lists a manifest, directly or through others, was used since a moment: the index needs everything that
+ * it lists. A use of another image in the index does not count. The query must contain the parts of `unchangedIndexes` for all
+ * its manifests.
  */
 export const isNeededByIndex = (repositoryId: Part, digest: Part, moment: Part, query: QueryParameters): Part =>
   hasIndexAbove(

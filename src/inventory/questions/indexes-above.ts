@@ -4,13 +4,14 @@ import { DEEPEST, IS_CUT, isIndexType, MOST_FOLLOWED } from './sql-parts.js'
 
 type Part = RawBuilder<unknown>
 
-/** What a descriptor or a manifest without a media type is, is not known: an index, maybe. */
+/** A descriptor or manifest without a media type may be an index. */
 export const mayBeIndex = (mediaType: Part): Part => sql`(${mediaType} is null or ${isIndexType(mediaType)})`
 
 /**
- * Whether an index above a manifest in a repository fulfils a condition, or whether there are more than are read. `above (digest, live)`
- * has the indexes that list the manifest, and those that list these, at most MOST_FOLLOWED entries up to the level DEEPEST. An index that no event showed
- * there has no `live`: it is there if an index above it is. Deleted ones lead nowhere.
+ * Whether an index above a manifest in a repository meets a condition, or more indexes exist than are read. `above (digest,
+ * live)` has the indexes that list the manifest, and those that list these, at most MOST_FOLLOWED entries up to the level
+ * DEEPEST. An index that no event showed there has no `live`: it exists if an index above it exists. Deleted indexes are not
+ * followed.
  * @param found a query of `above`
  */
 export const hasIndexAbove = (repositoryId: Part, digest: Part, found: Part): Part => {
@@ -22,7 +23,7 @@ export const hasIndexAbove = (repositoryId: Part, digest: Part, found: Part): Pa
       where listing_index.repository_id = ${repositoryId} and listing_index.digest = c.manifest_digest offset 0
     ) parent on true`
   return sql`case
-  -- Most manifests are in no index, which one look-up says.
+  -- Most manifests are in no index, which one look-up shows.
   when not ${isListed(digest)} then false
   else exists (
   with recursive listing (digest, live, level) as (
@@ -37,11 +38,11 @@ export const hasIndexAbove = (repositoryId: Part, digest: Part, found: Part): Pa
 ) end`
 }
 
-/** Whether a live index lists a manifest in a repository, directly or through others; where that is not known, it does. */
+/** Whether a live index lists a manifest in a repository, directly or through others; true if that is unknown. */
 export const isListedByLive = (repositoryId: Part, digest: Part): Part =>
   hasIndexAbove(repositoryId, digest, sql`select from above where above.live`)
 
-/** Whether so many indexes list a manifest, in whatever repositories and deleted ones among them, that they are not read. */
+/** Whether too many indexes, in any repository and including deleted ones, list a manifest for all of them to be read. */
 export const isInTooManyIndexes = (digest: Part): Part => sql`((
   select count(*) from (
     select from ${entriesListing(digest, MOST_FOLLOWED + 1)} e

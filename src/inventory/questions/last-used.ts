@@ -23,18 +23,18 @@ import {
 import { withUsedUnknownIndexes } from './used-unknown-indexes.js'
 import { isOfOtherKind, KNOWN_SINCE, ownUse, USED_BY, usesOf, WITHOUT, withParts } from './uses.js'
 
-/** No invocation goes on for longer (pulls/fold/state.ts), so one that began earlier did not use a tag last. */
+/** The longest invocation (pulls/fold/state.ts). An invocation that began earlier cannot be the last use of a tag. */
 const LONGEST_INVOCATION = sql`interval '1 hour'`
 
-/** What is asked of an outcome, settled or not. */
+/** Columns of an outcome, settled or not. */
 const OUTCOME = sql.raw('registry, repository, at, id, what, tag, digest, client, kind')
 
-/** Invocations before the last use that are looked at for its client, from the newest on. */
+/** The newest invocations before the last use that are searched for its client. */
 const MOST_OUTCOMES = 1_000
 
 /**
- * The kind of client whose settled use is the last one, by its time: an outcome has the time of its first request alone, and the
- * outcome of the last use may be erased or not settled.
+ * The kind of client of the last settled use, by the time of the use: an outcome has only the time of its first request, and
+ * the outcome of the last use may be erased or not settled.
  * @param references an array of text
  * @param isWanted a condition on `l`, a last use
  */
@@ -50,17 +50,17 @@ const kindsOfUses = (
   where r.id = t.repository_id and l.reference = any(${references}) and ${isOfOtherKind(sql`l.kind`, query)} and ${isWanted}
   group by l.used_at`
 
-/** The same as `is not null`, of which PostgreSQL believes that it holds for nearly all rows, and sorts them all. */
+/** Equivalent to `is not null`. For that, PostgreSQL expects nearly all rows to match, and sorts them all. */
 const isKnown = (moment: RawBuilder<unknown>): RawBuilder<unknown> => sql`(${moment} >= '-infinity')`
 
-/** Never used, used, and those that may be in use although their times do not say so. */
+/** Never used; used; and tags that may be in use although their times do not show it. */
 const [NEVER_USED, USED, NOT_KNOWN] = [0, 1, 2] as const
 type Group = typeof NEVER_USED | typeof USED | typeof NOT_KNOWN
 
 const groupOf = ([first = NEVER_USED]: Key = []): Group =>
   Math.min(Math.max(Number(first), NEVER_USED), NOT_KNOWN) as Group
 
-/** Where tags of a group begin and end. The order of the day has an index; one sort of all tags would be read for each portion. */
+/** Where the tags of a group begin and end. The order of the day has an index; without it, each portion would sort all tags. */
 const tagsOf = (group: Group, query: QueryParameters, { after, until }: Pick<Page, 'after' | 'until'>): WantedTags => {
   const moment = sql`${query.unused_for}::timestamptz`
   const scans = query.unused_for === undefined ? [sql`true`] : unusedScans(moment, query)
@@ -83,7 +83,7 @@ const tagsOf = (group: Group, query: QueryParameters, { after, until }: Pick<Pag
 /** With `unused_for`, tags that may be in use are in no group. */
 const lastGroup = (query: QueryParameters): Group => (query.unused_for === undefined ? NOT_KNOWN : USED)
 
-/** The end of the next portion of a group; of the next group if this one has no more tags. Each group looks at all tags. */
+/** The end of the next portion of a group, or of the next group if this one has no more tags. Each group scans all tags. */
 const endOfGroup = (
   query: QueryParameters,
   after: Key | undefined,
@@ -99,7 +99,7 @@ const endOfGroup = (
     union all select key, is_last and ${group + 1 === lastGroup(query)}::boolean from (${next}) n where not exists (select from here)`
 }
 
-/** Tags of a portion, which are of one group, with their uses. */
+/** The tags of a portion, which belong to one group, with their uses. */
 const usedTags = (query: QueryParameters, page: Page): RawBuilder<unknown> => {
   const group = groupOf(page.until ?? page.after)
   const moment = sql`${query.unused_for}::timestamptz`
@@ -160,7 +160,7 @@ export const lastUsed: Question = {
   portion: endOfGroup,
   statement: (query, page) => sql`
     with ${usedTags(query, page)}, parts as materialized (
-      -- As keys of an object: looking one up does not read all.
+      -- As keys of an object: a look-up does not read all of them.
       select t.repository_id, t.digest, ${wholeSizeIfKnown} as size,
         (select jsonb_object_agg(digest, true) from unnest(${withParts(sql`t.digest`)}) digest) as digests
       from (select distinct repository_id, digest from found) t
@@ -173,7 +173,7 @@ export const lastUsed: Question = {
       coalesce(used_by.kind, o.kind) as kind, ${iso(sql`t.kinds_known_since`)} as kinds_known_since,
       t.${sql.ref(IS_PUSH_UNKNOWN)}, t.key
     from (
-        -- A full join never compares each row with each, whatever PostgreSQL believes of their number.
+        -- A full join never compares each row with each, whatever the statistics of PostgreSQL say.
         select t.*, p.size, p.digests
         from found t full join parts p on p.repository_id = t.repository_id and p.digest = t.digest
         offset 0

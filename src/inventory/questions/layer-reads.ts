@@ -9,21 +9,26 @@ type Part = RawBuilder<unknown>
 const LONGEST_PULL = sql`interval '6 hours'`
 
 /**
- * Manifests that were asked for last, in a repository and in all repositories of a statement, and their blobs in all, that may explain a
- * fetch. Each takes some 5 µs on the embedded database. Repositories take turns, so that one with many manifests leaves some for the others.
+ * The newest requested manifests of a repository, and of all repositories of a statement, that may explain a fetch. MOST_BLOBS
+ * limits their blobs. Each takes about 5 µs on the embedded database. Repositories take turns, so that one with many manifests
+ * leaves some for the others.
  */
 const MOST_REQUESTED = { inRepository: 2_000, inAll: 20_000 }
 const MOST_BLOBS = 200_000
 
-/** Blobs that were fetched, of which it is found out why: those of the image itself come after those of its base. */
+/**
+ * Fetched blobs of an image that are explained, the last ones of its list: the blobs of the image itself come after those of
+ * its base.
+ */
 const MOST_EXPLAINED = 20
 
 /**
- * Parts of a query, the last of them `layer_reads (repository_id, image)`: images of which somebody fetched a blob since a moment, of their own or
- * of what an index lists, that no fetch or check of a manifest with the blob explains: who runs an image with a lazy snapshotter fetches layers
- * for months. Of the first 300 blobs the last 20 that were fetched are looked at. A fetch is explained by a manifest of the repository with the
- * blob, by what is known here, that was asked for a short time before it, or later: what is not explained is a use. So what MOST_REQUESTED and
- * MOST_BLOBS leave out makes an image used, never unused.
+ * Parts of a query, the last of them `layer_reads (repository_id, image)`. It has images of which a client fetched a blob since
+ * a moment, and no request of a manifest with that blob explains the fetch. The blobs are those of the image, or of the
+ * manifests that an index lists. A client that runs an image with a lazy snapshotter fetches layers for months. Of the first
+ * 300 blobs, the last 20 that were fetched are checked. A fetch is explained if a manifest of the repository that is known to
+ * have the blob was requested shortly before, or later. An unexplained fetch is a use. So manifests and blobs beyond
+ * MOST_REQUESTED and MOST_BLOBS can make an image used, never unused.
  * @param images a query of `repository_id`, `digest`
  */
 export const layerReads = (images: Part, moment: Part): Part => sql`
@@ -76,7 +81,7 @@ export const layerReads = (images: Part, moment: Part): Part => sql`
     ) l
     group by repository_id, digest
   ), layer_reads as materialized (
-    -- A full join never compares each row with each, whatever PostgreSQL believes of their number.
+    -- A full join never compares each row with each, whatever the statistics of PostgreSQL say.
     select distinct repository_id, image from (
       select f.repository_id, f.image, f.pulled_at, e.requested_at
       from fetched f full join explained e on e.repository_id = f.repository_id and e.digest = f.digest

@@ -5,14 +5,14 @@ import { areEntriesKnownIn } from '../model/known-in.js'
 import { entriesListing } from '../model/index-entries.js'
 import { MOST_FOLLOWED } from './sql-parts.js'
 
-/** What the inventory knows of a manifest: what it is, and what it holds. */
+/** What the inventory knows about a manifest: its kind and its contents. */
 export type KnownManifest = {
   digest: string
   kind: 'index' | 'image' | 'artifact'
   config?: string
   layers: string[]
   children: string[]
-  /** Of an image, as linux/arm64/v8, by its configuration. */
+  /** The platform of an image, as linux/arm64/v8, from its configuration. */
   platform?: string
   /** The manifest has more layers or children than were read. */
   isCut: boolean
@@ -20,7 +20,7 @@ export type KnownManifest = {
 
 /**
  * Layers, and children, of one manifest that are read. An image has at most 127 layers; a hostile manifest of 4 MiB has 38,000.
- * The kind of a manifest is decided by these, so that the kind is the same whatever else is read.
+ * Only these entries decide the kind of a manifest, so that the kind does not depend on what else is read.
  */
 export const MOST_ENTRIES = 250
 
@@ -39,8 +39,8 @@ type Row = {
 }
 
 /**
- * Reads what is known of manifests in a registry, at most MOST_ENTRIES layers and children of each. Manifests whose contents are unknown are
- * left out.
+ * Reads what is known about manifests in a registry, at most MOST_ENTRIES layers and children of each. Manifests of unknown
+ * contents are left out.
  * @param digests each once
  */
 export const contentsOfManifests = async (
@@ -72,14 +72,14 @@ export const contentsOfManifests = async (
   return rows.flatMap(knownManifest)
 }
 
-/** A manifest in a repository, and what a live index of the repository calls its platform. */
+/** A manifest in a repository, and its platform according to a live index of the repository. */
 export type ListedPlatform = { repository: string; digest: string; platform: string }
 
 /**
- * Reads how indexes list manifests: only live indexes of the same repository count, with what is known of them in its registry. An index
- * that somebody pushed elsewhere says nothing about this repository. Of each digest at most MOST_FOLLOWED entries of indexes are read, those
- * of other registries included: they are looked up by the digest and sorted afterwards. If more indexes list a digest, its platform may
- * remain unknown.
+ * Reads the platforms under which indexes list manifests. Only live indexes of the same repository count, with what is known
+ * about them in its registry: an index in another repository proves nothing about this one. At most MOST_FOLLOWED entries of
+ * indexes are read per digest, including those of other registries, because entries are looked up by digest and filtered
+ * afterwards. If more indexes list a digest, its platform may remain unknown.
  * @param wanted each once
  */
 export const listedPlatforms = async (
@@ -113,10 +113,10 @@ export const listedPlatforms = async (
   return rows
 }
 
-/** Of a manifest: which of some digests it lists as a configuration or layers, and as children. */
+/** For a manifest: which of some digests it lists as configuration or layers, and as children. */
 export type Listed = { manifest: string; blobs: string[]; children: string[] }
 
-/** Looks up which of some digests manifests list: of a large manifest, what a reader asks for. */
+/** Looks up which of some digests manifests list, so that a large manifest need not be read as a whole. */
 export const listedAmong = async (
   db: Sql,
   manifests: readonly string[],
@@ -164,7 +164,7 @@ const knownManifest = (row: Row): KnownManifest[] => {
   ]
 }
 
-/** The media types of signatures, attestations and bills of materials, and of bundles that a controller applies. */
+/** Media types of signatures, attestations and bills of materials, and of bundles that a controller applies. */
 const SUPPLEMENT =
   /^application\/(?:vnd\.(?:dev\.cosign|dev\.sigstore|cncf\.notary|in-toto|dsse|cyclonedx|syft|cncf\.flux)[.+]|spdx\b|sarif\b)/
 
@@ -172,7 +172,8 @@ const isConfig = (mediaType: string | null): boolean =>
   mediaType !== null && /config|container\.image|oci\.empty/.test(mediaType)
 
 /**
- * What refers to another manifest, or is of a type that only accompanies images. Images of a type of their own are images: nobody can list all types that people run.
+ * Whether a manifest refers to another one, or has a type that only accompanies images. Unknown types are images: there is no
+ * complete list of the types that clients run.
  */
 const isArtifact = (
   { subject, artifactType, blobs }: Row,

@@ -44,7 +44,10 @@ const byDigest = [
   [sql`o.digest`, 'text'],
 ] as const
 
-/** The next live manifests in their order, whether they look wanted or not: a condition on `o`. */
+/**
+ * The next live manifests in their order, including those that do not look wanted.
+ * @param looksWanted a condition on `o`
+ */
 const endOfManifests = (
   query: QueryParameters,
   { after, looksWanted, ...size }: PortionSize & { after: Key | undefined; looksWanted: RawBuilder<unknown> },
@@ -80,22 +83,27 @@ const manifests: Question = {
     limit ${limit}`,
 }
 
-/** What was pulled since then by its digest runs somewhere; what was pushed since then waits for its index, or for its tag. */
+/**
+ * A manifest that was pulled by digest in this time may be running; one that was pushed in this time may not have its index or
+ * tag yet.
+ */
 const PULLED_LATELY = sql`interval '30 days'`
 const PUSHED_LATELY = sql`interval '1 day'`
 
-/** What was there before the first event may have been used until then. The times of the row come first: see isUnused. */
+/**
+ * A manifest from before the first event may have been used until then. The times of the row are checked first: see isUnused.
+ */
 const looksUnused = ({ unused_for, now }: QueryParameters): RawBuilder<unknown> =>
   unused_for === undefined
     ? sql`coalesce(o.pushed_at < ${now}::timestamptz - ${PUSHED_LATELY}, o.first_seen_at < ${now}::timestamptz - ${PULLED_LATELY})
         and coalesce(greatest(o.pulled_at, o.checked_at), '-infinity') < ${now}::timestamptz - ${PULLED_LATELY}`
     : sql`coalesce(greatest(o.pushed_at, o.pulled_at, o.checked_at), o.first_seen_at) < ${unused_for}::timestamptz`
 
-/** A fetch of a layer since then is a use. */
+/** A fetch of a layer since this time is a use. */
 const sinceUsed = ({ unused_for, now }: QueryParameters): RawBuilder<unknown> =>
   unused_for === undefined ? sql`(${now}::timestamptz - ${PULLED_LATELY})` : sql`${unused_for}::timestamptz`
 
-/** What an index lists and pending checks (`u.requested_at`) are looked up only for rows that look unused. */
+/** The entries of an index and pending checks (`u.requested_at`) are looked up only for rows that look unused. */
 const isUnused = (query: QueryParameters): RawBuilder<unknown> =>
   sql`${looksUnused(query)} and ${
     query.unused_for === undefined

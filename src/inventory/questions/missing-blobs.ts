@@ -3,10 +3,10 @@ import { isMoving } from '../model/moving.js'
 import { REPOSITORY_FILTER, type Question } from './question.js'
 import { behind, iso, isSelected } from './sql-parts.js'
 
-/** Tags of one row; the count has all. */
+/** Tags that a row names; its count includes all. */
 const MOST_TAGS = 10
 
-/** Entries of an index that are looked through for the platform of a part. */
+/** Entries of an index that are searched for the platform of a part. */
 const MOST_ENTRIES = 1_000
 
 /** Whether the part is missing now, as a blob or a manifest, and since when. */

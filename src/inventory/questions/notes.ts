@@ -4,10 +4,10 @@ import { MOVES } from '../model/moving.js'
 import type { QueryParameters, Question } from './question.js'
 import { isSelected } from './sql-parts.js'
 
-/** A row of a statement has this beside its columns if no push of it is known. */
+/** Rows of a statement have this column in addition: no push of the row is known. */
 export const IS_PUSH_UNKNOWN = 'is_push_unknown'
 
-/** A sentence for answers that have the time when something was first seen in the place of a push. */
+/** A sentence for answers in which pushed_at is the time when something was first seen. */
 export const unknownPushNotes = (rows: readonly Record<string, unknown>[]): string[] =>
   rows.some((row) => row[IS_PUSH_UNKNOWN] === true)
     ? [
@@ -21,7 +21,7 @@ export const unknownObjectNotes = ({ object }: Question, query: QueryParameters,
     ? []
     : [`no manifest is known for "${query[object] ?? ''}" in ${query.repository ?? ''}; check the spelling`]
 
-/** A sentence for questions that list what a delete left only after some time, if something was deleted lately. */
+/** A sentence for questions that list the effects of a delete only after some time, if something was deleted recently. */
 export const recentDeleteNotes = async (
   db: Sql,
   { afterDelete }: Question,
@@ -40,10 +40,10 @@ export const recentDeleteNotes = async (
     : [`something was deleted in the last ${days === 1 ? '24 hours' : `${days} days`}: ${leftOut}`]
 }
 
-/** So many moves are named; there are more only after a process was killed, or while moves fail. */
+/** The most moves that are named. There are more only after a process was killed, or while moves fail. */
 const MOST_MOVES = 3
 
-/** A sentence for each move that is not over, of the repositories that were asked for. */
+/** A sentence for each unfinished move of the repositories in the query. */
 export const openMoveNotes = async (db: Sql, query: QueryParameters): Promise<string[]> => {
   const { prefix } = query
   const isWanted = (repository: string): RawBuilder<unknown> => sql`(

@@ -4,17 +4,23 @@ import type { Key, PortionSize } from './question.js'
 
 type Part = RawBuilder<unknown>
 
-/** What a digest costs of which all is read that may be: see MOST_FOLLOWED and MOST_SIZES. One without anything costs 1. */
+/**
+ * The cost of a digest for which everything is read that may be read: see MOST_FOLLOWED and MOST_SIZES. A digest without any
+ * list costs 1.
+ */
 const MOST_OF_DIGEST = 40
-/** Blobs of an image, whose sizes are added up, for which it costs one more; and manifests that a digest lists, or that list it. */
+/**
+ * So many blobs of an image, whose sizes are added up, increase its cost by one; and so many manifests that a digest lists, or
+ * that list it.
+ */
 const BLOBS_FOR_ONE = 20
 const LISTED_FOR_ONE = 5
-/** Manifests that a digest lists, or that list it, beyond which it costs the most. */
+/** With more manifests that it lists, or that list it, a digest has the greatest cost. */
 const MOST_LISTED = 20
 
 /**
- * What a candidate costs that is the first of its digest `s.digest`. Indexes of images, as they are in real registries, cost little. What leads
- * further than one level costs the most, without a look at how far.
+ * The cost of the first candidate of a digest `s.digest`. Indexes of images, as in real registries, cost little. A digest that
+ * leads further than one level has the greatest cost, without a look at how far it leads.
  */
 const COST_OF_DIGEST = sql`(
   select case when listed > ${sql.lit(MOST_LISTED)} or listed > 0 and (
@@ -37,11 +43,14 @@ const COST_OF_DIGEST = sql`(
   ) counted
 )`
 
-/** Manifests of which one statement looks up whether a repository has them. */
+/** The most manifests for which one statement looks up whether a repository has them. */
 const MOST_MANIFESTS = 20_000
 const MOST_BLOBS = 100
 
-/** A portion of blobs `s`, if a statement looks at all manifests that have the blob: 100,000 may have a base layer. */
+/**
+ * The end of a portion of blobs `s`, for a statement that reads all manifests of each blob: 100,000 manifests may have a base
+ * layer.
+ */
 export const endOfBlobs = (
   scan: (limit: number) => Part,
   { candidates }: PortionSize,
@@ -60,9 +69,11 @@ export const endOfBlobs = (
 type Costs = { cost: Part; direction: 'asc' | 'desc' }
 
 /**
- * How far one statement may go. What it computes for a digest is computed once, so that further rows of the digest cost little.
- * @param scan a query of the next rows in their order, at most `scanned`: `sort_key`, `repository_id`, `name`, which are the order, `digest`,
- * `key`, and `is_candidate`, whether the row passes the conditions that read no more than the row and its manifest
+ * How far one statement may go. What a statement computes for a digest is computed once, so further rows of the digest cost
+ * little.
+ * @param scan a query of the next rows in their order, at most `scanned`, with the columns `sort_key`, `repository_id` and
+ * `name` (the order), `digest`, `key`, and `is_candidate`: whether the row meets the conditions that read only the row and its
+ * manifest
  */
 export const endOfPortion = (
   scan: Part,
@@ -73,7 +84,7 @@ export const endOfPortion = (
   return sql`
   with scan as materialized (${scan}), costs as (
     select sort_key, repository_id, name, key,
-      -- Of more, none is in the portion.
+      -- Rows beyond the candidates are not in the portion.
       case when not is_candidate or row_number() over (partition by is_candidate order by ${order}) > ${candidates + 1} then 0
         when row_number() over (partition by is_candidate, repository_id, digest order by ${order}) > 1 then 1
         else ${cost} end as cost,

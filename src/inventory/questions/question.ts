@@ -2,20 +2,20 @@ import type { RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 import type { SummaryKind } from './unknown.js'
 
-/** What a parameter may be. In a statement an age is a moment, and a list of choices a text with commas. */
+/** The kind of a parameter. In a statement, an age is a moment, and a list of choices is text with commas. */
 export type Parameter = {
   kind: 'text' | 'age' | 'choice' | 'choices'
   help: string
   required?: true
-  /** Of a choice, or of a list of several. */
+  /** The choices of `choice` and `choices`. */
   choices?: readonly string[]
   default?: string
 }
 
-/** What a column holds, which decides how a table shows it: JSON has bytes as a number, and moments as ISO 8601 in UTC. */
+/** The kind of a column, which decides how a table shows it. JSON has bytes as a number, and times as ISO 8601 in UTC. */
 export type ColumnKind = 'text' | 'count' | 'bytes' | 'time'
 
-/** What the order of rows is made of: the last row's key is where the next page begins. */
+/** The kinds of the columns that rows are ordered by: the next page begins after the key of the last row. */
 export type KeyKind = 'id' | 'number' | 'text' | 'time' | 'day' | 'uuid'
 export type Key = readonly (string | number)[]
 
@@ -25,30 +25,33 @@ export type Key = readonly (string | number)[]
  * rows. `prepare` adds what it found.
  */
 export type QueryParameters = Readonly<Record<string, string | undefined>>
-/** Rows behind `after`, up to and with `until`, at most `limit`. `now` is the time of the answer. */
+/** Rows after `after`, up to and including `until`, at most `limit`. `now` is the time of the answer. */
 export type Page = { after: Key | undefined; until?: Key | undefined; limit: number; now: Date }
 
-/** How much one statement of an answer may look at: rows that may be in the answer, rows of the table, and what candidates cost together. */
+/**
+ * How much one statement of an answer may read: rows that may be in the answer, rows of the table, and the total cost of
+ * candidates.
+ */
 export type PortionSize = { candidates: number; scanned: number; cost: number }
 
-/** A question that people have about what registries hold. */
+/** A question about what registries contain: its parameters, its columns and its SQL. */
 export type Question = {
-  /** In paths and commands. */
+  /** Used in paths and commands. */
   name: string
   /** One sentence: what each row is, and in which order. */
   answers: string
-  /** What the words in the answer mean. */
+  /** Defines the words and columns of the answer. */
   definition: string
   parameters: Readonly<Record<string, Parameter>>
   columns: Readonly<Record<string, ColumnKind>>
-  /** By the name of a parameter: columns that are only there if the parameter is given. */
+  /** Columns that are present only if a parameter is given, by the name of the parameter. */
   columnsWith?: Readonly<Record<string, Readonly<Record<string, ColumnKind>>>>
   key: readonly KeyKind[]
-  /** The answer comes from the summary, and is as of then. */
+  /** The answer comes from the summary, as of its time. */
   fromSummary?: true
-  /** What the answer may lack because it is not known; without it, what its columns say. */
+  /** Which unknown facts the answer may lack; by default, those that its columns need. */
   unknown?: readonly SummaryKind[]
-  /** The parameter that names the one object of which the rows are: no rows mean that no such object is known. */
+  /** The parameter that names the only object of the answer: no rows mean that no such object is known. */
   object?: 'reference'
   /**
    * Why rows are offered for clean-up, if they are: nobody used them lately (perhaps only with a parameter), nothing in the registry
@@ -58,26 +61,27 @@ export type Question = {
   /** If what a delete leaves behind is listed only after some days: what is left out until then, unless `unused_for` is given. */
   afterDelete?: { days: number; leftOut: string }
   /**
-   * If the work for one row may be much: a statement that finds with cheap conditions how far the next statement may go from `after`.
-   * One row: the `key` of the last row of the portion, and whether the portion `is_last`; no row if nothing is left.
+   * For rows that may need much work: a statement that finds with cheap conditions how far the next statement may go from
+   * `after`. Its row has the `key` of the last row of the portion, and whether the portion `is_last`; no row if nothing is
+   * left.
    */
   portion?: (
     query: QueryParameters,
     after: Key | undefined,
     size: PortionSize,
   ) => RawBuilder<{ key: Key; is_last: boolean }>
-  /** Reads once for a page what its statements need, and returns it with what was asked. */
+  /** Reads once per page what its statements need, and returns it with the parameters. */
   prepare?: (db: Sql, query: QueryParameters) => Promise<QueryParameters>
-  /** Rows of the answer that one statement reads, if it reads more for each than look-ups by key. */
+  /** Rows of the answer that one statement reads, if each needs more than look-ups by key. */
   rowsAtOnce?: number
-  /** One statement; each of its rows has the columns and, as a JSON array, its `key`. */
+  /** One statement. Each of its rows has the columns and, as a JSON array, its `key`. */
   statement: (query: QueryParameters, page: Page) => RawBuilder<Record<string, unknown>>
 }
 
 export const REGISTRY: Parameter = { kind: 'text', help: 'only of this registry, as registry.example.com' }
 export const REPOSITORY: Parameter = { kind: 'text', help: 'only of this repository, as team/app' }
 export const DIGEST: Parameter = { kind: 'text', help: 'only this digest, as sha256:…' }
-/** Of questions that can be asked of a part of the registries. */
+/** The parameters of questions that can be limited to a registry or a repository. */
 export const REPOSITORY_FILTER = { registry: REGISTRY, repository: REPOSITORY } as const
 
 /** The columns of an answer to these parameters. */

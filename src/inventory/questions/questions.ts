@@ -9,7 +9,7 @@ import { repositoryQuestions } from './repositories.js'
 import { tagQuestions } from './tags.js'
 import { treeQuestions } from './tree.js'
 
-/** Questions by the file of this folder that has their statements. */
+/** Questions by the file of this folder that contains their statements. */
 export const QUESTIONS_BY_FILE: Readonly<Record<string, readonly Question[]>> = {
   'repositories.ts': repositoryQuestions,
   'images.ts': imageQuestions,

@@ -7,39 +7,41 @@ type Row = Record<string, unknown>
 /** A portion of the rows, and where the next one begins; `next` is undefined if there is none. */
 type Portion = { rows: Row[]; next: Key | undefined }
 
-/** Reads the next portion behind `after`, with at most `limit` rows. */
+/** Reads the next portion after `after`, with at most `limit` rows. */
 type ReadPortion = (after: Key | undefined, limit: number) => Promise<Portion>
 
 /** Milliseconds since some moment. */
 type Clock = () => number
 
-/** Milliseconds after which an answer ends with the rows that it has, in portions that take some hundred milliseconds. */
+/** After this time, an answer ends with the rows that it has. A portion takes some hundred milliseconds. */
 const LONGEST_MS = 10_000
 
-/** Rows that may be in the answer, in a first portion: those of the page, and of the longest one at most. */
+/** Candidates of a first portion: the rows of the page, but no more than the longest page has. */
 const MOST_CANDIDATES = 1_001
 const FEWEST_CANDIDATES = 20
 /**
- * Rows of the table that are looked at with cheap conditions for each that may be in the answer: few in the first portion, since of most
- * questions nearly all rows may be.
+ * Rows of the table that are scanned with cheap conditions per candidate. The first portion scans few, since for most questions
+ * nearly all rows are candidates.
  */
 const SCANNED_FOR_ONE = { first: 2, later: 20 }
-/** What may be computed for each that may be in the answer: see endOfPortion. */
+/** The cost that may be computed per candidate: see endOfPortion. */
 const COST_OF_ONE = 2
-/** Milliseconds of a statement: the next portion is larger after a shorter one, and smaller after a longer one. */
+/** Duration of a statement in milliseconds: after a shorter one the next portion is larger, after a longer one smaller. */
 const SHORT_MS = 200
 const LONG_MS = 1_000
 const LARGER = 4
 const SMALLER = 1 / 8
-/** Portions are at most so much larger than the first: the next digests may cost forty times as much as those before. */
+/**
+ * A portion is at most so many times larger than the first: the next digests may cost forty times as much as the previous ones.
+ */
 const LARGEST = 16
 
 /**
- * The rows of a page, in portions: the embedded database answers nothing else while a statement runs. One statement looks at a bounded
- * number of rows, whatever was recorded, and the event loop turns between two of them.
- * @param page `limit`: rows of the page, without the one that tells whether there is another page
- * @returns `next`: what the next page begins behind, undefined if nothing is left. A page may have fewer rows, or none, and a next page
- * all the same: most of what was looked at in LONGEST_MS was not in the answer.
+ * Reads the rows of a page in portions: the embedded database does nothing else while a statement runs. Each statement reads a
+ * bounded number of rows, whatever was recorded, and other events are handled between two statements.
+ * @param page `limit`: rows of the page, without the row that shows whether there is another page
+ * @returns `next`: the key after which the next page begins; undefined if nothing is left. A page may have fewer rows, or none,
+ * and a next page: then most of what was read in LONGEST_MS was not in the answer.
  */
 export const readPage = async (
   db: Sql,
@@ -66,7 +68,7 @@ export const readPage = async (
   return { rows, next }
 }
 
-/** Portions of rows that are all in the answer: the next one begins behind the last row. */
+/** Portions of rows that are all in the answer: the next one begins after the last row. */
 const inRows = (db: Sql, question: Question, query: QueryParameters, page: Page): ReadPortion => {
   const { rowsAtOnce = Infinity } = question
   return async (after, limit) => {
@@ -76,7 +78,7 @@ const inRows = (db: Sql, question: Question, query: QueryParameters, page: Page)
   }
 }
 
-/** Portions that end at a row of the table, whether that one is in the answer or not. */
+/** Portions that end at a row of the table, whether or not that row is in the answer. */
 const inPortions = (db: Sql, question: Question, query: QueryParameters, page: Page, clock: Clock): ReadPortion => {
   const first = Math.min(MOST_CANDIDATES, Math.max(FEWEST_CANDIDATES, page.limit + 1))
   let factor = 1

@@ -28,7 +28,7 @@ const BYTES =
 const described = sql`r.registry, r.name as repository, t.tags, t.manifests, t.blobs, t.bytes, t.unique_bytes, t.shared_bytes,
       t.unknown_contents, t.unknown_sizes,
       ${iso(sql`r.last_seen_at`)} as last_seen_at`
-/** One that was deleted is none until something is in it again. */
+/** A deleted repository is left out until something is in it again. */
 const wanted = ({ prefix, registry, repository }: QueryParameters) =>
   sql`(r.deleted_at is null
         or exists (select from inventory.repository_manifests o where o.repository_id = r.id and o.live offset 0)

@@ -212,7 +212,10 @@ const notesOf = (doubts: readonly Doubt[]): string[] => {
   })
 }
 
-/** When each registry of the query was last heard. Without a registry in the query, names are found by one look into the index each. */
+/**
+ * The last events of each registry in the query. Without a registry in the query, each name is found by one look-up in the
+ * index.
+ */
 const lastHeard = async (db: Sql, query: QueryParameters): Promise<Heard[]> => {
   const { registry } = query
   const ids = repositoryIdsOf(query)

@@ -11,8 +11,9 @@ type Part = RawBuilder<unknown>
 export const iso = (moment: Part): Part => sql`to_char(${moment} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
 
 /**
- * Whether a row is in the repository or registry that was asked for. A repository is told by its ids: PostgreSQL plans a page
- * of a large one well only when it sees which it is. A registry has many, so rows are read in order until the page is full.
+ * Whether a row is in the repository or registry of the query. A repository is selected by its ids: PostgreSQL plans a page of
+ * a large repository well only if it knows which one it is. A registry has many repositories, so rows are read in order until
+ * the page is full.
  */
 export const placedIn = (repositoryId: Part, { silent, unreconciled, ...asked }: Asked): Part => {
   const conditions = [inAsked(repositoryId, asked)]
@@ -42,7 +43,7 @@ export const unreconciledIn = (all: readonly Unreconciled[]): Part => sql`unnest
 export const IS_UNRECONCILED = sql`affected.registry = silence.registry
           and affected.first_seen_at < silence.seen_before and coalesce(affected.reconciled_at, '-infinity') <= silence.since`
 
-/** The ids of the repository that was asked for; undefined if none was. */
+/** The ids of the repository in the query; undefined without a repository. */
 export const repositoryIdsOf = ({ repository_ids }: QueryParameters): number[] | undefined =>
   repository_ids?.split(',').filter(Boolean).map(Number)
 
@@ -53,22 +54,22 @@ const matchesQuery = (repositoryId: Part, query: QueryParameters): Part => {
     return ids.length === 1 ? sql`${repositoryId} = ${ids[0]}::int` : sql`${repositoryId} = any(${ids}::int[])`
   }
   if (registry === undefined) return sql`true`
-  // A registry that nobody knows is told from that alone, before any row is read.
+  // For an unknown registry, this condition alone is false, so that no row is read.
   return sql`(select true from inventory.repositories where registry = ${registry} limit 1)
     and exists (select from inventory.repositories where id = ${repositoryId} and registry = ${registry})`
 }
 
-/** The same for rows that come in the order of repositories: those of other registries are passed over, not read. */
+/** As isSelected, for rows in the order of repositories: those of other registries are skipped, not read. */
 export const isSelectedInOrder = (repositoryId: Part, query: QueryParameters): Part =>
   query.registry === undefined || query.repository_ids !== undefined
     ? isSelected(repositoryId, query)
     : sql`${repositoryId} = any(array(select id from inventory.repositories where registry = ${query.registry}))`
 
-/** `column = value`, if a value was asked for. */
+/** `column = value`, if a value is given. */
 export const same = (column: Part, value: string | undefined): Part =>
   value === undefined ? sql`true` : sql`${column} = ${value}`
 
-/** Rows behind the last of the page before, or up to a row (with `=`), in rising or falling order of all parts of the key. */
+/** Rows after a key, or up to a key (with `=`), in rising or falling order of all parts of the key. */
 export const behind = (
   order: '>' | '<' | '<=' | '>=',
   after: Key | undefined,
@@ -80,52 +81,54 @@ export const behind = (
   return sql`(${left}) ${sql.raw(order)} (${right})`
 }
 
-/** Rows behind `after`, up to and with `until`, in rising order. */
+/** Rows after `after`, up to and including `until`, in rising order. */
 export const between = ({ after, until }: Pick<Page, 'after' | 'until'>, columns: Parameters<typeof behind>[2]): Part =>
   sql`${behind('>', after, columns)} and ${behind('<=', until, columns)}`
 
-/** As literals: only so PostgreSQL sees that an index has the condition. */
+/** As literals: only then PostgreSQL sees that a partial index has the condition. */
 const oneOf = (types: ReadonlySet<string>): Part => sql.raw(`(${[...types].map((type) => `'${type}'`).join(', ')})`)
 
 export const isIndexType = (mediaType: Part): Part => sql`${mediaType} in ${oneOf(INDEXES)}`
-/** An index may list blobs as well; what has no media type is taken for a manifest. */
+/** An index may also list blobs; an entry without a media type counts as a manifest. */
 export const isManifestType = (mediaType: Part): Part =>
   sql`(${mediaType} is null or ${mediaType} in ${oneOf(MANIFESTS)})`
 
 /** The newest event of blob `b`, or push of a manifest that has it. */
 export const blobUsedAt: Part = sql`greatest(b.pushed_at, b.pulled_at, b.checked_at, b.mounted_at, b.manifest_at)`
 
-/** Whether the size of an index proves that it lists nothing, and has no subject. */
+/** Whether the size of an index proves that it lists nothing and has no subject. */
 export const isEmptyIndexSize = (size: Part): Part =>
   sql`coalesce(${size} between 1 and ${SMALLEST_LISTING_INDEX - 1}, false)`
 
-/** Whether a registry takes a manifest with this layer although the repository lacks the layer. */
+/** Whether a registry accepts a manifest with this layer although the repository lacks the layer. */
 export const isForeignLayer = (mediaType: Part): Part => sql`coalesce(${mediaType} ~ ${sql.lit(FOREIGN_LAYER)}, false)`
 
-/** An index may list indexes; no tool builds them deeper than this, but an event may say so. */
+/** An index may list indexes. No tool builds them deeper than this, but an event may state it. */
 export const DEEPEST = 4
 
 /**
- * Entries of indexes that are read to answer for one row, on all levels together: an index has some ten, rarely a hundred. Digests
- * in events may be made up, so that indexes list each other. What leads to more is not known, so that nobody takes it for unused.
+ * Entries of indexes that are read per row, on all levels together: an index has about ten, rarely a hundred. Digests in events
+ * may be made up, so that indexes list each other. What lies beyond is unknown, and so does not count as unused.
  */
 export const MOST_FOLLOWED = 300
 
-/** Whether indexes lead to more than MOST_FOLLOWED entries, or deeper than DEEPEST: of a query of `followed` with its `level`. */
+/**
+ * Whether indexes lead to more than MOST_FOLLOWED entries, or deeper than DEEPEST, in a query of `followed` with its `level`.
+ */
 export const IS_CUT = sql`coalesce(
   (select count(*) > ${sql.lit(MOST_FOLLOWED)} or max(followed.level) > ${sql.lit(DEEPEST)} from followed), false)`
 
 /** Manifests of one index whose sizes are added up. */
 const MOST_ADDED_UP = 1_000
-/** The same of manifests, entries of indexes and blobs, all together. */
+/** The most manifests, entries of indexes and blobs together whose sizes are added up. */
 const MOST_SIZES = 5_000
 
 /**
- * Bytes of all that `digest` names in a repository: an image with its blobs, an index with its images and their blobs, each
- * once. A foreign layer counts if an event of the layer itself showed it in the repository. Null while the contents of one of the
- * manifests or the size of one part are not known, if indexes list more than MOST_ADDED_UP or deeper than DEEPEST, and if there are more than MOST_SIZES in all. An index may list one image a
- * hundred times: its blobs are read once.
- * `offset 0` keeps each a look-up by key, whatever the statistics say.
+ * Bytes of everything that `digest` leads to in a repository: an image with its blobs, an index with its images and their
+ * blobs, each once. A foreign layer counts if an event of the layer itself showed it in the repository. Null if the contents of
+ * a manifest or the size of a part are unknown, if indexes list more than MOST_ADDED_UP manifests or deeper than DEEPEST, or if
+ * there are more than MOST_SIZES parts. An index may list one image a hundred times: its blobs are read once. `offset 0` makes
+ * PostgreSQL look up each row by key, whatever its statistics say.
  */
 const wholeSize = (digest: Part, repositoryId: Part = sql`t.repository_id`): Part => sql`(
   with recursive listed (digest, level) as (
@@ -169,37 +172,37 @@ const wholeSize = (digest: Part, repositoryId: Part = sql`t.repository_id`): Par
   ) each_once
 )`
 
-/** The same of row `t`, null also if the contents of the manifest are not known. */
+/** The whole size for row `t`; also null if the contents of the manifest are unknown. */
 export const wholeSizeIfKnown: Part = sql`(
   select case when ${isKnownIn(sql`m`, registryOf(sql`t.repository_id`))} then ${wholeSize(sql`t.digest`)} end
   from inventory.manifests m where m.digest = t.digest
 )`
 
 /**
- * How the digest begins that tag `t` says something about, as clients do that keep referrers in tags: sha256-<hex>
- * (distribution-spec 1.1, "Referrers Tag Schema"), and sha256-<hex>.sig, .att and .sbom of cosign. An ending or an algorithm that
- * is not registered is taken for one, too: such a tag is rather kept. Null for any other tag.
+ * The start of the digest to which tag `t` refers, in the formats of clients that keep referrers in tags: sha256-<hex>
+ * (distribution-spec 1.1, "Referrers Tag Schema"), and sha256-<hex>.sig, .att and .sbom of cosign. Other endings and
+ * unregistered algorithms count, too, so that such a tag is kept rather than deleted. Null for any other tag.
  */
 const SUBJECT_OF_TAG = sql`replace(substring(t.name from ${sql.lit(
   `^(${SUBJECT_IN_TAG}|sha384-[0-9a-f]{64,96})(?:[.][a-zA-Z0-9._-]+)?$`,
 )}), '-', ':')`
 
 /**
- * Whether tag `t` is a referrer of a manifest that its repository has, or may have: to delete the tag would take the signature
- * from an image in use. Only a delete that was seen says that the manifest is gone.
+ * Whether tag `t` is a referrer of a manifest that its repository has, or may have: deleting the tag would remove the signature
+ * of an image in use. Only a reported delete shows that the manifest is gone.
  */
 export const refersToLiveManifest: Part = sql`coalesce((
   select not exists (
     select from inventory.repository_manifests s
     where s.repository_id = t.repository_id and not s.live
-      -- 'g' comes after all hex digits: a tag may have cut the digest.
+      -- 'g' sorts after all hex digits: the tag may contain only the start of the digest.
       and s.digest >= subject.digest and s.digest < subject.digest || 'g'
   ) from (select ${SUBJECT_OF_TAG} as digest) subject where subject.digest is not null
 ), false)`
 
 /**
- * The manifest that tag `t` points to. `offset 0` has each looked up by its key, so that a page of tags ends early; a join
- * would first read all manifests of a large repository.
+ * The manifest that tag `t` points to. `offset 0` makes PostgreSQL look up each by its key, so that a page of tags ends early;
+ * a join would first read all manifests of a large repository.
  */
 export const manifestOf: Part = sql`(
   select repository_id, digest, pushed_at, pulled_at, checked_at, seen_at, deleted_at, moved_at
@@ -209,7 +212,7 @@ export const manifestOf: Part = sql`(
 )`
 
 /**
- * Rows of several scans, one after the other, until there are `limit`: a scan is not started if those before it fill the page.
+ * Rows of several scans, one after the other, up to `limit`: a scan is not started if the scans before it fill the page.
  * @param scans each in order and limited; every row of a scan comes after all rows of the scans before it.
  */
 export const oneAfterTheOther = (scans: readonly Part[], limit: number): Part => {

@@ -10,27 +10,27 @@ import { latestUses, usesOfParts, withParts } from './uses.js'
 
 type Part = RawBuilder<unknown>
 
-/** Tags `t`, with manifest `m`, of which an answer is made. */
+/** The tags `t`, with manifest `m`, that an answer selects. */
 export type WantedTags = {
   /** The condition of each scan, in the order of rows. */
   scans: readonly Part[]
   /** The first column of the order, before the repository and the name. */
   order: Part
-  /** What the next page begins behind. */
+  /** The key after which the next page begins. */
   key: Part
-  /** A condition that reads no more than the tag and the manifest. */
+  /** A condition that reads only the tag and the manifest. */
   looksWanted: Part
 }
 
 /** For a tag with `t.live`: its manifest was not deleted, either. */
 const IS_LIVE = isLiveTag(sql`m.deleted_at`)
 
-/** Live tags `t` of the repositories that are asked for, with manifest `m`, which may be deleted. */
+/** Live tags `t` of the repositories in the query, with manifest `m`, which may be deleted. */
 const tagsWhere = (query: QueryParameters, condition: Part): Part => sql`
     from inventory.tags t left join lateral ${manifestOf} m on true
     where t.live and ${isSelected(sql`t.repository_id`, query)} and ${condition}`
 
-/** The next tags in their order, whether they look wanted or not. */
+/** The next tags in their order, including those that do not look wanted. */
 export const endOfTags = (
   query: QueryParameters,
   { scans, order, key, looksWanted }: WantedTags,
@@ -47,11 +47,11 @@ export const endOfTags = (
 }
 
 /**
- * The start of a query of tags `chosen`, those of a portion that look wanted, and of `digests`, to which they point: an index
- * may have any number of tags, so what they have in common is computed once.
- * `chosen` has the columns of inventory.tags, `sort_key` and `key`; `digests` has `repository_id`, `digest`, `times` (usesOfParts),
- * `changed_at` (imageChangedByTags), `by_digest` (latestUses) and `may_be_used`. With `unused_for` there are
- * `layer_reads` and `unchanged_indexes`, see layerReads and unchangedIndexes.
+ * The start of a query of `chosen`, the tags of a portion that look wanted, and of `digests`, to which they point: an index may
+ * have any number of tags, so values that depend only on the digest are computed once. `chosen` has the columns of
+ * inventory.tags, `sort_key` and `key`. `digests` has `repository_id`, `digest`, `times` (usesOfParts), `changed_at`
+ * (imageChangedByTags), `by_digest` (latestUses) and `may_be_used`. With `unused_for` there are also `layer_reads` and
+ * `unchanged_indexes`, see layerReads and unchangedIndexes.
  * @param mayBeUsed a condition on `t`, a digest in a repository with its `times`
  */
 export const chosenTags = (

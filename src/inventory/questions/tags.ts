@@ -6,7 +6,7 @@ import { behind, iso, manifestOf, isSelected } from './sql-parts.js'
 import { tagCheckedAt } from './uses.js'
 
 const deletedAt = sql`greatest(t.deleted_at, m.deleted_at)`
-/** The first delete after the tag pointed there: its own, or that of what it pointed to. */
+/** The first delete after the tag was pointed there: of the tag, or of its manifest. */
 const firstDeletedAt = sql`least(case when t.deleted_at >= t.pointed_at then t.deleted_at end,
   case when m.deleted_at >= t.pointed_at then m.deleted_at end)`
 const STATES = {
@@ -79,8 +79,8 @@ const mostTagged: Question = {
 }
 
 /**
- * A delete by digest ends the tags that point there, and the delete of a repository all of them, without naming any. A delete from
- * before the tag was pushed there, or before the tag existed, is of other tags.
+ * A delete by digest deletes the tags that point to it, and the delete of a repository deletes all tags, both without naming
+ * them. A delete from before the tag was pushed there, or before the tag existed, concerns other tags.
  */
 const tagHistory: Question = {
   name: 'tag-history',
@@ -110,7 +110,7 @@ const tagHistory: Question = {
       union all
       select * from inventory.changes c
       where ${isSelected(sql`c.repository_id`, query)} and c.action <> 'push' and c.tag is null
-        -- Under "or", PostgreSQL puts the pushes into a hash table: comparing each with each would take the square of their number.
+        -- With "or", PostgreSQL uses a hash table of the pushes; otherwise it might compare each row with each.
         and (c.digest is null or (c.repository_id, c.digest) in (select repository_id, digest from changes_of_tag where action = 'push'))
     ), timed as (
       select *, min(at) filter (where tag is not null) over (partition by repository_id) as first_change_at,

@@ -4,29 +4,34 @@ import { mayBeIndex } from './indexes-above.js'
 import { REGISTRY, type Question } from './question.js'
 import { behind, DEEPEST, isForeignLayer, isIndexType, isManifestType, isSelected } from './sql-parts.js'
 
-/** Listed by indexes on one level, in one repository: no registry builds so many, but an event may say so. */
+/** Entries of indexes that are listed on one level of one repository. No registry builds so many, but an event may state it. */
 const MOST_LISTED = 10_000
 
-/** Indexes on one level, in one repository, that are opened: digests in events may be made up, so that indexes list each other. */
+/**
+ * Indexes on one level of one repository that are opened: digests in events may be made up, so that indexes list each other.
+ */
 const MOST_OPENED = 100
 
 /** Configurations and layers of one tree. */
 const MOST_BLOBS = 50_000
 
-/** Whether the blobs of node `n` are not all there, as those before it are too many. */
+/** Whether blobs of node `n` are missing, because there are too many blobs before them. */
 const lacksBlobs = sql`coalesce(
   (select count(*) = ${MOST_BLOBS} from blobs) and n.path >= (select max(manifest_path) from blobs)
     and (select true from inventory.manifest_blobs where manifest_digest = n.digest limit 1),
   false)`
 
-/** What configurations are called, by the first entry of a manifest, where nobody told which it is. */
+/**
+ * Media types that the first entry of a manifest has if it is the configuration, for manifests whose configuration is not
+ * known.
+ */
 const CONFIG_TYPES = sql`('application/vnd.docker.container.image.v1+json', 'application/vnd.docker.plugin.v1+json',
   'application/vnd.oci.empty.v1+json')`
 
-/** The media type of the manifest `m` of a node, as far as it is known in the registry. */
+/** The media type of the manifest `m` of a node, if it is known in the registry. */
 const TYPE_HERE = sql`coalesce(${mediaTypeIn(sql`m`, registryOf(sql`n.repository_id`))}, n.media_type)`
 
-/** `otherwise`: what it means that no event showed the digest in the repository, and none deleted it. */
+/** `otherwise`: the result if no event showed or deleted the digest in the repository. */
 const present = (
   table: 'repository_manifests' | 'repository_blobs',
   digest: RawBuilder<unknown>,
@@ -36,7 +41,7 @@ const present = (
   from ${sql.raw(`inventory.${table}`)} o where o.repository_id = n.repository_id and o.digest = ${digest}
 ), ${sql.lit(otherwise)})`
 
-/** `live` is read by key, one row for each part: `exists` would be answered by reading the whole table once. */
+/** `live` is read by key, one row for each part: for `exists`, PostgreSQL would read the whole table once. */
 const tree: Question = {
   name: 'tree',
   answers: 'All that one image consists of: the index, its images by platform, and their configuration and layers.',
@@ -114,7 +119,7 @@ const tree: Question = {
       ) b
       limit ${MOST_BLOBS}
     ), page as materialized (
-      -- What is known of the parts is looked up for those of the page alone.
+      -- Details of the parts are looked up only for the page.
       select * from (
         select repository_id, level, path, digest, os, architecture, variant, media_type, size, is_closed, null as manifest_digest, null::int as position
         from nodes

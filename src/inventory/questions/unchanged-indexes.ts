@@ -7,13 +7,13 @@ type Part = RawBuilder<unknown>
 
 /** Entries of indexes that a statement reads on each level, to find the indexes above all its images. */
 const MOST_ENTRIES = 100_000
-/** Indexes of a statement whose pushes are read. Of others, each push counts as a change. */
+/** Indexes of a statement whose pushes are read. For other indexes, each push counts as a change. */
 const MOST_INDEXES = 1_000
 
 const levelOf = (number: number): Part => sql.ref(`indexes_above_${number}`)
 const LEVELS = Array.from({ length: DEEPEST }, (_, i) => i + 1)
 
-/** The indexes that list what is on the level below, each once: one index may list a thousand images. */
+/** The indexes that list digests of the level below, each once: one index may list a thousand images. */
 const nextLevel = (number: number, below: Part): Part => sql`
   ${levelOf(number)} as materialized (
     select distinct repository_id, digest from (
@@ -24,8 +24,8 @@ const nextLevel = (number: number, below: Part): Part => sql`
   )`
 
 /**
- * Parts of a query, the last of them `unchanged_indexes (repository_id, digest)`: indexes above some images that were pushed since a moment, of
- * which no push since then changed anything. Computed once for all images of the statement.
+ * Parts of a query, the last of them `unchanged_indexes (repository_id, digest)`. It has indexes above some images that were
+ * pushed since a moment, while no push since then changed anything. Computed once for all images of the statement.
  * @param images a query of `repository_id`, `digest`
  */
 export const unchangedIndexes = (images: Part, moment: Part): Part => sql`
@@ -49,6 +49,6 @@ export const unchangedIndexes = (images: Part, moment: Part): Part => sql`
     where changed_at < ${moment}
   )`
 
-/** Whether an index is in `unchanged_indexes`: looked up in a table that is made once for the statement. */
+/** Whether an index is in `unchanged_indexes`, a table that is computed once for the statement. */
 export const isUnchangedIndex = (repositoryId: Part, digest: Part): Part =>
   sql`((${repositoryId}, ${digest}) in (select repository_id, digest from unchanged_indexes))`

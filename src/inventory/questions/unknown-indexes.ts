@@ -11,23 +11,25 @@ const isNeverObserved = (repositoryId: Part, digest: Part): Part => sql`not exis
   where known.repository_id = ${repositoryId} and known.digest = ${digest} offset 0
 )`
 
-/** With one registry, no other registry states a media type. */
+/** With only one registry, no other registry can have stated a media type. */
 const hasSeveralRegistries: Part = sql`(select min(registry) <> max(registry) from inventory.repositories)`
 
-/** Entries of an index that no event showed, as far as they are read: what a longer one lists is not known. */
+/** Entries that are read of an index that no event showed. The other entries of a longer one are unknown. */
 export const MOST_NESTED = 500
 
 /**
- * Entries of one repository that are read to find indexes that no event showed, and as many of what these list. Real repositories have
- * few. If there are more, all of that repository is unknown: the digests may be made up, so that indexes list each other.
+ * Entries of one repository that are read to find indexes that no event showed, and the same number of what these list. Real
+ * repositories have few. If there are more, everything in the repository is unknown: the digests may be made up, so that
+ * indexes list each other.
  */
 export const MOST_IN_REPOSITORY = 10_000
 
-/** The same of all repositories that one question is about: the same indexes may be in each of them. */
+/** Entries that are read of all repositories of a query: the same indexes may be in each of them. */
 const MOST_IN_ALL = 50_000
 
 /**
- * Rows of `found (repository_id, entries, …)` with `is_cut`: whether these are beyond what is read. All of one repository are, or none.
+ * Rows of `found (repository_id, entries, …)` with `is_cut`: whether they are beyond what is read. This is the same for all
+ * rows of a repository.
  * @param mostInAll entries that are read of all repositories together
  */
 export const withCut = (found: Part, mostInAll: number = MOST_IN_ALL): Part => sql`
@@ -37,13 +39,13 @@ export const withCut = (found: Part, mostInAll: number = MOST_IN_ALL): Part => s
       from (select *, sum(entries) over (partition by repository_id) as of_repository from (${found}) found) each
     ) summed`
 
-/** Indexes with how many entries of them are read. */
+/** Indexes with the number of their entries to read. */
 const indexesToRead: Part = sql`
     select manifest_digest as digest, null::text[] as completed_by, count(*) as entries
     from inventory.manifest_children where ${mayBeIndex(sql`media_type`)}
     group by manifest_digest
     union all
-    -- Another registry stated fields of the entries: what it calls an image may be an index in the repository.
+    -- Another registry stated fields of the entries: an image according to that registry may be an index in this repository.
     select m.digest, m.completed_by, (
       select count(*) from (
         select from inventory.manifest_children where manifest_digest = m.digest limit ${MOST_IN_REPOSITORY + 1}
@@ -53,12 +55,13 @@ const indexesToRead: Part = sql`
     where ${hasSeveralRegistries}`
 
 /**
- * The start of a query about indexes that no event showed in their repository, and that a live index lists. It reads all entries that
- * may be indexes, which are few, and looks each up:
- * `roots (repository_id, digest, is_cut)`, live indexes with such entries, of which those that are cut are not read;
- * `unobserved (repository_id, digest, root)`, with the live index as `root`; `lists (repository_id, digest, is_cut)`, each of these once;
- * and `nested (repository_id, digest, child, media_type)`, what the lists have that are not cut.
- * They are followed no deeper: digests in events may be made up, so that such indexes list each other.
+ * The start of a query about indexes that no event showed in their repository, and that a live index lists. It reads all
+ * entries that may be indexes, which are few, and looks up each:
+ * - `roots (repository_id, digest, is_cut)`: live indexes with such entries; those that are cut are not read;
+ * - `unobserved (repository_id, digest, root)`: entries that no event showed, with the live index as `root`;
+ * - `lists (repository_id, digest, is_cut)`: each of these once;
+ * - `nested (repository_id, digest, child, media_type)`: the entries of the lists that are not cut. They are not followed any
+ *   deeper: digests in events may be made up, so that such indexes list each other.
  */
 const unobservedIndexes = (isWanted: (repositoryId: Part) => Part): Part => sql`
   with roots as materialized (${withCut(sql`
@@ -98,8 +101,8 @@ const unobservedIndexes = (isWanted: (repositoryId: Part) => Part): Part => sql`
   )`
 
 /**
- * Indexes among `unobserved` of which it is not known all that they lead to: `repository_id`, `digest`. A full join never compares each
- * row with each, whatever PostgreSQL believes of their number.
+ * Indexes of `unobserved` that lead to something unknown: `repository_id`, `digest`. A full join never compares each row with
+ * each, whatever the statistics of PostgreSQL say.
  */
 const notFollowed = sql`
     select repository_id, digest from lists where is_cut or entries > ${MOST_NESTED}
@@ -113,8 +116,8 @@ const notFollowed = sql`
     where n.child is not null and n.listed is null and ${mayBeIndex(sql`n.media_type`)} and ${isNeverObserved(sql`n.repository_id`, sql`n.child`)}`
 
 /**
- * Manifests of unknown contents that may be indexes although other registries stated the type of an image. The summary says which
- * repositories have manifests that may be indexes: those of the others are not read.
+ * Manifests of unknown contents that may be indexes although other registries stated the type of an image. The summary shows
+ * which repositories have manifests that may be indexes: other repositories are not read.
  */
 const typedElsewhere = (query: QueryParameters): Part => sql`
     select i.repository_id, i.digest
@@ -127,8 +130,8 @@ const typedElsewhere = (query: QueryParameters): Part => sql`
       and ${isSelected(sql`t.repository_id`, query)}`
 
 /**
- * Live manifests of unknown contents that may be indexes, and live indexes that lead to one: a list of `repository_id`, `digest`.
- * Each may list any manifest of its repository. They are few, and indexes of the tables have them alone.
+ * Live manifests of unknown contents that may be indexes, and live indexes that lead to one, as `repository_id`, `digest`. Each
+ * may list any manifest of its repository. They are few, and partial indexes of the tables have only them.
  */
 export const unknownIndexes = (query: QueryParameters): Part => {
   const unread = (type: Part): Part => sql`

@@ -5,9 +5,9 @@ import { repositoryIdsOf } from './sql-parts.js'
 import { hasImageConfig } from './unused-manifests.js'
 
 /**
- * What an answer leaves out or has empty because it is not known: `contents` and `subjects` of manifests, `sizes` of blobs;
- * `manifests` and `blobs` that nothing known uses, but something unknown may. The summary counts these. `platforms` are those of the
- * images in the answer itself.
+ * What an answer lacks because it is unknown: `contents` and `subjects` of manifests, `sizes` of blobs; `manifests` and `blobs`
+ * that nothing known uses, but something unknown may use. The summary counts these. `platforms` are those of the images in the
+ * answer itself.
  */
 export type UnknownKind = SummaryKind | 'platforms'
 export type SummaryKind = 'contents' | 'subjects' | 'sizes' | 'manifests' | 'blobs'
@@ -23,9 +23,9 @@ const COLUMNS: Record<SummaryKind, string> = {
 
 const INCLUDE_REFERENCES = 'add "includereferences: true" below "notifications: events:" to the configuration of the'
 
-/** How to make contents known: what is to be added, for the people who look after the registry and after Tallyman. */
+/** How to make contents known, for the operators of the registry and of Tallyman. */
 export const HOW_TO_KNOW_CONTENTS = `${INCLUDE_REFERENCES} registry, or a "url" of the registry to that of Tallyman (registries), which then reads them`
-/** The same for a pull-through cache, which is asked for no manifest and no blob, whether it has a url or not. */
+/** How to make contents known for a pull-through cache, from which no manifest or blob is read, with or without a url. */
 export const HOW_TO_KNOW_CONTENTS_OF_CACHE = `${INCLUDE_REFERENCES} pull-through cache, which is not asked for them`
 
 type Remedies = Record<UnknownKind, string>
@@ -61,15 +61,15 @@ const SENTENCES: Record<UnknownKind, (count: string) => string> = {
     `${count} blobs that no known manifest has are left out, because an unknown one may: manifests of unknown contents, or manifests without a tag from before the first event, which no registry lists`,
 }
 
-/** What a question does not know; those that show sizes need the contents of manifests. */
+/** What a question lacks; a question that shows sizes needs the contents of manifests. */
 const kindsOf = ({ unknown, columns }: Question): readonly SummaryKind[] =>
   unknown ?? ('size' in columns ? ['contents', 'sizes'] : [])
 
-/** Counts that are more than 0: of all registries, and of the pull-through caches among them. */
+/** Counts greater than 0: of all registries, and of the pull-through caches among them. */
 type Counted = { all: Partial<Unknown>; ofCaches: Partial<Unknown> }
 
 /**
- * Counts for the part of the registries that was asked for, as of the summary; undefined where all is known.
+ * Counts what is unknown in the registries of the query, as of the summary; undefined if everything is known.
  * @param caches names of the registries that are pull-through caches
  */
 export const unknownIn = async (
@@ -103,9 +103,9 @@ export const unknownIn = async (
 }
 
 /**
- * Counts the images of an answer whose platform is unknown: the configuration of an image has it, which events do not contain. Of an
- * image of unknown contents, the count of these is there already.
- * @param rows with the columns `registry`, `digest`, `os` and `architecture`; of other rows nothing is counted
+ * Counts the images of an answer whose platform is unknown: the configuration of an image has it, which events do not contain.
+ * Images of unknown contents are not counted, because `contents` counts them.
+ * @param rows with the columns `registry`, `digest`, `os` and `architecture`; other rows are not counted
  */
 export const unknownPlatformsIn = async (
   db: Sql,
@@ -128,7 +128,7 @@ export const unknownPlatformsIn = async (
   return { all: { platforms: images.length }, ofCaches: { platforms: ofCaches } }
 }
 
-/** Counts of different kinds, together. */
+/** Merges counts of different kinds. */
 export const joinCounted = (counts: readonly (Counted | undefined)[]): Counted | undefined => {
   const some = counts.filter((one) => one !== undefined)
   if (some.length === 0) return undefined
@@ -138,7 +138,7 @@ export const joinCounted = (counts: readonly (Counted | undefined)[]): Counted |
   }
 }
 
-/** A sentence for each count: what is not known, and how to make it known. */
+/** A sentence for each count: what is unknown, and how to make it known. */
 export const notesOf = ({ all, ofCaches }: Counted): string[] =>
   Object.entries(all).flatMap(([kind, count]) => [
     ...noteOf(kind as UnknownKind, count - (ofCaches[kind as UnknownKind] ?? 0), REMEDIES),

@@ -13,8 +13,8 @@ import { ownUse, partsOf } from './uses.js'
 type Part = RawBuilder<unknown>
 
 /**
- * Whether tag `t` leads to an index whose contents are not known, or that no event showed, or to more than is read: somebody may use
- * an image that it lists.
+ * Whether tag `t` leads to an index of unknown contents, to an index that no event showed, or to more than is read: an image
+ * that it lists may be in use.
  */
 const hasUnknownParts = sql`(
   coalesce((
@@ -28,7 +28,7 @@ const hasUnknownParts = sql`(
       left join lateral (select * from inventory.manifests where manifests.digest = p.digest offset 0) c on true
     where ${isKnownIn(sql`c`, registryOf(sql`t.repository_id`))} is not true and (
       ${mayBeIndex(sql`coalesce(${mediaTypeIn(sql`c`, registryOf(sql`t.repository_id`))}, p.media_type)`)}
-      -- Another registry stated fields of the entries: what it calls an image may be an index here.
+      -- Another registry stated fields of the entries: an image according to that registry may be an index here.
       or exists (
         select from (select t.digest union all select digest from parts) x
           join inventory.manifests l on l.digest = x.digest
@@ -39,18 +39,19 @@ const hasUnknownParts = sql`(
 )`
 
 /**
- * Whether tag `t` may be in use although nothing asked for it: its own times do not say what an index of unknown contents lists, who
- * asks for an index that lists the image, and who needs the image that a signature is of. In a repository that is being moved, the uses
- * of its manifest may be at the other path. `d` has what all tags of the digest have in common, see IS_DIGEST_USED_ELSEWHERE.
+ * Whether tag `t` may be in use although no request named it. Its own times do not show what an index of unknown contents
+ * lists, who requests an index that lists the image, or who needs the image that a signature belongs to. In a repository that
+ * is being moved, the uses of its manifest may be at the other path. `d` has the values that depend only on the digest, see
+ * IS_DIGEST_USED_ELSEWHERE.
  */
 export const mayBeUsedElsewhere = sql`(
   ${isMoving(sql`t.repository_id`)} or d.may_be_used or ${refersToLiveManifest}
 )`
 
-/** The part of it that is the same for all tags of a digest. */
+/** The part of mayBeUsedElsewhere that is the same for all tags of a digest. */
 export const IS_DIGEST_USED_ELSEWHERE = sql`(${hasUnknownParts} or ${isListedByLive(sql`t.repository_id`, sql`t.digest`)})`
 
-/** A first look at whether tag `t` with manifest `m` is unused: reads little but these two. */
+/** A cheap condition that tag `t` with manifest `m` is unused. It reads little more than these two rows. */
 export const looksUnusedSince = (moment: Part, query: QueryParameters): Part => sql`
   not ${isMoving(sql`t.repository_id`)}
   and ${query.without_kind === undefined ? sql`coalesce(${ownUse} < ${moment}, true)` : sql`true`}
@@ -58,9 +59,9 @@ export const looksUnusedSince = (moment: Part, query: QueryParameters): Part => 
   and not ${refersToLiveManifest}`
 
 /**
- * Whether nothing used tag `t` since a moment, neither by itself nor through an index, and no push changed it, if it looks so: the
- * parts that read no uses, and those that do. What may be in use is not unused. `d` has what all tags of the digest have in common, see
- * mayDigestBeUsedSince.
+ * Whether tag `t`, which looks unused, was not used since a moment, neither by itself nor through an index, and no push changed
+ * it. Conditions that read no uses come first. A tag that may be in use is not unused. `d` has the values that depend only on
+ * the digest, see mayDigestBeUsedSince.
  */
 export const unusedSince = (moment: Part, query: QueryParameters): Part => sql`
   coalesce(${imageChangedAt} < ${moment}, true)
@@ -68,7 +69,10 @@ export const unusedSince = (moment: Part, query: QueryParameters): Part => sql`
     else coalesce(u.used_at < ${moment}, true) end
   and not d.may_be_used and not ${hasUsedUnknownIndex(query)}`
 
-/** The part of it that is the same for all tags of a digest: a use of a part is found first, as it takes the least work. */
+/**
+ * The part of unusedSince that is the same for all tags of a digest. Uses of parts come first, because they take the least
+ * work.
+ */
 export const mayDigestBeUsedSince = (moment: Part, query: QueryParameters): Part => sql`(
   ${query.without_kind === undefined ? sql`coalesce(t.times[2] >= ${moment}, false)` : sql`false`}
   or ${hasUnknownParts} or ${isNeededByIndex(sql`t.repository_id`, sql`t.digest`, moment, query)}
@@ -76,8 +80,8 @@ export const mayDigestBeUsedSince = (moment: Part, query: QueryParameters): Part
 )`
 
 /**
- * Where tags that nothing used since a moment are found in the order of `active_on`: those whose day is older, and those whose
- * newest push may have changed nothing. Uses by kinds that do not count make any day newer, so without these all days are read.
+ * Conditions that find unused tags in the order of `active_on`: tags whose day is older, and tags whose newest push may have
+ * changed nothing. Uses by kinds that do not count change the day, too, so with `without_kind` all days are read.
  */
 export const unusedScans = (moment: Part, { without_kind }: QueryParameters): Part[] => {
   const day = sql`(${moment} at time zone 'UTC')::date`

@@ -10,17 +10,20 @@ import { unknownIndexes } from './unknown-indexes.js'
 type Part = RawBuilder<unknown>
 
 /**
- * Indexes of unknown contents of which it is looked up whether they were used: of one repository, and those among them that other
- * indexes list, of one repository and of all. Real repositories have few that are listed. What is beyond is taken as used.
+ * Indexes of unknown contents whose uses are looked up: of one repository; and, of those that other indexes list, of one
+ * repository and of all. In real repositories, few are listed. Further indexes count as used.
  */
 const MOST_IN_REPOSITORY = 10_000
 const MOST_LISTED = { inRepository: 100, inAll: 300 }
-/** Indexes of one statement that looks up the uses of all indexes above: these may be 300 for each. */
+/** Indexes of one statement that looks up the uses of all indexes above: each may have 300. */
 const LISTED_AT_ONCE = 30
 
 type Found = { repository_id: number; digest: string | null }
 
-/** Repositories with an index that was used itself, without `digest`; and the indexes of the others that other indexes list. */
+/**
+ * Repositories with an index that was used itself, without `digest`; and, of other repositories, the indexes that other indexes
+ * list.
+ */
 const ownUses = (moment: Part, query: QueryParameters): RawBuilder<Found> => sql`
   with found as materialized (
     select *, count(*) over (partition by repository_id) as of_repository
@@ -42,7 +45,7 @@ const ownUses = (moment: Part, query: QueryParameters): RawBuilder<Found> => sql
   select repository_id, case when of_repository <= ${MOST_LISTED.inRepository} and number <= ${MOST_LISTED.inAll} then digest end
   from listed`
 
-/** The repositories in which an index was used that lists one of `listed`, directly or through others. */
+/** Repositories in which an index was used that lists one of `listed`, directly or through others. */
 const usesAbove = (listed: readonly Found[], moment: Part, query: QueryParameters): RawBuilder<Found> => sql`
   with i as materialized (
     select * from unnest(${listed.map(({ repository_id }) => repository_id)}::int[], ${listed.map(({ digest }) => digest)}::text[])
@@ -53,8 +56,8 @@ const usesAbove = (listed: readonly Found[], moment: Part, query: QueryParameter
   where ${isNeededByIndex(sql`i.repository_id`, sql`i.digest`, moment, query)}`
 
 /**
- * Adds to what is asked with `unused_for` the repositories in which an index of unknown contents was used since: it may list any image
- * there. The event loop turns between statements.
+ * With `unused_for`, adds the repositories in which an index of unknown contents was used since then: it may list any image
+ * there. Other events are handled between statements.
  */
 export const withUsedUnknownIndexes = async (db: Sql, query: QueryParameters): Promise<QueryParameters> => {
   if (query.unused_for === undefined) return query
@@ -71,7 +74,7 @@ export const withUsedUnknownIndexes = async (db: Sql, query: QueryParameters): P
   return { ...query, used_unknown: [...used].join() }
 }
 
-/** Whether the repository of tag `t` has such an index. Before `withUsedUnknownIndexes` it may. */
+/** Whether the repository of tag `t` has such an index. Without the result of `withUsedUnknownIndexes`, any repository may. */
 export const hasUsedUnknownIndex = ({ used_unknown }: QueryParameters): Part =>
   used_unknown === undefined
     ? sql`true`

@@ -12,20 +12,23 @@ const manifestCheckedAt = (o: Part, newestPending: (which: Part) => Part): Part 
     ${newestPending(sql`l.repository_id = ${o}.repository_id and l.digest = ${o}.digest`)} end
 )`
 
-/** The newest check of a manifest `o` in a repository, also one that is not settled yet. */
+/** The newest check of a manifest `o` in a repository, including checks that are not settled. */
 const checkedAt = (o: Part): Part => manifestCheckedAt(o, newestPendingCheck)
 
-/** The same of manifests of which many may belong to one row: what is not settled yet counts, also if it is part of a push. */
+/**
+ * As checkedAt, for manifests of which many may belong to one row: every HEAD that is not settled counts, even if it is part of
+ * a push.
+ */
 export const headAt = (o: Part): Part => manifestCheckedAt(o, newestPendingHead)
 
-/** The newest check of tag `t` by its name, also one that is not settled yet. */
+/** The newest check of tag `t` by its name, including checks that are not settled. */
 export const tagCheckedAt = sql`greatest(t.checked_at, case when ${mayHavePendingCheck(sql`t.pointed_at`)} then
   ${newestPendingCheck(sql`l.repository_id = t.repository_id and l.tag = t.name`)} end)`
 
 /**
- * The start of a query that reads `parts (digest, media_type)`: all that an index lists, and what the indexes among that list, at most
- * MOST_FOLLOWED entries down to the level DEEPEST. What another registry calls an image may list manifests, too. `followed` has one more,
- * or one of the next level, if there is more: see IS_CUT.
+ * The start of a query of `parts (digest, media_type)`: everything that an index lists, directly or through other indexes, at
+ * most MOST_FOLLOWED entries down to the level DEEPEST. An image according to another registry may list manifests, too. If
+ * there is more, `followed` has one more entry, or one of the next level: see IS_CUT.
  */
 export const partsOf = (digest: Part): Part => sql`
   with recursive listed (digest, media_type, level) as (
@@ -39,10 +42,10 @@ export const partsOf = (digest: Part): Part => sql`
     select digest, media_type, level from listed limit ${MOST_FOLLOWED + 1}
   ), parts as (select digest, media_type from followed)`
 
-/** Whether an index leads to more than `partsOf` reads: who used it, and whether its contents are known, is not known then. */
+/** Whether an index leads to more than `partsOf` reads: then its users, and whether its contents are known, are unknown. */
 export const hasTooManyParts = (digest: Part): Part => sql`(${partsOf(digest)} select ${IS_CUT})`
 
-/** The newest pull, and the newest pull or check, of what an index lists: an array of two, null without any. */
+/** The newest pull, and the newest pull or check, of what an index lists: an array of two; null without entries. */
 export const usesOfParts = (repositoryId: Part, digest: Part): Part => sql`(
   case when exists (select from inventory.manifest_children where manifest_digest = ${digest}) then (
     ${partsOf(digest)}
@@ -54,14 +57,14 @@ export const usesOfParts = (repositoryId: Part, digest: Part): Part => sql`(
   ) end
 )`
 
-/** The newest pull or check of a manifest `o` in a repository: of its own, and, of an index, of what it lists. */
+/** The newest pull or check of a manifest `o` in a repository, including those of what an index lists. */
 export const manifestRequestedAt = sql`greatest(o.pulled_at, ${checkedAt(sql`o`)},
   (${usesOfParts(sql`o.repository_id`, sql`o.digest`)})[2])`
 
-/** The same, or the newest push. */
+/** The newest push, pull or check of a manifest `o`. */
 export const manifestUsedAt = sql`greatest(o.pushed_at, ${manifestRequestedAt})`
 
-/** Whether tag `t` or its manifest `m` was asked for by itself: a first look, which reads nothing more. */
+/** The newest request of tag `t` or its manifest `m` by name or digest: a first look that reads no further rows. */
 export const ownUse = sql`greatest(t.pulled_at, t.checked_at, m.pulled_at, m.checked_at)`
 
 const WITHOUT_KIND: Parameter = {
@@ -71,23 +74,24 @@ const WITHOUT_KIND: Parameter = {
 }
 export const WITHOUT =
   'With without_kind, uses by these kinds of clients do not count. A use whose kind is not known counts: of requests of the last minutes, and of all before kinds_known_since, which is the newest time that such a use can have; empty if all kinds are known.'
-/** Of questions that tell what is in use. */
+/** The parameters of questions about what is in use. */
 export const USED_BY = { without_kind: WITHOUT_KIND } as const
-/** The column that an answer to it has beside the others. */
+/** The column that an answer has in addition if `without_kind` is given. */
 export const KNOWN_SINCE = { without_kind: { kinds_known_since: 'time' } } as const
 
-/** Whether a kind is none of those that do not count. */
+/** Whether a kind of client counts. */
 export const isOfOtherKind = (kind: Part, { without_kind }: QueryParameters): Part =>
   without_kind === undefined ? sql`true` : sql`not (${kind} = any(${without_kind.split(',')}::text[]))`
 
-/** A digest and all that it leads to, as far as it is read, in an array of text. */
+/** A digest and everything that it leads to, as far as it is read, as an array of text. */
 export const withParts = (digest: Part): Part =>
   sql`(array[${digest}] || array(${partsOf(digest)} select digest from parts))`
 
 /**
- * When tag `t` with manifest `m` was used and pulled last, as `used_at` and `pulled_at`: a lateral part that is computed for rows
- * that pass the cheaper conditions. `kinds_known_since` is null if the kind of every use is known, or is not asked for.
- * What the tags of one digest have in common is in `d`: `times` of usesOfParts and, with `without_kind`, `by_digest` of latestUses.
+ * When tag `t` with manifest `m` was last used and pulled, as `used_at` and `pulled_at`: a lateral part, which is computed only
+ * for rows that meet the cheaper conditions. `kinds_known_since` is null if the kind of every use is known, or kinds do not
+ * matter. `d` has the values that depend only on the digest: `times` of usesOfParts and, with `without_kind`, `by_digest` of
+ * latestUses.
  */
 export const usesOf = (query: QueryParameters): Part => {
   const all = sql`
@@ -105,7 +109,7 @@ export const usesOf = (query: QueryParameters): Part => {
 type Used = {
   without_kind: string | undefined
   repositoryId: Part
-  /** The newest uses by kinds, each of `latestUses`. */
+  /** The newest uses by kind, each from `latestUses`. */
   latest: readonly Part[]
   firstSeenAt: Part
   movedAt: Part
@@ -139,8 +143,8 @@ export const latestUses = (repositoryId: Part, references: Part, query: QueryPar
 }
 
 /**
- * The same without the uses of some kinds. What another kind used last is recorded by tag and digest. A use that no kind explains
- * (its request was not folded yet) counts, and so does one that may have been before kinds were known: of those the newest
+ * The newest use and pull without the uses of some kinds. Uses are recorded by kind under tags and digests. A use without a
+ * known kind counts: its request is not folded yet. So does a use that may be from before kinds were known, with its latest
  * possible time.
  * @param all a query of `used_at` and `pulled_at`, those of all kinds.
  */
