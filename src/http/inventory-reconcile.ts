@@ -20,11 +20,11 @@ type ReconcileRouteDeps = {
   registries: Registries
   clientFor: (registry: Registry) => RegistryClient
   now: () => Date
-  /** So long nothing is sent at most, lest who waits or a proxy between takes the answer for lost. */
+  /** The longest time without a line in the response, so that neither the client nor a proxy treats the connection as dead. */
   silenceMs?: number
 }
 
-/** One line of the answer. A `result` comes for each registry that was reconciled; an `error` is the last line. */
+/** One line of the response. Each reconciled registry has a `result`; an `error` is the last line. */
 export type ReconcileLine = { progress: Progress } | { result: ReconciliationReport } | { error: { message: string } }
 
 const flag = z
@@ -47,13 +47,13 @@ const query = z.strictObject({
   blobs: z.enum(['doubtful', 'all', 'none']).default('doubtful'),
 })
 
-/** A client that only waits for the result need not read each step. */
+/** A client that waits for the result does not need every step. */
 const PROGRESS_EVERY_MS = 100
 const SILENCE_MS = 15_000
 
 /**
- * `POST /inventory/reconcile` compares the inventory with registries while it answers, a line of JSON for each step, and the
- * last one again where a step takes long. Who goes away stops it; asked again, it goes on.
+ * `POST /inventory/reconcile` compares the inventory with registries while it responds: a line of JSON for each step, repeated
+ * if a step takes long. If the client disconnects, the run stops; the next request continues it.
  */
 export const reconcileRoutes = ({
   registries,
@@ -67,7 +67,7 @@ export const reconcileRoutes = ({
     const wanted = selectedRegistries(registries, registry)
     const gone = new AbortController()
     response.once('close', () => {
-      gone.abort(new Error('who asked went away'))
+      gone.abort(new Error('the client disconnected'))
     })
     let last: Progress = { registry: '', repository: '', done: 0, of: 0, requests: 0, drift: 0 }
     const repeat = setInterval(() => send(response, { progress: last }), silenceMs)
@@ -78,7 +78,7 @@ export const reconcileRoutes = ({
     const onProgress = (progress: Progress): void => {
       const { notice, ...step } = progress
       last = step
-      // A notice is sent once, and always.
+      // A notice is always sent, and only once.
       if (notice === undefined) report(progress)
       else send(response, { progress })
     }

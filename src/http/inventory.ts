@@ -19,7 +19,7 @@ type InventoryRouteDeps = {
   now: () => Date
 }
 
-/** A route for each question, and what recomputes the summary and retries reads. */
+/** A route for each question, and routes that recompute the summary and retry reads. */
 export const inventoryRoutes = ({
   database,
   registries,
@@ -50,7 +50,7 @@ type Asking = Pick<InventoryRouteDeps, 'database' | 'registries' | 'registryName
   pages: 'cursor' | 'after'
 }
 
-/** Answers a page of a question in the format that was asked for; a Link header leads to the next. */
+/** Sends a page of a question in the requested format. A Link header leads to the next page. */
 export const answerQuestion = async (
   question: Question,
   { database, registries, registryNames, request, response, now, pages }: Asking,

@@ -2,15 +2,15 @@ import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 import { createStepSizes, doStep, partOf } from '../../storage/sql/step-sizes.js'
 
-/** Rows of a part: some tenths of a second of the embedded database, in which others wait. */
+/** Rows of a part: they take some tenths of a second on the embedded database, which blocks others. */
 const ROWS_AT_ONCE = 20_000
 
 type Rows = { table: 'repository_blobs' | 'repository_manifests'; where: RawBuilder<unknown> }
 
 /**
- * Does a step for each part of the digests of a table, in their order. Whoever sends events chooses how digests begin, so a part has a number of
- * rows, and all rows of its digests. A step whose statement was ended is repeated with fewer rows.
- * @param step gets the condition of its part; its statement is its last, so that a step that was ended left nothing behind
+ * Runs a step for each part of the digests of a table, in their order. Senders of events choose how digests begin, so a part is
+ * a number of rows, with all rows of its digests. A step whose statement was cancelled is repeated with fewer rows.
+ * @param step receives the condition of its part. Its statement must be its last action, so that a cancelled step has no effect
  */
 export const inDigestParts = async (
   db: Sql,
@@ -28,7 +28,7 @@ export const inDigestParts = async (
   }
 }
 
-/** The digest so many rows later; undefined if there are not so many. */
+/** The digest so many rows later; undefined if there are fewer rows. */
 const digestAfter = async (
   db: Sql,
   { table, where }: Rows,

@@ -8,11 +8,12 @@ import { LIMITS, rangesOf, unreadRange, weighRepositories, type Range } from './
 import { partsInUse, listOf, namedManifests, orphans, usedManifests, within } from './used-parts.js'
 
 /**
- * Brings the findings up to date, range by range. If the embedded database ended a statement of a range because it took too long, what the
- * repositories of the range contain is unknown, as in repositories that are too large. PostgreSQL has one range, and half an hour for it: what
- * ends a statement there also ends the run.
+ * Updates the findings, range by range. If the embedded database cancelled a statement of a range because it took too long, the
+ * contents of its repositories count as unknown, as in repositories that are too large. PostgreSQL has one range, and half an
+ * hour for it: an error there ends the run.
  * @returns the errors of the ranges whose contents are unknown
- * @throws AggregateError at the end, of ranges with a statement that was ended a second time: the findings of these are not up to date
+ * @throws AggregateError after the last range, if a statement was cancelled a second time: the findings of these ranges are out
+ * of date
  */
 export const refreshFindings = async (
   { engine, jobs }: Pick<Database, 'engine' | 'jobs'>,
@@ -55,12 +56,15 @@ const refreshRange = async (
 }
 
 /**
- * Of each sort and table of a statement. On PostgreSQL a million manifests are read once and not in turns, and more would be too
- * much beside others; a part of the embedded database is small, and the memory of WebAssembly never becomes less.
+ * Memory for each sort and table of a statement. With this memory, PostgreSQL reads a million manifests once instead of in
+ * passes; more would leave too little for other work. A part of the embedded database is small, and the memory of WebAssembly
+ * never shrinks.
  */
 const WORK_MEM: Record<Database['engine'], string> = { postgresql: '128MB', pglite: '4MB' }
 
-/** A statement takes some minutes for millions of images (docs/benchmarks.md). PGlite does not heed the setting (docs/decisions/0011). */
+/**
+ * A statement takes some minutes for millions of images (docs/benchmarks.md). PGlite ignores the setting (docs/decisions/0011).
+ */
 const LONGEST_STATEMENT = '30min'
 
 type Table = { table: string; key: readonly string[]; values: readonly string[] }
@@ -78,8 +82,8 @@ const MISSING: Table = {
 const MOST_TAGGED: Table = { table: 'most_tagged', key: ['repository_id', 'digest'], values: ['tags'] }
 
 /**
- * Finds the blobs that no manifest has, and the parts of manifests that are missing. What the manifests of a repository have is
- * found once, and compared with its blobs and manifests.
+ * Finds the blobs that no manifest has, and the missing parts of manifests. The parts of all manifests of a repository are
+ * computed once, and compared with its blobs and manifests.
  */
 const refreshBlobFindings = async (db: Sql, range: Range, at: Date): Promise<void> => {
   await sql`
@@ -105,8 +109,8 @@ const refreshBlobFindings = async (db: Sql, range: Range, at: Date): Promise<voi
 }
 
 /**
- * Counts the manifests that nothing known leads to, but something unknown may (see untagged-manifests). Where an index is unknown or
- * unread, all of these count.
+ * Counts the manifests that nothing known leads to, but something unknown may (see untagged-manifests). In a repository with an
+ * unknown or unread index, all such manifests count.
  */
 const refreshUndecidedManifests = async (db: Sql, range: Range): Promise<void> =>
   storeCounts(db, range, {
@@ -131,7 +135,7 @@ const refreshUndecidedManifests = async (db: Sql, range: Range): Promise<void> =
         and case when u.unknown_indexes > 0 then true else ${isInTooManyIndexes(sql`o.digest`)} or not ${allThatLeadsIsKnown} end`,
   })
 
-/** Counts the manifests without a subject that may have one: notifications contain no subjects. */
+/** Counts the manifests without a known subject that may have one: notifications contain no subjects. */
 const refreshUnknownSubjects = async (db: Sql, range: Range): Promise<void> =>
   storeCounts(db, range, {
     column: 'unknown_subjects',
@@ -145,7 +149,7 @@ const refreshUnknownSubjects = async (db: Sql, range: Range): Promise<void> =>
 
 /**
  * Stores a count of live manifests for each repository.
- * @param manifests what follows `from`: rows `o` of repository_manifests, and a condition.
+ * @param manifests the text after `from`: rows `o` of repository_manifests, and a condition.
  */
 const storeCounts = async (
   db: Sql,
@@ -176,7 +180,7 @@ const refreshMostTagged = async (db: Sql, range: Range): Promise<void> => {
   `.execute(db)
 }
 
-/** Parts of a statement that make a table hold what was found; rows that stay as they are are not written. */
+/** Parts of a statement that replace the rows of a table by what was found. Unchanged rows are not written. */
 const replacing = ({ table, key, values }: Table, found: string, range: Range): RawBuilder<unknown> => {
   const target = sql.raw(`inventory.${table}`)
   const columns = sql.raw([...key, ...values].join(', '))

@@ -6,8 +6,8 @@ const entriesIn = (table: 'manifest_children' | 'manifest_blobs', digest: Part):
   select position + 1 from inventory.${sql.raw(table)} where manifest_digest = ${digest} order by position desc limit 1
 ), 0)`
 
-/** How many manifests a manifest lists at most: one look-up, as positions are counted from 0. */
+/** The most manifests that a manifest can list: one look-up, since positions are counted from 0. */
 export const childrenOf = (digest: Part): Part => entriesIn('manifest_children', digest)
 
-/** The same of its blobs. */
+/** The most blobs that a manifest can list. */
 export const blobsOf = (digest: Part): Part => entriesIn('manifest_blobs', digest)

@@ -4,7 +4,7 @@ import { isMoving } from '../model/moving.js'
 import type { Range } from './ranges.js'
 import { within, type Ctes } from './used-parts.js'
 
-/** Whether the list of a manifest is known in a repository: a look-up, for the few rows that pass all other conditions. */
+/** Whether the list of a manifest is known in a repository. A look-up, for the few rows that meet all other conditions. */
 const isListKnown = (
   digest: RawBuilder<unknown>,
   repositoryId: RawBuilder<unknown>,
@@ -13,18 +13,18 @@ const isListKnown = (
 ), false)`
 
 /**
- * What an index lacks because its manifests lack it: about so many parts of all of them, and at most so many of each. Rows of all
- * parts for all indexes above them would be the product of both, and the digests may be made up.
+ * The missing parts that an index inherits from its manifests: about so many in total, and at most so many from each manifest.
+ * Without limits, there could be a row for each pair of part and index, and digests may be made up.
  */
 const MOST_LACKED = 100
 const MOST_LACKED_BY_ONE = 20
 
-/** Levels of indexes that lack what their manifests lack: an index, an index of indexes, and one of these. */
+/** Levels of indexes that inherit missing parts: an index, an index of indexes, and one more level. */
 const LEVELS = [1, 2, 3] as const
 
 /**
- * `above_<level>`: the live indexes that list what lacks a part (`lacking_<level - 1>`), as many as it takes to have so many parts.
- * PostgreSQL believes that each list here has one row, and would compare each row of it with each of another one: it does not do so for a
+ * `above_<level>`: the live indexes that list a manifest with a missing part (`lacking_<level - 1>`), as many as are needed for
+ * so many parts. PostgreSQL estimates one row for each list here, and would compare each row with each. It does not do so for a
  * full join.
  */
 const listingWhatLacks = (level: number): Ctes => {
@@ -58,7 +58,7 @@ const listingWhatLacks = (level: number): Ctes => {
   )`
 }
 
-/** `lacking_<level>`: what indexes lack because manifests that they list lack it. */
+/** `lacking_<level>`: parts that indexes lack because manifests that they list lack them. */
 const lackedByIndexes = (level: number): Ctes => sql`
   ${listingWhatLacks(level)}, ${sql.ref(`lacking_${level}`)} as materialized (
     select repository_id, manifest_digest, missing.digest collate "C" as digest, missing.part, min(through) as through
@@ -73,10 +73,11 @@ const lackedByIndexes = (level: number): Ctes => sql`
   )`
 
 /**
- * `found_missing`: what live manifests need and their repository lost. Nothing says whether a manifest or a blob was deleted:
- * what an index lists is a blob only if it was seen as one, as in the caches of BuildKit. An index lacks what its manifests lack;
- * of several ways from an index to a part, the first counts. `not_followed`: by repository, how many
- * indexes list indexes and lack nothing that is known, if some lie above all levels that are followed. Of a repository that is `too_nested`, one level is found.
+ * `found_missing`: parts that live manifests need and their repository lost. An event does not say whether a manifest or a blob
+ * was deleted: an entry of an index is a blob only if it was seen as one, as in the caches of BuildKit. An index lacks what its
+ * manifests lack; if several ways lead from an index to a part, the first one counts. `not_followed`: by repository, how many
+ * indexes list indexes and lack nothing known, if some are above all levels that are followed. In a `too_nested` repository,
+ * only one level is found.
  */
 export const missingParts = (range: Range): Ctes => sql`
   lacking_0 as materialized (

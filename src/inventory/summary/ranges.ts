@@ -6,54 +6,57 @@ import { inDigestParts } from './digest-parts.js'
 import { blobsOf, childrenOf } from './list-lengths.js'
 
 /**
- * Repositories whose ids are greater than `after` and at most `to`; without a bound, all that remain. The manifests of those that are
- * `unread` are taken for unknown.
+ * Repositories whose ids are greater than `after` and at most `to`; without a bound, all remaining ones. The manifests of
+ * `unread` repositories count as unknown.
  */
 export type Range = {
   after?: number | undefined
   to?: number | undefined
   unread: readonly number[]
-  /** Entries that are read of what no event showed. */
-  mostUnobserved: number
-}
-
-/** What the statements of the findings read of a repository: its own rows, entries of lists, and those of long lists among them. */
-type Weight = { own: number; entries: number; inLongLists: number }
-export type Weights = ReadonlyMap<number, Weight>
-
-export type Limits = {
-  /** Rows of the repositories of one range, unless the last of these has more. */
-  ofRange: number
-  /** Entries of one repository: of one with more, nothing is read. */
-  ofRepository: number
-  /** Entries of long lists in all repositories. The first repositories are read, others with such lists are not. */
-  inLongLists: number
-  /** Entries that are read, in one range, of what no event showed. */
+  /** Entries that are read of manifests that no event showed. */
   mostUnobserved: number
 }
 
 /**
- * PostgreSQL reads all at once as long as the disk bears it: to read everything in the order of the disk takes a tenth of the time of a
- * million look-ups. In the embedded database, where others wait, a range takes some tenths of a second, and the largest repository that is
- * read some seconds.
+ * What the statements of the findings read of a repository: its own rows, entries of lists, and how many of these are in long
+ * lists.
+ */
+type Weight = { own: number; entries: number; inLongLists: number }
+export type Weights = ReadonlyMap<number, Weight>
+
+export type Limits = {
+  /** Rows of the repositories of one range. Only the last repository may exceed it. */
+  ofRange: number
+  /** Entries of one repository: a repository with more is not read. */
+  ofRepository: number
+  /** Entries of long lists in all repositories. The first repositories are read, others with such lists are not. */
+  inLongLists: number
+  /** Entries that are read, in one range, of manifests that no event showed. */
+  mostUnobserved: number
+}
+
+/**
+ * PostgreSQL reads everything at once as long as the disk is fast enough: a sequential scan takes a tenth of the time of a
+ * million look-ups. On the embedded database, which blocks others, a range takes some tenths of a second, and the largest
+ * repository that is read some seconds.
  */
 export const LIMITS: Record<Database['engine'], Limits> = {
   postgresql: { ofRange: 100_000_000, ofRepository: 100_000_000, inLongLists: 20_000_000, mostUnobserved: 5_000_000 },
   pglite: { ofRange: 30_000, ofRepository: 300_000, inLongLists: 300_000, mostUnobserved: 50_000 },
 }
 
-/** Rows for which an entry of an index counts: it is looked up among the manifests of its repository, too. */
+/** The cost of an entry of an index, in rows: the entry is also looked up among the manifests of its repository. */
 const OF_CHILD = 2
 
 /**
- * A list of more entries is long. It is stored once, and read in each repository that has its manifest, so that the digests of a made-up one
- * cost little. Images have at most some 130 layers.
+ * A list with more entries is long. It is stored once, but read for each repository that has its manifest, so a made-up list
+ * costs its sender little. Images have at most about 130 layers.
  */
 const LONG = 200
 
 /**
- * Weighs what the manifests of each repository list, and by how many indexes they are listed, as far as it is read. A manifest that lists
- * indexes is followed for each row.
+ * Computes how much the manifests of each repository list, and how many indexes list them, as far as that is read. A manifest
+ * that lists indexes is followed for each row.
  */
 export const weighRepositories = async (db: Sql): Promise<Weights> => {
   const weights = new Map<number, Weight>()
@@ -102,7 +105,7 @@ export const weighRepositories = async (db: Sql): Promise<Weights> => {
   return weights
 }
 
-/** All repositories, in ranges that take about the same time. What is too much for the limits is unread. */
+/** All repositories, in ranges that take about the same time. Repositories beyond the limits are unread. */
 export const rangesOf = (weights: Weights, limits: Limits): Range[] => {
   const { mostUnobserved } = limits
   const ranges: Range[] = []
@@ -130,7 +133,7 @@ export const rangesOf = (weights: Weights, limits: Limits): Range[] => {
   return [...ranges, { after, to: undefined, unread, mostUnobserved }]
 }
 
-/** The same range, of which no repository is read that has something. */
+/** The same range, with all repositories that have rows unread. */
 export const unreadRange = (range: Range, weights: Weights): Range => {
   const { after = -Infinity, to = Infinity } = range
   const ids = [...weights].filter(([id, { own }]) => id > after && id <= to && own > 0).map(([id]) => id)

@@ -6,15 +6,19 @@ import { holdLease, releaseLease, type Lease } from '../../storage/sql/leases.js
 import { refreshFindings } from './findings.js'
 import { sumBlobs, writeRepositoryTotals, writeTotals } from './sums.js'
 
-/** A summary that took a second is made again after a minute, so making it takes a twentieth of one processor at most. */
+/**
+ * A summary that took a second is recomputed after a minute at the earliest, so that summaries use at most a twentieth of one
+ * processor.
+ */
 const REST = 20
 const SHORTEST_REST_SECONDS = 60
 const restSeconds = (took: number): number => Math.max(SHORTEST_REST_SECONDS, took * REST)
 
 /**
- * Makes the summary: sizes by repository, totals, orphaned and missing blobs, images by tags, and what is not known. What is stored meanwhile
- * may be in one part and not in the other; the next summary has it.
- * @returns the errors of statements that took too long and were ended: what some repositories contain is unknown in this summary
+ * Computes the summary: sizes by repository, totals, orphaned and missing blobs, images by tags, and what is unknown. Events
+ * that are stored meanwhile may be in one part and not in another; the next summary has them.
+ * @returns the errors of statements that took too long and were cancelled: the contents of some repositories are unknown in
+ * this summary
  */
 export const summarize = async (database: Pick<Database, 'engine' | 'jobs'>, now: () => Date): Promise<unknown[]> => {
   const db = database.jobs
@@ -27,7 +31,7 @@ export const summarize = async (database: Pick<Database, 'engine' | 'jobs'>, now
   return ended
 }
 
-/** Whether the last summary is older than it has to be, or of a clock that was ahead. */
+/** Whether the last summary is older than the rest that it needs, or from a clock that was ahead. */
 const isSummaryDue = async (db: Sql, now: Date): Promise<boolean> => {
   const { rows } = await sql<{ as_of: Date; seconds: number }>`select as_of, seconds from inventory.totals`.execute(db)
   const [last] = rows
@@ -36,23 +40,23 @@ const isSummaryDue = async (db: Sql, now: Date): Promise<boolean> => {
   return age >= restSeconds(last.seconds) * 1000 || age < -MOST_AHEAD_SECONDS * 1000
 }
 
-/** After this time another process makes the summary of one that died. */
+/** If a process dies, another one computes its summary after this time. */
 const LEASE_SECONDS = 2 * 60
 
 /**
- * A process that dies while it makes the summary may have died of it. It leaves the lease `summarize-attempt`, and no process makes the
- * summary by itself until that ends.
+ * A process that dies while it computes the summary may have died because of it. Its lease `summarize-attempt` remains, and no
+ * process starts a summary on its own until the lease expires.
  */
 const REST_AFTER_DEATH_SECONDS = 20 * 60
 const ATTEMPT = 'summarize-attempt'
 const JOB = 'summarize'
 
 export type Summarize = {
-  /** Makes it now, whoever else does. */
+  /** Computes the summary now, even if another process does. */
   now: () => Promise<void>
-  /** Makes it if it is due and no other process is making it. */
+  /** Computes the summary if it is due and no other process computes it. */
   whenDue: () => Promise<void>
-  /** Gives back what this process has taken, so that nobody waits for it after a stop. */
+  /** Releases the leases of this process, so that other processes need not wait for them after a stop. */
   stop: () => Promise<void>
 }
 
@@ -69,8 +73,8 @@ export const createSummarize = (database: Database, now: () => Date): Summarize 
   }
   let retryAt = -Infinity
   /**
-   * One that fails rests as long as one that succeeded: it may have taken an hour, and may fail each time. If statements were ended, the
-   * summary is stored, and the job fails all the same, so that it is logged and rests.
+   * A failed summary is followed by the same rest as a successful one: it may have taken an hour, and may fail each time. If
+   * statements were cancelled, the summary is stored, but the job fails, so that the error is logged and the rest is kept.
    */
   const makeOrRest = async (attempted: Lease): Promise<void> => {
     const start = performance.now()
@@ -95,7 +99,7 @@ export const createSummarize = (database: Database, now: () => Date): Summarize 
       const lease = await holdLease(database, JOB, { holder, seconds: LEASE_SECONDS })
       if (!lease) return
       try {
-        // Who had the lease a moment ago may have made it.
+        // The previous owner of the lease may have computed it.
         if (!(await isSummaryDue(database.sql, now()))) return
         const attempted = await attempt()
         if (attempted) await makeOrRest(attempted)

@@ -3,10 +3,10 @@ import { addClamped, clampedSum } from '../../storage/sql/clamped-sum.js'
 import type { Sql } from '../../storage/sql/database.js'
 import { inDigestParts } from './digest-parts.js'
 
-/** What the blobs of one repository come to; `unsized` are those whose size is not known, and so in no sum of bytes. */
+/** Sums of the blobs of one repository; `unsized` counts blobs of unknown size, which no sum of bytes contains. */
 type BlobSums = { blobs: number; unique: number; shared: number; unsized: number }
 
-/** What all blobs come to, each once, and by repository. */
+/** Sums of all blobs, each once, and by repository. */
 export type Sums = { blobs: number; bytes: number; unsized: number; byRepository: Map<number, BlobSums> }
 
 type Row = {
@@ -21,8 +21,8 @@ type Row = {
 }
 
 /**
- * Adds up all live blobs by reading their index in the order of digests, part by part. A blob counts for the whole at the
- * first of its repositories.
+ * Adds up all live blobs by reading their index in the order of digests, part by part. In the total, a blob counts in the first
+ * of its repositories.
  */
 export const sumBlobs = async (db: Sql): Promise<Sums> => {
   const sums: Sums = { blobs: 0, bytes: 0, unsized: 0, byRepository: new Map() }
@@ -61,8 +61,8 @@ const add = (sums: Sums, row: Row): void => {
 }
 
 /**
- * Writes what blobs come to, with the counts of tags and manifests, for all repositories. Deletes the rows of repositories that
- * were merged into another one: their unknown sizes would be counted for ever.
+ * Writes the sums of blobs, with the counts of tags and manifests, for all repositories. Deletes the rows of repositories that
+ * were merged into another one: otherwise their unknown sizes would be counted forever.
  */
 export const writeRepositoryTotals = async (db: Sql, { byRepository }: Sums): Promise<void> => {
   const sums = [...byRepository.values()]
@@ -97,7 +97,7 @@ export const writeRepositoryTotals = async (db: Sql, { byRepository }: Sums): Pr
   `.execute(db)
 }
 
-/** Writes the one row of totals. */
+/** Writes the only row of inventory.totals. */
 export const writeTotals = async (
   db: Sql,
   { blobs, bytes, unsized }: Sums,

@@ -21,7 +21,7 @@ export const within = (column: string, { after, to }: Range): RawBuilder<unknown
 )`
 }
 
-/** The same without the repositories that are unread. */
+/** Whether a repository is in the range and not unread. */
 const isReadIn = (column: string, range: Range): RawBuilder<unknown> =>
   range.unread.length === 0
     ? within(column, range)
@@ -33,9 +33,9 @@ const isNeverObservedIn = (repositoryId: string, digest: string): RawBuilder<unk
 )`
 
 /**
- * `<name>` has each of `found (repository_id, digest)` once, with how many manifests it lists (`children`), and whether its list is cut.
- * The length of a list is looked up once for all repositories.
- * Of all such lists of a repository, MOST_IN_REPOSITORY entries are read, and of those of a range `mostUnobserved`: beyond, all are cut.
+ * `<name>` has each row of `found (repository_id, digest)` once, with how many manifests it lists (`children`), and whether its
+ * list is cut. The length of a list is looked up once for all repositories. MOST_IN_REPOSITORY entries of such lists are read
+ * per repository, and `mostUnobserved` per range: beyond that, all lists are cut.
  * @param isTooMuch a condition on the row, besides these bounds
  */
 const eachWithCut = (
@@ -61,8 +61,8 @@ const eachWithCut = (
   )`
 
 /**
- * `listings`: what live indexes list. `named`: manifests that a live tag or index names and no event showed in the repository,
- * with whether what they list is not followed (`is_cut`), because there is too much of it.
+ * `listings`: entries of live indexes. `named`: manifests that a live tag or index names and no event showed in the repository.
+ * If their lists are too long to be followed, `is_cut` is true.
  */
 export const namedManifests = (range: Range): Ctes => sql`
   listings as materialized (
@@ -82,17 +82,18 @@ export const namedManifests = (range: Range): Ctes => sql`
     range,
   })}`
 
-/** Joins `c`, what a manifest lists, by a look-up. */
+/** Joins `c`, the entries of an index, by a look-up. */
 export const listOf = (digest: RawBuilder<unknown>): RawBuilder<unknown> => sql`cross join lateral (
         select digest, media_type from inventory.manifest_children where manifest_digest = ${digest} offset 0
       ) c`
 
 /**
- * `used`: manifests whose blobs are in use: those that live, and those that a live tag or index names and no event showed, as
- * they were there before the first one, and what these list. What such a manifest lists is not followed (`is_cut`) if there is too
- * much of it, or if it is an index in an index that no event showed either: the digests may be made up, so that indexes list each
- * other. `too_nested`: repositories with too many entries that may be indexes, and how many indexes list these.
- * `unknown`: how many of all these are of unknown contents, cut or unread, and may be indexes, by repository.
+ * `used`: manifests whose blobs are in use. These are live manifests, manifests that a live tag or index names and no event
+ * showed, because they existed before the first event, and the entries of the latter. The entries of such a manifest are not
+ * followed (`is_cut`) if there are too many, or if it is an index in an index that no event showed either: digests may be made
+ * up, so that indexes list each other. `too_nested`: repositories with too many entries that may be indexes, and how many
+ * indexes list these. `unknown`: by repository, how many of all these manifests are unknown, cut or unread, and how many of
+ * them may be indexes.
  */
 export const usedManifests = (range: Range): Ctes => sql`
   ${namedManifests(range)}, ${eachWithCut('nested', {
@@ -126,7 +127,7 @@ export const usedManifests = (range: Range): Ctes => sql`
       union all
       select repository_id, manifests, manifests from too_nested
       union all
-      -- One at least: a tag may name a manifest that no event showed.
+      -- At least one: a tag may name a manifest that no event showed.
       select unread.id, greatest(count(m.digest), 1), greatest(count(m.digest), 1)
       from unnest(${range.unread}::int[]) as unread (id)
         left join inventory.repository_manifests m on m.repository_id = unread.id and m.live
@@ -136,8 +137,8 @@ export const usedManifests = (range: Range): Ctes => sql`
   )`
 
 /**
- * What used manifests have: what live ones list, their blobs, and both of the others. `offset 0` keeps PostgreSQL from reading the blobs
- * of all manifests for each part.
+ * Everything that used manifests contain: entries and blobs of live ones, and of the others. `offset 0` keeps PostgreSQL from
+ * reading the blobs of all manifests for each part.
  */
 export const partsInUse = (range: Range): Ctes => sql`
       select l.repository_id, l.manifest_digest, true as live, l.digest, true as listed from listings l
@@ -160,14 +161,15 @@ export const partsInUse = (range: Range): Ctes => sql`
         ) p
       where not m.live and not m.is_cut`
 
-/** A push may take so long, from its first blob to its manifest, and another push may use its blobs until then. */
+/** The longest time of a push from its first blob to its manifest. Until then, another push may use its blobs. */
 const LONGEST_PUSH = sql`interval '24 hours'`
 
 /**
- * `found_orphans`: live blobs that no used manifest of their repository has, where all used manifests are known. A blob that was
- * neither pushed nor mounted was there before the first event, and so may be a manifest that has it. Reconcile cannot tell: no
- * registry lists manifests without a tag. Most clients push or mount only what the repository lacks; a blob that a client
- * pushes again looks as if it were new. `undecided`: how many blobs are left out because an unknown manifest may have them.
+ * `found_orphans`: live blobs that no used manifest of their repository has, if all used manifests are known. A blob that was
+ * neither pushed nor mounted existed before the first event, and so may a manifest that has it. Reconcile cannot find such a
+ * manifest, because no registry lists untagged manifests. Most clients push or mount only blobs that the repository lacks; a
+ * blob that a client pushes again looks new. `undecided`: how many blobs are left out because an unknown manifest may have
+ * them.
  */
 export const orphans = (at: Date): Ctes => sql`
   loose as materialized (
@@ -177,7 +179,7 @@ export const orphans = (at: Date): Ctes => sql`
       coalesce(${blobUsedAt}, b.first_seen_at, '-infinity') <= ${at}::timestamptz - ${LONGEST_PUSH}
         and ${isHeardSince(sql`coalesce(${blobUsedAt}, b.first_seen_at, '-infinity')`, registryOfRepository(sql`b.repository_id`), LONGEST_PUSH)} as is_old
     from (
-      -- PostgreSQL never compares each row with each for a full join, whatever it believes of their number.
+      -- A full join never compares each row with each, whatever the statistics of PostgreSQL say.
       select b.*, h.digest as used_digest
       from blobs b full join used_parts h on h.repository_id = b.repository_id and h.digest = b.digest
       offset 0
