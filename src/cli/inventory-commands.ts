@@ -8,14 +8,14 @@ import type { SqlOptions } from './sql.js'
 
 const SAMPLES: Record<string, string> = { repository: 'team/app', reference: 'latest', tag: 'latest', unused_for: '6m' }
 
-/** How to ask a question at all. */
+/** An example command of a question. */
 export const exampleOf = ({ name, parameters }: Question, below = 'inventory'): string => {
   const required = Object.entries(parameters).filter(([, parameter]) => parameter.required)
   const options = required.map(([key]) => `--${key.replaceAll('_', '-')} ${SAMPLES[key] ?? '90d'}`)
   return ['tallyman', below, name, ...options].join(' ')
 }
 
-/** What stands for a value in the help. */
+/** The placeholder of a value in the help. */
 const placeholderOf = (name: string, { kind, choices = [] }: Parameter): string => {
   if (kind === 'age') return 'age'
   if (kind === 'choices') return 'list'
@@ -26,7 +26,7 @@ const moreExamples = (example: string, { parameters }: Question): string[] => [
   ...('without_kind' in parameters ? [`${example} --without-kind scanner,mirror,updater`] : []),
 ]
 
-/** Adds a command that asks a question. */
+/** Adds the command of a question. */
 export const addQuestion = (parent: Command, question: Question): Command => {
   const { name, answers, parameters } = question
   const command = parent.command(name).description(answers)
@@ -38,14 +38,14 @@ export const addQuestion = (parent: Command, question: Question): Command => {
   const example = exampleOf(question, parent.name())
   command
     .option('--limit <rows>', 'rows of a page, at most 1000 (default: 100)')
-    .option('--cursor <cursor>', 'where the last page ended')
+    .option('--cursor <cursor>', 'the cursor that the previous page ended with')
     .addOption(new Option('--all', 'all rows, page after page').conflicts(['limit', 'cursor']))
     .addOption(json().conflicts(['csv', 'ndjson']))
     .addOption(new Option('--csv', 'print CSV (RFC 4180), bytes as numbers').conflicts('ndjson'))
     .option('--ndjson', 'print a JSON object per line')
     .addOption(wide())
     .addHelpText('after', examples(example, `${example} --csv --all > ${name}.csv`, ...moreExamples(example, question)))
-    // Where the command above it has an option of the same name, that one took what was given.
+    // If a parent command has an option of the same name, the parent received the value.
     .action(async (_options: InventoryOptions, its: Command) =>
       (await import('./inventory.js')).inventory(question, its.optsWithGlobals()),
     )
@@ -56,9 +56,7 @@ export const addQuestion = (parent: Command, question: Question): Command => {
 export const addInventoryCommands = (program: Command): void => {
   const inventory = program
     .command('inventory')
-    .description(
-      'ask what registries hold: images, sizes, what is old, unused, orphaned or deleted; and whether that is so',
-    )
+    .description('query what registries contain: images, sizes, what is old, unused, orphaned or deleted; and check it')
     .addHelpText(
       'after',
       examples(
@@ -76,13 +74,15 @@ export const addInventoryCommands = (program: Command): void => {
 
   inventory
     .command('refresh')
-    .description('make the summary now, that sizes, totals and orphaned blobs are read from; serve does it by itself')
+    .description(
+      'recompute the summary now, from which sizes, totals and orphaned blobs are read; serve does it regularly',
+    )
     .addHelpText('after', examples('tallyman inventory refresh'))
     .action(async () => (await import('./inventory.js')).refresh())
 
   inventory
     .command('retry-reads')
-    .description('read manifests again that could not be read from their registries, also those that were given up')
+    .description('retry manifests that could not be read from their registries, including those that were given up')
     .addHelpText('after', examples('tallyman inventory retry-reads'))
     .action(async () => (await import('./inventory.js')).retryReadsNow())
 
@@ -96,14 +96,14 @@ export const addInventoryCommands = (program: Command): void => {
 
   inventory
     .command('reconcile')
-    .description('compare the inventory with what registries answer, and repair it; a run that broke off goes on')
+    .description('compare the inventory with registries, and repair it; an interrupted run is continued')
     .option('-r, --registry <name>', 'the registry to ask (default: all with a url in the configuration)')
-    .option('--apply', 'repair the inventory; without it, the drift is only shown (exit code 2 when there is any)')
+    .option('--apply', 'repair the inventory; without it, the drift is only shown (exit code 2 if there is any)')
     .option(
       '--force',
-      'with --apply: repair also where a registry lacks more than half of its tags (manifests, if it had no more than 20 tags), and more than 20',
+      'with --apply: repair even if a registry lacks more than half of its tags (manifests, if it had no more than 20 tags), and more than 20',
     )
-    .option('--restart', 'begin again instead of going on with a run that broke off')
+    .option('--restart', 'start over instead of continuing an interrupted run')
     .option('--rate <number>', 'requests a second (default: 20)')
     .addOption(
       new Option('--blobs <which>', 'blobs to ask for: those in doubt, all, or none')
@@ -120,8 +120,8 @@ export const addInventoryCommands = (program: Command): void => {
         'tallyman inventory reconcile --registry registry.example.com --apply',
         'tallyman inventory reconcile --apply --rate 5',
       ) +
-        '\nA pull-through cache needs "cache: true" under registries in the configuration: it is asked for its catalog alone.\n' +
-        'Asked like another registry, it would fetch every tag of its upstream.\n',
+        '\nA pull-through cache needs "cache: true" under registries in the configuration: only its catalog is read.\n' +
+        'Otherwise it would fetch every tag of its upstream.\n',
     )
     .action(async (options: ReconcileCommand) => (await import('./inventory-reconcile.js')).reconcileInventory(options))
 

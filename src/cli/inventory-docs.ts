@@ -4,7 +4,7 @@ import { exampleOf } from './inventory-commands.js'
 import { markdownTable } from './terminal/markdown-table.js'
 import { write } from './terminal/output.js'
 
-/** Prints what docs/inventory.md has of each question. */
+/** Prints the section of each question in docs/inventory.md. */
 export const inventoryDocs = (): void => {
   const sections = Object.entries(QUESTIONS_BY_FILE).flatMap(([file, questions]) =>
     questions.map((question) => sectionOf(question, file)),
@@ -18,13 +18,13 @@ const sectionOf = (question: Question, file: string): string => {
     `### ${question.name}`,
     ...definitionOf(question),
     ...parametersOf(question),
-    `Columns: ${columns.join(', ')}.${withParameters(question)}${question.fromSummary ? ' From the summary: `as_of` says of when.' : ''}`,
+    `Columns: ${columns.join(', ')}.${withParameters(question)}${question.fromSummary ? ' From the summary: `as_of` is its time.' : ''}`,
     `\`\`\`sh\n${exampleOf(question)}\n\`\`\``,
     `SQL: [${file}](../src/inventory/questions/${file}).`,
   ].join('\n\n')
 }
 
-/** As many sentences are a paragraph; more are a list. */
+/** A definition of at most so many sentences is a paragraph; a longer one is a list. */
 const LONGEST_PARAGRAPH = 6
 
 const definitionOf = ({ answers, definition }: Question): string[] => {
@@ -39,7 +39,7 @@ const withParameters = ({ columnsWith = {} }: Question): string =>
     .map(([key, more]) => ` With \`${key}\` also \`${Object.keys(more).join('`, `')}\`.`)
     .join('')
 
-/** None where there are no parameters. */
+/** Empty if the question has no parameters. */
 const parametersOf = ({ parameters }: Question): string[] => {
   const rows = Object.entries(parameters).map(([key, { help, required }]) => [
     `\`${key}\`${required ? ' (required)' : ''}`,

@@ -19,7 +19,7 @@ import { printReconciliation } from './print-reconciliation.js'
 import type { ServiceClient } from './terminal/service-client.js'
 import { textLines } from './terminal/transfer-file.js'
 
-/** The options of the command, as they were typed. */
+/** The options of the command as text. */
 export type ReconcileCommand = {
   registry?: string
   apply?: boolean
@@ -32,12 +32,14 @@ export type ReconcileCommand = {
   wide?: boolean
 }
 
-/** Characters: no line that the service answers is longer. */
+/** Characters: no line of the response is longer. */
 const LONGEST_LINE = 64 * 1_048_576
 const DRIFT_EXIT_CODE = 2
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
 
-/** Compares the inventory with registries. Exit code 2 tells of drift that was not repaired, 1 of what could not be asked. */
+/**
+ * Compares the inventory with registries. The exit code is 2 if drift was not repaired, and 1 if something could not be read.
+ */
 export const reconcileInventory = async ({ json, wide, ...command }: ReconcileCommand): Promise<void> => {
   const rate = rateOf(command.rate)
   const progress = progressLine()
@@ -58,7 +60,7 @@ export const reconcileInventory = async ({ json, wide, ...command }: ReconcileCo
   if (failure !== undefined) throw failure
 }
 
-/** The reports of registries that were reconciled, and why not all were. */
+/** The reports of reconciled registries, and why some were not reconciled. */
 type Reconciled = { reports: ReconciliationReport[]; failure?: Error }
 
 const hasOpenDrift = ({ applied, drift }: ReconciliationReport): boolean =>
@@ -85,7 +87,7 @@ const directly = async (
 ): Promise<Reconciled> => {
   const stopping = new AbortController()
   const stop = (): void => {
-    stopping.abort(new CommandError('stopped; the same command goes on where it was'))
+    stopping.abort(new CommandError('stopped; the same command continues where it stopped'))
   }
   for (const signal of SIGNALS) process.once(signal, stop)
   const { signal } = stopping
@@ -107,7 +109,7 @@ const directly = async (
   }
 }
 
-/** The service does it, and stops when this command does. */
+/** Runs in the service, and stops when this command stops. */
 const throughService = async (
   service: ServiceClient,
   { blobs, ...command }: Omit<ReconcileCommand, 'json' | 'wide'>,

@@ -32,7 +32,7 @@ export type InventoryOptions = {
 
 type GetPage = (cursor: string | undefined) => Promise<InventoryAnswer>
 
-/** Answers one question: a page, or with `all` every row, page after page. */
+/** Prints the answer to one question: a page, or with `all` every row, page after page. */
 export const inventory = async (
   wanted: Question,
   { json, csv, ndjson, all, wide, ...asked }: InventoryOptions,
@@ -78,14 +78,14 @@ const print = async (question: Question, { json, csv, ndjson, all, wide }: Forma
   let answer = await getPage(undefined)
   for (;;) {
     isEmpty &&= answer.items.length === 0
-    // Lines go out page by page, so that there can be as many as the inventory has.
+    // Lines are written page by page, so that the number of rows is not limited by memory.
     if (csv) writeCsv(answer.items.map((item) => columns.map((column) => item[column])))
     else if (ndjson) for (const item of answer.items) printLine(JSON.stringify(item))
     else items.push(...answer.items)
     if (!all || answer.next === null) break
     answer = withNotesOf(answer, await getPage(answer.next))
   }
-  // A script that asks for one object has to learn that there is none.
+  // A script that queries one object needs to know that the object does not exist.
   if (question.object !== undefined && isEmpty) context().exitCode = 1
   if (csv || ndjson) {
     if (answer.as_of === null) printNotes([NO_SUMMARY])
@@ -94,7 +94,7 @@ const print = async (question: Question, { json, csv, ndjson, all, wide }: Forma
   else show(question, answer, { items, wide })
 }
 
-/** The next page with what the pages before it lack, too: the summary's counts are the same for all pages. */
+/** Adds the notes of previous pages to the next page. The counts of the summary are the same for all pages. */
 const withNotesOf = (before: InventoryAnswer, next: InventoryAnswer): InventoryAnswer => {
   const notes = [...new Set([...(before.notes ?? []), ...(next.notes ?? [])])]
   const platforms = (before.unknown?.platforms ?? 0) + (next.unknown?.platforms ?? 0)
@@ -118,19 +118,19 @@ const show = (question: Question, answer: InventoryAnswer, { items, wide }: Show
   hint(answer)
 }
 
-/** To standard error, so that what is piped on is the answer alone. */
+/** Written to standard error, so that a pipe receives only the answer. */
 const hint = ({ next, notes = [] }: InventoryAnswer): void => {
   printNotes(notes)
   if (next !== null) writeError(`there is more: --cursor ${next}, or --all`)
 }
 
-/** Bytes as people read them, times to the second. */
+/** Bytes in readable units, times to the second. */
 const shown = (value: string | number | null, kind: ColumnKind): string | number | null => {
   if (kind === 'time' && typeof value === 'string') return `${value.slice(0, 19).replace('T', ' ')} UTC`
   return kind === 'bytes' && typeof value === 'number' ? shownBytes(value) : value
 }
 
-/** Makes the summary now. */
+/** Recomputes the summary now. */
 export const refresh = async (): Promise<void> => {
   await askOrOpen(
     configNow(),
@@ -141,10 +141,10 @@ export const refresh = async (): Promise<void> => {
       await summarize(stores.database, clock)
     },
   )
-  printLine('the summary is made')
+  printLine('the summary is up to date')
 }
 
-/** Has manifests that could not be read be read again, by the service that runs or by the next that starts. */
+/** Makes manifests that could not be read due at once: a running service reads them, or the next one that starts. */
 export const retryReadsNow = async (): Promise<void> => {
   const { manifests } = await askOrOpen<{ manifests: number }>(
     configNow(),

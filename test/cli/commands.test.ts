@@ -278,7 +278,7 @@ describe.each([
     const rest = await asked('images', '--cursor', next, '--csv')
     expect(rest.out).toMatch(/^registry,repository,tag,digest,[^\n]*\r\nregistry.example,team\/app,2\.0,sha256:/)
     expect((await asked('images', '--all', '--csv')).out.split('\r\n')).toHaveLength(4)
-    expect((await asked('refresh')).out).toBe('the summary is made\n')
+    expect((await asked('refresh')).out).toBe('the summary is up to date\n')
     const noted = await asked('images', '--all', '--csv')
     expect(noted.out.split('\r\n')).toHaveLength(4)
     expect(noted.err).toMatch(/^note: contents of 1 manifests are unknown: add "includereferences: true"/)

@@ -62,7 +62,7 @@ describe('a command in a process of its own', () => {
       child.kill('SIGINT')
       const [err] = await ended
       // Progress may be printed before it.
-      expect(err).toMatch(/^tallyman: stopped; the same command goes on where it was\n$/m)
+      expect(err).toMatch(/^tallyman: stopped; the same command continues where it stopped\n$/m)
       expect(child.exitCode).toBe(1)
     } finally {
       child.kill('SIGKILL')

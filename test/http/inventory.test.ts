@@ -178,7 +178,7 @@ test('manifests that could not be read are read again when somebody asks for it'
 })
 
 test('a question that takes too long is 504, with what makes it smaller', () => {
-  const problem = problemOf(new QuestionTooLong('deletions: took too long; ask for less with a smaller limit'))
+  const problem = problemOf(new QuestionTooLong('deletions: took too long; reduce it with a smaller limit'))
   expect(problem).toEqual({
     status: 504,
     message: expect.stringMatching(/^504 Gateway Timeout: deletions: took too long/),

@@ -66,22 +66,24 @@ describe.each(STORE_PAIRS)('of a registry of which nothing was heard lately, on 
       const { items, notes = [] } = await asking.answer(question, { ...parameters, ...more })
       return [items.map(({ registry }) => registry).sort(), notes.join('; ')]
     }
-    expect(await registriesOf()).toEqual([['a.example', 'b.example'], expect.not.stringContaining('nothing was heard')])
+    expect(await registriesOf()).toEqual([['a.example', 'b.example'], expect.not.stringContaining('no event of')])
     await heard('a.example', daysAgo(6))
     expect(await registriesOf()).toEqual([
       ['a.example', 'b.example'],
-      expect.stringContaining('nothing was heard of a.example since 2026-11-21T12:00:00.000000Z: if its notifications'),
+      expect.stringContaining(
+        'no event of a.example was received since 2026-11-21T12:00:00.000000Z: if its notifications',
+      ),
     ])
     await heard('a.example', daysAgo(8))
     const silent = expect.stringContaining(
-      'nothing was heard of a.example since 2026-11-19T12:00:00.000000Z: what was used since then is unknown',
+      'no event of a.example was received since 2026-11-19T12:00:00.000000Z: uses since then are unknown',
     )
     expect(await registriesOf()).toEqual([['b.example'], silent])
     expect(await registriesOf({ registry: 'a.example' })).toEqual([[], silent])
     expect(await registriesOf({ registry: 'a.example', repository: 'team/app' })).toEqual([[], silent])
     expect(await registriesOf({ registry: 'b.example' })).toEqual([
       ['b.example'],
-      expect.not.stringContaining('nothing was heard'),
+      expect.not.stringContaining('no event of'),
     ])
     await heard('b.example', undefined)
     expect(await registriesOf()).toEqual([

@@ -40,7 +40,7 @@ export const isMoving = (repositoryId: RawBuilder<unknown>): RawBuilder<unknown>
 /** Objects that the registry has at one path may be recorded at another path. */
 export class BeingMoved extends Error {
   constructor(repository: string) {
-    super(`${repository} is being moved in the inventory; a run after that compares it`)
+    super(`${repository} is being moved in the inventory; a later run compares it`)
   }
 }
 

@@ -58,7 +58,7 @@ export const ask = async (
   const after = cursor === undefined ? undefined : keyIn(cursor, question.key)
   if (cursor !== undefined && !after) {
     throw new QuestionError(
-      'cursor: is not one of this question; send "next" of the previous page unchanged, or leave the parameter out to start with the first page',
+      'cursor: is not a cursor of this question; send "next" of the previous page unchanged, or leave the parameter out to start with the first page',
     )
   }
   const located = await placed(db, asked)
@@ -127,9 +127,7 @@ const pageOf = async (db: Sql, question: Question, query: QueryParameters, page:
   } catch (error) {
     if (!isCancelled(error)) throw error
     const smaller = [...Object.keys(question.parameters).filter((key) => query[key] === undefined), 'a smaller limit']
-    throw new QuestionTooLong(
-      `${question.name}: took too long (${TIME_LIMITS}); ask for less with ${smaller.join(', ')}`,
-    )
+    throw new QuestionTooLong(`${question.name}: took too long (${TIME_LIMITS}); reduce it with ${smaller.join(', ')}`)
   }
 }
 

@@ -27,7 +27,7 @@ type Silences = {
   notes: readonly string[]
 }
 
-type Heard = {
+type LastEvents = {
   registry: string
   /** When the newest event, and the newest pull, happened that were received. */
   heardAt: Date | null
@@ -216,7 +216,7 @@ const notesOf = (doubts: readonly Doubt[]): string[] => {
  * The last events of each registry in the query. Without a registry in the query, each name is found by one look-up in the
  * index.
  */
-const lastHeard = async (db: Sql, query: QueryParameters): Promise<Heard[]> => {
+const readLastEvents = async (db: Sql, query: QueryParameters): Promise<LastEvents[]> => {
   const { registry } = query
   const ids = repositoryIdsOf(query)
   const names = ids

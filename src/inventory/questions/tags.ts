@@ -19,7 +19,7 @@ const tags: Question = {
   name: 'tags',
   answers: 'Every tag with its times, in the order in which repositories were first seen, and of names.',
   definition:
-    'A tag points where its newest push or pull by tag says. It ends when it is deleted, and when what it points to is deleted by digest.',
+    'A tag points to the digest of its newest push or pull by tag. It is deleted by a delete of the tag, or of its manifest by digest.',
   parameters: {
     state: {
       kind: 'choice',
@@ -84,9 +84,9 @@ const mostTagged: Question = {
  */
 const tagHistory: Question = {
   name: 'tag-history',
-  answers: 'What happened to one tag: where it was pushed to, and what ended it, the newest first.',
+  answers: 'The history of one tag: its pushes, and the deletes that removed it, the newest first.',
   definition:
-    'Pushes and deletes of the tag, deletes by digest of what it had been pushed to by then, and deletes of the whole repository since the tag was first seen. action is push, delete, or gone if no notification reported the deletion: at is then when it was found. Pulls are not kept one by one.',
+    'Pushes and deletes of the tag, deletes by digest of manifests to which it had been pushed before, and deletes of the whole repository since the tag was first seen. action is push, delete, or gone if no notification reported the deletion: at is then when it was found. Pulls are not kept one by one.',
   parameters: {
     repository: { kind: 'text', required: true, help: 'the repository, as team/app' },
     tag: { kind: 'text', required: true, help: 'the tag, as latest' },

@@ -128,7 +128,7 @@ export const createReadBack = ({
     const name = registries.nameOf(registry)
     try {
       const client = clientFor(name)
-      if (!client) return { problem: `${registry} has no address to be asked at` }
+      if (!client) return { problem: `${registry} has no address in the configuration` }
       const manifest = await client.manifest(repository, digest)
       return manifest ? { manifest } : { problem: `${registry} has no such manifest in ${repository}` }
     } catch (error) {

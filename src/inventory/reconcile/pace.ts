@@ -110,7 +110,7 @@ export const createPace = ({ rate, atOnce, signal, onPause, timing = REAL_TIME }
     pausedInAll += until - Math.max(now(), pausedUntil)
     if (pause > LONGEST_PAUSE_MS || pausedInAll > LONGEST_IN_ALL_MS || refusals > MOST_REFUSALS) {
       const wait = pause > DAY_MS ? 'more than a day' : `${Math.ceil(pause / 1000)} s`
-      const advice = `wait ${wait} and run it again: it goes on where it was`
+      const advice = `wait ${wait} and run it again: it continues where it stopped`
       throw new RegistryBusy(`${busy.message}, for longer than a run waits; ${advice}`, busy.retryAfterMs)
     }
     if (isNew) pausedSince = now()

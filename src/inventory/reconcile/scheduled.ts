@@ -91,7 +91,7 @@ const takeTurn = async (
 ): Promise<void> => {
   const turn = new AbortController()
   const cancel = after(hours * 3_600_000, () => {
-    turn.abort(new TurnOver(isLast ? TOO_LONG : `${hours} h are over: it goes on after the other registries`))
+    turn.abort(new TurnOver(isLast ? TOO_LONG : `${hours} h are over: it continues after the other registries`))
   })
   const either = signal ? AbortSignal.any([signal, turn.signal]) : turn.signal
   try {

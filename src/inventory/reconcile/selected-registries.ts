@@ -15,7 +15,7 @@ export const selectedRegistries = (registries: Registries, wanted: string | unde
   const readable = readableRegistries(registries)
   if (readable.length === 0) {
     throw new RegistryNotReadable(
-      'no registry has an address to be asked at; give it one in the configuration, as ' +
+      'no registry has an address; add one to the configuration, as ' +
         'registries: { registry.example.com: { url: "https://registry.example.com" } }',
     )
   }

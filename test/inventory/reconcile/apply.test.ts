@@ -99,7 +99,7 @@ describe.each(STORE_PAIRS)('a repair on %s', (_, open) => {
     registry.repository('team/app')
     const { failures } = await repair(registry, '2026-11-18T13:00:00Z', moved)
     expect(failures).toEqual([
-      { repository: 'team/app', error: 'team/app is being moved in the inventory; a run after that compares it' },
+      { repository: 'team/app', error: 'team/app is being moved in the inventory; a later run compares it' },
     ])
     expect((await liveIn(stores.database, REGISTRY))['team/app']?.tags).toEqual({ old: digestNamed('a1') })
   })

@@ -82,7 +82,7 @@ describe('a registry that asks to slow down', () => {
     const pace = createPace({ rate: 1_000, atOnce: 1, timing: fakeTime() })
     const asking = pace.send(refusing(...pauses))
     await expect(asking).rejects.toThrow(RegistryBusy)
-    await expect(asking).rejects.toThrow('run it again: it goes on where it was')
+    await expect(asking).rejects.toThrow('run it again: it continues where it stopped')
   })
 
   test.each([

@@ -121,7 +121,7 @@ test('a question that the server gives up says what makes it smaller', async () 
     })
     await expect(asked).rejects.toThrow(QuestionTooLong)
     await expect(asked).rejects.toThrow(
-      /^deletions: took .*; ask for less with since, registry, repository, a smaller limit$/,
+      /^deletions: took .*; reduce it with since, registry, repository, a smaller limit$/,
     )
   } finally {
     await database.close()
