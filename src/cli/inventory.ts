@@ -35,10 +35,10 @@ type GetPage = (cursor: string | undefined) => Promise<InventoryAnswer>
 /** Prints the answer to one question: a page, or with `all` every row, page after page. */
 export const inventory = async (
   wanted: Question,
-  { json, csv, ndjson, all, wide, ...asked }: InventoryOptions,
+  { json, csv, ndjson, all, wide, ...typed }: InventoryOptions,
 ): Promise<void> => {
   const format = { json, csv, ndjson, all, wide }
-  const parameters = { ...(all && { limit: String(MOST_ROWS) }), ...parametersOf(asked) }
+  const parameters = { ...(all && { limit: String(MOST_ROWS) }), ...parametersOf(typed) }
   const question = { ...wanted, columns: columnsOf(wanted, parameters) }
   await askOrOpen(
     configNow(),

@@ -19,7 +19,7 @@ describe('the help of a question', () => {
 
   test.each(QUESTIONS)('$name: an age where one is taken, and nowhere else', ({ name, parameters }) => {
     const wanted = Object.entries(parameters).filter(([, { kind }]) => kind === 'age')
-    const told = [...helpOf(name).matchAll(/--(\S+) <age>/g)].map(([, flag = '']) => flag.replaceAll('-', '_'))
-    expect(told).toEqual(wanted.map(([key]) => key))
+    const ageFlags = [...helpOf(name).matchAll(/--(\S+) <age>/g)].map(([, flag = '']) => flag.replaceAll('-', '_'))
+    expect(ageFlags).toEqual(wanted.map(([key]) => key))
   })
 })

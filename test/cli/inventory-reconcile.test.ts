@@ -55,7 +55,7 @@ describe('tallyman inventory reconcile', () => {
     expect(again.out).toContain('no drift')
   })
 
-  test('is done by the service where that holds the database', async () => {
+  test('is done by the service if that has the database open', async () => {
     await registry.copy('layout:two', 'registry:team/app:2.0', 'nobody', '--format', 'v2s2')
     const service = await startService(folder.path, registries)
     try {
@@ -72,7 +72,7 @@ describe('tallyman inventory reconcile', () => {
     }
   })
 
-  test('goes on after a registry that fails, directly and in the service', async () => {
+  test('continues after a registry that fails, directly and in the service', async () => {
     const url = `http://${registry.host}`
     const both = { 'away.example': { url: 'http://127.0.0.1:1' }, [registry.host]: { url } }
     const environment = { TALLYMAN_REGISTRIES: JSON.stringify(both) }
@@ -90,7 +90,7 @@ describe('tallyman inventory reconcile', () => {
     }
   })
 
-  test('names a registry that is away', async () => {
+  test('names a registry that is unavailable', async () => {
     const away = JSON.stringify({ 'away.example': { url: 'http://127.0.0.1:1' } })
     const { code, err } = await tallyman([], { TALLYMAN_REGISTRIES: away })
     expect(code).toBe(1)

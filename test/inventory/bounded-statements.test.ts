@@ -145,7 +145,7 @@ describe.each(STORE_PAIRS)('questions, on %s', (_, open) => {
     },
   )
 
-  /** An image that nobody uses, in a repository with indexes of unknown contents, which so many other indexes list. */
+  /** An unused image in a repository with indexes of unknown contents, which so many other indexes list. */
   const withUnknown = async (unknown: number, listing: number, more: Wanted[] = []): Promise<void> => {
     await stores.clear()
     const indexes = names('f', unknown)

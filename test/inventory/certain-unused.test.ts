@@ -137,7 +137,7 @@ describe.each(STORE_PAIRS)('what may be in use is not listed as unused, on %s', 
       await asking.ingest(manifest('a2', { at: '2026-11-20T10:00:00Z' }))
       await repaired(withTag('a2'))
       await asking.ingest({ action: 'delete', tag: 'v1', at: '2026-11-27T12:00:00Z' })
-      // Something is heard of the registry each week.
+      // The registry sends an event each week.
       const heardOn = async (day: string, id: number): Promise<Asking> => {
         const at = `${day}T12:00:00Z`
         const then = createAsking(stores, new Date(at))
@@ -158,9 +158,9 @@ describe.each(STORE_PAIRS)('what may be in use is not listed as unused, on %s', 
         manifest('a2', { at: SEPTEMBER }),
       )
       await repaired(withTag('a2'))
-      const place = (name: string) => ({ registry: 'registry.example', name })
+      const repository = (name: string) => ({ registry: 'registry.example', name })
       await moveRepository(stores.database, {
-        ...{ from: place('old'), to: place('team/app'), until: Date.parse('2026-11-27T11:59:00Z') * 1000 },
+        ...{ from: repository('old'), to: repository('team/app'), until: Date.parse('2026-11-27T11:59:00Z') * 1000 },
       })
       await asking.ingest({ action: 'delete', tag: 'v1', at: '2026-11-27T12:00:00Z' })
       expect(await untagged()).toEqual(['a2'])
@@ -260,7 +260,7 @@ describe.each(STORE_PAIRS)('what may be in use is not listed as unused, on %s', 
       expect(await unusedTags({ without_kind: 'mirror' })).toEqual([])
     })
 
-    test('may be any of the repository, if nobody knows what the index lists', async () => {
+    test('may be any of the repository, if it is unknown what the index lists', async () => {
       const unread = { object: 'manifest', digest: digestOf('d1'), mediaType: OCI_INDEX, size: 500 } as const
       await asking.ingest(manifest('a1', { tag: '1-arm64' }), manifest('a1', { repository: 'other', tag: '1-arm64' }), {
         ...unread,

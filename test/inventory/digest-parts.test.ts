@@ -22,7 +22,7 @@ describe.each(STORE_PAIRS)('digests that all begin alike, on %s', (_, open) => {
   afterAll(async () => stores.close())
 
   const bounds = /digest > \S+ and digest <= /
-  /** Statements that sum a part, of which the first are ended. */
+  /** Statements that sum a part, of which the first are cancelled. */
   const seen = (statements: string[], ended: number): TestStores['database']['jobs'] =>
     seeing(stores.database.jobs, async (execute, text) => {
       if (!text.includes('group by')) return execute()
@@ -39,7 +39,7 @@ describe.each(STORE_PAIRS)('digests that all begin alike, on %s', (_, open) => {
     expect(sums.blobs).toBe(Math.floor(COUNT / 2) + 1)
   })
 
-  test('are weighed in smaller parts if a statement was ended', async () => {
+  test('are weighed in smaller parts if a statement was cancelled', async () => {
     const statements: string[] = []
     const weights = await weighRepositories(seen(statements, 1))
     expect(statements.length).toBeGreaterThan(8)

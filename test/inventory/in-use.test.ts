@@ -99,14 +99,14 @@ describe.each(STORE_PAIRS)('what is in use on %s', (_, open) => {
     expect(await digests('untagged-manifests')).toEqual(['e2'])
   })
 
-  test('the size of an index is known when those of its images are', async () => {
+  test('the size of an index is known when the sizes of its images are', async () => {
     await ingest(index('a5', { tag: '1', references: [{ ...part('a1', OCI_IMAGE, 20) }] }))
     expect((await asked('images'))[0]).toMatchObject({ size: null })
     await ingest(image('a1', { references: CACHE }))
     expect((await asked('images'))[0]).toMatchObject({ size: 20 + 20 + 20 })
   })
 
-  test('layers that are kept elsewhere take no bytes, and those of schema 1 are layers', async () => {
+  test('layers that are kept elsewhere take no bytes, and layers of schema 1 count', async () => {
     const references = [part('c1', OCI_CONFIG, 5), part('f1', FOREIGN, 9000), part('b1', LAYER, 100)]
     await ingest(image('a1', { tag: '1', references }))
     await summary()

@@ -106,7 +106,7 @@ describe.each(STORE_PAIRS)('when each tag was used last, on %s', (_, open) => {
     expect(await tags({ registry: 'elsewhere.example' })).toEqual([])
   })
 
-  test('pages of any size hold the same rows, also across those never used', async () => {
+  test('pages of any size have the same rows, also across never used tags', async () => {
     const whole = (await answer()).items
     expect(whole).toHaveLength(8)
     for (const limit of ['1', '2', '3', '5']) {

@@ -100,9 +100,9 @@ describe.each(STORE_PAIRS)('a layer that is fetched, on %s', (_, open) => {
   test.each([
     ['another registry', { registry: 'other.example', repository: 'own' }],
     ['another repository', { repository: 'own' }],
-  ])('is a use of the image, however many manifests of %s list it', async (__, place) => {
+  ])('is a use of the image, however many manifests of %s list it', async (__, repository) => {
     const [used, pulled] = [image('a', [], { tag: 'a' }), image('b', [], { tag: 'b' })]
-    const elsewhere = Array.from({ length: 600 }, (___, i) => image(`image ${i}`, ['layer of a'], place))
+    const elsewhere = Array.from({ length: 600 }, (___, i) => image(`image ${i}`, ['layer of a'], repository))
     await happened(used, pulled, getLayer(LATELY, 'layer of a'), ...elsewhere)
     expect(await unused()).toEqual(['b'])
   })
@@ -111,9 +111,9 @@ describe.each(STORE_PAIRS)('a layer that is fetched, on %s', (_, open) => {
     const pulled = { digest: digestOf('b'), tag: 'b' }
     await happened(image('a', [], { tag: 'a' }), pulled, getLayer(LATELY, 'layer of a'), get(LATELY, 'b', { tag: 'b' }))
     expect(await unused()).toEqual([])
-    const told = image('b', ['layer of a'], { registry: 'other.example' })
+    const stated = image('b', ['layer of a'], { registry: 'other.example' })
     await createCounting(stores, () => NOW).ingest([
-      anEvent({ id: 100, object: 'manifest', mediaType: OCI_IMAGE, size: 20, at: OLD, ...told }),
+      anEvent({ id: 100, object: 'manifest', mediaType: OCI_IMAGE, size: 20, at: OLD, ...stated }),
     ])
     expect(await unused()).toEqual([])
   })
@@ -127,10 +127,12 @@ describe.each(STORE_PAIRS)('a layer that is fetched, on %s', (_, open) => {
   /** In each of so many repositories, the base of the unused image `a` was fetched; in the first one, `b` explains it. */
   const inRepositories = (count: number): Wanted[] => [
     ...[image('b', ['base'], { tag: 'b' }), get(EARLIER, 'b', { tag: 'b' })],
-    ...Array.from({ length: count }, (__, i) => ({ repository: i === 0 ? 'team/app' : `r${i}` })).flatMap((place) => [
-      image('a', ['base'], { tag: 'a', ...place }),
-      { ...getLayer(LATELY, 'base'), ...place },
-    ]),
+    ...Array.from({ length: count }, (__, i) => ({ repository: i === 0 ? 'team/app' : `r${i}` })).flatMap(
+      (repository) => [
+        image('a', ['base'], { tag: 'a', ...repository }),
+        { ...getLayer(LATELY, 'base'), ...repository },
+      ],
+    ),
   ]
   /** So many manifests in each repository were asked for later. */
   const askedLater = async (digests: string[]): Promise<void> => {

@@ -52,7 +52,7 @@ describe.each(STORE_PAIRS)('platforms of what indexes list, on %s', (_, open) =>
     expect(many).toBeLessThan(few * 1.3)
   })
 
-  test('are those of an index of the repository', async () => {
+  test('come from an index of the repository', async () => {
     await listing('registry.example', ['own'])
     await listing('other.example', ['o0', 'o1'])
     expect(await listedPlatforms(stores.database.sql, 'registry.example', wanted)).toEqual([

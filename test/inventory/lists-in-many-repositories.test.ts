@@ -113,7 +113,7 @@ describe.each(STORE_PAIRS)('long lists in many repositories, on %s', (_, open) =
       expect(Object.keys(await offered('orphaned-blobs'))).toHaveLength(9)
     })
 
-    test('are unknown in the repositories of a range whose statement was ended; the other ranges are read', async () => {
+    test('are unknown in the repositories of a range whose statement was cancelled; the other ranges are read', async () => {
       const ofRange = 2_000
       const ranges = rangesOf(await weighRepositories(stores.database.jobs), limits({ ofRange }))
       const { after = NaN, to = NaN } = ranges[1] ?? {}

@@ -69,7 +69,7 @@ const variantsOf = ({ name, parameters }: Question): Record<string, string>[] =>
   return all
 }
 
-/** Those of all repositories. */
+/** Rows of all repositories. */
 const ofAll = (question: Question): Record<string, string>[] => {
   const required = variantsOf(question).slice(0, 1)
   return 'unused_for' in question.parameters ? required.map((all) => ({ ...all, unused_for: '30d' })) : required
@@ -161,17 +161,17 @@ describe.each(STORE_PAIRS)('indexes that list each other, on %s', (pair, open) =
   })
 
   test('and that events showed in another repository alone', async () => {
-    const heard = names('1d', pair === 'the embedded stores' ? 20 : 40)
-    const unheard = names('2d', heard.length / 2)
-    const deeper = names('3d', heard.length / 2)
+    const observed = names('1d', pair === 'the embedded stores' ? 20 : 40)
+    const unobserved = names('2d', observed.length / 2)
+    const deeper = names('3d', observed.length / 2)
     const web = (more: Wanted, elsewhere: Wanted): Wanted[] => [
       ...['cf1', 'bf1', 'cf2', 'bf2'].map((name) => blob(name, { at: OLD, ...more })),
       image('f1', more),
       image('f2', more),
       blob('bf9', { at: OLD, ...more }),
-      ...heard.map((one, i) => index(one, unheard, [], { ...more, tag: `tag${i}` })),
-      ...unheard.map((one) => index(one, [...heard, ...others(unheard, one), ...deeper], ['f1'], elsewhere)),
-      ...deeper.map((one) => index(one, [...heard, ...unheard, ...others(deeper, one)], ['f1'], elsewhere)),
+      ...observed.map((one, i) => index(one, unobserved, [], { ...more, tag: `tag${i}` })),
+      ...unobserved.map((one) => index(one, [...observed, ...others(unobserved, one), ...deeper], ['f1'], elsewhere)),
+      ...deeper.map((one) => index(one, [...observed, ...unobserved, ...others(deeper, one)], ['f1'], elsewhere)),
     ]
     await asking.ingestMany(
       ...[

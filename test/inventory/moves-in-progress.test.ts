@@ -35,7 +35,7 @@ const rename = (from: string, to: string, at: string, what: Renamed = 'repositor
   rename: { what, from: from as RepositoryPath, to: to as RepositoryPath },
 })
 
-type Place = { registry: string; repository: string }
+type NamedRepository = { registry: string; repository: string }
 
 const JANUARY = '2026-01-10T10:00:00Z'
 const LATELY = '2026-11-20T10:00:00Z'
@@ -51,7 +51,7 @@ const index = (more: Wanted): Wanted => manifest('1d', [part('a2', OCI_IMAGE)], 
  * In use: `v1` and `all`, an index, by the digests that they point to; a5 without a tag; and `v6`, of which the new path had
  * lost a layer once. Of no use: the tag `idle`, the manifest a0, the blob b0. `broken` lacks a blob.
  */
-const history = (from: Place, to: Place): Wanted[] => {
+const history = (from: NamedRepository, to: NamedRepository): Wanted[] => {
   const pushed = { ...from, at: JANUARY }
   const pulled = { ...from, action: 'pull', at: LATELY } as const
   const names = ['1', '2', '3', '4', '5']
@@ -86,8 +86,8 @@ const LISTS: [question: string, parameters: object, whole: string[]][] = [
 const TAGS = { all: '1d', broken: 'a3', idle: 'a4', v1: 'a1', v6: 'a6' }
 
 type Moves = {
-  from: Place
-  to: Place
+  from: NamedRepository
+  to: NamedRepository
   begins: Wanted[]
   move: (database: Database) => Promise<void>
 }
@@ -272,12 +272,12 @@ describe.each(STORE_PAIRS)('a repository that is being moved, on %s', (_, open) 
     ['repository', 'team/old'],
     ['namespace', 'team'],
   ])('is not one that came to the old path after the rename of the %s', async (what, from) => {
-    const place = { repository: 'team/old' }
+    const repository = { repository: 'team/old' }
     await asking.ingest(rename(from, 'new', '2026-11-25T10:00:00Z', what))
-    await asking.ingest(image('1', { ...place, at: '2026-11-26T10:00:00Z', tag: 'v1' }))
-    expect(await noteOf('images', place)).toBeUndefined()
-    await asking.ingest(image('2', { ...place, at: JANUARY, tag: 'v2' }))
-    expect(await noteOf('images', place)).toMatch(
+    await asking.ingest(image('1', { ...repository, at: '2026-11-26T10:00:00Z', tag: 'v1' }))
+    expect(await noteOf('images', repository)).toBeUndefined()
+    await asking.ingest(image('2', { ...repository, at: JANUARY, tag: 'v2' }))
+    expect(await noteOf('images', repository)).toMatch(
       /^registry.example\/team\/old is being moved to registry.example\/new/,
     )
   })

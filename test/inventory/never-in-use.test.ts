@@ -72,11 +72,16 @@ const deed: fc.Arbitrary<Deed> = fc.record({
   cut: fc.nat(5),
 })
 
-const told = (name: Deed['deed'], what: string, tag?: string): Deed => ({
+const reported = (name: Deed['deed'], what: string, tag?: string): Deed => ({
   ...{ deed: name, what, tag, isTold: true, cut: 5 },
 })
 /** Leaves something for each list, so that all have rows however the random cases fall. */
-const FOR_EACH_LIST: Deed[] = [told('push', 'a1'), told('push', 'a3', '1'), told('push', 'a2'), told('delete', 'a2')]
+const FOR_EACH_LIST: Deed[] = [
+  reported('push', 'a1'),
+  reported('push', 'a3', '1'),
+  reported('push', 'a2'),
+  reported('delete', 'a2'),
+]
 
 /** A registry with one repository, and the clients that use it: what they do, it does, and reports in its notifications. */
 const createRegistry = () => {
@@ -211,7 +216,7 @@ describe.each(STORE_PAIRS)('clean-up lists on %s', (_, open) => {
       { registry: 'registry.example', apply: true, rate: 1_000_000, restart: true, force: true },
     ).catch((error: unknown) => error)
 
-  test('have nothing that is in use, whatever was there before and whatever is not told', async () => {
+  test('contain nothing that is in use, whatever existed before and whatever is not reported', async () => {
     const offered = { 'orphaned-blobs': 0, 'untagged-manifests': 0, 'unused-images': 0, 'last-used': 0 }
     const check = async (
       { items }: Asking,

@@ -61,7 +61,7 @@ describe.each(STORE_PAIRS)('the questions on %s', (_, open) => {
     })
   })
 
-  test('repositories tell unique bytes from shared ones', async () => {
+  test('repositories distinguish unique bytes from shared ones', async () => {
     const sizes = {
       bytes: 0,
       unique_bytes: 0,
@@ -186,7 +186,7 @@ describe.each(STORE_PAIRS)('the questions on %s', (_, open) => {
     ])
   })
 
-  test('the history of a tag has the delete by digest that ended it', async () => {
+  test('the history of a tag has the delete by digest that deleted it', async () => {
     const history = await items('tag-history', { repository: 'team/app', tag: 'old' })
     expect(history.map(({ at, action, actor, digest }) => [at, action, actor, name(digest)])).toEqual([
       ['2026-11-01T10:00:00.000000Z', 'delete', 'bob', 'a4'],
@@ -239,7 +239,7 @@ describe.each(STORE_PAIRS)('the questions on %s', (_, open) => {
     expect(await items('deletions', { since: '2026-11-02' })).toHaveLength(2)
   })
 
-  test.each(QUESTIONS.map(({ name }) => name))('%s: pages of any size hold the same rows', async (question) => {
+  test.each(QUESTIONS.map(({ name }) => name))('%s: pages of any size have the same rows', async (question) => {
     const whole = await items(question, REQUIRED[question])
     expect(whole.length).toBeGreaterThan(0)
     for (const limit of ['1', '2', '5']) {

@@ -34,7 +34,7 @@ const aQuestion = (takesMs: number[]): { question: Question; clock: () => number
 }
 const page = { after: undefined, limit: 20, now: NOW }
 
-test('a page ends after 10 s, and the next one goes on behind what was looked at', async () => {
+test('a page ends after 10 s, and the next one continues after the scanned rows', async () => {
   const { question, clock, candidates } = aQuestion([900, 900, 8_300, 900])
   const { rows, next } = await readPage(stores.database.sql, question, {}, page, clock)
   expect({ rows, next, statements: candidates.length }).toEqual({
@@ -55,7 +55,7 @@ test.each([
   ['costs more than a statement may', 0, 1],
 ])('a portion ends where it %s', async (_, cost, rows) => {
   const scan = sql`
-    select 'a' as place, 1 as repository_id, i::text as name, i::text as digest, json_build_array(i) as key, true as is_candidate
+    select 'a' as sort_key, 1 as repository_id, i::text as name, i::text as digest, json_build_array(i) as key, true as is_candidate
     from unnest(array[1, 2, 2, 3, 1]) with ordinality digests (cost, i)
   `
   const costs = { cost: sql`(array[1, 2, 2, 3, 1])[s.digest::int]`, direction: 'asc' } as const

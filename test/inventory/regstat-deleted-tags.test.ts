@@ -6,7 +6,7 @@ import { OCI_IMAGE } from '../servers/manifests.js'
 import { runsOn } from '../servers/runs.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
-/** The definition, without a thought about speed: of each tag that lives, the newest life that ended, and the first delete in it. */
+/** The definition, without a thought about speed: for each live tag, its newest closed life, and the first delete in it. */
 const ENDED_LIVES = `
   select distinct on (l.tag) l.tag, l.digest, l.pushed, min(e.at) over (partition by l.tag, l.digest, l.pushed) as deleted
   from (
@@ -45,7 +45,7 @@ describe.each(STORE_PAIRS)('regstat.deleted_tags, on %s', (_, open) => {
   const rows = async (statement: string): Promise<unknown[][]> =>
     (await stores.database.readOnly(statement, { rows: 100, seconds: 10 })).rows
 
-  test('has, of each tag that lives, the newest life that ended, whatever was pushed and deleted', async () => {
+  test('has the newest closed life of each live tag, whatever was pushed and deleted', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 14 }), async (steps) => {
         await stores.clear()

@@ -112,7 +112,7 @@ describe.each(STORE_PAIRS)('times and past lives in the views of RegStat, on %s'
     expect(await days('deleted_blobs', 'pulled')).toEqual([2])
   })
 
-  test('a tag ended with the first delete, of itself or of what it points to', async () => {
+  test('a tag was deleted by the first delete, of itself or of its manifest', async () => {
     const tag = { tag: '1' }
     await ingest(manifest('a1', 2, tag), { action: 'delete', tag: '1', at: day(4) }, deleted('a1', 6))
     expect(await days('deleted_tags', 'pushed', 'deleted')).toEqual([2, 4])
@@ -131,7 +131,7 @@ describe.each(STORE_PAIRS)('times and past lives in the views of RegStat, on %s'
       expect(await days('deleted_tags', 'pushed', 'pulled', 'deleted')).toEqual([2, 3, 4])
       expect(await rows('select manifest_digest from deleted_tags')).toEqual([[digestOf('a1')]])
       expect(await rows('select manifest_digest from tags')).toEqual([[digestOf('a2')]])
-      // The newest of the lives that ended.
+      // The newest closed life.
       await ingest({ action: 'delete', tag: '1', at: day(8) }, manifest('a3', 9, { tag: '1' }))
       expect(await days('deleted_tags', 'pushed', 'deleted')).toEqual([6, 8])
       expect(await rows('select manifest_digest from deleted_tags')).toEqual([[digestOf('a2')]])
@@ -155,7 +155,7 @@ describe.each(STORE_PAIRS)('times and past lives in the views of RegStat, on %s'
       ])
     })
 
-    test('of a manifest, with the times of the life that ended', async () => {
+    test('of a manifest, with the times of the closed life', async () => {
       await ingest(
         manifest('a1', 2, { tag: '1' }),
         manifest('a1', 3, pull),

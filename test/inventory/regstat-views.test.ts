@@ -89,7 +89,7 @@ describe.each(STORE_PAIRS)('SQL that was written for RegStat, on %s', (name, ope
     })
   })
 
-  describe('of what was told', () => {
+  describe('of reported events', () => {
     beforeEach(async () => stores.clear())
 
     const LATER = '2026-11-19T10:00:00Z'
@@ -119,7 +119,7 @@ describe.each(STORE_PAIRS)('SQL that was written for RegStat, on %s', (name, ope
       expect(await column('SELECT digest FROM deleted_blobs')).toEqual([])
     })
 
-    test('a blob that only a pull told of is a deleted blob after its delete', async () => {
+    test('a blob that only a pull reported is a deleted blob after its delete', async () => {
       await ingest({ ...manifest('a1', 'b1'), action: 'pull' })
       expect(await column('SELECT digest FROM blobs')).toEqual([digestOf('b1')])
       await ingest({ action: 'delete', digest: digestOf('b1'), at: LATER })

@@ -38,24 +38,27 @@ describe.each(STORE_PAIRS)('a manifest that another registry calls an image, on 
     }
   }
 
-  test.each(['before', 'after'])('may be an index where its registry did not say, told %s', async (when) => {
-    const elsewhere = { registry: 'b.example', repository: 'other', tag: 'x', at: LATELY }
-    const told: Wanted = { ...INDEX, ...elsewhere, mediaType: OCI_IMAGE }
-    if (when === 'before') await asking.ingest(told)
-    await asking.ingest(
-      ...['ca1', 'ba1', 'ca2', 'ba2', 'b9'].map((name) => blob(name, { at: JANUARY })),
-      image('a1', { tag: 'v1' }),
-      image('a2', {}),
-      INDEX,
-      { ...INDEX, action: 'pull', at: LATELY },
-    )
-    await asking.summary()
-    await expectNothingOffered()
-    if (when === 'after') await asking.ingest(told)
-    await expectNothingOffered()
-    await asking.summary()
-    await expectNothingOffered()
-  })
+  test.each(['before', 'after'])(
+    'may be an index if its registry did not state the type, reported %s',
+    async (when) => {
+      const elsewhere = { registry: 'b.example', repository: 'other', tag: 'x', at: LATELY }
+      const statement: Wanted = { ...INDEX, ...elsewhere, mediaType: OCI_IMAGE }
+      if (when === 'before') await asking.ingest(statement)
+      await asking.ingest(
+        ...['ca1', 'ba1', 'ca2', 'ba2', 'b9'].map((name) => blob(name, { at: JANUARY })),
+        image('a1', { tag: 'v1' }),
+        image('a2', {}),
+        INDEX,
+        { ...INDEX, action: 'pull', at: LATELY },
+      )
+      await asking.summary()
+      await expectNothingOffered()
+      if (when === 'after') await asking.ingest(statement)
+      await expectNothingOffered()
+      await asking.summary()
+      await expectNothingOffered()
+    },
+  )
 
   test('may be an index where the registry of the list did not say', async () => {
     const entry = { digest: digestOf('2d'), size: 10 }
@@ -74,11 +77,11 @@ describe.each(STORE_PAIRS)('a manifest that another registry calls an image, on 
     const entry = { digest: digestOf('2d'), size: 10 }
     const list: Wanted = { ...INDEX, mediaType: OCI_INDEX, references: [entry] }
     const elsewhere = { registry: 'b.example', repository: 'other', tag: 'x', at: LATELY }
-    const told: Wanted = { ...list, ...elsewhere, references: [{ ...entry, mediaType: OCI_IMAGE }] }
+    const statement: Wanted = { ...list, ...elsewhere, references: [{ ...entry, mediaType: OCI_IMAGE }] }
     await asking.ingest(image('a1', {}), image('a1', { action: 'pull', at: LATELY }), list)
     const offered = async (): Promise<unknown> => asking.items('unused-images', { unused_for: '30d' })
     expect(await offered()).toEqual([])
-    await asking.ingest(told)
+    await asking.ingest(statement)
     expect(await offered()).toEqual([])
     await asking.summary()
     expect(await offered()).toEqual([])

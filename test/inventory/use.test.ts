@@ -126,7 +126,7 @@ describe.each(STORE_PAIRS)('what counts as a use, on %s', (_, open) => {
       expect(await days()).toEqual({ '1': '2026-11-20', '1-amd64': '2026-11-20' })
     })
 
-    test('may be, where nobody knows what an index lists: it is not called unused', async () => {
+    test('may be, if it is unknown what an index lists: it is not called unused', async () => {
       await happened(
         push(OLD, 'unread', { mediaType: OCI_INDEX, tag: 'unread' }),
         index(OLD, 'outer', [of('inner', OCI_INDEX)], { tag: 'nested' }),
@@ -173,7 +173,7 @@ describe.each(STORE_PAIRS)('what counts as a use, on %s', (_, open) => {
     const nightly = (digest: string, more: Wanted = {}): Wanted[] =>
       ['18', '19', '20'].map((day) => push(`2026-11-${day}T03:00:00Z`, digest, { tag: 'nightly', ...more }))
 
-    test('is no use, in whatever order it is heard of', async () => {
+    test('is no use, in whatever order it is reported', async () => {
       const history = [push(OLD, 'same', { tag: 'nightly' }), ...nightly('same')]
       await fc.assert(
         fc.asyncProperty(fc.shuffledSubarray(history, { minLength: history.length }), async (shuffled) => {
@@ -225,7 +225,7 @@ describe.each(STORE_PAIRS)('what counts as a use, on %s', (_, open) => {
       expect(await old()).toEqual(['nightly'])
     })
 
-    test('pages hold the same rows', async () => {
+    test('pages have the same rows', async () => {
       await happened(
         ...['a', 'b', 'c', 'd', 'e'].flatMap((tag) => [
           push(OLD, tag, { tag }),
@@ -314,7 +314,7 @@ describe.each(STORE_PAIRS)('what counts as a use, on %s', (_, open) => {
       }
     })
 
-    test('is a check if nobody knows who it was by', async () => {
+    test('is a check if the client is unknown', async () => {
       const unknown = {
         ...head('2026-11-10T03:00:00Z', 'n9', { tag: 'nightly' }),
         userAgent: CI.userAgent,

@@ -42,7 +42,7 @@ export type InventoryAnswer = {
 /**
  * Answers one page of a question, after resolving the repository. A page may have fewer rows than `limit` although there is a
  * next page: see `readPage`.
- * @param parameters as received: text by name; `limit` (1 to 1,000) and `cursor` beside those of the question.
+ * @param parameters as received: text by name; `limit` (1 to 1,000) and `cursor` beside the parameters of the question.
  * @param caches names of registries that are pull-through caches: unknown contents of these become known in another way
  * @throws QuestionError, QuestionTooLong
  */

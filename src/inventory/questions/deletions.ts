@@ -9,7 +9,7 @@ const deletions: Question = {
     'what is tag, manifest, blob, repository, or object if it is not known whether it was a manifest or a blob: a notification does not contain that. actor is the name that the registry reported. told_by is registry, or reconcile if no notification reported the deletion: at is then when it was found.',
   parameters: {
     since: { kind: 'age', help: 'only those since then: an age as 90d, 12w, 6m or 1y, or a day as 2026-05-21' },
-    actor: { kind: 'text', help: 'only those of this actor' },
+    actor: { kind: 'text', help: 'only by this actor' },
     ...REPOSITORY_FILTER,
   },
   columns: {

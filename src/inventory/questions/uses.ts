@@ -57,7 +57,7 @@ export const usesOfParts = (repositoryId: Part, digest: Part): Part => sql`(
   ) end
 )`
 
-/** The newest pull or check of a manifest `o` in a repository, including those of what an index lists. */
+/** The newest pull or check of a manifest `o` in a repository, including pulls and checks of what an index lists. */
 export const manifestRequestedAt = sql`greatest(o.pulled_at, ${checkedAt(sql`o`)},
   (${usesOfParts(sql`o.repository_id`, sql`o.digest`)})[2])`
 
@@ -146,7 +146,7 @@ export const latestUses = (repositoryId: Part, references: Part, query: QueryPar
  * The newest use and pull without the uses of some kinds. Uses are recorded by kind under tags and digests. A use without a
  * known kind counts: its request is not folded yet. So does a use that may be from before kinds were known, with its latest
  * possible time.
- * @param all a query of `used_at` and `pulled_at`, those of all kinds.
+ * @param all a query of `used_at` and `pulled_at` of all kinds.
  */
 export const usesWithout = (all: Part, { without_kind, repositoryId, latest, firstSeenAt, movedAt }: Used): Part => {
   if (without_kind === undefined)

@@ -35,7 +35,7 @@ const REST_MS = 5
  */
 export const applyFound = async (
   database: Database,
-  target: RepositoryName,
+  target: NamedRepository,
   found: Found,
   { recorded, drift, untrusted = NO_UNTRUSTED_TIMES, isComplete = false }: Repair,
 ): Promise<void> => {
@@ -65,11 +65,11 @@ type Repair = {
    */
   isComplete?: boolean
 }
-type RepositoryName = { registry: string; repository: string }
+type NamedRepository = { registry: string; repository: string }
 
 const applyChunk = async (
   database: Database,
-  target: RepositoryName,
+  target: NamedRepository,
   { found, drift }: Chunk,
   recorded: RecordedState,
   attempt = 0,
@@ -100,7 +100,7 @@ const applyChunk = async (
 
 /** What the registry showed, in the form of observations from events; undefined if it showed nothing and nothing is stale. */
 const observationsOf = (
-  { registry, repository }: RepositoryName,
+  { registry, repository }: NamedRepository,
   found: Found,
   { recorded, drift }: { recorded: RecordedState; drift: readonly Difference[] },
 ): Observations | undefined => {
@@ -149,7 +149,7 @@ const goneChange = (registry: string, repository: string, { object, name }: Diff
 /** Corrects sizes of blobs. Of sizes that events stated, the greatest is stored; the size that the registry shows is right. */
 const correct = async (
   tx: Transaction,
-  { registry, repository }: RepositoryName,
+  { registry, repository }: NamedRepository,
   { blobs }: Found,
   drift: readonly Difference[],
 ): Promise<void> => {

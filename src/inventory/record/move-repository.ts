@@ -10,15 +10,15 @@ import { BLOB, MANIFEST, TAG, mergeOnConflict, type KeyedTable } from './merge-r
 
 /** A repository, and the repository to which everything recorded about it belongs. */
 export type RepositoryMove = {
-  from: RepositoryPath
-  to: RepositoryPath
+  from: NamedRepository
+  to: NamedRepository
   /**
    * The time of a rename. Rows with later times stay, and so do rows that a rename at this time or later brought. Without it,
    * all rows move.
    */
   until?: Micros
 }
-type RepositoryPath = { registry: string; name: string }
+type NamedRepository = { registry: string; name: string }
 
 /** Rows that move in one transaction. Batches for either repository wait for it, and have 2 s. */
 const AT_ONCE = 1_000

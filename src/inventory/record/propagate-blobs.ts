@@ -140,13 +140,16 @@ export const propagateEverywhere = async ({ run }: { run: Run }, digests: readon
   if (digests.length > 0) await run(PROPAGATE_EVERYWHERE, [digests])
 }
 
-type Place = Pick<ShownManifest, 'registry' | 'name' | 'digest'>
+type ManifestInRepository = Pick<ShownManifest, 'registry' | 'name' | 'digest'>
 
 /**
  * Adds the blobs of each manifest to one repository, if no new contents of the manifest were stored. If the registry did not
  * state the contents, they are not known there, so they no longer count as known in every registry.
  */
-export const propagateToShown = async ({ run }: { run: Run }, shown: readonly Place[]): Promise<void> => {
+export const propagateToShown = async (
+  { run }: { run: Run },
+  shown: readonly ManifestInRepository[],
+): Promise<void> => {
   if (shown.length === 0) return
   await run(PROPAGATE_TO_SHOWN, [
     shown.map(({ registry }) => registry),
@@ -163,7 +166,7 @@ export const propagateToShown = async ({ run }: { run: Run }, shown: readonly Pl
  */
 export const propagateKnownBlobs = async (
   tx: { run: Run },
-  { described, shown }: { described: readonly SeenManifest[]; shown: readonly Place[] },
+  { described, shown }: { described: readonly SeenManifest[]; shown: readonly ManifestInRepository[] },
 ): Promise<void> => {
   const digests = [...new Set([...described, ...shown].map(({ digest }) => digest))]
   if (digests.length === 0) return

@@ -5,7 +5,7 @@ import { createRecentMap } from '../../runtime/recent-map.js'
 import { createActors, type Actors } from './actors.js'
 import type { Observations } from './observations.js'
 
-/** Manifests that this process remembers: about those of a busy registry in one day. */
+/** Manifests that this process remembers: about as many as a busy registry has in one day. */
 const MOST = 50_000
 
 /**

@@ -24,14 +24,14 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
   let registry: Stub
   let elsewhere: Stub
   let serves: Map<string, string>
-  let hold: Promise<unknown> | undefined
+  let blocked: Promise<unknown> | undefined
   let underWay = 0
   let mostUnderWay = 0
   beforeAll(async () => {
     stores = await open()
     registry = await startStub(async ({ path }, response) => {
       mostUnderWay = Math.max(mostUnderWay, ++underWay)
-      await hold
+      await blocked
       underWay--
       const bytes = serves.get(path)
       response.writeHead(bytes === undefined ? 404 : 200).end(bytes ?? '{"errors":[{"code":"MANIFEST_UNKNOWN"}]}')
@@ -46,7 +46,7 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
   beforeEach(async () => {
     await stores.clear()
     registry.requests.length = 0
-    hold = undefined
+    blocked = undefined
     mostUnderWay = 0
     serves = new Map([[`/v2/team/app/manifests/${IMAGE.digest}`, IMAGE.bytes]])
   })
@@ -54,7 +54,7 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
   /** Lets the registry answer nothing until the function that is returned is called. */
   const holdAnswers = (): (() => void) => {
     let release = (): void => undefined
-    hold = new Promise<void>((resolve) => (release = resolve))
+    blocked = new Promise<void>((resolve) => (release = resolve))
     return () => {
       release()
     }
@@ -95,7 +95,7 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
   const manifests = (): string[] =>
     registry.requests.map(({ path }) => path).filter((path) => path.includes('/manifests/'))
 
-  /** The stores, where the first transaction fails in place of its work. */
+  /** The stores, whose first transaction fails. */
   const failingOnce = (error: Error): Database => {
     let failed = false
     const transaction: Database['transaction'] = async (work) => {
@@ -122,7 +122,7 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
     expect(await blobs()).toHaveLength(8)
   })
 
-  test('not when the event told what they hold', async () => {
+  test('not when the event stated their contents', async () => {
     await ingest(pushed({ references: [{ digest: digestOf('a') as never }] }))
     expect([await readBack().run(), registry.requests.length]).toEqual([0, 0])
   })
@@ -194,7 +194,7 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
         pushed({ digest, registry: i % 2 === 0 ? 'slow.example' : 'slow-alias.example' }),
       ),
     )
-    // A run begins a minute before the previous one ended: what this one passes over is older.
+    // A run begins a minute before the previous one ended: manifests that this one skips are older.
     await run(`update inventory.manifests set next_attempt_at = now() - interval '10 minutes'`)
     await ingest(pushed())
     const learnt = [await reading.run()]
@@ -366,7 +366,7 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
     expect([await learnt, manifests().length]).toEqual([8, 8])
   })
 
-  test('however many are nobody’s to read, and again when a named registry has one of them', async () => {
+  test('however many cannot be read, and again when a configured registry has one of them', async () => {
     let at = NOW.getTime()
     const reading = readBack([named()], () => new Date(at))
     await sql`
@@ -405,7 +405,7 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
     expect(await readBack().run()).toBe(1)
   })
 
-  test('no more with the embedded store when a statement was ended, and the run says so', async () => {
+  test('no more with the embedded store when a statement was cancelled, and the run fails', async () => {
     const digests = ['b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'].map((name) => {
       const { digest, bytes } = anImage(name)
       serves.set(`/v2/team/app/manifests/${digest}`, bytes)
@@ -430,7 +430,7 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
     expect(await readBack().run()).toBe(digests.length)
   })
 
-  test('no more when the database is away, and the run says so', async () => {
+  test('no more when the database is unavailable, and the run fails', async () => {
     await ingest(pushed())
     const away = new Error('Connection terminated')
     const database = failingOnce(away)

@@ -58,12 +58,12 @@ describe.each(STORE_PAIRS)('a repair on %s', (_, open) => {
     })
     expect((await repair(large(), NOW, database)).failed).toBe(0)
     expect(events).toBeGreaterThanOrEqual(6)
-    const held = (await liveIn(stores.database, REGISTRY))['team/app']
-    expect(held?.blobs).toHaveLength(451)
-    expect(Object.keys(held?.tags ?? {})).toHaveLength(450 + events)
+    const recorded = (await liveIn(stores.database, REGISTRY))['team/app']
+    expect(recorded?.blobs).toHaveLength(451)
+    expect(Object.keys(recorded?.tags ?? {})).toHaveLength(450 + events)
   })
 
-  test('that broke off between two parts is made again, and a conflict is no end', async () => {
+  test('that was interrupted between two chunks is repeated, and a conflict does not end it', async () => {
     let transactions = 0
     const broken = before(async () => {
       transactions++
@@ -124,7 +124,7 @@ describe.each(STORE_PAIRS)('a repair on %s', (_, open) => {
     expect(await asked('blobs', { digest: digestNamed('b1') }, NOW)).toHaveLength(1)
     expect(await asked('manifests', {}, NOW)).toMatchObject([{ used_at: used.used_at }, { used_at: null }])
 
-    // Nobody has used in all that time what was found then.
+    // What was found then was not used in all that time.
     const later = await asked('unused-images', { unused_for: '90d' }, '2027-06-01T00:00:00Z')
     expect(later).toMatchObject([used, { tag: 'unknown', used_at: '2026-11-18T11:00:00.000000Z' }])
   })

@@ -78,7 +78,7 @@ describe.each(STORE_PAIRS)('a pull-through cache, on %s', (_, open) => {
   const seen = (id: number, wanted: object): RegistryEvent =>
     anEvent({ id, at: EVENT_TIME, action: 'pull', registry: cache.host, ...wanted })
   /** What the cache reports of the pull. */
-  const heard = async (repository = 'team/app'): Promise<void> => {
+  const received = async (repository = 'team/app'): Promise<void> => {
     const mediaType = 'application/vnd.oci.image.manifest.v1+json'
     await createCounting(stores, () => NOW).ingest([
       seen(1, { repository, object: 'manifest', mediaType, digest: pulled.manifest, tag: '1.0' }),
@@ -90,7 +90,7 @@ describe.each(STORE_PAIRS)('a pull-through cache, on %s', (_, open) => {
     pulled.blobs.map((digest) => ({ digest: digest as Descriptor['digest'], size: 10 }))
 
   test('is reconciled without a request to its upstream, and nothing is invented', async () => {
-    await heard()
+    await received()
     const before = await liveIn(stores.database, cache.host)
     for (const apply of [false, true]) {
       const report = await run(true, apply)
@@ -101,8 +101,8 @@ describe.each(STORE_PAIRS)('a pull-through cache, on %s', (_, open) => {
     expect(relay.requests).toEqual([])
   })
 
-  test('that stores nothing of a repository any more tells so: it is stale, and goes', async () => {
-    await heard()
+  test('that no longer stores anything of a repository shows that: it is stale, and is deleted', async () => {
+    await received()
     await createCounting(stores, () => NOW).ingest([
       seen(20, { repository: 'team/gone', object: 'manifest', digest: pulled.manifest, tag: '1.0' }),
       seen(21, { repository: 'team/gone', object: 'blob', digest: pulled.blobs[0] }),
@@ -128,7 +128,7 @@ describe.each(STORE_PAIRS)('a pull-through cache, on %s', (_, open) => {
     const client = {
       ...clientOf(declared(true)),
       catalog: async () => {
-        // Two pulls, one of them told by a clock that is ahead; then the registry pauses for minutes.
+        // Two pulls, one of them reported by a clock that is ahead; then the registry pauses for minutes.
         await pull(1, later(10))
         const ahead = new Date(clock + 600_000)
         await pull(2, ahead)
@@ -143,14 +143,14 @@ describe.each(STORE_PAIRS)('a pull-through cache, on %s', (_, open) => {
     expect(Object.keys(await liveIn(stores.database, cache.host))).toEqual(['team/app'])
   })
 
-  test('that holds what was never reported has no drift either', async () => {
+  test('that contains what was never reported has no drift either', async () => {
     expect(await run(true, true)).toMatchObject({ drift: NO_DRIFT, repositories: 0 })
     expect(await liveIn(stores.database, cache.host)).toEqual({})
     expect(relay.requests).toEqual([])
   })
 
   test('is reconciled on schedule by the same rule, and manifests are not read back from it', async () => {
-    await heard()
+    await received()
     const registries = createRegistries(() => [declared(true)])
     const needs = { database: stores.database, registries, now: () => NOW }
     await scheduledReconcile({ ...needs, clientFor: clientOf, rate: 1_000 }, true)
@@ -160,26 +160,26 @@ describe.each(STORE_PAIRS)('a pull-through cache, on %s', (_, open) => {
   })
 
   test('that is not declared is refused once it has reported pulls and no push', async () => {
-    await heard()
+    await received()
     for (const apply of [false, true]) await expect(run(undefined, apply)).rejects.toThrow(MaybeCache)
     await expect(run(undefined, true)).rejects.toThrow('cache: true')
     expect(relay.requests).toEqual([])
   })
 
-  test('could be any registry that has reported nothing: the operator is told before the first request', async () => {
-    const told: Progress[] = []
+  test('could be any registry that has reported nothing: the operator gets a notice before the first request', async () => {
+    const notices: Progress[] = []
     const registry: Registry = { name: upstream.host, aliases: [], url: `http://${upstream.host}` }
     const registries = createRegistries(() => [registry])
     const deps = { database: stores.database, registries, client: clientOf(registry), now: () => NOW }
-    const onProgress = (progress: Progress): void => void told.push(progress)
+    const onProgress = (progress: Progress): void => void notices.push(progress)
     const report = await reconcileRegistry(deps, registry, { apply: false, rate: 1_000, onProgress })
-    expect(told[0]).toMatchObject({ requests: 0, notice: expect.stringContaining('cache: true') as unknown })
-    expect(told.filter(({ notice }) => notice !== undefined)).toHaveLength(1)
+    expect(notices[0]).toMatchObject({ requests: 0, notice: expect.stringContaining('cache: true') as unknown })
+    expect(notices.filter(({ notice }) => notice !== undefined)).toHaveLength(1)
     expect(report.notChecked).toBeUndefined()
   })
 
   test.each(['push', 'delete'] as const)('is no registry that has reported a %s', async (action) => {
-    await heard()
+    await received()
     const mediaType = 'application/vnd.oci.image.manifest.v1+json'
     const event = {
       action,
@@ -187,8 +187,8 @@ describe.each(STORE_PAIRS)('a pull-through cache, on %s', (_, open) => {
       ...(action === 'push' && { object: 'manifest' as const, mediaType }),
     }
     await createCounting(stores, () => NOW).ingest([seen(30, event)])
-    const told: Progress[] = []
-    await run(undefined, false, (progress) => void told.push(progress))
-    expect(told.filter(({ notice }) => notice !== undefined)).toEqual([])
+    const notices: Progress[] = []
+    await run(undefined, false, (progress) => void notices.push(progress))
+    expect(notices.filter(({ notice }) => notice !== undefined)).toEqual([])
   })
 })

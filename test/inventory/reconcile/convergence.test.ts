@@ -50,7 +50,7 @@ const minute = (hour: string): fc.Arbitrary<string> =>
 type Wanted = Parameters<typeof anEvent>[0] & object
 const numbered = (events: Wanted[]): RegistryEvent[] => events.map((wanted, i) => anEvent({ ...wanted, id: i + 1 }))
 
-/** Something that is told of a repository: whatever happened to a manifest, a blob or a tag. */
+/** An event of a repository: of a manifest, a blob or a tag. */
 const anything = (hour: string): fc.Arbitrary<Wanted> =>
   fc
     .record({
@@ -103,12 +103,12 @@ const contents: fc.Arbitrary<StubRegistry> = fc
 
 describe('reconciling', () => {
   test('any inventory with any registry leaves no drift', async () => {
-    const scenario = fc.record({ told: fc.array(anything('09'), { maxLength: 20 }), registry: contents })
+    const scenario = fc.record({ reported: fc.array(anything('09'), { maxLength: 20 }), registry: contents })
     await fc.assert(
-      fc.asyncProperty(scenario, async ({ told, registry }) => {
+      fc.asyncProperty(scenario, async ({ reported, registry }) => {
         await stores.clear()
-        await createCounting(stores).ingest(numbered(told))
-        // What a manifest holds, learnt in one repository, tells of blobs in one that was done before: hence twice.
+        await createCounting(stores).ingest(numbered(reported))
+        // Contents of a manifest that were read in one repository add blobs to a repository that was compared before: hence twice.
         await run(registry, '2026-11-18T10:00:00Z', { blobChecks: 'all' })
         await run(registry, '2026-11-18T10:05:00Z', { blobChecks: 'all' })
         const again = await run(registry, '2026-11-18T10:10:00Z', { blobChecks: 'all', reread: true })
@@ -137,13 +137,13 @@ describe('reconciling', () => {
       .chain((events) =>
         fc.record({
           events: fc.shuffledSubarray(events, { minLength: events.length }),
-          told: fc.integer({ min: 0, max: events.length }),
+          reported: fc.integer({ min: 0, max: events.length }),
         }),
       )
     // Blobs are not asked for: a registry shows them only to who knows of them.
     const observe = async (): Promise<unknown> => run(registry, '2026-11-18T10:00:00Z', { blobChecks: 'none' })
     await fc.assert(
-      fc.asyncProperty(scenario, async ({ events, told }) => {
+      fc.asyncProperty(scenario, async ({ events, reported }) => {
         await stores.clear()
         await observe()
         await createCounting(stores).ingest([...events].sort((a, b) => a.at - b.at))
@@ -151,9 +151,9 @@ describe('reconciling', () => {
 
         await stores.clear()
         const { ingest } = createCounting(stores)
-        await ingest(events.slice(0, told))
+        await ingest(events.slice(0, reported))
         await observe()
-        await ingest(events.slice(told))
+        await ingest(events.slice(reported))
         expect(await inventoryOf(stores.database)).toEqual(expected)
       }),
       runs(15),
@@ -165,15 +165,15 @@ describe('reconciling', () => {
 const expectAgreement = async (registry: StubRegistry): Promise<void> => {
   const live = await liveIn(stores.database, REGISTRY)
   for (const name of REPOSITORIES) {
-    const held = live[name] ?? { tags: {}, manifests: [], blobs: [] }
+    const recorded = live[name] ?? { tags: {}, manifests: [], blobs: [] }
     const { tags, manifests, blobs } = registry.repository(name)
-    expect(held.tags).toEqual(Object.fromEntries(tags))
-    expect(held.manifests.filter((digest) => !manifests.has(digest))).toEqual([])
-    expect(held.blobs.filter((digest) => !blobs.has(digest))).toEqual([])
+    expect(recorded.tags).toEqual(Object.fromEntries(tags))
+    expect(recorded.manifests.filter((digest) => !manifests.has(digest))).toEqual([])
+    expect(recorded.blobs.filter((digest) => !blobs.has(digest))).toEqual([])
     for (const digest of tags.values()) {
       for (const { digest: part } of manifests.get(digest)?.contents ?? []) {
-        if (manifests.has(part)) expect(held.manifests).toContain(part)
-        if (blobs.has(part)) expect(held.blobs).toContain(part)
+        if (manifests.has(part)) expect(recorded.manifests).toContain(part)
+        if (blobs.has(part)) expect(recorded.blobs).toContain(part)
       }
     }
   }

@@ -12,7 +12,7 @@ import { pushArtifact } from '../../servers/uploads.js'
 
 const NO_DRIFT = { missing: 0, stale: 0, different: 0 }
 
-describe.each(STORE_PAIRS)('a real registry that told nothing, and %s', (_, open) => {
+describe.each(STORE_PAIRS)('a real registry that reported nothing, and %s', (_, open) => {
   let stores: TestStores
   let registry: DockerRegistry
   let client: RegistryClient
@@ -48,7 +48,7 @@ describe.each(STORE_PAIRS)('a real registry that told nothing, and %s', (_, open
     expect(await liveIn(stores.database, registry.host)).toEqual(answers)
   }
 
-  test('all of it is missing, and is held when that was applied', async () => {
+  test('all of it is missing, and is recorded once that was applied', async () => {
     const { tags, manifests, blobs, drift } = await run(false)
     expect(drift).toEqual({ missing: tags + manifests + blobs, stale: 0, different: 0 })
     expect({ tags, manifests }).toEqual({ tags: 5, manifests: 8 })

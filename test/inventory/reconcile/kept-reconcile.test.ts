@@ -75,7 +75,7 @@ describe.each(STORE_PAIRS)('a scheduled reconcile on %s', (_, open) => {
       `.execute(stores.database.sql)
     ).rows.map(({ registry }) => registry)
 
-  test('is done by nobody else while it goes on, however long that is', async () => {
+  test('is done by no other process while it runs, however long that is', async () => {
     let isDoneByOther: boolean | undefined
     before.two = async (request) => {
       if (request !== 'tags team/web' || isDoneByOther !== undefined) return
@@ -138,7 +138,7 @@ describe.each(STORE_PAIRS)('a scheduled reconcile on %s', (_, open) => {
     ['the catalog is read', 'catalog', refused],
     ['a repository is read', 'tags team/web', refused],
     ['a repository is read, by an administrator', 'tags team/web', ended],
-  ])('goes on later if the database goes away while %s', async (_when, request, lost) => {
+  ])('continues later if the database becomes unavailable while %s', async (_when, request, lost) => {
     before.one = (asked) => {
       if (asked === request) throw lost
     }

@@ -3,7 +3,7 @@ import type { Digest } from '../../../src/events/reference.js'
 import { createKnownContents } from '../../../src/inventory/reconcile/known-contents.js'
 import { openEmbeddedStores } from '../../servers/stores.js'
 
-test('a run remembers manifests by their entries: a few large ones take the place of many small ones', async () => {
+test('a run remembers manifests by their entries: a few large ones replace many small ones', async () => {
   const { database, close } = await openEmbeddedStores()
   const contents = createKnownContents(database.sql, 'registry.example')
   const blob = { digest: `sha256:${'b'.repeat(64)}` as Digest, size: 1 }

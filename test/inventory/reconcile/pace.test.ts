@@ -104,7 +104,7 @@ describe('a registry that asks to slow down', () => {
     expect(timing.slept).toEqual([])
   })
 
-  test('is told from one that fails: that is not asked again', async () => {
+  test('is distinguished from one that fails: that is not retried', async () => {
     const pace = createPace({ rate: 1_000, atOnce: 1, timing: fakeTime() })
     const failing = pace.send(async () => Promise.reject(new RegistryError('it answered 403')))
     await expect(failing).rejects.toThrow('it answered 403')

@@ -76,7 +76,7 @@ const contentsOf = ({ repositories }: StubRegistry): object =>
   )
 
 describe('an inventory that starts late', () => {
-  test('lacks all that the registry has, and holds it once that was applied', async () => {
+  test('lacks all that the registry has, and contains it once that was applied', async () => {
     const registry = filled()
     const shown = await run(registry)
     expect(shown).toMatchObject({
@@ -218,7 +218,7 @@ describe('drift', () => {
     expect((await run(registry, { reread: true })).drift).toEqual({ missing: 0, stale: 0, different: 0 })
   })
 
-  test('is not what the inventory heard of since the registry was asked', async () => {
+  test('is not what events reported since the first request', async () => {
     const registry = filled()
     await run(registry, { apply: true }, '2026-11-18T09:00:00Z')
     const at = '2026-11-18T10:30:00Z'
@@ -235,7 +235,7 @@ describe('drift', () => {
     expect((await run(registry)).drift).toEqual({ missing: 2, stale: 2, different: 0 })
   })
 
-  test('is not claimed of blobs that nobody asked for', async () => {
+  test('is not claimed of blobs that were not requested', async () => {
     const registry = filled()
     await run(registry, { apply: true })
     put(registry.repository('team/other'), second, 'one')
@@ -245,7 +245,7 @@ describe('drift', () => {
     expect((await run(registry, { blobChecks: 'all' }, later)).drift.stale).toBe(1)
   })
 
-  test('is not claimed of blobs that nobody asked for and that were deleted once', async () => {
+  test('is not claimed of blobs that were not requested and were deleted once', async () => {
     const registry = filled()
     await run(registry, { apply: true }, '2026-11-18T09:00:00Z')
     const at = '2026-11-18T10:00:00Z'
@@ -342,7 +342,7 @@ describe('a registry that has its few tags', () => {
 })
 
 describe('a run', () => {
-  test('that was stopped goes on behind the last repository, with its first start', async () => {
+  test('that was stopped continues after the last repository, with its first start', async () => {
     const stopping = new AbortController()
     const registry = stubRegistry(2, (request) => {
       if (request === 'tags r3') stopping.abort(new Error('stopped'))
@@ -363,7 +363,7 @@ describe('a run', () => {
     expect(registry.asked.filter((request) => request.startsWith('tags '))).toEqual(['tags r3', 'tags r4', 'tags r5'])
   })
 
-  test('begins again when it is told to, or when the one before was to repair nothing', async () => {
+  test('starts over with restart, or if the previous one was to repair nothing', async () => {
     const stopping = new AbortController()
     const registry = stubRegistry(2, (request) => {
       if (request === 'tags r2') stopping.abort(new Error('stopped'))
@@ -384,7 +384,7 @@ describe('a run', () => {
     await expect(run(filled())).rejects.toThrow(ReconcileBusy)
   })
 
-  test('names a repository that cannot be walked, and goes on with the others', async () => {
+  test('names a repository that cannot be read, and continues with the others', async () => {
     const registry = filled()
     const broken = { ...registry, tags: async (name: string, next?: string) => registry.tags(name, next) }
     broken.tags = async (name, next) => {
@@ -470,7 +470,7 @@ describe('a run', () => {
     expect(most).toBeLessThanOrEqual(1_000)
   })
 
-  test('gives up when the registry is away', async () => {
+  test('gives up when the registry is unavailable', async () => {
     const registry = stubRegistry(10, (request) => {
       if (request.startsWith('tags ')) throw new RegistryUnavailable('away')
     })
@@ -479,7 +479,7 @@ describe('a run', () => {
     expect(registry.asked.filter((request) => request.startsWith('tags '))).toHaveLength(5)
   })
 
-  test('goes on where repositories may not be read, however many', async () => {
+  test('continues if repositories may not be read, however many', async () => {
     const registry = stubRegistry(10, (request) => {
       if (/^tags r\d$/.test(request)) throw new RegistryError('it answered 403')
     })
@@ -488,7 +488,7 @@ describe('a run', () => {
     expect(await run(registry, { apply: true })).toMatchObject({ failed: 10, repositories: 1, drift: { missing: 4 } })
   })
 
-  test('that gave up goes on behind those that failed, tries them last, and comes to its end', async () => {
+  test('that gave up continues after the failed ones, tries them last, and finishes', async () => {
     const registry = stubRegistry(10, (request) => {
       if (/^tags r\d$/.test(request)) throw new RegistryUnavailable('it answered 500')
     })
@@ -516,7 +516,7 @@ describe('a run', () => {
     expect({ startedAt, repositories }).toEqual({ startedAt: later, repositories: 2 })
   })
 
-  test('that worked for longer than a day before it stopped goes on: its rest begins when it stops', async () => {
+  test('that worked for longer than a day before it stopped is continued: its rest begins when it stops', async () => {
     const stopping = new AbortController()
     let clock = new Date(NOW)
     const registry = stubRegistry(2, (request) => {
@@ -531,7 +531,7 @@ describe('a run', () => {
     expect(await run(registry, {}, '2026-11-19T16:00:00Z')).toMatchObject({ startedAt: new Date(NOW), repositories: 2 })
   })
 
-  test('tells how far it is', async () => {
+  test('reports its progress', async () => {
     const lines: string[] = []
     await run(filled(), { onProgress: ({ repository, done, of }) => void lines.push(`${done}/${of} ${repository}`) })
     expect(lines).toEqual(['0/2 team/app', '1/2 team/other', '2/2 '])

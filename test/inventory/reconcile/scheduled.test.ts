@@ -13,7 +13,7 @@ beforeAll(async () => {
 })
 afterAll(async () => stores.close())
 
-test('a scheduled run asks each registry with an address, but those that are away or busy', async () => {
+test('a scheduled run reconciles each registry with an address, except unavailable and busy ones', async () => {
   const url = 'https://registry.example'
   const named = (name: string): { name: string; aliases: string[]; url: string } => ({ name, aliases: [], url })
   const registries = createRegistries(() => [

@@ -89,7 +89,7 @@ const COMPLETE = {
   drift: { missing: 10, stale: 0, different: 0 },
 }
 
-describe('a reconciliation is told to slow down', () => {
+describe('a reconciliation is asked to slow down', () => {
   test.each([
     ['by the catalog', 'GET /v2/_catalog?n'],
     ['by the second page of the catalog', 'GET /v2/_catalog?n=1000&last'],
@@ -100,7 +100,7 @@ describe('a reconciliation is told to slow down', () => {
     ['by the config of an image', `GET /v2/team/one/blobs/${sha(CONFIG)}`],
     ['by a blob', `HEAD /v2/team/two/blobs/${sha(LAYER)}`],
     ['by the token service', 'GET /token'],
-  ])('%s, and goes on after the pause', async (_, part) => {
+  ])('%s, and continues after the pause', async (_, part) => {
     for (const [status, headers] of [
       [429, { 'retry-after': '30' }],
       [429, {}],
@@ -120,7 +120,7 @@ describe('a reconciliation is told to slow down', () => {
     }
   })
 
-  test('for an hour: it ends, and the next run goes on where it was', async () => {
+  test('for an hour: it ends, and the next run continues where it stopped', async () => {
     refusals.set('GET /v2/team/two/tags', { status: 429, headers: { 'retry-after': '3600' } })
     await expect(run()).rejects.toThrow(RegistryBusy)
     const before = stub.requests.length

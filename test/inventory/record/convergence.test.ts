@@ -75,12 +75,12 @@ const event = fc
     repository: fc.constantFrom('a', 'a', 'team/b'),
     at: fc.constantFrom(...TIMES),
     tag: fc.constantFrom(undefined, '1.0', 'latest'),
-    told: fc.boolean(),
+    isStated: fc.boolean(),
     named: fc.constantFrom('both', 'digest', 'digest', 'tag', 'neither'),
     name: fc.constantFrom(undefined, 'alice'),
     address: fc.constantFrom(undefined, '192.0.2.1', '192.0.2.1', '192.0.2.2'),
   })
-  .map(({ what, action, named, tag, told, ...fields }) => {
+  .map(({ what, action, named, tag, isStated, ...fields }) => {
     if (action === 'delete') {
       const target = {
         ...(named !== 'tag' && named !== 'neither' && { digest: what.digest }),
@@ -94,7 +94,7 @@ const event = fc
       ...fields,
       ...object,
       action,
-      ...(told && references && { references: [...references] }),
+      ...(isStated && references && { references: [...references] }),
       ...(object.object === 'manifest' && tag !== undefined && { tag }),
     }
   })
@@ -146,7 +146,7 @@ describe.each(STORE_PAIRS)('the inventory converges on %s', (_, open) => {
     return answers
   }
 
-  /** Once the jobs have ended what a batch told to a repository while another batch deleted it, and settled all checks. */
+  /** After the jobs have closed what a batch added to a repository while another batch deleted it, and settled all checks. */
   const settled = async (): Promise<Record<string, unknown[]>> => {
     await closeDeleted(stores.database)
     await joinLookups(stores.database)

@@ -105,7 +105,7 @@ describe.each(STORE_PAIRS)('a HEAD of a tag and a GET of its digest, in %s', (_,
     expect((many - few) / 80).toBeLessThan(100)
   })
 
-  test('are found in smaller steps if large ones are ended, also by the next run', async () => {
+  test('are found in smaller steps if large ones are cancelled, also by the next run', async () => {
     await stores.clear()
     const sizes = createStepSizes()
     const attempts: number[] = []

@@ -38,13 +38,13 @@ const event = fc.record({
   action: fc.constantFrom('push', 'push', 'pull', 'delete'),
   repository: fc.constantFrom('a', 'team/b'),
   second: fc.integer({ min: 0, max: 8 }),
-  // Distribution 2 tells of the children of an index, but not their platforms.
-  told: fc.boolean(),
+  // Distribution 2 reports the children of an index, but not their platforms.
+  isStated: fc.boolean(),
   blob: fc.boolean(),
 })
 
 const toEvent = (wanted: typeof event extends fc.Arbitrary<infer T> ? T : never, i: number): RegistryEvent => {
-  const { what, action, repository, second, told } = wanted
+  const { what, action, repository, second, isStated } = wanted
   const at = `2026-11-18T10:00:00.00000${second}Z`
   if (wanted.blob) {
     const target = { digest: digest('b1'), size: 10 }
@@ -55,11 +55,11 @@ const toEvent = (wanted: typeof event extends fc.Arbitrary<infer T> ? T : never,
   const { mediaType, size } = what
   return anEvent({
     ...{ id: i + 1, at, repository, action, object: 'manifest', digest: what.digest, mediaType, size },
-    ...(told && { references }),
+    ...(isStated && { references }),
   })
 }
 
-describe.each(STORE_PAIRS)('what registries tell of manifests converges with events on %s', (_, open) => {
+describe.each(STORE_PAIRS)('manifests that registries return converge with events on %s', (_, open) => {
   let stores: TestStores
   beforeAll(async () => {
     stores = await open()

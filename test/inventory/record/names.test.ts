@@ -65,7 +65,7 @@ describe.each(STORE_PAIRS)('names of registries and repositories in %s', (_, ope
     rename: { what, from: from as RepositoryPath, to: to as RepositoryPath },
   })
 
-  test('what was told of an alias becomes what had been told of the registry', async () => {
+  test('events of an alias have the same result as events of the registry', async () => {
     const one = fc.record({
       registry: fc.constantFrom('registry.example', ...ALIASES.keys()),
       repository: fc.constantFrom('a', 'b'),
@@ -98,7 +98,7 @@ describe.each(STORE_PAIRS)('names of registries and repositories in %s', (_, ope
     )
   })
 
-  test('a renamed repository keeps what it holds, also what is told late of its old path', async () => {
+  test('a renamed repository keeps its contents, also of late events of its old path', async () => {
     await ingest(
       pushed('one', 1, { repository: 'old' }),
       rename('repository', 'old', 'new', 5),
@@ -144,7 +144,7 @@ describe.each(STORE_PAIRS)('names of registries and repositories in %s', (_, ope
     ])
   })
 
-  test('a path that was renamed twice is followed, in whatever order that is told', async () => {
+  test('a path that was renamed twice is followed, in whatever order that is reported', async () => {
     await ingest(
       rename('repository', 'b', 'c', 7),
       rename('repository', 'a', 'b', 5),
@@ -165,7 +165,7 @@ describe.each(STORE_PAIRS)('names of registries and repositories in %s', (_, ope
     ['as they happened', [10, 20]],
     ['the other way round', [20, 10]],
   ])(
-    'what a rename brought stays when an earlier rename of that path is carried out again, told %s',
+    'what a rename brought stays when an earlier rename of that path is carried out again, reported %s',
     async (_, order) => {
       await ingest(pushed('one', 5, { repository: 'a', id: 1 }), pushed('two', 5, { repository: 'c', id: 2 }))
       for (const second of order) {
@@ -203,7 +203,7 @@ describe.each(STORE_PAIRS)('names of registries and repositories in %s', (_, ope
     expect(await tags()).toEqual(['registry.example/a:between', 'registry.example/a:late', 'registry.example/a:one'])
   })
 
-  test('a path that has lost all to a rename that broke off goes as well', async () => {
+  test('a path that an interrupted rename left empty is moved as well', async () => {
     await ingest(pushed('one', 1, { repository: 'new' }), rename('repository', 'old', 'new', 5))
     await sql`insert into inventory.repositories (registry, name, first_seen_at, last_seen_at)
       values ('registry.example', 'old', ${at(1)}, ${at(1)})`.execute(stores.database.sql)
@@ -211,7 +211,7 @@ describe.each(STORE_PAIRS)('names of registries and repositories in %s', (_, ope
     expect(Object.keys(await ids())).toEqual(['new'])
   })
 
-  test('a rename of long ago that is told only now is carried out once', async () => {
+  test('an old rename that is reported only now is carried out once', async () => {
     await ingest(pushed('one', 1, { repository: 'old' }), rename('repository', 'old', 'new', 5))
     await carryOutRenames(stores.database, { since: new Date('2026-12-24') })
     expect(await tags()).toEqual(['registry.example/new:one'])
@@ -256,7 +256,7 @@ describe.each(STORE_PAIRS)('names of registries and repositories in %s', (_, ope
     return Object.fromEntries(rows.map(({ name, count }) => [name, count]))
   }
 
-  test('what a manifest holds follows it, when it is learnt while the repository is moved', async () => {
+  test('the blobs of a manifest move with it, if its contents are read while the repository is moved', async () => {
     await ingest(pushed('one', 1, { repository: 'old' }), rename('repository', 'old', 'new', 5))
     let moving: Promise<void> | undefined
     await stores.database.transaction(async (tx) => {
@@ -271,7 +271,7 @@ describe.each(STORE_PAIRS)('names of registries and repositories in %s', (_, ope
     expect(rows).toEqual([{ name: 'new', digest: digest('b10b') }])
   })
 
-  test('what a manifest holds ends with its repository, when it is learnt while that is deleted', async () => {
+  test('the blobs of a manifest are deleted with its repository, if its contents are read while that is deleted', async () => {
     await ingest(pushed('one', 1, { repository: 'old' }))
     let ending: Promise<void> | undefined
     await stores.database.transaction(async (tx) => {
@@ -288,7 +288,7 @@ describe.each(STORE_PAIRS)('names of registries and repositories in %s', (_, ope
   const BLOB = { digest: digest('b10b') as Digest, mediaType: 'application/octet-stream', size: 10 }
   const references = [BLOB]
 
-  test('what was deleted under a path does not end what a rename brought there, nor what an image there is told to hold', async () => {
+  test('a delete under a path does not delete what a rename brought there, nor the blobs of an image there', async () => {
     await ingest(
       { id: 1, action: 'delete', repository: 'new', at: at(10) },
       pushed('one', 5, { repository: 'old', id: 2, references }),
@@ -306,20 +306,20 @@ describe.each(STORE_PAIRS)('names of registries and repositories in %s', (_, ope
     expect(await tags()).toEqual(['registry.example/new:one', 'registry.example/new:two'])
   })
 
-  test('a delete of an object before a rename does not end the one that the rename brings, told before it or after', async () => {
+  test('a delete of an object before a rename does not delete the one that the rename brings, reported before it or after', async () => {
     const orders = [
       ['delete', 'push', 'rename'],
       ['push', 'rename', 'delete'],
     ] as const
     for (const order of orders) {
       await stores.clear()
-      const told = {
+      const reports = {
         delete: { id: 1, action: 'delete', repository: 'new', digest: digest('one'), at: at(10) },
         push: pushed('one', 5, { repository: 'old', id: 2 }),
         rename: rename('repository', 'old', 'new', 20),
       } as const
       for (const one of order) {
-        await ingest(told[one])
+        await ingest(reports[one])
         await carryOut()
       }
       const { rows } = await sql`select live from inventory.repository_manifests`.execute(stores.database.sql)
@@ -335,7 +335,7 @@ describe.each(STORE_PAIRS)('names of registries and repositories in %s', (_, ope
       from inventory.repositories, generate_series(1, ${blobs}) n where name = ${repository}
     `.execute(stores.database.sql)
   }
-  test('a large repository is renamed in steps behind the event, and what broke off is gone on with', async () => {
+  test('a large repository is renamed in steps behind the event, and an interrupted rename is continued', async () => {
     await fill('old', 12_000)
     await ingest(rename('repository', 'old', 'new', 5))
     expect(await liveBlobs()).toEqual({ old: 12_000 })

@@ -38,7 +38,7 @@ const blobsIn = async ({ database }: TestStores): Promise<Record<string, number>
   return Object.fromEntries(rows.map(({ name, count }) => [name ?? 'nowhere', count]))
 }
 
-test('events that show a manifest in many repositories make no more rows than they told', () => {
+test('events that show a manifest in many repositories add no more rows than they stated', () => {
   const nothing = {
     describes: () => false,
     implies: () => false,
@@ -46,7 +46,7 @@ test('events that show a manifest in many repositories make no more rows than th
     learn: () => undefined,
   }
   const events = [
-    shown('told', 1, { references: layers(2_000) }),
+    shown('stated', 1, { references: layers(2_000) }),
     ...Array.from({ length: 600 }, (_, i) => shown(`other-${i}`, 1)),
     ...Array.from({ length: 50 }, (_, i) => shown(`many-${i}`, 1, { digest: digest('e'), references: layers(1_000) })),
   ]
@@ -56,7 +56,7 @@ test('events that show a manifest in many repositories make no more rows than th
   expect(seen.shown.filter(({ isCovered }) => !isCovered).length).toBeGreaterThanOrEqual(600)
 })
 
-describe.each(STORE_PAIRS)('what manifests hold, on %s', (_, open) => {
+describe.each(STORE_PAIRS)('contents of manifests, on %s', (_, open) => {
   let stores: TestStores
   beforeAll(async () => {
     stores = await open()
@@ -118,7 +118,7 @@ describe.each(STORE_PAIRS)('what manifests hold, on %s', (_, open) => {
   })
 })
 
-describe('what events tell of a known manifest while its repositories change', () => {
+describe('blobs of a known manifest are propagated while its repositories change', () => {
   let stores: TestStores
   beforeAll(async () => {
     stores = await openServerStores()
@@ -126,7 +126,7 @@ describe('what events tell of a known manifest while its repositories change', (
   beforeEach(async () => stores.clear())
   afterAll(async () => stores.close())
 
-  /** Told of while the telling waits in the middle, for a row that another transaction holds. */
+  /** Runs while the propagation waits for a row that another transaction has locked. */
   const whileTelling = async (then: () => Promise<void>): Promise<void> => {
     const { ingest } = createCounting(stores)
     await ingest([shown('a', 1), anEvent({ id: ++ids, object: 'blob', digest: digest('0'), repository: 'a' })])
@@ -179,7 +179,7 @@ describe('what events tell of a known manifest while its repositories change', (
       await setTimeout(200)
     })
     await all
-    // PostgreSQL tells its statistics a second later.
+    // PostgreSQL updates its statistics a second later.
     await setTimeout(1_500)
     const { rows } = await sql<{ deadlocks: number }>`
       select deadlocks::int from pg_stat_database where datname = current_database()

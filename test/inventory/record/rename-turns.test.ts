@@ -86,7 +86,7 @@ describe.each(STORE_PAIRS)('a run of renames that is over, on %s', (_, open) => 
     expect(await pending()).toBe(0)
   })
 
-  test('moves what comes late for a rename of before, however many renames are pending', async () => {
+  test('moves late rows of an earlier rename, however many renames are pending', async () => {
     const turns = createRenameTurns()
     await ingest(pushed('old', 1), renamed('repository', 'old', 'new', { second: 30 }))
     await run(undefined, turns)
@@ -101,7 +101,7 @@ describe.each(STORE_PAIRS)('a run of renames that is over, on %s', (_, open) => 
     expect(await names()).not.toContain('registry.example/old')
   })
 
-  test('begins with another registry the next time, however large the repository is with which it ended', async () => {
+  test('begins with another registry the next time, however large the repository is with which it stopped', async () => {
     await ingest(
       pushed('old', 1, { registry: 'a.example' }),
       renamed('repository', 'old', 'new', { registry: 'a.example', second: 30 }),
@@ -123,7 +123,7 @@ describe.each(STORE_PAIRS)('a run of renames that is over, on %s', (_, open) => 
     expect(await pending()).toBe(0)
   })
 
-  test('goes on behind repositories that cannot be moved', async () => {
+  test('continues after repositories that cannot be moved', async () => {
     await ingest(
       ...REPOSITORIES.map((name) => pushed(`old/${name}`, 1, name < 'c' ? { tag: 'refused' } : {})),
       renamed('namespace', 'old', 'new', { second: 20 }),
@@ -215,7 +215,7 @@ describe.each(STORE_PAIRS)('a run of renames that is over, on %s', (_, open) => 
       .map(({ which: [what, from, to], second }) => renamed(what, from, to, { second })),
   )
 
-  /** Gives each rename a moment of its own: of those of one microsecond, the order in which they are carried out decides. */
+  /** Gives each rename a moment of its own: for renames of one microsecond, the order in which they are carried out decides. */
   const apart = (happenings: readonly Wanted[]): Wanted[] => {
     const taken = new Set<unknown>()
     return happenings.map((one, i) => {
@@ -234,8 +234,8 @@ describe.each(STORE_PAIRS)('a run of renames that is over, on %s', (_, open) => 
     })
     await fc.assert(
       fc.asyncProperty(cases, async ({ history, late, calls }) => {
-        const told = apart([...history, ...late]).map((one, i) => anEvent({ ...one, id: i + 1 }))
-        const [events, others] = [told.slice(0, history.length), told.slice(history.length)]
+        const reported = apart([...history, ...late]).map((one, i) => anEvent({ ...one, id: i + 1 }))
+        const [events, others] = [reported.slice(0, history.length), reported.slice(history.length)]
         await stores.clear()
         await createCounting(stores).ingest(events)
         // A run carries out what was pending when it began, and marks what that leads to.

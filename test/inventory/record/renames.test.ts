@@ -23,7 +23,7 @@ const layersOf = (name: string): Descriptor[] =>
 
 const SOME = { names: ['a1', 'a2'], tags: ['latest'], blob: 'b1' }
 /**
- * What comes to the old path after the rename. The same as before it could not be told apart when the rename is told late: of
+ * What comes to the old path after the rename. The same as before it could not be distinguished if the rename is reported late: of
  * an object only the last time is kept.
  */
 const OTHERS = { names: ['a3'], tags: ['other'], blob: 'b3' }
@@ -45,19 +45,19 @@ const happens = (
       object: fc.constantFrom('manifest', 'manifest', 'blob'),
       name: fc.constantFrom(...names),
       tag: fc.constantFrom(undefined, ...tags),
-      told: fc.boolean(),
+      isStated: fc.boolean(),
     })
-    .map(({ second, action, object, name, tag, told }) => {
+    .map(({ second, action, object, name, tag, isStated }) => {
       const event = { repository, action, at: `2026-11-18T10:00:${String(second).padStart(2, '0')}Z` } as const
       const what = { digest: object === 'blob' ? digest(blob) : digest(name) }
       if (action === 'delete') return { ...event, ...what, ...(tag && object === 'manifest' && { tag }) }
       if (object === 'blob') return { ...event, ...what, object, size: 10 }
-      return { ...event, ...what, object, ...(tag && { tag }), ...(told && { references: layersOf(name) }) }
+      return { ...event, ...what, object, ...(tag && { tag }), ...(isStated && { references: layersOf(name) }) }
     })
 
 /**
- * A path is in use and deleted; another repository is renamed to it and goes on there. A registry renames only to a path where
- * nothing is. Where the same was at both paths, nothing else was deleted: deletes of both could not be told apart, nor could
+ * A path is in use and deleted; another repository is renamed to it and is used there. A registry renames only to a path where
+ * nothing is. Where the same was at both paths, nothing else was deleted: deletes of both could not be distinguished, nor could
  * late events (docs/decisions/0009).
  */
 const history = fc
@@ -85,7 +85,7 @@ const history = fc
     return wanted.map((one, i) => anEvent({ id: i + 1, ...one })).sort((a, b) => a.at - b.at)
   })
 
-const told = history.chain((events) =>
+const scenario = history.chain((events) =>
   fc.record({
     events: fc.constant(events),
     order: fc
@@ -116,7 +116,7 @@ describe.each(STORE_PAIRS)('a rename onto a path that was deleted, on %s', (_, o
 
   test('leaves the same living, whatever the order of events and jobs', async () => {
     await fc.assert(
-      fc.asyncProperty(told, async ({ events, order, settled }) => {
+      fc.asyncProperty(scenario, async ({ events, order, settled }) => {
         await stores.clear()
         const inOrder = createCounting(stores)
         for (const event of events) {

@@ -12,7 +12,7 @@ import { openServerStores, type TestStores } from '../../servers/stores.js'
 
 const NOW = new Date('2026-11-21T12:00:00Z')
 
-// The embedded database has one session: nobody waits for the lock of another.
+// The embedded database has one session: no transaction waits for the lock of another.
 let stores: TestStores
 beforeAll(async () => {
   stores = await openServerStores()

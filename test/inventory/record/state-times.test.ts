@@ -166,7 +166,7 @@ describe.each(STORE_PAIRS)('a registry whose clock is ahead, on %s', (_, open) =
     expect(rows.map(({ id }) => id)).toEqual([push(2, 0).id])
   })
 
-  test('a service that is started anew knows the clock', async () => {
+  test('a restarted service knows the clock', async () => {
     await one.ingest([push(1, 20 * HOUR)])
     await createCounting(stores, () => new Date(START + 1000)).ingest([remove(2, -3)])
     expect(await liveTags()).toEqual([])

@@ -112,16 +112,16 @@ describe.each(STORE_PAIRS)('a list of entries in many repositories, on %s', (_, 
     expect(await isKnown()).toBe(true)
   })
 
-  test('goes on to the repositories of another registry that stated it', async () => {
+  test('continues with the repositories of another registry that stated it', async () => {
     const elsewhere = { registry: 'other.example' }
     for (const where of [{}, elsewhere]) await ingest(image('a', 'r0', { ...where, references: layers(10_000) }))
     await ingest(...repositories(101).map((name) => image('a', name)), image('a', 'r1', elsewhere))
     await tellAll()
-    const { rows: told } = await sql`
+    const { rows: stored } = await sql`
       select r.name, count(*)::int as blobs from inventory.repository_blobs b join inventory.repositories r on r.id = b.repository_id
       where r.registry = 'other.example' group by r.name order by r.name
     `.execute(stores.database.sql)
-    expect(told).toEqual([
+    expect(stored).toEqual([
       { name: 'r0', blobs: 10_000 },
       { name: 'r1', blobs: 10_000 },
     ])
