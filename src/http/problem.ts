@@ -5,7 +5,7 @@ import { NotAsked } from '../inventory/reconcile/selected-registries.js'
 import { NotAllReconciled } from '../inventory/reconcile/each-registry.js'
 import { AliasNotMoved, MaybeCache } from '../inventory/reconcile/reconcile-registry.js'
 import { ReconcileBusy } from '../inventory/reconcile/reconcile.js'
-import { TooMuchGone } from '../inventory/reconcile/mass-deletion-guard.js'
+import { MassDeletionRefused } from '../inventory/reconcile/mass-deletion-guard.js'
 import { RegistryError } from '../registries/client/exchange.js'
 import { QuestionTooLong } from '../inventory/questions/ask.js'
 import { DeliveryError } from '../ping/deliver.js'
@@ -58,7 +58,7 @@ export const problemOf = (error: unknown): Problem => {
   if (error instanceof RegistryNotReadable) return { status: 404, message: `404 Not Found: ${error.message}` }
   if (error instanceof MaybeCache) return { status: 409, message: `409 Conflict: ${error.message}` }
   if (error instanceof AliasNotMoved) return { status: 409, message: `409 Conflict: ${error.message}` }
-  if (error instanceof TooMuchGone) return { status: 409, message: `409 Conflict: ${error.message}` }
+  if (error instanceof MassDeletionRefused) return { status: 409, message: `409 Conflict: ${error.message}` }
   if (error instanceof ReconcileBusy) return { status: 409, message: `409 Conflict: ${error.message}` }
   if (error instanceof PossiblyCounted) {
     return {

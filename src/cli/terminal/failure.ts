@@ -8,7 +8,7 @@ import { RegistryNotReadable } from '../../inventory/reconcile/selected-registri
 import { NotAllReconciled } from '../../inventory/reconcile/each-registry.js'
 import { AliasNotMoved, MaybeCache } from '../../inventory/reconcile/reconcile-registry.js'
 import { ReconcileBusy } from '../../inventory/reconcile/reconcile.js'
-import { TooMuchGone } from '../../inventory/reconcile/mass-deletion-guard.js'
+import { MassDeletionRefused } from '../../inventory/reconcile/mass-deletion-guard.js'
 import { RegistryError } from '../../registries/client/exchange.js'
 import { DeliveryError } from '../../ping/deliver.js'
 import { PullsError } from '../../pulls/query/parameters.js'
@@ -50,7 +50,7 @@ const USER_ERRORS = [
   AliasNotMoved,
   MaybeCache,
   ReconcileBusy,
-  TooMuchGone,
+  MassDeletionRefused,
   RegistryError,
   ServiceError,
   StatementRefused,

@@ -126,9 +126,9 @@ const MOST_SIZES = 5_000
 /**
  * Bytes of everything that `digest` leads to in a repository: an image with its blobs, an index with its images and their
  * blobs, each once. A foreign layer counts if an event of the layer itself showed it in the repository. Null if the contents of
- * a manifest or the size of a part are unknown, if indexes list more than MOST_ADDED_UP manifests or deeper than DEEPEST, or if
- * there are more than MOST_SIZES parts. An index may list one image a hundred times: its blobs are read once. `offset 0` makes
- * PostgreSQL look up each row by key, whatever its statistics say.
+ * a manifest or the size of a part are unknown. Also null beyond MOST_ADDED_UP manifests, MOST_SIZES parts, or the level
+ * DEEPEST. An index may list one image a hundred times: its blobs are read once. `offset 0` makes PostgreSQL look up each row
+ * by key, whatever its statistics say.
  */
 const wholeSize = (digest: Part, repositoryId: Part = sql`t.repository_id`): Part => sql`(
   with recursive listed (digest, level) as (

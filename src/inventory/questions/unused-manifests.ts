@@ -38,8 +38,8 @@ export const refersToNothingHere: Part = sql`(
 )`
 
 /**
- * No live tag points to the manifest, no live index lists it, directly or through indexes that no event showed, and it refers
- * to no live manifest as its subject. For a page: tags and indexes are looked up for each manifest. If more indexes list the
+ * No live tag points to the manifest, and it refers to no live manifest as its subject. No live index lists it, directly or
+ * through indexes that no event showed. For a page: tags and indexes are looked up for each manifest. If more indexes list the
  * manifest than are followed, it counts as listed.
  */
 export const nothingLeadsTo: Part = sql`(
@@ -97,7 +97,7 @@ const hasDeletedSubject: Part = sql`exists (
 
 /**
  * Whether everything that may lead to the manifest is known, apart from indexes of unknown contents. A manifest without a known
- * push existed before the first event, and so may a tag that points to it, until a reconciliation has stored all tags of the
+ * push existed before the first event. So may a tag that points to it, until a reconciliation has stored all tags of the
  * repository. A request for the manifest, or a reconciliation that found it, proves nothing. If an index leads to more than is
  * read, its users are unknown, too.
  */

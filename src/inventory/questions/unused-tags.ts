@@ -39,8 +39,8 @@ const hasUnknownParts = sql`(
 )`
 
 /**
- * Whether tag `t` may be in use although no request named it. Its own times do not show what an index of unknown contents
- * lists, who requests an index that lists the image, or who needs the image that a signature belongs to. In a repository that
+ * Whether tag `t` may be in use although no request named it. Its own times do not show the entries of an index of unknown
+ * contents, requests of an index that lists the image, or uses of the image that a signature belongs to. In a repository that
  * is being moved, the uses of its manifest may be at the other path. `d` has the values that depend only on the digest, see
  * IS_DIGEST_USED_ELSEWHERE.
  */

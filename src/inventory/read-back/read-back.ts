@@ -58,9 +58,9 @@ export const createReadBack = ({
   let wholeWalkAt = -Infinity
   let stopped = false
   /** Why the database cancelled a statement of this run. */
-  let ended: unknown
+  let cancelled: unknown
   /** Registries whose manifests were skipped because of a pause, and the beginning of the first walk that skipped them. */
-  let passedOver: { registries: Set<string>; from: Position } | undefined
+  let skipped: { registries: Set<string>; from: Position } | undefined
   /** Registries that asked to slow down or did not answer, and when they may be read again. */
   const pauses = new Map<string, { until: number; refusals: number; reason: string }>()
 
@@ -93,7 +93,7 @@ export const createReadBack = ({
       return false
     }
     if (!('isSilent' in found)) pauseIfSlow(name, now().getTime() - since)
-    if (ended !== undefined) return false
+    if (cancelled !== undefined) return false
     const problem = 'problem' in found ? found.problem : await store(found.manifest)
     // If the database is unavailable, this statement fails, too, and ends the run.
     if (problem !== undefined) await postpone(database.sql, due, problem)
@@ -109,7 +109,7 @@ export const createReadBack = ({
     let learnt = 0
     const worker = async (queue: Iterable<DueManifest>): Promise<void> => {
       for (const due of queue) {
-        if (stopped || ended !== undefined) return
+        if (stopped || cancelled !== undefined) return
         if (await read(due)) learnt++
       }
     }
@@ -156,7 +156,7 @@ export const createReadBack = ({
     } catch (error) {
       if (isConflict(error) && attempt < CONFLICT_RETRIES) return store(manifest, attempt + 1)
       // The embedded database was blocked meanwhile.
-      if (database.engine === 'pglite' && isCancelled(error)) ended = error
+      if (database.engine === 'pglite' && isCancelled(error)) cancelled = error
       return whyNotStored(error)
     }
   }
@@ -166,14 +166,14 @@ export const createReadBack = ({
    */
   const withoutPauses = (hosts: readonly string[]): string[] => {
     const paused = hosts.map((host) => registries.nameOf(host)).filter((name) => pauseLeft(name) > 0)
-    if (paused.length > 0) passedOver ??= { registries: new Set(), from: after }
-    for (const name of paused) passedOver?.registries.add(name)
+    if (paused.length > 0) skipped ??= { registries: new Set(), from: after }
+    for (const name of paused) skipped?.registries.add(name)
     return hosts.filter((host) => pauseLeft(registries.nameOf(host)) <= 0)
   }
 
-  const takeEnded = (): unknown => {
-    const error = ended
-    ended = undefined
+  const takeCancelled = (): unknown => {
+    const error = cancelled
+    cancelled = undefined
     return error
   }
 
@@ -190,7 +190,7 @@ export const createReadBack = ({
       const step = await claimDue(database, { registries: readable, after: position, most: CLAIM })
       resume ??= step.resume
       learnt += await readAll(step.claimed)
-      if (ended !== undefined) throw takeEnded()
+      if (cancelled !== undefined) throw takeCancelled()
       position = step.next
     }
     // Set last, because a walk that fails is repeated from where it began.
@@ -204,11 +204,11 @@ export const createReadBack = ({
       if (hosts.length === 0) return 0
       if (now().getTime() - wholeWalkAt >= WHOLE_WALK_MS) {
         after = BEGINNING
-        passedOver = undefined
+        skipped = undefined
         wholeWalkAt = now().getTime()
-      } else if (passedOver && [...passedOver.registries].some((name) => pauseLeft(name) <= 0)) {
-        after = passedOver.from
-        passedOver = undefined
+      } else if (skipped && [...skipped.registries].some((name) => pauseLeft(name) <= 0)) {
+        after = skipped.from
+        skipped = undefined
       }
       return walk(hosts)
     },

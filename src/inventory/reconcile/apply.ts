@@ -90,7 +90,7 @@ const applyChunk = async (
       })
       await learnManifests(tx, readIn(found))
       await propagateToShown(tx, seen.shown)
-      await correct(tx, target, found, drift)
+      await correctSizes(tx, target, found, drift)
     })
   } catch (error) {
     if (!isConflict(error) || attempt >= CONFLICT_RETRIES) throw error
@@ -147,7 +147,7 @@ const goneChange = (registry: string, repository: string, { object, name }: Diff
 })
 
 /** Corrects sizes of blobs. Of sizes that events stated, the greatest is stored; the size that the registry shows is right. */
-const correct = async (
+const correctSizes = async (
   tx: Transaction,
   { registry, repository }: NamedRepository,
   { blobs }: Found,

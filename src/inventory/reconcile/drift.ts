@@ -27,8 +27,8 @@ type Compared = Found & { untrusted: UntrustedTimes }
 
 /**
  * Lists every difference between what a registry showed of a repository and what the inventory contains. Objects with an event
- * since `found.at` are left out: a push, pull or delete during the run is newer than the responses of the registry, and it is
- * unknown whether a response came before or after it. Objects that were not requested are left out, too.
+ * since `found.at` are left out: it is unknown whether a push, pull or delete during the run happened before or after the
+ * response of the registry. Objects that were not requested are left out, too.
  * @param described what the inventory contains about the manifests that were read
  * @param untrusted times of a clock that was ahead: they do not make an object recent
  */

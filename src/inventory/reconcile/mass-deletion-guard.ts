@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 
 /** A repair would delete most of a registry from the inventory. The message contains the numbers, and what to do. */
-export class TooMuchGone extends Error {}
+export class MassDeletionRefused extends Error {}
 
 /** So many objects may vanish from any registry. */
 const TOLERATED_LOSSES = 20
@@ -15,12 +15,12 @@ export type LossCounts = { tags: Loss; manifests: Loss }
 export type MassDeletionGuard = {
   /**
    * Adds one more repository.
-   * @throws TooMuchGone once it is certain that most is gone
+   * @throws MassDeletionRefused once it is certain that most is gone
    */
   add: (losses: LossCounts) => void
   /**
    * Must be called after all repositories were added: what was neither lost nor kept counts as lost.
-   * @throws TooMuchGone
+   * @throws MassDeletionRefused
    */
   end: () => void
   /** Whether so many objects were kept that at most half can be lost. */
@@ -47,7 +47,7 @@ export const createMassDeletionGuard = async (
     if (force || weighed.gone <= TOLERATED_LOSSES || weighed.gone * 2 <= weighed.live) return
     if (!isDecidedByTags && tags.live > 0 && (tags.kept + tagsToCome) * 2 >= tags.live) return
     const objects = isDecidedByTags ? 'tags' : 'manifests'
-    throw new TooMuchGone(
+    throw new MassDeletionRefused(
       `${registry} lacks ${weighed.gone} of the ${weighed.live} ${objects} that live in the inventory, more than half of them, and none of these ` +
         'was deleted from it. Check that the address in the configuration is that of this registry, and that its storage is ' +
         `there; when the ${objects} are to go, run reconcile --apply --force (over HTTP: force=true)`,

@@ -85,20 +85,20 @@ export const createPace = ({ rate, atOnce, signal, onPause, timing = REAL_TIME }
     await sleep(isPause ? Math.min(moment - now(), REPORT_EVERY_MS) : moment - now(), signal).catch(() => undefined)
     if (isPause && pausedUntil <= now()) onPause?.(0)
   }
-  const turn = async (goesOn: () => void): Promise<void> => {
+  const waitForTurn = async (throwIfStopped: () => void): Promise<void> => {
     for (let begin = Math.max(next, pausedUntil); begin > now(); begin = Math.max(next, pausedUntil)) {
       await sleepUntil(begin)
-      goesOn()
+      throwIfStopped()
     }
     next = Math.max(now(), next) + 1000 / currentRate
   }
 
-  const answered = (): void => {
+  const onSuccess = (): void => {
     refusals = 0
     currentRate = Math.min(rate, currentRate * RECOVERY)
   }
   /** @throws RegistryBusy if the pauses would be too long */
-  const refused = (busy: RegistryBusy, begun: number): void => {
+  const onRefusal = (busy: RegistryBusy, begun: number): void => {
     // A refusal of a request that was sent before the pause began is not new.
     const isNew = begun >= pausedSince
     if (isNew) {
@@ -117,40 +117,40 @@ export const createPace = ({ rate, atOnce, signal, onPause, timing = REAL_TIME }
     pausedUntil = until
   }
 
-  const sendWhile = async <T>(goesOn: () => void, request: () => Promise<T>): Promise<T> => {
+  const sendWhile = async <T>(throwIfStopped: () => void, request: () => Promise<T>): Promise<T> => {
     await enter()
     try {
       for (;;) {
-        goesOn()
-        await turn(goesOn)
+        throwIfStopped()
+        await waitForTurn(throwIfStopped)
         requestCount++
         const begun = now()
         try {
           const answer = await request()
-          answered()
+          onSuccess()
           return answer
         } catch (error) {
           if (!(error instanceof RegistryBusy)) throw error
-          refused(error, begun)
+          onRefusal(error, begun)
         }
       }
     } finally {
       leave()
     }
   }
-  const notAborted = (): void => signal?.throwIfAborted()
+  const throwIfAborted = (): void => signal?.throwIfAborted()
 
   return {
-    send: async (request) => sendWhile(notAborted, request),
+    send: async (request) => sendWhile(throwIfAborted, request),
     together: () => {
       const failures: unknown[] = []
-      const goesOn = (): void => {
-        notAborted()
+      const throwIfStopped = (): void => {
+        throwIfAborted()
         if (failures.length > 0) throw failures[0]
       }
       return {
         send: async (request) =>
-          sendWhile(goesOn, request).catch((error: unknown) => {
+          sendWhile(throwIfStopped, request).catch((error: unknown) => {
             failures.push(error)
             throw error
           }),

@@ -18,7 +18,7 @@ export class AliasNotMoved extends Error {}
  * all tags of its upstream. So a registry that reported pulls and never a push or a delete is refused until the configuration
  * says what it is. If a registry reported nothing, it is unknown whether it is a cache: the progress contains a notice before
  * the first request. While data of an alias has not moved, all objects of the registry would be missing. Either the move is in
- * progress, or the running service does not know the alias and records new events under it, so that the inventory would contain
+ * progress, or the running service does not know the alias and records new events under it. Then the inventory would contain
  * everything twice.
  * @throws MaybeCache; AliasNotMoved; what reconcile throws
  */

@@ -66,7 +66,7 @@ type Compared = {
 /**
  * Compares one repository with the registry, repairs it if `apply` is set, and stores the result. A repository that cannot be
  * read or repaired does not affect others.
- * @throws TooMuchGone; the reason of the signal; the error of an unavailable store, so that the run can continue later
+ * @throws MassDeletionRefused; the reason of the signal; the error of an unavailable store, so that the run can continue later
  */
 export const reconcileRepository = async (walk: Walk, repository: string): Promise<RepositoryOutcome> => {
   const { pace, signal } = walk

@@ -34,9 +34,9 @@ const TURNS = [1, 2, 4, 8]
 const HOURS_IN_ALL = TURNS.reduce((sum, hours) => sum + hours, 0)
 
 /**
- * Reconciles each registry that can be read, in turns. A registry that is slow or does not end delays each of the others by one
- * turn, at first an hour, and is left to the next scheduled time after 15 hours. Registries that were reconciled since the run
- * was due are left out: an unfinished run is called again.
+ * Reconciles each registry that can be read, in turns. A slow or endless registry delays each of the others by one turn, at
+ * first an hour. After 15 hours it is left to the next scheduled time. Registries that were reconciled since the run was due
+ * are left out: an unfinished run is called again.
  * @param apply whether the inventory is repaired, or the drift only stored for `lastReconciliations`
  * @param due when the run was due; without it, no registry is left out
  * @returns `later` if another process reconciles a registry, if the data of an alias has not moved yet, or if this process

@@ -126,9 +126,9 @@ const firstPushOfDigest = sql`(
 
 /**
  * Whether a row `l` of inventory.tag_lookups, a HEAD, is part of a push. It is if the same client (address, user agent, user)
- * pushed the same tag within 15 minutes or, after a HEAD by digest, pushed that manifest or an index that lists it. A HEAD is
- * part of a pull if the client fetched the manifest within a minute and before the push. If no GET lies between the HEAD and
- * the first push, later pushes do not matter. If anything is unknown, the HEAD stays a check, which is a use.
+ * pushed the same tag within 15 minutes. After a HEAD by digest, a push of that manifest or of an index that lists it counts. A
+ * HEAD is part of a pull if the client fetched the manifest within a minute and before the push. If no GET lies between the
+ * HEAD and the first push, later pushes do not matter. If anything is unknown, the HEAD stays a check, which is a use.
  */
 const isPartOf = (firstPush: RawBuilder<unknown>): RawBuilder<unknown> => sql`coalesce((
   select not exists (

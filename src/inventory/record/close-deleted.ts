@@ -7,8 +7,8 @@ import { lockManifestsOf } from './lock-manifests.js'
 const TABLES = { repository_manifests: 'digest', repository_blobs: 'digest', tags: 'name' }
 
 /**
- * The most rows of each table that a repository may have to be closed while a registry waits for its response, and the most
- * repositories of one batch.
+ * A repository with at most SMALL rows in each table is closed while the registry waits for its response; of one batch, at most
+ * FEW repositories.
  */
 const SMALL = 500
 const FEW = 10

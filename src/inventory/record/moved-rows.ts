@@ -36,7 +36,7 @@ const ALL: (Dated & { table: string })[] = [
 ]
 
 /** Whether a move has rows left to move. */
-export const hasRest = (repositoryId: RawBuilder<unknown>, move: Until): RawBuilder<unknown> => {
+export const hasRowsToMove = (repositoryId: RawBuilder<unknown>, move: Until): RawBuilder<unknown> => {
   const some = ALL.map(
     ({ table, ...dated }) => sql`exists (
       select from inventory.${sql.raw(table)} p where repository_id = ${repositoryId} and ${isMoved(dated, move)}
@@ -46,8 +46,8 @@ export const hasRest = (repositoryId: RawBuilder<unknown>, move: Until): RawBuil
 }
 
 /** Whether a rename takes a repository `r`: the repository has rows to move, or an interrupted move left it empty. */
-export const isToBeMoved = (until: Micros): RawBuilder<unknown> =>
-  sql`(${hasRest(sql`r.id`, { until })} or r.deleted_at is null and ${IS_EMPTY})`
+export const isTakenByRename = (until: Micros): RawBuilder<unknown> =>
+  sql`(${hasRowsToMove(sql`r.id`, { until })} or r.deleted_at is null and ${IS_EMPTY})`
 
 export const IS_EMPTY = sql.raw(
   ['repository_manifests', 'repository_blobs', 'tags', 'changes']

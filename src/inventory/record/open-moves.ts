@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
-import { hasRest, IS_EMPTY } from './moved-rows.js'
+import { hasRowsToMove, IS_EMPTY } from './moved-rows.js'
 
 /** The repositories of a move, both locked. */
 export type Ids = { from: number; to: number }
@@ -47,7 +47,7 @@ export const closeMove = async (tx: Sql, { from }: Ids, move: Until): Promise<vo
   `.execute(tx)
   await sql`
     delete from inventory.open_moves where from_id = ${from} and (${rows.length > 0} or (
-      coalesce(until, 'infinity') <= coalesce(${timeOf(move)}, 'infinity') and not ${hasRest(sql`from_id`, move)}
+      coalesce(until, 'infinity') <= coalesce(${timeOf(move)}, 'infinity') and not ${hasRowsToMove(sql`from_id`, move)}
     ))
   `.execute(tx)
 }

@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isoTime } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
-import { hasRest, isToBeMoved } from './moved-rows.js'
+import { hasRowsToMove, isTakenByRename } from './moved-rows.js'
 import type { SeenRename } from './observations.js'
 
 export type StoredRename = Pick<SeenRename, 'event' | 'registry' | 'what' | 'from' | 'to' | 'at'>
@@ -78,14 +78,14 @@ export const renameBefore = async (
       order by n.at desc, event_id desc limit 1
     `,
   )
-  return before && (await isLeftFor(db, name, before)) ? before : undefined
+  return before && (await hasRowsLeftFor(db, name, before)) ? before : undefined
 }
 
 /** Whether a rename has rows left to move from a repository. */
-export const isLeftFor = async (db: Sql, name: string, { registry, at }: StoredRename): Promise<boolean> => {
+export const hasRowsLeftFor = async (db: Sql, name: string, { registry, at }: StoredRename): Promise<boolean> => {
   const { rows } = await sql`
     select from inventory.repositories r
-    where registry = ${registry} and name = ${name} and ${hasRest(sql`r.id`, { until: at })}
+    where registry = ${registry} and name = ${name} and ${hasRowsToMove(sql`r.id`, { until: at })}
   `.execute(db)
   return rows.length > 0
 }
@@ -105,7 +105,7 @@ export const renamedBy = async (
     select name from inventory.repositories r
     where registry = ${registry} and first_seen_at <= ${isoTime(at)}::timestamptz and name > ${after}
       and (name = ${from} ${what === 'namespace' ? sql`or ${below}` : sql``})
-      and ${isToBeMoved(at)}
+      and ${isTakenByRename(at)}
     order by name
   `.execute(db)
   return rows.map(({ name }) => name)

@@ -3,7 +3,7 @@ import type { Database } from '../../storage/sql/database.js'
 import { finishMove, readOpenMoves } from './finish-moves.js'
 import { moveRepository } from './move-repository.js'
 import {
-  isLeftFor,
+  hasRowsLeftFor,
   lateRenames,
   pendingRenames,
   renameBefore,
@@ -133,7 +133,7 @@ async function* carryOut(queue: Queue, rename: StoredRename, after: string): Asy
 
 /**
  * Moves a repository by a rename. Earlier renames of the old path and of the new path are carried out first, so that the result
- * does not depend on the order in which renames are carried out.
+ * does not depend on the order of the runs.
  * @returns whether the move is done.
  */
 const moveBy = async (queue: Queue, rename: StoredRename, name: string): Promise<boolean> => {
@@ -141,7 +141,7 @@ const moveBy = async (queue: Queue, rename: StoredRename, name: string): Promise
   const before = await renameBefore(database.sql, name, rename, since)
   if (before) {
     if (!(await moveBy(queue, before, name))) return false
-    if (!(await isLeftFor(database.sql, name, rename))) return true
+    if (!(await hasRowsLeftFor(database.sql, name, rename))) return true
   }
   const { registry, from, to, at } = rename
   const target = to + name.slice(from.length)

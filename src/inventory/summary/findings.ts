@@ -8,9 +8,9 @@ import { LIMITS, rangesOf, unreadRange, weighRepositories, type Range } from './
 import { partsInUse, listOf, namedManifests, orphans, usedManifests, within } from './used-parts.js'
 
 /**
- * Updates the findings, range by range. If the embedded database cancelled a statement of a range because it took too long, the
- * contents of its repositories count as unknown, as in repositories that are too large. PostgreSQL has one range, and half an
- * hour for it: an error there ends the run.
+ * Updates the findings, range by range. If the embedded database cancelled a slow statement of a range, the contents of its
+ * repositories count as unknown, as in repositories that are too large. PostgreSQL has one range, and half an hour for it: an
+ * error there ends the run.
  * @returns the errors of the ranges whose contents are unknown
  * @throws AggregateError after the last range, if a statement was cancelled a second time: the findings of these ranges are out
  * of date
@@ -24,7 +24,7 @@ export const refreshFindings = async (
     jobs.transaction().execute(async (tx) => refreshRange(tx, engine, { range, at }))
   const mayGoOn = (error: unknown): boolean => engine === 'pglite' && isCancelled(error)
   const weights = await weighRepositories(jobs)
-  const ended: unknown[] = []
+  const cancelled: unknown[] = []
   await eachAlone(
     rangesOf(weights, limits),
     async (range) => {
@@ -33,12 +33,12 @@ export const refreshFindings = async (
       } catch (error) {
         if (!mayGoOn(error)) throw error
         await refresh(unreadRange(range, weights))
-        ended.push(error)
+        cancelled.push(error)
       }
     },
     (error) => !mayGoOn(error),
   )
-  return ended
+  return cancelled
 }
 
 const refreshRange = async (

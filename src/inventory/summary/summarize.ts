@@ -26,9 +26,9 @@ export const summarize = async (database: Pick<Database, 'engine' | 'jobs'>, now
   const start = performance.now()
   const sums = await sumBlobs(db)
   await writeRepositoryTotals(db, sums)
-  const ended = await refreshFindings(database, started)
+  const cancelled = await refreshFindings(database, started)
   await writeTotals(db, sums, started, (performance.now() - start) / 1000)
-  return ended
+  return cancelled
 }
 
 /** Whether the last summary is older than the rest that it needs, or from a clock that was ahead. */
@@ -79,9 +79,9 @@ export const createSummarize = (database: Database, now: () => Date): Summarize 
   const makeOrRest = async (attempted: Lease): Promise<void> => {
     const start = performance.now()
     try {
-      const ended = await make(attempted)
-      if (ended.length > 0)
-        throw new AggregateError(ended, 'the contents of some repositories are unknown in the summary')
+      const cancelled = await make(attempted)
+      if (cancelled.length > 0)
+        throw new AggregateError(cancelled, 'the contents of some repositories are unknown in the summary')
     } catch (error) {
       retryAt = now().getTime() + restSeconds((performance.now() - start) / 1000) * 1000
       throw error

@@ -88,8 +88,8 @@ export const listOf = (digest: RawBuilder<unknown>): RawBuilder<unknown> => sql`
       ) c`
 
 /**
- * `used`: manifests whose blobs are in use. These are live manifests, manifests that a live tag or index names and no event
- * showed, because they existed before the first event, and the entries of the latter. The entries of such a manifest are not
+ * `used`: manifests whose blobs are in use. These are live manifests; manifests that a live tag or index names and no event
+ * showed, as they existed before the first event; and the entries of the latter. The entries of such a manifest are not
  * followed (`is_cut`) if there are too many, or if it is an index in an index that no event showed either: digests may be made
  * up, so that indexes list each other. `too_nested`: repositories with too many entries that may be indexes, and how many
  * indexes list these. `unknown`: by repository, how many of all these manifests are unknown, cut or unread, and how many of

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { sql } from 'kysely'
 import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import { reconcile, ReconcileBusy, type ReconcileOptions } from '../../../src/inventory/reconcile/reconcile.js'
-import { TooMuchGone } from '../../../src/inventory/reconcile/mass-deletion-guard.js'
+import { MassDeletionRefused } from '../../../src/inventory/reconcile/mass-deletion-guard.js'
 import { lastReconciliations, type ReconciliationReport } from '../../../src/inventory/reconcile/reports.js'
 import { RegistryUnavailable, RegistryError, UnreadableManifest } from '../../../src/registries/client/exchange.js'
 import { createKnownContents } from '../../../src/inventory/reconcile/known-contents.js'
@@ -269,7 +269,7 @@ describe('a registry that has lost most of its tags', () => {
     await run(many(8), { apply: true })
     const empty = stubRegistry()
     expect((await run(empty, {}, LATER)).drift.stale).toBe(8 * 5 + 8 * 3)
-    await expect(run(empty, { apply: true }, LATER)).rejects.toThrow(TooMuchGone)
+    await expect(run(empty, { apply: true }, LATER)).rejects.toThrow(MassDeletionRefused)
     await expect(run(empty, { apply: true }, LATER)).rejects.toThrow(
       'registry.example lacks 25 of the 40 tags that live in the inventory, more than half of them',
     )
@@ -287,7 +287,7 @@ describe('a registry that has lost most of its tags', () => {
     ])
     const before = await liveIn(stores.database, REGISTRY)
     expect(before).toHaveProperty('by-digest')
-    await expect(run(stubRegistry(), { apply: true }, LATER)).rejects.toThrow(TooMuchGone)
+    await expect(run(stubRegistry(), { apply: true }, LATER)).rejects.toThrow(MassDeletionRefused)
     expect(await liveIn(stores.database, REGISTRY)).toEqual(before)
   })
 
