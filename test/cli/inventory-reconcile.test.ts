@@ -28,10 +28,10 @@ describe('tallyman inventory reconcile', () => {
   test('says how to configure a registry when there is none to ask', async () => {
     const { code, err } = await tallyman([], {})
     expect(code).toBe(1)
-    expect(err).toContain('no registry has an address to be asked at; give it one in the configuration')
+    expect(err).toContain('no registry has an address; add one to the configuration')
   })
 
-  test('names those that can be asked, and what is wrong with a rate', async () => {
+  test('names those that can be read, and what is wrong with a rate', async () => {
     expect((await tallyman(['--registry', 'nobody.example'])).err).toContain(
       `the registries with one are ${registry.host}`,
     )
