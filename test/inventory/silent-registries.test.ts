@@ -88,7 +88,7 @@ describe.each(STORE_PAIRS)('of a registry without recent events, on %s', (_, ope
     await received('b.example', undefined)
     expect(await registriesOf()).toEqual([
       [],
-      expect.stringContaining('no event of b.example was ever received: what is in use is unknown'),
+      expect.stringContaining('no event of b.example was ever received: its uses are unknown'),
     ])
   })
 
