@@ -1,7 +1,7 @@
 import { ExportStopped } from '../counters/export-counters.js'
 import { Overloaded } from '../ingest/batches.js'
 import { NotADelivery, TooManyValues } from '../sources/sender.js'
-import { NotAsked } from '../inventory/reconcile/selected-registries.js'
+import { RegistryNotReadable } from '../inventory/reconcile/selected-registries.js'
 import { NotAllReconciled } from '../inventory/reconcile/each-registry.js'
 import { AliasNotMoved, MaybeCache } from '../inventory/reconcile/reconcile-registry.js'
 import { ReconcileBusy } from '../inventory/reconcile/reconcile.js'

@@ -1,6 +1,6 @@
 import type { Micros } from '../events/calendar.js'
 import type { EventId, UnreadableEvent } from '../events/registry-event.js'
-import { createRemembered } from '../inventory/record/recently-stored.js'
+import { createRecentlyStored } from '../inventory/record/recently-stored.js'
 import { arrivalAt, createStateTimes } from '../inventory/record/state-times.js'
 import { isConflict, isContentError, type Database } from '../storage/sql/database.js'
 import { createInTurn } from '../runtime/in-turn.js'
@@ -50,7 +50,7 @@ const CONFLICT_RETRIES = 3
 /** The one place that records: everything that comes in passes here, once. */
 export const createIngest = (deps: IngestDeps): Ingest => {
   const { database, now, onBatch } = deps
-  const batchDeps = { ...deps, remembered: createRemembered(), stateTimes: createStateTimes(database) }
+  const batchDeps = { ...deps, remembered: createRecentlyStored(), stateTimes: createStateTimes(database) }
   const toItem = createToItem(deps)
 
   const batches = createBatches<Item, ItemOutcome>({

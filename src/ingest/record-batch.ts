@@ -8,9 +8,9 @@ import {
 import type { Repositories } from '../counters/repositories.js'
 import type { EventId, RegistryEvent } from '../events/registry-event.js'
 import type { RegistryRequest } from '../events/registry-request.js'
-import type { Sightings } from '../inventory/record/observations.js'
-import { sightingsIn } from '../inventory/record/observe.js'
-import type { Remembered } from '../inventory/record/recently-stored.js'
+import type { Observations } from '../inventory/record/observations.js'
+import { gatherObservations } from '../inventory/record/gather-observations.js'
+import type { RecentlyStored } from '../inventory/record/recently-stored.js'
 import type { Arrived, StateTimes } from '../inventory/record/state-times.js'
 import type { PendingRequest } from '../pulls/requests/pending.js'
 import type { Item, ItemOutcome } from './item.js'
@@ -22,7 +22,7 @@ export type BatchDeps = CountingDeps & {
   originOf: (event: RegistryEvent) => string | undefined
   /** What is stored of a request until it is folded into pulls. */
   pendingOf: (request: RegistryRequest) => PendingRequest
-  remembered: Remembered
+  remembered: RecentlyStored
   stateTimes: StateTimes
   now: () => Date
 }
@@ -40,16 +40,16 @@ export const recordBatch = async (deps: BatchDeps, items: Item[], recorded: Set<
 
   await repositories.discover(counted)
   const additions = countMembers(deps, counted)
-  const sightings = await observeInventory(deps, counted)
+  const observations = await observeInventory(deps, counted)
   const requests = arrivals.flatMap(({ request }) => (request ? [deps.pendingOf(request)] : []))
   const unreadable = arrivals.flatMap((item) => item.unreadable ?? [])
   const repeated = await storeBatch(
     { database, sketches },
-    { arrivals, recorded, additions, sightings, requests, unreadable },
+    { arrivals, recorded, additions, observations, requests, unreadable },
   )
   remembered.learn(
     counted.map(({ event }) => event),
-    sightings,
+    observations,
   )
   // Each id is recorded once, also if a batch that was split has it in both halves.
   const isFirst = (item: Item): boolean =>
@@ -77,7 +77,7 @@ const countMembers = ({ rules, lifetimes, repositories }: BatchDeps, counted: re
 const observeInventory = async (
   { stateTimes, remembered, originOf, now }: BatchDeps,
   counted: readonly Arrived[],
-): Promise<Sightings> => {
+): Promise<Observations> => {
   const observed = stateTimes(counted)
-  return sightingsIn(observed instanceof Promise ? await observed : observed, { remembered, originOf, now })
+  return gatherObservations(observed instanceof Promise ? await observed : observed, { remembered, originOf, now })
 }

@@ -20,7 +20,7 @@ type Batch = {
   /** Gets the ids that this batch stores for good before its second transaction, which may fail: the batch is then tried again. */
   recorded: Set<EventId>
   additions: Additions
-  sightings: Observations
+  observations: Observations
   requests: readonly PendingRequest[]
   unreadable: readonly UnreadableEvent[]
 }
@@ -34,10 +34,10 @@ export const storeBatch = async (
   { database, sketches }: { database: Database; sketches: SketchStore },
   { additions, unreadable, recorded, ...batch }: Batch,
 ): Promise<ReadonlySet<EventId>> => {
-  const { sightings } = batch
+  const { observations } = batch
   const unresolved = additions.unresolved()
-  const ended = sightings.repositories.filter(({ deleted }) => deleted !== undefined)
-  const more = [unresolved, unreadable, sightings.renames, ended]
+  const ended = observations.repositories.filter(({ deleted }) => deleted !== undefined)
+  const more = [unresolved, unreadable, observations.renames, ended]
   const oneStatement = more.every(({ length }) => length === 0)
   const added = oneStatement ? sketches.addAlone(additions.list()) : undefined
   if (added) {
@@ -57,7 +57,7 @@ export const storeBatch = async (
     await Promise.all([
       sketches.add(additions.list(), tx),
       closeSmallDeleted(tx, ended),
-      storeRenames(tx, sightings.renames),
+      storeRenames(tx, observations.renames),
       keepUnresolved(tx, unresolved),
       keepRejected(tx, unreadable),
     ])
@@ -74,11 +74,11 @@ type Recorded = {
 /** Remembers the events, counts their tallies, keeps the inventory and the requests, in one statement. */
 const record = async (
   { run }: { run: Run },
-  { arrivals, sightings, requests }: Pick<Batch, 'arrivals' | 'sightings' | 'requests'>,
+  { arrivals, observations, requests }: Pick<Batch, 'arrivals' | 'observations' | 'requests'>,
 ): Promise<Recorded> => {
-  const close = sightings.manifests.length > 0 ? WITH_MANIFESTS : KNOWN_BEFORE
+  const close = observations.manifests.length > 0 ? WITH_MANIFESTS : KNOWN_BEFORE
   const pending = requests.length > 0 ? [pendingPart(requests)] : []
-  const { statement, values } = joinParts([talliesPart(arrivals), ...inventoryParts(sightings), ...pending], close)
+  const { statement, values } = joinParts([talliesPart(arrivals), ...inventoryParts(observations), ...pending], close)
   const rows = await run<{ id: EventId | null; digest?: string | null; number?: number | null }>(statement, values)
   const isNew = new Set(rows.flatMap(({ digest }) => digest ?? []))
   const wasDeleted = new Set(rows.flatMap(({ number }) => number ?? []))
@@ -88,8 +88,8 @@ const record = async (
   return {
     repeated: new Set(rows.flatMap(({ id }) => id ?? [])),
     untold: {
-      described: sightings.described.filter((manifest) => !isNew.has(manifest.digest) || isLarge(manifest)),
-      shown: sightings.shown.filter((place) => !isDone(place)),
+      described: observations.described.filter((manifest) => !isNew.has(manifest.digest) || isLarge(manifest)),
+      shown: observations.shown.filter((place) => !isDone(place)),
     },
   }
 }

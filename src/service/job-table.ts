@@ -109,7 +109,7 @@ export const jobsFor = (
       run: async () => expireReceptions(stores.database, RECEPTIONS, now()),
     },
     { ...OLD, name: 'forget senders', cron: '24 * * * *', run: identity.expire },
-    { ...OLD, name: 'forget lookups', cron: '26 * * * *', run: async () => forgetLookups(stores.database, now()) },
+    { ...OLD, name: 'forget lookups', cron: '26 * * * *', run: async () => expireLookups(stores.database, now()) },
     { ...OLD, ...kept('forget actors', '29 3 * * *', async () => eraseActors(database, config.actor_days, now())) },
     ...(config.reconcile_cron === undefined ? [] : [kept('reconcile', config.reconcile_cron, reconcile)]),
     ...(stores.checkpointIfDue ? [{ name: 'checkpoint', cron: EVERY_MINUTE, run: stores.checkpointIfDue }] : []),

@@ -21,7 +21,7 @@ const pushes = (registry: string): Wanted[] => {
   ]
 }
 
-describe.each(STORE_PAIRS)('of a registry without recent events, on %s', (_, open) => {
+describe.each(STORE_PAIRS)('of a registry of which nothing was heard lately, on %s', (_, open) => {
   let stores: TestStores
   let asking: Asking
   beforeAll(async () => {
@@ -66,40 +66,38 @@ describe.each(STORE_PAIRS)('of a registry without recent events, on %s', (_, ope
       const { items, notes = [] } = await asking.answer(question, { ...parameters, ...more })
       return [items.map(({ registry }) => registry).sort(), notes.join('; ')]
     }
-    expect(await registriesOf()).toEqual([['a.example', 'b.example'], expect.not.stringContaining('no event of')])
-    await received('a.example', daysAgo(6))
+    expect(await registriesOf()).toEqual([['a.example', 'b.example'], expect.not.stringContaining('nothing was heard')])
+    await heard('a.example', daysAgo(6))
     expect(await registriesOf()).toEqual([
       ['a.example', 'b.example'],
-      expect.stringContaining(
-        'no event of a.example was received since 2026-11-21T12:00:00.000000Z: if its notifications',
-      ),
+      expect.stringContaining('nothing was heard of a.example since 2026-11-21T12:00:00.000000Z: if its notifications'),
     ])
-    await received('a.example', daysAgo(8))
+    await heard('a.example', daysAgo(8))
     const silent = expect.stringContaining(
-      'no event of a.example was received since 2026-11-19T12:00:00.000000Z: uses since then are unknown',
+      'nothing was heard of a.example since 2026-11-19T12:00:00.000000Z: what was used since then is unknown',
     )
     expect(await registriesOf()).toEqual([['b.example'], silent])
     expect(await registriesOf({ registry: 'a.example' })).toEqual([[], silent])
     expect(await registriesOf({ registry: 'a.example', repository: 'team/app' })).toEqual([[], silent])
     expect(await registriesOf({ registry: 'b.example' })).toEqual([
       ['b.example'],
-      expect.not.stringContaining('no event of'),
+      expect.not.stringContaining('nothing was heard'),
     ])
-    await received('b.example', undefined)
+    await heard('b.example', undefined)
     expect(await registriesOf()).toEqual([
       [],
-      expect.stringContaining('no event of b.example was ever received: its uses are unknown'),
+      expect.stringContaining('no event of b.example was ever received: what is in use is unknown'),
     ])
   })
 
   test('nothing is offered as unused for a shorter time than that', async () => {
-    await received('a.example', daysAgo(3))
+    await heard('a.example', daysAgo(3))
     const { items } = await asking.answer('unused-images', { unused_for: '2d' })
     expect(items.map(({ registry }) => registry)).toEqual(['b.example'])
   })
 
-  test('nothing is offered of one whose last event came from a clock that was ahead, until its next event', async () => {
-    await received('a.example', daysAgo(-60))
+  test('nothing is offered of one that was heard with a clock that was ahead, until it is heard again', async () => {
+    await heard('a.example', daysAgo(-60))
     const offered = async (): Promise<unknown[]> =>
       (await asking.items('unused-images', { unused_for: '90d' })).map(({ registry }) => registry).sort()
     expect(await offered()).toEqual(['b.example'])
@@ -234,8 +232,8 @@ describe.each(STORE_PAIRS)('of a registry without recent events, on %s', (_, ope
   })
 
   test('what does not offer anything is answered', async () => {
-    await received('a.example', undefined)
-    await received('b.example', undefined)
+    await heard('a.example', undefined)
+    await heard('b.example', undefined)
     for (const question of ['images', 'last-used', 'blobs', 'manifests'])
       expect((await asking.items(question)).length).toBeGreaterThan(1)
   })

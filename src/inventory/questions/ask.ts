@@ -61,9 +61,9 @@ export const ask = async (
       'cursor: is not a cursor of this question; send "next" of the previous page unchanged, or leave the parameter out to start with the first page',
     )
   }
-  const located = await placed(db, asked)
+  const located = await withRepositoryIds(db, query)
   const { silent, unreconciled, isAll: isAllSilent, notes: silences } = await silencesIn(db, question, located, now)
-  const wanted: Asked = {
+  const wanted: QueryParameters = {
     ...located,
     now: now.toISOString(),
     ...(silent.length > 0 && { silent: JSON.stringify(silent) }),

@@ -132,7 +132,7 @@ const orphanedBlobs: Question = {
   answers: 'Live blobs that no manifest of their repository has, the largest first.',
   definition:
     'The repository has no live manifest whose contents are not known, no live manifest there has the blob, and no event of the last 24 hours before the newest event of the registry is about it: the manifest of an image that is being pushed comes last. Left out is a blob of which neither a push nor a mount is known: it was there before the first event, and so may be a manifest that has it. A blob that was there before and is pushed again looks as if it were new. Found by the summary; what was deleted or used since, or came into a manifest, is left out. A blob of unknown size comes last.',
-  parameters: PLACE,
+  parameters: REPOSITORY_FILTER,
   columns: COLUMNS,
   key: ['number', 'id', 'text'],
   fromSummary: true,

@@ -142,8 +142,8 @@ const untagged: Question = {
       select o.repository_id, o.digest, u.requested_at
       from ${MANIFEST_ROWS}
         cross join lateral (select ${manifestRequestedAt} as requested_at offset 0) u
-      where o.live and ${placedIn(sql`o.repository_id`, asked)} and ${between(bounds, byDigest)}
-        and ${isUnused(asked)} and ${isHeardSince(sql`coalesce(o.pushed_at, o.first_seen_at)`, sql`r.registry`, PUSHED_LATELY)}
+      where o.live and ${isSelected(sql`o.repository_id`, query)} and ${between(bounds, byDigest)}
+        and ${isUnused(query)} and ${isHeardSince(sql`coalesce(o.pushed_at, o.first_seen_at)`, sql`r.registry`, PUSHED_LATELY)}
         -- Once for the portion: such indexes are few, and an index of the table has them alone.
         and not o.repository_id = any(array(
           select i.repository_id from ${unknownIndexes(query)} i

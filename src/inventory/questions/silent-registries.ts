@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { isoTime, microsOf } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
 import { MOST_AHEAD_SECONDS } from '../../runtime/clock-ahead.js'
-import type { Asked, Question } from './question.js'
+import type { QueryParameters, Question } from './question.js'
 import { IS_UNRECONCILED, repositoryIdsOf, unreconciledIn, type Unreconciled } from './sql-parts.js'
 import { gapsBetween, longestSilence, LONGEST_SILENCE_DAYS, newestLongGap, openGap, type Gap } from './unheard-times.js'
 
@@ -27,7 +27,7 @@ type Silences = {
   notes: readonly string[]
 }
 
-type LastEvents = {
+type Heard = {
   registry: string
   /** When the newest event, and the newest pull, happened that were received. */
   heardAt: Date | null
@@ -55,7 +55,7 @@ type Aim = {
   isOfPushes: boolean
 }
 
-const aimOf = ({ offers }: Question, { unused_for }: Asked, now: number): Aim | undefined => {
+const aimOf = ({ offers }: Question, { unused_for }: QueryParameters, now: number): Aim | undefined => {
   if (offers === undefined || (offers === 'unused, with unused_for' && unused_for === undefined)) return undefined
   const isOfPushes = offers === 'unreferenced' || offers === 'unreferenced and unused'
   if (offers === 'unreferenced') return { now, isOfPushes }
@@ -70,10 +70,10 @@ const aimOf = ({ offers }: Question, { unused_for }: Asked, now: number): Aim | 
  * - `backlog`, if the query offers what nothing refers to: an event was received that had happened long before, within the last day;
  * - `pushes`, for such a query: seven days without an event, in repositories that `reconcile --apply` has not stored since then.
  */
-export const silencesIn = async (db: Sql, question: Question, asked: Asked, now: Date): Promise<Silences> => {
-  const aim = aimOf(question, asked, now.getTime())
+export const silencesIn = async (db: Sql, question: Question, query: QueryParameters, now: Date): Promise<Silences> => {
+  const aim = aimOf(question, query, now.getTime())
   if (!aim) return { silent: [], unreconciled: [], isAll: false, notes: [] }
-  const registries = await lastHeard(db, asked)
+  const registries = await lastHeard(db, query)
   const doubts = registries.flatMap((heard) =>
     doubtsOf(heard, aim).map((doubt) => ({ registry: heard.registry, ...doubt })),
   )
@@ -212,11 +212,8 @@ const notesOf = (doubts: readonly Doubt[]): string[] => {
   })
 }
 
-/**
- * The last events of each registry in the query. Without a registry in the query, each name is found by one look-up in the
- * index.
- */
-const readLastEvents = async (db: Sql, query: QueryParameters): Promise<LastEvents[]> => {
+/** When each registry of the query was last heard. Without a registry in the query, names are found by one look into the index each. */
+const lastHeard = async (db: Sql, query: QueryParameters): Promise<Heard[]> => {
   const { registry } = query
   const ids = repositoryIdsOf(query)
   const names = ids

@@ -15,8 +15,8 @@ export const iso = (moment: Part): Part => sql`to_char(${moment} at time zone 'U
  * a large repository well only if it knows which one it is. A registry has many repositories, so rows are read in order until
  * the page is full.
  */
-export const placedIn = (repositoryId: Part, { silent, unreconciled, ...asked }: Asked): Part => {
-  const conditions = [inAsked(repositoryId, asked)]
+export const isSelected = (repositoryId: Part, { silent, unreconciled, ...query }: QueryParameters): Part => {
+  const conditions = [matchesQuery(repositoryId, query)]
   if (silent !== undefined)
     conditions.push(sql`not exists (
         select from inventory.repositories where id = ${repositoryId} and registry = any(${JSON.parse(silent) as string[]}::text[])

@@ -172,7 +172,12 @@ const keepResult = async (
   return { result }
 }
 
-const keepFailure = async (walk: Walk, repository: string, requests: number, failure: unknown): Promise<Outcome> => {
+const keepFailure = async (
+  walk: Walk,
+  repository: string,
+  requests: number,
+  failure: unknown,
+): Promise<RepositoryOutcome> => {
   if (isStorageUnavailable(failure)) throw failure
   const error = failure instanceof Error ? failure.message : 'failed'
   const result = { repository, missing: 0, stale: 0, different: 0, differences: [], error }

@@ -171,7 +171,7 @@ const run = async (
       failures = failure instanceof RegistryUnavailable ? failures + 1 : 0
       const isAway = failure instanceof RegistryBusy || failures >= FAILURES_IN_A_ROW
       if (failure instanceof RegistryUnavailable && isAway) return failure
-      if (vanishing.isHarmless()) await repairHeldBack(walk)
+      if (vanishing.isHarmless()) await repairDeferred(walk)
       done++
     }
     return undefined
