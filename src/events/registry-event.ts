@@ -54,16 +54,16 @@ export type RegistryEvent = EventIdentity & {
   repository: RepositoryPath
   tag?: Tag
   digest?: Digest
-  /** Whether it is about a manifest or a blob; missing where nothing tells, as for deletes. */
+  /** Whether the event is about a manifest or a blob; missing if that is unknown, as for deletes. */
   object?: ObjectKind
   mediaType?: string
   /** Bytes of the manifest or blob. */
   size?: number
-  /** What the manifest lists, where the registry tells it: blobs of an image, manifests of an index. */
+  /** What the manifest lists, if the registry reports it: blobs of an image, manifests of an index. */
   references?: readonly Descriptor[]
   /** Of a rename: what got which new path. */
   rename?: Rename
-  /** The registry's own name for the client's request; events that tell of one request have the same. */
+  /** The registry's own name for the client's request; events about one request have the same name. */
   requestId?: string
   /** HTTP method of the client's request in upper case; empty when the registry did not say. */
   method: string

@@ -57,7 +57,7 @@ export const freeText = (
 }
 
 /**
- * A side field by whose text things are told apart. U+FFFD stands for bytes that were lost: the names of two people may
+ * A side field whose text distinguishes things. U+FFFD stands for bytes that were lost: the names of two people may
  * differ in nothing else, so that a text with it is not known.
  */
 export const exactText = (

@@ -156,7 +156,7 @@ export const createNotificationHandler = (deps: NotificationDeps): NotificationH
       if (over) return
       const body = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)
       chunks.length = 0
-      // Until it is answered, or nobody would count what waits to be stored.
+      // Only when it is answered: the budget also counts what waits to be stored.
       void Promise.resolve(read({ sender, token, body, headers }, response)).finally(share.release)
     })
     const giveUp = (): void => {

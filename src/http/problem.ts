@@ -31,7 +31,7 @@ export class BadRequest extends Error {
   }
 }
 
-/** A store did not answer where nothing tells a request that comes again: it may have counted, or not. */
+/** A store did not answer, and a repeated request cannot be recognised: the first one may have counted, or not. */
 export class PossiblyCounted extends Error {}
 
 const TOO_LONG = `the database ended a query that took too long (${TIME_LIMITS}); ask for less, or send it again`

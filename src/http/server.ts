@@ -16,7 +16,7 @@ import { limitUnfinished } from './unfinished-requests.js'
 import { limitUnread } from './unread-answers.js'
 import { requireScope } from './require-scope.js'
 
-type Needs = {
+type ServerDeps = {
   notifications: NotificationHandler
   /** Routers that anybody may call. */
   open: Router[]
@@ -51,12 +51,12 @@ const MOST_CONNECTIONS = 4_096
  * One server: the webhook beside Express, everything else inside.
  * @param mostConnections at once
  */
-export const createHttpServer = (needs: Needs, mostConnections = MOST_CONNECTIONS): Server => {
-  const app = createExpress(needs)
+export const createHttpServer = (deps: ServerDeps, mostConnections = MOST_CONNECTIONS): Server => {
+  const app = createExpress(deps)
   const hasToken = ({ headers }: IncomingMessage): boolean =>
-    needs.isSender(headers) || typeof needs.authorizeApi(headers) === 'object'
+    deps.isSender(headers) || typeof deps.authorizeApi(headers) === 'object'
   const begun = limitUnfinished({ hasToken })
-  const unread = limitUnread({ onDropped: needs.onUnread })
+  const unread = limitUnread({ onDropped: deps.onUnread })
   const whenItsTurn = inTurn()
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     unread(response)
@@ -65,7 +65,7 @@ export const createHttpServer = (needs: Needs, mostConnections = MOST_CONNECTION
     if (!server.listening) response.setHeader('connection', 'close')
     const path = request.url?.split('?', 1)[0] ?? ''
     const sender = senderAt(path)
-    if (sender) needs.notifications(request, response, sender)
+    if (sender) deps.notifications(request, response, sender)
     else app(request, response)
   }
   const server = createServer({ connectionsCheckingInterval: LIMITS_EVERY_MS }, (request, response) => {
@@ -76,7 +76,7 @@ export const createHttpServer = (needs: Needs, mostConnections = MOST_CONNECTION
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     whenItsTurn(request, response, refuseExpectation)
   })
-  const noteRequest = limitConnections(server, { most: mostConnections, onDropped: needs.onDropped })
+  const noteRequest = limitConnections(server, { most: mostConnections, onDropped: deps.onDropped })
   server.requestTimeout = REQUEST_LIMIT_MS
   server.headersTimeout = HEADERS_LIMIT_MS
   return server
@@ -86,7 +86,7 @@ const refuseExpectation = (_request: IncomingMessage, response: ServerResponse):
   response.writeHead(417).end()
 }
 
-const createExpress = ({ open, metrics, closed, queryTurns, onError, ...doors }: Needs): express.Express => {
+const createExpress = ({ open, metrics, closed, queryTurns, onError, ...doors }: ServerDeps): express.Express => {
   const app = express()
   app.disable('x-powered-by')
   app.set('etag', false)
@@ -111,7 +111,7 @@ const harmlessAnswers: RequestHandler = (_request, response, next) => {
   next()
 }
 
-type Doors = Pick<Needs, 'authorizeApi' | 'isSender' | 'onMisdirected'>
+type Doors = Pick<ServerDeps, 'authorizeApi' | 'isSender' | 'onMisdirected'>
 
 const requireToken =
   ({ authorizeApi, isSender, onMisdirected }: Doors): RequestHandler =>
@@ -138,7 +138,7 @@ const requireToken =
     response.status(401).json({ message: `401 Unauthorized: ${reason}` })
   }
 
-/** What changes nothing needs less than all else. */
+/** What changes nothing deps less than all else. */
 const requireScopeOfMethod: RequestHandler = (request, response, next) => {
   const isRead = request.method === 'GET' || request.method === 'HEAD'
   requireScope(isRead ? 'read' : 'admin')(request, response, next)

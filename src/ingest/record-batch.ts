@@ -18,7 +18,7 @@ import { storeBatch } from './store-batch.js'
 
 export type BatchDeps = CountingDeps & {
   repositories: Repositories
-  /** A keyed hash that tells clients apart; undefined if the event does not say which client it was. */
+  /** A keyed hash that distinguishes clients; undefined if the event does not say which client it was. */
   originOf: (event: RegistryEvent) => string | undefined
   /** What is stored of a request until it is folded into pulls. */
   pendingOf: (request: RegistryRequest) => PendingRequest

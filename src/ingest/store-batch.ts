@@ -43,17 +43,17 @@ export const storeBatch = async (
   if (added) {
     // Most often: one statement, which is its own transaction, takes a third of the work of three.
     await added
-    const { repeated, untold } = await record(database, batch)
+    const { repeated, unpropagated } = await record(database, batch)
     // Should this fail, the events come again: the inventory takes them as if for the first time.
-    if (untold.described.length + untold.shown.length > 0) {
+    if (unpropagated.described.length + unpropagated.shown.length > 0) {
       for (const { id } of batch.arrivals) if (!repeated.has(id)) recorded.add(id)
-      await database.transaction(async (tx) => propagateKnownBlobs(tx, untold))
+      await database.transaction(async (tx) => propagateKnownBlobs(tx, unpropagated))
     }
     return repeated
   }
   return database.transaction(async (tx) => {
-    const { repeated, untold } = await record(tx, batch)
-    await propagateKnownBlobs(tx, untold)
+    const { repeated, unpropagated } = await record(tx, batch)
+    await propagateKnownBlobs(tx, unpropagated)
     await Promise.all([
       sketches.add(additions.list(), tx),
       closeSmallDeleted(tx, ended),
@@ -68,7 +68,7 @@ export const storeBatch = async (
 type Recorded = {
   /** Ids that were known before. */
   repeated: ReadonlySet<EventId>
-  untold: Pick<Observations, 'described' | 'shown'>
+  unpropagated: Pick<Observations, 'described' | 'shown'>
 }
 
 /** Remembers the events, counts their tallies, keeps the inventory and the requests, in one statement. */
@@ -82,12 +82,12 @@ const record = async (
   const rows = await run<{ id: EventId | null; digest?: string | null; number?: number | null }>(statement, values)
   const isNew = new Set(rows.flatMap(({ digest }) => digest ?? []))
   const wasDeleted = new Set(rows.flatMap(({ number }) => number ?? []))
-  // A manifest that nobody knew before is only where this batch saw it; what others learn of it meanwhile, they bring there.
+  // A new manifest is only in the repositories of this batch. Other processes that learn its contents meanwhile propagate its blobs themselves.
   const isDone = ({ number, digest, isCovered }: ShownManifest): boolean =>
     isCovered && isNew.has(digest) && !wasDeleted.has(number)
   return {
     repeated: new Set(rows.flatMap(({ id }) => id ?? [])),
-    untold: {
+    unpropagated: {
       described: observations.described.filter((manifest) => !isNew.has(manifest.digest) || isLarge(manifest)),
       shown: observations.shown.filter((place) => !isDone(place)),
     },

@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js'
 
-/** How many leading bits of an address tell clients apart. */
+/** How many leading bits of an address distinguish clients. */
 export type Prefixes = { ipv4: number; ipv6: number }
 
 /** A home or a machine has all of its IPv6 /64, and changes the rest of it from day to day. */

@@ -109,15 +109,15 @@ const clientBy = (rules: readonly Compiled[], userAgent: string): Client => {
   for (const { client, kind, version, pattern, with: others, fetches_twice } of rules) {
     const found = pattern.exec(agent)
     if (!found) continue
-    const told: Client = {
+    const known: Client = {
       client,
       kind,
       ...(version !== undefined && { version }),
       ...(fetches_twice !== undefined && { fetches_twice }),
     }
-    keep(told, found.groups)
-    for (const other of others) keep(told, other.exec(agent)?.groups)
-    return told
+    keep(known, found.groups)
+    for (const other of others) keep(known, other.exec(agent)?.groups)
+    return known
   }
   return unknown(agent)
 }

@@ -5,7 +5,7 @@ import { createRecentMap } from '../runtime/recent-map.js'
 import { networkOf, type Prefixes } from './address.js'
 import type { Salts } from './salts.js'
 
-/** Names that tell clients apart, and tell nobody who they are. */
+/** Names that distinguish clients, and identify no one. */
 export type Origin = {
   /** Of address, user agent and name: too many when people use several tools. */
   origin: string
@@ -17,7 +17,7 @@ export type Origin = {
 
 export type OriginOf = (requester: Requester, at: Micros) => Origin
 
-type Needs = { key: string; salts: Pick<Salts, 'at' | 'before'>; prefixes: Prefixes; window: Micros }
+type OriginDeps = { key: string; salts: Pick<Salts, 'at' | 'before'>; prefixes: Prefixes; window: Micros }
 
 /** 128 bits in base64url. */
 const CHARACTERS = 22
@@ -28,7 +28,7 @@ const MOST = 20_000
  * Makes origins and endpoints: HMAC-SHA256 over the network of the address, keyed with the key of the installation and the
  * salt of the period (docs/definitions-of-numbers.md, "Unique pullers"). The address itself goes no further.
  */
-export const createOriginOf = ({ key, salts, prefixes, window }: Needs): OriginOf => {
+export const createOriginOf = ({ key, salts, prefixes, window }: OriginDeps): OriginOf => {
   const known = createRecentMap<Origin>(MOST)
   return (requester, at) => {
     const salt = salts.at(at)

@@ -7,7 +7,7 @@ export type Rotation = (typeof ROTATIONS)[number]
 export const isRotation = (text: string | undefined): text is Rotation =>
   (ROTATIONS as readonly (string | undefined)[]).includes(text)
 
-/** A secret of a period, mixed into every origin: once it is destroyed, nobody can tell whose origin one was. */
+/** A secret of a period, mixed into every origin. Once it is destroyed, no one can find out whose origin it was. */
 export type Salt = { from: Micros; until: Micros; text: string }
 
 export type StoredSalt = Salt & { rotation: Rotation }
@@ -31,7 +31,7 @@ export type Salts = {
   rotate: () => Promise<void>
 }
 
-type Needs = {
+type SaltDeps = {
   store: SaltStore
   rotation: Rotation
   /** How long after its end a salt is needed, in microseconds: `saltWindow` of the fold. */
@@ -42,7 +42,7 @@ type Needs = {
 }
 
 /** The salts of all processes on one store. Without the key of the installation they are worth nothing. */
-export const createSalts = async ({ store, rotation, window, now, random }: Needs): Promise<Salts> => {
+export const createSalts = async ({ store, rotation, window, now, random }: SaltDeps): Promise<Salts> => {
   let salts: Salt[] = []
 
   const rotate = async (): Promise<void> => {

@@ -69,7 +69,7 @@ export type App = {
   routes: readonly Route[]
   /** With the embedded database. */
   rests: JobRests | undefined
-  /** Reads the files of registries again. What cannot be read is logged, and those of before stay. */
+  /** Reads the files of registries again. If a file is invalid, the error is logged, and the previous registries stay in use. */
   reload: () => void
   /** Does what need not be done before the service answers. To be called when `http` listens. */
   afterListening: () => Promise<void>
@@ -151,9 +151,9 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   })
 
   const receptions = createReceptions(database, now)
-  const isToBeTold = onceAMinute(now)
+  const isToBeLogged = onceAMinute(now)
   const onError = (error: unknown, status: number): void => {
-    if (!isToBeTold(status)) return
+    if (!isToBeLogged(status)) return
     // A route has answered what it knows; anything else may be a defect.
     if (error instanceof BadRequest) log.warn({ reason: error.message }, 'a request failed')
     else log.error({ err: error }, 'a request failed')
@@ -284,11 +284,12 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
     onError,
     onDropped: (why) => {
       prometheus.droppedConnection(why)
-      if (isToBeTold('dropped'))
+      if (isToBeLogged('dropped'))
         log.warn('too many connections are open: new ones, or idle ones without a token, are closed')
     },
     onUnread: () => {
-      if (isToBeTold('unread')) log.warn('connections were closed: their clients left too many bytes of answers unread')
+      if (isToBeLogged('unread'))
+        log.warn('connections were closed: their clients left too many bytes of answers unread')
     },
   })
 

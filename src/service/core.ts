@@ -252,7 +252,7 @@ const systemValues = (
   sketch_store_version: sketches.version,
 })
 
-/** Settings that a ping may tell, with the type of each value. */
+/** Settings that a ping may contain, with the type of each value. */
 const SETTING_VALUES = {
   event_rules: 'string',
   user_directory: 'string',

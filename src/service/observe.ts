@@ -6,21 +6,21 @@ import type { Receptions } from '../ingest/receptions.js'
 import { messageOf } from '../runtime/error-message.js'
 import type { WriteCheck } from './write-check.js'
 
-/** A wrong token comes a thousand times a minute, and so does a store that is away; one line a minute tells it. */
-const TELL_EVERY_MS = 60_000
+/** A wrong token, or an unavailable store, may fail a thousand requests a minute. The log has one line a minute. */
+const LOG_EVERY_MS = 60_000
 
 /** Answers whether a failure is to be logged: the first of a kind, such as a status, in a minute. */
 export const onceAMinute = (now: () => Date): ((kind: number | string) => boolean) => {
-  const toldAt = new Map<number | string, number>()
+  const loggedAt = new Map<number | string, number>()
   return (kind) => {
     const at = now().getTime()
-    if (at - (toldAt.get(kind) ?? 0) < TELL_EVERY_MS) return false
-    toldAt.set(kind, at)
+    if (at - (loggedAt.get(kind) ?? 0) < LOG_EVERY_MS) return false
+    loggedAt.set(kind, at)
     return true
   }
 }
 
-type Needs = {
+type ObserverDeps = {
   receptions: Receptions
   prometheus: Prometheus
   writes: Pick<WriteCheck, 'succeeded' | 'failed'>
@@ -28,11 +28,17 @@ type Needs = {
   now: () => Date
 }
 
-/** Tells what became of notifications: to Prometheus, to those who ask for the status, and, where something is amiss, to the log. */
-export const observeNotifications = ({ receptions, prometheus, writes, log, now }: Needs): NotificationObserver => {
-  const isToBeTold = onceAMinute(now)
+/** Reports the outcomes of notifications to Prometheus, to the status, and, if something is wrong, to the log. */
+export const observeNotifications = ({
+  receptions,
+  prometheus,
+  writes,
+  log,
+  now,
+}: ObserverDeps): NotificationObserver => {
+  const isToBeLogged = onceAMinute(now)
   const warn = (status: number, error: unknown): void => {
-    if (!isToBeTold(status)) return
+    if (!isToBeLogged(status)) return
     if (status === 401) {
       log.warn(
         'a notification had no valid token; compare the registry’s Authorization header with the notification tokens',
@@ -43,7 +49,7 @@ export const observeNotifications = ({ receptions, prometheus, writes, log, now 
       log.warn(`a notification came to a wrong path; registries send them to ${WEBHOOK}`)
       return
     }
-    // What is wrong with a request is its message. Where it was found tells only about a defect of our own, or a store.
+    // For an invalid request the message is enough. A stack helps only with a defect of the service, or with a store.
     const reason = error !== undefined && (status < 500 ? { reason: messageOf(error) } : { err: error })
     log.warn({ status, ...reason }, 'a notification was refused; the registry will send it again')
   }

@@ -13,7 +13,7 @@ import { carryOutRenames, createRenameTurns, type RenameTurns } from '../invento
 import { retractEntries } from '../inventory/record/retract-entries.js'
 import { settleChecks } from '../inventory/record/settle-checks.js'
 
-/** How long after a rename events of before it are still moved; none comes later than its id is remembered. */
+/** How long after a rename earlier events are still moved: no event counts that arrives after its id has expired. */
 const LATE_DAYS = 14
 /** Milliseconds of one run for renames: less than half of the time until the next run, since a rename may take hours. */
 const RENAMES_MS = 4_000
@@ -35,7 +35,7 @@ type SettleDeps = CountingDeps & {
 }
 
 /**
- * What an event alone does not tell: what belongs to another name, what ended with its repository, what large manifests
+ * What cannot be known from one event alone: what belongs to another name, what ended with its repository, what large manifests
  * hold in many repositories, which pulls by digest were of a tag, and which HEADs were no part of a push. Pulls of an alias are
  * moved by a job of their own (pulls/aliases/move-aliases.ts): years of them take an hour.
  * @throws AggregateError when parts failed; the others were done.

@@ -69,7 +69,7 @@ export type Status = {
    * client used none. Totals count them.
    */
   eventsWithoutUser: number
-  /** People whose id the user directory could not tell yet; they are counted when it can. */
+  /** Users whose id the user directory has not resolved yet. They count when it is resolved. */
   unresolvedUsers: number
   /** Requests that were refused, by HTTP status, over the last seven days: a 401 is a wrong token. */
   refused: Record<string, number>

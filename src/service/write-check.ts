@@ -31,7 +31,7 @@ type Needs = {
 
 /**
  * Writes fail while the last notification could not be stored, as a probe may not need what was missing. Without notifications a
- * probe tells: a store that answers reads may refuse writes (disk full, read only, no memory).
+ * probe shows: a store that answers reads may refuse writes (disk full, read only, no memory).
  */
 export const createWriteCheck = ({ probe, elapsed }: Needs): WriteCheck => {
   let succeededAt = -Infinity

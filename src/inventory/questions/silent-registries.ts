@@ -3,7 +3,8 @@ import { isoTime, microsOf } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
 import { MOST_AHEAD_SECONDS } from '../../runtime/clock-ahead.js'
 import type { QueryParameters, Question } from './question.js'
-import { IS_UNRECONCILED, repositoryIdsOf, unreconciledIn, type Unreconciled } from './sql-parts.js'
+import { lastHeard, type Heard } from './last-heard.js'
+import { IS_UNRECONCILED, unreconciledIn, type Unreconciled } from './sql-parts.js'
 import { gapsBetween, longestSilence, LONGEST_SILENCE_DAYS, newestLongGap, openGap, type Gap } from './unheard-times.js'
 
 const DAY_MS = 86_400_000
@@ -25,18 +26,6 @@ type Silences = {
   /** Whether all registries of the query are left out. */
   isAll: boolean
   notes: readonly string[]
-}
-
-type Heard = {
-  registry: string
-  /** When the newest event, and the newest pull, happened that were received. */
-  heardAt: Date | null
-  pullAt: Date | null
-  /** When an event was received that had happened long before. */
-  lateAt: Date | null
-  /** Days with an event, and with a pull, as multiranges. */
-  heardOn: string | null
-  pullsOn: string | null
 }
 
 /** What is doubtful of a registry, and what a note says of it. `quiet` and `heard again` leave nothing out. */
@@ -211,31 +200,3 @@ const notesOf = (doubts: readonly Doubt[]): string[] => {
     ]
   })
 }
-
-/** When each registry of the query was last heard. Without a registry in the query, names are found by one look into the index each. */
-const lastHeard = async (db: Sql, query: QueryParameters): Promise<Heard[]> => {
-  const { registry } = query
-  const ids = repositoryIdsOf(query)
-  const names = ids
-    ? sql`select distinct registry from inventory.repositories where id = any(${ids}::int[])`
-    : registry !== undefined
-      ? sql`select registry from inventory.repositories where registry = ${registry} limit 1`
-      : ALL_NAMES
-  const { rows } = await sql<Heard>`
-    select n.registry, least(r.last_received_at, r.last_event_at) as "heardAt", 
-      case when r.last_pull_at is not null then least(r.last_received_at, r.last_pull_at) end as "pullAt",
-      r.late_at as "lateAt", r.heard_on::text as "heardOn", r.pulls_on::text as "pullsOn"
-    from (${names}) n left join receptions r on r.registry = n.registry
-    order by n.registry
-  `.execute(db)
-  return rows
-}
-
-const ALL_NAMES = sql`
-  with recursive names as (
-    (select registry from inventory.repositories order by registry limit 1)
-    union all
-    select (select r.registry from inventory.repositories r where r.registry > names.registry order by r.registry limit 1)
-    from names where names.registry is not null
-  )
-  select registry from names where registry is not null`

@@ -8,7 +8,7 @@ import { networksInCsv, type Network } from './network-csv.js'
 import { networkIn } from './network-record.js'
 import { PlacesError } from './places-error.js'
 
-/** Where an address is, as far as the files tell. */
+/** The location of an address, as far as the files contain it. */
 export type Place = { country?: string } & Partial<Network>
 
 export type Places = {

@@ -29,7 +29,7 @@ const NOTHING: Part = { empty: 1, first: NOWHERE, last: NOWHERE }
 const BEGINNING = 0
 const BEFORE = 1
 
-/** Beyond these nobody writes a pattern for an agent, and counting would take long. */
+/** No pattern for an agent needs more, and counting would take long. */
 const MOST_PARTS = 2_000
 const MOST_WAYS = 1_000_000
 
@@ -111,7 +111,7 @@ export const positionsOf = (pattern: string): Positions => {
         return NOTHING
       }
     }
-    throw new NotBounded(`has ${node.raw}, of which nobody can tell how long it takes`)
+    throw new NotBounded(`has ${node.raw}, whose time cannot be bounded`)
   }
 
   const { alternatives } = new RegExpParser().parsePattern(pattern, 0, pattern.length, { unicode: false })

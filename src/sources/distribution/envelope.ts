@@ -114,7 +114,7 @@ const readItem = (item: unknown, now: Micros): ReportedEvent | Unreadable => {
   try {
     return toRegistryEvent(item, now)
   } catch (error) {
-    // What nobody foresaw is the culprit's alone, too: the registry would send its neighbours again for ever.
+    // An unexpected error concerns this item alone, too: otherwise the registry would send its neighbours again for ever.
     return error instanceof Unreadable ? error : new Unreadable('wrong_type', 'the event cannot be read')
   }
 }

@@ -44,7 +44,7 @@ const typeOf = (value: unknown): unknown => (value === undefined || value === nu
 
 /**
  * What a text looks like: `a` for each letter, `9` for each digit, `·` for all else but ASCII's punctuation. A time that is written
- * in another form is recognised by it, and nobody is.
+ * in another form is recognised by it, and no person is.
  */
 const shapeOf = (text: string): string => {
   const shape = text

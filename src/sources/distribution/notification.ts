@@ -160,7 +160,7 @@ const actorOf = (value: unknown, unreadable: UnreadableFields): Actor => {
   return actor
 }
 
-/** A field without which nobody could say what happened, as text. */
+/** A field that decides what happened, as text. */
 const text = (value: unknown, field: string, longest = LONGEST_TEXT): string | undefined => {
   if (isMissing(value)) return undefined
   if (typeof value !== 'string') throw new Unreadable('wrong_type', `${field} is not text`)
@@ -179,7 +179,7 @@ const fieldsOf = (value: unknown, field: SideField, unreadable: UnreadableFields
 /**
  * Shows whether two deliveries are of one event or of two. Registries send a UUID, which is the id whatever else the body says.
  * Any other id was written by hand and may stand on different events, so what happened, when and to what is part of it. Whatever
- * else was sent as an id tells events apart as well, whether it can be read or not.
+ * else was sent as an id distinguishes events as well, whether it can be read or not.
  */
 const identityOf = (item: Fields, target: Fields, request: Fields, unreadable: UnreadableFields): EventIdentity => {
   const id = exactText(item.id, 'id', unreadable)
