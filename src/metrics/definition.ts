@@ -40,10 +40,11 @@ export type MetricReferences = {
   settingValues: ReadonlyMap<string, ValueType>
 }
 
-const SUFFIX: Partial<Record<MetricTimeFrame, string>> = {
-  '7d': '_weekly',
-  '28d': '_monthly',
-  month: '_calendar_month',
+/** What a time frame adds to a key path, and how a description names it. */
+const TIME_FRAMES: Partial<Record<MetricTimeFrame, { suffix: string; words: string }>> = {
+  '7d': { suffix: '_weekly', words: 'in the last complete ISO week' },
+  '28d': { suffix: '_monthly', words: 'in the last four complete ISO weeks' },
+  month: { suffix: '_calendar_month', words: 'in the last complete calendar month' },
 }
 
 /**
@@ -64,7 +65,7 @@ export const loadMetrics = (folder: string, read: ReadDefinition, known: MetricR
   })
   problems.push(...metrics.flatMap((metric) => wrongReferences(metric, known)), ...clashes(metrics))
   if (problems.length > 0) throw new MetricsError(folder, problems)
-  return metrics
+  return inOrder(metrics)
 }
 
 /** Like DefinitionError, but each error names its own file below the directory. */
@@ -86,14 +87,35 @@ const filesIn = (folder: string): string[] => {
   }
 }
 
-/** Makes one definition for each time frame of a list. As at GitLab, a suffix of the key path distinguishes them. */
+/**
+ * Makes one definition for each time frame of a list. As at GitLab, a suffix distinguishes the key paths: it replaces `{suffix}`, or is
+ * added at the end. `{time_frame}` in the description becomes words.
+ */
 const perTimeFrame = (document: MetricDocument, file: string): LoadedMetric[] => {
-  const { time_frame: frames } = document
+  const { time_frame: frames, key_path, description } = document
   if (!Array.isArray(frames)) return [{ definition: { ...document, time_frame: frames }, file }]
-  return frames.map((frame) => ({
-    definition: { ...document, key_path: `${document.key_path}${SUFFIX[frame] ?? ''}`, time_frame: frame },
-    file,
-  }))
+  return frames.map((frame) => {
+    const { suffix = '', words = '' } = TIME_FRAMES[frame] ?? {}
+    return {
+      file,
+      definition: {
+        ...document,
+        key_path: key_path.includes('{suffix}') ? key_path.replaceAll('{suffix}', suffix) : `${key_path}${suffix}`,
+        description: description.replaceAll('{time_frame}', words).trim(),
+        time_frame: frame,
+      },
+    }
+  })
+}
+
+/** By time frame, then by file, each with its suffix: the order of documents and of the API. */
+const inOrder = (metrics: readonly LoadedMetric[]): LoadedMetric[] => {
+  const rankOf = ({ definition: { time_frame: frame }, file }: LoadedMetric): string =>
+    `${frame} ${file.replace(/\.ya?ml$/, '')}${TIME_FRAMES[frame]?.suffix ?? ''}`
+  return metrics
+    .map((metric) => ({ metric, rank: rankOf(metric) }))
+    .sort((a, b) => (a.rank < b.rank ? -1 : 1))
+    .map(({ metric }) => metric)
 }
 
 type MetricOptions = Partial<Record<'event' | 'query' | 'measure' | 'value' | 'by', string>> & { events?: string[] }

@@ -54,9 +54,21 @@ describe('metric definitions of an operator', () => {
   test('a list of time frames is a metric each, as GitLab names them', () => {
     write('pushers.yml', RIGHT.replace('time_frame: 7d', 'time_frame: [7d, 28d, month]'))
     expect(load().map(({ definition }) => [definition.key_path, definition.time_frame])).toEqual([
-      ['counts.pushers_weekly', '7d'],
       ['counts.pushers_monthly', '28d'],
+      ['counts.pushers_weekly', '7d'],
       ['counts.pushers_calendar_month', 'month'],
+    ])
+  })
+
+  test('the suffix and the words of a time frame stand where the file says', () => {
+    const named = RIGHT.replace('counts.pushers', 'counts{suffix}.pushers').replace(
+      /description: .*/,
+      'description: Pushers {time_frame}',
+    )
+    write('pushers.yml', named.replace('time_frame: 7d', 'time_frame: [7d, month]'))
+    expect(load().map(({ definition: { key_path, description } }) => [key_path, description])).toEqual([
+      ['counts_weekly.pushers', 'Pushers in the last complete ISO week'],
+      ['counts_calendar_month.pushers', 'Pushers in the last complete calendar month'],
     ])
   })
 
@@ -181,25 +193,28 @@ describe('metric definitions of an operator', () => {
 
 describe('the metrics that come with Tallyman', () => {
   const folders = readdirSync(join(ROOT, 'metrics'))
+  const documented = readFileSync(join(ROOT, 'docs', 'metrics.md'), 'utf8')
 
-  test('lie in the folders of GitLab, by their time frame', () => {
-    expect(folders.sort()).toEqual(['counts_28d', 'counts_7d', 'counts_all', 'counts_month', 'settings', 'system'])
+  test('lie in folders by what they are', () => {
+    expect(folders.sort()).toEqual(['counts', 'counts_all', 'settings', 'system'])
   })
 
   test.each(['push_tag', 'delete_tag', 'push_repository', 'delete_repository', 'create_repository'])(
     'the event %s of the merge request is there weekly and monthly, at its key path',
     (name) => {
-      for (const [folder, suffix, frame] of [
-        ['counts_7d', '_weekly', '7d'],
-        ['counts_28d', '_monthly', '28d'],
-      ] as const) {
-        const event = `i_container_registry_${name}_user`
-        expect(read(join(ROOT, 'metrics', folder, `${event}${suffix}.yml`), 'metric')).toMatchObject({
-          key_path: `redis_hll_counters.user_container_registry.${event}${suffix}`,
-          time_frame: frame,
-          options: { events: [event] },
-        })
-      }
+      const event = `i_container_registry_${name}_user`
+      const keyPath = `redis_hll_counters.user_container_registry.${event}`
+      const paths = [...documented.matchAll(/^\| `([^`]+)`/gm)].map(([, path = '']) => path)
+      expect(paths.filter((path) => path.startsWith(`${keyPath}_`))).toEqual([
+        `${keyPath}_monthly`,
+        `${keyPath}_weekly`,
+        `${keyPath}_calendar_month`,
+      ])
+      expect(read(join(ROOT, 'metrics', 'counts', `${event}.yml`), 'metric')).toMatchObject({
+        key_path: keyPath,
+        time_frame: ['7d', '28d', 'month'],
+        options: { events: [event] },
+      })
     },
   )
 })
