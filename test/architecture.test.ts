@@ -12,7 +12,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   tokens: ['events'],
   sources: ['events', 'runtime'],
   storage: ['runtime'],
-  schema: ['storage'],
+  schema: ['runtime', 'storage'],
   definitions: ['runtime'],
   users: ['events', 'runtime'],
   counters: ['definitions', 'events', 'runtime', 'storage'],

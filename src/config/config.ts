@@ -14,9 +14,11 @@ import { environmentName, readSettings, SETTINGS, type SettingValues, type Setti
 import { unreadableFiles } from './unreadable-files.js'
 import { unknownVariables } from './unknown-variables.js'
 import { readPublicKey } from '../users/public-key.js'
+import { UserError } from '../runtime/user-error.js'
 
 /** The configuration is invalid. The message has a line for each error, with its key. */
-export class ConfigError extends Error {
+export class ConfigError extends UserError {
+  override readonly kind = 'setup'
   constructor(readonly problems: readonly string[]) {
     super(['The configuration cannot be used:', ...problems.map((problem) => `  ${problem}`)].join('\n'))
   }

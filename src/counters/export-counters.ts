@@ -5,12 +5,15 @@ import { KEY_PREFIX } from './keys.js'
 import type { Repositories } from './repositories.js'
 import { mergesSoFar } from './repository-merges.js'
 import { TABLE_KINDS, TABLES } from './transfer-tables.js'
+import { UserError } from '../runtime/user-error.js'
 
 const MERGED =
   'repositories of two registries were merged during the export, so that some of them may be missing; export again'
 
 /** An export ended without its closing line, so that no import accepts it as complete. The message says what to do. */
-export class ExportStopped extends Error {}
+export class ExportStopped extends UserError {
+  override readonly kind = 'unavailable'
+}
 
 /**
  * All counters as lines of JSON: unresolved users, repositories, tallies, and sketches in Redis's format. The last line

@@ -1,8 +1,11 @@
 import type { Micros } from '../events/calendar.js'
 import { LINES, timeIn, type LineKind, type LineValue } from './export-values.js'
+import { UserError } from '../runtime/user-error.js'
 
 /** An export cannot be imported. The message contains the line and the reason. */
-export class ImportError extends Error {}
+export class ImportError extends UserError {
+  override readonly kind = 'setup'
+}
 
 const VERSION = 1
 

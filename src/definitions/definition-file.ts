@@ -3,12 +3,14 @@ import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import { parse } from 'yaml'
 import { FileError } from '../runtime/file-error.js'
 import { readTextFile } from '../runtime/read-file.js'
+import { UserError } from '../runtime/user-error.js'
 
 /** The size limit in bytes of a file of rules, metrics or clients. The shipped files have at most 40,000. */
 const LARGEST_FILE = 1_048_576
 
 /** A file of definitions (rules, metrics) is invalid. The message has a line for each error: file, key, and expected value. */
-export class DefinitionError extends Error {
+export class DefinitionError extends UserError {
+  override readonly kind = 'setup'
   constructor(
     readonly file: string,
     readonly problems: string[],

@@ -1,8 +1,11 @@
 import { isCancelled } from '../storage/sql/database.js'
 import { createTurnsOfSenders } from './turns-of-senders.js'
+import { UserError } from '../runtime/user-error.js'
 
 /** More is waiting than may wait. The registry keeps the event and sends it again. */
-export class Overloaded extends Error {}
+export class Overloaded extends UserError {
+  override readonly kind = 'unavailable'
+}
 
 type Part<Item> = { items: Item[]; weight: number }
 
@@ -92,7 +95,7 @@ export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): B
     // Parts of large arrivals that are behind keep out only other large ones: a small arrival passes them.
     const before = waiting.weight(sender) + (isLarge ? (behind.get(sender) ?? 0) : 0)
     if (before >= longestQueue / 2 || waiting.weight() >= longestQueue) {
-      throw new Overloaded('too many events are waiting to be stored')
+      throw new Overloaded('too many events are waiting to be stored; send it again')
     }
     const [only] = parts
     return only && !isLarge ? enqueue(only, sender) : enqueueInTurn(parts, sender)

@@ -1,5 +1,6 @@
 import type { Database } from '../storage/sql/database.js'
 import { claimDuePing, markFailed, markSent, postponePings, type KeptPing } from './history.js'
+import { UserError } from '../runtime/user-error.js'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -19,7 +20,9 @@ const CLAIM_MS = 5 * MINUTE
 export const claimedUntil = (now: Date): Date => new Date(now.getTime() + CLAIM_MS)
 
 /** A ping could not be delivered. The message says what happens next, and contains no address. */
-export class DeliveryError extends Error {}
+class DeliveryError extends UserError {
+  override readonly kind = 'upstream'
+}
 
 type DeliverDeps = {
   database: Database

@@ -5,9 +5,12 @@ import type { Learned } from './learned.js'
 import type { Learnings } from './learned-tables.js'
 import type { RegistryIdentity } from './registry-identity.js'
 import { isKnownRegistry } from './registry-names.js'
+import { UserError } from '../runtime/user-error.js'
 
 /** A join of registries is refused. The message says why, and what to do. */
-export class JoinRefused extends Error {}
+export class JoinRefused extends UserError {
+  override readonly kind = 'invalid'
+}
 
 export type Join = { from: string; into: string; dryRun: boolean }
 

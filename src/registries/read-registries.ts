@@ -4,9 +4,11 @@ import { FileError } from '../runtime/file-error.js'
 import { readTextFile } from '../runtime/read-file.js'
 import { readYesOrNo } from '../runtime/yes-or-no.js'
 import type { Registry } from './registries.js'
+import { UserError } from '../runtime/user-error.js'
 
 /** All errors in the registries, one sentence each, with the registry and the key. Values that may be secret are not quoted. */
-export class RegistriesError extends Error {
+export class RegistriesError extends UserError {
+  override readonly kind = 'setup'
   constructor(readonly problems: readonly string[]) {
     super(problems.join('; '))
   }

@@ -4,9 +4,12 @@ import { aliasesOfRegistry } from './registries.js'
 import type { Database } from '../storage/sql/database.js'
 import { recordedIn } from './learned-tables.js'
 import type { RegistryIdentity } from './registry-identity.js'
+import { UserError } from '../runtime/user-error.js'
 
 /** A query or a request contains an unknown registry. The message names it, and says how to list the known ones. */
-export class UnknownRegistry extends Error {}
+class UnknownRegistry extends UserError {
+  override readonly kind = 'invalid'
+}
 
 /**
  * Resolves registries in queries, filters and requests: users write the name or any host of the registry, in any case. Each

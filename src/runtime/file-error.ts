@@ -1,4 +1,5 @@
 import { isNativeError } from 'node:util/types'
+import { UserError } from './user-error.js'
 
 /** The meaning of the operating system's error codes for a file, and what to do. */
 const MEANINGS: Readonly<Record<string, string>> = {
@@ -26,7 +27,8 @@ const MEANINGS: Readonly<Record<string, string>> = {
 }
 
 /** A file or a directory cannot be used. The message is a sentence: the path, the reason, and what to do. */
-export class FileError extends Error {
+export class FileError extends UserError {
+  override readonly kind = 'setup'
   constructor(
     readonly path: string,
     /** The sentence without the path. */

@@ -1,9 +1,11 @@
 import { sql } from 'kysely'
 import type { Database, Sql } from '../storage/sql/database.js'
 import { readServiceHeartbeat } from './service-heartbeat.js'
+import { UserError } from '../runtime/user-error.js'
 
 /** Users were counted with another key in this database. */
-export class OtherUsersKey extends Error {
+export class OtherUsersKey extends UserError {
+  override readonly kind = 'setup'
   constructor() {
     super(
       'users were counted with another key in this database, so everybody would count twice; ' +

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Micros } from '../events/calendar.js'
 import type { ReportedItem } from '../events/registry-event.js'
+import { UserError } from '../runtime/user-error.js'
 
 /** Who sent a delivery: the number of its token in the configuration, and the registry that the token names, if it does. */
 export type TokenOfSender = { token: number; registry?: string }
@@ -34,7 +35,11 @@ export type Sender = {
 }
 
 /** The body is not what the sender sends. The only contents that are answered 400. */
-export class NotADelivery extends Error {}
+export class NotADelivery extends UserError {
+  override readonly kind = 'invalid'
+}
 
 /** The body has more JSON values than its bytes can mean. Parsing it would take the memory that others need: 413. */
-export class TooManyValues extends Error {}
+export class TooManyValues extends UserError {
+  override readonly kind = 'too-large'
+}

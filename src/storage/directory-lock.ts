@@ -6,9 +6,12 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { readTextFile } from '../runtime/read-file.js'
+import { UserError } from '../runtime/user-error.js'
 
 /** Another process uses the directory. The message names the process and says what to do. */
-export class DirectoryInUse extends Error {}
+export class DirectoryInUse extends UserError {
+  override readonly kind = 'setup'
+}
 
 export type DirectoryHolder = {
   pid: number

@@ -3,9 +3,12 @@ import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
 import { FileError } from '../runtime/file-error.js'
 import { readTextFile } from '../runtime/read-file.js'
 import { comparable } from './directory.js'
+import { UserError } from '../runtime/user-error.js'
 
 /** The file cannot be used. The message names the file and the line or key. */
-export class UserFileError extends Error {}
+export class UserFileError extends UserError {
+  override readonly kind = 'setup'
+}
 
 /** The id of each name. Names are in the form in which they are compared. */
 export type UserIds = ReadonlyMap<string, string>

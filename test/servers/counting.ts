@@ -62,7 +62,7 @@ export const createCounting = (
     ingest: async (events, ...more) => {
       const told = await ingest(events, ...more)
       // One after the other: many batches at once would take all connections.
-      heard = heard.then(async () => heardAt(database.sql, now()))
+      heard = heard.then(async () => database.transaction(async (tx) => heardAt(tx, now())))
       await heard
       return told
     },

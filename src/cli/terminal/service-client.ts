@@ -2,9 +2,12 @@ import type { Config } from '../../config/config.js'
 import { isSendable } from '../../tokens/token-text.js'
 import { loadSecrets } from '../../config/secrets.js'
 import { directoryHolder } from '../../storage/directory-lock.js'
+import { UserError } from '../../runtime/user-error.js'
 
 /** The running service refused a command. */
-export class ServiceError extends Error {}
+export class ServiceError extends UserError {
+  override readonly kind = 'setup'
+}
 
 /** The service that has the embedded database open, so that no other process can open it. */
 export type ServiceClient = {

@@ -12,6 +12,7 @@ import { readPage } from './read-page.js'
 import { silencesIn } from './silent-registries.js'
 import { unknownRepository } from './unknown-repository.js'
 import { joinCounted, notesOf, unknownIn, unknownPlatformsIn, type Unknown } from './unknown.js'
+import { UserError } from '../../runtime/user-error.js'
 
 const USUAL_ROWS = 100
 export const MOST_ROWS = 1_000
@@ -21,7 +22,9 @@ const LONGEST_TEXT = 1_024
 export class QuestionError extends Error {}
 
 /** The database cancelled a statement that took too long. The message names parameters that make the query smaller. */
-export class QuestionTooLong extends Error {}
+export class QuestionTooLong extends UserError {
+  override readonly kind = 'timeout'
+}
 
 export type Item = Record<string, string | number | null>
 

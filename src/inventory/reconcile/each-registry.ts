@@ -1,8 +1,11 @@
 import { isStorageUnavailable } from '../../storage/unavailable.js'
 import type { Registry } from '../../registries/registries.js'
+import { UserError } from '../../runtime/user-error.js'
 
 /** Some of several registries were not reconciled. The message names each with its reason. */
-export class NotAllReconciled extends Error {}
+class NotAllReconciled extends UserError {
+  override readonly kind = 'upstream'
+}
 
 type EachOptions = {
   /** If it is aborted, no further registry is tried. */

@@ -1,8 +1,11 @@
 import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
+import { UserError } from '../../runtime/user-error.js'
 
 /** A repair would delete most of a registry from the inventory. The message contains the numbers, and what to do. */
-export class MassDeletionRefused extends Error {}
+export class MassDeletionRefused extends UserError {
+  override readonly kind = 'conflict'
+}
 
 /** So many objects may vanish from any registry. */
 const TOLERATED_LOSSES = 20

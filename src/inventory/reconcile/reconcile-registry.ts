@@ -3,15 +3,20 @@ import type { Sql } from '../../storage/sql/database.js'
 import { aliasesOfRegistry, type Registries, type Registry } from '../../registries/registries.js'
 import { reconcile, type ReconcileDeps, type ReconcileOptions } from './reconcile.js'
 import type { ReconciliationReport } from './reports.js'
+import { UserError } from '../../runtime/user-error.js'
 
 /**
  * A registry behaves like a pull-through cache, and the configuration does not say whether it is one. The message shows how to
  * configure it.
  */
-export class MaybeCache extends Error {}
+export class MaybeCache extends UserError {
+  override readonly kind = 'conflict'
+}
 
 /** Data under an alias of a registry has not moved to the registry yet. The message says what to do. */
-export class AliasNotMoved extends Error {}
+export class AliasNotMoved extends UserError {
+  override readonly kind = 'conflict'
+}
 
 /**
  * Reconciles a registry of the configuration, as a pull-through cache if it is declared as one. An undeclared cache would fetch

@@ -1,7 +1,10 @@
 import type { Registries, Registry } from '../../registries/registries.js'
+import { UserError } from '../../runtime/user-error.js'
 
 /** A registry has no address in the configuration. The message shows how to add one. */
-export class RegistryNotReadable extends Error {}
+class RegistryNotReadable extends UserError {
+  override readonly kind = 'not-found'
+}
 
 /** The registries that can be read: those with an address. */
 export const readableRegistries = (registries: Registries): Registry[] =>

@@ -5,6 +5,7 @@ import { DIMENSION_NAMES, DIMENSIONS, type DimensionName } from '../model/dimens
 import { MEASURE_NAMES, type MeasureName } from '../model/measures.js'
 import { addDays, isDay, localDay, PeriodError, periodOf, type Period } from '../model/period.js'
 import { isTimeName, isTimeValue, TIME_EXAMPLES } from '../model/time-values.js'
+import { UserError } from '../../runtime/user-error.js'
 
 /** A query about pulls, with all defaults filled in. */
 export type PullsQuery = {
@@ -37,7 +38,9 @@ export const dimensionsOf = ({ groupBy, filters }: Pick<PullsQuery, 'groupBy' | 
 ]
 
 /** A parameter of a query about pulls is invalid. The message names the parameter and the expected value. */
-export class PullsError extends Error {}
+export class PullsError extends UserError {
+  override readonly kind = 'invalid'
+}
 
 const MAX_GROUPS = 3
 const MAX_ROWS = 10_000

@@ -1,7 +1,10 @@
 import { pauseIn } from '../../events/retry-after.js'
+import { UserError } from '../../runtime/user-error.js'
 
 /** An error of a registry. The message is one sentence that names the registry and contains no secret. */
-export class RegistryError extends Error {}
+export class RegistryError extends UserError {
+  override readonly kind = 'upstream'
+}
 
 /** The registry has a manifest of this digest, but the bytes are not a readable manifest. Only its contents are unknown. */
 export class UnreadableManifest extends RegistryError {}

@@ -1,8 +1,11 @@
 import { messageOf } from '../../runtime/error-message.js'
 import type { Dumps } from './dumps.js'
+import { UserError } from '../../runtime/user-error.js'
 
 /** A requested dump could not be written. The message contains the reason. */
-export class DumpFailed extends Error {}
+class DumpFailed extends UserError {
+  override readonly kind = 'unavailable'
+}
 
 /** The newest dump. Times are UTC. */
 export type NewestDump = { lastAt: Date | string }

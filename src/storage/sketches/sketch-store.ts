@@ -1,8 +1,10 @@
 import type { Transaction } from '../sql/database.js'
 import type { HyperLogLog } from './hyperloglog/hyperloglog.js'
+import { UserError } from '../../runtime/user-error.js'
 
 /** A key contains no sketch, or one that no set of members can produce. The message names a key and says what to do. */
-export class DamagedSketch extends Error {
+export class DamagedSketch extends UserError {
+  override readonly kind = 'upstream'
   constructor(keys: readonly string[]) {
     super(
       `what is stored under ${keys.length === 1 ? '' : `one of ${keys.length} keys, the first of them `}${keys[0] ?? ''} is no sketch ` +

@@ -1,9 +1,12 @@
 import { sql } from 'kysely'
 import { MOST_AHEAD_SECONDS } from '../../runtime/clock-ahead.js'
 import type { Database } from './database.js'
+import { UserError } from '../../runtime/user-error.js'
 
 /** Another process does the same work now. Later the lease may be free, or the work may be done. */
-export class LeaseTaken extends Error {}
+export class LeaseTaken extends UserError {
+  override readonly kind = 'conflict'
+}
 
 /** A lease of this process. It is renewed until it is released. */
 export type Lease = { release: () => Promise<void> }

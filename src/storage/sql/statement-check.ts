@@ -1,7 +1,10 @@
 import { HARMLESS_FUNCTIONS, SECRET_NAMES } from './read-only-role.js'
+import { UserError } from '../../runtime/user-error.js'
 
 /** Tallyman itself refused or ended the statement of an operator. The message says why, and what helps. */
-export class StatementRefused extends Error {}
+export class StatementRefused extends UserError {
+  override readonly kind = 'invalid'
+}
 
 /** A statement of an operator by its kind. A query is read through a cursor; `explain` and `show` have none. */
 export type OperatorStatement =
