@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { RegistryEvent } from '../events/registry-event.js'
 import { isStorageUnavailable } from '../storage/unavailable.js'
 import { eachAlone } from '../storage/each-alone.js'
+import type { PreparedAt } from '../storage/sql/database.js'
 import { HyperLogLog } from '../storage/sketches/hyperloglog/hyperloglog.js'
 import { createRecentMap } from '../runtime/recent-map.js'
 import { contributionsOf, createAdditions, type CountedEvent, type CountingDeps } from './additions.js'
@@ -29,7 +30,7 @@ const REMEMBERED_REPOSITORIES = 100_000
  */
 export type Repositories = {
   /** Decides first events, and marks the sketches that become stale. To be called before the batch is written. */
-  discover: (events: readonly CountedEvent[]) => Promise<void>
+  discover: (events: readonly CountedEvent[], preparedAt?: PreparedAt) => Promise<void>
   /** `unknown` if this event is the first known event of its repository. Requires `discover`. */
   stateFor: (event: RegistryEvent) => RepositoryState
   /** Rebuilds stale sketches. First events of new repositories wait while a sketch is rebuilt. */
@@ -39,13 +40,14 @@ export type Repositories = {
 export const createRepositories = ({ database, sketches, rules, lifetimes }: CountingDeps): Repositories => {
   // A cached position may be later than the real one, never earlier: an event after it cannot be the first event.
   const firsts = createRecentMap<EventPosition>(REMEMBERED_REPOSITORIES)
+  database.losses.onLoss(firsts.clear)
 
   const mayBeFirst = (event: RegistryEvent): boolean => {
     const first = firsts.get(nameOf(event))
     return !first || isBefore(event, first)
   }
 
-  const decideFirst = async (candidates: CountedEvent[]): Promise<Map<string, EventPosition>> =>
+  const decideFirst = async (candidates: CountedEvent[], preparedAt: PreparedAt): Promise<Map<string, EventPosition>> =>
     database.transaction(async (tx) => {
       await lockRepositories(tx)
       const known = await readFirstEvents(tx, candidates)
@@ -70,7 +72,7 @@ export const createRepositories = ({ database, sketches, rules, lifetimes }: Cou
       await sketches.add(notFirst.list(), tx)
 
       return new Map<string, EventPosition>([...known, ...firstNow.map(({ event }) => [nameOf(event), event] as const)])
-    })
+    }, preparedAt)
 
   const rebuild = async (key: SketchKey): Promise<void> =>
     database.transaction(async (tx) => {
@@ -96,10 +98,11 @@ export const createRepositories = ({ database, sketches, rules, lifetimes }: Cou
   }
 
   return {
-    discover: async (events) => {
+    discover: async (events, preparedAt = database.losses.count()) => {
       const candidates = earliestPerRepository(events.filter(({ event }) => makesKnown(event) && mayBeFirst(event)))
       if (candidates.length === 0) return
-      for (const [name, { at, id }] of await decideFirst(candidates)) firsts.set(name, { at, id })
+      const decided = await decideFirst(candidates, preparedAt)
+      if (database.losses.count() === preparedAt) for (const [name, { at, id }] of decided) firsts.set(name, { at, id })
     },
     stateFor: (event) => (firsts.get(nameOf(event))?.id === event.id ? 'unknown' : 'known'),
     rebuildStale,

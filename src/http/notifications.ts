@@ -8,6 +8,7 @@ import type { ItemOutcome } from '../ingest/item.js'
 import type { RegistryIdentity } from '../registries/registry-identity.js'
 import { createInTurn } from '../runtime/in-turn.js'
 import type { Delivery, FindToken, Sender, TokenOfSender, Verified } from '../sources/sender.js'
+import type { Losses } from '../storage/sql/losses.js'
 import type { Authorize } from './auth.js'
 import { createBodyBudget, type BodyBudget } from './body-budget.js'
 import { WEBHOOK } from './notification-paths.js'
@@ -32,6 +33,8 @@ type NotificationDeps = {
   authorizeApi: Authorize
   /** Gives each event its registry, which a notification token may name. */
   resolve: RegistryIdentity['resolve']
+  /** Lost connections to the database. */
+  losses: Pick<Losses, 'count'>
   /** Bytes; larger bodies are answered 413. */
   largestBody: number
   observer: NotificationObserver
@@ -59,6 +62,7 @@ export const createNotificationHandler = (deps: NotificationDeps): NotificationH
     findToken,
     authorizeApi,
     resolve,
+    losses,
     largestBody,
     observer,
     now,
@@ -75,9 +79,10 @@ export const createNotificationHandler = (deps: NotificationDeps): NotificationH
 
   const store = async (reported: Reported, response: ServerResponse, token: TokenOfSender): Promise<void> => {
     try {
+      const resolvedAt = losses.count()
       const resolved = resolve(reported, token.registry)
       const events = resolved instanceof Promise ? await resolved : resolved
-      const outcomes = await ingest(events, queueOf(token, events))
+      const outcomes = await ingest(events, queueOf(token, events), resolvedAt)
       observer.stored(events, outcomes)
       answer(response, 200, reportOf(outcomes))
     } catch (error) {

@@ -2,7 +2,7 @@ import type { Micros } from '../events/calendar.js'
 import type { EventId, UnreadableEvent } from '../events/registry-event.js'
 import { createRecentlyStored } from '../inventory/record/recently-stored.js'
 import { arrivalAt, createStateTimes } from '../inventory/record/state-times.js'
-import { isConflict, isContentError, type Database } from '../storage/sql/database.js'
+import { isConflict, isContentError, type Database, type PreparedAt } from '../storage/sql/database.js'
 import { createInTurn } from '../runtime/in-turn.js'
 import { createPause } from '../runtime/yield.js'
 import { createBatches } from './batches.js'
@@ -22,9 +22,10 @@ export type Ingest = {
   /**
    * Stores items and answers what became of each, in their order. Items with one id count once.
    * @param sender takes turns with others
-   * @throws when none of them may count as stored.
+   * @param resolvedAt the count of lost connections to the database before the registries of items were resolved
+   * @throws when none of them may count as stored; ConnectionLost if a connection was lost since
    */
-  ingest: (items: readonly Arriving[], sender?: string) => Promise<ItemOutcome[]>
+  ingest: (items: readonly Arriving[], sender?: string, resolvedAt?: PreparedAt) => Promise<ItemOutcome[]>
   /** Resolves when all that was taken is stored. */
   idle: () => Promise<void>
 }
@@ -50,7 +51,9 @@ const CONFLICT_RETRIES = 3
 /** The one place that records: everything that comes in passes here, once. */
 export const createIngest = (deps: IngestDeps): Ingest => {
   const { database, now, onBatch } = deps
-  const batchDeps = { ...deps, remembered: createRecentlyStored(), stateTimes: createStateTimes(database) }
+  const remembered = createRecentlyStored()
+  database.losses.onLoss(remembered.forget)
+  const batchDeps = { ...deps, remembered, stateTimes: createStateTimes(database) }
   const toItem = createToItem(deps)
 
   const batches = createBatches<Item, ItemOutcome>({
@@ -101,13 +104,15 @@ export const createIngest = (deps: IngestDeps): Ingest => {
   const inTurn = createInTurn()
 
   return {
-    ingest: async (arriving, sender) => {
+    ingest: async (arriving, sender, resolvedAt = database.losses.count()) => {
       const arrivedAt = arrivalAt(now())
-      const items =
+      const preparing =
         arriving.length < MANY_EVENTS
           ? prepare(arriving, arrivedAt)
           : inTurn(async () => prepareInParts(arriving, arrivedAt))
-      return batches.submit(await items, sender)
+      const items = await preparing
+      for (const item of items) item.resolvedAt = resolvedAt
+      return batches.submit(items, sender)
     },
     idle: async () => batches.idle(),
   }

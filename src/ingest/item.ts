@@ -6,6 +6,7 @@ import type { IgnoredReason, OutcomeReason } from '../events/outcome-reason.js'
 import type { EventId, EventIdentity, RegistryEvent, ResolvedItem, UnreadableEvent } from '../events/registry-event.js'
 import { requestOf, type RegistryRequest } from '../events/registry-request.js'
 import type { Arrived } from '../inventory/record/state-times.js'
+import type { PreparedAt } from '../storage/sql/database.js'
 import type { Identify, UserIdentity } from '../users/identify.js'
 
 /** What became of one item: exactly one of these. */
@@ -24,6 +25,8 @@ export type Item = {
   /** To be folded into pulls. */
   request?: RegistryRequest
   unreadable?: UnreadableEvent
+  /** The count of lost connections to the database when its registry was resolved. */
+  resolvedAt?: PreparedAt
 }
 
 export type ItemDeps = {

@@ -13,6 +13,7 @@ import { gatherObservations } from '../inventory/record/gather-observations.js'
 import type { RecentlyStored } from '../inventory/record/recently-stored.js'
 import type { Arrived, StateTimes } from '../inventory/record/state-times.js'
 import type { PendingRequest } from '../pulls/requests/pending.js'
+import type { PreparedAt } from '../storage/sql/database.js'
 import type { Item, ItemOutcome } from './item.js'
 import { storeBatch } from './store-batch.js'
 
@@ -34,27 +35,37 @@ export type BatchDeps = CountingDeps & {
  */
 export const recordBatch = async (deps: BatchDeps, items: Item[], recorded: Set<EventId>): Promise<ItemOutcome[]> => {
   const { database, sketches, repositories, remembered } = deps
+  const preparedAt = preparedAtOf(items, database.losses.count())
   const firsts = firstOfEachId(items)
   const arrivals = [...firsts.values()]
   const counted = arrivals.flatMap((item) => item.counted ?? [])
 
-  await repositories.discover(counted)
+  await repositories.discover(counted, preparedAt)
   const additions = countMembers(deps, counted)
   const observations = await observeInventory(deps, counted)
   const requests = arrivals.flatMap(({ request }) => (request ? [deps.pendingOf(request)] : []))
   const unreadable = arrivals.flatMap((item) => item.unreadable ?? [])
   const repeated = await storeBatch(
     { database, sketches },
-    { arrivals, recorded, additions, observations, requests, unreadable },
+    { arrivals, recorded, additions, observations, requests, unreadable, preparedAt },
   )
-  remembered.learn(
-    counted.map(({ event }) => event),
-    observations,
-  )
+  if (database.losses.count() === preparedAt) {
+    remembered.learn(
+      counted.map(({ event }) => event),
+      observations,
+    )
+  }
   // Each id is recorded once, also if a batch that was split has it in both halves.
   const isFirst = (item: Item): boolean =>
     firsts.get(item.id) === item && (recorded.delete(item.id) || !repeated.has(item.id))
   return items.map((item) => (isFirst(item) ? item.outcome : 'repeated'))
+}
+
+/** The first count of losses that decided anything about a batch. */
+const preparedAtOf = (items: readonly Item[], current: PreparedAt): PreparedAt => {
+  let first = current
+  for (const { resolvedAt = current } of items) first = Math.min(first, resolvedAt)
+  return first
 }
 
 const firstOfEachId = (items: readonly Item[]): Map<EventId, Item> => {

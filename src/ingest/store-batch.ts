@@ -9,7 +9,7 @@ import type { ShownManifest, Observations } from '../inventory/record/observatio
 import { storeRenames } from '../inventory/record/store-renames.js'
 import { inventoryParts } from '../inventory/record/observation-statement.js'
 import { pendingPart, type PendingRequest } from '../pulls/requests/pending.js'
-import type { Database, Run } from '../storage/sql/database.js'
+import type { Database, PreparedAt, Run } from '../storage/sql/database.js'
 import type { SketchStore } from '../storage/sketches/sketch-store.js'
 import { joinParts } from '../storage/sql/statement-parts.js'
 import { keepRejected } from './rejected-events.js'
@@ -23,6 +23,7 @@ type Batch = {
   observations: Observations
   requests: readonly PendingRequest[]
   unreadable: readonly UnreadableEvent[]
+  preparedAt: PreparedAt
 }
 
 /**
@@ -32,7 +33,7 @@ type Batch = {
  */
 export const storeBatch = async (
   { database, sketches }: { database: Database; sketches: SketchStore },
-  { additions, unreadable, recorded, ...batch }: Batch,
+  { additions, unreadable, recorded, preparedAt, ...batch }: Batch,
 ): Promise<ReadonlySet<EventId>> => {
   const { observations } = batch
   const unresolved = additions.unresolved()
@@ -43,16 +44,19 @@ export const storeBatch = async (
   if (added) {
     // Most often: one statement, which is its own transaction, takes a third of the work of three.
     await added
-    const { repeated, unpropagated } = await record(database, batch)
+    const { repeated, unpropagated } = await record(
+      async (statement, values) => database.run(statement, values, preparedAt),
+      batch,
+    )
     // Should this fail, the events come again: the inventory takes them as if for the first time.
     if (unpropagated.described.length + unpropagated.shown.length > 0) {
       for (const { id } of batch.arrivals) if (!repeated.has(id)) recorded.add(id)
-      await database.transaction(async (tx) => propagateKnownBlobs(tx, unpropagated))
+      await database.transaction(async (tx) => propagateKnownBlobs(tx, unpropagated), preparedAt)
     }
     return repeated
   }
   return database.transaction(async (tx) => {
-    const { repeated, unpropagated } = await record(tx, batch)
+    const { repeated, unpropagated } = await record(tx.run, batch)
     await propagateKnownBlobs(tx, unpropagated)
     await Promise.all([
       sketches.add(additions.list(), tx),
@@ -62,7 +66,7 @@ export const storeBatch = async (
       keepRejected(tx, unreadable),
     ])
     return repeated
-  })
+  }, preparedAt)
 }
 
 type Recorded = {
@@ -73,7 +77,7 @@ type Recorded = {
 
 /** Remembers the events, counts their tallies, keeps the inventory and the requests, in one statement. */
 const record = async (
-  { run }: { run: Run },
+  run: Run,
   { arrivals, observations, requests }: Pick<Batch, 'arrivals' | 'observations' | 'requests'>,
 ): Promise<Recorded> => {
   const close = observations.manifests.length > 0 ? WITH_MANIFESTS : KNOWN_BEFORE

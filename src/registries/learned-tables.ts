@@ -18,7 +18,7 @@ export type LearnedChanges = Learnings & {
   isWhole: boolean
 }
 
-/** The changes of the tables after a revision (0: all rows), and their current revision. */
+/** The changes of the tables after a revision (-1: all rows), and their current revision. */
 export const readLearned = async (db: Sql, after: number): Promise<LearnedChanges> => {
   const { rows } = await sql<{ kind: 'host' | 'process' | 'revision'; name: string; registry: string }>`
     with read as (

@@ -76,20 +76,43 @@ export const createRegistryIdentity = async ({
 }: IdentityDeps): Promise<RegistryIdentity> => {
   const identity = await identityIn(database, setting)
   const senders = createHeardSenders(database, now)
+  const { losses } = database
   let learned = createLearned(configured)
-  let revision = 0
+  let revision = UNREAD
+  let reading: Promise<void> | undefined
+  // A database that was restored may have a lower revision, and others after it that this process has not seen.
+  losses.onLoss(() => {
+    revision = UNREAD
+    reading = undefined
+  })
 
-  /** Applies changes after a revision that this process has. Applying them twice changes nothing. */
-  const take = (changes: LearnedChanges): void => {
+  /**
+   * Applies changes after a revision that this process has. Applying them twice changes nothing.
+   * @param readAt the count of losses when reading began
+   */
+  const take = (changes: LearnedChanges, readAt: number): void => {
     // This process has already applied newer changes.
-    if (changes.revision <= revision) return
+    if (changes.revision <= revision || losses.count() !== readAt) return
     learned = updated(changes)
     revision = changes.revision
   }
   const updated = (changes: LearnedChanges): Learned =>
     (changes.isWhole ? createLearned(configured) : learned).with(changes)
   const refresh = async (): Promise<void> => {
-    take(await readLearned(database.sql, revision))
+    const readAt = losses.count()
+    take(await readLearned(database.sql, revision), readAt)
+  }
+
+  const readAll = async (): Promise<void> => {
+    const readAt = losses.count()
+    take(await database.transaction(async (tx) => readLearned(tx, UNREAD), readAt), readAt)
+  }
+  /** Reads everything once for all events that arrive meanwhile, on a connection that reports do not use. */
+  const readAllTogether = async (): Promise<void> => {
+    const current = (reading ??= readAll())
+    await current.finally(() => {
+      if (reading === current) reading = undefined
+    })
   }
 
   /** Changes the learned hosts and processes in one transaction, under their lock. */
@@ -97,6 +120,7 @@ export const createRegistryIdentity = async ({
     decide: (current: Learned, tx: Sql) => Learnings | Promise<Learnings>,
     { isPermanent }: { isPermanent: boolean },
   ): Promise<void> => {
+    const preparedAt = losses.count()
     const changes = await database.transaction(async (tx) => {
       await lockLearned(tx)
       const read = await readLearned(tx, revision)
@@ -109,8 +133,8 @@ export const createRegistryIdentity = async ({
         revision: read.revision + 1,
         isWhole: read.isWhole,
       }
-    })
-    take(changes)
+    }, preparedAt)
+    take(changes, preparedAt)
   }
   const learn = async (senders: readonly Sender[]): Promise<void> => {
     const unknown = senders.filter(isNew)
@@ -168,7 +192,9 @@ export const createRegistryIdentity = async ({
         for (const event of events) scopeId(event, registry, () => aliasesOfRegistry(configured, registry))
         return withRegistry(events, () => registry)
       }
-      return afterLearning(events, identity.mode === 'host' ? assignByHost : assign)
+      const resolveAll = (): ResolvedItem[] | Promise<ResolvedItem[]> =>
+        afterLearning(events, identity.mode === 'host' ? assignByHost : assign)
+      return revision === UNREAD ? readAllTogether().then(resolveAll) : resolveAll()
     },
     registries: {
       nameOf,
@@ -208,6 +234,9 @@ const withRegistry = (events: readonly ReportedItem[], registryOf: (sender: Send
   }
   return events as ResolvedItem[]
 }
+
+/** Before the first revision: all hosts and processes are still to be read. */
+const UNREAD = -1
 
 const NOTHING: Learnings = { hosts: new Map(), processes: new Map() }
 

@@ -15,14 +15,14 @@ const REMEMBERED_CLIENTS = 10_000
  */
 export const createOrigins = (
   key: string,
-  saltAt: (moment: Micros) => { from: Micros; text: string },
+  saltAt: (moment: Micros) => { text: string },
 ): ((event: Pick<RegistryEvent, 'address' | 'userAgent' | 'actor' | 'at'>) => string | undefined) => {
   const remembered = createRecentMap<string>(REMEMBERED_CLIENTS)
   return ({ address, userAgent = '', actor, at }) => {
     if (address === undefined) return undefined
     const salt = saltAt(at)
     const { name = '' } = actor
-    const remembering = `${salt.from} ${address} ${name.length} ${name}${userAgent}`
+    const remembering = `${salt.text} ${address} ${name.length} ${name}${userAgent}`
     const known = remembered.get(remembering)
     if (known !== undefined) return known
     const client = JSON.stringify([address, userAgent, name])

@@ -34,7 +34,7 @@ export const createOriginOf = ({ key, salts, prefixes, window }: OriginDeps): Or
     const salt = salts.at(at)
     const before = at - salt.from <= window ? salts.before(salt) : undefined
     const { address = '', userAgent = '', user = '' } = requester
-    const hashed = `${salt.from} ${before ? 1 : 0} ${address} ${user.length} ${user}${userAgent}`
+    const hashed = `${salt.text} ${before?.text ?? ''} ${address} ${user.length} ${user}${userAgent}`
     const found = known.get(hashed)
     if (found) return found
     const network = networkOf(address, prefixes) ?? ''

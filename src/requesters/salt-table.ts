@@ -12,9 +12,10 @@ const LOCK_TIMEOUT = '500ms'
  * new file; the server's log, its archives, replicas and backups are the operator's (docs/operations.md, "What deleting leaves
  * behind").
  */
-export const createSaltTable = ({ sql: db, jobTransaction }: Database): SaltStore => {
+export const createSaltTable = ({ sql: db, jobTransaction, losses }: Database): SaltStore => {
   // Another process, or this one before it was stopped, may have removed salts and not rewritten the table.
   let isRewriteDue = true
+  losses.onLoss(() => (isRewriteDue = true))
   return {
     list: async () => storedIn(db),
     add: async (salts) => addTo(db, salts),

@@ -49,7 +49,9 @@ export const createSalts = async ({ store, rotation, window, now, random }: Salt
     const at = microsOf(now())
     const current = periodOf(at, rotation)
     const wanted = rotation === 'never' ? [current] : [current, periodOf(current.until, rotation)]
-    await store.add(wanted.map((period) => ({ rotation, ...period, text: random() })))
+    // A database that was restored may lack a salt by which clients are known already: it gets the same one again.
+    const textOf = (from: Micros): string => salts.find((salt) => salt.from === from)?.text ?? random()
+    await store.add(wanted.map((period) => ({ rotation, ...period, text: textOf(period.from) })))
     await store.keepOnly(rotation, at - window)
     salts = await store.list()
   }

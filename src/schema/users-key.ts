@@ -87,11 +87,14 @@ export const claimUsersKey = async (database: Database, fingerprint: string): Pr
 
 /** Claims the key once for this process. @returns undefined if the key is already claimed */
 export const createKeyClaim = (database: Database, fingerprint: string): (() => Promise<void> | undefined) => {
+  const { losses } = database
   let isClaimed = false
-  return () =>
-    isClaimed
-      ? undefined
-      : claimUsersKey(database, fingerprint).then(() => {
-          isClaimed = true
-        })
+  losses.onLoss(() => (isClaimed = false))
+  return () => {
+    if (isClaimed) return undefined
+    const lossesBefore = losses.count()
+    return claimUsersKey(database, fingerprint).then(() => {
+      isClaimed = losses.count() === lossesBefore
+    })
+  }
 }

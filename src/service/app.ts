@@ -272,6 +272,7 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
       findToken,
       authorizeApi,
       resolve: core.identity.resolve,
+      losses: database.losses,
       largestBody: config.largest_body_bytes,
       observer,
       now,

@@ -6,6 +6,7 @@ import { resolveByHost } from '../../src/registries/registry-identity.js'
 import fc from 'fast-check'
 import { createBodyBudget, type BodyShare } from '../../src/http/body-budget.js'
 import { createNotificationHandler } from '../../src/http/notifications.js'
+import { NO_LOSSES } from '../../src/storage/sql/losses.js'
 import { distribution } from '../../src/sources/distribution/sender.js'
 import type { ItemOutcome } from '../../src/ingest/item.js'
 import { runs } from '../servers/runs.js'
@@ -87,6 +88,7 @@ describe('fifty connections that send 16 MiB at once', () => {
         findToken: () => ({ token: 0 }),
         authorizeApi: () => 'wrong',
         resolve: (events) => resolveByHost(events, (host) => host),
+        losses: NO_LOSSES,
         largestBody: LARGEST,
         observer: { stored: () => undefined, refused: () => undefined },
         now: () => new Date('2026-11-21T12:00:00Z'),

@@ -4,6 +4,7 @@ import { connect, type AddressInfo, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { createNotificationHandler } from '../../src/http/notifications.js'
+import { NO_LOSSES } from '../../src/storage/sql/losses.js'
 import { distribution } from '../../src/sources/distribution/sender.js'
 import { resolveByHost } from '../../src/registries/registry-identity.js'
 import { notified, openApp, type TestApp } from '../servers/app.js'
@@ -303,6 +304,7 @@ describe('a notification that took the database too long', () => {
       findToken: () => ({ token: 0 }),
       authorizeApi: () => 'wrong',
       resolve: (events) => resolveByHost(events, (host) => host),
+      losses: NO_LOSSES,
       largestBody: 1_000_000,
       observer: { stored: () => undefined, refused: (status) => statuses.push(status) },
       now: fixedClock,

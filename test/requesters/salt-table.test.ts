@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { microsOf } from '../../src/events/calendar.js'
 import { createSaltTable } from '../../src/requesters/salt-table.js'
+import { createLosses } from '../../src/storage/sql/losses.js'
 import { periodOf, type StoredSalt } from '../../src/requesters/salts.js'
 import { openServerStores, type TestStores } from '../servers/stores.js'
 
@@ -59,6 +60,17 @@ test('a process that was stopped before it rewrote the table leaves that to the 
   await sql`delete from pulls.salts where salt = ${NOVEMBER.text}`.execute(stores.database.sql)
   expect(await inFile()).toEqual([NOVEMBER, DECEMBER])
   await createSaltTable(stores.database).keepOnly('monthly', NOVEMBER.until + 1)
+  expect(await inFile()).toEqual([DECEMBER])
+})
+
+test('after a restore, the table is written to a new file again', async () => {
+  const losses = createLosses()
+  const table = createSaltTable({ ...stores.database, losses })
+  await table.add([NOVEMBER, DECEMBER])
+  await table.keepOnly('monthly', NOVEMBER.until)
+  await sql`delete from pulls.salts where salt = ${NOVEMBER.text}`.execute(stores.database.sql)
+  losses.broke()
+  await table.keepOnly('monthly', NOVEMBER.until + 1)
   expect(await inFile()).toEqual([DECEMBER])
 })
 

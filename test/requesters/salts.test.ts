@@ -68,6 +68,15 @@ describe.each([
     expect(await stored()).toHaveLength(2)
   })
 
+  test('that the store has lost are stored again, as clients are known by them', async () => {
+    const { rotate } = await salts()
+    const before = await stored()
+    await opened.store().keepOnly('daily', 0)
+    expect(await stored()).toEqual([])
+    await rotate()
+    expect(await stored()).toEqual(before)
+  })
+
   test('of another rotation are destroyed at once', async () => {
     await salts('monthly')
     const before = await stored()

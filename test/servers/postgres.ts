@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chownSync, existsSync, readdirSync, readFileSync } from 'node:fs'
+import { chownSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import { eventually, freePort, startProcess, temporaryFolder, type RunningProcess } from './process.js'
@@ -19,6 +19,8 @@ export type PostgresServer = {
   end: () => Promise<void>
   /** Starts it again on the same port and data. */
   start: () => Promise<void>
+  /** Answers a function that restores the contents of now, as of a backup. Both stop the server and start it again. */
+  backUp: () => Promise<() => Promise<void>>
   stop: () => Promise<void>
 }
 
@@ -82,6 +84,19 @@ export const startPostgres = async ({
       await server.end('SIGINT')
     },
     start,
+    backUp: async () => {
+      const backup = `${data}-of-backup`
+      await server.end('SIGINT')
+      rmSync(backup, { recursive: true, force: true })
+      execFileSync('cp', ['-a', data, backup])
+      await start()
+      return async () => {
+        await server.end('SIGQUIT')
+        rmSync(data, { recursive: true })
+        execFileSync('cp', ['-a', backup, data])
+        await start()
+      }
+    },
     stop: async () => {
       await server.end('SIGQUIT')
       folder.remove()

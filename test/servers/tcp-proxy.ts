@@ -4,6 +4,8 @@ export type TcpProxy = {
   port: number
   /** From now on the connections there are stay open and carry nothing, as behind a firewall that forgot them; new ones work. */
   forgetConnections: () => void
+  /** New connections go to another port. */
+  redirect: (port: number) => void
   /** How many connections were made so far. */
   connections: () => number
   stop: () => Promise<void>
@@ -13,8 +15,9 @@ export type TcpProxy = {
 export const startTcpProxy = async (to: number): Promise<TcpProxy> => {
   const sockets: Socket[] = []
   const forgotten = new Set<Socket>()
+  let target = to
   const server = createServer((client) => {
-    const upstream = connect(to, '127.0.0.1')
+    const upstream = connect(target, '127.0.0.1')
     for (const [from, into] of [
       [client, upstream],
       [upstream, client],
@@ -33,6 +36,7 @@ export const startTcpProxy = async (to: number): Promise<TcpProxy> => {
     forgetConnections: () => {
       for (const socket of sockets) forgotten.add(socket)
     },
+    redirect: (port) => (target = port),
     connections: () => sockets.length / 2,
     stop: async () => {
       for (const socket of sockets) socket.destroy()

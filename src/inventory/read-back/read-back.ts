@@ -56,6 +56,8 @@ export const createReadBack = ({
 }: ReadBackDeps): ReadBack => {
   let after = BEGINNING
   let wholeWalkAt = -Infinity
+  // A database that was restored has manifests to be read before the position.
+  database.losses.onLoss(() => (wholeWalkAt = -Infinity))
   let stopped = false
   /** Why the database cancelled a statement of this run. */
   let cancelled: unknown

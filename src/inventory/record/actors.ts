@@ -17,6 +17,8 @@ export type Actors = {
   of: (name: string, at: Micros) => SeenActor
   /** Is called after the names were stored. A name that is erased later is not stored again, because its day is too old. */
   learn: (seen: readonly WithActor[]) => void
+  /** The names get other numbers, which are not stored. */
+  forget: () => void
 }
 
 /**
@@ -38,6 +40,7 @@ export const createActors = (): Actors => {
     learn: (seen) => {
       for (const { actor } of seen) if (actor) actor.isStored = true
     },
+    forget: remembered.clear,
   }
 }
 

@@ -23,6 +23,8 @@ export type RecentlyStored = {
   actors: Actors
   /** Is called with events and their observations after both were stored. */
   learn: (events: readonly RegistryEvent[], observations: Observations) => void
+  /** Drops everything. */
+  forget: () => void
 }
 
 export const createRecentlyStored = (): RecentlyStored => {
@@ -52,6 +54,11 @@ export const createRecentlyStored = (): RecentlyStored => {
         })
         implied.set(repositoryManifestKey(event), true)
       }
+    },
+    forget: () => {
+      described.clear()
+      implied.clear()
+      actors.forget()
     },
   }
 }

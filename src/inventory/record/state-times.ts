@@ -36,9 +36,11 @@ export const arrivalAt = (now: Date): Micros => microsOf(now) + REST_OF_MILLISEC
 
 const isAhead = ({ event, arrivedAt }: Arrived): boolean => event.at > arrivedAt + TRUSTED_LEAD
 
-export const createStateTimes = (database: Pick<Database, 'run'>): StateTimes => {
+export const createStateTimes = ({ run, losses }: Pick<Database, 'run' | 'losses'>): StateTimes => {
   const clocks = createRecentMap<Clock & { readAt: Micros }>(REMEMBERED_CLOCKS)
+  // Events told of leads: what the database has lost does not change them.
   const leads = createRecentMap<Micros>(REMEMBERED_CLOCKS)
+  losses.onLoss(clocks.clear)
 
   const isTrusted = (one: Arrived): boolean => {
     const clock = clocks.get(clockOf(one.event))
@@ -54,11 +56,12 @@ export const createStateTimes = (database: Pick<Database, 'run'>): StateTimes =>
   const leadOf = (name: string): Micros => leads.get(name) ?? -Infinity
 
   const decide = async (arrived: readonly Arrived[]): Promise<ReadonlyMap<EventId, Micros>> => {
+    const lossesBefore = losses.count()
     const ordered = inOrderOfClock(arrived)
-    const stored = await readStored(database.run, ordered)
+    const stored = await readStored(run, ordered)
     const decided = decideTimes(ordered, stored, leadOf)
-    const first = decided.times.size > 0 ? await claimTimes(database.run, decided) : decided.times
-    for (const { event, arrivedAt } of arrived) {
+    const first = decided.times.size > 0 ? await claimTimes(run, decided) : decided.times
+    for (const { event, arrivedAt } of losses.count() === lossesBefore ? arrived : []) {
       const name = clockOf(event)
       const clock = later(clocks.get(name), decided.clocks.get(name) ?? stored.clocks.get(name))
       clocks.set(name, { ...clock, readAt: arrivedAt })

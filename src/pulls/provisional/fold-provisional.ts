@@ -70,7 +70,9 @@ type Mark = { registry: string; foldedTo: Micros; blobsAt: Micros | undefined }
 export const createProvisionalFold = (deps: ProvisionalFoldDeps): (() => Promise<void>) => {
   const { database, holder } = deps
   let state: FoldedState | undefined
+  database.losses.onLoss(() => (state = undefined))
   return async () => {
+    const lossesBefore = database.losses.count()
     if (!(await hasProvisionalWork(database.jobs, microsOf(deps.now())))) return
     const run = await takeRun(database.jobs, holder)
     if (!run) {
@@ -83,7 +85,8 @@ export const createProvisionalFold = (deps: ProvisionalFoldDeps): (() => Promise
     state = undefined
     const failures: unknown[] = []
     try {
-      if (await foldNew(deps, run, remembered, failures)) state = remembered
+      const isDone = await foldNew(deps, run, remembered, failures)
+      if (isDone && database.losses.count() === lossesBefore) state = remembered
     } catch (error) {
       // An erasure or another process interfered: the next run begins with an empty state.
       if (!isConflict(error)) throw error

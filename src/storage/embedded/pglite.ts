@@ -13,6 +13,7 @@ import { eraseTracesOn } from '../sql/erase-traces.js'
 import { freeBytes, hasSpaceIn, RESERVE_BYTES, type HasSpace } from '../../runtime/free-space.js'
 import { createQueryCopy } from './query-copy.js'
 import type { QueryCopy } from '../sql/query-copy.js'
+import { NO_LOSSES } from '../sql/losses.js'
 import { readOnlyOn } from '../sql/read-only.js'
 import type { RunningStatement } from './statement-limit.js'
 import { runOn, serverVersion, transactionOn, type Database } from '../sql/database.js'
@@ -112,6 +113,7 @@ export const openPglite = async (
     transaction: transactionOn(pool),
     jobTransaction: transactionOn(pool),
     run: runOn(pool),
+    losses: NO_LOSSES,
     readOnly: readOnlyOn(pool, 'keep', () => freeBytes(data) - RESERVE_BYTES),
     eraseTraces: eraseTracesOn(kysely, hasSpace),
     version: async () => serverVersion(kysely),

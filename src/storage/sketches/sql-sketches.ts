@@ -16,6 +16,7 @@ type Row = { key: string; value: Buffer }
  */
 export const createSqlSketches = (database: Database): SketchStore => {
   const known = createKnownMembers(REMEMBERED_MS)
+  database.losses.onLoss(known.clear)
 
   return {
     name: 'sql',

@@ -1,5 +1,6 @@
 import { Kysely, PostgresDialect, sql, type QueryExecutorProvider } from 'kysely'
 import type pg from 'pg'
+import { ConnectionLost, NO_LOSSES, type Losses, type NoticedLosses } from './losses.js'
 import type { ReadOnlyAnswer, ReadOnlyLimits } from './read-only.js'
 
 /** The target of a statement of Kysely's `sql` template: the database or a transaction. */
@@ -11,11 +12,17 @@ export type HotStatement = { name: string; text: string }
 /** Runs a statement without the cost of building its text, which is a fifth of a transaction (docs/decisions/0005). */
 export type Run = <Row>(statement: HotStatement, values: unknown[]) => Promise<Row[]>
 
+/**
+ * The count of losses when work was prepared, if that used what a process remembers of the database. If a connection was lost since,
+ * nothing is written, and the call throws ConnectionLost.
+ */
+export type PreparedAt = number
+
 /** An open transaction. */
 export type Transaction = Sql & {
   /** The caller need not await the result: if the statement fails, the transaction is not committed. */
   run: Run
-  /** Registers a callback that runs after the commit, and does not run after a rollback. */
+  /** Registers a callback that runs after the commit, and does not run after a rollback, or if a connection was lost meanwhile. */
   afterCommit: (then: () => void) => void
 }
 
@@ -35,12 +42,17 @@ export type Database = {
   sql: Kysely<unknown>
   /** As `sql`, for jobs whose statements may take minutes. */
   jobs: Kysely<unknown>
-  /** Runs work in one transaction, with the short time limit of requests of a registry. */
-  transaction: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>
+  /**
+   * Runs work in one transaction, with the short time limit of requests of a registry.
+   * @throws ConnectionLost if a connection was lost since `preparedAt`
+   */
+  transaction: <T>(work: (tx: Transaction) => Promise<T>, preparedAt?: PreparedAt) => Promise<T>
   /** As `transaction`, with the longer time limit of a job. */
   jobTransaction: Database['transaction']
-  /** Runs one statement in its own transaction, with the short time limit of requests of a registry. */
-  run: Run
+  /** Runs one statement in its own transaction, with the short time limit of requests of a registry. @throws ConnectionLost */
+  run: <Row>(statement: HotStatement, values: unknown[], preparedAt?: PreparedAt) => Promise<Row[]>
+  /** Connections that were lost. Nothing that a process remembers of the contents of the database outlives one. */
+  losses: Losses
   /** Runs one query of an operator in a transaction that cannot write. */
   readOnly: (text: string, limits: ReadOnlyLimits) => Promise<ReadOnlyAnswer>
   /**
@@ -63,9 +75,10 @@ type Query = (query: string | pg.QueryConfig) => Promise<pg.QueryResult>
  * turns the commit into a rollback.
  */
 export const transactionOn =
-  (pool: pg.Pool): Database['transaction'] =>
-  async (work) => {
-    const client = await pool.connect()
+  (pool: pg.Pool, losses = NO_LOSSES): Database['transaction'] =>
+  async (work, preparedAt) => {
+    const client = await connectionFor(pool, losses, preparedAt)
+    const begunAt = losses.count()
     const query = queryOn(client)
     const sent: Promise<unknown>[] = []
     const failures: unknown[] = []
@@ -89,11 +102,12 @@ export const transactionOn =
     try {
       void send('begin')
       const result = await work(tx)
+      refuseIfLost(losses, preparedAt)
       const commit = send('commit')
       open = false
       await Promise.all(sent)
       if ((await commit).command !== 'COMMIT') throw new Error('the transaction was rolled back')
-      for (const then of committed) then()
+      if (losses.count() === begunAt) for (const then of committed) then()
       return result
     } catch (error) {
       open = false
@@ -103,6 +117,29 @@ export const transactionOn =
       client.release(isDoubtful(client, failures))
     }
   }
+
+/**
+ * A connection to the server that the work was prepared for.
+ * @throws ConnectionLost
+ */
+const connectionFor = async (pool: pg.Pool, losses: NoticedLosses, preparedAt?: PreparedAt): Promise<pg.PoolClient> => {
+  const client = await pool.connect()
+  if (!losses.isCurrent(client)) {
+    client.release(true)
+    return connectionFor(pool, losses, preparedAt)
+  }
+  try {
+    refuseIfLost(losses, preparedAt)
+    return client
+  } catch (error) {
+    client.release()
+    throw error
+  }
+}
+
+const refuseIfLost = (losses: Losses, preparedAt = losses.count()): void => {
+  if (preparedAt !== losses.count()) throw new ConnectionLost()
+}
 
 /** A cancellation that is meant for a slow statement may hit the rollback instead. Then the rollback is repeated once. */
 const rollBack = async (query: Query): Promise<void> => {
@@ -128,9 +165,9 @@ const isDoubtful = (client: pg.PoolClient, failures: readonly unknown[]): boolea
 
 /** Runs one statement on a connection of the pool. PostgreSQL itself begins and commits the transaction. */
 export const runOn =
-  (pool: pg.Pool): Run =>
-  async <Row>({ name, text }: HotStatement, values: unknown[]) => {
-    const client = await pool.connect()
+  (pool: pg.Pool, losses = NO_LOSSES): Database['run'] =>
+  async <Row>({ name, text }: HotStatement, values: unknown[], preparedAt?: PreparedAt) => {
+    const client = await connectionFor(pool, losses, preparedAt)
     const failures: unknown[] = []
     try {
       return (await queryOn(client)({ name, text, values })).rows as Row[]

@@ -10,6 +10,7 @@ import {
   transactionOn,
   type Database,
 } from './database.js'
+import { createLosses, type NoticedLosses } from './losses.js'
 import { nameErrorsOf } from './store-of-error.js'
 
 /** Registries wait half a second to a few seconds for an answer. If two statements and a commit take longer, the server is unavailable. */
@@ -37,26 +38,45 @@ const connectTo = (url: string): pg.PoolConfig => ({
   keepAlive: true,
 })
 
+/** Another server, or the same one after a restart, has another time. Epochs are the same text in every time zone. */
+const STARTED = 'select extract(epoch from pg_postmaster_start_time())::text as started'
+
+/** A new connection is used when it has its limit, and when it is known which server it reaches. */
+const opening = (losses: NoticedLosses, timeoutMs: number): Pick<pg.PoolConfig, 'verify'> => {
+  const limited = (text: string): pg.QueryConfig => Object.assign({ text }, { query_timeout: WRITE_TIMEOUT_MS })
+  const open = async (client: pg.PoolClient): Promise<void> => {
+    await client.query(limited(settingsFor(timeoutMs))).catch(() => undefined)
+    const { rows } = await client.query<{ started: string }>(limited(STARTED))
+    losses.reached(client, rows[0]?.started ?? '')
+  }
+  return {
+    verify: (client, done) => {
+      open(client).then(() => {
+        done()
+      }, done)
+    },
+  }
+}
+
 /**
  * Opens a pool for the requests of registries, with a short time limit for each statement. Other work has other pools, so that a
  * long report cannot delay a notification. Connections are opened when they are needed.
  * @param url `postgres://…`, or `postgresql://…`
  */
 export const openPostgres = (url: string): Database => {
+  const losses = createLosses()
   const connect = connectTo(url)
-  const writers = new pg.Pool({ ...connect, max: 4, pipeline: true, query_timeout: WRITE_TIMEOUT_MS })
-  const readers = new pg.Pool({ ...connect, max: 6, query_timeout: READ_TIMEOUT_MS + GRACE_MS })
-  const jobWriters = new pg.Pool({ ...connect, max: 1, pipeline: true, query_timeout: READ_TIMEOUT_MS + GRACE_MS })
-  const jobs = new pg.Pool({ ...connect, max: 2, query_timeout: JOB_TIMEOUT_MS + GRACE_MS })
+  const poolOf = (limitMs: number, config: pg.PoolConfig): pg.Pool =>
+    new pg.Pool({ ...connect, ...config, ...opening(losses, limitMs) })
+  const writers = poolOf(WRITE_TIMEOUT_MS + GRACE_MS, { max: 4, pipeline: true, query_timeout: WRITE_TIMEOUT_MS })
+  const readers = poolOf(READ_TIMEOUT_MS, { max: 6, query_timeout: READ_TIMEOUT_MS + GRACE_MS })
+  const jobWriters = poolOf(READ_TIMEOUT_MS, { max: 1, pipeline: true, query_timeout: READ_TIMEOUT_MS + GRACE_MS })
+  const jobs = poolOf(JOB_TIMEOUT_MS, { max: 2, query_timeout: JOB_TIMEOUT_MS + GRACE_MS })
   // Statements of operators have their own time limit, and may change the state of their session.
   const operators = new pg.Pool({ ...connect, max: 2 })
-  const limit = (pool: pg.Pool, timeoutMs: number): void => {
-    pool.on('connect', (client) => void client.query(settingsFor(timeoutMs)).catch(() => undefined))
-  }
-  limit(writers, WRITE_TIMEOUT_MS + GRACE_MS)
-  limit(readers, READ_TIMEOUT_MS)
-  limit(jobWriters, READ_TIMEOUT_MS)
-  limit(jobs, JOB_TIMEOUT_MS)
+  // A statement of an operator may break its connection: that says nothing of the others.
+  for (const pool of [writers, readers, jobWriters, jobs])
+    pool.on('connect', (client) => client.on('error', losses.broke))
   const pools = [writers, readers, jobWriters, jobs, operators]
   for (const pool of pools) {
     surviveLostConnections(pool)
@@ -70,9 +90,10 @@ export const openPostgres = (url: string): Database => {
     engine: 'postgresql',
     sql: kysely,
     jobs: jobQueries,
-    transaction: transactionOn(writers),
-    jobTransaction: transactionOn(jobWriters),
-    run: runOn(writers),
+    transaction: transactionOn(writers, losses),
+    jobTransaction: transactionOn(jobWriters, losses),
+    run: runOn(writers, losses),
+    losses,
     readOnly: readOnlyOn(operators, 'drop'),
     eraseTraces: vacuumOn(jobQueries),
     version: async () => serverVersion(kysely),

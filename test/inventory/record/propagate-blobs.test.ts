@@ -44,6 +44,7 @@ test('events that show a manifest in many repositories add no more rows than the
     implies: () => false,
     actors: createActors(),
     learn: () => undefined,
+    forget: () => undefined,
   }
   const events = [
     shown('stated', 1, { references: layers(2_000) }),

@@ -10,6 +10,7 @@ import { inOrder } from '../../../src/pulls/fold/order.js'
 import { WINDOWS } from '../../../src/pulls/model/join-windows.js'
 import { erase } from '../../../src/pulls/roll-up/erase.js'
 import { createProvisionalFold, type ProvisionalSizes } from '../../../src/pulls/provisional/fold-provisional.js'
+import { createLosses, type Losses } from '../../../src/storage/sql/losses.js'
 import { foldPending } from '../../../src/pulls/fold-job/fold-pending.js'
 import { moveAliases } from '../../../src/pulls/aliases/move-aliases.js'
 import { parsePullsQuery } from '../../../src/pulls/query/parameters.js'
@@ -79,9 +80,13 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
       onFolded: async () => Promise.resolve(),
     })
   let clock = 3_000
-  const provisionalFold = (holder = 'one', sizes?: ProvisionalSizes): (() => Promise<void>) =>
+  const provisionalFold = (
+    holder = 'one',
+    sizes?: ProvisionalSizes,
+    losses: Losses = stores.database.losses,
+  ): (() => Promise<void>) =>
     createProvisionalFold({
-      database: stores.database,
+      database: { ...stores.database, losses },
       windows: WINDOWS,
       now: () => new Date(START + clock * 1_000),
       holder,
@@ -101,6 +106,19 @@ describe.each(STORE_PAIRS)('provisional pulls on %s', (_, open) => {
       ),
       { ...CONTEXT, ...context },
     )
+
+  test('are folded anew, all that are pending, after a connection to the database was lost', async () => {
+    const losses = createLosses()
+    const { ingest } = createCounting(stores)
+    const fold = provisionalFold('one', undefined, losses)
+    await ingest([ask(1, 0)])
+    await fold()
+    await sql`delete from provisional.outcomes`.execute(stores.database.sql)
+    losses.broke()
+    await ingest([ask(2, 600)])
+    await fold()
+    expect((await answer()).rows).toMatchObject([{ pulls: 2 }])
+  })
 
   test('are in answers before they are settled, are marked so, and count once at each moment', async () => {
     const { ingest } = createCounting(stores)
