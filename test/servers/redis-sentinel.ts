@@ -2,11 +2,13 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { eventually, freePort, startProcess, temporaryFolder } from './process.js'
-import { startRedis } from './redis.js'
+import { startRedis, type RedisServer } from './redis.js'
 
-/** A master and the sentinel that knows where it is. */
-export const startRedisSentinel = async (): Promise<{ url: string; stop: () => Promise<void> }> => {
-  const master = await startRedis(['--appendonly', 'no'])
+/** A master, unless the test has one, and the sentinel that knows where it is. */
+export const startRedisSentinel = async (
+  existing?: RedisServer,
+): Promise<{ port: number; url: string; stop: () => Promise<void> }> => {
+  const master = existing ?? (await startRedis(['--appendonly', 'no']))
   const port = await freePort()
   const folder = temporaryFolder('sentinel')
   const file = join(folder.path, 'sentinel.conf')
@@ -17,10 +19,11 @@ export const startRedisSentinel = async (): Promise<{ url: string; stop: () => P
   await eventually('the sentinel answers', async () => client.ping().then(() => true))
   client.disconnect()
   return {
+    port,
     url: `redis-sentinel://127.0.0.1:${port}/main`,
     stop: async () => {
       await sentinel.end('SIGKILL')
-      await master.stop()
+      if (!existing) await master.stop()
       folder.remove()
     },
   }

@@ -7,6 +7,9 @@ const CONNECT_TIMEOUT_MS = 1_500
 /** A connection without an answer for this long is replaced: one that a firewall dropped, or whose host died, is never closed. */
 const SILENCE_MS = 3_000
 
+/** How a replica refuses: each write, and, if its master is unavailable, also reads. */
+const REFUSAL_OF_REPLICA = /^(?:READONLY|MASTERDOWN)\b/
+
 const options = {
   connectTimeout: CONNECT_TIMEOUT_MS,
   commandTimeout: COMMAND_TIMEOUT_MS,
@@ -15,6 +18,8 @@ const options = {
   maxRetriesPerRequest: 1,
   retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 5), 1_000),
   connectionName: 'tallyman',
+  // A master that becomes a replica may keep its connections open. The same address or Sentinel leads to the new master.
+  reconnectOnError: ({ message }: Error) => REFUSAL_OF_REPLICA.test(message),
 } satisfies RedisOptions
 
 /**

@@ -1,6 +1,7 @@
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { vacuumOn } from './erase-traces.js'
+import { leaveStandby } from './leave-standby.js'
 import { readOnlyOn } from './read-only.js'
 import {
   LONGEST_ON_SERVER_MS,
@@ -82,6 +83,7 @@ export const openPostgres = (url: string): Database => {
     surviveLostConnections(pool)
     nameErrorsOf(pool)
   }
+  leaveStandby([writers, readers, folders, jobs])
   const running = runningOn(pools)
 
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: readers }) })
