@@ -8,7 +8,7 @@ import { WINDOWS } from '../pulls/model/join-windows.js'
 import { PREFIXES } from '../requesters/address.js'
 import { NotificationTokensError, readNotificationTokens } from '../tokens/notification-tokens.js'
 import { ROTATIONS } from '../requesters/salts.js'
-import { readRedisUrl } from '../storage/sketches/redis-url.js'
+import { databaseUrlProblem, redisUrlProblem, webUrlProblem, type UrlProblem } from './setting-urls.js'
 
 const list = z.preprocess(
   (value) =>
@@ -34,15 +34,13 @@ const LARGEST_BODY = 128 * 1024 * 1024
  * legal descriptors that is three times as large.
  */
 const USUAL_BODY = 16 * 1024 * 1024
-const webAddress = z.url({ protocol: /^https?$/, error: 'expected an address like https://host/path' })
 
-const redisUrl = (url: string, context: z.RefinementCtx): void => {
-  try {
-    readRedisUrl(url)
-  } catch (error) {
-    context.addIssue({ code: 'custom', message: (error as TypeError).message })
-  }
-}
+/** A text that is the URL of something; the value is kept as it was given. */
+const urlWith = (problemOf: (text: string) => UrlProblem): z.ZodType<string> =>
+  z.string().superRefine((text, context) => {
+    const message = problemOf(text)
+    if (message !== undefined) context.addIssue({ code: 'custom', message })
+  })
 
 /** A setting with tokens, which `read` parses. */
 const tokens =
@@ -66,17 +64,14 @@ const settings = z.strictObject({
     .regex(/^(?:(?:\[[0-9a-f:]+\]|[^:[\]\s]+)?:)?\d{1,5}$/i, 'expected host:port, as 127.0.0.1:3000')
     .default('127.0.0.1:3000'),
   data_dir: z.string().min(1).default('./data'),
-  database_url: z
-    .string()
-    .regex(/^postgres(ql)?:\/\/.+/, 'expected postgres://user:password@host:5432/database')
-    .optional(),
-  redis_url: z.string().superRefine(redisUrl).optional(),
+  database_url: urlWith(databaseUrlProblem).optional(),
+  redis_url: urlWith(redisUrlProblem).optional(),
   notification_tokens: z.unknown().transform(tokens(readNotificationTokens)).default([]),
   api_tokens: z.unknown().transform(tokens(readApiTokens)).default([]),
   user_directory: z.enum(['hash', 'file', 'gitlab'], 'expected hash, file or gitlab').optional(),
   users_file: z.string().min(1).optional(),
   users_key: z.string().min(16, 'expected at least 16 characters').optional(),
-  gitlab_url: webAddress.optional(),
+  gitlab_url: urlWith((text) => webUrlProblem(text, false)).optional(),
   gitlab_token: z.string().min(1).optional(),
   user_token_key: z.string().min(1).optional(),
   /** Checked together with registries_file, which may add registries: see config.ts. */
@@ -106,7 +101,7 @@ const settings = z.strictObject({
   metrics_public: yesOrNo.default(false),
   sql_route: yesOrNo.default(false),
   ping_enabled: yesOrNo.default(true),
-  ping_url: webAddress.optional(),
+  ping_url: urlWith((text) => webUrlProblem(text, true)).optional(),
   ping_cron: z.string().refine(isCronExpression, 'expected a cron expression, as "44 10 * * 4"').optional(),
   ping_time_zone: z.string().refine(isTimeZone, 'expected an IANA time zone, as Europe/Berlin').default('UTC'),
   ping_optional_metrics: yesOrNo.default(true),

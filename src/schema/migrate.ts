@@ -1,5 +1,5 @@
 import { isNativeError } from 'node:util/types'
-import { Migrator, type Kysely } from 'kysely'
+import { Migrator, sql, type Kysely } from 'kysely'
 import { counters } from './migrations/0001-counters.js'
 import { inventory } from './migrations/0002-inventory.js'
 import { regstat } from './migrations/0003-regstat.js'
@@ -24,6 +24,7 @@ import { registryRemovals } from './migrations/0022-registry-removals.js'
 import { narrowWrites } from './migrations/0024-narrow-writes.js'
 import { actorNames } from './migrations/0026-actor-names.js'
 import { eraseTraces } from './migrations/0027-erase-traces.js'
+import { UserError } from '../runtime/user-error.js'
 import { prepareReadOnlyRole } from '../storage/sql/read-only-role.js'
 import { catalogError } from './migrations/0030-catalog-error.js'
 import { cleanExcerpts } from './migrations/0031-clean-excerpts.js'
@@ -98,6 +99,26 @@ export const MIGRATIONS = {
 
 const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }
 
+/** A newer version has used this database, which has migrations that this version does not know. */
+class NewerDatabase extends UserError {
+  override readonly kind = 'setup'
+  constructor(migration: string) {
+    super(
+      `this database was used by a newer version of Tallyman: it has the migration ${migration}, which this ` +
+        'version does not know; use the newer version, or restore a dump that was made before the upgrade',
+    )
+  }
+}
+
+/** Kysely refuses a database with a migration that it does not know, and one whose migrations are in another order. */
+const toSentence = async (db: Kysely<unknown>, error: Error): Promise<Error> => {
+  if (!error.message.startsWith('corrupted migrations')) return error
+  const { rows } = await sql<{ name: string }>`
+    select name from kysely_migration where name <> all (${Object.keys(MIGRATIONS)}::text[]) order by name desc limit 1
+  `.execute(db)
+  return rows[0] ? new NewerDatabase(rows[0].name) : error
+}
+
 /** Whether `migrate` would apply a migration. */
 export const hasPendingMigrations = async (db: Kysely<unknown>): Promise<boolean> => {
   const migrations = await new Migrator({ db, provider }).getMigrations()
@@ -108,11 +129,14 @@ export const hasPendingMigrations = async (db: Kysely<unknown>): Promise<boolean
  * Applies all pending migrations, and grants the role for operators' statements the right to read the schema. Several processes may
  * call it at once: one works, the others wait.
  * @returns the names of the applied migrations
+ * @throws NewerDatabase
  */
 export const migrate = async (db: Kysely<unknown>): Promise<string[]> => {
   const { error, results = [] } = await new Migrator({ db, provider }).migrateToLatest()
   if (error !== undefined)
-    throw error instanceof Error || isNativeError(error) ? error : new Error('the migration failed')
+    throw error instanceof Error || isNativeError(error)
+      ? await toSentence(db, error)
+      : new Error('the migration failed')
   await prepareReadOnlyRole(db)
   return results.map(({ migrationName }) => migrationName)
 }

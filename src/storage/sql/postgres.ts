@@ -83,7 +83,7 @@ export const openPostgres = (url: string): Database => {
     surviveLostConnections(pool)
     nameErrorsOf(pool)
   }
-  leaveStandby([writers, readers, folders, jobs])
+  leaveStandby([writers, readers, jobWriters, jobs])
   const running = runningOn(pools)
 
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: readers }) })

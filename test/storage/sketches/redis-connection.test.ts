@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { Redis } from 'ioredis'
 import { connectRedis } from '../../../src/storage/sketches/redis-connection.js'
 import { createRedisSketches } from '../../../src/storage/sketches/redis-sketches.js'
-import { isStorageAway } from '../../../src/storage/unavailable.js'
+import { isStorageUnavailable } from '../../../src/storage/unavailable.js'
 import { eventually } from '../../servers/process.js'
 import { startRedis, type RedisServer } from '../../servers/redis.js'
 import { startRedisSentinel } from '../../servers/redis-sentinel.js'
@@ -68,7 +68,7 @@ describe('a master that became a replica and kept its connections open is left',
       await swap()
       const refused = await add('bob').catch((error: unknown) => error as Error)
       expect(refused?.message).toMatch(/^READONLY /)
-      expect(isStorageAway(refused)).toBe(true)
+      expect(isStorageUnavailable(refused)).toBe(true)
       await eventually('writes succeed', async () => add('bob').then(() => true), 5)
       expect(await to.pfcount(KEY)).toBe(2)
     } finally {

@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import pg from 'pg'
 import type { Database } from '../../../src/storage/sql/database.js'
 import { openPostgres } from '../../../src/storage/sql/postgres.js'
-import { isStorageAway } from '../../../src/storage/unavailable.js'
+import { isStorageUnavailable } from '../../../src/storage/unavailable.js'
 import { startPostgres, type PostgresServer } from '../../servers/postgres.js'
 
 let server: PostgresServer
@@ -49,7 +49,7 @@ test.each(WRITES)('%s leaves a server that takes no writes, without idle time', 
   try {
     const refused: unknown = await write(database).catch((error: unknown) => error)
     expect(refused).toMatchObject({ code: '25006' })
-    expect(isStorageAway(refused)).toBe(true)
+    expect(isStorageUnavailable(refused)).toBe(true)
     await leadToMaster()
     const failures: unknown[] = []
     // The newest connection may have been opened before the address led to another server.
