@@ -12,6 +12,7 @@ import {
   startBareHandler,
   startOnDatabase,
   startOnServers,
+  BENCH_REDIS,
   startServers,
   type Load,
   type Pair,
@@ -134,7 +135,7 @@ export const benchFilled = async (settings: Settings, url: string): Promise<Row[
   const folder = temporaryFolder('bench')
   const places = join(folder.path, 'places.json')
   writeFileSync(places, JSON.stringify(await placesIn(url)))
-  const redis = await startRedis(['--appendfsync', 'everysec'])
+  const redis = await startRedis([...BENCH_REDIS])
   const empty = new URL(url)
   empty.pathname = '/bench_empty'
   try {

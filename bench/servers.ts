@@ -22,9 +22,12 @@ export type Pair = {
 
 export type Servers = { redis: RedisServer; postgres: PostgresServer; stop: () => Promise<void> }
 
+/** Its append-only file is written every second, and it has enough databases. */
+export const BENCH_REDIS = ['--appendfsync', 'everysec', '--databases', '1024'] as const
+
 /** PostgreSQL with fsync, Redis with its append-only file written every second, which is its default. */
 export const startServers = async (): Promise<Servers> => {
-  const [redis, postgres] = await Promise.all([startRedis(['--appendfsync', 'everysec']), startPostgres()])
+  const [redis, postgres] = await Promise.all([startRedis([...BENCH_REDIS]), startPostgres()])
   return {
     redis,
     postgres,
@@ -58,13 +61,23 @@ const USERS_KEY = 'a key of the benchmarks, which is long enough'
 export const startOnServers = async (servers: Servers): Promise<Pair & { database: string }> =>
   startOnDatabase(servers, await servers.postgres.database(`bench_${databases++}`))
 
+const redisDatabases = new Map<string, number>()
+
+/** Redis belongs to one installation, so each database has a number of its own; 0 is the start's. */
+const redisNumberFor = (database: string): number => {
+  const number = redisDatabases.get(database) ?? redisDatabases.size + 1
+  redisDatabases.set(database, number)
+  return number
+}
+
 /** A service on a database that may hold something. */
 export const startOnDatabase = async (
   { redis }: Pick<Servers, 'redis'>,
   database: string,
 ): Promise<Pair & { database: string }> => {
   const folder = temporaryFolder('bench')
-  const environment = { DATABASE_URL: database, REDIS_URL: redis.url, TALLYMAN_USERS_KEY: USERS_KEY }
+  const REDIS_URL = `${redis.url}/${redisNumberFor(database)}`
+  const environment = { DATABASE_URL: database, REDIS_URL, TALLYMAN_USERS_KEY: USERS_KEY }
   const service = await startService(folder.path, environment)
   return {
     name: 'Redis + PostgreSQL',

@@ -5,6 +5,7 @@ import { createRepositories } from '../counters/repositories.js'
 import { exportCounters } from '../counters/export-counters.js'
 import { importCounters } from '../counters/import-counters.js'
 import { parseTimestamp, type Micros } from '../events/calendar.js'
+import { endSketchLoss } from '../schema/bound-sketches.js'
 import { CommandError } from './terminal/failure.js'
 import { askOrOpen, clock, configNow, warnOfEmbedded, withCore } from './terminal/open.js'
 import { printJson, printLine, printTable } from './terminal/print.js'
@@ -115,6 +116,7 @@ export const importFrom = async (file: string, { otherUsers }: { otherUsers?: bo
           progress.show(`${count} lines`)
         },
       }).finally(progress.end)
+      await endSketchLoss(stores)
       const parts = Object.entries(done).map(([kind, count]) => `${kind.replace('_', ' ')} ${count}`)
       printLine(`imported ${parts.join(', ')}`)
     }),

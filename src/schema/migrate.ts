@@ -46,6 +46,7 @@ import { movedPortions } from './migrations/0051-moved-portions.js'
 import { notedErasures } from './migrations/0052-noted-erasures.js'
 import { silences } from './migrations/0053-silences.js'
 import { heardDays } from './migrations/0054-heard-days.js'
+import { boundSketches } from './migrations/0055-bound-sketches.js'
 import { seenAt } from './migrations/0056-seen-at.js'
 
 /** All migrations, in the order of their names. The name of a released migration never changes. */
@@ -94,6 +95,7 @@ export const MIGRATIONS = {
   '0052-noted-erasures': notedErasures,
   '0053-silences': silences,
   '0054-heard-days': heardDays,
+  '0055-bound-sketches': boundSketches,
   '0056-seen-at': seenAt,
 }
 

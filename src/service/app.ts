@@ -55,6 +55,7 @@ import type { Occurrence } from '../storage/kept-job.js'
 import { deleteOtherSchedules } from '../storage/sql/schedules.js'
 import { trustIn } from '../schema/seen-at.js'
 import { writeServiceHeartbeat } from '../schema/service-heartbeat.js'
+import { sketchWarnings } from '../schema/bound-sketches.js'
 import { checkUsersKey } from '../schema/users-key.js'
 import { unknownInTotals } from '../inventory/model/as-of.js'
 import { pullTotals } from '../pulls/query/pull-totals.js'
@@ -190,6 +191,8 @@ const joinApp = async (core: Core, log: Logger): Promise<App> => {
   }
   const rests = stores.lock && createJobRests(config.data_dir, now)
   for (const warning of restWarnings(rests?.noted ?? [], now())) log.warn(warning)
+  const { uuid } = core.installation
+  for (const warning of await sketchWarnings({ ...stores, uuid, now: now(), lifetimes })) log.warn(warning)
   const { waitMs: unsteadyMs, lastSeenAt } = await trustIn(stores.database.sql, now())
   if (lastSeenAt)
     log.warn(

@@ -27,10 +27,12 @@ import { MEASURE_NAMES } from '../pulls/model/measures.js'
 import { createRegistryIdentity, type RegistryIdentity } from '../registries/registry-identity.js'
 import { createRegistryNames, type RegistryNames } from '../registries/registry-names.js'
 import { fingerprintOf, loadSecrets, removeMade, USERS_KEY_FILE, type Secrets } from '../config/secrets.js'
+import { bindSketches, checkSketches } from '../schema/bound-sketches.js'
 import { installationIn, type Installation } from '../schema/installation.js'
 import type { KeptSchedule } from '../runtime/jobs.js'
 import { createKeyClaim, OtherUsersKey } from '../schema/users-key.js'
 import { version } from '../home.js'
+import { isStorageUnavailable } from '../storage/unavailable.js'
 import { openStores, type Stores } from './stores.js'
 
 /** What is declared in definitions/ and metrics/. */
@@ -109,6 +111,8 @@ export const createCore = async (
       if (error instanceof OtherUsersKey) removeMade(config.data_dir, secrets)
       throw error
     })
+    if (isService) await bindSketches(stores, installation.uuid, now())
+    else await checkUnlessAway(stores, installation)
     const host = config.hostname ?? hostname()
     const stopping = new AbortController()
     const giveUpPings = (): void => {
@@ -149,6 +153,12 @@ export const createCore = async (
     throw error
   }
 }
+
+/** A command may do without Redis, or report that it does not answer. */
+const checkUnlessAway = async ({ sketches }: Stores, { uuid }: Installation): Promise<void> =>
+  checkSketches(sketches, uuid).catch((error: unknown) => {
+    if (!isStorageUnavailable(error)) throw error
+  })
 
 const hasCounters = async ({ entries }: Stores['sketches']): Promise<boolean> => {
   for await (const _ of entries(KEY_PREFIX)) return true

@@ -4,14 +4,15 @@ import { openDirectoryWarnings } from './data-directory-mode.js'
 import { otherStoreWarnings } from './other-store.js'
 import type { DumpState } from '../storage/embedded/dumps.js'
 import { largeTables, usesManyTransactionIds } from '../storage/embedded/vacuum.js'
+import { sketchWarnings } from '../schema/bound-sketches.js'
 import { erasureWarnings } from '../storage/sql/erasure-warnings.js'
 import { warningsOfRole } from '../storage/sql/read-only-role.js'
 import { tokenNameWarnings } from './token-name-warnings.js'
 import { tokenWarnings } from './token-warnings.js'
 import { unusedTokenWarnings } from './unused-token.js'
 
-type Warned = Pick<Core, 'config' | 'secrets' | 'tokenNames' | 'identity' | 'now'> & {
-  stores: Pick<Core['stores'], 'database' | 'dumps'>
+type Warned = Pick<Core, 'config' | 'secrets' | 'tokenNames' | 'identity' | 'installation' | 'now'> & {
+  stores: Pick<Core['stores'], 'database' | 'sketches' | 'dumps'>
 }
 
 /** What an operator should change in the settings and the rights of this installation, one sentence each. */
@@ -28,6 +29,7 @@ export const readWarnings = async (core: Warned): Promise<string[]> => {
   const { database, dumps } = core.stores
   const warnings = await Promise.all([
     settingWarnings(core),
+    sketchWarnings({ ...core.stores, uuid: core.installation.uuid, now: core.now(), lifetimes: core.config.lifetimes }),
     erasureWarnings(database),
     dumps?.state().then(dumpWarnings) ?? [],
     largeTables(database).then((names) => names.map(largeTableWarning)),

@@ -99,6 +99,8 @@ const giveLifetimes = (
 
 /** Cannot be the key of a sketch, which begins with a hash tag. */
 const PROBE_KEY = 'tallyman:write-probe'
+/** Has no lifetime: if it is gone, so are counters. */
+const BINDING_KEY = 'tallyman:installation'
 
 const commandsOf = (redis: Redis | Cluster): Omit<SketchStore, 'add' | 'addAlone'> => ({
   name: 'redis',
@@ -141,6 +143,14 @@ const commandsOf = (redis: Redis | Cluster): Omit<SketchStore, 'add' | 'addAlone
 
   probeWrite: async () => {
     await redis.set(PROBE_KEY, '', 'EX', 60)
+  },
+
+  binding: {
+    key: BINDING_KEY,
+    read: async () => (await redis.get(BINDING_KEY)) ?? undefined,
+    bind: async (uuid) => {
+      await redis.set(BINDING_KEY, uuid, 'NX')
+    },
   },
 
   version: async () => {

@@ -30,6 +30,16 @@ export type SketchAddition = {
 /** A stored sketch: bytes in Redis's format, and the remaining seconds of its lifetime. */
 export type StoredSketch = { key: string; bytes: Uint8Array; seconds: number }
 
+/** Which installation a store of sketches belongs to, beside all sketches. */
+type SketchBinding = {
+  /** The key that contains its uuid. */
+  key: string
+  /** @returns undefined if the store belongs to no installation */
+  read: () => Promise<string | undefined>
+  /** Binds the store to an installation, unless it belongs to one. */
+  bind: (uuid: string) => Promise<void>
+}
+
 /**
  * A store of sketches (HyperLogLog), with two implementations: Redis, and a table of the SQL database.
  * SQL writes in the caller's transaction, Redis writes at once. Both are safe, because adding a member twice changes nothing.
@@ -55,6 +65,8 @@ export type SketchStore = {
   merge: (sketch: StoredSketch) => Promise<void>
   /** Writes a key that counts nowhere. Fails if the store accepts no writes. Does nothing for a store in the SQL database. */
   probeWrite: () => Promise<void>
+  /** Missing if the sketches are a part of the SQL database. */
+  binding?: SketchBinding
   /** The server's version. Fails if the server does not answer. */
   version: () => Promise<string>
   close: () => Promise<void>

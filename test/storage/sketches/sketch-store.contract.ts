@@ -32,6 +32,18 @@ export const sketchStoreContract = (name: string, open: () => Promise<TestStores
       return found.sort((a, b) => (a.key < b.key ? -1 : 1))
     }
 
+    test('belongs to the first installation that binds it, and keeps that apart from sketches', async () => {
+      const { binding } = stores.sketches
+      expect(binding === undefined).toBe(stores.sketches.name === 'sql')
+      if (!binding) return
+      expect(await binding.read()).toBeUndefined()
+      await binding.bind('first')
+      await binding.bind('second')
+      expect(await binding.read()).toBe('first')
+      await add('{t}a', members(1))
+      expect((await entries('{t}')).map(({ key }) => key)).toEqual(['{t}a'])
+    })
+
     test('counts the members of a key, each once', async () => {
       await add('{t}a', members(100))
       await add('{t}a', members(100))
