@@ -287,7 +287,7 @@ describe('GET /pulls/last-used', () => {
   test.each([
     ['format=xml', /format: expected json, csv, ndjson/],
     ['unused_for=long', /unused_for: is an age as 90d/],
-    ['after=x', /cursor: is not one of this question/],
+    ['after=x', /cursor: is not a cursor of this question/],
     ['period=today', /period: is not a parameter of last-used/],
   ])('%s is refused', async (query, message) => {
     const { status, body } = await get(`/pulls/last-used?${query}`)
