@@ -176,7 +176,7 @@ describe('who may read', () => {
       await (await app.get('/api/v4/usage_data/metric_definitions?include_paths=true', {})).text(),
     ) as typeof definitions
     expect(withPaths.map(({ file_path }) => file_path)).toContain(
-      'metrics/counts_7d/i_container_registry_push_tag_user_weekly.yml',
+      'metrics/counts/i_container_registry_push_tag_user.yml',
     )
   })
 

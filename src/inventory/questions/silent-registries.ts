@@ -89,7 +89,8 @@ const withRepositories = async (db: Sql, all: readonly Unreconciled[]): Promise<
     select silence.registry from ${unreconciledIn(all)}
     where exists (select from inventory.repositories affected where ${IS_UNRECONCILED})
   `.execute(db)
-  return all.filter(({ registry }) => rows.some((row) => row.registry === registry))
+  const names = new Set(rows.map(({ registry }) => registry))
+  return all.filter(({ registry }) => names.has(registry))
 }
 
 const doubtsOf = (heard: Heard, aim: Aim): Doubt[] => {

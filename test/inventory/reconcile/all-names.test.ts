@@ -23,7 +23,7 @@ describe('a list of a registry that does not end', () => {
     await expect(read).rejects.toThrow(ListTooLarge)
     await expect(read).rejects.toThrow(bound)
     await expect(read).rejects.toThrow('a list of tags of team/app')
-    await expect(read).rejects.toThrow('delete there what is not needed')
+    await expect(read).rejects.toThrow('delete unneeded items in the registry')
   })
 
   test('is read for two hours at most', async () => {
