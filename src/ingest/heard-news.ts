@@ -15,9 +15,9 @@ const OLDEST: Micros = MOST_DAYS * MICROS_PER_DAY
 export type News = {
   lastEventAt: Micros
   lastReceivedAt: Micros
-  lastPullAt?: Micros
+  lastPullAt: Micros | undefined
   /** When the newest event was received that happened long before. */
-  lateAt?: Micros
+  lateAt: Micros | undefined
   events: number
   days: Set<number>
   pullDays: Set<number>
@@ -27,10 +27,15 @@ export type Heard = Map<string, News>
 export const noNews = (): News => ({
   lastEventAt: 0,
   lastReceivedAt: 0,
+  lastPullAt: undefined,
+  lateAt: undefined,
   events: 0,
   days: new Set(),
   pullDays: new Set(),
 })
+
+const later = (a: Micros | undefined, b: Micros | undefined): Micros | undefined =>
+  a === undefined || b === undefined ? (a ?? b) : Math.max(a, b)
 
 export const addEvent = (
   news: News,
@@ -47,7 +52,7 @@ export const addEvent = (
   news.days.add(day)
   if (action !== 'pull') return
   news.pullDays.add(day)
-  news.lastPullAt = Math.max(news.lastPullAt ?? 0, eventAt)
+  news.lastPullAt = later(news.lastPullAt, eventAt)
 }
 
 export const addNews = (news: News, other: News): void => {
@@ -56,8 +61,6 @@ export const addNews = (news: News, other: News): void => {
   news.events += other.events
   for (const day of other.days) news.days.add(day)
   for (const day of other.pullDays) news.pullDays.add(day)
-  const lastPullAt = Math.max(news.lastPullAt ?? 0, other.lastPullAt ?? 0)
-  if (lastPullAt > 0) news.lastPullAt = lastPullAt
-  const lateAt = Math.max(news.lateAt ?? 0, other.lateAt ?? 0)
-  if (lateAt > 0) news.lateAt = lateAt
+  news.lastPullAt = later(news.lastPullAt, other.lastPullAt)
+  news.lateAt = later(news.lateAt, other.lateAt)
 }

@@ -31,7 +31,7 @@ export const checkSketches = async ({ binding }: Stores['sketches'], uuid: Uuid)
 
 /**
  * Binds Redis to this installation, and records when Redis has lost the binding. An installation that counted before there were
- * bindings is bound without a word. The database records a binding after Redis has it. So if a recorded binding is missing in Redis, Redis
+ * bindings is bound without a warning. The database records a binding after Redis has it. So if a recorded binding is missing in Redis, Redis
  * lost it, even if two processes start at the same time.
  * @throws OtherInstallation
  */

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Sql } from '../../storage/sql/database.js'
 import type { QueryParameters } from './question.js'
 import { repositoryIdsOf } from './sql-parts.js'
+import { gapsBetween, type Gap } from './unheard-times.js'
 
 /** What was heard of a registry. */
 export type Heard = {
@@ -11,10 +12,12 @@ export type Heard = {
   pullAt: Date | null
   /** When an event was received that had happened long before. */
   lateAt: Date | null
-  /** Days with an event, and with a pull, as multiranges. */
-  heardOn: string | null
-  pullsOn: string | null
+  /** Times without an event, and without a pull. */
+  gaps: readonly Gap[]
+  pullGaps: readonly Gap[]
 }
+
+type Row = Omit<Heard, 'gaps' | 'pullGaps'> & { heardOn: string; pullsOn: string }
 
 /** When each registry of the query was last heard. Without a registry in the query, names are found by one look into the index each. */
 export const lastHeard = async (db: Sql, query: QueryParameters): Promise<Heard[]> => {
@@ -25,14 +28,18 @@ export const lastHeard = async (db: Sql, query: QueryParameters): Promise<Heard[
     : registry !== undefined
       ? sql`select registry from inventory.repositories where registry = ${registry} limit 1`
       : ALL_NAMES
-  const { rows } = await sql<Heard>`
-    select n.registry, least(r.last_received_at, r.last_event_at) as "heardAt", 
+  const { rows } = await sql<Row>`
+    select n.registry, least(r.last_received_at, r.last_event_at) as "heardAt",
       case when r.last_pull_at is not null then least(r.last_received_at, r.last_pull_at) end as "pullAt",
-      r.late_at as "lateAt", r.heard_on::text as "heardOn", r.pulls_on::text as "pullsOn"
+      r.late_at as "lateAt", coalesce(r.heard_on, '{}')::text as "heardOn", coalesce(r.pulls_on, '{}')::text as "pullsOn"
     from (${names}) n left join receptions r on r.registry = n.registry
     order by n.registry
   `.execute(db)
-  return rows
+  return rows.map(({ heardOn, pullsOn, ...heard }) => ({
+    ...heard,
+    gaps: gapsBetween(heardOn),
+    pullGaps: gapsBetween(pullsOn),
+  }))
 }
 
 const ALL_NAMES = sql`

@@ -5,7 +5,7 @@ import { MOST_AHEAD_SECONDS } from '../../runtime/clock-ahead.js'
 import type { QueryParameters, Question } from './question.js'
 import { lastHeard, type Heard } from './last-heard.js'
 import { IS_UNRECONCILED, unreconciledIn, type Unreconciled } from './sql-parts.js'
-import { gapsBetween, longestSilence, LONGEST_SILENCE_DAYS, newestLongGap, openGap, type Gap } from './unheard-times.js'
+import { longestSilence, LONGEST_SILENCE_DAYS, newestLongGap, openGap, type Gap } from './unheard-times.js'
 
 const DAY_MS = 86_400_000
 /** After this time a note says since when a registry has no event. */
@@ -116,7 +116,7 @@ const isSilent = (at: Date, now: number, longest: number): boolean =>
   now - at.getTime() > longest || now - at.getTime() < -MOST_AHEAD_SECONDS * 1000
 
 const unheardUses = (
-  { registry, pullAt, heardOn, pullsOn }: Heard,
+  { registry, pullAt, gaps, pullGaps }: Heard,
   { now, usedSince: since }: Aim,
 ): Doubt | undefined => {
   if (since === undefined) return undefined
@@ -125,11 +125,11 @@ const unheardUses = (
       kind: 'no pulls',
       note: `${pullAt === null ? `no pull of ${registry} was ever reported` : `no pull of ${registry} was reported since ${timeOf(pullAt.getTime())}`}: uses since then are unknown, so that nothing of it is in this answer; if its notifications leave out pulls (ignore.actions), let them in; a pull of any image shows that they arrive`,
     }
-  for (const [days, what] of [
-    [heardOn, 'nothing was heard of'],
-    [pullsOn, 'no pull was reported of'],
+  for (const [times, what] of [
+    [gaps, 'nothing was heard of'],
+    [pullGaps, 'no pull was reported of'],
   ] as const) {
-    const gap = openGap(gapsBetween(days ?? ''), { since, now })
+    const gap = openGap(times, { since, now })
     if (gap)
       return {
         kind: 'uses',
@@ -148,9 +148,9 @@ const backlogOf = ({ registry, lateAt }: Heard, { now, isOfPushes }: Aim): Doubt
       }
     : undefined
 
-const unheardPushes = ({ registry, heardOn }: Heard, { isOfPushes }: Aim): Doubt | undefined => {
+const unheardPushes = ({ registry, gaps }: Heard, { isOfPushes }: Aim): Doubt | undefined => {
   if (!isOfPushes) return undefined
-  const gap = newestLongGap(gapsBetween(heardOn ?? ''))
+  const gap = newestLongGap(gaps)
   return (
     gap && {
       kind: 'pushes',
@@ -160,13 +160,13 @@ const unheardPushes = ({ registry, heardOn }: Heard, { isOfPushes }: Aim): Doubt
   )
 }
 
-const quietOf = ({ registry, heardAt, heardOn }: Heard, { now, usedSince }: Aim): Doubt | undefined => {
+const quietOf = ({ registry, heardAt, gaps }: Heard, { now, usedSince }: Aim): Doubt | undefined => {
   if (heardAt && now - heardAt.getTime() > NOTED_SILENCE_MS)
     return {
       kind: 'quiet',
       note: `nothing was heard of ${registry} since ${timeOf(heardAt.getTime())}: if its notifications do not arrive, uses since then are unknown`,
     }
-  const gap = newestLongGap(gapsBetween(heardOn ?? ''))
+  const gap = newestLongGap(gaps)
   return usedSince !== undefined && gap && gap.to > usedSince
     ? {
         kind: 'heard again',

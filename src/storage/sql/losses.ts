@@ -9,7 +9,7 @@ export type Losses = {
   onLoss: (drop: () => void) => void
 }
 
-/** What the connections of pools tell of losses. */
+/** Losses, as the connections of pools report them. */
 export type NoticedLosses = Losses & {
   /** A connection broke. */
   broke: () => void
@@ -28,9 +28,9 @@ export const NO_LOSSES: NoticedLosses = {
   isCurrent: () => true,
 }
 
-/** A connection was lost after the work had been prepared: it may lack what was stored before. Sent again, it is prepared anew. */
+/** A connection was lost after the work had been prepared: it may lack what was stored before. If it is sent again, it is prepared again. */
 export class ConnectionLost extends Error {
-  /** The SQLSTATE of a connection that broke: `isStorageAway` and `storeOf` know it. */
+  /** The SQLSTATE of a connection that broke: `isStorageUnavailable` and `storeOf` recognise it. */
   readonly code = '08006'
   constructor() {
     super('a connection to PostgreSQL was lost while a write was prepared; it is to be sent again')
