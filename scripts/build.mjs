@@ -30,7 +30,7 @@ export const bundle = async (entryPoints, outdir) => {
   await stop()
 }
 
-/** The program, and the thread that reads the users file (`src/service/app.ts` has its path). */
+/** The program, and the thread that reads the users file (`src/service/identification.ts` has its path). */
 export const bundleService = async (outdir = 'dist') => bundle(['src/main.ts', 'src/users/user-file-thread.ts'], outdir)
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await bundleService()

@@ -1,38 +1,30 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import { basename } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
-import { checkStores } from './check-stores.js'
 import type { Config } from '../config/config.js'
 import { KEY_PREFIX } from '../counters/keys.js'
 import { loadRules, type Rules } from '../counters/rules.js'
 import { createDefinitionReader } from '../definitions/definition-file.js'
-import { pauseIn } from '../events/retry-after.js'
 import { createDockerCredentials } from '../registries/client/docker-config.js'
 import { createRegistryClient } from '../registries/client/http-registry-client.js'
 import { ownReadAgent, userAgentOf } from '../registries/own-reads.js'
 import { createRegistries, type Registry } from '../registries/registries.js'
 import type { RegistryClient } from '../registries/client/registry-client.js'
 import { keptSchedule, type Schedule } from '../runtime/jobs.js'
-import { loadMetrics, type DataCategory, type LoadedMetric } from '../metrics/definition.js'
-import { createKinds, type NamedValues } from '../metrics/kinds.js'
+import { loadMetrics, type LoadedMetric } from '../metrics/definition.js'
 import { QUERIES } from '../metrics/queries.js'
-import { createDeliver } from '../ping/deliver.js'
-import { buildPing } from '../ping/payload.js'
 import { pingCron } from '../ping/schedule.js'
-import { createServicePings, PING, type ServicePings } from '../ping/service-ping.js'
+import { PING, type ServicePings } from '../ping/service-ping.js'
 import { loadClients, type ClientOf } from '../requesters/client.js'
-import { countPulls } from '../pulls/query/count-pulls.js'
 import { MEASURE_NAMES } from '../pulls/model/measures.js'
 import { createRegistryIdentity, type RegistryIdentity } from '../registries/registry-identity.js'
 import { createRegistryNames, type RegistryNames } from '../registries/registry-names.js'
 import { fingerprintOf, loadSecrets, removeMade, USERS_KEY_FILE, type Secrets } from '../config/secrets.js'
 import { bindSketches, checkSketches } from '../schema/bound-sketches.js'
 import { installationIn, type Installation } from '../schema/installation.js'
-import type { KeptSchedule } from '../runtime/jobs.js'
 import { createKeyClaim, OtherUsersKey } from '../schema/users-key.js'
 import { version } from '../home.js'
 import { isStorageUnavailable } from '../storage/unavailable.js'
+import { createPings, SETTING_VALUES, SYSTEM_VALUES } from './pings.js'
 import { openStores, type Stores } from './stores.js'
 
 /** What is declared in definitions/ and metrics/. */
@@ -178,103 +170,3 @@ const createClients = ({ docker_config }: Config, { usersKey }: Secrets, now: ()
     return client
   }
 }
-
-type PingNeeds = {
-  config: Config
-  stores: Stores
-  installation: Installation
-  host: string
-  isService: boolean
-  metrics: LoadedMetric[]
-  now: () => Date
-  stopping: AbortSignal
-  holder: string
-  schedule: KeptSchedule
-}
-
-const createPings = ({ config, stores, installation, host, metrics, ...needs }: PingNeeds): ServicePings => {
-  const { database, sketches } = stores
-  const { isService, now, stopping, holder, schedule } = needs
-  const { uuid } = installation
-  const kinds = createKinds({
-    database,
-    sketches,
-    countPulls: async (wanted) => countPulls(database.sql, wanted),
-    now,
-    systemValues: systemValues(stores, installation, { host, isService }),
-    settingValues: settingValues(config),
-  })
-  const categories = new Set<DataCategory>(['standard', 'subscription', 'operational'])
-  if (config.ping_optional_metrics) categories.add('optional')
-  const definitions = metrics.map(({ definition }) => definition)
-  return createServicePings({
-    database,
-    build: async (kind) => buildPing({ definitions, kinds, uuid, categories, now }, kind),
-    ...(config.ping_url !== undefined && {
-      deliver: createDeliver({
-        database,
-        destination: new URL(config.ping_url),
-        sender: { uuid, hostname: host, version },
-        now,
-        stopping,
-        pauseIn,
-      }),
-    }),
-    holder,
-    schedule,
-    storesAnswer: async () => Object.values(await checkStores(stores)).every(({ ok }) => ok),
-    now,
-    random: Math.random,
-    sleep: async (ms) => setTimeout(ms, undefined, { ref: false, signal: stopping }).catch(() => undefined),
-    stopping,
-  })
-}
-
-/** What the service knows of itself, with the type of each value. */
-const SYSTEM_VALUES = {
-  uuid: 'string',
-  hostname: 'string',
-  version: 'string',
-  installed_at: 'string',
-  uptime_seconds: 'number',
-  node_version: 'string',
-  database_adapter: 'string',
-  database_version: 'string',
-  sketch_store_adapter: 'string',
-  sketch_store_version: 'string',
-} as const
-
-const systemValues = (
-  { database, sketches }: Stores,
-  { uuid, installedAt }: Installation,
-  { host, isService }: { host: string; isService: boolean },
-): NamedValues & Record<keyof typeof SYSTEM_VALUES, unknown> => ({
-  uuid: () => uuid,
-  hostname: () => host,
-  version: () => version,
-  installed_at: () => installedAt.toISOString(),
-  // Of a command, the uptime says nothing about the service.
-  uptime_seconds: () => (isService ? Math.round(process.uptime()) : -1),
-  node_version: () => process.versions.node,
-  database_adapter: () => database.engine,
-  database_version: database.version,
-  sketch_store_adapter: () => sketches.name,
-  sketch_store_version: sketches.version,
-})
-
-/** Settings that a ping may contain, with the type of each value. */
-const SETTING_VALUES = {
-  event_rules: 'string',
-  user_directory: 'string',
-  user_token_verified: 'boolean',
-  ping_destination: 'boolean',
-  include_optional_metrics: 'boolean',
-} as const
-
-const settingValues = (config: Config): NamedValues & Record<keyof typeof SETTING_VALUES, unknown> => ({
-  event_rules: () => basename(config.rules_file, '.yml'),
-  user_directory: () => config.user_directory,
-  user_token_verified: () => config.user_token_key !== undefined,
-  ping_destination: () => config.ping_url !== undefined,
-  include_optional_metrics: () => config.ping_optional_metrics,
-})
