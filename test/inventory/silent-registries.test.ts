@@ -165,6 +165,19 @@ describe.each(STORE_PAIRS)('of a registry of which nothing was heard lately, on 
     expect(await offered('unused-images', { unused_for: '20d' })).toEqual(BOTH)
   })
 
+  test.each(['heard_on', 'pulls_on'] as const)(
+    'without days in %s, nothing was heard before the newest time',
+    async (column) => {
+      await heardOn('a.example', column)
+      await heard('a.example', daysAgo(3))
+      expect(await offered('unused-images', { unused_for: '30d' })).toEqual(['b.example'])
+      expect(await notesOf('unused-images', { unused_for: '30d' })).toContain(
+        'a.example before 2026-11-24T12:00:00.000000Z: what was used then is unknown',
+      )
+      expect(await offered('unused-images', { unused_for: '2d' })).toEqual(['b.example'])
+    },
+  )
+
   test('for a short time, a gap of half of it is too long', async () => {
     await heardOn('a.example', 'heard_on', [400, 6], [2, 0])
     expect(await offered('unused-images', { unused_for: '6d' })).toEqual(['b.example'])

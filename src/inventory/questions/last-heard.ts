@@ -37,10 +37,14 @@ export const lastHeard = async (db: Sql, query: QueryParameters): Promise<Heard[
   `.execute(db)
   return rows.map(({ heardOn, pullsOn, ...heard }) => ({
     ...heard,
-    gaps: gapsBetween(heardOn),
-    pullGaps: gapsBetween(pullsOn),
+    gaps: gapsUntil(heard.heardAt, heardOn),
+    pullGaps: gapsUntil(heard.pullAt, pullsOn),
   }))
 }
+
+/** A registry without days was recorded by a process of a version without them: when it was heard before its newest event is unknown. */
+const gapsUntil = (newest: Date | null, days: string): Gap[] =>
+  days === '{}' && newest ? [{ from: -Infinity, to: newest.getTime() }] : gapsBetween(days)
 
 const ALL_NAMES = sql`
   with recursive names as (
