@@ -164,6 +164,8 @@ describe('the house', () => {
     expect(users(/import [^;]*?\b(readFile(Sync)?|createReadStream)\b[^;]*? from 'node:fs/).sort()).toEqual([
       'home.ts',
       join('requesters', 'salt-files.ts'),
+      // A file of the kernel.
+      join('service', 'open-files.ts'),
       // A file of PGlite.
       join('storage', 'embedded', 'statement-limit.ts'),
     ])

@@ -7,8 +7,11 @@ import type { FindToken } from '../sources/sender.js'
 
 type Refused = 'missing' | 'wrong'
 
-/** Checks whether a request carries a valid API token. @returns the scope of the token, or the reason of the refusal */
-export type Authorize = (headers: IncomingHttpHeaders) => Refused | { scope: Scope }
+/**
+ * Checks whether a request carries a valid API token.
+ * @returns the number of the token in the configuration and its scope, or the reason of the refusal
+ */
+export type Authorize = (headers: IncomingHttpHeaders) => Refused | { token: number; scope: Scope }
 
 const USUAL_BYTES = 256
 
@@ -25,7 +28,7 @@ const comparable = (token: string): Buffer => {
 
 /** Every token is compared, in constant time, so the time taken tells nothing. */
 export const createAuthorize = (tokens: readonly ApiToken[]): Authorize => {
-  const find = createFind(tokens.map(({ token, scope }) => ({ token, found: { scope } })))
+  const find = createFind(tokens.map(({ token, scope }, i) => ({ token, found: { token: i, scope } })))
   return (headers) => find(tokenIn(headers))
 }
 

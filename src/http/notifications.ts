@@ -5,6 +5,7 @@ import type { ReportedItem, ResolvedItem } from '../events/registry-event.js'
 import type { OutcomeReason } from '../events/outcome-reason.js'
 import type { Ingest } from '../ingest/ingest.js'
 import type { ItemOutcome } from '../ingest/item.js'
+import type { Submitter } from '../ingest/turns-of-senders.js'
 import type { RegistryIdentity } from '../registries/registry-identity.js'
 import { createInTurn } from '../runtime/in-turn.js'
 import type { Delivery, FindToken, Sender, TokenOfSender, Verified } from '../sources/sender.js'
@@ -82,7 +83,7 @@ export const createNotificationHandler = (deps: NotificationDeps): NotificationH
       const resolvedAt = losses.count()
       const resolved = resolve(reported, token.registry)
       const events = resolved instanceof Promise ? await resolved : resolved
-      const outcomes = await ingest(events, queueOf(token, events), resolvedAt)
+      const outcomes = await ingest(events, submitterOf(token, events), resolvedAt)
       observer.stored(events, outcomes)
       answer(response, 200, reportOf(outcomes))
     } catch (error) {
@@ -175,8 +176,10 @@ export const createNotificationHandler = (deps: NotificationDeps): NotificationH
 }
 
 /** Who takes turns with others: the holder of a token, and of a token without a name each registry, as far as it says which it is. */
-const queueOf = ({ token, registry }: TokenOfSender, [first]: readonly ResolvedItem[]): string =>
-  `${token} ${registry ?? (first && 'registry' in first ? first.registry : '')}`
+const submitterOf = ({ token, registry }: TokenOfSender, [first]: readonly ResolvedItem[]): Submitter => ({
+  holder: String(token),
+  registry: registry ?? (first && 'registry' in first ? first.registry : ''),
+})
 
 /** The token of a request, or why it is refused. */
 const tokenOf = (

@@ -27,12 +27,14 @@ type ServerDeps = {
   /** Lets requests to closed routers wait for their turn. */
   queryTurns: RequestHandler
   authorizeApi: Authorize
-  /** Whether a request carries a notification token, which opens the webhook alone. */
-  isSender: (headers: IncomingHttpHeaders) => boolean
+  /** The number of the notification token that a request carries, which opens the webhook alone. */
+  senderOf: (headers: IncomingHttpHeaders) => number | undefined
   /** A notification came to another path than the webhook's, and was answered with this status. */
   onMisdirected: (status: number) => void
   /** An error that is our own fault or a store's, for the log. */
   onError: (error: unknown, status: number) => void
+  /** Connections at once. */
+  mostConnections: number
   /** A connection was closed, or not taken, because too many are open. */
   onDropped: (why: DroppedConnection) => void
   /** A connection was closed because answers that clients do not read took too much memory. */
@@ -44,23 +46,18 @@ const REQUEST_LIMIT_MS = 30_000
 const HEADERS_LIMIT_MS = 10_000
 /** How often the limits are looked at: by default Node does so every 30 s, and a limit of 10 s would be one of 40 s. */
 const LIMITS_EVERY_MS = 2_000
-/** Registries and operators have some tens of connections. */
-const MOST_CONNECTIONS = 4_096
 
 /**
  * One server: the webhook beside Express, everything else inside.
- * @param mostConnections at once
  */
-export const createHttpServer = (deps: ServerDeps, mostConnections = MOST_CONNECTIONS): Server => {
+export const createHttpServer = (deps: ServerDeps): Server => {
   const app = createExpress(deps)
-  const hasToken = ({ headers }: IncomingMessage): boolean =>
-    deps.isSender(headers) || typeof deps.authorizeApi(headers) === 'object'
-  const begun = limitUnfinished({ hasToken })
+  const begun = limitUnfinished({ hasToken: ({ headers }) => tokenOf(deps, headers) !== undefined })
   const unread = limitUnread({ onDropped: deps.onUnread })
   const whenItsTurn = inTurn()
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     unread(response)
-    noteRequest(response, () => hasToken(request))
+    noteRequest(response, () => tokenOf(deps, request.headers))
     // While it stops, every connection ends with its answer.
     if (!server.listening) response.setHeader('connection', 'close')
     const path = request.url?.split('?', 1)[0] ?? ''
@@ -76,10 +73,18 @@ export const createHttpServer = (deps: ServerDeps, mostConnections = MOST_CONNEC
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     whenItsTurn(request, response, refuseExpectation)
   })
-  const noteRequest = limitConnections(server, { most: mostConnections, onDropped: deps.onDropped })
+  const noteRequest = limitConnections(server, { most: deps.mostConnections, onDropped: deps.onDropped })
   server.requestTimeout = REQUEST_LIMIT_MS
   server.headersTimeout = HEADERS_LIMIT_MS
   return server
+}
+
+/** A name for the token of a request, of either kind. */
+const tokenOf = ({ senderOf, authorizeApi }: ServerDeps, headers: IncomingHttpHeaders): string | undefined => {
+  const sender = senderOf(headers)
+  if (sender !== undefined) return `notification ${sender}`
+  const authorization = authorizeApi(headers)
+  return typeof authorization === 'object' ? `API ${authorization.token}` : undefined
 }
 
 const refuseExpectation = (_request: IncomingMessage, response: ServerResponse): void => {
@@ -111,10 +116,10 @@ const harmlessAnswers: RequestHandler = (_request, response, next) => {
   next()
 }
 
-type Doors = Pick<ServerDeps, 'authorizeApi' | 'isSender' | 'onMisdirected'>
+type Doors = Pick<ServerDeps, 'authorizeApi' | 'senderOf' | 'onMisdirected'>
 
 const requireToken =
-  ({ authorizeApi, isSender, onMisdirected }: Doors): RequestHandler =>
+  ({ authorizeApi, senderOf, onMisdirected }: Doors): RequestHandler =>
   (request, response, next) => {
     const authorization = authorizeApi(request.headers)
     if (typeof authorization === 'object') {
@@ -122,7 +127,7 @@ const requireToken =
       next()
       return
     }
-    const isOfSender = isSender(request.headers)
+    const isOfSender = senderOf(request.headers) !== undefined
     if (isOfSender && request.method === 'POST') {
       onMisdirected(404)
       throw new BadRequest(
@@ -138,7 +143,7 @@ const requireToken =
     response.status(401).json({ message: `401 Unauthorized: ${reason}` })
   }
 
-/** What changes nothing deps less than all else. */
+/** A request that changes nothing needs less than any other. */
 const requireScopeOfMethod: RequestHandler = (request, response, next) => {
   const isRead = request.method === 'GET' || request.method === 'HEAD'
   requireScope(isRead ? 'read' : 'admin')(request, response, next)

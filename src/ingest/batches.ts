@@ -1,5 +1,6 @@
 import { isCancelled } from '../storage/sql/database.js'
-import { createTurnsOfSenders } from './turns-of-senders.js'
+import { createSubmitterWeights } from './submitter-weights.js'
+import { createTurnsOfSenders, type Submitter } from './turns-of-senders.js'
 import { UserError } from '../runtime/user-error.js'
 
 /** More is waiting than may wait. The registry keeps the event and sends it again. */
@@ -17,10 +18,10 @@ type Waiting<Item, Answer> = Part<Item> & {
 export type Batches<Item, Answer> = {
   /**
    * The answers for these items, in their order, once their batch is written.
-   * @param sender takes turns with others; what one sender submits is begun in its order
+   * @param submitter takes turns with others; what is submitted for one registry is begun in its order
    * @throws Overloaded, or what writing threw.
    */
-  submit: (items: Item[], sender?: string) => Promise<Answer[]>
+  submit: (items: Item[], submitter?: Submitter) => Promise<Answer[]>
   /** Resolves when nothing is under way. */
   idle: () => Promise<void>
 }
@@ -32,7 +33,7 @@ type Settings<Item, Answer> = {
   weightOf?: (item: Item) => number
   /** The weight of one batch at most; an arrival may have more and is then written in parts. An item beyond it is a batch alone. */
   largestBatch: number
-  /** The weight of what may wait behind the batch under way. One sender may have half of it. */
+  /** The weight of what may wait behind the batch under way. One registry may have half of it, and one holder three quarters. */
   longestQueue: number
 }
 
@@ -47,15 +48,20 @@ const afterTurns = (turns: number, then: () => void): void => {
   setImmediate(turns > 1 ? afterTurns : then, turns - 1, then)
 }
 
+/** Parts of the queue. A holder can name any registry, but not use up what is left for others. */
+const OF_REGISTRY = 1 / 2
+const OF_HOLDER = 3 / 4
+const NOBODY: Submitter = { holder: '', registry: '' }
+
 /**
  * Joins what arrives while earlier batches are being written into the next one. No timers: alone, an arrival is written at
- * once; under load, thousands share one transaction. Senders take turns: a sender with many events does not delay the others.
+ * once; under load, thousands share one transaction. Submitters take turns: one with many events does not delay the others.
  */
 export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): Batches<Item, Answer> => {
   const { write, weightOf = () => 1, largestBatch, longestQueue } = settings
   const waiting = createTurnsOfSenders<Waiting<Item, Answer>>()
-  /** The weight of the parts of large arrivals that are not in the queue yet, by sender. */
-  const behind = new Map<string, number>()
+  /** The weight of the parts of large arrivals that are not in the queue yet, by holder and by registry. */
+  const behind = createSubmitterWeights()
   let writing = false
   let idlers: (() => void)[] = []
 
@@ -88,38 +94,38 @@ export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): B
     })
   }
 
-  const submit = async (items: Item[], sender = ''): Promise<Answer[]> => {
+  const isFull = (submitter: Submitter, isLarge: boolean): boolean => {
+    // Parts of large arrivals that are behind keep out only other large ones: a small arrival passes them.
+    const before = (of: Partial<Submitter>): number => waiting.weight(of) + (isLarge ? behind.of(of) : 0)
+    return (
+      before(submitter) >= longestQueue * OF_REGISTRY ||
+      before({ holder: submitter.holder }) >= longestQueue * OF_HOLDER ||
+      waiting.weight() >= longestQueue
+    )
+  }
+
+  const submit = async (items: Item[], submitter = NOBODY): Promise<Answer[]> => {
     if (items.length === 0) return []
     const parts = partsOf(items)
     const isLarge = parts.length > 1
-    // Parts of large arrivals that are behind keep out only other large ones: a small arrival passes them.
-    const before = waiting.weight(sender) + (isLarge ? (behind.get(sender) ?? 0) : 0)
-    if (before >= longestQueue / 2 || waiting.weight() >= longestQueue) {
-      throw new Overloaded('too many events are waiting to be stored; send it again')
-    }
+    if (isFull(submitter, isLarge)) throw new Overloaded('too many events are waiting to be stored; send it again')
     const [only] = parts
-    return only && !isLarge ? enqueue(only, sender) : enqueueInTurn(parts, sender)
-  }
-
-  const addBehind = (sender: string, weight: number): void => {
-    const sum = (behind.get(sender) ?? 0) + weight
-    if (sum > 0) behind.set(sender, sum)
-    else behind.delete(sender)
+    return only && !isLarge ? enqueue(only, submitter) : enqueueInTurn(parts, submitter)
   }
 
   /** One part after the other, so that what others send meanwhile waits for one part, and not for all of a large arrival. */
-  const enqueueInTurn = async (parts: Part<Item>[], sender: string): Promise<Answer[]> => {
+  const enqueueInTurn = async (parts: Part<Item>[], submitter: Submitter): Promise<Answer[]> => {
     const answers: Answer[][] = []
     let left = parts.reduce((sum, { weight }) => sum + weight, 0)
-    addBehind(sender, left)
+    behind.add(submitter, left)
     try {
       for (const part of parts) {
-        addBehind(sender, -part.weight)
+        behind.add(submitter, -part.weight)
         left -= part.weight
-        answers.push(await enqueue(part, sender))
+        answers.push(await enqueue(part, submitter))
       }
     } finally {
-      addBehind(sender, -left)
+      behind.add(submitter, -left)
     }
     return answers.flat()
   }
@@ -139,9 +145,9 @@ export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): B
     return parts
   }
 
-  const enqueue = async ({ items, weight }: Part<Item>, sender: string): Promise<Answer[]> =>
+  const enqueue = async ({ items, weight }: Part<Item>, submitter: Submitter): Promise<Answer[]> =>
     new Promise((resolve, reject) => {
-      waiting.push(sender, { items, weight, resolve, reject })
+      waiting.push(submitter, { items, weight, resolve, reject })
       pump()
     })
 

@@ -17,15 +17,16 @@ import {
   type ItemOutcome,
 } from './item.js'
 import { recordBatch, type BatchDeps } from './record-batch.js'
+import type { Submitter } from './turns-of-senders.js'
 
 export type Ingest = {
   /**
    * Stores items and answers what became of each, in their order. Items with one id count once.
-   * @param sender takes turns with others
+   * @param submitter takes turns with others
    * @param resolvedAt the count of lost connections to the database before the registries of items were resolved
    * @throws when none of them may count as stored; ConnectionLost if a connection was lost since
    */
-  ingest: (items: readonly Arriving[], sender?: string, resolvedAt?: PreparedAt) => Promise<ItemOutcome[]>
+  ingest: (items: readonly Arriving[], submitter?: Submitter, resolvedAt?: PreparedAt) => Promise<ItemOutcome[]>
   /** Resolves when all that was taken is stored. */
   idle: () => Promise<void>
 }
@@ -104,7 +105,7 @@ export const createIngest = (deps: IngestDeps): Ingest => {
   const inTurn = createInTurn()
 
   return {
-    ingest: async (arriving, sender, resolvedAt = database.losses.count()) => {
+    ingest: async (arriving, submitter, resolvedAt = database.losses.count()) => {
       const arrivedAt = arrivalAt(now())
       const preparing =
         arriving.length < MANY_EVENTS
@@ -112,7 +113,7 @@ export const createIngest = (deps: IngestDeps): Ingest => {
           : inTurn(async () => prepareInParts(arriving, arrivedAt))
       const items = await preparing
       for (const item of items) item.resolvedAt = resolvedAt
-      return batches.submit(items, sender)
+      return batches.submit(items, submitter)
     },
     idle: async () => batches.idle(),
   }

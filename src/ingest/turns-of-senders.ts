@@ -1,91 +1,199 @@
-/** What waits, by who sent it. */
+/** Who submits: the holder of a token, and the registry for which it submits. A holder may invent as many registries as it likes. */
+export type Submitter = { holder: string; registry: string }
+
+/** What waits, by who submitted it. */
 export type TurnsOfSenders<Arrival> = {
-  push: (sender: string, arrival: Arrival) => void
+  push: (submitter: Submitter, arrival: Arrival) => void
   /**
-   * Takes arrivals that together weigh no more than `most`, and of each sender about as much as of every other. The first arrival
-   * always fits. Who gets nothing, since nothing of theirs fits any more, is the first the next time.
+   * Takes arrivals that together weigh no more than `most`: of each holder about as much as of every other, and of a holder's part about
+   * as much of each registry. The first arrival always fits. Who gets nothing, since nothing of theirs fits any more, is the first the
+   * next time.
    */
   take: (most: number) => Arrival[]
   takeAll: () => Arrival[]
-  /** The weight of what waits, of one sender or of all. */
-  weight: (sender?: string) => number
+  /** The weight of what waits in all, of a holder, or of one of its registries. */
+  weight: (of?: Partial<Submitter>) => number
 }
 
-type Queue<Arrival> = { sender: string; arrivals: Arrival[]; weight: number; taken: number }
+type Weighted = { weight: number }
 
-/** Rounds in which a batch is filled. In each, a sender may have an equal part of it more. */
-const ROUNDS = 8
+/** What waits of one submitter, or of several that take turns. */
+type Queue<Arrival> = {
+  /** @param path leads to the queue of the submitter */
+  push: (path: readonly string[], arrival: Arrival) => void
+  weight: (path: readonly string[]) => number
+  /** The weight of the next arrival. */
+  nextWeight: () => number
+  /** The next arrival, whatever it weighs. */
+  takeNext: () => Arrival | undefined
+  /** Arrivals that together weigh no more than `most`. */
+  takeFitting: (most: number) => Arrival[]
+  /** Ends a batch. @returns whether something of the queue was taken in it */
+  endBatch: () => boolean
+  /** Whether something waits, and nothing of the queue was taken in the last batch. */
+  isOverdue: () => boolean
+}
+/** A queue of queues. */
+type Turns<Arrival> = Queue<Arrival> & { hasOverdue: () => boolean }
 
-/** Keeps the arrivals of each sender in their order. A sender never waits until all arrivals of another sender are taken. */
-export const createTurnsOfSenders = <Arrival extends { weight: number }>(): TurnsOfSenders<Arrival> => {
-  /** Senders that have something waiting, in the order of their turns. */
-  const queues = new Map<string, Queue<Arrival>>()
-  let all = 0
-  let passedOver: Queue<Arrival> | undefined
+/** Rounds in which a batch is filled from holders. In each, a holder may have an equal part of it more. */
+const ROUNDS_OF_HOLDERS = 8
+/** The same for the registries of a holder: they share what the holder gets in one of its rounds. */
+const ROUNDS_OF_REGISTRIES = 2
 
-  /** Takes the next arrival of a sender, if it weighs no more than `most`. @returns its weight, else 0 */
-  const takeNext = (queue: Queue<Arrival> | undefined, batch: Arrival[], most = Infinity): number => {
-    const next = queue?.arrivals[0]
-    if (!queue || !next || next.weight > most) return 0
-    queue.arrivals.shift()
-    queue.weight -= next.weight
-    queue.taken += next.weight
-    all -= next.weight
-    batch.push(next)
-    return next.weight
-  }
-
-  const fill = (most: number): Arrival[] => {
-    const batch: Arrival[] = []
-    let size = takeNext(passedOver, batch)
-    for (let round = 1; round <= ROUNDS && size < most; round++) {
-      const ofEach = (most * round) / ROUNDS
-      for (const queue of queues.values()) {
-        let weight: number
-        do {
-          weight = takeNext(queue, batch, Math.min(most - size, ofEach - queue.taken))
-          size += weight
-        } while (weight > 0)
-      }
-    }
-    if (batch.length === 0) takeNext(queues.values().next().value, batch)
-    return batch
-  }
-
-  /** Who was served goes to the end. */
-  const rotate = (): void => {
-    passedOver = undefined
-    for (const queue of [...queues.values()]) {
-      if (queue.taken === 0) {
-        passedOver ??= queue
-        continue
-      }
-      queue.taken = 0
-      queues.delete(queue.sender)
-      if (queue.arrivals.length > 0) queues.set(queue.sender, queue)
-    }
-  }
-
+/** Keeps the arrivals of each registry in their order. Nobody waits until all arrivals of another one are taken. */
+export const createTurnsOfSenders = <Arrival extends Weighted>(): TurnsOfSenders<Arrival> => {
+  let holders = createTurns(ROUNDS_OF_HOLDERS, createHolder<Arrival>)
   return {
-    push: (sender, arrival) => {
-      const queue = queues.get(sender) ?? { sender, arrivals: [], weight: 0, taken: 0 }
-      queue.arrivals.push(arrival)
-      queue.weight += arrival.weight
-      all += arrival.weight
-      queues.set(sender, queue)
+    push: ({ holder, registry }, arrival) => {
+      holders.push([holder, registry], arrival)
     },
     take: (most) => {
-      const batch = fill(most)
-      rotate()
-      return batch
+      const overdue = holders.hasOverdue() ? holders.takeNext() : undefined
+      const fitting = holders.takeFitting(most - (overdue?.weight ?? 0))
+      const first = overdue ?? (fitting.length === 0 ? holders.takeNext() : undefined)
+      holders.endBatch()
+      return first ? [first, ...fitting] : fitting
     },
     takeAll: () => {
-      const arrivals = [...queues.values()].flatMap((queue) => queue.arrivals)
-      queues.clear()
-      passedOver = undefined
-      all = 0
+      const arrivals = holders.takeFitting(Infinity)
+      holders = createTurns(ROUNDS_OF_HOLDERS, createHolder<Arrival>)
       return arrivals
     },
-    weight: (sender) => (sender === undefined ? all : (queues.get(sender)?.weight ?? 0)),
+    weight: ({ holder, registry } = {}) => holders.weight([holder, registry].filter((name) => name !== undefined)),
+  }
+}
+
+/** Of what takes turns: the one that got nothing in the last batch, else the first. */
+const firstOf = <Arrival>(queues: Iterable<Queue<Arrival>>): Queue<Arrival> | undefined => {
+  let first: Queue<Arrival> | undefined
+  for (const queue of queues) {
+    if (queue.isOverdue()) return queue
+    if (queue.weight([]) > 0) first ??= queue
+  }
+  return first
+}
+
+/**
+ * The registries of a holder. If one of them is overdue, and its next arrival does not fit, nothing of the holder is taken: the holder is
+ * overdue then, and its registry the first. So many registries of one holder delay another holder no longer than one of them.
+ */
+const createHolder = <Arrival extends Weighted>(): Queue<Arrival> => {
+  const registries = createTurns(ROUNDS_OF_REGISTRIES, createLine<Arrival>)
+  const takeFitting = (most: number): Arrival[] => {
+    const batch: Arrival[] = []
+    let left = most
+    while (registries.hasOverdue()) {
+      if (registries.nextWeight() > left) return batch
+      const next = registries.takeNext()
+      if (!next) break
+      left -= next.weight
+      batch.push(next)
+    }
+    return batch.concat(registries.takeFitting(left))
+  }
+  return { ...registries, takeFitting }
+}
+
+/** Queues that take turns. Those that were served in a batch are behind the others in the next one. */
+const createTurns = <Arrival extends Weighted>(rounds: number, create: () => Queue<Arrival>): Turns<Arrival> => {
+  const queues = new Map<string, Queue<Arrival>>()
+  let waiting = 0
+  let isOverdue = false
+
+  const taken = (arrivals: readonly Arrival[]): number => {
+    const weight = weightOf(arrivals)
+    waiting -= weight
+    return weight
+  }
+  return {
+    push: ([name = '', ...path], arrival) => {
+      const queue = queues.get(name) ?? create()
+      queues.set(name, queue)
+      queue.push(path, arrival)
+      waiting += arrival.weight
+    },
+    weight: ([name, ...path]) => (name === undefined ? waiting : (queues.get(name)?.weight(path) ?? 0)),
+    nextWeight: () => firstOf(queues.values())?.nextWeight() ?? 0,
+    takeNext: () => {
+      const next = firstOf(queues.values())?.takeNext()
+      if (next) taken([next])
+      return next
+    },
+    takeFitting: (most) => {
+      const batch: Arrival[] = []
+      const sums = new Map<Queue<Arrival>, number>()
+      let left = most
+      for (let round = 1; round <= rounds && left > 0 && waiting > 0; round++) {
+        for (const queue of queues.values()) {
+          const sum = sums.get(queue) ?? 0
+          const arrivals = queue.takeFitting(Math.min(left, (most * round) / rounds - sum))
+          if (arrivals.length === 0) continue
+          const weight = taken(arrivals)
+          sums.set(queue, sum + weight)
+          left -= weight
+          for (const arrival of arrivals) batch.push(arrival)
+        }
+      }
+      return batch
+    },
+    endBatch: () => {
+      let isServed = false
+      for (const [name, queue] of [...queues]) {
+        if (!queue.endBatch()) continue
+        isServed = true
+        queues.delete(name)
+        if (queue.weight([]) > 0) queues.set(name, queue)
+      }
+      isOverdue = !isServed && waiting > 0
+      return isServed
+    },
+    isOverdue: () => isOverdue,
+    hasOverdue: () => [...queues.values()].some((queue) => queue.isOverdue()),
+  }
+}
+
+const weightOf = (arrivals: readonly Weighted[]): number => arrivals.reduce((sum, { weight }) => sum + weight, 0)
+
+/** The arrivals of one registry, in their order. */
+const createLine = <Arrival extends Weighted>(): Queue<Arrival> => {
+  const arrivals: Arrival[] = []
+  let waiting = 0
+  let isServed = false
+  let isOverdue = false
+
+  const takeNext = (): Arrival | undefined => {
+    const next = arrivals.shift()
+    if (!next) return undefined
+    waiting -= next.weight
+    isServed = true
+    isOverdue = false
+    return next
+  }
+  return {
+    push: (_path, arrival) => {
+      arrivals.push(arrival)
+      waiting += arrival.weight
+    },
+    weight: () => waiting,
+    nextWeight: () => arrivals[0]?.weight ?? 0,
+    takeNext,
+    takeFitting: (most) => {
+      const fitting: Arrival[] = []
+      let left = most
+      for (let next = arrivals[0]; next && next.weight <= left; next = arrivals[0]) {
+        left -= next.weight
+        fitting.push(next)
+        takeNext()
+      }
+      return fitting
+    },
+    endBatch: () => {
+      const wasServed = isServed
+      isOverdue = !isServed && waiting > 0
+      isServed = false
+      return wasServed
+    },
+    isOverdue: () => isOverdue,
   }
 }

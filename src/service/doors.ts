@@ -24,6 +24,7 @@ import type { Background } from './background.js'
 import { checkStores } from './check-stores.js'
 import type { Core } from './core.js'
 import { observeNotifications, onceAMinute } from './observe.js'
+import { mostConnections } from './open-files.js'
 import type { Recording } from './recording.js'
 import { readStatus, type Status } from './status.js'
 import { createWriteCheck, probeWrites, type WriteCheck } from './write-check.js'
@@ -55,8 +56,12 @@ export const createDoors = (core: Core, recording: Recording, background: Backgr
     }),
     ...routers,
     queryTurns: takeQueryTurns(database.engine),
+    mostConnections: mostConnections(),
     authorizeApi,
-    isSender: (headers) => typeof findToken(tokenIn(headers)) === 'object',
+    senderOf: (headers) => {
+      const found = findToken(tokenIn(headers))
+      return typeof found === 'object' ? found.token : undefined
+    },
     onMisdirected: observer.refused,
     ...logProblems(recording, log, now),
   })

@@ -4,7 +4,7 @@ import type { ApiToken } from '../../src/tokens/api-tokens.js'
 import { createAuthorize } from '../../src/http/auth.js'
 import { runs } from '../servers/runs.js'
 
-const GRANTED = { scope: 'admin' }
+const GRANTED = { token: 0, scope: 'admin' }
 const admins = (tokens: string[]): ApiToken[] => tokens.map((token) => ({ token, scope: 'admin' }))
 
 describe('a token', () => {
@@ -14,8 +14,8 @@ describe('a token', () => {
     ['as a bearer token', { authorization: 'Bearer secret' }, GRANTED],
     ['bare, as the registry of GitLab sends it', { authorization: 'secret' }, GRANTED],
     ['as the private token of GitLab', { 'private-token': 'secret' }, GRANTED],
-    ['the second of two, while tokens are changed', { authorization: 'Bearer next' }, GRANTED],
-    ['longer than usual', { authorization: `Bearer ${long}` }, GRANTED],
+    ['the second of two, while tokens are changed', { authorization: 'Bearer next' }, { token: 1, scope: 'admin' }],
+    ['longer than usual', { authorization: `Bearer ${long}` }, { token: 2, scope: 'admin' }],
     ['that differs after its usual length', { authorization: `Bearer ${long.slice(0, -1)}y` }, 'wrong'],
     ['with something behind it', { authorization: 'Bearer secrets' }, 'wrong'],
     ['that is only the beginning', { authorization: 'Bearer secre' }, 'wrong'],

@@ -8,31 +8,35 @@ import { eventually } from '../servers/process.js'
 
 const MOST = 16
 const TOKEN = 'Authorization: token\r\n'
+const OTHER = 'Authorization: other\r\n'
 
 let server: Server
 let clients: Socket[]
 let dropped: string[]
+let slow: number
 beforeEach(async () => {
   clients = []
   dropped = []
-  server = createHttpServer(
-    {
-      notifications: (_request, response) => response.end('stored'),
-      open: [Router().get('/healthz', (_request, response) => response.send('alive'))],
-      metrics: [],
-      closed: [],
-      queryTurns: (_request, _response, next) => {
-        next()
-      },
-      authorizeApi: () => 'missing',
-      isSender: ({ authorization }) => authorization === 'token',
-      onMisdirected: () => undefined,
-      onError: () => undefined,
-      onDropped: (why) => dropped.push(why),
-      onUnread: () => undefined,
+  slow = 0
+  server = createHttpServer({
+    notifications: (_request, response) => response.end('stored'),
+    open: [
+      Router().get('/healthz', (_request, response) => response.send('alive')),
+      Router().post('/slow', () => slow++),
+    ],
+    metrics: [],
+    closed: [],
+    queryTurns: (_request, _response, next) => {
+      next()
     },
-    MOST,
-  )
+    authorizeApi: () => 'missing',
+    senderOf: ({ authorization = '' }) => [undefined, 'token', 'other'].indexOf(authorization) + 1 || undefined,
+    onMisdirected: () => undefined,
+    onError: () => undefined,
+    onDropped: (why) => dropped.push(why),
+    onUnread: () => undefined,
+    mostConnections: MOST,
+  })
   await once(server.listen(0, '127.0.0.1'), 'listening')
 })
 afterEach(() => {
@@ -61,8 +65,8 @@ const send = async (client: Socket, request: string, headers = ''): Promise<stri
   })
   return answer
 }
-const notify = async (client: Socket): Promise<string> =>
-  send(client, 'POST /container_registry_event/events', `${TOKEN}Content-Length: 0\r\n`)
+const notify = async (client: Socket, token = TOKEN): Promise<string> =>
+  send(client, 'POST /container_registry_event/events', `${token}Content-Length: 0\r\n`)
 
 test('a health probe keeps its connection while few are open, and reconnects while many are', async () => {
   const probe = await open()
@@ -89,8 +93,28 @@ test('a registry is answered however many connections without a token are open',
   expect(dropped).not.toContain('full')
 })
 
-test('connections that find all others in use by holders of tokens are counted', async () => {
-  for (let i = 0; i < MOST; i++) expect(await notify(await open())).toContain('200 OK')
+test('the holder of another token is answered however many connections one token has open', async () => {
+  const registry = await open()
+  expect(await notify(registry, OTHER)).toContain('200 OK')
+  let kept = 0
+  for (let i = 0; i < 3 * MOST; i++) {
+    const answer = await notify(await open())
+    expect(answer).toContain('200 OK')
+    if (/connection: keep-alive/i.test(answer)) kept++
+  }
+  expect(kept).toBeLessThan(MOST)
+  expect(await notify(await open(), OTHER)).toContain('200 OK')
+  expect(await notify(registry, OTHER)).toMatch(/200 OK[^]*connection: keep-alive/i)
+  expect(dropped).not.toContain('full')
+})
+
+test('connections that find all others in use by requests are counted', async () => {
+  const waiting = async (): Promise<void> => {
+    const client = await open()
+    client.write(`POST /slow HTTP/1.1\r\nHost: x\r\n${TOKEN}Content-Length: 0\r\n\r\n`)
+    await eventually('it is under way', async () => Promise.resolve(slow === clients.length))
+  }
+  for (let i = 0; i < MOST; i++) await waiting()
   expect(await send(await open('drop'), 'GET /healthz')).toBe('')
   expect(dropped).toEqual(['full'])
 })

@@ -34,8 +34,9 @@ beforeEach(async () => {
     queryTurns: (_request, _response, next) => {
       next()
     },
-    authorizeApi: ({ authorization }) => (authorization === 'token' ? { scope: 'read' } : 'missing'),
-    isSender: () => false,
+    authorizeApi: ({ authorization }) => (authorization === 'token' ? { token: 0, scope: 'read' } : 'missing'),
+    senderOf: () => undefined,
+    mostConnections: 100,
     onMisdirected: () => undefined,
     onError: () => undefined,
     onDropped: () => undefined,
@@ -118,8 +119,4 @@ test('a request that expects what no server does is refused in its turn', async 
   client.on('data', (chunk: Buffer) => (text += chunk.toString('latin1'))).resume()
   await once(client, 'close')
   expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 417', 'HTTP/1.1 200'])
-})
-
-test('the server takes 4,096 connections', () => {
-  expect(server.maxConnections).toBe(4_096)
 })

@@ -1,8 +1,11 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { createBatches, Overloaded, type Batches } from '../../src/ingest/batches.js'
+import type { Submitter } from '../../src/ingest/turns-of-senders.js'
 import { runs } from '../servers/runs.js'
 import { StatementEnded } from '../servers/seen-statements.js'
+
+const of = (holder: string, registry = ''): Submitter => ({ holder, registry })
 
 /** Batches whose writing a test ends when it wants. */
 const controlled = (
@@ -107,8 +110,14 @@ describe('batches', () => {
 
   test('senders take turns: who sends much keeps nobody else waiting', async () => {
     const { batches, written, underWay, turn } = controlled({ largestBatch: 4, longestQueue: 100 })
-    const answers = [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10], [11]].map(async (items) => batches.submit(items, 'much'))
-    answers.push(batches.submit([20], 'little'), batches.submit([30, 31], 'some'), batches.submit([21], 'little'))
+    const answers = [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10], [11]].map(async (items) =>
+      batches.submit(items, of('much')),
+    )
+    answers.push(
+      batches.submit([20], of('little')),
+      batches.submit([30, 31], of('some')),
+      batches.submit([21], of('little')),
+    )
     for (let i = 0; i < 6; i++) {
       underWay[i]?.finish()
       await turn()
@@ -119,15 +128,79 @@ describe('batches', () => {
 
   test('one sender may fill half of the queue, and the other half is for others', async () => {
     const { batches, underWay, turn } = controlled({ largestBatch: 2, longestQueue: 4 })
-    const taken = [1, 2, 3].map(async (item) => batches.submit([item], 'much'))
-    await expect(batches.submit([4], 'much')).rejects.toThrow(Overloaded)
-    const others = [5, 6].map(async (item) => batches.submit([item], `another ${item}`))
-    await expect(batches.submit([7], 'one more')).rejects.toThrow(Overloaded)
+    const taken = [1, 2, 3].map(async (item) => batches.submit([item], of('much')))
+    await expect(batches.submit([4], of('much'))).rejects.toThrow(Overloaded)
+    const others = [5, 6].map(async (item) => batches.submit([item], of(`another ${item}`)))
+    await expect(batches.submit([7], of('one more'))).rejects.toThrow(Overloaded)
     for (let i = 0; i < 4; i++) {
       underWay[i]?.finish()
       await turn()
     }
     expect((await Promise.all([...taken, ...others])).flat()).toHaveLength(5)
+  })
+
+  test('a holder that names many registries may fill three quarters of the queue, and delays nobody longer', async () => {
+    const { batches, written, underWay, turn } = controlled({ largestBatch: 2, longestQueue: 16 })
+    const taken = Array.from({ length: 7 }, async (_, i) => batches.submit([i, i], of('many', `registry ${i}`)))
+    await expect(batches.submit([7], of('many', 'one more'))).rejects.toThrow(Overloaded)
+    const others: Promise<string[]>[] = []
+    for (let i = 0; i < 13; i++) {
+      if (i % 2 === 0 && i < 12) others.push(batches.submit([20 + i / 2], of('another')))
+      underWay[i]?.finish()
+      await turn()
+    }
+    expect((await Promise.all([...taken, ...others])).flat()).toHaveLength(20)
+    // One batch of each in turn, although the registries of the one have waited for longer.
+    expect(written).toEqual([
+      [0, 0],
+      [20],
+      [1, 1],
+      [21],
+      [2, 2],
+      [22],
+      [3, 3],
+      [23],
+      [4, 4],
+      [24],
+      [5, 5],
+      [25],
+      [6, 6],
+    ])
+  })
+
+  test.each([
+    ['however many registries a holder names, another holder', 9, of('another')],
+    ['however much a registry of a holder sends, another one of it', 1, of('many', 'another')],
+  ])('%s waits for two batches at most', async (_, registries, another) => {
+    const arrival = fc.record({
+      size: fc.integer({ min: 1, max: 12 }),
+      registry: fc.integer({ min: 1, max: registries }),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(arrival), fc.integer({ min: 1, max: 8 }), async (plan, largestBatch) => {
+        const written: number[][] = []
+        const batches = createBatches<number, number>({
+          write: async (items) => {
+            written.push(items)
+            await new Promise((resolve) => setImmediate(resolve))
+            return items
+          },
+          largestBatch,
+          longestQueue: 1_000,
+        })
+        const answers = plan.map(async ({ size, registry }) =>
+          batches.submit(
+            Array.from({ length: size }, () => 0),
+            of('many', String(registry)),
+          ),
+        )
+        answers.push(batches.submit([1], another))
+        await Promise.all(answers)
+        expect(written.findIndex((batch) => batch.includes(1))).toBeLessThanOrEqual(2)
+        expect(written.flat()).toHaveLength(plan.reduce((sum, { size }) => sum + size, 1))
+      }),
+      runs(200),
+    )
   })
 
   test('beyond the queue arrivals are refused, and taken again when it is shorter', async () => {
@@ -170,8 +243,8 @@ describe('batches', () => {
   test('after a failure nothing is written of who was to be the first the next time', async () => {
     const { batches, written, underWay, turn } = controlled({ largestBatch: 4 })
     const first = batches.submit([1])
-    const failed = [batches.submit([2, 3, 4, 5], 'passed over'), batches.submit([6, 7, 8], 'served')].map(async (one) =>
-      one.catch(() => 'failed'),
+    const failed = [batches.submit([2, 3, 4, 5], of('passed over')), batches.submit([6, 7, 8], of('served'))].map(
+      async (one) => one.catch(() => 'failed'),
     )
     underWay[0]?.finish()
     await first
@@ -189,11 +262,11 @@ describe('batches', () => {
     const { batches, written, underWay, turn } = controlled({ largestBatch: 4 })
     const answers = [
       batches.submit([1]),
-      batches.submit([2, 3, 4, 5], 'large'),
-      batches.submit([6, 7, 8, 9], 'as large'),
+      batches.submit([2, 3, 4, 5], of('large')),
+      batches.submit([6, 7, 8, 9], of('as large')),
     ]
     for (let i = 0; i < 4; i++) {
-      answers.push(batches.submit([10 * i + 10, 10 * i + 11, 10 * i + 12], 'small'))
+      answers.push(batches.submit([10 * i + 10, 10 * i + 11, 10 * i + 12], of('small')))
       underWay[i]?.finish()
       await turn()
     }
@@ -220,8 +293,8 @@ describe('batches', () => {
   })
 
   test('whatever arrives whenever: everyone gets the answers to their own items, in order, once', async () => {
-    const sender = fc.constantFrom('a' as const, 'b' as const, 'c' as const)
-    const arrivals = fc.array(fc.record({ size: fc.integer({ min: 0, max: 30 }), wait: fc.boolean(), sender }), {
+    const names = { holder: fc.constantFrom('a', 'b'), registry: fc.constantFrom('x', 'y', 'z') }
+    const arrivals = fc.array(fc.record({ size: fc.integer({ min: 0, max: 30 }), wait: fc.boolean(), ...names }), {
       maxLength: 40,
     })
     await fc.assert(
@@ -239,15 +312,16 @@ describe('batches', () => {
         })
         let next = 0
         const answers = []
-        const firsts: Record<'a' | 'b' | 'c', number[]> = { a: [], b: [], c: [] }
-        for (const { size, wait, sender: from } of plan) {
+        const firsts = new Map<string, number[]>()
+        for (const { size, wait, holder, registry } of plan) {
           const items = Array.from({ length: size }, () => next++)
-          if (items[0] !== undefined) firsts[from].push(items[0])
-          answers.push(batches.submit(items, from).then((given) => ({ items, given })))
+          const own = firsts.get(holder + registry) ?? []
+          firsts.set(holder + registry, [...own, ...items.slice(0, 1)])
+          answers.push(batches.submit(items, of(holder, registry)).then((given) => ({ items, given })))
           if (wait) await new Promise((resolve) => setImmediate(resolve))
         }
         for (const { items, given } of await Promise.all(answers)) expect(given).toEqual(items.map((item) => item * 2))
-        for (const own of Object.values(firsts)) expect(seen.filter((item) => own.includes(item))).toEqual(own)
+        for (const own of firsts.values()) expect(seen.filter((item) => own.includes(item))).toEqual(own)
         expect(seen.sort((a, b) => a - b)).toEqual(Array.from({ length: next }, (_, i) => i))
       }),
       runs(200),

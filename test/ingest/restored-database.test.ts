@@ -100,7 +100,7 @@ describe('after a database without its newest contents took the place of the one
       const resolvedAt = database.losses.count()
       const events = wanted.map((one) => ({ ...reportedEvent(one), ...sender }))
       const resolved = await identity.resolve(events)
-      return ingest(resolved, '', resolvedAt)
+      return ingest(resolved, undefined, resolvedAt)
     }
     await send([{ id: 1, name: 'person-0' }], { host: 'other.example', instance: 'process-0' })
     restore = await postgres.backUp()
