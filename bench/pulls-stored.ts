@@ -5,7 +5,7 @@ import { foldPending } from '../src/pulls/fold-job/fold-pending.js'
 import { createProvisionalFold } from '../src/pulls/provisional/fold-provisional.js'
 import { readNewRequests } from '../src/pulls/provisional/new-requests.js'
 import { WINDOWS } from '../src/pulls/model/join-windows.js'
-import { pendingPart, type PendingRequest, type Who } from '../src/pulls/requests/pending.js'
+import { fillPending, type PendingRequest, type Who } from '../src/pulls/requests/pending.js'
 import { jobStep } from '../src/storage/sql/retried-transaction.js'
 import { migrate } from '../src/schema/migrate.js'
 import type { Database, Sql } from '../src/storage/sql/database.js'
@@ -140,9 +140,9 @@ const fillSource = async (database: Database): Promise<void> => {
   const requests = pending()
   for (let from = 0; from < requests.length; from += AT_ONCE) {
     const some = requests.slice(from, from + AT_ONCE)
-    const { text, values } = pendingPart(some)
+    const { part, values } = fillPending(some)
     const fresh = `fresh as (select unnest($${values.length + 1}::uuid[]) as id)`
-    const statement = { name: 'bench_fill', text: `with ${fresh}, ${text((n) => `$${n}`)} select 1` }
+    const statement = { name: 'bench_fill', text: `with ${fresh}, ${part.text((n) => `$${n}`)} select 1` }
     await jobStep({ sql: database.jobs }, async ({ run }) => run(statement, [...values, some.map(({ id }) => id)]))
   }
   await sql`create table bench_source as select * from pulls.pending`.execute(database.jobs)

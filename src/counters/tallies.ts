@@ -3,7 +3,7 @@ import { microsOf, utcDay } from '../events/calendar.js'
 import type { OutcomeReason } from '../events/outcome-reason.js'
 import type { EventId } from '../events/registry-event.js'
 import type { Sql } from '../storage/sql/database.js'
-import type { StatementPart } from '../storage/sql/statement-parts.js'
+import type { FilledPart, FinalSelect, StatementPart } from '../storage/sql/statement-parts.js'
 
 /** The name and UTC day of a tally. It counts events with the aggregation `total`, skips, or unreadable fields. */
 export type Tally = { name: string; day: string }
@@ -29,15 +29,14 @@ export const reasonTally = (reason: OutcomeReason, now: Date): Tally => ({
 
 /**
  * The part of a batch's statement that stores event ids and increases tallies, once for each event, however often the event is
- * delivered. Rows are locked in the order of their keys, so that processes that write side by side cannot deadlock.
- * @param arrivals must not contain an id twice
+ * delivered. `fresh` has the ids of new events.
  */
-export const talliesPart = (arrivals: readonly Arrival[]): StatementPart => {
-  const sorted = [...arrivals].sort((a, b) => (a.id < b.id ? -1 : 1))
-  const { kinds, added } = kindsOf(sorted)
-  return {
-    key: 'e',
-    text: (p) => `
+export const TALLIES: StatementPart = {
+  name: 'tallies',
+  provides: ['fresh', 'counted'],
+  requires: [],
+  parameters: { arrived_ids: 1 },
+  text: (p) => `
     fresh as (
       insert into event_ids (id) select * from unnest(${p(1)}::uuid[]) on conflict do nothing returning id
     ), counted as (
@@ -50,6 +49,17 @@ export const talliesPart = (arrivals: readonly Arrival[]): StatementPart => {
       order by added.name, added.day
       on conflict (name, day) do update set value = tallies.value + excluded.value
     )`,
+}
+
+/**
+ * Rows are locked in the order of their keys, so that processes that write side by side cannot deadlock.
+ * @param arrivals must not contain an id twice
+ */
+export const fillTallies = (arrivals: readonly Arrival[]): FilledPart => {
+  const sorted = [...arrivals].sort((a, b) => (a.id < b.id ? -1 : 1))
+  const { kinds, added } = kindsOf(sorted)
+  return {
+    part: TALLIES,
     values: [
       sorted.map(({ id }) => id),
       kinds,
@@ -60,9 +70,12 @@ export const talliesPart = (arrivals: readonly Arrival[]): StatementPart => {
   }
 }
 
-/** The last part of a statement whose first part is `talliesPart`: selects the ids that were already known. */
-export const KNOWN_BEFORE = (p: (number: number) => string): string => `
-    select arrived.id from unnest(${p(1)}::uuid[]) as arrived (id) left join fresh using (id) where fresh.id is null`
+/** Selects the ids that were already known. */
+export const KNOWN_BEFORE: FinalSelect = {
+  requires: ['arrived_ids', 'fresh'],
+  text: (p) => `
+    select arrived.id from unnest(${p('arrived_ids')}::uuid[]) as arrived (id) left join fresh using (id) where fresh.id is null`,
+}
 
 /**
  * The kind of each arrival, and the tallies of each kind. Events of one kind increase the same tallies. There are few kinds,

@@ -1,5 +1,5 @@
 import type { Additions } from '../counters/additions.js'
-import { KNOWN_BEFORE, talliesPart, type Arrival } from '../counters/tallies.js'
+import { fillTallies, KNOWN_BEFORE, TALLIES, type Arrival } from '../counters/tallies.js'
 import { keepUnresolved } from '../counters/unresolved-users.js'
 import type { EventId, UnreadableEvent } from '../events/registry-event.js'
 import { closeSmallDeleted } from '../inventory/record/close-deleted.js'
@@ -7,11 +7,11 @@ import { propagateKnownBlobs } from '../inventory/record/propagate-blobs.js'
 import { isLarge } from '../inventory/record/manifest-entries.js'
 import type { ShownManifest, Observations } from '../inventory/record/observations.js'
 import { storeRenames } from '../inventory/record/store-renames.js'
-import { inventoryParts } from '../inventory/record/observation-statement.js'
-import { pendingPart, type PendingRequest } from '../pulls/requests/pending.js'
+import { fillInventory, INVENTORY_PARTS } from '../inventory/record/observation-statement.js'
+import { fillPending, PENDING, type PendingRequest } from '../pulls/requests/pending.js'
 import type { Database, PreparedAt, Run } from '../storage/sql/database.js'
 import type { SketchStore } from '../storage/sketches/sketch-store.js'
-import { joinParts } from '../storage/sql/statement-parts.js'
+import { joinerOf, type FinalSelect } from '../storage/sql/statement-parts.js'
 import { keepRejected } from './rejected-events.js'
 
 type Batch = {
@@ -69,6 +69,20 @@ export const storeBatch = async (
   }, preparedAt)
 }
 
+/** KNOWN_BEFORE, and the manifests that are new, and the repositories that were deleted once. */
+const WITH_MANIFESTS: FinalSelect = {
+  requires: [...KNOWN_BEFORE.requires, 'seen_manifests', 'batch_repositories'],
+  text: (p) => `
+    select known.id, null as digest, null::int as number from (${KNOWN_BEFORE.text(p)}) known
+    union all select null, digest, null from seen_manifests where is_new
+    union all select null, null, number::int from batch_repositories where deleted_at is not null`,
+}
+
+/** All parts of the statement of a batch, in their order. A batch uses those that it has rows for. */
+export const BATCH_PARTS = [TALLIES, ...INVENTORY_PARTS, PENDING]
+const joinWithoutManifests = joinerOf(BATCH_PARTS, KNOWN_BEFORE)
+const joinWithManifests = joinerOf(BATCH_PARTS, WITH_MANIFESTS)
+
 type Recorded = {
   /** Ids that were known before. */
   repeated: ReadonlySet<EventId>
@@ -80,9 +94,9 @@ const record = async (
   run: Run,
   { arrivals, observations, requests }: Pick<Batch, 'arrivals' | 'observations' | 'requests'>,
 ): Promise<Recorded> => {
-  const close = observations.manifests.length > 0 ? WITH_MANIFESTS : KNOWN_BEFORE
-  const pending = requests.length > 0 ? [pendingPart(requests)] : []
-  const { statement, values } = joinParts([talliesPart(arrivals), ...inventoryParts(observations), ...pending], close)
+  const join = observations.manifests.length > 0 ? joinWithManifests : joinWithoutManifests
+  const pending = requests.length > 0 ? [fillPending(requests)] : []
+  const { statement, values } = join([fillTallies(arrivals), ...fillInventory(observations), ...pending])
   const rows = await run<{ id: EventId | null; digest?: string | null; number?: number | null }>(statement, values)
   const isNew = new Set(rows.flatMap(({ digest }) => digest ?? []))
   const wasDeleted = new Set(rows.flatMap(({ number }) => number ?? []))
@@ -97,9 +111,3 @@ const record = async (
     },
   }
 }
-
-/** And the manifests that were not, and the repositories that were deleted once. */
-const WITH_MANIFESTS = (p: (number: number) => string): string => `
-    select known.id, null as digest, null::int as number from (${KNOWN_BEFORE(p)}) known
-    union all select null, digest, null from seen_manifests where is_new
-    union all select null, null, number::int from batch_repositories where deleted_at is not null`

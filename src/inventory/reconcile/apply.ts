@@ -3,14 +3,14 @@ import { sql } from 'kysely'
 import type { Micros } from '../../events/calendar.js'
 import { digestToId } from '../../events/event-id.js'
 import { isConflict, type Database, type Transaction } from '../../storage/sql/database.js'
-import { joinParts } from '../../storage/sql/statement-parts.js'
+import { joinerOf } from '../../storage/sql/statement-parts.js'
 import { refuseMoving } from '../model/moving.js'
 import { confirmObjects, markReconciled } from '../record/confirm.js'
 import { propagateToShown } from '../record/propagate-blobs.js'
 import { startManifest } from '../record/gather-observations.js'
 import { learnManifests } from '../record/learn-manifest.js'
 import type { Change, SeenObject, SeenTag, Observations } from '../record/observations.js'
-import { inventoryParts } from '../record/observation-statement.js'
+import { fillInventory, INVENTORY_PARTS } from '../record/observation-statement.js'
 import type { FetchedManifest } from '../../registries/client/registry-client.js'
 import { chunksOf, type Chunk } from './chunks.js'
 import type { Difference } from './drift.js'
@@ -67,6 +67,8 @@ type Repair = {
 }
 type NamedRepository = { registry: string; repository: string }
 
+const joinInventory = joinerOf(INVENTORY_PARTS, { requires: [], text: () => 'select 1' })
+
 const applyChunk = async (
   database: Database,
   target: NamedRepository,
@@ -80,7 +82,7 @@ const applyChunk = async (
     await database.transaction(async (tx) => {
       // A move may have begun since the comparison.
       await refuseMoving(tx, target)
-      const { statement, values } = joinParts(inventoryParts(seen), () => 'select 1')
+      const { statement, values } = joinInventory(fillInventory(seen))
       await tx.run(statement, values)
       await confirmObjects(tx, {
         ...target,

@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import { utcDay, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
 import { createRecentMap } from '../../runtime/recent-map.js'
-import type { StatementPart } from '../../storage/sql/statement-parts.js'
+import type { FilledPart, StatementPart } from '../../storage/sql/statement-parts.js'
 
 /** A name in `inventory.actors`. Changes contain only the id. */
 export type SeenActor = { id: string; day: string; name: string; isStored: boolean }
@@ -58,22 +58,24 @@ const columnsOf = (actors: readonly SeenActor[]): string[][] => [
   actors.map(({ name }) => name),
 ]
 
-/** The part of a batch's statement that stores the names of actors; empty if all names are stored. */
-export const actorParts = (seen: readonly WithActor[]): StatementPart[] => {
-  const actors = unstored(seen)
-  return actors.length === 0 ? [] : [actorPart(actors)]
-}
-
-const actorPart = (actors: readonly SeenActor[]): StatementPart => ({
-  key: 'a',
+/** The part of a batch's statement that stores the names of actors. */
+export const ACTORS: StatementPart = {
+  name: 'actors',
+  provides: ['seen_actors'],
+  requires: [],
   text: (p) => `
     seen_actors as (
       insert into inventory.actors (id, day, name)
       select * from unnest(${p(1)}::bigint[], ${p(2)}::date[], ${p(3)}::text[])
       on conflict do nothing
     )`,
-  values: columnsOf(actors),
-})
+}
+
+/** Empty if all names are stored. */
+export const fillActors = (seen: readonly WithActor[]): FilledPart[] => {
+  const actors = unstored(seen)
+  return actors.length === 0 ? [] : [{ part: ACTORS, values: columnsOf(actors) }]
+}
 
 /** Stores the names of actors of changes that are stored outside the statement of a batch. */
 export const storeActors = async (tx: Sql, seen: readonly WithActor[]): Promise<void> => {

@@ -1,38 +1,20 @@
 import { INDEXES } from '../../events/descriptor.js'
 import { arrayText } from '../../storage/sql/array-text.js'
-import type { StatementPart } from '../../storage/sql/statement-parts.js'
+import type { FilledPart, StatementPart } from '../../storage/sql/statement-parts.js'
 import { hasList } from '../model/known-in.js'
-import { actorParts } from './actors.js'
+import { ACTORS, fillActors } from './actors.js'
 import { isLarge } from './manifest-entries.js'
 import type { SeenManifest, Observations } from './observations.js'
-import { changes, contents, lookups, pushes } from './contents-statement.js'
+import { BLOBS_OF_NEW, CHILDREN_OF_NEW, fillContents } from './contents-statement.js'
+import { CHANGES, fillChanges, fillLookups, fillPushes, LOOKUPS, PUSHES } from './history-statement.js'
 import { time, times } from './times.js'
 import { BLOB, MANIFEST, TAG, mergeOnConflict } from './merge-rows.js'
 
-/**
- * The parts of a batch's statement that update the inventory. Each row is merged with the stored one: the greatest time wins,
- * so that neither the order of events nor their repetition matters (docs/decisions/0009). Rows are locked in the order of their
- * keys, so that concurrent processes do not deadlock.
- */
-export const inventoryParts = (seen: Observations): StatementPart[] =>
-  seen.repositories.length === 0
-    ? []
-    : [
-        repositories(seen),
-        ...(seen.manifests.length > 0 ? [manifests(seen)] : []),
-        ...(seen.manifestsInRepositories.length > 0 ? [manifestsInRepositories(seen)] : []),
-        ...(seen.blobsInRepositories.length > 0 ? [blobsInRepositories(seen)] : []),
-        ...(seen.tags.length > 0 ? [tags(seen)] : []),
-        ...contents(seen),
-        ...actorParts(seen.changes),
-        ...(seen.changes.length > 0 ? [changes(seen)] : []),
-        ...(seen.lookups.length > 0 ? [lookups(seen)] : []),
-        ...(seen.pushes.length > 0 ? [pushes(seen)] : []),
-      ]
-
 /** `batch_repositories` has the id of each repository by its number in the batch, for the other parts. */
-const repositories = ({ repositories: rows }: Observations): StatementPart => ({
-  key: 'r',
+const REPOSITORIES: StatementPart = {
+  name: 'repositories',
+  provides: ['seen_repositories', 'batch_repositories'],
+  requires: [],
   text: (p) => `
     seen_repositories as (
       insert into inventory.repositories as r (registry, name, first_seen_at, last_seen_at, deleted_at)
@@ -49,6 +31,10 @@ const repositories = ({ repositories: rows }: Observations): StatementPart => ({
       from unnest(${p(1)}::text[], ${p(2)}::text[]) with ordinality as wanted (registry, name, number)
       join seen_repositories using (registry, name)
     )`,
+}
+
+const fillRepositories = ({ repositories: rows }: Observations): FilledPart => ({
+  part: REPOSITORIES,
   values: [
     rows.map(({ registry }) => registry),
     rows.map(({ name }) => name),
@@ -67,8 +53,10 @@ const isIndexRow = (row: string): string =>
  * that contradict the row, and stores the contents. As in renames, repositories are locked before manifests:
  * `batch_repositories` is read first.
  */
-const manifests = ({ manifests: rows }: Observations): StatementPart => ({
-  key: 'm',
+const MANIFESTS: StatementPart = {
+  name: 'manifests',
+  provides: ['seen_manifests'],
+  requires: ['batch_repositories'],
   text: (p) => `
     seen_manifests as (
       insert into inventory.manifests as m (digest, media_type, size, contents_known, contested, stated_by, completed_by, typed_by)
@@ -89,6 +77,10 @@ const manifests = ({ manifests: rows }: Observations): StatementPart => ({
           and (nullif(m.size, 0) = nullif(excluded.size, 0)) is not false
       returning digest, xmax = 0 as is_new
     )`,
+}
+
+const fillManifests = ({ manifests: rows }: Observations): FilledPart => ({
+  part: MANIFESTS,
   values: [
     rows.map(({ digest }) => digest),
     rows.map(({ mediaType }) => mediaType ?? null),
@@ -107,8 +99,10 @@ const isStoredWithRow = ({ contents, contested }: SeenManifest): boolean =>
 
 const registries = (some: Iterable<string>): string => arrayText([...some].sort())
 
-const manifestsInRepositories = ({ manifestsInRepositories: rows }: Observations): StatementPart => ({
-  key: 'o',
+const MANIFESTS_IN_REPOSITORIES: StatementPart = {
+  name: 'manifests in repositories',
+  provides: ['seen_in_repositories'],
+  requires: ['batch_repositories'],
   text: (p) => `
     seen_in_repositories as (
       insert into inventory.repository_manifests as o
@@ -122,6 +116,10 @@ const manifestsInRepositories = ({ manifestsInRepositories: rows }: Observations
       order by id, digest
       ${mergeOnConflict(MANIFEST)}
     )`,
+}
+
+const fillManifestsInRepositories = ({ manifestsInRepositories: rows }: Observations): FilledPart => ({
+  part: MANIFESTS_IN_REPOSITORIES,
   values: [
     rows.map(({ repository }) => repository),
     rows.map(({ digest }) => digest),
@@ -133,8 +131,10 @@ const manifestsInRepositories = ({ manifestsInRepositories: rows }: Observations
  * In a repository that was ever deleted, propagateKnownBlobs adds the implied blobs: a rename may have brought the manifest
  * there since.
  */
-const blobsInRepositories = ({ blobsInRepositories: rows }: Observations): StatementPart => ({
-  key: 'b',
+const BLOBS_IN_REPOSITORIES: StatementPart = {
+  name: 'blobs in repositories',
+  provides: ['seen_blobs'],
+  requires: ['batch_repositories'],
   text: (p) => `
     seen_blobs as (
       insert into inventory.repository_blobs as o
@@ -151,6 +151,10 @@ const blobsInRepositories = ({ blobsInRepositories: rows }: Observations): State
       order by id, digest
       ${mergeOnConflict(BLOB, { without: ['confirmed_at'] })}
     )`,
+}
+
+const fillBlobsInRepositories = ({ blobsInRepositories: rows }: Observations): FilledPart => ({
+  part: BLOBS_IN_REPOSITORIES,
   values: [
     rows.map(({ repository }) => repository),
     rows.map(({ digest }) => digest),
@@ -162,8 +166,10 @@ const blobsInRepositories = ({ blobsInRepositories: rows }: Observations): State
   ],
 })
 
-const tags = ({ tags: rows }: Observations): StatementPart => ({
-  key: 't',
+const TAGS: StatementPart = {
+  name: 'tags',
+  provides: ['seen_tags'],
+  requires: ['batch_repositories'],
   text: (p) => `
     seen_tags as (
       insert into inventory.tags as o
@@ -177,6 +183,10 @@ const tags = ({ tags: rows }: Observations): StatementPart => ({
       order by id, name
       ${mergeOnConflict(TAG)}
     )`,
+}
+
+const fillTags = ({ tags: rows }: Observations): FilledPart => ({
+  part: TAGS,
   values: [
     rows.map(({ repository }) => repository),
     rows.map(({ name }) => name),
@@ -187,3 +197,39 @@ const tags = ({ tags: rows }: Observations): StatementPart => ({
     ...times(rows, ['first', 'deleted']),
   ],
 })
+
+/**
+ * The parts of a batch's statement that update the inventory. Each row is merged with the stored one: the greatest time wins,
+ * so that neither the order of events nor their repetition matters (docs/decisions/0009). Rows are locked in the order of their
+ * keys, so that concurrent processes do not deadlock.
+ */
+export const INVENTORY_PARTS: readonly StatementPart[] = [
+  REPOSITORIES,
+  MANIFESTS,
+  MANIFESTS_IN_REPOSITORIES,
+  BLOBS_IN_REPOSITORIES,
+  TAGS,
+  BLOBS_OF_NEW,
+  CHILDREN_OF_NEW,
+  ACTORS,
+  CHANGES,
+  LOOKUPS,
+  PUSHES,
+]
+
+/** The parts that a batch needs, in the order of INVENTORY_PARTS. */
+export const fillInventory = (seen: Observations): FilledPart[] =>
+  seen.repositories.length === 0
+    ? []
+    : [
+        fillRepositories(seen),
+        ...(seen.manifests.length > 0 ? [fillManifests(seen)] : []),
+        ...(seen.manifestsInRepositories.length > 0 ? [fillManifestsInRepositories(seen)] : []),
+        ...(seen.blobsInRepositories.length > 0 ? [fillBlobsInRepositories(seen)] : []),
+        ...(seen.tags.length > 0 ? [fillTags(seen)] : []),
+        ...fillContents(seen),
+        ...fillActors(seen.changes),
+        ...(seen.changes.length > 0 ? [fillChanges(seen)] : []),
+        ...(seen.lookups.length > 0 ? [fillLookups(seen)] : []),
+        ...(seen.pushes.length > 0 ? [fillPushes(seen)] : []),
+      ]

@@ -1,7 +1,7 @@
 import { isoTime } from '../../events/calendar.js'
 import type { RepositoryPath } from '../../events/reference.js'
 import type { RequestSource } from '../../events/registry-request.js'
-import type { StatementPart } from '../../storage/sql/statement-parts.js'
+import type { FilledPart, StatementPart } from '../../storage/sql/statement-parts.js'
 import type { FoldRequest } from '../fold/state.js'
 
 /** Who made a request, without a name or an address: the same for all requests of one origin. */
@@ -27,9 +27,11 @@ export type PendingRequest = FoldRequest & {
   previous?: string
 }
 
-/** The part of a batch's statement that keeps requests of events that are new. Its first part is `talliesPart`. */
-export const pendingPart = (requests: readonly PendingRequest[]): StatementPart => ({
-  key: 'q',
+/** The part of a batch's statement that keeps requests of events that are new. */
+export const PENDING: StatementPart = {
+  name: 'pending',
+  provides: ['kept_requests'],
+  requires: ['fresh'],
   text: (p) => `
     kept_requests as (
       insert into pulls.pending (id, registry, at, repository, origin, request, who)
@@ -38,6 +40,10 @@ export const pendingPart = (requests: readonly PendingRequest[]): StatementPart 
         as asked (id, registry, at, repository, origin, request, who)
       join fresh using (id)
     )`,
+}
+
+export const fillPending = (requests: readonly PendingRequest[]): FilledPart => ({
+  part: PENDING,
   values: [
     requests.map(({ id }) => id),
     requests.map(({ registry }) => registry),
@@ -69,7 +75,7 @@ export type PendingRow = {
   who: string
 }
 
-/** Reads what `pendingPart` has kept. Every request has the same parts in the same order, which is faster to work with. */
+/** Reads what `fillPending` wrote. Every request has the same parts in the same order, which is faster to work with. */
 export const readPending = ({ id, repository, origin, who, request }: PendingRow, registry: string): PendingRequest => {
   const { requestId, at, object, method, status, tag, digest, mediaType, bytes, fetchesTwice, previous } = JSON.parse(
     request,
