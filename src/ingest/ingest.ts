@@ -2,7 +2,8 @@ import type { Micros } from '../events/calendar.js'
 import type { EventId, UnreadableEvent } from '../events/registry-event.js'
 import { createRecentlyStored } from '../inventory/record/recently-stored.js'
 import { arrivalAt, createStateTimes } from '../inventory/record/state-times.js'
-import { isConflict, isContentError, type Database, type PreparedAt } from '../storage/sql/database.js'
+import { isContentError, type Database, type PreparedAt } from '../storage/sql/database.js'
+import { retryConflicts } from '../storage/sql/retry-conflicts.js'
 import { createInTurn } from '../runtime/in-turn.js'
 import { createPause } from '../runtime/yield.js'
 import { createBatches } from './batches.js'
@@ -47,7 +48,6 @@ const MANY_EVENTS = 250
 const LONGEST_QUEUE = 50_000
 /** References that are as much work as an event. */
 const REFERENCES_OF_ONE = 4
-const CONFLICT_RETRIES = 3
 
 /** The one place that records: everything that comes in passes here, once. */
 export const createIngest = (deps: IngestDeps): Ingest => {
@@ -70,11 +70,10 @@ export const createIngest = (deps: IngestDeps): Ingest => {
   })
 
   /** A batch that fails for its content is split until the culprit is alone, and the culprit is set aside. */
-  const recordOrSplit = async (items: Item[], recorded: Set<EventId>, attempt = 0): Promise<ItemOutcome[]> => {
+  const recordOrSplit = async (items: Item[], recorded: Set<EventId>): Promise<ItemOutcome[]> => {
     try {
-      return await recordBatch(batchDeps, items, recorded)
+      return await retryConflicts(async () => recordBatch(batchDeps, items, recorded))
     } catch (error) {
-      if (isConflict(error) && attempt < CONFLICT_RETRIES) return recordOrSplit(items, recorded, attempt + 1)
       const [item] = items
       if (!isContentError(error) || !item) throw error
       if (items.length === 1) {

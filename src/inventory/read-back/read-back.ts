@@ -1,6 +1,7 @@
 import { pauseMs } from '../../events/retry-after.js'
 import { isStorageUnavailable } from '../../storage/unavailable.js'
-import { isCancelled, isConflict, isContentError, type Database } from '../../storage/sql/database.js'
+import { isCancelled, isContentError, type Database } from '../../storage/sql/database.js'
+import { retryConflicts } from '../../storage/sql/retry-conflicts.js'
 import { messageOf } from '../../runtime/error-message.js'
 import { learnManifest } from '../record/learn-manifest.js'
 import { BEGINNING, claimDue, postpone, putBack, type DueManifest, type Position } from './due-manifests.js'
@@ -14,7 +15,6 @@ const AT_ONCE = 8
 const CLAIM = 32
 /** A manifest that no configured registry had may have come to one since. */
 const WHOLE_WALK_MS = 60 * 60_000
-const CONFLICT_RETRIES = 3
 /** A registry that asks for a longer pause is read again after this pause. */
 const LONGEST_PAUSE_MS = 60 * 60_000
 /** A registry that takes longer to answer is paused for a multiple of that time, in which others are read. */
@@ -151,12 +151,11 @@ export const createReadBack = ({
    * @returns why the database did not store it; undefined if it did. A manifest that can never be stored must not end every
    * run.
    */
-  const store = async (manifest: FetchedManifest, attempt = 0): Promise<string | undefined> => {
+  const store = async (manifest: FetchedManifest): Promise<string | undefined> => {
     try {
-      await database.transaction(async (tx) => learnManifest(tx, manifest))
+      await retryConflicts(async () => database.transaction(async (tx) => learnManifest(tx, manifest)))
       return undefined
     } catch (error) {
-      if (isConflict(error) && attempt < CONFLICT_RETRIES) return store(manifest, attempt + 1)
       // The embedded database was blocked meanwhile.
       if (database.engine === 'pglite' && isCancelled(error)) cancelled = error
       return whyNotStored(error)

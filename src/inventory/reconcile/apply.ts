@@ -2,7 +2,8 @@ import { setTimeout } from 'node:timers/promises'
 import { sql } from 'kysely'
 import type { Micros } from '../../events/calendar.js'
 import { digestToId } from '../../events/event-id.js'
-import { isConflict, type Database, type Transaction } from '../../storage/sql/database.js'
+import type { Database, Transaction } from '../../storage/sql/database.js'
+import { retryConflicts } from '../../storage/sql/retry-conflicts.js'
 import { joinerOf } from '../../storage/sql/statement-parts.js'
 import { refuseMoving } from '../model/moving.js'
 import { confirmObjects, markReconciled } from '../record/confirm.js'
@@ -18,7 +19,6 @@ import type { RecordedState } from './recorded-state.js'
 import { hasUntrusted, lowerUntrusted, NO_UNTRUSTED_TIMES, type UntrustedTimes } from './untrusted-times.js'
 import type { Found } from './read-repository.js'
 
-const CONFLICT_RETRIES = 3
 /** The pause between two chunks. */
 const REST_MS = 5
 
@@ -74,12 +74,11 @@ const applyChunk = async (
   target: NamedRepository,
   { found, drift }: Chunk,
   recorded: RecordedState,
-  attempt = 0,
 ): Promise<void> => {
   const seen = observationsOf(target, found, { recorded, drift })
   if (!seen) return
-  try {
-    await database.transaction(async (tx) => {
+  await retryConflicts(async () =>
+    database.transaction(async (tx) => {
       // A move may have begun since the comparison.
       await refuseMoving(tx, target)
       const { statement, values } = joinInventory(fillInventory(seen))
@@ -93,11 +92,8 @@ const applyChunk = async (
       await learnManifests(tx, readIn(found))
       await propagateToShown(tx, seen.shown)
       await correctSizes(tx, target, found, drift)
-    })
-  } catch (error) {
-    if (!isConflict(error) || attempt >= CONFLICT_RETRIES) throw error
-    await applyChunk(database, target, { found, drift }, recorded, attempt + 1)
-  }
+    }),
+  )
 }
 
 /** What the registry showed, in the form of observations from events; undefined if it showed nothing and nothing is stale. */
