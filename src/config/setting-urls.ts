@@ -1,3 +1,4 @@
+import { percentDecoded } from '../runtime/percent-decoded.js'
 import { readRedisUrl } from '../storage/sketches/redis-url.js'
 
 /** What is wrong with the URL of a setting; undefined if it can be used. The sentence quotes nothing: a URL may have a password. */
@@ -33,13 +34,7 @@ const parsePostgres = (text: string): URL | undefined => {
 const isCutShort = ({ hash, pathname, searchParams }: URL): boolean =>
   hash !== '' || pathname.includes('@') || [...searchParams.keys()].some((key) => /[@/]/.test(key))
 
-const isDecodable = (text: string): boolean => {
-  try {
-    return typeof decodeURIComponent(text) === 'string'
-  } catch {
-    return false
-  }
-}
+const isDecodable = (text: string): boolean => percentDecoded(text) !== undefined
 
 export const redisUrlProblem = (text: string): UrlProblem => {
   try {

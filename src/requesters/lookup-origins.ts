@@ -1,9 +1,8 @@
-import { createHmac } from 'node:crypto'
 import type { Micros } from '../events/calendar.js'
 import type { RegistryEvent } from '../events/registry-event.js'
+import { keyedHash } from '../runtime/keyed-hash.js'
 import { createRecentMap } from '../runtime/recent-map.js'
 
-const CHARACTERS = 22
 /** Clients whose hash is remembered: making it takes longer than all else that is kept of most events. */
 const REMEMBERED_CLIENTS = 10_000
 
@@ -26,10 +25,7 @@ export const createOrigins = (
     const known = remembered.get(remembering)
     if (known !== undefined) return known
     const client = JSON.stringify([address, userAgent, name])
-    const hash = createHmac('sha256', `${key} origins ${salt.text}`)
-      .update(client)
-      .digest('base64url')
-      .slice(0, CHARACTERS)
+    const hash = keyedHash(`${key} origins ${salt.text}`, client)
     remembered.set(remembering, hash)
     return hash
   }

@@ -1,6 +1,6 @@
-import { createHmac } from 'node:crypto'
 import type { Micros } from '../events/calendar.js'
 import type { Requester } from '../events/registry-request.js'
+import { keyedHash } from '../runtime/keyed-hash.js'
 import { createRecentMap } from '../runtime/recent-map.js'
 import { networkOf, type Prefixes } from './address.js'
 import type { Salts } from './salts.js'
@@ -19,8 +19,6 @@ export type OriginOf = (requester: Requester, at: Micros) => Origin
 
 type OriginDeps = { key: string; salts: Pick<Salts, 'at' | 'before'>; prefixes: Prefixes; window: Micros }
 
-/** 128 bits in base64url. */
-const CHARACTERS = 22
 /** Origins that are remembered, so that a client is hashed once. */
 const MOST = 20_000
 
@@ -40,11 +38,7 @@ export const createOriginOf = ({ key, salts, prefixes, window }: OriginDeps): Or
     const network = networkOf(address, prefixes) ?? ''
     const who = JSON.stringify([network, userAgent.trim().replace(/\s+/g, ' '), user])
     const hash = (text: string, what: string): string =>
-      createHmac('sha256', `${key} pulls ${text}`)
-        .update(`${what} `)
-        .update(what === 'origin' ? who : network)
-        .digest('base64url')
-        .slice(0, CHARACTERS)
+      keyedHash(`${key} pulls ${text}`, `${what} ${what === 'origin' ? who : network}`)
     const made: Origin = {
       origin: hash(salt.text, 'origin'),
       endpoint: hash(salt.text, 'endpoint'),

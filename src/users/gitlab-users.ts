@@ -1,6 +1,8 @@
 import { LRUCache } from 'lru-cache'
 import { isFields } from '../events/json.js'
 import { pauseIn } from '../events/retry-after.js'
+import { boundedBody } from '../runtime/bounded-body.js'
+import { within } from '../runtime/timeout.js'
 import { comparable, DirectoryUnavailable, type UserDirectory } from './directory.js'
 import { userIdIn } from './user-id.js'
 
@@ -77,27 +79,15 @@ export const createGitlabUsers = ({ url, token, now, patienceMs = PATIENCE_MS }:
     kind: 'gitlab',
     idOf: async (name) => {
       const compared = comparable(name)
-      const known = remembered.get(compared) ?? (await patiently(askOnce(compared), patienceMs))
+      const known = remembered.get(compared) ?? (await within(patienceMs, askOnce(compared), tooSlow))
       return known === UNKNOWN_USER ? undefined : known
     },
     close: () => undefined,
   }
 }
 
-const patiently = async <T>(request: Promise<T>, patienceMs: number): Promise<T> => {
-  let timer
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new DirectoryUnavailable('GitLab takes too long'))
-    }, patienceMs)
-  })
-  try {
-    return await Promise.race([request, limit])
-  } finally {
-    clearTimeout(timer)
-    request.catch(() => undefined)
-  }
-}
+const tooSlow = (): Error => new DirectoryUnavailable('GitLab takes too long')
+const tooLarge = (): Error => new DirectoryUnavailable('the answer of GitLab is too large')
 
 /** GitLab asks to slow down. */
 class GitlabBusy extends DirectoryUnavailable {
@@ -125,18 +115,7 @@ const requestId = async ({ url, token, now }: GitlabUsersOptions, name: string):
     if (pause) throw new GitlabBusy(response.status, pause.retryAfterMs)
     throw new DirectoryUnavailable(`GitLab answered ${response.status}`)
   }
-  return idIn(await boundedText(response), name)
-}
-
-const boundedText = async (response: Response): Promise<string> => {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-    size += chunk.length
-    if (size > LARGEST_ANSWER) throw new DirectoryUnavailable('the answer of GitLab is too large')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
+  return idIn((await boundedBody(response, LARGEST_ANSWER, tooLarge)).toString('utf8'), name)
 }
 
 const idIn = (body: string, name: string): GitlabAnswer => {

@@ -1,10 +1,8 @@
-import { createHmac } from 'node:crypto'
+import { keyedHash } from '../runtime/keyed-hash.js'
 import { createRecentMap } from '../runtime/recent-map.js'
 import { comparable, type UserDirectory } from './directory.js'
 
 const REMEMBERED_NAMES = 20_000
-/** 16 bytes: with a million names the chance of one collision is below 10^-26. */
-const ID_CHARACTERS = 22
 
 /** A directory that returns an id for every name, synchronously. */
 export type HashedNames = Omit<UserDirectory, 'idOf'> & { idOf: (name: string) => string }
@@ -21,7 +19,7 @@ export const createHashedNames = (key: string): HashedNames => {
       const compared = comparable(name)
       const known = remembered.get(compared)
       if (known !== undefined) return known
-      const id = createHmac('sha256', key).update(compared).digest('base64url').slice(0, ID_CHARACTERS)
+      const id = keyedHash(key, compared)
       remembered.set(compared, id)
       return id
     },

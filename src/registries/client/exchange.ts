@@ -1,4 +1,5 @@
 import { pauseIn } from '../../events/retry-after.js'
+import { boundedBody } from '../../runtime/bounded-body.js'
 import { UserError } from '../../runtime/user-error.js'
 
 /** An error of a registry. The message is one sentence that names the registry and contains no secret. */
@@ -73,7 +74,11 @@ export const createExchange =
         signal,
         ...(form && { body: form }),
       })
-      return { status: response.status, headers: response.headers, body: await wholeBody(response, largestAnswer) }
+      return {
+        status: response.status,
+        headers: response.headers,
+        body: await boundedBody(response, largestAnswer, () => new TooLarge(largestAnswer)),
+      }
     } catch (error) {
       if (error instanceof TooLarge) throw new AnswerTooLarge(`${url.host} ${error.message}`)
       if (signal.aborted) throw new RegistrySilent(`${url.host} did not answer in time`)
@@ -85,18 +90,6 @@ class TooLarge extends Error {
   constructor(bytes: number) {
     super(`answered with more than ${bytes / 1024 / 1024} MiB`)
   }
-}
-
-/** Counts the decompressed bytes as they arrive: neither a false content-length nor a compressed run of zeros can fill the memory. */
-const wholeBody = async (response: Response, largest: number): Promise<Buffer> => {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-    size += chunk.length
-    if (size > largest) throw new TooLarge(largest)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
 }
 
 const failureOf = (error: unknown): string => {

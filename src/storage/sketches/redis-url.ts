@@ -1,3 +1,5 @@
+import { percentDecoded } from '../../runtime/percent-decoded.js'
+
 type Host = { host: string; port: number }
 type Login = { username?: string; password?: string }
 
@@ -52,10 +54,8 @@ const readDatabase = (text: string): number => {
   return Number(text)
 }
 
-const decoded = (text: string): string => {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    throw new TypeError('it is not percent-encoded: in a URL a % is written %25')
-  }
+const decoded = (encoded: string): string => {
+  const text = percentDecoded(encoded)
+  if (text === undefined) throw new TypeError('it is not percent-encoded: in a URL a % is written %25')
+  return text
 }
