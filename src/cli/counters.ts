@@ -4,7 +4,7 @@ import { notUnique } from '../counters/not-unique.js'
 import { createRepositories } from '../counters/repositories.js'
 import { exportCounters } from '../counters/export-counters.js'
 import { importCounters } from '../counters/import-counters.js'
-import { parseTimestamp, type Micros } from '../events/calendar.js'
+import { startOfDay, type Micros } from '../events/calendar.js'
 import { endSketchLoss } from '../schema/bound-sketches.js'
 import { CommandError } from './terminal/failure.js'
 import { askOrOpen, clock, configNow, warnOfEmbedded, withCore } from './terminal/open.js'
@@ -59,7 +59,7 @@ const byOption = (error: unknown): never => {
 }
 
 const dayOf = (option: string, text: string): Micros => {
-  const at = /^\d{4}-\d\d-\d\d$/.test(text) ? parseTimestamp(`${text}T00:00:00Z`) : undefined
+  const at = startOfDay(text)
   if (at === undefined) throw new CommandError(`${option}: "${text}" is not a day, expected one like 2026-11-21`)
   return at
 }

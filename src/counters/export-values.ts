@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { MICROS_PER_DAY, parseTimestamp, type Micros } from '../events/calendar.js'
+import { MICROS_PER_DAY, parseTimestamp, startOfDay, type Micros } from '../events/calendar.js'
 import { isRepositoryPath } from '../events/reference.js'
 import { isRegistryName } from '../events/registry-host.js'
 import { isStorableText } from '../events/storable-text.js'
@@ -27,9 +27,9 @@ const sketchKey = is((found) => parseSketchKey(found) !== undefined, "is not one
 const event = is((found) => /^[a-z][a-z0-9_]{0,127}$/.test(found), 'is not the name of an event')
 /** An event, a skip with its reason, an unreadable field with its path, or a count of requests. */
 const tallyName = is((found) => /^[a-z][\w.:]{0,254}$/.test(found), 'is not the name of a total')
-const day = is((found) => isSince1970(`${found}T00:00:00Z`), 'is not a day like 2026-11-21')
+const day = is((found) => isSince1970(startOfDay(found)), 'is not a day like 2026-11-21')
 const timestamp = is(
-  (found) => found.endsWith('Z') && isSince1970(found),
+  (found) => found.endsWith('Z') && isSince1970(parseTimestamp(found)),
   'is not a timestamp like 2026-11-21T12:00:00.000000Z',
 )
 const base64 = z.string().refine((found) => Buffer.from(found, 'base64').toString('base64') === found, 'is not base64')
@@ -42,7 +42,7 @@ const seconds = z
   .max(LONGEST_LIFETIME, `is not a whole number from 1 to ${LONGEST_LIFETIME}`)
 const contributions = z.array(z.object({ event, member: text })).max(MOST_CONTRIBUTIONS)
 
-const isSince1970 = (found: string): boolean => (parseTimestamp(found) ?? -1) >= 0
+const isSince1970 = (at: Micros | undefined): boolean => (at ?? -1) >= 0
 
 /** The schema of each kind of line, except the first and the last line, which are no counters. */
 export const LINES = {
@@ -68,7 +68,7 @@ type Line = { [kind in LineKind]: { kind: kind; value: LineValue<kind> } }[LineK
 export const timeIn = (line: Line): { field: string; begin: Micros } => {
   if (line.kind === 'sketch') return { field: 'key', begin: parseSketchKey(line.value.key)?.start ?? NaN }
   if (line.kind === 'repository') return { field: 'first_at', begin: parseTimestamp(line.value.first_at) ?? NaN }
-  return { field: 'day', begin: parseTimestamp(`${line.value.day}T00:00:00Z`) ?? NaN }
+  return { field: 'day', begin: startOfDay(line.value.day) ?? NaN }
 }
 
 /** Events are counted up to a day ahead of the clock, and the clocks of two machines may differ. */

@@ -30,6 +30,9 @@ export const parseTimestamp = (text: string): Micros | undefined => {
   return (ms - offset * 60_000) * 1000 + Number((parts[7] ?? '').slice(0, 6).padEnd(6, '0'))
 }
 
+/** The first moment of a UTC day, as `2026-11-21`; undefined if the text is no day of the calendar. */
+export const startOfDay = (day: string): Micros | undefined => parseTimestamp(`${day}T00:00:00Z`)
+
 export const microsOf = (date: Date): Micros => date.getTime() * 1000
 export const dateOf = (at: Micros): Date => new Date(Math.floor(at / 1000))
 

@@ -1,6 +1,6 @@
 import { chmod, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { microsOf, utcDay } from '../events/calendar.js'
+import { startOfDay, utcDay } from '../events/calendar.js'
 import { isRotation, periodOf, type SaltStore, type StoredSalt } from './salts.js'
 
 const PART = '.part'
@@ -51,13 +51,14 @@ const filesIn = async (directory: string): Promise<string[]> => {
 /** @returns undefined if there is no such file, or nothing in it that can be a salt */
 const readSalt = async (directory: string, file: string): Promise<StoredSalt | undefined> => {
   const [, rotation, day] = NAME.exec(file) ?? []
-  if (!isRotation(rotation) || day === undefined) return undefined
+  const from = day === undefined ? undefined : startOfDay(day)
+  if (!isRotation(rotation) || from === undefined) return undefined
   const text = await readFile(join(directory, file), 'utf8').catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
     throw error
   })
   if (text === '') return undefined
-  return { rotation, ...periodOf(microsOf(new Date(`${day}T00:00:00Z`)), rotation), text }
+  return { rotation, ...periodOf(from, rotation), text }
 }
 
 const writeSalt = async (directory: string, salt: StoredSalt): Promise<void> => {

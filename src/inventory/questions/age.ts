@@ -1,4 +1,4 @@
-import { dateOf, isoTime, microsOf, parseTimestamp } from '../../events/calendar.js'
+import { dateOf, isoTime, microsOf, parseTimestamp, startOfDay } from '../../events/calendar.js'
 
 const AGE = /^([1-9]\d{0,4})([dwmy])$/
 const DAY_MS = 86_400_000
@@ -16,7 +16,7 @@ export const AGES = 'an age as 90d, 12w, 6m or 1y (days, weeks, calendar months,
 export const momentOf = (text: string, now: Date): string | undefined => {
   const age = AGE.exec(text)
   if (age) return agoOf(Number(age[1]), age[2] ?? '', now)
-  const at = parseTimestamp(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text)
+  const at = startOfDay(text) ?? parseTimestamp(text)
   return at === undefined || at >= YEAR_10000 ? undefined : isoTime(at)
 }
 

@@ -1,4 +1,4 @@
-import { parseTimestamp } from '../../events/calendar.js'
+import { parseTimestamp, startOfDay } from '../../events/calendar.js'
 import { isStorableText } from '../../events/storable-text.js'
 import type { Key, KeyKind } from './question.js'
 
@@ -34,7 +34,6 @@ const IS: Record<KeyKind, (value: unknown) => boolean> = {
   id: (value) => Number.isInteger(value) && Math.abs(value as number) < 2 ** 31,
   text: isText,
   time: (value) => isText(value) && TIME.test(value) && parseTimestamp(value) !== undefined,
-  day: (value) =>
-    isText(value) && /^\d{4}-\d\d-\d\d$/.test(value) && parseTimestamp(`${value}T00:00:00Z`) !== undefined,
+  day: (value) => isText(value) && startOfDay(value) !== undefined,
   uuid: (value) => isText(value) && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value),
 }
