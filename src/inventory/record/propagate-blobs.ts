@@ -1,5 +1,5 @@
-import { FOREIGN_LAYER } from '../../events/descriptor.js'
 import type { HotStatement, Run } from '../../storage/sql/database.js'
+import { isImpliedEntry } from '../model/is-implied-entry.js'
 import { lockManifests } from './lock-manifests.js'
 import { settleContents } from './settle-contents.js'
 import type { SeenManifest, ShownManifest } from './observations.js'
@@ -21,7 +21,7 @@ export const selectLacked = (m: string): string => `
       from ${m} m
         cross join lateral (
           select digest, size from inventory.manifest_blobs
-          where manifest_digest = m.digest and (media_type is null or media_type !~ '${FOREIGN_LAYER}') offset 0
+          where manifest_digest = m.digest and ${isImpliedEntry('media_type')} offset 0
         ) b
       group by m.repository_id, b.digest
     ) incoming

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import { FOREIGN_LAYER } from '../../events/descriptor.js'
 import type { Database, HotStatement, Run, Sql } from '../../storage/sql/database.js'
 import { jobStep } from '../../storage/sql/retried-transaction.js'
+import { isImpliedEntry } from '../model/is-implied-entry.js'
 import { isKnownIn } from '../model/known-in.js'
 import { inStatements } from './manifest-entries.js'
 import type { SeenManifest } from './observations.js'
@@ -120,7 +120,7 @@ const retract = async (tx: Sql, repositories: readonly number[], blobs: readonly
             join inventory.repository_manifests o
               on o.repository_id = b.repository_id and o.digest = e.manifest_digest and o.seen_at is not null
             join inventory.manifests m on m.digest = e.manifest_digest
-          where e.digest = b.digest and (e.media_type is null or e.media_type !~ ${FOREIGN_LAYER})
+          where e.digest = b.digest and ${sql.raw(isImpliedEntry('e.media_type'))}
             and ${isKnownIn(sql`m`, sql`r.registry`)}
         ) l
       where b.repository_id = any(${repositories}::int[]) and b.digest = any(${blobs}::text[]) and b.implied
