@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { isoTime, type Micros } from '../events/calendar.js'
 import type { EventId, RegistryEvent } from '../events/registry-event.js'
 import type { Sql } from '../storage/sql/database.js'
+import { epochMicros } from '../storage/sql/moments.js'
 import { contributionsOf, sketchAggregations, type Contribution, type CountedEvent } from './additions.js'
 import { parseSketchKey, sketchKey } from './keys.js'
 import type { Rules } from './rules.js'
@@ -33,7 +34,7 @@ export const readFirstEvents = async (tx: Sql, candidates: CountedEvent[]): Prom
     if_first: Contribution[]
     if_known: Contribution[]
   }>`
-    select registry, name, (extract(epoch from first_at) * 1000000)::bigint as at, first_event as id, if_first, if_known
+    select registry, name, ${epochMicros(sql`first_at`)} as at, first_event as id, if_first, if_known
     from repositories where (registry, name) in (
       select * from unnest(
         ${candidates.map(({ event }) => event.registry)}::text[],

@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { EventId } from '../events/registry-event.js'
 import type { Sql, Transaction } from '../storage/sql/database.js'
+import { epochMicros } from '../storage/sql/moments.js'
 import { createAdditions, type Contribution, type CountingDeps } from './additions.js'
 import { lockRepositories, markStale, type FirstEvent } from './first-events.js'
 import { countMerge } from './repository-merges.js'
@@ -63,7 +64,7 @@ const mergePage = async (counting: CountingDeps, page: MergePage): Promise<strin
 /** Reads the next page by key, so that each page reads only its own rows. */
 const readPage = async (tx: Sql, { alias, registry, after }: MergePage): Promise<AliasRepository[]> => {
   const first = (table: string): RawBuilder<unknown> => sql`json_build_object(
-    'at', (extract(epoch from ${sql.ref(`${table}.first_at`)}) * 1000000)::bigint::text,
+    'at', ${epochMicros(sql.ref(`${table}.first_at`))}::text,
     'id', ${sql.ref(`${table}.first_event`)},
     'ifFirst', ${sql.ref(`${table}.if_first`)}, 'ifKnown', ${sql.ref(`${table}.if_known`)})`
   const { rows } = await sql<AliasRepository>`

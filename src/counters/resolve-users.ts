@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
-import { parseTimestamp } from '../events/calendar.js'
+import { startOfDay } from '../events/calendar.js'
 import type { Sql } from '../storage/sql/database.js'
+import { epochMicros } from '../storage/sql/moments.js'
 import { createAdditions, unresolvedMember, type Contribution, type CountingDeps } from './additions.js'
 import { lockRepositories, markStale, type FirstEvent } from './first-events.js'
 import type { Repositories } from './repositories.js'
@@ -71,7 +72,7 @@ const storeResolved = async (
       return
     }
     const additions = createAdditions(rules, lifetimes)
-    for (const { event, day } of rows) additions.add([{ event, member: id }], parseTimestamp(`${day}T00:00:00Z`) ?? 0)
+    for (const { event, day } of rows) additions.add([{ event, member: id }], startOfDay(day) ?? 0)
     await sketches.add(additions.list(), tx)
   })
 
@@ -89,7 +90,7 @@ const nameInRepositories = async (
     if_first: Contribution[]
     if_known: Contribution[]
   }>`
-    select registry, name, (extract(epoch from first_at) * 1000000)::bigint as at, if_first, if_known
+    select registry, name, ${epochMicros(sql`first_at`)} as at, if_first, if_known
     from repositories where if_first @> ${waiting}::jsonb or if_known @> ${waiting}::jsonb for update
   `.execute(tx)
   const named = (contributions: Contribution[]): Contribution[] =>

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Sql } from '../storage/sql/database.js'
+import { isoText } from '../storage/sql/moments.js'
 import type { LineKind } from './export-values.js'
 
 export type TransferRow = Record<string, unknown>
@@ -36,7 +37,7 @@ export const TABLES: Record<Exclude<LineKind, 'sketch'>, TransferTable> = {
     page: async (db, after) =>
       pageOf(
         sql`
-        select registry, name, to_char(first_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as first_at,
+        select registry, name, ${isoText(sql`first_at`)} as first_at,
                first_event, if_first, if_known
         from repositories where (registry, name) > (${after?.registry ?? ''}, ${after?.name ?? ''})
         order by registry, name limit ${ROWS_PER_PAGE}

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { isoTime } from '../events/calendar.js'
 import { isLockRefused, type Database, type Sql } from '../storage/sql/database.js'
 import { markErasure } from '../storage/sql/erasure-marks.js'
+import { epochMicros } from '../storage/sql/moments.js'
 import type { SaltStore, StoredSalt } from './salts.js'
 
 /** How long a rewrite waits for a reader of the table, as a backup, before it is left to the next minute. */
@@ -61,8 +62,8 @@ const addTo = async (db: Sql, salts: readonly StoredSalt[]): Promise<void> => {
 
 const storedIn = async (db: Sql): Promise<StoredSalt[]> => {
   const { rows } = await sql<{ rotation: StoredSalt['rotation']; from: string; until: string; text: string }>`
-    select rotation, (extract(epoch from starts_at) * 1000000)::bigint::text as from,
-      (extract(epoch from ends_at) * 1000000)::bigint::text as until, salt as text
+    select rotation, ${epochMicros(sql`starts_at`)}::text as from,
+      ${epochMicros(sql`ends_at`)}::text as until, salt as text
     from pulls.salts order by starts_at
   `.execute(db)
   return rows.map(({ rotation, from, until, text }) => ({ rotation, from: Number(from), until: Number(until), text }))

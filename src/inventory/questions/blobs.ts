@@ -9,7 +9,6 @@ import {
   behind,
   between,
   blobUsedAt,
-  iso,
   isIndexType,
   isManifestType,
   IS_CUT,
@@ -18,6 +17,7 @@ import {
   same,
 } from './sql-parts.js'
 import { partsOf } from './uses.js'
+import { isoText } from '../../storage/sql/moments.js'
 
 const COLUMNS = {
   registry: 'text',
@@ -40,7 +40,7 @@ const shownAt = sql`(
     ) m
 )`
 const described = sql`r.registry, r.name as repository, b.digest, b.size,
-      ${iso(sql`coalesce(b.pushed_at, least(b.first_seen_at, ${shownAt}))`)} as pushed_at, ${iso(blobUsedAt)} as used_at,
+      ${isoText(sql`coalesce(b.pushed_at, least(b.first_seen_at, ${shownAt}))`)} as pushed_at, ${isoText(blobUsedAt)} as used_at,
       b.pushed_at is null as ${sql.ref(IS_PUSH_UNKNOWN)}`
 
 const byDigest = [

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { REPOSITORY_FILTER, type Question } from './question.js'
-import { behind, iso, isSelected, same } from './sql-parts.js'
+import { behind, isSelected, same } from './sql-parts.js'
+import { isoText } from '../../storage/sql/moments.js'
 
 const deletions: Question = {
   name: 'deletions',
@@ -24,14 +25,14 @@ const deletions: Question = {
   },
   key: ['time', 'uuid'],
   statement: (query, { after, limit }) => sql`
-    select ${iso(sql`c.at`)} as at,
+    select ${isoText(sql`c.at`)} as at,
       case when c.tag is not null then 'tag' when c.digest is null then 'repository'
         when exists (select from inventory.manifests m where m.digest = c.digest) then 'manifest'
         when exists (select from inventory.repository_blobs b
           where b.repository_id = c.repository_id and b.digest = c.digest and b.seen_at is not null) then 'blob'
         else 'object' end as what,
       r.registry, r.name as repository, c.tag, c.digest, a.name as actor,
-      case c.action when 'gone' then 'reconcile' else 'registry' end as told_by, jsonb_build_array(${iso(sql`c.at`)}, c.event_id) as key
+      case c.action when 'gone' then 'reconcile' else 'registry' end as told_by, jsonb_build_array(${isoText(sql`c.at`)}, c.event_id) as key
     from inventory.changes c join inventory.repositories r on r.id = c.repository_id
       left join inventory.actors a on a.id = c.actor_id
     where c.action <> 'push' and ${isSelected(sql`c.repository_id`, query)} and ${same(sql`a.name`, query.actor)}

@@ -3,11 +3,12 @@ import { isMoving } from '../model/moving.js'
 import { imageChangedAt, tagChangedAt } from './changed.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
 import { REPOSITORY_FILTER, type QueryParameters, type Page, type Question } from './question.js'
-import { between, iso, manifestOf, refersToLiveManifest, wholeSizeIfKnown } from './sql-parts.js'
+import { between, manifestOf, refersToLiveManifest, wholeSizeIfKnown } from './sql-parts.js'
 import { chosenTags, endOfTags, type WantedTags } from './tag-portions.js'
 import { looksUnusedSince, mayDigestBeUsedSince, unusedScans, unusedSince } from './unused-tags.js'
 import { withUsedUnknownIndexes } from './used-unknown-indexes.js'
 import { KNOWN_SINCE, USED_BY, usesOf, WITHOUT } from './uses.js'
+import { isoText } from '../../storage/sql/moments.js'
 
 const COLUMNS = {
   registry: 'text',
@@ -69,7 +70,7 @@ const imagesOf = (
       left join lateral (select * from inventory.manifests where manifests.digest = t.digest offset 0) m on true
   )
   select r.registry, r.name as repository, t.name as tag, t.digest, t.os, t.architecture, t.size,
-    ${iso(sql`t.pushed`)} as pushed_at, ${iso(sql`t.used`)} as used_at, ${iso(sql`t.kinds_known_since`)} as kinds_known_since,
+    ${isoText(sql`t.pushed`)} as pushed_at, ${isoText(sql`t.used`)} as used_at, ${isoText(sql`t.kinds_known_since`)} as kinds_known_since,
     t.${sql.ref(IS_PUSH_UNKNOWN)}, t.key
   from (
     -- A full join never compares each row with each, whatever the statistics of PostgreSQL say.
@@ -106,7 +107,7 @@ const oldTags = (query: QueryParameters, bounds: Bounds): WantedTags => {
       sql`t.is_pushed_again and ${newestPush} >= ${moment} and ${next}`,
     ],
     order: newestPush,
-    key: sql`jsonb_build_array(${iso(newestPush)}, t.repository_id, t.name)`,
+    key: sql`jsonb_build_array(${isoText(newestPush)}, t.repository_id, t.name)`,
     looksWanted: sql`not ${isMoving(sql`t.repository_id`)} and not ${refersToLiveManifest}`,
   }
 }

@@ -10,7 +10,7 @@ import {
   type PortionSize,
   type Question,
 } from './question.js'
-import { between, iso, manifestOf, wholeSizeIfKnown } from './sql-parts.js'
+import { between, manifestOf, wholeSizeIfKnown } from './sql-parts.js'
 import { chosenTags, endOfTags, type WantedTags } from './tag-portions.js'
 import {
   IS_DIGEST_USED_ELSEWHERE,
@@ -22,6 +22,7 @@ import {
 } from './unused-tags.js'
 import { withUsedUnknownIndexes } from './used-unknown-indexes.js'
 import { isOfOtherKind, KNOWN_SINCE, ownUse, USED_BY, usesOf, WITHOUT, withParts } from './uses.js'
+import { isoText } from '../../storage/sql/moments.js'
 
 /** The longest invocation (pulls/fold/state.ts). An invocation that began earlier cannot be the last use of a tag. */
 const LONGEST_INVOCATION = sql`interval '1 hour'`
@@ -168,9 +169,9 @@ export const lastUsed: Question = {
       select t.repository_id, t.digest, l.used_at, l.kind
       from parts t cross join lateral (${kindsOfUses(query, sql`array(select jsonb_object_keys(t.digests))`)}) l
     )
-    select r.registry, r.name as repository, t.name as tag, t.digest, t.size, ${iso(sql`t.pushed`)} as pushed_at,
-      ${iso(sql`t.last_used`)} as last_used_at, ${iso(sql`t.last_pulled`)} as last_pulled_at, o.client,
-      coalesce(used_by.kind, o.kind) as kind, ${iso(sql`t.kinds_known_since`)} as kinds_known_since,
+    select r.registry, r.name as repository, t.name as tag, t.digest, t.size, ${isoText(sql`t.pushed`)} as pushed_at,
+      ${isoText(sql`t.last_used`)} as last_used_at, ${isoText(sql`t.last_pulled`)} as last_pulled_at, o.client,
+      coalesce(used_by.kind, o.kind) as kind, ${isoText(sql`t.kinds_known_since`)} as kinds_known_since,
       t.${sql.ref(IS_PUSH_UNKNOWN)}, t.key
     from (
         -- A full join never compares each row with each, whatever the statistics of PostgreSQL say.

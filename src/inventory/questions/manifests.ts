@@ -13,10 +13,11 @@ import {
   type PortionSize,
   type Question,
 } from './question.js'
-import { behind, between, iso, isSelected, same } from './sql-parts.js'
+import { behind, between, isSelected, same } from './sql-parts.js'
 import { unknownIndexes } from './unknown-indexes.js'
 import { allThatLeadsIsKnown, isUntagged, nothingLeadsTo } from './unused-manifests.js'
 import { manifestRequestedAt, manifestUsedAt } from './uses.js'
+import { isoText } from '../../storage/sql/moments.js'
 
 const COLUMNS = {
   registry: 'text',
@@ -34,7 +35,7 @@ const COLUMNS = {
 const describedWith = (
   usedAt: RawBuilder<unknown>,
 ): RawBuilder<unknown> => sql`r.registry, r.name as repository, o.digest, ${mediaTypeIn(sql`m`, sql`r.registry`)} as media_type, m.artifact_type, m.subject, m.os, m.architecture, m.size,
-      ${iso(sql`coalesce(o.pushed_at, o.first_seen_at)`)} as pushed_at, ${iso(usedAt)} as used_at,
+      ${isoText(sql`coalesce(o.pushed_at, o.first_seen_at)`)} as pushed_at, ${isoText(usedAt)} as used_at,
       o.pushed_at is null as ${sql.ref(IS_PUSH_UNKNOWN)}, jsonb_build_array(o.repository_id, o.digest) as key`
 const MANIFEST_ROWS = sql`inventory.repository_manifests o
       join inventory.repositories r on r.id = o.repository_id

@@ -1,7 +1,8 @@
 import { sql } from 'kysely'
 import { isMoving } from '../model/moving.js'
 import { REPOSITORY_FILTER, type Question } from './question.js'
-import { behind, iso, isSelected } from './sql-parts.js'
+import { behind, isSelected } from './sql-parts.js'
+import { isoText } from '../../storage/sql/moments.js'
 
 /** Tags that a row names; its count includes all. */
 const MOST_TAGS = 10
@@ -71,7 +72,7 @@ const missingBlobs: Question = {
       ) t
     )
     select r.registry, r.name as repository, f.manifest_digest, f.part, f.digest as blob_digest, e.os, e.architecture,
-      t.tags, t.tag_names, f.size, ${iso(sql`f.deleted_at`)} as deleted_at,
+      t.tags, t.tag_names, f.size, ${isoText(sql`f.deleted_at`)} as deleted_at,
       jsonb_build_array(f.repository_id, f.manifest_digest, f.digest) as key
     from found f
       join tagged t on t.repository_id = f.repository_id and t.manifest_digest = f.manifest_digest

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { REGISTRY, REPOSITORY, type QueryParameters, type Question } from './question.js'
-import { behind, iso, same } from './sql-parts.js'
+import { behind, same } from './sql-parts.js'
+import { isoText } from '../../storage/sql/moments.js'
 
 const DAY_MS = 86_400_000
 
@@ -27,7 +28,7 @@ const BYTES =
 
 const described = sql`r.registry, r.name as repository, t.tags, t.manifests, t.blobs, t.bytes, t.unique_bytes, t.shared_bytes,
       t.unknown_contents, t.unknown_sizes,
-      ${iso(sql`r.last_seen_at`)} as last_seen_at`
+      ${isoText(sql`r.last_seen_at`)} as last_seen_at`
 /** A deleted repository is left out until something is in it again. */
 const wanted = ({ prefix, registry, repository }: QueryParameters) =>
   sql`(r.deleted_at is null

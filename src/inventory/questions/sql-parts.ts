@@ -7,9 +7,6 @@ import type { QueryParameters, Key, Page } from './question.js'
 
 type Part = RawBuilder<unknown>
 
-/** A moment as ISO 8601 in UTC with microseconds. */
-export const iso = (moment: Part): Part => sql`to_char(${moment} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
-
 /**
  * Whether a row is in the repository or registry of the query. A repository is selected by its ids: PostgreSQL plans a page of
  * a large repository well only if it knows which one it is. A registry has many repositories, so rows are read in order until

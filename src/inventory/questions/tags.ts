@@ -2,8 +2,9 @@ import { sql } from 'kysely'
 import { isLiveTag } from '../model/is-live-tag.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
 import { REPOSITORY_FILTER, REGISTRY, type Question } from './question.js'
-import { behind, iso, manifestOf, isSelected } from './sql-parts.js'
+import { behind, manifestOf, isSelected } from './sql-parts.js'
 import { tagCheckedAt } from './uses.js'
+import { isoText } from '../../storage/sql/moments.js'
 
 const deletedAt = sql`greatest(t.deleted_at, m.deleted_at)`
 /** The first delete after the tag was pointed there: of the tag, or of its manifest. */
@@ -42,8 +43,8 @@ const tags: Question = {
   key: ['id', 'text'],
   statement: (query, { after, limit }) => sql`
     select r.registry, r.name as repository, t.name as tag, t.digest,
-      ${iso(sql`coalesce(t.pushed_at, t.first_seen_at)`)} as pushed_at, ${iso(sql`t.pulled_at`)} as pulled_at,
-      ${iso(tagCheckedAt)} as checked_at, ${iso(firstDeletedAt)} as deleted_at,
+      ${isoText(sql`coalesce(t.pushed_at, t.first_seen_at)`)} as pushed_at, ${isoText(sql`t.pulled_at`)} as pulled_at,
+      ${isoText(tagCheckedAt)} as checked_at, ${isoText(firstDeletedAt)} as deleted_at,
       t.pushed_at is null as ${sql.ref(IS_PUSH_UNKNOWN)}, jsonb_build_array(t.repository_id, t.name) as key
     from inventory.tags t
       join inventory.repositories r on r.id = t.repository_id
@@ -117,8 +118,8 @@ const tagHistory: Question = {
         min(at) filter (where tag is not null and action = 'push') over (partition by repository_id, digest) as first_pushed_at
       from all_changes
     )
-    select ${iso(sql`c.at`)} as at, c.action, r.registry, r.name as repository, c.tag, c.digest, a.name as actor,
-      jsonb_build_array(${iso(sql`c.at`)}, c.event_id) as key
+    select ${isoText(sql`c.at`)} as at, c.action, r.registry, r.name as repository, c.tag, c.digest, a.name as actor,
+      jsonb_build_array(${isoText(sql`c.at`)}, c.event_id) as key
     from timed c join inventory.repositories r on r.id = c.repository_id
     left join inventory.actors a on a.id = c.actor_id
     where (

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { parseTimestamp, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
+import { isoText } from '../../storage/sql/moments.js'
 import { isLiveTag } from '../model/is-live-tag.js'
 import { isMoving } from '../model/moving.js'
 
@@ -66,8 +67,8 @@ export const readRecordedState = async (db: Sql, registry: string, repository: s
         left join inventory.repository_manifests o on o.repository_id = target.id and o.digest = t.digest
     )
     select what, name, digest, live, size::text,
-      to_char(seen at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as seen,
-      to_char(deleted at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as deleted
+      ${isoText(sql`seen`)} as seen,
+      ${isoText(sql`deleted`)} as deleted
     from found
   `.execute(db)
   const recorded: RecordedState = { manifests: new Map(), blobs: new Map(), tags: new Map() }

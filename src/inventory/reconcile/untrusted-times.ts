@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { isoTime, parseTimestamp, type Micros } from '../../events/calendar.js'
 import type { Database, Sql } from '../../storage/sql/database.js'
+import { isoText } from '../../storage/sql/moments.js'
 import type { RecordedState } from './recorded-state.js'
 
 /**
@@ -33,7 +34,7 @@ export const readUntrustedTimes = async (
   { from, startedAt, latest }: { from: Micros; startedAt: Micros; latest: Micros },
 ): Promise<UntrustedTimes> => {
   const { rows } = await sql<{ at: string }>`
-    select to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at
+    select ${isoText(sql`at`)} as at
     from event_times where at between ${isoTime(from)} and ${isoTime(startedAt + FOLLOWING)}
   `.execute(db)
   return { latest, arrivals: new Set(rows.flatMap(({ at }) => parseTimestamp(at) ?? [])) }

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Database, Sql } from '../../storage/sql/database.js'
+import { epochMicros } from '../../storage/sql/moments.js'
 import { eachAlone } from '../../storage/each-alone.js'
 import { moveRepository } from './move-repository.js'
 
@@ -30,7 +31,7 @@ export const readOpenMoves = async (
 ): Promise<Open[]> => {
   const { rows } = await sql<Open>`
     select from_id, source.registry as from_registry, source.name as from, target.registry as to_registry, target.name as to,
-      (extract(epoch from until) * 1000000)::bigint as until
+      ${epochMicros(sql`until`)} as until
     from inventory.open_moves
       join inventory.repositories source on source.id = from_id
       join inventory.repositories target on target.id = to_id

@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isoTime } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
+import { epochMicros } from '../../storage/sql/moments.js'
 import { hasRowsToMove, isTakenByRename } from './moved-rows.js'
 import type { SeenRename } from './observations.js'
 
@@ -10,7 +11,7 @@ export type StoredRename = Pick<SeenRename, 'event' | 'registry' | 'what' | 'fro
 const MOST = 1_000
 
 const KEPT = sql`event_id as event, registry, what, from_name as from, to_name as to,
-  (extract(epoch from at) * 1000000)::bigint as at`
+  ${epochMicros(sql`at`)} as at`
 
 type Row = Omit<StoredRename, 'at'> & { at: string }
 

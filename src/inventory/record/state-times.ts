@@ -2,6 +2,7 @@ import { isoTime, MICROS_PER_SECOND, microsOf, type Micros } from '../../events/
 import type { EventId, RegistryEvent } from '../../events/registry-event.js'
 import { arrayText } from '../../storage/sql/array-text.js'
 import type { Database, HotStatement, Run } from '../../storage/sql/database.js'
+import { epochMicrosText } from '../../storage/sql/moments.js'
 import { createRecentMap } from '../../runtime/recent-map.js'
 
 /** An event and the moment when this delivery of it arrived, by the clock of the service. */
@@ -161,7 +162,7 @@ const decideTimes = (arrived: readonly Arrived[], stored: Stored, leadOf: (clock
   return decided
 }
 
-const micros = (column: string): string => `(extract(epoch from ${column}) * 1000000)::bigint::text`
+const micros = (column: string): string => `${epochMicrosText(column)}::text`
 
 const READ_STORED: HotStatement = {
   name: 'read_state_times',

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { isoTime, microsOf, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
+import { epochMicros } from '../../storage/sql/moments.js'
 
 /** `until`: the moment up to which requests of a registry may be folded; `foldedTo`: the moment up to which they were folded. */
 export type Watermark = { until: Micros; foldedTo: Micros; blobsAt?: Micros }
@@ -20,8 +21,8 @@ export const watermarkOf = async (
   const clock = microsOf(now())
   await sql`insert into pulls.registries (registry) values (${registry}) on conflict do nothing`.execute(tx)
   const { rows } = await sql<StoredNewest & { foldedTo: string | null; blobsAt: string | null }>`
-    select ${micros("nullif(folded_to, '-infinity')")} as "foldedTo", ${micros('newest_at')} as newest,
-      ${micros('newest_since')} as since, ${micros('blobs_at')} as "blobsAt"
+    select ${epochMicros(sql`nullif(folded_to, '-infinity')`)}::text as "foldedTo", ${epochMicros(sql`newest_at`)}::text as newest,
+      ${epochMicros(sql`newest_since`)}::text as since, ${epochMicros(sql`blobs_at`)}::text as "blobsAt"
     from pulls.registries where registry = ${registry} for update skip locked
   `.execute(tx)
   const [row] = rows
@@ -49,7 +50,7 @@ export const foldableUntil = async (
 ): Promise<Micros | undefined> => {
   const clock = microsOf(now())
   const { rows } = await sql<StoredNewest>`
-    select ${micros('newest_at')} as newest, ${micros('newest_since')} as since from pulls.registries where registry = ${registry}
+    select ${epochMicros(sql`newest_at`)}::text as newest, ${epochMicros(sql`newest_since`)}::text as since from pulls.registries where registry = ${registry}
   `.execute(db)
   const pending = await newestPending(db, registry, clock)
   if (pending === undefined) return undefined
@@ -62,7 +63,7 @@ type NewestRequest = { newest: Micros; since: Micros }
 
 const newestPending = async (db: Sql, registry: string, clock: Micros): Promise<Micros | undefined> => {
   const { rows } = await sql<{ newest: string | null }>`
-    select ${micros('max(at)')} as newest from pulls.pending
+    select ${epochMicros(sql`max(at)`)}::text as newest from pulls.pending
     where registry = ${registry} and at <= ${isoTime(clock)}::timestamptz
   `.execute(db)
   return numberOf(rows[0]?.newest ?? null)
@@ -77,9 +78,6 @@ const newestOf = (stored: StoredNewest, pending: Micros, clock: Micros): NewestR
 
 const untilOf = ({ newest, since }: NewestRequest, clock: Micros, lateness: Micros): Micros =>
   clock - since >= lateness ? newest : newest - lateness
-
-const micros = (time: string): ReturnType<typeof sql.raw> =>
-  sql.raw(`(extract(epoch from ${time}) * 1000000)::bigint::text`)
 
 const numberOf = (text: string | null): number | undefined => (text === null ? undefined : Number(text))
 

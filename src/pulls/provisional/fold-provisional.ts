@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { sql, type Kysely } from 'kysely'
 import { isoTime, microsOf, type Micros } from '../../events/calendar.js'
 import { isConflict, type Database, type Sql } from '../../storage/sql/database.js'
+import { epochMicros } from '../../storage/sql/moments.js'
 import type { PullOutcome } from '../fold/outcome.js'
 import type { JoinWindows } from '../model/join-windows.js'
 import type { PendingRequest } from '../requests/pending.js'
@@ -244,8 +245,8 @@ const deleteSettled = async (tx: Sql): Promise<void> => {
 const marksOf = async (db: Sql, registries: readonly string[]): Promise<Mark[]> => {
   if (registries.length === 0) return []
   const { rows } = await sql<{ registry: string; foldedTo: string | null; blobsAt: string | null }>`
-    select registry, (extract(epoch from nullif(folded_to, '-infinity')) * 1000000)::bigint::text as "foldedTo",
-      (extract(epoch from blobs_at) * 1000000)::bigint::text as "blobsAt"
+    select registry, ${epochMicros(sql`nullif(folded_to, '-infinity')`)}::text as "foldedTo",
+      ${epochMicros(sql`blobs_at`)}::text as "blobsAt"
     from pulls.registries where registry = any(${registries}::text[])
   `.execute(db)
   return rows.map(({ registry, foldedTo, blobsAt }) => ({

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
 import { inBlocks } from '../../storage/sql/in-blocks.js'
+import { epochMicros } from '../../storage/sql/moments.js'
 import { isForeignSnapshot, SHOWN_RUN } from '../model/shown-run.js'
 
 /** The run of the provisional fold, as the process with its lease knows it. */
@@ -46,7 +47,7 @@ export const takeRun = async (db: Sql, holder: string): Promise<LeasedRun | unde
         epoch = case when run.holder = excluded.holder and not ${isForeignSnapshot} then run.epoch else run.epoch + 1 end,
         snapshot = case when not ${isForeignSnapshot} then run.snapshot end
       where run.holder is null or run.holder = excluded.holder or run.until < now()
-    returning epoch::text, snapshot, (extract(epoch from shown_to) * 1000000)::bigint::text as until
+    returning epoch::text, snapshot, ${epochMicros(sql`shown_to`)}::text as until
   `.execute(db)
   const [row] = rows
   if (!row) return undefined

@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { dateOf, isoTime, MICROS_PER_SECOND, type Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
+import { epochMicros } from '../../storage/sql/moments.js'
 import { PENDING_REGISTRIES } from '../requests/pending-registries.js'
 import type { PullsQuery } from './parameters.js'
 import { VISIBLE } from './current-outcomes.js'
@@ -63,7 +64,7 @@ const settledEnd = async (
         else greatest(folded_to, ${now} - ${lateness / MICROS_PER_SECOND} * interval '1 second') end as at
       from ends where is_pending or ${to} <= ${now}
     )
-    select (extract(epoch from min(greatest(${wholeHours({ minimumGroupSize }, sql`at`)}, ${from}))) * 1000000)::bigint::text as since
+    select ${epochMicros(sql`min(greatest(${wholeHours({ minimumGroupSize }, sql`at`)}, ${from}))`)}::text as since
     from settled where at < ${to}
   `.execute(tx)
   const since = rows[0]?.since ?? null

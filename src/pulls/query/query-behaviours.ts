@@ -1,6 +1,7 @@
 import { sql, type Kysely } from 'kysely'
 import { microsOf } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
+import { epochMicros } from '../../storage/sql/moments.js'
 import { behaviourOf, MAX_TIMES, type Behaviour } from '../model/behaviour.js'
 import { inOneSnapshot } from './in-one-snapshot.js'
 import { currentOutcomes } from './current-outcomes.js'
@@ -88,7 +89,7 @@ const behavioursIn = async (tx: Sql, { now, days, repository, limit }: Behaviour
     )
     select b.registry, b.repository, b.origin, b.client, b.kind, b.names, b.local, o.times
     from busy b cross join lateral (
-      select array_agg((extract(epoch from at) * 1000000)::bigint::text order by at) as times from (
+      select array_agg(${epochMicros(sql`at`)}::text order by at) as times from (
         select at from ${outcomes} o
         where o.registry = b.registry and o.repository = b.repository and o.origin = b.origin
           and o.what = 'invocation' and o.at >= ${since} and o.at <= ${now}

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Database, Sql } from '../../storage/sql/database.js'
 import { jobStep } from '../../storage/sql/retried-transaction.js'
 import { doStep, partOf, type StepSizes } from '../../storage/sql/step-sizes.js'
+import { epochMicros } from '../../storage/sql/moments.js'
 import { createPause } from '../../runtime/yield.js'
 import { behaviourOf, MIN_INVOCATIONS, MAX_TIMES } from '../model/behaviour.js'
 import { LOCAL_TOOL_IN_CLOUD } from '../model/local-tool.js'
@@ -114,7 +115,7 @@ const readPage = async (
       count(*) filter (where is_invocation) as invocations,
       min(name) filter (where is_invocation) as first, max(name) filter (where is_invocation) as last,
       bool_or(local) filter (where is_invocation) as local,
-      string_agg((extract(epoch from at) * 1000000)::bigint::text, ' ' order by at) filter (where is_invocation) as times
+      string_agg(${epochMicros(sql`at`)}::text, ' ' order by at) filter (where is_invocation) as times
     from (
       select o.origin, hashtext(o.origin)::bigint as hash, o.at, coalesce(o.tag, o.digest) as name,
         ${LOCAL_TOOL_IN_CLOUD} as local, o.what = 'invocation' as is_invocation

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { batchesOf } from '../../storage/sql/cursor.js'
 import type { Sql } from '../../storage/sql/database.js'
+import { epochMicros } from '../../storage/sql/moments.js'
 import { behaviourOf, MIN_INVOCATIONS, MAX_TIMES, type Behaviour } from '../model/behaviour.js'
 import { LOCAL_TOOL_IN_CLOUD } from '../model/local-tool.js'
 import { createPause } from '../../runtime/yield.js'
@@ -26,7 +27,7 @@ export const readBehaviours = async (tx: Sql, of: RepositoryDay): Promise<void> 
   const origins = sql<Row>`
     select origin, count(distinct name) filter (where is_invocation) as references,
       bool_or(local) filter (where is_invocation) as local,
-      string_agg((extract(epoch from at) * 1000000)::bigint::text, ' ' order by at)
+      string_agg(${epochMicros(sql`at`)}::text, ' ' order by at)
         filter (where is_invocation and newest <= ${sql.lit(MAX_TIMES)}) as times
     from (
       select o.origin, o.at, coalesce(o.tag, o.digest) as name, ${LOCAL_TOOL_IN_CLOUD} as local,
