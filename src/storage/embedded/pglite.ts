@@ -16,7 +16,8 @@ import type { QueryCopy } from '../sql/query-copy.js'
 import { NO_LOSSES } from '../sql/losses.js'
 import { readOnlyOn } from '../sql/read-only.js'
 import type { RunningStatement } from './statement-limit.js'
-import { runOn, serverVersion, transactionOn, type Database } from '../sql/database.js'
+import { serverVersion, type Database } from '../sql/database.js'
+import { runOn, transactionOn } from '../sql/pool-transactions.js'
 
 export type EmbeddedDatabase = Database & {
   /** To be called after the schema was created: from then on, an empty database is reported as lost data. */

@@ -3,14 +3,8 @@ import pg from 'pg'
 import { vacuumOn } from './erase-traces.js'
 import { leaveStandby } from './leave-standby.js'
 import { readOnlyOn } from './read-only.js'
-import {
-  LONGEST_ON_SERVER_MS,
-  runOn,
-  serverVersion,
-  surviveLostConnections,
-  transactionOn,
-  type Database,
-} from './database.js'
+import { LONGEST_ON_SERVER_MS, serverVersion, surviveLostConnections, type Database } from './database.js'
+import { runOn, transactionOn } from './pool-transactions.js'
 import { createLosses, type NoticedLosses } from './losses.js'
 import { nameErrorsOf } from './store-of-error.js'
 
