@@ -2,14 +2,13 @@ import { microsOf, type Micros } from '../../events/calendar.js'
 import type { EventId, RegistryEvent } from '../../events/registry-event.js'
 import { isImplied, isIndex, type Descriptor } from '../../events/descriptor.js'
 import type { Actors } from './actors.js'
+import { describeManifest, startManifest, type DescribedManifest } from './describe-manifest.js'
 import { isLarge } from './manifest-entries.js'
-import { isComplete, joinStatements } from './manifest-statements.js'
 import type { RecentlyStored } from './recently-stored.js'
 import type {
   Change,
   ObservationKind,
   SeenLookup,
-  SeenManifest,
   SeenObject,
   SeenPush,
   SeenRename,
@@ -27,8 +26,6 @@ type GatherDeps = {
   now: () => Date
 }
 
-type Observers = 'shownBy' | 'statedBy' | 'completedBy' | 'typedBy'
-type DescribedManifest = SeenManifest & Record<Observers, Set<string>>
 type ShownThere = { shown: ShownManifest; contents?: readonly Descriptor[] }
 
 /** Blobs that the statement of a batch adds because manifests imply them. Further blobs are propagated later, in steps. */
@@ -127,7 +124,7 @@ export const gatherObservations = (
     // Even if the event adds nothing new, the row of the manifest is needed: transactions that propagate its blobs wait for
     // each other at this row.
     if (!isShown || !isDescribed) {
-      describe(
+      describeManifest(
         entry(manifests, digest, () => startManifest(digest)),
         event,
       )
@@ -233,44 +230,6 @@ const pointTag = (tag: SeenTag, digest: string, at: Micros): void => {
   if (at < before || (at === before && digest <= (tag.digest ?? ''))) return
   tag.digest = digest
   tag.pointed = at
-}
-
-/** A manifest about which nothing was stated yet. */
-export const startManifest = (digest: string): DescribedManifest => ({
-  digest,
-  shownBy: new Set(),
-  statedBy: new Set(),
-  completedBy: new Set(),
-  typedBy: new Set(),
-})
-
-/**
- * Adds the statement of an event. If two statements contradict each other, the manifest becomes contested, so that the order of
- * the batch does not decide which one counts.
- */
-const describe = (manifest: DescribedManifest, { registry, mediaType, size, references }: RegistryEvent): void => {
-  manifest.shownBy.add(registry)
-  if (references) manifest.statedBy.add(registry)
-  if (manifest.contested) return
-  const joined = joinStatements(manifest, {
-    ...(mediaType !== undefined && { mediaType }),
-    ...(size !== undefined && { size }),
-    ...(references && { contents: references }),
-  })
-  if (joined) {
-    if (references && joined.contents) {
-      if (joined.contents !== manifest.contents) manifest.completedBy.clear()
-      if (isComplete(references, joined.contents)) manifest.completedBy.add(registry)
-    }
-    if (joined.mediaType !== manifest.mediaType) manifest.typedBy.clear()
-    if (mediaType !== undefined && mediaType === joined.mediaType) manifest.typedBy.add(registry)
-    Object.assign(manifest, joined)
-  } else {
-    delete manifest.mediaType
-    delete manifest.size
-    delete manifest.contents
-    manifest.contested = true
-  }
 }
 
 const changeOf = (event: RegistryEvent, what: Pick<Change, 'repository' | 'action'>, actors: Actors): Change => {

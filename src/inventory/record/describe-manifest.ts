@@ -1,0 +1,47 @@
+import type { RegistryEvent } from '../../events/registry-event.js'
+import { isComplete, joinStatements } from './manifest-statements.js'
+import type { SeenManifest } from './observations.js'
+
+type Observers = 'shownBy' | 'statedBy' | 'completedBy' | 'typedBy'
+export type DescribedManifest = SeenManifest & Record<Observers, Set<string>>
+
+/** A manifest about which nothing was stated yet. */
+export const startManifest = (digest: string): DescribedManifest => ({
+  digest,
+  shownBy: new Set(),
+  statedBy: new Set(),
+  completedBy: new Set(),
+  typedBy: new Set(),
+})
+
+/**
+ * Adds the statement of an event. If two statements contradict each other, the manifest becomes contested, so that the order of
+ * the batch does not decide which one counts.
+ */
+export const describeManifest = (
+  manifest: DescribedManifest,
+  { registry, mediaType, size, references }: RegistryEvent,
+): void => {
+  manifest.shownBy.add(registry)
+  if (references) manifest.statedBy.add(registry)
+  if (manifest.contested) return
+  const joined = joinStatements(manifest, {
+    ...(mediaType !== undefined && { mediaType }),
+    ...(size !== undefined && { size }),
+    ...(references && { contents: references }),
+  })
+  if (joined) {
+    if (references && joined.contents) {
+      if (joined.contents !== manifest.contents) manifest.completedBy.clear()
+      if (isComplete(references, joined.contents)) manifest.completedBy.add(registry)
+    }
+    if (joined.mediaType !== manifest.mediaType) manifest.typedBy.clear()
+    if (mediaType !== undefined && mediaType === joined.mediaType) manifest.typedBy.add(registry)
+    Object.assign(manifest, joined)
+  } else {
+    delete manifest.mediaType
+    delete manifest.size
+    delete manifest.contents
+    manifest.contested = true
+  }
+}
