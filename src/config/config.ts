@@ -10,7 +10,17 @@ import { yamlProblem } from '../runtime/yaml-problem.js'
 import { readRegistries, RegistriesError } from '../registries/read-registries.js'
 import type { Registry } from '../registries/registries.js'
 import type { JoinWindows } from '../pulls/model/join-windows.js'
-import { environmentName, readSettings, SETTINGS, type SettingValues, type SettingProblem } from './settings.js'
+import { environmentName, readSettings, type SettingValues, type SettingProblem } from './settings.js'
+import {
+  configFile,
+  FILE,
+  fileReason,
+  LARGEST_CONFIG,
+  LARGEST_VALUE,
+  readConfigFile,
+  readEnvironment,
+  type Environment,
+} from './sourced-values.js'
 import { unreadableFiles } from './unreadable-files.js'
 import { unknownVariables } from './unknown-variables.js'
 import { readPublicKey } from '../users/public-key.js'
@@ -50,11 +60,6 @@ export type Config = Readonly<
   }
 >
 
-type Environment = Readonly<Record<string, string | undefined>>
-
-/** Values by the keys of their settings, and the source of each value as error messages name it. */
-type SourcedValues = { values: Record<string, unknown>; sources: Map<string, string> }
-
 /**
  * Reads tallyman.yml (or the file that TALLYMAN_CONFIG names) and the environment, which takes precedence. A variable with `_FILE`
  * after its name may name a file with the value, as containers pass secrets.
@@ -63,7 +68,7 @@ type SourcedValues = { values: Record<string, unknown>; sources: Map<string, str
  */
 export const readConfig = (environment: Environment, home: string): Config => {
   const problems: SettingProblem[] = []
-  const file = readFile(environment, problems)
+  const file = readConfigFile(environment, problems)
   const variables = readEnvironment(environment, problems)
   const { settings, wrong } = readSettings({ ...file.values, ...variables.values })
   problems.push(...wrong)
@@ -75,77 +80,6 @@ export const readConfig = (environment: Environment, home: string): Config => {
   if (problems.length === 0) return Object.freeze(config)
   const sources = new Map([...file.sources, ...variables.sources])
   throw new ConfigError(problems.map(({ key, message }) => `${sources.get(key) ?? environmentName(key)}: ${message}`))
-}
-
-/** The key for errors of the file itself: the key of the variable that names it. */
-const FILE = 'config'
-
-/**
- * The forms of a missing value. All values of the file are texts, as in the environment: `listen: 3000` is the text `3000`, and a key
- * of many digits keeps all of them.
- */
-const NOT_GIVEN: ReadonlySet<unknown> = new Set([null, undefined, '', '~', 'null'])
-
-/** The file that TALLYMAN_CONFIG names. As for all variables, empty means missing. */
-const namedFile = ({ TALLYMAN_CONFIG: name }: Environment): string | undefined => (name === '' ? undefined : name)
-
-const configFile = (environment: Environment): string => namedFile(environment) ?? 'tallyman.yml'
-
-/** The size limit of a configuration file in bytes. The running service reads it again, and 1 MiB takes half a second. */
-const LARGEST_CONFIG = 1_048_576
-/** The size limit in bytes of a file with a single value, such as a secret. */
-const LARGEST_VALUE = 1_048_576
-
-/** Why a file cannot be read; undefined if its content is invalid. */
-const fileReason = (error: unknown): string | undefined => {
-  if (!(error instanceof FileError)) return undefined
-  return error.code === 'ENOENT' ? 'there is no such file' : error.reason
-}
-
-const readFile = (environment: Environment, problems: SettingProblem[]): SourcedValues => {
-  const named = namedFile(environment)
-  const name = configFile(environment)
-  const sources = new Map([[FILE, named === undefined ? name : `${name} (from --config or TALLYMAN_CONFIG)`]])
-  const empty = { values: {}, sources }
-  if (named === undefined && !exists(name)) return empty
-  try {
-    const document: unknown = parseYaml(readTextFile(name, { bytes: LARGEST_CONFIG }))
-    if (NOT_GIVEN.has(document)) return empty
-    if (typeof document === 'object' && document !== null && !Array.isArray(document)) {
-      const given = Object.entries(document).filter(([, value]) => !NOT_GIVEN.has(value))
-      const values = Object.fromEntries(given)
-      return { values, sources: new Map(Object.keys(values).map((key) => [key, `${key} (in ${name})`])) }
-    }
-    problems.push({ key: FILE, message: 'expected keys and values, one per line' })
-  } catch (error) {
-    problems.push({ key: FILE, message: fileReason(error) ?? yamlProblem(error) })
-  }
-  return empty
-}
-
-const readEnvironment = (environment: Environment, problems: SettingProblem[]): SourcedValues => {
-  const given: SourcedValues = { values: {}, sources: new Map() }
-  const take = (key: string, source: string, value: string): void => {
-    given.values[key] = value
-    given.sources.set(key, source)
-  }
-  for (const key of SETTINGS) {
-    const name = environmentName(key)
-    const direct = environment[name]
-    // For some keys, such as registries, the variable with _FILE is a setting itself.
-    const path = (SETTINGS as string[]).includes(`${key}_file`) ? undefined : environment[`${name}_FILE`]
-    if (direct !== undefined && direct !== '') take(key, name, direct)
-    else if (path !== undefined && path !== '') {
-      given.sources.set(key, `${name}_FILE`)
-      try {
-        given.values[key] = readTextFile(path, { bytes: LARGEST_VALUE }).trim()
-      } catch (error) {
-        if (!(error instanceof FileError)) throw error
-        problems.push({ key, message: error.message })
-      }
-    }
-  }
-  return given
 }
 
 /**
@@ -163,7 +97,7 @@ const registriesIn = (
   let written = files().filter(isWritten)
   const read = (): Registry[] => {
     const found: SettingProblem[] = []
-    const file = readFile(environment, found)
+    const file = readConfigFile(environment, found)
     const given = { ...file.values, ...readEnvironment(environment, []).values }
     const isRead = found.length === 0 && (isWritten(own) || !written.includes(own))
     if (isRead) registriesFile = typeof given.registries_file === 'string' ? given.registries_file : undefined
