@@ -9,20 +9,13 @@ import {
 } from '../events/registry-event.js'
 import { scopeId } from '../events/scoped-id.js'
 import { aliasesOfRegistry, type ConfiguredRegistries, type Registries } from './registries.js'
-import type { Database, Sql } from '../storage/sql/database.js'
+import type { Database } from '../storage/sql/database.js'
 import { expireSenders } from './expire-senders.js'
 import { createHeardSenders, type HeardSenders } from './heard-senders.js'
 import { learnFrom, learnsSomething, namesToLookUp } from './learn-senders.js'
-import { createLearned, type Learned } from './learned.js'
-import {
-  lockLearned,
-  noteRemoval,
-  readLearned,
-  recordedIn,
-  writeLearned,
-  type LearnedChanges,
-  type Learnings,
-} from './learned-tables.js'
+import type { Learned } from './learned.js'
+import { createLearnedCopy } from './learned-copy.js'
+import { lockLearned, noteRemoval, recordedIn, type Learnings } from './learned-tables.js'
 import { oneAtATime } from './one-at-a-time.js'
 import { resolveSender } from './resolve-sender.js'
 
@@ -76,80 +69,22 @@ export const createRegistryIdentity = async ({
 }: IdentityDeps): Promise<RegistryIdentity> => {
   const identity = await identityIn(database, setting)
   const senders = createHeardSenders(database, now)
-  const { losses } = database
-  let learned = createLearned(configured)
-  let revision = UNREAD
-  let reading: Promise<void> | undefined
-  // A database that was restored may have a lower revision, and others after it that this process has not seen.
-  losses.onLoss(() => {
-    revision = UNREAD
-    reading = undefined
-  })
-
-  /**
-   * Applies changes after a revision that this process has. Applying them twice changes nothing.
-   * @param readAt the count of losses when reading began
-   */
-  const take = (changes: LearnedChanges, readAt: number): void => {
-    // This process has already applied newer changes.
-    if (changes.revision <= revision || losses.count() !== readAt) return
-    learned = updated(changes)
-    revision = changes.revision
-  }
-  const updated = (changes: LearnedChanges): Learned =>
-    (changes.isWhole ? createLearned(configured) : learned).with(changes)
-  const refresh = async (): Promise<void> => {
-    const readAt = losses.count()
-    take(await readLearned(database.sql, revision), readAt)
-  }
-
-  const readAll = async (): Promise<void> => {
-    const readAt = losses.count()
-    take(await database.transaction(async (tx) => readLearned(tx, UNREAD), readAt), readAt)
-  }
-  /** Reads everything once for all events that arrive meanwhile, on a connection that reports do not use. */
-  const readAllTogether = async (): Promise<void> => {
-    const current = (reading ??= readAll())
-    await current.finally(() => {
-      if (reading === current) reading = undefined
-    })
-  }
-
-  /** Changes the learned hosts and processes in one transaction, under their lock. */
-  const change = async (
-    decide: (current: Learned, tx: Sql) => Learnings | Promise<Learnings>,
-    { isPermanent }: { isPermanent: boolean },
-  ): Promise<void> => {
-    const preparedAt = losses.count()
-    const changes = await database.transaction(async (tx) => {
-      await lockLearned(tx)
-      const read = await readLearned(tx, revision)
-      const learnings = await decide(updated(read), tx)
-      if (learnings.hosts.size + learnings.processes.size === 0) return read
-      await writeLearned(tx, learnings, { revision: read.revision + 1, now: now(), isPermanent })
-      return {
-        hosts: new Map([...read.hosts, ...learnings.hosts]),
-        processes: new Map([...read.processes, ...learnings.processes]),
-        revision: read.revision + 1,
-        isWhole: read.isWhole,
-      }
-    }, preparedAt)
-    take(changes, preparedAt)
-  }
+  const copy = createLearnedCopy({ database, configured, now })
   const learn = async (senders: readonly Sender[]): Promise<void> => {
     const unknown = senders.filter(isNew)
     if (unknown.length === 0) return
-    await change(
+    await copy.change(
       async (current, tx) => learnFrom(current, unknown, await recordedIn(tx, namesToLookUp(current, unknown))),
       { isPermanent: false },
     )
   }
   const learnTogether = oneAtATime(learn)
-  const isNew = (sender: Sender): boolean => learnsSomething(resolveSender(learned, sender))
+  const isNew = (sender: Sender): boolean => learnsSomething(resolveSender(copy.current(), sender))
 
   const assign = (events: readonly ReportedItem[]): ResolvedItem[] => {
     const place = rememberingLast((sender) => {
       senders.heard(sender)
+      const learned = copy.current()
       const { key, conflict } = resolveSender(learned, sender)
       return { registry: learned.nameOf(key), conflict }
     })
@@ -182,7 +117,9 @@ export const createRegistryIdentity = async ({
   }
 
   const nameOf =
-    identity.mode === 'host' ? configured.nameOf : (host: string) => learned.nameOf(learned.ownerOf(host) ?? host)
+    identity.mode === 'host'
+      ? configured.nameOf
+      : (host: string) => copy.current().nameOf(copy.current().ownerOf(host) ?? host)
 
   return {
     ...identity,
@@ -194,29 +131,29 @@ export const createRegistryIdentity = async ({
       }
       const resolveAll = (): ResolvedItem[] | Promise<ResolvedItem[]> =>
         afterLearning(events, identity.mode === 'host' ? assignByHost : assign)
-      return revision === UNREAD ? readAllTogether().then(resolveAll) : resolveAll()
+      return copy.isUnread() ? copy.readAll().then(resolveAll) : resolveAll()
     },
     registries: {
       nameOf,
       list: configured.list,
-      aliases: () => (identity.mode === 'host' ? configured.aliases() : aliasesOf(learned, configured)),
+      aliases: () => (identity.mode === 'host' ? configured.aliases() : aliasesOf(copy.current(), configured)),
       reload: () => {
         configured.reload()
-        learned = learned.with(NOTHING)
+        copy.rename()
       },
     },
     configured,
-    learned: () => learned,
-    join: async (decide) => change(decide, { isPermanent: true }),
-    refresh,
+    learned: copy.current,
+    join: async (decide) => copy.change(decide, { isPermanent: true }),
+    refresh: copy.refresh,
     flush: senders.flush,
     expire: async () => {
-      await refresh()
+      await copy.refresh()
       await database.transaction(async (tx) => {
         await lockLearned(tx)
-        if (await expireSenders(tx, { learned, configured, now: now() })) await noteRemoval(tx)
+        if (await expireSenders(tx, { learned: copy.current(), configured, now: now() })) await noteRemoval(tx)
       })
-      await refresh()
+      await copy.refresh()
     },
   }
 }
@@ -234,11 +171,6 @@ const withRegistry = (events: readonly ReportedItem[], registryOf: (sender: Send
   }
   return events as ResolvedItem[]
 }
-
-/** Before the first revision: all hosts and processes are still to be read. */
-const UNREAD = -1
-
-const NOTHING: Learnings = { hosts: new Map(), processes: new Map() }
 
 /** All names with possible data that are not the name of their registry, with the name of the registry. */
 const aliasesOf = (learned: Learned, configured: ConfiguredRegistries): ReadonlyMap<string, string> => {
