@@ -22,6 +22,7 @@ const NOT_GIVEN: ReadonlySet<unknown> = new Set([null, undefined, '', '~', 'null
 /** The file that TALLYMAN_CONFIG names. As for all variables, empty means missing. */
 const namedFile = ({ TALLYMAN_CONFIG: name }: Environment): string | undefined => (name === '' ? undefined : name)
 
+/** The configuration file, which may be missing if it is not named. */
 export const configFile = (environment: Environment): string => namedFile(environment) ?? 'tallyman.yml'
 
 /** The size limit of a configuration file in bytes. The running service reads it again, and 1 MiB takes half a second. */
@@ -35,6 +36,7 @@ export const fileReason = (error: unknown): string | undefined => {
   return error.code === 'ENOENT' ? 'there is no such file' : error.reason
 }
 
+/** The values of the configuration file. @param problems receives why the file cannot be used */
 export const readConfigFile = (environment: Environment, problems: SettingProblem[]): SourcedValues => {
   const named = namedFile(environment)
   const name = configFile(environment)
@@ -56,6 +58,7 @@ export const readConfigFile = (environment: Environment, problems: SettingProble
   return empty
 }
 
+/** The values of variables, and of the files that variables with `_FILE` name. @param problems receives unreadable files */
 export const readEnvironment = (environment: Environment, problems: SettingProblem[]): SourcedValues => {
   const given: SourcedValues = { values: {}, sources: new Map() }
   const take = (key: string, source: string, value: string): void => {

@@ -71,7 +71,7 @@ export const ACTORS: StatementPart = {
     )`,
 }
 
-/** Empty if all names are stored. */
+/** The part with the names of actors that are not stored yet; empty if all are. */
 export const fillActors = (seen: readonly WithActor[]): FilledPart[] => {
   const actors = unstored(seen)
   return actors.length === 0 ? [] : [{ part: ACTORS, values: columnsOf(actors) }]

@@ -25,6 +25,7 @@ type RegistryState = {
   folded: { last: Micros; count: number }[]
 }
 
+/** What a process remembers of its provisional fold. */
 export type FoldedState = { epoch: string; registries: Map<string, RegistryState>; isCleared: boolean }
 
 type Mark = { registry: string; foldedTo: Micros; blobsAt: Micros | undefined }

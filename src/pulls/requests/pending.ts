@@ -42,6 +42,7 @@ export const PENDING: StatementPart = {
     )`,
 }
 
+/** The part with the rows of requests. */
 export const fillPending = (requests: readonly PendingRequest[]): FilledPart => ({
   part: PENDING,
   values: [
