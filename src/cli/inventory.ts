@@ -144,7 +144,10 @@ export const refresh = async (): Promise<void> => {
   printLine('the summary is up to date')
 }
 
-/** Makes manifests that could not be read due at once: a running service reads them, or the next one that starts. */
+/**
+ * Schedules an immediate retry of all manifests that could not be read. A running service reads them, or else the next service
+ * that starts.
+ */
 export const retryReadsNow = async (): Promise<void> => {
   const { manifests } = await askOrOpen<{ manifests: number }>(
     configNow(),

@@ -11,7 +11,7 @@ const CONSEQUENCES: Record<Consequence, string> = {
   in_no_pull: '**Requests in no pull.** The event counts, but its request is in no pull:',
 }
 
-/** Prints what docs/operations.md has of each reason. */
+/** Prints the tables of reasons for docs/operations.md. */
 export const reasonsDocs = (): void => {
   const parts = Object.entries(CONSEQUENCES).flatMap(([consequence, meaning]) => [
     meaning,

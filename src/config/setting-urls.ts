@@ -1,7 +1,10 @@
 import { percentDecoded } from '../runtime/percent-decoded.js'
 import { readRedisUrl } from '../storage/sketches/redis-url.js'
 
-/** What is wrong with the URL of a setting; undefined if it can be used. The sentence quotes nothing: a URL may have a password. */
+/**
+ * The error in the URL of a setting; undefined if the URL can be used. The message quotes no part of the URL, which may contain a
+ * password.
+ */
 export type UrlProblem = string | undefined
 
 const ENCODING =
@@ -20,7 +23,7 @@ export const databaseUrlProblem = (text: string): UrlProblem => {
   return /^\d{0,5}$/.test(port) && Number(port) <= 65_535 ? undefined : 'its port is not a number up to 65535'
 }
 
-/** As pg reads it: a space, or a % without two digits behind it, means itself, and a host may be missing. */
+/** Parses a URL as pg does: a space, or a % without two hex digits after it, is taken literally, and the host may be missing. */
 const parsePostgres = (text: string): URL | undefined => {
   const isLoose = / |%[^a-f0-9]|%[a-f0-9][^a-f0-9]/i.test(text)
   if (isLoose && !text.isWellFormed()) return undefined
@@ -30,7 +33,9 @@ const parsePostgres = (text: string): URL | undefined => {
   return undefined
 }
 
-/** Whether a password has ended the host too early, as in `postgres://user:12#3@host/database`: that is the host `user`. */
+/**
+ * Whether a special character in the password ended the host too early: `postgres://user:12#3@host/database` has the host `user`.
+ */
 const isCutShort = ({ hash, pathname, searchParams }: URL): boolean =>
   hash !== '' || pathname.includes('@') || [...searchParams.keys()].some((key) => /[@/]/.test(key))
 
@@ -39,7 +44,7 @@ const isDecodable = (text: string): boolean => percentDecoded(text) !== undefine
 export const redisUrlProblem = (text: string): UrlProblem => {
   try {
     const { kind } = readRedisUrl(text)
-    // ioredis reads the URL of one server, in which these end the host.
+    // ioredis parses the URL of a single server itself. There, an unencoded #, / or ? in the password ends the host.
     const login = kind === 'server' ? /^rediss?:\/\/(.*)@/s.exec(text)?.[1] : undefined
     return login !== undefined && /[#/?]/.test(login) ? ENCODING : undefined
   } catch (error) {
@@ -48,7 +53,7 @@ export const redisUrlProblem = (text: string): UrlProblem => {
   }
 }
 
-/** @param mayHaveLogin whether user and password may be in the address */
+/** @param mayHaveLogin whether the URL may contain a user and a password */
 export const webUrlProblem = (text: string, mayHaveLogin: boolean): UrlProblem => {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (!url || !/^https?:$/.test(url.protocol)) return /^https?:\/\/.*@/s.test(text) ? `${WEB}; ${ENCODING}` : WEB

@@ -35,7 +35,7 @@ const LARGEST_BODY = 128 * 1024 * 1024
  */
 const USUAL_BODY = 16 * 1024 * 1024
 
-/** A text that is the URL of something; the value is kept as it was given. */
+/** A text that must be a URL; the value is not changed. */
 const urlWith = (problemOf: (text: string) => UrlProblem): z.ZodType<string> =>
   z.string().superRefine((text, context) => {
     const message = problemOf(text)

@@ -43,7 +43,7 @@ export const deleteExpired = async ({ sql: db }: Database, retention: Retention,
         select ctid from rejected_events order by received_at desc offset ${rejectedEvents} limit ${ROWS_AT_ONCE}
       ))
     `,
-    // A name in clear is kept no longer than the weekly sketches that the person would be counted in.
+    // A name in clear text is deleted when the weekly sketches that would count its user expire.
     deleteSome('unresolved_users', sql`day < ${unresolvedFrom}::date`),
     sql`
       update repositories

@@ -11,9 +11,9 @@ export type Tally = { name: string; day: string }
 /** The id of an event, by which the database recognises it, and the tallies that the event increases by one. */
 export type Arrival = { id: EventId; tallies: readonly Tally[] }
 
-/** Tallies of items that got a reason are named with this prefix and the reason. */
+/** The prefix in the names of tallies that count items by their reason. The reason follows. */
 export const REASON_PREFIX = 'skip:'
-/** Tallies of side fields that could not be read are named with this prefix and the field. */
+/** The prefix in the names of tallies that count unreadable side fields. The field follows. */
 export const UNREADABLE_FIELD_PREFIX = 'unreadable_field:'
 /** Events that would count for a user if the registry had sent the user. Their totals count. */
 export const WITHOUT_USER = 'events:without_user'

@@ -1,4 +1,7 @@
-/** A moment: whole microseconds since 1970-01-01T00:00:00Z. Registries send more than milliseconds, and order needs them. */
+/**
+ * A moment: whole microseconds since 1970-01-01T00:00:00Z. Registries send times with more digits than milliseconds, and the
+ * order of events depends on these digits.
+ */
 export type Micros = number
 
 export const MICROS_PER_SECOND = 1_000_000
@@ -10,7 +13,7 @@ export type Month = { year: number; month: number }
 
 const RFC_3339 = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):(\d\d))$/i
 
-/** The moment an RFC 3339 timestamp names, cut to the microsecond; undefined when it is none. */
+/** Parses an RFC 3339 timestamp, and cuts the time to microseconds. Returns undefined if the text is no such timestamp. */
 export const parseTimestamp = (text: string): Micros | undefined => {
   const parts = RFC_3339.exec(text)
   if (!parts) return undefined
@@ -38,11 +41,11 @@ export const dateOf = (at: Micros): Date => new Date(Math.floor(at / 1000))
 
 const dayOf = (at: Micros): number => Math.floor(at / MICROS_PER_DAY)
 
-/** The newest day that was written: most moments are of one day, and a Date writes it slowly. */
+/** The day that was formatted last: most moments are of the same day, and formatting a Date is slow. */
 let writtenDay = { number: NaN, text: '' }
 
 /**
- * A UTC day as ISO 8601 writes it: with more digits and a sign outside the years 0 to 9999.
+ * A UTC day in the format of ISO 8601: years outside 0 to 9999 have more digits and a sign.
  * @param number whole days since 1970-01-01
  */
 const isoDay = (number: number): string => {
@@ -52,10 +55,10 @@ const isoDay = (number: number): string => {
   return writtenDay.text
 }
 
-/** The UTC day, as `2026-11-21`. */
+/** The UTC day, for example `2026-11-21`. */
 export const utcDay = (at: Micros): string => isoDay(dayOf(at)).slice(0, 10)
 
-/** The ISO 8601 week of a moment, in UTC: its year is that of the week's Thursday. */
+/** The ISO 8601 week of a moment, in UTC. A week belongs to the year of its Thursday. */
 export const isoWeekOf = (at: Micros): IsoWeek => {
   const monday = startOfIsoWeek(at) / 1000
   const thursday = new Date(monday + 3 * MS_PER_DAY)
@@ -64,14 +67,14 @@ export const isoWeekOf = (at: Micros): IsoWeek => {
   return { year, week: Math.floor(dayOfYear / 7) + 1 }
 }
 
-/** Monday 00:00 UTC of the ISO week that holds a moment. */
+/** Monday 00:00 UTC of the ISO week that contains a moment. */
 export const startOfIsoWeek = (at: Micros): Micros => {
   const day = Math.floor(at / MICROS_PER_DAY)
   // 1970-01-01 was a Thursday.
   return (day - ((((day + 3) % 7) + 7) % 7)) * MICROS_PER_DAY
 }
 
-/** Monday 00:00 UTC of a week by its number; week 1 holds January 4th. */
+/** Monday 00:00 UTC of a week by its number; week 1 contains January 4th. */
 export const startOfWeek = ({ year, week }: IsoWeek): Micros =>
   startOfIsoWeek(Date.UTC(year, 0, 4) * 1000) + (week - 1) * 7 * MICROS_PER_DAY
 
@@ -80,10 +83,10 @@ export const monthOf = (at: Micros): Month => {
   return { year: date.getUTCFullYear(), month: date.getUTCMonth() + 1 }
 }
 
-/** The first moment of a month; months beyond 1 to 12 roll over into other years. */
+/** The first moment of a month. A month below 1 or above 12 belongs to another year: month 13 is January of the next year. */
 export const startOfMonth = ({ year, month }: Month): Micros => Date.UTC(year, month - 1, 1) * 1000
 
-/** ISO 8601 in UTC with microseconds, as `2026-11-21T10:49:34.648759Z`. */
+/** A moment in ISO 8601, in UTC with microseconds, for example `2026-11-21T10:49:34.648759Z`. */
 export const isoTime = (at: Micros): string => {
   const day = dayOf(at)
   const inDay = at - day * MICROS_PER_DAY
@@ -95,7 +98,7 @@ export const isoTime = (at: Micros): string => {
 
 const twoDigits = (number: number): string => (number < 10 ? `0${number}` : String(number))
 
-/** Whether a text is an IANA time zone, as Europe/Berlin. */
+/** Whether a text is an IANA time zone, for example Europe/Berlin. */
 export const isTimeZone = (text: string): boolean => {
   try {
     new Intl.DateTimeFormat('en', { timeZone: text })

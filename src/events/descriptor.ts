@@ -5,7 +5,7 @@ import { isMissing, shortText } from './side-fields.js'
 
 export type { ObjectKind } from './object-url.js'
 
-/** One entry of a manifest, as an OCI descriptor says it (image-spec 1.1, "Content Descriptors"). */
+/** One entry of a manifest, with the fields of an OCI descriptor (image-spec 1.1, "Content Descriptors"). */
 export type Descriptor = {
   digest: Digest
   mediaType?: string
@@ -23,7 +23,7 @@ export const INDEXES: ReadonlySet<string> = new Set([
 ])
 /** The media type of artifacts in the release candidates of OCI 1.1, still in use. */
 export const ARTIFACT = 'application/vnd.oci.artifact.manifest.v1+json'
-/** The media types of manifests, indexes among them. */
+/** The media types of manifests, including indexes. */
 export const MANIFESTS: ReadonlySet<string> = new Set([
   ...INDEXES,
   'application/vnd.oci.image.manifest.v1+json',
@@ -39,7 +39,7 @@ const BLOBS: ReadonlySet<string> = new Set([
 
 export const isIndex = (mediaType: string | undefined): boolean => mediaType !== undefined && INDEXES.has(mediaType)
 
-/** Whether this is a media type that only manifests have, indexes among them. */
+/** Whether a media type belongs to a manifest, which may be an index. */
 export const isManifest = (mediaType: string): boolean => MANIFESTS.has(mediaType)
 
 type Hints = {
@@ -50,9 +50,9 @@ type Hints = {
 }
 
 /**
- * Whether an event is about a manifest or a blob. The path of its URL decides. Without one, a tag or references decide, which
- * only manifests have, and then the media type: blobs are always octet-streams, whatever their manifest calls them. Deletes
- * have none of these.
+ * Whether an event is about a manifest or a blob; undefined if the event does not show it, for example a delete. The path of the
+ * URL decides. Without a URL, a tag or references decide, because only manifests have them. Otherwise the media type decides:
+ * registries report every blob as an octet-stream, whatever its manifest calls it.
  */
 export const objectKindOf = ({ url, mediaType, tag, references }: Hints): ObjectKind | undefined => {
   const named = url === undefined ? undefined : parseObjectUrl(url)
@@ -64,21 +64,22 @@ export const objectKindOf = ({ url, mediaType, tag, references }: Hints): Object
 }
 
 /**
- * Entries of one manifest. Registries take manifests of 4 MiB (OCI distribution-spec 1.1, "Pushing Manifests"), and an entry
- * with nothing but a SHA-256 digest has 85 bytes: no legal manifest has more.
+ * The largest number of entries of one manifest. Registries accept manifests of up to 4 MiB (OCI distribution-spec 1.1, "Pushing
+ * Manifests"), and an entry with only a SHA-256 digest has 85 bytes. So no legal manifest has more entries.
  */
 const MOST_ENTRIES = 50_000
 
 type Descriptors = {
-  /** In their order; undefined when there are none, or when one of them has no readable digest. */
+  /** In the order of the manifest; undefined if the list is empty, or if an entry has no readable digest. */
   descriptors?: Descriptor[]
-  /** Whether all that was sent is in them. */
+  /** Whether every field of every entry was readable. */
   isWhole: boolean
 }
 
 /**
- * Reads the entries of a manifest. Part of a manifest would be worse than nothing, since the registry can be asked for all of
- * it: an entry without a readable digest makes all of them unknown. What else of an entry cannot be read is unknown alone.
+ * Reads the entries of a manifest. If one entry has no readable digest, all entries are unknown: an incomplete list would be
+ * worse than none, because Tallyman can still read the whole manifest from the registry. If another field of an entry is
+ * unreadable, only that field is unknown.
  */
 export const readDescriptors = (value: unknown): Descriptors => {
   if (isMissing(value) || (Array.isArray(value) && value.length === 0)) return { isWhole: true }
@@ -112,7 +113,7 @@ const readDescriptor = (value: unknown): { descriptor: Descriptor; isWhole: bool
   }
 }
 
-/** The platform that BuildKit gives to what an index lists beside images. */
+/** The platform that BuildKit sets for the entries of an index that are no images. */
 const UNKNOWN_PLATFORM: Platform = { os: 'unknown', architecture: 'unknown' }
 
 /** Whether an entry of an index is an attestation of another entry (BuildKit, "Image attestation storage"). */
@@ -120,21 +121,23 @@ const isAttestation = (annotations: unknown): boolean =>
   typeof annotations === 'object' && annotations !== null && 'vnd.docker.reference.type' in annotations
 
 /**
- * How the media types of layers begin that may not be distributed (Docker's "foreign" layers, OCI's "non-distributable" ones),
- * as a regular expression for JavaScript and SQL. A registry takes a manifest without these layers, but clients can push them
- * all the same: only an event of the blob itself shows that a repository has one.
+ * The beginnings of the media types of layers that may not be distributed (Docker's "foreign" layers, OCI's "non-distributable"
+ * layers), as a regular expression for JavaScript and SQL. A registry accepts a manifest without these layers, but clients can
+ * still push them. So only an event of the layer itself shows that a repository has it.
  */
 export const FOREIGN_LAYER =
   '^application/vnd[.](docker[.]image[.]rootfs[.]foreign[.]diff|oci[.]image[.]layer[.]nondistributable[.]v1)[.]tar'
 const FOREIGN = new RegExp(FOREIGN_LAYER)
 
-/** Whether a repository that has the manifest has this entry of it, too: a registry refuses the manifest otherwise. */
+/**
+ * Whether a repository that has the manifest must also have this entry, because the registry would otherwise refuse the manifest.
+ */
 export const isImplied = ({ mediaType = '' }: Descriptor): boolean => !FOREIGN.test(mediaType)
 
 /**
- * Bytes below which an index lists nothing. The smallest one that lists a manifest has 145, without spaces, its own media type,
- * and with a media type of three characters: {"schemaVersion":2,"manifests":[{"mediaType":"a/b","digest":"sha256:…","size":1}]}.
- * An index that lists nothing has about 90.
+ * An index with fewer bytes lists nothing. The smallest index with one entry has 145 bytes:
+ * {"schemaVersion":2,"manifests":[{"mediaType":"a/b","digest":"sha256:…","size":1}]}, with a media type of three characters. An
+ * index without entries has about 90 bytes.
  */
 export const SMALLEST_LISTING_INDEX = 145
 
@@ -142,7 +145,7 @@ export const SMALLEST_LISTING_INDEX = 145
 export const isEmptyIndex = (mediaType: string | undefined, size: number | undefined): boolean =>
   isIndex(mediaType) && size !== undefined && size > 0 && size < SMALLEST_LISTING_INDEX
 
-/** 8 TiB, far more than any registry takes as one blob. Sums of a million such sizes fit into 64 bits. */
+/** 8 TiB, far more than any registry accepts as one blob. The sum of a million such sizes fits into 64 bits. */
 const LARGEST_SIZE = 2 ** 43
 
 /** The bytes of a manifest or a blob; undefined for anything else, and for more than 8 TiB. */

@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto'
 import type { EventId, EventIdentity } from './registry-event.js'
 
 /**
- * An id for what has none of its own: the same for the same value. It is a UUID of version 8 (RFC 9562, section 5.8). Nobody can give an
- * event such an id: `givenIdentity` hashes it.
+ * Computes an id for a value that has no id of its own: equal values get equal ids. The id is a UUID of version 8 (RFC 9562,
+ * section 5.8). No sender can choose such an id for an event, because `givenIdentity` hashes ids of version 8.
  */
 export const digestToId = (value: unknown): EventId => marked(hashOf(value))
 
-/** The id that earlier versions made of a value, which any sender can give to another event. */
+/** The id that earlier versions computed from a value. Any sender can give this id to another event. */
 export const hashOf = (value: unknown): EventId =>
   createHash('sha256')
     .update(JSON.stringify(value))
@@ -15,13 +15,13 @@ export const hashOf = (value: unknown): EventId =>
     .slice(0, 32)
     .replace(/(.{8})(.{4})(.{4})(.{4})(.{12})/, '$1-$2-$3-$4-$5') as EventId
 
-/** The identity of what has no UUID, by what it contains. */
+/** The identity of an event without a UUID, computed from its contents. */
 export const identityOfContents = (contents: unknown): EventIdentity => {
   const hash = hashOf(contents)
   return { id: marked(hash), contentsHash: hash, earlierIds: () => ({ unmarked: [hash] }) }
 }
 
-/** The identity of what has a UUID, whatever else it says. */
+/** The identity of an event with a UUID, whatever its other fields contain. */
 export const givenIdentity = (uuid: string): EventIdentity => {
   const id = uuid.toLowerCase() as EventId
   return IS_MARKED.test(id) ? { id: digestToId(['a given id', id]), earlierIds: () => ({ unmarked: [id] }) } : { id }
@@ -29,7 +29,7 @@ export const givenIdentity = (uuid: string): EventIdentity => {
 
 const IS_MARKED = /^.{14}8.{4}[89ab]/
 
-/** Variants of UUIDs as RFC 9562 defines them: the two highest bits are 10. */
+/** The possible variant digits of a UUID by RFC 9562: the two highest bits are 10. */
 const VARIANTS = '89ab'
 
 const marked = (id: EventId): EventId =>

@@ -1,4 +1,4 @@
-/** An object of JSON whose fields are not known. */
+/** A JSON object whose fields have not been checked. */
 export type Fields = Record<string, unknown>
 
 export const isFields = (value: unknown): value is Fields =>

@@ -1,6 +1,6 @@
 import { isDigest, isTag } from './reference.js'
 
-/** What a registry holds, beside tags. */
+/** The kinds of objects in a registry, apart from tags. */
 export type ObjectKind = 'manifest' | 'blob'
 
 const KINDS: ReadonlyMap<string | undefined, ObjectKind> = new Map([
@@ -9,9 +9,9 @@ const KINDS: ReadonlyMap<string | undefined, ObjectKind> = new Map([
 ])
 
 /**
- * The object that a URL names by the last two segments of its path, `manifests` or `blobs` and a reference (OCI
- * distribution-spec 1.1, "Endpoints"). Every segment before them may be part of a repository's path, `manifests` and `blobs`
- * included. The URL may be relative, have a prefix before /v2/, a query and percent-encoding.
+ * Reads the kind and the reference of an object from the last two segments of a URL's path: `manifests` or `blobs`, then a tag or
+ * digest (OCI distribution-spec 1.1, "Endpoints"). All earlier segments may belong to the path of a repository, even the words
+ * `manifests` and `blobs`. The URL may be relative, have a prefix before /v2/ or a query, and be percent-encoded.
  * @returns undefined for any other URL
  */
 export const parseObjectUrl = (url: string): { kind: ObjectKind; reference: string } | undefined => {

@@ -3,7 +3,7 @@
  * `/metrics` and in `tallyman status`. The tables of docs/operations.md ("Skip reasons") are generated from this list.
  */
 
-/** What becomes of an item that gets a reason. */
+/** The effect of a reason on its item. */
 export type Consequence =
   /** The item cannot be read or stored. It is set aside, and counts for nothing. */
   | 'set_aside'

@@ -1,12 +1,12 @@
 /**
- * The names of the OCI distribution specification (v1.1, "Pulling manifests"), checked once at the door and branded,
- * so that nothing inside has to wonder whether a string is a repository, a tag or a digest.
+ * Names of the OCI distribution specification (v1.1, "Pulling manifests"). They are checked once, when data arrives, and then
+ * have types of their own. So other code need not check whether a text is a repository, a tag or a digest.
  */
 export type RepositoryPath = string & { readonly brand: 'repository' }
 export type Tag = string & { readonly brand: 'tag' }
 export type Digest = string & { readonly brand: 'digest' }
 
-/** Longest accepted, in characters: what registries themselves allow, or more. */
+/** The largest accepted lengths in characters: at least the limits of registries themselves. */
 export const LONGEST_REPOSITORY = 255
 export const LONGEST_TAG = 128
 export const LONGEST_DIGEST = 200
@@ -22,17 +22,20 @@ export const DIGEST_ALGORITHMS: ReadonlyMap<string, number> = new Map([
   ['sha512', 128],
   ['blake3', 64],
 ])
-/** Of a digest that is longer, a referrers tag has so many hex digits (distribution-spec v1.1, "Referrers Tag Schema"). */
+/** A referrers tag contains at most this many hex digits of a digest (distribution-spec v1.1, "Referrers Tag Schema"). */
 const MOST_HEX_IN_TAG = 64
-/** How a tag begins that names what refers to a manifest: the manifest's digest. For JavaScript and PostgreSQL. */
+/**
+ * The beginning of a tag for referrers: it contains the digest of the manifest to which they refer. A regular expression for
+ * JavaScript and PostgreSQL.
+ */
 export const SUBJECT_IN_TAG = `(?:${[...DIGEST_ALGORITHMS]
   .map(([name, length]) => `${name}-[0-9a-f]{${Math.min(length, MOST_HEX_IN_TAG)}}`)
   .join('|')})`
 const REFERRER_TAG = new RegExp(`^${SUBJECT_IN_TAG}(?:\\.(?:sig|att|sbom))?$`)
 
 /**
- * Whether a tag names what refers to a manifest: the list of its referrers (distribution-spec v1.1, "Referrers Tag Schema"), or
- * the signature, the attestations or the SBOM that cosign keeps under a tag.
+ * Whether a tag is for referrers of a manifest: the list of referrers (distribution-spec v1.1, "Referrers Tag Schema"), or a
+ * signature, attestations or an SBOM that cosign stores under a tag.
  */
 export const isReferrerTag = (tag: string): boolean => tag.length > MOST_HEX_IN_TAG && REFERRER_TAG.test(tag)
 
@@ -43,5 +46,5 @@ export const isDigest = (text: string): text is Digest => text.length <= LONGEST
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
-/** Whether a text is a UUID, in letters of either case. */
+/** Whether a text is a UUID, in upper or lower case. */
 export const isUuid = (text: string): boolean => UUID.test(text)

@@ -7,49 +7,55 @@ import type { IgnoredReason, UnreadableReason } from './outcome-reason.js'
 export const ACTIONS = ['push', 'pull', 'mount', 'delete', 'rename'] as const
 export type Action = (typeof ACTIONS)[number]
 
-/** A UUID in lower case. Two deliveries of one event have the same. */
+/** A UUID in lower case. All deliveries of one event have the same id. */
 export type EventId = string & { readonly brand: 'event id' }
 
-/** Who did it, as the registry says; anonymous clients have no name. */
+/** Who caused the event, according to the registry; anonymous clients have no name. */
 export type Actor = {
   name?: string
-  /** GitLab's `user_type`: personal_access_token, build, gitlab_or_ldap, deploy_token. Others send none. */
+  /** GitLab's `user_type`: personal_access_token, build, gitlab_or_ldap, deploy_token. Other registries do not send it. */
   type?: string
   /** GitLab's JWT `actor.user`. A credential: verified, never stored, never logged. */
   token?: string
 }
 
-/** GitLab's registry renames one repository, or moves all that lie below a namespace. */
+/** A rename by GitLab's registry: of one repository, or of all repositories below a namespace. */
 export type Rename = { what: 'repository' | 'namespace'; from: RepositoryPath; to: RepositoryPath }
 
-/** How a repeated delivery of an event is recognized. */
+/** The data by which a repeated delivery of an event is recognised. */
 export type EventIdentity = {
   id: EventId
-  /** The hash of the event's contents, if the id is made of it because the registry sent no UUID. */
+  /** The hash of the event's contents. Set only if the id is computed from it, because the registry sent no UUID. */
   contentsHash?: EventId
-  /** Are made when they are asked for: all of a large notification at once would keep others waiting. */
+  /** Computed on demand: computing the ids of a large notification all at once would delay other requests. */
   earlierIds?: () => EarlierIds
 }
 
 /** Other ids under which the same event may be recorded. */
 export type EarlierIds = {
-  /** With aliases of its registry. */
+  /** Ids computed with aliases of the registry. */
   aliases?: readonly EventId[]
-  /** As by versions that did not mark ids which they made. */
+  /** Ids without the mark of a computed id, from versions that did not set it. */
   unmarked: readonly EventId[]
-  /** As by versions that did not make the registry part of ids. */
+  /** The id without the registry, from versions that did not include the registry. */
   unscoped?: EventId
 }
 
-/** A change in a registry, or a read, as the registry reported it. */
+/** A push, pull, mount, delete or rename, as the registry reported it. */
 export type RegistryEvent = EventIdentity & {
   at: Micros
   action: Action
-  /** The name of the registry, as `registries/` resolved it. */
+  /** The name of the registry, as found by `registries/`. */
   registry: string
-  /** The host that the client asked, in lower case, or the address of the registry's process; missing if there is none. */
+  /**
+   * The host to which the client sent its request, in lower case, or the address of the registry's process; missing if both are
+   * unknown.
+   */
   host?: string
-  /** The registry process that reported the event (`source.instanceID`): a new one after each start. Each has its own clock. */
+  /**
+   * The registry process that reported the event (`source.instanceID`). It changes with each start of the registry. Each process
+   * has its own clock.
+   */
   instance?: string
   repository: RepositoryPath
   tag?: Tag
@@ -59,51 +65,54 @@ export type RegistryEvent = EventIdentity & {
   mediaType?: string
   /** Bytes of the manifest or blob. */
   size?: number
-  /** What the manifest lists, if the registry reports it: blobs of an image, manifests of an index. */
+  /** The entries of the manifest, if the registry reports them: blobs of an image, manifests of an index. */
   references?: readonly Descriptor[]
-  /** Of a rename: what got which new path. */
+  /** Only for a rename: the old and the new path. */
   rename?: Rename
-  /** The registry's own name for the client's request; events about one request have the same name. */
+  /** The registry's id of the client's request; all events about one request have the same id. */
   requestId?: string
-  /** HTTP method of the client's request in upper case; empty when the registry did not say. */
+  /** HTTP method of the client's request in upper case; empty if the registry did not report it. */
   method: string
   /** The client's IP address, without a port. Never stored, never logged. */
   address?: string
-  /** What the client calls itself; a client can say anything. */
+  /** The client's User-Agent header, which a client can choose freely. */
   userAgent?: string
   actor: Actor
-  /** The fields that the registry sent and that cannot be read, each once; they are unknown. Missing if there are none. */
+  /**
+   * The fields that the registry sent and that are unreadable, each once. Their values are unknown. Missing if there are no such
+   * fields.
+   */
   unreadableFields?: readonly SideField[]
 }
 
-/** The registry of events that say neither by which host it was reached nor which process it is. */
+/** The registry of events that contain neither a host nor a process. */
 export const UNKNOWN_REGISTRY = 'unknown'
 
-/** What an event says about the registry that reported it. */
+/** The fields of an event that identify the registry which reported it. */
 export type Sender = {
-  /** The host (and port) that the client wrote, in lower case. A client can write anything; missing if it is no host. */
+  /** The host (and port) in the client's request, in lower case. A client can send any text; missing if the text is no host. */
   host?: string
-  /** The registry process: `source.instanceID`, new after each start. */
+  /** The registry process: `source.instanceID`, which changes with each start of the registry. */
   instance?: string
 }
 
 /** An event as it was reported, before its registry is resolved. */
 export type ReportedEvent = Omit<RegistryEvent, 'registry' | keyof Sender> & Sender
 
-/** An item that a sender reports, and that cannot be read as an event. */
+/** An item of a sender that cannot be read as an event. */
 export type UnreadableEvent = EventIdentity & {
   unreadable: UnreadableReason
-  /** Which field, and what is wrong with it. Holds no value from the event. */
+  /** The field and its error. Contains no value from the event. */
   detail: string
-  /** The item's harmless fields as JSON, cut short: no address, no token, no user agent. */
+  /** The harmless fields of the item as JSON, with a limited length: no address, no token, no user agent. */
   excerpt: string
 }
 
-/** An item that a sender reports, and that concerns no push, pull or delete. */
+/** An item of a sender that is about no push, pull or delete. */
 type IgnoredEvent = EventIdentity & { ignored: IgnoredReason }
 
-/** What a source makes of one item of a delivery. */
+/** The result of reading one item of a delivery. */
 export type ReportedItem = ReportedEvent | UnreadableEvent | IgnoredEvent
 
-/** The same, after the registry of its sender was resolved. */
+/** A reported item after the registry of its sender was identified. */
 export type ResolvedItem = RegistryEvent | UnreadableEvent | IgnoredEvent

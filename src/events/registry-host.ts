@@ -2,16 +2,19 @@ import { isIPv4, isIPv6 } from 'node:net'
 
 /** Longest accepted, in characters. */
 const LONGEST_HOST = 255
-/** A label of a name; an underscore within it is no part of the standard, and of the names that container networks give. */
+/** A label of a host name. The standard allows no underscore within it, but the names in container networks have underscores. */
 const LABEL = '[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?'
 const HOST = new RegExp(`^(?:(${LABEL}(?:\\.${LABEL})*)|\\[([0-9a-f:.]+)\\])(?::([0-9]{1,5}))?$`, 'i')
-/** Only an address ends so: the last label of a name that has several is no number (RFC 1123, section 2.1). */
+/**
+ * Only an IPv4 address ends in a number: the last label of a host name with several labels is never a number (RFC 1123, section
+ * 2.1).
+ */
 const NUMBER_AT_END = /\.\d+$/
 const HIGHEST_PORT = 65_535
 
 /**
- * Whether a text is the host of a registry: a host name, an IPv4 address or an IPv6 address in brackets, each with a port or
- * without (distribution/reference, "domain"; labels as in RFC 1123, section 2.1). Names compare without case.
+ * Whether a text is the host of a registry: a host name, an IPv4 address, or an IPv6 address in brackets, each with or without a
+ * port (distribution/reference, "domain"; labels as in RFC 1123, section 2.1). The case of letters does not matter.
  */
 export const isHost = (text: string): boolean => {
   if (text.length > LONGEST_HOST) return false
@@ -22,8 +25,8 @@ export const isHost = (text: string): boolean => {
 }
 
 /**
- * Whether data may be recorded under a text as the name of a registry: a host, the name of a process whose host cannot be read
- * (`unknown@…`), or what earlier versions accepted as a host. Names in queries are looked up if they are so.
+ * Whether a text can be the name of a registry with recorded data: a host, the name of a process without a readable host
+ * (`unknown@…`), or a text that earlier versions accepted as a host. Only such names are looked up for a query.
  */
 export const isRegistryName = (text: string): boolean => REGISTRY_NAME.test(text)
 

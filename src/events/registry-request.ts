@@ -2,14 +2,14 @@ import type { Micros } from './calendar.js'
 import type { Digest, RepositoryPath, Tag } from './reference.js'
 import type { EventId, RegistryEvent } from './registry-event.js'
 
-/** What a request was for, by the path of the OCI distribution specification (v1.1, "Endpoints"). */
+/** The kind of object that a request was for, by the paths of the OCI distribution specification (v1.1, "Endpoints"). */
 type Requested = 'manifest' | 'blob' | 'tags' | 'referrers'
 
-/** Where requests are reported. A new source is one more name here. */
+/** The sources that report requests. */
 export const REQUEST_SOURCES = ['notification'] as const
 export type RequestSource = (typeof REQUEST_SOURCES)[number]
 
-/** Who made a request. What is kept of it, `requesters/` decides: the address is never stored and never logged. */
+/** Who sent a request. `requesters/` decides what is stored of these fields: the address is never stored and never logged. */
 export type Requester = {
   /** IP address, without a port. */
   address?: string
@@ -21,23 +21,23 @@ export type Requester = {
 
 /** One HTTP request that reads something from a registry, reported by one of the sources. */
 export type RegistryRequest = {
-  /** A UUID. Two reports of one request by the same source have the same id. */
+  /** A UUID. If a source reports a request twice, both reports have the same id. */
   id: EventId
   source: RequestSource
   requester: Requester
-  /** The registry's own name for the HTTP request. Several reports about parts of one request have the same. */
+  /** The registry's id of the HTTP request. Several reports about parts of one request have the same id. */
   requestId?: string
   at: Micros
-  /** The name under which the registry is known. */
+  /** The name of the registry. */
   registry: string
   repository: RepositoryPath
   object: Requested
   method: 'GET' | 'HEAD'
   /** HTTP status of the answer. */
   status: number
-  /** Of a manifest: the requested tag. */
+  /** Only for a manifest that was requested by tag. */
   tag?: Tag
-  /** The requested digest. Of a manifest requested by tag: the digest of the answer, if the source reports it. */
+  /** The requested digest. For a manifest that was requested by tag: the digest of the answer, if the source reports it. */
   digest?: Digest
   mediaType?: string
   /** Bytes of the answer's body. */
@@ -45,8 +45,9 @@ export type RegistryRequest = {
 }
 
 /**
- * The request that a notification reports; undefined if it reports anything but a pull. A registry reports only answers that it
- * began to give: a pull that ended as a 404 looks like any other (distribution's docs, "Notifications").
+ * The request that a notification reports; undefined for an event other than a pull. A registry reports an event when it begins
+ * its answer, so a pull that then fails with 404 cannot be distinguished from a successful one (distribution's docs,
+ * "Notifications").
  */
 export const requestOf = (event: RegistryEvent): RegistryRequest | undefined => {
   const { id, requestId, at, action, registry, repository, object, method, tag, digest, mediaType, size } = event

@@ -1,15 +1,15 @@
-/** A peer refuses a request for now, and the same request is welcome later (RFC 6585, 429; RFC 9110, 503 with Retry-After). */
+/** A server refuses a request for now, but the client may repeat it later (RFC 6585, 429; RFC 9110, 503 with Retry-After). */
 export type Pause = {
-  /** How long the peer asks to wait, in milliseconds; undefined if it does not say. */
+  /** The requested pause in milliseconds; undefined if the server requests none. */
   retryAfterMs: number | undefined
 }
 
-/** Larger numbers in Retry-After are no seconds, but a Unix time: Docker Hub sends one. */
+/** A larger number in Retry-After is a Unix time and no number of seconds: Docker Hub sends a Unix time. */
 const LEAST_UNIX_TIME = 1_000_000_000
 
 /**
- * The pause that an answer asks for; undefined if the answer is no polite refusal. A 503 without Retry-After is a failure.
- * @param now what an HTTP date and a Unix time are compared with
+ * The pause that an answer requests; undefined if the answer does not ask for a pause. A 503 without Retry-After is a failure.
+ * @param now the current time, from which an HTTP date and a Unix time are counted
  */
 export const pauseIn = ({ status, headers }: { status: number; headers: Headers }, now: Date): Pause | undefined => {
   const retryAfterMs = retryAfterIn(headers.get('retry-after') ?? headers.get('x-retry-after') ?? '', now)
@@ -17,14 +17,15 @@ export const pauseIn = ({ status, headers }: { status: number; headers: Headers 
   return status === 503 && retryAfterMs !== undefined ? { retryAfterMs } : undefined
 }
 
-/** Seconds, an HTTP date, or a Unix time, in milliseconds from now. */
+/** Reads a number of seconds, an HTTP date, or a Unix time, and returns the milliseconds from now. */
 const retryAfterIn = (text: string, now: Date): number | undefined => {
   const trimmed = text.trim()
   if (/^\d{1,12}(\.\d{1,9})?$/.test(trimmed)) {
     const seconds = Number(trimmed)
     return seconds < LEAST_UNIX_TIME ? seconds * 1000 : Math.max(0, seconds * 1000 - now.getTime())
   }
-  // Every form of an HTTP date begins with the name of a day. Date.parse would take much else for a date.
+  // Every form of an HTTP date begins with the name of a day. Without this check, Date.parse would accept many other texts as
+  // dates.
   const date = /^(mon|tue|wed|thu|fri|sat|sun)/i.test(trimmed) ? Date.parse(trimmed) : NaN
   return Number.isNaN(date) ? undefined : Math.max(0, date - now.getTime())
 }
@@ -33,18 +34,18 @@ const SHORTEST_BACKOFF_MS = 1_000
 const LONGEST_BACKOFF_MS = 60_000
 
 /**
- * How long to wait before the next request: as long as the peer asks, and never shorter than without its word. A peer may ask
- * for no pause at all, or for one that ended in the past, again and again.
- * @param refusals in a row, from 1
+ * How long to wait before the next request: the requested pause, but at least the pause of `backoffMs`. A server may repeatedly
+ * request a pause of zero, or one that ended in the past.
+ * @param refusals the number of consecutive refusals, from 1
  * @param random from 0 to 1
  */
 export const pauseMs = ({ retryAfterMs = 0 }: Partial<Pause>, refusals: number, random: number): number =>
   Math.max(retryAfterMs, backoffMs(refusals, random))
 
 /**
- * How long to wait if the peer does not say: twice as long after each refusal in a row, at most a minute, and between half and
- * all of that, so that several clients do not return at the same moment.
- * @param refusals in a row, from 1
+ * How long to wait if the server requests no pause. The time doubles with each consecutive refusal, up to a minute. A random
+ * factor between a half and one keeps several clients from returning at the same moment.
+ * @param refusals the number of consecutive refusals, from 1
  * @param random from 0 to 1
  */
 const backoffMs = (refusals: number, random: number): number =>

@@ -2,10 +2,11 @@ import { digestToId, hashOf } from './event-id.js'
 import type { ReportedItem } from './registry-event.js'
 
 /**
- * Makes the registry that a notification token names part of ids that are made of an event's contents. Two registries may report
- * the same contents, and the holder of one token must not use up the ids of another registry.
+ * Adds the registry that a notification token names to ids that are computed from the contents of events. Two registries may
+ * report equal contents, and a sender with the token of one registry must not be able to use up the ids of another registry.
  * @param registry the name of the registry, not an alias
- * @param aliases of the registry: the same event may have been recorded under one of them, before it was an alias
+ * @param aliases the aliases of the registry: the same event may have been recorded under an alias before the alias was
+ * configured
  */
 export const scopeId = (event: ReportedItem, registry: string, aliases: () => readonly string[]): void => {
   const { contentsHash } = event

@@ -1,8 +1,8 @@
 import { isStorableText } from './storable-text.js'
 
 /**
- * The fields without which an event still says what happened to which object, and when. One that cannot be read is unknown,
- * as if the registry had not sent it; the event counts, and the field is counted by its name (docs/operations.md).
+ * Fields that an event can lack and still show what happened, to which object, and when. An unreadable one is unknown, as if the
+ * registry had not sent it. The event still counts, and the unreadable field is counted by its name (docs/operations.md).
  */
 export const SIDE_FIELDS = [
   'id',
@@ -27,7 +27,7 @@ export const SIDE_FIELDS = [
 ] as const
 export type SideField = (typeof SIDE_FIELDS)[number]
 
-/** Characters of a text, unless its field has a limit of its own. */
+/** The largest number of characters of a text, unless its field has a different limit. */
 const LONGEST_TEXT = 1_024
 
 /** Whether a value is text that can be stored, has at most `longest` characters, and is not empty. */
@@ -37,13 +37,16 @@ const isStorable = (value: unknown, longest: number): value is string =>
 /** Text that can be stored; undefined for anything else. */
 export const shortText = (value: unknown): string | undefined => (isStorable(value, LONGEST_TEXT) ? value : undefined)
 
-/** Missing, null and "" are the same: distribution 3 sends "" for what distribution 2 leaves out. */
+/** Missing, null and "" are the same: distribution 3 sends "" for fields that distribution 2 omits. */
 export const isMissing = (value: unknown): boolean => value === undefined || value === null || value === ''
 
-/** Where the side fields of one event are noted that cannot be read. */
+/** The list to which the unreadable side fields of one event are added. */
 export type UnreadableFields = SideField[]
 
-/** A side field that is free text; undefined when it is missing, or cannot be stored, which is noted. */
+/**
+ * Reads a side field with free text. Returns undefined if the field is missing or unreadable; an unreadable field is added to
+ * `unreadable`.
+ */
 export const freeText = (
   value: unknown,
   field: SideField,
@@ -57,8 +60,8 @@ export const freeText = (
 }
 
 /**
- * A side field whose text distinguishes things. U+FFFD stands for bytes that were lost: the names of two people may
- * differ in nothing else, so that a text with it is not known.
+ * Reads a side field whose text distinguishes people or objects. U+FFFD replaces bytes that were lost, and two names may differ
+ * only in these bytes. So a text with U+FFFD is unreadable.
  */
 export const exactText = (
   value: unknown,

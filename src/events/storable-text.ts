@@ -1,4 +1,2 @@
-/**
- * Whether a text can be stored as it is: PostgreSQL refuses a NUL, and a lone surrogate becomes another character in UTF-8.
- */
+/** Whether a text can be stored unchanged: PostgreSQL refuses a NUL, and a lone surrogate becomes another character in UTF-8. */
 export const isStorableText = (text: string): boolean => !text.includes('\0') && text.isWellFormed()

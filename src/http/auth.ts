@@ -15,24 +15,26 @@ export type Authorize = (headers: IncomingHttpHeaders) => Refused | { token: num
 
 const USUAL_BYTES = 256
 
-/** Bytes of the same length for every token, so that the time of a comparison reveals nothing, not even the length of a token. */
+/**
+ * A buffer of the same length for every token, so that the time of a comparison reveals nothing, not even the length of a token.
+ */
 const comparable = (token: string): Buffer => {
   const bytes = Buffer.alloc(USUAL_BYTES + 4)
   const length = Buffer.byteLength(token)
   bytes.writeUInt32LE(length)
-  // Hashing any token would do, at three times the cost of the rest.
+  // Hashing every token would also work, but takes three times as long as everything else here.
   if (length <= USUAL_BYTES) bytes.write(token, 4)
   else createHash('sha512').update(token).digest().copy(bytes, 4)
   return bytes
 }
 
-/** Every token is compared, in constant time, so the time taken tells nothing. */
+/** Creates the check of API tokens. Every token is compared in constant time, so the duration reveals nothing. */
 export const createAuthorize = (tokens: readonly ApiToken[]): Authorize => {
   const find = createFind(tokens.map(({ token, scope }, i) => ({ token, found: { token: i, scope } })))
   return (headers) => find(tokenIn(headers))
 }
 
-/** The same for notification tokens, of which each may name a registry. */
+/** As createAuthorize, for notification tokens. Each token may name a registry. */
 export const createFindToken = (tokens: readonly NotificationToken[]): FindToken =>
   createFind(
     tokens.map(({ token, registry }, i) => ({
@@ -41,7 +43,7 @@ export const createFindToken = (tokens: readonly NotificationToken[]): FindToken
     })),
   )
 
-/** Finds what is known of a token. */
+/** Creates a function that finds the data of a token. */
 const createFind = <Found>(
   tokens: readonly { token: string; found: Found }[],
 ): ((given: string | undefined) => Refused | Found) => {

@@ -12,14 +12,14 @@ import { orTooLong } from './pulls.js'
 type BadgesDeps = {
   database: Database
   context: PullsContext
-  /** Of which badges are public; one that ends in `*` stands for all that begin so. */
+  /** The repositories with public badges. A name that ends in `*` matches all repositories with that beginning. */
   repositories: readonly string[]
   now: () => Date
 }
 
-/** A badge is cached for so long: pages request it often, and it need not be current to the second. */
+/** The time for which a badge is cached. Web pages request badges often, and a badge need not be current to the second. */
 const SECONDS = 300
-/** Characters. The period is part of the image and of the key of the cache. */
+/** The largest number of characters of a period, which is part of the image and of the cache key. */
 const LONGEST_PERIOD = 60
 
 /** `GET /badge/<repository>.svg?measure=pulls&period=30d`: one number as an image, for other web pages. */

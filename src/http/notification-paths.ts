@@ -4,20 +4,21 @@ import type { Sender } from '../sources/sender.js'
 const BY_PATH: ReadonlyMap<string, Sender> = new Map(
   SENDERS.flatMap((sender) => sender.paths.map((path): [string, Sender] => [path, sender])),
 )
-/** What a misspelt path begins with. */
+/** The beginning of a misspelt path. */
 const PREFIX = /^(?:\/api\/v4)?\/container[-_]?registry/
 
 export const WEBHOOK = `POST ${SENDERS[0].paths[0]}`
 
 /**
- * Whose deliveries come to a path. Harmless differences in the path do not matter: letters of the other case, doubled
- * slashes, a slash at the end, and the whole URL, as proxies send it. `near` is a path that was meant to be one of a sender.
+ * Finds the sender that sends deliveries to a path. Harmless differences do not matter: upper-case letters, double slashes, a
+ * slash at the end, and a whole URL, as proxies send it. The result is `near` if the path is probably a misspelt path of a
+ * sender.
  * @param path the request's target without its query
  */
 export const senderAt = (path: string): Sender | 'near' | undefined => {
   const sender = BY_PATH.get(path)
   if (sender) return sender
-  // No path of the API is longer, and only short ones are compared further.
+  // No path of the API is longer, so a longer path need not be compared further.
   const meant = path
     .slice(0, LONGEST)
     .toLowerCase()

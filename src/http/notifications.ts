@@ -15,10 +15,10 @@ import { createBodyBudget, type BodyBudget } from './body-budget.js'
 import { WEBHOOK } from './notification-paths.js'
 import { problemOfNotification, type Problem } from './problem.js'
 
-/** The answer to a notification: each event is counted in exactly one place. */
+/** The body of the response: each event is counted in exactly one of these numbers. */
 type Report = { recorded: number; repeated: number; skipped: Partial<Record<OutcomeReason, number>> }
 
-/** What others want to know of each notification. */
+/** Receives the result of each notification, for the status, the metrics and the log. */
 export type NotificationObserver = {
   stored: (events: readonly ResolvedItem[], outcomes: readonly ItemOutcome[]) => void
   refused: (status: number, error?: unknown) => void
@@ -32,30 +32,36 @@ type NotificationDeps = {
   findToken: FindToken
   /** Recognises an API token that is sent here by mistake. */
   authorizeApi: Authorize
-  /** Gives each event its registry, which a notification token may name. */
+  /** Sets the registry of each event. The notification token may name it. */
   resolve: RegistryIdentity['resolve']
   /** Lost connections to the database. */
   losses: Pick<Losses, 'count'>
-  /** Bytes; larger bodies are answered 413. */
+  /** The largest number of bytes of a body; a larger one gets the response 413. */
   largestBody: number
   observer: NotificationObserver
   now: () => Date
-  /** Beyond it a request is asked to come again. */
+  /** If the budget is used up, a request gets the response 503, and the sender retries it. */
   budget?: BodyBudget
 }
 
-/** Bytes from which a body is read in a turn of its own: each takes some milliseconds, and many may arrive at once. */
+/**
+ * A body of at least so many bytes is parsed in a separate turn of the event loop: parsing takes some milliseconds, and many such
+ * bodies may arrive at once.
+ */
 const READ_ALONE = 64 * 1024
 
-/** After what time a notification is to be sent again. What took the database too long once may do so again, and others wait meanwhile. */
+/**
+ * How long a sender must wait before a retry, by status. After a 504 the time is longer: a notification that took the database
+ * too long may do so again, and delays other notifications.
+ */
 const RETRY_AFTER_SECONDS: Readonly<Record<number, string>> = { 503: '1', 504: '30' }
 
-/** Answers a request to the webhook of a sender, or to a path that was meant to be one. */
+/** Answers a request to the webhook of a sender, or to a misspelt path of one. */
 export type NotificationHandler = (request: IncomingMessage, response: ServerResponse, sender: Sender | 'near') => void
 
 /**
- * The webhook. A registry sends one event at a time and waits for the answer, so this is the hot path: it stands beside
- * Express, not inside, and does nothing but read, check, parse and ingest.
+ * The webhook. A registry sends one event at a time and waits for the answer, so the webhook must be fast. It bypasses Express,
+ * and only reads, checks, parses and ingests.
  */
 export const createNotificationHandler = (deps: NotificationDeps): NotificationHandler => {
   const {
@@ -91,20 +97,20 @@ export const createNotificationHandler = (deps: NotificationDeps): NotificationH
     }
   }
 
-  /** Bodies that are not small are read one after the other: what is parsed takes more memory than the body. */
+  /** Large bodies are parsed one after the other, because a parsed body takes more memory than its bytes. */
   const inTurn = createInTurn()
   let readAlone = 0
   const parse = (sender: Sender, delivery: Omit<Delivery, 'now'>): Reported | Promise<Reported> => {
     if (delivery.body.length < READ_ALONE) return sender.read({ ...delivery, now: microsOf(now()) })
     const isBehind = readAlone++ > 0
     return inTurn(async () => {
-      // The events of the previous body are taken in the turn in which its reading ends.
+      // The events of the previous body are passed on in the turn in which it was parsed, so this one waits for the next turn.
       if (isBehind) await setImmediate()
       return sender.read({ ...delivery, now: microsOf(now()) })
     }).finally(() => readAlone--)
   }
 
-  /** The body itself goes no further than its events: nothing of it is kept while they wait. */
+  /** Passes on only the events of a body, so that the body itself does not stay in memory while the events are stored. */
   const read = (
     { sender, token, ...delivery }: Omit<Delivery, 'now'> & { sender: Sender; token: TokenOfSender },
     response: ServerResponse,
@@ -123,7 +129,8 @@ export const createNotificationHandler = (deps: NotificationDeps): NotificationH
   }
 
   const refuseUnread = (request: IncomingMessage, response: ServerResponse, problem: Problem): void => {
-    // A body of a known, bearable length is read to its end, so that the connection can go on; any other is cut off.
+    // A body of an acceptable length is read to its end, so that the connection can be used again. For any other body, the
+    // connection is closed.
     if (!(Number(request.headers['content-length']) <= largestBody)) response.setHeader('connection', 'close')
     request.resume()
     refuse(response, problem)
@@ -162,7 +169,7 @@ export const createNotificationHandler = (deps: NotificationDeps): NotificationH
       if (over) return
       const body = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)
       chunks.length = 0
-      // Only when it is answered: the budget also counts what waits to be stored.
+      // Released only after the answer, because the budget also counts notifications that are waiting to be stored.
       void Promise.resolve(read({ sender, token, body, headers }, response)).finally(share.release)
     })
     const giveUp = (): void => {
@@ -175,13 +182,16 @@ export const createNotificationHandler = (deps: NotificationDeps): NotificationH
   }
 }
 
-/** Who takes turns with others: the holder of a token, and of a token without a name each registry, as far as it says which it is. */
+/**
+ * The queue of a notification; queues take turns. Each token has its own queue. A token without a registry's name has one queue
+ * for each registry, as far as the first event identifies it.
+ */
 const submitterOf = ({ token, registry }: TokenOfSender, [first]: readonly ResolvedItem[]): Submitter => ({
   holder: String(token),
   registry: registry ?? (first && 'registry' in first ? first.registry : ''),
 })
 
-/** The token of a request, or why it is refused. */
+/** The token of a request, or the reason for a refusal. */
 const tokenOf = (
   request: IncomingMessage,
   { verified, authorizeApi, largestBody }: { verified: Verified; authorizeApi: Authorize; largestBody: number },

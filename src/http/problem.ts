@@ -2,10 +2,10 @@ import { UserError, type ErrorKind } from '../runtime/user-error.js'
 import { isStorageUnavailable } from '../storage/unavailable.js'
 import { isCancelled, TIME_LIMITS } from '../storage/sql/database.js'
 
-/** A failure as it is answered. */
+/** The status and the message of a failed request. */
 export type Problem = { status: number; message: string }
 
-/** The request cannot be served as it is. The message says what to change. */
+/** The request is invalid. The message says what to change. */
 export class BadRequest extends Error {
   constructor(
     message: string,
@@ -15,14 +15,14 @@ export class BadRequest extends Error {
   }
 }
 
-/** A store did not answer, and a repeated request cannot be recognised: the first one may have counted, or not. */
+/** A store did not answer, and a repeated request cannot be recognised: the first request may or may not have counted. */
 export class PossiblyCounted extends Error {}
 
 const OWN_FAULT: Problem = { status: 500, message: '500 Internal Server Error: see the log of Tallyman' }
 
 const TOO_LONG = `the database ended a query that took too long (${TIME_LIMITS}); ask for less, or send it again`
 
-/** Turns an error into a status and a sentence: the only place that knows. What is not known is our own fault: 500. */
+/** Maps an error to a status and a sentence. An unknown error is a defect of Tallyman: 500. */
 export const problemOf = (error: unknown): Problem => {
   if (error instanceof BadRequest) return { status: error.status, message: error.message }
   if (error instanceof UserError) return userProblem(error)
@@ -41,7 +41,7 @@ export const problemOf = (error: unknown): Problem => {
         '503 Service Unavailable: a store does not answer; it may be stored in part, send it again: nothing counts twice',
     }
   }
-  // Errors of Express's own body parsers carry the status they want.
+  // Errors of Express's own body parsers contain the status to send.
   if (error instanceof Error && 'status' in error && typeof error.status === 'number' && error.status < 500) {
     return { status: error.status, message: `${error.status} ${error.message}` }
   }
@@ -64,7 +64,7 @@ const userProblem = ({ kind, message }: UserError): Problem => {
   return { status, message: `${status} ${phrase}: ${message}` }
 }
 
-/** The same for a notification, of which its sender cannot ask for less. */
+/** As problemOf, for a notification: its sender cannot send a smaller query instead. */
 export const problemOfNotification = (error: unknown): Problem =>
   isCancelled(error) ? { status: 504, message: `504 Gateway Timeout: ${STORED_TOO_LONG}` } : problemOf(error)
 

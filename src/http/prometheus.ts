@@ -28,7 +28,7 @@ const BATCH_SIZES = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000]
 type PrometheusDeps = {
   /** Seconds since the newest ping; undefined before the first ping. */
   pingAge: () => Promise<number | undefined>
-  /** What was pulled of each repository since the beginning. */
+  /** The total pulls of each repository since counting began. */
   pullTotals: () => Promise<readonly PullTotal[]>
   /** Open conflicts between registries. */
   registryConflicts: () => Promise<number>

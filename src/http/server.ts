@@ -18,38 +18,36 @@ import { requireScope } from './require-scope.js'
 
 type ServerDeps = {
   notifications: NotificationHandler
-  /** Routers that anybody may call. */
+  /** Routers that need no token. */
   open: Router[]
-  /** Routers that ask for an API token of any scope. */
+  /** Routers that need an API token of any scope. */
   metrics: Router[]
-  /** Routers that ask for an API token: for GET one with the scope `read`, for all else one with `admin`. */
+  /** Routers that need an API token with the scope `read` for GET, and `admin` for other methods. */
   closed: Router[]
   /** Lets requests to closed routers wait for their turn. */
   queryTurns: RequestHandler
   authorizeApi: Authorize
-  /** The number of the notification token that a request carries, which opens the webhook alone. */
+  /** The number of the notification token that a request has, if any. Such a token is valid only for the webhook. */
   senderOf: (headers: IncomingHttpHeaders) => number | undefined
-  /** A notification came to another path than the webhook's, and was answered with this status. */
+  /** Called when a notification arrived at a path other than the webhook's, with the status of the answer. */
   onMisdirected: (status: number) => void
-  /** An error that is our own fault or a store's, for the log. */
+  /** Called with an error that is a defect of Tallyman or a failure of a store, for the log. */
   onError: (error: unknown, status: number) => void
-  /** Connections at once. */
+  /** The largest number of simultaneous connections. */
   mostConnections: number
-  /** A connection was closed, or not taken, because too many are open. */
+  /** Called when a connection was closed or refused because too many are open. */
   onDropped: (why: DroppedConnection) => void
-  /** A connection was closed because answers that clients do not read took too much memory. */
+  /** Called when a connection was closed because unread answers took too much memory. */
   onUnread: () => void
 }
 
-/** A slow or silent client may hold a connection, but not for long. */
+/** Time limits for slow or silent clients, so that they do not occupy connections for long. */
 const REQUEST_LIMIT_MS = 30_000
 const HEADERS_LIMIT_MS = 10_000
-/** How often the limits are looked at: by default Node does so every 30 s, and a limit of 10 s would be one of 40 s. */
+/** How often Node.js checks these limits. With its default of 30 s, a limit of 10 s could take effect after 40 s. */
 const LIMITS_EVERY_MS = 2_000
 
-/**
- * One server: the webhook beside Express, everything else inside.
- */
+/** Creates the HTTP server. Requests to the webhook bypass Express; Express handles all others. */
 export const createHttpServer = (deps: ServerDeps): Server => {
   const app = createExpress(deps)
   const begun = limitUnfinished({ hasToken: ({ headers }) => tokenOf(deps, headers) !== undefined })
@@ -58,7 +56,7 @@ export const createHttpServer = (deps: ServerDeps): Server => {
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     unread(response)
     noteRequest(response, () => tokenOf(deps, request.headers))
-    // While it stops, every connection ends with its answer.
+    // While the server stops, each connection is closed after its answer.
     if (!server.listening) response.setHeader('connection', 'close')
     const path = request.url?.split('?', 1)[0] ?? ''
     const sender = senderAt(path)
@@ -69,7 +67,7 @@ export const createHttpServer = (deps: ServerDeps): Server => {
     begun(request)
     whenItsTurn(request, response, answer)
   })
-  // Node would answer these at once, however many answers are unread.
+  // Otherwise Node.js would answer these requests at once, however many answers are unread.
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     whenItsTurn(request, response, refuseExpectation)
   })
@@ -143,7 +141,7 @@ const requireToken =
     response.status(401).json({ message: `401 Unauthorized: ${reason}` })
   }
 
-/** A request that changes nothing needs less than any other. */
+/** A request that changes nothing needs the smaller scope. */
 const requireScopeOfMethod: RequestHandler = (request, response, next) => {
   const isRead = request.method === 'GET' || request.method === 'HEAD'
   requireScope(isRead ? 'read' : 'admin')(request, response, next)
@@ -155,7 +153,7 @@ export const answerProblem =
     const { status, message } = problemOf(error)
     if (status >= 500 || response.headersSent) onError(error, status)
     if (response.headersSent) {
-      // Express closes the connection; with the error, it would write that to standard error as well.
+      // Express closes the connection. If it received the error, it would also print the error to standard error.
       next()
       return
     }

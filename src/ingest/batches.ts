@@ -3,7 +3,7 @@ import { createSubmitterWeights } from './submitter-weights.js'
 import { createTurnsOfSenders, type Submitter } from './turns-of-senders.js'
 import { UserError } from '../runtime/user-error.js'
 
-/** More is waiting than may wait. The registry keeps the event and sends it again. */
+/** The queue is full. The registry keeps the event and sends it again. */
 export class Overloaded extends UserError {
   override readonly kind = 'unavailable'
 }
@@ -17,30 +17,33 @@ type Waiting<Item, Answer> = Part<Item> & {
 
 export type Batches<Item, Answer> = {
   /**
-   * The answers for these items, in their order, once their batch is written.
-   * @param submitter takes turns with others; what is submitted for one registry is begun in its order
-   * @throws Overloaded, or what writing threw.
+   * Queues items, and returns their answers in the same order after their batch was written.
+   * @param submitter submitters take turns, and the items of one registry are written in their order
+   * @throws Overloaded, or the error of `write`
    */
   submit: (items: Item[], submitter?: Submitter) => Promise<Answer[]>
-  /** Resolves when nothing is under way. */
+  /** Resolves when all queued items are written. */
   idle: () => Promise<void>
 }
 
 type Settings<Item, Answer> = {
-  /** Writes a batch and answers for each of its items; throws when nothing of it was written. */
+  /** Writes a batch and returns an answer for each item; throws if nothing of the batch was written. */
   write: (items: Item[]) => Promise<Answer[]>
-  /** How much work an item is, at least 1; 1 for each if it is missing. */
+  /** The weight of an item: how much work it is, at least 1. By default each item has the weight 1. */
   weightOf?: (item: Item) => number
-  /** The weight of one batch at most; an arrival may have more and is then written in parts. An item beyond it is a batch alone. */
+  /**
+   * The largest weight of one batch. An arrival with a larger weight is written in parts; an item with a larger weight is a batch
+   * by itself.
+   */
   largestBatch: number
-  /** The weight of what may wait behind the batch under way. One registry may have half of it, and one holder three quarters. */
+  /** The largest weight of the queue behind the current batch. One registry may use half of it, and one holder three quarters. */
   longestQueue: number
 }
 
 /**
- * Turns of the event loop between two batches. An embedded database keeps the thread while it writes, and who was just
- * answered sends again at once: in a few turns connections are accepted, read and parsed, and go into the next batch instead
- * of the one after it. A turn without work takes some microseconds.
+ * Turns of the event loop between two batches. An embedded database blocks the thread while it writes, and a client that has just
+ * got its answer sends its next request at once. In a few turns these requests are accepted, read and parsed, so that they join
+ * the next batch and not the one after it. A turn without work takes some microseconds.
  */
 const TURNS = 4
 
@@ -48,19 +51,20 @@ const afterTurns = (turns: number, then: () => void): void => {
   setImmediate(turns > 1 ? afterTurns : then, turns - 1, then)
 }
 
-/** Parts of the queue. A holder can name any registry, but not use up what is left for others. */
+/** The parts of the queue that one registry and one holder may use. A holder can invent registries, so that it needs its own limit. */
 const OF_REGISTRY = 1 / 2
 const OF_HOLDER = 3 / 4
 const NOBODY: Submitter = { holder: '', registry: '' }
 
 /**
- * Joins what arrives while earlier batches are being written into the next one. No timers: alone, an arrival is written at
- * once; under load, thousands share one transaction. Submitters take turns: one with many events does not delay the others.
+ * Gathers items that arrive while a batch is being written into the next batch. There are no timers: without load, an arrival is
+ * written at once; under load, thousands of arrivals share one transaction. Submitters take turns, so that one with many events does
+ * not delay the others.
  */
 export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): Batches<Item, Answer> => {
   const { write, weightOf = () => 1, largestBatch, longestQueue } = settings
   const waiting = createTurnsOfSenders<Waiting<Item, Answer>>()
-  /** The weight of the parts of large arrivals that are not in the queue yet, by holder and by registry. */
+  /** The total weight of the parts of large arrivals that have not been queued yet. */
   const behind = createSubmitterWeights()
   let writing = false
   let idlers: (() => void)[] = []
@@ -72,7 +76,7 @@ export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): B
       let from = 0
       for (const { items, resolve } of batch) resolve(answers.slice(from, (from += items.length)))
     } catch (error) {
-      // Whoever waits behind would only wait for the same failure, unless the work of this batch alone took too long.
+      // Queued items would fail in the same way, so they are rejected, too, unless this batch alone took too long.
       const failed = isCancelled(error) ? batch : [...batch, ...waiting.takeAll()]
       for (const { reject } of failed) reject(error)
     }
@@ -95,7 +99,7 @@ export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): B
   }
 
   const isFull = (submitter: Submitter, isLarge: boolean): boolean => {
-    // Parts of large arrivals that are behind keep out only other large ones: a small arrival passes them.
+    // Parts that are not queued yet count only against other large arrivals: a small arrival may overtake them.
     const before = (of: Partial<Submitter>): number => waiting.weight(of) + (isLarge ? behind.of(of) : 0)
     return (
       before(submitter) >= longestQueue * OF_REGISTRY ||
@@ -113,7 +117,7 @@ export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): B
     return only && !isLarge ? enqueue(only, submitter) : enqueueInTurn(parts, submitter)
   }
 
-  /** One part after the other, so that what others send meanwhile waits for one part, and not for all of a large arrival. */
+  /** Queues one part after the other, so that arrivals of other submitters wait for one part and not for the whole large arrival. */
   const enqueueInTurn = async (parts: Part<Item>[], submitter: Submitter): Promise<Answer[]> => {
     const answers: Answer[][] = []
     let left = parts.reduce((sum, { weight }) => sum + weight, 0)

@@ -2,12 +2,13 @@ import type { EarlierIds, EventId, EventIdentity } from '../events/registry-even
 import { arrayText } from '../storage/sql/array-text.js'
 import type { HotStatement, Run } from '../storage/sql/database.js'
 
-/** Ids of one statement, so that the events of a large body keep no other notification waiting. */
+/** The largest number of ids in one statement, so that the events of a large body do not delay other notifications. */
 const IDS_AT_ONCE = 5_000
 
 /**
- * Gives events the ids under which they are recorded already: by a version that made other ids, or under a name of the registry that is
- * an alias now. So they are repeated and count once. Only events without a UUID cost a query.
+ * Replaces the ids of events by the ids under which they are already recorded: by an earlier version with other ids, or under a
+ * name that is now an alias of the registry. So these events are recognised as repeated, and count once. Only events without a
+ * UUID need a query.
  */
 export const useEarlierIds = async (run: Run, events: readonly EventIdentity[]): Promise<void> => {
   const wantedBy = events.map(({ earlierIds }) => (earlierIds ? wantedOf(earlierIds()) : []))
@@ -24,7 +25,10 @@ export const useEarlierIds = async (run: Run, events: readonly EventIdentity[]):
   }
 }
 
-/** Ids that earlier versions made count until the upgrade: later, any sender can have given them. */
+/**
+ * An id from an earlier version is accepted only if it was recorded before the upgrade: afterwards, any sender could have sent
+ * it.
+ */
 type Wanted = { id: EventId; until: 'now' | 'marked' | 'scoped' }
 
 const wantedOf = ({ aliases = [], unmarked, unscoped }: EarlierIds): Wanted[] => [

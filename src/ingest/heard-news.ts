@@ -2,21 +2,24 @@ import { MICROS_PER_DAY, type Micros } from '../events/calendar.js'
 import type { RegistryEvent } from '../events/registry-event.js'
 
 /**
- * An event that happened so much longer ago waited in a queue of its registry, and others may wait there. What an image consists of is
- * pushed within a day: LONGEST_PUSH of the summary is longer by as much again.
+ * An event that is older than this on arrival was queued in its registry, and more events may still be queued there. The parts of
+ * an image are pushed within a day: LONGEST_PUSH of the summary is twice this time.
  */
 const LATE: Micros = 12 * 3_600_000_000
 
-/** Days that are kept: a sender can say of events that they are of any time. Ten years of single days have some 30 kB. */
+/**
+ * The number of days that are stored. The number is limited, because a sender can report events of any time. Ten years of
+ * separate days have some 30 kB.
+ */
 export const MOST_DAYS = 3_660
 const OLDEST: Micros = MOST_DAYS * MICROS_PER_DAY
 
-/** What was heard of a registry since the last write. Days are UTC days since 1970-01-01. */
+/** The times of the events that a registry sent since the last write. Days are UTC days since 1970-01-01. */
 export type News = {
   lastEventAt: Micros
   lastReceivedAt: Micros
   lastPullAt: Micros | undefined
-  /** When the newest event was received that happened long before. */
+  /** The arrival time of the newest event that arrived late. */
   lateAt: Micros | undefined
   events: number
   days: Set<number>
@@ -41,7 +44,7 @@ export const addEvent = (
   news: News,
   { at, action, receivedAt }: Pick<RegistryEvent, 'at' | 'action'> & { receivedAt: Micros },
 ): void => {
-  // The clock of a registry may be ahead; no event is later than its arrival.
+  // The clock of a registry may be ahead, so an event counts as no later than its arrival.
   const eventAt = Math.min(at, receivedAt)
   const day = Math.floor(eventAt / MICROS_PER_DAY)
   news.lastEventAt = Math.max(news.lastEventAt, eventAt)

@@ -22,13 +22,13 @@ import type { Submitter } from './turns-of-senders.js'
 
 export type Ingest = {
   /**
-   * Stores items and answers what became of each, in their order. Items with one id count once.
-   * @param submitter takes turns with others
-   * @param resolvedAt the count of lost connections to the database before the registries of items were resolved
-   * @throws when none of them may count as stored; ConnectionLost if a connection was lost since
+   * Stores items, and returns their outcomes in the same order. Items with the same id count once.
+   * @param submitter the queue of the items; queues take turns
+   * @param resolvedAt the number of lost connections to the database before the registries of the items were identified
+   * @throws if none of the items may count as stored; ConnectionLost if a connection was lost since then
    */
   ingest: (items: readonly Arriving[], submitter?: Submitter, resolvedAt?: PreparedAt) => Promise<ItemOutcome[]>
-  /** Resolves when all that was taken is stored. */
+  /** Resolves when all accepted items are stored. */
   idle: () => Promise<void>
 }
 
@@ -36,20 +36,21 @@ export type IngestDeps = ItemDeps &
   Omit<BatchDeps, 'remembered' | 'stateTimes'> & { onBatch?: (size: number, seconds: number) => void }
 
 /**
- * The weight of a batch: as many events with few references, or one large manifest. The embedded database keeps the thread while it
- * writes: 5,000 events take 0.4 s of processor time, and 1,000 take 0.1 s.
+ * The largest weight of a batch: as many events with few references, or one large manifest. The embedded database blocks the
+ * thread while it writes: 5,000 events take 0.4 s of processor time, and 1,000 take 0.1 s.
  */
 const LARGEST_BATCH: Record<Database['engine'], number> = { postgresql: 5_000, pglite: 1_000 }
 /**
- * Events from which an arrival is prepared in parts, with turns of the event loop between them, and one such arrival after the other. The
- * embedded database answers without a turn: many arrivals at once would keep the event loop busy until all are prepared.
+ * An arrival with at least this many events is prepared in parts, with turns of the event loop between them. Only one such
+ * arrival is prepared at a time. The embedded database answers without a turn of the event loop, so several such arrivals would
+ * block it until all of them are prepared.
  */
 const MANY_EVENTS = 250
 const LONGEST_QUEUE = 50_000
-/** References that are as much work as an event. */
+/** The number of references that are as much work as one event. */
 const REFERENCES_OF_ONE = 4
 
-/** The one place that records: everything that comes in passes here, once. */
+/** The only function that records events and requests: each item passes through it once. */
 export const createIngest = (deps: IngestDeps): Ingest => {
   const { database, now, onBatch } = deps
   const remembered = createRecentlyStored()
@@ -69,7 +70,7 @@ export const createIngest = (deps: IngestDeps): Ingest => {
     longestQueue: LONGEST_QUEUE,
   })
 
-  /** A batch that fails for its content is split until the culprit is alone, and the culprit is set aside. */
+  /** If the content of an item makes a batch fail, the batch is split until the item is alone. Then that item is set aside. */
   const recordOrSplit = async (items: Item[], recorded: Set<EventId>): Promise<ItemOutcome[]> => {
     try {
       return await retryConflicts(async () => recordBatch(batchDeps, items, recorded))

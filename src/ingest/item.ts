@@ -9,23 +9,23 @@ import type { Arrived } from '../inventory/record/state-times.js'
 import type { PreparedAt } from '../storage/sql/database.js'
 import type { Identify, UserIdentity } from '../users/identify.js'
 
-/** What became of one item: exactly one of these. */
+/** The outcome of an item: exactly one of these. */
 export type ItemOutcome = 'recorded' | 'repeated' | OutcomeReason
 
-/** What arrives: what a sender reported, or a request that another source reported. */
+/** An item that arrives: an item of a sender, or a request that another source reported. */
 export type Arriving = ResolvedItem | RegistryRequest
 
-/** An item on its way into the database. */
+/** An item that is ready to be stored. */
 export type Item = {
   id: EventId
   outcome: Exclude<ItemOutcome, 'repeated'>
   tallies: readonly Tally[]
-  /** Missing if the item counts for nothing, or is a request alone. */
+  /** Missing if the item counts for nothing, or is only a request. */
   counted?: CountedEvent & Arrived
-  /** To be folded into pulls. */
+  /** The request that is later folded into pulls. */
   request?: RegistryRequest
   unreadable?: UnreadableEvent
-  /** The count of lost connections to the database when its registry was resolved. */
+  /** The number of lost connections to the database when the registry of the item was identified. */
   resolvedAt?: PreparedAt
 }
 
@@ -39,7 +39,7 @@ export type ItemDeps = {
 
 export type ToItem = (arriving: Arriving, arrivedAt: Micros) => Item | Promise<Item>
 
-/** Decides what an item counts for, and for whom. Asynchronous only if the user directory has to be asked. */
+/** Decides which tallies and users an item counts for. Asynchronous only if the user directory must be queried. */
 export const createToItem = ({ rules, identify, isOwnRead = () => false, now }: ItemDeps): ToItem => {
   const tallyToday = (name: string): Tally => ({ name, day: utcDay(microsOf(now())) })
   const ignoredItem = ({ id }: EventIdentity, reason: IgnoredReason): Item => ({
@@ -83,7 +83,7 @@ export const createToItem = ({ rules, identify, isOwnRead = () => false, now }: 
   }
 }
 
-/** An item that is set aside with its reason. */
+/** An item that is set aside because it is unreadable. */
 export const unreadableItem = (unreadable: UnreadableEvent, now: Date): Item => ({
   id: unreadable.id,
   outcome: unreadable.unreadable,
@@ -91,12 +91,12 @@ export const unreadableItem = (unreadable: UnreadableEvent, now: Date): Item => 
   unreadable,
 })
 
-/** Who is behind an event. */
+/** The user and the deploy token of an event. */
 type Identified = {
   members: Members
-  /** Why its user does not count. */
+  /** The reason why the user does not count. */
   uncounted?: Exclude<ItemOutcome, 'recorded' | 'repeated'>
-  /** Whether it would count for a user, if the registry had said who it was. */
+  /** Whether the event would count for a user if the registry had reported one. */
   isAnonymous: boolean
 }
 
@@ -112,6 +112,6 @@ const identified = (kinds: readonly UniqueKind[], identities: readonly (UserIden
   return found
 }
 
-/** All answers: at once if all are there, as each wait lets every other event pass. */
+/** Collects all answers: at once if no answer is a promise, because each `await` lets all other events go first. */
 export const together = <T>(answers: (T | Promise<T>)[]): T[] | Promise<T[]> =>
   answers.some((answer) => answer instanceof Promise) ? Promise.all(answers as Promise<T>[]) : (answers as T[])

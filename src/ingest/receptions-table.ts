@@ -6,19 +6,19 @@ import { inSteps, ROWS_AT_ONCE } from '../storage/sql/batched.js'
 import type { Database } from '../storage/sql/database.js'
 import { MOST_DAYS, type Heard } from './heard-news.js'
 
-/** What was last heard of a registry. */
+/** When the last event of a registry happened and arrived, and how many events arrived. */
 export type Reception = { registry: string; lastEventAt: Date; lastReceivedAt: Date; events: number }
 
-/** Days as PostgreSQL writes a multirange: ranges without their upper bound. */
+/** Days in PostgreSQL's format of a multirange, as ranges that do not include their upper bound. */
 const multirangeOf = (days: ReadonlySet<number>): string => `{${[...days].map((day) => `[${day},${day + 1})`).join()}}`
 
-/** Whether the stored time is of a clock that was ahead. */
+/** Whether the stored time comes from a clock that was ahead. */
 const IS_AHEAD = sql`
   receptions.last_received_at > excluded.last_received_at + ${sql.lit(MOST_AHEAD_SECONDS)} * interval '1 second'`
 
 const timeOrNull = (at: Micros | undefined): string | null => (at === undefined ? null : isoTime(at))
 
-/** Adds what was heard, and how many requests were refused, to what is stored. */
+/** Adds the new receptions, and the numbers of refused requests, to the stored ones. */
 export const writeReceptions = async (
   database: Database,
   { heard, refused, now }: { heard: Heard; refused: Map<string, number>; now: Micros },
@@ -31,7 +31,7 @@ export const writeReceptions = async (
     )
     const news = [...heard.values()]
     const today = Math.floor(now / MICROS_PER_DAY)
-    // Days of a clock that was ahead are removed.
+    // Days from a clock that was ahead are removed.
     const kept = sql`int4multirange(int4range(${today - MOST_DAYS}::int, ${today + 1}::int))`
     await sql`
       insert into receptions
@@ -62,14 +62,14 @@ export const writeReceptions = async (
     `.execute(tx)
   })
 
-/** All days of the rows of one registry. PostgreSQL 14 aggregates ranges, and no multiranges. */
+/** All days of the rows of one registry. PostgreSQL 14 can aggregate ranges, but not multiranges. */
 const allDays = (column: 'heard_on' | 'pulls_on'): RawBuilder<unknown> => sql`coalesce((
         select range_agg(days) from moved m cross join lateral unnest(m.${sql.ref(column)}) as days where m.name = moved.name
       ), '{}')`
 
 /**
- * Gives registries the receptions that were recorded under one of their aliases.
- * @param aliases each with the name of its registry.
+ * Moves receptions that were recorded under an alias to the registry of the alias.
+ * @param aliases each alias with the name of its registry
  */
 export const mergeReceptions = async (database: Database, aliases: ReadonlyMap<string, string>): Promise<void> => {
   await sql`
@@ -96,15 +96,16 @@ export const mergeReceptions = async (database: Database, aliases: ReadonlyMap<s
 }
 
 type Expiry = {
-  /** After how many days without an event the reception of a registry is deleted. */
+  /** The reception of a registry without events for so many days is deleted. */
   days: number
-  /** Receptions that are kept, the newest ones: clients choose the names of registries. */
+  /** The number of newest receptions that are not deleted. It is limited, because clients choose the names of registries. */
   most: number
 }
 
 /**
- * Deletes receptions, but none of a registry with repositories in the inventory: what was not heard of it must stay known.
- * @returns rows deleted
+ * Deletes old receptions, except those of registries with repositories in the inventory: the times without events of these
+ * registries must stay known.
+ * @returns the number of deleted rows
  */
 export const expireReceptions = async ({ sql: db }: Database, { days, most }: Expiry, now: Date): Promise<number> =>
   inSteps(
@@ -120,7 +121,7 @@ export const expireReceptions = async ({ sql: db }: Database, { days, most }: Ex
       )`,
   )
 
-/** The registries heard of, the one heard of last first. */
+/** The receptions of registries, the most recent first. */
 export const readReceptions = async (database: Database, limit: number): Promise<Reception[]> => {
   const { rows } = await sql<{ registry: string; last_event_at: Date; last_received_at: Date; events: string }>`
     select registry, last_event_at, last_received_at, events from receptions

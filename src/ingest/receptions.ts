@@ -4,21 +4,21 @@ import type { Database } from '../storage/sql/database.js'
 import { addEvent, addNews, noNews, type Heard, type News } from './heard-news.js'
 import { writeReceptions } from './receptions-table.js'
 
-/** Tallies of requests that were refused are named with this prefix and the HTTP status. */
+/** The prefix in the names of tallies of refused requests. The HTTP status follows. */
 export const REFUSED_PREFIX = 'refused:'
 
 /**
- * Keeps in mind what was heard of each registry and which requests were refused, and writes it down now and then: it is for
- * people who look after the service, so losing the last seconds in a crash does no harm.
+ * Collects in memory which registries sent events and which requests were refused, and stores this from time to time. Only
+ * operators read this data, so the last seconds before a crash may be lost.
  */
 export type Receptions = {
   heard: (events: readonly RegistryEvent[]) => void
   refused: (status: number) => void
-  /** Writes down what is new. */
+  /** Stores what is new since the last write. */
   flush: () => Promise<void>
 }
 
-/** Names of registries come from clients; beyond this many between two writes, the rest share one line. */
+/** The largest number of registries between two writes. All further names share one entry, because clients choose the names. */
 const REGISTRIES_AT_ONCE = 1_000
 const OTHERS = 'other'
 

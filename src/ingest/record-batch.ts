@@ -19,9 +19,9 @@ import { storeBatch } from './store-batch.js'
 
 export type BatchDeps = CountingDeps & {
   repositories: Repositories
-  /** A keyed hash that distinguishes clients; undefined if the event does not say which client it was. */
+  /** A keyed hash that distinguishes clients; undefined if the event does not identify its client. */
   originOf: (event: RegistryEvent) => string | undefined
-  /** What is stored of a request until it is folded into pulls. */
+  /** Converts a request to the form that is stored until the request is folded into pulls. */
   pendingOf: (request: RegistryRequest) => PendingRequest
   remembered: RecentlyStored
   stateTimes: StateTimes
@@ -30,7 +30,7 @@ export type BatchDeps = CountingDeps & {
 
 /**
  * Records a batch, step by step (docs/architecture.md, "The path of one notification").
- * @param recorded ids that an attempt which failed has stored: the next attempt finds them, but they are no repeats
+ * @param recorded ids that a failed attempt has stored: the next attempt finds them in the database, but they are no repeats
  * @returns the outcomes of the items, in their order
  */
 export const recordBatch = async (deps: BatchDeps, items: Item[], recorded: Set<EventId>): Promise<ItemOutcome[]> => {
@@ -55,13 +55,13 @@ export const recordBatch = async (deps: BatchDeps, items: Item[], recorded: Set<
       observations,
     )
   }
-  // Each id is recorded once, also if a batch that was split has it in both halves.
+  // Each id counts as recorded once, even if a batch is split and both halves contain the id.
   const isFirst = (item: Item): boolean =>
     firsts.get(item.id) === item && (recorded.delete(item.id) || !repeated.has(item.id))
   return items.map((item) => (isFirst(item) ? item.outcome : 'repeated'))
 }
 
-/** The first count of losses that decided anything about a batch. */
+/** The number of lost connections when the first decision about the batch was made. */
 const preparedAtOf = (items: readonly Item[], current: PreparedAt): PreparedAt => {
   let first = current
   for (const { resolvedAt = current } of items) first = Math.min(first, resolvedAt)
@@ -74,7 +74,10 @@ const firstOfEachId = (items: readonly Item[]): Map<EventId, Item> => {
   return firsts
 }
 
-/** Who is added to which sketch. `repositories` must know by now whether an event is the first of its repository. */
+/**
+ * The members to add to each sketch. Must be called after `discover`, so that `repositories` knows which events are the first of
+ * their repository.
+ */
 const countMembers = ({ rules, lifetimes, repositories }: BatchDeps, counted: readonly CountedEvent[]): Additions => {
   const additions = createAdditions(rules, lifetimes)
   for (const { event, members } of counted) {

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { UnreadableEvent } from '../events/registry-event.js'
 import type { Sql } from '../storage/sql/database.js'
 
-/** Sets events aside that could not be read, with the reason, for a human to look at. */
+/** Stores unreadable events with their reasons, so that an operator can inspect them. */
 export const keepRejected = async (tx: Sql, events: readonly UnreadableEvent[]): Promise<void> => {
   if (events.length === 0) return
   await sql`

@@ -17,7 +17,10 @@ import { keepRejected } from './rejected-events.js'
 type Batch = {
   /** No id twice. */
   arrivals: readonly Arrival[]
-  /** Gets the ids that this batch stores for good before its second transaction, which may fail: the batch is then tried again. */
+  /**
+   * Receives the ids that the first transaction of this batch has committed: if the second transaction fails, the batch is
+   * retried.
+   */
   recorded: Set<EventId>
   additions: Additions
   observations: Observations
@@ -27,9 +30,9 @@ type Batch = {
 }
 
 /**
- * Stores a batch. Adding to a sketch twice changes nothing, so sketches need not wait to hear which events are new, and may be
- * ahead of a database that then fails.
- * @returns the ids that were known before.
+ * Stores a batch. Adding a member to a sketch twice changes nothing. So members are added before it is known which events are
+ * new, even if the database fails afterwards.
+ * @returns the ids that were already recorded
  */
 export const storeBatch = async (
   { database, sketches }: { database: Database; sketches: SketchStore },
@@ -42,13 +45,13 @@ export const storeBatch = async (
   const oneStatement = more.every(({ length }) => length === 0)
   const added = oneStatement ? sketches.addAlone(additions.list()) : undefined
   if (added) {
-    // Most often: one statement, which is its own transaction, takes a third of the work of three.
+    // In most cases one statement is enough. It is its own transaction, and takes a third of the work of three statements.
     await added
     const { repeated, unpropagated } = await record(
       async (statement, values) => database.run(statement, values, preparedAt),
       batch,
     )
-    // Should this fail, the events come again: the inventory takes them as if for the first time.
+    // If this transaction fails, the registry sends the events again, and the inventory processes them as new ones.
     if (unpropagated.described.length + unpropagated.shown.length > 0) {
       for (const { id } of batch.arrivals) if (!repeated.has(id)) recorded.add(id)
       await database.transaction(async (tx) => propagateKnownBlobs(tx, unpropagated), preparedAt)
@@ -69,7 +72,7 @@ export const storeBatch = async (
   }, preparedAt)
 }
 
-/** KNOWN_BEFORE, and the manifests that are new, and the repositories that were deleted once. */
+/** Returns, besides the known ids, the digests of new manifests and the numbers of repositories that were ever deleted. */
 const WITH_MANIFESTS: FinalSelect = {
   requires: [...KNOWN_BEFORE.requires, 'seen_manifests', 'batch_repositories'],
   text: (p) => `
@@ -84,12 +87,12 @@ const joinWithoutManifests = joinerOf(BATCH_PARTS, KNOWN_BEFORE)
 const joinWithManifests = joinerOf(BATCH_PARTS, WITH_MANIFESTS)
 
 type Recorded = {
-  /** Ids that were known before. */
+  /** The ids that were already recorded. */
   repeated: ReadonlySet<EventId>
   unpropagated: Pick<Observations, 'described' | 'shown'>
 }
 
-/** Remembers the events, counts their tallies, keeps the inventory and the requests, in one statement. */
+/** Stores event ids, tallies, inventory observations and requests, in one statement. */
 const record = async (
   run: Run,
   { arrivals, observations, requests }: Pick<Batch, 'arrivals' | 'observations' | 'requests'>,
@@ -100,7 +103,8 @@ const record = async (
   const rows = await run<{ id: EventId | null; digest?: string | null; number?: number | null }>(statement, values)
   const isNew = new Set(rows.flatMap(({ digest }) => digest ?? []))
   const wasDeleted = new Set(rows.flatMap(({ number }) => number ?? []))
-  // A new manifest is only in the repositories of this batch. Other processes that learn its contents meanwhile propagate its blobs themselves.
+  // A new manifest is only in the repositories of this batch. If another process stores its contents meanwhile, that process also
+  // propagates its blobs.
   const isDone = ({ number, digest, isCovered }: ShownManifest): boolean =>
     isCovered && isNew.has(digest) && !wasDeleted.has(number)
   return {

@@ -10,7 +10,7 @@ export type OpenConflict = Conflict & {
   firstAt: Date
   lastAt: Date
   events: number
-  /** The command or the setting that joins both, if they are one registry. */
+  /** The command or the setting that joins the two registries, if they are the same. */
   remedy: string
 }
 

@@ -4,13 +4,13 @@ import { MOST_HOSTS, type Configured, type Learned } from './learned.js'
 
 const PROCESS_DAYS = 90
 const CONFLICT_DAYS = 30
-/** A host that was only heard within one hour, and not since, is removed after so many days if no more hosts can be learned. */
+/** If the limit of hosts is reached, hosts whose events all arrived within one hour are removed after so many days. */
 const SEEN_ONCE_DAYS = 3
 
 type ExpireDeps = { learned: Learned; configured: Configured; now: Date }
 
 /**
- * Expires senders that have not been heard for a long time. Requires the lock of `lockLearned`.
+ * Removes senders without an event for a long time. Requires the lock of `lockLearned`.
  * @returns whether hosts or processes were removed
  */
 export const expireSenders = async (tx: Sql, { learned, configured, now }: ExpireDeps): Promise<boolean> => {
@@ -25,8 +25,8 @@ export const expireSenders = async (tx: Sql, { learned, configured, now }: Expir
 }
 
 /**
- * Removes hosts of full registries that were heard once: clients invent hosts, and there must be space for real ones. Names of
- * registries, configured hosts, and hosts that an operator joined stay.
+ * Removes hosts of full registries whose events all arrived within one hour: clients invent hosts, and there must be space for
+ * real ones. Names of registries, configured hosts, and hosts that an operator joined stay.
  */
 const makeRoom = async (tx: Sql, { learned, configured, now }: ExpireDeps): Promise<bigint> => {
   const isFull = learned.hosts.size >= MOST_HOSTS

@@ -69,7 +69,7 @@ export const createHeardSenders = (database: Database, now: () => Date): HeardSe
   }
 }
 
-/** The time at which each sender was last heard. */
+/** The time of the last event of each sender. */
 type Times = Map<string, Date>
 type CountedConflict = Conflict & { events: number; first: Date; last: Date }
 

@@ -14,8 +14,8 @@ export const namesToLookUp = (learned: Learned, senders: readonly Sender[]): str
 
 /**
  * Learns the new hosts and processes of senders, in order.
- * @param recorded names with recorded data. Such a host is an existing registry, even if none of its processes was heard: it is
- *   learned as a separate registry, and never joins another one automatically
+ * @param recorded names with recorded data. Such a host is an existing registry, even if no process has reported it: it is
+ * learned as a separate registry, and never joins another one automatically
  */
 export const learnFrom = (learned: Learned, senders: readonly Sender[], recorded: ReadonlySet<string>): Learnings => {
   const hosts = new Map<string, string>()

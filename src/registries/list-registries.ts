@@ -9,16 +9,16 @@ export type IdentifiedBy = 'token' | 'process' | 'configuration' | 'host'
 export type RegistrySummary = {
   name: string
   identifiedBy: IdentifiedBy
-  /** Hosts under which clients reach the registry, including its name if that was heard; at most 100. */
+  /** Hosts under which clients reach the registry, including its name if an event contained the name; at most 100. */
   hosts: string[]
   hostCount: number
-  /** Processes heard in the last 90 days: each start of a registry is a process. */
+  /** Processes that sent an event in the last 90 days: each start of a registry is a process. */
   processes: number
   /** The number of deliveries of events, including repeated ones. */
   events: number
   /** Null if unknown, as for a registry that its token identifies. */
   firstHeardAt: Date | null
-  /** The arrival of its last event. One of its hosts or processes may be heard later, in an event of another registry. */
+  /** The arrival of its last event. One of its hosts or processes may appear later, in an event of another registry. */
   lastHeardAt: Date | null
 }
 

@@ -46,8 +46,8 @@ export type RegistryIdentity = IdentityInForce & {
   /** Stores the times of senders, and conflicts. */
   flush: HeardSenders['flush']
   /**
-   * Expires processes that have not been heard for 90 days, and conflicts after 30 days. From full registries, it also removes hosts
-   * that were heard once and then not for some days.
+   * Expires processes without an event for 90 days, and conflicts after 30 days. From full registries, it also removes hosts that
+   * appeared only once, some days ago.
    */
   expire: () => Promise<void>
 }

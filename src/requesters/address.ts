@@ -3,13 +3,13 @@ import ipaddr from 'ipaddr.js'
 /** How many leading bits of an address distinguish clients. */
 export type Prefixes = { ipv4: number; ipv6: number }
 
-/** A home or a machine has all of its IPv6 /64, and changes the rest of it from day to day. */
+/** A home or a machine gets a whole IPv6 /64, and changes the other bits from day to day. */
 export const PREFIXES: Prefixes = { ipv4: 32, ipv6: 64 }
 
 /**
- * The network of an address, in bytes as text: all addresses of one network are one. An IPv4 address that is written as IPv6
- * is that IPv4 address.
- * @returns undefined of what is no address.
+ * The network of an address, as a text with its bytes: all addresses of one network have the same text. An IPv4-mapped IPv6
+ * address counts as its IPv4 address.
+ * @returns undefined if the text is no address
  */
 export const networkOf = (address: string, prefixes: Prefixes): string | undefined => {
   if (!ipaddr.isValid(address)) return undefined
@@ -21,8 +21,8 @@ export const networkOf = (address: string, prefixes: Prefixes): string | undefin
 }
 
 /**
- * Who asked, behind proxies: of the addresses in `X-Forwarded-For`, each proxy adds the one that it saw at the end, so the
- * last that is not a trusted proxy is the client. Whatever stands before it, the client may have written itself.
+ * The address of the client behind proxies. Each proxy appends the address from which it got the request to `X-Forwarded-For`. So
+ * the last address that is not a trusted proxy is the client's. The client may have invented all addresses before it.
  */
 export const clientAddress = (
   peer: string,
@@ -42,7 +42,11 @@ export const clientAddress = (
 
 const MOST_PROXIES = 64
 
-/** @param networks as 10.0.0.0/8; an address alone is itself. @throws Error naming what is no network. */
+/**
+ * Creates a test for trusted addresses.
+ * @param networks for example 10.0.0.0/8; an address without a prefix length is a network of one address
+ * @throws Error that names a text which is no network
+ */
 export const trustIn = (networks: readonly string[]): ((address: string) => boolean) => {
   const ranges = networks.map((network) => {
     const range = network.includes('/') ? network : `${network}/${network.includes(':') ? 128 : 32}`

@@ -3,21 +3,21 @@ import type { ClientKind } from '../events/client-kinds.js'
 import { NotBounded } from './pattern-cost/positions.js'
 import { stepsOf } from './pattern-cost/steps.js'
 
-/** What a user agent says of itself; anybody can say anything. */
+/** The properties of a client according to its user agent, which a client can choose freely. */
 type Client = {
   client: string
-  /** `unknown` of what no rule knows. */
+  /** `unknown` if no rule matches. */
   kind: ClientKind | 'unknown'
   version?: string
-  /** Of the machine that pulls, in Go's words: linux, windows, darwin; amd64, arm64. */
+  /** The system of the machine that pulls, with the names of Go: linux, windows, darwin; amd64, arm64. */
   os?: string
   arch?: string
   kernel?: string
-  /** Who asked the daemon to pull, and on which system that ran. */
+  /** The program that asked the daemon to pull, and the system on which that program ran. */
   upstream?: string
   upstream_version?: string
   host_os?: string
-  /** Whether it fetches each manifest twice for one pull. */
+  /** Whether the client fetches each manifest twice for one pull. */
   fetches_twice?: boolean
 }
 
@@ -31,14 +31,18 @@ type Rule = {
 }
 type Compiled = Omit<Rule, 'pattern' | 'with'> & { pattern: RegExp; with: RegExp[] }
 
-/** Characters of an agent that are read: patterns take longer the more there are, and no client needs as many. */
+/**
+ * The number of characters of a user agent that are read: patterns take longer for a longer text, and no real client needs more.
+ */
 export const LONGEST_AGENT = 512
-/** Characters kept of each part. */
+/** The largest number of characters that are stored of each part. */
 const LONGEST_PART = 64
 
 export type ClientOf = (userAgent: string) => Client
 
-/** Steps of one pattern, and of all in a file, on the worst agent: about a millisecond, and ten. */
+/**
+ * The largest number of steps of one pattern, and of all patterns in a file, for the slowest user agent: about 1 ms and 10 ms.
+ */
 export const MOST_STEPS = 1_000_000
 const MOST_STEPS_OF_ALL = 10_000_000
 const REMEDY =
@@ -46,8 +50,10 @@ const REMEDY =
 
 /**
  * Reads rules for user agents.
- * @param files the rules of the first come first. The last are Tallyman's own, whose time is tested and not worked out again.
- * @throws DefinitionError naming file and key, also of a pattern that takes too long on some agent: anybody can send any.
+ * @param files the rules of the first file come first. The last file contains Tallyman's own rules, whose speed is tested and not
+ * computed here
+ * @throws DefinitionError that names the file and the key, also for a pattern that takes too long for some user agent: clients
+ * can send any user agent
  */
 export const loadClients = (files: readonly string[], read: ReadDefinition): ClientOf => {
   const rules = files.flatMap((file, i) => {
@@ -122,7 +128,10 @@ const clientBy = (rules: readonly Compiled[], userAgent: string): Client => {
   return unknown(agent)
 }
 
-/** Cut, without the backslashes that Docker puts before brackets (a log may have one as \x5C), and without control characters. */
+/**
+ * Shortens a user agent, and removes control characters and the backslashes that Docker puts before brackets (a log may contain
+ * such a backslash as \x5C).
+ */
 const readable = (userAgent: string): string => {
   const cut = userAgent.length > LONGEST_AGENT ? userAgent.slice(0, LONGEST_AGENT) : userAgent
   const escaped = cut.includes('\\') ? cut.replace(/\\x5c/gi, '\\').replace(/\\(.)/g, '$1') : cut
@@ -139,7 +148,10 @@ const keep = (client: Client, groups: Record<string, string | undefined> | undef
   }
 }
 
-/** Systems and architectures have Go's names, as in the platforms of images (image-spec 1.1, "Image Index"). */
+/**
+ * Converts the name of a system or an architecture to Go's name, as platforms of images contain it (image-spec 1.1, "Image
+ * Index").
+ */
 const asGo = (name: string): string => {
   const lower = name.toLowerCase()
   return GO_NAMES.get(lower) ?? lower
@@ -156,7 +168,7 @@ const GO_NAMES: ReadonlyMap<string, string> = new Map([
   ['macos', 'darwin'],
 ])
 
-/** The product token (RFC 9110, section 10.1.5) and its version, whatever it is. */
+/** The client of a user agent that no rule matches: its product token (RFC 9110, section 10.1.5) and version. */
 const unknown = (agent: string): Client => {
   const [, product = '', version] = /^\s*([^\s/()]+)(?:\/v?([^\s()]+))?/.exec(agent) ?? []
   if (product === '') return { client: 'unknown', kind: 'unknown' }

@@ -7,10 +7,10 @@ import { createRecentMap } from '../runtime/recent-map.js'
 const REMEMBERED_CLIENTS = 10_000
 
 /**
- * Distinguishes clients without their addresses: a keyed hash (HMAC-SHA256, 128 bits, base64url) of address, user agent and the name of
- * the user. The key contains the salt of the time of the event: deleted rows stay in the files of the database, and say nothing once
- * that salt is destroyed. A HEAD before a change of the salt is not joined with a GET after it.
- * @returns undefined when an event has no address.
+ * Distinguishes clients without storing their addresses: a keyed hash (HMAC-SHA256, 128 bits, base64url) of the address, the user
+ * agent and the user name. The key contains the salt of the event's time. Deleted rows stay in the files of the database, but
+ * reveal nothing once that salt is destroyed. A HEAD before a change of the salt is not joined with a GET after it.
+ * @returns undefined for an event without an address
  */
 export const createOrigins = (
   key: string,

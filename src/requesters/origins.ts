@@ -5,13 +5,13 @@ import { createRecentMap } from '../runtime/recent-map.js'
 import { networkOf, type Prefixes } from './address.js'
 import type { Salts } from './salts.js'
 
-/** Names that distinguish clients, and identify no one. */
+/** Keyed hashes that distinguish clients without identifying them. */
 export type Origin = {
-  /** Of address, user agent and name: too many when people use several tools. */
+  /** The hash of address, user agent and name. The number of people is lower if people use several tools. */
   origin: string
-  /** Of the address alone: too few when people share one. */
+  /** The hash of the address alone. The number of people is higher if people share an address. */
   endpoint: string
-  /** Just after the salt changed: the origin by the one before. */
+  /** Only for a time after a change of the salt: the origin with the previous salt. */
   previous?: string
 }
 
@@ -23,8 +23,8 @@ type OriginDeps = { key: string; salts: Pick<Salts, 'at' | 'before'>; prefixes: 
 const MOST = 20_000
 
 /**
- * Makes origins and endpoints: HMAC-SHA256 over the network of the address, keyed with the key of the installation and the
- * salt of the period (docs/definitions-of-numbers.md, "Unique pullers"). The address itself goes no further.
+ * Computes origins and endpoints: HMAC-SHA256 of the network of the address, with the key of the installation and the salt of the
+ * period (docs/definitions-of-numbers.md, "Unique pullers"). The address itself is not passed on.
  */
 export const createOriginOf = ({ key, salts, prefixes, window }: OriginDeps): OriginOf => {
   const known = createRecentMap<Origin>(MOST)

@@ -8,10 +8,10 @@ const PART = '.part'
 const NAME = /^([a-z]+)-(\d{4}-\d{2}-\d{2})$/
 
 /**
- * Salts in files of their own (mode 0600), for the one process that has the data directory. The embedded database would keep a
- * deleted salt in its pages and its log, and copy it into dumps. A file is overwritten before it is removed. A salt is on disk
- * before it is used, so that no crash makes two origins of one.
- * @param directory made with mode 0700 if missing
+ * Stores salts in separate files (mode 0600), for the one process that uses the data directory. The embedded database would keep
+ * a deleted salt in its pages and its log, and copy it into dumps. A file is overwritten before it is removed. A salt is written
+ * to disk before it is used, so that a crash cannot give one client two origins.
+ * @param directory created with mode 0700 if it is missing
  */
 export const createSaltFiles = (directory: string): SaltStore => {
   const list = async (): Promise<StoredSalt[]> => {
@@ -48,7 +48,7 @@ const filesIn = async (directory: string): Promise<string[]> => {
   return entries.filter((entry) => entry.isFile()).map(({ name }) => name)
 }
 
-/** @returns undefined if there is no such file, or nothing in it that can be a salt */
+/** @returns undefined if the file does not exist, or contains no salt */
 const readSalt = async (directory: string, file: string): Promise<StoredSalt | undefined> => {
   const [, rotation, day] = NAME.exec(file) ?? []
   const from = day === undefined ? undefined : startOfDay(day)

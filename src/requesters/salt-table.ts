@@ -5,16 +5,19 @@ import { markErasure } from '../storage/sql/erasure-marks.js'
 import { epochMicros } from '../storage/sql/moments.js'
 import type { SaltStore, StoredSalt } from './salts.js'
 
-/** How long a rewrite waits for a reader of the table, as a backup, before it is left to the next minute. */
+/**
+ * How long a rewrite waits for a reader of the table, for example a backup. After that, the rewrite is retried in the next
+ * minute.
+ */
 const LOCK_TIMEOUT = '500ms'
 
 /**
- * Salts in `pulls.salts`, shared by all processes on one PostgreSQL server. After salts were removed the table is written to a
- * new file; the server's log, its archives, replicas and backups are the operator's (docs/operations.md, "What deleting leaves
- * behind").
+ * Stores salts in `pulls.salts`, which all processes on one PostgreSQL server share. After salts were removed, the table is
+ * written to a new file. The operator is responsible for the server's log, its archives, replicas and backups
+ * (docs/operations.md, "What deleting leaves behind").
  */
 export const createSaltTable = ({ sql: db, jobTransaction, losses }: Database): SaltStore => {
-  // Another process, or this one before it was stopped, may have removed salts and not rewritten the table.
+  // Another process, or a previous run of this one, may have removed salts without rewriting the table.
   let isRewriteDue = true
   losses.onLoss(() => (isRewriteDue = true))
   return {
@@ -31,7 +34,7 @@ export const createSaltTable = ({ sql: db, jobTransaction, losses }: Database): 
   }
 }
 
-/** @returns false if others use the table, or the role of the connection may not truncate it */
+/** @returns false if the table is in use, or if the role of the connection may not truncate it */
 const rewriteSalts = async (transaction: Database['jobTransaction']): Promise<boolean> =>
   transaction(async (tx) => {
     await sql`select set_config('lock_timeout', ${LOCK_TIMEOUT}, true)`.execute(tx)
@@ -70,8 +73,8 @@ const storedIn = async (db: Sql): Promise<StoredSalt[]> => {
 }
 
 /**
- * Moves the salts that earlier versions stored in the embedded database out of it. The log and the dumps still contain them: the
- * transaction that empties the table marks both, and the start replaces what is marked.
+ * Moves the salts that earlier versions stored in the embedded database out of it. The log and the dumps still contain these
+ * salts. The transaction that empties the table marks both, and the next start replaces the marked files.
  */
 export const moveSalts = async ({ sql: db, transaction }: Database, store: SaltStore): Promise<void> => {
   const { rows } = await sql<{ bytes: string }>`select pg_relation_size('pulls.salts') as bytes`.execute(db)

@@ -1,13 +1,16 @@
 import { microsOf, type Micros } from '../events/calendar.js'
 
-/** How long an origin has the same name. */
+/** How often the hash of an origin changes. */
 export const ROTATIONS = ['monthly', 'daily', 'never'] as const
 export type Rotation = (typeof ROTATIONS)[number]
 
 export const isRotation = (text: string | undefined): text is Rotation =>
   (ROTATIONS as readonly (string | undefined)[]).includes(text)
 
-/** A secret of a period, mixed into every origin. Once it is destroyed, no one can find out whose origin it was. */
+/**
+ * A secret of one period, which is part of the key of every origin. Once it is destroyed, it is impossible to compute to whom an
+ * origin belonged.
+ */
 export type Salt = { from: Micros; until: Micros; text: string }
 
 export type StoredSalt = Salt & { rotation: Rotation }
@@ -16,32 +19,32 @@ export type StoredSalt = Salt & { rotation: Rotation }
 export type SaltStore = {
   /** All salts, in the order of their periods. */
   list: () => Promise<StoredSalt[]>
-  /** Stores salts of periods that have none of their rotation; the others keep the one that they have. */
+  /** Stores salts. If a period has a salt of the same rotation already, that salt stays. */
   add: (salts: readonly StoredSalt[]) => Promise<void>
-  /** Destroys the salts of other rotations and those that ended before `since`. */
+  /** Destroys salts of other rotations, and salts that ended before `since`. */
   keepOnly: (rotation: Rotation, since: Micros) => Promise<void>
 }
 
 export type Salts = {
-  /** The salt of a moment, or the nearest that there is. */
+  /** The salt of the period that contains a moment, or the nearest salt. */
   at: (moment: Micros) => Salt
-  /** The one before it. */
+  /** The salt of the previous period. */
   before: (salt: Salt) => Salt | undefined
-  /** Makes the salts of now and of the next period, and destroys those that ended more than a window ago. */
+  /** Creates the salts of the current and of the next period, and destroys salts that ended more than `window` ago. */
   rotate: () => Promise<void>
 }
 
 type SaltDeps = {
   store: SaltStore
   rotation: Rotation
-  /** How long after its end a salt is needed, in microseconds: `saltWindow` of the fold. */
+  /** How long a salt is needed after the end of its period, in microseconds: `saltWindow` of the fold. */
   window: Micros
   now: () => Date
   /** A new secret. */
   random: () => string
 }
 
-/** The salts of all processes on one store. Without the key of the installation they are worth nothing. */
+/** The salts that all processes on one store share. They reveal nothing without the users key. */
 export const createSalts = async ({ store, rotation, window, now, random }: SaltDeps): Promise<Salts> => {
   let salts: Salt[] = []
 
@@ -49,7 +52,7 @@ export const createSalts = async ({ store, rotation, window, now, random }: Salt
     const at = microsOf(now())
     const current = periodOf(at, rotation)
     const wanted = rotation === 'never' ? [current] : [current, periodOf(current.until, rotation)]
-    // A database that was restored may lack a salt by which clients are known already: it gets the same one again.
+    // A restored database may lack a salt that is already in use. That salt is stored again.
     const textOf = (from: Micros): string => salts.find((salt) => salt.from === from)?.text ?? random()
     await store.add(wanted.map((period) => ({ rotation, ...period, text: textOf(period.from) })))
     await store.keepOnly(rotation, at - window)

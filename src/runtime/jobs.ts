@@ -78,10 +78,11 @@ const LARGEST_STEP_MS = 60_000
 const STEADY_MS = 600_000
 
 /**
- * Runs jobs at their times, each one alone: a run that is due while the last one goes on, or while the job rests, is left out. So are those
- * that the clock was set ahead of: every job does all that is due, and storage/kept-job.ts keeps times. After the clock was set back,
- * the next time is the next one by the clock. After it was set ahead by more than a minute, as by an error or because the machine was
- * suspended, jobs that delete what is old wait for ten minutes; so they do in the time `unsteadyMs` after the start.
+ * Runs jobs at their times. If the previous run of a job has not ended, or if the job rests, the run is skipped. Times that a
+ * change of the clock skipped are skipped, too: every run does all pending work, and storage/kept-job.ts stores times that must
+ * not be missed. If the clock is set back, the schedule continues by the new time. If the clock is set ahead by more than a
+ * minute, by an error or because the machine was suspended, jobs that delete old data wait for ten minutes. They also wait for
+ * `unsteadyMs` after the start.
  */
 export const startJobs = (
   jobs: readonly Job[],

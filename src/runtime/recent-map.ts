@@ -6,15 +6,17 @@ export type RecentMap<Value> = {
   clear: () => void
 }
 
-/** Characters of a key that are as much as an entry: names of users may have thousands. */
+/** A key with more characters counts as several entries: names of users may have thousands of characters. */
 const KEY_OF_ONE = 256
 
 /**
- * Two generations of a plain Map: when the younger is full it becomes the older, and what is then used again comes back. That
- * takes a fraction of the time of an exact list of least recently used entries, and no memory before there are entries.
- * @param most the weight of all entries, at least 2; those used last, up to half of it, are certainly there
- * @param weightOf the weight of an entry, small compared with `most`. Unless it is given, `most` is a number of entries with keys of up to 256
- * characters, and each 256 characters more are another entry
+ * Consists of two plain Maps. If the younger one is full, it replaces the older one, and a new younger one begins. An entry of
+ * the older Map that is used moves to the younger one. This takes a fraction of the time of an exact list of least recently used
+ * entries, and no memory while there are no entries.
+ * @param most the largest weight of all entries, at least 2. The most recently used entries, up to half of this weight, are
+ * always present
+ * @param weightOf the weight of an entry, small compared with `most`. By default an entry weighs 1 for each 256 characters of its
+ * key, or part of them
  */
 export const createRecentMap = <Value extends string | number | object | true>(
   most: number,

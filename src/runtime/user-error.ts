@@ -1,6 +1,6 @@
 /**
- * What kind of failure an error is: `http/problem.ts` makes a status of it. `setup` is what whoever runs Tallyman has to correct, such as a
- * setting or a file; a request cannot do anything about it.
+ * The kind of an error: `http/problem.ts` maps it to a status. An error of the kind `setup` must be corrected by the operator,
+ * for example in a setting or a file; another request would not help.
  */
 export type ErrorKind =
   'invalid' | 'too-large' | 'not-found' | 'conflict' | 'upstream' | 'unavailable' | 'timeout' | 'setup'

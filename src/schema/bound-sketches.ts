@@ -62,7 +62,10 @@ export const endSketchLoss = async ({ database, sketches }: Stores): Promise<voi
 
 type WarningDeps = Stores & { uuid: Uuid; now: Date; lifetimes: { weekly: number } }
 
-/** What to say if Redis lost its counters, or belongs to another installation by now. A Redis that does not answer is reported elsewhere. */
+/**
+ * The warnings if Redis lost its counters, or belongs to another installation now. A Redis that does not answer is reported
+ * elsewhere.
+ */
 export const sketchWarnings = async ({ database, sketches, uuid, now, lifetimes }: WarningDeps): Promise<string[]> => {
   const { binding } = sketches
   if (!binding) return []

@@ -2,15 +2,21 @@ import { sql } from 'kysely'
 import type { Sql } from '../storage/sql/database.js'
 
 const DAY_MS = 86_400_000
-/** A process that just started waits for so long before it deletes what is old: a clock is set soon after the start of a machine. */
+/** A new process waits for so long before it deletes old data: the clock of a machine is often set soon after its start. */
 const AFTER_START_MS = 600_000
-/** The same, if the clock shows a time more than a day after that of the last process: either none ran, or the clock is ahead. */
+/**
+ * The wait if the clock is more than a day later than the end of the last process: either no process ran for a day, or the clock
+ * is ahead.
+ */
 const AFTER_JUMP_MS = DAY_MS
 
-/** Milliseconds from now on in which nothing old is deleted, and since when no service ran if that is why it is long. */
+/**
+ * Milliseconds from now on in which no old data is deleted. `lastSeenAt` is set if the wait is long: no service has run since
+ * then.
+ */
 export type Trust = { waitMs: number; lastSeenAt?: Date }
 
-/** Compares the clock with the time at which a service last ran. Without such a time there is nothing to compare with. */
+/** Compares the clock with the time at which a service last ran. Without such a time, the wait is short. */
 export const trustIn = async (db: Sql, now: Date): Promise<Trust> => {
   const { rows } = await sql<{ seen_at: Date | null }>`select seen_at from installation`.execute(db)
   const lastSeenAt = rows[0]?.seen_at
@@ -19,7 +25,10 @@ export const trustIn = async (db: Sql, now: Date): Promise<Trust> => {
     : { waitMs: AFTER_START_MS }
 }
 
-/** Notes that a service runs. To be called only while its clock is trusted: the next process compares its clock with this time. */
+/**
+ * Records that a service runs. Must only be called while the clock is trusted: the next process compares its clock with this
+ * time.
+ */
 export const noteSeen = async (db: Sql, now: Date): Promise<void> => {
   await sql`update installation set seen_at = ${now.toISOString()}::timestamptz`.execute(db)
 }

@@ -2,10 +2,10 @@ import type { StoreCheck } from '../http/health.js'
 import type { Stores } from './stores.js'
 import { within } from '../runtime/timeout.js'
 
-/** Whoever asks whether we are ready does not wait long for the answer. */
+/** The time limit of a readiness check, whose caller needs a quick answer. */
 const CHECK_LIMIT_MS = 2_000
 
-/** Asks each store for its version; one that does not answer soon is away. */
+/** Requests the version of each store. A store that does not answer in time counts as unavailable. */
 export const checkStores = async ({
   database,
   sketches,

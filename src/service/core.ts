@@ -27,36 +27,39 @@ import { isStorageUnavailable } from '../storage/unavailable.js'
 import { createPings, SETTING_VALUES, SYSTEM_VALUES } from './pings.js'
 import { openStores, type Stores } from './stores.js'
 
-/** What is declared in definitions/ and metrics/. */
+/** The contents of definitions/ and metrics/. */
 export type Declared = { rules: Rules; metrics: LoadedMetric[]; clientOf: ClientOf }
 
-/** Everything that the service and the commands have in common. */
+/** The parts that the service and the commands share. */
 export type Core = Declared & {
   config: Config
   secrets: Secrets
   stores: Stores
   installation: Installation
   fingerprint: string
-  /** Binds the database to the users key, before this process counts a user. @returns undefined when that is done */
+  /**
+   * Binds the database to the users key before this process counts a user.
+   * @returns undefined if the database is already bound
+   */
   claimUsersKey: ReturnType<typeof createKeyClaim>
   hostname: string
-  /** Which registry a sender is. */
+  /** Identifies the registry of a sender. */
   identity: RegistryIdentity
-  /** The names that notification tokens have. */
+  /** The names of registries in notification tokens. */
   tokenNames: readonly string[]
-  /** The registries that the configuration names, and what was learned about their hosts. */
+  /** The registries of the configuration, and what was learned about their hosts. */
   registries: RegistryIdentity['registries']
-  /** The registries that queries and requests name. */
+  /** Resolves the registries in queries and requests. */
   registryNames: RegistryNames
-  /** Asks one of them. */
+  /** Returns the client of a registry. */
   clientFor: (registry: Registry) => RegistryClient
   pings: ServicePings
-  /** When Service Pings are made, unless the configuration wants none. */
+  /** The schedule of Service Pings, unless the configuration disables them. */
   pingSchedule: Schedule
   /** This process, for leases. */
   holder: string
   now: () => Date
-  /** Gives up what pings wait for, because the process stops. */
+  /** Cancels all waiting of pings, because the process stops. */
   giveUpPings: () => void
 }
 
@@ -77,8 +80,8 @@ export const loadDeclared = (config: Config): Declared => {
 }
 
 /**
- * Opens the stores and joins what works on them.
- * @param isService whether this process is a service, whose uptime a ping contains; a command is none
+ * Opens the stores and creates the parts that use them.
+ * @param isService whether this process is the service. Only the service reports its uptime in a ping
  */
 export const createCore = async (
   config: Config,
@@ -99,7 +102,7 @@ export const createCore = async (
     const hasSketches = async (): Promise<boolean> => hasCounters(stores.sketches)
     const renewal = secrets.made.includes(USERS_KEY_FILE) ? undefined : hasSketches
     const installation = await installationIn(stores.database, fingerprint, now(), renewal).catch((error: unknown) => {
-      // A process that was started in another folder leaves nothing there.
+      // A process that was started in the wrong directory must leave no files there.
       if (error instanceof OtherUsersKey) removeMade(config.data_dir, secrets)
       throw error
     })
@@ -146,7 +149,7 @@ export const createCore = async (
   }
 }
 
-/** A command may do without Redis, or report that it does not answer. */
+/** A command may work without Redis, or reports itself that Redis does not answer. */
 const checkUnlessAway = async ({ sketches }: Stores, { uuid }: Installation): Promise<void> =>
   checkSketches(sketches, uuid).catch((error: unknown) => {
     if (!isStorageUnavailable(error)) throw error
@@ -157,7 +160,7 @@ const hasCounters = async ({ entries }: Stores['sketches']): Promise<boolean> =>
   return false
 }
 
-/** One client for each registry, as it keeps the tokens it was given; a registry that is read again has another. */
+/** One client for each registry, because a client caches its tokens. A reloaded registry gets a new client. */
 const createClients = ({ docker_config }: Config, { usersKey }: Secrets, now: () => Date): Core['clientFor'] => {
   const findCredentials = docker_config === undefined ? undefined : createDockerCredentials({ file: docker_config })
   const shared = { ...(findCredentials && { findCredentials }), tokenUserAgent: userAgentOf(version), now }

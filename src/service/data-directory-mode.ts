@@ -1,11 +1,12 @@
 import { statSync } from 'node:fs'
 
-/** Rights of the group and of all others. */
+/** The permission bits of the group and of all other users. */
 const OTHERS = 0o077
 
 /**
- * What to say of a data directory that other users of the machine may enter: it contains secrets and what is known of people.
- * @returns nothing if they may not, and if there is no such directory: with PostgreSQL and all secrets configured, none is made.
+ * Warns if other users of the machine may enter the data directory, which contains secrets and personal data.
+ * @returns no warning if they may not, or if the directory does not exist: with PostgreSQL and configured secrets, it is not
+ * created
  */
 export const openDirectoryWarnings = (directory: string): string[] => {
   const stats = statSync(directory, { throwIfNoEntry: false })

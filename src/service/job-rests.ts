@@ -7,53 +7,61 @@ import { hasCause } from '../storage/unavailable.js'
 import { isCancelled } from '../storage/sql/database.js'
 
 /**
- * A job whose statement kept the embedded database busy for too long would do so again at its next time. So it rests: meanwhile the service takes
- * notifications. Most statements can be ended (storage/embedded/statement-limit.ts), and their job is known. Before the watchdog ends the process, it notes which
- * jobs were under way, and these rest after the next start. A job that blocks again within a day after its rest, rests twice as long.
+ * A job that rests. If a statement of a job keeps the embedded database busy for too long, the next run would probably do the
+ * same. So the job rests, and the service stores notifications meanwhile. Most statements can be ended
+ * (storage/embedded/statement-limit.ts), so that their job is known. If the watchdog has to end the process, it first records
+ * which jobs were running, and these rest after the next start. If a job takes too long again within a day after its rest, it
+ * rests twice as long.
  */
 export type BlockedJob = {
   job: string
-  /** When its statement was ended, or a process while it was under way. */
+  /** When its statement was ended, or the process while the job was running. */
   at: Date
-  /** How long it rests from then on. */
+  /** The duration of the rest from `at` on. */
   minutes: number
 }
 
-/** Minutes of the first rest and of the longest. A job that runs each hour misses no run. */
+/** The minutes of the first and of the longest rest. With these limits after a statement, an hourly job misses no run. */
 const AFTER_STATEMENT = { first: 5, longest: 25 }
 const AFTER_PROCESS = { first: 20, longest: 24 * 60 }
 const MINUTE_MS = 60_000
 /** Milliseconds. */
 const DAY = 24 * 60 * MINUTE_MS
 
-/** Jobs whose statements are small, whatever was sent: they are not what keeps the database busy. Nor may salts live longer than they should. */
+/**
+ * Jobs that never rest. Their statements are small whatever was sent, so they cannot keep the database busy. Salts must not live
+ * longer than configured.
+ */
 const NEVER_BLOCK: ReadonlySet<string> = new Set([
   ...['rotate salts', 'write receptions', 'write senders', 'refresh registries', 'show service', 'checkpoint'],
 ])
 
 /** In the data directory. */
 const FILE = 'blocked-jobs.json'
-/** Bytes of the file, and of what is noted in it. */
+/** The largest size in bytes of the file, and of the note. */
 const LARGEST_FILE = 65_536
 const MOST_JOBS = 100
 const JOB_NAME = /^[\w -]{1,100}$/
 
 export type JobRests = {
-  /** What was noted by earlier processes. */
+  /** The rests that earlier processes recorded. */
   noted: readonly BlockedJob[]
   onBegin: (job: string) => void
   onEnd: (job: string) => void
   isResting: (job: string) => boolean
-  /** A statement of the job was ended. @returns the rest that begins; undefined for a job that never rests */
+  /**
+   * Must be called when a statement of the job was ended.
+   * @returns the rest that begins; undefined for a job that never rests
+   */
   rest: (job: string) => BlockedJob | undefined
-  /** What the watchdog's thread reads while this one stands still: a `WatchdogNote` as JSON in UTF-8 that ends with a zero. */
+  /** What the watchdog's thread reads if this thread is blocked: a `WatchdogNote` as JSON in UTF-8, followed by a zero byte. */
   note: SharedArrayBuffer
 }
 
-/** What the watchdog writes into the file: `kept` as it is, and all of `blocked` with the time. */
+/** What the watchdog writes into the file: `kept` unchanged, and the entries of `blocked` with the current time. */
 type WatchdogNote = { kept: readonly BlockedJob[]; blocked: readonly Omit<BlockedJob, 'at'>[] }
 
-/** The jobs of a data directory that are under way, and those that rest. */
+/** The running and the resting jobs of a data directory. */
 export const createJobRests = (dataDir: string, now: () => Date): JobRests => {
   const noted = readBlockedJobs(dataDir, now())
   let known = noted
@@ -89,7 +97,7 @@ export const createJobRests = (dataDir: string, now: () => Date): JobRests => {
       try {
         writeFileSync(blockedJobsFile(dataDir), JSON.stringify(known), { mode: 0o600 })
       } catch {
-        // The job rests all the same, as long as this process runs.
+        // Then the job rests only as long as this process runs.
       }
       return rest
     },
@@ -110,7 +118,7 @@ const nextRest = (
 
 const endOf = ({ at, minutes }: BlockedJob): Date => new Date(at.getTime() + minutes * MINUTE_MS)
 
-/** Until a day after its rest. A clock that was set back does not make a job rest for longer. */
+/** A rest is remembered until a day after its end. If the clock was set back, the job does not rest any longer. */
 const isRemembered = (blocked: BlockedJob, now: Date): boolean =>
   blocked.at <= now && endOf(blocked).getTime() + DAY > now.getTime()
 
@@ -118,7 +126,7 @@ const isAtRest = (blocked: BlockedJob, now: Date): boolean => blocked.at <= now 
 
 export const blockedJobsFile = (dataDir: string): string => join(dataDir, FILE)
 
-/** The jobs that rest, and those whose rest ended in the last day. What was noted and cannot be read is left out. */
+/** The jobs that rest, and those whose rest ended within the last day. Unreadable entries are ignored. */
 export const readBlockedJobs = (dataDir: string, now: Date): BlockedJob[] => {
   let noted: unknown
   try {

@@ -17,19 +17,19 @@ import { writeServiceHeartbeat } from '../schema/service-heartbeat.js'
 const EVERY_MINUTE = '* * * * *'
 const OLD = { deletesOld: true }
 
-/** What jobs do that has to be joined with other parts first. */
+/** The work of jobs that needs further parts of the service. */
 type Work = {
   receptions: Receptions
   rebuildStale: () => Promise<void>
   resolve: () => Promise<number>
   readBack: () => Promise<number>
-  /** Answers `later` if another process reconciles a registry, or because the process stops. */
+  /** Returns `later` if another process reconciles a registry, or if the process stops. */
   reconcile: (occurrence: Occurrence) => Promise<'done' | 'later'>
   summarize: () => Promise<void>
   pulls: Pulls
 }
 
-/** How long rows are stored that only the door and the counters need. */
+/** How long the database keeps rows that only the recognition of events and the counters need. */
 export const retentionOf = (config: Config): Retention => ({
   eventIdDays: config.event_id_days,
   rejectedEventDays: config.rejected_event_days,
@@ -39,7 +39,7 @@ export const retentionOf = (config: Config): Retention => ({
 
 const RECEPTIONS = { days: 365, most: 10_000 }
 
-/** All that is done at set times; docs/architecture.md explains each. */
+/** All scheduled jobs; docs/architecture.md explains each. */
 export const jobsFor = (
   { config, stores, rules, identity, registries, pings, holder, now }: Core,
   { receptions, rebuildStale, resolve, readBack, reconcile, summarize, pulls }: Work,
@@ -47,7 +47,10 @@ export const jobsFor = (
   const retention = retentionOf(config)
   const { database } = stores
   const turns = createSettleTurns()
-  /** Of jobs that come seldom a missed time would be missed for long, or each time where the process is stopped at night. */
+  /**
+   * A rare job must not miss its time: the next time is far away, and a process that is stopped every night would miss all of
+   * them.
+   */
   const kept = (name: string, cron: string, run: (occurrence: Occurrence) => Promise<unknown>): Job => ({
     name,
     cron: EVERY_MINUTE,
@@ -62,7 +65,7 @@ export const jobsFor = (
     { name: 'write receptions', cron: '*/10 * * * * *', run: receptions.flush },
     { name: 'write senders', cron: '*/10 * * * * *', run: identity.flush },
     { name: 'refresh registries', cron: '*/10 * * * * *', run: identity.refresh },
-    // A service with the embedded database has the lock of the data directory.
+    // Not needed with the embedded database: there, the lock of the data directory shows that a service runs.
     ...(stores.lock
       ? []
       : [{ name: 'show service', cron: '*/10 * * * * *', run: async () => writeServiceHeartbeat(database, holder) }]),

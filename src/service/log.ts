@@ -3,23 +3,23 @@ import { printableLines } from '../runtime/printable.js'
 import { storeOf } from '../storage/sql/store-of-error.js'
 import { pino, type DestinationStream, type Logger } from 'pino'
 
-/** Addresses of clients, and of stores: neither belongs into a log that many may read. */
+/** IP addresses, of clients or of stores: a log has many readers, and must not contain them. */
 const ADDRESS =
   /\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|(?<![\w:.])(?:\[?[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}\]?)(?::\d+)?(?![\w:.])/gi
 
 /** Removes IP addresses from a text. */
 const withoutAddresses = (text: string): string => text.replace(ADDRESS, '(address)')
 
-/** The message of an error in one line, for errors of which the stack says nothing. */
+/** The message of an error in one line, for errors whose stack is not useful. */
 export const reasonOf = (error: unknown): string =>
   error instanceof Error || isNativeError(error) ? withoutAddresses(error.message) : typeof error
 
-/** Of errors that join others (`errors`) or were caused by one (`cause`), so many are logged, and so deep. */
+/** The largest number of logged errors among the `errors` of an error, and the largest depth of nested errors. */
 const [MOST_ERRORS, DEEPEST] = [5, 4]
 
 /**
- * An error as it is logged, with the errors behind it, and with the store that does not answer. Only what is named here: errors of database drivers carry whole commands and rows, which hold
- * ids of people.
+ * The form in which an error is logged, with its causes, and the store that does not answer. Only these fields are logged: errors
+ * of database drivers contain whole commands and rows, and so ids of people.
  */
 const serializeError = (error: unknown, depth = 0): object => {
   if (!(error instanceof Error || isNativeError(error))) return { type: typeof error }
@@ -42,7 +42,10 @@ const behind = (error: Error, depth: number): object => ({
     }),
 })
 
-/** Structured logs, a line of JSON each. @param to where lines are written; standard output unless said. */
+/**
+ * Creates a structured log with one JSON object per line.
+ * @param to the destination of lines; default: standard output
+ */
 export const createLog = (level: string, to?: DestinationStream): Logger =>
   pino(
     {
@@ -51,7 +54,7 @@ export const createLog = (level: string, to?: DestinationStream): Logger =>
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: (error: unknown) => serializeError(error) },
-      // Whoever reads a log reads it on a terminal, and JSON with more escapes means the same.
+      // People read logs on a terminal, so unprintable characters are escaped. The escapes do not change the meaning of the JSON.
       hooks: { streamWrite: printableLines },
     },
     to,

@@ -6,10 +6,10 @@ import type { Receptions } from '../ingest/receptions.js'
 import { messageOf } from '../runtime/error-message.js'
 import type { WriteCheck } from './write-check.js'
 
-/** A wrong token, or an unavailable store, may fail a thousand requests a minute. The log has one line a minute. */
+/** A wrong token or an unavailable store may cause a thousand failures a minute. The log gets one line a minute for each kind. */
 const LOG_EVERY_MS = 60_000
 
-/** Answers whether a failure is to be logged: the first of a kind, such as a status, in a minute. */
+/** Returns whether to log a failure: only the first one of a kind, such as a status, in each minute. */
 export const onceAMinute = (now: () => Date): ((kind: number | string) => boolean) => {
   const loggedAt = new Map<number | string, number>()
   return (kind) => {

@@ -28,32 +28,35 @@ import type { Database } from '../storage/sql/database.js'
 import { eraseAlsoFrom } from '../storage/embedded/dumps.js'
 import { createStepSizes } from '../storage/sql/step-sizes.js'
 
-/** What the service does for pulls: keeps requests as they come, and folds them. */
+/** The functions of the service for pulls: storing requests as they arrive, and folding them. */
 export type Pulls = {
   pendingOf: PendingOf
-  /** The secret of a moment, for keyed hashes of clients. */
+  /** The salt of a moment, for keyed hashes of clients. */
   saltAt: Salts['at']
   rotateSalts: () => Promise<void>
   fold: () => Promise<void>
-  /** Folds what arrived since the last call, so that it is shown before it is settled. */
+  /** Folds the requests that arrived since the last call, so that answers contain them before they are settled. */
   foldProvisional: () => Promise<void>
-  /** Lets another process fold provisionally at once. */
+  /** Lets another process take over the provisional fold at once. */
   releaseProvisional: () => Promise<void>
   rollUp: () => Promise<void>
   forget: () => Promise<void>
-  /** Finishes erasures that ended early. */
+  /** Finishes erasures that were interrupted. */
   finishErasures: () => Promise<void>
-  /** What the numbers depend on beside the requests. */
+  /** The settings and data, other than the requests, on which the numbers depend. */
   context: PullsContext
 }
 
-/** An erasure that began longer ago is not under way any more. */
+/** An erasure that began longer ago has been interrupted. */
 const LONGEST_ERASURE_MINUTES = 60
 
 const placesBy = ({ country_file: country, network_file: network }: Config): Places =>
   openPlaces({ ...(country !== undefined && { country }), ...(network !== undefined && { network }) })
 
-/** What the numbers depend on beside the requests. @throws PlacesError */
+/**
+ * The settings and data, other than the requests, on which the numbers depend.
+ * @throws PlacesError
+ */
 export const contextBy = (config: Config, { stamps } = placesBy(config)): PullsContext => ({
   rotation: config.pulls_salt_rotation,
   stamps,
@@ -134,7 +137,7 @@ export const openPulls = async (core: Core, database: Database): Promise<Pulls> 
   }
 }
 
-/** Files beside the embedded database, which one process uses; else the table that processes share. */
+/** Files for the embedded database, which only one process uses; otherwise a table that all processes share. */
 const openSaltStore = async ({ config }: Core, database: Database): Promise<SaltStore> => {
   if (database.engine === 'postgresql') return createSaltTable(database)
   const files = createSaltFiles(join(config.data_dir, 'salts'))

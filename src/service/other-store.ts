@@ -5,12 +5,12 @@ import { embeddedFiles } from '../storage/embedded/files.js'
 
 type StoreConfig = Pick<Config, 'database_url' | 'data_dir'>
 
-/** A file in the data directory since a service with this directory has used PostgreSQL. */
+/** A file that exists in the data directory once a service with this directory has used PostgreSQL. */
 const markerIn = (directory: string): string => join(directory, 'postgresql.used')
 
 /**
- * What to say if a data directory belongs to another store than the configuration names: numbers would begin at zero, or be old ones.
- * Only looks for files, opens no store.
+ * Warns if the data directory belongs to another store than the one in the configuration: numbers would begin at zero, or be old.
+ * Only checks which files exist; opens no store.
  */
 export const otherStoreWarnings = ({ database_url, data_dir }: StoreConfig): string[] => {
   const { data, marker: initialised } = embeddedFiles(data_dir)
@@ -31,15 +31,17 @@ export const otherStoreWarnings = ({ database_url, data_dir }: StoreConfig): str
 
 const MARKER_TEXT = 'A service with this data directory has used PostgreSQL. Without DATABASE_URL, Tallyman warns.\n'
 
-/** Whether a service with this data directory has used PostgreSQL, unless an operator removed the marker since. */
+/** Whether a service with this data directory has used PostgreSQL, and no operator has removed the marker since. */
 export const hasUsedPostgres = (directory: string): boolean => existsSync(markerIn(directory))
 
-/** Creates the marker that a service uses PostgreSQL. No directory is made for it, and one that cannot be written is no failure. */
+/**
+ * Creates the marker if the service uses PostgreSQL. Does not create the directory, and ignores a directory that is not writable.
+ */
 export const markPostgres = ({ database_url, data_dir }: StoreConfig): void => {
   if (database_url === undefined || !existsSync(data_dir)) return
   try {
     writeFileSync(markerIn(data_dir), MARKER_TEXT, { mode: 0o600 })
   } catch {
-    // The warning is an aid; a directory of secrets may be read-only.
+    // The marker only serves a warning, and a directory of secrets may be read-only.
   }
 }

@@ -13,12 +13,18 @@ import { carryOutRenames, createRenameTurns, type RenameTurns } from '../invento
 import { retractEntries } from '../inventory/record/retract-entries.js'
 import { settleChecks } from '../inventory/record/settle-checks.js'
 
-/** How long after a rename earlier events are still moved: no event counts that arrives after its id has expired. */
+/**
+ * For so many days after a rename, events from before the rename are moved. Later events do not count, because their ids have
+ * expired.
+ */
 const LATE_DAYS = 14
-/** Milliseconds of one run for renames: less than half of the time until the next run, since a rename may take hours. */
+/**
+ * The time limit in milliseconds of renames in one run. It is less than half of the time until the next run, because a rename may
+ * take hours.
+ */
 const RENAMES_MS = 4_000
 
-/** Where the last run of this process ended. */
+/** The positions at which the last run of this process stopped. */
 export type SettleTurns = { renames: RenameTurns; noted: { digest?: string }; stepSizes: StepSizes }
 
 export const createSettleTurns = (): SettleTurns => ({
@@ -28,17 +34,18 @@ export const createSettleTurns = (): SettleTurns => ({
 })
 
 type SettleDeps = CountingDeps & {
-  /** Of registries, each with the name of its registry. */
+  /** The aliases of registries, each with the name of its registry. */
   aliases: ReadonlyMap<string, string>
   now: () => Date
   turns?: SettleTurns
 }
 
 /**
- * What cannot be known from one event alone: what belongs to another name, what ended with its repository, what large manifests
- * hold in many repositories, which pulls by digest were of a tag, and which HEADs were no part of a push. Pulls of an alias are
- * moved by a job of their own (pulls/aliases/move-aliases.ts): years of them take an hour.
- * @throws AggregateError when parts failed; the others were done.
+ * Does the work that needs more than one event: moves data from aliases and after renames, closes the contents of deleted
+ * repositories, propagates the blobs of large manifests, joins HEADs by tag with GETs by digest, and settles HEADs that are no
+ * part of a push. A separate job moves the pulls of an alias (pulls/aliases/move-aliases.ts), because moving years of pulls takes
+ * an hour.
+ * @throws AggregateError if parts failed; the others were done
  */
 export const settle = async ({ aliases, now, turns = createSettleTurns(), ...counting }: SettleDeps): Promise<void> => {
   const { database } = counting
@@ -58,7 +65,7 @@ export const settle = async ({ aliases, now, turns = createSettleTurns(), ...cou
     async () => retractEntries(database),
     async () => joinLookups(database, stepSizes),
     async () => settleChecks(database, now()),
-    // Last: there may be any number of them.
+    // Renames come last, because their number is not limited.
     async () => {
       const end = now().getTime() + RENAMES_MS
       await carryOutRenames(database, { since, turns: renames, isOver: () => now().getTime() >= end })

@@ -37,26 +37,31 @@ import { readDueTime } from '../storage/sql/schedules.js'
 import { readWarnings } from './warnings.js'
 import type { WriteState } from './write-check.js'
 
-/** What someone who looks after the service wants to know. Times are ISO 8601 in UTC. */
+/** The status of the service for its operators. Times are ISO 8601 in UTC. */
 export type Status = {
   version: string
   uuid: string
   installedAt: Date
   stores: StoreCheck
-  /** Whether a service runs on these stores; on servers by the newest sign of one, so many seconds ago, if there was any. */
+  /**
+   * Whether a service uses these stores. With database servers, `lastSignSecondsAgo` is the age of its newest heartbeat, if there
+   * is one.
+   */
   service: { isRunning: boolean; lastSignSecondsAgo?: number }
-  /** Whether the stores take writes; missing if no service was asked. */
+  /** Whether the stores accept writes; missing if the status does not come from a running service. */
   writes?: WriteState
   /** The dumps of the embedded database; missing with PostgreSQL. */
   dumps?: DumpState
   /** What an operator should change, in sentences. */
   warnings: string[]
-  /** Registries heard of, the last one first; empty when no notification ever came. */
+  /** Registries that sent notifications, the most recent first. */
   registries: Reception[]
-  /** What decides which registry an event is of, and where that is in doubt. */
+  /** How the registry of an event is identified, and which events are in doubt. */
   identity: IdentityInForce & {
     conflicts: OpenConflict[]
-    /** What has reached its bound, as hosts, processes or hosts of registry.example.com: no more of them are learned. */
+    /**
+     * The limits that are reached, such as `hosts`, `processes` or `hosts of registry.example.com`: no more of these are learned.
+     */
     full: string[]
     advice?: string
   }
@@ -65,29 +70,32 @@ export type Status = {
   /** Fields of events that could not be read and are unknown, by field, over the last seven days. The events were counted. */
   unreadableFields: Record<string, number>
   /**
-   * Events of the last seven days that count for no user, because the registry did not say who it was: it has no login, or the
-   * client used none. Totals count them.
+   * Events of the last seven days that count for no user, because the registry did not report one: it has no login, or the client
+   * did not log in. Totals include these events.
    */
   eventsWithoutUser: number
-  /** Users whose id the user directory has not resolved yet. They count when it is resolved. */
+  /** Users whose id the user directory has not resolved yet. They are counted once it is resolved. */
   unresolvedUsers: number
   /** Requests that were refused, by HTTP status, over the last seven days: a 401 is a wrong token. */
   refused: Record<string, number>
   /**
-   * Requests for manifests that joined a pull or check over the last seven days, and those of them that came after more than half
-   * the join window: when they are many, it is too short.
+   * The numbers of requests for manifests that joined a pull or a check over the last seven days, and of those that came after
+   * more than half of the join window. If the second number is large, the join window is too short.
    */
   joins: { joined: number; joinedLate: number }
-  /** Manifests whose contents are not known; each count ends at 10,000. */
+  /** Manifests of unknown contents; each count ends at 10,000. */
   unreadManifests: UnreadManifests
-  /** Registries that have some of them, with what makes them known; `isRead`: the registry has a url, is no cache, and is asked for them. */
+  /**
+   * Registries with manifests of unknown contents, and how to make the contents known. `isRead`: Tallyman reads the manifests,
+   * because the registry has a url and is no cache.
+   */
   unknownContents: (UnknownContents & { isRead: boolean; note: string })[]
   /** The last comparison of the inventory with each registry. */
   reconciliations: Reconciliation[]
   ping: {
     enabled: boolean
     destination: boolean
-    /** When it is made; in the past while stores do not answer. */
+    /** The time of the next ping. It is in the past while stores do not answer. */
     next?: Date
     last?: {
       recordedAt: Date
@@ -100,11 +108,14 @@ export type Status = {
 }
 
 const REGISTRIES_SHOWN = 20
-/** When the next Service Ping is made by the schedule; undefined when the configuration wants none. */
+/** The scheduled time of the next Service Ping; undefined if the configuration disables pings. */
 export const nextPing = ({ config, pingSchedule }: Pick<Core, 'config' | 'pingSchedule'>): Date | undefined =>
   config.ping_enabled ? nextTime(pingSchedule) : undefined
 
-/** Gathers the status. @throws when the SQL database is away. */
+/**
+ * Reads the status.
+ * @throws if the SQL database is unavailable
+ */
 export const readStatus = async (core: Core): Promise<Status> => {
   const { config, installation, now } = core
   const { database } = core.stores
@@ -182,10 +193,10 @@ export const readStatus = async (core: Core): Promise<Status> => {
   }
 }
 
-/** Services give a sign every 10 s. */
+/** Services write a heartbeat every 10 s. */
 const LONGEST_SILENCE_SECONDS = 60
 
-/** Only the holder of the lock reads the embedded database, and a service adds itself to its status. */
+/** The embedded database is readable only for the process with its lock. A running service adds itself to its own status. */
 const serviceOn = async ({ lock, database }: Core['stores']): Promise<Status['service']> => {
   if (lock) return { isRunning: false }
   const seconds = await readServiceHeartbeat(database.sql)

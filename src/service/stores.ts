@@ -9,23 +9,23 @@ import type { SketchStore } from '../storage/sketches/sketch-store.js'
 import type { RunningStatement } from '../storage/embedded/statement-limit.js'
 import { createSqlSketches } from '../storage/sketches/sql-sketches.js'
 
-/** The stores a configuration names, open and with their schema in place. */
+/** The stores of the configuration, open and with a current schema. */
 export type Stores = {
   database: Database
   sketches: SketchStore
-  /** The lock of the data directory, where the database is embedded. */
+  /** The lock of the data directory; only with the embedded database. */
   lock?: DirectoryLock
-  /** The migrations that were applied just now. */
+  /** The migrations that this process applied. */
   migrated: readonly string[]
-  /** Why the embedded database executes nothing any more; a new process opens it again. */
+  /** Why the embedded database executes no more statements. Only a new process can open it again. */
   failure: () => EmbeddedDatabaseFailed | undefined
   /** Is called once when the embedded database has failed. */
   onFailure: (then: (failure: EmbeddedDatabaseFailed) => void) => void
-  /** The statement of the embedded database that runs. */
+  /** The running statement of the embedded database. */
   statement?: RunningStatement | undefined
-  /** Of the embedded database. */
+  /** The dumps of the embedded database. */
   dumps?: Dumps
-  /** Keeps the log of the embedded database short. */
+  /** Limits the size of the embedded database's log. */
   checkpointIfDue?: () => Promise<boolean>
   /** Frees the space of updated and deleted rows in the embedded database. */
   vacuum?: () => Promise<unknown>
@@ -35,10 +35,11 @@ export type Stores = {
 }
 
 /**
- * Opens PostgreSQL or the embedded database, and Redis or the table of sketches. The drivers are loaded only when needed:
- * that is most of the time a command takes to start.
- * @param canEndStatements whether another thread can end a statement of the embedded database; for an instance that lives as long as its process
- * @throws DirectoryInUse, DatabaseLost, EmbeddedDatabaseFailed, or the error of a server that does not answer.
+ * Opens PostgreSQL or the embedded database, and Redis or the table of sketches. Loads only the drivers that are needed, because
+ * loading takes most of the time in which a command starts.
+ * @param canEndStatements whether another thread can end a statement of the embedded database. Only for a database that stays
+ * open as long as its process runs
+ * @throws DirectoryInUse, DatabaseLost, EmbeddedDatabaseFailed, or the error of a server that does not answer
  */
 export const openStores = async (config: Config, now: () => Date, canEndStatements = false): Promise<Stores> => {
   const opened =

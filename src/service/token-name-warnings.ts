@@ -3,12 +3,12 @@ import type { RegistryIdentity } from '../registries/registry-identity.js'
 
 type Named = { tokenNames: readonly string[]; identity: Pick<RegistryIdentity, 'configured'> }
 
-/** Letters in which two hosts differ by a typo: two swapped letters are two changes. */
+/** The largest number of letters by which a mistyped host differs: two swapped letters are two changes. */
 const MOST_CHANGES = 2
 
 /**
- * Names of notification tokens that are not under `registries` while other registries are, one sentence each. A mistyped name is a
- * registry of its own, to which all events with the token belong.
+ * A warning for each name of a notification token that is missing under `registries`, if that setting has other registries. A
+ * mistyped name becomes a separate registry, and all events with its token belong to that registry.
  */
 export const tokenNameWarnings = ({ tokenNames, identity }: Named): string[] => {
   const registries = identity.configured.list().map(({ name }) => name)

@@ -8,7 +8,7 @@ type Given = {
   secrets: Pick<Secrets, 'notificationTokens' | 'apiTokens'>
 }
 
-/** What may be wrong with the tokens that are used, one sentence each that names the setting or the file and quotes no token. */
+/** Warnings about the tokens in use, one sentence each. A warning names the setting or the file, and quotes no token. */
 export const tokenWarnings = ({ config, secrets }: Given): string[] =>
   weaknessesOf([
     ...(config.notification_tokens.length > 0
@@ -17,7 +17,7 @@ export const tokenWarnings = ({ config, secrets }: Given): string[] =>
           name: `notification_tokens: token ${i + 1}${registry === undefined ? '' : ` (${registry})`}`,
         }))
       : secrets.notificationTokens.map(inFile(TOKEN_FILES.notification))),
-    // A configuration lists tokens, or the tokens of each scope.
+    // The setting is a list of tokens, or has the tokens of each scope.
     ...SCOPES.flatMap((scope) =>
       config.api_tokens
         .filter((one) => one.scope === scope)

@@ -3,8 +3,8 @@ import type { Config } from '../config/config.js'
 import { keptToken, TOKEN_FILES } from '../config/secrets.js'
 
 /**
- * What to say of a notification token that a start made and that configured ones have replaced: a registry that still sends it is
- * refused, and loses the events that it keeps when it is restarted with another one. Quotes no token.
+ * Warns about a generated notification token that configured tokens have replaced. A registry that still sends it is refused. If
+ * that registry is restarted with another token, it loses its queued events. Quotes no token.
  */
 export const unusedTokenWarnings = ({
   data_dir,

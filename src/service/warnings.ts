@@ -16,7 +16,7 @@ type Warned = Pick<Core, 'config' | 'secrets' | 'tokenNames' | 'identity' | 'ins
   stores: Pick<Core['stores'], 'database' | 'sketches' | 'dumps'>
 }
 
-/** What an operator should change in the settings and the rights of this installation, one sentence each. */
+/** Warnings about the settings and the rights of this installation, one sentence each. */
 export const settingWarnings = async (core: Warned): Promise<string[]> => [
   ...tokenWarnings(core),
   ...tokenNameWarnings(core),
@@ -26,7 +26,7 @@ export const settingWarnings = async (core: Warned): Promise<string[]> => [
   ...(await warningsOfRole(core.stores.database)),
 ]
 
-/** All that an operator should do something about, one sentence each: settings and rights first, then what is stored. */
+/** All warnings for the operator, one sentence each: first about the setup, then about stored data. */
 export const readWarnings = async (core: Warned): Promise<string[]> => {
   const { database, dumps } = core.stores
   const warnings = await Promise.all([

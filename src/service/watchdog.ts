@@ -3,16 +3,16 @@ import { Worker } from 'node:worker_threads'
 import type { RunningStatement } from '../storage/embedded/statement-limit.js'
 
 export type Watchdog = {
-  /** From now on the process may run this long at most, whatever it does. */
+  /** Ends the process after this time, whatever it does. */
   endWithin: (milliseconds: number) => void
   stop: () => Promise<unknown>
 }
 
-/** Why a process was ended, a sentence each. */
+/** The messages when the process is ended, one for each reason. */
 export type WatchdogLines = {
-  /** The event loop stood still. */
+  /** The event loop was blocked. */
   blocked: string
-  /** The time of `endWithin` is over. */
+  /** The time limit of `endWithin` is over. */
   late: string
 }
 
@@ -23,14 +23,14 @@ type Watched = {
   statement?: { running: RunningStatement; limitMs: number } | undefined
 }
 
-/** Positions in the memory that both threads share. */
+/** Indexes in the memory that both threads share. */
 const [BEATS, REMAINING_MS] = [0, 1] as const
 const BEAT_MS = 250
 
 /**
- * Runs in a thread of its own, as the watched one may be in a statement that never ends. Time is counted in this thread's own
- * steps: after a pause of the whole machine, the watched thread has time to go on. The source is text, because a bundle has no
- * file of its own for the thread.
+ * Runs in a separate thread, because the watched thread may be in a statement that never ends. This thread counts its own steps
+ * instead of time: after a pause of the whole machine, the watched thread has time to continue. The source is text, because a
+ * bundle has no file for the thread.
  */
 const WATCH = `
   const { workerData: { shared, limit, step, lines, note, statement } } = require('node:worker_threads')
@@ -44,7 +44,7 @@ const WATCH = `
     count = now
     if (running < limitMs) return
     for (const flag of flags) Atomics.store(memory, flag, 1)
-    // It ended meanwhile, and the next one is not meant.
+    // The statement has ended meanwhile, so the request must not end the next one.
     if (Atomics.load(counted, 0) !== now) for (const flag of flags) Atomics.store(memory, flag, 0)
   }
   const writeNote = ({ file, text }) => {
@@ -55,7 +55,7 @@ const WATCH = `
       const noted = [...kept, ...blocked.map((one) => ({ ...one, at }))]
       require('node:fs').writeFileSync(file, JSON.stringify(noted), { mode: 0o600 })
     } catch {
-      // The process ends all the same.
+      // The process is ended in any case.
     }
   }
   const end = (line) => {
@@ -80,19 +80,20 @@ const WATCH = `
 `
 
 /**
- * Ends a statement of the embedded database that takes too long, and the process if its event loop does not turn for some time all the same. While
- * it stands still it answers nothing and hears no SIGTERM. A supervisor starts the process again; what was answered is stored.
- * @param limitMs how long the event loop may stand still
- * @param lines one of them is written to standard error before the process is killed
- * @param note what was under way while the event loop stood still (`WatchdogNote`), and the file that it is written to
- * @param statement the statement that runs, and how long it may; one that begins just when the previous one is ended may be ended in its place
+ * Ends a statement of the embedded database that takes too long. If the event loop stays blocked, ends the process: a blocked
+ * process answers nothing and does not react to SIGTERM. A supervisor starts the process again. All confirmed writes are stored.
+ * @param limitMs how long the event loop may be blocked
+ * @param lines the messages; one is written to standard error before the process is killed
+ * @param note the jobs that were running while the event loop was blocked (`WatchdogNote`), and the file for the note
+ * @param statement the running statement and its time limit. If the next statement begins just when the previous one is ended,
+ * the next one may be ended instead
  */
 export const startWatchdog = ({ limitMs, lines, note, statement }: Watched): Watchdog => {
-  // Who debugs the process stops it for as long as they like.
+  // A debugger may stop the process for any time.
   if (inspector.url() !== undefined) return { endWithin: () => undefined, stop: async () => Promise.resolve() }
   const shared = new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT))
   const workerData = { shared, limit: limitMs, step: BEAT_MS * 2, lines, note, statement }
-  // Options of this process, as --input-type, are not for that source.
+  // Options of this process, such as --input-type, do not fit that source.
   const worker = new Worker(WATCH, { eval: true, execArgv: [], workerData })
   worker.unref()
   const beat = setInterval(() => Atomics.add(shared, BEATS, 1), BEAT_MS).unref()

@@ -3,35 +3,36 @@ import { isConflict, isContentError, sqlState, type Database } from '../storage/
 import type { SketchStore } from '../storage/sketches/sketch-store.js'
 import { within } from '../runtime/timeout.js'
 
-/** Whether the stores take writes; if not, why, in words that quote nothing that was sent. */
+/** Whether the stores accept writes. If not, the reason, which quotes nothing from a client. */
 export type WriteState = { ok: true } | { ok: false; reason: string }
 
-/** Follows what becomes of writes. */
+/** Tracks whether writes succeed. */
 export type WriteCheck = {
   /** Notifications were answered. */
   succeeded: () => void
-  /** A notification was not stored, because of this error. */
+  /** Called with the error if a notification could not be stored. */
   failed: (error: unknown) => void
   /** Whether writes work now. */
   check: () => Promise<WriteState>
 }
 
-/** Milliseconds for which the last notification says how writes are, whatever a probe says. */
+/** Milliseconds for which the failure of a notification counts, whatever a probe returns. */
 const RECENT_MS = 10_000
-/** Milliseconds from one probe to the next: whoever asks for readiness makes no load. */
+/** Milliseconds between two probes, so that many readiness checks cause no load. */
 const PROBE_EVERY_MS = 3_000
 const PROBE_LIMIT_MS = 2_000
 
 type Needs = {
-  /** Writes something small to each store. */
+  /** Writes a small value to each store. */
   probe: () => Promise<void>
-  /** Milliseconds of a clock that is never set back. */
+  /** The time of a monotonic clock in milliseconds. */
   elapsed: () => number
 }
 
 /**
- * Writes fail while the last notification could not be stored, as a probe may not need what was missing. Without notifications a
- * probe shows: a store that answers reads may refuse writes (disk full, read only, no memory).
+ * Reports failing writes if the last notification could not be stored, even if a probe succeeds: the probe may not need the
+ * missing resource. Without notifications, the probe decides: a store that answers reads may refuse writes (disk full, read-only,
+ * no memory).
  */
 export const createWriteCheck = ({ probe, elapsed }: Needs): WriteCheck => {
   let succeededAt = -Infinity
@@ -53,7 +54,7 @@ export const createWriteCheck = ({ probe, elapsed }: Needs): WriteCheck => {
       failure = undefined
     },
     failed: (error) => {
-      // Too much is waiting, or an event finds a defect: that is no answer of a store.
+      // A full queue or a defect of Tallyman is no failure of a store.
       if (isOfStore(error)) failure = { at: elapsed(), reason: reasonOf(error) }
     },
     check: async () => {
@@ -66,7 +67,7 @@ export const createWriteCheck = ({ probe, elapsed }: Needs): WriteCheck => {
   }
 }
 
-/** A write to each store that changes nothing that counts. */
+/** Writes to each store without changing any number. */
 export const probeWrites = async ({
   database,
   sketches,
@@ -77,14 +78,17 @@ export const probeWrites = async ({
   await Promise.all([database.run(PROBE, []), sketches.probeWrite()])
 }
 
-/** A lease that is over as soon as it is taken. */
+/** A lease that expires at once. */
 const PROBE = {
   name: 'probe_write',
   text: `insert into leases (name, holder, until) values ('write-probe', 'write-probe', now())
     on conflict (name) do update set until = excluded.until`,
 }
 
-/** What one notification contains, or a conflict of two, stops no other one: neither is a store that takes no writes. */
+/**
+ * Whether a store refused the write. An error in the content of one notification, or a conflict between two, does not affect
+ * other notifications.
+ */
 const isOfStore = (error: unknown): boolean => isStorageUnavailable(error) || hasCause(error, isRefusalOfWrites)
 
 const isRefusalOfWrites = (error: Error): boolean =>

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
 /**
- * The token that a request carries, checked or not: `Authorization: Bearer <token>`, the bare token (as GitLab's registry sends it), or
- * GitLab's `Private-Token`.
+ * The token in the headers of a request, valid or not: `Authorization: Bearer <token>`, the token alone (as GitLab's registry
+ * sends it), or GitLab's `Private-Token`.
  */
 export const tokenIn = (headers: IncomingHttpHeaders): string | undefined => {
   const privateToken = headers['private-token']

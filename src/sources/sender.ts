@@ -3,43 +3,44 @@ import type { Micros } from '../events/calendar.js'
 import type { ReportedItem } from '../events/registry-event.js'
 import { UserError } from '../runtime/user-error.js'
 
-/** Who sent a delivery: the number of its token in the configuration, and the registry that the token names, if it does. */
+/** The position of a delivery's token in the configuration, and the registry that the token names, if any. */
 export type TokenOfSender = { token: number; registry?: string }
 
-/** The token of a delivery, or why the delivery is refused. */
+/** The token of a delivery, or the reason for a refusal. */
 export type Verified = TokenOfSender | 'missing' | 'wrong'
 
-/** Looks a token up among the notification tokens of the configuration, in constant time. */
+/** Looks up a token among the configured notification tokens, in constant time. */
 export type FindToken = (given: string | undefined) => Verified
 
 /** The body of one request to the webhook. */
 export type Delivery = {
   body: Buffer
-  /** Names are in lower case. */
+  /** The names of headers are in lower case. */
   headers: IncomingHttpHeaders
   now: Micros
 }
 
 /** A kind of registry, or of service, that reports events to the webhook. */
 export type Sender = {
-  /** Where it sends deliveries. The first is the one that messages name. */
+  /** The paths of its deliveries. Messages contain the first one. */
   paths: readonly string[]
   /** Checks the headers of a request before its body is read. */
   verify: (headers: IncomingHttpHeaders, find: FindToken) => Verified
   /**
-   * Makes an item of each thing that the body reports. Pure: the time comes in.
-   * @throws NotADelivery if the body is none; TooManyValues if it has more values than contents. Both refuse the delivery, and the
-   * sender is asked to send it again: an item that cannot be read is an `UnreadableEvent`, which harms none of its neighbours.
+   * Reads each item of the body. A pure function: the time is a parameter.
+   * @throws NotADelivery if the body is not a delivery; TooManyValues if it has too many values for its size. Both refuse the
+   * whole delivery, and the sender will retry it. An unreadable item becomes an `UnreadableEvent` instead, and does not affect
+   * other items
    */
   read: (delivery: Delivery) => readonly ReportedItem[] | Promise<readonly ReportedItem[]>
 }
 
-/** The body is not what the sender sends. The only contents that are answered 400. */
+/** The body is not in the format of the sender. The only error in a body that is answered with 400. */
 export class NotADelivery extends UserError {
   override readonly kind = 'invalid'
 }
 
-/** The body has more JSON values than its bytes can mean. Parsing it would take the memory that others need: 413. */
+/** The body has too many JSON values for its size. Parsing it would take too much memory, so it is answered with 413. */
 export class TooManyValues extends UserError {
   override readonly kind = 'too-large'
 }

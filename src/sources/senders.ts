@@ -1,5 +1,5 @@
 import { distribution } from './distribution/sender.js'
 import type { Sender } from './sender.js'
 
-/** All senders. A new one is a folder beside `distribution`, and a line here. */
+/** All senders. To add one, create a directory beside `distribution`, and add it here. */
 export const SENDERS: readonly [Sender, ...Sender[]] = [distribution]

@@ -1,7 +1,10 @@
 import { hasCause } from './unavailable.js'
 import { isCancelled } from './sql/database.js'
 
-/** A run ends after so many statements that the database ended for taking too long: the rest could keep it busy for as long again. */
+/**
+ * A run ends if the database has ended so many of its statements for taking too long: the remaining ones could keep the database
+ * busy for just as long.
+ */
 const MOST_ENDED = 5
 
 /**

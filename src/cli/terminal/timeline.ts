@@ -18,7 +18,7 @@ const NAMES: Record<string, (day: string) => string[]> = {
 const hourNow = (now: Date, timeZone: string): string =>
   new Intl.DateTimeFormat('en', { timeZone, hour: '2-digit', hourCycle: 'h23' }).format(now)
 
-/** All times of a period that have begun, also those without pulls; undefined where the dimension is none of time. */
+/** All times of a period that have begun, including those without pulls; undefined if the dimension is not a time dimension. */
 export const timesOf = (dimension: string, period: ReportedPeriod, now: Date): string[] | undefined => {
   const namesOf = NAMES[dimension]
   if (!namesOf) return undefined

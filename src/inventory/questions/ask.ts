@@ -99,8 +99,8 @@ export const ask = async (
 }
 
 /**
- * The parameters with the name of the registry instead of a host, or of the name in another case.
- * @param nameOf throws if there is no such registry.
+ * The parameters, with the name of the registry in place of a host or of another spelling of the name.
+ * @param nameOf throws if there is no such registry
  */
 export const withRegistryName = async <Parameters extends object>(
   parameters: Parameters,

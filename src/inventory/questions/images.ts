@@ -32,7 +32,7 @@ export const PUSHED =
 const USED =
   'used_at is the newest push, pull or check (HEAD) of the tag, of the manifest it points to, or of an image that this index lists, by tag or by digest; where none is known, the time the tag was first seen. A push that changes nothing is no use, nor is a HEAD by a client that pushed the tag within 15 minutes, nor what reconcile finds.'
 
-/** Which images are left out of lists of unused images. */
+/** Which images a list of unused images leaves out. */
 export const UNKNOWN_PARTS =
   'Left out of what is unused are indexes whose contents are not known, or that lead to more than 300 entries, since an image that they list may be in use; images that more indexes lead to; images that an index lists, directly or through others, if that index was used since; and all images of a repository in which an index whose contents are not known was used since, or with more of those than are looked at: 10,000, or 100 that other indexes list (300 in all repositories).'
 

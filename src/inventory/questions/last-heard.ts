@@ -4,22 +4,24 @@ import type { QueryParameters } from './question.js'
 import { repositoryIdsOf } from './sql-parts.js'
 import { gapsBetween, type Gap } from './unheard-times.js'
 
-/** What was heard of a registry. */
+/** The times of the events that a registry sent. */
 export type Heard = {
   registry: string
-  /** When the newest event, and the newest pull, happened that were received. */
+  /** When the newest event, and the newest pull, of the registry happened. */
   heardAt: Date | null
   pullAt: Date | null
-  /** When an event was received that had happened long before. */
+  /** When an event last arrived long after it had happened. */
   lateAt: Date | null
-  /** Times without an event, and without a pull. */
+  /** Periods without an event, and without a pull. */
   gaps: readonly Gap[]
   pullGaps: readonly Gap[]
 }
 
 type Row = Omit<Heard, 'gaps' | 'pullGaps'> & { heardOn: string; pullsOn: string }
 
-/** When each registry of the query was last heard. Without a registry in the query, names are found by one look into the index each. */
+/**
+ * Reads the times of each registry of the query. If the query names no registry, each name is found by one look-up in the index.
+ */
 export const lastHeard = async (db: Sql, query: QueryParameters): Promise<Heard[]> => {
   const { registry } = query
   const ids = repositoryIdsOf(query)

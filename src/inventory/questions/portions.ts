@@ -19,8 +19,8 @@ const LISTED_FOR_ONE = 5
 const MOST_LISTED = 20
 
 /**
- * The cost of the first candidate of a digest `s.digest`. Indexes of images, as in real registries, cost little. A digest that
- * leads further than one level has the greatest cost, without a look at how far it leads.
+ * The cost of the first candidate of a digest `s.digest`. Indexes of images, as in real registries, cost little. A digest with
+ * more than one level below it has the greatest cost; how many levels there are is not checked.
  */
 const COST_OF_DIGEST = sql`(
   select case when listed > ${sql.lit(MOST_LISTED)} or listed > 0 and (

@@ -20,9 +20,9 @@ export type KeyKind = 'id' | 'number' | 'text' | 'time' | 'day' | 'uuid'
 export type Key = readonly (string | number)[]
 
 /**
- * The parameters of one question, checked; undefined where nothing was asked. `repository_ids` stand for `repository`; `now` is
- * the time of the answer; `silent` are registries, and `unreconciled` describes repositories, both as JSON, of which there are to be no
- * rows. `prepare` adds what it found.
+ * The checked parameters of one query; a parameter that was not given is undefined. `repository_ids` replaces `repository`; `now`
+ * is the time of the answer. The answer leaves out the registries in `silent` and the repositories that `unreconciled` describes,
+ * both as JSON. `prepare` adds further parameters.
  */
 export type QueryParameters = Readonly<Record<string, string | undefined>>
 /** Rows after `after`, up to and including `until`, at most `limit`. `now` is the time of the answer. */
@@ -54,11 +54,14 @@ export type Question = {
   /** The parameter that names the only object of the answer: no rows mean that no such object is known. */
   object?: 'reference'
   /**
-   * Why rows are offered for clean-up, if they are: nobody used them lately (perhaps only with a parameter), nothing in the registry
-   * refers to them, or both. Rows of some registries are left out: see `silencesIn`.
+   * Why the answer offers its rows for clean-up, if it does: they were not used lately (for some questions only if a parameter is
+   * given), nothing in the registry refers to them, or both. Rows of some registries are left out: see `silencesIn`.
    */
   offers?: 'unused' | 'unused, with unused_for' | 'unreferenced' | 'unreferenced and unused'
-  /** If what a delete leaves behind is listed only after some days: what is left out until then, unless `unused_for` is given. */
+  /**
+   * Set if rows appear in the answer only some days after a delete: `leftOut` names the rows that are missing until then, unless
+   * `unused_for` is given.
+   */
   afterDelete?: { days: number; leftOut: string }
   /**
    * For rows that may need much work: a statement that finds with cheap conditions how far the next statement may go from

@@ -8,39 +8,39 @@ import { IS_UNRECONCILED, unreconciledIn, type Unreconciled } from './sql-parts.
 import { longestSilence, LONGEST_SILENCE_DAYS, newestLongGap, openGap, type Gap } from './unheard-times.js'
 
 const DAY_MS = 86_400_000
-/** After this time a note says since when a registry has no event. */
+/** If a registry has sent no event for longer, a note in the answer contains the time of its last event. */
 const NOTED_SILENCE_MS = DAY_MS
-/** After a delayed event: its registry may have a queue, or another of its processes may. */
+/** How long after a delayed event the registry, or another of its processes, may still have events in its queue. */
 const BACKLOG_MS = DAY_MS
-/** What `untagged-manifests` looks at without `unused_for`: see PULLED_LATELY. */
+/** The period of uses that `untagged-manifests` considers without `unused_for`: see PULLED_LATELY. */
 const USES_MS = 30 * DAY_MS
-/** Registries that notes name, of each kind. */
+/** The largest number of registries that the notes of one kind name. */
 const MOST_NAMED = 3
 
-/** What is left out of an answer because it may be in use, and notes about it. */
+/** The registries and repositories that an answer leaves out because their objects may be in use, and the notes about them. */
 type Silences = {
   /** Names of the registries that are left out. */
   silent: readonly string[]
-  /** Registries of which the repositories are left out that were not reconciled since. */
+  /** Registries whose repositories are left out unless they were reconciled since. */
   unreconciled: readonly Unreconciled[]
   /** Whether all registries of the query are left out. */
   isAll: boolean
   notes: readonly string[]
 }
 
-/** What is doubtful of a registry, and what a note says of it. `quiet` and `heard again` leave nothing out. */
+/** Why events of a registry may have been lost, and the note about it. The kinds `quiet` and `heard again` leave nothing out. */
 type Doubt = {
   kind: 'silent' | 'no pulls' | 'uses' | 'pushes' | 'backlog' | 'quiet' | 'heard again'
   note: string
   gap?: Gap
 }
 
-/** What a query is about. Times are milliseconds since 1970. */
+/** The period and the purpose of a query. Times are milliseconds since 1970. */
 type Aim = {
   now: number
-  /** Since when uses count, if the query offers what nobody used. */
+  /** The start of the period of uses, if the query offers unused objects. */
   usedSince?: number
-  /** Whether the query offers what nothing refers to. */
+  /** Whether the query offers objects to which nothing refers. */
   isOfPushes: boolean
 }
 
@@ -52,12 +52,16 @@ const aimOf = ({ offers }: Question, { unused_for }: QueryParameters, now: numbe
 }
 
 /**
- * Finds of which registries and repositories a query may offer nothing for clean-up, because their events may have been lost:
- * - `silent`: no event in the last seven days, or in half of the time that the query is about if that is shorter;
- * - `no pulls`: the same for pulls, if the query is about uses: a registry need not report them (`ignore.actions`);
- * - `uses`: as long a time without an event, or without a pull, until the registry was heard for as long;
- * - `backlog`, if the query offers what nothing refers to: an event was received that had happened long before, within the last day;
- * - `pushes`, for such a query: seven days without an event, in repositories that `reconcile --apply` has not stored since then.
+ * Finds the registries and repositories of which a query must offer nothing for clean-up, because their events may have been
+ * lost:
+ * - `silent`: no event in the last seven days, or in half of the query's period if that is shorter;
+ * - `no pulls`: the same for pulls, if the query is about uses: a registry need not report pulls (`ignore.actions`);
+ * - `uses`: an earlier period of the same length without an event, or without a pull, that has not been followed by an equally
+ * long period with events;
+ * - `backlog`, if the query offers objects to which nothing refers: within the last day, an event arrived long after it had
+ * happened;
+ * - `pushes`, for the same queries: seven days without an event. Repositories that `reconcile --apply` has stored since then are
+ * not left out.
  */
 export const silencesIn = async (db: Sql, question: Question, query: QueryParameters, now: Date): Promise<Silences> => {
   const aim = aimOf(question, query, now.getTime())
@@ -82,7 +86,7 @@ export const silencesIn = async (db: Sql, question: Question, query: QueryParame
 
 const LEAVES_OUT_ALL: ReadonlySet<Doubt['kind']> = new Set(['silent', 'no pulls', 'uses', 'backlog'])
 
-/** Those of which there are such repositories. */
+/** Those of the registries that have such repositories. */
 const withRepositories = async (db: Sql, all: readonly Unreconciled[]): Promise<Unreconciled[]> => {
   if (all.length === 0) return []
   const { rows } = await sql<{ registry: string }>`
@@ -111,7 +115,7 @@ const silenceOf = ({ registry, heardAt }: Heard, { now, usedSince = -Infinity }:
   }
 }
 
-/** Also if the clock was ahead when the time was stored. */
+/** Also true if the clock was ahead when the time was stored. */
 const isSilent = (at: Date, now: number, longest: number): boolean =>
   now - at.getTime() > longest || now - at.getTime() < -MOST_AHEAD_SECONDS * 1000
 
@@ -176,8 +180,8 @@ const quietOf = ({ registry, heardAt, gaps }: Heard, { now, usedSince }: Aim): D
 }
 
 /**
- * A repository that was first seen when the gap was over is not affected by it; nor, before the first event of all, one that was seen
- * less than a week before.
+ * The repositories that a gap affects. A repository that was first seen after the gap is not affected. For the gap before the
+ * first event, a repository that was first seen less than a week before the end of the gap is not affected either.
  */
 const affectedBy = ({ from, to }: Gap): Omit<Unreconciled, 'registry'> => ({
   since: new Date(to).toISOString(),
@@ -189,7 +193,7 @@ const spanOf = ({ from, to }: Gap): string =>
 
 const timeOf = (ms: number): string => isoTime(microsOf(new Date(ms)))
 
-/** The sentences of each kind, of the first registries that it is true of. */
+/** The notes, grouped by kind. For each kind, only the first registries are named. */
 const notesOf = (doubts: readonly Doubt[]): string[] => {
   const kinds = [...new Set(doubts.map(({ kind }) => kind))]
   return kinds.flatMap((kind) => {

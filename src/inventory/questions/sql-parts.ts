@@ -26,7 +26,10 @@ export const isSelected = (repositoryId: Part, { silent, unreconciled, ...query 
   return sql.join(conditions, sql` and `)
 }
 
-/** Repositories of a registry that were seen before a time, and not stored by `reconcile --apply` since another. ISO 8601. */
+/**
+ * The repositories of a registry that were first seen before `seenBefore`, and that `reconcile --apply` has not stored since
+ * `since`. Times are ISO 8601.
+ */
 export type Unreconciled = { registry: string; seenBefore: string; since: string }
 
 /** A table `silence`. */
@@ -36,7 +39,7 @@ export const unreconciledIn = (all: readonly Unreconciled[]): Part => sql`unnest
           ${all.map(({ since }) => since)}::timestamptz[]
         ) as silence (registry, seen_before, since)`
 
-/** Joins `affected`, repositories, with `silence`. */
+/** The condition that joins repositories, as `affected`, with `silence`. */
 export const IS_UNRECONCILED = sql`affected.registry = silence.registry
           and affected.first_seen_at < silence.seen_before and coalesce(affected.reconciled_at, '-infinity') <= silence.since`
 

@@ -1,13 +1,15 @@
 const DAY_MS = 86_400_000
-/** Small registries are not used on some days. If a registry has no event for longer, its notifications may not arrive any more. */
+/**
+ * Small registries are not used on some days. If a registry sends no event for longer, its notifications may no longer arrive.
+ */
 export const LONGEST_SILENCE_DAYS = 7
 
-/** A time in which nothing was heard, in milliseconds since 1970. `from` is -Infinity before the first event. */
+/** A period without events, in milliseconds since 1970. `from` is -Infinity for the period before the first event. */
 export type Gap = { from: number; to: number }
 
 /**
- * The times between days on which something was heard, and the one before the first of them. All times are UTC.
- * @param days an int4multirange as PostgreSQL writes it, of days since 1970-01-01: `{[20000,20003),[20005,20006)}`
+ * The periods between days with events, and the period before the first such day. All times are UTC.
+ * @param days days since 1970-01-01 as an int4multirange in PostgreSQL's format: `{[20000,20003),[20005,20006)}`
  */
 export const gapsBetween = (days: string): Gap[] => {
   const gaps: Gap[] = []
@@ -20,13 +22,17 @@ export const gapsBetween = (days: string): Gap[] => {
   return gaps
 }
 
-/** How long a registry may be silent before it is doubtful whether it is heard: a week, or half of the time that a query is about. */
+/**
+ * How long a registry may send no event before its notifications count as interrupted: a week, or half of the period of a query
+ * if that is shorter.
+ */
 export const longestSilence = (sinceMs: number, nowMs: number): number =>
   Math.min(LONGEST_SILENCE_DAYS * DAY_MS, (nowMs - sinceMs) / 2)
 
 /**
- * The newest gap of the time since `since` after which the registry was not heard for as long: an image that is always in use has been
- * used again by then. Before the first event is a gap without a beginning, which is over once it is out of the time.
+ * The newest long gap that ends after `since` and has not been followed by an equally long time with events: after such a time,
+ * an image that is always in use has been used again. The time before the first event is a gap without a beginning, so it counts
+ * until it ends before `since`.
  */
 export const openGap = (gaps: readonly Gap[], { since, now }: { since: number; now: number }): Gap | undefined => {
   const longest = longestSilence(since, now)

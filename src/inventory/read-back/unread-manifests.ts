@@ -42,8 +42,8 @@ export const unknownContentsByRegistry = async (db: Sql): Promise<UnknownContent
 }
 
 /**
- * Makes manifests that could not be read due at once, including those that were given up.
- * @returns how many.
+ * Schedules an immediate retry of all manifests that could not be read, including those that were given up.
+ * @returns the number of these manifests
  */
 export const retryReads = async ({ sql: db }: Database): Promise<number> => {
   let retried = 0

@@ -76,10 +76,11 @@ const LEASE_SECONDS = 60
 const FAILURES_IN_A_ROW = 5
 
 /**
- * Compares the inventory of one registry with the registry itself, repository by repository, and repairs it where it is told
- * to. A run that broke off goes on where it was.
- * @throws ReconcileBusy when another run is under way; RegistryUnavailable when the registry is away, or asks for a longer pause than
- * a run waits; TooMuchGone when a repair would delete most of it from the inventory; the signal's reason
+ * Compares the inventory of one registry with the registry itself, repository by repository, and repairs it if `apply` is set. An
+ * interrupted run continues where it stopped.
+ * @throws ReconcileBusy if another process reconciles the registry; RegistryUnavailable if the registry does not answer, or asks
+ * for a longer pause than a run waits; MassDeletionRefused if a repair would delete most of the registry from the inventory; the
+ * reason of the signal
  */
 export const reconcile = async (deps: ReconcileDeps, options: ReconcileOptions): Promise<ReconciliationReport> => {
   const stopping = new AbortController()
@@ -161,7 +162,10 @@ const run = async (
   done = repositories.filter((repository) => begun.done.has(repository)).length
   of = repositories.length
 
-  /** @returns what the registry said when it was away for too many of them; the rest was not walked then */
+  /**
+   * @returns the error of the registry if it was unavailable for too many repositories in a row; then the remaining repositories
+   * were not compared
+   */
   const walkAll = async (some: readonly string[]): Promise<RegistryUnavailable | undefined> => {
     let failures = 0
     for (const repository of some) {

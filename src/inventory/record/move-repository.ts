@@ -145,7 +145,7 @@ const moveManifests =
     return digests
   }
 
-/** What an alias stated, its registry stated. */
+/** Everything that an alias stated counts as stated by its registry. */
 const creditRegistry = async (tx: Sql, digests: readonly string[], { from, to }: RepositoryMove): Promise<void> => {
   const credited = (column: string): RawBuilder<unknown> => {
     const registries = sql.ref(column)

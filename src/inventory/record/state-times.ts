@@ -39,7 +39,7 @@ const isAhead = ({ event, arrivedAt }: Arrived): boolean => event.at > arrivedAt
 
 export const createStateTimes = ({ run, losses }: Pick<Database, 'run' | 'losses'>): StateTimes => {
   const clocks = createRecentMap<Clock & { readAt: Micros }>(REMEMBERED_CLOCKS)
-  // Events told of leads: what the database has lost does not change them.
+  // The leads of clocks come from events alone, so they stay valid when the database loses data.
   const leads = createRecentMap<Micros>(REMEMBERED_CLOCKS)
   losses.onLoss(clocks.clear)
 

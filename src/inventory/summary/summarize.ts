@@ -31,7 +31,7 @@ export const summarize = async (database: Pick<Database, 'engine' | 'jobs'>, now
   return cancelled
 }
 
-/** Whether the last summary is older than the rest that it needs, or from a clock that was ahead. */
+/** Whether a new summary is due: the pause after the last summary is over, or the last summary is from a clock that was ahead. */
 const isSummaryDue = async (db: Sql, now: Date): Promise<boolean> => {
   const { rows } = await sql<{ as_of: Date; seconds: number }>`select as_of, seconds from inventory.totals`.execute(db)
   const [last] = rows
@@ -73,8 +73,8 @@ export const createSummarize = (database: Database, now: () => Date): Summarize 
   }
   let retryAt = -Infinity
   /**
-   * A failed summary is followed by the same rest as a successful one: it may have taken an hour, and may fail each time. If
-   * statements were cancelled, the summary is stored, but the job fails, so that the error is logged and the rest is kept.
+   * The same pause follows a failed and a successful summary: a failed one may have taken an hour, and may fail each time. If
+   * statements were cancelled, the summary is stored, but the job fails, so that the error is logged and the pause is observed.
    */
   const makeOrRest = async (attempted: Lease): Promise<void> => {
     const start = performance.now()

@@ -2,7 +2,10 @@ import { MICROS_PER_SECOND } from '../../events/calendar.js'
 import type { Database } from '../../storage/sql/database.js'
 import type { JoinWindows } from '../model/join-windows.js'
 
-/** Keeps since when requests are joined by these windows, where they are others than before. The first ones were always so. */
+/**
+ * Stores since when requests are joined by these windows, if the windows have changed. The first windows count as valid from the
+ * beginning.
+ */
 export const keepWindows = async (
   { run }: Pick<Database, 'run'>,
   { join, blobs, session }: JoinWindows,

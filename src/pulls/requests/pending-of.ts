@@ -7,7 +7,7 @@ import type { PendingRequest, Who } from './pending.js'
 
 export type PendingOf = (request: RegistryRequest) => PendingRequest
 
-/** Agents and addresses that are remembered, so that each is read once. */
+/** The number of user agents, and of addresses, whose results are cached. */
 const MOST = 10_000
 
 const remember = <Key extends string | undefined, Value extends object>(
@@ -26,15 +26,15 @@ const remember = <Key extends string | undefined, Value extends object>(
 type PendingDeps = {
   originOf: OriginOf
   clientOf: ClientOf
-  /** Of the address, which goes no further. */
+  /** Looks up the location of an address. The address itself is not passed on. */
   placeOf: (address: string) => Place
 }
 
-/** Makes of a request what is stored until the fold: its requester is turned into an origin, a client and a location. */
+/** Converts a request to the form that is stored until the fold: its requester becomes an origin, a client and a location. */
 export const createPendingOf = ({ originOf, clientOf, placeOf }: PendingDeps): PendingOf => {
   const remembered = remember(clientOf)
   const placed = remember((address: string | undefined) => (address === undefined ? {} : placeOf(address)))
-  /** By origin, address and source, which determine all of it. */
+  /** Cached by origin, address and source, which determine the whole text. */
   const written = createRecentMap<string>(MOST)
 
   const whoOf = (

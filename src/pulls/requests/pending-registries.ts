@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 
-/** A table of the registries of which requests are pending, column `registry`: found by the index, one by one. */
+/** A table with the column `registry`: the registries with pending requests. Each is found by one look-up in the index. */
 export const PENDING_REGISTRIES = sql`(
   with recursive named as (
     (select registry from pulls.pending order by registry limit 1)

@@ -4,7 +4,7 @@ import type { RequestSource } from '../../events/registry-request.js'
 import type { FilledPart, StatementPart } from '../../storage/sql/statement-parts.js'
 import type { FoldRequest } from '../fold/state.js'
 
-/** Who made a request, without a name or an address: the same for all requests of one origin. */
+/** The requester of a request, without a name or an address. It is the same for all requests of one origin. */
 export type Who = {
   endpoint: string
   source: RequestSource
@@ -19,11 +19,11 @@ export type Who = {
   signedIn: boolean
 }
 
-/** A request as it waits to be folded. */
+/** A request as it is stored until it is folded. */
 export type PendingRequest = FoldRequest & {
-  /** A `Who` as text: many requests have the same, so that it is written and read once. */
+  /** A `Who` as text. Many requests have the same text, so it is written and parsed once. */
   who: string
-  /** Just after the salt changed: the origin by the one before. */
+  /** Only for a time after a change of the salt: the origin with the previous salt. */
   previous?: string
 }
 
@@ -56,7 +56,7 @@ export const fillPending = (requests: readonly PendingRequest[]): FilledPart => 
   ],
 })
 
-/** What has no column of its own. */
+/** The fields that have no column of their own, as JSON. */
 const detailsOf = (request: PendingRequest): string =>
   JSON.stringify({
     ...request,

@@ -9,7 +9,10 @@ export type FindCredentials = (hosts: readonly string[]) => Promise<Credentials 
 /** Not for ever, because passwords change. Not each time, because credential helpers are slow. */
 const REMEMBERED_MS = 5 * 60_000
 
-/** The registry's own credentials, else those found for its address, its name or its aliases, which are looked up every 5 minutes. */
+/**
+ * The credentials in the registry's configuration, or else credentials that are looked up for its address, its name or its
+ * aliases. They are looked up again after 5 minutes.
+ */
 export const credentialsOf = (
   { username, password, url, name, aliases }: Registry,
   { find, now }: { find?: FindCredentials | undefined; now: () => Date },

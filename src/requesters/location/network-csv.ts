@@ -1,15 +1,15 @@
 import { parse } from 'csv-parse/sync'
 import ipaddr from 'ipaddr.js'
 
-/** The autonomous system of an address, and what kind of network it is: cloud, isp, business, education. */
+/** The autonomous system of an address, and the kind of its network: cloud, isp, business, education. */
 export type Network = { network: string; networkKind?: string }
 
 type Ranges<Bound> = { starts: Bound[]; ends: Bound[]; networks: Network[] }
 
 /**
- * Reads ranges of addresses: first address, last address, number of the autonomous system, its organisation, and perhaps the
- * kind of network; without a heading. Ranges of one file do not overlap.
- * @throws Error saying which line is wrong.
+ * Reads a CSV file with ranges of addresses, without a heading. Each line has the first address, the last address, the number of
+ * the autonomous system, its organisation, and optionally the kind of network. Ranges of one file do not overlap.
+ * @throws Error that names the first invalid line
  */
 export const networksInCsv = (text: string): ((address: string) => Network | undefined) => {
   const known = new Map<string, Network>()
@@ -45,12 +45,12 @@ export const networksInCsv = (text: string): ((address: string) => Network | und
 export const networkNamed = (number: number | string, name: string): string =>
   `AS${number} ${name}`.trim().slice(0, LONGEST)
 
-/** As files of different makers write it: cloud, isp. */
+/** The kind of a network in lower case, because files of different providers differ in case. */
 export const kindNamed = (kind: string): string => kind.toLowerCase().slice(0, LONGEST)
 
 const LONGEST = 128
 
-/** One order for both families: an IPv4 address stands where it does as an IPv6 one. */
+/** A sort key for both families: an IPv4 address is sorted as its IPv4-mapped IPv6 address. */
 const keyOf = (address: string): bigint => {
   const parsed = ipaddr.process(address)
   const bytes = parsed.kind() === 'ipv4' ? [...V4_PREFIX, ...parsed.toByteArray()] : parsed.toByteArray()

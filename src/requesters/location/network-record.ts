@@ -1,10 +1,10 @@
 import { kindNamed, networkNamed, type Network } from './network-csv.js'
 
 /**
- * The network in a record of a MaxMind DB, whose fields are called differently by those who make such files: MaxMind's ASN and
- * ISP files (`autonomous_system_number`), its Enterprise file (the same in `traits`, with `user_type`), IPinfo's (`asn` as
- * `AS64496`, `as_name` or `name`, `as_type` or `type`).
- * @param record as it stands in the file.
+ * The network in a record of a MaxMind DB. Providers use different names for the fields: MaxMind's ASN and ISP files
+ * (`autonomous_system_number`), its Enterprise file (the same in `traits`, with `user_type`), IPinfo's files (`asn` as `AS64496`,
+ * `as_name` or `name`, `as_type` or `type`).
+ * @param record the unchanged record of the file
  */
 export const networkIn = (record: unknown): Partial<Network> => {
   const fields = fieldsOf(record)

@@ -1,6 +1,6 @@
 import { UserError } from '../../runtime/user-error.js'
 
-/** A file of places cannot be used. The message names it and says what is expected. */
+/** A file of countries or networks cannot be used. The message names the file and the expected format. */
 export class PlacesError extends UserError {
   override readonly kind = 'setup'
 }

@@ -13,12 +13,12 @@ export type Place = { country?: string } & Partial<Network>
 
 export type Places = {
   of: (address: string) => Place
-  /** Of each file in use, when its data was made, as YYYY-MM-DD. */
+  /** The date of the data in each file in use, as YYYY-MM-DD. */
   stamps: { country?: string; network?: string }
 }
 
 type Files = {
-  /** A MaxMind DB of countries; without it the optional package is used if it is installed. */
+  /** A MaxMind DB of countries. Without it, the optional package is used if it is installed. */
   country?: string
   /** A MaxMind DB of autonomous systems, or a CSV (network-csv.ts). */
   network?: string
@@ -27,7 +27,7 @@ type Files = {
 const NOWHERE: Place = Object.freeze({})
 
 /**
- * Opens the files of countries and networks. Nothing is looked up anywhere else, and works without any of them.
+ * Opens the files of countries and networks. All files are optional, and locations are looked up in these files only.
  * @throws PlacesError
  */
 export const openPlaces = ({ country, network }: Files): Places => {
@@ -56,12 +56,12 @@ const packagedCountries = (): string | undefined => {
   }
 }
 
-/** Bytes: the largest files of countries and networks have some 100 MB. */
+/** Bytes. The largest files of countries and networks have some 100 MB. */
 const LARGEST_FILE = 1_073_741_824
-/** Bytes: one string has at most 512 MiB. */
+/** Bytes. A CSV file becomes one string, and a string has at most 512 MiB. */
 const LARGEST_CSV = 268_435_456
 
-/** @param setting what names the file */
+/** @param setting the setting that names the file */
 const openMmdb = (file: string, setting: 'country_file' | 'network_file'): Reader<Response> => {
   try {
     return new Reader<Response>(readBoundedFile(file, { bytes: LARGEST_FILE }))
@@ -71,7 +71,7 @@ const openMmdb = (file: string, setting: 'country_file' | 'network_file'): Reade
   }
 }
 
-/** A record that cannot be read, in a file that is damaged there, says nothing of the address: the request counts without it. */
+/** The record of an address. A record in a damaged part of the file is treated as missing, so that the request still counts. */
 const recordOf = (reader: Reader<Response>, address: string): unknown => {
   try {
     return reader.get(address)
@@ -96,7 +96,7 @@ const openNetworks = (file: string): { of: (address: string) => Partial<Network>
 
 const dayOf = (date: Date): string => date.toISOString().slice(0, 10)
 
-/** MaxMind's files nest it, others have it at the top. */
+/** MaxMind's files nest the country, other files have it at the top level. */
 const countryIn = (record: unknown): string | undefined => {
   const { country_code, country } = (record ?? {}) as { country_code?: unknown; country?: { iso_code?: unknown } }
   const code = country_code ?? country?.iso_code

@@ -1,6 +1,6 @@
 import type { Taker } from './positions.js'
 
-/** Where one of JavaScript's own sets of characters begins or ends, as the engine has them. */
+/** The characters at which one of JavaScript's predefined character sets begins or ends, as the engine defines the sets. */
 const ownBorders = (): number[] => {
   const sets = [/\s/, /\w/, /\d/, /./]
   const borders = []
@@ -18,8 +18,8 @@ const LAST = 0xffff
 let own: number[] | undefined
 
 /**
- * Sorts all characters into classes: those of one class are taken by the same positions.
- * @returns for each class, whether each position takes its characters.
+ * Sorts all characters into classes: all characters of one class match the same positions.
+ * @returns for each class, whether each position matches its characters
  */
 export const alphabetOf = (takers: readonly Taker[]): boolean[][] => {
   const borders = new Set((own ??= ownBorders()))
@@ -47,7 +47,7 @@ const rangesIn = (taker: Taker): Range[] => {
   })
 }
 
-/** The engine itself says what a class takes. */
+/** The engine itself decides which characters a class contains. */
 const testOf = (taker: Taker): ((character: string) => boolean) => {
   if (taker === undefined || taker === 'any') return () => taker === 'any'
   if (taker.type === 'Character') return (character) => character.charCodeAt(0) === taker.value

@@ -1,27 +1,30 @@
 import { RegExpParser, type AST } from '@eslint-community/regexpp'
 
-/** Nothing can be said of how long a pattern takes. The message says why, as the end of a sentence about it. */
+/** The duration of a pattern cannot be bounded. The message contains the reason, as the end of a sentence about the pattern. */
 export class NotBounded extends Error {}
 
-/** What takes one character; undefined takes none. */
+/** A part of a pattern that matches one character; undefined matches none. */
 export type Taker = AST.Character | AST.CharacterSet | AST.CharacterClass | 'any' | undefined
 
-/** Where a match can go on, and in how many ways. */
+/** The positions at which a match can continue, each with the number of ways that lead to it. */
 type Ways = ReadonlyMap<number, number>
 
 /**
- * A pattern by its positions, which are what takes a character (Glushkov's automaton, with multiplicities): from each, those that
- * may take the next, and in how many ways matching comes there. The first two are the beginning, and all that is passed over
- * before a match that begins later.
+ * A pattern as an automaton (Glushkov's construction, with multiplicities). A position is a part of the pattern that matches one
+ * character. `follow` has, for each position, the positions that may match the next character, and the number of ways that lead
+ * there. The first two positions are the beginning of the text, and all characters before a match that begins later.
  */
 export type Positions = {
   takers: readonly Taker[]
   follow: readonly Ways[]
-  /** In how many ways the pattern can end behind each. */
+  /** The number of ways in which the pattern can end after each position. */
   ends: Ways
 }
 
-/** A part of a pattern: in how many ways it takes nothing, which positions begin it, and which end it. */
+/**
+ * A part of a pattern: the number of ways in which it matches an empty text, the positions with which it begins, and those with
+ * which it ends.
+ */
 type Part = { empty: number; first: Ways; last: Ways }
 
 const NOWHERE: Ways = new Map()
@@ -29,7 +32,7 @@ const NOTHING: Part = { empty: 1, first: NOWHERE, last: NOWHERE }
 const BEGINNING = 0
 const BEFORE = 1
 
-/** No pattern for an agent needs more, and counting would take long. */
+/** No pattern for a user agent needs more parts, and counting more would take long. */
 const MOST_PARTS = 2_000
 const MOST_WAYS = 1_000_000
 
@@ -44,7 +47,7 @@ export const positionsOf = (pattern: string): Positions => {
     follow.push(new Map())
     return { empty: 0, first: ways, last: taker === undefined ? NOWHERE : ways }
   }
-  /** What is tried so often, and leads nowhere. */
+  /** A position for attempts that always fail: the engine makes so many of them. */
   const nowhere = (times: number): Ways => (times === 0 ? NOWHERE : scaled(position(undefined).first, times))
   const join = (last: Ways, first: Ways): void => {
     for (const [from, before] of last)
@@ -63,7 +66,10 @@ export const positionsOf = (pattern: string): Positions => {
     first: sum(a.first, b.first),
     last: sum(a.last, b.last),
   })
-  /** What comes after a round. One that takes nothing is tried and given up (ECMAScript, RepeatMatcher). */
+  /**
+   * The positions after one repetition. The engine tries a repetition that matches an empty text, and gives it up (ECMAScript,
+   * RepeatMatcher).
+   */
   const again = ({ empty, first, last }: Part): Ways => {
     const next = sum(first, nowhere(empty))
     join(last, next)
@@ -101,13 +107,13 @@ export const positionsOf = (pattern: string): Positions => {
         return repeated(() => partOf(node.element, atStart), node.min, node.max)
       case 'Assertion': {
         if (node.kind === 'lookahead') {
-          // What it finds is found once, and not gone on from.
+          // The engine takes the first match of a lookahead, and does not continue from there.
           const { empty, first } = inside(node.alternatives, atStart)
           return { empty: 1, first: sum(first, nowhere(empty)), last: NOWHERE }
         }
         if (node.kind === 'lookbehind') break
         if (node.kind === 'start' && !atStart) return { empty: 0, first: nowhere(1), last: NOWHERE }
-        // One that may hold or not is taken to hold: so there are more ways to go on.
+        // Any other assertion is assumed to be true, because that gives more ways to continue.
         return NOTHING
       }
     }

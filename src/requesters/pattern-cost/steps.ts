@@ -1,24 +1,28 @@
 import { alphabetOf } from './alphabet.js'
 import { NotBounded, positionsOf, type Positions } from './positions.js'
 
-/** Attempts at a text that can be open at one time, by the positions they are at. */
+/** A set of positions that attempts can have reached at the same time, with the number of attempts at each. */
 type Reached = { key: string; at: readonly number[]; counts: Float64Array }
-/** Where those go by one character: from, to, and in how many ways. */
+/**
+ * The positions that one more character leads to. An edge has the index of the old position, the index of the new one, and the
+ * number of ways.
+ */
 type Move = { key: string; at: readonly number[]; edges: readonly (readonly [number, number, number])[] }
 
-/** Counting is given up after so much work: about a second. */
+/** After so much work, about a second, counting is given up. */
 const MOST_WORK = 20_000_000
 const MOST_SETS = 2_000
 
 /**
- * An upper bound of the steps that a backtracking engine takes to find, or not to find, a pattern in any text of a length. A
- * step is an attempt to go on from a character that was taken to a position that may take the next. An engine that never
- * tries the same way twice, as ECMAScript prescribes it, takes no more; what V8 leaves out takes fewer.
+ * An upper bound of the steps that a backtracking engine takes to search for a pattern in any text of a length, whether or not it
+ * finds a match. A step is one attempt to continue from a matched character to a position that may match the next one. An engine
+ * that never tries the same way twice, as ECMAScript prescribes, takes at most so many steps; V8 takes fewer, because it skips
+ * some attempts.
  *
- * Texts that lead to the same set of positions are counted together: of each position in it, by the text with most attempts
- * there. So the bound holds for every text, and may be higher than the truth.
- * @returns at least `most` as soon as there are more.
- * @throws NotBounded where nothing can be said.
+ * Texts that lead to the same set of positions are counted together: for each position of the set, with the largest number of
+ * attempts of any of these texts. So the bound holds for every text, and may be too high.
+ * @returns at least `most` if there are more steps
+ * @throws NotBounded if the duration cannot be bounded
  */
 export const stepsOf = (pattern: string, length: number, most = Infinity): number => {
   const positions = positionsOf(pattern)
@@ -42,7 +46,7 @@ export const stepsOf = (pattern: string, length: number, most = Infinity): numbe
 
 const total = (ways: ReadonlyMap<number, number>): number => [...ways.values()].reduce((all, one) => all + one, 0)
 
-/** Where any one character more may lead. */
+/** All sets of positions that one more character may lead to. */
 const onwards = (
   reached: readonly Reached[],
   moves: (from: readonly number[], key: string) => readonly Move[],
@@ -62,7 +66,7 @@ const onwards = (
   return { next: [...next.values()], done }
 }
 
-/** Moves by each class of characters, worked out once for each set of positions. */
+/** Computes the moves by each class of characters, once for each set of positions. */
 const createMoves = ({ takers, follow }: Positions): ((from: readonly number[], key: string) => readonly Move[]) => {
   const alphabet = alphabetOf(takers)
   const known = new Map<string, readonly Move[]>()
@@ -89,7 +93,7 @@ const createMoves = ({ takers, follow }: Positions): ((from: readonly number[], 
   }
 }
 
-/** A character that takes all the ways of another, and more, leads to at least as many steps: the other need not be followed. */
+/** Removes moves whose ways are all among the ways of another move: the other move leads to at least as many steps. */
 const withoutLesser = (moves: readonly Move[]): Move[] => {
   const kept: { move: Move; ways: ReadonlySet<string> }[] = []
   for (const move of [...moves].sort((a, b) => b.edges.length - a.edges.length)) {

@@ -4,9 +4,9 @@ import { sql, type Kysely, type Migration } from 'kysely'
 const dayOf = (time: string): string => `((${time} at time zone 'UTC')::date - date '1970-01-01')`
 
 /**
- * On which days anything, and pulls, were heard of a registry: of all other days it is unknown what happened. What is recorded already
- * shows some of these days. The index (registry, day) of pulls.days is read once for each registry and day. `silent_from` and `silent_to`
- * stay for processes of the version before, which write them.
+ * The days on which any event, and any pull, of a registry happened and arrived. For all other days it is unknown what happened.
+ * The recorded data already shows some of these days. The index (registry, day) of pulls.days is read once for each registry and
+ * day. `silent_from` and `silent_to` stay, because processes of the previous version write them.
  */
 const statements = [
   `alter table receptions

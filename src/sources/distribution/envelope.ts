@@ -9,35 +9,44 @@ import type { ReportedEvent, UnreadableEvent } from '../../events/registry-event
 import { NotADelivery, TooManyValues } from '../sender.js'
 import { hasMoreStructuralTokens } from '../../runtime/structural-tokens.js'
 
-/** Unreadable items of one envelope that are set aside each for itself: an item without contents costs as much as an event. */
+/**
+ * The largest number of unreadable items of one envelope that are stored individually: even an empty item costs as much as an
+ * event.
+ */
 const MOST_UNREADABLE = 10_000
-/** Items of one envelope that are read, unless a larger body has room for more events: as many as may wait to be stored. */
+/**
+ * The largest number of items of one envelope that are read: as many as the queue may contain. A large body may have more, by its
+ * size.
+ */
 const MOST_ITEMS = 50_000
-/** Bytes of a short event. Registries send 600 and more: URLs, a user agent, ids. */
+/** The smallest size of an event in bytes. Events of registries have at least 600: URLs, a user agent, ids. */
 const SHORT_EVENT = 320
-/** Bytes from which the values of a body are counted before it is parsed. Smaller ones are harmless, and nearly all there are. */
+/**
+ * The size in bytes from which the values of a body are counted before it is parsed. Smaller bodies are harmless, and nearly all
+ * bodies are smaller.
+ */
 const LARGE_BODY = 1024 * 1024
 /**
- * Values that any large body may have, in structural tokens (`,`, `{`, `[`). A parsed token takes 20 to 100 bytes of memory. The
- * largest legal manifest, 4 MiB with 40,000 entries, has 160,000; with nothing but short annotations 420,000.
+ * The number of structural tokens (`,`, `{`, `[`) that any large body may have. A parsed token takes 20 to 100 bytes of memory.
+ * The largest legal manifest, 4 MiB with 40,000 entries, has 160,000 tokens; a manifest of only short annotations has 420,000.
  */
 const MOST_TOKENS = 500_000
-/** Bytes for each token beyond them. Events of registries have 30 and more. */
+/** Beyond that number, a body must have so many bytes for each token. Events of registries have at least 30. */
 const BYTES_OF_TOKEN = 24
-/** Items from which an envelope is read in several turns of the event loop. */
+/** An envelope with at least so many items is read in several turns of the event loop. */
 const MANY_ITEMS = 1_000
-/** Items that are then read in one turn: some 10 ms of processor time. */
+/** The number of items in each of these turns: about 10 ms of processor time. */
 const ITEMS_OF_TURN = 250
 
 type Events = (ReportedEvent | UnreadableEvent)[]
 
 /**
- * Reads a notification envelope as CNCF distribution and GitLab's registry send it (distribution's docs, "Notifications").
- * Each item is an event or says why it is none; one broken item never harms its neighbours. Of more items than a registry can
- * mean, those that are too many are one unreadable event: broken ones beyond 10,000, and all beyond 50,000, or more in a body
- * that has room for more events.
- * @throws NotADelivery when the body is not JSON or has no list of events; TooManyValues when a large body has more values than
- * contents.
+ * Reads a notification envelope in the format of CNCF distribution and GitLab's registry (distribution's docs, "Notifications").
+ * Each item becomes an event, or an unreadable event with its reason; a broken item never affects other items. If there are more
+ * items than a registry would send, the excess items become one unreadable event: unreadable ones beyond 10,000, and all beyond
+ * 50,000 or a larger number that depends on the size of the body.
+ * @throws NotADelivery if the body is not JSON or has no list of events; TooManyValues if a large body has too many values for
+ * its size
  */
 export const readEnvelope = (body: Buffer, now: Micros): Events => {
   const reading = readInParts(body, now)
@@ -48,9 +57,9 @@ export const readEnvelope = (body: Buffer, now: Micros): Events => {
 }
 
 /**
- * The same, with a turn of the event loop after each 250 items, so that other requests are served meanwhile.
+ * As readEnvelope, with a turn of the event loop after each 250 items, so that other requests are served meanwhile.
  * @returns the events at once if there are fewer than 1,000
- * @throws the same, at once
+ * @throws the errors of readEnvelope, at once
  */
 export const readEnvelopeInTurns = (body: Buffer, now: Micros): Events | Promise<Events> => {
   const reading = readInParts(body, now)
@@ -84,7 +93,7 @@ function* readInParts(body: Buffer, now: Micros): Generator<undefined, Events> {
   return events.length < items.length ? [...events, beyond(body, items.length, events.length, firstLeftOut)] : events
 }
 
-/** Stands for all items that are not read, since a million of them would keep everybody else waiting. */
+/** One event for all items that are not read: reading a million items would delay all other senders. */
 const beyond = (body: Buffer, items: number, read: number, first: number): UnreadableEvent => {
   const leftOut = items - read
   const which = leftOut === items - first ? 'those' : `${leftOut} of those`
@@ -114,7 +123,7 @@ const readItem = (item: unknown, now: Micros): ReportedEvent | Unreadable => {
   try {
     return toRegistryEvent(item, now)
   } catch (error) {
-    // An unexpected error concerns this item alone, too: otherwise the registry would send its neighbours again for ever.
+    // An unexpected error affects only this item. Otherwise the registry would send the whole envelope again for ever.
     return error instanceof Unreadable ? error : new Unreadable('wrong_type', 'the event cannot be read')
   }
 }

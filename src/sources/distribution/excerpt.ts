@@ -3,14 +3,14 @@ import { parseTimestamp } from '../../events/calendar.js'
 import { isDigest, isRepositoryPath, isTag, isUuid } from '../../events/reference.js'
 import { ACTIONS } from '../../events/registry-event.js'
 
-/** Characters: a time has as many digits behind its second as somebody likes. */
+/** Characters. A timestamp may have any number of digits after its second. */
 const LONGEST_TIME = 40
-/** Characters of a field's shape. */
+/** The largest number of characters of a field's shape. */
 const LONGEST_SHAPE = 100
 
 /**
- * Enough to find the culprit: the fields that are what they should be, and of any other field its shape or its type. A field that
- * is wrong may contain anything, an address or a secret included, so that its text is not stored.
+ * The data that is needed to find the cause: the value of each valid field, and only the shape or the type of any other field. An
+ * invalid field may contain anything, including an address or a secret, so its text is not stored.
  */
 export const excerptOf = (item: unknown): string => {
   if (!isFields(item)) return JSON.stringify(typeof item)
@@ -39,12 +39,12 @@ const textOr = (value: unknown, isRight: (text: string) => boolean): unknown => 
   return isRight(value) ? value : shapeOf(value)
 }
 
-/** The type in the place of a value; null and what is missing stand as they are. */
+/** The type of a value in place of the value; null and undefined stay unchanged. */
 const typeOf = (value: unknown): unknown => (value === undefined || value === null ? value : typeof value)
 
 /**
- * What a text looks like: `a` for each letter, `9` for each digit, `·` for all else but ASCII's punctuation. A time that is written
- * in another form is recognised by it, and no person is.
+ * The shape of a text: `a` for each letter, `9` for each digit, `·` for each other character outside ASCII's punctuation. It
+ * shows a timestamp in an unusual format, but identifies no person.
  */
 const shapeOf = (text: string): string => {
   const shape = text
@@ -55,7 +55,7 @@ const shapeOf = (text: string): string => {
   return text.length > LONGEST_SHAPE ? `${shape}… (${text.length} characters)` : shape
 }
 
-/** A hostile item can be nested deeper than the stack; its harmless fields must do for it. */
+/** An item as JSON. A hostile item may be nested too deeply for the stack; then its excerpt is used instead. */
 export const jsonOf = (item: unknown): string => {
   try {
     return JSON.stringify(item)

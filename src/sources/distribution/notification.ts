@@ -29,10 +29,10 @@ import { exactText, isMissing, type SideField, type UnreadableFields } from '../
 
 const LONGEST_TEXT = 1_024
 const LONGEST_TOKEN = 16_384
-/** Registries and we do not share a clock; an hour of doubt is plenty, a day is kind. */
+/** How far the clock of a registry may be ahead of ours. An hour would be enough for real clocks; a day is generous. */
 const FUTURE_TOLERANCE = MICROS_PER_DAY
 
-/** Why an item is no event. Its stack is left out, as it would cost more than the item. */
+/** Why an item is no event. The error has no stack, because creating one would take longer than reading the item. */
 export class Unreadable extends Error {
   readonly reason: UnreadableReason
 
@@ -65,7 +65,7 @@ export const toRegistryEvent = (item: unknown, now: Micros): ReportedEvent => {
   const identity = identityOf(item, target, request, unreadable)
   const method = exactText(request.method, 'request.method', unreadable)?.toUpperCase() ?? ''
   const actor = actorOf(item.actor, unreadable)
-  // One field after the other, without spreading: V8 sets the fields of such an object in a tenth of the time.
+  // Fields are set one by one, without spreading: for V8, this takes a tenth of the time.
   const event: ReportedEvent = { id: identity.id, at, action, repository, method, actor }
   if (identity.contentsHash !== undefined) event.contentsHash = identity.contentsHash
   if (identity.earlierIds) event.earlierIds = identity.earlierIds
@@ -116,13 +116,11 @@ const digestOf = (value: unknown): Digest | undefined => {
   return digest
 }
 
-/** The host that the client asked; else the address of the registry's process, if either can be a host. */
+/** The host to which the client sent its request, or else the address of the registry's process, if it is a valid host. */
 const hostOf = (request: Fields, source: Fields, unreadable: UnreadableFields): string | undefined =>
   hostIn(request.host, 'request.host', unreadable) ?? hostIn(source.addr, 'source.addr', unreadable)
 
-/**
- * Clients choose the Host header, so that one that cannot be a host is not kept, nor a name that means that there is none.
- */
+/** Clients choose the Host header. So an invalid host is discarded, and so is the name that stands for a missing host. */
 const hostIn = (value: unknown, field: SideField, unreadable: UnreadableFields): string | undefined => {
   const host = exactText(value, field, unreadable)?.toLowerCase()
   if (host === undefined || host === UNKNOWN_REGISTRY) return undefined
@@ -131,7 +129,10 @@ const hostIn = (value: unknown, field: SideField, unreadable: UnreadableFields):
   return undefined
 }
 
-/** Registries send a UUID. Any other text does, if it is short enough to be an index's key and has no control character. */
+/**
+ * Registries send a UUID. Any other text is accepted, too, if it has no control characters and is short enough for the key of an
+ * index.
+ */
 const instanceOf = (value: unknown, unreadable: UnreadableFields): string | undefined => {
   const instance = exactText(value, 'source.instanceID', unreadable)
   if (instance === undefined || INSTANCE.test(instance)) return instance
@@ -142,8 +143,8 @@ const instanceOf = (value: unknown, unreadable: UnreadableFields): string | unde
 const INSTANCE = /^[^\p{C}]{1,128}$/u
 
 /**
- * Bytes of an actor's name: SPIFFE IDs, the longest names that token servers put into `sub`, have 2,048. An index of
- * PostgreSQL takes no more than 2,704 bytes in all.
+ * The largest number of bytes of an actor's name. SPIFFE IDs, the longest names that token servers put into `sub`, have up to
+ * 2,048. An index entry of PostgreSQL has at most 2,704 bytes in total.
  */
 const LONGEST_NAME = 2_048
 
@@ -160,7 +161,7 @@ const actorOf = (value: unknown, unreadable: UnreadableFields): Actor => {
   return actor
 }
 
-/** A field that decides what happened, as text. */
+/** The text of a field that is essential for the event. */
 const text = (value: unknown, field: string, longest = LONGEST_TEXT): string | undefined => {
   if (isMissing(value)) return undefined
   if (typeof value !== 'string') throw new Unreadable('wrong_type', `${field} is not text`)
@@ -177,21 +178,21 @@ const fieldsOf = (value: unknown, field: SideField, unreadable: UnreadableFields
 }
 
 /**
- * Shows whether two deliveries are of one event or of two. Registries send a UUID, which is the id whatever else the body says.
- * Any other id was written by hand and may stand on different events, so what happened, when and to what is part of it. Whatever
- * else was sent as an id distinguishes events as well, whether it can be read or not.
+ * The identity by which two deliveries of one event are recognised. Registries send a UUID: then it alone is the id. Any other id
+ * was written by hand, and several events may have it. So the identity also includes the action, the time and the object. An
+ * unreadable id is included as well.
  */
 const identityOf = (item: Fields, target: Fields, request: Fields, unreadable: UnreadableFields): EventIdentity => {
   const id = exactText(item.id, 'id', unreadable)
   if (id !== undefined && isUuid(id)) return givenIdentity(id)
-  // A request id that cannot be read is noted where the client is read.
+  // addClient reports an unreadable request id, so it is not reported here.
   const requestId = exactText(request.id, 'request.id', [])
   const contents = [item.action, item.timestamp, requestId, target.repository, target.tag, target.digest]
   const given = id === undefined && !isMissing(item.id) ? [jsonOf(item.id)] : id
   return identityOfContents([given, ...contents])
 }
 
-/** The id of an item that is no event: the same for each delivery of it. */
+/** The identity of an unreadable item: the same for each delivery of the item. */
 export const identityOfUnreadable = (item: unknown): EventIdentity => {
   const id = isFields(item) ? item.id : undefined
   return typeof id === 'string' && isUuid(id) ? givenIdentity(id) : identityOfContents(jsonOf(item))

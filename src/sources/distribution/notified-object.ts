@@ -6,17 +6,20 @@ import { exactText, freeText, isMissing, type UnreadableFields } from '../../eve
 import { flatCopy } from '../../runtime/flat-copy.js'
 import { isEmptyIndex, objectKindOf, readDescriptors, sizeOf } from '../../events/descriptor.js'
 
-/** Characters of a URL, of which only the last part is read: a host and a prefix of any length may come before it. */
+/** The largest number of characters of a URL. Only its last part is read, after a host and a prefix of any length. */
 const LONGEST_URL = 16_384
 
-/** Adds what a target says of the manifest or blob itself. Whatever of it cannot be read is unknown, and noted. */
+/**
+ * Adds the fields of a target that describe the manifest or the blob. Unreadable fields are unknown, and are added to
+ * `unreadable`.
+ */
 export const addObject = (event: ReportedEvent, target: Fields, unreadable: UnreadableFields): void => {
   const { action, tag } = event
   const mediaType = exactText(target.mediaType, 'target.mediaType', unreadable)
   const size = bytesOf(target.size, unreadable) ?? bytesOf(target.length, unreadable)
   const { descriptors, isWhole } = readDescriptors(target.references)
   if (!isWhole) unreadable.push('target.references')
-  // Registries leave out the references of an index that lists nothing, as if its contents were not reported.
+  // For an index that lists nothing, registries omit the references, as if they did not report contents.
   const isEmpty = isWhole && descriptors === undefined && isEmptyIndex(mediaType, size)
   const references = isEmpty ? [] : descriptors
   const url = freeText(target.url, 'target.url', unreadable, LONGEST_URL)
@@ -37,7 +40,7 @@ const bytesOf = (value: unknown, unreadable: UnreadableFields): number | undefin
   return bytes
 }
 
-/** GitLab's `target.rename`; undefined when it does not say what was renamed. */
+/** Reads GitLab's `target.rename`; undefined if it does not contain both paths. */
 const renameIn = (value: unknown): Rename | undefined => {
   if (!isFields(value)) return undefined
   const { type, from, to } = value
@@ -46,15 +49,16 @@ const renameIn = (value: unknown): Rename | undefined => {
   return { what: type === 'namespace' ? 'namespace' : 'repository', from, to }
 }
 
-/** Characters of a user agent that are kept: what a client is stands at its beginning. */
+/** The number of characters of a user agent that are used: the name of the client is at the beginning. */
 const LONGEST_AGENT = 512
 
 const beginningOf = (text: string): string =>
   text.length <= LONGEST_AGENT ? text : flatCopy(text.slice(0, LONGEST_AGENT).replace(/[\ud800-\udbff]$/, ''))
 
 /**
- * Adds who asked, as far as it can be read. `addr` has a port, unless a proxy sent the address. The zone of an IPv6 address
- * (RFC 4007) is a name on the registry's machine alone, and libraries differ on what one may be.
+ * Adds the fields that identify the client, if they are readable. `addr` includes a port, unless a proxy sent the address. The
+ * zone of an IPv6 address (RFC 4007) is removed: it has a meaning only on the registry's machine, and libraries accept different
+ * zones.
  */
 export const addClient = (
   event: ReportedEvent,

@@ -86,7 +86,7 @@ export const createClearFlags = (instance: Module): (() => void) => {
   const flags = flagsOf(instance)
   let words = new Int32Array(0)
   return () => {
-    // A memory that has grown has another buffer.
+    // When the memory grows, its buffer is replaced.
     const { buffer } = (instance as unknown as { HEAPU8: Uint8Array<ArrayBuffer> }).HEAPU8
     if (words.buffer !== buffer) words = new Int32Array(buffer)
     for (const flag of flags) words[flag] = 0

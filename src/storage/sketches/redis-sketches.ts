@@ -13,10 +13,16 @@ import {
 /** Members in one PFADD: a larger command blocks Redis's other clients for too long. */
 const MEMBERS_PER_COMMAND = 1_000
 const KEYS_PER_SCAN = 500
-/** Lifetimes are weeks, so a minute does not matter, and half of all commands are saved. */
+/**
+ * The lifetime of a sketch is renewed at most once in this time. Lifetimes are weeks, so a minute does not matter, and half of
+ * all commands are saved.
+ */
 const EXPIRE_AGAIN_AFTER_MS = 60_000
 const REMEMBERED_KEYS = 1_000
-/** Most users do more within the same minute, and a registry waits for each round trip. */
+/**
+ * A member is not added again within this time. Most users do several things within a minute, and a registry waits for each round
+ * trip.
+ */
 const KNOWN_FOR_MS = 60_000
 
 /**

@@ -51,7 +51,7 @@ export type Database = {
   jobTransaction: Database['transaction']
   /** Runs one statement in its own transaction, with the short time limit of requests of a registry. @throws ConnectionLost */
   run: <Row>(statement: HotStatement, values: unknown[], preparedAt?: PreparedAt) => Promise<Row[]>
-  /** Connections that were lost. Nothing that a process remembers of the contents of the database outlives one. */
+  /** Lost connections. At each loss, the process must drop everything that it remembers of the contents of the database. */
   losses: Losses
   /** Runs one query of an operator in a transaction that cannot write. */
   readOnly: (text: string, limits: ReadOnlyLimits) => Promise<ReadOnlyAnswer>

@@ -7,10 +7,10 @@ const READ_ONLY = '25006'
 type Opened = pg.PoolClient & Pick<pg.Client, 'end'> & { connection: EventEmitter }
 
 /**
- * After a write was refused as read-only, closes all connections that were open at that time: idle ones at once, others when their
- * work ends. The address of the server may lead to another one by now, but an open connection stays with the standby. Reads
- * would go on there and return what the standby has.
- * @param pools whose statements never begin to write in a read-only transaction of their own
+ * After a write was refused as read-only, closes all connections that were open at that time: idle ones at once, others when
+ * their work ends. The server's address may lead to the new primary by now, but an open connection stays with the standby, and
+ * would read its outdated data.
+ * @param pools whose statements never start a read-only transaction and then write in it
  */
 export const leaveStandby = (pools: readonly pg.Pool[]): void => {
   const idle = new Set<pg.PoolClient>()
@@ -18,13 +18,13 @@ export const leaveStandby = (pools: readonly pg.Pool[]): void => {
   const rejected = new WeakSet<pg.PoolClient>()
   const rejectAll = (): void => {
     for (const client of busy) rejected.add(client)
-    // The pool removes an idle connection at its first error.
+    // The pool drops an idle connection that emits an error.
     for (const client of [...idle]) client.emit('error', new Error('the server became read-only'))
   }
   for (const pool of pools) {
     pool.on('connect', (client) => {
       ;(client as Opened).connection.on('errorMessage', ({ code }: { code?: string }) => {
-        // A connection that is rejected already says nothing about newer ones.
+        // An error on a rejected connection says nothing about newer connections.
         if (code === READ_ONLY && !rejected.has(client)) rejectAll()
       })
     })
@@ -34,7 +34,7 @@ export const leaveStandby = (pools: readonly pg.Pool[]): void => {
     })
     pool.on('release', (_error, client) => {
       busy.delete(client)
-      // The pool keeps no connection that is about to end.
+      // The pool does not reuse a connection that is being closed.
       if (rejected.has(client)) (client as Opened).end().catch(() => undefined)
       else idle.add(client)
     })

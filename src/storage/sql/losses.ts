@@ -1,25 +1,27 @@
-/** What breaks connections to the database, and may take contents with it: a failover, a restore, a restart. */
+/**
+ * Losses of connections to the database. A loss may mean that the database lost data, too: by a failover, a restore or a restart.
+ */
 export type Losses = {
-  /** How many were noticed so far. */
+  /** The number of losses so far. */
   count: () => number
   /**
-   * Calls back at each loss, before a newer connection is used. Whoever remembers that something is stored drops it then: the
-   * server that answers next may not have it.
+   * Registers a callback for each loss, which runs before a newer connection is used. It must drop all knowledge of what is
+   * stored: the next server may not have it.
    */
   onLoss: (drop: () => void) => void
 }
 
-/** Losses, as the connections of pools report them. */
+/** Losses, as the connections of the pools report them. */
 export type NoticedLosses = Losses & {
   /** A connection broke. */
   broke: () => void
-  /** A new connection reached a server, which may be another one although no connection broke that was open. */
+  /** A new connection reached a server. It may be another server, even if no open connection broke. */
   reached: (connection: object, server: string) => void
   /** Whether a connection was made after the last loss. An older one may still reach the previous server. */
   isCurrent: (connection: object) => boolean
 }
 
-/** Of a database that no other can replace while the process runs, as the embedded one. */
+/** For a database that cannot be replaced while the process runs: the embedded one. */
 export const NO_LOSSES: NoticedLosses = {
   count: () => 0,
   onLoss: () => undefined,
@@ -28,9 +30,12 @@ export const NO_LOSSES: NoticedLosses = {
   isCurrent: () => true,
 }
 
-/** A connection was lost after the work had been prepared: it may lack what was stored before. If it is sent again, it is prepared again. */
+/**
+ * A connection was lost after the work was prepared, so the database may lack data that the work assumes. If the sender retries,
+ * the work is prepared again.
+ */
 export class ConnectionLost extends Error {
-  /** The SQLSTATE of a connection that broke: `isStorageUnavailable` and `storeOf` recognise it. */
+  /** The SQLSTATE of a broken connection: `isStorageUnavailable` and `storeOf` recognise it. */
   readonly code = '08006'
   constructor() {
     super('a connection to PostgreSQL was lost while a write was prepared; it is to be sent again')
@@ -41,7 +46,7 @@ export const createLosses = (): NoticedLosses => {
   let count = 0
   let last: { server: string; count: number } | undefined
   const drops: (() => void)[] = []
-  /** The count at which each connection was made. */
+  /** The number of losses when each connection was opened. */
   const madeAt = new WeakMap<object, number>()
 
   const broke = (): void => {
@@ -53,7 +58,7 @@ export const createLosses = (): NoticedLosses => {
     onLoss: (drop) => void drops.push(drop),
     broke,
     reached: (connection, server) => {
-      // After a loss another server is no news.
+      // Right after a loss, another server is expected, and is not a second loss.
       if (last && last.server !== server && last.count === count) broke()
       last = { server, count }
       madeAt.set(connection, count)

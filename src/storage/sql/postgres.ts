@@ -33,10 +33,13 @@ const connectTo = (url: string): pg.PoolConfig => ({
   keepAlive: true,
 })
 
-/** Another server, or the same one after a restart, has another time. Epochs are the same text in every time zone. */
+/**
+ * The start time of the server identifies it: another server, or the same one after a restart, has another start time. An epoch
+ * is the same text in every time zone.
+ */
 const STARTED = 'select extract(epoch from pg_postmaster_start_time())::text as started'
 
-/** A new connection is used when it has its limit, and when it is known which server it reaches. */
+/** A new connection is not used until its time limit is set and its server is identified. */
 const opening = (losses: NoticedLosses, timeoutMs: number): Pick<pg.PoolConfig, 'verify'> => {
   const limited = (text: string): pg.QueryConfig => Object.assign({ text }, { query_timeout: WRITE_TIMEOUT_MS })
   const open = async (client: pg.PoolClient): Promise<void> => {
@@ -69,7 +72,7 @@ export const openPostgres = (url: string): Database => {
   const jobs = poolOf(JOB_TIMEOUT_MS, { max: 2, query_timeout: JOB_TIMEOUT_MS + GRACE_MS })
   // Statements of operators have their own time limit, and may change the state of their session.
   const operators = new pg.Pool({ ...connect, max: 2 })
-  // A statement of an operator may break its connection: that says nothing of the others.
+  // A statement of an operator may break its own connection, which says nothing about other connections.
   for (const pool of [writers, readers, jobWriters, jobs])
     pool.on('connect', (client) => client.on('error', losses.broke))
   const pools = [writers, readers, jobWriters, jobs, operators]

@@ -23,7 +23,7 @@ export const locate = (member: string | Uint8Array): number => {
 
 const NOT_ASCII = -1
 
-/** As `locateBytes`, without encoding the text as bytes, which would take longer than the hash. */
+/** Like `locateBytes`, but does not encode the text as bytes: encoding would take longer than hashing. */
 const locateAscii = (text: string): number => {
   let bits = 0
   start(text.length)
