@@ -54,7 +54,7 @@ const KINDS: Kind[] = [
   },
   {
     workload: 'push-manifest',
-    what: 'manifests pushed, contents not told',
+    what: 'manifests pushed, contents not reported',
     regstat: REGSTAT.manifests,
     adds: { repository_manifests: 1, tags: 1, changes: 1, manifest_blobs: 0 },
   },

@@ -3,7 +3,7 @@ import type { RegistryEvent } from '../events/registry-event.js'
 import { keyedHash } from '../runtime/keyed-hash.js'
 import { createRecentMap } from '../runtime/recent-map.js'
 
-/** Clients whose hash is remembered: making it takes longer than all else that is kept of most events. */
+/** The number of clients whose hash is cached, because computing it takes longer than the rest of the work for most events. */
 const REMEMBERED_CLIENTS = 10_000
 
 /**

@@ -19,7 +19,7 @@ export type OriginOf = (requester: Requester, at: Micros) => Origin
 
 type OriginDeps = { key: string; salts: Pick<Salts, 'at' | 'before'>; prefixes: Prefixes; window: Micros }
 
-/** Origins that are remembered, so that a client is hashed once. */
+/** The number of cached origins, so that a client is hashed once. */
 const MOST = 20_000
 
 /**

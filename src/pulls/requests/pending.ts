@@ -27,7 +27,7 @@ export type PendingRequest = FoldRequest & {
   previous?: string
 }
 
-/** The part of a batch's statement that keeps requests of events that are new. */
+/** The part of a batch's statement that stores the requests of new events. */
 export const PENDING: StatementPart = {
   name: 'pending',
   provides: ['kept_requests'],
@@ -76,7 +76,7 @@ export type PendingRow = {
   who: string
 }
 
-/** Reads what `fillPending` wrote. Every request has the same parts in the same order, which is faster to work with. */
+/** Reads a row that `fillPending` stored. All results have the same fields in the same order, which makes access to them faster. */
 export const readPending = ({ id, repository, origin, who, request }: PendingRow, registry: string): PendingRequest => {
   const { requestId, at, object, method, status, tag, digest, mediaType, bytes, fetchesTwice, previous } = JSON.parse(
     request,
