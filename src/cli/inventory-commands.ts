@@ -56,7 +56,9 @@ export const addQuestion = (parent: Command, question: Question): Command => {
 export const addInventoryCommands = (program: Command): void => {
   const inventory = program
     .command('inventory')
-    .description('query what registries contain: images, sizes, what is old, unused, orphaned or deleted; and check it')
+    .description(
+      'query what registries contain: images, sizes, and what is old, unused, orphaned or deleted; or compare it with the registries',
+    )
     .addHelpText(
       'after',
       examples(
@@ -74,9 +76,7 @@ export const addInventoryCommands = (program: Command): void => {
 
   inventory
     .command('refresh')
-    .description(
-      'recompute the summary now, from which sizes, totals and orphaned blobs are read; serve does it regularly',
-    )
+    .description('recompute the summary, which has the sizes, totals and orphaned blobs; serve recomputes it regularly')
     .addHelpText('after', examples('tallyman inventory refresh'))
     .action(async () => (await import('./inventory.js')).refresh())
 
@@ -97,7 +97,7 @@ export const addInventoryCommands = (program: Command): void => {
   inventory
     .command('reconcile')
     .description('compare the inventory with registries, and repair it; an interrupted run is continued')
-    .option('-r, --registry <name>', 'the registry to ask (default: all with a url in the configuration)')
+    .option('-r, --registry <name>', 'the registry to compare (default: all with a url in the configuration)')
     .option('--apply', 'repair the inventory; without it, the drift is only shown (exit code 2 if there is any)')
     .option(
       '--force',
@@ -106,7 +106,7 @@ export const addInventoryCommands = (program: Command): void => {
     .option('--restart', 'start over instead of continuing an interrupted run')
     .option('--rate <number>', 'requests a second (default: 20)')
     .addOption(
-      new Option('--blobs <which>', 'blobs to ask for: those in doubt, all, or none')
+      new Option('--blobs <which>', 'blobs to request: doubtful ones, all, or none')
         .choices(['doubtful', 'all', 'none'])
         .default('doubtful'),
     )
@@ -129,8 +129,8 @@ export const addInventoryCommands = (program: Command): void => {
     .command('sql')
     .description('run one read-only query on the database')
     .argument('<statement>', 'a select; the tables are in docs/inventory.md')
-    .option('--timeout <seconds>', 'end it after this time', '30')
-    .option('--limit <rows>', 'print at most so many rows', '1000')
+    .option('--timeout <seconds>', 'end the query after this time', '30')
+    .option('--limit <rows>', 'maximum number of rows to print', '1000')
     .addOption(json().conflicts('csv'))
     .option('--csv', 'print CSV (RFC 4180)')
     .addOption(wide())

@@ -12,7 +12,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'the host name has no address',
   EAI_AGAIN: 'the host name cannot be looked up now, as the name server does not answer',
   EAFNOSUPPORT: 'this machine has no addresses of this kind',
-  EINVAL: 'the address is not valid; a link-local address needs its interface, as fe80::1%eth0',
+  EINVAL: 'the address is not valid; a link-local address needs its interface, for example fe80::1%eth0',
 }
 
 /**

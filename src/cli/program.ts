@@ -115,7 +115,7 @@ const createProgram = ({ env, stdout }: CommandContext): Command => {
     .command('unique')
     .description('count the unique users of one or more events over whole weeks or months')
     .requiredOption('-e, --events <names>', 'events, separated by commas; a user of several of them counts once')
-    .requiredOption('--start <day>', 'first day, as 2026-10-26')
+    .requiredOption('--start <day>', 'first day, for example 2026-10-26')
     .requiredOption('--end <day>', 'last day; the week it falls into does not count, because it may not be over')
     .option('--monthly', 'count the whole calendar months between the days instead of ISO weeks')
     .addOption(json())

@@ -55,8 +55,10 @@ export const addPullsCommands = (program: Command): void => {
 
   const pullers = pulls
     .command('pullers')
-    .summary('who pulls most, and what remains without them')
-    .description('show how pulls are spread over those who pull: who pulls most, and what is left without them')
+    .summary('who pulls most, and the totals without them')
+    .description(
+      'show how pulls are distributed over pullers: the pullers with most pulls, and the totals without them',
+    )
     .option('--top <number>', 'how many pullers to name (default: 10)')
     .addOption(json())
     .addOption(wide())
@@ -118,9 +120,9 @@ export const addPullsCommands = (program: Command): void => {
 
   program
     .command('clients')
-    .description('show what user agents become')
+    .description('show the clients of user agents')
     .command('test <user-agents...>')
-    .description('show which client a user agent is of, by definitions/clients.yml and your clients_file')
+    .description('show the client of a user agent, by the rules of definitions/clients.yml and your clients_file')
     .addOption(json())
     .addOption(wide())
     .addHelpText(

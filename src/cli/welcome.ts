@@ -15,7 +15,7 @@ export const welcome = (
   const stored = `${stores.database.engine === 'pglite' ? `embedded PostgreSQL in ${config.data_dir}` : 'PostgreSQL'}, sketches in ${stores.sketches.name === 'redis' ? 'Redis' : 'the same database'}`
   const isNew = (file: string): boolean => secrets.unshown.includes(file)
   const shown = (file: string, token: string | undefined, isConfigured: boolean): string => {
-    if (isNew(file)) return `${token ?? ''}   (made now, shown once; kept in ${join(config.data_dir, file)})`
+    if (isNew(file)) return `${token ?? ''}   (created now, shown once; stored in ${join(config.data_dir, file)})`
     return isConfigured ? 'as configured' : `see ${join(config.data_dir, file)}`
   }
   const notification = isNew('notification.token') ? (secrets.notificationTokens[0]?.token ?? '') : 'NOTIFICATION_TOKEN'

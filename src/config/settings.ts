@@ -61,7 +61,7 @@ const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as cons
 const settings = z.strictObject({
   listen: z
     .string()
-    .regex(/^(?:(?:\[[0-9a-f:]+\]|[^:[\]\s]+)?:)?\d{1,5}$/i, 'expected host:port, as 127.0.0.1:3000')
+    .regex(/^(?:(?:\[[0-9a-f:]+\]|[^:[\]\s]+)?:)?\d{1,5}$/i, 'expected host:port, for example 127.0.0.1:3000')
     .default('127.0.0.1:3000'),
   data_dir: z.string().min(1).default('./data'),
   database_url: urlWith(databaseUrlProblem).optional(),
@@ -80,7 +80,10 @@ const settings = z.strictObject({
   /** Default for installations older than the setting: `host`. See registries/registry-identity.ts. */
   registry_identity: z.enum(['host', 'process'], 'expected host or process').optional(),
   docker_config: z.string().min(1).optional(),
-  reconcile_cron: z.string().refine(isCronExpression, 'expected a cron expression, as "30 2 * * 0"').optional(),
+  reconcile_cron: z
+    .string()
+    .refine(isCronExpression, 'expected a cron expression, for example "30 2 * * 0"')
+    .optional(),
   reconcile_apply: yesOrNo.default(false),
   event_rules: z.string().min(1).default('registry'),
   clients_file: z.string().min(1).optional(),
@@ -102,8 +105,8 @@ const settings = z.strictObject({
   sql_route: yesOrNo.default(false),
   ping_enabled: yesOrNo.default(true),
   ping_url: urlWith((text) => webUrlProblem(text, true)).optional(),
-  ping_cron: z.string().refine(isCronExpression, 'expected a cron expression, as "44 10 * * 4"').optional(),
-  ping_time_zone: z.string().refine(isTimeZone, 'expected an IANA time zone, as Europe/Berlin').default('UTC'),
+  ping_cron: z.string().refine(isCronExpression, 'expected a cron expression, for example "44 10 * * 4"').optional(),
+  ping_time_zone: z.string().refine(isTimeZone, 'expected an IANA time zone, for example Europe/Berlin').default('UTC'),
   ping_optional_metrics: yesOrNo.default(true),
   hostname: z.string().min(1).optional(),
   weekly_lifetime_days: days.default(42),

@@ -10,7 +10,7 @@ import { UserError } from '../runtime/user-error.js'
 const MERGED =
   'repositories of two registries were merged during the export, so that some of them may be missing; export again'
 
-/** An export ended without its closing line, so that no import accepts it as complete. The message says what to do. */
+/** An export ended without its closing line, so that no import accepts it as complete. The message explains what to do. */
 export class ExportStopped extends UserError {
   override readonly kind = 'unavailable'
 }

@@ -15,7 +15,7 @@ import {
  */
 export const KEY_PREFIX = '{hll_counters}_'
 
-/** A sketch key, as `{hll_counters}_i_container_registry_push_tag_user-2026-47`. */
+/** A sketch key, for example `{hll_counters}_i_container_registry_push_tag_user-2026-47`. */
 export type SketchKey = string
 
 const two = (n: number): string => String(n).padStart(2, '0')

@@ -50,7 +50,7 @@ const lookUp = async ({ idOf }: ResolveUsersDeps, name: string): Promise<{ id: s
 
 /**
  * Moves a name to the end of the queue, so that the next round begins with other names. Only the first failed name of a round
- * moves: after a failure the directory pauses, so the directory may not have been asked for the later names at all.
+ * moves: after a failure the directory pauses, so the later names may not have been looked up at all.
  */
 const noteFailedLookup = async ({ database, now }: ResolveUsersDeps, name: string): Promise<void> => {
   await sql`update unresolved_users set asked_at = ${now().toISOString()} where name = ${name}`.execute(database.sql)

@@ -25,7 +25,7 @@ export const completeWeeks = ({ start, end }: DayRange): IsoWeek[] => {
   return weeks
 }
 
-/** The calendar months that lie wholly in a range. */
+/** The calendar months that are completely within a range. */
 export const wholeMonths = ({ start, end }: DayRange): Month[] => {
   const months = []
   const first = monthOf(start)

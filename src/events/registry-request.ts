@@ -35,7 +35,7 @@ export type RegistryRequest = {
   method: 'GET' | 'HEAD'
   /** HTTP status of the answer. */
   status: number
-  /** Only for a manifest that was requested by tag. */
+  /** The requested tag; only for a manifest that was requested by tag. */
   tag?: Tag
   /** The requested digest. For a manifest that was requested by tag: the digest of the answer, if the source reports it. */
   digest?: Digest

@@ -34,7 +34,7 @@ export const createAuthorize = (tokens: readonly ApiToken[]): Authorize => {
   return (headers) => find(tokenIn(headers))
 }
 
-/** As createAuthorize, for notification tokens. Each token may name a registry. */
+/** Like createAuthorize, for notification tokens. Each token may name a registry. */
 export const createFindToken = (tokens: readonly NotificationToken[]): FindToken =>
   createFind(
     tokens.map(({ token, registry }, i) => ({

@@ -16,7 +16,7 @@ export const noBody: RequestHandler = (request, _response, next) => {
   const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers
   const isSent = length !== '0' || encoding !== undefined
   if (isSent && !isEmptyObject(request.body)) {
-    throw new BadRequest('400 Bad Request: this takes no body; parameters, if there are any, are in the query')
+    throw new BadRequest('400 Bad Request: this route takes no body; put parameters into the query')
   }
   next()
 }

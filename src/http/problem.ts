@@ -5,7 +5,7 @@ import { isCancelled, TIME_LIMITS } from '../storage/sql/database.js'
 /** The status and the message of a failed request. */
 export type Problem = { status: number; message: string }
 
-/** The request is invalid. The message says what to change. */
+/** The request is invalid. The message explains what to change. */
 export class BadRequest extends Error {
   constructor(
     message: string,
@@ -31,14 +31,14 @@ export const problemOf = (error: unknown): Problem => {
     return {
       status: 503,
       message:
-        '503 Service Unavailable: a store does not answer; it may have counted, and sent again totals may count twice',
+        '503 Service Unavailable: a store does not answer; the event may have been counted, and if you send it again, totals may count it twice',
     }
   }
   if (isStorageUnavailable(error)) {
     return {
       status: 503,
       message:
-        '503 Service Unavailable: a store does not answer; it may be stored in part, send it again: nothing counts twice',
+        '503 Service Unavailable: a store does not answer; the data may be stored in part. Send the request again: nothing counts twice',
     }
   }
   // Errors of Express's own body parsers contain the status to send.
@@ -64,7 +64,7 @@ const userProblem = ({ kind, message }: UserError): Problem => {
   return { status, message: `${status} ${phrase}: ${message}` }
 }
 
-/** As problemOf, for a notification: its sender cannot send a smaller query instead. */
+/** Like problemOf, for a notification: its sender cannot send a smaller query instead. */
 export const problemOfNotification = (error: unknown): Problem =>
   isCancelled(error) ? { status: 504, message: `504 Gateway Timeout: ${STORED_TOO_LONG}` } : problemOf(error)
 

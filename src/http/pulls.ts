@@ -31,7 +31,7 @@ type PullsRoutesDeps = {
   now: () => Date
 }
 
-/** `GET /pulls` and what is below it: see docs/api.md. */
+/** `GET /pulls` and the routes below it: see docs/api.md. */
 export const pullsRoutes = ({ database, registries, registryNames, context, dumps, now }: PullsRoutesDeps): Router => {
   const router = Router()
   const withNames = async (query: PullsQuery): Promise<PullsQuery> => withRegistryNames(query, registryNames.valuesOf)

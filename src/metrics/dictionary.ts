@@ -21,7 +21,7 @@ export const metricsDictionary = (events: readonly EventDefinition[], metrics: r
     'Unique users are estimated with HyperLogLog (standard error 0.81 %); all other numbers are exact.',
     '',
     table(
-      ['Key path', 'What it says', 'Over', 'Source', 'Category'],
+      ['Key path', 'Meaning', 'Period', 'Source', 'Category'],
       metrics.map(({ definition }) => [
         `\`${definition.key_path}\``,
         definition.description,
@@ -34,7 +34,7 @@ export const metricsDictionary = (events: readonly EventDefinition[], metrics: r
     `## Events (${events.length})`,
     '',
     table(
-      ['Event', 'What it says', 'Counted when', 'Unique', 'Kept'],
+      ['Event', 'Meaning', 'Counted when', 'Unique', 'Numbers'],
       events.map((event) => [
         `\`${event.name}\``,
         event.description,

@@ -87,7 +87,7 @@ const named =
     Promise.all(
       definitions.map(async ({ options }: MetricDefinition) => {
         const value = values[options.value as string]
-        return value ? orError(async () => value()) : new Error(`nothing is known of ${String(options.value)}`)
+        return value ? orError(async () => value()) : new Error(`there is no value ${String(options.value)}`)
       }),
     )
 

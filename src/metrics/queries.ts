@@ -35,7 +35,7 @@ export const QUERIES: Readonly<Record<string, MetricQuery>> = {
   },
 }
 
-/** The SQL of a query at a time; undefined if no query has this name. */
+/** The SQL text of a query, for the given time; undefined if no query has this name. */
 export const queryText = (name: string, now: Date): string | undefined => {
   const text = QUERIES[name]?.text
   return typeof text === 'function' ? text(now) : text

@@ -19,7 +19,7 @@ const CLAIM_MS = 5 * MINUTE
 /** The end of a claim that begins now. */
 export const claimedUntil = (now: Date): Date => new Date(now.getTime() + CLAIM_MS)
 
-/** A ping could not be delivered. The message says what happens next, and contains no address. */
+/** A ping could not be delivered. The message explains what happens next, and contains no address. */
 class DeliveryError extends UserError {
   override readonly kind = 'upstream'
 }
@@ -50,7 +50,8 @@ export const createDeliver = ({ database, destination, sender, now, stopping, pa
     const start = now()
     const failure = await post(destination, ping.payload).then(() => undefined, failureOf)
     // Not a failure of the destination: the ping is due again when its claim ends, soon after the next start.
-    if (failure !== undefined && stopping.aborted) throw new DeliveryError('Tallyman stops; the ping is kept')
+    if (failure !== undefined && stopping.aborted)
+      throw new DeliveryError('Tallyman stops; the ping is stored, and sent later')
     if (failure !== undefined) throw await noteFailure(ping, start, failure)
     const sent = await markSent(database, ping, now())
     // The payload has arrived. The metadata is less important, so it is sent without retries.
@@ -79,7 +80,7 @@ export const createDeliver = ({ database, destination, sender, now, stopping, pa
     const report = { error: { time: at.toISOString(), ...sender, message, elapsed } }
     // If the destination asks to slow down, it gets no error report about that.
     if (!pause) await postAside('usage_ping_errors', report)
-    const fate = next ? `the ping is kept, and tried again at ${next.toISOString()}` : 'the ping is given up'
+    const fate = next ? `the ping is stored, and the next attempt is at ${next.toISOString()}` : 'the ping is given up'
     return new DeliveryError(`${message}; ${fate}`)
   }
 

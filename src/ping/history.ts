@@ -113,6 +113,6 @@ export const postponePings = async (database: Database, until: Date): Promise<vo
 }
 
 const onlyRow = ([row]: Row[]): KeptPing => {
-  if (!row) throw new Error('the ping is no longer kept')
+  if (!row) throw new Error('the ping is no longer stored')
   return toKept(row)
 }

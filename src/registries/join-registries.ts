@@ -7,7 +7,7 @@ import type { RegistryIdentity } from './registry-identity.js'
 import { isKnownRegistry } from './registry-names.js'
 import { UserError } from '../runtime/user-error.js'
 
-/** A join of registries is refused. The message says why, and what to do. */
+/** A join of registries is refused. The message explains why, and what to do. */
 export class JoinRefused extends UserError {
   override readonly kind = 'invalid'
 }
@@ -65,12 +65,12 @@ const check = (
     if (!isUnderRegistries) {
       throw new JoinRefused(
         `a token in notification_tokens has the name ${from}: if that is a typo, correct it there and restart Tallyman, then join; ` +
-          `else name it as an alias, as registries: { ${into}: [${from}] }`,
+          `else name it as an alias, for example registries: { ${into}: [${from}] }`,
       )
     }
     const other = configured.configuredName(into) === undefined ? `, or join ${into} into ${from}` : ''
     throw new JoinRefused(
-      `the configuration names ${from}, and decides: name it there as an alias, as registries: { ${into}: [${from}] }${other}`,
+      `the configuration names ${from}, and decides: name it there as an alias, for example registries: { ${into}: [${from}] }${other}`,
     )
   }
   if (from !== given) {

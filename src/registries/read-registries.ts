@@ -98,7 +98,7 @@ const tokenHostOf = (fields: Record<string, unknown>, report: Report): string | 
   const host = textOf(fields, 'token_host', report)?.toLowerCase()
   if (host === undefined) return undefined
   if (!isHost(host) || !URL.canParse(`https://${host}`)) report(`token_host is ${HOSTS}`)
-  if (isMissing(fields.url)) report('token_host needs url: without it, the registry is never asked')
+  if (isMissing(fields.url)) report('token_host needs url: without it, Tallyman sends no requests to the registry')
   return host
 }
 

@@ -4,7 +4,7 @@ export type Registry = {
   name: string
   /** Other hosts under which clients reach it. */
   aliases: readonly string[]
-  /** Its address, as https://host:port. Without an address, Tallyman sends no requests to it. */
+  /** Its address, for example https://host:port. Without an address, Tallyman sends no requests to it. */
   url?: string
   /** The host of its token server, if that is on another site than `url`; with a port unless that is the scheme's default. */
   tokenHost?: string

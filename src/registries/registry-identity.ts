@@ -162,7 +162,7 @@ export const createRegistryIdentity = async ({
 export const resolveByHost = (events: readonly ReportedItem[], nameOf: (host: string) => string): ResolvedItem[] =>
   withRegistry(events, ({ host }) => nameOf(host ?? UNKNOWN_REGISTRY))
 
-/** Events are fresh from the parser, so they become what they lack instead of being copied. */
+/** Events are fresh from the parser, so the missing field is set on the event itself instead of on a copy. */
 const withRegistry = (events: readonly ReportedItem[], registryOf: (sender: Sender) => string): ResolvedItem[] => {
   for (const event of events) {
     if (!('action' in event)) continue

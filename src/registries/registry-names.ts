@@ -6,7 +6,7 @@ import { recordedIn } from './learned-tables.js'
 import type { RegistryIdentity } from './registry-identity.js'
 import { UserError } from '../runtime/user-error.js'
 
-/** A query or a request contains an unknown registry. The message names it, and says how to list the known ones. */
+/** A query or a request contains an unknown registry. The message names it, and explains how to list the known ones. */
 class UnknownRegistry extends UserError {
   override readonly kind = 'invalid'
 }

@@ -46,7 +46,7 @@ export type ClientOf = (userAgent: string) => Client
 export const MOST_STEPS = 1_000_000
 const MOST_STEPS_OF_ALL = 10_000_000
 const REMEDY =
-  'begin it with ^ and a literal, and let nothing repeat that repeats already, or is followed by what takes the same characters'
+  'begin it with ^ and a literal, do not repeat a part that repeats already, and do not put two repetitions that match the same characters next to each other'
 
 /**
  * Reads rules for user agents.
@@ -73,7 +73,7 @@ const refuseSlow = (rules: readonly Compiled[], file: string): void => {
   })
   if (all > MOST_STEPS_OF_ALL)
     throw new DefinitionError(file, [
-      `clients may take ${all} steps together, expected at most ${MOST_STEPS_OF_ALL}; take out some, or begin more with ^ and a literal`,
+      `clients may take ${all} steps together, expected at most ${MOST_STEPS_OF_ALL}; remove some patterns, or begin more of them with ^ and a literal`,
     ])
 }
 

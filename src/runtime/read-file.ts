@@ -58,7 +58,7 @@ const readAll = (file: number, path: string, { bytes, patience = PIPE_PATIENCE_M
     if (waited >= patience)
       throw new FileError(
         path,
-        `cannot be read: it is a pipe or a terminal that gave nothing, or did not end, for ${patience} ms`,
+        `cannot be read: it is a pipe or a terminal that sent nothing, or did not end, for ${patience} ms`,
       )
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PIPE_POLL_MS)
     waited += PIPE_POLL_MS

@@ -39,7 +39,7 @@ export const bindSketches = async ({ database, sketches }: Stores, uuid: Uuid, n
   const { binding } = sketches
   if (!binding) return
   const { boundAt } = await readBinding(database)
-  // A Redis that takes no writes at the moment needs none if it is bound.
+  // A bound Redis needs no write here, so it may be read-only at the moment.
   if ((await binding.read()) === undefined) {
     if (boundAt !== null)
       await sql`update installation set sketches_lost_at = ${now.toISOString()}::timestamptz`.execute(database.sql)

@@ -169,8 +169,8 @@ export const restWarnings = (known: readonly BlockedJob[], now: Date): string[] 
   return resting.length === 0
     ? []
     : [
-        'these jobs rest, because a statement of theirs, or one while they were under way, kept the embedded database busy for too long: ' +
+        'these jobs rest, because one of their statements, or another statement while they were running, kept the embedded database busy for too long: ' +
           `${resting.map((one) => `${one.job} until ${endOf(one).toISOString()}`).join(', ')}. ` +
-          'What they do waits until then. A job that takes too long again rests for longer; if that happens, use PostgreSQL (DATABASE_URL)',
+          'Their work waits until then. A job that takes too long again rests for longer; if that happens, use PostgreSQL (DATABASE_URL)',
       ]
 }

@@ -20,7 +20,7 @@ export const tokenNameWarnings = ({ tokenNames, identity }: Named): string[] => 
       const nearest = nearestName(name, [...known], MOST_CHANGES)
       const meant = nearest === undefined ? '' : ` (did you mean ${nearest}?)`
       return (
-        `notification_tokens: ${name}${meant} is not under registries, so events with its token are of a registry of this name: ` +
+        `notification_tokens: ${name}${meant} is not under registries, so events with its token count for a registry of this name: ` +
         `correct the name, or add ${name} to registries`
       )
     })

@@ -51,7 +51,7 @@ const dumpWarnings = ({ failedAt, error, lastAt }: DumpState): string[] =>
       ]
 
 const TRANSACTION_IDS =
-  'the embedded database has used half of its transaction ids, and takes no writes when it has used all of them: use PostgreSQL'
+  'the embedded database has used half of its transaction ids, and accepts no writes once it has used all of them: use PostgreSQL'
 
 const largeTableWarning = (name: string): string =>
   `the table ${name} is too large to be vacuumed by the embedded database, so space of deleted rows is not used again: use PostgreSQL`

@@ -8,7 +8,7 @@ import { Worker } from 'node:worker_threads'
 import { readTextFile } from '../runtime/read-file.js'
 import { UserError } from '../runtime/user-error.js'
 
-/** Another process uses the directory. The message names the process and says what to do. */
+/** Another process uses the directory. The message names the process and explains what to do. */
 export class DirectoryInUse extends UserError {
   override readonly kind = 'setup'
 }

@@ -49,7 +49,9 @@ const mapIn = (text: string): unknown => {
     return JSON.parse(text)
   } catch {
     if (!/^\s*\{\s*"/.test(text)) return undefined
-    throw new ApiTokensError('begins with {" and is not JSON, as {"metrics": "tm…", "read": ["tm…", "tm…"]}')
+    throw new ApiTokensError(
+      'begins with {" but is not JSON; expected, for example, {"metrics": "tm…", "read": ["tm…", "tm…"]}',
+    )
   }
 }
 

@@ -37,7 +37,9 @@ const parse = (text: string): unknown => {
   try {
     return JSON.parse(text)
   } catch {
-    throw new NotificationTokensError('begins with { and is not JSON, as {"registry.example.com": "tm…"}')
+    throw new NotificationTokensError(
+      'begins with { but is not JSON; expected, for example, {"registry.example.com": "tm…"}',
+    )
   }
 }
 
@@ -49,7 +51,7 @@ const namedTokens = ([given, value]: [string, unknown]): NotificationToken[] => 
   if (registry === UNNAMED) return tokensOrRefuse(value).map((token) => ({ token }))
   if (!isHost(registry)) {
     throw new NotificationTokensError(
-      'a name in the map is not the name of a host, as registry.example.com:5000, nor *',
+      'a name in the map is neither a host, for example registry.example.com:5000, nor *',
     )
   }
   const tokens = tokensOrRefuse(value)

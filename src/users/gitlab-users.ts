@@ -22,7 +22,7 @@ const LARGEST_ANSWER = 256 * 1024
 const REQUESTS_AT_ONCE = 8
 
 type GitlabUsersOptions = {
-  /** The API's root, as `https://gitlab.example.com/api/v4`. */
+  /** The API's root, for example `https://gitlab.example.com/api/v4`. */
   url: string
   /** An access token that may read users. */
   token: string

@@ -289,7 +289,7 @@ describe.each([
     expect((await asked('totals')).out).toMatch(/as of \d{4}-/)
     expect(await asked('old-images', '--older-than', 'soon')).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/^tallyman: .*older_than: is an age as 90d/),
+      err: expect.stringMatching(/^tallyman: .*older_than: is an age such as 90d/),
     })
   })
 

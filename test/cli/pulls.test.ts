@@ -255,7 +255,7 @@ describe('tallyman pulls', () => {
     [['--group-by', 'colour'], /group_by: "colour" is not known, expected hour, day/],
     [['--period', 'soon'], /period: unknown period "soon"; expected today/],
     [['forget'], /name what to erase: --origin, --repository/],
-    [['last-used', '--unused-for', 'long'], /unused_for: is an age as 90d/],
+    [['last-used', '--unused-for', 'long'], /unused_for: is an age such as 90d/],
     [['pullers', '--top', 'all'], /--top: expected a whole number from 1 to 1000/],
   ])('says what is wrong: %j', async (args, message) => {
     const { code, err } = await pulls(...args)

@@ -34,8 +34,8 @@ describe('what a start prints', () => {
   test('the first one prints the tokens that it made, the later ones say where they are', async () => {
     const first = await start()
     const [notification, api] = [kept('notification.token'), kept('api.token')]
-    expect(first).toContain(`notification token  ${notification}   (made now, shown once; kept in ${folder.path}`)
-    expect(first).toContain(`API token           ${api}   (made now, shown once; kept in ${folder.path}`)
+    expect(first).toContain(`notification token  ${notification}   (created now, shown once; stored in ${folder.path}`)
+    expect(first).toContain(`API token           ${api}   (created now, shown once; stored in ${folder.path}`)
     expect(first).toContain(`headers: { Authorization: [Bearer ${notification}] }`)
     expect(first).not.toContain(kept('users.key'))
 

@@ -135,7 +135,11 @@ describe('the configuration', () => {
     ['API_TOKENS', '{"write": "a"}', 'a name in the map is not a scope, expected metrics, read, admin'],
     ['API_TOKENS', '{"read": []}', 'read has no token'],
     ['API_TOKENS', '{"read": "token-a1", "metrics": "token-a1"}', 'read and metrics have the same token'],
-    ['API_TOKENS', '{"read": "a"', 'begins with {" and is not JSON, as {"metrics": "tm…", "read": ["tm…", "tm…"]}'],
+    [
+      'API_TOKENS',
+      '{"read": "a"',
+      'begins with {" but is not JSON; expected, for example, {"metrics": "tm…", "read": ["tm…", "tm…"]}',
+    ],
     [
       'API_TOKENS',
       '{"read": {"a": 1}}',
@@ -178,15 +182,15 @@ describe('the configuration', () => {
     ).toEqual([
       'DATABASE_URL: expected postgres://user:password@host:5432/database',
       'REDIS_URL: expected redis://host:6379, rediss://…, redis-cluster://host:port,host:port or redis-sentinel://host:port/master',
-      'TALLYMAN_LISTEN: expected host:port, as 127.0.0.1:3000',
+      'TALLYMAN_LISTEN: expected host:port, for example 127.0.0.1:3000',
       'TALLYMAN_METRICS_PUBLIC: expected true or false',
-      'TALLYMAN_PING_TIME_ZONE: expected an IANA time zone, as Europe/Berlin',
+      'TALLYMAN_PING_TIME_ZONE: expected an IANA time zone, for example Europe/Berlin',
       'TALLYMAN_PING_URL: expected an address like https://host/path',
       'TALLYMAN_USERS_KEY: expected at least 16 characters',
       'TALLYMAN_WEEKLY_LIFETIME_DAYS: expected a whole number from 1 to 36500',
       `listn (in ${path}): is not a setting; did you mean listen?`,
       `log_level (in ${path}): expected trace, debug, info, warn, error, silent`,
-      `ping_cron (in ${path}): expected a cron expression, as "44 10 * * 4"`,
+      `ping_cron (in ${path}): expected a cron expression, for example "44 10 * * 4"`,
     ])
   })
 

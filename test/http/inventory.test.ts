@@ -124,7 +124,7 @@ test('what is not known is counted beside the answer, in the status, the metrics
   await app.notify({ events: [notified({ target })] })
   await app.post('/inventory/summary')
   const note = expect.stringMatching(
-    /^contents of 1 manifests are unknown: add "includereferences: true" .*, or a "url"/,
+    /^contents of 1 manifests are unknown: add "includereferences: true" .*, or add a "url"/,
   )
   expect((await get('/inventory/images')).body).toMatchObject({ unknown: { contents: 1 }, notes: [note] })
   expect((await get('/inventory/images?repository=team/app')).body).not.toHaveProperty('notes')
@@ -148,7 +148,7 @@ test.each(['images', 'tree?reference=latest', 'tags', 'last-used'])(
   '%s of a repository that the inventory does not have has a note, in every format',
   async (question) => {
     const path = `/inventory/${question}${question.includes('?') ? '&' : '?'}repository=team/ap`
-    const note = 'The inventory has no repository "team/ap"; "tallyman inventory repositories" lists those that it has.'
+    const note = 'The inventory has no repository "team/ap"; "tallyman inventory repositories" lists all repositories.'
     expect((await get(path)).body).toMatchObject({ items: [], notes: [note] })
     const { headers } = await app.get(`${path}&format=csv`)
     expect(JSON.parse(headers.get('tallyman-notes') ?? '[]')).toEqual([note])
@@ -163,7 +163,7 @@ test('of a pull-through cache, the status and the notes name what the cache can 
   await other.notify({ events: [notified({ target })] })
   await other.post('/inventory/summary')
   const note =
-    'contents of 1 manifests are unknown: add "includereferences: true" below "notifications: events:" to the configuration of the pull-through cache, which is not asked for them'
+    'contents of 1 manifests are unknown: add "includereferences: true" below "notifications: events:" to the configuration of the pull-through cache; Tallyman does not read them from a cache'
   const body = async (path: string): Promise<unknown> => (await other.get(path)).json()
   expect(await body('/status')).toMatchObject({ unknownContents: [{ isRead: false, note }] })
   for (const path of ['/inventory/images', '/pulls/last-used'])

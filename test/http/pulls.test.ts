@@ -169,8 +169,8 @@ describe('GET /pulls', () => {
     ['/pulls/pullers?top=0x10', /^400 Bad Request: top: expected a whole number from 1 to 1000$/],
     ['/pulls/pullers?top=0', /^400 Bad Request: top: expected a whole number from 1 to 1000$/],
     ['/pulls/pullers?group_by=client', /^400 Bad Request: group_by: is not a parameter of pullers$/],
-    ['/pulls?hour=18', /^400 Bad Request: hour: "18" is not an hour; expected one as 2026-11-28T18:00/],
-    ['/pulls/pullers?week=48', /^400 Bad Request: week: "48" is not a week; expected one as 2026-W48/],
+    ['/pulls?hour=18', /^400 Bad Request: hour: "18" is not an hour; expected a value such as 2026-11-28T18:00/],
+    ['/pulls/pullers?week=48', /^400 Bad Request: week: "48" is not a week; expected a value such as 2026-W48/],
     ['/requests?sinc=5', /^400 Bad Request: sinc: expected since, limit$/],
     ['/requests?since=x', /^400 Bad Request: since: expected the cursor of the last request that you have$/],
     ['/pulls/behaviour?days=1000', /^400 Bad Request: days: expected a whole number from 1 to 90$/],
@@ -286,7 +286,7 @@ describe('GET /pulls/last-used', () => {
 
   test.each([
     ['format=xml', /format: expected json, csv, ndjson/],
-    ['unused_for=long', /unused_for: is an age as 90d/],
+    ['unused_for=long', /unused_for: is an age such as 90d/],
     ['after=x', /cursor: is not a cursor of this question/],
     ['period=today', /period: is not a parameter of last-used/],
   ])('%s is refused', async (query, message) => {
@@ -338,7 +338,9 @@ test.each(['US/Pacific-New', 'SST', 'IST', 'BST', 'PST'])(
     for (const path of ['/pulls', '/pulls/pullers'])
       expect(await get(`${path}?tz=${tz}`)).toEqual({
         status: 400,
-        body: { message: expect.stringMatching(/^400 Bad Request: tz: .*expected an IANA name, as Europe\/Berlin$/) },
+        body: {
+          message: expect.stringMatching(/^400 Bad Request: tz: .*expected an IANA name, for example Europe\/Berlin$/),
+        },
       })
   },
 )

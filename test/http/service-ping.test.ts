@@ -42,7 +42,7 @@ describe('POST /usage_data/service_ping', () => {
     expect(await send()).toEqual({
       status: 502,
       message:
-        '502 Bad Gateway: the destination answered 503; the ping is kept, and tried again at 2026-11-23T10:01:00.000Z',
+        '502 Bad Gateway: the destination answered 503; the ping is stored, and the next attempt is at 2026-11-23T10:01:00.000Z',
     })
     expect(await last()).toMatchObject({ sentAt: null, attempts: 1, lastError: 'the destination answered 503' })
   })

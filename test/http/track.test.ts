@@ -116,7 +116,9 @@ test('when a store does not answer, it says that sending again may count twice, 
   const answer = await fetch(`http://127.0.0.1:${port}/usage_data/increment_counter?event=x`, { method: 'POST' })
   expect(await answer.json()).toEqual({
     status: 503,
-    message: expect.stringMatching(/it may have counted, and sent again totals may count twice$/),
+    message: expect.stringMatching(
+      /the event may have been counted, and if you send it again, totals may count it twice$/,
+    ),
   })
   server.closeAllConnections()
   server.close()

@@ -21,7 +21,7 @@ const pushes = (registry: string): Wanted[] => {
   ]
 }
 
-describe.each(STORE_PAIRS)('of a registry of which nothing was heard lately, on %s', (_, open) => {
+describe.each(STORE_PAIRS)('of a registry without recent events, on %s', (_, open) => {
   let stores: TestStores
   let asking: Asking
   beforeAll(async () => {
@@ -66,27 +66,27 @@ describe.each(STORE_PAIRS)('of a registry of which nothing was heard lately, on 
       const { items, notes = [] } = await asking.answer(question, { ...parameters, ...more })
       return [items.map(({ registry }) => registry).sort(), notes.join('; ')]
     }
-    expect(await registriesOf()).toEqual([['a.example', 'b.example'], expect.not.stringContaining('nothing was heard')])
+    expect(await registriesOf()).toEqual([['a.example', 'b.example'], expect.not.stringContaining('no event of')])
     await heard('a.example', daysAgo(6))
     expect(await registriesOf()).toEqual([
       ['a.example', 'b.example'],
-      expect.stringContaining('nothing was heard of a.example since 2026-11-21T12:00:00.000000Z: if its notifications'),
+      expect.stringContaining('no event of a.example arrived since 2026-11-21T12:00:00.000000Z: if its notifications'),
     ])
     await heard('a.example', daysAgo(8))
     const silent = expect.stringContaining(
-      'nothing was heard of a.example since 2026-11-19T12:00:00.000000Z: what was used since then is unknown',
+      'no event of a.example arrived since 2026-11-19T12:00:00.000000Z: its uses since then are unknown',
     )
     expect(await registriesOf()).toEqual([['b.example'], silent])
     expect(await registriesOf({ registry: 'a.example' })).toEqual([[], silent])
     expect(await registriesOf({ registry: 'a.example', repository: 'team/app' })).toEqual([[], silent])
     expect(await registriesOf({ registry: 'b.example' })).toEqual([
       ['b.example'],
-      expect.not.stringContaining('nothing was heard'),
+      expect.not.stringContaining('no event of'),
     ])
     await heard('b.example', undefined)
     expect(await registriesOf()).toEqual([
       [],
-      expect.stringContaining('no event of b.example was ever received: what is in use is unknown'),
+      expect.stringContaining('no event of b.example ever arrived: its uses are unknown'),
     ])
   })
 
@@ -115,7 +115,7 @@ describe.each(STORE_PAIRS)('of a registry of which nothing was heard lately, on 
   const OF_USES = ['unused-images', 'last-used', 'untagged-manifests'] as const
 
   test.each(['heard_on', 'pulls_on'] as const)(
-    'after a gap in %s, nothing is offered as unused until the registry was heard for as long',
+    'after a gap in %s, nothing is offered as unused until the registry has sent events for as long',
     async (column) => {
       for (const question of OF_USES) {
         await heardOn('a.example', column, [400, 26], [9, 0])
@@ -123,7 +123,7 @@ describe.each(STORE_PAIRS)('of a registry of which nothing was heard lately, on 
           await sql`update inventory.repositories set reconciled_at = ${NOW}`.execute(stores.database.sql)
         expect(await offered(question, { unused_for: '30d' })).toEqual(['b.example'])
         expect(await notesOf(question, { unused_for: '30d' })).toContain(
-          `a.example from 2026-11-02T00:00:00.000000Z to 2026-11-18T00:00:00.000000Z: what was used then is unknown`,
+          `a.example arrived from 2026-11-02T00:00:00.000000Z to 2026-11-18T00:00:00.000000Z: its uses in that time are unknown`,
         )
         // The gap is before the time that was asked for.
         expect(await offered(question, { unused_for: '9d' })).toEqual(BOTH)
@@ -143,7 +143,7 @@ describe.each(STORE_PAIRS)('of a registry of which nothing was heard lately, on 
     for (const question of OF_USES) {
       expect(await offered(question, { unused_for: '90d' })).toEqual(['b.example'])
       expect(await notesOf(question, { unused_for: '90d' })).toContain(
-        'no pull of a.example was ever reported: uses since then are unknown, so that nothing of it is in this answer; if its notifications leave out pulls (ignore.actions)',
+        'no pull of a.example was ever reported: its uses are unknown, so this answer leaves out the registry; if its notifications exclude pulls (ignore.actions)',
       )
     }
     expect(await offered('untagged-manifests')).toEqual(['b.example'])
@@ -160,7 +160,7 @@ describe.each(STORE_PAIRS)('of a registry of which nothing was heard lately, on 
     await heardOn('a.example', 'heard_on', [20, 0])
     expect(await offered('unused-images', { unused_for: '21d' })).toEqual(['b.example'])
     expect(await notesOf('unused-images', { unused_for: '21d' })).toContain(
-      'nothing was heard of a.example before 2026-11-07T00:00:00.000000Z: what was used then is unknown',
+      'no event of a.example arrived before 2026-11-07T00:00:00.000000Z: its uses in that time are unknown',
     )
     expect(await offered('unused-images', { unused_for: '20d' })).toEqual(BOTH)
   })
@@ -196,12 +196,12 @@ describe.each(STORE_PAIRS)('of a registry of which nothing was heard lately, on 
         await reconciled(at)
         expect(await offered(question)).toEqual(['b.example'])
         expect(await notesOf(question)).toContain(
-          'its repositories that were not reconciled since are not in this answer',
+          'so this answer leaves out its repositories until they are reconciled',
         )
       }
       await reconciled(daysAgo(39))
       expect(await offered(question)).toEqual(BOTH)
-      expect(await notesOf(question)).not.toContain('nothing was heard')
+      expect(await notesOf(question)).not.toContain('no event of')
     }
     // A run that could not read a repository leaves it as it was.
     await asking.ingest({ ...blob('other', { at: OLD, registry: 'a.example' }), repository: 'team/other' })

@@ -93,8 +93,8 @@ describe.each(STORE_PAIRS)('what is not known, on %s', (_, open) => {
     expect(await answers()).toEqual(Array(4).fill([1, [NOTE]]))
     const cache = createAsking(stores, NOW, ['registry.example'])
     expect((await cache.answer('images')).notes).toContain(
-      'os and architecture of some images in this answer are unknown: notifications do not contain them, and a pull-through ' +
-        'cache is not asked for them',
+      'os and architecture of some images in this answer are unknown: notifications do not contain them, and Tallyman does ' +
+        'not read them from a pull-through cache',
     )
     await learn('a1', IMAGE, { platform: { os: 'linux', architecture: 'arm64' } })
     expect(await answers()).toEqual(Array(4).fill([undefined, []]))
@@ -151,7 +151,7 @@ describe.each(STORE_PAIRS)('what is not known, on %s', (_, open) => {
       expect(await orphans()).toEqual(['b2'])
       const { unknown, notes } = await asking.answer('orphaned-blobs', { repository: 'team/app' })
       expect(unknown).toEqual({ contents: 1, blobs: 1 })
-      expect(notes?.[0]).toMatch(/contents of 1 manifests are unknown: add "includereferences: true".* or a "url"/)
+      expect(notes?.[0]).toMatch(/contents of 1 manifests are unknown: add "includereferences: true".* or add a "url"/)
       expect(await asking.items('totals')).toMatchObject([{ orphaned_blobs: 1, unknown_contents: 1 }])
       expect(await asking.items('repositories', { repository: 'team/app' })).toMatchObject([{ unknown_contents: 1 }])
       expect((await asking.answer('orphaned-blobs', { repository: 'other' })).notes).toBeUndefined()

@@ -111,7 +111,7 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
   test('that fails is tried again with growing waits, reports the error, and is given up after two days', async () => {
     answer = (_request, response) => response.writeHead(503).end()
     await expect(instance('a', deliver()).sendNow()).rejects.toThrow(
-      'the destination answered 503; the ping is kept, and tried again at 2026-11-23T09:01:00.000Z',
+      'the destination answered 503; the ping is stored, and the next attempt is at 2026-11-23T09:01:00.000Z',
     )
     expect(posted()).toEqual(['POST /usage_data', 'POST /usage_ping_errors'])
     expect(JSON.parse(stub.requests[1]?.body ?? '')).toEqual({
@@ -151,7 +151,7 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
         stopping: stopping.signal,
         pauseIn,
       })
-      await expect(instance('a', deliver).sendNow()).rejects.toThrow('asks to slow down; the ping is kept')
+      await expect(instance('a', deliver).sendNow()).rejects.toThrow('asks to slow down; the ping is stored')
       expect(posted()).toEqual(['POST /usage_data'])
       expect(await newestPing(stores.database)).toMatchObject({ nextAttemptAt: new Date(clock + minutes * MINUTE) })
     },
@@ -247,7 +247,7 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
     })
     clock += 1
     await expect(instance('a', nowhere).sendNow()).rejects.toThrow(
-      /cannot be reached \(ECONNREFUSED\); the ping is kept/,
+      /cannot be reached \(ECONNREFUSED\); the ping is stored/,
     )
   })
 
@@ -448,7 +448,9 @@ describe.each(STORE_PAIRS)('a Service Ping on %s', (_, open) => {
     answer = () => {
       stopping.abort()
     }
-    await expect(instance('a', deliver()).sendNow()).rejects.toThrow('Tallyman stops; the ping is kept')
+    await expect(instance('a', deliver()).sendNow()).rejects.toThrow(
+      'Tallyman stops; the ping is stored, and sent later',
+    )
     expect(await newestPing(stores.database)).toMatchObject({ attempts: 0, sentAt: null, lastError: null })
     stopping = new AbortController()
     answer = (_request, response) => response.end()

@@ -30,8 +30,8 @@ describe('notification tokens', () => {
 
   test.each<[string, unknown, RegExp]>([
     ['JSON that is broken', '{"a.example": "tmSecret"', /is not JSON/],
-    ['a name that is no host', { 'a b': 'tmSecret' }, /is not the name of a host/],
-    ['a name that only looks like a host', { __proto__x: 'tmSecret' }, /is not the name of a host/],
+    ['a name that is no host', { 'a b': 'tmSecret' }, /is neither a host, for example/],
+    ['a name that only looks like a host', { __proto__x: 'tmSecret' }, /is neither a host, for example/],
     ['a name without a token', { a: '' }, /^a has no token$/],
     ['a name with something else', { a: { b: 'tmSecret' } }, /expected tokens, or a map/],
     ['one token with a name and without', { a: 'tmSecret', '*': 'tmSecret' }, /^a and \* have the same token$/],

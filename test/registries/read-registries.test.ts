@@ -76,7 +76,7 @@ describe('registries', () => {
     [
       'a token host of a registry that is never asked',
       [{ a: { token_host: 'b' } }],
-      'a: token_host needs url: without it, the registry is never asked',
+      'a: token_host needs url: without it, Tallyman sends no requests to the registry',
     ],
     ['a name that is no host', [{ 'https://a/': [] }], `https://a/: is not the host of a registry: ${HOSTS}`],
     [

@@ -361,7 +361,7 @@ describe.each(STORE_PAIRS)('which registry a sender is, in %s', (_, open) => {
       [
         'c',
         'a',
-        'the configuration names c, and decides: name it there as an alias, as registries: { a: [c] }, or join a into c',
+        'the configuration names c, and decides: name it there as an alias, for example registries: { a: [c] }, or join a into c',
       ],
     ])('%s into %s is refused', async (from, into, message) => {
       const identity = await service([{ name: 'c', aliases: [] }])
@@ -375,7 +375,7 @@ describe.each(STORE_PAIRS)('which registry a sender is, in %s', (_, open) => {
       const identity = await service([{ name: 'c', aliases: [] }], { tokenNames: ['typo'] })
       await expect(join(identity, 'typo', 'c')).rejects.toThrow(
         'a token in notification_tokens has the name typo: if that is a typo, correct it there and restart Tallyman, then join; ' +
-          'else name it as an alias, as registries: { c: [typo] }',
+          'else name it as an alias, for example registries: { c: [typo] }',
       )
     })
 

@@ -37,7 +37,7 @@ describe('a file that an operator named', () => {
   test.each([
     ['larger than its bound', () => at('ten'), 'is larger than 9 bytes'],
     ['a device without an end', () => '/dev/zero', 'is larger than 9 bytes'],
-    ['a pipe that no process writes into', () => at('pipe'), 'gave nothing, or did not end, for 30 ms'],
+    ['a pipe that no process writes into', () => at('pipe'), 'sent nothing, or did not end, for 30 ms'],
     ['a directory', () => at('directory'), 'it is a directory, expected a file (EISDIR)'],
     ['not there', () => at('nowhere'), 'there is no such file or directory; check the path (ENOENT)'],
     ['below a file', () => at('ten/x'), 'a part of the path is a file and not a directory; check the path (ENOTDIR)'],

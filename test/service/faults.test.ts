@@ -107,7 +107,7 @@ describe('with Redis and PostgreSQL', () => {
     }
     expect((await answerTo(event)).body).toEqual({
       message:
-        '503 Service Unavailable: a store does not answer; it may be stored in part, send it again: nothing counts twice',
+        '503 Service Unavailable: a store does not answer; the data may be stored in part. Send the request again: nothing counts twice',
     })
     expect((await fetch(`${service.url}/healthz`)).status).toBe(200)
     expect((await fetch(`${service.url}/readyz`)).status).toBe(503)

@@ -14,8 +14,8 @@ test.each(['second.corp.exmaple', 'secnd.corp.example', 'second.corp.examples', 
   'the name %s of a token is a typo of a registry',
   (name) => {
     expect(warnings(['first.corp.example', name, name], REGISTRIES)).toEqual([
-      `notification_tokens: ${name} (did you mean second.corp.example?) is not under registries, so events with its token are ` +
-        `of a registry of this name: correct the name, or add ${name} to registries`,
+      `notification_tokens: ${name} (did you mean second.corp.example?) is not under registries, so events with its token count ` +
+        `for a registry of this name: correct the name, or add ${name} to registries`,
     ])
   },
 )

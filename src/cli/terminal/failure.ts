@@ -3,7 +3,7 @@ import { fileSentence } from '../../runtime/file-error.js'
 import { isStorageUnavailable } from '../../storage/unavailable.js'
 import { UserError } from '../../runtime/user-error.js'
 
-/** A command cannot continue. The message says why, and what to do. */
+/** A command cannot continue. The message explains why, and what to do. */
 export class CommandError extends UserError {
   override readonly kind = 'setup'
 }

@@ -4,7 +4,7 @@ type Part = RawBuilder<unknown>
 
 /**
  * At most `most` rows of inventory.manifest_children with one value of a column. The range condition and its order make
- * PostgreSQL use the index, whatever its statistics say. With `column = …` PostgreSQL reads the whole table for each digest if
+ * PostgreSQL use the index, whatever its statistics are. With `column = …` PostgreSQL reads the whole table for each digest if
  * many indexes list one digest.
  */
 const entriesBy = (column: 'digest' | 'manifest_digest', value: Part, most: number): Part => {

@@ -6,7 +6,8 @@ const DAY_MS = 86_400_000
 const YEAR_10000 = Date.UTC(10_000, 0, 1) * 1_000
 
 /** The format of ages, for a message. */
-export const AGES = 'an age as 90d, 12w, 6m or 1y (days, weeks, calendar months, years), or a day as 2026-05-21'
+export const AGES =
+  'an age such as 90d, 12w, 6m or 1y (days, weeks, calendar months, years), or a day such as 2026-05-21'
 
 /**
  * The moment that an age or a day names, as ISO 8601; undefined if the text is neither. Days and weeks are subtracted from now.

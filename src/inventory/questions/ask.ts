@@ -153,7 +153,7 @@ const limit = z
 
 const text = z
   .string({ error: ({ input }) => (input === undefined ? undefined : 'is given once, as text') })
-  .min(1, 'is empty; leave it out, or say what to look for')
+  .min(1, 'is empty; omit it, or give a value')
   .max(LONGEST_TEXT, `is longer than ${LONGEST_TEXT} characters, which no name is`)
   .refine(isStorableText, 'has characters that no name has')
 

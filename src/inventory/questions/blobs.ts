@@ -53,9 +53,9 @@ const isWanted = (query: QueryParameters): RawBuilder<unknown> => sql`b.live and
 
 const blobs: Question = {
   name: 'blobs',
-  answers: 'Every live blob of every repository, in the order in which repositories were first seen, and of digests.',
+  answers: 'Every live blob of every repository. The order is by repository, as first seen, then by digest.',
   definition:
-    'Layers, configurations and whatever else manifests have; one that is in two repositories is two rows. pushed_at is the newest push; where none is known, the time the blob or a manifest that has it was first seen. used_at is the newest push, mount, pull or check of the blob, or push of a manifest that has it. Blobs of manifests whose contents are not known are among them only if an event showed the blob itself.',
+    'Blobs are layers, configurations and all other content that manifests list. A blob in two repositories has two rows. pushed_at is the newest push; if none is known, the time when the blob, or a manifest that lists it, was first seen. used_at is the newest push, mount, pull or check of the blob, or push of a manifest that lists it. If the contents of a manifest are unknown, the answer has only those of its blobs that an event showed.',
   parameters: { digest: DIGEST, ...REPOSITORY_FILTER },
   columns: COLUMNS,
   key: ['id', 'text'],
@@ -125,13 +125,13 @@ const bySize = [
   [sql`f.digest`, 'text'],
 ] as const
 
-/** `offset 0` makes PostgreSQL look up each finding by its key until the page is full, whatever its statistics say. */
+/** `offset 0` makes PostgreSQL look up each finding by its key until the page is full, whatever its statistics are. */
 const orphanedBlobs: Question = {
   name: 'orphaned-blobs',
   offers: 'unreferenced',
-  answers: 'Live blobs that no manifest of their repository has, the largest first.',
+  answers: 'Live blobs that no manifest of their repository lists, the largest first.',
   definition:
-    'The repository has no live manifest whose contents are not known, no live manifest there has the blob, and no event of the last 24 hours before the newest event of the registry is about it: the manifest of an image that is being pushed comes last. Left out is a blob of which neither a push nor a mount is known: it was there before the first event, and so may be a manifest that has it. A blob that was there before and is pushed again looks as if it were new. Found by the summary; what was deleted or used since, or came into a manifest, is left out. A blob of unknown size comes last.',
+    'A blob is orphaned if the contents of all live manifests of its repository are known, and none of them lists the blob. In addition, no event of the last 24 hours before the newest event of the registry may be about the blob, because a client that pushes an image pushes the manifest last. A blob without a known push or mount is left out: it existed before the first event, and so may a manifest that lists it. An older blob that is pushed again looks new. The summary finds these blobs. Blobs that were deleted, used or listed by a manifest since then are left out. Blobs of unknown size come last.',
   parameters: REPOSITORY_FILTER,
   columns: COLUMNS,
   key: ['number', 'id', 'text'],

@@ -5,11 +5,14 @@ import { isoText } from '../../storage/sql/moments.js'
 
 const deletions: Question = {
   name: 'deletions',
-  answers: 'What was deleted, when, and by whom, the newest first.',
+  answers: 'All deletions: what was deleted, when, and by whom. The newest comes first.',
   definition:
-    'what is tag, manifest, blob, repository, or object if it is not known whether it was a manifest or a blob: a notification does not contain that. actor is the name that the registry reported. told_by is registry, or reconcile if no notification reported the deletion: at is then when it was found.',
+    'what is tag, manifest, blob, repository or object. object means a manifest or a blob: the notification of a delete does not distinguish them. actor is the name that the registry reported. told_by is registry, or reconcile if no notification reported the deletion; at is then the time when reconcile found it.',
   parameters: {
-    since: { kind: 'age', help: 'only those since then: an age as 90d, 12w, 6m or 1y, or a day as 2026-05-21' },
+    since: {
+      kind: 'age',
+      help: 'only deletions since then: an age such as 90d, 12w, 6m or 1y, or a day such as 2026-05-21',
+    },
     actor: { kind: 'text', help: 'only by this actor' },
     ...REPOSITORY_FILTER,
   },

@@ -24,17 +24,17 @@ const COLUMNS = {
 
 /** How the size of an image is defined. */
 export const SIZE =
-  'size is the number of bytes of the manifest and its blobs, and for an index also of its images; shared blobs count once, and layers that may not be distributed do not count, as they are stored elsewhere; it is null while the contents of the manifest, or of an image in the index, are unknown, and if the index leads to more than 1,000 manifests or 5,000 manifests and blobs, or over more than 4 levels.'
+  'size is the number of bytes of the manifest and its blobs; for an index, also of its images and their blobs. A shared blob counts once. Layers that may not be distributed do not count, because they are stored elsewhere. size is null if the contents of the manifest, or of an image in the index, are unknown. It is also null if the index leads to more than 1,000 manifests, to more than 5,000 manifests and blobs, or through more than 4 levels.'
 export const REFERRERS =
-  'Tags of signatures and other referrers (sha256-…) are left out unless their subject was deleted: without them, an image in use fails its policy.'
+  'Tags of signatures and other referrers (sha256-…) are left out unless their subject was deleted: if such a tag is deleted, an image in use may fail a signature policy.'
 export const PUSHED =
-  'pushed_at is the push since which the tag points to this digest: pushing the same again changes nothing, up to 3,000 times.'
+  'pushed_at is the time of the push since which the tag has pointed to this digest. Later pushes of the same digest, up to 3,000, do not change it.'
 const USED =
-  'used_at is the newest push, pull or check (HEAD) of the tag, of the manifest it points to, or of an image that this index lists, by tag or by digest; where none is known, the time the tag was first seen. A push that changes nothing is no use, nor is a HEAD by a client that pushed the tag within 15 minutes, nor what reconcile finds.'
+  'used_at is the newest push, pull or check (HEAD) of the tag, of the manifest it points to, or of an image that this index lists, by tag or by digest; if none is known, used_at is the time when the tag was first seen. A push that changes nothing is no use. Neither is a HEAD by a client that pushes the tag within 15 minutes, nor an object that reconcile finds.'
 
 /** Which images a list of unused images leaves out. */
 export const UNKNOWN_PARTS =
-  'Left out of what is unused are indexes whose contents are not known, or that lead to more than 300 entries, since an image that they list may be in use; images that more indexes lead to; images that an index lists, directly or through others, if that index was used since; and all images of a repository in which an index whose contents are not known was used since, or with more of those than are looked at: 10,000, or 100 that other indexes list (300 in all repositories).'
+  'Images that may be in use are left out. An index is left out if its contents are unknown, or if it leads to more than 300 entries, because an image that it lists may be in use. An image is left out if more than 300 indexes lead to it, or if an index that lists it, directly or through others, was used since. All images of a repository are left out if an index of unknown contents was used there since, or if the repository has too many such indexes: more than 10,000, or more than 100 that other indexes list (300 in all repositories).'
 
 /** The expression of the index that finds old images. */
 const newestPush = sql`coalesce(t.pushed_at, t.first_seen_at)`
@@ -130,8 +130,8 @@ const unusedTags = (query: QueryParameters, bounds: Bounds): WantedTags => {
 
 const images: Question = {
   name: 'images',
-  answers: 'Every image that can be pulled by tag, in the order in which repositories were first seen, and of tags.',
-  definition: `An image is a live tag with the manifest or index it points to. ${PUSHED} ${SIZE} ${USED}`,
+  answers: 'Every image that can be pulled by tag. The order is by repository, as first seen, then by tag.',
+  definition: `An image is a live tag with the manifest or index that it points to. ${PUSHED} ${SIZE} ${USED}`,
   parameters: REPOSITORY_FILTER,
   columns: COLUMNS,
   key: ['id', 'text'],
@@ -142,9 +142,9 @@ const images: Question = {
 const oldImages: Question = {
   name: 'old-images',
   answers: 'Images whose tag was last pushed before a moment, in the order of the newest push.',
-  definition: `${PUSHED} Where no push is known, the time the tag was first seen stands in. Images that are pushed again and again without a change come last. ${REFERRERS} ${SIZE} ${USED}`,
+  definition: `${PUSHED} If no push is known, the time when the tag was first seen is used instead. Images that are pushed again and again without a change come last. ${REFERRERS} ${SIZE} ${USED}`,
   parameters: {
-    older_than: { kind: 'age', required: true, help: 'an age as 90d, 12w, 6m or 1y, or a day as 2026-05-21' },
+    older_than: { kind: 'age', required: true, help: 'an age such as 90d, 12w, 6m or 1y, or a day such as 2026-05-21' },
     ...REPOSITORY_FILTER,
   },
   columns: COLUMNS,
@@ -159,10 +159,10 @@ const oldImages: Question = {
 const unusedImages: Question = {
   name: 'unused-images',
   offers: 'unused',
-  answers: 'Images that have not been used since a moment, those whose tags were used longest ago first.',
-  definition: `${USED} A check counts as use: clients that find an image unchanged do not pull it. ${REFERRERS} ${UNKNOWN_PARTS} ${WITHOUT} ${PUSHED} ${SIZE}`,
+  answers: 'Images that have not been used since a moment. The image with the oldest use of its tag comes first.',
+  definition: `${USED} A check counts as a use: a client that finds an image unchanged does not pull it. ${REFERRERS} ${UNKNOWN_PARTS} ${WITHOUT} ${PUSHED} ${SIZE}`,
   parameters: {
-    unused_for: { kind: 'age', required: true, help: 'an age as 90d, 12w, 6m or 1y, or a day as 2026-05-21' },
+    unused_for: { kind: 'age', required: true, help: 'an age such as 90d, 12w, 6m or 1y, or a day such as 2026-05-21' },
     ...USED_BY,
     ...REPOSITORY_FILTER,
   },

@@ -133,12 +133,12 @@ export const lastUsed: Question = {
   name: 'last-used',
   offers: 'unused, with unused_for',
   answers:
-    'Every live tag with when it was used last, for tools that clean up: never used ones first, then by the day, last those that may be in use all the same.',
-  definition: `last_used_at is the newest pull or check (HEAD) of the tag, of the manifest it points to, or of an image that this index lists, by tag or by digest; empty where none is known. A check counts: clients that find an image unchanged do not pull it. A HEAD is no check if the same client (address, user agent, user) pushed the tag within 15 minutes. last_pulled_at is the newest pull alone. Days are UTC, of the last use or push of the tag itself. Last come the tags of which last_used_at does not say all: indexes whose contents are not known, images that a live index lists, and referrers (sha256-…) of what is there. unused_for leaves out what was pushed since, too, unless the push changed nothing. With unused_for: ${REFERRERS} ${UNKNOWN_PARTS} ${PUSHED} client and kind are of the last use; client is empty if no invocation of that kind is kept, kind if it is not known. ${WITHOUT} ${SIZE}`,
+    'Every live tag with the time of its last use, for tools that clean up. Never-used tags come first, then tags by the day of their last use, then tags that may be in use although their times do not show it.',
+  definition: `last_used_at is the newest pull or check (HEAD) of the tag, of the manifest it points to, or of an image that this index lists, by tag or by digest; empty if none is known. A check counts: a client that finds an image unchanged does not pull it. A HEAD is no check if the same client (address, user agent, user) pushes the tag within 15 minutes. last_pulled_at is the newest pull alone. Days are UTC days of the last use or push of the tag itself. The last tags are those whose last_used_at may miss uses: indexes of unknown contents, images that a live index lists, and referrers (sha256-…) of existing manifests. unused_for also leaves out tags that were pushed since, unless the push changed nothing. With unused_for: ${REFERRERS} ${UNKNOWN_PARTS} ${PUSHED} client and kind describe the client of the last use; client is empty if its invocation is no longer stored, and kind is empty if it is unknown. ${WITHOUT} ${SIZE}`,
   parameters: {
     unused_for: {
       kind: 'age',
-      help: 'only what was neither used nor pushed since: an age as 90d, 12w, 6m or 1y, or a day as 2026-05-21',
+      help: 'only tags that were neither used nor pushed since: an age such as 90d, 12w, 6m or 1y, or a day such as 2026-05-21',
     },
     ...USED_BY,
     ...REPOSITORY_FILTER,

@@ -12,7 +12,7 @@ export type KnownManifest = {
   config?: string
   layers: string[]
   children: string[]
-  /** The platform of an image, as linux/arm64/v8, from its configuration. */
+  /** The platform of an image, for example linux/arm64/v8, from its configuration. */
   platform?: string
   /** The manifest has more layers or children than were read. */
   isCut: boolean

@@ -46,7 +46,7 @@ const byDigest = [
 ] as const
 
 /**
- * The next live manifests in their order, including those that do not look wanted.
+ * The next live manifests in their order, including those that do not meet the cheap condition `looksWanted`.
  * @param looksWanted a condition on `o`
  */
 const endOfManifests = (
@@ -66,10 +66,9 @@ const endOfManifests = (
 
 const manifests: Question = {
   name: 'manifests',
-  answers:
-    'Every live manifest of every repository, in the order in which repositories were first seen, and of digests.',
+  answers: 'Every live manifest of every repository. The order is by repository, as first seen, then by digest.',
   definition:
-    'Images, indexes and artifacts; one that is in two repositories is two rows. size is the bytes of the manifest alone. A manifest is live when it was seen after its last delete. used_at is its newest push, pull or check; empty where reconcile alone found it.',
+    'Manifests are images, indexes and artifacts. A manifest in two repositories has two rows. size is the number of bytes of the manifest alone. A manifest is live if it was seen after its last delete. used_at is its newest push, pull or check; empty if only reconcile found the manifest.',
   parameters: { digest: DIGEST, ...REPOSITORY_FILTER },
   columns: COLUMNS,
   key: ['id', 'text'],
@@ -116,13 +115,13 @@ const untagged: Question = {
   name: 'untagged-manifests',
   offers: 'unreferenced and unused',
   answers:
-    'Live manifests that nothing leads to and that have not been used lately, in the order in which repositories were first seen, and of digests.',
+    'Live manifests to which nothing leads and that have not been used lately. The order is by repository, as first seen, then by digest.',
   definition:
-    'No live tag of the repository points to the manifest, no live index there lists it, and what it refers to (its subject) is not there. Left out is what may be in use: all of a repository with a live index whose contents are not known; an index that leads to more than 300 entries; a manifest that more than 300 indexes list; a manifest of which no push is known, since a tag from before the first event may point to it, until reconcile --apply has stored all tags of the repository; and, since notifications do not contain subjects, whatever may be a signature, an SBOM or another referrer. Images of Docker and OCI (the configuration and the layers of an image, and nothing else) and indexes of such images are taken for none. A manifest that refers to another one is listed once that was deleted. Without unused_for, what was pulled or checked (HEAD) by digest in the last 30 days, by itself or as a part of the index, or pushed in the last day before the newest event of the registry, or first seen without a push in the last 30 days, is left out, too.',
+    'No live tag of the repository points to the manifest, no live index there lists it, and it has no live subject there. Manifests that may be in use are left out. If the contents of a live index are unknown, all manifests of its repository are left out. An index that leads to more than 300 entries is left out, and so is a manifest that more than 300 indexes list. A manifest without a known push is left out until reconcile --apply has stored all tags of the repository, because a tag from before the first event may point to it. Notifications do not contain subjects, so a manifest that may be a signature, an SBOM or another referrer is left out. Only images of Docker and OCI (with the configuration and the layers of an image, and nothing else), and indexes of such images, are certainly no referrers. A manifest with a known subject is listed once the subject was deleted. Without unused_for, three more kinds are left out: manifests that were pulled or checked (HEAD) by digest in the last 30 days, or an index of which a part was; manifests that were pushed in the last day before the newest event of the registry; and manifests without a known push that were first seen in the last 30 days.',
   parameters: {
     unused_for: {
       kind: 'age',
-      help: 'only what was neither pushed, pulled nor checked since: an age as 90d, 12w, 6m or 1y, or a day as 2026-05-21',
+      help: 'only manifests that were neither pushed, pulled nor checked since: an age such as 90d, 12w, 6m or 1y, or a day such as 2026-05-21',
     },
     ...REPOSITORY_FILTER,
   },

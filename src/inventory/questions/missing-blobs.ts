@@ -22,9 +22,9 @@ const missing = sql`
 const missingBlobs: Question = {
   name: 'missing-blobs',
   answers:
-    'Manifests that cannot be pulled, because a blob or a manifest that they need was deleted, with each missing part.',
+    'Manifests that cannot be pulled because a blob or a manifest that they need was deleted. There is one row for each missing part.',
   definition:
-    'The manifest is live in the repository, it needs the part, and the part was deleted there and not seen since. An index needs the manifests that it lists, and what these need: it has a row of its own for each missing part, up to an index of indexes of indexes, at most 20 of one manifest and about 100 in all; indexes above are counted among those of unknown contents. part is blob or manifest. os and architecture are of the entry of the index that lacks the part. tags counts the live tags that point to the manifest, and so are broken; tag_names has the first ten. What was never seen in the repository is not known to be missing: some clients push an index without all its manifests. Found by the summary, and verified for this answer.',
+    'The manifest is live in the repository and needs the part, and the part was deleted there and not seen since. An index needs the manifests that it lists, and all their parts. It has a row for each missing part, at most 20 from one manifest and about 100 in total. This applies to three levels of indexes; indexes above them count among the manifests of unknown contents. part is blob or manifest. os and architecture come from the entry of the index through which the part is missing. tags counts the live tags that point to the manifest, and are therefore broken; tag_names has the first ten. A part that was never seen in the repository does not count as missing, because some clients push an index without all its manifests. The summary finds these parts, and this answer verifies them.',
   parameters: REPOSITORY_FILTER,
   columns: {
     registry: 'text',

@@ -69,11 +69,9 @@ export const endOfBlobs = (
 type Costs = { cost: Part; direction: 'asc' | 'desc' }
 
 /**
- * How far one statement may go. What a statement computes for a digest is computed once, so further rows of the digest cost
- * little.
- * @param scan a query of the next rows in their order, at most `scanned`, with the columns `sort_key`, `repository_id` and
- * `name` (the order), `digest`, `key`, and `is_candidate`: whether the row meets the conditions that read only the row and its
- * manifest
+ * How far one statement may go. Values that depend only on the digest are computed once, so further rows of a digest cost little.
+ * @param scan a query of the next rows in their order, at most `scanned`, with the columns `sort_key`, `repository_id` and `name`
+ * (the order), `digest`, `key`, and `is_candidate`: whether the row meets the conditions that read only the row and its manifest
  */
 export const endOfPortion = (
   scan: Part,

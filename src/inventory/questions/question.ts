@@ -38,7 +38,7 @@ export type PortionSize = { candidates: number; scanned: number; cost: number }
 export type Question = {
   /** Used in paths and commands. */
   name: string
-  /** One sentence: what each row is, and in which order. */
+  /** One or two sentences: what each row is, and the order of the rows. */
   answers: string
   /** Defines the words and columns of the answer. */
   definition: string
@@ -81,9 +81,9 @@ export type Question = {
   statement: (query: QueryParameters, page: Page) => RawBuilder<Record<string, unknown>>
 }
 
-export const REGISTRY: Parameter = { kind: 'text', help: 'only of this registry, as registry.example.com' }
-export const REPOSITORY: Parameter = { kind: 'text', help: 'only of this repository, as team/app' }
-export const DIGEST: Parameter = { kind: 'text', help: 'only this digest, as sha256:…' }
+export const REGISTRY: Parameter = { kind: 'text', help: 'only in this registry, for example registry.example.com' }
+export const REPOSITORY: Parameter = { kind: 'text', help: 'only in this repository, for example team/app' }
+export const DIGEST: Parameter = { kind: 'text', help: 'only this digest, for example sha256:…' }
 /** The parameters of questions that can be limited to a registry or a repository. */
 export const REPOSITORY_FILTER = { registry: REGISTRY, repository: REPOSITORY } as const
 

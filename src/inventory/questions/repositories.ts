@@ -19,12 +19,12 @@ const COLUMNS = {
   last_seen_at: 'time',
 } as const
 const PARAMETERS = {
-  prefix: { kind: 'text', help: 'only repositories whose names begin so, as team/' },
+  prefix: { kind: 'text', help: 'only repositories whose names begin with this text, for example team/' },
   registry: REGISTRY,
   repository: REPOSITORY,
 } as const
 const BYTES =
-  'bytes add up the live blobs of the repository, each once. unique_bytes are of blobs that are in this repository only; shared_bytes of blobs that are in others as well. Manifests, some kilobytes each, are not in them. unknown_contents counts the manifests whose contents are not known, live ones and those that a live tag or index names and no event showed, unknown_sizes the live blobs of unknown size: where one of them is more than 0, bytes and blobs are at least what is shown. Empty where the repository is newer than the summary.'
+  'bytes is the sum of the live blobs of the repository, each counted once. unique_bytes is the sum of the blobs that are only in this repository, and shared_bytes of those that are also in others. Manifests, some kilobytes each, are not included. unknown_contents counts the manifests of unknown contents: live ones, and those that a live tag or index names and no event showed. unknown_sizes counts the live blobs of unknown size. If one of these two is more than 0, the real bytes and blobs may be more than shown. The numbers are empty if the repository is newer than the summary.'
 
 const described = sql`r.registry, r.name as repository, t.tags, t.manifests, t.blobs, t.bytes, t.unique_bytes, t.shared_bytes,
       t.unknown_contents, t.unknown_sizes,
@@ -38,7 +38,7 @@ const wanted = ({ prefix, registry, repository }: QueryParameters) =>
 
 const repositories: Question = {
   name: 'repositories',
-  answers: 'Every repository with its sizes, in the order of names.',
+  answers: 'Every repository with its sizes, sorted by name.',
   definition: BYTES,
   parameters: PARAMETERS,
   columns: COLUMNS,
@@ -59,7 +59,7 @@ const repositories: Question = {
 
 const largest: Question = {
   name: 'largest-repositories',
-  answers: 'Every repository with its sizes, the one with the most bytes of its own first.',
+  answers: 'Every repository with its sizes, the repository with the most unique bytes first.',
   definition: BYTES,
   parameters: PARAMETERS,
   columns: COLUMNS,
@@ -80,9 +80,9 @@ const largest: Question = {
 
 const totals: Question = {
   name: 'totals',
-  answers: 'Everything, added up: one row.',
+  answers: 'The totals of all registries, in one row.',
   definition:
-    'Manifests, blobs and bytes count once, in however many repositories they are; bytes are of live blobs. orphaned_blobs and orphaned_bytes are of the question of that name, by repository. unknown_contents counts the manifests whose contents are not known, live ones and those that a live tag or index names and no event showed, by repository, unknown_sizes the live blobs of unknown size, each once: where one of them is more than 0, bytes and blobs are at least what is shown. deletions_28_days counts deletes of the last 28 days up to now.',
+    'Manifests, blobs and bytes count once, in however many repositories they are; bytes is the sum of live blobs. orphaned_blobs and orphaned_bytes are the sums of the question orphaned-blobs; a blob counts in each of its repositories. unknown_contents counts the manifests of unknown contents in each of their repositories: live ones, and those that a live tag or index names and no event showed. unknown_sizes counts the live blobs of unknown size, each once. If one of these two is more than 0, the real bytes and blobs may be more than shown. deletions_28_days counts the deletes of the last 28 days up to now.',
   parameters: {},
   columns: {
     registries: 'count',

@@ -106,12 +106,12 @@ const silenceOf = ({ registry, heardAt }: Heard, { now, usedSince = -Infinity }:
   if (heardAt === null)
     return {
       kind: 'silent',
-      note: `no event of ${registry} was ever received: what is in use is unknown, so that nothing of it is in this answer; set up its notifications`,
+      note: `no event of ${registry} ever arrived: its uses are unknown, so this answer leaves out the registry; set up its notifications`,
     }
   if (!isSilent(heardAt, now, longestSilence(usedSince, now))) return undefined
   return {
     kind: 'silent',
-    note: `nothing was heard of ${registry} since ${timeOf(heardAt.getTime())}: what was used since then is unknown, so that nothing of it is in this answer; check its notifications ("tallyman status")`,
+    note: `no event of ${registry} arrived since ${timeOf(heardAt.getTime())}: its uses since then are unknown, so this answer leaves out the registry; check its notifications ("tallyman status")`,
   }
 }
 
@@ -127,18 +127,18 @@ const unheardUses = (
   if (pullAt === null || isSilent(pullAt, now, longestSilence(since, now)))
     return {
       kind: 'no pulls',
-      note: `${pullAt === null ? `no pull of ${registry} was ever reported` : `no pull of ${registry} was reported since ${timeOf(pullAt.getTime())}`}: uses since then are unknown, so that nothing of it is in this answer; if its notifications leave out pulls (ignore.actions), let them in; a pull of any image shows that they arrive`,
+      note: `${pullAt === null ? `no pull of ${registry} was ever reported` : `no pull of ${registry} was reported since ${timeOf(pullAt.getTime())}`}: its uses are unknown, so this answer leaves out the registry; if its notifications exclude pulls (ignore.actions), include them; a pull of any image shows that they arrive`,
     }
   for (const [times, what] of [
-    [gaps, 'nothing was heard of'],
-    [pullGaps, 'no pull was reported of'],
+    [gaps, 'event'],
+    [pullGaps, 'pull'],
   ] as const) {
     const gap = openGap(times, { since, now })
     if (gap)
       return {
         kind: 'uses',
         gap,
-        note: `${what} ${registry} ${spanOf(gap)}: what was used then is unknown, so that nothing of it is in this answer ${Number.isFinite(gap.from) ? 'until it was heard for as long' : 'for a time that begins before that'}`,
+        note: `no ${what} of ${registry} arrived ${spanOf(gap)}: its uses in that time are unknown, so this answer leaves out the registry${Number.isFinite(gap.from) ? ` until its ${what}s have arrived for as long` : '; choose an age that begins later'}`,
       }
   }
   return undefined
@@ -148,7 +148,7 @@ const backlogOf = ({ registry, lateAt }: Heard, { now, isOfPushes }: Aim): Doubt
   isOfPushes && lateAt && now - lateAt.getTime() < BACKLOG_MS
     ? {
         kind: 'backlog',
-        note: `events of ${registry} arrived more than twelve hours late, the last at ${timeOf(lateAt.getTime())}: others may be on their way, so that nothing of it is in this answer for a day`,
+        note: `events of ${registry} arrived more than twelve hours late, the last at ${timeOf(lateAt.getTime())}: more late events may arrive, so answers leave out the registry for a day`,
       }
     : undefined
 
@@ -159,7 +159,7 @@ const unheardPushes = ({ registry, gaps }: Heard, { isOfPushes }: Aim): Doubt | 
     gap && {
       kind: 'pushes',
       gap,
-      note: `nothing was heard of ${registry} ${spanOf(gap)}: what was pushed then is unknown, so that its repositories that were not reconciled since are not in this answer; "tallyman inventory reconcile --apply" reads a registry that has a url`,
+      note: `no event of ${registry} arrived ${spanOf(gap)}: its pushes in that time are unknown, so this answer leaves out its repositories until they are reconciled; "tallyman inventory reconcile --apply" does this for a registry that has a url`,
     }
   )
 }
@@ -168,13 +168,13 @@ const quietOf = ({ registry, heardAt, gaps }: Heard, { now, usedSince }: Aim): D
   if (heardAt && now - heardAt.getTime() > NOTED_SILENCE_MS)
     return {
       kind: 'quiet',
-      note: `nothing was heard of ${registry} since ${timeOf(heardAt.getTime())}: if its notifications do not arrive, uses since then are unknown`,
+      note: `no event of ${registry} arrived since ${timeOf(heardAt.getTime())}: if its notifications do not arrive, uses since then are unknown`,
     }
   const gap = newestLongGap(gaps)
   return usedSince !== undefined && gap && gap.to > usedSince
     ? {
         kind: 'heard again',
-        note: `nothing was heard of ${registry} ${spanOf(gap)}: what was used only then is in this answer`,
+        note: `no event of ${registry} arrived ${spanOf(gap)}: images that were used only in that time are in this answer`,
       }
     : undefined
 }

@@ -59,7 +59,7 @@ const matchesQuery = (repositoryId: Part, query: QueryParameters): Part => {
     and exists (select from inventory.repositories where id = ${repositoryId} and registry = ${registry})`
 }
 
-/** As isSelected, for rows in the order of repositories: those of other registries are skipped, not read. */
+/** Like isSelected, but for rows in the order of repositories: rows of other registries are skipped, not read. */
 export const isSelectedInOrder = (repositoryId: Part, query: QueryParameters): Part =>
   query.registry === undefined || query.repository_ids !== undefined
     ? isSelected(repositoryId, query)
@@ -85,7 +85,7 @@ export const behind = (
 export const between = ({ after, until }: Pick<Page, 'after' | 'until'>, columns: Parameters<typeof behind>[2]): Part =>
   sql`${behind('>', after, columns)} and ${behind('<=', until, columns)}`
 
-/** As literals: only then PostgreSQL sees that a partial index has the condition. */
+/** Media types as literals, because PostgreSQL only then recognises that a partial index has the condition. */
 const oneOf = (types: ReadonlySet<string>): Part => sql.raw(`(${[...types].map((type) => `'${type}'`).join(', ')})`)
 
 export const isIndexType = (mediaType: Part): Part => sql`${mediaType} in ${oneOf(INDEXES)}`
@@ -107,8 +107,9 @@ export const isForeignLayer = (mediaType: Part): Part => sql`coalesce(${mediaTyp
 export const DEEPEST = 4
 
 /**
- * Entries of indexes that are read per row, on all levels together: an index has about ten, rarely a hundred. Digests in events
- * may be made up, so that indexes list each other. What lies beyond is unknown, and so does not count as unused.
+ * The largest number of entries of indexes that are read per row, on all levels together: an index has about ten, rarely a
+ * hundred. Digests in events may be made up, so that indexes list each other. Entries beyond this limit are unknown, and so do
+ * not count as unused.
  */
 export const MOST_FOLLOWED = 300
 
@@ -128,7 +129,7 @@ const MOST_SIZES = 5_000
  * blobs, each once. A foreign layer counts if an event of the layer itself showed it in the repository. Null if the contents of
  * a manifest or the size of a part are unknown. Also null beyond MOST_ADDED_UP manifests, MOST_SIZES parts, or the level
  * DEEPEST. An index may list one image a hundred times: its blobs are read once. `offset 0` makes PostgreSQL look up each row
- * by key, whatever its statistics say.
+ * by key, whatever its statistics are.
  */
 const wholeSize = (digest: Part, repositoryId: Part = sql`t.repository_id`): Part => sql`(
   with recursive listed (digest, level) as (

@@ -30,7 +30,7 @@ const tagsWhere = (query: QueryParameters, condition: Part): Part => sql`
     from inventory.tags t left join lateral ${manifestOf} m on true
     where t.live and ${isSelected(sql`t.repository_id`, query)} and ${condition}`
 
-/** The next tags in their order, including those that do not look wanted. */
+/** The next tags in their order, including those that do not meet the cheap condition `looksWanted`. */
 export const endOfTags = (
   query: QueryParameters,
   { scans, order, key, looksWanted }: WantedTags,
@@ -47,7 +47,7 @@ export const endOfTags = (
 }
 
 /**
- * The start of a query of `chosen`, the tags of a portion that look wanted, and of `digests`, to which they point: an index may
+ * The start of a query of `chosen`, the tags of a portion that meet `looksWanted`, and of `digests`, to which they point: an index may
  * have any number of tags, so values that depend only on the digest are computed once. `chosen` has the columns of
  * inventory.tags, `sort_key` and `key`. `digests` has `repository_id`, `digest`, `times` (usesOfParts), `changed_at`
  * (imageChangedByTags), `by_digest` (latestUses) and `may_be_used`. With `unused_for` there are also `layer_reads` and

@@ -7,7 +7,7 @@ import { tagCheckedAt } from './uses.js'
 import { isoText } from '../../storage/sql/moments.js'
 
 const deletedAt = sql`greatest(t.deleted_at, m.deleted_at)`
-/** The first delete after the tag was pointed there: of the tag, or of its manifest. */
+/** The first delete after the tag was set to the digest: a delete of the tag, or of its manifest. */
 const firstDeletedAt = sql`least(case when t.deleted_at >= t.pointed_at then t.deleted_at end,
   case when m.deleted_at >= t.pointed_at then m.deleted_at end)`
 const STATES = {
@@ -18,9 +18,9 @@ const STATES = {
 
 const tags: Question = {
   name: 'tags',
-  answers: 'Every tag with its times, in the order in which repositories were first seen, and of names.',
+  answers: 'Every tag with its times. The order is by repository, as first seen, then by name.',
   definition:
-    'A tag points to the digest of its newest push or pull by tag. It is deleted by a delete of the tag, or of its manifest by digest.',
+    'A tag points to the digest of its newest push or pull by tag. A delete of the tag, or of its manifest by digest, deletes the tag.',
   parameters: {
     state: {
       kind: 'choice',
@@ -60,7 +60,7 @@ const tags: Question = {
 
 const mostTagged: Question = {
   name: 'most-tagged',
-  answers: 'Images that two or more live tags of their repository point to, those with the most tags first.',
+  answers: 'Images to which two or more live tags of their repository point, the image with the most tags first.',
   definition: 'tags counts the live tags that point to the digest in this repository, as of the summary.',
   parameters: REPOSITORY_FILTER,
   columns: { registry: 'text', repository: 'text', digest: 'text', tags: 'count' },
@@ -81,16 +81,16 @@ const mostTagged: Question = {
 
 /**
  * A delete by digest deletes the tags that point to it, and the delete of a repository deletes all tags, both without naming
- * them. A delete from before the tag was pushed there, or before the tag existed, concerns other tags.
+ * them. A delete from before the tag existed, or from before it was set to this digest, concerns other tags.
  */
 const tagHistory: Question = {
   name: 'tag-history',
   answers: 'The history of one tag: its pushes, and the deletes that removed it, the newest first.',
   definition:
-    'Pushes and deletes of the tag, deletes by digest of manifests to which it had been pushed before, and deletes of the whole repository since the tag was first seen. action is push, delete, or gone if no notification reported the deletion: at is then when it was found. Pulls are not kept one by one.',
+    'The history contains pushes and deletes of the tag, deletes by digest of manifests to which the tag pointed before, and deletes of the whole repository since the tag was first seen. action is push, delete or gone. gone means that no notification reported the deletion; at is then the time when reconcile found it. Pulls are not stored one by one.',
   parameters: {
-    repository: { kind: 'text', required: true, help: 'the repository, as team/app' },
-    tag: { kind: 'text', required: true, help: 'the tag, as latest' },
+    repository: { kind: 'text', required: true, help: 'the repository, for example team/app' },
+    tag: { kind: 'text', required: true, help: 'the tag, for example latest' },
     registry: REGISTRY,
   },
   columns: {

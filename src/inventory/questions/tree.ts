@@ -44,12 +44,12 @@ const present = (
 /** `live` is read by key, one row for each part: for `exists`, PostgreSQL would read the whole table once. */
 const tree: Question = {
   name: 'tree',
-  answers: 'All that one image consists of: the index, its images by platform, and their configuration and layers.',
+  answers: 'All parts of one image: the index, its images by platform, and their configurations and layers.',
   definition:
-    'part is index, manifest, config or layer; level says how deep it lies; present is yes or no, as the repository has it now or not; elsewhere for a layer that may not be distributed and that no event showed here; unknown where no event showed the part here. contents is unknown where what a manifest or index consists of is not known: its parts are then missing here. Layers that images share are listed with each. What indexes list more than once on one level is listed each time, but its contents only the first time; of one level the first 10,000 manifests are listed, and the first 100 indexes are opened, down to the fourth level, and of all the first 50,000 configurations and layers are listed: the contents of others are unknown here.',
+    'part is index, manifest, config or layer; level is its depth. present is yes if the repository has the part now, and no if the part was deleted. It is elsewhere for a layer that may not be distributed and that no event showed here, and unknown for any other part that no event showed here. If the contents of a manifest or index are not known, contents is unknown, and the parts are missing from the answer. A layer that several images share is listed with each of them. A manifest that indexes list several times on one level is listed each time, but its contents only once. On each level, the first 10,000 manifests are listed, and the contents of the first 100 indexes, down to the fourth level. In total, the first 50,000 configurations and layers are listed. Beyond these limits, contents is unknown.',
   parameters: {
-    repository: { kind: 'text', required: true, help: 'the repository, as team/app' },
-    reference: { kind: 'text', required: true, help: 'a tag, as latest, or a digest' },
+    repository: { kind: 'text', required: true, help: 'the repository, for example team/app' },
+    reference: { kind: 'text', required: true, help: 'a tag such as latest, or a digest' },
     registry: REGISTRY,
   },
   columns: {

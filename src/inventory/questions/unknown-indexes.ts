@@ -28,9 +28,9 @@ export const MOST_IN_REPOSITORY = 10_000
 const MOST_IN_ALL = 50_000
 
 /**
- * Rows of `found (repository_id, entries, …)` with `is_cut`: whether they are beyond what is read. This is the same for all
- * rows of a repository.
- * @param mostInAll entries that are read of all repositories together
+ * Rows of `found (repository_id, entries, …)` with `is_cut`: whether the repository has more entries than are read. The value is
+ * the same for all rows of a repository.
+ * @param mostInAll the largest number of entries that are read in all repositories together
  */
 export const withCut = (found: Part, mostInAll: number = MOST_IN_ALL): Part => sql`
     select *, of_repository > ${MOST_IN_REPOSITORY} or of_all > ${mostInAll} as is_cut
@@ -102,7 +102,7 @@ const unobservedIndexes = (isWanted: (repositoryId: Part) => Part): Part => sql`
 
 /**
  * Indexes of `unobserved` that lead to something unknown: `repository_id`, `digest`. A full join never compares each row with
- * each, whatever the statistics of PostgreSQL say.
+ * each, whatever the statistics of PostgreSQL are.
  */
 const notFollowed = sql`
     select repository_id, digest from lists where is_cut or entries > ${MOST_NESTED}

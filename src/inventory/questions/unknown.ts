@@ -24,9 +24,9 @@ const COLUMNS: Record<SummaryKind, string> = {
 const INCLUDE_REFERENCES = 'add "includereferences: true" below "notifications: events:" to the configuration of the'
 
 /** How to make contents known, for the operators of the registry and of Tallyman. */
-export const HOW_TO_KNOW_CONTENTS = `${INCLUDE_REFERENCES} registry, or a "url" of the registry to that of Tallyman (registries), which then reads them`
+export const HOW_TO_KNOW_CONTENTS = `${INCLUDE_REFERENCES} registry, or add a "url" of the registry to the configuration of Tallyman (registries), so that Tallyman reads them`
 /** How to make contents known for a pull-through cache, from which no manifest or blob is read, with or without a url. */
-export const HOW_TO_KNOW_CONTENTS_OF_CACHE = `${INCLUDE_REFERENCES} pull-through cache, which is not asked for them`
+export const HOW_TO_KNOW_CONTENTS_OF_CACHE = `${INCLUDE_REFERENCES} pull-through cache; Tallyman does not read them from a cache`
 
 type Remedies = Record<UnknownKind, string>
 
@@ -34,17 +34,17 @@ const REMEDIES: Remedies = {
   contents: HOW_TO_KNOW_CONTENTS,
   subjects:
     'notifications do not contain them; "tallyman inventory reconcile --reread --apply" reads them from a registry that has a url',
-  sizes: '"tallyman inventory reconcile --apply" asks a registry that has a url',
+  sizes: '"tallyman inventory reconcile --apply" gets them from a registry that has a url',
   platforms:
     'notifications do not contain them; "tallyman inventory reconcile --reread --apply" reads them from a registry that has a url',
-  manifests: '"tallyman inventory reconcile --reread --apply" asks a registry that has a url',
-  blobs: '"tallyman inventory reconcile --apply" asks a registry that has a url',
+  manifests: '"tallyman inventory reconcile --reread --apply" gets the missing data from a registry that has a url',
+  blobs: '"tallyman inventory reconcile --apply" gets them from a registry that has a url',
 }
 const REMEDIES_OF_CACHES: Remedies = {
   contents: HOW_TO_KNOW_CONTENTS_OF_CACHE,
-  subjects: 'notifications do not contain them, and a pull-through cache is not asked for them',
+  subjects: 'notifications do not contain them, and Tallyman does not read them from a pull-through cache',
   sizes: HOW_TO_KNOW_CONTENTS_OF_CACHE,
-  platforms: 'notifications do not contain them, and a pull-through cache is not asked for them',
+  platforms: 'notifications do not contain them, and Tallyman does not read them from a pull-through cache',
   manifests: HOW_TO_KNOW_CONTENTS_OF_CACHE,
   blobs: HOW_TO_KNOW_CONTENTS_OF_CACHE,
 }

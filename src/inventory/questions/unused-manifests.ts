@@ -21,7 +21,7 @@ const tagPointsTo: Part = sql`from inventory.tags t
 /** No live tag points to the manifest. The aggregate makes PostgreSQL use the index on the digests of tags. */
 export const isUntagged: Part = sql`(select count(*) ${tagPointsTo}) = 0`
 
-/** As isUntagged, for many manifests at once: all tags are read once. */
+/** Like isUntagged, but for many manifests at once: all tags are read once. */
 export const areUntagged: Part = sql`not exists (select ${tagPointsTo})`
 
 /**

@@ -13,8 +13,8 @@ import { ownUse, partsOf } from './uses.js'
 type Part = RawBuilder<unknown>
 
 /**
- * Whether tag `t` leads to an index of unknown contents, to an index that no event showed, or to more than is read: an image
- * that it lists may be in use.
+ * Whether tag `t` leads to an index of unknown contents, to an index that no event showed, or to more entries than are read: an
+ * image among these entries may be in use.
  */
 const hasUnknownParts = sql`(
   coalesce((

@@ -15,7 +15,7 @@ type Part = RawBuilder<unknown>
  */
 const MOST_IN_REPOSITORY = 10_000
 const MOST_LISTED = { inRepository: 100, inAll: 300 }
-/** Indexes of one statement that looks up the uses of all indexes above: each may have 300. */
+/** The number of indexes for which one statement looks up the uses of all indexes above: each may have 300 indexes above it. */
 const LISTED_AT_ONCE = 30
 
 type Found = { repository_id: number; digest: string | null }

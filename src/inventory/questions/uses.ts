@@ -45,7 +45,7 @@ export const partsOf = (digest: Part): Part => sql`
 /** Whether an index leads to more than `partsOf` reads: then its users, and whether its contents are known, are unknown. */
 export const hasTooManyParts = (digest: Part): Part => sql`(${partsOf(digest)} select ${IS_CUT})`
 
-/** The newest pull, and the newest pull or check, of what an index lists: an array of two; null without entries. */
+/** The newest pull, and the newest pull or check, of the entries of an index: an array of two; null without entries. */
 export const usesOfParts = (repositoryId: Part, digest: Part): Part => sql`(
   case when exists (select from inventory.manifest_children where manifest_digest = ${digest}) then (
     ${partsOf(digest)}
@@ -57,7 +57,7 @@ export const usesOfParts = (repositoryId: Part, digest: Part): Part => sql`(
   ) end
 )`
 
-/** The newest pull or check of a manifest `o` in a repository, including pulls and checks of what an index lists. */
+/** The newest pull or check of a manifest `o` in a repository, including pulls and checks of the entries of an index. */
 export const manifestRequestedAt = sql`greatest(o.pulled_at, ${checkedAt(sql`o`)},
   (${usesOfParts(sql`o.repository_id`, sql`o.digest`)})[2])`
 
@@ -70,10 +70,10 @@ export const ownUse = sql`greatest(t.pulled_at, t.checked_at, m.pulled_at, m.che
 const WITHOUT_KIND: Parameter = {
   kind: 'choices',
   choices: [...CLIENT_KINDS, 'unknown'],
-  help: `uses by these kinds of clients do not count: a list of ${CLIENT_KINDS.join(', ')} or unknown, as scanner,mirror,updater`,
+  help: `uses by these kinds of clients do not count: a list of ${CLIENT_KINDS.join(', ')} or unknown, such as scanner,mirror,updater`,
 }
 export const WITHOUT =
-  'With without_kind, uses by these kinds of clients do not count. A use whose kind is not known counts: of requests of the last minutes, and of all before kinds_known_since, which is the newest time that such a use can have; empty if all kinds are known.'
+  'With without_kind, uses by these kinds of clients do not count. A use of unknown kind counts: the kind is unknown for requests of the last minutes, and for all uses before kinds_known_since. kinds_known_since is empty if all kinds are known.'
 /** The parameters of questions about what is in use. */
 export const USED_BY = { without_kind: WITHOUT_KIND } as const
 /** The column that an answer has in addition if `without_kind` is given. */
@@ -117,7 +117,7 @@ type Used = {
 
 /**
  * The newest request under an alias of the registry that is not folded yet. Requests of the registry itself are folded in their
- * order; those of an alias may be older than what was folded.
+ * order; requests under an alias may be older than folded ones.
  */
 const newestPendingOfAlias = (repositoryId: Part): Part => sql`(
   select max(p.at)

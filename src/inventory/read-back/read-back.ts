@@ -179,8 +179,8 @@ export const createReadBack = ({
   }
 
   /**
-   * Walks from a position to the end of what is due.
-   * @throws why a statement was cancelled: the other manifests of the run would block the database, too.
+   * Walks from a position to the end of the due manifests.
+   * @throws the reason why a statement was cancelled: the other manifests of the run would block the database, too
    */
   const walk = async (hosts: readonly string[]): Promise<number> => {
     let learnt = 0
@@ -220,7 +220,7 @@ export const createReadBack = ({
 }
 
 const whyNotStored = (error: unknown): string => {
-  if (isContentError(error)) return 'the database refused what the manifest says'
+  if (isContentError(error)) return 'the database refused the contents of the manifest'
   if (isStorageUnavailable(error) || isCancelled(error)) return 'the manifest could not be stored in time'
   return `the manifest could not be stored: ${messageOf(error)}`
 }

@@ -19,7 +19,7 @@ type ListClock = {
 
 /**
  * Reads every name of a paged list, each once and in the order of the registry.
- * @param what the list contains, as "tags of team/app"
+ * @param what the list contains, for example "tags of team/app"
  * @throws ListTooLarge if the list has more names, characters or pages than are read, takes longer, or repeats the same names
  */
 export const allNames = async (

@@ -102,7 +102,7 @@ const differentBlobs = ({ blobs }: Found, recorded: RecordedState): Difference[]
     return known?.live ? differs('blob', name, sizeText(known.size), sizeText(size)) : []
   })
 
-/** An unknown value is no difference: what no event stated is filled in, not repaired. */
+/** An unknown value is no difference: values that no event stated are filled in, not repaired. */
 const differs = (
   object: 'manifest' | 'blob',
   name: string,

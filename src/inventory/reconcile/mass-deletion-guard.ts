@@ -22,7 +22,7 @@ export type MassDeletionGuard = {
    */
   add: (losses: LossCounts) => void
   /**
-   * Must be called after all repositories were added: what was neither lost nor kept counts as lost.
+   * Must be called after all repositories were added: objects that were neither lost nor kept then count as lost.
    * @throws MassDeletionRefused
    */
   end: () => void

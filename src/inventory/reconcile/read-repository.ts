@@ -63,7 +63,7 @@ export const nothingAt = (at: Micros): Found => ({
 /**
  * Reads all that a registry has in one repository: the tags, the manifests they point to, the children of indexes. A registry
  * lists no untagged manifests and no blobs, so those that are live in the inventory are requested one by one.
- * @throws RegistryError if the repository has more than is read, or the registry does not answer as expected
+ * @throws RegistryError if the repository has more objects than are read, or the registry does not answer as expected
  */
 export const walkRepository = async (given: WalkDeps, repository: string, at: Micros): Promise<Found> => {
   const found = nothingAt(at)
@@ -98,8 +98,8 @@ const isAnswered = ({ manifests, absentManifests }: Found, digest: string): bool
   manifests.has(digest) || absentManifests.has(digest)
 
 /**
- * Finds manifests and what they list, level by level.
- * @param there those that are known to exist
+ * Finds manifests and their entries, level by level.
+ * @param there the manifests that are known to exist
  */
 const findManifests = async (
   deps: BoundedWalkDeps,

@@ -6,14 +6,14 @@ import type { ReconciliationReport } from './reports.js'
 import { UserError } from '../../runtime/user-error.js'
 
 /**
- * A registry behaves like a pull-through cache, and the configuration does not say whether it is one. The message shows how to
+ * A registry behaves like a pull-through cache, and the configuration does not show whether it is one. The message shows how to
  * configure it.
  */
 export class MaybeCache extends UserError {
   override readonly kind = 'conflict'
 }
 
-/** Data under an alias of a registry has not moved to the registry yet. The message says what to do. */
+/** Data under an alias of a registry has not moved to the registry yet. The message explains what to do. */
 export class AliasNotMoved extends UserError {
   override readonly kind = 'conflict'
 }

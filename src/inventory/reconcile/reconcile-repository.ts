@@ -26,7 +26,7 @@ const FUTURE_MS = 2 * 60 * 60_000
 /** The catalog of a pull-through cache. A run reads nothing else from a cache. */
 type CacheCatalog = {
   repositories: ReadonlySet<string>
-  /** The moment before the first request for the catalog: the catalog does not contain what was pulled later. */
+  /** The moment before the first request for the catalog: the catalog does not contain repositories that were pulled later. */
   readFrom: Date
 }
 
@@ -59,7 +59,7 @@ type Compared = {
   drift: readonly Difference[]
   filled: Filled
   untrusted: UntrustedTimes
-  /** Whether the registry listed the tags of the repository. A pull-through cache is not asked for them. */
+  /** Whether the registry listed the tags of the repository. Tallyman does not request the tags of a pull-through cache. */
   isComplete: boolean
 }
 

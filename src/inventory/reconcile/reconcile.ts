@@ -16,7 +16,7 @@ import { beginRun, finishRun, noteStop, type ReconcileRun } from './runs.js'
 import { createMassDeletionGuard } from './mass-deletion-guard.js'
 import type { BlobChecks } from './read-repository.js'
 
-/** A registry is being reconciled already. The message says what to do. */
+/** A registry is being reconciled already. The message explains what to do. */
 export class ReconcileBusy extends LeaseTaken {}
 
 /** How far a run has come. */

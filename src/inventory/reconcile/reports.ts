@@ -4,7 +4,7 @@ import type { NotChecked } from './cache.js'
 import type { Difference, DriftKind } from './drift.js'
 import type { Filled } from './filled.js'
 
-/** What a run has found; for a run in progress, so far. The numbers include the parts before an interruption. */
+/** The results of a run; of a run in progress, the results so far. The numbers include the parts before an interruption. */
 export type Reconciliation = {
   id: number
   registry: string

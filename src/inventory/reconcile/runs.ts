@@ -24,7 +24,7 @@ export type RepositoryResult = Record<DriftKind, number> & {
   error?: string
 }
 
-/** What was found in all repositories of a run so far. */
+/** The sums of the findings in all repositories of a run so far. */
 export type RunCounts = {
   tags: number
   manifests: number

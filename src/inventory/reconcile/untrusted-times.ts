@@ -6,7 +6,7 @@ import type { RecordedState } from './recorded-state.js'
 
 /**
  * Which times of the inventory came from a clock that was ahead, as far as they could hide drift. Such a time does not make an
- * object recent: it says nothing about what happened during the run.
+ * object recent: it shows nothing about what happened during the run.
  */
 export type UntrustedTimes = {
   /** The newest time that can be true. An older version of Tallyman stored later ones. */

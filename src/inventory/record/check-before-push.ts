@@ -36,7 +36,7 @@ const isListKnown = (digest: RawBuilder<unknown>): RawBuilder<unknown> => sql`ex
 
 /**
  * The first push of the tag of `l` by the same client within the time limit. `order by` makes PostgreSQL use the index,
- * whatever its statistics say.
+ * whatever its statistics are.
  */
 const firstPushOfTag = (most: number): RawBuilder<unknown> => sql`(
   select min(p.at) from (

@@ -21,7 +21,7 @@ import type {
 
 type GatherDeps = {
   remembered: RecentlyStored
-  /** A keyed hash that tells clients apart; undefined if the event does not identify the client. */
+  /** A keyed hash that distinguishes clients; undefined if the event does not identify the client. */
   originOf: (event: RegistryEvent) => string | undefined
   now: () => Date
 }
@@ -69,7 +69,7 @@ export const gatherObservations = (
     const repository = repositoryOf(event)
     const { at, digest, tag } = event
     if (digest !== undefined) {
-      // The event does not say whether a manifest or a blob was deleted, so both are marked as deleted.
+      // The event does not show whether a manifest or a blob was deleted, so both are marked as deleted.
       setTime(objectIn(manifestsInRepositories, repository.number, digest), 'deleted', at)
       setTime(objectIn(blobsInRepositories, repository.number, digest), 'deleted', at)
     }
@@ -165,7 +165,7 @@ export const gatherObservations = (
       continue
     }
     if (isLarge({ contents })) continue
-    // The list as all events of the batch complete it. A list that differs would make the manifest contested.
+    // The list, completed by all events of the batch. A contradicting list would make the manifest contested.
     const impliedEntries = (contents && (manifest?.contents ?? contents))?.filter(isImplied) ?? []
     implied += impliedEntries.length
     if (contents === undefined) {

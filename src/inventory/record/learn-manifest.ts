@@ -6,7 +6,7 @@ import { propagateEverywhere } from './propagate-blobs.js'
 import { entriesOf, inStatements, type Entry } from './manifest-entries.js'
 import { noteDisproved } from './retract-entries.js'
 
-/** As learnManifests, for one manifest. */
+/** Like learnManifests, for one manifest. */
 export const learnManifest = async (tx: Transaction, manifest: FetchedManifest): Promise<void> =>
   learnManifests(tx, [manifest])
 

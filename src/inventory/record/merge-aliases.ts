@@ -5,10 +5,10 @@ import { moveRepository } from './move-repository.js'
 import { storeAliases } from './registry-aliases.js'
 
 /**
- * Moves what was recorded under aliases of registries to the registries. It was recorded before the alias was configured, or by
- * a process that did not know the alias yet.
- * @param aliases each with the name of its registry.
- * @throws AggregateError if repositories failed; the others were merged.
+ * Moves the data that was recorded under aliases to the registries of the aliases. It was recorded before the alias was
+ * configured, or by a process that did not know the alias yet.
+ * @param aliases each alias with the name of its registry
+ * @throws AggregateError if repositories failed; the others were merged
  */
 export const mergeAliases = async (database: Database, aliases: ReadonlyMap<string, string>): Promise<void> => {
   await storeAliases(database.sql, aliases)

@@ -26,11 +26,11 @@ const AT_ONCE = 1_000
 const MANIFESTS_AT_ONCE = 100
 
 /**
- * Moves what is recorded about a repository to another one, which may exist already. Rows of both are merged as if all events
- * had been about one repository. It works in steps, each a transaction; repeating it changes nothing, and finishes an
+ * Moves the recorded data of a repository to another one, which may exist already. Rows of both are merged as if all events had
+ * been about one repository. The move works in steps, each of them a transaction; repeating it changes nothing, and finishes an
  * interrupted move. The move is open from the first row that moves until the last (see isMoving).
- * @param isOver whether to leave the rest to another run; at least one page of rows is moved.
- * @returns `blocked` if another open move has to be finished first, `over` if there was no time for the rest.
+ * @param isOver whether to leave the rest to another run; at least one page of rows is moved
+ * @returns `blocked` if another open move has to be finished first, `over` if there was no time for the rest
  */
 export const moveRepository = async (
   database: Database,

@@ -11,7 +11,7 @@ export const AT_ONCE = 5_000
 
 /**
  * The blobs of `m`, a query of manifests in repositories, that these repositories lack. Each is a look-up by key, whatever the
- * statistics of PostgreSQL say. Layers that may not be distributed are left out, because a registry takes manifests without
+ * statistics of PostgreSQL are. Layers that may not be distributed are left out, because a registry accepts manifests without
  * them. Rows that would not change are left out: a look-up saves a write, and most pulls are of images whose blobs are known.
  */
 export const selectLacked = (m: string): string => `
@@ -52,7 +52,7 @@ export const upsertBlobs = (rows: string): string => `
 
 const insertLacked = (m: string): string => upsertBlobs(selectLacked(m))
 
-/** Manifests in repositories. A manifest that a rename brought after the delete of its repository is not deleted by it. */
+/** Manifests in repositories. A delete of a repository does not delete a manifest that a later rename brought there. */
 export const MANIFEST_ROWS = `
       select o.repository_id, o.digest, o.pushed_at, o.moved_at,
         case when o.moved_at >= r.deleted_at then null else r.deleted_at end as deleted_at`

@@ -58,8 +58,8 @@ export const lateRenames = async (db: Sql, registry: string, since: Date): Promi
   )
 
 /**
- * The rename of a repository, before another rename, that has rows left to move: the last one that is pending or not older than
- * `since`. If it has none, no earlier rename has.
+ * The last rename of a repository before another rename, if it has rows left to move. Only renames that are pending, or not older
+ * than `since`, are considered. If the last one has no rows left to move, neither has any earlier one.
  */
 export const renameBefore = async (
   db: Sql,

@@ -9,8 +9,8 @@ import type { Observations } from './observations.js'
 const MOST = 50_000
 
 /**
- * What this process stored recently, so that the tenth pull of a manifest need not state again what the first one stated. It
- * may lack something that is stored, but never contains something that is not: stating something again changes nothing.
+ * The data that this process stored recently, so that the tenth pull of a manifest need not store again what the first one
+ * stored. This memory may lack stored data, but never contains data that is not stored: storing data again changes nothing.
  */
 export type RecentlyStored = {
   /**

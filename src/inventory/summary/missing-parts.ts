@@ -73,7 +73,7 @@ const lackedByIndexes = (level: number): Ctes => sql`
   )`
 
 /**
- * `found_missing`: parts that live manifests need and their repository lost. An event does not say whether a manifest or a blob
+ * `found_missing`: parts that live manifests need and their repository lost. An event does not show whether a manifest or a blob
  * was deleted: an entry of an index is a blob only if it was seen as one, as in the caches of BuildKit. An index lacks what its
  * manifests lack; if several ways lead from an index to a part, the first one counts. `not_followed`: by repository, how many
  * indexes list indexes and lack nothing known, if some are above all levels that are followed. In a `too_nested` repository,

@@ -4,7 +4,10 @@ import type { ChangedOutcome } from './fold-batch.js'
 
 type Growth = { registry: string; repository: string; invocations: number; pulls: number }
 
-/** What outcomes add to the totals of repositories. It is written once in each transaction, because each update leaves a dead row. */
+/**
+ * The numbers that outcomes add to the totals of repositories. They are written once in each transaction, because each update
+ * leaves a dead row.
+ */
 export type Totals = {
   /** An invocation counts once, and counts as a pull as soon as it has a GET. */
   add: (outcomes: readonly ChangedOutcome[]) => void

@@ -60,7 +60,8 @@ const takerOf = (
 ): OpenInvocation | OpenAside | undefined => {
   if (missing || chain.artifacts.length === 0) return missing ?? listed ?? unread ?? latest
   const artifacts = artifactsFor(chain, at, digest, deps)
-  // A blob that a pull whose contents are all known does not list is more likely part of the unknown artifact.
+  // If a pull has only known contents and does not list the blob, the blob more likely belongs to an artifact of unknown
+  // contents.
   return artifacts.missing ?? listed ?? artifacts.listed ?? unread ?? artifacts.unread ?? latest ?? artifacts.latest
 }
 

@@ -85,10 +85,10 @@ export const lists = ({ digest: first, named }: OpenInvocation, digest: string, 
 const isUnread = (index: string | undefined, contentsOf: ContentsOf): boolean =>
   index === undefined || contentsOf(index) === undefined
 
-/** The part of an invocation that a blob is: a layer, or the configuration of a manifest. */
+/** The role of a blob in an invocation: a layer, or the configuration of a manifest. */
 export type BlobPart = 'layer' | { configOf: string }
 
-/** The part of an invocation that a blob is; undefined if no fetched manifest is known to list the blob. */
+/** The role of a blob in an invocation; undefined if no fetched manifest is known to list the blob. */
 export const blobIn = ({ fetched }: OpenInvocation, digest: string, contentsOf: ContentsOf): BlobPart | undefined => {
   for (const manifest of fetched) {
     const contents = contentsOf(manifest)

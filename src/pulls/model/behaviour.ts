@@ -17,7 +17,7 @@ export type Behaviour = {
   period?: number
   /** The evidence for the reading. */
   evidence: { invocations: number; references: number; fitting: number }
-  /** From 0 to 1. The minimum of five invocations gives a low value. */
+  /** From 0 to 1. With the minimum of five invocations, the value is low. */
   confidence: number
 }
 

@@ -47,20 +47,20 @@ const reading = (name: string, help: string, values: readonly string[]): Dimensi
   summarized({ ...oneOf(name, help, values), isReading: true })
 
 const DIMENSION_TABLE = {
-  hour: time('YYYY-MM-DD"T"HH24:00', `hour of the time zone, as ${TIME_EXAMPLES.hour}`),
-  day: time('YYYY-MM-DD', `day of the time zone, as ${TIME_EXAMPLES.day}`),
-  week: time('IYYY-"W"IW', `ISO week, from Monday, as ${TIME_EXAMPLES.week}`),
-  month: time('YYYY-MM', `calendar month, as ${TIME_EXAMPLES.month}`),
+  hour: time('YYYY-MM-DD"T"HH24:00', `hour in the time zone of the query, for example ${TIME_EXAMPLES.hour}`),
+  day: time('YYYY-MM-DD', `day in the time zone of the query, for example ${TIME_EXAMPLES.day}`),
+  week: time('IYYY-"W"IW', `ISO week, which begins on Monday, for example ${TIME_EXAMPLES.week}`),
+  month: time('YYYY-MM', `calendar month, for example ${TIME_EXAMPLES.month}`),
   weekday: { ...time('ID', 'day of the week: 1 is Monday'), values: ['1', '2', '3', '4', '5', '6', '7'] },
   registry: column('registry', 'registry'),
   repository: summarized(column('repository', 'repository')),
   tag: { help: 'requested tag; - for requests by digest', value: () => sql`coalesce(o.tag, '-')` },
   digest: orUnknown('digest', 'requested digest'),
-  platform: summarized(column('platform', 'platform of the image, as linux/arm64')),
-  platform_from: orUnknown('platform_from', 'how the platform is known: index, config or client'),
+  platform: summarized(column('platform', 'platform of the image, for example linux/arm64')),
+  platform_from: orUnknown('platform_from', 'source of the platform: index, config or client'),
   os: summarized(orUnknown('os', 'operating system of the client')),
   arch: summarized(orUnknown('arch', 'architecture of the client')),
-  client: summarized(column('client', 'client, as docker or containerd')),
+  client: summarized(column('client', 'client, such as docker or containerd')),
   client_version: orUnknown('client_version', 'version of the client'),
   kind: summarized(oneOf('kind', 'kind of client', [...CLIENT_KINDS, 'unknown'])),
   country: summarized(orUnknown('country', 'country of the address (ISO 3166-1)')),
@@ -73,7 +73,7 @@ const DIMENSION_TABLE = {
   }),
   source: summarized(oneOf('source', 'how the request was reported', REQUEST_SOURCES)),
   behaviour: reading('behaviour', 'request pattern of the origin over a week', PATTERNS),
-  likely: reading('likely', 'what the pattern makes likely', LIKELY),
+  likely: reading('likely', 'the probable use that the pattern suggests', LIKELY),
 } as const satisfies Record<string, Dimension>
 
 export type DimensionName = keyof typeof DIMENSION_TABLE

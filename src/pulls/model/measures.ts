@@ -20,12 +20,13 @@ const MEASURE_TABLE = {
   downloads_confirmed: { definition: 'pulls with at least one layer', add: ['downloads_confirmed'] },
   downloads_assumed: { definition: 'pulls from registries that do not report layers', add: ['downloads_assumed'] },
   manifest_only_pulls: {
-    definition: 'pulls without a layer, from registries that report layers: up to date, inspected, or an updater',
+    definition:
+      'pulls without a layer, from registries that report layers: the client had the image, inspected it, or is an updater',
     add: ['pulls'],
     subtract: ['downloads_confirmed', 'downloads_assumed'],
   },
   platform_pulls: {
-    definition: 'one for each manifest of an image that a pull fetched, at least one, as Docker Hub counts',
+    definition: 'the manifests of images that each pull fetched, at least one per pull; Docker Hub counts in this way',
     add: ['platform_pulls'],
   },
   manifest_gets: {
@@ -33,12 +34,13 @@ const MEASURE_TABLE = {
     add: ['manifest_gets'],
   },
   sessions: {
-    definition: 'runs of requests of an origin in a repository with an invocation, separated by the session gap',
+    definition:
+      'sessions with an invocation: requests of an origin in a repository without a pause longer than the session gap',
     add: ['sessions'],
   },
   pull_by_tag: { definition: "Docker's pull_by_tag: pulls that began with a tag", add: ['pull_by_tag'] },
   pull_by_digest: {
-    definition: "Docker's pull_by_digest: invocations that began with a digest, HEADs too",
+    definition: "Docker's pull_by_digest: invocations that began with a digest, including checks",
     add: ['pull_by_digest'],
   },
   version_check: { definition: "Docker's version_check: checks that began with a tag", add: ['version_check'] },
@@ -47,11 +49,11 @@ const MEASURE_TABLE = {
     add: ['artifact_fetches'],
   },
   orphan_blob_sessions: {
-    definition: 'layers that were fetched without a manifest before them',
+    definition: 'sessions in which layers were fetched without a manifest before them',
     add: ['orphan_blob_sessions'],
   },
   failed_requests: {
-    definition: 'requests that were answered 4xx or 5xx; notifications never report any',
+    definition: 'requests that were answered with 4xx or 5xx; notifications never report any',
     add: ['failed_requests'],
   },
   bytes: { definition: 'bytes of manifests and blobs, if the source reports them', add: ['bytes'] },
@@ -63,7 +65,10 @@ const MEASURE_TABLE = {
     definition: 'distinct pullers by address: too low if people share an address',
     distinct: 'endpoints',
   },
-  unique_sources: { definition: 'distinct origins with an invocation, checks too', distinct: 'sources' },
+  unique_sources: {
+    definition: 'distinct origins with an invocation, including origins that only checked',
+    distinct: 'sources',
+  },
 } as const satisfies Record<string, Measure>
 
 export type MeasureName = keyof typeof MEASURE_TABLE

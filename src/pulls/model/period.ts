@@ -113,7 +113,7 @@ const quarterOfYear = (words: string): Period | undefined => {
   return { from, to: addMonths(from, 3) }
 }
 
-/** An ISO week, as 2026-w48: the first week of a year contains 4 January. */
+/** An ISO week, for example 2026-w48: the first week of a year contains 4 January. */
 export const isoWeek = (words: string): Period | undefined => {
   const [, year, number] = /^(\d{4})-w(\d{2})$/.exec(words) ?? []
   const fourth = `${year ?? ''}-01-04`
@@ -141,7 +141,7 @@ export const periodBefore = ({ from, to, ...rest }: Period): Period => {
   return { ...rest, from: addDays(from, -daysBetween(from, to)), to: from }
 }
 
-/** Whether a text is a valid day, as 2026-02-28. No event is older than 1970, and databases read years of four digits. */
+/** Whether a text is a valid day, for example 2026-02-28. No event is older than 1970, and databases read years of four digits. */
 export const isDay = (text: string): boolean =>
   /^(?:19[7-9]|2\d\d)\d-\d{2}-\d{2}$/.test(text) &&
   !Number.isNaN(Date.parse(text)) &&

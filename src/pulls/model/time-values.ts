@@ -21,6 +21,6 @@ const IS_TIME: Record<TimeName, (value: string) => boolean> = {
 
 const shapeOf = (text: string): string => text.replace(/\d/g, '0')
 
-/** Whether a text is a value of a time dimension, as `2026-W48`, or, if it ends in `*`, a possible beginning of one. */
+/** Whether a text is a value of a time dimension, for example `2026-W48`, or, if it ends in `*`, a possible beginning of one. */
 export const isTimeValue = (name: TimeName, text: string): boolean =>
   text.endsWith('*') ? shapeOf(TIME_EXAMPLES[name]).startsWith(shapeOf(text.slice(0, -1))) : IS_TIME[name](text)

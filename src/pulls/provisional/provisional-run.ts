@@ -91,7 +91,7 @@ export const restartProvisional = async (tx: Sql): Promise<void> => {
   await clearProvisional(tx)
 }
 
-/** Deletes all provisional rows. Until `setShown`, answers say that requests are pending. */
+/** Deletes all provisional rows. Until `setShown`, answers report that requests are pending. */
 export const clearProvisional = async (tx: Sql): Promise<void> => {
   await sql`update provisional.run set snapshot = null`.execute(tx)
   // There may be one row for each pending request.

@@ -91,7 +91,9 @@ export const parsePullsQuery = (parameters: Readonly<Record<string, unknown>>, n
   const text = (name: string): string | undefined => texts.get(name)
   const timeZone = text('tz') ?? DEFAULTS.tz
   if (!isTimeZone(timeZone) || AMBIGUOUS_ZONE.test(timeZone))
-    throw new PullsError(`tz: "${excerpt(timeZone)}" is not a time zone; expected an IANA name, as Europe/Berlin`)
+    throw new PullsError(
+      `tz: "${excerpt(timeZone)}" is not a time zone; expected an IANA name, for example Europe/Berlin`,
+    )
   const today = localDay(now, timeZone)
   const groupBy = names(text('group_by') ?? '', 'group_by', DIMENSION_NAMES)
   if (groupBy.length > MAX_GROUPS) throw new PullsError(`group_by: expected at most ${MAX_GROUPS}`)
@@ -169,7 +171,7 @@ const digestValue = (value: string): string => {
   if (length !== undefined && hex.length === length) return `${algorithm}:${hex}`
   if (value === 'unknown' || value.endsWith('*') || isDigest(value)) return value
   throw new PullsError(
-    `digest: "${excerpt(value)}" is not a digest; expected one as sha256:…, at least its first 12 hexadecimal digits, or unknown`,
+    `digest: "${excerpt(value)}" is not a digest; expected a digest such as sha256:…, at least its first 12 hexadecimal digits, or unknown`,
   )
 }
 
@@ -184,7 +186,7 @@ const refuseUnknown = (name: DimensionName, values: readonly string[]): void => 
   const unfit = isTimeName(name) ? values.find((value) => !isTimeValue(name, value)) : undefined
   if (isTimeName(name) && unfit !== undefined)
     throw new PullsError(
-      `${name}: "${excerpt(unfit)}" is not ${name === 'hour' ? 'an' : 'a'} ${name}; expected one as ${TIME_EXAMPLES[name]}, or a prefix followed by *`,
+      `${name}: "${excerpt(unfit)}" is not ${name === 'hour' ? 'an' : 'a'} ${name}; expected a value such as ${TIME_EXAMPLES[name]}, or a prefix followed by *`,
     )
 }
 
@@ -199,7 +201,9 @@ const periodIn = (texts: ReadonlyMap<string, string>, today: string): Period => 
       ['until', last],
     ] as const)
       if (!isDay(day))
-        throw new PullsError(`${name}: "${excerpt(day)}" is not a day from 1970 to 2999; expected one as 2026-03-10`)
+        throw new PullsError(
+          `${name}: "${excerpt(day)}" is not a day from 1970 to 2999; expected a day such as 2026-03-10`,
+        )
     if (until !== undefined && last < since) throw new PullsError('until: expected a day that is not before since')
     return { from: since, to: addDays(last, 1) }
   }

@@ -18,7 +18,9 @@ export const refuseUnknownTimeZone = async (db: Sql, timeZone: string): Promise<
     await sql`select now() at time zone ${timeZone}::text`.execute(db)
   } catch (error) {
     if (!hasInvalidParameter(error)) throw error
-    throw new PullsError(`tz: the database has no time zone "${timeZone}"; expected an IANA name, as Europe/Berlin`)
+    throw new PullsError(
+      `tz: the database has no time zone "${timeZone}"; expected an IANA name, for example Europe/Berlin`,
+    )
   }
   names.add(name)
 }

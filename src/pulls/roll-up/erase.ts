@@ -122,8 +122,8 @@ const deleteRows = async (
   await jobs.transaction().execute(restartProvisional)
   await eraseFrom('pulls.requests')
   const invocations = await eraseFrom('pulls.outcomes')
-  // A running roll-up may have read the outcomes. This waits until its rows are written, so that they are erased, and the roll-up drops
-  // the readings in its memory. Later roll-ups find no outcomes.
+  // A running roll-up may have read the outcomes. The lock waits until the rows of that roll-up are written, so that they are
+  // erased, and the roll-up drops the readings in its memory. Later roll-ups find no outcomes.
   await jobs.transaction().execute(async (tx) => restartRollingDays(tx, registries))
   await eraseFrom('pulls.behaviours')
   if (origin !== undefined) await eraseUnfinishedDays(jobs, registries)

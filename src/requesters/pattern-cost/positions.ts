@@ -132,7 +132,7 @@ export const positionsOf = (pattern: string): Positions => {
 }
 
 const few = (ways: number): number => {
-  if (ways > MOST_WAYS) throw new NotBounded('can take nothing in more than a million ways')
+  if (ways > MOST_WAYS) throw new NotBounded('can match an empty text in more than a million ways')
   return ways
 }
 

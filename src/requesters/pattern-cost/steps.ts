@@ -38,7 +38,7 @@ export const stepsOf = (pattern: string, length: number, most = Infinity): numbe
     steps += here
     if (read === length || steps >= most || reached.length === 0) return steps
     const { next, done } = onwards(reached, moves)
-    if ((work += done) > MOST_WORK) throw new NotBounded('is too involved to be judged')
+    if ((work += done) > MOST_WORK) throw new NotBounded('is too complex to be judged')
     if (isSame(reached, next)) return steps + here * (length - read)
     reached = next
   }
@@ -86,7 +86,7 @@ const createMoves = ({ takers, follow }: Positions): ((from: readonly number[], 
   return (from, key) => {
     const found = known.get(key)
     if (found) return found
-    if (known.size >= MOST_SETS) throw new NotBounded('is too involved to be judged')
+    if (known.size >= MOST_SETS) throw new NotBounded('is too complex to be judged')
     const made = withoutLesser(alphabet.map((takes) => moveBy(from, takes)))
     known.set(key, made)
     return made

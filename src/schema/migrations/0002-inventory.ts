@@ -73,7 +73,7 @@ const statements = [
     ) stored,
     primary key (repository_id, digest)
   )`,
-  // Sums over all blobs read only this index. A pull changes none of its columns, so it stays an update within the page.
+  // Sums over all blobs read only this index. A pull changes no column of the index, so the update of its row stays within the page.
   sql`create index repository_blobs_digest on inventory.repository_blobs (digest, repository_id) include (size) where live`,
 
   // A tag, and the digest of its newest push or pull. A delete of that digest in the repository deletes the tag as well;

@@ -165,7 +165,7 @@ const actorOf = (value: unknown, unreadable: UnreadableFields): Actor => {
 const text = (value: unknown, field: string, longest = LONGEST_TEXT): string | undefined => {
   if (isMissing(value)) return undefined
   if (typeof value !== 'string') throw new Unreadable('wrong_type', `${field} is not text`)
-  if (value.includes('\0')) throw new Unreadable('nul_character', `${field} holds a NUL`)
+  if (value.includes('\0')) throw new Unreadable('nul_character', `${field} contains a NUL`)
   if (value.includes('\ufffd') || !value.isWellFormed()) throw new Unreadable('broken_utf8', `${field} is not UTF-8`)
   if (value.length > longest) throw new Unreadable('too_long', `${field} has more than ${longest} characters`)
   return value

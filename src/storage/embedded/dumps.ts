@@ -67,7 +67,7 @@ export const createDumps = (database: EmbeddedDatabase, now: () => Date): Dumps 
       await sql`delete from dump_failures`.execute(db)
       return file
     } catch (error) {
-      // The error of the dump says more than a failure to record it.
+      // The error of the dump explains more than a failure to record it.
       await recordFailure(error).catch(() => undefined)
       throw error
     }

@@ -39,7 +39,8 @@ export const readRedisUrl = (url: string): RedisAddress => {
 
 const readHost = (text: string): Host => {
   const address = `redis://${text}`
-  if (!URL.canParse(address)) throw new TypeError('a host is not valid, expected host:port, as redis.example.com:6379')
+  if (!URL.canParse(address))
+    throw new TypeError('a host is not valid, expected host:port, for example redis.example.com:6379')
   const { hostname, port } = new URL(address)
   return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 6379) }
 }
@@ -50,7 +51,8 @@ const readLogin = (text: string): Login => {
 }
 
 const readDatabase = (text: string): number => {
-  if (!/^\d*$/.test(text)) throw new TypeError('its database is not a number, as redis://host:6379/1')
+  if (!/^\d*$/.test(text))
+    throw new TypeError('its database is not a number; expected, for example, redis://host:6379/1')
   return Number(text)
 }
 

@@ -2,7 +2,7 @@ import type { Transaction } from '../sql/database.js'
 import type { HyperLogLog } from './hyperloglog/hyperloglog.js'
 import { UserError } from '../../runtime/user-error.js'
 
-/** A key contains no sketch, or one that no set of members can produce. The message names a key and says what to do. */
+/** A key contains no sketch, or one that no set of members can produce. The message names a key and explains what to do. */
 export class DamagedSketch extends UserError {
   override readonly kind = 'upstream'
   constructor(keys: readonly string[]) {

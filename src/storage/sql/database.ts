@@ -13,8 +13,8 @@ export type HotStatement = { name: string; text: string }
 export type Run = <Row>(statement: HotStatement, values: unknown[]) => Promise<Row[]>
 
 /**
- * The count of losses when work was prepared, if that used what a process remembers of the database. If a connection was lost since,
- * nothing is written, and the call throws ConnectionLost.
+ * The count of losses when work was prepared, if the work used data that a process remembers of the database. If a connection was
+ * lost since, nothing is written, and the call throws ConnectionLost.
  */
 export type PreparedAt = number
 
@@ -62,7 +62,7 @@ export type Database = {
    * frees their space
    */
   eraseTraces: (tables: readonly string[]) => Promise<string[]>
-  /** The server's version, as `15.18`. */
+  /** The server's version, for example `15.18`. */
   version: () => Promise<string>
   close: () => Promise<void>
 }

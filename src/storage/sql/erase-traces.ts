@@ -15,8 +15,8 @@ const SEGMENT_BYTES = 16 * 2 ** 20
 
 /**
  * `Database.eraseTraces` of the embedded database. `delete` and `update` leave the old row in its page, and vacuum leaves the
- * bytes, so a table is written to a new file; the write-ahead log so far is removed. The pending work is recorded first, so that
- * the next start does what this process could not do.
+ * bytes. So a table is written to a new file, and the existing segments of the write-ahead log are removed. The pending work is
+ * recorded first, so that the next start does what this process could not do.
  */
 export const eraseTracesOn =
   (db: Sql, hasSpace: HasSpace): Database['eraseTraces'] =>

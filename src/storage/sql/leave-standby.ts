@@ -24,7 +24,7 @@ export const leaveStandby = (pools: readonly pg.Pool[]): void => {
   for (const pool of pools) {
     pool.on('connect', (client) => {
       ;(client as Opened).connection.on('errorMessage', ({ code }: { code?: string }) => {
-        // An error on a rejected connection says nothing about newer connections.
+        // An error on a rejected connection shows nothing about newer connections.
         if (code === READ_ONLY && !rejected.has(client)) rejectAll()
       })
     })

@@ -38,7 +38,7 @@ export class ConnectionLost extends Error {
   /** The SQLSTATE of a broken connection: `isStorageUnavailable` and `storeOf` recognise it. */
   readonly code = '08006'
   constructor() {
-    super('a connection to PostgreSQL was lost while a write was prepared; it is to be sent again')
+    super('a connection to PostgreSQL was lost while a write was prepared; send the request again')
   }
 }
 

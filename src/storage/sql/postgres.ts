@@ -72,7 +72,7 @@ export const openPostgres = (url: string): Database => {
   const jobs = poolOf(JOB_TIMEOUT_MS, { max: 2, query_timeout: JOB_TIMEOUT_MS + GRACE_MS })
   // Statements of operators have their own time limit, and may change the state of their session.
   const operators = new pg.Pool({ ...connect, max: 2 })
-  // A statement of an operator may break its own connection, which says nothing about other connections.
+  // A statement of an operator may break its own connection, which shows nothing about other connections.
   for (const pool of [writers, readers, jobWriters, jobs])
     pool.on('connect', (client) => client.on('error', losses.broke))
   const pools = [writers, readers, jobWriters, jobs, operators]

@@ -1,7 +1,7 @@
 import { HARMLESS_FUNCTIONS, SECRET_NAMES } from './read-only-role.js'
 import { UserError } from '../../runtime/user-error.js'
 
-/** Tallyman itself refused or ended the statement of an operator. The message says why, and what helps. */
+/** Tallyman itself refused or ended the statement of an operator. The message explains why, and what helps. */
 export class StatementRefused extends UserError {
   override readonly kind = 'invalid'
 }
@@ -110,8 +110,8 @@ export const wordsIn = (text: string): string[] => {
 }
 
 /**
- * A query that selects from the words `$1` those that no statement may contain: functions that have effects (which PostgreSQL calls
- * volatile) or run a text as a statement.
+ * A query that finds, among the words `$1`, the names that no statement may contain: functions that have effects (which
+ * PostgreSQL calls volatile), and functions that run a text as a statement.
  * @param isRestricted whether the statement runs as the role that cannot read secrets
  */
 export const refusedWords = (isRestricted: boolean): string => `

@@ -49,7 +49,7 @@ describe.each(STORE_PAIRS)('time zones on %s', (_, open) => {
 
   test('a zone that only JavaScript knows is refused with a sentence', async () => {
     await expect(refuseUnknownTimeZone(stores.database.sql, 'SST')).rejects.toThrow(
-      new PullsError('tz: the database has no time zone "SST"; expected an IANA name, as Europe/Berlin'),
+      new PullsError('tz: the database has no time zone "SST"; expected an IANA name, for example Europe/Berlin'),
     )
   })
 })
