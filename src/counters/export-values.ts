@@ -5,8 +5,11 @@ import { isRegistryName } from '../events/registry-host.js'
 import { isStorableText } from '../events/storable-text.js'
 import { parseSketchKey } from './keys.js'
 
-/** PostgreSQL limits index entries to 2,704 bytes; the longest stored names of actors have 2,048. */
-const LONGEST_NAME_BYTES = 2_600
+/**
+ * PostgreSQL limits index entries to 2,704 bytes, and a name is in one index entry with an event of up to 128 bytes and a day. The longest
+ * names that are stored have 2,048; earlier versions stored somewhat longer ones.
+ */
+export const LONGEST_NAME_BYTES = 2_500
 /** Contributions of one first event. It has at most one for each rule that matches it. */
 const MOST_CONTRIBUTIONS = 10_000
 /** Seconds of 100 years, the longest lifetime that can be configured. */

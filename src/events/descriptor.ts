@@ -152,8 +152,23 @@ const LARGEST_SIZE = 2 ** 43
 export const sizeOf = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= LARGEST_SIZE ? value : undefined
 
-const platformOf = (value: unknown): Platform | undefined => {
+/** Characters of each part of a platform. The longest that Go and Docker know have fewer than 16. */
+const LONGEST_PLATFORM_PART = 64
+/** The characters that containerd accepts in a part of a platform. */
+const PLATFORM_PART = new RegExp(`^[A-Za-z0-9._-]{1,${LONGEST_PLATFORM_PART}}$`)
+
+/**
+ * Reads a platform. Clients choose all parts, and pulls are grouped by them, so that each part is bounded.
+ * @returns undefined if a part cannot be read: the other parts alone may name another platform
+ */
+export const platformOf = (value: unknown): Platform | undefined => {
   if (!isFields(value)) return undefined
-  const [os, architecture, variant] = [shortText(value.os), shortText(value.architecture), shortText(value.variant)]
-  return { ...(os && { os }), ...(architecture && { architecture }), ...(variant && { variant }) }
+  const platform: Platform = {}
+  for (const part of ['os', 'architecture', 'variant'] as const) {
+    const text = value[part]
+    if (isMissing(text)) continue
+    if (typeof text !== 'string' || !PLATFORM_PART.test(text)) return undefined
+    platform[part] = text
+  }
+  return platform
 }

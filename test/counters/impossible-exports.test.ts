@@ -4,6 +4,7 @@ import { ImportError } from '../../src/counters/export-lines.js'
 import { importCounters, type ImportOptions } from '../../src/counters/import-counters.js'
 import { NOW } from '../servers/clock.js'
 import { counted } from '../servers/counting.js'
+import { noise } from '../servers/noise.js'
 import { denseOf } from '../servers/sketches.js'
 import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 
@@ -61,7 +62,7 @@ const IMPOSSIBLE: [string, string, RegExp][] = [
   ['the year 0', tally({ day: '0000-01-01' }), /day: is not a day like/],
   ['a day before 1970', tally({ day: '1969-12-31' }), /day: is not a day like/],
   ['February 30th', tally({ day: '2026-02-30' }), /day: is not a day like/],
-  ['a name of 3 MB', tally({ name: 'x'.repeat(3_000_000) }), /name: is longer than 2600 bytes/],
+  ['a name of 3 MB', tally({ name: 'x'.repeat(3_000_000) }), /name: is longer than 2500 bytes/],
   ['a name with a control character', tally({ name: 'a\u001b[31m' }), /name: is not the name of a total/],
   ['no name', tally({ name: '' }), /name: is not the name of a total/],
   ['a registry that is no host', repository({ registry: '<script>' }), /registry: is not the name of a registry/],
@@ -81,6 +82,11 @@ const IMPOSSIBLE: [string, string, RegExp][] = [
   ['a member of 3 MB', repository({ if_known: [{ event: 'a', member: 'x'.repeat(3_000_000) }] }), /member: is longer/],
   ['too many members', repository({ if_known: new Array(10_001).fill({ event: 'a', member: '1' }) }), /if_known: /],
   ['a user without an event', unresolved({ event: '?' }), /event: /],
+  [
+    'a user whose name, with an event, is too long for an index',
+    unresolved({ name: noise(2_600, 'name'), event: 'a'.repeat(128) }),
+    /name: is longer than 2500 bytes/,
+  ],
   ['a name that is no text', unresolved({ name: '\ud800' }), /name: contains characters that are not text/],
   ['a kind of 3 MB', JSON.stringify({ kind: 'x'.repeat(3_000_000) }), /"x{80}…" is an unknown kind/],
 ]
@@ -104,6 +110,19 @@ describe.each(STORE_PAIRS)('on %s', (_, open) => {
     expect(await counted(stores)).toEqual(before)
   })
 
+  test('the longest user and event are stored', async () => {
+    const line = unresolved({
+      name: noise(2_500, 'name'),
+      event: 'a' + noise(127, 'event').toLowerCase().replaceAll('-', '_'),
+    })
+    const end = '{"kind":"end","lines":{"sketch":0,"tally":0,"repository":0,"unresolved_user":1}}'
+    await importCounters(stores, given(HEADING, line, end), OPTIONS)
+    const { rows } = await sql`select length(name) as name, length(event) as event from unresolved_users`.execute(
+      stores.database.sql,
+    )
+    expect(rows).toEqual([{ name: 2_500, event: 128 }])
+  })
+
   test('a row that comes twice is merged, as it is from two exports', async () => {
     const lines = [
       tally({ value: 2 }),
@@ -123,11 +142,15 @@ describe.each(STORE_PAIRS)('on %s', (_, open) => {
   })
 
   test('what the database refuses all the same is a sentence with its line', async () => {
-    const name = Array.from({ length: 650 }, (_, i) => String.fromCodePoint(0x10000 + ((i * 7_919) % 60_000))).join('')
-    const line = unresolved({ name, event: `a${'b'.repeat(127)}` })
+    const { sql: db } = stores.database
+    await sql`alter table unresolved_users add constraint refused check (name <> 'alice')`.execute(db)
     const end = '{"kind":"end","lines":{"sketch":0,"tally":0,"repository":0,"unresolved_user":1}}'
-    await expect(importCounters(stores, given(HEADING, line, end), OPTIONS)).rejects.toThrow(
-      /^a line of the kind unresolved_user up to line 3: the database refuses it \(/,
-    )
+    const attempt = importCounters(stores, given(HEADING, unresolved({}), end), OPTIONS)
+    const sentence = /^a line of the kind unresolved_user up to line 3: the database refuses it \(/
+    try {
+      await expect(attempt).rejects.toThrow(sentence)
+    } finally {
+      await sql`alter table unresolved_users drop constraint refused`.execute(db)
+    }
   })
 })

@@ -43,6 +43,8 @@ describe('a side field that cannot be read', () => {
     ['actor.name', 'al\ud800ice'],
     ['actor.name', 'a'.repeat(2_049)],
     ['actor.name', 'é'.repeat(1_025)],
+    // In lower case, in which names are compared and stored, the letter has three bytes.
+    ['actor.name', 'Ⱥ'.repeat(1_024)],
     ['actor', 17],
     ['actor', []],
     ['actor.user', 'x'.repeat(1024 * 1024)],
@@ -63,6 +65,9 @@ describe('a side field that cannot be read', () => {
     ['target.url', {}],
     ['target.references', 'x'],
     ['target.references', [{ digest: 'x' }]],
+    ['target.references', [{ digest: digestNamed('a'), platform: { os: 'a'.repeat(65), architecture: 'amd64' } }]],
+    ['target.references', [{ digest: digestNamed('a'), platform: { os: 'linux', architecture: 'a/b' } }]],
+    ['target.references', [{ digest: digestNamed('a'), platform: { os: 'linux', architecture: 'arm', variant: 7 } }]],
     ['target.references', Array.from({ length: 50_001 }, () => ({ digest: digestNamed('a') }))],
   ])('%s', (field, value) => {
     expect(read(setField(whole('push'), field, value)).unreadableFields).toEqual([field])
@@ -87,6 +92,23 @@ describe('a side field that cannot be read', () => {
       { digest: digestNamed('b'), size: 9 },
     ])
     expect(found.unreadableFields).toEqual(['target.references'])
+  })
+
+  test.each([
+    [
+      { os: 'windows', architecture: 'amd64', variant: '' },
+      { os: 'windows', architecture: 'amd64' },
+    ],
+    [
+      { os: 'a'.repeat(64), architecture: 'x86-64_v2.1' },
+      { os: 'a'.repeat(64), architecture: 'x86-64_v2.1' },
+    ],
+    [{ os: 'linux', architecture: 'arm', variant: 'v'.repeat(65) }, undefined],
+    [{ os: 'linux\n', architecture: 'arm' }, undefined],
+    [{ os: 'linux', architecture: 'ärm' }, undefined],
+  ])('of the platform %j is read whole, or the platform is unknown', (platform, expected) => {
+    const found = read(setField(whole('push'), 'target.references', [{ digest: digestNamed('a'), platform }]))
+    expect(found.references).toEqual([{ digest: digestNamed('a'), ...(expected && { platform: expected }) }])
   })
 
   test('bytes that are no UTF-8 are those of one field alone', () => {

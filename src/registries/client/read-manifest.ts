@@ -6,6 +6,7 @@ import {
   INDEXES,
   isIndex,
   isManifest,
+  platformOf,
   readDescriptors,
   type Descriptor,
   type Platform,
@@ -137,21 +138,22 @@ const schema1 = (fields: Fields, mediaType: string, layers: unknown[]): ReadMani
     mediaType: SCHEMA_1_LAYER,
   }))
   const read = described({}, mediaType, entries)
-  const architecture = shortText(fields.architecture)
-  return read && { ...read, ...(architecture !== undefined && { platform: { architecture } }) }
+  const platform = platformOf({ architecture: fields.architecture })
+  return read && { ...read, ...(platform?.architecture !== undefined && { platform }) }
 }
 
 /** Whether a config contains the platform of its image. */
 export const hasPlatform = (config: Descriptor | undefined): boolean => IMAGE_CONFIGS.has(config?.mediaType)
 
-/** The platform in an image's config (image-spec 1.1, "Image Configuration"); also undefined if programs may read it differently. */
+/**
+ * The platform in an image's config (image-spec 1.1, "Image Configuration"); also undefined if programs may read it differently, or if
+ * a part of it cannot be read.
+ */
 export const platformIn = (bytes: Buffer): Platform | undefined => {
   const fields = unambiguousFieldsIn(bytes) ?? {}
   if (!areReadAlike(fields, PLATFORM_FIELDS)) return undefined
-  const [os, architecture, variant] = [shortText(fields.os), shortText(fields.architecture), shortText(fields.variant)]
-  return os === undefined && architecture === undefined
-    ? undefined
-    : { ...(os && { os }), ...(architecture && { architecture }), ...(variant && { variant }) }
+  const platform = platformOf(fields)
+  return platform?.os === undefined && platform?.architecture === undefined ? undefined : platform
 }
 
 /** Bytes without a match have no field `signatures`, however programs fold names. */

@@ -146,7 +146,11 @@ const INSTANCE = /^[^\p{C}]{1,128}$/u
  * The largest number of bytes of an actor's name. SPIFFE IDs, the longest names that token servers put into `sub`, have up to
  * 2,048. An index entry of PostgreSQL has at most 2,704 bytes in total.
  */
-const LONGEST_NAME = 2_048
+export const LONGEST_NAME = 2_048
+
+/** Names are stored in lower case, too, where some letters have more bytes. */
+const isTooLong = (name: string): boolean =>
+  Math.max(Buffer.byteLength(name), Buffer.byteLength(name.toLowerCase())) > LONGEST_NAME
 
 const actorOf = (value: unknown, unreadable: UnreadableFields): Actor => {
   const fields = fieldsOf(value, 'actor', unreadable)
@@ -154,7 +158,7 @@ const actorOf = (value: unknown, unreadable: UnreadableFields): Actor => {
   const type = exactText(fields.user_type, 'actor.user_type', unreadable)
   const token = exactText(fields.user, 'actor.user', unreadable, LONGEST_TOKEN)
   const actor: Actor = {}
-  if (name !== undefined && Buffer.byteLength(name) > LONGEST_NAME) unreadable.push('actor.name')
+  if (name !== undefined && isTooLong(name)) unreadable.push('actor.name')
   else if (name !== undefined) actor.name = name
   if (type !== undefined) actor.type = type
   if (token !== undefined) actor.token = token

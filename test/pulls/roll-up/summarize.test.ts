@@ -13,6 +13,7 @@ import { MEASURE_NAMES } from '../../../src/pulls/model/measures.js'
 import { addDays } from '../../../src/pulls/model/period.js'
 import { HyperLogLog } from '../../../src/storage/sketches/hyperloglog/hyperloglog.js'
 import { eventually } from '../../servers/process.js'
+import { noise } from '../../servers/noise.js'
 import { keepOutcomes } from '../../servers/outcomes.js'
 import { runsOn } from '../../servers/runs.js'
 import { seeing } from '../../servers/seen-statements.js'
@@ -25,6 +26,9 @@ const NOW = new Date(`${TODAY}T12:00:00Z`)
 /** One whole month between two partial ones. */
 const FIRST = '2026-09-24'
 const DAYS = 41
+
+/** Earlier versions stored values that no index has room for. */
+const LONG = noise(3_000, 'long')
 
 const orNull = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(arbitrary, { freq: 3 })
 const yes = fc.boolean()
@@ -42,7 +46,7 @@ const outcome = fc.record({
   gets: fc.nat(2),
   layers: fc.nat(2),
   bytes: fc.nat(1_000),
-  platform: fc.constantFrom('linux/amd64', 'linux/arm64', 'unknown'),
+  platform: fc.constantFrom('linux/amd64', 'linux/arm64', 'unknown', LONG),
   platform_from: orNull(fc.constantFrom('index', 'client')),
   platform_pulls: fc.nat(2),
   starts_session: yes,
@@ -53,7 +57,7 @@ const outcome = fc.record({
   os: orNull(fc.constantFrom('linux')),
   arch: orNull(fc.constantFrom('amd64', 'arm64')),
   country: orNull(fc.constantFrom('DE', 'FR', 'unknown')),
-  network: orNull(fc.constantFrom('n1', 'n2')),
+  network: orNull(fc.constantFrom('n1', 'n2', LONG)),
   network_kind: orNull(fc.constantFrom('cloud', 'isp')),
   signed_in: yes,
 })

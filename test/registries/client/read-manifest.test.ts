@@ -163,6 +163,22 @@ test('so it does with the platform in a config', () => {
   )
 })
 
+test.each([
+  ['65 characters in a part', { ...platform, variant: 'v'.repeat(65) }],
+  ['a part that is no text', { ...platform, os: 7 }],
+  ['a slash in a part', { ...platform, architecture: 'arm/v7' }],
+])('%s makes the platform unknown, and the manifest stays known', (_, long) => {
+  expect(platformIn(ofValue(long))).toBeUndefined()
+  const entry = { mediaType: OCI_IMAGE, digest: digestOf('e1'), size: 2 }
+  const read = readManifest(ofValue({ schemaVersion: 2, manifests: [{ ...entry, platform: long }] }), null)
+  expect(read?.contents).toEqual([entry])
+})
+
+test('an architecture of schema 1 that cannot be read is unknown', () => {
+  const bytes = ofValue({ schemaVersion: 1, architecture: 'a'.repeat(65), fsLayers: [{ blobSum: digestOf('b1') }] })
+  expect(readManifest(bytes, null)).not.toHaveProperty('platform')
+})
+
 test.each<[string, string, string]>([
   ['a name in another case', '{"formatLength":2,"formatTail":"fQ","FormatLength":3}', '"protected":'],
   ['a name twice', '{"formatLength":2,"formatLength":3,"formatTail":"fQ"}', '"protected":'],
