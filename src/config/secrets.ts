@@ -1,5 +1,16 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import { existsSync, linkSync, mkdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { FileError } from '../runtime/file-error.js'
 import { readTextFile } from '../runtime/read-file.js'
@@ -35,7 +46,13 @@ type SecretsConfig = {
 /** GitLab's registry requires letters and digits, beginning with a letter. */
 const newToken = (): string => `tm${randomBytes(20).toString('hex')}`
 
-/** The configured secrets. A missing secret is read from the data directory, or created and stored there. */
+/** What a file contains if a secret that Tallyman created was written to it in part. */
+const PART_OF_SECRET = /^t(?:m[0-9a-f]{0,39})?$/
+
+/**
+ * The configured secrets. A missing secret is read from the data directory, or created and stored there.
+ * @throws FileError for a file that cannot be read, or that does not contain a whole secret
+ */
 export const loadSecrets = ({ dataDir, notificationTokens, apiTokens, usersKey }: SecretsConfig): Secrets => {
   const unshown: string[] = []
   const files: string[] = []
@@ -89,7 +106,7 @@ const make = (dataDir: string, file: string): string => {
   const whole = `${path}.${process.pid}.part`
   const secret = newToken()
   if (file.endsWith('.token')) writeFileSync(marker(dataDir, file), '', { mode: 0o600 })
-  writeFileSync(whole, `${secret}\n`, { mode: 0o600 })
+  writeSynced(whole, `${secret}\n`)
   try {
     // Fails if another process was first, or if a crash or a full disk left an empty file.
     linkSync(whole, path)
@@ -103,12 +120,25 @@ const make = (dataDir: string, file: string): string => {
   return secret
 }
 
+/** Writes a file to the disk before it gets its name, so that a crash leaves the whole file or none. */
+const writeSynced = (path: string, text: string): void => {
+  const file = openSync(path, 'w', 0o600)
+  try {
+    writeFileSync(file, text)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+}
+
 /** Bytes. */
 const LARGEST_SECRET = 65_536
 
 const readIfThere = (path: string): string | undefined => {
   try {
     const secret = readTextFile(path, { bytes: LARGEST_SECRET }).trim()
+    if (PART_OF_SECRET.test(secret))
+      throw new FileError(path, 'contains only the beginning of a secret; restore it from a backup, or remove the file')
     return secret === '' ? undefined : secret
   } catch (error) {
     // A secret without read permission is not missing.

@@ -1,7 +1,7 @@
 import { chmod, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startOfDay, utcDay } from '../events/calendar.js'
-import { isRotation, periodOf, type SaltStore, type StoredSalt } from './salts.js'
+import { isRotation, isSalt, periodOf, type SaltStore, type StoredSalt } from './salts.js'
 
 const PART = '.part'
 /** `<rotation>-<first UTC day>` */
@@ -10,7 +10,8 @@ const NAME = /^([a-z]+)-(\d{4}-\d{2}-\d{2})$/
 /**
  * Stores salts in separate files (mode 0600), for the one process that uses the data directory. The embedded database would keep
  * a deleted salt in its pages and its log, and copy it into dumps. A file is overwritten before it is removed. A salt is written
- * to disk before it is used, so that a crash cannot give one client two origins.
+ * to disk before it is used, so that a crash cannot give one client two origins. A crash may leave a file that was overwritten and not
+ * removed: a file without a whole salt is destroyed, and replaced if its period needs a salt.
  * @param directory created with mode 0700 if it is missing
  */
 export const createSaltFiles = (directory: string): SaltStore => {
@@ -23,7 +24,7 @@ export const createSaltFiles = (directory: string): SaltStore => {
     add: async (salts) => {
       await mkdir(directory, { recursive: true, mode: 0o700 })
       await chmod(directory, 0o700)
-      for (const salt of salts) if (!(await readSalt(directory, nameOf(salt)))) await writeSalt(directory, salt)
+      for (const salt of salts) if (!(await readSalt(directory, nameOf(salt)))) await replaceSalt(directory, salt)
     },
     keepOnly: async (rotation, since) => {
       const kept = new Set(
@@ -48,7 +49,7 @@ const filesIn = async (directory: string): Promise<string[]> => {
   return entries.filter((entry) => entry.isFile()).map(({ name }) => name)
 }
 
-/** @returns undefined if the file does not exist, or contains no salt */
+/** @returns undefined if the file does not exist, or contains no whole salt */
 const readSalt = async (directory: string, file: string): Promise<StoredSalt | undefined> => {
   const [, rotation, day] = NAME.exec(file) ?? []
   const from = day === undefined ? undefined : startOfDay(day)
@@ -57,8 +58,13 @@ const readSalt = async (directory: string, file: string): Promise<StoredSalt | u
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
     throw error
   })
-  if (text === '') return undefined
-  return { rotation, ...periodOf(from, rotation), text }
+  return isSalt(text) ? { rotation, ...periodOf(from, rotation), text } : undefined
+}
+
+const replaceSalt = async (directory: string, salt: StoredSalt): Promise<void> => {
+  // What the file contains may be a part of a salt.
+  if ((await filesIn(directory)).includes(nameOf(salt))) await destroy(join(directory, nameOf(salt)))
+  await writeSalt(directory, salt)
 }
 
 const writeSalt = async (directory: string, salt: StoredSalt): Promise<void> => {

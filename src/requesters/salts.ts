@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { microsOf, type Micros } from '../events/calendar.js'
 
 /** How often the hash of an origin changes. */
@@ -12,6 +13,12 @@ export const isRotation = (text: string | undefined): text is Rotation =>
  * origin belonged.
  */
 export type Salt = { from: Micros; until: Micros; text: string }
+
+/** The text of a new salt: 256 bits in base64url. */
+export const newSalt = (): string => randomBytes(32).toString('base64url')
+
+/** Whether a text has the form of a salt. A crash may leave NULs or a part of a salt, which others could guess. */
+export const isSalt = (text: string): boolean => /^[A-Za-z0-9_-]{43}$/.test(text)
 
 export type StoredSalt = Salt & { rotation: Rotation }
 

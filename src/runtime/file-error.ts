@@ -33,7 +33,7 @@ export class FileError extends UserError {
     readonly path: string,
     /** The sentence without the path. */
     readonly reason: string,
-    /** The error code of the operating system, for example ENOENT; `undefined` for a file that is too large. */
+    /** The error code of the operating system, for example ENOENT; `undefined` for a file that is too large, or no text. */
     readonly code?: string,
   ) {
     super(`${path} ${reason}`)

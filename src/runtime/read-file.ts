@@ -35,8 +35,20 @@ export const readBoundedFile = (path: string, limits: ReadLimits): Buffer => {
   }
 }
 
-/** Reads a file as text in UTF-8, as `readBoundedFile` does. @throws FileError */
-export const readTextFile = (path: string, limits: ReadLimits): string => readBoundedFile(path, limits).toString('utf8')
+/**
+ * Reads a file as text in UTF-8, as `readBoundedFile` does. A file with a NUL is refused: after a crash, the blocks of a file that was
+ * being written or destroyed may be NULs, and they must not be used as a secret.
+ * @throws FileError
+ */
+export const readTextFile = (path: string, limits: ReadLimits): string => {
+  const bytes = readBoundedFile(path, limits)
+  if (bytes.includes(0))
+    throw new FileError(
+      path,
+      'contains NUL bytes: it is in UTF-16, or was not written completely; expected text in UTF-8, so restore it or write it again',
+    )
+  return bytes.toString('utf8')
+}
 
 const readAll = (file: number, path: string, { bytes, patience = PIPE_PATIENCE_MS }: ReadLimits): Buffer => {
   const stats = fstatSync(file)

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { Config } from '../config/config.js'
 import type { Core } from './core.js'
@@ -22,7 +22,7 @@ import { createPendingOf, type PendingOf } from '../pulls/requests/pending-of.js
 import { createSaltFiles } from '../requesters/salt-files.js'
 import { createSaltTable, moveSalts } from '../requesters/salt-table.js'
 import { saltWindow } from '../pulls/fold/state.js'
-import { createSalts, type Salts, type SaltStore } from '../requesters/salts.js'
+import { createSalts, newSalt, type Salts, type SaltStore } from '../requesters/salts.js'
 import { keepWindows } from '../pulls/requests/join-window-history.js'
 import type { Database } from '../storage/sql/database.js'
 import { eraseAlsoFrom } from '../storage/embedded/dumps.js'
@@ -74,7 +74,7 @@ export const openPulls = async (core: Core, database: Database): Promise<Pulls> 
     rotation: config.pulls_salt_rotation,
     window,
     now,
-    random: () => randomBytes(32).toString('base64url'),
+    random: newSalt,
   })
   await keepWindows(database, windows, now())
   const holder = randomUUID()

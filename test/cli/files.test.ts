@@ -75,7 +75,7 @@ test('a pipe that no process writes into does not hold a command', async () => {
 test('a secret in UTF-16 is named', async () => {
   const { code, err } = await tallyman({ TALLYMAN_API_TOKENS_FILE: at('utf-16') }, 'counters', 'list')
   expect([code, err]).toEqual([1, expect.stringMatching(SENTENCE)])
-  expect(err).toContain('TALLYMAN_API_TOKENS_FILE: has a NUL character; is the file that it comes from in UTF-16?')
+  expect(err).toContain(`TALLYMAN_API_TOKENS_FILE: ${at('utf-16')} contains NUL bytes: it is in UTF-16`)
 })
 
 describe('a data directory that cannot be used ends in a sentence:', () => {

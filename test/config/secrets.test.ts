@@ -73,6 +73,22 @@ describe('secrets', () => {
     expect(load).toThrow('EISDIR')
   })
 
+  test.each(FILES)('in a file that was not written completely are refused, as in %s', (file) => {
+    load()
+    const whole = readFileSync(join(dataDir(), file), 'utf8')
+    const parts = [0, 1, 2, 20, 41].map((length) => whole.slice(0, length))
+    for (const text of ['\0'.repeat(43), ...parts.map((part) => part.padEnd(43, '\0'))]) {
+      writeFileSync(join(dataDir(), file), text)
+      expect(load).toThrow(`${join(dataDir(), file)} contains NUL bytes`)
+    }
+    for (const part of parts.slice(1)) {
+      writeFileSync(join(dataDir(), file), part)
+      expect(load).toThrow(`${join(dataDir(), file)} contains only the beginning of a secret; restore it`)
+    }
+    writeFileSync(join(dataDir(), file), whole)
+    expect(load().made).toEqual([])
+  })
+
   test('that are configured are used instead of files', () => {
     const { notificationTokens, usersKey, unshown } = load({
       notificationTokens: [{ token: 'a' }, { token: 'b' }],

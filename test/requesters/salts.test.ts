@@ -1,10 +1,18 @@
-import { linkSync, readdirSync, readFileSync } from 'node:fs'
+import { linkSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { microsOf } from '../../src/events/calendar.js'
 import { createSaltFiles } from '../../src/requesters/salt-files.js'
 import { createSaltTable } from '../../src/requesters/salt-table.js'
-import { createSalts, type Rotation, type Salts, type SaltStore } from '../../src/requesters/salts.js'
+import {
+  createSalts,
+  isSalt,
+  newSalt,
+  periodOf,
+  type Rotation,
+  type Salts,
+  type SaltStore,
+} from '../../src/requesters/salts.js'
 import { temporaryFolder } from '../servers/process.js'
 import { openEmbeddedStores, openServerStores } from '../servers/stores.js'
 
@@ -43,7 +51,7 @@ describe.each([
       rotation,
       window: 30 * 60_000_000,
       now: () => now,
-      random: () => `salt ${++made}`,
+      random: () => `salt-${++made}`.padEnd(43, '-'),
     })
   const at = (time: string): number => microsOf(new Date(time))
   const stored = async (): Promise<string[]> => (await opened.store().list()).map(({ text }) => text)
@@ -95,14 +103,56 @@ describe.each([
   })
 })
 
-test('a salt file is overwritten before it is removed: its bytes would stay on the disk', async () => {
-  const folder = temporaryFolder('salts')
-  const store = createSaltFiles(folder.path)
-  const [from, until] = ['2026-11-01T00:00:00Z', '2026-12-01T00:00:00Z'].map((time) => microsOf(new Date(time)))
-  await store.add([{ rotation: 'monthly', from: from ?? 0, until: until ?? 0, text: 'a salt' }])
-  linkSync(join(folder.path, 'monthly-2026-11-01'), join(folder.path, 'its bytes'))
-  await store.keepOnly('daily', 0)
-  expect(readdirSync(folder.path)).toEqual(['its bytes'])
-  expect(readFileSync(join(folder.path, 'its bytes'), 'utf8')).toBe('\0'.repeat('a salt'.length))
-  folder.remove()
+describe('a salt file', () => {
+  const NOVEMBER = periodOf(microsOf(new Date('2026-11-21T12:00:00Z')), 'monthly')
+  const FILE = 'monthly-2026-11-01'
+  let folder: ReturnType<typeof temporaryFolder>
+  beforeEach(() => {
+    folder = temporaryFolder('salts')
+  })
+  afterEach(() => {
+    folder.remove()
+  })
+  const path = (name: string): string => join(folder.path, name)
+  const stored = { rotation: 'monthly', ...NOVEMBER, text: newSalt() } as const
+
+  test('is overwritten before it is removed: its bytes would stay on the disk', async () => {
+    const store = createSaltFiles(folder.path)
+    await store.add([stored])
+    linkSync(path(FILE), path('its bytes'))
+    await store.keepOnly('daily', 0)
+    expect(readdirSync(folder.path)).toEqual(['its bytes'])
+    expect(readFileSync(path('its bytes'), 'utf8')).toBe('\0'.repeat(43))
+  })
+
+  test.each([
+    ['NULs, after a crash between its overwriting and its removal', '\0'.repeat(43)],
+    ['a part of a salt', 'zQ8kd2XW9lm4rT7yV1pB'],
+    ['a part of a salt and NULs', 'zQ8kd2XW9lm4rT7yV1pB'.padEnd(43, '\0')],
+    ['more than a salt', newSalt() + '-'],
+    ['nothing', ''],
+  ])('with %s is no salt: the period gets a new one, and its bytes are destroyed', async (_, text) => {
+    writeFileSync(path(FILE), text)
+    linkSync(path(FILE), path('its bytes'))
+    const store = createSaltFiles(folder.path)
+    expect(await store.list()).toEqual([])
+    const { at } = await createSalts({
+      ...{ store, rotation: 'monthly', window: 0 },
+      now: () => new Date('2026-11-21T12:00:00Z'),
+      random: newSalt,
+    })
+    const salt = at(NOVEMBER.from).text
+    expect(isSalt(salt)).toBe(true)
+    expect(readFileSync(path(FILE), 'utf8')).toBe(salt)
+    expect(readFileSync(path('its bytes'), 'utf8')).toBe('\0'.repeat(text.length))
+  })
+
+  test('with NULs is destroyed if its period is over', async () => {
+    const store = createSaltFiles(folder.path)
+    writeFileSync(path('monthly-2026-09-01'), '\0'.repeat(43))
+    await store.add([stored])
+    await store.keepOnly('monthly', NOVEMBER.from)
+    expect(await store.list()).toEqual([stored])
+    expect(readdirSync(folder.path)).toEqual([FILE])
+  })
 })

@@ -10,6 +10,8 @@ const folder = temporaryFolder('read-file')
 const at = (name: string): string => join(folder.path, name)
 beforeAll(() => {
   writeFileSync(at('ten'), '0123456789')
+  writeFileSync(at('zeroed'), '\0'.repeat(8))
+  writeFileSync(at('half'), 'abcd\0\0\0\0')
   mkdirSync(at('directory'))
   symlinkSync(at('circle'), at('circle'))
   symlinkSync(at('ten'), at('link'))
@@ -38,6 +40,8 @@ describe('a file that an operator named', () => {
     ['larger than its bound', () => at('ten'), 'is larger than 9 bytes'],
     ['a device without an end', () => '/dev/zero', 'is larger than 9 bytes'],
     ['a pipe that no process writes into', () => at('pipe'), 'sent nothing, or did not end, for 30 ms'],
+    ['zeroed', () => at('zeroed'), 'contains NUL bytes'],
+    ['half written', () => at('half'), 'was not written completely; expected text in UTF-8, so restore it'],
     ['a directory', () => at('directory'), 'it is a directory, expected a file (EISDIR)'],
     ['not there', () => at('nowhere'), 'there is no such file or directory; check the path (ENOENT)'],
     ['below a file', () => at('ten/x'), 'a part of the path is a file and not a directory; check the path (ENOTDIR)'],
