@@ -185,10 +185,11 @@ export const createReadBack = ({
   const walk = async (hosts: readonly string[]): Promise<number> => {
     let learnt = 0
     let resume: Position | undefined
+    const names = new Map(hosts.map((host) => [host, registries.nameOf(host)]))
     for (let position: Position | undefined = after; position && !stopped;) {
-      const readable = withoutPauses(hosts)
-      if (readable.length === 0) return learnt
-      const step = await claimDue(database, { registries: readable, after: position, most: CLAIM })
+      const unpaused = withoutPauses(hosts)
+      if (unpaused.length === 0) return learnt
+      const step = await claimDue(database, { registries: names, unpaused, after: position, most: CLAIM })
       resume ??= step.resume
       learnt += await readAll(step.claimed)
       if (cancelled !== undefined) throw takeCancelled()

@@ -334,6 +334,88 @@ describe.each(STORE_PAIRS)('manifests are read back on %s', (_, open) => {
     expect(await todo()).toMatchObject([{ contents_known: true, last_error: null }])
   })
 
+  describe('from each registry that has them in turn,', () => {
+    /** A registry without the manifest. It sorts first. */
+    const without = (): Registry => ({ name: 'a.example', aliases: ['z.example'], url: elsewhere.url })
+    const asked = (): number[] => [elsewhere.requests.length, manifests().length]
+    beforeEach(() => {
+      elsewhere.requests.length = 0
+    })
+
+    test('however many repositories of one registry have them, and under however many names', async () => {
+      await ingest(pushed({ at: '2026-11-11T11:00:00Z' }))
+      for (let i = 0; i < 15; i++)
+        await ingest(pushed({ repository: `r${i}`, registry: i % 2 === 0 ? 'a.example' : 'z.example' }))
+      const reading = readBack([without(), named()])
+      expect([await reading.run(), asked()]).toEqual([0, [1, 0]])
+      await due()
+      expect([await reading.run(), asked()]).toEqual([1, [1, 1]])
+    })
+
+    test('also if more repositories have them than one statement for many manifests looks at', async () => {
+      await sql`
+        insert into inventory.repositories (registry, name, first_seen_at, last_seen_at)
+        select 'a.example', 'r' || i, now(), now() from generate_series(1, 1500) i
+      `.execute(stores.database.sql)
+      await sql`
+        insert into inventory.repository_manifests (repository_id, digest, pushed_at)
+        select id, ${IMAGE.digest}, now() from inventory.repositories
+      `.execute(stores.database.sql)
+      await ingest(pushed({ at: '2026-11-11T11:00:00Z' }))
+      const reading = readBack([without(), named()])
+      expect([await reading.run(), asked()]).toEqual([0, [1, 0]])
+      await due()
+      expect([await reading.run(), asked()]).toEqual([1, [1, 1]])
+    })
+
+    test('from one repository after the other of each registry', async () => {
+      serves.clear()
+      await ingest(
+        pushed({ repository: 'old', at: '2026-11-11T11:00:00Z' }),
+        pushed({ repository: 'new' }),
+        pushed({ registry: 'a.example', repository: 'one' }),
+      )
+      const reading = readBack([without(), named()])
+      for (let attempt = 1; attempt <= 6; attempt++) {
+        await reading.run()
+        await due()
+      }
+      expect(manifests().map((path) => path.split('/')[2])).toEqual(['new', 'old', 'new'])
+      expect(asked()).toEqual([3, 3])
+    })
+
+    test('twelve times each, and from the next registry 10 s after a failure', async () => {
+      serves.clear()
+      await ingest(pushed(), pushed({ registry: 'a.example' }))
+      const reading = readBack([without(), named()])
+      const hour = 3600
+      const rounds = [10, 30, 60, 300, 900, hour, 3 * hour, 6 * hour, 12 * hour, 12 * hour, 24 * hour, Infinity]
+      for (const delay of rounds.flatMap((round) => [10, round])) {
+        const { least, most } = await delayAfter(async () => reading.run())
+        expect(least).toBeLessThanOrEqual(delay)
+        expect(most).toBeGreaterThanOrEqual(delay)
+        if (delay < Infinity) await due()
+      }
+      expect(asked()).toEqual([12, 12])
+      await reading.run()
+      expect(asked()).toEqual([12, 12])
+    })
+
+    test('also twelve times when the other one is paused: its attempts are still to come', async () => {
+      const busy = await startStub((__, response) => response.writeHead(429, { 'retry-after': '600' }).end())
+      serves.clear()
+      await ingest(pushed(), pushed({ registry: 'a.example' }))
+      const reading = readBack([{ ...without(), url: busy.url }, named()])
+      for (let run = 1; run <= 13; run++) {
+        await reading.run()
+        await due()
+      }
+      await busy.stop()
+      expect(await countUnread(stores.database.sql)).toEqual({ waiting: 1, givenUp: 0 })
+      expect([busy.requests.length, manifests().length]).toEqual([1, 12])
+    })
+  })
+
   test('not while they are deleted', async () => {
     await ingest(pushed(), anEvent({ id: ++ids, action: 'delete', digest: IMAGE.digest, at: '2026-11-19T00:00:00Z' }))
     expect([await readBack().run(), registry.requests.length]).toEqual([0, 0])
