@@ -7,14 +7,14 @@ import { resolveSender, type ResolvedSender } from './resolve-sender.js'
 export const learnsSomething = ({ learnsHost, learnsProcess }: ResolvedSender): boolean =>
   learnsHost === true || learnsProcess === true
 
-/** The names whose existing data decides whether the hosts of senders may join the registries of their processes. */
-export const namesToLookUp = (learned: Learned, senders: readonly Sender[]): string[] => [
-  ...new Set(senders.flatMap(({ host }) => (host === undefined ? [] : [host, learned.ownerOf(host) ?? host]))),
+/** The hosts whose existing data decides whether they may join the registries of their processes. */
+export const hostsToLookUp = (senders: readonly Sender[]): string[] => [
+  ...new Set(senders.flatMap(({ host }) => (host === undefined ? [] : [host]))),
 ]
 
 /**
  * Learns the new hosts and processes of senders, in order.
- * @param recorded names with recorded data. Such a host is an existing registry, even if no process has reported it: it is
+ * @param recorded hosts with recorded data. Such a host is an existing registry, even if no process has reported it: it is
  * learned as a separate registry, and never joins another one automatically
  */
 export const learnFrom = (learned: Learned, senders: readonly Sender[], recorded: ReadonlySet<string>): Learnings => {
@@ -27,10 +27,8 @@ export const learnFrom = (learned: Learned, senders: readonly Sender[], recorded
   for (const sender of senders) {
     const { host, instance } = sender
     const { key, learnsHost, learnsProcess, formerKey } = resolveSender(learned, sender)
-    if (learnsHost === true && host !== undefined) {
-      const own = learned.ownerOf(host) ?? host
-      addHost(host, recorded.has(host) || recorded.has(own) ? own : key)
-    }
+    if (learnsHost === true && host !== undefined)
+      addHost(host, recorded.has(host) ? (learned.ownerOf(host) ?? host) : key)
     if (learnsProcess === true && instance !== undefined) {
       learned.setProcess(instance, key)
       processes.set(instance, key)

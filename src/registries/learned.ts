@@ -22,8 +22,6 @@ export type Learned = {
   nameOf: (key: string) => string
   /** Whether a registry with this name has a learned host or process. */
   exists: (name: string) => boolean
-  /** Whether the configuration contains neither the key of a registry nor one of its learned hosts. */
-  isUnnamed: (key: string) => boolean
   hasRoomForHost: (key: string) => boolean
   /** The names of registries that have reached the limit of hosts. */
   fullRegistries: () => string[]
@@ -99,8 +97,6 @@ export const createLearned = (configured: Configured): Learned => {
     ownerOf: (host) => configured.configuredName(host) ?? hosts.get(host) ?? (registries.has(host) ? host : undefined),
     nameOf,
     exists: (name) => (names ??= new Set([...registries.keys()].map(nameOf))).has(name),
-    isUnnamed: (key) =>
-      configured.configuredName(key) === undefined && (registries.get(key)?.configured.size ?? 0) === 0,
     hasRoomForHost: (key) => hosts.size < MOST_HOSTS && (registries.get(key)?.hosts ?? 0) < MOST_HOSTS_OF_REGISTRY,
     fullRegistries: () =>
       [...registries].filter(([, { hosts: count }]) => count >= MOST_HOSTS_OF_REGISTRY).map(([key]) => nameOf(key)),

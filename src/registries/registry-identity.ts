@@ -12,7 +12,7 @@ import { aliasesOfRegistry, type ConfiguredRegistries, type Registries } from '.
 import type { Database } from '../storage/sql/database.js'
 import { expireSenders } from './expire-senders.js'
 import { createHeardSenders, type HeardSenders } from './heard-senders.js'
-import { learnFrom, learnsSomething, namesToLookUp } from './learn-senders.js'
+import { hostsToLookUp, learnFrom, learnsSomething } from './learn-senders.js'
 import type { Learned } from './learned.js'
 import { createLearnedCopy } from './learned-copy.js'
 import { lockLearned, noteRemoval, recordedIn, type Learnings } from './learned-tables.js'
@@ -74,7 +74,7 @@ export const createRegistryIdentity = async ({
     const unknown = senders.filter(isNew)
     if (unknown.length === 0) return
     await copy.change(
-      async (current, tx) => learnFrom(current, unknown, await recordedIn(tx, namesToLookUp(current, unknown))),
+      async (current, tx) => learnFrom(current, unknown, await recordedIn(tx, hostsToLookUp(unknown))),
       { isPermanent: false },
     )
   }

@@ -20,7 +20,9 @@ export type ResolvedSender = {
  * host joins the registry of its process. A known process stays with its registry, whatever host a client sent. Without a process,
  * the host decides.
  *
- * A host is new if it has no recorded data. The learning transaction checks that (learn-senders.ts).
+ * A host is new if it has no recorded data, and is neither in the configuration nor the name of a token: the operator named a registry
+ * there, which may not have been heard yet, and a client could merge it with another one by a header. The learning transaction checks
+ * the data (learn-senders.ts).
  */
 export const resolveSender = (learned: Learned, sender: Sender): ResolvedSender => {
   const { host, instance } = sender
@@ -33,10 +35,7 @@ export const resolveSender = (learned: Learned, sender: Sender): ResolvedSender 
   const owner = learned.ownerOf(host)
   if (owner === undefined) return withHost(learned, known, host)
   const name = learned.nameOf(owner)
-  if (name === learned.nameOf(known)) return { key: known }
-  return canBecome(learned, { key: known, name, host })
-    ? withHost(learned, known, host)
-    : { key: known, conflict: name }
+  return name === learned.nameOf(known) ? { key: known } : { key: known, conflict: name }
 }
 
 /** Events without a host belong to the registry `unknown`, which may have been joined to another registry, like a host. */
@@ -54,13 +53,6 @@ const resolveNewProcess = (
 
 const withHost = (learned: Learned, key: string, host: string): ResolvedSender =>
   !learned.hosts.has(host) && learned.hasRoomForHost(key) ? { key, learnsHost: true } : { key }
-
-/**
- * Whether an unnamed registry takes the configured name of one of its hosts. It does if no other registry has that name: otherwise a
- * client could merge two registries with a header.
- */
-const canBecome = (learned: Learned, { key, name, host }: { key: string; name: string; host: string }): boolean =>
-  learned.isUnnamed(key) && !learned.hosts.has(host) && learned.hasRoomForHost(key) && !learned.exists(name)
 
 /** No host contains this prefix, so no client can choose such a key. */
 const PROVISIONAL = `${UNKNOWN_REGISTRY}@`

@@ -126,8 +126,8 @@ describe.each(STORE_PAIRS)('which registry a sender is, in %s', (_, open) => {
   })
 
   test('the aliases contain all names with data to move: hosts, provisional names, and renames of the configuration', async () => {
+    await resolved(await service(), 'p1 p1@a p1@b p2@x p2@y')
     const identity = await service([{ name: 'c', aliases: ['y'] }])
-    await resolved(identity, 'p1 p1@a p1@b p2@x p2@y')
     const [provisional] = await resolved(await service(), 'p9')
     expect(Object.fromEntries(identity.registries.aliases())).toEqual({
       [(await sql<{ host: string }>`select host from registry_hosts where host like '%@%'`.execute(stores.database.sql))
@@ -262,6 +262,26 @@ describe.each(STORE_PAIRS)('which registry a sender is, in %s', (_, open) => {
       await resolved(identity, 'p7@localhost', 'named')
       await record('named')
       expect(await resolved(identity, 'p1@a p1@named')).toEqual(['a', 'a'])
+    })
+
+    test.each(['c', 'd', 'named'])('exist as the operator names them, also before %s is heard', async (host) => {
+      const configured: Registry[] = [{ name: 'c', aliases: ['d'], url: 'https://c' }]
+      const identity = await service(configured, { tokenNames: ['named'] })
+      const name = host === 'd' ? 'c' : host
+      expect(await resolved(identity, `p1@a p1@${host} p1@a @a`)).toEqual(['a', 'a', 'a', 'a'])
+      expect(await resolved(identity, `p2@${host} p2@x @${host} p1@x`)).toEqual([name, name, name, 'a'])
+      expect(Object.fromEntries(identity.registries.aliases())).toEqual({ d: 'c', x: name })
+      expect(await openConflicts(identity)).toContainEqual(['a', name, `tallyman registries join a ${name}`])
+    })
+
+    test('are joined to a name that was not heard yet when the configuration lists a host', async () => {
+      const configured: Registry[] = [{ name: 'c', aliases: [] }]
+      const identity = await service(configured)
+      expect(await resolved(identity, 'p1@a p1@c')).toEqual(['a', 'a'])
+      configured[0] = { name: 'c', aliases: ['a'] }
+      identity.registries.reload()
+      expect(await resolved(identity, 'p1@a p1@c @a')).toEqual(['c', 'c', 'c'])
+      expect(await openConflicts(identity)).toEqual([])
     })
 
     test('do not include registries of which only counters were imported', async () => {

@@ -77,8 +77,10 @@ describe('which registry a sender is', () => {
   describe('where the configuration names hosts', () => {
     test.each([
       ['a host that it names is of its registry', { c: ['a'] }, 'p1@a @a', 'c c'],
-      ['a registry takes the name that it gives to one of its hosts', { c: ['b'] }, 'p1@a p1@b @a @b', 'c c c c'],
-      ['also a name without aliases', { b: [] }, 'p1@a p1@b @a', 'b b b'],
+      ['a registry takes the name that it gives to its first host', { c: ['a', 'b'] }, 'p1@a p1@b @a @b', 'c c c c'],
+      ['a known process does not take a name that was not heard yet', { b: [] }, 'p1@a p1@b @a', 'a a a'],
+      ['nor that of an alias', { c: ['b'] }, 'p1@a p1@b p1@c @a @b', 'a a a a c'],
+      ['the registry of that name is another one when it is heard', { b: [] }, 'p1@a p1@b p2@b p2@x @a', 'a a b b a'],
       ['a known process does not take the name of a registry that exists', { c: [] }, 'p1@c p2@a p2@c', 'c a a'],
       [
         'a registry that it names stays when its process reports a host of another',
