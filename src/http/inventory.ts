@@ -65,12 +65,20 @@ export const answerQuestion = async (
     now,
   })
   if (answer.next !== null) {
-    const next = new URL(request.originalUrl, 'http://tallyman')
-    next.searchParams.set(pages, answer.next)
-    response.links({ next: next.pathname + next.search })
+    response.links({ next: linkTo(request, { [pages]: answer.next }) })
   }
   setAnswerHeaders(response, answer)
   send(response, { whole: answer, columns: Object.keys(columnsOf(question, query)), rows: answer.items })
+}
+
+/** The path of a request with its query, of which some parameters are replaced. It never contains the authority of the target. */
+const linkTo = ({ path, query }: Request, replaced: Record<string, string>): string => {
+  const parameters = new URLSearchParams()
+  // The query parser of Express reads texts, and lists of texts.
+  for (const [name, values] of Object.entries({ ...(query as Record<string, string | string[]>), ...replaced })) {
+    for (const value of [values].flat()) parameters.append(name, value)
+  }
+  return `${path}?${parameters.toString()}`
 }
 
 const answerTo = async (

@@ -2,6 +2,7 @@ import {
   createServer,
   type IncomingHttpHeaders,
   type IncomingMessage,
+  type RequestListener,
   type Server,
   type ServerResponse,
 } from 'node:http'
@@ -89,7 +90,7 @@ const refuseExpectation = (_request: IncomingMessage, response: ServerResponse):
   response.writeHead(417).end()
 }
 
-const createExpress = ({ open, metrics, closed, queryTurns, onError, ...doors }: ServerDeps): express.Express => {
+const createExpress = ({ open, metrics, closed, queryTurns, onError, ...doors }: ServerDeps): RequestListener => {
   const app = express()
   app.disable('x-powered-by')
   app.set('etag', false)
@@ -105,8 +106,30 @@ const createExpress = ({ open, metrics, closed, queryTurns, onError, ...doors }:
     throw new BadRequest(`404 Not Found: there is no ${request.method} ${request.path}`, 404)
   })
   app.use(answerProblem(onError))
-  return app
+  return answerAll(app, onError)
 }
+
+/**
+ * Express calls no handler for a target whose path it cannot read, such as `http://[::1/status`, and would answer in HTML. It is also
+ * done with an answer that failed after its headers were sent: then the connection is closed.
+ */
+const answerAll =
+  (app: express.Express, onError: ServerDeps['onError']): RequestListener =>
+  (given, answered) => {
+    // Express adds its own properties to both objects.
+    const [request, response] = [given as express.Request, answered as express.Response]
+    app(request, response, (error: unknown = NO_PATH) => {
+      if (response.headersSent) {
+        request.socket.destroy()
+        return
+      }
+      harmlessAnswers(request, response, () => {
+        answerProblem(onError)(error, request, response, () => undefined)
+      })
+    })
+  }
+
+const NO_PATH = new BadRequest('400 Bad Request: the target of the request has no readable path')
 
 const harmlessAnswers: RequestHandler = (_request, response, next) => {
   response.setHeader('x-content-type-options', 'nosniff')

@@ -28,9 +28,10 @@ test.each([
   fuzzed = await startFuzzed(stores, ENVIRONMENT)
   await fuzzed.service.notify({ events: [...REAL_EVENTS, notified(), notified({ action: 'pull' })] })
   const requests = requestToAny([...routes, ...OTHER_ROUTES])
-  const summary = await fuzzed.fuzz(requests, usual, ({ target }, { status, body }) => {
+  const summary = await fuzzed.fuzz(requests, usual, ({ target }, { status, headers, body }) => {
     const isSlow = status === 503 && (READINESS.test(target) || body.includes(BADGE_PAUSE))
     if (FAULTS.has(status) && !isSlow) throw new Error(`${status} ${body}`)
+    if (String(headers['content-type']).startsWith('text/html')) throw new Error(`${status} in HTML: ${body}`)
   })
   console.log(`requests with ${stores}: ${JSON.stringify(summary)}`)
   expect((await fuzzed.service.notify({ events: [notified()] })).status).toBe(200)

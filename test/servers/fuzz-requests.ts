@@ -227,6 +227,18 @@ const requestTo = ({ method, path }: { method: string; path: string }): fc.Arbit
 const withoutBody = (headers: Record<string, string>): Record<string, string> =>
   Object.fromEntries(Object.entries(headers).filter(([name]) => name !== 'transfer-encoding' && name !== 'expect'))
 
+/** What stands before the path of a target: the whole URL, as proxies send it, and what only looks like an authority. */
+const AUTHORITIES = [
+  ...['http://tallyman', 'HTTPS://a@b:443', 'http://a:99999999', 'http://[::1', 'http://a%', 'http://'],
+  ...['//a:99999999', '//a@[b', '//a@b:99999999', 'x://y', 'javascript://', '*', 'http://[::1]:', 'http://\xff'],
+]
+const authority = fc.oneof(
+  { weight: 15, arbitrary: fc.constant('') },
+  { weight: 1, arbitrary: fc.constantFrom(...AUTHORITIES) },
+)
+const withAuthority = (requests: fc.Arbitrary<RawRequest>): fc.Arbitrary<RawRequest> =>
+  fc.tuple(requests, authority).map(([request, before]) => ({ ...request, target: before + request.target }))
+
 /** Routes that do much work for each request: they take fewer of the requests, so that a long run comes to an end. */
 const LABORIOUS =
   /service_ping|non_sql_metrics|forget|summary|unused-images|last-used|images|status|^\/pulls|^\/metrics/
@@ -234,5 +246,7 @@ const LABORIOUS =
 /** A request to any of the routes. */
 export const requestToAny = (routes: readonly { method: string; path: string }[]): fc.Arbitrary<RawRequest> =>
   fc.oneof(
-    ...routes.flatMap((route) => Array.from({ length: LABORIOUS.test(route.path) ? 1 : 5 }, () => requestTo(route))),
+    ...routes.flatMap((route) =>
+      Array.from({ length: LABORIOUS.test(route.path) ? 1 : 5 }, () => withAuthority(requestTo(route))),
+    ),
   )
