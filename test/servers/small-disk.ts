@@ -1,5 +1,16 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, closeSync, existsSync, ftruncateSync, openSync, statfsSync, writeSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { temporaryFolder } from './process.js'
 
@@ -10,7 +21,9 @@ export type SmallDisk = {
   path: string
   /** Fills the disk until so many mebibytes are left. */
   leave: (mebibytes: number) => void
-  /** Frees all that `leave` took. */
+  /** Creates files until no more can be created, although space is left. */
+  takeInodes: () => void
+  /** Frees all that `leave` and `takeInodes` took. */
   free: () => void
   remove: () => void
 }
@@ -25,19 +38,20 @@ export const whyNoSmallDisk = (): string | undefined => {
   }
 }
 
-/** Mounts an empty tmpfs of so many mebibytes. */
-export const createSmallDisk = (mebibytes: number): SmallDisk => {
+/** Mounts an empty tmpfs of so many mebibytes, which can contain so many files. */
+export const createSmallDisk = (mebibytes: number, inodes = 20_000): SmallDisk => {
   const folder = temporaryFolder('small-disk')
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m,mode=0755`, 'tmpfs', folder.path], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    })
+    const options = `size=${mebibytes}m,nr_inodes=${inodes},mode=0755`
+    execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder.path], { stdio: ['ignore', 'ignore', 'pipe'] })
   } catch (error) {
     folder.remove()
     throw error
   }
   const filler = join(folder.path, 'filler')
+  const files = join(folder.path, 'files')
   const free = (): void => {
+    rmSync(files, { recursive: true, force: true })
     if (!existsSync(filler)) return
     const file = openSync(filler, 'w')
     ftruncateSync(file, 0)
@@ -59,6 +73,14 @@ export const createSmallDisk = (mebibytes: number): SmallDisk => {
         closeSync(file)
       }
       chmodSync(filler, 0o600)
+    },
+    takeInodes: () => {
+      mkdirSync(files)
+      try {
+        for (let i = 0; i < inodes; i++) writeFileSync(join(files, String(i)), '')
+      } catch (error) {
+        if ((error as { code?: unknown }).code !== 'ENOSPC') throw error
+      }
     },
     free,
     remove: () => {

@@ -8,6 +8,7 @@ import { openPostgres } from '../../src/storage/sql/postgres.js'
 import { connectRedis } from '../../src/storage/sketches/redis-connection.js'
 import { createRedisSketches } from '../../src/storage/sketches/redis-sketches.js'
 import { createSqlSketches } from '../../src/storage/sketches/sql-sketches.js'
+import { notified } from '../servers/app.js'
 import { startPostgres, type PostgresServer } from '../servers/postgres.js'
 import { eventually, temporaryFolder } from '../servers/process.js'
 import { startRedis, type RedisServer } from '../servers/redis.js'
@@ -141,6 +142,31 @@ onSmallDisk('an embedded database on a disk that is full', () => {
       await asking.stop()
     },
   )
+})
+
+onSmallDisk('an embedded database on a disk on which no file can be created', () => {
+  test('answers 503, and stores again when files can be created, without a restart', async () => {
+    const disk = createSmallDisk(DISK_MEBIBYTES)
+    const data = join(disk.path, 'data')
+    cpSync(join(process.env.TALLYMAN_TEST_TEMPLATES ?? '', 'migrated'), data, { recursive: true })
+    const service = await startService(data, { TALLYMAN_USERS_KEY: USERS_KEY })
+    const store = async (): Promise<number> => {
+      const events = Array.from({ length: EVENTS_PER_REQUEST }, () => notified())
+      return (await service.notify({ events })).status
+    }
+    try {
+      expect(await store()).toBe(200)
+      disk.takeInodes()
+      await eventually('a file is needed', async () => (await store()) === 503)
+      expect(await store()).toBe(503)
+      disk.free()
+      await eventually('notifications are stored', async () => (await store()) === 200)
+      expect((await fetch(`${service.url}/healthz`)).status).toBe(200)
+    } finally {
+      await service.process.end('SIGKILL')
+      disk.remove()
+    }
+  })
 })
 
 onSmallDisk('PostgreSQL on a disk that is full', () => {

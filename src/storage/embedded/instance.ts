@@ -1,6 +1,9 @@
+import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { PGlite } from '@electric-sql/pglite'
 import { messageOf } from '../../runtime/error-message.js'
+import { exists } from '../../runtime/exists.js'
+import { undoFailedCreations } from './failed-creations.js'
 import { EmbeddedDatabaseFailed } from './failure.js'
 import type { SharedMemory } from './shared-memory.js'
 import {
@@ -24,6 +27,9 @@ const RECOVERED = 100
 const ANSWERED_BY_READY: ReadonlySet<number | undefined> = new Set(['Q', 'S'].map((type) => type.charCodeAt(0)))
 /** The lines of PostgreSQL's log that contain the reason why an instance ended. */
 const REASON = /^(?:\S+ \S+ \S+ \[\d+\] )?(?:PANIC|FATAL): +(.*)/
+
+/** PostgreSQL's message (SQLSTATE 58P02) for a file or directory that it cannot create; the path begins at the directory of the database. */
+const EXISTS = /^could not create (?:file|directory) "([^"]+)": File exists$/
 
 /**
  * One thread compiles a function of the WebAssembly module when it is first called. Node.js never frees the memory of compiling
@@ -80,8 +86,10 @@ export class EmbeddedInstance extends PGlite {
   ) {
     const reasons: string[] = []
     const memory = options.canEndStatements === true ? createSharedMemory() : undefined
+    const shared = memory && sharedOptions(memory)
     super(directory, {
-      ...(memory && sharedOptions(memory)),
+      ...shared,
+      extensions: { ...shared?.extensions, undoFailedCreations },
       startParams: [...PGlite.defaultStartParams, ...SETTINGS],
       onStderr: (line) => {
         const [, reason] = REASON.exec(line) ?? []
@@ -127,6 +135,7 @@ export class EmbeddedInstance extends PGlite {
       const answer = await Promise.race([super.execProtocolStream(message, options), silence])
       if (ANSWERED_BY_READY.has(message[0]) && !answer.some(({ name }) => name === 'readyForQuery'))
         throw new Error('a statement was answered in part')
+      for (const part of answer) if (part instanceof Error) this.checkExistence(part.message)
       return answer
     } catch (error) {
       throw this.fail((error as Error).message)
@@ -144,6 +153,17 @@ export class EmbeddedInstance extends PGlite {
   override async close(): Promise<void> {
     // A failed instance spins during a shutdown, and an instance without the lock would write into another process's directory.
     if (!this.failure && this.options.isHeld?.() !== false) await super.close()
+  }
+
+  /**
+   * If a file cannot be created because it exists, and it is not on the disk, the instance has a wrong table of its files. Only a new
+   * process reads them again.
+   * @param message of an error of PostgreSQL
+   * @throws if the table is wrong
+   */
+  private checkExistence(message: string): void {
+    const [, file] = EXISTS.exec(message) ?? []
+    if (file !== undefined && !exists(join(this.directory, file))) throw new Error(`${message}, but it is missing`)
   }
 
   private fail(what: string, advice = ADVICE): EmbeddedDatabaseFailed {
