@@ -1,6 +1,6 @@
 import { hasCause, isStorageUnavailable } from '../storage/unavailable.js'
 import { isConflict, isContentError, sqlState, type Database } from '../storage/sql/database.js'
-import type { SketchStore } from '../storage/sketches/sketch-store.js'
+import { DamagedSketch, type SketchStore } from '../storage/sketches/sketch-store.js'
 import { within } from '../runtime/timeout.js'
 
 /** Whether the stores accept writes. If not, the reason, which quotes nothing from a client. */
@@ -86,10 +86,12 @@ const PROBE = {
 }
 
 /**
+/**
  * Whether a store refused the write. An error in the content of one notification, or a conflict between two, does not affect
- * other notifications.
+ * other notifications. A damaged sketch affects each notification that counts for it.
  */
-const isOfStore = (error: unknown): boolean => isStorageUnavailable(error) || hasCause(error, isRefusalOfWrites)
+const isOfStore = (error: unknown): boolean =>
+  isStorageUnavailable(error) || hasCause(error, (one) => isRefusalOfWrites(one) || one instanceof DamagedSketch)
 
 const isRefusalOfWrites = (error: Error): boolean =>
   sqlState(error) !== undefined && !isContentError(error) && !isConflict(error)
@@ -109,6 +111,7 @@ const reasonOf = (error: unknown): string => {
     const refusal = REDIS_REFUSAL.exec(one.message)?.[0]
     if (state !== undefined) reason = REASONS[state] ?? `the database refuses them (SQLSTATE ${state})`
     else if (refusal !== undefined) reason = `Redis refuses them (${refusal})`
+    else if (one instanceof DamagedSketch) reason = one.message
     return reason !== undefined
   })
   return reason ?? 'a store does not answer'

@@ -95,6 +95,32 @@ describe('whether writes work', () => {
   })
 })
 
+test('/readyz says that writes fail while a damaged sketch stops notifications', async () => {
+  const redis = await startRedis()
+  const app = await openApp({ REDIS_URL: redis.url })
+  const client = connectRedis(redis.url)
+  try {
+    const push = async (): Promise<number> => (await app.notify({ events: [notified()] })).status
+    expect(await push()).toBe(200)
+    const [key = ''] = await client.keys('{hll_counters}_*')
+    await client.set(key, 'no sketch')
+    // Members of the first user are known to be stored, and would not be sent.
+    const other = notified({ actor: { name: 'bob', user_type: 'build' } })
+    expect((await app.notify({ events: [other] })).status).toBe(502)
+    const response = await fetch(`${app.url}/readyz`)
+    expect([response.status, await response.json()]).toEqual([503, expect.objectContaining({ writes: 'fail' })])
+    const { writes } = (await (await app.get('/status')).json()) as { writes: unknown }
+    expect(writes).toEqual({ ok: false, reason: expect.stringContaining(`${key} is no sketch that can be counted`) })
+    await client.del(key)
+    expect((await app.notify({ events: [other] })).status).toBe(200)
+    expect((await fetch(`${app.url}/readyz`)).status).toBe(200)
+  } finally {
+    client.disconnect()
+    await app.close()
+    await redis.stop()
+  }
+})
+
 describe('/readyz while stores answer and take no writes', () => {
   let redis: RedisServer
   let postgres: PostgresServer
