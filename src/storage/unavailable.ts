@@ -31,9 +31,9 @@ export const hasCause = (error: unknown, matches: (error: Error) => boolean): bo
 
 const isUnavailable = (error: Error): boolean => {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  // A missing file has the same code as a missing socket.
-  if (code === 'ENOENT') return 'syscall' in error && error.syscall === 'connect'
   if (SOCKET.has(code)) return true
+  // Whatever prevents a connection may pass, such as too few file descriptors. Operations on files fail with the same codes.
+  if ('syscall' in error) return CONNECTING.has(error.syscall)
   // A message of PostgreSQL may quote a text from a client, so only the code decides.
   if (sqlState(error) !== undefined) return SERVER_UNAVAILABLE.test(code)
   return REDIS.has(error.name) || (isOfDriver(error) && saysUnavailable(error))
@@ -48,6 +48,7 @@ const isOfDriver = ({ name, constructor }: Error): boolean => constructor.name =
 const saysUnavailable = ({ message }: Error): boolean =>
   POSTGRES_UNAVAILABLE.test(message) || REDIS_UNAVAILABLE.test(message)
 
+const CONNECTING: ReadonlySet<unknown> = new Set(['connect', 'getaddrinfo'])
 const SOCKET = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -57,5 +58,6 @@ const SOCKET = new Set([
   'EAI_AGAIN',
   'EHOSTUNREACH',
   'ENETUNREACH',
+  'ENOBUFS',
 ])
 const REDIS = new Set(['MaxRetriesPerRequestError', 'ClusterAllFailedError'])

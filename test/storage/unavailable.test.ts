@@ -20,6 +20,20 @@ test('a missing socket is an unavailable store; a missing file is not', async ()
   expect([isStorageUnavailable(socket), isStorageUnavailable(file)]).toEqual([true, false])
 })
 
+test.each(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'EPERM'])(
+  'a connection that fails with %s is an unavailable store; a file or a server of ours that fails with it is not',
+  (code) => {
+    const failure = (syscall: string): Error => Object.assign(new Error(`${syscall} ${code}`), { code, syscall })
+    expect(['connect', 'getaddrinfo'].map((syscall) => isStorageUnavailable(failure(syscall)))).toEqual([true, true])
+    expect(['open', 'listen'].map((syscall) => isStorageUnavailable(failure(syscall)))).toEqual([false, false])
+  },
+)
+
+test('a connection that has no memory for what is sent is an unavailable store', () => {
+  const failure = Object.assign(new Error('write ENOBUFS'), { code: 'ENOBUFS', syscall: 'write' })
+  expect(isStorageUnavailable(failure)).toBe(true)
+})
+
 test('a refusal of PostgreSQL is none, whatever text it quotes', () => {
   const refusal = (code: string): Error =>
     Object.assign(new Error('invalid input syntax for type uuid: "LOADING Connection is closed "'), { code })
