@@ -10,6 +10,7 @@ import { trustIn } from '../schema/seen-at.js'
 import { writeServiceHeartbeat } from '../schema/service-heartbeat.js'
 import { checkUsersKey } from '../schema/users-key.js'
 import type { Occurrence } from '../storage/kept-job.js'
+import { evictionWarnings } from '../storage/sketches/eviction-warnings.js'
 import { deleteOtherSchedules } from '../storage/sql/schedules.js'
 import type { Core } from './core.js'
 import { createJobRests, onJobError, restWarnings, type JobRests } from './job-rests.js'
@@ -115,6 +116,7 @@ const checkAtStart = async ({ config, stores, installation, now }: Core, log: Lo
   const { uuid } = installation
   const { lifetimes } = config
   for (const warning of await sketchWarnings({ ...stores, uuid, now: now(), lifetimes })) log.warn(warning)
+  for (const warning of await evictionWarnings(stores.sketches)) log.warn(warning)
   const { waitMs, lastSeenAt } = await trustIn(stores.database.sql, now())
   if (lastSeenAt)
     log.warn(

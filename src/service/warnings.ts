@@ -6,6 +6,7 @@ import { otherStoreWarnings } from './other-store.js'
 import type { DumpState } from '../storage/embedded/dumps.js'
 import { largeTables, usesManyTransactionIds } from '../storage/embedded/vacuum.js'
 import { sketchWarnings } from '../schema/bound-sketches.js'
+import { evictionWarnings } from '../storage/sketches/eviction-warnings.js'
 import { erasureWarnings } from '../storage/sql/erasure-warnings.js'
 import { warningsOfRole } from '../storage/sql/read-only-role.js'
 import { tokenNameWarnings } from './token-name-warnings.js'
@@ -32,6 +33,7 @@ export const readWarnings = async (core: Warned): Promise<string[]> => {
   const warnings = await Promise.all([
     settingWarnings(core),
     sketchWarnings({ ...core.stores, uuid: core.installation.uuid, now: core.now(), lifetimes: core.config.lifetimes }),
+    evictionWarnings(core.stores.sketches),
     erasureWarnings(database),
     dumps?.state().then(dumpWarnings) ?? [],
     largeTables(database).then((names) => names.map(largeTableWarning)),

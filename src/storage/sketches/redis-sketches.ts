@@ -5,6 +5,7 @@ import { createKnownMembers } from './known-members.js'
 import {
   DamagedSketch,
   possibleCount,
+  type MemoryLimit,
   type SketchAddition,
   type SketchStore,
   type StoredSketch,
@@ -159,9 +160,18 @@ const commandsOf = (redis: Redis | Cluster): Omit<SketchStore, 'add' | 'addAlone
     },
   },
 
+  memoryLimits: async () => {
+    if (!(redis instanceof Cluster)) return [memoryLimitOf(await redis.info())]
+    const limits = redis.nodes('master').map(async (node) => {
+      const { host = '', port = '' } = node.options
+      return { ...memoryLimitOf(await node.info()), server: `${host}:${port}` }
+    })
+    return (await Promise.allSettled(limits)).flatMap((limit) => (limit.status === 'fulfilled' ? limit.value : []))
+  },
+
   version: async () => {
     const info = redis instanceof Cluster ? await anyMaster(redis).info('server') : await redis.info('server')
-    return /^redis_version:(\S+)/m.exec(info)?.[1] ?? 'unknown'
+    return fieldOf(info, 'redis_version') ?? 'unknown'
   },
 
   close: async () => {
@@ -187,6 +197,15 @@ const readAll = async (node: Redis, keys: string[]): Promise<StoredSketch[]> => 
     return bytes ? [{ key, bytes, seconds: Math.max(seconds, 1) }] : []
   })
 }
+
+/** @param info the answer to INFO; a server that is similar to Redis may lack fields, which is no reason to warn */
+const memoryLimitOf = (info: string): MemoryLimit => ({
+  maxBytes: Number(fieldOf(info, 'maxmemory') ?? 0),
+  policy: fieldOf(info, 'maxmemory_policy') ?? 'noeviction',
+  evictedKeys: Number(fieldOf(info, 'evicted_keys') ?? 0),
+})
+
+const fieldOf = (info: string, name: string): string | undefined => new RegExp(`^${name}:(\\S+)`, 'm').exec(info)?.[1]
 
 const anyMaster = (cluster: Cluster): Redis => {
   const [node] = cluster.nodes('master')

@@ -40,6 +40,18 @@ type SketchBinding = {
   bind: (uuid: string) => Promise<void>
 }
 
+/** How much memory a server may use, and what it does at the limit. */
+export type MemoryLimit = {
+  /** Host and port of a server of a Cluster. */
+  server?: string
+  /** 0 without a limit. */
+  maxBytes: number
+  /** Redis's `maxmemory-policy`. */
+  policy: string
+  /** Keys that were removed for lack of memory since the server started, in all its databases. */
+  evictedKeys: number
+}
+
 /**
  * A store of sketches (HyperLogLog), with two implementations: Redis, and a table of the SQL database.
  * SQL writes in the caller's transaction, Redis writes at once. Both are safe, because adding a member twice changes nothing.
@@ -67,6 +79,8 @@ export type SketchStore = {
   probeWrite: () => Promise<void>
   /** Missing if the sketches are a part of the SQL database. */
   binding?: SketchBinding
+  /** The limits of all servers that answer. Missing if the sketches are a part of the SQL database. */
+  memoryLimits?: () => Promise<MemoryLimit[]>
   /** The server's version. Fails if the server does not answer. */
   version: () => Promise<string>
   close: () => Promise<void>
