@@ -16,10 +16,15 @@ const AFTER_JUMP_MS = DAY_MS
  */
 export type Trust = { waitMs: number; lastSeenAt?: Date }
 
+/** When a service with a trusted clock last ran. */
+export const readSeenAt = async (db: Sql): Promise<Date | null | undefined> => {
+  const { rows } = await sql<{ seen_at: Date | null }>`select seen_at from installation`.execute(db)
+  return rows[0]?.seen_at
+}
+
 /** Compares the clock with the time at which a service last ran. Without such a time, the wait is short. */
 export const trustIn = async (db: Sql, now: Date): Promise<Trust> => {
-  const { rows } = await sql<{ seen_at: Date | null }>`select seen_at from installation`.execute(db)
-  const lastSeenAt = rows[0]?.seen_at
+  const lastSeenAt = await readSeenAt(db)
   return lastSeenAt && now.getTime() - lastSeenAt.getTime() > DAY_MS
     ? { waitMs: AFTER_JUMP_MS, lastSeenAt }
     : { waitMs: AFTER_START_MS }

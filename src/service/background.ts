@@ -15,6 +15,7 @@ import { deleteOtherSchedules } from '../storage/sql/schedules.js'
 import type { Core } from './core.js'
 import { createJobRests, onJobError, restWarnings, type JobRests } from './job-rests.js'
 import { jobsFor } from './job-table.js'
+import { clockWarnings } from './open-clock.js'
 import type { Recording } from './recording.js'
 
 /** What the service does at set times, and after its start. */
@@ -117,6 +118,7 @@ const checkAtStart = async ({ config, stores, installation, now }: Core, log: Lo
   const { lifetimes } = config
   for (const warning of await sketchWarnings({ ...stores, uuid, now: now(), lifetimes })) log.warn(warning)
   for (const warning of await evictionWarnings(stores.sketches)) log.warn(warning)
+  for (const warning of await clockWarnings(stores.database, now())) log.warn(warning)
   const { waitMs, lastSeenAt } = await trustIn(stores.database.sql, now())
   if (lastSeenAt)
     log.warn(

@@ -48,7 +48,8 @@ export const createDoors = (core: Core, recording: Recording, background: Backgr
   const observer = observeNotifications({ receptions, prometheus, writes, log, now })
   const http = createHttpServer({
     notifications: createNotificationHandler({
-      ...{ findToken, authorizeApi, observer, now },
+      ...{ findToken, authorizeApi, observer },
+      now: recording.clock.latest,
       ingest: recording.ingest,
       resolve: identity.resolve,
       losses: database.losses,

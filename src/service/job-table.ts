@@ -6,6 +6,7 @@ import type { Receptions } from '../ingest/receptions.js'
 import { eraseActors } from '../inventory/record/erase-actors.js'
 import { expireLookups } from '../inventory/record/join-lookups.js'
 import { keptSchedule, type Job } from '../runtime/jobs.js'
+import type { ComparedClock } from './open-clock.js'
 import type { Pulls } from './open-pulls.js'
 import { PING } from '../ping/service-ping.js'
 import { moveAliases } from '../pulls/aliases/move-aliases.js'
@@ -20,6 +21,7 @@ const OLD = { deletesOld: true }
 /** The work of jobs that needs further parts of the service. */
 type Work = {
   receptions: Receptions
+  clock: Pick<ComparedClock, 'compare'>
   rebuildStale: () => Promise<void>
   resolve: () => Promise<number>
   readBack: () => Promise<number>
@@ -42,7 +44,7 @@ const RECEPTIONS = { days: 365, most: 10_000 }
 /** All scheduled jobs; docs/architecture.md explains each. */
 export const jobsFor = (
   { config, stores, rules, identity, registries, pings, holder, now }: Core,
-  { receptions, rebuildStale, resolve, readBack, reconcile, summarize, pulls }: Work,
+  { receptions, clock, rebuildStale, resolve, readBack, reconcile, summarize, pulls }: Work,
 ): Job[] => {
   const retention = retentionOf(config)
   const { database } = stores
@@ -68,7 +70,10 @@ export const jobsFor = (
     // Not needed with the embedded database: there, the lock of the data directory shows that a service runs.
     ...(stores.lock
       ? []
-      : [{ name: 'show service', cron: '*/10 * * * * *', run: async () => writeServiceHeartbeat(database, holder) }]),
+      : [
+          { name: 'show service', cron: '*/10 * * * * *', run: async () => writeServiceHeartbeat(database, holder) },
+          { name: 'compare clocks', cron: '*/10 * * * * *', run: clock.compare },
+        ]),
     { name: 'resolve users', cron: '*/15 * * * * *', run: resolve },
     { name: 'read manifests', cron: '*/5 * * * * *', run: readBack },
     { name: 'rebuild stale sketches', cron: '*/10 * * * * *', run: rebuildStale },

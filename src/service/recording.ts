@@ -8,6 +8,7 @@ import { createIsOwnRead } from '../registries/own-reads.js'
 import { createOrigins } from '../requesters/lookup-origins.js'
 import { isStorageUnavailable } from '../storage/unavailable.js'
 import type { Core } from './core.js'
+import { openClock, type ComparedClock } from './open-clock.js'
 import { openIdentification, type Identification } from './identification.js'
 import { createServicePrometheus, observeStores } from './observed-stores.js'
 import { openPulls, type Pulls } from './open-pulls.js'
@@ -23,6 +24,7 @@ export type Recording = Pick<Core['stores'], 'database' | 'sketches'> &
     repositories: Repositories
     receptions: Receptions
     pulls: Pulls
+    clock: ComparedClock
     prometheus: Prometheus
   }
 
@@ -40,6 +42,7 @@ export const openRecording = async (core: Core, log: Logger): Promise<Recording>
     log.warn({ notice }, 'files of the embedded database need attention')
   })
   await stores.dumps?.finishErasures()
+  const clock = await openClock(core)
   const { ingest, idle } = createIngest({
     database,
     sketches,
@@ -50,12 +53,12 @@ export const openRecording = async (core: Core, log: Logger): Promise<Recording>
     originOf: createOrigins(secrets.usersKey, pulls.saltAt),
     pendingOf: pulls.pendingOf,
     isOwnRead: createIsOwnRead(secrets.usersKey, registries),
-    now,
+    now: clock.now,
     onBatch: prometheus.batch,
   })
   const claimed = onceClaimed(core)
   return {
-    ...{ database, sketches, repositories, prometheus, pulls, idle },
+    ...{ database, sketches, repositories, prometheus, pulls, clock, idle },
     ...users,
     rebuildStale: repositories.rebuildStale,
     receptions: createReceptions(database, now),

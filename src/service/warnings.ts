@@ -1,5 +1,6 @@
 import { readBlockedJobs, restWarnings } from './job-rests.js'
 import type { Core } from './core.js'
+import { clockWarnings } from './open-clock.js'
 import { openDirectoryWarnings } from './data-directory-mode.js'
 import { openFileWarnings } from './open-files.js'
 import { otherStoreWarnings } from './other-store.js'
@@ -34,6 +35,7 @@ export const readWarnings = async (core: Warned): Promise<string[]> => {
     settingWarnings(core),
     sketchWarnings({ ...core.stores, uuid: core.installation.uuid, now: core.now(), lifetimes: core.config.lifetimes }),
     evictionWarnings(core.stores.sketches),
+    clockWarnings(database, core.now()),
     erasureWarnings(database),
     dumps?.state().then(dumpWarnings) ?? [],
     largeTables(database).then((names) => names.map(largeTableWarning)),

@@ -4,19 +4,26 @@ import { arrayText } from '../../storage/sql/array-text.js'
 import type { Database, HotStatement, Run } from '../../storage/sql/database.js'
 import { epochMicrosText } from '../../storage/sql/moments.js'
 import { createRecentMap } from '../../runtime/recent-map.js'
+import { newestTime } from '../model/newest-time.js'
+import { newestTimesValues, scopeOf, selectNewestTimes, withBatch } from './newest-times.js'
 
 /** An event and the moment when this delivery of it arrived, by the clock of the service. */
 export type Arrived = { event: RegistryEvent; arrivedAt: Micros }
 
 /**
  * Returns the events with the times that count for state, in the same order. Most events keep their own time and are returned
- * unchanged. The clock of a registry may be ahead. Two rules keep its events from winning over later ones:
- * - For state, an event that is more than half a second ahead happened when it first arrived. Events of one envelope keep the
- *   order of their own times.
+ * unchanged. The clock of a registry may be ahead, and the clock of this service may be behind. A service cannot distinguish
+ * the two. These rules keep the order of arrival in both cases:
+ * - For state, an event that is more than half a second ahead happened when it first arrived, but later than everything that is
+ *   recorded in its repository. Events of one envelope keep the order of their own times.
  * - If the clock of a registry process was ahead, an event of that process that arrives later happened later, whatever its time
- *   is: the clock may have been set right in between. The decision for an event is stored with its id before the event is
- *   stored, so a repeat that arrives later gets the same time. An event whose time is trusted costs a look-up in memory. Every
- *   ten seconds, each clock costs a look-up in the database. Until then, another service may not know that a clock is ahead.
+ *   is: the clock may have been set right in between.
+ * - If the clock of this service was set back by more than a minute, so may the clock of a registry on the same machine have been. An event
+ *   that just happened by both clocks also happened later than everything that is recorded in its repository.
+ *
+ * The decision for an event is stored with its id before the event is stored, so a repeat that arrives later gets the same time.
+ * An event whose time is trusted costs a look-up in memory. Every ten seconds, each clock costs a look-up in the database. Until
+ * then, another service may not know that a clock is ahead. After this service's clock was set back, each batch costs a look-up.
  */
 export type StateTimes = (arrived: readonly Arrived[]) => Promise<RegistryEvent[]> | RegistryEvent[]
 
@@ -29,6 +36,11 @@ const REMEMBERED_MICROS = 10 * MICROS_PER_SECOND
  * statement.
  */
 const TRUSTED_LEAD = MICROS_PER_SECOND / 2
+/**
+ * If what is recorded is ahead of the clock by more, the clock was set back. An event that is older at its arrival was delayed. Clocks
+ * of services that share a database, and deliveries, differ by less.
+ */
+const SET_BACK = 60 * MICROS_PER_SECOND
 /** Stored times have microseconds, and the clock has milliseconds: an event of the current millisecond is not ahead. */
 const REST_OF_MILLISECOND = 999
 
@@ -37,32 +49,34 @@ export const arrivalAt = (now: Date): Micros => microsOf(now) + REST_OF_MILLISEC
 
 const isAhead = ({ event, arrivedAt }: Arrived): boolean => event.at > arrivedAt + TRUSTED_LEAD
 
-export const createStateTimes = ({ run, losses }: Pick<Database, 'run' | 'losses'>): StateTimes => {
+export const createStateTimes = ({ run, sql, losses }: Pick<Database, 'run' | 'sql' | 'losses'>): StateTimes => {
   const clocks = createRecentMap<Clock & { readAt: Micros }>(REMEMBERED_CLOCKS)
-  // The leads of clocks come from events alone, so they stay valid when the database loses data.
-  const leads = createRecentMap<Micros>(REMEMBERED_CLOCKS)
   losses.onLoss(clocks.clear)
+  /** The newest arrival by the clock of this service, and the newest time that was recorded before the first one. */
+  let newestArrival = -Infinity
+  let newestBefore: Micros | undefined
+
+  const isSetBack = (arrivedAt: Micros): boolean =>
+    arrivedAt + SET_BACK < Math.max(newestArrival, newestBefore ?? -Infinity)
 
   const isTrusted = (one: Arrived): boolean => {
     const clock = clocks.get(clockOf(one.event))
-    if (clock === undefined || one.arrivedAt - clock.readAt > REMEMBERED_MICROS) return false
-    return !isAhead(one) && one.event.at > Math.max(clock.floor, clock.aheadUntil)
+    if (clock === undefined || Math.abs(one.arrivedAt - clock.readAt) > REMEMBERED_MICROS) return false
+    return !isSetBack(one.arrivedAt) && !isAhead(one) && one.event.at > Math.max(clock.floor, clock.aheadUntil)
   }
 
-  const rememberLead = (one: Arrived): void => {
-    if (one.event.at <= one.arrivedAt || isAhead(one)) return
-    const name = clockOf(one.event)
-    if (one.event.at > leadOf(name)) leads.set(name, one.event.at)
-  }
-  const leadOf = (name: string): Micros => leads.get(name) ?? -Infinity
-
-  const decide = async (arrived: readonly Arrived[]): Promise<ReadonlyMap<EventId, Micros>> => {
+  const decide = async (
+    arrived: readonly Arrived[],
+    doubtful: ReadonlySet<string>,
+  ): Promise<ReadonlyMap<EventId, Micros>> => {
     const lossesBefore = losses.count()
-    const ordered = inOrderOfClock(arrived)
-    const stored = await readStored(run, ordered)
-    const decided = decideTimes(ordered, stored, leadOf)
+    newestBefore ??= await newestTime(sql)
+    const inDoubt = arrived.filter(({ event }) => doubtful.has(clockOf(event)))
+    const bounded = inDoubt.filter((one) => isAhead(one) || isSetBack(one.arrivedAt))
+    const stored = await readStored(run, inDoubt, bounded)
+    const decided = decideTimes(inOrderOfClock(arrived), doubtful, stored)
     const first = decided.times.size > 0 ? await claimTimes(run, decided) : decided.times
-    for (const { event, arrivedAt } of losses.count() === lossesBefore ? arrived : []) {
+    for (const { event, arrivedAt } of losses.count() === lossesBefore ? inDoubt : []) {
       const name = clockOf(event)
       const clock = later(clocks.get(name), decided.clocks.get(name) ?? stored.clocks.get(name))
       clocks.set(name, { ...clock, readAt: arrivedAt })
@@ -71,10 +85,10 @@ export const createStateTimes = ({ run, losses }: Pick<Database, 'run' | 'losses
   }
 
   return (arrived) => {
-    arrived.forEach(rememberLead)
     const doubtful = new Set(arrived.flatMap((one) => (isTrusted(one) ? [] : clockOf(one.event))))
+    for (const { arrivedAt } of arrived) if (arrivedAt > newestArrival) newestArrival = arrivedAt
     if (doubtful.size === 0) return arrived.map(({ event }) => event)
-    return decide(arrived.filter(({ event }) => doubtful.has(clockOf(event)))).then((times) =>
+    return decide(arrived, doubtful).then((times) =>
       arrived.map(({ event }) => withTime(event, times.get(event.id) ?? event.at)),
     )
   }
@@ -86,7 +100,7 @@ const withTime = (event: RegistryEvent, at: Micros): RegistryEvent => (at === ev
 type Clock = {
   /** The newest time for state of an event whose own time was not trusted. */
   floor: Micros
-  /** The newest own time of an event that was ahead. An event up to this time may be a repeat of such an event. */
+  /** The newest own time of an event that was made the last of its repository. An event up to this time may be its repeat. */
   aheadUntil: Micros
 }
 
@@ -127,6 +141,8 @@ type Stored = {
   /** Events that were recorded. */
   recorded: Set<EventId>
   clocks: Map<string, Clock>
+  /** The newest times in the repositories of events that are ahead, or arrived after the clock of the service was set back. */
+  newest: Map<string, Micros>
 }
 
 type Decided = {
@@ -139,28 +155,46 @@ type Decided = {
   clocks: Map<string, Clock>
 }
 
-/** @param leadOf the newest time of an event of a clock that was ahead within the trusted lead */
-const decideTimes = (arrived: readonly Arrived[], stored: Stored, leadOf: (clock: string) => Micros): Decided => {
+/**
+ * @param arrived all events of a batch
+ * @param doubtful the clocks whose events are decided. The others keep their own times
+ */
+const decideTimes = (arrived: readonly Arrived[], doubtful: ReadonlySet<string>, stored: Stored): Decided => {
   const decided: Decided = { times: new Map(), recorded: new Map(), clocks: new Map() }
   /** The newest time decided in this batch, so that events without a process keep their order, too. */
   const newest = new Map<string, Micros>()
+  /** The newest times with those of this batch. */
+  const until = withBatch(stored.newest)
   for (const one of arrived) {
     const { event, arrivedAt } = one
     const name = clockOf(event)
     const clock = decided.clocks.get(name) ?? stored.clocks.get(name) ?? NEVER_AHEAD
     const floor = newest.get(name) ?? (event.instance === undefined ? -Infinity : clock.floor)
-    if (stored.times.has(event.id) || (!isAhead(one) && event.at > floor)) continue
-    if (stored.recorded.has(event.id)) {
-      decided.recorded.set(event.id, isAhead(one) ? arrivedAt : event.at)
+    const isLast = isAhead(one) || isAfterSetBack(one, until.of(event))
+    const known = stored.times.get(event.id)
+    if (known !== undefined || !doubtful.has(name) || (!isLast && event.at > floor)) {
+      until.add(event, known ?? event.at)
       continue
     }
-    const at = isAhead(one) ? Math.max(arrivedAt, floor + 1, leadOf(name) + 1) : floor + 1
-    newest.set(name, at)
+    if (stored.recorded.has(event.id)) {
+      const latest = Math.max(arrivedAt, stored.newest.get(scopeOf(event)) ?? -Infinity)
+      decided.recorded.set(event.id, isAhead(one) ? Math.min(event.at, latest) : event.at)
+      continue
+    }
+    // The floor does not contain what is recorded in the repository: a wrong time there is no reason to change others.
+    const base = Math.max(floor + 1, isAhead(one) ? arrivedAt : isLast ? event.at : -Infinity)
+    const at = isLast ? Math.max(base, until.of(event) + 1) : base
+    newest.set(name, base)
+    until.add(event, at)
     decided.times.set(event.id, at)
-    decided.clocks.set(name, later(clock, { floor: at, aheadUntil: isAhead(one) ? event.at : -Infinity }))
+    decided.clocks.set(name, later(clock, { floor: base, aheadUntil: isLast ? event.at : -Infinity }))
   }
   return decided
 }
+
+/** Whether an event just happened by the clocks of the registry and the service, although later times are recorded in its repository. */
+const isAfterSetBack = ({ event, arrivedAt }: Arrived, recorded: Micros): boolean =>
+  recorded > arrivedAt + SET_BACK && event.at > arrivedAt - SET_BACK
 
 const micros = (column: string): string => `${epochMicrosText(column)}::text`
 
@@ -172,21 +206,26 @@ const READ_STORED: HotStatement = {
     union all
     select 'recorded', id::text, null, null from event_ids where id = any($1::uuid[])
     union all
-    select 'clock', name, ${micros('floor_at')}, ${micros('ahead_until')} from event_clocks where name = any($2::text[])`,
+    select 'clock', name, ${micros('floor_at')}, ${micros('ahead_until')} from event_clocks where name = any($2::text[])
+    union all
+    select 'newest', scope, ${micros('at')}, null from (${selectNewestTimes((number) => `$${number + 2}`)}) newest`,
 }
 
-type StoredRow = { what: 'time' | 'recorded' | 'clock'; name: string; at: string; ahead_until: string }
+type StoredRow = { what: 'time' | 'recorded' | 'clock' | 'newest'; name: string; at: string; ahead_until: string }
 
-const readStored = async (run: Run, arrived: readonly Arrived[]): Promise<Stored> => {
+/** @param bounded the events whose newest times are read */
+const readStored = async (run: Run, arrived: readonly Arrived[], bounded: readonly Arrived[]): Promise<Stored> => {
   const ids = arrayText(arrived.map(({ event }) => event.id))
   const instances = new Map(arrived.map(({ event }) => [clockOf(event), event.instance]))
   const names = arrayText([
     ...new Set([...instances.keys(), ...instances.values()].filter((name) => name !== undefined)),
   ])
-  const stored: Stored = { times: new Map(), recorded: new Set(), clocks: new Map() }
-  for (const { what, name, at, ahead_until } of await run<StoredRow>(READ_STORED, [ids, names])) {
+  const stored: Stored = { times: new Map(), recorded: new Set(), clocks: new Map(), newest: new Map() }
+  const values = [ids, names, ...newestTimesValues(bounded.map(({ event }) => event))]
+  for (const { what, name, at, ahead_until } of await run<StoredRow>(READ_STORED, values)) {
     if (what === 'time') stored.times.set(name as EventId, Number(at))
     else if (what === 'clock') stored.clocks.set(name, { floor: Number(at), aheadUntil: Number(ahead_until) })
+    else if (what === 'newest') stored.newest.set(name, Number(at))
     else stored.recorded.add(name as EventId)
   }
   // Earlier versions stored the clock of a process without its registry.

@@ -1,0 +1,89 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { sql } from 'kysely'
+import { openClock, clockWarnings } from '../../src/service/open-clock.js'
+import { noteSeen } from '../../src/schema/seen-at.js'
+import { installationIn } from '../../src/schema/installation.js'
+import { createCounting } from '../servers/counting.js'
+import { openApp, type TestApp } from '../servers/app.js'
+import { NOW } from '../servers/clock.js'
+import { anEvent } from '../servers/events.js'
+import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
+
+const HOUR = 3_600_000
+const later = (hours: number): Date => new Date(NOW.getTime() + hours * HOUR)
+
+describe('an event more than a day ahead of a clock that is behind', () => {
+  let app: TestApp
+  let offset: number
+  beforeEach(async () => {
+    offset = 0
+    app = await openApp({}, () => later(offset))
+  })
+  afterEach(async () => app.close())
+
+  const pushed = (id: number, at: Date): unknown => ({
+    id: `00000000-0000-4000-8000-00000000000${id}`,
+    timestamp: at.toISOString(),
+    action: 'push',
+    target: { repository: 'team/app', tag: '1.0', digest: `sha256:${'a'.repeat(64)}` },
+    request: { host: 'registry.example', method: 'PUT' },
+    source: { instanceID: 'one' },
+  })
+  const answerTo = async (...events: unknown[]): Promise<unknown> => (await app.notify({ events })).json()
+  const recorded = { recorded: 1, repeated: 0, skipped: {} }
+
+  test('is recorded if the clock was set back; an event that is really ahead is set aside', async () => {
+    expect(await answerTo(pushed(1, later(0)))).toEqual(recorded)
+    offset = -50
+    expect(await answerTo(pushed(2, later(1)))).toEqual(recorded)
+    expect(await answerTo(pushed(3, later(30)))).toMatchObject({ skipped: { timestamp_in_future: 1 } })
+  })
+
+  test('is recorded if the service started with that clock, and `status` warns', async () => {
+    await answerTo(pushed(1, later(0)))
+    const { folder } = app
+    await app.app.close()
+    offset = -50
+    app = await openApp({ TALLYMAN_DATA_DIR: folder }, () => later(offset))
+    expect(await answerTo(pushed(2, later(1)))).toEqual(recorded)
+    const { warnings } = (await (await app.get('/status')).json()) as { warnings: string[] }
+    expect(warnings).toContainEqual(expect.stringContaining('the clock of this machine is behind, or it was ahead'))
+    expect(app.log().join('\n')).toContain('the clock of this machine is behind')
+  })
+})
+
+describe.each(STORE_PAIRS)('the clock of the machine, on %s', (_, open) => {
+  let stores: TestStores
+  beforeEach(async () => {
+    stores = await open()
+    await installationIn(stores.database, 'a fingerprint', NOW)
+  })
+  afterEach(async () => stores.close())
+
+  test('is compared with the newest event and with the last run of a service', async () => {
+    const { database } = stores
+    expect(await clockWarnings(database, NOW)).toEqual([])
+    await createCounting(stores).ingest([anEvent({ id: 1, at: NOW.toISOString(), action: 'delete', tag: '1.0' })])
+    expect(await clockWarnings(database, NOW)).toEqual([])
+    expect(await clockWarnings(database, later(-1))).toHaveLength(1)
+    await noteSeen(database.sql, later(1))
+    expect(await clockWarnings(database, NOW)).toEqual([
+      'the clock of this machine is behind, or it was ahead: it shows 2026-11-21T12:00:00.000Z, but what was recorded last is of ' +
+        '2026-11-21T13:00:00.000Z: synchronize the clock (NTP); if it is right now, run tallyman inventory reconcile --apply',
+    ])
+    const { latest } = await openClock({ stores: stores as never, now: () => NOW })
+    expect(latest().getTime()).toBeGreaterThanOrEqual(later(1).getTime())
+  })
+
+  test('is compared with the clock of the server', async () => {
+    const { database } = stores
+    const { rows } = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(database.sql)
+    const machine = (): number => (rows[0]?.now.getTime() ?? NaN) - 5 * HOUR
+    const warnings = await clockWarnings(database, NOW, machine)
+    if (database.engine === 'pglite') expect(warnings).toEqual([])
+    else
+      expect(warnings).toEqual([
+        expect.stringMatching(/^the clock of this machine is 1800\d s behind that of PostgreSQL/),
+      ])
+  })
+})
