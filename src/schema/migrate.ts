@@ -48,7 +48,7 @@ import { silences } from './migrations/0053-silences.js'
 import { heardDays } from './migrations/0054-heard-days.js'
 import { boundSketches } from './migrations/0055-bound-sketches.js'
 import { seenAt } from './migrations/0056-seen-at.js'
-import { longSummaryValues } from './migrations/0058-long-summary-values.js'
+import { longSummaryValues } from './migrations/0057-long-summary-values.js'
 
 /** All migrations, in the order of their names. The name of a released migration never changes. */
 export const MIGRATIONS = {
@@ -98,7 +98,7 @@ export const MIGRATIONS = {
   '0054-heard-days': heardDays,
   '0055-bound-sketches': boundSketches,
   '0056-seen-at': seenAt,
-  '0058-long-summary-values': longSummaryValues,
+  '0057-long-summary-values': longSummaryValues,
 }
 
 const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Micros } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
+import { epochMicros } from '../../storage/sql/moments.js'
 
 /**
  * The newest time for state of any event. If the clocks of services are right, it is at most half a second ahead
@@ -8,7 +9,7 @@ import type { Sql } from '../../storage/sql/database.js'
  */
 export const newestTime = async (db: Sql): Promise<Micros> => {
   const { rows } = await sql<{ at: string | null }>`
-    select (extract(epoch from max(last_seen_at)) * 1000000)::bigint::text as at from inventory.repositories
+    select ${epochMicros(sql`max(last_seen_at)`)}::text as at from inventory.repositories
   `.execute(db)
   return Number(rows[0]?.at ?? -Infinity)
 }
