@@ -44,6 +44,8 @@ const createProgram = ({ env, stdout }: CommandContext): Command => {
     .exitOverride()
     .configureOutput({
       writeOut: (text) => {
+        // Commander writes help before any hook runs.
+        stdout.on('error', endWithReader)
         writeHelp(text, 'stdout')
       },
       writeErr: (text) => {

@@ -19,15 +19,18 @@ const day = (offset: number): string => new Date(started.getTime() + offset * 86
 const TAG_USERS = 'i_container_registry_push_tag_user'
 
 describe('a reader that disconnects, like head', () => {
-  test('ends a command without a message', async () => {
-    const child = spawn(process.execPath, [join(ROOT, 'dist', 'main.js'), 'metrics', 'docs'], {
-      cwd: ROOT,
-      env: inherited(),
-    })
-    child.stdout.destroy()
-    const [err] = await Promise.all([text(child.stderr), once(child, 'exit')])
-    expect([child.exitCode, err]).toEqual([141, ''])
-  })
+  test.each([['metrics', 'docs'], ['inventory', '--help'], ['--version']])(
+    'ends a command without a message: %s %s',
+    async (...args) => {
+      const child = spawn(process.execPath, [join(ROOT, 'dist', 'main.js'), ...args], {
+        cwd: ROOT,
+        env: inherited(),
+      })
+      child.stdout.destroy()
+      const [err] = await Promise.all([text(child.stderr), once(child, 'exit')])
+      expect([child.exitCode, err]).toEqual([141, ''])
+    },
+  )
 })
 
 describe('help', () => {
