@@ -5,7 +5,8 @@ import { eachAlone } from '../storage/each-alone.js'
 import type { PreparedAt } from '../storage/sql/database.js'
 import { HyperLogLog } from '../storage/sketches/hyperloglog/hyperloglog.js'
 import { createRecentMap } from '../runtime/recent-map.js'
-import { contributionsOf, createAdditions, type CountedEvent, type CountingDeps } from './additions.js'
+import { createAdditions, type CountingDeps } from './additions.js'
+import { contributionsOf, type CountedEvent } from './contributions.js'
 import {
   firstMembers,
   lockRepositories,

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { utcDay, type Micros } from '../events/calendar.js'
 import type { Database, Sql } from '../storage/sql/database.js'
-import { isResolved, type Contribution } from './additions.js'
+import { isResolved, type Contribution } from './contributions.js'
 
 /** Stored instead of an event: the contributions of the person are in the table `repositories`. */
 export const IN_REPOSITORIES = ''

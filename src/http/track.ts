@@ -1,6 +1,6 @@
 import { Router, type Request } from 'express'
 import { z } from 'zod'
-import { isResolved, unresolvedMember } from '../counters/additions.js'
+import { isResolved, unresolvedMember } from '../counters/contributions.js'
 import type { Rules, UniqueKind } from '../counters/rules.js'
 import type { Track, TrackedEvent } from '../counters/track.js'
 import { isStorageUnavailable } from '../storage/unavailable.js'

@@ -1,4 +1,4 @@
-import { talliesOf, uniqueKinds, unresolvedMember, type CountedEvent, type Members } from '../counters/additions.js'
+import { talliesOf, uniqueKinds, unresolvedMember, type CountedEvent, type Members } from '../counters/contributions.js'
 import type { Rules, UniqueKind } from '../counters/rules.js'
 import { reasonTally, UNREADABLE_FIELD_PREFIX, WITHOUT_USER, type Tally } from '../counters/tallies.js'
 import { microsOf, utcDay, type Micros } from '../events/calendar.js'

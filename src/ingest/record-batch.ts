@@ -1,10 +1,5 @@
-import {
-  contributionsOf,
-  createAdditions,
-  type Additions,
-  type CountedEvent,
-  type CountingDeps,
-} from '../counters/additions.js'
+import { createAdditions, type Additions, type CountingDeps } from '../counters/additions.js'
+import { contributionsOf, type CountedEvent } from '../counters/contributions.js'
 import type { Repositories } from '../counters/repositories.js'
 import type { EventId, RegistryEvent } from '../events/registry-event.js'
 import type { RegistryRequest } from '../events/registry-request.js'

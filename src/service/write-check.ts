@@ -86,7 +86,6 @@ const PROBE = {
 }
 
 /**
-/**
  * Whether a store refused the write. An error in the content of one notification, or a conflict between two, does not affect
  * other notifications. A damaged sketch affects each notification that counts for it.
  */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { unresolvedMember } from '../../src/counters/additions.js'
+import { unresolvedMember } from '../../src/counters/contributions.js'
 import { createRepositories } from '../../src/counters/repositories.js'
 import { resolveUsers } from '../../src/counters/resolve-users.js'
 import type { Rules } from '../../src/counters/rules.js'

@@ -69,7 +69,8 @@ export const gatherObservations = (
     const repository = repositoryOf(event)
     const { at, digest, tag } = event
     if (digest !== undefined) {
-      // The event does not show whether a manifest or a blob was deleted, so both are marked as deleted.
+      // The event does not show whether a manifest or a blob was deleted, so both are marked as deleted. Which of them exists follows
+      // from the times (`live` of migration 0002, for tags model/is-live-tag.ts); questions/deletions.ts names it.
       setTime(objectIn(manifestsInRepositories, repository.number, digest), 'deleted', at)
       setTime(objectIn(blobsInRepositories, repository.number, digest), 'deleted', at)
     }

@@ -5,7 +5,15 @@ import { createPause } from '../../runtime/yield.js'
 import { PullsError, type PullsQuery } from './parameters.js'
 import { dimension } from '../model/dimensions.js'
 import type { RangePlan } from './plan-ranges.js'
-import { addPart, emptyPart, groupRows, numbersOf, partIn, type GroupQuery, type GroupPart } from './group-rows.js'
+import {
+  addPart,
+  emptyPart,
+  groupsStatement,
+  numbersOf,
+  partIn,
+  type GroupQuery,
+  type GroupPart,
+} from './groups-statement.js'
 import type { Group } from './read-groups.js'
 import { measure, type MeasureName } from '../model/measures.js'
 
@@ -45,7 +53,7 @@ export const readMergedGroups = async (
   const all = emptyPart()
   const order = groupBy.flatMap((name, i) => (dimension(name).isTime ? [sql.lit(i + 1)] : []))
   const pause = createPause()
-  for await (const rows of batchesOf(tx, groupRows(plans, { ...groupQuery, query }, { order }), ROWS_AT_ONCE)) {
+  for await (const rows of batchesOf(tx, groupsStatement(plans, { ...groupQuery, query }, { order }), ROWS_AT_ONCE)) {
     for (const row of rows) {
       const part = partIn(row, query)
       addPart(all, part)

@@ -8,11 +8,13 @@ export type DayRange = { from: string; to: string }
 /** The tables from which a period of a registry is read: each day comes from exactly one of them. */
 export type RangePlan = {
   registry: string
-  months: DayRange[]
-  days: DayRange[]
-  detail: DayRange[]
-  /** The first day that is read from outcomes; undefined if all days are. */
-  outcomes: string | undefined
+  /** Read from `pulls.summaries`, by month and by day. */
+  monthSummaries: DayRange[]
+  daySummaries: DayRange[]
+  /** Read from `pulls.days`. */
+  rolledUpDays: DayRange[]
+  /** The first day that is read from `pulls.outcomes`; undefined if all days are. */
+  outcomesFrom: string | undefined
 }
 
 export type RangeQuery = {
@@ -44,14 +46,14 @@ export const planRanges = async (db: Sql, wanted: RangeQuery): Promise<RangePlan
  * The first local day that is completely read from single invocations; undefined if the period begins later, or if UTC days
  * suffice.
  */
-export const detailStart = (
+export const outcomesStart = (
   plans: readonly RangePlan[],
   { period, timeZone, byDay }: RangeQuery,
 ): string | undefined =>
   byDay
     ? undefined
     : plans
-        .flatMap(({ outcomes }) => outcomes ?? [])
+        .flatMap(({ outcomesFrom }) => outcomesFrom ?? [])
         // East of UTC, the local day of the same date began earlier, when no single invocations were stored yet.
         .map((day) => addDays(localDay(new Date(Date.parse(day) - 1), timeZone), 1))
         .filter((day) => day > period.from)
@@ -63,13 +65,22 @@ const planOf = ({ registry, border, days, months }: State, { period, grain }: Ra
   const end = hasDays && border < period.to ? border : period.to
   const known = new Set(grain === undefined ? [] : days?.split(' '))
   const whole = new Set(grain === 'month' ? months?.split(' ') : [])
-  const plan: RangePlan = { registry, months: [], days: [], detail: [], outcomes: hasDays ? border : undefined }
+  const plan: RangePlan = {
+    registry,
+    monthSummaries: [],
+    daySummaries: [],
+    rolledUpDays: [],
+    outcomesFrom: hasDays ? border : undefined,
+  }
   const nextKnown = nextOf([...known, ...whole])
   for (let day = period.from; hasDays && day < end;) {
     const month = addMonths(day, 1)
     const isWhole = whole.has(day) && month <= end
     const next = isWhole ? month : known.has(day) ? addDays(day, 1) : earlier(nextKnown(day) ?? end, end)
-    lengthen(isWhole ? plan.months : known.has(day) ? plan.days : plan.detail, { from: day, to: next })
+    lengthen(isWhole ? plan.monthSummaries : known.has(day) ? plan.daySummaries : plan.rolledUpDays, {
+      from: day,
+      to: next,
+    })
     day = next
   }
   return plan

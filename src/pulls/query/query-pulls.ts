@@ -11,7 +11,7 @@ import {
 } from './compare-previous.js'
 import { currentOutcomes } from './current-outcomes.js'
 import { dimension, summaryFor, type DimensionName } from '../model/dimensions.js'
-import { detailStart, planRanges, type RangeQuery } from './plan-ranges.js'
+import { outcomesStart, planRanges, type RangeQuery } from './plan-ranges.js'
 import { readGroups, type Group } from './read-groups.js'
 import { readMergedGroups } from './merge-small-groups.js'
 import { minimumOf, groupSizeNotes } from './minimum-group-size.js'
@@ -177,7 +177,7 @@ const groupsIn = async (tx: Sql, query: PullsQuery, context: SnapshotContext): P
     minimum === undefined
       ? { ...(await readGroups(tx, plans, groupQuery)), isMerged: false }
       : await readMergedGroups(tx, plans, groupQuery, minimum)
-  const since = detailStart(plans, wanted)
+  const since = outcomesStart(plans, wanted)
   return { ...found, ...(since !== undefined && { detailFrom: since }) }
 }
 

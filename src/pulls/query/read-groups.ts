@@ -2,7 +2,16 @@ import type { Sql } from '../../storage/sql/database.js'
 import { createPause } from '../../runtime/yield.js'
 import { dimension, type DimensionName } from '../model/dimensions.js'
 import type { RangePlan } from './plan-ranges.js'
-import { addPart, emptyPart, groupRows, mostOf, numbersOf, partIn, ordinalsOf, type GroupQuery } from './group-rows.js'
+import {
+  addPart,
+  emptyPart,
+  groupsStatement,
+  mostOf,
+  numbersOf,
+  partIn,
+  ordinalsOf,
+  type GroupQuery,
+} from './groups-statement.js'
 import type { MeasureName } from '../model/measures.js'
 
 /** A group of an answer: its dimension values and its numbers. */
@@ -21,7 +30,7 @@ export const readGroups = async (
   const { measures, groupBy, limit } = query
   const isTime = groupBy.some((name) => dimension(name).isTime)
   const order = isTime ? ordinalsOf(groupBy) : [mostOf(measures), ...ordinalsOf(groupBy)]
-  const { rows } = await groupRows(plans, groupQuery, { order, limit: limit + 1 }).execute(db)
+  const { rows } = await groupsStatement(plans, groupQuery, { order, limit: limit + 1 }).execute(db)
   const all = emptyPart()
   const groups: Group[] = []
   const pause = createPause()

@@ -5,7 +5,7 @@ import type { CountedNumber, CountedSketch } from '../model/counted.js'
 import type { DimensionName } from '../model/dimensions.js'
 import type { RangePlan } from './plan-ranges.js'
 import { measure, type MeasureName } from '../model/measures.js'
-import { sourceRows, type RowColumns, type RowsQuery } from './source-rows.js'
+import { unionOfTables, type RowColumns, type RowsQuery } from './union-of-tables.js'
 
 /** A query for groups. Its columns follow from the measures and dimensions of the query. */
 export type GroupQuery = Omit<RowsQuery, 'columns'>
@@ -20,7 +20,7 @@ export type GroupPart = {
 type Order = { order: readonly RawBuilder<unknown>[]; limit?: number }
 
 /** The statement that returns one row for each group. */
-export const groupRows = (
+export const groupsStatement = (
   plans: readonly RangePlan[],
   groupQuery: GroupQuery,
   { order, limit }: Order,
@@ -33,7 +33,7 @@ export const groupRows = (
     ${limit === undefined ? sql`` : sql`limit ${limit}`}`
   return sql`
     select ${sql.join([...groupBy.map((name) => sql.ref(`o.${name}`)), ...measures.flatMap((name) => readFor(name))])}
-    from ${sourceRows(plans, { ...groupQuery, columns })} o
+    from ${unionOfTables(plans, { ...groupQuery, columns })} o
     ${groupBy.length === 0 ? sql`` : grouped}
   `
 }
@@ -75,7 +75,7 @@ export const mostOf = ([first]: readonly MeasureName[]): RawBuilder<unknown> => 
   return !made || 'distinct' in made ? sql`sum(o.invocations) desc` : sql`${sumOf(made)} desc`
 }
 
-/** Reads a row of `groupRows`. */
+/** Reads a row of `groupsStatement`. */
 export const partIn = (row: Record<string, unknown>, { measures, groupBy }: PullsQuery): GroupPart => {
   const part: GroupPart = {
     names: Object.fromEntries(groupBy.map((one) => [one, String(row[one])])),

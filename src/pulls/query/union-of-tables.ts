@@ -29,7 +29,7 @@ type Source = RowExpressions & {
 }
 
 /** A table of the rows of all planned ranges, with the columns of the query. Each pull is in exactly one row. */
-export const sourceRows = (plans: readonly RangePlan[], rowsQuery: RowsQuery): RawBuilder<unknown> => {
+export const unionOfTables = (plans: readonly RangePlan[], rowsQuery: RowsQuery): RawBuilder<unknown> => {
   const { query, period, summary } = rowsQuery
   const { from, to } = momentsOf(period, query.timeZone)
   const single = outcomesSource(query, rowsQuery.outcomes)
@@ -39,16 +39,16 @@ export const sourceRows = (plans: readonly RangePlan[], rowsQuery: RowsQuery): R
     sql`o.dimension = ${summary} and o.grain = ${grain} and o.start >= ${first}::date and o.start < ${end}::date`,
   ]
   const selects = [
-    ...groupByRange(plans, ({ months }) => months).map(([where, range]) =>
+    ...groupByRange(plans, (plan) => plan.monthSummaries).map(([where, range]) =>
       selectFrom(summaries, rowsQuery, [where, ...ofGrain('month', range)]),
     ),
-    ...groupByRange(plans, (plan) => plan.days).map(([where, range]) =>
+    ...groupByRange(plans, (plan) => plan.daySummaries).map(([where, range]) =>
       selectFrom(summaries, rowsQuery, [where, ...ofGrain('day', range)]),
     ),
-    ...groupByRange(plans, ({ detail }) => detail).map(([where, range]) =>
+    ...groupByRange(plans, (plan) => plan.rolledUpDays).map(([where, range]) =>
       selectFrom(days, rowsQuery, [where, sql`o.day >= ${range.from}::date and o.day < ${range.to}::date`]),
     ),
-    ...groupByRange(plans, (plan) => [plan.outcomes]).map(([where, first]) => {
+    ...groupByRange(plans, (plan) => [plan.outcomesFrom]).map(([where, first]) => {
       const begin = first === undefined ? from : sql`greatest(${from}, ${first}::timestamp at time zone 'UTC')`
       return selectFrom(single, rowsQuery, [where, sql`o.at >= ${begin} and o.at < ${to}`])
     }),
