@@ -2,7 +2,6 @@ import type { Micros } from './calendar.js'
 import type { Digest, RepositoryPath, Tag } from './reference.js'
 import type { Descriptor, ObjectKind } from './descriptor.js'
 import type { SideField } from './side-fields.js'
-import type { IgnoredReason, UnreadableReason } from './outcome-reason.js'
 
 export const ACTIONS = ['push', 'pull', 'mount', 'delete', 'rename'] as const
 export type Action = (typeof ACTIONS)[number]
@@ -87,32 +86,3 @@ export type RegistryEvent = EventIdentity & {
 
 /** The registry of events that contain neither a host nor a process. */
 export const UNKNOWN_REGISTRY = 'unknown'
-
-/** The fields of an event that identify the registry which reported it. */
-export type Sender = {
-  /** The host (and port) in the client's request, in lower case. A client can send any text; missing if the text is no host. */
-  host?: string
-  /** The registry process: `source.instanceID`, which changes with each start of the registry. */
-  instance?: string
-}
-
-/** An event as it was reported, before its registry is resolved. */
-export type ReportedEvent = Omit<RegistryEvent, 'registry' | keyof Sender> & Sender
-
-/** An item of a sender that cannot be read as an event. */
-export type UnreadableEvent = EventIdentity & {
-  unreadable: UnreadableReason
-  /** The field and its error. Contains no value from the event. */
-  detail: string
-  /** The harmless fields of the item as JSON, with a limited length: no address, no token, no user agent. */
-  excerpt: string
-}
-
-/** An item of a sender that is about no push, pull or delete. */
-type IgnoredEvent = EventIdentity & { ignored: IgnoredReason }
-
-/** The result of reading one item of a delivery. */
-export type ReportedItem = ReportedEvent | UnreadableEvent | IgnoredEvent
-
-/** A reported item after the registry of its sender was identified. */
-export type ResolvedItem = RegistryEvent | UnreadableEvent | IgnoredEvent

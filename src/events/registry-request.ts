@@ -1,11 +1,11 @@
 import type { Micros } from './calendar.js'
 import type { Digest, RepositoryPath, Tag } from './reference.js'
-import type { EventId, RegistryEvent } from './registry-event.js'
+import type { EventIdentity, RegistryEvent } from './registry-event.js'
 
 /** The kind of object that a request was for, by the paths of the OCI distribution specification (v1.1, "Endpoints"). */
 type Requested = 'manifest' | 'blob' | 'tags' | 'referrers'
 
-/** The sources that report requests. */
+/** The sources that report requests. A sender that reports requests of its own, such as lines of an access log, adds its name here. */
 export const REQUEST_SOURCES = ['notification'] as const
 export type RequestSource = (typeof REQUEST_SOURCES)[number]
 
@@ -19,10 +19,11 @@ export type Requester = {
   user?: string
 }
 
-/** One HTTP request that reads something from a registry, reported by one of the sources. */
-export type RegistryRequest = {
-  /** A UUID. If a source reports a request twice, both reports have the same id. */
-  id: EventId
+/**
+ * One HTTP request that reads something from a registry, reported by one of the sources. If a source reports a request twice, both
+ * reports have the same id.
+ */
+export type RegistryRequest = EventIdentity & {
   source: RequestSource
   requester: Requester
   /** The registry's id of the HTTP request. Several reports about parts of one request have the same id. */

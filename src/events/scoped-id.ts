@@ -1,5 +1,5 @@
 import { digestToId, hashOf } from './event-id.js'
-import type { ReportedItem } from './registry-event.js'
+import type { ReportedItem } from './reported-item.js'
 
 /**
  * Adds the registry that a notification token names to ids that are computed from the contents of events. Two registries may

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setImmediate } from 'node:timers/promises'
 import { microsOf } from '../events/calendar.js'
-import type { ReportedItem, ResolvedItem } from '../events/registry-event.js'
+import type { ReportedItem, ResolvedItem } from '../events/reported-item.js'
 import type { OutcomeReason } from '../events/outcome-reason.js'
 import type { Ingest } from '../ingest/ingest.js'
 import type { ItemOutcome } from '../ingest/item.js'

@@ -1,5 +1,6 @@
 import type { Micros } from '../events/calendar.js'
-import type { EventId, UnreadableEvent } from '../events/registry-event.js'
+import type { EventId } from '../events/registry-event.js'
+import type { ResolvedItem, UnreadableEvent } from '../events/reported-item.js'
 import { createRecentlyStored } from '../inventory/record/recently-stored.js'
 import { arrivalAt, createStateTimes } from '../inventory/record/state-times.js'
 import { isContentError, type Database, type PreparedAt } from '../storage/sql/database.js'
@@ -8,15 +9,7 @@ import { createInTurn } from '../runtime/in-turn.js'
 import { createPause } from '../runtime/yield.js'
 import { createBatches } from './batches.js'
 import { useEarlierIds } from './earlier-ids.js'
-import {
-  createToItem,
-  together,
-  unreadableItem,
-  type Arriving,
-  type Item,
-  type ItemDeps,
-  type ItemOutcome,
-} from './item.js'
+import { createToItem, together, unreadableItem, type Item, type ItemDeps, type ItemOutcome } from './item.js'
 import { recordBatch, type BatchDeps } from './record-batch.js'
 import type { Submitter } from './turns-of-senders.js'
 
@@ -27,7 +20,7 @@ export type Ingest = {
    * @param resolvedAt the number of lost connections to the database before the registries of the items were identified
    * @throws if none of the items may count as stored; ConnectionLost if a connection was lost since then
    */
-  ingest: (items: readonly Arriving[], submitter?: Submitter, resolvedAt?: PreparedAt) => Promise<ItemOutcome[]>
+  ingest: (items: readonly ResolvedItem[], submitter?: Submitter, resolvedAt?: PreparedAt) => Promise<ItemOutcome[]>
   /** Resolves when all accepted items are stored. */
   idle: () => Promise<void>
 }
@@ -87,7 +80,7 @@ export const createIngest = (deps: IngestDeps): Ingest => {
     }
   }
 
-  const prepare = async (arriving: readonly Arriving[], arrivedAt: Micros): Promise<Item[]> => {
+  const prepare = async (arriving: readonly ResolvedItem[], arrivedAt: Micros): Promise<Item[]> => {
     await useEarlierIds(database.run, arriving)
     return together(arriving.map((one) => toItem(one, arrivedAt)))
   }

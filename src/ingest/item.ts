@@ -3,7 +3,8 @@ import type { Rules, UniqueKind } from '../counters/rules.js'
 import { reasonTally, UNREADABLE_FIELD_PREFIX, WITHOUT_USER, type Tally } from '../counters/tallies.js'
 import { microsOf, utcDay, type Micros } from '../events/calendar.js'
 import type { IgnoredReason, OutcomeReason } from '../events/outcome-reason.js'
-import type { EventId, EventIdentity, RegistryEvent, ResolvedItem, UnreadableEvent } from '../events/registry-event.js'
+import type { EventId, EventIdentity, RegistryEvent } from '../events/registry-event.js'
+import type { ResolvedItem, UnreadableEvent } from '../events/reported-item.js'
 import { requestOf, type RegistryRequest } from '../events/registry-request.js'
 import type { Arrived } from '../inventory/record/state-times.js'
 import type { PreparedAt } from '../storage/sql/database.js'
@@ -11,9 +12,6 @@ import type { Identify, UserIdentity } from '../users/identify.js'
 
 /** The outcome of an item: exactly one of these. */
 export type ItemOutcome = 'recorded' | 'repeated' | OutcomeReason
-
-/** An item that arrives: an item of a sender, or a request that another source reported. */
-export type Arriving = ResolvedItem | RegistryRequest
 
 /** An item that is ready to be stored. */
 export type Item = {
@@ -37,7 +35,7 @@ export type ItemDeps = {
   now: () => Date
 }
 
-export type ToItem = (arriving: Arriving, arrivedAt: Micros) => Item | Promise<Item>
+export type ToItem = (arriving: ResolvedItem, arrivedAt: Micros) => Item | Promise<Item>
 
 /** Decides which tallies and users an item counts for. Asynchronous only if the user directory must be queried. */
 export const createToItem = ({ rules, identify, isOwnRead = () => false, now }: ItemDeps): ToItem => {

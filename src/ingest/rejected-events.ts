@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { UnreadableEvent } from '../events/registry-event.js'
+import type { UnreadableEvent } from '../events/reported-item.js'
 import type { Sql } from '../storage/sql/database.js'
 
 /** Stores unreadable events with their reasons, so that an operator can inspect them. */

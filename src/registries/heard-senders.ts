@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Sender } from '../events/registry-event.js'
+import type { ReportedBy } from '../events/reported-item.js'
 import type { Database } from '../storage/sql/database.js'
 
 /** A process of one registry reported a host of another. */
@@ -10,7 +10,7 @@ export type Conflict = { registry: string; other: string; host: string }
  * last seconds before a crash may be lost.
  */
 export type HeardSenders = {
-  heard: (sender: Sender) => void
+  heard: (sender: ReportedBy) => void
   inConflict: (conflict: Conflict) => void
   flush: () => Promise<void>
 }

@@ -1,4 +1,4 @@
-import type { Sender } from '../events/registry-event.js'
+import type { ReportedBy } from '../events/reported-item.js'
 import type { Learned } from './learned.js'
 import type { Learnings } from './learned-tables.js'
 import { resolveSender, type ResolvedSender } from './resolve-sender.js'
@@ -8,7 +8,7 @@ export const learnsSomething = ({ learnsHost, learnsProcess }: ResolvedSender): 
   learnsHost === true || learnsProcess === true
 
 /** The hosts whose existing data decides whether they may join the registries of their processes. */
-export const hostsToLookUp = (senders: readonly Sender[]): string[] => [
+export const hostsToLookUp = (senders: readonly ReportedBy[]): string[] => [
   ...new Set(senders.flatMap(({ host }) => (host === undefined ? [] : [host]))),
 ]
 
@@ -17,7 +17,11 @@ export const hostsToLookUp = (senders: readonly Sender[]): string[] => [
  * @param recorded hosts with recorded data. Such a host is an existing registry, even if no process has reported it: it is
  * learned as a separate registry, and never joins another one automatically
  */
-export const learnFrom = (learned: Learned, senders: readonly Sender[], recorded: ReadonlySet<string>): Learnings => {
+export const learnFrom = (
+  learned: Learned,
+  senders: readonly ReportedBy[],
+  recorded: ReadonlySet<string>,
+): Learnings => {
   const hosts = new Map<string, string>()
   const processes = new Map<string, string>()
   const addHost = (host: string, key: string): void => {

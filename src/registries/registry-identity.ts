@@ -1,12 +1,14 @@
 import { sql } from 'kysely'
+import { UNKNOWN_REGISTRY, type RegistryEvent } from '../events/registry-event.js'
 import {
-  UNKNOWN_REGISTRY,
-  type RegistryEvent,
+  isOfRegistry,
+  type ReportedBy,
   type ReportedEvent,
   type ReportedItem,
+  type ReportedRequest,
   type ResolvedItem,
-  type Sender,
-} from '../events/registry-event.js'
+} from '../events/reported-item.js'
+import type { RegistryRequest } from '../events/registry-request.js'
 import { scopeId } from '../events/scoped-id.js'
 import { aliasesOfRegistry, type ConfiguredRegistries, type Registries } from './registries.js'
 import type { Database } from '../storage/sql/database.js'
@@ -70,7 +72,7 @@ export const createRegistryIdentity = async ({
   const identity = await identityIn(database, setting)
   const senders = createHeardSenders(database, now)
   const copy = createLearnedCopy({ database, configured, now })
-  const learn = async (senders: readonly Sender[]): Promise<void> => {
+  const learn = async (senders: readonly ReportedBy[]): Promise<void> => {
     const unknown = senders.filter(isNew)
     if (unknown.length === 0) return
     await copy.change(
@@ -79,7 +81,7 @@ export const createRegistryIdentity = async ({
     )
   }
   const learnTogether = oneAtATime(learn)
-  const isNew = (sender: Sender): boolean => learnsSomething(resolveSender(copy.current(), sender))
+  const isNew = (sender: ReportedBy): boolean => learnsSomething(resolveSender(copy.current(), sender))
 
   const assign = (events: readonly ReportedItem[]): ResolvedItem[] => {
     const place = rememberingLast((sender) => {
@@ -89,9 +91,9 @@ export const createRegistryIdentity = async ({
       return { registry: learned.nameOf(key), conflict }
     })
     for (const event of events) {
-      if (!('action' in event)) continue
+      if (!isOfRegistry(event)) continue
       const { registry, conflict } = place(event)
-      const resolved = event as RegistryEvent
+      const resolved = event as RegistryEvent | RegistryRequest
       resolved.registry = registry
       if (conflict !== undefined) senders.inConflict({ registry, other: conflict, host: event.host ?? '' })
     }
@@ -107,12 +109,14 @@ export const createRegistryIdentity = async ({
     assignAll: (events: readonly ReportedItem[]) => ResolvedItem[],
   ): ResolvedItem[] | Promise<ResolvedItem[]> => {
     const isNewSender = rememberingLast(isNew)
-    const unknown = events.filter((event): event is ReportedEvent => 'action' in event && isNewSender(event))
+    const unknown = events.filter(
+      (event): event is ReportedEvent | ReportedRequest => isOfRegistry(event) && isNewSender(event),
+    )
     return unknown.length === 0 ? assignAll(events) : learnTogether(unknown).then(() => assignAll(events))
   }
   const assignByHost = (events: readonly ReportedItem[]): ResolvedItem[] => {
     const hear = rememberingLast(senders.heard)
-    for (const event of events) if ('action' in event) hear(event)
+    for (const event of events) if (isOfRegistry(event)) hear(event)
     return resolveByHost(events, configured.nameOf)
   }
 
@@ -163,10 +167,10 @@ export const resolveByHost = (events: readonly ReportedItem[], nameOf: (host: st
   withRegistry(events, ({ host }) => nameOf(host ?? UNKNOWN_REGISTRY))
 
 /** Events are fresh from the parser, so the missing field is set on the event itself instead of on a copy. */
-const withRegistry = (events: readonly ReportedItem[], registryOf: (sender: Sender) => string): ResolvedItem[] => {
+const withRegistry = (events: readonly ReportedItem[], registryOf: (sender: ReportedBy) => string): ResolvedItem[] => {
   for (const event of events) {
-    if (!('action' in event)) continue
-    const resolved = event as RegistryEvent
+    if (!isOfRegistry(event)) continue
+    const resolved = event as RegistryEvent | RegistryRequest
     resolved.registry = registryOf(event)
   }
   return events as ResolvedItem[]
@@ -184,8 +188,8 @@ const aliasesOf = (learned: Learned, configured: ConfiguredRegistries): Readonly
 }
 
 /** Caches the result for the last sender: most envelopes have only one. */
-const rememberingLast = <T>(answer: (sender: Sender) => T): ((sender: Sender) => T) => {
-  let last: { sender: Sender; answer: T } | undefined
+const rememberingLast = <T>(answer: (sender: ReportedBy) => T): ((sender: ReportedBy) => T) => {
+  let last: { sender: ReportedBy; answer: T } | undefined
   return (sender) => {
     if (last && last.sender.host === sender.host && last.sender.instance === sender.instance) return last.answer
     last = { sender, answer: answer(sender) }

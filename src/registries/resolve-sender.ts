@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { UNKNOWN_REGISTRY, type Sender } from '../events/registry-event.js'
+import { UNKNOWN_REGISTRY } from '../events/registry-event.js'
+import type { ReportedBy } from '../events/reported-item.js'
 import { MOST_PROCESSES, type Learned } from './learned.js'
 
 /** The registry of a sender, and what is new about the sender. */
@@ -24,7 +25,7 @@ export type ResolvedSender = {
  * there, which may not have been heard yet, and a client could merge it with another one by a header. The learning transaction checks
  * the data (learn-senders.ts).
  */
-export const resolveSender = (learned: Learned, sender: Sender): ResolvedSender => {
+export const resolveSender = (learned: Learned, sender: ReportedBy): ResolvedSender => {
   const { host, instance } = sender
   if (instance === undefined) return { key: keyOfHost(learned, host) }
   const known = learned.processes.get(instance)

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { ResolvedItem } from '../events/reported-item.js'
 import { WEBHOOK } from '../http/notification-paths.js'
 import type { NotificationObserver } from '../http/notifications.js'
 import type { Prometheus } from '../http/prometheus.js'
@@ -18,6 +19,13 @@ export const onceAMinute = (now: () => Date): ((kind: number | string) => boolea
     loggedAt.set(kind, at)
     return true
   }
+}
+
+/** The label of an item in the counts of Prometheus. */
+const actionOf = (item: ResolvedItem): string => {
+  if ('action' in item) return item.action
+  if ('requester' in item) return 'request'
+  return 'ignored' in item ? 'ignored' : 'unreadable'
 }
 
 type ObserverDeps = {
@@ -57,11 +65,12 @@ export const observeNotifications = ({
   return {
     stored: (events, outcomes) => {
       if (events.length > 0) writes.succeeded()
+      // Requests alone do not show that the notifications of their registry arrive.
       receptions.heard(events.filter((event) => 'action' in event))
       if (events.length > 0) prometheus.lastEvent(now())
       const counts = new Map<string, { action: string; outcome: string; count: number }>()
       events.forEach((event, i) => {
-        const action = 'action' in event ? event.action : 'ignored' in event ? 'ignored' : 'unreadable'
+        const action = actionOf(event)
         const outcome = outcomes[i] ?? 'recorded'
         const count = counts.get(`${action} ${outcome}`) ?? { action, outcome, count: 0 }
         count.count++

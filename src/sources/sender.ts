@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Micros } from '../events/calendar.js'
-import type { ReportedItem } from '../events/registry-event.js'
+import type { ReportedItem } from '../events/reported-item.js'
 import { UserError } from '../runtime/user-error.js'
 
 /** The position of a delivery's token in the configuration, and the registry that the token names, if any. */

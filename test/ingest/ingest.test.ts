@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
-import type { UnreadableEvent } from '../../src/events/registry-event.js'
+import type { UnreadableEvent } from '../../src/events/reported-item.js'
 import { createIsOwnRead, ownReadAgent } from '../../src/registries/own-reads.js'
 import { createRegistries } from '../../src/registries/registries.js'
 import { fixedClock } from '../servers/clock.js'

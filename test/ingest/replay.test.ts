@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { microsOf } from '../../src/events/calendar.js'
-import type { ResolvedItem } from '../../src/events/registry-event.js'
+import type { ResolvedItem } from '../../src/events/reported-item.js'
 import { readByHost } from '../servers/events.js'
 import { counted, createCounting } from '../servers/counting.js'
 import { runsOn } from '../servers/runs.js'

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import { microsOf } from '../../src/events/calendar.js'
-import type { ResolvedItem } from '../../src/events/registry-event.js'
+import type { ResolvedItem } from '../../src/events/reported-item.js'
 import { readByHost } from '../servers/events.js'
 import { createCounting } from '../servers/counting.js'
 import { inventoryOf } from '../servers/inventory.js'

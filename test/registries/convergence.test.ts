@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { sql } from 'kysely'
-import type { ReportedEvent } from '../../src/events/registry-event.js'
+import type { ReportedEvent } from '../../src/events/reported-item.js'
 import { createRegistries, type Registry } from '../../src/registries/registries.js'
 import { WINDOWS } from '../../src/pulls/model/join-windows.js'
 import { moveAliases } from '../../src/pulls/aliases/move-aliases.js'

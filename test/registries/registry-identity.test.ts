@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { sql } from 'kysely'
-import type { RegistryEvent, ReportedEvent, Sender } from '../../src/events/registry-event.js'
+import type { RegistryEvent } from '../../src/events/registry-event.js'
+import type { ReportedEvent, ReportedBy } from '../../src/events/reported-item.js'
 import { createRegistries, type Registry } from '../../src/registries/registries.js'
 import { readConflicts } from '../../src/registries/conflicts.js'
 import { joinRegistries, JoinRefused } from '../../src/registries/join-registries.js'
@@ -14,14 +15,14 @@ import { STORE_PAIRS, type TestStores } from '../servers/stores.js'
 import { runs } from '../servers/runs.js'
 
 let id = 0
-const reported = ({ host, instance }: Sender): ReportedEvent => {
+const reported = ({ host, instance }: ReportedBy): ReportedEvent => {
   return {
     ...reportedEvent({ id: ++id }),
     ...(host !== undefined && { host }),
     ...(instance !== undefined && { instance }),
   }
 }
-const sender = (text: string): Sender => {
+const sender = (text: string): ReportedBy => {
   const [instance = '', host = ''] = text.split('@')
   return { ...(instance !== '' && { instance }), ...(host !== '' && { host }) }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import type { Sender } from '../../src/events/registry-event.js'
+import type { ReportedBy } from '../../src/events/reported-item.js'
 import { createRegistries } from '../../src/registries/registries.js'
 import {
   createLearned,
@@ -14,7 +14,7 @@ const learnedWith = (configured: Record<string, string[]> = {}): Learned =>
   createLearned(createRegistries(() => Object.entries(configured).map(([name, aliases]) => ({ name, aliases }))))
 
 /** Resolves and learns senders one after the other, and returns the registry of each. */
-const placed = (learned: Learned, senders: Sender[]): string[] =>
+const placed = (learned: Learned, senders: ReportedBy[]): string[] =>
   senders
     .map((sender) => {
       const { key, learnsHost, learnsProcess, formerKey } = resolveSender(learned, sender)
@@ -25,7 +25,7 @@ const placed = (learned: Learned, senders: Sender[]): string[] =>
     })
     .map(learned.nameOf)
 
-const from = (text: string): Sender[] =>
+const from = (text: string): ReportedBy[] =>
   text.split(' ').map((one) => {
     const [instance = '', host = ''] = one.split('@')
     return { ...(instance !== '' && { instance }), ...(host !== '' && { host }) }

@@ -1,14 +1,8 @@
 import { parseTimestamp, type Micros } from '../../src/events/calendar.js'
 import type { Digest, RepositoryPath, Tag } from '../../src/events/reference.js'
 import { readEnvelope } from '../../src/sources/distribution/envelope.js'
-import type {
-  Action,
-  EventId,
-  RegistryEvent,
-  Rename,
-  ReportedEvent,
-  ResolvedItem,
-} from '../../src/events/registry-event.js'
+import type { Action, EventId, RegistryEvent, Rename } from '../../src/events/registry-event.js'
+import type { ReportedEvent, ResolvedItem } from '../../src/events/reported-item.js'
 import type { Descriptor, ObjectKind } from '../../src/events/descriptor.js'
 import { resolveByHost } from '../../src/registries/registry-identity.js'
 

@@ -6,11 +6,11 @@ import { machineClock } from '../servers/clock.js'
 import { eventually, inherited, temporaryFolder } from '../servers/process.js'
 import { NOTIFICATION_TOKEN, ROOT, startService, type Service } from '../servers/service.js'
 
-/** What CONTRIBUTING.md calls a sender, in one file: a list of texts as `push team/app:1.0 by alice`. */
+/** What CONTRIBUTING.md calls a sender, in one file: a list of texts such as `push team/app:1.0 by alice`, and `get …` for a request alone. */
 const SENDER = `
 import { identityOfContents } from '../../events/event-id.js'
 import { isDigest, isRepositoryPath, isTag } from '../../events/reference.js'
-import type { ReportedItem } from '../../events/registry-event.js'
+import type { ReportedItem } from '../../events/reported-item.js'
 import { NotADelivery, type Sender } from '../sender.js'
 
 export const madeUp: Sender = {
@@ -21,11 +21,17 @@ export const madeUp: Sender = {
     if (!Array.isArray(lines)) throw new NotADelivery('the body is no list')
     return lines.map((line): ReportedItem => {
       const id = identityOfContents([headers['x-made-up-delivery'], line])
-      const [, action, repository = '', tag = '', name = ''] = /^(push|pull) (.+):(.+) by (.+)$/.exec(String(line)) ?? []
+      const [, action, repository = '', tag = '', name = ''] = /^(push|pull|get) (.+):(.+) by (.+)$/.exec(String(line)) ?? []
       if (line === 'ping') return { ...id, ignored: 'unrelated_event' }
       const digest = 'sha256:' + '5'.repeat(64)
-      if (!isRepositoryPath(repository) || !isTag(tag) || !isDigest(digest) || (action !== 'push' && action !== 'pull'))
+      if (!isRepositoryPath(repository) || !isTag(tag) || !isDigest(digest) || (action !== 'push' && action !== 'pull' && action !== 'get'))
         return { ...id, unreadable: 'bad_repository', detail: 'the line has another form', excerpt: '{}' }
+      if (action === 'get')
+        return {
+          ...id,
+          ...{ source: 'made-up', requester: { address: name, userAgent: 'Podman/5.0' }, host: 'made-up.example' },
+          ...{ at: now, repository, tag, digest, object: 'manifest', method: 'GET', status: 200 },
+        }
       return {
         ...id,
         ...{ at: now, action, repository, tag, digest, method: 'GET', object: 'manifest' },
@@ -50,6 +56,9 @@ beforeAll(async () => {
   const list = join(copy, 'src', 'sources', 'senders.ts')
   const more = `import { madeUp } from './made-up/sender.js'\n${readFileSync(list, 'utf8').replace('[distribution]', '[distribution, madeUp]')}`
   writeFileSync(list, more)
+  // One more line for a sender that reports requests.
+  const sources = join(copy, 'src', 'events', 'registry-request.ts')
+  writeFileSync(sources, readFileSync(sources, 'utf8').replace("['notification']", "['notification', 'made-up']"))
   const script = `
     const { bundle } = await import(${JSON.stringify(join(ROOT, 'scripts', 'build.mjs'))})
     const files = ['src/main.ts', 'src/users/user-file-thread.ts'].map((file) => ${JSON.stringify(`${copy}/`)} + file)
@@ -100,6 +109,30 @@ test('a sender in a folder of its own and one line counts users, fills the inven
   })
   const metrics = await (await service.get('/metrics')).text()
   expect(metrics).toContain('tallyman_events_total{action="ignored",outcome="unrelated_event"} 2')
+})
+
+test('a request that it reports becomes a pull of its source, and nothing else', async () => {
+  const before = await service.counters()
+  expect(await send(['get team/tools:2.0 by 192.0.2.9'])).toEqual({
+    status: 200,
+    answer: { recorded: 1, repeated: 0, skipped: {} },
+  })
+  expect((await send(['get team/tools:2.0 by 192.0.2.9'])).answer).toMatchObject({ repeated: 1 })
+  const day = (days: number): string =>
+    new Date(machineClock().getTime() + days * 86_400_000).toISOString().slice(0, 10)
+  await eventually('the pull is there', async () => {
+    const query = `/pulls?group_by=source,registry,repository,client&since=${day(-2)}&until=${day(1)}`
+    const { rows } = (await (await service.get(query)).json()) as { rows: Record<string, unknown>[] }
+    return rows.some(
+      ({ source, registry, repository, client, pulls }) =>
+        [source, registry, repository, client].join(' ') === 'made-up made-up.example team/tools podman' && pulls === 1,
+    )
+  })
+  expect(await service.counters()).toEqual(before)
+  const tags = (await (await service.get('/inventory/tags?repository=team/tools')).json()) as { items: object[] }
+  expect(tags.items).toEqual([])
+  const metrics = await (await service.get('/metrics')).text()
+  expect(metrics).toContain('tallyman_events_total{action="request",outcome="recorded"} 1')
 })
 
 test('what it cannot verify or read is refused', async () => {

@@ -5,7 +5,7 @@ import { identityOfContents } from '../../events/event-id.js'
 import { isFields } from '../../events/json.js'
 import { excerptOf } from './excerpt.js'
 import { identityOfUnreadable, toRegistryEvent, Unreadable } from './notification.js'
-import type { ReportedEvent, UnreadableEvent } from '../../events/registry-event.js'
+import type { ReportedEvent, UnreadableEvent } from '../../events/reported-item.js'
 import { NotADelivery, TooManyValues } from '../sender.js'
 import { hasMoreStructuralTokens } from '../../runtime/structural-tokens.js'
 

@@ -14,14 +14,8 @@ import {
   type RepositoryPath,
   type Tag,
 } from '../../events/reference.js'
-import {
-  ACTIONS,
-  UNKNOWN_REGISTRY,
-  type Action,
-  type Actor,
-  type EventIdentity,
-  type ReportedEvent,
-} from '../../events/registry-event.js'
+import { ACTIONS, UNKNOWN_REGISTRY, type Action, type Actor, type EventIdentity } from '../../events/registry-event.js'
+import type { ReportedEvent } from '../../events/reported-item.js'
 import { isHost } from '../../events/registry-host.js'
 import type { UnreadableReason } from '../../events/outcome-reason.js'
 import { addClient, addObject } from './notified-object.js'
