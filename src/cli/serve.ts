@@ -13,6 +13,7 @@ import { isRefusal, LONGEST_EMBEDDED_MS } from '../storage/sql/database.js'
 import { hasEmbeddedDatabase } from '../storage/embedded/files.js'
 import { keepHeapSmall } from '../runtime/small-heap.js'
 import { blockedJobsFile } from '../service/job-rests.js'
+import { openFileWarnings } from '../service/open-files.js'
 import { settingWarnings } from '../service/warnings.js'
 import { storeOf } from '../storage/sql/store-of-error.js'
 import { startWatchdog } from '../service/watchdog.js'
@@ -62,7 +63,8 @@ export const serve = async (): Promise<void> => {
 }
 
 const start = async (app: App, config: Config, log: Logger): Promise<void> => {
-  for (const warning of await settingWarnings(app.core)) log.warn({ warning }, 'a setting or a right should be changed')
+  for (const warning of [...openFileWarnings(), ...(await settingWarnings(app.core))])
+    log.warn({ warning }, 'a setting or a right should be changed')
   const address = await listen(app.http, config.listen)
   markPostgres(config)
   const { database, statement: running } = app.core.stores

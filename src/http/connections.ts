@@ -4,25 +4,22 @@ import type { Socket } from 'node:net'
 /** Why the server refused a connection (all connections are in use), or closed an idle one (nearly all are in use). */
 export type DroppedConnection = 'full' | 'idle'
 
-/** If a larger part of the connections is in use, strangers do not keep theirs after an answer. */
-const KEPT_FOR_STRANGERS = 1 / 4
+/** If a larger part of the connections is in use, clients without a token do not keep theirs after an answer. */
+const KEPT_WITHOUT_TOKEN = 1 / 4
 /** The part of the connections that stays free: in one turn of the event loop, as many may arrive as the kernel has queued (511). */
 const FREE = 1 / 8
-/** If a larger part of the connections has one token, and as many as that are in use by others, they are not kept after an answer. */
+/** While connections are scarce, a token with a larger part of them does not keep its connections after an answer. */
 const KEPT_FOR_ONE = 1 / 4
 
-/** Those who sent no valid token. */
-const STRANGERS = ''
-
-/** The open connections of one token, or of strangers. */
+/** The open connections with one token, or of those without a valid token. */
 type Holder = { open: number; /** Those that wait for no answer, the longest idle first. */ idle: Set<Socket> }
 type Connection = { holder: Holder; unanswered: number }
 
 /**
- * Keeps connections free for clients with tokens, and for each of them. A stranger is a connection on which no request had a valid
- * token. If more than a quarter of the connections is in use, the answers to strangers close their connections. If less than an eighth
- * is free, each new connection closes the oldest one that waits for no answer: of a stranger, else of the token that has most; and the
- * answers to a token that has more than a quarter of the connections close theirs.
+ * Keeps connections free for clients with tokens, and for each of them. If more than a quarter of the connections is in use, a response
+ * closes its connection if no request of the connection had a valid token. If less than an eighth is free, each new connection closes
+ * the oldest one that waits for no response: without a token, else of the token that has most; and a response to a token that has more
+ * than a quarter of the connections closes its connection.
  * @param most connections of the server at once
  * @returns a function to call for each request before it is answered, with what finds the token of the request
  */
@@ -32,12 +29,12 @@ export const limitConnections = (
 ): ((response: ServerResponse, tokenOf: () => string | undefined) => void) => {
   server.maxConnections = most
   const connections = new Map<Socket, Connection>()
-  const strangers: Holder = { open: 0, idle: new Set() }
-  const holders = new Map([[STRANGERS, strangers]])
+  const withoutToken: Holder = { open: 0, idle: new Set() }
+  const holders = new Map<string, Holder>()
   const isScarce = (): boolean => connections.size >= most * (1 - FREE)
 
   const closeOldest = (): void => {
-    const [oldest] = strangers.idle.size > 0 ? strangers.idle : largestIdle(holders)
+    const [oldest] = withoutToken.idle.size > 0 ? withoutToken.idle : largestIdle(holders)
     if (!oldest) return
     leave(oldest)
     oldest.destroy()
@@ -54,19 +51,19 @@ export const limitConnections = (
 
   /** A connection belongs to the first token that it sends. */
   const join = (connection: Connection, token: string | undefined): void => {
-    if (connection.holder !== strangers || token === undefined) return
+    if (connection.holder !== withoutToken || token === undefined) return
     const holder = holders.get(token) ?? { open: 0, idle: new Set() }
     holders.set(token, holder)
-    strangers.open--
+    withoutToken.open--
     holder.open++
     connection.holder = holder
   }
 
   server.on('connection', (socket: Socket) => {
     if (isScarce()) closeOldest()
-    connections.set(socket, { holder: strangers, unanswered: 0 })
-    strangers.open++
-    strangers.idle.add(socket)
+    connections.set(socket, { holder: withoutToken, unanswered: 0 })
+    withoutToken.open++
+    withoutToken.idle.add(socket)
     socket.once('close', () => {
       leave(socket)
     })
@@ -76,8 +73,8 @@ export const limitConnections = (
   })
 
   const isKept = ({ holder }: Connection): boolean =>
-    holder === strangers
-      ? connections.size <= most * KEPT_FOR_STRANGERS
+    holder === withoutToken
+      ? connections.size <= most * KEPT_WITHOUT_TOKEN
       : !isScarce() || holder.open <= most * KEPT_FOR_ONE
 
   return (response, tokenOf) => {
@@ -86,7 +83,7 @@ export const limitConnections = (
     if (!connection) return
     connection.holder.idle.delete(socket)
     connection.unanswered++
-    if (connection.holder === strangers) join(connection, tokenOf())
+    if (connection.holder === withoutToken) join(connection, tokenOf())
     if (!isKept(connection)) response.setHeader('connection', 'close')
     response.once('close', () => {
       connection.unanswered--

@@ -65,7 +65,7 @@ export const createPrometheus = ({
   })
   const dropped = new Counter({
     name: 'tallyman_dropped_connections_total',
-    help: 'Connections that were refused because all are in use (full), or closed to make room, because they were idle and had sent no valid token (idle)',
+    help: 'Connections that were refused because all are in use (full), or closed to make room while they were idle (idle)',
     labelNames: ['reason'],
     registers,
   })

@@ -34,7 +34,11 @@ type Queue<Arrival> = {
   isOverdue: () => boolean
 }
 /** A queue of queues. */
-type Turns<Arrival> = Queue<Arrival> & { hasOverdue: () => boolean }
+type Turns<Arrival> = Queue<Arrival> & {
+  hasOverdue: () => boolean
+  /** The next arrival of each queue that is overdue, up to the first one that does not fit. */
+  takeOverdue: (most: number) => { batch: Arrival[]; isBlocked: boolean }
+}
 
 /** Rounds in which a batch is filled from holders. In each, a holder may have an equal part of it more. */
 const ROUNDS_OF_HOLDERS = 8
@@ -81,34 +85,34 @@ const firstOf = <Arrival>(queues: Iterable<Queue<Arrival>>): Queue<Arrival> | un
 const createHolder = <Arrival extends Weighted>(): Queue<Arrival> => {
   const registries = createTurns(ROUNDS_OF_REGISTRIES, createLine<Arrival>)
   const takeFitting = (most: number): Arrival[] => {
-    const batch: Arrival[] = []
-    let left = most
-    while (registries.hasOverdue()) {
-      if (registries.nextWeight() > left) return batch
-      const next = registries.takeNext()
-      if (!next) break
-      left -= next.weight
-      batch.push(next)
-    }
-    return batch.concat(registries.takeFitting(left))
+    const { batch, isBlocked } = registries.takeOverdue(most)
+    return isBlocked ? batch : batch.concat(registries.takeFitting(most - weightOf(batch)))
   }
   return { ...registries, takeFitting }
 }
 
-/** Queues that take turns. Those that were served in a batch are behind the others in the next one. */
+/**
+ * Queues that take turns. The first one is the one that has got least since it began to wait, so that over several batches all get the
+ * same. A queue that begins to wait has got as little as that one.
+ */
 const createTurns = <Arrival extends Weighted>(rounds: number, create: () => Queue<Arrival>): Turns<Arrival> => {
   const queues = new Map<string, Queue<Arrival>>()
   let waiting = 0
   let isOverdue = false
+  /** The weight that each queue has got. */
+  const got = new Map<Queue<Arrival>, number>()
+  let least = 0
 
-  const taken = (arrivals: readonly Arrival[]): number => {
+  const taken = (queue: Queue<Arrival>, arrivals: readonly Arrival[]): number => {
     const weight = weightOf(arrivals)
     waiting -= weight
+    got.set(queue, (got.get(queue) ?? 0) + weight)
     return weight
   }
   return {
     push: ([name = '', ...path], arrival) => {
       const queue = queues.get(name) ?? create()
+      if (!queues.has(name)) got.set(queue, least)
       queues.set(name, queue)
       queue.push(path, arrival)
       waiting += arrival.weight
@@ -116,8 +120,9 @@ const createTurns = <Arrival extends Weighted>(rounds: number, create: () => Que
     weight: ([name, ...path]) => (name === undefined ? waiting : (queues.get(name)?.weight(path) ?? 0)),
     nextWeight: () => firstOf(queues.values())?.nextWeight() ?? 0,
     takeNext: () => {
-      const next = firstOf(queues.values())?.takeNext()
-      if (next) taken([next])
+      const first = firstOf(queues.values())
+      const next = first?.takeNext()
+      if (first && next) taken(first, [next])
       return next
     },
     takeFitting: (most) => {
@@ -129,7 +134,7 @@ const createTurns = <Arrival extends Weighted>(rounds: number, create: () => Que
           const sum = sums.get(queue) ?? 0
           const arrivals = queue.takeFitting(Math.min(left, (most * round) / rounds - sum))
           if (arrivals.length === 0) continue
-          const weight = taken(arrivals)
+          const weight = taken(queue, arrivals)
           sums.set(queue, sum + weight)
           left -= weight
           for (const arrival of arrivals) batch.push(arrival)
@@ -138,17 +143,34 @@ const createTurns = <Arrival extends Weighted>(rounds: number, create: () => Que
       return batch
     },
     endBatch: () => {
-      let isServed = false
-      for (const [name, queue] of [...queues]) {
-        if (!queue.endBatch()) continue
-        isServed = true
+      const served = [...queues].filter(([, queue]) => queue.endBatch())
+      for (const [name, queue] of served) {
+        if (queue.weight([]) > 0) continue
         queues.delete(name)
-        if (queue.weight([]) > 0) queues.set(name, queue)
+        got.delete(queue)
       }
+      const order = [...queues].sort(([, a], [, b]) => (got.get(a) ?? 0) - (got.get(b) ?? 0))
+      queues.clear()
+      for (const [name, queue] of order) queues.set(name, queue)
+      least = order[0] ? (got.get(order[0][1]) ?? 0) : 0
+      const isServed = served.length > 0
       isOverdue = !isServed && waiting > 0
       return isServed
     },
     isOverdue: () => isOverdue,
+    takeOverdue: (most) => {
+      const batch: Arrival[] = []
+      let left = most
+      for (const queue of queues.values()) {
+        if (!queue.isOverdue()) continue
+        if (queue.nextWeight() > left) return { batch, isBlocked: true }
+        const next = queue.takeNext()
+        if (!next) continue
+        left -= taken(queue, [next])
+        batch.push(next)
+      }
+      return { batch, isBlocked: false }
+    },
     hasOverdue: () => [...queues.values()].some((queue) => queue.isOverdue()),
   }
 }

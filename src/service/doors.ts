@@ -24,7 +24,7 @@ import type { Background } from './background.js'
 import { checkStores } from './check-stores.js'
 import type { Core } from './core.js'
 import { observeNotifications, onceAMinute } from './observe.js'
-import { mostConnections } from './open-files.js'
+import { mostConnections, openFileWarnings } from './open-files.js'
 import type { Recording } from './recording.js'
 import { readStatus, type Status } from './status.js'
 import { createWriteCheck, probeWrites, type WriteCheck } from './write-check.js'
@@ -119,7 +119,7 @@ const statusOf =
     // While no store takes writes, what is stored can still be read.
     await Promise.allSettled([recording.receptions.flush(), core.identity.flush()])
     const found = await readStatus(core)
-    const warnings = [...core.config.unknown_variables, ...found.warnings]
+    const warnings = [...core.config.unknown_variables, ...openFileWarnings(), ...found.warnings]
     return { ...found, service: { isRunning: true }, warnings, writes: await writes.check() }
   }
 
@@ -140,7 +140,7 @@ const logProblems = (
     onDropped: (why) => {
       prometheus.droppedConnection(why)
       if (isToBeLogged('dropped'))
-        log.warn('too many connections are open: new ones, or idle ones without a token, are closed')
+        log.warn('too many connections are open: new ones are refused, or idle ones are closed')
     },
     onUnread: () => {
       if (isToBeLogged('unread'))

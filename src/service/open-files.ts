@@ -18,7 +18,7 @@ export const openFileLimit = (file = '/proc/self/limits'): number | undefined =>
   }
 }
 
-/** How many connections the server may have open at once, so that files can always be opened beside them. */
+/** How many connections the server may have open at once. With a limit from 1,733 on, this leaves the files that the stores need. */
 export const mostConnections = (limit = openFileLimit()): number =>
   limit === undefined
     ? MOST_CONNECTIONS

@@ -2,7 +2,6 @@ import { readBlockedJobs, restWarnings } from './job-rests.js'
 import type { Core } from './core.js'
 import { clockWarnings } from './open-clock.js'
 import { openDirectoryWarnings } from './data-directory-mode.js'
-import { openFileWarnings } from './open-files.js'
 import { otherStoreWarnings } from './other-store.js'
 import type { DumpState } from '../storage/embedded/dumps.js'
 import { largeTables, usesManyTransactionIds } from '../storage/embedded/vacuum.js'
@@ -23,7 +22,6 @@ export const settingWarnings = async (core: Warned): Promise<string[]> => [
   ...tokenWarnings(core),
   ...tokenNameWarnings(core),
   ...openDirectoryWarnings(core.config.data_dir),
-  ...openFileWarnings(),
   ...unusedTokenWarnings(core.config),
   ...(await warningsOfRole(core.stores.database)),
 ]

@@ -126,7 +126,7 @@ describe('batches', () => {
     expect((await Promise.all(answers)).flat()).toHaveLength(15)
   })
 
-  test('one sender may fill half of the queue, and the other half is for others', async () => {
+  test('one registry may fill half of the queue, and the other half is for others', async () => {
     const { batches, underWay, turn } = controlled({ largestBatch: 2, longestQueue: 4 })
     const taken = [1, 2, 3].map(async (item) => batches.submit([item], of('much')))
     await expect(batches.submit([4], of('much'))).rejects.toThrow(Overloaded)
@@ -202,6 +202,37 @@ describe('batches', () => {
       runs(200),
     )
   })
+
+  test.each([5, 6, 7, 9])(
+    '%i holders, and as many registries of one, get equal parts while all have much',
+    async (count) => {
+      for (const sender of [(i: number) => of(String(i)), (i: number) => of('one', String(i))]) {
+        const got = new Map<number, number>()
+        const batches = createBatches<number, number>({
+          write: async (items) => {
+            for (const item of items) got.set(item, (got.get(item) ?? 0) + 1)
+            await new Promise((resolve) => setImmediate(resolve))
+            return items
+          },
+          largestBatch: 100,
+          longestQueue: 1_000_000,
+        })
+        let isOver = false
+        const keepFull = async (i: number): Promise<void> => {
+          while (!isOver) await batches.submit([i, i, i], sender(i))
+        }
+        const senders = Array.from({ length: count }, (_, i) =>
+          Array.from({ length: 50 }, async () => keepFull(i)),
+        ).flat()
+        for (let turn = 0; turn < 400; turn++) await new Promise((resolve) => setImmediate(resolve))
+        isOver = true
+        const parts = [...got.values()]
+        await Promise.all(senders)
+        expect(parts).toHaveLength(count)
+        expect(Math.max(...parts) / Math.min(...parts)).toBeLessThan(1.1)
+      }
+    },
+  )
 
   test('beyond the queue arrivals are refused, and taken again when it is shorter', async () => {
     const { batches, underWay, turn } = controlled({ longestQueue: 4 })

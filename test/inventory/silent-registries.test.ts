@@ -172,7 +172,7 @@ describe.each(STORE_PAIRS)('of a registry without recent events, on %s', (_, ope
       await heard('a.example', daysAgo(3))
       expect(await offered('unused-images', { unused_for: '30d' })).toEqual(['b.example'])
       expect(await notesOf('unused-images', { unused_for: '30d' })).toContain(
-        'a.example before 2026-11-24T12:00:00.000000Z: what was used then is unknown',
+        'a.example arrived before 2026-11-24T12:00:00.000000Z: its uses in that time are unknown',
       )
       expect(await offered('unused-images', { unused_for: '2d' })).toEqual(['b.example'])
     },
