@@ -1,5 +1,5 @@
 import { loadDeclared } from '../service/core.js'
-import { configNow } from './terminal/open.js'
+import { configNow } from './stores/open.js'
 import { printJson, printTable } from './terminal/print.js'
 
 /** Shows the client of each user agent. */

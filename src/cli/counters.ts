@@ -7,10 +7,10 @@ import { importCounters } from '../counters/import-counters.js'
 import { startOfDay, type Micros } from '../events/calendar.js'
 import { endSketchLoss } from '../schema/bound-sketches.js'
 import { CommandError } from './terminal/failure.js'
-import { askOrOpen, clock, configNow, warnOfEmbedded, withCore } from './terminal/open.js'
+import { askOrOpen, clock, configNow, warnOfEmbedded, withCore } from './stores/open.js'
 import { printJson, printLine, printTable } from './terminal/print.js'
 import { progressLine } from './terminal/progress.js'
-import { ServiceError } from './terminal/service-client.js'
+import { ServiceError } from './stores/service-client.js'
 import { readLines, writeWhole } from './terminal/transfer-file.js'
 
 type UniqueOptions = { events: string; start: string; end: string; monthly?: boolean; json?: boolean }

@@ -1,7 +1,7 @@
 import { dumpNow as writeDump, type NewestDump } from '../storage/embedded/dump-now.js'
 import { embeddedFiles } from '../storage/embedded/files.js'
 import { CommandError } from './terminal/failure.js'
-import { askOrOpen, configNow } from './terminal/open.js'
+import { askOrOpen, configNow } from './stores/open.js'
 import { printLine } from './terminal/print.js'
 import { when } from './terminal/when.js'
 

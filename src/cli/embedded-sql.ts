@@ -5,7 +5,7 @@ import type { ReadOnlyAnswer, ReadOnlyLimits } from '../storage/sql/read-only.js
 import { refusalOf } from '../storage/sql/statement-check.js'
 import { context } from './command-context.js'
 import { CommandError, explain } from './terminal/failure.js'
-import { configNow, withInstallation } from './terminal/open.js'
+import { configNow, withInstallation } from './stores/open.js'
 
 type SqlRequest = { statement: string; limits: ReadOnlyLimits }
 type ThreadMessage = 'open' | { answer: ReadOnlyAnswer } | { failure: string }

@@ -15,9 +15,9 @@ import { shownBytes } from './terminal/bytes.js'
 import { context } from './command-context.js'
 import { CommandError } from './terminal/failure.js'
 import { NO_SUMMARY } from './no-summary.js'
-import { askOrOpen, clock, configNow } from './terminal/open.js'
+import { askOrOpen, clock, configNow } from './stores/open.js'
 import { writeCsv, writeError } from './terminal/output.js'
-import { parametersOf } from './terminal/parameters.js'
+import { parametersOf } from './stores/parameters.js'
 import { printJson, printLine, printNotes, printTable, type TableOptions } from './terminal/print.js'
 
 export type InventoryOptions = {

@@ -1,6 +1,6 @@
 import { loadDeclared } from '../service/core.js'
 import { metricsDictionary } from '../metrics/dictionary.js'
-import { configNow } from './terminal/open.js'
+import { configNow } from './stores/open.js'
 import { write } from './terminal/output.js'
 import { printLine } from './terminal/print.js'
 

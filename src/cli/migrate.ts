@@ -1,5 +1,5 @@
 import { openStores } from '../service/stores.js'
-import { clock, configNow, warnOfEmbedded } from './terminal/open.js'
+import { clock, configNow, warnOfEmbedded } from './stores/open.js'
 import { printLine } from './terminal/print.js'
 
 export const migrateNow = async (): Promise<void> => {

@@ -2,9 +2,9 @@ import { asOf } from '../inventory/model/as-of.js'
 import type { Core } from '../service/core.js'
 import { CommandError } from './terminal/failure.js'
 import { NO_SUMMARY } from './no-summary.js'
-import { askOrOpen, configNow } from './terminal/open.js'
+import { askOrOpen, configNow } from './stores/open.js'
 import { printJson, printNotes } from './terminal/print.js'
-import type { ServiceClient } from './terminal/service-client.js'
+import type { ServiceClient } from './stores/service-client.js'
 
 /** A payload, and whether there is a summary of the inventory for its metrics. */
 type BuiltPing = { payload: unknown; isSummarized: boolean }

@@ -1,9 +1,9 @@
 import { erase, type Erased } from '../pulls/roll-up/erase.js'
 import { eraseAlsoFrom } from '../storage/embedded/dumps.js'
 import { CommandError } from './terminal/failure.js'
-import { askOrOpen, configNow } from './terminal/open.js'
+import { askOrOpen, configNow } from './stores/open.js'
 import { printJson, printLine, printNotes } from './terminal/print.js'
-import { parametersOf } from './terminal/parameters.js'
+import { parametersOf } from './stores/parameters.js'
 import type { PullsOptions } from './pulls.js'
 
 /** Erases the data of an origin or a repository. */

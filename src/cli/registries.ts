@@ -1,7 +1,7 @@
 import type { Core } from '../service/core.js'
 import { joinRegistries, type JoinReport } from '../registries/join-registries.js'
 import { listRegistries, type IdentifiedBy, type RegistrySummary } from '../registries/list-registries.js'
-import { askOrOpen, configNow } from './terminal/open.js'
+import { askOrOpen, configNow } from './stores/open.js'
 import { printJson, printLine, printTable } from './terminal/print.js'
 import { when } from './terminal/when.js'
 

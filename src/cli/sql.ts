@@ -4,10 +4,10 @@ import { MOST_SECONDS } from '../storage/sql/query-copy.js'
 import type { ReadOnlyAnswer } from '../storage/sql/read-only.js'
 import { refusalOf } from '../storage/sql/statement-check.js'
 import { CommandError } from './terminal/failure.js'
-import { configNow, warnOfEmbedded } from './terminal/open.js'
+import { configNow, warnOfEmbedded } from './stores/open.js'
 import { writeCsv, writeError } from './terminal/output.js'
 import { printJson, printLine, printTable } from './terminal/print.js'
-import { findService } from './terminal/service-client.js'
+import { findService } from './stores/service-client.js'
 
 export type SqlOptions = { timeout: string; limit: string; json?: boolean; csv?: boolean; wide?: boolean }
 

@@ -2,7 +2,7 @@ import type { Config } from '../config/config.js'
 import { WEBHOOK } from '../http/notification-paths.js'
 import { readStatus, type Status } from '../service/status.js'
 import { context } from './command-context.js'
-import { askOrOpenQuietly, clock, configNow } from './terminal/open.js'
+import { askOrOpenQuietly, clock, configNow } from './stores/open.js'
 import { printJson, printLine, printTable, printTitle, type TableOptions } from './terminal/print.js'
 import { when } from './terminal/when.js'
 

@@ -1,6 +1,6 @@
 import { isCancelled } from '../storage/sql/database.js'
 import { createSubmitterWeights } from './submitter-weights.js'
-import { createTurnsOfSenders, type Submitter } from './turns-of-senders.js'
+import { createTurnsOfSubmitters, type Submitter } from './turns-of-submitters.js'
 import { UserError } from '../runtime/user-error.js'
 
 /** The queue is full. The registry keeps the event and sends it again. */
@@ -63,7 +63,7 @@ const NOBODY: Submitter = { holder: '', registry: '' }
  */
 export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): Batches<Item, Answer> => {
   const { write, weightOf = () => 1, largestBatch, longestQueue } = settings
-  const waiting = createTurnsOfSenders<Waiting<Item, Answer>>()
+  const waiting = createTurnsOfSubmitters<Waiting<Item, Answer>>()
   /** The total weight of the parts of large arrivals that have not been queued yet. */
   const behind = createSubmitterWeights()
   let writing = false

@@ -11,7 +11,7 @@ import { createBatches } from './batches.js'
 import { useEarlierIds } from './earlier-ids.js'
 import { createToItem, together, unreadableItem, type Item, type ItemDeps, type ItemOutcome } from './item.js'
 import { recordBatch, type BatchDeps } from './record-batch.js'
-import type { Submitter } from './turns-of-senders.js'
+import type { Submitter } from './turns-of-submitters.js'
 
 export type Ingest = {
   /**

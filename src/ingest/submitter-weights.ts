@@ -1,4 +1,4 @@
-import type { Submitter } from './turns-of-senders.js'
+import type { Submitter } from './turns-of-submitters.js'
 
 /** Weights of holders, and of each of their registries. */
 export type SubmitterWeights = {

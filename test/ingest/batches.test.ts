@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { createBatches, Overloaded, type Batches } from '../../src/ingest/batches.js'
-import type { Submitter } from '../../src/ingest/turns-of-senders.js'
+import type { Submitter } from '../../src/ingest/turns-of-submitters.js'
 import { runs } from '../servers/runs.js'
 import { StatementEnded } from '../servers/seen-statements.js'
 

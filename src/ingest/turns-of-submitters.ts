@@ -2,7 +2,7 @@
 export type Submitter = { holder: string; registry: string }
 
 /** What waits, by who submitted it. */
-export type TurnsOfSenders<Arrival> = {
+export type TurnsOfSubmitters<Arrival> = {
   push: (submitter: Submitter, arrival: Arrival) => void
   /**
    * Takes arrivals that together weigh no more than `most`: of each holder about as much as of every other, and of a holder's part about
@@ -46,7 +46,7 @@ const ROUNDS_OF_HOLDERS = 8
 const ROUNDS_OF_REGISTRIES = 2
 
 /** Keeps the arrivals of each registry in their order. Nobody waits until all arrivals of another one are taken. */
-export const createTurnsOfSenders = <Arrival extends Weighted>(): TurnsOfSenders<Arrival> => {
+export const createTurnsOfSubmitters = <Arrival extends Weighted>(): TurnsOfSubmitters<Arrival> => {
   let holders = createTurns(ROUNDS_OF_HOLDERS, createHolder<Arrival>)
   return {
     push: ({ holder, registry }, arrival) => {

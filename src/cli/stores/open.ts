@@ -5,8 +5,8 @@ import { FileError } from '../../runtime/file-error.js'
 import { hasEmbeddedDatabase } from '../../storage/embedded/files.js'
 import { hasUsedPostgres, otherStoreWarnings } from '../../service/other-store.js'
 import { context } from '../command-context.js'
-import { CommandError } from './failure.js'
-import { writeError } from './output.js'
+import { CommandError } from '../terminal/failure.js'
+import { writeError } from '../terminal/output.js'
 import { findService, type ServiceClient } from './service-client.js'
 
 export const configNow = (): Config => readConfig(context().env, home)
