@@ -12,7 +12,7 @@ describe('tallyman status, of a service that was set up in a hurry', () => {
   const environment = { TALLYMAN_DATA_DIR: folder.path, TALLYMAN_API_TOKENS: API_TOKEN }
   let service: Service
   beforeAll(async () => {
-    writeFileSync(join(folder.path, 'notification.token'), 'tm0123456789abcdef\n')
+    writeFileSync(join(folder.path, 'notification.token'), `tm${'0123456789'.repeat(4)}\n`)
     service = await startService(folder.path, { ...environment, TALLYMAN_PINGURL: 'https://pings.example/secret' })
   })
   afterAll(async () => {
