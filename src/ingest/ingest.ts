@@ -1,8 +1,8 @@
-import type { Micros } from '../events/calendar.js'
 import type { EventId } from '../events/registry-event.js'
 import type { ResolvedItem, UnreadableEvent } from '../events/reported-item.js'
+import { createNewestTime, type NewestTime } from '../inventory/model/newest-time.js'
 import { createRecentlyStored } from '../inventory/record/recently-stored.js'
-import { arrivalAt, createStateTimes } from '../inventory/record/state-times.js'
+import { createArrivals, createStateTimes, type Arrival } from '../inventory/record/state-times.js'
 import { isContentError, type Database, type PreparedAt } from '../storage/sql/database.js'
 import { retryConflicts } from '../storage/sql/retry-conflicts.js'
 import { createInTurn } from '../runtime/in-turn.js'
@@ -26,7 +26,13 @@ export type Ingest = {
 }
 
 export type IngestDeps = ItemDeps &
-  Omit<BatchDeps, 'remembered' | 'stateTimes'> & { onBatch?: (size: number, seconds: number) => void }
+  Omit<BatchDeps, 'remembered' | 'stateTimes'> & {
+    /** What services recorded. By default it is read before the first arrival. */
+    recorded?: NewestTime
+    onBatch?: (size: number, seconds: number) => void
+    /** Milliseconds of a clock that nobody sets. */
+    elapsed?: () => number
+  }
 
 /**
  * The largest weight of a batch: as many events with few references, or one large manifest. The embedded database blocks the
@@ -45,10 +51,11 @@ const REFERENCES_OF_ONE = 4
 
 /** The only function that records events and requests: each item passes through it once. */
 export const createIngest = (deps: IngestDeps): Ingest => {
-  const { database, now, onBatch } = deps
+  const { database, now, onBatch, elapsed } = deps
   const remembered = createRecentlyStored()
   database.losses.onLoss(remembered.forget)
-  const batchDeps = { ...deps, remembered, stateTimes: createStateTimes(database) }
+  const batchDeps = { ...deps, remembered, stateTimes: createStateTimes(database, elapsed) }
+  const arrive = createArrivals(deps.recorded ?? createNewestTime(database, undefined, elapsed))
   const toItem = createToItem(deps)
 
   const batches = createBatches<Item, ItemOutcome>({
@@ -80,16 +87,16 @@ export const createIngest = (deps: IngestDeps): Ingest => {
     }
   }
 
-  const prepare = async (arriving: readonly ResolvedItem[], arrivedAt: Micros): Promise<Item[]> => {
+  const prepare = async (arriving: readonly ResolvedItem[], arrival: Arrival): Promise<Item[]> => {
     await useEarlierIds(database.run, arriving)
-    return together(arriving.map((one) => toItem(one, arrivedAt)))
+    return together(arriving.map((one) => toItem(one, arrival)))
   }
 
-  const prepareInParts: typeof prepare = async (arriving, arrivedAt) => {
+  const prepareInParts: typeof prepare = async (arriving, arrival) => {
     const items: Item[] = []
     const pause = createPause()
     for (let from = 0; from < arriving.length; from += MANY_EVENTS) {
-      items.push(...(await prepare(arriving.slice(from, from + MANY_EVENTS), arrivedAt)))
+      items.push(...(await prepare(arriving.slice(from, from + MANY_EVENTS), arrival)))
       await pause()
     }
     return items
@@ -99,11 +106,12 @@ export const createIngest = (deps: IngestDeps): Ingest => {
 
   return {
     ingest: async (arriving, submitter, resolvedAt = database.losses.count()) => {
-      const arrivedAt = arrivalAt(now())
+      const noted = arrive(now())
+      const arrival = noted instanceof Promise ? await noted : noted
       const preparing =
         arriving.length < MANY_EVENTS
-          ? prepare(arriving, arrivedAt)
-          : inTurn(async () => prepareInParts(arriving, arrivedAt))
+          ? prepare(arriving, arrival)
+          : inTurn(async () => prepareInParts(arriving, arrival))
       const items = await preparing
       for (const item of items) item.resolvedAt = resolvedAt
       return batches.submit(items, submitter)

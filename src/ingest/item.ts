@@ -1,12 +1,12 @@
 import { talliesOf, uniqueKinds, unresolvedMember, type CountedEvent, type Members } from '../counters/contributions.js'
 import type { Rules, UniqueKind } from '../counters/rules.js'
 import { reasonTally, UNREADABLE_FIELD_PREFIX, WITHOUT_USER, type Tally } from '../counters/tallies.js'
-import { microsOf, utcDay, type Micros } from '../events/calendar.js'
+import { microsOf, utcDay } from '../events/calendar.js'
 import type { IgnoredReason, OutcomeReason } from '../events/outcome-reason.js'
 import type { EventId, EventIdentity, RegistryEvent } from '../events/registry-event.js'
 import type { ResolvedItem, UnreadableEvent } from '../events/reported-item.js'
 import { requestOf, type RegistryRequest } from '../events/registry-request.js'
-import type { Arrived } from '../inventory/record/state-times.js'
+import type { Arrival, Arrived } from '../inventory/record/state-times.js'
 import type { PreparedAt } from '../storage/sql/database.js'
 import type { Identify, UserIdentity } from '../users/identify.js'
 
@@ -35,7 +35,7 @@ export type ItemDeps = {
   now: () => Date
 }
 
-export type ToItem = (arriving: ResolvedItem, arrivedAt: Micros) => Item | Promise<Item>
+export type ToItem = (arriving: ResolvedItem, arrival: Arrival) => Item | Promise<Item>
 
 /** Decides which tallies and users an item counts for. Asynchronous only if the user directory must be queried. */
 export const createToItem = ({ rules, identify, isOwnRead = () => false, now }: ItemDeps): ToItem => {
@@ -52,13 +52,13 @@ export const createToItem = ({ rules, identify, isOwnRead = () => false, now }: 
     request,
   })
 
-  const eventItem = ({ event, arrivedAt }: Arrived, { members, uncounted, isAnonymous }: Identified): Item => {
+  const eventItem = ({ event, ...arrival }: Arrived, { members, uncounted, isAnonymous }: Identified): Item => {
     const unreadable = (event.unreadableFields ?? []).map((field) => tallyToday(UNREADABLE_FIELD_PREFIX + field))
     const tallies = [...talliesOf(rules, event), ...unreadable]
     if (uncounted) tallies.push(reasonTally(uncounted, now()))
     if (isAnonymous) tallies.push(tallyToday(WITHOUT_USER))
     const request = requestOf(event)
-    const counted = { event, members, arrivedAt }
+    const counted = { event, members, ...arrival }
     return { id: event.id, outcome: uncounted ?? 'recorded', tallies, counted, ...(request && { request }) }
   }
 
@@ -70,13 +70,13 @@ export const createToItem = ({ rules, identify, isOwnRead = () => false, now }: 
       : identified(kinds, identities)
   }
 
-  return (arriving, arrivedAt) => {
+  return (arriving, arrival) => {
     if ('unreadable' in arriving) return unreadableItem(arriving, now())
     if ('ignored' in arriving) return ignoredItem(arriving, arriving.ignored)
     if ('requester' in arriving) return requestItem(arriving)
     if (isOwnRead(arriving)) return ignoredItem(arriving, 'own_read')
     const who = identifyUser(arriving)
-    const arrived = { event: arriving, arrivedAt }
+    const arrived = { event: arriving, ...arrival }
     return who instanceof Promise ? who.then((found) => eventItem(arrived, found)) : eventItem(arrived, who)
   }
 }

@@ -15,7 +15,6 @@ import { deleteOtherSchedules } from '../storage/sql/schedules.js'
 import type { Core } from './core.js'
 import { createJobRests, onJobError, restWarnings, type JobRests } from './job-rests.js'
 import { jobsFor } from './job-table.js'
-import { clockWarnings } from './open-clock.js'
 import type { Recording } from './recording.js'
 
 /** What the service does at set times, and after its start. */
@@ -55,7 +54,7 @@ export const startBackground = async (core: Core, recording: Recording, log: Log
   await showService(core)
   const rests = stores.lock && createJobRests(core.config.data_dir, now)
   for (const warning of restWarnings(rests?.noted ?? [], now())) log.warn(warning)
-  const unsteadyMs = await checkAtStart(core, log)
+  const unsteadyMs = await checkAtStart(core, recording, log)
   const jobs = startJobs(allJobs, { ...rests, unsteadyMs, onError: onJobError(rests, log) })
   const finishErasures = createFinishErasures(core, recording, log)
   let erasing = Promise.resolve()
@@ -113,12 +112,16 @@ const showService = async ({ stores, holder, fingerprint }: Core): Promise<void>
 }
 
 /** @returns how long jobs that delete old data wait, in milliseconds */
-const checkAtStart = async ({ config, stores, installation, now }: Core, log: Logger): Promise<number> => {
+const checkAtStart = async (
+  { config, stores, installation, now }: Core,
+  { clock }: Recording,
+  log: Logger,
+): Promise<number> => {
   const { uuid } = installation
   const { lifetimes } = config
   for (const warning of await sketchWarnings({ ...stores, uuid, now: now(), lifetimes })) log.warn(warning)
   for (const warning of await evictionWarnings(stores.sketches)) log.warn(warning)
-  for (const warning of await clockWarnings(stores.database, now())) log.warn(warning)
+  for (const warning of await clock.warnings()) log.warn(warning)
   const { waitMs, lastSeenAt } = await trustIn(stores.database.sql, now())
   if (lastSeenAt)
     log.warn(

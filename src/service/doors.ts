@@ -118,7 +118,7 @@ const statusOf =
   async (): Promise<Status> => {
     // While no store takes writes, what is stored can still be read.
     await Promise.allSettled([recording.receptions.flush(), core.identity.flush()])
-    const found = await readStatus(core)
+    const found = await readStatus(core, recording.clock)
     const warnings = [...core.config.unknown_variables, ...openFileWarnings(), ...found.warnings]
     return { ...found, service: { isRunning: true }, warnings, writes: await writes.check() }
   }

@@ -54,6 +54,7 @@ export const openRecording = async (core: Core, log: Logger): Promise<Recording>
     pendingOf: pulls.pendingOf,
     isOwnRead: createIsOwnRead(secrets.usersKey, registries),
     now: clock.now,
+    recorded: clock.recorded,
     onBatch: prometheus.batch,
   })
   const claimed = onceClaimed(core)

@@ -34,6 +34,7 @@ import type { Database } from '../storage/sql/database.js'
 import type { DumpState } from '../storage/embedded/dumps.js'
 import { readServiceHeartbeat } from '../schema/service-heartbeat.js'
 import { readDueTime } from '../storage/sql/schedules.js'
+import type { ComparedClock } from './open-clock.js'
 import { readWarnings } from './warnings.js'
 import type { WriteState } from './write-check.js'
 
@@ -114,9 +115,10 @@ export const nextPing = ({ config, pingSchedule }: Pick<Core, 'config' | 'pingSc
 
 /**
  * Reads the status.
+ * @param clock the clock of the service, if one runs in this process
  * @throws if the SQL database is unavailable
  */
-export const readStatus = async (core: Core): Promise<Status> => {
+export const readStatus = async (core: Core, clock?: ComparedClock): Promise<Status> => {
   const { config, installation, now } = core
   const { database } = core.stores
   const today = microsOf(now())
@@ -153,7 +155,7 @@ export const readStatus = async (core: Core): Promise<Status> => {
     unknownContentsByRegistry(database.sql),
     lastReconciliations(database.sql),
     newestPing(database),
-    readWarnings(core),
+    readWarnings(core, clock),
     core.stores.dumps?.state(),
   ])
   const next = config.ping_enabled ? ((await readDueTime(database.sql, PING)) ?? nextPing(core)) : undefined

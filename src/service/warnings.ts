@@ -1,6 +1,6 @@
 import { readBlockedJobs, restWarnings } from './job-rests.js'
 import type { Core } from './core.js'
-import { clockWarnings } from './open-clock.js'
+import { openClock, type ComparedClock } from './open-clock.js'
 import { openDirectoryWarnings } from './data-directory-mode.js'
 import { otherStoreWarnings } from './other-store.js'
 import type { DumpState } from '../storage/embedded/dumps.js'
@@ -27,13 +27,13 @@ export const settingWarnings = async (core: Warned): Promise<string[]> => [
 ]
 
 /** All warnings for the operator, one sentence each: first about the setup, then about stored data. */
-export const readWarnings = async (core: Warned): Promise<string[]> => {
+export const readWarnings = async (core: Core, clock?: ComparedClock): Promise<string[]> => {
   const { database, dumps } = core.stores
   const warnings = await Promise.all([
     settingWarnings(core),
     sketchWarnings({ ...core.stores, uuid: core.installation.uuid, now: core.now(), lifetimes: core.config.lifetimes }),
     evictionWarnings(core.stores.sketches),
-    clockWarnings(database, core.now()),
+    (clock ?? (await openClock(core))).warnings(),
     erasureWarnings(database),
     dumps?.state().then(dumpWarnings) ?? [],
     largeTables(database).then((names) => names.map(largeTableWarning)),

@@ -28,7 +28,7 @@ describe('the clock of a service', () => {
       () => elapsed,
     )
     expect(latest().getTime()).toBe(START)
-    machine -= 48 * HOUR
+    machine -= 20 * HOUR
     elapsed += HOUR
     expect(latest().getTime()).toBe(START + HOUR)
     machine = START + 3 * HOUR
@@ -36,14 +36,30 @@ describe('the clock of a service', () => {
     expect(latest().getTime()).toBe(START + 3 * HOUR)
   })
 
-  test('the latest time is not before what was recorded', () => {
+  test('the latest time is not before what was recorded last', () => {
     let elapsed = 1_000
-    const { latest, noteRecorded } = createServiceClock(
+    const { latest, setRecorded } = createServiceClock(
       () => new Date(START),
       () => elapsed,
     )
-    noteRecorded(new Date(START + HOUR))
+    setRecorded(new Date(START + HOUR))
     elapsed += HOUR
     expect(latest().getTime()).toBe(START + 2 * HOUR)
+    setRecorded(new Date(START - HOUR))
+    expect(latest().getTime()).toBe(START)
+  })
+
+  test('the latest time is at most a day ahead of the clock, whatever the clock showed and what was recorded', () => {
+    let machine = START
+    const { latest, setRecorded } = createServiceClock(
+      () => new Date(machine),
+      () => 1_000,
+    )
+    setRecorded(new Date(START + 10 * 365 * 24 * HOUR))
+    expect(latest().getTime()).toBe(START + 24 * HOUR)
+    setRecorded(new Date(START))
+    expect(latest().getTime()).toBe(START)
+    machine -= 48 * HOUR
+    expect(latest().getTime()).toBe(machine + 24 * HOUR)
   })
 })

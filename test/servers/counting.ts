@@ -45,6 +45,7 @@ export const createCounting = (
   now: () => Date = fixedClock,
   isOwnRead: (event: RegistryEvent) => boolean = () => false,
   identified?: Identify,
+  elapsed: () => number = () => now().getTime(),
 ): Counting => {
   const hashed = createHashedNames('a key for tests only')
   const needs = { database, sketches, rules: RULES, lifetimes: LIFETIMES, now, isOwnRead }
@@ -54,7 +55,7 @@ export const createCounting = (
   const originOf = createOrigins('a key for tests only', () => SALT)
   const pendingOf = createPendingOf({ originOf: ORIGIN_OF, clientOf: CLIENT_OF, placeOf: () => ({}) })
   const { rebuildStale } = repositories
-  const { ingest, ...others } = createIngest({ ...needs, identify, repositories, originOf, pendingOf })
+  const { ingest, ...others } = createIngest({ ...needs, identify, repositories, originOf, pendingOf, elapsed })
   let heard = Promise.resolve()
   return {
     ...others,

@@ -9,17 +9,49 @@ export type NewestTimes = ReadonlyMap<string, Micros>
 export const scopeOf = ({ registry, repository, rename }: RegistryEvent): string =>
   rename ? `${registry} ${rename.from} ${rename.to}` : `${registry} ${repository}`
 
-/** The recorded times, and those of a batch. */
+/**
+ * The recorded times, and those of a batch.
+ * @param hasRename whether the batch renames anything. A rename is later than what it moves, and so is what follows it there
+ */
 export const withBatch = (
   recorded: NewestTimes,
+  hasRename: boolean,
 ): { of: (event: RegistryEvent) => Micros; add: (event: RegistryEvent, at: Micros) => void } => {
-  const added = new Map<string, Micros>()
-  const ofScope = (scope: string): Micros => Math.max(added.get(scope) ?? -Infinity, recorded.get(scope) ?? -Infinity)
+  const added = createNewest()
+  /** The newest times in each namespace, and the newest renames of each path. */
+  const inside = createNewest()
+  const renamed = createNewest()
+  const ofRenames = (event: RegistryEvent): Micros => {
+    const paths = pathsOf(event)
+    const moved = event.rename ? inside.of(paths.map((path) => keyOf(event, path))) : -Infinity
+    return Math.max(moved, renamed.of(paths.flatMap(namespacesOf).map((path) => keyOf(event, path))))
+  }
   return {
-    of: (event) => ofScope(scopeOf(event)),
-    add: (event, at) => {
+    of: (event) => {
       const scope = scopeOf(event)
-      added.set(scope, Math.max(ofScope(scope), at))
+      const own = Math.max(added.of([scope]), recorded.get(scope) ?? -Infinity)
+      return hasRename ? Math.max(own, ofRenames(event)) : own
+    },
+    add: (event, at) => {
+      added.raise(scopeOf(event), at)
+      if (!hasRename) return
+      for (const path of pathsOf(event)) {
+        for (const namespace of namespacesOf(path)) inside.raise(keyOf(event, namespace), at)
+        if (event.rename) renamed.raise(keyOf(event, path), at)
+      }
+    },
+  }
+}
+
+const keyOf = ({ registry }: RegistryEvent, path: string): string => `${registry} ${path}`
+
+/** The newest time of each key. */
+const createNewest = (): { of: (keys: readonly string[]) => Micros; raise: (key: string, at: Micros) => void } => {
+  const newest = new Map<string, Micros>()
+  return {
+    of: (keys) => keys.reduce((at, key) => Math.max(at, newest.get(key) ?? -Infinity), -Infinity),
+    raise: (key, at) => {
+      newest.set(key, Math.max(newest.get(key) ?? -Infinity, at))
     },
   }
 }
@@ -54,8 +86,8 @@ const unnestPaths = (p: (number: number) => string): string =>
 export const newestTimesValues = (events: readonly RegistryEvent[]): string[] => {
   const scopes = new Map(events.map((event) => [scopeOf(event), event]))
   const ranges = [...scopes].flatMap(([scope, event]) => rangesOf(event).map((range) => ({ scope, ...range })))
-  const paths = ranges.flatMap(({ scope, registry, first }) =>
-    namespacesOf(first).map((path) => ({ scope, registry, path })),
+  const paths = [...scopes].flatMap(([scope, event]) =>
+    pathsOf(event).flatMap((path) => namespacesOf(path).map((one) => ({ scope, registry: event.registry, path: one }))),
   )
   return [
     ranges.map(({ scope }) => scope),
@@ -71,11 +103,20 @@ export const newestTimesValues = (events: readonly RegistryEvent[]): string[] =>
 /** Names of repositories of a registry, from the first to the last one. */
 type NameRange = { registry: string; first: string; last: string }
 
-/** "0" follows "/" in the order of the names. */
-const rangesOf = ({ registry, repository, rename }: RegistryEvent): NameRange[] =>
-  rename
-    ? [rename.from, rename.to].map((first) => ({ registry, first, last: `${first}0` }))
-    : [{ registry, first: repository, last: repository }]
+/** The repository of an event, or the two paths of a rename. */
+const pathsOf = ({ repository, rename }: RegistryEvent): string[] => (rename ? [rename.from, rename.to] : [repository])
+
+/** No name sorts after this character. */
+const LAST = '\u{10ffff}'
+
+/** A rename moves its path, and all that the path contains: `a` and `a/b`, but not `a-b`. */
+const rangesOf = (event: RegistryEvent): NameRange[] => {
+  const { registry, rename } = event
+  return pathsOf(event).flatMap((path) => [
+    { registry, first: path, last: path },
+    ...(rename ? [{ registry, first: `${path}/`, last: `${path}/${LAST}` }] : []),
+  ])
+}
 
 /** A path, and the namespaces that contain it. */
 const namespacesOf = (path: string): string[] => {

@@ -4,11 +4,18 @@ import { arrayText } from '../../storage/sql/array-text.js'
 import type { Database, HotStatement, Run } from '../../storage/sql/database.js'
 import { epochMicrosText } from '../../storage/sql/moments.js'
 import { createRecentMap } from '../../runtime/recent-map.js'
-import { newestTime } from '../model/newest-time.js'
+import type { NewestTime } from '../model/newest-time.js'
 import { newestTimesValues, scopeOf, selectNewestTimes, withBatch } from './newest-times.js'
 
-/** An event and the moment when this delivery of it arrived, by the clock of the service. */
-export type Arrived = { event: RegistryEvent; arrivedAt: Micros }
+/** When a delivery arrived, by the clock of the service. */
+export type Arrival = {
+  arrivedAt: Micros
+  /** Whether the clock had been set back by then: it showed more than a minute before an earlier arrival or what was recorded. */
+  isSetBack: boolean
+}
+
+/** An event, and this delivery of it. */
+export type Arrived = Arrival & { event: RegistryEvent }
 
 /**
  * Returns the events with the times that count for state, in the same order. Most events keep their own time and are returned
@@ -30,7 +37,7 @@ export type StateTimes = (arrived: readonly Arrived[]) => Promise<RegistryEvent[
 /** Clocks that are remembered. Other clocks are read from the database. */
 const REMEMBERED_CLOCKS = 10_000
 /** After this time, the clock is read again: another service may have found that it is ahead. */
-const REMEMBERED_MICROS = 10 * MICROS_PER_SECOND
+const REMEMBERED_MS = 10_000
 /**
  * Clocks that are synchronized by NTP differ by less. An event that is no further ahead keeps its time, which costs no
  * statement.
@@ -47,22 +54,38 @@ const REST_OF_MILLISECOND = 999
 /** The time of an arrival. */
 export const arrivalAt = (now: Date): Micros => microsOf(now) + REST_OF_MILLISECOND
 
+/**
+ * Returns a function that notes an arrival. An arrival may stay in the queue for longer than a minute, so whether the clock was set back is
+ * decided when it arrives, in the order of arrival. Asynchronous only if the newest recorded time has to be read: after a lost
+ * connection, and once a minute while only this time shows that the clock was set back. `reconcile` may have lowered it.
+ */
+export const createArrivals = (recorded: NewestTime): ((now: Date) => Arrival | Promise<Arrival>) => {
+  let newestArrival = -Infinity
+  return (now) => {
+    const arrivedAt = arrivalAt(now)
+    const isBefore = (at: Micros): boolean => arrivedAt + SET_BACK < at
+    if (isBefore(newestArrival)) return { arrivedAt, isSetBack: true }
+    newestArrival = Math.max(newestArrival, arrivedAt)
+    const known = recorded.known()
+    if (known !== undefined && !isBefore(known)) return { arrivedAt, isSetBack: false }
+    return recorded.read().then((at) => ({ arrivedAt, isSetBack: isBefore(at) }))
+  }
+}
+
 const isAhead = ({ event, arrivedAt }: Arrived): boolean => event.at > arrivedAt + TRUSTED_LEAD
 
-export const createStateTimes = ({ run, sql, losses }: Pick<Database, 'run' | 'sql' | 'losses'>): StateTimes => {
+/** @param elapsed milliseconds of a clock that nobody sets: the time of an arrival may be older by the time in the queue */
+export const createStateTimes = (
+  { run, losses }: Pick<Database, 'run' | 'losses'>,
+  elapsed = (): number => performance.now(),
+): StateTimes => {
   const clocks = createRecentMap<Clock & { readAt: Micros }>(REMEMBERED_CLOCKS)
   losses.onLoss(clocks.clear)
-  /** The newest arrival by the clock of this service, and the newest time that was recorded before the first one. */
-  let newestArrival = -Infinity
-  let newestBefore: Micros | undefined
-
-  const isSetBack = (arrivedAt: Micros): boolean =>
-    arrivedAt + SET_BACK < Math.max(newestArrival, newestBefore ?? -Infinity)
 
   const isTrusted = (one: Arrived): boolean => {
     const clock = clocks.get(clockOf(one.event))
-    if (clock === undefined || Math.abs(one.arrivedAt - clock.readAt) > REMEMBERED_MICROS) return false
-    return !isSetBack(one.arrivedAt) && !isAhead(one) && one.event.at > Math.max(clock.floor, clock.aheadUntil)
+    if (clock === undefined || elapsed() - clock.readAt > REMEMBERED_MS) return false
+    return !one.isSetBack && !isAhead(one) && one.event.at > Math.max(clock.floor, clock.aheadUntil)
   }
 
   const decide = async (
@@ -70,23 +93,22 @@ export const createStateTimes = ({ run, sql, losses }: Pick<Database, 'run' | 's
     doubtful: ReadonlySet<string>,
   ): Promise<ReadonlyMap<EventId, Micros>> => {
     const lossesBefore = losses.count()
-    newestBefore ??= await newestTime(sql)
+    const readAt = elapsed()
     const inDoubt = arrived.filter(({ event }) => doubtful.has(clockOf(event)))
-    const bounded = inDoubt.filter((one) => isAhead(one) || isSetBack(one.arrivedAt))
+    const bounded = inDoubt.filter((one) => isAhead(one) || one.isSetBack)
     const stored = await readStored(run, inDoubt, bounded)
     const decided = decideTimes(inOrderOfClock(arrived), doubtful, stored)
     const first = decided.times.size > 0 ? await claimTimes(run, decided) : decided.times
-    for (const { event, arrivedAt } of losses.count() === lossesBefore ? inDoubt : []) {
+    for (const { event } of losses.count() === lossesBefore ? inDoubt : []) {
       const name = clockOf(event)
       const clock = later(clocks.get(name), decided.clocks.get(name) ?? stored.clocks.get(name))
-      clocks.set(name, { ...clock, readAt: arrivedAt })
+      clocks.set(name, { ...clock, readAt })
     }
     return new Map([...decided.recorded, ...first, ...stored.times])
   }
 
   return (arrived) => {
     const doubtful = new Set(arrived.flatMap((one) => (isTrusted(one) ? [] : clockOf(one.event))))
-    for (const { arrivedAt } of arrived) if (arrivedAt > newestArrival) newestArrival = arrivedAt
     if (doubtful.size === 0) return arrived.map(({ event }) => event)
     return decide(arrived, doubtful).then((times) =>
       arrived.map(({ event }) => withTime(event, times.get(event.id) ?? event.at)),
@@ -164,7 +186,10 @@ const decideTimes = (arrived: readonly Arrived[], doubtful: ReadonlySet<string>,
   /** The newest time decided in this batch, so that events without a process keep their order, too. */
   const newest = new Map<string, Micros>()
   /** The newest times with those of this batch. */
-  const until = withBatch(stored.newest)
+  const until = withBatch(
+    stored.newest,
+    arrived.some(({ event }) => event.rename !== undefined),
+  )
   for (const one of arrived) {
     const { event, arrivedAt } = one
     const name = clockOf(event)
@@ -193,8 +218,8 @@ const decideTimes = (arrived: readonly Arrived[], doubtful: ReadonlySet<string>,
 }
 
 /** Whether an event just happened by the clocks of the registry and the service, although later times are recorded in its repository. */
-const isAfterSetBack = ({ event, arrivedAt }: Arrived, recorded: Micros): boolean =>
-  recorded > arrivedAt + SET_BACK && event.at > arrivedAt - SET_BACK
+const isAfterSetBack = ({ event, arrivedAt, isSetBack }: Arrived, recorded: Micros): boolean =>
+  isSetBack && recorded > arrivedAt + SET_BACK && event.at > arrivedAt - SET_BACK
 
 const micros = (column: string): string => `${epochMicrosText(column)}::text`
 

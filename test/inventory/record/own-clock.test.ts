@@ -5,7 +5,9 @@ import { isoTime, microsOf } from '../../../src/events/calendar.js'
 import type { RepositoryPath } from '../../../src/events/reference.js'
 import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import type { Ingest } from '../../../src/ingest/ingest.js'
+import { createNewestTime } from '../../../src/inventory/model/newest-time.js'
 import { carryOutRenames } from '../../../src/inventory/record/renames.js'
+import { createArrivals } from '../../../src/inventory/record/state-times.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
 import { inventoryOf } from '../../servers/inventory.js'
@@ -32,7 +34,13 @@ describe.each(STORE_PAIRS)('a service whose own clock is wrong, on %s', (_, open
   })
   afterAll(async () => stores.close())
   const start = (service: 0 | 1): Ingest =>
-    createCounting(stores, () => new Date(START + (seconds + offsets[service]) * 1000))
+    createCounting(
+      stores,
+      () => new Date(START + (seconds + offsets[service]) * 1000),
+      undefined,
+      undefined,
+      () => seconds * 1000,
+    )
   const reset = async (): Promise<void> => {
     await stores.clear()
     seconds = 0
@@ -218,6 +226,71 @@ describe.each(STORE_PAIRS)('a service whose own clock is wrong, on %s', (_, open
       select last_seen_at as at from inventory.repositories where name = 'team/app'
     `.execute(stores.database.sql)
     expect(rows[0]?.at.getTime()).toBeLessThan(START + (seconds + 1) * 1000)
+  })
+
+  test('an arrival that waited in the queue for longer than a minute does not win over a later push', async () => {
+    const { database } = stores
+    let open = (): void => undefined
+    let gate = Promise.resolve()
+    const delayed = createCounting(
+      {
+        ...stores,
+        database: {
+          ...database,
+          transaction: async (...given) => gate.then(async () => database.transaction(...given)),
+        },
+      },
+      () => new Date(START + seconds * 1000),
+    )
+    await delayed.ingest([remove(5, -MINUTE)])
+    gate = new Promise<void>((resolve) => (open = resolve))
+    const first = delayed.ingest([push(1, 0, 'cc', 'one', 'team/other')])
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    seconds = 1
+    const late = delayed.ingest([push(2, seconds, 'dd', 'two')])
+    seconds = 2 * MINUTE
+    await other.ingest([push(3, seconds, 'ee', 'three')])
+    const last = delayed.ingest([push(4, seconds, 'ff', 'one', 'team/other')])
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    open()
+    await Promise.all([first, late, last])
+    expect(await liveTags()).toEqual(['ee', 'ff'])
+  })
+
+  test('a service that was ahead once notices within a minute that the recorded time was lowered', async () => {
+    const { sql: db } = stores.database
+    await one.ingest([push(1, 0, 'cc', 'one', 'team/future')])
+    await sql`update inventory.repositories set last_seen_at = ${at(365 * DAY)}::timestamptz`.execute(db)
+    const arrive = createArrivals(createNewestTime(stores.database, undefined, () => seconds * 1000))
+    const arrivedAt = async (): Promise<unknown> => arrive(new Date(START + seconds * 1000))
+    expect(await arrivedAt()).toMatchObject({ isSetBack: true })
+    await sql`update inventory.repositories set last_seen_at = ${at(0)}::timestamptz`.execute(db)
+    seconds = MINUTE - 1
+    expect(await arrivedAt()).toMatchObject({ isSetBack: true })
+    seconds = MINUTE
+    expect(await arrivedAt()).toMatchObject({ isSetBack: false })
+  })
+
+  test('a rename is later than what it moves in the same batch, and what follows it is later than the rename', async () => {
+    await one.ingest([push(1, 0, 'cc')])
+    offsets = [-5 * HOUR, 0]
+    seconds = MINUTE
+    const rename = { what: 'namespace', from: path('team'), to: path('group') } as const
+    await one.ingest([
+      push(2, seconds, 'dd', 'two'),
+      push(3, seconds, 'ee', 'two'),
+      push(4, seconds, 'ff', 'two', 'team-b/app'),
+      anEvent({ id: 5, action: 'rename', at: at(seconds), instance: 'three', repository: 'team', rename }),
+      push(6, seconds, 'aa', 'four', 'group/app'),
+    ])
+    await carryOutRenames(stores.database, { since: new Date(START - DAY * 1000) })
+    const { rows } = await sql<{ repository: string; digest: string }>`
+      select repository, digest from inventory.live_tags order by 1
+    `.execute(stores.database.sql)
+    expect(rows).toEqual([
+      { repository: 'group/app', digest: digestNamed('aa') },
+      { repository: 'team-b/app', digest: digestNamed('ff') },
+    ])
   })
 
   const CHANGES = ['push a1', 'push a2', 'push a3', 'delete']

@@ -4,6 +4,8 @@ import { sql } from 'kysely'
 import { isoTime, microsOf } from '../../../src/events/calendar.js'
 import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import type { Ingest } from '../../../src/ingest/ingest.js'
+import { createStateTimes } from '../../../src/inventory/record/state-times.js'
+import { NO_LOSSES } from '../../../src/storage/sql/losses.js'
 import { createCounting } from '../../servers/counting.js'
 import { anEvent } from '../../servers/events.js'
 import { inventoryOf } from '../../servers/inventory.js'
@@ -243,4 +245,24 @@ describe.each(STORE_PAIRS)('a registry whose clock is ahead, on %s', (_, open) =
       runs(15),
     )
   })
+})
+
+test('events that waited in the queue cost no more statements than others', async () => {
+  let elapsed = 0
+  let statements = 0
+  const run = async (): Promise<never[]> => {
+    statements++
+    return Promise.resolve([])
+  }
+  const stateTimes = createStateTimes({ run, losses: NO_LOSSES } as never, () => elapsed)
+  const arrive = async (seconds: number): Promise<unknown> => {
+    const arrivedAt = microsOf(new Date(START + seconds * 1000))
+    const event = anEvent({ id: seconds, action: 'push', at: isoTime(arrivedAt), instance: 'one', tag: '1.0' })
+    return stateTimes([{ event, arrivedAt, isSetBack: false }])
+  }
+  for (const seconds of [60, 61, 90, 30]) await arrive(seconds)
+  expect(statements).toBe(1)
+  elapsed = 10_001
+  await arrive(91)
+  expect(statements).toBe(2)
 })
