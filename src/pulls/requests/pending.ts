@@ -56,16 +56,23 @@ export const fillPending = (requests: readonly PendingRequest[]): FilledPart => 
   ],
 })
 
-/** The fields that have no column of their own, as JSON. */
-const detailsOf = (request: PendingRequest): string =>
-  JSON.stringify({
-    ...request,
-    id: undefined,
-    registry: undefined,
-    repository: undefined,
-    origin: undefined,
-    who: undefined,
+/** The fields that have no column of their own, as JSON: those that `readPending` reads, whatever else a request contains. */
+const detailsOf = (request: PendingRequest): string => {
+  const { requestId, at, object, method, status, tag, digest, mediaType, bytes, fetchesTwice, previous } = request
+  return JSON.stringify({
+    requestId,
+    at,
+    object,
+    method,
+    status,
+    tag,
+    digest,
+    mediaType,
+    bytes,
+    fetchesTwice,
+    previous,
   })
+}
 
 /** A row of pulls.pending or pulls.requests, without its registry. */
 export type PendingRow = {
