@@ -54,7 +54,7 @@ const afterTurns = (turns: number, then: () => void): void => {
 /** The parts of the queue that one registry and one holder may use. A holder can invent registries, so that it needs its own limit. */
 const OF_REGISTRY = 1 / 2
 const OF_HOLDER = 3 / 4
-const NOBODY: Submitter = { holder: '', registry: '' }
+const UNNAMED_SUBMITTER: Submitter = { holder: '', registry: '' }
 
 /**
  * Gathers items that arrive while a batch is being written into the next batch. There are no timers: without load, an arrival is
@@ -108,7 +108,7 @@ export const createBatches = <Item, Answer>(settings: Settings<Item, Answer>): B
     )
   }
 
-  const submit = async (items: Item[], submitter = NOBODY): Promise<Answer[]> => {
+  const submit = async (items: Item[], submitter = UNNAMED_SUBMITTER): Promise<Answer[]> => {
     if (items.length === 0) return []
     const parts = partsOf(items)
     const isLarge = parts.length > 1

@@ -30,7 +30,7 @@ export type IngestDeps = ItemDeps &
     /** What services recorded. By default it is read before the first arrival. */
     recorded?: NewestTime
     onBatch?: (size: number, seconds: number) => void
-    /** Milliseconds of a clock that nobody sets. */
+    /** Milliseconds of a monotonic clock. */
     elapsed?: () => number
   }
 

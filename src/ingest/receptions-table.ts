@@ -103,8 +103,8 @@ type Expiry = {
 }
 
 /**
- * Deletes old receptions, except those of registries with repositories in the inventory: the times without events of these
- * registries must stay known.
+ * Deletes old receptions of registries without repositories in the inventory. For the other registries, the times without events
+ * must stay known.
  * @returns the number of deleted rows
  */
 export const expireReceptions = async ({ sql: db }: Database, { days, most }: Expiry, now: Date): Promise<number> =>

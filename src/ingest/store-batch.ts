@@ -112,7 +112,7 @@ const record = async (
     repeated: new Set(rows.flatMap(({ id }) => id ?? [])),
     unpropagated: {
       described: observations.described.filter((manifest) => !isNew.has(manifest.digest) || isLarge(manifest)),
-      shown: observations.shown.filter((place) => !isDone(place)),
+      shown: observations.shown.filter((shown) => !isDone(shown)),
     },
   }
 }

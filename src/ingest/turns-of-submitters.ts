@@ -45,7 +45,7 @@ const ROUNDS_OF_HOLDERS = 8
 /** The same for the registries of a holder: they share what the holder gets in one of its rounds. */
 const ROUNDS_OF_REGISTRIES = 2
 
-/** Keeps the arrivals of each registry in their order. Nobody waits until all arrivals of another one are taken. */
+/** Keeps the arrivals of each registry in their order. No registry waits until all arrivals of another registry are taken. */
 export const createTurnsOfSubmitters = <Arrival extends Weighted>(): TurnsOfSubmitters<Arrival> => {
   let holders = createTurns(ROUNDS_OF_HOLDERS, createHolder<Arrival>)
   return {

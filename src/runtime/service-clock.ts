@@ -19,7 +19,7 @@ export const MOST_BEHIND_MS = 1_000
 
 const MOST_AHEAD_MS = 86_400_000
 
-/** @param elapsed milliseconds of a clock that nobody sets */
+/** @param elapsed milliseconds of a monotonic clock */
 export const createServiceClock = (machine: () => Date, elapsed = () => performance.now()): ServiceClock => {
   let behind = 0
   /** The latest time that the clock showed, and the recorded time, both when no time had elapsed. */

@@ -33,7 +33,7 @@ export const readWarnings = async (core: Core, clock?: ComparedClock): Promise<s
     settingWarnings(core),
     sketchWarnings({ ...core.stores, uuid: core.installation.uuid, now: core.now(), lifetimes: core.config.lifetimes }),
     evictionWarnings(core.stores.sketches),
-    (clock ?? (await openClock(core))).warnings(),
+    clock ? clock.warnings() : openClock(core).then(({ warnings }) => warnings()),
     erasureWarnings(database),
     dumps?.state().then(dumpWarnings) ?? [],
     largeTables(database).then((names) => names.map(largeTableWarning)),

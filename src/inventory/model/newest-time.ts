@@ -14,7 +14,7 @@ const REMEMBERED_MS = 60_000
 
 /**
  * Reads in a transaction, because notifications must not wait for the connections of reports.
- * @param elapsed milliseconds of a clock that nobody sets
+ * @param elapsed milliseconds of a monotonic clock
  */
 export const createNewestTime = (
   { transaction, losses }: Pick<Database, 'transaction' | 'losses'>,

@@ -86,7 +86,7 @@ export const silencesIn = async (db: Sql, question: Question, query: QueryParame
 
 const LEAVES_OUT_ALL: ReadonlySet<Doubt['kind']> = new Set(['silent', 'no pulls', 'uses', 'backlog'])
 
-/** Those of the registries that have such repositories. */
+/** The registries that have repositories which were not reconciled since their gap. */
 const withRepositories = async (db: Sql, all: readonly Unreconciled[]): Promise<Unreconciled[]> => {
   if (all.length === 0) return []
   const { rows } = await sql<{ registry: string }>`

@@ -7,7 +7,7 @@ export type DueManifest = { digest: string; attempts: number; registries: number
 /** The registries that may be read: hosts under which they may be recorded, with their names. */
 type Readable = {
   registries: ReadonlyMap<string, string>
-  /** Those of the hosts whose registry is not paused. */
+  /** The hosts of registries that are not paused. */
   unpaused: readonly string[]
 }
 

@@ -1,11 +1,18 @@
-import { isoTime, MICROS_PER_SECOND, microsOf, type Micros } from '../../events/calendar.js'
+import { MICROS_PER_SECOND, microsOf, type Micros } from '../../events/calendar.js'
 import type { EventId, RegistryEvent } from '../../events/registry-event.js'
-import { arrayText } from '../../storage/sql/array-text.js'
-import type { Database, HotStatement, Run } from '../../storage/sql/database.js'
-import { epochMicrosText } from '../../storage/sql/moments.js'
+import type { Database } from '../../storage/sql/database.js'
 import { createRecentMap } from '../../runtime/recent-map.js'
 import type { NewestTime } from '../model/newest-time.js'
-import { newestTimesValues, scopeOf, selectNewestTimes, withBatch } from './newest-times.js'
+import { scopeOf, withBatch } from './newest-times.js'
+import {
+  claimTimes,
+  clockOf,
+  later,
+  NEVER_AHEAD,
+  readStoredTimes,
+  type Clock,
+  type StoredTimes,
+} from './stored-times.js'
 
 /** When a delivery arrived, by the clock of the service. */
 export type Arrival = {
@@ -74,7 +81,7 @@ export const createArrivals = (recorded: NewestTime): ((now: Date) => Arrival | 
 
 const isAhead = ({ event, arrivedAt }: Arrived): boolean => event.at > arrivedAt + TRUSTED_LEAD
 
-/** @param elapsed milliseconds of a clock that nobody sets: the time of an arrival may be older by the time in the queue */
+/** @param elapsed milliseconds of a monotonic clock: the time of an arrival may be older by the time in the queue */
 export const createStateTimes = (
   { run, losses }: Pick<Database, 'run' | 'losses'>,
   elapsed = (): number => performance.now(),
@@ -96,7 +103,7 @@ export const createStateTimes = (
     const readAt = elapsed()
     const inDoubt = arrived.filter(({ event }) => doubtful.has(clockOf(event)))
     const bounded = inDoubt.filter((one) => isAhead(one) || one.isSetBack)
-    const stored = await readStored(run, inDoubt, bounded)
+    const stored = await readStoredTimes(run, inDoubt.map(eventOf), bounded.map(eventOf))
     const decided = decideTimes(inOrderOfClock(arrived), doubtful, stored)
     const first = decided.times.size > 0 ? await claimTimes(run, decided) : decided.times
     for (const { event } of losses.count() === lossesBefore ? inDoubt : []) {
@@ -116,30 +123,9 @@ export const createStateTimes = (
   }
 }
 
+const eventOf = ({ event }: Arrived): RegistryEvent => event
+
 const withTime = (event: RegistryEvent, at: Micros): RegistryEvent => (at === event.at ? event : { ...event, at })
-
-/** What is known of a clock that was ahead. */
-type Clock = {
-  /** The newest time for state of an event whose own time was not trusted. */
-  floor: Micros
-  /** The newest own time of an event that was made the last of its repository. An event up to this time may be its repeat. */
-  aheadUntil: Micros
-}
-
-const NEVER_AHEAD: Clock = { floor: -Infinity, aheadUntil: -Infinity }
-
-const later = (a = NEVER_AHEAD, b = NEVER_AHEAD): Clock => ({
-  floor: Math.max(a.floor, b.floor),
-  aheadUntil: Math.max(a.aheadUntil, b.aheadUntil),
-})
-
-/**
- * The name of the clock of an event: each process has one clock. The name contains the registry, because a sender of another
- * registry can report any process. If an event does not name its process, the clock is that of the registry, which may have
- * several processes. No process name contains a line break.
- */
-const clockOf = ({ instance, registry }: RegistryEvent): string =>
-  instance === undefined ? `registry ${registry}` : `${registry}\n${instance}`
 
 /** Returns events in the order of arrival. Events of one arrival whose clock is ahead are in the order of their own times. */
 const inOrderOfClock = (arrived: readonly Arrived[]): Arrived[] => {
@@ -157,16 +143,6 @@ const inOrderOfClock = (arrived: readonly Arrived[]): Arrived[] => {
   )
 }
 
-type Stored = {
-  /** Times that were decided when the events first arrived. */
-  times: Map<EventId, Micros>
-  /** Events that were recorded. */
-  recorded: Set<EventId>
-  clocks: Map<string, Clock>
-  /** The newest times in the repositories of events that are ahead, or arrived after the clock of the service was set back. */
-  newest: Map<string, Micros>
-}
-
 type Decided = {
   /** Times of events that arrive for the first time. */
   times: Map<EventId, Micros>
@@ -181,7 +157,7 @@ type Decided = {
  * @param arrived all events of a batch
  * @param doubtful the clocks whose events are decided. The others keep their own times
  */
-const decideTimes = (arrived: readonly Arrived[], doubtful: ReadonlySet<string>, stored: Stored): Decided => {
+const decideTimes = (arrived: readonly Arrived[], doubtful: ReadonlySet<string>, stored: StoredTimes): Decided => {
   const decided: Decided = { times: new Map(), recorded: new Map(), clocks: new Map() }
   /** The newest time decided in this batch, so that events without a process keep their order, too. */
   const newest = new Map<string, Micros>()
@@ -220,72 +196,3 @@ const decideTimes = (arrived: readonly Arrived[], doubtful: ReadonlySet<string>,
 /** Whether an event just happened by the clocks of the registry and the service, although later times are recorded in its repository. */
 const isAfterSetBack = ({ event, arrivedAt, isSetBack }: Arrived, recorded: Micros): boolean =>
   isSetBack && recorded > arrivedAt + SET_BACK && event.at > arrivedAt - SET_BACK
-
-const micros = (column: string): string => `${epochMicrosText(column)}::text`
-
-const READ_STORED: HotStatement = {
-  name: 'read_state_times',
-  text: `
-    select 'time' as what, id::text as name, ${micros('at')} as at, null as ahead_until
-    from event_times where id = any($1::uuid[])
-    union all
-    select 'recorded', id::text, null, null from event_ids where id = any($1::uuid[])
-    union all
-    select 'clock', name, ${micros('floor_at')}, ${micros('ahead_until')} from event_clocks where name = any($2::text[])
-    union all
-    select 'newest', scope, ${micros('at')}, null from (${selectNewestTimes((number) => `$${number + 2}`)}) newest`,
-}
-
-type StoredRow = { what: 'time' | 'recorded' | 'clock' | 'newest'; name: string; at: string; ahead_until: string }
-
-/** @param bounded the events whose newest times are read */
-const readStored = async (run: Run, arrived: readonly Arrived[], bounded: readonly Arrived[]): Promise<Stored> => {
-  const ids = arrayText(arrived.map(({ event }) => event.id))
-  const instances = new Map(arrived.map(({ event }) => [clockOf(event), event.instance]))
-  const names = arrayText([
-    ...new Set([...instances.keys(), ...instances.values()].filter((name) => name !== undefined)),
-  ])
-  const stored: Stored = { times: new Map(), recorded: new Set(), clocks: new Map(), newest: new Map() }
-  const values = [ids, names, ...newestTimesValues(bounded.map(({ event }) => event))]
-  for (const { what, name, at, ahead_until } of await run<StoredRow>(READ_STORED, values)) {
-    if (what === 'time') stored.times.set(name as EventId, Number(at))
-    else if (what === 'clock') stored.clocks.set(name, { floor: Number(at), aheadUntil: Number(ahead_until) })
-    else if (what === 'newest') stored.newest.set(name, Number(at))
-    else stored.recorded.add(name as EventId)
-  }
-  // Earlier versions stored the clock of a process without its registry.
-  for (const [name, instance] of instances) {
-    const earlier = instance === undefined ? undefined : stored.clocks.get(instance)
-    if (earlier) stored.clocks.set(name, later(stored.clocks.get(name), earlier))
-  }
-  return stored
-}
-
-const CLAIM_TIMES: HotStatement = {
-  name: 'claim_state_times',
-  text: `
-    with clocks as (
-      insert into event_clocks as c (name, floor_at, ahead_until)
-      select * from unnest($1::text[], $2::timestamptz[], $3::timestamptz[])
-      on conflict (name) do update
-        set floor_at = greatest(c.floor_at, excluded.floor_at), ahead_until = greatest(c.ahead_until, excluded.ahead_until)
-    )
-    insert into event_times as t (id, at)
-    select * from unnest($4::uuid[], $5::timestamptz[])
-    on conflict (id) do update set at = t.at
-    returning id::text, ${micros('at')} as at`,
-}
-
-/** @returns the times that were decided first: two services that receive one event at the same moment use the same time. */
-const claimTimes = async (run: Run, decided: Decided): Promise<Map<EventId, Micros>> => {
-  const times = [...decided.times].sort(([a], [b]) => (a < b ? -1 : 1))
-  const clocks = [...decided.clocks].sort(([a], [b]) => (a < b ? -1 : 1))
-  const rows = await run<{ id: EventId; at: string }>(CLAIM_TIMES, [
-    arrayText(clocks.map(([name]) => name)),
-    arrayText(clocks.map(([, { floor }]) => isoTime(floor))),
-    arrayText(clocks.map(([, { aheadUntil }]) => isoTime(aheadUntil))),
-    arrayText(times.map(([id]) => id)),
-    arrayText(times.map(([, at]) => isoTime(at))),
-  ])
-  return new Map(rows.map(({ id, at }) => [id, Number(at)]))
-}
