@@ -74,7 +74,7 @@ const ROOMS: Record<string, Record<string, string[]>> = {
     embedded: ['sql'],
     sketches: ['sql'],
     'directory-lock.ts': [],
-    'unavailable.ts': ['sql'],
+    'unavailable.ts': ['sketches', 'sql'],
     'kept-job.ts': ['sql', 'unavailable.ts'],
     'each-alone.ts': ['sql', 'unavailable.ts'],
   },

@@ -20,8 +20,8 @@ export const status = async ({ json, wide }: { json?: boolean; wide?: boolean })
     context().exitCode = 1
 }
 
-/** The store of a name, as shown in the report. */
-const storeOf = (name: string, { database_url, data_dir }: Config): string => {
+/** Where a store is, as the report names it. */
+const addressOf = (name: string, { database_url, data_dir }: Config): string => {
   if (name === 'redis') return 'REDIS_URL'
   return database_url === undefined ? `the embedded database in ${data_dir}` : 'the server of DATABASE_URL'
 }
@@ -56,7 +56,7 @@ const show = (found: Status, config: Config, options: TableOptions): void => {
   if (!found.service.isRunning) printLine(noService(found.service, config))
   printLine(`Tallyman ${version}, installation ${uuid}`)
   for (const [name, { ok, version: of, error }] of Object.entries(stores)) {
-    printLine(`  ${name} ${ok ? `${of ?? ''} answers` : (error ?? 'does not answer')} (${storeOf(name, config)})`)
+    printLine(`  ${name} ${ok ? `${of ?? ''} answers` : (error ?? 'does not answer')} (${addressOf(name, config)})`)
   }
   if (writes?.ok === false) printLine(`  writes fail: ${writes.reason}`)
   for (const warning of warnings) printLine(`  warning: ${warning}`)

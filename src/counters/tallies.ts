@@ -128,3 +128,15 @@ export const sumTallies = async (db: Sql, wanted: readonly { name: string; days:
   `.execute(db)
   return rows.map(({ value }) => Number(value))
 }
+
+/**
+ * The sums of all tallies whose names begin with a prefix, by the rest of their names, the largest first.
+ * @param since the first UTC day
+ */
+export const sumTalliesByPrefix = async (db: Sql, prefix: string, since: string): Promise<Record<string, number>> => {
+  const { rows } = await sql<{ name: string; value: string }>`
+    select name, sum(value) as value from tallies
+    where starts_with(name, ${prefix}) and day >= ${since}::date group by name order by 2 desc
+  `.execute(db)
+  return Object.fromEntries(rows.map(({ name, value }) => [name.slice(prefix.length), Number(value)]))
+}

@@ -1,51 +1,51 @@
-/** Who submits: the holder of a token, and the registry for which it submits. A holder may invent as many registries as it likes. */
+/** The holder of a token, and the registry of the events that it sends. A holder may invent any number of registries. */
 export type Submitter = { holder: string; registry: string }
 
-/** What waits, by who submitted it. */
+/** Pending arrivals, in queues by submitter. */
 export type TurnsOfSubmitters<Arrival> = {
   push: (submitter: Submitter, arrival: Arrival) => void
   /**
-   * Takes arrivals that together weigh no more than `most`: of each holder about as much as of every other, and of a holder's part about
-   * as much of each registry. The first arrival always fits. Who gets nothing, since nothing of theirs fits any more, is the first the
-   * next time.
+   * Takes a batch of arrivals with a total weight of at most `most`. All holders get about the same share of the batch, and all
+   * registries of a holder about the same part of its share. The first arrival is taken even if it is heavier than `most`. If a
+   * submitter gets nothing because its next arrival does not fit, it comes first in the next batch.
    */
   take: (most: number) => Arrival[]
   takeAll: () => Arrival[]
-  /** The weight of what waits in all, of a holder, or of one of its registries. */
+  /** The weight of all pending arrivals, of those of a holder, or of those of one of its registries. */
   weight: (of?: Partial<Submitter>) => number
 }
 
 type Weighted = { weight: number }
 
-/** What waits of one submitter, or of several that take turns. */
+/** The pending arrivals of one submitter, or of several submitters that take turns. */
 type Queue<Arrival> = {
-  /** @param path leads to the queue of the submitter */
+  /** @param path the names of the queues inside this one, down to the queue of the submitter */
   push: (path: readonly string[], arrival: Arrival) => void
   weight: (path: readonly string[]) => number
   /** The weight of the next arrival. */
   nextWeight: () => number
-  /** The next arrival, whatever it weighs. */
+  /** Takes the next arrival, whatever its weight. */
   takeNext: () => Arrival | undefined
-  /** Arrivals that together weigh no more than `most`. */
+  /** Takes arrivals with a total weight of at most `most`. */
   takeFitting: (most: number) => Arrival[]
-  /** Ends a batch. @returns whether something of the queue was taken in it */
+  /** Ends a batch. @returns whether the batch contains an arrival of this queue */
   endBatch: () => boolean
-  /** Whether something waits, and nothing of the queue was taken in the last batch. */
+  /** Whether arrivals are pending, and the last batch contained none of this queue. */
   isOverdue: () => boolean
 }
 /** A queue of queues. */
 type Turns<Arrival> = Queue<Arrival> & {
   hasOverdue: () => boolean
-  /** The next arrival of each queue that is overdue, up to the first one that does not fit. */
+  /** Takes the next arrival of each overdue queue, up to the first arrival that does not fit. */
   takeOverdue: (most: number) => { batch: Arrival[]; isBlocked: boolean }
 }
 
-/** Rounds in which a batch is filled from holders. In each, a holder may have an equal part of it more. */
+/** A batch is filled in so many rounds. In each round, each holder may add at most `most / rounds`. */
 const ROUNDS_OF_HOLDERS = 8
-/** The same for the registries of a holder: they share what the holder gets in one of its rounds. */
+/** The number of rounds in which the registries of a holder share what the holder gets in one round. */
 const ROUNDS_OF_REGISTRIES = 2
 
-/** Keeps the arrivals of each registry in their order. No registry waits until all arrivals of another registry are taken. */
+/** The arrivals of one registry stay in their order. No registry waits until all arrivals of another registry are taken. */
 export const createTurnsOfSubmitters = <Arrival extends Weighted>(): TurnsOfSubmitters<Arrival> => {
   let holders = createTurns(ROUNDS_OF_HOLDERS, createHolder<Arrival>)
   return {
@@ -68,7 +68,7 @@ export const createTurnsOfSubmitters = <Arrival extends Weighted>(): TurnsOfSubm
   }
 }
 
-/** Of what takes turns: the one that got nothing in the last batch, else the first. */
+/** The queue whose turn it is: one that got nothing in the last batch, or else the first with pending arrivals. */
 const firstOf = <Arrival>(queues: Iterable<Queue<Arrival>>): Queue<Arrival> | undefined => {
   let first: Queue<Arrival> | undefined
   for (const queue of queues) {
@@ -79,8 +79,9 @@ const firstOf = <Arrival>(queues: Iterable<Queue<Arrival>>): Queue<Arrival> | un
 }
 
 /**
- * The registries of a holder. If one of them is overdue, and its next arrival does not fit, nothing of the holder is taken: the holder is
- * overdue then, and its registry the first. So many registries of one holder delay another holder no longer than one of them.
+ * The registries of a holder. If the next arrival of an overdue registry does not fit, the holder gets nothing more in this batch,
+ * and its next share begins with that registry. A holder that got nothing at all is overdue itself. So a holder with many registries
+ * delays other holders no longer than a holder with one.
  */
 const createHolder = <Arrival extends Weighted>(): Queue<Arrival> => {
   const registries = createTurns(ROUNDS_OF_REGISTRIES, createLine<Arrival>)
@@ -92,27 +93,27 @@ const createHolder = <Arrival extends Weighted>(): Queue<Arrival> => {
 }
 
 /**
- * Queues that take turns. The first one is the one that has got least since it began to wait, so that over several batches all get the
- * same. A queue that begins to wait has got as little as that one.
+ * Queues that take turns. The queue that has received least comes first, so that all receive the same over several batches. A new
+ * queue begins with the total of the queue that has received least.
  */
 const createTurns = <Arrival extends Weighted>(rounds: number, create: () => Queue<Arrival>): Turns<Arrival> => {
   const queues = new Map<string, Queue<Arrival>>()
   let waiting = 0
   let isOverdue = false
-  /** The weight that each queue has got. */
-  const got = new Map<Queue<Arrival>, number>()
+  /** The total weight that each queue has received. */
+  const received = new Map<Queue<Arrival>, number>()
   let least = 0
 
   const taken = (queue: Queue<Arrival>, arrivals: readonly Arrival[]): number => {
     const weight = weightOf(arrivals)
     waiting -= weight
-    got.set(queue, (got.get(queue) ?? 0) + weight)
+    received.set(queue, (received.get(queue) ?? 0) + weight)
     return weight
   }
   return {
     push: ([name = '', ...path], arrival) => {
       const queue = queues.get(name) ?? create()
-      if (!queues.has(name)) got.set(queue, least)
+      if (!queues.has(name)) received.set(queue, least)
       queues.set(name, queue)
       queue.push(path, arrival)
       waiting += arrival.weight
@@ -147,12 +148,12 @@ const createTurns = <Arrival extends Weighted>(rounds: number, create: () => Que
       for (const [name, queue] of served) {
         if (queue.weight([]) > 0) continue
         queues.delete(name)
-        got.delete(queue)
+        received.delete(queue)
       }
-      const order = [...queues].sort(([, a], [, b]) => (got.get(a) ?? 0) - (got.get(b) ?? 0))
+      const order = [...queues].sort(([, a], [, b]) => (received.get(a) ?? 0) - (received.get(b) ?? 0))
       queues.clear()
       for (const [name, queue] of order) queues.set(name, queue)
-      least = order[0] ? (got.get(order[0][1]) ?? 0) : 0
+      least = order[0] ? (received.get(order[0][1]) ?? 0) : 0
       const isServed = served.length > 0
       isOverdue = !isServed && waiting > 0
       return isServed

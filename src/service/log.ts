@@ -1,6 +1,6 @@
 import { isNativeError } from 'node:util/types'
 import { printableLines } from '../runtime/printable.js'
-import { storeOf } from '../storage/sql/store-of-error.js'
+import { storeOf } from '../storage/unavailable.js'
 import { pino, type DestinationStream, type Logger } from 'pino'
 
 /** IP addresses, of clients or of stores: a log has many readers, and must not contain them. */

@@ -1,4 +1,3 @@
-import { sql } from 'kysely'
 import { checkStores } from './check-stores.js'
 import { version } from '../home.js'
 import type { Core } from './core.js'
@@ -7,6 +6,7 @@ import {
   JOINED_LATE,
   REASON_PREFIX,
   sumTallies,
+  sumTalliesByPrefix,
   UNREADABLE_FIELD_PREFIX,
   WITHOUT_USER,
 } from '../counters/tallies.js'
@@ -27,13 +27,12 @@ import type { Registry } from '../registries/registries.js'
 import { nextTime } from '../runtime/jobs.js'
 import { PING } from '../ping/service-ping.js'
 import { newestPing } from '../ping/history.js'
-import { readConflicts, type OpenConflict } from '../registries/conflicts.js'
-import { MOST_HOSTS, MOST_PROCESSES } from '../registries/learned.js'
-import type { IdentityInForce } from '../registries/registry-identity.js'
+import { readConflicts } from '../registries/conflicts.js'
 import type { Database } from '../storage/sql/database.js'
 import type { DumpState } from '../storage/embedded/dumps.js'
 import { readServiceHeartbeat } from '../schema/service-heartbeat.js'
 import { readDueTime } from '../storage/sql/schedules.js'
+import { identityStatus, type IdentityStatus } from './identity-status.js'
 import type { ComparedClock } from './open-clock.js'
 import { readWarnings } from './warnings.js'
 import type { WriteState } from './write-check.js'
@@ -58,14 +57,7 @@ export type Status = {
   /** Registries that sent notifications, the most recent first. */
   registries: Reception[]
   /** How the registry of an event is identified, and which events are in doubt. */
-  identity: IdentityInForce & {
-    conflicts: OpenConflict[]
-    /**
-     * The limits that are reached, such as `hosts`, `processes` or `hosts of registry.example.com`: no more of these are learned.
-     */
-    full: string[]
-    advice?: string
-  }
+  identity: IdentityStatus
   /** Events that were not counted, by reason, over the last seven days. */
   skips: Record<string, number>
   /** Fields of events that could not be read and are unknown, by field, over the last seven days. The events were counted. */
@@ -145,9 +137,9 @@ export const readStatus = async (core: Core, clock?: ComparedClock): Promise<Sta
     serviceOn(core.stores),
     readReceptions(database, REGISTRIES_SHOWN),
     readConflicts({ database, identity: core.identity, now }),
-    tallied(database, REASON_PREFIX, weekAgo),
-    tallied(database, UNREADABLE_FIELD_PREFIX, weekAgo),
-    tallied(database, REFUSED_PREFIX, weekAgo),
+    sumTalliesByPrefix(database.sql, REASON_PREFIX, weekAgo),
+    sumTalliesByPrefix(database.sql, UNREADABLE_FIELD_PREFIX, weekAgo),
+    sumTalliesByPrefix(database.sql, REFUSED_PREFIX, weekAgo),
     countUnresolved(database),
     sumTallies(database.sql, [{ name: WITHOUT_USER, days: { from: weekAgo } }]),
     joinsSince(database, weekAgo),
@@ -168,7 +160,7 @@ export const readStatus = async (core: Core, clock?: ComparedClock): Promise<Sta
     ...(dumps && { dumps }),
     warnings,
     registries,
-    identity: identityOf(core, registries.length, conflicts),
+    identity: identityStatus(core, registries.length, conflicts),
     skips,
     unreadableFields,
     eventsWithoutUser,
@@ -207,30 +199,6 @@ const serviceOn = async ({ lock, database }: Core['stores']): Promise<Status['se
     : { isRunning: seconds <= LONGEST_SILENCE_SECONDS, lastSignSecondsAgo: seconds }
 }
 
-const identityOf = (
-  { identity: { mode, because, learned }, secrets }: Core,
-  registries: number,
-  conflicts: OpenConflict[],
-): Status['identity'] => {
-  const { hosts, processes, fullRegistries } = learned()
-  const hasUnnamed = secrets.notificationTokens.some(({ registry }) => registry === undefined)
-  return {
-    mode,
-    because,
-    conflicts,
-    full: [
-      ...(hosts.size >= MOST_HOSTS ? ['hosts'] : []),
-      ...(processes.size >= MOST_PROCESSES ? ['processes'] : []),
-      ...fullRegistries().map((name) => `hosts of ${name}`),
-    ],
-    ...(hasUnnamed && (registries > 1 || conflicts.length > 0) && { advice: ADVICE }),
-  }
-}
-
-const ADVICE =
-  'clients choose the hosts that registries report: give each registry a token of its own, with its name, as ' +
-  'notification_tokens: { registry.example.com: TOKEN }'
-
 const withNote = (
   { registry, manifests }: UnknownContents,
   registries: readonly Registry[],
@@ -247,12 +215,4 @@ const joinsSince = async (database: Database, from: string): Promise<Status['joi
   const wanted = [JOINED, JOINED_LATE].map((name) => ({ name, days: { from } }))
   const [joined = 0, joinedLate = 0] = await sumTallies(database.sql, wanted)
   return { joined, joinedLate }
-}
-
-const tallied = async (database: Database, prefix: string, since: string): Promise<Record<string, number>> => {
-  const { rows } = await sql<{ name: string; value: string }>`
-    select name, sum(value) as value from tallies
-    where starts_with(name, ${prefix}) and day >= ${since}::date group by name order by 2 desc
-  `.execute(database.sql)
-  return Object.fromEntries(rows.map(({ name, value }) => [name.slice(prefix.length), Number(value)]))
 }

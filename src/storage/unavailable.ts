@@ -1,6 +1,7 @@
 import { isNativeError } from 'node:util/types'
+import { isReplyOfRedis, isWithoutRedis, reportsNoRedis } from './sketches/redis-errors.js'
 import { sqlState } from './sql/database.js'
-import { POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE, SERVER_UNAVAILABLE } from './sql/store-of-error.js'
+import { isOfPostgres, isServerUnavailable, reportsNoPostgres } from './sql/postgres-errors.js'
 
 /**
  * Whether an error means that a store cannot be reached, does not answer, or accepts no commands at the moment (a Redis that is
@@ -35,18 +36,15 @@ const isUnavailable = (error: Error): boolean => {
   // Whatever prevents a connection may pass, such as too few file descriptors. Operations on files fail with the same codes.
   if ('syscall' in error) return CONNECTING.has(error.syscall)
   // A message of PostgreSQL may quote a text from a client, so only the code decides.
-  if (sqlState(error) !== undefined) return SERVER_UNAVAILABLE.test(code)
-  return REDIS.has(error.name) || (isOfDriver(error) && saysUnavailable(error))
+  if (sqlState(error) !== undefined) return isServerUnavailable(error)
+  return isWithoutRedis(error) || (isOfDriver(error) && (reportsNoPostgres(error) || reportsNoRedis(error)))
 }
 
 /**
  * The drivers throw plain errors, and an error of Redis itself is a `ReplyError`. Errors of other types, such as those of a
  * registry, may quote any text.
  */
-const isOfDriver = ({ name, constructor }: Error): boolean => constructor.name === 'Error' || name === 'ReplyError'
-
-const saysUnavailable = ({ message }: Error): boolean =>
-  POSTGRES_UNAVAILABLE.test(message) || REDIS_UNAVAILABLE.test(message)
+const isOfDriver = (error: Error): boolean => error.constructor.name === 'Error' || isReplyOfRedis(error)
 
 const CONNECTING: ReadonlySet<unknown> = new Set(['connect', 'getaddrinfo'])
 const SOCKET = new Set([
@@ -60,4 +58,16 @@ const SOCKET = new Set([
   'ENETUNREACH',
   'ENOBUFS',
 ])
-const REDIS = new Set(['MaxRetriesPerRequestError', 'ClusterAllFailedError'])
+
+/** The name of a store in logs. */
+export type StoreName = 'PostgreSQL' | 'Redis'
+
+/** The store that an error reports as unavailable; undefined for any other error. Does not look at the `cause` of the error. */
+export const storeOf = (error: unknown): StoreName | undefined => {
+  if (!isNativeError(error)) return undefined
+  if (isOfPostgres(error) || isServerUnavailable(error)) return 'PostgreSQL'
+  if (isWithoutRedis(error) || isReplyOfRedis(error)) return 'Redis'
+  if (!isOfDriver(error)) return undefined
+  if (reportsNoPostgres(error)) return 'PostgreSQL'
+  return reportsNoRedis(error) ? 'Redis' : undefined
+}

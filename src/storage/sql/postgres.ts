@@ -6,7 +6,7 @@ import { readOnlyOn } from './read-only.js'
 import { LONGEST_ON_SERVER_MS, serverVersion, surviveLostConnections, type Database } from './database.js'
 import { runOn, transactionOn } from './pool-transactions.js'
 import { createLosses, type NoticedLosses } from './losses.js'
-import { nameErrorsOf } from './store-of-error.js'
+import { nameErrorsOf } from './postgres-errors.js'
 
 /** Registries wait half a second to a few seconds for an answer. If two statements and a commit take longer, the server is unavailable. */
 const WRITE_TIMEOUT_MS = 2_000

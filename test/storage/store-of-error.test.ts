@@ -1,14 +1,14 @@
 import { describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import pg from 'pg'
-import { createLog } from '../../../src/service/log.js'
-import { isStorageUnavailable } from '../../../src/storage/unavailable.js'
-import { migrate } from '../../../src/schema/migrate.js'
-import { openPostgres, withoutTimeLimit } from '../../../src/storage/sql/postgres.js'
-import { connectRedis } from '../../../src/storage/sketches/redis-connection.js'
-import { nameErrorsOf, storeOf } from '../../../src/storage/sql/store-of-error.js'
-import { startPostgres } from '../../servers/postgres.js'
-import { freePort } from '../../servers/process.js'
+import { createLog } from '../../src/service/log.js'
+import { isStorageUnavailable, storeOf } from '../../src/storage/unavailable.js'
+import { migrate } from '../../src/schema/migrate.js'
+import { openPostgres, withoutTimeLimit } from '../../src/storage/sql/postgres.js'
+import { connectRedis } from '../../src/storage/sketches/redis-connection.js'
+import { nameErrorsOf } from '../../src/storage/sql/postgres-errors.js'
+import { startPostgres } from '../servers/postgres.js'
+import { freePort } from '../servers/process.js'
 
 const failureOf = async (work: Promise<unknown>): Promise<unknown> =>
   work.then(
