@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { createApp } from '../src/service/app.js'
 import { readConfig } from '../src/config/config.js'
 import { home } from '../src/home.js'
-import { deleteExpired } from '../src/counters/retention.js'
+import { deleteExpiredRows } from '../src/service/expire-rows.js'
 import { retentionOf } from '../src/service/job-table.js'
 import { startJobs } from '../src/runtime/jobs.js'
 import { createLog } from '../src/service/log.js'
@@ -39,7 +39,7 @@ startJobs(
     {
       name: 'forget often',
       cron: '30 * * * * *',
-      run: async () => deleteExpired(database, retentionOf(config), now()),
+      run: async () => deleteExpiredRows(database, retentionOf(config), now()),
     },
   ],
   {

@@ -10,8 +10,9 @@ export type Members = Partial<Record<UniqueKind, string>>
 export type Contribution = { event: string; member: string }
 
 /** Marks the name of a person whose id the user directory has not returned yet. No id begins with a question mark. */
-const UNRESOLVED = '?'
+export const UNRESOLVED = '?'
 export const unresolvedMember = (name: string): string => UNRESOLVED + name
+export const nameOfUnresolved = (member: string): string => member.slice(UNRESOLVED.length)
 export const isResolved = ({ member }: Pick<Contribution, 'member'>): boolean => !member.startsWith(UNRESOLVED)
 
 /** A registry event with the members that it counts for. */

@@ -4,12 +4,13 @@ import type { EventId, RegistryEvent } from '../events/registry-event.js'
 import type { Sql } from '../storage/sql/database.js'
 import { epochMicros } from '../storage/sql/moments.js'
 import { sketchAggregations } from './additions.js'
-import { contributionsOf, type Contribution, type CountedEvent } from './contributions.js'
+import { contributionsOf, UNRESOLVED, type Contribution, type CountedEvent } from './contributions.js'
 import { parseSketchKey, sketchKey } from './keys.js'
 import type { Rules } from './rules.js'
 
 /** The position of an event in the history of its repository, ordered by time, then by id. */
 export type EventPosition = { at: Micros; id: EventId }
+export const isBefore = (a: EventPosition, b: EventPosition): boolean => a.at < b.at || (a.at === b.at && a.id < b.id)
 
 /** Key of the advisory lock for deciding first events and rebuilding their sketches. Arbitrary, but it must never change. */
 const LOCK = 7_261_401
@@ -118,7 +119,7 @@ const readMembers = async (
     )
     select array(
         select distinct contribution ->> 'member' from portion, jsonb_array_elements(if_first) as contribution
-        where contribution ->> 'event' = ${event} and contribution ->> 'member' not like '?%'
+        where contribution ->> 'event' = ${event} and contribution ->> 'member' not like ${`${UNRESOLVED}%`}
       ) as members,
       (
         select json_build_object('at', first_at::text, 'registry', registry, 'name', name)

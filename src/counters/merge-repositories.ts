@@ -4,7 +4,7 @@ import type { Sql, Transaction } from '../storage/sql/database.js'
 import { epochMicros } from '../storage/sql/moments.js'
 import { createAdditions, type CountingDeps } from './additions.js'
 import { type Contribution } from './contributions.js'
-import { lockRepositories, markStale, type FirstEvent } from './first-events.js'
+import { isBefore, lockRepositories, markStale, type FirstEvent } from './first-events.js'
 import { countMerge } from './repository-merges.js'
 import { keepUnresolved } from './unresolved-users.js'
 
@@ -92,7 +92,7 @@ const mergeKnown = async (
   for (const pair of pairs) {
     const [ofAlias, ofName] = [parsed(pair.ofAlias), parsed(pair.ofName)]
     if (ofAlias.id === ofName.id) continue
-    const isAliasFirst = ofAlias.at < ofName.at || (ofAlias.at === ofName.at && ofAlias.id < ofName.id)
+    const isAliasFirst = isBefore(ofAlias, ofName)
     later.push(isAliasFirst ? ofName : ofAlias)
     if (isAliasFirst) earlier.push(pair)
   }

@@ -14,6 +14,7 @@ import {
   nameOf,
   readFirstEvents,
   writeFirstEvents,
+  isBefore,
   type EventPosition,
 } from './first-events.js'
 import { parseSketchKey, type SketchKey } from './keys.js'
@@ -112,8 +113,6 @@ export const createRepositories = ({ database, sketches, rules, lifetimes }: Cou
 
 /** A mount is never a first event: it is part of a push, which may create the repository. */
 const makesKnown = ({ action }: RegistryEvent): boolean => action !== 'mount'
-
-const isBefore = (a: EventPosition, b: EventPosition): boolean => a.at < b.at || (a.at === b.at && a.id < b.id)
 
 const earliestPerRepository = (events: readonly CountedEvent[]): CountedEvent[] => {
   const earliest = new Map<string, CountedEvent>()

@@ -1,7 +1,8 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import { microsOf, utcDay } from '../events/calendar.js'
 import type { OutcomeReason } from '../events/outcome-reason.js'
 import type { EventId } from '../events/registry-event.js'
+import { deleteSome } from '../storage/sql/batched.js'
 import type { Sql } from '../storage/sql/database.js'
 import type { FilledPart, FinalSelect, StatementPart } from '../storage/sql/statement-parts.js'
 
@@ -140,3 +141,10 @@ export const sumTalliesByPrefix = async (db: Sql, prefix: string, since: string)
   `.execute(db)
   return Object.fromEntries(rows.map(({ name, value }) => [name.slice(prefix.length), Number(value)]))
 }
+
+/**
+ * A step that deletes the ids of events.
+ * @param days the days for which a repeated delivery is recognised
+ */
+export const deleteExpiredIds = (days: number): RawBuilder<unknown> =>
+  deleteSome('event_ids', sql`seen_on < current_date - ${days}::int`)

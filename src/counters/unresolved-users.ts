@@ -1,7 +1,8 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import { utcDay, type Micros } from '../events/calendar.js'
+import { deleteSome, ROWS_AT_ONCE } from '../storage/sql/batched.js'
 import type { Database, Sql } from '../storage/sql/database.js'
-import { isResolved, type Contribution } from './contributions.js'
+import { isResolved, nameOfUnresolved, UNRESOLVED, type Contribution } from './contributions.js'
 
 /** Stored instead of an event: the contributions of the person are in the table `repositories`. */
 export const IN_REPOSITORIES = ''
@@ -16,7 +17,7 @@ export const keepUnresolved = async (
   await sql`
     insert into unresolved_users (name, event, day)
     select distinct * from unnest(
-      ${unresolved.map(({ member }) => member.slice(1))}::text[],
+      ${unresolved.map(({ member }) => nameOfUnresolved(member))}::text[],
       ${unresolved.map(({ event }) => event)}::text[],
       ${unresolved.map(({ at }) => utcDay(at))}::date[]
     ) as waiting (name, event, day)
@@ -30,3 +31,27 @@ export const countUnresolved = async (database: Database): Promise<number> => {
   const { rows } = await sql<{ count: string }>`select count(distinct name) from unresolved_users`.execute(database.sql)
   return Number(rows[0]?.count ?? 0)
 }
+
+/** JSON paths in the contributions of a repository: contributions of resolved users, and members that are unresolved. */
+const RESOLVED_ONES = `$[*] ? (!(@.member starts with "${UNRESOLVED}"))`
+const UNRESOLVED_MEMBERS = `$[*].member ? (@ starts with "${UNRESOLVED}")`
+
+/**
+ * Steps that delete names in clear text when the weekly sketches that would count their users expire.
+ * @param from the first UTC day whose names are kept
+ */
+export const deleteExpiredNames = (from: string): RawBuilder<unknown>[] => [
+  deleteSome('unresolved_users', sql`day < ${from}::date`),
+  sql`
+    update repositories
+    set if_first = jsonb_path_query_array(if_first, ${RESOLVED_ONES}::jsonpath),
+        if_known = jsonb_path_query_array(if_known, ${RESOLVED_ONES}::jsonpath)
+    where (registry, name) in (
+      select registry, name from repositories
+      where first_at < ${`${from}T00:00:00Z`}::timestamptz
+        and (jsonb_path_exists(if_first, ${UNRESOLVED_MEMBERS}::jsonpath)
+          or jsonb_path_exists(if_known, ${UNRESOLVED_MEMBERS}::jsonpath))
+      limit ${ROWS_AT_ONCE}
+    )
+  `,
+]

@@ -6,7 +6,7 @@ export type Micros = number
 
 export const MICROS_PER_SECOND = 1_000_000
 export const MICROS_PER_DAY = 86_400_000_000
-const MS_PER_DAY = 86_400_000
+export const MS_PER_DAY = 86_400_000
 
 export type IsoWeek = { year: number; week: number }
 export type Month = { year: number; month: number }

@@ -31,6 +31,8 @@ export type RegistryRequest = EventIdentity & {
   at: Micros
   /** The name of the registry. */
   registry: string
+  /** The host to which the client sent the request, in lower case; missing if the source does not report it. */
+  host?: string
   repository: RepositoryPath
   object: Requested
   method: 'GET' | 'HEAD'

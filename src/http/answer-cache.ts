@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { BadRequest } from './problem.js'
+import { RefusedRequest } from './problem.js'
 
 /** The largest number of cached answers, and of requests that wait for other answers. Further requests are refused. */
 const MOST_KEPT = 1_000
@@ -18,7 +18,7 @@ type CachedAnswer<Value> = { value: Promise<Value>; requestedAt: number }
 type AnswerCache<Value> = {
   /**
    * The cached answer, or a new one, and the whole seconds for which it stays cached.
-   * @throws BadRequest 503 if too many answers are queued, or during the pause after a slow answer; the error of `compute`, which is
+   * @throws RefusedRequest 503 if too many answers are queued, or during the pause after a slow answer; the error of `compute`, which is
    *   not cached
    */
   get: (key: string, compute: () => Promise<Value>) => Promise<{ value: Value; seconds: number }>
@@ -41,7 +41,7 @@ export const createAnswerCache = <Value>({
     const since = now().getTime()
     // If the clock was set back by more than the longest pause, the pause is ignored.
     if (since < pausedUntil && since > pausedUntil - LONGEST_PAUSE_MS)
-      throw new BadRequest('503 Service Unavailable: badges took too long just now; try again in a minute', 503)
+      throw new RefusedRequest(503, 'badges took too long just now; try again in a minute')
     try {
       return await work()
     } finally {
@@ -51,7 +51,7 @@ export const createAnswerCache = <Value>({
   }
 
   const compute = (key: string, work: () => Promise<Value>): CachedAnswer<Value> => {
-    if (queued >= MOST_QUEUED) throw new BadRequest('503 Service Unavailable: too many badges at once; try again', 503)
+    if (queued >= MOST_QUEUED) throw new RefusedRequest(503, 'too many badges at once; try again')
     queued++
     const value = last.then(async () => withPause(work)).finally(() => queued--)
     const answer = { value, requestedAt: now().getTime() }

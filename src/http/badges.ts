@@ -6,7 +6,7 @@ import { queryPulls } from '../pulls/query/query-pulls.js'
 import type { PullsContext } from '../pulls/query/notes.js'
 import type { Database } from '../storage/sql/database.js'
 import { createAnswerCache } from './answer-cache.js'
-import { BadRequest } from './problem.js'
+import { RefusedRequest } from './problem.js'
 import { orTooLong } from './pulls.js'
 
 type BadgesDeps = {
@@ -31,14 +31,11 @@ export const badgeRoutes = ({ database, context, repositories, now }: BadgesDeps
     const repository = path.endsWith('.svg') ? path.slice(0, -'.svg'.length) : ''
     const { measure = 'pulls', period = '30d', ...others } = request.query
     if (!isRepositoryPath(repository) || !isPublic(repository, repositories) || Object.keys(others).length > 0)
-      throw new BadRequest(
-        '404 Not Found: there is no such badge; public_badges names the repositories that have one',
-        404,
-      )
+      throw new RefusedRequest(404, 'there is no such badge; public_badges names the repositories that have one')
     const query = queryOf({ measures: measure, period, repository }, now())
-    if (query.measures.length > 1) throw new BadRequest('400 Bad Request: measure: expected one')
+    if (query.measures.length > 1) throw new RefusedRequest(400, 'measure: expected one')
     if (typeof period !== 'string' || period.length > LONGEST_PERIOD)
-      throw new BadRequest(`400 Bad Request: period: expected at most ${LONGEST_PERIOD} characters`)
+      throw new RefusedRequest(400, `period: expected at most ${LONGEST_PERIOD} characters`)
     const [name = ''] = query.measures
     const { value: svg, seconds } = await answers.get(JSON.stringify([repository, name, period]), async () => {
       const { total, period: days } = await orTooLong(async () => queryPulls(database.sql, query, context))

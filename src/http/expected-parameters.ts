@@ -1,10 +1,10 @@
 import type { RequestHandler } from 'express'
-import { BadRequest } from './problem.js'
+import { RefusedRequest } from './problem.js'
 
 /** Refuses a query, for a route with parameters in its body or without parameters. */
 export const noQuery: RequestHandler = (request, _response, next) => {
   const [name] = Object.keys(request.query)
-  if (name !== undefined) throw new BadRequest(`400 Bad Request: ${name}: is not a parameter of the query here`)
+  if (name !== undefined) throw new RefusedRequest(400, `${name}: is not a parameter of the query here`)
   next()
 }
 
@@ -16,7 +16,7 @@ export const noBody: RequestHandler = (request, _response, next) => {
   const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers
   const isSent = length !== '0' || encoding !== undefined
   if (isSent && !isEmptyObject(request.body)) {
-    throw new BadRequest('400 Bad Request: this route takes no body; put parameters into the query')
+    throw new RefusedRequest(400, 'this route takes no body; put parameters into the query')
   }
   next()
 }

@@ -13,7 +13,7 @@ import type { Database } from '../storage/sql/database.js'
 import { noBody } from './expected-parameters.js'
 import { nameText } from './name-text.js'
 import { problemOf } from './problem.js'
-import { checked } from './usage-data.js'
+import { checked } from './parameters.js'
 
 type ReconcileRouteDeps = {
   database: Database

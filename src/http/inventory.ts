@@ -9,7 +9,7 @@ import type { Database } from '../storage/sql/database.js'
 import { setAnswerHeaders } from './answer-headers.js'
 import { noBody, noQuery } from './expected-parameters.js'
 import { formatOf } from './formats.js'
-import { BadRequest } from './problem.js'
+import { RefusedRequest } from './problem.js'
 
 type InventoryRouteDeps = {
   database: Database
@@ -95,7 +95,7 @@ const answerTo = async (
     const named = await withRegistryName(query, registryNames.nameOf)
     return await ask(database.sql, question, named, now(), cachesIn(registries.list()))
   } catch (error) {
-    if (error instanceof QuestionError) throw new BadRequest(`400 Bad Request: ${error.message}`)
+    if (error instanceof QuestionError) throw new RefusedRequest(400, error.message)
     throw error
   }
 }

@@ -5,8 +5,8 @@ import { MOST_SECONDS, QueryCopyUnavailable, QueryTimedOut, type QueryCopy } fro
 import { refusalOf } from '../storage/sql/statement-check.js'
 import { isStorableText } from '../events/storable-text.js'
 import { noQuery } from './expected-parameters.js'
-import { BadRequest } from './problem.js'
-import { checked } from './usage-data.js'
+import { RefusedRequest } from './problem.js'
+import { checked } from './parameters.js'
 
 type OperatorSqlDeps = {
   /** Runs statements on a copy of the embedded database; undefined with PostgreSQL. */
@@ -36,7 +36,7 @@ export const operatorSqlRoutes = ({ queryCopy, isOn }: OperatorSqlDeps): Router 
   const router = Router()
   if (!queryCopy) return router
   return router.post('/inventory/sql', noQuery, async (request, response) => {
-    if (!isOn) throw new BadRequest(`403 Forbidden: ${OFF}`, 403)
+    if (!isOn) throw new RefusedRequest(403, OFF)
     const { statement, limit, seconds } = checked(sqlRequest, request.body)
     const gone = new AbortController()
     response.once('close', () => {
@@ -46,10 +46,10 @@ export const operatorSqlRoutes = ({ queryCopy, isOn }: OperatorSqlDeps): Router 
       response.json(await queryCopy(statement, { rows: limit, seconds }, gone.signal))
     } catch (error) {
       if (gone.signal.aborted) return
-      if (lacksResources(error)) throw new BadRequest(`503 Service Unavailable: ${error.message}`, 503)
-      if (isRefusal(error)) throw new BadRequest(`400 Bad Request: ${refusalOf(statement, error)}`)
-      if (error instanceof QueryCopyUnavailable) throw new BadRequest(`503 Service Unavailable: ${error.message}`, 503)
-      if (error instanceof QueryTimedOut) throw new BadRequest(`504 Gateway Timeout: ${error.message}`, 504)
+      if (lacksResources(error)) throw new RefusedRequest(503, error.message)
+      if (isRefusal(error)) throw new RefusedRequest(400, refusalOf(statement, error))
+      if (error instanceof QueryCopyUnavailable) throw new RefusedRequest(503, error.message)
+      if (error instanceof QueryTimedOut) throw new RefusedRequest(504, error.message)
       throw error
     }
   })

@@ -15,7 +15,7 @@ type QueuedRequest = { request: IncomingMessage; response: ServerResponse; handl
  * more than 16 queued requests is closed.
  * @returns a function that calls the handler of a request, at once or later
  */
-export const inTurn = (): ((request: IncomingMessage, response: ServerResponse, handle: Handle) => void) => {
+export const answerInOrder = (): ((request: IncomingMessage, response: ServerResponse, handle: Handle) => void) => {
   const connections = new WeakMap<Socket, QueuedRequest[]>()
 
   const take = (socket: Socket, { request, response, handle }: QueuedRequest): void => {

@@ -5,41 +5,58 @@ import { isCancelled, TIME_LIMITS } from '../storage/sql/database.js'
 /** The status and the message of a failed request. */
 export type Problem = { status: number; message: string }
 
-/** The request is invalid. The message explains what to change. */
-export class BadRequest extends Error {
-  constructor(
-    message: string,
-    readonly status = 400,
-  ) {
-    super(message)
+const PHRASES = {
+  400: 'Bad Request',
+  403: 'Forbidden',
+  404: 'Not Found',
+  409: 'Conflict',
+  413: 'Content Too Large',
+  500: 'Internal Server Error',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+} as const
+
+/** A status with a reason, as clients receive it. */
+const problem = (status: keyof typeof PHRASES, reason: string): Problem => ({
+  status,
+  message: `${status} ${PHRASES[status]}: ${reason}`,
+})
+
+/** A route refuses a request. The reason is for its client: it names the culprit, what was expected, and what to do. */
+export class RefusedRequest extends Error {
+  readonly problem: Problem
+
+  constructor(status: 400 | 403 | 404 | 503 | 504, reason: string) {
+    const refusal = problem(status, reason)
+    super(refusal.message)
+    this.problem = refusal
   }
 }
 
 /** A store did not answer, and a repeated request cannot be recognised: the first request may or may not have counted. */
 export class PossiblyCounted extends Error {}
 
-const OWN_FAULT: Problem = { status: 500, message: '500 Internal Server Error: see the log of Tallyman' }
+const OWN_FAULT = problem(500, 'see the log of Tallyman')
 
 const TOO_LONG = `the database ended a query that took too long (${TIME_LIMITS}); ask for less, or send it again`
 
 /** Maps an error to a status and a sentence. An unknown error is a defect of Tallyman: 500. */
 export const problemOf = (error: unknown): Problem => {
-  if (error instanceof BadRequest) return { status: error.status, message: error.message }
+  if (error instanceof RefusedRequest) return error.problem
   if (error instanceof UserError) return userProblem(error)
-  if (isCancelled(error)) return { status: 504, message: `504 Gateway Timeout: ${TOO_LONG}` }
+  if (isCancelled(error)) return problem(504, TOO_LONG)
   if (error instanceof PossiblyCounted) {
-    return {
-      status: 503,
-      message:
-        '503 Service Unavailable: a store does not answer; the event may have been counted, and if you send it again, totals may count it twice',
-    }
+    return problem(
+      503,
+      'a store does not answer; the event may have been counted, and if you send it again, totals may count it twice',
+    )
   }
   if (isStorageUnavailable(error)) {
-    return {
-      status: 503,
-      message:
-        '503 Service Unavailable: a store does not answer; the data may be stored in part. Send the request again: nothing counts twice',
-    }
+    return problem(
+      503,
+      'a store does not answer; the data may be stored in part. Send the request again: nothing counts twice',
+    )
   }
   // Errors of Express's own body parsers contain the status to send.
   if (error instanceof Error && 'status' in error && typeof error.status === 'number' && error.status < 500) {
@@ -48,25 +65,22 @@ export const problemOf = (error: unknown): Problem => {
   return OWN_FAULT
 }
 
-const STATUSES: Record<Exclude<ErrorKind, 'setup'>, { status: number; phrase: string }> = {
-  invalid: { status: 400, phrase: 'Bad Request' },
-  'not-found': { status: 404, phrase: 'Not Found' },
-  conflict: { status: 409, phrase: 'Conflict' },
-  'too-large': { status: 413, phrase: 'Content Too Large' },
-  upstream: { status: 502, phrase: 'Bad Gateway' },
-  unavailable: { status: 503, phrase: 'Service Unavailable' },
-  timeout: { status: 504, phrase: 'Gateway Timeout' },
-}
+const STATUSES = {
+  invalid: 400,
+  'not-found': 404,
+  conflict: 409,
+  'too-large': 413,
+  upstream: 502,
+  unavailable: 503,
+  timeout: 504,
+} as const satisfies Record<Exclude<ErrorKind, 'setup'>, keyof typeof PHRASES>
 
-const userProblem = ({ kind, message }: UserError): Problem => {
-  if (kind === 'setup') return OWN_FAULT
-  const { status, phrase } = STATUSES[kind]
-  return { status, message: `${status} ${phrase}: ${message}` }
-}
+const userProblem = ({ kind, message }: UserError): Problem =>
+  kind === 'setup' ? OWN_FAULT : problem(STATUSES[kind], message)
 
 /** Like problemOf, for a notification: its sender cannot send a smaller query instead. */
 export const problemOfNotification = (error: unknown): Problem =>
-  isCancelled(error) ? { status: 504, message: `504 Gateway Timeout: ${STORED_TOO_LONG}` } : problemOf(error)
+  isCancelled(error) ? problem(504, STORED_TOO_LONG) : problemOf(error)
 
 const STORED_TOO_LONG =
   'the database took too long to store the notification, and the statement was ended; send it again: nothing counts twice'

@@ -18,8 +18,8 @@ import { noQuery } from './expected-parameters.js'
 import { checkSize, formatOf, ndjsonOf } from './formats.js'
 import { answerQuestion } from './inventory.js'
 import { nameText } from './name-text.js'
-import { BadRequest } from './problem.js'
-import { checked } from './usage-data.js'
+import { RefusedRequest } from './problem.js'
+import { checked } from './parameters.js'
 
 type PullsRoutesDeps = {
   database: Database
@@ -94,13 +94,13 @@ const erasureRequest = z
 
 const refuseOthers = (others: object, expected: string): void => {
   const [unknown] = Object.keys(others)
-  if (unknown !== undefined) throw new BadRequest(`400 Bad Request: ${unknown}: expected ${expected}`)
+  if (unknown !== undefined) throw new RefusedRequest(400, `${unknown}: expected ${expected}`)
 }
 
 const cursorIn = (value: unknown): number => {
   const number = Number(value)
   if (typeof value === 'string' && /^\d+$/.test(value) && Number.isSafeInteger(number)) return number
-  throw new BadRequest('400 Bad Request: since: expected the cursor of the last request that you have')
+  throw new RefusedRequest(400, 'since: expected the cursor of the last request that you have')
 }
 
 /** Turns the cancellation of a query by the database into a 504: the query was too large. Other errors are passed on. */
@@ -108,7 +108,7 @@ export const orTooLong = async <T>(answer: () => Promise<T>): Promise<T> => {
   try {
     return await answer()
   } catch (error) {
-    if (isCancelled(error)) throw new BadRequest(`504 Gateway Timeout: ${TOO_LONG}`, 504)
+    if (isCancelled(error)) throw new RefusedRequest(504, TOO_LONG)
     throw error
   }
 }

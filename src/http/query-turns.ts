@@ -1,6 +1,6 @@
 import type { Request, RequestHandler, Response } from 'express'
 import type { Database } from '../storage/sql/database.js'
-import { BadRequest } from './problem.js'
+import { RefusedRequest } from './problem.js'
 
 /** The embedded database runs one statement at a time. With PostgreSQL, half of the connections for reads are left to jobs. */
 const AT_ONCE: Record<Database['engine'], number> = { pglite: 1, postgresql: 3 }
@@ -21,7 +21,7 @@ export type QueryTurns = {
    * Waits for a turn, in order of arrival.
    * @param gone is aborted when the client disconnects: then the request leaves the queue
    * @returns a function that ends the turn; further calls do nothing
-   * @throws BadRequest 503 if too many requests are queued, or after the longest wait; the reason of `gone`
+   * @throws RefusedRequest 503 if too many requests are queued, or after the longest wait; the reason of `gone`
    */
   take: (gone: AbortSignal) => Promise<() => void>
 }
@@ -81,8 +81,8 @@ export const createQueryTurns = ({
   }
 }
 
-const busy = (why: string): BadRequest =>
-  new BadRequest(`503 Service Unavailable: too many queries at once: ${why}; try again later`, 503)
+const busy = (why: string): RefusedRequest =>
+  new RefusedRequest(503, `too many queries at once: ${why}; try again later`)
 
 /**
  * Makes GET requests take turns, because their answers may read much data. `/status` has a separate turn, so that operators can see

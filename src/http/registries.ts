@@ -4,7 +4,7 @@ import { joinRegistries } from '../registries/join-registries.js'
 import { listRegistries } from '../registries/list-registries.js'
 import { noQuery } from './expected-parameters.js'
 import { nameText } from './name-text.js'
-import { checked } from './usage-data.js'
+import { checked } from './parameters.js'
 
 type RegistriesRouteDeps = Parameters<typeof listRegistries>[0]
 

@@ -11,8 +11,8 @@ import type { Authorize } from './auth.js'
 import { limitConnections, type DroppedConnection } from './connections.js'
 import { senderAt, WEBHOOK } from './notification-paths.js'
 import type { NotificationHandler } from './notifications.js'
-import { inTurn } from './pipelined-requests.js'
-import { BadRequest, problemOf } from './problem.js'
+import { answerInOrder } from './pipelined-requests.js'
+import { RefusedRequest, problemOf } from './problem.js'
 import { limitUnfinished } from './unfinished-requests.js'
 import { limitUnread } from './unread-answers.js'
 import { requireScope } from './require-scope.js'
@@ -53,7 +53,7 @@ export const createHttpServer = (deps: ServerDeps): Server => {
   const app = createExpress(deps)
   const begun = limitUnfinished({ hasToken: ({ headers }) => tokenOf(deps, headers) !== undefined })
   const unread = limitUnread({ onDropped: deps.onUnread })
-  const whenItsTurn = inTurn()
+  const whenItsTurn = answerInOrder()
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     unread(response)
     noteRequest(response, () => tokenOf(deps, request.headers))
@@ -103,7 +103,7 @@ const createExpress = ({ open, metrics, closed, queryTurns, onError, ...doors }:
   app.use(queryTurns)
   for (const router of closed) app.use(router)
   app.use((request) => {
-    throw new BadRequest(`404 Not Found: there is no ${request.method} ${request.path}`, 404)
+    throw new RefusedRequest(404, `there is no ${request.method} ${request.path}`)
   })
   app.use(answerProblem(onError))
   return answerAll(app, onError)
@@ -129,7 +129,7 @@ const answerAll =
     })
   }
 
-const NO_PATH = new BadRequest('400 Bad Request: the target of the request has no readable path')
+const NO_PATH = new RefusedRequest(400, 'the target of the request has no readable path')
 
 const harmlessAnswers: RequestHandler = (_request, response, next) => {
   response.setHeader('x-content-type-options', 'nosniff')
@@ -151,10 +151,7 @@ const requireToken =
     const isOfSender = senderOf(request.headers) !== undefined
     if (isOfSender && request.method === 'POST') {
       onMisdirected(404)
-      throw new BadRequest(
-        `404 Not Found: a notification token opens only ${WEBHOOK}; notifications are sent there`,
-        404,
-      )
+      throw new RefusedRequest(404, `a notification token opens only ${WEBHOOK}; notifications are sent there`)
     }
     const reason =
       authorization === 'missing'

@@ -7,8 +7,9 @@ import { isStorageUnavailable } from '../storage/unavailable.js'
 import type { IdentifyName } from '../users/identify.js'
 import { tokenIn } from '../sources/authorization-header.js'
 import { nameText } from './name-text.js'
-import { BadRequest, PossiblyCounted } from './problem.js'
-import { checked, paths } from './usage-data.js'
+import { checked } from './parameters.js'
+import { PossiblyCounted, RefusedRequest } from './problem.js'
+import { usageDataPaths } from './usage-data-paths.js'
 
 type TrackRoutesDeps = {
   track: Track
@@ -72,24 +73,24 @@ export const trackRoutes = ({ track: record, rules, identifyName, hashed }: Trac
   }
 
   return Router()
-    .post(paths('/increment_counter'), async (request, response) => {
+    .post(usageDataPaths('/increment_counter'), async (request, response) => {
       const { event } = checked(counted, parametersOf(request))
       response.json(await track([{ event, as: 'total' }]))
     })
-    .post(paths('/increment_unique_users'), async (request, response) => {
+    .post(usageDataPaths('/increment_unique_users'), async (request, response) => {
       response.json(await track([await trackedEvent(request, checked(counted, parametersOf(request)), 'unique')]))
     })
-    .post(paths('/track_event'), async (request, response) => {
+    .post(usageDataPaths('/track_event'), async (request, response) => {
       response.json(await track([await trackedEvent(request, checked(tracked, parametersOf(request)), 'both')]))
     })
-    .post(paths('/track_events'), async (request, response) => {
+    .post(usageDataPaths('/track_events'), async (request, response) => {
       const { events, ...others } = parametersOf(request)
       checked(z.strictObject({}), others)
-      if (!Array.isArray(events)) throw new BadRequest('400 Bad Request: events: is a list of events')
+      if (!Array.isArray(events)) throw new RefusedRequest(400, 'events: is a list of events')
       if (events.length > MOST_EVENTS) {
-        throw new BadRequest(`400 Bad Request: Maximum ${MOST_EVENTS} events allowed in one request.`)
+        throw new RefusedRequest(400, `Maximum ${MOST_EVENTS} events allowed in one request.`)
       }
-      const all = events.map((event: unknown) => checked(tracked, event))
+      const all = events.map((event: unknown, i) => checked(tracked, event, `events[${i}]`))
       response.json(await track(await Promise.all(all.map(async (event) => trackedEvent(request, event, 'both')))))
     })
 }

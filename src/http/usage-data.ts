@@ -7,13 +7,15 @@ import { z } from 'zod'
 import { notUnique } from '../counters/not-unique.js'
 import { keysFor, uniqueUsers, type CounterRow } from '../counters/read.js'
 import type { Rules } from '../counters/rules.js'
-import { MICROS_PER_DAY, parseTimestamp, type Micros } from '../events/calendar.js'
+import { MICROS_PER_DAY, startOfDay, type Micros } from '../events/calendar.js'
 import type { LoadedMetric } from '../metrics/definition.js'
 import type { ServicePings } from '../ping/service-ping.js'
 import type { SketchStore } from '../storage/sketches/sketch-store.js'
 import { noBody, noQuery } from './expected-parameters.js'
-import { BadRequest } from './problem.js'
+import { checked } from './parameters.js'
+import { RefusedRequest } from './problem.js'
 import { requireScope } from './require-scope.js'
+import { usageDataPaths } from './usage-data-paths.js'
 
 type UsageDataDeps = {
   rules: Rules
@@ -24,19 +26,15 @@ type UsageDataDeps = {
   exportCounters: () => AsyncIterable<string>
 }
 
-const PREFIXES = ['/usage_data', '/api/v4/usage_data']
 const LARGEST_UNION = 5_000
 const LONGEST_RANGE = 20 * 366 * MICROS_PER_DAY
-
-/** A route under Tallyman's own path and under GitLab's. */
-export const paths = (path: string): string[] => PREFIXES.map((prefix) => `${prefix}${path}`)
 
 /** Routes that need no token: the definitions of the metrics. */
 export const publicUsageData = ({ metrics }: Pick<UsageDataDeps, 'metrics'>): Router => {
   // Built once, because the route needs no token, and building the text takes time.
   const without = stringify(metrics.map(({ definition }) => definition))
   const withPaths = stringify(metrics.map(({ definition, file }) => ({ ...definition, file_path: `metrics/${file}` })))
-  return Router().get(paths('/metric_definitions'), (request, response) => {
+  return Router().get(usageDataPaths('/metric_definitions'), (request, response) => {
     const includePaths = ['true', '1'].includes(request.query.include_paths as string)
     response.type('application/yaml').send(includePaths ? withPaths : without)
   })
@@ -46,12 +44,13 @@ export const publicUsageData = ({ metrics }: Pick<UsageDataDeps, 'metrics'>): Ro
 export const usageData = (deps: UsageDataDeps): Router => {
   const { sketches, rules, pings } = deps
   return Router()
-    .get(paths('/unique_events'), async (request, response) => {
+    .get(usageDataPaths('/unique_events'), async (request, response) => {
       const query = uniqueEventsQuery(request, rules)
       const keys = keysFor(query.events, query.aggregation, query)
       if (keys.length > LARGEST_UNION)
-        throw new BadRequest(
-          `400 Bad Request: that is a union of ${keys.length} keys; at most ${LARGEST_UNION} are counted at once`,
+        throw new RefusedRequest(
+          400,
+          `that is a union of ${keys.length} keys; at most ${LARGEST_UNION} are counted at once`,
         )
       const { value } = await uniqueUsers(sketches, keys)
       response.json({
@@ -64,10 +63,10 @@ export const usageData = (deps: UsageDataDeps): Router => {
         estimate: { method: 'HyperLogLog', standard_error: 0.0081 },
       })
     })
-    .get(paths('/counters'), async (_request, response) => {
+    .get(usageDataPaths('/counters'), async (_request, response) => {
       response.json({ counters: await deps.listCounters() })
     })
-    .get(paths('/counters/export'), requireScope('admin'), async (_request, response) => {
+    .get(usageDataPaths('/counters/export'), requireScope('admin'), async (_request, response) => {
       response.type('application/x-ndjson')
       try {
         await pipeline(Readable.from(deps.exportCounters()), response)
@@ -76,17 +75,17 @@ export const usageData = (deps: UsageDataDeps): Router => {
         if (!isNativeError(error) || !('code' in error) || error.code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error
       }
     })
-    .get(paths('/service_ping'), async (_request, response) => {
+    .get(usageDataPaths('/service_ping'), async (_request, response) => {
       response.json((await pings.build()).payload)
     })
-    .post(paths('/service_ping'), noQuery, noBody, async (_request, response) => {
+    .post(usageDataPaths('/service_ping'), noQuery, noBody, async (_request, response) => {
       const { ping, sent } = await pings.sendNow()
       response.json({ sent, ...ping })
     })
-    .get(paths('/queries'), async (_request, response) => {
+    .get(usageDataPaths('/queries'), async (_request, response) => {
       response.json((await pings.build('queries')).payload)
     })
-    .get(paths('/non_sql_metrics'), async (_request, response) => {
+    .get(usageDataPaths('/non_sql_metrics'), async (_request, response) => {
       response.json((await pings.build('non_sql')).payload)
     })
 }
@@ -94,7 +93,7 @@ export const usageData = (deps: UsageDataDeps): Router => {
 const day = z
   .string()
   .regex(/^\d{4}-\d\d-\d\d$/, 'is a day like 2026-11-21')
-  .refine((text) => parseTimestamp(`${text}T00:00:00Z`) !== undefined, 'is a day of the calendar')
+  .refine((text) => startOfDay(text) !== undefined, 'is a day of the calendar')
 
 const uniqueEvents = z.object({
   event_names: z.string().min(1, 'is missing, expected names of events separated by commas'),
@@ -120,25 +119,9 @@ const uniqueEventsQuery = ({ query }: Request, rules: Rules): UniqueEventsQuery 
   })
   const events = [...new Set(event_names.split(',').map((name) => name.trim()))]
   const problem = notUnique(rules, events)
-  if (problem !== undefined) throw new BadRequest(`400 Bad Request: event_names: ${problem}`)
-  const range = { start: startOfDay(start_date), end: startOfDay(end_date) }
-  if (range.end < range.start)
-    throw new BadRequest('400 Bad Request: end_date: expected a day that is not before start_date')
-  if (range.end - range.start > LONGEST_RANGE)
-    throw new BadRequest('400 Bad Request: the range is longer than 20 years')
+  if (problem !== undefined) throw new RefusedRequest(400, `event_names: ${problem}`)
+  const range = { start: startOfDay(start_date) ?? 0, end: startOfDay(end_date) ?? 0 }
+  if (range.end < range.start) throw new RefusedRequest(400, 'end_date: expected a day that is not before start_date')
+  if (range.end - range.start > LONGEST_RANGE) throw new RefusedRequest(400, 'the range is longer than 20 years')
   return { events, aggregation, start_date, end_date, ...range }
-}
-
-const startOfDay = (text: string): Micros => parseTimestamp(`${text}T00:00:00Z`) ?? 0
-
-/** Parses parameters by a schema. @throws BadRequest that names all invalid parameters */
-export const checked = <T>(schema: z.ZodType<T>, parameters: unknown): T => {
-  const { success, data, error } = schema.safeParse(parameters)
-  if (success) return data
-  const problems = error.issues.flatMap((issue) => {
-    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => `${key}: is not a parameter of this request`)
-    const message = issue.message.endsWith('received undefined') ? 'is missing' : issue.message
-    return [`${issue.path.join('.')}: ${message}`]
-  })
-  throw new BadRequest(`400 Bad Request: ${problems.join('; ')}`)
 }

@@ -30,10 +30,16 @@ export type Item = {
 export type ItemDeps = {
   rules: Rules
   identify: Identify
-  /** Whether Tallyman caused the event itself: its id is stored, but it counts for nothing. */
-  isOwnRead?: (event: RegistryEvent) => boolean
+  /** Whether Tallyman itself sent the request that was reported: its id is stored, but it counts for nothing. */
+  isOwnRead?: (read: OwnReadFields) => boolean
   now: () => Date
 }
+
+/** The fields by which a request of Tallyman itself is recognised. */
+type OwnReadFields = { registry: string; host?: string; userAgent?: string }
+
+const ownReadFieldsOf = (arriving: RegistryEvent | RegistryRequest): OwnReadFields =>
+  'requester' in arriving ? { ...arriving, ...arriving.requester } : arriving
 
 export type ToItem = (arriving: ResolvedItem, arrival: Arrival) => Item | Promise<Item>
 
@@ -73,8 +79,8 @@ export const createToItem = ({ rules, identify, isOwnRead = () => false, now }: 
   return (arriving, arrival) => {
     if ('unreadable' in arriving) return unreadableItem(arriving, now())
     if ('ignored' in arriving) return ignoredItem(arriving, arriving.ignored)
+    if (isOwnRead(ownReadFieldsOf(arriving))) return ignoredItem(arriving, 'own_read')
     if ('requester' in arriving) return requestItem(arriving)
-    if (isOwnRead(arriving)) return ignoredItem(arriving, 'own_read')
     const who = identifyUser(arriving)
     const arrived = { event: arriving, ...arrival }
     return who instanceof Promise ? who.then((found) => eventItem(arrived, found)) : eventItem(arrived, who)

@@ -15,7 +15,7 @@ import { storeBatch } from './store-batch.js'
 export type BatchDeps = CountingDeps & {
   repositories: Repositories
   /** A keyed hash that distinguishes clients; undefined if the event does not identify its client. */
-  originOf: (event: RegistryEvent) => string | undefined
+  lookupOriginOf: (event: RegistryEvent) => string | undefined
   /** Converts a request to the form that is stored until the request is folded into pulls. */
   pendingOf: (request: RegistryRequest) => PendingRequest
   remembered: RecentlyStored
@@ -84,9 +84,13 @@ const countMembers = ({ rules, lifetimes, repositories }: BatchDeps, counted: re
 }
 
 const observeInventory = async (
-  { stateTimes, remembered, originOf, now }: BatchDeps,
+  { stateTimes, remembered, lookupOriginOf, now }: BatchDeps,
   counted: readonly Arrived[],
 ): Promise<Observations> => {
   const observed = stateTimes(counted)
-  return gatherObservations(observed instanceof Promise ? await observed : observed, { remembered, originOf, now })
+  return gatherObservations(observed instanceof Promise ? await observed : observed, {
+    remembered,
+    lookupOriginOf,
+    now,
+  })
 }

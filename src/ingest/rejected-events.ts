@@ -1,5 +1,6 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import type { UnreadableEvent } from '../events/reported-item.js'
+import { deleteSome, ROWS_AT_ONCE } from '../storage/sql/batched.js'
 import type { Sql } from '../storage/sql/database.js'
 
 /** Stores unreadable events with their reasons, so that an operator can inspect them. */
@@ -15,3 +16,17 @@ export const keepRejected = async (tx: Sql, events: readonly UnreadableEvent[]):
     ) on conflict do nothing
   `.execute(tx)
 }
+
+/**
+ * Steps that delete rejected events.
+ * @param days the days for which they are kept
+ * @param most the number of newest ones that are kept, so that a broken sender cannot fill the disk
+ */
+export const deleteExpiredRejections = (days: number, most: number): RawBuilder<unknown>[] => [
+  deleteSome('rejected_events', sql`received_at < now() - ${days} * interval '1 day'`),
+  sql`
+    delete from rejected_events where ctid = any(array(
+      select ctid from rejected_events order by received_at desc offset ${most} limit ${ROWS_AT_ONCE}
+    ))
+  `,
+]

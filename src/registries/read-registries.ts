@@ -1,5 +1,6 @@
 import { isFields } from '../events/json.js'
 import { isHost } from '../events/registry-host.js'
+import { isMissing } from '../events/side-fields.js'
 import { FileError } from '../runtime/file-error.js'
 import { readTextFile } from '../runtime/read-file.js'
 import { readYesOrNo } from '../runtime/yes-or-no.js'
@@ -151,5 +152,3 @@ const checkHosts = (registries: readonly Registry[], problems: string[]): void =
     }
   }
 }
-
-const isMissing = (value: unknown): boolean => value === undefined || value === null || value === ''

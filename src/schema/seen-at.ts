@@ -23,7 +23,7 @@ export const readSeenAt = async (db: Sql): Promise<Date | null | undefined> => {
 }
 
 /** Compares the clock with the time at which a service last ran. Without such a time, the wait is short. */
-export const trustIn = async (db: Sql, now: Date): Promise<Trust> => {
+export const trustInClock = async (db: Sql, now: Date): Promise<Trust> => {
   const lastSeenAt = await readSeenAt(db)
   return lastSeenAt && now.getTime() - lastSeenAt.getTime() > DAY_MS
     ? { waitMs: AFTER_JUMP_MS, lastSeenAt }

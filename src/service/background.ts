@@ -6,7 +6,7 @@ import { createSummarize } from '../inventory/summary/summarize.js'
 import { startJobs } from '../runtime/jobs.js'
 import { within } from '../runtime/timeout.js'
 import { sketchWarnings } from '../schema/bound-sketches.js'
-import { trustIn } from '../schema/seen-at.js'
+import { trustInClock } from '../schema/seen-at.js'
 import { writeServiceHeartbeat } from '../schema/service-heartbeat.js'
 import { checkUsersKey } from '../schema/users-key.js'
 import type { Occurrence } from '../storage/kept-job.js'
@@ -122,7 +122,7 @@ const checkAtStart = async (
   for (const warning of await sketchWarnings({ ...stores, uuid, now: now(), lifetimes })) log.warn(warning)
   for (const warning of await evictionWarnings(stores.sketches)) log.warn(warning)
   for (const warning of await clock.warnings()) log.warn(warning)
-  const { waitMs, lastSeenAt } = await trustIn(stores.database.sql, now())
+  const { waitMs, lastSeenAt } = await trustInClock(stores.database.sql, now())
   if (lastSeenAt)
     log.warn(
       { lastSeenAt },

@@ -11,7 +11,7 @@ import { reconcileRoutes } from '../http/inventory-reconcile.js'
 import { inventoryRoutes } from '../http/inventory.js'
 import { createNotificationHandler } from '../http/notifications.js'
 import { operatorSqlRoutes } from '../http/operator-sql.js'
-import { BadRequest } from '../http/problem.js'
+import { RefusedRequest } from '../http/problem.js'
 import { pullsRoutes } from '../http/pulls.js'
 import { takeQueryTurns } from '../http/query-turns.js'
 import { registriesRoutes } from '../http/registries.js'
@@ -134,7 +134,7 @@ const logProblems = (
     onError: (error, status) => {
       if (!isToBeLogged(status)) return
       // A route has answered what it knows; anything else may be a defect.
-      if (error instanceof BadRequest) log.warn({ reason: error.message }, 'a request failed')
+      if (error instanceof RefusedRequest) log.warn({ reason: error.message }, 'a request failed')
       else log.error({ err: error }, 'a request failed')
     },
     onDropped: (why) => {

@@ -1,11 +1,11 @@
 import type { Config } from '../config/config.js'
 import type { Core } from './core.js'
-import { deleteExpired, type Retention } from '../counters/retention.js'
 import { expireReceptions } from '../ingest/receptions-table.js'
 import type { Receptions } from '../ingest/receptions.js'
 import { eraseActors } from '../inventory/record/erase-actors.js'
 import { expireLookups } from '../inventory/record/join-lookups.js'
 import { keptSchedule, type Job } from '../runtime/jobs.js'
+import { deleteExpiredRows, type Retention } from './expire-rows.js'
 import type { ComparedClock } from './open-clock.js'
 import type { Pulls } from './open-pulls.js'
 import { PING } from '../ping/service-ping.js'
@@ -109,7 +109,12 @@ export const jobsFor = (
     { ...OLD, name: 'roll up pulls', cron: '*/10 * * * *', run: pulls.rollUp },
     { ...OLD, name: 'forget pulls', cron: '31 * * * *', run: pulls.forget },
     { name: 'summarize', cron: '*/15 * * * * *', run: summarize },
-    { ...OLD, name: 'forget', cron: '23 * * * *', run: async () => deleteExpired(stores.database, retention, now()) },
+    {
+      ...OLD,
+      name: 'forget',
+      cron: '23 * * * *',
+      run: async () => deleteExpiredRows(stores.database, retention, now()),
+    },
     {
       ...OLD,
       name: 'forget receptions',

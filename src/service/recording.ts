@@ -5,7 +5,7 @@ import type { Prometheus } from '../http/prometheus.js'
 import { createIngest, type Ingest } from '../ingest/ingest.js'
 import { createReceptions, type Receptions } from '../ingest/receptions.js'
 import { createIsOwnRead } from '../registries/own-reads.js'
-import { createOrigins } from '../requesters/lookup-origins.js'
+import { createLookupOriginOf } from '../requesters/lookup-origin.js'
 import { isStorageUnavailable } from '../storage/unavailable.js'
 import type { Core } from './core.js'
 import { openClock, type ComparedClock } from './open-clock.js'
@@ -50,7 +50,7 @@ export const openRecording = async (core: Core, log: Logger): Promise<Recording>
     lifetimes,
     repositories,
     identify,
-    originOf: createOrigins(secrets.usersKey, pulls.saltAt),
+    lookupOriginOf: createLookupOriginOf(secrets.usersKey, pulls.saltAt),
     pendingOf: pulls.pendingOf,
     isOwnRead: createIsOwnRead(secrets.usersKey, registries),
     now: clock.now,

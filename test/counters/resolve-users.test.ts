@@ -58,7 +58,7 @@ describe.each(STORE_PAIRS)('people that the directory could not resolve, on %s',
       ...needs,
       identify,
       repositories,
-      originOf: () => undefined,
+      lookupOriginOf: () => undefined,
       pendingOf: () => {
         throw new Error('this history has no pull')
       },

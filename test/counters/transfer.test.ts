@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { sql } from 'kysely'
 import { KEY_PREFIX } from '../../src/counters/keys.js'
 import { mergeRepositories } from '../../src/counters/merge-repositories.js'
-import { deleteExpired } from '../../src/counters/retention.js'
+import { deleteExpiredRows } from '../../src/service/expire-rows.js'
 import { ImportError } from '../../src/counters/export-lines.js'
 import { exportCounters, ExportStopped } from '../../src/counters/export-counters.js'
 import { importCounters } from '../../src/counters/import-counters.js'
@@ -223,7 +223,7 @@ test('what is older than its time is forgotten, and nothing else', async () => {
     rejectedEvents: 50,
     unresolvedUserDays: 42,
   }
-  await deleteExpired(database, retention, NOW)
+  await deleteExpiredRows(database, retention, NOW)
   const count = async (table: string): Promise<number> =>
     Number((await sql<{ n: string }>`select count(*) as n from ${sql.table(table)}`.execute(database.sql)).rows[0]?.n)
   expect(await count('event_ids')).toBe(18_750)
@@ -231,7 +231,7 @@ test('what is older than its time is forgotten, and nothing else', async () => {
   expect(await count('sketches')).toBe(1)
   expect(await count('tallies')).toBe(1)
   expect(await count('leases')).toBe(1)
-  expect(await deleteExpired(database, retention, NOW)).toBe(0)
+  expect(await deleteExpiredRows(database, retention, NOW)).toBe(0)
 })
 
 describe.each(STORE_PAIRS)('an export from %s', (_, open) => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
+import type { RegistryRequest } from '../../src/events/registry-request.js'
 import type { UnreadableEvent } from '../../src/events/reported-item.js'
 import { createIsOwnRead, ownReadAgent } from '../../src/registries/own-reads.js'
 import { createRegistries } from '../../src/registries/registries.js'
@@ -92,6 +93,13 @@ describe.each(STORE_PAIRS)('ingest on %s', (_, open) => {
     await stores.clear()
     expect(await ingest([own])).toEqual(['own_read'])
     expect(Object.values(await inventoryOf(stores.database)).flat()).toEqual([])
+    await stores.clear()
+    // A line of an access log reports a request alone.
+    const line = (id: number, more: { userAgent?: string }): RegistryRequest => ({
+      ...{ id: anEvent({ id }).id, source: 'notification', registry: 'registry.example', requester: more },
+      ...{ at: own.at, repository: own.repository, object: 'manifest', method: 'GET', status: 200 },
+    })
+    expect(await ingest([line(5, { userAgent }), line(6, {})])).toEqual(['own_read', 'recorded'])
     await stores.clear()
     const elsewhere = anEvent({ ...pull, id: 4, userAgent, registry: 'another.example' })
     expect(await ingest([elsewhere])).toEqual(['recorded'])

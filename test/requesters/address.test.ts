@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { clientAddress, networkOf, PREFIXES, trustIn } from '../../src/requesters/address.js'
+import { networkOf, PREFIXES } from '../../src/requesters/address.js'
 
 describe('the network of an address', () => {
   test.each([
@@ -28,27 +28,4 @@ describe('the network of an address', () => {
       expect(networkOf(text, PREFIXES)).toBeUndefined()
     },
   )
-})
-
-describe('the client behind proxies', () => {
-  const isTrusted = trustIn(['10.0.0.0/8', '2001:db8::1'])
-
-  test.each([
-    ['nobody forwards', '198.51.100.1', undefined, '198.51.100.1'],
-    ['a stranger says that it forwards', '198.51.100.1', '203.0.113.9', '198.51.100.1'],
-    ['a trusted proxy forwards', '10.0.0.1', '203.0.113.9', '203.0.113.9'],
-    ['the client wrote an address before', '10.0.0.1', '1.2.3.4, 203.0.113.9', '203.0.113.9'],
-    ['two proxies forward', '10.0.0.1', '1.2.3.4, 203.0.113.9, 10.0.0.2', '203.0.113.9'],
-    ['the client wrote a trusted address before', '10.0.0.1', '10.9.9.9, 203.0.113.9', '203.0.113.9'],
-    ['a proxy forwards over IPv6', '2001:db8::1', '203.0.113.9', '203.0.113.9'],
-    ['a proxy forwards for itself', '10.0.0.1', '10.0.0.2', '10.0.0.2'],
-    ['somebody wrote no address', '10.0.0.1', 'unknown', '10.0.0.1'],
-    ['somebody wrote very much', '10.0.0.1', `${'1.2.3.4,'.repeat(10_000)}203.0.113.9`, '203.0.113.9'],
-  ])('is known when %s', (_, peer, forwarded, client) => {
-    expect(clientAddress(peer, forwarded, isTrusted)).toBe(client)
-  })
-
-  test('is nobody that a wrong network would trust', () => {
-    expect(() => trustIn(['10.0.0.0/99'])).toThrow('"10.0.0.0/99" is not a network, expected one like 10.0.0.0/8')
-  })
 })

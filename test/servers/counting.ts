@@ -4,12 +4,12 @@ import { KEY_PREFIX } from '../../src/counters/keys.js'
 import { createRepositories, type Repositories } from '../../src/counters/repositories.js'
 import { loadRules } from '../../src/counters/rules.js'
 import { createDefinitionReader } from '../../src/definitions/definition-file.js'
-import { createOrigins } from '../../src/requesters/lookup-origins.js'
-import type { RegistryEvent } from '../../src/events/registry-event.js'
+import { createLookupOriginOf } from '../../src/requesters/lookup-origin.js'
 import { createIngest, type Ingest } from '../../src/ingest/ingest.js'
 import { loadClients } from '../../src/requesters/client.js'
 import { WINDOWS } from '../../src/pulls/model/join-windows.js'
 import { PREFIXES } from '../../src/requesters/address.js'
+import type { createIsOwnRead } from '../../src/registries/own-reads.js'
 import { createOriginOf } from '../../src/requesters/origins.js'
 import { createPendingOf } from '../../src/pulls/requests/pending-of.js'
 import { HyperLogLog } from '../../src/storage/sketches/hyperloglog/hyperloglog.js'
@@ -43,7 +43,7 @@ type Counting = Ingest & Pick<Repositories, 'rebuildStale'>
 export const createCounting = (
   { database, sketches }: TestStores,
   now: () => Date = fixedClock,
-  isOwnRead: (event: RegistryEvent) => boolean = () => false,
+  isOwnRead: ReturnType<typeof createIsOwnRead> = () => false,
   identified?: Identify,
   elapsed: () => number = () => now().getTime(),
 ): Counting => {
@@ -52,10 +52,10 @@ export const createCounting = (
   const identifyName = createIdentifyName({ directory: hashed, deployTokens: hashed, hasUserTokens: false })
   const identify = identified ?? createIdentify({ identifyName })
   const repositories = createRepositories(needs)
-  const originOf = createOrigins('a key for tests only', () => SALT)
+  const lookupOriginOf = createLookupOriginOf('a key for tests only', () => SALT)
   const pendingOf = createPendingOf({ originOf: ORIGIN_OF, clientOf: CLIENT_OF, placeOf: () => ({}) })
   const { rebuildStale } = repositories
-  const { ingest, ...others } = createIngest({ ...needs, identify, repositories, originOf, pendingOf, elapsed })
+  const { ingest, ...others } = createIngest({ ...needs, identify, repositories, lookupOriginOf, pendingOf, elapsed })
   let heard = Promise.resolve()
   return {
     ...others,

@@ -1,6 +1,6 @@
 import type { RepositoryPath } from '../../src/events/reference.js'
 import type { ManifestContents } from '../../src/pulls/fold/contents.js'
-import { createFold } from '../../src/pulls/fold/fold.js'
+import { createFold } from '../support/fold.js'
 import type { PullOutcome } from '../../src/pulls/fold/outcome.js'
 import type { FoldRequest } from '../../src/pulls/fold/state.js'
 import { WINDOWS } from '../../src/pulls/model/join-windows.js'

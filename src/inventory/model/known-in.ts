@@ -35,3 +35,10 @@ export const registryOf = (repositoryId: Part): Part =>
 /** Whether the list of a row `manifest` is stored, in whichever registries it is known. */
 export const hasList = (manifest: string): string =>
   `(${manifest}.contents_known or coalesce(cardinality(${manifest}.stated_by), 0) > 0)`
+
+/**
+ * Whether the stored list of a row `m` of inventory.manifests is propagated to the repositories of a registry. Unlike `isKnownIn`, this
+ * is also true before `contents_known` is: blobs are propagated first.
+ */
+export const isListPropagatedIn = (m: string, registry: string): string =>
+  `(${m}.stated_by is null or (${registry} = any(${m}.stated_by) and ${registry} <> all(coalesce(${m}.withheld_in, '{}'))))`

@@ -1,7 +1,6 @@
-import { dateOf, isoTime, microsOf, parseTimestamp, startOfDay } from '../../events/calendar.js'
+import { dateOf, isoTime, microsOf, MS_PER_DAY, parseTimestamp, startOfDay } from '../../events/calendar.js'
 
 const AGE = /^([1-9]\d{0,4})([dwmy])$/
-const DAY_MS = 86_400_000
 /** A time zone offset may lead there. Such a year has five digits, which databases read differently. */
 const YEAR_10000 = Date.UTC(10_000, 0, 1) * 1_000
 
@@ -24,7 +23,7 @@ export const momentOf = (text: string, now: Date): string | undefined => {
 const agoOf = (count: number, unit: string, now: Date): string | undefined => {
   const then =
     unit === 'd' || unit === 'w'
-      ? new Date(now.getTime() - count * (unit === 'w' ? 7 : 1) * DAY_MS)
+      ? new Date(now.getTime() - count * (unit === 'w' ? 7 : 1) * MS_PER_DAY)
       : monthsBefore(now, unit === 'y' ? count * 12 : count)
   // Nothing is older, and earlier years would have other lengths.
   return then.getTime() > 0 ? isoTime(microsOf(then)) : isoTime(microsOf(dateOf(0)))

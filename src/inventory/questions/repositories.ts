@@ -1,9 +1,8 @@
 import { sql } from 'kysely'
+import { MS_PER_DAY } from '../../events/calendar.js'
 import { REGISTRY, REPOSITORY, type QueryParameters, type Question } from './question.js'
 import { behind, same } from './sql-parts.js'
 import { isoText } from '../../storage/sql/moments.js'
-
-const DAY_MS = 86_400_000
 
 const COLUMNS = {
   registry: 'text',
@@ -103,7 +102,7 @@ const totals: Question = {
   statement: (_, { after, limit, now }) => sql`
     select t.registries, t.repositories, t.tags, t.manifests, t.blobs, t.bytes, t.orphaned_blobs, t.orphaned_bytes, t.unknown_contents, t.unknown_sizes,
       (select count(*) from inventory.changes c
-        where c.action <> 'push' and c.at > ${new Date(now.getTime() - 28 * DAY_MS).toISOString()}::timestamptz
+        where c.action <> 'push' and c.at > ${new Date(now.getTime() - 28 * MS_PER_DAY).toISOString()}::timestamptz
           and c.at <= ${now.toISOString()}::timestamptz) as deletions_28_days,
       jsonb_build_array(1) as key
     from inventory.totals t

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { isoTime, microsOf } from '../../events/calendar.js'
+import { isoTime, microsOf, MS_PER_DAY } from '../../events/calendar.js'
 import type { Sql } from '../../storage/sql/database.js'
 import { MOST_AHEAD_SECONDS } from '../../runtime/clock-ahead.js'
 import type { QueryParameters, Question } from './question.js'
@@ -7,13 +7,12 @@ import { lastHeard, type Heard } from './last-heard.js'
 import { IS_UNRECONCILED, unreconciledIn, type Unreconciled } from './sql-parts.js'
 import { longestSilence, LONGEST_SILENCE_DAYS, newestLongGap, openGap, type Gap } from './unheard-times.js'
 
-const DAY_MS = 86_400_000
 /** If a registry has sent no event for longer, a note in the answer contains the time of its last event. */
-const NOTED_SILENCE_MS = DAY_MS
+const NOTED_SILENCE_MS = MS_PER_DAY
 /** How long after a delayed event the registry, or another of its processes, may still have events in its queue. */
-const BACKLOG_MS = DAY_MS
+const BACKLOG_MS = MS_PER_DAY
 /** The period of uses that `untagged-manifests` considers without `unused_for`: see PULLED_LATELY. */
-const USES_MS = 30 * DAY_MS
+const USES_MS = 30 * MS_PER_DAY
 /** The largest number of registries that the notes of one kind name. */
 const MOST_NAMED = 3
 
@@ -185,7 +184,7 @@ const quietOf = ({ registry, heardAt, gaps }: Heard, { now, usedSince }: Aim): D
  */
 const affectedBy = ({ from, to }: Gap): Omit<Unreconciled, 'registry'> => ({
   since: new Date(to).toISOString(),
-  seenBefore: new Date(Number.isFinite(from) ? to : to - LONGEST_SILENCE_DAYS * DAY_MS).toISOString(),
+  seenBefore: new Date(Number.isFinite(from) ? to : to - LONGEST_SILENCE_DAYS * MS_PER_DAY).toISOString(),
 })
 
 const spanOf = ({ from, to }: Gap): string =>

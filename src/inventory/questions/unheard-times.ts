@@ -1,4 +1,5 @@
-const DAY_MS = 86_400_000
+import { MS_PER_DAY } from '../../events/calendar.js'
+
 /**
  * Small registries are not used on some days. If a registry sends no event for longer, its notifications may no longer arrive.
  */
@@ -15,9 +16,9 @@ export const gapsBetween = (days: string): Gap[] => {
   const gaps: Gap[] = []
   let from = -Infinity
   for (const [, first, last] of days.matchAll(/[[(](-?\d*),(-?\d*)\)/g)) {
-    const to = first === '' ? -Infinity : Number(first) * DAY_MS
+    const to = first === '' ? -Infinity : Number(first) * MS_PER_DAY
     if (to > from) gaps.push({ from, to })
-    from = last === '' ? Infinity : Number(last) * DAY_MS
+    from = last === '' ? Infinity : Number(last) * MS_PER_DAY
   }
   return gaps
 }
@@ -27,7 +28,7 @@ export const gapsBetween = (days: string): Gap[] => {
  * if that is shorter.
  */
 export const longestSilence = (sinceMs: number, nowMs: number): number =>
-  Math.min(LONGEST_SILENCE_DAYS * DAY_MS, (nowMs - sinceMs) / 2)
+  Math.min(LONGEST_SILENCE_DAYS * MS_PER_DAY, (nowMs - sinceMs) / 2)
 
 /**
  * The newest long gap that ends after `since` and has not been followed by an equally long time with events: after such a time,
@@ -49,4 +50,4 @@ export const openGap = (gaps: readonly Gap[], { since, now }: { since: number; n
 
 /** The newest gap that is a week or longer. */
 export const newestLongGap = (gaps: readonly Gap[]): Gap | undefined =>
-  [...gaps].reverse().find(({ from, to }) => to - from >= LONGEST_SILENCE_DAYS * DAY_MS)
+  [...gaps].reverse().find(({ from, to }) => to - from >= LONGEST_SILENCE_DAYS * MS_PER_DAY)

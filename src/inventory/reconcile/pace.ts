@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
+import { MS_PER_DAY } from '../../events/calendar.js'
 import { pauseMs } from '../../events/retry-after.js'
 import { RegistryBusy } from '../../registries/client/exchange.js'
 
@@ -42,7 +43,6 @@ const REAL_TIME: Timing = {
 }
 
 /** A registry that asks for a longer pause is left to a later run. */
-const DAY_MS = 86_400_000
 const LONGEST_PAUSE_MS = 5 * 60_000
 /** All pauses of one run together. */
 const LONGEST_IN_ALL_MS = 30 * 60_000
@@ -109,7 +109,7 @@ export const createPace = ({ rate, atOnce, signal, onPause, timing = REAL_TIME }
     const until = Math.max(pausedUntil, now() + pause)
     pausedInAll += until - Math.max(now(), pausedUntil)
     if (pause > LONGEST_PAUSE_MS || pausedInAll > LONGEST_IN_ALL_MS || refusals > MOST_REFUSALS) {
-      const wait = pause > DAY_MS ? 'more than a day' : `${Math.ceil(pause / 1000)} s`
+      const wait = pause > MS_PER_DAY ? 'more than a day' : `${Math.ceil(pause / 1000)} s`
       const advice = `wait ${wait} and run it again: it continues where it stopped`
       throw new RegistryBusy(`${busy.message}, for longer than a run waits; ${advice}`, busy.retryAfterMs)
     }

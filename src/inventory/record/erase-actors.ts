@@ -1,15 +1,14 @@
 import { sql } from 'kysely'
+import { MS_PER_DAY } from '../../events/calendar.js'
 import type { Database } from '../../storage/sql/database.js'
 import { inSteps, ROWS_AT_ONCE } from '../../storage/sql/batched.js'
-
-const DAY_MS = 86_400_000
 
 /**
  * Erases the names of actors of UTC days that ended more than `days` days ago. What changed, and when, stays. The table is
  * rewritten even if no name expired now, to complete a run that was interrupted.
  */
 export const eraseActors = async ({ sql: db, eraseTraces }: Database, days: number, now: Date): Promise<void> => {
-  const before = new Date(now.getTime() - days * DAY_MS).toISOString().slice(0, 10)
+  const before = new Date(now.getTime() - days * MS_PER_DAY).toISOString().slice(0, 10)
   await inSteps(
     db,
     sql`delete from inventory.actors where id = any(array(

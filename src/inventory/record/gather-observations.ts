@@ -22,7 +22,7 @@ import type {
 type GatherDeps = {
   remembered: RecentlyStored
   /** A keyed hash that distinguishes clients; undefined if the event does not identify the client. */
-  originOf: (event: RegistryEvent) => string | undefined
+  lookupOriginOf: (event: RegistryEvent) => string | undefined
   now: () => Date
 }
 
@@ -37,7 +37,7 @@ const MOST_IMPLIED = 20_000
  */
 export const gatherObservations = (
   events: readonly RegistryEvent[],
-  { remembered, originOf, now }: GatherDeps,
+  { remembered, lookupOriginOf, now }: GatherDeps,
 ): Observations => {
   const repositories = new Map<string, SeenRepository>()
   const manifestsInRepositories = new Map<string, SeenObject>()
@@ -94,7 +94,7 @@ export const gatherObservations = (
   const addLookup = (event: RegistryEvent, repository: number, digest: string, what: ObservationKind): boolean => {
     const { id, at, tag } = event
     if (what === 'mounted' || (what === 'pulled' && tag !== undefined)) return false
-    const origin = originOf(event)
+    const origin = lookupOriginOf(event)
     if (origin === undefined) return false
     if (what === 'pushed') {
       pushes.push({ repository, reference: tag ?? digest, origin, at })

@@ -1,5 +1,6 @@
 import type { HotStatement, Run } from '../../storage/sql/database.js'
 import { isImpliedEntry } from '../model/is-implied-entry.js'
+import { isListPropagatedIn } from '../model/known-in.js'
 import { lockManifests } from './lock-manifests.js'
 import { settleContents } from './settle-contents.js'
 import type { SeenManifest, ShownManifest } from './observations.js'
@@ -57,16 +58,12 @@ export const MANIFEST_ROWS = `
       select o.repository_id, o.digest, o.pushed_at, o.moved_at,
         case when o.moved_at >= r.deleted_at then null else r.deleted_at end as deleted_at`
 
-/** Whether the entries of a row `m` of inventory.manifests are propagated to the repositories of a registry. */
-export const isKnownInRegistry = (m: string, registry: string): string =>
-  `(${m}.stated_by is null or (${registry} = any(${m}.stated_by) and ${registry} <> all(coalesce(${m}.withheld_in, '{}'))))`
-
 const PROPAGATE_EVERYWHERE_TEXT = `
     with wanted as materialized (
       select m.digest, m.stated_by, m.withheld_in, sum(b.entries * o.repositories) over (order by m.digest) <= ${AT_ONCE} as is_small,
         m.stated_by is null or not exists (
           select from inventory.repository_manifests other join inventory.repositories r on r.id = other.repository_id
-          where other.digest = m.digest and other.seen_at is not null and not ${isKnownInRegistry('m', 'r.registry')}
+          where other.digest = m.digest and other.seen_at is not null and not ${isListPropagatedIn('m', 'r.registry')}
         ) as is_known
       from inventory.manifests m
         cross join lateral (select count(*) as entries from inventory.manifest_blobs where manifest_digest = m.digest offset 0) b
@@ -88,7 +85,7 @@ const PROPAGATE_EVERYWHERE_TEXT = `
         cross join lateral (
           select registry, deleted_at from inventory.repositories where id = o.repository_id offset 0
         ) r
-      where wanted.is_small and ${isKnownInRegistry('wanted', 'r.registry')}
+      where wanted.is_small and ${isListPropagatedIn('wanted', 'r.registry')}
     )`)}`
 
 const PROPAGATE_EVERYWHERE: HotStatement = { name: 'propagate_everywhere', text: PROPAGATE_EVERYWHERE_TEXT }
@@ -112,7 +109,7 @@ const PROPAGATE_TO_SHOWN: HotStatement = {
           ) o
       ) p
         cross join lateral (
-          select ${isKnownInRegistry('known', 'p.registry')} as is_known from inventory.manifests known where digest = p.digest offset 0
+          select ${isListPropagatedIn('known', 'p.registry')} as is_known from inventory.manifests known where digest = p.digest offset 0
         ) m
         cross join lateral (select count(*) as entries from inventory.manifest_blobs where manifest_digest = p.digest offset 0) b
     ), noticed as (

@@ -1,7 +1,8 @@
 import { sql } from 'kysely'
 import type { Database, HotStatement } from '../../storage/sql/database.js'
 import { jobStep, type Step } from '../../storage/sql/retried-transaction.js'
-import { upsertBlobs, AT_ONCE, isKnownInRegistry, selectLacked, MANIFEST_ROWS } from './propagate-blobs.js'
+import { isListPropagatedIn } from '../model/known-in.js'
+import { upsertBlobs, AT_ONCE, selectLacked, MANIFEST_ROWS } from './propagate-blobs.js'
 import { withholdIfTooLong } from './withhold.js'
 
 /** Adds the blobs of a manifest to some repositories, as many as one step may add. Rows that exist already are skipped. */
@@ -14,7 +15,7 @@ const STEP: HotStatement = {
         cross join lateral (select stated_by, withheld_in from inventory.manifests where digest = $2 offset 0) m
         cross join lateral (
           select id, deleted_at from inventory.repositories
-          where id = wanted.id and ${isKnownInRegistry('m', 'registry')} offset 0
+          where id = wanted.id and ${isListPropagatedIn('m', 'registry')} offset 0
         ) r
         cross join lateral (
           select repository_id, digest, pushed_at, moved_at from inventory.repository_manifests

@@ -1,7 +1,9 @@
+import { sql, type RawBuilder } from 'kysely'
 import { isoTime, type Micros } from '../../events/calendar.js'
 import type { EventId, RegistryEvent } from '../../events/registry-event.js'
 import { arrayText } from '../../storage/sql/array-text.js'
 import type { HotStatement, Run } from '../../storage/sql/database.js'
+import { deleteSome } from '../../storage/sql/batched.js'
 import { epochMicrosText } from '../../storage/sql/moments.js'
 import { newestTimesValues, selectNewestTimes } from './newest-times.js'
 
@@ -114,3 +116,12 @@ export const claimTimes = async (
   ])
   return new Map(rows.map(({ id, at }) => [id, Number(at)]))
 }
+
+/**
+ * Steps that delete stored times. Rows of `event_clocks` have times of the service, but live as long as those of `event_times`.
+ * @param days the days for which a repeated delivery is recognised
+ */
+export const deleteExpiredTimes = (days: number): RawBuilder<unknown>[] => [
+  deleteSome('event_times', sql`seen_on < current_date - ${days}::int`),
+  deleteSome('event_clocks', sql`greatest(floor_at, ahead_until) < now() - ${days} * interval '1 day'`),
+]

@@ -22,7 +22,7 @@ export const concernsAll = (error: unknown): boolean =>
 export type RegistryTurns = { first?: string }
 
 /** Sorts items by registry. Each run begins with another registry than the previous run, so that a slow one is not always first. */
-export const inTurn = <T extends { registry: string }>(items: readonly T[], turns: RegistryTurns): T[] => {
+export const startingAfterLast = <T extends { registry: string }>(items: readonly T[], turns: RegistryTurns): T[] => {
   const { first = '' } = turns
   const sorted = [...items].sort((a, b) => (a.registry < b.registry ? -1 : 1))
   const ordered = [

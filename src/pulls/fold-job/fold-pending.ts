@@ -9,7 +9,7 @@ import { createByOrigin } from './by-origin.js'
 import { lookUpAhead, type LookedUp } from './look-up-heads.js'
 import { deleteClosedChains, loadChains, saveChains } from './chains.js'
 import { foldBatch, type Chains } from './fold-batch.js'
-import { eachRegistry, inTurn, type RegistryTurns } from './each-registry.js'
+import { eachRegistry, startingAfterLast, type RegistryTurns } from './each-registry.js'
 import { createKnownManifests } from './known-manifests.js'
 import { createLastUses } from './last-uses.js'
 import { saveOutcomes } from './save-outcomes.js'
@@ -71,7 +71,7 @@ const SIZES: Record<Database['engine'], Sizes> = {
  */
 export const foldPending = async (deps: FoldPendingDeps): Promise<void> => {
   const { database, turns = {}, sizes = SIZES[database.engine], stepSizes = createStepSizes() } = deps
-  await eachRegistry(inTurn(await pendingRegistries(database.sql), turns), async ({ registry }) => {
+  await eachRegistry(startingAfterLast(await pendingRegistries(database.sql), turns), async ({ registry }) => {
     const step = async (): Promise<boolean> => {
       const until = await foldableUntil(database.jobs, registry, deps)
       const known = until === undefined ? new Map() : await lookUpAhead(database.jobs, registry, until)

@@ -58,3 +58,7 @@ export const asideOf = (
   ...(digest !== undefined && { digest }),
   bytes,
 })
+
+/** One for each image that was fetched; one for a pull of unknown contents. */
+export const platformPullsOf = ({ gets, images }: Pick<Invocation, 'gets' | 'images'>): number =>
+  gets > 0 ? Math.max(1, images.length) : 0

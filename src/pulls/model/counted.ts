@@ -25,7 +25,7 @@ const INVOCATION = `o.what = 'invocation'`
 const PULL = `(${INVOCATION} and o.gets > 0)`
 const number = (condition: string): string => `(${condition})::int`
 
-/** What each outcome `o` adds to a number: fold/outcome-measures.ts computes the same. measures.ts derives the rest. */
+/** What each outcome `o` adds to a number. `measures.ts` derives the other measures. */
 export const NUMBERS = {
   invocations: number(INVOCATION),
   pulls: number(PULL),

@@ -64,7 +64,6 @@ const COMMA = /(?<!\\),/
  * offsets are west of Greenwich.
  */
 const AMBIGUOUS_ZONE = /^(?!(?:UTC|UCT|GMT|EST|MST|HST|PRC|ROC|ROK)$)[a-z]{3}$|^[+-]/i
-const PARAMETER_NAMES = new Set<string>(['measures', 'group_by', 'period', 'since', 'until', 'tz', 'compare', 'limit'])
 
 /** The parameters of a query except its filters, with their descriptions. */
 export const PARAMETERS = {
@@ -77,6 +76,7 @@ export const PARAMETERS = {
   compare: 'previous: show the previous period, too',
   limit: `rows (default: ${DEFAULT_ROWS}, at most ${MAX_ROWS})`,
 }
+const PARAMETER_NAMES: ReadonlySet<string> = new Set(Object.keys(PARAMETERS))
 
 /**
  * Parses a query from its parameters, as a query string contains them.

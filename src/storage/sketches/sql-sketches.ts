@@ -1,4 +1,5 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
+import { deleteSome } from '../sql/batched.js'
 import type { Database, Sql } from '../sql/database.js'
 import { countUnion, HyperLogLog } from './hyperloglog/hyperloglog.js'
 import { createKnownMembers } from './known-members.js'
@@ -150,3 +151,10 @@ async function* pages(db: Sql, prefix: string): AsyncGenerator<StoredSketch> {
     after = last.key
   }
 }
+
+/** Fewer rows than elsewhere: a sketch may have 12 kB. */
+const SKETCHES_AT_ONCE = 1_000
+
+/** A step that deletes expired sketches. */
+export const deleteExpiredSketches = (): RawBuilder<unknown> =>
+  deleteSome('sketches', sql`expires_at < now()`, SKETCHES_AT_ONCE)

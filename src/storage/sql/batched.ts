@@ -1,4 +1,4 @@
-import type { RawBuilder } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import type { Sql } from './database.js'
 
 /** The largest number of rows that a step deletes or changes, so that other statements do not wait long. */
@@ -25,3 +25,17 @@ export const repeatUntilEmpty = async (step: () => Promise<number>): Promise<num
     total += rows
   }
 }
+
+/**
+ * A step that deletes old rows. If another process changes a row meanwhile, PostgreSQL checks the outer condition for the new version
+ * of the row.
+ */
+export const deleteSome = (
+  table: string,
+  isOld: RawBuilder<unknown>,
+  atOnce = ROWS_AT_ONCE,
+): RawBuilder<unknown> => sql`
+  delete from ${sql.table(table)} where ctid = any(array(
+    select ctid from ${sql.table(table)} where ${isOld} limit ${atOnce}
+  )) and ${isOld}
+`

@@ -1,5 +1,6 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import { MOST_AHEAD_SECONDS } from '../../runtime/clock-ahead.js'
+import { deleteSome } from './batched.js'
 import type { Database } from './database.js'
 import { UserError } from '../../runtime/user-error.js'
 
@@ -83,3 +84,7 @@ export const holdLease = async (
     },
   }
 }
+
+/** A step that deletes expired leases. */
+export const deleteExpiredLeases = (): RawBuilder<unknown> =>
+  deleteSome('leases', sql`until < now() - interval '1 day'`)

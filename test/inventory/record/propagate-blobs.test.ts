@@ -51,7 +51,11 @@ test('events that show a manifest in many repositories add no more rows than the
     ...Array.from({ length: 600 }, (_, i) => shown(`other-${i}`, 1)),
     ...Array.from({ length: 50 }, (_, i) => shown(`many-${i}`, 1, { digest: digest('e'), references: layers(1_000) })),
   ]
-  const seen = gatherObservations(events, { remembered: nothing, originOf: () => undefined, now: () => new Date(0) })
+  const seen = gatherObservations(events, {
+    remembered: nothing,
+    lookupOriginOf: () => undefined,
+    now: () => new Date(0),
+  })
   expect(seen.blobsInRepositories.length).toBeLessThanOrEqual(20_000)
   expect(seen.blobsInRepositories.length).toBeGreaterThan(2_000)
   expect(seen.shown.filter(({ isCovered }) => !isCovered).length).toBeGreaterThanOrEqual(600)

@@ -4,7 +4,7 @@ import { isoTime } from '../../../src/events/calendar.js'
 import type { Digest, Tag } from '../../../src/events/reference.js'
 import type { RegistryEvent } from '../../../src/events/registry-event.js'
 import { WINDOWS } from '../../../src/pulls/model/join-windows.js'
-import { eachRegistry, inTurn } from '../../../src/pulls/fold-job/each-registry.js'
+import { eachRegistry, startingAfterLast } from '../../../src/pulls/fold-job/each-registry.js'
 import { createProvisionalFold } from '../../../src/pulls/provisional/fold-provisional.js'
 import { foldPending } from '../../../src/pulls/fold-job/fold-pending.js'
 import { rollUp } from '../../../src/pulls/roll-up/roll-up.js'
@@ -196,9 +196,9 @@ describe('work for each registry', () => {
 
   test('begins each run with another registry', () => {
     const turns = {}
-    const runs = [1, 2, 3, 4].map(() => inTurn(items, turns).map(({ registry }) => registry))
+    const runs = [1, 2, 3, 4].map(() => startingAfterLast(items, turns).map(({ registry }) => registry))
     expect(runs.map(([first]) => first)).toEqual([...REGISTRIES, 'a.example'])
     for (const run of runs) expect(run.sort()).toEqual(REGISTRIES)
-    expect(inTurn([], turns)).toEqual([])
+    expect(startingAfterLast([], turns)).toEqual([])
   })
 })

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import type { Digest, RepositoryPath, Tag } from '../../../src/events/reference.js'
-import { createFold } from '../../../src/pulls/fold/fold.js'
+import { createFold } from '../../support/fold.js'
 import type { PullOutcome } from '../../../src/pulls/fold/outcome.js'
 import { WINDOWS } from '../../../src/pulls/model/join-windows.js'
 import { fold } from '../../servers/folding.js'

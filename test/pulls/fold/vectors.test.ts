@@ -5,8 +5,8 @@ import { isDigest, type RepositoryPath, type Tag } from '../../../src/events/ref
 import { behaviourOf } from '../../../src/pulls/model/behaviour.js'
 import type { FoldRequest } from '../../../src/pulls/fold/state.js'
 import type { ManifestContents } from '../../../src/pulls/fold/contents.js'
-import { createFold } from '../../../src/pulls/fold/fold.js'
-import { MEASURES, measuresOf, type Measures } from '../../../src/pulls/fold/outcome-measures.js'
+import { createFold } from '../../support/fold.js'
+import { MEASURES, measuresOf, type Measures } from '../../support/outcome-measures.js'
 import type { PullOutcome } from '../../../src/pulls/fold/outcome.js'
 import { WINDOWS } from '../../../src/pulls/model/join-windows.js'
 

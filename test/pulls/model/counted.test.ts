@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { sql } from 'kysely'
-import { measuresOf, MEASURES } from '../../../src/pulls/fold/outcome-measures.js'
+import { measuresOf, MEASURES } from '../../support/outcome-measures.js'
 import type { PullOutcome } from '../../../src/pulls/fold/outcome.js'
 import type { ChangedOutcome } from '../../../src/pulls/fold-job/fold-batch.js'
 import { saveOutcomes } from '../../../src/pulls/fold-job/save-outcomes.js'

@@ -1,4 +1,4 @@
-import type { Invocation, PullOutcome } from './outcome.js'
+import { platformPullsOf, type Invocation, type PullOutcome } from '../../src/pulls/fold/outcome.js'
 
 /** The measures of one outcome or of many: each is a sum over outcomes (docs/definitions-of-numbers.md defines each). */
 export const MEASURES = [
@@ -65,7 +65,3 @@ const ofInvocation = (
     bytes,
   }
 }
-
-/** One for each image that was fetched; one for a pull of unknown contents. */
-export const platformPullsOf = ({ gets, images }: Pick<Invocation, 'gets' | 'images'>): number =>
-  gets > 0 ? Math.max(1, images.length) : 0

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
-import { deleteExpired } from '../../src/counters/retention.js'
+import { deleteExpiredRows } from '../../src/service/expire-rows.js'
 import { hasCause } from '../../src/storage/unavailable.js'
 import { isCancelled } from '../../src/storage/sql/database.js'
 import { NOW } from '../servers/clock.js'
@@ -48,7 +48,7 @@ describe.each(STORE_PAIRS)('names that wait for the user directory, on %s', (_, 
     await sql`insert into unresolved_users values
       ('alice', '', ${daysAgo(44)}::date), ('carol', '', ${daysAgo(40)}::date)`.execute(stores.database.sql)
 
-    expect(await deleteExpired(stores.database, RETENTION, NOW)).toBe(3)
+    expect(await deleteExpiredRows(stores.database, RETENTION, NOW)).toBe(3)
     expect(await members()).toEqual({
       old: [['17'], []],
       'old/known': [['18'], ['19']],
@@ -57,7 +57,7 @@ describe.each(STORE_PAIRS)('names that wait for the user directory, on %s', (_, 
     })
     const { rows } = await sql`select name from unresolved_users`.execute(stores.database.sql)
     expect(rows).toEqual([{ name: 'carol' }])
-    expect(await deleteExpired(stores.database, RETENTION, NOW)).toBe(0)
+    expect(await deleteExpiredRows(stores.database, RETENTION, NOW)).toBe(0)
   })
 })
 
@@ -106,7 +106,7 @@ describe.each(STORE_PAIRS)('tables without a bound, on %s', (_, open) => {
         return result
       }),
     }
-    expect(await deleteExpired(noted, { ...RETENTION, rejectedEvents: 3 }, NOW)).toBe(4 * 10_500 + 2)
+    expect(await deleteExpiredRows(noted, { ...RETENTION, rejectedEvents: 3 }, NOW)).toBe(4 * 10_500 + 2)
     expect(Math.max(...deleted)).toBe(10_000)
     const kept = await Promise.all(['rejected_events', 'unresolved_users', 'sketches', 'leases'].map(rowsOf))
     expect(kept).toEqual([3, 5, 5, 5])
@@ -122,7 +122,7 @@ describe.each(STORE_PAIRS)('tables without a bound, on %s', (_, open) => {
         return execute()
       }),
     }
-    const failure: unknown = await deleteExpired(failing, RETENTION, NOW).catch((error: unknown) => error)
+    const failure: unknown = await deleteExpiredRows(failing, RETENTION, NOW).catch((error: unknown) => error)
     expect(hasCause(failure, isCancelled)).toBe(true)
     const kept = await Promise.all(['rejected_events', 'unresolved_users', 'sketches', 'leases'].map(rowsOf))
     expect(kept).toEqual([5, 15, 5, 5])
@@ -138,7 +138,7 @@ describe.each(STORE_PAIRS)('tables without a bound, on %s', (_, open) => {
         return Promise.reject(Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }))
       }),
     }
-    await expect(deleteExpired(unavailable, RETENTION, NOW)).rejects.toThrow('connect')
+    await expect(deleteExpiredRows(unavailable, RETENTION, NOW)).rejects.toThrow('connect')
     expect(statements).toBe(1)
   })
 })

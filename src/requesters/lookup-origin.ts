@@ -12,7 +12,7 @@ const REMEMBERED_CLIENTS = 10_000
  * reveal nothing once that salt is destroyed. A HEAD before a change of the salt is not joined with a GET after it.
  * @returns undefined for an event without an address
  */
-export const createOrigins = (
+export const createLookupOriginOf = (
   key: string,
   saltAt: (moment: Micros) => { text: string },
 ): ((event: Pick<RegistryEvent, 'address' | 'userAgent' | 'actor' | 'at'>) => string | undefined) => {

@@ -1,6 +1,6 @@
-import type { Micros } from '../../events/calendar.js'
-import { addToChain, closeChain, closeUntil } from './chain.js'
-import { startChain, type Chain, type FoldDeps, type FoldRequest } from './state.js'
+import type { Micros } from '../../src/events/calendar.js'
+import { addToChain, closeChain, closeUntil } from '../../src/pulls/fold/chain.js'
+import { startChain, type Chain, type FoldDeps, type FoldRequest } from '../../src/pulls/fold/state.js'
 
 export type Fold = {
   /** Adds the next request. Requests come in the order of `inOrder`, at least those of one origin in one repository. */
