@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.js'
-import { WEBHOOK } from '../http/notification-paths.js'
+import { WEBHOOKS } from '../http/notification-paths.js'
 import { readStatus, type Status } from '../service/status.js'
 import { context } from './command-context.js'
 import { askOrOpenQuietly, clock, configNow } from './stores/open.js'
@@ -95,7 +95,7 @@ const show = (found: Status, config: Config, options: TableOptions): void => {
   showCounts(refused, 'none')
   if ((refused['401'] ?? 0) > 0)
     printLine('  401 is a wrong token: compare the Authorization header of the registry with the notification tokens')
-  if ((refused['404'] ?? 0) > 0) printLine(`  404 is a wrong path: registries send notifications to ${WEBHOOK}`)
+  if ((refused['404'] ?? 0) > 0) printLine(`  404 is a wrong path: registries send notifications to ${WEBHOOKS}`)
   printTitle('Requests that joined a pull or check in the last 7 days')
   printLine(
     `  ${joins.joined}, of them ${shareOf(joins.joinedLate, joins.joined)} after more than half the join window`,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isUuid } from './reference.js'
 import type { EventId, EventIdentity } from './registry-event.js'
 
 /**
@@ -21,8 +22,9 @@ export const identityOfContents = (contents: unknown): EventIdentity => {
   return { id: marked(hash), contentsHash: hash, earlierIds: () => ({ unmarked: [hash] }) }
 }
 
-/** The identity of an event with a UUID, whatever its other fields contain. */
+/** The identity of an event with a UUID, whatever its other fields contain. Any other text is hashed. */
 export const givenIdentity = (uuid: string): EventIdentity => {
+  if (!isUuid(uuid)) return identityOfContents(uuid)
   const id = uuid.toLowerCase() as EventId
   return IS_MARKED.test(id) ? { id: digestToId(['a given id', id]), earlierIds: () => ({ unmarked: [id] }) } : { id }
 }

@@ -25,7 +25,7 @@ export type UnreadableEvent = EventIdentity & {
   excerpt: string
 }
 
-/** An item of a sender that is about no push, pull or delete. */
+/** An item of a sender that is about no push, pull, mount, delete or rename. */
 type IgnoredEvent = EventIdentity & { ignored: IgnoredReason }
 
 /** The result of reading one item of a delivery. */

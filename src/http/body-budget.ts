@@ -1,7 +1,7 @@
 const MEBIBYTE = 1024 * 1024
 /**
  * Bytes of all notifications in memory. They are parsed one after the other. In addition to its bytes, a body of 16 MiB takes 50 MiB
- * of heap if it contains events. It takes at most 120 MiB, because its values are limited (sources/distribution/notification.ts).
+ * of heap if it contains events. It takes at most 120 MiB, because its values are limited (sources/distribution/envelope.ts).
  */
 const AT_ONCE = 48 * MEBIBYTE
 /** Additional bytes for small bodies only, so that large bodies do not block the events of other registries. */

@@ -4,10 +4,11 @@ import type { Sender } from '../sources/sender.js'
 const BY_PATH: ReadonlyMap<string, Sender> = new Map(
   SENDERS.flatMap((sender) => sender.paths.map((path): [string, Sender] => [path, sender])),
 )
-/** The beginning of a misspelt path. */
+/** The beginning of a misspelt path of a registry. */
 const PREFIX = /^(?:\/api\/v4)?\/container[-_]?registry/
 
-export const WEBHOOK = `POST ${SENDERS[0].paths[0]}`
+/** Where deliveries are sent, for messages: the first path of each sender. */
+export const WEBHOOKS = SENDERS.map(({ paths: [path] }) => `POST ${path}`).join(' or ')
 
 /**
  * Finds the sender that sends deliveries to a path. Harmless differences do not matter: upper-case letters, double slashes, a

@@ -12,7 +12,7 @@ import type { Delivery, FindToken, Sender, TokenOfSender, Verified } from '../so
 import type { Losses } from '../storage/sql/losses.js'
 import type { Authorize } from './auth.js'
 import { createBodyBudget, type BodyBudget } from './body-budget.js'
-import { WEBHOOK } from './notification-paths.js'
+import { WEBHOOKS } from './notification-paths.js'
 import { problemOfNotification, type Problem } from './problem.js'
 
 /** The body of the response: each event is counted in exactly one of these numbers. */
@@ -212,7 +212,7 @@ const tokenOf = (
 
 const wrongPath: Problem = {
   status: 404,
-  message: `404 Not Found: there is nothing under this path; notifications are sent to ${WEBHOOK}`,
+  message: `404 Not Found: there is nothing under this path; notifications are sent to ${WEBHOOKS}`,
 }
 
 const tooLarge = (largestBody: number): Problem => ({

@@ -1,15 +1,10 @@
-import {
-  createServer,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-} from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import express, { type ErrorRequestHandler, type RequestHandler, type Router } from 'express'
+import { tokenIn } from '../sources/authorization-header.js'
+import type { FindToken } from '../sources/sender.js'
 import type { Authorize } from './auth.js'
 import { limitConnections, type DroppedConnection } from './connections.js'
-import { senderAt, WEBHOOK } from './notification-paths.js'
+import { senderAt, WEBHOOKS } from './notification-paths.js'
 import type { NotificationHandler } from './notifications.js'
 import { answerInOrder } from './pipelined-requests.js'
 import { RefusedRequest, problemOf } from './problem.js'
@@ -28,8 +23,8 @@ type ServerDeps = {
   /** Lets requests to closed routers wait for their turn. */
   queryTurns: RequestHandler
   authorizeApi: Authorize
-  /** The number of the notification token that a request has, if any. Such a token is valid only for the webhook. */
-  senderOf: (headers: IncomingHttpHeaders) => number | undefined
+  /** Looks up a notification token. Such a token is valid only for the webhook. */
+  findToken: FindToken
   /** Called when a notification arrived at a path other than the webhook's, with the status of the answer. */
   onMisdirected: (status: number) => void
   /** Called with an error that is a defect of Tallyman or a failure of a store, for the log. */
@@ -51,16 +46,15 @@ const LIMITS_EVERY_MS = 2_000
 /** Creates the HTTP server. Requests to the webhook bypass Express; Express handles all others. */
 export const createHttpServer = (deps: ServerDeps): Server => {
   const app = createExpress(deps)
-  const begun = limitUnfinished({ hasToken: ({ headers }) => tokenOf(deps, headers) !== undefined })
+  const begun = limitUnfinished({ hasToken: (request) => tokenOf(deps, request) !== undefined })
   const unread = limitUnread({ onDropped: deps.onUnread })
   const whenItsTurn = answerInOrder()
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     unread(response)
-    noteRequest(response, () => tokenOf(deps, request.headers))
+    noteRequest(response, () => tokenOf(deps, request))
     // While the server stops, each connection is closed after its answer.
     if (!server.listening) response.setHeader('connection', 'close')
-    const path = request.url?.split('?', 1)[0] ?? ''
-    const sender = senderAt(path)
+    const sender = senderAt(pathOf(request))
     if (sender) deps.notifications(request, response, sender)
     else app(request, response)
   }
@@ -78,11 +72,21 @@ export const createHttpServer = (deps: ServerDeps): Server => {
   return server
 }
 
+const pathOf = ({ url = '' }: IncomingMessage): string => url.split('?', 1)[0] ?? ''
+
+/** The number of the notification token of a request, if it has one where the sender of its path has it, or else in Authorization. */
+const notificationTokenOf = (findToken: FindToken, request: IncomingMessage): number | undefined => {
+  const sender = senderAt(pathOf(request))
+  const { headers } = request
+  const found = typeof sender === 'object' ? sender.verify(headers, findToken) : findToken(tokenIn(headers))
+  return typeof found === 'object' ? found.token : undefined
+}
+
 /** A name for the token of a request, of either kind. */
-const tokenOf = ({ senderOf, authorizeApi }: ServerDeps, headers: IncomingHttpHeaders): string | undefined => {
-  const sender = senderOf(headers)
-  if (sender !== undefined) return `notification ${sender}`
-  const authorization = authorizeApi(headers)
+const tokenOf = ({ findToken, authorizeApi }: ServerDeps, request: IncomingMessage): string | undefined => {
+  const token = notificationTokenOf(findToken, request)
+  if (token !== undefined) return `notification ${token}`
+  const authorization = authorizeApi(request.headers)
   return typeof authorization === 'object' ? `API ${authorization.token}` : undefined
 }
 
@@ -137,10 +141,10 @@ const harmlessAnswers: RequestHandler = (_request, response, next) => {
   next()
 }
 
-type Doors = Pick<ServerDeps, 'authorizeApi' | 'senderOf' | 'onMisdirected'>
+type Doors = Pick<ServerDeps, 'authorizeApi' | 'findToken' | 'onMisdirected'>
 
 const requireToken =
-  ({ authorizeApi, senderOf, onMisdirected }: Doors): RequestHandler =>
+  ({ authorizeApi, findToken, onMisdirected }: Doors): RequestHandler =>
   (request, response, next) => {
     const authorization = authorizeApi(request.headers)
     if (typeof authorization === 'object') {
@@ -148,10 +152,10 @@ const requireToken =
       next()
       return
     }
-    const isOfSender = senderOf(request.headers) !== undefined
+    const isOfSender = notificationTokenOf(findToken, request) !== undefined
     if (isOfSender && request.method === 'POST') {
       onMisdirected(404)
-      throw new RefusedRequest(404, `a notification token opens only ${WEBHOOK}; notifications are sent there`)
+      throw new RefusedRequest(404, `a notification token opens only ${WEBHOOKS}; notifications are sent there`)
     }
     const reason =
       authorization === 'missing'

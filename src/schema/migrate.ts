@@ -49,6 +49,7 @@ import { heardDays } from './migrations/0054-heard-days.js'
 import { boundSketches } from './migrations/0055-bound-sketches.js'
 import { seenAt } from './migrations/0056-seen-at.js'
 import { longSummaryValues } from './migrations/0057-long-summary-values.js'
+import { unusedNumbers } from './migrations/0058-unused-numbers.js'
 
 /** All migrations, in the order of their names. The name of a released migration never changes. */
 export const MIGRATIONS = {
@@ -99,6 +100,7 @@ export const MIGRATIONS = {
   '0055-bound-sketches': boundSketches,
   '0056-seen-at': seenAt,
   '0057-long-summary-values': longSummaryValues,
+  '0058-unused-numbers': unusedNumbers,
 }
 
 const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }

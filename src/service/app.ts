@@ -31,7 +31,7 @@ export const createApp = async (
   now: () => Date,
   canEndStatements = false,
 ): Promise<App> => {
-  const core = await createCore(config, now, true, canEndStatements)
+  const core = await createCore(config, now, { isService: true, canEndStatements })
   try {
     return await joinApp(core, log)
   } catch (error) {

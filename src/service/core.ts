@@ -81,13 +81,13 @@ export const loadDeclared = (config: Config): Declared => {
 
 /**
  * Opens the stores and creates the parts that use them.
- * @param isService whether this process is the service. Only the service reports its uptime in a ping
+ * @param role `isService`: whether this process is the service, which alone reports its uptime in a ping; `canEndStatements`: whether
+ * another thread can end a statement of the embedded database
  */
 export const createCore = async (
   config: Config,
   now: () => Date,
-  isService = false,
-  canEndStatements = false,
+  { isService = false, canEndStatements = false }: { isService?: boolean; canEndStatements?: boolean } = {},
 ): Promise<Core> => {
   const declared = loadDeclared(config)
   const secrets = loadSecrets({

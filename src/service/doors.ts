@@ -19,7 +19,6 @@ import { routesOf, type Route } from '../http/routes.js'
 import { createHttpServer } from '../http/server.js'
 import { trackRoutes } from '../http/track.js'
 import { publicUsageData, usageData } from '../http/usage-data.js'
-import { tokenIn } from '../sources/authorization-header.js'
 import type { Background } from './background.js'
 import { checkStores } from './check-stores.js'
 import type { Core } from './core.js'
@@ -59,10 +58,7 @@ export const createDoors = (core: Core, recording: Recording, background: Backgr
     queryTurns: takeQueryTurns(database.engine),
     mostConnections: mostConnections(),
     authorizeApi,
-    senderOf: (headers) => {
-      const found = findToken(tokenIn(headers))
-      return typeof found === 'object' ? found.token : undefined
-    },
+    findToken,
     onMisdirected: observer.refused,
     ...logProblems(recording, log, now),
   })

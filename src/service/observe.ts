@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { ResolvedItem } from '../events/reported-item.js'
-import { WEBHOOK } from '../http/notification-paths.js'
+import { WEBHOOKS } from '../http/notification-paths.js'
 import type { NotificationObserver } from '../http/notifications.js'
 import type { Prometheus } from '../http/prometheus.js'
 import type { Receptions } from '../ingest/receptions.js'
@@ -54,7 +54,7 @@ export const observeNotifications = ({
       return
     }
     if (status === 404) {
-      log.warn(`a notification came to a wrong path; registries send them to ${WEBHOOK}`)
+      log.warn(`a notification came to a wrong path; registries send them to ${WEBHOOKS}`)
       return
     }
     // For an invalid request the message is enough. A stack helps only with a defect of the service, or with a store.
@@ -64,9 +64,11 @@ export const observeNotifications = ({
 
   return {
     stored: (events, outcomes) => {
-      if (events.length > 0) writes.succeeded()
-      // Requests alone do not show that the notifications of their registry arrive.
-      receptions.heard(events.filter((event) => 'action' in event))
+      const isStored = (_event: unknown, i: number): boolean => outcomes[i] !== 'not_storable'
+      if (events.some(isStored)) writes.succeeded()
+      // Requests alone do not show that the notifications of their registry arrive. An event that the database refused is unknown, so
+      // its registry was not heard: an image in use would look unused.
+      receptions.heard(events.filter(isStored).filter((event) => 'action' in event))
       if (events.length > 0) prometheus.lastEvent(now())
       const counts = new Map<string, { action: string; outcome: string; count: number }>()
       events.forEach((event, i) => {

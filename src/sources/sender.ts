@@ -23,7 +23,7 @@ export type Delivery = {
 /** A kind of registry, or of service, that reports events to the webhook. */
 export type Sender = {
   /** The paths of its deliveries. Messages contain the first one. */
-  paths: readonly string[]
+  paths: readonly [string, ...string[]]
   /** Checks the headers of a request before its body is read. */
   verify: (headers: IncomingHttpHeaders, find: FindToken) => Verified
   /**

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { DIMENSION_NAMES } from '../../src/pulls/model/dimensions.js'
-import { MEASURE_NAMES, type MeasureName } from '../../src/pulls/model/measures.js'
+import { measure, MEASURE_NAMES, type MeasureName } from '../../src/pulls/model/measures.js'
 import { ROOT } from '../servers/service.js'
 
 const PAGE = readFileSync(join(ROOT, 'docs', 'definitions-of-numbers.md'), 'utf8')
@@ -50,4 +50,16 @@ describe('docs/definitions-of-numbers.md', () => {
       expect(rows.map(([cell]) => cell)).toContain(`\`${id}\``)
     }
   })
+})
+
+test('README.md prints the measures as the command does', () => {
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
+  const printed = [...readme.matchAll(/^(\w+) \((counted|estimated)\): (.+)$/gm)].map(([, ...one]) => one)
+  expect(printed.length).toBeGreaterThan(3)
+  expect(printed).toEqual(
+    printed.map(([name]) => {
+      const it = measure(name as MeasureName)
+      return [name, 'distinct' in it ? 'estimated' : 'counted', it.definition]
+    }),
+  )
 })

@@ -30,7 +30,10 @@ beforeEach(async () => {
       next()
     },
     authorizeApi: () => 'missing',
-    senderOf: ({ authorization = '' }) => [undefined, 'token', 'other'].indexOf(authorization) + 1 || undefined,
+    findToken: (given) => {
+      const token = ['token', 'other'].indexOf(given ?? '')
+      return token === -1 ? 'missing' : { token }
+    },
     onMisdirected: () => undefined,
     onError: () => undefined,
     onDropped: (why) => dropped.push(why),

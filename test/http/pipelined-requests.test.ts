@@ -35,7 +35,7 @@ beforeEach(async () => {
       next()
     },
     authorizeApi: ({ authorization }) => (authorization === 'token' ? { token: 0, scope: 'read' } : 'missing'),
-    senderOf: () => undefined,
+    findToken: () => 'missing',
     mostConnections: 100,
     onMisdirected: () => undefined,
     onError: () => undefined,

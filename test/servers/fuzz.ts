@@ -29,10 +29,21 @@ export const createSender = (url: string): { send: (raw: RawRequest) => Promise<
         // The server may close an idle connection at the moment at which it is used again.
         if (sending.reusedSocket && !isRetry)
           send({ method, target, headers, ...(body !== undefined && { body }) }, true).then(resolve, reject)
+        else if (body !== undefined && isReset(error))
+          sendHead({ method, target, headers }, error).then(resolve, reject)
         else reject(error)
       })
       sending.end(body)
     })
+  /**
+   * Node.js closes a connection at once whose target it cannot parse. If a part of the body is still on its way, the system resets the
+   * connection, and the answer is lost. Then the answer to the same head without the body must be Node.js's own 400.
+   */
+  const sendHead = async (raw: RawRequest, error: Error): Promise<RawAnswer> => {
+    const answer = await send({ ...raw, body: '' }, true)
+    if (answer.status !== 400 || answer.body !== '' || answer.headers.connection !== 'close') throw error
+    return answer
+  }
   return {
     send: async (raw) => send(raw),
     close: () => {
@@ -40,6 +51,8 @@ export const createSender = (url: string): { send: (raw: RawRequest) => Promise<
     },
   }
 }
+
+const isReset = (error: NodeJS.ErrnoException): boolean => error.code === 'ECONNRESET' || error.code === 'EPIPE'
 
 /** Texts at the edges of what parsers, calendars, databases and other libraries take. */
 const EDGES = [

@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals'
 import { NotADelivery } from '../../src/sources/sender.js'
 import { createLog } from '../../src/service/log.js'
 import { observeNotifications, onceAMinute } from '../../src/service/observe.js'
+import { anEvent } from '../servers/events.js'
 
 test('of each status the log has one line a minute, whatever comes of others', () => {
   let clock = Date.parse('2026-11-23T09:00:00Z')
@@ -25,4 +26,20 @@ test('a refused request is logged with its reason, a defect with its stack', () 
   const [wrong, defect] = lines.map((line) => JSON.parse(line) as { reason?: string; err?: { stack?: string } })
   expect([wrong?.reason, wrong?.err]).toEqual(['the body is not JSON', undefined])
   expect(defect?.err?.stack).toContain('a defect')
+})
+
+test('an event that the database refused does not show that its registry was heard', () => {
+  const heard: unknown[] = []
+  const written: string[] = []
+  const { stored } = observeNotifications({
+    receptions: { heard: (events: unknown[]) => heard.push(...events) },
+    prometheus: { lastEvent: () => undefined, events: () => undefined, unreadableField: () => undefined },
+    writes: { succeeded: () => written.push('succeeded') },
+    now: () => new Date('2026-11-23T09:00:00Z'),
+  } as unknown as Parameters<typeof observeNotifications>[0])
+  const [first, second] = [anEvent({ id: 1 }), anEvent({ id: 2 })]
+  stored([first], ['not_storable'])
+  expect([heard, written]).toEqual([[], []])
+  stored([first, second], ['not_storable', 'recorded'])
+  expect([heard, written]).toEqual([[second], ['succeeded']])
 })

@@ -13,12 +13,20 @@ import { isDigest, isRepositoryPath, isTag } from '../../events/reference.js'
 import type { ReportedItem } from '../../events/reported-item.js'
 import { NotADelivery, type Sender } from '../sender.js'
 
+const parsed = (body: Buffer): unknown => {
+  try {
+    return JSON.parse(body.toString())
+  } catch {
+    return undefined
+  }
+}
+
 export const madeUp: Sender = {
   paths: ['/events/made-up'],
   verify: (headers, find) => find(String(headers['x-made-up-token'] ?? '') || undefined),
   read: ({ body, headers, now }) => {
-    const lines: unknown = JSON.parse(body.toString())
-    if (!Array.isArray(lines)) throw new NotADelivery('the body is no list')
+    const lines = parsed(body)
+    if (!Array.isArray(lines)) throw new NotADelivery('the body is no list in JSON')
     return lines.map((line): ReportedItem => {
       const id = identityOfContents([headers['x-made-up-delivery'], line])
       const [, action, repository = '', tag = '', name = ''] = /^(push|pull|get) (.+):(.+) by (.+)$/.exec(String(line)) ?? []
@@ -92,6 +100,7 @@ const send = async (
 test('a sender in a folder of its own and one line counts users, fills the inventory, and makes pulls', async () => {
   const lines = ['push team/app:1.0 by alice', 'pull team/app:1.0 by bob', 'ping', 'push TEAM by alice']
   const reported = { recorded: 2, repeated: 0, skipped: { unrelated_event: 1, bad_repository: 1 } }
+  expect(await send('no list')).toMatchObject({ status: 400 })
   expect(await send(lines)).toEqual({ status: 200, answer: reported })
   expect(await send(lines)).toEqual({ status: 200, answer: { recorded: 0, repeated: 4, skipped: {} } })
   expect(await send(lines, { 'x-made-up-delivery': 'another' })).toEqual({ status: 200, answer: reported })

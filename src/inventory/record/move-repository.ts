@@ -7,6 +7,7 @@ import { lockManifestsOf } from './lock-manifests.js'
 import { CHANGES, isMoved, isEventRowMoved, LOOKUPS, PUSHES, type EventTable } from './moved-rows.js'
 import { closeMove, MoveBlocked, openMove, assertNoOtherOpenMove, type Ids } from './open-moves.js'
 import { BLOB, MANIFEST, TAG, mergeOnConflict, type KeyedTable } from './merge-rows.js'
+import { repositoryId } from './repository-id.js'
 
 /** A repository, and the repository to which everything recorded about it belongs. */
 export type RepositoryMove = {
@@ -104,12 +105,14 @@ const lockBoth = async (tx: Sql, { from, to, until }: RepositoryMove): Promise<I
   `.execute(tx)
   const source = rows.find(({ is_source }) => is_source)?.id
   if (source === undefined) return undefined
+  const known = rows.find(({ is_source }) => !is_source)?.id
   const at = sql`${until === undefined ? null : isoTime(until)}::timestamptz`
   // A rename shows the new path, and leaves objects that were deleted there before; an alias is the same repository. If a
   // rename merges two repositories, the result counts as reconciled if both were.
   const { rows: targets } = await sql<{ id: number }>`
-    insert into inventory.repositories as r (registry, name, first_seen_at, last_seen_at, deleted_at, reconciled_at)
-    select ${to.registry}, ${to.name}, first_seen_at, coalesce(${at}, last_seen_at),
+    insert into inventory.repositories as r (id, registry, name, first_seen_at, last_seen_at, deleted_at, reconciled_at)
+      overriding system value
+    select ${sql.raw(repositoryId(String(known ?? null)))}, ${to.registry}, ${to.name}, first_seen_at, coalesce(${at}, last_seen_at),
       case when ${at} is null then deleted_at end, reconciled_at
     from inventory.repositories where id = ${source}
     on conflict (registry, name) do update

@@ -4,23 +4,32 @@ import type { FilledPart, StatementPart } from '../../storage/sql/statement-part
 import { hasList } from '../model/known-in.js'
 import { ACTORS, fillActors } from './actors.js'
 import { isLarge } from './manifest-entries.js'
+import { repositoryId } from './repository-id.js'
 import type { SeenManifest, Observations } from './observations.js'
 import { BLOBS_OF_NEW, CHILDREN_OF_NEW, fillContents } from './contents-statement.js'
 import { CHANGES, fillChanges, fillLookups, fillPushes, LOOKUPS, PUSHES } from './history-statement.js'
 import { time, times } from './times.js'
 import { BLOB, MANIFEST, TAG, mergeOnConflict } from './merge-rows.js'
 
-/** `batch_repositories` has the id of each repository by its number in the batch, for the other parts. */
+/**
+ * `batch_repositories` has the id of each repository by its number in the batch, for the other parts. PostgreSQL takes the next number
+ * of a sequence before it notices a conflict. So only new repositories take one: otherwise each batch would, and the numbers would run
+ * out.
+ */
 const REPOSITORIES: StatementPart = {
   name: 'repositories',
   provides: ['seen_repositories', 'batch_repositories'],
   requires: [],
   text: (p) => `
     seen_repositories as (
-      insert into inventory.repositories as r (registry, name, first_seen_at, last_seen_at, deleted_at)
-      select * from unnest(${p(1)}::text[], ${p(2)}::text[], ${p(3)}::timestamptz[], ${p(4)}::timestamptz[], ${p(5)}::timestamptz[])
+      insert into inventory.repositories as r (id, registry, name, first_seen_at, last_seen_at, deleted_at) overriding system value
+      select ${repositoryId('known.id')}, seen.*
+      from unnest(${p(1)}::text[], ${p(2)}::text[], ${p(3)}::timestamptz[], ${p(4)}::timestamptz[], ${p(5)}::timestamptz[])
         as seen (registry, name, first_seen_at, last_seen_at, deleted_at)
-      order by registry, name
+        left join lateral (
+          select id from inventory.repositories where registry = seen.registry and name = seen.name offset 0
+        ) known on true
+      order by seen.registry, seen.name
       on conflict (registry, name) do update
         set first_seen_at = least(r.first_seen_at, excluded.first_seen_at),
             last_seen_at = greatest(r.last_seen_at, excluded.last_seen_at),

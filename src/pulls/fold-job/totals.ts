@@ -11,7 +11,10 @@ type Growth = { registry: string; repository: string; invocations: number; pulls
 export type Totals = {
   /** An invocation counts once, and counts as a pull as soon as it has a GET. */
   add: (outcomes: readonly ChangedOutcome[]) => void
-  /** Adds the growth to the stored totals. Neither number ever falls. */
+  /**
+   * Adds the growth to the stored totals. Neither total ever falls. Only a new repository takes a number: PostgreSQL would take one
+   * before it notices the conflict, and the numbers would run out.
+   */
   save: (tx: Sql) => Promise<void>
 }
 
@@ -35,11 +38,16 @@ export const createTotals = (): Totals => {
       const sorted = [...growths.keys()].sort().flatMap((key) => growths.get(key) ?? [])
       if (sorted.length === 0) return
       await sql`
-        insert into pulls.totals as t (registry, repository, invocations, pulls)
-        select * from unnest(
+        insert into pulls.totals as t (number, registry, repository, invocations, pulls) overriding system value
+        select coalesce(known.number, nextval('pulls.totals_number_seq')::int), grown.*
+        from unnest(
           ${sorted.map(({ registry }) => registry)}::text[], ${sorted.map(({ repository }) => repository)}::text[],
           ${sorted.map(({ invocations: count }) => count)}::bigint[], ${sorted.map(({ pulls }) => pulls)}::bigint[]
-        )
+        ) as grown (registry, repository, invocations, pulls)
+          left join lateral (
+            select number from pulls.totals where registry = grown.registry and repository = grown.repository offset 0
+          ) known on true
+        order by grown.registry, grown.repository
         on conflict (registry, repository) do update
           set invocations = t.invocations + excluded.invocations, pulls = t.pulls + excluded.pulls
       `.execute(tx)

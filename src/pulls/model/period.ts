@@ -14,7 +14,7 @@ export class PeriodError extends Error {}
 const WEEKDAYS = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday']
 const EXPECTED =
   'expected today, yesterday, 7d or 28d (so many days up to yesterday), last-7-days, this-week, last-week, this-month, last-month, ' +
-  'last-3-months, last-quarter, this-year, a day (2026-03-10), an ISO week (2026-W11), a month (2026-03), a quarter (2026-Q1), a year (2026), or one of them after "every tuesday of"'
+  'last-2-weeks, last-3-months, this-quarter, last-quarter, last-2-quarters, this-year, last-year, a day (2026-03-10), an ISO week (2026-W11), a month (2026-03), a quarter (2026-Q1), a year (2026), or one of them after "every tuesday of"'
 
 /**
  * Parses the name of a period, by the calendar of a time zone: "last 7 days" are the seven days before today, "7d" is the

@@ -113,8 +113,13 @@ export const isReadTimeout = (error: Error): boolean =>
 /** A value that PostgreSQL does not know, such as the name of a time zone (SQLSTATE 22023). */
 export const hasInvalidParameter = (error: unknown): boolean => sqlState(error) === '22023'
 
-/** The data itself cannot be stored (SQLSTATE classes 21 to 23 and 54), so a retry can never succeed. */
-export const isContentError = (error: unknown): boolean => /^(21|22|23|54)/.test(sqlState(error) ?? '')
+/**
+ * The data itself cannot be stored (SQLSTATE classes 21 to 23 and 54), so a retry can never succeed. Not included are errors of these
+ * classes that come from the state of the database, and that a repair ends: a sequence without further numbers (2200H), and keys that
+ * other rows have (23001, 23503, 23505, 23P01).
+ */
+export const isContentError = (error: unknown): boolean =>
+  /^(?:21|22(?!00H)|23(?!001|503|505|P01)|54)/.test(sqlState(error) ?? '')
 
 /** A table could not be locked: it was in use for longer than `lock_timeout`, or the role has no right to lock it. */
 export const isLockRefused = (error: unknown): boolean => ['55P03', '42501'].includes(sqlState(error) ?? '')

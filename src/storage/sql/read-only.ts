@@ -59,7 +59,7 @@ export const readOnlyOn =
       }
       return client.query(config as unknown as pg.QueryArrayConfig)
     }
-    const tooLate = async (): Promise<void> => {
+    const limitRemainingTime = async (): Promise<void> => {
       const left = Math.ceil(end - performance.now())
       if (left <= 0) throw new StatementRefused(`the statement took longer than ${seconds} s`)
       await run(`set local statement_timeout = ${left}`)
@@ -69,8 +69,8 @@ export const readOnlyOn =
       const isRestricted = await begin(run, reuse === 'keep' ? [temporaryLimit(freeBytes())] : [])
       await run('set local search_path = regstat, public')
       await refuse(run, words, isRestricted)
-      await tooLate()
-      const answer = await answerOf(run, text, { rows: rows + 1, bytes, beforePart: tooLate })
+      await limitRemainingTime()
+      const answer = await answerOf(run, text, { rows: rows + 1, bytes, beforePart: limitRemainingTime })
       return {
         columns: answer.fields.map(({ name }) => name),
         rows: answer.rows.slice(0, rows),
@@ -116,6 +116,7 @@ const begin = async (run: RunArrays, settings: readonly string[]): Promise<boole
     if (!isRefusal(error)) throw error
     await run('rollback')
     await run('begin transaction read only')
+    for (const setting of settings) await run(setting)
     return false
   }
 }

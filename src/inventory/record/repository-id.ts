@@ -1,0 +1,7 @@
+/**
+ * The id of a row of inventory.repositories that a statement inserts or updates: the known one, or else the next number. A name never
+ * gets another id, and an id never gets another name.
+ * @param known the stored id, or null
+ */
+export const repositoryId = (known: string): string =>
+  `coalesce(${known}, nextval('inventory.repositories_id_seq')::int)`
