@@ -19,9 +19,9 @@ export type ReportedRequest = Omit<RegistryRequest, 'registry'> & ReportedBy
 /** An item of a sender that cannot be read as an event. */
 export type UnreadableEvent = EventIdentity & {
   unreadable: UnreadableReason
-  /** The field and its error. Contains no value from the event. */
+  /** The field and its error. Contains no value from the event. Stored in ASCII. */
   detail: string
-  /** The harmless fields of the item as JSON, with a limited length: no address, no token, no user agent. */
+  /** The harmless fields of the item as JSON, with a limited length: no address, no token, no user agent. Stored in ASCII. */
   excerpt: string
 }
 

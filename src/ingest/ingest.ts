@@ -11,6 +11,7 @@ import { createBatches } from './batches.js'
 import { useEarlierIds } from './earlier-ids.js'
 import { createToItem, together, unreadableItem, type Item, type ItemDeps, type ItemOutcome } from './item.js'
 import { recordBatch, type BatchDeps } from './record-batch.js'
+import { NO_EXCERPT } from './rejected-events.js'
 import type { Submitter } from './turns-of-submitters.js'
 
 export type Ingest = {
@@ -70,7 +71,10 @@ export const createIngest = (deps: IngestDeps): Ingest => {
     longestQueue: LONGEST_QUEUE,
   })
 
-  /** If the content of an item makes a batch fail, the batch is split until the item is alone. Then that item is set aside. */
+  /**
+   * If the content of an item makes a batch fail, the batch is split until the item is alone. Then that item is set aside. If it
+   * was set aside already, its excerpt is left out: otherwise the registry would send the whole notification again for ever.
+   */
   const recordOrSplit = async (items: Item[], recorded: Set<EventId>): Promise<ItemOutcome[]> => {
     try {
       return await retryConflicts(async () => recordBatch(batchDeps, items, recorded))
@@ -78,8 +82,8 @@ export const createIngest = (deps: IngestDeps): Ingest => {
       const [item] = items
       if (!isContentError(error) || !item) throw error
       if (items.length === 1) {
-        if (item.unreadable) throw error
-        return recordBatch(batchDeps, [unreadableItem(notStorable(item, error), now())], recorded)
+        if (item.unreadable?.excerpt === NO_EXCERPT) throw error
+        return recordOrSplit([unreadableItem(setAside(item, error), now())], recorded)
       }
       const middle = items.length >> 1
       const first = await recordOrSplit(items.slice(0, middle), recorded)
@@ -119,6 +123,10 @@ export const createIngest = (deps: IngestDeps): Ingest => {
     idle: async () => batches.idle(),
   }
 }
+
+/** An item that the database refused, as one that is set aside; or a set-aside item without the text that came with it. */
+const setAside = (item: Item, error: unknown): UnreadableEvent =>
+  item.unreadable ? { ...item.unreadable, excerpt: NO_EXCERPT } : notStorable(item, error)
 
 const notStorable = ({ id, counted, request }: Item, error: unknown): UnreadableEvent => {
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'

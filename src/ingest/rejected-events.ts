@@ -3,6 +3,12 @@ import type { UnreadableEvent } from '../events/reported-item.js'
 import { deleteSome, ROWS_AT_ONCE } from '../storage/sql/batched.js'
 import type { Sql } from '../storage/sql/database.js'
 
+/** The excerpt of an event of which nothing is stored but its id, reason and detail. */
+export const NO_EXCERPT = '{}'
+
+/** A text that every encoding of a database can store: a rejected event must never be refused itself. */
+const inAscii = (text: string): string => text.replace(/[^\x20-\x7e]/gu, '?')
+
 /** Stores unreadable events with their reasons, so that an operator can inspect them. */
 export const keepRejected = async (tx: Sql, events: readonly UnreadableEvent[]): Promise<void> => {
   if (events.length === 0) return
@@ -11,8 +17,8 @@ export const keepRejected = async (tx: Sql, events: readonly UnreadableEvent[]):
     select * from unnest(
       ${events.map(({ id }) => id)}::uuid[],
       ${events.map(({ unreadable }) => unreadable)}::text[],
-      ${events.map(({ detail }) => detail)}::text[],
-      ${events.map(({ excerpt }) => excerpt)}::text[]
+      ${events.map(({ detail }) => inAscii(detail))}::text[],
+      ${events.map(({ excerpt }) => inAscii(excerpt))}::text[]
     ) on conflict do nothing
   `.execute(tx)
 }

@@ -120,6 +120,32 @@ describe.each(STORE_PAIRS)('ingest on %s', (_, open) => {
     expect(await ingest(events)).toEqual(events.map(() => 'repeated'))
   })
 
+  test('a set-aside event whose excerpt the database refuses is kept without it, and its neighbours count', async () => {
+    const refuse = sql`alter table rejected_events add constraint no_refused check (excerpt not like '%refused%')`
+    await refuse.execute(stores.database.sql)
+    const { ingest } = createCounting(stores)
+    const mount = anEvent({ id: 4, action: 'mount', at: '2026-05-05T00:00:00Z', repository: 'refused/app' })
+    const events = [anEvent({ id: 1 }), { ...unreadable(2), excerpt: '{"tag":"refused"}' }, anEvent({ id: 3 }), mount]
+    expect(await ingest(events)).toEqual(['recorded', 'bad_tag', 'recorded', 'not_storable'])
+    expect(await ingest(events)).toEqual(events.map(() => 'repeated'))
+    expect(
+      (await sql`select reason, excerpt from rejected_events order by id`.execute(stores.database.sql)).rows,
+    ).toEqual([
+      { reason: 'bad_tag', excerpt: '{}' },
+      { reason: 'not_storable', excerpt: '{}' },
+    ])
+    expect([await tally('skip:bad_tag'), await tally('skip:not_storable')]).toEqual([1, 1])
+    await sql`alter table rejected_events drop constraint no_refused`.execute(stores.database.sql)
+  })
+
+  test('details and excerpts of set-aside events are stored in ASCII', async () => {
+    const event = { ...unreadable(1), detail: 'the tag is “é”', excerpt: '{"tag":"Ω\0…"}' }
+    expect(await createCounting(stores).ingest([event])).toEqual(['bad_tag'])
+    expect((await sql`select detail, excerpt from rejected_events`.execute(stores.database.sql)).rows).toEqual([
+      { detail: 'the tag is ???', excerpt: '{"tag":"???"}' },
+    ])
+  })
+
   test('two processes that take the same events at once count them once', async () => {
     const events = Array.from({ length: 300 }, (_, i) =>
       anEvent({ id: i + 1, tag: '1', name: `user-${i % 50}`, type: 'build' }),

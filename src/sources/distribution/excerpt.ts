@@ -43,16 +43,16 @@ const textOr = (value: unknown, isRight: (text: string) => boolean): unknown => 
 const typeOf = (value: unknown): unknown => (value === undefined || value === null ? value : typeof value)
 
 /**
- * The shape of a text: `a` for each letter, `9` for each digit, `·` for each other character outside ASCII's punctuation. It
- * shows a timestamp in an unusual format, but identifies no person.
+ * The shape of a text: `a` for each letter, `9` for each digit, `?` for each other character outside ASCII's punctuation. It
+ * shows a timestamp in an unusual format, but identifies no person. Only ASCII, because a database may lack other characters.
  */
 const shapeOf = (text: string): string => {
   const shape = text
     .slice(0, LONGEST_SHAPE)
     .replace(/\p{L}/gu, 'a')
     .replace(/\p{N}/gu, '9')
-    .replace(/[^\x20-\x7e]/gu, '·')
-  return text.length > LONGEST_SHAPE ? `${shape}… (${text.length} characters)` : shape
+    .replace(/[^\x20-\x7e]/gu, '?')
+  return text.length > LONGEST_SHAPE ? `${shape}... (${text.length} characters)` : shape
 }
 
 /** An item as JSON. A hostile item may be nested too deeply for the stack; then its excerpt is used instead. */

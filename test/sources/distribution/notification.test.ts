@@ -349,6 +349,12 @@ describe('an event that cannot be read says why, and its neighbours are read', (
     })
   })
 
+  test('what is kept of it is ASCII, and shows how long a text was', () => {
+    const { excerpt } = readOne({ ...good, timestamp: `·\ud83d\ude00${'é'.repeat(200)}` }) as UnreadableEvent
+    expect(JSON.parse(excerpt)).toMatchObject({ timestamp: `??${'a'.repeat(97)}... (203 characters)` })
+    expect(excerpt).toMatch(/^[\x20-\x7e]*$/)
+  })
+
   test('an event nested deeper than the stack is only unreadable', () => {
     const deep = `{"events":[{"a":${'['.repeat(200_000)}${']'.repeat(200_000)}},${JSON.stringify(good)}]}`
     const [first, second] = readEnvelope(Buffer.from(deep), NOW)
