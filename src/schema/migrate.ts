@@ -25,6 +25,7 @@ import { narrowWrites } from './migrations/0024-narrow-writes.js'
 import { actorNames } from './migrations/0026-actor-names.js'
 import { eraseTraces } from './migrations/0027-erase-traces.js'
 import { UserError } from '../runtime/user-error.js'
+import { createStatement, readEncoding, UTF8, type DatabaseEncoding } from '../storage/sql/encoding.js'
 import { prepareReadOnlyRole } from '../storage/sql/read-only-role.js'
 import { catalogError } from './migrations/0030-catalog-error.js'
 import { cleanExcerpts } from './migrations/0031-clean-excerpts.js'
@@ -116,6 +117,25 @@ class NewerDatabase extends UserError {
   }
 }
 
+/** A new installation would lose the events whose characters the encoding of the database lacks. */
+class OtherEncoding extends UserError {
+  override readonly kind = 'setup'
+  constructor({ name, encoding }: DatabaseEncoding) {
+    super(
+      `the database ${name} has the encoding ${encoding}, which cannot store every text of a registry; expected ${UTF8}: ` +
+        `create another database with "${createStatement('NAME')}", and name it in DATABASE_URL`,
+    )
+  }
+}
+
+/** An installation of an earlier version still starts on any encoding, with a warning (storage/sql/encoding.ts). */
+const refuseOtherEncoding = async (db: Kysely<unknown>): Promise<void> => {
+  const found = await readEncoding(db)
+  if (found.encoding === UTF8) return
+  const migrations = await new Migrator({ db, provider }).getMigrations()
+  if (migrations.every(({ executedAt }) => executedAt === undefined)) throw new OtherEncoding(found)
+}
+
 /** Kysely refuses a database with a migration that it does not know, and one whose migrations are in another order. */
 const toSentence = async (db: Kysely<unknown>, error: Error): Promise<Error> => {
   if (!error.message.startsWith('corrupted migrations')) return error
@@ -135,9 +155,10 @@ export const hasPendingMigrations = async (db: Kysely<unknown>): Promise<boolean
  * Applies all pending migrations, and grants the role for operators' statements the right to read the schema. Several processes may
  * call it at once: one works, the others wait.
  * @returns the names of the applied migrations
- * @throws NewerDatabase
+ * @throws NewerDatabase; OtherEncoding if the database has no migrations yet and is not UTF8
  */
 export const migrate = async (db: Kysely<unknown>): Promise<string[]> => {
+  await refuseOtherEncoding(db)
   const { error, results = [] } = await new Migrator({ db, provider }).migrateToLatest()
   if (error !== undefined)
     throw error instanceof Error || isNativeError(error)

@@ -7,6 +7,7 @@ import type { DumpState } from '../storage/embedded/dumps.js'
 import { largeTables, usesManyTransactionIds } from '../storage/embedded/vacuum.js'
 import { sketchWarnings } from '../schema/bound-sketches.js'
 import { evictionWarnings } from '../storage/sketches/eviction-warnings.js'
+import { encodingWarnings } from '../storage/sql/encoding.js'
 import { erasureWarnings } from '../storage/sql/erasure-warnings.js'
 import { warningsOfRole } from '../storage/sql/read-only-role.js'
 import { tokenNameWarnings } from './token-name-warnings.js'
@@ -17,13 +18,14 @@ type Warned = Pick<Core, 'config' | 'secrets' | 'tokenNames' | 'identity' | 'ins
   stores: Pick<Core['stores'], 'database' | 'sketches' | 'dumps'>
 }
 
-/** Warnings about the settings and the rights of this installation, one sentence each. */
+/** Warnings about the settings, the rights and the database of this installation, one sentence each. */
 export const settingWarnings = async (core: Warned): Promise<string[]> => [
   ...tokenWarnings(core),
   ...tokenNameWarnings(core),
   ...openDirectoryWarnings(core.config.data_dir),
   ...unusedTokenWarnings(core.config),
   ...(await warningsOfRole(core.stores.database)),
+  ...(await encodingWarnings(core.stores.database)),
 ]
 
 /** All warnings for the operator, one sentence each: first about the setup, then about stored data. */

@@ -23,10 +23,13 @@ const query = async (text: string): Promise<void> => {
   }
 }
 
-/** Creates a database on the PostgreSQL server that all suites of a run share: with all migrations applied, or empty. */
-export const createDatabase = async ({ isMigrated = true } = {}): Promise<SharedDatabase> => {
+/**
+ * Creates a database on the PostgreSQL server that all suites of a run share: with all migrations applied, or empty. Only an empty
+ * one may have another encoding than UTF8.
+ */
+export const createDatabase = async ({ isMigrated = true, encoding = 'UTF8' } = {}): Promise<SharedDatabase> => {
   const name = `suite_${randomUUID().replaceAll('-', '')}`
-  await query(`create database ${name} template ${isMigrated ? 'migrated' : 'template0'}`)
+  await query(`create database ${name} template ${isMigrated ? 'migrated' : 'template0'} encoding '${encoding}'`)
   return {
     url: variable('TALLYMAN_TEST_POSTGRES').replace(/[^/]*$/, name),
     drop: async () => query(`drop database ${name} with (force)`),
