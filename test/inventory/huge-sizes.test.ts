@@ -43,6 +43,25 @@ describe.each(STORE_PAIRS)('stored sizes that exceed 2^63 together, on %s', (_, 
     expect((await asking.items('images')).map(({ size }) => size)).toContain(507)
   })
 
+  test('leave the pages of the largest repositories', async () => {
+    const huge = { object: 'manifest', mediaType: OCI_IMAGE, size: 500, tag: '1' } as const
+    const repositories = ['one', 'two', 'three']
+    for (const [i, repository] of repositories.entries()) {
+      const last = { digest: digestOf(`d${i}`), mediaType: LAYER, size: HUGE - 4 * i }
+      const first = { digest: digestOf(`e${i}`), mediaType: LAYER, size: HUGE }
+      await asking.ingest({ ...huge, repository, digest: digestOf(`a${i}`), references: [first, last] })
+    }
+    await asking.summary()
+    const found: unknown[] = []
+    let cursor: string | undefined
+    do {
+      const { items, next } = await asking.answer('largest-repositories', { limit: '1', ...(cursor && { cursor }) })
+      found.push(...items.map(({ repository }) => repository))
+      cursor = next ?? undefined
+    } while (cursor !== undefined && found.length < 10)
+    expect(found).toEqual(repositories)
+  })
+
   test('leave the summary if no manifest has them', async () => {
     const pushed = layers(1_100).map(({ digest }) => ({
       object: 'blob' as const,

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { ask, QuestionError, type InventoryAnswer, type Item } from '../../src/inventory/questions/ask.js'
+import { cursorOf } from '../../src/inventory/questions/cursor.js'
 import { lastUsed } from '../../src/inventory/questions/last-used.js'
+import type { Key } from '../../src/inventory/questions/question.js'
 import { QUESTIONS } from '../../src/inventory/questions/questions.js'
 import { summarize } from '../../src/inventory/summary/summarize.js'
 import { questionNamed } from '../servers/asking.js'
@@ -21,6 +23,12 @@ const REQUIRED: Record<string, Record<string, string>> = {
 
 const name = (digest: unknown): string => String(digest).replace(/^sha256:0*/, '')
 const image = ({ repository, tag }: Item): string => `${String(repository)}:${String(tag)}`
+
+/** Keys with a number that does not fit into a bigint, or is none. */
+const BEYOND_BIGINT = ['9223372036854775808', '-9223372036854775809', '1e3', '1.5', ' 1', ''].flatMap((number) => [
+  [number, 1],
+  [number, 1, 'x'],
+])
 
 describe.each(STORE_PAIRS)('the questions on %s', (_, open) => {
   let stores: TestStores
@@ -254,6 +262,20 @@ describe.each(STORE_PAIRS)('the questions on %s', (_, open) => {
     }
   })
 
+  const withBigint = QUESTIONS.filter(({ key }) => key.includes('bigint'))
+  test.each(withBigint)(
+    '$name: a cursor has each bigint as text, and one of an earlier version continues',
+    async (question) => {
+      const page = { after: undefined, limit: 1, now: NOW }
+      const { rows } = await question.statement({}, page).execute(stores.database.sql)
+      const key = rows[0]?.key as Key
+      for (const [i, kind] of question.key.entries()) if (kind === 'bigint') expect(key[i]).toMatch(/^\d+$/)
+      const earlier = key.map((part, i) => (question.key[i] === 'bigint' ? Number(part) : part))
+      const behind = async (last: Key): Promise<Item[]> => items(question.name, { cursor: cursorOf(last) })
+      expect(await behind(earlier)).toEqual(await behind(key))
+    },
+  )
+
   test.each(QUESTIONS.map(({ name }) => name))('%s refuses cursors that are not its own', async (question) => {
     const hostile = [
       'x',
@@ -261,7 +283,7 @@ describe.each(STORE_PAIRS)('the questions on %s', (_, open) => {
       'bnVsbA',
       '',
       'a'.repeat(3_000),
-      ...[[], {}, [null], ['\0', '\0'], [1e300, 1e300, 1e300], ['x', 'y', 'z', 'w']].map((key) =>
+      ...[[], {}, [null], ['\0', '\0'], [1e300, 1e300, 1e300], ['x', 'y', 'z', 'w'], ...BEYOND_BIGINT].map((key) =>
         Buffer.from(JSON.stringify(key)).toString('base64url'),
       ),
     ]

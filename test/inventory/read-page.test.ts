@@ -19,7 +19,7 @@ const aQuestion = (takesMs: number[]): { question: Question; clock: () => number
   const candidates: number[] = []
   let time = 0
   const question: Question = {
-    ...{ name: 'nothing', answers: '', definition: '', parameters: {}, columns: {}, key: ['number'] },
+    ...{ name: 'nothing', answers: '', definition: '', parameters: {}, columns: {}, key: ['id'] },
     portion: (_, after, size) => {
       candidates.push(size.candidates)
       const last = Number(after?.[0] ?? 0) + size.scanned

@@ -8,6 +8,7 @@ import { DIGEST, REPOSITORY_FILTER, type QueryParameters, type Question } from '
 import {
   behind,
   between,
+  bigintKey,
   blobUsedAt,
   isIndexType,
   isManifestType,
@@ -125,6 +126,8 @@ const bySize = [
   [sql`f.digest`, 'text'],
 ] as const
 
+const bySizeKey = sql`jsonb_build_array(${bigintKey(sql`f.size`)}, f.repository_id, f.digest)`
+
 /** `offset 0` makes PostgreSQL look up each finding by its key until the page is full, whatever its statistics are. */
 const orphanedBlobs: Question = {
   name: 'orphaned-blobs',
@@ -134,7 +137,7 @@ const orphanedBlobs: Question = {
     'A blob is orphaned if the contents of all live manifests of its repository are known, and none of them lists the blob. In addition, no event of the last 24 hours before the newest event of the registry may be about the blob, because a client that pushes an image pushes the manifest last. A blob without a known push or mount is left out: it existed before the first event, and so may a manifest that lists it. An older blob that is pushed again looks new. The summary finds these blobs. Blobs that were deleted, used or listed by a manifest since then are left out. Blobs of unknown size come last.',
   parameters: REPOSITORY_FILTER,
   columns: COLUMNS,
-  key: ['number', 'id', 'text'],
+  key: ['bigint', 'id', 'text'],
   fromSummary: true,
   unknown: ['contents', 'blobs'],
   afterDelete: {
@@ -145,7 +148,7 @@ const orphanedBlobs: Question = {
   portion: (query, after, size) =>
     endOfBlobs(
       (limit) => sql`
-      select f.size as sort_key, f.repository_id, f.digest as name, f.digest, jsonb_build_array(f.size, f.repository_id, f.digest) as key, true as is_candidate
+      select f.size as sort_key, f.repository_id, f.digest as name, f.digest, ${bySizeKey} as key, true as is_candidate
       from inventory.orphaned_blobs f
       where ${isSelected(sql`f.repository_id`, query)} and ${behind('<', after, bySize)}
       order by f.size desc, f.repository_id desc, f.digest desc
@@ -154,7 +157,7 @@ const orphanedBlobs: Question = {
       'desc',
     ),
   statement: (query, { after, until, limit }) => sql`
-    select ${described}, jsonb_build_array(f.size, f.repository_id, f.digest) as key
+    select ${described}, ${bySizeKey} as key
     from inventory.orphaned_blobs f
       join lateral (
         select * from inventory.repository_blobs b

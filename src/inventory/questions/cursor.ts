@@ -26,11 +26,16 @@ const parsed = (text: string): unknown => {
 
 const isText = (value: unknown): value is string => typeof value === 'string' && isStorableText(value)
 
+/** Whether a text is a number that `bigint` of PostgreSQL can store. */
+const isBigint = (text: string): boolean =>
+  /^-?\d{1,19}$/.test(text) && BigInt.asIntN(64, BigInt(text)) === BigInt(text)
+
 /** The format of times in cursors: PostgreSQL accepts neither every offset of RFC 3339 nor every number of digits. */
 const TIME = /^[^.]{19}(?:\.\d{1,6})?Z$/
 
 const IS: Record<KeyKind, (value: unknown) => boolean> = {
-  number: (value) => Number.isSafeInteger(value),
+  // Cursors of earlier versions have a number.
+  bigint: (value) => Number.isSafeInteger(value) || (isText(value) && isBigint(value)),
   id: (value) => Number.isInteger(value) && Math.abs(value as number) < 2 ** 31,
   text: isText,
   time: (value) => isText(value) && TIME.test(value) && parseTimestamp(value) !== undefined,

@@ -15,8 +15,11 @@ export type Parameter = {
 /** The kind of a column, which decides how a table shows it. JSON has bytes as a number, and times as ISO 8601 in UTC. */
 export type ColumnKind = 'text' | 'count' | 'bytes' | 'time'
 
-/** The kinds of the columns that rows are ordered by: the next page begins after the key of the last row. */
-export type KeyKind = 'id' | 'number' | 'text' | 'time' | 'day' | 'uuid'
+/**
+ * The kinds of the columns that rows are ordered by: the next page begins after the key of the last row. A key has a `bigint` as
+ * decimal text (see `bigintKey`), because JavaScript rounds numbers above 2^53.
+ */
+export type KeyKind = 'id' | 'bigint' | 'text' | 'time' | 'day' | 'uuid'
 export type Key = readonly (string | number)[]
 
 /**

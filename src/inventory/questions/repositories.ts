@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { MS_PER_DAY } from '../../events/calendar.js'
 import { REGISTRY, REPOSITORY, type QueryParameters, type Question } from './question.js'
-import { behind, same } from './sql-parts.js'
+import { behind, bigintKey, same } from './sql-parts.js'
 import { isoText } from '../../storage/sql/moments.js'
 
 const COLUMNS = {
@@ -62,11 +62,11 @@ const largest: Question = {
   definition: BYTES,
   parameters: PARAMETERS,
   columns: COLUMNS,
-  key: ['number', 'id'],
+  key: ['bigint', 'id'],
   fromSummary: true,
   unknown: ['contents', 'sizes'],
   statement: (query, { after, limit }) => sql`
-    select ${described}, jsonb_build_array(t.unique_bytes, r.id) as key
+    select ${described}, jsonb_build_array(${bigintKey(sql`t.unique_bytes`)}, r.id) as key
     from inventory.repositories r join inventory.repository_totals t on t.repository_id = r.id
     where ${wanted(query)}
       and ${behind('<', after, [
@@ -96,7 +96,7 @@ const totals: Question = {
     unknown_sizes: 'count',
     deletions_28_days: 'count',
   },
-  key: ['number'],
+  key: ['id'],
   fromSummary: true,
   unknown: ['contents', 'sizes', 'blobs'],
   statement: (_, { after, limit, now }) => sql`
@@ -106,7 +106,7 @@ const totals: Question = {
           and c.at <= ${now.toISOString()}::timestamptz) as deletions_28_days,
       jsonb_build_array(1) as key
     from inventory.totals t
-    where ${behind('>', after, [[sql`1`, 'bigint']])}
+    where ${behind('>', after, [[sql`1`, 'int']])}
     limit ${limit}`,
 }
 

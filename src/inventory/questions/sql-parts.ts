@@ -69,6 +69,9 @@ export const isSelectedInOrder = (repositoryId: Part, query: QueryParameters): P
 export const same = (column: Part, value: string | undefined): Part =>
   value === undefined ? sql`true` : sql`${column} = ${value}`
 
+/** A `bigint` column in a key. As text, because JavaScript rounds numbers above 2^53. */
+export const bigintKey = (column: Part): Part => sql`(${column})::text`
+
 /** Rows after a key, or up to a key (with `=`), in rising or falling order of all parts of the key. */
 export const behind = (
   order: '>' | '<' | '<=' | '>=',

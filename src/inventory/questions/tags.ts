@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { isLiveTag } from '../model/is-live-tag.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
 import { REPOSITORY_FILTER, REGISTRY, type Question } from './question.js'
-import { behind, manifestOf, isSelected } from './sql-parts.js'
+import { behind, bigintKey, manifestOf, isSelected } from './sql-parts.js'
 import { tagCheckedAt } from './uses.js'
 import { isoText } from '../../storage/sql/moments.js'
 
@@ -64,10 +64,10 @@ const mostTagged: Question = {
   definition: 'tags counts the live tags that point to the digest in this repository, as of the summary.',
   parameters: REPOSITORY_FILTER,
   columns: { registry: 'text', repository: 'text', digest: 'text', tags: 'count' },
-  key: ['number', 'id', 'text'],
+  key: ['bigint', 'id', 'text'],
   fromSummary: true,
   statement: (query, { after, limit }) => sql`
-    select r.registry, r.name as repository, t.digest, t.tags, jsonb_build_array(t.tags, t.repository_id, t.digest) as key
+    select r.registry, r.name as repository, t.digest, t.tags, jsonb_build_array(${bigintKey(sql`t.tags`)}, t.repository_id, t.digest) as key
     from inventory.most_tagged t join inventory.repositories r on r.id = t.repository_id
     where ${isSelected(sql`t.repository_id`, query)}
       and ${behind('<', after, [
