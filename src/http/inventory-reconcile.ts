@@ -70,9 +70,11 @@ export const reconcileRoutes = ({
       gone.abort(new Error('the client disconnected'))
     })
     let last: Progress = { registry: '', repository: '', done: 0, of: 0, requests: 0, drift: 0 }
-    const repeat = setInterval(() => send(response, { progress: last }), silenceMs)
+    const repeat = setInterval(() => {
+      sendProgress(response, last)
+    }, silenceMs)
     const report = sparsely((progress) => {
-      send(response, { progress })
+      sendProgress(response, progress)
       repeat.refresh()
     })
     const onProgress = (progress: Progress): void => {
@@ -104,6 +106,11 @@ export const reconcileRoutes = ({
 const send = (response: Response, line: ReconcileLine): boolean => {
   if (!response.headersSent) response.type('application/x-ndjson')
   return response.write(`${JSON.stringify(line)}\n`)
+}
+
+/** Left out while the client does not read: the memory of a response is not limited, and a later line replaces this one. */
+const sendProgress = (response: Response, progress: Progress): void => {
+  if (!response.writableNeedDrain) send(response, { progress })
 }
 
 const sparsely = (report: (progress: Progress) => void): ((progress: Progress) => void) => {

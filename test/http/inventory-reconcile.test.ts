@@ -1,16 +1,33 @@
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import express from 'express'
+import express, { type RequestHandler } from 'express'
 import { reconcileRoutes, type ReconcileLine } from '../../src/http/inventory-reconcile.js'
+import type { RegistryClient } from '../../src/registries/client/registry-client.js'
 import { createRegistries } from '../../src/registries/registries.js'
 import { fixedClock } from '../servers/clock.js'
+import { eventually } from '../servers/process.js'
 import { openEmbeddedStores, type TestStores } from '../servers/stores.js'
 import { imageNamed, put, stubRegistry } from '../servers/stub-registry.js'
 
 let stores: TestStores
 let server: Server
+
+/** Serves the route for one registry. @param before is called with each request before the route */
+const serve = async (registry: RegistryClient, silenceMs: number, before: RequestHandler[] = []): Promise<Server> => {
+  const routes = reconcileRoutes({
+    database: stores.database,
+    registries: createRegistries(() => [{ name: 'registry.example', aliases: [], url: 'http://registry.example' }]),
+    clientFor: () => registry,
+    now: fixedClock,
+    silenceMs,
+  })
+  const listening = createServer(express().use(...before, routes))
+  await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve))
+  return listening
+}
+
 beforeAll(async () => {
   stores = await openEmbeddedStores()
   const registry = stubRegistry()
@@ -21,16 +38,7 @@ beforeAll(async () => {
       await sleep(300)
       return ask(...asked)
     }
-  const slow = { ...registry, catalog: slowly(registry.catalog), tags: slowly(registry.tags) }
-  const routes = reconcileRoutes({
-    database: stores.database,
-    registries: createRegistries(() => [{ name: 'registry.example', aliases: [], url: 'http://registry.example' }]),
-    clientFor: () => slow,
-    now: fixedClock,
-    silenceMs: 50,
-  })
-  server = createServer(express().use(routes))
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  server = await serve({ ...registry, catalog: slowly(registry.catalog), tags: slowly(registry.tags) }, 50)
 })
 afterAll(async () => {
   server.close()
@@ -48,4 +56,36 @@ test('a run that takes long repeats its progress, before its first step as well'
   expect(repositories.filter((repository) => repository === '').length).toBeGreaterThan(2)
   expect(repositories.filter((repository) => repository === 'team/app').length).toBeGreaterThan(2)
   expect(lines.at(-1)).toMatchObject({ result: { drift: { missing: 3 } } })
+})
+
+test('a client that does not read makes no progress pile up, and gets the result when it reads again', async () => {
+  const registry = stubRegistry()
+  put(registry.repository('team/app'), imageNamed('a1', ['b1']), '1.0')
+  let goOn = (): void => undefined
+  const isWaiting = new Promise<void>((resolve) => (goOn = resolve))
+  const catalog: RegistryClient['catalog'] = async (...asked) => {
+    await isWaiting
+    return registry.catalog(...asked)
+  }
+  let socket: Socket | undefined
+  // A corked socket sends nothing, as if the client's buffers were full.
+  const cork: RequestHandler = (request, _response, next) => {
+    socket = request.socket
+    socket.cork()
+    next()
+  }
+  const unread = (): number => socket?.writableLength ?? 0
+  const corked = await serve({ ...registry, catalog }, 1, [cork])
+  const { port } = corked.address() as AddressInfo
+  const answer = fetch(`http://127.0.0.1:${port}/inventory/reconcile`, { method: 'POST' })
+  await eventually('the response is full', async () => Promise.resolve(socket?.writableNeedDrain === true))
+  const full = unread()
+  await sleep(200)
+  expect(unread()).toBe(full)
+  goOn()
+  await eventually('the result is written', async () => Promise.resolve(unread() > full))
+  socket?.uncork()
+  const lines = (await (await answer).text()).trim().split('\n')
+  expect(JSON.parse(lines.at(-1) ?? '')).toHaveProperty('result.registry', 'registry.example')
+  corked.close()
 })
