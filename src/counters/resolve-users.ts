@@ -1,12 +1,12 @@
 import { sql } from 'kysely'
 import { startOfDay } from '../events/calendar.js'
-import type { Sql } from '../storage/sql/database.js'
-import { epochMicros } from '../storage/sql/moments.js'
+import { eachAlone } from '../storage/each-alone.js'
+import { isStorageUnavailable } from '../storage/unavailable.js'
 import { createAdditions, type CountingDeps } from './additions.js'
-import { unresolvedMember, type Contribution } from './contributions.js'
-import { lockRepositories, markStale, type FirstEvent } from './first-events.js'
+import { lockRepositories, markStale } from './first-events.js'
 import type { Repositories } from './repositories.js'
 import { addTallies, reasonTally } from './tallies.js'
+import { replaceInRepositories, REPOSITORIES_PER_TRANSACTION } from './unresolved-in-repositories.js'
 
 const NAMES_AT_ONCE = 500
 
@@ -18,26 +18,33 @@ type ResolveUsersDeps = CountingDeps & {
 }
 
 /**
- * Looks up the names that the user directory did not resolve before, and counts their pending contributions.
+ * Looks up the names that the user directory did not resolve before, and counts their pending contributions. If the contributions of
+ * a name cannot be stored, the next names are still processed.
  * @returns the number of resolved names; the other names stay unresolved
+ * @throws the errors of the names that could not be stored, at the end
  */
 export const resolveUsers = async (deps: ResolveUsersDeps): Promise<number> => {
   const { rows } = await sql<{ name: string }>`
     select name from unresolved_users group by name order by max(asked_at) nulls first, name limit ${NAMES_AT_ONCE}
   `.execute(deps.database.sql)
   let resolved = 0
-  let failed: string | undefined
-  for (const { name } of rows) {
+  let unanswered: string | undefined
+  const resolve = async ({ name }: { name: string }): Promise<void> => {
     const answer = await lookUp(deps, name)
     if (!answer) {
-      failed ??= name
-      continue
+      // Only the first such name moves: after a failure the directory pauses, so the later names may not have been looked up at all.
+      unanswered ??= name
+      return
     }
-    await storeResolved(deps, name, answer.id)
+    await storeOrPostpone(deps, name, answer.id)
     resolved++
   }
-  if (failed !== undefined) await noteFailedLookup(deps, failed)
-  if (resolved > 0) await deps.repositories.rebuildStale()
+  try {
+    await eachAlone(rows, resolve, isStorageUnavailable)
+  } finally {
+    if (unanswered !== undefined) await postpone(deps, unanswered)
+    if (resolved > 0) await deps.repositories.rebuildStale()
+  }
   return resolved
 }
 
@@ -49,62 +56,46 @@ const lookUp = async ({ idOf }: ResolveUsersDeps, name: string): Promise<{ id: s
   }
 }
 
-/**
- * Moves a name to the end of the queue, so that the next round begins with other names. Only the first failed name of a round
- * moves: after a failure the directory pauses, so the later names may not have been looked up at all.
- */
-const noteFailedLookup = async ({ database, now }: ResolveUsersDeps, name: string): Promise<void> => {
+/** Moves a name to the end of the queue, so that the next round begins with other names. */
+const postpone = async ({ database, now }: ResolveUsersDeps, name: string): Promise<void> => {
   await sql`update unresolved_users set asked_at = ${now().toISOString()} where name = ${name}`.execute(database.sql)
 }
 
-const storeResolved = async (
+const storeOrPostpone = async (deps: ResolveUsersDeps, name: string, id: string | undefined): Promise<void> => {
+  try {
+    let isDone = false
+    while (!isDone) isDone = await storePortion(deps, name, id)
+  } catch (error) {
+    // The first error has the reason. If the database is unavailable, this statement fails, too.
+    await postpone(deps, name).catch(() => undefined)
+    throw error
+  }
+}
+
+/**
+ * Stores what a resolved name counts for. The name stays in the queue until the last portion, so that an interrupted name is
+ * continued by a later round.
+ * @returns whether no repository contains the name any more, and the name has left the queue
+ */
+const storePortion = async (
   { database, sketches, rules, lifetimes, now }: ResolveUsersDeps,
   name: string,
   id: string | undefined,
-): Promise<void> =>
+): Promise<boolean> =>
   database.transaction(async (tx) => {
     await lockRepositories(tx)
-    await markStale(tx, await nameInRepositories(tx, name, id), rules)
+    const firsts = await replaceInRepositories(tx, name, id)
+    await markStale(tx, firsts, rules)
+    if (firsts.length === REPOSITORIES_PER_TRANSACTION) return false
     const { rows } = await sql<{ event: string; day: string }>`
       delete from unresolved_users where name = ${name} returning event, day::text
     `.execute(tx)
     if (id === undefined) {
       await addTallies(tx, [{ ...reasonTally('unknown_user', now()), value: rows.length }])
-      return
+      return true
     }
     const additions = createAdditions(rules, lifetimes)
     for (const { event, day } of rows) additions.add([{ event, member: id }], startOfDay(day) ?? 0)
     await sketches.add(additions.list(), tx)
+    return true
   })
-
-/** Replaces the name by the id in the contributions of first events; without an id it removes these contributions. */
-const nameInRepositories = async (
-  tx: Sql,
-  name: string,
-  id: string | undefined,
-): Promise<Pick<FirstEvent, 'at' | 'ifFirst'>[]> => {
-  const waiting = JSON.stringify([{ member: unresolvedMember(name) }])
-  const { rows } = await sql<{
-    registry: string
-    name: string
-    at: string
-    if_first: Contribution[]
-    if_known: Contribution[]
-  }>`
-    select registry, name, ${epochMicros(sql`first_at`)} as at, if_first, if_known
-    from repositories where if_first @> ${waiting}::jsonb or if_known @> ${waiting}::jsonb for update
-  `.execute(tx)
-  const named = (contributions: Contribution[]): Contribution[] =>
-    contributions.flatMap((contribution) => {
-      if (contribution.member !== unresolvedMember(name)) return contribution
-      return id === undefined ? [] : { ...contribution, member: id }
-    })
-  for (const row of rows) {
-    await sql`
-      update repositories
-      set if_first = ${JSON.stringify(named(row.if_first))}::jsonb, if_known = ${JSON.stringify(named(row.if_known))}::jsonb
-      where registry = ${row.registry} and name = ${row.name}
-    `.execute(tx)
-  }
-  return rows.map((row) => ({ at: Number(row.at), ifFirst: named(row.if_first) }))
-}

@@ -3,6 +3,7 @@ import { utcDay, type Micros } from '../events/calendar.js'
 import { deleteSome, ROWS_AT_ONCE } from '../storage/sql/batched.js'
 import type { Database, Sql } from '../storage/sql/database.js'
 import { isResolved, nameOfUnresolved, UNRESOLVED, type Contribution } from './contributions.js'
+import { HAS_UNRESOLVED } from './unresolved-in-repositories.js'
 
 /** Stored instead of an event: the contributions of the person are in the table `repositories`. */
 export const IN_REPOSITORIES = ''
@@ -32,12 +33,12 @@ export const countUnresolved = async (database: Database): Promise<number> => {
   return Number(rows[0]?.count ?? 0)
 }
 
-/** JSON paths in the contributions of a repository: contributions of resolved users, and members that are unresolved. */
+/** A JSON path: the contributions of resolved users. */
 const RESOLVED_ONES = `$[*] ? (!(@.member starts with "${UNRESOLVED}"))`
-const UNRESOLVED_MEMBERS = `$[*].member ? (@ starts with "${UNRESOLVED}")`
 
 /**
- * Steps that delete names in clear text when the weekly sketches that would count their users expire.
+ * Steps that delete names in clear text when the weekly sketches that would count their users expire. They read only rows that
+ * contain such a name.
  * @param from the first UTC day whose names are kept
  */
 export const deleteExpiredNames = (from: string): RawBuilder<unknown>[] => [
@@ -46,12 +47,10 @@ export const deleteExpiredNames = (from: string): RawBuilder<unknown>[] => [
     update repositories
     set if_first = jsonb_path_query_array(if_first, ${RESOLVED_ONES}::jsonpath),
         if_known = jsonb_path_query_array(if_known, ${RESOLVED_ONES}::jsonpath)
-    where (registry, name) in (
-      select registry, name from repositories
-      where first_at < ${`${from}T00:00:00Z`}::timestamptz
-        and (jsonb_path_exists(if_first, ${UNRESOLVED_MEMBERS}::jsonpath)
-          or jsonb_path_exists(if_known, ${UNRESOLVED_MEMBERS}::jsonpath))
+    where ctid = any(array(
+      select ctid from repositories
+      where first_at < ${`${from}T00:00:00Z`}::timestamptz and ${HAS_UNRESOLVED}
       limit ${ROWS_AT_ONCE}
-    )
+    )) and ${HAS_UNRESOLVED}
   `,
 ]

@@ -51,6 +51,7 @@ import { boundSketches } from './migrations/0055-bound-sketches.js'
 import { seenAt } from './migrations/0056-seen-at.js'
 import { longSummaryValues } from './migrations/0057-long-summary-values.js'
 import { unusedNumbers } from './migrations/0058-unused-numbers.js'
+import { unresolvedIndexes } from './migrations/0059-unresolved-indexes.js'
 
 /** All migrations, in the order of their names. The name of a released migration never changes. */
 export const MIGRATIONS = {
@@ -102,6 +103,7 @@ export const MIGRATIONS = {
   '0056-seen-at': seenAt,
   '0057-long-summary-values': longSummaryValues,
   '0058-unused-numbers': unusedNumbers,
+  '0059-unresolved-indexes': unresolvedIndexes,
 }
 
 const provider = { getMigrations: async () => Promise.resolve(MIGRATIONS) }
