@@ -16,6 +16,7 @@ import { blockedJobsFile } from '../service/job-rests.js'
 import { openFileWarnings } from '../service/open-files.js'
 import { settingWarnings } from '../service/warnings.js'
 import { storeOf } from '../storage/unavailable.js'
+import { loadDeclared } from '../service/core.js'
 import { startWatchdog } from '../service/watchdog.js'
 import { within } from '../runtime/timeout.js'
 import { CommandError } from './terminal/failure.js'
@@ -49,8 +50,12 @@ export const serve = async (): Promise<void> => {
   const log = createLog(config.log_level)
   for (const setting of ineffectiveSettings(config)) log.warn({ setting }, 'a setting has no effect')
   for (const warning of otherStoreWarnings(config)) log.warn(warning)
-  // Creating the database takes long, so the address is checked first. For a directory in use, the error of its lock is clearer.
-  if (config.database_url === undefined && !hasEmbeddedDatabase(config.data_dir)) await checkListen(config.listen)
+  // Creating the database takes long, so definitions and the address are checked first. For a directory in use, the error of its lock is
+  // clearer.
+  if (config.database_url === undefined && !hasEmbeddedDatabase(config.data_dir)) {
+    loadDeclared(config)
+    await checkListen(config.listen)
+  }
   if (config.database_url === undefined) keepHeapSmall()
   const app = await createPatiently(config, log)
   try {

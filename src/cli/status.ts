@@ -63,7 +63,7 @@ const show = (found: Status, config: Config, options: TableOptions): void => {
   printTitle('Registries, the most recent first')
   if (registries.length === 0) {
     printLine(
-      '  none yet: no notification has arrived. Check the url and the token in the configuration of the registry',
+      '  none yet: no notification has arrived. If the registry has sent one, check the url and the token in its configuration',
     )
   } else {
     printTable(

@@ -6,7 +6,10 @@ import { noQuery } from './expected-parameters.js'
 import { nameText } from './name-text.js'
 import { checked } from './parameters.js'
 
-type RegistriesRouteDeps = Parameters<typeof listRegistries>[0]
+type RegistriesRouteDeps = Parameters<typeof listRegistries>[0] & {
+  /** Stores what was heard since the last write, so that the answer contains a registry whose first event has just arrived. */
+  flush: () => Promise<unknown>
+}
 
 const name = nameText(255)
 const join = z.strictObject({ from: name, into: name, dry_run: z.boolean().default(false) })
@@ -15,6 +18,7 @@ const join = z.strictObject({ from: name, into: name, dry_run: z.boolean().defau
 export const registriesRoutes = (deps: RegistriesRouteDeps): Router =>
   Router()
     .get('/registries', async (_request, response) => {
+      await deps.flush()
       response.json({ registries: await listRegistries(deps) })
     })
     .post('/registries/join', noQuery, async (request, response) => {

@@ -1,7 +1,15 @@
-import { isScalar, LineCounter, parseDocument } from 'yaml'
+import { isScalar, LineCounter, parseDocument, type ErrorCode } from 'yaml'
 
 /** The parser compares each key of a map with all others. This number of comparisons takes a tenth of a second. */
 const MOST_COMPARISONS = 5_000_000
+
+/** What is wrong, for common errors of the parser. Its own messages may quote the text. */
+const HINTS: Partial<Record<ErrorCode, string>> = {
+  BAD_INDENT: 'the indentation is wrong, or a bracket is not closed',
+  DUPLICATE_KEY: 'this key occurs twice',
+  MISSING_CHAR: 'a bracket, a quote, a comma or a colon is missing',
+  TAB_AS_INDENT: 'a tab indents the line; use spaces',
+}
 
 /** A map has too many keys. */
 export class TooManyKeys extends Error {
@@ -36,7 +44,8 @@ export const parseYaml = (text: string): unknown => {
   const [error] = document.errors
   if (error) {
     const { line, col } = lines.linePos(error.pos[0])
-    throw new NotYaml(`not YAML at line ${line}, column ${col}`)
+    const hint = HINTS[error.code]
+    throw new NotYaml(`not YAML at line ${line}, column ${col}${hint === undefined ? '' : `: ${hint}`}`)
   }
   return document.toJS() as unknown
 }

@@ -100,7 +100,7 @@ const operatorRouters = ({ core, recording, background }: DoorsDeps): Router[] =
       exportCounters: () => exportCounters({ database, sketches, rebuildStale }, marks),
     }),
     reconcileRoutes({ database, registries, clientFor: core.clientFor, now }),
-    registriesRoutes({ database, identity, tokenNames: core.tokenNames }),
+    registriesRoutes({ database, identity, tokenNames: core.tokenNames, flush: flushHeard(core, recording) }),
     inventoryRoutes({ database, registries, registryNames, summarize: background.summarizeNow, now }),
     pullsRoutes({ database, registries, registryNames, context: pulls.context, now, dumps: stores.dumps }),
     operatorSqlRoutes({ queryCopy: stores.queryCopy, isOn: config.sql_route }),
@@ -109,11 +109,16 @@ const operatorRouters = ({ core, recording, background }: DoorsDeps): Router[] =
   ]
 }
 
+/** Stores what was heard since the last write. While no store takes writes, what is stored can still be read. */
+const flushHeard =
+  (core: Core, { receptions }: Recording) =>
+  async (): Promise<unknown> =>
+    Promise.allSettled([receptions.flush(), core.identity.flush()])
+
 const statusOf =
   ({ core, recording, writes }: DoorsDeps) =>
   async (): Promise<Status> => {
-    // While no store takes writes, what is stored can still be read.
-    await Promise.allSettled([recording.receptions.flush(), core.identity.flush()])
+    await flushHeard(core, recording)()
     const found = await readStatus(core, recording.clock)
     const warnings = [...core.config.unknown_variables, ...openFileWarnings(), ...found.warnings]
     return { ...found, service: { isRunning: true }, warnings, writes: await writes.check() }

@@ -1,6 +1,6 @@
 import { isNativeError } from 'node:util/types'
 import { printableLines } from '../runtime/printable.js'
-import { storeOf } from '../storage/unavailable.js'
+import { storeOf, unavailableReason } from '../storage/unavailable.js'
 import { pino, type DestinationStream, type Logger } from 'pino'
 
 /** IP addresses, of clients or of stores: a log has many readers, and must not contain them. */
@@ -12,7 +12,7 @@ const withoutAddresses = (text: string): string => text.replace(ADDRESS, '(addre
 
 /** The message of an error in one line, for errors whose stack is not useful. */
 export const reasonOf = (error: unknown): string =>
-  error instanceof Error || isNativeError(error) ? withoutAddresses(error.message) : typeof error
+  error instanceof Error || isNativeError(error) ? withoutAddresses(unavailableReason(error)) : typeof error
 
 /** The largest number of logged errors among the `errors` of an error, and the largest depth of nested errors. */
 const [MOST_ERRORS, DEEPEST] = [5, 4]
@@ -27,7 +27,7 @@ const serializeError = (error: unknown, depth = 0): object => {
   return {
     type: error.name,
     ...(store !== undefined && { store }),
-    message: withoutAddresses(error.message),
+    message: withoutAddresses(unavailableReason(error)),
     ...('code' in error && { code: error.code }),
     stack: withoutAddresses(error.stack ?? ''),
     ...(depth < DEEPEST && behind(error, depth + 1)),

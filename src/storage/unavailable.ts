@@ -59,6 +59,13 @@ const SOCKET = new Set([
   'ENOBUFS',
 ])
 
+/**
+ * What an error of a store says, for a person. Instead of the connection error, ioredis reports how often it tried, and which of its
+ * options sets the number.
+ */
+export const unavailableReason = (error: Error): string =>
+  isWithoutRedis(error) ? 'no connection could be opened' : error.message
+
 /** The name of a store in logs. */
 export type StoreName = 'PostgreSQL' | 'Redis'
 

@@ -23,11 +23,11 @@ test('a map of so many keys that to compare them takes long is refused, with the
 })
 
 test('a key that is there twice is refused, with its line', () => {
-  expect(problemOf('a: 1\nb: 2\na: 3\n')).toBe('not YAML at line 3, column 1')
+  expect(problemOf('a: 1\nb: 2\na: 3\n')).toBe('not YAML at line 3, column 1: this key occurs twice')
 })
 
 test('errors of a long line are refused without a look at the line for each of them', () => {
   const twice = Array.from({ length: 60_000 }, (_, i) => `"key-${i % 20_000}": "1"`).join(', ')
   expect(problemOf(`{${twice}}`)).toBe('a map has more than 3,000 keys')
-  expect(problemOf(`a: 1\n{"b": "1", "b": "2"}`)).toMatch(/^not YAML at line 2, column \d+$/)
+  expect(problemOf(`a: 1\n{"b": "1", "b": "2"}`)).toMatch(/^not YAML at line 2, column \d+: this key occurs twice$/)
 })

@@ -1,6 +1,6 @@
 import { isNativeError } from 'node:util/types'
 import { fileSentence } from '../../runtime/file-error.js'
-import { isStorageUnavailable } from '../../storage/unavailable.js'
+import { isStorageUnavailable, storeOf, unavailableReason, type StoreName } from '../../storage/unavailable.js'
 import { UserError } from '../../runtime/user-error.js'
 
 /** A command cannot continue. The message explains why, and what to do. */
@@ -10,6 +10,12 @@ export class CommandError extends UserError {
 
 /** Recognised by their names, because loading PGlite takes long. */
 const EMBEDDED: ReadonlySet<string> = new Set(['DatabaseLost', 'EmbeddedDatabaseFailed'])
+
+/** What to check if a store does not answer. */
+const SETTINGS_OF: Record<StoreName, string> = {
+  PostgreSQL: 'DATABASE_URL, and that the server runs',
+  Redis: 'REDIS_URL, and that the server runs',
+}
 
 /** Advice on errors of PostgreSQL, by SQLSTATE. */
 const REMEDIES: Record<string, string> = {
@@ -27,7 +33,9 @@ export const explain = (error: unknown): string => {
   const sentence = fileSentence(error)
   if (sentence !== undefined) return `tallyman: ${sentence}`
   if (isStorageUnavailable(error)) {
-    return `tallyman: a store does not answer (${error.message}); check DATABASE_URL and REDIS_URL, and that the servers run`
+    const store = storeOf(error)
+    const check = store === undefined ? 'DATABASE_URL and REDIS_URL, and that the servers run' : SETTINGS_OF[store]
+    return `tallyman: ${store ?? 'a store'} does not answer (${unavailableReason(error)}); check ${check}`
   }
   const remedy = 'code' in error ? REMEDIES[String(error.code)] : undefined
   if (remedy !== undefined) return `tallyman: PostgreSQL refused (${error.message}); ${remedy}`
