@@ -9,7 +9,7 @@ import { home } from '../src/home.js'
 import { deleteExpiredRows } from '../src/service/expire-rows.js'
 import { retentionOf } from '../src/service/job-table.js'
 import { startJobs } from '../src/runtime/jobs.js'
-import { createLog } from '../src/service/log.js'
+import { createLog, createServiceLogOutput } from '../src/service/log.js'
 import { rollUp } from '../src/pulls/roll-up/roll-up.js'
 import { summarizePulls } from '../src/pulls/roll-up/summarize.js'
 import { keepHeapSmall } from '../src/runtime/small-heap.js'
@@ -17,7 +17,7 @@ import { keepHeapSmall } from '../src/runtime/small-heap.js'
 const config = readConfig(process.env, home)
 const now = (): Date => new Date()
 keepHeapSmall()
-const app = await createApp(config, createLog(config.log_level), now)
+const app = await createApp(config, createLog(config.log_level, createServiceLogOutput(now)), now)
 const { database, dumps } = app.core.stores
 
 const say = (what: string, since: number): void => {

@@ -4,7 +4,8 @@ import type { Config } from '../config/config.js'
 import { version } from '../home.js'
 import { ineffectiveSettings } from '../config/ineffective-settings.js'
 import { readReceptions } from '../ingest/receptions-table.js'
-import { createLog, reasonOf } from '../service/log.js'
+import { createLog, createServiceLogOutput, reasonOf } from '../service/log.js'
+import type { LogOutput } from '../service/log-output.js'
 import { markShown } from '../config/secrets.js'
 import { markPostgres, otherStoreWarnings } from '../service/other-store.js'
 import { nextPing } from '../service/status.js'
@@ -47,7 +48,9 @@ export const serve = async (): Promise<void> => {
   // The stored data is about people, so other users of the machine must not read it.
   process.umask(0o077)
   const config = configNow()
-  const log = createLog(config.log_level)
+  const output = createServiceLogOutput(clock)
+  process.once('exit', output.flush)
+  const log = createLog(config.log_level, output)
   for (const setting of ineffectiveSettings(config)) log.warn({ setting }, 'a setting has no effect')
   for (const warning of otherStoreWarnings(config)) log.warn(warning)
   // Creating the database takes long, so definitions and the address are checked first. For a directory in use, the error of its lock is
@@ -57,7 +60,7 @@ export const serve = async (): Promise<void> => {
     await checkListen(config.listen)
   }
   if (config.database_url === undefined) keepHeapSmall()
-  const app = await createPatiently(config, log)
+  const app = await createPatiently(config, log, output)
   try {
     await start(app, config, log)
   } catch (error) {
@@ -100,11 +103,11 @@ const start = async (app: App, config: Config, log: Logger): Promise<void> => {
   }
 }
 
-const createPatiently = async (config: Config, log: Logger): Promise<App> => {
+const createPatiently = async (config: Config, log: Logger, output: LogOutput): Promise<App> => {
   const end = Date.now() + START_PATIENCE_MS
   for (let attempt = 0; ; attempt++) {
     try {
-      return await createApp(config, log, clock, true)
+      return await createApp(config, log, clock, { canEndStatements: true, droppedLines: output.dropped })
     } catch (error) {
       if (config.database_url === undefined && isRefusal(error)) throw embeddedRefusal(error, config)
       if (!isStorageUnavailable(error) || Date.now() > end) throw error

@@ -32,6 +32,8 @@ type PrometheusDeps = {
   pullTotals: () => Promise<readonly PullTotal[]>
   /** Open conflicts between registries. */
   registryConflicts: () => Promise<number>
+  /** The lines of the log that were dropped since the start. */
+  droppedLogLines: () => number
   /** The numbers of unknown contents and sizes in the sums of the inventory; undefined before the first summary. */
   inventoryUnknown: () => Promise<{ contents: number; sizes: number } | undefined>
 }
@@ -40,6 +42,7 @@ export const createPrometheus = ({
   pingAge,
   pullTotals,
   registryConflicts,
+  droppedLogLines,
   inventoryUnknown,
 }: PrometheusDeps): Prometheus => {
   const registry = new Registry()
@@ -68,6 +71,15 @@ export const createPrometheus = ({
     help: 'Connections that were refused because all are in use (full), or closed to make room while they were idle (idle)',
     labelNames: ['reason'],
     registers,
+  })
+  new Counter({
+    name: 'tallyman_dropped_log_lines_total',
+    help: 'Lines of the log that were dropped because standard output could not be written',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(droppedLogLines())
+    },
   })
   const lastEvent = new Gauge({
     name: 'tallyman_last_event_timestamp_seconds',

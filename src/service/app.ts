@@ -6,6 +6,7 @@ import { watchFiles } from '../runtime/watch-files.js'
 import { startBackground } from './background.js'
 import { createCore, type Core } from './core.js'
 import { createDoors } from './doors.js'
+import type { DroppedLines } from './log-output.js'
 import type { JobRests } from './job-rests.js'
 import { openRecording } from './recording.js'
 
@@ -24,28 +25,35 @@ export type App = {
   close: () => Promise<void>
 }
 
+type AppOptions = {
+  /** Whether another thread may end statements of the embedded database. */
+  canEndStatements?: boolean
+  /** Returns the lines of the log that were dropped. */
+  droppedLines?: () => DroppedLines
+}
+
 /** Joins the whole service. The caller lets `http` listen. What was opened is closed again when it fails. */
 export const createApp = async (
   config: Config,
   log: Logger,
   now: () => Date,
-  canEndStatements = false,
+  { canEndStatements = false, droppedLines = () => ({ lines: 0 }) }: AppOptions = {},
 ): Promise<App> => {
   const core = await createCore(config, now, { isService: true, canEndStatements })
   try {
-    return await joinApp(core, log)
+    return await joinApp(core, log, droppedLines)
   } catch (error) {
     await core.stores.close()
     throw error
   }
 }
 
-const joinApp = async (core: Core, log: Logger): Promise<App> => {
-  const recording = await openRecording(core, log)
+const joinApp = async (core: Core, log: Logger, droppedLines: () => DroppedLines): Promise<App> => {
+  const recording = await openRecording(core, log, droppedLines)
   const background = await startBackground(core, recording, log)
   const reload = createReload(core, log)
   const unwatch = watchFiles(core.config.registriesFiles, reload)
-  const { http, routes } = createDoors(core, recording, background, log)
+  const { http, routes } = createDoors({ core, recording, background, droppedLines }, log)
   return {
     core,
     http,

@@ -22,6 +22,7 @@ import { publicUsageData, usageData } from '../http/usage-data.js'
 import type { Background } from './background.js'
 import { checkStores } from './check-stores.js'
 import type { Core } from './core.js'
+import { droppedLineWarnings, type DroppedLines } from './log-output.js'
 import { observeNotifications, onceAMinute } from './observe.js'
 import { mostConnections, openFileWarnings } from './open-files.js'
 import type { Recording } from './recording.js'
@@ -31,17 +32,19 @@ import { createWriteCheck, probeWrites, type WriteCheck } from './write-check.js
 /** The HTTP server, which does not listen yet, and its routes without the webhook. */
 export type Doors = { http: Server; routes: readonly Route[] }
 
-type DoorsDeps = { core: Core; recording: Recording; background: Background; writes: WriteCheck }
+type JoinedParts = { core: Core; recording: Recording; background: Background; droppedLines: () => DroppedLines }
+type DoorsDeps = JoinedParts & { writes: WriteCheck }
 
 /** Joins the webhook and the routers of operators to one server. */
-export const createDoors = (core: Core, recording: Recording, background: Background, log: Logger): Doors => {
+export const createDoors = (parts: JoinedParts, log: Logger): Doors => {
+  const { core, recording } = parts
   const { config, secrets, identity, now } = core
   const { database, sketches, prometheus, receptions } = recording
   const writes = createWriteCheck({
     probe: async () => probeWrites({ database, sketches }),
     elapsed: () => performance.now(),
   })
-  const routers = routersOf({ core, recording, background, writes })
+  const routers = routersOf({ ...parts, writes })
   const findToken = createFindToken(secrets.notificationTokens)
   const authorizeApi = createAuthorize(secrets.apiTokens)
   const observer = observeNotifications({ receptions, prometheus, writes, log, now })
@@ -116,11 +119,16 @@ const flushHeard =
     Promise.allSettled([receptions.flush(), core.identity.flush()])
 
 const statusOf =
-  ({ core, recording, writes }: DoorsDeps) =>
+  ({ core, recording, writes, droppedLines }: DoorsDeps) =>
   async (): Promise<Status> => {
     await flushHeard(core, recording)()
     const found = await readStatus(core, recording.clock)
-    const warnings = [...core.config.unknown_variables, ...openFileWarnings(), ...found.warnings]
+    const warnings = [
+      ...core.config.unknown_variables,
+      ...openFileWarnings(),
+      ...droppedLineWarnings(droppedLines(), core.now()),
+      ...found.warnings,
+    ]
     return { ...found, service: { isRunning: true }, warnings, writes: await writes.check() }
   }
 

@@ -2,6 +2,7 @@ import { isNativeError } from 'node:util/types'
 import { printableLines } from '../runtime/printable.js'
 import { storeOf, unavailableReason } from '../storage/unavailable.js'
 import { pino, type DestinationStream, type Logger } from 'pino'
+import { createLogOutput, openStandardOutput, type LogOutput } from './log-output.js'
 
 /** IP addresses, of clients or of stores: a log has many readers, and must not contain them. */
 const ADDRESS =
@@ -44,9 +45,9 @@ const behind = (error: Error, depth: number): object => ({
 
 /**
  * Creates a structured log with one JSON object per line.
- * @param to the destination of lines; default: standard output
+ * @param to the destination of lines. It must not block: the default destination of pino waits for a full disk for ever
  */
-export const createLog = (level: string, to?: DestinationStream): Logger =>
+export const createLog = (level: string, to: DestinationStream): Logger =>
   pino(
     {
       level,
@@ -59,3 +60,17 @@ export const createLog = (level: string, to?: DestinationStream): Logger =>
     },
     to,
   )
+
+/** The destination of the service's log: standard output, which may be full, slow or closed. */
+export const createServiceLogOutput = (now: () => Date): LogOutput =>
+  createLogOutput({ writeSome: openStandardOutput(), report: reportDropped, now })
+
+/** Returns the line that reports dropped lines, in the form of the log. */
+export const reportDropped = (lines: number, reason: string): string => {
+  let text = ''
+  createLog('warn', { write: (line) => (text = line) }).warn(
+    { lines, reason },
+    'lines of the log were dropped, because standard output could not be written',
+  )
+  return text
+}

@@ -6,12 +6,13 @@ import { readConflicts } from '../registries/conflicts.js'
 import type { Core } from './core.js'
 
 /** The measurements of this process, with the values that each scrape reads from the database. */
-export const createServicePrometheus = (core: Core): Prometheus => {
+export const createServicePrometheus = (core: Core, droppedLogLines: () => number): Prometheus => {
   const { stores, identity, now } = core
   return createPrometheus({
     pingAge: async () => pingAge(core),
     pullTotals: async () => pullTotals(stores.database.sql),
     registryConflicts: async () => (await readConflicts({ database: stores.database, identity, now })).length,
+    droppedLogLines,
     inventoryUnknown: async () => unknownInTotals(stores.database.sql),
   })
 }

@@ -8,6 +8,7 @@ import { createIsOwnRead } from '../registries/own-reads.js'
 import { createLookupOriginOf } from '../requesters/lookup-origin.js'
 import { isStorageUnavailable } from '../storage/unavailable.js'
 import type { Core } from './core.js'
+import type { DroppedLines } from './log-output.js'
 import { openClock, type ComparedClock } from './open-clock.js'
 import { openIdentification, type Identification } from './identification.js'
 import { createServicePrometheus, observeStores } from './observed-stores.js'
@@ -29,10 +30,10 @@ export type Recording = Pick<Core['stores'], 'database' | 'sketches'> &
   }
 
 /** Opens the directory of users and the files of pulls, and joins the parts that record. */
-export const openRecording = async (core: Core, log: Logger): Promise<Recording> => {
+export const openRecording = async (core: Core, log: Logger, droppedLines: () => DroppedLines): Promise<Recording> => {
   const { rules, secrets, stores, registries, now } = core
   const { lifetimes } = core.config
-  const prometheus = createServicePrometheus(core)
+  const prometheus = createServicePrometheus(core, () => droppedLines().lines)
   const { database, sketches } = observeStores(stores, prometheus)
   const repositories = createRepositories({ database, sketches, rules, lifetimes })
   await rebuildAtStart(repositories, log)

@@ -61,7 +61,7 @@ test('a service that counted nothing does not keep its key either', async () => 
   const folder = embeddedFolder()
   const environment = { TALLYMAN_DATA_DIR: folder.path }
   const config = readConfig({ ...environment, TALLYMAN_LISTEN: '127.0.0.1:0' }, ROOT)
-  const app = await createApp(config, createLog('silent'), fixedClock)
+  const app = await createApp(config, createLog('silent', { write: () => undefined }), fixedClock)
   await app.close()
   copyKeyTo(folder.path)
   expect(await tallyman(environment, 'counters', 'import', exported)).toMatchObject({ code: 0, err: '' })

@@ -38,6 +38,7 @@ describe('GET /metrics', () => {
       },
       pullTotals: async () => Promise.resolve([]),
       registryConflicts: async () => Promise.resolve(0),
+      droppedLogLines: () => 3,
       inventoryUnknown: never,
     })
     droppedConnection('idle')
@@ -45,7 +46,8 @@ describe('GET /metrics', () => {
     expect(reads).toBe(1)
     expect(second).toEqual(first)
     expect((await exposition()).text).toContain('tallyman_dropped_connections_total{reason="idle"} 1')
-    expect(reads).toBe(2)
+    expect((await exposition()).text).toContain('tallyman_dropped_log_lines_total 3')
+    expect(reads).toBe(3)
   })
 
   test('counts events by action and outcome, refused notifications by status, and batches by size', async () => {
