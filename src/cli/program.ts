@@ -17,6 +17,11 @@ const endWithReader = (error: NodeJS.ErrnoException): void => {
   process.exit(1)
 }
 
+/** This also makes pipes non-blocking, because it opens the streams: the log writes to the same descriptors. */
+const ignoreErrors = (...streams: NodeJS.WritableStream[]): void => {
+  for (const stream of streams) stream.on('error', () => undefined)
+}
+
 /**
  * Runs one command. Errors are written to the context's standard error, and set its exit code.
  * @param args the arguments after `tallyman`
@@ -39,7 +44,7 @@ export const runCommand = async (args: readonly string[], on: CommandContext): P
     }
   })
 
-const createProgram = ({ env, stdout }: CommandContext): Command => {
+const createProgram = ({ env, stdout, stderr }: CommandContext): Command => {
   const program = new Command('tallyman')
     .exitOverride()
     .configureOutput({
@@ -58,8 +63,9 @@ const createProgram = ({ env, stdout }: CommandContext): Command => {
     .hook('preAction', async (command, subcommand) => {
       const { config } = command.opts<{ config?: string }>()
       if (config !== undefined) env.TALLYMAN_CONFIG = config
-      // A service continues without a reader. Another command ends when the reader is gone, for example after head.
-      if (subcommand.name() !== 'serve') stdout.on('error', endWithReader)
+      // A service continues without a reader and with a full disk. Another command ends when the reader is gone, for example after head.
+      if (subcommand.name() === 'serve') ignoreErrors(stdout, stderr)
+      else stdout.on('error', endWithReader)
       const { unknownVariables } = await import('../config/unknown-variables.js')
       for (const warning of unknownVariables(env)) writeError(`tallyman: warning: ${warning}`)
     })
