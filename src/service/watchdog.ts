@@ -59,11 +59,10 @@ const WATCH = `
     }
   }
   const end = (line) => {
-    try {
-      require('node:fs').writeSync(2, line + '\\n')
-    } finally {
-      process.kill(process.pid, 'SIGKILL')
-    }
+    const kill = () => process.kill(process.pid, 'SIGKILL')
+    // A terminal or a pipe without room may keep the write waiting for ever.
+    setTimeout(kill, step / 2)
+    require('node:fs').write(2, line + '\\n', kill)
   }
   setInterval(() => {
     if (statement) limitStatement(statement)
