@@ -434,7 +434,7 @@ describe('commands without a service', () => {
     )
     expect(unavailable).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/a store does not answer .*; check DATABASE_URL and REDIS_URL/),
+      err: expect.stringMatching(/PostgreSQL does not answer .*; check DATABASE_URL, and that the server runs/),
     })
     expect(unavailable.err).not.toContain('secret')
     folder.remove()

@@ -349,7 +349,11 @@ describe('the configuration', () => {
   })
 
   test.each([
-    ['half-written', 'registries: {a.example: [', /tallyman\.yml: not YAML at line 1, column 26: the indentation is wrong, or a bracket is not closed$/],
+    [
+      'half-written',
+      'registries: {a.example: [',
+      /tallyman\.yml: not YAML at line 1, column 26: the indentation is wrong, or a bracket is not closed$/,
+    ],
     ['no map', '- a', /tallyman\.yml: expected keys and values/],
     ['emptied', '', /tallyman\.yml: is empty or missing, and was not before/],
   ])('a file that is %s is no reason to forget its registries', (_, text, message) => {
