@@ -68,7 +68,7 @@ describe.each(STORE_PAIRS)('a digest that is pushed again without a change, on %
   test('has its pushes read once for all that it lists', async () => {
     // Portions become smaller on a slow machine.
     jest.spyOn(performance, 'now').mockReturnValue(1)
-    const PUSHES = 500
+    const PUSHES = 600
     for (const [name, parameters] of UNUSED) {
       const read: number[] = []
       for (const count of [10, 60]) {

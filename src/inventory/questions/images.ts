@@ -34,7 +34,7 @@ const USED =
 
 /** Which images a list of unused images leaves out. */
 export const UNKNOWN_PARTS =
-  'Images that may be in use are left out. An index is left out if its contents are unknown, or if it leads to more than 300 entries, because an image that it lists may be in use. An image is left out if more than 300 indexes lead to it, or if an index that lists it, directly or through others, was used since. All images of a repository are left out if an index of unknown contents was used there since, or if the repository has too many such indexes: more than 10,000, or more than 100 that other indexes list (300 in all repositories).'
+  'Images that may be in use are left out. A tag is left out if another image was pushed by it within 60 seconds before its last push or request, because the tag may point to that image. An index is left out if its contents are unknown, or if it leads to more than 300 entries, because an image that it lists may be in use. An image is left out if more than 300 indexes lead to it, or if an index that lists it, directly or through others, was used since. All images of a repository are left out if an index of unknown contents was used there since, or if the repository has too many such indexes: more than 10,000, or more than 100 that other indexes list (300 in all repositories).'
 
 /** The expression of the index that finds old images. */
 const newestPush = sql`coalesce(t.pushed_at, t.first_seen_at)`

@@ -56,7 +56,7 @@ const SENTENCES: Record<UnknownKind, (count: string) => string> = {
   sizes: (count) => `sizes of ${count} blobs are unknown, so that bytes are at least what is shown`,
   platforms: () => 'os and architecture of some images in this answer are unknown',
   manifests: (count) =>
-    `${count} manifests that no known tag or index leads to are left out, because something unknown may: a tag from before the first event, an index of unknown contents, or an image that they sign or describe`,
+    `${count} manifests that no known tag or index leads to are left out, because something unknown may: a tag from before the first event, a tag that was pushed or requested with another image within 60 seconds, an index of unknown contents, or an image that they sign or describe`,
   blobs: (count) =>
     `${count} blobs that no known manifest has are left out, because an unknown one may: manifests of unknown contents, or manifests without a tag from before the first event, which no registry lists`,
 }

@@ -2,6 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import { isLiveTag } from '../model/is-live-tag.js'
 import { areEntriesKnownIn, mediaTypeIn } from '../model/known-in.js'
 import { isMoving } from '../model/moving.js'
+import { mayBeTagged } from '../model/tag-doubt.js'
 import { isListedByLive } from './indexes-above.js'
 import { isEmptyIndexSize, isIndexType } from './sql-parts.js'
 import { hasTooManyParts } from './uses.js'
@@ -18,7 +19,7 @@ const tagPointsTo: Part = sql`from inventory.tags t
   where t.repository_id = o.repository_id and t.digest = o.digest and t.live
     and ${isLiveTag(sql`o.deleted_at`)}`
 
-/** No live tag points to the manifest. The aggregate makes PostgreSQL use the index on the digests of tags. */
+/** No live tag points to the manifest by the last event of the tag. The aggregate makes PostgreSQL use the index on the digests of tags. */
 export const isUntagged: Part = sql`(select count(*) ${tagPointsTo}) = 0`
 
 /** Like isUntagged, but for many manifests at once: all tags are read once. */
@@ -38,12 +39,12 @@ export const refersToNothingHere: Part = sql`(
 )`
 
 /**
- * No live tag points to the manifest, and it refers to no live manifest as its subject. No live index lists it, directly or
+ * No live tag points to the manifest or may point to it, and it refers to no live manifest as its subject. No live index lists it, directly or
  * through indexes that no event showed. For a page: tags and indexes are looked up for each manifest. If more indexes list the
  * manifest than are followed, it counts as listed.
  */
 export const nothingLeadsTo: Part = sql`(
-  ${isUntagged} and not ${isListedByLive(sql`o.repository_id`, sql`o.digest`)} and ${refersToNothingHere}
+  ${isUntagged} and not ${isListedByLive(sql`o.repository_id`, sql`o.digest`)} and ${refersToNothingHere} and not ${mayBeTagged}
 )`
 
 /** Manifest formats without a field for a subject. */

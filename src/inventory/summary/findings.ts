@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isCancelled, type Database, type Sql } from '../../storage/sql/database.js'
 import { eachAlone } from '../../storage/each-alone.js'
+import { mayBeTagged } from '../model/tag-doubt.js'
 import { isInTooManyIndexes } from '../questions/indexes-above.js'
 import { allThatLeadsIsKnown, areUntagged, isNoReferrer, refersToNothingHere } from '../questions/unused-manifests.js'
 import { missingParts } from './missing-parts.js'
@@ -132,7 +133,7 @@ const refreshUndecidedManifests = async (db: Sql, range: Range): Promise<void> =
         left join inventory.manifests m on m.digest = o.digest
         left join inventory.repository_totals u on u.repository_id = o.repository_id
       where o.listed is null and ${refersToNothingHere}
-        and case when u.unknown_indexes > 0 then true else ${isInTooManyIndexes(sql`o.digest`)} or not ${allThatLeadsIsKnown} end`,
+        and case when u.unknown_indexes > 0 then true else ${isInTooManyIndexes(sql`o.digest`)} or not ${allThatLeadsIsKnown} or ${mayBeTagged} end`,
   })
 
 /** Counts the manifests without a known subject that may have one: notifications contain no subjects. */
