@@ -42,6 +42,25 @@ export const isIndex = (mediaType: string | undefined): boolean => mediaType !==
 /** Whether a media type belongs to a manifest, which may be an index. */
 export const isManifest = (mediaType: string): boolean => MANIFESTS.has(mediaType)
 
+/** A type that names a manifest or an index, although MANIFESTS lacks it. */
+const LIKE_MANIFEST = /manifest|index/i
+
+/**
+ * Whether a manifest is an image or an index: the only rule for this. Its media type decides if it is a known one. Otherwise
+ * its list does: a manifest among the entries shows an index. Entries of known other types show an image.
+ * @returns undefined if that is unknown, as for a list with an entry whose type is missing
+ */
+export const manifestKindOf = (
+  mediaType: string | undefined,
+  contents: readonly Descriptor[] | undefined,
+): 'image' | 'index' | undefined => {
+  if (mediaType !== undefined && isManifest(mediaType)) return isIndex(mediaType) ? 'index' : 'image'
+  if (!contents) return undefined
+  if (contents.some((entry) => entry.mediaType !== undefined && isManifest(entry.mediaType))) return 'index'
+  const isImage = contents.every((entry) => entry.mediaType !== undefined && !LIKE_MANIFEST.test(entry.mediaType))
+  return contents.length > 0 && isImage ? 'image' : undefined
+}
+
 type Hints = {
   url: string | undefined
   mediaType: string | undefined

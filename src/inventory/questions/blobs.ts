@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { isListedByLive } from './indexes-above.js'
+import { isListedByLive, mayBeIndex } from './indexes-above.js'
 import { isKnownIn } from '../model/known-in.js'
 import { isMoving } from '../model/moving.js'
 import { IS_PUSH_UNKNOWN } from './notes.js'
@@ -10,7 +10,6 @@ import {
   between,
   bigintKey,
   blobUsedAt,
-  isIndexType,
   isManifestType,
   IS_CUT,
   isSelected,
@@ -113,7 +112,7 @@ const withUnknownContents = (query: QueryParameters): RawBuilder<unknown> => sql
   ) t
     join inventory.repositories r on r.id = t.repository_id
     left join lateral (select * from inventory.manifests where digest = t.digest offset 0) m on true
-  where case when ${isKnownIn(sql`m`, sql`r.registry`)} is not true then true when ${isIndexType(sql`m.media_type`)} then exists (
+  where case when ${isKnownIn(sql`m`, sql`r.registry`)} is not true then true when ${mayBeIndex(sql`m.media_type`)} then exists (
       ${partsOf(sql`t.digest`)} select where ${IS_CUT}
       union all select from parts left join inventory.manifests c on c.digest = parts.digest
       where ${isManifestType(sql`parts.media_type`)} and ${isKnownIn(sql`c`, sql`r.registry`)} is not true

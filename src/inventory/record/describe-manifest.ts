@@ -1,5 +1,5 @@
 import type { RegistryEvent } from '../../events/registry-event.js'
-import { isComplete, joinStatements } from './manifest-statements.js'
+import { isComplete, joinStatements, statementOf } from './manifest-statements.js'
 import type { SeenManifest } from './observations.js'
 
 type Observers = 'shownBy' | 'statedBy' | 'completedBy' | 'typedBy'
@@ -18,22 +18,18 @@ export const startManifest = (digest: string): DescribedManifest => ({
  * Adds the statement of an event. If two statements contradict each other, the manifest becomes contested, so that the order of
  * the batch does not decide which one counts.
  */
-export const describeManifest = (
-  manifest: DescribedManifest,
-  { registry, mediaType, size, references }: RegistryEvent,
-): void => {
+export const describeManifest = (manifest: DescribedManifest, event: RegistryEvent): void => {
+  const { registry } = event
+  const stated = statementOf(event)
+  const { mediaType, contents } = stated
   manifest.shownBy.add(registry)
-  if (references) manifest.statedBy.add(registry)
+  if (contents) manifest.statedBy.add(registry)
   if (manifest.contested) return
-  const joined = joinStatements(manifest, {
-    ...(mediaType !== undefined && { mediaType }),
-    ...(size !== undefined && { size }),
-    ...(references && { contents: references }),
-  })
+  const joined = joinStatements(manifest, stated)
   if (joined) {
-    if (references && joined.contents) {
+    if (contents && joined.contents) {
       if (joined.contents !== manifest.contents) manifest.completedBy.clear()
-      if (isComplete(references, joined.contents)) manifest.completedBy.add(registry)
+      if (isComplete(contents, joined.contents)) manifest.completedBy.add(registry)
     }
     if (joined.mediaType !== manifest.mediaType) manifest.typedBy.clear()
     if (mediaType !== undefined && mediaType === joined.mediaType) manifest.typedBy.add(registry)

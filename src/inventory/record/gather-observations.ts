@@ -1,9 +1,10 @@
 import { microsOf, type Micros } from '../../events/calendar.js'
 import type { EventId, RegistryEvent } from '../../events/registry-event.js'
-import { isImplied, isIndex, type Descriptor } from '../../events/descriptor.js'
+import { isImplied, manifestKindOf, type Descriptor } from '../../events/descriptor.js'
 import type { Actors } from './actors.js'
 import { describeManifest, startManifest, type DescribedManifest } from './describe-manifest.js'
 import { isLarge } from './manifest-entries.js'
+import { statementOf } from './manifest-statements.js'
 import type { RecentlyStored } from './recently-stored.js'
 import type {
   Change,
@@ -115,12 +116,13 @@ export const gatherObservations = (
     const isDescribed = remembered.describes(event)
     const isShown = what !== 'pushed' && remembered.implies(event)
     // Compared again even if its blobs are stored: the list that this process remembers may have been contested since.
-    if (!isDescribed || (!isShown && event.references)) described.add(digest)
+    const { contents } = statementOf(event)
+    if (!isDescribed || (!isShown && contents)) described.add(digest)
     if (!isShown) {
       const one = entry<ShownThere>(shown, `${number} ${digest}`, () => ({
         shown: { number, registry, name, digest, isCovered: false },
       }))
-      if (event.references) one.contents ??= event.references
+      if (contents) one.contents ??= contents
     }
     // Even if the event adds nothing new, the row of the manifest is needed: transactions that propagate its blobs wait for
     // each other at this row.
@@ -175,7 +177,7 @@ export const gatherObservations = (
     }
     if (implied > MOST_IMPLIED) continue
     one.isCovered = true
-    if (isIndex(manifest?.mediaType)) continue
+    if (manifestKindOf(manifest?.mediaType, contents) === 'index') continue
     for (const { digest, size } of impliedEntries) {
       const blob = objectIn(blobsInRepositories, one.number, digest)
       blob.implied = true

@@ -1,4 +1,4 @@
-import { isIndex, type Descriptor } from '../../events/descriptor.js'
+import { manifestKindOf, type Descriptor } from '../../events/descriptor.js'
 
 /** An entry of a manifest at one position. */
 export type Entry = Descriptor & { manifest: string; position: number }
@@ -24,8 +24,9 @@ export const entriesOf = (manifests: readonly Manifest[]): { blobs: Entry[]; chi
     some.flatMap(({ digest: manifest, contents = [] }) =>
       contents.map((entry, position) => ({ ...entry, manifest, position })),
     )
+  const isIndex = ({ mediaType, contents }: Manifest): boolean => manifestKindOf(mediaType, contents) === 'index'
   return {
-    blobs: entries(manifests.filter(({ mediaType }) => !isIndex(mediaType))),
-    children: entries(manifests.filter(({ mediaType }) => isIndex(mediaType))),
+    blobs: entries(manifests.filter((manifest) => !isIndex(manifest))),
+    children: entries(manifests.filter(isIndex)),
   }
 }

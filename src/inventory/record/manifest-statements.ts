@@ -1,13 +1,30 @@
-import { isIndex, type Descriptor } from '../../events/descriptor.js'
+import { isManifest, manifestKindOf, type Descriptor } from '../../events/descriptor.js'
+import type { RegistryEvent } from '../../events/registry-event.js'
 
 /** What events state about the content of a digest; a missing field is unknown. */
 export type ManifestStatement = {
+  /** The kind of a stored list without a type, of which the entries may not have been read. */
+  kind?: 'image' | 'index'
   mediaType?: string
   /** Bytes of the manifest; 0 means unknown, since no manifest is empty. */
   size?: number
   /** The blobs of an image, or the manifests that an index lists, in their order. */
   contents?: readonly Descriptor[]
 }
+
+/**
+ * What an event states about its manifest. A media type that no manifest has is unknown. A list of unknown kind is unknown, too: taken
+ * for the list of an image, it would hide the manifests of an index.
+ */
+export const statementOf = ({
+  mediaType,
+  size,
+  references,
+}: Pick<RegistryEvent, 'mediaType' | 'size' | 'references'>): ManifestStatement => ({
+  ...(mediaType !== undefined && isManifest(mediaType) && { mediaType }),
+  ...(size !== undefined && { size }),
+  ...(references && manifestKindOf(mediaType, references) !== undefined && { contents: references }),
+})
 
 /**
  * Joins two statements about one digest, in either order. A digest has one content, so if two statements differ in kind (image
@@ -33,11 +50,8 @@ export const isComplete = (list: readonly Descriptor[], joined: readonly Descrip
 
 const knownSize = ({ size }: ManifestStatement): number | undefined => (size === 0 ? undefined : size)
 
-/** A list without a media type is stored as the list of an image. */
-const kindOf = ({ mediaType, contents }: ManifestStatement): 'image' | 'index' | undefined => {
-  if (mediaType === undefined) return contents && 'image'
-  return isIndex(mediaType) ? 'index' : 'image'
-}
+const kindOf = ({ kind, mediaType, contents }: ManifestStatement): 'image' | 'index' | undefined =>
+  kind ?? manifestKindOf(mediaType, contents)
 
 const joinContents = (a: readonly Descriptor[], b: readonly Descriptor[]): readonly Descriptor[] | undefined => {
   if (a === b) return a

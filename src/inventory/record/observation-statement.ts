@@ -53,13 +53,14 @@ const fillRepositories = ({ repositories: rows }: Observations): FilledPart => (
   ],
 })
 
-/** Whether a row has the media type of an index; null if its kind is unknown. A list without a type is that of an image. */
+/** Whether a row has the media type of an index; null without a type. */
 const isIndexRow = (row: string): string =>
-  `coalesce(${row}.media_type, case when ${hasList(row)} then '' end) in (${[...INDEXES].map((type) => `'${type}'`).join(', ')})`
+  `${row}.media_type in (${[...INDEXES].map((type) => `'${type}'`).join(', ')})`
 
 /**
  * Inserts new manifests. For existing ones, only the type and the size are completed here: `settleContents` compares statements
- * that contradict the row, and stores the contents. As in renames, repositories are locked before manifests:
+ * that contradict the row, and stores the contents. It also completes a row without a type that has a list, because only the entries
+ * show the kind of such a list (manifestKindOf), and this statement does not see entries that another transaction stores. As in renames, repositories are locked before manifests:
  * `batch_repositories` is read first.
  */
 const MANIFESTS: StatementPart = {
@@ -81,7 +82,7 @@ const MANIFESTS: StatementPart = {
             typed_by = case when m.media_type is distinct from greatest(m.media_type, excluded.media_type) then '{}' else m.typed_by end
         where (m.media_type is distinct from greatest(m.media_type, excluded.media_type)
             or m.size is distinct from greatest(m.size, excluded.size))
-          and not m.contested and not m.subject_known
+          and not m.contested and not m.subject_known and (m.media_type is not null or not ${hasList('m')})
           and (${isIndexRow('m')} = ${isIndexRow('excluded')}) is not false
           and (nullif(m.size, 0) = nullif(excluded.size, 0)) is not false
       returning digest, xmax = 0 as is_new

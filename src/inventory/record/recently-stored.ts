@@ -3,6 +3,7 @@ import type { RegistryEvent } from '../../events/registry-event.js'
 import type { Descriptor } from '../../events/descriptor.js'
 import { createRecentMap } from '../../runtime/recent-map.js'
 import { createActors, type Actors } from './actors.js'
+import { statementOf } from './manifest-statements.js'
 import type { Observations } from './observations.js'
 
 /** Manifests that this process remembers: about as many as a busy registry has in one day. */
@@ -65,12 +66,15 @@ export const createRecentlyStored = (): RecentlyStored => {
 
 type Description = { mediaType: string | undefined; size: number | undefined; contents: string | undefined }
 
-const descriptionOf = ({ mediaType, size, references }: RegistryEvent): Description => ({
-  // A list without a media type is the list of an image, which may contradict the remembered one.
-  mediaType: mediaType ?? (references && ''),
-  size,
-  contents: references && fingerprintOf(references),
-})
+const descriptionOf = (event: RegistryEvent): Description => {
+  const { mediaType, size, contents } = statementOf(event)
+  return {
+    // A list without a media type shows a kind, which may contradict the remembered one.
+    mediaType: mediaType ?? (contents && ''),
+    size,
+    contents: contents && fingerprintOf(contents),
+  }
+}
 
 /** A list is looked up several times, but hashed once. */
 const fingerprints = new WeakMap<readonly Descriptor[], string>()

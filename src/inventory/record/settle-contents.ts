@@ -42,7 +42,7 @@ export const settleContents = async (tx: { run: Run }, stated: readonly SeenMani
       rejected.push(manifest)
       continue
     }
-    const credit = creditOf(known, manifest, joined.contents)
+    const credit = creditOf(known, manifest, joined)
     if (credit) credited.push({ digest, ...credit })
     if (joined.contents !== known.contents) stating.push({ ...manifest, ...joined })
     if (joined.contents !== known.contents || credit?.isListed) learnt.add(digest)
@@ -57,6 +57,9 @@ export const settleContents = async (tx: { run: Run }, stated: readonly SeenMani
 /** The registries that are stored as having stated something about a manifest. */
 type Credit = Record<'statedBy' | 'completedBy' | 'typedBy', readonly string[] | null> & {
   digest: string
+  /** The joined type and size, which the row of a list without a type lacks. */
+  mediaType: string | undefined
+  size: number | undefined
   isListed: boolean
 }
 
@@ -66,19 +69,23 @@ type Credit = Record<'statedBy' | 'completedBy' | 'typedBy', readonly string[] |
 const creditOf = (
   known: Stored,
   seen: SeenManifest,
-  joined: readonly Descriptor[] | undefined,
+  { mediaType, size, contents: joined }: ManifestStatement,
 ): Omit<Credit, 'digest'> | undefined => {
   const statedBy = known.contents && known.statedBy === null ? null : joinedNames(known.statedBy ?? [], seen.statedBy)
-  const typedBy = typedWith(known, seen)
+  const typedBy = typedWith(known, seen, mediaType)
   const isListed = statedBy !== null && statedBy.length > (known.statedBy?.length ?? 0)
   const completedBy = completedWith(known, seen, joined)
   const isCompleted = completedBy?.join(' ') !== known.completedBy?.join(' ')
   const isTyped = typedBy !== null && typedBy.length > (known.typedBy?.length ?? 0)
-  return isListed || isCompleted || isTyped ? { statedBy, completedBy, typedBy, isListed } : undefined
+  const isDescribed = mediaType !== known.mediaType || size !== known.size
+  return isListed || isCompleted || isTyped || isDescribed
+    ? { statedBy, completedBy, typedBy, isListed, mediaType, size }
+    : undefined
 }
 
 /** Registries that stated the stored media type, which is the greatest one that any registry stated. */
-const typedWith = ({ mediaType, typedBy }: Stored, seen: SeenManifest): readonly string[] | null => {
+const typedWith = (known: Stored, seen: SeenManifest, mediaType: string | undefined): readonly string[] | null => {
+  const typedBy = mediaType === known.mediaType ? known.typedBy : []
   if (typedBy === null && mediaType !== undefined) return null
   return mediaType === seen.mediaType ? joinedNames(typedBy ?? [], seen.typedBy) : (typedBy ?? [])
 }
@@ -103,14 +110,18 @@ const creditValues = (credited: readonly Credit[]): unknown[] => [
   credited.map(({ statedBy }) => statedBy && arrayText(statedBy)),
   credited.map(({ completedBy }) => completedBy && arrayText(completedBy)),
   credited.map(({ typedBy }) => typedBy && arrayText(typedBy)),
+  credited.map(({ mediaType }) => mediaType ?? null),
+  credited.map(({ size }) => size ?? null),
 ]
 
 const CREDIT: HotStatement = {
   name: 'credit_statements',
   text: `
     update inventory.manifests m
-    set stated_by = credited.stated_by::text[], completed_by = credited.completed_by::text[], typed_by = credited.typed_by::text[]
-    from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as credited (digest, stated_by, completed_by, typed_by)
+    set stated_by = credited.stated_by::text[], completed_by = credited.completed_by::text[], typed_by = credited.typed_by::text[],
+      media_type = greatest(m.media_type, credited.media_type), size = greatest(m.size, credited.size)
+    from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+      as credited (digest, stated_by, completed_by, typed_by, media_type, size)
     where m.digest = credited.digest`,
 }
 
@@ -122,6 +133,7 @@ const STORED: HotStatement = {
   name: 'stored_statements',
   text: `
     select m.digest as manifest, m.media_type as type, m.size::text as bytes, ${hasList('m')} as listed, n.entries,
+      exists (select from inventory.manifest_children where manifest_digest = m.digest) as is_index,
       m.stated_by, m.completed_by, m.typed_by, m.contested or m.subject_known as final, e.*
     from unnest($1::text[], $2::int[]) as stated (digest, entries)
       cross join lateral (select * from inventory.manifests where digest = stated.digest offset 0) m
@@ -161,6 +173,7 @@ type Row = {
   type: string | null
   bytes: string | null
   listed: boolean
+  is_index: boolean
   stated_by: string[] | null
   completed_by: string[] | null
   typed_by: string[] | null
@@ -198,6 +211,7 @@ const storedStatements = (rows: readonly Row[]): Map<string, Stored> => {
         ...(type !== null && { mediaType: type }),
         ...(bytes !== null && { size: Number(bytes) }),
         ...(listed && { contents }),
+        ...(type === null && listed && { kind: row.is_index ? 'index' : 'image' }),
         statedBy: row.stated_by,
         completedBy: row.completed_by,
         typedBy: row.typed_by,
